@@ -1,0 +1,51 @@
+// The architecture as rules: imports point down (cli -> streams -> operators, models), and each big dependency has one home.
+const room = (path) => `^src/${path}/`;
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', comment: 'A cycle has no bottom.', from: {}, to: { circular: true } },
+    {
+      name: 'operators-know-only-rxjs',
+      severity: 'error',
+      comment: 'Operators take their effects as functions; they never import the rooms that supply them.',
+      from: { path: room('operators') },
+      to: { path: '^src/(models|streams|cli)/' },
+    },
+    {
+      name: 'operators-have-no-io',
+      severity: 'error',
+      comment: 'No I/O, no clock: only rxjs.',
+      from: { path: room('operators') },
+      to: { dependencyTypes: ['core', 'npm'], pathNot: 'node_modules/rxjs/' },
+    },
+    {
+      name: 'models-know-nothing-of-streams',
+      severity: 'error',
+      comment: 'Everything numeric can be used without a stream.',
+      from: { path: room('models') },
+      to: { path: '^src/(operators|streams|cli)/' },
+    },
+    { name: 'models-without-rxjs', severity: 'error', from: { path: room('models') }, to: { path: 'node_modules/rxjs/' } },
+    { name: 'streams-below-cli', severity: 'error', from: { path: room('streams') }, to: { path: room('cli') } },
+    {
+      name: 'one-home-for-onnxruntime',
+      severity: 'error',
+      comment: 'A second engine must be able to stand beside it.',
+      from: { path: '^src/', pathNot: '^src/models/engines/onnxruntime/' },
+      to: { path: 'node_modules/onnxruntime' },
+    },
+    { name: 'no-test-code-in-source', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|bench)/' } },
+    {
+      name: 'declared-dependencies-only',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

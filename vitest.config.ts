@@ -1,0 +1,26 @@
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+const root = import.meta.dirname;
+
+/**
+ * Tests import `src/...js` and run what ships: the compiled file under dist/. So worker threads, which cannot load
+ * TypeScript, start from the same files in a test as in production.
+ */
+const runCompiledSources = {
+  name: 'run-compiled-sources',
+  enforce: 'pre' as const,
+  resolveId(source: string, importer: string | undefined) {
+    if (!importer || !source.startsWith('.')) return null;
+    const path = resolve(dirname(importer), source);
+    if (!path.startsWith(`${root}/src/`)) return null;
+    const compiled = path.replace(`${root}/src/`, `${root}/dist/`);
+    return existsSync(compiled) ? { id: compiled, external: true } : null;
+  },
+};
+
+export default defineConfig({
+  plugins: [runCompiledSources],
+  test: { include: ['test/**/*.test.ts'], pool: 'forks', testTimeout: 30_000, maxWorkers: 2 },
+});
