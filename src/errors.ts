@@ -1,0 +1,60 @@
+/**
+ * @file Every fault a user can meet is a TributaryError: a closed list of codes, so that callers branch on `code`,
+ * never on text, and one sentence that names the place, what was expected, what came, and the next step.
+ */
+
+/** The closed list of fault codes; the value says what a code means. */
+export const ERROR_CODES = {
+  TRIB_USAGE: 'the command line or a config is wrong',
+  TRIB_CONFIG: 'a config file has faults',
+  TRIB_FILE: 'a file is missing, truncated or cannot be written',
+  TRIB_MODEL: 'a model folder or graph is not what the pipeline needs',
+  TRIB_GRAPH: 'a graph was built or transformed with shapes or types that do not fit',
+  TRIB_NO_GRADIENT: 'an operator on the path to a parameter has no gradient rule',
+  TRIB_LORA: 'a LoRA pattern does not fit the graph',
+  TRIB_PROVIDER: 'an execution provider is not there',
+  TRIB_ENGINE: 'a graph failed while it was prepared or run',
+  TRIB_CANCELLED: 'the work was cancelled',
+  TRIB_PROMPT: 'a prompt or a list of prompts cannot be used',
+  TRIB_REWARD: 'a reward is not a finite number',
+  TRIB_CHECKPOINT: 'a checkpoint is damaged or belongs to another run',
+  TRIB_TRANSPORT: 'a message could not be published or delivered',
+  TRIB_OPERATOR: 'an operator was given arguments that cannot work',
+  TRIB_INTERNAL: 'a promise of this program was broken',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface ErrorContext {
+  /** Whether trying the same thing again can help. */
+  readonly retryable?: boolean;
+  /** The topology stage in which the fault arose. */
+  readonly stage?: string;
+  /** The group that was being worked on. */
+  readonly groupId?: string;
+  readonly cause?: unknown;
+}
+
+/** A fault with a code, and a message that ends with the next step. */
+export class TributaryError extends Error {
+  override readonly name = 'TributaryError';
+  readonly retryable: boolean;
+  readonly stage: string | undefined;
+  readonly groupId: string | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    context: ErrorContext = {},
+  ) {
+    super(message, context.cause === undefined ? undefined : { cause: context.cause });
+    this.retryable = context.retryable ?? false;
+    this.stage = context.stage;
+    this.groupId = context.groupId;
+  }
+
+  /** Exit status of the program: 2 where the user's words are wrong, 1 where the work failed. */
+  get exitCode(): 1 | 2 {
+    return this.code === 'TRIB_USAGE' || this.code === 'TRIB_CONFIG' ? 2 : 1;
+  }
+}
