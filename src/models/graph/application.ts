@@ -1,0 +1,61 @@
+/** @file A node about to be added, as shape rules see it, and the small readings that they share. */
+
+import { TributaryError } from '../../errors.js';
+import type { ElementType, Tensor } from '../tensor.js';
+import { toIntegers } from '../tensor.js';
+import type { Attributes, Value } from './graph.js';
+import { formatShape } from './graph.js';
+import type { OpName } from './op-names.js';
+
+/** What a shape rule sees: the node to be, and the values of those inputs that are constants. */
+export interface Application {
+  readonly name: string;
+  readonly op: OpName;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly attributes: Attributes;
+  readonly constants: readonly (Tensor | undefined)[];
+}
+
+export interface OutputType {
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+}
+
+/** Throws the error that a shape rule found, with the node's name and the shapes in front. */
+export function mismatch(node: Application, expected: string): never {
+  const shapes = node.inputs.map((input) => (input ? formatShape(input.shape) : '-')).join(' x ');
+  throw new TributaryError(
+    'TRIB_GRAPH',
+    `${node.op} "${node.name}": expected ${expected}, got ${shapes}. Check the shapes of its inputs.`,
+  );
+}
+
+/** Input `index` of a node, or a message that it is missing. */
+export function operand(node: Application, index = 0): Value {
+  return node.inputs[index] ?? mismatch(node, `an input at position ${index}`);
+}
+
+/** The integers of a constant input (axes, shapes, pads), or `undefined` where the optional input is absent. */
+export function constantIntegers(node: Application, index: number): number[] | undefined {
+  if (node.inputs[index] === undefined) return undefined;
+  const constant = node.constants[index];
+  return constant ? toIntegers(constant) : mismatch(node, `input ${index} to be a constant`);
+}
+
+/** An axis counted from the front. */
+export function positiveAxis(axis: number, rank: number): number {
+  return axis < 0 ? axis + rank : axis;
+}
+
+/** Shape of two broadcast operands, by NumPy's rule. */
+export function broadcastShapes(left: readonly number[], right: readonly number[]): number[] | undefined {
+  const rank = Math.max(left.length, right.length);
+  const shape: number[] = [];
+  for (let axis = 0; axis < rank; axis++) {
+    const a = left[axis - rank + left.length] ?? 1;
+    const b = right[axis - rank + right.length] ?? 1;
+    if (a !== b && a !== 1 && b !== 1) return undefined;
+    shape.push(a === 1 ? b : a);
+  }
+  return shape;
+}

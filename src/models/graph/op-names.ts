@@ -1,0 +1,96 @@
+/**
+ * @file The operators that graphs here are written in, by family. Each runs on onnxruntime's CPU and WebGPU providers
+ * (so Add chains, never Sum; Where with Greater, never Sign). The shape rules and the gradient rules are total over this
+ * list: an operator added here without both does not compile.
+ */
+
+export const OP_NAMES = [
+  // elementwise, one input
+  'Abs',
+  'Cast',
+  'Ceil',
+  'Clip',
+  'Cos',
+  'Elu',
+  'Erf',
+  'Exp',
+  'Floor',
+  'Gelu',
+  'HardSigmoid',
+  'Identity',
+  'LeakyRelu',
+  'Log',
+  'Neg',
+  'Not',
+  'Reciprocal',
+  'Relu',
+  'Sigmoid',
+  'Sin',
+  'Softplus',
+  'Sqrt',
+  'Tanh',
+  // elementwise, several inputs with broadcasting
+  'Add',
+  'And',
+  'Div',
+  'Equal',
+  'Greater',
+  'GreaterOrEqual',
+  'Less',
+  'LessOrEqual',
+  'Max',
+  'Min',
+  'Mul',
+  'Or',
+  'Pow',
+  'Sub',
+  'Where',
+  // reductions and along-axis
+  'ArgMax',
+  'CumSum',
+  'LogSoftmax',
+  'ReduceMax',
+  'ReduceMean',
+  'ReduceMin',
+  'ReduceSum',
+  'ReduceSumSquare',
+  'Softmax',
+  // linear algebra
+  'Gemm',
+  'MatMul',
+  // movement
+  'Concat',
+  'Expand',
+  'Flatten',
+  'Gather',
+  'GatherElements',
+  'Pad',
+  'Reshape',
+  'ScatterND',
+  'Slice',
+  'Split',
+  'Squeeze',
+  'Tile',
+  'Transpose',
+  'Unsqueeze',
+  // normalisation
+  'GroupNormalization',
+  'InstanceNormalization',
+  'LayerNormalization',
+  // convolution and resampling
+  'AveragePool',
+  'Conv',
+  'ConvTranspose',
+  'DepthToSpace',
+  'GlobalAveragePool',
+  'Resize',
+] as const;
+
+export type OpName = (typeof OP_NAMES)[number];
+
+const known: ReadonlySet<string> = new Set(OP_NAMES);
+
+/** Whether an operator (of the ONNX domain) is one that graphs here are written in. */
+export function isOpName(op: string): op is OpName {
+  return known.has(op);
+}

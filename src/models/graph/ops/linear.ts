@@ -1,0 +1,25 @@
+/** @file Linear algebra. */
+
+import type { EmitOptions, GraphBuilder } from '../builder.js';
+import type { Value } from '../graph.js';
+import { int } from '../graph.js';
+
+/** Matrix product over the last two axes; the leading axes broadcast. */
+export function matMul(g: GraphBuilder, left: Value, right: Value, options: EmitOptions = {}): Value {
+  const [output] = g.emit('MatMul', [left, right], {}, options) as [Value];
+  return output;
+}
+
+/** left^(T) · right^(T) of two matrices. */
+export function gemm(
+  g: GraphBuilder,
+  left: Value,
+  right: Value,
+  transpose: { left?: boolean; right?: boolean } = {},
+): Value {
+  const [output] = g.emit('Gemm', [left, right], {
+    transA: int(transpose.left ? 1 : 0),
+    transB: int(transpose.right ? 1 : 0),
+  }) as [Value];
+  return output;
+}
