@@ -1,0 +1,148 @@
+import type { Subscriber } from 'rxjs';
+import type { Delivery, Headers } from './transport.js';
+
+/** A message that a topic has accepted, shared by all its consumer groups. */
+export interface Entry {
+  /** Position in the topic; redelivered messages return to their place by it. */
+  readonly sequence: number;
+  readonly key: string;
+  readonly message: unknown;
+  readonly headers: Headers;
+}
+
+interface WaitingEntry {
+  readonly entry: Entry;
+  readonly nacks: number;
+}
+
+interface Member {
+  readonly subscriber: Subscriber<Delivery<unknown>>;
+  readonly maxInFlight: number;
+  readonly unanswered: Set<WaitingEntry>;
+}
+
+export interface ConsumerGroupEvents {
+  /** The group is done with an entry for good. */
+  readonly onSettled: (entry: Entry) => void;
+  /** Messages have been delivered, so fewer wait. */
+  readonly onRoom: () => void;
+  /** The group refused an entry for the `nacks`-th time. True: deliver it again. False: the topic takes it over. */
+  readonly onNack: (entry: Entry, nacks: number, reason: string) => boolean;
+}
+
+/** FNV-1a, 32 bits: spreads keys over members the same way in every process. */
+function hashOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < key.length; index++) {
+    hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
+  }
+  return hash >>> 0;
+}
+
+/**
+ * One consumer group of one queue topic: what waits for it, which keys are being worked on, and by whom. A key goes
+ * to the member that its hash names; while one of its messages is unanswered the later ones wait, so that order per
+ * key survives redelivery and changes of membership.
+ */
+export class ConsumerGroup {
+  readonly #waiting: WaitingEntry[] = [];
+  readonly #members: Member[] = [];
+  readonly #keysInFlight = new Set<string>();
+  #isPumping = false;
+
+  constructor(
+    held: Iterable<Entry>,
+    private readonly events: ConsumerGroupEvents,
+  ) {
+    for (const entry of held) this.#waiting.push({ entry, nacks: 0 });
+  }
+
+  get numWaiting(): number {
+    return this.#waiting.length;
+  }
+
+  offer(entry: Entry): void {
+    this.#waiting.push({ entry, nacks: 0 });
+    this.#pump();
+  }
+
+  /** Adds a member; the returned function takes it out again and hands its unanswered messages to the others. */
+  join(subscriber: Subscriber<Delivery<unknown>>, maxInFlight: number): () => void {
+    const member: Member = { subscriber, maxInFlight, unanswered: new Set() };
+    this.#members.push(member);
+    this.#pump();
+    return () => {
+      this.#members.splice(this.#members.indexOf(member), 1);
+      for (const waiting of member.unanswered) {
+        this.#keysInFlight.delete(waiting.entry.key);
+        this.#putBack(waiting);
+      }
+      member.unanswered.clear();
+      this.#pump();
+    };
+  }
+
+  complete(): void {
+    this.#waiting.length = 0;
+    for (const { subscriber, unanswered } of [...this.#members]) {
+      unanswered.clear();
+      subscriber.complete();
+    }
+  }
+
+  #putBack(waiting: WaitingEntry): void {
+    const later = this.#waiting.findIndex((other) => other.entry.sequence > waiting.entry.sequence);
+    this.#waiting.splice(later < 0 ? this.#waiting.length : later, 0, waiting);
+  }
+
+  /** Delivers all that can be delivered. Answers given inside a delivery are seen by the loop that is already running. */
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    for (let next = this.#takeNext(); next; next = this.#takeNext()) {
+      next.member.subscriber.next(this.#deliver(next.member, next.waiting));
+      this.events.onRoom();
+    }
+    this.#isPumping = false;
+  }
+
+  #takeNext(): { member: Member; waiting: WaitingEntry } | undefined {
+    if (this.#members.every((member) => member.unanswered.size >= member.maxInFlight)) return undefined;
+    for (const [index, waiting] of this.#waiting.entries()) {
+      if (this.#keysInFlight.has(waiting.entry.key)) continue;
+      const member = this.#members[hashOf(waiting.entry.key) % this.#members.length];
+      if (!member || member.unanswered.size >= member.maxInFlight) continue;
+      this.#waiting.splice(index, 1);
+      this.#keysInFlight.add(waiting.entry.key);
+      member.unanswered.add(waiting);
+      return { member, waiting };
+    }
+    return undefined;
+  }
+
+  #deliver(member: Member, waiting: WaitingEntry): Delivery<unknown> {
+    const { entry, nacks } = waiting;
+    const answer = (settle: () => void) => {
+      if (!member.unanswered.delete(waiting)) return;
+      this.#keysInFlight.delete(entry.key);
+      settle();
+    };
+    return {
+      message: entry.message,
+      key: entry.key,
+      headers: entry.headers,
+      attempt: nacks + 1,
+      ack: () =>
+        answer(() => {
+          this.events.onSettled(entry);
+          this.#pump();
+        }),
+      nack: (reason) =>
+        answer(() => {
+          if (this.events.onNack(entry, nacks + 1, reason)) this.#putBack({ entry, nacks: nacks + 1 });
+          // A consumer that refuses at once must not keep the event loop to itself.
+          setImmediate(() => this.#pump());
+        }),
+    };
+  }
+}
