@@ -1,0 +1,119 @@
+/**
+ * @file Reverse-mode differentiation of a graph. The driver does once what every rule would have to remember: it visits
+ * only nodes on a path to a requested parameter, sums where a value is used twice, undoes broadcasting, and checks.
+ */
+
+import { TributaryError } from '../../errors.js';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Node, Value } from '../graph/graph.js';
+import { formatShape } from '../graph/graph.js';
+import { isOpName } from '../graph/op-names.js';
+import * as op from '../graph/ops/index.js';
+import { float32 } from '../tensor.js';
+import { GRADIENT_RULES } from './gradient-rules.js';
+import type { GradientRule } from './rule.js';
+
+/**
+ * Appends the backward pass of `loss` to the graph and returns dL/dp for every parameter, in order.
+ *
+ * Frozen weights never get gradients: only nodes that lie both under the loss and above a parameter are visited, and rules
+ * are asked only for the inputs that lie there. A parameter that the loss does not depend on gets zeros.
+ *
+ * @throws TRIB_GRAPH when the loss is not a float scalar; TRIB_NO_GRADIENT when an operator on the path has no rule.
+ */
+export function gradients(g: GraphBuilder, loss: Value, parameters: readonly Value[]): Value[] {
+  if (loss.shape.length !== 0 || loss.type !== 'float32') {
+    throw new TributaryError(
+      'TRIB_GRAPH',
+      `loss "${loss.name}": expected a float32 scalar, got ${loss.type} ${formatShape(loss.shape)}. Reduce it with meanAll or sumAll.`,
+    );
+  }
+  const forward = [...g.nodes];
+  const dependent = dependentValues(forward, parameters, g.barriers);
+  const upstream = new Map<string, Value>();
+  if (dependent.has(loss.name)) upstream.set(loss.name, g.scalar(1));
+
+  for (const node of forward.toReversed()) {
+    const upstreams = node.outputs.map((output) => upstream.get(output.name));
+    if (upstreams.every((value) => value === undefined)) continue;
+    if (!node.inputs.some((input) => input !== undefined && dependent.has(input.name))) continue;
+    if (node.outputs.some((output) => g.barriers.has(output.name))) continue;
+    const rule = ruleOf(node, loss, parameters);
+    if (rule.kind !== 'derivative') continue;
+    const wants = (index: number) => {
+      const input = node.inputs[index];
+      return input !== undefined && dependent.has(input.name);
+    };
+    const derivatives = g.scoped(`gradient${node.name}`, () =>
+      rule.derivative({
+        g,
+        node,
+        x: node.inputs as Value[],
+        y: node.outputs,
+        upstreams,
+        dy: (upstreams[0] ?? upstreams.find((value) => value)) as Value,
+        wants,
+      }),
+    );
+    node.inputs.forEach((input, index) => {
+      const derivative = derivatives[index];
+      if (input === undefined || derivative === undefined || !dependent.has(input.name)) return;
+      const fitted = unbroadcast(g, derivative, input);
+      const known = upstream.get(input.name);
+      upstream.set(input.name, known ? op.add(g, known, fitted) : fitted);
+    });
+  }
+  return parameters.map(
+    (parameter) =>
+      upstream.get(parameter.name) ??
+      g.constant(
+        float32(new Float32Array(parameter.shape.reduce((n, size) => n * size, 1)), parameter.shape),
+      ),
+  );
+}
+
+/** Names of the values that depend on a parameter through differentiable inputs. */
+function dependentValues(
+  nodes: readonly Node[],
+  parameters: readonly Value[],
+  barriers: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const dependent = new Set(parameters.map((parameter) => parameter.name));
+  for (const node of nodes) {
+    if (!node.inputs.some((input) => input !== undefined && dependent.has(input.name))) continue;
+    for (const output of node.outputs) if (!barriers.has(output.name)) dependent.add(output.name);
+  }
+  return dependent;
+}
+
+function ruleOf(node: Node, loss: Value, parameters: readonly Value[]): GradientRule {
+  const rule = node.domain === '' && isOpName(node.op) ? GRADIENT_RULES[node.op] : undefined;
+  if (rule !== undefined && rule.kind !== 'none') return rule;
+  const why = rule?.kind === 'none' ? ` (${rule.reason})` : '';
+  const operator = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
+  throw new TributaryError(
+    'TRIB_NO_GRADIENT',
+    `${operator} "${node.name}": expected an operator with a gradient rule on the path from "${loss.name}" to "${parameters[0]?.name}"${parameters.length > 1 ? ` and ${parameters.length - 1} more` : ''}, got ${operator}${why}. Export the model with other operators, or add a row to gradient-rules.ts.`,
+  );
+}
+
+/** Sums a gradient over the axes along which its input was broadcast. */
+function unbroadcast(g: GraphBuilder, derivative: Value, input: Value): Value {
+  if (sameShape(derivative.shape, input.shape)) return derivative;
+  const lead = derivative.shape.length - input.shape.length;
+  if (lead < 0) {
+    throw new TributaryError(
+      'TRIB_INTERNAL',
+      `gradient of "${input.name}": expected shape ${formatShape(input.shape)}, got ${formatShape(derivative.shape)}. Correct the operator's rule.`,
+    );
+  }
+  const axes = derivative.shape.flatMap((size, axis) =>
+    axis < lead || (size !== 1 && input.shape[axis - lead] === 1) ? [axis] : [],
+  );
+  const summed = axes.length > 0 ? op.reduceSum(g, derivative, axes) : derivative;
+  return sameShape(summed.shape, input.shape) ? summed : op.reshape(g, summed, input.shape);
+}
+
+function sameShape(left: readonly number[], right: readonly number[]): boolean {
+  return left.length === right.length && left.every((size, axis) => size === right[axis]);
+}

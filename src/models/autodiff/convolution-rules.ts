@@ -1,0 +1,184 @@
+/** @file Gradients of convolution and resampling. */
+
+import { TributaryError } from '../../errors.js';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Window } from '../graph/convolution-shapes.js';
+import { windowOf } from '../graph/convolution-shapes.js';
+import type { Node, Value } from '../graph/graph.js';
+import { formatShape, intAttribute, intsAttribute, textAttribute } from '../graph/graph.js';
+import * as op from '../graph/ops/index.js';
+import { float32 } from '../tensor.js';
+import { rule, unary } from './rule.js';
+
+/** y = x ⋆ w + b: dx is the transposed convolution of dy, dw correlates x with dy, db sums dy. */
+export const convRule = rule(({ g, node, x: [x, weight], dy, wants }) => {
+  if (!x || !weight) return [];
+  const window = windowOf(node, weight.shape.slice(2));
+  return [
+    wants(0) ? inputGradient(g, dy, weight, window, x.shape) : undefined,
+    wants(1) ? filterGradient(g, x, dy, window) : undefined,
+    wants(2) ? sumOverPositions(g, dy) : undefined,
+  ];
+});
+
+/** ConvTranspose is the transpose of Conv: dx is a convolution of dy, and in dw the two change places. */
+export const convTransposeRule = rule(({ g, node, x: [x, weight], dy, wants }) => {
+  if (!x || !weight) return [];
+  const window = windowOf(node, weight.shape.slice(2));
+  const { strides, dilations, pads, groups } = window;
+  return [
+    wants(0) ? op.conv(g, dy, weight, undefined, { strides, dilations, pads, groups }) : undefined,
+    wants(1) ? filterGradient(g, dy, x, window) : undefined,
+    wants(2) ? sumOverPositions(g, dy) : undefined,
+  ];
+});
+
+function sumOverPositions(g: GraphBuilder, dy: Value): Value {
+  return op.reduceSum(
+    g,
+    dy,
+    dy.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis])),
+    false,
+  );
+}
+
+/**
+ * With stride 1 and one group, a Conv with the weight flipped in space and its channel axes swapped: twice as fast on the
+ * CPU as ConvTranspose, and for a frozen weight onnxruntime folds the flip into a constant. Else ConvTranspose.
+ */
+function inputGradient(
+  g: GraphBuilder,
+  dy: Value,
+  weight: Value,
+  window: Window,
+  shape: readonly number[],
+): Value {
+  const { kernel, strides, dilations, pads, groups } = window;
+  const rank = kernel.length;
+  const reach = kernel.map((size, axis) => (dilations[axis] ?? 1) * (size - 1));
+  const flippedPads = [...reach, ...reach].map((size, i) => size - (pads[i] ?? 0));
+  if (groups === 1 && strides.every((stride) => stride === 1) && flippedPads.every((size) => size >= 0)) {
+    const spatialAxes = kernel.map((_, axis) => axis + 2);
+    const flipped = kernel.every((size) => size === 1) ? weight : op.flip(g, weight, spatialAxes);
+    return op.conv(g, dy, op.transpose(g, flipped, [1, 0, ...spatialAxes]), undefined, {
+      dilations,
+      pads: flippedPads,
+    });
+  }
+  const outputPadding = kernel.map((_, axis) => {
+    const reached =
+      (strides[axis] ?? 1) * ((dy.shape[axis + 2] ?? 1) - 1) +
+      (reach[axis] ?? 0) +
+      1 -
+      (pads[axis] ?? 0) -
+      (pads[axis + rank] ?? 0);
+    return (shape[axis + 2] ?? 0) - reached;
+  });
+  return op.convTranspose(g, dy, weight, { strides, dilations, pads, groups, outputPadding });
+}
+
+/**
+ * dw [O, C / groups, ...]: for every tap of the kernel, the matrix product of dy with the input positions that the tap saw,
+ * over all samples and positions. The taps' input slices stand side by side, so that it is one large product a group.
+ */
+function filterGradient(
+  g: GraphBuilder,
+  x: Value,
+  dy: Value,
+  { kernel, strides, dilations, pads, groups }: Window,
+): Value {
+  const rank = kernel.length;
+  const spatialAxes = kernel.map((_, axis) => axis + 2);
+  const [channels = 1, outputs = 1] = [x.shape[1], dy.shape[1]];
+  const padded = op.transpose(g, op.pad(g, x, [0, 0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank)]), [
+    1,
+    0,
+    ...spatialAxes,
+  ]);
+  const taps = offsets(kernel).map((tap) => {
+    const starts = tap.map((offset, axis) => offset * (dilations[axis] ?? 1));
+    const ends = starts.map(
+      (start, axis) => start + (strides[axis] ?? 1) * ((dy.shape[axis + 2] ?? 1) - 1) + 1,
+    );
+    const seen = op.slice(g, padded, { starts, ends, axes: spatialAxes, steps: strides });
+    return op.reshape(g, seen, [groups, channels / groups, -1]);
+  });
+  const columns = taps.length === 1 ? (taps[0] as Value) : op.concat(g, taps, 1);
+  const rows = op.reshape(g, op.transpose(g, dy, [1, 0, ...spatialAxes]), [groups, outputs / groups, -1]);
+  const product =
+    groups === 1 ? wideProduct(g, rows, columns) : op.matMul(g, rows, op.transpose(g, columns, [0, 2, 1]));
+  const byTap = op.reshape(g, product, [outputs, taps.length, channels / groups]);
+  return op.reshape(g, op.transpose(g, byTap, [0, 2, 1]), [outputs, channels / groups, ...kernel]);
+}
+
+function wideProduct(g: GraphBuilder, rows: Value, columns: Value): Value {
+  const matrix = (value: Value) => op.reshape(g, value, [value.shape[1] ?? 1, value.shape[2] ?? 1]);
+  return op.gemm(g, matrix(rows), matrix(columns), { right: true });
+}
+
+/** All positions inside a kernel, row by row. */
+function offsets(kernel: readonly number[]): number[][] {
+  return kernel.reduce<number[][]>(
+    (all, size) => all.flatMap((prefix) => Array.from({ length: size }, (_, i) => [...prefix, i])),
+    [[]],
+  );
+}
+
+/** Nearest-neighbour upsampling by whole factors: dx sums dy over each block. */
+export const resizeRule = rule(({ g, node, x: [x], dy }) => {
+  if (!x) return [];
+  const factors = x.shape.map((size, axis) => (dy.shape[axis] ?? 1) / size);
+  const aligned = textAttribute(node, 'coordinate_transformation_mode', 'half_pixel') !== 'align_corners';
+  if (!aligned || factors.some((factor) => !Number.isInteger(factor))) {
+    throw new TributaryError(
+      'TRIB_NO_GRADIENT',
+      `Resize "${node.name}": expected upsampling by whole factors, got ${formatShape(x.shape)} to ${formatShape(dy.shape)}. Export the model with sizes that are multiples.`,
+    );
+  }
+  const blocks = op.reshape(
+    g,
+    dy,
+    x.shape.flatMap((size, axis) => [size, factors[axis] ?? 1]),
+  );
+  const inner = x.shape.flatMap((_, axis) => (factors[axis] === 1 ? [] : [2 * axis + 1]));
+  return [op.reshape(g, inner.length > 0 ? op.reduceSum(g, blocks, inner) : blocks, x.shape)];
+});
+
+/** Depth to space: the inverse permutation of its three axes of blocks. */
+export const depthToSpaceRule = unary(({ g, node, dy, x0 }) => {
+  const block = intAttribute(node, 'blocksize', 1);
+  const [batch = 1, channels = 1, height = 1, width = 1] = x0.shape;
+  const split = op.reshape(g, dy, [batch, channels / block ** 2, height, block, width, block]);
+  const columnMajor = textAttribute(node, 'mode', 'DCR') === 'DCR';
+  return op.reshape(
+    g,
+    op.transpose(g, split, columnMajor ? [0, 3, 5, 1, 2, 4] : [0, 1, 3, 5, 2, 4]),
+    x0.shape,
+  );
+});
+
+/** y = mean over all positions: dx = dy / n everywhere. */
+export const globalAveragePoolRule = unary(({ g, dy, x0 }) => {
+  const count = x0.shape.slice(2).reduce((n, size) => n * size, 1);
+  return op.expand(g, op.mul(g, dy, g.scalar(1 / count)), x0.shape);
+});
+
+/** Average pooling is a convolution of every channel with a constant kernel; its transpose gives dx. */
+export const averagePoolRule = unary(
+  ({ g, node, dy, x0 }: { g: GraphBuilder; node: Node; dy: Value; x0: Value }) => {
+    const kernel = intsAttribute(node, 'kernel_shape') ?? [];
+    const window = windowOf(node, kernel);
+    if (window.pads.some((size) => size !== 0) || intAttribute(node, 'ceil_mode', 0) === 1) {
+      throw new TributaryError(
+        'TRIB_NO_GRADIENT',
+        `AveragePool "${node.name}": expected no padding and ceil_mode 0, got pads ${formatShape(window.pads)}. Export the model without them.`,
+      );
+    }
+    const channels = x0.shape[1] ?? 1;
+    const area = kernel.reduce((n, size) => n * size, 1);
+    const weight = g.constant(
+      float32(new Float32Array(channels * area).fill(1 / area), [channels, 1, ...kernel]),
+    );
+    return inputGradient(g, dy, weight, { ...window, groups: channels }, x0.shape);
+  },
+);

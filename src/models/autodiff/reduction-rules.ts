@@ -1,0 +1,83 @@
+/** @file Gradients of reductions and of operators along an axis. */
+
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Value } from '../graph/graph.js';
+import { int, intAttribute } from '../graph/graph.js';
+import * as op from '../graph/ops/index.js';
+import { int64, toIntegers } from '../tensor.js';
+import type { RuleContext } from './rule.js';
+import { rule, unary } from './rule.js';
+import { indicator } from './selection-rules.js';
+
+/** The input's shape with the reduced axes set to 1: how `value` must look to broadcast against the input. */
+function keptShape({ g, x: [x, axes] }: RuleContext): number[] {
+  if (!x) return [];
+  const constant = axes && g.initializers.get(axes.name);
+  const reduced = constant
+    ? toIntegers(constant).map((axis) => (axis < 0 ? axis + x.shape.length : axis))
+    : x.shape.map((_, axis) => axis);
+  return x.shape.map((size, axis) => (reduced.includes(axis) ? 1 : size));
+}
+
+function withKeptAxes(context: RuleContext, value: Value): Value {
+  const shape = keptShape(context);
+  return shape.length === value.shape.length ? value : op.reshape(context.g, value, shape);
+}
+
+/** y = Σ x: dx = dy, spread over the reduced axes. */
+export const reduceSumRule = unary((context) =>
+  op.expand(context.g, withKeptAxes(context, context.dy), context.x0.shape),
+);
+
+/** y = mean x: dx = dy / n, spread over the reduced axes. */
+export const reduceMeanRule = unary((context) => {
+  const { g, x0, y0 } = context;
+  const count = x0.shape.reduce((n, size) => n * size, 1) / y0.shape.reduce((n, size) => n * size, 1);
+  return op.expand(g, op.mul(g, withKeptAxes(context, context.dy), g.scalar(1 / count)), x0.shape);
+});
+
+/** y = Σ x²: dx = 2 x dy. */
+export const reduceSumSquareRule = unary((context) => {
+  const { g, x0 } = context;
+  return op.mul(g, x0, op.mul(g, withKeptAxes(context, context.dy), g.scalar(2)));
+});
+
+/** y = max or min x: dy goes to the elements equal to y, shared equally (PyTorch's amax, amin). */
+export const extremeReductionRule = unary((context) => {
+  const { g, x0, y0, dy } = context;
+  const hits = indicator(g, op.equal(g, x0, withKeptAxes(context, y0)));
+  const shape = keptShape(context);
+  const axes = shape.flatMap((size, axis) => (size === 1 ? [axis] : []));
+  return op.mul(g, hits, op.div(g, withKeptAxes(context, dy), op.reduceSum(g, hits, axes)));
+});
+
+/** y = softmax x: dx = y (dy - Σ dy y). */
+export const softmaxRule = unary(({ g, dy, y0, node }) => {
+  const axis = intAttribute(node, 'axis', -1);
+  const weighted = op.mul(g, dy, y0);
+  return op.sub(g, weighted, op.mul(g, y0, op.reduceSum(g, weighted, [axis])));
+});
+
+/** y = log softmax x: dx = dy - softmax(x) Σ dy. */
+export const logSoftmaxRule = unary(({ g, dy, y0, node }) => {
+  const axis = intAttribute(node, 'axis', -1);
+  return op.sub(g, dy, op.mul(g, op.exp(g, y0), op.reduceSum(g, dy, [axis])));
+});
+
+/** y = running sum of x: dx = running sum of dy from the other end. */
+export const cumSumRule = rule(({ g, dy, x: [, axis], node }) => {
+  if (!axis) return [];
+  return [
+    reversedCumSum(g, dy, axis, intAttribute(node, 'exclusive', 0), 1 - intAttribute(node, 'reverse', 0)),
+    undefined,
+  ];
+});
+
+function reversedCumSum(g: GraphBuilder, x: Value, axis: Value, exclusive: number, reverse: number): Value {
+  const constant = g.initializers.get(axis.name);
+  const position = constant ? g.constant(int64(toIntegers(constant), constant.shape)) : axis;
+  const [output] = g.emit('CumSum', [x, position], { exclusive: int(exclusive), reverse: int(reverse) }) as [
+    Value,
+  ];
+  return output;
+}

@@ -1,0 +1,123 @@
+/** @file One onnxruntime session, in the thread that calls it: options, provider fallback, tensors in and out. */
+
+import * as ort from 'onnxruntime-node';
+import { TributaryError } from '../../../errors.js';
+import type { ElementArrays, ElementType, Tensor } from '../../tensor.js';
+import type { EngineOptions, Port, Provider, Tensors } from '../engine.js';
+
+const LEVELS = { none: 'disabled', basic: 'basic', all: 'all' } as const;
+
+export interface SessionOptions {
+  readonly optimization: keyof typeof LEVELS;
+  readonly label: string;
+  /** Where to write the optimised model. */
+  readonly optimizedModelPath?: string;
+}
+
+export interface OpenSession {
+  readonly session: ort.InferenceSession;
+  readonly provider: Provider;
+  readonly fallbacks: readonly string[];
+}
+
+/** Opens a session on the first provider that takes the model. */
+export async function openSession(
+  model: Uint8Array,
+  engine: EngineOptions,
+  options: SessionOptions,
+): Promise<OpenSession> {
+  const fallbacks: string[] = [];
+  for (const provider of engine.providers) {
+    try {
+      return { session: await create(model, provider, engine, options), provider, fallbacks };
+    } catch (error) {
+      const reason = firstLine(error);
+      if (
+        /backend not found|not available|cannot open shared object|Failed to load|no adapter|not enabled in this build/i.test(
+          reason,
+        ) ||
+        provider !== 'cpu'
+      ) {
+        fallbacks.push(`provider ${provider} is not there: ${reason}`);
+        continue;
+      }
+      throw new TributaryError(
+        'TRIB_ENGINE',
+        `${options.label}: expected a graph that onnxruntime can run, got "${reason}". Check the model with another version, or export it again.`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+  throw new TributaryError(
+    'TRIB_PROVIDER',
+    `${options.label}: expected one of the providers ${engine.providers.join(', ')}, got ${fallbacks.join('; ')}. Add cpu to engine.providers, or see the doctor command.`,
+  );
+}
+
+function create(
+  model: Uint8Array,
+  provider: Provider,
+  engine: EngineOptions,
+  options: SessionOptions,
+): Promise<ort.InferenceSession> {
+  return ort.InferenceSession.create(model, {
+    executionProviders: [provider],
+    intraOpNumThreads: engine.threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: LEVELS[options.optimization],
+    logSeverityLevel: 3,
+    ...(options.optimizedModelPath === undefined
+      ? {}
+      : { optimizedModelFilePath: options.optimizedModelPath }),
+    extra: {
+      // MatMul + Add would become Gemm under another name, and LoRA finds its targets by the name of the MatMul.
+      ...(options.optimization === 'basic'
+        ? { optimization: { disable_specified_optimizers: 'MatMulAddFusion' } }
+        : {}),
+    },
+  });
+}
+
+/** Runs a session; outputs are fresh arrays. */
+export async function runSession(open: OpenSession, feeds: Tensors, label: string): Promise<Tensors> {
+  const inputs: Record<string, ort.Tensor> = {};
+  for (const [name, tensor] of Object.entries(feeds)) inputs[name] = toOrt(tensor);
+  let results: ort.InferenceSession.OnnxValueMapType;
+  try {
+    results = await open.session.run(inputs);
+  } catch (cause) {
+    throw new TributaryError(
+      'TRIB_ENGINE',
+      `${label}: expected a run with inputs ${open.session.inputNames.join(', ')}, got "${firstLine(cause)}". Check names, types and shapes.`,
+      { cause },
+    );
+  }
+  return Object.fromEntries(
+    Object.entries(results).map(([name, value]) => [name, fromOrt(value as ort.Tensor)]),
+  );
+}
+
+/** Inputs or outputs as the session declares them. */
+export function ports(metadata: readonly ort.InferenceSession.ValueMetadata[]): Port[] {
+  return metadata.flatMap((port) =>
+    port.isTensor ? [{ name: port.name, type: port.type as ElementType, shape: port.shape }] : [],
+  );
+}
+
+function toOrt({ type, data, shape }: Tensor): ort.Tensor {
+  return new ort.Tensor(type, data as ElementArrays['float32'], [...shape]);
+}
+
+function fromOrt(value: ort.Tensor): Tensor {
+  return {
+    type: value.type as ElementType,
+    shape: [...value.dims],
+    data: value.data as ElementArrays[ElementType],
+  };
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+}

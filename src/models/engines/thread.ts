@@ -1,0 +1,212 @@
+/**
+ * @file Calls across a thread. A thread serves an object of async methods; its owner calls them through a client of the
+ * same type. Buffers inside results and transferred arguments move, they are not copied. A thread is asked to stop and
+ * finishes what it runs: ending it from outside while native code runs would abort the whole process.
+ */
+
+import type { TransferListItem } from 'node:worker_threads';
+import { parentPort, Worker } from 'node:worker_threads';
+import type { ErrorCode } from '../../errors.js';
+import { TributaryError } from '../../errors.js';
+
+/** Methods that a thread may serve: one argument that can be cloned, and a signal that says when the answer is no longer wanted. */
+export type Service<T> = {
+  readonly [M in keyof T]: (argument: never, signal: AbortSignal) => Promise<unknown>;
+};
+
+/** How the owner of a thread calls its service. */
+export type Client<T extends Service<T>> = {
+  readonly [M in keyof T]: (argument: Parameters<T[M]>[0], options?: CallOptions) => ReturnType<T[M]>;
+};
+
+export interface CallOptions {
+  /** Aborting rejects the call at once with TRIB_CANCELLED; the thread stops at its next safe point. */
+  readonly signal?: AbortSignal | undefined;
+  /** Buffers of the argument that move to the thread; the caller can no longer use them. */
+  readonly transfer?: readonly ArrayBuffer[];
+}
+
+export interface ServiceThread<T extends Service<T>> {
+  readonly call: Client<T>;
+  /** Lets running calls finish, then ends the thread. Calling it again waits for the same end. */
+  close(): Promise<void>;
+}
+
+type Request =
+  | { readonly kind: 'call'; readonly id: number; readonly method: string; readonly argument: unknown }
+  | { readonly kind: 'cancel'; readonly id: number }
+  | { readonly kind: 'close' };
+
+type Response =
+  | { readonly kind: 'result'; readonly id: number; readonly result: unknown }
+  | { readonly kind: 'error'; readonly id: number; readonly error: WireError };
+
+interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+/** Buffers of every typed array inside a value of plain objects and arrays. Shared buffers and views of a part are left out. */
+export function buffersOf(value: unknown, found = new Set<ArrayBuffer>()): Set<ArrayBuffer> {
+  if (ArrayBuffer.isView(value)) {
+    if (value.buffer instanceof ArrayBuffer && value.byteLength === value.buffer.byteLength)
+      found.add(value.buffer);
+  } else if (Array.isArray(value)) {
+    for (const item of value) buffersOf(item, found);
+  } else if (value instanceof Map) {
+    for (const item of value.values()) buffersOf(item, found);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const item of Object.values(value)) buffersOf(item, found);
+  }
+  return found;
+}
+
+/** Starts the module at `url` in a thread and returns a client of the service that it serves. */
+export function startThread<T extends Service<T>>(
+  url: URL,
+  name: string,
+  workerData?: unknown,
+): ServiceThread<T> {
+  const worker = new Worker(url, { name, workerData });
+  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
+  let nextId = 0;
+  let ended: TributaryError | undefined;
+  const exit = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+  let failure: unknown;
+
+  const settle = (id: number) => {
+    const call = waiting.get(id);
+    waiting.delete(id);
+    if (waiting.size === 0) worker.unref();
+    return call;
+  };
+  worker.on('message', (response: Response) => {
+    const call = settle(response.id);
+    if (response.kind === 'result') call?.resolve(response.result);
+    else
+      call?.reject(
+        new TributaryError(response.error.code, response.error.message, {
+          retryable: response.error.retryable,
+        }),
+      );
+  });
+  worker.on('error', (error) => {
+    failure = error;
+  });
+  worker.once('exit', () => {
+    ended ??= new TributaryError(
+      'TRIB_ENGINE',
+      `thread "${name}": expected to serve until closed, got ${failure instanceof Error ? failure.message : 'an early end'}. Run again with --json to see its log.`,
+      {
+        cause: failure,
+      },
+    );
+    for (const id of [...waiting.keys()]) settle(id)?.reject(ended);
+  });
+  worker.unref();
+
+  const invoke = (method: string, argument: unknown, { signal, transfer }: CallOptions = {}) =>
+    new Promise<unknown>((resolve, reject) => {
+      if (ended) return reject(ended);
+      if (signal?.aborted) return reject(cancelled(name, method));
+      const id = nextId++;
+      const onAbort = () => {
+        worker.postMessage({ kind: 'cancel', id } satisfies Request);
+        settle(id)?.reject(cancelled(name, method));
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const finish =
+        <V>(deliver: (value: V) => void) =>
+        (value: V) => {
+          signal?.removeEventListener('abort', onAbort);
+          deliver(value);
+        };
+      waiting.set(id, { resolve: finish(resolve), reject: finish(reject) });
+      worker.ref();
+      worker.postMessage(
+        { kind: 'call', id, method, argument } satisfies Request,
+        transfer as TransferListItem[] | undefined,
+      );
+    });
+
+  return {
+    call: new Proxy({} as Client<T>, {
+      get: (_, method) => (argument: unknown, options?: CallOptions) =>
+        invoke(String(method), argument, options),
+    }),
+    async close() {
+      ended ??= new TributaryError(
+        'TRIB_CANCELLED',
+        `thread "${name}": expected to be open, got a call after close. Start it again.`,
+      );
+      worker.ref();
+      worker.postMessage({ kind: 'close' } satisfies Request);
+      await exit;
+    },
+  };
+}
+
+/** Serves an object's methods to the owner of this thread, until the owner closes it; then `close` runs and the thread ends. */
+export function serveThread<T extends Service<T>>(service: T, close: () => Promise<void>): void {
+  const port = parentPort;
+  if (!port)
+    throw new TributaryError(
+      'TRIB_INTERNAL',
+      'serveThread: expected to run in a worker thread, got the main thread. Start the module with startThread.',
+    );
+  const running = new Map<number, AbortController>();
+  const answers = new Set<Promise<void>>();
+
+  const answer = async (id: number, method: string, argument: unknown) => {
+    const controller = new AbortController();
+    running.set(id, controller);
+    try {
+      const result = await service[method as keyof T](argument as never, controller.signal);
+      if (!controller.signal.aborted)
+        port.postMessage({ kind: 'result', id, result } satisfies Response, [...buffersOf(result)]);
+    } catch (error) {
+      if (!controller.signal.aborted)
+        port.postMessage({ kind: 'error', id, error: toWire(error) } satisfies Response);
+    } finally {
+      running.delete(id);
+    }
+  };
+  port.on('message', async (request: Request) => {
+    switch (request.kind) {
+      case 'call': {
+        const task = answer(request.id, request.method, request.argument);
+        answers.add(task);
+        void task.finally(() => answers.delete(task));
+        break;
+      }
+      case 'cancel':
+        running.get(request.id)?.abort();
+        break;
+      case 'close':
+        await Promise.all(answers);
+        await close();
+        port.close();
+        break;
+      default:
+        request satisfies never;
+    }
+  });
+}
+
+function cancelled(name: string, method: string): TributaryError {
+  return new TributaryError(
+    'TRIB_CANCELLED',
+    `thread "${name}" ${method}: expected to finish, got cancelled. Start it again if it is still wanted.`,
+  );
+}
+
+function toWire(error: unknown): WireError {
+  if (error instanceof TributaryError)
+    return { code: error.code, message: error.message, retryable: error.retryable };
+  return {
+    code: 'TRIB_INTERNAL',
+    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    retryable: false,
+  };
+}
