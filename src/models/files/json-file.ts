@@ -1,0 +1,55 @@
+/** @file Reading a JSON file that others wrote: every fault names the file, the key, what was expected and what came. */
+import { readFile } from 'node:fs/promises';
+import type { z } from 'zod';
+import { type ErrorCode, TributaryError } from '../../errors.js';
+
+export interface JsonFileOptions {
+  /** The code of the fault where the file is missing or its content does not fit. */
+  readonly code: ErrorCode;
+  /** What the reader of a fault should do: one sentence. */
+  readonly nextStep: string;
+}
+
+/**
+ * Reads a JSON file and returns what the schema makes of it. The schema's messages must read "expected <what>".
+ *
+ * Errors: `code`, if the file cannot be read, is not JSON, or does not fit the schema (the first fault, and how many
+ * more there are).
+ */
+export async function readJsonFile<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+  { code, nextStep }: JsonFileOptions,
+): Promise<z.output<Schema>> {
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    const got = cause.code === 'ENOENT' ? 'no such file' : (cause.code ?? cause.message);
+    throw new TributaryError(code, `${path}: expected a JSON file, got ${got}. ${nextStep}`, { cause });
+  });
+  const content = parseJson(path, text, { code, nextStep });
+  const result = schema.safeParse(content);
+  if (result.success) return result.data;
+  const [first, ...others] = result.error.issues;
+  const key = first?.path.map(String).join('.') || 'content';
+  const got = shown(first?.path.reduce<unknown>(valueAt, content));
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  throw new TributaryError(code, `${path} ${key}: ${first?.message}, got ${got}${more}. ${nextStep}`);
+}
+
+function parseJson(path: string, text: string, { code, nextStep }: JsonFileOptions): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const got = text.trim() === '' ? 'an empty file' : `${text.length} characters that do not parse`;
+    throw new TributaryError(code, `${path}: expected JSON, got ${got}. ${nextStep}`, { cause });
+  }
+}
+
+function valueAt(value: unknown, key: PropertyKey): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
