@@ -1,0 +1,27 @@
+import { TributaryError } from '../../errors.js';
+
+/**
+ * Returns the network output under classifier-free guidance.
+ *
+ * Equation: out = out_uncond + w·(out_cond - out_uncond) (Ho and Salimans 2022, equation 6, in the form of diffusers).
+ * Shapes: both [B, ...] float32, of equal length; returns the same, float32. w = 1 is the conditional output alone.
+ * The guided output is the policy's mean, in sampling and in training alike: guidance rescale is not offered.
+ */
+export function guidedOutput(
+  unconditional: Float32Array,
+  conditional: Float32Array,
+  guidanceScale: number,
+): Float32Array {
+  if (unconditional.length !== conditional.length) {
+    throw new TributaryError(
+      'TRIB_INTERNAL',
+      `guidedOutput conditional: expected ${unconditional.length} values as in unconditional, ` +
+        `got ${conditional.length}. Run both on the same latents.`,
+    );
+  }
+  const guided = new Float32Array(unconditional.length);
+  for (let i = 0; i < guided.length; i++) {
+    guided[i] = unconditional[i]! + guidanceScale * (conditional[i]! - unconditional[i]!);
+  }
+  return guided;
+}
