@@ -1,0 +1,59 @@
+import { TributaryError } from '../../errors.js';
+import { type Rgb8Image, toRgb8 } from './png.js';
+
+export interface ImageGridOptions {
+  /** Pixels a side of each picture. */
+  readonly height: number;
+  readonly width: number;
+  /** How many pixels a side one pixel becomes (nearest neighbour, hard edges); default 4. */
+  readonly scale?: number;
+  /** White pixels around and between the pictures; default 4. */
+  readonly gap?: number;
+}
+
+const GAP_VALUE = 255;
+
+/**
+ * Lays pictures out row by row, each enlarged without smoothing.
+ *
+ * Shapes: `images`, each `[3, height, width] float32` in [-1, 1]; returns 8-bit `[H, W, 3]` with
+ * W = columns (width scale + gap) + gap, and H likewise by the number of rows. Cells without a picture stay white.
+ *
+ * Errors: TRIB_INTERNAL when there is no picture, or columns, scale or gap is not a whole number in its range.
+ */
+export function imageGrid(
+  images: readonly Float32Array[],
+  columns: number,
+  options: ImageGridOptions,
+): Rgb8Image {
+  const { height, width, scale = 4, gap = 4 } = options;
+  expectWhole('images', images.length, 1);
+  expectWhole('columns', columns, 1);
+  expectWhole('scale', scale, 1);
+  expectWhole('gap', gap, 0);
+  const rows = Math.ceil(images.length / columns);
+  const gridWidth = columns * (width * scale + gap) + gap;
+  const gridHeight = rows * (height * scale + gap) + gap;
+  const data = new Uint8Array(gridWidth * gridHeight * 3).fill(GAP_VALUE);
+  for (const [index, image] of images.entries()) {
+    const cell = toRgb8(image, height, width).data;
+    const left = gap + (index % columns) * (width * scale + gap);
+    const top = gap + Math.floor(index / columns) * (height * scale + gap);
+    for (let y = 0; y < height * scale; y++) {
+      for (let x = 0; x < width * scale; x++) {
+        const source = (Math.floor(y / scale) * width + Math.floor(x / scale)) * 3;
+        const target = ((top + y) * gridWidth + left + x) * 3;
+        data.set(cell.subarray(source, source + 3), target);
+      }
+    }
+  }
+  return { width: gridWidth, height: gridHeight, data };
+}
+
+function expectWhole(name: string, value: number, least: number): void {
+  if (Number.isInteger(value) && value >= least) return;
+  throw new TributaryError(
+    'TRIB_INTERNAL',
+    `imageGrid ${name}: expected a whole number of at least ${least}, got ${value}. Correct the call.`,
+  );
+}
