@@ -1,0 +1,131 @@
+/**
+ * @file Files and folders that appear whole or not at all: everything is written under another name beside the final
+ * one, flushed to the disk, and renamed. What a crash leaves behind begins with a dot and ends in `.tmp`; nothing reads
+ * it.
+ */
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { threadId } from 'node:worker_threads';
+import { TributaryError } from '../../errors.js';
+
+/** Relative paths inside a folder, and what their files hold. */
+export type FolderContent = Readonly<Record<string, string | Uint8Array>>;
+
+/**
+ * Writes a file, replacing an older one atomically; makes the folder it lies in. A reader sees the old bytes or the new
+ * ones, also after a crash.
+ *
+ * Errors: TRIB_FILE, with the operating system's code in the text; the old file is left as it was.
+ */
+export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFlushed(temporary, content);
+    await rename(temporary, path);
+    await flushFolder(dirname(path));
+  } catch (cause) {
+    await removeQuietly(temporary);
+    throw writeFault(path, cause);
+  }
+}
+
+/**
+ * Writes a folder whose files belong together (a checkpoint). Under the final name there is never a part of it. An
+ * older folder of that name is moved aside first and removed last: a crash exactly between the two renames leaves no
+ * folder under the name.
+ *
+ * Errors: TRIB_FILE, with the operating system's code in the text; an older folder is left, or put back, as it was.
+ */
+export async function writeDirectoryAtomic(path: string, files: FolderContent): Promise<void> {
+  const temporary = temporaryName(path);
+  const displaced = temporaryName(path);
+  try {
+    await mkdir(temporary, { recursive: true });
+    const folders = new Set([temporary]);
+    for (const [name, content] of Object.entries(files)) {
+      const file = join(temporary, name);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFlushed(file, content);
+      folders.add(dirname(file));
+    }
+    for (const folder of folders) await flushFolder(folder);
+    const hadOlder = await renameIfThere(path, displaced);
+    try {
+      await rename(temporary, path);
+    } catch (cause) {
+      if (hadOlder) await rename(displaced, path);
+      throw cause;
+    }
+    await flushFolder(dirname(path));
+  } catch (cause) {
+    await removeQuietly(temporary);
+    throw writeFault(path, cause);
+  }
+  await removeQuietly(displaced);
+}
+
+const NEXT_STEPS: Readonly<Record<string, string>> = {
+  EACCES: 'Give this user the right to write there, or choose another folder.',
+  EPERM: 'Give this user the right to write there, or choose another folder.',
+  EROFS: 'The file system is read-only: choose a folder on another one.',
+  ENOSPC: 'The disk is full: free some space; what was saved before is intact.',
+  EDQUOT: 'The disk quota is used up: free some space; what was saved before is intact.',
+  ENOTDIR: 'A part of the path is a file: choose another folder.',
+  EEXIST: 'A part of the path is a file: choose another folder.',
+  EISDIR: 'A folder has this name: remove it, or choose another name.',
+};
+
+/** The coded error of a write that failed: TRIB_FILE, with the next step that suits the operating system's code. */
+export function writeFault(path: string, cause: unknown): TributaryError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+  const nextStep = NEXT_STEPS[code] ?? 'Check the disk and the path.';
+  return new TributaryError('TRIB_FILE', `${path}: expected to write it, got ${code}. ${nextStep}`, {
+    cause,
+  });
+}
+
+let numTemporaries = 0;
+
+function temporaryName(path: string): string {
+  const absolute = resolve(path);
+  // Process and thread keep two writers of one file apart.
+  const own = `${process.pid}-${threadId}-${numTemporaries++}`;
+  return join(dirname(absolute), `.${basename(absolute)}.${own}.tmp`);
+}
+
+async function writeFlushed(path: string, content: string | Uint8Array): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes a rename in the folder last through a power cut. Windows cannot flush a folder, and need not. */
+async function flushFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function renameIfThere(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return false;
+    throw cause;
+  }
+}
+
+/** Cleaning up must not hide the fault that made it necessary. */
+async function removeQuietly(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => undefined);
+}
