@@ -1,0 +1,74 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readSchedulerConfig, schedulerConfigJson } from '../../../src/models/diffusion/scheduler-config.js';
+import { STABLE_DIFFUSION } from './schedules.js';
+
+let folder = '';
+let path = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'scheduler-'));
+  path = join(folder, 'scheduler_config.json');
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe('readSchedulerConfig', () => {
+  test('should read the file that Stable Diffusion 1.5 ships', async () => {
+    await writeFile(
+      path,
+      `{"_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", "beta_end": 0.012, "beta_schedule":
+        "scaled_linear", "beta_start": 0.00085, "num_train_timesteps": 1000, "set_alpha_to_one": false,
+        "skip_prk_steps": true, "steps_offset": 1, "trained_betas": null, "clip_sample": false}`,
+    );
+    expect(await readSchedulerConfig(path)).toEqual(STABLE_DIFFUSION);
+  });
+
+  test('should read back what it writes', async () => {
+    const config = {
+      numTrainTimesteps: 500,
+      betaStart: 0.001,
+      betaEnd: 0.03,
+      betaSchedule: 'squaredcos_cap_v2',
+      predictionType: 'v_prediction',
+      timestepSpacing: 'trailing',
+      stepsOffset: 0,
+      setAlphaToOne: true,
+    } as const;
+    await writeFile(path, JSON.stringify(schedulerConfigJson(config)));
+    expect(await readSchedulerConfig(path)).toEqual(config);
+  });
+
+  test.each([
+    [
+      { beta_schedule: 'laplace' },
+      'beta_schedule: expected one of linear, scaled_linear, squaredcos_cap_v2, got "laplace"',
+    ],
+    [
+      { prediction_type: 'flow' },
+      'prediction_type: expected one of epsilon, sample, v_prediction, got "flow"',
+    ],
+    [{ beta_end: 1.5 }, 'beta_end: expected a number in (0, 1), got 1.5'],
+    [{ num_train_timesteps: '1000' }, 'num_train_timesteps: expected an integer of at least 2, got "1000"'],
+    [
+      { clip_sample: true },
+      'clip_sample: expected false (a clipped step has no Gaussian policy mean), got true',
+    ],
+    [{ trained_betas: [0.1] }, 'trained_betas: expected null (only named schedules are read), got [0.1]'],
+    [{ rescale_betas_zero_snr: true, steps_offset: -1 }, 'got -1 (and 1 more)'],
+  ])('should refuse %j by name', async (content, text) => {
+    await writeFile(path, JSON.stringify(content));
+    const fault = expect.objectContaining({ code: 'TRIB_MODEL', message: expect.stringContaining(text) });
+    await expect(readSchedulerConfig(path)).rejects.toEqual(fault);
+    await expect(readSchedulerConfig(path)).rejects.toThrow(path);
+  });
+
+  test.each([
+    ['', 'expected JSON, got an empty file'],
+    ['{"beta_start": 0.0', 'expected JSON, got 18 characters that do not parse'],
+    ['[]', 'content: expected an object, got []'],
+  ])('should refuse the text %j', async (content, text) => {
+    await writeFile(path, content);
+    await expect(readSchedulerConfig(path)).rejects.toThrow(text);
+  });
+});
