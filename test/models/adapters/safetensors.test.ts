@@ -1,0 +1,154 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  type Safetensors,
+  type SafetensorsTensor,
+} from '../../../src/models/adapters/safetensors.js';
+
+const shape = fc.array(fc.nat(4), { maxLength: 3 });
+const sizeOf = (axes: readonly number[]) => axes.reduce((product, axis) => product * axis, 1);
+const exactly = (count: number) => ({ minLength: count, maxLength: count });
+const tensor: fc.Arbitrary<SafetensorsTensor> = shape.chain((axes) =>
+  fc.oneof(
+    fc.float32Array(exactly(sizeOf(axes))).map((data) => ({ dtype: 'F32' as const, shape: axes, data })),
+    fc.uint16Array(exactly(sizeOf(axes))).map((data) => ({ dtype: 'F16' as const, shape: axes, data })),
+    fc.uint16Array(exactly(sizeOf(axes))).map((data) => ({ dtype: 'BF16' as const, shape: axes, data })),
+    fc.bigInt64Array(exactly(sizeOf(axes))).map((data) => ({ dtype: 'I64' as const, shape: axes, data })),
+    fc.uint8Array(exactly(sizeOf(axes))).map((data) => ({ dtype: 'U8' as const, shape: axes, data })),
+  ),
+);
+const name = fc
+  .oneof(fc.string({ maxLength: 12, unit: 'grapheme' }), fc.constantFrom('1', '10', 'a.b', 'ä"\\'))
+  .filter((text) => !text.startsWith('__'));
+const content: fc.Arbitrary<Safetensors> = fc.record({
+  tensors: fc.dictionary(name, tensor).map((entries) => new Map(Object.entries(entries))),
+  metadata: fc.dictionary(name, fc.string(), { noNullPrototype: true }),
+});
+const damage = expect.objectContaining({
+  code: 'TRIB_FILE',
+  message: expect.stringMatching(/^w\.safetensors.*: expected .*, got .*copy\.$/),
+});
+
+/** A file from its header and the number of its data bytes. */
+function fileOf(header: unknown, numDataBytes: number): Uint8Array {
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const bytes = new Uint8Array(8 + text.length + numDataBytes);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
+  bytes.set(text, 8);
+  return bytes;
+}
+
+describe('encodeSafetensors', () => {
+  test('should write these very bytes', () => {
+    const bytes = encodeSafetensors({
+      tensors: new Map<string, SafetensorsTensor>([
+        ['small', { dtype: 'U8', shape: [1], data: Uint8Array.of(7) }],
+        ['b', { dtype: 'F32', shape: [1, 2], data: Float32Array.of(1, -2) }],
+        ['a', { dtype: 'F32', shape: [], data: Float32Array.of(0.5) }],
+      ]),
+      metadata: { z: '1', format: 'pt' },
+    });
+    const header =
+      '{"__metadata__":{"format":"pt","z":"1"},' +
+      '"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]},' +
+      '"b":{"dtype":"F32","shape":[1,2],"data_offsets":[4,12]},' +
+      '"small":{"dtype":"U8","shape":[1],"data_offsets":[12,13]}}';
+    const padded = header.padEnd(Math.ceil(header.length / 8) * 8);
+    const text = new TextDecoder().decode(bytes.subarray(8, 8 + padded.length));
+    expect([...bytes.subarray(0, 8)]).toEqual(
+      [padded.length, 0, 0, 0, 0, 0, 0, 0].map((v, i) => (i < 2 ? (padded.length >> (8 * i)) & 255 : v)),
+    );
+    expect(text).toBe(padded);
+    expect([...bytes.subarray(8 + padded.length)]).toEqual([0, 0, 0, 63, 0, 0, 128, 63, 0, 0, 0, 192, 7]);
+  });
+
+  test('should give back what it was given', () => {
+    fc.assert(
+      fc.property(content, (given) => {
+        const back = decodeSafetensors(encodeSafetensors(given), 'w.safetensors');
+        expect(back.metadata).toEqual(given.metadata);
+        expect(new Map([...back.tensors].sort())).toEqual(new Map([...given.tensors].sort()));
+      }),
+    );
+  });
+
+  test('should give the same bytes in whatever order the content comes, each tensor aligned', () => {
+    fc.assert(
+      fc.property(content, ({ tensors, metadata }) => {
+        const bytes = encodeSafetensors({ tensors, metadata });
+        const reversed = {
+          tensors: new Map([...tensors].reverse()),
+          metadata: Object.fromEntries(Object.entries(metadata).reverse()),
+        };
+        expect(encodeSafetensors(reversed)).toEqual(bytes);
+        const headerBytes = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+        expect(headerBytes % 8).toBe(0);
+        const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerBytes)));
+        for (const [key, { data }] of tensors) {
+          expect((header[key].data_offsets[0] as number) % data.BYTES_PER_ELEMENT).toBe(0);
+        }
+      }),
+    );
+  });
+
+  test('should refuse a shape that is not the data', () => {
+    const tensors = new Map([['a', { dtype: 'F32', shape: [3], data: new Float32Array(2) } as const]]);
+    expect(() => encodeSafetensors({ tensors, metadata: {} })).toThrow(
+      'expected a tensor of 2 elements, got shape [3]',
+    );
+  });
+});
+
+describe('decodeSafetensors', () => {
+  const whole = encodeSafetensors({
+    tensors: new Map<string, SafetensorsTensor>([
+      ['a', { dtype: 'F32', shape: [2], data: Float32Array.of(1, 2) }],
+      ['b', { dtype: 'U8', shape: [3], data: Uint8Array.of(1, 2, 3) }],
+    ]),
+    metadata: {},
+  });
+
+  test('should refuse the file cut anywhere, and with anything after it', () => {
+    for (let length = 0; length < whole.length; length++) {
+      expect(() => decodeSafetensors(whole.subarray(0, length), 'w.safetensors')).toThrow(damage);
+    }
+    expect(() => decodeSafetensors(Uint8Array.of(...whole, 0), 'w.safetensors')).toThrow(damage);
+  });
+
+  test('should read bytes that lie unaligned in a larger buffer', () => {
+    const shifted = new Uint8Array(whole.length + 3);
+    shifted.set(whole, 3);
+    expect(decodeSafetensors(shifted.subarray(3), 'w.safetensors').tensors.get('a')?.data).toEqual(
+      Float32Array.of(1, 2),
+    );
+  });
+
+  const f32 = (start: number, end: number, axes: unknown = [1]) => ({
+    dtype: 'F32',
+    shape: axes,
+    data_offsets: [start, end],
+  });
+  test.each([
+    ['overlapping tensors', { a: f32(0, 4), b: f32(2, 6) }, 6, 'from byte 4, got from byte 2'],
+    ['two tensors in one place', { a: f32(0, 4), b: f32(0, 4) }, 4, 'from byte 4, got from byte 0'],
+    ['a hole', { a: f32(0, 4), b: f32(8, 12) }, 12, 'from byte 4, got from byte 8'],
+    ['a tensor past the end', { a: f32(0, 4) }, 2, 'at least'],
+    ['a shape that needs more', { a: f32(0, 4, [2]) }, 4, 'expected 8 bytes for F32 [2], got 4'],
+    ['offsets in reverse', { a: f32(0, -4) }, 4, 'data_offsets'],
+    ['a negative axis', { a: f32(0, 4, [-1]) }, 4, 'a.shape.0'],
+    ['an unknown dtype', { a: { dtype: 'F8_E5M2', shape: [1], data_offsets: [0, 1] } }, 1, 'a.dtype'],
+    ['metadata that is not text', { __metadata__: { step: 3 } }, 0, '__metadata__.step'],
+    ['a header that is a list', [], 0, 'the header'],
+  ])('should refuse %s', (_, header, numDataBytes, text) => {
+    const decode = () => decodeSafetensors(fileOf(header, numDataBytes), 'w.safetensors');
+    expect(decode).toThrow(damage);
+    expect(decode).toThrow(text);
+  });
+
+  test('should refuse a header length beyond all reason without allocating it', () => {
+    const bytes = new Uint8Array(16).fill(255);
+    expect(() => decodeSafetensors(bytes, 'w.safetensors')).toThrow('a header of at most 8 bytes');
+  });
+});
