@@ -1,0 +1,48 @@
+/** @file The optimiser's state as a safetensors file: `m.<name>`, `v.<name>` and the step count in the metadata. */
+import { TributaryError } from '../../errors.js';
+import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from '../adapters/safetensors.js';
+import type { AdamWState, NamedArrays } from './adamw.js';
+
+/** Returns the bytes of a state: equal states give equal bytes. */
+export function encodeAdamWState({ step, firstMoments, secondMoments }: AdamWState): Uint8Array {
+  const tensors = new Map<string, SafetensorsTensor>();
+  for (const [name, data] of Object.entries(firstMoments)) {
+    tensors.set(`m.${name}`, { dtype: 'F32', shape: [data.length], data });
+  }
+  for (const [name, data] of Object.entries(secondMoments)) {
+    tensors.set(`v.${name}`, { dtype: 'F32', shape: [data.length], data });
+  }
+  return encodeSafetensors({ tensors, metadata: { step: `${step}` } });
+}
+
+/**
+ * Reads a state that belongs to the given parameters.
+ *
+ * Errors: TRIB_FILE if the file is damaged; TRIB_CHECKPOINT if its names or lengths are not the parameters'.
+ *
+ * @param where - the file's name, for the text of an error.
+ */
+export function decodeAdamWState(bytes: Uint8Array, parameters: NamedArrays, where: string): AdamWState {
+  const { tensors, metadata } = decodeSafetensors(bytes, where);
+  const names = Object.keys(parameters);
+  if (tensors.size !== 2 * names.length) {
+    throw foreign(where, `${2 * names.length} moments`, `${tensors.size}`);
+  }
+  const moments = (kind: 'm' | 'v'): NamedArrays =>
+    Object.fromEntries(
+      Object.entries(parameters).map(([name, { length }]) => {
+        const tensor = tensors.get(`${kind}.${name}`);
+        if (tensor?.dtype === 'F32' && tensor.data.length === length) return [name, tensor.data];
+        const got = tensor === undefined ? 'none' : `${tensor.dtype} [${tensor.shape.join(', ')}]`;
+        throw foreign(`${where} ${kind}.${name}`, `F32 [${length}]`, got);
+      }),
+    );
+  const { step = 'none' } = metadata;
+  if (!/^\d+$/.test(step)) throw foreign(`${where} step`, 'a step count', step);
+  return { step: Number(step), firstMoments: moments('m'), secondMoments: moments('v') };
+}
+
+function foreign(where: string, expected: string, got: string): TributaryError {
+  const nextStep = 'Resume with the config that wrote the checkpoint, or start a new run directory.';
+  return new TributaryError('TRIB_CHECKPOINT', `${where}: expected ${expected}, got ${got}. ${nextStep}`);
+}

@@ -1,0 +1,30 @@
+import type { NamedArrays } from './adamw.js';
+
+/**
+ * Scales gradients down so that their global norm is at most `maxGradNorm`; new arrays, the arguments are left alone.
+ *
+ * Equation: g ← g · min(1, maxGradNorm / (‖g‖ + 1e-6)), ‖g‖ = √(Σ over all arrays of g²), as PyTorch's
+ * `clip_grad_norm_`. The norm is summed in float64.
+ * Deviation: if the norm is not finite, gradients are returned as they came (PyTorch: NaN everywhere). The caller must
+ * look at `gradNorm` and skip such a step.
+ *
+ * @param maxGradNorm - above 0; Infinity clips nothing and only measures.
+ * @returns `gradNorm`, the norm before clipping.
+ */
+export function clipGradNorm(
+  gradients: NamedArrays,
+  maxGradNorm: number,
+): { readonly gradients: NamedArrays; readonly gradNorm: number } {
+  let sum = 0;
+  for (const gradient of Object.values(gradients)) {
+    for (const value of gradient) sum += value * value;
+  }
+  const gradNorm = Math.sqrt(sum);
+  const scale = maxGradNorm / (gradNorm + 1e-6);
+  if (!(scale < 1) || !Number.isFinite(gradNorm)) return { gradients, gradNorm };
+  const scaled = Object.entries(gradients).map(([name, gradient]) => [
+    name,
+    gradient.map((value) => value * scale),
+  ]);
+  return { gradients: Object.fromEntries(scaled), gradNorm };
+}
