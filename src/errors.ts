@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   TRIB_CHECKPOINT: 'a checkpoint is damaged or belongs to another run',
   TRIB_TRANSPORT: 'a message could not be published or delivered',
   TRIB_OPERATOR: 'an operator was given arguments that cannot work',
+  TRIB_OVERFLOW: 'a bounded buffer was full',
   TRIB_INTERNAL: 'a promise of this program was broken',
 } as const;
 
