@@ -1,0 +1,132 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type IntervalSpec,
+  intervalSchedule,
+  trainingIntervalAt,
+} from '../../src/operators/interval-schedule.js';
+import { marbles } from './marbles.js';
+import { describeOperator } from './operator-contract.js';
+
+const trained = (spec: IntervalSpec, numInferenceSteps: number, numStages: number) =>
+  Array.from({ length: numStages }, (_, stage) => {
+    const { firstStep, numSteps } = trainingIntervalAt(spec, stage, numInferenceSteps, numStages);
+    return numSteps - firstStep;
+  });
+
+describe('trainingIntervalAt', () => {
+  it('should reproduce the schedule of the released script', () => {
+    const spec = { mode: 'floor-linear', first: 14, last: 20 } as const;
+    const steps = trained(spec, 20, 100);
+    const firstStageOf = (s: number) => steps.indexOf(s);
+    expect([14, 15, 16, 17, 18, 19, 20].map(firstStageOf)).toEqual([0, 15, 29, 43, 58, 72, 86]);
+    expect(steps.at(-1)).toBe(20);
+    expect(trainingIntervalAt(spec, 14, 20, 100)).toEqual({ trainingStage: 14, firstStep: 6, numSteps: 20 });
+  });
+
+  it('should spread a list evenly over the stages', () => {
+    expect(trained({ mode: 'list', stages: [4, 8, 12, 16, 20] }, 20, 10)).toEqual([
+      4, 4, 8, 8, 12, 12, 16, 16, 20, 20,
+    ]);
+  });
+
+  it('should reproduce the schedule of iADD from its list', () => {
+    const stages = [4, 8, 12, 16, 20, 20, 20, 20, 20, 20];
+    const formula = Array.from({ length: 100 }, (_, k) => Math.min(20, 4 * (1 + Math.floor((10 * k) / 100))));
+    expect(trained({ mode: 'list', stages }, 20, 100)).toEqual(formula);
+  });
+
+  it('should train the same last steps in constant mode', () => {
+    expect(trained({ mode: 'constant', steps: 3 }, 10, 4)).toEqual([3, 3, 3, 3]);
+  });
+
+  it('should ask the function for each stage', () => {
+    expect(trained({ mode: 'function', steps: (k) => k + 1 }, 10, 4)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('should grow from first to last, and use every value as often as another, give or take one', () => {
+    const specs = fc.record({
+      first: fc.integer({ min: 1, max: 20 }),
+      growth: fc.integer({ min: 0, max: 20 }),
+    });
+    fc.assert(
+      fc.property(specs, fc.integer({ min: 1, max: 200 }), ({ first, growth }, numStages) => {
+        const last = first + growth;
+        const steps = trained({ mode: 'floor-linear', first, last }, 40, numStages);
+        expect(steps[0]).toBe(first);
+        expect(steps).toEqual([...steps].sort((a, b) => a - b));
+        const counts = Array.from(
+          { length: growth + 1 },
+          (_, i) => steps.filter((s) => s === first + i).length,
+        );
+        expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  it.each<[string, IntervalSpec, number, string]>([
+    ['a stage beyond the run', { mode: 'constant', steps: 3 }, 4, 'expected less than numStages 4, got 4'],
+    [
+      'more steps than there are',
+      { mode: 'constant', steps: 11 },
+      0,
+      'expected a whole number of steps in 1..10',
+    ],
+    ['no step', { mode: 'constant', steps: 0 }, 0, 'got 0'],
+    ['half a step', { mode: 'function', steps: () => 2.5 }, 0, 'got 2.5'],
+    ['an empty list', { mode: 'list', stages: [] }, 0, 'got NaN'],
+    ['first above last', { mode: 'floor-linear', first: 5, last: 4 }, 0, 'expected at most `last` 4, got 5'],
+    ['a negative stage', { mode: 'constant', steps: 3 }, -1, 'at least 0, got -1'],
+  ])('should refuse %s', (_, spec, stage, text) => {
+    expect(() => trainingIntervalAt(spec, stage, 10, 4)).toThrow(
+      expect.objectContaining({ code: 'TRIB_OPERATOR', message: expect.stringContaining(text) }),
+    );
+  });
+});
+
+const spec = { mode: 'floor-linear', first: 7, last: 10 } as const;
+const at = (trainingStage: number) => ({ trainingStage, firstStep: 3 - trainingStage, numSteps: 10 });
+
+describeOperator('intervalSchedule', {
+  create: () => intervalSchedule({ spec, numInferenceSteps: 10, numStages: 4 }),
+  inputs: { a: 0, b: 1, c: 2 },
+  outputs: { x: at(0), y: at(1), z: at(2) },
+  source: '-a--b-c-|',
+  result: '-x--y-z-|',
+  synchronous: [0],
+});
+
+describe('intervalSchedule', () => {
+  it('should emit once while a stage is repeated', () =>
+    marbles(({ cold, expectObservable, expectSubscriptions }) => {
+      const source$ = cold('  -a-a-b-b-a-|', { a: 0, b: 1 });
+      const subscriptions = ' ^----------!';
+      const expected = '      -x---y---x-|';
+      const result$ = source$.pipe(intervalSchedule({ spec, numInferenceSteps: 10, numStages: 4 }));
+      expectObservable(result$).toBe(expected, { x: at(0), y: at(1) });
+      expectSubscriptions(source$.subscriptions).toBe(subscriptions);
+    }));
+
+  it('should send a fault of the function to the error channel', () =>
+    marbles(({ cold, expectObservable, expectSubscriptions }) => {
+      const source$ = cold('  -a-b-|', { a: 0, b: 1 });
+      const subscriptions = ' ^--!  ';
+      const expected = '      -x-#  ';
+      const options = {
+        spec: { mode: 'function' as const, steps: (stage: number) => (stage === 0 ? 7 : 99) },
+        numInferenceSteps: 10,
+        numStages: 4,
+      };
+      expectObservable(source$.pipe(intervalSchedule(options))).toBe(
+        expected,
+        { x: at(0) },
+        { code: 'TRIB_OPERATOR' },
+      );
+      expectSubscriptions(source$.subscriptions).toBe(subscriptions);
+    }));
+
+  it('should refuse a spec that fails at a late stage when it is called', () => {
+    const options = { spec: { mode: 'list', stages: [4, 11] } as const, numInferenceSteps: 10, numStages: 4 };
+    expect(() => intervalSchedule(options)).toThrow(/list at training stage 2: .* got 11/);
+  });
+});
