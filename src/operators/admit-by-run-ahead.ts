@@ -1,0 +1,75 @@
+import { ignoreElements, Observable, type OperatorFunction, tap } from 'rxjs';
+import { TributaryError } from '../errors.js';
+import { requireCount } from './require-count.js';
+
+export interface AdmitByRunAheadOptions<Ticket> {
+  /** Groups that may be in flight: issued and not yet finished. At least 1. */
+  readonly runAhead: number;
+  /** Pulled one at a time, never before there is room; its iterator is closed when the stream ends early. */
+  readonly tickets: Iterable<Ticket>;
+  /** Where both counters start (a resumed run); `tickets` then begins with the ticket after it. Default 0. */
+  readonly initiallyFinished?: number;
+}
+
+/**
+ * Issues tickets while `issued - finished < runAhead`; the source says how many groups have finished so far.
+ *
+ * ```
+ * source  ----1--3----      runAhead 2, tickets abcd
+ * result  (ab)c--d---       completes when the room after d is asked for and there is no ticket
+ * ```
+ *
+ * Time: issues `runAhead` tickets at subscription and one for each group that finishes. A count that falls back (a
+ * redelivered one) is ignored. Completes when there is room and no ticket is left, though issued ones are still in
+ * flight, so that batches downstream can close; or when the source completes. Errs with the source or the iterator.
+ * Buffers nothing. Unsubscribing closes the iterator. A consumer may report progress from inside `next`.
+ *
+ * Errors: TRIB_OPERATOR when more groups have finished than were issued, or a count is no whole number.
+ */
+export function admitByRunAhead<Ticket>(
+  options: AdmitByRunAheadOptions<Ticket>,
+): OperatorFunction<number, Ticket> {
+  const { runAhead, tickets, initiallyFinished = 0 } = options;
+  requireCount('admitByRunAhead', 'runAhead', runAhead, 1);
+  requireCount('admitByRunAhead', 'initiallyFinished', initiallyFinished, 0);
+  return (finished$) =>
+    new Observable<Ticket>((subscriber) => {
+      const iterator = tickets[Symbol.iterator]();
+      let numIssued = initiallyFinished;
+      let numFinished = initiallyFinished;
+      let isIssuing = false;
+      let isExhausted = false;
+      subscriber.add(() => {
+        if (!isExhausted) iterator.return?.();
+      });
+      const issue = () => {
+        if (isIssuing) return; // progress from inside `next`: the loop below sees it
+        isIssuing = true;
+        while (!subscriber.closed && !isExhausted && numIssued - numFinished < runAhead) {
+          isExhausted = true; // stays so when the iterator throws: a failed iterator must not be closed again
+          const ticket = iterator.next();
+          isExhausted = ticket.done === true;
+          if (ticket.done) break;
+          numIssued += 1;
+          subscriber.next(ticket.value);
+        }
+        isIssuing = false;
+        if (isExhausted) subscriber.complete();
+      };
+      const count = (finished: number) => {
+        if (!Number.isInteger(finished) || finished > numIssued) throw miscount(finished, numIssued);
+        numFinished = Math.max(numFinished, finished);
+        issue();
+      };
+      // The source first: what the first tickets cause may already be progress.
+      finished$.pipe(tap({ next: count, complete: issue }), ignoreElements()).subscribe(subscriber);
+      issue();
+    });
+}
+
+function miscount(finished: number, numIssued: number): TributaryError {
+  return new TributaryError(
+    'TRIB_OPERATOR',
+    `admitByRunAhead progress: expected at most the ${numIssued} groups issued, got ${finished}. Pass the count of the checkpoint as \`initiallyFinished\`.`,
+  );
+}
