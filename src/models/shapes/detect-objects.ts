@@ -38,8 +38,8 @@ export interface DetectedObject {
  * Finds the objects in a picture, largest first.
  *
  * 1. Each pixel gets a colour and a coverage (pixel-colours.ts). 2. Pixels covered by 60 % or more form cores:
- * 4-connected components of one colour. 3. Half-covered pixels beside a core join it. 4. Blobs under 5 pixels are
- * dropped. 5. The shape is the one whose antialiased drawing overlaps most with the blob's coverage (fit-shape.ts).
+ * 4-connected components of one colour. 3. Half-covered pixels beside a core join it. 4. A pale blob's coverage is
+ * scaled up to that of a full one; blobs under 5 pixels are dropped. 5. The shape is the one whose antialiased drawing overlaps most with the blob's coverage (fit-shape.ts).
  *
  * Shapes: `image [3, 16, 16] float32` in [-1, 1].
  */
@@ -112,11 +112,12 @@ function measureBlob(
   id: number,
 ): Blob & Pick<DetectedObject, 'box'> {
   const own = new Float32Array(PLANE);
+  const strength = strengthOf(coverage, owners, id);
   let [area, sumX, sumY] = [0, 0, 0];
   let [left, top, right, bottom] = [PICTURE_SIZE, PICTURE_SIZE, 0, 0];
   for (let pixel = 0; pixel < PLANE; pixel++) {
     if (owners[pixel] !== id) continue;
-    const share = coverage[pixel]!;
+    const share = Math.min(1, coverage[pixel]! / strength);
     const x = pixel % PICTURE_SIZE;
     const y = Math.floor(pixel / PICTURE_SIZE);
     own[pixel] = share;
@@ -133,6 +134,12 @@ function measureBlob(
     centroidY: sumY / area,
     box: { left, top, right, bottom },
   };
+}
+
+/** Coverage inside the blob, its upper quartile: below 1 for a pale object, whose rim is then as much paler. */
+function strengthOf(coverage: Float32Array, owners: Int16Array, id: number): number {
+  const inside = coverage.filter((share, pixel) => owners[pixel] === id && share >= CORE_COVERAGE).sort();
+  return inside[Math.floor(inside.length * 0.75)]!;
 }
 
 function sideNeighbours(pixel: number): number[] {

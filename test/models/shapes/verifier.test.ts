@@ -145,6 +145,22 @@ describe('verify', () => {
     expect(objects.map(({ shape }) => shape)).toEqual([null]);
   });
 
+  it('should read pale pictures and soft edges', () => {
+    const random = seededRandom(31);
+    const soften = (image: Float32Array) =>
+      image.map(
+        (value, index) => 0.8 * value + 0.1 * (image[index - 1] ?? value) + 0.1 * (image[index + 1] ?? value),
+      );
+    const fade = (image: Float32Array) => image.map((value) => -0.6 + 0.75 * (value + 0.6));
+    for (const change of [soften, fade]) {
+      const prompts = promptLists().train;
+      const numRead = prompts.filter(
+        (text) => verdict(change(drawPicture(text, random)), text).satisfied,
+      ).length;
+      expect(numRead / prompts.length).toBeGreaterThanOrEqual(0.95);
+    }
+  });
+
   it('should overlook specks', () => {
     const image = picture(put('red', 'circle', 4, 4), put('blue', 'square', 12.5, 12.5, 1.9));
     expect(verdict(image, 'one red circle').satisfied).toBe(true);
