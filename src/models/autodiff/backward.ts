@@ -37,7 +37,6 @@ export function gradients(g: GraphBuilder, loss: Value, parameters: readonly Val
     const upstreams = node.outputs.map((output) => upstream.get(output.name));
     if (upstreams.every((value) => value === undefined)) continue;
     if (!node.inputs.some((input) => input !== undefined && dependent.has(input.name))) continue;
-    if (node.outputs.some((output) => g.barriers.has(output.name))) continue;
     const rule = ruleOf(node, loss, parameters);
     if (rule.kind !== 'derivative') continue;
     const wants = (index: number) => {
@@ -56,8 +55,8 @@ export function gradients(g: GraphBuilder, loss: Value, parameters: readonly Val
       }),
     );
     node.inputs.forEach((input, index) => {
-      const derivative = derivatives[index];
-      if (input === undefined || derivative === undefined || !dependent.has(input.name)) return;
+      if (input === undefined || !dependent.has(input.name)) return;
+      const derivative = derivatives[index] ?? noDerivative(node, index);
       const fitted = unbroadcast(g, derivative, input);
       const known = upstream.get(input.name);
       upstream.set(input.name, known ? op.add(g, known, fitted) : fitted);
@@ -72,7 +71,10 @@ export function gradients(g: GraphBuilder, loss: Value, parameters: readonly Val
   );
 }
 
-/** Names of the values that depend on a parameter through differentiable inputs. */
+/**
+ * Names of the values through which a gradient can reach a parameter. Integers, truth values and the outputs of operators
+ * whose derivative is zero are not among them, so nothing is computed for what lies behind them.
+ */
 function dependentValues(
   nodes: readonly Node[],
   parameters: readonly Value[],
@@ -81,7 +83,9 @@ function dependentValues(
   const dependent = new Set(parameters.map((parameter) => parameter.name));
   for (const node of nodes) {
     if (!node.inputs.some((input) => input !== undefined && dependent.has(input.name))) continue;
-    for (const output of node.outputs) if (!barriers.has(output.name)) dependent.add(output.name);
+    if (node.domain === '' && isOpName(node.op) && GRADIENT_RULES[node.op].kind === 'zero') continue;
+    for (const output of node.outputs)
+      if (output.type.startsWith('float') && !barriers.has(output.name)) dependent.add(output.name);
   }
   return dependent;
 }
@@ -94,6 +98,14 @@ function ruleOf(node: Node, loss: Value, parameters: readonly Value[]): Gradient
   throw new TributaryError(
     'TRIB_NO_GRADIENT',
     `${operator} "${node.name}": expected an operator with a gradient rule on the path from "${loss.name}" to "${parameters[0]?.name}"${parameters.length > 1 ? ` and ${parameters.length - 1} more` : ''}, got ${operator}${why}. Export the model with other operators, or add a row to gradient-rules.ts.`,
+  );
+}
+
+/** A wanted derivative that its rule does not give: silence would be a wrong gradient. */
+function noDerivative(node: Node, index: number): never {
+  throw new TributaryError(
+    'TRIB_NO_GRADIENT',
+    `${node.op} "${node.name}": expected input ${index} ("${node.inputs[index]?.name}") not to depend on a parameter, got one that does. Wrap it in stopGradient, or export the model with other operators.`,
   );
 }
 

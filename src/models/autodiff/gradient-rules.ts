@@ -15,6 +15,7 @@ import {
   globalAveragePoolRule,
   resizeRule,
 } from './convolution-rules.js';
+import { geluRule } from './gelu-rule.js';
 import { gemmRule, matMulRule } from './linear-rules.js';
 import {
   concatRule,
@@ -73,20 +74,8 @@ export const GRADIENT_RULES: Readonly<Record<OpName, GradientRule>> = {
   // y = e^x: dx = dy · y
   Exp: unary(({ g, dy, y0 }) => op.mul(g, dy, y0)),
   Floor: zero('piecewise constant'),
-  // y = x Φ(x): dx = dy (Φ(x) + x φ(x)), Φ the normal distribution function (exact form)
-  Gelu: unary(({ g, dy, x0 }) => {
-    const cdf = op.mul(
-      g,
-      g.scalar(0.5),
-      op.add(g, g.scalar(1), op.erf(g, op.mul(g, x0, g.scalar(Math.SQRT1_2)))),
-    );
-    const density = op.mul(
-      g,
-      g.scalar(1 / Math.sqrt(2 * Math.PI)),
-      op.exp(g, op.mul(g, op.mul(g, x0, x0), g.scalar(-0.5))),
-    );
-    return op.mul(g, dy, op.add(g, cdf, op.mul(g, x0, density)));
-  }),
+  // y = x Φ(x): dx = dy (Φ(x) + x Φ'(x)), Φ exact or by tanh, as the node says
+  Gelu: geluRule,
   // y = clip(a x + b, 0, 1): dx = a dy strictly inside, else 0
   HardSigmoid: unary(({ g, dy, y0, node }) => {
     const inside = op.and(g, op.greater(g, y0, g.scalar(0)), op.less(g, y0, g.scalar(1)));
@@ -144,7 +133,10 @@ export const GRADIENT_RULES: Readonly<Record<OpName, GradientRule>> = {
   Or: zero('logical'),
   // y = a^b: da = dy b a^(b-1), db = dy y ln a (for a > 0)
   Pow: binary(
-    ({ g, dy }, a, b) => op.mul(g, dy, op.mul(g, b, op.pow(g, a, op.sub(g, b, g.scalar(1))))),
+    ({ g, dy }, a, b) => {
+      const exponent = b.type === a.type ? b : op.cast(g, b, a.type);
+      return op.mul(g, dy, op.mul(g, exponent, op.pow(g, a, op.sub(g, exponent, g.scalar(1)))));
+    },
     ({ g, dy, y }, a) => op.mul(g, dy, op.mul(g, y[0] ?? dy, op.log(g, a))),
   ),
   Sub: binary(

@@ -127,7 +127,7 @@ function scatterAlong(g: GraphBuilder, updates: Value, positions: Value, axis: n
   );
 }
 
-/** GatherElements: dy is added up at (…, index, …). The flat position of every element is made of the index and a constant. */
+/** GatherElements: dy is added up at (…, index, …); an index below 0 counts from the end. The flat position of every element is made of the index and a constant. */
 export const gatherElementsRule = rule(({ g, dy, x: [x, indices], node }) => {
   if (!x || !indices) return [];
   const axis = positive(intAttribute(node, 'axis', 0), x.shape.length);
@@ -143,7 +143,14 @@ export const gatherElementsRule = rule(({ g, dy, x: [x, indices], node }) => {
     return offset;
   });
   const wide = indices.type === 'int64' ? indices : op.cast(g, indices, 'int64');
-  const scaled = op.mul(g, wide, g.constant(int64([stride], [1])));
+  const size = x.shape[axis] ?? 0;
+  const fromFront = op.where(
+    g,
+    op.less(g, wide, g.constant(int64([0], [1]))),
+    op.add(g, wide, g.constant(int64([size], [1]))),
+    wide,
+  );
+  const scaled = op.mul(g, fromFront, g.constant(int64([stride], [1])));
   const places = op.reshape(g, op.add(g, scaled, g.constant(int64(offsets, indices.shape))), [-1, 1]);
   const summed = op.scatterAdd(g, zeros(g, [elementCount(x.shape)]), places, op.reshape(g, dy, [-1]));
   return [op.reshape(g, summed, x.shape), undefined];

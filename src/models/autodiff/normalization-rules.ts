@@ -3,11 +3,13 @@
  * dx = (dn - mean(dn) - n mean(dn n)) / std.
  */
 
+import { TributaryError } from '../../errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Node, Value } from '../graph/graph.js';
 import { floatAttribute, intAttribute } from '../graph/graph.js';
 import * as op from '../graph/ops/index.js';
-import { float32 } from '../tensor.js';
+import { elementCount, float32 } from '../tensor.js';
+import type { RuleContext } from './rule.js';
 import { rule } from './rule.js';
 
 /** dL/dx of a normalisation over `axes`, from dL/dn, n and 1 / std. */
@@ -36,24 +38,22 @@ function normalizeRows(g: GraphBuilder, x: Value, epsilon: number): Rows {
 }
 
 /** y = n · scale + bias over the axes from `axis` on. */
-export const layerNormalizationRule = rule(({ g, node, x: [x, scale, bias], dy, wants }) => {
+export const layerNormalizationRule = rule((context) => {
+  const {
+    g,
+    node,
+    x: [x, scale, bias],
+    dy,
+    wants,
+  } = context;
   if (!x || !scale) return [];
   const first = intAttribute(node, 'axis', -1);
   const axis = first < 0 ? first + x.shape.length : first;
   const axes = x.shape.flatMap((_, i) => (i >= axis ? [i] : []));
-  const unit = g.constant(
-    float32(new Float32Array(scale.shape.reduce((n, size) => n * size, 1)).fill(1), scale.shape),
-  );
-  const { normalized, inverseStdDev } = op.layerNormalization(
-    g,
-    x,
-    unit,
-    undefined,
-    floatAttribute(node, 'epsilon', 1e-5),
-    axis,
-  );
+  const { normalized, inverseStdDev } = unitStatistics(context, axis);
+  const dn = () => (isUnit(g, scale) ? dy : op.mul(g, dy, scale));
   return [
-    wants(0) ? throughNormalization(g, op.mul(g, dy, scale), normalized, inverseStdDev, axes) : undefined,
+    wants(0) ? throughNormalization(g, dn(), normalized, inverseStdDev, axes) : undefined,
     wants(1) ? op.mul(g, dy, normalized) : undefined,
     wants(2) && bias ? dy : undefined,
   ];
@@ -95,4 +95,22 @@ function channelGradients(
     wants(1) ? dScale() : undefined,
     wants(2) ? op.reduceSum(g, dy, allButChannel, false) : undefined,
   ];
+}
+
+/** n and 1 / std of a LayerNormalization node: its own outputs where its scale is one, else made again. */
+function unitStatistics({ g, node, x: [x, scale, bias], y }: RuleContext, axis: number): Rows {
+  const [normalized, , inverseStdDev] = y;
+  if (normalized && inverseStdDev && scale && isUnit(g, scale) && !bias) return { normalized, inverseStdDev };
+  if (!x || !scale)
+    throw new TributaryError(
+      'TRIB_GRAPH',
+      `LayerNormalization "${node.name}": expected an input and a scale, got neither. Export the model again.`,
+    );
+  const unit = g.constant(float32(new Float32Array(elementCount(scale.shape)).fill(1), scale.shape));
+  return op.layerNormalization(g, x, unit, undefined, floatAttribute(node, 'epsilon', 1e-5), axis);
+}
+
+function isUnit(g: GraphBuilder, scale: Value): boolean {
+  const tensor = g.initializers.get(scale.name);
+  return tensor?.type === 'float32' && (tensor.data as Float32Array).every((element) => element === 1);
 }

@@ -1,5 +1,7 @@
 /** @file Gradients of reductions and of operators along an axis. */
 
+import { TributaryError } from '../../errors.js';
+import { reducedAxes } from '../graph/application.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
 import { int, intAttribute } from '../graph/graph.js';
@@ -10,12 +12,16 @@ import { rule, unary } from './rule.js';
 import { indicator } from './selection-rules.js';
 
 /** The input's shape with the reduced axes set to 1: how `value` must look to broadcast against the input. */
-function keptShape({ g, x: [x, axes] }: RuleContext): number[] {
+function keptShape({ g, node, x: [x, axes] }: RuleContext): number[] {
   if (!x) return [];
   const constant = axes && g.initializers.get(axes.name);
-  const reduced = constant
-    ? toIntegers(constant).map((axis) => (axis < 0 ? axis + x.shape.length : axis))
-    : x.shape.map((_, axis) => axis);
+  if (axes && !constant) {
+    throw new TributaryError(
+      'TRIB_NO_GRADIENT',
+      `${node.op} "${node.name}": expected constant axes, got computed ones. Fix the model's input sizes.`,
+    );
+  }
+  const reduced = reducedAxes(node, x.shape.length, constant && toIntegers(constant));
   return x.shape.map((size, axis) => (reduced.includes(axis) ? 1 : size));
 }
 
@@ -48,7 +54,8 @@ export const extremeReductionRule = unary((context) => {
   const hits = indicator(g, op.equal(g, x0, withKeptAxes(context, y0)));
   const shape = keptShape(context);
   const axes = shape.flatMap((size, axis) => (size === 1 ? [axis] : []));
-  return op.mul(g, hits, op.div(g, withKeptAxes(context, dy), op.reduceSum(g, hits, axes)));
+  const ties = axes.length > 0 ? op.reduceSum(g, hits, axes) : hits;
+  return op.mul(g, hits, op.div(g, withKeptAxes(context, dy), ties));
 });
 
 /** y = softmax x: dx = y (dy - Σ dy y). */

@@ -4,7 +4,7 @@ import { TributaryError } from '../../errors.js';
 import type { ElementType, Tensor } from '../tensor.js';
 import { toIntegers } from '../tensor.js';
 import type { Attributes, Value } from './graph.js';
-import { formatShape } from './graph.js';
+import { formatShape, intAttribute } from './graph.js';
 import type { OpName } from './op-names.js';
 
 /** What a shape rule sees: the node to be, and the values of those inputs that are constants. */
@@ -45,6 +45,16 @@ export function constantIntegers(node: Application, index: number): number[] | u
 /** An axis counted from the front. */
 export function positiveAxis(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis;
+}
+
+/** Axes that a reduction works on: none given means all of them, unless the node says that it then does nothing. */
+export function reducedAxes(
+  node: Pick<Application, 'attributes'>,
+  rank: number,
+  given: readonly number[] = [],
+): number[] {
+  if (given.length > 0) return given.map((axis) => positiveAxis(axis, rank));
+  return intAttribute(node, 'noop_with_empty_axes', 0) === 1 ? [] : Array.from({ length: rank }, (_, i) => i);
 }
 
 /** Shape of two broadcast operands, by NumPy's rule. */

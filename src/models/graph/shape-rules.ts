@@ -5,7 +5,14 @@
 
 import type { ElementType } from '../tensor.js';
 import type { Application, OutputType } from './application.js';
-import { broadcastShapes, constantIntegers, mismatch, operand, positiveAxis } from './application.js';
+import {
+  broadcastShapes,
+  constantIntegers,
+  mismatch,
+  operand,
+  positiveAxis,
+  reducedAxes,
+} from './application.js';
 import { convolution, pooling, transposedConvolution } from './convolution-shapes.js';
 import type { Value } from './graph.js';
 import { formatShape, intAttribute, intsAttribute, textAttribute } from './graph.js';
@@ -42,9 +49,7 @@ const comparison: ShapeRule = (node) => [{ type: 'bool', shape: broadcastInputs(
 
 const reduction: ShapeRule = (node) => {
   const { type, shape } = operand(node);
-  const axes = (constantIntegers(node, 1) ?? shape.map((_, axis) => axis)).map((axis) =>
-    positiveAxis(axis, shape.length),
-  );
+  const axes = reducedAxes(node, shape.length, constantIntegers(node, 1));
   const keep = intAttribute(node, 'keepdims', 1) === 1;
   return [
     {
@@ -75,114 +80,6 @@ const gemm: ShapeRule = (node) => {
   return [{ type: operand(node).type, shape: [rows ?? 1, columns ?? 1] }];
 };
 
-const reshape: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  const wanted = (constantIntegers(node, 1) ?? []).map((size, axis) =>
-    size === 0 ? (shape[axis] ?? 1) : size,
-  );
-  const count = shape.reduce((product, size) => product * size, 1);
-  const known = wanted.reduce((product, size) => (size === -1 ? product : product * size), 1);
-  const result = wanted.map((size) => (size === -1 ? count / known : size));
-  if (
-    result.reduce((product, size) => product * size, 1) !== count ||
-    result.some((size) => !Number.isInteger(size))
-  ) {
-    mismatch(node, `as many elements as ${formatShape(wanted)} has`);
-  }
-  return [{ type, shape: result }];
-};
-
-const slice: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  const starts = constantIntegers(node, 1) ?? [];
-  const ends = constantIntegers(node, 2) ?? [];
-  const axes = constantIntegers(node, 3) ?? starts.map((_, axis) => axis);
-  const steps = constantIntegers(node, 4) ?? starts.map(() => 1);
-  const result = [...shape];
-  axes.forEach((given, index) => {
-    const axis = positiveAxis(given, shape.length);
-    const size = shape[axis] ?? 0;
-    const step = steps[index] ?? 1;
-    const [low, high] = step > 0 ? [0, size] : [-1, size - 1];
-    const clamp = (position: number) =>
-      Math.min(Math.max(position < 0 ? position + size : position, low), high);
-    result[axis] = Math.max(0, Math.ceil((clamp(ends[index] ?? size) - clamp(starts[index] ?? 0)) / step));
-  });
-  return [{ type, shape: result }];
-};
-
-const concat: ShapeRule = (node) => {
-  const first = operand(node);
-  const axis = positiveAxis(intAttribute(node, 'axis', 0), first.shape.length);
-  const fits = node.inputs.every(
-    (input) =>
-      input?.shape.length === first.shape.length &&
-      input.shape.every((size, i) => i === axis || size === first.shape[i]),
-  );
-  if (!fits) mismatch(node, `equal shapes apart from axis ${axis}`);
-  const total = node.inputs.reduce((sum, input) => sum + (input?.shape[axis] ?? 0), 0);
-  return [{ type: first.type, shape: first.shape.map((size, i) => (i === axis ? total : size)) }];
-};
-
-const split: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  const axis = positiveAxis(intAttribute(node, 'axis', 0), shape.length);
-  const size = shape[axis] ?? 0;
-  const parts = intAttribute(node, 'num_outputs', 0);
-  const chunk = Math.ceil(size / parts);
-  const sizes =
-    constantIntegers(node, 1) ?? Array.from({ length: parts }, (_, i) => Math.min(chunk, size - i * chunk));
-  if (sizes.reduce((sum, part) => sum + part, 0) !== size) mismatch(node, `parts that add up to ${size}`);
-  return sizes.map((part) => ({ type, shape: shape.map((whole, i) => (i === axis ? part : whole)) }));
-};
-
-const gather: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  const axis = positiveAxis(intAttribute(node, 'axis', 0), shape.length);
-  return [{ type, shape: [...shape.slice(0, axis), ...operand(node, 1).shape, ...shape.slice(axis + 1)] }];
-};
-
-const pad: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  const pads = constantIntegers(node, 1) ?? [];
-  const axes = (constantIntegers(node, 3) ?? shape.map((_, axis) => axis)).map((axis) =>
-    positiveAxis(axis, shape.length),
-  );
-  const result = [...shape];
-  axes.forEach((axis, index) => {
-    result[axis] = (shape[axis] ?? 0) + (pads[index] ?? 0) + (pads[index + axes.length] ?? 0);
-  });
-  return [{ type, shape: result }];
-};
-
-const squeeze: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  const axes =
-    constantIntegers(node, 1)?.map((axis) => positiveAxis(axis, shape.length)) ??
-    shape.flatMap((size, axis) => (size === 1 ? [axis] : []));
-  return [{ type, shape: shape.filter((_, axis) => !axes.includes(axis)) }];
-};
-
-const unsqueeze: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  const rank = shape.length + (constantIntegers(node, 1) ?? []).length;
-  const axes = (constantIntegers(node, 1) ?? []).map((axis) => positiveAxis(axis, rank));
-  const rest = [...shape];
-  return [
-    {
-      type,
-      shape: Array.from({ length: rank }, (_, axis) => (axes.includes(axis) ? 1 : (rest.shift() ?? 1))),
-    },
-  ];
-};
-
-const transpose: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  const order = intsAttribute(node, 'perm') ?? shape.map((_, axis) => shape.length - 1 - axis);
-  if (order.length !== shape.length) mismatch(node, `a permutation of ${shape.length} axes`);
-  return [{ type, shape: order.map((axis) => shape[axis] ?? 1) }];
-};
-
 const layerNormalization: ShapeRule = (node) => {
   const { type, shape } = operand(node);
   const axis = positiveAxis(intAttribute(node, 'axis', -1), shape.length);
@@ -195,21 +92,6 @@ const channelNormalization: ShapeRule = (node) => {
   if (operand(node, 1).shape[0] !== shape[1] || operand(node, 2).shape[0] !== shape[1])
     mismatch(node, `scale and bias of ${shape[1]} channels`);
   return [{ type, shape }];
-};
-
-const resize: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  const sizes = constantIntegers(node, 3);
-  if (sizes) return [{ type, shape: sizes }];
-  const scales = Array.from(node.constants[2]?.data as Float32Array);
-  return [{ type, shape: shape.map((size, axis) => Math.floor(size * (scales[axis] ?? 1))) }];
-};
-
-const depthToSpace: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  const [batch = 1, channels = 1, height = 1, width = 1] = shape;
-  const block = intAttribute(node, 'blocksize', 1);
-  return [{ type, shape: [batch, channels / block ** 2, height * block, width * block] }];
 };
 
 /** The table: total over the operators, grouped as in op-names.ts. */
@@ -283,20 +165,8 @@ export const SHAPE_RULES: Readonly<Record<OpName, ShapeRule>> = {
   MatMul: matMul,
 
   Concat: concat,
-  Expand: (node) => [
-    {
-      type: operand(node).type,
-      shape:
-        broadcastShapes(operand(node).shape, constantIntegers(node, 1) ?? []) ??
-        mismatch(node, 'a shape that broadcasts'),
-    },
-  ],
-  Flatten: (node) => {
-    const { type, shape } = operand(node);
-    const axis = positiveAxis(intAttribute(node, 'axis', 1), shape.length);
-    const product = (sizes: readonly number[]) => sizes.reduce((all, size) => all * size, 1);
-    return [{ type, shape: [product(shape.slice(0, axis)), product(shape.slice(axis))] }];
-  },
+  Expand: expand,
+  Flatten: flatten,
   Gather: gather,
   GatherElements: (node) => [{ type: operand(node).type, shape: operand(node, 1).shape }],
   Pad: pad,
@@ -305,15 +175,7 @@ export const SHAPE_RULES: Readonly<Record<OpName, ShapeRule>> = {
   Slice: slice,
   Split: split,
   Squeeze: squeeze,
-  Tile: (node) => {
-    const repeats = constantIntegers(node, 1) ?? [];
-    return [
-      {
-        type: operand(node).type,
-        shape: operand(node).shape.map((size, axis) => size * (repeats[axis] ?? 1)),
-      },
-    ];
-  },
+  Tile: tile,
   Transpose: transpose,
   Unsqueeze: unsqueeze,
 
@@ -328,10 +190,7 @@ export const SHAPE_RULES: Readonly<Record<OpName, ShapeRule>> = {
   GlobalAveragePool: (node) => [
     { type: operand(node).type, shape: operand(node).shape.map((size, axis) => (axis < 2 ? size : 1)) },
   ],
-  Resize: (node) => {
-    if (textAttribute(node, 'mode', 'nearest') !== 'nearest') mismatch(node, 'mode nearest');
-    return resize(node);
-  },
+  Resize: resize,
 };
 
 /** Output types and shapes of an application, or TRIB_GRAPH naming the node and the shapes. */

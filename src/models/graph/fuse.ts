@@ -1,0 +1,89 @@
+/**
+ * @file The form of a graph that is only run: onnxruntime's fused operators in place of the patterns that exporters write.
+ * The result is the same function up to rounding.
+ */
+
+import type { GraphBuilder } from './builder.js';
+import type { Graph, Node, Value } from './graph.js';
+import { float, int, intsAttribute } from './graph.js';
+import type { GraphView } from './rewrite.js';
+import { rewriteGraph } from './rewrite.js';
+
+const CONTRIB = 'com.microsoft';
+
+/** Returns the graph with attention as MultiHeadAttention and SiLU as QuickGelu. */
+export function fuseForInference(graph: Graph): Graph {
+  return rewriteGraph(graph, (g, node, view) => fuseAttention(g, node, view) ?? fuseSilu(g, node, view));
+}
+
+function appendFused(
+  { g, view }: { g: GraphBuilder; view: GraphView },
+  node: Node,
+  op: string,
+  inputs: readonly Value[],
+  attributes: Node['attributes'],
+): Value {
+  const [output] = node.outputs as [Value];
+  const fused = { ...output, name: `${output.name}_fused` };
+  g.append({ name: `${node.name}_${op}`, op, domain: CONTRIB, inputs: inputs.map(view.current), outputs: [fused], attributes });
+  return fused;
+}
+
+/** x · sigmoid(x) is QuickGelu with alpha 1. */
+function fuseSilu(g: GraphBuilder, node: Node, view: GraphView): Value | undefined {
+  if (node.op !== 'Mul') return undefined;
+  const [left, right] = node.inputs as [Value, Value];
+  for (const [x, gate] of [
+    [left, right],
+    [right, left],
+  ] as const) {
+    const sigmoid = view.producer(gate);
+    if (sigmoid?.op === 'Sigmoid' && sigmoid.inputs[0]?.name === x.name && view.uses(gate) === 1) {
+      return appendFused({ g, view }, node, 'QuickGelu', [x], { alpha: float(1) });
+    }
+  }
+  return undefined;
+}
+
+interface Heads {
+  /** [B, N, C], before it was split into heads. */
+  readonly source: Value;
+  readonly count: number;
+  readonly size: number;
+}
+
+/**
+ * The output Reshape of softmax(q kᵀ · scale) v, where q, k, v are Reshape + Transpose of [B, N, C] into heads.
+ * Anything between (a mask, a dropout) leaves the pattern alone.
+ */
+function fuseAttention(g: GraphBuilder, node: Node, view: GraphView): Value | undefined {
+  if (node.op !== 'Reshape') return undefined;
+  const merge = view.producer(node.inputs[0]);
+  if (merge?.op !== 'Transpose' || intsAttribute(merge, 'perm')?.join() !== '0,2,1,3') return undefined;
+  const mix = view.producer(merge.inputs[0]);
+  const softmax = mix?.op === 'MatMul' ? view.producer(mix.inputs[0]) : undefined;
+  if (!mix || softmax?.op !== 'Softmax') return undefined;
+  const scaled = view.producer(softmax.inputs[0]);
+  const scale = scaled?.op === 'Mul' ? g.initializers.get(scaled.inputs[1]?.name ?? '') : undefined;
+  const scores = scale ? view.producer(scaled?.inputs[0]) : undefined;
+  if (scale?.type !== 'float32' || scale.data.length !== 1 || scores?.op !== 'MatMul') return undefined;
+  const query = splitHeads(view, scores.inputs[0], '0,2,1,3');
+  const key = splitHeads(view, scores.inputs[1], '0,2,3,1');
+  const value = splitHeads(view, mix.inputs[1], '0,2,1,3');
+  if (!query || !key || !value || node.outputs[0]?.shape.length !== 3) return undefined;
+  return appendFused({ g, view }, node, 'MultiHeadAttention', [query.source, key.source, value.source], {
+    num_heads: int(query.count),
+    scale: float(Number(scale.data[0])),
+  });
+}
+
+function splitHeads(view: GraphView, value: Value | undefined, order: string): Heads | undefined {
+  const transpose = view.producer(value);
+  if (transpose?.op !== 'Transpose' || intsAttribute(transpose, 'perm')?.join() !== order) return undefined;
+  const reshape = view.producer(transpose.inputs[0]);
+  const source = reshape?.op === 'Reshape' ? reshape.inputs[0] : undefined;
+  const [, , count, size] = reshape?.outputs[0]?.shape ?? [];
+  return source?.shape.length === 3 && count !== undefined && size !== undefined
+    ? { source, count, size }
+    : undefined;
+}

@@ -1,0 +1,124 @@
+/** @file From a model file to a Graph: sizes fixed, constants folded, every intermediate shape known. */
+
+import { create, toBinary } from '@bufbuild/protobuf';
+import { TributaryError } from '../../errors.js';
+import type { Engine } from '../engines/engine.js';
+import type { ElementType } from '../tensor.js';
+import { decodeModel, inputAxes, toGraph } from './decode.js';
+import type { Graph, Value } from './graph.js';
+import { formatShape, OPSET } from './graph.js';
+import type { GraphProto } from './proto/onnx_pb.js';
+import { ModelProtoSchema, TensorShapeProto_DimensionSchema, ValueInfoProtoSchema } from './proto/onnx_pb.js';
+
+const OLDEST_OPSET = 13;
+
+export interface PrepareOptions {
+  /** The file or part, for messages. */
+  readonly label: string;
+  /** Wanted sizes of every input with open axes. */
+  readonly inputShapes: Readonly<Record<string, readonly number[]>>;
+}
+
+/**
+ * Loads any ONNX model as a Graph with static shapes. Sizes are written into the symbolic axes of the inputs; onnxruntime
+ * then folds the shape arithmetic that exporters leave into constants, and reports the shape of every intermediate.
+ *
+ * @throws TRIB_MODEL when the file is not a whole model, an input is missing or has other fixed sizes, or a shape stays open.
+ */
+export async function prepareGraph(
+  engine: Engine,
+  bytes: Uint8Array,
+  { label, inputShapes }: PrepareOptions,
+): Promise<Graph> {
+  const model = decodeModel(bytes, label);
+  const opset = Number(
+    model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n,
+  );
+  if (opset < OLDEST_OPSET || opset > OPSET) {
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `${label}: expected ONNX opset ${OLDEST_OPSET} to ${OPSET}, got ${opset}. Export the model with opset 17.`,
+    );
+  }
+  fixInputSizes(model.graph, inputShapes, label);
+  const simplified = decodeModel(await engine.simplify(toBinary(ModelProtoSchema, model), label), label);
+  return toGraph(simplified, await intermediateTypes(engine, simplified, label), label);
+}
+
+function fixInputSizes(graph: GraphProto, inputShapes: PrepareOptions['inputShapes'], label: string): void {
+  const axes = inputAxes({ graph });
+  const initializers = new Set(graph.initializer.map(({ name }) => name));
+  for (const [name, shape] of Object.entries(inputShapes)) {
+    const declared = axes.get(name);
+    if (declared === undefined) {
+      throw new TributaryError(
+        'TRIB_MODEL',
+        `${label}: expected an input "${name}", got inputs ${[...axes.keys()].join(', ')}. Export the model in the layout that optimum writes.`,
+      );
+    }
+    const fits =
+      declared.length === shape.length &&
+      declared.every((size, axis) => typeof size === 'string' || size === shape[axis]);
+    if (!fits) {
+      throw new TributaryError(
+        'TRIB_MODEL',
+        `${label} input "${name}": expected sizes ${formatShape(shape)}, got [${declared.join(', ')}]. Choose sizes that fit the model.`,
+      );
+    }
+  }
+  for (const input of graph.input) {
+    const shape = inputShapes[input.name];
+    const type = input.type?.value;
+    if (
+      initializers.has(input.name) ||
+      shape === undefined ||
+      type?.case !== 'tensorType' ||
+      type.value.shape === undefined
+    )
+      continue;
+    type.value.shape.dim = shape.map((size) =>
+      create(TensorShapeProto_DimensionSchema, { value: { case: 'dimValue', value: BigInt(size) } }),
+    );
+  }
+  // Declared sizes of outputs and intermediates speak of the open axes; they are inferred afresh.
+  graph.valueInfo = [];
+  for (const output of graph.output) {
+    const type = output.type?.value;
+    if (type?.case === 'tensorType') delete type.value.shape;
+  }
+}
+
+/** Declares every intermediate as an output and asks onnxruntime for their types. */
+async function intermediateTypes(
+  engine: Engine,
+  model: ReturnType<typeof decodeModel>,
+  label: string,
+): Promise<Map<string, Value>> {
+  const outputs = new Set(model.graph.output.map(({ name }) => name));
+  const names = model.graph.node
+    .flatMap((node) => node.output)
+    .filter((name) => name !== '' && !outputs.has(name));
+  const exposed = {
+    ...model,
+    graph: {
+      ...model.graph,
+      output: [...model.graph.output, ...names.map((name) => create(ValueInfoProtoSchema, { name }))],
+    },
+  };
+  const executable = await engine.compile(toBinary(ModelProtoSchema, exposed), {
+    label,
+    optimization: 'none',
+  });
+  await executable.release();
+  return new Map(
+    executable.outputs.map(({ name, type, shape }) => {
+      if (shape.some((size) => typeof size !== 'number' || size < 0)) {
+        throw new TributaryError(
+          'TRIB_MODEL',
+          `${label} value "${name}": expected a fixed shape, got [${shape.join(', ')}]. Export the model without data-dependent shapes.`,
+        );
+      }
+      return [name, { name, type: type as ElementType, shape: shape as number[] }];
+    }),
+  );
+}

@@ -1,0 +1,60 @@
+/** @file A pretraining checkpoint: one safetensors file with weights, their average and the optimiser's moments. */
+
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { TributaryError } from '../../errors.js';
+import type { SafetensorsTensor } from '../adapters/safetensors.js';
+import { decodeSafetensors, encodeSafetensors } from '../adapters/safetensors.js';
+import { writeFileAtomic } from '../files/atomic.js';
+import type { NamedArrays } from '../optimizers/adamw.js';
+import type { FitState } from './fit.js';
+
+const PARTS = ['weights', 'average', 'firstMoments', 'secondMoments'] as const;
+
+/** Writes a checkpoint, replacing the one before it atomically. `fingerprint` names the settings that it belongs to. */
+export async function writeFitState(path: string, state: FitState, fingerprint: string): Promise<void> {
+  const { weights, average, optimizer } = state;
+  const arrays = {
+    weights,
+    average,
+    firstMoments: optimizer.firstMoments,
+    secondMoments: optimizer.secondMoments,
+  };
+  const tensors = new Map<string, SafetensorsTensor>();
+  for (const part of PARTS) {
+    for (const [name, data] of Object.entries(arrays[part]))
+      tensors.set(`${part}/${name}`, { dtype: 'F32', shape: [data.length], data });
+  }
+  await writeFileAtomic(
+    path,
+    encodeSafetensors({ tensors, metadata: { step: String(state.step), fingerprint } }),
+  );
+}
+
+/**
+ * Reads a checkpoint, or `undefined` where there is none.
+ * @throws TRIB_CHECKPOINT when it belongs to other settings.
+ */
+export async function readFitState(path: string, fingerprint: string): Promise<FitState | undefined> {
+  if (!existsSync(path)) return undefined;
+  const { tensors, metadata } = decodeSafetensors(await readFile(path), path);
+  if (metadata.fingerprint !== fingerprint) {
+    throw new TributaryError(
+      'TRIB_CHECKPOINT',
+      `${path}: expected a checkpoint of the same settings, got one of others. Remove it, or restore the settings it was made with.`,
+    );
+  }
+  const part = (name: (typeof PARTS)[number]): NamedArrays =>
+    Object.fromEntries(
+      [...tensors].flatMap(([key, tensor]) =>
+        key.startsWith(`${name}/`) ? [[key.slice(name.length + 1), tensor.data as Float32Array]] : [],
+      ),
+    );
+  const step = Number(metadata.step);
+  return {
+    step,
+    weights: part('weights'),
+    average: part('average'),
+    optimizer: { step, firstMoments: part('firstMoments'), secondMoments: part('secondMoments') },
+  };
+}

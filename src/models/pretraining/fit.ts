@@ -1,0 +1,91 @@
+/** @file Gradient descent from scratch: AdamW with warm-up and cosine decay, and an average of the weights. */
+
+import { initializeWeights } from '../diffusion/weights.js';
+import type { Executable } from '../engines/engine.js';
+import type { AdamWState, NamedArrays } from '../optimizers/adamw.js';
+import { adamWStep, initialAdamWState } from '../optimizers/adamw.js';
+import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
+import { counterRandom } from '../random/counter-random.js';
+import type { Tensor } from '../tensor.js';
+import { float32, float32Data } from '../tensor.js';
+import type { Trainee } from './trainee.js';
+import { gradientName } from './trainee.js';
+
+export interface FitOptions {
+  readonly seed: number;
+  readonly numSteps: number;
+  readonly learningRate: number;
+  /** Steps over which the learning rate grows from zero. */
+  readonly warmupSteps: number;
+  readonly weightDecay: number;
+  readonly maxGradNorm: number;
+  /** Decay of the average of the weights, which is what gets exported; smaller in the first steps. */
+  readonly averageDecay: number;
+}
+
+export interface FitState {
+  /** Steps taken. */
+  readonly step: number;
+  readonly weights: NamedArrays;
+  readonly average: NamedArrays;
+  readonly optimizer: AdamWState;
+}
+
+/** Fresh weights and a fresh optimiser. */
+export function initialFitState(trainee: Trainee, seed: number): FitState {
+  const tensors = initializeWeights(trainee.weights, (index, count) =>
+    counterRandom({ seed, purpose: 'parameter-init', group: index }).normal(count),
+  );
+  const weights = Object.fromEntries([...tensors].map(([name, { data }]) => [name, data]));
+  return { step: 0, weights, average: weights, optimizer: initialAdamWState(weights) };
+}
+
+/** Takes one step and returns the new state and the loss before it. */
+export async function fitStep(
+  executable: Executable,
+  trainee: Trainee,
+  state: FitState,
+  options: FitOptions,
+): Promise<{ state: FitState; loss: number }> {
+  const outputs = await executable.run({
+    ...trainee.batch(state.step),
+    ...weightFeeds(trainee, state.weights),
+  });
+  const gradients = Object.fromEntries(
+    trainee.weights.map(({ name }) => [name, float32Data(outputs[gradientName(name)], gradientName(name))]),
+  );
+  const clipped = clipGradNorm(gradients, options.maxGradNorm);
+  const { parameters, state: optimizer } = adamWStep(state.weights, clipped.gradients, state.optimizer, {
+    learningRate: learningRateAt(state.step, options),
+    weightDecay: options.weightDecay,
+  });
+  const decay = Math.min(options.averageDecay, (1 + state.step) / (10 + state.step));
+  const average = Object.fromEntries(
+    Object.entries(parameters).map(([name, values]) => [
+      name,
+      mix(state.average[name] ?? values, values, decay),
+    ]),
+  );
+  return {
+    state: { step: state.step + 1, weights: parameters, average, optimizer },
+    loss: float32Data(outputs.loss, 'loss')[0] ?? Number.NaN,
+  };
+}
+
+/** Linear warm-up, then half a cosine down to 2 % of the learning rate. */
+export function learningRateAt(step: number, { learningRate, warmupSteps, numSteps }: FitOptions): number {
+  if (step < warmupSteps) return (learningRate * (step + 1)) / warmupSteps;
+  const progress = (step - warmupSteps) / Math.max(1, numSteps - warmupSteps);
+  return learningRate * (0.02 + 0.98 * 0.5 * (1 + Math.cos(Math.PI * Math.min(1, progress))));
+}
+
+/** The weights as tensors of the shapes that the trainee asks for. */
+export function weightFeeds(trainee: Trainee, weights: NamedArrays): Record<string, Tensor> {
+  return Object.fromEntries(
+    trainee.weights.map(({ name, shape }) => [name, float32(weights[name] ?? new Float32Array(), shape)]),
+  );
+}
+
+function mix(average: Float32Array, values: Float32Array, decay: number): Float32Array {
+  return average.map((value, index) => decay * value + (1 - decay) * (values[index] ?? 0));
+}

@@ -1,0 +1,39 @@
+/** @file What is trained from scratch here: a graph with trainable inputs, and the batches it learns from. */
+
+import { gradients } from '../autodiff/backward.js';
+import type { WeightSource, WeightSpec } from '../diffusion/weights.js';
+import { trainableWeights } from '../diffusion/weights.js';
+import type { Tensors } from '../engines/engine.js';
+import { GraphBuilder } from '../graph/builder.js';
+import type { Graph, Value } from '../graph/graph.js';
+import { lowerForTraining } from '../graph/lower.js';
+
+export interface Trainee {
+  readonly label: string;
+  readonly weights: readonly WeightSpec[];
+  /** Inputs: the weights and a batch. Outputs: `loss`, and `gradient:<weight>` for every weight. */
+  readonly graph: Graph;
+  /** What step number `step` learns from; equal steps give equal batches. */
+  readonly batch: (step: number) => Tensors;
+}
+
+export const gradientName = (weight: string) => `gradient:${weight}`;
+
+/** Builds a training graph: the loss of a network, and its gradient with respect to every weight that the network asks for. */
+export function trainingGraph(
+  build: (g: GraphBuilder, weights: WeightSource) => Value,
+): Pick<Trainee, 'graph' | 'weights'> {
+  const forward = new GraphBuilder();
+  const weights: WeightSpec[] = [];
+  forward.output(build(forward, trainableWeights(forward, weights)), 'loss');
+  const g = GraphBuilder.from(lowerForTraining(forward.build()));
+  const loss = g.value('loss');
+  const derivatives = gradients(
+    g,
+    loss,
+    weights.map(({ name }) => g.value(name)),
+  );
+  for (const [index, { name }] of weights.entries())
+    g.output(derivatives[index] as Value, gradientName(name));
+  return { graph: g.build(), weights };
+}
