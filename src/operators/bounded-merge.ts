@@ -1,0 +1,74 @@
+import {
+  defer,
+  ignoreElements,
+  merge,
+  mergeMap,
+  type ObservableInput,
+  type OperatorFunction,
+  Subject,
+  tap,
+} from 'rxjs';
+import { TributaryError } from '../errors.js';
+import { requireCount } from './require-count.js';
+
+export interface BoundedMergeOptions<In, Out> {
+  /** Names the operator in the text of an overflow. */
+  readonly operator: string;
+  /** How many inner streams run at once, at least 1. */
+  readonly concurrency: number;
+  /** How many values may wait for a free place, at least 0. */
+  readonly maxQueued: number;
+  readonly project: (value: In) => ObservableInput<Out>;
+}
+
+/**
+ * Runs an inner stream for each value, at most `concurrency` at once. Like `mergeMap`, but the queue has a bound.
+ *
+ * ```
+ * source  a---b---c-------|        concurrency 1, maxQueued 1
+ * a       -----x|
+ * b            -----x|
+ * c                  -----x|
+ * result  -----x----x-----x|
+ * ```
+ *
+ * Time: emits what the inner streams emit; completes when the source and all inner streams have; errs with the first
+ * error of either. Buffers at most `maxQueued` values. Unsubscribing releases the source and every inner stream.
+ *
+ * Errors: TRIB_OVERFLOW when one more value would have to wait; TRIB_OPERATOR for a bound that is no count.
+ */
+export function boundedMerge<In, Out>(options: BoundedMergeOptions<In, Out>): OperatorFunction<In, Out> {
+  const { operator, concurrency, maxQueued, project } = options;
+  requireCount(operator, 'concurrency', concurrency, 1);
+  requireCount(operator, 'maxQueued', maxQueued, 0);
+  return (source) =>
+    defer(() => {
+      const queue = new Subject<In>();
+      let numWaiting = 0;
+      const results$ = queue.pipe(
+        mergeMap((value) => {
+          numWaiting -= 1;
+          return project(value);
+        }, concurrency),
+      );
+      const intake$ = source.pipe(
+        tap({
+          next: (value) => {
+            numWaiting += 1;
+            queue.next(value); // starts at once, and so leaves the queue, when a place is free
+            if (numWaiting > maxQueued) throw overflow(operator, concurrency, maxQueued);
+          },
+          complete: () => queue.complete(),
+        }),
+        ignoreElements(),
+      );
+      return merge(results$, intake$);
+    });
+}
+
+function overflow(operator: string, concurrency: number, maxQueued: number): TributaryError {
+  return new TributaryError(
+    'TRIB_OVERFLOW',
+    `${operator} queue: expected at most ${concurrency} at work and ${maxQueued} waiting, got one more. Raise its bound or lower \`runAhead\`.`,
+  );
+}
