@@ -1,0 +1,31 @@
+import { Observable, ReplaySubject } from 'rxjs';
+
+/**
+ * Subscribes once to a broadcast and hands its newest value to every reader inside `use`, however late the reader comes.
+ * Like `withLatestFrom`, but nothing is lost before the first value: a reader can wait for the value that it needs.
+ *
+ * ```
+ * broadcast  --a-----b----
+ * reader 1   ^-a-----b----
+ * reader 2        ^a-b----    starts at column 5 with the newest
+ * ```
+ *
+ * Time: emits and completes as `use` does; errs when the broadcast errs; when the broadcast completes, readers get its
+ * last value and then complete. Keeps one value. Unsubscribing releases the broadcast.
+ */
+export function readLatest<T, R>(
+  broadcast$: Observable<T>,
+  use: (newest$: Observable<T>) => Observable<R>,
+): Observable<R> {
+  return new Observable<R>((subscriber) => {
+    const newest$ = new ReplaySubject<T>(1);
+    subscriber.add(
+      broadcast$.subscribe({
+        next: (value) => newest$.next(value),
+        error: (error: unknown) => subscriber.error(error),
+        complete: () => newest$.complete(),
+      }),
+    );
+    if (!subscriber.closed) use(newest$).subscribe(subscriber);
+  });
+}
