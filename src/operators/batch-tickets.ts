@@ -1,0 +1,116 @@
+import {
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  finalize,
+  ignoreElements,
+  merge,
+  type Observable,
+  type OperatorFunction,
+  type SchedulerLike,
+  Subject,
+  Subscription,
+  tap,
+} from 'rxjs';
+import { TributaryError } from '../errors.js';
+import type { PromptTicket } from './records.js';
+
+export interface BatchTicketsOptions<Out> {
+  /** Tickets of a full batch, at least 1. */
+  readonly groupsPerBatch: number;
+  /** Milliseconds that the oldest waiting ticket waits for company; null waits for a full batch. */
+  readonly lingerMs: number | null;
+  /** Tickets that may wait, at least `groupsPerBatch`. */
+  readonly maxQueued: number;
+  readonly scheduler: SchedulerLike;
+  readonly run: (tickets: readonly PromptTicket[]) => Observable<Out>;
+}
+
+/**
+ * Runs tickets in batches of one training stage, one batch at a time. Like `bufferCount` and `concatMap`, but a batch
+ * keeps growing while the one before it runs.
+ *
+ * ```
+ * source  a-b-c----d---|      groupsPerBatch 2, lingerMs 4
+ * [ab]      --r|
+ * [c]             --r|        c has waited alone from column 4 to 8
+ * [d]                  --r|   the source is complete
+ * result  ----r-----r----r|
+ * ```
+ *
+ * Time: a batch starts when the one before is done and it is full, or is followed by a ticket of another training stage,
+ * or `lingerMs` have passed since its first ticket became the oldest waiting, or the source has completed. Completes
+ * when the source has and every ticket has run; errs with the source or `run`. Buffers at most `maxQueued` tickets.
+ * Unsubscribing releases the source, the running batch and the timer.
+ *
+ * Errors: TRIB_OVERFLOW when one more ticket would have to wait.
+ */
+export function batchTickets<Out>(options: BatchTicketsOptions<Out>): OperatorFunction<PromptTicket, Out> {
+  const { groupsPerBatch, lingerMs, maxQueued, scheduler, run } = options;
+  return (source) =>
+    defer(() => {
+      const queue: PromptTicket[] = [];
+      const batches = new Subject<readonly PromptTicket[]>();
+      let timer = Subscription.EMPTY;
+      let isBusy = false;
+      let isOverdue = false;
+      let isSourceDone = false;
+
+      const startTimer = (): void => {
+        if (lingerMs === null || queue.length === 0) return;
+        timer = scheduler.schedule(() => {
+          isOverdue = true;
+          startBatch();
+        }, lingerMs);
+      };
+      const startBatch = (): void => {
+        if (isBusy) return;
+        if (queue.length === 0) {
+          if (isSourceDone) batches.complete();
+          return;
+        }
+        const head = headBatch(queue, groupsPerBatch);
+        if (!(head.isClosed || isOverdue || isSourceDone)) return;
+        timer.unsubscribe();
+        isOverdue = false;
+        isBusy = true;
+        const tickets = queue.splice(0, head.size);
+        startTimer();
+        batches.next(tickets);
+      };
+      const enqueue = (ticket: PromptTicket): void => {
+        queue.push(ticket);
+        if (queue.length === 1) startTimer();
+        startBatch();
+        if (queue.length > maxQueued) throw overflow(maxQueued);
+      };
+      const finish = (): void => {
+        isSourceDone = true;
+        startBatch();
+      };
+      const startNext$ = defer(() => {
+        isBusy = false;
+        startBatch();
+        return EMPTY;
+      });
+      return merge(
+        batches.pipe(concatMap((tickets) => concat(run(tickets), startNext$))),
+        source.pipe(tap({ next: enqueue, complete: finish }), ignoreElements()),
+      ).pipe(finalize(() => timer.unsubscribe()));
+    });
+}
+
+/** The size of the batch at the head of the queue, and whether no later ticket can join it. */
+function headBatch(queue: readonly PromptTicket[], groupsPerBatch: number) {
+  const nextStage = queue.findIndex((ticket) => ticket.trainingStage !== queue[0]?.trainingStage);
+  const size = Math.min(nextStage === -1 ? queue.length : nextStage, groupsPerBatch);
+  return { size, isClosed: size === groupsPerBatch || nextStage !== -1 };
+}
+
+function overflow(maxQueued: number): TributaryError {
+  return new TributaryError(
+    'TRIB_OVERFLOW',
+    `branchRollouts queue: expected at most ${maxQueued} waiting, got ${maxQueued + 1}. Raise \`maxQueued\` or lower \`runAhead\`.`,
+  );
+}

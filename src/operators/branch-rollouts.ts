@@ -1,0 +1,108 @@
+import {
+  asyncScheduler,
+  catchError,
+  combineLatest,
+  defer,
+  filter,
+  mergeMap,
+  type Observable,
+  type ObservableInput,
+  type OperatorFunction,
+  type SchedulerLike,
+  take,
+  throwIfEmpty,
+} from 'rxjs';
+import { TributaryError } from '../errors.js';
+import { batchTickets } from './batch-tickets.js';
+import { readLatest } from './read-latest.js';
+import type { PromptTicket, RolloutGroup, TrainingInterval } from './records.js';
+import { requireCount } from './require-count.js';
+import { stageError } from './stage-error.js';
+
+export interface BranchRolloutsOptions<Policy, Branch> {
+  readonly schedule$: Observable<TrainingInterval>;
+  readonly policy$: Observable<Policy>;
+  /** Groups rolled out together, at least 1. */
+  readonly groupsPerBatch: number;
+  /** Milliseconds that the oldest waiting ticket waits for company; null waits for a full batch. */
+  readonly lingerMs: number | null;
+  /** Tickets that may wait, at least `groupsPerBatch`. */
+  readonly maxQueued: number;
+  /**
+   * Whether a batch of this training stage may start with these; until then it waits for newer ones. For the
+   * synchronous loop: `(stage, interval, policy) => interval.trainingStage === stage && policy.version === stage`.
+   * Default: always.
+   */
+  readonly isReady?: (trainingStage: number, interval: TrainingInterval, policy: Policy) => boolean;
+  /** Times `lingerMs`. Default `asyncScheduler`. */
+  readonly scheduler?: SchedulerLike;
+  readonly rollout: (
+    tickets: readonly PromptTicket[],
+    interval: TrainingInterval,
+    policy: Policy,
+  ) => ObservableInput<readonly RolloutGroup<Branch>[]>;
+}
+
+/**
+ * Rolls tickets out in batches, one batch at a time, with the newest schedule and policy at the moment the batch starts.
+ *
+ * ```
+ * schedule  i------------
+ * policy    p----q-------
+ * source    a-b-c-d------|     groupsPerBatch 2
+ * [ab],p      --r|
+ * [cd],q          --r|
+ * result    ----(ab)(cd)-|     each group by itself
+ * ```
+ *
+ * Time: a batch starts when the one before is done and it is full, or is followed by a ticket of another training stage
+ * (a batch never mixes stages), or `lingerMs` have passed since its first ticket became the oldest waiting, or the
+ * source has completed. Emits groups one by one; completes when the source has completed and every ticket is rolled
+ * out; errs with the source, a broadcast, or `rollout`. Buffers at most `maxQueued` tickets. Unsubscribing releases the
+ * source, both broadcasts, the running rollout and the timer.
+ *
+ * Errors: TRIB_OVERFLOW when one more ticket would have to wait; TRIB_OPERATOR when a broadcast ends before it gave what
+ * a batch needs; an error of `rollout` keeps its code and names the training stage.
+ */
+export function branchRollouts<Policy, Branch>(
+  options: BranchRolloutsOptions<Policy, Branch>,
+): OperatorFunction<PromptTicket, RolloutGroup<Branch>> {
+  const { schedule$, policy$, groupsPerBatch, lingerMs, maxQueued, rollout } = options;
+  const { isReady = () => true, scheduler = asyncScheduler } = options;
+  requireCount('branchRollouts', 'groupsPerBatch', groupsPerBatch, 1);
+  requireCount('branchRollouts', 'maxQueued', maxQueued, groupsPerBatch);
+  if (lingerMs !== null) requireCount('branchRollouts', 'lingerMs', lingerMs, 0);
+
+  const rollOut = (
+    tickets: readonly PromptTicket[],
+    newest$: Observable<readonly [TrainingInterval, Policy]>,
+  ): Observable<RolloutGroup<Branch>> => {
+    const trainingStage = tickets[0]?.trainingStage ?? 0;
+    const place = { stage: 'branchRollouts', work: `training stage ${trainingStage}` };
+    return newest$.pipe(
+      filter(([interval, policy]) => isReady(trainingStage, interval, policy)),
+      take(1),
+      throwIfEmpty(() => endedBroadcast(trainingStage)),
+      mergeMap(([interval, policy]) =>
+        defer(() => rollout(tickets, interval, policy)).pipe(
+          catchError((error: unknown) => {
+            throw stageError(error, place);
+          }),
+        ),
+      ),
+      mergeMap((groups) => groups),
+    );
+  };
+  return (source) =>
+    readLatest(combineLatest([schedule$, policy$]), (newest$) => {
+      const run = (tickets: readonly PromptTicket[]) => rollOut(tickets, newest$);
+      return source.pipe(batchTickets({ groupsPerBatch, lingerMs, maxQueued, scheduler, run }));
+    });
+}
+
+function endedBroadcast(trainingStage: number): TributaryError {
+  return new TributaryError(
+    'TRIB_OPERATOR',
+    `branchRollouts, training stage ${trainingStage}: expected its schedule and policy, got the end of both. Keep the broadcasts open while tickets wait.`,
+  );
+}
