@@ -1,0 +1,92 @@
+import {
+  asyncScheduler,
+  catchError,
+  defer,
+  EMPTY,
+  type ObservableInput,
+  type OperatorFunction,
+  retry,
+  type SchedulerLike,
+  throwError,
+  timer,
+} from 'rxjs';
+import { TributaryError } from '../errors.js';
+import { boundedMerge } from './bounded-merge.js';
+import type { DeadLetter } from './records.js';
+import { requireCount } from './require-count.js';
+
+/** How often, and after how long, a message is tried again. */
+export interface RetryOptions {
+  /** Tries after the first one. Default 0. */
+  readonly maxRetries?: number;
+  /** Milliseconds before the first retry; doubled for each further one. Default 0. */
+  readonly backoffMs?: number;
+  /** Times the backoff. Default `asyncScheduler`. */
+  readonly scheduler?: SchedulerLike;
+}
+
+export interface DeadLetterOptions<Message, Out> extends RetryOptions {
+  /** Name of the topology stage, for the letter. */
+  readonly stage: string;
+  readonly groupIdOf?: (message: Message) => string;
+  /** Messages worked on at once, at least 1. */
+  readonly concurrency: number;
+  /** Messages that may wait for their turn, at least 0. */
+  readonly maxQueued: number;
+  /** Takes the messages that failed for good. */
+  readonly deadLetters: (letter: DeadLetter<Message>) => void;
+  readonly project: (message: Message) => ObservableInput<Out>;
+}
+
+/**
+ * Runs `project` for each message; a message that fails becomes a dead letter, and the stream goes on. Like
+ * `boundedMerge`, but an inner error ends only its own message.
+ *
+ * ```
+ * source   a----b---c---|
+ * a        -x|
+ * b             -#
+ * c                 -x|
+ * letters  ------b-------
+ * result   -x--------x--|
+ * ```
+ *
+ * Time: emits what `project` emits; what a message emitted before it failed stays emitted. An error that says
+ * `retryable` is tried again after backoffMs 2^n, at most `maxRetries` times. Completes when the source and all
+ * messages have. Errs only with the source, an overflow, or a throw of `deadLetters`. Buffers at most `maxQueued`
+ * messages. Unsubscribing releases the source, the work and the timers.
+ *
+ * Errors: TRIB_OVERFLOW, TRIB_OPERATOR as `boundedMerge`. A letter holds the code of a TributaryError, else TRIB_INTERNAL.
+ */
+export function deadLetter<Message, Out>(
+  options: DeadLetterOptions<Message, Out>,
+): OperatorFunction<Message, Out> {
+  const { stage, groupIdOf, concurrency, maxQueued, deadLetters, project } = options;
+  const { maxRetries = 0, backoffMs = 0, scheduler = asyncScheduler } = options;
+  requireCount(stage, 'maxRetries', maxRetries, 0);
+  requireCount(stage, 'backoffMs', backoffMs, 0);
+  const delay = (error: unknown, retryCount: number) =>
+    error instanceof TributaryError && error.retryable
+      ? timer(backoffMs * 2 ** (retryCount - 1), scheduler)
+      : throwError(() => error);
+  return boundedMerge({
+    operator: stage,
+    concurrency,
+    maxQueued,
+    project: (message) =>
+      defer(() => project(message)).pipe(
+        retry({ count: maxRetries, delay }),
+        catchError((error: unknown) => {
+          const groupId = groupIdOf?.(message);
+          deadLetters({
+            stage,
+            ...(groupId === undefined ? {} : { groupId }),
+            code: error instanceof TributaryError ? error.code : 'TRIB_INTERNAL',
+            reason: error instanceof Error ? error.message : String(error),
+            message,
+          });
+          return EMPTY;
+        }),
+      ),
+  });
+}
