@@ -1,0 +1,57 @@
+import { defaultIfEmpty, defer, map, type ObservableInput, type OperatorFunction, take } from 'rxjs';
+import { deadLetter, type RetryOptions } from './dead-letter.js';
+import type { DeadLetter, GroupRewards, RolloutGroup } from './records.js';
+import { rewardFault } from './reward-fault.js';
+
+/** What scoring reads of a group; its branches are the images. */
+export type ScorableGroup = Pick<RolloutGroup<unknown>, 'groupId' | 'trainingStage' | 'branches'>;
+
+export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryOptions {
+  /** The rewards of a group, one a branch, in branch order; only the first value counts. */
+  readonly score: (group: Group) => ObservableInput<ArrayLike<number>>;
+  /** Groups scored at once, at least 1. */
+  readonly concurrency: number;
+  /** Groups that may wait for their turn, at least 0. */
+  readonly maxQueued: number;
+  readonly deadLetters: (letter: DeadLetter<Group>) => void;
+}
+
+/**
+ * Scores the branches of each group. A group whose scoring throws, or gives a reward that is not finite, or a wrong
+ * number of rewards, goes to the dead letters and is never trained on; the stream goes on.
+ *
+ * ```
+ * source   a----b---c---|
+ * a        -(r|)
+ * b             -(n|)          n holds NaN
+ * c                 -(s|)
+ * letters  ------b-------
+ * result   -r--------s--|
+ * ```
+ *
+ * Time: emits when a group is scored, which with `concurrency` above 1 need not be the order of the source. Completes
+ * when the source and all scoring have; errs with the source or an overflow. Retries, bounds and release as `deadLetter`.
+ *
+ * Errors: TRIB_REWARD in the letter of a wrong reward; TRIB_OVERFLOW, TRIB_OPERATOR as `boundedMerge`.
+ */
+export function scoreRewards<Group extends ScorableGroup>(
+  options: ScoreRewardsOptions<Group>,
+): OperatorFunction<Group, GroupRewards> {
+  const { score, ...limits } = options;
+  return deadLetter({
+    ...limits,
+    stage: 'scoreRewards',
+    groupIdOf: (group) => group.groupId,
+    project: (group) =>
+      defer(() => score(group)).pipe(
+        take(1),
+        defaultIfEmpty<ArrayLike<number>, ArrayLike<number>>([]),
+        map((rewards) => {
+          const { groupId, trainingStage } = group;
+          const fault = rewardFault(groupId, rewards, group.branches.length);
+          if (fault) throw fault;
+          return { groupId, trainingStage, rewards: Array.from(rewards) };
+        }),
+      ),
+  });
+}
