@@ -13,7 +13,7 @@ import { rule, unary } from './rule.js';
 /** y = x ⋆ w + b: dx is the transposed convolution of dy, dw correlates x with dy, db sums dy. */
 export const convRule = rule(({ g, node, x: [x, weight], dy, wants }) => {
   if (!x || !weight) return [];
-  const window = windowOf(node, weight.shape.slice(2));
+  const window = explicitWindow(node, weight.shape.slice(2));
   return [
     wants(0) ? inputGradient(g, dy, weight, window, x.shape) : undefined,
     wants(1) ? filterGradient(g, x, dy, window) : undefined,
@@ -24,7 +24,7 @@ export const convRule = rule(({ g, node, x: [x, weight], dy, wants }) => {
 /** ConvTranspose is the transpose of Conv: dx is a convolution of dy, and in dw the two change places. */
 export const convTransposeRule = rule(({ g, node, x: [x, weight], dy, wants }) => {
   if (!x || !weight) return [];
-  const window = windowOf(node, weight.shape.slice(2));
+  const window = explicitWindow(node, weight.shape.slice(2));
   const { strides, dilations, pads, groups } = window;
   return [
     wants(0) ? op.conv(g, dy, weight, undefined, { strides, dilations, pads, groups }) : undefined,
@@ -32,6 +32,17 @@ export const convTransposeRule = rule(({ g, node, x: [x, weight], dy, wants }) =
     wants(2) ? sumOverPositions(g, dy) : undefined,
   ];
 });
+
+/** The window of a node that says its pads itself; a loaded model may leave them to the runtime. */
+function explicitWindow(node: Node, kernel: readonly number[]): Window {
+  const autoPad = textAttribute(node, 'auto_pad', 'NOTSET');
+  if ((autoPad === 'NOTSET' || autoPad === 'VALID') && !intsAttribute(node, 'output_shape'))
+    return windowOf(node, kernel);
+  throw new TributaryError(
+    'TRIB_NO_GRADIENT',
+    `${node.op} "${node.name}": expected explicit pads, got ${autoPad === 'NOTSET' ? 'output_shape' : `auto_pad ${autoPad}`}. Export the model with explicit pads.`,
+  );
+}
 
 function sumOverPositions(g: GraphBuilder, dy: Value): Value {
   return op.reduceSum(
@@ -124,26 +135,6 @@ function offsets(kernel: readonly number[]): number[][] {
   );
 }
 
-/** Nearest-neighbour upsampling by whole factors: dx sums dy over each block. */
-export const resizeRule = rule(({ g, node, x: [x], dy }) => {
-  if (!x) return [];
-  const factors = x.shape.map((size, axis) => (dy.shape[axis] ?? 1) / size);
-  const aligned = textAttribute(node, 'coordinate_transformation_mode', 'half_pixel') !== 'align_corners';
-  if (!aligned || factors.some((factor) => !Number.isInteger(factor))) {
-    throw new TributaryError(
-      'TRIB_NO_GRADIENT',
-      `Resize "${node.name}": expected upsampling by whole factors, got ${formatShape(x.shape)} to ${formatShape(dy.shape)}. Export the model with sizes that are multiples.`,
-    );
-  }
-  const blocks = op.reshape(
-    g,
-    dy,
-    x.shape.flatMap((size, axis) => [size, factors[axis] ?? 1]),
-  );
-  const inner = x.shape.flatMap((_, axis) => (factors[axis] === 1 ? [] : [2 * axis + 1]));
-  return [op.reshape(g, inner.length > 0 ? op.reduceSum(g, blocks, inner) : blocks, x.shape)];
-});
-
 /** Depth to space: the inverse permutation of its three axes of blocks. */
 export const depthToSpaceRule = unary(({ g, node, dy, x0 }) => {
   const block = intAttribute(node, 'blocksize', 1);
@@ -167,7 +158,7 @@ export const globalAveragePoolRule = unary(({ g, dy, x0 }) => {
 export const averagePoolRule = unary(
   ({ g, node, dy, x0 }: { g: GraphBuilder; node: Node; dy: Value; x0: Value }) => {
     const kernel = intsAttribute(node, 'kernel_shape') ?? [];
-    const window = windowOf(node, kernel);
+    const window = explicitWindow(node, kernel);
     if (window.pads.some((size) => size !== 0) || intAttribute(node, 'ceil_mode', 0) === 1) {
       throw new TributaryError(
         'TRIB_NO_GRADIENT',

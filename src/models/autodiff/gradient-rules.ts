@@ -13,7 +13,6 @@ import {
   convTransposeRule,
   depthToSpaceRule,
   globalAveragePoolRule,
-  resizeRule,
 } from './convolution-rules.js';
 import { geluRule } from './gelu-rule.js';
 import { gemmRule, matMulRule } from './linear-rules.js';
@@ -44,6 +43,7 @@ import {
   reduceSumSquareRule,
   softmaxRule,
 } from './reduction-rules.js';
+import { resizeRule } from './resize-rule.js';
 import type { GradientRule } from './rule.js';
 import { binary, rule, unary, zero } from './rule.js';
 import { clipRule, extremeRule, whereRule } from './selection-rules.js';

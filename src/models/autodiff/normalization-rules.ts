@@ -5,7 +5,7 @@
 
 import { TributaryError } from '../../errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
-import type { Node, Value } from '../graph/graph.js';
+import type { Value } from '../graph/graph.js';
 import { floatAttribute, intAttribute } from '../graph/graph.js';
 import * as op from '../graph/ops/index.js';
 import { elementCount, float32 } from '../tensor.js';
@@ -37,16 +37,23 @@ function normalizeRows(g: GraphBuilder, x: Value, epsilon: number): Rows {
   return op.layerNormalization(g, x, scale, undefined, epsilon);
 }
 
-/** y = n · scale + bias over the axes from `axis` on. */
+/** y = n · scale + bias over the axes from `axis` on. No gradient flows through the statistics (outputs 1 and 2). */
 export const layerNormalizationRule = rule((context) => {
   const {
     g,
     node,
     x: [x, scale, bias],
     dy,
+    upstreams,
     wants,
   } = context;
   if (!x || !scale) return [];
+  if (upstreams[1] !== undefined || upstreams[2] !== undefined) {
+    throw new TributaryError(
+      'TRIB_NO_GRADIENT',
+      `LayerNormalization "${node.name}": expected only its first output on the path to the loss, got its Mean or InvStdDev there. Compute the statistics with ReduceMean.`,
+    );
+  }
   const first = intAttribute(node, 'axis', -1);
   const axis = first < 0 ? first + x.shape.length : first;
   const axes = x.shape.flatMap((_, i) => (i >= axis ? [i] : []));
@@ -60,40 +67,30 @@ export const layerNormalizationRule = rule((context) => {
 });
 
 /** y = n · scale + bias, n normalised over the spatial axes of every channel. */
-export const instanceNormalizationRule = rule(({ g, node, x: [x, scale], dy, wants }) =>
-  x && scale ? channelGradients(g, node, x, scale, dy, wants, x.shape[1] ?? 1) : [],
+export const instanceNormalizationRule = rule((context) =>
+  rowGradients(context, context.x[0]?.shape[1] ?? 1),
 );
 
-/** y = n · scale + bias, n normalised over groups of channels and the spatial axes. */
-export const groupNormalizationRule = rule(({ g, node, x: [x, scale], dy, wants }) =>
-  x && scale ? channelGradients(g, node, x, scale, dy, wants, intAttribute(node, 'num_groups', 1)) : [],
+/** y = n · scale + bias, n normalised over groups of channels and the spatial axes; one scale and bias a group (opset 18 to 20). */
+export const groupNormalizationRule = rule((context) =>
+  rowGradients(context, intAttribute(context.node, 'num_groups', 1)),
 );
 
-function channelGradients(
-  g: GraphBuilder,
-  node: Node,
-  x: Value,
-  scale: Value,
-  dy: Value,
-  wants: (input: number) => boolean,
-  groups: number,
-) {
-  const rows = [x.shape[0] ?? 1, groups, -1];
-  const { normalized, inverseStdDev } = normalizeRows(
-    g,
-    op.reshape(g, x, rows),
-    floatAttribute(node, 'epsilon', 1e-5),
-  );
-  const perChannel = [x.shape[1] ?? 1, ...x.shape.slice(2).map(() => 1)];
-  const allButChannel = x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
-  const dn = () => op.reshape(g, op.mul(g, dy, op.reshape(g, scale, perChannel)), rows);
-  const dx = () => op.reshape(g, throughNormalization(g, dn(), normalized, inverseStdDev, [-1]), x.shape);
-  const dScale = () =>
-    op.reduceSum(g, op.mul(g, dy, op.reshape(g, normalized, x.shape)), allButChannel, false);
+/** x and dy seen as [B, groups, n]: every row is normalised by itself, and scale and bias have one number a group. */
+function rowGradients({ g, node, x: [x, scale], dy, wants }: RuleContext, groups: number) {
+  if (!x || !scale) return [];
+  const asRows = (value: Value) => op.reshape(g, value, [x.shape[0] ?? 1, groups, -1]);
+  const epsilon = floatAttribute(node, 'epsilon', 1e-5);
+  const { normalized, inverseStdDev } = normalizeRows(g, asRows(x), epsilon);
+  const upstream = asRows(dy);
+  const dx = () => {
+    const dn = op.mul(g, upstream, op.reshape(g, scale, [groups, 1]));
+    return op.reshape(g, throughNormalization(g, dn, normalized, inverseStdDev, [-1]), x.shape);
+  };
   return [
     wants(0) ? dx() : undefined,
-    wants(1) ? dScale() : undefined,
-    wants(2) ? op.reduceSum(g, dy, allButChannel, false) : undefined,
+    wants(1) ? op.reduceSum(g, op.mul(g, upstream, normalized), [0, 2], false) : undefined,
+    wants(2) ? op.reduceSum(g, upstream, [0, 2], false) : undefined,
   ];
 }
 

@@ -1,7 +1,7 @@
-/** @file Shape arithmetic of convolutions and pooling (ONNX Conv, ConvTranspose, AveragePool), any number of spatial axes. */
+/** @file Shape arithmetic of convolution, pooling and resampling, any number of spatial axes. */
 
 import type { Application, OutputType } from './application.js';
-import { mismatch, operand } from './application.js';
+import { constantIntegers, mismatch, operand, positiveAxis } from './application.js';
 import type { Node } from './graph.js';
 import { intAttribute, intsAttribute, textAttribute } from './graph.js';
 
@@ -60,6 +60,7 @@ export function transposedConvolution(node: Application): OutputType[] {
   const [input, weight] = [operand(node, 0), operand(node, 1)];
   const window = windowOf(node, weight.shape.slice(2));
   requireExplicitPads(node);
+  if (intsAttribute(node, 'output_shape')) mismatch(node, 'explicit pads (output_shape is not supported)');
   if (input.shape[1] !== weight.shape[0]) mismatch(node, `${weight.shape[0]} input channels`);
   const rank = window.kernel.length;
   const outputPadding = intsAttribute(node, 'output_padding') ?? window.kernel.map(() => 0);
@@ -77,6 +78,7 @@ export function transposedConvolution(node: Application): OutputType[] {
 export function pooling(node: Application): OutputType[] {
   const input = operand(node);
   requireExplicitPads(node);
+  if (intAttribute(node, 'ceil_mode', 0) === 1) mismatch(node, 'ceil_mode 0');
   const window = windowOf(node, intsAttribute(node, 'kernel_shape') ?? mismatch(node, 'a kernel_shape'));
   return [
     {
@@ -84,4 +86,32 @@ export function pooling(node: Application): OutputType[] {
       shape: [input.shape[0] ?? 1, input.shape[1] ?? 1, ...slidingSizes(input.shape.slice(2), window)],
     },
   ];
+}
+
+/** Resize by nearest neighbour, to given sizes or by given scales, on all axes or on some. */
+export function resize(node: Application): OutputType[] {
+  const { type, shape } = operand(node);
+  if (textAttribute(node, 'mode', 'nearest') !== 'nearest') mismatch(node, 'mode nearest');
+  if (textAttribute(node, 'keep_aspect_ratio_policy', 'stretch') !== 'stretch')
+    mismatch(node, 'keep_aspect_ratio_policy stretch');
+  const axes = (intsAttribute(node, 'axes') ?? shape.map((_, axis) => axis)).map((axis) =>
+    positiveAxis(axis, shape.length),
+  );
+  const sizes = constantIntegers(node, 3);
+  const scales = node.constants[2]?.data;
+  const result = [...shape];
+  axes.forEach((axis, index) => {
+    const scaled = scales ? Math.floor((shape[axis] ?? 0) * Number(scales[index] ?? 1)) : undefined;
+    result[axis] = sizes?.[index] ?? scaled ?? mismatch(node, 'constant scales or sizes');
+  });
+  return [{ type, shape: result }];
+}
+
+/** [B, C · block², H, W] -> [B, C, H · block, W · block]. */
+export function depthToSpace(node: Application): OutputType[] {
+  const { type, shape } = operand(node);
+  const [batch = 1, channels = 1, height = 1, width = 1] = shape;
+  const block = intAttribute(node, 'blocksize', 1);
+  if (channels % block ** 2 !== 0) mismatch(node, `channels that are a multiple of ${block ** 2}`);
+  return [{ type, shape: [batch, channels / block ** 2, height * block, width * block] }];
 }

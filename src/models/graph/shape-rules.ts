@@ -13,9 +13,23 @@ import {
   positiveAxis,
   reducedAxes,
 } from './application.js';
-import { convolution, pooling, transposedConvolution } from './convolution-shapes.js';
+import { convolution, depthToSpace, pooling, resize, transposedConvolution } from './convolution-shapes.js';
 import type { Value } from './graph.js';
-import { formatShape, intAttribute, intsAttribute, textAttribute } from './graph.js';
+import { formatShape, intAttribute } from './graph.js';
+import {
+  concat,
+  expand,
+  flatten,
+  gather,
+  pad,
+  reshape,
+  slice,
+  split,
+  squeeze,
+  tile,
+  transpose,
+  unsqueeze,
+} from './movement-shapes.js';
 import type { OpName } from './op-names.js';
 
 type ShapeRule = (node: Application) => OutputType[];
@@ -77,7 +91,11 @@ const gemm: ShapeRule = (node) => {
   const [innerRight, columns] = intAttribute(node, 'transB', 0) ? [right[1], right[0]] : [right[0], right[1]];
   if (left.length !== 2 || right.length !== 2 || innerLeft !== innerRight)
     mismatch(node, 'two matrices with equal inner axes');
-  return [{ type: operand(node).type, shape: [rows ?? 1, columns ?? 1] }];
+  const shape = [rows ?? 1, columns ?? 1];
+  const addend = broadcastShapes(shape, node.inputs[2]?.shape ?? []);
+  if (addend?.length !== 2 || addend.some((size, axis) => size !== shape[axis]))
+    mismatch(node, `an addend that broadcasts to ${formatShape(shape)}`);
+  return [{ type: operand(node).type, shape }];
 };
 
 const layerNormalization: ShapeRule = (node) => {
@@ -87,12 +105,22 @@ const layerNormalization: ShapeRule = (node) => {
   return [{ type, shape }, statistics, statistics];
 };
 
-const channelNormalization: ShapeRule = (node) => {
-  const { type, shape } = operand(node);
-  if (operand(node, 1).shape[0] !== shape[1] || operand(node, 2).shape[0] !== shape[1])
-    mismatch(node, `scale and bias of ${shape[1]} channels`);
-  return [{ type, shape }];
+const instanceNormalization: ShapeRule = (node) => rowNormalization(node, operand(node).shape[1] ?? 0);
+
+/** In opset 18 to 20, which graphs here are written in, scale and bias have one number a group (from 21 on, one a channel). */
+const groupNormalization: ShapeRule = (node) => {
+  const groups = intAttribute(node, 'num_groups', 1);
+  if ((operand(node).shape[1] ?? 0) % groups !== 0)
+    mismatch(node, `channels that divide into ${groups} groups`);
+  return rowNormalization(node, groups);
 };
+
+function rowNormalization(node: Application, rows: number): OutputType[] {
+  const { type, shape } = operand(node);
+  if (operand(node, 1).shape[0] !== rows || operand(node, 2).shape[0] !== rows)
+    mismatch(node, `scale and bias of ${rows} elements`);
+  return [{ type, shape }];
+}
 
 /** The table: total over the operators, grouped as in op-names.ts. */
 export const SHAPE_RULES: Readonly<Record<OpName, ShapeRule>> = {
@@ -179,8 +207,8 @@ export const SHAPE_RULES: Readonly<Record<OpName, ShapeRule>> = {
   Transpose: transpose,
   Unsqueeze: unsqueeze,
 
-  GroupNormalization: channelNormalization,
-  InstanceNormalization: channelNormalization,
+  GroupNormalization: groupNormalization,
+  InstanceNormalization: instanceNormalization,
   LayerNormalization: layerNormalization,
 
   AveragePool: pooling,
