@@ -8,11 +8,11 @@ import { PICTURE_SIZE } from './scene.js';
 export const IMAGE_CHANNELS = 3;
 export const IMAGE_SHAPE = [IMAGE_CHANNELS, PICTURE_SIZE, PICTURE_SIZE] as const;
 
-/** 1.3 million parameters: attention at 8x8 and 4x4. */
+/** A million parameters: attention at 8x8. */
 export const UNET: UNetConfig = {
   inChannels: IMAGE_CHANNELS,
-  blockOutChannels: [32, 64, 80],
-  attentionBlocks: [false, true, true],
+  blockOutChannels: [32, 80],
+  attentionBlocks: [false, true],
   attentionHeadSize: 16,
   normNumGroups: 8,
   timeEmbedSize: 128,
