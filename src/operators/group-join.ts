@@ -1,0 +1,82 @@
+import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records.js';
+import { rewardFault } from './reward-fault.js';
+
+/** How a group leaves the join: with its rewards, or lost. */
+export type JoinOutcome<Branch> = RewardedGroup<Branch> | LostGroup;
+
+/** The state of one join; each group leaves it once. Every call returns the groups that leave because of it. */
+export interface GroupJoin<Branch> {
+  addGroup(group: RolloutGroup<Branch>): JoinOutcome<Branch>[];
+  addRewards(rewards: GroupRewards | LostGroup): JoinOutcome<Branch>[];
+  /** Nothing more comes: everything that still waits is lost. */
+  close(): LostGroup[];
+}
+
+export interface GroupJoinOptions {
+  readonly maxPending: number;
+  readonly maxRemembered: number;
+  readonly seen: Iterable<string>;
+}
+
+/**
+ * Creates the memory of a join by group id: at most `maxPending` halves a side, and the last `maxRemembered` ids that
+ * left. Of a half that comes twice the first counts.
+ */
+export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Branch> {
+  const { maxPending, maxRemembered, seen } = options;
+  const groups = new Map<string, RolloutGroup<Branch>>();
+  const rewards = new Map<string, GroupRewards>();
+  const left = new Set<string>();
+
+  const leave = (outcome: JoinOutcome<Branch>): JoinOutcome<Branch>[] => {
+    groups.delete(outcome.groupId);
+    rewards.delete(outcome.groupId);
+    remember(outcome.groupId);
+    return [outcome];
+  };
+  const remember = (groupId: string): void => {
+    left.add(groupId);
+    const oldest = left.size > maxRemembered ? left.values().next().value : undefined;
+    if (oldest !== undefined) left.delete(oldest);
+  };
+  const join = (group: RolloutGroup<Branch>, scored: GroupRewards): JoinOutcome<Branch>[] => {
+    const fault = rewardFault(group.groupId, scored.rewards, group.branches.length);
+    return leave(fault ? lost(group, 'dead-letter', fault.message) : { ...group, rewards: scored.rewards });
+  };
+  const hold = <Half extends Waiting>(side: Map<string, Half>, half: Half, missing: string) => {
+    if (!side.has(half.groupId)) side.set(half.groupId, half);
+    const oldest = side.size > maxPending ? side.values().next().value : undefined;
+    if (!oldest) return [];
+    return leave(lost(oldest, 'unmatched', `no ${missing} while ${maxPending} younger groups came`));
+  };
+  for (const groupId of seen) remember(groupId);
+
+  return {
+    addGroup(group) {
+      if (left.has(group.groupId)) return [];
+      const scored = rewards.get(group.groupId);
+      return scored ? join(group, scored) : hold(groups, group, 'reward');
+    },
+    addRewards(scored) {
+      if (left.has(scored.groupId)) return [];
+      if ('reason' in scored) return leave(scored);
+      const group = groups.get(scored.groupId);
+      return group ? join(group, scored) : hold(rewards, scored, 'trajectories');
+    },
+    close() {
+      const rest = [
+        ...Array.from(groups.values(), (group) => lost(group, 'unmatched', 'no reward before the end')),
+        ...Array.from(rewards.values(), (half) => lost(half, 'unmatched', 'no trajectories before the end')),
+      ];
+      groups.clear();
+      rewards.clear();
+      return rest;
+    },
+  };
+}
+
+type Waiting = Pick<LostGroup, 'groupId' | 'trainingStage'>;
+
+function lost(half: Waiting, reason: LostGroup['reason'], detail: string): LostGroup {
+  return { groupId: half.groupId, trainingStage: half.trainingStage, reason, detail };
+}

@@ -1,0 +1,55 @@
+import { defer, merge, mergeMap, type Observable, type OperatorFunction, tap } from 'rxjs';
+import { createGroupJoin, type JoinOutcome } from './group-join.js';
+import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records.js';
+import { requireCount } from './require-count.js';
+
+export interface JoinByGroupOptions {
+  /** Rewards, and the groups that were lost on the way to a reward: those release their trajectories at once. */
+  readonly rewards$: Observable<GroupRewards | LostGroup>;
+  /** Groups that may wait on each side for their other half, at least 1. */
+  readonly maxPending: number;
+  /** Finished group ids that are remembered, to drop duplicates; at least 1. Use several times `runAhead`. */
+  readonly maxRemembered: number;
+  /** Ids that are already trained on (from a checkpoint), oldest first. */
+  readonly seen?: Iterable<string>;
+  /** Takes each group that will never come out of the join, once. */
+  readonly onLost: (group: LostGroup) => void;
+}
+
+/**
+ * Joins trajectories with rewards by group id, whichever comes first. Each group leaves the join once: joined or lost.
+ *
+ * ```
+ * source   a--b-----a--c----|     upper case: the reward of that group; a comes twice
+ * rewards  ---A--B-------C--|
+ * result   ---x--y-------z--|
+ * ```
+ *
+ * Time: emits as soon as both halves of a group are there. Completes when both sides have, and reports what still waits
+ * as lost; errs with either. Buffers at most `maxPending` groups a side: at the bound the oldest is dropped and
+ * reported as `unmatched`, and so is its other half when it comes. Of a duplicate, the first counts. Rewards that are
+ * not finite or of the wrong number lose the group (`dead-letter`). Unsubscribing releases both sides and the buffers.
+ *
+ * Errors: TRIB_OPERATOR for a bound that is no count; a throw of `onLost` errs the stream.
+ */
+export function joinByGroup<Branch>(
+  options: JoinByGroupOptions,
+): OperatorFunction<RolloutGroup<Branch>, RewardedGroup<Branch>> {
+  const { rewards$, maxPending, maxRemembered, seen = [], onLost } = options;
+  requireCount('joinByGroup', 'maxPending', maxPending, 1);
+  requireCount('joinByGroup', 'maxRemembered', maxRemembered, 1);
+  return (source) =>
+    defer(() => {
+      const join = createGroupJoin<Branch>({ maxPending, maxRemembered, seen });
+      const rewarded = (outcomes: readonly JoinOutcome<Branch>[]): RewardedGroup<Branch>[] =>
+        outcomes.flatMap((outcome) => {
+          if ('rewards' in outcome) return [outcome];
+          onLost(outcome);
+          return [];
+        });
+      return merge(
+        rewards$.pipe(mergeMap((rewards) => rewarded(join.addRewards(rewards)))),
+        source.pipe(mergeMap((group) => rewarded(join.addGroup(group)))),
+      ).pipe(tap({ complete: () => rewarded(join.close()) }));
+    });
+}
