@@ -1,0 +1,97 @@
+import {
+  combineLatest,
+  defaultIfEmpty,
+  filter,
+  map,
+  mergeMap,
+  type Observable,
+  type OperatorFunction,
+  take,
+} from 'rxjs';
+import { boundedMerge } from './bounded-merge.js';
+import { readLatest } from './read-latest.js';
+import type { LostGroup, RolloutGroup, TrainingInterval } from './records.js';
+import { requireCount } from './require-count.js';
+
+export interface DiscardStaleOptions {
+  /** The trainer's policy version. Publish it before the interval of the same stage. */
+  readonly policyVersion$: Observable<number>;
+  /** The interval that is being trained. */
+  readonly interval$: Observable<TrainingInterval>;
+  /** Policy versions that a group may be old when it is trained on; 0 is the synchronous loop. */
+  readonly maxStaleness: number;
+  /** Groups of later training stages that may wait for their stage, at least 1. `runAhead` is enough. */
+  readonly maxHeld: number;
+  readonly onLost: (group: LostGroup) => void;
+}
+
+/**
+ * Passes a group when its policy is at most `maxStaleness` versions old and its interval is the current one; reports
+ * the others as lost. A group of a later training stage waits until that stage is current, so that it is judged by the
+ * policy that it would train.
+ *
+ * ```
+ * version   0-----1------
+ * interval  i-----j------      maxStaleness 0
+ * source    -a-b----c-d--|     b belongs to the next stage but was sampled by version 0, c by 0, d by 1
+ * lost      ------b-c----
+ * result    -a--------d--|
+ * ```
+ *
+ *     staleness = current policy version - group.policyVersion
+ *
+ * Time: emits at once, or when the stage of the group begins. Completes when the source has and no group waits; when a
+ * broadcast ends first, waiting groups are lost. Errs with the source or a broadcast. Buffers at most `maxHeld` groups.
+ * Unsubscribing releases source, broadcasts and the waiting groups. A negative staleness (the policy of a run that was
+ * set back to an older checkpoint) is stale too.
+ *
+ * Errors: TRIB_OVERFLOW when one more group would have to wait; TRIB_OPERATOR for a bound that is no count.
+ */
+export function discardStale<Group extends RolloutGroup<unknown>>(
+  options: DiscardStaleOptions,
+): OperatorFunction<Group, Group> {
+  const { policyVersion$, interval$, maxStaleness, maxHeld, onLost } = options;
+  requireCount('discardStale', 'maxStaleness', maxStaleness, 0);
+  requireCount('discardStale', 'maxHeld', maxHeld, 1);
+  return (source) =>
+    readLatest(combineLatest([policyVersion$, interval$]), (newest$) =>
+      source.pipe(
+        boundedMerge({
+          operator: 'discardStale',
+          concurrency: maxHeld,
+          maxQueued: 0,
+          project: (group) =>
+            newest$.pipe(
+              filter(([, interval]) => interval.trainingStage >= group.trainingStage),
+              take(1),
+              map(([policyVersion, interval]) => staleness(group, policyVersion, interval, maxStaleness)),
+              defaultIfEmpty('its training stage never began'),
+              mergeMap((detail) => {
+                if (detail === null) return [group];
+                const { groupId, trainingStage } = group;
+                onLost({ groupId, trainingStage, reason: 'stale', detail });
+                return [];
+              }),
+            ),
+        }),
+      ),
+    );
+}
+
+/** Why the group is stale, or null. */
+function staleness(
+  group: RolloutGroup<unknown>,
+  policyVersion: number,
+  interval: TrainingInterval,
+  maxStaleness: number,
+): string | null {
+  const age = policyVersion - group.policyVersion;
+  if (age < 0 || age > maxStaleness) {
+    return `sampled by policy version ${group.policyVersion}, the current one is ${policyVersion}, maxStaleness ${maxStaleness}`;
+  }
+  const { firstStep, numSteps } = group.interval;
+  if (firstStep !== interval.firstStep || numSteps !== interval.numSteps) {
+    return `forked for steps ${firstStep}..${numSteps - 1}, the current interval is ${interval.firstStep}..${interval.numSteps - 1}`;
+  }
+  return null;
+}
