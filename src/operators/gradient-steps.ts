@@ -1,0 +1,46 @@
+import { catchError, defer, type ObservableInput, type OperatorFunction } from 'rxjs';
+import { boundedMerge } from './bounded-merge.js';
+import { stageError } from './stage-error.js';
+
+export interface GradientStepsOptions<Batch, Result> {
+  /** Trains on one stage's batch; nothing else is trained meanwhile. */
+  readonly train: (batch: Batch) => ObservableInput<Result>;
+  /** Batches that may wait, at least 0. */
+  readonly maxQueued: number;
+}
+
+/**
+ * Trains on the batches one after the other, in the order of the source. Like `concatMap`, but the queue has a bound.
+ *
+ * ```
+ * source  a--b--------|      maxQueued 1
+ * a       ----r|
+ * b           ----s|
+ * result  ----r---s---|
+ * ```
+ *
+ * Time: emits what `train` emits; completes when the source and the last batch have. Errs with the source, or with the
+ * first error of `train`: its code is kept, and it names the topology stage and the training stage. Buffers at most
+ * `maxQueued` batches. Unsubscribing releases the source and the running batch.
+ *
+ * Errors: TRIB_OVERFLOW when one more batch would have to wait; TRIB_OPERATOR for a bound that is no count.
+ */
+export function gradientSteps<Batch extends { readonly trainingStage: number }, Result>(
+  options: GradientStepsOptions<Batch, Result>,
+): OperatorFunction<Batch, Result> {
+  const { train, maxQueued } = options;
+  return boundedMerge({
+    operator: 'gradientSteps',
+    concurrency: 1,
+    maxQueued,
+    project: (batch) =>
+      defer(() => train(batch)).pipe(
+        catchError((error: unknown) => {
+          throw stageError(error, {
+            stage: 'gradientSteps',
+            work: `training stage ${batch.trainingStage}`,
+          });
+        }),
+      ),
+  });
+}
