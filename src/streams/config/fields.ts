@@ -1,0 +1,59 @@
+/**
+ * @file The kinds of field a config is made of. The message of a schema issue is always the phrase that belongs after
+ * "expected", so that a fault can be put into words wherever it is found.
+ */
+import { z } from 'zod';
+
+/** A whole number from `atLeast` to `atMost`, both included. */
+export function integer(atLeast: number, atMost?: number) {
+  const phrase =
+    atMost === undefined ? `an integer >= ${atLeast}` : `an integer from ${atLeast} to ${atMost}`;
+  const schema = z.int({ error: phrase }).min(atLeast, { error: phrase });
+  return atMost === undefined ? schema : schema.max(atMost, { error: phrase });
+}
+
+/** Bounds of a number: `[` and `]` include the bound, `(` and `)` leave it out; `Infinity` is no bound. */
+export interface Interval {
+  readonly from: `${'[' | '('}${number | '-Infinity'}`;
+  readonly to: `${number | 'Infinity'}${']' | ')'}`;
+}
+
+/** A finite number within an interval, written as in mathematics: `number({ from: '(0', to: '1]' })`. */
+export function number({ from, to }: Interval) {
+  const error = `a number in ${from}, ${to}`;
+  const [lower, upper] = [Number(from.slice(1)), Number(to.slice(0, -1))];
+  const schema = z.number({ error });
+  const bounded = from.startsWith('[') ? schema.min(lower, { error }) : schema.gt(lower, { error });
+  if (upper === Number.POSITIVE_INFINITY) return bounded;
+  return to.endsWith(']') ? bounded.max(upper, { error }) : bounded.lt(upper, { error });
+}
+
+/** Text that is not empty; `what` says what it names, such as "the path of a file". */
+export function text(what: string) {
+  return z.string({ error: what }).min(1, { error: what });
+}
+
+/** Text that compiles as a regular expression. */
+export function pattern(what: string) {
+  const compiles = (source: string) => {
+    try {
+      return new RegExp(source) instanceof RegExp;
+    } catch {
+      return false;
+    }
+  };
+  return text(what).refine(compiles, { error: what });
+}
+
+/** One of a closed list of words. */
+export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.enum(words, { error: `one of ${words.join(', ')}` });
+}
+
+/** A mapping with these keys and no others. The message of an unknown key is the list of the known ones. */
+export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const knownKeys = Object.keys(shape).join(', ');
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === 'unrecognized_keys' ? knownKeys : 'a mapping'),
+  });
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { integer, number, oneOf, section } from '../fields.js';
+import { defineStage } from '../stage-spec.js';
+
+const decay = (meaning: string) => number({ from: '[0', to: '1)' }).describe(meaning);
+
+export const gradientStepsStage = defineStage({
+  type: 'gradientSteps',
+  summary:
+    'Trains the LoRA adapter on the selected samples of a training stage and publishes the new policy.',
+  consequences: {
+    ordering: 'Training stages are trained one after another.',
+    delivery:
+      'A stage counts as trained when its checkpoint is written; a crash before that trains it again.',
+    memory: 'One minibatch of activations for the backward pass, and two moments a parameter.',
+  },
+  schema: section({
+    type: z.literal('gradientSteps'),
+    surrogate: oneOf(['ddpo-is'])
+      .default('ddpo-is')
+      .describe(
+        "The loss of one sampler step. `ddpo-is` is DDPO's importance-sampled one, clipped as PPO clips: max(-A r, -A clip(r, 1 - clipRange, 1 + clipRange)).",
+      ),
+    clipRange: number({ from: '(0', to: '1)' })
+      .default(1e-4)
+      .describe(
+        'Half-width of the band of ratios that still give a gradient. Log-probs are means over the latent, so useful ratios differ from 1 by about 1e-4; with 0.1 nothing is ever clipped.',
+      ),
+    advClipMax: number({ from: '(0', to: 'Infinity)' })
+      .default(5)
+      .describe('Advantages are clipped to this magnitude, so that one lucky image cannot dominate.'),
+    innerEpochs: integer(1, 1000)
+      .default(1)
+      .describe(
+        'Passes over the selected samples of a training stage. More use the images better and leave the sampled policy further behind.',
+      ),
+    samplesPerUpdate: integer(1, 1_000_000)
+      .default(32)
+      .describe(
+        'Samples that one optimizer step covers, each with all its trained steps. At most what a training stage can select.',
+      ),
+    minibatchSize: integer(1, 1_000_000)
+      .default(32)
+      .describe(
+        'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Changes memory and speed, not the result. Divides samplesPerUpdate x trained steps.',
+      ),
+    maxStaleness: integer(0, 1000)
+      .default(0)
+      .describe(
+        'Policy versions that a group may be old when it is trained on; older ones are dropped and counted. 0 is the synchronous loop of the papers, reproducible bit for bit.',
+      ),
+    learningRate: number({ from: '(0', to: '1]' })
+      .default(3e-4)
+      .describe("AdamW's step size. Too high ends in a collapse of the reward within a few training stages."),
+    adamBeta1: decay("Decay of AdamW's mean of gradients.").default(0.9),
+    adamBeta2: decay("Decay of AdamW's mean of squared gradients.").default(0.999),
+    adamEpsilon: number({ from: '(0', to: '1)' })
+      .default(1e-8)
+      .describe(
+        "Added to AdamW's denominator; larger values damp the steps of parameters with tiny gradients.",
+      ),
+    weightDecay: decay(
+      'Decoupled weight decay: what fraction of learningRate pulls the adapter towards 0 at a step.',
+    ).default(1e-4),
+    maxGradNorm: number({ from: '(0', to: 'Infinity)' })
+      .default(1)
+      .describe('Gradients with a larger L2 norm, over all parameters together, are scaled down to it.'),
+  }),
+  reads: { batches: 'stage batch' },
+  writes: { policy: 'policy', progress: 'progress', metrics: 'metric' },
+});

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { integer, section } from '../fields.js';
+import { defineStage } from '../stage-spec.js';
+
+const steps = (meaning: string) =>
+  integer(1).describe(
+    `${meaning}, counted from the image end: n means that the last n sampler steps are trained. At most numInferenceSteps.`,
+  );
+
+const modes = z.discriminatedUnion(
+  'mode',
+  [
+    section({
+      type: z.literal('intervalSchedule'),
+      mode: z
+        .literal('floor-linear')
+        .describe(
+          "B²-DiffuRL's schedule s(k) = first + floor(k (last - first + 1) / numStages): training begins near the image and grows backwards towards the noise.",
+        ),
+      first: steps('Trained steps of the first training stage'),
+      last: steps('Trained steps of the last training stage; not less than `first`'),
+    }),
+    section({
+      type: z.literal('intervalSchedule'),
+      mode: z.literal('list').describe('The listed lengths, each for an equal share of the training stages.'),
+      stages: z
+        .array(integer(1), { error: 'a list of integers >= 1' })
+        .min(1, { error: 'a list of at least one integer' })
+        .describe(
+          'Trained steps, one entry a share of the run, such as [4, 8, 12, 16, 20]; no more entries than training stages.',
+        ),
+    }),
+    section({
+      type: z.literal('intervalSchedule'),
+      mode: z.literal('constant').describe('The same steps throughout.'),
+      steps: steps('Trained steps; numInferenceSteps trains the whole trajectory, as DDPO does'),
+    }),
+  ],
+  { error: 'a mapping' },
+);
+
+export const intervalScheduleStage = defineStage({
+  type: 'intervalSchedule',
+  summary:
+    'Says for each training stage which sampler steps are trained; the first of them is the branch point.',
+  consequences: {
+    ordering: 'One interval a training stage, in order.',
+    delivery: 'Broadcast: readers see the newest interval, late readers too.',
+    memory: 'One interval.',
+  },
+  schema: modes,
+  reads: { progress: 'progress' },
+  writes: { schedule: 'training interval' },
+});

@@ -1,0 +1,14 @@
+import type { TopicDeclaration } from '../transport/transport.js';
+import { TOPIC_NAMES, TOPICS, type TopicName } from './topics.js';
+import type { ResolvedConfig } from './topology-schema.js';
+
+/** Returns the topics of every topology as a transport declares them, queues with the capacity of the config. */
+export function topicDeclarations({
+  transport,
+}: Pick<ResolvedConfig, 'transport'>): (TopicDeclaration & { readonly name: TopicName })[] {
+  return TOPIC_NAMES.map((name) =>
+    TOPICS[name].kind === 'queue'
+      ? { name, kind: 'queue', capacity: transport.capacity }
+      : { name, kind: 'broadcast' },
+  );
+}

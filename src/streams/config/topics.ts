@@ -1,0 +1,101 @@
+/** Which kind of message travels on a topic. */
+export type MessageKind =
+  | 'prompt ticket'
+  | 'group images'
+  | 'group trajectories'
+  | 'group rewards'
+  | 'stage batch'
+  | 'training interval'
+  | 'policy'
+  | 'progress'
+  | 'metric'
+  | 'dead letter';
+
+export interface TopicSpec {
+  /** Shared out among readers, or newest value for everyone. */
+  readonly kind: 'queue' | 'broadcast';
+  readonly message: MessageKind;
+  /** What messages are keyed by; order holds per key. */
+  readonly key: 'group id' | 'run id' | 'stage';
+  /** Whether a topology stage must read it. The run itself reads the others. */
+  readonly needsReader: boolean;
+  readonly summary: string;
+}
+
+/** The topics of every topology. */
+export const TOPICS = {
+  prompts: {
+    kind: 'queue',
+    message: 'prompt ticket',
+    key: 'group id',
+    needsReader: true,
+    summary: 'Prompts that may be sampled; acknowledged when their group is finished.',
+  },
+  images: {
+    kind: 'queue',
+    message: 'group images',
+    key: 'group id',
+    needsReader: true,
+    summary: 'Final images of a group, one a branch.',
+  },
+  trajectories: {
+    kind: 'queue',
+    message: 'group trajectories',
+    key: 'group id',
+    needsReader: true,
+    summary: 'Latents and log-probs of the trained steps of a group.',
+  },
+  rewards: {
+    kind: 'queue',
+    message: 'group rewards',
+    key: 'group id',
+    needsReader: true,
+    summary: 'One finite number a branch.',
+  },
+  batches: {
+    kind: 'queue',
+    message: 'stage batch',
+    key: 'run id',
+    needsReader: true,
+    summary: 'Selected samples of one training stage, with their advantages.',
+  },
+  schedule: {
+    kind: 'broadcast',
+    message: 'training interval',
+    key: 'run id',
+    needsReader: true,
+    summary: 'Which sampler steps are trained now.',
+  },
+  policy: {
+    kind: 'broadcast',
+    message: 'policy',
+    key: 'run id',
+    needsReader: true,
+    summary: 'LoRA weights and their version.',
+  },
+  progress: {
+    kind: 'broadcast',
+    message: 'progress',
+    key: 'run id',
+    needsReader: true,
+    summary: 'Groups that are finished, and the training stage that begins.',
+  },
+  metrics: {
+    kind: 'queue',
+    message: 'metric',
+    key: 'stage',
+    needsReader: false,
+    summary: 'Named numbers of a training stage.',
+  },
+  'dead-letters': {
+    kind: 'queue',
+    message: 'dead letter',
+    key: 'group id',
+    needsReader: false,
+    summary: 'Messages that could not be worked on, with origin, stage, reason and attempts.',
+  },
+} as const satisfies Record<string, TopicSpec>;
+
+export type TopicName = keyof typeof TOPICS;
+
+export const TOPIC_NAMES = Object.keys(TOPICS) as [TopicName, ...TopicName[]];

@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import { integer, number, oneOf, pattern, section, text } from './fields.js';
+import { STAGE_SPECS, type StageType } from './stages/index.js';
+import { TOPIC_NAMES, TOPICS, type TopicName } from './topics.js';
+
+type SchemasOf<Specs extends readonly { readonly schema: z.core.$ZodTypeDiscriminable }[]> = {
+  -readonly [Index in keyof Specs]: Specs[Index]['schema'];
+};
+
+// `map` over a tuple forgets that it was one.
+const stageSchemas = STAGE_SPECS.map((spec) => spec.schema) as unknown as SchemasOf<typeof STAGE_SPECS>;
+const stage = z.discriminatedUnion('type', stageSchemas, { error: 'a mapping' });
+
+const nameOf = (thing: string) => {
+  const error = `${thing} of letters, digits and hyphens, a letter first`;
+  return z.string({ error }).regex(/^[a-zA-Z][a-zA-Z0-9-]*$/, { error });
+};
+
+const model = section({
+  pipeline: text('the folder of a pipeline').describe(
+    'Folder of the diffusion model, in the layout that optimum exports: model_index.json, scheduler, tokenizer, text_encoder, unet.',
+  ),
+  lora: section({
+    pattern: pattern('a regular expression')
+      .default('attn[12]/to_(q|k|v|out\\.0)')
+      .describe(
+        'Linear layers whose node name matches get an adapter. The default is every attention projection.',
+      ),
+    rank: integer(1, 1024)
+      .default(4)
+      .describe('Rank of the adapter. More can change more, and cost memory and time in proportion.'),
+    alpha: number({ from: '(0', to: 'Infinity)' })
+      .default(4)
+      .describe("The adapter's output is scaled by alpha / rank. Usually equal to rank."),
+  })
+    .prefault({})
+    .describe('The LoRA adapter: the only weights that are trained.'),
+}).describe('The diffusion model that is tuned.');
+
+const engine = section({
+  providers: z
+    .array(oneOf(['cpu', 'webgpu', 'cuda']), { error: 'a list of cpu, webgpu, cuda' })
+    .min(1, { error: 'a list of at least one provider' })
+    .default(['cpu'])
+    .describe('Execution providers in order of preference; the next one is used where one is not there.'),
+  threads: integer(1, 1024)
+    .default(2)
+    .describe(
+      'Threads of one graph run on the CPU. More than the cores slows down; another number may change results in the last bits.',
+    ),
+})
+  .prefault({})
+  .describe('What runs the graphs.');
+
+const transport = section({
+  kind: oneOf(['in-process'])
+    .default('in-process')
+    .describe('What carries messages. `in-process` keeps all topology stages in one process.'),
+  capacity: integer(1)
+    .default(64)
+    .describe('Messages that may wait on one topic; at the bound the writer waits. It bounds memory.'),
+  maxAttempts: integer(1, 1000)
+    .default(3)
+    .describe('Deliveries of a message that fails before it becomes a dead letter.'),
+})
+  .prefault({})
+  .describe('How messages travel between topology stages.');
+
+const topicNames = Object.fromEntries(
+  TOPIC_NAMES.map((topic) => [topic, nameOf('a topic name').default(topic).describe(TOPICS[topic].summary)]),
+) as Record<TopicName, z.ZodDefault<z.ZodString>>;
+
+const topics = section(topicNames)
+  .prefault({})
+  .describe(
+    'Names of the topics as others see them who join the transport from outside; no two alike. In process only the graph shows them.',
+  );
+
+const evaluation = section({
+  everyStages: integer(1)
+    .default(8)
+    .describe(
+      'Training stages between evaluations; the base model and the last policy are always evaluated.',
+    ),
+  trainPrompts: integer(1)
+    .default(64)
+    .describe('Training prompts that are evaluated, from the top of the list.'),
+  heldOutPrompts: integer(1)
+    .default(32)
+    .describe('Held-out prompts that are evaluated, from the top of the list.'),
+  imagesPerPrompt: integer(1)
+    .default(8)
+    .describe('Images a prompt. The standard error of a share falls with the square root of all images.'),
+  seed: integer(0, 0xffffffff)
+    .default(1234)
+    .describe('Seed of the evaluation images: every policy starts from the same noise, so curves compare.'),
+})
+  .prefault({})
+  .describe('When and on what the policy is measured. It never influences training.');
+
+const checkpoints = section({
+  everyStages: integer(1)
+    .default(1)
+    .describe('Training stages between checkpoints. After a crash, those since the last one are done again.'),
+  keep: integer(1).default(3).describe('Newest checkpoints that are kept.'),
+})
+  .prefault({})
+  .describe('When the run is saved.');
+
+const topologyShape = {
+  name: nameOf('a name').describe('Name of the run; its directory is runs/<name>.'),
+  seed: integer(0, 0xffffffff)
+    .default(7)
+    .describe('Seed of the run. The same seed and config give the same adapter, bit for bit.'),
+  model,
+  engine,
+  transport,
+  topics,
+  stages: z
+    .record(nameOf('a stage name'), stage, { error: 'a mapping from stage names to stages' })
+    .refine((stages) => Object.keys(stages).length > 0, { error: 'a mapping with one stage of each type' })
+    .describe('The topology stages by name, one of each type.'),
+  evaluation,
+  checkpoints,
+};
+
+/** A topology with every field filled in. */
+export const topologySchema = section(topologyShape);
+
+/** A topology as it may stand in a file: with `extends`, the other file may hold what is missing here. */
+export const topologyFileSchema = section({
+  extends: text('the path of a config file').describe(
+    'Another config, relative to this one, that this one is laid over: mappings are merged, lists and values replaced. That file may not extend a third.',
+  ),
+  ...topologyShape,
+}).partial();
+
+export type ResolvedConfig = z.output<typeof topologySchema>;
+
+/** A stage of the given type, with its fields. */
+export type StageConfig<Type extends StageType = StageType> = Extract<
+  ResolvedConfig['stages'][string],
+  { readonly type: Type }
+>;

@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { STAGE_SPECS } from '../../../src/streams/config/stages/index.js';
+import { TOPIC_NAMES, TOPICS } from '../../../src/streams/config/topics.js';
+
+describe('STAGE_SPECS', () => {
+  it('should be alphabetical and without duplicates', () => {
+    const types = STAGE_SPECS.map(({ type }) => type);
+    expect(types).toEqual([...new Set(types)].sort());
+  });
+
+  it.each(STAGE_SPECS)(
+    'should say in words what $type does and what follows',
+    ({ summary, consequences }) => {
+      for (const sentence of [summary, ...Object.values(consequences)])
+        expect(sentence).toMatch(/^[A-Z].*\.$/);
+    },
+  );
+
+  it('should write every topic, and read each that needs a reader', () => {
+    for (const topic of TOPIC_NAMES) {
+      expect(STAGE_SPECS.some(({ writes }) => topic in writes)).toBe(true);
+      expect(STAGE_SPECS.some(({ reads }) => topic in reads)).toBe(TOPICS[topic].needsReader);
+    }
+  });
+});
