@@ -1,0 +1,143 @@
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type Scalar,
+  visit,
+} from 'yaml';
+import { createFault, type Fault, type Path, type Place } from './fault.js';
+
+/** One of the texts that a config is made of, which remembers where everything stands. */
+export interface ConfigSource {
+  readonly value: unknown;
+  /** Faults of the text itself. `value` means nothing where one of them is of kind `syntax`. */
+  readonly faults: readonly Fault[];
+  /** Where the key or the value at a path stands; nothing where this source does not hold the path. */
+  placeOf(path: Path, part: 'key' | 'value'): Place | undefined;
+}
+
+/** Files are ordered by layer, and within a file by position. */
+const LAYER_SIZE = 2 ** 32;
+
+/**
+ * Reads a YAML file. Keys must be plain text and stand once in a mapping; aliases are followed.
+ *
+ * @param layer 0 for the file that others are laid over.
+ */
+export function readConfigSource(text: string, file: string, layer: number): ConfigSource {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, uniqueKeys: false, merge: false });
+  const placeAt = (offset: number): Place => {
+    const { line, col } = lineCounter.linePos(offset);
+    return { label: `${file}:${line}:${col}`, order: layer * LAYER_SIZE + offset };
+  };
+  const syntaxFault = (offset: number, problem: string): Fault =>
+    createFault(placeAt(offset), {
+      kind: 'syntax',
+      path: [],
+      thing: 'YAML',
+      expected: 'text that can be parsed',
+      got: problem,
+      nextStep: 'Correct this line.',
+    });
+
+  const faults = document.errors.map(({ pos, message }) =>
+    // The rest of the message repeats the position and quotes the line.
+    syntaxFault(pos[0], (message.split(/ at line \d+/)[0] ?? message).replace(/\.$/, '')),
+  );
+  if (faults.length === 0) faults.push(...nodeFaults(document, placeAt, syntaxFault));
+
+  let value: unknown;
+  if (faults.every(({ kind }) => kind !== 'syntax')) {
+    try {
+      value = document.toJS();
+    } catch (error) {
+      faults.push(syntaxFault(0, error instanceof Error ? error.message : String(error)));
+    }
+  }
+  return {
+    value,
+    faults,
+    placeOf(path, part) {
+      if (path.length === 0) return placeAt(document.contents?.range?.[0] ?? 0);
+      const found = entryAt(document, path);
+      const offset = part === 'key' ? found?.keyOffset : found?.valueOffset;
+      return offset === undefined ? undefined : placeAt(offset);
+    },
+  };
+}
+
+/** Keys that stand twice or are no plain word, and aliases of nothing. */
+function nodeFaults(
+  document: Document,
+  placeAt: (offset: number) => Place,
+  syntaxFault: (offset: number, problem: string) => Fault,
+): Fault[] {
+  const faults: Fault[] = [];
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) !== undefined) return;
+      faults.push(syntaxFault(alias.range?.[0] ?? 0, `the alias *${alias.source} of nothing before it`));
+    },
+    Map(_, map, ancestors) {
+      const above = ancestors.filter(isPair).map(({ key }) => String((key as Scalar).value));
+      const firstPlaces = new Map<string, Place>();
+      for (const { key } of map.items) {
+        const offset = (key as Node).range?.[0] ?? 0;
+        const name = isScalar(key) ? String(key.value) : undefined;
+        if (name === undefined || name === '__proto__') {
+          faults.push(syntaxFault(offset, 'a key that is no plain word'));
+          continue;
+        }
+        const first = firstPlaces.get(name);
+        if (first === undefined) firstPlaces.set(name, placeAt(offset));
+        else {
+          faults.push(
+            createFault(placeAt(offset), {
+              kind: 'duplicate-key',
+              path: [...above, name],
+              thing: 'the key',
+              expected: 'it once in a mapping',
+              got: `it again after ${first.label}`,
+              nextStep: 'Remove one of them.',
+            }),
+          );
+        }
+      }
+    },
+  });
+  return faults;
+}
+
+interface Found {
+  readonly keyOffset: number | undefined;
+  readonly valueOffset: number | undefined;
+}
+
+/** Walks down to a path. Of a key that stands twice the last one counts, as it does for the value. */
+function entryAt(document: Document, path: Path): Found | undefined {
+  let node: unknown = document.contents;
+  let found: Found | undefined;
+  for (const part of path) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isMap(node)) {
+      const pair = node.items.findLast(({ key }) => isScalar(key) && String(key.value) === String(part));
+      if (!pair) return undefined;
+      const keyOffset = (pair.key as Node).range?.[0];
+      node = pair.value;
+      found = { keyOffset, valueOffset: (pair.value as Node | null)?.range?.[0] ?? keyOffset };
+    } else if (isSeq(node)) {
+      node = node.items[Number(part)];
+      if (node === undefined) return undefined;
+      const offset = (node as Node).range?.[0];
+      found = { keyOffset: offset, valueOffset: offset };
+    } else return undefined;
+  }
+  return found;
+}

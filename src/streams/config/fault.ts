@@ -1,0 +1,80 @@
+/** The kinds of fault that a config can have. */
+export type FaultKind =
+  /** The text is not YAML. */
+  | 'syntax'
+  /** A key stands twice in one mapping. */
+  | 'duplicate-key'
+  /** A key that no schema knows. */
+  | 'unknown-key'
+  /** A word that is not in a closed list: a stage type, a mode, a surrogate. */
+  | 'unknown-word'
+  /** A required key is not there. */
+  | 'missing'
+  /** The wrong type, or outside its range. */
+  | 'bad-value'
+  /** Numbers that must divide each other do not. */
+  | 'indivisible'
+  /** Two settings that cannot both hold. */
+  | 'contradiction'
+  /** A topic without writer or reader, or one name for two topics. */
+  | 'port'
+  /** A `--set` that cannot be applied. */
+  | 'override'
+  /** The file named by `extends` cannot be used. */
+  | 'extends';
+
+/** Keys and list indices from the top of a config. */
+export type Path = readonly (string | number)[];
+
+/** Where something was written. */
+export interface Place {
+  /** `config/a.yaml:3:5`, or `--set a.b=c`. */
+  readonly label: string;
+  /** Faults are reported in ascending order of it. */
+  readonly order: number;
+}
+
+export interface FaultDetail {
+  readonly kind: FaultKind;
+  readonly path: Path;
+  /** What is at fault where it is not the value at `path`: `the key`, `YAML`. */
+  readonly thing?: string;
+  readonly expected: string;
+  readonly got: string;
+  /** A sentence with its full stop or question mark. */
+  readonly nextStep: string;
+}
+
+export interface Fault extends FaultDetail {
+  readonly place: Place;
+  /** The whole line: `<place> <where>: expected <what>, got <value>. <next step>` */
+  readonly message: string;
+}
+
+/** Writes a path as `stages.schedule.stages[2]`. */
+export function writePath(path: Path): string {
+  return path
+    .map((part, depth) => (typeof part === 'number' ? `[${part}]` : depth === 0 ? part : `.${part}`))
+    .join('');
+}
+
+/** Puts a fault into words. */
+export function createFault(place: Place, detail: FaultDetail): Fault {
+  const where = [writePath(detail.path), detail.thing].filter(Boolean).join(' ') || 'config';
+  const { expected, got, nextStep } = detail;
+  return {
+    ...detail,
+    place,
+    message: `${place.label} ${where}: expected ${expected}, got ${got}. ${nextStep}`,
+  };
+}
+
+/** Writes a value of a config with its type, as it belongs after "got". */
+export function describeValue(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === 'object') return Object.keys(value).length > 0 ? 'a mapping' : 'an empty mapping';
+  if (typeof value === 'string') return `${JSON.stringify(value)} (string)`;
+  return `${String(value)} (${typeof value})`;
+}

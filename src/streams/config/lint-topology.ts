@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type ConfigSource, readConfigSource } from './config-source.js';
+import { findContradictions } from './contradictions.js';
+import { createFault, describeValue, type Fault, type FaultDetail, type Path, type Place } from './fault.js';
+import { applyOverrides, type Override } from './overrides.js';
+import { repairConfig } from './repair.js';
+import { faultsOfIssue } from './schema-faults.js';
+import { findPortFaults } from './topology-ports.js';
+import { type ResolvedConfig, topologySchema } from './topology-schema.js';
+import { isMapping, mergeValues, withValueAt } from './value-tree.js';
+
+export interface LintOptions {
+  /** What followed each `--set` of the command line. */
+  readonly overrides?: readonly string[];
+  /** Reads the file that `extends` names. */
+  readonly readText?: (path: string) => string;
+}
+
+export interface LintResult {
+  /** The config with every default filled in; absent where there is a fault. */
+  readonly config?: ResolvedConfig;
+  /** All faults, in the order of the text, those of the command line last. */
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * Checks a topology and fills in its defaults. All faults are found in one pass: those of the YAML text (which, being
+ * unreadable, hide the rest), unknown keys and words, missing and bad values, and settings that do not fit together.
+ * A setting across fields is judged only where the fields themselves are in order.
+ *
+ * @param text The YAML text.
+ * @param path The name of its file: it stands in the faults, and `extends` is relative to it.
+ */
+export function lintTopology(text: string, path: string, options: LintOptions = {}): LintResult {
+  const { overrides: overrideTexts = [], readText = (file) => readFileSync(file, 'utf8') } = options;
+  const file = readConfigSource(text, path, 1);
+  const base = readBase(file, path, readText);
+  const sources = base.source ? [file, base.source] : [file];
+  const textFaults = [...sources.flatMap(({ faults }) => faults), ...base.faults];
+  if (textFaults.some(({ kind }) => kind === 'syntax')) return { faults: inOrder(textFaults) };
+
+  const own = isMapping(file.value) ? withValueAt(file.value, ['extends'], undefined) : file.value;
+  const merged = base.source ? mergeValues(base.source.value, own) : own;
+  const { value, overrides, faults: overrideFaults } = applyOverrides(merged, overrideTexts);
+  const faults = [...textFaults, ...overrideFaults];
+  for (const detail of faultsOfConfig(value))
+    faults.push(createFault(placeOf(detail, sources, overrides), detail));
+  if (faults.length > 0) return { faults: inOrder(faults) };
+  return { config: topologySchema.parse(value), faults: [] };
+}
+
+function readBase(
+  file: ConfigSource,
+  path: string,
+  readText: (path: string) => string,
+): { source?: ConfigSource; faults: Fault[] } {
+  const name = isMapping(file.value) ? file.value.extends : undefined;
+  if (name === undefined) return { faults: [] };
+  const fault = (expected: string, got: string, nextStep: string): { faults: Fault[] } => {
+    const detail: FaultDetail = { kind: 'extends', path: ['extends'], expected, got, nextStep };
+    return { faults: [createFault(placeOf(detail, [file], []), detail)] };
+  };
+  if (typeof name !== 'string' || name === '') {
+    return fault('the path of a config file', describeValue(name), 'Write it relative to this file.');
+  }
+  const basePath = join(dirname(path), name);
+  let text: string;
+  try {
+    text = readText(basePath);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'an error';
+    return fault('a file that can be read', `${code} at ${basePath}`, 'Write it relative to this file.');
+  }
+  const source = readConfigSource(text, basePath, 0);
+  if (isMapping(source.value) && 'extends' in source.value) {
+    return fault(
+      'a config that extends no other',
+      `${basePath}, which does`,
+      'Extend that other one itself.',
+    );
+  }
+  return { source, faults: [] };
+}
+
+/** Faults of the schema, then those across fields that do not rest on a faulty one. */
+function faultsOfConfig(value: unknown): FaultDetail[] {
+  const parsed = topologySchema.safeParse(value);
+  const issues = parsed.success ? [] : parsed.error.issues;
+  const faults = issues.flatMap((issue) => faultsOfIssue(issue, value));
+  const repaired = repairConfig(value);
+  if (!repaired) return faults;
+  const faulty = faults.filter(({ kind }) => kind !== 'unknown-key').map(({ path }) => path);
+  const contradictions = [
+    ...findContradictions(repaired.config),
+    ...(repaired.lacksStages ? [] : findPortFaults(repaired.config)),
+  ].filter(({ involves }) => !involves.some((path) => faulty.some((bad) => overlap(bad, path))));
+  return [...faults, ...contradictions];
+}
+
+/** Whether one path leads through the other. */
+function overlap(a: Path, b: Path): boolean {
+  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  return short.every((part, depth) => part === long[depth]);
+}
+
+/** The place of what is at fault, or of the innermost mapping around it; what was written last comes first. */
+function placeOf(
+  fault: FaultDetail,
+  sources: readonly ConfigSource[],
+  overrides: readonly Override[],
+): Place {
+  const part = fault.thing === 'the key' ? 'key' : 'value';
+  for (let depth = fault.path.length; depth > 0; depth--) {
+    const path = fault.path.slice(0, depth);
+    const override = overrides.findLast((one) => overlap(one.path, path) && one.path.length <= path.length);
+    if (override) return override.place;
+    for (const source of sources) {
+      // Around something that is missing, the key of the mapping says more than its first entry.
+      const place = source.placeOf(path, depth < fault.path.length ? 'key' : part);
+      if (place) return place;
+    }
+    const above = overrides.findLast((one) => overlap(one.path, path));
+    if (above) return above.place;
+  }
+  return sources[0]?.placeOf([], 'value') ?? { label: 'config', order: 0 };
+}
+
+function inOrder(faults: readonly Fault[]): Fault[] {
+  return [...faults].sort((a, b) => a.place.order - b.place.order);
+}

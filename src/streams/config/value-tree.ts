@@ -1,0 +1,42 @@
+/** @file Plain values as they come out of YAML: mappings, lists, scalars. Nothing here changes its arguments. */
+import type { Path } from './fault.js';
+
+export type Mapping = Readonly<Record<string, unknown>>;
+
+export function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Lays one value over another: mappings are merged key by key, anything else is replaced. */
+export function mergeValues(under: unknown, over: unknown): unknown {
+  if (!isMapping(under) || !isMapping(over)) return over;
+  const merged = new Map(Object.entries(under));
+  for (const [key, value] of Object.entries(over)) {
+    merged.set(key, merged.has(key) ? mergeValues(merged.get(key), value) : value);
+  }
+  return Object.fromEntries(merged);
+}
+
+/** Returns what stands at a path, or undefined. */
+export function valueAt(value: unknown, path: Path): unknown {
+  let current = value;
+  for (const part of path) {
+    const container = current as Record<string | number, unknown> | null;
+    if (typeof container !== 'object' || container === null || !Object.hasOwn(container, part))
+      return undefined;
+    current = container[part];
+  }
+  return current;
+}
+
+/** Puts a value at a path, or with `undefined` takes out what is there. Missing mappings on the way are made. */
+export function withValueAt(tree: unknown, path: Path, value: unknown): unknown {
+  const [part, ...below] = path;
+  if (part === undefined) return value;
+  const inner = withValueAt(valueAt(tree, [part]), below, value);
+  if (Array.isArray(tree)) return tree.map((item, index) => (index === Number(part) ? inner : item));
+  const entries = new Map<string, unknown>(isMapping(tree) ? Object.entries(tree) : []);
+  if (inner === undefined) entries.delete(String(part));
+  else entries.set(String(part), inner);
+  return Object.fromEntries(entries);
+}

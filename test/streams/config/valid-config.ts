@@ -1,0 +1,21 @@
+/** The smallest whole config: what has a default is left out. */
+export const SMALLEST = `name: tiny
+model: { pipeline: models/shapes }
+stages:
+  prompts: { type: prompts, train: train.txt, heldOut: held-out.txt }
+  schedule: { type: intervalSchedule, mode: floor-linear, first: 7, last: 10 }
+  sampler: { type: branchRollouts }
+  rewards: { type: scoreRewards, model: models/shapes/reward }
+  advantages: { type: groupAdvantages, rule: branch-centred }
+  trainer: { type: gradientSteps }
+`;
+
+/** SMALLEST with one line of it replaced; the line is known by how it begins. */
+export function withLine(beginning: string, replacement: string): string {
+  const lines = SMALLEST.split('\n');
+  const index = lines.findIndex((line) => line.trimStart().startsWith(beginning));
+  if (index < 0) throw new Error(`no line begins with ${beginning}`);
+  const indent = /^ */.exec(lines[index] ?? '')?.[0] ?? '';
+  lines.splice(index, 1, ...(replacement === '' ? [] : [indent + replacement]));
+  return lines.join('\n');
+}
