@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parseDocument, visit } from 'yaml';
+import { lintTopology } from '../../../src/streams/config/lint-topology.js';
+import { stageOf } from '../../../src/streams/config/stage-of.js';
+
+const presets = readdirSync('config').filter((name) => /^shapes-.*\.yaml$/.test(name));
+
+const configOf = (name: string) => {
+  const { config, faults } = lintTopology(readFileSync(`config/${name}`, 'utf8'), `config/${name}`);
+  expect(faults).toEqual([]);
+  if (!config) throw new Error(`${name} has no config`);
+  return config;
+};
+
+describe('presets', () => {
+  it('should be three', () => {
+    expect(presets).toEqual(['shapes-b2-branch.yaml', 'shapes-b2-release.yaml', 'shapes-ddpo.yaml']);
+  });
+
+  it.each(presets)('should lint clean and be named after the file: %s', (name) => {
+    expect(configOf(name).name).toBe(name.replace('.yaml', ''));
+  });
+
+  it.each(presets)('should write out every field of its stages, so that nothing is hidden: %s', (name) => {
+    const written = parseDocument(readFileSync(`config/${name}`, 'utf8')).toJS() as { stages: unknown };
+    expect(written.stages).toEqual(configOf(name).stages);
+  });
+
+  it.each(presets)('should open with the schema for editors and explain itself: %s', (name) => {
+    const text = readFileSync(`config/${name}`, 'utf8');
+    expect(text).toMatch(/^# yaml-language-server: \$schema=\.\/topology\.schema\.json\n/);
+    let numComments = 0;
+    visit(parseDocument(text), (_, node) => {
+      if (typeof node === 'object' && node !== null && 'commentBefore' in node && node.commentBefore) {
+        numComments++;
+      }
+    });
+    expect(numComments).toBeGreaterThan(20);
+  });
+
+  it('should differ where the methods do', () => {
+    const [branch, release, ddpo] = presets.map(configOf) as [
+      ReturnType<typeof configOf>,
+      ReturnType<typeof configOf>,
+      ReturnType<typeof configOf>,
+    ];
+    expect(stageOf(branch, 'groupAdvantages').rule).toBe('branch-centred');
+    expect(stageOf(release, 'groupAdvantages')).toMatchObject({
+      rule: 'history',
+      historyStages: 8,
+      bestThreshold: 0.5,
+      worstThreshold: -0.5,
+      stdFloor: 0,
+    });
+    expect(stageOf(release, 'gradientSteps')).toMatchObject({ clipRange: 0.1, innerEpochs: 2 });
+    expect(stageOf(ddpo, 'groupAdvantages').rule).toBe('per-prompt');
+    expect(stageOf(ddpo, 'branchRollouts').numBranches).toBe(1);
+    expect(stageOf(ddpo, 'intervalSchedule')).toMatchObject({
+      mode: 'constant',
+      steps: stageOf(ddpo, 'branchRollouts').numInferenceSteps,
+    });
+  });
+});
