@@ -1,0 +1,61 @@
+import { historyOf, scoresByPrompt } from './advantage-history.js';
+import { type AdvantageRule, hasZeroSpread, sampleOf } from './advantage-rule.js';
+import { intraGroupCorrelation } from './intra-group-correlation.js';
+import { momentsOf } from './moments.js';
+import { requireCount } from './require-count.js';
+import { requireFloor } from './require-floor.js';
+
+export interface PerPromptRuleOptions {
+  /** Samples that the queue of a prompt holds, at least 1. ddpo-pytorch: 16 or 32. */
+  readonly bufferSize: number;
+  /** Samples from which on the queue is used; below, the whole stage is. At least 1, at most `bufferSize`. */
+  readonly minCount: number;
+  /** Least standard deviation, in units of reward, at least 0. Default 0, as released. */
+  readonly stdFloor?: number;
+}
+
+/**
+ * Creates DDPO's per-prompt rule: z-score over a queue of the prompt's last samples. All branches are kept.
+ *
+ *     A = (r - mean(pool)) / (max(std(pool), stdFloor) + 1e-6)
+ *     pool(p) = queue of p, current stage included, when it holds at least minCount; else all rewards of the stage
+ *
+ * Source: kvablack/ddpo-pytorch, `PerPromptStatTracker`. std is that of the population (n). Clipping of A belongs to the
+ * loss. The queue is first in, first out; a stage with more than `bufferSize` samples of a prompt keeps the last.
+ *
+ * Errors: TRIB_OPERATOR for a bound that is no count, or a `minCount` that the queue can never reach.
+ */
+export function perPromptRule({ bufferSize, minCount, stdFloor = 0 }: PerPromptRuleOptions): AdvantageRule {
+  requireCount('groupAdvantages', 'minCount', minCount, 1);
+  requireCount('groupAdvantages', 'bufferSize', bufferSize, minCount);
+  requireFloor('groupAdvantages', 'stdFloor', stdFloor, 0);
+  return (history, groups) => {
+    const queues = new Map(
+      Array.from(scoresByPrompt(history), ([prompt, scores]) => [prompt, scores.flat()] as const),
+    );
+    for (const { prompt, rewards } of groups) {
+      queues.set(prompt, [...(queues.get(prompt) ?? []), ...rewards].slice(-bufferSize));
+    }
+    const stage = momentsOf(groups.flatMap(({ rewards }) => rewards));
+    const pools = new Map(
+      Array.from(queues, ([prompt, queue]) => [prompt, queue.length < minCount ? stage : momentsOf(queue)]),
+    );
+    const advantages = groups.map(({ prompt, rewards }) => {
+      const { mean, populationStd } = pools.get(prompt) ?? stage;
+      return rewards.map((reward) => (reward - mean) / (Math.max(populationStd, stdFloor) + 1e-6));
+    });
+    const kept = advantages.flat();
+    return {
+      state: historyOf(new Map(Array.from(queues, ([prompt, queue]) => [prompt, [queue]]))),
+      samples: groups.flatMap((group, index) =>
+        (advantages[index] ?? []).map((advantage, branch) => sampleOf(group, branch, advantage)),
+      ),
+      statistics: {
+        zeroSpreadGroups: groups.filter(hasZeroSpread).length,
+        selectedBest: kept.filter((advantage) => advantage > 0).length,
+        selectedWorst: kept.filter((advantage) => advantage < 0).length,
+        intraGroupCorrelation: intraGroupCorrelation(advantages),
+      },
+    };
+  };
+}

@@ -1,0 +1,68 @@
+import { type AdvantageHistory, historyOf, scoresByPrompt } from './advantage-history.js';
+import { momentsOf } from './moments.js';
+import type { RewardedGroup } from './records.js';
+import { requireCount } from './require-count.js';
+import { requireFloor } from './require-floor.js';
+
+export interface PromptPoolOptions {
+  /** Past training stages in the pool of a prompt, not counting stages without it; at least 0. Default 8. */
+  readonly historyStages?: number;
+  /** Least standard deviation, in units of reward, at least 0. Default 0, as released. */
+  readonly stdFloor?: number;
+}
+
+export interface PromptZScores {
+  /** `zScores[g][b]` belongs to branch b of group g. */
+  readonly zScores: readonly (readonly number[])[];
+  /** The history with this stage in it. */
+  readonly state: AdvantageHistory;
+}
+
+/** Normalises the rewards of one training stage, given the history before it. */
+export type PromptNormalizer = (
+  history: AdvantageHistory,
+  groups: readonly RewardedGroup<unknown>[],
+) => PromptZScores;
+
+/**
+ * Creates the normalisation of rewards by prompt, over the current training stage and the past ones of the history.
+ *
+ *     z = (r - mean(pool)) / (max(std(pool), stdFloor) + 1e-8)
+ *     pool(p) = rewards of p in the current stage and in the last `historyStages` stages that had p
+ *
+ * Source: hu-zijing/B2-DiffuRL, selection script; with 8 past stages the window is 9 stages. std is unbiased (n - 1).
+ *
+ * Errors: TRIB_OPERATOR for a window that is no count or a floor below 0.
+ *
+ * Deviation: the released std of a single reward is NaN and drops the sample unseen; here it is 0, hence z = 0.
+ */
+export function promptZScores({ historyStages = 8, stdFloor = 0 }: PromptPoolOptions): PromptNormalizer {
+  requireCount('groupAdvantages', 'historyStages', historyStages, 0);
+  requireFloor('groupAdvantages', 'stdFloor', stdFloor, 0);
+  return (history, groups) => {
+    const current = new Map<string, number[]>();
+    for (const { prompt, rewards } of groups)
+      current.set(prompt, [...(current.get(prompt) ?? []), ...rewards]);
+
+    const past = scoresByPrompt(history);
+    const pools = new Map(
+      Array.from(current, ([prompt, scores]) => {
+        const remembered = lastOf(past.get(prompt) ?? [], historyStages);
+        return [prompt, momentsOf([...remembered.flat(), ...scores])];
+      }),
+    );
+    for (const [prompt, scores] of current) {
+      const kept = lastOf([...(past.get(prompt) ?? []), scores], historyStages);
+      if (kept.length > 0) past.set(prompt, kept);
+    }
+    const zScores = groups.map(({ prompt, rewards }) => {
+      const { mean, unbiasedStd } = pools.get(prompt) ?? momentsOf(rewards);
+      return rewards.map((reward) => (reward - mean) / (Math.max(unbiasedStd, stdFloor) + 1e-8));
+    });
+    return { zScores, state: historyOf(past) };
+  };
+}
+
+function lastOf<T>(values: readonly T[], count: number): readonly T[] {
+  return count === 0 ? [] : values.slice(-count);
+}
