@@ -1,0 +1,54 @@
+import { TributaryError } from '../errors.js';
+import type { AdvantageHistory } from './advantage-history.js';
+import type { AdvantageRule } from './advantage-rule.js';
+import { momentsOf } from './moments.js';
+import type { RewardedGroup, StageBatch } from './records.js';
+
+/** A training stage whose groups are all accounted for. */
+export interface ClosedStage<Trajectory> {
+  readonly trainingStage: number;
+  readonly batch: StageBatch<Trajectory>;
+  /** The history with this stage in it: what a checkpoint taken after this stage must hold. */
+  readonly state: AdvantageHistory;
+}
+
+/**
+ * Applies a rule to one training stage and returns its batch. Groups are taken in the order of `groupIndex`, so the order
+ * of arrival never matters.
+ *
+ * Errors: TRIB_OPERATOR when groups of the stage forked for different intervals.
+ */
+export function closeStage<Trajectory>(
+  trainingStage: number,
+  rewarded: readonly RewardedGroup<Trajectory>[],
+  lostGroups: number,
+  rule: AdvantageRule,
+  history: AdvantageHistory,
+): ClosedStage<Trajectory> {
+  const groups = [...rewarded].sort((a, b) => a.groupIndex - b.groupIndex);
+  const interval = groups[0]?.interval ?? null;
+  const odd = groups.find(({ interval: other }) => other.firstStep !== interval?.firstStep);
+  if (odd) {
+    throw new TributaryError(
+      'TRIB_OPERATOR',
+      `groupAdvantages group ${odd.groupId}: expected an interval from step ${interval?.firstStep}, got one from step ${odd.interval.firstStep}. Put discardStale before groupAdvantages.`,
+      { stage: 'groupAdvantages', groupId: odd.groupId },
+    );
+  }
+  const { state, samples, statistics } = rule(history, groups);
+  const { count, mean, populationStd } = momentsOf(groups.flatMap(({ rewards }) => rewards));
+  const batch: StageBatch<Trajectory> = {
+    trainingStage,
+    interval,
+    policyVersion: groups.length === 0 ? null : Math.min(...groups.map(({ policyVersion }) => policyVersion)),
+    samples,
+    statistics: {
+      groups: groups.length,
+      lostGroups,
+      rewardMean: count === 0 ? null : mean,
+      rewardStd: count === 0 ? null : populationStd,
+      ...statistics,
+    },
+  };
+  return { trainingStage, batch, state };
+}
