@@ -1,0 +1,137 @@
+import { EMPTY, NEVER, type Observable, of } from 'rxjs';
+import { describe, expectTypeOf, it } from 'vitest';
+import {
+  type AdvantageHistory,
+  admitByRunAhead,
+  boundedMerge,
+  branchCentredRule,
+  branchRollouts,
+  type ClosedStage,
+  deadLetter,
+  discardStale,
+  type GroupRewards,
+  gradientSteps,
+  groupAdvantages,
+  intervalSchedule,
+  joinByGroup,
+  type LostGroup,
+  type PromptTicket,
+  perPromptRule,
+  type RewardedGroup,
+  type RolloutGroup,
+  readLatest,
+  scoreRewards,
+  type TrainingInterval,
+} from '../../src/operators/index.js';
+
+interface Latents {
+  readonly latents: Float32Array;
+}
+interface Policy {
+  readonly version: number;
+}
+const tickets$ = EMPTY as Observable<PromptTicket>;
+const groups$ = EMPTY as Observable<RolloutGroup<Latents>>;
+const rewards$ = EMPTY as Observable<GroupRewards>;
+const outcomes$ = EMPTY as Observable<RewardedGroup<Latents> | LostGroup>;
+const interval$ = NEVER as Observable<TrainingInterval>;
+const rule = branchCentredRule({ minGap: 0, keep: 'all' });
+const bounds = { concurrency: 1, maxQueued: 1, deadLetters: () => {} };
+const join = { rewards$, maxPending: 1, maxRemembered: 1, onLost: () => {} };
+const rollouts = {
+  schedule$: interval$,
+  policy$: NEVER as Observable<Policy>,
+  groupsPerBatch: 1,
+  lingerMs: 1,
+  maxQueued: 1,
+};
+
+describe('the types of the operators', () => {
+  it('should infer the ticket from the iterable', () => {
+    const result$ = of(0).pipe(admitByRunAhead({ runAhead: 1, tickets: [] as PromptTicket[] }));
+    expectTypeOf(result$).toEqualTypeOf<Observable<PromptTicket>>();
+    // @ts-expect-error counts are numbers
+    of('0').pipe(admitByRunAhead({ runAhead: 1, tickets: [] }));
+  });
+
+  it('should map stages to intervals', () => {
+    const options = { spec: { mode: 'constant', steps: 1 }, numInferenceSteps: 2, numStages: 3 } as const;
+    expectTypeOf(of(0).pipe(intervalSchedule(options))).toEqualTypeOf<Observable<TrainingInterval>>();
+    // @ts-expect-error a constant schedule has steps, not stages
+    const wrong = () => intervalSchedule({ ...options, spec: { mode: 'constant', stages: [1] } });
+    expectTypeOf(wrong).toBeFunction();
+  });
+
+  it('should infer the branch from the rollout, and the policy from its broadcast', () => {
+    const result$ = tickets$.pipe(
+      branchRollouts({
+        ...rollouts,
+        rollout: (tickets, interval, policy) => {
+          expectTypeOf(tickets).toEqualTypeOf<readonly PromptTicket[]>();
+          expectTypeOf(interval).toEqualTypeOf<TrainingInterval>();
+          expectTypeOf(policy).toEqualTypeOf<Policy>();
+          return of([] as RolloutGroup<Latents>[]);
+        },
+      }),
+    );
+    expectTypeOf(result$).toEqualTypeOf<Observable<RolloutGroup<Latents>>>();
+    // @ts-expect-error a rollout gives groups, not branches
+    tickets$.pipe(branchRollouts({ ...rollouts, rollout: () => of(['branch']) }));
+  });
+
+  it('should hand the whole group to the scorer', () => {
+    const result$ = groups$.pipe(
+      scoreRewards({
+        ...bounds,
+        score: (group: RolloutGroup<Latents>) => of(Float32Array.from(group.branches, () => 0)),
+      }),
+    );
+    expectTypeOf(result$).toEqualTypeOf<Observable<GroupRewards>>();
+    // @ts-expect-error rewards are numbers
+    groups$.pipe(scoreRewards({ ...bounds, score: () => of(['good']) }));
+    // @ts-expect-error a scorer must be bounded
+    const unbounded = () => scoreRewards({ deadLetters: () => {}, concurrency: 1, score: () => of([1]) });
+    expectTypeOf(unbounded).toBeFunction();
+  });
+
+  it('should keep the branch through join, staleness and advantages', () => {
+    const joined$ = groups$.pipe(joinByGroup(join));
+    expectTypeOf(joined$).toEqualTypeOf<Observable<RewardedGroup<Latents>>>();
+    const stale = { policyVersion$: of(0), interval$, maxStaleness: 0, maxHeld: 1, onLost: () => {} };
+    const fresh$ = joined$.pipe(discardStale(stale));
+    expectTypeOf(fresh$).toEqualTypeOf<Observable<RewardedGroup<Latents>>>();
+    const stages$ = outcomes$.pipe(groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1 }));
+    expectTypeOf(stages$).toEqualTypeOf<Observable<ClosedStage<Latents>>>();
+    const results$ = stages$.pipe(
+      gradientSteps({
+        maxQueued: 1,
+        train: ({ batch, state }) => {
+          expectTypeOf(state).toEqualTypeOf<AdvantageHistory>();
+          return of(batch.samples.map(({ trajectory }) => trajectory.latents));
+        },
+      }),
+    );
+    expectTypeOf(results$).toEqualTypeOf<Observable<Float32Array[]>>();
+    // @ts-expect-error groups without rewards have no advantage
+    groups$.pipe(groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1 }));
+    // @ts-expect-error trained things belong to a training stage
+    of(1).pipe(gradientSteps({ maxQueued: 1, train: () => of(1) }));
+  });
+
+  it('should infer messages of the building blocks', () => {
+    const options = { stage: 'test', ...bounds };
+    const lengths$ = of('a').pipe(deadLetter({ ...options, project: (message: string) => [message.length] }));
+    expectTypeOf(lengths$).toEqualTypeOf<Observable<number>>();
+    const merged$ = of('a').pipe(boundedMerge({ operator: 'test', ...bounds, project: () => of(true) }));
+    expectTypeOf(merged$).toEqualTypeOf<Observable<boolean>>();
+    expectTypeOf(readLatest(of(1), (newest$) => newest$)).toEqualTypeOf<Observable<number>>();
+  });
+
+  it('should refuse the options of another rule', () => {
+    // @ts-expect-error the per-prompt rule has no threshold
+    const wrong = () => perPromptRule({ bufferSize: 1, minCount: 1, bestThreshold: 1 });
+    // @ts-expect-error extremes or all
+    const odd = () => branchCentredRule({ minGap: 0, keep: 'best' });
+    expectTypeOf([wrong, odd]).toBeArray();
+  });
+});
