@@ -170,7 +170,7 @@ export const scatterNdRule = rule(({ g, dy, x: [base, indices, updates], node, w
   return [wants(0) ? dy : undefined, undefined, wants(2) ? op.gather(g, dy, positions, 0) : undefined];
 });
 
-/** Pad with a constant: the inner part of dy. */
+/** Pad with a constant: the inner part of dy, and zeros where a negative pad cropped. */
 export const padRule = rule(({ g, dy, x: [x], node }) => {
   if (!x) return [];
   if (textAttribute(node, 'mode', 'constant') !== 'constant') {
@@ -183,6 +183,14 @@ export const padRule = rule(({ g, dy, x: [x], node }) => {
   const axes = (integers(g, node, 3) ?? x.shape.map((_, axis) => axis)).map((axis) =>
     positive(axis, x.shape.length),
   );
+  if (pads.some((size) => size < 0)) {
+    const inverse = [...x.shape, ...x.shape].map(() => 0);
+    axes.forEach((axis, index) => {
+      inverse[axis] = -(pads[index] ?? 0);
+      inverse[axis + x.shape.length] = -(pads[index + axes.length] ?? 0);
+    });
+    return [op.pad(g, dy, inverse)];
+  }
   const starts = axes.map((_, index) => pads[index] ?? 0);
   return [
     op.slice(g, dy, {
