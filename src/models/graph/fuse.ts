@@ -25,7 +25,14 @@ function appendFused(
 ): Value {
   const [output] = node.outputs as [Value];
   const fused = { ...output, name: `${output.name}_fused` };
-  g.append({ name: `${node.name}_${op}`, op, domain: CONTRIB, inputs: inputs.map(view.current), outputs: [fused], attributes });
+  g.append({
+    name: `${node.name}_${op}`,
+    op,
+    domain: CONTRIB,
+    inputs: inputs.map(view.current),
+    outputs: [fused],
+    attributes,
+  });
   return fused;
 }
 

@@ -1,0 +1,166 @@
+/** @file The UNet with its adapter, ready to sample: one compiled graph for every number of rows that is asked for. */
+
+import { TributaryError } from '../../errors.js';
+import type { Engine, Executable, Provider } from '../engines/engine.js';
+import { encodeGraph } from '../graph/encode.js';
+import { fuseForInference } from '../graph/fuse.js';
+import type { Graph } from '../graph/graph.js';
+import type { Adapter } from '../graph/lora.js';
+import { addLora } from '../graph/lora.js';
+import { prepareGraph } from '../graph/prepare.js';
+import type { NamedArrays } from '../optimizers/adamw.js';
+import type { ElementType, Tensor } from '../tensor.js';
+import { elementCount, float32, float32Data, int32, int64 } from '../tensor.js';
+import type { Pipeline } from './pipeline.js';
+import { readModel } from './pipeline.js';
+
+/** Where and how large the adapter is. */
+export interface LoraSettings {
+  readonly pattern: string;
+  readonly rank: number;
+  readonly alpha: number;
+}
+
+export interface Denoiser {
+  readonly adapters: readonly Adapter[];
+  readonly provider: Provider;
+  readonly fallbacks: readonly string[];
+  /** The adapter's weights for all later predictions, by the graph's input names. */
+  usePolicy(parameters: NamedArrays): Promise<void>;
+  /**
+   * Runs the network on rows: latents [R, C, H, W], one timestep for all, promptEmbeds [R, tokens, width].
+   * @returns its output [R, C, H, W].
+   */
+  predict(
+    latents: Float32Array,
+    timestep: number,
+    promptEmbeds: Float32Array,
+    signal?: AbortSignal,
+  ): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+/** Input shapes of the UNet for a number of rows. The timestep is a vector where the model takes one, else a scalar. */
+export function unetInputShapes(
+  pipeline: Pipeline,
+  rows: number,
+  timestepRank: number,
+): Record<string, readonly number[]> {
+  return {
+    sample: [rows, ...pipeline.latentShape],
+    ...(timestepRank === 1 ? { timestep: [rows] } : {}),
+    encoder_hidden_states: [rows, ...pipeline.embedsShape],
+  };
+}
+
+/** The UNet of a pipeline as a Graph for `rows` rows. */
+export async function prepareUnet(engine: Engine, pipeline: Pipeline, rows: number): Promise<Graph> {
+  const label = pipeline.folder.unet.modelPath;
+  const bytes = await readModel(label);
+  const probe = await engine.compile(bytes, { label, optimization: 'none' });
+  await probe.release();
+  const timestepRank = probe.inputs.find(({ name }) => name === 'timestep')?.shape.length ?? 0;
+  return prepareGraph(engine, bytes, { label, inputShapes: unetInputShapes(pipeline, rows, timestepRank) });
+}
+
+/** Timesteps as the graph's input takes them: its integer or float type, one a row or one for all. */
+export function timestepTensor(
+  timesteps: readonly number[],
+  type: ElementType,
+  shape: readonly (number | string)[],
+): Tensor {
+  const values = shape.length === 0 ? timesteps.slice(0, 1) : timesteps;
+  const dims = shape.length === 0 ? [] : [values.length];
+  if (type === 'int64') return int64(values, dims);
+  if (type === 'int32') return int32(Int32Array.from(values), dims);
+  if (type === 'float32') return float32(values, dims);
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `UNet input "timestep": expected int64, int32 or float32, got ${type}. Export the model in float32.`,
+  );
+}
+
+/** Opens the UNet of a pipeline for sampling: fused operators, the adapter folded into its weights. */
+export async function openDenoiser(
+  engine: Engine,
+  pipeline: Pipeline,
+  lora: LoraSettings,
+  rows: readonly number[],
+): Promise<Denoiser> {
+  const executables = new Map<number, Executable>();
+  let adapters: readonly Adapter[] = [];
+  for (const count of new Set(rows)) {
+    const adapted = addLora(
+      await prepareUnet(engine, pipeline, count),
+      { ...lora, form: 'folded' },
+      pipeline.folder.unet.modelPath,
+    );
+    adapters = adapted.adapters;
+    executables.set(
+      count,
+      await engine.compile(encodeGraph(fuseForInference(adapted.graph)), { label: `UNet for ${count} rows` }),
+    );
+  }
+  const any = [...executables.values()][0];
+  if (!any)
+    throw new TributaryError(
+      'TRIB_INTERNAL',
+      'denoiser: expected at least one number of rows, got none. Name the batch sizes.',
+    );
+  const timestepPort = any.inputs.find(({ name }) => name === 'timestep');
+  const rowSize = elementCount(pipeline.latentShape);
+
+  return {
+    adapters,
+    provider: any.provider,
+    fallbacks: any.fallbacks,
+    async usePolicy(parameters) {
+      const feeds = adapterFeeds(adapters, parameters, lora.rank);
+      for (const executable of executables.values()) await executable.hold(feeds);
+    },
+    async predict(latents, timestep, promptEmbeds, signal) {
+      const count = latents.length / rowSize;
+      const executable = executables.get(count);
+      if (!executable)
+        throw new TributaryError(
+          'TRIB_INTERNAL',
+          `denoiser: expected ${[...executables.keys()].join(' or ')} rows, got ${count}. Name the batch size when it is opened.`,
+        );
+      const timesteps = Array.from({ length: count }, () => timestep);
+      const outputs = await executable.run(
+        {
+          sample: float32(latents, [count, ...pipeline.latentShape]),
+          timestep: timestepTensor(timesteps, timestepPort?.type ?? 'int64', timestepPort?.shape ?? []),
+          encoder_hidden_states: float32(promptEmbeds, [count, ...pipeline.embedsShape]),
+        },
+        { signal },
+      );
+      return float32Data(outputs.out_sample, 'out_sample');
+    },
+    async release() {
+      for (const executable of executables.values()) await executable.release();
+    },
+  };
+}
+
+/** The adapter's parameters as tensors: A [in, rank], B [rank, out]. */
+export function adapterFeeds(
+  adapters: readonly Adapter[],
+  parameters: NamedArrays,
+  rank: number,
+): Record<string, Tensor> {
+  const feed = (name: string, shape: readonly number[]): [string, Tensor] => {
+    const data = parameters[name];
+    if (data) return [name, float32(data, shape)];
+    throw new TributaryError(
+      'TRIB_LORA',
+      `adapter: expected a parameter "${name}", got ${Object.keys(parameters).length} others. Use an adapter made for this model and pattern.`,
+    );
+  };
+  return Object.fromEntries(
+    adapters.flatMap(({ inputA, inputB, inFeatures, outFeatures }) => [
+      feed(inputA, [inFeatures, rank]),
+      feed(inputB, [rank, outFeatures]),
+    ]),
+  );
+}

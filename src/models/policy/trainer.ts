@@ -1,0 +1,250 @@
+/** @file Gradient steps on the adapter: pairs of (sample, step), accumulated over whole updates. */
+
+import { TributaryError } from '../../errors.js';
+import { adapterFeeds, timestepTensor } from '../diffusion/denoiser.js';
+import type { Pipeline } from '../diffusion/pipeline.js';
+import type { Trajectory } from '../diffusion/sampler.js';
+import type { StepCoefficients } from '../diffusion/step-coefficients.js';
+import { requireLogProb } from '../diffusion/step-coefficients.js';
+import type { Engine, Tensors } from '../engines/engine.js';
+import { encodeGraph } from '../graph/encode.js';
+import type { AdamWOptions, AdamWState, NamedArrays } from '../optimizers/adamw.js';
+import { adamWStep } from '../optimizers/adamw.js';
+import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
+import { counterRandom } from '../random/counter-random.js';
+import { elementCount, float32, float32Data } from '../tensor.js';
+import type { PolicyGraph, PolicyGraphSettings } from './policy-graph.js';
+import { unetRows } from './policy-graph.js';
+import type { TrainingStatistics } from './training-statistics.js';
+import { createTrainingStatistics } from './training-statistics.js';
+
+export interface TrainerSettings extends PolicyGraphSettings {
+  readonly seed: number;
+  readonly innerEpochs: number;
+  /** Samples of one optimiser step; it covers all of their trained steps. */
+  readonly samplesPerUpdate: number;
+  readonly maxGradNorm: number;
+  readonly optimizer: AdamWOptions;
+}
+
+/** What is trained on: a trajectory and how good it was. */
+export interface TrainingSample {
+  readonly prompt: string;
+  readonly advantage: number;
+  readonly trajectory: Trajectory;
+}
+
+export interface PolicyState {
+  readonly parameters: NamedArrays;
+  readonly optimizer: AdamWState;
+}
+
+export interface TrainedStage {
+  readonly state: PolicyState;
+  readonly statistics: TrainingStatistics;
+}
+
+export interface Trainer {
+  /**
+   * Takes the optimiser steps of one training stage: for every inner epoch the samples are shuffled and split into updates of
+   * samplesPerUpdate (the rest makes a smaller one), and each update sums its gradient over all (sample, step) pairs.
+   * Deviation: the B²-DiffuRL release drops the rest, and lets gradients run over the border of an epoch.
+   */
+  train(
+    samples: readonly TrainingSample[],
+    state: PolicyState,
+    trainingStage: number,
+    signal?: AbortSignal,
+  ): Promise<TrainedStage>;
+  release(): Promise<void>;
+}
+
+interface Pair {
+  readonly sample: TrainingSample;
+  /** Sampler step. */
+  readonly step: number;
+}
+
+/** Compiles the training graph and returns a trainer over it. */
+export async function createTrainer(
+  engine: Engine,
+  pipeline: Pipeline,
+  coefficients: readonly StepCoefficients[],
+  { graph, adapters }: PolicyGraph,
+  settings: TrainerSettings,
+): Promise<Trainer> {
+  const executable = await engine.compile(encodeGraph(graph), { label: 'training graph' });
+  const parameterNames = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
+  const timestepPort = executable.inputs.find(({ name }) => name === 'timestep');
+  const oneTimestepARun = timestepPort?.shape.length === 0;
+
+  async function gradientOf(
+    pairs: readonly Pair[],
+    statistics: TrainingStatisticsCollector,
+    signal?: AbortSignal,
+  ) {
+    const sums = new Map<string, Float64Array>();
+    let loss = 0;
+    for (const minibatch of minibatches(pairs, settings.minibatchSize, oneTimestepARun)) {
+      const feeds = await minibatchFeeds(pipeline, coefficients, settings, minibatch, pairs.length);
+      const outputs = await executable.run(
+        {
+          ...feeds,
+          timestep: timestepTensor(
+            timestepsOf(feeds, minibatch, coefficients, settings),
+            timestepPort?.type ?? 'int64',
+            timestepPort?.shape ?? [],
+          ),
+        },
+        { signal },
+      );
+      loss += float32Data(outputs.loss, 'loss')[0] ?? Number.NaN;
+      statistics.addRatios(minibatch, float32Data(outputs.ratio, 'ratio'));
+      for (const name of parameterNames) addTo(sums, name, float32Data(outputs[`gradient:${name}`], name));
+    }
+    return {
+      loss,
+      gradients: Object.fromEntries([...sums].map(([name, sum]) => [name, Float32Array.from(sum)])),
+    };
+  }
+
+  return {
+    async train(samples, state, trainingStage, signal) {
+      let { parameters, optimizer } = state;
+      const statistics = createTrainingStatistics(settings.clipRange, coefficients.length);
+      for (const [epoch, samplesOfUpdate] of updates(samples, settings, trainingStage)) {
+        await executable.hold(adapterFeeds(adapters, parameters, settings.lora.rank));
+        const pairs = pairsOf(samplesOfUpdate, coefficients);
+        const { loss, gradients } = await gradientOf(pairs, statistics, signal);
+        const { gradients: clipped, gradNorm } = clipGradNorm(gradients, settings.maxGradNorm);
+        if (!Number.isFinite(gradNorm)) throw diverged(trainingStage, epoch);
+        ({ parameters, state: optimizer } = adamWStep(parameters, clipped, optimizer, settings.optimizer));
+        statistics.addUpdate(loss, gradNorm);
+      }
+      return { state: { parameters, optimizer }, statistics: statistics.result() };
+    },
+    release: () => executable.release(),
+  };
+}
+
+type TrainingStatisticsCollector = ReturnType<typeof createTrainingStatistics>;
+
+function* updates(
+  samples: readonly TrainingSample[],
+  settings: TrainerSettings,
+  trainingStage: number,
+): Generator<[epoch: number, readonly TrainingSample[]]> {
+  for (let epoch = 0; epoch < settings.innerEpochs; epoch++) {
+    const shuffled = counterRandom({
+      seed: settings.seed,
+      purpose: 'shuffle',
+      group: trainingStage,
+      step: epoch,
+    }).shuffle(samples);
+    for (let start = 0; start < shuffled.length; start += settings.samplesPerUpdate)
+      yield [epoch, shuffled.slice(start, start + settings.samplesPerUpdate)];
+  }
+}
+
+/** All (sample, step) pairs, step by step. Their order does not matter to the sum; one step after another fills minibatches of models that take one timestep. */
+function pairsOf(samples: readonly TrainingSample[], coefficients: readonly StepCoefficients[]): Pair[] {
+  for (const { trajectory } of samples) requireLogProb(coefficients, trajectory.firstStep);
+  return coefficients.flatMap(({ stepIndex }) =>
+    samples
+      .filter(({ trajectory }) => stepIndex >= trajectory.firstStep)
+      .map((sample) => ({ sample, step: stepIndex })),
+  );
+}
+
+function* minibatches(
+  pairs: readonly Pair[],
+  size: number,
+  oneTimestepARun: boolean,
+): Generator<readonly Pair[]> {
+  let start = 0;
+  while (start < pairs.length) {
+    const limit = pairs.slice(start, start + size);
+    const minibatch = oneTimestepARun ? limit.filter(({ step }) => step === limit[0]?.step) : limit;
+    yield minibatch;
+    start += minibatch.length;
+  }
+}
+
+/** Feeds of one run. Missing pairs repeat the first one with weight 0, so that every run has one geometry. */
+async function minibatchFeeds(
+  pipeline: Pipeline,
+  coefficients: readonly StepCoefficients[],
+  settings: TrainerSettings,
+  pairs: readonly Pair[],
+  pairsOfUpdate: number,
+): Promise<Tensors> {
+  const size = settings.minibatchSize;
+  const rows = unetRows(settings);
+  const rowSize = elementCount(pipeline.latentShape);
+  const embedSize = elementCount(pipeline.embedsShape);
+  const sample = new Float32Array(rows * rowSize);
+  const nextLatents = new Float32Array(size * rowSize);
+  const embeds = new Float32Array(rows * embedSize);
+  const perPair = Object.fromEntries(
+    ['sampleCoefficient', 'outputCoefficient', 'stdDevT', 'oldLogProb', 'advantage', 'weight'].map((name) => [
+      name,
+      new Float32Array(size),
+    ]),
+  ) as Record<
+    'sampleCoefficient' | 'outputCoefficient' | 'stdDevT' | 'oldLogProb' | 'advantage' | 'weight',
+    Float32Array
+  >;
+  const guided = rows > size;
+  const empty = guided ? await pipeline.embedPrompt('') : undefined;
+
+  for (let row = 0; row < size; row++) {
+    const pair = pairs[row] ?? (pairs[0] as Pair);
+    const { trajectory, prompt, advantage } = pair.sample;
+    const index = pair.step - trajectory.firstStep;
+    const latents = trajectory.latents.subarray(index * rowSize, (index + 1) * rowSize);
+    const step = coefficients[pair.step] as StepCoefficients;
+    sample.set(latents, row * rowSize);
+    if (guided) sample.set(latents, (row + size) * rowSize);
+    if (empty) embeds.set(empty, row * embedSize);
+    embeds.set(await pipeline.embedPrompt(prompt), (guided ? row + size : row) * embedSize);
+    nextLatents.set(trajectory.latents.subarray((index + 1) * rowSize, (index + 2) * rowSize), row * rowSize);
+    perPair.sampleCoefficient[row] = step.sampleCoefficient;
+    perPair.outputCoefficient[row] = step.outputCoefficient;
+    perPair.stdDevT[row] = step.stdDevT;
+    perPair.oldLogProb[row] = trajectory.logProbs[index] ?? 0;
+    perPair.advantage[row] = advantage;
+    perPair.weight[row] = row < pairs.length ? 1 / pairsOfUpdate : 0;
+  }
+  return {
+    sample: float32(sample, [rows, ...pipeline.latentShape]),
+    encoder_hidden_states: float32(embeds, [rows, ...pipeline.embedsShape]),
+    nextLatents: float32(nextLatents, [size, ...pipeline.latentShape]),
+    ...Object.fromEntries(Object.entries(perPair).map(([name, values]) => [name, float32(values, [size])])),
+  };
+}
+
+function timestepsOf(
+  feeds: Tensors,
+  pairs: readonly Pair[],
+  coefficients: readonly StepCoefficients[],
+  { minibatchSize }: TrainerSettings,
+): number[] {
+  const rows = feeds.sample?.shape[0] ?? minibatchSize;
+  return Array.from(
+    { length: rows },
+    (_, row) => coefficients[(pairs[row % minibatchSize] ?? (pairs[0] as Pair)).step]?.timestep ?? 0,
+  );
+}
+
+function addTo(sums: Map<string, Float64Array>, name: string, values: Float32Array): void {
+  const sum = sums.get(name) ?? new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) sum[i] = (sum[i] ?? 0) + (values[i] ?? 0);
+  sums.set(name, sum);
+}
+
+function diverged(trainingStage: number, epoch: number): TributaryError {
+  return new TributaryError(
+    'TRIB_ENGINE',
+    `training stage ${trainingStage}, inner epoch ${epoch}: expected a finite gradient, got one with NaN or Infinity. Resume from the last checkpoint with a smaller learningRate.`,
+  );
+}

@@ -1,0 +1,84 @@
+/** @file A dual encoder (CLIP's form) as reward: the cosine between a picture and its prompt. */
+
+import { join } from 'node:path';
+import { readModel, tokenIds } from '../diffusion/pipeline.js';
+import type { Tokenizer } from '../diffusion/tokenizer.js';
+import type { Engine } from '../engines/engine.js';
+import { float32, float32Data } from '../tensor.js';
+
+/** Most prompts whose features are kept. */
+const FEATURES_KEPT = 1024;
+
+export interface DualEncoder {
+  /** image_embeds [B, D] of pictures [B, 3, H, W] in [-1, 1], each of length 1. */
+  imageFeatures(
+    images: readonly Float32Array[],
+    imageShape: readonly [number, number, number],
+  ): Promise<Float32Array[]>;
+  /** text_embeds [D] of a prompt, of length 1. */
+  textFeatures(prompt: string): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+/**
+ * Opens `vision_model.onnx` (pixel_values -> image_embeds) and `text_model.onnx` (input_ids -> text_embeds) in a folder.
+ * Pictures are run `batchSize` at a time; text features are kept by prompt.
+ */
+export async function openDualEncoder(
+  engine: Engine,
+  folder: string,
+  tokenizer: Tokenizer,
+  batchSize: number,
+): Promise<DualEncoder> {
+  const [visionPath, textPath] = [join(folder, 'vision_model.onnx'), join(folder, 'text_model.onnx')];
+  const vision = await engine.compile(await readModel(visionPath), { label: visionPath });
+  const text = await engine.compile(await readModel(textPath), { label: textPath });
+  const known = new Map<string, Float32Array>();
+  return {
+    async imageFeatures(images, imageShape) {
+      const features: Float32Array[] = [];
+      for (let start = 0; start < images.length; start += batchSize) {
+        const batch = images.slice(start, start + batchSize);
+        const pixels = new Float32Array(batch.length * (batch[0]?.length ?? 0));
+        for (const [row, image] of batch.entries()) pixels.set(image, row * image.length);
+        const outputs = await vision.run({ pixel_values: float32(pixels, [batch.length, ...imageShape]) });
+        const embeds = float32Data(outputs.image_embeds, 'image_embeds');
+        const size = embeds.length / batch.length;
+        for (const row of batch.keys()) features.push(embeds.slice(row * size, (row + 1) * size));
+      }
+      return features;
+    },
+    async textFeatures(prompt) {
+      const found = known.get(prompt);
+      if (found) return found;
+      const outputs = await text.run({ input_ids: tokenIds(tokenizer.encode(prompt), text.inputs) });
+      const features = float32Data(outputs.text_embeds, 'text_embeds');
+      if (known.size >= FEATURES_KEPT) known.clear();
+      known.set(prompt, features);
+      return features;
+    },
+    async release() {
+      await vision.release();
+      await text.release();
+    },
+  };
+}
+
+/** Cosine of two vectors of length 1. */
+export function cosine(left: Float32Array, right: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < left.length; i++) sum += (left[i] ?? 0) * (right[i] ?? 0);
+  return sum;
+}
+
+/** Mean distance (1 - cosine) over all pairs of features: the diversity of pictures of one prompt. 0 for fewer than two. */
+export function meanPairwiseDistance(features: readonly Float32Array[]): number {
+  let [sum, pairs] = [0, 0];
+  for (const [index, left] of features.entries()) {
+    for (const right of features.slice(index + 1)) {
+      sum += 1 - cosine(left, right);
+      pairs += 1;
+    }
+  }
+  return pairs === 0 ? 0 : sum / pairs;
+}
