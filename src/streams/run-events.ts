@@ -1,0 +1,122 @@
+/** @file What a run says of itself, and what each of its figures means. All of it survives a trip through JSON. */
+
+import type { Provider } from '../models/engines/engine.js';
+
+/** The figures of one training stage. Of all images of the stage unless it says otherwise. */
+export interface StageMetrics {
+  /** Index k = 0, 1, ... of B²-DiffuRL's stage. */
+  readonly trainingStage: number;
+  /** First trained sampler step, 0 the noisiest; also the branch point. */
+  readonly firstStep: number;
+  /** Sampler steps of a rollout (S); s = numSteps - firstStep of them were trained. */
+  readonly numSteps: number;
+  /** Version of the policy that this stage published. The stage sampled with an older one. */
+  readonly policyVersion: number;
+  /** Mean reward; null where every group was lost. */
+  readonly rewardMean: number | null;
+  /** Population standard deviation of the rewards; null where every group was lost. */
+  readonly rewardStd: number | null;
+  /** Share of images that the verifier finds satisfied, in [0, 1]; null where the model has no verifier. */
+  readonly verifiedAlignment: number | null;
+  /** Mean share of a prompt's constraints that are met, in [0, 1]; null where the model has no verifier. */
+  readonly verifierScore: number | null;
+  /** Samples that were trained on. */
+  readonly selectedSamples: number;
+  /** Groups with rewards. */
+  readonly groups: number;
+  /** Groups that were not trained on: dead letters, too stale, or never matched. */
+  readonly lostGroups: number;
+  /** Messages that a topology stage gave up on. */
+  readonly deadLetters: number;
+  /** Groups whose branches all have the same reward: nothing is learned from them. */
+  readonly zeroSpreadGroups: number;
+  /** Intra-class correlation of the normalised rewards inside groups, at most 1; null where it is undefined. */
+  readonly intraGroupCorrelation: number | null;
+  /** Optimizer steps taken in this stage. */
+  readonly optimizerSteps: number;
+  /** Mean of the surrogate over all trained (sample, step) pairs. */
+  readonly policyLoss: number;
+  /** Share of the trained pairs whose ratio is outside 1 ± clipRange, in [0, 1]. */
+  readonly clipFraction: number;
+  /** clipFraction by sampler step, index 0 the noisiest; 0 for steps that are not trained. */
+  readonly clipFractionByStep: readonly number[];
+  /** Schulman's k2 estimator, mean of ½ (log p_new - log p_old)² over the trained pairs; log-probs are means over the latent. */
+  readonly approxKl: number;
+  /** Largest |ratio - 1| among the pairs seen before the stage's first optimizer step: 0 up to rounding. */
+  readonly maxRatioDeviation: number;
+  /** Mean L2 norm of all gradients together, before clipping, over the stage's optimizer steps. */
+  readonly gradNorm: number;
+  /** Images scored by the reward model in the run so far, evaluation not counted. */
+  readonly rewardQueries: number;
+  /** Seconds of work on the run so far, those before a resume included. */
+  readonly elapsedSeconds: number;
+  /** 99th percentile of the main thread's event-loop delay during the stage, in milliseconds. */
+  readonly eventLoopDelayP99Ms: number;
+  /** Largest resident set of the process so far, in bytes. */
+  readonly peakRssBytes: number;
+}
+
+/** How a policy does on one list of prompts. */
+export interface PromptSetEvaluation {
+  readonly prompts: number;
+  readonly images: number;
+  readonly rewardMean: number;
+  /** Share of images that the verifier finds satisfied, in [0, 1]; null where the model has no verifier. */
+  readonly verifiedAlignment: number | null;
+  /** Mean share of a prompt's constraints that are met, in [0, 1]; null where the model has no verifier. */
+  readonly verifierScore: number | null;
+  /** Mean pairwise distance of the reward model's image features within a prompt, averaged over prompts. */
+  readonly diversity: number;
+}
+
+/** Verified alignment of one template of prompts, in [0, 1]; null where no prompt of the list has the template. */
+export interface TemplateAlignment {
+  readonly train: number | null;
+  readonly heldOut: number | null;
+}
+
+/** A policy, measured on fixed prompts from fixed noise. It never influences training. */
+export interface Evaluation {
+  readonly policyVersion: number;
+  /** Training stages that were complete when it was measured: 0 for the base model. */
+  readonly trainingStage: number;
+  readonly train: PromptSetEvaluation;
+  readonly heldOut: PromptSetEvaluation;
+  /** By name of the template, where prompts have templates. */
+  readonly byTemplate?: Readonly<Record<string, TemplateAlignment>>;
+  /** How long it took. */
+  readonly seconds: number;
+}
+
+/** Where a run stands inside a training stage. */
+export interface RunProgress {
+  /** Index of the stage that is under way. */
+  readonly trainingStage: number;
+  readonly numStages: number;
+  readonly firstStep: number;
+  readonly numSteps: number;
+  readonly groupsSampled: number;
+  readonly groupsPerStage: number;
+  /** Optimizer steps taken in this stage. */
+  readonly optimizerStep: number;
+  /** Optimizer steps that this stage will take, at most. */
+  readonly optimizerSteps: number;
+}
+
+export type RunEvent =
+  /** First of all: derived quantities, name and value. */
+  | { readonly kind: 'started'; readonly description: readonly (readonly [name: string, value: string])[] }
+  /** A topology stage made its graph ready; `fallbacks` says which wanted providers were not there. */
+  | {
+      readonly kind: 'provider';
+      readonly stage: string;
+      readonly provider: Provider;
+      readonly fallbacks: readonly string[];
+    }
+  | ({ readonly kind: 'progress' } & RunProgress)
+  | { readonly kind: 'stage'; readonly metrics: StageMetrics }
+  | { readonly kind: 'evaluation'; readonly evaluation: Evaluation }
+  | { readonly kind: 'warning'; readonly message: string }
+  | { readonly kind: 'checkpoint'; readonly path: string }
+  /** Last of all, where the run was not interrupted. */
+  | { readonly kind: 'finished'; readonly base: Evaluation; readonly tuned: Evaluation };
