@@ -132,6 +132,28 @@ describe('admitByRunAhead', () => {
     );
   });
 
+  it('should not fall behind when an old count comes from inside next', () => {
+    const finished$ = new Subject<number>();
+    const issued: string[] = [];
+    finished$.pipe(admitByRunAhead({ runAhead: 2, tickets: 'abcdef' })).subscribe((ticket) => {
+      issued.push(ticket);
+      if (ticket === 'c') finished$.next(1);
+    });
+    finished$.next(2);
+    expect(issued.join('')).toBe('abcd');
+  });
+
+  it('should issue many tickets at once without growing the stack', () => {
+    const { tickets } = countedTickets(20_000);
+    const finished$ = new Subject<number>();
+    let numIssued = 0;
+    finished$.pipe(admitByRunAhead({ runAhead: 1, tickets })).subscribe(() => {
+      numIssued += 1;
+      finished$.next(numIssued);
+    });
+    expect(numIssued).toBe(20_000);
+  });
+
   it.each([0, -1, 1.5, Number.NaN])('should refuse a runAhead of %s', (runAhead) => {
     expect(() => admitByRunAhead({ runAhead, tickets: [] })).toThrow(
       /`runAhead`: expected an integer of at least 1/,

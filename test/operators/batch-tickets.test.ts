@@ -1,5 +1,5 @@
-import { of } from 'rxjs';
-import { describe, it } from 'vitest';
+import { EMPTY, of, Subject, Subscription } from 'rxjs';
+import { describe, expect, it } from 'vitest';
 import { batchTickets } from '../../src/operators/batch-tickets.js';
 import type { PromptTicket } from '../../src/operators/records.js';
 import { ticket } from './groups.js';
@@ -88,4 +88,22 @@ describe('batchTickets', () => {
       helpers.expectSubscriptions(source$.subscriptions).toBe('^--!');
       helpers.expectSubscriptions(inner$.subscriptions).toBe('-^-!');
     }));
+
+  it('should stop its timer when unsubscribed, and when a batch starts', () => {
+    const timers: Subscription[] = [];
+    const scheduler = {
+      now: () => 0,
+      schedule: () => {
+        timers.push(new Subscription());
+        return timers.at(-1) ?? Subscription.EMPTY;
+      },
+    };
+    const tickets$ = new Subject<PromptTicket>();
+    const batches = { groupsPerBatch: 2, lingerMs: 4, maxQueued: 3, scheduler, run: () => EMPTY };
+    const subscription = tickets$.pipe(batchTickets(batches)).subscribe();
+    for (const one of [inputs.a, inputs.b, inputs.c]) tickets$.next(one);
+    expect(timers.map(({ closed }) => closed)).toEqual([true, false]);
+    subscription.unsubscribe();
+    expect(timers.map(({ closed }) => closed)).toEqual([true, true]);
+  });
 });

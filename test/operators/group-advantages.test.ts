@@ -101,6 +101,15 @@ describe('groupAdvantages', () => {
     expect(run(named('aallbaba'))).toHaveLength(1);
   });
 
+  it('should count the first of two outcomes, also in a stage that is full and waits', () => {
+    expect(run(named('amb'))[0]).toEqual(first);
+    expect(run(named('cddcab'))).toEqual([first, second]);
+  });
+
+  it('should not open a stage again for a late outcome', () => {
+    expect(run(named('ababcd'), { ...plain, maxOpenStages: 1 })).toEqual([first, second]);
+  });
+
   it('should close a stage that lost everything, with an empty batch', () => {
     const [stage] = run(named('lm'));
     expect(stage).toEqual({

@@ -116,6 +116,14 @@ describe('joinByGroup', () => {
     expect(losses).toEqual([{ ...lost(0, 0, 'dead-letter'), detail: expect.stringContaining(text) }]);
   });
 
+  it('should count the first of two rewards', () =>
+    marbles(({ cold, expectObservable }) => {
+      const source$ = cold(' --a|', inputs);
+      const rewards$ = cold('AD-|', { ...scores, D: rewards(0, 0, [7, 8]) });
+      const expected = '     --x|';
+      expectObservable(source$.pipe(joinByGroup({ ...plain, rewards$ }))).toBe(expected, outputs);
+    }));
+
   it('should drop the groups of a checkpoint', () =>
     marbles(({ cold, expectObservable }) => {
       const source$ = cold(' ab-|  ', inputs);
