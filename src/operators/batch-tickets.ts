@@ -13,7 +13,8 @@ import {
   Subscription,
   tap,
 } from 'rxjs';
-import { TributaryError } from '../errors.js';
+import { headBatch } from './head-batch.js';
+import { overflowError } from './overflow-error.js';
 import type { PromptTicket } from './records.js';
 
 export interface BatchTicketsOptions<Out> {
@@ -83,7 +84,9 @@ export function batchTickets<Out>(options: BatchTicketsOptions<Out>): OperatorFu
         queue.push(ticket);
         if (queue.length === 1) startTimer();
         startBatch();
-        if (queue.length > maxQueued) throw overflow(maxQueued);
+        if (queue.length > maxQueued) {
+          throw overflowError('branchRollouts queue', `${maxQueued} waiting`, 'maxQueued');
+        }
       };
       const finish = (): void => {
         isSourceDone = true;
@@ -99,18 +102,4 @@ export function batchTickets<Out>(options: BatchTicketsOptions<Out>): OperatorFu
         source.pipe(tap({ next: enqueue, complete: finish }), ignoreElements()),
       ).pipe(finalize(() => timer.unsubscribe()));
     });
-}
-
-/** The size of the batch at the head of the queue, and whether no later ticket can join it. */
-function headBatch(queue: readonly PromptTicket[], groupsPerBatch: number) {
-  const nextStage = queue.findIndex((ticket) => ticket.trainingStage !== queue[0]?.trainingStage);
-  const size = Math.min(nextStage === -1 ? queue.length : nextStage, groupsPerBatch);
-  return { size, isClosed: size === groupsPerBatch || nextStage !== -1 };
-}
-
-function overflow(maxQueued: number): TributaryError {
-  return new TributaryError(
-    'TRIB_OVERFLOW',
-    `branchRollouts queue: expected at most ${maxQueued} waiting, got ${maxQueued + 1}. Raise \`maxQueued\` or lower \`runAhead\`.`,
-  );
 }

@@ -8,7 +8,7 @@ import {
   Subject,
   tap,
 } from 'rxjs';
-import { TributaryError } from '../errors.js';
+import { overflowError } from './overflow-error.js';
 import { requireCount } from './require-count.js';
 
 export interface BoundedMergeOptions<In, Out> {
@@ -18,6 +18,8 @@ export interface BoundedMergeOptions<In, Out> {
   readonly concurrency: number;
   /** How many values may wait for a free place, at least 0. */
   readonly maxQueued: number;
+  /** The option that a user raises when the queue overflows. Default `maxQueued`. */
+  readonly boundOption?: string;
   readonly project: (value: In) => ObservableInput<Out>;
 }
 
@@ -38,9 +40,10 @@ export interface BoundedMergeOptions<In, Out> {
  * Errors: TRIB_OVERFLOW when one more value would have to wait; TRIB_OPERATOR for a bound that is no count.
  */
 export function boundedMerge<In, Out>(options: BoundedMergeOptions<In, Out>): OperatorFunction<In, Out> {
-  const { operator, concurrency, maxQueued, project } = options;
+  const { operator, concurrency, maxQueued, boundOption = 'maxQueued', project } = options;
   requireCount(operator, 'concurrency', concurrency, 1);
   requireCount(operator, 'maxQueued', maxQueued, 0);
+  const bound = `${concurrency} at work and ${maxQueued} waiting`;
   return (source) =>
     defer(() => {
       const queue = new Subject<In>();
@@ -56,7 +59,7 @@ export function boundedMerge<In, Out>(options: BoundedMergeOptions<In, Out>): Op
           next: (value) => {
             numWaiting += 1;
             queue.next(value); // starts at once, and so leaves the queue, when a place is free
-            if (numWaiting > maxQueued) throw overflow(operator, concurrency, maxQueued);
+            if (numWaiting > maxQueued) throw overflowError(`${operator} queue`, bound, boundOption);
           },
           complete: () => queue.complete(),
         }),
@@ -64,11 +67,4 @@ export function boundedMerge<In, Out>(options: BoundedMergeOptions<In, Out>): Op
       );
       return merge(results$, intake$);
     });
-}
-
-function overflow(operator: string, concurrency: number, maxQueued: number): TributaryError {
-  return new TributaryError(
-    'TRIB_OVERFLOW',
-    `${operator} queue: expected at most ${concurrency} at work and ${maxQueued} waiting, got one more. Raise its bound or lower \`runAhead\`.`,
-  );
 }

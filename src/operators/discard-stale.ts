@@ -60,6 +60,7 @@ export function discardStale<Group extends RolloutGroup<unknown>>(
           operator: 'discardStale',
           concurrency: maxHeld,
           maxQueued: 0,
+          boundOption: 'maxHeld',
           project: (group) =>
             newest$.pipe(
               filter(([, interval]) => interval.trainingStage >= group.trainingStage),

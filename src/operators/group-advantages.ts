@@ -2,6 +2,7 @@ import { defer, mergeMap, type OperatorFunction } from 'rxjs';
 import { TributaryError } from '../errors.js';
 import { type AdvantageHistory, createHistory } from './advantage-history.js';
 import type { AdvantageRule } from './advantage-rule.js';
+import { overflowError } from './overflow-error.js';
 import type { LostGroup, RewardedGroup } from './records.js';
 import { requireCount } from './require-count.js';
 import { type ClosedStage, closeStage } from './stage-batch.js';
@@ -55,7 +56,9 @@ export function groupAdvantages<Trajectory>(
         if (outcomes.has(groupId)) return;
         if (outcomes.size === groupsPerStage) throw surplus(groupId, groupsPerStage);
         open.set(trainingStage, outcomes.set(groupId, outcome));
-        if (open.size > maxOpenStages) throw overflow(maxOpenStages);
+        if (open.size > maxOpenStages) {
+          throw overflowError('groupAdvantages stages', `${maxOpenStages} open`, 'maxOpenStages');
+        }
       };
       const close = (): ClosedStage<Trajectory>[] => {
         const closed: ClosedStage<Trajectory>[] = [];
@@ -82,12 +85,5 @@ function surplus(groupId: string, groupsPerStage: number): TributaryError {
   return new TributaryError(
     'TRIB_OPERATOR',
     `groupAdvantages group ${groupId}: expected ${groupsPerStage} groups in its stage, got another. Give prompts and groupAdvantages the same \`groupsPerStage\`.`,
-  );
-}
-
-function overflow(maxOpenStages: number): TributaryError {
-  return new TributaryError(
-    'TRIB_OVERFLOW',
-    `groupAdvantages stages: expected at most ${maxOpenStages} open, got ${maxOpenStages + 1}. Raise \`maxOpenStages\` or lower \`runAhead\`.`,
   );
 }
