@@ -91,6 +91,7 @@ export async function checkGradients(
       findings.set(testCase, { faults: [`while it was built: ${String(error)}`], numChecks: 0 });
     }
   });
+  if (prepared.length === 0) return findings;
   const open = (graph: Graph, label: string) => engine.compile(encodeGraph(graph), { label });
   const values = await open(forward.build(), 'forward');
   const slopes = await open(backward.build(), 'backward');

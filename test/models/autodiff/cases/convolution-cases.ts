@@ -78,6 +78,17 @@ const transposedConvolutions: readonly OpCase[] = TRANSPOSED.flatMap(([name, x, 
   ),
 ]);
 
+const biased: OpCase = linear(
+  'ConvTranspose',
+  'with bias',
+  [real([1, 2, 2, 2]), real([2, 4, 2, 2]), real([8])],
+  (g, a, w, b) => g.emit('ConvTranspose', [a, w, b], { strides: ints([2, 2]), group: int(2) }),
+  [
+    [0, 2],
+    [1, 2],
+  ],
+);
+
 /** Ways to say nearest-neighbour upsampling in which every element is repeated equally often. */
 const RESIZES: readonly (readonly [string, string, string, readonly number[]])[] = [
   ['asymmetric', 'asymmetric', 'floor', [1, 1, 2, 2]],
@@ -137,6 +148,7 @@ const withDefaults: readonly OpCase[] = [
 export const convolutionCases: readonly OpCase[] = [
   ...convolutions,
   ...transposedConvolutions,
+  biased,
   ...resampling,
   ...withDefaults,
 ];

@@ -125,7 +125,7 @@ const severalCases: readonly OpCase[] = [
   smooth('Max', 'of three', [stepped([2, 3], 0), stepped([3], 0.2), stepped([], 0.35)], (g, ...x) =>
     g.emit('Max', x),
   ),
-  smooth('Min', 'of three', [stepped([2, 3], 0), stepped([3], 0.2), stepped([], 0.35)], (g, ...x) =>
+  smooth('Min', 'of three', [stepped([2, 3], 0), stepped([3], 0.2), stepped([], -1.35)], (g, ...x) =>
     g.emit('Min', x),
   ),
   smooth('Max', 'of one', [real([3])], (g, x) => g.emit('Max', [x])),
