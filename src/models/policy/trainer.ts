@@ -6,7 +6,7 @@ import type { Pipeline } from '../diffusion/pipeline.js';
 import type { Trajectory } from '../diffusion/sampler.js';
 import type { StepCoefficients } from '../diffusion/step-coefficients.js';
 import { requireLogProb } from '../diffusion/step-coefficients.js';
-import type { Engine, Tensors } from '../engines/engine.js';
+import type { Engine, Provider, Tensors } from '../engines/engine.js';
 import { encodeGraph } from '../graph/encode.js';
 import type { AdamWOptions, AdamWState, NamedArrays } from '../optimizers/adamw.js';
 import { adamWStep } from '../optimizers/adamw.js';
@@ -45,6 +45,8 @@ export interface TrainedStage {
 }
 
 export interface Trainer {
+  readonly provider: Provider;
+  readonly fallbacks: readonly string[];
   /**
    * Takes the optimiser steps of one training stage: for every inner epoch the samples are shuffled and split into updates of
    * samplesPerUpdate (the rest makes a smaller one), and each update sums its gradient over all (sample, step) pairs.
@@ -109,6 +111,8 @@ export async function createTrainer(
   }
 
   return {
+    provider: executable.provider,
+    fallbacks: executable.fallbacks,
     async train(samples, state, trainingStage, signal) {
       let { parameters, optimizer } = state;
       const statistics = createTrainingStatistics(settings.clipRange, coefficients.length);

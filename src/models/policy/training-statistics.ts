@@ -12,7 +12,7 @@ export interface TrainingStatistics {
   readonly clipFraction: number;
   /** The same by sampler step; 0 for steps that were not trained. */
   readonly clipFractionByStep: readonly number[];
-  /** Mean of oldLogProb - logProb (Schulman's k1), log-probs being means over dimensions. */
+  /** Mean of ½ (logProb - oldLogProb)² (Schulman's k2), log-probs being means over dimensions. */
   readonly approxKl: number;
   /** Largest |ratio - 1| before the first optimiser step of the stage: what the sampler and the trainer disagree by. */
   readonly maxRatioDeviation: number;
@@ -27,7 +27,7 @@ interface RatioOwner {
 export function createTrainingStatistics(clipRange: number, numInferenceSteps: number) {
   const clipped = new Float64Array(numInferenceSteps);
   const seen = new Float64Array(numInferenceSteps);
-  let [updates, lossSum, normSum, logRatioSum, maxRatioDeviation] = [0, 0, 0, 0, 0];
+  let [updates, lossSum, normSum, squaredLogRatios, maxRatioDeviation] = [0, 0, 0, 0, 0];
   const total = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0);
   return {
     /** Ratios of the pairs of one minibatch; further ratios are padding. */
@@ -37,7 +37,7 @@ export function createTrainingStatistics(clipRange: number, numInferenceSteps: n
         const deviation = Math.abs(ratio - 1);
         seen[step] = (seen[step] ?? 0) + 1;
         if (deviation > clipRange) clipped[step] = (clipped[step] ?? 0) + 1;
-        logRatioSum += Math.log(ratio);
+        squaredLogRatios += Math.log(ratio) ** 2;
         if (updates === 0) maxRatioDeviation = Math.max(maxRatioDeviation, deviation);
       }
     },
@@ -54,7 +54,7 @@ export function createTrainingStatistics(clipRange: number, numInferenceSteps: n
         gradNorm: normSum / Math.max(1, updates),
         clipFraction: total(clipped) / pairs,
         clipFractionByStep: Array.from(clipped, (count, step) => count / Math.max(1, seen[step] ?? 0)),
-        approxKl: -logRatioSum / pairs,
+        approxKl: (0.5 * squaredLogRatios) / pairs,
         maxRatioDeviation,
       };
     },

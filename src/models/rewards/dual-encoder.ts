@@ -3,13 +3,15 @@
 import { join } from 'node:path';
 import { readModel, tokenIds } from '../diffusion/pipeline.js';
 import type { Tokenizer } from '../diffusion/tokenizer.js';
-import type { Engine } from '../engines/engine.js';
+import type { Engine, Provider } from '../engines/engine.js';
 import { float32, float32Data } from '../tensor.js';
 
 /** Most prompts whose features are kept. */
 const FEATURES_KEPT = 1024;
 
 export interface DualEncoder {
+  readonly provider: Provider;
+  readonly fallbacks: readonly string[];
   /** image_embeds [B, D] of pictures [B, 3, H, W] in [-1, 1], each of length 1. */
   imageFeatures(
     images: readonly Float32Array[],
@@ -35,6 +37,8 @@ export async function openDualEncoder(
   const text = await engine.compile(await readModel(textPath), { label: textPath });
   const known = new Map<string, Float32Array>();
   return {
+    provider: vision.provider,
+    fallbacks: vision.fallbacks,
     async imageFeatures(images, imageShape) {
       const features: Float32Array[] = [];
       for (let start = 0; start < images.length; start += batchSize) {
