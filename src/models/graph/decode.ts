@@ -14,7 +14,8 @@ import {
   TensorProto_DataLocation,
 } from './proto/onnx_pb.js';
 
-const ARRAYS: { readonly [T in ElementType]: new (buffer: ArrayBuffer) => ElementArrays[T] } = {
+type ArrayType<A> = { new (buffer: ArrayBuffer): A; readonly BYTES_PER_ELEMENT: number };
+const ARRAYS: { readonly [T in ElementType]: ArrayType<ElementArrays[T]> } = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,
@@ -147,15 +148,19 @@ export function toTensor(proto: TensorProto, where: string): Tensor {
       `${where}: expected data inside the file, got external data. Export the model with its weights inside.`,
     );
   }
-  const data =
-    proto.rawData.length > 0 ? new ARRAYS[type](proto.rawData.slice().buffer) : typedFields(proto, type);
-  if (data.length !== elementCount(shape)) {
+  const data = proto.rawData.length > 0 ? rawElements(proto.rawData, type) : typedFields(proto, type);
+  if (data?.length !== elementCount(shape)) {
     throw new TributaryError(
       'TRIB_MODEL',
-      `${where}: expected ${elementCount(shape)} elements, got ${data.length} (truncated?). Copy the file again.`,
+      `${where}: expected ${elementCount(shape)} elements of ${type}, got ${data?.length ?? `${proto.rawData.length} bytes`} (truncated?). Copy the file again.`,
     );
   }
   return { type, shape, data };
+}
+
+function rawElements(bytes: Uint8Array, type: ElementType): ElementArrays[ElementType] | undefined {
+  const ofType = ARRAYS[type];
+  return bytes.length % ofType.BYTES_PER_ELEMENT === 0 ? new ofType(bytes.slice().buffer) : undefined;
 }
 
 function typedFields(proto: TensorProto, type: ElementType): ElementArrays[ElementType] {
