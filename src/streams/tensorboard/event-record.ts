@@ -1,0 +1,34 @@
+/**
+ * @file TensorBoard's events, written field by field. Of TensorFlow's event.proto only this much is needed:
+ *
+ *     Event   { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }
+ *     Summary { repeated Value value = 1; }
+ *     Value   { string tag = 1; float simple_value = 2; }
+ */
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { tfRecord } from './tf-record.js';
+
+/** Numbers at one step, by tag, such as `charts/reward_mean`. */
+export interface EventScalars {
+  readonly step: number;
+  /** Seconds since 1970. */
+  readonly wallTime: number;
+  readonly scalars: Readonly<Record<string, number>>;
+}
+
+/** Returns the record that every event file begins with. */
+export function versionRecord(wallTime: number): Uint8Array {
+  const event = new BinaryWriter().tag(1, WireType.Bit64).double(wallTime);
+  return tfRecord(event.tag(3, WireType.LengthDelimited).string('brain.Event:2').finish());
+}
+
+/** Returns the record of one step's numbers. NaN and the infinities are written as they are. */
+export function eventRecord({ step, wallTime, scalars }: EventScalars): Uint8Array {
+  const event = new BinaryWriter().tag(1, WireType.Bit64).double(wallTime);
+  event.tag(2, WireType.Varint).int64(step).tag(5, WireType.LengthDelimited).fork();
+  for (const [tag, value] of Object.entries(scalars)) {
+    event.tag(1, WireType.LengthDelimited).fork();
+    event.tag(1, WireType.LengthDelimited).string(tag).tag(2, WireType.Bit32).float(value).join();
+  }
+  return tfRecord(event.join().finish());
+}
