@@ -1,0 +1,169 @@
+/**
+ * @file The directory of a run:
+ *
+ *     config.yaml                       the config as resolved
+ *     metrics.jsonl, events.out.tfevents.tributary
+ *     checkpoints/<complete stages>/    the newest few
+ *     samples/stage-<complete stages>.png, samples/prompts.txt
+ *     report.html
+ */
+import { createHash } from 'node:crypto';
+import { access, mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { TributaryError } from '../errors.js';
+import { type FolderContent, writeFault, writeFileAtomic } from '../models/files/atomic.js';
+import { type Checkpoint, readNewestCheckpoint, writeCheckpoint } from './checkpoint-folder.js';
+import type { ResolvedConfig } from './config/topology-schema.js';
+import { firstDifference } from './first-difference.js';
+import { appendMetrics, type MetricsLine, readMetrics, rewriteMetrics } from './metrics-log.js';
+import type { Evaluation, StageMetrics } from './run-events.js';
+
+/** Pictures of one policy from fixed noise. */
+export interface SampleGrid {
+  readonly png: Uint8Array;
+  /** One prompt a row of the grid, in order. */
+  readonly prompts: readonly string[];
+}
+
+export interface RunDirectory {
+  readonly path: string;
+  /** Where a resumed run goes on; null where it starts from the beginning. */
+  readonly checkpoint: Checkpoint | null;
+  /** The last known time of work on the run, in seconds, as its figures say; 0 for a new run. */
+  readonly elapsedSeconds: number;
+  /** What was logged up to the checkpoint. */
+  readonly history: readonly MetricsLine[];
+  recordStage(metrics: StageMetrics): Promise<void>;
+  recordEvaluation(evaluation: Evaluation): Promise<void>;
+  /** Writes `checkpoints/<completeStages>/` and returns its path; record the figures of a stage before. */
+  saveCheckpoint(completeStages: number, files: FolderContent): Promise<string>;
+  /** Writes `samples/stage-<completeStages>.png` and returns its path. Every grid of a run has the same prompts. */
+  saveSamples(completeStages: number, grid: SampleGrid): Promise<string>;
+  /** Writes any other file of the run atomically and returns its path. */
+  write(name: string, content: string | Uint8Array): Promise<string>;
+}
+
+export interface RunDirectoryOptions {
+  readonly config: ResolvedConfig;
+  /** Default: `runs/<name of the config>`. */
+  readonly path?: string | undefined;
+  readonly resume: boolean;
+  /** Hears of damaged checkpoints that are passed over. */
+  readonly warn: (message: string) => void;
+  readonly now?: () => Date;
+}
+
+const CONFIG_FILE = 'config.yaml';
+
+/**
+ * Makes the directory of a new run, or opens that of a run to resume: the newest whole checkpoint is read, and what was
+ * logged after it is cut off, because it will happen again.
+ *
+ * **Errors**: TRIB_USAGE where a new run's directory is not empty, or the run to resume is not there; TRIB_CHECKPOINT
+ * where the run to resume, or its checkpoint, has another config; TRIB_FILE where nothing can be written. The methods
+ * fail with TRIB_FILE.
+ */
+export async function openRunDirectory(options: RunDirectoryOptions): Promise<RunDirectory> {
+  const { config, resume, warn, now = () => new Date() } = options;
+  const path = options.path ?? join('runs', config.name);
+  const checkpointsPath = join(path, 'checkpoints');
+  const fingerprint = configFingerprint(config);
+  let checkpoint: Checkpoint | null = null;
+  if (resume) {
+    await requireSameConfig(path, config);
+    checkpoint = await readNewestCheckpoint(checkpointsPath, fingerprint, warn);
+    if (checkpoint === null)
+      warn(`${path}: expected a checkpoint, got none. The run starts from the beginning.`);
+  } else {
+    await makeEmptyDirectory(path);
+    await writeFileAtomic(join(path, CONFIG_FILE), stringify(config));
+  }
+  const completeStages = checkpoint?.completeStages ?? 0;
+  const history = (await readMetrics(path)).filter(({ kind, trainingStage }) =>
+    kind === 'stage'
+      ? trainingStage < completeStages
+      : checkpoint !== null && trainingStage <= completeStages,
+  );
+  await rewriteMetrics(path, history, now());
+  const write = async (name: string, content: string | Uint8Array) => {
+    await writeFileAtomic(join(path, name), content);
+    return join(path, name);
+  };
+  return {
+    path,
+    checkpoint,
+    history,
+    elapsedSeconds: history.reduce(
+      (most, line) => (line.kind === 'stage' ? Math.max(most, line.elapsedSeconds) : most),
+      0,
+    ),
+    recordStage: (metrics) => appendMetrics(path, { kind: 'stage', time: now().toISOString(), ...metrics }),
+    recordEvaluation: (evaluation) =>
+      appendMetrics(path, { kind: 'evaluation', time: now().toISOString(), ...evaluation }),
+    saveCheckpoint: (complete, files) =>
+      writeCheckpoint(
+        checkpointsPath,
+        { completeStages: complete, fingerprint, files },
+        config.checkpoints.keep,
+      ),
+    async saveSamples(complete, { png, prompts }) {
+      await write(join('samples', 'prompts.txt'), `${prompts.join('\n')}\n`);
+      return write(join('samples', `stage-${String(complete).padStart(4, '0')}.png`), png);
+    },
+    write,
+  };
+}
+
+/** A run may be saved more or less often than it was; everything else must be as it was. */
+function comparable({ checkpoints: _, ...config }: ResolvedConfig) {
+  return config;
+}
+
+/** Names what a run computes: equal fingerprints, equal runs. */
+function configFingerprint(config: ResolvedConfig): string {
+  return createHash('sha256')
+    .update(JSON.stringify(comparable(config)))
+    .digest('hex');
+}
+
+async function makeEmptyDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+    const found = await readdir(path);
+    if (found.length === 0) return;
+  } catch (cause) {
+    throw writeFault(path, cause);
+  }
+  const isRun = await access(join(path, CONFIG_FILE)).then(
+    () => true,
+    () => false,
+  );
+  throw new TributaryError(
+    'TRIB_USAGE',
+    isRun
+      ? `run directory ${path}: expected a new run, got one that is there. Continue it with --resume, or choose another with --run-dir.`
+      : `run directory ${path}: expected an empty folder, got one with files. Choose another with --run-dir.`,
+  );
+}
+
+async function requireSameConfig(path: string, config: ResolvedConfig): Promise<void> {
+  const text = await readFile(join(path, CONFIG_FILE), 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    const got = cause.code === 'ENOENT' ? `no ${CONFIG_FILE} there` : (cause.code ?? cause.message);
+    throw new TributaryError(
+      'TRIB_USAGE',
+      `run directory ${path}: expected a run to resume, got ${got}. Leave --resume out to start it.`,
+      { cause },
+    );
+  });
+  const saved: unknown = parse(text);
+  const difference = firstDifference(
+    typeof saved === 'object' && saved !== null ? { ...saved, checkpoints: undefined } : saved,
+    comparable(config),
+  );
+  if (!difference) return;
+  throw new TributaryError(
+    'TRIB_CHECKPOINT',
+    `run directory ${path} ${difference.path}: expected ${difference.left} as when the run began, got ${difference.right}. Restore it, or start anew with another --run-dir.`,
+  );
+}

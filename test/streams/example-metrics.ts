@@ -1,0 +1,63 @@
+import type { Evaluation, PromptSetEvaluation, StageMetrics } from '../../src/streams/run-events.js';
+
+/** Figures of a stage that are told apart by its index. */
+export function stageMetrics(trainingStage: number, changes: Partial<StageMetrics> = {}): StageMetrics {
+  return {
+    trainingStage,
+    firstStep: 3,
+    numSteps: 10,
+    policyVersion: trainingStage + 1,
+    rewardMean: 0.25 + trainingStage / 100,
+    rewardStd: 0.1,
+    verifiedAlignment: 0.5,
+    verifierScore: 0.75,
+    selectedSamples: 40,
+    groups: 32,
+    lostGroups: 0,
+    deadLetters: 0,
+    zeroSpreadGroups: 4,
+    intraGroupCorrelation: 0.3,
+    optimizerSteps: 2,
+    policyLoss: -0.01,
+    clipFraction: 0.2,
+    clipFractionByStep: [0, 0, 0, 0.1, 0.2, 0.3, 0.2, 0.2, 0.2, 0.2],
+    approxKl: 1e-6,
+    maxRatioDeviation: 2e-7,
+    gradNorm: 0.8,
+    rewardQueries: 128 * (trainingStage + 1),
+    elapsedSeconds: 10 * (trainingStage + 1),
+    eventLoopDelayP99Ms: 11,
+    peakRssBytes: 600e6,
+    ...changes,
+  };
+}
+
+const promptSet = (changes: Partial<PromptSetEvaluation>): PromptSetEvaluation => ({
+  prompts: 64,
+  images: 512,
+  rewardMean: 0.3,
+  verifiedAlignment: 0.4,
+  verifierScore: 0.7,
+  diversity: 0.5,
+  ...changes,
+});
+
+/** An evaluation after so many complete training stages. */
+export function evaluation(
+  trainingStage: number,
+  {
+    train = {},
+    heldOut = {},
+    ...changes
+  }: Partial<Record<'train' | 'heldOut', Partial<PromptSetEvaluation>>> &
+    Omit<Partial<Evaluation>, 'train' | 'heldOut'> = {},
+): Evaluation {
+  return {
+    policyVersion: trainingStage,
+    trainingStage,
+    train: promptSet(train),
+    heldOut: promptSet({ prompts: 32, images: 256, ...heldOut }),
+    seconds: 5,
+    ...changes,
+  };
+}
