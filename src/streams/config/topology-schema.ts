@@ -91,6 +91,11 @@ const evaluation = section({
   imagesPerPrompt: integer(1)
     .default(8)
     .describe('Images a prompt. The standard error of a share falls with the square root of all images.'),
+  verifier: oneOf(['shapes', 'none'])
+    .default('none')
+    .describe(
+      'What reads the pictures and says exactly whether a prompt is satisfied. `shapes` reads the pictures of the shapes model; other models have none, and are measured by their reward alone.',
+    ),
   seed: integer(0, 0xffffffff)
     .default(1234)
     .describe('Seed of the evaluation images: every policy starts from the same noise, so curves compare.'),

@@ -13,6 +13,8 @@ import { createSampler, denoiserRows } from '../../models/diffusion/sampler.js';
 import type { EngineOptions, Provider } from '../../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
 import { serveThread } from '../../models/engines/thread.js';
+import { imageGrid } from '../../models/images/image-grid.js';
+import { encodePng } from '../../models/images/png.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
 import { openedOnce } from './opened-once.js';
 
@@ -41,6 +43,11 @@ export interface SamplerService {
     request: { readonly requests: readonly RolloutRequest[]; readonly firstStep: number },
     signal: AbortSignal,
   ): Promise<SampledBranch[][]>;
+  /** A grid of pictures from the evaluation seed, one prompt a row, as PNG. */
+  sampleGrid(
+    request: { readonly prompts: readonly string[]; readonly columns: number; readonly scale: number },
+    signal: AbortSignal,
+  ): Promise<Uint8Array>;
   /** One independent picture for every request, from the evaluation seed. */
   samplePictures(
     request: { readonly requests: readonly RolloutRequest[] },
@@ -70,6 +77,23 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   };
 });
 
+async function samplePictures(
+  requests: readonly RolloutRequest[],
+  signal: AbortSignal,
+): Promise<Float32Array[]> {
+  const { evaluationSampler, evaluationBatch } = opened.value();
+  const pictures: Float32Array[] = [];
+  for (let start = 0; start < requests.length; start += evaluationBatch) {
+    const branches = await evaluationSampler.rollout(
+      requests.slice(start, start + evaluationBatch),
+      0,
+      signal,
+    );
+    for (const [branch] of branches) if (branch) pictures.push(branch.image);
+  }
+  return pictures;
+}
+
 const service: SamplerService = {
   async open(settings) {
     const { denoiser, imageShape } = await opened.open(settings);
@@ -78,18 +102,15 @@ const service: SamplerService = {
   usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),
   rollout: async ({ requests, firstStep }, signal) =>
     opened.value().sampler.rollout(requests, firstStep, signal),
-  async samplePictures({ requests }, signal) {
-    const { evaluationSampler, evaluationBatch } = opened.value();
-    const pictures: Float32Array[] = [];
-    for (let start = 0; start < requests.length; start += evaluationBatch) {
-      const branches = await evaluationSampler.rollout(
-        requests.slice(start, start + evaluationBatch),
-        0,
-        signal,
-      );
-      for (const [branch] of branches) if (branch) pictures.push(branch.image);
-    }
-    return pictures;
+  samplePictures: ({ requests }, signal) => samplePictures(requests, signal),
+  async sampleGrid({ prompts, columns, scale }, signal) {
+    const requests = prompts.flatMap((prompt, row) =>
+      Array.from({ length: columns }, (_, column) => ({ groupIndex: row * columns + column, prompt })),
+    );
+    const [, height, width] = opened.value().imageShape;
+    return encodePng(
+      imageGrid(await samplePictures(requests, signal), columns, { height, width, scale, gap: 2 }),
+    );
   },
 };
 

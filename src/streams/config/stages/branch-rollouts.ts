@@ -38,6 +38,11 @@ export const branchRolloutsStage = defineStage({
       .describe(
         'Groups that are sampled as one network batch. Larger batches use the cores better and need more memory. Divides groupsPerStage.',
       ),
+    lingerMs: integer(0, 3_600_000)
+      .default(200)
+      .describe(
+        'Milliseconds that a batch which is not full waits for more groups. Longer fills batches better where prompts trickle in; it does not change results.',
+      ),
     latentsDtype: oneOf(['float32', 'float16'])
       .default('float32')
       .describe(

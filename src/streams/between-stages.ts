@@ -1,0 +1,152 @@
+/** @file What happens between the gradient steps of one training stage and the start of the next: figures, evaluation, checkpoint. */
+
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { EMPTY, merge, mergeMap, type Observable } from 'rxjs';
+import { ADAPTER_FILE, checkpointFiles } from './checkpoint-files.js';
+import { stageOf } from './config/stage-of.js';
+import type { TopicMessages, VerdictMetric } from './messages.js';
+import type { OpenRun } from './open-run.js';
+import type { RunDirectory } from './run-directory.js';
+import type { Evaluation, StageMetrics } from './run-events.js';
+import { GRID_COLUMNS, GRID_SCALE, gridPrompts } from './sample-grid.js';
+import type { StageContext } from './stages/stage-context.js';
+import type { AfterStage, TrainedStage } from './stages/trainer-stage.js';
+import type { Transport } from './transport/transport.js';
+
+export interface BetweenStages {
+  /** Counts verdicts and dead letters as they pass; emits nothing. */
+  observe(transport: Transport<TopicMessages>): Observable<never>;
+  readonly afterStage: AfterStage;
+  /** Saves the last policy and, after a whole run, says how it compares with the base model. */
+  finish(completeStages: number): Promise<void>;
+}
+
+interface Tally {
+  readonly images: number;
+  readonly satisfied: number;
+  readonly score: number;
+}
+
+const NOTHING: Tally = { images: 0, satisfied: 0, score: 0 };
+const NS_PER_MS = 1e6;
+
+export function betweenStages(
+  context: StageContext,
+  run: OpenRun,
+  runDirectory: RunDirectory,
+): BetweenStages {
+  const { config, say, stopping } = context;
+  const { numStages } = stageOf(config, 'prompts');
+  const tallies = new Map<number, Tally>();
+  const startedAt = performance.now();
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  delay.enable();
+  let deadLetters = 0;
+  let rewardQueries = run.rewardQueries;
+  let newest: Evaluation = lastEvaluation(runDirectory) ?? run.base;
+
+  const count = ({ trainingStage, images, satisfied, score }: VerdictMetric) => {
+    const tally = tallies.get(trainingStage) ?? NOTHING;
+    tallies.set(trainingStage, {
+      images: tally.images + images,
+      satisfied: tally.satisfied + satisfied,
+      score: tally.score + score,
+    });
+  };
+
+  const metricsOf = ({ closed, statistics }: TrainedStage): StageMetrics => {
+    const { trainingStage, batch } = closed;
+    const { numInferenceSteps, numBranches } = stageOf(config, 'branchRollouts');
+    const tally = tallies.get(trainingStage);
+    tallies.delete(trainingStage);
+    rewardQueries += batch.statistics.groups * numBranches;
+    const eventLoopDelayP99Ms = delay.percentile(99) / NS_PER_MS;
+    delay.reset();
+    const letters = deadLetters;
+    deadLetters = 0;
+    return {
+      trainingStage,
+      firstStep: batch.interval?.firstStep ?? 0,
+      numSteps: batch.interval?.numSteps ?? numInferenceSteps,
+      policyVersion: trainingStage + 1,
+      rewardMean: batch.statistics.rewardMean,
+      rewardStd: batch.statistics.rewardStd,
+      verifiedAlignment: tally ? tally.satisfied / tally.images : null,
+      verifierScore: tally ? tally.score / tally.images : null,
+      selectedSamples: batch.samples.length,
+      groups: batch.statistics.groups,
+      lostGroups: batch.statistics.lostGroups,
+      deadLetters: letters,
+      zeroSpreadGroups: batch.statistics.zeroSpreadGroups,
+      intraGroupCorrelation: batch.statistics.intraGroupCorrelation,
+      ...statistics,
+      rewardQueries,
+      elapsedSeconds: runDirectory.elapsedSeconds + (performance.now() - startedAt) / 1000,
+      eventLoopDelayP99Ms,
+      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+    };
+  };
+
+  const evaluate = async (completeStages: number) => {
+    const parameters = await run.trainer.parameters(undefined);
+    newest = await run.evaluate({ version: completeStages, parameters });
+    await runDirectory.recordEvaluation(newest);
+    say({ kind: 'evaluation', evaluation: newest });
+  };
+
+  return {
+    observe: (transport) =>
+      merge(
+        transport.subscribe({ topic: 'metrics', consumerGroup: 'run', maxInFlight: 1 }).pipe(
+          mergeMap((delivery) => {
+            count(delivery.message);
+            delivery.ack();
+            return EMPTY;
+          }),
+        ),
+        transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
+          mergeMap((delivery) => {
+            deadLetters += 1;
+            delivery.ack();
+            return EMPTY;
+          }),
+        ),
+      ),
+    async afterStage(trained) {
+      const { trainingStage, state: history } = trained.closed;
+      const completeStages = trainingStage + 1;
+      const metrics = metricsOf(trained);
+      await runDirectory.recordStage(metrics);
+      say({ kind: 'stage', metrics });
+      const isLast = completeStages === numStages;
+      if (isLast || completeStages % config.evaluation.everyStages === 0) await evaluate(completeStages);
+      if (isLast || stopping.aborted || completeStages % config.checkpoints.everyStages === 0) {
+        const files = checkpointFiles(await run.trainer.save(undefined), {
+          history,
+          rewardQueries,
+          base: run.base,
+        });
+        say({ kind: 'checkpoint', path: await runDirectory.saveCheckpoint(completeStages, files) });
+      }
+    },
+    async finish(completeStages) {
+      delay.disable();
+      const { adapter } = await run.trainer.save(undefined);
+      await runDirectory.write(ADAPTER_FILE, adapter);
+      if (completeStages < numStages) return;
+      const prompts = gridPrompts(run.prompts);
+      await run.sampler.usePolicy({
+        version: completeStages,
+        parameters: await run.trainer.parameters(undefined),
+      });
+      const png = await run.sampler.call.sampleGrid({ prompts, columns: GRID_COLUMNS, scale: GRID_SCALE });
+      await runDirectory.saveSamples(completeStages, { png, prompts });
+      say({ kind: 'finished', base: run.base, tuned: newest });
+    },
+  };
+}
+
+function lastEvaluation({ history }: RunDirectory): Evaluation | undefined {
+  const line = history.findLast(({ kind }) => kind === 'evaluation');
+  return line?.kind === 'evaluation' ? line : undefined;
+}

@@ -1,0 +1,61 @@
+/** @file The files of a checkpoint: adapter, optimiser, and the state of the streams. */
+
+import { z } from 'zod';
+import { TributaryError } from '../errors.js';
+import type { FolderContent } from '../models/files/atomic.js';
+import type { AdvantageHistory } from '../operators/index.js';
+import type { Checkpoint } from './checkpoint-folder.js';
+import { parseJsonOrNull } from './parse-json-or-null.js';
+import type { Evaluation } from './run-events.js';
+import type { PolicyFiles } from './threads/trainer-thread.js';
+
+export const ADAPTER_FILE = 'pytorch_lora_weights.safetensors';
+const OPTIMIZER_FILE = 'optimizer.safetensors';
+const STATE_FILE = 'state.json';
+
+/** What the streams must know to go on as if nothing had happened. Random numbers are counted by group and need no state. */
+export interface RunState {
+  readonly history: AdvantageHistory;
+  readonly rewardQueries: number;
+  /** How the base model did: the report compares with it. */
+  readonly base: Evaluation;
+}
+
+const stateSchema = z.object({
+  history: z.object({
+    prompts: z.array(z.object({ prompt: z.string(), scores: z.array(z.array(z.number())) })),
+  }),
+  rewardQueries: z.int().min(0),
+  base: z.looseObject({ policyVersion: z.literal(0) }),
+});
+
+/** The content of a checkpoint. */
+export function checkpointFiles({ adapter, optimizer }: PolicyFiles, state: RunState): FolderContent {
+  return {
+    [ADAPTER_FILE]: adapter,
+    [OPTIMIZER_FILE]: optimizer,
+    [STATE_FILE]: `${JSON.stringify(state, null, 1)}\n`,
+  };
+}
+
+/**
+ * Reads a checkpoint's content.
+ * @throws TRIB_CHECKPOINT when a file is not there or not what it should be.
+ */
+export function readCheckpointFiles({ path, files }: Checkpoint): PolicyFiles & { readonly state: RunState } {
+  const file = (name: string): Uint8Array => files.get(name) ?? fault(`${path}/${name}`, 'no such file');
+  const state = stateSchema.safeParse(parseJsonOrNull(new TextDecoder().decode(file(STATE_FILE))));
+  if (!state.success) return fault(`${path}/${STATE_FILE}`, 'another content');
+  return {
+    adapter: file(ADAPTER_FILE),
+    optimizer: file(OPTIMIZER_FILE),
+    state: state.data as unknown as RunState,
+  };
+}
+
+function fault(place: string, got: string): never {
+  throw new TributaryError(
+    'TRIB_CHECKPOINT',
+    `${place}: expected a file of a checkpoint, got ${got}. Remove this checkpoint; the one before it is used.`,
+  );
+}

@@ -1,0 +1,105 @@
+/** @file How a policy does on fixed prompts from fixed noise. */
+
+import type { Client } from '../models/engines/thread.js';
+import { parsePrompt } from '../models/shapes/parse-prompt.js';
+import type { ResolvedConfig } from './config/topology-schema.js';
+import type { PolicySnapshot } from './messages.js';
+import type { Evaluation, PromptSetEvaluation, TemplateAlignment } from './run-events.js';
+import type { SamplerClient } from './stages/run-threads.js';
+import type { RewardService, Scores } from './threads/reward-thread.js';
+
+export interface EvaluationOptions {
+  readonly config: ResolvedConfig;
+  readonly sampler: SamplerClient;
+  readonly reward: Client<RewardService>;
+  readonly policy: PolicySnapshot;
+  /** Lists of prompts; the first so many of each, as the config says, are measured. */
+  readonly prompts: { readonly train: readonly string[]; readonly heldOut: readonly string[] };
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds from some origin. */
+  readonly now: () => number;
+}
+
+interface ScoredPrompt extends Scores {
+  readonly prompt: string;
+}
+
+/** Held-out pictures start from other noise than training ones. */
+const HELD_OUT_OFFSET = 1_000_000;
+
+/** Draws imagesPerPrompt pictures of every prompt and measures reward, verified alignment and diversity within prompts. */
+export async function evaluatePolicy(options: EvaluationOptions): Promise<Evaluation> {
+  const { config, policy, prompts, now } = options;
+  const startedAt = now();
+  await options.sampler.usePolicy(policy);
+  const train = await scorePrompts(options, prompts.train.slice(0, config.evaluation.trainPrompts), 0);
+  const heldOut = await scorePrompts(
+    options,
+    prompts.heldOut.slice(0, config.evaluation.heldOutPrompts),
+    HELD_OUT_OFFSET,
+  );
+  return {
+    policyVersion: policy.version,
+    trainingStage: policy.version,
+    train: summarize(train),
+    heldOut: summarize(heldOut),
+    ...(config.evaluation.verifier === 'shapes' ? { byTemplate: alignmentByTemplate(train, heldOut) } : {}),
+    seconds: (now() - startedAt) / 1000,
+  };
+}
+
+async function scorePrompts(
+  { config, sampler, reward, signal }: EvaluationOptions,
+  prompts: readonly string[],
+  offset: number,
+): Promise<ScoredPrompt[]> {
+  const { imagesPerPrompt } = config.evaluation;
+  const requests = prompts.flatMap((prompt, row) =>
+    Array.from({ length: imagesPerPrompt }, (_, image) => ({
+      groupIndex: offset + row * imagesPerPrompt + image,
+      prompt,
+    })),
+  );
+  const pictures = await sampler.call.samplePictures({ requests }, { signal });
+  const scored: ScoredPrompt[] = [];
+  for (const [row, prompt] of prompts.entries()) {
+    const images = pictures.slice(row * imagesPerPrompt, (row + 1) * imagesPerPrompt);
+    scored.push({ prompt, ...(await reward.score({ prompt, images }, { signal })) });
+  }
+  return scored;
+}
+
+function summarize(scored: readonly ScoredPrompt[]): PromptSetEvaluation {
+  const rewards = scored.flatMap((one) => one.rewards);
+  const verdicts = scored.every((one) => one.verdicts) ? scored.flatMap((one) => one.verdicts ?? []) : null;
+  return {
+    prompts: scored.length,
+    images: rewards.length,
+    rewardMean: mean(rewards),
+    verifiedAlignment: verdicts && mean(verdicts.map(({ satisfied }) => (satisfied ? 1 : 0))),
+    verifierScore: verdicts && mean(verdicts.map(({ score }) => score)),
+    diversity: mean(scored.map((one) => one.diversity)),
+  };
+}
+
+function alignmentByTemplate(
+  train: readonly ScoredPrompt[],
+  heldOut: readonly ScoredPrompt[],
+): Record<string, TemplateAlignment> {
+  const templateOf = ({ prompt }: ScoredPrompt) => parsePrompt(prompt).template;
+  const templates = [...new Set([...train, ...heldOut].map(templateOf))].sort();
+  const alignment = (scored: readonly ScoredPrompt[], template: string) => {
+    const matching = scored.filter((one) => templateOf(one) === template);
+    return matching.length === 0 ? null : summarize(matching).verifiedAlignment;
+  };
+  return Object.fromEntries(
+    templates.map((template) => [
+      template,
+      { train: alignment(train, template), heldOut: alignment(heldOut, template) },
+    ]),
+  );
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+}

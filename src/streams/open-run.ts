@@ -1,0 +1,110 @@
+/** @file What a run opens before its first stage: prompts, threads, the state it starts from. */
+
+import { join } from 'node:path';
+import { loadTokenizer } from '../models/diffusion/tokenizer.js';
+import type { Client } from '../models/engines/thread.js';
+import { type AdvantageHistory, createHistory } from '../operators/index.js';
+import { readCheckpointFiles } from './checkpoint-files.js';
+import { stageOf } from './config/stage-of.js';
+import type { ResolvedConfig } from './config/topology-schema.js';
+import { evaluatePolicy } from './evaluate-policy.js';
+import type { PolicySnapshot } from './messages.js';
+import { readPrompts } from './read-prompts.js';
+import type { RunDirectory } from './run-directory.js';
+import type { Evaluation } from './run-events.js';
+import { GRID_COLUMNS, GRID_SCALE, gridPrompts } from './sample-grid.js';
+import {
+  type SamplerClient,
+  type Say,
+  startReward,
+  startSampler,
+  startTrainer,
+} from './stages/run-threads.js';
+import type { RewardService } from './threads/reward-thread.js';
+import type { TrainerService } from './threads/trainer-thread.js';
+
+export interface OpenRun {
+  readonly prompts: { readonly train: readonly string[]; readonly heldOut: readonly string[] };
+  readonly sampler: SamplerClient;
+  readonly reward: Client<RewardService>;
+  readonly trainer: Client<TrainerService>;
+  /** Training stages that are complete: where the run starts. */
+  readonly completeStages: number;
+  readonly history: AdvantageHistory;
+  /** Images scored before the start. */
+  readonly rewardQueries: number;
+  /** How the base model does. */
+  readonly base: Evaluation;
+  evaluate(policy: PolicySnapshot): Promise<Evaluation>;
+  close(): Promise<void>;
+}
+
+/** Opens a run: a new one measures the base model, a resumed one takes everything from its checkpoint. */
+export async function openRun(
+  config: ResolvedConfig,
+  runDirectory: RunDirectory,
+  say: Say,
+  signal: AbortSignal,
+): Promise<OpenRun> {
+  const tokenizer = loadTokenizer(join(config.model.pipeline, 'tokenizer'));
+  const lists = stageOf(config, 'prompts');
+  const prompts = {
+    train: await readPrompts(lists.train, tokenizer),
+    heldOut: await readPrompts(lists.heldOut, tokenizer),
+  };
+
+  const closers: (() => Promise<void>)[] = [];
+  const owned = <Thread extends { close(): Promise<void> }>(thread: Thread): Thread => {
+    closers.push(() => thread.close());
+    return thread;
+  };
+  const close = async () => {
+    for (const closer of closers) await closer();
+  };
+  try {
+    const sampler = owned(await startSampler(config, say));
+    const reward = owned(await startReward(config, sampler.imageShape, say)).call;
+    const trainer = owned(await startTrainer(config, say)).call;
+    const evaluate = (policy: PolicySnapshot) =>
+      evaluatePolicy({ config, sampler, reward, policy, prompts, signal, now: () => performance.now() });
+    const { checkpoint } = runDirectory;
+    if (checkpoint) {
+      const { state, ...files } = readCheckpointFiles(checkpoint);
+      await trainer.restore({ ...files, where: checkpoint.path });
+      return {
+        prompts,
+        sampler,
+        reward,
+        trainer,
+        evaluate,
+        close,
+        completeStages: checkpoint.completeStages,
+        ...state,
+      };
+    }
+    const base = await evaluate({ version: 0, parameters: await trainer.parameters(undefined) });
+    say({ kind: 'evaluation', evaluation: base });
+    await runDirectory.recordEvaluation(base);
+    const shown = gridPrompts(prompts);
+    const png = await sampler.call.sampleGrid(
+      { prompts: shown, columns: GRID_COLUMNS, scale: GRID_SCALE },
+      { signal },
+    );
+    await runDirectory.saveSamples(0, { png, prompts: shown });
+    return {
+      prompts,
+      sampler,
+      reward,
+      trainer,
+      evaluate,
+      close,
+      completeStages: 0,
+      history: createHistory(),
+      rewardQueries: 0,
+      base,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

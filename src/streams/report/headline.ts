@@ -1,0 +1,112 @@
+/** @file The answer first: what training changed, in a sentence and a table. */
+import type { Evaluation, PromptSetEvaluation, TemplateAlignment } from '../run-events.js';
+import { escapeHtml } from './escape-html.js';
+import { writeNumber, writePoints, writeShare, writeSigned } from './figures.js';
+
+/** Smallest rise of a share that the sentence calls one: less is within the noise of the evaluation. */
+const NOTABLE = 0.02;
+
+/** One sentence on what came of the run, and one of warning where the reward rose without the verifier. */
+export function verdict(base: Evaluation, tuned: Evaluation): string {
+  const gains = (
+    [
+      ['training', base.train, tuned.train],
+      ['held-out', base.heldOut, tuned.heldOut],
+    ] as const
+  ).map(([list, before, after]) =>
+    before.verifiedAlignment === null || after.verifiedAlignment === null
+      ? `the reward of ${list} prompts went from ${writeNumber(before.rewardMean)} to <b>${writeNumber(after.rewardMean)}</b>`
+      : `<b>${writeShare(after.verifiedAlignment)}</b> of the images of ${list} prompts show exactly what was asked for (before: ${writeShare(before.verifiedAlignment)})`,
+  );
+  const rise = difference(base.train.verifiedAlignment, tuned.train.verifiedAlignment);
+  const isHacked = tuned.train.rewardMean > base.train.rewardMean && rise !== null && rise < -NOTABLE;
+  const warning = isHacked
+    ? ' <b>The reward rose and the verified alignment fell: the policy exploits the reward model.</b>'
+    : '';
+  const stages = `${tuned.trainingStage} training ${tuned.trainingStage === 1 ? 'stage' : 'stages'}`;
+  return `<p class="verdict">After ${stages}, ${gains.join('; ')}.${warning}</p>\n`;
+}
+
+interface Row {
+  readonly name: string;
+  readonly values: (evaluated: PromptSetEvaluation) => number | null;
+  readonly write: (value: number | null) => string;
+  readonly change: (before: number, after: number) => string;
+}
+
+const ROWS: readonly Row[] = [
+  {
+    name: 'verified alignment',
+    values: ({ verifiedAlignment }) => verifiedAlignment,
+    write: writeShare,
+    change: (before, after) => writePoints(after - before),
+  },
+  {
+    name: 'verifier score',
+    values: ({ verifierScore }) => verifierScore,
+    write: writeNumber,
+    change: (before, after) => writeSigned(after - before, 3),
+  },
+  {
+    name: 'reward',
+    values: ({ rewardMean }) => rewardMean,
+    write: writeNumber,
+    change: (before, after) => writeSigned(after - before, 3),
+  },
+  {
+    name: 'diversity',
+    values: ({ diversity }) => diversity,
+    write: writeNumber,
+    change: (before, after) => (before === 0 ? '–' : `${((after / before) * 100).toFixed(0)} % kept`),
+  },
+];
+
+/** Base -> tuned, on training and held-out prompts. What the model cannot measure has no row. */
+export function headlineTable(base: Evaluation, tuned: Evaluation): string {
+  const rows = ROWS.filter(({ values }) => values(base.train) !== null).map(
+    ({ name, values, write, change }) => {
+      const cells = (
+        [
+          [base.train, tuned.train],
+          [base.heldOut, tuned.heldOut],
+        ] as const
+      ).map(([before, after]) => {
+        const [was, is] = [values(before), values(after)];
+        const changed = was === null || is === null ? '–' : change(was, is);
+        return `<td>${write(was)}</td><td class="tuned">${write(is)}</td><td class="change">${changed}</td>`;
+      });
+      return `<tr><th scope="row">${name}</th>${cells.join('')}</tr>`;
+    },
+  );
+  const columns = '<th scope="col">base</th><th scope="col">tuned</th><th scope="col">change</th>';
+  const lists = (
+    [
+      ['training', base.train],
+      ['held-out', base.heldOut],
+    ] as const
+  )
+    .map(
+      ([list, { prompts, images }]) =>
+        `<th colspan="3" scope="colgroup">${list} prompts <small>${prompts} prompts, ${images.toLocaleString('en-US')} images</small></th>`,
+    )
+    .join('');
+  return `<div class="scroll"><table class="headline"><thead><tr><td></td>${lists}</tr><tr><td></td>${columns}${columns}</tr></thead><tbody>${rows.join('')}</tbody></table></div>\n`;
+}
+
+/** Verified alignment by template of prompt; nothing where prompts have no templates. */
+export function templateTable(base: Evaluation, tuned: Evaluation): string {
+  const before = base.byTemplate ?? {};
+  const entries = Object.entries(tuned.byTemplate ?? {}).filter(([template]) => template in before);
+  if (entries.length === 0) return '';
+  const arrow = (from: number | null, to: number | null) =>
+    `<td>${writeShare(from)}</td><td class="tuned">${writeShare(to)}</td><td class="change">${writePoints(difference(from, to))}</td>`;
+  const rows = entries.map(([template, after]) => {
+    const was = before[template] as TemplateAlignment;
+    return `<tr><th scope="row">${escapeHtml(template)}</th>${arrow(was.train, after.train)}${arrow(was.heldOut, after.heldOut)}</tr>`;
+  });
+  return `<h3>Verified alignment by template</h3><div class="scroll"><table class="headline small"><tbody>${rows.join('')}</tbody></table></div>\n`;
+}
+
+function difference(before: number | null, after: number | null): number | null {
+  return before === null || after === null ? null : after - before;
+}

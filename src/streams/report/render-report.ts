@@ -1,0 +1,203 @@
+import { stringify } from 'yaml';
+import { describeTopology } from '../config/describe.js';
+import type { ResolvedConfig } from '../config/topology-schema.js';
+import type { Evaluation, PromptSetEvaluation, StageMetrics } from '../run-events.js';
+import { escapeHtml } from './escape-html.js';
+import { writeDuration, writeNumber } from './figures.js';
+import { headlineTable, templateTable, verdict } from './headline.js';
+import { type LineChart, lineChart, type Series } from './line-chart.js';
+import { REPORT_STYLE } from './report-style.js';
+import { type GridPair, sampleRows } from './sample-rows.js';
+import { clipHeatMap, intervalChart } from './step-charts.js';
+
+export interface ReportContent {
+  readonly config: ResolvedConfig;
+  /** In order. */
+  readonly stages: readonly StageMetrics[];
+  /** In order, the base model first; the last one counts as tuned. */
+  readonly evaluations: readonly Evaluation[];
+  /** Pictures from the same noise before and after; null where there are none yet. */
+  readonly grids: GridPair | null;
+}
+
+/** More points than pixels would only make the file large. */
+const MAX_COLUMNS = 240;
+
+/** Returns the report of a run as one HTML file that needs nothing else: style, charts and pictures are in it. */
+export function renderReport({ config, stages, evaluations, grids }: ReportContent): string {
+  const [base, tuned] = [evaluations[0], evaluations.at(-1)];
+  const hasChange = base !== undefined && tuned !== undefined && tuned !== base;
+  const shown = thinned(stages);
+  const parts = [
+    `<h1>${escapeHtml(config.name)}</h1>\n<p class="facts">${facts(config, stages)}</p>\n`,
+    hasChange
+      ? verdict(base, tuned) + headlineTable(base, tuned) + templateTable(base, tuned)
+      : '<p class="verdict">No tuned policy has been evaluated yet.</p>\n',
+    grids === null ? '' : `<h2>Before and after, from the same noise</h2>\n${sampleRows(grids)}`,
+    section('What it learned', learningCharts(shown, evaluations)),
+    section('How it learned', [intervalChart(shown), clipHeatMap(shown), ...trainingCharts(shown)]),
+    stages.length === 0 ? '' : `<h2>Health</h2>\n${health(stages)}`,
+    `<h2>Config</h2>\n<details><summary>as resolved, every default filled in</summary><pre>${escapeHtml(stringify(config))}</pre></details>\n`,
+  ];
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(config.name)} – Tributary</title>
+<style>${REPORT_STYLE}</style>
+</head>
+<body>
+<main>
+${parts.join('')}<footer>Written by Tributary. Verified alignment is read from the pictures by an exact verifier that never takes part in training.</footer>
+</main>
+</body>
+</html>
+`;
+}
+
+function facts(config: ResolvedConfig, stages: readonly StageMetrics[]): string {
+  const derived = new Map(describeTopology(config));
+  const seconds = stages.at(-1)?.elapsedSeconds;
+  return [
+    config.model.pipeline,
+    `seed ${config.seed}`,
+    derived.get('reward queries'),
+    ...(seconds === undefined ? [] : [writeDuration(seconds)]),
+  ]
+    .filter((fact) => fact !== undefined)
+    .map(escapeHtml)
+    .join(' · ');
+}
+
+function section(title: string, charts: readonly string[]): string {
+  const content = charts.join('');
+  return content === '' ? '' : `<h2>${title}</h2>\n<div class="charts">\n${content}</div>\n`;
+}
+
+/** Train and held-out lists of the evaluations, and where it can be told, what training itself saw. */
+function learningCharts(stages: readonly StageMetrics[], evaluations: readonly Evaluation[]): string[] {
+  const measured = (
+    of: (evaluated: PromptSetEvaluation) => number | null,
+    during?: (stage: StageMetrics) => number | null,
+  ): Series[] => [
+    ...(during ? [line('training', 'during', stages, during)] : []),
+    {
+      label: 'train',
+      tone: 'train',
+      markers: true,
+      points: evaluations.map(({ trainingStage, train }) => [trainingStage, of(train)]),
+    },
+    {
+      label: 'held-out',
+      tone: 'held-out',
+      markers: true,
+      points: evaluations.map(({ trainingStage, heldOut }) => [trainingStage, of(heldOut)]),
+    },
+  ];
+  const charts: Omit<LineChart, 'xLabel'>[] = [
+    {
+      title: 'Verified alignment',
+      note: 'Share of images that show exactly what the prompt asks for. Never trained on.',
+      unit: 'share',
+      series: measured(
+        (of) => of.verifiedAlignment,
+        (stage) => stage.verifiedAlignment,
+      ),
+    },
+    {
+      title: 'Reward',
+      note: 'Mean of the reward model’s score, which training maximises.',
+      unit: 'number',
+      series: measured(
+        (of) => of.rewardMean,
+        (stage) => stage.rewardMean,
+      ),
+    },
+    {
+      title: 'Verifier score',
+      note: 'Mean share of the prompt’s constraints that are met. Never trained on.',
+      unit: 'number',
+      series: measured(
+        (of) => of.verifierScore,
+        (stage) => stage.verifierScore,
+      ),
+    },
+    {
+      title: 'Diversity',
+      note: 'Mean distance of image features within a prompt. A collapse would show here.',
+      unit: 'number',
+      fromZero: true,
+      series: measured((of) => of.diversity),
+    },
+  ];
+  return charts.map((chart) => lineChart({ ...chart, xLabel: 'training stages done' }));
+}
+
+function trainingCharts(stages: readonly StageMetrics[]): string[] {
+  const charts: Omit<LineChart, 'xLabel'>[] = [
+    {
+      title: 'What there was to learn from',
+      note: 'Samples trained on, and groups whose branches all got one reward.',
+      unit: 'count',
+      fromZero: true,
+      series: [
+        line('samples', 'train', stages, ({ selectedSamples }) => selectedSamples),
+        line('zero spread', 'warn', stages, ({ zeroSpreadGroups }) => zeroSpreadGroups),
+      ],
+    },
+    {
+      title: 'Gradient norm',
+      note: 'L2 norm of all gradients together before clipping, mean over the stage.',
+      unit: 'number',
+      fromZero: true,
+      series: [line('norm', 'train', stages, ({ gradNorm }) => gradNorm)],
+    },
+    {
+      title: 'Approximate KL',
+      note: 'k2 estimator between the policy that sampled and the one that is trained.',
+      unit: 'number',
+      fromZero: true,
+      series: [line('k2', 'train', stages, ({ approxKl }) => approxKl)],
+    },
+    {
+      title: 'Intra-group correlation',
+      note: 'How much alike the rewards of one group are. Near 1, branches differ too little to learn from.',
+      unit: 'number',
+      fromZero: true,
+      series: [line('correlation', 'train', stages, ({ intraGroupCorrelation }) => intraGroupCorrelation)],
+    },
+  ];
+  return charts.map((chart) => lineChart({ ...chart, xLabel: 'training stage' }));
+}
+
+function line(
+  label: string,
+  tone: Series['tone'],
+  stages: readonly StageMetrics[],
+  of: (stage: StageMetrics) => number | null,
+): Series {
+  return { label, tone, points: stages.map((stage) => [stage.trainingStage, of(stage)]) };
+}
+
+function health(stages: readonly StageMetrics[]): string {
+  const most = (of: (stage: StageMetrics) => number) => Math.max(...stages.map(of));
+  const sum = (of: (stage: StageMetrics) => number) => stages.reduce((total, stage) => total + of(stage), 0);
+  const entries: [string, string][] = [
+    ['largest |ratio − 1| before an update', writeNumber(most(({ maxRatioDeviation }) => maxRatioDeviation))],
+    ['optimizer steps', writeNumber(sum(({ optimizerSteps }) => optimizerSteps))],
+    ['reward queries', writeNumber(most(({ rewardQueries }) => rewardQueries))],
+    ['lost groups', writeNumber(sum(({ lostGroups }) => lostGroups))],
+    ['dead letters', writeNumber(sum(({ deadLetters }) => deadLetters))],
+    ['event-loop delay, p99', `${writeNumber(most(({ eventLoopDelayP99Ms }) => eventLoopDelayP99Ms))} ms`],
+    ['peak memory', `${writeNumber(most(({ peakRssBytes }) => peakRssBytes) / 1e6)} MB`],
+  ];
+  const list = entries.map(([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${value}</dd></div>`);
+  return `<dl class="health">${list.join('')}</dl>\n`;
+}
+
+/** At most MAX_COLUMNS stages, evenly chosen, the last one among them. */
+function thinned(stages: readonly StageMetrics[]): readonly StageMetrics[] {
+  const every = Math.ceil(stages.length / MAX_COLUMNS);
+  return stages.filter((_, index) => (stages.length - 1 - index) % every === 0);
+}

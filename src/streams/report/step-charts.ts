@@ -1,0 +1,93 @@
+/** @file Charts whose y axis is the sampler step: the noise at the top, the image at the bottom, as time runs. */
+import type { StageMetrics } from '../run-events.js';
+import { axisOver } from './axis.js';
+import { writeShare } from './figures.js';
+import { CHART, figure, pixels, stageTicks } from './plot-area.js';
+
+const RIGHT = CHART.width - CHART.right;
+const BASE = CHART.height - CHART.bottom;
+
+/** Where the column of a stage begins, and the row of a step. */
+function cells(stages: readonly StageMetrics[]) {
+  const numSteps = Math.max(...stages.map((stage) => stage.numSteps));
+  const width = (RIGHT - CHART.left) / stages.length;
+  const height = (BASE - CHART.top) / numSteps;
+  return {
+    numSteps,
+    width,
+    height,
+    x: (column: number) => CHART.left + column * width,
+    y: (step: number) => CHART.top + step * height,
+  };
+}
+
+function frame(stages: readonly StageMetrics[], content: string): string {
+  const { numSteps, width, height, x, y } = cells(stages);
+  const indices = stages.map(({ trainingStage }) => trainingStage);
+  const ticks = axisOver(indices, 'count', 6).ticks.filter((tick) => indices.includes(tick));
+  const every = Math.max(1, Math.ceil(numSteps / 10));
+  const steps = Array.from({ length: Math.ceil(numSteps / every) }, (_, index) => index * every)
+    .map(
+      (step) =>
+        `<text class="tick" x="${CHART.left - 8}" y="${pixels(y(step) + height / 2)}" dy="0.32em" text-anchor="end">${step}</text>`,
+    )
+    .join('');
+  const ends = (
+    [
+      ['noise', y(0) + Math.min(height / 2, 8)],
+      ['image', y(numSteps) - Math.min(height / 2, 8)],
+    ] as const
+  )
+    .map(([end, at]) => `<text class="tick" x="${RIGHT + 8}" y="${pixels(at)}" dy="0.32em">${end}</text>`)
+    .join('');
+  const axis = stageTicks(
+    { from: 0, to: 0, step: 1, ticks },
+    'training stage',
+    (stage) => x(indices.indexOf(stage)) + width / 2,
+  );
+  return content + steps + ends + axis;
+}
+
+/** Draws which sampler steps each training stage trained. */
+export function intervalChart(stages: readonly StageMetrics[]): string {
+  if (stages.length === 0) return '';
+  const { x, y, numSteps } = cells(stages);
+  const outline = stages.map(
+    ({ firstStep }, column) =>
+      `${pixels(x(column))},${pixels(y(firstStep))} ${pixels(x(column + 1))},${pixels(y(firstStep))}`,
+  );
+  const ground = `<rect class="ground" x="${CHART.left}" y="${CHART.top}" width="${pixels(RIGHT - CHART.left)}" height="${BASE - CHART.top}"/>`;
+  const base = pixels(y(numSteps));
+  const area = `<polygon class="area" points="${CHART.left},${base} ${outline.join(' ')} ${RIGHT},${base}"/>`;
+  const edge = `<polyline class="line train" points="${outline.join(' ')}"/>`;
+  return figure(
+    {
+      title: 'Training interval',
+      note: 'Sampler steps with gradients: from the branch point to the image.',
+    },
+    frame(stages, ground + area + edge),
+  );
+}
+
+/** Draws the share of clipped ratios, by stage and sampler step; steps that were not trained stay empty. */
+export function clipHeatMap(stages: readonly StageMetrics[]): string {
+  if (stages.length === 0) return '';
+  const { x, y, width, height } = cells(stages);
+  const gap = Math.min(1, width / 6, height / 6);
+  const rects = stages.flatMap(({ trainingStage, firstStep, numSteps, clipFractionByStep }, column) =>
+    Array.from({ length: numSteps }, (_, step) => {
+      const place = `x="${pixels(x(column))}" y="${pixels(y(step))}" width="${pixels(width - gap)}" height="${pixels(height - gap)}"`;
+      if (step < firstStep) return `<rect class="ground" ${place}/>`;
+      const clipped = clipFractionByStep[step] ?? 0;
+      const shade = Math.round((0.05 + 0.95 * clipped) * 100) / 100;
+      return `<rect class="heat" ${place} fill-opacity="${shade}"><title>stage ${trainingStage}, step ${step}: ${writeShare(clipped)} clipped</title></rect>`;
+    }),
+  );
+  return figure(
+    {
+      title: 'Clip fraction by sampler step',
+      note: 'Share of ratios outside 1 ± clipRange, from 0 % (pale) to 100 % (full); empty steps were not trained.',
+    },
+    frame(stages, rects.join('')),
+  );
+}

@@ -1,0 +1,62 @@
+/** @file Pictures in, rewards out. What the verifier says goes to the metrics, and nowhere else. */
+
+import { concatMap, from, ignoreElements, merge, type Observable, Subject, tap } from 'rxjs';
+import type { Client } from '../../models/engines/thread.js';
+import type { DeadLetter, GroupRewards, LostGroup, RolloutGroup } from '../../operators/index.js';
+import { scoreRewards } from '../../operators/index.js';
+import { stageOf } from '../config/stage-of.js';
+import type { RewardService, Scores } from '../threads/reward-thread.js';
+import type { StageContext } from './stage-context.js';
+import { receive } from './stage-context.js';
+
+type Pictures = RolloutGroup<Float32Array>;
+
+/** Scores every group; a reward that is not finite becomes a dead letter, and its group is lost. */
+export function rewardStage(context: StageContext, reward: Client<RewardService>): Observable<never> {
+  const { transport, config } = context;
+  const { runAhead } = stageOf(config, 'prompts');
+  const lost$ = new Subject<LostGroup>();
+  const publish = (outcome: GroupRewards | LostGroup) =>
+    transport.publish('rewards', { key: outcome.groupId, message: outcome });
+
+  const score = async ({
+    groupId,
+    trainingStage,
+    prompt,
+    branches,
+  }: Pictures): Promise<readonly number[]> => {
+    const scores = await reward.score({ prompt, images: branches }, { signal: context.cancelling });
+    await publishVerdicts(context, groupId, trainingStage, scores);
+    return scores.rewards;
+  };
+  const deadLetters = (letter: DeadLetter<Pictures>) => {
+    const { groupId, trainingStage } = letter.message;
+    void transport.publish('dead-letters', { key: groupId, message: letter });
+    lost$.next({ groupId, trainingStage, reason: 'dead-letter', detail: letter.reason });
+  };
+  const scored$ = receive(context, 'images', 'rewards', 2 * runAhead).pipe(
+    scoreRewards<Pictures>({
+      score: (group) => from(score(group)),
+      concurrency: 1,
+      maxQueued: 2 * runAhead,
+      deadLetters,
+    }),
+    tap({ finalize: () => lost$.complete() }),
+  );
+  return merge(scored$, lost$).pipe(concatMap(publish), ignoreElements());
+}
+
+async function publishVerdicts(
+  { transport }: StageContext,
+  groupId: string,
+  trainingStage: number,
+  { verdicts }: Scores,
+): Promise<void> {
+  if (!verdicts) return;
+  const satisfied = verdicts.filter((verdict) => verdict.satisfied).length;
+  const score = verdicts.reduce((sum, verdict) => sum + verdict.score, 0);
+  await transport.publish('metrics', {
+    key: groupId,
+    message: { kind: 'verdicts', trainingStage, images: verdicts.length, satisfied, score },
+  });
+}

@@ -1,0 +1,154 @@
+/** @file The threads of a run: sampler, reward, trainer. Each starts its own engine, and says which provider it uses. */
+
+import type { SamplerSettings } from '../../models/diffusion/sampler.js';
+import type { EngineOptions, Provider } from '../../models/engines/engine.js';
+import type { Client, ServiceThread } from '../../models/engines/thread.js';
+import { startThread } from '../../models/engines/thread.js';
+import type { TrainerSettings } from '../../models/policy/trainer.js';
+import { stageOf } from '../config/stage-of.js';
+import type { ResolvedConfig } from '../config/topology-schema.js';
+import type { PolicySnapshot } from '../messages.js';
+import type { RunEvent } from '../run-events.js';
+import type { RewardService } from '../threads/reward-thread.js';
+import type { OpenedSampler, SamplerService } from '../threads/sampler-thread.js';
+import type { TrainerService } from '../threads/trainer-thread.js';
+
+export type Say = (event: RunEvent) => void;
+
+const threadUrl = (name: string) => new URL(`../threads/${name}-thread.js`, import.meta.url);
+
+/** The sampler's calls, and a policy that is sent only when it is another one. */
+export interface SamplerClient {
+  readonly call: Client<SamplerService>;
+  readonly imageShape: OpenedSampler['imageShape'];
+  usePolicy(policy: PolicySnapshot): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A thread that is ready; closing lets it finish what it does. */
+export interface OpenThread<Service> {
+  readonly call: Service;
+  close(): Promise<void>;
+}
+
+/** Opens a thread's service, or ends the thread when that fails. */
+async function opening<Opened>(thread: { close(): Promise<void> }, open: Promise<Opened>): Promise<Opened> {
+  try {
+    return await open;
+  } catch (error) {
+    await thread.close();
+    throw error;
+  }
+}
+
+const sayProvider = (
+  say: Say,
+  stage: string,
+  { provider, fallbacks }: { readonly provider: Provider; readonly fallbacks: readonly string[] },
+) => say({ kind: 'provider', stage, provider, fallbacks });
+
+export function samplerSettings(config: ResolvedConfig): SamplerSettings {
+  const { numInferenceSteps, guidanceScale, eta, numBranches, groupsPerBatch, latentsDtype } = stageOf(
+    config,
+    'branchRollouts',
+  );
+  return {
+    seed: config.seed,
+    numInferenceSteps,
+    guidanceScale,
+    eta,
+    numBranches,
+    groupsPerBatch,
+    latentsDtype,
+  };
+}
+
+function trainerSettings(config: ResolvedConfig): TrainerSettings {
+  const trainer = stageOf(config, 'gradientSteps');
+  const { clipRange, advClipMax, innerEpochs, samplesPerUpdate, minibatchSize, maxGradNorm } = trainer;
+  const { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay } = trainer;
+  return {
+    seed: config.seed,
+    lora: config.model.lora,
+    guidanceScale: stageOf(config, 'branchRollouts').guidanceScale,
+    clipRange,
+    advClipMax,
+    innerEpochs,
+    samplesPerUpdate,
+    minibatchSize,
+    maxGradNorm,
+    optimizer: { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay },
+  };
+}
+
+const engineOptions = ({ engine }: ResolvedConfig): EngineOptions => ({
+  providers: engine.providers,
+  threads: engine.threads,
+});
+
+/** Starts the sampler: pipeline loaded, graph compiled. */
+export async function startSampler(config: ResolvedConfig, say: Say): Promise<SamplerClient> {
+  const thread: ServiceThread<SamplerService> = startThread<SamplerService>(threadUrl('sampler'), 'sampler');
+  const opened = await opening(
+    thread,
+    thread.call.open({
+      engine: engineOptions(config),
+      pipeline: config.model.pipeline,
+      lora: config.model.lora,
+      sampler: samplerSettings(config),
+      evaluationSeed: config.evaluation.seed,
+    }),
+  );
+  sayProvider(say, 'sampler', opened);
+  let version: number | undefined;
+  return {
+    call: thread.call,
+    imageShape: opened.imageShape,
+    async usePolicy(policy) {
+      if (policy.version === version) return;
+      await thread.call.usePolicy(policy.parameters);
+      version = policy.version;
+    },
+    close: () => thread.close(),
+  };
+}
+
+/** Starts the reward model. */
+export async function startReward(
+  config: ResolvedConfig,
+  imageShape: OpenedSampler['imageShape'],
+  say: Say,
+): Promise<OpenThread<Client<RewardService>>> {
+  const { model, batchSize } = stageOf(config, 'scoreRewards');
+  const thread = startThread<RewardService>(threadUrl('reward'), 'reward');
+  const { pipeline } = config.model;
+  const { verifier } = config.evaluation;
+  sayProvider(
+    say,
+    'reward',
+    await opening(
+      thread,
+      thread.call.open({ engine: engineOptions(config), model, pipeline, batchSize, verifier, imageShape }),
+    ),
+  );
+  return { call: thread.call, close: () => thread.close() };
+}
+
+/** Starts the trainer: training graph derived and compiled, adapter fresh. */
+export async function startTrainer(
+  config: ResolvedConfig,
+  say: Say,
+): Promise<OpenThread<Client<TrainerService>>> {
+  const { numInferenceSteps, eta } = stageOf(config, 'branchRollouts');
+  const thread = startThread<TrainerService>(threadUrl('trainer'), 'trainer');
+  const settings = {
+    engine: engineOptions(config),
+    pipeline: config.model.pipeline,
+    lora: config.model.lora,
+    trainer: trainerSettings(config),
+    numInferenceSteps,
+    eta,
+  };
+  sayProvider(say, 'trainer', await opening(thread, thread.call.open(settings)));
+  return { call: thread.call, close: () => thread.close() };
+}

@@ -1,0 +1,89 @@
+/** @file Tickets in, pictures and trajectories out. */
+
+import { concatMap, from, ignoreElements, type Observable, tap } from 'rxjs';
+import type { SampledBranch } from '../../models/diffusion/sampler.js';
+import {
+  branchRollouts,
+  type PromptTicket,
+  type RolloutGroup,
+  type TrainingInterval,
+} from '../../operators/index.js';
+import { stageOf } from '../config/stage-of.js';
+import type { PolicySnapshot } from '../messages.js';
+import type { SamplerClient } from './run-threads.js';
+import type { StageContext } from './stage-context.js';
+import { receive } from './stage-context.js';
+
+/** Rolls out groups with the newest policy and interval that fit their training stage. */
+export function samplerStage(context: StageContext, sampler: SamplerClient): Observable<never> {
+  const { transport, config } = context;
+  const { runAhead, groupsPerStage } = stageOf(config, 'prompts');
+  const { groupsPerBatch, lingerMs } = stageOf(config, 'branchRollouts');
+  const { maxStaleness } = stageOf(config, 'gradientSteps');
+  const counts = new Map<number, number>();
+
+  const rollout = (tickets: readonly PromptTicket[], interval: TrainingInterval, policy: PolicySnapshot) =>
+    from(rolloutGroups(sampler, tickets, interval, policy, context.cancelling));
+  return receive(context, 'prompts', 'samplers', 2 * runAhead).pipe(
+    branchRollouts<PolicySnapshot, SampledBranch>({
+      schedule$: transport.latest('schedule'),
+      policy$: transport.latest('policy'),
+      groupsPerBatch,
+      lingerMs,
+      maxQueued: 2 * runAhead,
+      isReady: (trainingStage, interval, policy) =>
+        trainingStage - interval.trainingStage <= maxStaleness &&
+        trainingStage - policy.version <= maxStaleness,
+      rollout,
+    }),
+    concatMap(async (group) => {
+      const { groupId } = group;
+      await transport.publish('trajectories', {
+        key: groupId,
+        message: { ...group, branches: group.branches.map(({ trajectory }) => trajectory) },
+      });
+      await transport.publish('images', {
+        key: groupId,
+        message: { ...group, branches: group.branches.map(({ image }) => image) },
+      });
+      return group;
+    }),
+    tap(({ trainingStage, interval }) => {
+      const groupsSampled = (counts.get(trainingStage) ?? 0) + 1;
+      counts.set(trainingStage, groupsSampled);
+      if (groupsSampled === groupsPerStage) counts.delete(trainingStage);
+      const { numStages } = stageOf(config, 'prompts');
+      context.say({
+        kind: 'progress',
+        trainingStage,
+        numStages,
+        ...stepsOf(interval),
+        groupsSampled,
+        groupsPerStage,
+        optimizerStep: 0,
+        optimizerSteps: 0,
+      });
+    }),
+    ignoreElements(),
+  );
+}
+
+const stepsOf = ({ firstStep, numSteps }: TrainingInterval) => ({ firstStep, numSteps });
+
+async function rolloutGroups(
+  sampler: SamplerClient,
+  tickets: readonly PromptTicket[],
+  interval: TrainingInterval,
+  policy: PolicySnapshot,
+  signal: AbortSignal,
+): Promise<RolloutGroup<SampledBranch>[]> {
+  await sampler.usePolicy(policy);
+  const requests = tickets.map(({ groupIndex, prompt }) => ({ groupIndex, prompt }));
+  const branches = await sampler.call.rollout({ requests, firstStep: interval.firstStep }, { signal });
+  return tickets.map((ticket, index) => ({
+    ...ticket,
+    interval,
+    policyVersion: policy.version,
+    branches: branches[index] ?? [],
+  }));
+}

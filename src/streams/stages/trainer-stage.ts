@@ -1,0 +1,61 @@
+/** @file Batches in, policies out. A training stage is finished when its checkpoint is written; then the next one begins. */
+
+import { concatMap, from, type Observable } from 'rxjs';
+import type { Trajectory } from '../../models/diffusion/sampler.js';
+import type { Client } from '../../models/engines/thread.js';
+import type { TrainingStatistics } from '../../models/policy/training-statistics.js';
+import type { ClosedStage } from '../../operators/index.js';
+import { gradientSteps } from '../../operators/index.js';
+import { stageOf } from '../config/stage-of.js';
+import { RUN_KEY } from '../messages.js';
+import type { TrainerService } from '../threads/trainer-thread.js';
+import type { StageContext } from './stage-context.js';
+import { receive } from './stage-context.js';
+
+export interface TrainedStage {
+  readonly closed: ClosedStage<Trajectory>;
+  readonly statistics: TrainingStatistics;
+}
+
+/** What has to happen between the gradient steps of a stage and the start of the next one: checkpoint, evaluation. */
+export type AfterStage = (stage: TrainedStage) => Promise<void>;
+
+/** Trains stage after stage, and emits each when the next one has begun. */
+export function trainerStage(
+  context: StageContext,
+  trainer: Client<TrainerService>,
+  afterStage: AfterStage,
+): Observable<TrainedStage> {
+  const { transport, config } = context;
+  const { groupsPerStage } = stageOf(config, 'prompts');
+
+  const train = async (closed: ClosedStage<Trajectory>): Promise<TrainedStage> => {
+    const samples = closed.batch.samples.map(({ prompt, advantage, trajectory }) => ({
+      prompt,
+      advantage,
+      trajectory,
+    }));
+    const statistics = await trainer.train(
+      { samples, trainingStage: closed.trainingStage },
+      { signal: context.cancelling },
+    );
+    return { closed, statistics };
+  };
+  const beginNext = async (trained: TrainedStage): Promise<TrainedStage> => {
+    const trainingStage = trained.closed.trainingStage + 1;
+    await afterStage(trained);
+    await transport.publish('policy', {
+      key: RUN_KEY,
+      message: { version: trainingStage, parameters: await trainer.parameters(undefined) },
+    });
+    await transport.publish('progress', {
+      key: RUN_KEY,
+      message: { finishedGroups: trainingStage * groupsPerStage, trainingStage },
+    });
+    return trained;
+  };
+  return receive(context, 'batches', 'trainer', 4).pipe(
+    gradientSteps({ train: (closed) => from(train(closed)), maxQueued: 4 }),
+    concatMap(beginNext),
+  );
+}
