@@ -59,7 +59,7 @@ export interface Engine {
    * @throws TRIB_ENGINE when the graph cannot be run; TRIB_PROVIDER when no wanted provider is there.
    */
   compile(model: Uint8Array, options: CompileOptions): Promise<Executable>;
-  /** The model with constants folded and dead nodes gone, as ONNX bytes. */
+  /** The model with constants folded and no-ops gone, as ONNX bytes. */
   simplify(model: Uint8Array, label: string): Promise<Uint8Array>;
   /** Lets running graphs finish, frees everything and ends the thread. */
   close(): Promise<void>;

@@ -39,6 +39,8 @@ type Request =
 
 type Response =
   | { readonly kind: 'result'; readonly id: number; readonly result: unknown }
+  /** The answer to a call that was cancelled: the thread is done with it. */
+  | { readonly kind: 'cancelled'; readonly id: number }
   | { readonly kind: 'error'; readonly id: number; readonly error: WireError };
 
 interface WireError {
@@ -70,26 +72,29 @@ export function startThread<T extends Service<T>>(
 ): ServiceThread<T> {
   const worker = new Worker(url, { name, workerData });
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
+  // Calls that the thread has not answered, cancelled ones included: until it has, it may run native code, and the process
+  // must not end under it.
+  let unanswered = 0;
   let nextId = 0;
   let ended: TributaryError | undefined;
+  let closing: Promise<void> | undefined;
   const exit = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   let failure: unknown;
 
   const settle = (id: number) => {
     const call = waiting.get(id);
     waiting.delete(id);
-    if (waiting.size === 0) worker.unref();
     return call;
   };
   worker.on('message', (response: Response) => {
+    unanswered--;
+    if (unanswered === 0 && closing === undefined) worker.unref();
     const call = settle(response.id);
     if (response.kind === 'result') call?.resolve(response.result);
-    else
-      call?.reject(
-        new TributaryError(response.error.code, response.error.message, {
-          retryable: response.error.retryable,
-        }),
-      );
+    if (response.kind === 'error') {
+      const { code, message, retryable } = response.error;
+      call?.reject(new TributaryError(code, message, { retryable }));
+    }
   });
   worker.on('error', (error) => {
     failure = error;
@@ -123,11 +128,18 @@ export function startThread<T extends Service<T>>(
           deliver(value);
         };
       waiting.set(id, { resolve: finish(resolve), reject: finish(reject) });
+      try {
+        worker.postMessage(
+          { kind: 'call', id, method, argument } satisfies Request,
+          // A buffer moved away before would be sent, and lost on the way; left out, it is an error here.
+          transfer?.filter((buffer) => buffer.byteLength > 0) as TransferListItem[] | undefined,
+        );
+      } catch (cause) {
+        settle(id)?.reject(unsendable(name, method, cause));
+        return;
+      }
+      unanswered++;
       worker.ref();
-      worker.postMessage(
-        { kind: 'call', id, method, argument } satisfies Request,
-        transfer as TransferListItem[] | undefined,
-      );
     });
 
   return {
@@ -135,14 +147,17 @@ export function startThread<T extends Service<T>>(
       get: (_, method) => (argument: unknown, options?: CallOptions) =>
         invoke(String(method), argument, options),
     }),
-    async close() {
+    close() {
       ended ??= new TributaryError(
         'TRIB_CANCELLED',
         `thread "${name}": expected to be open, got a call after close. Start it again.`,
       );
-      worker.ref();
-      worker.postMessage({ kind: 'close' } satisfies Request);
-      await exit;
+      if (closing === undefined) {
+        closing = exit;
+        worker.ref();
+        worker.postMessage({ kind: 'close' } satisfies Request);
+      }
+      return closing;
     },
   };
 }
@@ -163,11 +178,10 @@ export function serveThread<T extends Service<T>>(service: T, close: () => Promi
     running.set(id, controller);
     try {
       const result = await service[method as keyof T](argument as never, controller.signal);
-      if (!controller.signal.aborted)
-        port.postMessage({ kind: 'result', id, result } satisfies Response, [...buffersOf(result)]);
+      if (controller.signal.aborted) port.postMessage({ kind: 'cancelled', id } satisfies Response);
+      else port.postMessage({ kind: 'result', id, result } satisfies Response, [...buffersOf(result)]);
     } catch (error) {
-      if (!controller.signal.aborted)
-        port.postMessage({ kind: 'error', id, error: toWire(error) } satisfies Response);
+      port.postMessage({ kind: 'error', id, error: toWire(error) } satisfies Response);
     } finally {
       running.delete(id);
     }
@@ -198,6 +212,14 @@ function cancelled(name: string, method: string): TributaryError {
   return new TributaryError(
     'TRIB_CANCELLED',
     `thread "${name}" ${method}: expected to finish, got cancelled. Start it again if it is still wanted.`,
+  );
+}
+
+function unsendable(name: string, method: string, cause: unknown): TributaryError {
+  return new TributaryError(
+    'TRIB_ENGINE',
+    `thread "${name}" ${method}: expected data that can be sent, got "${cause instanceof Error ? cause.message : String(cause)}". Do not use buffers again that were moved away.`,
+    { cause },
   );
 }
 

@@ -76,8 +76,10 @@ const service: EngineService = {
     entry.held = { ...entry.held, ...feeds };
   },
   async run({ id, feeds }, signal) {
+    const { open, held, label } = graph(id);
     const turn = queue.then(async () => {
-      const { open, held, label } = graph(id);
+      // A cancellation that came during the run before this one is still among the thread's messages: let it in.
+      await new Promise(setImmediate);
       if (signal.aborted)
         throw new TributaryError(
           'TRIB_CANCELLED',

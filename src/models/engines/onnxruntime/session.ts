@@ -7,6 +7,16 @@ import type { EngineOptions, Port, Provider, Tensors } from '../engine.js';
 
 const LEVELS = { none: 'disabled', basic: 'basic', all: 'all' } as const;
 
+/** What onnxruntime says of a model that no provider can open (1.30). */
+const MODEL_FAULT =
+  /protobuf parsing failed|Model data pointer is null|This is an invalid model|Load model .* failed/;
+/** What it says where a provider's library, driver or device is missing (1.30). */
+const PROVIDER_ABSENT =
+  /backend not found|Failed to load shared library|cannot open shared object|Failed to get a WebGPU adapter|no CUDA-capable device|CUDA driver version is insufficient|not enabled in this build/;
+
+// Its own lines on stderr repeat, in its own words, what is thrown here as an error.
+ort.env.logLevel = 'fatal';
+
 export interface SessionOptions {
   readonly optimization: keyof typeof LEVELS;
   readonly label: string;
@@ -30,29 +40,23 @@ export async function openSession(
   for (const provider of engine.providers) {
     try {
       return { session: await create(model, provider, engine, options), provider, fallbacks };
-    } catch (error) {
-      const reason = firstLine(error);
-      if (
-        /backend not found|not available|cannot open shared object|Failed to load|no adapter|not enabled in this build/i.test(
-          reason,
-        ) ||
-        provider !== 'cpu'
-      ) {
-        fallbacks.push(`provider ${provider} is not there: ${reason}`);
-        continue;
+    } catch (cause) {
+      const reason = reasonOf(cause);
+      if (provider === 'cpu' || MODEL_FAULT.test(reason)) {
+        throw new TributaryError(
+          'TRIB_ENGINE',
+          `${options.label}: expected a graph that onnxruntime can run, got "${reason}". Check the model with another version, or export it again.`,
+          { cause },
+        );
       }
-      throw new TributaryError(
-        'TRIB_ENGINE',
-        `${options.label}: expected a graph that onnxruntime can run, got "${reason}". Check the model with another version, or export it again.`,
-        {
-          cause: error,
-        },
+      fallbacks.push(
+        `provider ${provider} ${PROVIDER_ABSENT.test(reason) ? 'is not there' : 'failed'}: ${reason}`,
       );
     }
   }
   throw new TributaryError(
     'TRIB_PROVIDER',
-    `${options.label}: expected one of the providers ${engine.providers.join(', ')}, got ${fallbacks.join('; ')}. Add cpu to engine.providers, or see the doctor command.`,
+    `${options.label}: expected one of the providers ${engine.providers.join(', ')}, got ${fallbacks.join('; ') || 'an empty list'}. Add cpu to engine.providers, or see the doctor command.`,
   );
 }
 
@@ -67,7 +71,7 @@ function create(
     intraOpNumThreads: engine.threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: LEVELS[options.optimization],
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
     ...(options.optimizedModelPath === undefined
       ? {}
       : { optimizedModelFilePath: options.optimizedModelPath }),
@@ -82,15 +86,14 @@ function create(
 
 /** Runs a session; outputs are fresh arrays. */
 export async function runSession(open: OpenSession, feeds: Tensors, label: string): Promise<Tensors> {
-  const inputs: Record<string, ort.Tensor> = {};
-  for (const [name, tensor] of Object.entries(feeds)) inputs[name] = toOrt(tensor);
   let results: ort.InferenceSession.OnnxValueMapType;
   try {
-    results = await open.session.run(inputs);
+    const inputs = Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor)]);
+    results = await open.session.run(Object.fromEntries(inputs));
   } catch (cause) {
     throw new TributaryError(
       'TRIB_ENGINE',
-      `${label}: expected a run with inputs ${open.session.inputNames.join(', ')}, got "${firstLine(cause)}". Check names, types and shapes.`,
+      `${label}: expected a run with inputs ${open.session.inputNames.join(', ')}, got "${reasonOf(cause)}". Check names, types and shapes.`,
       { cause },
     );
   }
@@ -118,6 +121,14 @@ function fromOrt(value: ort.Tensor): Tensor {
   };
 }
 
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+/** What onnxruntime said, in one line, without the place in its source that it puts in front. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join('; ')
+    .replace(/\/onnxruntime_src\/\S+ .*? was false\. /, '')
+    .replace(/\.$/, '');
 }
