@@ -25,6 +25,8 @@ const controller = new AbortController();
 const first = quick.run(feeds);
 const second = slow.run(feeds, { signal: controller.signal }).catch((error) => console.log(error.code));
 await first;
+// Lets the thread go on into native code, from where it says nothing. Were it not there yet, less would be tested.
+await new Promise((resolve) => setTimeout(resolve, 20));
 controller.abort();
 await second;
 if (process.argv[2] === 'close') {
