@@ -19,7 +19,10 @@ export function axisOver(values: readonly number[], unit: Unit, wanted = 4): Axi
   const finite = values.filter(Number.isFinite);
   const low = finite.length === 0 ? 0 : Math.min(...finite);
   const high = finite.length === 0 ? 1 : Math.max(...finite);
-  const span = high - low || Math.abs(high) || 1;
+  const largest = Math.max(Math.abs(low), Math.abs(high));
+  const size = largest > 1e-300 ? largest : 1;
+  // Values that differ in their last bits only are one value.
+  const span = high - low > size * 1e-9 ? high - low : size;
   const step = Math.max(roundStep(span / wanted), unit === 'count' ? 1 : 0);
   const first = Math.floor(low / step + 1e-9);
   const last = Math.max(first + 1, Math.ceil(high / step - 1e-9));

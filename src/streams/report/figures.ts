@@ -5,6 +5,11 @@ export function writeShare(share: number | null): string {
   return share === null ? '–' : `${(share * 100).toFixed(1)} %`;
 }
 
+/** Three decimals: `0.412`. */
+export function writeScore(score: number | null): string {
+  return score === null ? '–' : score.toFixed(3).replace('-', '−');
+}
+
 /** The difference of two shares: `+17.2 points`. */
 export function writePoints(difference: number | null): string {
   return difference === null ? '–' : `${writeSigned(difference * 100, 1)} points`;

@@ -1,30 +1,41 @@
 /** @file The answer first: what training changed, in a sentence and a table. */
 import type { Evaluation, PromptSetEvaluation, TemplateAlignment } from '../run-events.js';
 import { escapeHtml } from './escape-html.js';
-import { writeNumber, writePoints, writeShare, writeSigned } from './figures.js';
+import { writePoints, writeScore, writeShare, writeSigned } from './figures.js';
 
-/** Smallest rise of a share that the sentence calls one: less is within the noise of the evaluation. */
+/** A smaller change of a share is within the noise of an evaluation. */
 const NOTABLE = 0.02;
 
-/** One sentence on what came of the run, and one of warning where the reward rose without the verifier. */
+/** One sentence on what came of the run, and one of warning where the reward rose and the verified alignment fell. */
 export function verdict(base: Evaluation, tuned: Evaluation): string {
-  const gains = (
-    [
-      ['training', base.train, tuned.train],
-      ['held-out', base.heldOut, tuned.heldOut],
-    ] as const
-  ).map(([list, before, after]) =>
-    before.verifiedAlignment === null || after.verifiedAlignment === null
-      ? `the reward of ${list} prompts went from ${writeNumber(before.rewardMean)} to <b>${writeNumber(after.rewardMean)}</b>`
-      : `<b>${writeShare(after.verifiedAlignment)}</b> of the images of ${list} prompts show exactly what was asked for (before: ${writeShare(before.verifiedAlignment)})`,
-  );
+  const stages = `${tuned.trainingStage} training ${tuned.trainingStage === 1 ? 'stage' : 'stages'}`;
   const rise = difference(base.train.verifiedAlignment, tuned.train.verifiedAlignment);
-  const isHacked = tuned.train.rewardMean > base.train.rewardMean && rise !== null && rise < -NOTABLE;
-  const warning = isHacked
+  const isExploited = tuned.train.rewardMean > base.train.rewardMean && rise !== null && rise < -NOTABLE;
+  const warning = isExploited
     ? ' <b>The reward rose and the verified alignment fell: the policy exploits the reward model.</b>'
     : '';
-  const stages = `${tuned.trainingStage} training ${tuned.trainingStage === 1 ? 'stage' : 'stages'}`;
-  return `<p class="verdict">After ${stages}, ${gains.join('; ')}.${warning}</p>\n`;
+  const gains =
+    rise === null
+      ? `the reward is ${outcome(base, tuned, ({ rewardMean }) => rewardMean, writeScore, '')}`
+      : outcome(base, tuned, (of) => of.verifiedAlignment, writeShare, ' show exactly what was asked for');
+  return `<p class="verdict">After ${stages}, ${gains}.${warning}</p>\n`;
+}
+
+function outcome(
+  base: Evaluation,
+  tuned: Evaluation,
+  of: (evaluated: PromptSetEvaluation) => number | null,
+  write: (value: number | null) => string,
+  predicate: string,
+): string {
+  const [train, heldOut] = (
+    [
+      [base.train, tuned.train],
+      [base.heldOut, tuned.heldOut],
+    ] as const
+  ).map(([before, after]) => [`<b>${write(of(after))}</b>`, `(before: ${write(of(before))})`]);
+  const images = predicate === '' ? 'for' : 'of the images of';
+  return `${train?.[0]} ${images} training prompts${predicate} ${train?.[1]}, and ${heldOut?.[0]} ${images} held-out prompts ${heldOut?.[1]}`;
 }
 
 interface Row {
@@ -44,19 +55,19 @@ const ROWS: readonly Row[] = [
   {
     name: 'verifier score',
     values: ({ verifierScore }) => verifierScore,
-    write: writeNumber,
+    write: writeScore,
     change: (before, after) => writeSigned(after - before, 3),
   },
   {
     name: 'reward',
     values: ({ rewardMean }) => rewardMean,
-    write: writeNumber,
+    write: writeScore,
     change: (before, after) => writeSigned(after - before, 3),
   },
   {
     name: 'diversity',
     values: ({ diversity }) => diversity,
-    write: writeNumber,
+    write: writeScore,
     change: (before, after) => (before === 0 ? '–' : `${((after / before) * 100).toFixed(0)} % kept`),
   },
 ];
@@ -87,7 +98,7 @@ export function headlineTable(base: Evaluation, tuned: Evaluation): string {
   )
     .map(
       ([list, { prompts, images }]) =>
-        `<th colspan="3" scope="colgroup">${list} prompts <small>${prompts} prompts, ${images.toLocaleString('en-US')} images</small></th>`,
+        `<th colspan="3" scope="colgroup">${list} prompts <small>${prompts}, ${images.toLocaleString('en-US')} images</small></th>`,
     )
     .join('');
   return `<div class="scroll"><table class="headline"><thead><tr><td></td>${lists}</tr><tr><td></td>${columns}${columns}</tr></thead><tbody>${rows.join('')}</tbody></table></div>\n`;

@@ -1,5 +1,4 @@
 import { stringify } from 'yaml';
-import { describeTopology } from '../config/describe.js';
 import type { ResolvedConfig } from '../config/topology-schema.js';
 import type { Evaluation, PromptSetEvaluation, StageMetrics } from '../run-events.js';
 import { escapeHtml } from './escape-html.js';
@@ -57,15 +56,13 @@ ${parts.join('')}<footer>Written by Tributary. Verified alignment is read from t
 }
 
 function facts(config: ResolvedConfig, stages: readonly StageMetrics[]): string {
-  const derived = new Map(describeTopology(config));
-  const seconds = stages.at(-1)?.elapsedSeconds;
+  const { elapsedSeconds: seconds, rewardQueries: queries = 0 } = stages.at(-1) ?? {};
   return [
     config.model.pipeline,
     `seed ${config.seed}`,
-    derived.get('reward queries'),
+    `${writeNumber(queries)} reward queries in ${stages.length} training stages`,
     ...(seconds === undefined ? [] : [writeDuration(seconds)]),
   ]
-    .filter((fact) => fact !== undefined)
     .map(escapeHtml)
     .join(' · ');
 }
@@ -81,7 +78,7 @@ function learningCharts(stages: readonly StageMetrics[], evaluations: readonly E
     of: (evaluated: PromptSetEvaluation) => number | null,
     during?: (stage: StageMetrics) => number | null,
   ): Series[] => [
-    ...(during ? [line('training', 'during', stages, during)] : []),
+    ...(during ? [line('in training', 'during', stages, during)] : []),
     {
       label: 'train',
       tone: 'train',

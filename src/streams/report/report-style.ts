@@ -18,7 +18,8 @@ h3 { font-size: 0.95rem; font-weight: 600; margin: 0; }
 small { font-weight: 400; color: var(--soft); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.headline { width: 100%; min-width: 40rem; }
+.headline { width: 100%; min-width: 44rem; table-layout: fixed; }
+.headline tr:first-child > :first-child { width: 19%; }
 .headline th, .headline td { padding: 0.55rem 0.5rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 .headline thead th, .headline thead td { border-bottom: 0; padding-bottom: 0; font-size: 0.85rem; color: var(--soft); font-weight: 400; }
 .headline thead tr:first-child th { color: var(--ink); font-weight: 600; font-size: 0.95rem; }
@@ -27,7 +28,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .headline thead tr:last-child > * { padding-bottom: 0.4rem; border-bottom: 1px solid var(--rule); }
 .headline th[scope=row] { text-align: left; font-weight: 500; padding-left: 0; }
 .headline .tuned { font-weight: 600; }
-.headline tbody .change { color: var(--soft); padding-right: 1.2rem; }
+.headline tbody .change { color: var(--soft); }
 .small { font-size: 0.92rem; margin: 0.3rem 0 0; }
 .scroll + h3 { margin-top: 2.2rem; }
 .samples { display: grid; grid-template-columns: minmax(8rem, 13rem) 1fr 1fr; gap: 0.5rem 1.2rem; align-items: center; }

@@ -1,0 +1,168 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { encodePng } from '../../../src/models/images/png.js';
+import { lintTopology } from '../../../src/streams/config/lint-topology.js';
+import { appendMetrics } from '../../../src/streams/metrics-log.js';
+import { type ReportContent, renderReport } from '../../../src/streams/report/render-report.js';
+import { writeReport } from '../../../src/streams/report/write-report.js';
+import { SMALLEST } from '../config/valid-config.js';
+import { evaluation, stageMetrics } from '../example-metrics.js';
+import { elementsOf } from './markup.js';
+
+const { config } = lintTopology(SMALLEST, 'tiny.yaml');
+if (!config) throw new Error('the smallest config has faults');
+const png = (value: number) =>
+  encodePng({ width: 6, height: 8, data: new Uint8Array(6 * 8 * 3).fill(value) });
+
+const content: ReportContent = {
+  config,
+  stages: [0, 1, 2, 3].map((stage) =>
+    stageMetrics(stage, { firstStep: stage < 2 ? 7 : 4, clipFractionByStep: Array(10).fill(stage / 4) }),
+  ),
+  evaluations: [
+    evaluation(0, {
+      train: { verifiedAlignment: 0.41 },
+      byTemplate: { counting: { train: 0.5, heldOut: null } },
+    }),
+    evaluation(4, {
+      train: { verifiedAlignment: 0.586, diversity: 0.47 },
+      heldOut: { verifiedAlignment: 0.3 },
+      byTemplate: { counting: { train: 0.62, heldOut: null } },
+    }),
+  ],
+  grids: { before: png(10), after: png(200), prompts: ['a <red> circle', 'two "blue" squares'] },
+};
+
+const textOf = (html: string) => html.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ');
+
+describe('renderReport', () => {
+  test('should be one well-formed document that loads nothing', () => {
+    const html = renderReport(content);
+    const elements = elementsOf(html);
+    for (const name of ['script', 'link', 'img', 'iframe']) expect(elements).not.toContain(name);
+    for (const [, target] of html.matchAll(/(?:src|href|url)\s*[=(]\s*["']?([^"')]*)/g))
+      expect(target).toMatch(/^data:/);
+    expect(html).not.toContain('undefined');
+    expect(html).not.toContain('NaN');
+  });
+
+  test('should say first what came of it', () => {
+    expect(textOf(renderReport(content))).toContain(
+      'After 4 training stages, 58.6 % of the images of training prompts show exactly what was asked for (before: 41.0 %), and 30.0 % of the images of held-out prompts (before: 40.0 %).',
+    );
+  });
+
+  test('should compare base and tuned in a table', () => {
+    const text = textOf(renderReport(content));
+    expect(text).toContain('verified alignment 41.0 % 58.6 % +17.6 points 40.0 % 30.0 % −10.0 points');
+    expect(text).toContain('diversity 0.500 0.470 94 % kept 0.500 0.500 100 % kept');
+    expect(text).toContain('counting 50.0 % 62.0 % +12.0 points – – –');
+  });
+
+  test('should have every chart', () => {
+    const html = renderReport(content);
+    for (const title of [
+      'Verified alignment',
+      'Reward',
+      'Verifier score',
+      'Diversity',
+      'Training interval',
+      'Clip fraction by sampler step',
+      'What there was to learn from',
+      'Gradient norm',
+    ])
+      expect(html).toContain(`<h3>${title}</h3>`);
+    for (const label of ['train', 'held-out', 'in training', 'zero spread'])
+      expect(html).toContain(`>${label}</text>`);
+  });
+
+  test('should leave steps that were not trained empty in the heat map', () => {
+    const html = renderReport(content);
+    expect(html.match(/class="heat"/g)).toHaveLength(2 * 3 + 2 * 6);
+    expect(html).toContain('<title>stage 3, step 4: 75.0 % clipped</title>');
+  });
+
+  test('should show the prompts beside their pictures, each grid embedded once', () => {
+    const html = renderReport(content);
+    expect(html).toContain('a &lt;red&gt; circle');
+    expect(html).toContain('aria-label="two &quot;blue&quot; squares, after"');
+    expect(html.match(/data:image\/png;base64,/g)).toHaveLength(2);
+    expect(html).toContain('aspect-ratio:6 / 4;background-size:100% 200%');
+  });
+
+  test('should warn where the reward rose and the verified alignment fell', () => {
+    const evaluations = [
+      evaluation(0, { train: { rewardMean: 0.3, verifiedAlignment: 0.5 } }),
+      evaluation(4, { train: { rewardMean: 0.6, verifiedAlignment: 0.4 } }),
+    ];
+    expect(renderReport({ ...content, evaluations })).toContain('the policy exploits the reward model');
+    expect(renderReport(content)).not.toContain('exploits');
+  });
+
+  test('should do without a verifier', () => {
+    const unverified = { verifiedAlignment: null, verifierScore: null };
+    const html = renderReport({
+      ...content,
+      stages: content.stages.map((stage) => ({ ...stage, ...unverified })),
+      evaluations: [0, 4].map((stage) => evaluation(stage, { train: unverified, heldOut: unverified })),
+    });
+    expect(html).not.toContain('<h3>Verified alignment</h3>');
+    expect(textOf(html)).toContain('the reward is 0.300 for training prompts (before: 0.300)');
+    elementsOf(html);
+  });
+
+  test('should stand at any time of a run', () => {
+    for (const part of [
+      { stages: [], evaluations: [], grids: null },
+      { stages: [], evaluations: content.evaluations.slice(0, 1), grids: null },
+      { stages: content.stages.slice(0, 1), evaluations: content.evaluations.slice(0, 1), grids: null },
+    ]) {
+      const html = renderReport({ ...content, ...part });
+      expect(html).toContain('No tuned policy has been evaluated yet.');
+      expect(html).not.toContain('NaN');
+      elementsOf(html);
+    }
+  });
+
+  test('should stay small after many stages, and show the last one', () => {
+    const html = renderReport({
+      ...content,
+      stages: Array.from({ length: 5000 }, (_, stage) => stageMetrics(stage)),
+    });
+    expect(html.length).toBeLessThan(600_000);
+    expect(html).toContain('stage 4999, step 9');
+  });
+});
+
+describe('writeReport', () => {
+  test('should make the report from the files of a run', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'report-'));
+    try {
+      const time = '2026-11-21T10:00:00.000Z';
+      for (const alignment of [0.11, 0.22])
+        await appendMetrics(folder, {
+          kind: 'evaluation',
+          time,
+          ...evaluation(0, { train: { verifiedAlignment: alignment } }),
+        });
+      await appendMetrics(folder, { kind: 'stage', time, ...stageMetrics(0) });
+      await appendMetrics(folder, { kind: 'evaluation', time, ...evaluation(1) });
+      await mkdir(join(folder, 'samples'));
+      for (const [name, file] of [
+        ['stage-0000.png', png(1)],
+        ['stage-0001.png', png(2)],
+        ['prompts.txt', 'a red circle\ntwo blue squares\n'],
+      ] as const)
+        await writeFile(join(folder, 'samples', name), file);
+      const html = await readFile(await writeReport(folder, config), 'utf8');
+      expect(html).toContain('(before: 22.0 %)');
+      expect(html).not.toContain('11.0 %');
+      expect(html).toContain(Buffer.from(png(2)).toString('base64'));
+      expect(html).toContain('<div class="prompt">two blue squares</div>');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+});
