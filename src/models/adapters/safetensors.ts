@@ -95,7 +95,9 @@ export function decodeSafetensors(bytes: Uint8Array, where: string): Safetensors
     if (dataStart + end > bytes.length) {
       throw damaged(where, `at least ${dataStart + end} bytes, for tensor "${name}"`, `${bytes.length}`);
     }
-    tensors.set(name, tensorOf(record, bytes.slice(dataStart + start, dataStart + end).buffer));
+    // A Buffer's own slice would share the memory of the whole file.
+    const data = Uint8Array.prototype.slice.call(bytes, dataStart + start, dataStart + end);
+    tensors.set(name, tensorOf(record, data.buffer));
     position = end;
   }
   if (dataStart + position !== bytes.length) {
