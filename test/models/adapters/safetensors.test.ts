@@ -102,6 +102,15 @@ describe('encodeSafetensors', () => {
 });
 
 describe('decodeSafetensors', () => {
+  test('should copy each tensor out of a Buffer, whose own slice shares memory', () => {
+    const tensors = new Map([
+      ['a', { dtype: 'F32' as const, shape: [2], data: Float32Array.of(1, 2) }],
+      ['b', { dtype: 'F32' as const, shape: [1], data: Float32Array.of(3) }],
+    ]);
+    const decoded = decodeSafetensors(Buffer.from(encodeSafetensors({ tensors, metadata: {} })), 'x');
+    expect(decoded.tensors.get('b')?.data).toEqual(Float32Array.of(3));
+  });
+
   const whole = encodeSafetensors({
     tensors: new Map<string, SafetensorsTensor>([
       ['a', { dtype: 'F32', shape: [2], data: Float32Array.of(1, 2) }],
