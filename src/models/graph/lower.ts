@@ -51,9 +51,8 @@ function normalizeChannels(
   epsilon: number,
 ): Value {
   const rows = op.reshape(g, x, [x.shape[0] ?? 1, groups, -1]);
-  const normalized = op.reshape(g, normalize(g, rows, rows.shape.slice(2), epsilon, -1), x.shape);
-  const perChannel = [x.shape[1] ?? 1, ...x.shape.slice(2).map(() => 1)];
-  return affine(g, normalized, scale, bias, perChannel);
+  const normalized = normalize(g, rows, rows.shape.slice(2), epsilon, -1);
+  return op.reshape(g, affine(g, normalized, scale, bias, [groups, 1]), x.shape);
 }
 
 function normalize(

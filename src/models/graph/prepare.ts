@@ -41,8 +41,19 @@ export async function prepareGraph(
     );
   }
   fixInputSizes(model.graph, inputShapes, label);
-  const simplified = decodeModel(await engine.simplify(toBinary(ModelProtoSchema, model), label), label);
+  const simplified = await simplify(engine, toBinary(ModelProtoSchema, model), label);
   return toGraph(simplified, await intermediateTypes(engine, simplified, label), label);
+}
+
+/**
+ * Operators that onnxruntime defines by others (GroupNormalization) are written out only after constants were folded, with
+ * shape arithmetic of their own: a second pass folds that.
+ */
+async function simplify(engine: Engine, bytes: Uint8Array, label: string) {
+  const once = await engine.simplify(bytes, label);
+  const model = decodeModel(once, label);
+  if (!model.graph.node.some((node) => node.opType === 'Shape')) return model;
+  return decodeModel(await engine.simplify(once, label), label);
 }
 
 function fixInputSizes(graph: GraphProto, inputShapes: PrepareOptions['inputShapes'], label: string): void {
