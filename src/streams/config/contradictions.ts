@@ -1,5 +1,5 @@
 /** @file What no single field can be blamed for: each rule reads several settings and says which of them do not fit. */
-import { selectableSamples, trainedStepCounts } from './derived-sizes.js';
+import { selectableSamples } from './derived-sizes.js';
 import type { FaultDetail, Path } from './fault.js';
 import { findStage } from './stage-of.js';
 import type { StageType } from './stages/index.js';
@@ -195,35 +195,6 @@ const updatesFit: Rule = (config) => {
   ];
 };
 
-const minibatchesFillUpdates: Rule = (config) => {
-  const prompts = findStage(config, 'prompts');
-  const sampler = findStage(config, 'branchRollouts');
-  const schedule = findStage(config, 'intervalSchedule');
-  const trainer = findStage(config, 'gradientSteps');
-  if (!prompts || !sampler || !schedule || !trainer || scheduleFits(config).length > 0) return [];
-  const { samplesPerUpdate, minibatchSize } = trainer;
-  const stepCounts = new Set(trainedStepCounts({ prompts, sampler, schedule }));
-  const rows = [...stepCounts].map((steps) => samplesPerUpdate * steps);
-  if (rows.every((count) => count % minibatchSize === 0)) return [];
-  const path = ['stages', trainer.name, 'minibatchSize'];
-  return [
-    {
-      kind: 'indivisible',
-      path,
-      expected: `a divisor of samplesPerUpdate ${samplesPerUpdate} x trained steps (${rows.join(', ')} rows)`,
-      got: String(minibatchSize),
-      nextStep: useOneOf(divisorsNear(rows.reduce(greatestCommonDivisor), minibatchSize)),
-      involves: [
-        path,
-        ['stages', trainer.name, 'samplesPerUpdate'],
-        ['stages', prompts.name, 'numStages'],
-        ['stages', sampler.name, 'numInferenceSteps'],
-        ['stages', schedule.name],
-      ],
-    },
-  ];
-};
-
 const selectionIsPossible: Rule = (config) => {
   const advantages = findStage(config, 'groupAdvantages');
   if (advantages?.rule === 'history' && advantages.bestThreshold < advantages.worstThreshold) {
@@ -262,13 +233,8 @@ const RULES: readonly Rule[] = [
   extremesNeedBranches,
   scheduleFits,
   updatesFit,
-  minibatchesFillUpdates,
   selectionIsPossible,
 ];
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
-}
 
 /** At most eight divisors, those nearest to what was written, in ascending order. */
 function divisorsNear(total: number, written: number): number[] {

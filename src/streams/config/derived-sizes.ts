@@ -37,7 +37,7 @@ export function selectableSamples({
 }
 
 /** Trained steps of every training stage, in order: s(k) of S sampler steps. */
-export function trainedStepCounts({
+function trainedStepCounts({
   prompts,
   sampler,
   schedule,
@@ -75,7 +75,7 @@ export function deriveSizes(config: ResolvedConfig): DerivedSizes {
     rewardQueries: imagesPerStage * prompts.numStages,
     imagesPerEvaluation: (trainPrompts + heldOutPrompts) * imagesPerPrompt,
     selectableSamples: selectable,
-    optimizerStepsPerStage: Math.ceil((selectable * trainer.innerEpochs) / trainer.samplesPerUpdate),
+    optimizerStepsPerStage: trainer.innerEpochs * Math.ceil(selectable / trainer.samplesPerUpdate),
     trainedSteps: { first: counts[0] ?? 0, last: counts.at(-1) ?? 0 },
     samplingEvaluations:
       passes *

@@ -27,7 +27,7 @@ describe('deriveSizes', () => {
       rewardQueries: 12,
       imagesPerEvaluation: 21,
       selectableSamples: 4,
-      optimizerStepsPerStage: 3,
+      optimizerStepsPerStage: 4,
       trainedSteps: { first: 1, last: 3 },
       samplingEvaluations: 2 * (3 + 3 * 1) + 2 * (1 + 3 * 3),
       trainingEvaluations: 4 * 2 * (1 + 3),

@@ -242,13 +242,6 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
     ],
   ],
   [
-    'minibatches that do not fill an update',
-    trainer('minibatchSize: 48'),
-    [
-      'a.yaml:9:50 stages.trainer.minibatchSize: expected a divisor of samplesPerUpdate 32 x trained steps (224, 256, 288, 320 rows), got 48. Use 1, 2, 4, 8, 16 or 32.',
-    ],
-  ],
-  [
     'thresholds the wrong way round',
     advantages('rule: history, bestThreshold: -1, worstThreshold: 1'),
     ['a.yaml:8:70 stages.advantages.bestThreshold: expected at least worstThreshold 1, got -1. Swap them.'],

@@ -15,13 +15,12 @@ const sizes = fc
     runAheadStages: fc.integer({ min: 1, max: 4 }),
     numInferenceSteps: fc.integer({ min: 2, max: 60 }),
     numStages: count(40),
-    minibatchSize: count(4),
-    numMinibatches: count(4),
+    samplesPerUpdate: count(16),
+    minibatchSize: count(16),
   })
   .filter(
     (s) =>
-      s.runAheadStages <= 1 + s.maxStaleness &&
-      s.minibatchSize * s.numMinibatches <= s.groupsPerBatch * s.batchesPerStage,
+      s.runAheadStages <= 1 + s.maxStaleness && s.samplesPerUpdate <= s.groupsPerBatch * s.batchesPerStage,
   );
 
 const schedule = (numInferenceSteps: number, numStages: number) => {
@@ -157,6 +156,7 @@ export const validConfig = sizes.chain((s) =>
           eta: 0.5,
           numBranches,
           groupsPerBatch: s.groupsPerBatch,
+          lingerMs: 50,
           latentsDtype: 'float16',
         },
         rewards: { type: 'scoreRewards', model: file, batchSize: 3 },
@@ -167,7 +167,7 @@ export const validConfig = sizes.chain((s) =>
           clipRange: 0.2,
           advClipMax: 10,
           innerEpochs: 2,
-          samplesPerUpdate: s.minibatchSize * s.numMinibatches,
+          samplesPerUpdate: s.samplesPerUpdate,
           minibatchSize: s.minibatchSize,
           maxStaleness: s.maxStaleness,
           learningRate: 1e-5,

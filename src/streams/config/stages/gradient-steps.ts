@@ -42,7 +42,7 @@ export const gradientStepsStage = defineStage({
     minibatchSize: integer(1, 1_000_000)
       .default(32)
       .describe(
-        'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Changes memory and speed, not the result. Divides samplesPerUpdate x trained steps.',
+        'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Changes memory and speed, and the result only in the last bits. The last run of an update is filled up with rows of weight 0, so a divisor of samplesPerUpdate x trained steps wastes nothing.',
       ),
     maxStaleness: integer(0, 1000)
       .default(0)
