@@ -183,6 +183,7 @@ export const validConfig = sizes.chain((s) =>
       trainPrompts: count(9),
       heldOutPrompts: count(9),
       imagesPerPrompt: count(9),
+      verifier: fc.constantFrom('shapes', 'none'),
       seed: count(9),
     }),
     checkpoints: fc.record({ everyStages: count(9), keep: count(9) }),
