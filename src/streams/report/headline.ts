@@ -1,7 +1,8 @@
 /** @file The answer first: what training changed, in a sentence and a table. */
 import type { Evaluation, PromptSetEvaluation, TemplateAlignment } from '../run-events.js';
+import { compareEvaluations } from './comparison.js';
 import { escapeHtml } from './escape-html.js';
-import { writePoints, writeScore, writeShare, writeSigned } from './figures.js';
+import { writePoints, writeScore, writeShare } from './figures.js';
 
 /** A smaller change of a share is within the noise of an evaluation. */
 const NOTABLE = 0.02;
@@ -38,57 +39,15 @@ function outcome(
   return `${train?.[0]} ${images} training prompts${predicate} ${train?.[1]}, and ${heldOut?.[0]} ${images} held-out prompts ${heldOut?.[1]}`;
 }
 
-interface Row {
-  readonly name: string;
-  readonly values: (evaluated: PromptSetEvaluation) => number | null;
-  readonly write: (value: number | null) => string;
-  readonly change: (before: number, after: number) => string;
-}
-
-const ROWS: readonly Row[] = [
-  {
-    name: 'verified alignment',
-    values: ({ verifiedAlignment }) => verifiedAlignment,
-    write: writeShare,
-    change: (before, after) => writePoints(after - before),
-  },
-  {
-    name: 'verifier score',
-    values: ({ verifierScore }) => verifierScore,
-    write: writeScore,
-    change: (before, after) => writeSigned(after - before, 3),
-  },
-  {
-    name: 'reward',
-    values: ({ rewardMean }) => rewardMean,
-    write: writeScore,
-    change: (before, after) => writeSigned(after - before, 3),
-  },
-  {
-    name: 'diversity',
-    values: ({ diversity }) => diversity,
-    write: writeScore,
-    change: (before, after) => (before === 0 ? '–' : `${((after / before) * 100).toFixed(0)} % kept`),
-  },
-];
-
 /** Base -> tuned, on training and held-out prompts. What the model cannot measure has no row. */
 export function headlineTable(base: Evaluation, tuned: Evaluation): string {
-  const rows = ROWS.filter(({ values }) => values(base.train) !== null).map(
-    ({ name, values, write, change }) => {
-      const cells = (
-        [
-          [base.train, tuned.train],
-          [base.heldOut, tuned.heldOut],
-        ] as const
-      ).map(([before, after]) => {
-        const [was, is] = [values(before), values(after)];
-        const changed = was === null || is === null ? '–' : change(was, is);
-        return `<td>${write(was)}</td><td class="tuned">${write(is)}</td><td class="change">${changed}</td>`;
-      });
-      return `<tr><th scope="row">${name}</th>${cells.join('')}</tr>`;
-    },
-  );
+  const rows = compareEvaluations(base, tuned).map(({ name, train, heldOut }) => {
+    const cells = [train, heldOut].map(
+      (figure) =>
+        `<td>${figure.base}</td><td class="tuned">${figure.tuned}</td><td class="change">${figure.change}</td>`,
+    );
+    return `<tr><th scope="row">${name}</th>${cells.join('')}</tr>`;
+  });
   const columns = '<th scope="col">base</th><th scope="col">tuned</th><th scope="col">change</th>';
   const lists = (
     [

@@ -1,0 +1,66 @@
+import type { Evaluation, PromptSetEvaluation } from '../run-events.js';
+import { writePoints, writeScore, writeShare, writeSigned } from './figures.js';
+
+/** One figure of two policies, in words. */
+export interface ComparedFigure {
+  readonly base: string;
+  readonly tuned: string;
+  readonly change: string;
+}
+
+export interface ComparisonRow {
+  readonly name: string;
+  readonly train: ComparedFigure;
+  readonly heldOut: ComparedFigure;
+}
+
+interface Figure {
+  readonly name: string;
+  readonly of: (evaluated: PromptSetEvaluation) => number | null;
+  readonly write: (value: number | null) => string;
+  readonly change: (before: number, after: number) => string;
+}
+
+/** The figures of an evaluation, the honest one first. */
+export const FIGURES: readonly Figure[] = [
+  {
+    name: 'verified alignment',
+    of: ({ verifiedAlignment }) => verifiedAlignment,
+    write: writeShare,
+    change: (before, after) => writePoints(after - before),
+  },
+  {
+    name: 'verifier score',
+    of: ({ verifierScore }) => verifierScore,
+    write: writeScore,
+    change: (before, after) => writeSigned(after - before, 3),
+  },
+  {
+    name: 'reward',
+    of: ({ rewardMean }) => rewardMean,
+    write: writeScore,
+    change: (before, after) => writeSigned(after - before, 3),
+  },
+  {
+    name: 'diversity',
+    of: ({ diversity }) => diversity,
+    write: writeScore,
+    change: (before, after) => (before === 0 ? '–' : `${((after / before) * 100).toFixed(0)} % kept`),
+  },
+];
+
+/** Compares two policies figure by figure; what the model cannot measure has no row. */
+export function compareEvaluations(base: Evaluation, tuned: Evaluation): ComparisonRow[] {
+  return FIGURES.filter(({ of }) => of(base.train) !== null).map(({ name, of, write, change }) => {
+    const compared = (before: number | null, after: number | null): ComparedFigure => ({
+      base: write(before),
+      tuned: write(after),
+      change: before === null || after === null ? '–' : change(before, after),
+    });
+    return {
+      name,
+      train: compared(of(base.train), of(tuned.train)),
+      heldOut: compared(of(base.heldOut), of(tuned.heldOut)),
+    };
+  });
+}
