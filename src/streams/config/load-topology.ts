@@ -4,19 +4,27 @@ import { lintTopology } from './lint-topology.js';
 import type { ResolvedConfig } from './topology-schema.js';
 
 /**
- * Reads a topology from its file, with `--set` texts laid over it.
+ * Reads the text of a config.
  *
- * **Errors**: TRIB_CONFIG with every fault on a line of its own; TRIB_USAGE where the file cannot be read.
+ * **Errors**: TRIB_USAGE where the file cannot be read.
  */
-export async function loadTopology(path: string, overrides: readonly string[] = []): Promise<ResolvedConfig> {
-  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+export async function readConfigText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new TributaryError(
       'TRIB_USAGE',
       `config ${path}: expected a file that can be read, got ${cause.code ?? cause.message}. Name a YAML file, such as one under config/.`,
       { cause },
     );
   });
-  const { config, faults } = lintTopology(text, path, { overrides });
+}
+
+/**
+ * Reads a topology from its file, with `--set` texts laid over it.
+ *
+ * **Errors**: TRIB_CONFIG with every fault on a line of its own; TRIB_USAGE where the file cannot be read.
+ */
+export async function loadTopology(path: string, overrides: readonly string[] = []): Promise<ResolvedConfig> {
+  const { config, faults } = lintTopology(await readConfigText(path), path, { overrides });
   if (config) return config;
   throw new TributaryError('TRIB_CONFIG', faults.map(({ message }) => message).join('\n'));
 }

@@ -21,6 +21,7 @@ const threadUrl = (name: string) => new URL(`../threads/${name}-thread.js`, impo
 export interface SamplerClient {
   readonly call: Client<SamplerService>;
   readonly imageShape: OpenedSampler['imageShape'];
+  readonly baseParameters: OpenedSampler['baseParameters'];
   usePolicy(policy: PolicySnapshot): Promise<void>;
   close(): Promise<void>;
 }
@@ -104,6 +105,7 @@ export async function startSampler(config: ResolvedConfig, say: Say): Promise<Sa
   return {
     call: thread.call,
     imageShape: opened.imageShape,
+    baseParameters: opened.baseParameters,
     async usePolicy(policy) {
       if (policy.version === version) return;
       await thread.call.usePolicy(policy.parameters);

@@ -16,6 +16,7 @@ import { serveThread } from '../../models/engines/thread.js';
 import { imageGrid } from '../../models/images/image-grid.js';
 import { encodePng } from '../../models/images/png.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
+import { initialParameters } from '../../models/policy/adapter-parameters.js';
 import { openedOnce } from './opened-once.js';
 
 export interface SamplerThreadSettings {
@@ -33,6 +34,8 @@ export interface OpenedSampler {
   readonly fallbacks: readonly string[];
   /** [C, H, W] of pictures. */
   readonly imageShape: readonly [number, number, number];
+  /** The adapter that changes nothing: the base model. */
+  readonly baseParameters: NamedArrays;
 }
 
 export interface SamplerService {
@@ -97,7 +100,8 @@ async function samplePictures(
 const service: SamplerService = {
   async open(settings) {
     const { denoiser, imageShape } = await opened.open(settings);
-    return { provider: denoiser.provider, fallbacks: denoiser.fallbacks, imageShape };
+    const baseParameters = initialParameters(denoiser.adapters, settings.lora, settings.sampler.seed);
+    return { provider: denoiser.provider, fallbacks: denoiser.fallbacks, imageShape, baseParameters };
   },
   usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),
   rollout: async ({ requests, firstStep }, signal) =>
