@@ -1,0 +1,80 @@
+import { availableParallelism, freemem, totalmem } from 'node:os';
+import type { Command } from 'commander';
+import { TributaryError } from '../../errors.js';
+import { PROVIDERS, type Provider } from '../../models/engines/engine.js';
+import { dependencyVersions, VERSION } from '../own-package.js';
+import { checkProvider, type ProviderCheck } from '../provider-check.js';
+
+const HINTS: Readonly<Record<Provider, string>> = {
+  cpu: 'Install again with npm ci: the CPU library is in the onnxruntime-node package.',
+  webgpu:
+    'WebGPU needs the Vulkan loader and a driver: on Debian or Ubuntu, apt-get install libvulkan1 and the package of your GPU.',
+  cuda: 'CUDA libraries are not in the package: run the install script of onnxruntime-node on a machine with CUDA.',
+};
+
+const GIB = 2 ** 30;
+
+/** `tributary doctor`: says what this machine offers. */
+export function addDoctorCommand(program: Command): void {
+  program
+    .command('doctor')
+    .description('say which providers really work here, and versions, threads and memory')
+    .option('--json', 'as JSON on standard output', false)
+    .action(doctor);
+}
+
+async function doctor({ json }: { readonly json: boolean }): Promise<void> {
+  const providers: ProviderCheck[] = [];
+  for (const provider of PROVIDERS) providers.push(await checkProvider(provider));
+  const findings = {
+    tributary: VERSION,
+    node: process.versions.node,
+    platform: `${process.platform} ${process.arch}`,
+    threads: availableParallelism(),
+    freeMemoryBytes: freemem(),
+    totalMemoryBytes: totalmem(),
+    providers,
+    packages: dependencyVersions(),
+  };
+  console.log(json ? JSON.stringify(findings) : describe(findings));
+  const cpu = providers.find(({ provider }) => provider === 'cpu');
+  if (cpu?.problem) {
+    throw new TributaryError(
+      'TRIB_PROVIDER',
+      `provider cpu: expected it to run a graph, got "${cpu.problem}". ${HINTS.cpu}`,
+    );
+  }
+}
+
+function describe(findings: {
+  readonly tributary: string;
+  readonly node: string;
+  readonly platform: string;
+  readonly threads: number;
+  readonly freeMemoryBytes: number;
+  readonly totalMemoryBytes: number;
+  readonly providers: readonly ProviderCheck[];
+  readonly packages: Readonly<Record<string, string | null>>;
+}): string {
+  const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
+  const providers = findings.providers.flatMap(({ provider, problem }) => [
+    row(provider, problem === null ? 'works' : `not there: ${problem}`),
+    ...(problem === null ? [] : [row('', HINTS[provider])]),
+  ]);
+  return [
+    row('tributary', findings.tributary),
+    row('node', `${findings.node} on ${findings.platform}`),
+    row('threads', String(findings.threads)),
+    row('free memory', `${gib(findings.freeMemoryBytes)} of ${gib(findings.totalMemoryBytes)}`),
+    '',
+    'providers',
+    ...providers,
+    '',
+    'packages',
+    ...Object.entries(findings.packages).map(([name, version]) => row(name, version ?? 'not installed')),
+  ].join('\n');
+}
+
+function row(name: string, value: string): string {
+  return `${name.padEnd(21)} ${value}`;
+}

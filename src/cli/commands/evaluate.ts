@@ -1,0 +1,93 @@
+import { access, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { TributaryError } from '../../errors.js';
+import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
+import { ADAPTER_FILE } from '../../streams/checkpoint-files.js';
+import { loadTopology } from '../../streams/config/load-topology.js';
+import { stageOf } from '../../streams/config/stage-of.js';
+import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
+import { evaluatePolicy } from '../../streams/evaluate-policy.js';
+import { readAdapter, type StoredAdapter } from '../../streams/read-adapter.js';
+import { readPrompts } from '../../streams/read-prompts.js';
+import type { Evaluation } from '../../streams/run-events.js';
+import { startReward, startSampler } from '../../streams/stages/run-threads.js';
+import { evaluationTable } from '../evaluation-table.js';
+import { collect } from '../options.js';
+import { sayFallbacks } from '../say-fallbacks.js';
+
+interface EvaluateOptions {
+  readonly lora?: string;
+  readonly set: readonly string[];
+  readonly json: boolean;
+}
+
+/** `tributary evaluate`: measures a model, with an adapter or without. */
+export function addEvaluateCommand(program: Command): void {
+  program
+    .command('evaluate')
+    .description(
+      'measure a model on the training and held-out prompts of a config, or of a run with its adapter',
+    )
+    .argument('<config or run directory>', 'YAML file of a topology, or a folder such as runs/<name>')
+    .option('--lora <file>', 'adapter to measure (default: that of the run directory; for a config, none)')
+    .option('--set <key=value>', 'override a value of the config; repeatable', collect, [])
+    .option('--json', 'the figures as JSON on standard output', false)
+    .action(evaluate);
+}
+
+async function evaluate(path: string, { lora, set, json }: EvaluateOptions): Promise<void> {
+  const isRun = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  const config = await loadTopology(isRun ? join(path, 'config.yaml') : path, set);
+  const adapterPath = lora ?? (isRun ? await adapterOfRun(path) : null);
+  const adapter = adapterPath === null ? null : await readAdapter(adapterPath);
+  const { policyVersion: _, trainingStage: __, ...figures } = await measure(config, adapter);
+  if (json) console.log(JSON.stringify({ adapter: adapterPath, ...figures }));
+  else console.log(`${adapterPath ?? 'base model'}\n\n${evaluationTable(figures)}`);
+}
+
+async function adapterOfRun(runPath: string): Promise<string> {
+  const path = join(runPath, ADAPTER_FILE);
+  return access(path).then(
+    () => path,
+    () => {
+      throw new TributaryError(
+        'TRIB_FILE',
+        `${path}: expected the adapter of a run that ended or was stopped, got no such file. Resume the run, or name one of its checkpoints' with --lora.`,
+      );
+    },
+  );
+}
+
+async function measure(config: ResolvedConfig, adapter: StoredAdapter | null): Promise<Evaluation> {
+  const { rank, alpha } = adapter ?? config.model.lora;
+  const fitted = { ...config, model: { ...config.model, lora: { ...config.model.lora, rank, alpha } } };
+  const tokenizer = loadTokenizer(join(config.model.pipeline, 'tokenizer'));
+  const lists = stageOf(config, 'prompts');
+  const prompts = {
+    train: await readPrompts(lists.train, tokenizer),
+    heldOut: await readPrompts(lists.heldOut, tokenizer),
+  };
+  const sampler = await startSampler(fitted, sayFallbacks);
+  try {
+    const reward = await startReward(fitted, sampler.imageShape, sayFallbacks);
+    try {
+      const parameters = adapter?.parameters ?? sampler.baseParameters;
+      return await evaluatePolicy({
+        config: fitted,
+        sampler,
+        reward: reward.call,
+        policy: { version: adapter ? 1 : 0, parameters },
+        prompts,
+        now: () => performance.now(),
+      });
+    } finally {
+      await reward.close();
+    }
+  } finally {
+    await sampler.close();
+  }
+}

@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
+import { writeFileAtomic } from '../../models/files/atomic.js';
+import { topologySchema } from '../../streams/config/topology-schema.js';
+import { readAdapter } from '../../streams/read-adapter.js';
+import { startSampler } from '../../streams/stages/run-threads.js';
+import { collect, notNegative, whole } from '../options.js';
+import { sayFallbacks } from '../say-fallbacks.js';
+
+interface SampleOptions {
+  readonly pipeline: string;
+  readonly lora?: string;
+  readonly prompt: readonly string[];
+  readonly out: string;
+  readonly images: number;
+  readonly seed: number;
+  readonly steps: number;
+  readonly guidance: number;
+  readonly scale: number;
+  readonly threads: number;
+}
+
+/** Pictures that are drawn at once, at most. */
+const MAX_BATCH = 32;
+
+/** `tributary sample`: draws pictures, one row a prompt. */
+export function addSampleCommand(program: Command): void {
+  program
+    .command('sample')
+    .description('draw pictures as a PNG grid, one row a prompt; the same seed gives the same noise')
+    .requiredOption('--prompt <text>', 'what to draw; repeatable', collect, [])
+    .requiredOption('--out <file>', 'PNG file to write')
+    .option('--pipeline <folder>', 'the model', 'models/shapes')
+    .option('--lora <file>', 'adapter, such as runs/<name>/pytorch_lora_weights.safetensors')
+    .option('--images <n>', 'pictures a prompt', whole(1), 8)
+    .option('--seed <n>', 'seed of the noise', whole(0), 1234)
+    .option('--steps <n>', 'sampler steps', whole(2), 10)
+    .option('--guidance <w>', 'classifier-free guidance; 1 switches it off', notNegative, 2)
+    .option('--scale <n>', 'pixels a side that one pixel becomes', whole(1), 4)
+    .option('--threads <n>', 'threads of one graph run', whole(1), 2)
+    .action(sample);
+}
+
+async function sample(options: SampleOptions): Promise<void> {
+  const { prompt: prompts, images, out, scale } = options;
+  const tokenizer = loadTokenizer(join(options.pipeline, 'tokenizer'));
+  for (const prompt of prompts) tokenizer.encode(prompt);
+  const adapter = options.lora === undefined ? undefined : await readAdapter(options.lora);
+  const config = topologySchema.parse({
+    name: 'sample',
+    model: {
+      pipeline: options.pipeline,
+      lora: adapter ? { rank: adapter.rank, alpha: adapter.alpha } : {},
+    },
+    engine: { threads: options.threads },
+    stages: {
+      sampler: {
+        type: 'branchRollouts',
+        numInferenceSteps: options.steps,
+        guidanceScale: options.guidance,
+        numBranches: 1,
+        groupsPerBatch: Math.min(MAX_BATCH, prompts.length * images),
+      },
+    },
+    evaluation: { seed: options.seed },
+  });
+  const sampler = await startSampler(config, sayFallbacks);
+  try {
+    await sampler.usePolicy(
+      adapter
+        ? { version: 1, parameters: adapter.parameters }
+        : { version: 0, parameters: sampler.baseParameters },
+    );
+    await writeFileAtomic(out, await sampler.call.sampleGrid({ prompts, columns: images, scale }));
+  } finally {
+    await sampler.close();
+  }
+  console.log(out);
+}

@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { lastValueFrom, tap } from 'rxjs';
+import { ADAPTER_FILE } from '../../streams/checkpoint-files.js';
+import { loadTopology } from '../../streams/config/load-topology.js';
+import { writeReport } from '../../streams/report/write-report.js';
+import { openRunDirectory } from '../../streams/run-directory.js';
+import type { RunEvent } from '../../streams/run-events.js';
+import { runTopology } from '../../streams/run-topology.js';
+import { comparisonTable } from '../comparison-table.js';
+import { watchInterrupt } from '../interrupt.js';
+import { createLog } from '../log.js';
+import { collect } from '../options.js';
+import { logOutput, terminalOutput } from '../run-output.js';
+
+interface TrainOptions {
+  readonly set: readonly string[];
+  readonly runDir?: string;
+  readonly resume: boolean;
+  readonly json: boolean;
+}
+
+type Finished = Extract<RunEvent, { kind: 'finished' }>;
+
+/** `tributary train`: runs a topology, from its start or its newest checkpoint. */
+export function addTrainCommand(program: Command): void {
+  program
+    .command('train')
+    .description('fine-tune a model as a config says')
+    .argument('<config>', 'YAML file of a topology')
+    .option('--set <key=value>', 'override a value of the config, such as seed=8; repeatable', collect, [])
+    .option('--run-dir <folder>', 'where the run is written (default: runs/<name of the config>)')
+    .option('--resume', 'go on from the newest checkpoint of the run directory', false)
+    .option('--json', 'JSON lines as log, the result as JSON on standard output', false)
+    .action(train);
+}
+
+async function train(path: string, { set, runDir, resume, json }: TrainOptions): Promise<void> {
+  const config = await loadTopology(path, set);
+  const isTerminal = process.stderr.isTTY && !json;
+  const output = isTerminal
+    ? terminalOutput(process.stderr, () => performance.now() / 1000)
+    : logOutput(createLog());
+  const warn = (message: string) => output.show({ kind: 'warning', message });
+  const runDirectory = await openRunDirectory({ config, path: runDir, resume, warn });
+  const interrupt = watchInterrupt(() =>
+    warn('stopping: the training stage in flight is finished and saved; press Ctrl-C again to end at once'),
+  );
+  let finished: Finished | undefined;
+  const { signal } = interrupt;
+  const events$ = runTopology({ config, runDirectory, signal }).pipe(
+    tap((event) => {
+      output.show(event);
+      if (event.kind === 'finished') finished = event;
+    }),
+  );
+  try {
+    await lastValueFrom(events$, { defaultValue: undefined });
+  } finally {
+    output.close();
+    interrupt.release();
+  }
+  const report = await writeReport(runDirectory.path, config);
+  const result = { runDirectory: runDirectory.path, report, adapter: join(runDirectory.path, ADAPTER_FILE) };
+  if (json) console.log(JSON.stringify({ ...finished, kind: finished ? 'finished' : 'stopped', ...result }));
+  else console.log(finished ? summary(finished, result) : stopped(path, runDirectory.path));
+}
+
+function summary(
+  { base, tuned }: Finished,
+  { report, adapter }: { report: string; adapter: string },
+): string {
+  return `\n${comparisonTable(base, tuned)}\n\nreport   ${report}\nadapter  ${adapter}`;
+}
+
+function stopped(config: string, runPath: string): string {
+  return `stopped and saved; go on with: tributary train ${config} --run-dir ${runPath} --resume (and the same --set)`;
+}

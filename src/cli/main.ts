@@ -1,0 +1,57 @@
+#!/usr/bin/env node
+/** @file The program `tributary`: reads the command line, runs a command, and turns what it throws into one message. */
+import { Command, CommanderError } from 'commander';
+import { TributaryError } from '../errors.js';
+import { addDoctorCommand } from './commands/doctor.js';
+import { addEvaluateCommand } from './commands/evaluate.js';
+import { addGraphCommand } from './commands/graph.js';
+import { addLintCommand } from './commands/lint.js';
+import { addPretrainCommand } from './commands/pretrain.js';
+import { addSampleCommand } from './commands/sample.js';
+import { addTrainCommand } from './commands/train.js';
+import { VERSION } from './own-package.js';
+
+function createProgram(): Command {
+  const program = new Command('tributary')
+    .description('Reinforcement-learning fine-tuning of diffusion models, built as a stream.')
+    .version(VERSION)
+    .exitOverride();
+  addTrainCommand(program);
+  addSampleCommand(program);
+  addEvaluateCommand(program);
+  addPretrainCommand(program);
+  addLintCommand(program);
+  addGraphCommand(program);
+  addDoctorCommand(program);
+  return program;
+}
+
+/** Prints a fault and returns the exit status: 2 where the user's words are wrong, 1 where the work failed. */
+function report(error: unknown): number {
+  // Commander has printed its own message already, and throws to end with the help or the version too.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const fault =
+    error instanceof TributaryError
+      ? error
+      : new TributaryError(
+          'TRIB_INTERNAL',
+          `tributary: expected no fault of its own, got "${error instanceof Error ? error.message : String(error)}". Report it with the lines below.`,
+          { cause: error },
+        );
+  for (const line of fault.message.split('\n')) console.error(`error: ${line}`);
+  if (fault.code === 'TRIB_INTERNAL' || process.env.DEBUG) {
+    console.error(fault.cause instanceof Error ? fault.cause.stack : fault.stack);
+  }
+  return fault.exitCode;
+}
+
+// `tributary graph ... | head` closes the pipe early; that is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}

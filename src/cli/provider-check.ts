@@ -1,0 +1,37 @@
+import { TributaryError } from '../errors.js';
+import type { Provider } from '../models/engines/engine.js';
+import { createOnnxRuntimeEngine } from '../models/engines/onnxruntime/engine.js';
+import { GraphBuilder } from '../models/graph/builder.js';
+import { encodeGraph } from '../models/graph/encode.js';
+import { add } from '../models/graph/ops/index.js';
+import { float32, float32Data } from '../models/tensor.js';
+
+export interface ProviderCheck {
+  readonly provider: Provider;
+  /** Null where it works, else why not. */
+  readonly problem: string | null;
+}
+
+/** Says whether a provider works, by running a graph of one node on it: being listed proves nothing. */
+export async function checkProvider(provider: Provider): Promise<ProviderCheck> {
+  const g = new GraphBuilder();
+  g.output(add(g, g.input('x', 'float32', [2]), g.scalar(1)), 'y');
+  const engine = createOnnxRuntimeEngine({ providers: [provider], threads: 1 });
+  try {
+    const executable = await engine.compile(encodeGraph(g.build()), { label: 'check' });
+    const { y } = await executable.run({ x: float32([1, 2], [2]) });
+    const sums = [...float32Data(y, 'y')].join(' ');
+    return { provider, problem: sums === '2 3' ? null : `1 + 1 and 2 + 1 came out as ${sums}` };
+  } catch (error) {
+    if (error instanceof TributaryError) return { provider, problem: reasonOf(error.message, provider) };
+    throw error;
+  } finally {
+    await engine.close();
+  }
+}
+
+/** The engine's own words, without what a user of a whole config would be told around them. */
+function reasonOf(message: string, provider: Provider): string {
+  const after = message.split(`provider ${provider} is not there: `)[1] ?? message;
+  return after.replace(/\. Add cpu to engine\.providers.*$/, '').trim();
+}

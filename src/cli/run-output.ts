@@ -1,0 +1,94 @@
+import type { Logger } from 'pino';
+import { writeScore, writeShare } from '../streams/report/figures.js';
+import type { Evaluation, PromptSetEvaluation, RunEvent } from '../streams/run-events.js';
+import { describeProgress } from './progress.js';
+import { statusLine, type Terminal } from './status-line.js';
+
+/** Shows a run while it goes on. */
+export interface RunOutput {
+  show(event: RunEvent): void;
+  /** Leaves the terminal as a prompt needs it. */
+  close(): void;
+}
+
+/** Shows a run to a person: one progress line, and above it what is rare. */
+export function terminalOutput(terminal: Terminal, now: () => number): RunOutput {
+  const line = statusLine(terminal);
+  const progress = describeProgress(now);
+  return {
+    show(event) {
+      for (const text of printed(event)) line.print(text);
+      const text = progress(event);
+      if (text !== null) line.draw(text);
+    },
+    close: () => line.clear(),
+  };
+}
+
+/** Shows a run to programs: JSON lines. */
+export function logOutput(log: Logger): RunOutput {
+  return { show: (event) => logEvent(log, event), close: () => undefined };
+}
+
+function printed(event: RunEvent): string[] {
+  switch (event.kind) {
+    case 'started':
+      return event.description.map(([name, value]) => `${name.padEnd(24)} ${value}`);
+    case 'provider':
+      return [
+        ...event.fallbacks.map((fallback) => `warning: ${event.stage}: ${fallback}`),
+        `${`${event.stage} runs on`.padEnd(24)} ${event.provider}`,
+      ];
+    case 'evaluation':
+      return [describeEvaluation(event.evaluation)];
+    case 'warning':
+      return [`warning: ${event.message}`];
+    case 'progress':
+    case 'stage':
+    case 'checkpoint':
+    case 'finished':
+      return [];
+    default:
+      return event satisfies never;
+  }
+}
+
+function describeEvaluation({ trainingStage, train, heldOut }: Evaluation): string {
+  const figures = ({ verifiedAlignment, rewardMean }: PromptSetEvaluation) =>
+    verifiedAlignment === null ? writeScore(rewardMean) : writeShare(verifiedAlignment);
+  const what = train.verifiedAlignment === null ? 'reward' : 'verified';
+  const when = trainingStage === 0 ? 'base model' : `after ${trainingStage} stages`;
+  return `${when.padEnd(24)} ${what} ${figures(train)} on training prompts, ${figures(heldOut)} on held-out ones`;
+}
+
+function logEvent(log: Logger, event: RunEvent): void {
+  switch (event.kind) {
+    case 'started':
+      log.info(Object.fromEntries(event.description), 'run started');
+      break;
+    case 'provider':
+      for (const fallback of event.fallbacks) log.warn({ stage: event.stage }, fallback);
+      log.info({ stage: event.stage, provider: event.provider }, 'graph ready');
+      break;
+    case 'progress':
+      log.debug(event, 'progress');
+      break;
+    case 'stage':
+      log.info(event.metrics, 'stage trained');
+      break;
+    case 'evaluation':
+      log.info(event.evaluation, 'policy evaluated');
+      break;
+    case 'warning':
+      log.warn(event.message);
+      break;
+    case 'checkpoint':
+      log.info({ path: event.path }, 'checkpoint saved');
+      break;
+    case 'finished':
+      log.info('run finished');
+      break;
+    default:
+      event satisfies never;
+  }
+}
