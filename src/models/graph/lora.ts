@@ -6,7 +6,7 @@
 import { TributaryError } from '../../errors.js';
 import { GraphBuilder } from './builder.js';
 import type { Graph, Node, Value } from './graph.js';
-import { intAttribute } from './graph.js';
+import { floatAttribute, intAttribute } from './graph.js';
 import * as op from './ops/index.js';
 
 export interface LoraOptions {
@@ -46,10 +46,11 @@ export function addLora(graph: Graph, options: LoraOptions, label: string): Adap
   const targets = graph.nodes.filter(matches);
   if (targets.length === 0) {
     const names = graph.nodes.filter((node) => adaptable(node, graph)).map((node) => node.name);
-    const shown = names.filter((name) => /attn|attention/.test(name)).slice(0, 4);
+    const attention = names.filter((name) => /attn|attention/.test(name));
+    const shown = (attention.length > 0 ? attention : names).slice(0, 4);
     throw new TributaryError(
       'TRIB_LORA',
-      `${label} LoRA pattern "${options.pattern}": expected to match the name of a MatMul or Gemm with a constant weight, got none of ${names.length}. Names look like ${(shown.length > 0 ? shown : names.slice(0, 4)).join(', ')}.`,
+      `${label} LoRA pattern "${options.pattern}": expected to match the name of a MatMul or Gemm with a constant weight, got none of ${names.length}. ${shown.length > 0 ? `Names look like ${shown.join(', ')}.` : 'Choose a model with linear layers.'}`,
     );
   }
   const g = GraphBuilder.from({ ...graph, nodes: [], outputs: [] });
@@ -74,14 +75,14 @@ function compilePattern(pattern: string): RegExp {
   }
 }
 
+/** Whether a node is a linear layer: x W or x Wᵀ with a constant matrix. A Gemm that scales, or transposes x, is none. */
 function adaptable(node: Node, graph: Graph): boolean {
   const weight = node.inputs[1];
-  return (
-    (node.op === 'MatMul' || node.op === 'Gemm') &&
-    weight !== undefined &&
-    weight.shape.length === 2 &&
-    graph.initializers.has(weight.name)
-  );
+  const isLinear =
+    node.op === 'Gemm'
+      ? intAttribute(node, 'transA', 0) === 0 && floatAttribute(node, 'alpha', 1) === 1
+      : node.op === 'MatMul';
+  return isLinear && weight !== undefined && weight.shape.length === 2 && graph.initializers.has(weight.name);
 }
 
 function adapt(g: GraphBuilder, node: Node, { rank, alpha, form }: LoraOptions): Adapter {
