@@ -5,7 +5,7 @@
 
 import type { GraphBuilder } from './builder.js';
 import type { Graph, Node, Value } from './graph.js';
-import { float, int, intsAttribute } from './graph.js';
+import { float, int, intAttribute, intsAttribute } from './graph.js';
 import type { GraphView } from './rewrite.js';
 import { rewriteGraph } from './rewrite.js';
 
@@ -61,15 +61,13 @@ interface Heads {
 
 /**
  * The output Reshape of softmax(q kᵀ · scale) v, where q, k, v are Reshape + Transpose of [B, N, C] into heads.
- * Anything between (a mask, a dropout) leaves the pattern alone.
+ * Anything between (a mask, a dropout) or another axis of the softmax leaves the pattern alone.
  */
 function fuseAttention(g: GraphBuilder, node: Node, view: GraphView): Value | undefined {
-  if (node.op !== 'Reshape') return undefined;
-  const merge = view.producer(node.inputs[0]);
-  if (merge?.op !== 'Transpose' || intsAttribute(merge, 'perm')?.join() !== '0,2,1,3') return undefined;
-  const mix = view.producer(merge.inputs[0]);
+  const mix = view.producer(mergedHeads(node, view));
   const softmax = mix?.op === 'MatMul' ? view.producer(mix.inputs[0]) : undefined;
-  if (!mix || softmax?.op !== 'Softmax') return undefined;
+  if (!mix || softmax?.op !== 'Softmax' || ![-1, 3].includes(intAttribute(softmax, 'axis', -1)))
+    return undefined;
   const scaled = view.producer(softmax.inputs[0]);
   const scale = scaled?.op === 'Mul' ? g.initializers.get(scaled.inputs[1]?.name ?? '') : undefined;
   const scores = scale ? view.producer(scaled?.inputs[0]) : undefined;
@@ -77,20 +75,32 @@ function fuseAttention(g: GraphBuilder, node: Node, view: GraphView): Value | un
   const query = splitHeads(view, scores.inputs[0], '0,2,1,3');
   const key = splitHeads(view, scores.inputs[1], '0,2,3,1');
   const value = splitHeads(view, mix.inputs[1], '0,2,1,3');
-  if (!query || !key || !value || node.outputs[0]?.shape.length !== 3) return undefined;
+  if (!query || !key || !value) return undefined;
   return appendFused({ g, view }, node, 'MultiHeadAttention', [query.source, key.source, value.source], {
     num_heads: int(query.count),
     scale: float(Number(scale.data[0])),
   });
 }
 
+/** [B, heads, N, size] behind a Reshape to [B, N, heads · size]. */
+function mergedHeads(node: Node, view: GraphView): Value | undefined {
+  if (node.op !== 'Reshape') return undefined;
+  const merge = view.producer(node.inputs[0]);
+  if (merge?.op !== 'Transpose' || intsAttribute(merge, 'perm')?.join() !== '0,2,1,3') return undefined;
+  const [batch, positions, heads = 1, size = 1] = merge.outputs[0]?.shape ?? [];
+  return node.outputs[0]?.shape.join() === [batch, positions, heads * size].join()
+    ? merge.inputs[0]
+    : undefined;
+}
+
+/** The source [B, N, heads · size] of a Reshape to [B, N, heads, size] and a Transpose. */
 function splitHeads(view: GraphView, value: Value | undefined, order: string): Heads | undefined {
   const transpose = view.producer(value);
   if (transpose?.op !== 'Transpose' || intsAttribute(transpose, 'perm')?.join() !== order) return undefined;
   const reshape = view.producer(transpose.inputs[0]);
   const source = reshape?.op === 'Reshape' ? reshape.inputs[0] : undefined;
-  const [, , count, size] = reshape?.outputs[0]?.shape ?? [];
-  return source?.shape.length === 3 && count !== undefined && size !== undefined
+  const [batch, positions, count = 1, size = 1] = reshape?.outputs[0]?.shape ?? [];
+  return source?.shape.join() === [batch, positions, count * size].join()
     ? { source, count, size }
     : undefined;
 }

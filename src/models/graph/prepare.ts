@@ -77,6 +77,15 @@ function fixInputSizes(graph: GraphProto, inputShapes: PrepareOptions['inputShap
       );
     }
   }
+  for (const [name, declared] of axes) {
+    const open = declared.filter((size) => typeof size === 'string');
+    if (open.length > 0 && inputShapes[name] === undefined) {
+      throw new TributaryError(
+        'TRIB_MODEL',
+        `${label} input "${name}": expected fixed sizes, got [${declared.join(', ')}]. Give a size for ${open.join(', ')}.`,
+      );
+    }
+  }
   for (const input of graph.input) {
     const shape = inputShapes[input.name];
     const type = input.type?.value;
