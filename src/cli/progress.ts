@@ -1,7 +1,6 @@
 import { writeDuration, writeScore, writeShare } from '../streams/report/figures.js';
 import type { RunEvent, RunProgress } from '../streams/run-events.js';
 import { bar } from './bar.js';
-import { remainingTime } from './remaining-time.js';
 
 /** Share of a stage's time that sampling takes; the rest is training. Only the bar rests on it. */
 const SAMPLING_SHARE = 0.35;
@@ -9,36 +8,66 @@ const BAR_WIDTH = 18;
 
 /**
  * Returns a function that takes the events of a run in turn and says in one line where it stands; null before its first
- * stage begins.
+ * stage begins. The time left is measured in whole stages, so there is none before the first is done.
  *
  * @param now Seconds from some origin.
  */
 export function describeProgress(now: () => number): (event: RunEvent) => string | null {
-  const remaining = remainingTime(now);
   let progress: RunProgress | null = null;
-  let measured: string[] = [];
-  const figures = (reward: number | null, alignment: number | null) => [
+  let measured: readonly string[] = [];
+  /** When the first stage began, and which one that was. */
+  let first = { at: now(), trainingStage: 0 };
+  let done: { readonly at: number; readonly stages: number } | null = null;
+
+  const note = (event: RunEvent) => {
+    switch (event.kind) {
+      case 'progress':
+        if (progress === null) first = { at: first.at, trainingStage: event.trainingStage };
+        progress = event;
+        break;
+      case 'stage':
+        measured = figures(event.metrics.rewardMean, event.metrics.verifiedAlignment);
+        done = { at: now(), stages: event.metrics.trainingStage + 1 };
+        break;
+      case 'evaluation':
+        if (done === null)
+          measured = figures(event.evaluation.train.rewardMean, event.evaluation.train.verifiedAlignment);
+        break;
+      default:
+    }
+    if (progress === null) first = { ...first, at: now() };
+  };
+
+  return (event) => {
+    note(event);
+    if (progress === null) return null;
+    const { trainingStage, numStages, firstStep, numSteps, groupsSampled, groupsPerStage } = progress;
+    const isDone = done !== null && done.stages > trainingStage;
+    const within = isDone ? 1 : (SAMPLING_SHARE * groupsSampled) / groupsPerStage;
+    const isSampling = groupsSampled < groupsPerStage;
+    return [
+      `${bar((trainingStage + within) / numStages, BAR_WIDTH)} stage ${trainingStage + 1}/${numStages}`,
+      `steps ${firstStep}–${numSteps - 1}`,
+      ...measured,
+      ...(done === null ? [] : [`${writeDuration(secondsLeft(first, done, numStages, now()))} left`]),
+      isDone ? 'saving' : isSampling ? `sampling ${groupsSampled}/${groupsPerStage}` : 'training',
+    ].join(' · ');
+  };
+}
+
+function figures(reward: number | null, alignment: number | null): string[] {
+  return [
     ...(reward === null ? [] : [`reward ${writeScore(reward)}`]),
     ...(alignment === null ? [] : [`verified ${writeShare(alignment)}`]),
   ];
-  return (event) => {
-    if (event.kind === 'progress') progress = event;
-    if (event.kind === 'stage') measured = figures(event.metrics.rewardMean, event.metrics.verifiedAlignment);
-    if (event.kind === 'evaluation' && measured.length === 0)
-      measured = figures(event.evaluation.train.rewardMean, event.evaluation.train.verifiedAlignment);
-    if (progress === null) return null;
-    const { trainingStage, numStages, firstStep, numSteps, groupsSampled, groupsPerStage } = progress;
-    const within = event.kind === 'stage' ? 1 : (SAMPLING_SHARE * groupsSampled) / groupsPerStage;
-    const share = (trainingStage + within) / numStages;
-    const seconds = remaining(share);
-    const activity =
-      groupsSampled < groupsPerStage ? `sampling ${groupsSampled}/${groupsPerStage}` : 'training';
-    return [
-      `${bar(share, BAR_WIDTH)} stage ${trainingStage + 1}/${numStages}`,
-      `steps ${firstStep}–${numSteps - 1}`,
-      ...measured,
-      ...(seconds === null ? [] : [`${writeDuration(seconds)} left`]),
-      activity,
-    ].join(' · ');
-  };
+}
+
+function secondsLeft(
+  first: { readonly at: number; readonly trainingStage: number },
+  done: { readonly at: number; readonly stages: number },
+  numStages: number,
+  now: number,
+): number {
+  const perStage = (done.at - first.at) / (done.stages - first.trainingStage);
+  return Math.max(0, perStage * (numStages - done.stages) - (now - done.at));
 }

@@ -63,7 +63,7 @@ async function train(path: string, { set, runDir, resume, json }: TrainOptions):
   const report = await writeReport(runDirectory.path, config);
   const result = { runDirectory: runDirectory.path, report, adapter: join(runDirectory.path, ADAPTER_FILE) };
   if (json) console.log(JSON.stringify({ ...finished, kind: finished ? 'finished' : 'stopped', ...result }));
-  else console.log(finished ? summary(finished, result) : stopped(path, runDirectory.path));
+  else console.log(finished ? summary(finished, result) : stopped(path, set, runDirectory.path));
 }
 
 function summary(
@@ -73,6 +73,7 @@ function summary(
   return `\n${comparisonTable(base, tuned)}\n\nreport   ${report}\nadapter  ${adapter}`;
 }
 
-function stopped(config: string, runPath: string): string {
-  return `stopped and saved; go on with: tributary train ${config} --run-dir ${runPath} --resume (and the same --set)`;
+function stopped(config: string, set: readonly string[], runPath: string): string {
+  const overrides = set.map((text) => ` --set '${text}'`).join('');
+  return `stopped and saved; go on with: tributary train ${config}${overrides} --run-dir ${runPath} --resume`;
 }
