@@ -1,0 +1,31 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+
+const sources = (folder: string) =>
+  readdirSync(folder)
+    .filter((file) => file.endsWith('.ts') && file !== 'index.ts')
+    .map((file) => [file.replace('.ts', ''), readFileSync(`${folder}/${file}`, 'utf8')] as const);
+
+/** Operators that no one outside may build on, each with the reason. */
+const INTERNAL_OPERATORS: Readonly<Record<string, string>> = {
+  'batch-tickets': 'the queue of branchRollouts, shared out only for its size',
+};
+
+describe('every operator', () => {
+  const operators = sources('src/operators').filter(([, text]) => text.includes('OperatorFunction<'));
+  const index = readFileSync('src/operators/index.ts', 'utf8');
+
+  it.each(operators.map(([name]) => name))('should be exported and pass the common suite: %s', (name) => {
+    if (!INTERNAL_OPERATORS[name]) expect(index).toContain(`export * from './${name}.js';`);
+    expect(readFileSync(`test/operators/${name}.test.ts`, 'utf8')).toContain('describeOperator(');
+  });
+});
+
+describe('every command', () => {
+  const commands = sources('src/cli/commands').map(([name]) => name);
+
+  it.each(commands)('should be added to the program and to the README: %s', (name) => {
+    expect(readFileSync('src/cli/main.ts', 'utf8')).toContain(`./commands/${name}.js`);
+    expect(readFileSync('README.md', 'utf8')).toContain(`| \`tributary ${name} `);
+  });
+});

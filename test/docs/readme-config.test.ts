@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { lintTopology } from '../../src/streams/config/lint-topology.js';
+
+it('should show a config in the README that lints clean', () => {
+  const text = /```yaml\n([\s\S]*?)```/.exec(readFileSync('README.md', 'utf8'))?.[1] ?? '';
+  expect(lintTopology(text, 'README.md').faults).toEqual([]);
+});
+
+it('should hold exactly two command lines in the quick start', () => {
+  const section = /## Quick start\n([\s\S]*?)\n## /.exec(readFileSync('README.md', 'utf8'))?.[1] ?? '';
+  const lines = Array.from(section.matchAll(/```sh\n([\s\S]*?)```/g), ([, block = '']) => block.trim());
+  expect(lines).toEqual(['npm ci && npm run demo\nnpm ci && npm test']);
+});
