@@ -1,0 +1,182 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SMALLEST } from '../streams/config/valid-config.js';
+import { runCli } from './run-cli.js';
+
+let folder = '';
+let config = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cli-'));
+  config = join(folder, 'tiny.yaml');
+  await writeFile(config, SMALLEST);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('tributary', () => {
+  test('should say its version', async () => {
+    const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
+    expect(await runCli(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  test('should take a wrong command line for a fault of usage', async () => {
+    const [none, unknown, missing] = await Promise.all([
+      runCli([]),
+      runCli(['trian']),
+      runCli(['sample', '--images', '0', '--prompt', 'x', '--out', 'y']),
+    ]);
+    expect(none).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Usage: tributary') });
+    expect(unknown).toMatchObject({
+      code: 2,
+      stderr: "error: unknown command 'trian'\n(Did you mean train?)\n",
+    });
+    expect(missing).toMatchObject({
+      code: 2,
+      stderr:
+        "error: option '--images <n>' argument '0' is invalid. Expected a whole number of at least 1.\n",
+    });
+  });
+
+  test('should say where a config is missing', async () => {
+    const { code, stdout, stderr } = await runCli(['train', 'nowhere.yaml']);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toBe(
+      'error: config nowhere.yaml: expected a file that can be read, got ENOENT. Name a YAML file, such as one under config/.\n',
+    );
+  });
+
+  test('should end with status 1 and one message where a model is missing, without a stack trace', async () => {
+    const out = join(folder, 'x.png');
+    const { code, stderr } = await runCli([
+      'sample',
+      '--pipeline',
+      folder,
+      '--prompt',
+      'a red circle',
+      '--out',
+      out,
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: .*tokenizer.*: expected .*, got .*\. .*\.\n$/);
+    expect(await readdir(folder)).not.toContain('x.png');
+  });
+
+  test('should name a word that the model does not know', async () => {
+    const { code, stderr } = await runCli([
+      'sample',
+      '--prompt',
+      'a red dragon',
+      '--out',
+      join(folder, 'x.png'),
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      'error: prompt "a red dragon" word 3: expected a word of the model\'s vocabulary, got "dragon". Did you mean "green"?\n',
+    );
+  });
+});
+
+describe('tributary lint', () => {
+  test('should print derived quantities and find no fault', async () => {
+    const { code, stdout, stderr } = await runCli(['lint', config]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: `${config}: no faults\n` });
+    expect(stdout).toMatch(/^images a stage\s+128 \(32 groups x 4 branches\)$/m);
+  });
+
+  test('should print all faults, a line each', async () => {
+    const { code, stdout, stderr } = await runCli(['lint', config, '--set', 'seed=x', '--set', 'enigne=1']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr.split('\n')).toEqual([
+      'error: --set seed=x seed: expected an integer from 0 to 4294967295, got "x" (string). Change the value.',
+      expect.stringMatching(
+        /^error: --set enigne=1 enigne the key: expected one of .*, got "enigne". Did you mean "engine"\?$/,
+      ),
+      '',
+    ]);
+  });
+
+  test('should print faults as JSON, and the same status', async () => {
+    const { code, stdout } = await runCli(['lint', config, '--json', '--set', 'seed=x']);
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({ faults: [{ kind: 'bad-value', path: ['seed'] }] });
+  });
+});
+
+describe('tributary graph', () => {
+  test('should print a flowchart and nothing else', async () => {
+    const { code, stdout, stderr } = await runCli(['graph', config]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^flowchart LR\n/);
+  });
+});
+
+describe('tributary train', () => {
+  test('should refuse a run directory that holds a run, before anything is loaded', async () => {
+    const run = join(folder, 'run');
+    await mkdir(run);
+    await writeFile(join(run, 'config.yaml'), '');
+    const { code, stdout, stderr } = await runCli(['train', config, '--run-dir', run]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toBe(
+      `error: run directory ${run}: expected a new run, got one that is there. Continue it with --resume, or choose another with --run-dir.\n`,
+    );
+  });
+
+  test('should say where the model is missing', async () => {
+    const run = join(folder, 'broken');
+    const { code, stderr } = await runCli(
+      ['train', config, '--run-dir', run, '--set', 'model.pipeline=nowhere'],
+      { cwd: folder },
+    );
+    expect(code).toBe(1);
+    expect(stderr.split('\n').filter((line) => line.startsWith('error: '))).toEqual([
+      expect.stringMatching(/^error: nowhere\/tokenizer.*: expected .*, got .*\. .*/),
+    ]);
+    expect(stderr).not.toContain('    at ');
+  });
+});
+
+describe('tributary evaluate', () => {
+  test('should say what a run lacks that never ended', async () => {
+    const run = join(folder, 'half');
+    await mkdir(run);
+    await writeFile(join(run, 'config.yaml'), SMALLEST);
+    const { code, stderr } = await runCli(['evaluate', run]);
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      `error: ${join(run, 'pytorch_lora_weights.safetensors')}: expected the adapter of a run that ended or was stopped, got no such file. Resume the run, or name one of its checkpoints' with --lora.\n`,
+    );
+  });
+});
+
+describe('tributary pretrain', () => {
+  test('should refuse to write over an earlier training', async () => {
+    const settings = await readFile('config/pretrain-shapes.yaml', 'utf8');
+    await writeFile(join(folder, 'again.yaml'), settings);
+    await mkdir(join(folder, 'runs', 'again'), { recursive: true });
+    await writeFile(join(folder, 'runs', 'again', 'reward.safetensors'), '');
+    const { code, stderr } = await runCli(['pretrain', 'again.yaml', '--part', 'reward'], { cwd: folder });
+    expect(code).toBe(2);
+    expect(stderr).toBe(
+      'error: runs/again/reward.safetensors: expected no earlier training, got a checkpoint. Continue it with --resume, or remove it.\n',
+    );
+  });
+});
+
+describe('tributary doctor', () => {
+  test('should say which providers work', async () => {
+    const { code, stdout } = await runCli(['doctor', '--json']);
+    expect(code).toBe(0);
+    const { node, providers, packages } = JSON.parse(stdout) as {
+      node: string;
+      providers: { provider: string; problem: string | null }[];
+      packages: Record<string, string | null>;
+    };
+    expect(node).toBe(process.versions.node);
+    expect(providers.map(({ provider }) => provider)).toEqual(['cpu', 'webgpu', 'cuda']);
+    expect(providers[0]?.problem).toBeNull();
+    expect(packages['onnxruntime-node']).toMatch(/^\d+\.\d+/);
+    expect(Object.values(packages)).not.toContain(null);
+  });
+});
