@@ -9,11 +9,11 @@ const packageSchema = z.looseObject({
   dependencies: z.record(z.string(), z.string()).default({}),
 });
 
-function readPackage(path: string) {
+function readPackage(path: string | URL) {
   return packageSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
 }
 
-const own = readPackage(new URL('../../package.json', import.meta.url).pathname);
+const own = readPackage(new URL('../../package.json', import.meta.url));
 
 /** The version of Tributary. */
 export const VERSION = own.version;
