@@ -34,7 +34,7 @@ export interface StageMetrics {
   readonly intraGroupCorrelation: number | null;
   /** Optimizer steps taken in this stage. */
   readonly optimizerSteps: number;
-  /** Mean of the surrogate over all trained (sample, step) pairs. */
+  /** Mean over the stage's optimizer steps of the loss, the surrogate's mean over the trained (sample, step) pairs. */
   readonly policyLoss: number;
   /** Share of the trained pairs whose ratio is outside 1 ± clipRange, in [0, 1]. */
   readonly clipFraction: number;
