@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   TRIB_LORA: 'a LoRA pattern does not fit the graph',
   TRIB_PROVIDER: 'an execution provider is not there',
   TRIB_ENGINE: 'a graph failed while it was prepared or run',
+  TRIB_THREAD: 'a thread ended before it was closed',
   TRIB_CANCELLED: 'the work was cancelled',
   TRIB_PROMPT: 'a prompt or a list of prompts cannot be used',
   TRIB_REWARD: 'a reward is not a finite number',

@@ -2,6 +2,7 @@
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { EMPTY, merge, mergeMap, type Observable } from 'rxjs';
+import { TributaryError } from '../errors.js';
 import { ADAPTER_FILE, checkpointFiles } from './checkpoint-files.js';
 import { stageOf } from './config/stage-of.js';
 import type { TopicMessages, VerdictMetric } from './messages.js';
@@ -118,6 +119,7 @@ export function betweenStages(
       const metrics = metricsOf(trained);
       await runDirectory.recordStage(metrics);
       say({ kind: 'stage', metrics });
+      if (metrics.groups === 0 && metrics.deadLetters >= metrics.lostGroups) throw allDead(metrics);
       const isLast = completeStages === numStages;
       if (isLast || completeStages % config.evaluation.everyStages === 0) await evaluate(completeStages);
       if (isLast || stopping.aborted || completeStages % config.checkpoints.everyStages === 0) {
@@ -144,6 +146,14 @@ export function betweenStages(
       say({ kind: 'finished', base: run.base, tuned: newest });
     },
   };
+}
+
+/** A run that scores nothing any more would go on to its end without learning. */
+function allDead({ trainingStage, lostGroups }: StageMetrics): TributaryError {
+  return new TributaryError(
+    'TRIB_REWARD',
+    `training stage ${trainingStage}: expected a group with rewards, got none of ${lostGroups}. Read the warnings above; check the reward model, or resume from the last checkpoint with a smaller learningRate.`,
+  );
 }
 
 function lastEvaluation({ history }: RunDirectory): Evaluation | undefined {

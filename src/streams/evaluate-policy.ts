@@ -1,5 +1,6 @@
 /** @file How a policy does on fixed prompts from fixed noise. */
 
+import { TributaryError } from '../errors.js';
 import type { Client } from '../models/engines/thread.js';
 import { parsePrompt } from '../models/shapes/parse-prompt.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
@@ -27,7 +28,11 @@ interface ScoredPrompt extends Scores {
 /** Held-out pictures start from other noise than training ones. */
 const HELD_OUT_OFFSET = 1_000_000;
 
-/** Draws imagesPerPrompt pictures of every prompt and measures reward, verified alignment and diversity within prompts. */
+/**
+ * Draws imagesPerPrompt pictures of every prompt and measures reward, verified alignment and diversity within prompts. A
+ * reward that is not finite is left out.
+ * @throws TRIB_REWARD where no reward of a list is finite.
+ */
 export async function evaluatePolicy(options: EvaluationOptions): Promise<Evaluation> {
   const { config, policy, prompts, now } = options;
   const startedAt = now();
@@ -75,7 +80,7 @@ function summarize(scored: readonly ScoredPrompt[]): PromptSetEvaluation {
   return {
     prompts: scored.length,
     images: rewards.length,
-    rewardMean: mean(rewards),
+    rewardMean: meanReward(rewards),
     verifiedAlignment: verdicts && mean(verdicts.map(({ satisfied }) => (satisfied ? 1 : 0))),
     verifierScore: verdicts && mean(verdicts.map(({ score }) => score)),
     diversity: mean(scored.map((one) => one.diversity)),
@@ -97,6 +102,15 @@ function alignmentByTemplate(
       template,
       { train: alignment(train, template), heldOut: alignment(heldOut, template) },
     ]),
+  );
+}
+
+function meanReward(rewards: readonly number[]): number {
+  const finite = rewards.filter(Number.isFinite);
+  if (finite.length > 0) return mean(finite);
+  throw new TributaryError(
+    'TRIB_REWARD',
+    `evaluation: expected finite rewards, got none of ${rewards.length} pictures. Check the reward model, or resume from the last checkpoint with a smaller learningRate.`,
   );
 }
 

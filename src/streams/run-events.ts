@@ -60,6 +60,7 @@ export interface StageMetrics {
 export interface PromptSetEvaluation {
   readonly prompts: number;
   readonly images: number;
+  /** Mean over the images whose reward is finite. */
   readonly rewardMean: number;
   /** Share of images that the verifier finds satisfied, in [0, 1]; null where the model has no verifier. */
   readonly verifiedAlignment: number | null;

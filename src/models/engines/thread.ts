@@ -101,7 +101,7 @@ export function startThread<T extends Service<T>>(
   });
   worker.once('exit', () => {
     ended ??= new TributaryError(
-      'TRIB_ENGINE',
+      'TRIB_THREAD',
       `thread "${name}": expected to serve until closed, got ${failure instanceof Error ? failure.message : 'an early end'}. Run again with --json to see its log.`,
       {
         cause: failure,

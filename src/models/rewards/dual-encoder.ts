@@ -75,11 +75,15 @@ export function cosine(left: Float32Array, right: Float32Array): number {
   return sum;
 }
 
-/** Mean distance (1 - cosine) over all pairs of features: the diversity of pictures of one prompt. 0 for fewer than two. */
+/**
+ * Mean distance (1 - cosine) over all pairs of features: the diversity of pictures of one prompt. 0 for fewer than two;
+ * features that are not finite are left out.
+ */
 export function meanPairwiseDistance(features: readonly Float32Array[]): number {
+  const finite = features.filter((feature) => feature.every(Number.isFinite));
   let [sum, pairs] = [0, 0];
-  for (const [index, left] of features.entries()) {
-    for (const right of features.slice(index + 1)) {
+  for (const [index, left] of finite.entries()) {
+    for (const right of finite.slice(index + 1)) {
       sum += 1 - cosine(left, right);
       pairs += 1;
     }

@@ -1,6 +1,7 @@
 /** @file Pictures in, rewards out. What the verifier says goes to the metrics, and nowhere else. */
 
 import { concatMap, from, ignoreElements, merge, type Observable, Subject, tap } from 'rxjs';
+import { type ErrorCode, TributaryError } from '../../errors.js';
 import type { Client } from '../../models/engines/thread.js';
 import type { DeadLetter, GroupRewards, LostGroup, RolloutGroup } from '../../operators/index.js';
 import { scoreRewards } from '../../operators/index.js';
@@ -11,11 +12,17 @@ import { receive } from './stage-context.js';
 
 type Pictures = RolloutGroup<Float32Array>;
 
-/** Scores every group; a reward that is not finite becomes a dead letter, and its group is lost. */
+/** What no other group would fare better with: the reward model is gone, or the run is stopping. */
+const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies ErrorCode[];
+
+/**
+ * Scores every group; a reward that is not finite, or a picture that cannot be scored, becomes a dead letter, and its group
+ * is lost. Errs where the reward model itself is gone.
+ */
 export function rewardStage(context: StageContext, reward: Client<RewardService>): Observable<never> {
   const { transport, config } = context;
   const { runAhead } = stageOf(config, 'prompts');
-  const lost$ = new Subject<LostGroup>();
+  const letters$ = new Subject<DeadLetter<Pictures>>();
   const publish = (outcome: GroupRewards | LostGroup) =>
     transport.publish('rewards', { key: outcome.groupId, message: outcome });
 
@@ -29,21 +36,22 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
     await publishVerdicts(context, groupId, trainingStage, scores);
     return scores.rewards;
   };
-  const deadLetters = (letter: DeadLetter<Pictures>) => {
+  const lose = async (letter: DeadLetter<Pictures>): Promise<LostGroup> => {
     const { groupId, trainingStage } = letter.message;
-    void transport.publish('dead-letters', { key: groupId, message: letter });
-    lost$.next({ groupId, trainingStage, reason: 'dead-letter', detail: letter.reason });
+    if (FATAL.includes(letter.code)) throw new TributaryError(letter.code, letter.reason, { groupId });
+    await transport.publish('dead-letters', { key: groupId, message: letter });
+    return { groupId, trainingStage, reason: 'dead-letter', detail: letter.reason };
   };
   const scored$ = receive(context, 'images', 'rewards', 2 * runAhead).pipe(
     scoreRewards<Pictures>({
       score: (group) => from(score(group)),
       concurrency: 1,
       maxQueued: 2 * runAhead,
-      deadLetters,
+      deadLetters: (letter) => letters$.next(letter),
     }),
-    tap({ finalize: () => lost$.complete() }),
+    tap({ finalize: () => letters$.complete() }),
   );
-  return merge(scored$, lost$).pipe(concatMap(publish), ignoreElements());
+  return merge(scored$, letters$.pipe(concatMap(lose))).pipe(concatMap(publish), ignoreElements());
 }
 
 async function publishVerdicts(

@@ -94,7 +94,7 @@ describe('startThread', () => {
   it('should reject every open call when the thread breaks, and every later one', async () => {
     const { call } = start();
     const broken = coded(
-      'TRIB_ENGINE',
+      'TRIB_THREAD',
       /^thread "gated": expected to serve until closed, got the thread broke\./,
     );
     const calls = [call.crash(null), call.crash(null)];
@@ -106,7 +106,7 @@ describe('startThread', () => {
   it('should say so when the module is not there', async () => {
     const thread = startThread<GatedService>(new URL('./no-such-thread.mjs', import.meta.url), 'lost');
     await expect(thread.call.echo(1)).rejects.toEqual(
-      coded('TRIB_ENGINE', /^thread "lost": .*Cannot find module/),
+      coded('TRIB_THREAD', /^thread "lost": .*Cannot find module/),
     );
     await thread.close();
   });
