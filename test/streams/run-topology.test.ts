@@ -1,0 +1,304 @@
+/** @file The whole loop on a tiny pipeline: the real threads, graphs and files. */
+
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TributaryError } from '../../src/errors.js';
+import { decodeLoraFile } from '../../src/models/adapters/lora-file.js';
+import type { ResolvedConfig } from '../../src/streams/config/topology-schema.js';
+import type { RunEvent } from '../../src/streams/run-events.js';
+import { spawnTiny } from '../fixtures/spawn-tiny.js';
+import { temporaryFolder } from '../fixtures/temporary-folder.js';
+import type { EndedRun } from '../fixtures/tiny-run.js';
+import {
+  adapterOf,
+  eventsOf,
+  metricsOf,
+  runTiny,
+  TINY_STAGES,
+  tinyConfig,
+  writeConfig,
+} from '../fixtures/tiny-run.js';
+
+let folder: string;
+let config: ResolvedConfig;
+let undisturbed: EndedRun;
+const undisturbedPath = () => join(folder, 'undisturbed');
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tributary-run-'));
+  config = await tinyConfig(folder);
+  undisturbed = await runTiny({ config, path: undisturbedPath() });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const kinds = ({ events }: EndedRun) => events.map(({ kind }) => kind);
+const isStage = (trainingStage: number) => (event: RunEvent) =>
+  event.kind === 'progress' && event.trainingStage === trainingStage;
+const codeOf = (error: unknown) => (error as TributaryError | undefined)?.code;
+
+/** What a run computed: its figures and its adapter. */
+const resultOf = async (path: string) => ({
+  metrics: await metricsOf(path),
+  adapter: (await adapterOf(path)).toString('base64'),
+});
+
+describe('a whole run', () => {
+  it('should say what happens, in order', () => {
+    expect(undisturbed.error).toBeUndefined();
+    expect(undisturbed.warnings).toEqual([]);
+    const stage = (...after: string[]) => [...Array(4).fill('progress'), 'stage', ...after, 'checkpoint'];
+    expect(kinds(undisturbed)).toEqual([
+      'started',
+      ...Array(3).fill('provider'),
+      'evaluation',
+      ...stage(),
+      ...stage('evaluation'),
+      ...stage('evaluation'),
+      'finished',
+    ]);
+    const { base, tuned } = eventsOf(undisturbed, 'finished')[0] as Extract<RunEvent, { kind: 'finished' }>;
+    expect([base.policyVersion, tuned.policyVersion]).toEqual([0, TINY_STAGES]);
+    expect(tuned.train.rewardMean).not.toBe(base.train.rewardMean);
+  });
+
+  it('should train every stage on its interval, on policy, with gradients', () => {
+    const stages = eventsOf(undisturbed, 'stage').map(({ metrics }) => metrics);
+    expect(
+      stages.map(({ trainingStage, firstStep, numSteps }) => [trainingStage, firstStep, numSteps]),
+    ).toEqual([
+      [0, 2, 4],
+      [1, 2, 4],
+      [2, 1, 4],
+    ]);
+    for (const metrics of stages) {
+      expect(metrics).toMatchObject({
+        groups: 4,
+        lostGroups: 0,
+        deadLetters: 0,
+        selectedSamples: 8,
+        optimizerSteps: 3,
+      });
+      expect(metrics.maxRatioDeviation).toBeLessThan(1e-5);
+      expect(metrics.gradNorm).toBeGreaterThan(0);
+      expect(metrics.rewardStd).toBeGreaterThan(0);
+      expect(metrics.verifierScore).toBeGreaterThanOrEqual(0);
+    }
+    expect(stages.map(({ rewardQueries }) => rewardQueries)).toEqual([12, 24, 36]);
+  });
+
+  it('should leave a run directory: config, figures, pictures, checkpoints, adapter', async () => {
+    expect((await readdir(undisturbedPath())).toSorted()).toEqual([
+      'checkpoints',
+      'config.yaml',
+      'events.out.tfevents.tributary',
+      'metrics.jsonl',
+      'pytorch_lora_weights.safetensors',
+      'samples',
+    ]);
+    expect((await readdir(join(undisturbedPath(), 'checkpoints'))).toSorted()).toEqual(['1', '2', '3']);
+    expect((await readdir(join(undisturbedPath(), 'samples'))).toSorted()).toEqual([
+      'prompts.txt',
+      'stage-0000.png',
+      'stage-0003.png',
+    ]);
+    const [before, after] = await Promise.all(
+      ['stage-0000.png', 'stage-0003.png'].map((name) => readFile(join(undisturbedPath(), 'samples', name))),
+    );
+    expect(after).not.toEqual(before);
+    expect((await metricsOf(undisturbedPath())).map(({ kind }) => kind)).toEqual([
+      'evaluation',
+      'stage',
+      'stage',
+      'evaluation',
+      'stage',
+      'evaluation',
+    ]);
+    const layers = decodeLoraFile(await adapterOf(undisturbedPath()), 'adapter');
+    expect(layers).toHaveLength(24);
+    expect(layers.every(({ loraB }) => loraB.some((value) => value !== 0))).toBe(true);
+  });
+
+  it('should give the same bytes again, and others with another seed', async () => {
+    const path = join(await temporaryFolder(), 'again');
+    await runTiny({ config, path });
+    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
+    const other = join(await temporaryFolder(), 'other');
+    await runTiny({ config: { ...config, seed: 4 }, path: other });
+    expect(await adapterOf(other)).not.toEqual(await adapterOf(undisturbedPath()));
+  });
+});
+
+describe('a run that is stopped', () => {
+  it('should finish the stage in flight, save, and go on to the same bytes', async () => {
+    const path = join(await temporaryFolder(), 'stopped');
+    const stop = new AbortController();
+    const stopped = await runTiny({
+      config,
+      path,
+      signal: stop.signal,
+      onEvent: (event) => {
+        if (isStage(1)(event)) stop.abort();
+      },
+    });
+    expect(stopped.error).toBeUndefined();
+    expect(kinds(stopped)).not.toContain('finished');
+    expect(eventsOf(stopped, 'stage').map(({ metrics }) => metrics.trainingStage)).toEqual([0, 1]);
+    expect(await adapterOf(path)).not.toEqual(await adapterOf(undisturbedPath()));
+    const resumed = await runTiny({ config, path, resume: true });
+    expect(resumed.error).toBeUndefined();
+    expect(eventsOf(resumed, 'stage').map(({ metrics }) => metrics.trainingStage)).toEqual([2]);
+    expect(eventsOf(resumed, 'finished')).toEqual([
+      { ...eventsOf(undisturbed, 'finished')[0], base: expect.anything(), tuned: expect.anything() },
+    ]);
+    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
+  });
+
+  it('should save at once where it is stopped before it begins, and then run whole', async () => {
+    const path = join(await temporaryFolder(), 'at-once');
+    const stopped = await runTiny({ config, path, signal: AbortSignal.abort() });
+    expect(stopped.error).toBeUndefined();
+    expect(kinds(stopped)).toEqual(['started', 'provider', 'provider', 'provider', 'evaluation']);
+    const resumed = await runTiny({ config, path, resume: true });
+    expect(resumed.warnings).toEqual([
+      `${path}: expected a checkpoint, got none. The run starts from the beginning.`,
+    ]);
+    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
+  });
+
+  it('should have nothing left to do where it was whole', async () => {
+    const path = join(await temporaryFolder(), 'whole');
+    await runTiny({ config, path });
+    const resumed = await runTiny({ config, path, resume: true });
+    expect(resumed.error).toBeUndefined();
+    expect(eventsOf(resumed, 'stage')).toEqual([]);
+    expect(kinds(resumed).at(-1)).toBe('finished');
+    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
+  });
+});
+
+describe('a run in a process of its own', () => {
+  it('should end by itself when it is done: nothing stays open', async () => {
+    const own = await temporaryFolder();
+    const ended = await spawnTiny([await writeConfig(own, config), join(own, 'run')]);
+    expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect(ended.events.at(-1)?.kind).toBe('finished');
+    expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath()));
+  });
+
+  it('should go on to the same bytes after kill -9 in the middle of a stage', async () => {
+    const own = await temporaryFolder();
+    const args = [await writeConfig(own, config), join(own, 'run')];
+    const killed = await spawnTiny(args, isStage(1));
+    expect(killed.signal).toBe('SIGKILL');
+    const resumed = await runTiny({ config, path: join(own, 'run'), resume: true });
+    expect(resumed.error).toBeUndefined();
+    expect(resumed.warnings).toEqual([]);
+    expect(eventsOf(resumed, 'stage').map(({ metrics }) => metrics.trainingStage)).toEqual([1, 2]);
+    expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath()));
+  });
+});
+
+describe('a reward that is not finite', () => {
+  it('should be dead-lettered, counted and never trained on, while the run goes on', async () => {
+    const own = await temporaryFolder();
+    const nan = await tinyConfig(own, { reward: 'nan-on-bright' });
+    const path = join(own, 'run');
+    const run = await runTiny({ config: nan, path });
+    expect(run.error).toBeUndefined();
+    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
+    expect(stages).toHaveLength(TINY_STAGES);
+    const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
+    expect(lost).toBeGreaterThan(0);
+    for (const { groups, lostGroups, deadLetters, selectedSamples, rewardMean } of stages) {
+      expect(groups + lostGroups).toBe(4);
+      expect(deadLetters).toBe(lostGroups);
+      expect(selectedSamples).toBe(2 * groups);
+      expect(Number.isFinite(rewardMean)).toBe(true);
+    }
+    expect(run.warnings).toHaveLength(lost);
+    for (const warning of run.warnings)
+      expect(warning).toMatch(
+        /^group \d-\d is not trained on \(dead-letter\): scoreRewards group \d-\d: expected a finite reward for branch \d, got NaN\. Check the reward model on this prompt\.$/,
+      );
+    const layers = decodeLoraFile(await adapterOf(path), 'adapter');
+    expect(layers.every(({ loraA, loraB }) => [...loraA, ...loraB].every(Number.isFinite))).toBe(true);
+    expect(await readFile(join(path, 'metrics.jsonl'), 'utf8')).not.toContain('"rewardMean":null');
+  });
+
+  it('should end a run at once where there is no other', async () => {
+    const own = await temporaryFolder();
+    const broken = await tinyConfig(own, { reward: 'always-nan' });
+    const { error } = await runTiny({ config: broken, path: join(own, 'run') });
+    expect([codeOf(error), (error as Error).message]).toEqual([
+      'TRIB_REWARD',
+      'evaluation: expected finite rewards, got none of 4 pictures. Check the reward model, or resume from the last checkpoint with a smaller learningRate.',
+    ]);
+  });
+});
+
+describe('a run that samples ahead', () => {
+  const AHEAD = ['stages.prompts.runAhead=8', 'stages.trainer.maxStaleness=1', 'stages.prompts.numStages=4'];
+
+  it('should lose nothing and train on nothing twice', async () => {
+    const own = await temporaryFolder();
+    const constant = 'stages.schedule={type: intervalSchedule, mode: constant, steps: 2}';
+    const ahead = await tinyConfig(own, { overrides: [...AHEAD, constant] });
+    const run = await runTiny({ config: ahead, path: join(own, 'run') });
+    expect(run.error).toBeUndefined();
+    expect(run.warnings).toEqual([]);
+    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
+    expect(stages.map(({ trainingStage }) => trainingStage)).toEqual([0, 1, 2, 3]);
+    for (const metrics of stages)
+      expect(metrics).toMatchObject({ groups: 4, lostGroups: 0, selectedSamples: 8, optimizerSteps: 3 });
+    expect(stages.at(-1)?.rewardQueries).toBe(4 * 12);
+    expect(eventsOf(run, 'progress')).toHaveLength(4 * 4);
+    expect(eventsOf(run, 'finished')).toHaveLength(1);
+    // Groups of stage 1 were sampled before stage 0 was trained on.
+    const firstTrained = run.events.findIndex(({ kind }) => kind === 'stage');
+    expect(run.events.slice(0, firstTrained).some(isStage(1))).toBe(true);
+  });
+
+  it('should drop and count the groups that were sampled for an interval that is over', async () => {
+    const own = await temporaryFolder();
+    const ahead = await tinyConfig(own, { overrides: AHEAD });
+    const run = await runTiny({ config: ahead, path: join(own, 'run') });
+    expect(run.error).toBeUndefined();
+    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
+    expect(stages.map(({ groups, lostGroups }) => groups + lostGroups)).toEqual([4, 4, 4, 4]);
+    const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
+    expect(lost).toBeGreaterThan(0);
+    expect(run.warnings).toHaveLength(lost);
+    for (const warning of run.warnings) expect(warning).toMatch(/^group 2-\d is not trained on \(/);
+    expect(eventsOf(run, 'finished')).toHaveLength(1);
+  });
+});
+
+describe('a run that fails', () => {
+  it('should end with one coded error where a policy has diverged, and leave its last checkpoint loadable', async () => {
+    const own = await temporaryFolder();
+    const wild = await tinyConfig(own, { overrides: ['model.lora.alpha=1e30'] });
+    const path = join(own, 'run');
+    const run = await runTiny({ config: wild, path });
+    expect(codeOf(run.error)).toMatch(/^TRIB_(REWARD|ENGINE)$/);
+    expect((run.error as Error).message).toContain('smaller learningRate.');
+    const again = await runTiny({ config: wild, path, resume: true });
+    expect([codeOf(again.error), (again.error as Error).message]).toEqual([
+      codeOf(run.error),
+      (run.error as Error).message,
+    ]);
+  });
+
+  it('should say which file is not there, before anything is trained', async () => {
+    const own = await temporaryFolder();
+    const lacking = await tinyConfig(own);
+    await rm(join(own, 'pipeline', 'reward', 'text_model.onnx'));
+    const run = await runTiny({ config: lacking, path: join(own, 'run') });
+    expect([codeOf(run.error), (run.error as Error).message]).toEqual([
+      'TRIB_FILE',
+      `${join(own, 'pipeline', 'reward', 'text_model.onnx')}: expected a model file, got ENOENT. Export the pipeline again, or correct model.pipeline.`,
+    ]);
+    expect(kinds(run)).toEqual(['started', 'provider']);
+  });
+});
