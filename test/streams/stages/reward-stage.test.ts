@@ -1,0 +1,111 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { ErrorCode } from '../../../src/errors.js';
+import { TributaryError } from '../../../src/errors.js';
+import type { Client } from '../../../src/models/engines/thread.js';
+import { rewardStage } from '../../../src/streams/stages/reward-stage.js';
+import type { RewardService, Scores } from '../../../src/streams/threads/reward-thread.js';
+import { stageBench } from './stage-bench.js';
+
+const interval = { trainingStage: 0, firstStep: 3, numSteps: 10 };
+const pictures = (index: number) => ({
+  groupId: `0-${index}`,
+  groupIndex: index,
+  trainingStage: 0,
+  prompt: `prompt ${index}`,
+  interval,
+  policyVersion: 0,
+  branches: [new Float32Array(3), new Float32Array(3)],
+});
+const verdict = (satisfied: boolean, score: number) => ({ satisfied, score });
+const scores = (rewards: readonly number[]): Scores => ({
+  rewards,
+  verdicts: [verdict(true, 1), verdict(false, 0.25)],
+  diversity: 0,
+});
+
+/** A reward model that scores by the prompt. */
+function rewardOf(answer: (prompt: string) => Scores): Client<RewardService> {
+  return {
+    open: async () => ({ provider: 'cpu', fallbacks: [] }),
+    score: async ({ prompt }) => answer(prompt),
+  };
+}
+
+async function run(answer: (prompt: string) => Scores, count: number) {
+  const bench = stageBench();
+  const rewards = bench.read('rewards');
+  const letters = bench.read('dead-letters');
+  const metrics = bench.read('metrics');
+  let error: unknown;
+  const subscription = rewardStage(bench.context, rewardOf(answer)).subscribe({
+    error: (fault: unknown) => {
+      error = fault;
+    },
+  });
+  for (let index = 0; index < count; index++)
+    await bench.context.transport.publish('images', { key: `0-${index}`, message: pictures(index) });
+  await vi.waitFor(() => expect(error !== undefined || rewards.length === count).toBe(true));
+  subscription.unsubscribe();
+  return { rewards, letters, metrics, error };
+}
+
+function failing(code: ErrorCode): (prompt: string) => Scores {
+  return (prompt) => {
+    if (prompt === 'prompt 1') throw new TributaryError(code, 'reward: expected a picture, got none. Look.');
+    return scores([0.5, 0.25]);
+  };
+}
+
+describe('rewardStage', () => {
+  it('should score groups, and tell the metrics alone what the verifier says', async () => {
+    const { rewards, letters, metrics } = await run(() => scores([0.5, -0.5]), 2);
+    expect(rewards).toEqual([
+      { groupId: '0-0', trainingStage: 0, rewards: [0.5, -0.5] },
+      { groupId: '0-1', trainingStage: 0, rewards: [0.5, -0.5] },
+    ]);
+    expect(letters).toEqual([]);
+    expect(metrics[0]).toEqual({ kind: 'verdicts', trainingStage: 0, images: 2, satisfied: 1, score: 1.25 });
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+    'should dead-letter a group with a reward of %d and lose it aloud',
+    async (bad) => {
+      const { rewards, letters, error } = await run(
+        (prompt) => scores([0.5, prompt === 'prompt 1' ? bad : 0.25]),
+        3,
+      );
+      expect(error).toBeUndefined();
+      const reason = `scoreRewards group 0-1: expected a finite reward for branch 1, got ${bad}. Check the reward model on this prompt.`;
+      expect(letters).toMatchObject([{ stage: 'scoreRewards', code: 'TRIB_REWARD', groupId: '0-1', reason }]);
+      expect(rewards).toContainEqual({
+        groupId: '0-1',
+        trainingStage: 0,
+        reason: 'dead-letter',
+        detail: reason,
+      });
+      expect(rewards).toHaveLength(3);
+    },
+  );
+
+  it.each(['TRIB_PROMPT', 'TRIB_ENGINE'] as const)(
+    'should lose only the group that fails with %s',
+    async (code) => {
+      const { rewards, letters, error } = await run(failing(code), 3);
+      expect(error).toBeUndefined();
+      expect(letters).toMatchObject([{ code, groupId: '0-1' }]);
+      expect(rewards.map((reward) => 'reason' in reward)).toEqual(
+        expect.arrayContaining([true, false, false]),
+      );
+    },
+  );
+
+  it.each(['TRIB_THREAD', 'TRIB_CANCELLED'] as const)('should fail the run with %s', async (code) => {
+    const { letters, error } = await run(failing(code), 3);
+    expect(error).toMatchObject({
+      code,
+      groupId: '0-1',
+      message: 'reward: expected a picture, got none. Look.',
+    });
+    expect(letters).toEqual([]);
+  });
+});
