@@ -1,5 +1,6 @@
 /** @file Gradient descent from scratch: AdamW with warm-up and cosine decay, and an average of the weights. */
 
+import { TributaryError } from '../../errors.js';
 import { initializeWeights } from '../diffusion/weights.js';
 import type { Executable } from '../engines/engine.js';
 import type { AdamWState, NamedArrays } from '../optimizers/adamw.js';
@@ -40,7 +41,10 @@ export function initialFitState(trainee: Trainee, seed: number): FitState {
   return { step: 0, weights, average: weights, optimizer: initialAdamWState(weights) };
 }
 
-/** Takes one step and returns the new state and the loss before it. */
+/**
+ * Takes one step and returns the new state and the loss before it.
+ * @throws TRIB_ENGINE when the gradient is not finite.
+ */
 export async function fitStep(
   executable: Executable,
   trainee: Trainee,
@@ -55,6 +59,12 @@ export async function fitStep(
     trainee.weights.map(({ name }) => [name, float32Data(outputs[gradientName(name)], gradientName(name))]),
   );
   const clipped = clipGradNorm(gradients, options.maxGradNorm);
+  if (!Number.isFinite(clipped.gradNorm)) {
+    throw new TributaryError(
+      'TRIB_ENGINE',
+      `${trainee.label} step ${state.step}: expected a finite gradient, got one with NaN or Infinity. Resume from the last checkpoint with a smaller learningRate.`,
+    );
+  }
   const { parameters, state: optimizer } = adamWStep(state.weights, clipped.gradients, state.optimizer, {
     learningRate: learningRateAt(state.step, options),
     weightDecay: options.weightDecay,
