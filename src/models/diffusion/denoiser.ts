@@ -2,6 +2,7 @@
 
 import { TributaryError } from '../../errors.js';
 import type { Engine, Executable, Provider } from '../engines/engine.js';
+import { decodeModel, inputAxes } from '../graph/decode.js';
 import { encodeGraph } from '../graph/encode.js';
 import { fuseForInference } from '../graph/fuse.js';
 import type { Graph } from '../graph/graph.js';
@@ -57,9 +58,7 @@ export function unetInputShapes(
 export async function prepareUnet(engine: Engine, pipeline: Pipeline, rows: number): Promise<Graph> {
   const label = pipeline.folder.unet.modelPath;
   const bytes = await readModel(label);
-  const probe = await engine.compile(bytes, { label, optimization: 'none' });
-  await probe.release();
-  const timestepRank = probe.inputs.find(({ name }) => name === 'timestep')?.shape.length ?? 0;
+  const timestepRank = inputAxes(decodeModel(bytes, label)).get('timestep')?.length ?? 0;
   return prepareGraph(engine, bytes, { label, inputShapes: unetInputShapes(pipeline, rows, timestepRank) });
 }
 
