@@ -21,6 +21,8 @@ export interface Pipeline {
   readonly schedule: NoiseSchedule;
   /** [C, H, W] of the latents; of the picture itself where there is no VAE. */
   readonly latentShape: readonly [number, number, number];
+  /** [3, H', W'] of the pictures that `decode` gives. With a VAE it decodes one, because exporters leave its sizes open. */
+  imageShape(): Promise<readonly [number, number, number]>;
   /** [tokens, width] of a prompt's embedding. */
   readonly embedsShape: readonly [number, number];
   /** Returns promptEmbeds [tokens, width] of a prompt; the empty prompt is the unconditional one. */
@@ -50,6 +52,15 @@ export async function openPipeline(engine: Engine, path: string): Promise<Pipeli
   const embedsShape = [tokenizer.modelMaxLength, crossAttentionDim] as const;
   const embeddings = new Map<string, Float32Array>();
 
+  async function decodeWith(decoder: Executable, latents: Float32Array, batchSize: number): Promise<Tensor> {
+    const scale = folder.vaeDecoder?.config.scalingFactor ?? 1;
+    const scaled = float32(
+      latents.map((value) => value / scale),
+      [batchSize, ...latentShape],
+    );
+    const { sample } = await decoder.run({ latent_sample: scaled });
+    return float32(float32Data(sample, 'sample'), sample?.shape ?? []);
+  }
   return {
     folder,
     tokenizer,
@@ -66,16 +77,17 @@ export async function openPipeline(engine: Engine, path: string): Promise<Pipeli
       if (embeddings.size > EMBEDDINGS_KEPT && oldest !== undefined) embeddings.delete(oldest);
       return embeds;
     },
+    async imageShape() {
+      if (!vaeDecoder) return latentShape;
+      const { shape } = await decodeWith(vaeDecoder, new Float32Array(elementCount(latentShape)), 1);
+      const [, channels = 0, height = 0, width = 0] = shape;
+      return [channels, height, width];
+    },
     async decode(latents, batchSize) {
-      if (!vaeDecoder || !folder.vaeDecoder) return latents.map((value) => Math.min(1, Math.max(-1, value)));
-      const { scalingFactor } = folder.vaeDecoder.config;
-      const outputs = await vaeDecoder.run({
-        latent_sample: float32(
-          latents.map((value) => value / scalingFactor),
-          [batchSize, ...latentShape],
-        ),
-      });
-      return float32Data(outputs.sample, 'sample').map((value) => Math.min(1, Math.max(-1, value)));
+      const images = vaeDecoder
+        ? float32Data(await decodeWith(vaeDecoder, latents, batchSize), 'sample')
+        : latents;
+      return images.map((value) => Math.min(1, Math.max(-1, value)));
     },
     async release() {
       await textEncoder.release();

@@ -73,7 +73,7 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   return {
     engine,
     denoiser,
-    imageShape: pipeline.latentShape,
+    imageShape: await pipeline.imageShape(),
     sampler: createSampler(pipeline, denoiser, settings.sampler),
     evaluationSampler: createSampler(pipeline, denoiser, evaluation) as Sampler,
     evaluationBatch: evaluation.groupsPerBatch,
