@@ -187,6 +187,13 @@ describe('a run in a process of its own', () => {
     expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath()));
   });
 
+  it('should end by itself when nobody listens any more', async () => {
+    const own = await temporaryFolder();
+    const ended = await spawnTiny([await writeConfig(own, config), join(own, 'run'), 'unsubscribe']);
+    expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect(ended.events.at(-1)?.kind).toBe('progress');
+  });
+
   it('should go on to the same bytes after kill -9 in the middle of a stage', async () => {
     const own = await temporaryFolder();
     const args = [await writeConfig(own, config), join(own, 'run')];
