@@ -3,7 +3,13 @@ const room = (path) => `^src/${path}/`;
 
 module.exports = {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', comment: 'A cycle has no bottom.', from: {}, to: { circular: true } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      comment: 'A cycle has no bottom.',
+      from: {},
+      to: { circular: true },
+    },
     {
       name: 'operators-know-only-rxjs',
       severity: 'error',
@@ -25,8 +31,18 @@ module.exports = {
       from: { path: room('models') },
       to: { path: '^src/(operators|streams|cli)/' },
     },
-    { name: 'models-without-rxjs', severity: 'error', from: { path: room('models') }, to: { path: 'node_modules/rxjs/' } },
-    { name: 'streams-below-cli', severity: 'error', from: { path: room('streams') }, to: { path: room('cli') } },
+    {
+      name: 'models-without-rxjs',
+      severity: 'error',
+      from: { path: room('models') },
+      to: { path: 'node_modules/rxjs/' },
+    },
+    {
+      name: 'streams-below-cli',
+      severity: 'error',
+      from: { path: room('streams') },
+      to: { path: room('cli') },
+    },
     {
       name: 'one-home-for-onnxruntime',
       severity: 'error',
@@ -34,7 +50,12 @@ module.exports = {
       from: { path: '^src/', pathNot: '^src/models/engines/onnxruntime/' },
       to: { path: 'node_modules/onnxruntime' },
     },
-    { name: 'no-test-code-in-source', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|bench)/' } },
+    {
+      name: 'no-test-code-in-source',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|bench)/' },
+    },
     {
       name: 'declared-dependencies-only',
       severity: 'error',
@@ -46,6 +67,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 };

@@ -8,6 +8,7 @@ import type { StepCoefficients } from '../diffusion/step-coefficients.js';
 import { requireLogProb } from '../diffusion/step-coefficients.js';
 import type { Engine, Provider, Tensors } from '../engines/engine.js';
 import { encodeGraph } from '../graph/encode.js';
+import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
 import type { AdamWOptions, AdamWState, NamedArrays } from '../optimizers/adamw.js';
 import { adamWStep } from '../optimizers/adamw.js';
 import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
@@ -24,6 +25,7 @@ export interface TrainerSettings extends PolicyGraphSettings {
   /** Samples of one optimiser step; it covers all of their trained steps. */
   readonly samplesPerUpdate: number;
   readonly maxGradNorm: number;
+  readonly stepWeighting: StepWeighting;
   readonly optimizer: AdamWOptions;
 }
 
@@ -217,7 +219,8 @@ async function minibatchFeeds(
     perPair.stdDevT[row] = step.stdDevT;
     perPair.oldLogProb[row] = trajectory.logProbs[index] ?? 0;
     perPair.advantage[row] = advantage;
-    perPair.weight[row] = row < pairs.length ? 1 / pairsOfUpdate : 0;
+    const weight = stepWeights(coefficients, trajectory.firstStep, settings.stepWeighting)[pair.step] ?? 0;
+    perPair.weight[row] = row < pairs.length ? weight / pairsOfUpdate : 0;
   }
   return {
     sample: float32(sample, [rows, ...pipeline.latentShape]),

@@ -66,7 +66,8 @@ export function samplerSettings(config: ResolvedConfig): SamplerSettings {
 
 function trainerSettings(config: ResolvedConfig): TrainerSettings {
   const trainer = stageOf(config, 'gradientSteps');
-  const { clipRange, advClipMax, innerEpochs, samplesPerUpdate, minibatchSize, maxGradNorm } = trainer;
+  const { clipRange, advClipMax, stepWeighting, innerEpochs, samplesPerUpdate, minibatchSize, maxGradNorm } =
+    trainer;
   const { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay } = trainer;
   return {
     seed: config.seed,
@@ -74,6 +75,7 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
     guidanceScale: stageOf(config, 'branchRollouts').guidanceScale,
     clipRange,
     advClipMax,
+    stepWeighting,
     innerEpochs,
     samplesPerUpdate,
     minibatchSize,

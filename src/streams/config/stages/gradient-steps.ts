@@ -29,6 +29,11 @@ export const gradientStepsStage = defineStage({
     advClipMax: number({ from: '(0', to: 'Infinity)' })
       .default(5)
       .describe('Advantages are clipped to this magnitude, so that one lucky image cannot dominate.'),
+    stepWeighting: oneOf(['none', 'variance'])
+      .default('none')
+      .describe(
+        'Weight of every sampler step in the loss. `none` weighs all alike, as the papers do; the last steps, whose noise is small, then make up most of the gradient and drown what the others say. `variance` weighs a step by the variance of its noise.',
+      ),
     innerEpochs: integer(1, 1000)
       .default(1)
       .describe(
