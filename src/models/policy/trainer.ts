@@ -12,6 +12,7 @@ import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
 import type { AdamWOptions, AdamWState, NamedArrays } from '../optimizers/adamw.js';
 import { adamWStep } from '../optimizers/adamw.js';
 import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
+import { type LearningRateSchedule, learningRateFactor } from '../optimizers/learning-rate-schedule.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount, float32, float32Data } from '../tensor.js';
 import type { PolicyGraph, PolicyGraphSettings } from './policy-graph.js';
@@ -27,6 +28,9 @@ export interface TrainerSettings extends PolicyGraphSettings {
   readonly maxGradNorm: number;
   readonly stepWeighting: StepWeighting;
   readonly optimizer: AdamWOptions;
+  readonly learningRateSchedule: LearningRateSchedule;
+  /** Training stages of the run, over which the learning rate falls. */
+  readonly numStages: number;
 }
 
 /** What is trained on: a trajectory and how good it was. */
@@ -67,6 +71,8 @@ interface Pair {
   readonly sample: TrainingSample;
   /** Sampler step. */
   readonly step: number;
+  /** Its share of the update's loss. */
+  readonly weight: number;
 }
 
 /** Compiles the training graph and returns a trainer over it. */
@@ -90,7 +96,7 @@ export async function createTrainer(
     const sums = new Map<string, Float64Array>();
     let loss = 0;
     for (const minibatch of minibatches(pairs, settings.minibatchSize, oneTimestepARun)) {
-      const feeds = await minibatchFeeds(pipeline, coefficients, settings, minibatch, pairs.length);
+      const feeds = await minibatchFeeds(pipeline, coefficients, settings, minibatch);
       const outputs = await executable.run(
         {
           ...feeds,
@@ -117,14 +123,20 @@ export async function createTrainer(
     fallbacks: executable.fallbacks,
     async train(samples, state, trainingStage, signal) {
       let { parameters, optimizer } = state;
+      const learningRate =
+        settings.optimizer.learningRate *
+        learningRateFactor(settings.learningRateSchedule, trainingStage, settings.numStages);
       const statistics = createTrainingStatistics(settings.clipRange, coefficients.length);
       for (const [epoch, samplesOfUpdate] of updates(samples, settings, trainingStage)) {
         await executable.hold(adapterFeeds(adapters, parameters, settings.lora.rank));
-        const pairs = pairsOf(samplesOfUpdate, coefficients);
+        const pairs = pairsOf(samplesOfUpdate, coefficients, settings.stepWeighting);
         const { loss, gradients } = await gradientOf(pairs, statistics, signal);
         const { gradients: clipped, gradNorm } = clipGradNorm(gradients, settings.maxGradNorm);
         if (!Number.isFinite(gradNorm)) throw diverged(trainingStage, epoch);
-        ({ parameters, state: optimizer } = adamWStep(parameters, clipped, optimizer, settings.optimizer));
+        ({ parameters, state: optimizer } = adamWStep(parameters, clipped, optimizer, {
+          ...settings.optimizer,
+          learningRate,
+        }));
         statistics.addUpdate(loss, gradNorm);
       }
       return { state: { parameters, optimizer }, statistics: statistics.result() };
@@ -152,13 +164,26 @@ function* updates(
   }
 }
 
-/** All (sample, step) pairs, step by step. Their order does not matter to the sum; one step after another fills minibatches of models that take one timestep. */
-function pairsOf(samples: readonly TrainingSample[], coefficients: readonly StepCoefficients[]): Pair[] {
-  for (const { trajectory } of samples) requireLogProb(coefficients, trajectory.firstStep);
-  return coefficients.flatMap(({ stepIndex }) =>
-    samples
-      .filter(({ trajectory }) => stepIndex >= trajectory.firstStep)
-      .map((sample) => ({ sample, step: stepIndex })),
+/**
+ * All (sample, step) pairs that weigh anything, step by step. Their order does not matter to the sum; one step after another
+ * fills minibatches of models that take one timestep.
+ */
+function pairsOf(
+  samples: readonly TrainingSample[],
+  coefficients: readonly StepCoefficients[],
+  weighting: StepWeighting,
+): Pair[] {
+  const weighed = samples.map((sample) => {
+    const { firstStep } = sample.trajectory;
+    requireLogProb(coefficients, firstStep);
+    return { sample, weights: stepWeights(coefficients, firstStep, weighting) };
+  });
+  const count = samples.reduce((sum, { trajectory }) => sum + coefficients.length - trajectory.firstStep, 0);
+  return coefficients.flatMap(({ stepIndex: step }) =>
+    weighed.flatMap(({ sample, weights }) => {
+      const weight = (weights[step] ?? 0) / count;
+      return weight > 0 ? [{ sample, step, weight }] : [];
+    }),
   );
 }
 
@@ -182,7 +207,6 @@ async function minibatchFeeds(
   coefficients: readonly StepCoefficients[],
   settings: TrainerSettings,
   pairs: readonly Pair[],
-  pairsOfUpdate: number,
 ): Promise<Tensors> {
   const size = settings.minibatchSize;
   const rows = unetRows(settings);
@@ -219,8 +243,7 @@ async function minibatchFeeds(
     perPair.stdDevT[row] = step.stdDevT;
     perPair.oldLogProb[row] = trajectory.logProbs[index] ?? 0;
     perPair.advantage[row] = advantage;
-    const weight = stepWeights(coefficients, trajectory.firstStep, settings.stepWeighting)[pair.step] ?? 0;
-    perPair.weight[row] = row < pairs.length ? weight / pairsOfUpdate : 0;
+    perPair.weight[row] = row < pairs.length ? pair.weight : 0;
   }
   return {
     sample: float32(sample, [rows, ...pipeline.latentShape]),

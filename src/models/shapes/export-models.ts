@@ -73,12 +73,14 @@ export async function exportDenoiser(folder: string, tokenizer: Tokenizer, weigh
 
 /** Writes reward/vision_model.onnx and reward/text_model.onnx. */
 export async function exportReward(folder: string, tokenizer: Tokenizer, weights: Weights): Promise<void> {
-  const vision = modelBytes(weights, (g, source) => [
-    [
-      'image_embeds',
-      imageEncoder({ g, weights: source }, g.input('pixel_values', 'float32', [1, ...IMAGE_SHAPE])),
-    ],
-  ]);
+  const vision = modelBytes(weights, (g, source) => {
+    const pixelValues = g.input('pixel_values', 'float32', [1, ...IMAGE_SHAPE]);
+    const { imageEmbeds, lastHiddenState } = imageEncoder({ g, weights: source }, pixelValues);
+    return [
+      ['image_embeds', imageEmbeds],
+      ['last_hidden_state', lastHiddenState],
+    ];
+  });
   const text = modelBytes(weights, (g, source) => [
     [
       'text_embeds',

@@ -13,8 +13,15 @@ const EMBEDDING_SIZE = 64;
 const CHANNELS = [24, 48, 64] as const;
 const NUM_GROUPS = 8;
 
-/** Picture [B, 3, 16, 16] -> image_embeds [B, 64] of length 1. Positions are kept to the end, as relations need them. */
-export function imageEncoder(layer: LayerContext, pixelValues: Value): Value {
+export interface ImageEncoding {
+  /** [B, 64], of length 1. */
+  readonly imageEmbeds: Value;
+  /** [B, 64 channels, 4, 4], before the projection. */
+  readonly lastHiddenState: Value;
+}
+
+/** Encodes pictures [B, 3, 16, 16]. Positions are kept to the end, as relations need them. */
+export function imageEncoder(layer: LayerContext, pixelValues: Value): ImageEncoding {
   const { g } = layer;
   return g.scoped('vision_model', () => {
     let h = conv2d(layer, 'conv_in', pixelValues, CHANNELS[0]);
@@ -39,12 +46,13 @@ export function imageEncoder(layer: LayerContext, pixelValues: Value): Value {
       );
     });
     const [, channels = 1, height = 1, width = 1] = h.shape;
-    const flat = op.reshape(g, op.silu(g, groupNorm(layer, 'norm_out', h, NUM_GROUPS)), [
-      -1,
-      channels * height * width,
-    ]);
+    const lastHiddenState = op.silu(g, groupNorm(layer, 'norm_out', h, NUM_GROUPS));
+    const flat = op.reshape(g, lastHiddenState, [-1, channels * height * width]);
     const hidden = op.silu(g, linear(layer, 'hidden', flat, 2 * EMBEDDING_SIZE));
-    return unitLength(g, linear(layer, 'visual_projection', hidden, EMBEDDING_SIZE));
+    return {
+      imageEmbeds: unitLength(g, linear(layer, 'visual_projection', hidden, EMBEDDING_SIZE)),
+      lastHiddenState,
+    };
   });
 }
 

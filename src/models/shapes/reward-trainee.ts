@@ -36,7 +36,7 @@ export function rewardTrainee(tokenizer: Tokenizer, options: RewardTraineeOption
     const inputIds = g.input('input_ids', 'int64', [batchSize * candidates, tokenizer.modelMaxLength]);
     const signs = g.input('signs', 'float32', [batchSize, candidates]);
     const layer = { g, weights: source };
-    const images = op.unsqueeze(g, imageEncoder(layer, pixelValues), [2]);
+    const images = op.unsqueeze(g, imageEncoder(layer, pixelValues).imageEmbeds, [2]);
     const texts = op.reshape(g, promptEncoder(layer, tokenizer, inputIds), [batchSize, candidates, -1]);
     const cosines = op.reshape(g, op.matMul(g, texts, images), [batchSize, candidates]);
     const scale = op.exp(g, source('logit_scale', [1], { constant: Math.log(8) }));

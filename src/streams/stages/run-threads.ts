@@ -80,6 +80,8 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
     samplesPerUpdate,
     minibatchSize,
     maxGradNorm,
+    learningRateSchedule: trainer.learningRateSchedule,
+    numStages: stageOf(config, 'prompts').numStages,
     optimizer: { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay },
   };
 }

@@ -61,14 +61,14 @@ const service: RewardService = {
   async score({ prompt, images }) {
     const { settings, encoder } = opened.value();
     const text = await encoder.textFeatures(prompt);
-    const features = await encoder.imageFeatures(images, settings.imageShape);
+    const encoded = await encoder.encodeImages(images, settings.imageShape);
     const wanted = settings.verifier === 'shapes' ? parsePrompt(prompt) : undefined;
     return {
-      rewards: features.map((feature) => cosine(feature, text)),
+      rewards: encoded.map(({ embeds }) => cosine(embeds, text)),
       verdicts: wanted
         ? images.map((image) => verify(image, wanted)).map(({ satisfied, score }) => ({ satisfied, score }))
         : null,
-      diversity: meanPairwiseDistance(features),
+      diversity: meanPairwiseDistance(encoded.map(({ features }) => features)),
     };
   },
 };

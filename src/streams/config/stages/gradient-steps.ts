@@ -57,6 +57,11 @@ export const gradientStepsStage = defineStage({
     learningRate: number({ from: '(0', to: '1]' })
       .default(3e-4)
       .describe("AdamW's step size. Too high ends in a collapse of the reward within a few training stages."),
+    learningRateSchedule: oneOf(['constant', 'linear'])
+      .default('constant')
+      .describe(
+        'Course of the learning rate over the training stages: `constant` as in the papers, `linear` from learningRate down to 0, which lets the noise of the last updates average out.',
+      ),
     adamBeta1: decay("Decay of AdamW's mean of gradients.").default(0.9),
     adamBeta2: decay("Decay of AdamW's mean of squared gradients.").default(0.999),
     adamEpsilon: number({ from: '(0', to: '1)' })
