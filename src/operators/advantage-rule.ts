@@ -32,7 +32,7 @@ export function sampleOf<Trajectory>(
 
 /** Whether all branches have the same reward, so that nothing can be learned inside the group. */
 export function hasZeroSpread({ rewards }: { readonly rewards: readonly number[] }): boolean {
-  return rewards.every((reward) => reward === rewards[0]);
+  return rewards.length > 1 && rewards.every((reward) => reward === rewards[0]);
 }
 
 /** Index of the largest value; the first of equal ones. -1 of none. */

@@ -80,7 +80,7 @@ export interface SelectedSample<Trajectory> {
 
 /** What an advantage rule says of one stage. */
 export interface RuleStatistics {
-  /** Groups whose branches all have the same reward. */
+  /** Groups of several branches that all have the same reward: nothing can be learned from them. */
   readonly zeroSpreadGroups: number;
   /** Samples kept as the best of their group; where a rule keeps all branches, those with a positive advantage. */
   readonly selectedBest: number;

@@ -23,7 +23,7 @@ describe('perPromptRule', () => {
     expect(advantages(first)).toEqual([-4 / stage, -2 / own, -2 / stage, 0, 2 / own].map(rounded));
     expect(first.samples.map(({ groupId }) => groupId)).toEqual(['0-0', '0-1', '0-2', '0-3', '0-4']);
     expect(first.statistics).toEqual({
-      zeroSpreadGroups: 5,
+      zeroSpreadGroups: 0,
       selectedBest: 1,
       selectedWorst: 3,
       intraGroupCorrelation: null,

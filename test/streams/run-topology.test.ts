@@ -289,7 +289,7 @@ describe('a run that fails', () => {
     const path = join(own, 'run');
     const run = await runTiny({ config: wild, path });
     expect(codeOf(run.error)).toMatch(/^TRIB_(REWARD|ENGINE)$/);
-    expect((run.error as Error).message).toContain('smaller learningRate.');
+    expect((run.error as Error).message).toContain('smaller learningRate');
     const again = await runTiny({ config: wild, path, resume: true });
     expect([codeOf(again.error), (again.error as Error).message]).toEqual([
       codeOf(run.error),

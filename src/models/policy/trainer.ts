@@ -275,6 +275,6 @@ function addTo(sums: Map<string, Float64Array>, name: string, values: Float32Arr
 function diverged(trainingStage: number, epoch: number): TributaryError {
   return new TributaryError(
     'TRIB_ENGINE',
-    `training stage ${trainingStage}, inner epoch ${epoch}: expected a finite gradient, got one with NaN or Infinity. Resume from the last checkpoint with a smaller learningRate.`,
+    `training stage ${trainingStage}, inner epoch ${epoch}: expected a finite gradient, got one with NaN or Infinity. Start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.`,
   );
 }

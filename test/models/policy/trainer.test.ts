@@ -203,7 +203,7 @@ describe('train', () => {
       await faultOf(() => trainer.train([{ ...first, advantage: Number.NaN }, ...others], state, 4)),
     ).toEqual([
       'TRIB_ENGINE',
-      'training stage 4, inner epoch 0: expected a finite gradient, got one with NaN or Infinity. Resume from the last checkpoint with a smaller learningRate.',
+      'training stage 4, inner epoch 0: expected a finite gradient, got one with NaN or Infinity. Start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.',
     ]);
   });
 

@@ -27,10 +27,7 @@ describe('topologyToMermaid', () => {
   stage_trainer -. "policy" .-> stage_advantages
   stage_trainer -. "progress" .-> stage_prompts
   stage_trainer -. "progress" .-> stage_schedule
-  stage_sampler -- "metrics" --> run
   stage_the__judge -- "metrics" --> run
-  stage_advantages -- "metrics" --> run
-  stage_trainer -- "metrics" --> run
   stage_the__judge -- "dead-letters" --> run
 `);
   });

@@ -50,5 +50,5 @@ export const branchRolloutsStage = defineStage({
       ),
   }),
   reads: { prompts: 'prompt ticket', schedule: 'training interval', policy: 'policy' },
-  writes: { images: 'group images', trajectories: 'group trajectories', metrics: 'metric' },
+  writes: { images: 'group images', trajectories: 'group trajectories' },
 });

@@ -11,7 +11,7 @@ export const gradientStepsStage = defineStage({
   consequences: {
     ordering: 'Training stages are trained one after another.',
     delivery:
-      'A stage counts as trained when its checkpoint is written; a crash before that trains it again.',
+      'Training stages since the last checkpoint are trained again after a crash, from the same policy.',
     memory: 'One minibatch of activations for the backward pass, and two moments a parameter.',
   },
   schema: section({
@@ -77,5 +77,5 @@ export const gradientStepsStage = defineStage({
       .describe('Gradients with a larger L2 norm, over all parameters together, are scaled down to it.'),
   }),
   reads: { batches: 'stage batch' },
-  writes: { policy: 'policy', progress: 'progress', metrics: 'metric' },
+  writes: { policy: 'policy', progress: 'progress' },
 });

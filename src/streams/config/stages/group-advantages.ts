@@ -92,5 +92,5 @@ export const groupAdvantagesStage = defineStage({
     schedule: 'training interval',
     policy: 'policy',
   },
-  writes: { batches: 'stage batch', metrics: 'metric' },
+  writes: { batches: 'stage batch' },
 });
