@@ -13,6 +13,8 @@ export interface AdamWOptions {
   readonly adamEpsilon?: number;
   /** λ, at least 0; default 0.01. */
   readonly weightDecay?: number;
+  /** What η is multiplied by for a parameter; default 1 for all. */
+  readonly learningRateScale?: (name: string) => number;
 }
 
 /** What the optimiser remembers between steps. Plain data: it can be posted to a thread and written to a file. */
@@ -53,17 +55,19 @@ export function adamWStep(
     adamBeta2 = 0.999,
     adamEpsilon = 1e-8,
     weightDecay = 0.01,
+    learningRateScale = () => 1,
   } = options;
   const step = state.step + 1;
-  const stepSize = learningRate / (1 - adamBeta1 ** step);
   const rootCorrection = Math.sqrt(1 - adamBeta2 ** step);
-  const kept = 1 - learningRate * weightDecay;
   const next: Record<'parameters' | 'firstMoments' | 'secondMoments', Record<string, Float32Array>> = {
     parameters: {},
     firstMoments: {},
     secondMoments: {},
   };
   for (const [name, values] of Object.entries(parameters)) {
+    const rate = learningRate * learningRateScale(name);
+    const stepSize = rate / (1 - adamBeta1 ** step);
+    const kept = 1 - rate * weightDecay;
     const gradient = sameLength('gradient', name, gradients, values.length);
     const oldFirst = sameLength('first moment', name, state.firstMoments, values.length);
     const oldSecond = sameLength('second moment', name, state.secondMoments, values.length);

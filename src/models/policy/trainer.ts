@@ -29,6 +29,8 @@ export interface TrainerSettings extends PolicyGraphSettings {
   readonly stepWeighting: StepWeighting;
   readonly optimizer: AdamWOptions;
   readonly learningRateSchedule: LearningRateSchedule;
+  /** LoRA+ (Hayou et al. 2024): the learning rate of B over that of A; A learns at learningRate / loraPlusRatio. */
+  readonly loraPlusRatio: number;
   /** Training stages of the run, over which the learning rate falls. */
   readonly numStages: number;
 }
@@ -84,6 +86,8 @@ export async function createTrainer(
   settings: TrainerSettings,
 ): Promise<Trainer> {
   const executable = await engine.compile(encodeGraph(graph), { label: 'training graph' });
+  const slow = new Set(adapters.map(({ inputA }) => inputA));
+  const learningRateScale = (name: string) => (slow.has(name) ? 1 / settings.loraPlusRatio : 1);
   const parameterNames = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
   const timestepPort = executable.inputs.find(({ name }) => name === 'timestep');
   const oneTimestepARun = timestepPort?.shape.length === 0;
@@ -136,6 +140,7 @@ export async function createTrainer(
         ({ parameters, state: optimizer } = adamWStep(parameters, clipped, optimizer, {
           ...settings.optimizer,
           learningRate,
+          learningRateScale,
         }));
         statistics.addUpdate(loss, gradNorm);
       }

@@ -81,6 +81,7 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
     minibatchSize,
     maxGradNorm,
     learningRateSchedule: trainer.learningRateSchedule,
+    loraPlusRatio: trainer.loraPlusRatio,
     numStages: stageOf(config, 'prompts').numStages,
     optimizer: { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay },
   };

@@ -19,6 +19,17 @@ describe('adamWStep', () => {
     expect(second.state.secondMoments.w?.[0]).toBeCloseTo(0.012475, 8);
   });
 
+  test('should scale the learning rate by parameter, and its decay with it', () => {
+    const parameters = { fast: Float32Array.of(1), slow: Float32Array.of(1) };
+    const gradients = { fast: Float32Array.of(0.5), slow: Float32Array.of(0.5) };
+    const learningRateScale = (name: string) => (name === 'slow' ? 0.1 : 1);
+    const options = { ...OPTIONS, learningRateScale };
+    const { parameters: next } = adamWStep(parameters, gradients, initialAdamWState(parameters), options);
+    const tenth = adamWStep(one(1), one(0.5), initialAdamWState(one(1)), { ...OPTIONS, learningRate: 0.01 });
+    expect(next.fast?.[0]).toBeCloseTo(0.89, 6);
+    expect(next.slow).toEqual(tenth.parameters.w);
+  });
+
   test('should add adamEpsilon to the corrected root', () => {
     const { parameters } = adamWStep(one(1), one(0.5), initialAdamWState(one(1)), {
       ...OPTIONS,

@@ -65,8 +65,8 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
     'unknown keys of a stage',
     trainer('clipRnage: 0.1, colour: red'),
     [
-      'a.yaml:9:35 stages.trainer.clipRnage the key: expected one of type, surrogate, clipRange, advClipMax, stepWeighting, innerEpochs, samplesPerUpdate, minibatchSize, maxStaleness, learningRate, learningRateSchedule, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "clipRnage". Did you mean "clipRange"?',
-      'a.yaml:9:51 stages.trainer.colour the key: expected one of type, surrogate, clipRange, advClipMax, stepWeighting, innerEpochs, samplesPerUpdate, minibatchSize, maxStaleness, learningRate, learningRateSchedule, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "colour". Remove it.',
+      'a.yaml:9:35 stages.trainer.clipRnage the key: expected one of type, surrogate, clipRange, advClipMax, stepWeighting, innerEpochs, samplesPerUpdate, minibatchSize, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "clipRnage". Did you mean "clipRange"?',
+      'a.yaml:9:51 stages.trainer.colour the key: expected one of type, surrogate, clipRange, advClipMax, stepWeighting, innerEpochs, samplesPerUpdate, minibatchSize, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "colour". Remove it.',
     ],
   ],
   [

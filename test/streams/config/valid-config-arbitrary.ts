@@ -173,6 +173,7 @@ export const validConfig = sizes.chain((s) =>
           maxStaleness: s.maxStaleness,
           learningRate: 1e-5,
           learningRateSchedule: 'linear',
+          loraPlusRatio: 16,
           adamBeta1: 0.5,
           adamBeta2: 0.75,
           adamEpsilon: 1e-7,

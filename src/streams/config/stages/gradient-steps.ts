@@ -62,6 +62,11 @@ export const gradientStepsStage = defineStage({
       .describe(
         'Course of the learning rate over the training stages: `constant` as in the papers, `linear` from learningRate down to 0, which lets the noise of the last updates average out.',
       ),
+    loraPlusRatio: number({ from: '[1', to: 'Infinity)' })
+      .default(1)
+      .describe(
+        'LoRA+: B of the adapter learns at learningRate, A at learningRate / loraPlusRatio. 1 treats them alike. A starts small, so a rate that suits B scrambles A with noise; 16 keeps it still.',
+      ),
     adamBeta1: decay("Decay of AdamW's mean of gradients.").default(0.9),
     adamBeta2: decay("Decay of AdamW's mean of squared gradients.").default(0.999),
     adamEpsilon: number({ from: '(0', to: '1)' })
