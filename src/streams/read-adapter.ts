@@ -8,6 +8,8 @@ export interface StoredAdapter {
   readonly parameters: NamedArrays;
   readonly rank: number;
   readonly alpha: number;
+  /** LoRA pattern that matches the nodes of just its layers. */
+  readonly pattern: string;
 }
 
 /**
@@ -23,5 +25,17 @@ export async function readAdapter(path: string): Promise<StoredAdapter> {
       { cause },
     );
   });
-  return decodeParameters(bytes, path);
+  const adapter = decodeParameters(bytes, path);
+  return { ...adapter, pattern: patternOf(Object.keys(adapter.parameters)) };
+}
+
+/** A layer's name has dots where the name of its node has slashes or dots. */
+function patternOf(parameterNames: readonly string[]): string {
+  const layers = new Set(parameterNames.map((name) => name.replace(/\.lora_[AB]$/, '')));
+  const alternatives = [...layers].map((layer) => layer.split('.').map(escaped).join('[./]'));
+  return `^/?(unet/)?(${alternatives.join('|')})/(MatMul|Gemm)`;
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$*+?()[\]{}|]/g, '\\$&');
 }

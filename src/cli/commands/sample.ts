@@ -51,7 +51,7 @@ async function sample(options: SampleOptions): Promise<void> {
     name: 'sample',
     model: {
       pipeline: options.pipeline,
-      lora: adapter ? { rank: adapter.rank, alpha: adapter.alpha } : {},
+      lora: adapter ? { pattern: adapter.pattern, rank: adapter.rank, alpha: adapter.alpha } : {},
     },
     engine: { threads: options.threads },
     stages: {
