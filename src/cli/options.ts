@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 
 /** Gathers the values of an option that may be given several times. */
-export function collect(value: string, gathered: readonly string[]): string[] {
+export function collect(value: string, gathered: readonly string[] = []): string[] {
   return [...gathered, value];
 }
 

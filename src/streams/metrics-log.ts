@@ -19,6 +19,7 @@ export type MetricsLine =
 const METRICS_FILE = 'metrics.jsonl';
 /** TensorBoard takes every file whose name contains `tfevents`. */
 const EVENTS_FILE = 'events.out.tfevents.tributary';
+export const METRICS_FILES = [METRICS_FILE, EVENTS_FILE];
 
 const lineSchema = z.looseObject({
   kind: z.enum(['stage', 'evaluation']),

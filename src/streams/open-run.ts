@@ -1,15 +1,12 @@
 /** @file What a run opens before its first stage: prompts, threads, the state it starts from. */
 
-import { join } from 'node:path';
-import { loadTokenizer } from '../models/diffusion/tokenizer.js';
 import type { Client } from '../models/engines/thread.js';
 import { type AdvantageHistory, createHistory } from '../operators/index.js';
 import { readCheckpointFiles } from './checkpoint-files.js';
-import { stageOf } from './config/stage-of.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { evaluatePolicy } from './evaluate-policy.js';
 import type { PolicySnapshot } from './messages.js';
-import { readPrompts } from './read-prompts.js';
+import { type PromptLists, readPromptLists } from './read-prompts.js';
 import type { RunDirectory } from './run-directory.js';
 import type { Evaluation } from './run-events.js';
 import { GRID_COLUMNS, GRID_SCALE, gridPrompts } from './sample-grid.js';
@@ -24,7 +21,7 @@ import type { RewardService } from './threads/reward-thread.js';
 import type { TrainerService } from './threads/trainer-thread.js';
 
 export interface OpenRun {
-  readonly prompts: { readonly train: readonly string[]; readonly heldOut: readonly string[] };
+  readonly prompts: PromptLists;
   readonly sampler: SamplerClient;
   readonly reward: Client<RewardService>;
   readonly trainer: Client<TrainerService>;
@@ -46,13 +43,7 @@ export async function openRun(
   say: Say,
   signal: AbortSignal,
 ): Promise<OpenRun> {
-  const tokenizer = loadTokenizer(join(config.model.pipeline, 'tokenizer'));
-  const lists = stageOf(config, 'prompts');
-  const prompts = {
-    train: await readPrompts(lists.train, tokenizer),
-    heldOut: await readPrompts(lists.heldOut, tokenizer),
-  };
-
+  const prompts = await readPromptLists(config);
   const closers: (() => Promise<void>)[] = [];
   const owned = <Thread extends { close(): Promise<void> }>(thread: Thread): Thread => {
     closers.push(() => thread.close());

@@ -1,14 +1,39 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { TributaryError } from '../errors.js';
-import type { Tokenizer } from '../models/diffusion/tokenizer.js';
+import { loadTokenizer } from '../models/diffusion/tokenizer.js';
+import { parsePrompt } from '../models/shapes/parse-prompt.js';
+import { stageOf } from './config/stage-of.js';
+import type { ResolvedConfig } from './config/topology-schema.js';
+
+/** The prompts that a run trains on, and those that it only measures. */
+export interface PromptLists {
+  readonly train: readonly string[];
+  readonly heldOut: readonly string[];
+}
+
+/**
+ * Reads the prompt files of a config. The model must know every word, and the verifier, if there is one, every sentence.
+ *
+ * @throws as `readPrompts`.
+ */
+export async function readPromptLists(config: ResolvedConfig): Promise<PromptLists> {
+  const tokenizer = loadTokenizer(join(config.model.pipeline, 'tokenizer'));
+  const check = (prompt: string) => {
+    tokenizer.encode(prompt);
+    if (config.evaluation.verifier === 'shapes') parsePrompt(prompt);
+  };
+  const { train, heldOut } = stageOf(config, 'prompts');
+  return { train: await readPrompts(train, check), heldOut: await readPrompts(heldOut, check) };
+}
 
 /**
  * Reads a prompt file: one prompt a line; empty lines and lines that begin with # are left out. Every prompt is checked
- * against the tokenizer, so that a misspelt one is found before anything is trained.
+ * by `check`, which throws at one that cannot be read: a misspelt one is found before anything is trained.
  *
- * @throws TRIB_PROMPT, naming the file and line, where there is no prompt or one that the model cannot read; TRIB_FILE.
+ * @throws TRIB_PROMPT, naming the file and line, where there is no prompt or one that `check` refuses; TRIB_FILE.
  */
-export async function readPrompts(path: string, tokenizer: Tokenizer): Promise<string[]> {
+export async function readPrompts(path: string, check: (prompt: string) => void): Promise<string[]> {
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new TributaryError(
       'TRIB_FILE',
@@ -21,7 +46,7 @@ export async function readPrompts(path: string, tokenizer: Tokenizer): Promise<s
     const prompt = line.trim();
     if (prompt === '' || prompt.startsWith('#')) continue;
     try {
-      tokenizer.encode(prompt);
+      check(prompt);
     } catch (cause) {
       throw new TributaryError(
         'TRIB_PROMPT',

@@ -6,6 +6,7 @@
  *     checkpoints/<complete stages>/    the newest few
  *     samples/stage-<complete stages>.png, samples/prompts.txt
  *     report.html
+ *     run.lock                          while a process works on the run
  */
 import { createHash } from 'node:crypto';
 import { access, mkdir, readdir, readFile } from 'node:fs/promises';
@@ -16,8 +17,15 @@ import { type FolderContent, writeFault, writeFileAtomic } from '../models/files
 import { type Checkpoint, readNewestCheckpoint, writeCheckpoint } from './checkpoint-folder.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { firstDifference } from './first-difference.js';
-import { appendMetrics, type MetricsLine, readMetrics, rewriteMetrics } from './metrics-log.js';
+import {
+  appendMetrics,
+  METRICS_FILES,
+  type MetricsLine,
+  readMetrics,
+  rewriteMetrics,
+} from './metrics-log.js';
 import type { Evaluation, StageMetrics } from './run-events.js';
+import { LOCK_FILE, lockRun } from './run-lock.js';
 
 /** Pictures of one policy from fixed noise. */
 export interface SampleGrid {
@@ -42,6 +50,8 @@ export interface RunDirectory {
   saveSamples(completeStages: number, grid: SampleGrid): Promise<string>;
   /** Writes any other file of the run atomically and returns its path. */
   write(name: string, content: string | Uint8Array): Promise<string>;
+  /** Lets another process work on the run. */
+  release(): Promise<void>;
 }
 
 export interface RunDirectoryOptions {
@@ -60,7 +70,10 @@ const CONFIG_FILE = 'config.yaml';
  * Makes the directory of a new run, or opens that of a run to resume: the newest whole checkpoint is read, and what was
  * logged after it is cut off, because it will happen again.
  *
- * **Errors**: TRIB_USAGE where a new run's directory is not empty, or the run to resume is not there; TRIB_CHECKPOINT
+ * A run that ended before it had measured anything, for want of a model file say, is begun anew.
+ *
+ * **Errors**: TRIB_USAGE where a new run's directory is not empty, the run to resume is not there, or another process is
+ * at work on it; TRIB_CHECKPOINT
  * where the run to resume, or its checkpoint, has another config; TRIB_FILE where nothing can be written. The methods
  * fail with TRIB_FILE.
  */
@@ -70,13 +83,14 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
   const checkpointsPath = join(path, 'checkpoints');
   const fingerprint = configFingerprint(config);
   let checkpoint: Checkpoint | null = null;
+  if (resume) await requireSameConfig(path, config);
+  else await makeRunDirectory(path);
+  const release = await lockRun(path, now());
   if (resume) {
-    await requireSameConfig(path, config);
     checkpoint = await readNewestCheckpoint(checkpointsPath, fingerprint, warn);
     if (checkpoint === null)
       warn(`${path}: expected a checkpoint, got none. The run starts from the beginning.`);
   } else {
-    await makeEmptyDirectory(path);
     await writeFileAtomic(join(path, CONFIG_FILE), stringify(config));
   }
   const completeStages = checkpoint?.completeStages ?? 0;
@@ -112,6 +126,7 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
       return write(join('samples', `stage-${String(complete).padStart(4, '0')}.png`), png);
     },
     write,
+    release,
   };
 }
 
@@ -127,11 +142,14 @@ function configFingerprint(config: ResolvedConfig): string {
     .digest('hex');
 }
 
-async function makeEmptyDirectory(path: string): Promise<void> {
+/** What lies in a run's directory before its first figures. */
+const FIRST_FILES = [CONFIG_FILE, LOCK_FILE, ...METRICS_FILES];
+
+async function makeRunDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
     const found = await readdir(path);
-    if (found.length === 0) return;
+    if (found.every((name) => FIRST_FILES.includes(name)) && (await readMetrics(path)).length === 0) return;
   } catch (cause) {
     throw writeFault(path, cause);
   }

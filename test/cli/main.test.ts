@@ -62,6 +62,23 @@ describe('tributary', () => {
     expect(await readdir(folder)).not.toContain('x.png');
   });
 
+  test('should ask for a prompt where none is given, or an empty one', async () => {
+    const out = join(folder, 'x.png');
+    const [none, empty] = await Promise.all([
+      runCli(['sample', '--out', out]),
+      runCli(['sample', '--prompt', ' ', '--out', out]),
+    ]);
+    expect(none).toMatchObject({
+      code: 2,
+      stderr: "error: required option '--prompt <text>' not specified\n",
+    });
+    expect(empty).toMatchObject({
+      code: 2,
+      stderr:
+        'error: --prompt: expected words, got an empty text. Write one such as "a red circle and a blue square".\n',
+    });
+  });
+
   test('should name a word that the model does not know', async () => {
     const { code, stderr } = await runCli([
       'sample',
@@ -116,6 +133,7 @@ describe('tributary train', () => {
     const run = join(folder, 'run');
     await mkdir(run);
     await writeFile(join(run, 'config.yaml'), '');
+    await mkdir(join(run, 'checkpoints'));
     const { code, stdout, stderr } = await runCli(['train', config, '--run-dir', run]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toBe(

@@ -27,11 +27,11 @@ const nothing = () => {};
 describe('a run on bad input', () => {
   it('should name file, line and nearest word where a prompt cannot be read', async () => {
     const { code, message, pipeline } = await faultOfRun((path) =>
-      writeFile(join(path, 'prompts', 'held-out.txt'), 'a red circle\na redd square\n'),
+      writeFile(join(path, 'prompts', 'held-out.txt'), 'one red circle\none redd square\n'),
     );
     expect([code, message]).toEqual([
       'TRIB_PROMPT',
-      `${pipeline}/prompts/held-out.txt:2 prompt "a redd square" word 2: expected a word of the model's vocabulary, got "redd". Did you mean "red"?`,
+      `${pipeline}/prompts/held-out.txt:2 prompt "one redd square" word 2: expected a word of the model's vocabulary, got "redd". Did you mean "red"?`,
     ]);
   });
 
@@ -46,11 +46,11 @@ describe('a run on bad input', () => {
   });
 
   it('should name a prompt that the verifier cannot read', async () => {
-    const { code, message } = await faultOfRun((path) =>
-      writeFile(join(path, 'prompts', 'train.txt'), 'red red red\n'),
+    const { code, message, pipeline } = await faultOfRun((path) =>
+      writeFile(join(path, 'prompts', 'train.txt'), 'a red circle and a blue square\nred red red\n'),
     );
     expect(code).toBe('TRIB_PROMPT');
-    expect(message).toContain('"red red red"');
+    expect(message).toMatch(`${pipeline}/prompts/train.txt:2 prompt "red red red": expected one of the three`);
   });
 
   it('should name a pattern that matches no layer', async () => {

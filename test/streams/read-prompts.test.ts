@@ -13,7 +13,7 @@ async function read(content: string | null) {
     await writeFile(join(folder, name), text);
   const path = join(folder, 'prompts.txt');
   if (content !== null) await writeFile(path, content);
-  return { path, prompts: () => readPrompts(path, loadTokenizer(folder)) };
+  return { path, prompts: () => readPrompts(path, (prompt) => loadTokenizer(folder).encode(prompt)) };
 }
 
 describe('readPrompts', () => {

@@ -60,12 +60,18 @@ describe('openRunDirectory, a new run', () => {
   });
 
   test('should refuse a directory that holds a run, and leave it as it is', async () => {
-    await open();
+    await (await open()).recordEvaluation(evaluation(0));
     await expect(open({ config: configWith('seed=8') })).rejects.toMatchObject({
       code: 'TRIB_USAGE',
       message: `run directory ${path}: expected a new run, got one that is there. Continue it with --resume, or choose another with --run-dir.`,
     });
     expect(parse(await readFile(join(path, 'config.yaml'), 'utf8')).seed).toBe(7);
+  });
+
+  test('should begin a run anew that ended before its first figures', async () => {
+    await open();
+    await open({ config: configWith('seed=8') });
+    expect(parse(await readFile(join(path, 'config.yaml'), 'utf8')).seed).toBe(8);
   });
 
   test('should refuse a folder of other files, and take an empty one', async () => {

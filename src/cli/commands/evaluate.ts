@@ -2,14 +2,12 @@ import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
-import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
 import { ADAPTER_FILE } from '../../streams/checkpoint-files.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import { stageOf } from '../../streams/config/stage-of.js';
 import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
 import { evaluatePolicy } from '../../streams/evaluate-policy.js';
 import { readAdapter, type StoredAdapter } from '../../streams/read-adapter.js';
-import { readPrompts } from '../../streams/read-prompts.js';
+import { readPromptLists } from '../../streams/read-prompts.js';
 import type { Evaluation } from '../../streams/run-events.js';
 import { startReward, startSampler } from '../../streams/stages/run-threads.js';
 import { evaluationTable } from '../evaluation-table.js';
@@ -65,12 +63,7 @@ async function adapterOfRun(runPath: string): Promise<string> {
 async function measure(config: ResolvedConfig, adapter: StoredAdapter | null): Promise<Evaluation> {
   const { rank, alpha } = adapter ?? config.model.lora;
   const fitted = { ...config, model: { ...config.model, lora: { ...config.model.lora, rank, alpha } } };
-  const tokenizer = loadTokenizer(join(config.model.pipeline, 'tokenizer'));
-  const lists = stageOf(config, 'prompts');
-  const prompts = {
-    train: await readPrompts(lists.train, tokenizer),
-    heldOut: await readPrompts(lists.heldOut, tokenizer),
-  };
+  const prompts = await readPromptLists(config);
   const sampler = await startSampler(fitted, sayFallbacks);
   try {
     const reward = await startReward(fitted, sampler.imageShape, sayFallbacks);

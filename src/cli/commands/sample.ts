@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { TributaryError } from '../../errors.js';
 import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { topologySchema } from '../../streams/config/topology-schema.js';
@@ -29,7 +30,7 @@ export function addSampleCommand(program: Command): void {
   program
     .command('sample')
     .description('draw pictures as a PNG grid, one row a prompt; the same seed gives the same noise')
-    .requiredOption('--prompt <text>', 'what to draw; repeatable', collect, [])
+    .requiredOption('--prompt <text>', 'what to draw; repeatable', collect)
     .requiredOption('--out <file>', 'PNG file to write')
     .option('--pipeline <folder>', 'the model', 'models/shapes')
     .option('--lora <file>', 'adapter, such as runs/<name>/pytorch_lora_weights.safetensors')
@@ -45,7 +46,10 @@ export function addSampleCommand(program: Command): void {
 async function sample(options: SampleOptions): Promise<void> {
   const { prompt: prompts, images, out, scale } = options;
   const tokenizer = loadTokenizer(join(options.pipeline, 'tokenizer'));
-  for (const prompt of prompts) tokenizer.encode(prompt);
+  for (const prompt of prompts) {
+    if (prompt.trim() === '') throw noWords();
+    tokenizer.encode(prompt);
+  }
   const adapter = options.lora === undefined ? undefined : await readAdapter(options.lora);
   const config = topologySchema.parse({
     name: 'sample',
@@ -77,4 +81,12 @@ async function sample(options: SampleOptions): Promise<void> {
     await sampler.close();
   }
   console.log(out);
+}
+
+/** The model could draw a picture of nothing, but nobody asks for one on purpose. */
+function noWords(): TributaryError {
+  return new TributaryError(
+    'TRIB_USAGE',
+    '--prompt: expected words, got an empty text. Write one such as "a red circle and a blue square".',
+  );
 }

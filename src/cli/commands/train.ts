@@ -54,13 +54,15 @@ async function train(path: string, { set, runDir, resume, json }: TrainOptions):
       if (event.kind === 'finished') finished = event;
     }),
   );
+  let report: string;
   try {
     await lastValueFrom(events$, { defaultValue: undefined });
+    report = await writeReport(runDirectory.path, config);
   } finally {
     output.close();
     interrupt.release();
+    await runDirectory.release();
   }
-  const report = await writeReport(runDirectory.path, config);
   const result = { runDirectory: runDirectory.path, report, adapter: join(runDirectory.path, ADAPTER_FILE) };
   if (json) console.log(JSON.stringify({ ...finished, kind: finished ? 'finished' : 'stopped', ...result }));
   else console.log(finished ? summary(finished, result) : stopped(path, set, runDirectory.path));

@@ -61,14 +61,14 @@ const service: RewardService = {
   async score({ prompt, images }) {
     const { settings, encoder } = opened.value();
     const text = await encoder.textFeatures(prompt);
-    const encoded = await encoder.encodeImages(images, settings.imageShape);
+    const features = await encoder.imageFeatures(images, settings.imageShape);
     const wanted = settings.verifier === 'shapes' ? parsePrompt(prompt) : undefined;
     return {
-      rewards: encoded.map(({ embeds }) => cosine(embeds, text)),
+      rewards: features.map((feature) => cosine(feature, text)),
       verdicts: wanted
         ? images.map((image) => verify(image, wanted)).map(({ satisfied, score }) => ({ satisfied, score }))
         : null,
-      diversity: meanPairwiseDistance(encoded.map(({ features }) => features)),
+      diversity: meanPairwiseDistance(features),
     };
   },
 };
