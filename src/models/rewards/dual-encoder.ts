@@ -9,31 +9,21 @@ import { float32, float32Data } from '../tensor.js';
 /** Most prompts whose features are kept. */
 const FEATURES_KEPT = 1024;
 
-export interface EncodedImage {
-  /** image_embeds [D], of length 1: what is compared with a prompt. */
-  readonly embeds: Float32Array;
-  /**
-   * last_hidden_state, flattened: the image encoder's features before the projection. The projection is trained to drop
-   * what prompts do not say, so the variety of pictures shows here. image_embeds where the model has no such output.
-   */
-  readonly features: Float32Array;
-}
-
 export interface DualEncoder {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
-  /** Encodes pictures [3, H, W] in [-1, 1], in order. */
-  encodeImages(
+  /** image_embeds [D] of pictures [3, H, W] in [-1, 1], of length 1, in order. */
+  imageFeatures(
     images: readonly Float32Array[],
     imageShape: readonly [number, number, number],
-  ): Promise<EncodedImage[]>;
+  ): Promise<Float32Array[]>;
   /** text_embeds [D] of a prompt, of length 1. */
   textFeatures(prompt: string): Promise<Float32Array>;
   release(): Promise<void>;
 }
 
 /**
- * Opens `vision_model.onnx` (pixel_values -> image_embeds, last_hidden_state) and `text_model.onnx` (input_ids -> text_embeds) in a folder.
+ * Opens `vision_model.onnx` (pixel_values -> image_embeds) and `text_model.onnx` (input_ids -> text_embeds) in a folder.
  * Pictures are run `batchSize` at a time; text features are kept by prompt.
  */
 export async function openDualEncoder(
@@ -49,26 +39,22 @@ export async function openDualEncoder(
   return {
     provider: vision.provider,
     fallbacks: vision.fallbacks,
-    async encodeImages(images, imageShape) {
-      const encoded: EncodedImage[] = [];
+    async imageFeatures(images, imageShape) {
+      const features: Float32Array[] = [];
       for (let start = 0; start < images.length; start += batchSize) {
         const batch = images.slice(start, start + batchSize);
         const pixels = new Float32Array(batch.length * (batch[0]?.length ?? 0));
         for (const [row, image] of batch.entries()) pixels.set(image, row * image.length);
         const outputs = await vision.run({ pixel_values: float32(pixels, [batch.length, ...imageShape]) });
-        const embeds = rowsOf(float32Data(outputs.image_embeds, 'image_embeds'), batch.length);
-        const hidden = outputs.last_hidden_state;
-        const features = hidden ? rowsOf(float32Data(hidden, 'last_hidden_state'), batch.length) : embeds;
-        for (const [row, embed] of embeds.entries())
-          encoded.push({ embeds: embed, features: features[row] ?? embed });
+        features.push(...unitRows(float32Data(outputs.image_embeds, 'image_embeds'), batch.length));
       }
-      return encoded;
+      return features;
     },
     async textFeatures(prompt) {
       const found = known.get(prompt);
       if (found) return found;
       const outputs = await text.run({ input_ids: tokenIds(tokenizer.encode(prompt), text.inputs) });
-      const features = float32Data(outputs.text_embeds, 'text_embeds');
+      const [features = new Float32Array()] = unitRows(float32Data(outputs.text_embeds, 'text_embeds'), 1);
       if (known.size >= FEATURES_KEPT) known.clear();
       known.set(prompt, features);
       return features;
@@ -80,9 +66,14 @@ export async function openDualEncoder(
   };
 }
 
-function rowsOf(values: Float32Array, rows: number): Float32Array[] {
+/** Rows of length 1. Not every export of CLIP divides by the length itself. */
+function unitRows(values: Float32Array, rows: number): Float32Array[] {
   const size = values.length / rows;
-  return Array.from({ length: rows }, (_, row) => values.slice(row * size, (row + 1) * size));
+  return Array.from({ length: rows }, (_, row) => {
+    const vector = values.subarray(row * size, (row + 1) * size);
+    const length = Math.hypot(...vector);
+    return vector.map((value) => value / (length || 1));
+  });
 }
 
 /** Cosine of two vectors of length 1. */
@@ -93,11 +84,11 @@ export function cosine(left: Float32Array, right: Float32Array): number {
 }
 
 /**
- * Mean distance (1 - cosine) over all pairs of features: the diversity of pictures of one prompt. 0 for fewer than two;
+ * Mean distance (1 - cosine) over all pairs of features of length 1: the diversity of pictures of one prompt. 0 for fewer than two;
  * features that are not finite are left out.
  */
 export function meanPairwiseDistance(features: readonly Float32Array[]): number {
-  const finite = features.filter((feature) => feature.every(Number.isFinite)).map(unitLength);
+  const finite = features.filter((feature) => feature.every(Number.isFinite));
   let [sum, pairs] = [0, 0];
   for (const [index, left] of finite.entries()) {
     for (const right of finite.slice(index + 1)) {
@@ -106,9 +97,4 @@ export function meanPairwiseDistance(features: readonly Float32Array[]): number 
     }
   }
   return pairs === 0 ? 0 : sum / pairs;
-}
-
-function unitLength(vector: Float32Array): Float32Array {
-  const length = Math.sqrt(cosine(vector, vector));
-  return length === 0 ? vector : vector.map((value) => value / length);
 }

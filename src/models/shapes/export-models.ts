@@ -75,11 +75,7 @@ export async function exportDenoiser(folder: string, tokenizer: Tokenizer, weigh
 export async function exportReward(folder: string, tokenizer: Tokenizer, weights: Weights): Promise<void> {
   const vision = modelBytes(weights, (g, source) => {
     const pixelValues = g.input('pixel_values', 'float32', [1, ...IMAGE_SHAPE]);
-    const { imageEmbeds, lastHiddenState } = imageEncoder({ g, weights: source }, pixelValues);
-    return [
-      ['image_embeds', imageEmbeds],
-      ['last_hidden_state', lastHiddenState],
-    ];
+    return [['image_embeds', imageEncoder({ g, weights: source }, pixelValues)]];
   });
   const text = modelBytes(weights, (g, source) => [
     [

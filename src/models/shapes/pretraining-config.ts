@@ -31,9 +31,14 @@ export const pretrainingSchema = z.strictObject({
   }),
   reward: z.strictObject({
     ...fit,
+    batchSize: z.int().min(2).multipleOf(2).describe('Pictures a step; every prompt is drawn twice'),
     candidates: z.int().min(2).describe('Prompts that each picture is compared with'),
     imageNoise: z.number().min(0).describe('Most standard deviation of the noise on pictures'),
     blended: share().describe('Share of pictures that are two scenes blended: they fit no prompt'),
+    instanceWeight: z
+      .number()
+      .min(0)
+      .describe('Weight of telling pictures of one prompt apart, beside telling prompts apart'),
   }),
 });
 

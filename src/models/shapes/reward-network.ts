@@ -13,15 +13,8 @@ const EMBEDDING_SIZE = 64;
 const CHANNELS = [24, 48, 64] as const;
 const NUM_GROUPS = 8;
 
-export interface ImageEncoding {
-  /** [B, 64], of length 1. */
-  readonly imageEmbeds: Value;
-  /** [B, 64 channels, 4, 4], before the projection. */
-  readonly lastHiddenState: Value;
-}
-
-/** Encodes pictures [B, 3, 16, 16]. Positions are kept to the end, as relations need them. */
-export function imageEncoder(layer: LayerContext, pixelValues: Value): ImageEncoding {
+/** Pictures [B, 3, 16, 16] -> image_embeds [B, 64] of length 1. Positions are kept to the end, as relations need them. */
+export function imageEncoder(layer: LayerContext, pixelValues: Value): Value {
   const { g } = layer;
   return g.scoped('vision_model', () => {
     let h = conv2d(layer, 'conv_in', pixelValues, CHANNELS[0]);
@@ -46,13 +39,10 @@ export function imageEncoder(layer: LayerContext, pixelValues: Value): ImageEnco
       );
     });
     const [, channels = 1, height = 1, width = 1] = h.shape;
-    const lastHiddenState = op.silu(g, groupNorm(layer, 'norm_out', h, NUM_GROUPS));
-    const flat = op.reshape(g, lastHiddenState, [-1, channels * height * width]);
+    const features = op.silu(g, groupNorm(layer, 'norm_out', h, NUM_GROUPS));
+    const flat = op.reshape(g, features, [-1, channels * height * width]);
     const hidden = op.silu(g, linear(layer, 'hidden', flat, 2 * EMBEDDING_SIZE));
-    return {
-      imageEmbeds: unitLength(g, linear(layer, 'visual_projection', hidden, EMBEDDING_SIZE)),
-      lastHiddenState,
-    };
+    return unitLength(g, linear(layer, 'visual_projection', hidden, EMBEDDING_SIZE));
   });
 }
 

@@ -24,7 +24,7 @@ import { runModel } from '../../fixtures/run-model.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
 const DENOISER = { seed: 1, batchSize: 2, captionCorruption: 0.1, captionDropout: 0.1 };
-const REWARD = { seed: 1, batchSize: 2, candidates: 3, imageNoise: 0.2, blended: 0.15 };
+const REWARD = { seed: 1, batchSize: 4, candidates: 3, imageNoise: 0.2, blended: 0.15, instanceWeight: 0.2 };
 
 let engine: Engine;
 let folder: string;
