@@ -9,11 +9,11 @@ import type { Value } from '../graph/graph.js';
 import * as op from '../graph/ops/index.js';
 import { textEncoderConfig } from './networks.js';
 
-const EMBEDDING_SIZE = 64;
+const EMBEDDING_SIZE = 128;
 const CHANNELS = [24, 48, 64] as const;
 const NUM_GROUPS = 8;
 
-/** Pictures [B, 3, 16, 16] -> image_embeds [B, 64] of length 1. Positions are kept to the end, as relations need them. */
+/** Pictures [B, 3, 16, 16] -> image_embeds [B, 128] of length 1. Positions are kept to the end, as relations need them. */
 export function imageEncoder(layer: LayerContext, pixelValues: Value): Value {
   const { g } = layer;
   return g.scoped('vision_model', () => {
@@ -46,7 +46,7 @@ export function imageEncoder(layer: LayerContext, pixelValues: Value): Value {
   });
 }
 
-/** Prompt [B, tokens] -> text_embeds [B, 64] of length 1: the mean over tokens, projected. */
+/** Prompt [B, tokens] -> text_embeds [B, 128] of length 1: the mean over tokens, projected. */
 export function promptEncoder(layer: LayerContext, tokenizer: Tokenizer, inputIds: Value): Value {
   const { g } = layer;
   const hidden = textEncoder(layer, 'text_model', textEncoderConfig(tokenizer), inputIds);

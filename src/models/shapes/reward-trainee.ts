@@ -38,7 +38,7 @@ const INSTANCE_SCALE = 10;
 /**
  * Loss: captions + instanceWeight · instances.
  *
- *     captions   mean over pairs of picture and prompt of softplus(-z (scale · cos + bias)), z = ±1
+ *     captions   mean over pairs of view and prompt of softplus(-z (scale · cos + bias)), z = ±1
  *                                                                   SigLIP, Zhai et al. 2023, eq. 1
  *     instances  mean over scenes i of -log softmax_j(10 cos(view 1 of i, view 2 of j))[i]
  *                                                                   InfoNCE beside captions: SLIP, Mu et al. 2021
@@ -55,28 +55,26 @@ export function rewardTrainee(tokenizer: Tokenizer, options: RewardTraineeOption
   const numPrompts = batchSize / SCENES_PER_PROMPT;
   const pixels = elementCount(IMAGE_SHAPE);
   const { graph, weights } = trainingGraph((g, source) => {
-    const pixelValues = g.input('pixel_values', 'float32', [VIEWS * batchSize, ...IMAGE_SHAPE]);
     const inputIds = g.input('input_ids', 'int64', [numPrompts * candidates, tokenizer.modelMaxLength]);
-    const signs = g.input('signs', 'float32', [batchSize, candidates]);
+    const numViews = VIEWS * batchSize;
+    const signs = g.input('signs', 'float32', [numViews, candidates]);
+    const pixelValues = g.input('pixel_values', 'float32', [numViews, ...IMAGE_SHAPE]);
     const layer = { g, weights: source };
     const views = imageEncoder(layer, pixelValues);
-    const [images, others] = [0, 1].map((view) =>
-      op.slice(g, views, { axes: [0], starts: [view * batchSize], ends: [(view + 1) * batchSize] }),
-    ) as [Value, Value];
     const texts = promptEncoder(layer, tokenizer, inputIds);
+    const textsOfViews = op.concat(g, Array(VIEWS * SCENES_PER_PROMPT).fill(texts), 0);
     const cosines = op.reshape(
       g,
-      op.matMul(
-        g,
-        op.reshape(g, op.concat(g, Array(SCENES_PER_PROMPT).fill(texts), 0), [batchSize, candidates, -1]),
-        op.unsqueeze(g, images, [2]),
-      ),
-      [batchSize, candidates],
+      op.matMul(g, op.reshape(g, textsOfViews, [numViews, candidates, -1]), op.unsqueeze(g, views, [2])),
+      [numViews, candidates],
     );
     const scale = op.exp(g, source('logit_scale', [1], { constant: Math.log(8) }));
     const logits = op.add(g, op.mul(g, cosines, scale), source('logit_bias', [1], { constant: -2 }));
     const captions = op.meanAll(g, op.softplus(g, op.neg(g, op.mul(g, signs, logits))));
-    const likeness = op.matMul(g, images, op.transpose(g, others, [1, 0]));
+    const [first, second] = [0, 1].map((view) =>
+      op.slice(g, views, { axes: [0], starts: [view * batchSize], ends: [(view + 1) * batchSize] }),
+    ) as [Value, Value];
+    const likeness = op.matMul(g, first, op.transpose(g, second, [1, 0]));
     const logShares = op.logSoftmax(g, op.mul(g, likeness, g.scalar(INSTANCE_SCALE)));
     const instances = op.neg(g, op.meanAll(g, op.mul(g, logShares, g.constant(identity(batchSize)))));
     return op.add(g, captions, op.mul(g, instances, g.scalar(batchSize * options.instanceWeight)));
@@ -121,7 +119,7 @@ export function rewardTrainee(tokenizer: Tokenizer, options: RewardTraineeOption
           texts.flatMap((prompt) => [...tokenizer.encode(prompt)]),
           [numPrompts * candidates, tokenizer.modelMaxLength],
         ),
-        signs: float32(signs, [batchSize, candidates]),
+        signs: float32([...signs, ...signs], [VIEWS * batchSize, candidates]),
       };
     },
   };
