@@ -50,7 +50,9 @@ describe('a run on bad input', () => {
       writeFile(join(path, 'prompts', 'train.txt'), 'a red circle and a blue square\nred red red\n'),
     );
     expect(code).toBe('TRIB_PROMPT');
-    expect(message).toMatch(`${pipeline}/prompts/train.txt:2 prompt "red red red": expected one of the three`);
+    expect(message).toMatch(
+      `${pipeline}/prompts/train.txt:2 prompt "red red red": expected one of the three`,
+    );
   });
 
   it('should name a pattern that matches no layer', async () => {

@@ -61,7 +61,9 @@ const transport = section({
     .describe('Messages that may wait on one topic; at the bound the writer waits. It bounds memory.'),
   maxAttempts: integer(1, 1000)
     .default(3)
-    .describe('Deliveries of a message that fails before it becomes a dead letter.'),
+    .describe(
+      'Attempts at a message, such as pictures to score, whose fault may pass, before it becomes a dead letter.',
+    ),
 })
   .prefault({})
   .describe('How messages travel between topology stages.');

@@ -17,7 +17,8 @@ const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies Err
 
 /**
  * Scores every group; a reward that is not finite, or a picture that cannot be scored, becomes a dead letter, and its group
- * is lost. Errs where the reward model itself is gone.
+ * is lost. A fault that says `retryable` is tried up to `transport.maxAttempts` times. Errs where the reward model itself
+ * is gone.
  */
 export function rewardStage(context: StageContext, reward: Client<RewardService>): Observable<never> {
   const { transport, config } = context;
@@ -46,6 +47,7 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
     scoreRewards<Pictures>({
       score: (group) => from(score(group)),
       concurrency: 1,
+      maxRetries: config.transport.maxAttempts - 1,
       maxQueued: 2 * runAhead,
       deadLetters: (letter) => letters$.next(letter),
     }),

@@ -67,6 +67,19 @@ describe('rewardStage', () => {
     expect(metrics[0]).toEqual({ kind: 'verdicts', trainingStage: 0, images: 2, satisfied: 1, score: 1.25 });
   });
 
+  it('should try a fault that may pass as often as the config says', async () => {
+    let attempts = 0;
+    const fault = new TributaryError('TRIB_REWARD', 'reward: expected an answer, got none. Wait.', {
+      retryable: true,
+    });
+    const { letters } = await run(() => {
+      attempts += 1;
+      throw fault;
+    }, 1);
+    expect(letters).toHaveLength(1);
+    expect(attempts).toBe(stageBench().context.config.transport.maxAttempts);
+  });
+
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
     'should dead-letter a group with a reward of %d and lose it aloud',
     async (bad) => {
