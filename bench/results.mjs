@@ -9,7 +9,8 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-const SEEDS = [7, 8, 9];
+/** None of them was used to choose the config. */
+const SEEDS = [11, 12, 13];
 /** 97.5 % quantile of Student's t with SEEDS.length - 1 = 2 degrees of freedom. */
 const T_QUANTILE = 4.303;
 
@@ -67,7 +68,8 @@ const runs = SEEDS.map((seed) => {
   const lines = metricsOf(seed);
   const evaluations = lines.filter(({ kind }) => kind === 'evaluation');
   const stages = lines.filter(({ kind }) => kind === 'stage');
-  return { seed, base: evaluations[0], tuned: evaluations.at(-1), stages };
+  const seconds = (Date.parse(lines.at(-1).time) - Date.parse(lines[0].time)) / 1000 + lines[0].seconds;
+  return { seed, base: evaluations[0], tuned: evaluations.at(-1), stages, seconds };
 });
 const kept = (list) => runs.map(({ base, tuned }) => percent(tuned[list].diversity / base[list].diversity));
 const row = (cells) => `| ${cells.join(' | ')} |`;
@@ -89,17 +91,16 @@ const table = [
   row(['diversity kept, training prompts, %', '', interval(kept('train'), 1), '']),
   row(['diversity kept, held-out prompts, %', '', interval(kept('heldOut'), 1), '']),
 ];
-const seedRows = runs.map(({ seed, base, tuned, stages }, index) => {
+const seedRows = runs.map(({ seed, base, tuned, seconds }, index) => {
   const change = (list) =>
     `${percent(base[list].verifiedAlignment).toFixed(1)} -> ${percent(tuned[list].verifiedAlignment).toFixed(1)}`;
-  const last = stages.at(-1);
   return row([
     seed,
     change('train'),
     change('heldOut'),
     kept('train')[index].toFixed(1),
     kept('heldOut')[index].toFixed(1),
-    last.elapsedSeconds.toFixed(0),
+    seconds.toFixed(0),
   ]);
 });
 const [{ base, stages }] = runs;
@@ -120,7 +121,8 @@ By seed:
 ${seedRows.join('\n')}
 
 The verifier reads pictures exactly and is never used for training. Diversity is the mean pairwise distance (1 - cosine) of
-the reward model's \`last_hidden_state\` within a prompt.
+the reward model's image features (\`image_embeds\`) within a prompt. Seconds: from the start of the first evaluation to
+the end of the last.
 `;
 writeFileSync('docs/results.md', page);
 console.log(page);

@@ -16,6 +16,7 @@ const SETTINGS = {
   eta: 1,
   numBranches: 4,
   latentsDtype: 'float32',
+  noiseFor: 'training',
 };
 const FIRST_STEP = 3;
 

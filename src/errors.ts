@@ -37,6 +37,9 @@ export interface ErrorContext {
   readonly cause?: unknown;
 }
 
+/** Faults of what the user wrote: a command line, a config, a prompt. */
+const USER_WORDS: readonly ErrorCode[] = ['TRIB_USAGE', 'TRIB_CONFIG', 'TRIB_PROMPT'];
+
 /** A fault with a code, and a message that ends with the next step. */
 export class TributaryError extends Error {
   override readonly name = 'TributaryError';
@@ -57,6 +60,27 @@ export class TributaryError extends Error {
 
   /** Exit status of the program: 2 where the user's words are wrong, 1 where the work failed. */
   get exitCode(): 1 | 2 {
-    return this.code === 'TRIB_USAGE' || this.code === 'TRIB_CONFIG' ? 2 : 1;
+    return USER_WORDS.includes(this.code) ? 2 : 1;
   }
+}
+
+/**
+ * Any error as a fault. What the operating system refuses (a full disk, a missing right) is a fault of files, wherever it
+ * comes up; everything else without a code is a fault of the program.
+ */
+export function asTributaryError(error: unknown): TributaryError {
+  if (error instanceof TributaryError) return error;
+  const { code, syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  if (code !== undefined && syscall !== undefined) {
+    return new TributaryError(
+      'TRIB_FILE',
+      `${path ?? syscall}: expected the system to allow ${syscall}, got ${code}. Check the path, its rights and the space on its disk.`,
+      { cause: error },
+    );
+  }
+  return new TributaryError(
+    'TRIB_INTERNAL',
+    `tributary: expected no fault of its own, got "${error instanceof Error ? error.message : String(error)}". Report it with the lines below.`,
+    { cause: error },
+  );
 }

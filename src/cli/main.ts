@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** @file The program `tributary`: reads the command line, runs a command, and turns what it throws into one message. */
 import { Command, CommanderError } from 'commander';
-import { TributaryError } from '../errors.js';
+import { asTributaryError } from '../errors.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
 import { addGraphCommand } from './commands/graph.js';
@@ -30,14 +30,7 @@ function createProgram(): Command {
 function report(error: unknown): number {
   // Commander has printed its own message already, and throws to end with the help or the version too.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const fault =
-    error instanceof TributaryError
-      ? error
-      : new TributaryError(
-          'TRIB_INTERNAL',
-          `tributary: expected no fault of its own, got "${error instanceof Error ? error.message : String(error)}". Report it with the lines below.`,
-          { cause: error },
-        );
+  const fault = asTributaryError(error);
   for (const line of fault.message.split('\n')) console.error(`error: ${line}`);
   if (fault.code === 'TRIB_INTERNAL' || process.env.DEBUG) {
     console.error(fault.cause instanceof Error ? fault.cause.stack : fault.stack);
@@ -47,7 +40,7 @@ function report(error: unknown): number {
 
 // `tributary graph ... | head` closes the pipe early; that is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code !== 'EPIPE') process.exit(report(error));
 });
 
 try {

@@ -78,7 +78,7 @@ export function branchRollouts<Policy, Branch>(
     newest$: Observable<readonly [TrainingInterval, Policy]>,
   ): Observable<RolloutGroup<Branch>> => {
     const trainingStage = tickets[0]?.trainingStage ?? 0;
-    const place = { stage: 'branchRollouts', work: `training stage ${trainingStage}` };
+    const place = { stage: 'branchRollouts', work: `training stage ${trainingStage}, ${groupsOf(tickets)}` };
     return newest$.pipe(
       filter(([interval, policy]) => isReady(trainingStage, interval, policy)),
       take(1),
@@ -98,6 +98,12 @@ export function branchRollouts<Policy, Branch>(
       const run = (tickets: readonly PromptTicket[]) => rollOut(tickets, newest$);
       return source.pipe(batchTickets({ groupsPerBatch, lingerMs, maxQueued, scheduler, run }));
     });
+}
+
+/** `group 3-0`, or `groups 3-0 to 3-31`. */
+function groupsOf(tickets: readonly PromptTicket[]): string {
+  const [first, last] = [tickets[0]?.groupId, tickets.at(-1)?.groupId];
+  return first === last ? `group ${first}` : `groups ${first} to ${last}`;
 }
 
 function endedBroadcast(trainingStage: number): TributaryError {

@@ -5,7 +5,7 @@ import { EMPTY, merge, mergeMap, type Observable } from 'rxjs';
 import { TributaryError } from '../errors.js';
 import { ADAPTER_FILE, checkpointFiles } from './checkpoint-files.js';
 import { stageOf } from './config/stage-of.js';
-import type { TopicMessages, VerdictMetric } from './messages.js';
+import type { ScoredMetric, TopicMessages } from './messages.js';
 import type { OpenRun } from './open-run.js';
 import type { RunDirectory } from './run-directory.js';
 import type { Evaluation, StageMetrics } from './run-events.js';
@@ -15,20 +15,23 @@ import type { AfterStage, TrainedStage } from './stages/trainer-stage.js';
 import type { Transport } from './transport/transport.js';
 
 export interface BetweenStages {
-  /** Counts verdicts and dead letters as they pass; emits nothing. */
+  /** Counts what was scored and what died as it passes; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
   readonly afterStage: AfterStage;
   /** Saves the last policy and, after a whole run, says how it compares with the base model. */
   finish(completeStages: number): Promise<void>;
 }
 
+/** What was counted of one training stage. */
 interface Tally {
   readonly images: number;
+  readonly verified: number;
   readonly satisfied: number;
   readonly score: number;
+  readonly deadLetters: number;
 }
 
-const NOTHING: Tally = { images: 0, satisfied: 0, score: 0 };
+const NOTHING: Tally = { images: 0, verified: 0, satisfied: 0, score: 0, deadLetters: 0 };
 const NS_PER_MS = 1e6;
 
 export function betweenStages(
@@ -42,29 +45,33 @@ export function betweenStages(
   const startedAt = performance.now();
   const delay = monitorEventLoopDelay({ resolution: 5 });
   delay.enable();
-  let deadLetters = 0;
   let rewardQueries = run.rewardQueries;
   let newest: Evaluation = lastEvaluation(runDirectory) ?? run.base;
+  let history = run.history;
+  let savedStages = run.completeStages;
 
-  const count = ({ trainingStage, images, satisfied, score }: VerdictMetric) => {
+  const count = (trainingStage: number, seen: Partial<Tally>) => {
     const tally = tallies.get(trainingStage) ?? NOTHING;
+    const sum = (name: keyof Tally) => tally[name] + (seen[name] ?? 0);
     tallies.set(trainingStage, {
-      images: tally.images + images,
-      satisfied: tally.satisfied + satisfied,
-      score: tally.score + score,
+      images: sum('images'),
+      verified: sum('verified'),
+      satisfied: sum('satisfied'),
+      score: sum('score'),
+      deadLetters: sum('deadLetters'),
     });
   };
+  const countScored = ({ trainingStage, images, verdicts }: ScoredMetric) =>
+    count(trainingStage, verdicts ? { images, verified: images, ...verdicts } : { images });
 
   const metricsOf = ({ closed, statistics }: TrainedStage): StageMetrics => {
     const { trainingStage, batch } = closed;
-    const { numInferenceSteps, numBranches } = stageOf(config, 'branchRollouts');
-    const tally = tallies.get(trainingStage);
+    const { numInferenceSteps } = stageOf(config, 'branchRollouts');
+    const { images, verified, satisfied, score, deadLetters } = tallies.get(trainingStage) ?? NOTHING;
     tallies.delete(trainingStage);
-    rewardQueries += batch.statistics.groups * numBranches;
+    rewardQueries += images;
     const eventLoopDelayP99Ms = delay.percentile(99) / NS_PER_MS;
     delay.reset();
-    const letters = deadLetters;
-    deadLetters = 0;
     return {
       trainingStage,
       firstStep: batch.interval?.firstStep ?? 0,
@@ -72,12 +79,12 @@ export function betweenStages(
       policyVersion: trainingStage + 1,
       rewardMean: batch.statistics.rewardMean,
       rewardStd: batch.statistics.rewardStd,
-      verifiedAlignment: tally ? tally.satisfied / tally.images : null,
-      verifierScore: tally ? tally.score / tally.images : null,
+      verifiedAlignment: verified > 0 ? satisfied / verified : null,
+      verifierScore: verified > 0 ? score / verified : null,
       selectedSamples: batch.samples.length,
       groups: batch.statistics.groups,
       lostGroups: batch.statistics.lostGroups,
-      deadLetters: letters,
+      deadLetters,
       zeroSpreadGroups: batch.statistics.zeroSpreadGroups,
       intraGroupCorrelation: batch.statistics.intraGroupCorrelation,
       ...statistics,
@@ -95,53 +102,57 @@ export function betweenStages(
     say({ kind: 'evaluation', evaluation: newest });
   };
 
+  const save = async (completeStages: number) => {
+    const state = { history, rewardQueries, base: run.base };
+    const files = checkpointFiles(await run.trainer.save(undefined), state);
+    say({ kind: 'checkpoint', path: await runDirectory.saveCheckpoint(completeStages, files) });
+    savedStages = completeStages;
+  };
+
   return {
     observe: (transport) =>
       merge(
         transport.subscribe({ topic: 'metrics', consumerGroup: 'run', maxInFlight: 1 }).pipe(
           mergeMap((delivery) => {
-            count(delivery.message);
+            countScored(delivery.message);
             delivery.ack();
             return EMPTY;
           }),
         ),
         transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
           mergeMap((delivery) => {
-            deadLetters += 1;
+            const { message: letter } = delivery;
+            const { trainingStage } = 'message' in letter ? letter.message : letter;
+            count(trainingStage, { deadLetters: 1 });
             delivery.ack();
             return EMPTY;
           }),
         ),
       ),
     async afterStage(trained) {
-      const { trainingStage, state: history } = trained.closed;
-      const completeStages = trainingStage + 1;
+      const completeStages = trained.closed.trainingStage + 1;
+      history = trained.closed.state;
       const metrics = metricsOf(trained);
       await runDirectory.recordStage(metrics);
       say({ kind: 'stage', metrics });
       if (metrics.groups === 0 && metrics.deadLetters >= metrics.lostGroups) throw allDead(metrics);
       const isLast = completeStages === numStages;
       if (isLast || completeStages % config.evaluation.everyStages === 0) await evaluate(completeStages);
-      if (isLast || stopping.aborted || completeStages % config.checkpoints.everyStages === 0) {
-        const files = checkpointFiles(await run.trainer.save(undefined), {
-          history,
-          rewardQueries,
-          base: run.base,
-        });
-        say({ kind: 'checkpoint', path: await runDirectory.saveCheckpoint(completeStages, files) });
-      }
+      if (isLast || stopping.aborted || completeStages % config.checkpoints.everyStages === 0)
+        await save(completeStages);
     },
     async finish(completeStages) {
       delay.disable();
+      // The request to stop may have come just after the last training stage was found to need no checkpoint.
+      if (savedStages < completeStages) await save(completeStages);
       const { adapter } = await run.trainer.save(undefined);
       await runDirectory.write(ADAPTER_FILE, adapter);
       if (completeStages < numStages) return;
       const prompts = gridPrompts(run.prompts);
-      await run.sampler.usePolicy({
-        version: completeStages,
-        parameters: await run.trainer.parameters(undefined),
-      });
-      const png = await run.sampler.call.sampleGrid({ prompts, columns: GRID_COLUMNS, scale: GRID_SCALE });
+      const policy = { version: completeStages, parameters: await run.trainer.parameters(undefined) };
+      const png = await run.sampler.withPolicy(policy, (call) =>
+        call.sampleGrid({ prompts, columns: GRID_COLUMNS, scale: GRID_SCALE }),
+      );
       await runDirectory.saveSamples(completeStages, { png, prompts });
       say({ kind: 'finished', base: run.base, tuned: newest });
     },

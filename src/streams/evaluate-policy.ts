@@ -36,13 +36,9 @@ const HELD_OUT_OFFSET = 1_000_000;
 export async function evaluatePolicy(options: EvaluationOptions): Promise<Evaluation> {
   const { config, policy, prompts, now } = options;
   const startedAt = now();
-  await options.sampler.usePolicy(policy);
-  const train = await scorePrompts(options, prompts.train.slice(0, config.evaluation.trainPrompts), 0);
-  const heldOut = await scorePrompts(
-    options,
-    prompts.heldOut.slice(0, config.evaluation.heldOutPrompts),
-    HELD_OUT_OFFSET,
-  );
+  const { trainPrompts, heldOutPrompts } = config.evaluation;
+  const train = await scorePrompts(options, prompts.train.slice(0, trainPrompts), 0);
+  const heldOut = await scorePrompts(options, prompts.heldOut.slice(0, heldOutPrompts), HELD_OUT_OFFSET);
   return {
     policyVersion: policy.version,
     trainingStage: policy.version,
@@ -54,7 +50,7 @@ export async function evaluatePolicy(options: EvaluationOptions): Promise<Evalua
 }
 
 async function scorePrompts(
-  { config, sampler, reward, signal }: EvaluationOptions,
+  { config, sampler, reward, policy, signal }: EvaluationOptions,
   prompts: readonly string[],
   offset: number,
 ): Promise<ScoredPrompt[]> {
@@ -65,7 +61,7 @@ async function scorePrompts(
       prompt,
     })),
   );
-  const pictures = await sampler.call.samplePictures({ requests }, { signal });
+  const pictures = await sampler.withPolicy(policy, (call) => call.samplePictures({ requests }, { signal }));
   const scored: ScoredPrompt[] = [];
   for (const [row, prompt] of prompts.entries()) {
     const images = pictures.slice(row * imagesPerPrompt, (row + 1) * imagesPerPrompt);

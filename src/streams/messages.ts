@@ -26,14 +26,17 @@ export interface Progress {
   readonly trainingStage: number;
 }
 
-/** What the verifier said of one group. */
-export interface VerdictMetric {
-  readonly kind: 'verdicts';
+/** One group was scored. */
+export interface ScoredMetric {
+  readonly kind: 'scored';
   readonly trainingStage: number;
   readonly images: number;
-  readonly satisfied: number;
-  /** Sum of the verifier's scores. */
-  readonly score: number;
+  /** What the verifier says of them; null without a verifier. */
+  readonly verdicts: {
+    readonly satisfied: number;
+    /** Sum of the verifier's scores. */
+    readonly score: number;
+  } | null;
 }
 
 /** Messages by topic; the catalogue of topics is config/topics.ts. */
@@ -46,9 +49,9 @@ export interface TopicMessages {
   readonly schedule: TrainingInterval;
   readonly policy: PolicySnapshot;
   readonly progress: Progress;
-  readonly metrics: VerdictMetric;
+  readonly metrics: ScoredMetric;
   readonly 'dead-letters':
-    | DeadLetter<unknown>
+    | DeadLetter<{ readonly trainingStage: number }>
     | TopicMessages['prompts' | 'images' | 'trajectories' | 'rewards' | 'batches'];
 }
 

@@ -73,13 +73,13 @@ export async function openRun(
         ...state,
       };
     }
-    const base = await evaluate({ version: 0, parameters: await trainer.parameters(undefined) });
+    const policy = { version: 0, parameters: await trainer.parameters(undefined) };
+    const base = await evaluate(policy);
     say({ kind: 'evaluation', evaluation: base });
     await runDirectory.recordEvaluation(base);
     const shown = gridPrompts(prompts);
-    const png = await sampler.call.sampleGrid(
-      { prompts: shown, columns: GRID_COLUMNS, scale: GRID_SCALE },
-      { signal },
+    const png = await sampler.withPolicy(policy, (call) =>
+      call.sampleGrid({ prompts: shown, columns: GRID_COLUMNS, scale: GRID_SCALE }, { signal }),
     );
     await runDirectory.saveSamples(0, { png, prompts: shown });
     return {

@@ -26,6 +26,12 @@ export async function readAdapter(path: string): Promise<StoredAdapter> {
     );
   });
   const adapter = decodeParameters(bytes, path);
+  if (!(adapter.alpha > 0)) {
+    throw new TributaryError(
+      'TRIB_LORA',
+      `${path}: expected an alpha above 0, got ${adapter.alpha}. Save the adapter again with its alpha.`,
+    );
+  }
   return { ...adapter, pattern: patternOf(Object.keys(adapter.parameters)) };
 }
 

@@ -98,10 +98,6 @@ export interface RunProgress {
   readonly numSteps: number;
   readonly groupsSampled: number;
   readonly groupsPerStage: number;
-  /** Optimizer steps taken in this stage. */
-  readonly optimizerStep: number;
-  /** Optimizer steps that this stage will take, at most. */
-  readonly optimizerSteps: number;
 }
 
 export type RunEvent =

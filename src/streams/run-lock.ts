@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -22,21 +22,44 @@ type Holder = z.infer<typeof holderSchema>;
 export async function lockRun(runPath: string, now: Date): Promise<() => Promise<void>> {
   const path = join(runPath, LOCK_FILE);
   const own: Holder = { pid: process.pid, host: hostname(), since: now.toISOString() };
-  const create = () =>
-    writeFile(path, `${JSON.stringify(own)}\n`, { flag: 'wx' }).then(
-      () => true,
-      (cause: NodeJS.ErrnoException) => {
-        if (cause.code === 'EEXIST') return false;
-        throw writeFault(path, cause);
-      },
-    );
-  for (let tries = 0; tries < 2; tries++) {
-    if (await create()) return () => rm(path, { force: true });
-    const holder = holderSchema.safeParse(parseJsonOrNull(await readFile(path, 'utf8').catch(() => '')));
-    if (holder.success && isAtWork(holder.data)) throw held(runPath, holder.data);
-    await rm(path, { force: true });
+  const prepared = `${path}.${process.pid}`;
+  try {
+    await writeFile(prepared, `${JSON.stringify(own)}\n`);
+    // A link appears whole or not at all, and only where there is none.
+    while (!(await linkIfFree(prepared, path))) {
+      const holder = holderSchema.safeParse(parseJsonOrNull(await readFile(path, 'utf8').catch(() => '')));
+      if (holder.success && isAtWork(holder.data)) throw held(runPath, holder.data);
+      await moveAway(path, `${prepared}.stale`);
+    }
+  } catch (cause) {
+    throw cause instanceof TributaryError ? cause : writeFault(path, cause);
+  } finally {
+    await rm(prepared, { force: true }).catch(() => {});
   }
-  throw held(runPath, own);
+  // A lock that cannot be removed is taken over once this process has ended.
+  return () => rm(path, { force: true }).catch(() => {});
+}
+
+/** Of two that find one stale lock, the second may catch the first one's new lock: then it is put back. */
+async function moveAway(path: string, aside: string): Promise<void> {
+  try {
+    await rename(path, aside);
+  } catch {
+    return; // Another was faster.
+  }
+  const holder = holderSchema.safeParse(parseJsonOrNull(await readFile(aside, 'utf8')));
+  if (holder.success && isAtWork(holder.data)) await linkIfFree(aside, path);
+  await rm(aside, { force: true });
+}
+
+async function linkIfFree(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
 }
 
 function isAtWork({ pid, host }: Holder): boolean {

@@ -87,7 +87,7 @@ describe('tributary', () => {
       '--out',
       join(folder, 'x.png'),
     ]);
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr).toBe(
       'error: prompt "a red dragon" word 3: expected a word of the model\'s vocabulary, got "dragon". Did you mean "green"?\n',
     );

@@ -11,8 +11,6 @@ const sampled = (trainingStage: number, groupsSampled: number): RunEvent => ({
   numSteps: 10,
   groupsSampled,
   groupsPerStage: 8,
-  optimizerStep: 0,
-  optimizerSteps: 2,
 });
 const trained = (trainingStage: number): RunEvent => ({
   kind: 'stage',

@@ -155,7 +155,7 @@ describe('branchRollouts', () => {
         code: 'TRIB_ENGINE',
         retryable: true,
         stage: 'branchRollouts',
-        message: 'branchRollouts, training stage 1: engine: out of memory. Lower `groupsPerBatch`.',
+        message: `branchRollouts, training stage 1, group ${inputs.e.groupId}: engine: out of memory. Lower \`groupsPerBatch\`.`,
         cause: broken,
       });
     }

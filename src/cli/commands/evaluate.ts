@@ -61,8 +61,8 @@ async function adapterOfRun(runPath: string): Promise<string> {
 }
 
 async function measure(config: ResolvedConfig, adapter: StoredAdapter | null): Promise<Evaluation> {
-  const { rank, alpha } = adapter ?? config.model.lora;
-  const fitted = { ...config, model: { ...config.model, lora: { ...config.model.lora, rank, alpha } } };
+  const { pattern, rank, alpha } = adapter ?? config.model.lora;
+  const fitted = { ...config, model: { ...config.model, lora: { pattern, rank, alpha } } };
   const prompts = await readPromptLists(config);
   const sampler = await startSampler(fitted, sayFallbacks);
   try {

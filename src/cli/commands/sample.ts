@@ -6,7 +6,7 @@ import { writeFileAtomic } from '../../models/files/atomic.js';
 import { topologySchema } from '../../streams/config/topology-schema.js';
 import { readAdapter } from '../../streams/read-adapter.js';
 import { startSampler } from '../../streams/stages/run-threads.js';
-import { collect, notNegative, whole } from '../options.js';
+import { between, collect, whole } from '../options.js';
 import { sayFallbacks } from '../say-fallbacks.js';
 
 interface SampleOptions {
@@ -34,12 +34,12 @@ export function addSampleCommand(program: Command): void {
     .requiredOption('--out <file>', 'PNG file to write')
     .option('--pipeline <folder>', 'the model', 'models/shapes')
     .option('--lora <file>', 'adapter, such as runs/<name>/pytorch_lora_weights.safetensors')
-    .option('--images <n>', 'pictures a prompt', whole(1), 8)
-    .option('--seed <n>', 'seed of the noise', whole(0), 1234)
-    .option('--steps <n>', 'sampler steps', whole(2), 10)
-    .option('--guidance <w>', 'classifier-free guidance; 1 switches it off', notNegative, 2)
-    .option('--scale <n>', 'pixels a side that one pixel becomes', whole(1), 4)
-    .option('--threads <n>', 'threads of one graph run', whole(1), 2)
+    .option('--images <n>', 'pictures a prompt', whole(1, 1000), 8)
+    .option('--seed <n>', 'seed of the noise', whole(0, 2 ** 32 - 1), 1234)
+    .option('--steps <n>', 'sampler steps', whole(2, 1000), 10)
+    .option('--guidance <w>', 'classifier-free guidance; 1 switches it off', between(0, 100), 2)
+    .option('--scale <n>', 'pixels a side that one pixel becomes', whole(1, 64), 4)
+    .option('--threads <n>', 'threads of one graph run', whole(1, 1024), 2)
     .action(sample);
 }
 
@@ -71,12 +71,11 @@ async function sample(options: SampleOptions): Promise<void> {
   });
   const sampler = await startSampler(config, sayFallbacks);
   try {
-    await sampler.usePolicy(
-      adapter
-        ? { version: 1, parameters: adapter.parameters }
-        : { version: 0, parameters: sampler.baseParameters },
+    const parameters = adapter?.parameters ?? sampler.baseParameters;
+    const png = await sampler.withPolicy({ version: 0, parameters }, (call) =>
+      call.sampleGrid({ prompts, columns: images, scale }),
     );
-    await writeFileAtomic(out, await sampler.call.sampleGrid({ prompts, columns: images, scale }));
+    await writeFileAtomic(out, png);
   } finally {
     await sampler.close();
   }

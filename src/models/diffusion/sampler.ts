@@ -23,6 +23,8 @@ export interface SamplerSettings {
   readonly groupsPerBatch: number;
   /** How latents are stored; log-probs are those of the stored values. */
   readonly latentsDtype: 'float32' | 'float16';
+  /** Pictures of an evaluation never share noise with training, whatever the seeds. */
+  readonly noiseFor: 'training' | 'evaluation';
 }
 
 /** What to roll out: a prompt, and the group that keys its randomness. */
@@ -66,11 +68,25 @@ export interface Sampler {
   ): Promise<SampledBranch[][]>;
 }
 
+/** The streams of random numbers of a sampler: one for the start of every group, one for every step of every branch. */
+function samplerRandom({ seed, noiseFor }: SamplerSettings) {
+  const forTraining = noiseFor === 'training';
+  return {
+    initial: (group: number) =>
+      counterRandom({ seed, purpose: forTraining ? 'initial-latents' : 'evaluation', group }),
+    step: (group: number, branch: number, step: number) =>
+      forTraining
+        ? counterRandom({ seed, purpose: 'step-noise', group, branch, step })
+        : counterRandom({ seed, purpose: 'evaluation', group, branch, step: step + 1 }),
+  };
+}
+
 /** Makes a sampler over an open pipeline and denoiser. A smaller batch is filled up, so that every run has one geometry. */
 export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: SamplerSettings): Sampler {
-  const { numInferenceSteps, numBranches, groupsPerBatch, seed } = settings;
+  const { numInferenceSteps, numBranches, groupsPerBatch } = settings;
   const coefficients = samplerCoefficients(pipeline.schedule, numInferenceSteps, settings.eta);
   const rowSize = elementCount(pipeline.latentShape);
+  const random = samplerRandom(settings);
 
   /** One step of all rows. */
   async function advance(rows: Rows, latents: Float32Array, step: StepCoefficients, signal?: AbortSignal) {
@@ -84,8 +100,7 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
     );
     const noise = new Float32Array(latents.length);
     for (const [row, { groupIndex, branch }] of rows.owners.entries()) {
-      const key = { seed, group: groupIndex, branch, step: step.stepIndex };
-      noise.set(counterRandom({ ...key, purpose: 'step-noise' }).normal(rowSize), row * rowSize);
+      noise.set(random.step(groupIndex, branch, step.stepIndex).normal(rowSize), row * rowSize);
     }
     return ddimStep({
       latents,
@@ -109,10 +124,7 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
     );
     let latents = new Float32Array(groups.length * rowSize) as Float32Array;
     for (const [row, { groupIndex }] of groups.entries()) {
-      latents.set(
-        counterRandom({ seed, purpose: 'initial-latents', group: groupIndex }).normal(rowSize),
-        row * rowSize,
-      );
+      latents.set(random.initial(groupIndex).normal(rowSize), row * rowSize);
     }
     for (const step of coefficients.slice(0, firstStep)) {
       latents = (await advance(rows, latents, step, signal)).nextLatents;

@@ -7,7 +7,7 @@
 import type { TransferListItem } from 'node:worker_threads';
 import { parentPort, Worker } from 'node:worker_threads';
 import type { ErrorCode } from '../../errors.js';
-import { TributaryError } from '../../errors.js';
+import { asTributaryError, TributaryError } from '../../errors.js';
 
 /** Methods that a thread may serve: one argument that can be cloned, and a signal that says when the answer is no longer wanted. */
 export type Service<T> = {
@@ -102,7 +102,7 @@ export function startThread<T extends Service<T>>(
   worker.once('exit', () => {
     ended ??= new TributaryError(
       'TRIB_THREAD',
-      `thread "${name}": expected to serve until closed, got ${failure instanceof Error ? failure.message : 'an early end'}. Run again with --json to see its log.`,
+      `thread "${name}": expected to serve until closed, got ${failure instanceof Error ? failure.message : 'an early end'}. Look above for what it wrote; free memory if it was killed.`,
       {
         cause: failure,
       },
@@ -224,11 +224,9 @@ function unsendable(name: string, method: string, cause: unknown): TributaryErro
 }
 
 function toWire(error: unknown): WireError {
-  if (error instanceof TributaryError)
-    return { code: error.code, message: error.message, retryable: error.retryable };
-  return {
-    code: 'TRIB_INTERNAL',
-    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    retryable: false,
-  };
+  const { code, message, retryable, cause } = asTributaryError(error);
+  // A fault of the program is known by its stack alone, which does not survive the way between threads.
+  if (code === 'TRIB_INTERNAL' && cause instanceof Error)
+    return { code, message: cause.stack ?? cause.message, retryable };
+  return { code, message, retryable };
 }

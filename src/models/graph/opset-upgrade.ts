@@ -7,11 +7,16 @@ import type { Node, Value } from './graph.js';
 import { intAttribute, intsAttribute } from './graph.js';
 
 const AXES_BECAME_AN_INPUT = new Set([
-  'ReduceMean',
+  'ReduceL1',
+  'ReduceL2',
+  'ReduceLogSum',
+  'ReduceLogSumExp',
   'ReduceMax',
+  'ReduceMean',
   'ReduceMin',
-  'ReduceSumSquare',
+  'ReduceProd',
   'ReduceSum',
+  'ReduceSumSquare',
   'Squeeze',
   'Unsqueeze',
 ]);

@@ -1,5 +1,6 @@
 /** @file The training graph of a policy: UNet with adapter, guidance, log-prob, surrogate, and the gradients of the adapter. */
 
+import { TributaryError } from '../../errors.js';
 import { gradients } from '../autodiff/backward.js';
 import type { LoraSettings } from '../diffusion/denoiser.js';
 import { prepareUnet } from '../diffusion/denoiser.js';
@@ -73,14 +74,26 @@ export async function buildPolicyGraph(
   });
 
   const parameters = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
-  const derivatives = gradients(
-    g,
-    loss,
-    parameters.map((name) => g.value(name)),
+  const derivatives = inModel(pipeline.folder.unet.modelPath, () =>
+    gradients(
+      g,
+      loss,
+      parameters.map((name) => g.value(name)),
+    ),
   );
   g.output(loss, 'loss');
   g.output(ratio, 'ratio');
   for (const [index, derivative] of derivatives.entries())
     g.output(derivative, `gradient:${parameters[index]}`);
   return { graph: g.build(), adapters };
+}
+
+/** Puts the model's file in front of what its graph lacks. */
+function inModel<Result>(path: string, derive: () => Result): Result {
+  try {
+    return derive();
+  } catch (cause) {
+    if (!(cause instanceof TributaryError)) throw cause;
+    throw new TributaryError(cause.code, `${path}: ${cause.message}`, { cause });
+  }
 }

@@ -4,7 +4,7 @@ import { concatMap, from, ignoreElements, merge, type Observable, Subject, tap }
 import { type ErrorCode, TributaryError } from '../../errors.js';
 import type { Client } from '../../models/engines/thread.js';
 import type { DeadLetter, GroupRewards, LostGroup, RolloutGroup } from '../../operators/index.js';
-import { scoreRewards } from '../../operators/index.js';
+import { scoreRewards, stageError } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import type { RewardService, Scores } from '../threads/reward-thread.js';
 import type { StageContext } from './stage-context.js';
@@ -34,12 +34,15 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
     branches,
   }: Pictures): Promise<readonly number[]> => {
     const scores = await reward.score({ prompt, images: branches }, { signal: context.cancelling });
-    await publishVerdicts(context, groupId, trainingStage, scores);
+    await publishScored(context, groupId, trainingStage, scores);
     return scores.rewards;
   };
   const lose = async (letter: DeadLetter<Pictures>): Promise<LostGroup> => {
     const { groupId, trainingStage } = letter.message;
-    if (FATAL.includes(letter.code)) throw new TributaryError(letter.code, letter.reason, { groupId });
+    if (FATAL.includes(letter.code)) {
+      const fault = new TributaryError(letter.code, letter.reason);
+      throw stageError(fault, { stage: letter.stage, work: `group ${groupId}`, groupId });
+    }
     await transport.publish('dead-letters', { key: groupId, message: letter });
     return { groupId, trainingStage, reason: 'dead-letter', detail: letter.reason };
   };
@@ -56,17 +59,21 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
   return merge(scored$, letters$.pipe(concatMap(lose))).pipe(concatMap(publish), ignoreElements());
 }
 
-async function publishVerdicts(
+async function publishScored(
   { transport }: StageContext,
   groupId: string,
   trainingStage: number,
-  { verdicts }: Scores,
+  { rewards, verdicts }: Scores,
 ): Promise<void> {
-  if (!verdicts) return;
-  const satisfied = verdicts.filter((verdict) => verdict.satisfied).length;
-  const score = verdicts.reduce((sum, verdict) => sum + verdict.score, 0);
+  const satisfied = verdicts?.filter((verdict) => verdict.satisfied).length ?? 0;
+  const score = verdicts?.reduce((sum, verdict) => sum + verdict.score, 0) ?? 0;
   await transport.publish('metrics', {
     key: groupId,
-    message: { kind: 'verdicts', trainingStage, images: verdicts.length, satisfied, score },
+    message: {
+      kind: 'scored',
+      trainingStage,
+      images: rewards.length,
+      verdicts: verdicts && { satisfied, score },
+    },
   });
 }

@@ -17,12 +17,18 @@ export type Say = (event: RunEvent) => void;
 
 const threadUrl = (name: string) => new URL(`../threads/${name}-thread.js`, import.meta.url);
 
-/** The sampler's calls, and a policy that is sent only when it is another one. */
+/** The sampler's thread. It holds one policy at a time, which is sent only when it is another one. */
 export interface SamplerClient {
-  readonly call: Client<SamplerService>;
   readonly imageShape: OpenedSampler['imageShape'];
   readonly baseParameters: OpenedSampler['baseParameters'];
-  usePolicy(policy: PolicySnapshot): Promise<void>;
+  /**
+   * Samples by a policy, one `work` at a time and in order: a rollout of a stage that runs ahead must not change the policy
+   * in the middle of an evaluation.
+   */
+  withPolicy<Result>(
+    policy: PolicySnapshot,
+    work: (call: Client<SamplerService>) => Promise<Result>,
+  ): Promise<Result>;
   close(): Promise<void>;
 }
 
@@ -61,6 +67,7 @@ export function samplerSettings(config: ResolvedConfig): SamplerSettings {
     numBranches,
     groupsPerBatch,
     latentsDtype,
+    noiseFor: 'training',
   };
 }
 
@@ -107,14 +114,22 @@ export async function startSampler(config: ResolvedConfig, say: Say): Promise<Sa
   );
   sayProvider(say, 'sampler', opened);
   let version: number | undefined;
+  let last: Promise<unknown> = Promise.resolve();
   return {
-    call: thread.call,
     imageShape: opened.imageShape,
     baseParameters: opened.baseParameters,
-    async usePolicy(policy) {
-      if (policy.version === version) return;
-      await thread.call.usePolicy(policy.parameters);
-      version = policy.version;
+    withPolicy(policy, work) {
+      const turn = async () => {
+        if (policy.version !== version) {
+          version = undefined;
+          await thread.call.usePolicy(policy.parameters);
+          version = policy.version;
+        }
+        return work(thread.call);
+      };
+      const result = last.then(turn);
+      last = result.catch(() => {});
+      return result;
     },
     close: () => thread.close(),
   };

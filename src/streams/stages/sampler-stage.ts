@@ -60,8 +60,6 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
         ...stepsOf(interval),
         groupsSampled,
         groupsPerStage,
-        optimizerStep: 0,
-        optimizerSteps: 0,
       });
     }),
     ignoreElements(),
@@ -77,9 +75,10 @@ async function rolloutGroups(
   policy: PolicySnapshot,
   signal: AbortSignal,
 ): Promise<RolloutGroup<SampledBranch>[]> {
-  await sampler.usePolicy(policy);
   const requests = tickets.map(({ groupIndex, prompt }) => ({ groupIndex, prompt }));
-  const branches = await sampler.call.rollout({ requests, firstStep: interval.firstStep }, { signal });
+  const branches = await sampler.withPolicy(policy, (call) =>
+    call.rollout({ requests, firstStep: interval.firstStep }, { signal }),
+  );
   return tickets.map((ticket, index) => ({
     ...ticket,
     interval,

@@ -1,11 +1,13 @@
 /** @file The thread in which pictures are scored. The verifier measures beside the reward and never reaches the trainer. */
 
 import { join } from 'node:path';
+import { TributaryError } from '../../errors.js';
 import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
 import type { EngineOptions, Provider } from '../../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
 import { serveThread } from '../../models/engines/thread.js';
 import { cosine, meanPairwiseDistance, openDualEncoder } from '../../models/rewards/dual-encoder.js';
+import { IMAGE_SHAPE } from '../../models/shapes/networks.js';
 import { parsePrompt } from '../../models/shapes/parse-prompt.js';
 import { verify } from '../../models/shapes/verifier.js';
 import { openedOnce } from './opened-once.js';
@@ -44,6 +46,7 @@ export interface RewardService {
 }
 
 const opened = openedOnce('reward', async (settings: RewardThreadSettings) => {
+  if (settings.verifier === 'shapes') requireShapesPictures(settings.imageShape);
   const engine = createOnnxRuntimeEngine(settings.engine);
   const tokenizer = loadTokenizer(join(settings.pipeline, 'tokenizer'));
   return {
@@ -52,6 +55,15 @@ const opened = openedOnce('reward', async (settings: RewardThreadSettings) => {
     encoder: await openDualEncoder(engine, settings.model, tokenizer, settings.batchSize),
   };
 });
+
+/** The verifier reads pictures of one size. */
+function requireShapesPictures(imageShape: readonly number[]): void {
+  if (imageShape.join() === IMAGE_SHAPE.join()) return;
+  throw new TributaryError(
+    'TRIB_CONFIG',
+    `evaluation.verifier shapes: expected pictures of [${IMAGE_SHAPE.join(', ')}], got [${imageShape.join(', ')}]. Set evaluation.verifier: none.`,
+  );
+}
 
 const service: RewardService = {
   async open(settings) {

@@ -3,12 +3,7 @@
 import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import { openDenoiser } from '../../models/diffusion/denoiser.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
-import type {
-  RolloutRequest,
-  SampledBranch,
-  Sampler,
-  SamplerSettings,
-} from '../../models/diffusion/sampler.js';
+import type { RolloutRequest, SampledBranch, SamplerSettings } from '../../models/diffusion/sampler.js';
 import { createSampler, denoiserRows } from '../../models/diffusion/sampler.js';
 import type { EngineOptions, Provider } from '../../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
@@ -64,9 +59,10 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   const denoiser = await openDenoiser(engine, pipeline, settings.lora, denoiserRows(settings.sampler));
   const { numBranches, groupsPerBatch } = settings.sampler;
   // Evaluation draws every picture from noise of its own, with as many rows as a batch of branches has.
-  const evaluation = {
+  const evaluation: SamplerSettings = {
     ...settings.sampler,
     seed: settings.evaluationSeed,
+    noiseFor: 'evaluation',
     numBranches: 1,
     groupsPerBatch: groupsPerBatch * numBranches,
   };
@@ -75,7 +71,7 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     denoiser,
     imageShape: await pipeline.imageShape(),
     sampler: createSampler(pipeline, denoiser, settings.sampler),
-    evaluationSampler: createSampler(pipeline, denoiser, evaluation) as Sampler,
+    evaluationSampler: createSampler(pipeline, denoiser, evaluation),
     evaluationBatch: evaluation.groupsPerBatch,
   };
 });

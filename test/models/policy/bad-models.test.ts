@@ -65,10 +65,10 @@ function withoutRule(): Uint8Array {
 
 describe('a model that cannot be trained', () => {
   it('should be named with the operator that has no gradient rule', async () => {
-    const { folder } = await pipelineWith(withoutRule);
+    const { folder, path } = await pipelineWith(withoutRule);
     expect(await faultOf(() => build(folder))).toEqual([
       'TRIB_NO_GRADIENT',
-      'Softsign "/attn1/Softsign": expected an operator with a gradient rule on the path from "/objective/ReduceSum_output" to "attn1.to_q.lora_A" and 1 more, got Softsign. Export the model with other operators, or add a row to gradient-rules.ts.',
+      `${path}: Softsign "/attn1/Softsign": expected an operator with a gradient rule on the path from "/objective/ReduceSum_output" to "attn1.to_q.lora_A" and 1 more, got Softsign. Export the model with other operators, or add a row to gradient-rules.ts.`,
     ]);
   });
 

@@ -64,7 +64,12 @@ describe('rewardStage', () => {
       { groupId: '0-1', trainingStage: 0, rewards: [0.5, -0.5] },
     ]);
     expect(letters).toEqual([]);
-    expect(metrics[0]).toEqual({ kind: 'verdicts', trainingStage: 0, images: 2, satisfied: 1, score: 1.25 });
+    expect(metrics[0]).toEqual({
+      kind: 'scored',
+      trainingStage: 0,
+      images: 2,
+      verdicts: { satisfied: 1, score: 1.25 },
+    });
   });
 
   it('should try a fault that may pass as often as the config says', async () => {
@@ -117,7 +122,8 @@ describe('rewardStage', () => {
     expect(error).toMatchObject({
       code,
       groupId: '0-1',
-      message: 'reward: expected a picture, got none. Look.',
+      stage: 'scoreRewards',
+      message: 'scoreRewards, group 0-1: reward: expected a picture, got none. Look.',
     });
     expect(letters).toEqual([]);
   });
