@@ -1,0 +1,41 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { asTributaryError, TributaryError } from '../src/errors.js';
+
+describe('TributaryError', () => {
+  it.each([
+    ['TRIB_USAGE', 2],
+    ['TRIB_CONFIG', 2],
+    ['TRIB_PROMPT', 2],
+    ['TRIB_FILE', 1],
+    ['TRIB_INTERNAL', 1],
+  ] as const)('should end the program of a %s with %d', (code, status) => {
+    expect(new TributaryError(code, 'text').exitCode).toBe(status);
+  });
+});
+
+describe('asTributaryError', () => {
+  it('should keep a fault as it is', () => {
+    const fault = new TributaryError('TRIB_LORA', 'text');
+    expect(asTributaryError(fault)).toBe(fault);
+  });
+
+  it('should take what the system refuses for a fault of files', async () => {
+    const error = await readFile('/nowhere/file').catch((cause: unknown) => cause);
+    const { code, message, cause } = asTributaryError(error);
+    expect([code, message, cause]).toEqual([
+      'TRIB_FILE',
+      '/nowhere/file: expected the system to allow open, got ENOENT. Check the path, its rights and the space on its disk.',
+      error,
+    ]);
+  });
+
+  it('should name the call where the system names no path', () => {
+    const full = Object.assign(new Error('write'), { code: 'ENOSPC', syscall: 'write' });
+    expect(asTributaryError(full).message).toMatch('write: expected the system to allow write, got ENOSPC.');
+  });
+
+  it.each([new TypeError('odd'), 'odd', null, undefined])('should own up to anything else: %s', (error) => {
+    expect(asTributaryError(error).code).toBe('TRIB_INTERNAL');
+  });
+});
