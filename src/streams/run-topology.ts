@@ -46,7 +46,7 @@ export function runTopology(options: RunOptions): Observable<RunEvent> {
   return new Stream<RunEvent>((subscriber) => {
     const cancelling = new AbortController();
     const say = (event: RunEvent) => subscriber.next(event);
-    run(options, say, cancelling.signal).then(
+    run(options, say, cancelling).then(
       () => subscriber.complete(),
       (error: unknown) => subscriber.error(error),
     );
@@ -57,12 +57,16 @@ export function runTopology(options: RunOptions): Observable<RunEvent> {
 async function run(
   options: RunOptions,
   say: (event: RunEvent) => void,
-  cancelling: AbortSignal,
+  cancelling: AbortController,
 ): Promise<void> {
   say({ kind: 'started', description: describeTopology(options.config) });
-  const opened = await openRun(options.config, options.runDirectory, say, cancelling);
+  const opened = await openRun(options.config, options.runDirectory, say, cancelling.signal);
   try {
-    await runStages(options, opened, say, cancelling);
+    await runStages(options, opened, say, cancelling.signal);
+  } catch (error) {
+    // Else the user would wait for the rollout or the gradient steps that are under way before hearing of the fault.
+    cancelling.abort();
+    throw error;
   } finally {
     await opened.close();
   }

@@ -37,7 +37,7 @@ describe('loadPretraining', () => {
     const faults = await faultsOf((text) =>
       text
         .replace('seed: 1', 'sed: 1')
-        .replace('numSteps: 2000', 'numSteps: many')
+        .replace('numSteps: 3200', 'numSteps: many')
         .replace('candidates: 8', 'candidates: 1')
         .replace('  blended: 0.15\n', '  blend: 0.15\n'),
     );

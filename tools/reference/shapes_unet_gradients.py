@@ -102,7 +102,7 @@ class Network:
         # The model file holds the frequencies in single precision.
         powers = 10_000 ** (-np.arange(half) / half)
         phases = timestep[:, None] * torch.from_numpy(powers.astype(np.float32).astype(np.float64))[None]
-        waves = torch.cat([torch.sin(phases), torch.cos(phases)], dim=1)
+        waves = torch.cat([torch.sin(phases), torch.cos(phases)], dim=1).to(self.weight("conv_in.weight").dtype)
         return self.linear("time_embedding.linear_2", F.silu(self.linear("time_embedding.linear_1", waves)))
 
     def __call__(self, sample, timestep, context):

@@ -83,6 +83,10 @@ async function pretrainPart(
   try {
     let progress = await thread.call.open({ ...request, engine: { providers: ['cpu'], threads } });
     output.say(`${part}: ${progress.parameters.toLocaleString('en-US')} parameters`);
+    if (request.resume) {
+      const found = progress.step > 0 ? `goes on from step ${progress.step}` : 'no checkpoint there, begins at step 0';
+      output.say(`${checkpointPath}: ${found}`);
+    }
     while (progress.step < progress.numSteps && !stopping.aborted) {
       const toCheckpoint = STEPS_A_CHECKPOINT - (progress.step % STEPS_A_CHECKPOINT);
       progress = await thread.call.advance({ steps: Math.min(STEPS_A_CALL, toCheckpoint) });

@@ -82,8 +82,7 @@ const service: PretrainingService = {
       part === 'denoiser'
         ? denoiserTrainee(tokenizer, { seed: config.seed, ...config.denoiser })
         : rewardTrainee(tokenizer, { seed: config.seed, ...config.reward });
-    const { numSteps: _, ...settings } = config[part];
-    const fingerprint = JSON.stringify({ part, seed: config.seed, ...settings });
+    const fingerprint = JSON.stringify({ part, seed: config.seed, ...config[part] });
     const saved = resume ? await readFitState(checkpointPath, fingerprint) : undefined;
     const engine = createOnnxRuntimeEngine(engineOptions);
     const executable = await engine.compile(encodeGraph(trainee.graph), { label: trainee.label });

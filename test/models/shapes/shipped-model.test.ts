@@ -1,0 +1,81 @@
+/** @file The model that ships: plausible, badly aligned, and with a reward that agrees with the verifier. */
+
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openDenoiser } from '../../../src/models/diffusion/denoiser.js';
+import { openPipeline } from '../../../src/models/diffusion/pipeline.js';
+import { createSampler, denoiserRows, type SamplerSettings } from '../../../src/models/diffusion/sampler.js';
+import type { Engine } from '../../../src/models/engines/engine.js';
+import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
+import { cosine, openDualEncoder } from '../../../src/models/rewards/dual-encoder.js';
+import { IMAGE_SHAPE } from '../../../src/models/shapes/networks.js';
+import { parsePrompt } from '../../../src/models/shapes/parse-prompt.js';
+import { verify } from '../../../src/models/shapes/verifier.js';
+
+const LORA = { pattern: 'attn1/to_q', rank: 1, alpha: 1 };
+const IMAGES_PER_PROMPT = 3;
+/** What the presets sample with. */
+const SETTINGS: SamplerSettings = {
+  seed: 1,
+  numInferenceSteps: 10,
+  guidanceScale: 2,
+  eta: 1,
+  numBranches: 1,
+  groupsPerBatch: 36,
+  latentsDtype: 'float32',
+  noiseFor: 'evaluation',
+};
+
+interface Judged {
+  readonly satisfied: boolean;
+  readonly reward: number;
+}
+
+let engine: Engine;
+let judged: readonly Judged[];
+beforeAll(async () => {
+  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 });
+  const pipeline = await openPipeline(engine, 'models/shapes');
+  const denoiser = await openDenoiser(engine, pipeline, LORA, denoiserRows(SETTINGS));
+  await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
+  const sampler = createSampler(pipeline, denoiser, SETTINGS);
+  const reward = await openDualEncoder(engine, 'models/shapes/reward', pipeline.tokenizer, 36);
+  const prompts = (await readFile('models/shapes/prompts/train.txt', 'utf8')).trim().split('\n');
+  const requests = prompts.flatMap((prompt, row) =>
+    Array.from({ length: IMAGES_PER_PROMPT }, (_, image) => ({
+      groupIndex: row * IMAGES_PER_PROMPT + image,
+      prompt,
+    })),
+  );
+  const found: Judged[] = [];
+  for (let start = 0; start < requests.length; start += SETTINGS.groupsPerBatch) {
+    const batch = requests.slice(start, start + SETTINGS.groupsPerBatch);
+    const images = (await sampler.rollout(batch, 0)).map(([branch]) => branch?.image ?? new Float32Array());
+    const features = await reward.imageFeatures(images, IMAGE_SHAPE);
+    for (const [index, { prompt }] of batch.entries()) {
+      found.push({
+        satisfied: verify(images[index] as Float32Array, parsePrompt(prompt)).satisfied,
+        reward: cosine(features[index] as Float32Array, await reward.textFeatures(prompt)),
+      });
+    }
+  }
+  judged = found;
+}, 120_000);
+afterAll(() => engine.close());
+
+describe('models/shapes', () => {
+  it('should satisfy between 35 % and 65 % of the training prompts', () => {
+    const share = judged.filter(({ satisfied }) => satisfied).length / judged.length;
+    expect(share).toBeGreaterThan(0.35);
+    expect(share).toBeLessThan(0.65);
+  });
+
+  it('should come with a reward that puts pictures which satisfy their prompt above the others', () => {
+    const rewards = (wanted: boolean) =>
+      judged.filter(({ satisfied }) => satisfied === wanted).map(({ reward }) => reward);
+    const [good, bad] = [rewards(true), rewards(false)];
+    const above = good.reduce((sum, reward) => sum + bad.filter((other) => other < reward).length, 0);
+    expect(above / (good.length * bad.length)).toBeGreaterThan(0.85);
+  });
+});

@@ -1,0 +1,38 @@
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { startSampler } from '../../../src/streams/stages/run-threads.js';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { tinyConfig } from '../../fixtures/tiny-run.js';
+
+async function tinySampler() {
+  const sampler = await startSampler(await tinyConfig(await temporaryFolder()), () => {});
+  onTestFinished(() => sampler.close());
+  return sampler;
+}
+
+describe('SamplerClient.withPolicy', () => {
+  it('should keep a policy until the work by it is done', async () => {
+    const sampler = await tinySampler();
+    const policy = (version: number) => ({ version, parameters: sampler.baseParameters });
+    const order: string[] = [];
+    const evaluation = sampler.withPolicy(policy(1), async () => {
+      order.push('evaluation begins');
+      await setImmediate();
+      order.push('evaluation ends');
+    });
+    const rollout = sampler.withPolicy(policy(0), async () => order.push('rollout'));
+    await Promise.all([evaluation, rollout]);
+    expect(order).toEqual(['evaluation begins', 'evaluation ends', 'rollout']);
+  });
+
+  it('should go on after work that failed, and hand its fault to its caller alone', async () => {
+    const sampler = await tinySampler();
+    const policy = { version: 0, parameters: sampler.baseParameters };
+    const failing = sampler.withPolicy(policy, async () => {
+      throw new Error('no');
+    });
+    const next = sampler.withPolicy(policy, async () => 'next');
+    await expect(failing).rejects.toThrow('no');
+    expect(await next).toBe('next');
+  });
+});

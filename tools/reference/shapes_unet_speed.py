@@ -1,0 +1,91 @@
+"""Times the shapes UNet in PyTorch, for comparison with `npm run bench`: the same rows, threads and adapters.
+
+Milliseconds of two programs compare badly on a shared machine, so everything is given in units of one product of two
+2048 x 2048 matrices as well, timed in the same process; `npm run bench` prints that product too.
+
+    python tools/reference/shapes_unet_speed.py [pipeline folder]
+"""
+
+import pathlib
+import statistics
+import sys
+import time
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import torch
+from shapes_unet_gradients import RANK, Network
+
+ROWS = 64
+THREADS = 2
+REPETITIONS = 15
+
+
+def milliseconds(works):
+    """Median time of every work, taken in turn so that a slow moment of the machine meets them all."""
+    times = {name: [] for name in works}
+    for repetition in range(REPETITIONS + 2):
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            if repetition >= 2:
+                times[name].append(1000 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main(folder="models/shapes"):
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(1)
+    model = onnx.load(pathlib.Path(folder) / "unet" / "model.onnx")
+    weights = {
+        tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).astype(np.float32))
+        for tensor in model.graph.initializer
+        if tensor.name.endswith((".weight", ".bias"))
+    }
+    shapes = {
+        value.name: [axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in model.graph.input
+    }
+    adapters = {
+        name[: -len(".weight")]: tuple(
+            (0.1 * torch.randn(shape)).requires_grad_()
+            for shape in ((weight.shape[0], RANK), (RANK, weight.shape[1]))
+        )
+        for name, weight in weights.items()
+        if any(f".{attn}.{to}.weight" in name for attn in ("attn1", "attn2") for to in ("to_q", "to_k", "to_v", "to_out.0"))
+    }
+    sample = torch.randn(ROWS, *shapes["sample"][1:])
+    context = torch.randn(ROWS, *shapes["encoder_hidden_states"][1:])
+    timestep = torch.full((ROWS,), 500.0)
+    left, right = torch.randn(2048, 2048), torch.randn(2048, 2048)
+
+    def forward(network, rows):
+        with torch.no_grad():
+            network(rows, timestep, context)
+
+    def train(network, rows):
+        for parameters in adapters.values():
+            for parameter in parameters:
+                parameter.grad = None
+        network(rows, timestep, context).square().mean().backward()
+
+    works = {"matrix product 2048": lambda: left @ right}
+    for layout in (torch.contiguous_format, torch.channels_last):
+        stored = {
+            name: weight.contiguous(memory_format=layout) if weight.dim() == 4 else weight
+            for name, weight in weights.items()
+        }
+        network, rows = Network(stored, adapters), sample.contiguous(memory_format=layout)
+        name = str(layout).removeprefix("torch.")
+        works[f"forward, {name}"] = lambda network=network, rows=rows: forward(network, rows)
+        works[f"forward and LoRA gradients, {name}"] = lambda network=network, rows=rows: train(network, rows)
+
+    measured = milliseconds(works)
+    product = measured["matrix product 2048"]
+    print(f"PyTorch {torch.__version__}, {THREADS} threads, {ROWS} rows")
+    for name, value in measured.items():
+        print(f"{name:<48}{value:8.1f} ms {value / product:8.2f} products")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
