@@ -107,10 +107,12 @@ const [{ base, stages }] = runs;
 const page = `# Results of the demo
 
 Written by \`npm run results\` (${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}).
-Seeds ${SEEDS.join(', ')}; ${stages.length} training stages, ${stages.at(-1).rewardQueries} reward queries each. Every
-policy is measured on ${base.train.images} pictures of ${base.train.prompts} training prompts and
-${base.heldOut.images} pictures of ${base.heldOut.prompts} held-out prompts, from noise that training never sees and that is
-the same for all. A cell is the mean over the seeds with its 95 % interval (Student's t; ${SEEDS.length} seeds, so wide).
+Seeds ${SEEDS.join(', ')}; ${stages.length} training stages, ${stages.at(-1).rewardQueries} reward queries each.
+
+Every policy is measured on ${base.train.images} pictures of ${base.train.prompts} training prompts and
+${base.heldOut.images} pictures of ${base.heldOut.prompts} held-out prompts, from noise that training never sees and that
+is the same for all. So the base model has one figure, whose own standard error, 2 to 3 points, is in no interval.
+A cell is the mean over the seeds with its 95 % interval (Student's t; ${SEEDS.length} seeds, so wide).
 
 ${table.join('\n')}
 
@@ -120,9 +122,10 @@ By seed:
 | --- | --- | --- | --- | --- | --- |
 ${seedRows.join('\n')}
 
-The verifier reads pictures exactly and is never used for training. Diversity is the mean pairwise distance (1 - cosine) of
-the reward model's image features (\`image_embeds\`) within a prompt. Seconds: from the start of the first evaluation to
-the end of the last.
+The verifier reads pictures exactly and is never used for training. Diversity is the mean pairwise distance
+(1 - cosine) of the reward model's image features (\`image_embeds\`) within a prompt. Seconds: from the start of the
+first evaluation to the end of the last. The settings were chosen on other seeds, other noise and without the held-out
+prompts (docs/decisions.md, 46).
 `;
 writeFileSync('docs/results.md', page);
 console.log(page);

@@ -27,7 +27,7 @@ describe('loadPretraining', () => {
     expect(config).toMatchObject({
       seed: 1,
       pipeline: 'models/shapes',
-      denoiser: { captionCorruption: 0.12, captionDropout: 0.1 },
+      denoiser: { captionCorruption: 0.15, captionDropout: 0.1 },
       // Left to its default in the file.
       reward: { maxGradNorm: 1, candidates: 8 },
     });

@@ -34,7 +34,7 @@ describe('tributary', () => {
     expect(missing).toMatchObject({
       code: 2,
       stderr:
-        "error: option '--images <n>' argument '0' is invalid. Expected a whole number of at least 1.\n",
+        "error: option '--images <n>' argument '0' is invalid. Expected a whole number from 1 to 1000.\n",
     });
   });
 

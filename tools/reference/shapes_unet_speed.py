@@ -1,7 +1,8 @@
 """Times the shapes UNet in PyTorch, for comparison with `npm run bench`: the same rows, threads and adapters.
 
-Milliseconds of two programs compare badly on a shared machine, so everything is given in units of one product of two
-2048 x 2048 matrices as well, timed in the same process; `npm run bench` prints that product too.
+Run it right before or after `npm run bench`: milliseconds of two programs compare only on a machine that is as busy for
+both. The product of two 2048 x 2048 matrices is timed too; where it is far from the one that `npm run bench` prints,
+the two libraries use the processor differently (PyTorch's MKL is slow on processors that are not Intel's).
 
     python tools/reference/shapes_unet_speed.py [pipeline folder]
 """
@@ -81,10 +82,9 @@ def main(folder="models/shapes"):
         works[f"forward and LoRA gradients, {name}"] = lambda network=network, rows=rows: train(network, rows)
 
     measured = milliseconds(works)
-    product = measured["matrix product 2048"]
     print(f"PyTorch {torch.__version__}, {THREADS} threads, {ROWS} rows")
     for name, value in measured.items():
-        print(f"{name:<48}{value:8.1f} ms {value / product:8.2f} products")
+        print(f"{name:<48}{value:8.1f} ms")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,8 @@ async function pretrainPart(
     let progress = await thread.call.open({ ...request, engine: { providers: ['cpu'], threads } });
     output.say(`${part}: ${progress.parameters.toLocaleString('en-US')} parameters`);
     if (request.resume) {
-      const found = progress.step > 0 ? `goes on from step ${progress.step}` : 'no checkpoint there, begins at step 0';
+      const found =
+        progress.step > 0 ? `goes on from step ${progress.step}` : 'no checkpoint there, begins at step 0';
       output.say(`${checkpointPath}: ${found}`);
     }
     while (progress.step < progress.numSteps && !stopping.aborted) {

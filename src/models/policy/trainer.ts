@@ -110,7 +110,7 @@ export async function createTrainer(
             timestepPort?.shape ?? [],
           ),
         },
-        { signal },
+        { signal, transfer: true },
       );
       loss += float32Data(outputs.loss, 'loss')[0] ?? Number.NaN;
       statistics.addRatios(minibatch, float32Data(outputs.ratio, 'ratio'));

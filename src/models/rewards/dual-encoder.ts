@@ -45,7 +45,8 @@ export async function openDualEncoder(
         const batch = images.slice(start, start + batchSize);
         const pixels = new Float32Array(batch.length * (batch[0]?.length ?? 0));
         for (const [row, image] of batch.entries()) pixels.set(image, row * image.length);
-        const outputs = await vision.run({ pixel_values: float32(pixels, [batch.length, ...imageShape]) });
+        const feeds = { pixel_values: float32(pixels, [batch.length, ...imageShape]) };
+        const outputs = await vision.run(feeds, { transfer: true });
         features.push(...unitRows(float32Data(outputs.image_embeds, 'image_embeds'), batch.length));
       }
       return features;

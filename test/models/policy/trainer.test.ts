@@ -57,7 +57,8 @@ function recording(opened: OpenTiny): { opened: OpenTiny; runs: Tensors[] } {
           return {
             ...executable,
             run(feeds, runOptions) {
-              if (options.label === 'training graph') runs.push(feeds);
+              // The trainer gives its buffers away.
+              if (options.label === 'training graph') runs.push(structuredClone(feeds));
               return executable.run(feeds, runOptions);
             },
           };

@@ -1,6 +1,5 @@
 /** @file The model that ships: plausible, badly aligned, and with a reward that agrees with the verifier. */
 
-import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDenoiser } from '../../../src/models/diffusion/denoiser.js';
 import { openPipeline } from '../../../src/models/diffusion/pipeline.js';
@@ -12,6 +11,7 @@ import { cosine, openDualEncoder } from '../../../src/models/rewards/dual-encode
 import { IMAGE_SHAPE } from '../../../src/models/shapes/networks.js';
 import { parsePrompt } from '../../../src/models/shapes/parse-prompt.js';
 import { verify } from '../../../src/models/shapes/verifier.js';
+import { readPrompts } from '../../../src/streams/read-prompts.js';
 
 const LORA = { pattern: 'attn1/to_q', rank: 1, alpha: 1 };
 const IMAGES_PER_PROMPT = 3;
@@ -41,7 +41,7 @@ beforeAll(async () => {
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
   const sampler = createSampler(pipeline, denoiser, SETTINGS);
   const reward = await openDualEncoder(engine, 'models/shapes/reward', pipeline.tokenizer, 36);
-  const prompts = (await readFile('models/shapes/prompts/train.txt', 'utf8')).trim().split('\n');
+  const prompts = await readPrompts('models/shapes/prompts/train.txt', () => {});
   const requests = prompts.flatMap((prompt, row) =>
     Array.from({ length: IMAGES_PER_PROMPT }, (_, image) => ({
       groupIndex: row * IMAGES_PER_PROMPT + image,
