@@ -145,9 +145,19 @@ function configFingerprint(config: ResolvedConfig): string {
 /** What lies in a run's directory before its first figures. */
 const FIRST_FILES = [CONFIG_FILE, LOCK_FILE, ...METRICS_FILES];
 
-async function makeRunDirectory(path: string): Promise<void> {
+async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
+  } catch (error) {
+    // Node says ENOENT of a read-only file system when it makes parents too; asked for the one folder it says EROFS.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await mkdir(path);
+  }
+}
+
+async function makeRunDirectory(path: string): Promise<void> {
+  try {
+    await makeFolder(path);
     const found = await readdir(path);
     if (found.every((name) => FIRST_FILES.includes(name)) && (await readMetrics(path)).length === 0) return;
   } catch (cause) {
