@@ -27,8 +27,8 @@ export async function lockRun(runPath: string, now: Date): Promise<() => Promise
     await writeFile(prepared, `${JSON.stringify(own)}\n`);
     // A link appears whole or not at all, and only where there is none.
     while (!(await linkIfFree(prepared, path))) {
-      const holder = holderSchema.safeParse(parseJsonOrNull(await readFile(path, 'utf8').catch(() => '')));
-      if (holder.success && isAtWork(holder.data)) throw held(runPath, holder.data);
+      const holder = await holderOf(path);
+      if (holder && isAtWork(holder)) throw held(runPath, holder);
       await moveAway(path, `${prepared}.stale`);
     }
   } catch (cause) {
@@ -44,13 +44,25 @@ export async function lockRun(runPath: string, now: Date): Promise<() => Promise
 async function moveAway(path: string, aside: string): Promise<void> {
   try {
     await rename(path, aside);
-  } catch {
-    return; // Another was faster.
+  } catch (error) {
+    if (isMissing(error)) return; // Another was faster.
+    throw error;
   }
-  const holder = holderSchema.safeParse(parseJsonOrNull(await readFile(aside, 'utf8')));
-  if (holder.success && isAtWork(holder.data)) await linkIfFree(aside, path);
+  const holder = await holderOf(aside);
+  if (holder && isAtWork(holder)) await linkIfFree(aside, path);
   await rm(aside, { force: true });
 }
+
+/** Who a lock names; undefined where it is damaged or gone. */
+async function holderOf(path: string): Promise<Holder | undefined> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if (isMissing(error)) return '';
+    throw error;
+  });
+  return holderSchema.safeParse(parseJsonOrNull(text)).data;
+}
+
+const isMissing = (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
 async function linkIfFree(from: string, to: string): Promise<boolean> {
   try {

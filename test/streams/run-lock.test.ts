@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -48,6 +48,12 @@ describe('lockRun', () => {
   test('should refuse a lock of another host, which it cannot check', async () => {
     await holder(1, 'elsewhere');
     expect((await faultOf(() => lockRun(run, NOW)))[1]).toContain('process 1 on elsewhere');
+  });
+
+  test('should fail where a stale lock cannot be moved away, and not try for ever', async () => {
+    await holder(await otherProcess({ ended: true }));
+    await mkdir(join(run, `run.lock.${process.pid}.stale`));
+    expect((await faultOf(() => lockRun(run, NOW)))[0]).toBe('TRIB_FILE');
   });
 
   test.each(['ended', 'damaged'])('should take over a lock that is %s', async (kind) => {

@@ -158,22 +158,27 @@ def write_safetensors(path, tensors, metadata):
     path.write_bytes(len(text).to_bytes(8, "little") + text + body)
 
 
-def main(folder="models/shapes", output="test/fixtures/shapes-unet-gradients.safetensors"):
-    model_path = pathlib.Path(folder) / "unet" / "model.onnx"
-    model = onnx.load(model_path)
+def read_model(path, dtype):
+    """Weights by name, and the shapes of the inputs."""
+    graph = onnx.load(path).graph
     weights = {
-        tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).astype(np.float64))
-        for tensor in model.graph.initializer
+        tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).astype(dtype))
+        for tensor in graph.initializer
         if tensor.name.endswith((".weight", ".bias"))
     }
-    shapes = {
-        value.name: [axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in model.graph.input
-    }
-    layers = sorted(
-        name[: -len(".weight")]
-        for name in weights
-        if any(f"{attn}.{to}.weight" in name for attn in ("attn1", "attn2") for to in ("to_q", "to_k", "to_v", "to_out.0"))
-    )
+    return weights, {value.name: [axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in graph.input}
+
+
+def adapted_layers(weights):
+    """All attention projections."""
+    projections = [f"{attn}.{to}.weight" for attn in ("attn1", "attn2") for to in ("to_q", "to_k", "to_v", "to_out.0")]
+    return sorted(name[: -len(".weight")] for name in weights if any(part in name for part in projections))
+
+
+def main(folder="models/shapes", output="test/fixtures/shapes-unet-gradients.safetensors"):
+    model_path = pathlib.Path(folder) / "unet" / "model.onnx"
+    weights, shapes = read_model(model_path, np.float64)
+    layers = adapted_layers(weights)
 
     rng = np.random.default_rng(20_261_121)
     # Everything that the test reads is rounded to single precision first, so that both sides start from the same numbers.

@@ -13,10 +13,8 @@ import sys
 import time
 
 import numpy as np
-import onnx
-import onnx.numpy_helper
 import torch
-from shapes_unet_gradients import RANK, Network
+from shapes_unet_gradients import RANK, Network, adapted_layers, read_model
 
 ROWS = 64
 THREADS = 2
@@ -38,22 +36,13 @@ def milliseconds(works):
 def main(folder="models/shapes"):
     torch.set_num_threads(THREADS)
     torch.manual_seed(1)
-    model = onnx.load(pathlib.Path(folder) / "unet" / "model.onnx")
-    weights = {
-        tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).astype(np.float32))
-        for tensor in model.graph.initializer
-        if tensor.name.endswith((".weight", ".bias"))
-    }
-    shapes = {
-        value.name: [axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in model.graph.input
-    }
+    weights, shapes = read_model(pathlib.Path(folder) / "unet" / "model.onnx", np.float32)
     adapters = {
-        name[: -len(".weight")]: tuple(
+        layer: tuple(
             (0.1 * torch.randn(shape)).requires_grad_()
-            for shape in ((weight.shape[0], RANK), (RANK, weight.shape[1]))
+            for shape in ((weights[f"{layer}.weight"].shape[0], RANK), (RANK, weights[f"{layer}.weight"].shape[1]))
         )
-        for name, weight in weights.items()
-        if any(f".{attn}.{to}.weight" in name for attn in ("attn1", "attn2") for to in ("to_q", "to_k", "to_v", "to_out.0"))
+        for layer in adapted_layers(weights)
     }
     sample = torch.randn(ROWS, *shapes["sample"][1:])
     context = torch.randn(ROWS, *shapes["encoder_hidden_states"][1:])
