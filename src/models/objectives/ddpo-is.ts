@@ -1,8 +1,10 @@
 /** @file DDPO's importance-sampled surrogate. */
 
+import { number } from '../../fields.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
 import * as op from '../graph/ops/index.js';
+import { defineSurrogate } from './surrogate.js';
 
 export interface ClippedSurrogateSettings {
   /** e: ratios outside [1 - e, 1 + e] gain nothing. 1e-4 suits log-probs that are means over dimensions. */
@@ -11,7 +13,7 @@ export interface ClippedSurrogateSettings {
   readonly advClipMax: number;
 }
 
-export interface SurrogateValues {
+export interface RatioAndAdvantage {
   /** exp(logProb - oldLogProb), [M]. */
   readonly ratio: Value;
   /** [M]. */
@@ -24,10 +26,34 @@ export interface SurrogateValues {
  */
 export function ddpoIsLoss(
   g: GraphBuilder,
-  { ratio, advantage }: SurrogateValues,
+  { ratio, advantage }: RatioAndAdvantage,
   { clipRange, advClipMax }: ClippedSurrogateSettings,
 ): Value {
   const loss = op.neg(g, op.clip(g, advantage, -advClipMax, advClipMax));
   const clippedRatio = op.clip(g, ratio, 1 - clipRange, 1 + clipRange);
   return op.max(g, op.mul(g, loss, ratio), op.mul(g, loss, clippedRatio));
 }
+
+export const clipRangeField = number({ from: '(0', to: '1)' })
+  .default(1e-4)
+  .describe(
+    'Half-width of the band of ratios that still give a gradient. Log-probs are means over the latent, so useful ratios differ from 1 by about 1e-4; with 0.1 nothing is ever clipped.',
+  );
+
+export const advClipMaxField = number({ from: '(0', to: 'Infinity)' })
+  .default(5)
+  .describe('Advantages are clipped to this magnitude, so that one lucky image cannot dominate.');
+
+export const ddpoIs = defineSurrogate({
+  type: 'ddpo-is',
+  summary:
+    "DDPO's importance-sampled loss, clipped as PPO clips: max(-A ρ, -A clip(ρ, 1 - clipRange, 1 + clipRange)).",
+  fields: { clipRange: clipRangeField, advClipMax: advClipMaxField },
+  create: (settings) => ({
+    trainsOn: 'steps',
+    references: [],
+    clipRange: settings.clipRange,
+    loss: (g, { policy, oldLogProb, advantage }) =>
+      ddpoIsLoss(g, { ratio: op.exp(g, op.sub(g, policy.logProb, oldLogProb)), advantage }, settings),
+  }),
+});

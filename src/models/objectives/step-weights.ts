@@ -1,30 +1,45 @@
 import type { StepCoefficients } from '../diffusion/step-coefficients.js';
 
+/** How much a step weighs in the loss before the weights are scaled to mean 1. W = (k/σ)²: see `stepCoefficients`. */
+const WEIGHTINGS = {
+  /** All alike, as DDPO and B²-DiffuRL. */
+  none: () => 1,
+  /** A log-prob divides by σ², so this leaves ½ (x_{i+1} - μ)² of every step. */
+  variance: ({ stdDevT }: StepCoefficients) => stdDevT ** 2,
+  /** Every step contributes the same for the same change of the network's output (the aim of PCPO, 2509.25774). */
+  'inverse-w': ({ klWeight }: StepCoefficients) => 1 / klWeight,
+  /** The same for the norm of the gradient, which grows with √W. */
+  'inverse-sqrt-w': ({ klWeight }: StepCoefficients) => 1 / Math.sqrt(klWeight),
+  /** TempFlow-GRPO (2508.04324): the standard deviation of the step, g √|dt| for a flow. */
+  'noise-aware': ({ stdDevT }: StepCoefficients) => stdDevT,
+  /** All alike but the last step of the sampler, which is left out (DanceGRPO). */
+  'drop-last': (_: StepCoefficients, isLast: boolean) => (isLast ? 0 : 1),
+};
+
 /** How much the steps of a trajectory weigh in the loss. */
-export type StepWeighting = 'none' | 'variance';
+export type StepWeighting = keyof typeof WEIGHTINGS;
+export const STEP_WEIGHTINGS = Object.keys(WEIGHTINGS) as [StepWeighting, ...StepWeighting[]];
 
 /** Steps that weigh less than this share of the heaviest one are left out: their gradients are not even computed. */
 const NEGLIGIBLE_SHARE = 0.01;
 
 /**
- * Returns the weight of every sampler step in the loss, with mean 1 over the trained ones; steps before `firstStep` get 0.
+ * Returns the weight of every sampler step in the loss, with mean 1 over the trained ones; the others get 0.
  *
- * `none`: all alike, as DDPO and B²-DiffuRL. `variance`: in proportion to σ². A log-prob divides by σ², so the gradients of
- * the last steps, whose σ is small, are large and nearly pure noise: they decide hardly anything about the picture. The
- * weight takes the division back: every step then counts as ½ (x_{i+1} - μ)².
+ * Weights other than `none` answer one trap: the gradient of a log-prob grows with √W, so the last steps, whose noise is
+ * small, make up most of the gradient although they decide hardly anything about the picture.
  */
 export function stepWeights(
   coefficients: readonly StepCoefficients[],
-  firstStep: number,
+  trainedSteps: readonly number[],
   weighting: StepWeighting,
 ): number[] {
-  const variances = coefficients.map(({ stdDevT }) => stdDevT ** 2);
-  const negligible = NEGLIGIBLE_SHARE * Math.max(...variances.slice(firstStep));
-  const raw = variances.map((variance, step) => {
-    if (step < firstStep) return 0;
-    if (weighting === 'none') return 1;
-    return variance < negligible ? 0 : variance;
-  });
-  const mean = raw.reduce((sum, weight) => sum + weight, 0) / (coefficients.length - firstStep);
-  return raw.map((weight) => weight / mean);
+  const trained = new Set(trainedSteps);
+  const raw = coefficients.map((step, index) =>
+    trained.has(index) ? WEIGHTINGS[weighting](step, index === coefficients.length - 1) : 0,
+  );
+  const negligible = NEGLIGIBLE_SHARE * Math.max(...raw);
+  const kept = raw.map((weight) => (weight < negligible ? 0 : weight));
+  const mean = kept.reduce((sum, weight) => sum + weight, 0) / trained.size;
+  return kept.map((weight) => (mean === 0 ? 0 : weight / mean));
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
-import { ddimStep, stepLogProb } from '../../../src/models/diffusion/ddim-step.js';
+import { ddimStep, prevSampleMean, stepLogProb } from '../../../src/models/diffusion/ddim-step.js';
 import { guidedOutput } from '../../../src/models/diffusion/guided-output.js';
 import { createNoiseSchedule } from '../../../src/models/diffusion/noise-schedule.js';
 import type { StepCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
@@ -10,7 +10,7 @@ import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime
 import { GraphBuilder } from '../../../src/models/graph/builder.js';
 import type { Value } from '../../../src/models/graph/graph.js';
 import * as op from '../../../src/models/graph/ops/index.js';
-import { guidedExpression, stepLogProbExpression } from '../../../src/models/objectives/log-prob.js';
+import { guidedExpression, stepPolicy } from '../../../src/models/objectives/log-prob.js';
 import { float32 } from '../../../src/models/tensor.js';
 import { largestDifference, randomTensor, runModel } from '../../fixtures/run-model.js';
 import { TINY_SCHEDULER } from '../../fixtures/tiny-pipeline.js';
@@ -56,15 +56,14 @@ function expression(g: GraphBuilder) {
   const whole = (name: string) => g.input(name, 'float32', SHAPE);
   const perPair = (name: string) => g.input(name, 'float32', [STEPS]);
   const modelOutput = whole('modelOutput');
-  const logProb = stepLogProbExpression(g, {
+  const step = {
     latents: whole('latents'),
     nextLatents: whole('nextLatents'),
-    modelOutput,
     sampleCoefficient: perPair('sampleCoefficient'),
     outputCoefficient: perPair('outputCoefficient'),
     stdDevT: perPair('stdDevT'),
-  });
-  return { logProb, modelOutput };
+  };
+  return stepPolicy(g, step, modelOutput);
 }
 
 const coefficientFeeds = {
@@ -73,7 +72,7 @@ const coefficientFeeds = {
   stdDevT: perStep((step) => step.stdDevT),
 };
 
-describe('stepLogProbExpression', () => {
+describe('stepPolicy', () => {
   it('should be what the sampler stored, at every step', async () => {
     const { logProbs, ...tensors } = sampled();
     const g = new GraphBuilder();
@@ -81,6 +80,23 @@ describe('stepLogProbExpression', () => {
     const { logProb } = await runModel(engine, g.build(), { ...tensors, ...coefficientFeeds });
     for (const [step, value] of logProbs.entries())
       expect(Math.abs((logProb?.[step] ?? Number.NaN) - value)).toBeLessThan(1e-5);
+  });
+
+  it('should have the mean of the sampler, and the output that it is given', async () => {
+    const { logProbs: _, ...tensors } = sampled();
+    const g = new GraphBuilder();
+    const policy = expression(g);
+    expect(policy.modelOutput.name).toBe('modelOutput');
+    g.output(policy.mean, 'mean');
+    const { mean } = await runModel(engine, g.build(), { ...tensors, ...coefficientFeeds });
+    for (const [index, step] of coefficients.entries()) {
+      const expected = prevSampleMean(
+        row(tensors.latents.data, index),
+        row(tensors.modelOutput.data, index),
+        step,
+      );
+      expect(largestDifference(row(mean as Float32Array, index), expected)).toBeLessThan(1e-6);
+    }
   });
 
   it('should have the slope (x - μ) k / (σ² D) in the output of the network', async () => {

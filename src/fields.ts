@@ -1,5 +1,6 @@
 /**
- * @file The kinds of field a config is made of. The message of a schema issue is always the phrase that belongs after
+ * @file The kinds of field a config is made of. What is configured describes its own fields, wherever it lives, so that
+ * a new surrogate or advantage rule needs no second file. The message of a schema issue is always the phrase that belongs after
  * "expected", so that a fault can be put into words wherever it is found.
  */
 import { z } from 'zod';

@@ -1,0 +1,89 @@
+/** @file AWM's surrogate: PPO's clip, with the denoising error in place of the log-prob. */
+
+import { number, oneOf } from '../../fields.js';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Value } from '../graph/graph.js';
+import * as op from '../graph/ops/index.js';
+import { ddpoIsLoss } from './ddpo-is.js';
+import { meanSquaredDistance } from './log-prob.js';
+import { penalisedLoss } from './penalised-loss.js';
+import { requireReference } from './reference-policies.js';
+import type { DenoisingPolicy, DenoisingValues } from './surrogate.js';
+import { defineSurrogate } from './surrogate.js';
+import { timestepsPerSampleField } from './timesteps-per-sample.js';
+
+/** Exponent q of the generalised Huber form, and what keeps its slope finite at error 0. */
+const HUBER_POWER = 0.25;
+const ERROR_FLOOR = 1e-10;
+
+type Likelihood = 'squared-error' | 'ghuber';
+
+/**
+ * Loss of every row [M]: max(-A ρ, -A clip(ρ, 1 - e, 1 + e)) + β mean_D (out - out_pre)², ρ = exp(ℓ - ℓ_old) (Xue et al. 2025,
+ * Advantage Weighted Matching; advantage_weighted_matching scripts/train_sd3_awm.py). ℓ stands for log p(x_0), up to scale, by
+ * the error E = mean_D (out - target)² at one noised picture, the same timestep and noise for both policies:
+ *
+ *   squared-error  ℓ = -E                                      the paper's, its weight w(t) being 1
+ *   ghuber         ℓ = -((E + 1e-10)^q - 1e-10^q) t / q, q = ¼  the default of the released code
+ *
+ * Notation: t is `noiseScale`. For a flow that is its time, as published; for other models √(1 - ᾱ_t), which is our analogue,
+ * as is everything here where the output is not a velocity. `klWeight` is β. Before the first update ρ is 1 and the
+ * gradient -A ∇ℓ.
+ *
+ * Departure: the source also holds the policy to a moving average of itself; here the clip alone does.
+ */
+export const awm = defineSurrogate({
+  type: 'awm',
+  summary:
+    "AWM's loss: PPO's clip on exp(ℓ - ℓ_old), ℓ minus the denoising error of a picture noised anew. Published for flows.",
+  fields: {
+    likelihood: oneOf(['squared-error', 'ghuber'])
+      .default('ghuber')
+      .describe(
+        'What stands for the log-prob: minus the mean squared error, or a fourth root of it that is weighted by the noise (generalised Huber), which lets pictures that fit badly count less.',
+      ),
+    clipRange: number({ from: '(0', to: '1]' })
+      .default(1)
+      .describe(
+        'Half-width of the band of ratios that still give a gradient. Errors are not log-probs, so ratios are wider than those of DDPO; the released settings have 1.',
+      ),
+    advClipMax: number({ from: '(0', to: 'Infinity)' })
+      .default(1)
+      .describe('Advantages are clipped to this magnitude.'),
+    klWeight: number({ from: '[0', to: 'Infinity)' })
+      .default(0.003)
+      .describe(
+        'Weight of the mean squared difference of outputs to the pretrained model, which costs one more forward pass. 0 leaves both out.',
+      ),
+    timestepsPerSample: timestepsPerSampleField(6),
+  },
+  create: (settings) => ({
+    trainsOn: 'denoising',
+    timestepsPerSample: settings.timestepsPerSample,
+    references: settings.klWeight === 0 ? ['old'] : ['old', 'pretrained'],
+    // Its band lies around a ratio of errors, not around the ratio of log-probs.
+    clipRange: null,
+    loss: (g, values) => {
+      const { policy, advantage } = values;
+      const old = requireReference(values, 'old', 'awm');
+      const logLikelihood = (of: DenoisingPolicy) => logLikelihoodOf(g, of, values, settings.likelihood);
+      const ratio = op.exp(g, op.sub(g, logLikelihood(policy), logLikelihood(old)));
+      return penalisedLoss(g, ddpoIsLoss(g, { ratio, advantage }, settings), settings.klWeight, () =>
+        meanSquaredDistance(g, policy.modelOutput, requireReference(values, 'pretrained', 'awm').modelOutput),
+      );
+    },
+  }),
+});
+
+function logLikelihoodOf(
+  g: GraphBuilder,
+  { modelOutput }: DenoisingPolicy,
+  { target, noiseScale }: DenoisingValues,
+  likelihood: Likelihood,
+): Value {
+  const error = meanSquaredDistance(g, modelOutput, target);
+  if (likelihood === 'squared-error') return op.neg(g, error);
+  const power = op.pow(g, op.add(g, error, g.scalar(ERROR_FLOOR)), g.scalar(HUBER_POWER));
+  const rooted = op.sub(g, power, g.scalar(ERROR_FLOOR ** HUBER_POWER));
+  return op.mul(g, op.mul(g, rooted, noiseScale), g.scalar(-1 / HUBER_POWER));
+}

@@ -1,0 +1,28 @@
+/** @file DDPO's score-function surrogate: REINFORCE. */
+
+import * as op from '../graph/ops/index.js';
+import { advClipMaxField } from './ddpo-is.js';
+import { defineSurrogate } from './surrogate.js';
+
+/**
+ * Loss of every row [M]: -A log π(x_{i+1} | x_i), A clipped to [-advClipMax, advClipMax] (Black et al. 2023, DDPO-SF).
+ *
+ * Its gradient, -A ∇log π, is that of DDPO-IS at ratio 1. It is the policy gradient only while the policy is the one that
+ * sampled: take one optimiser step per batch of samples. The loss itself is no measure of progress.
+ *
+ * Departure: the clip of the advantage is that of ddpo-pytorch, which has DDPO-IS alone; the log-prob is a mean over
+ * dimensions, as everywhere here, which scales the gradient by 1/D.
+ */
+export const ddpoSf = defineSurrogate({
+  type: 'ddpo-sf',
+  summary:
+    "DDPO's score-function loss, -A log π (REINFORCE). Right only on-policy: one optimiser step per batch of samples.",
+  fields: { advClipMax: advClipMaxField },
+  create: ({ advClipMax }) => ({
+    trainsOn: 'steps',
+    references: [],
+    clipRange: null,
+    loss: (g, { policy, advantage }) =>
+      op.neg(g, op.mul(g, op.clip(g, advantage, -advClipMax, advClipMax), policy.logProb)),
+  }),
+});

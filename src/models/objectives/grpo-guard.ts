@@ -1,0 +1,53 @@
+/** @file GRPO-Guard's surrogate: a ratio that is centred and equally wide at every step, so that the clip binds evenly. */
+
+import { number } from '../../fields.js';
+import * as op from '../graph/ops/index.js';
+import { advClipMaxField, ddpoIsLoss } from './ddpo-is.js';
+import { requireReference } from './reference-policies.js';
+import { stepKl } from './step-kl.js';
+import { defineSurrogate } from './surrogate.js';
+
+/**
+ * Loss of every row [M]: max(-A ρ̃, -A clip(ρ̃, 1 - e, 1 + e)) / |k|, with the corrected ratio
+ *
+ *   ρ̃ = exp((log π - log π_old + mean_D (μ - μ_old)² / (2σ²)) σ) = exp(mean_D n (μ - μ_old)),  x_{i+1} = μ_old + σ n
+ *
+ * (Wang et al. 2025, GRPO-Guard, and its code in Flow-GRPO). The log-ratio of a Gaussian step falls below 0 by the KL, and
+ * its spread grows as 1/σ: the first correction takes the one away, the factor σ the other. `old` is computed beside the
+ * policy, so ρ̃ is 1 before the first update whatever the sampler recorded.
+ *
+ * Notation: σ is the standard deviation of the whole step (g √|dt| for a flow), k the slope of μ in the network's output.
+ *
+ * Departure: the source divides the loss by |dt|, which DDIM does not have. Here it is divided by |k|, the factor that the
+ * division is there to undo: dρ̃/dout = ρ̃ n k / D, so every step's gradient is -A ρ̃ n sign(k) / D. With the noise
+ * g = a √(σ_t / (1 - σ_t)) of Flow-GRPO k = (1 + a²/2) dt, so both divisions agree up to the constant 1 + a²/2 (1.245 at
+ * a = 0.7). Dividing by σ² = g²|dt| would agree only where g is constant, and would let the last DDIM steps, whose σ is
+ * small, drown all others.
+ */
+export const grpoGuard = defineSurrogate({
+  type: 'grpo-guard',
+  summary:
+    "GRPO-Guard's loss: PPO's clip on a ratio that is centred and equally wide at every step, every step's gradient at the same scale.",
+  fields: {
+    clipRange: number({ from: '(0', to: '1)' })
+      .default(2e-6)
+      .describe(
+        'Half-width of the band of corrected ratios that still give a gradient. The correction narrows ratios, so the band is far narrower than that of DDPO.',
+      ),
+    advClipMax: advClipMaxField,
+  },
+  create: (settings) => ({
+    trainsOn: 'steps',
+    references: ['old'],
+    // Its band lies around the corrected ratio, not around the ratio of the log-probs.
+    clipRange: null,
+    loss: (g, values) => {
+      const { policy, advantage, stdDevT, outputCoefficient } = values;
+      const old = requireReference(values, 'old', 'grpo-guard');
+      const logRatio = op.sub(g, policy.logProb, old.logProb);
+      const centred = op.add(g, logRatio, stepKl(g, policy, old, stdDevT));
+      const ratio = op.exp(g, op.mul(g, centred, stdDevT));
+      return op.div(g, ddpoIsLoss(g, { ratio, advantage }, settings), op.abs(g, outputCoefficient));
+    },
+  }),
+});

@@ -1,0 +1,45 @@
+/** @file Flow-GRPO's surrogate: PPO's clip, and a KL to the pretrained model. */
+
+import { number } from '../../fields.js';
+import * as op from '../graph/ops/index.js';
+import { advClipMaxField, clipRangeField, ddpoIsLoss } from './ddpo-is.js';
+import { penalisedLoss } from './penalised-loss.js';
+import { requireReference } from './reference-policies.js';
+import { stepKl } from './step-kl.js';
+import { defineSurrogate } from './surrogate.js';
+
+/**
+ * Loss of every row [M]: max(-A ρ, -A clip(ρ, 1 - e, 1 + e)) + β mean_D (μ - μ_pre)² / (2σ²) (Liu et al. 2025, Flow-GRPO). The
+ * first term is that of DDPO-IS; what makes it GRPO is the advantage, which compares the samples of one prompt.
+ *
+ * Notation: `klWeight` is β, σ the standard deviation of the whole step: g √|dt| for a flow.
+ *
+ * Departure: the released code divides by 2g², without |dt|, which is |dt| times this KL. So its β = 0.04 is about 0.004
+ * here at its ten training steps, where |dt| is 0.1 on average; with a sampler that has no dt, only the KL itself is defined.
+ */
+export const grpo = defineSurrogate({
+  type: 'grpo',
+  summary:
+    "Flow-GRPO's loss: DDPO-IS's clipped ratio + klWeight times the exact KL of the step to the pretrained model, in nats per dimension.",
+  fields: {
+    clipRange: clipRangeField,
+    advClipMax: advClipMaxField,
+    klWeight: number({ from: '[0', to: 'Infinity)' })
+      .default(0.004)
+      .describe(
+        "Weight of the KL to the pretrained model, which costs a second forward pass; 0 leaves both out. 0.004 is about Flow-GRPO's 0.04, whose code leaves |dt| out of the KL, at ten steps.",
+      ),
+  },
+  create: (settings) => ({
+    trainsOn: 'steps',
+    references: settings.klWeight === 0 ? [] : ['pretrained'],
+    clipRange: settings.clipRange,
+    loss: (g, values) => {
+      const { policy, oldLogProb, advantage, stdDevT } = values;
+      const ratio = op.exp(g, op.sub(g, policy.logProb, oldLogProb));
+      return penalisedLoss(g, ddpoIsLoss(g, { ratio, advantage }, settings), settings.klWeight, () =>
+        stepKl(g, policy, requireReference(values, 'pretrained', 'grpo'), stdDevT),
+      );
+    },
+  }),
+});

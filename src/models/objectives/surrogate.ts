@@ -1,0 +1,113 @@
+/**
+ * @file What a surrogate is: a short graph expression from what the policy says to a loss. The training graph
+ * (policy/policy-graph.ts) makes the values, sums the losses with their weights, and derives the gradient of the adapter.
+ *
+ * M is the number of rows of a minibatch. Outputs of the network are after guidance. `old` is the policy that sampled
+ * the training stage; `pretrained` is the model without adapter: the same graph and the same weights.
+ */
+
+import type { z } from 'zod';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Value } from '../graph/graph.js';
+
+/** A policy that the surrogate compares with; no gradient flows into it. Each costs one more forward pass. */
+export type ReferencePolicy = 'old' | 'pretrained';
+
+/** What one policy says of a step x_i -> x_{i+1}. */
+export interface StepPolicy {
+  /** The network's output, after guidance: [M, C, H, W]. */
+  readonly modelOutput: Value;
+  /** μ = a x_i + k out: [M, C, H, W]. */
+  readonly mean: Value;
+  /** log π(x_{i+1} | x_i), the mean over dimensions: [M]. */
+  readonly logProb: Value;
+}
+
+/** What a surrogate of denoising steps reads. */
+export interface StepValues {
+  readonly policy: StepPolicy;
+  /** There where `references` asks for them. */
+  readonly old?: StepPolicy;
+  readonly pretrained?: StepPolicy;
+  /** The log-prob that the sampler recorded: [M]. */
+  readonly oldLogProb: Value;
+  /** [M]. */
+  readonly advantage: Value;
+  /** σ and k of every row's step: [M]. */
+  readonly stdDevT: Value;
+  readonly outputCoefficient: Value;
+}
+
+/** What one policy says of a noised picture x_t. */
+export interface DenoisingPolicy {
+  /** The network's output (ε, v or x_0, as the model was trained), after guidance: [M, C, H, W]. */
+  readonly modelOutput: Value;
+  /** x̂_0 that it stands for: [M, C, H, W]. */
+  readonly cleanPrediction: Value;
+}
+
+/** What a surrogate of the forward process reads: x_t = signalScale x_0 + noiseScale n. */
+export interface DenoisingValues {
+  readonly policy: DenoisingPolicy;
+  readonly old?: DenoisingPolicy;
+  readonly pretrained?: DenoisingPolicy;
+  /** x_0, a sampled picture: [M, C, H, W]. */
+  readonly cleanLatents: Value;
+  /** What the network's output should be for this x_0 and n: [M, C, H, W]. */
+  readonly target: Value;
+  /** √ᾱ_t and √(1 - ᾱ_t), or 1 - σ and σ of a flow: [M]. */
+  readonly signalScale: Value;
+  readonly noiseScale: Value;
+  /** [M]. */
+  readonly advantage: Value;
+}
+
+interface Common {
+  readonly references: readonly ReferencePolicy[];
+  /**
+   * Half-width of the band around ratio 1 (policy to sampler, of log-probs) outside which a row counts as clipped; null
+   * where nothing is clipped, or where the band lies around another ratio.
+   */
+  readonly clipRange: number | null;
+}
+
+/** Trained on steps of trajectories; `loss` is [M]. */
+export interface StepSurrogate extends Common {
+  readonly trainsOn: 'steps';
+  readonly loss: (g: GraphBuilder, values: StepValues) => Value;
+}
+
+/** Trained on pairs of branches at the same step: row m is preferred to row M/2 + m; `loss` is [M/2]. */
+export interface PairSurrogate extends Common {
+  readonly trainsOn: 'pairs';
+  readonly loss: (g: GraphBuilder, values: StepValues) => Value;
+}
+
+/** Trained on sampled pictures, noised anew; `loss` is [M]. */
+export interface DenoisingSurrogate extends Common {
+  readonly trainsOn: 'denoising';
+  /** Timesteps drawn for each picture. */
+  readonly timestepsPerSample: number;
+  /** Turns the advantages of an update into what the loss reads; default: as they are. */
+  readonly transformAdvantages?: (advantages: readonly number[]) => number[];
+  readonly loss: (g: GraphBuilder, values: DenoisingValues) => Value;
+}
+
+export type Surrogate = StepSurrogate | PairSurrogate | DenoisingSurrogate;
+
+/** A surrogate as a config names it: everything that lint, docs and the JSON Schema say about it. */
+export interface SurrogateSpec<Name extends string, Fields extends z.core.$ZodLooseShape> {
+  readonly type: Name;
+  /** Its equation in a line, and where it comes from. */
+  readonly summary: string;
+  /** Its settings, each with a description and a default. */
+  readonly fields: Fields;
+  readonly create: (settings: z.output<z.ZodObject<Fields>>) => Surrogate;
+}
+
+/** Keeps the literal types of a spec while it is checked. */
+export function defineSurrogate<const Name extends string, Fields extends z.core.$ZodLooseShape>(
+  spec: SurrogateSpec<Name, Fields>,
+): SurrogateSpec<Name, Fields> {
+  return spec;
+}
