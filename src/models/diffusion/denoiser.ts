@@ -70,6 +70,13 @@ export function timestepTensor(
 ): Tensor {
   const values = shape.length === 0 ? timesteps.slice(0, 1) : timesteps;
   const dims = shape.length === 0 ? [] : [values.length];
+  const fraction = type === 'float32' ? undefined : values.find((value) => !Number.isInteger(value));
+  if (fraction !== undefined) {
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `UNet input "timestep": expected float32, because a flow has timesteps like ${fraction}, got ${type}. Export the model with a float timestep.`,
+    );
+  }
   if (type === 'int64') return int64(values, dims);
   if (type === 'int32') return int32(Int32Array.from(values), dims);
   if (type === 'float32') return float32(values, dims);
@@ -79,7 +86,10 @@ export function timestepTensor(
   );
 }
 
-/** Opens the UNet of a pipeline for sampling: fused operators, the adapter folded into its weights. */
+/**
+ * Opens the UNet of a pipeline for sampling: fused operators, the adapter folded into its weights. A graph is compiled for
+ * each number of rows, those of `rows` at once and others when they are first asked for.
+ */
 export async function openDenoiser(
   engine: Engine,
   pipeline: Pipeline,
@@ -88,18 +98,22 @@ export async function openDenoiser(
 ): Promise<Denoiser> {
   const executables = new Map<number, Executable>();
   let adapters: readonly Adapter[] = [];
-  for (const count of new Set(rows)) {
+  let policy: NamedArrays | undefined;
+  const open = async (count: number): Promise<Executable> => {
     const adapted = addLora(
       await prepareUnet(engine, pipeline, count),
       { ...lora, form: 'folded' },
       pipeline.folder.unet.modelPath,
     );
     adapters = adapted.adapters;
-    executables.set(
-      count,
-      await engine.compile(encodeGraph(fuseForInference(adapted.graph)), { label: `UNet for ${count} rows` }),
-    );
-  }
+    const graph = encodeGraph(fuseForInference(adapted.graph));
+    const executable = await engine.compile(graph, { label: `UNet for ${count} rows` });
+    // Listed before it holds the policy, so that one which comes meanwhile reaches it too, and after this one.
+    executables.set(count, executable);
+    if (policy) await executable.hold(adapterFeeds(adapters, policy, lora.rank));
+    return executable;
+  };
+  for (const count of new Set(rows)) await open(count);
   const any = [...executables.values()][0];
   if (!any)
     throw new TributaryError(
@@ -114,17 +128,13 @@ export async function openDenoiser(
     provider: any.provider,
     fallbacks: any.fallbacks,
     async usePolicy(parameters) {
+      policy = parameters;
       const feeds = adapterFeeds(adapters, parameters, lora.rank);
       for (const executable of executables.values()) await executable.hold(feeds);
     },
     async predict(latents, timestep, promptEmbeds, signal) {
       const count = latents.length / rowSize;
-      const executable = executables.get(count);
-      if (!executable)
-        throw new TributaryError(
-          'TRIB_INTERNAL',
-          `denoiser: expected ${[...executables.keys()].join(' or ')} rows, got ${count}. Name the batch size when it is opened.`,
-        );
+      const executable = executables.get(count) ?? (await open(count));
       const timesteps = Array.from({ length: count }, () => timestep);
       const outputs = await executable.run(
         {

@@ -1,13 +1,16 @@
 import { TributaryError } from '../../errors.js';
-import type { NoiseSchedule } from './noise-schedule.js';
+import type { DdimSchedule } from './ddim-schedule.js';
 
 /** One step of the sampler. */
 export interface InferenceStep {
   /** i = 0..numInferenceSteps-1, in the order of execution: 0 is the noisiest. */
   readonly stepIndex: number;
-  /** The training timestep that the network is told. */
+  /** What the network is told: the training timestep, an integer; for flow models σ · numTrainTimesteps, any number. */
   readonly timestep: number;
-  /** The timestep whose noise level the step arrives at; negative after the last step, where there is none. */
+  /**
+   * The timestep whose noise level the step arrives at. After the last step: negative, because there is none; for flow
+   * models 0.
+   */
   readonly prevTimestep: number;
 }
 
@@ -22,21 +25,11 @@ export interface InferenceStep {
  * Errors: TRIB_CONFIG if numInferenceSteps is not an integer in 1..T, or the offset carries the first timestep past T.
  */
 export function inferenceTimesteps(
-  schedule: NoiseSchedule,
+  schedule: DdimSchedule,
   numInferenceSteps: number,
 ): readonly InferenceStep[] {
   const { numTrainTimesteps, timestepSpacing, stepsOffset } = schedule.config;
-  if (
-    !Number.isInteger(numInferenceSteps) ||
-    numInferenceSteps < 1 ||
-    numInferenceSteps > numTrainTimesteps
-  ) {
-    throw new TributaryError(
-      'TRIB_CONFIG',
-      `numInferenceSteps: expected an integer in 1..${numTrainTimesteps}, got ${numInferenceSteps}. ` +
-        'Use 10 to 50 steps.',
-    );
-  }
+  requireNumInferenceSteps(numInferenceSteps, numTrainTimesteps);
   const stride = Math.floor(numTrainTimesteps / numInferenceSteps);
   const timestepOf = (left: number): number => {
     switch (timestepSpacing) {
@@ -63,6 +56,16 @@ export function inferenceTimesteps(
     );
   }
   return steps;
+}
+
+/** Errors: TRIB_CONFIG if a sampler cannot take so many steps. */
+export function requireNumInferenceSteps(numInferenceSteps: number, numTrainTimesteps: number): void {
+  const isWhole = Number.isInteger(numInferenceSteps);
+  if (isWhole && numInferenceSteps >= 1 && numInferenceSteps <= numTrainTimesteps) return;
+  throw new TributaryError(
+    'TRIB_CONFIG',
+    `numInferenceSteps: expected an integer in 1..${numTrainTimesteps}, got ${numInferenceSteps}. Use 10 to 50 steps.`,
+  );
 }
 
 function roundHalfToEven(value: number): number {

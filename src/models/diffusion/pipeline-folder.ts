@@ -8,7 +8,12 @@ import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { readJsonFile } from '../files/json-file.js';
-import { readSchedulerConfig, type SchedulerConfig, schedulerConfigJson } from './scheduler-config.js';
+import {
+  type AnySchedulerConfig,
+  readSchedulerConfig,
+  schedulerClass,
+  schedulerConfigJson,
+} from './scheduler-config.js';
 
 /** `unet/config.json`: the shape of the latents that the network denoises. */
 export interface UnetConfig {
@@ -28,7 +33,7 @@ export interface VaeDecoderConfig {
 
 export interface PipelineFolder {
   readonly path: string;
-  readonly scheduler: SchedulerConfig;
+  readonly scheduler: AnySchedulerConfig;
   /** Folder with the vocabulary. */
   readonly tokenizerPath: string;
   readonly textEncoder: { readonly modelPath: string };
@@ -94,13 +99,13 @@ export async function readPipelineFolder(path: string): Promise<PipelineFolder> 
  */
 export async function writePipelineConfigs(
   path: string,
-  { scheduler, unet }: { readonly scheduler: SchedulerConfig; readonly unet: UnetConfig },
+  { scheduler, unet }: { readonly scheduler: AnySchedulerConfig; readonly unet: UnetConfig },
 ): Promise<void> {
   const graph = ['tributary', 'OnnxGraph'];
   const files = {
     'model_index.json': {
       _class_name: 'TributaryPipeline',
-      scheduler: ['diffusers', 'DDIMScheduler'],
+      scheduler: ['diffusers', schedulerClass(scheduler)],
       text_encoder: graph,
       tokenizer: ['tributary', 'Tokenizer'],
       unet: graph,

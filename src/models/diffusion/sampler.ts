@@ -1,25 +1,25 @@
 /**
- * @file Rollouts of groups: one shared prefix, then branches, each step one batch over all groups. Randomness belongs to
- * (seed, group, branch, step), so a group rolls out alike in any batch and on any worker.
+ * @file Rollouts of groups as trees: every sampler step is one batch over all groups and all of their branches, and what
+ * branches share is computed once. Randomness belongs to (seed, group, branch, step), so a group rolls out alike in any
+ * batch and on any worker.
  */
 
 import { TributaryError } from '../../errors.js';
+import { leafCount, leavesPerNode, pathDepth, type RolloutTree } from '../../rollout-tree.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
 import { ddimStep } from './ddim-step.js';
 import type { Denoiser } from './denoiser.js';
-import { guidedOutput } from './guided-output.js';
+import { type ForkSettings, treeWidths } from './fork-plans/index.js';
 import type { Pipeline } from './pipeline.js';
+import { embedRows, predictGuided, type Rows, repeated } from './rollout-rows.js';
 import type { StepCoefficients } from './step-coefficients.js';
-import { samplerCoefficients } from './step-coefficients.js';
+import { type StochasticSettings, stochasticCoefficients } from './stochastic-steps.js';
 
-export interface SamplerSettings {
+export interface SamplerSettings extends ForkSettings, StochasticSettings {
   /** Seed of the run. */
   readonly seed: number;
-  readonly numInferenceSteps: number;
   readonly guidanceScale: number;
-  readonly eta: number;
-  readonly numBranches: number;
   readonly groupsPerBatch: number;
   /** How latents are stored; log-probs are those of the stored values. */
   readonly latentsDtype: 'float32' | 'float16';
@@ -33,13 +33,13 @@ export interface RolloutRequest {
   readonly prompt: string;
 }
 
-/** The trained part of one branch. */
+/** The path of one leaf: what it does not share with an earlier leaf of its tree. */
 export interface Trajectory {
   /** Sampler step of the first entry of `logProbs`. */
   readonly firstStep: number;
   /** Latents before every step from `firstStep` on, and after the last: [numSteps - firstStep + 1, C, H, W]. */
   readonly latents: Float32Array;
-  /** Log-prob of every step from `firstStep` on: mean over dimensions. */
+  /** Log-prob of every step from `firstStep` on, the mean over dimensions; 0 where the step is deterministic. */
   readonly logProbs: Float32Array;
 }
 
@@ -49,31 +49,38 @@ export interface SampledBranch {
   readonly image: Float32Array;
 }
 
-/** Rows that a denoiser must be opened for: one row or one a branch for every group of a batch, twice with guidance. */
-export function denoiserRows({ groupsPerBatch, numBranches, guidanceScale }: SamplerSettings): number[] {
-  const factor = guidanceScale === 1 ? 1 : 2;
-  return [groupsPerBatch * factor, groupsPerBatch * numBranches * factor];
+export interface SampledGroup {
+  /** From the first trained step on. */
+  readonly tree: RolloutTree;
+  readonly branches: readonly SampledBranch[];
 }
 
 export interface Sampler {
-  readonly coefficients: readonly StepCoefficients[];
   /**
-   * Rolls out up to groupsPerBatch groups: steps before `firstStep` once a group, steps from there on once a branch.
-   * @returns the branches of every request, in order.
+   * Rolls out up to groupsPerBatch groups. Trees are recorded from the first of `trainedSteps` on.
+   * @returns one group for every request, in order.
    */
   rollout(
     requests: readonly RolloutRequest[],
-    firstStep: number,
+    trainedSteps: readonly number[],
     signal?: AbortSignal,
-  ): Promise<SampledBranch[][]>;
+  ): Promise<SampledGroup[]>;
 }
 
-/** The streams of random numbers of a sampler: one for the start of every group, one for every step of every branch. */
+/** Numbers of rows that the first rollouts run the network with; others are compiled when they come. */
+export function denoiserRows(settings: SamplerSettings, trainedSteps: readonly number[]): number[] {
+  const factor = settings.guidanceScale === 1 ? 1 : 2;
+  const { numInferenceSteps, groupsPerBatch } = settings;
+  const widths = treeWidths(settings, trainedSteps, numInferenceSteps).slice(0, -1);
+  return [...new Set(widths)].map((width) => width * groupsPerBatch * factor);
+}
+
+/** The streams of random numbers of a sampler: one for the start of every branch, one for every step of every branch. */
 function samplerRandom({ seed, noiseFor }: SamplerSettings) {
   const forTraining = noiseFor === 'training';
   return {
-    initial: (group: number) =>
-      counterRandom({ seed, purpose: forTraining ? 'initial-latents' : 'evaluation', group }),
+    initial: (group: number, branch: number) =>
+      counterRandom({ seed, purpose: forTraining ? 'initial-latents' : 'evaluation', group, branch }),
     step: (group: number, branch: number, step: number) =>
       forTraining
         ? counterRandom({ seed, purpose: 'step-noise', group, branch, step })
@@ -83,126 +90,110 @@ function samplerRandom({ seed, noiseFor }: SamplerSettings) {
 
 /** Makes a sampler over an open pipeline and denoiser. A smaller batch is filled up, so that every run has one geometry. */
 export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: SamplerSettings): Sampler {
-  const { numInferenceSteps, numBranches, groupsPerBatch } = settings;
-  const coefficients = samplerCoefficients(pipeline.schedule, numInferenceSteps, settings.eta);
+  const { numInferenceSteps, groupsPerBatch, guidanceScale, latentsDtype } = settings;
   const rowSize = elementCount(pipeline.latentShape);
   const random = samplerRandom(settings);
 
-  /** One step of all rows. */
-  async function advance(rows: Rows, latents: Float32Array, step: StepCoefficients, signal?: AbortSignal) {
-    const modelOutput = await predictGuided(
-      denoiser,
-      rows,
-      latents,
-      step.timestep,
-      settings.guidanceScale,
-      signal,
-    );
-    const noise = new Float32Array(latents.length);
-    for (const [row, { groupIndex, branch }] of rows.owners.entries()) {
-      noise.set(random.step(groupIndex, branch, step.stepIndex).normal(rowSize), row * rowSize);
-    }
-    return ddimStep({
-      latents,
-      modelOutput,
-      noise: step.stdDevT > 0 ? noise : null,
-      coefficients: step,
-      batchSize: rows.owners.length,
-      storage: settings.latentsDtype,
-    });
-  }
-
-  /** Steps 0..firstStep-1, one row a group. */
-  async function rollTrunk(
-    groups: readonly RolloutRequest[],
-    firstStep: number,
-    signal?: AbortSignal,
-  ): Promise<Float32Array> {
-    const rows = await embedRows(
+  const rowsOf = (groups: readonly RolloutRequest[], width: number): Promise<Rows> =>
+    embedRows(
       pipeline,
-      groups.map((group) => ({ ...group, branch: 0 })),
+      groups.flatMap((group) => Array.from({ length: width }, (_, branch) => ({ ...group, branch }))),
     );
-    let latents = new Float32Array(groups.length * rowSize) as Float32Array;
-    for (const [row, { groupIndex }] of groups.entries()) {
-      latents.set(random.initial(groupIndex).normal(rowSize), row * rowSize);
-    }
-    for (const step of coefficients.slice(0, firstStep)) {
-      latents = (await advance(rows, latents, step, signal)).nextLatents;
-    }
+
+  function initialLatents({ owners }: Rows): Float32Array {
+    const latents = new Float32Array(owners.length * rowSize);
+    for (const [row, { groupIndex, branch }] of owners.entries())
+      latents.set(random.initial(groupIndex, branch).normal(rowSize), row * rowSize);
     return latents;
   }
 
+  function stepNoise({ owners }: Rows, { stepIndex, stdDevT }: StepCoefficients): Float32Array | null {
+    if (stdDevT === 0) return null;
+    const noise = new Float32Array(owners.length * rowSize);
+    for (const [row, { groupIndex, branch }] of owners.entries())
+      noise.set(random.step(groupIndex, branch, stepIndex).normal(rowSize), row * rowSize);
+    return noise;
+  }
+
   return {
-    coefficients,
-    async rollout(requests, firstStep, signal) {
+    async rollout(requests, trainedSteps, signal) {
       const groups = filledUp(requests, groupsPerBatch);
-      let latents = repeated(await rollTrunk(groups, firstStep, signal), rowSize, numBranches);
-      const owners = groups.flatMap((group) =>
-        Array.from({ length: numBranches }, (_, branch) => ({ ...group, branch })),
-      );
-      const rows = await embedRows(pipeline, owners);
-      const paths = owners.map(() => new Float32Array((numInferenceSteps - firstStep + 1) * rowSize));
-      const logProbs = owners.map(() => new Float32Array(numInferenceSteps - firstStep));
-      const keep = (index: number) => {
-        for (const [row, path] of paths.entries())
-          path.set(latents.subarray(row * rowSize, (row + 1) * rowSize), index * rowSize);
-      };
-      keep(0);
-      for (const [index, step] of coefficients.slice(firstStep).entries()) {
-        const taken = await advance(rows, latents, step, signal);
+      const widths = treeWidths(settings, trainedSteps, numInferenceSteps);
+      const firstStep = trainedSteps[0] ?? 0;
+      const coefficients = stochasticCoefficients(pipeline.schedule, settings, trainedSteps);
+      let rows = await rowsOf(groups, widths[0] ?? 1);
+      let latents = initialLatents(rows);
+      const recorded: Depth[] = [];
+      for (const [step, coefficient] of coefficients.entries()) {
+        if (step >= firstStep) recorded.push({ latents, logProb: null });
+        let modelOutput = await predictGuided(
+          denoiser,
+          rows,
+          latents,
+          coefficient.timestep,
+          guidanceScale,
+          signal,
+        );
+        const ways = (widths[step + 1] ?? 1) / (widths[step] ?? 1);
+        if (ways > 1) {
+          latents = repeated(latents, rowSize, ways);
+          modelOutput = repeated(modelOutput, rowSize, ways);
+          rows = await rowsOf(groups, widths[step + 1] ?? 1);
+        }
+        const taken = ddimStep({
+          latents,
+          modelOutput,
+          noise: stepNoise(rows, coefficient),
+          coefficients: coefficient,
+          batchSize: rows.owners.length,
+          storage: latentsDtype,
+        });
         latents = taken.nextLatents;
-        keep(index + 1);
-        for (const [row, values] of logProbs.entries()) values[index] = taken.logProb?.[row] ?? 0;
+        const depth = recorded.at(-1);
+        if (depth) depth.logProb = taken.logProb;
       }
-      const images = await pipeline.decode(latents, owners.length);
-      const imageSize = images.length / owners.length;
-      const branches = paths.map((path, row) => ({
-        trajectory: { firstStep, latents: path, logProbs: logProbs[row] ?? new Float32Array() },
-        image: images.slice(row * imageSize, (row + 1) * imageSize),
+      recorded.push({ latents, logProb: null });
+      const tree: RolloutTree = { firstStep, widths: widths.slice(firstStep) };
+      const images = await pipeline.decode(latents, rows.owners.length);
+      const imageSize = images.length / rows.owners.length;
+      const leaves = leafCount(tree);
+      return requests.map((_, group) => ({
+        tree,
+        branches: Array.from({ length: leaves }, (__, leaf) => ({
+          trajectory: pathOf(tree, recorded, group, leaf, rowSize),
+          image: images.slice((group * leaves + leaf) * imageSize, (group * leaves + leaf + 1) * imageSize),
+        })),
       }));
-      return requests.map((_, group) => branches.slice(group * numBranches, (group + 1) * numBranches));
     },
   };
 }
 
-/** The rows of a batch: whose randomness each one uses, and its prompt embeddings. */
-interface Rows {
-  readonly owners: readonly { readonly groupIndex: number; readonly branch: number }[];
-  readonly unconditional: Float32Array;
-  readonly conditional: Float32Array;
+/** All nodes of one depth, and the log-probs of the edges that leave it; null where they are deterministic. */
+interface Depth {
+  readonly latents: Float32Array;
+  logProb: Float32Array | null;
 }
 
-async function embedRows(
-  pipeline: Pipeline,
-  owners: readonly (RolloutRequest & { readonly branch: number })[],
-): Promise<Rows> {
-  const empty = await pipeline.embedPrompt('');
-  const unconditional = new Float32Array(owners.length * empty.length);
-  const conditional = new Float32Array(owners.length * empty.length);
-  for (const [row, { prompt }] of owners.entries()) {
-    unconditional.set(empty, row * empty.length);
-    conditional.set(await pipeline.embedPrompt(prompt), row * empty.length);
+/** Copies the path of a leaf out of the recorded depths. */
+function pathOf(
+  tree: RolloutTree,
+  recorded: readonly Depth[],
+  group: number,
+  leaf: number,
+  rowSize: number,
+): Trajectory {
+  const start = pathDepth(tree, leaf);
+  const depths = recorded.slice(start);
+  const row = (depth: number) =>
+    group * (tree.widths[depth] ?? 1) + Math.floor(leaf / leavesPerNode(tree, depth));
+  const latents = new Float32Array(depths.length * rowSize);
+  const logProbs = new Float32Array(depths.length - 1);
+  for (const [index, { latents: nodes, logProb }] of depths.entries()) {
+    const from = row(start + index) * rowSize;
+    latents.set(nodes.subarray(from, from + rowSize), index * rowSize);
+    if (index < logProbs.length) logProbs[index] = logProb?.[row(start + index + 1)] ?? 0;
   }
-  return { owners, unconditional, conditional };
-}
-
-/** Guided output of all rows: one run of twice the rows, or of the rows alone at guidanceScale 1. */
-async function predictGuided(
-  denoiser: Denoiser,
-  rows: Rows,
-  latents: Float32Array,
-  timestep: number,
-  guidanceScale: number,
-  signal?: AbortSignal,
-) {
-  if (guidanceScale === 1) return denoiser.predict(latents, timestep, rows.conditional, signal);
-  const output = await denoiser.predict(
-    concatenated(latents, latents),
-    timestep,
-    concatenated(rows.unconditional, rows.conditional),
-    signal,
-  );
-  return guidedOutput(output.subarray(0, latents.length), output.subarray(latents.length), guidanceScale);
+  return { firstStep: tree.firstStep + start, latents, logProbs };
 }
 
 function filledUp(requests: readonly RolloutRequest[], count: number): readonly RolloutRequest[] {
@@ -214,22 +205,4 @@ function filledUp(requests: readonly RolloutRequest[], count: number): readonly 
     );
   }
   return [...requests, ...Array.from({ length: count - requests.length }, () => first)];
-}
-
-function concatenated(first: Float32Array, second: Float32Array): Float32Array {
-  const both = new Float32Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
-}
-
-/** Every row `times` times, one after another. */
-function repeated(rows: Float32Array, rowSize: number, times: number): Float32Array {
-  const result = new Float32Array(rows.length * times);
-  for (let row = 0; row * rowSize < rows.length; row++) {
-    for (let copy = 0; copy < times; copy++) {
-      result.set(rows.subarray(row * rowSize, (row + 1) * rowSize), (row * times + copy) * rowSize);
-    }
-  }
-  return result;
 }

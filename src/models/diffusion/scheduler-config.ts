@@ -6,7 +6,10 @@ export type BetaSchedule = 'linear' | 'scaled_linear' | 'squaredcos_cap_v2';
 export type PredictionType = 'epsilon' | 'sample' | 'v_prediction';
 export type TimestepSpacing = 'leading' | 'trailing' | 'linspace';
 
-/** How much noise each training timestep holds, what the network predicts, and which timesteps a sampler visits. */
+/**
+ * A scheduler of the DDIM family: how much noise each training timestep holds, what the network predicts, and which
+ * timesteps a sampler visits.
+ */
 export interface SchedulerConfig {
   readonly numTrainTimesteps: number;
   /** First and last noise increment, in (0, 1); not used by squaredcos_cap_v2. */
@@ -21,6 +24,18 @@ export interface SchedulerConfig {
   readonly setAlphaToOne: boolean;
 }
 
+/** A flow matching scheduler: the network predicts the velocity v = n - x_0 on straight lines to the noise n. */
+export interface FlowSchedulerConfig {
+  readonly predictionType: 'flow';
+  /** The network is told σ · numTrainTimesteps. */
+  readonly numTrainTimesteps: number;
+  /** Above 1, more steps are spent at high noise: σ becomes shift·σ / (1 + (shift - 1)·σ). */
+  readonly shift: number;
+}
+
+/** What a scheduler_config.json may hold; `predictionType` tells the two apart. */
+export type AnySchedulerConfig = SchedulerConfig | FlowSchedulerConfig;
+
 const whole = (least: number) => {
   const error = `expected an integer of at least ${least}`;
   return z.int({ error }).min(least, { error });
@@ -29,12 +44,19 @@ const fraction = () => {
   const error = 'expected a number in (0, 1)';
   return z.number({ error }).gt(0, { error }).lt(1, { error });
 };
+const above = (bound: number) => {
+  const error = `expected a number above ${bound}`;
+  return z.number({ error }).gt(bound, { error });
+};
 const oneOf = <const Values extends readonly string[]>(values: Values) =>
   z.enum(values, { error: `expected one of ${values.join(', ')}` });
 const only = <const Value extends boolean | null>(value: Value, why: string) =>
   z.literal(value, { error: `expected ${value} (${why})` });
+const object = { error: 'expected an object' };
 
-const schedulerSchema = z.object(
+const classSchema = z.object({ _class_name: z.string().catch('') }, object);
+
+const ddimSchema = z.object(
   {
     num_train_timesteps: whole(2).default(1000),
     beta_start: fraction().default(0.0001),
@@ -49,24 +71,48 @@ const schedulerSchema = z.object(
     rescale_betas_zero_snr: only(false, 'the first step would divide by zero').default(false),
     trained_betas: only(null, 'only named schedules are read').default(null),
   },
-  { error: 'expected an object' },
+  object,
+);
+
+const OTHER_SPACING = 'only shifted, evenly spaced noise levels are read';
+const flowSchema = z.object(
+  {
+    num_train_timesteps: whole(2).default(1000),
+    shift: above(0).default(1),
+    use_dynamic_shifting: only(false, 'the shift must not depend on the size of the picture').default(false),
+    shift_terminal: only(null, OTHER_SPACING).default(null),
+    use_karras_sigmas: only(false, OTHER_SPACING).default(false),
+    use_exponential_sigmas: only(false, OTHER_SPACING).default(false),
+    use_beta_sigmas: only(false, OTHER_SPACING).default(false),
+    invert_sigmas: only(false, 'noise must grow with sigma').default(false),
+    stochastic_sampling: only(false, 'noise is the affair of eta and sde').default(false),
+  },
+  object,
 );
 
 /**
- * Reads a scheduler_config.json. The class it names is not looked at: like `DDIMScheduler.from_config`, every config is
- * read as a DDIM one, keys that are not listed in SchedulerConfig are ignored and missing keys take DDIMScheduler's
- * defaults.
+ * Reads a scheduler_config.json. A class whose name begins with `FlowMatch` is read as diffusers'
+ * `FlowMatchEulerDiscreteScheduler`; every other one, like `DDIMScheduler.from_config`, as a DDIM one. Keys that are not
+ * listed in the configs above are ignored; missing keys take diffusers' defaults.
  *
  * Deviation: a missing `clip_sample` means false (diffusers: true), because latents have no natural bound and the
  * policy's mean must stay linear in the network's output; an explicit true is refused.
  *
  * Errors: TRIB_MODEL, naming the file and the key.
  */
-export async function readSchedulerConfig(path: string): Promise<SchedulerConfig> {
-  const config = await readJsonFile(path, schedulerSchema, {
+export async function readSchedulerConfig(path: string): Promise<AnySchedulerConfig> {
+  const faults = {
     code: 'TRIB_MODEL',
     nextStep: 'Correct the file, or export the pipeline again with a DDIM scheduler.',
-  });
+  } as const;
+  const { _class_name: className } = await readJsonFile(path, classSchema, faults);
+  if (className.startsWith('FlowMatch')) {
+    const nextStep =
+      'Correct the file, or export the pipeline again with a plain FlowMatchEulerDiscreteScheduler.';
+    const config = await readJsonFile(path, flowSchema, { ...faults, nextStep });
+    return { predictionType: 'flow', numTrainTimesteps: config.num_train_timesteps, shift: config.shift };
+  }
+  const config = await readJsonFile(path, ddimSchema, faults);
   return {
     numTrainTimesteps: config.num_train_timesteps,
     betaStart: config.beta_start,
@@ -79,11 +125,19 @@ export async function readSchedulerConfig(path: string): Promise<SchedulerConfig
   };
 }
 
+/** The class that a config is written as, in model_index.json too. */
+export function schedulerClass(config: AnySchedulerConfig): string {
+  return config.predictionType === 'flow' ? 'FlowMatchEulerDiscreteScheduler' : 'DDIMScheduler';
+}
+
 /** The content of the scheduler_config.json that reads back as this config, in diffusers and here. */
-export function schedulerConfigJson(config: SchedulerConfig): Readonly<Record<string, unknown>> {
+export function schedulerConfigJson(config: AnySchedulerConfig): Readonly<Record<string, unknown>> {
+  const shared = { _class_name: schedulerClass(config), num_train_timesteps: config.numTrainTimesteps };
+  if (config.predictionType === 'flow') {
+    return { ...shared, shift: config.shift, use_dynamic_shifting: false };
+  }
   return {
-    _class_name: 'DDIMScheduler',
-    num_train_timesteps: config.numTrainTimesteps,
+    ...shared,
     beta_start: config.betaStart,
     beta_end: config.betaEnd,
     beta_schedule: config.betaSchedule,

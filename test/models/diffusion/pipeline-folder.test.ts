@@ -34,6 +34,14 @@ describe('readPipelineFolder', () => {
     });
   });
 
+  test('should read back a flow, and name its scheduler in model_index.json', async () => {
+    const scheduler = { predictionType: 'flow', numTrainTimesteps: 1000, shift: 3 } as const;
+    await writePipelineConfigs(folder, { scheduler, unet: UNET });
+    expect((await readPipelineFolder(folder)).scheduler).toEqual(scheduler);
+    const index = JSON.parse(await readFile(join(folder, 'model_index.json'), 'utf8'));
+    expect(index.scheduler).toEqual(['diffusers', 'FlowMatchEulerDiscreteScheduler']);
+  });
+
   test('should read the decoder of a latent model, and one size for both axes', async () => {
     await put('vae_decoder/model.onnx', 'graph');
     await put('vae_decoder/config.json', '{"scaling_factor": 0.13025, "latent_channels": 4}');

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { ddimStep, stepLogProb } from '../../../src/models/diffusion/ddim-step.js';
-import type { Denoiser } from '../../../src/models/diffusion/denoiser.js';
-import type { SampledBranch, SamplerSettings } from '../../../src/models/diffusion/sampler.js';
-import { createSampler, denoiserRows } from '../../../src/models/diffusion/sampler.js';
+import type { SampledBranch, SampledGroup, SamplerSettings } from '../../../src/models/diffusion/sampler.js';
+import { denoiserRows } from '../../../src/models/diffusion/sampler.js';
 import type { StepCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
+import { stochasticCoefficients } from '../../../src/models/diffusion/stochastic-steps.js';
 import { roundToFloat16 } from '../../../src/models/numeric/float16.js';
 import { counterRandom } from '../../../src/models/random/counter-random.js';
 import { faultOf } from '../../fixtures/fault-of.js';
+import { halvingSampler } from '../../fixtures/halving-denoiser.js';
 import type { OpenTiny } from '../../fixtures/open-tiny.js';
-import { openTiny, openTinySampler, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import { openTiny, openTinySampler, stepsFrom, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { largestDifference } from '../../fixtures/run-model.js';
 import { TINY_PROMPTS } from '../../fixtures/tiny-pipeline.js';
 
@@ -28,36 +29,27 @@ const request = (groupIndex: number) => ({
 const latentsAt = ({ trajectory }: SampledBranch, index: number) =>
   trajectory.latents.subarray(index * ROW, (index + 1) * ROW);
 
-/** A denoiser whose output is half its input, and the calls that it got. */
-function countingDenoiser() {
-  const calls: { rows: number; timestep: number }[] = [];
-  const denoiser: Denoiser = {
-    adapters: [],
-    provider: 'cpu',
-    fallbacks: [],
-    usePolicy: async () => {},
-    async predict(latents, timestep) {
-      calls.push({ rows: latents.length / ROW, timestep });
-      return latents.map((value) => value / 2);
-    },
-    release: async () => {},
-  };
-  return { denoiser, calls };
-}
+const branchOf = (groups: readonly SampledGroup[], group: number, branch: number) =>
+  groups[group]?.branches[branch] as SampledBranch;
 
-function countingSampler(settings: Partial<SamplerSettings>) {
-  const { denoiser, calls } = countingDenoiser();
-  return { sampler: createSampler(tiny.pipeline, denoiser, { ...TINY_SAMPLER, ...settings }), calls };
-}
+/** Coefficients of every step, all of them stochastic. */
+const coefficients = () => stochasticCoefficients(tiny.pipeline.schedule, TINY_SAMPLER, []);
+
+const countingSampler = (settings: Partial<SamplerSettings>) => halvingSampler(tiny.pipeline, settings);
 
 describe('rollout', () => {
-  it.each([1, 2])('should give a group the same bytes in any company, with %i threads', async (threads) => {
+  it.each([
+    { threads: 1, settings: {} },
+    { threads: 2, settings: {} },
+    { threads: 1, settings: { forkPlan: 'steps', forkSteps: [0, 2, 3], numBranches: 2 } },
+    { threads: 1, settings: { forkPlan: 'independent', stochasticSteps: 'trained' } },
+  ] as const)('should give a group the same bytes in any company: %j', async ({ threads, settings }) => {
     const opened = await openTiny({ threads });
     onTestFinished(() => opened.close());
-    const { sampler } = await openTinySampler(opened);
-    const whole = await sampler.rollout([0, 1, 2, 3].map(request), 2);
-    const reversed = await sampler.rollout([7, 3, 1, 0].map(request), 2);
-    const alone = await sampler.rollout([request(1)], 2);
+    const { sampler } = await openTinySampler(opened, settings);
+    const whole = await sampler.rollout([0, 1, 2, 3].map(request), stepsFrom(2));
+    const reversed = await sampler.rollout([7, 3, 1, 0].map(request), stepsFrom(2));
+    const alone = await sampler.rollout([request(1)], stepsFrom(2));
     expect(alone).toEqual([whole[1]]);
     expect([reversed[1], reversed[2], reversed[3]]).toEqual([whole[3], whole[1], whole[0]]);
     expect(reversed[0]).not.toEqual(whole[3]);
@@ -68,53 +60,67 @@ describe('rollout', () => {
       await openTinySampler(tiny),
       await openTinySampler(tiny, { groupsPerBatch: 2 }),
     ] as const;
-    const [[one], [same]] = [
-      await four.sampler.rollout([request(1)], 0),
-      await two.sampler.rollout([request(1)], 0),
-    ];
-    for (const [branch, { trajectory }] of (one ?? []).entries())
-      expect(
-        largestDifference(same?.[branch]?.trajectory.latents ?? new Float32Array(), trajectory.latents),
-      ).toBeLessThan(1e-5);
-  });
-
-  it('should share latents up to firstStep and differ after it', async () => {
-    const { sampler } = await openTinySampler(tiny);
-    const [branches = []] = await sampler.rollout([request(0)], 3);
-    expect(branches).toHaveLength(TINY_SAMPLER.numBranches);
-    const [first, ...others] = branches as [SampledBranch, ...SampledBranch[]];
-    expect(first.trajectory).toMatchObject({ firstStep: 3 });
-    expect(first.trajectory.latents).toHaveLength((STEPS - 3 + 1) * ROW);
-    expect(first.trajectory.logProbs).toHaveLength(STEPS - 3);
-    for (const other of others) {
-      expect(latentsAt(other, 0)).toEqual(latentsAt(first, 0));
-      for (const index of [1, 2])
-        expect(largestDifference(latentsAt(other, index), latentsAt(first, index))).toBeGreaterThan(1e-3);
-      expect(other.image).not.toEqual(first.image);
+    const one = await four.sampler.rollout([request(1)], stepsFrom(0));
+    const same = await two.sampler.rollout([request(1)], stepsFrom(0));
+    for (let branch = 0; branch < TINY_SAMPLER.numBranches; branch++) {
+      const [{ trajectory: expected }, { trajectory: found }] = [
+        branchOf(one, 0, branch),
+        branchOf(same, 0, branch),
+      ];
+      expect(largestDifference(found.latents, expected.latents)).toBeLessThan(1e-5);
     }
   });
 
+  it.each([0, 3])(
+    'should share latents up to the first trained step %i and differ after it',
+    async (firstStep) => {
+      const { sampler } = await openTinySampler(tiny);
+      const [group] = await sampler.rollout([request(0)], stepsFrom(firstStep));
+      expect(group?.tree).toEqual({ firstStep, widths: [1, ...stepsFrom(firstStep).map(() => 3)] });
+      const branches = group?.branches ?? [];
+      expect(branches).toHaveLength(TINY_SAMPLER.numBranches);
+      const [first, ...others] = branches as [SampledBranch, ...SampledBranch[]];
+      for (const { trajectory } of branches) {
+        expect(trajectory.firstStep).toBe(firstStep);
+        expect(trajectory.latents).toHaveLength((STEPS - firstStep + 1) * ROW);
+        expect(trajectory.logProbs).toHaveLength(STEPS - firstStep);
+      }
+      for (const other of others) {
+        expect(latentsAt(other, 0)).toEqual(latentsAt(first, 0));
+        for (let index = 1; index <= STEPS - firstStep; index++)
+          expect(largestDifference(latentsAt(other, index), latentsAt(first, index))).toBeGreaterThan(1e-3);
+        expect(other.image).not.toEqual(first.image);
+      }
+    },
+  );
+
   it('should walk the same path whatever part of it is recorded, branch 0 going on as the trunk', async () => {
     const { sampler } = await openTinySampler(tiny, { numBranches: 1 });
-    const [[whole], [end]] = [
-      (await sampler.rollout([request(2)], 0))[0] as [SampledBranch],
-      (await sampler.rollout([request(2)], 3))[0] as [SampledBranch],
-    ];
-    expect(
-      largestDifference(end.trajectory.latents, whole.trajectory.latents.subarray(3 * ROW)),
-    ).toBeLessThan(1e-5);
-    expect(largestDifference(end.trajectory.logProbs, whole.trajectory.logProbs.subarray(3))).toBeLessThan(
-      1e-5,
-    );
+    const { trajectory: whole } = branchOf(await sampler.rollout([request(2)], stepsFrom(0)), 0, 0);
+    const { trajectory: end } = branchOf(await sampler.rollout([request(2)], stepsFrom(3)), 0, 0);
+    expect(end.latents).toEqual(whole.latents.subarray(3 * ROW));
+    expect(end.logProbs).toEqual(whole.logProbs.subarray(3));
+    const { sampler: forking } = await openTinySampler(tiny);
+    const { trajectory: trunk } = branchOf(await forking.rollout([request(2)], stepsFrom(3)), 0, 0);
+    // Other numbers of rows round otherwise.
+    expect(largestDifference(trunk.latents, end.latents)).toBeLessThan(1e-5);
+    expect(largestDifference(trunk.logProbs, end.logProbs)).toBeLessThan(1e-5);
   });
 
-  it('should begin at the noise of the group when firstStep is 0', async () => {
+  it('should record every step from the first trained one on, trained or not', async () => {
     const { sampler } = countingSampler({});
-    const [branches = []] = await sampler.rollout([request(6)], 0);
+    const [sparse] = await sampler.rollout([request(5)], [1, 3]);
+    const [whole] = await sampler.rollout([request(5)], stepsFrom(1));
+    expect(sparse).toEqual(whole);
+  });
+
+  it('should begin at the noise of the group when the first step is trained', async () => {
+    const { sampler } = countingSampler({});
+    const [group] = await sampler.rollout([request(6)], stepsFrom(0));
     const noise = counterRandom({ seed: TINY_SAMPLER.seed, purpose: 'initial-latents', group: 6 }).normal(
       ROW,
     );
-    for (const branch of branches) {
+    for (const branch of group?.branches ?? []) {
       expect(branch.trajectory.logProbs).toHaveLength(STEPS);
       expect(latentsAt(branch, 0)).toEqual(noise);
     }
@@ -122,8 +128,7 @@ describe('rollout', () => {
 
   it('should take exactly the DDIM step, with the noise of group, branch and step', async () => {
     const { sampler } = countingSampler({ guidanceScale: 1 });
-    const [branches = []] = await sampler.rollout([request(4)], 1);
-    const branch = branches[2] as SampledBranch;
+    const branch = branchOf(await sampler.rollout([request(4)], stepsFrom(1)), 0, 2);
     for (let step = 1; step < STEPS; step++) {
       const latents = latentsAt(branch, step - 1);
       const noise = counterRandom({
@@ -137,7 +142,7 @@ describe('rollout', () => {
         latents,
         modelOutput: latents.map((value) => value / 2),
         noise: noise.normal(ROW),
-        coefficients: sampler.coefficients[step] as StepCoefficients,
+        coefficients: coefficients()[step] as StepCoefficients,
         batchSize: 1,
       });
       expect(latentsAt(branch, step)).toEqual(taken.nextLatents);
@@ -147,7 +152,7 @@ describe('rollout', () => {
 
   it('should hand out the last latents, clamped, as the picture', async () => {
     const { sampler } = countingSampler({});
-    const [[branch]] = (await sampler.rollout([request(0)], 2)) as [[SampledBranch]];
+    const branch = branchOf(await sampler.rollout([request(0)], stepsFrom(2)), 0, 0);
     const last = latentsAt(branch, STEPS - 2);
     expect(branch.image).toEqual(last.map((value) => Math.min(1, Math.max(-1, value))));
   });
@@ -156,16 +161,17 @@ describe('rollout', () => {
     [2, 8, 24],
     [1, 4, 12],
   ])(
-    'should run guidance %d with %d rows before the branch point and %d after it',
+    'should run guidance %d with %d rows up to the branch point and %d after it',
     async (guidanceScale, trunk, rows) => {
       const settings = { ...TINY_SAMPLER, guidanceScale };
       const { sampler, calls } = countingSampler({ guidanceScale });
-      await sampler.rollout([request(0)], 2);
-      expect(calls.map((call) => call.rows)).toEqual([trunk, trunk, rows, rows, rows]);
-      expect(calls.map(({ timestep }) => timestep)).toEqual(
-        sampler.coefficients.map(({ timestep }) => timestep),
-      );
-      expect(denoiserRows(settings)).toEqual([trunk, rows]);
+      await sampler.rollout([request(0)], stepsFrom(2));
+      // What leaves the branch point shares its evaluation: step 2 is one of the trunk's.
+      expect(calls.map((call) => call.rows)).toEqual([trunk, trunk, trunk, rows, rows]);
+      expect(calls.map(({ timestep }) => timestep)).toEqual(coefficients().map(({ timestep }) => timestep));
+      expect(denoiserRows(settings, stepsFrom(2))).toEqual([trunk, rows]);
+      // Leaves are drawn in the last step, and nothing is run on them.
+      expect(denoiserRows(settings, [4])).toEqual([trunk]);
     },
   );
 
@@ -173,22 +179,19 @@ describe('rollout', () => {
     const { sampler: plain } = await openTinySampler(tiny, { guidanceScale: 1, numBranches: 1 });
     const { sampler: guided } = await openTinySampler(tiny, { guidanceScale: 1.000_001, numBranches: 1 });
     const { sampler: strong } = await openTinySampler(tiny, { guidanceScale: 3, numBranches: 1 });
-    const images = await Promise.all(
-      [plain, guided, strong].map(async (sampler) => (await sampler.rollout([request(3)], 0))[0]?.[0]),
-    );
-    const [one, near, far] = images.map((branch) => branch?.trajectory.latents ?? new Float32Array()) as [
-      Float32Array,
-      Float32Array,
-      Float32Array,
-    ];
+    const [one, near, far] = (await Promise.all(
+      [plain, guided, strong].map(
+        async (sampler) =>
+          branchOf(await sampler.rollout([request(3)], stepsFrom(0)), 0, 0).trajectory.latents,
+      ),
+    )) as [Float32Array, Float32Array, Float32Array];
     expect(largestDifference(near, one)).toBeLessThan(1e-5);
     expect(largestDifference(far, one)).toBeGreaterThan(1e-3);
   });
 
   it('should store float16 values, and their own log-probs', async () => {
     const { sampler } = await openTinySampler(tiny, { latentsDtype: 'float16', guidanceScale: 1 });
-    const [branches = []] = await sampler.rollout([request(0)], 2);
-    const { trajectory } = branches[1] as SampledBranch;
+    const { trajectory } = branchOf(await sampler.rollout([request(0)], stepsFrom(2)), 0, 1);
     const stored = trajectory.latents.subarray(ROW);
     expect(stored.map(roundToFloat16)).toEqual(stored);
     // The log-prob of unrounded latents is a function of the noise alone; that of stored ones is not.
@@ -199,7 +202,7 @@ describe('rollout', () => {
       branch: 1,
       step: 4,
     });
-    const { stdDevT } = sampler.coefficients[4] as StepCoefficients;
+    const { stdDevT } = coefficients()[4] as StepCoefficients;
     const draws = noise.normal(ROW).map((value) => value * stdDevT);
     const unrounded = stepLogProb(draws, new Float32Array(ROW), stdDevT, 1)[0] ?? 0;
     const difference = Math.abs((trajectory.logProbs[2] ?? 0) - unrounded);
@@ -207,9 +210,23 @@ describe('rollout', () => {
     expect(difference).toBeLessThan(0.01);
   });
 
+  it('should have the log-probs of its own draws: -ln σ - ½ ln 2π - ½ on average', async () => {
+    const { sampler } = await openTinySampler(tiny);
+    const groups = await sampler.rollout([0, 1, 2, 3].map(request), stepsFrom(0));
+    const logProbs = groups.flatMap(({ branches }) => branches.map(({ trajectory }) => trajectory.logProbs));
+    expect(logProbs).toHaveLength(12);
+    for (const [step, { stdDevT }] of coefficients().entries()) {
+      const mean = logProbs.reduce((sum, values) => sum + (values[step] ?? 0), 0) / 12;
+      // ½ n² has variance ½: a mean over D dimensions and 12 draws has standard deviation √(½ / 12 D) = 0.0074.
+      const deviation = mean + Math.log(stdDevT) + 0.5 * Math.log(2 * Math.PI) + 0.5;
+      expect(Math.abs(deviation)).toBeLessThan(3 * Math.sqrt(0.5 / (12 * ROW)));
+    }
+  });
+
   it('should have no log-prob to tell where eta is 0', async () => {
     const { sampler } = countingSampler({ eta: 0 });
-    const [branches = []] = await sampler.rollout([request(0)], 3);
+    const [group] = await sampler.rollout([request(0)], stepsFrom(3));
+    const branches = group?.branches ?? [];
     expect(branches.map(({ trajectory }) => [...trajectory.logProbs])).toEqual([
       [0, 0],
       [0, 0],
@@ -220,11 +237,11 @@ describe('rollout', () => {
 
   it('should refuse no group at all, and more than a batch', async () => {
     const { sampler } = countingSampler({});
-    expect(await faultOf(() => sampler.rollout([], 0))).toEqual([
+    expect(await faultOf(() => sampler.rollout([], stepsFrom(0)))).toEqual([
       'TRIB_INTERNAL',
       'rollout: expected 1 to 4 groups, got 0. Split the batch.',
     ]);
-    expect(await faultOf(() => sampler.rollout([0, 1, 2, 3, 4].map(request), 0))).toEqual([
+    expect(await faultOf(() => sampler.rollout([0, 1, 2, 3, 4].map(request), stepsFrom(0)))).toEqual([
       'TRIB_INTERNAL',
       'rollout: expected 1 to 4 groups, got 5. Split the batch.',
     ]);
@@ -232,13 +249,13 @@ describe('rollout', () => {
 
   it('should stop when it is cancelled', async () => {
     const { sampler } = await openTinySampler(tiny);
-    const [code] = await faultOf(() => sampler.rollout([request(0)], 0, AbortSignal.abort()));
+    const [code] = await faultOf(() => sampler.rollout([request(0)], stepsFrom(0), AbortSignal.abort()));
     expect(code).toBe('TRIB_CANCELLED');
   });
 
   it('should say which word of a prompt the model does not know', async () => {
     const { sampler } = countingSampler({});
-    expect(await faultOf(() => sampler.rollout([{ groupIndex: 0, prompt: 'a red cirle' }], 0))).toEqual([
+    expect(await faultOf(() => sampler.rollout([{ groupIndex: 0, prompt: 'a red cirle' }], []))).toEqual([
       'TRIB_PROMPT',
       'prompt "a red cirle" word 3: expected a word of the model\'s vocabulary, got "cirle". Did you mean "circle"?',
     ]);

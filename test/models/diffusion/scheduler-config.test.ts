@@ -39,6 +39,37 @@ describe('readSchedulerConfig', () => {
     expect(await readSchedulerConfig(path)).toEqual(config);
   });
 
+  test('should read the file that Stable Diffusion 3 ships as a flow, and read back what it writes', async () => {
+    const config = { predictionType: 'flow', numTrainTimesteps: 1000, shift: 3 } as const;
+    await writeFile(
+      path,
+      `{"_class_name": "FlowMatchEulerDiscreteScheduler", "_diffusers_version": "0.29.0.dev0",
+        "num_train_timesteps": 1000, "shift": 3.0}`,
+    );
+    expect(await readSchedulerConfig(path)).toEqual(config);
+    await writeFile(path, JSON.stringify(schedulerConfigJson({ ...config, shift: 1.5 })));
+    expect(await readSchedulerConfig(path)).toEqual({ ...config, shift: 1.5 });
+    await writeFile(path, '{"_class_name": "FlowMatchHeunDiscreteScheduler"}');
+    expect(await readSchedulerConfig(path)).toEqual({ ...config, shift: 1 });
+  });
+
+  test.each([
+    [
+      { use_dynamic_shifting: true },
+      'use_dynamic_shifting: expected false (the shift must not depend on the size of the picture), got true',
+    ],
+    [{ shift: 0 }, 'shift: expected a number above 0, got 0'],
+    [
+      { shift_terminal: 0.1 },
+      'shift_terminal: expected null (only shifted, evenly spaced noise levels are read), got 0.1',
+    ],
+    [{ invert_sigmas: true }, 'invert_sigmas: expected false (noise must grow with sigma), got true'],
+  ])('should refuse %j of a flow by name', async (content, text) => {
+    await writeFile(path, JSON.stringify({ _class_name: 'FlowMatchEulerDiscreteScheduler', ...content }));
+    const fault = expect.objectContaining({ code: 'TRIB_MODEL', message: expect.stringContaining(text) });
+    await expect(readSchedulerConfig(path)).rejects.toEqual(fault);
+  });
+
   test.each([
     [
       { beta_schedule: 'laplace' },

@@ -1,4 +1,6 @@
-import { createNoiseSchedule, type NoiseSchedule } from '../../../src/models/diffusion/noise-schedule.js';
+import type { DdimSchedule } from '../../../src/models/diffusion/ddim-schedule.js';
+import type { FlowSchedule } from '../../../src/models/diffusion/flow-schedule.js';
+import { createNoiseSchedule } from '../../../src/models/diffusion/noise-schedule.js';
 import type { SchedulerConfig } from '../../../src/models/diffusion/scheduler-config.js';
 
 /** The schedule of Stable Diffusion 1.x. */
@@ -13,6 +15,10 @@ export const STABLE_DIFFUSION: SchedulerConfig = {
   setAlphaToOne: false,
 };
 
-export function scheduleWith(changes: Partial<SchedulerConfig> = {}): NoiseSchedule {
+export function scheduleWith(changes: Partial<SchedulerConfig> = {}): DdimSchedule {
   return createNoiseSchedule({ ...STABLE_DIFFUSION, ...changes });
+}
+
+export function flowSchedule({ shift = 1, numTrainTimesteps = 1000 } = {}): FlowSchedule {
+  return { config: { predictionType: 'flow', numTrainTimesteps, shift } };
 }

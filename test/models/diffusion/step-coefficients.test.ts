@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { PredictionType } from '../../../src/models/diffusion/scheduler-config.js';
 import { requireLogProb, samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
-import { scheduleWith } from './schedules.js';
+import { flowSchedule, scheduleWith } from './schedules.js';
 
 /** Rows: i, t, abar_t, abar_p, sigma, k (null: not tabulated), W; to the digits shown. */
 const GOLDEN_20 = [
@@ -26,7 +26,7 @@ const GOLDEN_50 = [
   [49, 1, 0.998296, 0.99915, 0.020648, null, 1.0064],
 ] as const;
 
-describe('stepCoefficients', () => {
+describe('samplerCoefficients of a DDIM model', () => {
   test.each([
     ...GOLDEN_20.map((row) => [20, ...row] as const),
     ...GOLDEN_50.map((row) => [50, ...row] as const),
@@ -94,7 +94,66 @@ describe('stepCoefficients', () => {
     expect(() => requireLogProb(samplerCoefficients(scheduleWith(), 20, 1), 0)).not.toThrow();
   });
 
-  test.each([-0.1, 1.1, Number.NaN])('should refuse eta %d', (eta) => {
-    expect(() => samplerCoefficients(scheduleWith(), 20, eta)).toThrow('eta: expected a number in [0, 1]');
+  test.each([-0.1, 1.1, Number.NaN])('should refuse eta %d, also where no step would use it', (eta) => {
+    const text = 'eta: expected a number in [0, 1]';
+    expect(() => samplerCoefficients(scheduleWith(), 20, eta)).toThrow(text);
+    expect(() => samplerCoefficients(scheduleWith(), 20, { eta, isStochastic: () => false })).toThrow(text);
+  });
+});
+
+describe('samplerCoefficients of any model', () => {
+  const isStochastic = (step: number) => step >= 3 && step < 6;
+  const families = [
+    ['DDIM', scheduleWith({ setAlphaToOne: true })],
+    ['flow', flowSchedule({ shift: 3 })],
+  ] as const;
+
+  test.each(families)(
+    'should take %s steps outside the mask as eta 0 does, the others as eta does',
+    (_, schedule) => {
+      const masked = samplerCoefficients(schedule, 8, { eta: 0.8, isStochastic });
+      const noisy = samplerCoefficients(schedule, 8, 0.8);
+      const deterministic = samplerCoefficients(schedule, 8, 0);
+      expect(masked).toEqual(noisy.map((step, i) => (isStochastic(i) ? step : deterministic[i])));
+      expect(masked.map(({ stdDevT }) => stdDevT > 0)).toEqual(masked.map((_, i) => isStochastic(i)));
+    },
+  );
+
+  test('should let a deterministic last DDIM step arrive at the clean picture', () => {
+    const schedule = scheduleWith({ setAlphaToOne: true });
+    const last = samplerCoefficients(schedule, 8, { eta: 1, isStochastic: (step) => step < 7 }).at(-1);
+    expect(last).toMatchObject({ alphaProdPrev: 1, stdDevT: 0 });
+  });
+
+  test('should hear of the SDE of a flow, take flow-grpo without a word, and let DDIM pass it by', () => {
+    const deviations = (sde?: 'flow-grpo' | 'dance-grpo') =>
+      samplerCoefficients(flowSchedule(), 4, sde ? { eta: 0.5, sde } : 0.5).map(({ stdDevT }) => stdDevT);
+    expect(deviations()).toEqual(deviations('flow-grpo'));
+    expect(deviations('dance-grpo')[0]).toBeCloseTo(0.5 * Math.sqrt(0.333), 12);
+    const ddim = samplerCoefficients(scheduleWith(), 4, { eta: 1, sde: 'dance-grpo' });
+    expect(ddim).toEqual(samplerCoefficients(scheduleWith(), 4, 1));
+  });
+
+  test('should let the level of a flow go up to 2', () => {
+    expect(() => samplerCoefficients(flowSchedule(), 4, 2)).not.toThrow();
+    expect(() => samplerCoefficients(flowSchedule(), 4, 2.1)).toThrow(
+      'eta: expected a number in [0, 2], got 2.1.',
+    );
+  });
+});
+
+describe('requireLogProb', () => {
+  const steps = samplerCoefficients(scheduleWith(), 8, {
+    eta: 1,
+    isStochastic: (step) => step === 2 || step === 5,
+  });
+
+  test('should ask for noise at the trained steps alone', () => {
+    expect(() => requireLogProb(steps, [5, 2])).not.toThrow();
+    expect(() => requireLogProb(steps, [])).not.toThrow();
+    expect(() => requireLogProb(steps, [2, 3, 5])).toThrow(
+      /^sampler step 3 \(timestep 501\): expected a noisy step/,
+    );
+    expect(() => requireLogProb(steps, 5)).toThrow(/^sampler step 6 /);
   });
 });

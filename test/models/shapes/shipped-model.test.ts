@@ -21,6 +21,10 @@ const SETTINGS: SamplerSettings = {
   numInferenceSteps: 10,
   guidanceScale: 2,
   eta: 1,
+  stochasticSteps: 'all',
+  sde: 'flow-grpo',
+  forkPlan: 'independent',
+  forkSteps: [],
   numBranches: 1,
   groupsPerBatch: 36,
   latentsDtype: 'float32',
@@ -37,7 +41,7 @@ let judged: readonly Judged[];
 beforeAll(async () => {
   engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 });
   const pipeline = await openPipeline(engine, 'models/shapes');
-  const denoiser = await openDenoiser(engine, pipeline, LORA, denoiserRows(SETTINGS));
+  const denoiser = await openDenoiser(engine, pipeline, LORA, denoiserRows(SETTINGS, []));
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
   const sampler = createSampler(pipeline, denoiser, SETTINGS);
   const reward = await openDualEncoder(engine, 'models/shapes/reward', pipeline.tokenizer, 36);
@@ -51,7 +55,9 @@ beforeAll(async () => {
   const found: Judged[] = [];
   for (let start = 0; start < requests.length; start += SETTINGS.groupsPerBatch) {
     const batch = requests.slice(start, start + SETTINGS.groupsPerBatch);
-    const images = (await sampler.rollout(batch, 0)).map(([branch]) => branch?.image ?? new Float32Array());
+    const images = (await sampler.rollout(batch, [])).flatMap(({ branches }) =>
+      branches.map(({ image }) => image),
+    );
     const features = await reward.imageFeatures(images, IMAGE_SHAPE);
     for (const [index, { prompt }] of batch.entries()) {
       found.push({

@@ -1,0 +1,70 @@
+import { type FlowSchedule, flowSigmas } from './flow-schedule.js';
+import { type StepCoefficients, withKlWeight } from './gaussian-step.js';
+
+/** How much noise the stochastic sampler of a flow model adds, by the work that introduced it. */
+export type SdeName = 'flow-grpo' | 'dance-grpo';
+
+export interface FlowStepCoefficients extends StepCoefficients {
+  /** Noise levels that the step leaves and arrives at: sigma > nextSigma. */
+  readonly sigma: number;
+  readonly nextSigma: number;
+}
+
+/** A step's noise: the level a in [0, 2], and the shape that it scales. Level 0 is the ODE. */
+export interface FlowNoise {
+  readonly level: number;
+  readonly sde: SdeName;
+}
+
+/**
+ * Returns the coefficients of every step of a flow sampler, noisiest first.
+ *
+ * Equation (σ the noise level, dt = σ_next - σ < 0, v the network's output), for both SDEs:
+ *   μ = x + v·dt - ½·g²·s·dt,  s = -(x + (1-σ)·v)/σ,  std = g·√(-dt)
+ * where s is the score of x's distribution under the network. Hence μ = a·x + k·v with
+ *   a = 1 + g²·dt/(2σ),  k = (1 + g²·(1-σ)/(2σ))·dt
+ * and g = level·√(σ/(1-σ)) for `flow-grpo` (Flow-GRPO, arXiv 2505.05470), g = level for `dance-grpo` (DanceGRPO, arXiv
+ * 2505.07818). As steps get small, each keeps the distributions of the ODE μ = x + v·dt, which is the step at level 0.
+ *
+ * At σ = 1, where g of `flow-grpo` is infinite, the σ under 1 - σ is the next noise level, as in Flow-GRPO's code. So with
+ * a single step, from σ = 1 to 0, g = level. The last step arrives at σ = 0; a stochastic one leaves its noise in the picture.
+ *
+ * @param noiseAt - the noise of a step, by its index.
+ * Errors: TRIB_CONFIG if numInferenceSteps does not fit the schedule.
+ */
+export function flowCoefficients(
+  schedule: FlowSchedule,
+  numInferenceSteps: number,
+  noiseAt: (stepIndex: number) => FlowNoise,
+): readonly FlowStepCoefficients[] {
+  const sigmas = flowSigmas(schedule, numInferenceSteps);
+  const { numTrainTimesteps } = schedule.config;
+  return sigmas.slice(0, -1).map((sigma, stepIndex) => {
+    const nextSigma = sigmas[stepIndex + 1]!;
+    const dt = nextSigma - sigma;
+    const g = diffusion(noiseAt(stepIndex), sigma, nextSigma);
+    const pull = g ** 2 / (2 * sigma);
+    return withKlWeight({
+      stepIndex,
+      timestep: sigma * numTrainTimesteps,
+      prevTimestep: nextSigma * numTrainTimesteps,
+      sigma,
+      nextSigma,
+      stdDevT: g * Math.sqrt(-dt),
+      sampleCoefficient: 1 + pull * dt,
+      outputCoefficient: (1 + pull * (1 - sigma)) * dt,
+    });
+  });
+}
+
+/** g: standard deviation of the noise in a unit of σ. */
+function diffusion({ level, sde }: FlowNoise, sigma: number, nextSigma: number): number {
+  switch (sde) {
+    case 'flow-grpo':
+      return level * Math.sqrt(sigma / (1 - (sigma === 1 ? nextSigma : sigma)));
+    case 'dance-grpo':
+      return level;
+    default:
+      return sde satisfies never;
+  }
+}

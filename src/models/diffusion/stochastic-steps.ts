@@ -1,0 +1,25 @@
+import type { NoiseSchedule } from './noise-schedule.js';
+import { type SdeName, type StepCoefficients, samplerCoefficients } from './step-coefficients.js';
+
+/** Which steps of a rollout draw noise, and how much. */
+export interface StochasticSettings {
+  readonly numInferenceSteps: number;
+  /** DDIM: share of the variance that is sampled, in [0, 1]. Flows: the level of the SDE. */
+  readonly eta: number;
+  /** `trained`: the trained steps alone (MixGRPO); `none`: the pictures of forward-process surrogates. */
+  readonly stochasticSteps: 'all' | 'trained' | 'none';
+  /** How flow-matching models add noise; models with DDIM steps do not read it. */
+  readonly sde: SdeName;
+}
+
+/** Coefficients of all steps of a rollout, for the steps that a training stage trains; the others may be deterministic. */
+export function stochasticCoefficients(
+  schedule: NoiseSchedule,
+  { numInferenceSteps, eta, stochasticSteps, sde }: StochasticSettings,
+  trainedSteps: readonly number[],
+): readonly StepCoefficients[] {
+  const trained = new Set(trainedSteps);
+  const isStochastic = (step: number) =>
+    stochasticSteps === 'all' || (stochasticSteps === 'trained' && trained.has(step));
+  return samplerCoefficients(schedule, numInferenceSteps, { eta, sde, isStochastic });
+}
