@@ -1,8 +1,11 @@
+import { number, oneOf } from '../fields.js';
 import { type AdvantageRule, hasZeroSpread, indexOfBest, indexOfWorst, sampleOf } from './advantage-rule.js';
-import { intraGroupCorrelation } from './intra-group-correlation.js';
+import { defineAdvantageRule } from './advantage-rule-spec.js';
 import { momentsOf } from './moments.js';
-import { type PromptPoolOptions, promptZScores } from './prompt-z-scores.js';
+import { historyStagesField, type PromptPoolOptions, promptZScores } from './prompt-z-scores.js';
 import { requireFloor } from './require-floor.js';
+import { ruleStatistics } from './rule-statistics.js';
+import { stdFloorField } from './std-floor.js';
 
 export interface BranchCentredRuleOptions extends PromptPoolOptions {
   /** Least distance of best and worst z for a group to be kept, at least 0. */
@@ -37,15 +40,30 @@ export function branchCentredRule(options: BranchCentredRuleOptions): AdvantageR
       const branches = keep === 'all' ? z.keys() : [indexOfBest(z), indexOfWorst(z)];
       return Array.from(branches, (branch) => sampleOf(group, branch, (z[branch] ?? mean) - mean));
     });
-    return {
-      state,
-      samples,
-      statistics: {
-        zeroSpreadGroups: groups.filter(hasZeroSpread).length,
-        selectedBest: samples.filter(({ advantage }) => advantage > 0).length,
-        selectedWorst: samples.filter(({ advantage }) => advantage < 0).length,
-        intraGroupCorrelation: intraGroupCorrelation(zScores),
-      },
-    };
+    return { state, samples, statistics: ruleStatistics(groups, samples, zScores) };
   };
 }
+
+export const branchCentredRuleSpec = defineAdvantageRule({
+  rule: 'branch-centred',
+  summary:
+    'The advantage of a branch is its z minus the mean z of its group: the luck of the shared prefix drops out.',
+  fields: {
+    minGap: number({ from: '[0', to: 'Infinity)' })
+      .default(0.5)
+      .describe(
+        'A group is trained on when the z of its best and worst branch are at least this far apart. Higher leaves out groups whose branches hardly differ.',
+      ),
+    keep: oneOf(['extremes', 'all'])
+      .default('extremes')
+      .describe(
+        '`extremes` trains on the best and the worst branch; `all` on every branch, at a cost of numBranches / 2.',
+      ),
+    historyStages: historyStagesField,
+    stdFloor: stdFloorField,
+  },
+  comparesBranches: true,
+  creditsEdges: false,
+  selectable: ({ keep }, numBranches) => (keep === 'extremes' ? Math.min(2, numBranches) : numBranches),
+  create: branchCentredRule,
+});

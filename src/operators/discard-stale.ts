@@ -90,9 +90,11 @@ function staleness(
   if (age < 0 || age > maxStaleness) {
     return `sampled by policy version ${group.policyVersion}, the current one is ${policyVersion}, maxStaleness ${maxStaleness}`;
   }
-  const { firstStep, numSteps } = group.interval;
-  if (firstStep !== interval.firstStep || numSteps !== interval.numSteps) {
-    return `forked for steps ${firstStep}..${numSteps - 1}, the current interval is ${interval.firstStep}..${interval.numSteps - 1}`;
-  }
-  return null;
+  const [wanted, current] = [group.interval, interval].map(stepsOf);
+  return wanted === current ? null : `rolled out for ${wanted}, the current interval is ${current}`;
+}
+
+/** `steps 2, 3, 4 of 6` */
+function stepsOf({ trainedSteps, numSteps }: TrainingInterval): string {
+  return `steps ${trainedSteps.join(', ')} of ${numSteps}`;
 }

@@ -1,7 +1,10 @@
 import { TributaryError } from '../errors.js';
+import { number } from '../fields.js';
 import { type AdvantageRule, hasZeroSpread, indexOfBest, indexOfWorst, sampleOf } from './advantage-rule.js';
+import { defineAdvantageRule } from './advantage-rule-spec.js';
 import { intraGroupCorrelation } from './intra-group-correlation.js';
-import { type PromptPoolOptions, promptZScores } from './prompt-z-scores.js';
+import { historyStagesField, type PromptPoolOptions, promptZScores } from './prompt-z-scores.js';
+import { stdFloorField } from './std-floor.js';
 
 export interface HistoryRuleOptions extends PromptPoolOptions {
   /** The best branch is kept iff z >= this. The released script says 0.5. */
@@ -61,3 +64,25 @@ export function historyRule(options: HistoryRuleOptions): AdvantageRule {
     };
   };
 }
+
+export const historyRuleSpec = defineAdvantageRule({
+  rule: 'history',
+  summary:
+    'B²-DiffuRL as released: z-score over the prompt and its history; of each group the best and the worst branch, where they pass their thresholds.',
+  fields: {
+    historyStages: historyStagesField,
+    bestThreshold: number({ from: '(-Infinity', to: 'Infinity)' })
+      .default(0.5)
+      .describe(
+        'The best branch is kept when its z >= this. Higher keeps fewer, clearer samples. Not below worstThreshold.',
+      ),
+    worstThreshold: number({ from: '(-Infinity', to: 'Infinity)' })
+      .default(-0.5)
+      .describe('The worst branch is kept when its z < this. Lower keeps fewer, clearer samples.'),
+    stdFloor: stdFloorField,
+  },
+  comparesBranches: true,
+  creditsEdges: false,
+  selectable: (_, numBranches) => Math.min(2, numBranches),
+  create: historyRule,
+});

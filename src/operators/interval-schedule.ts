@@ -3,13 +3,17 @@ import { TributaryError } from '../errors.js';
 import type { TrainingInterval } from './records.js';
 import { requireCount } from './require-count.js';
 
-/** How many of the last sampler steps are trained (s), as a function of the training stage. */
+/** Which sampler steps are trained, as a function of the training stage. */
 export type IntervalSpec =
   /** s(k) = first + ⌊k (last - first + 1) / K⌋: grows from `first` to `last` in equal shares of the run. */
   | { readonly mode: 'floor-linear'; readonly first: number; readonly last: number }
   /** The listed s, each for an equal share of the run. */
   | { readonly mode: 'list'; readonly stages: readonly number[] }
   | { readonly mode: 'constant'; readonly steps: number }
+  /** Single steps, the n-th from the end for every listed n; one more of them for each equal share of the run. */
+  | { readonly mode: 'sparse'; readonly stages: readonly number[] }
+  /** `length` steps in a row; the window starts at the noisiest step, moves on by one every so often, and begins anew. */
+  | { readonly mode: 'window'; readonly length: number; readonly everyStages: number }
   | { readonly mode: 'function'; readonly steps: (trainingStage: number) => number };
 
 export interface IntervalScheduleOptions {
@@ -21,12 +25,16 @@ export interface IntervalScheduleOptions {
 }
 
 /**
- * Returns the training interval of one stage: the last s(k) of S sampler steps.
+ * Returns the training interval of one stage. Where a mode counts steps (s), the last s(k) of S sampler steps are trained.
  *
  *     floor-linear  s(k) = L + ⌊k (R - L + 1) / K⌋      hu-zijing/B2-DiffuRL, run script (L = 14, R = 20, K = 100)
  *     list          s(k) = stages[⌊k n / K⌋], n entries
+ *     sparse        steps S - stages[j], j = 0..⌊k n / K⌋          iADD, stages 4, 8, 12, 16: "added incrementally"
+ *     window        steps w, ..., w + length - 1 with w(k) = ⌊k / everyStages⌋ mod (S - length + 1)
+ *                                                       MixGRPO (Li et al. 2025), progressive, with roll back
  *
- * iADD's schedule, min(20, 4 (1 + ⌊10 k / K⌋)), is the list 4, 8, 12, 16, 20, 20, 20, 20, 20, 20.
+ * iADD's schedule of its B²-DiffuRL baseline, min(20, 4 (1 + ⌊10 k / K⌋)), is the list 4, 8, 12, 16, 20 (five times).
+ * A window of one step is TempFlow-GRPO's single stochastic step (He et al. 2025), swept over the trajectory.
  *
  * Units: s in sampler steps, 1..S; `trainingStage` in 0..K-1.
  * Errors: TRIB_OPERATOR when a count is wrong, the stage lies outside the run, `first` exceeds `last`, or s outside 1..S.
@@ -43,21 +51,13 @@ export function trainingIntervalAt(
   if (trainingStage >= numStages) {
     throw fault('trainingStage', `less than numStages ${numStages}`, trainingStage, 'Raise `numStages`');
   }
-  const numTrained = numTrainedSteps(spec, trainingStage, numStages);
-  if (!Number.isInteger(numTrained) || numTrained < 1 || numTrained > numInferenceSteps) {
-    throw fault(
-      `${spec.mode} at training stage ${trainingStage}`,
-      `a whole number of steps in 1..${numInferenceSteps}`,
-      numTrained,
-      'Train at most `numInferenceSteps` steps',
-    );
-  }
-  return { trainingStage, firstStep: numInferenceSteps - numTrained, numSteps: numInferenceSteps };
+  const trainedSteps = trainedStepsAt(spec, trainingStage, numInferenceSteps, numStages);
+  return { trainingStage, firstStep: trainedSteps[0] ?? 0, numSteps: numInferenceSteps, trainedSteps };
 }
 
 /**
  * Maps the training stage that begins to its interval (backward progressive training: the interval grows from the last
- * sampler steps towards earlier ones).
+ * sampler steps towards earlier ones; MixGRPO: a window that moves the other way).
  *
  * ```
  * source  0--0--1--2--|
@@ -77,23 +77,54 @@ export function intervalSchedule(
   return pipe(distinctUntilChanged(), map(at));
 }
 
-function numTrainedSteps(spec: IntervalSpec, trainingStage: number, numStages: number): number {
+function trainedStepsAt(
+  spec: IntervalSpec,
+  trainingStage: number,
+  numSteps: number,
+  numStages: number,
+): number[] {
+  const checked = (steps: number): number => {
+    if (Number.isInteger(steps) && steps >= 1 && steps <= numSteps) return steps;
+    const expected = `a whole number of steps in 1..${numSteps}`;
+    throw fault(
+      `${spec.mode} at training stage ${trainingStage}`,
+      expected,
+      steps,
+      'Train at most `numInferenceSteps` steps',
+    );
+  };
+  const share = (entries: number) => Math.floor((trainingStage * entries) / numStages);
   switch (spec.mode) {
     case 'floor-linear':
       if (spec.first > spec.last) {
         throw fault('`first`', `at most \`last\` ${spec.last}`, spec.first, 'Swap them');
       }
-      return spec.first + Math.floor((trainingStage * (spec.last - spec.first + 1)) / numStages);
+      return lastSteps(checked(spec.first + share(spec.last - spec.first + 1)), numSteps);
     case 'list':
-      // An empty list has no entry at any stage: NaN is refused by the caller with the place in the text.
-      return spec.stages[Math.floor((trainingStage * spec.stages.length) / numStages)] ?? Number.NaN;
+      // An empty list has no entry at any stage: NaN is refused with the place in the text.
+      return lastSteps(checked(spec.stages[share(spec.stages.length)] ?? Number.NaN), numSteps);
     case 'constant':
-      return spec.steps;
+      return lastSteps(checked(spec.steps), numSteps);
+    case 'sparse': {
+      const toGo = spec.stages.slice(0, share(spec.stages.length) + 1);
+      if (toGo.length === 0) checked(Number.NaN);
+      return [...new Set(toGo.map((steps) => numSteps - checked(steps)))].sort((a, b) => a - b);
+    }
+    case 'window': {
+      requireCount('intervalSchedule', 'everyStages', spec.everyStages, 1);
+      const starts = numSteps - checked(spec.length) + 1;
+      const start = Math.floor(trainingStage / spec.everyStages) % starts;
+      return Array.from({ length: spec.length }, (_, index) => start + index);
+    }
     case 'function':
-      return spec.steps(trainingStage);
+      return lastSteps(checked(spec.steps(trainingStage)), numSteps);
     default:
       return spec satisfies never;
   }
+}
+
+function lastSteps(count: number, numSteps: number): number[] {
+  return Array.from({ length: count }, (_, index) => numSteps - count + index);
 }
 
 function fault(thing: string, expected: string, got: number, next: string): TributaryError {

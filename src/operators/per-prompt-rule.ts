@@ -1,9 +1,12 @@
+import { integer } from '../fields.js';
 import { historyOf, scoresByPrompt } from './advantage-history.js';
-import { type AdvantageRule, hasZeroSpread, sampleOf } from './advantage-rule.js';
-import { intraGroupCorrelation } from './intra-group-correlation.js';
+import { type AdvantageRule, sampleOf } from './advantage-rule.js';
+import { defineAdvantageRule } from './advantage-rule-spec.js';
 import { momentsOf } from './moments.js';
 import { requireCount } from './require-count.js';
 import { requireFloor } from './require-floor.js';
+import { ruleStatistics } from './rule-statistics.js';
+import { stdFloorField } from './std-floor.js';
 
 export interface PerPromptRuleOptions {
   /** Samples that the queue of a prompt holds, at least 1. ddpo-pytorch: 16 or 32. */
@@ -44,18 +47,34 @@ export function perPromptRule({ bufferSize, minCount, stdFloor = 0 }: PerPromptR
       const { mean, populationStd } = pools.get(prompt) ?? stage;
       return rewards.map((reward) => (reward - mean) / (Math.max(populationStd, stdFloor) + 1e-6));
     });
-    const kept = advantages.flat();
+    const samples = groups.flatMap((group, index) =>
+      (advantages[index] ?? []).map((advantage, branch) => sampleOf(group, branch, advantage)),
+    );
     return {
       state: historyOf(new Map(Array.from(queues, ([prompt, queue]) => [prompt, [queue]]))),
-      samples: groups.flatMap((group, index) =>
-        (advantages[index] ?? []).map((advantage, branch) => sampleOf(group, branch, advantage)),
-      ),
-      statistics: {
-        zeroSpreadGroups: groups.filter(hasZeroSpread).length,
-        selectedBest: kept.filter((advantage) => advantage > 0).length,
-        selectedWorst: kept.filter((advantage) => advantage < 0).length,
-        intraGroupCorrelation: intraGroupCorrelation(advantages),
-      },
+      samples,
+      statistics: ruleStatistics(groups, samples, advantages),
     };
   };
 }
+
+export const perPromptRuleSpec = defineAdvantageRule({
+  rule: 'per-prompt',
+  summary:
+    "DDPO's rule: z-score over the newest rewards of the prompt; every sample is trained on. It needs no branches.",
+  fields: {
+    bufferSize: integer(1)
+      .default(32)
+      .describe('Newest rewards of a prompt that count. More are steadier and follow the policy later.'),
+    minCount: integer(1)
+      .default(16)
+      .describe(
+        'Rewards a prompt must have before its own statistics are used; until then those of the whole training stage are. At most bufferSize.',
+      ),
+    stdFloor: stdFloorField,
+  },
+  comparesBranches: false,
+  creditsEdges: false,
+  selectable: (_, numBranches) => numBranches,
+  create: perPromptRule,
+});

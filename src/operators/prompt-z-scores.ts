@@ -1,3 +1,4 @@
+import { integer } from '../fields.js';
 import { type AdvantageHistory, historyOf, scoresByPrompt } from './advantage-history.js';
 import { momentsOf } from './moments.js';
 import type { RewardedGroup } from './records.js';
@@ -66,3 +67,10 @@ export function promptZScores({ historyStages = 8, stdFloor = 0 }: PromptPoolOpt
 function lastOf<T>(values: readonly T[], count: number): readonly T[] {
   return count === 0 ? [] : values.slice(-count);
 }
+
+/** The setting `historyStages` of a rule that normalises this way. */
+export const historyStagesField = integer(0, 1000)
+  .default(8)
+  .describe(
+    'Past training stages whose scores of the same prompt count for its mean and deviation, beside the current one. More are steadier, but old scores come from weaker policies and lift the z-scores.',
+  );

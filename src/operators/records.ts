@@ -4,15 +4,18 @@
  */
 
 import type { ErrorCode } from '../errors.js';
+import type { RolloutTree } from './rollout-tree.js';
 
-/** The sampler steps that a training stage trains: [firstStep, numSteps). The branch point is `firstStep`. */
+/** The sampler steps that a training stage trains. B²-DiffuRL forks at the first of them. */
 export interface TrainingInterval {
   /** Index k = 0, 1, ... of B²-DiffuRL's stage. */
   readonly trainingStage: number;
-  /** First trained sampler step, 0 the noisiest; also where a group forks. */
+  /** First trained sampler step, 0 the noisiest. */
   readonly firstStep: number;
-  /** Sampler steps of a whole rollout (the paper's S); s = numSteps - firstStep of them are trained. */
+  /** Sampler steps of a whole rollout (the paper's S). */
   readonly numSteps: number;
+  /** Trained sampler steps, ascending; the first is `firstStep`. */
+  readonly trainedSteps: readonly number[];
 }
 
 /** The order to roll out one group. */
@@ -27,8 +30,10 @@ export interface PromptTicket {
 
 /** One prompt rolled out into branches. `Branch` is a trajectory, an image, or both. */
 export interface RolloutGroup<Branch> extends PromptTicket {
-  /** The interval that was current when the group forked. */
+  /** The interval that was current when the group was rolled out. */
   readonly interval: TrainingInterval;
+  /** How its branches share steps. A trajectory holds the path of its leaf. */
+  readonly tree: RolloutTree;
   /** Version of the policy that sampled it. */
   readonly policyVersion: number;
   readonly branches: readonly Branch[];
@@ -75,6 +80,8 @@ export interface SelectedSample<Trajectory> {
   readonly branch: number;
   readonly reward: number;
   readonly advantage: number;
+  /** One a step of the branch's own path (see RolloutTree); null where `advantage` holds for all of them. */
+  readonly stepAdvantages: readonly number[] | null;
   readonly trajectory: Trajectory;
 }
 

@@ -27,11 +27,12 @@ export function closeStage<Trajectory>(
 ): ClosedStage<Trajectory> {
   const groups = [...rewarded].sort((a, b) => a.groupIndex - b.groupIndex);
   const interval = groups[0]?.interval ?? null;
-  const odd = groups.find(({ interval: other }) => other.firstStep !== interval?.firstStep);
+  const wanted = interval?.trainedSteps.join(', ');
+  const odd = groups.find(({ interval: other }) => other.trainedSteps.join(', ') !== wanted);
   if (odd) {
     throw new TributaryError(
       'TRIB_OPERATOR',
-      `groupAdvantages group ${odd.groupId}: expected an interval from step ${interval?.firstStep}, got one from step ${odd.interval.firstStep}. Put discardStale before groupAdvantages.`,
+      `groupAdvantages group ${odd.groupId}: expected the trained steps ${wanted}, got ${odd.interval.trainedSteps.join(', ')}. Put discardStale before groupAdvantages.`,
       { stage: 'groupAdvantages', groupId: odd.groupId },
     );
   }

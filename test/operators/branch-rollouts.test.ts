@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
 import { type BranchRolloutsOptions, branchRollouts } from '../../src/operators/branch-rollouts.js';
 import type { PromptTicket, RolloutGroup, TrainingInterval } from '../../src/operators/records.js';
-import { interval, ticket } from './groups.js';
+import { forkAt, interval, ticket } from './groups.js';
 import { marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';
 
@@ -32,6 +32,7 @@ const groupsOf = (
   tickets.map((one) => ({
     ...one,
     interval: on,
+    tree: forkAt(on, 1),
     policyVersion: policy.version,
     branches: [`${one.groupId} from step ${on.firstStep} by ${policy.version}`],
   }));

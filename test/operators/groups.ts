@@ -6,12 +6,20 @@ import type {
   RolloutGroup,
   TrainingInterval,
 } from '../../src/operators/records.js';
+import type { RolloutTree } from '../../src/operators/rollout-tree.js';
 
 /** Records with the least that a test must say. Five groups a stage; the interval grows by one step a stage. */
 export const groupsPerStage = 5;
 
 export function interval(trainingStage: number): TrainingInterval {
-  return { trainingStage, firstStep: 6 - trainingStage, numSteps: 10 };
+  const firstStep = 6 - trainingStage;
+  const trainedSteps = Array.from({ length: 10 - firstStep }, (_, index) => firstStep + index);
+  return { trainingStage, firstStep, numSteps: 10, trainedSteps };
+}
+
+/** One fork, at the first trained step: B²-DiffuRL's tree. */
+export function forkAt({ firstStep, trainedSteps }: TrainingInterval, numBranches: number): RolloutTree {
+  return { firstStep, widths: [1, ...trainedSteps.map(() => numBranches)] };
 }
 
 export function ticket(trainingStage: number, index: number, prompt = 'a red circle'): PromptTicket {
@@ -28,6 +36,7 @@ export function group(
   return {
     ...ticket(trainingStage, index, prompt),
     interval: interval(trainingStage),
+    tree: forkAt(interval(trainingStage), numBranches),
     policyVersion,
     branches,
   };

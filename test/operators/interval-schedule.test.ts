@@ -14,6 +14,12 @@ const trained = (spec: IntervalSpec, numInferenceSteps: number, numStages: numbe
     return numSteps - firstStep;
   });
 
+const trainedSteps = (spec: IntervalSpec, numInferenceSteps: number, numStages: number) =>
+  Array.from(
+    { length: numStages },
+    (_, stage) => trainingIntervalAt(spec, stage, numInferenceSteps, numStages).trainedSteps,
+  );
+
 describe('trainingIntervalAt', () => {
   it('should reproduce the schedule of the released script', () => {
     const spec = { mode: 'floor-linear', first: 14, last: 20 } as const;
@@ -21,7 +27,12 @@ describe('trainingIntervalAt', () => {
     const firstStageOf = (s: number) => steps.indexOf(s);
     expect([14, 15, 16, 17, 18, 19, 20].map(firstStageOf)).toEqual([0, 15, 29, 43, 58, 72, 86]);
     expect(steps.at(-1)).toBe(20);
-    expect(trainingIntervalAt(spec, 14, 20, 100)).toEqual({ trainingStage: 14, firstStep: 6, numSteps: 20 });
+    expect(trainingIntervalAt(spec, 14, 20, 100)).toEqual({
+      trainingStage: 14,
+      firstStep: 6,
+      numSteps: 20,
+      trainedSteps: [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19],
+    });
   });
 
   it('should spread a list evenly over the stages', () => {
@@ -38,6 +49,67 @@ describe('trainingIntervalAt', () => {
 
   it('should train the same last steps in constant mode', () => {
     expect(trained({ mode: 'constant', steps: 3 }, 10, 4)).toEqual([3, 3, 3, 3]);
+  });
+
+  it('should add one listed step after each share of the run in sparse mode (iADD: 4, 8, 12, 16 of 20)', () => {
+    const spec = { mode: 'sparse', stages: [4, 8, 12, 16] } as const;
+    // Counted from the image end: the n-th of 20 steps is step 20 - n.
+    expect(trainedSteps(spec, 20, 8)).toEqual([
+      [16],
+      [16],
+      [12, 16],
+      [12, 16],
+      [8, 12, 16],
+      [8, 12, 16],
+      [4, 8, 12, 16],
+      [4, 8, 12, 16],
+    ]);
+    expect(trainingIntervalAt(spec, 2, 20, 8)).toMatchObject({ firstStep: 12, numSteps: 20 });
+  });
+
+  it('should train a step once that is listed twice, and sort steps that are listed out of order', () => {
+    expect(trainedSteps({ mode: 'sparse', stages: [3, 1, 3] }, 4, 3)).toEqual([[1], [1, 3], [1, 3]]);
+  });
+
+  it('should move a window towards the image and begin anew after the last step (MixGRPO)', () => {
+    expect(trainedSteps({ mode: 'window', length: 4, everyStages: 1 }, 6, 7)).toEqual([
+      [0, 1, 2, 3],
+      [1, 2, 3, 4],
+      [2, 3, 4, 5],
+      [0, 1, 2, 3],
+      [1, 2, 3, 4],
+      [2, 3, 4, 5],
+      [0, 1, 2, 3],
+    ]);
+  });
+
+  it('should hold a window for `everyStages` stages', () => {
+    expect(trainedSteps({ mode: 'window', length: 2, everyStages: 3 }, 3, 7)).toEqual([
+      [0, 1],
+      [0, 1],
+      [0, 1],
+      [1, 2],
+      [1, 2],
+      [1, 2],
+      [0, 1],
+    ]);
+  });
+
+  it('should sweep a window of one step over the trajectory (TempFlow-GRPO)', () => {
+    expect(trainedSteps({ mode: 'window', length: 1, everyStages: 1 }, 3, 5)).toEqual([
+      [0],
+      [1],
+      [2],
+      [0],
+      [1],
+    ]);
+  });
+
+  it('should stand still with a window as long as the trajectory', () => {
+    expect(trainedSteps({ mode: 'window', length: 3, everyStages: 1 }, 3, 2)).toEqual([
+      [0, 1, 2],
+      [0, 1, 2],
+    ]);
   });
 
   it('should ask the function for each stage', () => {
@@ -75,6 +147,10 @@ describe('trainingIntervalAt', () => {
     ['no step', { mode: 'constant', steps: 0 }, 0, 'got 0'],
     ['half a step', { mode: 'function', steps: () => 2.5 }, 0, 'got 2.5'],
     ['an empty list', { mode: 'list', stages: [] }, 0, 'got NaN'],
+    ['an empty sparse list', { mode: 'sparse', stages: [] }, 0, 'got NaN'],
+    ['a sparse step before the first', { mode: 'sparse', stages: [1, 11] }, 3, 'got 11'],
+    ['a window longer than the rollout', { mode: 'window', length: 11, everyStages: 1 }, 0, 'got 11'],
+    ['a window that moves every 0 stages', { mode: 'window', length: 2, everyStages: 0 }, 0, '`everyStages`'],
     ['first above last', { mode: 'floor-linear', first: 5, last: 4 }, 0, 'expected at most `last` 4, got 5'],
     ['a negative stage', { mode: 'constant', steps: 3 }, -1, 'at least 0, got -1'],
   ])('should refuse %s', (_, spec, stage, text) => {
@@ -85,7 +161,11 @@ describe('trainingIntervalAt', () => {
 });
 
 const spec = { mode: 'floor-linear', first: 7, last: 10 } as const;
-const at = (trainingStage: number) => ({ trainingStage, firstStep: 3 - trainingStage, numSteps: 10 });
+const at = (trainingStage: number) => {
+  const firstStep = 3 - trainingStage;
+  const trainedSteps = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].slice(firstStep);
+  return { trainingStage, firstStep, numSteps: 10, trainedSteps };
+};
 
 describeOperator('intervalSchedule', {
   create: () => intervalSchedule({ spec, numInferenceSteps: 10, numStages: 4 }),

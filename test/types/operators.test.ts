@@ -2,11 +2,14 @@ import { EMPTY, NEVER, type Observable, of } from 'rxjs';
 import { describe, expectTypeOf, it } from 'vitest';
 import {
   type AdvantageHistory,
+  type AdvantageRule,
+  type AdvantageRuleSettings,
   admitByRunAhead,
   boundedMerge,
   branchCentredRule,
   branchRollouts,
   type ClosedStage,
+  createAdvantageRule,
   deadLetter,
   discardStale,
   type GroupRewards,
@@ -19,6 +22,7 @@ import {
   perPromptRule,
   type RewardedGroup,
   type RolloutGroup,
+  raiseAlarms,
   readLatest,
   scoreRewards,
   type TrainingInterval,
@@ -127,11 +131,33 @@ describe('the types of the operators', () => {
     expectTypeOf(readLatest(of(1), (newest$) => newest$)).toEqualTypeOf<Observable<number>>();
   });
 
+  it('should let guards see the figures, and keep the words of their actions', () => {
+    const start = () => (figures: { readonly load: number }) => figures.load;
+    const guard = { name: 'load', threshold: 1, action: 'warn', start } as const;
+    const alarms$ = of({ load: 2, other: true }).pipe(raiseAlarms([guard]));
+    expectTypeOf(alarms$).toExtend<Observable<{ readonly action: 'warn'; readonly value: number }>>();
+    // @ts-expect-error figures without what the guard looks at
+    of({ other: true }).pipe(raiseAlarms([guard]));
+  });
+
   it('should refuse the options of another rule', () => {
     // @ts-expect-error the per-prompt rule has no threshold
     const wrong = () => perPromptRule({ bufferSize: 1, minCount: 1, bestThreshold: 1 });
     // @ts-expect-error extremes or all
     const odd = () => branchCentredRule({ minGap: 0, keep: 'best' });
     expectTypeOf([wrong, odd]).toBeArray();
+  });
+
+  it('should know the settings of a rule by its name', () => {
+    expectTypeOf(createAdvantageRule({ rule: 'reward', centre: 0, scale: 1 })).toEqualTypeOf<AdvantageRule>();
+    expectTypeOf<Extract<AdvantageRuleSettings, { rule: 'group-z-score' }>>().toExtend<{
+      readonly std: 'group' | 'global';
+      readonly stdFloor: number;
+    }>();
+    // @ts-expect-error the settings of another rule
+    const wrong = () => createAdvantageRule({ rule: 'same-depth', centre: 0 });
+    // @ts-expect-error no rule of this name
+    const unknown = () => createAdvantageRule({ rule: 'best-of-n' });
+    expectTypeOf([wrong, unknown]).toBeArray();
   });
 });

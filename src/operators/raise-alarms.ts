@@ -1,0 +1,74 @@
+import { defer, mergeMap, type OperatorFunction } from 'rxjs';
+import { TributaryError } from '../errors.js';
+
+/** One figure that must not rise above a threshold. */
+export interface Guard<Figures, Action> {
+  readonly name: string;
+  readonly threshold: number;
+  /** What an alarm asks for; carried along, never read. */
+  readonly action: Action;
+  /**
+   * Begins to watch, once a subscription. The function it returns sees all figures in turn, may remember what it needs of
+   * them, and says how far things have gone; null where these figures do not tell.
+   */
+  readonly start: () => (figures: Figures) => number | null;
+}
+
+/** A guard whose threshold was crossed. */
+export interface CrossedThreshold<Figures, Action> {
+  readonly guard: string;
+  readonly action: Action;
+  readonly value: number;
+  readonly threshold: number;
+  /** The figures that crossed it. */
+  readonly figures: Figures;
+}
+
+/**
+ * Raises an alarm when a guarded figure rises above its threshold. Like `filter`, but a figure that stays outside is told
+ * once, and again only after it was back inside.
+ *
+ * ```
+ * source  a--b--c--d--e--|      threshold 2; the values are 1, 3, 4, 2, 5
+ * result  ---B--------E--|
+ * ```
+ *
+ *     alarm at i  <=>  value(i) > threshold, and the value measured before was not
+ *
+ * The first value counts as if one inside came before. A value that is null or NaN says nothing: the guard stays as it is.
+ *
+ * Time: emits at once, in the order of `guards`. Completes and errs with the source, or errs with a throw of `start` or of
+ * the function it returned. Keeps one bit a guard, and what the guards remember; a second subscriber starts fresh.
+ *
+ * Errors: TRIB_OPERATOR for a threshold that is NaN, at call time.
+ */
+export function raiseAlarms<Figures, Action>(
+  guards: readonly Guard<Figures, Action>[],
+): OperatorFunction<Figures, CrossedThreshold<Figures, Action>> {
+  for (const guard of guards) requireThreshold(guard);
+  return (source) =>
+    defer(() => {
+      const watches = guards.map(watch);
+      return source.pipe(mergeMap((figures) => watches.flatMap((alarmsOf) => alarmsOf(figures))));
+    });
+}
+
+function watch<Figures, Action>({ name, threshold, action, start }: Guard<Figures, Action>) {
+  const measure = start();
+  let isOutside = false;
+  return (figures: Figures): CrossedThreshold<Figures, Action>[] => {
+    const value = measure(figures);
+    if (value === null || Number.isNaN(value)) return [];
+    const wasOutside = isOutside;
+    isOutside = value > threshold;
+    return isOutside && !wasOutside ? [{ guard: name, action, value, threshold, figures }] : [];
+  };
+}
+
+function requireThreshold({ name, threshold }: Guard<never, unknown>): void {
+  if (!Number.isNaN(threshold)) return;
+  throw new TributaryError(
+    'TRIB_OPERATOR',
+    `raiseAlarms ${name} \`threshold\`: expected a number, got NaN. Pass the largest value that raises no alarm.`,
+  );
+}
