@@ -1,4 +1,4 @@
-/** @file The training graph of a policy: UNet with adapter, guidance, log-prob, surrogate, and the gradients of the adapter. */
+/** @file The training graph of a policy: UNet with adapter, guidance, surrogate, and the gradients of the adapter. */
 
 import { TributaryError } from '../../errors.js';
 import { gradients } from '../autodiff/backward.js';
@@ -6,31 +6,40 @@ import type { LoraSettings } from '../diffusion/denoiser.js';
 import { prepareUnet } from '../diffusion/denoiser.js';
 import type { Pipeline } from '../diffusion/pipeline.js';
 import type { Engine } from '../engines/engine.js';
+import { addReference } from '../graph/add-reference.js';
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph } from '../graph/graph.js';
 import type { Adapter } from '../graph/lora.js';
 import { addLora } from '../graph/lora.js';
 import { lowerForTraining } from '../graph/lower.js';
 import * as op from '../graph/ops/index.js';
-import type { ClippedSurrogateSettings } from '../objectives/ddpo-is.js';
-import { ddpoIsLoss } from '../objectives/ddpo-is.js';
-import { guidedExpression, stepLogProbExpression } from '../objectives/log-prob.js';
+import { createSurrogate, type SurrogateSettings } from '../objectives/index.js';
+import { guidedExpression } from '../objectives/log-prob.js';
+import type { ReferencePolicy, Surrogate } from '../objectives/surrogate.js';
+import { denoisingObjective } from './denoising-objective.js';
+import type { PolicyOutputs } from './objective.js';
+import { stepObjective } from './step-objective.js';
 
-export interface PolicyGraphSettings extends ClippedSurrogateSettings {
+export interface PolicyGraphSettings {
   readonly lora: LoraSettings;
   readonly guidanceScale: number;
-  /** (sample, step) pairs of one run. */
+  readonly surrogate: SurrogateSettings;
+  /** Whether the KL to the pretrained model is measured where the surrogate itself does not need it. */
+  readonly measureKl: boolean;
+  /** Rows of one run: (sample, step) pairs, or noised pictures. */
   readonly minibatchSize: number;
 }
 
 export interface PolicyGraph {
   /**
-   * Inputs: `sample` and `encoder_hidden_states` for all rows (unconditional, then conditional), `timestep`, the adapter, and
-   * for every pair `nextLatents` and the [M] values `sampleCoefficient`, `outputCoefficient`, `stdDevT`, `oldLogProb`,
-   * `advantage`, `weight`. Outputs: `loss`, `ratio` [M], and `gradient:<parameter>`.
+   * Inputs: `sample` and `encoder_hidden_states` for all rows (unconditional, then conditional), `timestep`, the adapter
+   * (`old:<parameter>` once more where the surrogate compares with the old policy), `advantage` and `weight` [M], and what
+   * the kind of surrogate reads. Outputs: `loss`, `gradient:<parameter>`, and the diagnostics of the kind.
    */
   readonly graph: Graph;
   readonly adapters: readonly Adapter[];
+  readonly surrogate: Surrogate;
+  readonly references: readonly ReferencePolicy[];
 }
 
 /** Rows of the UNet for a minibatch: twice the pairs with guidance. */
@@ -40,41 +49,34 @@ export const unetRows = ({
 }: Pick<PolicyGraphSettings, 'minibatchSize' | 'guidanceScale'>) =>
   guidanceScale === 1 ? minibatchSize : 2 * minibatchSize;
 
-/** Derives the graph. The loss is Σ weight · surrogate; weights of 1 / (pairs of an update) make it their mean. */
+/** Derives the graph. The loss is Σ weight · surrogate; weights of 1 / (rows of an update) make it their mean. */
 export async function buildPolicyGraph(
   engine: Engine,
   pipeline: Pipeline,
   settings: PolicyGraphSettings,
 ): Promise<PolicyGraph> {
   const { minibatchSize, guidanceScale } = settings;
+  const { modelPath } = pipeline.folder.unet;
+  const surrogate = createSurrogate(settings.surrogate);
+  const references = referencesOf(surrogate, settings);
   const model = await prepareUnet(engine, pipeline, unetRows(settings));
-  const { graph: adapted, adapters } = addLora(
-    model,
-    { ...settings.lora, form: 'beside' },
-    pipeline.folder.unet.modelPath,
-  );
-  const g = GraphBuilder.from(lowerForTraining(adapted));
-  const output = g.value('out_sample');
+  const { graph: adapted, adapters } = addLora(model, { ...settings.lora, form: 'beside' }, modelPath);
+  const parameters = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
+  const g = GraphBuilder.from(lowerForTraining(withReferences(adapted, model, references, parameters)));
+  const guided = (name: string) => guidedExpression(g, g.value(name), guidanceScale);
   g.clearOutputs();
 
-  const perPair = (name: string) => g.input(name, 'float32', [minibatchSize]);
-  const [loss, ratio] = g.scoped('objective', () => {
+  const { loss, diagnostics } = g.scoped('objective', () => {
+    const outputs: PolicyOutputs = {
+      policy: guided('out_sample'),
+      ...Object.fromEntries(references.map((reference) => [reference, guided(`${reference}:out_sample`)])),
+    };
     const latents = op.slice(g, g.value('sample'), { starts: [0], ends: [minibatchSize], axes: [0] });
-    const logProb = stepLogProbExpression(g, {
-      latents,
-      nextLatents: g.input('nextLatents', 'float32', latents.shape),
-      modelOutput: guidedExpression(g, output, guidanceScale),
-      sampleCoefficient: perPair('sampleCoefficient'),
-      outputCoefficient: perPair('outputCoefficient'),
-      stdDevT: perPair('stdDevT'),
-    });
-    const ratio = op.exp(g, op.sub(g, logProb, perPair('oldLogProb')));
-    const surrogate = ddpoIsLoss(g, { ratio, advantage: perPair('advantage') }, settings);
-    return [op.sumAll(g, op.mul(g, surrogate, perPair('weight'))), ratio] as const;
+    return surrogate.trainsOn === 'denoising'
+      ? denoisingObjective(g, surrogate, outputs, latents)
+      : stepObjective(g, surrogate, outputs, latents);
   });
-
-  const parameters = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
-  const derivatives = inModel(pipeline.folder.unet.modelPath, () =>
+  const derivatives = inModel(modelPath, () =>
     gradients(
       g,
       loss,
@@ -82,10 +84,35 @@ export async function buildPolicyGraph(
     ),
   );
   g.output(loss, 'loss');
-  g.output(ratio, 'ratio');
+  for (const [name, value] of Object.entries(diagnostics)) g.output(value, name);
   for (const [index, derivative] of derivatives.entries())
     g.output(derivative, `gradient:${parameters[index]}`);
-  return { graph: g.build(), adapters };
+  return { graph: g.build(), adapters, surrogate, references };
+}
+
+/** The KL of noised pictures is no KL of the sampler's policy, so only surrogates of steps measure it. */
+function referencesOf(
+  { references, trainsOn }: Surrogate,
+  { measureKl }: PolicyGraphSettings,
+): readonly ReferencePolicy[] {
+  const measures = measureKl && trainsOn !== 'denoising' && !references.includes('pretrained');
+  return measures ? [...references, 'pretrained'] : references;
+}
+
+/** The frozen model is the same graph without adapter, the old policy the same graph with other weights in it. */
+function withReferences(
+  adapted: Graph,
+  model: Graph,
+  references: readonly ReferencePolicy[],
+  parameters: readonly string[],
+): Graph {
+  return references.reduce(
+    (graph, reference) =>
+      reference === 'pretrained'
+        ? addReference(graph, model, reference)
+        : addReference(graph, adapted, reference, parameters),
+    adapted,
+  );
 }
 
 /** Puts the model's file in front of what its graph lacks. */

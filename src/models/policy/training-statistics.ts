@@ -1,6 +1,6 @@
 /** @file What is watched while a policy is trained. */
 
-import type { Trajectory } from '../diffusion/sampler.js';
+import type { TrainingRow } from './training-rows.js';
 
 export interface TrainingStatistics {
   readonly optimizerSteps: number;
@@ -8,7 +8,7 @@ export interface TrainingStatistics {
   readonly policyLoss: number;
   /** Mean of the updates' gradient norms before clipping. */
   readonly gradNorm: number;
-  /** Share of (sample, step) pairs whose ratio lay outside the clip range. */
+  /** Share of (sample, step) rows whose ratio lay outside the clip range; 0 where the surrogate clips nothing. */
   readonly clipFraction: number;
   /** The same by sampler step; 0 for steps that were not trained. */
   readonly clipFractionByStep: readonly number[];
@@ -16,29 +16,48 @@ export interface TrainingStatistics {
   readonly approxKl: number;
   /** Largest |ratio - 1| before the first optimiser step of the stage: what the sampler and the trainer disagree by. */
   readonly maxRatioDeviation: number;
+  /** Mean of |ratio - 1| over all rows: how far the updates moved from the policy that sampled. */
+  readonly meanRatioDeviation: number;
+  /** Mean exact KL of one step to the pretrained model, in nats; null where the training graph does not hold it. */
+  readonly klToPretrained: number | null;
+  /** Mean loss of the value network; null where there is none. */
+  readonly valueLoss: number | null;
 }
 
-interface RatioOwner {
-  readonly step: number;
-  readonly sample: { readonly trajectory: Trajectory };
+/** Diagnostics of one run, one number a row. */
+export interface RowDiagnostics {
+  readonly ratios?: Float32Array | undefined;
+  readonly kls?: Float32Array | undefined;
 }
 
 /** Collects the statistics of one training stage. */
-export function createTrainingStatistics(clipRange: number, numInferenceSteps: number) {
+export function createTrainingStatistics(clipRange: number | null, numInferenceSteps: number) {
   const clipped = new Float64Array(numInferenceSteps);
   const seen = new Float64Array(numInferenceSteps);
-  let [updates, lossSum, normSum, squaredLogRatios, maxRatioDeviation] = [0, 0, 0, 0, 0];
+  let [updates, lossSum, normSum] = [0, 0, 0];
+  let [squaredLogRatios, ratioDeviations, maxRatioDeviation] = [0, 0, 0];
+  let [klSum, klRows] = [0, 0];
+  let valueLoss: number | null = null;
   const total = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0);
+
+  const addRatio = (step: number, ratio: number) => {
+    const deviation = Math.abs(ratio - 1);
+    seen[step] = (seen[step] ?? 0) + 1;
+    if (clipRange !== null && deviation > clipRange) clipped[step] = (clipped[step] ?? 0) + 1;
+    squaredLogRatios += Math.log(ratio) ** 2;
+    ratioDeviations += deviation;
+    if (updates === 0) maxRatioDeviation = Math.max(maxRatioDeviation, deviation);
+  };
   return {
-    /** Ratios of the pairs of one minibatch; further ratios are padding. */
-    addRatios(pairs: readonly RatioOwner[], ratios: Float32Array): void {
-      for (const [row, { step }] of pairs.entries()) {
-        const ratio = ratios[row] ?? Number.NaN;
-        const deviation = Math.abs(ratio - 1);
-        seen[step] = (seen[step] ?? 0) + 1;
-        if (deviation > clipRange) clipped[step] = (clipped[step] ?? 0) + 1;
-        squaredLogRatios += Math.log(ratio) ** 2;
-        if (updates === 0) maxRatioDeviation = Math.max(maxRatioDeviation, deviation);
+    /** Diagnostics of one run; rows of weight 0 are padding. */
+    addRows(rows: readonly TrainingRow[], { ratios, kls }: RowDiagnostics): void {
+      for (const [index, { step, weight }] of rows.entries()) {
+        if (weight === 0) continue;
+        if (ratios && step !== null) addRatio(step, ratios[index] ?? Number.NaN);
+        if (kls) {
+          klSum += kls[index] ?? Number.NaN;
+          klRows += 1;
+        }
       }
     },
     addUpdate(loss: number, gradNorm: number): void {
@@ -46,16 +65,22 @@ export function createTrainingStatistics(clipRange: number, numInferenceSteps: n
       lossSum += loss;
       normSum += gradNorm;
     },
+    addValueLoss(loss: number): void {
+      valueLoss = loss;
+    },
     result(): TrainingStatistics {
-      const pairs = Math.max(1, total(seen));
+      const rows = Math.max(1, total(seen));
       return {
         optimizerSteps: updates,
         policyLoss: lossSum / Math.max(1, updates),
         gradNorm: normSum / Math.max(1, updates),
-        clipFraction: total(clipped) / pairs,
+        clipFraction: total(clipped) / rows,
         clipFractionByStep: Array.from(clipped, (count, step) => count / Math.max(1, seen[step] ?? 0)),
-        approxKl: (0.5 * squaredLogRatios) / pairs,
+        approxKl: (0.5 * squaredLogRatios) / rows,
         maxRatioDeviation,
+        meanRatioDeviation: ratioDeviations / rows,
+        klToPretrained: klRows === 0 ? null : klSum / klRows,
+        valueLoss,
       };
     },
   };

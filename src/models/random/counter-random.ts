@@ -22,6 +22,10 @@ export const RANDOM_PURPOSES = {
   'pretraining-noise': 10,
   'pretraining-timesteps': 11,
   'pretraining-dropout': 12,
+  'forward-noise': 13,
+  'forward-timesteps': 14,
+  'value-init': 15,
+  'value-batch': 16,
 } as const;
 
 export type RandomPurpose = keyof typeof RANDOM_PURPOSES;

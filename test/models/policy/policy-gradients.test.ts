@@ -64,8 +64,12 @@ describe.skipIf(!isModelThere)(
         },
         guidanceScale: Number(metadata.guidanceScale),
         minibatchSize: Number(metadata.pairs),
-        clipRange: Number(metadata.clipRange),
-        advClipMax: Number(metadata.advClipMax),
+        surrogate: {
+          type: 'ddpo-is',
+          clipRange: Number(metadata.clipRange),
+          advClipMax: Number(metadata.advClipMax),
+        },
+        measureKl: false,
       });
       executable = await engine.compile(encodeGraph(graph), { label: 'policy' });
       feeds = Object.fromEntries(

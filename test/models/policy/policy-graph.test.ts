@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/diffusion/denoiser.js';
 import type { StepCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
+import { stochasticCoefficients } from '../../../src/models/diffusion/stochastic-steps.js';
 import type { Executable } from '../../../src/models/engines/engine.js';
 import { encodeGraph } from '../../../src/models/graph/encode.js';
 import type { Graph } from '../../../src/models/graph/graph.js';
@@ -9,11 +10,18 @@ import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import type { Tensor } from '../../../src/models/tensor.js';
 import { float32, float32Data } from '../../../src/models/tensor.js';
+import { directionsNear, dot, slopeAlong } from '../../fixtures/central-slopes.js';
 import type { OpenTiny } from '../../fixtures/open-tiny.js';
-import { openTiny, openTinySampler, TINY_LORA, TINY_TRAINER } from '../../fixtures/open-tiny.js';
+import {
+  openTiny,
+  openTinySampler,
+  stepsFrom,
+  TINY_LORA,
+  TINY_SAMPLER,
+  TINY_TRAINER,
+} from '../../fixtures/open-tiny.js';
 import { countOps, deadNodes } from '../../fixtures/run-model.js';
 import { TINY_PROMPTS } from '../../fixtures/tiny-pipeline.js';
-import { createDraw } from '../autodiff/check-gradient.js';
 
 const ROW = 3 * 16 * 16;
 /** One pair of every step. */
@@ -58,32 +66,6 @@ async function lossAt(moved: NamedArrays): Promise<number> {
   return loss;
 }
 
-/** Slope along a direction by central differences of fourth order: (8 d(h) - d(2h)) / 12h, d(h) = f(h) - f(-h). */
-async function slopeAlong(direction: NamedArrays, step: number): Promise<number> {
-  const at = (length: number) =>
-    lossAt(
-      Object.fromEntries(
-        Object.entries(direction).map(([name, along]) => [
-          name,
-          (parameters[name] as Float32Array).map((value, i) => value + length * (along[i] ?? 0)),
-        ]),
-      ),
-    );
-  const difference = async (length: number) => (await at(length)) - (await at(-length));
-  return (8 * (await difference(step)) - (await difference(2 * step))) / (12 * step);
-}
-
-const dot = (left: NamedArrays, right: NamedArrays) =>
-  Object.entries(left).reduce(
-    (sum, [name, values]) =>
-      sum + values.reduce((part, value, i) => part + value * (right[name]?.[i] ?? 0), 0),
-    0,
-  );
-const scaled = (arrays: NamedArrays, factor: number): NamedArrays =>
-  Object.fromEntries(
-    Object.entries(arrays).map(([name, values]) => [name, values.map((value) => value * factor)]),
-  );
-
 beforeAll(async () => {
   tiny = await openTiny();
   const { pipeline, engine } = tiny;
@@ -95,13 +77,13 @@ beforeAll(async () => {
   const unet = await prepareUnet(engine, pipeline, 2 * PAIRS);
   const { graph: adapted } = addLora(unet, { ...TINY_LORA, form: 'beside' }, 'tiny UNet');
   forward = await engine.compile(encodeGraph(adapted), { label: 'forward graph' });
-  const [group = []] = await sampler.rollout([{ groupIndex: 0, prompt: TINY_PROMPTS[0] ?? '' }], 0);
-  const { latents, logProbs } = group[0]?.trajectory ?? {
+  const [group] = await sampler.rollout([{ groupIndex: 0, prompt: TINY_PROMPTS[0] ?? '' }], stepsFrom(0));
+  const coefficients = stochasticCoefficients(pipeline.schedule, TINY_SAMPLER, stepsFrom(0));
+  const { latents, logProbs } = group?.branches[0]?.trajectory ?? {
     latents: new Float32Array(),
     logProbs: new Float32Array(),
   };
-  const perStep = (value: (step: StepCoefficients) => number) =>
-    float32(sampler.coefficients.map(value), [PAIRS]);
+  const perStep = (value: (step: StepCoefficients) => number) => float32(coefficients.map(value), [PAIRS]);
   const current = latents.subarray(0, PAIRS * ROW);
   const [empty, prompt] = [await pipeline.embedPrompt(''), await pipeline.embedPrompt(TINY_PROMPTS[0] ?? '')];
   const repeated = (values: Float32Array) => Array.from({ length: PAIRS }, () => [...values]).flat();
@@ -112,7 +94,7 @@ beforeAll(async () => {
       [2 * PAIRS, ...pipeline.embedsShape],
     ),
     timestep: timestepTensor(
-      [...sampler.coefficients, ...sampler.coefficients].map(({ timestep }) => timestep),
+      [...coefficients, ...coefficients].map(({ timestep }) => timestep),
       'int64',
       [2 * PAIRS],
     ),
@@ -146,18 +128,11 @@ describe('buildPolicyGraph', () => {
   });
 
   it('should agree with central differences along the gradient and along random directions near it', async () => {
-    const draw = createDraw(7);
-    const norm = Math.sqrt(dot(gradients, gradients));
-    const near = () =>
-      Object.fromEntries(
-        Object.entries(gradients).map(([name, values]) => [
-          name,
-          values.map((value) => (value / norm) * (1 + 2 * (draw() - 0.5))),
-        ]),
-      );
-    for (const direction of [scaled(gradients, 1 / norm), near(), near(), near()]) {
+    for (const direction of directionsNear(gradients, 4, 7)) {
       const claimed = dot(gradients, direction);
-      expect(Math.abs((await slopeAlong(direction, 0.02)) / claimed - 1)).toBeLessThan(TOLERANCE);
+      expect(Math.abs((await slopeAlong(lossAt, parameters, direction, 0.02)) / claimed - 1)).toBeLessThan(
+        TOLERANCE,
+      );
     }
   });
 
@@ -166,7 +141,8 @@ describe('buildPolicyGraph', () => {
     for (const [name, values] of Object.entries(gradients)) {
       const norm = Math.hypot(...values);
       expect(norm, name).toBeGreaterThan(0);
-      const found = await slopeAlong({ [name]: values.map((value) => value / norm) }, 0.02);
+      const along = { [name]: values.map((value) => value / norm) };
+      const found = await slopeAlong(lossAt, parameters, along, 0.02);
       errors.push({ name, error: Math.abs(found - norm) / norm });
     }
     expect(errors).toHaveLength(48);

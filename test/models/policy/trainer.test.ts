@@ -1,40 +1,24 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SamplerSettings } from '../../../src/models/diffusion/sampler.js';
-import type { Executable, Tensors } from '../../../src/models/engines/engine.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
-import { initialAdamWState } from '../../../src/models/optimizers/adamw.js';
-import type { PolicyState, TrainingSample } from '../../../src/models/policy/trainer.js';
+import type { PolicyState } from '../../../src/models/policy/trainer.js';
+import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
 import { float32Data } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import type { OpenTiny } from '../../fixtures/open-tiny.js';
-import { openTiny, openTinySampler, openTinyTrainer } from '../../fixtures/open-tiny.js';
+import { openTiny, openTinyTrainer, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';
 import { largestDifference } from '../../fixtures/run-model.js';
-import { TINY_PROMPTS } from '../../fixtures/tiny-pipeline.js';
+import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
 
 let tiny: OpenTiny;
-let samples: TrainingSample[];
+let samples: readonly TrainingSample[];
 let state: PolicyState;
 
 beforeAll(async () => {
   tiny = await openTiny();
-  ({ samples, state } = await sample(tiny, {}));
+  ({ samples, state } = await sampleTiny(tiny));
 });
 afterAll(() => tiny.close());
-
-/** Twelve samples of four groups, with advantages of both signs, and the policy that sampled them. */
-async function sample(opened: OpenTiny, settings: Partial<SamplerSettings>, firstStep = 2) {
-  const { sampler, parameters } = await openTinySampler(opened, settings);
-  const requests = TINY_PROMPTS.map((prompt, groupIndex) => ({ groupIndex, prompt }));
-  const groups = await sampler.rollout(requests, firstStep);
-  const sampled = groups.flatMap((branches, group) =>
-    branches.map(({ trajectory }, branch) => ({
-      prompt: TINY_PROMPTS[group] ?? '',
-      advantage: [1.5, -1, 0.25][branch] ?? 0,
-      trajectory,
-    })),
-  );
-  return { samples: sampled, state: { parameters, optimizer: initialAdamWState(parameters) } };
-}
 
 const flat = (arrays: NamedArrays): Float32Array =>
   Float32Array.from(
@@ -43,66 +27,14 @@ const flat = (arrays: NamedArrays): Float32Array =>
       .flatMap((name) => [...(arrays[name] ?? [])]),
   );
 
-/** The tiny pipeline with an engine that notes what the training graph is fed. */
-function recording(opened: OpenTiny): { opened: OpenTiny; runs: Tensors[] } {
-  const runs: Tensors[] = [];
-  return {
-    runs,
-    opened: {
-      ...opened,
-      engine: {
-        ...opened.engine,
-        async compile(model, options): Promise<Executable> {
-          const executable = await opened.engine.compile(model, options);
-          return {
-            ...executable,
-            run(feeds, runOptions) {
-              // The trainer gives its buffers away.
-              if (options.label === 'training graph') runs.push(structuredClone(feeds));
-              return executable.run(feeds, runOptions);
-            },
-          };
-        },
-      },
-    },
-  };
-}
-
-describe('ratios before the first update', () => {
-  it.each([
-    { guidanceScale: 1, numInferenceSteps: 5 },
-    { guidanceScale: 2, numInferenceSteps: 5 },
-    { guidanceScale: 2, numInferenceSteps: 20 },
-    { guidanceScale: 2, numInferenceSteps: 20, latentsDtype: 'float16' as const },
-    { guidanceScale: 1, numInferenceSteps: 20, latentsDtype: 'float16' as const },
-  ])('should be 1 within 1e-5 at every step: %j', async (settings) => {
-    const { numInferenceSteps, guidanceScale } = settings;
-    const sampled = await sample(tiny, settings, 0);
-    const trainer = await openTinyTrainer(tiny, { guidanceScale }, { numInferenceSteps });
-    const { statistics } = await trainer.train(sampled.samples.slice(0, 4), sampled.state, 0);
-    expect(statistics.optimizerSteps).toBe(1);
-    expect(statistics.maxRatioDeviation).toBeLessThan(1e-5);
-  });
-
-  it('should be off where the sampler had another guidance, or other weights', async () => {
-    const trainer = await openTinyTrainer(tiny, { guidanceScale: 1 });
-    const guided = await trainer.train(samples, state, 0);
-    expect(guided.statistics.maxRatioDeviation).toBeGreaterThan(1e-4);
-    const same = await openTinyTrainer(tiny);
-    const parameters = Object.fromEntries(
-      Object.entries(state.parameters).map(([name, values]) => [name, values.map((value) => 0.5 * value)]),
-    );
-    const moved = await same.train(samples, { ...state, parameters }, 0);
-    expect(moved.statistics.maxRatioDeviation).toBeGreaterThan(1e-4);
-  });
-});
+const ascending = (numbers: Iterable<number>) => [...numbers].sort((a, b) => a - b);
 
 describe('train', () => {
   it('should take the same gradient whatever the minibatch, padding included', async () => {
     const moments = await Promise.all(
       [1, 3, 8, 48].map(async (minibatchSize) => {
         const trainer = await openTinyTrainer(tiny, { minibatchSize });
-        const trained = await trainer.train(samples.slice(0, 7), state, 0);
+        const trained = await trainer.train(stageOf(samples.slice(0, 7)), state);
         expect(trained.statistics.optimizerSteps).toBe(1);
         return flat(trained.state.optimizer.firstMoments);
       }),
@@ -112,29 +44,67 @@ describe('train', () => {
     for (const other of others) expect(largestDifference(other, reference)).toBeLessThan(1e-5);
   });
 
-  it('should cover every pair of every update once an epoch, with weights that sum to one', async () => {
-    const { opened, runs } = recording(tiny);
-    const trainer = await openTinyTrainer(opened, { samplesPerUpdate: 5, innerEpochs: 2, minibatchSize: 4 });
-    const { statistics } = await trainer.train(samples, state, 3);
+  it('should cover every step of every sample once an epoch, with weights that sum to one', async () => {
+    const { opened, runs } = recorded(tiny);
+    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 5 } as const;
+    const trainer = await openTinyTrainer(opened, { updates, minibatchSize: 4 });
+    const { statistics } = await trainer.train(stageOf(samples, { trainingStage: 3 }), state);
     expect(statistics.optimizerSteps).toBe(6); // 5 + 5 + 2 samples, twice
-    const pairs = runs.flatMap((feeds) => {
-      const weights = float32Data(feeds.weight, 'weight');
-      const old = float32Data(feeds.oldLogProb, 'oldLogProb');
-      return [...weights].map((weight, row) => ({ weight, logProb: old[row] ?? 0 }));
-    });
-    const trained = pairs.filter(({ weight }) => weight > 0);
+    const trained = trainedRows(runs, 'oldLogProb');
     expect(trained.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(6, 5);
     const expected = samples.flatMap(({ trajectory }) => [...trajectory.logProbs]);
-    expect(trained.map(({ logProb }) => logProb).toSorted()).toEqual([...expected, ...expected].toSorted());
-    // 5 samples of 3 steps are 15 pairs in 4 runs of 4: one row of padding; 2 samples are 6 pairs in 2 runs: two rows.
-    expect(pairs.length - trained.length).toBe(2 * (1 + 1 + 2));
+    expect(ascending(trained.map(({ oldLogProb }) => oldLogProb ?? 0))).toEqual(
+      ascending([...expected, ...expected]),
+    );
+    // 5 samples of 3 steps are 15 rows in 4 runs of 4: one row of padding; 2 samples are 6 rows in 2 runs: two.
+    expect(4 * runs.length - trained.length).toBe(2 * (1 + 1 + 2));
+  });
+
+  it('should train sparse steps alone', async () => {
+    const { opened, runs } = recorded(tiny);
+    const trainer = await openTinyTrainer(opened);
+    await trainer.train(stageOf(samples, { trainedSteps: [2, 4] }), state);
+    const expected = samples.flatMap(({ trajectory: { logProbs } }) => [logProbs[0] ?? 0, logProbs[2] ?? 0]);
+    const rows = trainedRows(runs, 'oldLogProb');
+    expect(ascending(rows.map(({ oldLogProb }) => oldLogProb ?? 0))).toEqual(ascending(expected));
+    expect(rows.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 6);
+  });
+
+  it('should credit every step with its own advantage where there is one', async () => {
+    const { opened, runs } = recorded(tiny);
+    const trainer = await openTinyTrainer(opened);
+    const credited = samples.map((one, index) => ({ ...one, stepAdvantages: [0.5, index / 8, -2] }));
+    const { statistics } = await trainer.train(stageOf(credited), state);
+    const expected = new Map(
+      credited.flatMap(({ trajectory, stepAdvantages }) =>
+        stepAdvantages.map((advantage, index) => [trajectory.logProbs[index] ?? 0, advantage] as const),
+      ),
+    );
+    const rows = trainedRows(runs, 'oldLogProb', 'advantage');
+    expect(rows).toHaveLength(36);
+    for (const { oldLogProb = 0, advantage } of rows) expect(advantage).toBe(expected.get(oldLogProb));
+    // At ratio 1 the loss is minus the mean advantage; the mean of 0/8 .. 11/8 is 11/16.
+    expect(statistics.policyLoss).toBeCloseTo(-(0.5 + 11 / 16 - 2) / 3, 5);
+  });
+
+  it('should weigh steps as it is told', async () => {
+    const { opened, runs } = recorded(tiny);
+    const trainer = await openTinyTrainer(opened, { stepWeighting: 'noise-aware' });
+    await trainer.train(stageOf(samples), state);
+    const rows = trainedRows(runs, 'stdDevT');
+    expect(rows.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 6);
+    const shares = rows.map(({ weight, stdDevT = 1 }) => weight / stdDevT);
+    expect(Math.max(...shares) / Math.min(...shares)).toBeCloseTo(1, 6);
+    const { opened: again, runs: dropped } = recorded(tiny);
+    await (await openTinyTrainer(again, { stepWeighting: 'drop-last' })).train(stageOf(samples), state);
+    expect(trainedRows(dropped, 'oldLogProb')).toHaveLength(24);
   });
 
   it('should shuffle by seed, stage and epoch alone', async () => {
     const order = async (seed: number, trainingStage: number) => {
-      const { opened, runs } = recording(tiny);
-      const trainer = await openTinyTrainer(opened, { seed, samplesPerUpdate: 12, minibatchSize: 12 });
-      await trainer.train(samples, state, trainingStage);
+      const { opened, runs } = recorded(tiny);
+      const trainer = await openTinyTrainer(opened, { seed, minibatchSize: 12 });
+      await trainer.train(stageOf(samples, { trainingStage }), state);
       return runs.map((feeds) => [...float32Data(feeds.oldLogProb, 'oldLogProb')]);
     };
     const first = await order(1, 0);
@@ -144,8 +114,12 @@ describe('train', () => {
   });
 
   it('should give the same bytes twice', async () => {
-    const trainer = await openTinyTrainer(tiny, { samplesPerUpdate: 5, innerEpochs: 2 });
-    const [first, second] = [await trainer.train(samples, state, 0), await trainer.train(samples, state, 0)];
+    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 5 } as const;
+    const trainer = await openTinyTrainer(tiny, { updates });
+    const [first, second] = [
+      await trainer.train(stageOf(samples), state),
+      await trainer.train(stageOf(samples), state),
+    ];
     expect(second).toEqual(first);
     expect(first.state.optimizer.step).toBe(6);
   });
@@ -153,19 +127,21 @@ describe('train', () => {
   it('should leave the state it is given as it is', async () => {
     const before = structuredClone(state);
     const trainer = await openTinyTrainer(tiny);
-    const { state: after } = await trainer.train(samples, state, 0);
+    const { state: after } = await trainer.train(stageOf(samples), state);
     expect(state).toEqual(before);
     expect(flat(after.parameters)).not.toEqual(flat(before.parameters));
   });
 
   it('should make good samples likelier: the loss falls', async () => {
-    const trainer = await openTinyTrainer(tiny, { clipRange: 0.9 });
-    const first = await trainer.train(samples, state, 0);
+    const trainer = await openTinyTrainer(tiny, {
+      surrogate: { type: 'ddpo-is', clipRange: 0.9, advClipMax: 5 },
+    });
+    const first = await trainer.train(stageOf(samples), state);
     expect(first.statistics.policyLoss).toBeCloseTo(-(1.5 - 1 + 0.25) / 3, 4);
     let { state: current } = first;
     const losses = [first.statistics.policyLoss];
-    for (let stage = 1; stage < 6; stage++) {
-      const trained = await trainer.train(samples, current, stage);
+    for (let trainingStage = 1; trainingStage < 6; trainingStage++) {
+      const trained = await trainer.train(stageOf(samples, { trainingStage }), current);
       losses.push(trained.statistics.policyLoss);
       current = trained.state;
     }
@@ -177,7 +153,10 @@ describe('train', () => {
       await openTinyTrainer(tiny, { maxGradNorm: 1e6 }),
       await openTinyTrainer(tiny, { maxGradNorm: 1e-5 }),
     ];
-    const [one, other] = [await free.train(samples, state, 0), await held.train(samples, state, 0)];
+    const [one, other] = [
+      await free.train(stageOf(samples), state),
+      await held.train(stageOf(samples), state),
+    ];
     expect(other.statistics.gradNorm).toBe(one.statistics.gradNorm);
     const norm = ({ state: { optimizer } }: typeof one) => Math.hypot(...flat(optimizer.firstMoments)) / 0.1;
     expect(one.statistics.gradNorm).toBeGreaterThan(1e-4);
@@ -185,9 +164,27 @@ describe('train', () => {
     expect(norm(other)).toBeCloseTo(1e-5, 6);
   });
 
+  it('should step by the share of the learning rate that an alarm has left', async () => {
+    const trainer = await openTinyTrainer(tiny);
+    const moved = async (learningRateScale: number) => {
+      const { state: after } = await trainer.train(stageOf(samples, { learningRateScale }), state);
+      const before = flat(state.parameters);
+      return flat(after.parameters).map((value, index) => value - (before[index] ?? 0));
+    };
+    const [whole, quarter] = [await moved(1), await moved(0.25)];
+    // One step of Adam is proportional to the rate; parameters of size 0.3 round at 3e-8, steps are 1e-3.
+    expect(
+      largestDifference(
+        quarter.map((value) => 4 * value),
+        whole,
+      ),
+    ).toBeLessThan(1e-3);
+    expect(Math.max(...whole)).toBeCloseTo(1e-3, 5);
+  });
+
   it('should do nothing without samples', async () => {
     const trainer = await openTinyTrainer(tiny);
-    const trained = await trainer.train([], state, 0);
+    const trained = await trainer.train(stageOf([]), state);
     expect(trained.state).toEqual(state);
     expect(trained.statistics).toMatchObject({
       optimizerSteps: 0,
@@ -200,17 +197,16 @@ describe('train', () => {
   it('should stop at a gradient that is not finite', async () => {
     const trainer = await openTinyTrainer(tiny);
     const [first, ...others] = samples as [TrainingSample, ...TrainingSample[]];
-    expect(
-      await faultOf(() => trainer.train([{ ...first, advantage: Number.NaN }, ...others], state, 4)),
-    ).toEqual([
+    const stage = stageOf([{ ...first, advantage: Number.NaN }, ...others], { trainingStage: 4 });
+    expect(await faultOf(() => trainer.train(stage, state))).toEqual([
       'TRIB_ENGINE',
-      'training stage 4, inner epoch 0: expected a finite gradient, got one with NaN or Infinity. Start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.',
+      'training stage 4: expected a finite gradient, got one with NaN or Infinity. Start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.',
     ]);
   });
 
   it('should refuse a step without noise', async () => {
-    const trainer = await openTinyTrainer(tiny, {}, { eta: 0 });
-    const [code, message] = await faultOf(() => trainer.train(samples, state, 0));
+    const trainer = await openTinyTrainer(tiny, { sampling: { ...TINY_SAMPLER, eta: 0 } });
+    const [code, message] = await faultOf(() => trainer.train(stageOf(samples), state));
     expect(code).toBe('TRIB_CONFIG');
     expect(message).toMatch(
       /^sampler step 2 \(timestep \d+\): expected a noisy step, because it is trained, got stdDevT 0\./,
@@ -219,17 +215,17 @@ describe('train', () => {
 
   it('should stop when it is cancelled', async () => {
     const trainer = await openTinyTrainer(tiny);
-    const [code] = await faultOf(() => trainer.train(samples, state, 0, AbortSignal.abort()));
+    const [code] = await faultOf(() => trainer.train(stageOf(samples), state, AbortSignal.abort()));
     expect(code).toBe('TRIB_CANCELLED');
   });
 
   it('should run one step at a time where the model takes one timestep, to the same gradient', async () => {
     const scalar = await openTiny({ oneTimestep: true });
     try {
-      const { opened, runs } = recording(scalar);
-      const one = await (await openTinyTrainer(opened)).train(samples, state, 0);
-      const many = await (await openTinyTrainer(tiny)).train(samples, state, 0);
-      expect(runs).toHaveLength(6); // 12 pairs of each of 3 steps, 8 a run
+      const { opened, runs } = recorded(scalar);
+      const one = await (await openTinyTrainer(opened)).train(stageOf(samples), state);
+      const many = await (await openTinyTrainer(tiny)).train(stageOf(samples), state);
+      expect(runs).toHaveLength(6); // 12 rows of each of 3 steps, 8 a run
       expect(one.statistics.maxRatioDeviation).toBeLessThan(1e-5);
       expect(
         largestDifference(flat(one.state.optimizer.firstMoments), flat(many.state.optimizer.firstMoments)),
@@ -237,5 +233,40 @@ describe('train', () => {
     } finally {
       await scalar.close();
     }
+  });
+});
+
+describe('the policy that samples', () => {
+  it('should be the trained one, or an average that follows it', async () => {
+    const [plain, slow] = [
+      await openTinyTrainer(tiny),
+      await openTinyTrainer(tiny, { samplingPolicyDecay: 0.75 }),
+    ];
+    const { state: trained } = await plain.train(stageOf(samples), state);
+    expect(trained.samplingParameters).toEqual(trained.parameters);
+    const { state: followed } = await slow.train(stageOf(samples), state);
+    expect(followed.parameters).toEqual(trained.parameters);
+    const before = flat(state.parameters);
+    const after = flat(trained.parameters);
+    const expected = before.map((value, index) => 0.75 * value + 0.25 * (after[index] ?? 0));
+    expect(flat(followed.samplingParameters)).toEqual(expected);
+  });
+
+  it('should be the old policy of the surrogates that compare with it', async () => {
+    const { opened, holds } = recorded(tiny);
+    const trainer = await openTinyTrainer(opened, {
+      surrogate: { type: 'grpo-guard', clipRange: 0.1, advClipMax: 5 },
+      updates: { from: 'stage', innerEpochs: 2, samplesPerUpdate: 12 },
+    });
+    const parameters = Object.fromEntries(
+      Object.entries(state.parameters).map(([name, values]) => [name, values.map((value) => 0.99 * value)]),
+    );
+    const { state: after } = await trainer.train(stageOf(samples), { ...state, parameters });
+    const [name = ''] = Object.keys(parameters);
+    expect(holds).toHaveLength(2);
+    for (const feeds of holds) expect(feeds[`old:${name}`]?.data).toEqual(state.samplingParameters[name]);
+    expect(holds[0]?.[name]?.data).toEqual(parameters[name]);
+    expect(holds[1]?.[name]?.data).not.toEqual(parameters[name]);
+    expect(after.samplingParameters).toEqual(after.parameters);
   });
 });

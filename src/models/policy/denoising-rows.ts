@@ -1,0 +1,67 @@
+/** @file Rows for surrogates of the forward process: sampled pictures, noised anew at random timesteps. */
+
+import { forwardProcess, trainingTimestep } from '../diffusion/forward-process.js';
+import type { Pipeline } from '../diffusion/pipeline.js';
+import type { DenoisingSurrogate } from '../objectives/surrogate.js';
+import { counterRandom } from '../random/counter-random.js';
+import { elementCount } from '../tensor.js';
+import type { RowUnit } from './training-rows.js';
+import type { TrainingSample } from './training-sample.js';
+
+/** Where the randomness of an update comes from. */
+export interface DenoisingKey {
+  readonly seed: number;
+  readonly trainingStage: number;
+  readonly epoch: number;
+  /** Index of the update in the epoch. */
+  readonly update: number;
+}
+
+/**
+ * Rows of one update: every picture at `timestepsPerSample` timesteps of its own, uniform over the training timesteps, with
+ * fresh noise. A row weighs one over the number of rows.
+ *
+ * Shapes: the picture is the end of the sample's trajectory, x_S [C, H, W], before any VAE.
+ */
+export function denoisingUnits(
+  pipeline: Pipeline,
+  { timestepsPerSample, transformAdvantages }: DenoisingSurrogate,
+  samples: readonly TrainingSample[],
+  { seed, trainingStage, epoch, update }: DenoisingKey,
+): RowUnit[] {
+  const size = elementCount(pipeline.latentShape);
+  const advantages = samples.map(({ advantage }) => advantage);
+  const transformed = transformAdvantages?.(advantages) ?? advantages;
+  const numTrainTimesteps = pipeline.schedule.config.numTrainTimesteps;
+  const place = { seed, group: trainingStage, branch: epoch, step: update };
+  const timesteps = counterRandom({ ...place, purpose: 'forward-timesteps' });
+  const noises = counterRandom({ ...place, purpose: 'forward-noise' });
+  const weight = 1 / (samples.length * timestepsPerSample);
+  return samples.flatMap(({ prompt, trajectory }, index) => {
+    const cleanLatents = trajectory.latents.subarray(-size);
+    return Array.from({ length: timestepsPerSample }, () => {
+      const timestep = trainingTimestep(pipeline.schedule, timesteps.integer(numTrainTimesteps));
+      const noise = noises.normal(size);
+      const { signalScale, noiseScale, target, predOriginalSample } = forwardProcess(
+        pipeline.schedule,
+        timestep,
+      );
+      const mixed = (original: number, noisy: number) =>
+        cleanLatents.map((value, at) => original * value + noisy * (noise[at] ?? 0));
+      const row = {
+        prompt,
+        step: null,
+        timestep,
+        weight,
+        advantage: transformed[index] ?? 0,
+        scalars: { ...predOriginalSample, signalScale, noiseScale },
+        latents: () => ({
+          sample: mixed(signalScale, noiseScale),
+          cleanLatents,
+          target: mixed(target.originalCoefficient, target.noiseCoefficient),
+        }),
+      };
+      return [row];
+    });
+  });
+}

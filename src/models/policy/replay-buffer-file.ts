@@ -1,0 +1,124 @@
+/**
+ * @file A replay buffer as a safetensors file: a table of latents, a list of prompts, and one column for everything else.
+ * Latents after a step and before the next are the same: where two transitions of a trajectory follow one another in the
+ * buffer, they are stored once.
+ */
+
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+import type { SafetensorsTensor } from '../adapters/safetensors.js';
+import { decodeSafetensors, encodeSafetensors } from '../adapters/safetensors.js';
+import type { ReplayBuffer } from './replay-buffer.js';
+
+/** Whole numbers, one a transition: `prompt`, `before` and `after` are places in the list of prompts and among the latents. */
+const INDEX_COLUMNS = ['prompt', 'step', 'before', 'after', 'policyVersion'] as const;
+/** Float64 numbers as their 64 bits. */
+const NUMBER_COLUMNS = ['logProb', 'reward'] as const;
+type Column = (typeof INDEX_COLUMNS)[number] | (typeof NUMBER_COLUMNS)[number];
+
+/**
+ * Returns the bytes of a buffer: `latents` [R, D] F32, the columns [N] I64 (`logProb` and `reward` as the bits of float64,
+ * which the format's readers may not know), and the prompts as JSON in the metadata. Equal buffers give equal bytes.
+ */
+export function encodeReplayBuffer(buffer: ReplayBuffer): Uint8Array {
+  const prompts = new Map<string, number>();
+  const rows: Float32Array[] = [];
+  const columns: Record<Column, number[]> = {
+    prompt: [],
+    step: [],
+    before: [],
+    after: [],
+    policyVersion: [],
+    logProb: [],
+    reward: [],
+  };
+  for (const { prompt, latents, nextLatents, ...numbers } of buffer) {
+    if (!prompts.has(prompt)) prompts.set(prompt, prompts.size);
+    columns.prompt.push(prompts.get(prompt) ?? 0);
+    if (!sameBits(rows.at(-1), latents)) rows.push(latents);
+    columns.before.push(rows.length - 1);
+    columns.after.push(rows.push(nextLatents) - 1);
+    for (const name of ['step', 'policyVersion', ...NUMBER_COLUMNS] as const)
+      columns[name].push(numbers[name]);
+  }
+  const size = rows[0]?.length ?? 0;
+  const latents = new Float32Array(rows.length * size);
+  for (const [index, row] of rows.entries()) latents.set(row, index * size);
+  const tensors = new Map<string, SafetensorsTensor>([
+    ['latents', { dtype: 'F32', shape: [rows.length, size], data: latents }],
+  ]);
+  const column = (name: Column, data: BigInt64Array) =>
+    tensors.set(name, { dtype: 'I64', shape: [buffer.length], data });
+  for (const name of INDEX_COLUMNS) column(name, BigInt64Array.from(columns[name], BigInt));
+  for (const name of NUMBER_COLUMNS) column(name, new BigInt64Array(Float64Array.from(columns[name]).buffer));
+  return encodeSafetensors({ tensors, metadata: { prompts: JSON.stringify([...prompts.keys()]) } });
+}
+
+/**
+ * Reads a buffer, bit for bit as it was written. Its latents are views of one array.
+ *
+ * Errors: TRIB_FILE if the file is damaged; TRIB_CHECKPOINT if it is not the file of a replay buffer.
+ *
+ * @param where - the file's name, for the text of an error.
+ */
+export function decodeReplayBuffer(bytes: Uint8Array, where: string): ReplayBuffer {
+  const { tensors, metadata } = decodeSafetensors(bytes, where);
+  const table = tensors.get('latents');
+  if (table?.dtype !== 'F32' || table.shape.length !== 2)
+    throw foreign(where, 'F32 latents of two axes', described(table));
+  const [numRows = 0, size = 0] = table.shape;
+  const count = tensors.get('step')?.shape[0] ?? 0;
+  const column = (name: Column): BigInt64Array => {
+    const tensor = tensors.get(name);
+    if (tensor?.dtype === 'I64' && tensor.data.length === count) return tensor.data;
+    throw foreign(`${where} ${name}`, `I64 [${count}]`, described(tensor));
+  };
+  const indices = (name: (typeof INDEX_COLUMNS)[number], bound = Number.MAX_SAFE_INTEGER) =>
+    Array.from(column(name), (value) => {
+      const index = Number(value);
+      if (index >= 0 && index < bound) return index;
+      throw foreign(`${where} ${name}`, `numbers in 0..${bound - 1}`, `${index}`);
+    });
+  const numbers = (name: (typeof NUMBER_COLUMNS)[number]) => new Float64Array(column(name).buffer);
+  const prompts = parsePrompts(metadata.prompts, where);
+  const promptOf = indices('prompt', prompts.length);
+  const [before, after] = [indices('before', numRows), indices('after', numRows)];
+  const [steps, versions] = [indices('step'), indices('policyVersion')];
+  const [logProbs, rewards] = [numbers('logProb'), numbers('reward')];
+  const row = (index = 0) => table.data.subarray(index * size, (index + 1) * size);
+  return steps.map((step, index) => ({
+    prompt: prompts[promptOf[index] ?? 0] ?? '',
+    step,
+    latents: row(before[index]),
+    nextLatents: row(after[index]),
+    logProb: logProbs[index] ?? Number.NaN,
+    reward: rewards[index] ?? Number.NaN,
+    policyVersion: versions[index] ?? 0,
+  }));
+}
+
+/** By bits, as -0 is to come back as -0. */
+function sameBits(left: Float32Array | undefined, right: Float32Array): boolean {
+  if (left === undefined) return false;
+  return Buffer.compare(bytesOf(left), bytesOf(right)) === 0;
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
+function parsePrompts(text: string | undefined, where: string): readonly string[] {
+  try {
+    return z.array(z.string()).parse(JSON.parse(text ?? ''));
+  } catch {
+    throw foreign(`${where} prompts`, 'a list of texts in JSON', text?.slice(0, 60) ?? 'none');
+  }
+}
+
+function described(tensor: SafetensorsTensor | undefined): string {
+  return tensor === undefined ? 'none' : `${tensor.dtype} [${tensor.shape.join(', ')}]`;
+}
+
+function foreign(where: string, expected: string, got: string): TributaryError {
+  const nextStep = 'Resume with the config that wrote the checkpoint, or start a new run directory.';
+  return new TributaryError('TRIB_CHECKPOINT', `${where}: expected ${expected}, got ${got}. ${nextStep}`);
+}

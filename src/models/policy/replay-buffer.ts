@@ -1,0 +1,66 @@
+/**
+ * @file The replay buffer of DPOK: the newest transitions, whichever policy made them. A buffer is a plain list that is never
+ * changed; its latents may be views of one trajectory, so they must not be changed or given away either.
+ */
+
+import { TributaryError } from '../../errors.js';
+import type { CounterRandom } from '../random/counter-random.js';
+
+/** One sampler step of one trajectory, and what its picture earned. */
+export interface Transition {
+  readonly prompt: string;
+  /** Sampler step, from 0. */
+  readonly step: number;
+  /** x before the step: [C, H, W], flat. */
+  readonly latents: Float32Array;
+  /** x after the step: [C, H, W], flat. */
+  readonly nextLatents: Float32Array;
+  /** Log-prob of the step under the policy that made it; it stays that, however long the transition is kept. */
+  readonly logProb: number;
+  /** What the picture earned, after whatever normalisation the trainer uses: what a value network is to predict. */
+  readonly reward: number;
+  readonly policyVersion: number;
+}
+
+/** Transitions, oldest first. */
+export type ReplayBuffer = readonly Transition[];
+
+/**
+ * Returns the buffer with transitions at its end; of more than `capacity`, the newest stay.
+ *
+ * Source: DPOK, google-research/google-research dpok/train_online_pg.py at 1d49f2c, `_trim_buffer` (capacity 1000: at 50
+ * steps, 20 trajectories).
+ *
+ * Errors: TRIB_INTERNAL if the capacity is not a whole number above 0, or latents differ in length.
+ */
+export function pushed(buffer: ReplayBuffer, transitions: ReplayBuffer, capacity: number): ReplayBuffer {
+  if (!Number.isInteger(capacity) || capacity < 1)
+    throw misused('capacity', 'a whole number above 0', `${capacity}`, 'Give the buffer room.');
+  const all = [...buffer, ...transitions];
+  const length = all[0]?.latents.length;
+  const other = transitions.find(
+    ({ latents, nextLatents }) => latents.length !== length || nextLatents.length !== length,
+  );
+  if (other) {
+    const got = `${other.latents.length} and ${other.nextLatents.length}`;
+    throw misused('latents', `${length} numbers before and after a step`, got, 'Keep one buffer a model.');
+  }
+  return all.slice(-capacity);
+}
+
+/**
+ * Draws `count` transitions, every subset equally likely and none twice, in random order; the whole buffer where it holds
+ * fewer. Calls know nothing of each other: the next one may draw the same transitions.
+ *
+ * Deviation: with too few transitions the source fails.
+ */
+export function sample(buffer: ReplayBuffer, count: number, random: CounterRandom): readonly Transition[] {
+  return random.shuffle(buffer).slice(0, count);
+}
+
+function misused(what: string, expected: string, got: string, nextStep: string): TributaryError {
+  return new TributaryError(
+    'TRIB_INTERNAL',
+    `replay buffer ${what}: expected ${expected}, got ${got}. ${nextStep}`,
+  );
+}

@@ -1,0 +1,125 @@
+/** @file Rows for surrogates of denoising steps: every trained step of every sample, or of every pair of samples. */
+
+import { TributaryError } from '../../errors.js';
+import { requireLogProb, type StepCoefficients } from '../diffusion/step-coefficients.js';
+import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
+import type { Transition } from './replay-buffer.js';
+import type { RowUnit, TrainingRow } from './training-rows.js';
+import type { TrainingSample } from './training-sample.js';
+
+/** How the steps of a training stage are trained. */
+export interface StepPlan {
+  readonly coefficients: readonly StepCoefficients[];
+  readonly trainedSteps: readonly number[];
+  readonly weighting: StepWeighting;
+}
+
+/** The trained steps of a sample's own path, in order. What a transition earned is the advantage of its edge. */
+export function transitionsOf(
+  { prompt, advantage, stepAdvantages, trajectory }: TrainingSample,
+  trainedSteps: readonly number[],
+  policyVersion: number,
+): Transition[] {
+  const { firstStep, latents, logProbs } = trajectory;
+  const rowSize = latents.length / (logProbs.length + 1);
+  return trainedSteps
+    .filter((step) => step >= firstStep)
+    .map((step) => {
+      const index = step - firstStep;
+      return {
+        prompt,
+        step,
+        latents: latents.subarray(index * rowSize, (index + 1) * rowSize),
+        nextLatents: latents.subarray((index + 1) * rowSize, (index + 2) * rowSize),
+        logProb: logProbs[index] ?? 0,
+        reward: stepAdvantages?.[index] ?? advantage,
+        policyVersion,
+      };
+    });
+}
+
+/**
+ * Rows of transitions, step by step: their order does not matter to the sum, and one step after another fills the runs of
+ * models that take one timestep. A row weighs its step's weight over the number of transitions; those of weight 0 are left
+ * out. The advantage is what a transition earned, less the baseline where there is one.
+ */
+export function transitionUnits(
+  transitions: readonly Transition[],
+  baselines: Float32Array | null,
+  plan: StepPlan,
+): RowUnit[] {
+  const weights = weightsOf(plan);
+  return transitions
+    .map((transition, index) => ({ transition, advantage: transition.reward - (baselines?.[index] ?? 0) }))
+    .sort((a, b) => a.transition.step - b.transition.step)
+    .flatMap(({ transition, advantage }) => {
+      const weight = (weights[transition.step] ?? 0) / transitions.length;
+      return weight > 0 ? [[rowOf(transition, advantage, weight, plan)]] : [];
+    });
+}
+
+/** Pairs of rows: the same step of the preferred and of the rejected sample, over the steps that both own. */
+export function pairUnits(
+  pairs: readonly (readonly [preferred: TrainingSample, rejected: TrainingSample])[],
+  plan: StepPlan,
+): RowUnit[] {
+  const weights = weightsOf(plan);
+  const matched = pairs.flatMap((pair) => {
+    const [preferred = [], rejected = []] = pair.map((sample) => transitionsOf(sample, plan.trainedSteps, 0));
+    return preferred.flatMap((win) => {
+      const lose = rejected.find(({ step }) => step === win.step);
+      return lose ? [[win, lose] as const] : [];
+    });
+  });
+  return matched
+    .sort(([a], [b]) => a.step - b.step)
+    .flatMap(([win, lose]) => {
+      const weight = (weights[win.step] ?? 0) / matched.length;
+      return weight > 0
+        ? [[win, lose].map((transition) => rowOf(transition, transition.reward, weight, plan))]
+        : [];
+    });
+}
+
+/** Best and worst sample of every group, by advantage; groups whose samples are all alike give no pair. */
+export function preferencePairs(
+  samples: readonly TrainingSample[],
+): (readonly [preferred: TrainingSample, rejected: TrainingSample])[] {
+  const groups = new Map<string, TrainingSample[]>();
+  for (const sample of samples) groups.set(sample.groupId, [...(groups.get(sample.groupId) ?? []), sample]);
+  return [...groups.values()].flatMap((group) => {
+    const sorted = [...group].sort((a, b) => b.advantage - a.advantage);
+    const [best, worst] = [sorted[0], sorted.at(-1)];
+    return best && worst && best.advantage > worst.advantage ? [[best, worst] as const] : [];
+  });
+}
+
+function weightsOf({ coefficients, trainedSteps, weighting }: StepPlan): number[] {
+  requireLogProb(coefficients, trainedSteps);
+  return stepWeights(coefficients, trainedSteps, weighting);
+}
+
+function rowOf(
+  { prompt, step, latents, nextLatents, logProb }: Transition,
+  advantage: number,
+  weight: number,
+  { coefficients }: StepPlan,
+): TrainingRow {
+  const coefficient = coefficients[step];
+  if (!coefficient) {
+    throw new TributaryError(
+      'TRIB_INTERNAL',
+      `sampler step ${step}: expected one of ${coefficients.length}, got another. Train with the sampler's numInferenceSteps.`,
+    );
+  }
+  const { timestep, sampleCoefficient, outputCoefficient, stdDevT } = coefficient;
+  return {
+    prompt,
+    step,
+    timestep,
+    weight,
+    advantage,
+    scalars: { sampleCoefficient, outputCoefficient, stdDevT, oldLogProb: logProb },
+    latents: () => ({ sample: latents, nextLatents }),
+  };
+}

@@ -1,0 +1,94 @@
+/** @file The optimiser steps of one training stage: what each of them is trained on. */
+
+import type { Pipeline } from '../diffusion/pipeline.js';
+import type { Surrogate } from '../objectives/surrogate.js';
+import { type CounterRandom, counterRandom } from '../random/counter-random.js';
+import { denoisingUnits } from './denoising-rows.js';
+import { type ReplayBuffer, sample, type Transition } from './replay-buffer.js';
+import { pairUnits, preferencePairs, type StepPlan, transitionsOf, transitionUnits } from './step-rows.js';
+import type { RowUnit } from './training-rows.js';
+import type { TrainingSample } from './training-sample.js';
+import type { ValueBaseline } from './value-baseline.js';
+
+export type UpdateSettings =
+  /** Every sample of the stage once an epoch, in updates of so many. */
+  | { readonly from: 'stage'; readonly innerEpochs: number; readonly samplesPerUpdate: number }
+  /** DPOK: random transitions of a buffer that outlives the stage. */
+  | {
+      readonly from: 'replay';
+      /** Transitions that the buffer holds. */
+      readonly capacity: number;
+      readonly updatesPerStage: number;
+      readonly transitionsPerUpdate: number;
+    };
+
+/** What the updates of a training stage are made from. */
+export interface StageOfUpdates {
+  readonly pipeline: Pipeline;
+  readonly surrogate: Surrogate;
+  readonly plan: StepPlan;
+  readonly seed: number;
+  readonly trainingStage: number;
+  readonly samples: readonly TrainingSample[];
+  readonly replay: ReplayBuffer;
+  readonly baseline: ValueBaseline | null;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Yields the rows of every optimiser step. `stage`: for every inner epoch the samples (or the pairs of D3PO) are shuffled
+ * and split into updates of samplesPerUpdate; the rest makes a smaller one. `replay`: each update draws its own
+ * transitions.
+ *
+ * Deviation: the B²-DiffuRL release drops the rest, and lets gradients run over the border of an epoch.
+ */
+export async function* updateUnits(
+  stage: StageOfUpdates,
+  settings: UpdateSettings,
+): AsyncGenerator<RowUnit[]> {
+  const random = (step: number) =>
+    counterRandom({ seed: stage.seed, purpose: 'shuffle', group: stage.trainingStage, step });
+  if (settings.from === 'replay') {
+    for (let update = 0; update < settings.updatesPerStage; update++) {
+      const drawn = sample(stage.replay, settings.transitionsPerUpdate, random(update));
+      yield transitionUnits(drawn, await baselinesOf(stage, drawn), stage.plan);
+    }
+    return;
+  }
+  for (let epoch = 0; epoch < settings.innerEpochs; epoch++)
+    yield* epochUnits(stage, settings.samplesPerUpdate, epoch, random(epoch));
+}
+
+async function* epochUnits(
+  stage: StageOfUpdates,
+  samplesPerUpdate: number,
+  epoch: number,
+  random: CounterRandom,
+): AsyncGenerator<RowUnit[]> {
+  const { surrogate, samples, plan } = stage;
+  if (surrogate.trainsOn === 'pairs') {
+    const pairs = random.shuffle(preferencePairs(samples));
+    for (const chunk of chunks(pairs, Math.max(1, Math.floor(samplesPerUpdate / 2))))
+      yield pairUnits(chunk, plan);
+    return;
+  }
+  for (const [update, chunk] of [...chunks(random.shuffle(samples), samplesPerUpdate)].entries()) {
+    if (surrogate.trainsOn === 'denoising') {
+      yield denoisingUnits(stage.pipeline, surrogate, chunk, { ...stage, epoch, update });
+    } else {
+      const transitions = chunk.flatMap((one) => transitionsOf(one, plan.trainedSteps, stage.trainingStage));
+      yield transitionUnits(transitions, await baselinesOf(stage, transitions), plan);
+    }
+  }
+}
+
+async function baselinesOf(
+  { baseline, signal }: StageOfUpdates,
+  transitions: readonly Transition[],
+): Promise<Float32Array | null> {
+  return baseline ? baseline.predict(transitions, signal) : null;
+}
+
+function* chunks<Item>(items: readonly Item[], size: number): Generator<Item[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);
+}

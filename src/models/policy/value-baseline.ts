@@ -1,0 +1,204 @@
+/** @file A learnt baseline: what reward a transition promised, so that an advantage is what came beyond it. */
+
+import { TributaryError } from '../../errors.js';
+import type { Engine, Tensors } from '../engines/engine.js';
+import { encodeGraph } from '../graph/encode.js';
+import type { NamedArrays } from '../optimizers/adamw.js';
+import { adamWStep, initialAdamWState } from '../optimizers/adamw.js';
+import { counterRandom } from '../random/counter-random.js';
+import { float32, float32Data, int64 } from '../tensor.js';
+import type { ReplayBuffer, Transition } from './replay-buffer.js';
+import { sample } from './replay-buffer.js';
+import type { ValueNetworkSettings, ValueShapes, ValueWeight } from './value-network.js';
+import { buildValueGraph, buildValueTraining, initialValueWeights, valueWeights } from './value-network.js';
+import type { ValueState } from './value-state-file.js';
+import { decodeValueState, encodeValueState } from './value-state-file.js';
+
+/** The source's settings: learningRate 1e-4, hidden 256, batchSize 256, stepsPerStage 5. */
+export interface ValueBaselineSettings extends ValueNetworkSettings {
+  /** Of AdamW, above 0; the rest of it is PyTorch's default (weight decay 0.01), as in the source. */
+  readonly learningRate: number;
+  /** Optimiser steps of one training stage, each on a batch of its own. */
+  readonly stepsPerStage: number;
+  /** Seed of the run. */
+  readonly seed: number;
+}
+
+/** Returns promptEmbeds of a prompt: [tokens, width], flat. */
+export type EmbedPrompt = (prompt: string) => Promise<Float32Array>;
+
+export interface ValueBaseline {
+  /** Returns V of every transition, in order: [transitions]. Rewards are not looked at. */
+  predict(transitions: readonly Transition[], signal?: AbortSignal): Promise<Float32Array>;
+  /**
+   * Learns the rewards of a buffer: stepsPerStage steps of AdamW on the mean squared error of a batch. A fault or a
+   * cancellation leaves what was learnt before as it was.
+   *
+   * Deviation: the source averages the gradients of its five batches (`v_step`) into one step of AdamW; here each batch
+   * gives a step. A buffer smaller than a batch is one batch; the source fails.
+   *
+   * Errors: TRIB_INTERNAL if the buffer is empty; TRIB_ENGINE if a loss is not finite.
+   *
+   * @param trainingStage - with the seed it decides the batches.
+   * @returns `loss`, the mean over the batches of their loss before the step.
+   */
+  fit(buffer: ReplayBuffer, trainingStage: number, signal?: AbortSignal): Promise<{ readonly loss: number }>;
+  /** Returns the weights and the optimiser's state as the bytes of a safetensors file. */
+  save(): Uint8Array;
+  /**
+   * Goes on from what `save` returned: equal calls then give equal bits. `where` is the file's name, for errors.
+   * @throws TRIB_FILE or TRIB_CHECKPOINT.
+   */
+  restore(bytes: Uint8Array, where: string): void;
+  release(): Promise<void>;
+}
+
+/**
+ * Opens a value network with fresh weights. One call of `fit` at a time.
+ *
+ * The prompt is the mean over the tokens of its promptEmbeds (deviation: see `buildValueGraph`).
+ */
+export async function openValueBaseline(
+  engine: Engine,
+  shapes: ValueShapes,
+  settings: ValueBaselineSettings,
+  embed: EmbedPrompt,
+): Promise<ValueBaseline> {
+  const { batchSize, learningRate, stepsPerStage, seed } = settings;
+  const specs = valueWeights(shapes, settings.hidden);
+  const inference = await engine.compile(encodeGraph(buildValueGraph(shapes, settings)), {
+    label: 'value network',
+  });
+  const training = await engine.compile(encodeGraph(buildValueTraining(shapes, settings)), {
+    label: 'training graph of the value network',
+  });
+  const weights = initialValueWeights(specs, seed);
+  let state: ValueState = { weights, optimizer: initialAdamWState(weights) };
+
+  /** One step from a state; the learnt one is left alone. */
+  async function stepped(from: ValueState, batch: readonly Transition[], signal?: AbortSignal) {
+    await training.hold(weightFeeds(specs, from.weights));
+    const rowWeights = new Float32Array(batchSize).fill(1 / batch.length, 0, batch.length);
+    const rewards = Float32Array.from({ length: batchSize }, (_, row) => batch[row]?.reward ?? 0);
+    const outputs = await training.run(
+      {
+        ...(await rowFeeds(batch, shapes, batchSize, embed)),
+        reward: float32(rewards, [batchSize]),
+        weight: float32(rowWeights, [batchSize]),
+      },
+      { signal, transfer: true },
+    );
+    const gradients = Object.fromEntries(
+      specs.map(({ name }) => [name, float32Data(outputs[`gradient:${name}`], name)]),
+    );
+    const { parameters, state: optimizer } = adamWStep(from.weights, gradients, from.optimizer, {
+      learningRate,
+    });
+    return {
+      state: { weights: parameters, optimizer },
+      loss: float32Data(outputs.loss, 'loss')[0] ?? Number.NaN,
+    };
+  }
+
+  return {
+    async predict(transitions, signal) {
+      await inference.hold(weightFeeds(specs, state.weights));
+      const values = new Float32Array(transitions.length);
+      for (let start = 0; start < transitions.length; start += batchSize) {
+        const rows = transitions.slice(start, start + batchSize);
+        const feeds = await rowFeeds(rows, shapes, batchSize, embed);
+        const { value } = await inference.run(feeds, { signal, transfer: true });
+        values.set(float32Data(value, 'value').subarray(0, rows.length), start);
+      }
+      return values;
+    },
+    async fit(buffer, trainingStage, signal) {
+      if (buffer.length === 0)
+        throw misfit('buffer', 'at least one transition', 'none', 'Push the rollouts first.');
+      let [next, sum] = [state, 0];
+      for (let step = 0; step < stepsPerStage; step++) {
+        const random = counterRandom({ seed, purpose: 'value-batch', group: trainingStage, step });
+        const taken = await stepped(next, sample(buffer, batchSize, random), signal);
+        if (!Number.isFinite(taken.loss)) throw diverged(trainingStage, step, taken.loss);
+        next = taken.state;
+        sum += taken.loss;
+      }
+      state = next;
+      return { loss: sum / stepsPerStage };
+    },
+    save: () => encodeValueState(state, specs),
+    restore(bytes, where) {
+      state = decodeValueState(bytes, specs, where);
+    },
+    async release() {
+      await inference.release();
+      await training.release();
+    },
+  };
+}
+
+function weightFeeds(specs: readonly ValueWeight[], weights: NamedArrays): Tensors {
+  return Object.fromEntries(
+    specs.map(({ name, shape }) => [name, float32(weights[name] ?? new Float32Array(), shape)]),
+  );
+}
+
+/** Feeds of one run. Missing rows repeat the first one, so that every run has one geometry. */
+async function rowFeeds(
+  transitions: readonly Transition[],
+  { latentSize, embedWidth, numSteps }: ValueShapes,
+  batchSize: number,
+  embed: EmbedPrompt,
+): Promise<Tensors> {
+  const pooled = new Map<string, Float32Array>();
+  const latents = new Float32Array(batchSize * latentSize);
+  const promptEmbeds = new Float32Array(batchSize * embedWidth);
+  const steps: number[] = [];
+  for (let row = 0; row < batchSize; row++) {
+    const { prompt, step, latents: before } = transitions[row] ?? (transitions[0] as Transition);
+    if (before.length !== latentSize || step >= numSteps) {
+      throw misfit(
+        'transition',
+        `${latentSize} latents and a step below ${numSteps}`,
+        `${before.length} latents and step ${step}`,
+        'Open the baseline for the model and the sampler that made it.',
+      );
+    }
+    const embedding = pooled.get(prompt) ?? meanOverTokens(await embed(prompt), embedWidth);
+    pooled.set(prompt, embedding);
+    latents.set(before, row * latentSize);
+    promptEmbeds.set(embedding, row * embedWidth);
+    steps.push(step);
+  }
+  return {
+    latents: float32(latents, [batchSize, latentSize]),
+    promptEmbeds: float32(promptEmbeds, [batchSize, embedWidth]),
+    step: int64(steps),
+  };
+}
+
+/** [tokens, width] -> [width]. */
+function meanOverTokens(embeds: Float32Array, width: number): Float32Array {
+  const numTokens = embeds.length / width;
+  if (numTokens < 1 || !Number.isInteger(numTokens)) {
+    const nextStep = 'Open the baseline with the width of the pipeline.';
+    throw misfit('prompt embedding', `rows of ${width} numbers`, `${embeds.length} numbers`, nextStep);
+  }
+  const sums = new Float64Array(width);
+  for (let i = 0; i < embeds.length; i++) sums[i % width]! += embeds[i]!;
+  return Float32Array.from(sums, (sum) => sum / numTokens);
+}
+
+function misfit(what: string, expected: string, got: string, nextStep: string): TributaryError {
+  return new TributaryError(
+    'TRIB_INTERNAL',
+    `value baseline ${what}: expected ${expected}, got ${got}. ${nextStep}`,
+  );
+}
+
+function diverged(trainingStage: number, step: number, loss: number): TributaryError {
+  return new TributaryError(
+    'TRIB_ENGINE',
+    `value network, training stage ${trainingStage}, step ${step}: expected a finite loss, got ${loss}. Start anew with a smaller learning rate of the value network and another --run-dir; the last checkpoint is kept.`,
+  );
+}

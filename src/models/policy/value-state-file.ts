@@ -1,0 +1,69 @@
+/** @file What a value network has learnt as a safetensors file: its weights, and the moments and steps of its optimiser. */
+
+import { TributaryError } from '../../errors.js';
+import type { SafetensorsTensor } from '../adapters/safetensors.js';
+import { decodeSafetensors, encodeSafetensors } from '../adapters/safetensors.js';
+import { formatShape } from '../graph/graph.js';
+import type { AdamWState, NamedArrays } from '../optimizers/adamw.js';
+import type { ValueWeight } from './value-network.js';
+
+export interface ValueState {
+  readonly weights: NamedArrays;
+  readonly optimizer: AdamWState;
+}
+
+const PARTS = ['weights', 'firstMoments', 'secondMoments'] as const;
+
+/** Returns the bytes of a state: `<part>/<weight>` for its three parts, and the step count in the metadata. */
+export function encodeValueState(
+  { weights, optimizer }: ValueState,
+  specs: readonly ValueWeight[],
+): Uint8Array {
+  const arrays = { weights, ...optimizer };
+  const tensors = new Map<string, SafetensorsTensor>();
+  for (const part of PARTS) {
+    for (const { name, shape } of specs)
+      tensors.set(`${part}/${name}`, { dtype: 'F32', shape, data: arrays[part][name] ?? new Float32Array() });
+  }
+  return encodeSafetensors({ tensors, metadata: { step: `${optimizer.step}` } });
+}
+
+/**
+ * Reads the state of a network with these weights.
+ *
+ * Errors: TRIB_FILE if the file is damaged; TRIB_CHECKPOINT if it belongs to a network of other shapes.
+ *
+ * @param where - the file's name, for the text of an error.
+ */
+export function decodeValueState(
+  bytes: Uint8Array,
+  specs: readonly ValueWeight[],
+  where: string,
+): ValueState {
+  const { tensors, metadata } = decodeSafetensors(bytes, where);
+  const part = (kind: (typeof PARTS)[number]): NamedArrays =>
+    Object.fromEntries(
+      specs.map(({ name, shape }) => {
+        const tensor = tensors.get(`${kind}/${name}`);
+        if (tensor?.dtype === 'F32' && formatShape(tensor.shape) === formatShape(shape))
+          return [name, tensor.data];
+        const got = tensor === undefined ? 'none' : `${tensor.dtype} ${formatShape(tensor.shape)}`;
+        throw foreign(`${where} ${kind}/${name}`, `F32 ${formatShape(shape)}`, got);
+      }),
+    );
+  const { step = 'none' } = metadata;
+  if (!/^\d+$/.test(step)) throw foreign(`${where} step`, 'a step count', step);
+  return {
+    weights: part('weights'),
+    optimizer: {
+      step: Number(step),
+      firstMoments: part('firstMoments'),
+      secondMoments: part('secondMoments'),
+    },
+  };
+}
+
+function foreign(where: string, expected: string, got: string): TributaryError {
+  const nextStep = 'Resume with the config that wrote the checkpoint, or start a new run directory.';
+  return new TributaryError('TRIB_CHECKPOINT', `${where}: expected ${expected}, got ${got}. ${nextStep}`);
+}

@@ -1,0 +1,84 @@
+/** @file Every surrogate of the list, with its defaults, through one training stage of the tiny pipeline. */
+
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { z } from 'zod';
+import type { SamplerSettings } from '../../../src/models/diffusion/sampler.js';
+import { createSurrogate, SURROGATES, type SurrogateSettings } from '../../../src/models/objectives/index.js';
+import type { PolicyState, TrainedStage } from '../../../src/models/policy/trainer.js';
+import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import { type OpenTiny, openTiny, openTinyTrainer, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
+
+/** An adapter so small that no ratio to the pretrained model leaves the band of D3PO. */
+const STD_DEV = 0.1;
+const PICTURES: Partial<SamplerSettings> = { forkPlan: 'independent', stochasticSteps: 'none' };
+
+let tiny: OpenTiny;
+let trajectories: { readonly samples: readonly TrainingSample[]; readonly state: PolicyState };
+let pictures: typeof trajectories;
+beforeAll(async () => {
+  tiny = await openTiny();
+  trajectories = await sampleTiny(tiny, {}, undefined, STD_DEV);
+  pictures = await sampleTiny(tiny, PICTURES, undefined, STD_DEV);
+});
+afterAll(() => tiny.close());
+
+const SETTINGS = SURROGATES.map(
+  ({ type, fields }) =>
+    ({ type, ...z.object(fields as z.core.$ZodLooseShape).parse({}) }) as SurrogateSettings,
+);
+
+describe.each(SETTINGS.map((surrogate) => [surrogate.type, surrogate] as const))('%s', (_, surrogate) => {
+  const { trainsOn, references, clipRange } = createSurrogate(surrogate);
+  let before: PolicyState;
+  let train: () => Promise<TrainedStage>;
+  let trained: TrainedStage;
+
+  beforeAll(async () => {
+    const onPictures = trainsOn === 'denoising';
+    const { samples, state } = onPictures ? pictures : trajectories;
+    const sampling = { ...TINY_SAMPLER, ...(onPictures ? PICTURES : {}) };
+    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 12 } as const;
+    const trainer = await openTinyTrainer(tiny, { surrogate, sampling, updates });
+    before = state;
+    train = () => trainer.train(stageOf(samples), state);
+    trained = await train();
+  });
+
+  it('should train every parameter, to the same bytes every time', async () => {
+    const { state, statistics } = trained;
+    // Twelve samples, or the four pairs of the best and the worst of four groups, are one update an epoch.
+    expect(statistics.optimizerSteps).toBe(2);
+    expect(Number.isFinite(statistics.policyLoss)).toBe(true);
+    expect(statistics.gradNorm).toBeGreaterThan(0);
+    for (const [name, values] of Object.entries(state.parameters)) {
+      expect(values.every(Number.isFinite), name).toBe(true);
+      expect(values, name).not.toEqual(before.parameters[name]);
+    }
+    expect(await train()).toEqual(trained);
+  });
+
+  it('should start at ratio 1, and say what its graph can know', () => {
+    const { statistics } = trained;
+    expect(statistics.maxRatioDeviation).toBeLessThan(1e-5);
+    const hasSteps = trainsOn !== 'denoising';
+    expect(statistics.approxKl > 0).toBe(hasSteps);
+    expect(statistics.klToPretrained !== null).toBe(hasSteps && references.includes('pretrained'));
+    if (clipRange === null) expect(statistics.clipFraction).toBe(0);
+  });
+});
+
+describe('the surrogates that were published for flows', () => {
+  it.each(['diffusion-nft', 'awm', 'grpo'] as const)('should train a flow: %s', async (type) => {
+    const flow = await openTiny({ as: 'flow' });
+    onTestFinished(() => flow.close());
+    const surrogate = SETTINGS.find((settings) => settings.type === type) as SurrogateSettings;
+    const noise: Partial<SamplerSettings> = type === 'grpo' ? { eta: 0.7 } : PICTURES;
+    const { samples, state } = await sampleTiny(flow, noise, undefined, STD_DEV);
+    const trainer = await openTinyTrainer(flow, { surrogate, sampling: { ...TINY_SAMPLER, ...noise } });
+    const { statistics, state: after } = await trainer.train(stageOf(samples), state);
+    expect(Number.isFinite(statistics.policyLoss)).toBe(true);
+    for (const [name, values] of Object.entries(after.parameters))
+      expect(values, name).not.toEqual(state.parameters[name]);
+  });
+});

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import type { Pipeline } from '../../../src/models/diffusion/pipeline.js';
+import type { Port } from '../../../src/models/engines/engine.js';
+import type { RowUnit, TrainingRow } from '../../../src/models/policy/training-rows.js';
+import { arranged, minibatches, rowFeeds } from '../../../src/models/policy/training-rows.js';
+import { float32, int64 } from '../../../src/models/tensor.js';
+
+/** A row that is told apart by its advantage. */
+const row = (advantage: number, timestep = 1, changes: Partial<TrainingRow> = {}): TrainingRow => ({
+  prompt: 'a',
+  step: 0,
+  timestep,
+  weight: 1,
+  advantage,
+  scalars: { oldLogProb: 10 * advantage },
+  latents: () => ({ sample: Float32Array.of(advantage, -advantage), target: Float32Array.of(5, advantage) }),
+  ...changes,
+});
+const single = (advantage: number, timestep = 1): RowUnit => [row(advantage, timestep)];
+const pair = (advantage: number, timestep = 1): RowUnit => [
+  row(advantage, timestep),
+  row(-advantage, timestep),
+];
+const names = (units: readonly RowUnit[]) => units.map(([first]) => first?.advantage);
+const split = (...input: Parameters<typeof minibatches>) => [...minibatches(...input)].map(names);
+
+describe('minibatches', () => {
+  const singles = [1, 2, 3, 4, 5].map((name) => single(name, name < 4 ? 7 : 8));
+
+  it('should fill one run after another, and leave the rest to the last', () => {
+    expect(split(singles, 2, false)).toEqual([[1, 2], [3, 4], [5]]);
+    expect(split(singles, 8, false)).toEqual([[1, 2, 3, 4, 5]]);
+    expect(split([], 2, false)).toEqual([]);
+  });
+
+  it('should keep timesteps apart where the network takes one a run', () => {
+    expect(split(singles, 2, true)).toEqual([[1, 2], [3], [4, 5]]);
+  });
+
+  it('should put half as many pairs in a run, never half a pair', () => {
+    const pairs = [1, 2, 3].map((name) => pair(name));
+    expect(split(pairs, 4, false)).toEqual([[1, 2], [3]]);
+    expect(split(pairs, 2, false)).toEqual([[1], [2], [3]]);
+  });
+});
+
+describe('arranged', () => {
+  const shown = (rows: readonly TrainingRow[]) => rows.map(({ advantage, weight }) => [advantage, weight]);
+
+  it('should fill up with the first unit at weight 0', () => {
+    expect(shown(arranged([single(1), single(2)], 4))).toEqual([
+      [1, 1],
+      [2, 1],
+      [1, 0],
+      [1, 0],
+    ]);
+  });
+
+  it('should put preferred rows first, then the rejected ones in the same order', () => {
+    expect(shown(arranged([pair(1), pair(2)], 6))).toEqual([
+      [1, 1],
+      [2, 1],
+      [1, 0],
+      [-1, 1],
+      [-2, 1],
+      [-1, 0],
+    ]);
+  });
+});
+
+describe('rowFeeds', () => {
+  const pipeline = {
+    latentShape: [2, 1, 1],
+    embedsShape: [1, 2],
+    embedPrompt: async (prompt: string) => Float32Array.of(prompt.length, 9),
+  } as unknown as Pipeline;
+  const port = (name: string, shape: readonly number[], type: Port['type'] = 'float32'): Port => ({
+    name,
+    type,
+    shape,
+  });
+  const rows = [row(0.5, 400), row(2, 30, { prompt: 'abc', weight: 0.25 })];
+
+  it('should feed what the graph takes, by the kind of its input', async () => {
+    const inputs = [
+      port('sample', [2, 2, 1, 1]),
+      port('timestep', [2], 'int64'),
+      port('encoder_hidden_states', [2, 1, 2]),
+      port('target', [2, 2, 1, 1]),
+      port('oldLogProb', [2]),
+      port('advantage', [2]),
+      port('weight', [2]),
+    ];
+    expect(await rowFeeds(pipeline, rows, inputs, false)).toEqual({
+      sample: float32([0.5, -0.5, 2, -2], [2, 2, 1, 1]),
+      timestep: int64([400, 30]),
+      encoder_hidden_states: float32([1, 9, 3, 9], [2, 1, 2]),
+      target: float32([5, 0.5, 5, 2], [2, 2, 1, 1]),
+      oldLogProb: float32([5, 20], [2]),
+      advantage: float32([0.5, 2], [2]),
+      weight: float32([1, 0.25], [2]),
+    });
+    expect(Object.keys(await rowFeeds(pipeline, rows, [port('weight', [2])], false))).toEqual(['weight']);
+  });
+
+  it('should feed the network every row twice under guidance, first without its prompt', async () => {
+    const inputs = [
+      port('sample', [4, 2, 1, 1]),
+      port('timestep', [4], 'int64'),
+      port('encoder_hidden_states', [4, 1, 2]),
+      port('target', [2, 2, 1, 1]),
+      port('weight', [2]),
+    ];
+    expect(await rowFeeds(pipeline, rows, inputs, true)).toEqual({
+      sample: float32([0.5, -0.5, 2, -2, 0.5, -0.5, 2, -2], [4, 2, 1, 1]),
+      timestep: int64([400, 30, 400, 30]),
+      encoder_hidden_states: float32([0, 9, 0, 9, 1, 9, 3, 9], [4, 1, 2]),
+      target: float32([5, 0.5, 5, 2], [2, 2, 1, 1]),
+      weight: float32([1, 0.25], [2]),
+    });
+  });
+
+  it('should feed one timestep where the network takes one', async () => {
+    const feeds = await rowFeeds(pipeline, [row(1, 7), row(2, 7)], [port('timestep', [], 'int64')], true);
+    expect(feeds).toEqual({ timestep: int64([7], []) });
+  });
+});

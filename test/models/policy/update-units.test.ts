@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest';
+import type { Pipeline } from '../../../src/models/diffusion/pipeline.js';
+import { samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
+import { createSurrogate } from '../../../src/models/objectives/index.js';
+import type { Transition } from '../../../src/models/policy/replay-buffer.js';
+import type { RowUnit } from '../../../src/models/policy/training-rows.js';
+import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { StageOfUpdates, UpdateSettings } from '../../../src/models/policy/update-units.js';
+import { updateUnits } from '../../../src/models/policy/update-units.js';
+import type { ValueBaseline } from '../../../src/models/policy/value-baseline.js';
+import { scheduleWith } from '../diffusion/schedules.js';
+
+const schedule = scheduleWith();
+const trainedSteps = [0, 1];
+const SURROGATES = {
+  steps: createSurrogate({ type: 'ddpo-is', clipRange: 0.1, advClipMax: 5 }),
+  pairs: createSurrogate({ type: 'd3po', preferenceBeta: 0.1, clipRange: 0.1 }),
+  denoising: createSurrogate({ type: 'sft', form: 'kl-d', gamma: 1, timestepsPerSample: 3 }),
+};
+
+/** Sample `name` of a group: its advantage is its name, its log-probs are name + 0.25 and name + 0.5. */
+const sample = (name: number, groupId = 'group'): TrainingSample => ({
+  groupId,
+  prompt: 'a',
+  advantage: name,
+  stepAdvantages: null,
+  trajectory: {
+    firstStep: 0,
+    latents: Float32Array.of(name, name, name),
+    logProbs: Float32Array.of(name + 0.25, name + 0.5),
+  },
+});
+const numbered = (count: number) => Array.from({ length: count }, (_, name) => sample(name));
+const transition = (name: number): Transition => ({
+  prompt: 'a',
+  step: name % 2,
+  latents: Float32Array.of(name),
+  nextLatents: Float32Array.of(name),
+  logProb: name,
+  reward: name,
+  policyVersion: 0,
+});
+
+const stageOf = (changes: Partial<StageOfUpdates>): StageOfUpdates => ({
+  pipeline: { schedule, latentShape: [1, 1, 1] } as unknown as Pipeline,
+  surrogate: SURROGATES.steps,
+  plan: { coefficients: samplerCoefficients(schedule, 2, 1), trainedSteps, weighting: 'none' },
+  seed: 5,
+  trainingStage: 0,
+  samples: numbered(5),
+  replay: [],
+  baseline: null,
+  ...changes,
+});
+
+async function updatesOf(changes: Partial<StageOfUpdates>, settings: UpdateSettings): Promise<RowUnit[][]> {
+  const updates = [];
+  for await (const units of updateUnits(stageOf(changes), settings)) updates.push(units);
+  return updates;
+}
+const logProbs = (units: readonly RowUnit[]) =>
+  units.flat().map(({ scalars }) => scalars.oldLogProb ?? Number.NaN);
+const ascending = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b);
+const fromStage = (samplesPerUpdate: number, innerEpochs = 1): UpdateSettings => ({
+  from: 'stage',
+  innerEpochs,
+  samplesPerUpdate,
+});
+
+describe('updates from the stage', () => {
+  it('should train all steps of every sample once an epoch, the rest in a smaller update', async () => {
+    const updates = await updatesOf({}, fromStage(2, 3));
+    expect(updates.map(({ length }) => length)).toEqual([4, 4, 2, 4, 4, 2, 4, 4, 2]);
+    const everything = numbered(5).flatMap(({ trajectory }) => [...trajectory.logProbs]);
+    const epochs = [0, 3, 6].map((start) => updates.slice(start, start + 3).flatMap(logProbs));
+    for (const epoch of epochs) expect(ascending(epoch)).toEqual(everything);
+    expect(new Set(epochs.map((epoch) => epoch.join())).size).toBe(3);
+    for (const units of updates)
+      expect(units.flat().reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 12);
+  });
+
+  it('should shuffle by seed and stage', async () => {
+    const order = async (changes: Partial<StageOfUpdates>) =>
+      (await updatesOf({ samples: numbered(20), ...changes }, fromStage(1))).flatMap(logProbs);
+    const first = await order({});
+    expect(await order({})).toEqual(first);
+    expect(await order({ seed: 6 })).not.toEqual(first);
+    expect(await order({ trainingStage: 1 })).not.toEqual(first);
+  });
+
+  it('should count both samples of a pair', async () => {
+    const samples = ['a', 'b', 'c'].flatMap((group, index) => [
+      sample(10 * index, group),
+      sample(10 * index + 2, group),
+      sample(10 * index + 1, group),
+    ]);
+    const updates = await updatesOf({ surrogate: SURROGATES.pairs, samples }, fromStage(5, 2));
+    // Three pairs of two steps each: two pairs an update, then one.
+    expect(updates.map(({ length }) => length)).toEqual([4, 2, 4, 2]);
+    const pairs = updates.slice(0, 2).flat();
+    expect(pairs.map(([win, lose]) => (win?.advantage ?? 0) - (lose?.advantage ?? 0))).toEqual(
+      new Array(6).fill(2),
+    );
+    expect(new Set(pairs.map(([win]) => win?.advantage))).toEqual(new Set([2, 12, 22]));
+    expect(await updatesOf({ surrogate: SURROGATES.pairs, samples }, fromStage(1))).toHaveLength(3);
+  });
+
+  it('should noise pictures anew in every epoch and every update', async () => {
+    const updates = await updatesOf(
+      { surrogate: SURROGATES.denoising, samples: numbered(4) },
+      fromStage(2, 2),
+    );
+    expect(updates.map(({ length }) => length)).toEqual([6, 6, 6, 6]);
+    const drawn = updates.map((units) => units.flat().map(({ timestep }) => timestep));
+    expect(new Set(drawn.map((timesteps) => timesteps.join())).size).toBe(4);
+    const pictures = updates.slice(0, 2).flatMap((units) => units.flat().map(({ advantage }) => advantage));
+    expect(ascending(pictures)).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]);
+  });
+
+  it('should make nothing of no samples', async () => {
+    for (const surrogate of Object.values(SURROGATES))
+      expect(await updatesOf({ surrogate, samples: [] }, fromStage(2))).toEqual([]);
+  });
+});
+
+describe('updates from a replay buffer', () => {
+  const settings: UpdateSettings = {
+    from: 'replay',
+    capacity: 100,
+    updatesPerStage: 3,
+    transitionsPerUpdate: 6,
+  };
+  const replay = Array.from({ length: 20 }, (_, name) => transition(name));
+
+  it('should draw transitions for each update by itself, none twice in one', async () => {
+    const updates = await updatesOf({ replay }, settings);
+    expect(updates.map(({ length }) => length)).toEqual([6, 6, 6]);
+    for (const units of updates) expect(new Set(logProbs(units)).size).toBe(6);
+    const drawn = async (trainingStage: number) =>
+      (await updatesOf({ replay, trainingStage }, settings)).map((units) => logProbs(units).join());
+    expect(new Set(await drawn(0)).size).toBe(3);
+    expect(await drawn(0)).toEqual(updates.map((units) => logProbs(units).join()));
+    expect(await drawn(1)).not.toEqual(await drawn(0));
+  });
+
+  it('should take what is there while the buffer holds less, and nothing from an empty one', async () => {
+    const [first] = await updatesOf({ replay: replay.slice(0, 2) }, settings);
+    expect(ascending(logProbs(first ?? []))).toEqual([0, 1]);
+    expect(await updatesOf({}, settings)).toEqual([[], [], []]);
+  });
+});
+
+describe('baselines', () => {
+  /** Knows of every transition what it earned, less its log-prob; so advantages become log-probs. */
+  function knowing() {
+    const asked: number[] = [];
+    const baseline = {
+      async predict(transitions: readonly Transition[]) {
+        asked.push(transitions.length);
+        return Float32Array.from(transitions, ({ reward, logProb }) => reward - logProb);
+      },
+    } as unknown as ValueBaseline;
+    return { baseline, asked };
+  }
+  const advantages = (units: readonly RowUnit[]) => units.flat().map(({ advantage }) => advantage);
+
+  it('should be taken off transition by transition, from the stage and from the buffer', async () => {
+    const { baseline, asked } = knowing();
+    const stage = await updatesOf({ baseline }, fromStage(3));
+    for (const units of stage) expect(advantages(units)).toEqual(logProbs(units));
+    const replay = [3, 4, 5].map(transition);
+    const settings: UpdateSettings = {
+      from: 'replay',
+      capacity: 9,
+      updatesPerStage: 1,
+      transitionsPerUpdate: 2,
+    };
+    for (const units of await updatesOf({ baseline, replay }, settings))
+      expect(advantages(units)).toEqual(logProbs(units));
+    expect(asked).toEqual([6, 4, 2]);
+  });
+});
