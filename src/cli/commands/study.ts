@@ -1,0 +1,153 @@
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Command, InvalidArgumentError } from 'commander';
+import { concatMap, fromEvent, lastValueFrom, takeUntil } from 'rxjs';
+import { TributaryError } from '../../errors.js';
+import { findRun } from '../../streams/study/find-run.js';
+import { loadStudy } from '../../streams/study/load-study.js';
+import { readResults } from '../../streams/study/results-file.js';
+import type { FailedRun, RunResult } from '../../streams/study/run-result.js';
+import { type RunToDo, runStudy } from '../../streams/study/run-study.js';
+import { type Choice, type PlannedRun, planRuns, type Study } from '../../streams/study/study.js';
+import { followStudy } from '../../streams/study/study-progress.js';
+import { isSameRun, mergeResults, type StudyResults } from '../../streams/study/study-results.js';
+import { trainInChild } from '../../streams/study/train-in-child.js';
+import { RESULTS_FILE, writeStudy } from '../../streams/study/write-study.js';
+import { type Interrupt, watchInterrupt } from '../interrupt.js';
+import { collect } from '../options.js';
+import { createStudyOutput, type StudyOutput } from '../study-output.js';
+
+interface StudyOptions {
+  readonly only: readonly string[];
+  readonly seeds: readonly number[];
+  readonly out: string;
+  readonly pageOnly: boolean;
+}
+
+/** What is known of the grid; runs and failures grow while the study goes on. */
+interface Known {
+  readonly runs: RunResult[];
+  readonly failures: FailedRun[];
+}
+
+/** `tributary study`: runs a grid of configs and seeds, and writes what came of it. */
+export function addStudyCommand(program: Command): void {
+  program
+    .command('study')
+    .description('run a grid of configs and seeds, and write the page that compares them')
+    .argument('<study>', 'YAML file, such as config/study-shapes.yaml')
+    .option('--only <row>', 'only the runs of this row; repeatable', collect, [])
+    .option('--seeds <list>', 'only these of its seeds, such as 1,2', seedList, [])
+    .option('--out <folder>', 'where results.json, results.md and its charts are written', 'docs')
+    .option('--page-only', 'run nothing; write the page from what is there', false)
+    .action(study);
+}
+
+async function study(path: string, { only, seeds, out, pageOnly }: StudyOptions): Promise<void> {
+  const loaded = await loadStudy(path);
+  requireKnown(loaded, { rows: only, seeds });
+  const output = createStudyOutput(process.stderr);
+  try {
+    const prior = await readResults(join(out, RESULTS_FILE), loaded);
+    const { known, unfinished } = await lookAround(loaded, prior);
+    const write = () => writeStudy(out, loaded, mergeResults(loaded, prior, known).results);
+    for (const { row, seed } of mergeResults(loaded, prior, known).dropped)
+      output.warn(
+        `${out}/${RESULTS_FILE}: left out row "${row}", seed ${seed}: the study has no such run today`,
+      );
+    const chosen = planRuns(loaded, { rows: only, seeds });
+    const toDo = unfinished.filter((run) => chosen.some(({ runPath }) => runPath === run.runPath));
+    if (!pageOnly) await carryOut(toDo, { known, write, output });
+    const page = await write();
+    output.close();
+    for (const { row, seed, failure } of known.failures)
+      console.error(`error: row "${row}", seed ${seed}: ${failure}`);
+    if (known.failures.length > 0) process.exitCode = 1;
+    console.log(`page     ${page}\nresults  ${join(out, RESULTS_FILE)}`);
+  } finally {
+    output.close();
+  }
+}
+
+interface Work {
+  readonly known: Known;
+  readonly write: () => Promise<string>;
+  readonly output: StudyOutput;
+}
+
+/** Runs what is to do, and writes the page after every run, so that it can be read meanwhile. */
+async function carryOut(runs: readonly RunToDo[], { known, write, output }: Work): Promise<void> {
+  const ending = new AbortController();
+  let again: Interrupt | undefined;
+  const interrupt = watchInterrupt(() => {
+    output.warn(
+      'stopping: the training stage in flight is finished and saved; press Ctrl-C again to end at once',
+    );
+    again = watchInterrupt(() => ending.abort());
+  });
+  const { signal: stopping } = interrupt;
+  const program = fileURLToPath(new URL('../main.js', import.meta.url));
+  const follow = followStudy(runs);
+  const events$ = runStudy(runs, { runOne: trainInChild(program, stopping), find: findRun, stopping }).pipe(
+    takeUntil(fromEvent(ending.signal, 'abort')),
+    concatMap(async (event) => {
+      output.show(event, follow(event));
+      const name = nameOf(event.run);
+      if (event.kind === 'complete') known.runs.push({ ...name, machine: thisMachine(), ...event.figures });
+      if (event.kind === 'failed') known.failures.push({ ...name, failure: event.message });
+      if (event.kind === 'complete' || event.kind === 'failed') await write();
+    }),
+  );
+  try {
+    await lastValueFrom(events$, { defaultValue: undefined });
+  } finally {
+    interrupt.release();
+    again?.release();
+  }
+}
+
+/** Looks at every run of the study: those that are complete, here or in earlier results, are taken as they are. */
+async function lookAround(
+  loaded: Study,
+  prior: StudyResults,
+): Promise<{ known: Known; unfinished: RunToDo[] }> {
+  const known: Known = { runs: [], failures: [] };
+  const unfinished: RunToDo[] = [];
+  for (const run of planRuns(loaded)) {
+    const name = nameOf(run);
+    const found = await findRun(run);
+    // Where a run that is found was computed, only earlier results can say.
+    if (found.state === 'complete') known.runs.push({ ...name, machine: null, ...found.figures });
+    else if (prior.runs.some((earlier) => isSameRun(earlier, name))) continue;
+    else if (found.state === 'other') known.failures.push({ ...name, failure: found.failure });
+    else unfinished.push({ ...run, found });
+  }
+  return { known, unfinished };
+}
+
+const nameOf = ({ row, seed }: PlannedRun) => ({ row: row.name, seed, fingerprint: row.fingerprint });
+
+function thisMachine(): string {
+  const [processor, ...others] = cpus();
+  return `${processor?.model.trim() ?? 'unknown processor'}, ${others.length + 1} cores, Node ${process.version}`;
+}
+
+function requireKnown(loaded: Study, { rows = [], seeds = [] }: Choice): void {
+  const names = loaded.rows.map(({ name }) => name);
+  const row = rows.find((one) => !names.includes(one));
+  const seed = seeds.find((one) => !loaded.seeds.includes(one));
+  if (row === undefined && seed === undefined) return;
+  throw new TributaryError(
+    'TRIB_USAGE',
+    row === undefined
+      ? `--seeds: expected some of ${loaded.seeds.join(', ')}, got ${seed}. Add it to the study, or choose one of them.`
+      : `--only: expected one of the rows ${names.join(', ')}, got "${row}". Choose one of them.`,
+  );
+}
+
+function seedList(text: string): number[] {
+  const seeds = text.split(',').map((one) => (one.trim() === '' ? Number.NaN : Number(one)));
+  if (seeds.every((seed) => Number.isSafeInteger(seed) && seed >= 0)) return seeds;
+  throw new InvalidArgumentError('Expected whole numbers with commas between them, such as 1,2.');
+}

@@ -1,0 +1,51 @@
+import { type Estimate, estimate, meanOf } from './estimate.js';
+import { FINAL_HELD_OUT, type RunFigure } from './figures-of-run.js';
+import { firstReached, meanCurve } from './mean-curve.js';
+import type { RunResult } from './run-result.js';
+
+/** A row beside the baseline row, by the seeds that both have. */
+export interface RowComparison {
+  readonly seeds: readonly number[];
+  /** How much more of a figure the row has than the baseline, paired by seed; null where it was not measured. */
+  difference(figure: RunFigure): Estimate | null;
+  /**
+   * Reward queries after which the row's mean curve of held-out verified alignment first reaches the mean that the
+   * baseline ends with; null where it never does.
+   */
+  readonly queriesToReach: number | null;
+}
+
+/** Compares the runs of a row with those of the baseline row. Equal seeds make pairs; the others do not count. */
+export function compareRows(row: readonly RunResult[], baseline: readonly RunResult[]): RowComparison {
+  const pairs = row.flatMap((run) => {
+    const other = baseline.find(({ seed }) => seed === run.seed);
+    return other ? [{ run, other }] : [];
+  });
+  return {
+    seeds: pairs.map(({ run }) => run.seed),
+    difference: ({ of }) =>
+      estimate(
+        pairs.map(({ run, other }) => {
+          const [value, reference] = [of(run), of(other)];
+          return value === null || reference === null ? null : value - reference;
+        }),
+      ),
+    queriesToReach: queriesToReach(pairs),
+  };
+}
+
+function queriesToReach(
+  pairs: readonly { readonly run: RunResult; readonly other: RunResult }[],
+): number | null {
+  const targets = pairs.map(({ other }) => FINAL_HELD_OUT.of(other)).filter((target) => target !== null);
+  if (targets.length === 0 || targets.length < pairs.length) return null;
+  const curve = meanCurve(
+    pairs.map(({ run }) => run),
+    ({ rewardQueries }) => rewardQueries,
+    ({ heldOut }) => heldOut.verifiedAlignment,
+  );
+  return firstReached(
+    curve.map(({ x, y }) => ({ x, y: y.mean })),
+    meanOf(targets),
+  );
+}

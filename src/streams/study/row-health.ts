@@ -1,0 +1,38 @@
+import { meanOf } from './estimate.js';
+import type { RunResult } from './run-result.js';
+
+/** How a row learned: means over the training stages of all its runs. */
+export interface RowHealth {
+  readonly intraGroupCorrelation: number | null;
+  readonly selectedSamples: number | null;
+  /** Of the groups with rewards, in [0, 1]. */
+  readonly zeroSpreadShare: number | null;
+  readonly gradNorm: number | null;
+  readonly clipFraction: number | null;
+  /** After the last training stage, mean over the runs. */
+  readonly klToPretrained: number | null;
+}
+
+type Stage = RunResult['stages'][number];
+
+/** Returns the health of a row; what no stage has measured is null. */
+export function rowHealth(runs: readonly RunResult[]): RowHealth {
+  const stages = runs.flatMap((run) => run.stages);
+  const mean = (of: (stage: Stage) => number | null, among: readonly Stage[] = stages) => {
+    const measured = among.map(of).filter((value) => value !== null);
+    return measured.length === 0 ? null : meanOf(measured);
+  };
+  const groups = stages.reduce((sum, stage) => sum + stage.groups, 0);
+  const zeroSpread = stages.reduce((sum, stage) => sum + stage.zeroSpreadGroups, 0);
+  return {
+    intraGroupCorrelation: mean((stage) => stage.intraGroupCorrelation),
+    selectedSamples: mean((stage) => stage.selectedSamples),
+    zeroSpreadShare: groups === 0 ? null : zeroSpread / groups,
+    gradNorm: mean((stage) => stage.gradNorm),
+    clipFraction: mean((stage) => stage.clipFraction),
+    klToPretrained: mean(
+      (stage) => stage.klToPretrained,
+      runs.flatMap((run) => run.stages.slice(-1)),
+    ),
+  };
+}

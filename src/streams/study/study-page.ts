@@ -1,0 +1,199 @@
+import { writeNumber, writeShare } from '../report/figures.js';
+import { compareRows } from './compare-rows.js';
+import { estimate } from './estimate.js';
+import {
+  BASE_HELD_OUT,
+  BASE_TRAIN,
+  FINAL_DIVERSITY_KEPT,
+  FINAL_HELD_OUT,
+  FINAL_REWARD,
+  FINAL_TRAIN,
+  type RunFigure,
+  SECONDS,
+} from './figures-of-run.js';
+import { cellText, paragraph, table, writeDifference, writeEstimate, writeWhole } from './markdown.js';
+import { rowHealth } from './row-health.js';
+import type { RowRuns } from './row-runs.js';
+import type { Study } from './study.js';
+import { type ChartFile, evaluationSize } from './study-charts.js';
+import type { Comparison } from './study-schema.js';
+
+export interface StudyPage {
+  readonly study: Study;
+  readonly rows: readonly RowRuns[];
+  readonly charts: readonly ChartFile[];
+  /** Folder of the charts, as the page links to it. */
+  readonly chartFolder: string;
+  /** What people concluded, in Markdown: it goes in as it is. The program itself concludes nothing. */
+  readonly conclusions: string | null;
+}
+
+/** Returns the page of a study: what was measured, and how, in tables and charts. */
+export function studyPage({ study, rows, charts, chartFolder, conclusions }: StudyPage): string {
+  const named = (name: string) => rows.find((row) => row.name === name);
+  return [
+    `# Results of the study ${study.name}\n`,
+    paragraph(`Written by \`tributary study\` from \`${study.path}\`. ${measured(study, rows)}`),
+    ...(conclusions === null ? [] : [`${conclusions.trim()}\n`]),
+    '## All rows\n',
+    mainTable(rows),
+    paragraph(
+      `A cell is the mean over the seeds with its 95 % interval by Student's t; one seed has no interval. Verified alignment
+      is the share of pictures that an exact verifier finds to show what was asked for; it is never trained on. The
+      reward is the mean on training prompts. Diversity kept is that of held-out prompts, as a share of the base
+      model's. Seconds are those of training, evaluations between the base model's and the last one included.
+      Differences of many rows are not corrected for their number.`,
+    ),
+    ...(charts.length === 0 ? [] : ['## Charts\n']),
+    ...charts.map(
+      ({ name, title, note }) => `### ${title}\n\n![${title}](${chartFolder}/${name})\n\n${paragraph(note)}`,
+    ),
+    ...study.sections.map((section) => comparison(section, named)),
+    '## Health\n',
+    healthTable(rows),
+    paragraph(
+      `Means over all training stages of all seeds; the KL divergence to the pretrained model is that after the last stage,
+      where the objective measures it.`,
+    ),
+    '## Every run\n',
+    runTable(rows),
+    ...missing(rows),
+  ].join('\n');
+}
+
+function measured({ rewardQueries, seeds }: Study, rows: readonly RowRuns[]): string {
+  const size = evaluationSize(rows);
+  const list = (prompts: number, images: number) =>
+    `${images.toLocaleString('en-US')} pictures of ${prompts.toLocaleString('en-US')}`;
+  const pictures =
+    size === null
+      ? ''
+      : ` Every policy is measured on ${list(size.train.prompts, size.train.images)} training prompts and
+    ${list(size.heldOut.prompts, size.heldOut.images)} held-out prompts, from noise that training never sees and that is
+    the same for all: intervals cover the seeds of training, not the draw of these pictures.`;
+  const machines = [...new Set(rows.flatMap(({ runs }) => runs.map(({ machine }) => machine ?? 'unknown')))];
+  const where = machines.length === 0 ? '' : ` Ran on: ${machines.join('; ')}.`;
+  return `Seeds ${seeds.join(', ')}; ${rewardQueries.toLocaleString('en-US')} reward queries a run.${pictures}${where}`;
+}
+
+const over = ({ runs }: RowRuns, figure: RunFigure) => writeEstimate(estimate(runs.map(figure.of)), figure);
+const numSeeds = ({ runs, numSeeds: wanted }: RowRuns) =>
+  runs.length === wanted ? String(wanted) : `${runs.length} of ${wanted}`;
+
+function mainTable(rows: readonly RowRuns[]): string {
+  const columns: [string, RunFigure][] = [
+    ['held-out, base, %', BASE_HELD_OUT],
+    ['held-out, %', FINAL_HELD_OUT],
+    ['training, base, %', BASE_TRAIN],
+    ['training, %', FINAL_TRAIN],
+    ['reward', FINAL_REWARD],
+    ['diversity kept, %', FINAL_DIVERSITY_KEPT],
+    ['seconds', SECONDS],
+  ];
+  return table([
+    ['row', 'seeds', ...columns.map(([name]) => name)],
+    ...rows.map((row) => [
+      cellText(row.title),
+      numSeeds(row),
+      ...columns.map(([, figure]) => over(row, figure)),
+    ]),
+  ]);
+}
+
+function comparison(section: Comparison, named: (name: string) => RowRuns | undefined): string {
+  const baseline = named(section.baseline);
+  const rows = section.rows.flatMap((name) => named(name) ?? []).filter((row) => row !== baseline);
+  if (!baseline) return '';
+  const columns = [FINAL_HELD_OUT, FINAL_TRAIN, FINAL_DIVERSITY_KEPT, FINAL_REWARD];
+  const own = compareRows(baseline.runs, baseline.runs);
+  const lines = rows.map((row) => {
+    const compared = compareRows(row.runs, baseline.runs);
+    return [
+      cellText(row.title),
+      String(compared.seeds.length),
+      over(row, FINAL_HELD_OUT),
+      ...columns.map((figure) => writeDifference(compared.difference(figure), figure)),
+      writeWhole(compared.queriesToReach),
+    ];
+  });
+  return [
+    `## ${section.title}\n`,
+    paragraph(section.question),
+    table([
+      ['row', 'pairs', 'held-out, %', 'Δ held-out', 'Δ training', 'Δ diversity kept', 'Δ reward', 'queries'],
+      [
+        `${cellText(baseline.title)} (baseline)`,
+        '',
+        over(baseline, FINAL_HELD_OUT),
+        ...columns.map(() => ''),
+        writeWhole(own.queriesToReach),
+      ],
+      ...lines,
+    ]),
+    paragraph(
+      `Δ: the row less the baseline, paired by seed, with 95 % interval; percentages in points. Queries: reward queries after
+      which the mean held-out curve of the paired seeds, read between its evaluations by straight lines, first reaches
+      what the baseline ends with; a dash where it does not.`,
+    ),
+  ].join('\n');
+}
+
+function healthTable(rows: readonly RowRuns[]): string {
+  const head = [
+    'row',
+    'intra-group correlation',
+    'selected samples a stage',
+    'groups without spread',
+    'gradient norm',
+    'clipped ratios',
+    'KL to pretrained',
+  ];
+  return table([
+    head,
+    ...rows.map(({ title, runs }) => {
+      const health = rowHealth(runs);
+      return [
+        cellText(title),
+        writeNumber(health.intraGroupCorrelation),
+        writeNumber(health.selectedSamples),
+        writeShare(health.zeroSpreadShare),
+        writeNumber(health.gradNorm),
+        writeShare(health.clipFraction),
+        writeNumber(health.klToPretrained),
+      ];
+    }),
+  ]);
+}
+
+function runTable(rows: readonly RowRuns[]): string {
+  const figures = [FINAL_HELD_OUT, FINAL_TRAIN, FINAL_DIVERSITY_KEPT, FINAL_REWARD, SECONDS];
+  const cell = (value: number | null, { factor, decimals }: RunFigure) =>
+    value === null ? '–' : (value * factor).toFixed(decimals).replace('-', '−');
+  return table([
+    ['row', 'seed', 'held-out, %', 'training, %', 'diversity kept, %', 'reward', 'seconds', 'machine'],
+    ...rows.flatMap(({ title, runs }) =>
+      runs.map((run) => [
+        cellText(title),
+        String(run.seed),
+        ...figures.map((figure) => cell(figure.of(run), figure)),
+        cellText(run.machine ?? 'unknown'),
+      ]),
+    ),
+  ]);
+}
+
+/** What the study asks for and the page does not have. */
+function missing(rows: readonly RowRuns[]): string[] {
+  const short = rows.filter(({ runs, numSeeds: wanted }) => runs.length < wanted);
+  if (short.length === 0) return [];
+  const reason = ({ title, failures }: RowRuns) =>
+    failures.map(({ seed, failure }) => [cellText(title), String(seed), cellText(failure)]);
+  const failed = short.flatMap(reason);
+  return [
+    '## Missing runs\n',
+    paragraph(
+      `Runs that have not come to their end: ${short.map((row) => `${row.title} (${row.numSeeds - row.runs.length})`).join(', ')}.`,
+    ),
+    ...(failed.length === 0 ? [] : [table([['row', 'seed', 'failed with'], ...failed])]),
+  ];
+}

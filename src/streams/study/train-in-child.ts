@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { Observable } from 'rxjs';
+import { z } from 'zod';
+import { parseJsonOrNull } from '../parse-json-or-null.js';
+import type { RunToDo, TrainingEvent } from './run-study.js';
+
+/** Lines of the log of `tributary train`: the figures of a stage, and warnings. */
+const stageSchema = z.object({ trainingStage: z.int(), selectedSamples: z.int() });
+const warningSchema = z.object({ level: z.literal(40), msg: z.string() });
+const FAULT = 'error: ';
+
+/**
+ * Returns how a run is trained by a process of its own: `tributary train`, resumed where the run was begun.
+ *
+ * **Time**: emits after every training stage, completes when the process has ended. Aborting `stopping` asks it to finish
+ * the stage in flight and to save; unsubscribing ends it at once, which loses no more than a crash.
+ *
+ * @param program Path of the compiled `tributary`.
+ */
+export function trainInChild(
+  program: string,
+  stopping: AbortSignal,
+): (run: RunToDo) => Observable<TrainingEvent> {
+  return (run) =>
+    new Observable((subscriber) => {
+      const child = spawn(process.execPath, [program, ...trainArguments(run)], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        // Ctrl-C goes to the whole group of a terminal's processes; in a group of its own the child hears of it once, from here.
+        detached: true,
+      });
+      const faults: string[] = [];
+      const stop = () => child.kill('SIGTERM');
+      stopping.addEventListener('abort', stop);
+      createInterface({ input: child.stderr }).on('line', (line) => {
+        if (line.startsWith(FAULT)) faults.push(line.slice(FAULT.length));
+        for (const event of eventsOf(line)) {
+          // Whoever asked to stop knows.
+          if (event.kind !== 'warning' || !stopping.aborted) subscriber.next(event);
+        }
+      });
+      child.on('error', (error) => subscriber.error(error));
+      child.on('close', (code, signal) => {
+        // Asked to stop before it could listen, the process ends by the signal; that is no fault of the run.
+        const wasStopped = signal !== null && stopping.aborted;
+        if (code !== 0 && !wasStopped) {
+          const message = faults.join('\n') || `tributary train: expected exit code 0, got ${code ?? signal}`;
+          subscriber.next({ kind: 'failed', message });
+        }
+        subscriber.complete();
+      });
+      return () => {
+        stopping.removeEventListener('abort', stop);
+        if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      };
+    });
+}
+
+/** The command line that trains a run. */
+export function trainArguments({ row, seed, runPath, found }: RunToDo): string[] {
+  const set = [...row.overrides, `seed=${seed}`].flatMap((override) => ['--set', override]);
+  const resume = found.state === 'begun' ? ['--resume'] : [];
+  return ['train', row.presetPath, ...set, '--run-dir', runPath, ...resume, '--json'];
+}
+
+function eventsOf(line: string): TrainingEvent[] {
+  const value = parseJsonOrNull(line);
+  const stage = stageSchema.safeParse(value);
+  if (stage.success) return [{ kind: 'stage', completeStages: stage.data.trainingStage + 1 }];
+  const warning = warningSchema.safeParse(value);
+  return warning.success ? [{ kind: 'warning', message: warning.data.msg }] : [];
+}

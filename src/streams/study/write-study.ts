@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../../models/files/atomic.js';
+import { writeResults } from './results-file.js';
+import { rowRuns } from './row-runs.js';
+import type { Study } from './study.js';
+import { studyCharts } from './study-charts.js';
+import { studyPage } from './study-page.js';
+import type { StudyResults } from './study-results.js';
+
+/** Names of what a study writes, under its folder. */
+export const RESULTS_FILE = 'results.json';
+const PAGE_FILE = 'results.md';
+const CHART_FOLDER = 'results';
+
+/**
+ * Writes `results.json`, `results.md` and `results/*.svg` into a folder, and returns the path of the page.
+ *
+ * **Errors**: TRIB_FILE where nothing can be written; the system's own where the conclusions are no longer there.
+ */
+export async function writeStudy(folder: string, study: Study, results: StudyResults): Promise<string> {
+  await writeResults(join(folder, RESULTS_FILE), results);
+  const { conclusionsPath } = study;
+  const conclusions = conclusionsPath === null ? null : await readFile(conclusionsPath, 'utf8');
+  const rows = rowRuns(study, results);
+  const charts = studyCharts(rows);
+  for (const { name, svg } of charts) await writeFileAtomic(join(folder, CHART_FOLDER, name), svg);
+  const path = join(folder, PAGE_FILE);
+  await writeFileAtomic(path, studyPage({ study, rows, charts, chartFolder: CHART_FOLDER, conclusions }));
+  return path;
+}

@@ -1,0 +1,166 @@
+import { lastValueFrom, Observable, of, toArray } from 'rxjs';
+import { describe, expect, test } from 'vitest';
+import type { FoundRun } from '../../../src/streams/study/find-run.js';
+import {
+  type RunToDo,
+  runStudy,
+  type StudyEvent,
+  type TrainingEvent,
+} from '../../../src/streams/study/run-study.js';
+import { planRuns } from '../../../src/streams/study/study.js';
+import { followStudy } from '../../../src/streams/study/study-progress.js';
+import { exampleStudy, runResult, runsToDo } from './example-study.js';
+
+const study = exampleStudy();
+const named = ({ run: { row, seed }, ...event }: StudyEvent) =>
+  `${event.kind} ${row.name} ${seed}${'message' in event ? `: ${event.message}` : ''}`;
+const complete: FoundRun = { state: 'complete', figures: runResult('plain', 1, [0.1, 0.2]) };
+
+const eventsOf = (
+  runs: readonly RunToDo[],
+  effects: {
+    runOne: (run: RunToDo) => TrainingEvent[];
+    find?: () => FoundRun;
+    stopping?: AbortSignal;
+  },
+) =>
+  lastValueFrom(
+    runStudy(runs, {
+      runOne: effects.runOne,
+      find: () => of(effects.find?.() ?? complete),
+      stopping: effects.stopping ?? new AbortController().signal,
+    }).pipe(toArray()),
+  );
+
+describe('planRuns', () => {
+  test('should give every row one seed before any has two', () => {
+    expect(planRuns(study).map(({ runPath }) => runPath)).toEqual([
+      'runs/example/plain/seed-1',
+      'runs/example/fast/seed-1',
+      'runs/example/plain/seed-2',
+      'runs/example/fast/seed-2',
+    ]);
+  });
+
+  test('should keep to the rows and seeds that are chosen, and to the seeds of a row', () => {
+    expect(planRuns(study, { rows: ['fast'], seeds: [2] }).map(({ runPath }) => runPath)).toEqual([
+      'runs/example/fast/seed-2',
+    ]);
+    const [plain, fast] = study.rows;
+    if (!plain || !fast) throw new Error('the example has two rows');
+    const narrowed = { ...study, rows: [{ ...plain, seeds: [2] }, fast] };
+    expect(planRuns(narrowed).map(({ row, seed }) => `${row.name} ${seed}`)).toEqual([
+      'fast 1',
+      'plain 2',
+      'fast 2',
+    ]);
+  });
+});
+
+describe('runStudy', () => {
+  test('should run one after another, and say how far each is', async () => {
+    const events = await eventsOf(runsToDo(study).slice(0, 2), {
+      runOne: () => [{ kind: 'stage', completeStages: 1 }],
+    });
+    expect(events.map(named)).toEqual([
+      'begun plain 1',
+      'stage plain 1',
+      'complete plain 1',
+      'begun fast 1',
+      'stage fast 1',
+      'complete fast 1',
+    ]);
+  });
+
+  test('should go on after a run that failed', async () => {
+    const events = await eventsOf(runsToDo(study).slice(0, 2), {
+      runOne: ({ row }) => (row.name === 'plain' ? [{ kind: 'failed', message: 'disk full' }] : []),
+    });
+    expect(events.map(named)).toEqual([
+      'begun plain 1',
+      'failed plain 1: disk full',
+      'begun fast 1',
+      'complete fast 1',
+    ]);
+  });
+
+  test('should call a run failed that ended before its end by itself', async () => {
+    const events = await eventsOf(runsToDo(study).slice(0, 1), {
+      runOne: () => [],
+      find: () => ({ state: 'begun', completeStages: 1 }),
+    });
+    expect(events.map(named).at(-1)).toBe(
+      'failed plain 1: runs/example/plain/seed-1: expected a whole run, got one that was stopped. Run the study again to resume it.',
+    );
+  });
+
+  test('should begin nothing after it was asked to stop, and not blame the run under way', async () => {
+    const stop = new AbortController();
+    const events = await eventsOf(runsToDo(study), {
+      runOne: () => {
+        stop.abort();
+        return [{ kind: 'stage', completeStages: 1 }];
+      },
+      find: () => ({ state: 'begun', completeStages: 1 }),
+      stopping: stop.signal,
+    });
+    expect(events.map(named)).toEqual(['begun plain 1', 'stage plain 1']);
+  });
+
+  test('should still take the last run where it was complete when asked to stop', async () => {
+    const stop = new AbortController();
+    const events = await eventsOf(runsToDo(study), {
+      runOne: () => {
+        stop.abort();
+        return [];
+      },
+      stopping: stop.signal,
+    });
+    expect(events.map(named)).toEqual(['begun plain 1', 'complete plain 1']);
+  });
+
+  test('should leave the run under way when unsubscribed', () => {
+    let isReleased = false;
+    const training$ = new Observable<TrainingEvent>(() => () => {
+      isReleased = true;
+    });
+    const subscription = runStudy(runsToDo(study), {
+      runOne: () => training$,
+      find: () => of(complete),
+      stopping: new AbortController().signal,
+    }).subscribe();
+    expect(isReleased).toBe(false);
+    subscription.unsubscribe();
+    expect(isReleased).toBe(true);
+  });
+});
+
+describe('followStudy', () => {
+  test('should weigh runs by their work, what was done before left out', () => {
+    const [plain, fast] = runsToDo(study);
+    if (!plain || !fast) throw new Error('the example has two rows');
+    const runs: RunToDo[] = [
+      { ...plain, row: { ...plain.row, cost: 40 }, found: { state: 'begun', completeStages: 1 } },
+      { ...fast, row: { ...fast.row, cost: 80 } },
+    ];
+    const follow = followStudy(runs);
+    const [first, second] = runs as [RunToDo, RunToDo];
+    // Of the first run's two stages one is left: 20 of 100 parts of the work.
+    const shares = [
+      follow({ kind: 'begun', run: first }),
+      follow({ kind: 'stage', run: first, completeStages: 2 }),
+      follow({ kind: 'warning', run: first, message: '' }),
+      follow({ kind: 'failed', run: first, message: '' }),
+      follow({ kind: 'begun', run: second }),
+      follow({ kind: 'complete', run: second, figures: { points: [], stages: [] } }),
+    ].map(({ place, share }) => [place, share]);
+    expect(shares).toEqual([
+      [1, 0],
+      [1, 0.2],
+      [1, 0.2],
+      [1, 0.2],
+      [2, 0.2],
+      [2, 1],
+    ]);
+  });
+});
