@@ -7,7 +7,9 @@ import { addEvaluateCommand } from './commands/evaluate.js';
 import { addGraphCommand } from './commands/graph.js';
 import { addLintCommand } from './commands/lint.js';
 import { addPretrainCommand } from './commands/pretrain.js';
+import { addReparameteriseCommand } from './commands/reparameterise.js';
 import { addSampleCommand } from './commands/sample.js';
+import { addStudyCommand } from './commands/study.js';
 import { addTrainCommand } from './commands/train.js';
 import { VERSION } from './own-package.js';
 
@@ -19,7 +21,9 @@ function createProgram(): Command {
   addTrainCommand(program);
   addSampleCommand(program);
   addEvaluateCommand(program);
+  addStudyCommand(program);
   addPretrainCommand(program);
+  addReparameteriseCommand(program);
   addLintCommand(program);
   addGraphCommand(program);
   addDoctorCommand(program);

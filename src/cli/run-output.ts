@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { writeScore, writeShare } from '../streams/report/figures.js';
-import type { Evaluation, PromptSetEvaluation, RunEvent } from '../streams/run-events.js';
+import type { Evaluation, Outcome, PromptSetEvaluation, RunEvent } from '../streams/run-events.js';
 import { describeProgress } from './progress.js';
 import { statusLine, type Terminal } from './status-line.js';
 
@@ -41,12 +41,15 @@ function printed(event: RunEvent): string[] {
       ];
     case 'evaluation':
       return [describeEvaluation(event.evaluation)];
+    case 'alarm':
+      return [`alarm: ${event.alarm.message}`];
     case 'warning':
       return [`warning: ${event.message}`];
+    case 'finished':
+      return describeOutcome(event);
     case 'progress':
     case 'stage':
     case 'checkpoint':
-    case 'finished':
       return [];
     default:
       return event satisfies never;
@@ -57,8 +60,23 @@ function describeEvaluation({ trainingStage, train, heldOut }: Evaluation): stri
   const figures = ({ verifiedAlignment, rewardMean }: PromptSetEvaluation) =>
     verifiedAlignment === null ? writeScore(rewardMean) : writeShare(verifiedAlignment);
   const what = train.verifiedAlignment === null ? 'reward' : 'verified';
-  const when = trainingStage === 0 ? 'base model' : `after ${trainingStage} stages`;
-  return `${when.padEnd(24)} ${what} ${figures(train)} on training prompts, ${figures(heldOut)} on held-out ones`;
+  return `${policyOf(trainingStage).padEnd(24)} ${what} ${figures(train)} on training prompts, ${figures(heldOut)} on held-out ones`;
+}
+
+function describeOutcome({ best, stoppedBy }: Outcome): string[] {
+  const reward = writeScore(best.heldOut.rewardMean);
+  return [
+    `${'best policy'.padEnd(24)} ${policyOf(best.trainingStage)}: reward ${reward} on held-out prompts, kept in best/`,
+    ...(stoppedBy
+      ? [
+          `${'stopped by a guard'.padEnd(24)} ${stoppedBy.guard}, ${policyOf(stoppedBy.trainingStage)}; the adapter is that of the best policy`,
+        ]
+      : []),
+  ];
+}
+
+function policyOf(trainingStage: number): string {
+  return trainingStage === 0 ? 'base model' : `after ${trainingStage} stages`;
 }
 
 function logEvent(log: Logger, event: RunEvent): void {
@@ -79,6 +97,11 @@ function logEvent(log: Logger, event: RunEvent): void {
     case 'evaluation':
       log.info(event.evaluation, 'policy evaluated');
       break;
+    case 'alarm': {
+      const { message, ...figures } = event.alarm;
+      log.warn(figures, message);
+      break;
+    }
     case 'warning':
       log.warn(event.message);
       break;
@@ -86,7 +109,7 @@ function logEvent(log: Logger, event: RunEvent): void {
       log.info({ path: event.path }, 'checkpoint saved');
       break;
     case 'finished':
-      log.info('run finished');
+      log.info({ best: event.best.trainingStage, stoppedBy: event.stoppedBy?.guard ?? null }, 'run finished');
       break;
     default:
       event satisfies never;

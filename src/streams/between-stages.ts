@@ -1,15 +1,19 @@
-/** @file What happens between the gradient steps of one training stage and the start of the next: figures, evaluation, checkpoint. */
+/** @file What happens between the gradient steps of one training stage and the start of the next: figures, evaluation, alarms, checkpoint. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { EMPTY, merge, mergeMap, type Observable } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { TributaryError } from '../errors.js';
-import { ADAPTER_FILE, checkpointFiles } from './checkpoint-files.js';
+import { isBetter } from './best-policy.js';
+import { checkpointFiles } from './checkpoint-files.js';
 import { stageOf } from './config/stage-of.js';
-import type { ScoredMetric, TopicMessages } from './messages.js';
+import { finishRun } from './finish-run.js';
+import type { WatchedFigures } from './guards/guard-spec.js';
+import type { GuardWatch } from './guards/watch-guards.js';
+import type { TopicMessages } from './messages.js';
 import type { OpenRun } from './open-run.js';
 import type { RunDirectory } from './run-directory.js';
 import type { Evaluation, StageMetrics } from './run-events.js';
-import { GRID_COLUMNS, GRID_SCALE, gridPrompts } from './sample-grid.js';
+import { stageTally } from './stage-tally.js';
 import type { StageContext } from './stages/stage-context.js';
 import type { AfterStage, TrainedStage } from './stages/trainer-stage.js';
 import type { Transport } from './transport/transport.js';
@@ -18,57 +22,33 @@ export interface BetweenStages {
   /** Counts what was scored and what died as it passes; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
   readonly afterStage: AfterStage;
-  /** Saves the last policy and, after a whole run, says how it compares with the base model. */
+  /** Saves the last policy and, after a run that came to its end, says how it compares with the base model. */
   finish(completeStages: number): Promise<void>;
 }
 
-/** What was counted of one training stage. */
-interface Tally {
-  readonly images: number;
-  readonly verified: number;
-  readonly satisfied: number;
-  readonly score: number;
-  readonly deadLetters: number;
-}
-
-const NOTHING: Tally = { images: 0, verified: 0, satisfied: 0, score: 0, deadLetters: 0 };
 const NS_PER_MS = 1e6;
 
 export function betweenStages(
   context: StageContext,
   run: OpenRun,
   runDirectory: RunDirectory,
+  guards: GuardWatch,
 ): BetweenStages {
   const { config, say, stopping } = context;
   const { numStages } = stageOf(config, 'prompts');
-  const tallies = new Map<number, Tally>();
+  const tally = stageTally();
   const startedAt = performance.now();
   const delay = monitorEventLoopDelay({ resolution: 5 });
   delay.enable();
   let rewardQueries = run.rewardQueries;
   let newest: Evaluation = lastEvaluation(runDirectory) ?? run.base;
-  let history = run.history;
+  let { history, best } = run;
   let savedStages = run.completeStages;
-
-  const count = (trainingStage: number, seen: Partial<Tally>) => {
-    const tally = tallies.get(trainingStage) ?? NOTHING;
-    const sum = (name: keyof Tally) => tally[name] + (seen[name] ?? 0);
-    tallies.set(trainingStage, {
-      images: sum('images'),
-      verified: sum('verified'),
-      satisfied: sum('satisfied'),
-      score: sum('score'),
-      deadLetters: sum('deadLetters'),
-    });
-  };
-  const countScored = ({ trainingStage, images, verdicts }: ScoredMetric) =>
-    count(trainingStage, verdicts ? { images, verified: images, ...verdicts } : { images });
 
   const metricsOf = ({ closed, statistics }: TrainedStage): StageMetrics => {
     const { trainingStage, batch } = closed;
     const { numInferenceSteps } = stageOf(config, 'branchRollouts');
-    const { images, verified, satisfied, score, deadLetters } = tallies.get(trainingStage) ?? NOTHING;
-    tallies.delete(trainingStage);
+    const { images, verified, satisfied, score, deadLetters } = tally.take(trainingStage);
     rewardQueries += images;
     const eventLoopDelayP99Ms = delay.percentile(99) / NS_PER_MS;
     delay.reset();
@@ -76,6 +56,7 @@ export function betweenStages(
       trainingStage,
       firstStep: batch.interval?.firstStep ?? 0,
       numSteps: batch.interval?.numSteps ?? numInferenceSteps,
+      trainedSteps: batch.interval?.trainedSteps ?? [],
       policyVersion: trainingStage + 1,
       rewardMean: batch.statistics.rewardMean,
       rewardStd: batch.statistics.rewardStd,
@@ -88,6 +69,7 @@ export function betweenStages(
       zeroSpreadGroups: batch.statistics.zeroSpreadGroups,
       intraGroupCorrelation: batch.statistics.intraGroupCorrelation,
       ...statistics,
+      learningRateScale: guards.learningRateScale(),
       rewardQueries,
       elapsedSeconds: runDirectory.elapsedSeconds + (performance.now() - startedAt) / 1000,
       eventLoopDelayP99Ms,
@@ -95,11 +77,33 @@ export function betweenStages(
     };
   };
 
+  const raiseAlarms = async (figures: WatchedFigures) => {
+    for (const alarm of guards.watch(figures)) {
+      await runDirectory.recordAlarm(alarm);
+      say({ kind: 'alarm', alarm });
+    }
+  };
+
+  const measure = async (trained: TrainedStage) => {
+    // The scale is read before this stage's own alarms can change it.
+    const metrics = metricsOf(trained);
+    await runDirectory.recordStage(metrics);
+    say({ kind: 'stage', metrics });
+    if (metrics.groups === 0 && metrics.deadLetters >= metrics.lostGroups) throw allDead(metrics);
+    await raiseAlarms({ kind: 'stage', ...metrics });
+  };
+
   const evaluate = async (completeStages: number) => {
     const parameters = await run.trainer.parameters(undefined);
     newest = await run.evaluate({ version: completeStages, parameters });
     await runDirectory.recordEvaluation(newest);
     say({ kind: 'evaluation', evaluation: newest });
+    if (isBetter(newest, best)) {
+      best = newest;
+      const { adapter } = await run.trainer.save(undefined);
+      await runDirectory.saveBest({ evaluation: best, adapter });
+    }
+    await raiseAlarms({ kind: 'evaluation', ...newest });
   };
 
   const save = async (completeStages: number) => {
@@ -110,32 +114,11 @@ export function betweenStages(
   };
 
   return {
-    observe: (transport) =>
-      merge(
-        transport.subscribe({ topic: 'metrics', consumerGroup: 'run', maxInFlight: 1 }).pipe(
-          mergeMap((delivery) => {
-            countScored(delivery.message);
-            delivery.ack();
-            return EMPTY;
-          }),
-        ),
-        transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
-          mergeMap((delivery) => {
-            const { message: letter } = delivery;
-            const { trainingStage } = 'message' in letter ? letter.message : letter;
-            count(trainingStage, { deadLetters: 1 });
-            delivery.ack();
-            return EMPTY;
-          }),
-        ),
-      ),
+    observe: (transport) => tally.observe(transport),
     async afterStage(trained) {
       const completeStages = trained.closed.trainingStage + 1;
       history = trained.closed.state;
-      const metrics = metricsOf(trained);
-      await runDirectory.recordStage(metrics);
-      say({ kind: 'stage', metrics });
-      if (metrics.groups === 0 && metrics.deadLetters >= metrics.lostGroups) throw allDead(metrics);
+      await measure(trained);
       const isLast = completeStages === numStages;
       if (isLast || completeStages % config.evaluation.everyStages === 0) await evaluate(completeStages);
       if (isLast || stopping.aborted || completeStages % config.checkpoints.everyStages === 0)
@@ -145,16 +128,9 @@ export function betweenStages(
       delay.disable();
       // The request to stop may have come just after the last training stage was found to need no checkpoint.
       if (savedStages < completeStages) await save(completeStages);
-      const { adapter } = await run.trainer.save(undefined);
-      await runDirectory.write(ADAPTER_FILE, adapter);
-      if (completeStages < numStages) return;
-      const prompts = gridPrompts(run.prompts);
-      const policy = { version: completeStages, parameters: await run.trainer.parameters(undefined) };
-      const png = await run.sampler.withPolicy(policy, (call) =>
-        call.sampleGrid({ prompts, columns: GRID_COLUMNS, scale: GRID_SCALE }),
-      );
-      await runDirectory.saveSamples(completeStages, { png, prompts });
-      say({ kind: 'finished', base: run.base, tuned: newest });
+      const stoppedBy = guards.stoppedBy();
+      const isWhole = completeStages === numStages || stoppedBy !== null;
+      await finishRun({ run, runDirectory, newest, best, stoppedBy, isWhole, say });
     },
   };
 }

@@ -1,4 +1,4 @@
-/** @file The files of a checkpoint: adapter, optimiser, and the state of the streams. */
+/** @file The files of a checkpoint: adapter, optimiser, what else the trainer keeps, and the state of the streams. */
 
 import { z } from 'zod';
 import { TributaryError } from '../errors.js';
@@ -12,8 +12,12 @@ import type { PolicyFiles } from './threads/trainer-thread.js';
 export const ADAPTER_FILE = 'pytorch_lora_weights.safetensors';
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const STATE_FILE = 'state.json';
+const OWN_FILES: readonly string[] = [ADAPTER_FILE, OPTIMIZER_FILE, STATE_FILE];
 
-/** What the streams must know to go on as if nothing had happened. Random numbers are counted by group and need no state. */
+/**
+ * What the streams must know to go on as if nothing had happened. Random numbers are counted by group and need no state;
+ * guards read theirs off the log, and the best policy lies in a folder of its own.
+ */
 export interface RunState {
   readonly history: AdvantageHistory;
   readonly rewardQueries: number;
@@ -30,8 +34,9 @@ const stateSchema = z.object({
 });
 
 /** The content of a checkpoint. */
-export function checkpointFiles({ adapter, optimizer }: PolicyFiles, state: RunState): FolderContent {
+export function checkpointFiles({ adapter, optimizer, extras }: PolicyFiles, state: RunState): FolderContent {
   return {
+    ...extras,
     [ADAPTER_FILE]: adapter,
     [OPTIMIZER_FILE]: optimizer,
     [STATE_FILE]: `${JSON.stringify(state, null, 1)}\n`,
@@ -39,7 +44,7 @@ export function checkpointFiles({ adapter, optimizer }: PolicyFiles, state: RunS
 }
 
 /**
- * Reads a checkpoint's content.
+ * Reads a checkpoint's content. Files of other names are the trainer's extras: only it knows what they hold.
  * @throws TRIB_CHECKPOINT when a file is not there or not what it should be.
  */
 export function readCheckpointFiles({ path, files }: Checkpoint): PolicyFiles & { readonly state: RunState } {
@@ -49,6 +54,7 @@ export function readCheckpointFiles({ path, files }: Checkpoint): PolicyFiles & 
   return {
     adapter: file(ADAPTER_FILE),
     optimizer: file(OPTIMIZER_FILE),
+    extras: Object.fromEntries([...files].filter(([name]) => !OWN_FILES.includes(name))),
     state: state.data as unknown as RunState,
   };
 }

@@ -7,14 +7,15 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFault, writeFileAtomic } from '../models/files/atomic.js';
 import { parseJsonOrNull } from './parse-json-or-null.js';
-import type { Evaluation, StageMetrics } from './run-events.js';
+import type { Alarm, Evaluation, StageMetrics } from './run-events.js';
 import { eventRecord, versionRecord } from './tensorboard/event-record.js';
-import { evaluationScalars, stageScalars } from './tensorboard/run-scalars.js';
+import { alarmScalars, evaluationScalars, stageScalars } from './tensorboard/run-scalars.js';
 
 /** `time` is ISO 8601, UTC. */
 export type MetricsLine =
   | ({ readonly kind: 'stage'; readonly time: string } & StageMetrics)
-  | ({ readonly kind: 'evaluation'; readonly time: string } & Evaluation);
+  | ({ readonly kind: 'evaluation'; readonly time: string } & Evaluation)
+  | ({ readonly kind: 'alarm'; readonly time: string } & Alarm);
 
 const METRICS_FILE = 'metrics.jsonl';
 /** TensorBoard takes every file whose name contains `tfevents`. */
@@ -22,7 +23,7 @@ const EVENTS_FILE = 'events.out.tfevents.tributary';
 export const METRICS_FILES = [METRICS_FILE, EVENTS_FILE];
 
 const lineSchema = z.looseObject({
-  kind: z.enum(['stage', 'evaluation']),
+  kind: z.enum(['stage', 'evaluation', 'alarm']),
   time: z.iso.datetime(),
   trainingStage: z.int(),
 });
@@ -75,10 +76,17 @@ function textOf(line: MetricsLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** A stage stands at the number of stages that are complete after it, as an evaluation does. */
+/** A stage stands at the number of stages that are complete after it, as evaluations and alarms do. */
 function eventOf(line: MetricsLine): Uint8Array {
   const wallTime = Date.parse(line.time) / 1000;
-  return line.kind === 'stage'
-    ? eventRecord({ step: line.trainingStage + 1, wallTime, scalars: stageScalars(line) })
-    : eventRecord({ step: line.trainingStage, wallTime, scalars: evaluationScalars(line) });
+  switch (line.kind) {
+    case 'stage':
+      return eventRecord({ step: line.trainingStage + 1, wallTime, scalars: stageScalars(line) });
+    case 'evaluation':
+      return eventRecord({ step: line.trainingStage, wallTime, scalars: evaluationScalars(line) });
+    case 'alarm':
+      return eventRecord({ step: line.trainingStage, wallTime, scalars: alarmScalars(line) });
+    default:
+      return line satisfies never;
+  }
 }

@@ -32,6 +32,8 @@ export interface OpenRun {
   readonly rewardQueries: number;
   /** How the base model does. */
   readonly base: Evaluation;
+  /** How the best policy so far does; its adapter lies in the run directory. */
+  readonly best: Evaluation;
   evaluate(policy: PolicySnapshot): Promise<Evaluation>;
   close(): Promise<void>;
 }
@@ -58,10 +60,14 @@ export async function openRun(
     const trainer = owned(await startTrainer(config, say)).call;
     const evaluate = (policy: PolicySnapshot) =>
       evaluatePolicy({ config, sampler, reward, policy, prompts, signal, now: () => performance.now() });
+    // Before anything is restored, the trainer holds the base model.
+    const { adapter } = await trainer.save(undefined);
     const { checkpoint } = runDirectory;
     if (checkpoint) {
       const { state, ...files } = readCheckpointFiles(checkpoint);
       await trainer.restore({ ...files, where: checkpoint.path });
+      const best = (await runDirectory.readBest())?.evaluation;
+      if (!best) await runDirectory.saveBest({ evaluation: state.base, adapter });
       return {
         prompts,
         sampler,
@@ -71,12 +77,14 @@ export async function openRun(
         close,
         completeStages: checkpoint.completeStages,
         ...state,
+        best: best ?? state.base,
       };
     }
     const policy = { version: 0, parameters: await trainer.parameters(undefined) };
     const base = await evaluate(policy);
     say({ kind: 'evaluation', evaluation: base });
     await runDirectory.recordEvaluation(base);
+    await runDirectory.saveBest({ evaluation: base, adapter });
     const shown = gridPrompts(prompts);
     const png = await sampler.withPolicy(policy, (call) =>
       call.sampleGrid({ prompts: shown, columns: GRID_COLUMNS, scale: GRID_SCALE }, { signal }),
@@ -93,6 +101,7 @@ export async function openRun(
       history: createHistory(),
       rewardQueries: 0,
       base,
+      best: base,
     };
   } catch (error) {
     await close();

@@ -4,6 +4,7 @@
  *     config.yaml                       the config as resolved
  *     metrics.jsonl, events.out.tfevents.tributary
  *     checkpoints/<complete stages>/    the newest few
+ *     best/                             the best policy so far: adapter, evaluation.json
  *     samples/stage-<complete stages>.png, samples/prompts.txt
  *     report.html
  *     run.lock                          while a process works on the run
@@ -14,6 +15,7 @@ import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { TributaryError } from '../errors.js';
 import { type FolderContent, writeFault, writeFileAtomic } from '../models/files/atomic.js';
+import { type BestPolicy, readBest, writeBest } from './best-policy.js';
 import { type Checkpoint, readNewestCheckpoint, writeCheckpoint } from './checkpoint-folder.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { firstDifference } from './first-difference.js';
@@ -24,7 +26,7 @@ import {
   readMetrics,
   rewriteMetrics,
 } from './metrics-log.js';
-import type { Evaluation, StageMetrics } from './run-events.js';
+import type { Alarm, Evaluation, StageMetrics } from './run-events.js';
 import { LOCK_FILE, lockRun } from './run-lock.js';
 
 /** Pictures of one policy from fixed noise. */
@@ -44,8 +46,13 @@ export interface RunDirectory {
   readonly history: readonly MetricsLine[];
   recordStage(metrics: StageMetrics): Promise<void>;
   recordEvaluation(evaluation: Evaluation): Promise<void>;
+  recordAlarm(alarm: Alarm): Promise<void>;
   /** Writes `checkpoints/<completeStages>/` and returns its path; record the figures of a stage before. */
   saveCheckpoint(completeStages: number, files: FolderContent): Promise<string>;
+  /** Replaces `best/`. */
+  saveBest(best: BestPolicy): Promise<void>;
+  /** What `best/` holds; null where that is nothing. It may be of a stage that a resumed run has still to repeat. */
+  readBest(): Promise<BestPolicy | null>;
   /** Writes `samples/stage-<completeStages>.png` and returns its path. Every grid of a run has the same prompts. */
   saveSamples(completeStages: number, grid: SampleGrid): Promise<string>;
   /** Writes any other file of the run atomically and returns its path. */
@@ -115,12 +122,15 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
     recordStage: (metrics) => appendMetrics(path, { kind: 'stage', time: now().toISOString(), ...metrics }),
     recordEvaluation: (evaluation) =>
       appendMetrics(path, { kind: 'evaluation', time: now().toISOString(), ...evaluation }),
+    recordAlarm: (alarm) => appendMetrics(path, { kind: 'alarm', time: now().toISOString(), ...alarm }),
     saveCheckpoint: (complete, files) =>
       writeCheckpoint(
         checkpointsPath,
         { completeStages: complete, fingerprint, files },
         config.checkpoints.keep,
       ),
+    saveBest: (best) => writeBest(path, best),
+    readBest: () => readBest(path),
     async saveSamples(complete, { png, prompts }) {
       await write(join('samples', 'prompts.txt'), `${prompts.join('\n')}\n`);
       return write(join('samples', `stage-${String(complete).padStart(4, '0')}.png`), png);

@@ -1,15 +1,18 @@
 /** @file What a run says of itself, and what each of its figures means. All of it survives a trip through JSON. */
 
 import type { Provider } from '../models/engines/engine.js';
+import type { GuardAction } from './guards/guard-actions.js';
 
 /** The figures of one training stage. Of all images of the stage unless it says otherwise. */
 export interface StageMetrics {
   /** Index k = 0, 1, ... of B²-DiffuRL's stage. */
   readonly trainingStage: number;
-  /** First trained sampler step, 0 the noisiest; also the branch point. */
+  /** First trained sampler step, 0 the noisiest. */
   readonly firstStep: number;
-  /** Sampler steps of a rollout (S); s = numSteps - firstStep of them were trained. */
+  /** Sampler steps of a rollout (S). */
   readonly numSteps: number;
+  /** The sampler steps that were trained, ascending; none where every group was lost. */
+  readonly trainedSteps: readonly number[];
   /** Version of the policy that this stage published. The stage sampled with an older one. */
   readonly policyVersion: number;
   /** Mean reward; null where every group was lost. */
@@ -44,6 +47,14 @@ export interface StageMetrics {
   readonly approxKl: number;
   /** Largest |ratio - 1| among the pairs seen before the stage's first optimizer step: 0 up to rounding. */
   readonly maxRatioDeviation: number;
+  /** Mean |ratio - 1| over the trained pairs: how far the updates moved from the policy that sampled. */
+  readonly meanRatioDeviation: number;
+  /** Mean KL of one sampler step to that of the pretrained model, in nats; null where it is not measured. */
+  readonly klToPretrained: number | null;
+  /** Mean loss of the value network over its updates; null where there is none. */
+  readonly valueLoss: number | null;
+  /** What guards have left of the learning rate for this stage, in (0, 1]: 1, halved by each alarm that lowers it. */
+  readonly learningRateScale: number;
   /** Mean L2 norm of all gradients together, before clipping, over the stage's optimizer steps. */
   readonly gradNorm: number;
   /** Images scored by the reward model in the run so far, evaluation not counted. */
@@ -89,6 +100,20 @@ export interface Evaluation {
   readonly seconds: number;
 }
 
+/** A guard's threshold was crossed. */
+export interface Alarm {
+  /** As in the config, such as `rewardCollapse`; src/streams/guards/ defines the figure of each. */
+  readonly guard: string;
+  readonly action: Exclude<GuardAction, 'off'>;
+  /** The figure, which is above the threshold; both in the guard's unit. */
+  readonly value: number;
+  readonly threshold: number;
+  /** Training stages that were complete when it was raised. */
+  readonly trainingStage: number;
+  /** What was expected, what came, and what can be done. */
+  readonly message: string;
+}
+
 /** Where a run stands inside a training stage. */
 export interface RunProgress {
   /** Index of the stage that is under way. */
@@ -98,6 +123,17 @@ export interface RunProgress {
   readonly numSteps: number;
   readonly groupsSampled: number;
   readonly groupsPerStage: number;
+}
+
+/** What came of a run. */
+export interface Outcome {
+  readonly base: Evaluation;
+  /** The policy of the adapter that the run ends with: the last one, or the best where a guard stopped the run. */
+  readonly tuned: Evaluation;
+  /** The evaluation with the highest reward on held-out prompts, the first of equal ones; its adapter is kept in `best/`. */
+  readonly best: Evaluation;
+  /** The alarm that ended the run; null where none did. */
+  readonly stoppedBy: Alarm | null;
 }
 
 export type RunEvent =
@@ -113,7 +149,8 @@ export type RunEvent =
   | ({ readonly kind: 'progress' } & RunProgress)
   | { readonly kind: 'stage'; readonly metrics: StageMetrics }
   | { readonly kind: 'evaluation'; readonly evaluation: Evaluation }
+  | { readonly kind: 'alarm'; readonly alarm: Alarm }
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'checkpoint'; readonly path: string }
   /** Last of all, where the run was not interrupted. */
-  | { readonly kind: 'finished'; readonly base: Evaluation; readonly tuned: Evaluation };
+  | ({ readonly kind: 'finished' } & Outcome);

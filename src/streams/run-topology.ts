@@ -15,6 +15,7 @@ import { describeTopology } from './config/describe.js';
 import { stageOf } from './config/stage-of.js';
 import { topicDeclarations } from './config/topic-declarations.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
+import { watchGuards } from './guards/watch-guards.js';
 import { RUN_KEY, type TopicMessages } from './messages.js';
 import { type OpenRun, openRun } from './open-run.js';
 import type { RunDirectory } from './run-directory.js';
@@ -40,7 +41,7 @@ export interface RunOptions {
  *
  * **Time**: emits as things happen, completes after the last stage (or the ones in flight when stopped) is saved, errs with a
  * coded error where a stage fails for good; the last checkpoint stays whole in every case. Unsubscribing cancels at the next
- * safe point.
+ * safe point. A guard may stop the run as the signal does; but then the run is over, and resuming it finds nothing to do.
  */
 export function runTopology(options: RunOptions): Observable<RunEvent> {
   return new Stream<RunEvent>((subscriber) => {
@@ -86,8 +87,18 @@ async function runStages(
     maxAttempts: config.transport.maxAttempts,
     deadLettersTopic: 'dead-letters',
   });
-  const context: StageContext = { config, transport, firstTrainingStage, say, stopping: signal, cancelling };
-  const between = betweenStages(context, opened, runDirectory);
+  const logged = runDirectory.history.filter((line) => line.kind !== 'alarm');
+  const guards = watchGuards(config.guards, opened.base, logged);
+  const context: StageContext = {
+    config,
+    transport,
+    firstTrainingStage,
+    say,
+    stopping: AbortSignal.any([signal, guards.stopping]),
+    cancelling,
+    learningRateScale: guards.learningRateScale,
+  };
+  const between = betweenStages(context, opened, runDirectory, guards);
 
   let issued = firstTrainingStage - 1;
   let trained = firstTrainingStage - 1;

@@ -3,7 +3,11 @@ import { checkpointFiles, readCheckpointFiles } from '../../src/streams/checkpoi
 import { faultOf } from '../fixtures/fault-of.js';
 import { evaluation } from './example-metrics.js';
 
-const POLICY = { adapter: Uint8Array.of(1, 2), optimizer: Uint8Array.of(3) };
+const POLICY = {
+  adapter: Uint8Array.of(1, 2),
+  optimizer: Uint8Array.of(3),
+  extras: { 'replay.safetensors': Uint8Array.of(4), 'value.safetensors': Uint8Array.of(5, 6) },
+};
 const STATE = {
   history: { prompts: [{ prompt: 'a red circle', scores: [[0.1, -0.30000000000000004], [1e-7]] }] },
   rewardQueries: 36,
@@ -22,6 +26,11 @@ function checkpoint(change: Readonly<Record<string, string | null>> = {}) {
 describe('the files of a checkpoint', () => {
   it('should come back as they were, numbers to the last bit', () => {
     expect(readCheckpointFiles(checkpoint())).toEqual({ ...POLICY, state: STATE });
+  });
+
+  it('should do without extras', () => {
+    const without = checkpoint({ 'replay.safetensors': null, 'value.safetensors': null });
+    expect(readCheckpointFiles(without)).toEqual({ ...POLICY, extras: {}, state: STATE });
   });
 
   it.each(['pytorch_lora_weights.safetensors', 'optimizer.safetensors', 'state.json'])(

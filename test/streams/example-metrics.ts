@@ -1,11 +1,13 @@
-import type { Evaluation, PromptSetEvaluation, StageMetrics } from '../../src/streams/run-events.js';
+import type { Alarm, Evaluation, PromptSetEvaluation, StageMetrics } from '../../src/streams/run-events.js';
 
 /** Figures of a stage that are told apart by its index. */
 export function stageMetrics(trainingStage: number, changes: Partial<StageMetrics> = {}): StageMetrics {
+  const trainedSteps = changes.trainedSteps ?? [3, 4, 5, 6, 7, 8, 9];
   return {
     trainingStage,
-    firstStep: 3,
+    firstStep: trainedSteps[0] ?? 0,
     numSteps: 10,
+    trainedSteps,
     policyVersion: trainingStage + 1,
     rewardMean: 0.25 + trainingStage / 100,
     rewardStd: 0.1,
@@ -23,6 +25,10 @@ export function stageMetrics(trainingStage: number, changes: Partial<StageMetric
     clipFractionByStep: [0, 0, 0, 0.1, 0.2, 0.3, 0.2, 0.2, 0.2, 0.2],
     approxKl: 1e-6,
     maxRatioDeviation: 2e-7,
+    meanRatioDeviation: 0.01,
+    klToPretrained: null,
+    valueLoss: null,
+    learningRateScale: 1,
     gradNorm: 0.8,
     rewardQueries: 128 * (trainingStage + 1),
     elapsedSeconds: 10 * (trainingStage + 1),
@@ -41,6 +47,19 @@ const promptSet = (changes: Partial<PromptSetEvaluation>): PromptSetEvaluation =
   diversity: 0.5,
   ...changes,
 });
+
+/** An alarm after so many complete training stages. */
+export function alarm(trainingStage: number, changes: Partial<Alarm> = {}): Alarm {
+  return {
+    guard: 'ratioDrift',
+    action: 'warn',
+    value: 0.5,
+    threshold: 0.05,
+    trainingStage,
+    message: `guard ratioDrift after ${trainingStage} training stages: as in a test`,
+    ...changes,
+  };
+}
 
 /** An evaluation after so many complete training stages. */
 export function evaluation(

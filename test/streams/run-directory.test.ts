@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { lintTopology } from '../../src/streams/config/lint-topology.js';
 import { openRunDirectory, type RunDirectoryOptions } from '../../src/streams/run-directory.js';
 import { SMALLEST } from './config/valid-config.js';
-import { evaluation, stageMetrics } from './example-metrics.js';
+import { alarm, evaluation, stageMetrics } from './example-metrics.js';
 
 let folder = '';
 let path = '';
@@ -92,13 +92,15 @@ describe('openRunDirectory, a new run', () => {
 });
 
 describe('openRunDirectory, what a run writes', () => {
-  test('should log stages and evaluations as JSON lines and as events', async () => {
+  test('should log stages, evaluations and alarms as JSON lines and as events', async () => {
     const run = await open();
     await run.recordEvaluation(evaluation(0));
     await run.recordStage(stageMetrics(0));
+    await run.recordAlarm(alarm(1));
     expect(await lines()).toEqual([
       { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(0) },
       { kind: 'stage', time: '2026-11-21T10:00:00.000Z', ...stageMetrics(0) },
+      { kind: 'alarm', time: '2026-11-21T10:00:00.000Z', ...alarm(1) },
     ]);
     const events = await readFile(join(path, 'events.out.tfevents.tributary'), 'latin1');
     for (const tag of [
@@ -106,6 +108,7 @@ describe('openRunDirectory, what a run writes', () => {
       'evaluation/held_out_diversity',
       'charts/reward_mean',
       'losses/grad_norm',
+      'alarms/ratioDrift',
     ])
       expect(events).toContain(tag);
   });
@@ -114,6 +117,24 @@ describe('openRunDirectory, what a run writes', () => {
     const run = await open({ config: configWith('checkpoints.keep=2') });
     for (const complete of [8, 9, 10, 11]) await run.saveCheckpoint(complete, { 'state.json': '{}' });
     expect((await readdir(join(path, 'checkpoints'))).sort()).toEqual(['10', '11']);
+  });
+
+  test('should keep the best policy, adapter and figures together', async () => {
+    const run = await open();
+    expect(await run.readBest()).toBeNull();
+    await run.saveBest({ evaluation: evaluation(0), adapter: Uint8Array.of(1) });
+    const better = {
+      evaluation: evaluation(4, { heldOut: { rewardMean: 0.1 + 0.2 } }),
+      adapter: Uint8Array.of(2, 3),
+    };
+    await run.saveBest(better);
+    expect((await readdir(join(path, 'best'))).sort()).toEqual([
+      'evaluation.json',
+      'pytorch_lora_weights.safetensors',
+    ]);
+    expect(await run.readBest()).toEqual({ ...better, adapter: Buffer.of(2, 3) });
+    await writeFile(join(path, 'best', 'evaluation.json'), '{"trainingStage":4}');
+    expect(await run.readBest()).toBeNull();
   });
 
   test('should write sample grids with their prompts', async () => {
@@ -162,6 +183,15 @@ describe('openRunDirectory, a run to resume', () => {
     expect(await lines()).toEqual(history);
   });
 
+  test('should cut off alarms that will be raised again', async () => {
+    await killedRun();
+    const run = await open({ resume: true });
+    for (const complete of [1, 3, 4]) await run.recordAlarm(alarm(complete));
+    const { history } = await open({ resume: true });
+    const alarms = history.filter(({ kind }) => kind === 'alarm');
+    expect(alarms.map(({ trainingStage }) => trainingStage)).toEqual([1, 3]);
+  });
+
   test('should ignore the temporary folder of a crash', async () => {
     await killedRun();
     await mkdir(join(path, 'checkpoints', '.4.1-0-7.tmp'));
@@ -191,11 +221,11 @@ describe('openRunDirectory, a run to resume', () => {
 
   test('should refuse another config and name the setting', async () => {
     await killedRun();
-    const config = configWith('stages.trainer.clipRange=0.01');
+    const config = configWith('stages.trainer.learningRate=0.01');
     await expect(open({ resume: true, config })).rejects.toMatchObject({
       code: 'TRIB_CHECKPOINT',
       exitCode: 1,
-      message: `run directory ${path} stages.trainer.clipRange: expected 0.0001 as when the run began, got 0.01. Restore it, or start anew with another --run-dir.`,
+      message: `run directory ${path} stages.trainer.learningRate: expected 0.0003 as when the run began, got 0.01. Restore it, or start anew with another --run-dir.`,
     });
   });
 

@@ -21,6 +21,9 @@ import {
   writeConfig,
 } from '../fixtures/tiny-run.js';
 
+/** The rewards of a tiny model swing by more than a real one's. */
+const UNGUARDED = ['guards.rewardCollapse.action=off'];
+
 let folder: string;
 let config: ResolvedConfig;
 let undisturbed: EndedRun;
@@ -28,7 +31,7 @@ const undisturbedPath = () => join(folder, 'undisturbed');
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tributary-run-'));
-  config = await tinyConfig(folder);
+  config = await tinyConfig(folder, { overrides: UNGUARDED });
   undisturbed = await runTiny({ config, path: undisturbedPath() });
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -90,6 +93,7 @@ describe('a whole run', () => {
 
   it('should leave a run directory: config, figures, pictures, checkpoints, adapter', async () => {
     expect((await readdir(undisturbedPath())).toSorted()).toEqual([
+      'best',
       'checkpoints',
       'config.yaml',
       'events.out.tfevents.tributary',
@@ -150,7 +154,12 @@ describe('a run that is stopped', () => {
     expect(resumed.error).toBeUndefined();
     expect(eventsOf(resumed, 'stage').map(({ metrics }) => metrics.trainingStage)).toEqual([2]);
     expect(eventsOf(resumed, 'finished')).toEqual([
-      { ...eventsOf(undisturbed, 'finished')[0], base: expect.anything(), tuned: expect.anything() },
+      {
+        ...eventsOf(undisturbed, 'finished')[0],
+        base: expect.anything(),
+        tuned: expect.anything(),
+        best: expect.anything(),
+      },
     ]);
     expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
   });
@@ -175,6 +184,76 @@ describe('a run that is stopped', () => {
     expect(eventsOf(resumed, 'stage')).toEqual([]);
     expect(kinds(resumed).at(-1)).toBe('finished');
     expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
+  });
+});
+
+describe('the best policy', () => {
+  it('should be that of the evaluation with the highest reward on held-out prompts', async () => {
+    const own = await temporaryFolder();
+    // Steps so large that the second stage spoils what the first one gained.
+    const overrides = [...UNGUARDED, 'evaluation.everyStages=1', 'stages.trainer.learningRate=0.1'];
+    const path = join(own, 'run');
+    const run = await runTiny({ config: await tinyConfig(own, { overrides }), path });
+    const [finished] = eventsOf(run, 'finished');
+    const rewards = eventsOf(run, 'evaluation').map(({ evaluation }) => evaluation.heldOut.rewardMean);
+    const stage = rewards.indexOf(Math.max(...rewards));
+    expect([0, TINY_STAGES]).not.toContain(stage);
+    expect(finished).toMatchObject({ best: { trainingStage: stage }, tuned: { trainingStage: TINY_STAGES } });
+    expect(JSON.parse(await readFile(join(path, 'best', 'evaluation.json'), 'utf8'))).toEqual(finished?.best);
+    const kept = await adapterOf(join(path, 'best'));
+    expect(kept).toEqual(await adapterOf(join(path, 'checkpoints', String(stage))));
+    expect(await adapterOf(path)).toEqual(await adapterOf(join(path, 'checkpoints', String(TINY_STAGES))));
+  });
+});
+
+describe('a guarded run', () => {
+  const guardedRun = async (...guards: string[]) => {
+    const own = await temporaryFolder();
+    const guarded = await tinyConfig(own, { overrides: [...UNGUARDED, ...guards] });
+    return { config: guarded, path: join(own, 'run') };
+  };
+  const alarmsOf = (run: EndedRun) =>
+    eventsOf(run, 'alarm').map(({ alarm }) => [alarm.guard, alarm.trainingStage]);
+
+  it('should halve the learning rate once, and remember it after kill -9', async () => {
+    const lower = 'guards.ratioDrift={threshold: 0, action: lower-learning-rate}';
+    const options = await guardedRun(lower);
+    const run = await runTiny(options);
+    expect(alarmsOf(run)).toEqual([['ratioDrift', 1]]);
+    expect(eventsOf(run, 'stage').map(({ metrics }) => metrics.learningRateScale)).toEqual([1, 0.5, 0.5]);
+    const result = await resultOf(options.path);
+    expect(result.metrics.map(({ kind }) => kind).slice(0, 3)).toEqual(['evaluation', 'stage', 'alarm']);
+    expect(result.adapter).not.toBe((await resultOf(undisturbedPath())).adapter);
+    const path = `${options.path}-again`;
+    const killed = await spawnTiny(
+      [await writeConfig(await temporaryFolder(), options.config), path],
+      isStage(2),
+    );
+    expect(killed.signal).toBe('SIGKILL');
+    const resumed = await runTiny({ ...options, path, resume: true });
+    expect(alarmsOf(resumed)).toEqual([]);
+    expect(await resultOf(path)).toEqual(result);
+  });
+
+  it('should stop after the stage in flight with its best policy, and be over', async () => {
+    const options = await guardedRun('guards.ratioDrift={threshold: 0, action: stop}');
+    const run = await runTiny(options);
+    expect(run.error).toBeUndefined();
+    expect(alarmsOf(run)).toEqual([['ratioDrift', 1]]);
+    expect(eventsOf(run, 'stage')).toHaveLength(1);
+    // Only the base model was evaluated before the alarm.
+    expect(eventsOf(run, 'finished')).toMatchObject([
+      { tuned: { trainingStage: 0 }, best: { trainingStage: 0 }, stoppedBy: { guard: 'ratioDrift' } },
+    ]);
+    expect(await readdir(join(options.path, 'checkpoints'))).toEqual(['1']);
+    const adapter = await adapterOf(options.path);
+    expect(adapter).toEqual(await adapterOf(join(options.path, 'best')));
+    expect(adapter).not.toEqual(await adapterOf(join(options.path, 'checkpoints', '1')));
+    const result = await resultOf(options.path);
+    const resumed = await runTiny({ ...options, resume: true });
+    expect(eventsOf(resumed, 'stage')).toEqual([]);
+    expect(eventsOf(resumed, 'finished')).toMatchObject([{ stoppedBy: { guard: 'ratioDrift' } }]);
+    expect(await resultOf(options.path)).toEqual(result);
   });
 });
 

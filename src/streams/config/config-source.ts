@@ -28,7 +28,7 @@ const LAYER_SIZE = 2 ** 32;
 /**
  * Reads a YAML file. Keys must be plain text and stand once in a mapping; aliases are followed.
  *
- * @param layer 0 for the file that others are laid over.
+ * @param layer Files are laid over those of lower layers.
  */
 export function readConfigSource(text: string, file: string, layer: number): ConfigSource {
   const lineCounter = new LineCounter();

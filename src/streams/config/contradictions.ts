@@ -1,16 +1,12 @@
 /** @file What no single field can be blamed for: each rule reads several settings and says which of them do not fit. */
-import { selectableSamples } from './derived-sizes.js';
-import type { FaultDetail, Path } from './fault.js';
+import type { Contradiction, ConfigRule as Rule } from './contradictions/config-rule.js';
+import { SCHEDULE_RULES } from './contradictions/schedule-rules.js';
+import { SELECTION_RULES } from './contradictions/selection-rules.js';
+import { SURROGATE_RULES } from './contradictions/surrogate-rules.js';
+import { TREE_RULES } from './contradictions/tree-rules.js';
 import { findStage } from './stage-of.js';
 import type { StageType } from './stages/index.js';
 import type { ResolvedConfig } from './topology-schema.js';
-
-/** A fault with all the settings that it rests on: where one of them is at fault itself, this one says nothing new. */
-export interface Contradiction extends FaultDetail {
-  readonly involves: readonly Path[];
-}
-
-type Rule = (config: ResolvedConfig) => readonly Contradiction[];
 
 /** Returns every contradiction among the settings of a config whose fields are each in order. */
 export function findContradictions(config: ResolvedConfig): Contradiction[] {
@@ -104,136 +100,14 @@ const runAheadFillsStages: Rule = (config) => {
   ];
 };
 
-const extremesNeedBranches: Rule = (config) => {
-  const sampler = findStage(config, 'branchRollouts');
-  const advantages = findStage(config, 'groupAdvantages');
-  if (!sampler || !advantages || advantages.rule === 'per-prompt' || sampler.numBranches > 1) return [];
-  const path = ['stages', sampler.name, 'numBranches'];
-  return [
-    {
-      kind: 'contradiction',
-      path,
-      expected: `at least 2 for the rule ${advantages.rule}, which compares the branches of a group`,
-      got: '1',
-      nextStep: `Raise it, or set stages.${advantages.name}.rule: per-prompt.`,
-      involves: [path, ['stages', advantages.name, 'rule']],
-    },
-  ];
-};
-
-const scheduleFits: Rule = (config) => {
-  const prompts = findStage(config, 'prompts');
-  const sampler = findStage(config, 'branchRollouts');
-  const schedule = findStage(config, 'intervalSchedule');
-  if (!prompts || !sampler || !schedule) return [];
-  const at = (...below: Path): Path => ['stages', schedule.name, ...below];
-  const lengths: [Path, number][] =
-    schedule.mode === 'floor-linear'
-      ? [
-          [at('first'), schedule.first],
-          [at('last'), schedule.last],
-        ]
-      : schedule.mode === 'constant'
-        ? [[at('steps'), schedule.steps]]
-        : schedule.stages.map((steps, index) => [at('stages', index), steps]);
-  const faults: Contradiction[] = lengths
-    .filter(([, steps]) => steps > sampler.numInferenceSteps)
-    .map(([path, steps]) => ({
-      kind: 'contradiction',
-      path,
-      expected: `at most numInferenceSteps ${sampler.numInferenceSteps}`,
-      got: String(steps),
-      nextStep: 'Lower it, or raise numInferenceSteps.',
-      involves: [path, ['stages', sampler.name, 'numInferenceSteps']],
-    }));
-  if (schedule.mode === 'floor-linear' && schedule.first > schedule.last) {
-    faults.push({
-      kind: 'contradiction',
-      path: at('last'),
-      expected: `at least \`first\` ${schedule.first}`,
-      got: String(schedule.last),
-      nextStep: 'The interval grows backwards: swap them.',
-      involves: [at('first'), at('last')],
-    });
-  }
-  if (schedule.mode === 'list' && schedule.stages.length > prompts.numStages) {
-    faults.push({
-      kind: 'contradiction',
-      path: at('stages'),
-      expected: `at most numStages ${prompts.numStages} entries`,
-      got: String(schedule.stages.length),
-      nextStep: 'Shorten the list, or raise numStages.',
-      involves: [at('stages'), ['stages', prompts.name, 'numStages']],
-    });
-  }
-  return faults;
-};
-
-const updatesFit: Rule = (config) => {
-  const prompts = findStage(config, 'prompts');
-  const sampler = findStage(config, 'branchRollouts');
-  const advantages = findStage(config, 'groupAdvantages');
-  const trainer = findStage(config, 'gradientSteps');
-  if (!prompts || !sampler || !advantages || !trainer) return [];
-  const selectable = selectableSamples({ prompts, sampler, advantages });
-  if (trainer.samplesPerUpdate <= selectable) return [];
-  const path = ['stages', trainer.name, 'samplesPerUpdate'];
-  return [
-    {
-      kind: 'contradiction',
-      path,
-      expected: `at most the ${selectable} samples that a training stage can select`,
-      got: String(trainer.samplesPerUpdate),
-      nextStep: 'Lower it, or raise groupsPerStage.',
-      involves: [
-        path,
-        ['stages', prompts.name, 'groupsPerStage'],
-        ['stages', sampler.name, 'numBranches'],
-        ['stages', advantages.name],
-      ],
-    },
-  ];
-};
-
-const selectionIsPossible: Rule = (config) => {
-  const advantages = findStage(config, 'groupAdvantages');
-  if (advantages?.rule === 'history' && advantages.bestThreshold < advantages.worstThreshold) {
-    const path = ['stages', advantages.name, 'bestThreshold'];
-    return [
-      {
-        kind: 'contradiction',
-        path,
-        expected: `at least worstThreshold ${advantages.worstThreshold}`,
-        got: String(advantages.bestThreshold),
-        nextStep: 'Swap them.',
-        involves: [path, ['stages', advantages.name, 'worstThreshold']],
-      },
-    ];
-  }
-  if (advantages?.rule === 'per-prompt' && advantages.minCount > advantages.bufferSize) {
-    const path = ['stages', advantages.name, 'minCount'];
-    return [
-      {
-        kind: 'contradiction',
-        path,
-        expected: `at most bufferSize ${advantages.bufferSize}`,
-        got: String(advantages.minCount),
-        nextStep: 'Lower it: a prompt could never use its own statistics.',
-        involves: [path, ['stages', advantages.name, 'bufferSize']],
-      },
-    ];
-  }
-  return [];
-};
-
 const RULES: readonly Rule[] = [
   oneStageOfAType,
   groupsFillBatches,
   runAheadFillsStages,
-  extremesNeedBranches,
-  scheduleFits,
-  updatesFit,
-  selectionIsPossible,
+  ...SCHEDULE_RULES,
+  ...TREE_RULES,
+  ...SURROGATE_RULES,
+  ...SELECTION_RULES,
 ];
 
 /** At most eight divisors, those nearest to what was written, in ascending order. */

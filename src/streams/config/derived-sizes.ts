@@ -1,9 +1,12 @@
-import { trainingIntervalAt } from '../../operators/interval-schedule.js';
+import { createSurrogate } from '../../models/objectives/index.js';
+import { selectableBranches } from '../../operators/index.js';
 import { stageOf } from './stage-of.js';
+import { type StageTree, stageTrees } from './stage-trees.js';
 import type { ResolvedConfig, StageConfig } from './topology-schema.js';
 
 /** Quantities that follow from a config. */
 export interface DerivedSizes {
+  /** In the first training stage; trees with a fork at every trained step grow with the interval. */
   readonly imagesPerStage: number;
   /** Over the whole run, one a training image; evaluation not counted. */
   readonly rewardQueries: number;
@@ -13,74 +16,77 @@ export interface DerivedSizes {
   readonly selectableSamples: number;
   /** At most, inner epochs included. */
   readonly optimizerStepsPerStage: number;
-  /** Steps that get gradients, in the first and in the last training stage. */
-  readonly trainedSteps: { readonly first: number; readonly last: number };
-  /** Sampler steps of single images through the denoiser over the whole run, guidance counted twice. */
+  /** Sampler steps that get gradients, of the first and of the last interval that the schedule comes to. */
+  readonly trainedSteps: { readonly first: readonly number[]; readonly last: readonly number[] };
+  /** Rows through the denoiser while sampling, over the whole run, guidance counted twice. */
   readonly samplingEvaluations: number;
   /** Forward-and-backward passes of single rows over the whole run, at most, guidance counted twice. */
   readonly trainingEvaluations: number;
 }
 
-/** Samples that the advantage rule can select in one training stage, at most. */
-export function selectableSamples({
-  prompts,
-  sampler,
-  advantages,
-}: {
-  readonly prompts: StageConfig<'prompts'>;
-  readonly sampler: StageConfig<'branchRollouts'>;
-  readonly advantages: StageConfig<'groupAdvantages'>;
-}): number {
-  const isExtremes =
-    advantages.rule === 'history' || (advantages.rule === 'branch-centred' && advantages.keep === 'extremes');
-  return prompts.groupsPerStage * (isExtremes ? Math.min(2, sampler.numBranches) : sampler.numBranches);
-}
-
-/** Trained steps of every training stage, in order: s(k) of S sampler steps. */
-function trainedStepCounts({
-  prompts,
-  sampler,
-  schedule,
-}: {
+/** The topology stages that decide what one training stage selects. */
+interface Selecting {
   readonly prompts: StageConfig<'prompts'>;
   readonly sampler: StageConfig<'branchRollouts'>;
   readonly schedule: StageConfig<'intervalSchedule'>;
-}): number[] {
-  const { numStages } = prompts;
-  return Array.from({ length: numStages }, (_, trainingStage) => {
-    const interval = trainingIntervalAt(schedule, trainingStage, sampler.numInferenceSteps, numStages);
-    return interval.numSteps - interval.firstStep;
-  });
+  readonly advantages: StageConfig<'groupAdvantages'>;
+}
+
+/** Samples that the advantage rule can select in one training stage, at most. */
+export function selectableSamples({ prompts, sampler, schedule, advantages }: Selecting): number {
+  const trees = stageTrees({ stages: { prompts, sampler, schedule } });
+  return prompts.groupsPerStage * selectableBranches(advantages, Math.max(1, ...trees.map(leavesOf)));
+}
+
+const leavesOf = (tree: StageTree | undefined) => tree?.widths.at(-1) ?? 1;
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
+/** Rows of the training graph in one stage with this tree, at most; each is a step, or a noised picture. */
+function trainedRows(config: ResolvedConfig, tree: StageTree): number {
+  const { interval, widths } = tree;
+  const { groupsPerStage } = stageOf(config, 'prompts');
+  const selectable = groupsPerStage * selectableBranches(stageOf(config, 'groupAdvantages'), leavesOf(tree));
+  const { updates, surrogate: settings } = stageOf(config, 'gradientSteps');
+  const surrogate = createSurrogate(settings);
+  if (updates.from === 'replay') return updates.updatesPerStage * updates.transitionsPerUpdate;
+  if (surrogate.trainsOn === 'denoising')
+    return updates.innerEpochs * selectable * surrogate.timestepsPerSample;
+  const edges = groupsPerStage * sum(interval.trainedSteps.map((step) => widths[step + 1] ?? 1));
+  return updates.innerEpochs * Math.min(selectable * interval.trainedSteps.length, edges);
 }
 
 /**
  * Works out what a config amounts to.
  *
- * **Equation**: a group costs (S - s) + B s sampler steps: the shared prefix once, then B branches of s steps.
+ * **Equation**: a group costs as many network rows as its tree has nodes before the leaves. B²-DiffuRL's has
+ * (S - s + 1) + B (s - 1): the shared prefix and the branch point once, then B branches.
  */
 export function deriveSizes(config: ResolvedConfig): DerivedSizes {
   const prompts = stageOf(config, 'prompts');
   const sampler = stageOf(config, 'branchRollouts');
   const schedule = stageOf(config, 'intervalSchedule');
   const advantages = stageOf(config, 'groupAdvantages');
-  const trainer = stageOf(config, 'gradientSteps');
-  const counts = trainedStepCounts({ prompts, sampler, schedule });
-  const selectable = selectableSamples({ prompts, sampler, advantages });
-  const imagesPerStage = prompts.groupsPerStage * sampler.numBranches;
+  const { updates } = stageOf(config, 'gradientSteps');
+  const trees = stageTrees(config);
+  const selectable = selectableSamples({ prompts, sampler, schedule, advantages });
   const passes = sampler.guidanceScale === 1 ? 1 : 2;
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const overRun = (ofStage: (tree: StageTree) => number) =>
+    sum(trees.map((tree) => tree.stages * ofStage(tree)));
   const { trainPrompts, heldOutPrompts, imagesPerPrompt } = config.evaluation;
   return {
-    imagesPerStage,
-    rewardQueries: imagesPerStage * prompts.numStages,
+    imagesPerStage: prompts.groupsPerStage * leavesOf(trees[0]),
+    rewardQueries: prompts.groupsPerStage * overRun(leavesOf),
     imagesPerEvaluation: (trainPrompts + heldOutPrompts) * imagesPerPrompt,
     selectableSamples: selectable,
-    optimizerStepsPerStage: trainer.innerEpochs * Math.ceil(selectable / trainer.samplesPerUpdate),
-    trainedSteps: { first: counts[0] ?? 0, last: counts.at(-1) ?? 0 },
-    samplingEvaluations:
-      passes *
-      prompts.groupsPerStage *
-      sum(counts.map((s) => sampler.numInferenceSteps - s + sampler.numBranches * s)),
-    trainingEvaluations: passes * selectable * trainer.innerEpochs * sum(counts),
+    optimizerStepsPerStage:
+      updates.from === 'replay'
+        ? updates.updatesPerStage
+        : updates.innerEpochs * Math.ceil(selectable / updates.samplesPerUpdate),
+    trainedSteps: {
+      first: trees[0]?.interval.trainedSteps ?? [],
+      last: trees.at(-1)?.interval.trainedSteps ?? [],
+    },
+    samplingEvaluations: passes * prompts.groupsPerStage * overRun(({ widths }) => sum(widths.slice(0, -1))),
+    trainingEvaluations: passes * overRun((tree) => trainedRows(config, tree)),
   };
 }

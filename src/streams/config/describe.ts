@@ -1,4 +1,4 @@
-import { deriveSizes } from './derived-sizes.js';
+import { type DerivedSizes, deriveSizes } from './derived-sizes.js';
 import { stageOf } from './stage-of.js';
 import type { ResolvedConfig } from './topology-schema.js';
 
@@ -11,28 +11,40 @@ export function describeTopology(
   const trainer = stageOf(config, 'gradientSteps');
   const sizes = deriveSizes(config);
   const count = (value: number) => value.toLocaleString('en-US');
-  const { first, last } = sizes.trainedSteps;
+  const { updates } = trainer;
   return [
     ['seed', String(config.seed)],
     ['transport', config.transport.kind],
     ['engine', `${config.engine.providers.join(', ')}; ${config.engine.threads} threads`],
     [
       'images a stage',
-      `${count(sizes.imagesPerStage)} (${prompts.groupsPerStage} groups x ${sampler.numBranches} branches)`,
+      `${count(sizes.imagesPerStage)} (${prompts.groupsPerStage} groups x ${sizes.imagesPerStage / prompts.groupsPerStage} branches)`,
     ],
     ['reward queries', `${count(sizes.rewardQueries)} in ${count(prompts.numStages)} stages`],
     ['images an evaluation', count(sizes.imagesPerEvaluation)],
-    [
-      'trained steps',
-      `${first === last ? `the last ${first}` : `the last ${first}, growing to ${last}`} of ${sampler.numInferenceSteps}`,
-    ],
+    ['trained steps', describeSteps(sizes.trainedSteps, sampler.numInferenceSteps)],
     [
       'optimizer steps a stage',
-      `at most ${count(sizes.optimizerStepsPerStage)} (${count(sizes.selectableSamples)} samples, innerEpochs ${trainer.innerEpochs}, ${trainer.samplesPerUpdate} samples a step)`,
+      `at most ${count(sizes.optimizerStepsPerStage)} (${
+        updates.from === 'replay'
+          ? `${updates.transitionsPerUpdate} transitions of a buffer of ${count(updates.capacity)}`
+          : `${count(sizes.selectableSamples)} samples, innerEpochs ${updates.innerEpochs}, ${updates.samplesPerUpdate} samples a step`
+      })`,
     ],
     [
       'UNet evaluations',
       `${count(sizes.samplingEvaluations)} sampling, at most ${count(sizes.trainingEvaluations)} training`,
     ],
   ];
+}
+
+/** `the last 7, growing to 10, of 10`, or the steps themselves where they are not the last ones. */
+function describeSteps({ first, last }: DerivedSizes['trainedSteps'], numInferenceSteps: number): string {
+  const areLast = [first, last].every((steps) => steps[0] === numInferenceSteps - steps.length);
+  if (areLast) {
+    const growth = first.length === last.length ? '' : `, growing to ${last.length},`;
+    return `the last ${first.length}${growth} of ${numInferenceSteps}`;
+  }
+  const later = first.join() === last.join() ? '' : `, then to ${last.join(', ')}`;
+  return `${first.join(', ')}${later} of 0..${numInferenceSteps - 1}`;
 }

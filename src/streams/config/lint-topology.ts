@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { type ConfigSource, readConfigSource } from './config-source.js';
 import { findContradictions } from './contradictions.js';
 import { createFault, describeValue, type Fault, type FaultDetail, type Path, type Place } from './fault.js';
@@ -8,7 +8,7 @@ import { repairConfig } from './repair.js';
 import { faultsOfIssue } from './schema-faults.js';
 import { findPortFaults } from './topology-ports.js';
 import { type ResolvedConfig, topologySchema } from './topology-schema.js';
-import { isMapping, mergeValues, withValueAt } from './value-tree.js';
+import { isMapping, isReplacedAt, mergeValues, withValueAt } from './value-tree.js';
 
 export interface LintOptions {
   /** What followed each `--set` of the command line. */
@@ -34,14 +34,15 @@ export interface LintResult {
  */
 export function lintTopology(text: string, path: string, options: LintOptions = {}): LintResult {
   const { overrides: overrideTexts = [], readText = (file) => readFileSync(file, 'utf8') } = options;
-  const file = readConfigSource(text, path, 1);
-  const base = readBase(file, path, readText);
-  const sources = base.source ? [file, base.source] : [file];
-  const textFaults = [...sources.flatMap(({ faults }) => faults), ...base.faults];
+  const file = readConfigSource(text, path, 0);
+  const below = readBases(file, path, readText);
+  const sources = [file, ...below.sources];
+  const textFaults = [...sources.flatMap(({ faults }) => faults), ...below.faults];
   if (textFaults.some(({ kind }) => kind === 'syntax')) return { faults: inOrder(textFaults) };
 
-  const own = isMapping(file.value) ? withValueAt(file.value, ['extends'], undefined) : file.value;
-  const merged = base.source ? mergeValues(base.source.value, own) : own;
+  const merged = sources
+    .map(({ value }) => (isMapping(value) ? withValueAt(value, ['extends'], undefined) : value))
+    .reduceRight((under, over) => mergeValues(under, over));
   const { value, overrides, faults: overrideFaults } = applyOverrides(merged, overrideTexts);
   const faults = [...textFaults, ...overrideFaults];
   for (const detail of faultsOfConfig(value))
@@ -50,37 +51,38 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
   return { config: topologySchema.parse(value), faults: [] };
 }
 
-function readBase(
+/** Reads the file that a config is laid over, the one below that, and so on. */
+function readBases(
   file: ConfigSource,
   path: string,
   readText: (path: string) => string,
-): { source?: ConfigSource; faults: Fault[] } {
-  const name = isMapping(file.value) ? file.value.extends : undefined;
-  if (name === undefined) return { faults: [] };
-  const fault = (expected: string, got: string, nextStep: string): { faults: Fault[] } => {
-    const detail: FaultDetail = { kind: 'extends', path: ['extends'], expected, got, nextStep };
-    return { faults: [createFault(placeOf(detail, [file], []), detail)] };
-  };
-  if (typeof name !== 'string' || name === '') {
-    return fault('the path of a config file', describeValue(name), 'Write it relative to this file.');
+): { sources: ConfigSource[]; faults: Fault[] } {
+  const sources: ConfigSource[] = [];
+  const paths = [normalize(path)];
+  for (let over = file; ; over = sources.at(-1) as ConfigSource) {
+    const name = isMapping(over.value) ? over.value.extends : undefined;
+    if (name === undefined) return { sources, faults: [] };
+    const fault = (expected: string, got: string, nextStep: string) => {
+      const detail: FaultDetail = { kind: 'extends', path: ['extends'], expected, got, nextStep };
+      return { sources, faults: [createFault(placeOf(detail, [over], []), detail)] };
+    };
+    if (typeof name !== 'string' || name === '') {
+      return fault('the path of a config file', describeValue(name), 'Write it relative to this file.');
+    }
+    const basePath = join(dirname(paths.at(-1) as string), name);
+    if (paths.includes(basePath)) {
+      return fault('a config that does not extend this one', basePath, 'Extend another one.');
+    }
+    let text: string;
+    try {
+      text = readText(basePath);
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'an error';
+      return fault('a file that can be read', `${code} at ${basePath}`, 'Write it relative to this file.');
+    }
+    sources.push(readConfigSource(text, basePath, -paths.length));
+    paths.push(basePath);
   }
-  const basePath = join(dirname(path), name);
-  let text: string;
-  try {
-    text = readText(basePath);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'an error';
-    return fault('a file that can be read', `${code} at ${basePath}`, 'Write it relative to this file.');
-  }
-  const source = readConfigSource(text, basePath, 0);
-  if (isMapping(source.value) && 'extends' in source.value) {
-    return fault(
-      'a config that extends no other',
-      `${basePath}, which does`,
-      'Extend that other one itself.',
-    );
-  }
-  return { source, faults: [] };
 }
 
 /** Faults of the schema, then those across fields that do not rest on a faulty one. */
@@ -115,7 +117,9 @@ function placeOf(
     const path = fault.path.slice(0, depth);
     const override = overrides.findLast((one) => overlap(one.path, path) && one.path.length <= path.length);
     if (override) return override.place;
-    for (const source of sources) {
+    for (const [index, source] of sources.entries()) {
+      const isHidden = sources.slice(0, index).some((over) => isReplacedAt(source.value, over.value, path));
+      if (isHidden) continue;
       // Around something that is missing, the key of the mapping says more than its first entry.
       const place = source.placeOf(path, depth < fault.path.length ? 'key' : part);
       if (place) return place;

@@ -35,7 +35,8 @@ function isLostStage(issue: Issue, round: number): boolean {
   const [section, , ...inner] = pathOf(issue);
   if (section !== 'stages' || issue.path.length < 2) return false;
   if (inner.length === 0) return issue.code !== 'unrecognized_keys';
-  return issue.code === 'invalid_union' || (round > 0 && !isText(issue));
+  const variantOfStage = issue.code === 'invalid_union' && inner.length === 1;
+  return variantOfStage || (round > 0 && !isText(issue));
 }
 
 function withoutFault(value: unknown, issue: Issue, round: number): unknown {
@@ -46,6 +47,8 @@ function withoutFault(value: unknown, issue: Issue, round: number): unknown {
   if (path.length === 0) return isMapping(value) ? value : {};
   if (round > 0 && isText(issue)) return withValueAt(value, path, 'placeholder');
   if (round > 0) return withValueAt(value, path, {});
+  // Settings of a variant that is not known mean nothing without it.
+  if (issue.code === 'invalid_union') return withValueAt(value, path.slice(0, -1), undefined);
   // An entry of a list cannot be left out without moving the others, so the list gives way as a whole.
   const index = path.findIndex((part) => typeof part === 'number');
   return withValueAt(value, index < 0 ? path : path.slice(0, index), undefined);

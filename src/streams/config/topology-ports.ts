@@ -1,4 +1,4 @@
-import type { Contradiction } from './contradictions.js';
+import type { Contradiction } from './contradictions/config-rule.js';
 import { STAGE_SPECS } from './stages/index.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from './topics.js';
 import type { ResolvedConfig } from './topology-schema.js';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { integer, number, oneOf, pattern, section, text } from './fields.js';
+import { integer, number, oneOf, pattern, section, text } from '../../fields.js';
+import { guards } from './guards-schema.js';
 import { STAGE_SPECS, type StageType } from './stages/index.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from './topics.js';
 
@@ -98,6 +99,11 @@ const evaluation = section({
     .describe(
       'What reads the pictures and says exactly whether a prompt is satisfied. `shapes` reads the pictures of the shapes model; other models have none, and are measured by their reward alone.',
     ),
+  eta: number({ from: '[0', to: '2]' })
+    .default(1)
+    .describe(
+      'Noise of the evaluation sampler, the same for every method so that they compare: 0 is the deterministic sampler, 1 on DDIM steps the ancestral one of DDPM.',
+    ),
   seed: integer(0, 0xffffffff)
     .default(1234)
     .describe('Seed of the evaluation images: every policy starts from the same noise, so curves compare.'),
@@ -128,6 +134,7 @@ const topologyShape = {
     .refine((stages) => Object.keys(stages).length > 0, { error: 'a mapping with one stage of each type' })
     .describe('The topology stages by name, one of each type.'),
   evaluation,
+  guards,
   checkpoints,
 };
 
@@ -137,7 +144,7 @@ export const topologySchema = section(topologyShape);
 /** A topology as it may stand in a file: with `extends`, the other file may hold what is missing here. */
 export const topologyFileSchema = section({
   extends: text('the path of a config file').describe(
-    'Another config, relative to this one, that this one is laid over: mappings are merged, lists and values replaced. That file may not extend a third.',
+    'Another config, relative to this one, that this one is laid over: mappings are merged, unless they are of another type, rule, mode or from; all else is replaced. That file may extend another one in turn.',
   ),
   ...topologyShape,
 }).partial();

@@ -7,14 +7,32 @@ export function isMapping(value: unknown): value is Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Lays one value over another: mappings are merged key by key, anything else is replaced. */
+/** Keys that say which settings stand beside them. */
+const VARIANT_KEYS = ['type', 'rule', 'mode', 'from'];
+
+/**
+ * Lays one value over another: mappings are merged key by key, anything else is replaced. A mapping of another variant
+ * (another `type`, `rule`, `mode` or `from`) replaces the one below as a whole, whose settings would mean nothing in it.
+ */
 export function mergeValues(under: unknown, over: unknown): unknown {
-  if (!isMapping(under) || !isMapping(over)) return over;
+  if (!isMapping(under) || !isMapping(over) || areVariants(under, over)) return over;
   const merged = new Map(Object.entries(under));
   for (const [key, value] of Object.entries(over)) {
     merged.set(key, merged.has(key) ? mergeValues(merged.get(key), value) : value);
   }
   return Object.fromEntries(merged);
+}
+
+function areVariants(one: Mapping, other: Mapping): boolean {
+  return VARIANT_KEYS.some((key) => key in one && key in other && one[key] !== other[key]);
+}
+
+/** Whether nothing at or below a path is left of a value once another one is laid over it. */
+export function isReplacedAt(under: unknown, over: unknown, path: Path): boolean {
+  if (over === undefined) return false;
+  if (!isMapping(under) || !isMapping(over) || areVariants(under, over)) return true;
+  const [part, ...below] = path;
+  return part !== undefined && isReplacedAt(valueAt(under, [part]), valueAt(over, [part]), below);
 }
 
 /** Returns what stands at a path, or undefined. */

@@ -1,15 +1,14 @@
 /** @file The answer first: what training changed, in a sentence and a table. */
-import type { Evaluation, PromptSetEvaluation, TemplateAlignment } from '../run-events.js';
+import type { Alarm, Evaluation, PromptSetEvaluation, TemplateAlignment } from '../run-events.js';
 import { compareEvaluations } from './comparison.js';
 import { escapeHtml } from './escape-html.js';
-import { writePoints, writeScore, writeShare } from './figures.js';
+import { writePoints, writeScore, writeShare, writeSigned } from './figures.js';
 
 /** A smaller change of a share is within the noise of an evaluation. */
 const NOTABLE = 0.02;
 
 /** One sentence on what came of the run, and one of warning where the reward rose and the verified alignment fell. */
 export function verdict(base: Evaluation, tuned: Evaluation): string {
-  const stages = `${tuned.trainingStage} training ${tuned.trainingStage === 1 ? 'stage' : 'stages'}`;
   const rise = difference(base.train.verifiedAlignment, tuned.train.verifiedAlignment);
   const isExploited = tuned.train.rewardMean > base.train.rewardMean && rise !== null && rise < -NOTABLE;
   const warning = isExploited
@@ -19,7 +18,22 @@ export function verdict(base: Evaluation, tuned: Evaluation): string {
     rise === null
       ? `the reward is ${outcome(base, tuned, ({ rewardMean }) => rewardMean, writeScore, '')}`
       : outcome(base, tuned, (of) => of.verifiedAlignment, writeShare, ' show exactly what was asked for');
-  return `<p class="verdict">After ${stages}, ${gains}.${warning}</p>\n`;
+  return `<p class="verdict">After ${stagesOf(tuned)}, ${gains}.${warning}</p>\n`;
+}
+
+/** One sentence on the best policy by held-out reward, and one where a guard stopped the run with it. */
+export function bestPolicy(base: Evaluation, best: Evaluation, stop: Alarm | undefined): string {
+  const which = best.trainingStage === 0 ? 'the base model' : `that after ${stagesOf(best)}`;
+  const change = writeSigned(best.heldOut.rewardMean - base.heldOut.rewardMean, 3);
+  const reward = `reward ${writeScore(best.heldOut.rewardMean)} (${change})`;
+  const ended = stop
+    ? ` <b>The guard ${escapeHtml(stop.guard)} stopped the run after ${stagesOf(stop)}, and this is what it ends with.</b>`
+    : '';
+  return `<p class="facts">The best policy on held-out prompts is ${which}, ${reward}; it is kept in <code>best/</code>.${ended}</p>\n`;
+}
+
+function stagesOf({ trainingStage }: { readonly trainingStage: number }): string {
+  return `${trainingStage} training ${trainingStage === 1 ? 'stage' : 'stages'}`;
 }
 
 function outcome(

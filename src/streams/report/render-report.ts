@@ -1,20 +1,26 @@
 import { stringify } from 'yaml';
 import type { ResolvedConfig } from '../config/topology-schema.js';
-import type { Evaluation, PromptSetEvaluation, StageMetrics } from '../run-events.js';
+import type { Alarm, Evaluation, PromptSetEvaluation, StageMetrics } from '../run-events.js';
+import { alarmList, stopOf } from './alarms.js';
 import { escapeHtml } from './escape-html.js';
 import { writeDuration, writeNumber } from './figures.js';
-import { headlineTable, templateTable, verdict } from './headline.js';
+import { bestPolicy, headlineTable, templateTable, verdict } from './headline.js';
 import { type LineChart, lineChart, type Series } from './line-chart.js';
 import { REPORT_STYLE } from './report-style.js';
 import { type GridPair, sampleRows } from './sample-rows.js';
 import { clipHeatMap, intervalChart } from './step-charts.js';
+import { stageLine, trainingCharts } from './training-charts.js';
 
 export interface ReportContent {
   readonly config: ResolvedConfig;
   /** In order. */
   readonly stages: readonly StageMetrics[];
-  /** In order, the base model first; the last one counts as tuned. */
+  /** In order, the base model first; the last one counts as tuned, unless a guard stopped the run. */
   readonly evaluations: readonly Evaluation[];
+  /** The best one, whose adapter is kept: what counts as tuned where a guard stopped the run. Null where none is kept. */
+  readonly best: Evaluation | null;
+  /** In order. */
+  readonly alarms: readonly Alarm[];
   /** Pictures from the same noise before and after; null where there are none yet. */
   readonly grids: GridPair | null;
 }
@@ -23,15 +29,13 @@ export interface ReportContent {
 const MAX_COLUMNS = 240;
 
 /** Returns the report of a run as one HTML file that needs nothing else: style, charts and pictures are in it. */
-export function renderReport({ config, stages, evaluations, grids }: ReportContent): string {
-  const [base, tuned] = [evaluations[0], evaluations.at(-1)];
-  const hasChange = base !== undefined && tuned !== undefined && tuned !== base;
+export function renderReport(content: ReportContent): string {
+  const { config, stages, evaluations, alarms, grids } = content;
   const shown = thinned(stages);
   const parts = [
     `<h1>${escapeHtml(config.name)}</h1>\n<p class="facts">${facts(config, stages)}</p>\n`,
-    hasChange
-      ? verdict(base, tuned) + headlineTable(base, tuned) + templateTable(base, tuned)
-      : '<p class="verdict">No tuned policy has been evaluated yet.</p>\n',
+    headline(content),
+    alarmList(alarms),
     grids === null ? '' : `<h2>Before and after, from the same noise</h2>\n${sampleRows(grids)}`,
     section('What it learned', learningCharts(shown, evaluations)),
     section('How it learned', [intervalChart(shown), clipHeatMap(shown), ...trainingCharts(shown)]),
@@ -53,6 +57,20 @@ ${parts.join('')}<footer>Written by Tributary. Verified alignment is read from t
 </body>
 </html>
 `;
+}
+
+/** What came of the run, and which of its policies was the best. */
+function headline({ evaluations, best, alarms }: ReportContent): string {
+  const stop = stopOf(alarms);
+  const [base, tuned] = [evaluations[0], stop && best ? best : evaluations.at(-1)];
+  if (base === undefined || tuned === undefined || (tuned.trainingStage === base.trainingStage && !stop))
+    return '<p class="verdict">No tuned policy has been evaluated yet.</p>\n';
+  return (
+    verdict(base, tuned) +
+    (best ? bestPolicy(base, best, stop) : '') +
+    headlineTable(base, tuned) +
+    templateTable(base, tuned)
+  );
 }
 
 function facts(config: ResolvedConfig, stages: readonly StageMetrics[]): string {
@@ -78,7 +96,7 @@ function learningCharts(stages: readonly StageMetrics[], evaluations: readonly E
     of: (evaluated: PromptSetEvaluation) => number | null,
     during?: (stage: StageMetrics) => number | null,
   ): Series[] => [
-    ...(during ? [line('in training', 'during', stages, during)] : []),
+    ...(during ? [stageLine('in training', 'during', stages, during)] : []),
     {
       label: 'train',
       tone: 'train',
@@ -129,52 +147,6 @@ function learningCharts(stages: readonly StageMetrics[], evaluations: readonly E
     },
   ];
   return charts.map((chart) => lineChart({ ...chart, xLabel: 'training stages done' }));
-}
-
-function trainingCharts(stages: readonly StageMetrics[]): string[] {
-  const charts: Omit<LineChart, 'xLabel'>[] = [
-    {
-      title: 'What there was to learn from',
-      note: 'Samples trained on, and groups whose branches all got one reward.',
-      unit: 'count',
-      fromZero: true,
-      series: [
-        line('samples', 'train', stages, ({ selectedSamples }) => selectedSamples),
-        line('zero spread', 'warn', stages, ({ zeroSpreadGroups }) => zeroSpreadGroups),
-      ],
-    },
-    {
-      title: 'Gradient norm',
-      note: 'L2 norm of all gradients together before clipping, mean over the stage.',
-      unit: 'number',
-      fromZero: true,
-      series: [line('norm', 'train', stages, ({ gradNorm }) => gradNorm)],
-    },
-    {
-      title: 'Approximate KL',
-      note: 'k2 estimator between the policy that sampled and the one that is trained.',
-      unit: 'number',
-      fromZero: true,
-      series: [line('k2', 'train', stages, ({ approxKl }) => approxKl)],
-    },
-    {
-      title: 'Intra-group correlation',
-      note: 'How much alike the rewards of one group are. Near 1, branches differ too little to learn from.',
-      unit: 'number',
-      fromZero: true,
-      series: [line('correlation', 'train', stages, ({ intraGroupCorrelation }) => intraGroupCorrelation)],
-    },
-  ];
-  return charts.map((chart) => lineChart({ ...chart, xLabel: 'training stage' }));
-}
-
-function line(
-  label: string,
-  tone: Series['tone'],
-  stages: readonly StageMetrics[],
-  of: (stage: StageMetrics) => number | null,
-): Series {
-  return { label, tone, points: stages.map((stage) => [stage.trainingStage, of(stage)]) };
 }
 
 function health(stages: readonly StageMetrics[]): string {

@@ -13,7 +13,8 @@ h1, h2 { font-family: "Iowan Old Style", "Palatino Linotype", Palatino, "Liberat
 h1 { font-size: 2.6rem; margin: 0 0 0.4rem; }
 h2 { font-size: 1.5rem; margin: 3.5rem 0 1.2rem; padding-top: 1.2rem; border-top: 1px solid var(--rule); }
 h3 { font-size: 0.95rem; font-weight: 600; margin: 0; }
-.facts { color: var(--soft); margin: 0; }
+.facts { color: var(--soft); margin: 0; } .verdict + .facts { max-width: 46rem; margin: -0.8rem 0 1.8rem; }
+.alarms { margin: 0; padding-left: 1.1rem; } .alarms li { margin: 0.4rem 0; } .alarms li::marker { color: var(--warn); }
 .verdict { font-size: 1.2rem; max-width: 46rem; margin: 2rem 0 1.8rem; text-wrap: pretty; }
 small { font-weight: 400; color: var(--soft); }
 .scroll { overflow-x: auto; }

@@ -51,22 +51,29 @@ function frame(stages: readonly StageMetrics[], content: string): string {
 /** Draws which sampler steps each training stage trained. */
 export function intervalChart(stages: readonly StageMetrics[]): string {
   if (stages.length === 0) return '';
-  const { x, y, numSteps } = cells(stages);
-  const outline = stages.map(
-    ({ firstStep }, column) =>
-      `${pixels(x(column))},${pixels(y(firstStep))} ${pixels(x(column + 1))},${pixels(y(firstStep))}`,
-  );
+  const { x, y, width } = cells(stages);
   const ground = `<rect class="ground" x="${CHART.left}" y="${CHART.top}" width="${pixels(RIGHT - CHART.left)}" height="${BASE - CHART.top}"/>`;
-  const base = pixels(y(numSteps));
-  const area = `<polygon class="area" points="${CHART.left},${base} ${outline.join(' ')} ${RIGHT},${base}"/>`;
-  const edge = `<polyline class="line train" points="${outline.join(' ')}"/>`;
-  return figure(
-    {
-      title: 'Training interval',
-      note: 'Sampler steps with gradients: from the branch point to the image.',
-    },
-    frame(stages, ground + area + edge),
+  const trained = stages.flatMap(({ trainedSteps }, column) =>
+    runsOf(trainedSteps).map(
+      ([first, end]) =>
+        `<rect class="area" x="${pixels(x(column))}" y="${pixels(y(first))}" width="${pixels(width)}" height="${pixels(y(end) - y(first))}"/>`,
+    ),
   );
+  return figure(
+    { title: 'Training interval', note: 'Sampler steps with gradients.' },
+    frame(stages, ground + trained.join('')),
+  );
+}
+
+/** Ascending steps as runs without a gap, each from its first step to the one after its last. */
+function runsOf(steps: readonly number[]): [first: number, end: number][] {
+  const runs: [number, number][] = [];
+  for (const step of steps) {
+    const run = runs.at(-1);
+    if (run?.[1] === step) run[1] = step + 1;
+    else runs.push([step, step + 1]);
+  }
+  return runs;
 }
 
 /** Draws the share of clipped ratios, by stage and sampler step; steps that were not trained stay empty. */
@@ -74,10 +81,10 @@ export function clipHeatMap(stages: readonly StageMetrics[]): string {
   if (stages.length === 0) return '';
   const { x, y, width, height } = cells(stages);
   const gap = Math.min(1, width / 6, height / 6);
-  const rects = stages.flatMap(({ trainingStage, firstStep, numSteps, clipFractionByStep }, column) =>
+  const rects = stages.flatMap(({ trainingStage, trainedSteps, numSteps, clipFractionByStep }, column) =>
     Array.from({ length: numSteps }, (_, step) => {
       const place = `x="${pixels(x(column))}" y="${pixels(y(step))}" width="${pixels(width - gap)}" height="${pixels(height - gap)}"`;
-      if (step < firstStep) return `<rect class="ground" ${place}/>`;
+      if (!trainedSteps.includes(step)) return `<rect class="ground" ${place}/>`;
       const clipped = clipFractionByStep[step] ?? 0;
       const shade = Math.round((0.05 + 0.95 * clipped) * 100) / 100;
       return `<rect class="heat" ${place} fill-opacity="${shade}"><title>stage ${trainingStage}, step ${step}: ${writeShare(clipped)} clipped</title></rect>`;

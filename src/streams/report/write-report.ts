@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../models/files/atomic.js';
+import { readBest } from '../best-policy.js';
 import type { ResolvedConfig } from '../config/topology-schema.js';
 import { readMetrics } from '../metrics-log.js';
 import { renderReport } from './render-report.js';
@@ -21,6 +22,8 @@ export async function writeReport(runPath: string, config: ResolvedConfig): Prom
     evaluations: evaluations.filter(
       ({ trainingStage }, index) => evaluations[index + 1]?.trainingStage !== trainingStage,
     ),
+    best: (await readBest(runPath))?.evaluation ?? null,
+    alarms: lines.filter((line) => line.kind === 'alarm'),
     grids: await readGrids(join(runPath, 'samples')),
   });
   const path = join(runPath, 'report.html');

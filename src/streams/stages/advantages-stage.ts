@@ -2,17 +2,9 @@
 
 import { concatMap, ignoreElements, map, merge, type Observable, Subject, tap } from 'rxjs';
 import type { Trajectory } from '../../models/diffusion/sampler.js';
-import type { AdvantageHistory, AdvantageRule, LostGroup } from '../../operators/index.js';
-import {
-  branchCentredRule,
-  discardStale,
-  groupAdvantages,
-  historyRule,
-  joinByGroup,
-  perPromptRule,
-} from '../../operators/index.js';
+import type { AdvantageHistory, LostGroup } from '../../operators/index.js';
+import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
-import type { StageConfig } from '../config/topology-schema.js';
 import { RUN_KEY } from '../messages.js';
 import type { StageContext } from './stage-context.js';
 import { receive } from './stage-context.js';
@@ -48,7 +40,7 @@ export function advantagesStage(context: StageContext, history: AdvantageHistory
   );
   return merge(rewarded$, lost$).pipe(
     groupAdvantages<Trajectory>({
-      rule: advantageRule(stageOf(config, 'groupAdvantages')),
+      rule: createAdvantageRule(stageOf(config, 'groupAdvantages')),
       groupsPerStage,
       maxOpenStages: 2 + Math.ceil(runAhead / groupsPerStage),
       firstTrainingStage,
@@ -57,17 +49,4 @@ export function advantagesStage(context: StageContext, history: AdvantageHistory
     concatMap((closed) => transport.publish('batches', { key: RUN_KEY, message: closed })),
     ignoreElements(),
   );
-}
-
-function advantageRule(settings: StageConfig<'groupAdvantages'>): AdvantageRule {
-  switch (settings.rule) {
-    case 'history':
-      return historyRule(settings);
-    case 'branch-centred':
-      return branchCentredRule(settings);
-    case 'per-prompt':
-      return perPromptRule(settings);
-    default:
-      return settings satisfies never;
-  }
 }

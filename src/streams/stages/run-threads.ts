@@ -5,7 +5,8 @@ import type { EngineOptions, Provider } from '../../models/engines/engine.js';
 import type { Client, ServiceThread } from '../../models/engines/thread.js';
 import { startThread } from '../../models/engines/thread.js';
 import type { TrainerSettings } from '../../models/policy/trainer.js';
-import { stageOf } from '../config/stage-of.js';
+import { trainingIntervalAt } from '../../operators/interval-schedule.js';
+import { findStage, stageOf } from '../config/stage-of.js';
 import type { ResolvedConfig } from '../config/topology-schema.js';
 import type { PolicySnapshot } from '../messages.js';
 import type { RunEvent } from '../run-events.js';
@@ -55,43 +56,39 @@ const sayProvider = (
 ) => say({ kind: 'provider', stage, provider, fallbacks });
 
 export function samplerSettings(config: ResolvedConfig): SamplerSettings {
-  const { numInferenceSteps, guidanceScale, eta, numBranches, groupsPerBatch, latentsDtype } = stageOf(
-    config,
-    'branchRollouts',
-  );
-  return {
-    seed: config.seed,
-    numInferenceSteps,
-    guidanceScale,
-    eta,
-    numBranches,
-    groupsPerBatch,
-    latentsDtype,
-    noiseFor: 'training',
-  };
+  const { type: _, lingerMs: __, sampleFrom: ___, ...settings } = stageOf(config, 'branchRollouts');
+  return { ...settings, seed: config.seed, noiseFor: 'training' };
 }
 
 function trainerSettings(config: ResolvedConfig): TrainerSettings {
   const trainer = stageOf(config, 'gradientSteps');
-  const { clipRange, advClipMax, stepWeighting, innerEpochs, samplesPerUpdate, minibatchSize, maxGradNorm } =
-    trainer;
+  const { numInferenceSteps, eta, stochasticSteps, sde, guidanceScale } = stageOf(config, 'branchRollouts');
   const { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay } = trainer;
   return {
     seed: config.seed,
     lora: config.model.lora,
-    guidanceScale: stageOf(config, 'branchRollouts').guidanceScale,
-    clipRange,
-    advClipMax,
-    stepWeighting,
-    innerEpochs,
-    samplesPerUpdate,
-    minibatchSize,
-    maxGradNorm,
+    guidanceScale,
+    surrogate: trainer.surrogate,
+    measureKl: config.guards.klToPretrained.action !== 'off',
+    updates: trainer.updates,
+    stepWeighting: trainer.stepWeighting,
+    sampling: { numInferenceSteps, eta, stochasticSteps, sde },
+    minibatchSize: trainer.minibatchSize,
+    maxGradNorm: trainer.maxGradNorm,
     learningRateSchedule: trainer.learningRateSchedule,
     loraPlusRatio: trainer.loraPlusRatio,
+    samplingPolicyDecay: trainer.samplingPolicyDecay,
     numStages: stageOf(config, 'prompts').numStages,
     optimizer: { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay },
   };
+}
+
+/** Steps that the first training stage trains; none where only pictures are drawn. */
+function firstTrainedSteps(config: ResolvedConfig): readonly number[] {
+  const [sampler, prompts] = [stageOf(config, 'branchRollouts'), findStage(config, 'prompts')];
+  const schedule = findStage(config, 'intervalSchedule');
+  if (!prompts || !schedule) return [];
+  return trainingIntervalAt(schedule, 0, sampler.numInferenceSteps, prompts.numStages).trainedSteps;
 }
 
 const engineOptions = ({ engine }: ResolvedConfig): EngineOptions => ({
@@ -109,21 +106,23 @@ export async function startSampler(config: ResolvedConfig, say: Say): Promise<Sa
       pipeline: config.model.pipeline,
       lora: config.model.lora,
       sampler: samplerSettings(config),
-      evaluationSeed: config.evaluation.seed,
+      trainedSteps: firstTrainedSteps(config),
+      evaluation: { seed: config.evaluation.seed, eta: config.evaluation.eta },
     }),
   );
   sayProvider(say, 'sampler', opened);
-  let version: number | undefined;
+  let held: number | 'pretrained' | undefined;
   let last: Promise<unknown> = Promise.resolve();
   return {
     imageShape: opened.imageShape,
     baseParameters: opened.baseParameters,
     withPolicy(policy, work) {
       const turn = async () => {
-        if (policy.version !== version) {
-          version = undefined;
+        const wanted = policy.parameters === opened.baseParameters ? 'pretrained' : policy.version;
+        if (wanted !== held) {
+          held = undefined;
           await thread.call.usePolicy(policy.parameters);
-          version = policy.version;
+          held = wanted;
         }
         return work(thread.call);
       };
@@ -161,15 +160,14 @@ export async function startTrainer(
   config: ResolvedConfig,
   say: Say,
 ): Promise<OpenThread<Client<TrainerService>>> {
-  const { numInferenceSteps, eta } = stageOf(config, 'branchRollouts');
+  const { value } = stageOf(config, 'gradientSteps');
   const thread = startThread<TrainerService>(threadUrl('trainer'), 'trainer');
   const settings = {
     engine: engineOptions(config),
     pipeline: config.model.pipeline,
     lora: config.model.lora,
     trainer: trainerSettings(config),
-    numInferenceSteps,
-    eta,
+    value: value.type === 'network' ? value : null,
   };
   sayProvider(say, 'trainer', await opening(thread, thread.call.open(settings)));
   return { call: thread.call, close: () => thread.close() };

@@ -1,7 +1,8 @@
 /** @file Tickets in, pictures and trajectories out. */
 
-import { concatMap, from, ignoreElements, type Observable, tap } from 'rxjs';
-import type { SampledBranch } from '../../models/diffusion/sampler.js';
+import { concatMap, from, ignoreElements, map, type Observable, tap } from 'rxjs';
+import { TributaryError } from '../../errors.js';
+import type { SampledBranch, SampledGroup } from '../../models/diffusion/sampler.js';
 import {
   branchRollouts,
   type PromptTicket,
@@ -18,16 +19,19 @@ import { receive } from './stage-context.js';
 export function samplerStage(context: StageContext, sampler: SamplerClient): Observable<never> {
   const { transport, config } = context;
   const { runAhead, groupsPerStage } = stageOf(config, 'prompts');
-  const { groupsPerBatch, lingerMs } = stageOf(config, 'branchRollouts');
+  const { groupsPerBatch, lingerMs, sampleFrom } = stageOf(config, 'branchRollouts');
   const { maxStaleness } = stageOf(config, 'gradientSteps');
   const counts = new Map<number, number>();
 
   const rollout = (tickets: readonly PromptTicket[], interval: TrainingInterval, policy: PolicySnapshot) =>
     from(rolloutGroups(sampler, tickets, interval, policy, context.cancelling));
+  // Pictures of the pretrained model are as old as the policy that they are trained into.
+  const sampledFrom = (policy: PolicySnapshot): PolicySnapshot =>
+    sampleFrom === 'policy' ? policy : { ...policy, parameters: sampler.baseParameters };
   return receive(context, 'prompts', 'samplers', 2 * runAhead).pipe(
     branchRollouts<PolicySnapshot, SampledBranch>({
       schedule$: transport.latest('schedule'),
-      policy$: transport.latest('policy'),
+      policy$: transport.latest('policy').pipe(map(sampledFrom)),
       groupsPerBatch,
       lingerMs,
       maxQueued: 2 * runAhead,
@@ -76,13 +80,22 @@ async function rolloutGroups(
   signal: AbortSignal,
 ): Promise<RolloutGroup<SampledBranch>[]> {
   const requests = tickets.map(({ groupIndex, prompt }) => ({ groupIndex, prompt }));
-  const branches = await sampler.withPolicy(policy, (call) =>
-    call.rollout({ requests, firstStep: interval.firstStep }, { signal }),
+  const groups = await sampler.withPolicy(policy, (call) =>
+    call.rollout({ requests, trainedSteps: interval.trainedSteps }, { signal }),
   );
   return tickets.map((ticket, index) => ({
     ...ticket,
     interval,
     policyVersion: policy.version,
-    branches: branches[index] ?? [],
+    ...rolledOut(groups[index], ticket),
   }));
+}
+
+function rolledOut(group: SampledGroup | undefined, { groupId }: PromptTicket): SampledGroup {
+  if (group) return group;
+  throw new TributaryError(
+    'TRIB_INTERNAL',
+    `sampler group ${groupId}: expected a rollout, got none. Report this as a fault of the sampler.`,
+    { stage: 'branchRollouts', groupId },
+  );
 }

@@ -17,6 +17,8 @@ export interface StageContext {
   readonly stopping: AbortSignal;
   /** Aborted when the run shall stop at once. */
   readonly cancelling: AbortSignal;
+  /** What guards have left of the learning rate, in (0, 1]; ask before each training stage. */
+  readonly learningRateScale: () => number;
 }
 
 type WorkTopic = 'prompts' | 'images' | 'trajectories' | 'rewards' | 'batches';

@@ -30,13 +30,12 @@ export function trainerStage(
   const { groupsPerStage } = stageOf(config, 'prompts');
 
   const train = async (closed: ClosedStage<Trajectory>): Promise<TrainedStage> => {
-    const samples = closed.batch.samples.map(({ prompt, advantage, trajectory }) => ({
-      prompt,
-      advantage,
-      trajectory,
-    }));
+    const { batch, trainingStage } = closed;
+    const samples = batch.samples.map(({ branch: _, reward: __, ...sample }) => sample);
+    const trainedSteps = batch.interval?.trainedSteps ?? [];
+    const learningRateScale = context.learningRateScale();
     const statistics = await trainer.train(
-      { samples, trainingStage: closed.trainingStage },
+      { samples, trainedSteps, trainingStage, learningRateScale },
       { signal: context.cancelling },
     );
     return { closed, statistics };

@@ -1,4 +1,4 @@
-import type { Evaluation, StageMetrics } from '../run-events.js';
+import type { Alarm, Evaluation, StageMetrics } from '../run-events.js';
 
 type Scalars = Record<string, number>;
 
@@ -9,17 +9,21 @@ export function stageScalars(metrics: StageMetrics): Scalars {
     'charts/reward_std': metrics.rewardStd,
     'charts/verified_alignment': metrics.verifiedAlignment,
     'charts/verifier_score': metrics.verifierScore,
-    'charts/trained_steps': metrics.numSteps - metrics.firstStep,
+    'charts/trained_steps': metrics.trainedSteps.length,
     'charts/selected_samples': metrics.selectedSamples,
     'charts/zero_spread_groups': metrics.zeroSpreadGroups,
     'charts/lost_groups': metrics.lostGroups,
     'charts/dead_letters': metrics.deadLetters,
     'charts/intra_group_correlation': metrics.intraGroupCorrelation,
+    'charts/learning_rate_scale': metrics.learningRateScale,
     'charts/reward_queries': metrics.rewardQueries,
     'losses/policy_loss': metrics.policyLoss,
     'losses/clip_fraction': metrics.clipFraction,
     'losses/approx_kl': metrics.approxKl,
     'losses/max_ratio_deviation': metrics.maxRatioDeviation,
+    'losses/mean_ratio_deviation': metrics.meanRatioDeviation,
+    'losses/kl_to_pretrained': metrics.klToPretrained,
+    'losses/value_loss': metrics.valueLoss,
     'losses/grad_norm': metrics.gradNorm,
     'system/elapsed_seconds': metrics.elapsedSeconds,
     'system/event_loop_delay_p99_ms': metrics.eventLoopDelayP99Ms,
@@ -41,6 +45,11 @@ export function evaluationScalars({ train, heldOut, byTemplate = {} }: Evaluatio
     scalars[`evaluation_by_template/${template}_held_out`] = alignment.heldOut;
   }
   return present(scalars);
+}
+
+/** An alarm is a point: the figure of the guard where it crossed the threshold. */
+export function alarmScalars({ guard, value }: Alarm): Scalars {
+  return { [`alarms/${guard}`]: value };
 }
 
 /** What was not measured is left out. */

@@ -3,7 +3,7 @@
 import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import { openDenoiser } from '../../models/diffusion/denoiser.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
-import type { RolloutRequest, SampledBranch, SamplerSettings } from '../../models/diffusion/sampler.js';
+import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../models/diffusion/sampler.js';
 import { createSampler, denoiserRows } from '../../models/diffusion/sampler.js';
 import type { EngineOptions, Provider } from '../../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
@@ -19,8 +19,10 @@ export interface SamplerThreadSettings {
   readonly pipeline: string;
   readonly lora: LoraSettings;
   readonly sampler: SamplerSettings;
-  /** Seed of evaluation pictures. */
-  readonly evaluationSeed: number;
+  /** Trained steps of the first training stage: what the first graphs are compiled for. */
+  readonly trainedSteps: readonly number[];
+  /** Seed and noise of evaluation pictures. */
+  readonly evaluation: { readonly seed: number; readonly eta: number };
 }
 
 /** What the thread says when it is ready. */
@@ -36,11 +38,11 @@ export interface OpenedSampler {
 export interface SamplerService {
   open(settings: SamplerThreadSettings): Promise<OpenedSampler>;
   usePolicy(parameters: NamedArrays): Promise<void>;
-  /** Branches of every request; steps before `firstStep` are shared. */
+  /** The tree of every request, recorded from the first trained step on. */
   rollout(
-    request: { readonly requests: readonly RolloutRequest[]; readonly firstStep: number },
+    request: { readonly requests: readonly RolloutRequest[]; readonly trainedSteps: readonly number[] },
     signal: AbortSignal,
-  ): Promise<SampledBranch[][]>;
+  ): Promise<SampledGroup[]>;
   /** A grid of pictures from the evaluation seed, one prompt a row, as PNG. */
   sampleGrid(
     request: { readonly prompts: readonly string[]; readonly columns: number; readonly scale: number },
@@ -56,21 +58,26 @@ export interface SamplerService {
 const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => {
   const engine = createOnnxRuntimeEngine(settings.engine);
   const pipeline = await openPipeline(engine, settings.pipeline);
-  const denoiser = await openDenoiser(engine, pipeline, settings.lora, denoiserRows(settings.sampler));
-  const { numBranches, groupsPerBatch } = settings.sampler;
-  // Evaluation draws every picture from noise of its own, with as many rows as a batch of branches has.
+  const { sampler, trainedSteps } = settings;
+  const rows = denoiserRows(sampler, trainedSteps);
+  const denoiser = await openDenoiser(engine, pipeline, settings.lora, rows);
+  // Evaluation draws every picture from noise of its own, by the same sampler whatever the method, in the largest batch
+  // that training has compiled a graph for.
   const evaluation: SamplerSettings = {
-    ...settings.sampler,
-    seed: settings.evaluationSeed,
+    ...sampler,
+    seed: settings.evaluation.seed,
+    eta: settings.evaluation.eta,
+    stochasticSteps: settings.evaluation.eta === 0 ? 'none' : 'all',
     noiseFor: 'evaluation',
+    forkPlan: 'independent',
     numBranches: 1,
-    groupsPerBatch: groupsPerBatch * numBranches,
+    groupsPerBatch: Math.max(...rows) / (sampler.guidanceScale === 1 ? 1 : 2),
   };
   return {
     engine,
     denoiser,
     imageShape: await pipeline.imageShape(),
-    sampler: createSampler(pipeline, denoiser, settings.sampler),
+    sampler: createSampler(pipeline, denoiser, sampler),
     evaluationSampler: createSampler(pipeline, denoiser, evaluation),
     evaluationBatch: evaluation.groupsPerBatch,
   };
@@ -83,12 +90,9 @@ async function samplePictures(
   const { evaluationSampler, evaluationBatch } = opened.value();
   const pictures: Float32Array[] = [];
   for (let start = 0; start < requests.length; start += evaluationBatch) {
-    const branches = await evaluationSampler.rollout(
-      requests.slice(start, start + evaluationBatch),
-      0,
-      signal,
-    );
-    for (const [branch] of branches) if (branch) pictures.push(branch.image);
+    const batch = requests.slice(start, start + evaluationBatch);
+    const groups = await evaluationSampler.rollout(batch, [], signal);
+    for (const { branches } of groups) pictures.push(...branches.map(({ image }) => image));
   }
   return pictures;
 }
@@ -100,8 +104,8 @@ const service: SamplerService = {
     return { provider: denoiser.provider, fallbacks: denoiser.fallbacks, imageShape, baseParameters };
   },
   usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),
-  rollout: async ({ requests, firstStep }, signal) =>
-    opened.value().sampler.rollout(requests, firstStep, signal),
+  rollout: async ({ requests, trainedSteps }, signal) =>
+    opened.value().sampler.rollout(requests, trainedSteps, signal),
   samplePictures: ({ requests }, signal) => samplePictures(requests, signal),
   async sampleGrid({ prompts, columns, scale }, signal) {
     const requests = prompts.flatMap((prompt, row) =>

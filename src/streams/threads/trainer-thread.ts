@@ -2,7 +2,6 @@
 
 import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
-import { samplerCoefficients } from '../../models/diffusion/step-coefficients.js';
 import type { EngineOptions, Provider } from '../../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
 import { serveThread } from '../../models/engines/thread.js';
@@ -15,9 +14,12 @@ import {
   initialParameters,
 } from '../../models/policy/adapter-parameters.js';
 import { buildPolicyGraph } from '../../models/policy/policy-graph.js';
-import type { PolicyState, TrainerSettings, TrainingSample } from '../../models/policy/trainer.js';
+import { decodeReplayBuffer, encodeReplayBuffer } from '../../models/policy/replay-buffer-file.js';
+import type { PolicyState, StageOfSamples, TrainerSettings } from '../../models/policy/trainer.js';
 import { createTrainer } from '../../models/policy/trainer.js';
 import type { TrainingStatistics } from '../../models/policy/training-statistics.js';
+import { openValueBaseline, type ValueBaselineSettings } from '../../models/policy/value-baseline.js';
+import { elementCount } from '../../models/tensor.js';
 import { openedOnce } from './opened-once.js';
 
 export interface TrainerThreadSettings {
@@ -25,8 +27,8 @@ export interface TrainerThreadSettings {
   readonly pipeline: string;
   readonly lora: LoraSettings;
   readonly trainer: TrainerSettings;
-  readonly numInferenceSteps: number;
-  readonly eta: number;
+  /** Null where no baseline is learnt. */
+  readonly value: Omit<ValueBaselineSettings, 'seed'> | null;
 }
 
 export interface PolicyFiles {
@@ -34,7 +36,13 @@ export interface PolicyFiles {
   readonly adapter: Uint8Array;
   /** The optimiser's moments, as safetensors. */
   readonly optimizer: Uint8Array;
+  /** What some settings need beside: the trained policy where another one samples, replay buffer, value network. */
+  readonly extras: Readonly<Record<string, Uint8Array>>;
 }
+
+const TRAINED_FILE = 'trained.safetensors';
+const REPLAY_FILE = 'replay.safetensors';
+const VALUE_FILE = 'value.safetensors';
 
 export interface OpenedTrainer {
   readonly provider: Provider;
@@ -44,10 +52,8 @@ export interface OpenedTrainer {
 
 export interface TrainerService {
   open(settings: TrainerThreadSettings): Promise<OpenedTrainer>;
-  train(
-    request: { readonly samples: readonly TrainingSample[]; readonly trainingStage: number },
-    signal: AbortSignal,
-  ): Promise<TrainingStatistics>;
+  train(request: StageOfSamples, signal: AbortSignal): Promise<TrainingStatistics>;
+  /** The policy that samples next. */
   parameters(request: undefined): Promise<NamedArrays>;
   /** What a checkpoint needs. */
   save(request: undefined): Promise<PolicyFiles>;
@@ -57,12 +63,26 @@ export interface TrainerService {
 const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => {
   const engine = createOnnxRuntimeEngine(settings.engine);
   const pipeline = await openPipeline(engine, settings.pipeline);
-  const policyGraph = await buildPolicyGraph(engine, pipeline, settings.trainer);
-  const coefficients = samplerCoefficients(pipeline.schedule, settings.numInferenceSteps, settings.eta);
-  const trainer = await createTrainer(engine, pipeline, coefficients, policyGraph, settings.trainer);
-  const parameters = initialParameters(policyGraph.adapters, settings.lora, settings.trainer.seed);
-  const state: PolicyState = { parameters, optimizer: initialAdamWState(parameters) };
-  return { engine, trainer, adapters: policyGraph.adapters, lora: settings.lora, state };
+  const { trainer: trainerSettings, lora } = settings;
+  const { seed, sampling } = trainerSettings;
+  const policyGraph = await buildPolicyGraph(engine, pipeline, trainerSettings);
+  const baseline =
+    settings.value &&
+    (await openValueBaseline(
+      engine,
+      {
+        latentSize: elementCount(pipeline.latentShape),
+        embedWidth: pipeline.embedsShape[1],
+        numSteps: sampling.numInferenceSteps,
+      },
+      { ...settings.value, seed },
+      pipeline.embedPrompt,
+    ));
+  const trainer = await createTrainer(engine, pipeline, policyGraph, trainerSettings, baseline);
+  const parameters = initialParameters(policyGraph.adapters, lora, seed);
+  const optimizer = initialAdamWState(parameters);
+  const state: PolicyState = { parameters, samplingParameters: parameters, optimizer, replay: [] };
+  return { engine, trainer, baseline, adapters: policyGraph.adapters, lora, state };
 });
 
 const copyOf = (parameters: NamedArrays): NamedArrays =>
@@ -74,24 +94,40 @@ const service: TrainerService = {
     const numParameters = Object.values(state.parameters).reduce((sum, { length }) => sum + length, 0);
     return { provider: trainer.provider, fallbacks: trainer.fallbacks, numParameters };
   },
-  async train({ samples, trainingStage }, signal) {
+  async train(stage, signal) {
     const current = opened.value();
-    const { state, statistics } = await current.trainer.train(samples, current.state, trainingStage, signal);
+    const { state, statistics } = await current.trainer.train(stage, current.state, signal);
     current.state = state;
     return statistics;
   },
-  parameters: async () => copyOf(opened.value().state.parameters),
+  parameters: async () => copyOf(opened.value().state.samplingParameters),
   async save() {
-    const { adapters, lora, state } = opened.value();
+    const { adapters, lora, state, baseline } = opened.value();
+    const { parameters, samplingParameters, replay } = state;
     return {
-      adapter: encodeParameters(adapters, state.parameters, lora),
+      adapter: encodeParameters(adapters, samplingParameters, lora),
       optimizer: encodeAdamWState(state.optimizer),
+      extras: {
+        ...(parameters !== samplingParameters && {
+          [TRAINED_FILE]: encodeParameters(adapters, parameters, lora),
+        }),
+        ...(replay.length > 0 && { [REPLAY_FILE]: encodeReplayBuffer(replay) }),
+        ...(baseline && { [VALUE_FILE]: baseline.save() }),
+      },
     };
   },
-  async restore({ adapter, optimizer, where }) {
+  async restore({ adapter, optimizer, extras, where }) {
     const current = opened.value();
-    const { parameters } = decodeParameters(adapter, where);
-    current.state = { parameters, optimizer: decodeAdamWState(optimizer, parameters, where) };
+    const { parameters: samplingParameters } = decodeParameters(adapter, where);
+    const { [TRAINED_FILE]: trained, [REPLAY_FILE]: replay, [VALUE_FILE]: value } = extras;
+    const parameters = trained ? decodeParameters(trained, where).parameters : samplingParameters;
+    if (value) current.baseline?.restore(value, where);
+    current.state = {
+      parameters,
+      samplingParameters,
+      optimizer: decodeAdamWState(optimizer, parameters, where),
+      replay: replay ? decodeReplayBuffer(replay, where) : [],
+    };
   },
 };
 

@@ -12,26 +12,115 @@ const configOf = (...overrides: string[]) => {
   return config;
 };
 
+/** 2 groups a stage in 4 stages; no guidance, so that a row is one evaluation. */
+const small = (schedule: string, sampler: string, more: readonly string[] = []) =>
+  deriveSizes(
+    configOf(
+      'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerStage: 2, runAhead: 2, numStages: 4}',
+      `stages.schedule={type: intervalSchedule, ${schedule}}`,
+      `stages.sampler={type: branchRollouts, guidanceScale: 1, groupsPerBatch: 2, ${sampler}}`,
+      'stages.trainer.updates={from: stage, samplesPerUpdate: 2}',
+      ...more,
+    ),
+  );
+
 describe('deriveSizes', () => {
-  it('should follow the arithmetic of a group: the prefix once, then every branch', () => {
-    // One stage each of s = 1 and s = 3 in 4 steps; 2 groups of 3 branches; no guidance.
-    const config = configOf(
-      'stages.schedule={type: intervalSchedule, mode: list, stages: [1, 3]}',
-      'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerStage: 2, runAhead: 2, numStages: 2}',
-      'stages.sampler={type: branchRollouts, numInferenceSteps: 4, guidanceScale: 1, numBranches: 3, groupsPerBatch: 2}',
-      'stages.trainer={type: gradientSteps, samplesPerUpdate: 3, minibatchSize: 3, innerEpochs: 2}',
+  it('should follow the arithmetic of a group: the prefix and the branch point once, then every branch', () => {
+    // Two stages each of s = 1 and s = 3 in 4 steps, 2 groups of 3 branches.
+    const sizes = small('mode: list, stages: [1, 3]', 'numInferenceSteps: 4, numBranches: 3', [
+      'stages.trainer.updates={from: stage, samplesPerUpdate: 3, innerEpochs: 2}',
       'evaluation={trainPrompts: 5, heldOutPrompts: 2, imagesPerPrompt: 3}',
-    );
-    expect(deriveSizes(config)).toEqual({
+    ]);
+    expect(sizes).toEqual({
       imagesPerStage: 6,
-      rewardQueries: 12,
+      rewardQueries: 24,
       imagesPerEvaluation: 21,
       selectableSamples: 4,
       optimizerStepsPerStage: 4,
-      trainedSteps: { first: 1, last: 3 },
-      samplingEvaluations: 2 * (3 + 3 * 1) + 2 * (1 + 3 * 3),
-      trainingEvaluations: 4 * 2 * (1 + 3),
+      trainedSteps: { first: [3], last: [1, 2, 3] },
+      // s = 1: 4 rows before the fork, none after it. s = 3: 2 rows, then 2 for each of 3 branches.
+      samplingEvaluations: 2 * 2 * (4 + 0 + 2 + 2 * 3),
+      // Two epochs over 4 samples of 1 and of 3 steps.
+      trainingEvaluations: 2 * 2 * 4 * (1 + 3),
     });
+  });
+
+  it('should count S = 10, s = 7, B = 4 as 4 + 4 x 6 rows a group', () => {
+    const sizes = small('mode: constant, steps: 7', 'numInferenceSteps: 10, numBranches: 4');
+    expect(sizes.samplingEvaluations).toBe(4 * 2 * 28);
+    // The best and the worst branch of each group, 7 steps.
+    expect(sizes.trainingEvaluations).toBe(4 * 2 * 2 * 7);
+  });
+
+  it('should count rollouts that share nothing whole', () => {
+    const sizes = small(
+      'mode: constant, steps: 7',
+      'numInferenceSteps: 10, numBranches: 4, forkPlan: independent',
+    );
+    expect(sizes.samplingEvaluations).toBe(4 * 2 * 4 * 10);
+  });
+
+  it('should train an edge that several rollouts share once', () => {
+    // Latents before each step, leaves last: 1, 2, 2, 4, 4.
+    const sizes = small(
+      'mode: constant, steps: 4',
+      'numInferenceSteps: 4, numBranches: 2, forkPlan: steps, forkSteps: [0, 2]',
+      ['stages.advantages={type: groupAdvantages, rule: same-depth}'],
+    );
+    expect(sizes).toMatchObject({
+      imagesPerStage: 8,
+      rewardQueries: 32,
+      selectableSamples: 8,
+      optimizerStepsPerStage: 4,
+      samplingEvaluations: 4 * 2 * (1 + 2 + 2 + 4),
+      trainingEvaluations: 4 * 2 * (2 + 2 + 4 + 4),
+    });
+  });
+
+  it('should count a tree that moves with its window', () => {
+    // Windows begin at steps 0, 1, 2 and again 0: rows 1 + 3 x 3, 2 + 2 x 3, 3 + 1 x 3, 1 + 3 x 3.
+    const sizes = small('mode: window, length: 2', 'numInferenceSteps: 4, numBranches: 3');
+    expect(sizes.samplingEvaluations).toBe(2 * (10 + 8 + 6 + 10));
+    expect(sizes.trainingEvaluations).toBe(4 * 2 * 2 * 2);
+    expect(sizes.trainedSteps).toEqual({ first: [0, 1], last: [2, 3] });
+  });
+
+  it('should fork a tree at every trained step', () => {
+    // A stage each with the last 1, 2, 3 and 4 of 4 steps, two branches at each.
+    const sizes = small(
+      'mode: sparse, stages: [1, 2, 3, 4]',
+      'numInferenceSteps: 4, numBranches: 2, forkPlan: trained-steps',
+      ['stages.advantages={type: groupAdvantages, rule: same-depth}'],
+    );
+    expect(sizes.rewardQueries).toBe(2 * (2 + 4 + 8 + 16));
+    expect(sizes.samplingEvaluations).toBe(2 * (4 + (3 + 2) + (2 + 2 + 4) + (1 + 2 + 4 + 8)));
+    expect(sizes.imagesPerStage).toBe(2 * 2);
+    expect(sizes.selectableSamples).toBe(2 * 16);
+    // Every edge from the first fork on is trained.
+    expect(sizes.trainingEvaluations).toBe(2 * (2 + (2 + 4) + (2 + 4 + 8) + (2 + 4 + 8 + 16)));
+  });
+
+  it('should count the transitions that are drawn from a replay buffer', () => {
+    const sizes = small('mode: constant, steps: 7', 'numInferenceSteps: 10, numBranches: 4', [
+      'stages.trainer.updates={from: replay, capacity: 100, updatesPerStage: 3, transitionsPerUpdate: 20}',
+    ]);
+    expect(sizes.optimizerStepsPerStage).toBe(3);
+    expect(sizes.trainingEvaluations).toBe(4 * 3 * 20);
+  });
+
+  it('should count the pictures that are noised anew', () => {
+    const sizes = small(
+      'mode: constant, steps: 7',
+      'numInferenceSteps: 10, numBranches: 4, forkPlan: independent, stochasticSteps: none',
+      [
+        'stages.advantages={type: groupAdvantages, rule: group-z-score}',
+        'stages.trainer.surrogate={type: diffusion-nft, timestepsPerSample: 6}',
+        'stages.trainer.updates={from: stage, samplesPerUpdate: 8, innerEpochs: 2}',
+      ],
+    );
+    expect(sizes.optimizerStepsPerStage).toBe(2);
+    // Two epochs over 2 groups of 4 pictures at 6 timesteps.
+    expect(sizes.trainingEvaluations).toBe(4 * 2 * 8 * 6);
   });
 
   it('should count guidance as two evaluations', () => {
@@ -60,15 +149,35 @@ describe('describeTopology', () => {
       'images a stage': '128 (32 groups x 4 branches)',
       'reward queries': '3,072 in 24 stages',
       'images an evaluation': '768',
-      'trained steps': 'the last 7, growing to 10 of 10',
+      'trained steps': 'the last 7, growing to 10, of 10',
       'optimizer steps a stage': 'at most 2 (64 samples, innerEpochs 1, 32 samples a step)',
-      'UNet evaluations': '54,528 sampling, at most 26,112 training',
+      'UNet evaluations': '49,920 sampling, at most 26,112 training',
     });
   });
 
   it('should not speak of growth where there is none', () => {
     const config = configOf('stages.schedule={type: intervalSchedule, mode: constant, steps: 10}');
     expect(Object.fromEntries(describeTopology(config))['trained steps']).toBe('the last 10 of 10');
+  });
+
+  it.each([
+    ['mode: window, length: 3', '0, 1, 2, then to 7, 8, 9 of 0..9'],
+    ['mode: window, length: 10', 'the last 10 of 10'],
+    ['mode: sparse, stages: [2, 5, 8]', '8, then to 2, 5, 8 of 0..9'],
+    ['mode: sparse, stages: [1, 2]', 'the last 1, growing to 2, of 10'],
+    ['mode: sparse, stages: [4]', '6 of 0..9'],
+  ])('should name the steps of %s', (schedule, text) => {
+    const config = configOf(`stages.schedule={type: intervalSchedule, ${schedule}}`);
+    expect(Object.fromEntries(describeTopology(config))['trained steps']).toBe(text);
+  });
+
+  it('should say what updates are drawn from', () => {
+    const config = configOf(
+      'stages.trainer.updates={from: replay, capacity: 2000, updatesPerStage: 3, transitionsPerUpdate: 20}',
+    );
+    expect(Object.fromEntries(describeTopology(config))['optimizer steps a stage']).toBe(
+      'at most 3 (20 transitions of a buffer of 2,000)',
+    );
   });
 });
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { SURROGATES } from '../../../src/models/objectives/index.js';
 import { topologyJsonSchema } from '../../../src/streams/config/json-schema.js';
 
 /** Every property below a JSON Schema, with its path. */
@@ -26,11 +27,24 @@ describe('topologyJsonSchema', () => {
 
   it('should describe every field', () => {
     const properties = propertiesOf(schema);
-    expect(properties.length).toBeGreaterThan(60);
+    expect(properties.length).toBeGreaterThan(120);
     const undescribed = properties.filter(
-      ([path, { description }]) => !path.endsWith('.type') && !description,
+      ([path, { description }]) => path !== '.stages.type' && !description,
     );
     expect(undescribed.map(([path]) => path)).toEqual([]);
+  });
+
+  it.each([
+    ['surrogate', 'type', SURROGATES.map(({ type }) => type)],
+    ['updates', 'from', ['stage', 'replay']],
+    ['value', 'type', ['none', 'network']],
+  ])('should offer every kind of %s with its own settings', (name, key, kinds) => {
+    const [, setting] = propertiesOf(schema).find(([path]) => path === `.stages.${name}`) ?? [];
+    const variants = setting?.oneOf as { properties: Record<string, { const?: string }> }[];
+    expect(variants.map(({ properties }) => properties[key]?.const)).toEqual(kinds);
+    expect(variants.every((variant) => 'additionalProperties' in variant)).toBe(true);
+    const own = variants.map(({ properties }) => Object.keys(properties).join());
+    expect(new Set(own).size).toBeGreaterThan(1);
   });
 
   it('should leave what another file may hold to that file', () => {

@@ -49,24 +49,33 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
   ],
   [
     'a key that stands twice',
-    trainer('clipRange: 0.1, clipRange: 0.2'),
+    trainer('weightDecay: 0.1, weightDecay: 0.2'),
     [
-      'a.yaml:9:51 stages.trainer.clipRange the key: expected it once in a mapping, got it again after a.yaml:9:35. Remove one of them.',
+      'a.yaml:9:53 stages.trainer.weightDecay the key: expected it once in a mapping, got it again after a.yaml:9:35. Remove one of them.',
     ],
   ],
   [
     'an unknown section',
     `${SMALLEST}evaluations: {}\n`,
     [
-      'a.yaml:10:1 evaluations the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, checkpoints, got "evaluations". Did you mean "evaluation"?',
+      'a.yaml:10:1 evaluations the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, checkpoints, got "evaluations". Did you mean "evaluation"?',
+    ],
+  ],
+  [
+    'guards that are not there, and actions',
+    `${SMALLEST}guards: { rewardColapse: {}, ratioDrift: { action: halt, threshold: -1 } }\n`,
+    [
+      'a.yaml:10:11 guards.rewardColapse the key: expected one of rewardCollapse, ratioDrift, klToPretrained, zeroSpreadGroups, diversityLoss, rewardVerifierDivergence, got "rewardColapse". Did you mean "rewardCollapse"?',
+      'a.yaml:10:52 guards.ratioDrift.action: expected one of off, warn, lower-learning-rate, stop, got "halt" (string). Choose one of them.',
+      'a.yaml:10:69 guards.ratioDrift.threshold: expected a number in [0, Infinity), got -1 (number). Change the value.',
     ],
   ],
   [
     'unknown keys of a stage',
-    trainer('clipRnage: 0.1, colour: red'),
+    trainer('learningRaet: 0.1, colour: red'),
     [
-      'a.yaml:9:35 stages.trainer.clipRnage the key: expected one of type, surrogate, clipRange, advClipMax, stepWeighting, innerEpochs, samplesPerUpdate, minibatchSize, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "clipRnage". Did you mean "clipRange"?',
-      'a.yaml:9:51 stages.trainer.colour the key: expected one of type, surrogate, clipRange, advClipMax, stepWeighting, innerEpochs, samplesPerUpdate, minibatchSize, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "colour". Remove it.',
+      'a.yaml:9:35 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "learningRaet". Did you mean "learningRate"?',
+      'a.yaml:9:54 stages.trainer.colour the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "colour". Remove it.',
     ],
   ],
   [
@@ -87,31 +96,85 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
     'an unknown schedule mode',
     schedule('mode: liner, first: 7, last: 10'),
     [
-      'a.yaml:5:45 stages.schedule.mode: expected one of floor-linear, list, constant, got "liner" (string). Choose one of them.',
+      'a.yaml:5:45 stages.schedule.mode: expected one of floor-linear, list, constant, sparse, window, got "liner" (string). Choose one of them.',
     ],
   ],
   [
     'an unknown advantage rule',
     advantages('rule: branch-centered'),
     [
-      'a.yaml:8:46 stages.advantages.rule: expected one of history, branch-centred, per-prompt, got "branch-centered" (string). Did you mean "branch-centred"?',
+      'a.yaml:8:46 stages.advantages.rule: expected one of history, branch-centred, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, got "branch-centered" (string). Did you mean "branch-centred"?',
     ],
   ],
   [
-    'an unknown surrogate',
-    trainer('surrogate: ddpo-iz'),
+    'an unknown surrogate, and what else is wrong beside it',
+    trainer('surrogate: { type: ddpo-iz, clipRange: 7 }, learningRate: 2').replace(
+      'type: branchRollouts',
+      'type: branchRollouts, groupsPerBatch: 5',
+    ),
     [
-      'a.yaml:9:46 stages.trainer.surrogate: expected one of ddpo-is, got "ddpo-iz" (string). Did you mean "ddpo-is"?',
+      'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
+      'a.yaml:6:52 stages.sampler.groupsPerBatch: expected a divisor of groupsPerStage 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
+      'a.yaml:9:54 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got "ddpo-iz" (string). Did you mean "ddpo-is"?',
+      'a.yaml:9:93 stages.trainer.learningRate: expected a number in (0, 1], got 2 (number). Change the value.',
+    ],
+  ],
+  [
+    'a surrogate without a type',
+    trainer('surrogate: { clipRange: 0.1 }'),
+    [
+      'a.yaml:9:35 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got nothing. Add `type`.',
+    ],
+  ],
+  [
+    'a surrogate that is no mapping',
+    trainer('surrogate: ddpo-is'),
+    ['a.yaml:9:46 stages.trainer.surrogate: expected a mapping, got "ddpo-is" (string). Change the value.'],
+  ],
+  [
+    'settings of another surrogate',
+    trainer('surrogate: { type: d3po, advClipMax: 5 }'),
+    [
+      'a.yaml:9:60 stages.trainer.surrogate.advClipMax the key: expected one of type, preferenceBeta, clipRange, got "advClipMax". Remove it.',
+    ],
+  ],
+  [
+    'settings of updates from elsewhere',
+    trainer('updates: { from: replay, innerEpochs: 2 }'),
+    [
+      'a.yaml:9:60 stages.trainer.updates.innerEpochs the key: expected one of from, capacity, updatesPerStage, transitionsPerUpdate, got "innerEpochs". Remove it.',
+    ],
+  ],
+  [
+    'updates that do not say of what',
+    trainer('updates: { samplesPerUpdate: 16 }'),
+    ['a.yaml:9:35 stages.trainer.updates.from: expected one of stage, replay, got nothing. Add `from`.'],
+  ],
+  [
+    'an unknown baseline',
+    trainer('value: { type: nettwork }'),
+    [
+      'a.yaml:9:50 stages.trainer.value.type: expected one of none, network, got "nettwork" (string). Did you mean "network"?',
+    ],
+  ],
+  [
+    'an unknown fork plan, and a fork at half a step',
+    sampler('forkPlan: step, forkSteps: [1.5]'),
+    [
+      'a.yaml:6:46 stages.sampler.forkPlan: expected one of interval, independent, steps, trained-steps, got "step" (string). Did you mean "steps"?',
+      'a.yaml:6:64 stages.sampler.forkSteps[0]: expected an integer from 0 to 999, got 1.5 (number). Change the value.',
     ],
   ],
   [
     'wrong types',
-    trainer('clipRange: "0.2", innerEpochs: 1.5, learningRate: [1], maxGradNorm: .inf'),
+    trainer(
+      'surrogate: { type: ddpo-is, clipRange: "0.2" }, updates: { from: stage, innerEpochs: 1.5 }, learningRate: [1], maxGradNorm: .inf',
+    ),
     [
-      'a.yaml:9:46 stages.trainer.clipRange: expected a number in (0, 1), got "0.2" (string). Remove the quotes.',
-      'a.yaml:9:66 stages.trainer.innerEpochs: expected an integer from 1 to 1000, got 1.5 (number). Change the value.',
-      'a.yaml:9:85 stages.trainer.learningRate: expected a number in (0, 1], got a list of 1. Change the value.',
-      'a.yaml:9:103 stages.trainer.maxGradNorm: expected a number in (0, Infinity), got Infinity (number). Change the value.',
+      'a.yaml:9:74 stages.trainer.surrogate.clipRange: expected a number in (0, 1), got "0.2" (string). Remove the quotes.',
+      'a.yaml:9:120 stages.trainer.updates.innerEpochs: expected an integer from 1 to 1000, got 1.5 (number). Change the value.',
+      'a.yaml:9:141 stages.trainer.learningRate: expected a number in (0, 1], got a list of 1. Change the value.',
+      'a.yaml:9:159 stages.trainer.maxGradNorm: expected a number in (0, Infinity), got Infinity (number). Change the value.',
     ],
   ],
   [
@@ -127,7 +190,7 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
     'values out of range',
     `${sampler('eta: 0, numInferenceSteps: 1')}engine: { providers: [], threads: 0 }\n`,
     [
-      'a.yaml:6:41 stages.sampler.eta: expected a number in (0, 1], got 0 (number). Change the value.',
+      'a.yaml:6:41 stages.sampler.eta: expected a number in (0, 2], got 0 (number). Change the value.',
       'a.yaml:6:63 stages.sampler.numInferenceSteps: expected an integer from 2 to 1000, got 1 (number). Change the value.',
       'a.yaml:10:22 engine.providers: expected a list of at least one provider, got a list of 0. Change the value.',
       'a.yaml:10:35 engine.threads: expected an integer from 1 to 1024, got 0 (number). Change the value.',
@@ -190,67 +253,10 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
     ['a.yaml:4:61 stages.prompts.runAhead: expected a multiple of groupsPerBatch 8, got 60. Use 56 or 64.'],
   ],
   [
-    'one branch where branches are compared',
-    sampler('numBranches: 1'),
-    [
-      'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the rule branch-centred, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
-    ],
-  ],
-  [
-    'one branch under the rule history',
-    sampler('numBranches: 1').replace('rule: branch-centred', 'rule: history'),
-    [
-      'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the rule history, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
-    ],
-  ],
-  [
-    'a schedule longer than a trajectory',
-    schedule('mode: floor-linear, first: 12, last: 11'),
-    [
-      'a.yaml:5:66 stages.schedule.first: expected at most numInferenceSteps 10, got 12. Lower it, or raise numInferenceSteps.',
-      'a.yaml:5:76 stages.schedule.last: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
-      'a.yaml:5:76 stages.schedule.last: expected at least `first` 12, got 11. The interval grows backwards: swap them.',
-    ],
-  ],
-  [
-    'a constant schedule longer than a trajectory',
-    schedule('mode: constant, steps: 11'),
-    [
-      'a.yaml:5:62 stages.schedule.steps: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
-    ],
-  ],
-  [
-    'a list that does not fit',
-    `${schedule('mode: list, stages: [4, 8, 12]').replace(/prompts: \{.*/, `prompts: { type: prompts, ${files}, numStages: 2 }`)}`,
-    [
-      'a.yaml:5:59 stages.schedule.stages: expected at most numStages 2 entries, got 3. Shorten the list, or raise numStages.',
-      'a.yaml:5:66 stages.schedule.stages[2]: expected at most numInferenceSteps 10, got 12. Lower it, or raise numInferenceSteps.',
-    ],
-  ],
-  [
     'an empty list',
     schedule('mode: list, stages: []'),
     [
       'a.yaml:5:59 stages.schedule.stages: expected a list of at least one integer, got a list of 0. Change the value.',
-    ],
-  ],
-  [
-    'updates that no stage can fill',
-    trainer('samplesPerUpdate: 128'),
-    [
-      'a.yaml:9:53 stages.trainer.samplesPerUpdate: expected at most the 64 samples that a training stage can select, got 128. Lower it, or raise groupsPerStage.',
-    ],
-  ],
-  [
-    'thresholds the wrong way round',
-    advantages('rule: history, bestThreshold: -1, worstThreshold: 1'),
-    ['a.yaml:8:70 stages.advantages.bestThreshold: expected at least worstThreshold 1, got -1. Swap them.'],
-  ],
-  [
-    'statistics that a prompt could never have',
-    advantages('rule: per-prompt, bufferSize: 8'),
-    [
-      'a.yaml:8:3 stages.advantages.minCount: expected at most bufferSize 8, got 16. Lower it: a prompt could never use its own statistics.',
     ],
   ],
   [
@@ -280,17 +286,17 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
   ],
   [
     'faults of every sort, all at once',
-    sampler('numBranches: 1, groupsPerBatch: 5, eta: 2')
+    sampler('numBranches: 1, groupsPerBatch: 5, eta: 3')
       .replace('name: tiny', 'nmae: tiny')
-      .replace('type: gradientSteps', 'type: gradientSteps, clipRange: yes'),
+      .replace('type: gradientSteps', 'type: gradientSteps, learningRate: yes'),
     [
-      'a.yaml:1:1 nmae the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, checkpoints, got "nmae". Did you mean "name"?',
+      'a.yaml:1:1 nmae the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, checkpoints, got "nmae". Did you mean "name"?',
       'a.yaml:1:1 name: expected a name of letters, digits and hyphens, a letter first, got nothing. Add `name`.',
       'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
       'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the rule branch-centred, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
       'a.yaml:6:68 stages.sampler.groupsPerBatch: expected a divisor of groupsPerStage 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
-      'a.yaml:6:76 stages.sampler.eta: expected a number in (0, 1], got 2 (number). Change the value.',
-      'a.yaml:9:46 stages.trainer.clipRange: expected a number in (0, 1), got "yes" (string). Change the value.',
+      'a.yaml:6:76 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
+      'a.yaml:9:49 stages.trainer.learningRate: expected a number in (0, 1], got "yes" (string). Change the value.',
     ],
   ],
   [
@@ -332,9 +338,31 @@ describe('lintTopology', () => {
       stages: {
         prompts: { choice: 'uniform', groupsPerStage: 32, numStages: 24, runAhead: 32 },
         advantages: { minGap: 0.5, keep: 'extremes', historyStages: 8, stdFloor: 0 },
-        trainer: { surrogate: 'ddpo-is', clipRange: 1e-4, maxStaleness: 0, learningRate: 3e-4 },
+        sampler: {
+          forkPlan: 'interval',
+          forkSteps: [],
+          stochasticSteps: 'all',
+          sde: 'flow-grpo',
+          sampleFrom: 'policy',
+        },
+        trainer: {
+          surrogate: { type: 'ddpo-is', clipRange: 1e-4, advClipMax: 5 },
+          updates: { from: 'stage', innerEpochs: 1, samplesPerUpdate: 32 },
+          value: { type: 'none' },
+          samplingPolicyDecay: 0,
+          maxStaleness: 0,
+          learningRate: 3e-4,
+        },
       },
-      evaluation: { everyStages: 8, seed: 1234 },
+      evaluation: { everyStages: 8, seed: 1234, eta: 1 },
+      guards: {
+        rewardCollapse: { threshold: 1, action: 'warn' },
+        ratioDrift: { threshold: 0.05, action: 'warn' },
+        klToPretrained: { threshold: 10, action: 'off' },
+        zeroSpreadGroups: { threshold: 0.9, action: 'warn' },
+        diversityLoss: { threshold: 0.25, action: 'warn' },
+        rewardVerifierDivergence: { threshold: 0.05, action: 'warn' },
+      },
       checkpoints: { everyStages: 1, keep: 3 },
     });
   });
@@ -342,7 +370,7 @@ describe('lintTopology', () => {
   it('should follow aliases to the place of the value', () => {
     const text = `${withLine('sampler:', 'sampler: { type: branchRollouts, eta: &e 3 }')}evaluation: { seed: *e }\n`;
     expect(messagesOf(text)).toEqual([
-      'a.yaml:6:44 stages.sampler.eta: expected a number in (0, 1], got 3 (number). Change the value.',
+      'a.yaml:6:44 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
     ]);
   });
 
@@ -363,7 +391,7 @@ describe('lintTopology', () => {
     it.each([
       [
         'stages.sampler.eta=7',
-        '--set stages.sampler.eta=7 stages.sampler.eta: expected a number in (0, 1], got 7 (number). Change the value.',
+        '--set stages.sampler.eta=7 stages.sampler.eta: expected a number in (0, 2], got 7 (number). Change the value.',
       ],
       [
         'stages.samplr.eta=1',
@@ -371,7 +399,7 @@ describe('lintTopology', () => {
       ],
       [
         'seeed=1',
-        '--set seeed=1 seeed the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, checkpoints, got "seeed". Did you mean "seed"?',
+        '--set seeed=1 seeed the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, checkpoints, got "seeed". Did you mean "seed"?',
       ],
       [
         'model.lora={rank: 0}',
@@ -447,12 +475,44 @@ describe('lintTopology', () => {
       expect(config).not.toHaveProperty('extends');
     });
 
+    it('should replace a mapping of another variant', () => {
+      const base = trainer(
+        'learningRate: 0.5, surrogate: { type: ddpo-is, advClipMax: 1 }, updates: { from: stage, innerEpochs: 3 }',
+      );
+      const text = `extends: base.yaml
+stages:
+  schedule: { type: intervalSchedule, mode: window, length: 3 }
+  trainer: { surrogate: { type: dpok, clipRange: 0.5 }, updates: { from: replay, capacity: 64 } }
+`;
+      const { config, faults } = lintOver(text, base);
+      expect(faults).toEqual([]);
+      expect(config?.stages.schedule).toEqual({
+        type: 'intervalSchedule',
+        mode: 'window',
+        length: 3,
+        everyStages: 1,
+      });
+      expect(config?.stages.trainer).toMatchObject({
+        learningRate: 0.5,
+        surrogate: { type: 'dpok', rewardWeight: 10, klWeight: 0.01, kl: 'eps-mse', clipRange: 0.5 },
+        updates: { from: 'replay', capacity: 64, updatesPerStage: 5, transitionsPerUpdate: 32 },
+      });
+    });
+
+    it('should name no place of what was replaced', () => {
+      const text = 'extends: base.yaml\nstages: { schedule: { mode: constant, steps: 5 } }\n';
+      const { faults } = lintOver(text, SMALLEST);
+      expect(faults.map(({ message }) => message)).toEqual([
+        'config/demo.yaml:2:11 stages.schedule.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got nothing. Add `type`.',
+      ]);
+    });
+
     it('should find each fault in the file that holds it', () => {
-      const text = 'extends: base.yaml\nstages: { sampler: { eta: 2 } }\n';
+      const text = 'extends: base.yaml\nstages: { sampler: { eta: 3 } }\n';
       const { faults } = lintOver(text, `${SMALLEST}seed: -1\n`);
       expect(faults.map(({ message }) => message)).toEqual([
         'config/base.yaml:10:7 seed: expected an integer from 0 to 4294967295, got -1 (number). Change the value.',
-        'config/demo.yaml:2:27 stages.sampler.eta: expected a number in (0, 1], got 2 (number). Change the value.',
+        'config/demo.yaml:2:27 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
       ]);
     });
 
@@ -467,7 +527,7 @@ describe('lintTopology', () => {
       ],
       [
         'extends: base.yaml\n',
-        'config/demo.yaml:1:10 extends: expected a config that extends no other, got config/base.yaml, which does. Extend that other one itself.',
+        'config/base.yaml:1:10 extends: expected a file that can be read, got ENOENT at config/more.yaml. Write it relative to this file.',
       ],
     ])('should refuse a file that cannot be extended (%#)', (text, message) => {
       expect(lintOver(text, 'extends: more.yaml\n').faults.map((fault) => fault.message)).toContain(message);

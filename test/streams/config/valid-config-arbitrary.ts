@@ -1,9 +1,10 @@
 import fc from 'fast-check';
+import { TOPIC_NAMES } from '../../../src/streams/config/topics.js';
+import type { ResolvedConfig } from '../../../src/streams/config/topology-schema.js';
+import { count, nonNegative, positive, share } from './arbitraries/numbers.js';
+import { rollouts } from './arbitraries/rollouts.js';
 
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
-const positive = fc.double({ min: 1e-9, max: 1e9, noNaN: true });
-const nonNegative = fc.double({ min: 0, max: 1e9, noNaN: true });
-const count = (max: number) => fc.integer({ min: 1, max });
 const path = fc.stringMatching(/^[ -~]{1,12}$/);
 
 /** Sizes that fit each other, from which the rest of a config follows. */
@@ -16,79 +17,20 @@ const sizes = fc
     numInferenceSteps: fc.integer({ min: 2, max: 60 }),
     numStages: count(40),
     samplesPerUpdate: count(16),
-    minibatchSize: count(16),
   })
   .filter(
     (s) =>
       s.runAheadStages <= 1 + s.maxStaleness && s.samplesPerUpdate <= s.groupsPerBatch * s.batchesPerStage,
-  );
+  )
+  .map((s) => ({ ...s, groupsPerStage: s.groupsPerBatch * s.batchesPerStage }));
 
-const schedule = (numInferenceSteps: number, numStages: number) => {
-  const type = fc.constant('intervalSchedule');
-  const steps = count(numInferenceSteps);
-  return fc.oneof(
-    fc
-      .tuple(steps, steps)
-      .map((pair) => pair.sort((a, b) => a - b))
-      .chain(([first, last]) =>
-        fc.record({
-          type,
-          mode: fc.constant('floor-linear'),
-          first: fc.constant(first),
-          last: fc.constant(last),
-        }),
-      ),
-    fc.record({ type, mode: fc.constant('constant'), steps }),
-    fc.record({
-      type,
-      mode: fc.constant('list'),
-      stages: fc.array(steps, { minLength: 1, maxLength: Math.min(numStages, 6) }),
-    }),
-  );
-};
-
-const type = fc.constant('groupAdvantages');
-const historyStages = fc.integer({ min: 0, max: 20 });
-const threshold = fc.double({ min: -9, max: 9, noNaN: true });
-
-const comparingRule = fc.oneof(
-  fc.tuple(threshold, threshold).chain((pair) =>
-    fc.record({
-      type,
-      rule: fc.constant('history'),
-      historyStages,
-      bestThreshold: fc.constant(Math.max(...pair)),
-      worstThreshold: fc.constant(Math.min(...pair)),
-      stdFloor: nonNegative,
-    }),
-  ),
-  fc.record({
-    type,
-    rule: fc.constant('branch-centred'),
-    minGap: nonNegative,
-    keep: fc.constantFrom('extremes', 'all'),
-    historyStages,
-    stdFloor: nonNegative,
-  }),
-);
-
-const perPromptRule = count(64).chain((bufferSize) =>
-  fc.record({
-    type,
-    rule: fc.constant('per-prompt'),
-    bufferSize: fc.constant(bufferSize),
-    minCount: count(bufferSize),
-    stdFloor: nonNegative,
-  }),
-);
-
-const branchesAndRule = fc.oneof(
-  fc.tuple(fc.integer({ min: 2, max: 9 }), comparingRule),
-  fc.tuple(count(9), perPromptRule),
-);
+const guard = fc.record({
+  threshold: nonNegative,
+  action: fc.constantFrom('off', 'warn', 'lower-learning-rate', 'stop'),
+});
 
 /** Whole configs, every field written out, that lint must pass. */
-export const validConfig = sizes.chain((s) =>
+export const validConfig: fc.Arbitrary<ResolvedConfig> = sizes.chain((s) =>
   fc.record({
     name,
     seed: fc.integer({ min: 0, max: 0xffffffff }),
@@ -110,70 +52,50 @@ export const validConfig = sizes.chain((s) =>
       maxAttempts: count(9),
     }),
     topics: fc
-      .uniqueArray(name, { minLength: 10, maxLength: 10 })
+      .uniqueArray(name, { minLength: TOPIC_NAMES.length, maxLength: TOPIC_NAMES.length })
       .map(
-        ([
-          prompts,
-          images,
-          trajectories,
-          rewards,
-          batches,
-          schedule,
-          policy,
-          progress,
-          metrics,
-          letters,
-        ]) => ({
-          prompts,
-          images,
-          trajectories,
-          rewards,
-          batches,
-          schedule,
-          policy,
-          progress,
-          metrics,
-          'dead-letters': letters,
-        }),
+        (names) =>
+          Object.fromEntries(
+            TOPIC_NAMES.map((topic, index) => [topic, names[index]]),
+          ) as ResolvedConfig['topics'],
       ),
     stages: fc
-      .tuple(branchesAndRule, schedule(s.numInferenceSteps, s.numStages), path, nonNegative)
-      .map(([[numBranches, advantages], schedule, file, guidanceScale]) => ({
+      .tuple(rollouts(s), path, nonNegative, share)
+      .map(([{ tree, stochasticSteps, schedule, advantages, training }, file, guidanceScale, decay]) => ({
         prompts: {
-          type: 'prompts',
+          type: 'prompts' as const,
           train: file,
           heldOut: file,
-          choice: 'round-robin',
-          groupsPerStage: s.groupsPerBatch * s.batchesPerStage,
+          choice: 'round-robin' as const,
+          groupsPerStage: s.groupsPerStage,
           numStages: s.numStages,
-          runAhead: s.groupsPerBatch * s.batchesPerStage * s.runAheadStages,
+          runAhead: s.groupsPerStage * s.runAheadStages,
         },
         schedule,
         sampler: {
-          type: 'branchRollouts',
+          type: 'branchRollouts' as const,
           numInferenceSteps: s.numInferenceSteps,
           guidanceScale: guidanceScale / 1e7,
           eta: 0.5,
-          numBranches,
+          ...tree,
+          stochasticSteps,
+          sde: 'dance-grpo' as const,
+          sampleFrom: 'pretrained' as const,
           groupsPerBatch: s.groupsPerBatch,
           lingerMs: 50,
-          latentsDtype: 'float16',
+          latentsDtype: 'float16' as const,
         },
-        rewards: { type: 'scoreRewards', model: file, batchSize: 3 },
+        rewards: { type: 'scoreRewards' as const, model: file, batchSize: 3 },
         advantages,
         trainer: {
-          type: 'gradientSteps',
-          surrogate: 'ddpo-is',
-          clipRange: 0.2,
-          advClipMax: 10,
-          stepWeighting: 'variance',
-          innerEpochs: 2,
-          samplesPerUpdate: s.samplesPerUpdate,
-          minibatchSize: s.minibatchSize,
+          type: 'gradientSteps' as const,
+          ...training,
+          stepWeighting: 'variance' as const,
           maxStaleness: s.maxStaleness,
           learningRate: 1e-5,
-          learningRateSchedule: 'linear',
+          learningRateSchedule: 'linear' as const,
           loraPlusRatio: 16,
+          samplingPolicyDecay: decay,
           adamBeta1: 0.5,
           adamBeta2: 0.75,
           adamEpsilon: 1e-7,
@@ -187,7 +109,16 @@ export const validConfig = sizes.chain((s) =>
       heldOutPrompts: count(9),
       imagesPerPrompt: count(9),
       verifier: fc.constantFrom('shapes', 'none'),
+      eta: fc.double({ min: 0, max: 2, noNaN: true }),
       seed: count(9),
+    }),
+    guards: fc.record({
+      rewardCollapse: guard,
+      ratioDrift: guard,
+      klToPretrained: guard,
+      zeroSpreadGroups: guard,
+      diversityLoss: guard,
+      rewardVerifierDivergence: guard,
     }),
     checkpoints: fc.record({ everyStages: count(9), keep: count(9) }),
   }),

@@ -10,9 +10,9 @@ stages:
   trainer: { type: gradientSteps }
 `;
 
-/** SMALLEST with one line of it replaced; the line is known by how it begins. */
-export function withLine(beginning: string, replacement: string): string {
-  const lines = SMALLEST.split('\n');
+/** SMALLEST, or another text, with one line of it replaced; the line is known by how it begins. */
+export function withLine(beginning: string, replacement: string, text = SMALLEST): string {
+  const lines = text.split('\n');
   const index = lines.findIndex((line) => line.trimStart().startsWith(beginning));
   if (index < 0) throw new Error(`no line begins with ${beginning}`);
   const indent = /^ */.exec(lines[index] ?? '')?.[0] ?? '';

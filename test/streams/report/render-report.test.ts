@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { encodePng } from '../../../src/models/images/png.js';
+import { writeBest } from '../../../src/streams/best-policy.js';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
 import { appendMetrics } from '../../../src/streams/metrics-log.js';
 import { type ReportContent, renderReport } from '../../../src/streams/report/render-report.js';
 import { writeReport } from '../../../src/streams/report/write-report.js';
 import { SMALLEST } from '../config/valid-config.js';
-import { evaluation, stageMetrics } from '../example-metrics.js';
+import { alarm, evaluation, stageMetrics } from '../example-metrics.js';
 import { elementsOf } from './markup.js';
 
 const { config } = lintTopology(SMALLEST, 'tiny.yaml');
@@ -16,10 +17,14 @@ if (!config) throw new Error('the smallest config has faults');
 const png = (value: number) =>
   encodePng({ width: 6, height: 8, data: new Uint8Array(6 * 8 * 3).fill(value) });
 
+const from = (firstStep: number) => Array.from({ length: 10 - firstStep }, (_, index) => firstStep + index);
 const content: ReportContent = {
   config,
   stages: [0, 1, 2, 3].map((stage) =>
-    stageMetrics(stage, { firstStep: stage < 2 ? 7 : 4, clipFractionByStep: Array(10).fill(stage / 4) }),
+    stageMetrics(stage, {
+      trainedSteps: from(stage < 2 ? 7 : 4),
+      clipFractionByStep: Array(10).fill(stage / 4),
+    }),
   ),
   evaluations: [
     evaluation(0, {
@@ -32,6 +37,8 @@ const content: ReportContent = {
       byTemplate: { counting: { train: 0.62, heldOut: null } },
     }),
   ],
+  best: null,
+  alarms: [],
   grids: { before: png(10), after: png(200), prompts: ['a <red> circle', 'two "blue" squares'] },
 };
 
@@ -82,6 +89,54 @@ describe('renderReport', () => {
     const html = renderReport(content);
     expect(html.match(/class="heat"/g)).toHaveLength(2 * 3 + 2 * 6);
     expect(html).toContain('<title>stage 3, step 4: 75.0 % clipped</title>');
+  });
+
+  test('should draw the trained steps, wherever they lie', () => {
+    const steps = [[0, 1], [2, 5, 6], []];
+    const stages = steps.map((trainedSteps, stage) => stageMetrics(stage, { trainedSteps }));
+    const html = renderReport({ ...content, stages });
+    expect(html.match(/class="heat"/g)).toHaveLength(2 + 3);
+    // The plot is 202 high, for 10 steps: steps 0-1 of stage 0, and 2 and 5-6 of stage 1.
+    expect(
+      [...html.matchAll(/class="area".*? y="([\d.]+)".*? height="([\d.]+)"/g)].map(([, ...at]) => at),
+    ).toEqual([
+      ['14', '40.4'],
+      ['54.4', '20.2'],
+      ['115', '40.4'],
+    ]);
+  });
+
+  test('should have charts of what is measured only', () => {
+    const titles = ['KL to the pretrained model', 'Value loss', 'Learning rate left by guards'];
+    const html = renderReport(content);
+    for (const title of titles) expect(html).not.toContain(title);
+    const measured = { klToPretrained: 1.5, valueLoss: 0.2, learningRateScale: 0.5 };
+    const stages = content.stages.map((stage) => ({ ...stage, ...measured }));
+    const full = renderReport({ ...content, stages });
+    for (const title of titles) expect(full).toContain(`<h3>${title}</h3>`);
+  });
+
+  test('should say which policy was the best', () => {
+    const best = evaluation(2, { heldOut: { rewardMean: 0.35 } });
+    expect(textOf(renderReport({ ...content, best }))).toContain(
+      'The best policy on held-out prompts is that after 2 training stages, reward 0.350 (+0.050); it is kept in best/ .',
+    );
+  });
+
+  test('should list alarms, and compare with the best policy where a guard stopped the run', () => {
+    const best = evaluation(2, { train: { verifiedAlignment: 0.5 } });
+    const alarms = [alarm(3, { message: 'a < b' }), alarm(4, { action: 'stop', message: 'too far' })];
+    const html = renderReport({ ...content, best, alarms });
+    elementsOf(html);
+    expect(textOf(html)).toContain('Alarms a &lt; b too far Before and after');
+    expect(textOf(html)).toContain('After 2 training stages, 50.0 % of the images');
+    expect(textOf(html)).toContain(
+      'The guard ratioDrift stopped the run after 4 training stages, and this is what it ends with.',
+    );
+    const unimproved = renderReport({ ...content, best: evaluation(0), alarms });
+    expect(textOf(unimproved)).toContain(
+      'The best policy on held-out prompts is the base model, reward 0.300 (±0.000)',
+    );
   });
 
   test('should show the prompts beside their pictures, each grid embedded once', () => {
@@ -148,7 +203,9 @@ describe('writeReport', () => {
           ...evaluation(0, { train: { verifiedAlignment: alignment } }),
         });
       await appendMetrics(folder, { kind: 'stage', time, ...stageMetrics(0) });
+      await appendMetrics(folder, { kind: 'alarm', time, ...alarm(1) });
       await appendMetrics(folder, { kind: 'evaluation', time, ...evaluation(1) });
+      await writeBest(folder, { evaluation: evaluation(1), adapter: new Uint8Array() });
       await mkdir(join(folder, 'samples'));
       for (const [name, file] of [
         ['stage-0000.png', png(1)],
@@ -159,6 +216,8 @@ describe('writeReport', () => {
       const html = await readFile(await writeReport(folder, config), 'utf8');
       expect(html).toContain('(before: 22.0 %)');
       expect(html).not.toContain('11.0 %');
+      expect(html).toContain('<li>guard ratioDrift after 1 training stages: as in a test</li>');
+      expect(html).toContain('The best policy on held-out prompts is that after 1 training stage,');
       expect(html).toContain(Buffer.from(png(2)).toString('base64'));
       expect(html).toContain('<div class="prompt">two blue squares</div>');
     } finally {

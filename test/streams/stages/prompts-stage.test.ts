@@ -6,7 +6,7 @@ const PROMPTS = ['a', 'b', 'c'];
 const SIZES = [
   'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerStage: 4, numStages: 3, runAhead: 4}',
   'stages.sampler.groupsPerBatch=2',
-  'stages.trainer.samplesPerUpdate=4',
+  'stages.trainer.updates={from: stage, samplesPerUpdate: 4}',
 ];
 
 /** The stage, and a progress that is published by hand. */

@@ -6,13 +6,15 @@ import { rewardStage } from '../../../src/streams/stages/reward-stage.js';
 import type { RewardService, Scores } from '../../../src/streams/threads/reward-thread.js';
 import { stageBench } from './stage-bench.js';
 
-const interval = { trainingStage: 0, firstStep: 3, numSteps: 10 };
+const interval = { trainingStage: 0, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] };
+const tree = { firstStep: 7, widths: [1, 2, 2, 2] };
 const pictures = (index: number) => ({
   groupId: `0-${index}`,
   groupIndex: index,
   trainingStage: 0,
   prompt: `prompt ${index}`,
   interval,
+  tree,
   policyVersion: 0,
   branches: [new Float32Array(3), new Float32Array(3)],
 });

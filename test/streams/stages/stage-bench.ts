@@ -48,6 +48,7 @@ export function stageBench(overrides: readonly string[] = [], firstTrainingStage
       say: (event) => events.push(event),
       stopping: stop.signal,
       cancelling: new AbortController().signal,
+      learningRateScale: () => 1,
     },
     read(topic) {
       const found: TopicMessages[typeof topic][] = [];

@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { integer, number, oneOf, section } from '../fields.js';
+import { integer, number, oneOf, section } from '../../../fields.js';
+import { FORK_PLANS, type ForkPlanName } from '../../../models/diffusion/fork-plans/index.js';
 import { defineStage } from '../stage-spec.js';
 
 export const branchRolloutsStage = defineStage({
   type: 'branchRollouts',
-  summary: 'Samples groups of rollouts that share the steps before the branch point and differ after it.',
+  summary: 'Samples groups of rollouts that share the steps before their forks and differ after them.',
   consequences: {
     ordering: 'Groups of a batch leave together, in the order of their tickets.',
     delivery: 'A ticket that comes twice yields the same rollouts bit for bit; the join drops the second.',
@@ -23,15 +24,41 @@ export const branchRolloutsStage = defineStage({
       .describe(
         'Classifier-free guidance w, at sampling and at training. 1 switches it off and halves the network evaluations; larger values follow the prompt more and vary less.',
       ),
-    eta: number({ from: '(0', to: '1]' })
+    eta: number({ from: '(0', to: '2]' })
       .default(1)
       .describe(
-        'Share of the DDIM variance that is sampled. 1 is DDPM-like and what the papers use; towards 0 the branches become alike and the log-probs steep. 0 has no log-prob and cannot be trained.',
+        'How noisy the stochastic steps are. DDIM: share of the variance that is sampled, at most 1, which is DDPM-like and what the papers use; towards 0 the branches become alike and the log-probs steep. Flow matching: the level of the SDE, 0.7 in Flow-GRPO, 0.3 in DanceGRPO.',
       ),
     numBranches: integer(1, 1024)
       .default(4)
       .describe(
-        'Rollouts of a group (B), from one shared prefix. More find better extremes and cost as many images and reward queries. 1 means no branches, and goes with the rule `per-prompt`.',
+        'Branches of every fork (B). With one fork a group has as many rollouts; more find better extremes and cost as many images and reward queries. 1 means no branches, and goes with rules that compare none, such as `per-prompt`.',
+      ),
+    forkPlan: oneOf(FORK_PLANS.map(({ name }) => name) as unknown as [ForkPlanName, ...ForkPlanName[]])
+      .default('interval')
+      .describe(
+        `Where a group branches: ${FORK_PLANS.map(({ name, summary }) => `\`${name}\` ${summary}`).join('; ')}.`,
+      ),
+    forkSteps: z
+      .array(integer(0, 999), { error: 'a list of integers >= 0' })
+      .default([])
+      .describe(
+        'Sampler steps before which each branch forks again, 0 the noisiest, ascending; for the fork plan `steps` alone. n forks make numBranches^n rollouts.',
+      ),
+    stochasticSteps: oneOf(['all', 'trained', 'none'])
+      .default('all')
+      .describe(
+        'Which steps draw noise: `all`; the `trained` ones alone, so that what differs between branches is due to them (MixGRPO, TempFlow-GRPO); or `none`, for surrogates that noise the pictures themselves and need no log-probs.',
+      ),
+    sde: oneOf(['flow-grpo', 'dance-grpo'])
+      .default('flow-grpo')
+      .describe(
+        'How a flow-matching model adds noise, with level eta: `flow-grpo` eta √(σ/(1-σ)), `dance-grpo` eta at every step. Models with DDIM steps do not read it.',
+      ),
+    sampleFrom: oneOf(['policy', 'pretrained'])
+      .default('policy')
+      .describe(
+        'Whose pictures are trained on: those of the newest `policy`, or always those of the `pretrained` model, as supervised fine-tuning does.',
       ),
     groupsPerBatch: integer(1, 100_000)
       .default(8)

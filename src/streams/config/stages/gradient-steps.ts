@@ -1,6 +1,9 @@
 import { z } from 'zod';
-import { integer, number, oneOf, section } from '../fields.js';
+import { integer, number, oneOf, section } from '../../../fields.js';
+import { STEP_WEIGHTINGS } from '../../../models/objectives/step-weights.js';
 import { defineStage } from '../stage-spec.js';
+import { surrogateSchema } from './surrogate.js';
+import { updatesSchema, valueSchema } from './updates.js';
 
 const decay = (meaning: string) => number({ from: '[0', to: '1)' }).describe(meaning);
 
@@ -16,38 +19,24 @@ export const gradientStepsStage = defineStage({
   },
   schema: section({
     type: z.literal('gradientSteps'),
-    surrogate: oneOf(['ddpo-is'])
-      .default('ddpo-is')
-      .describe(
-        "The loss of one sampler step. `ddpo-is` is DDPO's importance-sampled one, clipped as PPO clips: max(-A r, -A clip(r, 1 - clipRange, 1 + clipRange)).",
-      ),
-    clipRange: number({ from: '(0', to: '1)' })
-      .default(1e-4)
-      .describe(
-        'Half-width of the band of ratios that still give a gradient. Log-probs are means over the latent, so useful ratios differ from 1 by about 1e-4; with 0.1 nothing is ever clipped.',
-      ),
-    advClipMax: number({ from: '(0', to: 'Infinity)' })
-      .default(5)
-      .describe('Advantages are clipped to this magnitude, so that one lucky image cannot dominate.'),
-    stepWeighting: oneOf(['none', 'variance'])
+    surrogate: surrogateSchema
+      .prefault({ type: 'ddpo-is' })
+      .describe('The loss of one trained row, with settings of its own.'),
+    stepWeighting: oneOf(STEP_WEIGHTINGS)
       .default('none')
       .describe(
-        'Weight of every sampler step in the loss. `none` weighs all alike, as the papers do; the last steps, whose noise is small, then make up most of the gradient and drown what the others say. `variance` weighs a step by the variance of its noise.',
+        'Weight of every sampler step in the loss. `none` weighs all alike, as DDPO and B²-DiffuRL do; the last steps, whose noise is small, then make up most of the gradient and drown what the others say. `variance` weighs a step by the variance σ² of its noise, `noise-aware` by σ (TempFlow-GRPO), `inverse-w` and `inverse-sqrt-w` by 1/W and 1/√W with W = (k/σ)², `drop-last` leaves out the last step (DanceGRPO). Surrogates that noise the pictures themselves do not read it.',
       ),
-    innerEpochs: integer(1, 1000)
-      .default(1)
-      .describe(
-        'Passes over the selected samples of a training stage. More use the images better and leave the sampled policy further behind.',
-      ),
-    samplesPerUpdate: integer(1, 1_000_000)
-      .default(32)
-      .describe(
-        'Samples that one optimizer step covers, each with all its trained steps. At most what a training stage can select.',
-      ),
+    updates: updatesSchema
+      .prefault({ from: 'stage' })
+      .describe('What the optimizer steps of a training stage are trained on.'),
+    value: valueSchema
+      .prefault({ type: 'none' })
+      .describe('A learnt baseline that is subtracted from the advantage of every step.'),
     minibatchSize: integer(1, 1_000_000)
       .default(32)
       .describe(
-        'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Changes memory and speed, and the result only in the last bits. The last run of an update is filled up with rows of weight 0, so a divisor of samplesPerUpdate x trained steps wastes nothing.',
+        'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Changes memory and speed, and the result only in the last bits. The last run of an update is filled up with rows of weight 0, so a divisor of samplesPerUpdate x trained steps wastes nothing. Even for `d3po`.',
       ),
     maxStaleness: integer(0, 1000)
       .default(0)
@@ -66,6 +55,11 @@ export const gradientStepsStage = defineStage({
       .default(1)
       .describe(
         'LoRA+: B of the adapter learns at learningRate, A at learningRate / loraPlusRatio. 1 treats them alike. A starts small, so a rate that suits B scrambles A with noise; 16 keeps it still.',
+      ),
+    samplingPolicyDecay: number({ from: '[0', to: '1)' })
+      .default(0)
+      .describe(
+        'How much of the policy that sampled stays in the one that samples next; the rest is the trained one. 0 samples from the trained policy; DiffusionNFT samples from a slower average.',
       ),
     adamBeta1: decay("Decay of AdamW's mean of gradients.").default(0.9),
     adamBeta2: decay("Decay of AdamW's mean of squared gradients.").default(0.999),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integer, section } from '../fields.js';
+import { integer, section } from '../../../fields.js';
 import { defineStage } from '../stage-spec.js';
 
 const steps = (meaning: string) =>
@@ -35,6 +35,32 @@ const modes = z.discriminatedUnion(
       mode: z.literal('constant').describe('The same steps throughout.'),
       steps: steps('Trained steps; numInferenceSteps trains the whole trajectory, as DDPO does'),
     }),
+    section({
+      type: z.literal('intervalSchedule'),
+      mode: z
+        .literal('sparse')
+        .describe(
+          "iADD's schedule: single steps, the n-th from the image end for every listed n, one more of them after each equal share of the training stages.",
+        ),
+      stages: z
+        .array(integer(1), { error: 'a list of integers >= 1' })
+        .min(1, { error: 'a list of at least one integer' })
+        .describe(
+          'Steps counted from the image end, such as [4, 8, 12, 16]; no more entries than training stages.',
+        ),
+    }),
+    section({
+      type: z.literal('intervalSchedule'),
+      mode: z
+        .literal('window')
+        .describe(
+          "MixGRPO's schedule: some steps in a row, which start at the noisiest one, move on towards the image and begin anew: the direction opposite to B²-DiffuRL's.",
+        ),
+      length: steps('Trained steps at a time'),
+      everyStages: integer(1, 100_000)
+        .default(1)
+        .describe('Training stages after which the window moves on by one step.'),
+    }),
   ],
   { error: 'a mapping' },
 );
@@ -42,7 +68,7 @@ const modes = z.discriminatedUnion(
 export const intervalScheduleStage = defineStage({
   type: 'intervalSchedule',
   summary:
-    'Says for each training stage which sampler steps are trained; the first of them is the branch point.',
+    'Says for each training stage which sampler steps are trained; the first of them is where B²-DiffuRL branches.',
   consequences: {
     ordering: 'One interval a training stage, in order.',
     delivery: 'Broadcast: readers see the newest interval, late readers too.',

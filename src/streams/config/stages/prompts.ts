@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integer, oneOf, section, text } from '../fields.js';
+import { integer, oneOf, section, text } from '../../../fields.js';
 import { defineStage } from '../stage-spec.js';
 
 export const promptsStage = defineStage({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integer, section, text } from '../fields.js';
+import { integer, section, text } from '../../../fields.js';
 import { defineStage } from '../stage-spec.js';
 
 export const scoreRewardsStage = defineStage({

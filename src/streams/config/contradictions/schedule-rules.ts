@@ -1,0 +1,75 @@
+/** @file Whether the schedule fits the sampler and the run. */
+import type { Path } from '../fault.js';
+import { findStage } from '../stage-of.js';
+import type { StageConfig } from '../topology-schema.js';
+import { type ConfigRule, contradiction } from './config-rule.js';
+
+/** Numbers of steps that a schedule names, by the key that names them. */
+function namedSteps(schedule: StageConfig<'intervalSchedule'>): [Path, number][] {
+  switch (schedule.mode) {
+    case 'floor-linear':
+      return [
+        [['first'], schedule.first],
+        [['last'], schedule.last],
+      ];
+    case 'constant':
+      return [[['steps'], schedule.steps]];
+    case 'window':
+      return [[['length'], schedule.length]];
+    case 'list':
+    case 'sparse':
+      return schedule.stages.map((steps, index) => [['stages', index], steps]);
+    default:
+      return schedule satisfies never;
+  }
+}
+
+const stepsExist: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  const schedule = findStage(config, 'intervalSchedule');
+  if (!sampler || !schedule) return [];
+  return namedSteps(schedule)
+    .filter(([, steps]) => steps > sampler.numInferenceSteps)
+    .map(([below, steps]) =>
+      contradiction(
+        ['stages', schedule.name, ...below],
+        `at most numInferenceSteps ${sampler.numInferenceSteps}`,
+        String(steps),
+        'Lower it, or raise numInferenceSteps.',
+        [['stages', sampler.name, 'numInferenceSteps']],
+      ),
+    );
+};
+
+const intervalGrows: ConfigRule = (config) => {
+  const schedule = findStage(config, 'intervalSchedule');
+  if (schedule?.mode !== 'floor-linear' || schedule.first <= schedule.last) return [];
+  const at = (key: string): Path => ['stages', schedule.name, key];
+  return [
+    contradiction(
+      at('last'),
+      `at least \`first\` ${schedule.first}`,
+      String(schedule.last),
+      'The interval grows backwards: swap them.',
+      [at('first')],
+    ),
+  ];
+};
+
+const entriesHaveStages: ConfigRule = (config) => {
+  const prompts = findStage(config, 'prompts');
+  const schedule = findStage(config, 'intervalSchedule');
+  if (!prompts || (schedule?.mode !== 'list' && schedule?.mode !== 'sparse')) return [];
+  if (schedule.stages.length <= prompts.numStages) return [];
+  return [
+    contradiction(
+      ['stages', schedule.name, 'stages'],
+      `at most numStages ${prompts.numStages} entries`,
+      String(schedule.stages.length),
+      'Shorten the list, or raise numStages.',
+      [['stages', prompts.name, 'numStages']],
+    ),
+  ];
+};
+
+export const SCHEDULE_RULES: readonly ConfigRule[] = [stepsExist, intervalGrows, entriesHaveStages];

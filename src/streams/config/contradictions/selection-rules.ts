@@ -1,0 +1,76 @@
+/** @file Whether the advantage rule can select what the updates ask for. */
+import { selectableSamples } from '../derived-sizes.js';
+import { findStage } from '../stage-of.js';
+import { stageTrees } from '../stage-trees.js';
+import { type ConfigRule, contradiction } from './config-rule.js';
+
+const updatesFit: ConfigRule = (config) => {
+  const prompts = findStage(config, 'prompts');
+  const sampler = findStage(config, 'branchRollouts');
+  const schedule = findStage(config, 'intervalSchedule');
+  const advantages = findStage(config, 'groupAdvantages');
+  const trainer = findStage(config, 'gradientSteps');
+  if (!prompts || !sampler || !schedule || !advantages || !trainer) return [];
+  const { updates, name } = trainer;
+  if (updates.from === 'replay') {
+    if (updates.transitionsPerUpdate <= updates.capacity) return [];
+    const at = (key: string) => ['stages', name, 'updates', key];
+    const nextStep = 'Lower it, or raise the capacity.';
+    const got = String(updates.transitionsPerUpdate);
+    const expected = `at most the capacity ${updates.capacity} of the buffer`;
+    return [contradiction(at('transitionsPerUpdate'), expected, got, nextStep, [at('capacity')])];
+  }
+  // A schedule that fits no sampler has no groups to count.
+  if (stageTrees(config).length === 0) return [];
+  const selectable = selectableSamples({ prompts, sampler, schedule, advantages });
+  if (updates.samplesPerUpdate <= selectable) return [];
+  return [
+    contradiction(
+      ['stages', name, 'updates', 'samplesPerUpdate'],
+      `at most the ${selectable} samples that a training stage can select`,
+      String(updates.samplesPerUpdate),
+      'Lower it, or raise groupsPerStage.',
+      [
+        ['stages', prompts.name, 'groupsPerStage'],
+        ['stages', sampler.name, 'numBranches'],
+        ['stages', sampler.name, 'forkPlan'],
+        ['stages', sampler.name, 'forkSteps'],
+        ['stages', schedule.name],
+        ['stages', advantages.name],
+      ],
+    ),
+  ];
+};
+
+const selectionIsPossible: ConfigRule = (config) => {
+  const advantages = findStage(config, 'groupAdvantages');
+  if (advantages?.rule === 'history' && advantages.bestThreshold < advantages.worstThreshold) {
+    const path = ['stages', advantages.name, 'bestThreshold'];
+    return [
+      {
+        kind: 'contradiction',
+        path,
+        expected: `at least worstThreshold ${advantages.worstThreshold}`,
+        got: String(advantages.bestThreshold),
+        nextStep: 'Swap them.',
+        involves: [path, ['stages', advantages.name, 'worstThreshold']],
+      },
+    ];
+  }
+  if (advantages?.rule === 'per-prompt' && advantages.minCount > advantages.bufferSize) {
+    const path = ['stages', advantages.name, 'minCount'];
+    return [
+      {
+        kind: 'contradiction',
+        path,
+        expected: `at most bufferSize ${advantages.bufferSize}`,
+        got: String(advantages.minCount),
+        nextStep: 'Lower it: a prompt could never use its own statistics.',
+        involves: [path, ['stages', advantages.name, 'bufferSize']],
+      },
+    ];
+  }
+  return [];
+};
+
+export const SELECTION_RULES: readonly ConfigRule[] = [updatesFit, selectionIsPossible];

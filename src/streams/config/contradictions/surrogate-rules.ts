@@ -1,0 +1,79 @@
+/** @file Whether the surrogate can be trained on what the other stages give it. */
+import { createSurrogate } from '../../../models/objectives/index.js';
+import { selectableSamples } from '../derived-sizes.js';
+import { findStage } from '../stage-of.js';
+import { stageTrees } from '../stage-trees.js';
+import { type ConfigRule, contradiction } from './config-rule.js';
+
+const kindFits: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  const trainer = findStage(config, 'gradientSteps');
+  if (!sampler || !trainer) return [];
+  const { trainsOn } = createSurrogate(trainer.surrogate);
+  const { type } = trainer.surrogate;
+  const surrogate = ['stages', trainer.name, 'surrogate'];
+  const faults = [];
+  if (sampler.stochasticSteps === 'none' && trainsOn !== 'denoising') {
+    const path = ['stages', sampler.name, 'stochasticSteps'];
+    const expected = `noise at the trained steps for the surrogate ${type}, which needs their log-probs`;
+    faults.push(contradiction(path, expected, 'none', 'Set all or trained.', [surrogate]));
+  }
+  if (trainer.updates.from === 'replay' && trainsOn !== 'steps') {
+    const path = ['stages', trainer.name, 'updates', 'from'];
+    const expected = `stage for the surrogate ${type}, which is not trained on single steps`;
+    faults.push(contradiction(path, expected, 'replay', 'Set from: stage.', [surrogate]));
+  }
+  if (trainer.value.type === 'network' && trainsOn !== 'steps') {
+    const path = ['stages', trainer.name, 'value', 'type'];
+    const expected = `none for the surrogate ${type}, which is not trained on single steps`;
+    faults.push(contradiction(path, expected, 'network', 'Set type: none.', [surrogate]));
+  }
+  if (trainsOn === 'pairs' && trainer.minibatchSize % 2 === 1) {
+    const path = ['stages', trainer.name, 'minibatchSize'];
+    const expected = `an even number for the surrogate ${type}, whose rows come in pairs`;
+    faults.push(contradiction(path, expected, String(trainer.minibatchSize), 'Add one.', [surrogate]));
+  }
+  return faults;
+};
+
+const pairsHaveTwoBranches: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  const trainer = findStage(config, 'gradientSteps');
+  if (!sampler || !trainer || sampler.numBranches > 1) return [];
+  if (createSurrogate(trainer.surrogate).trainsOn !== 'pairs') return [];
+  const path = ['stages', sampler.name, 'numBranches'];
+  const expected = `at least 2 for the surrogate ${trainer.surrogate.type}, which compares two branches of a group`;
+  return [contradiction(path, expected, '1', 'Raise it.', [['stages', trainer.name, 'surrogate']])];
+};
+
+/** The score function is unbiased for the policy that sampled alone: one optimizer step, on everything. */
+const scoreFunctionIsOnPolicy: ConfigRule = (config) => {
+  const prompts = findStage(config, 'prompts');
+  const sampler = findStage(config, 'branchRollouts');
+  const schedule = findStage(config, 'intervalSchedule');
+  const advantages = findStage(config, 'groupAdvantages');
+  const trainer = findStage(config, 'gradientSteps');
+  if (!prompts || !sampler || !schedule || !advantages || trainer?.surrogate.type !== 'ddpo-sf') return [];
+  // A schedule that fits no sampler has no groups to count.
+  if (stageTrees(config).length === 0) return [];
+  const { updates } = trainer;
+  const path = ['stages', trainer.name, 'updates'];
+  const surrogate = ['stages', trainer.name, 'surrogate'];
+  const selectable = selectableSamples({ prompts, sampler, schedule, advantages });
+  const isOnce =
+    updates.from === 'stage' && updates.innerEpochs === 1 && updates.samplesPerUpdate >= selectable;
+  if (isOnce) return [];
+  const got =
+    updates.from === 'replay'
+      ? 'a replay buffer'
+      : `innerEpochs ${updates.innerEpochs}, samplesPerUpdate ${updates.samplesPerUpdate}`;
+  const expected = 'one optimizer step a stage for the surrogate ddpo-sf, which has no ratio';
+  const nextStep = `Set from: stage, innerEpochs: 1, samplesPerUpdate: ${selectable}; or the surrogate ddpo-is.`;
+  return [contradiction(path, expected, got, nextStep, [surrogate])];
+};
+
+export const SURROGATE_RULES: readonly ConfigRule[] = [
+  kindFits,
+  pairsHaveTwoBranches,
+  scoreFunctionIsOnPolicy,
+];

@@ -1,0 +1,96 @@
+/** @file Whether the tree of a group fits the rule that reads it and the steps that draw noise. */
+import { advantageRuleSpec } from '../../../operators/index.js';
+import { sharesEdges } from '../../../rollout-tree.js';
+import { findStage } from '../stage-of.js';
+import { stageTrees } from '../stage-trees.js';
+import { type ConfigRule, contradiction } from './config-rule.js';
+
+const MOST_LEAVES = 1024;
+
+const comparisonsNeedBranches: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  const advantages = findStage(config, 'groupAdvantages');
+  if (!sampler || !advantages || sampler.numBranches > 1) return [];
+  if (!advantageRuleSpec(advantages.rule).comparesBranches) return [];
+  return [
+    contradiction(
+      ['stages', sampler.name, 'numBranches'],
+      `at least 2 for the rule ${advantages.rule}, which compares the branches of a group`,
+      '1',
+      `Raise it, or set stages.${advantages.name}.rule: per-prompt.`,
+      [['stages', advantages.name, 'rule']],
+    ),
+  ];
+};
+
+const forkStepsFit: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  if (!sampler) return [];
+  const path = ['stages', sampler.name, 'forkSteps'];
+  const plan = ['stages', sampler.name, 'forkPlan'];
+  const { forkPlan, forkSteps, numInferenceSteps } = sampler;
+  const got = `[${forkSteps.join(', ')}]`;
+  if (forkPlan !== 'steps') {
+    if (forkSteps.length === 0) return [];
+    return [
+      contradiction(path, `none for the fork plan ${forkPlan}`, got, 'Remove them, or set forkPlan: steps.', [
+        plan,
+      ]),
+    ];
+  }
+  const ascends = forkSteps.every((step, index) => index === 0 || step > (forkSteps[index - 1] ?? 0));
+  if (forkSteps.length > 0 && ascends && (forkSteps.at(-1) ?? 0) < numInferenceSteps) return [];
+  const expected = `ascending sampler steps in 0..${numInferenceSteps - 1}, at least one`;
+  const steps = ['stages', sampler.name, 'numInferenceSteps'];
+  return [contradiction(path, expected, got, 'Name the steps where branches fork.', [plan, steps])];
+};
+
+const treesFitRule: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  const advantages = findStage(config, 'groupAdvantages');
+  const trees = stageTrees(config);
+  if (!sampler || !advantages || trees.length === 0) return [];
+  const plan = ['stages', sampler.name, 'forkPlan'];
+  const others = [
+    ['stages', sampler.name, 'numBranches'],
+    ['stages', sampler.name, 'forkSteps'],
+  ];
+  const leaves = Math.max(...trees.map(({ widths }) => widths.at(-1) ?? 1));
+  if (leaves > MOST_LEAVES) {
+    const expected = `at most ${MOST_LEAVES} rollouts a group`;
+    return [contradiction(plan, expected, String(leaves), 'Fork less often, or lower numBranches.', others)];
+  }
+  const shares = trees.some(({ interval, widths }) =>
+    sharesEdges({ firstStep: 0, widths }, interval.firstStep),
+  );
+  if (!shares || advantageRuleSpec(advantages.rule).creditsEdges) return [];
+  return [
+    contradiction(
+      plan,
+      `no fork after the first trained step of a stage for the rule ${advantages.rule}, which gives a branch one advantage`,
+      sampler.forkPlan,
+      `Set stages.${advantages.name}.rule: same-depth or back-propagated, or forkPlan: interval.`,
+      [...others, ['stages', advantages.name, 'rule']],
+    ),
+  ];
+};
+
+/** Branches that fork where nothing is drawn would be copies of each other. */
+const forksDrawNoise: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  if (!sampler || sampler.numBranches === 1 || sampler.stochasticSteps === 'all') return [];
+  const { forkPlan, stochasticSteps } = sampler;
+  const path = ['stages', sampler.name, 'stochasticSteps'];
+  const isFine = stochasticSteps === 'none' ? forkPlan === 'independent' : forkPlan !== 'steps';
+  if (isFine) return [];
+  const expected = `noise at the forks of the plan ${forkPlan}`;
+  const nextStep = stochasticSteps === 'none' ? 'Set forkPlan: independent.' : 'Set stochasticSteps: all.';
+  return [contradiction(path, expected, stochasticSteps, nextStep, [['stages', sampler.name, 'forkPlan']])];
+};
+
+export const TREE_RULES: readonly ConfigRule[] = [
+  comparisonsNeedBranches,
+  forkStepsFit,
+  treesFitRule,
+  forksDrawNoise,
+];

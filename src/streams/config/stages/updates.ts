@@ -1,0 +1,60 @@
+/** @file What the optimiser steps of a training stage are made of: samples of the stage or of a replay buffer; a baseline. */
+import { z } from 'zod';
+import { integer, number, section } from '../../../fields.js';
+
+export const updatesSchema = z.discriminatedUnion(
+  'from',
+  [
+    section({
+      from: z
+        .literal('stage')
+        .describe('The selected samples of the stage, all of their trained steps, `innerEpochs` times.'),
+      innerEpochs: integer(1, 1000)
+        .default(1)
+        .describe(
+          'Passes over the selected samples of a training stage. More use the images better and leave the sampled policy further behind.',
+        ),
+      samplesPerUpdate: integer(1, 1_000_000)
+        .default(32)
+        .describe(
+          'Samples that one optimizer step covers, each with all its trained steps. At most what a training stage can select.',
+        ),
+    }),
+    section({
+      from: z
+        .literal('replay')
+        .describe(
+          "DPOK's: random transitions (a sample's single steps) of a buffer that keeps the newest ones, of earlier stages too, with the log-prob of the policy that made them.",
+        ),
+      capacity: integer(1, 10_000_000)
+        .default(1000)
+        .describe(
+          'Transitions that the buffer keeps. More are reused more often and come from older policies; they are part of every checkpoint.',
+        ),
+      updatesPerStage: integer(1, 10_000).default(5).describe('Optimizer steps of a training stage.'),
+      transitionsPerUpdate: integer(1, 1_000_000)
+        .default(32)
+        .describe('Transitions that one optimizer step draws, none twice.'),
+    }),
+  ],
+  { error: 'a mapping' },
+);
+
+export const valueSchema = z.discriminatedUnion(
+  'type',
+  [
+    section({ type: z.literal('none').describe('No learnt baseline.') }),
+    section({
+      type: z
+        .literal('network')
+        .describe(
+          "DPOK's value network V(x_t, c, t), trained to predict the advantage from the latents before the step. For surrogates of single steps.",
+        ),
+      learningRate: number({ from: '(0', to: '1]' }).default(1e-4).describe("Its AdamW's step size."),
+      hidden: integer(1, 65_536).default(256).describe('Width of its three hidden layers.'),
+      batchSize: integer(1, 1_000_000).default(256).describe('Transitions of one of its optimizer steps.'),
+      stepsPerStage: integer(1, 10_000).default(5).describe('Its optimizer steps in a training stage.'),
+    }),
+  ],
+  { error: 'a mapping' },
+);

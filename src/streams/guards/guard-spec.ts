@@ -1,0 +1,39 @@
+/** @file What a guard against a known failure of training says of itself. */
+
+import type { Evaluation, StageMetrics } from '../run-events.js';
+import type { GuardAction } from './guard-actions.js';
+
+/** What guards look at: the figures of each training stage, and of each evaluation, as they come. */
+export type WatchedFigures =
+  | ({ readonly kind: 'stage' } & StageMetrics)
+  | ({ readonly kind: 'evaluation' } & Evaluation);
+
+/** How far a failure has gone; null where these figures do not tell. */
+export type Measure = (figures: WatchedFigures) => number | null;
+
+export interface GuardSpec {
+  /** For the config: the failure, and how it is measured. */
+  readonly description: string;
+  readonly threshold: {
+    readonly default: number;
+    /** With its unit, and what a larger one does. */
+    readonly description: string;
+  };
+  readonly defaultAction: GuardAction;
+  /** What an alarm says of the figure, after "expected at most 1.5": `nats a step to the pretrained model`. */
+  readonly quantity: string;
+  /** What can be done about it. */
+  readonly nextStep: string;
+  /** Begins to watch a run whose base model did as `base` says. */
+  readonly start: (base: Evaluation) => Measure;
+}
+
+/** Measures training stages and passes over evaluations. */
+export function ofStages(measure: (stage: StageMetrics) => number | null): Measure {
+  return (figures) => (figures.kind === 'stage' ? measure(figures) : null);
+}
+
+/** Measures evaluations and passes over training stages. */
+export function ofEvaluations(measure: (evaluation: Evaluation) => number | null): Measure {
+  return (figures) => (figures.kind === 'evaluation' ? measure(figures) : null);
+}

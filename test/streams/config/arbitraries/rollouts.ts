@@ -1,0 +1,141 @@
+/** @file Trees of a group with a schedule, a rule, a surrogate and updates that fit them. */
+import fc from 'fast-check';
+import { createSurrogate } from '../../../../src/models/objectives/index.js';
+import type { StageConfig } from '../../../../src/streams/config/topology-schema.js';
+import { count, share } from './numbers.js';
+import { ruleWith } from './rules.js';
+import { schedule } from './schedules.js';
+import { surrogateOf } from './surrogates.js';
+
+export interface Sizes {
+  readonly numInferenceSteps: number;
+  readonly numStages: number;
+  readonly groupsPerStage: number;
+  readonly samplesPerUpdate: number;
+}
+
+type Sampler = StageConfig<'branchRollouts'>;
+type Trainer = StageConfig<'gradientSteps'>;
+type Tree = Pick<Sampler, 'numBranches' | 'forkPlan' | 'forkSteps'>;
+
+export interface Rollouts {
+  readonly tree: Tree;
+  readonly stochasticSteps: Sampler['stochasticSteps'];
+  readonly schedule: StageConfig<'intervalSchedule'>;
+  readonly advantages: StageConfig<'groupAdvantages'>;
+  readonly training: Pick<Trainer, 'surrogate' | 'updates' | 'value' | 'minibatchSize'>;
+}
+
+const ALL_STEPS = 1000;
+// 3 branches at each of 6 steps: 729 rollouts.
+const FEW_STEPS = 6;
+const FEW_BRANCHES = fc.integer({ min: 2, max: 3 });
+
+/** Ways to branch, each with what fits it. */
+export function rollouts(sizes: Sizes): fc.Arbitrary<Rollouts> {
+  const { numInferenceSteps, numStages } = sizes;
+  const scheduleOf = (most: number) => schedule(numInferenceSteps, numStages, most);
+  const none = fc.constant<number[]>([]);
+  const noise = fc.constantFrom('all' as const, 'trained' as const);
+  const onSteps = surrogateOf('steps', 'pairs').filter(({ type }) => type !== 'ddpo-sf');
+  return fc.oneof(
+    // One rollout a group: every group is one sample, as the score function needs to know.
+    fc.record({
+      tree: fc.record({
+        numBranches: fc.constant(1),
+        forkPlan: fc.constantFrom('interval' as const, 'independent' as const, 'trained-steps' as const),
+        forkSteps: none,
+      }),
+      stochasticSteps: noise,
+      schedule: scheduleOf(ALL_STEPS),
+      advantages: ruleWith(({ comparesBranches }) => !comparesBranches),
+      training: surrogateOf('steps', 'denoising').chain((settings) => training(settings, sizes)),
+    }),
+    fc.record({
+      tree: fc.record({
+        numBranches: fc.integer({ min: 2, max: 9 }),
+        forkPlan: fc.constantFrom('interval' as const, 'independent' as const),
+        forkSteps: none,
+      }),
+      stochasticSteps: noise,
+      schedule: scheduleOf(ALL_STEPS),
+      advantages: ruleWith(() => true),
+      training: onSteps.chain((settings) => training(settings, sizes)),
+    }),
+    // Without noise: for surrogates that need no log-probs.
+    fc.record({
+      tree: fc.record({
+        numBranches: fc.integer({ min: 2, max: 9 }),
+        forkPlan: fc.constant('independent' as const),
+        forkSteps: none,
+      }),
+      stochasticSteps: fc.constant('none' as const),
+      schedule: scheduleOf(ALL_STEPS),
+      advantages: ruleWith(() => true),
+      training: surrogateOf('denoising').chain((settings) => training(settings, sizes)),
+    }),
+    fc.record({
+      tree: fc.record({
+        numBranches: FEW_BRANCHES,
+        forkPlan: fc.constant('steps' as const),
+        forkSteps: fc
+          .uniqueArray(fc.integer({ min: 0, max: numInferenceSteps - 1 }), {
+            minLength: 1,
+            maxLength: FEW_STEPS,
+          })
+          .map((steps) => steps.sort((a, b) => a - b)),
+      }),
+      stochasticSteps: fc.constant('all' as const),
+      schedule: scheduleOf(ALL_STEPS),
+      advantages: ruleWith(({ creditsEdges }) => creditsEdges),
+      training: onSteps.chain((settings) => training(settings, sizes)),
+    }),
+    fc.record({
+      tree: fc.record({
+        numBranches: FEW_BRANCHES,
+        forkPlan: fc.constant('trained-steps' as const),
+        forkSteps: none,
+      }),
+      stochasticSteps: noise,
+      schedule: scheduleOf(FEW_STEPS),
+      advantages: ruleWith(({ creditsEdges }) => creditsEdges),
+      training: onSteps.chain((settings) => training(settings, sizes)),
+    }),
+  );
+}
+
+/** Updates, baseline and minibatch that a surrogate can have. */
+function training(
+  settings: Trainer['surrogate'],
+  { samplesPerUpdate, groupsPerStage }: Sizes,
+): fc.Arbitrary<Rollouts['training']> {
+  const { trainsOn } = createSurrogate(settings);
+  const isScoreFunction = settings.type === 'ddpo-sf';
+  const none = fc.constant({ type: 'none' as const });
+  const network = fc.record({
+    type: fc.constant('network' as const),
+    learningRate: share,
+    hidden: count(512),
+    batchSize: count(512),
+    stepsPerStage: count(9),
+  });
+  const stage = fc.record({
+    from: fc.constant('stage' as const),
+    innerEpochs: isScoreFunction ? fc.constant(1) : count(4),
+    samplesPerUpdate: fc.constant(isScoreFunction ? groupsPerStage : samplesPerUpdate),
+  });
+  const replay = count(1000).chain((capacity) =>
+    fc.record({
+      from: fc.constant('replay' as const),
+      capacity: fc.constant(capacity),
+      updatesPerStage: count(9),
+      transitionsPerUpdate: count(capacity),
+    }),
+  );
+  return fc.record({
+    surrogate: fc.constant(settings),
+    updates: trainsOn === 'steps' && !isScoreFunction ? fc.oneof(stage, replay) : stage,
+    value: trainsOn === 'steps' ? fc.oneof(none, network) : none,
+    minibatchSize: trainsOn === 'pairs' ? count(8).map((pairs) => 2 * pairs) : count(16),
+  });
+}

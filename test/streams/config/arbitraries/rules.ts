@@ -1,0 +1,52 @@
+/** @file Settings of every advantage rule; one that is missing here does not compile. */
+import fc from 'fast-check';
+import type { AdvantageRuleSettings } from '../../../../src/operators/index.js';
+import { type AdvantageRuleName, advantageRuleSpec } from '../../../../src/operators/index.js';
+import type { StageConfig } from '../../../../src/streams/config/topology-schema.js';
+import { count, nonNegative, positive } from './numbers.js';
+
+type Settings<Name extends AdvantageRuleName> = Extract<AdvantageRuleSettings, { rule: Name }>;
+
+const historyStages = fc.integer({ min: 0, max: 20 });
+const threshold = fc.double({ min: -9, max: 9, noNaN: true });
+const stdFloor = nonNegative;
+
+const BY_NAME: { readonly [Name in AdvantageRuleName]: fc.Arbitrary<Omit<Settings<Name>, 'rule'>> } = {
+  history: fc
+    .record({ historyStages, thresholds: fc.tuple(threshold, threshold), stdFloor })
+    .map(({ thresholds, ...rest }) => ({
+      ...rest,
+      bestThreshold: Math.max(...thresholds),
+      worstThreshold: Math.min(...thresholds),
+    })),
+  'branch-centred': fc.record({
+    minGap: nonNegative,
+    keep: fc.constantFrom('extremes', 'all'),
+    historyStages,
+    stdFloor,
+  }),
+  'per-prompt': count(64).chain((bufferSize) =>
+    fc.record({ bufferSize: fc.constant(bufferSize), minCount: count(bufferSize), stdFloor }),
+  ),
+  reward: fc.record({ centre: threshold, scale: positive }),
+  'group-z-score': fc.record({ std: fc.constantFrom('group', 'global'), stdFloor }),
+  'leave-one-out': fc.record({ scale: fc.constantFrom('none', 'global-std') }),
+  'same-depth': fc.record({ stdFloor }),
+  'back-propagated': fc.record({ stdFloor }),
+};
+
+/** The stage with any rule that meets the condition. */
+export function ruleWith(
+  condition: (spec: ReturnType<typeof advantageRuleSpec>) => boolean,
+): fc.Arbitrary<StageConfig<'groupAdvantages'>> {
+  const names = (Object.keys(BY_NAME) as AdvantageRuleName[]).filter((name) =>
+    condition(advantageRuleSpec(name)),
+  );
+  return fc.oneof(
+    ...names.map((rule) =>
+      (BY_NAME[rule] as fc.Arbitrary<object>).map(
+        (rest) => ({ type: 'groupAdvantages', rule, ...rest }) as StageConfig<'groupAdvantages'>,
+      ),
+    ),
+  );
+}

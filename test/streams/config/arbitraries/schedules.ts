@@ -1,0 +1,32 @@
+import fc from 'fast-check';
+import type { StageConfig } from '../../../../src/streams/config/topology-schema.js';
+import { count } from './numbers.js';
+
+/** Schedules that train at most so many steps at a time, of so many sampler steps and training stages. */
+export function schedule(
+  numInferenceSteps: number,
+  numStages: number,
+  most: number,
+): fc.Arbitrary<StageConfig<'intervalSchedule'>> {
+  const type = fc.constant('intervalSchedule' as const);
+  const steps = count(Math.min(numInferenceSteps, most));
+  const entries = (step: fc.Arbitrary<number>) =>
+    fc.array(step, { minLength: 1, maxLength: Math.min(numStages, most, 6) });
+  return fc.oneof(
+    fc
+      .tuple(steps, steps)
+      .map((pair) => pair.sort((a, b) => a - b))
+      .chain(([first = 1, last = 1]) =>
+        fc.record({
+          type,
+          mode: fc.constant('floor-linear' as const),
+          first: fc.constant(first),
+          last: fc.constant(last),
+        }),
+      ),
+    fc.record({ type, mode: fc.constant('constant' as const), steps }),
+    fc.record({ type, mode: fc.constant('list' as const), stages: entries(steps) }),
+    fc.record({ type, mode: fc.constant('sparse' as const), stages: entries(count(numInferenceSteps)) }),
+    fc.record({ type, mode: fc.constant('window' as const), length: steps, everyStages: count(9) }),
+  );
+}

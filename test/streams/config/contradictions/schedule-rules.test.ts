@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { faultsWith, type StageSettings } from '../faults-with.js';
+
+describe('SCHEDULE_RULES', () => {
+  it.each<[about: string, settings: StageSettings, messages: string[]]>([
+    [
+      'a growing interval that is longer than a trajectory, and shrinks',
+      { schedule: 'mode: floor-linear, first: 12, last: 11' },
+      [
+        'a.yaml:5:66 stages.schedule.first: expected at most numInferenceSteps 10, got 12. Lower it, or raise numInferenceSteps.',
+        'a.yaml:5:76 stages.schedule.last: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
+        'a.yaml:5:76 stages.schedule.last: expected at least `first` 12, got 11. The interval grows backwards: swap them.',
+      ],
+    ],
+    [
+      'a constant interval that is longer than a trajectory, and no samples that could not be told without it',
+      {
+        schedule: 'mode: constant, steps: 11',
+        trainer: 'updates: { from: stage, samplesPerUpdate: 64 }',
+      },
+      [
+        'a.yaml:5:62 stages.schedule.steps: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
+      ],
+    ],
+    [
+      'a list with more entries than training stages, one of them too large',
+      { schedule: 'mode: list, stages: [4, 8, 12]', prompts: 'numStages: 2' },
+      [
+        'a.yaml:5:59 stages.schedule.stages: expected at most numStages 2 entries, got 3. Shorten the list, or raise numStages.',
+        'a.yaml:5:66 stages.schedule.stages[2]: expected at most numInferenceSteps 10, got 12. Lower it, or raise numInferenceSteps.',
+      ],
+    ],
+    [
+      'more sparse steps than training stages',
+      { schedule: 'mode: sparse, stages: [2, 4, 8]', prompts: 'numStages: 2' },
+      [
+        'a.yaml:5:61 stages.schedule.stages: expected at most numStages 2 entries, got 3. Shorten the list, or raise numStages.',
+      ],
+    ],
+    [
+      'a sparse step before the first',
+      { schedule: 'mode: sparse, stages: [2, 11]' },
+      [
+        'a.yaml:5:65 stages.schedule.stages[1]: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
+      ],
+    ],
+    [
+      'a window that is longer than a trajectory',
+      { schedule: 'mode: window, length: 11' },
+      [
+        'a.yaml:5:61 stages.schedule.length: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
+      ],
+    ],
+  ])('should report %s', (_, settings, messages) => {
+    expect(faultsWith(settings)).toEqual(messages);
+  });
+
+  it.each<[about: string, settings: StageSettings]>([
+    ['an entry a training stage', { schedule: 'mode: list, stages: [2, 10]', prompts: 'numStages: 2' }],
+    [
+      'a sparse step a training stage',
+      { schedule: 'mode: sparse, stages: [2, 10]', prompts: 'numStages: 2' },
+    ],
+    ['a window over the whole trajectory', { schedule: 'mode: window, length: 10, everyStages: 99' }],
+  ])('should accept %s', (_, settings) => {
+    expect(faultsWith(settings)).toEqual([]);
+  });
+});

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import type { WatchedFigures } from '../../../src/streams/guards/guard-spec.js';
+import { GUARD_NAMES, GUARDS, type GuardName } from '../../../src/streams/guards/index.js';
+import type { PromptSetEvaluation, StageMetrics } from '../../../src/streams/run-events.js';
+import { evaluation, stageMetrics } from '../example-metrics.js';
+
+const stages = (...changes: Partial<StageMetrics>[]): WatchedFigures[] =>
+  changes.map((change, index) => ({ kind: 'stage', ...stageMetrics(index, change) }));
+const evaluations = (
+  list: 'train' | 'heldOut',
+  ...changes: Partial<PromptSetEvaluation>[]
+): WatchedFigures[] =>
+  changes.map((change, index) => ({ kind: 'evaluation', ...evaluation(index + 1, { [list]: change }) }));
+
+/** What a guard says of figures in turn, rounded to nine decimals. */
+function valuesOf(
+  name: GuardName,
+  figures: readonly WatchedFigures[],
+  base = evaluation(0),
+): (number | null)[] {
+  const measure = GUARDS[name].start(base);
+  return figures.map((one) => {
+    const value = measure(one);
+    return value === null ? null : Math.round(value * 1e9) / 1e9;
+  });
+}
+
+const withReward = (rewardMean: number | null, rewardStd: number | null = 9) => ({ rewardMean, rewardStd });
+
+describe('rewardCollapse', () => {
+  it('should measure the fall below the best stage in units of the first', () => {
+    const figures = stages(
+      withReward(0.5, 0.2),
+      withReward(0.9),
+      withReward(0.6),
+      withReward(1),
+      withReward(0.6),
+    );
+    // (0.9 - 0.6) / 0.2, then (1 - 0.6) / 0.2.
+    expect(valuesOf('rewardCollapse', figures)).toEqual([0, 0, 1.5, 0, 2]);
+  });
+
+  it('should wait for rewards that differ, and pass over stages that were lost', () => {
+    const figures = stages(
+      withReward(null, null),
+      withReward(0.5, 0),
+      withReward(0.4, 0.1),
+      withReward(null, null),
+      withReward(0.3, 9),
+    );
+    expect(valuesOf('rewardCollapse', figures)).toEqual([null, null, 1, null, 2]);
+  });
+});
+
+describe('ratioDrift', () => {
+  it('should be the mean deviation of the ratio', () => {
+    const figures = stages({ meanRatioDeviation: 0 }, { meanRatioDeviation: 0.25, maxRatioDeviation: 0.5 });
+    expect(valuesOf('ratioDrift', figures)).toEqual([0, 0.25]);
+  });
+});
+
+describe('klToPretrained', () => {
+  it('should be the measured KL, where there is one', () => {
+    const figures = stages({ klToPretrained: null }, { klToPretrained: 12.5 });
+    expect(valuesOf('klToPretrained', figures)).toEqual([null, 12.5]);
+  });
+});
+
+describe('zeroSpreadGroups', () => {
+  it('should be the share of the groups that were scored', () => {
+    const figures = stages(
+      { zeroSpreadGroups: 6, groups: 8, lostGroups: 2 },
+      { zeroSpreadGroups: 0, groups: 0, lostGroups: 10 },
+    );
+    expect(valuesOf('zeroSpreadGroups', figures)).toEqual([0.75, null]);
+  });
+});
+
+describe('diversityLoss', () => {
+  it('should be the share that training prompts have lost of the base', () => {
+    const base = evaluation(0, { train: { diversity: 0.4 }, heldOut: { diversity: 9 } });
+    const figures = evaluations('train', { diversity: 0.4 }, { diversity: 0.1 }, { diversity: 0.5 });
+    expect(valuesOf('diversityLoss', figures, base)).toEqual([0, 0.75, -0.25]);
+  });
+
+  it('should say nothing where the base model has none', () => {
+    const base = evaluation(0, { train: { diversity: 0 } });
+    expect(valuesOf('diversityLoss', evaluations('train', { diversity: 0.1 }), base)).toEqual([null]);
+  });
+});
+
+describe('rewardVerifierDivergence', () => {
+  const base = evaluation(0, { heldOut: { rewardMean: 0.3, verifiedAlignment: 0.5 } });
+
+  it('should be the fall of the alignment while the reward is above the base', () => {
+    const figures = evaluations(
+      'heldOut',
+      { rewardMean: 0.4, verifiedAlignment: 0.375 },
+      { rewardMean: 0.4, verifiedAlignment: 0.75 },
+      { rewardMean: 0.3, verifiedAlignment: 0.25 },
+    );
+    expect(valuesOf('rewardVerifierDivergence', figures, base)).toEqual([0.125, -0.25, 0]);
+  });
+
+  it('should say nothing without a verifier', () => {
+    const figures = evaluations('heldOut', { rewardMean: 0.4, verifiedAlignment: null });
+    expect(valuesOf('rewardVerifierDivergence', figures, base)).toEqual([null]);
+    const unverified = evaluation(0, { heldOut: { verifiedAlignment: null } });
+    const verified = evaluations('heldOut', { rewardMean: 0.4, verifiedAlignment: 0.1 });
+    expect(valuesOf('rewardVerifierDivergence', verified, unverified)).toEqual([null]);
+  });
+});
+
+describe.each(GUARD_NAMES)('the guard %s', (name) => {
+  it('should look at stages or at evaluations, not at both', () => {
+    const stage = stages({ klToPretrained: 1 });
+    const evaluated = evaluations('train', {});
+    const looksAt = [stage, evaluated].map((figures) => valuesOf(name, figures)[0] !== null);
+    expect(looksAt).toContain(true);
+    expect(looksAt).toContain(false);
+  });
+
+  it('should not raise an alarm over a healthy run by default', () => {
+    const healthy = [...stages({}, {}, {}), ...evaluations('heldOut', {})];
+    for (const value of valuesOf(name, healthy))
+      expect(value ?? 0).toBeLessThanOrEqual(GUARDS[name].threshold.default);
+  });
+});
