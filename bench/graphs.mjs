@@ -68,8 +68,8 @@ export async function benchGraphs({ pipeline: path, rows, threads, repetitions }
           lora: LORA,
           guidanceScale: 1,
           minibatchSize: rows,
-          clipRange: 1e-4,
-          advClipMax: 5,
+          surrogate: { type: 'ddpo-is', clipRange: 1e-4, advClipMax: 5 },
+          measureKl: false,
         })
       ).graph,
     };

@@ -14,11 +14,15 @@ const SETTINGS = {
   numInferenceSteps: 10,
   guidanceScale: 2,
   eta: 1,
+  stochasticSteps: 'all',
+  sde: 'flow-grpo',
+  forkPlan: 'interval',
+  forkSteps: [],
   numBranches: 4,
   latentsDtype: 'float32',
   noiseFor: 'training',
 };
-const FIRST_STEP = 3;
+const TRAINED_STEPS = [3, 4, 5, 6, 7, 8, 9];
 
 /** Seconds for the same groups: as one batch, and one group after another. */
 export async function benchRollouts({ pipeline: path, groups, threads, repetitions }) {
@@ -28,7 +32,7 @@ export async function benchRollouts({ pipeline: path, groups, threads, repetitio
     const requests = Array.from({ length: groups }, (_, groupIndex) => ({ groupIndex, prompt: PROMPT }));
     const samplerFor = async (groupsPerBatch) => {
       const settings = { ...SETTINGS, groupsPerBatch };
-      const denoiser = await openDenoiser(engine, pipeline, LORA, denoiserRows(settings));
+      const denoiser = await openDenoiser(engine, pipeline, LORA, denoiserRows(settings, TRAINED_STEPS));
       await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
       return createSampler(pipeline, denoiser, settings);
     };
@@ -36,11 +40,11 @@ export async function benchRollouts({ pipeline: path, groups, threads, repetitio
     const single = await samplerFor(1);
     return await medianSeconds(
       [
-        { name: 'oneBatch', run: () => together.rollout(requests, FIRST_STEP) },
+        { name: 'oneBatch', run: () => together.rollout(requests, TRAINED_STEPS) },
         {
           name: 'oneByOne',
           run: async () => {
-            for (const request of requests) await single.rollout([request], FIRST_STEP);
+            for (const request of requests) await single.rollout([request], TRAINED_STEPS);
           },
         },
       ],
