@@ -75,11 +75,13 @@ describe('ratios before the first update', () => {
   ] as const)('should be 1 for a flow: %j', async (noise) => {
     const flow = await openTiny({ as: 'flow' });
     onTestFinished(() => flow.close());
-    const trainedSteps = stepsFrom(0);
+    // All but the last, which ends at σ = 0: the noise of flow-grpo has standard deviation 0.0007 there, and an untrained
+    // network's latents of size 17 round at 1e-6. Flow-GRPO leaves that step out as well.
+    const trainedSteps = [0, 1, 2, 3];
     const sampled = await sampleTiny(flow, noise, trainedSteps);
     const trainer = await openTinyTrainer(flow, { sampling: { ...TINY_SAMPLER, ...noise }, measureKl: true });
     const { statistics } = await trainer.train(stageOf(sampled.samples, { trainedSteps }), sampled.state);
-    expect(statistics.maxRatioDeviation).toBeLessThan(1e-5);
+    expect(statistics.maxRatioDeviation).toBeLessThan(2e-6);
     expect(statistics.klToPretrained).toBeGreaterThan(0);
   });
 
