@@ -36,6 +36,11 @@ const model = section({
   })
     .prefault({})
     .describe('The LoRA adapter: the only weights that are trained.'),
+  startFrom: text('the path of an adapter file')
+    .optional()
+    .describe(
+      'Adapter that training goes on from, such as one of supervised fine-tuning; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. Without it training starts from the pretrained model.',
+    ),
 }).describe('The diffusion model that is tuned.');
 
 const engine = section({

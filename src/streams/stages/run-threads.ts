@@ -167,6 +167,7 @@ export async function startTrainer(
     pipeline: config.model.pipeline,
     lora: config.model.lora,
     trainer: trainerSettings(config),
+    startFrom: config.model.startFrom ?? null,
     value: value.type === 'network' ? value : null,
   };
   sayProvider(say, 'trainer', await opening(thread, thread.call.open(settings)));

@@ -21,12 +21,15 @@ import type { TrainingStatistics } from '../../models/policy/training-statistics
 import { openValueBaseline, type ValueBaselineSettings } from '../../models/policy/value-baseline.js';
 import { elementCount } from '../../models/tensor.js';
 import { openedOnce } from './opened-once.js';
+import { startingParameters } from './starting-parameters.js';
 
 export interface TrainerThreadSettings {
   readonly engine: EngineOptions;
   readonly pipeline: string;
   readonly lora: LoraSettings;
   readonly trainer: TrainerSettings;
+  /** An adapter file to go on from; null starts from the pretrained model. */
+  readonly startFrom: string | null;
   /** Null where no baseline is learnt. */
   readonly value: Omit<ValueBaselineSettings, 'seed'> | null;
 }
@@ -79,10 +82,14 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
       pipeline.embedPrompt,
     ));
   const trainer = await createTrainer(engine, pipeline, policyGraph, trainerSettings, baseline);
-  const parameters = initialParameters(policyGraph.adapters, lora, seed);
+  const { adapters } = policyGraph;
+  const parameters =
+    settings.startFrom === null
+      ? initialParameters(adapters, lora, seed)
+      : await startingParameters(settings.startFrom, adapters, lora);
   const optimizer = initialAdamWState(parameters);
   const state: PolicyState = { parameters, samplingParameters: parameters, optimizer, replay: [] };
-  return { engine, trainer, baseline, adapters: policyGraph.adapters, lora, state };
+  return { engine, trainer, baseline, adapters, lora, state };
 });
 
 const copyOf = (parameters: NamedArrays): NamedArrays =>
