@@ -57,6 +57,11 @@ export interface StageMetrics {
   readonly learningRateScale: number;
   /** Mean L2 norm of all gradients together, before clipping, over the stage's optimizer steps. */
   readonly gradNorm: number;
+  /**
+   * By sampler step, index 0 the noisiest: root mean square of the gradient norms of single runs of the training graph, with
+   * the weights of the loss; null where no run held rows of that step alone.
+   */
+  readonly gradNormByStep: readonly (number | null)[];
   /** Images scored by the reward model in the run so far, evaluation not counted. */
   readonly rewardQueries: number;
   /** Seconds of work on the run so far, those before a resume included. */

@@ -30,6 +30,7 @@ export function stageMetrics(trainingStage: number, changes: Partial<StageMetric
     valueLoss: null,
     learningRateScale: 1,
     gradNorm: 0.8,
+    gradNormByStep: [null, null, null, 0.1, 0.2, 0.2, 0.3, 0.4, 0.4, 0.5],
     rewardQueries: 128 * (trainingStage + 1),
     elapsedSeconds: 10 * (trainingStage + 1),
     eventLoopDelayP99Ms: 11,

@@ -110,7 +110,10 @@ export async function createTrainer(
         ratios: outputs.ratio && float32Data(outputs.ratio, 'ratio'),
         kls: outputs.klToPretrained && float32Data(outputs.klToPretrained, 'klToPretrained'),
       });
-      for (const name of parameterNames) addTo(sums, name, float32Data(outputs[`gradient:${name}`], name));
+      const gradients = parameterNames.map((name) => float32Data(outputs[`gradient:${name}`], name));
+      statistics.addRun(rows, normOf(gradients));
+      for (const [index, name] of parameterNames.entries())
+        addTo(sums, name, gradients[index] ?? new Float32Array());
     }
     const gradients = Object.fromEntries([...sums].map(([name, sum]) => [name, Float32Array.from(sum)]));
     return { loss, gradients };
@@ -185,6 +188,12 @@ function addTo(sums: Map<string, Float64Array>, name: string, values: Float32Arr
   const sum = sums.get(name) ?? new Float64Array(values.length);
   for (let i = 0; i < values.length; i++) sum[i] = (sum[i] ?? 0) + (values[i] ?? 0);
   sums.set(name, sum);
+}
+
+function normOf(gradients: readonly Float32Array[]): number {
+  let squared = 0;
+  for (const values of gradients) for (const value of values) squared += value * value;
+  return Math.sqrt(squared);
 }
 
 function diverged(trainingStage: number): TributaryError {

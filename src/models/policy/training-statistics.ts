@@ -8,6 +8,11 @@ export interface TrainingStatistics {
   readonly policyLoss: number;
   /** Mean of the updates' gradient norms before clipping. */
   readonly gradNorm: number;
+  /**
+   * By sampler step, the root mean square of the gradient norms of single runs of the training graph, weights of the loss
+   * included: what of the gradient comes from where. Null where no run held rows of that step alone.
+   */
+  readonly gradNormByStep: readonly (number | null)[];
   /** Share of (sample, step) rows whose ratio lay outside the clip range; 0 where the surrogate clips nothing. */
   readonly clipFraction: number;
   /** The same by sampler step; 0 for steps that were not trained. */
@@ -34,6 +39,8 @@ export interface RowDiagnostics {
 export function createTrainingStatistics(clipRange: number | null, numInferenceSteps: number) {
   const clipped = new Float64Array(numInferenceSteps);
   const seen = new Float64Array(numInferenceSteps);
+  const squaredNorms = new Float64Array(numInferenceSteps);
+  const runs = new Float64Array(numInferenceSteps);
   let [updates, lossSum, normSum] = [0, 0, 0];
   let [squaredLogRatios, ratioDeviations, maxRatioDeviation] = [0, 0, 0];
   let [klSum, klRows] = [0, 0];
@@ -60,6 +67,14 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
         }
       }
     },
+    /** The gradient norm of one run; it counts where all of its rows are of one step. */
+    addRun(rows: readonly TrainingRow[], norm: number): void {
+      const steps = new Set(rows.filter(({ weight }) => weight > 0).map(({ step }) => step));
+      const [step] = steps;
+      if (steps.size !== 1 || step === undefined || step === null) return;
+      squaredNorms[step] = (squaredNorms[step] ?? 0) + norm ** 2;
+      runs[step] = (runs[step] ?? 0) + 1;
+    },
     addUpdate(loss: number, gradNorm: number): void {
       updates += 1;
       lossSum += loss;
@@ -74,6 +89,9 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
         optimizerSteps: updates,
         policyLoss: lossSum / Math.max(1, updates),
         gradNorm: normSum / Math.max(1, updates),
+        gradNormByStep: Array.from(runs, (count, step) =>
+          count === 0 ? null : Math.sqrt((squaredNorms[step] ?? 0) / count),
+        ),
         clipFraction: total(clipped) / rows,
         clipFractionByStep: Array.from(clipped, (count, step) => count / Math.max(1, seen[step] ?? 0)),
         approxKl: (0.5 * squaredLogRatios) / rows,

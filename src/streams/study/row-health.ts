@@ -8,6 +8,8 @@ export interface RowHealth {
   /** Of the groups with rewards, in [0, 1]. */
   readonly zeroSpreadShare: number | null;
   readonly gradNorm: number | null;
+  /** Share of each sampler step in the squared gradient norms of single runs, the noisiest first; null where none is known. */
+  readonly gradientShares: readonly number[] | null;
   readonly clipFraction: number | null;
   /** After the last training stage, mean over the runs. */
   readonly klToPretrained: number | null;
@@ -29,10 +31,20 @@ export function rowHealth(runs: readonly RunResult[]): RowHealth {
     selectedSamples: mean((stage) => stage.selectedSamples),
     zeroSpreadShare: groups === 0 ? null : zeroSpread / groups,
     gradNorm: mean((stage) => stage.gradNorm),
+    gradientShares: gradientShares(stages),
     clipFraction: mean((stage) => stage.clipFraction),
     klToPretrained: mean(
       (stage) => stage.klToPretrained,
       runs.flatMap((run) => run.stages.slice(-1)),
     ),
   };
+}
+
+function gradientShares(stages: readonly Stage[]): number[] | null {
+  const steps = Math.max(0, ...stages.map(({ gradNormByStep }) => gradNormByStep.length));
+  const squares = Array.from({ length: steps }, (_, step) =>
+    stages.reduce((sum, { gradNormByStep }) => sum + (gradNormByStep[step] ?? 0) ** 2, 0),
+  );
+  const total = squares.reduce((sum, value) => sum + value, 0);
+  return total === 0 ? null : squares.map((value) => value / total);
 }

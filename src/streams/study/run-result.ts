@@ -1,7 +1,7 @@
 /** @file The figures of one run that the page is made from, as they stand in results.json. */
 import { z } from 'zod';
 import type { MetricsLine } from '../metrics-log.js';
-import type { PromptSetEvaluation, StageMetrics } from '../run-events.js';
+import type { PromptSetEvaluation } from '../run-events.js';
 
 const figure = z.number({ error: 'expected a number' });
 const nullable = figure.nullable();
@@ -32,6 +32,8 @@ const healthSchema = z.object({
   zeroSpreadGroups: figure,
   intraGroupCorrelation: nullable,
   gradNorm: figure,
+  /** By sampler step, the noisiest first; null where it is not known. */
+  gradNormByStep: z.array(nullable, { error: 'expected a list' }),
   clipFraction: figure,
   klToPretrained: nullable,
 });
@@ -62,15 +64,12 @@ export type RunResult = z.output<typeof runResultSchema>;
 export type FailedRun = z.output<typeof failedRunSchema>;
 export type EvaluationPoint = z.output<typeof pointSchema>;
 
-/** An objective may measure how far it went from the pretrained model. */
-type LoggedStage = StageMetrics & { readonly klToPretrained?: number | null };
-
 /** Returns the evaluations and stages of a log; null where the run has not come to its end. */
 export function figuresOfRun(
   lines: readonly MetricsLine[],
   numStages: number,
 ): Pick<RunResult, 'points' | 'stages'> | null {
-  const stages = lines.filter((line): line is LoggedStage & MetricsLine => line.kind === 'stage');
+  const stages = lines.filter((line) => line.kind === 'stage');
   const evaluations = lines.filter((line) => line.kind === 'evaluation');
   // A run that was resumed may have measured one policy twice.
   const newest = evaluations.filter(
@@ -96,8 +95,9 @@ export function figuresOfRun(
       zeroSpreadGroups: stage.zeroSpreadGroups,
       intraGroupCorrelation: stage.intraGroupCorrelation,
       gradNorm: stage.gradNorm,
+      gradNormByStep: [...stage.gradNormByStep],
       clipFraction: stage.clipFraction,
-      klToPretrained: stage.klToPretrained ?? null,
+      klToPretrained: stage.klToPretrained,
     })),
   };
 }

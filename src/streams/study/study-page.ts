@@ -53,7 +53,8 @@ export function studyPage({ study, rows, charts, chartFolder, conclusions }: Stu
     healthTable(rows),
     paragraph(
       `Means over all training stages of all seeds; the KL divergence to the pretrained model is that after the last stage,
-      where the objective measures it.`,
+      where the objective measures it. The squared gradient norm by step says which sampler steps, the noisiest first, the
+      gradient of single runs of the training graph comes from.`,
     ),
     '## Every run\n',
     runTable(rows),
@@ -145,6 +146,7 @@ function healthTable(rows: readonly RowRuns[]): string {
     'selected samples a stage',
     'groups without spread',
     'gradient norm',
+    'squared, by step, %',
     'clipped ratios',
     'KL to pretrained',
   ];
@@ -158,6 +160,7 @@ function healthTable(rows: readonly RowRuns[]): string {
         writeNumber(health.selectedSamples),
         writeShare(health.zeroSpreadShare),
         writeNumber(health.gradNorm),
+        health.gradientShares?.map((share) => (100 * share).toFixed(0)).join(' ') ?? '–',
         writeShare(health.clipFraction),
         writeNumber(health.klToPretrained),
       ];

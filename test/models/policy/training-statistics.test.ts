@@ -56,6 +56,15 @@ describe('createTrainingStatistics', () => {
     expect(approxKl).toBeCloseTo(0.25, 6);
   });
 
+  it('should give the norm of a run to its step, where it has but one', () => {
+    const statistics = createTrainingStatistics(0.1, 3);
+    statistics.addRun([...rows(1, 1), ...padding(2)], 3);
+    statistics.addRun(rows(1, 1), 4);
+    statistics.addRun(rows(1, 2), 99);
+    statistics.addRun(rows(null, null), 99);
+    expect(statistics.result().gradNormByStep).toEqual([null, Math.sqrt(12.5), null]);
+  });
+
   it('should average the KL over rows, padding left out, and keep the loss of the value network', () => {
     const statistics = createTrainingStatistics(0.1, 2);
     statistics.addRows([...rows(0, 1), ...padding(1)], {
@@ -85,6 +94,7 @@ describe('createTrainingStatistics', () => {
       optimizerSteps: 0,
       policyLoss: 0,
       gradNorm: 0,
+      gradNormByStep: [null, null],
       clipFraction: 0,
       clipFractionByStep: [0, 0],
       approxKl: 0,

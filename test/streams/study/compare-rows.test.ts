@@ -97,6 +97,8 @@ describe('rowHealth', () => {
       // (1 + 1 + 7) / (4 + 4 + 12).
       zeroSpreadShare: 0.45,
       gradNorm: expect.closeTo(8 / 3, 9),
+      // Norms 1 and 2 of the last two steps, in every stage.
+      gradientShares: [0, 0.2, 0.8],
       clipFraction: 0.25,
       klToPretrained: 0.3,
     });

@@ -76,6 +76,7 @@ export function runResult(
         zeroSpreadGroups: 1,
         intraGroupCorrelation: 0.5,
         gradNorm: 2,
+        gradNormByStep: [null, 1, 2],
         clipFraction: 0.25,
         klToPretrained: null,
       },

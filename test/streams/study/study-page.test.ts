@@ -54,7 +54,7 @@ describe('studyPage', () => {
   });
 
   test('should say how the rows learned', () => {
-    expect(linesOf(page, '| Plain |')[1]).toBe('| Plain | 0.5 | 6 | 25.0 % | 2 | 25.0 % | – |');
+    expect(linesOf(page, '| Plain |')[1]).toBe('| Plain | 0.5 | 6 | 25.0 % | 2 | 0 20 80 | 25.0 % | – |');
   });
 
   test('should list every run with its machine', () => {
