@@ -1,5 +1,5 @@
 /**
- * @file `npm run results`: runs the demo with three seeds, one after another, and writes docs/results.md: means with 95 %
+ * @file `npm run results`: runs the demo with three seeds, one after another, and writes docs/demo.md: means with 95 %
  * intervals over the seeds. Runs that are already complete are taken as they are.
  */
 
@@ -127,5 +127,5 @@ The verifier reads pictures exactly and is never used for training. Diversity is
 first evaluation to the end of the last. How the settings were chosen, and what had been seen before: docs/decisions.md,
 45 and 46.
 `;
-writeFileSync('docs/results.md', page);
+writeFileSync('docs/demo.md', page);
 console.log(page);
