@@ -57,10 +57,12 @@ export async function openRun(
   try {
     const sampler = owned(await startSampler(config, say));
     const reward = owned(await startReward(config, sampler.imageShape, say)).call;
-    const trainer = owned(await startTrainer(config, say)).call;
+    const trainer = owned(
+      await startTrainer(config, say, { resumed: runDirectory.checkpoint !== null }),
+    ).call;
     const evaluate = (policy: PolicySnapshot) =>
       evaluatePolicy({ config, sampler, reward, policy, prompts, signal, now: () => performance.now() });
-    // Before anything is restored, the trainer holds the base model.
+    // Before anything is restored, the trainer holds the policy that the run starts from.
     const { adapter } = await trainer.save(undefined);
     const { checkpoint } = runDirectory;
     if (checkpoint) {

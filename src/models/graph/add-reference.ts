@@ -3,6 +3,7 @@
  * weights are the same constants, and what does not depend on the adapter is the same nodes.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import { GraphBuilder } from './builder.js';
 import type { Graph, Node, Value } from './graph.js';
 
@@ -47,6 +48,7 @@ export function addReference(
 function isTwin(twin: Node, node: Node, inputs: readonly (Value | undefined)[]): boolean {
   return (
     twin.op === node.op &&
+    isDeepStrictEqual(twin.attributes, node.attributes) &&
     twin.inputs.length === inputs.length &&
     twin.inputs.every((input, index) => input?.name === inputs[index]?.name)
   );

@@ -24,7 +24,11 @@ export const STEP_WEIGHTINGS = Object.keys(WEIGHTINGS) as [StepWeighting, ...Ste
 const NEGLIGIBLE_SHARE = 0.01;
 
 /**
- * Returns the weight of every sampler step in the loss, with mean 1 over the trained ones; the others get 0.
+ * Returns the weight of every sampler step in the loss. They are scaled to mean 1 over all steps of the sampler and then
+ * masked: a step weighs the same whichever others are trained with it. Untrained ones get 0, and so do those below a
+ * hundredth of the heaviest trained one.
+ *
+ * @param coefficients - of a sampler whose steps are all stochastic.
  *
  * Weights other than `none` answer one trap: the gradient of a log-prob grows with √W, so the last steps, whose noise is
  * small, make up most of the gradient although they decide hardly anything about the picture.
@@ -36,10 +40,15 @@ export function stepWeights(
 ): number[] {
   const trained = new Set(trainedSteps);
   const raw = coefficients.map((step, index) =>
-    trained.has(index) ? WEIGHTINGS[weighting](step, index === coefficients.length - 1) : 0,
+    WEIGHTINGS[weighting](step, index === coefficients.length - 1),
   );
-  const negligible = NEGLIGIBLE_SHARE * Math.max(...raw);
-  const kept = raw.map((weight) => (weight < negligible ? 0 : weight));
-  const mean = kept.reduce((sum, weight) => sum + weight, 0) / trained.size;
-  return kept.map((weight) => (mean === 0 ? 0 : weight / mean));
+  const kept = withoutNegligible(raw);
+  const mean = kept.reduce((sum, weight) => sum + weight, 0) / raw.length;
+  const masked = raw.map((weight, step) => (trained.has(step) ? weight : 0));
+  return withoutNegligible(masked).map((weight) => weight / mean);
+}
+
+function withoutNegligible(weights: readonly number[]): number[] {
+  const negligible = NEGLIGIBLE_SHARE * Math.max(...weights);
+  return weights.map((weight) => (weight < negligible ? 0 : weight));
 }

@@ -37,7 +37,7 @@ export function denoisingUnits(
   const timesteps = counterRandom({ ...place, purpose: 'forward-timesteps' });
   const noises = counterRandom({ ...place, purpose: 'forward-noise' });
   const weight = 1 / (samples.length * timestepsPerSample);
-  return samples.flatMap(({ prompt, trajectory }, index) => {
+  const rows = samples.flatMap(({ prompt, trajectory }, index) => {
     const cleanLatents = trajectory.latents.subarray(-size);
     return Array.from({ length: timestepsPerSample }, () => {
       const timestep = trainingTimestep(pipeline.schedule, timesteps.integer(numTrainTimesteps));
@@ -61,7 +61,9 @@ export function denoisingUnits(
           target: mixed(target.originalCoefficient, target.noiseCoefficient),
         }),
       };
-      return [row];
+      return row;
     });
   });
+  // One timestep after another fills the runs of models that take one for all rows.
+  return rows.sort((a, b) => a.timestep - b.timestep).map((row) => [row]);
 }

@@ -2,7 +2,6 @@
 
 import { TributaryError } from '../../errors.js';
 import { requireLogProb, type StepCoefficients } from '../diffusion/step-coefficients.js';
-import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
 import type { Transition } from './replay-buffer.js';
 import type { RowUnit, TrainingRow } from './training-rows.js';
 import type { TrainingSample } from './training-sample.js';
@@ -11,7 +10,8 @@ import type { TrainingSample } from './training-sample.js';
 export interface StepPlan {
   readonly coefficients: readonly StepCoefficients[];
   readonly trainedSteps: readonly number[];
-  readonly weighting: StepWeighting;
+  /** Weight of every sampler step in the loss: see `stepWeights`. */
+  readonly weights: readonly number[];
 }
 
 /** The trained steps of a sample's own path, in order. What a transition earned is the advantage of its edge. */
@@ -94,9 +94,9 @@ export function preferencePairs(
   });
 }
 
-function weightsOf({ coefficients, trainedSteps, weighting }: StepPlan): number[] {
+function weightsOf({ coefficients, trainedSteps, weights }: StepPlan): readonly number[] {
   requireLogProb(coefficients, trainedSteps);
-  return stepWeights(coefficients, trainedSteps, weighting);
+  return weights;
 }
 
 function rowOf(

@@ -6,7 +6,7 @@ import type { Pipeline } from '../diffusion/pipeline.js';
 import { type StochasticSettings, stochasticCoefficients } from '../diffusion/stochastic-steps.js';
 import type { Engine, Provider, Tensors } from '../engines/engine.js';
 import { encodeGraph } from '../graph/encode.js';
-import type { StepWeighting } from '../objectives/step-weights.js';
+import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
 import type { AdamWOptions, AdamWState, NamedArrays } from '../optimizers/adamw.js';
 import { adamWStep } from '../optimizers/adamw.js';
 import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
@@ -130,7 +130,13 @@ export async function createTrainer(
         learningRateScale *
         learningRateFactor(settings.learningRateSchedule, trainingStage, settings.numStages);
       const coefficients = stochasticCoefficients(pipeline.schedule, settings.sampling, trainedSteps);
-      const plan: StepPlan = { coefficients, trainedSteps, weighting: settings.stepWeighting };
+      const allNoisy = stochasticCoefficients(
+        pipeline.schedule,
+        { ...settings.sampling, stochasticSteps: 'all' },
+        trainedSteps,
+      );
+      const weights = stepWeights(allNoisy, trainedSteps, settings.stepWeighting);
+      const plan: StepPlan = { coefficients, trainedSteps, weights };
       const statistics = createTrainingStatistics(surrogate.clipRange, coefficients.length);
       const taken = samples.flatMap((sample) => transitionsOf(sample, trainedSteps, trainingStage));
       const replay =

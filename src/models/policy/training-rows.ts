@@ -24,8 +24,8 @@ export interface TrainingRow {
 export type RowUnit = readonly TrainingRow[];
 
 /**
- * Splits the units of an update into runs of at most `size` rows. Where the network takes one timestep for all rows, a run
- * holds units of one timestep.
+ * Splits the units of an update into runs of at most `size` rows, in order. Where the network takes one timestep for all
+ * rows, a run ends where the timestep changes.
  */
 export function* minibatches(
   units: readonly RowUnit[],
@@ -37,7 +37,8 @@ export function* minibatches(
     const most = Math.floor(size / (units[start]?.length ?? 1));
     const limit = units.slice(start, start + most);
     const timestep = limit[0]?.[0]?.timestep;
-    const minibatch = oneTimestepARun ? limit.filter(([row]) => row?.timestep === timestep) : limit;
+    const other = limit.findIndex(([row]) => row?.timestep !== timestep);
+    const minibatch = oneTimestepARun && other > 0 ? limit.slice(0, other) : limit;
     yield minibatch;
     start += minibatch.length;
   }

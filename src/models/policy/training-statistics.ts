@@ -23,7 +23,10 @@ export interface TrainingStatistics {
   readonly maxRatioDeviation: number;
   /** Mean of |ratio - 1| over all rows: how far the updates moved from the policy that sampled. */
   readonly meanRatioDeviation: number;
-  /** Mean exact KL of one step to the pretrained model, in nats; null where the training graph does not hold it. */
+  /**
+   * Mean exact KL of one step to the pretrained model, in nats, over the steps that weigh anything in the loss; null where
+   * the training graph does not hold it.
+   */
   readonly klToPretrained: number | null;
   /** Mean loss of the value network; null where there is none. */
   readonly valueLoss: number | null;

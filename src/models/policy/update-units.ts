@@ -49,8 +49,10 @@ export async function* updateUnits(
   const random = (step: number) =>
     counterRandom({ seed: stage.seed, purpose: 'shuffle', group: stage.trainingStage, step });
   if (settings.from === 'replay') {
+    // The buffer may hold steps of an earlier interval.
+    const trainable = stage.replay.filter(({ step }) => stage.plan.trainedSteps.includes(step));
     for (let update = 0; update < settings.updatesPerStage; update++) {
-      const drawn = sample(stage.replay, settings.transitionsPerUpdate, random(update));
+      const drawn = sample(trainable, settings.transitionsPerUpdate, random(update));
       yield transitionUnits(drawn, await baselinesOf(stage, drawn), stage.plan);
     }
     return;

@@ -39,7 +39,7 @@ const model = section({
   startFrom: text('the path of an adapter file')
     .optional()
     .describe(
-      'Adapter that training goes on from, such as one of supervised fine-tuning; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. Without it training starts from the pretrained model.',
+      'Adapter that training goes on from, such as one of supervised fine-tuning; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. What the run calls its base is then that adapter. Without it training starts from the pretrained model.',
     ),
 }).describe('The diffusion model that is tuned.');
 

@@ -159,6 +159,7 @@ export async function startReward(
 export async function startTrainer(
   config: ResolvedConfig,
   say: Say,
+  { resumed }: { readonly resumed: boolean },
 ): Promise<OpenThread<Client<TrainerService>>> {
   const { value } = stageOf(config, 'gradientSteps');
   const thread = startThread<TrainerService>(threadUrl('trainer'), 'trainer');
@@ -167,7 +168,8 @@ export async function startTrainer(
     pipeline: config.model.pipeline,
     lora: config.model.lora,
     trainer: trainerSettings(config),
-    startFrom: config.model.startFrom ?? null,
+    // A checkpoint holds what has become of it.
+    startFrom: resumed ? null : (config.model.startFrom ?? null),
     value: value.type === 'network' ? value : null,
   };
   sayProvider(say, 'trainer', await opening(thread, thread.call.open(settings)));

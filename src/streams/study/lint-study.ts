@@ -29,7 +29,7 @@ const FORWARDS_PER_TRAINING_PASS = 3;
 /**
  * Checks a study and resolves the config of every row. Beyond its own fields: every row that a comparison names is
  * there, every preset lints with its changes, every row uses exactly the budget of reward queries, and all are evaluated
- * alike, however often.
+ * alike, however often, and no guard stops a run.
  *
  * @param path The name of the file: it stands in the faults, and the presets are relative to it.
  * @param readText Reads a preset, and what it extends.
@@ -54,6 +54,7 @@ export function lintStudy(text: string, path: string, readText: (path: string) =
       ...nameFaults(file),
       ...budgetFaults(file, rows),
       ...evaluationFaults(rows),
+      ...guardFaults(rows),
       ...conclusionsFaults(file, path, readText),
     ].map((detail) => locate(source, detail)),
   ];
@@ -215,6 +216,22 @@ function evaluationFaults(rows: readonly StudyRow[]): FaultDetail[] {
       },
     ];
   });
+}
+
+/** A run that a guard stops never comes to its end, which is what rows are compared at. */
+function guardFaults(rows: readonly StudyRow[]): FaultDetail[] {
+  return rows.flatMap(({ name, config }) =>
+    Object.entries(config.guards)
+      .filter(([, { action }]) => action === 'stop')
+      .map(([guard]) => ({
+        kind: 'contradiction',
+        path: ['rows', name],
+        thing: `guards.${guard}.action`,
+        expected: 'a guard that lets the run come to its end',
+        got: 'stop',
+        nextStep: 'Set action: warn.',
+      })),
+  );
 }
 
 /** Where a fault is, or the innermost mapping around it. */

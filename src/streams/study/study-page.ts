@@ -53,7 +53,7 @@ export function studyPage({ study, rows, charts, chartFolder, conclusions }: Stu
     healthTable(rows),
     paragraph(
       `Means over all training stages of all seeds; the KL divergence to the pretrained model is that after the last stage,
-      where the objective measures it. The squared gradient norm by step says which sampler steps, the noisiest first, the
+      where the objective measures it, over the steps that weigh anything in its loss. The squared gradient norm by step says which sampler steps, the noisiest first, the
       gradient of single runs of the training graph comes from.`,
     ),
     '## Every run\n',

@@ -135,6 +135,27 @@ describe('addReference', () => {
     expect(both.nodes.map((node) => node.op)).toEqual(['Relu', 'Tanh', 'Identity']);
   });
 
+  it('should not take a node for one that has other attributes', async () => {
+    const graphOf = (to: number) => {
+      const g = new GraphBuilder();
+      const x = g.input('x', 'float32', [2]);
+      const y = { ...x, name: 'y' };
+      const alpha = { type: 'float' as const, value: to };
+      g.append({ name: 'node', op: 'LeakyRelu', domain: '', inputs: [x], outputs: [y], attributes: { alpha } });
+      g.output(y);
+      return g.build();
+    };
+    expect(addReference(graphOf(0.5), graphOf(0.5), 'other').nodes.map((node) => node.op)).toEqual([
+      'LeakyRelu',
+      'Identity',
+    ]);
+    const feeds = { x: { type: 'float32', data: Float32Array.of(-4, 4), shape: [2] } } as const;
+    expect(await runModel(engine, addReference(graphOf(0.5), graphOf(0.25), 'other'), feeds)).toEqual({
+      y: Float32Array.of(-2, 4),
+      'other:y': Float32Array.of(-1, 4),
+    });
+  });
+
   it('should share everything where nothing differs', () => {
     const g = new GraphBuilder();
     g.output(op.relu(g, g.input('x', 'float32', [2])), 'y');

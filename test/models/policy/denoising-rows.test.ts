@@ -49,11 +49,13 @@ const numbersOf = (row: TrainingRow) => {
 describe('denoisingUnits', () => {
   it('should noise every picture at timesteps of its own, all rows weighing the same', () => {
     const rows = rowsOf([sample(0.5), sample(-2)], 3);
-    expect(rows.map(({ prompt }) => prompt)).toEqual([
-      ...new Array(3).fill('picture 0.5'),
-      ...new Array(3).fill('picture -2'),
-    ]);
-    expect(rows.map((row) => numbersOf(row).clean)).toEqual([0.5, 0.5, 0.5, -2, -2, -2]);
+    for (const clean of [0.5, -2]) {
+      const own = rows.filter((row) => numbersOf(row).clean === clean);
+      expect(own.map(({ prompt }) => prompt)).toEqual(new Array(3).fill(`picture ${clean}`));
+    }
+    // In the order of their timesteps, for models that take one for all rows of a run.
+    const timesteps = rows.map(({ timestep }) => timestep);
+    expect(timesteps).toEqual(timesteps.toSorted((a, b) => a - b));
     expect(new Set(rows.map(({ timestep }) => timestep)).size).toBe(6);
     expect(new Set(rows.map((row) => numbersOf(row).target)).size).toBe(6);
     for (const { step, weight } of rows) expect([step, weight]).toEqual([null, 1 / 6]);
@@ -118,11 +120,21 @@ describe('denoisingUnits', () => {
 
   it('should hand the advantages of an update to the surrogate together', () => {
     const samples = [sample(1, 3), sample(2, -1)];
-    expect(rowsOf(samples, 2).map(({ advantage }) => advantage)).toEqual([3, 3, -1, -1]);
+    const advantages = (rows: readonly TrainingRow[]) =>
+      rows.map(({ prompt, advantage }) => [prompt, advantage]).sort();
+    expect(advantages(rowsOf(samples, 2))).toEqual([
+      ['picture 1', 3],
+      ['picture 1', 3],
+      ['picture 2', -1],
+      ['picture 2', -1],
+    ]);
     const transformAdvantages = (advantages: readonly number[]) =>
       advantages.map((value) => value / advantages.reduce((sum, one) => sum + one, 0));
-    expect(rowsOf(samples, 2, { transformAdvantages }).map(({ advantage }) => advantage)).toEqual([
-      1.5, 1.5, -0.5, -0.5,
+    expect(advantages(rowsOf(samples, 2, { transformAdvantages }))).toEqual([
+      ['picture 1', 1.5],
+      ['picture 1', 1.5],
+      ['picture 2', -0.5],
+      ['picture 2', -0.5],
     ]);
   });
 });

@@ -14,10 +14,10 @@ import { scheduleWith } from '../diffusion/schedules.js';
 
 const STEPS = 5;
 const coefficients = samplerCoefficients(scheduleWith(), STEPS, 1);
-const plan = (trainedSteps: readonly number[], weighting: StepPlan['weighting'] = 'none'): StepPlan => ({
+const plan = (trainedSteps: readonly number[], weightOf = (_step: number) => 1): StepPlan => ({
   coefficients,
   trainedSteps,
-  weighting,
+  weights: coefficients.map((_, step) => (trainedSteps.includes(step) ? weightOf(step) : 0)),
 });
 
 /** Latents of one number: before step i, 100 · name + i. The log-prob of step i is -(10 · name + i). */
@@ -45,7 +45,6 @@ const shown = (units: readonly RowUnit[]) =>
       return [step, scalars.oldLogProb, before[0], nextLatents?.[0]];
     }),
   );
-const totalWeight = (units: readonly RowUnit[]) => units.flat().reduce((sum, { weight }) => sum + weight, 0);
 
 describe('transitionsOf', () => {
   it('should cut the trained steps out of a path, with the latents on both sides', () => {
@@ -113,11 +112,16 @@ describe('transitionUnits', () => {
     expect(units.flat().map(({ advantage }) => advantage)).toEqual([0.5, 0.75, -2, 2, -6]);
   });
 
-  it('should leave out steps without weight, and weigh the others so that they make up for them', () => {
+  it('should leave out steps without weight, and weigh the others as the plan says', () => {
     const whole = [sample(1, 2), sample(2, 2)].flatMap((one) => transitionsOf(one, [2, 3, 4], 0));
-    const units = transitionUnits(whole, null, plan([2, 3, 4], 'drop-last'));
-    expect(shown(units).map(([row]) => row?.[0])).toEqual([2, 2, 3, 3]);
-    expect(totalWeight(units)).toBeCloseTo(1, 12);
+    const weightOf = (step: number) => (step === 4 ? 0 : step);
+    const units = transitionUnits(whole, null, plan([2, 3, 4], weightOf));
+    expect(units.flat().map(({ step, weight }) => [step, weight])).toEqual([
+      [2, 2 / 6],
+      [2, 2 / 6],
+      [3, 3 / 6],
+      [3, 3 / 6],
+    ]);
   });
 
   it('should not train what an earlier stage sampled at other steps', () => {
@@ -165,6 +169,18 @@ describe('pairUnits', () => {
       ],
     ]);
     expect(units.flat().map(({ weight }) => weight)).toEqual([0.5, 0.5, 0.5, 0.5]);
+  });
+
+  it('should weigh the pairs of a step as the plan says, and leave out steps without weight', () => {
+    const weightOf = (step: number) => (step === 2 ? 0 : step);
+    const units = pairUnits([[sample(2, 2), sample(1, 2)]], plan([2, 3, 4], weightOf));
+    // Three pairs, the first without weight: 3/3 and 4/3.
+    expect(units.flat().map(({ step, weight }) => [step, weight])).toEqual([
+      [3, 1],
+      [3, 1],
+      [4, 4 / 3],
+      [4, 4 / 3],
+    ]);
   });
 
   it('should compare branches of a tree at the steps that both own', () => {

@@ -11,7 +11,11 @@ import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
 
 /** An adapter so small that no ratio to the pretrained model leaves the band of D3PO. */
 const STD_DEV = 0.1;
-const PICTURES: Partial<SamplerSettings> = { forkPlan: 'independent', stochasticSteps: 'none' };
+const PICTURES: Partial<SamplerSettings> = {
+  forkPlan: 'independent',
+  stochasticSteps: 'none',
+  guidanceScale: 1,
+};
 
 let tiny: OpenTiny;
 let trajectories: { readonly samples: readonly TrainingSample[]; readonly state: PolicyState };

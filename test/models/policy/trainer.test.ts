@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import type { PolicyState } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
@@ -92,12 +93,31 @@ describe('train', () => {
     const trainer = await openTinyTrainer(opened, { stepWeighting: 'noise-aware' });
     await trainer.train(stageOf(samples), state);
     const rows = trainedRows(runs, 'stdDevT');
-    expect(rows.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 6);
-    const shares = rows.map(({ weight, stdDevT = 1 }) => weight / stdDevT);
-    expect(Math.max(...shares) / Math.min(...shares)).toBeCloseTo(1, 6);
+    // Of weights that have mean 1 over all five steps, the third to the fifth; twelve samples of three steps are 36 rows.
+    const { schedule } = tiny.pipeline;
+    const noises = samplerCoefficients(schedule, 5, 1).map(({ stdDevT }) => stdDevT);
+    const mean = noises.reduce((sum, noise) => sum + noise, 0) / 5;
+    expect(rows).toHaveLength(36);
+    for (const { weight, stdDevT = 1 } of rows) expect((36 * weight * mean) / stdDevT).toBeCloseTo(1, 5);
     const { opened: again, runs: dropped } = recorded(tiny);
     await (await openTinyTrainer(again, { stepWeighting: 'drop-last' })).train(stageOf(samples), state);
     expect(trainedRows(dropped, 'oldLogProb')).toHaveLength(24);
+  });
+
+  it('should weigh a step alike whether other steps draw noise and are trained or not', async () => {
+    const weightsOf = async (stochasticSteps: 'all' | 'trained', trainedSteps: readonly number[]) => {
+      const { opened, runs } = recorded(tiny);
+      const sampling = { ...TINY_SAMPLER, stochasticSteps };
+      const trainer = await openTinyTrainer(opened, { sampling, stepWeighting: 'noise-aware' });
+      await trainer.train(stageOf(samples, { trainedSteps: [...trainedSteps] }), state);
+      // The loss is a mean over twelve samples of so many steps.
+      return trainedRows(runs, 'timestep').map(({ weight }) => weight * 12 * trainedSteps.length);
+    };
+    const whole = await weightsOf('all', [2, 3, 4]);
+    const one = await weightsOf('trained', [2]);
+    expect(one).toHaveLength(12);
+    const heaviest = Math.max(...whole);
+    for (const weight of one) expect(weight).toBeCloseTo(heaviest, 5);
   });
 
   it('should shuffle by seed, stage and epoch alone', async () => {

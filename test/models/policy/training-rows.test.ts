@@ -35,6 +35,20 @@ describe('minibatches', () => {
 
   it('should keep timesteps apart where the network takes one a run', () => {
     expect(split(singles, 2, true)).toEqual([[1, 2], [3], [4, 5]]);
+    // A timestep that comes again later begins a run of its own; nothing is skipped and nothing comes twice.
+    const mixed = [5, 7, 5, 9].map((timestep, index) => single(index + 1, timestep));
+    expect(split(mixed, 3, true)).toEqual([[1], [2], [3], [4]]);
+  });
+
+  it('should end a run where the timestep changes, and train every unit once, in order', () => {
+    const mixed = [7, 8, 7, 7, 8].map((timestep, index) => single(index + 1, timestep));
+    expect(split(mixed, 4, true)).toEqual([[1], [2], [3, 4], [5]]);
+    expect(split(mixed, 4, false)).toEqual([
+      [1, 2, 3, 4],
+      [5],
+    ]);
+    const pairs = [7, 7, 8, 7].map((timestep, index) => pair(index + 1, timestep));
+    expect(split(pairs, 6, true)).toEqual([[1, 2], [3], [4]]);
   });
 
   it('should put half as many pairs in a run, never half a pair', () => {

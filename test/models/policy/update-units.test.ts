@@ -44,7 +44,7 @@ const transition = (name: number): Transition => ({
 const stageOf = (changes: Partial<StageOfUpdates>): StageOfUpdates => ({
   pipeline: { schedule, latentShape: [1, 1, 1] } as unknown as Pipeline,
   surrogate: SURROGATES.steps,
-  plan: { coefficients: samplerCoefficients(schedule, 2, 1), trainedSteps, weighting: 'none' },
+  plan: { coefficients: samplerCoefficients(schedule, 2, 1), trainedSteps, weights: [1, 1] },
   seed: 5,
   trainingStage: 0,
   samples: numbered(5),
@@ -141,6 +141,17 @@ describe('updates from a replay buffer', () => {
     expect(new Set(await drawn(0)).size).toBe(3);
     expect(await drawn(0)).toEqual(updates.map((units) => logProbs(units).join()));
     expect(await drawn(1)).not.toEqual(await drawn(0));
+  });
+
+  it('should fill every update from the steps of the interval, whatever else the buffer holds', async () => {
+    const coefficients = samplerCoefficients(schedule, 2, 1);
+    const plan = { coefficients, trainedSteps: [1], weights: [0, 1] };
+    const updates = await updatesOf({ replay, plan }, { ...settings, updatesPerStage: 10 });
+    expect(updates.map(({ length }) => length)).toEqual(new Array(10).fill(6));
+    // The odd transitions are those of step 1; ten draws of six of the ten miss one of them with probability 0.001.
+    const drawn = new Set(updates.flatMap(logProbs));
+    expect(ascending([...drawn])).toEqual([1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+    expect(await updatesOf({ replay: [transition(0), transition(2)], plan }, settings)).toEqual([[], [], []]);
   });
 
   it('should take what is there while the buffer holds less, and nothing from an empty one', async () => {

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
+import { createSurrogate } from '../../../src/models/objectives/index.js';
+import { stageOf } from '../../../src/streams/config/stage-of.js';
 import { TOPIC_NAMES } from '../../../src/streams/config/topics.js';
 import type { ResolvedConfig } from '../../../src/streams/config/topology-schema.js';
 import { count, nonNegative, positive, share } from './arbitraries/numbers.js';
-import { rollouts } from './arbitraries/rollouts.js';
+import { rollouts, type Sizes } from './arbitraries/rollouts.js';
 
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
 const path = fc.stringMatching(/^[ -~]{1,12}$/);
@@ -29,8 +31,49 @@ const guard = fc.record({
   action: fc.constantFrom('off', 'warn', 'lower-learning-rate', 'stop'),
 });
 
+/** Takes back what the surrogate cannot have: guidance, staleness, another sampler than the policy. */
+function fitted(config: ResolvedConfig): ResolvedConfig {
+  const [prompts, sampler, trainer] = [
+    stageOf(config, 'prompts'),
+    stageOf(config, 'branchRollouts'),
+    stageOf(config, 'gradientSteps'),
+  ];
+  const { trainsOn, references } = createSurrogate(trainer.surrogate);
+  const isDenoising = trainsOn === 'denoising';
+  const readsOld = references.includes('old');
+  const isFresh = readsOld || trainer.surrogate.type === 'ddpo-sf';
+  const { stages, guards } = config;
+  return {
+    ...config,
+    guards: isDenoising ? { ...guards, klToPretrained: { ...guards.klToPretrained, action: 'off' } } : guards,
+    stages: {
+      ...stages,
+      prompts: { ...without(prompts), runAhead: isFresh ? prompts.groupsPerStage : prompts.runAhead },
+      sampler: {
+        ...without(sampler),
+        guidanceScale: isDenoising ? 1 : sampler.guidanceScale,
+        sampleFrom: isDenoising && !readsOld ? 'pretrained' : 'policy',
+      },
+      trainer: {
+        ...without(trainer),
+        maxStaleness: isFresh ? 0 : trainer.maxStaleness,
+        samplingPolicyDecay: isDenoising ? trainer.samplingPolicyDecay : 0,
+      },
+    },
+  };
+}
+
+/** A stage as it stands in a config: its name is its key. */
+function without<Stage extends { readonly name: string }>({ name: _, ...stage }: Stage): Omit<Stage, 'name'> {
+  return stage;
+}
+
 /** Whole configs, every field written out, that lint must pass. */
-export const validConfig: fc.Arbitrary<ResolvedConfig> = sizes.chain((s) =>
+export const validConfig: fc.Arbitrary<ResolvedConfig> = sizes.chain((s) => wholeConfig(s)).map(fitted);
+
+const wholeConfig = (
+  s: Sizes & Record<'groupsPerBatch' | 'runAheadStages' | 'maxStaleness', number>,
+): fc.Arbitrary<ResolvedConfig> =>
   fc.record({
     name,
     seed: fc.integer({ min: 0, max: 0xffffffff }),
@@ -121,5 +164,4 @@ export const validConfig: fc.Arbitrary<ResolvedConfig> = sizes.chain((s) =>
       rewardVerifierDivergence: guard,
     }),
     checkpoints: fc.record({ everyStages: count(9), keep: count(9) }),
-  }),
-);
+  });

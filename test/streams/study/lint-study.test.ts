@@ -63,6 +63,13 @@ describe('lintStudy', () => {
     ]);
   });
 
+  test('should refuse a guard that would stop a run', () => {
+    const guarded = STUDY.replace('numStages: 1,', 'numStages: 1, guards.ratioDrift.action: stop,');
+    expect(faultsOf(guarded)).toEqual([
+      'config/study.yaml:9:3 rows.fast guards.ratioDrift.action: expected a guard that lets the run come to its end, got stop. Set action: warn.',
+    ]);
+  });
+
   test('should refuse rows that are evaluated differently, but not rows that are evaluated more often', () => {
     const withFast = (change: string) => faultsOf(STUDY.replace('numStages: 1,', `numStages: 1, ${change},`));
     expect(withFast('evaluation.everyStages: 1')).toEqual([]);
@@ -70,6 +77,16 @@ describe('lintStudy', () => {
       expect.stringMatching(
         /^config\/study\.yaml:9:3 rows\.fast evaluation\.imagesPerPrompt: expected \d+ as in row "plain", got 3\. Evaluate all rows alike\.$/,
       ),
+    ]);
+  });
+
+  test('should refuse a guard that stops a run, but none that warns', () => {
+    const withFast = (change: string) => faultsOf(STUDY.replace('numStages: 1,', `numStages: 1, ${change},`));
+    expect(withFast('guards.ratioDrift.action: warn')).toEqual([]);
+    expect(withFast('guards.ratioDrift.action: lower-learning-rate')).toEqual([]);
+    expect(withFast('guards.ratioDrift.action: stop, guards.rewardCollapse.action: stop')).toEqual([
+      'config/study.yaml:9:3 rows.fast guards.rewardCollapse.action: expected a guard that lets the run come to its end, got stop. Set action: warn.',
+      'config/study.yaml:9:3 rows.fast guards.ratioDrift.action: expected a guard that lets the run come to its end, got stop. Set action: warn.',
     ]);
   });
 

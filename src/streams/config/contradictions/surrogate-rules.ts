@@ -1,5 +1,6 @@
 /** @file Whether the surrogate can be trained on what the other stages give it. */
 import { createSurrogate } from '../../../models/objectives/index.js';
+import { sharesEdges } from '../../../rollout-tree.js';
 import { selectableSamples } from '../derived-sizes.js';
 import { findStage } from '../stage-of.js';
 import { stageTrees } from '../stage-trees.js';
@@ -28,12 +29,82 @@ const kindFits: ConfigRule = (config) => {
     const expected = `none for the surrogate ${type}, which is not trained on single steps`;
     faults.push(contradiction(path, expected, 'network', 'Set type: none.', [surrogate]));
   }
+  if (trainsOn === 'denoising' && sampler.guidanceScale !== 1) {
+    const path = ['stages', sampler.name, 'guidanceScale'];
+    const expected = `1 for the surrogate ${type}, which fits the network's output to noised pictures`;
+    faults.push(contradiction(path, expected, String(sampler.guidanceScale), 'Set it to 1.', [surrogate]));
+  }
+  if (trainsOn === 'denoising' && config.guards.klToPretrained.action !== 'off') {
+    const path = ['guards', 'klToPretrained', 'action'];
+    const expected = `off for the surrogate ${type}, which is not trained on the sampler's steps`;
+    const got = config.guards.klToPretrained.action;
+    faults.push(contradiction(path, expected, got, 'Set action: off.', [surrogate]));
+  }
   if (trainsOn === 'pairs' && trainer.minibatchSize % 2 === 1) {
     const path = ['stages', trainer.name, 'minibatchSize'];
     const expected = `an even number for the surrogate ${type}, whose rows come in pairs`;
     faults.push(contradiction(path, expected, String(trainer.minibatchSize), 'Add one.', [surrogate]));
   }
   return faults;
+};
+
+/** What a surrogate compares with, or takes its ratio to, must be what has sampled. */
+const ratiosAreToTheSampler: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  const trainer = findStage(config, 'gradientSteps');
+  if (!sampler || !trainer) return [];
+  const { trainsOn, references } = createSurrogate(trainer.surrogate);
+  const { type } = trainer.surrogate;
+  const surrogate = ['stages', trainer.name, 'surrogate'];
+  const readsOld = trainsOn !== 'denoising' || references.includes('old');
+  const faults = [];
+  if (sampler.sampleFrom === 'pretrained' && readsOld) {
+    const path = ['stages', sampler.name, 'sampleFrom'];
+    const expected = `policy for the surrogate ${type}, which compares the policy with the one that sampled`;
+    faults.push(contradiction(path, expected, 'pretrained', 'Set sampleFrom: policy.', [surrogate]));
+  }
+  if (trainer.samplingPolicyDecay > 0 && trainsOn !== 'denoising') {
+    const path = ['stages', trainer.name, 'samplingPolicyDecay'];
+    const expected = `0 for the surrogate ${type}, whose ratios begin at the policy that sampled`;
+    faults.push(
+      contradiction(path, expected, String(trainer.samplingPolicyDecay), 'Set it to 0.', [surrogate]),
+    );
+  }
+  if (trainer.maxStaleness > 0 && (references.includes('old') || type === 'ddpo-sf')) {
+    const path = ['stages', trainer.name, 'maxStaleness'];
+    const expected = `0 for the surrogate ${type}, which needs the very policy that sampled`;
+    faults.push(contradiction(path, expected, String(trainer.maxStaleness), 'Set it to 0.', [surrogate]));
+  }
+  return faults;
+};
+
+const pairsShareNoTrainedStep: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  const trainer = findStage(config, 'gradientSteps');
+  if (!sampler || !trainer || createSurrogate(trainer.surrogate).trainsOn !== 'pairs') return [];
+  const shares = stageTrees(config).some(({ interval, widths }) =>
+    sharesEdges({ firstStep: 0, widths }, interval.firstStep),
+  );
+  if (!shares) return [];
+  const path = ['stages', sampler.name, 'forkPlan'];
+  const expected = `forks before or at the first trained step for the surrogate ${trainer.surrogate.type}, which compares whole branches`;
+  const nextStep = 'Set forkPlan: interval or independent.';
+  return [contradiction(path, expected, sampler.forkPlan, nextStep, [['stages', trainer.name, 'surrogate']])];
+};
+
+const someStepWeighs: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  const trainer = findStage(config, 'gradientSteps');
+  if (!sampler || trainer?.stepWeighting !== 'drop-last') return [];
+  // Those that noise the pictures themselves read no weights.
+  if (createSurrogate(trainer.surrogate).trainsOn === 'denoising') return [];
+  const last = sampler.numInferenceSteps - 1;
+  if (!stageTrees(config).some(({ interval }) => interval.firstStep === last)) return [];
+  const path = ['stages', trainer.name, 'stepWeighting'];
+  const expected = `a weight for step ${last}, the only one that some training stage trains`;
+  const nextStep = 'Set another weighting, or train more steps.';
+  const schedule = findStage(config, 'intervalSchedule')?.name ?? '';
+  return [contradiction(path, expected, 'drop-last', nextStep, [['stages', schedule]])];
 };
 
 const pairsHaveTwoBranches: ConfigRule = (config) => {
@@ -74,6 +145,9 @@ const scoreFunctionIsOnPolicy: ConfigRule = (config) => {
 
 export const SURROGATE_RULES: readonly ConfigRule[] = [
   kindFits,
+  ratiosAreToTheSampler,
+  pairsShareNoTrainedStep,
+  someStepWeighs,
   pairsHaveTwoBranches,
   scoreFunctionIsOnPolicy,
 ];

@@ -25,7 +25,7 @@ export const gradientStepsStage = defineStage({
     stepWeighting: oneOf(STEP_WEIGHTINGS)
       .default('none')
       .describe(
-        'Weight of every sampler step in the loss. `none` weighs all alike, as DDPO and B²-DiffuRL do; the last steps, whose noise is small, then make up most of the gradient and drown what the others say. `variance` weighs a step by the variance σ² of its noise, `noise-aware` by σ (TempFlow-GRPO), `inverse-w` and `inverse-sqrt-w` by 1/W and 1/√W with W = (k/σ)², `drop-last` leaves out the last step (DanceGRPO). Surrogates that noise the pictures themselves do not read it.',
+        'Weight of every sampler step in the loss. `none` weighs all alike, as DDPO and B²-DiffuRL do; the last steps, whose noise is small, then make up most of the gradient and drown what the others say. `variance` weighs a step by the variance σ² of its noise, `noise-aware` by σ (TempFlow-GRPO), `inverse-w` and `inverse-sqrt-w` by 1/W and 1/√W with W = (k/σ)², `drop-last` leaves out the last step (DanceGRPO). Steps below a hundredth of the heaviest trained one are left out altogether, which `variance` makes the last two of 6. A KL term in the loss is weighted alike. Surrogates that noise the pictures themselves do not read it.',
       ),
     updates: updatesSchema
       .prefault({ from: 'stage' })

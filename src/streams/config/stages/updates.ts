@@ -29,7 +29,7 @@ export const updatesSchema = z.discriminatedUnion(
       capacity: integer(1, 10_000_000)
         .default(1000)
         .describe(
-          'Transitions that the buffer keeps. More are reused more often and come from older policies; they are part of every checkpoint.',
+          'Transitions that the buffer keeps. More are reused more often and come from older policies; they are part of every checkpoint. With fewer than a training stage selects (samples times trained steps) the first groups of each stage are never drawn.',
         ),
       updatesPerStage: integer(1, 10_000).default(5).describe('Optimizer steps of a training stage.'),
       transitionsPerUpdate: integer(1, 1_000_000)

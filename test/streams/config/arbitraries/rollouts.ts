@@ -38,6 +38,7 @@ export function rollouts(sizes: Sizes): fc.Arbitrary<Rollouts> {
   const none = fc.constant<number[]>([]);
   const noise = fc.constantFrom('all' as const, 'trained' as const);
   const onSteps = surrogateOf('steps', 'pairs').filter(({ type }) => type !== 'ddpo-sf');
+  const onEdges = surrogateOf('steps').filter(({ type }) => type !== 'ddpo-sf');
   return fc.oneof(
     // One rollout a group: every group is one sample, as the score function needs to know.
     fc.record({
@@ -88,7 +89,7 @@ export function rollouts(sizes: Sizes): fc.Arbitrary<Rollouts> {
       stochasticSteps: fc.constant('all' as const),
       schedule: scheduleOf(ALL_STEPS),
       advantages: ruleWith(({ creditsEdges }) => creditsEdges),
-      training: onSteps.chain((settings) => training(settings, sizes)),
+      training: onEdges.chain((settings) => training(settings, sizes)),
     }),
     fc.record({
       tree: fc.record({
@@ -99,7 +100,7 @@ export function rollouts(sizes: Sizes): fc.Arbitrary<Rollouts> {
       stochasticSteps: noise,
       schedule: scheduleOf(FEW_STEPS),
       advantages: ruleWith(({ creditsEdges }) => creditsEdges),
-      training: onSteps.chain((settings) => training(settings, sizes)),
+      training: onEdges.chain((settings) => training(settings, sizes)),
     }),
   );
 }

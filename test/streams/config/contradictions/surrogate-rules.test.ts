@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { faultsWith, type StageSettings } from '../faults-with.js';
+import { lintTopology } from '../../../../src/streams/config/lint-topology.js';
+import { faultsWith, type StageSettings, textWith } from '../faults-with.js';
 
 describe('SURROGATE_RULES', () => {
   it.each<[about: string, settings: StageSettings, message: string]>([
@@ -23,7 +24,10 @@ describe('SURROGATE_RULES', () => {
     ],
     [
       'a replay buffer under a surrogate of noised pictures',
-      { trainer: 'surrogate: { type: diffusion-nft }, updates: { from: replay }' },
+      {
+        sampler: 'guidanceScale: 1',
+        trainer: 'surrogate: { type: diffusion-nft }, updates: { from: replay }',
+      },
       'a.yaml:9:88 stages.trainer.updates.from: expected stage for the surrogate diffusion-nft, which is not trained on single steps, got replay. Set from: stage.',
     ],
     [
@@ -33,8 +37,69 @@ describe('SURROGATE_RULES', () => {
     ],
     [
       'a value network under a surrogate of noised pictures',
-      { trainer: 'surrogate: { type: sft }, value: { type: network }' },
+      { sampler: 'guidanceScale: 1', trainer: 'surrogate: { type: sft }, value: { type: network }' },
       'a.yaml:9:76 stages.trainer.value.type: expected none for the surrogate sft, which is not trained on single steps, got network. Set type: none.',
+    ],
+    [
+      'guidance, which is the default, under a surrogate of noised pictures',
+      { trainer: 'surrogate: { type: sft }' },
+      "a.yaml:6:3 stages.sampler.guidanceScale: expected 1 for the surrogate sft, which fits the network's output to noised pictures, got 2. Set it to 1.",
+    ],
+    [
+      'no guidance at all under a surrogate of noised pictures',
+      { sampler: 'guidanceScale: 0', trainer: 'surrogate: { type: awm }' },
+      "a.yaml:6:51 stages.sampler.guidanceScale: expected 1 for the surrogate awm, which fits the network's output to noised pictures, got 0. Set it to 1.",
+    ],
+    [
+      'rollouts of the pretrained model under a surrogate with ratios',
+      { sampler: 'sampleFrom: pretrained' },
+      'a.yaml:6:48 stages.sampler.sampleFrom: expected policy for the surrogate ddpo-is, which compares the policy with the one that sampled, got pretrained. Set sampleFrom: policy.',
+    ],
+    [
+      'rollouts of the pretrained model under a surrogate of noised pictures that reads the old policy',
+      {
+        sampler: 'guidanceScale: 1, sampleFrom: pretrained',
+        trainer: 'surrogate: { type: diffusion-nft }',
+      },
+      'a.yaml:6:66 stages.sampler.sampleFrom: expected policy for the surrogate diffusion-nft, which compares the policy with the one that sampled, got pretrained. Set sampleFrom: policy.',
+    ],
+    [
+      'a sampling policy that lags behind ratios',
+      { trainer: 'surrogate: { type: d3po }, samplingPolicyDecay: 0.5' },
+      'a.yaml:9:83 stages.trainer.samplingPolicyDecay: expected 0 for the surrogate d3po, whose ratios begin at the policy that sampled, got 0.5. Set it to 0.',
+    ],
+    [
+      'stale samples under a surrogate of steps that reads the old policy',
+      { trainer: 'surrogate: { type: grpo-guard }, maxStaleness: 1' },
+      'a.yaml:9:82 stages.trainer.maxStaleness: expected 0 for the surrogate grpo-guard, which needs the very policy that sampled, got 1. Set it to 0.',
+    ],
+    [
+      'stale samples under a surrogate of noised pictures that reads the old policy',
+      { sampler: 'guidanceScale: 1', trainer: 'surrogate: { type: awm }, maxStaleness: 2' },
+      'a.yaml:9:75 stages.trainer.maxStaleness: expected 0 for the surrogate awm, which needs the very policy that sampled, got 2. Set it to 0.',
+    ],
+    [
+      'stale samples under the score function',
+      {
+        trainer:
+          'surrogate: { type: ddpo-sf }, maxStaleness: 1, updates: { from: stage, samplesPerUpdate: 64 }',
+      },
+      'a.yaml:9:79 stages.trainer.maxStaleness: expected 0 for the surrogate ddpo-sf, which needs the very policy that sampled, got 1. Set it to 0.',
+    ],
+    [
+      'pairs of branches that fork among the trained steps',
+      {
+        sampler: 'forkPlan: trained-steps, numBranches: 2',
+        advantages: 'rule: same-depth',
+        trainer: 'surrogate: { type: d3po }',
+      },
+      'a.yaml:6:46 stages.sampler.forkPlan: expected forks before or at the first trained step for the surrogate d3po, which compares whole branches, got trained-steps. Set forkPlan: interval or independent.',
+    ],
+    [
+      // The second training stage trains step 9 alone.
+      'no weight for the only step of a training stage',
+      { schedule: 'mode: sparse, stages: [10, 1]', trainer: 'stepWeighting: drop-last' },
+      'a.yaml:9:50 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some training stage trains, got drop-last. Set another weighting, or train more steps.',
     ],
     [
       'an odd minibatch of pairs',
@@ -69,8 +134,55 @@ describe('SURROGATE_RULES', () => {
       { trainer: 'surrogate: { type: ddpo-sf }, updates: { from: replay }' },
       'a.yaml:9:74 stages.trainer.updates: expected one optimizer step a stage for the surrogate ddpo-sf, which has no ratio, got a replay buffer. Set from: stage, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
     ],
+    [
+      'guidance under a surrogate of noised pictures',
+      { trainer: 'surrogate: { type: sft }' },
+      "a.yaml:6:3 stages.sampler.guidanceScale: expected 1 for the surrogate sft, which fits the network's output to noised pictures, got 2. Set it to 1.",
+    ],
+    [
+      'pictures of another model under a ratio',
+      { sampler: 'sampleFrom: pretrained' },
+      'a.yaml:6:48 stages.sampler.sampleFrom: expected policy for the surrogate ddpo-is, which compares the policy with the one that sampled, got pretrained. Set sampleFrom: policy.',
+    ],
+    [
+      'a slower sampling policy under a ratio',
+      { trainer: 'samplingPolicyDecay: 0.5' },
+      'a.yaml:9:56 stages.trainer.samplingPolicyDecay: expected 0 for the surrogate ddpo-is, whose ratios begin at the policy that sampled, got 0.5. Set it to 0.',
+    ],
+    [
+      'stale groups under a surrogate that reads the policy that sampled',
+      { trainer: 'surrogate: { type: grpo-guard }, maxStaleness: 1' },
+      'a.yaml:9:82 stages.trainer.maxStaleness: expected 0 for the surrogate grpo-guard, which needs the very policy that sampled, got 1. Set it to 0.',
+    ],
+    [
+      'pairs of branches that share trained steps',
+      {
+        sampler: 'forkPlan: steps, forkSteps: [0, 5]',
+        advantages: 'rule: back-propagated',
+        trainer: 'surrogate: { type: d3po }',
+      },
+      'a.yaml:6:46 stages.sampler.forkPlan: expected forks before or at the first trained step for the surrogate d3po, which compares whole branches, got steps. Set forkPlan: interval or independent.',
+    ],
+    [
+      'no weight for the only step that is trained',
+      { schedule: 'mode: constant, steps: 1', trainer: 'stepWeighting: drop-last' },
+      'a.yaml:9:50 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some training stage trains, got drop-last. Set another weighting, or train more steps.',
+    ],
   ])('should report %s', (_, settings, message) => {
     expect(faultsWith(settings)).toEqual([message]);
+  });
+
+  it('should report a guard on KL terms that a surrogate of noised pictures does not measure', () => {
+    const faultsUnder = (type: string, action: string) =>
+      lintTopology(
+        `${textWith({ sampler: 'guidanceScale: 1', trainer: `surrogate: { type: ${type} }` })}guards: { klToPretrained: { action: ${action} } }\n`,
+        'a.yaml',
+      ).faults.map(({ message }) => message);
+    expect(faultsUnder('sft', 'warn')).toEqual([
+      "a.yaml:10:37 guards.klToPretrained.action: expected off for the surrogate sft, which is not trained on the sampler's steps, got warn. Set action: off.",
+    ]);
+    expect(faultsUnder('sft', 'off')).toEqual([]);
+    expect(faultsUnder('ddpo-is', 'warn')).toEqual([]);
   });
 
   it('should report every setting that a surrogate of pairs cannot have', () => {
@@ -89,6 +201,41 @@ describe('SURROGATE_RULES', () => {
 
   it.each<[about: string, settings: StageSettings]>([
     ['an odd minibatch of single steps', { trainer: 'minibatchSize: 33' }],
+    [
+      'rollouts of the pretrained model, stale ones too, under a surrogate that compares with none',
+      {
+        sampler: 'guidanceScale: 1, sampleFrom: pretrained',
+        trainer: 'surrogate: { type: sft }, maxStaleness: 1, samplingPolicyDecay: 0.5',
+      },
+    ],
+    [
+      'a lagging sampling policy under a surrogate of noised pictures',
+      {
+        sampler: 'guidanceScale: 1',
+        trainer: 'surrogate: { type: diffusion-nft }, samplingPolicyDecay: 0.5',
+      },
+    ],
+    ['stale samples where the ratio is to their log-probs', { trainer: 'maxStaleness: 1' }],
+    [
+      'pairs of branches that fork before all trained steps',
+      { sampler: 'forkPlan: steps, forkSteps: [0]', trainer: 'surrogate: { type: d3po }' },
+    ],
+    [
+      'no weight for the last step where others are trained with it',
+      { schedule: 'mode: constant, steps: 2', trainer: 'stepWeighting: drop-last' },
+    ],
+    [
+      'no weight for the last step where another one is trained',
+      { schedule: 'mode: sparse, stages: [10, 2]', trainer: 'stepWeighting: drop-last' },
+    ],
+    [
+      'a weighting that the surrogate does not read',
+      {
+        schedule: 'mode: constant, steps: 1',
+        sampler: 'guidanceScale: 1',
+        trainer: 'surrogate: { type: sft }, stepWeighting: drop-last',
+      },
+    ],
     [
       'a replay buffer and a value network under a surrogate of single steps',
       { trainer: 'surrogate: { type: dpok }, updates: { from: replay }, value: { type: network }' },

@@ -57,7 +57,7 @@ describe('TREE_RULES', () => {
     ],
     [
       'forks where nothing draws noise',
-      { sampler: 'stochasticSteps: none', trainer: 'surrogate: { type: diffusion-nft }' },
+      { sampler: 'stochasticSteps: none, guidanceScale: 1', trainer: 'surrogate: { type: diffusion-nft }' },
       'a.yaml:6:53 stages.sampler.stochasticSteps: expected noise at the forks of the plan interval, got none. Set forkPlan: independent.',
     ],
     [
@@ -87,7 +87,7 @@ describe('TREE_RULES', () => {
     [
       'independent rollouts without noise',
       {
-        sampler: 'stochasticSteps: none, forkPlan: independent',
+        sampler: 'stochasticSteps: none, forkPlan: independent, guidanceScale: 1',
         trainer: 'surrogate: { type: diffusion-nft }',
       },
     ],
