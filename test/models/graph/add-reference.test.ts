@@ -3,7 +3,7 @@ import type { Engine } from '../../../src/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { addReference } from '../../../src/models/graph/add-reference.js';
 import { GraphBuilder } from '../../../src/models/graph/builder.js';
-import type { Graph } from '../../../src/models/graph/graph.js';
+import { float, type Graph } from '../../../src/models/graph/graph.js';
 import type { Adapter } from '../../../src/models/graph/lora.js';
 import { addLora } from '../../../src/models/graph/lora.js';
 import * as op from '../../../src/models/graph/ops/index.js';
@@ -136,12 +136,18 @@ describe('addReference', () => {
   });
 
   it('should not take a node for one that has other attributes', async () => {
-    const graphOf = (to: number) => {
+    const graphOf = (slope: number) => {
       const g = new GraphBuilder();
       const x = g.input('x', 'float32', [2]);
       const y = { ...x, name: 'y' };
-      const alpha = { type: 'float' as const, value: to };
-      g.append({ name: 'node', op: 'LeakyRelu', domain: '', inputs: [x], outputs: [y], attributes: { alpha } });
+      g.append({
+        name: 'node',
+        op: 'LeakyRelu',
+        domain: '',
+        inputs: [x],
+        outputs: [y],
+        attributes: { alpha: float(slope) },
+      });
       g.output(y);
       return g.build();
     };

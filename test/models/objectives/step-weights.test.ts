@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createNoiseSchedule } from '../../../src/models/diffusion/noise-schedule.js';
-import { type StepCoefficients, samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
+import {
+  type StepCoefficients,
+  samplerCoefficients,
+} from '../../../src/models/diffusion/step-coefficients.js';
 import { STEP_WEIGHTINGS, stepWeights } from '../../../src/models/objectives/step-weights.js';
 import { SCHEDULER } from '../../../src/models/shapes/networks.js';
 import { scheduleWith } from '../diffusion/schedules.js';

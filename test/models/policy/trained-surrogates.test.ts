@@ -7,6 +7,8 @@ import { createSurrogate, SURROGATES, type SurrogateSettings } from '../../../sr
 import type { PolicyState, TrainedStage } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
 import { type OpenTiny, openTiny, openTinyTrainer, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';
+import { largestDifference } from '../../fixtures/run-model.js';
 import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
 
 /** An adapter so small that no ratio to the pretrained model leaves the band of D3PO. */
@@ -84,5 +86,28 @@ describe('the surrogates that were published for flows', () => {
     expect(Number.isFinite(statistics.policyLoss)).toBe(true);
     for (const [name, values] of Object.entries(after.parameters))
       expect(values, name).not.toEqual(state.parameters[name]);
+  });
+});
+
+describe('a surrogate of noised pictures', () => {
+  it('should train to the same gradient where the model takes one timestep', async () => {
+    const scalar = await openTiny({ oneTimestep: true });
+    onTestFinished(() => scalar.close());
+    const changes = {
+      surrogate: { type: 'sft', form: 'kl-d', gamma: 1, timestepsPerSample: 2 },
+      sampling: { ...TINY_SAMPLER, ...PICTURES },
+    } as const;
+    const { samples, state } = pictures;
+    const { opened, runs } = recorded(scalar);
+    const one = await (await openTinyTrainer(opened, changes)).train(stageOf(samples), state);
+    const many = await (await openTinyTrainer(tiny, changes)).train(stageOf(samples), state);
+    const rows = trainedRows(runs);
+    expect(rows).toHaveLength(24);
+    expect(rows.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 6);
+    const [found, expected] = [one, many].map(({ state: { optimizer } }) =>
+      Float32Array.from(Object.values(optimizer.firstMoments).flatMap((values) => [...values])),
+    ) as [Float32Array, Float32Array];
+    expect(Math.max(...expected.map(Math.abs))).toBeGreaterThan(1e-5);
+    expect(largestDifference(found, expected)).toBeLessThan(1e-5);
   });
 });

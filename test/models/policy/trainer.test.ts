@@ -111,7 +111,7 @@ describe('train', () => {
       const trainer = await openTinyTrainer(opened, { sampling, stepWeighting: 'noise-aware' });
       await trainer.train(stageOf(samples, { trainedSteps: [...trainedSteps] }), state);
       // The loss is a mean over twelve samples of so many steps.
-      return trainedRows(runs, 'timestep').map(({ weight }) => weight * 12 * trainedSteps.length);
+      return trainedRows(runs).map(({ weight }) => weight * 12 * trainedSteps.length);
     };
     const whole = await weightsOf('all', [2, 3, 4]);
     const one = await weightsOf('trained', [2]);

@@ -43,10 +43,7 @@ describe('minibatches', () => {
   it('should end a run where the timestep changes, and train every unit once, in order', () => {
     const mixed = [7, 8, 7, 7, 8].map((timestep, index) => single(index + 1, timestep));
     expect(split(mixed, 4, true)).toEqual([[1], [2], [3, 4], [5]]);
-    expect(split(mixed, 4, false)).toEqual([
-      [1, 2, 3, 4],
-      [5],
-    ]);
+    expect(split(mixed, 4, false)).toEqual([[1, 2, 3, 4], [5]]);
     const pairs = [7, 7, 8, 7].map((timestep, index) => pair(index + 1, timestep));
     expect(split(pairs, 6, true)).toEqual([[1, 2], [3], [4]]);
   });

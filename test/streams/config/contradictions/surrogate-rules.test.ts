@@ -96,9 +96,9 @@ describe('SURROGATE_RULES', () => {
       'a.yaml:6:46 stages.sampler.forkPlan: expected forks before or at the first trained step for the surrogate d3po, which compares whole branches, got trained-steps. Set forkPlan: interval or independent.',
     ],
     [
-      // The second training stage trains step 9 alone.
+      // The first training stages train step 9 alone, the later ones step 0 as well.
       'no weight for the only step of a training stage',
-      { schedule: 'mode: sparse, stages: [10, 1]', trainer: 'stepWeighting: drop-last' },
+      { schedule: 'mode: sparse, stages: [1, 10]', trainer: 'stepWeighting: drop-last' },
       'a.yaml:9:50 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some training stage trains, got drop-last. Set another weighting, or train more steps.',
     ],
     [
@@ -225,8 +225,8 @@ describe('SURROGATE_RULES', () => {
       { schedule: 'mode: constant, steps: 2', trainer: 'stepWeighting: drop-last' },
     ],
     [
-      'no weight for the last step where another one is trained',
-      { schedule: 'mode: sparse, stages: [10, 2]', trainer: 'stepWeighting: drop-last' },
+      'no weight for the last step where it comes second',
+      { schedule: 'mode: sparse, stages: [10, 1]', trainer: 'stepWeighting: drop-last' },
     ],
     [
       'a weighting that the surrogate does not read',
