@@ -54,7 +54,7 @@ export function ddimStep(input: DdimStepInput): DdimStepOutput {
   return { nextLatents, prevSampleMean: mean, logProb };
 }
 
-/** Returns the policy's mean μ = a·latents + k·modelOutput, float32, all of one length. See `stepCoefficients`. */
+/** Returns the policy's mean μ = a·latents + k·modelOutput, float32, all of one length. See `ddimCoefficients`. */
 export function prevSampleMean(
   latents: Float32Array,
   modelOutput: Float32Array,

@@ -1,6 +1,6 @@
 import type { StepCoefficients } from '../diffusion/step-coefficients.js';
 
-/** How much a step weighs in the loss before the weights are scaled to mean 1. W = (k/σ)²: see `stepCoefficients`. */
+/** How much a step weighs in the loss before the weights are scaled to mean 1. W = (k/σ)²: see `StepCoefficients`. */
 const WEIGHTINGS = {
   /** All alike, as DDPO and B²-DiffuRL. */
   none: () => 1,

@@ -3,8 +3,9 @@
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
 import * as op from '../graph/ops/index.js';
-import { meanSquaredDistance, type StepTransition, stepPolicy } from '../objectives/log-prob.js';
-import type { PairSurrogate, StepPolicy, StepSurrogate } from '../objectives/surrogate.js';
+import { type StepTransition, stepPolicy } from '../objectives/log-prob.js';
+import { stepKl } from '../objectives/step-kl.js';
+import type { PairSurrogate, StepSurrogate } from '../objectives/surrogate.js';
 import type { Objective, PolicyOutputs } from './objective.js';
 
 /** Graph inputs that hold one number a row, beside `advantage` and `weight`. */
@@ -50,18 +51,9 @@ export function stepObjective(
     loss: op.sumAll(g, op.mul(g, losses, weights)),
     diagnostics: {
       ratio: op.exp(g, op.sub(g, policy.logProb, oldLogProb)),
-      ...(pretrained && { klToPretrained: stepKlExpression(g, policy, pretrained, stdDevT, dimensions) }),
+      ...(pretrained && {
+        klToPretrained: op.mul(g, stepKl(g, policy, pretrained, stdDevT), g.scalar(dimensions)),
+      }),
     },
   };
-}
-
-function stepKlExpression(
-  g: GraphBuilder,
-  policy: StepPolicy,
-  pretrained: StepPolicy,
-  stdDevT: Value,
-  dimensions: number,
-): Value {
-  const squared = meanSquaredDistance(g, policy.mean, pretrained.mean);
-  return op.div(g, op.mul(g, squared, g.scalar(dimensions / 2)), op.mul(g, stdDevT, stdDevT));
 }
