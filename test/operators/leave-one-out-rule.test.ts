@@ -1,14 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createHistory } from '../../src/operators/advantage-history.js';
-import { leaveOneOutRule } from '../../src/operators/leave-one-out-rule.js';
+import { type LeaveOneOutRuleOptions, leaveOneOutRule } from '../../src/operators/leave-one-out-rule.js';
 import { rewarded } from './groups.js';
 
 const outcomeOf = (
   stage: readonly (readonly number[])[],
-  scale: Parameters<typeof leaveOneOutRule>[0]['scale'] = 'none',
+  scale: LeaveOneOutRuleOptions['scale'] = 'none',
+  stdFloor = 0,
 ) =>
-  leaveOneOutRule({ scale })(
+  leaveOneOutRule({ scale, stdFloor })(
     createHistory(),
     stage.map((values, index) => rewarded(0, index, values)),
   );
@@ -38,6 +39,14 @@ describe('leaveOneOutRule', () => {
     );
     expect(worst).toBeCloseTo(-2 / (Math.sqrt(5) + 1e-4), 12);
     expect(best).toBeCloseTo(2 / (Math.sqrt(5) + 1e-4), 12);
+  });
+
+  it('should not divide by less than the floor, and by nothing when unscaled', () => {
+    const stage = [[0, 0.02]];
+    expect(advantagesOf(stage, 'global-std', 0.5)[1]).toBeCloseTo(0.02 / (0.5 + 1e-4), 12);
+    expect(advantagesOf(stage, 'global-std', 0.001)[1]).toBeCloseTo(0.02 / (0.01 + 1e-4), 12);
+    expect(advantagesOf(stage, 'none', 0.5)[1]).toBeCloseTo(0.02, 12);
+    expect(() => leaveOneOutRule({ scale: 'none', stdFloor: -1 })).toThrow('stdFloor');
   });
 
   it('should count and skip groups without spread, and skip a branch on its own', () => {

@@ -30,7 +30,7 @@ const BY_NAME: { readonly [Name in AdvantageRuleName]: fc.Arbitrary<Omit<Setting
   ),
   reward: fc.record({ centre: threshold, scale: positive }),
   'group-z-score': fc.record({ std: fc.constantFrom('group', 'global'), stdFloor }),
-  'leave-one-out': fc.record({ scale: fc.constantFrom('none', 'global-std') }),
+  'leave-one-out': fc.record({ scale: fc.constantFrom('none', 'global-std'), stdFloor }),
   'same-depth': fc.record({ stdFloor }),
   'back-propagated': fc.record({ stdFloor }),
 };
