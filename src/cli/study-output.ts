@@ -27,16 +27,15 @@ export function terminalStudyOutput(terminal: Terminal, now: () => number): Stud
   const line = statusLine(terminal);
   const remaining = remainingTime(now);
   return {
-    show(event, { run, place, count, completeStages, share }) {
-      const name = `${run.row.name}, seed ${run.seed}`;
+    show(event, { active, ended, count, share }) {
+      const name = nameOf(event.run);
       if (event.kind === 'warning') line.print(`warning: ${name}: ${event.message}`);
       if (event.kind === 'failed') line.print(`failed: ${name}: ${event.message}`);
       if (event.kind === 'complete') line.print(`complete: ${name}`);
       const seconds = remaining(share);
       const parts = [
-        `${bar(share, BAR_WIDTH)} run ${place}/${count}`,
-        name,
-        `stage ${completeStages}/${run.row.numStages}`,
+        `${bar(share, BAR_WIDTH)} ${ended}/${count} runs`,
+        ...active.map(({ run, completeStages }) => `${nameOf(run)}: ${completeStages}/${run.row.numStages}`),
         ...(seconds === null ? [] : [`${writeDuration(seconds)} left`]),
       ];
       line.draw(parts.join(' · '));
@@ -50,16 +49,10 @@ function logStudyOutput(): StudyOutput {
   const log = createLog();
   const remaining = remainingTime(() => performance.now() / 1000);
   return {
-    show(event, { run, place, count, completeStages, share }) {
-      const secondsLeft = remaining(share);
-      const entry = {
-        row: run.row.name,
-        seed: run.seed,
-        run: place,
-        runs: count,
-        completeStages,
-        secondsLeft,
-      };
+    show(event, { ended, count, share }) {
+      const { row, seed } = event.run;
+      const stage = event.kind === 'stage' ? { completeStages: event.completeStages } : {};
+      const entry = { row: row.name, seed, ...stage, ended, runs: count, secondsLeft: remaining(share) };
       if (event.kind === 'warning') log.warn(entry, event.message);
       else if (event.kind === 'failed') log.error(entry, event.message);
       else log.info(entry, `run ${event.kind}`);
@@ -68,3 +61,5 @@ function logStudyOutput(): StudyOutput {
     close: () => undefined,
   };
 }
+
+const nameOf = ({ row, seed }: StudyEvent['run']) => `${row.name}, seed ${seed}`;

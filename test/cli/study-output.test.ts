@@ -27,7 +27,7 @@ test('should say which run it is, how far, and how long it will take, with what 
   seconds = 30;
   show({ kind: 'stage', run, completeStages: 1 });
   // A quarter of the work took 30 s.
-  const line = '████▌░░░░░░░░░░░░░ run 1/2 · plain, seed 1 · stage 1/2 · 1 min 30 s left';
+  const line = '████▌░░░░░░░░░░░░░ 0/2 runs · plain, seed 1: 1/2 · 1 min 30 s left';
   expect(text.split(ERASE).at(-1)).toBe(line);
   show({ kind: 'warning', run, message: 'no checkpoint' });
   expect(text.split(ERASE).at(-1)).toBe(`warning: plain, seed 1: no checkpoint\n${line}`);

@@ -15,12 +15,13 @@ import { isSameRun, mergeResults, type StudyResults } from '../../streams/study/
 import { trainInChild } from '../../streams/study/train-in-child.js';
 import { RESULTS_FILE, writeStudy } from '../../streams/study/write-study.js';
 import { type Interrupt, watchInterrupt } from '../interrupt.js';
-import { collect } from '../options.js';
+import { collect, whole } from '../options.js';
 import { createStudyOutput, type StudyOutput } from '../study-output.js';
 
 interface StudyOptions {
   readonly only: readonly string[];
   readonly seeds: readonly number[];
+  readonly jobs: number;
   readonly out: string;
   readonly pageOnly: boolean;
 }
@@ -39,12 +40,13 @@ export function addStudyCommand(program: Command): void {
     .argument('<study>', 'YAML file, such as config/study-shapes.yaml')
     .option('--only <row>', 'only the runs of this row; repeatable', collect, [])
     .option('--seeds <list>', 'only these of its seeds, such as 1,2', seedList, [])
+    .option('--jobs <n>', 'runs at a time, each with the threads of its config', whole(1), 1)
     .option('--out <folder>', 'where results.json, results.md and its charts are written', 'docs')
     .option('--page-only', 'run nothing; write the page from what is there', false)
     .action(study);
 }
 
-async function study(path: string, { only, seeds, out, pageOnly }: StudyOptions): Promise<void> {
+async function study(path: string, { only, seeds, jobs, out, pageOnly }: StudyOptions): Promise<void> {
   const loaded = await loadStudy(path);
   requireKnown(loaded, { rows: only, seeds });
   const output = createStudyOutput(process.stderr);
@@ -58,7 +60,7 @@ async function study(path: string, { only, seeds, out, pageOnly }: StudyOptions)
       );
     const chosen = planRuns(loaded, { rows: only, seeds });
     const toDo = unfinished.filter((run) => chosen.some(({ runPath }) => runPath === run.runPath));
-    if (!pageOnly) await carryOut(toDo, { known, write, output });
+    if (!pageOnly) await carryOut(toDo, { known, write, output, jobs });
     const page = await write();
     output.close();
     for (const { row, seed, failure } of known.failures)
@@ -74,10 +76,11 @@ interface Work {
   readonly known: Known;
   readonly write: () => Promise<string>;
   readonly output: StudyOutput;
+  readonly jobs: number;
 }
 
 /** Runs what is to do, and writes the page after every run, so that it can be read meanwhile. */
-async function carryOut(runs: readonly RunToDo[], { known, write, output }: Work): Promise<void> {
+async function carryOut(runs: readonly RunToDo[], { known, write, output, jobs }: Work): Promise<void> {
   const ending = new AbortController();
   let again: Interrupt | undefined;
   const interrupt = watchInterrupt(() => {
@@ -89,7 +92,8 @@ async function carryOut(runs: readonly RunToDo[], { known, write, output }: Work
   const { signal: stopping } = interrupt;
   const program = fileURLToPath(new URL('../main.js', import.meta.url));
   const follow = followStudy(runs);
-  const events$ = runStudy(runs, { runOne: trainInChild(program, stopping), find: findRun, stopping }).pipe(
+  const runOne = trainInChild(program, stopping);
+  const events$ = runStudy(runs, { runOne, find: findRun, stopping, jobs }).pipe(
     takeUntil(fromEvent(ending.signal, 'abort')),
     concatMap(async (event) => {
       output.show(event, follow(event));

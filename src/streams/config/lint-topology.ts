@@ -20,6 +20,8 @@ export interface LintOptions {
 export interface LintResult {
   /** The config with every default filled in; absent where there is a fault. */
   readonly config?: ResolvedConfig;
+  /** The config without defaults: what the files and the overrides state; absent where there is a fault. */
+  readonly stated?: object;
   /** All faults, in the order of the text, those of the command line last. */
   readonly faults: readonly Fault[];
 }
@@ -48,7 +50,7 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
   for (const detail of faultsOfConfig(value))
     faults.push(createFault(placeOf(detail, sources, overrides), detail));
   if (faults.length > 0) return { faults: inOrder(faults) };
-  return { config: topologySchema.parse(value), faults: [] };
+  return { config: topologySchema.parse(value), stated: value as object, faults: [] };
 }
 
 /** Reads the file that a config is laid over, the one below that, and so on. */

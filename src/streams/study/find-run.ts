@@ -24,8 +24,9 @@ export async function findRun({ row, seed, runPath }: PlannedRun): Promise<Found
   });
   if (text === null) return { state: 'absent' };
   const saved: unknown = parse(text);
+  const isMapping = typeof saved === 'object' && saved !== null;
   const difference = firstDifference(
-    typeof saved === 'object' && saved !== null ? { ...saved, checkpoints: undefined } : saved,
+    isMapping ? { ...comparableConfig(saved), seed: 'seed' in saved ? saved.seed : undefined } : saved,
     { ...comparableConfig(row.config), seed },
   );
   if (difference) {

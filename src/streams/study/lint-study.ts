@@ -59,10 +59,19 @@ export function lintStudy(text: string, path: string, readText: (path: string) =
     ].map((detail) => locate(source, detail)),
   ];
   if (faults.length > 0) return { faults: inOrder(faults) };
-  const { name, seeds, sections, budget, conclusions } = file;
+  const { name, seeds, charts, sections, budget, conclusions } = file;
   const conclusionsPath = conclusions === undefined ? null : join(dirname(path), conclusions);
   return {
-    study: { name, path, seeds, rewardQueries: budget.rewardQueries, rows, sections, conclusionsPath },
+    study: {
+      name,
+      path,
+      seeds,
+      rewardQueries: budget.rewardQueries,
+      rows,
+      chartRows: charts ?? rows.map((row) => row.name),
+      sections,
+      conclusionsPath,
+    },
     faults: [],
   };
 }
@@ -84,8 +93,10 @@ function resolveRow(
   const text = tryRead(presetPath, readText);
   if (typeof text !== 'string') return { faults: [locate(source, { path: place, ...text })] };
   // JSON is YAML, so that text stays text.
-  const overrides = Object.entries(set).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
-  const { config, faults } = lintTopology(text, presetPath, { overrides, readText });
+  const overrides = Object.entries({ ...file.set, ...set }).map(
+    ([key, value]) => `${key}=${JSON.stringify(value)}`,
+  );
+  const { config, stated, faults } = lintTopology(text, presetPath, { overrides, readText });
   if (!config) {
     const { label, order } = placeOf(source, place);
     return {
@@ -103,7 +114,7 @@ function resolveRow(
       config,
       numStages: stageOf(config, 'prompts').numStages,
       cost: samplingEvaluations + FORWARDS_PER_TRAINING_PASS * trainingEvaluations,
-      fingerprint: configFingerprint(config),
+      fingerprint: configFingerprint(stated),
     },
     faults: [],
   };
@@ -137,7 +148,19 @@ function conclusionsFaults(
 
 /** Seeds that the study does not have, and a seed that a row sets for itself. */
 function seedFaults(file: StudyFile): FaultDetail[] {
-  return Object.entries(file.rows).flatMap(([name, { seeds = [], set }]) => [
+  const seedSet = (place: Path, set: StudyFile['set']): FaultDetail[] =>
+    'seed' in set
+      ? [
+          {
+            kind: 'contradiction',
+            path: [...place, 'set', 'seed'],
+            expected: 'no seed, which the study sets',
+            got: describeValue(set.seed),
+            nextStep: 'Name the seeds of a row in its `seeds`.',
+          },
+        ]
+      : [];
+  const ofRows = Object.entries(file.rows).flatMap(([name, { seeds = [], set }]) => [
     ...seeds
       .filter((seed) => !file.seeds.includes(seed))
       .map((seed): FaultDetail => {
@@ -146,36 +169,29 @@ function seedFaults(file: StudyFile): FaultDetail[] {
         const nextStep = "Add it to the study's seeds, or remove it here.";
         return { kind: 'unknown-word', path, expected, got: String(seed), nextStep };
       }),
-    ...('seed' in set
-      ? [
-          {
-            kind: 'contradiction' as const,
-            path: ['rows', name, 'set', 'seed'],
-            expected: 'no seed, which the study sets',
-            got: describeValue(set.seed),
-            nextStep: 'Name the seeds of a row in its `seeds`.',
-          },
-        ]
-      : []),
+    ...seedSet(['rows', name], set),
   ]);
+  return [...seedSet([], file.set), ...ofRows];
 }
 
-function nameFaults({ rows, sections }: StudyFile): FaultDetail[] {
+/** Names of rows, where they are used, that no row has. */
+function nameFaults({ rows, charts = [], sections }: StudyFile): FaultDetail[] {
   const known = Object.keys(rows);
-  return sections.flatMap(({ rows: named, baseline }, index) => {
-    const places: [Path, string][] = [
+  const places: [Path, string][] = [
+    ...charts.map((name, at): [Path, string] => [['charts', at], name]),
+    ...sections.flatMap(({ rows: named, baseline }, index): [Path, string][] => [
       ...named.map((name, at): [Path, string] => [['sections', index, 'rows', at], name]),
       [['sections', index, 'baseline'], baseline],
-    ];
-    return places
-      .filter(([, name]) => !known.includes(name))
-      .map(([path, name]): FaultDetail => {
-        const nearest = nearestName(name, known);
-        const nextStep = nearest === undefined ? 'Add it to `rows`.' : `Did you mean "${nearest}"?`;
-        const expected = `one of the rows ${known.join(', ')}`;
-        return { kind: 'unknown-word', path, expected, got: `"${name}"`, nextStep };
-      });
-  });
+    ]),
+  ];
+  return places
+    .filter(([, name]) => !known.includes(name))
+    .map(([path, name]): FaultDetail => {
+      const nearest = nearestName(name, known);
+      const nextStep = nearest === undefined ? 'Add it to `rows`.' : `Did you mean "${nearest}"?`;
+      const expected = `one of the rows ${known.join(', ')}`;
+      return { kind: 'unknown-word', path, expected, got: `"${name}"`, nextStep };
+    });
 }
 
 function budgetFaults({ budget }: StudyFile, rows: readonly StudyRow[]): FaultDetail[] {

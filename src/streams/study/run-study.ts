@@ -1,4 +1,14 @@
-import { concat, concatMap, defer, EMPTY, from, type Observable, type ObservableInput, of } from 'rxjs';
+import {
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  from,
+  mergeMap,
+  type Observable,
+  type ObservableInput,
+  of,
+} from 'rxjs';
 import type { FoundRun } from './find-run.js';
 import type { PlannedRun } from './study.js';
 
@@ -31,17 +41,19 @@ export interface StudyEffects {
   readonly runOne: (run: RunToDo) => ObservableInput<TrainingEvent>;
   readonly find: (run: PlannedRun) => ObservableInput<FoundRun>;
   readonly stopping: AbortSignal;
+  /** Runs that may be under way at one time, at least 1. */
+  readonly jobs: number;
 }
 
 /**
- * Runs one run after another.
+ * Runs the runs of a study in their order, so many at a time.
  *
- * **Time**: emits as things happen. A run that fails is said so, and the next one begins. Completes after the last run, or, where `stopping` was aborted, after the run
- * under way. Unsubscribing leaves the run under way.
+ * **Time**: emits as things happen. A run that fails is said so, and the next one begins. Completes after the last run,
+ * or, where `stopping` was aborted, after the runs under way. Unsubscribing leaves the runs under way.
  */
 export function runStudy(
   runs: readonly RunToDo[],
-  { runOne, find, stopping }: StudyEffects,
+  { runOne, find, stopping, jobs }: StudyEffects,
 ): Observable<StudyEvent> {
   const judge =
     (run: RunToDo) =>
@@ -63,5 +75,5 @@ export function runStudy(
     const judged$ = defer(() => (hasFailed ? EMPTY : from(find(run)).pipe(concatMap(judge(run)))));
     return concat(of<StudyEvent>({ kind: 'begun', run }), training$, judged$);
   };
-  return from(runs).pipe(concatMap((run) => defer(() => (stopping.aborted ? EMPTY : carryOut(run)))));
+  return from(runs).pipe(mergeMap((run) => defer(() => (stopping.aborted ? EMPTY : carryOut(run))), jobs));
 }

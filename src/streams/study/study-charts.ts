@@ -2,6 +2,7 @@ import { baseOf, diversityKept } from './figures-of-run.js';
 import { meanCurve, type PointFigure } from './mean-curve.js';
 import type { RowRuns } from './row-runs.js';
 import { type StudyChart, studyChart } from './study-chart.js';
+import type { Comparison } from './study-schema.js';
 
 /** A chart of the page. */
 export interface ChartFile {
@@ -43,14 +44,15 @@ const REWARD = { y: trainReward, yLabel: 'reward, training prompts', yUnit: 'num
 const CURVES = { note: BAND, hasBand: true, markers: false };
 const SCATTER = { hasBand: false, markers: true };
 
+const ALIGNMENT_BY_QUERIES: Plan = {
+  name: 'alignment-by-queries',
+  title: 'Verified alignment by reward queries',
+  ...QUERIES,
+  ...ALIGNMENT,
+  ...CURVES,
+};
 const PLANS: readonly Plan[] = [
-  {
-    name: 'alignment-by-queries',
-    title: 'Verified alignment by reward queries',
-    ...QUERIES,
-    ...ALIGNMENT,
-    ...CURVES,
-  },
+  ALIGNMENT_BY_QUERIES,
   {
     name: 'alignment-by-seconds',
     title: 'Verified alignment by seconds',
@@ -82,24 +84,39 @@ const PLANS: readonly Plan[] = [
   },
 ];
 
-/** Draws the charts of a study; what its model cannot measure has none. */
+/** Draws the charts over rows of a study; what its model cannot measure has none. */
 export function studyCharts(rows: readonly RowRuns[]): ChartFile[] {
-  return PLANS.map(({ name, note, x, y, hasBand, ...chart }) => {
-    const series = rows.map(({ title, runs }) => ({
-      label: title,
-      points: meanCurve(runs, x, y).map((point) => {
-        const { mean, halfWidth } = point.y;
-        const isBanded = hasBand && halfWidth !== null;
-        return {
-          x: point.x,
-          y: mean,
-          low: isBanded ? mean - halfWidth : null,
-          high: isBanded ? mean + halfWidth : null,
-        };
-      }),
-    }));
-    return { name: `${name}.svg`, title: chart.title, note, svg: studyChart({ ...chart, series }) };
-  }).filter(({ svg }) => svg !== '');
+  return PLANS.flatMap((plan) => drawn(plan, rows) ?? []);
+}
+
+/** Draws the curves of a comparison, the baseline first; null where there is none. */
+export function comparisonChart(
+  { title, rows, baseline }: Comparison,
+  place: number,
+  all: readonly RowRuns[],
+): ChartFile | null {
+  const chosen = [baseline, ...rows.filter((name) => name !== baseline)].flatMap(
+    (name) => all.find((row) => row.name === name) ?? [],
+  );
+  return drawn({ ...ALIGNMENT_BY_QUERIES, name: `comparison-${place}`, title }, chosen);
+}
+
+function drawn({ name, note, x, y, hasBand, ...chart }: Plan, rows: readonly RowRuns[]): ChartFile | null {
+  const series = rows.map(({ title, runs }) => ({
+    label: title,
+    points: meanCurve(runs, x, y).map((point) => {
+      const { mean, halfWidth } = point.y;
+      const isBanded = hasBand && halfWidth !== null;
+      return {
+        x: point.x,
+        y: mean,
+        low: isBanded ? mean - halfWidth : null,
+        high: isBanded ? mean + halfWidth : null,
+      };
+    }),
+  }));
+  const svg = studyChart({ ...chart, series });
+  return svg === '' ? null : { name: `${name}.svg`, title: chart.title, note, svg };
 }
 
 /** Pictures and prompts of one evaluation, for the page; null where nothing has run. */

@@ -21,7 +21,10 @@ import type { Comparison } from './study-schema.js';
 export interface StudyPage {
   readonly study: Study;
   readonly rows: readonly RowRuns[];
+  /** Those over the chosen rows. */
   readonly charts: readonly ChartFile[];
+  /** One for each comparison of the study; null where there is nothing to draw. */
+  readonly comparisonCharts: readonly (ChartFile | null)[];
   /** Folder of the charts, as the page links to it. */
   readonly chartFolder: string;
   /** What people concluded, in Markdown: it goes in as it is. The program itself concludes nothing. */
@@ -29,8 +32,10 @@ export interface StudyPage {
 }
 
 /** Returns the page of a study: what was measured, and how, in tables and charts. */
-export function studyPage({ study, rows, charts, chartFolder, conclusions }: StudyPage): string {
+export function studyPage(page: StudyPage): string {
+  const { study, rows, charts, comparisonCharts, chartFolder, conclusions } = page;
   const named = (name: string) => rows.find((row) => row.name === name);
+  const image = ({ name, title }: ChartFile) => `![${title}](${chartFolder}/${name})\n`;
   return [
     `# Results of the study ${study.name}\n`,
     paragraph(`Written by \`tributary study\` from \`${study.path}\`. ${measured(study, rows)}`),
@@ -45,10 +50,11 @@ export function studyPage({ study, rows, charts, chartFolder, conclusions }: Stu
       Differences of many rows are not corrected for their number.`,
     ),
     ...(charts.length === 0 ? [] : ['## Charts\n']),
-    ...charts.map(
-      ({ name, title, note }) => `### ${title}\n\n![${title}](${chartFolder}/${name})\n\n${paragraph(note)}`,
-    ),
-    ...study.sections.map((section) => comparison(section, named)),
+    ...charts.map((chart) => `### ${chart.title}\n\n${image(chart)}\n${paragraph(chart.note)}`),
+    ...study.sections.flatMap((section, index) => {
+      const chart = comparisonCharts[index];
+      return [comparison(section, named), ...(chart ? [image(chart)] : [])];
+    }),
     '## Health\n',
     healthTable(rows),
     paragraph(

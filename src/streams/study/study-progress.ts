@@ -1,36 +1,45 @@
 import type { RunToDo, StudyEvent } from './run-study.js';
 
+/** A run under way, and how far it is. */
+export interface ActiveRun {
+  readonly run: RunToDo;
+  readonly completeStages: number;
+}
+
 /** Where a study stands. */
 export interface StudyProgress {
-  readonly run: RunToDo;
-  /** 1 for the first of those to do. */
-  readonly place: number;
+  /** In the order in which they began. */
+  readonly active: readonly ActiveRun[];
+  /** Runs that came to their end or failed, of those to do. */
+  readonly ended: number;
   readonly count: number;
-  readonly completeStages: number;
   /** Share of the work that is done, in [0, 1], by the networks' evaluations. */
   readonly share: number;
 }
 
 /**
- * Returns a function that takes the events of a study in turn and says where it stands; null before the first run
- * begins. What a resumed run has done already is no work of this study.
+ * Returns a function that takes the events of a study in turn and says where it stands. What a resumed run has done
+ * already is no work of this study, and a run that failed leaves none.
  */
 export function followStudy(runs: readonly RunToDo[]): (event: StudyEvent) => StudyProgress {
   const work = (run: RunToDo, completeStages: number) =>
     (run.row.cost * Math.max(0, completeStages - startOf(run))) / run.row.numStages;
   const total = runs.reduce((sum, run) => sum + work(run, run.row.numStages), 0);
+  const active = new Map<RunToDo, number>();
+  let ended = 0;
   let finished = 0;
-  let completeStages = 0;
   return (event) => {
     const { run } = event;
-    const hasEnded = event.kind === 'complete' || event.kind === 'failed';
-    if (event.kind === 'begun') completeStages = startOf(run);
-    if (event.kind === 'stage') completeStages = event.completeStages;
-    if (hasEnded) completeStages = run.row.numStages;
-    const done = finished + work(run, completeStages);
-    if (hasEnded) finished = done;
-    const place = runs.indexOf(run) + 1;
-    return { run, place, count: runs.length, completeStages, share: total === 0 ? 1 : done / total };
+    if (event.kind === 'begun') active.set(run, startOf(run));
+    if (event.kind === 'stage') active.set(run, event.completeStages);
+    if (event.kind === 'complete' || event.kind === 'failed') {
+      active.delete(run);
+      ended += 1;
+      finished += work(run, run.row.numStages);
+    }
+    const list = [...active].map(([one, completeStages]) => ({ run: one, completeStages }));
+    const done = list.reduce((sum, one) => sum + work(one.run, one.completeStages), finished);
+    return { active: list, ended, count: runs.length, share: total === 0 ? 1 : done / total };
   };
 }
 

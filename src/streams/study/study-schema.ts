@@ -12,13 +12,20 @@ const seeds = z
 const SCALAR = 'text, a number, true, false or a list of them';
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], { error: SCALAR });
 
+const changes = z
+  .record(z.string(), z.union([scalar, z.array(scalar)], { error: SCALAR }), {
+    error: 'a mapping from paths of the topology to values',
+  })
+  .default({});
+const rowNames = z
+  .array(name, { error: 'a list of row names' })
+  .min(1, { error: 'a list of at least one row name' })
+  .refine((rows) => new Set(rows).size === rows.length, { error: 'a list of different row names' });
+
 const row = section({
   preset: text('the path of a topology, relative to this file'),
-  set: z
-    .record(z.string(), z.union([scalar, z.array(scalar)], { error: SCALAR }), {
-      error: 'a mapping from paths of the topology to values',
-    })
-    .default({}),
+  /** Laid over the study's own changes. */
+  set: changes,
   title: text('a title'),
   seeds: seeds.optional(),
 });
@@ -26,10 +33,7 @@ const row = section({
 const comparison = section({
   title: text('a title'),
   question: text('the question that the comparison answers'),
-  rows: z
-    .array(name, { error: 'a list of row names' })
-    .min(1, { error: 'a list of at least one row name' })
-    .refine((rows) => new Set(rows).size === rows.length, { error: 'a list of different row names' }),
+  rows: rowNames,
   baseline: name,
 });
 
@@ -38,9 +42,13 @@ export const studySchema = section({
   name,
   seeds,
   budget: section({ rewardQueries: integer(1) }),
+  /** Changes to the presets of all rows. */
+  set: changes,
   rows: z
     .record(name, row, { error: 'a mapping from row names to rows' })
     .refine((rows) => Object.keys(rows).length > 0, { error: 'a mapping with at least one row' }),
+  /** Rows that the charts over all show, for a study with many; all where it is left out. */
+  charts: rowNames.optional(),
   sections: z.array(comparison, { error: 'a list of comparisons' }).default([]),
   conclusions: text('the path of a Markdown file, relative to this file').optional(),
 });

@@ -25,6 +25,8 @@ export interface Study {
   readonly seeds: readonly number[];
   readonly rewardQueries: number;
   readonly rows: readonly StudyRow[];
+  /** Names of the rows that the charts over all show. */
+  readonly chartRows: readonly string[];
   readonly sections: readonly Comparison[];
   /** Path of the Markdown file; null where nobody has drawn conclusions. */
   readonly conclusionsPath: string | null;
@@ -54,16 +56,23 @@ export function planRuns(study: Study, { rows = [], seeds = [] }: Choice = {}): 
     );
 }
 
-/** What of a config decides what a run computes, its seed apart. A run may be saved more or less often. */
-export function comparableConfig(config: ResolvedConfig): object {
-  const { seed: _, checkpoints: __, ...rest } = config;
-  return rest;
+/**
+ * What of a config decides what a run computes, its seed apart. A run may be saved more or less often, and its messages
+ * carried in another way.
+ */
+export function comparableConfig(config: object): object {
+  const apart = { seed: undefined, checkpoints: undefined, transport: undefined, topics: undefined };
+  return { ...config, ...apart };
 }
 
-/** Names what the runs of a row compute: SHA-256 of the config without its seed, whatever the order of its keys. */
-export function configFingerprint(config: ResolvedConfig): string {
+/**
+ * Names what the runs of a row compute: SHA-256 of the config without its seed, whatever the order of its keys.
+ *
+ * @param stated The config without defaults, so that results outlive a new setting, whose default changes nothing.
+ */
+export function configFingerprint(stated: object = {}): string {
   return createHash('sha256')
-    .update(JSON.stringify(comparableConfig(config), sortedKeys))
+    .update(JSON.stringify(comparableConfig(stated), sortedKeys))
     .digest('hex');
 }
 

@@ -4,7 +4,7 @@ import { writeFileAtomic } from '../../models/files/atomic.js';
 import { writeResults } from './results-file.js';
 import { rowRuns } from './row-runs.js';
 import type { Study } from './study.js';
-import { studyCharts } from './study-charts.js';
+import { comparisonChart, studyCharts } from './study-charts.js';
 import { studyPage } from './study-page.js';
 import type { StudyResults } from './study-results.js';
 
@@ -23,9 +23,12 @@ export async function writeStudy(folder: string, study: Study, results: StudyRes
   const { conclusionsPath } = study;
   const conclusions = conclusionsPath === null ? null : await readFile(conclusionsPath, 'utf8');
   const rows = rowRuns(study, results);
-  const charts = studyCharts(rows);
-  for (const { name, svg } of charts) await writeFileAtomic(join(folder, CHART_FOLDER, name), svg);
+  const charts = studyCharts(rows.filter(({ name }) => study.chartRows.includes(name)));
+  const comparisonCharts = study.sections.map((section, index) => comparisonChart(section, index + 1, rows));
+  for (const { name, svg } of [...charts, ...comparisonCharts.flatMap((chart) => chart ?? [])])
+    await writeFileAtomic(join(folder, CHART_FOLDER, name), svg);
   const path = join(folder, PAGE_FILE);
-  await writeFileAtomic(path, studyPage({ study, rows, charts, chartFolder: CHART_FOLDER, conclusions }));
+  const parts = { study, rows, charts, comparisonCharts, conclusions };
+  await writeFileAtomic(path, studyPage({ ...parts, chartFolder: CHART_FOLDER }));
   return path;
 }

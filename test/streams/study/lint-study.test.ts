@@ -23,6 +23,24 @@ describe('lintStudy', () => {
     expect(reordered?.fingerprint).toBe(plain?.fingerprint);
   });
 
+  test("should lay a row's changes over those of the study", () => {
+    const text = STUDY.replace('rows:\n', 'set: { engine.threads: 1, stages.prompts.numStages: 7 }\nrows:\n');
+    expect(exampleStudy(text).rows.map(({ config }) => config.engine.threads)).toEqual([1, 1]);
+    expect(exampleStudy(text).rows.map(({ numStages }) => numStages)).toEqual([2, 1]);
+    expect(exampleStudy(text).rows[0]?.fingerprint).not.toBe(exampleStudy().rows[0]?.fingerprint);
+    expect(faultsOf(text.replace('engine.threads: 1', 'seed: 3'))[0]).toContain(
+      'set.seed: expected no seed, which the study sets, got 3 (number).',
+    );
+  });
+
+  test('should chart all rows, or those that are named', () => {
+    expect(exampleStudy().chartRows).toEqual(['plain', 'fast']);
+    expect(exampleStudy(`${STUDY}charts: [fast]\n`).chartRows).toEqual(['fast']);
+    expect(faultsOf(`${STUDY}charts: [fats]\n`)).toEqual([
+      'config/study.yaml:15:10 charts[0]: expected one of the rows plain, fast, got "fats". Did you mean "fast"?',
+    ]);
+  });
+
   test('should find a row that a section names and the study does not have', () => {
     expect(
       faultsOf(STUDY.replace('rows: [fast]', 'rows: [fats]').replace('baseline: plain', 'baseline: other')),

@@ -1,4 +1,4 @@
-import { lastValueFrom, Observable, of, toArray } from 'rxjs';
+import { lastValueFrom, map, Observable, of, toArray } from 'rxjs';
 import { describe, expect, test } from 'vitest';
 import type { FoundRun } from '../../../src/streams/study/find-run.js';
 import {
@@ -9,6 +9,7 @@ import {
 } from '../../../src/streams/study/run-study.js';
 import { planRuns } from '../../../src/streams/study/study.js';
 import { followStudy } from '../../../src/streams/study/study-progress.js';
+import { marbles } from '../../operators/marbles.js';
 import { exampleStudy, runResult, runsToDo } from './example-study.js';
 
 const study = exampleStudy();
@@ -22,6 +23,7 @@ const eventsOf = (
     runOne: (run: RunToDo) => TrainingEvent[];
     find?: () => FoundRun;
     stopping?: AbortSignal;
+    jobs?: number;
   },
 ) =>
   lastValueFrom(
@@ -29,6 +31,7 @@ const eventsOf = (
       runOne: effects.runOne,
       find: () => of(effects.find?.() ?? complete),
       stopping: effects.stopping ?? new AbortController().signal,
+      jobs: effects.jobs ?? 1,
     }).pipe(toArray()),
   );
 
@@ -70,6 +73,27 @@ describe('runStudy', () => {
       'stage fast 1',
       'complete fast 1',
     ]);
+  });
+
+  test('should keep as many runs under way as there are jobs, and begin the next where one ends', () => {
+    marbles(({ cold, expectObservable }) => {
+      const runs = runsToDo(study).slice(0, 3);
+      const courses = ['---------------|', '------|', '-------|'];
+      const events$ = runStudy(runs, {
+        runOne: (run) => cold<TrainingEvent>(courses[runs.indexOf(run)] ?? ''),
+        find: () => of(complete),
+        stopping: new AbortController().signal,
+        jobs: 2,
+      });
+      expectObservable(events$.pipe(map(named))).toBe('(ab)--(cd)---e-(f|)', {
+        a: 'begun plain 1',
+        b: 'begun fast 1',
+        c: 'complete fast 1',
+        d: 'begun plain 2',
+        e: 'complete plain 2',
+        f: 'complete plain 1',
+      });
+    });
   });
 
   test('should go on after a run that failed', async () => {
@@ -128,6 +152,7 @@ describe('runStudy', () => {
       runOne: () => training$,
       find: () => of(complete),
       stopping: new AbortController().signal,
+      jobs: 1,
     }).subscribe();
     expect(isReleased).toBe(false);
     subscription.unsubscribe();
@@ -136,31 +161,54 @@ describe('runStudy', () => {
 });
 
 describe('followStudy', () => {
+  const [plain, fast] = runsToDo(study) as [RunToDo, RunToDo];
+  // Of the first run's two stages one is left: 20 of 100 parts of the work.
+  const first: RunToDo = {
+    ...plain,
+    row: { ...plain.row, cost: 40 },
+    found: { state: 'begun', completeStages: 1 },
+  };
+  const second: RunToDo = { ...fast, row: { ...fast.row, cost: 80 } };
+  const figures = { points: [], stages: [] };
+
   test('should weigh runs by their work, what was done before left out', () => {
-    const [plain, fast] = runsToDo(study);
-    if (!plain || !fast) throw new Error('the example has two rows');
-    const runs: RunToDo[] = [
-      { ...plain, row: { ...plain.row, cost: 40 }, found: { state: 'begun', completeStages: 1 } },
-      { ...fast, row: { ...fast.row, cost: 80 } },
-    ];
-    const follow = followStudy(runs);
-    const [first, second] = runs as [RunToDo, RunToDo];
-    // Of the first run's two stages one is left: 20 of 100 parts of the work.
+    const follow = followStudy([first, second]);
     const shares = [
       follow({ kind: 'begun', run: first }),
       follow({ kind: 'stage', run: first, completeStages: 2 }),
       follow({ kind: 'warning', run: first, message: '' }),
       follow({ kind: 'failed', run: first, message: '' }),
       follow({ kind: 'begun', run: second }),
-      follow({ kind: 'complete', run: second, figures: { points: [], stages: [] } }),
-    ].map(({ place, share }) => [place, share]);
+      follow({ kind: 'complete', run: second, figures }),
+    ].map(({ ended, share }) => [ended, share]);
     expect(shares).toEqual([
-      [1, 0],
+      [0, 0],
+      [0, 0.2],
+      [0, 0.2],
       [1, 0.2],
       [1, 0.2],
-      [1, 0.2],
-      [2, 0.2],
       [2, 1],
     ]);
+  });
+
+  test('should follow runs that are under way at one time', () => {
+    const follow = followStudy([first, second]);
+    follow({ kind: 'begun', run: first });
+    expect(follow({ kind: 'begun', run: second })).toEqual({
+      active: [
+        { run: first, completeStages: 1 },
+        { run: second, completeStages: 0 },
+      ],
+      ended: 0,
+      count: 2,
+      share: 0,
+    });
+    expect(follow({ kind: 'complete', run: second, figures })).toEqual({
+      active: [{ run: first, completeStages: 1 }],
+      ended: 1,
+      count: 2,
+      share: 0.8,
+    });
+    expect(follow({ kind: 'stage', run: first, completeStages: 2 }).share).toBe(1);
   });
 });

@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { rowRuns } from '../../../src/streams/study/row-runs.js';
-import { studyCharts } from '../../../src/streams/study/study-charts.js';
+import { comparisonChart, studyCharts } from '../../../src/streams/study/study-charts.js';
 import { studyPage } from '../../../src/streams/study/study-page.js';
 import type { StudyResults } from '../../../src/streams/study/study-results.js';
 import { writeStudy } from '../../../src/streams/study/write-study.js';
@@ -24,7 +24,9 @@ const RESULTS: StudyResults = {
 
 function pageOf(results: StudyResults, conclusions: string | null = null): string {
   const rows = rowRuns(study, results);
-  return studyPage({ study, rows, charts: studyCharts(rows), chartFolder: 'results', conclusions });
+  const comparisonCharts = study.sections.map((section) => comparisonChart(section, 1, rows));
+  const charts = studyCharts(rows);
+  return studyPage({ study, rows, charts, comparisonCharts, chartFolder: 'results', conclusions });
 }
 const linesOf = (page: string, beginning: string) =>
   page.split('\n').filter((line) => line.startsWith(beginning));
@@ -149,6 +151,26 @@ describe('studyCharts', () => {
   });
 });
 
+describe('comparisonChart', () => {
+  const [section] = study.sections;
+  if (!section) throw new Error('the example has a comparison');
+
+  test('should draw the rows of the comparison after its baseline, whatever the order of the rows', () => {
+    const rows = rowRuns(study, RESULTS).toReversed();
+    const chart = comparisonChart(section, 3, rows);
+    expect(chart).toMatchObject({ name: 'comparison-3.svg', title: 'Speed' });
+    const labels = Array.from(
+      chart?.svg.matchAll(/<text [^>]*>(Plain|Fast)<\/text>/g) ?? [],
+      ([, one]) => one,
+    );
+    expect(labels).toEqual(['Plain', 'Fast']);
+  });
+
+  test('should be nothing where nothing has run', () => {
+    expect(comparisonChart(section, 1, rowRuns(study, { ...RESULTS, runs: [] }))).toBeNull();
+  });
+});
+
 describe('writeStudy', () => {
   test('should write the results, the page with the conclusions, and the charts it links to', async () => {
     const folder = await temporaryFolder();
@@ -160,5 +182,13 @@ describe('writeStudy', () => {
     const linked = Array.from(page.matchAll(/\]\(results\/([^)]*)\)/g), ([, name]) => name);
     expect((await readdir(join(folder, 'results'))).sort()).toEqual(linked.sort());
     expect(JSON.parse(await readFile(join(folder, 'results.json'), 'utf8'))).toEqual(RESULTS);
+  });
+
+  test('should draw the charts over all of the chosen rows alone', async () => {
+    const folder = await temporaryFolder();
+    await writeStudy(folder, { ...study, chartRows: ['fast'] }, RESULTS);
+    const chart = await readFile(join(folder, 'results', 'front.svg'), 'utf8');
+    expect(chart).toContain('>Fast</text>');
+    expect(chart).not.toContain('>Plain</text>');
   });
 });
