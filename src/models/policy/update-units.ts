@@ -12,7 +12,13 @@ import type { ValueBaseline } from './value-baseline.js';
 
 export type UpdateSettings =
   /** Every sample of the stage once an epoch, in updates of so many. */
-  | { readonly from: 'stage'; readonly innerEpochs: number; readonly samplesPerUpdate: number }
+  | {
+      readonly from: 'stage';
+      readonly innerEpochs: number;
+      readonly samplesPerUpdate: number;
+      /** What does not fill an update at the end of an epoch makes a smaller one, or is left out. */
+      readonly remainder: 'train' | 'drop';
+    }
   /** DPOK: random transitions of a buffer that outlives the stage. */
   | {
       readonly from: 'replay';
@@ -37,10 +43,11 @@ export interface StageOfUpdates {
 
 /**
  * Yields the rows of every optimiser step. `stage`: for every inner epoch the samples (or the pairs of D3PO) are shuffled
- * and split into updates of samplesPerUpdate; the rest makes a smaller one. `replay`: each update draws its own
+ * and split into updates of samplesPerUpdate; the rest makes a smaller one, or is dropped: N samples make
+ * ceil(N / samplesPerUpdate) or floor(N / samplesPerUpdate) updates an epoch. `replay`: each update draws its own
  * transitions.
  *
- * Deviation: the B²-DiffuRL release drops the rest, and lets gradients run over the border of an epoch.
+ * Deviation: the B²-DiffuRL release, which drops the rest, lets its gradients run over the border of an epoch first.
  */
 export async function* updateUnits(
   stage: StageOfUpdates,
@@ -58,23 +65,24 @@ export async function* updateUnits(
     return;
   }
   for (let epoch = 0; epoch < settings.innerEpochs; epoch++)
-    yield* epochUnits(stage, settings.samplesPerUpdate, epoch, random(epoch));
+    yield* epochUnits(stage, settings, epoch, random(epoch));
 }
 
 async function* epochUnits(
   stage: StageOfUpdates,
-  samplesPerUpdate: number,
+  { samplesPerUpdate, remainder }: Extract<UpdateSettings, { from: 'stage' }>,
   epoch: number,
   random: CounterRandom,
 ): AsyncGenerator<RowUnit[]> {
   const { surrogate, samples, plan } = stage;
+  const split = remainder === 'train' ? chunks : fullChunks;
   if (surrogate.trainsOn === 'pairs') {
     const pairs = random.shuffle(preferencePairs(samples));
-    for (const chunk of chunks(pairs, Math.max(1, Math.floor(samplesPerUpdate / 2))))
+    for (const chunk of split(pairs, Math.max(1, Math.floor(samplesPerUpdate / 2))))
       yield pairUnits(chunk, plan);
     return;
   }
-  for (const [update, chunk] of [...chunks(random.shuffle(samples), samplesPerUpdate)].entries()) {
+  for (const [update, chunk] of [...split(random.shuffle(samples), samplesPerUpdate)].entries()) {
     if (surrogate.trainsOn === 'denoising') {
       yield denoisingUnits(stage.pipeline, surrogate, chunk, { ...stage, epoch, update });
     } else {
@@ -93,4 +101,8 @@ async function baselinesOf(
 
 function* chunks<Item>(items: readonly Item[], size: number): Generator<Item[]> {
   for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);
+}
+
+function* fullChunks<Item>(items: readonly Item[], size: number): Generator<Item[]> {
+  yield* chunks(items.slice(0, items.length - (items.length % size)), size);
 }

@@ -68,6 +68,7 @@ export function deriveSizes(config: ResolvedConfig): DerivedSizes {
   const advantages = stageOf(config, 'groupAdvantages');
   const { updates } = stageOf(config, 'gradientSteps');
   const trees = stageTrees(config);
+  const updatesOf = updates.from === 'stage' && updates.remainder === 'drop' ? Math.floor : Math.ceil;
   const selectable = selectableSamples({ prompts, sampler, schedule, advantages });
   const passes = sampler.guidanceScale === 1 ? 1 : 2;
   const overRun = (ofStage: (tree: StageTree) => number) =>
@@ -81,7 +82,7 @@ export function deriveSizes(config: ResolvedConfig): DerivedSizes {
     optimizerStepsPerStage:
       updates.from === 'replay'
         ? updates.updatesPerStage
-        : updates.innerEpochs * Math.ceil(selectable / updates.samplesPerUpdate),
+        : updates.innerEpochs * updatesOf(selectable / updates.samplesPerUpdate),
     trainedSteps: {
       first: trees[0]?.interval.trainedSteps ?? [],
       last: trees.at(-1)?.interval.trainedSteps ?? [],

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { topologySchema } from '../config/topology-schema.js';
 import { firstDifference } from '../first-difference.js';
 import { readMetrics } from '../metrics-log.js';
 import { figuresOfRun, type RunResult } from './run-result.js';
@@ -23,7 +24,7 @@ export async function findRun({ row, seed, runPath }: PlannedRun): Promise<Found
     throw error;
   });
   if (text === null) return { state: 'absent' };
-  const saved: unknown = parse(text);
+  const saved = withDefaults(parse(text));
   const isMapping = typeof saved === 'object' && saved !== null;
   const difference = firstDifference(
     isMapping ? { ...comparableConfig(saved), seed: 'seed' in saved ? saved.seed : undefined } : saved,
@@ -38,4 +39,10 @@ export async function findRun({ row, seed, runPath }: PlannedRun): Promise<Found
   const figures = figuresOfRun(lines, row.numStages);
   if (figures) return { state: 'complete', figures };
   return { state: 'begun', completeStages: lines.filter(({ kind }) => kind === 'stage').length };
+}
+
+/** A run may be older than a setting, whose default then changes nothing. */
+function withDefaults(saved: unknown): unknown {
+  const parsed = topologySchema.safeParse(saved);
+  return parsed.success ? parsed.data : saved;
 }

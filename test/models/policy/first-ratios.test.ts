@@ -47,7 +47,7 @@ describe('ratios before the first update', () => {
     const sampled = await sampleTiny(tiny, fork, trainedSteps);
     expect(sampled.samples).toHaveLength(16);
     const { opened, runs } = recorded(tiny);
-    const updates = { from: 'stage', innerEpochs: 1, samplesPerUpdate: 16 } as const;
+    const updates = { from: 'stage', innerEpochs: 1, samplesPerUpdate: 16, remainder: 'train' } as const;
     const trainer = await openTinyTrainer(opened, { updates });
     const { statistics } = await trainer.train(stageOf(sampled.samples, { trainedSteps }), sampled.state);
     // A float32 log-prob of 2 to 4 rounds at 2e-7; a few roundings are left.

@@ -44,7 +44,7 @@ describe.each(SETTINGS.map((surrogate) => [surrogate.type, surrogate] as const))
     const onPictures = trainsOn === 'denoising';
     const { samples, state } = onPictures ? pictures : trajectories;
     const sampling = { ...TINY_SAMPLER, ...(onPictures ? PICTURES : {}) };
-    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 12 } as const;
+    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 12, remainder: 'train' } as const;
     const trainer = await openTinyTrainer(tiny, { surrogate, sampling, updates });
     before = state;
     train = () => trainer.train(stageOf(samples), state);

@@ -47,7 +47,7 @@ describe('train', () => {
 
   it('should cover every step of every sample once an epoch, with weights that sum to one', async () => {
     const { opened, runs } = recorded(tiny);
-    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 5 } as const;
+    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 5, remainder: 'train' } as const;
     const trainer = await openTinyTrainer(opened, { updates, minibatchSize: 4 });
     const { statistics } = await trainer.train(stageOf(samples, { trainingStage: 3 }), state);
     expect(statistics.optimizerSteps).toBe(6); // 5 + 5 + 2 samples, twice
@@ -134,7 +134,7 @@ describe('train', () => {
   });
 
   it('should give the same bytes twice', async () => {
-    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 5 } as const;
+    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 5, remainder: 'train' } as const;
     const trainer = await openTinyTrainer(tiny, { updates });
     const [first, second] = [
       await trainer.train(stageOf(samples), state),
@@ -276,7 +276,7 @@ describe('the policy that samples', () => {
     const { opened, holds } = recorded(tiny);
     const trainer = await openTinyTrainer(opened, {
       surrogate: { type: 'grpo-guard', clipRange: 0.1, advClipMax: 5 },
-      updates: { from: 'stage', innerEpochs: 2, samplesPerUpdate: 12 },
+      updates: { from: 'stage', innerEpochs: 2, samplesPerUpdate: 12, remainder: 'train' },
     });
     const parameters = Object.fromEntries(
       Object.entries(state.parameters).map(([name, values]) => [name, values.map((value) => 0.99 * value)]),

@@ -61,11 +61,11 @@ async function updatesOf(changes: Partial<StageOfUpdates>, settings: UpdateSetti
 const logProbs = (units: readonly RowUnit[]) =>
   units.flat().map(({ scalars }) => scalars.oldLogProb ?? Number.NaN);
 const ascending = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b);
-const fromStage = (samplesPerUpdate: number, innerEpochs = 1): UpdateSettings => ({
-  from: 'stage',
-  innerEpochs,
-  samplesPerUpdate,
-});
+const fromStage = (
+  samplesPerUpdate: number,
+  innerEpochs = 1,
+  remainder: 'train' | 'drop' = 'train',
+): UpdateSettings => ({ from: 'stage', innerEpochs, samplesPerUpdate, remainder });
 
 describe('updates from the stage', () => {
   it('should train all steps of every sample once an epoch, the rest in a smaller update', async () => {
@@ -77,6 +77,26 @@ describe('updates from the stage', () => {
     expect(new Set(epochs.map((epoch) => epoch.join())).size).toBe(3);
     for (const units of updates)
       expect(units.flat().reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 12);
+  });
+
+  it('should make floor(N / samplesPerUpdate) whole updates an epoch where the rest is dropped', async () => {
+    for (const [count, updates] of [
+      [63, 0],
+      [64, 1],
+      [150, 2],
+    ] as const) {
+      const made = await updatesOf({ samples: numbered(count) }, fromStage(64, 2, 'drop'));
+      expect(made.map(({ length }) => length)).toEqual(Array(2 * updates).fill(64 * trainedSteps.length));
+    }
+    // Each epoch leaves out others.
+    const epochs = await updatesOf({}, fromStage(4, 4, 'drop'));
+    expect(new Set(epochs.flatMap(logProbs)).size).toBe(10);
+    const pairs = {
+      surrogate: SURROGATES.pairs,
+      samples: numbered(6).map((one, index) => ({ ...one, groupId: `${index >> 1}` })),
+    };
+    expect((await updatesOf(pairs, fromStage(4, 1, 'drop'))).length).toBe(1);
+    expect((await updatesOf(pairs, fromStage(4))).length).toBe(2);
   });
 
   it('should shuffle by seed and stage', async () => {

@@ -44,7 +44,12 @@ describe('presets', () => {
   it('should lay the demo over shapes-ddpo, setting by setting', () => {
     const trainer = stageOf(configOf('demo.yaml'), 'gradientSteps');
     expect(trainer.surrogate).toEqual({ type: 'ddpo-is', clipRange: 2e-3, advClipMax: 1 });
-    expect(trainer.updates).toEqual({ from: 'stage', innerEpochs: 1, samplesPerUpdate: 144 });
+    expect(trainer.updates).toEqual({
+      from: 'stage',
+      innerEpochs: 1,
+      samplesPerUpdate: 144,
+      remainder: 'train',
+    });
     expect(trainer).toMatchObject({
       stepWeighting: 'variance',
       value: { type: 'none' },

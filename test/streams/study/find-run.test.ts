@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
@@ -88,6 +88,15 @@ describe('findRun', () => {
       state: 'other',
       failure: `run directory ${run.runPath} seed: expected 1 as in row "plain", got 5. Move the directory away, or restore the row.`,
     });
+  });
+
+  test('should take a run that is older than a setting', async () => {
+    const run = await planned(WHOLE);
+    const path = join(run.runPath, 'config.yaml');
+    const saved = await readFile(path, 'utf8');
+    expect(saved).toContain('remainder: train');
+    await writeFile(path, saved.replace(/ *remainder: train\n/, ''));
+    expect(await findRun(run)).toMatchObject({ state: 'complete' });
   });
 
   test('should take a run that was saved more often, or whose messages went another way', async () => {

@@ -1,6 +1,6 @@
 /** @file What the optimiser steps of a training stage are made of: samples of the stage or of a replay buffer; a baseline. */
 import { z } from 'zod';
-import { integer, number, section } from '../../../fields.js';
+import { integer, number, oneOf, section } from '../../../fields.js';
 
 export const updatesSchema = z.discriminatedUnion(
   'from',
@@ -18,6 +18,11 @@ export const updatesSchema = z.discriminatedUnion(
         .default(32)
         .describe(
           'Samples that one optimizer step covers, each with all its trained steps. At most what a training stage can select.',
+        ),
+      remainder: oneOf(['train', 'drop'])
+        .default('train')
+        .describe(
+          'What becomes of samples that do not fill an optimizer step at the end of a pass: `train` makes a smaller step of them, `drop` leaves them out, as the B²-DiffuRL release does; a stage that selects fewer samples than one step takes is then not trained on at all.',
         ),
     }),
     section({
