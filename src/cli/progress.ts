@@ -1,4 +1,5 @@
 import { writeDuration, writeScore, writeShare } from '../streams/report/figures.js';
+import { writeSteps } from '../streams/report/step-ranges.js';
 import type { RunEvent, RunProgress } from '../streams/run-events.js';
 import { bar } from './bar.js';
 
@@ -41,13 +42,13 @@ export function describeProgress(now: () => number): (event: RunEvent) => string
   return (event) => {
     note(event);
     if (progress === null) return null;
-    const { trainingStage, numStages, firstStep, numSteps, groupsSampled, groupsPerStage } = progress;
+    const { trainingStage, numStages, trainedSteps, groupsSampled, groupsPerStage } = progress;
     const isDone = done !== null && done.stages > trainingStage;
     const within = isDone ? 1 : (SAMPLING_SHARE * groupsSampled) / groupsPerStage;
     const isSampling = groupsSampled < groupsPerStage;
     return [
       `${bar((trainingStage + within) / numStages, BAR_WIDTH)} stage ${trainingStage + 1}/${numStages}`,
-      `steps ${firstStep}–${numSteps - 1}`,
+      `steps ${writeSteps(trainedSteps)}`,
       ...measured,
       ...(done === null ? [] : [`${writeDuration(secondsLeft(first, done, numStages, now()))} left`]),
       isDone ? 'saving' : isSampling ? `sampling ${groupsSampled}/${groupsPerStage}` : 'training',

@@ -124,8 +124,8 @@ export interface RunProgress {
   /** Index of the stage that is under way. */
   readonly trainingStage: number;
   readonly numStages: number;
-  readonly firstStep: number;
-  readonly numSteps: number;
+  /** The sampler steps that this stage trains, ascending. */
+  readonly trainedSteps: readonly number[];
   readonly groupsSampled: number;
   readonly groupsPerStage: number;
 }

@@ -7,8 +7,7 @@ const sampled = (trainingStage: number, groupsSampled: number): RunEvent => ({
   kind: 'progress',
   trainingStage,
   numStages: 4,
-  firstStep: 3,
-  numSteps: 10,
+  trainedSteps: [3, 4, 5, 6, 7, 8, 9],
   groupsSampled,
   groupsPerStage: 8,
 });

@@ -3,6 +3,7 @@ import type { StageMetrics } from '../run-events.js';
 import { axisOver } from './axis.js';
 import { writeShare } from './figures.js';
 import { CHART, figure, pixels, stageTicks } from './plot-area.js';
+import { stepRanges } from './step-ranges.js';
 
 const RIGHT = CHART.width - CHART.right;
 const BASE = CHART.height - CHART.bottom;
@@ -54,7 +55,7 @@ export function intervalChart(stages: readonly StageMetrics[]): string {
   const { x, y, width } = cells(stages);
   const ground = `<rect class="ground" x="${CHART.left}" y="${CHART.top}" width="${pixels(RIGHT - CHART.left)}" height="${BASE - CHART.top}"/>`;
   const trained = stages.flatMap(({ trainedSteps }, column) =>
-    runsOf(trainedSteps).map(
+    stepRanges(trainedSteps).map(
       ([first, end]) =>
         `<rect class="area" x="${pixels(x(column))}" y="${pixels(y(first))}" width="${pixels(width)}" height="${pixels(y(end) - y(first))}"/>`,
     ),
@@ -63,17 +64,6 @@ export function intervalChart(stages: readonly StageMetrics[]): string {
     { title: 'Training interval', note: 'Sampler steps with gradients.' },
     frame(stages, ground + trained.join('')),
   );
-}
-
-/** Ascending steps as runs without a gap, each from its first step to the one after its last. */
-function runsOf(steps: readonly number[]): [first: number, end: number][] {
-  const runs: [number, number][] = [];
-  for (const step of steps) {
-    const run = runs.at(-1);
-    if (run?.[1] === step) run[1] = step + 1;
-    else runs.push([step, step + 1]);
-  }
-  return runs;
 }
 
 /** Draws the share of clipped ratios, by stage and sampler step; steps that were not trained stay empty. */

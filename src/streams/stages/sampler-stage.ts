@@ -61,7 +61,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
         kind: 'progress',
         trainingStage,
         numStages,
-        ...stepsOf(interval),
+        trainedSteps: interval.trainedSteps,
         groupsSampled,
         groupsPerStage,
       });
@@ -69,8 +69,6 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
     ignoreElements(),
   );
 }
-
-const stepsOf = ({ firstStep, numSteps }: TrainingInterval) => ({ firstStep, numSteps });
 
 async function rolloutGroups(
   sampler: SamplerClient,
