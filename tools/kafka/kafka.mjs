@@ -64,11 +64,15 @@ async function fetchJars() {
   if (!values.pin && (await wrong()).length === 0) return;
   await rm(lib, { recursive: true, force: true });
   const arguments_ = ['-B', '-q', '-C', '-f', join(HERE, 'pom.xml'), PLUGIN, `-DoutputDirectory=${lib}`];
-  const { status, error } = spawnSync('mvn', arguments_, { stdio: ['ignore', 'inherit', 'inherit'] });
-  if (status !== 0) fail(`mvn: expected the jars of tools/kafka/pom.xml, got ${error?.message ?? `exit ${status}`}.`);
+  // Standard output is for the addresses alone.
+  const { status, error } = spawnSync('mvn', arguments_, { stdio: ['ignore', 2, 2] });
+  if (status !== 0)
+    fail(`mvn: expected the jars of tools/kafka/pom.xml, got ${error?.message ?? `exit ${status}`}.`);
   if (values.pin) {
     const names = (await readdir(lib)).sort();
-    const lines = await Promise.all(names.map(async (name) => `${await sha256Of(join(lib, name))}  ${name}\n`));
+    const lines = await Promise.all(
+      names.map(async (name) => `${await sha256Of(join(lib, name))}  ${name}\n`),
+    );
     await writeFile(join(HERE, 'jars.sha256'), lines.join(''));
   }
   const faults = values.pin ? [] : await wrong();
@@ -113,7 +117,13 @@ replica.fetch.max.bytes=8388608
 
 async function java(arguments_, logPath) {
   const log = await open(logPath, 'a');
-  const jvm = ['-Xmx384m', '-XX:+UseSerialGC', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-cp', join(lib, '*')];
+  const jvm = [
+    '-Xmx384m',
+    '-XX:+UseSerialGC',
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    '-cp',
+    join(lib, '*'),
+  ];
   const child = spawn('java', [...jvm, ...arguments_], { detached: true, stdio: ['ignore', log.fd, log.fd] });
   return { child, log };
 }
@@ -159,7 +169,10 @@ async function up() {
   if (![1, 3].includes(count)) fail(`--nodes: expected 1 or 3, got ${values.nodes}.`);
   const running = await readState();
   if (running?.nodes.every(({ pid }) => isAlive(pid))) {
-    if (running.nodes.length !== count) fail(`${folder}: expected ${count} nodes, got a cluster of ${running.nodes.length}. Take it down first.`);
+    if (running.nodes.length !== count)
+      fail(
+        `${folder}: expected ${count} nodes, got a cluster of ${running.nodes.length}. Take it down first.`,
+      );
     return console.log(brokersOf(running.nodes));
   }
   if (running) await down();
@@ -177,7 +190,9 @@ async function up() {
   for (const { id, pid, port } of nodes)
     while (!(await answers(port))) {
       if (!isAlive(pid) || Date.now() > deadline)
-        fail(`broker ${id}: expected it to answer within ${SECONDS_TO_START} s. Read ${join(folder, `node-${id}.log`)}.`);
+        fail(
+          `broker ${id}: expected it to answer within ${SECONDS_TO_START} s. Read ${join(folder, `node-${id}.log`)}.`,
+        );
       await wait(200);
     }
   console.log(brokersOf(nodes));
