@@ -51,6 +51,13 @@ module.exports = {
       to: { path: 'node_modules/onnxruntime' },
     },
     {
+      name: 'one-home-for-the-kafka-client',
+      severity: 'error',
+      comment: 'Another client must be able to take its place.',
+      from: { path: '^src/', pathNot: '^src/streams/transport/kafka/kafkajs-driver.ts$' },
+      to: { path: 'node_modules/kafkajs' },
+    },
+    {
       name: 'no-test-code-in-source',
       severity: 'error',
       from: { path: '^src/' },

@@ -23,10 +23,20 @@ const runCompiledSources = {
 export default defineConfig({
   plugins: [runCompiledSources],
   test: {
-    include: ['test/**/*.test.ts'],
     pool: 'forks',
     testTimeout: 120_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: ['test/kafka/**'] } },
+      {
+        extends: true,
+        test: {
+          name: 'kafka',
+          include: ['test/kafka/**/*.test.ts'],
+          globalSetup: 'test/kafka/global-setup.ts',
+        },
+      },
+    ],
   },
 });

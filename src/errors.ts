@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   TRIB_REWARD: 'a reward is not a finite number',
   TRIB_CHECKPOINT: 'a checkpoint is damaged or belongs to another run',
   TRIB_TRANSPORT: 'a message could not be published or delivered',
+  TRIB_MESSAGE: 'a message from elsewhere cannot be read',
   TRIB_OPERATOR: 'an operator was given arguments that cannot work',
   TRIB_OVERFLOW: 'a bounded buffer was full',
   TRIB_INTERNAL: 'a promise of this program was broken',

@@ -82,6 +82,12 @@ export class ConsumerGroup {
     };
   }
 
+  /** Forgets what waits and is not this group's any more; what is being worked on stays until it is answered. */
+  withdraw(isGone: (entry: Entry) => boolean): void {
+    const kept = this.#waiting.filter(({ entry }) => !isGone(entry));
+    this.#waiting.splice(0, this.#waiting.length, ...kept);
+  }
+
   complete(): void {
     this.#waiting.length = 0;
     for (const { subscriber, unanswered } of [...this.#members]) {

@@ -1,0 +1,147 @@
+import { defer, type Observable, ReplaySubject, Subject, share, takeUntil, throwError } from 'rxjs';
+import type { Delivery, Headers, Subscription, TopicDeclaration, TopicOf, Transport } from '../transport.js';
+import { closedFault, requireBound, topicKindFault, unknownTopicFault } from '../transport-faults.js';
+import type { LogDriver, LogRecord, TopicPlan } from './log-driver.js';
+import { readQueue } from './queue-reader.js';
+import { readState } from './state-reader.js';
+
+/** Messages as bytes, and back; `topic` is the one that a message was first published on. */
+export interface TopicCodec {
+  write(
+    topic: string,
+    message: unknown,
+    headers: Headers,
+  ): Promise<{ readonly value: Uint8Array; readonly headers: Headers }>;
+  /** **Errors**: a `TributaryError` where the bytes are no such message; they become a dead letter. */
+  read(topic: string, record: { readonly value: Uint8Array; readonly headers: Headers }): Promise<unknown>;
+}
+
+export interface KafkaTransportOptions<Messages> {
+  readonly driver: LogDriver;
+  /** Topic `work` is `<prefix>.work` in the cluster. */
+  readonly prefix: string;
+  readonly topics: readonly (TopicDeclaration & { readonly name: TopicOf<Messages> })[];
+  readonly codec: TopicCodec;
+  /** Of every queue topic: the most members of a consumer group that can work at one time. */
+  readonly numPartitions: number;
+  readonly maxMessageBytes: number;
+  readonly maxAttempts: number;
+  readonly deadLettersTopic: TopicOf<Messages>;
+  /** Takes a value of a broadcast topic that could not be read. */
+  readonly onUnreadable: (topic: string, error: unknown) => void;
+}
+
+const name = 'kafka';
+
+/**
+ * Creates a transport over a Kafka cluster, with all the promises of `Transport` but one: nobody waits at a capacity, as
+ * a log has none; it bounds instead how many messages a reader holds. Topics are created, or verified where they are there.
+ *
+ * **Time**: `publish` resolves when all replicas in sync have the record. A new member of a consumer group waits for its
+ * first message until the group has shared out its partitions anew.
+ *
+ * **Errors**: TRIB_TRANSPORT, also where a topic is another than it must be.
+ */
+export async function createKafkaTransport<Messages extends object>(
+  options: KafkaTransportOptions<Messages>,
+): Promise<Transport<Messages>> {
+  const { driver, prefix, topics, codec, maxAttempts, deadLettersTopic } = options;
+  requireBound('transport', 'maxAttempts', maxAttempts);
+  const declared = new Map<string, TopicDeclaration>(topics.map((topic) => [topic.name, topic]));
+  const inCluster = (topic: string) => `${prefix}.${topic}`;
+  await driver.ensureTopics(topics.map((topic) => planOf(topic, options)));
+
+  const closing$ = new Subject<void>();
+  const leaving = new Set<Promise<void>>();
+  const onLeaving = (left: Promise<void>) => {
+    const tracked = left.catch(() => undefined).finally(() => leaving.delete(tracked));
+    leaving.add(tracked);
+  };
+  let isClosed = false;
+
+  const require = <Kind extends TopicDeclaration['kind']>(topic: string, kind: Kind) => {
+    const declaration = declared.get(topic);
+    if (!declaration) throw unknownTopicFault(topic, [...declared.keys()]);
+    if (declaration.kind !== kind) throw topicKindFault(topic, kind);
+    return declaration as Extract<TopicDeclaration, { readonly kind: Kind }>;
+  };
+  const unlessClosed = <Value>(stream: () => Observable<Value>): Observable<Value> =>
+    defer(() => (isClosed ? throwError(() => closedFault(name)) : stream().pipe(takeUntil(closing$))));
+  // A dead letter is bytes of the topic that it came from.
+  const decode = (topic: string) => (record: LogRecord) => codec.read(record.headers.origin ?? topic, record);
+
+  const states = new Map<string, Observable<unknown>>();
+  const stateOf = (topic: string): Observable<unknown> => {
+    const known = states.get(topic);
+    if (known) return known;
+    const state$ = readState({
+      driver,
+      topic: inCluster(topic),
+      decode: decode(topic),
+      onUnreadable: (_, error) => options.onUnreadable(topic, error),
+      onLeaving,
+    }).pipe(
+      takeUntil(closing$),
+      share({ connector: () => new ReplaySubject<unknown>(1), resetOnRefCountZero: false }),
+    );
+    states.set(topic, state$);
+    return state$;
+  };
+
+  return {
+    async publish(topic, { key, message, headers = {} }) {
+      if (!declared.has(topic)) throw unknownTopicFault(topic, [...declared.keys()]);
+      if (isClosed) throw closedFault(name);
+      await driver.append(inCluster(topic), [{ key, ...(await codec.write(topic, message, headers)) }]);
+    },
+
+    subscribe<Topic extends TopicOf<Messages>>({ topic, consumerGroup, maxInFlight }: Subscription<Topic>) {
+      requireBound(`subscription of "${topic}"`, 'maxInFlight', maxInFlight);
+      const { capacity } = require(topic, 'queue');
+      const bury = async (record: LogRecord, reason: string, attempts: number) => {
+        const { key, value } = record;
+        const why = { origin: topic, stage: consumerGroup, reason, attempts: String(attempts) };
+        const headers = { ...record.headers, ...why };
+        await driver.append(inCluster(deadLettersTopic), [{ key, value, headers }]);
+      };
+      return unlessClosed(() =>
+        readQueue({
+          driver,
+          topic: inCluster(topic),
+          consumerGroup: inCluster(`${topic}.${consumerGroup}`),
+          maxInFlight,
+          maxWaiting: capacity,
+          maxAttempts,
+          decode: decode(topic),
+          deadLetter: topic === deadLettersTopic ? null : bury,
+          onLeaving,
+        }),
+      ) as Observable<Delivery<Messages[Topic]>>;
+    },
+
+    latest<Topic extends TopicOf<Messages>>(topic: Topic) {
+      require(topic, 'broadcast');
+      return unlessClosed(() => stateOf(topic)) as Observable<Messages[Topic]>;
+    },
+
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      closing$.next();
+      await Promise.all(leaving);
+      await driver.close();
+    },
+  };
+}
+
+function planOf<Messages>(
+  { name: topic, kind }: TopicDeclaration,
+  { prefix, numPartitions, maxMessageBytes }: KafkaTransportOptions<Messages>,
+): TopicPlan {
+  return {
+    topic: `${prefix}.${topic}`,
+    numPartitions: kind === 'queue' ? numPartitions : 1,
+    cleanupPolicy: kind === 'queue' ? 'delete' : 'compact',
+    maxMessageBytes,
+  };
+}

@@ -1,0 +1,174 @@
+import { Observable } from 'rxjs';
+import { TributaryError } from '../../../errors.js';
+import { ConsumerGroup, type Entry } from '../consumer-group.js';
+import type { Delivery } from '../transport.js';
+import type { LogConsumer, LogDriver, LogRecord } from './log-driver.js';
+import { OffsetLedger } from './offset-ledger.js';
+
+export interface QueueReaderOptions {
+  readonly driver: LogDriver;
+  readonly topic: string;
+  readonly consumerGroup: string;
+  readonly maxInFlight: number;
+  /** Decoded records that may wait for their turn; at the bound fetching rests. */
+  readonly maxWaiting: number;
+  /** Deliveries of a message before it becomes a dead letter; without a bound where there is no `deadLetter`. */
+  readonly maxAttempts: number;
+  readonly decode: (record: LogRecord) => Promise<unknown>;
+  /** Resolves when the record is a dead letter for good; null for the dead letters themselves. */
+  readonly deadLetter: ((record: LogRecord, reason: string, attempts: number) => Promise<void>) | null;
+  /** Takes the end of a reader that was left, which the transport waits for. */
+  readonly onLeaving: (left: Promise<void>) => void;
+}
+
+/**
+ * Reads a queue topic as one member of its consumer group. Each key waits for the answer to its message before, and the
+ * offset below which everything is answered is committed, nothing above it: a crash brings back what was not answered.
+ *
+ * **Time**: joins the group when subscribed to; the first message comes when the group has given it a partition.
+ *
+ * **Errors**: TRIB_TRANSPORT where the consumer has given up.
+ */
+export function readQueue(options: QueueReaderOptions): Observable<Delivery<unknown>> {
+  return new Observable((subscriber) => {
+    const reader = new QueueReader(options, (error) => subscriber.error(error));
+    const leave = reader.group.join(subscriber, options.maxInFlight);
+    reader.start();
+    return () => {
+      leave();
+      options.onLeaving(reader.stop());
+    };
+  });
+}
+
+class QueueReader {
+  readonly group: ConsumerGroup;
+  readonly #ledgers = new Map<number, OffsetLedger>();
+  readonly #records = new WeakMap<Entry, { readonly record: LogRecord; readonly ledger: OffsetLedger }>();
+  readonly #uncommitted = new Set<number>();
+  #consumer: Promise<LogConsumer | null> = Promise.resolve(null);
+  #committing: Promise<void> = Promise.resolve();
+  #nextSequence = 0;
+  #isResting = false;
+  #isStopped = false;
+
+  constructor(
+    private readonly options: QueueReaderOptions,
+    private readonly fail: (error: unknown) => void,
+  ) {
+    this.group = new ConsumerGroup([], {
+      onSettled: (entry) => this.#settle(entry),
+      onRoom: () => this.#wake(),
+      onNack: (entry, nacks, reason) => this.#refuse(entry, nacks, reason),
+    });
+  }
+
+  start(): void {
+    const { driver, topic, consumerGroup } = this.options;
+    this.#consumer = driver
+      .consume({
+        topic,
+        consumerGroup,
+        onAssigned: (partitions) => this.#assign(partitions),
+        onRecords: (records) => this.#take(records),
+        onFault: this.fail,
+      })
+      .catch((error: unknown) => {
+        this.fail(error);
+        return null;
+      });
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    const consumer = await this.#consumer;
+    await this.#committing;
+    await consumer?.close();
+  }
+
+  /** After every rebalance all that is not committed comes again; a partition that stayed knows what it has taken. */
+  #assign(partitions: readonly number[]): void {
+    for (const partition of this.#ledgers.keys()) {
+      if (!partitions.includes(partition)) this.#ledgers.delete(partition);
+    }
+    for (const partition of partitions) {
+      if (!this.#ledgers.has(partition)) this.#ledgers.set(partition, new OffsetLedger());
+    }
+    this.group.withdraw((entry) => !this.#isOurs(entry));
+    this.#wake();
+  }
+
+  /** Whether a record lies in a partition that has been this member's since it was taken. */
+  #isOurs(entry: Entry): boolean {
+    const taken = this.#records.get(entry);
+    return taken !== undefined && this.#ledgers.get(taken.record.partition) === taken.ledger;
+  }
+
+  async #take(records: readonly LogRecord[]): Promise<number> {
+    for (const [count, record] of records.entries()) {
+      const ledger = this.#ledgers.get(record.partition);
+      if (this.#isStopped || !ledger) return count;
+      if (this.group.numWaiting >= this.options.maxWaiting) {
+        this.#isResting = true;
+        return count;
+      }
+      if (ledger.take(record.offset)) await this.#offer(record, ledger);
+    }
+    return records.length;
+  }
+
+  async #offer(record: LogRecord, ledger: OffsetLedger): Promise<void> {
+    const { key, headers } = record;
+    const entry = (message: unknown): Entry => ({ sequence: this.#nextSequence++, key, message, headers });
+    try {
+      const decoded = entry(await this.options.decode(record));
+      this.#records.set(decoded, { record, ledger });
+      this.group.offer(decoded);
+    } catch (error) {
+      if (!(error instanceof TributaryError)) throw error;
+      const unread = entry(null);
+      this.#records.set(unread, { record, ledger });
+      await this.#bury(unread, error.message, 1);
+    }
+  }
+
+  #refuse(entry: Entry, nacks: number, reason: string): boolean {
+    const { deadLetter, maxAttempts } = this.options;
+    if (!deadLetter || nacks < maxAttempts) return true;
+    // Until the dead letter is accepted the record stays unsettled, and a crash brings it back.
+    this.#bury(entry, reason, nacks).catch(this.fail);
+    return false;
+  }
+
+  async #bury(entry: Entry, reason: string, attempts: number): Promise<void> {
+    const taken = this.#records.get(entry);
+    if (taken) await this.options.deadLetter?.(taken.record, reason, attempts);
+    this.#settle(entry);
+  }
+
+  #settle(entry: Entry): void {
+    const taken = this.#records.get(entry);
+    if (!taken || !this.#isOurs(entry)) return;
+    taken.ledger.settle(taken.record.offset);
+    this.#uncommitted.add(taken.record.partition);
+    this.#committing = this.#committing.then(() => this.#commit());
+  }
+
+  /** Commits what has changed since the last commit began, once. */
+  async #commit(): Promise<void> {
+    const partitions = [...this.#uncommitted];
+    this.#uncommitted.clear();
+    const consumer = partitions.length > 0 ? await this.#consumer : null;
+    for (const partition of partitions) {
+      const ledger = this.#ledgers.get(partition);
+      // The group may be changing hands: then the records come again, and the next commit takes this one's place.
+      if (ledger) await consumer?.commit(partition, ledger.lowWater).catch(() => undefined);
+    }
+  }
+
+  #wake(): void {
+    if (!this.#isResting || this.group.numWaiting > this.options.maxWaiting / 2) return;
+    this.#isResting = false;
+    this.#consumer.then((consumer) => consumer?.resume()).catch(this.fail);
+  }
+}

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import { Observable } from 'rxjs';
+import type { LogDriver, LogRecord } from './log-driver.js';
+
+export interface StateReaderOptions {
+  readonly driver: LogDriver;
+  /** A compacted topic of one partition that is not written in transactions. */
+  readonly topic: string;
+  readonly decode: (record: LogRecord) => Promise<unknown>;
+  /** Takes what could not be decoded; the older value stays in force. */
+  readonly onUnreadable: (record: LogRecord, error: unknown) => void;
+  readonly onLeaving: (left: Promise<void>) => void;
+}
+
+/**
+ * Reads a broadcast topic: its newest value as it stands when subscribed to, then every newer one.
+ *
+ * **Time**: emits nothing before it has read up to the end that the topic had at the start. It reads for itself, as the
+ * only member of a consumer group that never commits.
+ */
+export function readState({
+  driver,
+  topic,
+  decode,
+  onUnreadable,
+  onLeaving,
+}: StateReaderOptions): Observable<unknown> {
+  return new Observable((subscriber) => {
+    const read = async () => {
+      const end = (await driver.endOffsets(topic)).get(0) ?? 0n;
+      let newest: { readonly value: unknown } | null = null;
+      return driver.consume({
+        topic,
+        consumerGroup: `${topic}.readers.${randomUUID()}`,
+        onAssigned: () => undefined,
+        onFault: (error) => subscriber.error(error),
+        async onRecords(records) {
+          for (const record of records) {
+            try {
+              newest = { value: await decode(record) };
+            } catch (error) {
+              onUnreadable(record, error);
+            }
+            if (record.offset + 1n < end || !newest) continue;
+            subscriber.next(newest.value);
+            newest = null;
+          }
+          return records.length;
+        },
+      });
+    };
+    const consumer = read().catch((error: unknown) => {
+      subscriber.error(error);
+      return null;
+    });
+    return () => onLeaving(consumer.then((one) => one?.close()));
+  });
+}

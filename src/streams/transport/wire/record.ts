@@ -1,0 +1,91 @@
+/** @file A message as a record of a log: bytes and headers, the large ones by claim check. */
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { TributaryError } from '../../../errors.js';
+import type { TopicMessages } from '../../messages.js';
+import type { Headers } from '../transport.js';
+import type { PayloadStore } from './payload-store.js';
+import { ClaimSchema } from './tributary_pb.js';
+import { SCHEMA_VERSION, WIRE_CODECS, type WireTopic } from './wire-codecs.js';
+
+/** What a log keeps of a message, its key apart. */
+export interface WireRecord {
+  readonly value: Uint8Array;
+  readonly headers: Headers;
+}
+
+/** Headers that the records themselves need; all others are the caller's. */
+export const RECORD_HEADERS = {
+  schemaVersion: 'schema-version',
+  /** `inline`, or `claim` where the value is a Claim. */
+  payload: 'payload',
+} as const;
+
+export interface RecordOptions {
+  readonly payloads: PayloadStore;
+  /** Payloads above so many bytes go to the store. */
+  readonly maxInlineBytes: number;
+  /** Claims of more bytes than that are refused unread. */
+  readonly maxPayloadBytes: number;
+}
+
+export interface RecordCodec {
+  write<Topic extends WireTopic>(
+    topic: Topic,
+    message: TopicMessages[Topic],
+    headers: Headers,
+  ): Promise<WireRecord>;
+  /** **Errors**: TRIB_MESSAGE for whatever is wrong with a record; the original bytes stay the caller's. */
+  read<Topic extends WireTopic>(topic: Topic, record: WireRecord): Promise<TopicMessages[Topic]>;
+}
+
+/** Creates the way of messages into records and back. */
+export function recordCodec({ payloads, maxInlineBytes, maxPayloadBytes }: RecordOptions): RecordCodec {
+  const claimed = async (kind: string, value: Uint8Array): Promise<Uint8Array> => {
+    const claim = claimFrom(kind, value);
+    if (claim.size > maxPayloadBytes)
+      throw recordFault(kind, `a payload of at most ${maxPayloadBytes} bytes`, `a claim of ${claim.size}`);
+    return payloads.get(claim);
+  };
+  return {
+    async write(topic, message, headers) {
+      const bytes = WIRE_CODECS[topic].encode(message);
+      const version = { [RECORD_HEADERS.schemaVersion]: SCHEMA_VERSION };
+      if (bytes.length <= maxInlineBytes)
+        return { value: bytes, headers: { ...headers, ...version, [RECORD_HEADERS.payload]: 'inline' } };
+      const { uri, size, sha256 } = await payloads.put(bytes);
+      const claim = create(ClaimSchema, { uri, size: BigInt(size), sha256: Buffer.from(sha256, 'hex') });
+      return {
+        value: toBinary(ClaimSchema, claim),
+        headers: { ...headers, ...version, [RECORD_HEADERS.payload]: 'claim' },
+      };
+    },
+
+    async read(topic, { value, headers }) {
+      const codec = WIRE_CODECS[topic];
+      const version = headers[RECORD_HEADERS.schemaVersion];
+      if (version !== SCHEMA_VERSION)
+        throw recordFault(codec.kind, `schema version ${SCHEMA_VERSION}`, version ?? 'no such header');
+      const payload = headers[RECORD_HEADERS.payload] ?? 'inline';
+      if (payload !== 'inline' && payload !== 'claim')
+        throw recordFault(codec.kind, 'the header payload to say inline or claim', payload);
+      return codec.decode(payload === 'inline' ? value : await claimed(codec.kind, value));
+    },
+  };
+}
+
+function claimFrom(kind: string, value: Uint8Array) {
+  try {
+    const { uri, size, sha256 } = fromBinary(ClaimSchema, value);
+    return { uri, size: Number(size), sha256: Buffer.from(sha256).toString('hex') };
+  } catch (cause) {
+    throw recordFault(kind, 'a whole claim', `${value.length} bytes that do not parse`, cause);
+  }
+}
+
+function recordFault(kind: string, expected: string, got: string, cause?: unknown): TributaryError {
+  return new TributaryError(
+    'TRIB_MESSAGE',
+    `record of ${kind}: expected ${expected}, got ${got.slice(0, 80)}. Write it as tributary.proto says.`,
+    { cause },
+  );
+}

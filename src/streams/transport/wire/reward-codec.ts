@@ -1,0 +1,55 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { GroupRewards, LossReason, LostGroup } from '../../../operators/index.js';
+import { MessageFault, messageCodec, requireField } from './message-codec.js';
+import { GroupRewardsSchema, LossReason as LossReasonWire } from './tributary_pb.js';
+
+const REASONS: Readonly<Record<LossReason, LossReasonWire>> = {
+  stale: LossReasonWire.STALE,
+  'dead-letter': LossReasonWire.DEAD_LETTER,
+  unmatched: LossReasonWire.UNMATCHED,
+};
+
+/** Rewards of a group, or why it has none. */
+export const rewardsCodec = messageCodec({
+  kind: 'group rewards',
+  schema: GroupRewardsSchema,
+  toWire: (message: GroupRewards | LostGroup): MessageInitShape<typeof GroupRewardsSchema> => {
+    const { groupId, trainingStage } = message;
+    if ('rewards' in message)
+      return {
+        groupId,
+        trainingStage,
+        outcome: { case: 'rewards', value: { values: [...message.rewards] } },
+      };
+    const { reason, detail } = message;
+    return { groupId, trainingStage, outcome: { case: 'loss', value: { reason: REASONS[reason], detail } } };
+  },
+  fromWire: ({ groupId, trainingStage, outcome }) => {
+    requireField(groupId !== '', 'group_id', 'a group id', '""');
+    switch (outcome.case) {
+      case 'rewards': {
+        const rewards = outcome.value.values;
+        const place = rewards.findIndex((reward) => !Number.isFinite(reward));
+        requireField(place < 0, `rewards.values[${place}]`, 'a finite number', rewards[place]);
+        requireField(rewards.length > 0, 'rewards.values', 'one number a branch', 'none');
+        return { groupId, trainingStage, rewards };
+      }
+      case 'loss':
+        return {
+          groupId,
+          trainingStage,
+          reason: reasonOf(outcome.value.reason),
+          detail: outcome.value.detail,
+        };
+      default:
+        throw new MessageFault('outcome', 'rewards or a loss', 'neither');
+    }
+  },
+});
+
+function reasonOf(wire: LossReasonWire): LossReason {
+  const reasons = Object.keys(REASONS) as LossReason[];
+  const reason = reasons.find((one) => REASONS[one] === wire);
+  if (reason === undefined) throw new MessageFault('loss.reason', reasons.join(', '), String(wire));
+  return reason;
+}

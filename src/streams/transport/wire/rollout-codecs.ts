@@ -1,0 +1,187 @@
+/** @file Pictures and trajectories of a group: two messages with one head. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Trajectory } from '../../../models/diffusion/sampler.js';
+import type { PromptTicket, RolloutGroup, TrainingInterval } from '../../../operators/index.js';
+import { leafCount, pathDepth, type RolloutTree } from '../../../rollout-tree.js';
+import { MessageFault, messageCodec, requireField, requirePart } from './message-codec.js';
+import { tensorFromWire, tensorToWire } from './tensor-wire.js';
+import {
+  GroupImagesSchema,
+  GroupTrajectoriesSchema,
+  PromptTicketSchema,
+  type PromptTicket as PromptTicketWire,
+  type RolloutSchema,
+  type RolloutTree as RolloutTreeWire,
+  type Rollout as RolloutWire,
+  TrainingIntervalSchema,
+  type TrainingInterval as TrainingIntervalWire,
+  type Trajectory as TrajectoryWire,
+} from './tributary_pb.js';
+
+/** Bounds of what a message may claim; far above what a config allows. */
+const MOST_STEPS = 1000;
+const MOST_BRANCHES = 4096;
+
+export const ticketCodec = messageCodec({
+  kind: 'prompt ticket',
+  schema: PromptTicketSchema,
+  toWire: ticketToWire,
+  fromWire: (wire) => ticketFromWire(wire, 'ticket'),
+});
+
+export const intervalCodec = messageCodec({
+  kind: 'training interval',
+  schema: TrainingIntervalSchema,
+  toWire: intervalToWire,
+  fromWire: (wire) => intervalFromWire(wire, 'interval'),
+});
+
+export const imagesCodec = messageCodec({
+  kind: 'group images',
+  schema: GroupImagesSchema,
+  toWire: (group: RolloutGroup<Float32Array>) => ({
+    rollout: rolloutToWire(group),
+    images: group.branches.map((image) => tensorToWire(image)),
+  }),
+  fromWire: ({ rollout, images }) => {
+    const branches = images.map((image, branch) => tensorFromWire(image, `images[${branch}]`).values);
+    const size = branches[0]?.length ?? 0;
+    const other = branches.findIndex(({ length }) => length !== size || length === 0);
+    requireField(other < 0, `images[${other}]`, `${size} numbers, as in the first`, branches[other]?.length);
+    return { ...rolloutFromWire(rollout, branches.length), branches };
+  },
+});
+
+export const trajectoriesCodec = messageCodec({
+  kind: 'group trajectories',
+  schema: GroupTrajectoriesSchema,
+  toWire: (group: RolloutGroup<Trajectory>) => ({
+    rollout: rolloutToWire(group),
+    trajectories: group.branches.map(({ firstStep, latents, logProbs }) => {
+      const nodes = logProbs.length + 1;
+      return {
+        firstStep,
+        latents: tensorToWire(latents, [nodes, latents.length / nodes]),
+        logProbs: tensorToWire(logProbs),
+      };
+    }),
+  }),
+  fromWire: ({ rollout, trajectories }) => {
+    const head = rolloutFromWire(rollout, trajectories.length);
+    const sized = trajectories.map((wire, leaf) => trajectoryFromWire(wire, head.tree, leaf));
+    const latentSize = sized[0]?.latentSize ?? 0;
+    const other = sized.findIndex((one) => one.latentSize !== latentSize);
+    requireField(
+      other < 0,
+      `trajectories[${other}].latents`,
+      `latents of ${latentSize} numbers, as in the first`,
+      sized[other]?.latentSize,
+    );
+    return { ...head, branches: sized.map(({ trajectory }) => trajectory) };
+  },
+});
+
+function trajectoryFromWire(wire: TrajectoryWire, tree: RolloutTree, leaf: number) {
+  const path = `trajectories[${leaf}]`;
+  const depth = pathDepth(tree, leaf);
+  const steps = tree.widths.length - 1 - depth;
+  const firstStep = tree.firstStep + depth;
+  const latents = tensorFromWire(wire.latents, `${path}.latents`);
+  const { values: logProbs } = tensorFromWire(wire.logProbs, `${path}.log_probs`);
+  requireField(
+    wire.firstStep === firstStep,
+    `${path}.first_step`,
+    `${firstStep} by the tree`,
+    wire.firstStep,
+  );
+  requireField(logProbs.length === steps, `${path}.log_probs`, `${steps} steps by the tree`, logProbs.length);
+  const [nodes, latentSize = 0] = latents.shape;
+  requireField(
+    nodes === steps + 1 && latents.shape.length === 2 && latentSize > 0,
+    `${path}.latents.shape`,
+    `[${steps + 1}, size of a latent]`,
+    `[${latents.shape.join(', ')}]`,
+  );
+  return { latentSize, trajectory: { firstStep, latents: latents.values, logProbs } };
+}
+
+function rolloutToWire(group: RolloutGroup<unknown>): MessageInitShape<typeof RolloutSchema> {
+  const { interval, tree, policyVersion } = group;
+  return {
+    ticket: ticketToWire(group),
+    interval: intervalToWire(interval),
+    tree: { firstStep: tree.firstStep, widths: [...tree.widths] },
+    policyVersion,
+  };
+}
+
+function rolloutFromWire(
+  wire: RolloutWire | undefined,
+  branches: number,
+): Omit<RolloutGroup<never>, 'branches'> {
+  const rollout = requirePart(wire, 'rollout');
+  requireField(branches > 0 && branches <= MOST_BRANCHES, 'branches', `1 to ${MOST_BRANCHES}`, branches);
+  const interval = intervalFromWire(rollout.interval, 'rollout.interval');
+  const tree = treeFromWire(rollout.tree, interval);
+  requireField(
+    leafCount(tree) === branches,
+    'rollout.tree.widths',
+    `${branches} leaves, one a branch`,
+    leafCount(tree),
+  );
+  return {
+    ...ticketFromWire(rollout.ticket, 'rollout.ticket'),
+    interval,
+    tree,
+    policyVersion: rollout.policyVersion,
+  };
+}
+
+function ticketToWire({ groupId, groupIndex, trainingStage, prompt }: PromptTicket) {
+  return { groupId, groupIndex, trainingStage, prompt };
+}
+
+function ticketFromWire(wire: PromptTicketWire | undefined, path: string): PromptTicket {
+  const { groupId, groupIndex, trainingStage, prompt } = requirePart(wire, path);
+  requireField(groupId !== '', `${path}.group_id`, 'a group id', '""');
+  return { groupId, groupIndex, trainingStage, prompt };
+}
+
+function intervalToWire({ trainingStage, numSteps, trainedSteps }: TrainingInterval) {
+  return { trainingStage, numSteps, trainedSteps: [...trainedSteps] };
+}
+
+function intervalFromWire(wire: TrainingIntervalWire | undefined, path: string): TrainingInterval {
+  const { trainingStage, numSteps, trainedSteps } = requirePart(wire, path);
+  const [firstStep] = trainedSteps;
+  if (firstStep === undefined) throw new MessageFault(`${path}.trained_steps`, 'at least one step', 'none');
+  requireField(numSteps <= MOST_STEPS, `${path}.num_steps`, `at most ${MOST_STEPS} steps`, numSteps);
+  trainedSteps.forEach((step, index) => {
+    const before = trainedSteps[index - 1] ?? -1;
+    const isNext = step > before && step < numSteps;
+    requireField(
+      isNext,
+      `${path}.trained_steps[${index}]`,
+      `a step above ${before}, below ${numSteps}`,
+      step,
+    );
+  });
+  return { trainingStage, firstStep, numSteps, trainedSteps };
+}
+
+function treeFromWire(wire: RolloutTreeWire | undefined, { numSteps }: TrainingInterval): RolloutTree {
+  const path = 'rollout.tree';
+  const { firstStep, widths } = requirePart(wire, path);
+  const steps = firstStep + widths.length - 1;
+  requireField(widths.length > 1 && steps === numSteps, `${path}.widths`, `steps up to ${numSteps}`, steps);
+  widths.forEach((width, depth) => {
+    const before = widths[depth - 1] ?? 1;
+    requireField(
+      width > 0 && width % before === 0,
+      `${path}.widths[${depth}]`,
+      `a multiple of the width before, ${before}`,
+      width,
+    );
+  });
+  return { firstStep, widths };
+}

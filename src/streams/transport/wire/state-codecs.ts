@@ -1,0 +1,51 @@
+/** @file What is broadcast of a run besides its schedule, and its metrics. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { PolicySnapshot, Progress, ScoredMetric } from '../../messages.js';
+import { MessageFault, messageCodec, requireField } from './message-codec.js';
+import { tensorFromWire, tensorToWire } from './tensor-wire.js';
+import { MetricSchema, PolicySchema, ProgressSchema } from './tributary_pb.js';
+
+/** Parameters are flat; their names say what they belong to. */
+export const policyCodec = messageCodec({
+  kind: 'policy',
+  schema: PolicySchema,
+  toWire: ({ version, parameters }: PolicySnapshot) => ({
+    version,
+    parameters: Object.fromEntries(
+      Object.entries(parameters).map(([name, values]) => [name, tensorToWire(values)]),
+    ),
+  }),
+  fromWire: ({ version, parameters }) => ({
+    version,
+    parameters: Object.fromEntries(
+      Object.entries(parameters).map(([name, tensor]) => [
+        name,
+        tensorFromWire(tensor, `parameters["${name}"]`).values,
+      ]),
+    ),
+  }),
+});
+
+export const progressCodec = messageCodec({
+  kind: 'progress',
+  schema: ProgressSchema,
+  toWire: ({ finishedGroups, trainingStage }: Progress) => ({ finishedGroups, trainingStage }),
+  fromWire: ({ finishedGroups, trainingStage }) => ({ finishedGroups, trainingStage }),
+});
+
+export const metricCodec = messageCodec({
+  kind: 'metric',
+  schema: MetricSchema,
+  toWire: ({ trainingStage, images, verdicts }: ScoredMetric): MessageInitShape<typeof MetricSchema> => ({
+    metric: { case: 'scored', value: { trainingStage, images, ...(verdicts && { verdicts }) } },
+  }),
+  fromWire: ({ metric }): ScoredMetric => {
+    if (metric.case !== 'scored') throw new MessageFault('metric', 'scored', 'nothing that is known');
+    const { trainingStage, images, verdicts } = metric.value;
+    if (!verdicts) return { kind: 'scored', trainingStage, images, verdicts: null };
+    const { satisfied, score } = verdicts;
+    requireField(satisfied <= images, 'scored.verdicts.satisfied', `at most ${images}`, satisfied);
+    requireField(Number.isFinite(score), 'scored.verdicts.score', 'a finite number', score);
+    return { kind: 'scored', trainingStage, images, verdicts: { satisfied, score } };
+  },
+});

@@ -1,0 +1,59 @@
+/** @file Lists of numbers as tensors of bytes, and back. Nothing is lost on the way. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { decodeFloat16, encodeFloat16, roundToFloat16 } from '../../../models/numeric/float16.js';
+import { elementCount } from '../../../models/tensor.js';
+import { requireField, requirePart } from './message-codec.js';
+import { ElementType, type Tensor, type TensorSchema } from './tributary_pb.js';
+
+const BYTES = { [ElementType.FLOAT32]: 4, [ElementType.FLOAT16]: 2 } as const;
+const HIGHEST_RANK = 8;
+
+/** As float16 where every number is one, which halves the message, else as float32. Bytes may be shared with `values`. */
+export function tensorToWire(
+  values: Float32Array,
+  shape: readonly number[] = [values.length],
+): MessageInitShape<typeof TensorSchema> {
+  const isHalf = values.every((value) => Object.is(roundToFloat16(value), value));
+  const array = isHalf ? encodeFloat16(values) : values;
+  return {
+    elementType: isHalf ? ElementType.FLOAT16 : ElementType.FLOAT32,
+    shape: [...shape],
+    data: new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
+  };
+}
+
+export interface WireTensor {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+/** Throws a fault where shape and bytes do not fit, or where a number is not finite. */
+export function tensorFromWire(tensor: Tensor | undefined, path: string): WireTensor {
+  const { elementType, shape, data } = requirePart(tensor, path);
+  requireField(
+    elementType === ElementType.FLOAT32 || elementType === ElementType.FLOAT16,
+    `${path}.element_type`,
+    'FLOAT32 or FLOAT16',
+    elementType,
+  );
+  requireField(
+    shape.length <= HIGHEST_RANK,
+    `${path}.shape`,
+    `at most ${HIGHEST_RANK} dimensions`,
+    shape.length,
+  );
+  const size = elementCount(shape) * BYTES[elementType];
+  requireField(
+    data.length === size,
+    `${path}.data`,
+    `${size} bytes for the shape [${shape.join(', ')}]`,
+    data.length,
+  );
+  // A copy, as numbers must lie on even addresses and the record shall not be kept alive. `slice` would make none of a Buffer.
+  const { buffer } = new Uint8Array(data);
+  const values =
+    elementType === ElementType.FLOAT32 ? new Float32Array(buffer) : decodeFloat16(new Uint16Array(buffer));
+  const place = values.findIndex((value) => !Number.isFinite(value));
+  requireField(place < 0, `${path}.data[${place}]`, 'a finite number', values[place]);
+  return { shape, values };
+}

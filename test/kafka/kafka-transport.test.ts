@@ -1,0 +1,181 @@
+import { Kafka, logLevel } from 'kafkajs';
+import { firstValueFrom, Subject, take, toArray } from 'rxjs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { TributaryError } from '../../src/errors.js';
+import { createKafkaTransport, type TopicCodec } from '../../src/streams/transport/kafka/kafka-transport.js';
+import type { Delivery, Transport } from '../../src/streams/transport/transport.js';
+import { faultOf } from '../fixtures/fault-of.js';
+import { BROKERS, connect, freshPrefix, SKIP_REASON } from './cluster.js';
+
+type Messages = { work: string; state: string; 'dead-letters': string };
+
+/** Text; `?` cannot be read. */
+const codec: TopicCodec = {
+  write: async (_, message, headers) => ({ value: Buffer.from(String(message)), headers }),
+  read: async (_, { value }) => {
+    const text = Buffer.from(value).toString('utf8');
+    if (text === '?')
+      throw new TributaryError('TRIB_MESSAGE', 'text: expected letters, got ?. Write letters.');
+    return text;
+  },
+};
+
+const unread: string[] = [];
+const open: Transport<Messages>[] = [];
+
+async function transportOf(
+  prefix: string,
+  changes: { numPartitions?: number; maxMessageBytes?: number } = {},
+) {
+  const transport = await createKafkaTransport<Messages>({
+    driver: await connect(),
+    prefix,
+    topics: [
+      { name: 'work', kind: 'queue', capacity: 3 },
+      { name: 'dead-letters', kind: 'queue', capacity: 64 },
+      { name: 'state', kind: 'broadcast' },
+    ],
+    codec,
+    numPartitions: 1,
+    maxMessageBytes: 1_000_000,
+    maxAttempts: 2,
+    deadLettersTopic: 'dead-letters',
+    onUnreadable: (topic) => unread.push(topic),
+    ...changes,
+  });
+  open.push(transport);
+  return transport;
+}
+
+const deliveries = (transport: Transport<Messages>, count: number, topic: 'work' | 'dead-letters' = 'work') =>
+  firstValueFrom(
+    transport.subscribe({ topic, consumerGroup: 'group', maxInFlight: 64 }).pipe(take(count), toArray()),
+  );
+const messagesOf = (list: readonly Delivery<string>[]) => list.map(({ message }) => message);
+
+/** The first record of a topic as it lies there. */
+async function firstRecordOf(topic: string) {
+  const consumer = new Kafka({ brokers: BROKERS, clientId: 'test', logLevel: logLevel.NOTHING }).consumer({
+    groupId: `${topic}.test`,
+  });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  const first$ = new Subject<{ value: string; headers: Record<string, string> }>();
+  const first = firstValueFrom(first$);
+  await consumer.run({
+    eachMessage: async ({ message: { value, headers = {} } }) =>
+      first$.next({
+        value: String(value),
+        headers: Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, String(text)])),
+      }),
+  });
+  const record = await first;
+  await consumer.disconnect();
+  return record;
+}
+
+async function publishAll(transport: Transport<Messages>, messages: readonly string[]) {
+  for (const message of messages) await transport.publish('work', { key: message, message });
+}
+
+describe.skipIf(SKIP_REASON !== null)(
+  `transport kafka${SKIP_REASON ? ` (skipped: ${SKIP_REASON})` : ''}`,
+  () => {
+    afterEach(async () => {
+      await Promise.all(open.splice(0).map((transport) => transport.close()));
+    });
+
+    it('should bring back all from the first unanswered message on, after the process is gone', async () => {
+      const prefix = freshPrefix();
+      const first = await transportOf(prefix);
+      await publishAll(first, ['a', 'b', 'c', 'd']);
+      const received: Delivery<string>[] = [];
+      await new Promise<void>((done) => {
+        first.subscribe({ topic: 'work', consumerGroup: 'group', maxInFlight: 64 }).subscribe((delivery) => {
+          received.push(delivery);
+          if (received.length === 4) done();
+        });
+      });
+      for (const { message, ack } of received) if (message !== 'b') ack();
+      await first.close();
+      const second = await transportOf(prefix);
+      expect(messagesOf(await deliveries(second, 3))).toEqual(['b', 'c', 'd']);
+    });
+
+    it('should read on where fetching rested because too many were waiting', async () => {
+      const transport = await transportOf(freshPrefix());
+      const messages = Array.from({ length: 40 }, (_, index) => `m${index}`);
+      await publishAll(transport, messages);
+      const received: string[] = [];
+      await new Promise<void>((done) => {
+        transport
+          .subscribe({ topic: 'work', consumerGroup: 'group', maxInFlight: 1 })
+          .subscribe(({ message, ack }) => {
+            received.push(message);
+            if (received.length === messages.length) done();
+            setTimeout(ack, 5);
+          });
+      });
+      expect(received).toEqual(messages);
+    });
+
+    it('should move what cannot be read to the dead letters with its bytes, and go on', async () => {
+      const prefix = freshPrefix();
+      const transport = await transportOf(prefix);
+      await publishAll(transport, ['a', '?', 'b']);
+      expect(messagesOf(await deliveries(transport, 2))).toEqual(['a', 'b']);
+      // The dead letters are bytes, and these can still not be read: they are told apart by their headers.
+      const letter = await firstRecordOf(`${prefix}.dead-letters`);
+      expect(letter.value).toBe('?');
+      expect(letter.headers).toMatchObject({
+        origin: 'work',
+        stage: 'group',
+        reason: 'text: expected letters, got ?. Write letters.',
+        attempts: '1',
+      });
+    });
+
+    it('should keep the newest state where a newer one cannot be read, and say so', async () => {
+      const transport = await transportOf(freshPrefix());
+      await transport.publish('state', { key: 'run', message: 'old' });
+      await transport.publish('state', { key: 'run', message: '?' });
+      expect(await firstValueFrom(transport.latest('state'))).toBe('old');
+      expect(unread).toContain('state');
+    });
+
+    it('should refuse topics that are others than they must be', async () => {
+      const prefix = freshPrefix();
+      await transportOf(prefix);
+      expect(await faultOf(() => transportOf(prefix, { numPartitions: 2 }))).toEqual([
+        'TRIB_TRANSPORT',
+        `topic "${prefix}.work" partitions: expected 2, got 1. Alter the topic, or choose another prefix.`,
+      ]);
+      expect((await faultOf(() => transportOf(prefix, { maxMessageBytes: 2_000_000 })))[1]).toContain(
+        'max.message.bytes: expected at least 2000000, got 1000000.',
+      );
+      const admin = new Kafka({ brokers: BROKERS, clientId: 'test', logLevel: logLevel.NOTHING }).admin();
+      await admin.connect();
+      const other = freshPrefix();
+      // Made by someone else, without compaction.
+      await admin.createTopics({
+        waitForLeaders: true,
+        topics: [{ topic: `${other}.state`, numPartitions: 1 }],
+      });
+      await admin.disconnect();
+      expect((await faultOf(() => transportOf(other)))[1]).toContain(
+        'cleanup.policy: expected compact, got delete.',
+      );
+    });
+
+    it('should complete every stream on close', async () => {
+      const transport = await transportOf(freshPrefix());
+      const ended: string[] = [];
+      transport
+        .subscribe({ topic: 'work', consumerGroup: 'group', maxInFlight: 1 })
+        .subscribe({ complete: () => ended.push('work') });
+      transport.latest('state').subscribe({ complete: () => ended.push('state') });
+      await transport.close();
+      expect(ended.sort()).toEqual(['state', 'work']);
+    });
+  },
+);

@@ -1,0 +1,117 @@
+/** @file Messages of every topic as fast-check makes them: whole ones, whatever their sizes. */
+import fc from 'fast-check';
+import type { Trajectory } from '../../../../src/models/diffusion/sampler.js';
+import { roundToFloat16 } from '../../../../src/models/numeric/float16.js';
+import type { PromptTicket, RolloutGroup } from '../../../../src/operators/index.js';
+import { leafCount, pathDepth, type RolloutTree } from '../../../../src/rollout-tree.js';
+import type { TopicMessages } from '../../../../src/streams/messages.js';
+import type { WireTopic } from '../../../../src/streams/transport/wire/wire-codecs.js';
+
+const count = fc.nat({ max: 0xffffffff });
+const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
+
+/** Of float32 numbers, or of float16 ones. */
+function floats(length: number): fc.Arbitrary<Float32Array> {
+  const of = (value: fc.Arbitrary<number>) => fc.array(value, { minLength: length, maxLength: length });
+  const single = of(fc.float({ noNaN: true, noDefaultInfinity: true }));
+  const half = of(fc.integer({ min: -60_000, max: 60_000 }).map((value) => roundToFloat16(value / 7)));
+  return fc.oneof(single, half).map((values) => Float32Array.from(values));
+}
+
+const ticket: fc.Arbitrary<PromptTicket> = fc.record({
+  groupId: fc.string({ minLength: 1 }),
+  groupIndex: count,
+  trainingStage: count,
+  prompt: fc.string(),
+});
+
+/** Widths that divide each other, over so many steps. */
+const widths = (steps: number) =>
+  fc
+    .array(fc.constantFrom(1, 1, 2, 3), { minLength: steps + 1, maxLength: steps + 1 })
+    .map((ways) =>
+      ways.map((_, depth) => ways.slice(0, depth + 1).reduce<number>((width, way) => width * way, 1)),
+    )
+    .filter((list) => (list.at(-1) ?? 0) <= 24);
+
+const head = fc
+  .record({ firstStep: fc.nat(4), steps: fc.integer({ min: 1, max: 5 }) })
+  .chain(({ firstStep, steps }) =>
+    fc.record({
+      ticket,
+      policyVersion: count,
+      trainedSteps: fc.subarray(
+        Array.from({ length: firstStep + steps }, (_, step) => step),
+        { minLength: 1 },
+      ),
+      trainingStage: count,
+      numSteps: fc.constant(firstStep + steps),
+      tree: widths(steps).map((list): RolloutTree => ({ firstStep, widths: list })),
+    }),
+  );
+
+function groupOf<Branch>(
+  branchesOf: (tree: RolloutTree, size: number) => fc.Arbitrary<readonly Branch[]>,
+): fc.Arbitrary<RolloutGroup<Branch>> {
+  return fc.tuple(head, fc.integer({ min: 1, max: 6 })).chain(([{ ticket: own, tree, ...rest }, size]) => {
+    const { trainedSteps, trainingStage, numSteps, policyVersion } = rest;
+    const interval = { trainingStage, firstStep: trainedSteps[0] ?? 0, numSteps, trainedSteps };
+    return branchesOf(tree, size).map((branches) => ({ ...own, interval, tree, policyVersion, branches }));
+  });
+}
+
+const leaves = <Branch>(tree: RolloutTree, leaf: (index: number) => fc.Arbitrary<Branch>) =>
+  fc.tuple(...Array.from({ length: leafCount(tree) }, (_, index) => leaf(index)));
+
+const images = groupOf((tree, size) => leaves(tree, () => floats(3 * size)));
+
+const trajectories = groupOf<Trajectory>((tree, size) =>
+  leaves(tree, (leaf) => {
+    const depth = pathDepth(tree, leaf);
+    const steps = tree.widths.length - 1 - depth;
+    return fc.record({
+      firstStep: fc.constant(tree.firstStep + depth),
+      latents: floats((steps + 1) * size),
+      logProbs: floats(steps),
+    });
+  }),
+);
+
+const outcome = { groupId: fc.string({ minLength: 1 }), trainingStage: count };
+const rewards = fc.oneof(
+  fc.record({ ...outcome, rewards: fc.array(finite, { minLength: 1 }) }),
+  fc.record({
+    ...outcome,
+    reason: fc.constantFrom('stale' as const, 'dead-letter' as const, 'unmatched' as const),
+    detail: fc.string(),
+  }),
+);
+
+/** A whole message of each topic. */
+export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessages[Topic]> } = {
+  prompts: ticket,
+  images,
+  trajectories,
+  rewards,
+  schedule: head.map(({ trainingStage, numSteps, trainedSteps }) => ({
+    trainingStage,
+    firstStep: trainedSteps[0] ?? 0,
+    numSteps,
+    trainedSteps,
+  })),
+  policy: fc.record({
+    version: count,
+    parameters: fc.dictionary(fc.string(), fc.nat(9).chain(floats)),
+  }),
+  progress: fc.record({ finishedGroups: count, trainingStage: count }),
+  metrics: fc.nat(1000).chain((pictures) =>
+    fc.record({
+      kind: fc.constant('scored' as const),
+      trainingStage: count,
+      images: fc.constant(pictures),
+      verdicts: fc.option(fc.record({ satisfied: fc.nat(pictures), score: finite })),
+    }),
+  ),
+};
+
+export const WIRE_TOPICS = Object.keys(MESSAGES) as WireTopic[];

@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { describe, expect, it } from 'vitest';
+import { createFolderPayloadStore } from '../../../../src/streams/transport/wire/folder-payload-store.js';
+import { RECORD_HEADERS, recordCodec } from '../../../../src/streams/transport/wire/record.js';
+import { ClaimSchema } from '../../../../src/streams/transport/wire/tributary_pb.js';
+import { faultOf } from '../../../fixtures/fault-of.js';
+import { temporaryFolder } from '../../../fixtures/temporary-folder.js';
+
+const policy = (size: number) => ({
+  version: 3,
+  parameters: { a: Float32Array.from({ length: size }, (_, index) => Math.sqrt(index)) },
+});
+
+async function fixture() {
+  const folder = await temporaryFolder();
+  const payloads = createFolderPayloadStore(folder);
+  return {
+    folder,
+    payloads,
+    records: recordCodec({ payloads, maxInlineBytes: 1000, maxPayloadBytes: 10_000 }),
+  };
+}
+
+describe('recordCodec', () => {
+  it('should carry small messages inline and large ones by claim', async () => {
+    const { folder, records } = await fixture();
+    const small = await records.write('policy', policy(100), { run: 'a' });
+    expect(small.headers).toEqual({ run: 'a', 'schema-version': '1', payload: 'inline' });
+    expect(await readdir(folder)).toEqual([]);
+    expect(await records.read('policy', small)).toEqual(policy(100));
+
+    const large = await records.write('policy', policy(1000), {});
+    expect(large.headers).toEqual({ 'schema-version': '1', payload: 'claim' });
+    expect(large.value.length).toBeLessThan(400);
+    expect(await records.read('policy', large)).toEqual(policy(1000));
+  });
+
+  it('should take a record without the header payload for an inline one, as others write them', async () => {
+    const { records } = await fixture();
+    const { value } = await records.write('rewards', { groupId: 'g', trainingStage: 1, rewards: [0.5] }, {});
+    const headers = { [RECORD_HEADERS.schemaVersion]: '1' };
+    expect(await records.read('rewards', { value, headers })).toMatchObject({ rewards: [0.5] });
+  });
+
+  it('should refuse other versions, unknown payloads, and claims that do not parse or are too large', async () => {
+    const { records } = await fixture();
+    const { value, headers } = await records.write('policy', policy(1000), {});
+    const faultWith = async (changes: Record<string, string>, bytes: Uint8Array = value) =>
+      faultOf(() => records.read('policy', { value: bytes, headers: { ...headers, ...changes } }));
+    expect(await faultWith({ 'schema-version': '2' })).toEqual([
+      'TRIB_MESSAGE',
+      'record of policy: expected schema version 1, got 2. Write it as tributary.proto says.',
+    ]);
+    expect(await faultOf(() => records.read('policy', { value, headers: {} }))).toEqual([
+      'TRIB_MESSAGE',
+      'record of policy: expected schema version 1, got no such header. Write it as tributary.proto says.',
+    ]);
+    expect((await faultWith({ payload: 'zip' }))[1]).toContain('to say inline or claim, got zip');
+    expect((await faultWith({}, Uint8Array.of(0x0a, 200)))[1]).toContain('a whole claim, got 2 bytes');
+    const vast = create(ClaimSchema, { size: 2n ** 63n, sha256: randomBytes(32) });
+    expect((await faultWith({}, toBinary(ClaimSchema, vast)))[1]).toContain('at most 10000 bytes');
+  });
+});
+
+describe('createFolderPayloadStore', () => {
+  it('should write a payload once, and find it by its hash alone', async () => {
+    const { folder, payloads } = await fixture();
+    const bytes = randomBytes(2000);
+    const claim = await payloads.put(bytes);
+    expect(await payloads.put(bytes)).toEqual(claim);
+    expect(fileURLToPath(claim.uri)).toBe(join(folder, claim.sha256.slice(0, 2), claim.sha256));
+    expect(await payloads.get({ ...claim, uri: 'file:///etc/passwd' })).toEqual(bytes);
+  });
+
+  it('should put back a payload that a crash or a disk has damaged', async () => {
+    const { payloads } = await fixture();
+    const bytes = randomBytes(2000);
+    const claim = await payloads.put(bytes);
+    await writeFile(fileURLToPath(claim.uri), bytes.subarray(0, 10));
+    await payloads.put(bytes);
+    expect(await payloads.get(claim)).toEqual(bytes);
+  });
+
+  it('should refuse bytes that are not those that were claimed', async () => {
+    const { payloads } = await fixture();
+    const claim = await payloads.put(randomBytes(2000));
+    const path = fileURLToPath(claim.uri);
+    expect((await faultOf(() => payloads.get({ ...claim, size: 1999 })))[1]).toContain(
+      `expected 1999 bytes in ${path}, got 2000`,
+    );
+    await writeFile(path, randomBytes(2000));
+    const [code, message] = await faultOf(() => payloads.get(claim));
+    expect(code).toBe('TRIB_MESSAGE');
+    expect(message).toContain(`expected the claimed bytes in ${path}, got some with SHA-256`);
+    expect((await faultOf(() => payloads.get({ ...claim, sha256: '../../etc/passwd' })))[1]).toContain(
+      'expected a SHA-256 in hexadecimal, got "../../etc/passwd"',
+    );
+  });
+
+  it('should say that a payload which is not there may come', async () => {
+    const { payloads } = await fixture();
+    const claim = await payloads.put(randomBytes(2000));
+    await rm(fileURLToPath(claim.uri));
+    await expect(payloads.get(claim)).rejects.toMatchObject({ code: 'TRIB_MESSAGE', retryable: true });
+  });
+});

@@ -1,0 +1,222 @@
+/**
+ * @file A real Apache Kafka on loopback, without Docker: `npm run kafka:up`, `npm run kafka:down`.
+ *
+ *     node tools/kafka/kafka.mjs up [--nodes 3] [--folder .cache/kafka] | down | status
+ *
+ * Takes the jars from Maven Central (mvn, and Java 17 or newer), checks each against jars.sha256, formats a KRaft cluster
+ * and starts it in the background. `up` prints the addresses of the brokers and is done once they answer; what is up stays
+ * up. Data and logs lie in the folder, and `down` removes the data.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+
+const HERE = import.meta.dirname;
+const PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
+const SECONDS_TO_START = 60;
+// Any 16 bytes in base64url; every node of a cluster must have the same.
+const CLUSTER = 'dHJpYnV0YXJ5LXRlc3RzMQ';
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    nodes: { type: 'string', default: '1' },
+    folder: { type: 'string', default: '.cache/kafka' },
+    // Writes jars.sha256 anew, after a change of the version in pom.xml.
+    pin: { type: 'boolean', default: false },
+  },
+});
+const folder = resolve(values.folder);
+const lib = join(folder, 'lib');
+const stateFile = join(folder, 'cluster.json');
+
+function fail(message) {
+  console.error(`error: ${message}`);
+  process.exit(1);
+}
+
+async function sha256Of(path) {
+  return createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
+}
+
+/** Fetches the jars unless the ones that are pinned are there. */
+async function fetchJars() {
+  const pinned = new Map(
+    (await readFile(join(HERE, 'jars.sha256'), 'utf8').catch(() => ''))
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split('  ').reverse()),
+  );
+  const wrong = async () => {
+    const names = (await readdir(lib).catch(() => [])).sort();
+    const faults = [];
+    for (const name of new Set([...pinned.keys(), ...names]))
+      if (!names.includes(name)) faults.push(`${name} is missing`);
+      else if ((await sha256Of(join(lib, name))) !== pinned.get(name)) faults.push(`${name} is another`);
+    return faults;
+  };
+  if (!values.pin && (await wrong()).length === 0) return;
+  await rm(lib, { recursive: true, force: true });
+  const arguments_ = ['-B', '-q', '-C', '-f', join(HERE, 'pom.xml'), PLUGIN, `-DoutputDirectory=${lib}`];
+  // Standard output is for the addresses alone.
+  const { status, error } = spawnSync('mvn', arguments_, { stdio: ['ignore', 2, 2] });
+  if (status !== 0)
+    fail(`mvn: expected the jars of tools/kafka/pom.xml, got ${error?.message ?? `exit ${status}`}.`);
+  if (values.pin) {
+    const names = (await readdir(lib)).sort();
+    const lines = await Promise.all(
+      names.map(async (name) => `${await sha256Of(join(lib, name))}  ${name}\n`),
+    );
+    await writeFile(join(HERE, 'jars.sha256'), lines.join(''));
+  }
+  const faults = values.pin ? [] : await wrong();
+  if (faults.length > 0) fail(`${lib}: expected the jars of jars.sha256, but ${faults.join(', ')}.`);
+}
+
+async function freePort() {
+  return new Promise((resolvePort, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolvePort(port));
+    });
+  });
+}
+
+function properties({ id, port, controllerPort }, nodes) {
+  const replicas = Math.min(3, nodes.length);
+  return `process.roles=broker,controller
+node.id=${id}
+controller.quorum.voters=${nodes.map((node) => `${node.id}@127.0.0.1:${node.controllerPort}`).join(',')}
+listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
+advertised.listeners=PLAINTEXT://127.0.0.1:${port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs=${join(folder, `node-${id}`)}
+num.partitions=1
+auto.create.topics.enable=false
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=${replicas}
+transaction.state.log.num.partitions=4
+transaction.state.log.replication.factor=${replicas}
+transaction.state.log.min.isr=${Math.max(1, replicas - 1)}
+share.coordinator.state.topic.replication.factor=${replicas}
+share.coordinator.state.topic.min.isr=${Math.max(1, replicas - 1)}
+group.initial.rebalance.delay.ms=0
+message.max.bytes=8388608
+replica.fetch.max.bytes=8388608
+`;
+}
+
+async function java(arguments_, logPath) {
+  const log = await open(logPath, 'a');
+  const jvm = [
+    '-Xmx384m',
+    '-XX:+UseSerialGC',
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    '-cp',
+    join(lib, '*'),
+  ];
+  const child = spawn('java', [...jvm, ...arguments_], { detached: true, stdio: ['ignore', log.fd, log.fd] });
+  return { child, log };
+}
+
+async function startNode(node, nodes) {
+  const config = join(folder, `node-${node.id}.properties`);
+  const logPath = join(folder, `node-${node.id}.log`);
+  await writeFile(config, properties(node, nodes));
+  const format = await java(['kafka.tools.StorageTool', 'format', '-t', CLUSTER, '-c', config], logPath);
+  const code = await new Promise((done) => format.child.on('close', done).on('error', () => done(-1)));
+  await format.log.close();
+  if (code !== 0) fail(`java: expected storage to be formatted, got exit ${code}. Read ${logPath}.`);
+  const broker = await java(['kafka.Kafka', config], logPath);
+  broker.child.unref();
+  await broker.log.close();
+  return { ...node, pid: broker.child.pid };
+}
+
+async function answers(port) {
+  return new Promise((done) => {
+    const socket = connect(port, '127.0.0.1', () => done(true));
+    socket.on('error', () => done(false)).on('connect', () => socket.destroy());
+  });
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function readState() {
+  return JSON.parse(await readFile(stateFile, 'utf8').catch(() => 'null'));
+}
+
+const brokersOf = (nodes) => nodes.map(({ port }) => `127.0.0.1:${port}`).join(',');
+
+async function up() {
+  const count = Number(values.nodes);
+  if (![1, 3].includes(count)) fail(`--nodes: expected 1 or 3, got ${values.nodes}.`);
+  const running = await readState();
+  if (running?.nodes.every(({ pid }) => isAlive(pid))) {
+    if (running.nodes.length !== count)
+      fail(
+        `${folder}: expected ${count} nodes, got a cluster of ${running.nodes.length}. Take it down first.`,
+      );
+    return console.log(brokersOf(running.nodes));
+  }
+  if (running) await down();
+  await mkdir(folder, { recursive: true });
+  await fetchJars();
+  const planned = [];
+  for (let id = 1; id <= count; id++)
+    planned.push({ id, port: await freePort(), controllerPort: await freePort() });
+  const nodes = [];
+  for (const node of planned) {
+    nodes.push(await startNode(node, planned));
+    await writeFile(stateFile, JSON.stringify({ nodes }));
+  }
+  const deadline = Date.now() + SECONDS_TO_START * 1000;
+  for (const { id, pid, port } of nodes)
+    while (!(await answers(port))) {
+      if (!isAlive(pid) || Date.now() > deadline)
+        fail(
+          `broker ${id}: expected it to answer within ${SECONDS_TO_START} s. Read ${join(folder, `node-${id}.log`)}.`,
+        );
+      await wait(200);
+    }
+  console.log(brokersOf(nodes));
+}
+
+async function down() {
+  const state = await readState();
+  for (const { pid } of state?.nodes ?? []) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+  for (const { id, pid } of state?.nodes ?? []) {
+    while (isAlive(pid)) await wait(50);
+    await rm(join(folder, `node-${id}`), { recursive: true, force: true });
+    await rm(join(folder, `node-${id}.log`), { force: true });
+  }
+  await rm(stateFile, { force: true });
+}
+
+async function status() {
+  const state = await readState();
+  const isUp = state?.nodes.every(({ pid }) => isAlive(pid)) ?? false;
+  console.log(isUp ? brokersOf(state.nodes) : 'down');
+  if (!isUp) process.exitCode = 1;
+}
+
+const commands = { up, down, status };
+const command = commands[positionals[0]];
+if (!command) fail(`kafka.mjs: expected up, down or status, got "${positionals[0] ?? ''}".`);
+await command();
