@@ -28,7 +28,7 @@ const FORWARDS_PER_TRAINING_PASS = 3;
 
 /**
  * Checks a study and resolves the config of every row. Beyond its own fields: every row that a comparison names is
- * there, every preset lints with its changes, every row uses exactly the budget of reward queries, and all are evaluated
+ * there, every preset lints with its changes, every row uses exactly its budget of reward queries, and all are evaluated
  * alike, however often, and no guard stops a run.
  *
  * @param path The name of the file: it stands in the faults, and the presets are relative to it.
@@ -84,7 +84,7 @@ interface Sources {
 
 function resolveRow(
   name: string,
-  { preset, set, title, seeds }: StudyFile['rows'][string],
+  { preset, set, title, seeds, budget }: StudyFile['rows'][string],
   file: StudyFile,
   { source, path, readText }: Sources,
 ): { row?: StudyRow; faults: Located[] } {
@@ -111,6 +111,7 @@ function resolveRow(
       presetPath,
       overrides,
       seeds: seeds ?? file.seeds,
+      rewardQueries: (budget ?? file.budget).rewardQueries,
       config,
       numStages: stageOf(config, 'prompts').numStages,
       cost: samplingEvaluations + FORWARDS_PER_TRAINING_PASS * trainingEvaluations,
@@ -194,9 +195,11 @@ function nameFaults({ rows, charts = [], sections }: StudyFile): FaultDetail[] {
     });
 }
 
-function budgetFaults({ budget }: StudyFile, rows: readonly StudyRow[]): FaultDetail[] {
+function budgetFaults(file: StudyFile, rows: readonly StudyRow[]): FaultDetail[] {
   return rows.flatMap(({ name, config }): FaultDetail[] => {
     const { rewardQueries, imagesPerStage } = deriveSizes(config);
+    const own = file.rows[name]?.budget;
+    const budget = own ?? file.budget;
     if (rewardQueries === budget.rewardQueries) return [];
     const stages = budget.rewardQueries / imagesPerStage;
     return [
@@ -204,7 +207,7 @@ function budgetFaults({ budget }: StudyFile, rows: readonly StudyRow[]): FaultDe
         kind: 'contradiction',
         path: ['rows', name],
         thing: 'reward queries',
-        expected: `the study's budget of ${budget.rewardQueries}`,
+        expected: `the ${own ? "row's" : "study's"} budget of ${budget.rewardQueries}`,
         got: `${rewardQueries}, ${imagesPerStage} a stage`,
         nextStep: Number.isInteger(stages)
           ? `Set numStages of its prompts to ${stages}.`

@@ -8,7 +8,10 @@ export interface RowHealth {
   /** Of the groups with rewards, in [0, 1]. */
   readonly zeroSpreadShare: number | null;
   readonly gradNorm: number | null;
-  /** Share of each sampler step in the squared gradient norms of single runs, the noisiest first; null where none is known. */
+  /**
+   * Share of each sampler step in the squared gradient norms of single runs, the noisiest first, over the stages that know
+   * it of several steps; null where none does, as when a run of the training graph mixes steps.
+   */
   readonly gradientShares: readonly number[] | null;
   readonly clipFraction: number | null;
   /** After the last training stage, mean over the runs. */
@@ -41,9 +44,10 @@ export function rowHealth(runs: readonly RunResult[]): RowHealth {
 }
 
 function gradientShares(stages: readonly Stage[]): number[] | null {
-  const steps = Math.max(0, ...stages.map(({ gradNormByStep }) => gradNormByStep.length));
+  const telling = stages.filter(({ gradNormByStep }) => gradNormByStep.filter((one) => one !== null).length > 1);
+  const steps = Math.max(0, ...telling.map(({ gradNormByStep }) => gradNormByStep.length));
   const squares = Array.from({ length: steps }, (_, step) =>
-    stages.reduce((sum, { gradNormByStep }) => sum + (gradNormByStep[step] ?? 0) ** 2, 0),
+    telling.reduce((sum, { gradNormByStep }) => sum + (gradNormByStep[step] ?? 0) ** 2, 0),
   );
   const total = squares.reduce((sum, value) => sum + value, 0);
   return total === 0 ? null : squares.map((value) => value / total);

@@ -59,8 +59,9 @@ export function studyPage(page: StudyPage): string {
     healthTable(rows),
     paragraph(
       `Means over all training stages of all seeds; the KL divergence to the pretrained model is that after the last stage,
-      where the objective measures it, over the steps that weigh anything in its loss. The squared gradient norm by step says which sampler steps, the noisiest first, the
-      gradient of single runs of the training graph comes from.`,
+      where the objective measures it, over the steps that weigh anything in its loss. The squared gradient norm by step
+      says which sampler steps, the noisiest first, the gradient comes from; it is known where runs of the training graph
+      hold rows of one step each.`,
     ),
     '## Every run\n',
     runTable(rows),
@@ -68,10 +69,9 @@ export function studyPage(page: StudyPage): string {
   ].join('\n');
 }
 
-function measured({ rewardQueries, seeds }: Study, rows: readonly RowRuns[]): string {
+function measured({ rewardQueries, seeds, rows: planned }: Study, rows: readonly RowRuns[]): string {
   const size = evaluationSize(rows);
-  const list = (prompts: number, images: number) =>
-    `${images.toLocaleString('en-US')} pictures of ${prompts.toLocaleString('en-US')}`;
+  const list = (prompts: number, images: number) => `${count(images)} pictures of ${count(prompts)}`;
   const pictures =
     size === null
       ? ''
@@ -80,9 +80,13 @@ function measured({ rewardQueries, seeds }: Study, rows: readonly RowRuns[]): st
     the same for all: intervals cover the seeds of training, not the draw of these pictures.`;
   const machines = [...new Set(rows.flatMap(({ runs }) => runs.map(({ machine }) => machine ?? 'unknown')))];
   const where = machines.length === 0 ? '' : ` Ran on: ${machines.join('; ')}.`;
-  return `Seeds ${seeds.join(', ')}; ${rewardQueries.toLocaleString('en-US')} reward queries a run.${pictures}${where}`;
+  const others = planned
+    .filter((row) => row.rewardQueries !== rewardQueries)
+    .map((row) => `, ${count(row.rewardQueries)} for "${row.title}"`);
+  return `Seeds ${seeds.join(', ')}; ${count(rewardQueries)} reward queries a run${others.join('')}.${pictures}${where}`;
 }
 
+const count = (value: number) => value.toLocaleString('en-US');
 const over = ({ runs }: RowRuns, figure: RunFigure) => writeEstimate(estimate(runs.map(figure.of)), figure);
 const numSeeds = ({ runs, numSeeds: wanted }: RowRuns) =>
   runs.length === wanted ? String(wanted) : `${runs.length} of ${wanted}`;

@@ -22,12 +22,16 @@ const rowNames = z
   .min(1, { error: 'a list of at least one row name' })
   .refine((rows) => new Set(rows).size === rows.length, { error: 'a list of different row names' });
 
+const budget = section({ rewardQueries: integer(1) });
+
 const row = section({
   preset: text('the path of a topology, relative to this file'),
   /** Laid over the study's own changes. */
   set: changes,
   title: text('a title'),
   seeds: seeds.optional(),
+  /** In place of the study's, for a row that shall reach as much with less; its title should say so. */
+  budget: budget.optional(),
 });
 
 const comparison = section({
@@ -41,7 +45,7 @@ const comparison = section({
 export const studySchema = section({
   name,
   seeds,
-  budget: section({ rewardQueries: integer(1) }),
+  budget,
   /** Changes to the presets of all rows. */
   set: changes,
   rows: z

@@ -11,6 +11,8 @@ export interface StudyRow {
   /** As `--set` takes them; the seed is not among them. */
   readonly overrides: readonly string[];
   readonly seeds: readonly number[];
+  /** Of one run. */
+  readonly rewardQueries: number;
   /** With the seed of the preset. */
   readonly config: ResolvedConfig;
   readonly numStages: number;

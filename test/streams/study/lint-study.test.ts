@@ -59,6 +59,14 @@ describe('lintStudy', () => {
     ]);
   });
 
+  test('should let a row have a budget of its own, and hold it to that', () => {
+    const halved = STUDY.replace('title: Fast', 'title: Fast\n    budget: { rewardQueries: 512 }');
+    expect(faultsOf(halved)).toEqual([
+      "config/study.yaml:9:3 rows.fast reward queries: expected the row's budget of 512, got 256, 256 a stage. Set numStages of its prompts to 2.",
+    ]);
+    expect(faultsOf(halved.replace('numStages: 1', 'numStages: 2'))).toEqual([]);
+  });
+
   test('should find a preset that is not there', () => {
     const [first, ...others] = faultsOf(STUDY.replaceAll('presets/small', 'presets/none'));
     expect(first).toBe(
@@ -125,7 +133,7 @@ describe('lintStudy', () => {
     ).toEqual([
       'config/study.yaml:2:8 seeds: expected a list of different seeds, got a list of 2. Change the value.',
       'config/study.yaml:9:3 rows.fast.title: expected a title, got nothing. Add `title`.',
-      'config/study.yaml:10:5 rows.fast.titel the key: expected one of preset, set, title, seeds, got "titel". Did you mean "title"?',
+      'config/study.yaml:10:5 rows.fast.titel the key: expected one of preset, set, title, seeds, budget, got "titel". Did you mean "title"?',
     ]);
   });
 });
