@@ -44,7 +44,9 @@ export function rowHealth(runs: readonly RunResult[]): RowHealth {
 }
 
 function gradientShares(stages: readonly Stage[]): number[] | null {
-  const telling = stages.filter(({ gradNormByStep }) => gradNormByStep.filter((one) => one !== null).length > 1);
+  const telling = stages.filter(
+    ({ gradNormByStep }) => gradNormByStep.filter((one) => one !== null).length > 1,
+  );
   const steps = Math.max(0, ...telling.map(({ gradNormByStep }) => gradNormByStep.length));
   const squares = Array.from({ length: steps }, (_, step) =>
     telling.reduce((sum, { gradNormByStep }) => sum + (gradNormByStep[step] ?? 0) ** 2, 0),
