@@ -59,11 +59,17 @@ export function planRuns(study: Study, { rows = [], seeds = [] }: Choice = {}): 
 }
 
 /**
- * What of a config decides what a run computes, its seed apart. A run may be saved more or less often, and its messages
- * carried in another way.
+ * What of a config decides what a run computes, its seed apart. A run may be saved more or less often, its messages
+ * carried in another way, and its graphs run by another engine: that changes last bits, and how long it takes.
  */
 export function comparableConfig(config: object): object {
-  const apart = { seed: undefined, checkpoints: undefined, transport: undefined, topics: undefined };
+  const apart = {
+    seed: undefined,
+    checkpoints: undefined,
+    engine: undefined,
+    transport: undefined,
+    topics: undefined,
+  };
   return { ...config, ...apart };
 }
 

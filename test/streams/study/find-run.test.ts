@@ -99,10 +99,11 @@ describe('findRun', () => {
     expect(await findRun(run)).toMatchObject({ state: 'complete' });
   });
 
-  test('should take a run that was saved more often, or whose messages went another way', async () => {
+  test('should take a run that was saved more often, carried otherwise, or run by another engine', async () => {
     const run = await planned(WHOLE, {
       checkpoints: { everyStages: 7, keep: 1 },
       transport: { kind: 'in-process', capacity: 999, maxAttempts: 1 },
+      engine: { providers: ['cpu'], threads: 7 },
     });
     expect(await findRun(run)).toMatchObject({ state: 'complete' });
   });
