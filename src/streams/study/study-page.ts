@@ -80,9 +80,12 @@ function measured({ rewardQueries, seeds, rows: planned }: Study, rows: readonly
     the same for all: intervals cover the seeds of training, not the draw of these pictures.`;
   const machines = [...new Set(rows.flatMap(({ runs }) => runs.map(({ machine }) => machine ?? 'unknown')))];
   const where = machines.length === 0 ? '' : ` Ran on: ${machines.join('; ')}.`;
-  const others = planned
-    .filter((row) => row.rewardQueries !== rewardQueries)
-    .map((row) => `, ${count(row.rewardQueries)} for "${row.title}"`);
+  const others = [...new Set(planned.map((row) => row.rewardQueries))]
+    .filter((queries) => queries !== rewardQueries)
+    .map((queries) => {
+      const titles = planned.filter((row) => row.rewardQueries === queries).map(({ title }) => `"${title}"`);
+      return `, ${count(queries)} for ${titles.join(', ')}`;
+    });
   return `Seeds ${seeds.join(', ')}; ${count(rewardQueries)} reward queries a run${others.join('')}.${pictures}${where}`;
 }
 
