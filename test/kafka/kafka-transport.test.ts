@@ -113,7 +113,7 @@ describe.skipIf(SKIP_REASON !== null)(
           .subscribe(({ message, ack }) => {
             received.push(message);
             if (received.length === messages.length) done();
-            setTimeout(ack, 5);
+            setImmediate(ack);
           });
       });
       expect(received).toEqual(messages);

@@ -15,7 +15,10 @@ export interface QueueReaderOptions {
   /** Deliveries of a message before it becomes a dead letter; without a bound where there is no `deadLetter`. */
   readonly maxAttempts: number;
   readonly decode: (record: LogRecord) => Promise<unknown>;
-  /** Resolves when the record is a dead letter for good; null for the dead letters themselves. */
+  /**
+   * Resolves when the record is a dead letter for good; null for the dead letters themselves: one that cannot be read is
+   * passed over, and its bytes stay in the log.
+   */
   readonly deadLetter: ((record: LogRecord, reason: string, attempts: number) => Promise<void>) | null;
   /** Takes the end of a reader that was left, which the transport waits for. */
   readonly onLeaving: (left: Promise<void>) => void;
@@ -112,7 +115,8 @@ class QueueReader {
         this.#isResting = true;
         return count;
       }
-      if (ledger.take(record.offset)) await this.#offer(record, ledger);
+      // The ledger passes over the record from here on, so a fault that is swallowed would leave it unanswered for ever.
+      if (ledger.take(record.offset)) await this.#offer(record, ledger).catch(this.fail);
     }
     return records.length;
   }

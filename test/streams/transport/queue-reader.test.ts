@@ -1,0 +1,86 @@
+import { firstValueFrom, take, toArray } from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import { TributaryError } from '../../../src/errors.js';
+import type {
+  ConsumeOptions,
+  LogDriver,
+  LogRecord,
+} from '../../../src/streams/transport/kafka/log-driver.js';
+import { type QueueReaderOptions, readQueue } from '../../../src/streams/transport/kafka/queue-reader.js';
+
+const record = (offset: number, text: string): LogRecord => ({
+  partition: 0,
+  offset: BigInt(offset),
+  key: text,
+  value: Buffer.from(text),
+  headers: {},
+});
+
+/** A log of one partition that hands its records to the consumer as soon as there is one. */
+function logOf(records: readonly LogRecord[]) {
+  const committed: bigint[] = [];
+  const driver = {
+    async consume({ onAssigned, onRecords }: ConsumeOptions) {
+      onAssigned([0]);
+      // A client fetches again after a fault, and says nothing.
+      onRecords(records).catch(() => undefined);
+      return {
+        commit: async (_: number, offset: bigint) => void committed.push(offset),
+        resume: () => undefined,
+        close: async () => undefined,
+      };
+    },
+  } as unknown as LogDriver;
+  return { driver, committed };
+}
+
+const options = (driver: LogDriver, changes: Partial<QueueReaderOptions> = {}): QueueReaderOptions => ({
+  driver,
+  topic: 'work',
+  consumerGroup: 'group',
+  maxInFlight: 8,
+  maxWaiting: 8,
+  maxAttempts: 2,
+  decode: async ({ value }) => {
+    const text = Buffer.from(value).toString('utf8');
+    if (text === '?')
+      throw new TributaryError('TRIB_MESSAGE', 'text: expected letters, got ?. Write letters.');
+    return text;
+  },
+  deadLetter: async () => undefined,
+  onLeaving: () => undefined,
+  ...changes,
+});
+
+describe('readQueue', () => {
+  it('should bury what cannot be read, and go on', async () => {
+    const buried: [bigint, string, number][] = [];
+    const deadLetter: QueueReaderOptions['deadLetter'] = async ({ offset }, reason, attempts) =>
+      void buried.push([offset, reason, attempts]);
+    const { driver } = logOf([record(0, 'a'), record(1, '?'), record(2, 'b')]);
+    const read = await firstValueFrom(readQueue(options(driver, { deadLetter })).pipe(take(2), toArray()));
+    expect(read.map(({ message }) => message)).toEqual(['a', 'b']);
+    expect(buried).toEqual([[1n, 'text: expected letters, got ?. Write letters.', 1]]);
+  });
+
+  it('should err where a dead letter is not accepted, and commit nothing beyond it', async () => {
+    const { driver, committed } = logOf([record(0, '?')]);
+    const deadLetter = async () => {
+      throw new TributaryError('TRIB_TRANSPORT', 'the cluster is gone');
+    };
+    await expect(firstValueFrom(readQueue(options(driver, { deadLetter })))).rejects.toMatchObject({
+      code: 'TRIB_TRANSPORT',
+    });
+    expect(committed).toEqual([]);
+  });
+
+  it('should err where reading fails in a way that no message can cause', async () => {
+    const { driver } = logOf([record(0, 'a')]);
+    const decode = async () => {
+      throw new RangeError('a fault of the program');
+    };
+    await expect(firstValueFrom(readQueue(options(driver, { decode })))).rejects.toThrow(
+      'a fault of the program',
+    );
+  });
+});
