@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { integer, number, oneOf, pattern, section, text } from '../../fields.js';
 import { guards } from './guards-schema.js';
+import { kafka } from './kafka-schema.js';
 import { STAGE_SPECS, type StageType } from './stages/index.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from './topics.js';
 
@@ -59,9 +60,11 @@ const engine = section({
   .describe('What runs the graphs.');
 
 const transport = section({
-  kind: oneOf(['in-process'])
+  kind: oneOf(['in-process', 'kafka'])
     .default('in-process')
-    .describe('What carries messages. `in-process` keeps all topology stages in one process.'),
+    .describe(
+      'What carries messages. `in-process` keeps all topology stages in one process; with `kafka` they may run apart (`tributary run --stages`).',
+    ),
   capacity: integer(1)
     .default(64)
     .describe('Messages that may wait on one topic; at the bound the writer waits. It bounds memory.'),
@@ -70,6 +73,7 @@ const transport = section({
     .describe(
       'Attempts at a message, such as pictures to score, whose fault may pass, before it becomes a dead letter.',
     ),
+  kafka: kafka.prefault({}),
 })
   .prefault({})
   .describe('How messages travel between topology stages.');

@@ -31,6 +31,32 @@ const guard = fc.record({
   action: fc.constantFrom('off', 'warn', 'lower-learning-rate', 'stop'),
 });
 
+const kafka = fc.record(
+  {
+    brokers: fc.array(fc.constantFrom('localhost:9092', 'kafka-1.example.org:19092'), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+    prefix: name,
+    partitions: count(64),
+    replicationFactor: count(3),
+    retentionHours: count(1000),
+    maxInlineBytes: fc.integer({ min: 1024, max: 900_000 }),
+    maxPayloadBytes: fc.integer({ min: 1_000_000, max: 1_000_000_000 }),
+    payloads: fc.record({ folder: path }),
+  },
+  {
+    requiredKeys: [
+      'brokers',
+      'partitions',
+      'retentionHours',
+      'maxInlineBytes',
+      'maxPayloadBytes',
+      'payloads',
+    ],
+  },
+);
+
 /** Takes back what the surrogate cannot have: guidance, staleness, another sampler than the policy. */
 function fitted(config: ResolvedConfig): ResolvedConfig {
   const [prompts, sampler, trainer] = [
@@ -90,9 +116,10 @@ const wholeConfig = (
       threads: count(16),
     }),
     transport: fc.record({
-      kind: fc.constant('in-process'),
+      kind: fc.constantFrom('in-process', 'kafka'),
       capacity: count(1000),
       maxAttempts: count(9),
+      kafka,
     }),
     topics: fc
       .uniqueArray(name, { minLength: TOPIC_NAMES.length, maxLength: TOPIC_NAMES.length })
