@@ -8,6 +8,7 @@ import { addGraphCommand } from './commands/graph.js';
 import { addLintCommand } from './commands/lint.js';
 import { addPretrainCommand } from './commands/pretrain.js';
 import { addReparameteriseCommand } from './commands/reparameterise.js';
+import { addRunCommand } from './commands/run.js';
 import { addSampleCommand } from './commands/sample.js';
 import { addStudyCommand } from './commands/study.js';
 import { addTrainCommand } from './commands/train.js';
@@ -19,6 +20,7 @@ function createProgram(): Command {
     .version(VERSION)
     .exitOverride();
   addTrainCommand(program);
+  addRunCommand(program);
   addSampleCommand(program);
   addEvaluateCommand(program);
   addStudyCommand(program);

@@ -39,6 +39,8 @@ function printed(event: RunEvent): string[] {
         ...event.fallbacks.map((fallback) => `warning: ${event.stage}: ${fallback}`),
         `${`${event.stage} runs on`.padEnd(24)} ${event.provider}`,
       ];
+    case 'joined':
+      return [`${'takes part as'.padEnd(24)} ${event.roles.join(', ')}, from stage ${event.trainingStage}`];
     case 'evaluation':
       return [describeEvaluation(event.evaluation)];
     case 'alarm':
@@ -87,6 +89,9 @@ function logEvent(log: Logger, event: RunEvent): void {
     case 'provider':
       for (const fallback of event.fallbacks) log.warn({ stage: event.stage }, fallback);
       log.info({ stage: event.stage, provider: event.provider }, 'graph ready');
+      break;
+    case 'joined':
+      log.info({ roles: event.roles, trainingStage: event.trainingStage }, 'takes part');
       break;
     case 'progress':
       log.debug(event, 'progress');

@@ -16,14 +16,18 @@ import type { Evaluation, StageMetrics } from './run-events.js';
 import { stageTally } from './stage-tally.js';
 import type { StageContext } from './stages/stage-context.js';
 import type { AfterStage, TrainedStage } from './stages/trainer-stage.js';
+import type { Positions } from './transport/kafka/kafka-transport.js';
 import type { Transport } from './transport/transport.js';
 
 export interface BetweenStages {
   /** Counts what was scored and what died as it passes; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
   readonly afterStage: AfterStage;
-  /** Saves the last policy and, after a run that came to its end, says how it compares with the base model. */
-  finish(completeStages: number): Promise<void>;
+  /**
+   * Saves the last policy and, after a run that came to its end, says how it compares with the base model. Returns whether
+   * the run came to its end.
+   */
+  finish(completeStages: number): Promise<boolean>;
 }
 
 const NS_PER_MS = 1e6;
@@ -33,6 +37,7 @@ export function betweenStages(
   run: OpenRun,
   runDirectory: RunDirectory,
   guards: GuardWatch,
+  positions: () => Positions | null,
 ): BetweenStages {
   const { config, say, stopping } = context;
   const { numStages } = stageOf(config, 'prompts');
@@ -107,7 +112,7 @@ export function betweenStages(
   };
 
   const save = async (completeStages: number) => {
-    const state = { history, rewardQueries, base: run.base };
+    const state = { history, rewardQueries, base: run.base, positions: positions() };
     const files = checkpointFiles(await run.trainer.save(undefined), state);
     say({ kind: 'checkpoint', path: await runDirectory.saveCheckpoint(completeStages, files) });
     savedStages = completeStages;
@@ -131,6 +136,7 @@ export function betweenStages(
       const stoppedBy = guards.stoppedBy();
       const isWhole = completeStages === numStages || stoppedBy !== null;
       await finishRun({ run, runDirectory, newest, best, stoppedBy, isWhole, say });
+      return isWhole;
     },
   };
 }

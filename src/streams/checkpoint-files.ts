@@ -8,6 +8,7 @@ import type { Checkpoint } from './checkpoint-folder.js';
 import { parseJsonOrNull } from './parse-json-or-null.js';
 import type { Evaluation } from './run-events.js';
 import type { PolicyFiles } from './threads/trainer-thread.js';
+import type { Positions } from './transport/kafka/kafka-transport.js';
 
 export const ADAPTER_FILE = 'pytorch_lora_weights.safetensors';
 const OPTIMIZER_FILE = 'optimizer.safetensors';
@@ -23,6 +24,8 @@ export interface RunState {
   readonly rewardQueries: number;
   /** How the base model did: the report compares with it. */
   readonly base: Evaluation;
+  /** Up to where the topics were answered, on a transport that keeps them. */
+  readonly positions: Positions | null;
 }
 
 const stateSchema = z.object({
@@ -31,6 +34,10 @@ const stateSchema = z.object({
   }),
   rewardQueries: z.int().min(0),
   base: z.looseObject({ policyVersion: z.literal(0) }),
+  positions: z
+    .record(z.string(), z.record(z.string(), z.string().regex(/^\d+$/)))
+    .nullable()
+    .default(null),
 });
 
 /** The content of a checkpoint. */

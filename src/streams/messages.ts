@@ -4,7 +4,6 @@ import type { Trajectory } from '../models/diffusion/sampler.js';
 import type { NamedArrays } from '../models/optimizers/adamw.js';
 import type {
   ClosedStage,
-  DeadLetter,
   GroupRewards,
   LostGroup,
   PromptTicket,
@@ -24,6 +23,16 @@ export interface Progress {
   readonly finishedGroups: number;
   /** The training stage that begins; equals the number of finished ones. */
   readonly trainingStage: number;
+  /** Nothing more will be trained. */
+  readonly isOver: boolean;
+  /** Fingerprint of the settings that all processes of the run must share. */
+  readonly sharedConfig: string;
+}
+
+/** Pictures of a group, each [3, H, W] in [-1, 1]. */
+export interface PictureGroup extends RolloutGroup<Float32Array> {
+  /** [C, H, W] of each. */
+  readonly imageShape: readonly [number, number, number];
 }
 
 /** One group was scored. */
@@ -42,7 +51,7 @@ export interface ScoredMetric {
 /** Messages by topic; the catalogue of topics is config/topics.ts. */
 export interface TopicMessages {
   readonly prompts: PromptTicket;
-  readonly images: RolloutGroup<Float32Array>;
+  readonly images: PictureGroup;
   readonly trajectories: RolloutGroup<Trajectory>;
   readonly rewards: (GroupRewards | LostGroup) & { readonly groupId: string };
   readonly batches: ClosedStage<Trajectory>;
@@ -50,9 +59,8 @@ export interface TopicMessages {
   readonly policy: PolicySnapshot;
   readonly progress: Progress;
   readonly metrics: ScoredMetric;
-  readonly 'dead-letters':
-    | DeadLetter<{ readonly trainingStage: number }>
-    | TopicMessages['prompts' | 'images' | 'trajectories' | 'rewards' | 'batches'];
+  /** As they were on the topic that the header `origin` names; `stage` and `reason` say who gave up, and why. */
+  readonly 'dead-letters': TopicMessages['prompts' | 'images' | 'trajectories' | 'rewards' | 'batches'];
 }
 
 export const RUN_KEY = 'run';

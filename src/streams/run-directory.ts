@@ -38,6 +38,8 @@ export interface SampleGrid {
 
 export interface RunDirectory {
   readonly path: string;
+  /** Whether a run was there. */
+  readonly isResumed: boolean;
   /** Where a resumed run goes on; null where it starts from the beginning. */
   readonly checkpoint: Checkpoint | null;
   /** The last known time of work on the run, in seconds, as its figures say; 0 for a new run. */
@@ -73,6 +75,16 @@ export interface RunDirectoryOptions {
 
 const CONFIG_FILE = 'config.yaml';
 
+const pathOf = ({ name }: ResolvedConfig, path: string | undefined) => path ?? join('runs', name);
+
+/** Whether there is a run that can be resumed. */
+export function holdsRun(config: ResolvedConfig, path: string | undefined): Promise<boolean> {
+  return access(join(pathOf(config, path), CONFIG_FILE)).then(
+    () => true,
+    () => false,
+  );
+}
+
 /**
  * Makes the directory of a new run, or opens that of a run to resume: the newest whole checkpoint is read, and what was
  * logged after it is cut off, because it will happen again.
@@ -86,7 +98,7 @@ const CONFIG_FILE = 'config.yaml';
  */
 export async function openRunDirectory(options: RunDirectoryOptions): Promise<RunDirectory> {
   const { config, resume, warn, now = () => new Date() } = options;
-  const path = options.path ?? join('runs', config.name);
+  const path = pathOf(config, options.path);
   const checkpointsPath = join(path, 'checkpoints');
   const fingerprint = configFingerprint(config);
   let checkpoint: Checkpoint | null = null;
@@ -113,6 +125,7 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
   };
   return {
     path,
+    isResumed: resume,
     checkpoint,
     history,
     elapsedSeconds: history.reduce(
@@ -140,8 +153,8 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
   };
 }
 
-/** A run may be saved more or less often than it was; everything else must be as it was. */
-function comparable({ checkpoints: _, ...config }: ResolvedConfig) {
+/** A run may be saved more or less often than it was, and go on over another transport; everything else must be as it was. */
+function comparable({ checkpoints: _, transport: __, ...config }: ResolvedConfig) {
   return config;
 }
 
@@ -196,7 +209,9 @@ async function requireSameConfig(path: string, config: ResolvedConfig): Promise<
   });
   const saved: unknown = parse(text);
   const difference = firstDifference(
-    typeof saved === 'object' && saved !== null ? { ...saved, checkpoints: undefined } : saved,
+    typeof saved === 'object' && saved !== null
+      ? { ...saved, checkpoints: undefined, transport: undefined }
+      : saved,
     comparable(config),
   );
   if (!difference) return;

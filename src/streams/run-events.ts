@@ -2,6 +2,7 @@
 
 import type { Provider } from '../models/engines/engine.js';
 import type { GuardAction } from './guards/guard-actions.js';
+import type { Role } from './roles.js';
 
 /** The figures of one training stage. Of all images of the stage unless it says otherwise. */
 export interface StageMetrics {
@@ -151,6 +152,8 @@ export type RunEvent =
       readonly provider: Provider;
       readonly fallbacks: readonly string[];
     }
+  /** A worker takes part in a run from now on. */
+  | { readonly kind: 'joined'; readonly roles: readonly Role[]; readonly trainingStage: number }
   | ({ readonly kind: 'progress' } & RunProgress)
   | { readonly kind: 'stage'; readonly metrics: StageMetrics }
   | { readonly kind: 'evaluation'; readonly evaluation: Evaluation }

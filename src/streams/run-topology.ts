@@ -1,43 +1,32 @@
-import {
-  filter,
-  ignoreElements,
-  lastValueFrom,
-  merge,
-  type Observable,
-  Observable as Stream,
-  Subject,
-  take,
-  takeUntil,
-  tap,
-} from 'rxjs';
+import { lastValueFrom, type Observable, Observable as Stream } from 'rxjs';
 import { betweenStages } from './between-stages.js';
+import { readCheckpointFiles } from './checkpoint-files.js';
 import { describeTopology } from './config/describe.js';
-import { stageOf } from './config/stage-of.js';
-import { topicDeclarations } from './config/topic-declarations.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
+import { endOfRun } from './end-of-run.js';
 import { watchGuards } from './guards/watch-guards.js';
-import { RUN_KEY, type TopicMessages } from './messages.js';
+import { RUN_KEY } from './messages.js';
 import { type OpenRun, openRun } from './open-run.js';
+import { type OpenTransport, openTransport } from './open-transport.js';
+import { progressAt } from './progress-at.js';
+import { ALL_ROLES, type Role } from './roles.js';
 import type { RunDirectory } from './run-directory.js';
 import type { RunEvent } from './run-events.js';
-import { advantagesStage } from './stages/advantages-stage.js';
-import { promptsStage } from './stages/prompts-stage.js';
-import { rewardStage } from './stages/reward-stage.js';
-import { samplerStage } from './stages/sampler-stage.js';
-import { scheduleStage } from './stages/schedule-stage.js';
+import { runStages } from './run-stages.js';
 import type { StageContext } from './stages/stage-context.js';
-import { trainerStage } from './stages/trainer-stage.js';
-import { createInProcessTransport } from './transport/in-process.js';
 
 export interface RunOptions {
   readonly config: ResolvedConfig;
   readonly runDirectory: RunDirectory;
+  /** The parts of the run in this process, the trainer among them; the others run elsewhere. Default: all. */
+  readonly roles?: readonly Role[];
   /** Aborting stops admission; the training stages in flight are finished and saved, then the stream completes. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Runs a topology from its start or its checkpoint to its end.
+ * Runs the trainer of a topology, and whichever other parts belong to this process, from its start or its checkpoint to its
+ * end.
  *
  * **Time**: emits as things happen, completes after the last stage (or the ones in flight when stopped) is saved, errs with a
  * coded error where a stage fails for good; the last checkpoint stays whole in every case. Unsubscribing cancels at the next
@@ -60,33 +49,37 @@ async function run(
   say: (event: RunEvent) => void,
   cancelling: AbortController,
 ): Promise<void> {
-  say({ kind: 'started', description: describeTopology(options.config) });
-  const opened = await openRun(options.config, options.runDirectory, say, cancelling.signal);
+  const { config, runDirectory } = options;
+  say({ kind: 'started', description: describeTopology(config) });
+  const { checkpoint, isResumed } = runDirectory;
+  const startAt = checkpoint && readCheckpointFiles(checkpoint).state.positions;
+  const warn = (message: string) => say({ kind: 'warning', message });
+  const open = await openTransport({ config, trainer: { isResumed, startAt }, warn });
   try {
-    await runStages(options, opened, say, cancelling.signal);
-  } catch (error) {
-    // Else the user would wait for the rollout or the gradient steps that are under way before hearing of the fault.
-    cancelling.abort();
-    throw error;
+    const opened = await openRun(config, runDirectory, say, cancelling.signal);
+    try {
+      await train(options, open, opened, say, cancelling.signal);
+    } catch (error) {
+      // Else the user would wait for the rollout or the gradient steps that are under way before hearing of the fault.
+      cancelling.abort();
+      throw error;
+    } finally {
+      await opened.close();
+    }
   } finally {
-    await opened.close();
+    await open.transport.close();
   }
 }
 
 /** Puts the stages together and waits until the last training stage that was begun is finished. */
-async function runStages(
-  { config, runDirectory, signal }: RunOptions,
+async function train(
+  { config, runDirectory, roles = ALL_ROLES, signal }: RunOptions,
+  { transport, positions }: OpenTransport,
   opened: OpenRun,
   say: (event: RunEvent) => void,
   cancelling: AbortSignal,
 ): Promise<void> {
-  const { groupsPerStage } = stageOf(config, 'prompts');
   const firstTrainingStage = opened.completeStages;
-  const transport = createInProcessTransport<TopicMessages>({
-    topics: topicDeclarations(config),
-    maxAttempts: config.transport.maxAttempts,
-    deadLettersTopic: 'dead-letters',
-  });
   const logged = runDirectory.history.filter((line) => line.kind !== 'alarm');
   const guards = watchGuards(config.guards, opened.base, logged);
   const context: StageContext = {
@@ -98,54 +91,30 @@ async function runStages(
     cancelling,
     learningRateScale: guards.learningRateScale,
   };
-  const between = betweenStages(context, opened, runDirectory, guards);
-
-  let issued = firstTrainingStage - 1;
-  let trained = firstTrainingStage - 1;
-  let admissionEnded = false;
-  const turn$ = new Subject<void>();
-  const turn = () => turn$.next();
-  const finished$ = turn$.pipe(
-    filter(() => admissionEnded && trained >= issued),
-    take(1),
-  );
-  const onIssued = (trainingStage: number) => {
-    issued = trainingStage;
-  };
-  const stages$ = merge(
-    between.observe(transport),
-    scheduleStage(context),
-    samplerStage(context, opened.sampler),
-    rewardStage(context, opened.reward),
-    advantagesStage(context, opened.history),
-    trainerStage(context, opened.trainer, between.afterStage).pipe(
-      tap(({ closed }) => {
-        trained = closed.trainingStage;
-        turn();
-      }),
-      ignoreElements(),
-    ),
-    promptsStage(context, opened.prompts.train, onIssued).pipe(
-      tap({
-        complete: () => {
-          admissionEnded = true;
-          turn();
-        },
-      }),
-    ),
-  );
-  try {
-    await transport.publish('policy', {
-      key: RUN_KEY,
-      message: { version: firstTrainingStage, parameters: await opened.trainer.parameters(undefined) },
-    });
-    await transport.publish('progress', {
-      key: RUN_KEY,
-      message: { finishedGroups: firstTrainingStage * groupsPerStage, trainingStage: firstTrainingStage },
-    });
-    await lastValueFrom(stages$.pipe(takeUntil(finished$)), { defaultValue: undefined });
-    await between.finish(trained + 1);
-  } finally {
-    await transport.close();
-  }
+  const between = betweenStages(context, opened, runDirectory, guards, positions);
+  const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
+  const { sampler, reward, trainer, history } = opened;
+  const stages$ = runStages(context, roles, {
+    prompts: { prompts: opened.prompts.train, onIssued: end.onIssued, onEnd: end.onAdmissionEnd },
+    sampler,
+    reward,
+    trainer: {
+      trainer,
+      history,
+      observe: between.observe,
+      afterStage: between.afterStage,
+      onClosed: end.onClosed,
+      onTrained: end.onTrained,
+    },
+  });
+  const publishProgress = (trainingStage: number, isOver: boolean) =>
+    transport.publish('progress', { key: RUN_KEY, message: progressAt(config, trainingStage, isOver) });
+  await transport.publish('policy', {
+    key: RUN_KEY,
+    message: { version: firstTrainingStage, parameters: await trainer.parameters(undefined) },
+  });
+  await publishProgress(firstTrainingStage, false);
+  await lastValueFrom(end.until(stages$), { defaultValue: undefined });
+  const isOver = await between.finish(end.trainedStages());
+  if (isOver) await publishProgress(end.trainedStages(), true);
 }

@@ -52,9 +52,7 @@ export function stageTally(): StageTally {
         ),
         transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
           mergeMap((delivery) => {
-            const { message: letter } = delivery;
-            const { trainingStage } = 'message' in letter ? letter.message : letter;
-            count(trainingStage, { deadLetters: 1 });
+            count(delivery.message.trainingStage, { deadLetters: 1 });
             delivery.ack();
             return EMPTY;
           }),

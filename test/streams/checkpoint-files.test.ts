@@ -12,6 +12,7 @@ const STATE = {
   history: { prompts: [{ prompt: 'a red circle', scores: [[0.1, -0.30000000000000004], [1e-7]] }] },
   rewardQueries: 36,
   base: evaluation(0),
+  positions: { 'rewards/trainer': { 0: '12' } },
 };
 
 function checkpoint(change: Readonly<Record<string, string | null>> = {}) {

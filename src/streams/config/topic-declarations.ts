@@ -5,7 +5,9 @@ import type { ResolvedConfig } from './topology-schema.js';
 /** Returns the topics of every topology as a transport declares them, queues with the capacity of the config. */
 export function topicDeclarations({
   transport,
-}: Pick<ResolvedConfig, 'transport'>): (TopicDeclaration & { readonly name: TopicName })[] {
+}: {
+  readonly transport: Pick<ResolvedConfig['transport'], 'capacity'>;
+}): (TopicDeclaration & { readonly name: TopicName })[] {
   return TOPIC_NAMES.map((name) =>
     TOPICS[name].kind === 'queue'
       ? { name, kind: 'queue', capacity: transport.capacity }

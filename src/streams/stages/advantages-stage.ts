@@ -6,14 +6,27 @@ import type { AdvantageHistory, LostGroup } from '../../operators/index.js';
 import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import { RUN_KEY } from '../messages.js';
+import { groupFault } from './group-fault.js';
+import { receive } from './receive.js';
 import type { StageContext } from './stage-context.js';
-import { receive } from './stage-context.js';
 
-/** Joins, discards what is too old, and closes training stages; every lost group counts as an outcome of its stage. */
-export function advantagesStage(context: StageContext, history: AdvantageHistory): Observable<never> {
+/**
+ * Joins, discards what is too old, and closes training stages; every lost group counts as an outcome of its stage.
+ *
+ * @param onClosed Hears of a stage before its batch is sent.
+ */
+export function advantagesStage(
+  context: StageContext,
+  history: AdvantageHistory,
+  onClosed: (trainingStage: number) => void,
+): Observable<never> {
   const { transport, config, firstTrainingStage } = context;
   const { runAhead, groupsPerStage } = stageOf(config, 'prompts');
   const { maxStaleness } = stageOf(config, 'gradientSteps');
+  // A run that goes on from an older checkpoint is given what came since.
+  const { keep } = config.checkpoints;
+  const maxGroups = (1 + keep) * runAhead;
+  const faultOf = groupFault(config);
   const lost$ = new Subject<LostGroup>();
   const onLost = (group: LostGroup) => {
     context.say({
@@ -22,18 +35,20 @@ export function advantagesStage(context: StageContext, history: AdvantageHistory
     });
     lost$.next(group);
   };
-  const rewarded$ = receive(context, 'trajectories', 'trainer', 2 * runAhead).pipe(
+  const trainer = { transport, consumerGroup: 'trainer', maxInFlight: maxGroups, faultOf };
+  const rewarded$ = receive({ ...trainer, topic: 'trajectories' }).pipe(
     joinByGroup<Trajectory>({
-      rewards$: receive(context, 'rewards', 'trainer', 2 * runAhead),
-      maxPending: 2 * runAhead,
-      maxRemembered: 8 * runAhead,
+      rewards$: receive({ ...trainer, topic: 'rewards' }),
+      maxPending: maxGroups,
+      maxRemembered: 4 * maxGroups,
       onLost,
     }),
     discardStale({
-      policyVersion$: transport.latest('policy').pipe(map(({ version }) => version)),
+      // A version is the number of the training stage that samples with it, and topics keep no order among each other.
+      policyVersion$: transport.latest('schedule').pipe(map(({ trainingStage }) => trainingStage)),
       interval$: transport.latest('schedule'),
       maxStaleness,
-      maxHeld: 2 * runAhead,
+      maxHeld: maxGroups,
       onLost,
     }),
     tap({ finalize: () => lost$.complete() }),
@@ -42,10 +57,11 @@ export function advantagesStage(context: StageContext, history: AdvantageHistory
     groupAdvantages<Trajectory>({
       rule: createAdvantageRule(stageOf(config, 'groupAdvantages')),
       groupsPerStage,
-      maxOpenStages: 2 + Math.ceil(runAhead / groupsPerStage),
+      maxOpenStages: 2 + keep + Math.ceil(runAhead / groupsPerStage),
       firstTrainingStage,
       initialState: history,
     }),
+    tap(({ trainingStage }) => onClosed(trainingStage)),
     concatMap((closed) => transport.publish('batches', { key: RUN_KEY, message: closed })),
     ignoreElements(),
   );

@@ -3,14 +3,14 @@
 import { concatMap, from, ignoreElements, merge, type Observable, Subject, tap } from 'rxjs';
 import { type ErrorCode, TributaryError } from '../../errors.js';
 import type { Client } from '../../models/engines/thread.js';
-import type { DeadLetter, GroupRewards, LostGroup, RolloutGroup } from '../../operators/index.js';
+import type { DeadLetter, GroupRewards, LostGroup } from '../../operators/index.js';
 import { scoreRewards, stageError } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
+import type { PictureGroup } from '../messages.js';
 import type { RewardService, Scores } from '../threads/reward-thread.js';
+import { groupFault } from './group-fault.js';
+import { receive } from './receive.js';
 import type { StageContext } from './stage-context.js';
-import { receive } from './stage-context.js';
-
-type Pictures = RolloutGroup<Float32Array>;
 
 /** What no other group would fare better with: the reward model is gone, or the run is stopping. */
 const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies ErrorCode[];
@@ -23,7 +23,7 @@ const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies Err
 export function rewardStage(context: StageContext, reward: Client<RewardService>): Observable<never> {
   const { transport, config } = context;
   const { runAhead } = stageOf(config, 'prompts');
-  const letters$ = new Subject<DeadLetter<Pictures>>();
+  const letters$ = new Subject<DeadLetter<PictureGroup>>();
   const publish = (outcome: GroupRewards | LostGroup) =>
     transport.publish('rewards', { key: outcome.groupId, message: outcome });
 
@@ -32,22 +32,31 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
     trainingStage,
     prompt,
     branches,
-  }: Pictures): Promise<readonly number[]> => {
+  }: PictureGroup): Promise<readonly number[]> => {
     const scores = await reward.score({ prompt, images: branches }, { signal: context.cancelling });
     await publishScored(context, groupId, trainingStage, scores);
     return scores.rewards;
   };
-  const lose = async (letter: DeadLetter<Pictures>): Promise<LostGroup> => {
+  const lose = async (letter: DeadLetter<PictureGroup>): Promise<LostGroup> => {
     const { groupId, trainingStage } = letter.message;
     if (FATAL.includes(letter.code)) {
       const fault = new TributaryError(letter.code, letter.reason);
       throw stageError(fault, { stage: letter.stage, work: `group ${groupId}`, groupId });
     }
-    await transport.publish('dead-letters', { key: groupId, message: letter });
+    const { stage, code, reason } = letter;
+    const headers = { origin: 'images', stage, code, reason };
+    await transport.publish('dead-letters', { key: groupId, message: letter.message, headers });
     return { groupId, trainingStage, reason: 'dead-letter', detail: letter.reason };
   };
-  const scored$ = receive(context, 'images', 'rewards', 2 * runAhead).pipe(
-    scoreRewards<Pictures>({
+  const pictures$ = receive({
+    transport,
+    topic: 'images',
+    consumerGroup: 'rewards',
+    maxInFlight: 2 * runAhead,
+    faultOf: groupFault(config),
+  });
+  const scored$ = pictures$.pipe(
+    scoreRewards<PictureGroup>({
       score: (group) => from(score(group)),
       concurrency: 1,
       maxRetries: config.transport.maxAttempts - 1,

@@ -134,10 +134,10 @@ export async function startSampler(config: ResolvedConfig, say: Say): Promise<Sa
   };
 }
 
-/** Starts the reward model. */
+/** Starts the reward model. Without the shape of the pictures it asks the pipeline for it. */
 export async function startReward(
   config: ResolvedConfig,
-  imageShape: OpenedSampler['imageShape'],
+  imageShape: OpenedSampler['imageShape'] | null,
   say: Say,
 ): Promise<OpenThread<Client<RewardService>>> {
   const { model, batchSize } = stageOf(config, 'scoreRewards');

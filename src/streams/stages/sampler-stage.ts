@@ -11,9 +11,10 @@ import {
 } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import type { PolicySnapshot } from '../messages.js';
+import { groupFault } from './group-fault.js';
+import { receive } from './receive.js';
 import type { SamplerClient } from './run-threads.js';
 import type { StageContext } from './stage-context.js';
-import { receive } from './stage-context.js';
 
 /** Rolls out groups with the newest policy and interval that fit their training stage. */
 export function samplerStage(context: StageContext, sampler: SamplerClient): Observable<never> {
@@ -28,7 +29,14 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
   // Pictures of the pretrained model are as old as the policy that they are trained into.
   const sampledFrom = (policy: PolicySnapshot): PolicySnapshot =>
     sampleFrom === 'policy' ? policy : { ...policy, parameters: sampler.baseParameters };
-  return receive(context, 'prompts', 'samplers', 2 * runAhead).pipe(
+  const tickets$ = receive({
+    transport,
+    topic: 'prompts',
+    consumerGroup: 'samplers',
+    maxInFlight: 2 * runAhead,
+    faultOf: groupFault(config),
+  });
+  return tickets$.pipe(
     branchRollouts<PolicySnapshot, SampledBranch>({
       schedule$: transport.latest('schedule'),
       policy$: transport.latest('policy').pipe(map(sampledFrom)),
@@ -48,7 +56,11 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       });
       await transport.publish('images', {
         key: groupId,
-        message: { ...group, branches: group.branches.map(({ image }) => image) },
+        message: {
+          ...group,
+          imageShape: sampler.imageShape,
+          branches: group.branches.map(({ image }) => image),
+        },
       });
       return group;
     }),

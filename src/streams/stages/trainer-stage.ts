@@ -6,11 +6,11 @@ import type { Client } from '../../models/engines/thread.js';
 import type { TrainingStatistics } from '../../models/policy/training-statistics.js';
 import type { ClosedStage } from '../../operators/index.js';
 import { gradientSteps } from '../../operators/index.js';
-import { stageOf } from '../config/stage-of.js';
 import { RUN_KEY } from '../messages.js';
+import { progressAt } from '../progress-at.js';
 import type { TrainerService } from '../threads/trainer-thread.js';
+import { receive } from './receive.js';
 import type { StageContext } from './stage-context.js';
-import { receive } from './stage-context.js';
 
 export interface TrainedStage {
   readonly closed: ClosedStage<Trajectory>;
@@ -27,7 +27,6 @@ export function trainerStage(
   afterStage: AfterStage,
 ): Observable<TrainedStage> {
   const { transport, config } = context;
-  const { groupsPerStage } = stageOf(config, 'prompts');
 
   const train = async (closed: ClosedStage<Trajectory>): Promise<TrainedStage> => {
     const { batch, trainingStage } = closed;
@@ -47,13 +46,10 @@ export function trainerStage(
       key: RUN_KEY,
       message: { version: trainingStage, parameters: await trainer.parameters(undefined) },
     });
-    await transport.publish('progress', {
-      key: RUN_KEY,
-      message: { finishedGroups: trainingStage * groupsPerStage, trainingStage },
-    });
+    await transport.publish('progress', { key: RUN_KEY, message: progressAt(config, trainingStage) });
     return trained;
   };
-  return receive(context, 'batches', 'trainer', 4).pipe(
+  return receive({ transport, topic: 'batches', consumerGroup: 'trainer', maxInFlight: 4 }).pipe(
     gradientSteps({ train: (closed) => from(train(closed)), maxQueued: 4 }),
     concatMap(beginNext),
   );

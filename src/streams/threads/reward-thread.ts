@@ -2,8 +2,9 @@
 
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
+import { openPipeline } from '../../models/diffusion/pipeline.js';
 import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
-import type { EngineOptions, Provider } from '../../models/engines/engine.js';
+import type { Engine, EngineOptions, Provider } from '../../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
 import { serveThread } from '../../models/engines/thread.js';
 import { cosine, meanPairwiseDistance, openDualEncoder } from '../../models/rewards/dual-encoder.js';
@@ -20,7 +21,8 @@ export interface RewardThreadSettings {
   readonly pipeline: string;
   readonly batchSize: number;
   readonly verifier: 'shapes' | 'none';
-  readonly imageShape: readonly [number, number, number];
+  /** [C, H, W] of the pictures; null where the pipeline has to say. */
+  readonly imageShape: readonly [number, number, number] | null;
 }
 
 /** Pictures of one prompt. */
@@ -46,15 +48,24 @@ export interface RewardService {
 }
 
 const opened = openedOnce('reward', async (settings: RewardThreadSettings) => {
-  if (settings.verifier === 'shapes') requireShapesPictures(settings.imageShape);
   const engine = createOnnxRuntimeEngine(settings.engine);
+  const imageShape = settings.imageShape ?? (await imageShapeOf(engine, settings.pipeline));
+  if (settings.verifier === 'shapes') requireShapesPictures(imageShape);
   const tokenizer = loadTokenizer(join(settings.pipeline, 'tokenizer'));
   return {
     settings,
+    imageShape,
     engine,
     encoder: await openDualEncoder(engine, settings.model, tokenizer, settings.batchSize),
   };
 });
+
+async function imageShapeOf(engine: Engine, folder: string): Promise<readonly [number, number, number]> {
+  const pipeline = await openPipeline(engine, folder);
+  const imageShape = await pipeline.imageShape();
+  await pipeline.release();
+  return imageShape;
+}
 
 /** The verifier reads pictures of one size. */
 function requireShapesPictures(imageShape: readonly number[]): void {
@@ -71,9 +82,9 @@ const service: RewardService = {
     return { provider: encoder.provider, fallbacks: encoder.fallbacks };
   },
   async score({ prompt, images }) {
-    const { settings, encoder } = opened.value();
+    const { settings, encoder, imageShape } = opened.value();
     const text = await encoder.textFeatures(prompt);
-    const features = await encoder.imageFeatures(images, settings.imageShape);
+    const features = await encoder.imageFeatures(images, imageShape);
     const wanted = settings.verifier === 'shapes' ? parsePrompt(prompt) : undefined;
     return {
       rewards: features.map((feature) => cosine(feature, text)),

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { progressAt } from '../../../src/streams/progress-at.js';
 import { promptsStage } from '../../../src/streams/stages/prompts-stage.js';
 import { stageBench } from './stage-bench.js';
 
@@ -23,7 +24,7 @@ function start(overrides: readonly string[] = [], firstTrainingStage = 0) {
   const finish = (finishedGroups: number) =>
     bench.context.transport.publish('progress', {
       key: 'run',
-      message: { finishedGroups, trainingStage: finishedGroups / 4 },
+      message: progressAt(bench.context.config, finishedGroups / 4),
     });
   return { ...bench, tickets, begun, finish, isComplete: () => completed };
 }

@@ -16,6 +16,7 @@ const pictures = (index: number) => ({
   interval,
   tree,
   policyVersion: 0,
+  imageShape: [3, 1, 1] as const,
   branches: [new Float32Array(3), new Float32Array(3)],
 });
 const verdict = (satisfied: boolean, score: number) => ({ satisfied, score });
@@ -37,6 +38,7 @@ async function run(answer: (prompt: string) => Scores, count: number) {
   const bench = stageBench();
   const rewards = bench.read('rewards');
   const letters = bench.read('dead-letters');
+  const headers = bench.readHeaders('dead-letters');
   const metrics = bench.read('metrics');
   let error: unknown;
   const subscription = rewardStage(bench.context, rewardOf(answer)).subscribe({
@@ -48,7 +50,7 @@ async function run(answer: (prompt: string) => Scores, count: number) {
     await bench.context.transport.publish('images', { key: `0-${index}`, message: pictures(index) });
   await vi.waitFor(() => expect(error !== undefined || rewards.length === count).toBe(true));
   subscription.unsubscribe();
-  return { rewards, letters, metrics, error };
+  return { rewards, letters, headers, metrics, error };
 }
 
 function failing(code: ErrorCode): (prompt: string) => Scores {
@@ -90,13 +92,14 @@ describe('rewardStage', () => {
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
     'should dead-letter a group with a reward of %d and lose it aloud',
     async (bad) => {
-      const { rewards, letters, error } = await run(
+      const { rewards, letters, headers, error } = await run(
         (prompt) => scores([0.5, prompt === 'prompt 1' ? bad : 0.25]),
         3,
       );
       expect(error).toBeUndefined();
       const reason = `scoreRewards group 0-1: expected a finite reward for branch 1, got ${bad}. Check the reward model on this prompt.`;
-      expect(letters).toMatchObject([{ stage: 'scoreRewards', code: 'TRIB_REWARD', groupId: '0-1', reason }]);
+      expect(letters).toEqual([pictures(1)]);
+      expect(headers).toEqual([{ origin: 'images', stage: 'scoreRewards', code: 'TRIB_REWARD', reason }]);
       expect(rewards).toContainEqual({
         groupId: '0-1',
         trainingStage: 0,
@@ -110,9 +113,10 @@ describe('rewardStage', () => {
   it.each(['TRIB_PROMPT', 'TRIB_ENGINE'] as const)(
     'should lose only the group that fails with %s',
     async (code) => {
-      const { rewards, letters, error } = await run(failing(code), 3);
+      const { rewards, letters, headers, error } = await run(failing(code), 3);
       expect(error).toBeUndefined();
-      expect(letters).toMatchObject([{ code, groupId: '0-1' }]);
+      expect(letters).toEqual([pictures(1)]);
+      expect(headers).toMatchObject([{ code }]);
       expect(rewards.map((reward) => 'reason' in reward)).toEqual(
         expect.arrayContaining([true, false, false]),
       );

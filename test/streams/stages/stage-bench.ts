@@ -3,10 +3,12 @@
 import { onTestFinished } from 'vitest';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
 import { topicDeclarations } from '../../../src/streams/config/topic-declarations.js';
-import type { TopicMessages } from '../../../src/streams/messages.js';
+import { RUN_KEY, type TopicMessages } from '../../../src/streams/messages.js';
+import { progressAt } from '../../../src/streams/progress-at.js';
 import type { RunEvent } from '../../../src/streams/run-events.js';
 import type { StageContext } from '../../../src/streams/stages/stage-context.js';
 import { createInProcessTransport } from '../../../src/streams/transport/in-process.js';
+import type { Delivery, Headers } from '../../../src/streams/transport/transport.js';
 import { SMALLEST } from '../config/valid-config.js';
 
 export type QueueName =
@@ -24,6 +26,8 @@ export interface StageBench {
   readonly stop: AbortController;
   /** Everything that is published on a topic, as it comes, acknowledged at once. */
   read<Topic extends QueueName>(topic: Topic): TopicMessages[Topic][];
+  /** The headers of the same. */
+  readHeaders(topic: QueueName): Headers[];
 }
 
 /** A context over a transport that is closed with the test. */
@@ -36,8 +40,23 @@ export function stageBench(overrides: readonly string[] = [], firstTrainingStage
     deadLettersTopic: 'dead-letters',
   });
   onTestFinished(() => transport.close());
+  void transport.publish('progress', { key: RUN_KEY, message: progressAt(config, firstTrainingStage) });
   const events: RunEvent[] = [];
   const stop = new AbortController();
+  const read = <Found>(topic: QueueName, take: (delivery: Delivery<unknown>) => Found): Found[] => {
+    const found: Found[] = [];
+    const consumerGroup = `bench-${take.name}`;
+    const subscription = transport
+      .subscribe({ topic, consumerGroup, maxInFlight: 1000 })
+      .subscribe((delivery) => {
+        found.push(take(delivery));
+        delivery.ack();
+      });
+    onTestFinished(() => subscription.unsubscribe());
+    return found;
+  };
+  const messageOf = ({ message }: Delivery<unknown>) => message;
+  const headersOf = ({ headers }: Delivery<unknown>) => headers;
   return {
     events,
     stop,
@@ -50,16 +69,8 @@ export function stageBench(overrides: readonly string[] = [], firstTrainingStage
       cancelling: new AbortController().signal,
       learningRateScale: () => 1,
     },
-    read(topic) {
-      const found: TopicMessages[typeof topic][] = [];
-      const subscription = transport
-        .subscribe({ topic, consumerGroup: 'bench', maxInFlight: 1000 })
-        .subscribe((delivery) => {
-          found.push(delivery.message);
-          delivery.ack();
-        });
-      onTestFinished(() => subscription.unsubscribe());
-      return found;
-    },
+    // What was published under a topic is what comes out of it.
+    read: <Topic extends QueueName>(topic: Topic) => read(topic, messageOf) as TopicMessages[Topic][],
+    readHeaders: (topic) => read(topic, headersOf),
   };
 }

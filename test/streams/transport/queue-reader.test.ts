@@ -48,6 +48,8 @@ const options = (driver: LogDriver, changes: Partial<QueueReaderOptions> = {}): 
     return text;
   },
   deadLetter: async () => undefined,
+  startAt: new Map(),
+  onReading: () => undefined,
   onLeaving: () => undefined,
   ...changes,
 });

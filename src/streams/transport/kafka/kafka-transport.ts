@@ -1,7 +1,7 @@
 import { defer, type Observable, ReplaySubject, Subject, share, takeUntil, throwError } from 'rxjs';
 import type { Delivery, Headers, Subscription, TopicDeclaration, TopicOf, Transport } from '../transport.js';
 import { closedFault, requireBound, topicKindFault, unknownTopicFault } from '../transport-faults.js';
-import type { LogDriver, LogRecord, TopicPlan } from './log-driver.js';
+import type { ExclusiveWriter, LogDriver, LogRecord, TopicPlan } from './log-driver.js';
 import { readQueue } from './queue-reader.js';
 import { readState } from './state-reader.js';
 
@@ -16,10 +16,25 @@ export interface TopicCodec {
   read(topic: string, record: { readonly value: Uint8Array; readonly headers: Headers }): Promise<unknown>;
 }
 
+/** Up to where consumer groups have answered all records: by `<topic>/<consumer group>`, then by partition. */
+export type Positions = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+export interface KafkaTransport<Messages extends object> extends Transport<Messages> {
+  /** Where the streams of this transport stand now. A transport that starts at it is given all that was not answered. */
+  positions(): Positions;
+  /**
+   * From now on this transport alone writes the broadcast topics: one that did before gets TRIB_USAGE when it tries.
+   */
+  takeBroadcasts(): Promise<void>;
+}
+
 export interface KafkaTransportOptions<Messages> {
   readonly driver: LogDriver;
-  /** Topic `work` is `<prefix>.work` in the cluster. */
+  /** Topic `work` is `<prefix>.work` in the cluster, or as `names` says. */
   readonly prefix: string;
+  readonly names?: Readonly<Record<string, string>>;
+  /** Where to go on reading, which comes before what the consumer groups have committed. */
+  readonly startAt?: Positions;
   readonly topics: readonly (TopicDeclaration & { readonly name: TopicOf<Messages> })[];
   readonly codec: TopicCodec;
   /** Of every queue topic: the most members of a consumer group that can work at one time. */
@@ -44,12 +59,12 @@ const name = 'kafka';
  */
 export async function createKafkaTransport<Messages extends object>(
   options: KafkaTransportOptions<Messages>,
-): Promise<Transport<Messages>> {
-  const { driver, prefix, topics, codec, maxAttempts, deadLettersTopic } = options;
+): Promise<KafkaTransport<Messages>> {
+  const { driver, prefix, names = {}, topics, codec, maxAttempts, deadLettersTopic } = options;
   requireBound('transport', 'maxAttempts', maxAttempts);
   const declared = new Map<string, TopicDeclaration>(topics.map((topic) => [topic.name, topic]));
-  const inCluster = (topic: string) => `${prefix}.${topic}`;
-  await driver.ensureTopics(topics.map((topic) => planOf(topic, options)));
+  const inCluster = (topic: string) => `${prefix}.${names[topic] ?? topic}`;
+  await driver.ensureTopics(topics.map((topic) => planOf(topic, inCluster(topic.name), options)));
 
   const closing$ = new Subject<void>();
   const leaving = new Set<Promise<void>>();
@@ -58,6 +73,7 @@ export async function createKafkaTransport<Messages extends object>(
     leaving.add(tracked);
   };
   let isClosed = false;
+  let writer: ExclusiveWriter | null = null;
 
   const require = <Kind extends TopicDeclaration['kind']>(topic: string, kind: Kind) => {
     const declaration = declared.get(topic);
@@ -68,7 +84,9 @@ export async function createKafkaTransport<Messages extends object>(
   const unlessClosed = <Value>(stream: () => Observable<Value>): Observable<Value> =>
     defer(() => (isClosed ? throwError(() => closedFault(name)) : stream().pipe(takeUntil(closing$))));
   // A dead letter is bytes of the topic that it came from.
-  const decode = (topic: string) => (record: LogRecord) => codec.read(record.headers.origin ?? topic, record);
+  const decode = (topic: string) => (record: LogRecord) =>
+    codec.read(topic === deadLettersTopic ? (record.headers.origin ?? topic) : topic, record);
+  const readers = new Map<string, () => ReadonlyMap<number, bigint>>();
 
   const states = new Map<string, Observable<unknown>>();
   const stateOf = (topic: string): Observable<unknown> => {
@@ -92,7 +110,9 @@ export async function createKafkaTransport<Messages extends object>(
     async publish(topic, { key, message, headers = {} }) {
       if (!declared.has(topic)) throw unknownTopicFault(topic, [...declared.keys()]);
       if (isClosed) throw closedFault(name);
-      await driver.append(inCluster(topic), [{ key, ...(await codec.write(topic, message, headers)) }]);
+      const record = { key, ...(await codec.write(topic, message, headers)) };
+      if (writer && declared.get(topic)?.kind === 'broadcast') await writer.append(inCluster(topic), record);
+      else await driver.append(inCluster(topic), [record]);
     },
 
     subscribe<Topic extends TopicOf<Messages>>({ topic, consumerGroup, maxInFlight }: Subscription<Topic>) {
@@ -104,6 +124,8 @@ export async function createKafkaTransport<Messages extends object>(
         const headers = { ...record.headers, ...why };
         await driver.append(inCluster(deadLettersTopic), [{ key, value, headers }]);
       };
+      const reader = `${topic}/${consumerGroup}`;
+      const startAt = Object.entries(options.startAt?.[reader] ?? {});
       return unlessClosed(() =>
         readQueue({
           driver,
@@ -114,6 +136,8 @@ export async function createKafkaTransport<Messages extends object>(
           maxAttempts,
           decode: decode(topic),
           deadLetter: topic === deadLettersTopic ? null : bury,
+          startAt: new Map(startAt.map(([partition, offset]) => [Number(partition), BigInt(offset)])),
+          onReading: (positions) => readers.set(reader, positions),
           onLeaving,
         }),
       ) as Observable<Delivery<Messages[Topic]>>;
@@ -124,22 +148,36 @@ export async function createKafkaTransport<Messages extends object>(
       return unlessClosed(() => stateOf(topic)) as Observable<Messages[Topic]>;
     },
 
+    positions() {
+      const written = ([reader, positions]: [string, () => ReadonlyMap<number, bigint>]) => [
+        reader,
+        Object.fromEntries(Array.from(positions(), ([partition, offset]) => [partition, String(offset)])),
+      ];
+      return Object.fromEntries(Array.from(readers, written));
+    },
+
+    async takeBroadcasts() {
+      writer = await driver.openExclusiveWriter(`${prefix}.broadcasts`);
+    },
+
     async close() {
       if (isClosed) return;
       isClosed = true;
       closing$.next();
       await Promise.all(leaving);
+      await writer?.close();
       await driver.close();
     },
   };
 }
 
 function planOf<Messages>(
-  { name: topic, kind }: TopicDeclaration,
-  { prefix, numPartitions, maxMessageBytes }: KafkaTransportOptions<Messages>,
+  { kind }: TopicDeclaration,
+  topic: string,
+  { numPartitions, maxMessageBytes }: KafkaTransportOptions<Messages>,
 ): TopicPlan {
   return {
-    topic: `${prefix}.${topic}`,
+    topic,
     numPartitions: kind === 'queue' ? numPartitions : 1,
     cleanupPolicy: kind === 'queue' ? 'delete' : 'compact',
     maxMessageBytes,

@@ -1,19 +1,17 @@
 /** @file The one file that names kafkajs. */
-import {
+import { setTimeout as wait } from 'node:timers/promises';
+import kafkajs, {
   type Admin,
-  ConfigResourceTypes,
   type Consumer,
-  Kafka,
   type KafkaConfig,
   type KafkaMessage,
-  logLevel,
-  Partitioners,
   type Producer,
 } from 'kafkajs';
 import { TributaryError } from '../../../errors.js';
 import type { Headers } from '../transport.js';
 import type {
   ConsumeOptions,
+  ExclusiveWriter,
   LogConsumer,
   LogDriver,
   LogRecord,
@@ -28,21 +26,33 @@ export interface KafkaJsOptions extends Pick<KafkaConfig, 'brokers' | 'ssl' | 's
   readonly log: (level: 'warn' | 'error', message: string) => void;
 }
 
+// Its exports are made in a way that Node cannot see by name.
+const { ConfigResourceTypes, Kafka, logLevel, Partitioners } = kafkajs;
+type Kafka = kafkajs.Kafka;
+
+/** What the client logs as errors, and then does again or throws: answers of brokers, rebalances, members that come back. */
+const EVERYDAY = /^(Response |Failed to send messages|The group is rebalancing|The coordinator is not aware)/;
+/** Brokers are still writing the marks of the transaction before: a matter of milliseconds. */
+const TRANSACTION_RETRY = { initialRetryTime: 20, maxRetryTime: 5000, retries: Number.MAX_SAFE_INTEGER };
 /** Bytes of one fetch from one partition: a few of the largest records. */
 const MAX_BYTES_PER_PARTITION = 8 * 2 ** 20;
-const SESSION_TIMEOUT_MS = 30_000;
+/** A member that died is one for so long; the event loop is never as busy as that. */
+const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_INTERVAL_MS = 1000;
+const PAUSE_MS = 250;
 
 /** Connects to a cluster. **Errors**: TRIB_TRANSPORT where no broker answers. */
 export async function connectKafkaJs({ log, ...config }: KafkaJsOptions): Promise<LogDriver> {
   const kafka = new Kafka({
     ...config,
     logLevel: logLevel.WARN,
-    logCreator: () => (entry) =>
+    logCreator: () => (entry) => {
+      if (EVERYDAY.test(entry.log.message)) return;
       log(
         entry.level === logLevel.ERROR ? 'error' : 'warn',
         `kafka: ${entry.log.message}${detailOf(entry.log.error)}`,
-      ),
+      );
+    },
   });
   const admin = kafka.admin();
   // With one request in flight at a time, a retry cannot overtake.
@@ -59,9 +69,15 @@ export async function connectKafkaJs({ log, ...config }: KafkaJsOptions): Promis
   return {
     ensureTopics: (plans) => coded('topics', () => ensureTopics(admin, plans)),
     append: (topic, records) => coded(`topic "${topic}"`, () => append(producer, topic, records)),
+    openExclusiveWriter: (name) => coded(`writer "${name}"`, () => openExclusiveWriter(kafka, name)),
+    membersOf: (consumerGroup) =>
+      coded(`group "${consumerGroup}"`, async () => {
+        const { groups } = await admin.describeGroups([consumerGroup]);
+        return groups.flatMap(({ members }) => members.map(({ clientId }) => clientId));
+      }),
     endOffsets: (topic) =>
       coded(`topic "${topic}"`, async () => {
-        const offsets = await admin.fetchTopicOffsets(topic);
+        const offsets = await patiently(() => admin.fetchTopicOffsets(topic));
         return new Map(offsets.map(({ partition, high }) => [partition, BigInt(high)]));
       }),
     async consume(options) {
@@ -132,7 +148,11 @@ function requireSetting(topic: string, setting: string, expected: string, got: s
   );
 }
 
-async function append(producer: Producer, topic: string, records: readonly NewRecord[]): Promise<void> {
+async function append(
+  producer: Pick<Producer, 'send'>,
+  topic: string,
+  records: readonly NewRecord[],
+): Promise<void> {
   await producer.send({
     topic,
     acks: -1,
@@ -144,8 +164,62 @@ async function append(producer: Producer, topic: string, records: readonly NewRe
   });
 }
 
+/** What the brokers say to a writer whose name was taken. */
+const TAKEN = ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'];
+
+async function openExclusiveWriter(kafka: Kafka, name: string): Promise<ExclusiveWriter> {
+  const producer = kafka.producer({
+    transactionalId: name,
+    retry: TRANSACTION_RETRY,
+    idempotent: true,
+    maxInFlightRequests: 1,
+    createPartitioner: Partitioners.DefaultPartitioner,
+  });
+  await producer.connect();
+  const write = async (topic: string, record: NewRecord) => {
+    const transaction = await producer.transaction();
+    try {
+      await append(transaction, topic, [record]);
+      await transaction.commit();
+    } catch (error) {
+      // Where the name was taken, the brokers have ended the transaction.
+      await transaction.abort().catch(() => undefined);
+      throw error;
+    }
+  };
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    append(topic, record) {
+      const written = last
+        .then(() => write(topic, record))
+        .catch((error: unknown) => {
+          throw isTaken(error) ? takenFault(name, error) : codedFault(`topic "${topic}"`, error);
+        });
+      last = written.catch(() => undefined);
+      return written;
+    },
+    close: async () => {
+      await last;
+      await producer.disconnect();
+    },
+  };
+}
+
+function isTaken(error: unknown): boolean {
+  const type = error instanceof Error && 'type' in error ? String(error.type) : '';
+  return TAKEN.includes(type);
+}
+
+function takenFault(name: string, cause: unknown): TributaryError {
+  return new TributaryError(
+    'TRIB_USAGE',
+    `kafka writer "${name}": expected to be the only one, got another process that has taken over. Stop one of the two.`,
+    { cause },
+  );
+}
+
 async function consume(kafka: Kafka, options: ConsumeOptions): Promise<LogConsumer> {
-  const { topic, consumerGroup, onRecords, onAssigned, onFault } = options;
+  const { topic, consumerGroup, onRecords, onAssigned, onPosition, onFault } = options;
   const consumer: Consumer = kafka.consumer({
     groupId: consumerGroup,
     sessionTimeout: SESSION_TIMEOUT_MS,
@@ -153,7 +227,14 @@ async function consume(kafka: Kafka, options: ConsumeOptions): Promise<LogConsum
     maxBytesPerPartition: MAX_BYTES_PER_PARTITION,
     maxWaitTimeInMs: 100,
   });
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => onAssigned(payload.memberAssignment[topic] ?? []));
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    for (const [partition, offset] of onAssigned(payload.memberAssignment[topic] ?? []))
+      consumer.seek({ topic, partition, offset: String(offset) });
+  });
+  if (onPosition)
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) =>
+      onPosition(payload.partition, BigInt(payload.lastOffset) + 1n),
+    );
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) onFault(codedFault(`topic "${topic}"`, payload.error));
   });
@@ -202,6 +283,20 @@ function headersOf(headers: NonNullable<KafkaMessage['headers']>): Headers {
   );
 }
 
+/** Tries again what the client does not: a topic that was just made may have no leader yet. */
+async function patiently<Result>(work: () => Promise<Result>, attempts = 20): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (attempts === 1 || !isRetriable(error)) throw error;
+    await wait(PAUSE_MS);
+    return patiently(work, attempts - 1);
+  }
+}
+
+const isRetriable = (error: unknown) =>
+  error instanceof Error && 'retriable' in error && error.retriable === true;
+
 async function coded<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
@@ -213,11 +308,10 @@ async function coded<Result>(where: string, work: () => Promise<Result>): Promis
 function codedFault(where: string, error: unknown): TributaryError {
   if (error instanceof TributaryError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  const retryable = error instanceof Error && 'retriable' in error && error.retriable === true;
   return new TributaryError(
     'TRIB_TRANSPORT',
     `kafka ${where}: expected the cluster to answer, got: ${message}. Check transport.brokers, and that the cluster is up.`,
-    { retryable, cause: error },
+    { retryable: isRetriable(error), cause: error },
   );
 }
 

@@ -34,8 +34,13 @@ export interface ConsumeOptions {
    * partition rests until `resume`, and the others come then.
    */
   readonly onRecords: (records: readonly LogRecord[]) => Promise<number>;
-  /** The partitions that this consumer reads from now on; what is not committed comes again. */
-  readonly onAssigned: (partitions: readonly number[]) => void;
+  /**
+   * The partitions that this consumer reads from now on; what is not committed comes again. Returns the offsets of those
+   * that shall start elsewhere.
+   */
+  readonly onAssigned: (partitions: readonly number[]) => ReadonlyMap<number, bigint>;
+  /** All of a partition before `next` was handed over; also where there was nothing to hand over but a log's own marks. */
+  readonly onPosition?: (partition: number, next: bigint) => void;
   /** The consumer has given up. */
   readonly onFault: (error: unknown) => void;
 }
@@ -48,6 +53,17 @@ export interface LogConsumer {
   close(): Promise<void>;
 }
 
+/** Writes as the one process that holds a name; whoever opens a writer of that name later takes it away. */
+export interface ExclusiveWriter {
+  /**
+   * Resolves when all replicas in sync have the record.
+   *
+   * **Errors**: TRIB_USAGE where another process has taken the name; nothing was written.
+   */
+  append(topic: string, record: NewRecord): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** A client of a cluster. Every fault of the cluster is a TRIB_TRANSPORT, `retryable` where it may pass. */
 export interface LogDriver {
   /** Creates the topics that are missing, and errs where one that is there is another than planned. */
@@ -56,6 +72,10 @@ export interface LogDriver {
   append(topic: string, records: readonly NewRecord[]): Promise<void>;
   /** Joins a consumer group; a group that is new starts at the oldest record. */
   consume(options: ConsumeOptions): Promise<LogConsumer>;
+  /** Takes a name from whoever holds it: by a transactional id, whose epoch the brokers raise. */
+  openExclusiveWriter(name: string): Promise<ExclusiveWriter>;
+  /** Names of the clients that are members of a consumer group now; one that died is one for up to ten seconds more. */
+  membersOf(consumerGroup: string): Promise<readonly string[]>;
   /** The offset after the last record of each partition, by partition. */
   endOffsets(topic: string): Promise<ReadonlyMap<number, bigint>>;
   close(): Promise<void>;

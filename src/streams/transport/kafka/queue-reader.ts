@@ -20,6 +20,10 @@ export interface QueueReaderOptions {
    * passed over, and its bytes stay in the log.
    */
   readonly deadLetter: ((record: LogRecord, reason: string, attempts: number) => Promise<void>) | null;
+  /** Where partitions are read from instead of where the group's commits say; each counts once. */
+  readonly startAt: ReadonlyMap<number, bigint>;
+  /** Takes, while there is a reader, how far each of its partitions is answered. */
+  readonly onReading: (positions: () => ReadonlyMap<number, bigint>) => void;
   /** Takes the end of a reader that was left, which the transport waits for. */
   readonly onLeaving: (left: Promise<void>) => void;
 }
@@ -37,6 +41,7 @@ export function readQueue(options: QueueReaderOptions): Observable<Delivery<unkn
     const reader = new QueueReader(options, (error) => subscriber.error(error));
     const leave = reader.group.join(subscriber, options.maxInFlight);
     reader.start();
+    options.onReading(() => reader.positions());
     return () => {
       leave();
       options.onLeaving(reader.stop());
@@ -49,6 +54,7 @@ class QueueReader {
   readonly #ledgers = new Map<number, OffsetLedger>();
   readonly #records = new WeakMap<Entry, { readonly record: LogRecord; readonly ledger: OffsetLedger }>();
   readonly #uncommitted = new Set<number>();
+  readonly #startAt: Map<number, bigint>;
   #consumer: Promise<LogConsumer | null> = Promise.resolve(null);
   #committing: Promise<void> = Promise.resolve();
   #nextSequence = 0;
@@ -59,6 +65,7 @@ class QueueReader {
     private readonly options: QueueReaderOptions,
     private readonly fail: (error: unknown) => void,
   ) {
+    this.#startAt = new Map(options.startAt);
     this.group = new ConsumerGroup([], {
       onSettled: (entry) => this.#settle(entry),
       onRoom: () => this.#wake(),
@@ -89,8 +96,16 @@ class QueueReader {
     await consumer?.close();
   }
 
+  /** All records before these are answered, by partition; of one that gave nothing yet, where it was to start. */
+  positions(): ReadonlyMap<number, bigint> {
+    const positions = new Map(this.options.startAt);
+    for (const [partition, ledger] of this.#ledgers)
+      if (ledger.lowWater > 0n) positions.set(partition, ledger.lowWater);
+    return positions;
+  }
+
   /** After every rebalance all that is not committed comes again; a partition that stayed knows what it has taken. */
-  #assign(partitions: readonly number[]): void {
+  #assign(partitions: readonly number[]): ReadonlyMap<number, bigint> {
     for (const partition of this.#ledgers.keys()) {
       if (!partitions.includes(partition)) this.#ledgers.delete(partition);
     }
@@ -99,6 +114,9 @@ class QueueReader {
     }
     this.group.withdraw((entry) => !this.#isOurs(entry));
     this.#wake();
+    const starts = [...this.#startAt].filter(([partition]) => partitions.includes(partition));
+    for (const [partition] of starts) this.#startAt.delete(partition);
+    return new Map(starts);
   }
 
   /** Whether a record lies in a partition that has been this member's since it was taken. */

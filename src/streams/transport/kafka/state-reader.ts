@@ -4,7 +4,7 @@ import type { LogDriver, LogRecord } from './log-driver.js';
 
 export interface StateReaderOptions {
   readonly driver: LogDriver;
-  /** A compacted topic of one partition that is not written in transactions. */
+  /** A compacted topic of one partition. */
   readonly topic: string;
   readonly decode: (record: LogRecord) => Promise<unknown>;
   /** Takes what could not be decoded; the older value stays in force. */
@@ -28,11 +28,22 @@ export function readState({
   return new Observable((subscriber) => {
     const read = async () => {
       const end = (await driver.endOffsets(topic)).get(0) ?? 0n;
+      // What was read and not handed on, as a newer one may stand before the end.
       let newest: { readonly value: unknown } | null = null;
+      let isCaughtUp = false;
+      const handOn = () => {
+        if (isCaughtUp && newest) subscriber.next(newest.value);
+        if (isCaughtUp) newest = null;
+      };
       return driver.consume({
         topic,
         consumerGroup: `${topic}.readers.${randomUUID()}`,
-        onAssigned: () => undefined,
+        onAssigned: () => new Map(),
+        // The end may be the mark of a transaction, which is no record.
+        onPosition: (_, next) => {
+          isCaughtUp ||= next >= end;
+          handOn();
+        },
         onFault: (error) => subscriber.error(error),
         async onRecords(records) {
           for (const record of records) {
@@ -41,9 +52,7 @@ export function readState({
             } catch (error) {
               onUnreadable(record, error);
             }
-            if (record.offset + 1n < end || !newest) continue;
-            subscriber.next(newest.value);
-            newest = null;
+            handOn();
           }
           return records.length;
         },

@@ -3,6 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Trajectory } from '../../../models/diffusion/sampler.js';
 import type { PromptTicket, RolloutGroup, TrainingInterval } from '../../../operators/index.js';
 import { leafCount, pathDepth, type RolloutTree } from '../../../rollout-tree.js';
+import type { PictureGroup } from '../../messages.js';
 import { MessageFault, messageCodec, requireField, requirePart } from './message-codec.js';
 import { tensorFromWire, tensorToWire } from './tensor-wire.js';
 import {
@@ -39,16 +40,23 @@ export const intervalCodec = messageCodec({
 export const imagesCodec = messageCodec({
   kind: 'group images',
   schema: GroupImagesSchema,
-  toWire: (group: RolloutGroup<Float32Array>) => ({
+  toWire: (group: PictureGroup) => ({
     rollout: rolloutToWire(group),
-    images: group.branches.map((image) => tensorToWire(image)),
+    images: group.branches.map((image) => tensorToWire(image, group.imageShape)),
   }),
   fromWire: ({ rollout, images }) => {
-    const branches = images.map((image, branch) => tensorFromWire(image, `images[${branch}]`).values);
-    const size = branches[0]?.length ?? 0;
-    const other = branches.findIndex(({ length }) => length !== size || length === 0);
-    requireField(other < 0, `images[${other}]`, `${size} numbers, as in the first`, branches[other]?.length);
-    return { ...rolloutFromWire(rollout, branches.length), branches };
+    const tensors = images.map((image, branch) => tensorFromWire(image, `images[${branch}]`));
+    const head = rolloutFromWire(rollout, tensors.length);
+    const [channels = 0, height = 0, width = 0] = tensors[0]?.shape ?? [];
+    const imageShape = [channels, height, width] as const;
+    const other = tensors.findIndex(({ shape }) => shape.join() !== imageShape.join() || shape.includes(0));
+    requireField(
+      other < 0,
+      `images[${other}].shape`,
+      other === 0 ? '[channels, height, width]' : `[${imageShape.join(', ')}], as of the first`,
+      `[${tensors[other]?.shape.join(', ')}]`,
+    );
+    return { ...head, imageShape, branches: tensors.map(({ values }) => values) };
   },
 });
 

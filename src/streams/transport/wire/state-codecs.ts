@@ -29,8 +29,13 @@ export const policyCodec = messageCodec({
 export const progressCodec = messageCodec({
   kind: 'progress',
   schema: ProgressSchema,
-  toWire: ({ finishedGroups, trainingStage }: Progress) => ({ finishedGroups, trainingStage }),
-  fromWire: ({ finishedGroups, trainingStage }) => ({ finishedGroups, trainingStage }),
+  toWire: (progress: Progress) => ({ ...progress }),
+  fromWire: ({ finishedGroups, trainingStage, isOver, sharedConfig }) => ({
+    finishedGroups,
+    trainingStage,
+    isOver,
+    sharedConfig,
+  }),
 });
 
 export const metricCodec = messageCodec({

@@ -63,7 +63,14 @@ function groupOf<Branch>(
 const leaves = <Branch>(tree: RolloutTree, leaf: (index: number) => fc.Arbitrary<Branch>) =>
   fc.tuple(...Array.from({ length: leafCount(tree) }, (_, index) => leaf(index)));
 
-const images = groupOf((tree, size) => leaves(tree, () => floats(3 * size)));
+const images = fc
+  .tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 4 }))
+  .chain(([height, width]) =>
+    groupOf((tree) => leaves(tree, () => floats(3 * height * width))).map((group) => ({
+      ...group,
+      imageShape: [3, height, width] as const,
+    })),
+  );
 
 const trajectories = groupOf<Trajectory>((tree, size) =>
   leaves(tree, (leaf) => {
@@ -103,7 +110,12 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
     version: count,
     parameters: fc.dictionary(fc.string(), fc.nat(9).chain(floats)),
   }),
-  progress: fc.record({ finishedGroups: count, trainingStage: count }),
+  progress: fc.record({
+    finishedGroups: count,
+    trainingStage: count,
+    isOver: fc.boolean(),
+    sharedConfig: fc.string(),
+  }),
   metrics: fc.nat(1000).chain((pictures) =>
     fc.record({
       kind: fc.constant('scored' as const),

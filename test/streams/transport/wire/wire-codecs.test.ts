@@ -84,7 +84,7 @@ describe('faults', () => {
     shape,
     data: new Uint8Array(Float32Array.from(values).buffer),
   });
-  const picture = numbers([0, 0.5, 1]);
+  const picture = numbers([0, 0.5, 1], [3, 1, 1]);
   const messageOf = async (decode: () => unknown) => {
     const [code, message] = await faultOf(decode);
     expect(code).toBe('TRIB_MESSAGE');
@@ -135,7 +135,14 @@ describe('faults', () => {
       { rollout: { ...rollout, tree: { firstStep: 1, widths: [1, 4, 2] } } },
     ],
     ['branches: expected 1 to 4096, got 0', { images: [] }],
-    ['images[1]: expected 3 numbers, as in the first, got 2', { images: [picture, numbers([1, 2])] }],
+    [
+      'images[1].shape: expected [3, 1, 1], as of the first, got [1, 3, 1]',
+      { images: [picture, numbers([1, 2, 3], [1, 3, 1])] },
+    ],
+    [
+      'images[0].shape: expected [channels, height, width], got [3]',
+      { images: [numbers([1, 2, 3]), numbers([1, 2, 3])] },
+    ],
     [
       'images[1].data[2]: expected a finite number, got NaN',
       { images: [picture, numbers([0, 1, Number.NaN])] },

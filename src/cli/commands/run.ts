@@ -1,0 +1,91 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { lastValueFrom, tap } from 'rxjs';
+import { loadTopology } from '../../streams/config/load-topology.js';
+import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
+import { writeReport } from '../../streams/report/write-report.js';
+import { ALL_ROLES, type Role, type WorkerRole } from '../../streams/roles.js';
+import { holdsRun, openRunDirectory } from '../../streams/run-directory.js';
+import { runTopology } from '../../streams/run-topology.js';
+import { runWorkers } from '../../streams/run-workers.js';
+import { type Interrupt, watchInterrupt } from '../interrupt.js';
+import { createLog } from '../log.js';
+import { collect } from '../options.js';
+import { logOutput, type RunOutput } from '../run-output.js';
+
+interface RunCommandOptions {
+  readonly set: readonly string[];
+  readonly stages: readonly Role[];
+  readonly runDir?: string;
+}
+
+/** `tributary run`: parts of a topology, or all of it, as a process that may be started again at any time. */
+export function addRunCommand(program: Command): void {
+  program
+    .command('run')
+    .description('run parts of a topology as a service; what was stopped goes on where it was')
+    .argument('<config>', 'YAML file of a topology')
+    .option(
+      '--stages <list>',
+      `which parts this process runs: all, or some of ${ALL_ROLES.join(', ')}`,
+      rolesOf,
+      ALL_ROLES,
+    )
+    .option('--set <key=value>', 'override a value of the config, such as seed=8; repeatable', collect, [])
+    .option('--run-dir <folder>', 'where the trainer writes the run (default: runs/<name of the config>)')
+    .action(run);
+}
+
+async function run(path: string, { set, stages, runDir }: RunCommandOptions): Promise<void> {
+  const config = await loadTopology(path, set);
+  const output = logOutput(createLog());
+  const isTrainer = stages.includes('trainer');
+  const interrupt = watchInterrupt(() =>
+    output.show({
+      kind: 'warning',
+      message: isTrainer
+        ? 'stopping: the training stage in flight is finished and saved; a second signal ends at once'
+        : 'stopping: what is in flight is left to other workers',
+    }),
+  );
+  try {
+    if (isTrainer) await train(config, stages, runDir, output, interrupt);
+    else {
+      const roles = stages as readonly WorkerRole[];
+      await toEnd(runWorkers({ config, roles, signal: interrupt.signal }), output);
+    }
+  } finally {
+    output.close();
+    interrupt.release();
+  }
+}
+
+async function train(
+  config: ResolvedConfig,
+  roles: readonly Role[],
+  path: string | undefined,
+  output: RunOutput,
+  { signal }: Interrupt,
+): Promise<void> {
+  const warn = (message: string) => output.show({ kind: 'warning', message });
+  const resume = await holdsRun(config, path);
+  const runDirectory = await openRunDirectory({ config, path, resume, warn });
+  try {
+    await toEnd(runTopology({ config, runDirectory, roles, signal }), output);
+    await writeReport(runDirectory.path, config);
+  } finally {
+    await runDirectory.release();
+  }
+}
+
+async function toEnd(events$: ReturnType<typeof runTopology>, output: RunOutput): Promise<void> {
+  await lastValueFrom(events$.pipe(tap((event) => output.show(event))), { defaultValue: undefined });
+}
+
+/** Reads `all`, or names with commas between them. */
+function rolesOf(text: string): readonly Role[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.join() === 'all') return ALL_ROLES;
+  const unknown = names.find((name) => !ALL_ROLES.includes(name as Role));
+  if (unknown === undefined) return ALL_ROLES.filter((role) => names.includes(role));
+  throw new InvalidArgumentError(`Expected all, or some of ${ALL_ROLES.join(', ')}, got "${unknown}".`);
+}

@@ -1,0 +1,121 @@
+/** @file The transport of a process: all topics in it, or those that lead from process to process on Kafka. */
+
+import { hostname } from 'node:os';
+import { TributaryError } from '../errors.js';
+import { topicDeclarations } from './config/topic-declarations.js';
+import type { ResolvedConfig } from './config/topology-schema.js';
+import type { TopicMessages } from './messages.js';
+import { createInProcessTransport } from './transport/in-process.js';
+import { joinTransports } from './transport/join-transports.js';
+import { createKafkaTransport, type Positions } from './transport/kafka/kafka-transport.js';
+import type { LogDriver } from './transport/kafka/log-driver.js';
+import { takeSeat } from './transport/kafka/take-seat.js';
+import type { Transport } from './transport/transport.js';
+import { createFolderPayloadStore } from './transport/wire/folder-payload-store.js';
+import { recordCodec } from './transport/wire/record.js';
+import { wireTopicCodec } from './transport/wire/wire-topic-codec.js';
+
+export interface OpenTransport {
+  readonly transport: Transport<TopicMessages>;
+  /** Where the reading of this process stands, for its checkpoint; null where nothing is read that lasts. */
+  positions(): Positions | null;
+}
+
+export interface TransportOptions {
+  readonly config: ResolvedConfig;
+  /**
+   * What the trainer of a run says of itself: only one at a time may hold a run. Null for all other processes.
+   */
+  readonly trainer: {
+    /** Whether the run goes on; a new one needs topics that no other has used. */
+    readonly isResumed: boolean;
+    readonly startAt: Positions | null;
+  } | null;
+  readonly warn: (message: string) => void;
+}
+
+/** Topics inside the process of the trainer. */
+const LOCAL_TOPICS: readonly string[] = ['batches'];
+/** Beside the payload: headers, and what the log itself needs. */
+const RECORD_OVERHEAD_BYTES = 64 * 1024;
+
+/**
+ * Opens the transport that a config asks for. On Kafka the trainer takes the run's seat before anything else.
+ *
+ * **Errors**: TRIB_USAGE where another trainer holds the run, or where a new run finds topics that are in use;
+ * TRIB_TRANSPORT where the cluster does not answer, or a topic is another than it must be.
+ */
+export async function openTransport(options: TransportOptions): Promise<OpenTransport> {
+  const { config } = options;
+  if (config.transport.kind === 'kafka') return openKafka(options);
+  const transport = createInProcessTransport<TopicMessages>({
+    topics: topicDeclarations(config),
+    maxAttempts: config.transport.maxAttempts,
+    deadLettersTopic: 'dead-letters',
+  });
+  return { transport, positions: () => null };
+}
+
+async function openKafka({ config, trainer, warn }: TransportOptions): Promise<OpenTransport> {
+  const { kafka, maxAttempts } = config.transport;
+  const prefix = kafka.prefix ?? config.name;
+  // Loaded where it is used: all other runs start without it.
+  const { connectKafkaJs } = await import('./transport/kafka/kafkajs-driver.js');
+  const driver = await connectKafkaJs({
+    brokers: kafka.brokers,
+    clientId: `tributary process ${process.pid} on ${hostname()}`,
+    log: (_, message) => warn(message),
+  });
+  const isLocal = ({ name }: { readonly name: string }) => LOCAL_TOPICS.includes(name);
+  const declarations = topicDeclarations(config);
+  try {
+    const shared = await createKafkaTransport<TopicMessages>({
+      driver,
+      prefix,
+      names: config.topics,
+      topics: declarations.filter((topic) => !isLocal(topic)),
+      codec: wireTopicCodec(
+        recordCodec({
+          payloads: createFolderPayloadStore(kafka.payloads.folder),
+          maxInlineBytes: kafka.maxInlineBytes,
+          maxPayloadBytes: kafka.maxPayloadBytes,
+        }),
+      ),
+      numPartitions: kafka.partitions,
+      maxMessageBytes: kafka.maxInlineBytes + RECORD_OVERHEAD_BYTES,
+      maxAttempts,
+      deadLettersTopic: 'dead-letters',
+      ...(trainer?.startAt && { startAt: trainer.startAt }),
+      onUnreadable: (topic, error) =>
+        warn(`topic ${topic}: ${String(error)}. The older value stays in force.`),
+    });
+    if (trainer) {
+      const progress = `${prefix}.${config.topics.progress}`;
+      await takeSeat({ driver, seat: `${prefix}.trainer`, topic: progress, warn });
+      if (!trainer.isResumed) await requireUnused(driver, progress, prefix);
+      await shared.takeBroadcasts();
+    }
+    const local = createInProcessTransport<TopicMessages>({
+      topics: declarations.filter((topic) => isLocal(topic) || topic.name === 'dead-letters'),
+      maxAttempts,
+      deadLettersTopic: 'dead-letters',
+    });
+    return {
+      transport: joinTransports(shared, local, LOCAL_TOPICS),
+      positions: () => shared.positions(),
+    };
+  } catch (error) {
+    await driver.close();
+    throw error;
+  }
+}
+
+/** What another run has left would be taken for this one's. */
+async function requireUnused(driver: LogDriver, progress: string, prefix: string): Promise<void> {
+  const ends = [...(await driver.endOffsets(progress)).values()];
+  if (ends.every((end) => end === 0n)) return;
+  throw new TributaryError(
+    'TRIB_USAGE',
+    `topics ${prefix}.*: expected none that a run has used, got some that hold one. Go on with it (--resume), or set transport.kafka.prefix to another name.`,
+  );
+}

@@ -1,0 +1,69 @@
+import { ignoreElements, merge, type Observable, tap } from 'rxjs';
+import type { Client } from '../models/engines/thread.js';
+import type { AdvantageHistory } from '../operators/index.js';
+import type { TopicMessages } from './messages.js';
+import type { Role } from './roles.js';
+import { advantagesStage } from './stages/advantages-stage.js';
+import { promptsStage } from './stages/prompts-stage.js';
+import { rewardStage } from './stages/reward-stage.js';
+import type { SamplerClient } from './stages/run-threads.js';
+import { samplerStage } from './stages/sampler-stage.js';
+import { scheduleStage } from './stages/schedule-stage.js';
+import type { StageContext } from './stages/stage-context.js';
+import { type AfterStage, trainerStage } from './stages/trainer-stage.js';
+import type { RewardService } from './threads/reward-thread.js';
+import type { TrainerService } from './threads/trainer-thread.js';
+import type { Transport } from './transport/transport.js';
+
+/** What each role works with; of a role that runs elsewhere nothing is needed. */
+export interface RoleParts {
+  readonly prompts: {
+    readonly prompts: readonly string[];
+    readonly onIssued: (trainingStage: number) => void;
+    readonly onEnd: () => void;
+  };
+  readonly sampler: SamplerClient;
+  readonly reward: Client<RewardService>;
+  readonly trainer: {
+    readonly trainer: Client<TrainerService>;
+    readonly history: AdvantageHistory;
+    /** Counts what passes; subscribed to before anything is sent. */
+    readonly observe: (transport: Transport<TopicMessages>) => Observable<never>;
+    readonly afterStage: AfterStage;
+    readonly onClosed: (trainingStage: number) => void;
+    readonly onTrained: (trainingStage: number) => void;
+  };
+}
+
+/** Runs the topology stages of some roles. Readers come before the prompts, which start all work. Errs with the first stage that does. */
+export function runStages(
+  context: StageContext,
+  roles: readonly Role[],
+  parts: Partial<RoleParts>,
+): Observable<never> {
+  const has = <Name extends Role>(role: Name) => (roles.includes(role) ? parts[role] : undefined);
+  const [trainer, sampler, reward, prompts] = [has('trainer'), has('sampler'), has('reward'), has('prompts')];
+  return merge(
+    ...(trainer ? trainerStages(context, trainer) : []),
+    ...(sampler ? [samplerStage(context, sampler)] : []),
+    ...(reward ? [rewardStage(context, reward)] : []),
+    ...(prompts
+      ? [promptsStage(context, prompts.prompts, prompts.onIssued).pipe(tap({ complete: prompts.onEnd }))]
+      : []),
+  );
+}
+
+function trainerStages(
+  context: StageContext,
+  { trainer, history, observe, afterStage, onClosed, onTrained }: RoleParts['trainer'],
+): Observable<never>[] {
+  return [
+    observe(context.transport),
+    scheduleStage(context),
+    advantagesStage(context, history, onClosed),
+    trainerStage(context, trainer, afterStage).pipe(
+      tap(({ closed }) => onTrained(closed.trainingStage)),
+      ignoreElements(),
+    ),
+  ];
+}

@@ -1,0 +1,135 @@
+import {
+  exhaustMap,
+  filter,
+  fromEvent,
+  lastValueFrom,
+  merge,
+  type Observable,
+  Observable as Stream,
+  take,
+  takeUntil,
+  tap,
+} from 'rxjs';
+import { TributaryError } from '../errors.js';
+import type { ResolvedConfig } from './config/topology-schema.js';
+import type { Progress, TopicMessages } from './messages.js';
+import { openTransport } from './open-transport.js';
+import { readPromptLists } from './read-prompts.js';
+import type { WorkerRole } from './roles.js';
+import type { RunEvent } from './run-events.js';
+import { type RoleParts, runStages } from './run-stages.js';
+import { sharedConfig } from './shared-config.js';
+import { startReward, startSampler } from './stages/run-threads.js';
+import type { StageContext } from './stages/stage-context.js';
+import type { Transport } from './transport/transport.js';
+
+export interface WorkerOptions {
+  readonly config: ResolvedConfig;
+  readonly roles: readonly WorkerRole[];
+  /** Aborting leaves the run at once: what is in flight comes to another worker, or to this one when it is back. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs parts of a topology whose trainer is another process. They hold no state: a worker may be killed at any time.
+ *
+ * **Time**: begins when the trainer has said how far the run is; completes when the run is over or the signal is aborted;
+ * errs with a coded error where a stage fails for good, or where the trainer has another config. Unsubscribing is aborting.
+ */
+export function runWorkers(options: WorkerOptions): Observable<RunEvent> {
+  return new Stream<RunEvent>((subscriber) => {
+    const leaving = new AbortController();
+    const say = (event: RunEvent) => subscriber.next(event);
+    work({ ...options, signal: AbortSignal.any([options.signal, leaving.signal]) }, say).then(
+      () => subscriber.complete(),
+      (error: unknown) => subscriber.error(error),
+    );
+    return () => leaving.abort();
+  });
+}
+
+async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEvent) => void): Promise<void> {
+  requireTopicsBetweenProcesses(config);
+  const warn = (message: string) => say({ kind: 'warning', message });
+  const { transport } = await openTransport({ config, trainer: null, warn });
+  try {
+    const { parts, close } = await openParts(config, roles, say);
+    // What was under way when the worker leaves is cancelled, and of no account.
+    const cancelling = new AbortController();
+    try {
+      const stages$ = transport.latest('progress').pipe(
+        take(1),
+        tap((progress) => requireSameConfig(config, progress)),
+        exhaustMap(({ trainingStage }) => {
+          say({ kind: 'joined', roles, trainingStage });
+          const context: StageContext = {
+            config,
+            transport,
+            firstTrainingStage: trainingStage,
+            say,
+            stopping: signal,
+            cancelling: cancelling.signal,
+            learningRateScale: () => 1,
+          };
+          return runStages(context, roles, parts);
+        }),
+      );
+      await lastValueFrom(stages$.pipe(takeUntil(ended(transport, signal))), { defaultValue: undefined });
+    } finally {
+      cancelling.abort();
+      await close();
+    }
+  } finally {
+    await transport.close();
+  }
+}
+
+function ended(transport: Transport<TopicMessages>, signal: AbortSignal): Observable<unknown> {
+  const isOver$ = transport.latest('progress').pipe(filter(({ isOver }) => isOver));
+  return signal.aborted ? isOver$.pipe(take(0)) : merge(isOver$, fromEvent(signal, 'abort'));
+}
+
+async function openParts(
+  config: ResolvedConfig,
+  roles: readonly WorkerRole[],
+  say: (event: RunEvent) => void,
+): Promise<{ readonly parts: Partial<RoleParts>; close(): Promise<void> }> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const closer of closers) await closer();
+  };
+  const owned = <Thread extends { close(): Promise<void> }>(thread: Thread): Thread => {
+    closers.push(() => thread.close());
+    return thread;
+  };
+  const ignore = () => undefined;
+  try {
+    const parts: { -readonly [Name in WorkerRole]?: RoleParts[Name] } = {};
+    if (roles.includes('prompts')) {
+      const { train } = await readPromptLists(config);
+      parts.prompts = { prompts: train, onIssued: ignore, onEnd: ignore };
+    }
+    if (roles.includes('sampler')) parts.sampler = owned(await startSampler(config, say));
+    if (roles.includes('reward')) parts.reward = owned(await startReward(config, null, say)).call;
+    return { parts, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function requireTopicsBetweenProcesses({ transport: { kind } }: ResolvedConfig): void {
+  if (kind === 'kafka') return;
+  throw new TributaryError(
+    'TRIB_USAGE',
+    `transport.kind: expected one that leads from process to process (kafka), got ${kind}. Set it, or run all parts in one process.`,
+  );
+}
+
+function requireSameConfig(config: ResolvedConfig, { sharedConfig: trainers }: Progress): void {
+  if (trainers === sharedConfig(config)) return;
+  throw new TributaryError(
+    'TRIB_CONFIG',
+    `config ${config.name}: expected the seed, model and stages of the trainer (${trainers}), got others (${sharedConfig(config)}). Start all processes of a run from one config, with the same --set.`,
+  );
+}

@@ -1,0 +1,19 @@
+import type { TopicOf, Transport } from './transport.js';
+
+/** Returns one transport of two: `local` carries the topics that are named, `shared` all others. Closing it closes both. */
+export function joinTransports<Messages extends object>(
+  shared: Transport<Messages>,
+  local: Transport<Messages>,
+  localTopics: readonly string[],
+): Transport<Messages> {
+  const carrierOf = (topic: TopicOf<Messages>) => (localTopics.includes(topic) ? local : shared);
+  return {
+    publish: (topic, envelope) => carrierOf(topic).publish(topic, envelope),
+    subscribe: (subscription) => carrierOf(subscription.topic).subscribe(subscription),
+    latest: (topic) => carrierOf(topic).latest(topic),
+    close: async () => {
+      await local.close();
+      await shared.close();
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { TributaryError } from '../../../errors.js';
+import type { LogDriver } from './log-driver.js';
+
+export interface SeatOptions {
+  readonly driver: LogDriver;
+  /** The consumer group whose one member holds the seat. */
+  readonly seat: string;
+  /** A topic that is there; of it nothing is needed but membership. */
+  readonly topic: string;
+  readonly warn: (message: string) => void;
+  /** Default: the clock's. */
+  readonly pause?: (milliseconds: number) => Promise<unknown>;
+}
+
+const PAUSE_MS = 1000;
+/** A process that was killed is a member for up to ten seconds more. */
+const PAUSES = 15;
+
+/**
+ * Takes a seat that only one process at a time shall have, until the driver is closed. Two that come at the same moment may
+ * both get it; the exclusive writer settles that.
+ *
+ * **Time**: waits up to 15 seconds for a seat whose holder has died.
+ *
+ * **Errors**: TRIB_USAGE, with the holder's name, where the seat is taken.
+ */
+export async function takeSeat({ driver, seat, topic, warn, pause = wait }: SeatOptions): Promise<void> {
+  let holders = await driver.membersOf(seat);
+  if (holders.length > 0)
+    warn(`the run is held by ${holders.join(', ')}; waiting whether that is still there`);
+  for (let pauses = 0; holders.length > 0 && pauses < PAUSES; pauses++) {
+    await pause(PAUSE_MS);
+    holders = await driver.membersOf(seat);
+  }
+  if (holders.length > 0)
+    throw new TributaryError(
+      'TRIB_USAGE',
+      `run ${seat}: expected no trainer at work on it, got ${holders.join(', ')}. Wait for it or stop it, or set transport.kafka.prefix to another name.`,
+    );
+  await driver.consume({
+    topic,
+    consumerGroup: seat,
+    onRecords: async (records) => records.length,
+    onAssigned: () => new Map(),
+    // A member that has lost its seat is stopped by the exclusive writer.
+    onFault: (error) => warn(`seat ${seat}: ${String(error)}`),
+  });
+}
