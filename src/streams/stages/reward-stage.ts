@@ -23,6 +23,7 @@ const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies Err
 export function rewardStage(context: StageContext, reward: Client<RewardService>): Observable<never> {
   const { transport, config } = context;
   const { runAhead } = stageOf(config, 'prompts');
+  const source = stageOf(config, 'scoreRewards');
   const letters$ = new Subject<DeadLetter<Pictures>>();
   const publish = (outcome: GroupRewards | LostGroup) =>
     transport.publish('rewards', { key: outcome.groupId, message: outcome });
@@ -49,7 +50,7 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
   const scored$ = receive(context, 'images', 'rewards', 2 * runAhead).pipe(
     scoreRewards<Pictures>({
       score: (group) => from(score(group)),
-      concurrency: 1,
+      concurrency: source.from === 'http' ? source.concurrency : 1,
       maxRetries: config.transport.maxAttempts - 1,
       maxQueued: 2 * runAhead,
       deadLetters: (letter) => letters$.next(letter),
