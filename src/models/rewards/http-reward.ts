@@ -34,6 +34,7 @@ const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
 const MAX_ERROR_BYTES = 4096;
 /** Characters of an answer that a message quotes. */
 const QUOTED = 120;
+const CORRECT_THE_SERVICE = 'Correct the service, see docs/rewards.md.';
 
 /** Statuses below 500 that say "not now" rather than "not so". */
 const PASSING_STATUSES = [408, 425, 429];
@@ -51,6 +52,14 @@ const PASSING_FAULTS = [
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_BODY_TIMEOUT',
 ];
+
+/** What a service answered, right or wrong. */
+interface Reply {
+  readonly status: number;
+  readonly retryAfter: string | null;
+  readonly text: string;
+  readonly isWhole: boolean;
+}
 
 /** What came of one attempt that failed. */
 interface Failure {
@@ -93,16 +102,29 @@ export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
         });
         responses.push(await ask(settings, body, pngs.length, signal));
       }
-      const embeddings = responses.map((response) => response.embeddings);
       return {
         rewards: responses.flatMap(({ rewards }) => rewards),
-        features: embeddings.every((rows) => rows !== undefined)
-          ? embeddings.flat().map((row) => toUnitLength(Float32Array.from(row)))
-          : null,
+        features: featuresOf(settings, responses),
       };
     },
     close: async () => {},
   };
+}
+
+/** The embeddings of all pictures, where every answer has some. */
+function featuresOf(
+  settings: HttpRewardSettings,
+  responses: readonly RewardResponse[],
+): readonly Float32Array[] | null {
+  const embeddings = responses.map((response) => response.embeddings);
+  if (!embeddings.every((rows) => rows !== undefined)) return null;
+  const rows = embeddings.flat();
+  const lengths = [...new Set(rows.map(({ length }) => length))];
+  if (lengths.length > 1) {
+    const [expected, got] = ['embeddings of one length', `lengths ${lengths.join(', ')}`];
+    throw faultOf(settings, { expected, got, nextStep: CORRECT_THE_SERVICE, mayPass: false }, 1);
+  }
+  return rows.map((row) => toUnitLength(Float32Array.from(row)));
 }
 
 /** Posts one request until it is answered, for good or bad. */
@@ -132,8 +154,32 @@ async function attemptOnce(
   count: number,
   signal: AbortSignal,
 ): Promise<RewardResponse | Failure> {
+  const reply = await post(settings, body, signal);
+  if ('mayPass' in reply) return reply;
+  const { status, text, isWhole } = reply;
+  const quote = (quoted: string) => excerpt(quoted, settings.token);
+  if (status !== 200) {
+    return {
+      expected: 'status 200',
+      got: `${status}, ${quote(text)}`,
+      nextStep: nextStepFor(status),
+      mayPass: status >= 500 || PASSING_STATUSES.includes(status),
+      retryAfterMs: retryAfterMs(reply.retryAfter),
+    };
+  }
+  const answer: RewardResponse | ResponseFault = isWhole
+    ? readRewardResponse(text, count, quote)
+    : { expected: `an answer of at most ${MAX_RESPONSE_BYTES} bytes`, got: 'more' };
+  return 'rewards' in answer ? answer : { ...answer, nextStep: CORRECT_THE_SERVICE, mayPass: false };
+}
+
+/** Sends a request and reads what comes back. */
+async function post(
+  settings: HttpRewardSettings,
+  body: string,
+  signal: AbortSignal,
+): Promise<Reply | Failure> {
   const { url, timeoutMs, token } = settings;
-  const quote = (text: string) => excerpt(text, token);
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
     const response = await fetch(url, {
@@ -144,33 +190,17 @@ async function attemptOnce(
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       },
       body,
-      // What is followed would get the pictures, and as a GET none.
+      // Nobody else shall get the pictures.
       redirect: 'manual',
       signal: AbortSignal.any([signal, timeout]),
     });
-    if (response.status !== 200) return await refusal(response, quote);
-    const { text, isWhole } = await readText(response, MAX_RESPONSE_BYTES);
-    const answer: RewardResponse | ResponseFault = isWhole
-      ? readRewardResponse(text, count, quote)
-      : { expected: `an answer of at most ${MAX_RESPONSE_BYTES} bytes`, got: 'more' };
-    if ('rewards' in answer) return answer;
-    return { ...answer, nextStep: 'Correct the service, see docs/rewards.md.', mayPass: false };
+    const { status, headers } = response;
+    const read = await readText(response, status === 200 ? MAX_RESPONSE_BYTES : MAX_ERROR_BYTES);
+    return { status, retryAfter: headers.get('retry-after'), ...read };
   } catch (error) {
     if (signal.aborted) throw cancelled(settings);
     return unanswered(error, timeout.aborted ? `none in ${timeoutMs} ms` : undefined);
   }
-}
-
-async function refusal(response: Response, quote: (text: string) => string): Promise<Failure> {
-  const { status, headers } = response;
-  const { text } = await readText(response, MAX_ERROR_BYTES);
-  return {
-    expected: 'status 200',
-    got: `${status}, ${quote(text)}`,
-    nextStep: nextStepFor(status),
-    mayPass: status >= 500 || PASSING_STATUSES.includes(status),
-    retryAfterMs: retryAfterMs(headers.get('retry-after')),
-  };
 }
 
 function nextStepFor(status: number): string {

@@ -237,12 +237,15 @@ describe('a fault that stays', () => {
     expect(waits).toEqual([]);
   });
 
-  it('should be embeddings of several lengths', async () => {
-    const { scorer } = await bench((_, response) =>
-      sendJson(response, { rewards: [1, 1], embeddings: [[1], [1, 2]] }),
+  it('should be embeddings of several lengths, also in several answers', async () => {
+    const { scorer } = await bench(({ index, body }, response) =>
+      sendJson(response, {
+        rewards: body.images.map(() => 1),
+        embeddings: body.images.map((_, image) => Array(index === 0 ? 1 + image : 3).fill(1)),
+      }),
     );
-    const [, message] = await faultOf(() => scorer.score(greys(0, 1), unaborted()));
-    expect(message).toContain('expected embeddings of one length, got lengths 1, 2.');
+    const [, message] = await faultOf(() => scorer.score(greys(0, 1, 2), unaborted()));
+    expect(message).toContain('expected embeddings of one length, got lengths 1, 2, 3. Correct the service');
   });
 
   it('should be an answer of 50 MB, of which little more than the bound is read', async () => {
@@ -321,11 +324,15 @@ describe('cancelling', () => {
   it('should end a request that is under way, and close its connection', async () => {
     const controller = new AbortController();
     let closed: Promise<unknown> | undefined;
-    const { server, scorer } = await bench((_, response) => {
-      closed = new Promise((resolve) => response.once('close', resolve));
-      controller.abort();
-      return 'answered';
-    });
+    const { server, scorer } = await bench(
+      (_, response) => {
+        closed = new Promise((resolve) => response.once('close', resolve));
+        controller.abort();
+        return 'answered';
+      },
+      // Longer than the test may take.
+      { timeoutMs: 300_000 },
+    );
     cancelled(await scorer.score(greys(0), controller.signal).catch((fault: unknown) => fault), server.url);
     await closed;
     expect(server.requests).toHaveLength(1);
