@@ -30,7 +30,7 @@ const HELD_OUT_OFFSET = 1_000_000;
 
 /**
  * Draws imagesPerPrompt pictures of every prompt and measures reward, verified alignment and diversity within prompts. A
- * reward that is not finite is left out.
+ * reward that is not finite is left out; diversity is not measured where the reward gives no features of some pictures.
  * @throws TRIB_REWARD where no reward of a list is finite.
  */
 export async function evaluatePolicy(options: EvaluationOptions): Promise<Evaluation> {
@@ -73,13 +73,14 @@ async function scorePrompts(
 function summarize(scored: readonly ScoredPrompt[]): PromptSetEvaluation {
   const rewards = scored.flatMap((one) => one.rewards);
   const verdicts = scored.every((one) => one.verdicts) ? scored.flatMap((one) => one.verdicts ?? []) : null;
+  const diversities = measured(scored.map((one) => one.diversity));
   return {
     prompts: scored.length,
     images: rewards.length,
     rewardMean: meanReward(rewards),
     verifiedAlignment: verdicts && mean(verdicts.map(({ satisfied }) => (satisfied ? 1 : 0))),
     verifierScore: verdicts && mean(verdicts.map(({ score }) => score)),
-    diversity: mean(scored.map((one) => one.diversity)),
+    diversity: diversities && mean(diversities),
   };
 }
 
@@ -99,6 +100,12 @@ function alignmentByTemplate(
       { train: alignment(train, template), heldOut: alignment(heldOut, template) },
     ]),
   );
+}
+
+/** The values, where every one was measured. */
+function measured(values: readonly (number | null)[]): number[] | null {
+  const present = values.filter((value) => value !== null);
+  return present.length === values.length ? present : null;
 }
 
 function meanReward(rewards: readonly number[]): number {

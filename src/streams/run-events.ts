@@ -83,8 +83,8 @@ export interface PromptSetEvaluation {
   readonly verifiedAlignment: number | null;
   /** Mean share of a prompt's constraints that are met, in [0, 1]; null where the model has no verifier. */
   readonly verifierScore: number | null;
-  /** Mean pairwise distance of the reward model's image features within a prompt, averaged over prompts. */
-  readonly diversity: number;
+  /** Mean pairwise distance of the reward's image features within a prompt, averaged over prompts; null where it gives none. */
+  readonly diversity: number | null;
 }
 
 /** Verified alignment of one template of prompts, in [0, 1]; null where no prompt of the list has the template. */

@@ -27,7 +27,7 @@ export function startPart(config: string, stages: string, args: readonly string[
   });
   const said: string[] = [];
   const faults: string[] = [];
-  let hear = () => undefined as void;
+  let hear: () => void = () => undefined;
   createInterface({ input: child.stderr }).on('line', (line) => {
     if (!line.startsWith('{')) faults.push(line);
     else said.push(String((JSON.parse(line) as { msg?: unknown }).msg));

@@ -5,6 +5,7 @@ import { readModel, tokenIds } from '../diffusion/pipeline.js';
 import type { Tokenizer } from '../diffusion/tokenizer.js';
 import type { Engine, Provider } from '../engines/engine.js';
 import { float32, float32Data } from '../tensor.js';
+import { toUnitLength } from './features.js';
 
 /** Most prompts whose features are kept. */
 const FEATURES_KEPT = 1024;
@@ -70,32 +71,7 @@ export async function openDualEncoder(
 /** Rows of length 1. Not every export of CLIP divides by the length itself. */
 function unitRows(values: Float32Array, rows: number): Float32Array[] {
   const size = values.length / rows;
-  return Array.from({ length: rows }, (_, row) => {
-    const vector = values.subarray(row * size, (row + 1) * size);
-    const length = Math.hypot(...vector);
-    return vector.map((value) => value / (length || 1));
-  });
-}
-
-/** Cosine of two vectors of length 1. */
-export function cosine(left: Float32Array, right: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < left.length; i++) sum += (left[i] ?? 0) * (right[i] ?? 0);
-  return sum;
-}
-
-/**
- * Mean distance (1 - cosine) over all pairs of features of length 1: the diversity of pictures of one prompt. 0 for fewer than two;
- * features that are not finite are left out.
- */
-export function meanPairwiseDistance(features: readonly Float32Array[]): number {
-  const finite = features.filter((feature) => feature.every(Number.isFinite));
-  let [sum, pairs] = [0, 0];
-  for (const [index, left] of finite.entries()) {
-    for (const right of finite.slice(index + 1)) {
-      sum += 1 - cosine(left, right);
-      pairs += 1;
-    }
-  }
-  return pairs === 0 ? 0 : sum / pairs;
+  return Array.from({ length: rows }, (_, row) =>
+    toUnitLength(values.subarray(row * size, (row + 1) * size)),
+  );
 }

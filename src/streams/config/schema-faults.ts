@@ -56,7 +56,9 @@ function closedList(issue: Issue): string[] | undefined {
   if (issue.code === 'invalid_value') return issue.values.map(String);
   if (issue.code !== 'invalid_union' || !('options' in issue)) return undefined;
   // Several variants may share a word, as the rules of one stage type do.
-  return [...new Set((issue.options as readonly unknown[]).map(String))];
+  const words = issue.options as readonly unknown[];
+  // One of them may be what is meant where nothing is said.
+  return [...new Set(words.filter((word) => word !== undefined).map(String))];
 }
 
 function suggestion(written: string, known: readonly string[]): string | undefined {

@@ -23,8 +23,17 @@ export function mergeValues(under: unknown, over: unknown): unknown {
   return Object.fromEntries(merged);
 }
 
-function areVariants(one: Mapping, other: Mapping): boolean {
-  return VARIANT_KEYS.some((key) => key in one && key in other && one[key] !== other[key]);
+/** Whether `over` names another variant than `under` is. */
+function areVariants(under: Mapping, over: Mapping): boolean {
+  return VARIANT_KEYS.some((key) => {
+    const variant = under[key] ?? defaultVariant(under, key);
+    return variant !== undefined && key in over && variant !== over[key];
+  });
+}
+
+/** What a mapping is that does not say. Rewards come from a model unless a config says otherwise. */
+function defaultVariant({ type }: Mapping, key: string): string | undefined {
+  return type === 'scoreRewards' && key === 'from' ? 'model' : undefined;
 }
 
 /** Whether nothing at or below a path is left of a value once another one is laid over it. */

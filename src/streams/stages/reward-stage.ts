@@ -23,6 +23,7 @@ const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies Err
 export function rewardStage(context: StageContext, reward: Client<RewardService>): Observable<never> {
   const { transport, config } = context;
   const { runAhead } = stageOf(config, 'prompts');
+  const source = stageOf(config, 'scoreRewards');
   const letters$ = new Subject<DeadLetter<PictureGroup>>();
   const publish = (outcome: GroupRewards | LostGroup) =>
     transport.publish('rewards', { key: outcome.groupId, message: outcome });
@@ -58,7 +59,7 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
   const scored$ = pictures$.pipe(
     scoreRewards<PictureGroup>({
       score: (group) => from(score(group)),
-      concurrency: 1,
+      concurrency: source.from === 'http' ? source.concurrency : 1,
       maxRetries: config.transport.maxAttempts - 1,
       maxQueued: 2 * runAhead,
       deadLetters: (letter) => letters$.next(letter),

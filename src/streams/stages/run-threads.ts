@@ -134,24 +134,24 @@ export async function startSampler(config: ResolvedConfig, say: Say): Promise<Sa
   };
 }
 
-/** Starts the reward model. Without the shape of the pictures it asks the pipeline for it. */
+/**
+ * Starts the reward model, or the client of the service that scores. Without the shape of the pictures it asks the pipeline
+ * for it.
+ */
 export async function startReward(
   config: ResolvedConfig,
   imageShape: OpenedSampler['imageShape'] | null,
   say: Say,
 ): Promise<OpenThread<Client<RewardService>>> {
-  const { model, batchSize } = stageOf(config, 'scoreRewards');
+  const { name: _, ...source } = stageOf(config, 'scoreRewards');
   const thread = startThread<RewardService>(threadUrl('reward'), 'reward');
   const { pipeline } = config.model;
   const { verifier } = config.evaluation;
-  sayProvider(
-    say,
-    'reward',
-    await opening(
-      thread,
-      thread.call.open({ engine: engineOptions(config), model, pipeline, batchSize, verifier, imageShape }),
-    ),
+  const runsOn = await opening(
+    thread,
+    thread.call.open({ engine: engineOptions(config), source, pipeline, verifier, imageShape }),
   );
+  if (runsOn) sayProvider(say, 'reward', runsOn);
   return { call: thread.call, close: () => thread.close() };
 }
 

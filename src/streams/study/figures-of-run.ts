@@ -17,10 +17,10 @@ export function finalOf(run: RunResult): EvaluationPoint {
   return run.points.at(-1)!;
 }
 
-/** Diversity on held-out prompts as a share of the base model's; null where the base model has none. */
+/** Diversity on held-out prompts as a share of the base model's; null where the base model has none, or it was not measured. */
 export function diversityKept(run: RunResult, point: EvaluationPoint): number | null {
-  const { diversity } = baseOf(run).heldOut;
-  return diversity === 0 ? null : point.heldOut.diversity / diversity;
+  const [before, { diversity }] = [baseOf(run).heldOut.diversity, point.heldOut];
+  return !before || diversity === null ? null : diversity / before;
 }
 
 const percent = (of: RunFigure['of']): RunFigure => ({ of, factor: 100, decimals: 1 });

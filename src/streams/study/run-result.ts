@@ -11,7 +11,7 @@ const listSchema = z.object({
   images: figure,
   verifiedAlignment: nullable,
   rewardMean: figure,
-  diversity: figure,
+  diversity: nullable,
 });
 
 const pointSchema = z.object({

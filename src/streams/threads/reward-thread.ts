@@ -1,70 +1,85 @@
 /** @file The thread in which pictures are scored. The verifier measures beside the reward and never reaches the trainer. */
 
-import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
-import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
-import type { Engine, EngineOptions, Provider } from '../../models/engines/engine.js';
+import type { EngineOptions, Provider } from '../../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
 import { serveThread } from '../../models/engines/thread.js';
-import { cosine, meanPairwiseDistance, openDualEncoder } from '../../models/rewards/dual-encoder.js';
+import { openDualEncoderReward } from '../../models/rewards/dual-encoder-reward.js';
+import { meanPairwiseDistance } from '../../models/rewards/features.js';
+import { createHttpReward } from '../../models/rewards/http-reward.js';
+import type { PicturesOfPrompt, RewardScorer } from '../../models/rewards/reward-scorer.js';
 import { IMAGE_SHAPE } from '../../models/shapes/networks.js';
 import { parsePrompt } from '../../models/shapes/parse-prompt.js';
 import { verify } from '../../models/shapes/verifier.js';
+import type { StageConfig } from '../config/topology-schema.js';
 import { openedOnce } from './opened-once.js';
 
 export interface RewardThreadSettings {
   readonly engine: EngineOptions;
-  /** Folder of the reward model. */
-  readonly model: string;
-  /** Pipeline folder, whose tokenizer the reward model shares. */
+  /** Where rewards come from. */
+  readonly source: StageConfig<'scoreRewards'>;
+  /** Pipeline folder, whose tokenizer a reward model shares. */
   readonly pipeline: string;
-  readonly batchSize: number;
   readonly verifier: 'shapes' | 'none';
   /** [C, H, W] of the pictures; null where the pipeline has to say. */
   readonly imageShape: readonly [number, number, number] | null;
 }
 
-/** Pictures of one prompt. */
-export interface PicturesOfPrompt {
-  readonly prompt: string;
-  readonly images: readonly Float32Array[];
-}
-
 export interface Scores {
-  /** Cosine of picture and prompt, one a picture. */
+  /** One a picture. */
   readonly rewards: readonly number[];
   /** What the verifier says, one a picture; null where there is none. */
   readonly verdicts: readonly { readonly satisfied: boolean; readonly score: number }[] | null;
-  /** Mean pairwise distance (1 - cosine) of the pictures' features. */
-  readonly diversity: number;
+  /** Mean pairwise distance (1 - cosine) of the pictures' features; null where the reward gives none. */
+  readonly diversity: number | null;
 }
 
 export interface RewardService {
+  /** Says what the reward model runs on; null where a service elsewhere scores. */
   open(
     settings: RewardThreadSettings,
-  ): Promise<{ readonly provider: Provider; readonly fallbacks: readonly string[] }>;
-  score(pictures: PicturesOfPrompt): Promise<Scores>;
+  ): Promise<{ readonly provider: Provider; readonly fallbacks: readonly string[] } | null>;
+  score(pictures: PicturesOfPrompt, signal: AbortSignal): Promise<Scores>;
 }
 
 const opened = openedOnce('reward', async (settings: RewardThreadSettings) => {
-  const engine = createOnnxRuntimeEngine(settings.engine);
-  const imageShape = settings.imageShape ?? (await imageShapeOf(engine, settings.pipeline));
+  const imageShape = settings.imageShape ?? (await imageShapeOf(settings));
   if (settings.verifier === 'shapes') requireShapesPictures(imageShape);
-  const tokenizer = loadTokenizer(join(settings.pipeline, 'tokenizer'));
-  return {
-    settings,
-    imageShape,
-    engine,
-    encoder: await openDualEncoder(engine, settings.model, tokenizer, settings.batchSize),
-  };
+  return { settings, scorer: await openScorer(settings, imageShape) };
 });
 
-async function imageShapeOf(engine: Engine, folder: string): Promise<readonly [number, number, number]> {
-  const pipeline = await openPipeline(engine, folder);
-  const imageShape = await pipeline.imageShape();
-  await pipeline.release();
-  return imageShape;
+type ImageShape = NonNullable<RewardThreadSettings['imageShape']>;
+
+/** Asks the pipeline, and lets it go again. */
+async function imageShapeOf({
+  engine: options,
+  pipeline: folder,
+}: RewardThreadSettings): Promise<ImageShape> {
+  const engine = createOnnxRuntimeEngine(options);
+  try {
+    return await (await openPipeline(engine, folder)).imageShape();
+  } finally {
+    await engine.close();
+  }
+}
+
+async function openScorer(
+  { source, engine, pipeline }: RewardThreadSettings,
+  imageShape: ImageShape,
+): Promise<RewardScorer> {
+  switch (source.from) {
+    case 'model':
+      return openDualEncoderReward({ ...source, engine, pipeline, imageShape });
+    case 'http':
+      return createHttpReward({
+        ...source,
+        imageShape,
+        token: process.env.TRIBUTARY_REWARD_TOKEN || undefined,
+      });
+    default:
+      return source satisfies never;
+  }
 }
 
 /** The verifier reads pictures of one size. */
@@ -78,22 +93,22 @@ function requireShapesPictures(imageShape: readonly number[]): void {
 
 const service: RewardService = {
   async open(settings) {
-    const { encoder } = await opened.open(settings);
-    return { provider: encoder.provider, fallbacks: encoder.fallbacks };
+    const { scorer } = await opened.open(settings);
+    return scorer.runsOn;
   },
-  async score({ prompt, images }) {
-    const { settings, encoder, imageShape } = opened.value();
-    const text = await encoder.textFeatures(prompt);
-    const features = await encoder.imageFeatures(images, imageShape);
+  async score(pictures, signal) {
+    const { settings, scorer } = opened.value();
+    const { prompt, images } = pictures;
+    const { rewards, features } = await scorer.score(pictures, signal);
     const wanted = settings.verifier === 'shapes' ? parsePrompt(prompt) : undefined;
     return {
-      rewards: features.map((feature) => cosine(feature, text)),
+      rewards,
       verdicts: wanted
         ? images.map((image) => verify(image, wanted)).map(({ satisfied, score }) => ({ satisfied, score }))
         : null,
-      diversity: meanPairwiseDistance(features),
+      diversity: features && meanPairwiseDistance(features),
     };
   },
 };
 
-serveThread(service, async () => opened.current()?.engine.close());
+serveThread(service, async () => opened.current()?.scorer.close());

@@ -7,7 +7,8 @@ import { createSampler, denoiserRows, type SamplerSettings } from '../../../src/
 import type { Engine } from '../../../src/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
-import { cosine, openDualEncoder } from '../../../src/models/rewards/dual-encoder.js';
+import { openDualEncoder } from '../../../src/models/rewards/dual-encoder.js';
+import { cosine } from '../../../src/models/rewards/features.js';
 import { IMAGE_SHAPE } from '../../../src/models/shapes/networks.js';
 import { parsePrompt } from '../../../src/models/shapes/parse-prompt.js';
 import { verify } from '../../../src/models/shapes/verifier.js';

@@ -186,6 +186,7 @@ describe('stageOf', () => {
     expect(stageOf(configOf(), 'scoreRewards')).toEqual({
       name: 'rewards',
       type: 'scoreRewards',
+      from: 'model',
       model: 'models/shapes/reward',
       batchSize: 32,
     });

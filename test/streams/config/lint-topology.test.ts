@@ -11,6 +11,7 @@ const files = 'train: t, heldOut: h';
 const schedule = (fields: string) => withLine('schedule:', `schedule: { type: intervalSchedule, ${fields} }`);
 const advantages = (fields: string) =>
   withLine('advantages:', `advantages: { type: groupAdvantages, ${fields} }`);
+const rewards = (fields: string) => withLine('rewards:', `rewards: { type: scoreRewards, ${fields} }`);
 const trainer = (fields: string) => withLine('trainer:', `trainer: { type: gradientSteps, ${fields} }`);
 
 const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly string[]][] = [
@@ -119,6 +120,30 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
       'a.yaml:9:93 stages.trainer.learningRate: expected a number in (0, 1], got 2 (number). Change the value.',
     ],
   ],
+  [
+    'rewards from nowhere known',
+    rewards('from: htp, url: http://localhost:8000'),
+    [
+      'a.yaml:7:40 stages.rewards.from: expected one of model, http, got "htp" (string). Did you mean "http"?',
+    ],
+  ],
+  [
+    'rewards of a service with settings of a model',
+    rewards('from: http, model: m'),
+    [
+      'a.yaml:7:3 stages.rewards.url: expected an http or https URL without user, password or fragment, got nothing. Add `url`.',
+      'a.yaml:7:46 stages.rewards.model the key: expected one of type, from, url, timeoutMs, batchSize, concurrency, got "model". Remove it.',
+    ],
+  ],
+  ...['ftp://host/score', 'localhost:8000/score', 'http://me:pass@host/score', 'http://host/score#a'].map(
+    (url): (typeof BAD_CONFIGS)[number] => [
+      `the address ${url} of a service`,
+      rewards(`from: http, url: "${url}"`),
+      [
+        `a.yaml:7:51 stages.rewards.url: expected an http or https URL without user, password or fragment, got "${url}" (string). Change the value.`,
+      ],
+    ],
+  ),
   [
     'a surrogate without a type',
     trainer('surrogate: { clipRange: 0.1 }'),
@@ -372,6 +397,15 @@ describe('lintTopology', () => {
     expect(messagesOf(text)).toEqual([
       'a.yaml:6:44 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
     ]);
+  });
+
+  it('should lay a service over the model of another config', () => {
+    const text =
+      'extends: below.yaml\nstages: { rewards: { type: scoreRewards, from: http, url: "http://a" } }\n';
+    const { config, faults } = lintTopology(text, 'a.yaml', { readText: () => SMALLEST });
+    expect(faults).toEqual([]);
+    const http = { from: 'http', url: 'http://a', timeoutMs: 60_000, batchSize: 32, concurrency: 1 };
+    expect(config?.stages.rewards).toEqual({ type: 'scoreRewards', ...http });
   });
 
   describe('with overrides', () => {

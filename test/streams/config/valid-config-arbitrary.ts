@@ -57,6 +57,23 @@ const kafka = fc.record(
   },
 );
 
+const scoring = fc.oneof(
+  fc.record({
+    type: fc.constant('scoreRewards' as const),
+    from: fc.constant('model' as const),
+    model: path,
+    batchSize: count(64),
+  }),
+  fc.record({
+    type: fc.constant('scoreRewards' as const),
+    from: fc.constant('http' as const),
+    url: fc.constantFrom('http://localhost:8000/score', 'https://rewards.example.org/v2?model=a'),
+    timeoutMs: count(300_000),
+    batchSize: count(64),
+    concurrency: count(64),
+  }),
+);
+
 /** Takes back what the surrogate cannot have: guidance, staleness, another sampler than the policy. */
 function fitted(config: ResolvedConfig): ResolvedConfig {
   const [prompts, sampler, trainer] = [
@@ -130,49 +147,57 @@ const wholeConfig = (
           ) as ResolvedConfig['topics'],
       ),
     stages: fc
-      .tuple(rollouts(s), path, nonNegative, share)
-      .map(([{ tree, stochasticSteps, schedule, advantages, training }, file, guidanceScale, decay]) => ({
-        prompts: {
-          type: 'prompts' as const,
-          train: file,
-          heldOut: file,
-          choice: 'round-robin' as const,
-          groupsPerStage: s.groupsPerStage,
-          numStages: s.numStages,
-          runAhead: s.groupsPerStage * s.runAheadStages,
-        },
-        schedule,
-        sampler: {
-          type: 'branchRollouts' as const,
-          numInferenceSteps: s.numInferenceSteps,
-          guidanceScale: guidanceScale / 1e7,
-          eta: 0.5,
-          ...tree,
-          stochasticSteps,
-          sde: 'dance-grpo' as const,
-          sampleFrom: 'pretrained' as const,
-          groupsPerBatch: s.groupsPerBatch,
-          lingerMs: 50,
-          latentsDtype: 'float16' as const,
-        },
-        rewards: { type: 'scoreRewards' as const, model: file, batchSize: 3 },
-        advantages,
-        trainer: {
-          type: 'gradientSteps' as const,
-          ...training,
-          stepWeighting: 'variance' as const,
-          maxStaleness: s.maxStaleness,
-          learningRate: 1e-5,
-          learningRateSchedule: 'linear' as const,
-          loraPlusRatio: 16,
-          samplingPolicyDecay: decay,
-          adamBeta1: 0.5,
-          adamBeta2: 0.75,
-          adamEpsilon: 1e-7,
-          weightDecay: 0,
-          maxGradNorm: 2,
-        },
-      })),
+      .tuple(rollouts(s), path, nonNegative, share, scoring)
+      .map(
+        ([
+          { tree, stochasticSteps, schedule, advantages, training },
+          file,
+          guidanceScale,
+          decay,
+          rewards,
+        ]) => ({
+          prompts: {
+            type: 'prompts' as const,
+            train: file,
+            heldOut: file,
+            choice: 'round-robin' as const,
+            groupsPerStage: s.groupsPerStage,
+            numStages: s.numStages,
+            runAhead: s.groupsPerStage * s.runAheadStages,
+          },
+          schedule,
+          sampler: {
+            type: 'branchRollouts' as const,
+            numInferenceSteps: s.numInferenceSteps,
+            guidanceScale: guidanceScale / 1e7,
+            eta: 0.5,
+            ...tree,
+            stochasticSteps,
+            sde: 'dance-grpo' as const,
+            sampleFrom: 'pretrained' as const,
+            groupsPerBatch: s.groupsPerBatch,
+            lingerMs: 50,
+            latentsDtype: 'float16' as const,
+          },
+          rewards,
+          advantages,
+          trainer: {
+            type: 'gradientSteps' as const,
+            ...training,
+            stepWeighting: 'variance' as const,
+            maxStaleness: s.maxStaleness,
+            learningRate: 1e-5,
+            learningRateSchedule: 'linear' as const,
+            loraPlusRatio: 16,
+            samplingPolicyDecay: decay,
+            adamBeta1: 0.5,
+            adamBeta2: 0.75,
+            adamEpsilon: 1e-7,
+            weightDecay: 0,
+            maxGradNorm: 2,
+          },
+        }),
+      ),
     evaluation: fc.record({
       everyStages: count(9),
       trainPrompts: count(9),

@@ -29,6 +29,22 @@ describe('mergeValues', () => {
     });
   });
 
+  it('should know rewards that do not say where they come from as those of a model', () => {
+    const under = { type: 'scoreRewards', model: 'm', batchSize: 3 };
+    const service = { type: 'scoreRewards', from: 'http', url: 'u' };
+    expect(mergeValues(under, service)).toEqual(service);
+    expect(mergeValues(under, { from: 'model', batchSize: 4 })).toEqual({
+      ...under,
+      from: 'model',
+      batchSize: 4,
+    });
+    expect(mergeValues(service, { batchSize: 4 })).toEqual({ ...service, batchSize: 4 });
+    expect(mergeValues({ samplesPerUpdate: 3 }, { from: 'replay' })).toEqual({
+      samplesPerUpdate: 3,
+      from: 'replay',
+    });
+  });
+
   it('should leave what lies around a replaced mapping', () => {
     const trainer = { type: 'gradientSteps', learningRate: 1, surrogate: { type: 'ddpo-is', advClipMax: 5 } };
     expect(mergeValues(trainer, { type: 'gradientSteps', surrogate: { type: 'd3po' } })).toEqual({

@@ -87,6 +87,13 @@ describe('diversityLoss', () => {
     const base = evaluation(0, { train: { diversity: 0 } });
     expect(valuesOf('diversityLoss', evaluations('train', { diversity: 0.1 }), base)).toEqual([null]);
   });
+
+  it('should say nothing where diversity is not measured', () => {
+    const unmeasured = evaluations('train', { diversity: null }, { diversity: 0.1 });
+    const base = (diversity: number | null) => evaluation(0, { train: { diversity } });
+    expect(valuesOf('diversityLoss', unmeasured, base(null))).toEqual([null, null]);
+    expect(valuesOf('diversityLoss', unmeasured, base(0.1))).toEqual([null, 0]);
+  });
 });
 
 describe('rewardVerifierDivergence', () => {

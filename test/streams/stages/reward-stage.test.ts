@@ -76,6 +76,26 @@ describe('rewardStage', () => {
     });
   });
 
+  it('should score as many groups at once as the service may be asked for', async () => {
+    const bench = stageBench([
+      'stages.rewards={type: scoreRewards, from: http, url: http://a, concurrency: 2}',
+    ]);
+    const rewards = bench.read('rewards');
+    const waiting: ((scored: Scores) => void)[] = [];
+    const service: Client<RewardService> = {
+      open: async () => null,
+      score: () => new Promise((resolve) => waiting.push(resolve)),
+    };
+    const subscription = rewardStage(bench.context, service).subscribe();
+    for (const index of [0, 1, 2])
+      await bench.context.transport.publish('images', { key: `0-${index}`, message: pictures(index) });
+    await vi.waitFor(() => expect(waiting).toHaveLength(2));
+    waiting[1]?.(scores([1, 1]));
+    await vi.waitFor(() => expect([rewards.length, waiting.length]).toEqual([1, 3]));
+    expect(rewards[0]?.groupId).toBe('0-1');
+    subscription.unsubscribe();
+  });
+
   it('should try a fault that may pass as often as the config says', async () => {
     let attempts = 0;
     const fault = new TributaryError('TRIB_REWARD', 'reward: expected an answer, got none. Wait.', {

@@ -1,0 +1,30 @@
+/** @file Features of pictures: vectors whose cosine says how alike two pictures are. */
+
+/** The vector scaled to length 1; one of length 0 stays. */
+export function toUnitLength(vector: Float32Array): Float32Array {
+  const length = Math.hypot(...vector);
+  return vector.map((value) => value / (length || 1));
+}
+
+/** Cosine of two vectors of length 1. */
+export function cosine(left: Float32Array, right: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < left.length; i++) sum += (left[i] ?? 0) * (right[i] ?? 0);
+  return sum;
+}
+
+/**
+ * Mean distance (1 - cosine) over all pairs of features of length 1: the diversity of pictures of one prompt. 0 for fewer than two;
+ * features that are not finite are left out.
+ */
+export function meanPairwiseDistance(features: readonly Float32Array[]): number {
+  const finite = features.filter((feature) => feature.every(Number.isFinite));
+  let [sum, pairs] = [0, 0];
+  for (const [index, left] of finite.entries()) {
+    for (const right of finite.slice(index + 1)) {
+      sum += 1 - cosine(left, right);
+      pairs += 1;
+    }
+  }
+  return pairs === 0 ? 0 : sum / pairs;
+}

@@ -1,0 +1,75 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { z } from 'zod';
+import { encodePng, toRgb8 } from '../../src/models/images/png.js';
+import { createHttpReward } from '../../src/models/rewards/http-reward.js';
+import { readRewardResponse } from '../../src/models/rewards/reward-response.js';
+import { startRewardServer } from '../fixtures/reward-server.js';
+
+const PAGE = readFileSync('docs/rewards.md', 'utf8');
+const EXAMPLE = 'docs/examples/reward_service.py';
+const SHAPE = [3, 4, 4] as const;
+const blocks = (language: string) =>
+  Array.from(
+    PAGE.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, 'gm')),
+    ([, code = '']) => code,
+  );
+const schemaOf = (name: string) =>
+  z.fromJSONSchema(JSON.parse(readFileSync(`docs/reward-${name}.schema.json`, 'utf8')));
+
+const images = [0.9, -0.9].map((value) => new Float32Array(48).map((_, index) => Math.sin(index) * value));
+const scorerAt = (url: string) =>
+  createHttpReward({ url, timeoutMs: 60_000, batchSize: 1, imageShape: SHAPE });
+const score = (url: string) =>
+  scorerAt(url).score({ prompt: 'a "red" ball', images }, new AbortController().signal);
+
+describe('docs/rewards.md', () => {
+  it('should send what its schema says', async () => {
+    const { url, requests } = await startRewardServer();
+    await score(url);
+    const schema = schemaOf('request');
+    expect(requests).toHaveLength(2);
+    for (const { body } of requests) expect(schema.safeParse(body).success).toBe(true);
+    expect(schema.safeParse({ version: 2, prompt: '', images: [''] }).success).toBe(false);
+  });
+
+  it.each([
+    ['{"rewards": [1]}', true],
+    ['{"rewards": [1], "embeddings": [[1, 2]], "seconds": 3}', true],
+    ['{"rewards": [null]}', false],
+    ['{"rewards": ["1"]}', false],
+    ['{"rewards": [1], "embeddings": [[]]}', false],
+    ['{"embeddings": [[1]]}', false],
+    ['[1]', false],
+  ])('should accept the answers that its schema does: %s', (text, isAccepted) => {
+    expect(schemaOf('response').safeParse(JSON.parse(text)).success).toBe(isAccepted);
+    expect('rewards' in readRewardResponse(text, 1, String)).toBe(isAccepted);
+  });
+
+  it('should show a request and an answer that fit the schemas', () => {
+    const [request = '', answer = ''] = blocks('json');
+    expect(schemaOf('request').safeParse(JSON.parse(request)).success).toBe(true);
+    expect('rewards' in readRewardResponse(answer, 2, String)).toBe(true);
+  });
+
+  it('should show the example as it is', () => {
+    expect(blocks('python')).toEqual([readFileSync(EXAMPLE, 'utf8')]);
+  });
+
+  const hasPython = spawnSync('python3', ['--version']).status === 0;
+  it.skipIf(!hasPython)('should have an example that runs (needs python3)', async () => {
+    const service = spawn('python3', [EXAMPLE, '0'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    onTestFinished(async () => {
+      const exited = once(service, 'exit');
+      service.kill();
+      await exited;
+    });
+    const [url] = (await once(createInterface(service.stdout), 'line')) as [string];
+    const { rewards, features } = await score(url);
+    expect(rewards).toEqual(images.map((image) => -encodePng(toRgb8(image, 4, 4)).length / 1000));
+    expect(features).toBeNull();
+  });
+});
