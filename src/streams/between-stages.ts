@@ -40,8 +40,8 @@ export function betweenStages(
   positions: () => Positions | null,
 ): BetweenStages {
   const { config, say, stopping } = context;
-  const { numStages } = stageOf(config, 'prompts');
-  const tally = stageTally();
+  const { numStages, runAhead } = stageOf(config, 'prompts');
+  const tally = stageTally((1 + config.checkpoints.keep) * runAhead);
   const startedAt = performance.now();
   const delay = monitorEventLoopDelay({ resolution: 5 });
   delay.enable();
@@ -123,6 +123,8 @@ export function betweenStages(
     async afterStage(trained) {
       const completeStages = trained.closed.trainingStage + 1;
       history = trained.closed.state;
+      const { trainingStage, batch } = trained.closed;
+      await tally.settled(trainingStage, batch.statistics.groups);
       await measure(trained);
       const isLast = completeStages === numStages;
       if (isLast || completeStages % config.evaluation.everyStages === 0) await evaluate(completeStages);

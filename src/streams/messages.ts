@@ -38,6 +38,7 @@ export interface PictureGroup extends RolloutGroup<Float32Array> {
 /** One group was scored. */
 export interface ScoredMetric {
   readonly kind: 'scored';
+  readonly groupId: string;
   readonly trainingStage: number;
   readonly images: number;
   /** What the verifier says of them; null without a verifier. */

@@ -1,7 +1,18 @@
 /** @file What is counted of a training stage while it is under way: scored images, verdicts, dead letters. */
 
-import { EMPTY, merge, mergeMap, type Observable } from 'rxjs';
+import {
+  filter,
+  firstValueFrom,
+  ignoreElements,
+  merge,
+  type Observable,
+  of,
+  Subject,
+  tap,
+  timeout,
+} from 'rxjs';
 import type { ScoredMetric, TopicMessages } from './messages.js';
+import { receive } from './stages/receive.js';
 import type { Transport } from './transport/transport.js';
 
 /** What was counted of one training stage. */
@@ -18,50 +29,70 @@ export interface Tally {
 export interface StageTally {
   /** Counts what was scored and what died as it passes; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
-  /** Returns what was counted of a stage, and forgets it. */
+  /**
+   * Resolves when so many groups of a stage are counted, or after two seconds: topics keep no order among each other, and
+   * rewards that come from elsewhere are counted nowhere.
+   */
+  settled(trainingStage: number, groups: number): Promise<void>;
+  /** Returns what was counted of a stage, and forgets it and all before it. */
   take(trainingStage: number): Tally;
 }
 
-const NOTHING: Tally = { images: 0, verified: 0, satisfied: 0, score: 0, deadLetters: 0 };
+interface Seen {
+  /** By group: a group that was scored twice counts once. */
+  readonly scored: Map<string, ScoredMetric>;
+  readonly dead: Set<string>;
+}
 
-/** Starts to count, every training stage by itself. */
-export function stageTally(): StageTally {
-  const tallies = new Map<number, Tally>();
-  const count = (trainingStage: number, seen: Partial<Tally>) => {
-    const tally = tallies.get(trainingStage) ?? NOTHING;
-    const sum = (name: keyof Tally) => tally[name] + (seen[name] ?? 0);
-    tallies.set(trainingStage, {
-      images: sum('images'),
-      verified: sum('verified'),
-      satisfied: sum('satisfied'),
-      score: sum('score'),
-      deadLetters: sum('deadLetters'),
-    });
+const MOST_WAITING_MS = 2000;
+
+/** Starts to count, every training stage by itself; the metrics of at most `maxGroups` groups at a time. */
+export function stageTally(maxGroups: number): StageTally {
+  const stages = new Map<number, Seen>();
+  const turn$ = new Subject<void>();
+  const seenOf = (trainingStage: number): Seen => {
+    const seen = stages.get(trainingStage) ?? { scored: new Map(), dead: new Set() };
+    stages.set(trainingStage, seen);
+    return seen;
   };
-  const countScored = ({ trainingStage, images, verdicts }: ScoredMetric) =>
-    count(trainingStage, verdicts ? { images, verified: images, ...verdicts } : { images });
+  const countScored = (metric: ScoredMetric) => {
+    seenOf(metric.trainingStage).scored.set(metric.groupId, metric);
+    turn$.next();
+  };
   return {
     observe: (transport) =>
       merge(
-        transport.subscribe({ topic: 'metrics', consumerGroup: 'run', maxInFlight: 1 }).pipe(
-          mergeMap((delivery) => {
-            countScored(delivery.message);
-            delivery.ack();
-            return EMPTY;
-          }),
+        receive({ transport, topic: 'metrics', consumerGroup: 'run', maxInFlight: maxGroups }).pipe(
+          tap(countScored),
         ),
         transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
-          mergeMap((delivery) => {
-            count(delivery.message.trainingStage, { deadLetters: 1 });
+          tap((delivery) => {
+            seenOf(delivery.message.trainingStage).dead.add(delivery.key);
             delivery.ack();
-            return EMPTY;
           }),
         ),
-      ),
+      ).pipe(ignoreElements()),
+    async settled(trainingStage, groups) {
+      const isSettled = () => seenOf(trainingStage).scored.size >= groups;
+      const settled$ = merge(of(undefined), turn$).pipe(filter(isSettled));
+      await firstValueFrom(settled$.pipe(timeout({ first: MOST_WAITING_MS, with: () => of(undefined) })));
+    },
     take(trainingStage) {
-      const tally = tallies.get(trainingStage) ?? NOTHING;
-      tallies.delete(trainingStage);
-      return tally;
+      const { scored, dead } = seenOf(trainingStage);
+      for (const stage of stages.keys()) if (stage <= trainingStage) stages.delete(stage);
+      const metrics = [...scored.values()];
+      const verified = metrics.filter(({ verdicts }) => verdicts !== null);
+      return {
+        images: sum(metrics.map(({ images }) => images)),
+        verified: sum(verified.map(({ images }) => images)),
+        satisfied: sum(verified.map(({ verdicts }) => verdicts?.satisfied ?? 0)),
+        score: sum(verified.map(({ verdicts }) => verdicts?.score ?? 0)),
+        deadLetters: dead.size,
+      };
     },
   };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

@@ -81,6 +81,7 @@ async function publishScored(
     key: groupId,
     message: {
       kind: 'scored',
+      groupId,
       trainingStage,
       images: rewards.length,
       verdicts: verdicts && { satisfied, score },

@@ -70,6 +70,7 @@ describe('rewardStage', () => {
     expect(letters).toEqual([]);
     expect(metrics[0]).toEqual({
       kind: 'scored',
+      groupId: '0-0',
       trainingStage: 0,
       images: 2,
       verdicts: { satisfied: 1, score: 1.25 },

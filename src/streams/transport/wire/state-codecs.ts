@@ -41,16 +41,22 @@ export const progressCodec = messageCodec({
 export const metricCodec = messageCodec({
   kind: 'metric',
   schema: MetricSchema,
-  toWire: ({ trainingStage, images, verdicts }: ScoredMetric): MessageInitShape<typeof MetricSchema> => ({
-    metric: { case: 'scored', value: { trainingStage, images, ...(verdicts && { verdicts }) } },
+  toWire: ({
+    groupId,
+    trainingStage,
+    images,
+    verdicts,
+  }: ScoredMetric): MessageInitShape<typeof MetricSchema> => ({
+    metric: { case: 'scored', value: { groupId, trainingStage, images, ...(verdicts && { verdicts }) } },
   }),
   fromWire: ({ metric }): ScoredMetric => {
     if (metric.case !== 'scored') throw new MessageFault('metric', 'scored', 'nothing that is known');
-    const { trainingStage, images, verdicts } = metric.value;
-    if (!verdicts) return { kind: 'scored', trainingStage, images, verdicts: null };
+    const { groupId, trainingStage, images, verdicts } = metric.value;
+    const head = { kind: 'scored', groupId, trainingStage, images } as const;
+    if (!verdicts) return { ...head, verdicts: null };
     const { satisfied, score } = verdicts;
     requireField(satisfied <= images, 'scored.verdicts.satisfied', `at most ${images}`, satisfied);
     requireField(Number.isFinite(score), 'scored.verdicts.score', 'a finite number', score);
-    return { kind: 'scored', trainingStage, images, verdicts: { satisfied, score } };
+    return { ...head, verdicts: { satisfied, score } };
   },
 });

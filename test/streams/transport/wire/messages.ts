@@ -119,6 +119,7 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
   metrics: fc.nat(1000).chain((pictures) =>
     fc.record({
       kind: fc.constant('scored' as const),
+      groupId: fc.string(),
       trainingStage: count,
       images: fc.constant(pictures),
       verdicts: fc.option(fc.record({ satisfied: fc.nat(pictures), score: finite })),
