@@ -5,7 +5,8 @@
  *
  * Takes the jars from Maven Central (mvn, and Java 17 or newer), checks each against jars.sha256, formats a KRaft cluster
  * and starts it in the background. `up` prints the addresses of the brokers and is done once they answer; what is up stays
- * up. Data and logs lie in the folder, and `down` removes the data.
+ * up. Data and logs lie in the folder, and `down` removes the data. cluster.json there says what else a test needs: the
+ * ports of the listeners with TLS and SASL, and who may enter (security.mjs).
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,6 +15,7 @@ import { connect, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { makeKeys, SECURE_LISTENERS, scramArguments, secureProperties } from './security.mjs';
 
 const HERE = import.meta.dirname;
 const PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
@@ -33,6 +35,7 @@ const { positionals, values } = parseArgs({
 const folder = resolve(values.folder);
 const lib = join(folder, 'lib');
 const stateFile = join(folder, 'cluster.json');
+const keys = join(folder, 'keys');
 
 function fail(message) {
   console.error(`error: ${message}`);
@@ -90,15 +93,22 @@ async function freePort() {
   });
 }
 
-function properties({ id, port, controllerPort }, nodes) {
+function properties({ id, port, controllerPort, securePorts }, nodes) {
   const replicas = Math.min(3, nodes.length);
+  const secure = Object.entries(securePorts).map(
+    ([kind, securePort]) => `${kind.toUpperCase()}://127.0.0.1:${securePort}`,
+  );
+  const protocols = Object.entries(SECURE_LISTENERS).map(
+    ([kind, protocol]) => `${kind.toUpperCase()}:${protocol}`,
+  );
+  const open = [`PLAINTEXT://127.0.0.1:${port}`, ...secure].join(',');
   return `process.roles=broker,controller
 node.id=${id}
 controller.quorum.voters=${nodes.map((node) => `${node.id}@127.0.0.1:${node.controllerPort}`).join(',')}
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port}
+listeners=${open},CONTROLLER://127.0.0.1:${controllerPort}
+advertised.listeners=${open}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,${protocols.join(',')}
 log.dirs=${join(folder, `node-${id}`)}
 num.partitions=1
 auto.create.topics.enable=false
@@ -112,7 +122,7 @@ share.coordinator.state.topic.min.isr=${Math.max(1, replicas - 1)}
 group.initial.rebalance.delay.ms=0
 message.max.bytes=8388608
 replica.fetch.max.bytes=8388608
-`;
+${secureProperties(keys)}`;
 }
 
 async function java(arguments_, logPath) {
@@ -132,7 +142,8 @@ async function startNode(node, nodes) {
   const config = join(folder, `node-${node.id}.properties`);
   const logPath = join(folder, `node-${node.id}.log`);
   await writeFile(config, properties(node, nodes));
-  const format = await java(['kafka.tools.StorageTool', 'format', '-t', CLUSTER, '-c', config], logPath);
+  const formatting = ['kafka.tools.StorageTool', 'format', '-t', CLUSTER, '-c', config, ...scramArguments];
+  const format = await java(formatting, logPath);
   const code = await new Promise((done) => format.child.on('close', done).on('error', () => done(-1)));
   await format.log.close();
   if (code !== 0) fail(`java: expected storage to be formatted, got exit ${code}. Read ${logPath}.`);
@@ -178,13 +189,17 @@ async function up() {
   if (running) await down();
   await mkdir(folder, { recursive: true });
   await fetchJars();
+  const security = await makeKeys(keys).catch((error) => fail(error.message));
   const planned = [];
-  for (let id = 1; id <= count; id++)
-    planned.push({ id, port: await freePort(), controllerPort: await freePort() });
+  for (let id = 1; id <= count; id++) {
+    const securePorts = {};
+    for (const kind of Object.keys(SECURE_LISTENERS)) securePorts[kind] = await freePort();
+    planned.push({ id, port: await freePort(), controllerPort: await freePort(), securePorts });
+  }
   const nodes = [];
   for (const node of planned) {
     nodes.push(await startNode(node, planned));
-    await writeFile(stateFile, JSON.stringify({ nodes }));
+    await writeFile(stateFile, JSON.stringify({ nodes, security }));
   }
   const deadline = Date.now() + SECONDS_TO_START * 1000;
   for (const { id, pid, port } of nodes)
@@ -206,6 +221,7 @@ async function down() {
     await rm(join(folder, `node-${id}`), { recursive: true, force: true });
     await rm(join(folder, `node-${id}.log`), { force: true });
   }
+  await rm(keys, { recursive: true, force: true });
   await rm(stateFile, { force: true });
 }
 
