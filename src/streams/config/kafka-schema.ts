@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { integer, section, text } from '../../fields.js';
+import { sasl, tls } from './kafka-security-schema.js';
 
 const broker = z.string({ error: 'host:port' }).regex(/^[^\s:/]+:\d{1,5}$/, { error: 'host:port' });
 
@@ -10,6 +11,8 @@ export const kafka = section({
     .min(1, { error: 'a list of at least one address host:port' })
     .default(['localhost:9092'])
     .describe('Addresses of brokers of the cluster; one that answers is enough to find the others.'),
+  tls,
+  sasl,
   prefix: z
     .string({ error: 'a name of letters, digits, dots, hyphens and underscores' })
     .regex(/^[a-zA-Z0-9._-]{1,150}$/, { error: 'a name of letters, digits, dots, hyphens and underscores' })

@@ -31,12 +31,25 @@ const guard = fc.record({
   action: fc.constantFrom('off', 'warn', 'lower-learning-rate', 'stop'),
 });
 
+const trust = { caFile: path, serverName: name };
+
+const tls = fc.oneof(
+  fc.constant({ mode: 'none' as const }),
+  fc.record({ mode: fc.constant('server' as const), ...trust }, { requiredKeys: ['mode'] }),
+  fc.record(
+    { mode: fc.constant('mutual' as const), certFile: path, keyFile: path, ...trust },
+    { requiredKeys: ['mode', 'certFile', 'keyFile'] },
+  ),
+);
+
 const kafka = fc.record(
   {
     brokers: fc.array(fc.constantFrom('localhost:9092', 'kafka-1.example.org:19092'), {
       minLength: 1,
       maxLength: 3,
     }),
+    tls,
+    sasl: fc.record({ mechanism: fc.constantFrom('none', 'plain', 'scram-sha-256', 'scram-sha-512') }),
     prefix: name,
     partitions: count(64),
     replicationFactor: count(3),
@@ -48,6 +61,8 @@ const kafka = fc.record(
   {
     requiredKeys: [
       'brokers',
+      'tls',
+      'sasl',
       'partitions',
       'retentionHours',
       'maxInlineBytes',
