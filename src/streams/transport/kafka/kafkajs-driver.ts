@@ -1,17 +1,18 @@
 /** @file The one file that names kafkajs. */
-import {
+import { setTimeout as wait } from 'node:timers/promises';
+import kafkajs, {
   type Admin,
-  ConfigResourceTypes,
   type Consumer,
-  Kafka,
+  type Kafka,
   type KafkaConfig,
   type KafkaMessage,
-  logLevel,
-  Partitioners,
   type Producer,
+  type SASLOptions,
 } from 'kafkajs';
 import { TributaryError } from '../../../errors.js';
 import type { Headers } from '../transport.js';
+import { coded, codedFault, mayPass } from './cluster-fault.js';
+import type { KafkaSecurity } from './kafka-security.js';
 import type {
   ConsumeOptions,
   LogConsumer,
@@ -21,29 +22,43 @@ import type {
   TopicPlan,
 } from './log-driver.js';
 
-export interface KafkaJsOptions extends Pick<KafkaConfig, 'brokers' | 'ssl' | 'sasl'> {
-  readonly brokers: string[];
+// A CommonJS module, of which Node finds no names by itself.
+const { ConfigResourceTypes, logLevel, Partitioners } = kafkajs;
+
+export interface KafkaJsOptions extends KafkaSecurity {
+  readonly brokers: readonly string[];
   readonly clientId: string;
   /** Takes what the client has to say, from warnings on. */
   readonly log: (level: 'warn' | 'error', message: string) => void;
 }
 
+/** Of questions about topics that the brokers have just heard of, or not yet. */
+const TOPIC_PATIENCE_MS = 30_000;
 /** Bytes of one fetch from one partition: a few of the largest records. */
 const MAX_BYTES_PER_PARTITION = 8 * 2 ** 20;
 const SESSION_TIMEOUT_MS = 30_000;
 const HEARTBEAT_INTERVAL_MS = 1000;
 
-/** Connects to a cluster. **Errors**: TRIB_TRANSPORT where no broker answers. */
-export async function connectKafkaJs({ log, ...config }: KafkaJsOptions): Promise<LogDriver> {
-  const kafka = new Kafka({
-    ...config,
-    logLevel: logLevel.WARN,
-    logCreator: () => (entry) =>
-      log(
-        entry.level === logLevel.ERROR ? 'error' : 'warn',
-        `kafka: ${entry.log.message}${detailOf(entry.log.error)}`,
-      ),
-  });
+/** Attempts at a first connection; the addresses take turns. */
+const FIRST_ATTEMPTS = 4;
+const PAUSE_MS = 250;
+/** Of all attempts at a first connection together, without the pauses. */
+const FIRST_CONNECTION_MS = 10_000;
+/** Of a later connection, to a broker that may be starting. */
+const CONNECTION_TIMEOUT_MS = 5000;
+/** Waits for 0.3, 0.6, 1.2 s and so on: a broker that is lost may come back, or another one lead. */
+const LATER_RETRIES = { retries: 10, maxRetryTime: 10_000 };
+
+/**
+ * Connects to a cluster.
+ *
+ * **Time**: errs within 15 s where no broker answers; later faults that may pass are retried for about a minute.
+ *
+ * **Errors**: TRIB_TRANSPORT where no broker answers, `retryable`, or where the cluster refuses the user.
+ */
+export async function connectKafkaJs(options: KafkaJsOptions): Promise<LogDriver> {
+  await requireBroker(options);
+  const kafka = clientOf(options, { connectionTimeout: CONNECTION_TIMEOUT_MS, retry: LATER_RETRIES });
   const admin = kafka.admin();
   // With one request in flight at a time, a retry cannot overtake.
   const producer = kafka.producer({
@@ -52,16 +67,16 @@ export async function connectKafkaJs({ log, ...config }: KafkaJsOptions): Promis
     createPartitioner: Partitioners.DefaultPartitioner,
   });
   const consumers = new Set<LogConsumer>();
-  await coded('brokers', async () => {
+  await coded(`brokers ${options.brokers.join(', ')}`, async () => {
     await admin.connect();
     await producer.connect();
   });
   return {
-    ensureTopics: (plans) => coded('topics', () => ensureTopics(admin, plans)),
+    ensureTopics: (plans) => coded('topics', () => patiently(() => ensureTopics(admin, plans))),
     append: (topic, records) => coded(`topic "${topic}"`, () => append(producer, topic, records)),
     endOffsets: (topic) =>
       coded(`topic "${topic}"`, async () => {
-        const offsets = await admin.fetchTopicOffsets(topic);
+        const offsets = await patiently(() => admin.fetchTopicOffsets(topic));
         return new Map(offsets.map(({ partition, high }) => [partition, BigInt(high)]));
       }),
     async consume(options) {
@@ -83,12 +98,55 @@ export async function connectKafkaJs({ log, ...config }: KafkaJsOptions): Promis
   };
 }
 
+function clientOf(
+  { brokers, clientId, ssl, sasl, log }: KafkaJsOptions,
+  patience: Pick<KafkaConfig, 'connectionTimeout' | 'requestTimeout' | 'retry'>,
+): Kafka {
+  return new kafkajs.Kafka({
+    ...patience,
+    brokers: [...brokers],
+    clientId,
+    ...(ssl ? { ssl: { ...ssl } } : {}),
+    // A copy, since kafkajs writes into it. Its type has one mapping for each mechanism.
+    ...(sasl ? { sasl: { ...sasl } as SASLOptions } : {}),
+    logLevel: logLevel.WARN,
+    logCreator: () => (entry) =>
+      log(
+        entry.level === logLevel.ERROR ? 'error' : 'warn',
+        `kafka: ${entry.log.message}${detailOf(entry.log.error)}`,
+      ),
+  });
+}
+
+/**
+ * Connects with little patience and lets go: a wrong address or password shows here. Each attempt is a client of its own,
+ * because kafkajs takes a connection for a good one when its first request has timed out.
+ */
+async function requireBroker(options: KafkaJsOptions): Promise<void> {
+  const { brokers } = options;
+  const attempts = Math.max(FIRST_ATTEMPTS, brokers.length);
+  const timeout = Math.ceil(FIRST_CONNECTION_MS / attempts);
+  const patience = { connectionTimeout: timeout, requestTimeout: timeout, retry: { retries: 0 } };
+  for (let attempt = 1; ; attempt++) {
+    const broker = brokers.slice((attempt - 1) % brokers.length).slice(0, 1);
+    const probe = clientOf({ ...options, brokers: broker }, patience).admin();
+    try {
+      return await coded(`brokers ${brokers.join(', ')}`, () =>
+        probe.connect().finally(() => probe.disconnect()),
+      );
+    } catch (error) {
+      if (attempt === attempts || !(error instanceof TributaryError && error.retryable)) throw error;
+      await wait(PAUSE_MS);
+    }
+  }
+}
+
 async function ensureTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<void> {
   const there = await admin.listTopics();
   const missing = plans.filter(({ topic }) => !there.includes(topic));
   // False says that another process was first.
   await admin.createTopics({
-    waitForLeaders: true,
+    waitForLeaders: false,
     topics: missing.map(({ topic, numPartitions, cleanupPolicy, maxMessageBytes }) => ({
       topic,
       numPartitions,
@@ -121,6 +179,22 @@ async function ensureTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<
         `at least ${plan.maxMessageBytes}`,
         settingOf('max.message.bytes'),
       );
+  }
+}
+
+/**
+ * Does work anew that asks the brokers about topics, while they say what may pass: they hear of a topic that was created,
+ * or of a new leader, some time later, and kafkajs does not wait for that everywhere.
+ */
+async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+  const deadline = Date.now() + TOPIC_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (Date.now() > deadline || !mayPass(error)) throw error;
+      await wait(PAUSE_MS);
+    }
   }
 }
 
@@ -199,25 +273,6 @@ function headersOf(headers: NonNullable<KafkaMessage['headers']>): Headers {
       name,
       String(Array.isArray(value) ? value.at(-1) : value),
     ]),
-  );
-}
-
-async function coded<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (error) {
-    throw codedFault(where, error);
-  }
-}
-
-function codedFault(where: string, error: unknown): TributaryError {
-  if (error instanceof TributaryError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  const retryable = error instanceof Error && 'retriable' in error && error.retriable === true;
-  return new TributaryError(
-    'TRIB_TRANSPORT',
-    `kafka ${where}: expected the cluster to answer, got: ${message}. Check transport.brokers, and that the cluster is up.`,
-    { retryable, cause: error },
   );
 }
 
