@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { integer, section, text } from '../../fields.js';
+import { integer, section } from '../../fields.js';
 import { sasl, tls } from './kafka-security-schema.js';
+import { payloads } from './payloads-schema.js';
 
 const broker = z.string({ error: 'host:port' }).regex(/^[^\s:/]+:\d{1,5}$/, { error: 'host:port' });
 
@@ -41,11 +42,5 @@ export const kafka = section({
   maxPayloadBytes: integer(1024, 2 ** 31 - 1)
     .default(256 * 2 ** 20)
     .describe('Payloads of more bytes are refused unread and become dead letters. It bounds memory.'),
-  payloads: section({
-    folder: text('the path of a folder')
-      .default('payloads')
-      .describe('Folder of the payload store: one that every process of the run reaches.'),
-  })
-    .prefault({})
-    .describe('Where large payloads lie.'),
+  payloads,
 }).describe('How the run uses a Kafka cluster; read only where kind is kafka.');

@@ -42,6 +42,17 @@ const tls = fc.oneof(
   ),
 );
 
+const payloads = fc.oneof(
+  fc.record({ type: fc.constant('folder' as const), folder: path }),
+  fc.record({
+    type: fc.constant('s3' as const),
+    endpoint: fc.constantFrom('http://127.0.0.1:9000', 'https://s3.eu-central-1.amazonaws.com'),
+    region: fc.constantFrom('us-east-1', 'auto'),
+    bucket: fc.constantFrom('tributary', 'my.bucket-1'),
+    keyPrefix: fc.constantFrom('payloads', 'runs/shapes_1.2'),
+  }),
+);
+
 const kafka = fc.record(
   {
     brokers: fc.array(fc.constantFrom('localhost:9092', 'kafka-1.example.org:19092'), {
@@ -56,7 +67,7 @@ const kafka = fc.record(
     retentionHours: count(1000),
     maxInlineBytes: fc.integer({ min: 1024, max: 900_000 }),
     maxPayloadBytes: fc.integer({ min: 1_000_000, max: 1_000_000_000 }),
-    payloads: fc.record({ folder: path }),
+    payloads,
   },
   {
     requiredKeys: [
