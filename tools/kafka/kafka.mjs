@@ -128,7 +128,7 @@ ${secureProperties(keys)}`;
 async function java(arguments_, logPath) {
   const log = await open(logPath, 'a');
   const jvm = [
-    '-Xmx384m',
+    values.nodes === '1' ? '-Xmx384m' : '-Xmx256m',
     '-XX:+UseSerialGC',
     '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
     '-cp',

@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import kafkajs, {
   type Admin,
   type Consumer,
+  type ITopicConfig,
   type Kafka,
   type KafkaConfig,
   type KafkaMessage,
@@ -141,20 +142,30 @@ async function requireBroker(options: KafkaJsOptions): Promise<void> {
   }
 }
 
+function newTopic(plan: TopicPlan): ITopicConfig {
+  const { topic, numPartitions, cleanupPolicy, maxMessageBytes, replicationFactor, retentionHours } = plan;
+  const settings = {
+    'cleanup.policy': cleanupPolicy,
+    'max.message.bytes': maxMessageBytes,
+    // With three copies one broker may be gone, and what was accepted still lies on another one.
+    ...(replicationFactor === undefined ? {} : { 'min.insync.replicas': Math.max(1, replicationFactor - 1) }),
+    ...(retentionHours === undefined ? {} : { 'retention.ms': retentionHours * 3_600_000 }),
+  };
+  return {
+    topic,
+    numPartitions,
+    ...(replicationFactor === undefined ? {} : { replicationFactor }),
+    configEntries: Object.entries(settings).map(([name, value]) => ({ name, value: String(value) })),
+  };
+}
+
 async function ensureTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<void> {
   const there = await admin.listTopics();
   const missing = plans.filter(({ topic }) => !there.includes(topic));
   // False says that another process was first.
   await admin.createTopics({
     waitForLeaders: false,
-    topics: missing.map(({ topic, numPartitions, cleanupPolicy, maxMessageBytes }) => ({
-      topic,
-      numPartitions,
-      configEntries: [
-        { name: 'cleanup.policy', value: cleanupPolicy },
-        { name: 'max.message.bytes', value: String(maxMessageBytes) },
-      ],
-    })),
+    topics: missing.map(newTopic),
   });
   const { topics } = await admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) });
   const { resources } = await admin.describeConfigs({
