@@ -14,6 +14,7 @@ import { TributaryError } from '../../../errors.js';
 import type { Headers } from '../transport.js';
 import { coded, codedFault, mayPass } from './cluster-fault.js';
 import type { KafkaSecurity } from './kafka-security.js';
+import { KeyOrder } from './key-order.js';
 import type {
   ConsumeOptions,
   LogConsumer,
@@ -61,12 +62,13 @@ export async function connectKafkaJs(options: KafkaJsOptions): Promise<LogDriver
   await requireBroker(options);
   const kafka = clientOf(options, { connectionTimeout: CONNECTION_TIMEOUT_MS, retry: LATER_RETRIES });
   const admin = kafka.admin();
-  // With one request in flight at a time, a retry cannot overtake.
+  // Not idempotent: after a send that failed for good kafkajs uses its sequence number again, and where that send had
+  // arrived after all, the cluster takes the next record for a repetition of it, says yes, and drops it.
   const producer = kafka.producer({
-    idempotent: true,
     maxInFlightRequests: 1,
     createPartitioner: Partitioners.DefaultPartitioner,
   });
+  const appends = new KeyOrder();
   const consumers = new Set<LogConsumer>();
   await coded(`brokers ${options.brokers.join(', ')}`, async () => {
     await admin.connect();
@@ -74,7 +76,11 @@ export async function connectKafkaJs(options: KafkaJsOptions): Promise<LogDriver
   });
   return {
     ensureTopics: (plans) => coded('topics', () => patiently(() => ensureTopics(admin, plans))),
-    append: (topic, records) => coded(`topic "${topic}"`, () => append(producer, topic, records)),
+    append: (topic, records) =>
+      appends.afterThose(
+        records.map(({ key }) => `${topic}/${key}`),
+        () => coded(`topic "${topic}"`, () => append(producer, topic, records)),
+      ),
     endOffsets: (topic) =>
       coded(`topic "${topic}"`, async () => {
         const offsets = await patiently(() => admin.fetchTopicOffsets(topic));
