@@ -1,11 +1,11 @@
 /**
  * @file A real Apache Kafka on loopback, without Docker: `npm run kafka:up`, `npm run kafka:down`.
  *
- *     node tools/kafka/kafka.mjs up [--nodes 3] [--folder .cache/kafka] | down | status
+ *     node tools/kafka/kafka.mjs up [--nodes 3] [--folder .cache/kafka] | restart | down | status
  *
  * Takes the jars from Maven Central (mvn, and Java 17 or newer), checks each against jars.sha256, formats a KRaft cluster
  * and starts it in the background. `up` prints the addresses of the brokers and is done once they answer; what is up stays
- * up. Data and logs lie in the folder, and `down` removes the data. cluster.json there says what else a test needs: the
+ * up. `restart` starts the nodes that have died, with their data. Data and logs lie in the folder, and `down` removes the data. cluster.json there says what else a test needs: the
  * ports of the listeners with TLS and SASL, and who may enter (security.mjs).
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -128,7 +128,7 @@ ${secureProperties(keys)}`;
 async function java(arguments_, logPath) {
   const log = await open(logPath, 'a');
   const jvm = [
-    values.nodes === '1' ? '-Xmx384m' : '-Xmx256m',
+    '-Xmx256m',
     '-XX:+UseSerialGC',
     '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
     '-cp',
@@ -138,7 +138,15 @@ async function java(arguments_, logPath) {
   return { child, log };
 }
 
-async function startNode(node, nodes) {
+async function startNode(node) {
+  const logPath = join(folder, `node-${node.id}.log`);
+  const broker = await java(['kafka.Kafka', join(folder, `node-${node.id}.properties`)], logPath);
+  broker.child.unref();
+  await broker.log.close();
+  return { ...node, pid: broker.child.pid };
+}
+
+async function formatNode(node, nodes) {
   const config = join(folder, `node-${node.id}.properties`);
   const logPath = join(folder, `node-${node.id}.log`);
   await writeFile(config, properties(node, nodes));
@@ -147,10 +155,6 @@ async function startNode(node, nodes) {
   const code = await new Promise((done) => format.child.on('close', done).on('error', () => done(-1)));
   await format.log.close();
   if (code !== 0) fail(`java: expected storage to be formatted, got exit ${code}. Read ${logPath}.`);
-  const broker = await java(['kafka.Kafka', config], logPath);
-  broker.child.unref();
-  await broker.log.close();
-  return { ...node, pid: broker.child.pid };
 }
 
 async function answers(port) {
@@ -198,9 +202,25 @@ async function up() {
   }
   const nodes = [];
   for (const node of planned) {
-    nodes.push(await startNode(node, planned));
+    await formatNode(node, planned);
+    nodes.push(await startNode(node));
     await writeFile(stateFile, JSON.stringify({ nodes, security }));
   }
+  await waitFor(nodes);
+  console.log(brokersOf(nodes));
+}
+
+async function restart() {
+  const state = await readState();
+  if (!state) fail(`${folder}: expected a cluster, got none. Start one with up.`);
+  const nodes = [];
+  for (const node of state.nodes) nodes.push(isAlive(node.pid) ? node : await startNode(node));
+  await writeFile(stateFile, JSON.stringify({ ...state, nodes }));
+  await waitFor(nodes);
+  console.log(brokersOf(nodes));
+}
+
+async function waitFor(nodes) {
   const deadline = Date.now() + SECONDS_TO_START * 1000;
   for (const { id, pid, port } of nodes)
     while (!(await answers(port))) {
@@ -210,7 +230,6 @@ async function up() {
         );
       await wait(200);
     }
-  console.log(brokersOf(nodes));
 }
 
 async function down() {
@@ -232,7 +251,7 @@ async function status() {
   if (!isUp) process.exitCode = 1;
 }
 
-const commands = { up, down, status };
+const commands = { up, restart, down, status };
 const command = commands[positionals[0]];
-if (!command) fail(`kafka.mjs: expected up, down or status, got "${positionals[0] ?? ''}".`);
+if (!command) fail(`kafka.mjs: expected up, restart, down or status, got "${positionals[0] ?? ''}".`);
 await command();
