@@ -54,7 +54,7 @@ module.exports = {
       name: 'one-home-for-the-kafka-client',
       severity: 'error',
       comment: 'Another client must be able to take its place.',
-      from: { path: '^src/', pathNot: '^src/streams/transport/kafka/kafkajs-driver.ts$' },
+      from: { path: '^src/', pathNot: '^src/streams/transport/kafka/kafkajs/client.ts$' },
       to: { path: 'node_modules/kafkajs' },
     },
     {

@@ -1,5 +1,6 @@
 /** @file The transport of a process: all topics in it, or those that lead from process to process on Kafka. */
 
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { TributaryError } from '../errors.js';
 import { topicDeclarations } from './config/topic-declarations.js';
@@ -7,11 +8,12 @@ import type { ResolvedConfig } from './config/topology-schema.js';
 import type { TopicMessages } from './messages.js';
 import { createInProcessTransport } from './transport/in-process.js';
 import { joinTransports } from './transport/join-transports.js';
+import { kafkaSecurity, kafkaSecurityWarning } from './transport/kafka/kafka-security.js';
 import { createKafkaTransport, type Positions } from './transport/kafka/kafka-transport.js';
 import type { LogDriver } from './transport/kafka/log-driver.js';
 import { takeSeat } from './transport/kafka/take-seat.js';
 import type { Transport } from './transport/transport.js';
-import { createFolderPayloadStore } from './transport/wire/folder-payload-store.js';
+import { openPayloadStore } from './transport/wire/open-payload-store.js';
 import { recordCodec } from './transport/wire/record.js';
 import { wireTopicCodec } from './transport/wire/wire-topic-codec.js';
 
@@ -59,12 +61,15 @@ export async function openTransport(options: TransportOptions): Promise<OpenTran
 async function openKafka({ config, trainer, warn }: TransportOptions): Promise<OpenTransport> {
   const { kafka, maxAttempts } = config.transport;
   const prefix = kafka.prefix ?? config.name;
+  const warning = kafkaSecurityWarning(kafka);
+  if (warning !== null) warn(warning);
   // Loaded where it is used: all other runs start without it.
-  const { connectKafkaJs } = await import('./transport/kafka/kafkajs-driver.js');
+  const { connectKafkaJs } = await import('./transport/kafka/kafkajs/driver.js');
   const driver = await connectKafkaJs({
     brokers: kafka.brokers,
     clientId: `tributary process ${process.pid} on ${hostname()}`,
     log: (_, message) => warn(message),
+    ...(await kafkaSecurity(kafka, { env: process.env, readFile: (path) => readFile(path, 'utf8') })),
   });
   const isLocal = ({ name }: { readonly name: string }) => LOCAL_TOPICS.includes(name);
   const declarations = topicDeclarations(config);
@@ -76,12 +81,14 @@ async function openKafka({ config, trainer, warn }: TransportOptions): Promise<O
       topics: declarations.filter((topic) => !isLocal(topic)),
       codec: wireTopicCodec(
         recordCodec({
-          payloads: createFolderPayloadStore(kafka.payloads.folder),
+          payloads: openPayloadStore(kafka.payloads, process.env),
           maxInlineBytes: kafka.maxInlineBytes,
           maxPayloadBytes: kafka.maxPayloadBytes,
         }),
       ),
       numPartitions: kafka.partitions,
+      retentionHours: kafka.retentionHours,
+      ...(kafka.replicationFactor !== undefined && { replicationFactor: kafka.replicationFactor }),
       maxMessageBytes: kafka.maxInlineBytes + RECORD_OVERHEAD_BYTES,
       maxAttempts,
       deadLettersTopic: 'dead-letters',

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel } from 'kafkajs';
 import { inject } from 'vitest';
-import { connectKafkaJs } from '../../src/streams/transport/kafka/kafkajs-driver.js';
+import { connectKafkaJs } from '../../src/streams/transport/kafka/kafkajs/driver.js';
 import type { LogDriver } from '../../src/streams/transport/kafka/log-driver.js';
 
 export const BROKERS = inject('kafkaBrokers');

@@ -1,4 +1,4 @@
-import { Kafka, logLevel } from 'kafkajs';
+import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { firstValueFrom, Subject, take, toArray } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
@@ -25,7 +25,12 @@ const open: Transport<Messages>[] = [];
 
 async function transportOf(
   prefix: string,
-  changes: { numPartitions?: number; maxMessageBytes?: number } = {},
+  changes: {
+    numPartitions?: number;
+    maxMessageBytes?: number;
+    replicationFactor?: number;
+    retentionHours?: number;
+  } = {},
 ) {
   const transport = await createKafkaTransport<Messages>({
     driver: await connect(),
@@ -165,6 +170,25 @@ describe.skipIf(SKIP_REASON !== null)(
       expect((await faultOf(() => transportOf(other)))[1]).toContain(
         'cleanup.policy: expected compact, got delete.',
       );
+    });
+
+    it('should keep new topics of work as long as it is told, and leave others as they are', async () => {
+      const prefix = freshPrefix();
+      await transportOf(prefix, { retentionHours: 2, replicationFactor: 1 });
+      await transportOf(prefix, { retentionHours: 3 });
+      const admin = new Kafka({ brokers: BROKERS, clientId: 'test', logLevel: logLevel.NOTHING }).admin();
+      await admin.connect();
+      const { resources } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: ['work', 'state'].map((topic) => ({
+          type: ConfigResourceTypes.TOPIC,
+          name: `${prefix}.${topic}`,
+          configNames: ['retention.ms'],
+        })),
+      });
+      await admin.disconnect();
+      const retention = resources.map(({ configEntries }) => configEntries[0]?.configValue);
+      expect(retention).toEqual([String(2 * 3_600_000), String(7 * 24 * 3_600_000)]);
     });
 
     it('should complete every stream on close', async () => {

@@ -24,7 +24,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 function onKafka(prefix = freshPrefix()): ResolvedConfig {
   const { transport } = inProcess;
   const kafka = { ...transport.kafka, brokers: BROKERS, prefix, partitions: 4 };
-  const payloads = { folder: join(folder, 'payloads', prefix) };
+  const payloads = { type: 'folder' as const, folder: join(folder, 'payloads', prefix) };
   return { ...inProcess, transport: { ...transport, kind: 'kafka', kafka: { ...kafka, payloads } } };
 }
 

@@ -1,11 +1,12 @@
 /**
  * @file A real Apache Kafka on loopback, without Docker: `npm run kafka:up`, `npm run kafka:down`.
  *
- *     node tools/kafka/kafka.mjs up [--nodes 3] [--folder .cache/kafka] | down | status
+ *     node tools/kafka/kafka.mjs up [--nodes 3] [--folder .cache/kafka] | restart | down | status
  *
  * Takes the jars from Maven Central (mvn, and Java 17 or newer), checks each against jars.sha256, formats a KRaft cluster
  * and starts it in the background. `up` prints the addresses of the brokers and is done once they answer; what is up stays
- * up. Data and logs lie in the folder, and `down` removes the data.
+ * up. `restart` starts the nodes that have died, with their data. Data and logs lie in the folder, and `down` removes the data. cluster.json there says what else a test needs: the
+ * ports of the listeners with TLS and SASL, and who may enter (security.mjs).
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,6 +15,7 @@ import { connect, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { makeKeys, SECURE_LISTENERS, scramArguments, secureProperties } from './security.mjs';
 
 const HERE = import.meta.dirname;
 const PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
@@ -33,6 +35,7 @@ const { positionals, values } = parseArgs({
 const folder = resolve(values.folder);
 const lib = join(folder, 'lib');
 const stateFile = join(folder, 'cluster.json');
+const keys = join(folder, 'keys');
 
 function fail(message) {
   console.error(`error: ${message}`);
@@ -90,15 +93,22 @@ async function freePort() {
   });
 }
 
-function properties({ id, port, controllerPort }, nodes) {
+function properties({ id, port, controllerPort, securePorts }, nodes) {
   const replicas = Math.min(3, nodes.length);
+  const secure = Object.entries(securePorts).map(
+    ([kind, securePort]) => `${kind.toUpperCase()}://127.0.0.1:${securePort}`,
+  );
+  const protocols = Object.entries(SECURE_LISTENERS).map(
+    ([kind, protocol]) => `${kind.toUpperCase()}:${protocol}`,
+  );
+  const open = [`PLAINTEXT://127.0.0.1:${port}`, ...secure].join(',');
   return `process.roles=broker,controller
 node.id=${id}
 controller.quorum.voters=${nodes.map((node) => `${node.id}@127.0.0.1:${node.controllerPort}`).join(',')}
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port}
+listeners=${open},CONTROLLER://127.0.0.1:${controllerPort}
+advertised.listeners=${open}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,${protocols.join(',')}
 log.dirs=${join(folder, `node-${id}`)}
 num.partitions=1
 auto.create.topics.enable=false
@@ -112,13 +122,13 @@ share.coordinator.state.topic.min.isr=${Math.max(1, replicas - 1)}
 group.initial.rebalance.delay.ms=0
 message.max.bytes=8388608
 replica.fetch.max.bytes=8388608
-`;
+${secureProperties(keys)}`;
 }
 
 async function java(arguments_, logPath) {
   const log = await open(logPath, 'a');
   const jvm = [
-    '-Xmx384m',
+    '-Xmx256m',
     '-XX:+UseSerialGC',
     '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
     '-cp',
@@ -128,18 +138,23 @@ async function java(arguments_, logPath) {
   return { child, log };
 }
 
-async function startNode(node, nodes) {
-  const config = join(folder, `node-${node.id}.properties`);
+async function startNode(node) {
   const logPath = join(folder, `node-${node.id}.log`);
-  await writeFile(config, properties(node, nodes));
-  const format = await java(['kafka.tools.StorageTool', 'format', '-t', CLUSTER, '-c', config], logPath);
-  const code = await new Promise((done) => format.child.on('close', done).on('error', () => done(-1)));
-  await format.log.close();
-  if (code !== 0) fail(`java: expected storage to be formatted, got exit ${code}. Read ${logPath}.`);
-  const broker = await java(['kafka.Kafka', config], logPath);
+  const broker = await java(['kafka.Kafka', join(folder, `node-${node.id}.properties`)], logPath);
   broker.child.unref();
   await broker.log.close();
   return { ...node, pid: broker.child.pid };
+}
+
+async function formatNode(node, nodes) {
+  const config = join(folder, `node-${node.id}.properties`);
+  const logPath = join(folder, `node-${node.id}.log`);
+  await writeFile(config, properties(node, nodes));
+  const formatting = ['kafka.tools.StorageTool', 'format', '-t', CLUSTER, '-c', config, ...scramArguments];
+  const format = await java(formatting, logPath);
+  const code = await new Promise((done) => format.child.on('close', done).on('error', () => done(-1)));
+  await format.log.close();
+  if (code !== 0) fail(`java: expected storage to be formatted, got exit ${code}. Read ${logPath}.`);
 }
 
 async function answers(port) {
@@ -178,14 +193,34 @@ async function up() {
   if (running) await down();
   await mkdir(folder, { recursive: true });
   await fetchJars();
+  const security = await makeKeys(keys).catch((error) => fail(error.message));
   const planned = [];
-  for (let id = 1; id <= count; id++)
-    planned.push({ id, port: await freePort(), controllerPort: await freePort() });
+  for (let id = 1; id <= count; id++) {
+    const securePorts = {};
+    for (const kind of Object.keys(SECURE_LISTENERS)) securePorts[kind] = await freePort();
+    planned.push({ id, port: await freePort(), controllerPort: await freePort(), securePorts });
+  }
   const nodes = [];
   for (const node of planned) {
-    nodes.push(await startNode(node, planned));
-    await writeFile(stateFile, JSON.stringify({ nodes }));
+    await formatNode(node, planned);
+    nodes.push(await startNode(node));
+    await writeFile(stateFile, JSON.stringify({ nodes, security }));
   }
+  await waitFor(nodes);
+  console.log(brokersOf(nodes));
+}
+
+async function restart() {
+  const state = await readState();
+  if (!state) fail(`${folder}: expected a cluster, got none. Start one with up.`);
+  const nodes = [];
+  for (const node of state.nodes) nodes.push(isAlive(node.pid) ? node : await startNode(node));
+  await writeFile(stateFile, JSON.stringify({ ...state, nodes }));
+  await waitFor(nodes);
+  console.log(brokersOf(nodes));
+}
+
+async function waitFor(nodes) {
   const deadline = Date.now() + SECONDS_TO_START * 1000;
   for (const { id, pid, port } of nodes)
     while (!(await answers(port))) {
@@ -195,7 +230,6 @@ async function up() {
         );
       await wait(200);
     }
-  console.log(brokersOf(nodes));
 }
 
 async function down() {
@@ -206,6 +240,7 @@ async function down() {
     await rm(join(folder, `node-${id}`), { recursive: true, force: true });
     await rm(join(folder, `node-${id}.log`), { force: true });
   }
+  await rm(keys, { recursive: true, force: true });
   await rm(stateFile, { force: true });
 }
 
@@ -216,7 +251,7 @@ async function status() {
   if (!isUp) process.exitCode = 1;
 }
 
-const commands = { up, down, status };
+const commands = { up, restart, down, status };
 const command = commands[positionals[0]];
-if (!command) fail(`kafka.mjs: expected up, down or status, got "${positionals[0] ?? ''}".`);
+if (!command) fail(`kafka.mjs: expected up, restart, down or status, got "${positionals[0] ?? ''}".`);
 await command();

@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { integer, section, text } from '../../fields.js';
+import { integer, section } from '../../fields.js';
+import { sasl, tls } from './kafka-security-schema.js';
+import { payloads } from './payloads-schema.js';
 
 const broker = z.string({ error: 'host:port' }).regex(/^[^\s:/]+:\d{1,5}$/, { error: 'host:port' });
 
@@ -10,6 +12,8 @@ export const kafka = section({
     .min(1, { error: 'a list of at least one address host:port' })
     .default(['localhost:9092'])
     .describe('Addresses of brokers of the cluster; one that answers is enough to find the others.'),
+  tls,
+  sasl,
   prefix: z
     .string({ error: 'a name of letters, digits, dots, hyphens and underscores' })
     .regex(/^[a-zA-Z0-9._-]{1,150}$/, { error: 'a name of letters, digits, dots, hyphens and underscores' })
@@ -38,11 +42,5 @@ export const kafka = section({
   maxPayloadBytes: integer(1024, 2 ** 31 - 1)
     .default(256 * 2 ** 20)
     .describe('Payloads of more bytes are refused unread and become dead letters. It bounds memory.'),
-  payloads: section({
-    folder: text('the path of a folder')
-      .default('payloads')
-      .describe('Folder of the payload store: one that every process of the run reaches.'),
-  })
-    .prefault({})
-    .describe('Where large payloads lie.'),
+  payloads,
 }).describe('How the run uses a Kafka cluster; read only where kind is kafka.');

@@ -31,23 +31,49 @@ const guard = fc.record({
   action: fc.constantFrom('off', 'warn', 'lower-learning-rate', 'stop'),
 });
 
+const trust = { caFile: path, serverName: name };
+
+const tls = fc.oneof(
+  fc.constant({ mode: 'none' as const }),
+  fc.record({ mode: fc.constant('server' as const), ...trust }, { requiredKeys: ['mode'] }),
+  fc.record(
+    { mode: fc.constant('mutual' as const), certFile: path, keyFile: path, ...trust },
+    { requiredKeys: ['mode', 'certFile', 'keyFile'] },
+  ),
+);
+
+const payloads = fc.oneof(
+  fc.record({ type: fc.constant('folder' as const), folder: path }),
+  fc.record({
+    type: fc.constant('s3' as const),
+    endpoint: fc.constantFrom('http://127.0.0.1:9000', 'https://s3.eu-central-1.amazonaws.com'),
+    region: fc.constantFrom('us-east-1', 'auto'),
+    bucket: fc.constantFrom('tributary', 'my.bucket-1'),
+    keyPrefix: fc.constantFrom('payloads', 'runs/shapes_1.2'),
+  }),
+);
+
 const kafka = fc.record(
   {
     brokers: fc.array(fc.constantFrom('localhost:9092', 'kafka-1.example.org:19092'), {
       minLength: 1,
       maxLength: 3,
     }),
+    tls,
+    sasl: fc.record({ mechanism: fc.constantFrom('none', 'plain', 'scram-sha-256', 'scram-sha-512') }),
     prefix: name,
     partitions: count(64),
     replicationFactor: count(3),
     retentionHours: count(1000),
     maxInlineBytes: fc.integer({ min: 1024, max: 900_000 }),
     maxPayloadBytes: fc.integer({ min: 1_000_000, max: 1_000_000_000 }),
-    payloads: fc.record({ folder: path }),
+    payloads,
   },
   {
     requiredKeys: [
       'brokers',
+      'tls',
+      'sasl',
       'partitions',
       'retentionHours',
       'maxInlineBytes',

@@ -40,6 +40,10 @@ export interface KafkaTransportOptions<Messages> {
   /** Of every queue topic: the most members of a consumer group that can work at one time. */
   readonly numPartitions: number;
   readonly maxMessageBytes: number;
+  /** Copies of every topic that is created; by default as the cluster says. */
+  readonly replicationFactor?: number;
+  /** How long a queue topic that is created keeps a record; by default as the cluster says. */
+  readonly retentionHours?: number;
   readonly maxAttempts: number;
   readonly deadLettersTopic: TopicOf<Messages>;
   /** Takes a value of a broadcast topic that could not be read. */
@@ -174,12 +178,14 @@ export async function createKafkaTransport<Messages extends object>(
 function planOf<Messages>(
   { kind }: TopicDeclaration,
   topic: string,
-  { numPartitions, maxMessageBytes }: KafkaTransportOptions<Messages>,
+  { numPartitions, maxMessageBytes, replicationFactor, retentionHours }: KafkaTransportOptions<Messages>,
 ): TopicPlan {
   return {
     topic,
     numPartitions: kind === 'queue' ? numPartitions : 1,
     cleanupPolicy: kind === 'queue' ? 'delete' : 'compact',
     maxMessageBytes,
+    ...(replicationFactor === undefined ? {} : { replicationFactor }),
+    ...(retentionHours === undefined || kind !== 'queue' ? {} : { retentionHours }),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * @file What the Kafka transport asks of a Kafka client. One file implements it (kafkajs-driver.ts), so another client can
+ * @file What the Kafka transport asks of a Kafka client. One file implements it (kafkajs/client.ts), so another client can
  * take its place.
  */
 import type { Headers } from '../transport.js';
@@ -11,6 +11,10 @@ export interface TopicPlan {
   /** `delete`: records go after a time. `compact`: the newest of each key stays. */
   readonly cleanupPolicy: 'delete' | 'compact';
   readonly maxMessageBytes: number;
+  /** Of a topic that is created; by default as the cluster says. One that is there is not held to it. */
+  readonly replicationFactor?: number;
+  /** As above. */
+  readonly retentionHours?: number;
 }
 
 /** A record on its way in. */

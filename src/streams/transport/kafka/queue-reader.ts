@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { Observable } from 'rxjs';
 import { TributaryError } from '../../../errors.js';
 import { ConsumerGroup, type Entry } from '../consumer-group.js';
@@ -27,6 +28,9 @@ export interface QueueReaderOptions {
   /** Takes the end of a reader that was left, which the transport waits for. */
   readonly onLeaving: (left: Promise<void>) => void;
 }
+
+/** Between attempts to read a record; the n-th pause is n times as long. */
+const DECODE_PAUSE_MS = 1000;
 
 /**
  * Reads a queue topic as one member of its consumer group. Each key waits for the answer to its message before, and the
@@ -143,7 +147,7 @@ class QueueReader {
     const { key, headers } = record;
     const entry = (message: unknown): Entry => ({ sequence: this.#nextSequence++, key, message, headers });
     try {
-      const decoded = entry(await this.options.decode(record));
+      const decoded = entry(await this.#decode(record));
       this.#records.set(decoded, { record, ledger });
       this.group.offer(decoded);
     } catch (error) {
@@ -151,6 +155,18 @@ class QueueReader {
       const unread = entry(null);
       this.#records.set(unread, { record, ledger });
       await this.#bury(unread, error.message, 1);
+    }
+  }
+
+  /** A fault that may pass, such as a payload store that is away, is tried again before it costs a record. */
+  async #decode(record: LogRecord, attempt = 1): Promise<unknown> {
+    try {
+      return await this.options.decode(record);
+    } catch (error) {
+      const mayPass = error instanceof TributaryError && error.retryable;
+      if (!mayPass || attempt >= this.options.maxAttempts || this.#isStopped) throw error;
+      await wait(attempt * DECODE_PAUSE_MS);
+      return this.#decode(record, attempt + 1);
     }
   }
 

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TributaryError } from '../../../errors.js';
 import { writeFileAtomic } from '../../../models/files/atomic.js';
+import { claimedBytes, hashOf, missingFault, requireHash, requireSize } from './claim-check.js';
 import type { PayloadStore } from './payload-store.js';
 
 /**
@@ -20,24 +20,15 @@ export function createFolderPayloadStore(folder: string): PayloadStore {
       return { uri: pathToFileURL(path).href, size: bytes.length, sha256 };
     },
 
-    async get({ size, sha256 }) {
-      if (!/^[0-9a-f]{64}$/.test(sha256))
-        throw claimFault('expected a SHA-256 in hexadecimal', JSON.stringify(sha256.slice(0, 80)));
-      const path = pathOf(sha256);
+    async get(claim) {
+      requireHash(claim);
+      const path = pathOf(claim.sha256);
       const found = await sizeOf(path);
-      if (found === null) throw claimFault(`expected the file ${path}`, 'none', { retryable: true });
-      if (found !== size) throw claimFault(`expected ${size} bytes in ${path}`, `${found}`);
-      const bytes = await readFile(path);
-      const hash = hashOf(bytes);
-      if (hash !== sha256)
-        throw claimFault(`expected the claimed bytes in ${path}`, `some with SHA-256 ${hash}`);
-      return bytes;
+      if (found === null) throw missingFault(`the file ${path}`);
+      requireSize(claim, found, path);
+      return claimedBytes(claim, await readFile(path), path);
     },
   };
-}
-
-function hashOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 async function sizeOf(path: string): Promise<number | null> {
@@ -52,10 +43,4 @@ async function sizeOf(path: string): Promise<number | null> {
       );
     },
   );
-}
-
-function claimFault(expected: string, got: string, context: { retryable?: boolean } = {}): TributaryError {
-  const nextStep =
-    'Check that all processes use one payload store, and that it keeps payloads as long as the topics.';
-  return new TributaryError('TRIB_MESSAGE', `claim: ${expected}, got ${got}. ${nextStep}`, context);
 }

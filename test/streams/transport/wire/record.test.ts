@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readdir } from 'node:fs/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { createFolderPayloadStore } from '../../../../src/streams/transport/wire/folder-payload-store.js';
@@ -63,48 +61,5 @@ describe('recordCodec', () => {
     expect((await faultWith({}, Uint8Array.of(0x0a, 200)))[1]).toContain('a whole claim, got 2 bytes');
     const vast = create(ClaimSchema, { size: 2n ** 63n, sha256: randomBytes(32) });
     expect((await faultWith({}, toBinary(ClaimSchema, vast)))[1]).toContain('at most 10000 bytes');
-  });
-});
-
-describe('createFolderPayloadStore', () => {
-  it('should write a payload once, and find it by its hash alone', async () => {
-    const { folder, payloads } = await fixture();
-    const bytes = randomBytes(2000);
-    const claim = await payloads.put(bytes);
-    expect(await payloads.put(bytes)).toEqual(claim);
-    expect(fileURLToPath(claim.uri)).toBe(join(folder, claim.sha256.slice(0, 2), claim.sha256));
-    expect(await payloads.get({ ...claim, uri: 'file:///etc/passwd' })).toEqual(bytes);
-  });
-
-  it('should put back a payload that a crash or a disk has damaged', async () => {
-    const { payloads } = await fixture();
-    const bytes = randomBytes(2000);
-    const claim = await payloads.put(bytes);
-    await writeFile(fileURLToPath(claim.uri), bytes.subarray(0, 10));
-    await payloads.put(bytes);
-    expect(await payloads.get(claim)).toEqual(bytes);
-  });
-
-  it('should refuse bytes that are not those that were claimed', async () => {
-    const { payloads } = await fixture();
-    const claim = await payloads.put(randomBytes(2000));
-    const path = fileURLToPath(claim.uri);
-    expect((await faultOf(() => payloads.get({ ...claim, size: 1999 })))[1]).toContain(
-      `expected 1999 bytes in ${path}, got 2000`,
-    );
-    await writeFile(path, randomBytes(2000));
-    const [code, message] = await faultOf(() => payloads.get(claim));
-    expect(code).toBe('TRIB_MESSAGE');
-    expect(message).toContain(`expected the claimed bytes in ${path}, got some with SHA-256`);
-    expect((await faultOf(() => payloads.get({ ...claim, sha256: '../../etc/passwd' })))[1]).toContain(
-      'expected a SHA-256 in hexadecimal, got "../../etc/passwd"',
-    );
-  });
-
-  it('should say that a payload which is not there may come', async () => {
-    const { payloads } = await fixture();
-    const claim = await payloads.put(randomBytes(2000));
-    await rm(fileURLToPath(claim.uri));
-    await expect(payloads.get(claim)).rejects.toMatchObject({ code: 'TRIB_MESSAGE', retryable: true });
   });
 });

@@ -1,0 +1,120 @@
+/** @file How the Kafka client proves who it is, and knows the brokers: from the config, and secrets from the environment. */
+import { createSecureContext } from 'node:tls';
+import { TributaryError } from '../../../errors.js';
+import type { ResolvedConfig } from '../../config/topology-schema.js';
+
+/** Variables that hold what no config may. */
+export const KAFKA_SECRETS = {
+  username: 'TRIBUTARY_KAFKA_USERNAME',
+  password: 'TRIBUTARY_KAFKA_PASSWORD',
+} as const;
+
+type KafkaSecurityConfig = Pick<ResolvedConfig['transport']['kafka'], 'tls' | 'sasl'>;
+
+/** PEM texts, and the name that the certificate of a broker must carry. */
+export interface KafkaTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly servername?: string;
+}
+
+export interface KafkaLogin {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly username: string;
+  readonly password: string;
+}
+
+/** What a client needs beside the addresses. It holds secrets: not for a log, and not for an error message. */
+export interface KafkaSecurity {
+  readonly ssl?: KafkaTls;
+  readonly sasl?: KafkaLogin;
+}
+
+export interface SecuritySources {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly readFile: (path: string) => Promise<string>;
+}
+
+/**
+ * Gathers keys, certificates and passwords.
+ *
+ * **Errors**: TRIB_CONFIG where a variable is not set; TRIB_FILE where a file cannot be read or is no PEM of its kind.
+ * Neither says what a variable or a file holds.
+ */
+export async function kafkaSecurity(
+  { tls, sasl }: KafkaSecurityConfig,
+  { env, readFile }: SecuritySources,
+): Promise<KafkaSecurity> {
+  return {
+    ...(sasl.mechanism === 'none' ? {} : { sasl: loginFrom(sasl.mechanism, env) }),
+    ...(tls.mode === 'none' ? {} : { ssl: await tlsFrom(tls, readFile) }),
+  };
+}
+
+/** What is allowed and unwise about the settings; null where nothing is. */
+export function kafkaSecurityWarning({ tls, sasl }: KafkaSecurityConfig): string | null {
+  if (sasl.mechanism !== 'plain' || tls.mode !== 'none') return null;
+  return 'transport.kafka.sasl: plain without TLS sends the password readable to everyone on the way. Set transport.kafka.tls, or choose scram-sha-512.';
+}
+
+function loginFrom(mechanism: KafkaLogin['mechanism'], env: SecuritySources['env']): KafkaLogin {
+  const secretOf = (what: keyof typeof KAFKA_SECRETS) => {
+    const value = env[KAFKA_SECRETS[what]];
+    if (value) return value;
+    throw new TributaryError(
+      'TRIB_CONFIG',
+      `environment ${KAFKA_SECRETS[what]}: expected the ${what} for transport.kafka.sasl ${mechanism}, got ${value === '' ? 'an empty value' : 'nothing'}. Set it, or set mechanism: none.`,
+    );
+  };
+  return { mechanism, username: secretOf('username'), password: secretOf('password') };
+}
+
+async function tlsFrom(
+  tls: Exclude<KafkaSecurityConfig['tls'], { readonly mode: 'none' }>,
+  readFile: SecuritySources['readFile'],
+): Promise<KafkaTls> {
+  const pem = async (field: string, path: string, kind: RegExp) => {
+    const text = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+      throw fileFault(field, path, 'a file that can be read', cause.code ?? 'a fault', cause);
+    });
+    if (kind.test(text)) return text;
+    throw fileFault(field, path, `PEM text with a line ${kind.source}`, `${text.length} characters without`);
+  };
+  const certificate = /-----BEGIN CERTIFICATE-----/;
+  const privateKey = /-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/;
+  const ca = tls.caFile === undefined ? {} : { ca: await pem('caFile', tls.caFile, certificate) };
+  const servername = tls.serverName === undefined ? {} : { servername: tls.serverName };
+  if (tls.mode === 'server') return { ...requireContext(ca, 'caFile', tls.caFile ?? ''), ...servername };
+  const own = {
+    cert: await pem('certFile', tls.certFile, certificate),
+    key: await pem('keyFile', tls.keyFile, privateKey),
+  };
+  requireContext(ca, 'caFile', tls.caFile ?? '');
+  return { ...ca, ...requireContext(own, 'keyFile', tls.keyFile), ...servername };
+}
+
+/** Errs now where a connection would err later, and again and again. */
+function requireContext<Tls extends KafkaTls>(options: Tls, field: string, path: string): Tls {
+  try {
+    createSecureContext(options);
+    return options;
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw fileFault(field, path, 'whole PEM text that fits the other files', code ?? message, cause);
+  }
+}
+
+function fileFault(
+  field: string,
+  path: string,
+  expected: string,
+  got: string,
+  cause?: unknown,
+): TributaryError {
+  return new TributaryError(
+    'TRIB_FILE',
+    `transport.kafka.tls.${field} ${path}: expected ${expected}, got ${got}. Check the path, and that the user of this process may read it.`,
+    { cause },
+  );
+}

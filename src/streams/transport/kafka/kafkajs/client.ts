@@ -1,0 +1,84 @@
+/** @file The one file that names kafkajs: what the other files here need of it, and a client. */
+import { setTimeout as wait } from 'node:timers/promises';
+import kafkajs, { type KafkaConfig, type SASLOptions } from 'kafkajs';
+import { TributaryError } from '../../../../errors.js';
+import { coded } from '../cluster-fault.js';
+import type { KafkaSecurity } from '../kafka-security.js';
+
+export type { Admin, ITopicConfig, Kafka, KafkaMessage, Producer } from 'kafkajs';
+// A CommonJS module, of which Node finds no names by itself.
+export const { ConfigResourceTypes, Partitioners } = kafkajs;
+const { logLevel } = kafkajs;
+
+export interface KafkaJsOptions extends KafkaSecurity {
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  /** Takes what the client has to say, from warnings on. */
+  readonly log: (level: 'warn' | 'error', message: string) => void;
+}
+
+/** What kafkajs logs as errors, and then does again or throws: answers of brokers, rebalances, members that come back. */
+const EVERYDAY =
+  /^(Response |Failed to send messages|The group is rebalancing|The coordinator is not aware|Limiting retries)/;
+/** Attempts at a first connection; the addresses take turns. */
+const FIRST_ATTEMPTS = 4;
+const PAUSE_MS = 250;
+/** Of all attempts at a first connection together, without the pauses. */
+const FIRST_CONNECTION_MS = 10_000;
+/** Of a later connection, to a broker that may be starting. */
+const CONNECTION_TIMEOUT_MS = 5000;
+/** Waits for 0.3, 0.6, 1.2 s and so on: a broker that is lost may come back, or another one lead. */
+const LATER_RETRIES = { retries: 10, maxRetryTime: 10_000 };
+
+/** Returns a client of a cluster that has answered. **Errors**: as `connectKafkaJs`. */
+export async function openClient(options: KafkaJsOptions): Promise<kafkajs.Kafka> {
+  await requireBroker(options);
+  return clientOf(options, { connectionTimeout: CONNECTION_TIMEOUT_MS, retry: LATER_RETRIES });
+}
+
+function clientOf(
+  { brokers, clientId, ssl, sasl, log }: KafkaJsOptions,
+  patience: Pick<KafkaConfig, 'connectionTimeout' | 'requestTimeout' | 'retry'>,
+): kafkajs.Kafka {
+  return new kafkajs.Kafka({
+    ...patience,
+    brokers: [...brokers],
+    clientId,
+    ...(ssl ? { ssl: { ...ssl } } : {}),
+    // A copy, since kafkajs writes into it. Its type has one mapping for each mechanism.
+    ...(sasl ? { sasl: { ...sasl } as SASLOptions } : {}),
+    logLevel: logLevel.WARN,
+    logCreator: () => (entry) => {
+      if (EVERYDAY.test(entry.log.message)) return;
+      log(
+        entry.level === logLevel.ERROR ? 'error' : 'warn',
+        `kafka: ${entry.log.message}${detailOf(entry.log.error)}`,
+      );
+    },
+  });
+}
+
+/**
+ * Connects with little patience and lets go: a wrong address or password shows here. Each attempt is a client of its own,
+ * because kafkajs takes a connection for a good one when its first request has timed out.
+ */
+async function requireBroker(options: KafkaJsOptions): Promise<void> {
+  const { brokers } = options;
+  const attempts = Math.max(FIRST_ATTEMPTS, brokers.length);
+  const timeout = Math.ceil(FIRST_CONNECTION_MS / attempts);
+  const patience = { connectionTimeout: timeout, requestTimeout: timeout, retry: { retries: 0 } };
+  for (let attempt = 1; ; attempt++) {
+    const broker = brokers.slice((attempt - 1) % brokers.length).slice(0, 1);
+    const probe = clientOf({ ...options, brokers: broker }, patience).admin();
+    try {
+      return await coded(`brokers ${brokers.join(', ')}`, () =>
+        probe.connect().finally(() => probe.disconnect()),
+      );
+    } catch (error) {
+      if (attempt === attempts || !(error instanceof TributaryError && error.retryable)) throw error;
+      await wait(PAUSE_MS);
+    }
+  }
+}
+
+const detailOf = (error: unknown) => (error === undefined ? '' : `: ${String(error)}`);

@@ -1,0 +1,66 @@
+import { coded } from '../cluster-fault.js';
+import { KeyOrder } from '../key-order.js';
+import type { LogConsumer, LogDriver } from '../log-driver.js';
+import { type KafkaJsOptions, openClient, Partitioners } from './client.js';
+import { consume } from './consumer.js';
+import { ensureTopics, patiently } from './topics.js';
+import { append, openExclusiveWriter } from './writer.js';
+
+/**
+ * Connects to a cluster.
+ *
+ * **Time**: errs within 15 s where no broker answers; later faults that may pass are retried for about a minute.
+ *
+ * **Errors**: TRIB_TRANSPORT where no broker answers, `retryable`, or where the cluster refuses the user.
+ */
+export async function connectKafkaJs(options: KafkaJsOptions): Promise<LogDriver> {
+  const kafka = await openClient(options);
+  const admin = kafka.admin();
+  // Not idempotent: after a send that failed for good kafkajs uses its sequence number again, and where that send had
+  // arrived after all, the cluster takes the next record for a repetition of it, says yes, and drops it.
+  const producer = kafka.producer({
+    maxInFlightRequests: 1,
+    createPartitioner: Partitioners.DefaultPartitioner,
+  });
+  const appends = new KeyOrder();
+  const consumers = new Set<LogConsumer>();
+  await coded(`brokers ${options.brokers.join(', ')}`, async () => {
+    await admin.connect();
+    await producer.connect();
+  });
+  return {
+    ensureTopics: (plans) => coded('topics', () => patiently(() => ensureTopics(admin, plans))),
+    append: (topic, records) =>
+      appends.afterThose(
+        records.map(({ key }) => `${topic}/${key}`),
+        () => coded(`topic "${topic}"`, () => append(producer, topic, records)),
+      ),
+    openExclusiveWriter: (name) => coded(`writer "${name}"`, () => openExclusiveWriter(kafka, name)),
+    membersOf: (consumerGroup) =>
+      coded(`group "${consumerGroup}"`, async () => {
+        const { groups } = await patiently(() => admin.describeGroups([consumerGroup]));
+        return groups.flatMap(({ members }) => members.map(({ clientId }) => clientId));
+      }),
+    endOffsets: (topic) =>
+      coded(`topic "${topic}"`, async () => {
+        const offsets = await patiently(() => admin.fetchTopicOffsets(topic));
+        return new Map(offsets.map(({ partition, high }) => [partition, BigInt(high)]));
+      }),
+    async consume(options) {
+      const consumer = await coded(`topic "${options.topic}"`, () => consume(kafka, options));
+      consumers.add(consumer);
+      return {
+        ...consumer,
+        close: async () => {
+          consumers.delete(consumer);
+          await consumer.close();
+        },
+      };
+    },
+    async close() {
+      await Promise.all([...consumers].map((consumer) => consumer.close()));
+      await producer.disconnect();
+      await admin.disconnect();
+    },
+  };
+}

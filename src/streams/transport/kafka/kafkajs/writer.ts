@@ -1,0 +1,78 @@
+import { TributaryError } from '../../../../errors.js';
+import { codedFault } from '../cluster-fault.js';
+import type { ExclusiveWriter, NewRecord } from '../log-driver.js';
+import { type Kafka, Partitioners, type Producer } from './client.js';
+
+/** Brokers are still writing the marks of the transaction before: a matter of milliseconds. */
+const RETRY = { initialRetryTime: 20, maxRetryTime: 5000, retries: Number.MAX_SAFE_INTEGER };
+/** What the brokers say to a writer whose name was taken. */
+const TAKEN = ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'];
+
+/** Resolves when all replicas in sync have the records. */
+export async function append(
+  producer: Pick<Producer, 'send'>,
+  topic: string,
+  records: readonly NewRecord[],
+): Promise<void> {
+  await producer.send({
+    topic,
+    acks: -1,
+    messages: records.map(({ key, value, headers }) => ({
+      key,
+      value: Buffer.from(value),
+      headers: { ...headers },
+    })),
+  });
+}
+
+/** Writes each record in a transaction of its own, under an id whose epoch the brokers raise for every new writer. */
+export async function openExclusiveWriter(kafka: Kafka, name: string): Promise<ExclusiveWriter> {
+  const producer = kafka.producer({
+    transactionalId: name,
+    retry: RETRY,
+    idempotent: true,
+    maxInFlightRequests: 1,
+    createPartitioner: Partitioners.DefaultPartitioner,
+  });
+  await producer.connect();
+  const write = async (topic: string, record: NewRecord) => {
+    const transaction = await producer.transaction();
+    try {
+      await append(transaction, topic, [record]);
+      await transaction.commit();
+    } catch (error) {
+      // Where the name was taken, the brokers have ended the transaction.
+      await transaction.abort().catch(() => undefined);
+      throw error;
+    }
+  };
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    append(topic, record) {
+      const written = last
+        .then(() => write(topic, record))
+        .catch((error: unknown) => {
+          throw isTaken(error) ? takenFault(name, error) : codedFault(`topic "${topic}"`, error);
+        });
+      last = written.catch(() => undefined);
+      return written;
+    },
+    close: async () => {
+      await last;
+      await producer.disconnect();
+    },
+  };
+}
+
+function isTaken(error: unknown): boolean {
+  const type = error instanceof Error && 'type' in error ? String(error.type) : '';
+  return TAKEN.includes(type);
+}
+
+function takenFault(name: string, cause: unknown): TributaryError {
+  return new TributaryError(
+    'TRIB_USAGE',
+    `kafka writer "${name}": expected to be the only one, got another process that has taken over. Stop one of the two.`,
+    { cause },
+  );
+}
