@@ -2,6 +2,7 @@
 /** @file The program `tributary`: reads the command line, runs a command, and turns what it throws into one message. */
 import { Command, CommanderError } from 'commander';
 import { asTributaryError } from '../errors.js';
+import { addDeadLettersCommand } from './commands/dead-letters.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
 import { addGraphCommand } from './commands/graph.js';
@@ -28,6 +29,7 @@ function createProgram(): Command {
   addReparameteriseCommand(program);
   addLintCommand(program);
   addGraphCommand(program);
+  addDeadLettersCommand(program);
   addDoctorCommand(program);
   return program;
 }

@@ -14,6 +14,7 @@ import type { OpenRun } from './open-run.js';
 import type { RunDirectory } from './run-directory.js';
 import type { Evaluation, StageMetrics } from './run-events.js';
 import { stageTally } from './stage-tally.js';
+import { mostGroups } from './stages/most-groups.js';
 import type { StageContext } from './stages/stage-context.js';
 import type { AfterStage, TrainedStage } from './stages/trainer-stage.js';
 import type { Positions } from './transport/kafka/kafka-transport.js';
@@ -40,8 +41,8 @@ export function betweenStages(
   positions: () => Positions | null,
 ): BetweenStages {
   const { config, say, stopping } = context;
-  const { numStages, runAhead } = stageOf(config, 'prompts');
-  const tally = stageTally((1 + config.checkpoints.keep) * runAhead);
+  const { numStages } = stageOf(config, 'prompts');
+  const tally = stageTally(mostGroups(config));
   const startedAt = performance.now();
   const delay = monitorEventLoopDelay({ resolution: 5 });
   delay.enable();

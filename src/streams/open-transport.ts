@@ -1,14 +1,12 @@
 /** @file The transport of a process: all topics in it, or those that lead from process to process on Kafka. */
 
-import { readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { TributaryError } from '../errors.js';
 import { topicDeclarations } from './config/topic-declarations.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import type { TopicMessages } from './messages.js';
+import { openKafka } from './open-kafka.js';
 import { createInProcessTransport } from './transport/in-process.js';
 import { joinTransports } from './transport/join-transports.js';
-import { kafkaSecurity, kafkaSecurityWarning } from './transport/kafka/kafka-security.js';
 import { createKafkaTransport, type Positions } from './transport/kafka/kafka-transport.js';
 import type { LogDriver } from './transport/kafka/log-driver.js';
 import { takeSeat } from './transport/kafka/take-seat.js';
@@ -26,7 +24,8 @@ export interface OpenTransport {
 export interface TransportOptions {
   readonly config: ResolvedConfig;
   /**
-   * What the trainer of a run says of itself: only one at a time may hold a run. Null for all other processes.
+   * What the trainer of a run says of itself: only one at a time may hold a run. Null for workers, whose transport must lead
+   * to other processes.
    */
   readonly trainer: {
     /** Whether the run goes on; a new one needs topics that no other has used. */
@@ -49,7 +48,8 @@ const RECORD_OVERHEAD_BYTES = 64 * 1024;
  */
 export async function openTransport(options: TransportOptions): Promise<OpenTransport> {
   const { config } = options;
-  if (config.transport.kind === 'kafka') return openKafka(options);
+  // A worker can do nothing by itself.
+  if (config.transport.kind === 'kafka' || options.trainer === null) return openShared(options);
   const transport = createInProcessTransport<TopicMessages>({
     topics: topicDeclarations(config),
     maxAttempts: config.transport.maxAttempts,
@@ -58,19 +58,9 @@ export async function openTransport(options: TransportOptions): Promise<OpenTran
   return { transport, positions: () => null };
 }
 
-async function openKafka({ config, trainer, warn }: TransportOptions): Promise<OpenTransport> {
+async function openShared({ config, trainer, warn }: TransportOptions): Promise<OpenTransport> {
   const { kafka, maxAttempts } = config.transport;
-  const prefix = kafka.prefix ?? config.name;
-  const warning = kafkaSecurityWarning(kafka);
-  if (warning !== null) warn(warning);
-  // Loaded where it is used: all other runs start without it.
-  const { connectKafkaJs } = await import('./transport/kafka/kafkajs/driver.js');
-  const driver = await connectKafkaJs({
-    brokers: kafka.brokers,
-    clientId: `tributary process ${process.pid} on ${hostname()}`,
-    log: (_, message) => warn(message),
-    ...(await kafkaSecurity(kafka, { env: process.env, readFile: (path) => readFile(path, 'utf8') })),
-  });
+  const { driver, prefix, inCluster } = await openKafka(config, warn);
   const isLocal = ({ name }: { readonly name: string }) => LOCAL_TOPICS.includes(name);
   const declarations = topicDeclarations(config);
   try {
@@ -97,7 +87,7 @@ async function openKafka({ config, trainer, warn }: TransportOptions): Promise<O
         warn(`topic ${topic}: ${String(error)}. The older value stays in force.`),
     });
     if (trainer) {
-      const progress = `${prefix}.${config.topics.progress}`;
+      const progress = inCluster('progress');
       await takeSeat({ driver, seat: `${prefix}.trainer`, topic: progress, warn });
       if (!trainer.isResumed) await requireUnused(driver, progress, prefix);
       await shared.takeBroadcasts();
@@ -119,8 +109,7 @@ async function openKafka({ config, trainer, warn }: TransportOptions): Promise<O
 
 /** What another run has left would be taken for this one's. */
 async function requireUnused(driver: LogDriver, progress: string, prefix: string): Promise<void> {
-  const ends = [...(await driver.endOffsets(progress)).values()];
-  if (ends.every((end) => end === 0n)) return;
+  if ((await driver.endOffsets(progress)).size === 0) return;
   throw new TributaryError(
     'TRIB_USAGE',
     `topics ${prefix}.*: expected none that a run has used, got some that hold one. Go on with it (--resume), or set transport.kafka.prefix to another name.`,

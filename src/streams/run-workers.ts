@@ -49,7 +49,6 @@ export function runWorkers(options: WorkerOptions): Observable<RunEvent> {
 }
 
 async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEvent) => void): Promise<void> {
-  requireTopicsBetweenProcesses(config);
   const warn = (message: string) => say({ kind: 'warning', message });
   const { transport } = await openTransport({ config, trainer: null, warn });
   try {
@@ -116,14 +115,6 @@ async function openParts(
     await close();
     throw error;
   }
-}
-
-function requireTopicsBetweenProcesses({ transport: { kind } }: ResolvedConfig): void {
-  if (kind === 'kafka') return;
-  throw new TributaryError(
-    'TRIB_USAGE',
-    `transport.kind: expected one that leads from process to process (kafka), got ${kind}. Set it, or run all parts in one process.`,
-  );
 }
 
 function requireSameConfig(config: ResolvedConfig, { sharedConfig: trainers }: Progress): void {

@@ -80,7 +80,8 @@ export function stageTally(maxGroups: number): StageTally {
     take(trainingStage) {
       const { scored, dead } = seenOf(trainingStage);
       for (const stage of stages.keys()) if (stage <= trainingStage) stages.delete(stage);
-      const metrics = [...scored.values()];
+      // Sums depend on the order in their last bits, and topics keep none.
+      const metrics = [...scored.keys()].sort().flatMap((groupId) => scored.get(groupId) ?? []);
       const verified = metrics.filter(({ verdicts }) => verdicts !== null);
       return {
         images: sum(metrics.map(({ images }) => images)),

@@ -7,6 +7,7 @@ import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from 
 import { stageOf } from '../config/stage-of.js';
 import { RUN_KEY } from '../messages.js';
 import { groupFault } from './group-fault.js';
+import { mostGroups } from './most-groups.js';
 import { receive } from './receive.js';
 import type { StageContext } from './stage-context.js';
 
@@ -21,11 +22,9 @@ export function advantagesStage(
   onClosed: (trainingStage: number) => void,
 ): Observable<never> {
   const { transport, config, firstTrainingStage } = context;
-  const { runAhead, groupsPerStage } = stageOf(config, 'prompts');
+  const { groupsPerStage } = stageOf(config, 'prompts');
   const { maxStaleness } = stageOf(config, 'gradientSteps');
-  // A run that goes on from an older checkpoint is given what came since.
-  const { keep } = config.checkpoints;
-  const maxGroups = (1 + keep) * runAhead;
+  const maxGroups = mostGroups(config);
   const faultOf = groupFault(config);
   const lost$ = new Subject<LostGroup>();
   const onLost = (group: LostGroup) => {
@@ -57,7 +56,7 @@ export function advantagesStage(
     groupAdvantages<Trajectory>({
       rule: createAdvantageRule(stageOf(config, 'groupAdvantages')),
       groupsPerStage,
-      maxOpenStages: 2 + keep + Math.ceil(runAhead / groupsPerStage),
+      maxOpenStages: 2 + Math.ceil(maxGroups / groupsPerStage),
       firstTrainingStage,
       initialState: history,
     }),

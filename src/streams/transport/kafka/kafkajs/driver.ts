@@ -44,7 +44,11 @@ export async function connectKafkaJs(options: KafkaJsOptions): Promise<LogDriver
     endOffsets: (topic) =>
       coded(`topic "${topic}"`, async () => {
         const offsets = await patiently(() => admin.fetchTopicOffsets(topic));
-        return new Map(offsets.map(({ partition, high }) => [partition, BigInt(high)]));
+        return new Map(
+          offsets
+            .filter(({ low, high }) => low !== high)
+            .map(({ partition, high }) => [partition, BigInt(high)]),
+        );
       }),
     async consume(options) {
       const consumer = await coded(`topic "${options.topic}"`, () => consume(kafka, options));

@@ -1,0 +1,11 @@
+import { stageOf } from '../config/stage-of.js';
+import type { ResolvedConfig } from '../config/topology-schema.js';
+
+/**
+ * Returns how many groups the trainer may be given at one time: those in flight, and after a resume from its oldest checkpoint
+ * all that came since.
+ */
+export function mostGroups(config: ResolvedConfig): number {
+  const { keep, everyStages } = config.checkpoints;
+  return (1 + keep * everyStages) * stageOf(config, 'prompts').runAhead;
+}

@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto';
+import type { LogDriver, LogRecord } from './log-driver.js';
+
+/**
+ * Hands over all records of a topic, from the oldest that it keeps to the end that it has now, of each partition in order.
+ * It reads for itself: no consumer group stands elsewhere for it.
+ *
+ * **Errors**: TRIB_TRANSPORT where the cluster does not answer; what `onRecord` throws.
+ */
+export async function readToEnd(
+  driver: LogDriver,
+  topic: string,
+  onRecord: (record: LogRecord) => void,
+): Promise<void> {
+  const ends = await driver.endOffsets(topic);
+  const open = new Map(ends);
+  if (open.size === 0) return;
+  let stop = () => {};
+  const read = new Promise<void>((resolve, reject) => {
+    stop = resolve;
+    driver
+      .consume({
+        topic,
+        consumerGroup: `${topic}.readers.${randomUUID()}`,
+        onAssigned: () => new Map(),
+        onFault: reject,
+        onPosition: (partition, next) => {
+          if (next >= (ends.get(partition) ?? 0n)) open.delete(partition);
+          if (open.size === 0) stop();
+        },
+        async onRecords(records) {
+          try {
+            for (const record of records)
+              if (record.offset < (ends.get(record.partition) ?? 0n)) onRecord(record);
+          } catch (error) {
+            reject(error);
+          }
+          return records.length;
+        },
+      })
+      .then((consumer) => read.finally(() => consumer.close()).catch(() => undefined), reject);
+  });
+  await read;
+}

@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const adapterOf = (path) => readFile(join(path, 'pytorch_lora_weights.safetensors'));
+
+async function stagesOf(path) {
+  const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+  return lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'stage');
+}
+
+/** What a run computed in a stage, without what the clock and the machine put there. */
+function figuresOf({ time, elapsedSeconds, eventLoopDelayP99Ms, peakRssBytes, ...figures }) {
+  return JSON.stringify(figures);
+}
+
+/**
+ * Returns what went wrong in a run that was disturbed; nothing where every training stage was trained once, on all of its
+ * groups. In synchronous mode no group may be lost, and figures and adapter must be those of the undisturbed run.
+ *
+ * @param {{ path: string, undisturbed: string | null, numStages: number, groupsPerStage: number }} options
+ */
+export async function judge({ path, undisturbed, numStages, groupsPerStage }) {
+  const stages = await stagesOf(path);
+  const faults = [];
+  const numbers = stages.map(({ trainingStage }) => trainingStage).join();
+  if (numbers !== Array.from({ length: numStages }, (_, index) => index).join())
+    faults.push(`training stages: expected each of 0..${numStages - 1} once, in order, got ${numbers}`);
+  for (const { trainingStage, groups, lostGroups } of stages)
+    if (groups + lostGroups !== groupsPerStage)
+      faults.push(
+        `stage ${trainingStage}: expected ${groupsPerStage} groups, got ${groups} and ${lostGroups} lost`,
+      );
+  const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
+  if (undisturbed !== null) {
+    if (lost > 0) faults.push(`lost groups: expected none, got ${lost}`);
+    const wanted = (await stagesOf(undisturbed)).map(figuresOf);
+    const other = stages.findIndex((stage, index) => figuresOf(stage) !== wanted[index]);
+    if (other >= 0) faults.push(`stage ${other}: expected ${wanted[other]}, got ${figuresOf(stages[other])}`);
+    if (!(await adapterOf(path)).equals(await adapterOf(undisturbed)))
+      faults.push('adapter: expected the bytes of the undisturbed run, got others');
+  }
+  return { faults, lost, groups: stages.reduce((sum, { groups }) => sum + groups, 0) };
+}

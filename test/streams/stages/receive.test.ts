@@ -1,0 +1,78 @@
+import { describe, expect, it, vi } from 'vitest';
+import { RUN_KEY } from '../../../src/streams/messages.js';
+import { progressAt } from '../../../src/streams/progress-at.js';
+import { groupFault } from '../../../src/streams/stages/group-fault.js';
+import { receive } from '../../../src/streams/stages/receive.js';
+import { stageBench } from './stage-bench.js';
+
+const ticket = (trainingStage: number, index: number) => ({
+  groupId: `${trainingStage}-${index}`,
+  groupIndex: 0,
+  trainingStage,
+  prompt: 'a',
+});
+
+function start(firstTrainingStage = 0) {
+  const bench = stageBench([], firstTrainingStage);
+  const { transport, config } = bench.context;
+  const taken: string[] = [];
+  const read = () =>
+    receive({
+      transport,
+      topic: 'prompts',
+      consumerGroup: 'samplers',
+      maxInFlight: 100,
+      faultOf: groupFault(config),
+    }).subscribe(({ groupId }) => taken.push(groupId));
+  const send = (message: ReturnType<typeof ticket>) =>
+    transport.publish('prompts', { key: message.groupId, message });
+  const finish = (stages: number) =>
+    transport.publish('progress', { key: RUN_KEY, message: progressAt(config, stages) });
+  return { ...bench, taken, read, send, finish };
+}
+
+describe('receive', () => {
+  it('should hand on what came, and again after a reader has gone away before the stage was finished', async () => {
+    const { taken, read, send } = start();
+    await send(ticket(0, 0));
+    read().unsubscribe();
+    read();
+    await vi.waitFor(() => expect(taken).toEqual(['0-0', '0-0']));
+  });
+
+  it('should acknowledge a finished stage, and nothing of a later one', async () => {
+    const { taken, read, send, finish } = start();
+    const reader = read();
+    await send(ticket(0, 0));
+    await send(ticket(1, 0));
+    await finish(1);
+    reader.unsubscribe();
+    read();
+    await vi.waitFor(() => expect(taken).toEqual(['0-0', '1-0', '1-0']));
+  });
+
+  it('should acknowledge what comes for a finished stage, and go no further with it', async () => {
+    const { taken, read, send } = start(2);
+    read();
+    for (const one of [ticket(1, 0), ticket(2, 0)]) await send(one);
+    await vi.waitFor(() => expect(taken).toEqual(['2-0']));
+  });
+
+  it('should refuse groups that a run of this config cannot have', async () => {
+    const { taken, read, send, ...bench } = start();
+    const letters = bench.readHeaders('dead-letters');
+    read();
+    const strange = ['0-999999', '1-0', 'x', '0-00', '-1-0', '0-0 '];
+    for (const groupId of strange) await send({ ...ticket(0, 0), groupId });
+    await send({ ...ticket(0, 0), groupId: '999-0', trainingStage: 999 });
+    await send(ticket(0, 0));
+    await vi.waitFor(() => expect(letters).toHaveLength(strange.length + 1));
+    expect(taken).toEqual(['0-0']);
+    expect(letters[0]).toMatchObject({
+      origin: 'prompts',
+      reason: expect.stringMatching(
+        /^expected a group <training stage>-<index> .* got "0-999999" of training stage 0$/,
+      ),
+    });
+  });
+});
