@@ -43,10 +43,32 @@ export function encodeFloat16(values: ArrayLike<number>): Uint16Array {
   return bits;
 }
 
+/** Returns the bits of values that are float16 numbers, every one; null where one is not. NaN counts as one. */
+export function encodeExactFloat16(values: Float32Array): Uint16Array | null {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const bits = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const word = words[i]!;
+    const magnitude = word & 0x7fffffff;
+    // A normal half is a float32 in its range whose last 13 bits of fraction are zero: most of them by far.
+    if ((word & 0x1fff) === 0 && magnitude >= 0x38800000 && magnitude < 0x47800000) {
+      bits[i] = ((word >>> 16) & 0x8000) | ((magnitude >>> 13) - (112 << 10));
+      continue;
+    }
+    bits[i] = float16Bits(values[i]!);
+    if (!Object.is(float16Value(bits[i]!), values[i]!)) return null;
+  }
+  return bits;
+}
+
+/** The value of every bit pattern, made when first needed. */
+let valueOfBits: Float32Array | null = null;
+
 /** Returns the values of float16 bit patterns, element by element; exact. */
 export function decodeFloat16(bits: ArrayLike<number>): Float32Array {
+  valueOfBits ??= Float32Array.from({ length: 2 ** 16 }, (_, pattern) => float16Value(pattern));
   const values = new Float32Array(bits.length);
-  for (let i = 0; i < values.length; i++) values[i] = float16Value(bits[i]!);
+  for (let i = 0; i < values.length; i++) values[i] = valueOfBits[bits[i]!]!;
   return values;
 }
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   decodeFloat16,
+  encodeExactFloat16,
   encodeFloat16,
   float16Bits,
   float16Value,
@@ -39,6 +40,19 @@ describe('float16', () => {
     expect(numbers.length).toBe(65536 - 2 * 1023);
     expect(encodeFloat16(decodeFloat16(numbers))).toEqual(Uint16Array.from(numbers));
     expect(Number.isNaN(roundToFloat16(Number.NaN))).toBe(true);
+  });
+
+  test('should know what is a float16 number, bit by bit, and what is not', () => {
+    const numbers = ALL_BITS.filter((bits) => !Number.isNaN(float16Value(bits)));
+    const values = Float32Array.from(numbers, float16Value);
+    expect(encodeExactFloat16(values)).toEqual(Uint16Array.from(numbers));
+    fc.assert(
+      fc.property(fc.float(), (value) => {
+        const isHalf = Object.is(roundToFloat16(value), value);
+        expect(encodeExactFloat16(Float32Array.of(1, value)) !== null).toBe(isHalf);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   test('should choose the nearest value, and the even one of two', () => {

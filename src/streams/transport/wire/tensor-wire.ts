@@ -1,6 +1,6 @@
 /** @file Lists of numbers as tensors of bytes, and back. Nothing is lost on the way. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { decodeFloat16, encodeFloat16, roundToFloat16 } from '../../../models/numeric/float16.js';
+import { decodeFloat16, encodeExactFloat16 } from '../../../models/numeric/float16.js';
 import { elementCount } from '../../../models/tensor.js';
 import { requireField, requirePart } from './message-codec.js';
 import { ElementType, type Tensor, type TensorSchema } from './tributary_pb.js';
@@ -13,10 +13,10 @@ export function tensorToWire(
   values: Float32Array,
   shape: readonly number[] = [values.length],
 ): MessageInitShape<typeof TensorSchema> {
-  const isHalf = values.every((value) => Object.is(roundToFloat16(value), value));
-  const array = isHalf ? encodeFloat16(values) : values;
+  const halves = encodeExactFloat16(values);
+  const array = halves ?? values;
   return {
-    elementType: isHalf ? ElementType.FLOAT16 : ElementType.FLOAT32,
+    elementType: halves ? ElementType.FLOAT16 : ElementType.FLOAT32,
     shape: [...shape],
     data: new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
   };
@@ -53,7 +53,13 @@ export function tensorFromWire(tensor: Tensor | undefined, path: string): WireTe
   const { buffer } = new Uint8Array(data);
   const values =
     elementType === ElementType.FLOAT32 ? new Float32Array(buffer) : decodeFloat16(new Uint16Array(buffer));
-  const place = values.findIndex((value) => !Number.isFinite(value));
+  const place = firstNotFinite(values);
   requireField(place < 0, `${path}.data[${place}]`, 'a finite number', values[place]);
   return { shape, values };
+}
+
+/** A loop, as messages of megabytes are read on the main thread. */
+function firstNotFinite(values: Float32Array): number {
+  for (let index = 0; index < values.length; index++) if (!Number.isFinite(values[index])) return index;
+  return -1;
 }

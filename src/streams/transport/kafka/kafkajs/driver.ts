@@ -1,10 +1,13 @@
 import { coded } from '../cluster-fault.js';
-import { KeyOrder } from '../key-order.js';
+import { groupAppends } from '../group-appends.js';
 import type { LogConsumer, LogDriver } from '../log-driver.js';
 import { type KafkaJsOptions, openClient, Partitioners } from './client.js';
 import { consume } from './consumer.js';
 import { ensureTopics, patiently } from './topics.js';
-import { append, openExclusiveWriter } from './writer.js';
+import { openExclusiveWriter, send } from './writer.js';
+
+/** All records of a partition in one send are one batch to the brokers, which take a megabyte where nobody has said otherwise. */
+const MAX_BYTES_PER_SEND = 900_000;
 
 /**
  * Connects to a cluster.
@@ -22,7 +25,10 @@ export async function connectKafkaJs(options: KafkaJsOptions): Promise<LogDriver
     maxInFlightRequests: 1,
     createPartitioner: Partitioners.DefaultPartitioner,
   });
-  const appends = new KeyOrder();
+  const append = groupAppends({
+    send: (records) => coded(`topics ${[...records.keys()].join(', ')}`, () => send(producer, records)),
+    maxBytes: MAX_BYTES_PER_SEND,
+  });
   const consumers = new Set<LogConsumer>();
   await coded(`brokers ${options.brokers.join(', ')}`, async () => {
     await admin.connect();
@@ -30,11 +36,9 @@ export async function connectKafkaJs(options: KafkaJsOptions): Promise<LogDriver
   });
   return {
     ensureTopics: (plans) => coded('topics', () => patiently(() => ensureTopics(admin, plans))),
-    append: (topic, records) =>
-      appends.afterThose(
-        records.map(({ key }) => `${topic}/${key}`),
-        () => coded(`topic "${topic}"`, () => append(producer, topic, records)),
-      ),
+    async append(topic, records) {
+      await Promise.all(records.map((record) => append(topic, record)));
+    },
     openExclusiveWriter: (name) => coded(`writer "${name}"`, () => openExclusiveWriter(kafka, name)),
     membersOf: (consumerGroup) =>
       coded(`group "${consumerGroup}"`, async () => {

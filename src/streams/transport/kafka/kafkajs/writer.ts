@@ -1,5 +1,6 @@
 import { TributaryError } from '../../../../errors.js';
 import { codedFault } from '../cluster-fault.js';
+import type { RecordsByTopic } from '../group-appends.js';
 import type { ExclusiveWriter, NewRecord } from '../log-driver.js';
 import { type Kafka, Partitioners, type Producer } from './client.js';
 
@@ -9,18 +10,16 @@ const RETRY = { initialRetryTime: 20, maxRetryTime: 5000, retries: Number.MAX_SA
 const TAKEN = ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'];
 
 /** Resolves when all replicas in sync have the records. */
-export async function append(
-  producer: Pick<Producer, 'send'>,
-  topic: string,
-  records: readonly NewRecord[],
-): Promise<void> {
-  await producer.send({
-    topic,
+export async function send(producer: Pick<Producer, 'sendBatch'>, records: RecordsByTopic): Promise<void> {
+  await producer.sendBatch({
     acks: -1,
-    messages: records.map(({ key, value, headers }) => ({
-      key,
-      value: Buffer.from(value),
-      headers: { ...headers },
+    topicMessages: Array.from(records, ([topic, ofTopic]) => ({
+      topic,
+      messages: ofTopic.map(({ key, value, headers }) => ({
+        key,
+        value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+        headers: { ...headers },
+      })),
     })),
   });
 }
@@ -38,7 +37,7 @@ export async function openExclusiveWriter(kafka: Kafka, name: string): Promise<E
   const write = async (topic: string, record: NewRecord) => {
     const transaction = await producer.transaction();
     try {
-      await append(transaction, topic, [record]);
+      await send(transaction, new Map([[topic, [record]]]));
       await transaction.commit();
     } catch (error) {
       // Where the name was taken, the brokers have ended the transaction.

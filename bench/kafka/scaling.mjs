@@ -1,0 +1,64 @@
+/** @file More samplers, more groups: processes whose model takes a fixed time a batch. */
+import { fork } from 'node:child_process';
+import { openTransport } from '../../dist/streams/open-transport.js';
+import { progressAt } from '../../dist/streams/progress-at.js';
+import { configOnKafka } from './open.mjs';
+
+const BATCH_MS = 200;
+const GROUPS_PER_BATCH = 2;
+/** Batches of one sampler that are timed. */
+const BATCHES = 50;
+
+export async function benchScaling(place) {
+  const results = [];
+  for (const samplers of [1, 2, 4, 8])
+    results.push({ samplers, share: await shareOfLinear(place, samplers) });
+  return results;
+}
+
+/** Groups a second, of those that so many samplers would do which never wait. */
+async function shareOfLinear(place, samplers) {
+  const groups = samplers * BATCHES * GROUPS_PER_BATCH;
+  const settings = [
+    'transport.kafka.partitions=64',
+    `stages.prompts.groupsPerStage=${groups}`,
+    `stages.prompts.runAhead=${groups}`,
+    `stages.sampler.groupsPerBatch=${GROUPS_PER_BATCH}`,
+    'stages.trainer.updates={from: stage, samplesPerUpdate: 4}',
+  ];
+  const config = await configOnKafka(place, settings);
+  const { transport } = await openTransport({ config, trainer: null, warn: (text) => console.error(text) });
+  const key = 'run';
+  await transport.publish('progress', { key, message: progressAt(config, 0) });
+  await transport.publish('policy', { key, message: { version: 0, parameters: {} } });
+  const interval = { trainingStage: 0, firstStep: 9, numSteps: 10, trainedSteps: [9] };
+  await transport.publish('schedule', { key, message: interval });
+  const workers = await Promise.all(Array.from({ length: samplers }, () => startSampler(config)));
+  let sampled = 0;
+  let startedAt = 0;
+  const all = new Promise((resolve) => {
+    transport.subscribe({ topic: 'images', consumerGroup: 'bench', maxInFlight: 64 }).subscribe(({ ack }) => {
+      ack();
+      sampled += 1;
+      if (sampled === groups) resolve(performance.now());
+    });
+  });
+  startedAt = performance.now();
+  for (let index = 0; index < groups; index++) {
+    const groupId = `0-${index}`;
+    const message = { groupId, groupIndex: index, trainingStage: 0, prompt: 'a' };
+    await transport.publish('prompts', { key: groupId, message });
+  }
+  const took = (await all) - startedAt;
+  for (const worker of workers) worker.kill('SIGKILL');
+  await transport.close();
+  return (BATCHES * BATCH_MS) / took;
+}
+
+/** Resolves when the process is a member and has been given its partitions. */
+async function startSampler(config) {
+  const worker = fork(new URL('./simulated-sampler.mjs', import.meta.url));
+  worker.send({ config, batchMs: BATCH_MS });
+  await new Promise((resolve) => worker.once('message', resolve));
+  return worker;
+}

@@ -1,0 +1,42 @@
+/** @file A sampler process as it is, but for the model: a batch takes a fixed time, and no processor. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { openTransport } from '../../dist/streams/open-transport.js';
+import { samplerStage } from '../../dist/streams/stages/sampler-stage.js';
+
+process.once('message', async ({ config, batchMs }) => {
+  const { transport } = await openTransport({ config, trainer: null, warn: (text) => console.error(text) });
+  const group = {
+    tree: { firstStep: 9, widths: [1, 1] },
+    branches: [
+      {
+        trajectory: { firstStep: 9, latents: new Float32Array(2 * 768), logProbs: new Float32Array(1) },
+        image: new Float32Array(768),
+      },
+    ],
+  };
+  const sampler = {
+    imageShape: [3, 16, 16],
+    baseParameters: {},
+    withPolicy: async (_, work) =>
+      work({
+        rollout: async ({ requests }) => {
+          await wait(batchMs);
+          return requests.map(() => group);
+        },
+      }),
+  };
+  const never = new AbortController().signal;
+  samplerStage(
+    {
+      config,
+      transport,
+      firstTrainingStage: 0,
+      say: () => undefined,
+      stopping: never,
+      cancelling: never,
+      learningRateScale: () => 1,
+    },
+    sampler,
+  ).subscribe({ error: (error) => console.error(error) });
+  process.send('ready');
+});
