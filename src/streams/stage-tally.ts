@@ -13,6 +13,8 @@ export interface Tally {
   /** Sum of the verifier's scores. */
   readonly score: number;
   readonly deadLetters: number;
+  /** Dead letters that are prompts which could not be rolled out: no fault of the reward. */
+  readonly deadPrompts: number;
 }
 
 export interface StageTally {
@@ -22,7 +24,7 @@ export interface StageTally {
   take(trainingStage: number): Tally;
 }
 
-const NOTHING: Tally = { images: 0, verified: 0, satisfied: 0, score: 0, deadLetters: 0 };
+const NOTHING: Tally = { images: 0, verified: 0, satisfied: 0, score: 0, deadLetters: 0, deadPrompts: 0 };
 
 /** Starts to count, every training stage by itself. */
 export function stageTally(): StageTally {
@@ -36,6 +38,7 @@ export function stageTally(): StageTally {
       satisfied: sum('satisfied'),
       score: sum('score'),
       deadLetters: sum('deadLetters'),
+      deadPrompts: sum('deadPrompts'),
     });
   };
   const countScored = ({ trainingStage, images, verdicts }: ScoredMetric) =>
@@ -52,7 +55,8 @@ export function stageTally(): StageTally {
         ),
         transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
           mergeMap((delivery) => {
-            count(delivery.message.trainingStage, { deadLetters: 1 });
+            const deadPrompts = delivery.headers.origin === 'prompts' ? 1 : 0;
+            count(delivery.message.trainingStage, { deadLetters: 1, deadPrompts });
             delivery.ack();
             return EMPTY;
           }),
