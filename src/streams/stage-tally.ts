@@ -55,8 +55,10 @@ export function stageTally(): StageTally {
         ),
         transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
           mergeMap((delivery) => {
-            const deadPrompts = delivery.headers.origin === 'prompts' ? 1 : 0;
-            count(delivery.message.trainingStage, { deadLetters: 1, deadPrompts });
+            const { message, headers } = delivery;
+            const deadPrompts = headers.origin === 'prompts' ? 1 : 0;
+            // An incoming prompt that was refused at the door belongs to no training stage.
+            if ('trainingStage' in message) count(message.trainingStage, { deadLetters: 1, deadPrompts });
             delivery.ack();
             return EMPTY;
           }),
