@@ -1,8 +1,10 @@
 import { defer, type Observable, ReplaySubject, Subject, share, takeUntil, throwError } from 'rxjs';
 import type { Delivery, Headers, Subscription, TopicDeclaration, TopicOf, Transport } from '../transport.js';
 import { closedFault, requireBound, topicKindFault, unknownTopicFault } from '../transport-faults.js';
+import { appendTogether } from './append-together.js';
 import type { ExclusiveWriter, LogDriver, LogRecord, TopicPlan } from './log-driver.js';
 import { readQueue } from './queue-reader.js';
+import { readLog } from './read-log.js';
 import { readState } from './state-reader.js';
 
 /** Messages as bytes, and back; `topic` is the one that a message was first published on. */
@@ -66,6 +68,7 @@ export async function createKafkaTransport<Messages extends object>(
   const inCluster = (topic: string) => `${prefix}.${names[topic] ?? topic}`;
   await driver.ensureTopics(topics.map((topic) => planOf(topic, inCluster(topic.name), options)));
 
+  const append = appendTogether((topic, records) => driver.append(topic, records));
   const closing$ = new Subject<void>();
   const leaving = new Set<Promise<void>>();
   const onLeaving = (left: Promise<void>) => {
@@ -112,7 +115,7 @@ export async function createKafkaTransport<Messages extends object>(
       if (isClosed) throw closedFault(name);
       const record = { key, ...(await codec.write(topic, message, headers)) };
       if (writer && declared.get(topic)?.kind === 'broadcast') await writer.append(inCluster(topic), record);
-      else await driver.append(inCluster(topic), [record]);
+      else await append(inCluster(topic), record);
     },
 
     subscribe<Topic extends TopicOf<Messages>>({ topic, consumerGroup, maxInFlight }: Subscription<Topic>) {
@@ -141,6 +144,17 @@ export async function createKafkaTransport<Messages extends object>(
           onLeaving,
         }),
       ) as Observable<Delivery<Messages[Topic]>>;
+    },
+
+    async readBack<Topic extends TopicOf<Messages>>(topic: Topic, take: (message: Messages[Topic]) => void) {
+      require(topic, 'queue');
+      if (isClosed) throw closedFault(name);
+      await readLog({
+        driver,
+        topic: inCluster(topic),
+        decode: decode(topic),
+        take: (message) => take(message as Messages[Topic]),
+      });
     },
 
     latest<Topic extends TopicOf<Messages>>(topic: Topic) {

@@ -75,11 +75,8 @@ export async function connectKafkaJs({ log, ...config }: KafkaJsOptions): Promis
         const { groups } = await admin.describeGroups([consumerGroup]);
         return groups.flatMap(({ members }) => members.map(({ clientId }) => clientId));
       }),
-    endOffsets: (topic) =>
-      coded(`topic "${topic}"`, async () => {
-        const offsets = await patiently(() => admin.fetchTopicOffsets(topic));
-        return new Map(offsets.map(({ partition, high }) => [partition, BigInt(high)]));
-      }),
+    startOffsets: (topic) => coded(`topic "${topic}"`, () => offsetsOf(admin, topic, 'low')),
+    endOffsets: (topic) => coded(`topic "${topic}"`, () => offsetsOf(admin, topic, 'high')),
     async consume(options) {
       const consumer = await coded(`topic "${options.topic}"`, () => consume(kafka, options));
       consumers.add(consumer);
@@ -97,6 +94,11 @@ export async function connectKafkaJs({ log, ...config }: KafkaJsOptions): Promis
       await admin.disconnect();
     },
   };
+}
+
+async function offsetsOf(admin: Admin, topic: string, end: 'low' | 'high'): Promise<Map<number, bigint>> {
+  const offsets = await patiently(() => admin.fetchTopicOffsets(topic));
+  return new Map(offsets.map((offset) => [offset.partition, BigInt(offset[end])]));
 }
 
 async function ensureTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<void> {

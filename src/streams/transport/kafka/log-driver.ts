@@ -76,6 +76,8 @@ export interface LogDriver {
   openExclusiveWriter(name: string): Promise<ExclusiveWriter>;
   /** Names of the clients that are members of a consumer group now; one that died is one for up to ten seconds more. */
   membersOf(consumerGroup: string): Promise<readonly string[]>;
+  /** The offset of the oldest record that is kept of each partition, by partition. */
+  startOffsets(topic: string): Promise<ReadonlyMap<number, bigint>>;
   /** The offset after the last record of each partition, by partition. */
   endOffsets(topic: string): Promise<ReadonlyMap<number, bigint>>;
   close(): Promise<void>;
