@@ -20,7 +20,7 @@ import { stageOf } from '../config/stage-of.js';
 import type { IssuedTickets } from '../incoming/issued-tickets.js';
 import type { PromptInbox } from '../incoming/prompt-inbox.js';
 import type { IncomingPrompt } from '../messages.js';
-import { admitted, isRepeated, publishTicket, type Slot, slots } from './slots.js';
+import { admitted, isRepeated, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
 import type { StageContext } from './stage-context.js';
 
 export interface IssueIncomingOptions {
@@ -68,8 +68,7 @@ export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomin
     map(ticketOf),
   );
   const issue$ = concat(again$, fresh$).pipe(
-    // Admission bounds how many are under way.
-    mergeMap((ticket) => publishTicket(context, ticket).pipe(map(() => ticket))),
+    mergeMap((ticket) => publishTicket(context, ticket).pipe(map(() => ticket)), PUBLISHED_AT_ONCE),
     tap({
       next: ({ sourceId }) => sourceId !== undefined && inbox.settle(sourceId),
       complete: () => {

@@ -20,6 +20,9 @@ export function admitted(
   );
 }
 
+/** Tickets that are published at once: as many as fill a request of the transport. */
+export const PUBLISHED_AT_ONCE = 1000;
+
 export function publishTicket({ transport }: StageContext, ticket: PromptTicket): Observable<void> {
   return from(transport.publish('prompts', { key: ticket.groupId, message: ticket }));
 }
