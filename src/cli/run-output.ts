@@ -41,6 +41,8 @@ function printed(event: RunEvent): string[] {
       ];
     case 'joined':
       return [`${'takes part as'.padEnd(24)} ${event.roles.join(', ')}, from stage ${event.trainingStage}`];
+    case 'listening':
+      return [`${'prompts are taken at'.padEnd(24)} ${event.url}`];
     case 'evaluation':
       return [describeEvaluation(event.evaluation)];
     case 'alarm':
@@ -92,6 +94,9 @@ function logEvent(log: Logger, event: RunEvent): void {
       break;
     case 'joined':
       log.info({ roles: event.roles, trainingStage: event.trainingStage }, 'takes part');
+      break;
+    case 'listening':
+      log.info({ url: event.url }, 'takes prompts');
       break;
     case 'progress':
       log.debug(event, 'progress');

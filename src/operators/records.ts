@@ -26,6 +26,8 @@ export interface PromptTicket {
   readonly groupIndex: number;
   readonly trainingStage: number;
   readonly prompt: string;
+  /** The id of the incoming prompt that the group was made of; absent where prompts come from a file. */
+  readonly sourceId?: string;
 }
 
 /** One prompt rolled out into branches. `Branch` is a trajectory, an image, or both. */

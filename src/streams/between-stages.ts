@@ -13,7 +13,7 @@ import type { TopicMessages } from './messages.js';
 import type { OpenRun } from './open-run.js';
 import type { RunDirectory } from './run-directory.js';
 import type { Evaluation, StageMetrics } from './run-events.js';
-import { stageTally } from './stage-tally.js';
+import { stageTally, type Tally } from './stage-tally.js';
 import { mostGroups } from './stages/most-groups.js';
 import type { StageContext } from './stages/stage-context.js';
 import type { AfterStage, TrainedStage } from './stages/trainer-stage.js';
@@ -51,10 +51,10 @@ export function betweenStages(
   let { history, best } = run;
   let savedStages = run.completeStages;
 
-  const metricsOf = ({ closed, statistics }: TrainedStage): StageMetrics => {
+  const metricsOf = ({ closed, statistics }: TrainedStage, tallied: Tally): StageMetrics => {
     const { trainingStage, batch } = closed;
     const { numInferenceSteps } = stageOf(config, 'branchRollouts');
-    const { images, verified, satisfied, score, deadLetters } = tally.take(trainingStage);
+    const { images, verified, satisfied, score, deadLetters } = tallied;
     rewardQueries += images;
     const eventLoopDelayP99Ms = delay.percentile(99) / NS_PER_MS;
     delay.reset();
@@ -91,11 +91,15 @@ export function betweenStages(
   };
 
   const measure = async (trained: TrainedStage) => {
+    const tallied = tally.take(trained.closed.trainingStage);
     // The scale is read before this stage's own alarms can change it.
-    const metrics = metricsOf(trained);
+    const metrics = metricsOf(trained, tallied);
     await runDirectory.recordStage(metrics);
     say({ kind: 'stage', metrics });
-    if (metrics.groups === 0 && metrics.deadLetters >= metrics.lostGroups) throw allDead(metrics);
+    // Prompts that no model can read may come in any number, and say nothing of the reward.
+    const { lostGroups, deadLetters } = metrics;
+    if (metrics.groups === 0 && deadLetters >= lostGroups && tallied.deadPrompts < lostGroups)
+      throw allDead(metrics);
     await raiseAlarms({ kind: 'stage', ...metrics });
   };
 

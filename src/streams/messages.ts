@@ -17,6 +17,13 @@ export interface PolicySnapshot {
   readonly parameters: NamedArrays;
 }
 
+/** A prompt to train on, which anyone may have written. */
+export interface IncomingPrompt {
+  /** Chosen by the writer. The same id again is the same prompt again. */
+  readonly id: string;
+  readonly prompt: string;
+}
+
 /** What has been consumed. */
 export interface Progress {
   /** Groups that are finished: trained on, or lost and counted. */
@@ -51,6 +58,7 @@ export interface ScoredMetric {
 
 /** Messages by topic; the catalogue of topics is config/topics.ts. */
 export interface TopicMessages {
+  readonly 'incoming-prompts': IncomingPrompt;
   readonly prompts: PromptTicket;
   readonly images: PictureGroup;
   readonly trajectories: RolloutGroup<Trajectory>;
@@ -61,7 +69,13 @@ export interface TopicMessages {
   readonly progress: Progress;
   readonly metrics: ScoredMetric;
   /** As they were on the topic that the header `origin` names; `stage` and `reason` say who gave up, and why. */
-  readonly 'dead-letters': TopicMessages['prompts' | 'images' | 'trajectories' | 'rewards' | 'batches'];
+  readonly 'dead-letters': TopicMessages[
+    | 'incoming-prompts'
+    | 'prompts'
+    | 'images'
+    | 'trajectories'
+    | 'rewards'
+    | 'batches'];
 }
 
 export const RUN_KEY = 'run';

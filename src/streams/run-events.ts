@@ -154,6 +154,8 @@ export type RunEvent =
     }
   /** A worker takes part in a run from now on. */
   | { readonly kind: 'joined'; readonly roles: readonly Role[]; readonly trainingStage: number }
+  /** Prompts are taken at this address from now on. */
+  | { readonly kind: 'listening'; readonly url: string }
   | ({ readonly kind: 'progress' } & RunProgress)
   | { readonly kind: 'stage'; readonly metrics: StageMetrics }
   | { readonly kind: 'evaluation'; readonly evaluation: Evaluation }

@@ -4,7 +4,7 @@ import type { AdvantageHistory } from '../operators/index.js';
 import type { TopicMessages } from './messages.js';
 import type { Role } from './roles.js';
 import { advantagesStage } from './stages/advantages-stage.js';
-import { promptsStage } from './stages/prompts-stage.js';
+import { type PromptSource, promptsStage } from './stages/prompts-stage.js';
 import { rewardStage } from './stages/reward-stage.js';
 import type { SamplerClient } from './stages/run-threads.js';
 import { samplerStage } from './stages/sampler-stage.js';
@@ -18,7 +18,7 @@ import type { Transport } from './transport/transport.js';
 /** What each role works with; of a role that runs elsewhere nothing is needed. */
 export interface RoleParts {
   readonly prompts: {
-    readonly prompts: readonly string[];
+    readonly source: PromptSource;
     readonly onIssued: (trainingStage: number) => void;
     readonly onEnd: () => void;
   };
@@ -48,7 +48,7 @@ export function runStages(
     ...(sampler ? [samplerStage(context, sampler)] : []),
     ...(reward ? [rewardStage(context, reward)] : []),
     ...(prompts
-      ? [promptsStage(context, prompts.prompts, prompts.onIssued).pipe(tap({ complete: prompts.onEnd }))]
+      ? [promptsStage(context, prompts.source, prompts.onIssued).pipe(tap({ complete: prompts.onEnd }))]
       : []),
   );
 }

@@ -6,6 +6,7 @@ import type { ResolvedConfig } from './config/topology-schema.js';
 import { endOfRun } from './end-of-run.js';
 import { watchGuards } from './guards/watch-guards.js';
 import { RUN_KEY } from './messages.js';
+import { openPromptSource } from './open-prompt-source.js';
 import { type OpenRun, openRun } from './open-run.js';
 import { type OpenTransport, openTransport } from './open-transport.js';
 import { progressAt } from './progress-at.js';
@@ -94,8 +95,14 @@ async function train(
   const between = betweenStages(context, opened, runDirectory, guards, positions);
   const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
   const { sampler, reward, trainer, history } = opened;
+  const readTrain = async () => opened.prompts.train;
+  const prompts = roles.includes('prompts')
+    ? await openPromptSource({ config, transport, say, readTrain })
+    : null;
   const stages$ = runStages(context, roles, {
-    prompts: { prompts: opened.prompts.train, onIssued: end.onIssued, onEnd: end.onAdmissionEnd },
+    ...(prompts && {
+      prompts: { source: prompts.source, onIssued: end.onIssued, onEnd: end.onAdmissionEnd },
+    }),
     sampler,
     reward,
     trainer: {
@@ -109,12 +116,16 @@ async function train(
   });
   const publishProgress = (trainingStage: number, isOver: boolean) =>
     transport.publish('progress', { key: RUN_KEY, message: progressAt(config, trainingStage, isOver) });
-  await transport.publish('policy', {
-    key: RUN_KEY,
-    message: { version: firstTrainingStage, parameters: await trainer.parameters(undefined) },
-  });
-  await publishProgress(firstTrainingStage, false);
-  await lastValueFrom(end.until(stages$), { defaultValue: undefined });
+  try {
+    await transport.publish('policy', {
+      key: RUN_KEY,
+      message: { version: firstTrainingStage, parameters: await trainer.parameters(undefined) },
+    });
+    await publishProgress(firstTrainingStage, false);
+    await lastValueFrom(end.until(stages$), { defaultValue: undefined });
+  } finally {
+    await prompts?.close();
+  }
   const isOver = await between.finish(end.trainedStages());
   if (isOver) await publishProgress(end.trainedStages(), true);
 }

@@ -13,6 +13,7 @@ import {
 import { TributaryError } from '../errors.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import type { Progress, TopicMessages } from './messages.js';
+import { openPromptSource } from './open-prompt-source.js';
 import { openTransport } from './open-transport.js';
 import { readPromptLists } from './read-prompts.js';
 import type { WorkerRole } from './roles.js';
@@ -52,7 +53,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
   const warn = (message: string) => say({ kind: 'warning', message });
   const { transport } = await openTransport({ config, trainer: null, warn });
   try {
-    const { parts, close } = await openParts(config, roles, say);
+    const { parts, close } = await openParts(config, roles, transport, say);
     // What was under way when the worker leaves is cancelled, and of no account.
     const cancelling = new AbortController();
     try {
@@ -91,6 +92,7 @@ function ended(transport: Transport<TopicMessages>, signal: AbortSignal): Observ
 async function openParts(
   config: ResolvedConfig,
   roles: readonly WorkerRole[],
+  transport: Transport<TopicMessages>,
   say: (event: RunEvent) => void,
 ): Promise<{ readonly parts: Partial<RoleParts>; close(): Promise<void> }> {
   const closers: (() => Promise<void>)[] = [];
@@ -105,8 +107,9 @@ async function openParts(
   try {
     const parts: { -readonly [Name in WorkerRole]?: RoleParts[Name] } = {};
     if (roles.includes('prompts')) {
-      const { train } = await readPromptLists(config);
-      parts.prompts = { prompts: train, onIssued: ignore, onEnd: ignore };
+      const readTrain = async () => (await readPromptLists(config)).train;
+      const { source } = owned(await openPromptSource({ config, transport, say, readTrain }));
+      parts.prompts = { source, onIssued: ignore, onEnd: ignore };
     }
     if (roles.includes('sampler')) parts.sampler = owned(await startSampler(config, say));
     if (roles.includes('reward')) parts.reward = owned(await startReward(config, null, say)).call;

@@ -24,6 +24,8 @@ export interface Tally {
   /** Sum of the verifier's scores. */
   readonly score: number;
   readonly deadLetters: number;
+  /** Dead letters that are prompts which could not be rolled out: no fault of the reward. */
+  readonly deadPrompts: number;
 }
 
 export interface StageTally {
@@ -41,7 +43,7 @@ export interface StageTally {
 interface Seen {
   /** By group: a group that was scored twice counts once. */
   readonly scored: Map<string, ScoredMetric>;
-  readonly dead: Set<string>;
+  readonly dead: Map<string, { readonly isPrompt: boolean }>;
 }
 
 const MOST_WAITING_MS = 2000;
@@ -51,7 +53,7 @@ export function stageTally(maxGroups: number): StageTally {
   const stages = new Map<number, Seen>();
   const turn$ = new Subject<void>();
   const seenOf = (trainingStage: number): Seen => {
-    const seen = stages.get(trainingStage) ?? { scored: new Map(), dead: new Set() };
+    const seen = stages.get(trainingStage) ?? { scored: new Map(), dead: new Map() };
     stages.set(trainingStage, seen);
     return seen;
   };
@@ -67,7 +69,10 @@ export function stageTally(maxGroups: number): StageTally {
         ),
         transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
           tap((delivery) => {
-            seenOf(delivery.message.trainingStage).dead.add(delivery.key);
+            const { key, message, headers } = delivery;
+            // An incoming prompt that was refused at the door belongs to no training stage.
+            if ('trainingStage' in message)
+              seenOf(message.trainingStage).dead.set(key, { isPrompt: headers.origin === 'prompts' });
             delivery.ack();
           }),
         ),
@@ -89,6 +94,7 @@ export function stageTally(maxGroups: number): StageTally {
         satisfied: sum(verified.map(({ verdicts }) => verdicts?.satisfied ?? 0)),
         score: sum(verified.map(({ verdicts }) => verdicts?.score ?? 0)),
         deadLetters: dead.size,
+        deadPrompts: [...dead.values()].filter(({ isPrompt }) => isPrompt).length,
       };
     },
   };

@@ -191,6 +191,20 @@ describe.skipIf(SKIP_REASON !== null)(
       expect(retention).toEqual([String(2 * 3_600_000), String(7 * 24 * 3_600_000)]);
     });
 
+    it('should read back all that a topic holds, acknowledged or not, but what cannot be read', async () => {
+      const transport = await transportOf(freshPrefix(), { numPartitions: 3 });
+      const held = async () => {
+        const messages: string[] = [];
+        await transport.readBack('work', (message) => messages.push(message));
+        return messages.sort();
+      };
+      expect(await held()).toEqual([]);
+      await publishAll(transport, ['a', '?', 'b', 'c']);
+      for (const delivery of await deliveries(transport, 2)) delivery.ack();
+      expect(await held()).toEqual(['a', 'b', 'c']);
+      expect(await faultOf(() => transport.readBack('state', () => undefined))).toContain('TRIB_TRANSPORT');
+    });
+
     it('should complete every stream on close', async () => {
       const transport = await transportOf(freshPrefix());
       const ended: string[] = [];

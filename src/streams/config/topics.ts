@@ -1,5 +1,6 @@
 /** Which kind of message travels on a topic. */
 export type MessageKind =
+  | 'incoming prompt'
   | 'prompt ticket'
   | 'group images'
   | 'group trajectories'
@@ -16,14 +17,25 @@ export interface TopicSpec {
   readonly kind: 'queue' | 'broadcast';
   readonly message: MessageKind;
   /** What messages are keyed by; order holds per key. */
-  readonly key: 'group id' | 'run id' | 'stage';
+  readonly key: 'prompt id' | 'group id' | 'run id' | 'stage';
   /** Whether a topology stage must read it. The run itself reads the others. */
   readonly needsReader: boolean;
+  /** Whether it may be written from outside the topology alone. Default: no. */
+  readonly isFedFromOutside?: boolean;
   readonly summary: string;
 }
 
 /** The topics of every topology. */
 export const TOPICS = {
+  'incoming-prompts': {
+    kind: 'queue',
+    message: 'incoming prompt',
+    key: 'prompt id',
+    needsReader: true,
+    isFedFromOutside: true,
+    summary:
+      'Prompts to train on that anyone may write; read where the prompts stage takes them from a topic.',
+  },
   prompts: {
     kind: 'queue',
     message: 'prompt ticket',

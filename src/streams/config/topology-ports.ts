@@ -1,6 +1,6 @@
 import type { Contradiction } from './contradictions/config-rule.js';
 import { STAGE_SPECS } from './stages/index.js';
-import { TOPIC_NAMES, TOPICS, type TopicName } from './topics.js';
+import { TOPIC_NAMES, TOPICS, type TopicName, type TopicSpec } from './topics.js';
 import type { ResolvedConfig } from './topology-schema.js';
 
 /** Who writes and who reads one topic, by stage name, in the order of the config. */
@@ -31,7 +31,8 @@ export function findPortFaults(config: ResolvedConfig): Contradiction[] {
   const kind = 'port';
   for (const { topic, writers, readers } of topologyPorts(config)) {
     const [writer, reader] = [writers[0], readers[0]];
-    if (reader !== undefined && writer === undefined) {
+    const { isFedFromOutside = false }: TopicSpec = TOPICS[topic];
+    if (reader !== undefined && writer === undefined && !isFedFromOutside) {
       faults.push({
         kind,
         path: ['stages', reader],

@@ -1,58 +1,71 @@
 /** @file The stage that starts work: prompts, admitted as fast as groups finish. */
 
-import { concatMap, ignoreElements, map, type Observable } from 'rxjs';
+import { defer, exhaustMap, filter, ignoreElements, map, mergeMap, type Observable, take } from 'rxjs';
 import { counterRandom } from '../../models/random/counter-random.js';
-import { admitByRunAhead, type PromptTicket } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
+import { type IssuedTickets, readIssued } from '../incoming/issued-tickets.js';
+import type { PromptInbox } from '../incoming/prompt-inbox.js';
+import { issueIncoming } from './issue-incoming.js';
+import { admitted, isRepeated, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
 import type { StageContext } from './stage-context.js';
 
+/** Where the prompts of groups come from, as the config says, opened. */
+export type PromptSource =
+  | { readonly from: 'file'; readonly prompts: readonly string[] }
+  | { readonly from: 'topic'; readonly inbox: PromptInbox };
+
 /**
- * Publishes tickets until the last stage is issued, or until the run is stopping and the stage that was begun is issued;
- * completes when the run has come so far that the next stage would begin.
+ * Publishes tickets until the last stage is issued, or until the run is stopping: with prompts of a file the stage that was
+ * begun is issued first, while prompts that others have still to write are not waited for. Tickets that are in their topic
+ * already are not issued again. Completes when the run has come so far that the next stage would begin.
+ *
+ * @param onIssued Hears of a training stage that will be issued as a whole.
  */
 export function promptsStage(
   context: StageContext,
-  prompts: readonly string[],
+  source: PromptSource,
   onIssued: (trainingStage: number) => void,
 ): Observable<never> {
-  const { transport, config, firstTrainingStage } = context;
-  const { runAhead, groupsPerStage } = stageOf(config, 'prompts');
-  return transport.latest('progress').pipe(
-    map(({ finishedGroups }) => finishedGroups),
-    admitByRunAhead({
-      runAhead,
-      tickets: tickets(context, prompts, onIssued),
-      initiallyFinished: firstTrainingStage * groupsPerStage,
-    }),
-    concatMap((ticket) => transport.publish('prompts', { key: ticket.groupId, message: ticket })),
+  const { transport, config } = context;
+  return defer(() => readIssued(transport, config, context.firstTrainingStage)).pipe(
+    exhaustMap((issued) =>
+      // Reading takes a while, in which the run may have gone on.
+      transport.latest('progress').pipe(
+        take(1),
+        exhaustMap(({ trainingStage }) => {
+          const from = { ...context, firstTrainingStage: trainingStage };
+          return source.from === 'file'
+            ? issueFromFile(from, source.prompts, issued, onIssued)
+            : issueIncoming({ context: from, inbox: source.inbox, issued, onIssued });
+        }),
+      ),
+    ),
+  );
+}
+
+function issueFromFile(
+  context: StageContext,
+  prompts: readonly string[],
+  { unfinished }: IssuedTickets,
+  onIssued: (trainingStage: number) => void,
+): Observable<never> {
+  return admitted(context, slots(context, onIssued)).pipe(
+    filter(({ groupIndex }) => !unfinished.has(groupIndex) || isRepeated(context)),
+    map((slot) => ({ ...slot, prompt: promptOf(context, prompts, slot) })),
+    mergeMap((ticket) => publishTicket(context, ticket), PUBLISHED_AT_ONCE),
     ignoreElements(),
   );
 }
 
-/** Tickets in order. The prompt of a group depends on the seed and its index alone. */
-function* tickets(
-  { config, firstTrainingStage, stopping }: StageContext,
-  prompts: readonly string[],
-  onIssued: (trainingStage: number) => void,
-): Generator<PromptTicket> {
-  const { choice, groupsPerStage, numStages } = stageOf(config, 'prompts');
-  for (
-    let trainingStage = firstTrainingStage;
-    trainingStage < numStages && !stopping.aborted;
-    trainingStage++
-  ) {
-    onIssued(trainingStage);
-    for (let index = 0; index < groupsPerStage; index++) {
-      const groupIndex = trainingStage * groupsPerStage + index;
-      const drawn =
-        choice === 'round-robin'
-          ? roundRobin(config.seed, groupIndex, prompts.length)
-          : counterRandom({ seed: config.seed, purpose: 'prompt-choice', group: groupIndex }).integer(
-              prompts.length,
-            );
-      yield { groupId: `${trainingStage}-${index}`, groupIndex, trainingStage, prompt: prompts[drawn] ?? '' };
-    }
-  }
+/** The prompt of a group depends on the seed and its index alone. */
+function promptOf({ config }: StageContext, prompts: readonly string[], { groupIndex }: Slot): string {
+  const drawn =
+    stageOf(config, 'prompts').choice === 'round-robin'
+      ? roundRobin(config.seed, groupIndex, prompts.length)
+      : counterRandom({ seed: config.seed, purpose: 'prompt-choice', group: groupIndex }).integer(
+          prompts.length,
+        );
+  return prompts[drawn] ?? '';
 }
 
 /** Every prompt once a round, in an order that is drawn afresh for each round. */

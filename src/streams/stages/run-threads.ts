@@ -22,6 +22,8 @@ const threadUrl = (name: string) => new URL(`../threads/${name}-thread.js`, impo
 export interface SamplerClient {
   readonly imageShape: OpenedSampler['imageShape'];
   readonly baseParameters: OpenedSampler['baseParameters'];
+  /** What is wrong with each prompt; null where it can be rolled out. */
+  checkPrompts(prompts: readonly string[]): Promise<readonly (string | null)[]>;
   /**
    * Samples by a policy, one `work` at a time and in order: a rollout of a stage that runs ahead must not change the policy
    * in the middle of an evaluation.
@@ -116,6 +118,7 @@ export async function startSampler(config: ResolvedConfig, say: Say): Promise<Sa
   return {
     imageShape: opened.imageShape,
     baseParameters: opened.baseParameters,
+    checkPrompts: (prompts) => thread.call.checkPrompts(prompts),
     withPolicy(policy, work) {
       const turn = async () => {
         const wanted = policy.parameters === opened.baseParameters ? 'pretrained' : policy.version;

@@ -16,16 +16,37 @@ import { receive } from './receive.js';
 import type { SamplerClient } from './run-threads.js';
 import type { StageContext } from './stage-context.js';
 
-/** Rolls out groups with the newest policy and interval that fit their training stage. */
+/**
+ * Rolls out groups with the newest policy and interval that fit their training stage. A prompt that the model cannot read
+ * becomes a dead letter, and its group is lost; the rest of its batch is rolled out all the same.
+ */
 export function samplerStage(context: StageContext, sampler: SamplerClient): Observable<never> {
   const { transport, config } = context;
-  const { runAhead, groupsPerStage } = stageOf(config, 'prompts');
+  const { runAhead } = stageOf(config, 'prompts');
   const { groupsPerBatch, lingerMs, sampleFrom } = stageOf(config, 'branchRollouts');
   const { maxStaleness } = stageOf(config, 'gradientSteps');
-  const counts = new Map<number, number>();
+  const count = countGroups(context);
 
+  const rolledOut = async (
+    tickets: readonly PromptTicket[],
+    interval: TrainingInterval,
+    policy: PolicySnapshot,
+  ): Promise<RolloutGroup<SampledBranch>[]> => {
+    const faults = await sampler.checkPrompts(tickets.map(({ prompt }) => prompt));
+    const readable: PromptTicket[] = [];
+    for (const [index, ticket] of tickets.entries()) {
+      const fault = faults[index];
+      if (fault) {
+        await lose(context, ticket, fault);
+        count(ticket, interval);
+      } else readable.push(ticket);
+    }
+    return readable.length === 0
+      ? []
+      : rolloutGroups(sampler, readable, interval, policy, context.cancelling);
+  };
   const rollout = (tickets: readonly PromptTicket[], interval: TrainingInterval, policy: PolicySnapshot) =>
-    from(rolloutGroups(sampler, tickets, interval, policy, context.cancelling));
+    from(rolledOut(tickets, interval, policy));
   // Pictures of the pretrained model are as old as the policy that they are trained into.
   const sampledFrom = (policy: PolicySnapshot): PolicySnapshot =>
     sampleFrom === 'policy' ? policy : { ...policy, parameters: sampler.baseParameters };
@@ -64,22 +85,29 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       });
       return group;
     }),
-    tap(({ trainingStage, interval }) => {
-      const groupsSampled = (counts.get(trainingStage) ?? 0) + 1;
-      counts.set(trainingStage, groupsSampled);
-      if (groupsSampled === groupsPerStage) counts.delete(trainingStage);
-      const { numStages } = stageOf(config, 'prompts');
-      context.say({
-        kind: 'progress',
-        trainingStage,
-        numStages,
-        trainedSteps: interval.trainedSteps,
-        groupsSampled,
-        groupsPerStage,
-      });
-    }),
+    tap((group) => count(group, group.interval)),
     ignoreElements(),
   );
+}
+
+/** Says of every group that is done how far its training stage is. */
+function countGroups({ config, say }: StageContext) {
+  const { groupsPerStage, numStages } = stageOf(config, 'prompts');
+  const counts = new Map<number, number>();
+  return ({ trainingStage }: PromptTicket, { trainedSteps }: TrainingInterval): void => {
+    const groupsSampled = (counts.get(trainingStage) ?? 0) + 1;
+    counts.set(trainingStage, groupsSampled);
+    if (groupsSampled === groupsPerStage) counts.delete(trainingStage);
+    say({ kind: 'progress', trainingStage, numStages, trainedSteps, groupsSampled, groupsPerStage });
+  };
+}
+
+async function lose({ transport }: StageContext, ticket: PromptTicket, reason: string): Promise<void> {
+  const { groupId, trainingStage } = ticket;
+  const headers = { origin: 'prompts', stage: 'branchRollouts', code: 'TRIB_PROMPT', reason };
+  await transport.publish('dead-letters', { key: groupId, message: ticket, headers });
+  const lost = { groupId, trainingStage, reason: 'dead-letter', detail: reason } as const;
+  await transport.publish('rewards', { key: groupId, message: lost });
 }
 
 async function rolloutGroups(
@@ -97,11 +125,11 @@ async function rolloutGroups(
     ...ticket,
     interval,
     policyVersion: policy.version,
-    ...rolledOut(groups[index], ticket),
+    ...requireGroup(groups[index], ticket),
   }));
 }
 
-function rolledOut(group: SampledGroup | undefined, { groupId }: PromptTicket): SampledGroup {
+function requireGroup(group: SampledGroup | undefined, { groupId }: PromptTicket): SampledGroup {
   if (group) return group;
   throw new TributaryError(
     'TRIB_INTERNAL',

@@ -1,5 +1,6 @@
 /** @file The thread in which rollouts are computed. */
 
+import { TributaryError } from '../../errors.js';
 import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import { openDenoiser } from '../../models/diffusion/denoiser.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
@@ -38,6 +39,8 @@ export interface OpenedSampler {
 export interface SamplerService {
   open(settings: SamplerThreadSettings): Promise<OpenedSampler>;
   usePolicy(parameters: NamedArrays): Promise<void>;
+  /** What is wrong with each prompt; null where it can be rolled out. */
+  checkPrompts(prompts: readonly string[]): Promise<(string | null)[]>;
   /** The tree of every request, recorded from the first trained step on. */
   rollout(
     request: { readonly requests: readonly RolloutRequest[]; readonly trainedSteps: readonly number[] },
@@ -76,6 +79,7 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   return {
     engine,
     denoiser,
+    tokenizer: pipeline.tokenizer,
     imageShape: await pipeline.imageShape(),
     sampler: createSampler(pipeline, denoiser, sampler),
     evaluationSampler: createSampler(pipeline, denoiser, evaluation),
@@ -97,6 +101,16 @@ async function samplePictures(
   return pictures;
 }
 
+function promptFault(prompt: string): string | null {
+  try {
+    opened.value().tokenizer.encode(prompt);
+    return null;
+  } catch (error) {
+    if (error instanceof TributaryError && error.code === 'TRIB_PROMPT') return error.message;
+    throw error;
+  }
+}
+
 const service: SamplerService = {
   async open(settings) {
     const { denoiser, imageShape } = await opened.open(settings);
@@ -104,6 +118,7 @@ const service: SamplerService = {
     return { provider: denoiser.provider, fallbacks: denoiser.fallbacks, imageShape, baseParameters };
   },
   usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),
+  checkPrompts: async (prompts) => prompts.map(promptFault),
   rollout: async ({ requests, trainedSteps }, signal) =>
     opened.value().sampler.rollout(requests, trainedSteps, signal),
   samplePictures: ({ requests }, signal) => samplePictures(requests, signal),

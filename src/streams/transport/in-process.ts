@@ -86,6 +86,11 @@ export function createInProcessTransport<Messages extends object>(
       return queueNamed(topic).subscribe(consumerGroup, maxInFlight) as Observable<Delivery<Messages[Topic]>>;
     },
 
+    async readBack(topic) {
+      queueNamed(topic);
+      if (isClosed) throw closed();
+    },
+
     latest<Topic extends TopicOf<Messages>>(topic: Topic) {
       const broadcast = broadcasts.get(topic);
       if (!broadcast) {

@@ -10,6 +10,7 @@ export function joinTransports<Messages extends object>(
   return {
     publish: (topic, envelope) => carrierOf(topic).publish(topic, envelope),
     subscribe: (subscription) => carrierOf(subscription.topic).subscribe(subscription),
+    readBack: (topic, take) => carrierOf(topic).readBack(topic, take),
     latest: (topic) => carrierOf(topic).latest(topic),
     close: async () => {
       await local.close();

@@ -93,6 +93,15 @@ export interface Transport<Messages extends object> {
     subscription: Subscription<Topic>,
   ): Observable<Delivery<Messages[Topic]>>;
 
+  /**
+   * Hands over what a queue topic holds of all that was ever published, whoever has acknowledged it, and resolves at the end
+   * that it had when called. A transport that dies with its process holds nothing.
+   */
+  readBack<Topic extends TopicOf<Messages>>(
+    topic: Topic,
+    take: (message: Messages[Topic]) => void,
+  ): Promise<void>;
+
   /** Values of a broadcast topic: the newest published so far, if any, then each newer one; a slow reader may miss some. */
   latest<Topic extends TopicOf<Messages>>(topic: Topic): Observable<Messages[Topic]>;
 

@@ -100,6 +100,21 @@ const scoring = fc.oneof(
   }),
 );
 
+const promptSource = fc.oneof(
+  fc.constant({ from: 'file' as const }),
+  fc.record(
+    {
+      from: fc.constant('topic' as const),
+      maxWaiting: count(1_000_000),
+      http: fc.record({
+        host: fc.constantFrom('127.0.0.1', '::', 'prompts.example.org'),
+        port: fc.nat(65_535),
+      }),
+    },
+    { requiredKeys: ['from', 'maxWaiting'] },
+  ),
+);
+
 /** Takes back what the surrogate cannot have: guidance, staleness, another sampler than the policy. */
 function fitted(config: ResolvedConfig): ResolvedConfig {
   const [prompts, sampler, trainer] = [
@@ -173,7 +188,7 @@ const wholeConfig = (
           ) as ResolvedConfig['topics'],
       ),
     stages: fc
-      .tuple(rollouts(s), path, nonNegative, share, scoring)
+      .tuple(rollouts(s), path, nonNegative, share, scoring, promptSource)
       .map(
         ([
           { tree, stochasticSteps, schedule, advantages, training },
@@ -181,11 +196,13 @@ const wholeConfig = (
           guidanceScale,
           decay,
           rewards,
+          source,
         ]) => ({
           prompts: {
             type: 'prompts' as const,
             train: file,
             heldOut: file,
+            source,
             choice: 'round-robin' as const,
             groupsPerStage: s.groupsPerStage,
             numStages: s.numStages,

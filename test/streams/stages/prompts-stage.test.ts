@@ -16,7 +16,9 @@ function start(overrides: readonly string[] = [], firstTrainingStage = 0) {
   const tickets = bench.read('prompts');
   const begun: number[] = [];
   let completed = false;
-  promptsStage(bench.context, PROMPTS, (trainingStage) => begun.push(trainingStage)).subscribe({
+  promptsStage(bench.context, { from: 'file', prompts: PROMPTS }, (trainingStage) =>
+    begun.push(trainingStage),
+  ).subscribe({
     complete: () => {
       completed = true;
     },

@@ -12,6 +12,7 @@ import type { Delivery, Headers } from '../../../src/streams/transport/transport
 import { SMALLEST } from '../config/valid-config.js';
 
 export type QueueName =
+  | 'incoming-prompts'
   | 'prompts'
   | 'images'
   | 'trajectories'

@@ -1,8 +1,10 @@
 import { defer, type Observable, ReplaySubject, Subject, share, takeUntil, throwError } from 'rxjs';
+import { TributaryError } from '../../../errors.js';
 import type { Delivery, Headers, Subscription, TopicDeclaration, TopicOf, Transport } from '../transport.js';
 import { closedFault, requireBound, topicKindFault, unknownTopicFault } from '../transport-faults.js';
 import type { ExclusiveWriter, LogDriver, LogRecord, TopicPlan } from './log-driver.js';
 import { readQueue } from './queue-reader.js';
+import { readToEnd } from './read-to-end.js';
 import { readState } from './state-reader.js';
 
 /** Messages as bytes, and back; `topic` is the one that a message was first published on. */
@@ -145,6 +147,18 @@ export async function createKafkaTransport<Messages extends object>(
           onLeaving,
         }),
       ) as Observable<Delivery<Messages[Topic]>>;
+    },
+
+    async readBack<Topic extends TopicOf<Messages>>(topic: Topic, take: (message: Messages[Topic]) => void) {
+      require(topic, 'queue');
+      if (isClosed) throw closedFault(name);
+      await readToEnd(driver, inCluster(topic), async (record) => {
+        try {
+          take((await decode(topic)(record)) as Messages[Topic]);
+        } catch (error) {
+          if (!(error instanceof TributaryError)) throw error;
+        }
+      });
     },
 
     latest<Topic extends TopicOf<Messages>>(topic: Topic) {

@@ -10,7 +10,7 @@ import type { LogDriver, LogRecord } from './log-driver.js';
 export async function readToEnd(
   driver: LogDriver,
   topic: string,
-  onRecord: (record: LogRecord) => void,
+  onRecord: (record: LogRecord) => void | Promise<void>,
 ): Promise<void> {
   const ends = await driver.endOffsets(topic);
   const open = new Map(ends);
@@ -31,7 +31,7 @@ export async function readToEnd(
         async onRecords(records) {
           try {
             for (const record of records)
-              if (record.offset < (ends.get(record.partition) ?? 0n)) onRecord(record);
+              if (record.offset < (ends.get(record.partition) ?? 0n)) await onRecord(record);
           } catch (error) {
             reject(error);
           }

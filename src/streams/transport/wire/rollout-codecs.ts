@@ -145,14 +145,14 @@ function rolloutFromWire(
   };
 }
 
-function ticketToWire({ groupId, groupIndex, trainingStage, prompt }: PromptTicket) {
-  return { groupId, groupIndex, trainingStage, prompt };
+function ticketToWire({ groupId, groupIndex, trainingStage, prompt, sourceId }: PromptTicket) {
+  return { groupId, groupIndex, trainingStage, prompt, ...(sourceId !== undefined && { sourceId }) };
 }
 
 function ticketFromWire(wire: PromptTicketWire | undefined, path: string): PromptTicket {
-  const { groupId, groupIndex, trainingStage, prompt } = requirePart(wire, path);
+  const { groupId, groupIndex, trainingStage, prompt, sourceId } = requirePart(wire, path);
   requireField(groupId !== '', `${path}.group_id`, 'a group id', '""');
-  return { groupId, groupIndex, trainingStage, prompt };
+  return { groupId, groupIndex, trainingStage, prompt, ...(sourceId !== undefined && { sourceId }) };
 }
 
 function intervalToWire({ trainingStage, numSteps, trainedSteps }: TrainingInterval) {

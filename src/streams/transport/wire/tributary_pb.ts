@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tributary.proto.
  */
 export const file_tributary: GenFile = /*@__PURE__*/
-  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwiXQoMUHJvbXB0VGlja2V0EhAKCGdyb3VwX2lkGAEgASgJEhMKC2dyb3VwX2luZGV4GAIgASgNEhYKDnRyYWluaW5nX3N0YWdlGAMgASgNEg4KBnByb21wdBgEIAEoCSJUChBUcmFpbmluZ0ludGVydmFsEhYKDnRyYWluaW5nX3N0YWdlGAEgASgNEhEKCW51bV9zdGVwcxgCIAEoDRIVCg10cmFpbmVkX3N0ZXBzGAMgAygNIjEKC1JvbGxvdXRUcmVlEhIKCmZpcnN0X3N0ZXAYASABKA0SDgoGd2lkdGhzGAIgAygNIqgBCgdSb2xsb3V0EioKBnRpY2tldBgBIAEoCzIaLnRyaWJ1dGFyeS52MS5Qcm9tcHRUaWNrZXQSMAoIaW50ZXJ2YWwYAiABKAsyHi50cmlidXRhcnkudjEuVHJhaW5pbmdJbnRlcnZhbBInCgR0cmVlGAMgASgLMhkudHJpYnV0YXJ5LnYxLlJvbGxvdXRUcmVlEhYKDnBvbGljeV92ZXJzaW9uGAQgASgNIlsKC0dyb3VwSW1hZ2VzEiYKB3JvbGxvdXQYASABKAsyFS50cmlidXRhcnkudjEuUm9sbG91dBIkCgZpbWFnZXMYAiADKAsyFC50cmlidXRhcnkudjEuVGVuc29yInAKClRyYWplY3RvcnkSEgoKZmlyc3Rfc3RlcBgBIAEoDRIlCgdsYXRlbnRzGAIgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvchInCglsb2dfcHJvYnMYAyABKAsyFC50cmlidXRhcnkudjEuVGVuc29yImsKEUdyb3VwVHJhamVjdG9yaWVzEiYKB3JvbGxvdXQYASABKAsyFS50cmlidXRhcnkudjEuUm9sbG91dBIuCgx0cmFqZWN0b3JpZXMYAiADKAsyGC50cmlidXRhcnkudjEuVHJhamVjdG9yeSKRAQoMR3JvdXBSZXdhcmRzEhAKCGdyb3VwX2lkGAEgASgJEhYKDnRyYWluaW5nX3N0YWdlGAIgASgNEigKB3Jld2FyZHMYAyABKAsyFS50cmlidXRhcnkudjEuUmV3YXJkc0gAEiIKBGxvc3MYBCABKAsyEi50cmlidXRhcnkudjEuTG9zc0gAQgkKB291dGNvbWUiGQoHUmV3YXJkcxIOCgZ2YWx1ZXMYASADKAEiQAoETG9zcxIoCgZyZWFzb24YASABKA4yGC50cmlidXRhcnkudjEuTG9zc1JlYXNvbhIOCgZkZXRhaWwYAiABKAkinAEKBlBvbGljeRIPCgd2ZXJzaW9uGAEgASgNEjgKCnBhcmFtZXRlcnMYAiADKAsyJC50cmlidXRhcnkudjEuUG9saWN5LlBhcmFtZXRlcnNFbnRyeRpHCg9QYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEiMKBXZhbHVlGAIgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvcjoCOAEiYwoIUHJvZ3Jlc3MSFwoPZmluaXNoZWRfZ3JvdXBzGAEgASgNEhYKDnRyYWluaW5nX3N0YWdlGAIgASgNEg8KB2lzX292ZXIYAyABKAgSFQoNc2hhcmVkX2NvbmZpZxgEIAEoCSI6CgZNZXRyaWMSJgoGc2NvcmVkGAEgASgLMhQudHJpYnV0YXJ5LnYxLlNjb3JlZEgAQggKBm1ldHJpYyJsCgZTY29yZWQSFgoOdHJhaW5pbmdfc3RhZ2UYASABKA0SDgoGaW1hZ2VzGAIgASgNEigKCHZlcmRpY3RzGAMgASgLMhYudHJpYnV0YXJ5LnYxLlZlcmRpY3RzEhAKCGdyb3VwX2lkGAQgASgJIiwKCFZlcmRpY3RzEhEKCXNhdGlzZmllZBgBIAEoDRINCgVzY29yZRgCIAEoASIyCgVDbGFpbRILCgN1cmkYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwqRQoLRWxlbWVudFR5cGUSHAoYRUxFTUVOVF9UWVBFX1VOU1BFQ0lGSUVEEAASCwoHRkxPQVQzMhABEgsKB0ZMT0FUMTYQAipUCgpMb3NzUmVhc29uEhsKF0xPU1NfUkVBU09OX1VOU1BFQ0lGSUVEEAASCQoFU1RBTEUQARIPCgtERUFEX0xFVFRFUhACEg0KCVVOTUFUQ0hFRBADYgZwcm90bzM");
+  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwigwEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRIWCg50cmFpbmluZ19zdGFnZRgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQFCDAoKX3NvdXJjZV9pZCIsCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkiVAoQVHJhaW5pbmdJbnRlcnZhbBIWCg50cmFpbmluZ19zdGFnZRgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSKoAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDSJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkikQEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRIWCg50cmFpbmluZ19zdGFnZRgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIhkKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBIkAKBExvc3MSKAoGcmVhc29uGAEgASgOMhgudHJpYnV0YXJ5LnYxLkxvc3NSZWFzb24SDgoGZGV0YWlsGAIgASgJIpwBCgZQb2xpY3kSDwoHdmVyc2lvbhgBIAEoDRI4CgpwYXJhbWV0ZXJzGAIgAygLMiQudHJpYnV0YXJ5LnYxLlBvbGljeS5QYXJhbWV0ZXJzRW50cnkaRwoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3I6AjgBImMKCFByb2dyZXNzEhcKD2ZpbmlzaGVkX2dyb3VwcxgBIAEoDRIWCg50cmFpbmluZ19zdGFnZRgCIAEoDRIPCgdpc19vdmVyGAMgASgIEhUKDXNoYXJlZF9jb25maWcYBCABKAkiOgoGTWV0cmljEiYKBnNjb3JlZBgBIAEoCzIULnRyaWJ1dGFyeS52MS5TY29yZWRIAEIICgZtZXRyaWMibAoGU2NvcmVkEhYKDnRyYWluaW5nX3N0YWdlGAEgASgNEg4KBmltYWdlcxgCIAEoDRIoCgh2ZXJkaWN0cxgDIAEoCzIWLnRyaWJ1dGFyeS52MS5WZXJkaWN0cxIQCghncm91cF9pZBgEIAEoCSIsCghWZXJkaWN0cxIRCglzYXRpc2ZpZWQYASABKA0SDQoFc2NvcmUYAiABKAEiMgoFQ2xhaW0SCwoDdXJpGAEgASgJEgwKBHNpemUYAiABKAQSDgoGc2hhMjU2GAMgASgMKkUKC0VsZW1lbnRUeXBlEhwKGEVMRU1FTlRfVFlQRV9VTlNQRUNJRklFRBAAEgsKB0ZMT0FUMzIQARILCgdGTE9BVDE2EAIqVAoKTG9zc1JlYXNvbhIbChdMT1NTX1JFQVNPTl9VTlNQRUNJRklFRBAAEgkKBVNUQUxFEAESDwoLREVBRF9MRVRURVIQAhINCglVTk1BVENIRUQQA2IGcHJvdG8z");
 
 /**
  * Numbers in row-major order, little-endian.
@@ -76,6 +76,13 @@ export type PromptTicket = Message<"tributary.v1.PromptTicket"> & {
    * @generated from field: string prompt = 4;
    */
   prompt: string;
+
+  /**
+   * The id of the incoming prompt that the group was made of; absent where prompts come from a file.
+   *
+   * @generated from field: optional string source_id = 5;
+   */
+  sourceId?: string | undefined;
 };
 
 /**
@@ -84,6 +91,34 @@ export type PromptTicket = Message<"tributary.v1.PromptTicket"> & {
  */
 export const PromptTicketSchema: GenMessage<PromptTicket> = /*@__PURE__*/
   messageDesc(file_tributary, 1);
+
+/**
+ * Topic `incoming-prompts`, key: the id. A prompt to train on, which anyone may write; it becomes one group.
+ *
+ * @generated from message tributary.v1.IncomingPrompt
+ */
+export type IncomingPrompt = Message<"tributary.v1.IncomingPrompt"> & {
+  /**
+   * Chosen by the writer, 1 to 200 characters. The same id again is the same prompt again.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * 1 to 4,000 characters.
+   *
+   * @generated from field: string prompt = 2;
+   */
+  prompt: string;
+};
+
+/**
+ * Describes the message tributary.v1.IncomingPrompt.
+ * Use `create(IncomingPromptSchema)` to create a new message.
+ */
+export const IncomingPromptSchema: GenMessage<IncomingPrompt> = /*@__PURE__*/
+  messageDesc(file_tributary, 2);
 
 /**
  * Topic `schedule`, key: run id. The sampler steps that are trained now.
@@ -116,7 +151,7 @@ export type TrainingInterval = Message<"tributary.v1.TrainingInterval"> & {
  * Use `create(TrainingIntervalSchema)` to create a new message.
  */
 export const TrainingIntervalSchema: GenMessage<TrainingInterval> = /*@__PURE__*/
-  messageDesc(file_tributary, 2);
+  messageDesc(file_tributary, 3);
 
 /**
  * How the branches of a group share steps: nodes before sampler step `first_step + d`; the last are the leaves, one a
@@ -141,7 +176,7 @@ export type RolloutTree = Message<"tributary.v1.RolloutTree"> & {
  * Use `create(RolloutTreeSchema)` to create a new message.
  */
 export const RolloutTreeSchema: GenMessage<RolloutTree> = /*@__PURE__*/
-  messageDesc(file_tributary, 3);
+  messageDesc(file_tributary, 4);
 
 /**
  * What pictures and trajectories of a group have in common.
@@ -179,7 +214,7 @@ export type Rollout = Message<"tributary.v1.Rollout"> & {
  * Use `create(RolloutSchema)` to create a new message.
  */
 export const RolloutSchema: GenMessage<Rollout> = /*@__PURE__*/
-  messageDesc(file_tributary, 4);
+  messageDesc(file_tributary, 5);
 
 /**
  * Topic `images`, key: group id. One picture a branch.
@@ -205,7 +240,7 @@ export type GroupImages = Message<"tributary.v1.GroupImages"> & {
  * Use `create(GroupImagesSchema)` to create a new message.
  */
 export const GroupImagesSchema: GenMessage<GroupImages> = /*@__PURE__*/
-  messageDesc(file_tributary, 5);
+  messageDesc(file_tributary, 6);
 
 /**
  * The path of one leaf: it begins where it leaves the path of an earlier one.
@@ -240,7 +275,7 @@ export type Trajectory = Message<"tributary.v1.Trajectory"> & {
  * Use `create(TrajectorySchema)` to create a new message.
  */
 export const TrajectorySchema: GenMessage<Trajectory> = /*@__PURE__*/
-  messageDesc(file_tributary, 6);
+  messageDesc(file_tributary, 7);
 
 /**
  * Topic `trajectories`, key: group id.
@@ -264,7 +299,7 @@ export type GroupTrajectories = Message<"tributary.v1.GroupTrajectories"> & {
  * Use `create(GroupTrajectoriesSchema)` to create a new message.
  */
 export const GroupTrajectoriesSchema: GenMessage<GroupTrajectories> = /*@__PURE__*/
-  messageDesc(file_tributary, 7);
+  messageDesc(file_tributary, 8);
 
 /**
  * Topic `rewards`, key: group id. Anyone may write it, seconds or hours after the pictures.
@@ -305,7 +340,7 @@ export type GroupRewards = Message<"tributary.v1.GroupRewards"> & {
  * Use `create(GroupRewardsSchema)` to create a new message.
  */
 export const GroupRewardsSchema: GenMessage<GroupRewards> = /*@__PURE__*/
-  messageDesc(file_tributary, 8);
+  messageDesc(file_tributary, 9);
 
 /**
  * @generated from message tributary.v1.Rewards
@@ -324,7 +359,7 @@ export type Rewards = Message<"tributary.v1.Rewards"> & {
  * Use `create(RewardsSchema)` to create a new message.
  */
 export const RewardsSchema: GenMessage<Rewards> = /*@__PURE__*/
-  messageDesc(file_tributary, 9);
+  messageDesc(file_tributary, 10);
 
 /**
  * The group will never have rewards; it still counts as one of its training stage.
@@ -348,7 +383,7 @@ export type Loss = Message<"tributary.v1.Loss"> & {
  * Use `create(LossSchema)` to create a new message.
  */
 export const LossSchema: GenMessage<Loss> = /*@__PURE__*/
-  messageDesc(file_tributary, 10);
+  messageDesc(file_tributary, 11);
 
 /**
  * Topic `policy`, key: run id. The newest counts.
@@ -374,7 +409,7 @@ export type Policy = Message<"tributary.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_tributary, 11);
+  messageDesc(file_tributary, 12);
 
 /**
  * Topic `progress`, key: run id. The newest counts.
@@ -416,7 +451,7 @@ export type Progress = Message<"tributary.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_tributary, 12);
+  messageDesc(file_tributary, 13);
 
 /**
  * Topic `metrics`, key: group id.
@@ -441,7 +476,7 @@ export type Metric = Message<"tributary.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_tributary, 13);
+  messageDesc(file_tributary, 14);
 
 /**
  * One group was scored.
@@ -477,7 +512,7 @@ export type Scored = Message<"tributary.v1.Scored"> & {
  * Use `create(ScoredSchema)` to create a new message.
  */
 export const ScoredSchema: GenMessage<Scored> = /*@__PURE__*/
-  messageDesc(file_tributary, 14);
+  messageDesc(file_tributary, 15);
 
 /**
  * @generated from message tributary.v1.Verdicts
@@ -501,7 +536,7 @@ export type Verdicts = Message<"tributary.v1.Verdicts"> & {
  * Use `create(VerdictsSchema)` to create a new message.
  */
 export const VerdictsSchema: GenMessage<Verdicts> = /*@__PURE__*/
-  messageDesc(file_tributary, 15);
+  messageDesc(file_tributary, 16);
 
 /**
  * Stands in a record in place of a payload that is too large for it.
@@ -534,7 +569,7 @@ export type Claim = Message<"tributary.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_tributary, 16);
+  messageDesc(file_tributary, 17);
 
 /**
  * @generated from enum tributary.v1.ElementType

@@ -1,4 +1,5 @@
 import type { TopicMessages } from '../../messages.js';
+import { incomingPromptCodec } from './incoming-codec.js';
 import type { MessageCodec } from './message-codec.js';
 import { rewardsCodec } from './reward-codec.js';
 import { imagesCodec, intervalCodec, ticketCodec, trajectoriesCodec } from './rollout-codecs.js';
@@ -12,6 +13,7 @@ export type WireTopic = Exclude<keyof TopicMessages, 'batches' | 'dead-letters'>
 
 /** How the messages of each topic are written. */
 export const WIRE_CODECS: { readonly [Topic in WireTopic]: MessageCodec<TopicMessages[Topic]> } = {
+  'incoming-prompts': incomingPromptCodec,
   prompts: ticketCodec,
   images: imagesCodec,
   trajectories: trajectoriesCodec,

@@ -18,12 +18,16 @@ function floats(length: number): fc.Arbitrary<Float32Array> {
   return fc.oneof(single, half).map((values) => Float32Array.from(values));
 }
 
-const ticket: fc.Arbitrary<PromptTicket> = fc.record({
-  groupId: fc.string({ minLength: 1 }),
-  groupIndex: count,
-  trainingStage: count,
-  prompt: fc.string(),
-});
+const ticket: fc.Arbitrary<PromptTicket> = fc.record(
+  {
+    groupId: fc.string({ minLength: 1 }),
+    groupIndex: count,
+    trainingStage: count,
+    prompt: fc.string(),
+    sourceId: fc.string(),
+  },
+  { requiredKeys: ['groupId', 'groupIndex', 'trainingStage', 'prompt'] },
+);
 
 /** Widths that divide each other, over so many steps. */
 const widths = (steps: number) =>
@@ -96,6 +100,7 @@ const rewards = fc.oneof(
 
 /** A whole message of each topic. */
 export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessages[Topic]> } = {
+  'incoming-prompts': fc.record({ id: fc.string({ minLength: 1 }), prompt: fc.string() }),
   prompts: ticket,
   images,
   trajectories,

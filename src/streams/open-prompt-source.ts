@@ -1,0 +1,48 @@
+import { stageOf } from './config/stage-of.js';
+import type { ResolvedConfig } from './config/topology-schema.js';
+import { openPromptsServer } from './http/prompts-server.js';
+import { PromptInbox } from './incoming/prompt-inbox.js';
+import type { TopicMessages } from './messages.js';
+import type { RunEvent } from './run-events.js';
+import type { PromptSource } from './stages/prompts-stage.js';
+import type { Transport } from './transport/transport.js';
+
+export interface OpenPromptSource {
+  readonly source: PromptSource;
+  /** Answers the requests that are under way and takes no more; the transport must still be open. */
+  close(): Promise<void>;
+}
+
+export interface PromptSourceOptions {
+  readonly config: ResolvedConfig;
+  readonly transport: Transport<TopicMessages>;
+  readonly say: (event: RunEvent) => void;
+  /** The prompts of the file that `train` names; asked where they are needed. */
+  readonly readTrain: () => Promise<readonly string[]>;
+}
+
+const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
+
+/** Opens where the prompts of groups come from: a file, or a topic with an endpoint before it where the config has one. */
+export async function openPromptSource({
+  config,
+  transport,
+  say,
+  readTrain,
+}: PromptSourceOptions): Promise<OpenPromptSource> {
+  const { source } = stageOf(config, 'prompts');
+  if (source.from === 'file')
+    return { source: { from: 'file', prompts: await readTrain() }, close: async () => undefined };
+  const inbox = new PromptInbox({ transport, maxWaiting: source.maxWaiting });
+  if (!source.http) return { source: { from: 'topic', inbox }, close: async () => undefined };
+  const token = process.env.TRIBUTARY_PROMPTS_TOKEN || undefined;
+  const { host } = source.http;
+  if (token === undefined && !LOOPBACK.includes(host))
+    say({
+      kind: 'warning',
+      message: `prompts endpoint: anyone who reaches ${host} may post prompts. Set TRIBUTARY_PROMPTS_TOKEN.`,
+    });
+  const server = await openPromptsServer({ ...source.http, token, inbox });
+  say({ kind: 'listening', url: server.url });
+  return { source: { from: 'topic', inbox }, close: () => server.close() };
+}

@@ -1,0 +1,102 @@
+import {
+  concat,
+  defer,
+  filter,
+  fromEvent,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  ReplaySubject,
+  Subject,
+  takeUntil,
+  tap,
+  zip,
+} from 'rxjs';
+import type { PromptTicket } from '../../operators/index.js';
+import { stageOf } from '../config/stage-of.js';
+import type { IssuedTickets } from '../incoming/issued-tickets.js';
+import type { PromptInbox } from '../incoming/prompt-inbox.js';
+import type { IncomingPrompt } from '../messages.js';
+import { admitted, isRepeated, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
+import type { StageContext } from './stage-context.js';
+
+export interface IssueIncomingOptions {
+  readonly context: StageContext;
+  readonly inbox: PromptInbox;
+  /** What the run has issued before. */
+  readonly issued: IssuedTickets;
+  /** Hears of a training stage when the last of its groups has a prompt. */
+  readonly onIssued: (trainingStage: number) => void;
+}
+
+/**
+ * Gives every admitted group the next incoming prompt.
+ *
+ * ```
+ * slots    (01)------(23)---
+ * inbox    ---a-a-b-c----d--     a comes twice
+ * tickets  ---0---1--2---3--
+ * ```
+ *
+ * **Time**: a ticket is published when there is room for its group and a prompt for it; the prompt is acknowledged when the
+ * ticket is durable. Completes when the last group is issued, or as soon as the run is stopping: prompts that are not issued
+ * then stay in their topic. Holds `maxWaiting` prompts and `runAhead` slots.
+ */
+export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomingOptions): Observable<never> {
+  const { unfinished, sources } = issued;
+  const prompts$ = new Subject<IncomingPrompt>();
+  const isDone$ = new ReplaySubject<void>(1);
+  const countIssued = stageCount(context, onIssued);
+
+  const ticketOf = ([slot, { id, prompt }]: [Slot, IncomingPrompt]): PromptTicket => {
+    inbox.assign(id, slot.groupIndex);
+    countIssued(slot);
+    return { ...slot, prompt, sourceId: id };
+  };
+  // A group that has its prompt already keeps it.
+  const isNew = (slot: Slot) => {
+    const isOpen = !unfinished.has(slot.groupIndex);
+    if (!isOpen) countIssued(slot);
+    return isOpen;
+  };
+  const again$ = isRepeated(context) ? [...unfinished.values()] : [];
+  const fresh$ = zip(admitted(context, slots(context)).pipe(filter(isNew)), prompts$).pipe(
+    takeUntil(aborted(context.stopping)),
+    map(ticketOf),
+  );
+  const issue$ = concat(again$, fresh$).pipe(
+    mergeMap((ticket) => publishTicket(context, ticket).pipe(map(() => ticket)), PUBLISHED_AT_ONCE),
+    tap({
+      next: ({ sourceId }) => sourceId !== undefined && inbox.settle(sourceId),
+      complete: () => {
+        inbox.end();
+        isDone$.next();
+      },
+    }),
+  );
+  const receive$ = inbox.receive(sources).pipe(
+    tap((prompt) => prompts$.next(prompt)),
+    takeUntil(isDone$),
+  );
+  return merge(issue$, receive$).pipe(ignoreElements());
+}
+
+/** Counts the groups of each training stage that have their prompt. */
+function stageCount({ config }: StageContext, onFull: (trainingStage: number) => void) {
+  const { groupsPerStage } = stageOf(config, 'prompts');
+  const counts = new Map<number, number>();
+  return ({ trainingStage }: Slot): void => {
+    const count = (counts.get(trainingStage) ?? 0) + 1;
+    counts.set(trainingStage, count);
+    if (count < groupsPerStage) return;
+    counts.delete(trainingStage);
+    onFull(trainingStage);
+  };
+}
+
+function aborted(signal: AbortSignal): Observable<unknown> {
+  return defer(() => (signal.aborted ? of(undefined) : fromEvent(signal, 'abort')));
+}

@@ -1,0 +1,55 @@
+/** @file The groups of a run, whatever their prompts will be, and how they are admitted and published. */
+
+import { from, map, type Observable } from 'rxjs';
+import { admitByRunAhead, type PromptTicket } from '../../operators/index.js';
+import { stageOf } from '../config/stage-of.js';
+import type { StageContext } from './stage-context.js';
+
+/** A group that may begin; its prompt is still to be found. */
+export type Slot = Omit<PromptTicket, 'prompt' | 'sourceId'>;
+
+/** Lets slots through while fewer than `runAhead` groups are in flight. */
+export function admitted(
+  { transport, config, firstTrainingStage }: StageContext,
+  list: Iterable<Slot>,
+): Observable<Slot> {
+  const { runAhead, groupsPerStage } = stageOf(config, 'prompts');
+  return transport.latest('progress').pipe(
+    map(({ finishedGroups }) => finishedGroups),
+    admitByRunAhead({ runAhead, tickets: list, initiallyFinished: firstTrainingStage * groupsPerStage }),
+  );
+}
+
+/** Tickets that are published at once: as many as fill a request of the transport. */
+export const PUBLISHED_AT_ONCE = 1000;
+
+export function publishTicket({ transport }: StageContext, ticket: PromptTicket): Observable<void> {
+  return from(transport.publish('prompts', { key: ticket.groupId, message: ticket }));
+}
+
+/**
+ * Whether tickets in the topic may have been answered by a run that had no checkpoint yet when it crashed, and begins anew:
+ * they have to be issued again.
+ */
+export function isRepeated({ config, firstTrainingStage }: StageContext): boolean {
+  return firstTrainingStage === 0 && config.checkpoints.everyStages > 1;
+}
+
+/** The groups of the run in order, from the first one that is not finished. */
+export function* slots(
+  { config, firstTrainingStage, stopping }: StageContext,
+  onBegin: (trainingStage: number) => void = () => undefined,
+): Generator<Slot> {
+  const { groupsPerStage, numStages } = stageOf(config, 'prompts');
+  for (
+    let trainingStage = firstTrainingStage;
+    trainingStage < numStages && !stopping.aborted;
+    trainingStage++
+  ) {
+    onBegin(trainingStage);
+    for (let index = 0; index < groupsPerStage; index++) {
+      const groupIndex = trainingStage * groupsPerStage + index;
+      yield { groupId: `${trainingStage}-${index}`, groupIndex, trainingStage };
+    }
+  }
+}
