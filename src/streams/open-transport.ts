@@ -36,6 +36,8 @@ export interface TransportOptions {
 
 /** Topics inside the process of the trainer. */
 const LOCAL_TOPICS: readonly string[] = ['batches'];
+/** Broadcasts that the trainer alone writes. */
+const TRAINER_BROADCASTS = ['schedule', 'policy', 'progress'] as const;
 /** Beside the payload: headers, and what the log itself needs. */
 const RECORD_OVERHEAD_BYTES = 64 * 1024;
 
@@ -93,7 +95,7 @@ async function openKafka({ config, trainer, warn }: TransportOptions): Promise<O
       const progress = `${prefix}.${config.topics.progress}`;
       await takeSeat({ driver, seat: `${prefix}.trainer`, topic: progress, warn });
       if (!trainer.isResumed) await requireUnused(driver, progress, prefix);
-      await shared.takeBroadcasts();
+      await shared.takeTopics('broadcasts', TRAINER_BROADCASTS);
     }
     const local = createInProcessTransport<TopicMessages>({
       topics: declarations.filter((topic) => isLocal(topic) || topic.name === 'dead-letters'),

@@ -11,6 +11,7 @@ export function joinTransports<Messages extends object>(
     publish: (topic, envelope) => carrierOf(topic).publish(topic, envelope),
     subscribe: (subscription) => carrierOf(subscription.topic).subscribe(subscription),
     latest: (topic) => carrierOf(topic).latest(topic),
+    newest: (topic) => carrierOf(topic).newest(topic),
     close: async () => {
       await local.close();
       await shared.close();

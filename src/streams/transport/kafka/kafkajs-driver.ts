@@ -103,18 +103,22 @@ async function ensureTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<
   const there = await admin.listTopics();
   const missing = plans.filter(({ topic }) => !there.includes(topic));
   // False says that another process was first.
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: missing.map(({ topic, numPartitions, cleanupPolicy, maxMessageBytes }) => ({
-      topic,
-      numPartitions,
-      configEntries: [
-        { name: 'cleanup.policy', value: cleanupPolicy },
-        { name: 'max.message.bytes', value: String(maxMessageBytes) },
-      ],
-    })),
-  });
-  const { topics } = await admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) });
+  await patiently(() =>
+    admin.createTopics({
+      waitForLeaders: true,
+      topics: missing.map(({ topic, numPartitions, cleanupPolicy, maxMessageBytes }) => ({
+        topic,
+        numPartitions,
+        configEntries: [
+          { name: 'cleanup.policy', value: cleanupPolicy },
+          { name: 'max.message.bytes', value: String(maxMessageBytes) },
+        ],
+      })),
+    }),
+  );
+  const { topics } = await patiently(() =>
+    admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) }),
+  );
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
     resources: plans.map(({ topic }) => ({
@@ -176,6 +180,8 @@ async function openExclusiveWriter(kafka: Kafka, name: string): Promise<Exclusiv
     createPartitioner: Partitioners.DefaultPartitioner,
   });
   await producer.connect();
+  // The brokers give the name with the first transaction: an empty one takes it here, and not at the first record.
+  await (await producer.transaction()).abort();
   const write = async (topic: string, record: NewRecord) => {
     const transaction = await producer.transaction();
     try {
