@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tributary.proto.
  */
 export const file_tributary: GenFile = /*@__PURE__*/
-  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwiXQoMUHJvbXB0VGlja2V0EhAKCGdyb3VwX2lkGAEgASgJEhMKC2dyb3VwX2luZGV4GAIgASgNEhYKDnRyYWluaW5nX3N0YWdlGAMgASgNEg4KBnByb21wdBgEIAEoCSJUChBUcmFpbmluZ0ludGVydmFsEhYKDnRyYWluaW5nX3N0YWdlGAEgASgNEhEKCW51bV9zdGVwcxgCIAEoDRIVCg10cmFpbmVkX3N0ZXBzGAMgAygNIjEKC1JvbGxvdXRUcmVlEhIKCmZpcnN0X3N0ZXAYASABKA0SDgoGd2lkdGhzGAIgAygNIqgBCgdSb2xsb3V0EioKBnRpY2tldBgBIAEoCzIaLnRyaWJ1dGFyeS52MS5Qcm9tcHRUaWNrZXQSMAoIaW50ZXJ2YWwYAiABKAsyHi50cmlidXRhcnkudjEuVHJhaW5pbmdJbnRlcnZhbBInCgR0cmVlGAMgASgLMhkudHJpYnV0YXJ5LnYxLlJvbGxvdXRUcmVlEhYKDnBvbGljeV92ZXJzaW9uGAQgASgNIlsKC0dyb3VwSW1hZ2VzEiYKB3JvbGxvdXQYASABKAsyFS50cmlidXRhcnkudjEuUm9sbG91dBIkCgZpbWFnZXMYAiADKAsyFC50cmlidXRhcnkudjEuVGVuc29yInAKClRyYWplY3RvcnkSEgoKZmlyc3Rfc3RlcBgBIAEoDRIlCgdsYXRlbnRzGAIgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvchInCglsb2dfcHJvYnMYAyABKAsyFC50cmlidXRhcnkudjEuVGVuc29yImsKEUdyb3VwVHJhamVjdG9yaWVzEiYKB3JvbGxvdXQYASABKAsyFS50cmlidXRhcnkudjEuUm9sbG91dBIuCgx0cmFqZWN0b3JpZXMYAiADKAsyGC50cmlidXRhcnkudjEuVHJhamVjdG9yeSKRAQoMR3JvdXBSZXdhcmRzEhAKCGdyb3VwX2lkGAEgASgJEhYKDnRyYWluaW5nX3N0YWdlGAIgASgNEigKB3Jld2FyZHMYAyABKAsyFS50cmlidXRhcnkudjEuUmV3YXJkc0gAEiIKBGxvc3MYBCABKAsyEi50cmlidXRhcnkudjEuTG9zc0gAQgkKB291dGNvbWUiGQoHUmV3YXJkcxIOCgZ2YWx1ZXMYASADKAEiQAoETG9zcxIoCgZyZWFzb24YASABKA4yGC50cmlidXRhcnkudjEuTG9zc1JlYXNvbhIOCgZkZXRhaWwYAiABKAkinAEKBlBvbGljeRIPCgd2ZXJzaW9uGAEgASgNEjgKCnBhcmFtZXRlcnMYAiADKAsyJC50cmlidXRhcnkudjEuUG9saWN5LlBhcmFtZXRlcnNFbnRyeRpHCg9QYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEiMKBXZhbHVlGAIgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvcjoCOAEiYwoIUHJvZ3Jlc3MSFwoPZmluaXNoZWRfZ3JvdXBzGAEgASgNEhYKDnRyYWluaW5nX3N0YWdlGAIgASgNEg8KB2lzX292ZXIYAyABKAgSFQoNc2hhcmVkX2NvbmZpZxgEIAEoCSI6CgZNZXRyaWMSJgoGc2NvcmVkGAEgASgLMhQudHJpYnV0YXJ5LnYxLlNjb3JlZEgAQggKBm1ldHJpYyJaCgZTY29yZWQSFgoOdHJhaW5pbmdfc3RhZ2UYASABKA0SDgoGaW1hZ2VzGAIgASgNEigKCHZlcmRpY3RzGAMgASgLMhYudHJpYnV0YXJ5LnYxLlZlcmRpY3RzIiwKCFZlcmRpY3RzEhEKCXNhdGlzZmllZBgBIAEoDRINCgVzY29yZRgCIAEoASIyCgVDbGFpbRILCgN1cmkYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwqRQoLRWxlbWVudFR5cGUSHAoYRUxFTUVOVF9UWVBFX1VOU1BFQ0lGSUVEEAASCwoHRkxPQVQzMhABEgsKB0ZMT0FUMTYQAipUCgpMb3NzUmVhc29uEhsKF0xPU1NfUkVBU09OX1VOU1BFQ0lGSUVEEAASCQoFU1RBTEUQARIPCgtERUFEX0xFVFRFUhACEg0KCVVOTUFUQ0hFRBADYgZwcm90bzM");
+  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwiXQoMUHJvbXB0VGlja2V0EhAKCGdyb3VwX2lkGAEgASgJEhMKC2dyb3VwX2luZGV4GAIgASgNEhYKDnRyYWluaW5nX3N0YWdlGAMgASgNEg4KBnByb21wdBgEIAEoCSJUChBUcmFpbmluZ0ludGVydmFsEhYKDnRyYWluaW5nX3N0YWdlGAEgASgNEhEKCW51bV9zdGVwcxgCIAEoDRIVCg10cmFpbmVkX3N0ZXBzGAMgAygNIjEKC1JvbGxvdXRUcmVlEhIKCmZpcnN0X3N0ZXAYASABKA0SDgoGd2lkdGhzGAIgAygNIqgBCgdSb2xsb3V0EioKBnRpY2tldBgBIAEoCzIaLnRyaWJ1dGFyeS52MS5Qcm9tcHRUaWNrZXQSMAoIaW50ZXJ2YWwYAiABKAsyHi50cmlidXRhcnkudjEuVHJhaW5pbmdJbnRlcnZhbBInCgR0cmVlGAMgASgLMhkudHJpYnV0YXJ5LnYxLlJvbGxvdXRUcmVlEhYKDnBvbGljeV92ZXJzaW9uGAQgASgNIlsKC0dyb3VwSW1hZ2VzEiYKB3JvbGxvdXQYASABKAsyFS50cmlidXRhcnkudjEuUm9sbG91dBIkCgZpbWFnZXMYAiADKAsyFC50cmlidXRhcnkudjEuVGVuc29yInAKClRyYWplY3RvcnkSEgoKZmlyc3Rfc3RlcBgBIAEoDRIlCgdsYXRlbnRzGAIgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvchInCglsb2dfcHJvYnMYAyABKAsyFC50cmlidXRhcnkudjEuVGVuc29yImsKEUdyb3VwVHJhamVjdG9yaWVzEiYKB3JvbGxvdXQYASABKAsyFS50cmlidXRhcnkudjEuUm9sbG91dBIuCgx0cmFqZWN0b3JpZXMYAiADKAsyGC50cmlidXRhcnkudjEuVHJhamVjdG9yeSKRAQoMR3JvdXBSZXdhcmRzEhAKCGdyb3VwX2lkGAEgASgJEhYKDnRyYWluaW5nX3N0YWdlGAIgASgNEigKB3Jld2FyZHMYAyABKAsyFS50cmlidXRhcnkudjEuUmV3YXJkc0gAEiIKBGxvc3MYBCABKAsyEi50cmlidXRhcnkudjEuTG9zc0gAQgkKB291dGNvbWUiGQoHUmV3YXJkcxIOCgZ2YWx1ZXMYASADKAEiQAoETG9zcxIoCgZyZWFzb24YASABKA4yGC50cmlidXRhcnkudjEuTG9zc1JlYXNvbhIOCgZkZXRhaWwYAiABKAkinAEKBlBvbGljeRIPCgd2ZXJzaW9uGAEgASgNEjgKCnBhcmFtZXRlcnMYAiADKAsyJC50cmlidXRhcnkudjEuUG9saWN5LlBhcmFtZXRlcnNFbnRyeRpHCg9QYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEiMKBXZhbHVlGAIgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvcjoCOAEiYwoIUHJvZ3Jlc3MSFwoPZmluaXNoZWRfZ3JvdXBzGAEgASgNEhYKDnRyYWluaW5nX3N0YWdlGAIgASgNEg8KB2lzX292ZXIYAyABKAgSFQoNc2hhcmVkX2NvbmZpZxgEIAEoCSI6CgZNZXRyaWMSJgoGc2NvcmVkGAEgASgLMhQudHJpYnV0YXJ5LnYxLlNjb3JlZEgAQggKBm1ldHJpYyJaCgZTY29yZWQSFgoOdHJhaW5pbmdfc3RhZ2UYASABKA0SDgoGaW1hZ2VzGAIgASgNEigKCHZlcmRpY3RzGAMgASgLMhYudHJpYnV0YXJ5LnYxLlZlcmRpY3RzIiwKCFZlcmRpY3RzEhEKCXNhdGlzZmllZBgBIAEoDRINCgVzY29yZRgCIAEoASKRAgoHQ29udHJvbBIPCgd2ZXJzaW9uGAEgASgNEhsKE2xlYXJuaW5nX3JhdGVfc2NhbGUYAiABKAESMQoGZ3VhcmRzGAMgAygLMiEudHJpYnV0YXJ5LnYxLkNvbnRyb2wuR3VhcmRzRW50cnkSLwoIc2NoZWR1bGUYBCABKAsyHS50cmlidXRhcnkudjEuU2NoZWR1bGVDb250cm9sEikKB3Byb21wdHMYBSABKAsyGC50cmlidXRhcnkudjEuUHJvbXB0TGlzdBpJCgtHdWFyZHNFbnRyeRILCgNrZXkYASABKAkSKQoFdmFsdWUYAiABKAsyGi50cmlidXRhcnkudjEuR3VhcmRDb250cm9sOgI4ASJvCgxHdWFyZENvbnRyb2wSFgoJdGhyZXNob2xkGAEgASgBSACIAQESLgoGYWN0aW9uGAIgASgOMhkudHJpYnV0YXJ5LnYxLkd1YXJkQWN0aW9uSAGIAQFCDAoKX3RocmVzaG9sZEIJCgdfYWN0aW9uIkYKD1NjaGVkdWxlQ29udHJvbBINCgVzaGlmdBgBIAEoERIWCglmcm96ZW5fYXQYAiABKA1IAIgBAUIMCgpfZnJvemVuX2F0Ih0KClByb21wdExpc3QSDwoHcHJvbXB0cxgBIAMoCSIyCgVDbGFpbRILCgN1cmkYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwqRQoLRWxlbWVudFR5cGUSHAoYRUxFTUVOVF9UWVBFX1VOU1BFQ0lGSUVEEAASCwoHRkxPQVQzMhABEgsKB0ZMT0FUMTYQAipUCgpMb3NzUmVhc29uEhsKF0xPU1NfUkVBU09OX1VOU1BFQ0lGSUVEEAASCQoFU1RBTEUQARIPCgtERUFEX0xFVFRFUhACEg0KCVVOTUFUQ0hFRBADKmEKC0d1YXJkQWN0aW9uEhwKGEdVQVJEX0FDVElPTl9VTlNQRUNJRklFRBAAEgcKA09GRhABEggKBFdBUk4QAhIXChNMT1dFUl9MRUFSTklOR19SQVRFEAMSCAoEU1RPUBAEYgZwcm90bzM");
 
 /**
  * Numbers in row-major order, little-endian.
@@ -499,6 +499,125 @@ export const VerdictsSchema: GenMessage<Verdicts> = /*@__PURE__*/
   messageDesc(file_tributary, 15);
 
 /**
+ * Topic `control`, key: run id. What operators want of a running run: a state and no command, so the newest counts. Whoever
+ * changes it takes the newest, changes one thing, and raises `version`.
+ *
+ * @generated from message tributary.v1.Control
+ */
+export type Control = Message<"tributary.v1.Control"> & {
+  /**
+   * At least 1.
+   *
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * Factor on the learning rate of the config, above 0.
+   *
+   * @generated from field: double learning_rate_scale = 2;
+   */
+  learningRateScale: number;
+
+  /**
+   * By name of the guard; what is absent is as in the config.
+   *
+   * @generated from field: map<string, tributary.v1.GuardControl> guards = 3;
+   */
+  guards: { [key: string]: GuardControl };
+
+  /**
+   * @generated from field: tributary.v1.ScheduleControl schedule = 4;
+   */
+  schedule?: ScheduleControl | undefined;
+
+  /**
+   * In place of the training prompts; absent: those of the config.
+   *
+   * @generated from field: tributary.v1.PromptList prompts = 5;
+   */
+  prompts?: PromptList | undefined;
+};
+
+/**
+ * Describes the message tributary.v1.Control.
+ * Use `create(ControlSchema)` to create a new message.
+ */
+export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
+  messageDesc(file_tributary, 16);
+
+/**
+ * At least one of the two.
+ *
+ * @generated from message tributary.v1.GuardControl
+ */
+export type GuardControl = Message<"tributary.v1.GuardControl"> & {
+  /**
+   * At least 0.
+   *
+   * @generated from field: optional double threshold = 1;
+   */
+  threshold?: number | undefined;
+
+  /**
+   * @generated from field: optional tributary.v1.GuardAction action = 2;
+   */
+  action?: GuardAction | undefined;
+};
+
+/**
+ * Describes the message tributary.v1.GuardControl.
+ * Use `create(GuardControlSchema)` to create a new message.
+ */
+export const GuardControlSchema: GenMessage<GuardControl> = /*@__PURE__*/
+  messageDesc(file_tributary, 17);
+
+/**
+ * @generated from message tributary.v1.ScheduleControl
+ */
+export type ScheduleControl = Message<"tributary.v1.ScheduleControl"> & {
+  /**
+   * Training stages that the schedule is ahead of where it would be; negative: behind.
+   *
+   * @generated from field: sint32 shift = 1;
+   */
+  shift: number;
+
+  /**
+   * Position at which the schedule stands still; absent: it moves.
+   *
+   * @generated from field: optional uint32 frozen_at = 2;
+   */
+  frozenAt?: number | undefined;
+};
+
+/**
+ * Describes the message tributary.v1.ScheduleControl.
+ * Use `create(ScheduleControlSchema)` to create a new message.
+ */
+export const ScheduleControlSchema: GenMessage<ScheduleControl> = /*@__PURE__*/
+  messageDesc(file_tributary, 18);
+
+/**
+ * @generated from message tributary.v1.PromptList
+ */
+export type PromptList = Message<"tributary.v1.PromptList"> & {
+  /**
+   * At least one, none of them empty.
+   *
+   * @generated from field: repeated string prompts = 1;
+   */
+  prompts: string[];
+};
+
+/**
+ * Describes the message tributary.v1.PromptList.
+ * Use `create(PromptListSchema)` to create a new message.
+ */
+export const PromptListSchema: GenMessage<PromptList> = /*@__PURE__*/
+  messageDesc(file_tributary, 19);
+
+/**
  * Stands in a record in place of a payload that is too large for it.
  *
  * @generated from message tributary.v1.Claim
@@ -529,7 +648,7 @@ export type Claim = Message<"tributary.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_tributary, 16);
+  messageDesc(file_tributary, 20);
 
 /**
  * @generated from enum tributary.v1.ElementType
@@ -589,4 +708,40 @@ export enum LossReason {
  */
 export const LossReasonSchema: GenEnum<LossReason> = /*@__PURE__*/
   enumDesc(file_tributary, 1);
+
+/**
+ * @generated from enum tributary.v1.GuardAction
+ */
+export enum GuardAction {
+  /**
+   * @generated from enum value: GUARD_ACTION_UNSPECIFIED = 0;
+   */
+  GUARD_ACTION_UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: OFF = 1;
+   */
+  OFF = 1,
+
+  /**
+   * @generated from enum value: WARN = 2;
+   */
+  WARN = 2,
+
+  /**
+   * @generated from enum value: LOWER_LEARNING_RATE = 3;
+   */
+  LOWER_LEARNING_RATE = 3,
+
+  /**
+   * @generated from enum value: STOP = 4;
+   */
+  STOP = 4,
+}
+
+/**
+ * Describes the enum tributary.v1.GuardAction.
+ */
+export const GuardActionSchema: GenEnum<GuardAction> = /*@__PURE__*/
+  enumDesc(file_tributary, 2);
 
