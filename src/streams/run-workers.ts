@@ -12,6 +12,7 @@ import {
 } from 'rxjs';
 import { TributaryError } from '../errors.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
+import { openRunControl } from './control/run-control.js';
 import type { Progress, TopicMessages } from './messages.js';
 import { openTransport } from './open-transport.js';
 import { readPromptLists } from './read-prompts.js';
@@ -53,6 +54,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
   const warn = (message: string) => say({ kind: 'warning', message });
   const { transport } = await openTransport({ config, trainer: null, warn });
   try {
+    const control = await openRunControl(transport);
     const { parts, close } = await openParts(config, roles, say);
     // What was under way when the worker leaves is cancelled, and of no account.
     const cancelling = new AbortController();
@@ -65,6 +67,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
           const context: StageContext = {
             config,
             transport,
+            control,
             firstTrainingStage: trainingStage,
             say,
             stopping: signal,

@@ -29,10 +29,10 @@ export function promptsStage(
   );
 }
 
-/** Tickets in order. The prompt of a group depends on the seed and its index alone. */
+/** Tickets in order. The prompt of a group depends on the seed, its index and the list of its stage alone. */
 function* tickets(
-  { config, firstTrainingStage, stopping }: StageContext,
-  prompts: readonly string[],
+  { config, firstTrainingStage, stopping, control }: StageContext,
+  configured: readonly string[],
   onIssued: (trainingStage: number) => void,
 ): Generator<PromptTicket> {
   const { choice, groupsPerStage, numStages } = stageOf(config, 'prompts');
@@ -42,6 +42,7 @@ function* tickets(
     trainingStage++
   ) {
     onIssued(trainingStage);
+    const prompts = control.at(trainingStage).prompts ?? configured;
     for (let index = 0; index < groupsPerStage; index++) {
       const groupIndex = trainingStage * groupsPerStage + index;
       const drawn =
