@@ -31,6 +31,8 @@ export interface TransportOptions {
     readonly isResumed: boolean;
     readonly startAt: Positions | null;
   } | null;
+  /** Whether this process changes what operators want; it takes that from the one that did before. */
+  readonly takesControl?: boolean;
   readonly warn: (message: string) => void;
 }
 
@@ -58,7 +60,7 @@ export async function openTransport(options: TransportOptions): Promise<OpenTran
   return { transport, positions: () => null };
 }
 
-async function openKafka({ config, trainer, warn }: TransportOptions): Promise<OpenTransport> {
+async function openKafka({ config, trainer, takesControl, warn }: TransportOptions): Promise<OpenTransport> {
   const { kafka, maxAttempts } = config.transport;
   const prefix = kafka.prefix ?? config.name;
   // Loaded where it is used: all other runs start without it.
@@ -97,6 +99,7 @@ async function openKafka({ config, trainer, warn }: TransportOptions): Promise<O
       if (!trainer.isResumed) await requireUnused(driver, progress, prefix);
       await shared.takeTopics('broadcasts', TRAINER_BROADCASTS);
     }
+    if (takesControl) await shared.takeTopics('control', ['control']);
     const local = createInProcessTransport<TopicMessages>({
       topics: declarations.filter((topic) => isLocal(topic) || topic.name === 'dead-letters'),
       maxAttempts,

@@ -13,13 +13,13 @@ import {
 import { TributaryError } from '../errors.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { openRunControl } from './control/run-control.js';
-import type { Progress, TopicMessages } from './messages.js';
+import type { TopicMessages } from './messages.js';
 import { openTransport } from './open-transport.js';
 import { readPromptLists } from './read-prompts.js';
 import type { WorkerRole } from './roles.js';
 import type { RunEvent } from './run-events.js';
 import { type RoleParts, runStages } from './run-stages.js';
-import { sharedConfig } from './shared-config.js';
+import { requireSameConfig } from './shared-config.js';
 import { startReward, startSampler } from './stages/run-threads.js';
 import type { StageContext } from './stages/stage-context.js';
 import type { Transport } from './transport/transport.js';
@@ -126,13 +126,5 @@ function requireTopicsBetweenProcesses({ transport: { kind } }: ResolvedConfig):
   throw new TributaryError(
     'TRIB_USAGE',
     `transport.kind: expected one that leads from process to process (kafka), got ${kind}. Set it, or run all parts in one process.`,
-  );
-}
-
-function requireSameConfig(config: ResolvedConfig, { sharedConfig: trainers }: Progress): void {
-  if (trainers === sharedConfig(config)) return;
-  throw new TributaryError(
-    'TRIB_CONFIG',
-    `config ${config.name}: expected the seed, model and stages of the trainer (${trainers}), got others (${sharedConfig(config)}). Start all processes of a run from one config, with the same --set.`,
   );
 }

@@ -2,7 +2,6 @@
 
 import { FREE_SCHEDULE, type ScheduleControl } from '../../operators/index.js';
 import type { GuardAction } from '../guards/guard-actions.js';
-import type { GuardName } from '../guards/index.js';
 
 /** What of a guard's settings an operator has changed. */
 export interface GuardChange {
@@ -10,7 +9,8 @@ export interface GuardChange {
   readonly action?: GuardAction;
 }
 
-export type GuardChanges = { readonly [Name in GuardName]?: GuardChange };
+/** By name of the guard. */
+export type GuardChanges = Readonly<Record<string, GuardChange>>;
 
 export interface Control {
   /** Raised with every change; 0 where there was none. */
