@@ -81,7 +81,7 @@ describe('controlledSchedule', () => {
   it('should err with the control, and release the source', () =>
     marbles(({ cold, hot, expectObservable, expectSubscriptions }) => {
       const source$ = cold('   -a---b-|', stages);
-      const control$ = hot('   ---#    ');
+      const control$ = hot<ScheduleControl>('---#');
       const subscriptions = '  ^--!    ';
       const expected = '       -a-#    ';
       expectObservable(source$.pipe(controlledSchedule({ ...schedule, control$ }))).toBe(expected, {
