@@ -2,6 +2,7 @@
 /** @file The program `tributary`: reads the command line, runs a command, and turns what it throws into one message. */
 import { Command, CommanderError } from 'commander';
 import { asTributaryError } from '../errors.js';
+import { addControlCommand } from './commands/control.js';
 import { addDeadLettersCommand } from './commands/dead-letters.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
@@ -22,6 +23,7 @@ function createProgram(): Command {
     .exitOverride();
   addTrainCommand(program);
   addRunCommand(program);
+  addControlCommand(program);
   addSampleCommand(program);
   addEvaluateCommand(program);
   addStudyCommand(program);

@@ -7,6 +7,7 @@ export * from './back-propagated-rule.js';
 export * from './bounded-merge.js';
 export * from './branch-centred-rule.js';
 export * from './branch-rollouts.js';
+export * from './controlled-schedule.js';
 export * from './dead-letter.js';
 export * from './discard-stale.js';
 export * from './gradient-steps.js';

@@ -1,12 +1,18 @@
 import { defer, mergeMap, type OperatorFunction } from 'rxjs';
 import { TributaryError } from '../errors.js';
 
-/** One figure that must not rise above a threshold. */
-export interface Guard<Figures, Action> {
-  readonly name: string;
+/** What must not be risen above, and what follows. */
+export interface Limit<Action> {
   readonly threshold: number;
-  /** What an alarm asks for; carried along, never read. */
+  /** What an alarm asks for; carried along, and compared with the one before. */
   readonly action: Action;
+}
+
+/** One figure that must not rise above a threshold. */
+export interface Guard<Figures, Action> extends Limit<Action> {
+  readonly name: string;
+  /** The limit by which these figures are judged, `Infinity` where by none. Default: the guard's own, always. */
+  readonly limitAt?: (figures: Figures) => Limit<Action>;
   /**
    * Begins to watch, once a subscription. The function it returns sees all figures in turn, may remember what it needs of
    * them, and says how far things have gone; null where these figures do not tell.
@@ -35,7 +41,8 @@ export interface CrossedThreshold<Figures, Action> {
  *
  *     alarm at i  <=>  value(i) > threshold, and the value measured before was not
  *
- * The first value counts as if one inside came before. A value that is null or NaN says nothing: the guard stays as it is.
+ * The first value counts as if one inside came before, and so does the first one under another limit: what a new threshold
+ * or action finds outside is told again. A value that is null or NaN says nothing: the guard stays as it is.
  *
  * Time: emits at once, in the order of `guards`. Completes and errs with the source, or errs with a throw of `start` or of
  * the function it returned. Keeps one bit a guard, and what the guards remember; a second subscriber starts fresh.
@@ -53,13 +60,19 @@ export function raiseAlarms<Figures, Action>(
     });
 }
 
-function watch<Figures, Action>({ name, threshold, action, start }: Guard<Figures, Action>) {
-  const measure = start();
+function watch<Figures, Action>(guard: Guard<Figures, Action>) {
+  const { name, limitAt = () => guard } = guard;
+  const measure = guard.start();
+  let limit: Limit<Action> = guard;
   let isOutside = false;
   return (figures: Figures): CrossedThreshold<Figures, Action>[] => {
+    const { threshold, action } = limitAt(figures);
+    const isSameLimit = threshold === limit.threshold && action === limit.action;
+    limit = { threshold, action };
+    const wasOutside = isOutside && isSameLimit;
+    isOutside = wasOutside;
     const value = measure(figures);
     if (value === null || Number.isNaN(value)) return [];
-    const wasOutside = isOutside;
     isOutside = value > threshold;
     return isOutside && !wasOutside ? [{ guard: name, action, value, threshold, figures }] : [];
   };

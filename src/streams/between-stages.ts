@@ -6,6 +6,7 @@ import { TributaryError } from '../errors.js';
 import { isBetter } from './best-policy.js';
 import { checkpointFiles } from './checkpoint-files.js';
 import { stageOf } from './config/stage-of.js';
+import { controlDifference } from './control/control-state.js';
 import { finishRun } from './finish-run.js';
 import type { WatchedFigures } from './guards/guard-spec.js';
 import type { GuardWatch } from './guards/watch-guards.js';
@@ -40,7 +41,7 @@ export function betweenStages(
   guards: GuardWatch,
   positions: () => Positions | null,
 ): BetweenStages {
-  const { config, say, stopping } = context;
+  const { config, say, stopping, control } = context;
   const { numStages } = stageOf(config, 'prompts');
   const tally = stageTally(mostGroups(config));
   const startedAt = performance.now();
@@ -50,12 +51,14 @@ export function betweenStages(
   let newest: Evaluation = lastEvaluation(runDirectory) ?? run.base;
   let { history, best } = run;
   let savedStages = run.completeStages;
+  let controlVersion = 0;
 
   const metricsOf = ({ closed, statistics }: TrainedStage, tallied: Tally): StageMetrics => {
     const { trainingStage, batch } = closed;
     const { numInferenceSteps } = stageOf(config, 'branchRollouts');
     const { images, verified, satisfied, score, deadLetters } = tallied;
     rewardQueries += images;
+    const changed = controlDifference(control.inForce());
     const eventLoopDelayP99Ms = delay.percentile(99) / NS_PER_MS;
     delay.reset();
     return {
@@ -75,11 +78,12 @@ export function betweenStages(
       zeroSpreadGroups: batch.statistics.zeroSpreadGroups,
       intraGroupCorrelation: batch.statistics.intraGroupCorrelation,
       ...statistics,
-      learningRateScale: guards.learningRateScale(),
+      learningRateScale: context.learningRateScale(),
       rewardQueries,
       elapsedSeconds: runDirectory.elapsedSeconds + (performance.now() - startedAt) / 1000,
       eventLoopDelayP99Ms,
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      ...(changed && { control: changed }),
     };
   };
 
@@ -117,7 +121,13 @@ export function betweenStages(
   };
 
   const save = async (completeStages: number) => {
-    const state = { history, rewardQueries, base: run.base, positions: positions() };
+    const state = {
+      history,
+      rewardQueries,
+      base: run.base,
+      positions: positions(),
+      ...(controlVersion > 0 && { controlVersion }),
+    };
     const files = checkpointFiles(await run.trainer.save(undefined), state);
     say({ kind: 'checkpoint', path: await runDirectory.saveCheckpoint(completeStages, files) });
     savedStages = completeStages;
@@ -130,6 +140,7 @@ export function betweenStages(
       history = trained.closed.state;
       const { trainingStage, batch } = trained.closed;
       await tally.settled(trainingStage, batch.statistics.groups);
+      controlVersion = control.inForce().version;
       await measure(trained);
       const isLast = completeStages === numStages;
       if (isLast || completeStages % config.evaluation.everyStages === 0) await evaluate(completeStages);

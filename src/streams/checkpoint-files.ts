@@ -26,6 +26,8 @@ export interface RunState {
   readonly base: Evaluation;
   /** Up to where the topics were answered, on a transport that keeps them. */
   readonly positions: Positions | null;
+  /** Version of what operators wanted in the last complete stage, for the record; absent where they wanted nothing. */
+  readonly controlVersion?: number;
 }
 
 const stateSchema = z.object({
@@ -38,6 +40,7 @@ const stateSchema = z.object({
     .record(z.string(), z.record(z.string(), z.string().regex(/^\d+$/)))
     .nullable()
     .default(null),
+  controlVersion: z.int().min(1).optional(),
 });
 
 /** The content of a checkpoint. */

@@ -10,6 +10,7 @@ import type {
   RolloutGroup,
   TrainingInterval,
 } from '../operators/index.js';
+import type { Control } from './control/control-state.js';
 
 /** The adapter's weights at a version: the number of training stages that made them. */
 export interface PolicySnapshot {
@@ -67,6 +68,7 @@ export interface TopicMessages {
   readonly schedule: TrainingInterval;
   readonly policy: PolicySnapshot;
   readonly progress: Progress;
+  readonly control: Control;
   readonly metrics: ScoredMetric;
   /** As they were on the topic that the header `origin` names; `stage` and `reason` say who gave up, and why. */
   readonly 'dead-letters': TopicMessages[

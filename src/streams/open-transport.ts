@@ -32,11 +32,15 @@ export interface TransportOptions {
     readonly isResumed: boolean;
     readonly startAt: Positions | null;
   } | null;
+  /** Whether this process changes what operators want; it takes that from the one that did before. */
+  readonly takesControl?: boolean;
   readonly warn: (message: string) => void;
 }
 
 /** Topics inside the process of the trainer. */
 const LOCAL_TOPICS: readonly string[] = ['batches'];
+/** Broadcasts that the trainer alone writes. */
+const TRAINER_BROADCASTS = ['schedule', 'policy', 'progress'] as const;
 /** Beside the payload: headers, and what the log itself needs. */
 const RECORD_OVERHEAD_BYTES = 64 * 1024;
 
@@ -58,7 +62,7 @@ export async function openTransport(options: TransportOptions): Promise<OpenTran
   return { transport, positions: () => null };
 }
 
-async function openShared({ config, trainer, warn }: TransportOptions): Promise<OpenTransport> {
+async function openShared({ config, trainer, takesControl, warn }: TransportOptions): Promise<OpenTransport> {
   const { kafka, maxAttempts } = config.transport;
   const { driver, prefix, inCluster } = await openKafka(config, warn);
   const isLocal = ({ name }: { readonly name: string }) => LOCAL_TOPICS.includes(name);
@@ -90,8 +94,9 @@ async function openShared({ config, trainer, warn }: TransportOptions): Promise<
       const progress = inCluster('progress');
       await takeSeat({ driver, seat: `${prefix}.trainer`, topic: progress, warn });
       if (!trainer.isResumed) await requireUnused(driver, progress, prefix);
-      await shared.takeBroadcasts();
+      await shared.takeTopics('broadcasts', TRAINER_BROADCASTS);
     }
+    if (takesControl) await shared.takeTopics('control', ['control']);
     const local = createInProcessTransport<TopicMessages>({
       topics: declarations.filter((topic) => isLocal(topic) || topic.name === 'dead-letters'),
       maxAttempts,

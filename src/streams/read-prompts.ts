@@ -18,13 +18,18 @@ export interface PromptLists {
  * @throws as `readPrompts`.
  */
 export async function readPromptLists(config: ResolvedConfig): Promise<PromptLists> {
+  const check = promptCheck(config);
+  const { train, heldOut } = stageOf(config, 'prompts');
+  return { train: await readPrompts(train, check), heldOut: await readPrompts(heldOut, check) };
+}
+
+/** Returns what throws at a prompt that the model, or the verifier, cannot read. */
+export function promptCheck(config: ResolvedConfig): (prompt: string) => void {
   const tokenizer = loadTokenizer(join(config.model.pipeline, 'tokenizer'));
-  const check = (prompt: string) => {
+  return (prompt) => {
     tokenizer.encode(prompt);
     if (config.evaluation.verifier === 'shapes') parsePrompt(prompt);
   };
-  const { train, heldOut } = stageOf(config, 'prompts');
-  return { train: await readPrompts(train, check), heldOut: await readPrompts(heldOut, check) };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** @file What a run says of itself, and what each of its figures means. All of it survives a trip through JSON. */
 
 import type { Provider } from '../models/engines/engine.js';
+import type { ControlDifference } from './control/control-state.js';
 import type { GuardAction } from './guards/guard-actions.js';
 import type { Role } from './roles.js';
 
@@ -54,7 +55,10 @@ export interface StageMetrics {
   readonly klToPretrained: number | null;
   /** Mean loss of the value network over its updates; null where there is none. */
   readonly valueLoss: number | null;
-  /** What guards have left of the learning rate for this stage, in (0, 1]: 1, halved by each alarm that lowers it. */
+  /**
+   * Factor on the learning rate for this stage: 1, halved by each alarm that lowers it, times what operators want. In (0, 1]
+   * without operators.
+   */
   readonly learningRateScale: number;
   /** Mean L2 norm of all gradients together, before clipping, over the stage's optimizer steps. */
   readonly gradNorm: number;
@@ -71,6 +75,8 @@ export interface StageMetrics {
   readonly eventLoopDelayP99Ms: number;
   /** Largest resident set of the process so far, in bytes. */
   readonly peakRssBytes: number;
+  /** What operators had changed of the config in this stage; absent where nothing. */
+  readonly control?: ControlDifference;
 }
 
 /** How a policy does on one list of prompts. */

@@ -44,6 +44,7 @@ export function runStages(
   const has = <Name extends Role>(role: Name) => (roles.includes(role) ? parts[role] : undefined);
   const [trainer, sampler, reward, prompts] = [has('trainer'), has('sampler'), has('reward'), has('prompts')];
   return merge(
+    ...(trainer || prompts ? [context.control.follow$] : []),
     ...(trainer ? trainerStages(context, trainer) : []),
     ...(sampler ? [samplerStage(context, sampler)] : []),
     ...(reward ? [rewardStage(context, reward)] : []),

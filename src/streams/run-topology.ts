@@ -3,6 +3,7 @@ import { betweenStages } from './between-stages.js';
 import { readCheckpointFiles } from './checkpoint-files.js';
 import { describeTopology } from './config/describe.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
+import { openRunControl } from './control/run-control.js';
 import { endOfRun } from './end-of-run.js';
 import { watchGuards } from './guards/watch-guards.js';
 import { RUN_KEY } from './messages.js';
@@ -83,14 +84,16 @@ async function train(
   const firstTrainingStage = opened.completeStages;
   const logged = runDirectory.history.filter((line) => line.kind !== 'alarm');
   const guards = watchGuards(config.guards, opened.base, logged);
+  const control = await openRunControl(transport);
   const context: StageContext = {
     config,
     transport,
+    control,
     firstTrainingStage,
     say,
     stopping: AbortSignal.any([signal, guards.stopping]),
     cancelling,
-    learningRateScale: guards.learningRateScale,
+    learningRateScale: () => guards.learningRateScale() * control.inForce().learningRateScale,
   };
   const between = betweenStages(context, opened, runDirectory, guards, positions);
   const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
@@ -121,6 +124,7 @@ async function train(
       key: RUN_KEY,
       message: { version: firstTrainingStage, parameters: await trainer.parameters(undefined) },
     });
+    control.beginStage(firstTrainingStage);
     await publishProgress(firstTrainingStage, false);
     await lastValueFrom(end.until(stages$), { defaultValue: undefined });
   } finally {

@@ -10,16 +10,16 @@ import {
   takeUntil,
   tap,
 } from 'rxjs';
-import { TributaryError } from '../errors.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
-import type { Progress, TopicMessages } from './messages.js';
+import { openRunControl } from './control/run-control.js';
+import type { TopicMessages } from './messages.js';
 import { openPromptSource } from './open-prompt-source.js';
 import { openTransport } from './open-transport.js';
 import { readPromptLists } from './read-prompts.js';
 import type { WorkerRole } from './roles.js';
 import type { RunEvent } from './run-events.js';
 import { type RoleParts, runStages } from './run-stages.js';
-import { sharedConfig } from './shared-config.js';
+import { requireSameConfig } from './shared-config.js';
 import { startReward, startSampler } from './stages/run-threads.js';
 import type { StageContext } from './stages/stage-context.js';
 import type { Transport } from './transport/transport.js';
@@ -53,6 +53,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
   const warn = (message: string) => say({ kind: 'warning', message });
   const { transport } = await openTransport({ config, trainer: null, warn });
   try {
+    const control = await openRunControl(transport);
     const { parts, close } = await openParts(config, roles, transport, say);
     // What was under way when the worker leaves is cancelled, and of no account.
     const cancelling = new AbortController();
@@ -65,6 +66,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
           const context: StageContext = {
             config,
             transport,
+            control,
             firstTrainingStage: trainingStage,
             say,
             stopping: signal,
@@ -118,12 +120,4 @@ async function openParts(
     await close();
     throw error;
   }
-}
-
-function requireSameConfig(config: ResolvedConfig, { sharedConfig: trainers }: Progress): void {
-  if (trainers === sharedConfig(config)) return;
-  throw new TributaryError(
-    'TRIB_CONFIG',
-    `config ${config.name}: expected the seed, model and stages of the trainer (${trainers}), got others (${sharedConfig(config)}). Start all processes of a run from one config, with the same --set.`,
-  );
 }

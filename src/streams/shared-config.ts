@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { TributaryError } from '../errors.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
+import type { Progress } from './messages.js';
 
 /** Fields that say where something is: another machine may have the same elsewhere. */
 const PLACES = ['pipeline', 'startFrom', 'train', 'heldOut', 'model', 'url'];
@@ -17,4 +19,13 @@ export function sharedConfig({ seed, model, stages }: ResolvedConfig): string {
     .update(JSON.stringify({ seed, model, stages }, withoutPlaces))
     .digest('hex')
     .slice(0, 16);
+}
+
+/** **Errors**: TRIB_CONFIG where the trainer of the run has other settings. */
+export function requireSameConfig(config: ResolvedConfig, { sharedConfig: trainers }: Progress): void {
+  if (trainers === sharedConfig(config)) return;
+  throw new TributaryError(
+    'TRIB_CONFIG',
+    `config ${config.name}: expected the seed, model and stages of the trainer (${trainers}), got others (${sharedConfig(config)}). Start all processes of a run from one config, with the same --set.`,
+  );
 }

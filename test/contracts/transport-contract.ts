@@ -332,6 +332,13 @@ export function describeTransport(
       expect(await late).toEqual(['v2', 'v3']);
     });
 
+    should('say at once what a broadcast has come to, and that it has come to nothing', async (transport) => {
+      expect(await transport.newest('state')).toBeNull();
+      for (const message of ['v1', 'v2']) await transport.publish('state', { key: 'run', message });
+      expect(await transport.newest('state')).toBe('v2');
+      expect(await firstValueFrom(transport.latest('state'))).toBe('v2');
+    });
+
     should('never make a publisher of a broadcast wait', async (transport) => {
       for (let n = 0; n < 4 * CAPACITY; n++) await transport.publish('state', { key: 'run', message: n });
       expect(await firstValueFrom(transport.latest('state'))).toBe(4 * CAPACITY - 1);
@@ -346,6 +353,8 @@ export function describeTransport(
         await codedFault(() => transport.subscribe({ ...subscription, topic: 'state' })),
         await codedFault(() => transport.latest('work')),
         await codedFault(() => transport.latest(unknown)),
+        await codedFault(() => transport.newest('work')),
+        await codedFault(() => transport.newest(unknown)),
         await codedFault(() => transport.subscribe({ ...subscription, topic: 'work', maxInFlight: 0 })),
       ];
       for (const fault of faults) expect(fault).toMatchObject({ code: 'TRIB_TRANSPORT', retryable: false });
@@ -379,6 +388,7 @@ export function describeTransport(
         () => transport.publish('state', { key: 'run', message: 2 }),
         () => firstValueFrom(transport.subscribe(subscription)),
         () => firstValueFrom(transport.latest('state')),
+        () => transport.newest('state'),
       ]) {
         expect(await codedFault(work)).toMatchObject({ code: 'TRIB_TRANSPORT', retryable: false });
       }

@@ -38,7 +38,7 @@ async function incomingConfig(port: number): Promise<ResolvedConfig> {
     ],
   });
   const prefix = freshPrefix();
-  const payloads = { folder: join(folder, 'payloads') };
+  const payloads = { type: 'folder' as const, folder: join(folder, 'payloads') };
   const kafka = { ...config.transport.kafka, brokers: BROKERS, prefix, partitions: 4, payloads };
   return { ...config, transport: { ...config.transport, kind: 'kafka', kafka } };
 }

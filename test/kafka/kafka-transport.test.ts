@@ -148,6 +148,35 @@ describe.skipIf(SKIP_REASON !== null)(
       expect(unread).toContain('state');
     });
 
+    it('should give topics to whoever took them last, who finds all that was written before', async () => {
+      const prefix = freshPrefix();
+      const [first, second] = [await transportOf(prefix), await transportOf(prefix)];
+      const publish = (transport: Transport<Messages>, message: string) =>
+        transport.publish('state', { key: 'run', message });
+      await first.takeTopics('writer', ['state']);
+      await publish(first, 'a');
+      await second.takeTopics('writer', ['state']);
+      expect(await second.newest('state')).toBe('a');
+      expect(await faultOf(() => publish(first, 'lost'))).toEqual([
+        'TRIB_USAGE',
+        expect.stringContaining('got another process that has taken over'),
+      ]);
+      expect(await second.newest('state')).toBe('a');
+      await publish(second, 'b');
+      expect(await first.newest('state')).toBe('b');
+    });
+
+    it('should let a name go that was taken before anything was written', async () => {
+      const prefix = freshPrefix();
+      const [first, second] = [await transportOf(prefix), await transportOf(prefix)];
+      await first.takeTopics('writer', ['state']);
+      await second.takeTopics('writer', ['state']);
+      expect((await faultOf(() => first.publish('state', { key: 'run', message: 'a' })))[0]).toBe(
+        'TRIB_USAGE',
+      );
+      expect(await second.newest('state')).toBeNull();
+    });
+
     it('should refuse topics that are others than they must be', async () => {
       const prefix = freshPrefix();
       await transportOf(prefix);

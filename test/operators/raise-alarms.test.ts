@@ -92,6 +92,63 @@ describe('raiseAlarms', () => {
     }
   });
 
+  describe('whose limit depends on the figures', () => {
+    interface Limited extends Load {
+      readonly threshold: number;
+      readonly action?: string;
+    }
+    const limited: Guard<Limited, string> = {
+      ...(guard as Guard<Load, string>),
+      limitAt: ({ threshold, action = 'warn' }) => ({ threshold, action }),
+    };
+    const at = (load: number | null, threshold: number, action = 'warn'): Limited => ({
+      load,
+      threshold,
+      action,
+    });
+    const alarms = (...figures: Limited[]) => {
+      const raised: [number, number, string][] = [];
+      of(...figures)
+        .pipe(raiseAlarms([limited]))
+        .subscribe(({ value, threshold, action }) => raised.push([value, threshold, action]));
+      return raised;
+    };
+
+    it('should judge by the limit of the moment', () => {
+      expect(alarms(at(3, 5), at(3, 2), at(3, 2))).toEqual([[3, 2, 'warn']]);
+      expect(alarms(at(3, Number.POSITIVE_INFINITY), at(9, Number.POSITIVE_INFINITY))).toEqual([]);
+    });
+
+    it('should tell again what another limit finds outside, also when nothing is measured as it changes', () => {
+      expect(alarms(at(3, 2), at(3, 1), at(3, 1))).toEqual([
+        [3, 2, 'warn'],
+        [3, 1, 'warn'],
+      ]);
+      expect(alarms(at(3, 2), at(null, 2, 'stop'), at(3, 2, 'stop'))).toEqual([
+        [3, 2, 'warn'],
+        [3, 2, 'stop'],
+      ]);
+    });
+
+    it('should remember what it saw while nothing could be outside', () => {
+      const sum: Guard<Limited, string> = {
+        ...limited,
+        start: () => {
+          let total = 0;
+          return ({ load }) => {
+            total += load ?? 0;
+            return total;
+          };
+        },
+      };
+      const values: number[] = [];
+      of(at(3, Number.POSITIVE_INFINITY), at(3, 5))
+        .pipe(raiseAlarms([sum]))
+        .subscribe(({ value }) => values.push(value));
+      expect(values).toEqual([6]);
+    });
+  });
+
   it('should be silent without guards', () =>
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source$ = cold('e-|', inputs);

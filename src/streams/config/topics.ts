@@ -9,6 +9,7 @@ export type MessageKind =
   | 'training interval'
   | 'policy'
   | 'progress'
+  | 'control'
   | 'metric'
   | 'dead letter';
 
@@ -91,6 +92,13 @@ export const TOPICS = {
     key: 'run id',
     needsReader: true,
     summary: 'Groups that are finished, and the training stage that begins.',
+  },
+  control: {
+    kind: 'broadcast',
+    message: 'control',
+    key: 'run id',
+    needsReader: false,
+    summary: 'What operators want of the running run; written by `tributary control`, by no stage.',
   },
   metrics: {
     kind: 'queue',

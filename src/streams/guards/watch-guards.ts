@@ -1,11 +1,12 @@
 /** @file The guards of one run: what was logged before a resume, then its figures as they come, into alarms. */
 
 import { Subject } from 'rxjs';
-import { type CrossedThreshold, type Guard, raiseAlarms } from '../../operators/index.js';
+import { type CrossedThreshold, type Guard, type Limit, raiseAlarms } from '../../operators/index.js';
 import type { ResolvedConfig } from '../config/topology-schema.js';
+import type { GuardChanges } from '../control/control-state.js';
 import type { Alarm, Evaluation } from '../run-events.js';
 import type { WatchedFigures } from './guard-spec.js';
-import { GUARD_NAMES, GUARDS } from './index.js';
+import { GUARD_NAMES, GUARDS, type GuardName } from './index.js';
 
 type AlarmAction = Alarm['action'];
 
@@ -21,7 +22,8 @@ export interface GuardWatch {
 }
 
 /**
- * Starts the guards whose action is not `off`. An alarm is raised once when a threshold is crossed, and takes effect at once
+ * Starts the guards. Their thresholds and actions are those of the settings, but for what operators have changed of them in
+ * the training stage that is judged; an evaluation is judged as the stage before it. An alarm is raised once when a threshold is crossed, and takes effect at once
  * and once: a figure that stays outside does not halve the learning rate again.
  *
  * Guards need no place in a checkpoint: what they remember follows from the figures, and those are in the log.
@@ -35,12 +37,13 @@ export function watchGuards(
   logged: readonly WatchedFigures[],
 ): GuardWatch {
   const figures$ = new Subject<WatchedFigures>();
+  let changes: GuardChanges = {};
   const stop = new AbortController();
   let stoppedBy: Alarm | null = null;
   let learningRateScale = 1;
   let raised: Alarm[] = [];
   let fault: unknown;
-  figures$.pipe(raiseAlarms(startedGuards(settings, base))).subscribe({
+  figures$.pipe(raiseAlarms(startedGuards(settings, base, () => changes))).subscribe({
     next(crossed) {
       const alarm = alarmOf(crossed);
       raised.push(alarm);
@@ -55,6 +58,7 @@ export function watchGuards(
   });
   const watch = (figures: WatchedFigures) => {
     raised = [];
+    if (figures.kind === 'stage') changes = figures.control?.guards ?? {};
     figures$.next(figures);
     if (fault !== undefined) throw fault;
     return raised;
@@ -71,11 +75,19 @@ export function watchGuards(
 function startedGuards(
   settings: ResolvedConfig['guards'],
   base: Evaluation,
+  changes: () => GuardChanges,
 ): Guard<WatchedFigures, AlarmAction>[] {
-  return GUARD_NAMES.flatMap((name) => {
-    const { threshold, action } = settings[name];
-    return action === 'off' ? [] : [{ name, threshold, action, start: () => GUARDS[name].start(base) }];
-  });
+  return GUARD_NAMES.map((name) => ({
+    name,
+    ...limitOf(settings[name]),
+    limitAt: () => limitOf({ ...settings[name], ...changes()[name] }),
+    start: () => GUARDS[name].start(base),
+  }));
+}
+
+/** One that is off remembers what it sees, as an operator may turn it on. */
+function limitOf({ threshold, action }: ResolvedConfig['guards'][GuardName]): Limit<AlarmAction> {
+  return action === 'off' ? { threshold: Number.POSITIVE_INFINITY, action: 'warn' } : { threshold, action };
 }
 
 const CONSEQUENCES: Readonly<Record<AlarmAction, string>> = {

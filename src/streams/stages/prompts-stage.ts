@@ -57,8 +57,13 @@ function issueFromFile(
   );
 }
 
-/** The prompt of a group depends on the seed and its index alone. */
-function promptOf({ config }: StageContext, prompts: readonly string[], { groupIndex }: Slot): string {
+/** The prompt of a group depends on the seed, its index and the list of its stage alone. */
+function promptOf(
+  { config, control }: StageContext,
+  configured: readonly string[],
+  { groupIndex, trainingStage }: Slot,
+): string {
+  const prompts = control.at(trainingStage).prompts ?? configured;
   const drawn =
     stageOf(config, 'prompts').choice === 'round-robin'
       ? roundRobin(config.seed, groupIndex, prompts.length)

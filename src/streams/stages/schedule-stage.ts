@@ -1,19 +1,24 @@
-/** @file The broadcast of the training interval. */
+/** @file The broadcast of the training interval, which operators may hold, advance and rewind. */
 
 import { concatMap, filter, ignoreElements, map, type Observable } from 'rxjs';
-import { intervalSchedule } from '../../operators/index.js';
+import { controlledSchedule } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import { RUN_KEY } from '../messages.js';
 import type { StageContext } from './stage-context.js';
 
 /** Publishes the interval of every training stage as it begins. */
-export function scheduleStage({ transport, config }: StageContext): Observable<never> {
+export function scheduleStage({ transport, config, control }: StageContext): Observable<never> {
   const { numStages } = stageOf(config, 'prompts');
   const { numInferenceSteps } = stageOf(config, 'branchRollouts');
   return transport.latest('progress').pipe(
     map(({ trainingStage }) => trainingStage),
     filter((trainingStage) => trainingStage < numStages),
-    intervalSchedule({ spec: stageOf(config, 'intervalSchedule'), numInferenceSteps, numStages }),
+    controlledSchedule({
+      spec: stageOf(config, 'intervalSchedule'),
+      numInferenceSteps,
+      numStages,
+      control$: control.inForce$.pipe(map(({ schedule }) => schedule)),
+    }),
     concatMap((interval) => transport.publish('schedule', { key: RUN_KEY, message: interval })),
     ignoreElements(),
   );

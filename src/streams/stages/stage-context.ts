@@ -1,4 +1,5 @@
 import type { ResolvedConfig } from '../config/topology-schema.js';
+import type { RunControl } from '../control/run-control.js';
 import type { TopicMessages } from '../messages.js';
 import type { RunEvent } from '../run-events.js';
 import type { Transport } from '../transport/transport.js';
@@ -15,6 +16,7 @@ export interface StageContext {
   readonly stopping: AbortSignal;
   /** Aborted when the run shall stop at once. */
   readonly cancelling: AbortSignal;
-  /** What guards have left of the learning rate, in (0, 1]; ask before each training stage. */
+  readonly control: RunControl;
+  /** What guards and operators have made of the learning rate, above 0; ask before each training stage. */
   readonly learningRateScale: () => number;
 }

@@ -42,6 +42,7 @@ export function trainerStage(
   const beginNext = async (trained: TrainedStage): Promise<TrainedStage> => {
     const trainingStage = trained.closed.trainingStage + 1;
     await afterStage(trained);
+    context.control.beginStage(trainingStage);
     await transport.publish('policy', {
       key: RUN_KEY,
       message: { version: trainingStage, parameters: await trainer.parameters(undefined) },

@@ -1,4 +1,4 @@
-import { defer, type Observable, ReplaySubject, throwError } from 'rxjs';
+import { BehaviorSubject, defer, filter, map, type Observable, throwError } from 'rxjs';
 import { TributaryError } from '../../errors.js';
 import { InProcessQueueTopic } from './queue-topic.js';
 import type { Delivery, Envelope, Subscription, TopicDeclaration, TopicOf, Transport } from './transport.js';
@@ -35,7 +35,7 @@ export function createInProcessTransport<Messages extends object>(
   requireBound('transport', 'maxAttempts', maxAttempts);
   const closed = () => closedFault(name);
   const queues = new Map<string, InProcessQueueTopic>();
-  const broadcasts = new Map<string, ReplaySubject<unknown>>();
+  const broadcasts = new Map<string, BehaviorSubject<{ readonly message: unknown } | null>>();
   const names = topics.map((topic) => topic.name);
 
   const queueNamed = (topic: string): InProcessQueueTopic => {
@@ -52,7 +52,7 @@ export function createInProcessTransport<Messages extends object>(
       );
     }
     if (topic.kind === 'broadcast') {
-      broadcasts.set(topic.name, new ReplaySubject(1));
+      broadcasts.set(topic.name, new BehaviorSubject<{ readonly message: unknown } | null>(null));
       continue;
     }
     requireBound(`topic "${topic.name}"`, 'capacity', topic.capacity);
@@ -71,13 +71,20 @@ export function createInProcessTransport<Messages extends object>(
   }
   queueNamed(deadLettersTopic);
 
+  const broadcastNamed = (topic: string) => {
+    const broadcast = broadcasts.get(topic);
+    if (broadcast) return broadcast;
+    queueNamed(topic);
+    throw topicKindFault(topic, 'broadcast');
+  };
+
   let isClosed = false;
   return {
     async publish(topic, envelope) {
       const broadcast = broadcasts.get(topic);
       if (!broadcast) return queueNamed(topic).publish(envelope);
       if (isClosed) throw closed();
-      broadcast.next(envelope.message);
+      broadcast.next({ message: envelope.message });
     },
 
     subscribe<Topic extends TopicOf<Messages>>({ topic, consumerGroup, maxInFlight }: Subscription<Topic>) {
@@ -92,12 +99,17 @@ export function createInProcessTransport<Messages extends object>(
     },
 
     latest<Topic extends TopicOf<Messages>>(topic: Topic) {
-      const broadcast = broadcasts.get(topic);
-      if (!broadcast) {
-        queueNamed(topic);
-        throw topicKindFault(topic, 'broadcast');
-      }
-      return defer(() => (isClosed ? throwError(closed) : broadcast)) as Observable<Messages[Topic]>;
+      const published$ = broadcastNamed(topic).pipe(
+        filter((published) => published !== null),
+        map(({ message }) => message),
+      );
+      return defer(() => (isClosed ? throwError(closed) : published$)) as Observable<Messages[Topic]>;
+    },
+
+    async newest<Topic extends TopicOf<Messages>>(topic: Topic) {
+      const { value: published } = broadcastNamed(topic);
+      if (isClosed) throw closed();
+      return published === null ? null : (published.message as Messages[Topic]);
     },
 
     async close() {

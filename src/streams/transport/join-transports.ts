@@ -12,6 +12,7 @@ export function joinTransports<Messages extends object>(
     subscribe: (subscription) => carrierOf(subscription.topic).subscribe(subscription),
     readBack: (topic, take) => carrierOf(topic).readBack(topic, take),
     latest: (topic) => carrierOf(topic).latest(topic),
+    newest: (topic) => carrierOf(topic).newest(topic),
     close: async () => {
       await local.close();
       await shared.close();

@@ -105,6 +105,9 @@ export interface Transport<Messages extends object> {
   /** Values of a broadcast topic: the newest published so far, if any, then each newer one; a slow reader may miss some. */
   latest<Topic extends TopicOf<Messages>>(topic: Topic): Observable<Messages[Topic]>;
 
+  /** The newest value of a broadcast topic as it stands now; null where none was published. */
+  newest<Topic extends TopicOf<Messages>>(topic: Topic): Promise<Messages[Topic] | null>;
+
   /** Completes every stream, rejects waiting publishers and releases what is held. Closing twice is closing once. */
   close(): Promise<void>;
 }

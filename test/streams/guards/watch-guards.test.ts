@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
+import type { GuardChange } from '../../../src/streams/control/control-state.js';
 import type { WatchedFigures } from '../../../src/streams/guards/guard-spec.js';
 import { watchGuards } from '../../../src/streams/guards/watch-guards.js';
 import { SMALLEST } from '../config/valid-config.js';
@@ -77,6 +78,63 @@ describe('watchGuards', () => {
       expect(figures.slice(resumedAt).map((one) => resumed.watch(one))).toEqual(alarms.slice(resumedAt));
       expect(resumed.learningRateScale()).toBe(0.125);
     }
+  });
+
+  describe('that an operator has changed', () => {
+    const changed = (trainingStage: number, value: number, ratioDrift: GuardChange): WatchedFigures => ({
+      kind: 'stage',
+      ...stageMetrics(trainingStage, {
+        meanRatioDeviation: value,
+        control: { version: 1, guards: { ratioDrift } },
+      }),
+    });
+    const OFF = ['guards.ratioDrift.action=off'];
+    const figures = [
+      changed(0, 0.3, { threshold: 0.5 }),
+      drift(1, 0.3),
+      changed(2, 0.3, { action: 'off' }),
+      changed(3, 0.3, { threshold: 0.2 }),
+    ];
+
+    it('should judge each stage by what was in force in it', () => {
+      const guards = start(LOWER);
+      expect(figures.map((one) => guards.watch(one).map(({ threshold }) => threshold))).toEqual([
+        [],
+        [0.1],
+        [],
+        [0.2],
+      ]);
+      expect(guards.learningRateScale()).toBe(0.25);
+    });
+
+    it('should judge an evaluation as the stage before it', () => {
+      const guards = start(STOP);
+      const lost: WatchedFigures = { kind: 'evaluation', ...evaluation(1, { train: { diversity: 0.2 } }) };
+      guards.watch({
+        kind: 'stage',
+        ...stageMetrics(0, { control: { version: 1, guards: { diversityLoss: { action: 'warn' } } } }),
+      });
+      expect(guards.watch(lost)).toMatchObject([{ action: 'warn' }]);
+      expect(guards.stopping.aborted).toBe(false);
+    });
+
+    it('should watch one that the config turns off', () => {
+      const guards = start([...OFF, 'guards.ratioDrift.threshold=0.1']);
+      expect(guards.watch(drift(0, 9))).toEqual([]);
+      expect(guards.watch(changed(1, 9, { action: 'warn' }))).toMatchObject([
+        { threshold: 0.1, action: 'warn' },
+      ]);
+    });
+
+    it('should go on from the log under what was in force then', () => {
+      const whole = start(LOWER);
+      const alarms = figures.map((one) => whole.watch(one));
+      for (let resumedAt = 0; resumedAt <= figures.length; resumedAt++) {
+        const resumed = start(LOWER, figures.slice(0, resumedAt));
+        expect(figures.slice(resumedAt).map((one) => resumed.watch(one))).toEqual(alarms.slice(resumedAt));
+        expect(resumed.learningRateScale()).toBe(0.25);
+      }
+    });
   });
 
   it('should leave a run stopped that a guard stopped before', () => {

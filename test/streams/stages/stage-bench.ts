@@ -3,6 +3,8 @@
 import { onTestFinished } from 'vitest';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
 import { topicDeclarations } from '../../../src/streams/config/topic-declarations.js';
+import { UNCONTROLLED } from '../../../src/streams/control/control-state.js';
+import { createRunControl } from '../../../src/streams/control/run-control.js';
 import { RUN_KEY, type TopicMessages } from '../../../src/streams/messages.js';
 import { progressAt } from '../../../src/streams/progress-at.js';
 import type { RunEvent } from '../../../src/streams/run-events.js';
@@ -64,6 +66,7 @@ export function stageBench(overrides: readonly string[] = [], firstTrainingStage
     context: {
       config,
       transport,
+      control: createRunControl(transport, UNCONTROLLED),
       firstTrainingStage,
       say: (event) => events.push(event),
       stopping: stop.signal,

@@ -5,7 +5,7 @@ import { closedFault, requireBound, topicKindFault, unknownTopicFault } from '..
 import type { ExclusiveWriter, LogDriver, LogRecord, TopicPlan } from './log-driver.js';
 import { readQueue } from './queue-reader.js';
 import { readToEnd } from './read-to-end.js';
-import { readState } from './state-reader.js';
+import { readNewestState, readState } from './state-reader.js';
 
 /** Messages as bytes, and back; `topic` is the one that a message was first published on. */
 export interface TopicCodec {
@@ -25,9 +25,10 @@ export interface KafkaTransport<Messages extends object> extends Transport<Messa
   /** Where the streams of this transport stand now. A transport that starts at it is given all that was not answered. */
   positions(): Positions;
   /**
-   * From now on this transport alone writes the broadcast topics: one that did before gets TRIB_USAGE when it tries.
+   * From now on this transport alone writes these topics, of all that take them under the same name: one that did before
+   * gets TRIB_USAGE when it tries, and all it has written can be read.
    */
-  takeBroadcasts(): Promise<void>;
+  takeTopics(name: string, topics: readonly TopicOf<Messages>[]): Promise<void>;
 }
 
 export interface KafkaTransportOptions<Messages> {
@@ -79,7 +80,7 @@ export async function createKafkaTransport<Messages extends object>(
     leaving.add(tracked);
   };
   let isClosed = false;
-  let writer: ExclusiveWriter | null = null;
+  const writers = new Map<string, ExclusiveWriter>();
 
   const require = <Kind extends TopicDeclaration['kind']>(topic: string, kind: Kind) => {
     const declaration = declared.get(topic);
@@ -94,17 +95,18 @@ export async function createKafkaTransport<Messages extends object>(
     codec.read(topic === deadLettersTopic ? (record.headers.origin ?? topic) : topic, record);
   const readers = new Map<string, () => ReadonlyMap<number, bigint>>();
 
+  const stateOptions = (topic: string) => ({
+    driver,
+    topic: inCluster(topic),
+    decode: decode(topic),
+    onUnreadable: (_: LogRecord, error: unknown) => options.onUnreadable(topic, error),
+    onLeaving,
+  });
   const states = new Map<string, Observable<unknown>>();
   const stateOf = (topic: string): Observable<unknown> => {
     const known = states.get(topic);
     if (known) return known;
-    const state$ = readState({
-      driver,
-      topic: inCluster(topic),
-      decode: decode(topic),
-      onUnreadable: (_, error) => options.onUnreadable(topic, error),
-      onLeaving,
-    }).pipe(
+    const state$ = readState(stateOptions(topic)).pipe(
       takeUntil(closing$),
       share({ connector: () => new ReplaySubject<unknown>(1), resetOnRefCountZero: false }),
     );
@@ -117,7 +119,8 @@ export async function createKafkaTransport<Messages extends object>(
       if (!declared.has(topic)) throw unknownTopicFault(topic, [...declared.keys()]);
       if (isClosed) throw closedFault(name);
       const record = { key, ...(await codec.write(topic, message, headers)) };
-      if (writer && declared.get(topic)?.kind === 'broadcast') await writer.append(inCluster(topic), record);
+      const writer = writers.get(topic);
+      if (writer) await writer.append(inCluster(topic), record);
       else await driver.append(inCluster(topic), [record]);
     },
 
@@ -166,6 +169,12 @@ export async function createKafkaTransport<Messages extends object>(
       return unlessClosed(() => stateOf(topic)) as Observable<Messages[Topic]>;
     },
 
+    async newest<Topic extends TopicOf<Messages>>(topic: Topic) {
+      require(topic, 'broadcast');
+      if (isClosed) throw closedFault(name);
+      return (await readNewestState(stateOptions(topic))) as Messages[Topic] | null;
+    },
+
     positions() {
       const written = ([reader, positions]: [string, () => ReadonlyMap<number, bigint>]) => [
         reader,
@@ -174,8 +183,9 @@ export async function createKafkaTransport<Messages extends object>(
       return Object.fromEntries(Array.from(readers, written));
     },
 
-    async takeBroadcasts() {
-      writer = await driver.openExclusiveWriter(`${prefix}.broadcasts`);
+    async takeTopics(name, taken) {
+      const writer = await driver.openExclusiveWriter(`${prefix}.${name}`);
+      for (const topic of taken) writers.set(topic, writer);
     },
 
     async close() {
@@ -183,7 +193,7 @@ export async function createKafkaTransport<Messages extends object>(
       isClosed = true;
       closing$.next();
       await Promise.all(leaving);
-      await writer?.close();
+      await Promise.all(Array.from(new Set(writers.values()), (writer) => writer.close()));
       await driver.close();
     },
   };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Observable } from 'rxjs';
+import { filter, firstValueFrom, map, Observable } from 'rxjs';
 import type { LogDriver, LogRecord } from './log-driver.js';
 
 export interface StateReaderOptions {
@@ -18,23 +18,46 @@ export interface StateReaderOptions {
  * **Time**: emits nothing before it has read up to the end that the topic had at the start. It reads for itself, as the
  * only member of a consumer group that never commits.
  */
-export function readState({
+export function readState(options: StateReaderOptions): Observable<unknown> {
+  return readStates(options).pipe(
+    filter((state) => state !== null),
+    map(({ value }) => value),
+  );
+}
+
+/** Reads the newest value of a broadcast topic as it stands now; null where there is none. */
+export async function readNewestState(options: StateReaderOptions): Promise<unknown> {
+  return (await firstValueFrom(readStates(options)))?.value ?? null;
+}
+
+interface State {
+  readonly value: unknown;
+}
+
+/** The first says what stands there at the start, if anything does. */
+function readStates({
   driver,
   topic,
   decode,
   onUnreadable,
   onLeaving,
-}: StateReaderOptions): Observable<unknown> {
-  return new Observable((subscriber) => {
+}: StateReaderOptions): Observable<State | null> {
+  return new Observable<State | null>((subscriber) => {
     const read = async () => {
       const end = (await driver.endOffsets(topic)).get(0) ?? 0n;
       // What was read and not handed on, as a newer one may stand before the end.
-      let newest: { readonly value: unknown } | null = null;
-      let isCaughtUp = false;
+      let newest: State | null = null;
+      let isCaughtUp = end === 0n;
+      let hasBegun = false;
       const handOn = () => {
-        if (isCaughtUp && newest) subscriber.next(newest.value);
-        if (isCaughtUp) newest = null;
+        if (!isCaughtUp || (hasBegun && !newest)) return;
+        hasBegun = true;
+        const state = newest;
+        newest = null;
+        subscriber.next(state);
       };
+      handOn();
+      if (subscriber.closed) return null;
       return driver.consume({
         topic,
         consumerGroup: `${topic}.readers.${randomUUID()}`,

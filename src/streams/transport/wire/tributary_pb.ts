@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tributary.proto.
  */
 export const file_tributary: GenFile = /*@__PURE__*/
-  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwigwEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRIWCg50cmFpbmluZ19zdGFnZRgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQFCDAoKX3NvdXJjZV9pZCIsCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkiVAoQVHJhaW5pbmdJbnRlcnZhbBIWCg50cmFpbmluZ19zdGFnZRgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSKoAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDSJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkikQEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRIWCg50cmFpbmluZ19zdGFnZRgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIhkKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBIkAKBExvc3MSKAoGcmVhc29uGAEgASgOMhgudHJpYnV0YXJ5LnYxLkxvc3NSZWFzb24SDgoGZGV0YWlsGAIgASgJIpwBCgZQb2xpY3kSDwoHdmVyc2lvbhgBIAEoDRI4CgpwYXJhbWV0ZXJzGAIgAygLMiQudHJpYnV0YXJ5LnYxLlBvbGljeS5QYXJhbWV0ZXJzRW50cnkaRwoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3I6AjgBImMKCFByb2dyZXNzEhcKD2ZpbmlzaGVkX2dyb3VwcxgBIAEoDRIWCg50cmFpbmluZ19zdGFnZRgCIAEoDRIPCgdpc19vdmVyGAMgASgIEhUKDXNoYXJlZF9jb25maWcYBCABKAkiOgoGTWV0cmljEiYKBnNjb3JlZBgBIAEoCzIULnRyaWJ1dGFyeS52MS5TY29yZWRIAEIICgZtZXRyaWMibAoGU2NvcmVkEhYKDnRyYWluaW5nX3N0YWdlGAEgASgNEg4KBmltYWdlcxgCIAEoDRIoCgh2ZXJkaWN0cxgDIAEoCzIWLnRyaWJ1dGFyeS52MS5WZXJkaWN0cxIQCghncm91cF9pZBgEIAEoCSIsCghWZXJkaWN0cxIRCglzYXRpc2ZpZWQYASABKA0SDQoFc2NvcmUYAiABKAEiMgoFQ2xhaW0SCwoDdXJpGAEgASgJEgwKBHNpemUYAiABKAQSDgoGc2hhMjU2GAMgASgMKkUKC0VsZW1lbnRUeXBlEhwKGEVMRU1FTlRfVFlQRV9VTlNQRUNJRklFRBAAEgsKB0ZMT0FUMzIQARILCgdGTE9BVDE2EAIqVAoKTG9zc1JlYXNvbhIbChdMT1NTX1JFQVNPTl9VTlNQRUNJRklFRBAAEgkKBVNUQUxFEAESDwoLREVBRF9MRVRURVIQAhINCglVTk1BVENIRUQQA2IGcHJvdG8z");
+  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwigwEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRIWCg50cmFpbmluZ19zdGFnZRgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQFCDAoKX3NvdXJjZV9pZCIsCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkiVAoQVHJhaW5pbmdJbnRlcnZhbBIWCg50cmFpbmluZ19zdGFnZRgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSKoAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDSJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkikQEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRIWCg50cmFpbmluZ19zdGFnZRgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIhkKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBIkAKBExvc3MSKAoGcmVhc29uGAEgASgOMhgudHJpYnV0YXJ5LnYxLkxvc3NSZWFzb24SDgoGZGV0YWlsGAIgASgJIpwBCgZQb2xpY3kSDwoHdmVyc2lvbhgBIAEoDRI4CgpwYXJhbWV0ZXJzGAIgAygLMiQudHJpYnV0YXJ5LnYxLlBvbGljeS5QYXJhbWV0ZXJzRW50cnkaRwoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3I6AjgBImMKCFByb2dyZXNzEhcKD2ZpbmlzaGVkX2dyb3VwcxgBIAEoDRIWCg50cmFpbmluZ19zdGFnZRgCIAEoDRIPCgdpc19vdmVyGAMgASgIEhUKDXNoYXJlZF9jb25maWcYBCABKAkiOgoGTWV0cmljEiYKBnNjb3JlZBgBIAEoCzIULnRyaWJ1dGFyeS52MS5TY29yZWRIAEIICgZtZXRyaWMibAoGU2NvcmVkEhYKDnRyYWluaW5nX3N0YWdlGAEgASgNEg4KBmltYWdlcxgCIAEoDRIoCgh2ZXJkaWN0cxgDIAEoCzIWLnRyaWJ1dGFyeS52MS5WZXJkaWN0cxIQCghncm91cF9pZBgEIAEoCSIsCghWZXJkaWN0cxIRCglzYXRpc2ZpZWQYASABKA0SDQoFc2NvcmUYAiABKAEikQIKB0NvbnRyb2wSDwoHdmVyc2lvbhgBIAEoDRIbChNsZWFybmluZ19yYXRlX3NjYWxlGAIgASgBEjEKBmd1YXJkcxgDIAMoCzIhLnRyaWJ1dGFyeS52MS5Db250cm9sLkd1YXJkc0VudHJ5Ei8KCHNjaGVkdWxlGAQgASgLMh0udHJpYnV0YXJ5LnYxLlNjaGVkdWxlQ29udHJvbBIpCgdwcm9tcHRzGAUgASgLMhgudHJpYnV0YXJ5LnYxLlByb21wdExpc3QaSQoLR3VhcmRzRW50cnkSCwoDa2V5GAEgASgJEikKBXZhbHVlGAIgASgLMhoudHJpYnV0YXJ5LnYxLkd1YXJkQ29udHJvbDoCOAEibwoMR3VhcmRDb250cm9sEhYKCXRocmVzaG9sZBgBIAEoAUgAiAEBEi4KBmFjdGlvbhgCIAEoDjIZLnRyaWJ1dGFyeS52MS5HdWFyZEFjdGlvbkgBiAEBQgwKCl90aHJlc2hvbGRCCQoHX2FjdGlvbiJGCg9TY2hlZHVsZUNvbnRyb2wSDQoFc2hpZnQYASABKBESFgoJZnJvemVuX2F0GAIgASgNSACIAQFCDAoKX2Zyb3plbl9hdCIdCgpQcm9tcHRMaXN0Eg8KB3Byb21wdHMYASADKAkiMgoFQ2xhaW0SCwoDdXJpGAEgASgJEgwKBHNpemUYAiABKAQSDgoGc2hhMjU2GAMgASgMKkUKC0VsZW1lbnRUeXBlEhwKGEVMRU1FTlRfVFlQRV9VTlNQRUNJRklFRBAAEgsKB0ZMT0FUMzIQARILCgdGTE9BVDE2EAIqVAoKTG9zc1JlYXNvbhIbChdMT1NTX1JFQVNPTl9VTlNQRUNJRklFRBAAEgkKBVNUQUxFEAESDwoLREVBRF9MRVRURVIQAhINCglVTk1BVENIRUQQAyphCgtHdWFyZEFjdGlvbhIcChhHVUFSRF9BQ1RJT05fVU5TUEVDSUZJRUQQABIHCgNPRkYQARIICgRXQVJOEAISFwoTTE9XRVJfTEVBUk5JTkdfUkFURRADEggKBFNUT1AQBGIGcHJvdG8z");
 
 /**
  * Numbers in row-major order, little-endian.
@@ -539,6 +539,125 @@ export const VerdictsSchema: GenMessage<Verdicts> = /*@__PURE__*/
   messageDesc(file_tributary, 16);
 
 /**
+ * Topic `control`, key: run id. What operators want of a running run: a state and no command, so the newest counts. Whoever
+ * changes it takes the newest, changes one thing, and raises `version`.
+ *
+ * @generated from message tributary.v1.Control
+ */
+export type Control = Message<"tributary.v1.Control"> & {
+  /**
+   * At least 1.
+   *
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * Factor on the learning rate of the config, above 0.
+   *
+   * @generated from field: double learning_rate_scale = 2;
+   */
+  learningRateScale: number;
+
+  /**
+   * By name of the guard; what is absent is as in the config.
+   *
+   * @generated from field: map<string, tributary.v1.GuardControl> guards = 3;
+   */
+  guards: { [key: string]: GuardControl };
+
+  /**
+   * @generated from field: tributary.v1.ScheduleControl schedule = 4;
+   */
+  schedule?: ScheduleControl | undefined;
+
+  /**
+   * In place of the training prompts; absent: those of the config.
+   *
+   * @generated from field: tributary.v1.PromptList prompts = 5;
+   */
+  prompts?: PromptList | undefined;
+};
+
+/**
+ * Describes the message tributary.v1.Control.
+ * Use `create(ControlSchema)` to create a new message.
+ */
+export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
+  messageDesc(file_tributary, 17);
+
+/**
+ * At least one of the two.
+ *
+ * @generated from message tributary.v1.GuardControl
+ */
+export type GuardControl = Message<"tributary.v1.GuardControl"> & {
+  /**
+   * At least 0.
+   *
+   * @generated from field: optional double threshold = 1;
+   */
+  threshold?: number | undefined;
+
+  /**
+   * @generated from field: optional tributary.v1.GuardAction action = 2;
+   */
+  action?: GuardAction | undefined;
+};
+
+/**
+ * Describes the message tributary.v1.GuardControl.
+ * Use `create(GuardControlSchema)` to create a new message.
+ */
+export const GuardControlSchema: GenMessage<GuardControl> = /*@__PURE__*/
+  messageDesc(file_tributary, 18);
+
+/**
+ * @generated from message tributary.v1.ScheduleControl
+ */
+export type ScheduleControl = Message<"tributary.v1.ScheduleControl"> & {
+  /**
+   * Training stages that the schedule is ahead of where it would be; negative: behind.
+   *
+   * @generated from field: sint32 shift = 1;
+   */
+  shift: number;
+
+  /**
+   * Position at which the schedule stands still; absent: it moves.
+   *
+   * @generated from field: optional uint32 frozen_at = 2;
+   */
+  frozenAt?: number | undefined;
+};
+
+/**
+ * Describes the message tributary.v1.ScheduleControl.
+ * Use `create(ScheduleControlSchema)` to create a new message.
+ */
+export const ScheduleControlSchema: GenMessage<ScheduleControl> = /*@__PURE__*/
+  messageDesc(file_tributary, 19);
+
+/**
+ * @generated from message tributary.v1.PromptList
+ */
+export type PromptList = Message<"tributary.v1.PromptList"> & {
+  /**
+   * At least one, none of them empty.
+   *
+   * @generated from field: repeated string prompts = 1;
+   */
+  prompts: string[];
+};
+
+/**
+ * Describes the message tributary.v1.PromptList.
+ * Use `create(PromptListSchema)` to create a new message.
+ */
+export const PromptListSchema: GenMessage<PromptList> = /*@__PURE__*/
+  messageDesc(file_tributary, 20);
+
+/**
  * Stands in a record in place of a payload that is too large for it.
  *
  * @generated from message tributary.v1.Claim
@@ -569,7 +688,7 @@ export type Claim = Message<"tributary.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_tributary, 17);
+  messageDesc(file_tributary, 21);
 
 /**
  * @generated from enum tributary.v1.ElementType
@@ -629,4 +748,40 @@ export enum LossReason {
  */
 export const LossReasonSchema: GenEnum<LossReason> = /*@__PURE__*/
   enumDesc(file_tributary, 1);
+
+/**
+ * @generated from enum tributary.v1.GuardAction
+ */
+export enum GuardAction {
+  /**
+   * @generated from enum value: GUARD_ACTION_UNSPECIFIED = 0;
+   */
+  GUARD_ACTION_UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: OFF = 1;
+   */
+  OFF = 1,
+
+  /**
+   * @generated from enum value: WARN = 2;
+   */
+  WARN = 2,
+
+  /**
+   * @generated from enum value: LOWER_LEARNING_RATE = 3;
+   */
+  LOWER_LEARNING_RATE = 3,
+
+  /**
+   * @generated from enum value: STOP = 4;
+   */
+  STOP = 4,
+}
+
+/**
+ * Describes the enum tributary.v1.GuardAction.
+ */
+export const GuardActionSchema: GenEnum<GuardAction> = /*@__PURE__*/
+  enumDesc(file_tributary, 2);
 

@@ -1,4 +1,5 @@
 import type { TopicMessages } from '../../messages.js';
+import { controlCodec } from './control-codec.js';
 import { incomingPromptCodec } from './incoming-codec.js';
 import type { MessageCodec } from './message-codec.js';
 import { rewardsCodec } from './reward-codec.js';
@@ -21,5 +22,6 @@ export const WIRE_CODECS: { readonly [Topic in WireTopic]: MessageCodec<TopicMes
   schedule: intervalCodec,
   policy: policyCodec,
   progress: progressCodec,
+  control: controlCodec,
   metrics: metricCodec,
 };

@@ -4,6 +4,8 @@ import type { Trajectory } from '../../../../src/models/diffusion/sampler.js';
 import { roundToFloat16 } from '../../../../src/models/numeric/float16.js';
 import type { PromptTicket, RolloutGroup } from '../../../../src/operators/index.js';
 import { leafCount, pathDepth, type RolloutTree } from '../../../../src/rollout-tree.js';
+import { GUARD_ACTIONS } from '../../../../src/streams/guards/guard-actions.js';
+import { GUARD_NAMES } from '../../../../src/streams/guards/index.js';
 import type { TopicMessages } from '../../../../src/streams/messages.js';
 import type { WireTopic } from '../../../../src/streams/transport/wire/wire-codecs.js';
 
@@ -98,6 +100,31 @@ const rewards = fc.oneof(
   }),
 );
 
+const guardChange = fc
+  .record(
+    {
+      threshold: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }),
+      action: fc.constantFrom(...GUARD_ACTIONS),
+    },
+    { requiredKeys: [] },
+  )
+  .filter((change) => Object.keys(change).length > 0);
+
+const control: fc.Arbitrary<TopicMessages['control']> = fc.record({
+  version: fc.integer({ min: 1, max: 0xffffffff }),
+  learningRateScale: fc.double({ min: Number.MIN_VALUE, noNaN: true, noDefaultInfinity: true }),
+  guards: fc
+    .uniqueArray(fc.tuple(fc.constantFrom(...GUARD_NAMES), guardChange), { selector: ([name]) => name })
+    .map((changes) => Object.fromEntries(changes)),
+  schedule: fc.record({ shift: fc.integer(), frozenAt: fc.option(count) }),
+  prompts: fc.option(
+    fc.array(
+      fc.string({ minLength: 1 }).filter((prompt) => prompt.trim() !== ''),
+      { minLength: 1 },
+    ),
+  ),
+});
+
 /** A whole message of each topic. */
 export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessages[Topic]> } = {
   'incoming-prompts': fc.record({ id: fc.string({ minLength: 1 }), prompt: fc.string() }),
@@ -121,6 +148,7 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
     isOver: fc.boolean(),
     sharedConfig: fc.string(),
   }),
+  control,
   metrics: fc.nat(1000).chain((pictures) =>
     fc.record({
       kind: fc.constant('scored' as const),

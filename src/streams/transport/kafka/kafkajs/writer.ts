@@ -34,6 +34,8 @@ export async function openExclusiveWriter(kafka: Kafka, name: string): Promise<E
     createPartitioner: Partitioners.DefaultPartitioner,
   });
   await producer.connect();
+  // The brokers give the name with the first transaction: an empty one takes it here, and not at the first record.
+  await (await producer.transaction()).abort();
   const write = async (topic: string, record: NewRecord) => {
     const transaction = await producer.transaction();
     try {

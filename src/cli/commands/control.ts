@@ -1,0 +1,115 @@
+import { Argument, type Command, InvalidArgumentError } from 'commander';
+import { TributaryError } from '../../errors.js';
+import { loadTopology } from '../../streams/config/load-topology.js';
+import { stageOf } from '../../streams/config/stage-of.js';
+import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
+import {
+  type ControlChange,
+  changeGuard,
+  freeze,
+  moveSchedule,
+  replacePrompts,
+  reset,
+  scaleLearningRate,
+  unfreeze,
+} from '../../streams/control/control-changes.js';
+import { changeControl, readControl } from '../../streams/control/operate-control.js';
+import { promptCheck, readPrompts } from '../../streams/read-prompts.js';
+import { controlTable } from '../control-table.js';
+import { collect } from '../options.js';
+
+interface ControlOptions {
+  readonly set: readonly string[];
+  readonly threshold?: number;
+  readonly action?: string;
+}
+
+type ReadChange = (
+  value: string | undefined,
+  options: ControlOptions,
+  config: ResolvedConfig,
+) => ControlChange | Promise<ControlChange>;
+
+/** What each command makes of its value. */
+const CHANGES: Readonly<Record<string, ReadChange>> = {
+  freeze: (value) => freeze(value === undefined ? null : whole('freeze', 0, value)),
+  unfreeze: () => unfreeze,
+  advance: (value = '1') => moveSchedule(whole('advance', 1, value)),
+  rewind: (value = '1') => moveSchedule(-whole('rewind', 1, value)),
+  'learning-rate-scale': (value) => scaleLearningRate(Number(required(value, 'a factor above 0'))),
+  guard: (value, { threshold, action }, { guards }) =>
+    changeGuard(guards, required(value, 'the name of a guard'), {
+      ...(threshold !== undefined && { threshold }),
+      ...(action !== undefined && { action }),
+    }),
+  prompts: async (value, _, config) =>
+    replacePrompts(await readPrompts(required(value, 'a file with prompts'), promptCheck(config))),
+  reset: () => reset,
+};
+const TAKES_NO_VALUE = ['show', 'unfreeze', 'reset'];
+
+/** `tributary control`: an operator's hand on a run that goes on in other processes. */
+export function addControlCommand(program: Command): void {
+  program
+    .command('control')
+    .description('say what shall be otherwise in a running run, from its next training stage on')
+    .argument('<config>', 'YAML file of the topology')
+    .addArgument(new Argument('<command>', 'what to do').choices(['show', ...Object.keys(CHANGES)]))
+    .argument('[value]', 'position, number of stages, factor, name of a guard, or file with prompts')
+    .option('--threshold <x>', 'of guard: the largest figure that raises no alarm', figure)
+    .option('--action <action>', 'of guard: what an alarm does')
+    .option('--set <key=value>', 'override a value of the config, as the run did; repeatable', collect, [])
+    .action(control);
+}
+
+async function control(
+  path: string,
+  command: string,
+  value: string | undefined,
+  options: ControlOptions,
+): Promise<void> {
+  const config = await loadTopology(path, options.set);
+  const warn = (message: string) => console.error(`warning: ${message}`);
+  if (value !== undefined && TAKES_NO_VALUE.includes(command))
+    throw usage(command, 'nothing after it', JSON.stringify(value));
+  if (command !== 'guard' && (options.threshold ?? options.action) !== undefined)
+    throw usage(command, '--threshold and --action only with guard', 'one of them');
+  const { numStages } = stageOf(config, 'prompts');
+  const read = CHANGES[command];
+  if (!read) {
+    const { wanted, progress } = await readControl(config, warn);
+    console.log(controlTable({ states: { is: wanted }, place: { ...progress, numStages } }));
+    return;
+  }
+  const change = await read(value, options, config);
+  const { before, after, progress } = await changeControl(config, change, warn);
+  const place = { ...progress, numStages };
+  console.log(controlTable({ states: { was: before, is: after }, place }));
+}
+
+function figure(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError('Expected a number of at least 0.');
+}
+
+function whole(command: string, least: number, text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least) return value;
+  throw usage(command, `a whole number of at least ${least}`, JSON.stringify(text));
+}
+
+function required(value: string | undefined, expected: string): string {
+  if (value !== undefined && value.trim() !== '') return value;
+  throw new TributaryError(
+    'TRIB_USAGE',
+    `control: expected ${expected}, got nothing. Add it to the command.`,
+  );
+}
+
+function usage(command: string, expected: string, got: string): TributaryError {
+  return new TributaryError(
+    'TRIB_USAGE',
+    `control ${command}: expected ${expected}, got ${got}. Nothing was changed; correct the command.`,
+  );
+}

@@ -1,0 +1,61 @@
+import { map, type Observable, type OperatorFunction, pipe, startWith, withLatestFrom } from 'rxjs';
+import { type IntervalScheduleOptions, intervalSchedule, trainingIntervalAt } from './interval-schedule.js';
+import type { TrainingInterval } from './records.js';
+
+/** What an operator wants of a schedule. */
+export interface ScheduleControl {
+  /** Training stages that the schedule is ahead of where it would be; negative: behind. An integer. */
+  readonly shift: number;
+  /** Position at which the schedule stands still, whatever the shift; null: it moves. */
+  readonly frozenAt: number | null;
+}
+
+export interface ControlledScheduleOptions extends IntervalScheduleOptions {
+  /** The newest counts; until the first one the schedule is left alone. */
+  readonly control$: Observable<ScheduleControl>;
+}
+
+/** A schedule that is left alone. */
+export const FREE_SCHEDULE: ScheduleControl = { shift: 0, frozenAt: null };
+
+/** Returns the training stage whose interval a stage is given: the frozen one, or its own with the shift, within 0..K-1. */
+export function schedulePositionAt(
+  trainingStage: number,
+  { shift, frozenAt }: ScheduleControl,
+  numStages: number,
+): number {
+  return Math.min(Math.max(frozenAt ?? trainingStage + shift, 0), numStages - 1);
+}
+
+/**
+ * Maps the training stage that begins to its interval, which an operator may hold, advance or rewind. Like
+ * `intervalSchedule`, but the steps are those of another position in the schedule; the interval keeps its training stage.
+ *
+ * ```
+ * control  ----f-----u--r----|      f frozen at 1, u free, r one behind
+ * source   -0---1--2--3---4--|
+ * result   -a---b--B--d---D--|      steps of positions 0, 1, 1, 3, 3
+ * ```
+ *
+ *     position(k) = frozenAt, else k + shift, within 0..K-1
+ *
+ * Time: emits at once, and once a stage: control decides when a stage begins, and never changes one that has begun.
+ * Completes with the source, errs with either; keeps one control. Unsubscribing releases both.
+ * Errors: as `intervalSchedule`.
+ */
+export function controlledSchedule({
+  control$,
+  ...schedule
+}: ControlledScheduleOptions): OperatorFunction<number, TrainingInterval> {
+  const { spec, numInferenceSteps, numStages } = schedule;
+  return pipe(
+    intervalSchedule(schedule),
+    withLatestFrom(control$.pipe(startWith(FREE_SCHEDULE))),
+    map(([interval, control]) => {
+      const { trainingStage } = interval;
+      const position = schedulePositionAt(trainingStage, control, numStages);
+      if (position === trainingStage) return interval;
+      return { ...trainingIntervalAt(spec, position, numInferenceSteps, numStages), trainingStage };
+    }),
+  );
+}

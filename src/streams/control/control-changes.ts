@@ -1,0 +1,124 @@
+/** @file The changes that operators make, as functions from what was wanted to what is wanted. What cannot be is refused. */
+
+import { TributaryError } from '../../errors.js';
+import { schedulePositionAt } from '../../operators/index.js';
+import type { ResolvedConfig } from '../config/topology-schema.js';
+import { GUARD_ACTIONS } from '../guards/guard-actions.js';
+import { GUARD_NAMES, type GuardName } from '../guards/index.js';
+import { type Control, UNCONTROLLED } from './control-state.js';
+
+/** How far a run is. */
+export interface RunPlace {
+  /** The training stage that is under way. */
+  readonly trainingStage: number;
+  readonly numStages: number;
+}
+
+/**
+ * Changes one thing; the version is raised by who writes it.
+ *
+ * **Errors**: TRIB_USAGE, naming what would be accepted.
+ */
+export type ControlChange = (wanted: Control, place: RunPlace) => Control;
+
+/** Holds the schedule at a position, or where it stands. */
+export function freeze(position: number | null): ControlChange {
+  return (wanted, place) => {
+    const frozenAt = position ?? positionOf(wanted, place);
+    requirePosition('freeze', frozenAt, place);
+    return { ...wanted, schedule: { ...wanted.schedule, frozenAt } };
+  };
+}
+
+/** Lets the schedule go on where it would be by now. */
+export const unfreeze: ControlChange = (wanted) => ({
+  ...wanted,
+  schedule: { ...wanted.schedule, frozenAt: null },
+});
+
+/** Moves the schedule by so many positions from where it stands; a frozen one stands still there. */
+export function moveSchedule(positions: number): ControlChange {
+  return (wanted, place) => {
+    const position = positionOf(wanted, place) + positions;
+    requirePosition(positions < 0 ? 'rewind' : 'advance', position, place);
+    const { schedule } = wanted;
+    const moved =
+      schedule.frozenAt === null
+        ? { ...schedule, shift: position - place.trainingStage }
+        : { ...schedule, frozenAt: position };
+    return { ...wanted, schedule: moved };
+  };
+}
+
+export function scaleLearningRate(learningRateScale: number): ControlChange {
+  return (wanted) => {
+    if (!Number.isFinite(learningRateScale) || learningRateScale <= 0)
+      throw refused('learning-rate-scale', 'a number above 0', String(learningRateScale));
+    return { ...wanted, learningRateScale };
+  };
+}
+
+/** Sets a guard's threshold, its action, or both; what is left out stays as it was. */
+export function changeGuard(
+  settings: ResolvedConfig['guards'],
+  name: string,
+  { threshold, action }: { readonly threshold?: number; readonly action?: string },
+): ControlChange {
+  return (wanted) => {
+    const guard = oneOf('guard', GUARD_NAMES, name);
+    if (threshold === undefined && action === undefined)
+      throw refused(`guard ${guard}`, '--threshold or --action', 'neither');
+    if (threshold !== undefined && !(Number.isFinite(threshold) && threshold >= 0))
+      throw refused(`guard ${guard} threshold`, 'a number of at least 0', String(threshold));
+    requireMeasured(guard, settings);
+    const change = {
+      ...wanted.guards[guard],
+      ...(threshold !== undefined && { threshold }),
+      ...(action !== undefined && { action: oneOf(`guard ${guard} action`, GUARD_ACTIONS, action) }),
+    };
+    return { ...wanted, guards: { ...wanted.guards, [guard]: change } };
+  };
+}
+
+/** Draws groups from these prompts in place of the training prompts. */
+export function replacePrompts(prompts: readonly string[]): ControlChange {
+  return (wanted) => {
+    if (prompts.length === 0) throw refused('prompts', 'at least one prompt', 'none');
+    return { ...wanted, prompts };
+  };
+}
+
+/** Leaves the run to its config again. */
+export const reset: ControlChange = () => UNCONTROLLED;
+
+const positionOf = ({ schedule }: Control, { trainingStage, numStages }: RunPlace) =>
+  schedulePositionAt(trainingStage, schedule, numStages);
+
+function requirePosition(what: string, position: number, { numStages }: RunPlace): void {
+  if (Number.isInteger(position) && position >= 0 && position < numStages) return;
+  throw refused(what, `a position of the schedule, 0 to ${numStages - 1}`, String(position));
+}
+
+/** The KL costs a forward pass of its own, which the training graph has or has not from the start. */
+function requireMeasured(guard: GuardName, settings: ResolvedConfig['guards']): void {
+  if (guard !== 'klToPretrained' || settings.klToPretrained.action !== 'off') return;
+  const others = GUARD_NAMES.filter((name) => name !== guard).join(', ');
+  throw refused(
+    `guard ${guard}`,
+    `one whose figure this run measures (${others})`,
+    'one that its config turns off',
+  );
+}
+
+function oneOf<Word extends string>(what: string, words: readonly Word[], got: string): Word {
+  const word = words.find((one) => one === got);
+  if (word === undefined) throw refused(what, `one of ${words.join(', ')}`, JSON.stringify(got));
+  return word;
+}
+
+function refused(what: string, expected: string, got: string): TributaryError {
+  return new TributaryError(
+    'TRIB_USAGE',
+    `control ${what}: expected ${expected}, got ${got}. Nothing was changed; correct the command.`,
+  );
+}

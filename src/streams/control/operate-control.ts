@@ -1,0 +1,98 @@
+/** @file An operator's way to a run of another process: reads what is wanted of it, and writes what shall be. */
+
+import { TributaryError } from '../../errors.js';
+import { stageOf } from '../config/stage-of.js';
+import type { ResolvedConfig } from '../config/topology-schema.js';
+import { type Progress, RUN_KEY, type TopicMessages } from '../messages.js';
+import { openTransport } from '../open-transport.js';
+import { requireSameConfig } from '../shared-config.js';
+import type { Transport } from '../transport/transport.js';
+import type { ControlChange } from './control-changes.js';
+import { type Control, UNCONTROLLED } from './control-state.js';
+
+/** What is wanted of a run, and how far it is. */
+export interface WantedOfRun {
+  readonly wanted: Control;
+  readonly progress: Progress;
+}
+
+export interface ChangedControl {
+  readonly before: Control;
+  readonly after: Control;
+  readonly progress: Progress;
+}
+
+type Warn = (message: string) => void;
+
+/** **Errors**: TRIB_USAGE where the transport leads to no other process, or no run has begun. */
+export async function readControl(config: ResolvedConfig, warn: Warn): Promise<WantedOfRun> {
+  return onTransport(config, { takesControl: false }, warn, (transport) => wantedOf(config, transport));
+}
+
+/**
+ * Changes what is wanted of a run. Of two operators at once, the one that came first and has not written yet is refused: the
+ * other has taken the topic from it, and reads all that was written before. So no change is lost unseen.
+ *
+ * **Errors**: TRIB_USAGE, and nothing is written: as `readControl`; the run is over; the change is refused; another operator
+ * came between.
+ */
+export async function changeControl(
+  config: ResolvedConfig,
+  change: ControlChange,
+  warn: Warn,
+): Promise<ChangedControl> {
+  return onTransport(config, { takesControl: true }, warn, async (transport) => {
+    const { wanted: before, progress } = await wantedOf(config, transport);
+    if (progress.isOver)
+      throw new TributaryError(
+        'TRIB_USAGE',
+        `control ${config.name}: expected a run that goes on, got one that is over. Nothing was changed.`,
+      );
+    const { numStages } = stageOf(config, 'prompts');
+    const changed = change(before, { trainingStage: progress.trainingStage, numStages });
+    const after = { ...changed, version: before.version + 1 };
+    await transport.publish('control', { key: RUN_KEY, message: after }).catch(sayWhoCameBetween);
+    return { before, after, progress };
+  });
+}
+
+async function wantedOf(config: ResolvedConfig, transport: Transport<TopicMessages>): Promise<WantedOfRun> {
+  const progress = await transport.newest('progress');
+  if (!progress)
+    throw new TributaryError(
+      'TRIB_USAGE',
+      `control ${config.name}: expected a run that has begun, got none on its topics. Start it (tributary run), or correct transport.kafka.prefix.`,
+    );
+  requireSameConfig(config, progress);
+  return { wanted: (await transport.newest('control')) ?? UNCONTROLLED, progress };
+}
+
+async function onTransport<Result>(
+  config: ResolvedConfig,
+  { takesControl }: { readonly takesControl: boolean },
+  warn: Warn,
+  work: (transport: Transport<TopicMessages>) => Promise<Result>,
+): Promise<Result> {
+  const { kind } = config.transport;
+  if (kind !== 'kafka')
+    throw new TributaryError(
+      'TRIB_USAGE',
+      `control transport.kind: expected one that leads from process to process (kafka), got ${kind}. Run with transport.kind=kafka; a run in one process is stopped (Ctrl-C) and resumed with another config.`,
+    );
+  const { transport } = await openTransport({ config, trainer: null, takesControl, warn });
+  try {
+    return await work(transport);
+  } finally {
+    await transport.close();
+  }
+}
+
+/** Of the writers of a topic the newest is let in, and all others are refused with TRIB_USAGE. */
+function sayWhoCameBetween(cause: unknown): never {
+  if (!(cause instanceof TributaryError) || cause.code !== 'TRIB_USAGE') throw cause;
+  throw new TributaryError(
+    'TRIB_USAGE',
+    'control: expected to be the only operator at work, got another that came between. Nothing was changed; look (show), and try again.',
+    { cause },
+  );
+}
