@@ -17,6 +17,7 @@ process.once('message', async ({ config, batchMs }) => {
   const sampler = {
     imageShape: [3, 16, 16],
     baseParameters: {},
+    checkPrompts: async (prompts) => prompts.map(() => null),
     withPolicy: async (_, work) =>
       work({
         rollout: async ({ requests }) => {

@@ -70,13 +70,15 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       rollout,
     }),
     concatMap(async (group) => {
-      const { groupId } = group;
+      const { groupId, groupIndex: turn } = group;
       await transport.publish('trajectories', {
         key: groupId,
+        turn,
         message: { ...group, branches: group.branches.map(({ trajectory }) => trajectory) },
       });
       await transport.publish('images', {
         key: groupId,
+        turn,
         message: {
           ...group,
           imageShape: sampler.imageShape,

@@ -24,7 +24,8 @@ export function admitted(
 export const PUBLISHED_AT_ONCE = 1000;
 
 export function publishTicket({ transport }: StageContext, ticket: PromptTicket): Observable<void> {
-  return from(transport.publish('prompts', { key: ticket.groupId, message: ticket }));
+  const { groupId, groupIndex } = ticket;
+  return from(transport.publish('prompts', { key: groupId, message: ticket, turn: groupIndex }));
 }
 
 /**

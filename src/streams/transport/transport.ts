@@ -29,6 +29,11 @@ export interface Envelope<Message> {
   readonly key: string;
   readonly message: Message;
   readonly headers?: Headers;
+  /**
+   * A number >= 0 that the key always has: a transport that shares out keys by chance may go by it, so that messages of
+   * consecutive numbers go to different members.
+   */
+  readonly turn?: number;
 }
 
 /** A message on its way out, which stays the transport's until it is answered. */

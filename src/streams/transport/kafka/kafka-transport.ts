@@ -115,13 +115,14 @@ export async function createKafkaTransport<Messages extends object>(
   };
 
   return {
-    async publish(topic, { key, message, headers = {} }) {
+    async publish(topic, { key, message, headers = {}, turn }) {
       if (!declared.has(topic)) throw unknownTopicFault(topic, [...declared.keys()]);
       if (isClosed) throw closedFault(name);
       const record = { key, ...(await codec.write(topic, message, headers)) };
+      const place = turn === undefined ? {} : { partition: turn % options.numPartitions };
       const writer = writers.get(topic);
       if (writer) await writer.append(inCluster(topic), record);
-      else await driver.append(inCluster(topic), [record]);
+      else await driver.append(inCluster(topic), [{ ...record, ...place }]);
     },
 
     subscribe<Topic extends TopicOf<Messages>>({ topic, consumerGroup, maxInFlight }: Subscription<Topic>) {

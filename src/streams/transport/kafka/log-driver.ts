@@ -22,6 +22,8 @@ export interface NewRecord {
   readonly key: string;
   readonly value: Uint8Array;
   readonly headers: Headers;
+  /** Default: as the hash of the key says. */
+  readonly partition?: number;
 }
 
 /** A record of a partition. */

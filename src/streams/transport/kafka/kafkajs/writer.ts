@@ -15,7 +15,8 @@ export async function send(producer: Pick<Producer, 'sendBatch'>, records: Recor
     acks: -1,
     topicMessages: Array.from(records, ([topic, ofTopic]) => ({
       topic,
-      messages: ofTopic.map(({ key, value, headers }) => ({
+      messages: ofTopic.map(({ key, value, headers, partition }) => ({
+        ...(partition !== undefined && { partition }),
         key,
         value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
         headers: { ...headers },
