@@ -63,8 +63,10 @@ export function groupAdvantages<Trajectory>(
       const close = (): ClosedStage<Trajectory>[] => {
         const closed: ClosedStage<Trajectory>[] = [];
         for (let next = open.get(nextStage); next?.size === groupsPerStage; next = open.get(nextStage)) {
-          const rewarded = [...next.values()].filter((outcome) => 'rewards' in outcome);
-          const stage = closeStage(nextStage, rewarded, next.size - rewarded.length, rule, history);
+          const outcomes = [...next.values()];
+          const rewarded = outcomes.filter((outcome) => 'rewards' in outcome);
+          const lost = outcomes.filter((outcome) => 'reason' in outcome);
+          const stage = closeStage(nextStage, rewarded, lost, rule, history);
           open.delete(nextStage);
           nextStage += 1;
           history = stage.state;

@@ -103,6 +103,10 @@ export interface StageStatistics extends RuleStatistics {
   /** Groups with rewards. */
   readonly groups: number;
   readonly lostGroups: number;
+  /** Of the lost ones, those that were too old when their turn came. */
+  readonly staleGroups: number;
+  /** Groups with rewards by age, the policy versions between the one that sampled them and the one they train. */
+  readonly ages: readonly number[];
   /** Over all branches of the stage; null when there is none. */
   readonly rewardMean: number | null;
   /** Population standard deviation over all branches of the stage; null when there is none. */

@@ -2,7 +2,7 @@ import { TributaryError } from '../errors.js';
 import type { AdvantageHistory } from './advantage-history.js';
 import type { AdvantageRule } from './advantage-rule.js';
 import { momentsOf } from './moments.js';
-import type { RewardedGroup, StageBatch } from './records.js';
+import type { LostGroup, RewardedGroup, StageBatch } from './records.js';
 
 /** A training stage whose groups are all accounted for. */
 export interface ClosedStage<Trajectory> {
@@ -21,7 +21,7 @@ export interface ClosedStage<Trajectory> {
 export function closeStage<Trajectory>(
   trainingStage: number,
   rewarded: readonly RewardedGroup<Trajectory>[],
-  lostGroups: number,
+  lost: readonly LostGroup[],
   rule: AdvantageRule,
   history: AdvantageHistory,
 ): ClosedStage<Trajectory> {
@@ -45,11 +45,23 @@ export function closeStage<Trajectory>(
     samples,
     statistics: {
       groups: groups.length,
-      lostGroups,
+      lostGroups: lost.length,
+      staleGroups: lost.filter(({ reason }) => reason === 'stale').length,
+      ages: agesOf(trainingStage, groups),
       rewardMean: count === 0 ? null : mean,
       rewardStd: count === 0 ? null : populationStd,
       ...statistics,
     },
   };
   return { trainingStage, batch, state };
+}
+
+function agesOf(trainingStage: number, groups: readonly RewardedGroup<unknown>[]): number[] {
+  const ages: number[] = [];
+  for (const { policyVersion } of groups) {
+    const age = trainingStage - policyVersion;
+    while (ages.length <= age) ages.push(0);
+    ages[age] = (ages[age] ?? 0) + 1;
+  }
+  return ages;
 }

@@ -52,8 +52,9 @@ export function betweenStages(
   let { history, best } = run;
   let savedStages = run.completeStages;
   let controlVersion = 0;
+  let idleSince = startedAt;
 
-  const metricsOf = ({ closed, statistics }: TrainedStage, tallied: Tally): StageMetrics => {
+  const metricsOf = ({ closed, statistics, begunAt }: TrainedStage, tallied: Tally): StageMetrics => {
     const { trainingStage, batch } = closed;
     const { numInferenceSteps } = stageOf(config, 'branchRollouts');
     const { images, verified, satisfied, score, deadLetters } = tallied;
@@ -74,12 +75,15 @@ export function betweenStages(
       selectedSamples: batch.samples.length,
       groups: batch.statistics.groups,
       lostGroups: batch.statistics.lostGroups,
+      staleGroups: batch.statistics.staleGroups,
+      ages: batch.statistics.ages,
       deadLetters,
       zeroSpreadGroups: batch.statistics.zeroSpreadGroups,
       intraGroupCorrelation: batch.statistics.intraGroupCorrelation,
       ...statistics,
       learningRateScale: context.learningRateScale(),
       rewardQueries,
+      trainerIdleShare: (begunAt - idleSince) / (performance.now() - idleSince),
       elapsedSeconds: runDirectory.elapsedSeconds + (performance.now() - startedAt) / 1000,
       eventLoopDelayP99Ms,
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
@@ -146,6 +150,7 @@ export function betweenStages(
       if (isLast || completeStages % config.evaluation.everyStages === 0) await evaluate(completeStages);
       if (isLast || stopping.aborted || completeStages % config.checkpoints.everyStages === 0)
         await save(completeStages);
+      idleSince = performance.now();
     },
     async finish(completeStages) {
       delay.disable();

@@ -31,6 +31,10 @@ export interface StageMetrics {
   readonly groups: number;
   /** Groups that were not trained on: dead letters, too stale, or never matched. */
   readonly lostGroups: number;
+  /** Of the lost ones, those that were sampled by a policy too old, or for another interval. */
+  readonly staleGroups: number;
+  /** Groups with rewards by age: how many policy versions older than the one they train; index 0 is none. */
+  readonly ages: readonly number[];
   /** Messages that a topology stage gave up on. */
   readonly deadLetters: number;
   /** Groups whose branches all have the same reward: nothing is learned from them. */
@@ -69,6 +73,8 @@ export interface StageMetrics {
   readonly gradNormByStep: readonly (number | null)[];
   /** Images scored by the reward model in the run so far, evaluation not counted. */
   readonly rewardQueries: number;
+  /** Share of the time since the stage before in which the trainer waited for groups, in [0, 1]. */
+  readonly trainerIdleShare: number;
   /** Seconds of work on the run so far, those before a resume included. */
   readonly elapsedSeconds: number;
   /** 99th percentile of the main thread's event-loop delay during the stage, in milliseconds. */

@@ -9,7 +9,14 @@ async function stagesOf(path) {
 }
 
 /** What a run computed in a stage, without what the clock and the machine put there. */
-function figuresOf({ time, elapsedSeconds, eventLoopDelayP99Ms, peakRssBytes, ...figures }) {
+function figuresOf({
+  time,
+  trainerIdleShare,
+  elapsedSeconds,
+  eventLoopDelayP99Ms,
+  peakRssBytes,
+  ...figures
+}) {
   return JSON.stringify(figures);
 }
 

@@ -5,8 +5,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-/** Starts in a row without a word of progress in between: more is a fault of its own. */
-const MOST_STARTS = 8;
+/** A part that ends by itself is started again, for a broker may be away; for longer than that it is a fault of its own. */
+const MOST_MINUTES_DOWN = 4;
+const PAUSE_MS = 2000;
 
 /**
  * Keeps one process of a run going, as a service manager would: what dies is started again, what ends with 0 is done.
@@ -16,26 +17,27 @@ const MOST_STARTS = 8;
 export function keepGoing({ name, args, logs, onSaid }) {
   const log = createWriteStream(join(logs, `${name}.log`), { flags: 'a' });
   let child;
-  let startsInARow = 0;
+  /** Since when it comes up and ends by itself again; null while it is up. */
+  let downSince = null;
   let isWanted = true;
   let kills = 0;
   const ended = new Promise((resolve, reject) => {
     const start = () => {
-      startsInARow += 1;
       child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
       createInterface({ input: child.stderr }).on('line', (line) => {
         log.write(`${line}\n`);
         const said = line.startsWith('{') ? JSON.parse(line) : { msg: line };
-        if (said.msg === 'stage trained' || said.msg === 'takes part') startsInARow = 0;
+        if (said.msg === 'stage trained' || said.msg === 'takes part') downSince = null;
         onSaid(said);
       });
       child.once('close', (code, signal) => {
         log.write(`ended: ${signal ?? code}\n`);
         if (code === 0) return resolve(undefined);
         if (!isWanted) return resolve(undefined);
-        if (startsInARow > MOST_STARTS)
+        if (signal === null) downSince ??= performance.now();
+        if (downSince !== null && performance.now() - downSince > MOST_MINUTES_DOWN * 60_000)
           return reject(new Error(`${name} does not come up; read ${name}.log`));
-        setTimeout(start, signal === null ? 1000 : 100);
+        setTimeout(start, signal === null ? PAUSE_MS : 100);
       });
     };
     start();

@@ -59,6 +59,8 @@ describe('groupAdvantages', () => {
         statistics: {
           groups: 2,
           lostGroups: 0,
+          staleGroups: 0,
+          ages: [2],
           rewardMean: 1.75,
           rewardStd: Math.sqrt(3.6875),
           zeroSpreadGroups: 0,
@@ -101,6 +103,15 @@ describe('groupAdvantages', () => {
     expect(run(named('aallbaba'))).toHaveLength(1);
   });
 
+  it('should tell stale groups from those lost otherwise, and how old the others are', () => {
+    const [, stage] = run([
+      ...named('ab'),
+      { ...rewarded(1, 0, [2, 0]), policyVersion: 0 },
+      { ...lost(1, 1), reason: 'dead-letter' },
+    ]);
+    expect(stage?.batch.statistics).toMatchObject({ lostGroups: 1, staleGroups: 0, ages: [0, 1] });
+  });
+
   it('should count the first of two outcomes, also in a stage that is full and waits', () => {
     expect(run(named('amb'))[0]).toEqual(first);
     expect(run(named('cddcab'))).toEqual([first, second]);
@@ -122,6 +133,8 @@ describe('groupAdvantages', () => {
         statistics: {
           groups: 0,
           lostGroups: 2,
+          staleGroups: 2,
+          ages: [],
           rewardMean: null,
           rewardStd: null,
           zeroSpreadGroups: 0,

@@ -15,6 +15,8 @@ import type { StageContext } from './stage-context.js';
 export interface TrainedStage {
   readonly closed: ClosedStage<Trajectory>;
   readonly statistics: TrainingStatistics;
+  /** When its gradient steps began, by `performance.now()`. */
+  readonly begunAt: number;
 }
 
 /** What has to happen between the gradient steps of a stage and the start of the next one: checkpoint, evaluation. */
@@ -29,6 +31,7 @@ export function trainerStage(
   const { transport, config } = context;
 
   const train = async (closed: ClosedStage<Trajectory>): Promise<TrainedStage> => {
+    const begunAt = performance.now();
     const { batch, trainingStage } = closed;
     const samples = batch.samples.map(({ branch: _, reward: __, ...sample }) => sample);
     const trainedSteps = batch.interval?.trainedSteps ?? [];
@@ -37,7 +40,7 @@ export function trainerStage(
       { samples, trainedSteps, trainingStage, learningRateScale },
       { signal: context.cancelling },
     );
-    return { closed, statistics };
+    return { closed, statistics, begunAt };
   };
   const beginNext = async (trained: TrainedStage): Promise<TrainedStage> => {
     const trainingStage = trained.closed.trainingStage + 1;
