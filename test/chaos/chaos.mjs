@@ -1,7 +1,7 @@
 /**
  * @file Kills the processes of a run, and the broker under it, with -9 at random moments, and judges what came of it.
  *
- *     npm run chaos -- [--kills 50] [--mode synchronous | asynchronous] [--seed 1]
+ *     npm run chaos -- [--kills 50] [--mode synchronous | asynchronous] [--seed 1] [--undisturbed <run directory>]
  *
  * Ends with 1 where a prompt was lost, a group was trained twice, or, in synchronous mode, the adapter is not that of the
  * undisturbed run to the last byte. Logs stay in the folder that it names.
@@ -28,6 +28,8 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '50' },
     mode: { type: 'string', default: 'synchronous' },
     seed: { type: 'string', default: '1' },
+    // That of an earlier time with as many kills, which saves the time to compute it again.
+    undisturbed: { type: 'string' },
   },
 });
 const kills = Number(values.kills);
@@ -48,8 +50,8 @@ const set = [
 const asOptions = (settings) => settings.flatMap((setting) => ['--set', setting]);
 
 say(`${kills} kills, ${values.mode}, seed ${values.seed}; logs in ${folder}`);
-const undisturbed = join(folder, 'undisturbed');
-if (isSynchronous) {
+const undisturbed = values.undisturbed ?? join(folder, 'undisturbed');
+if (isSynchronous && values.undisturbed === undefined) {
   const args = ['dist/cli/main.js', 'run', CONFIG, '--run-dir', undisturbed, ...asOptions(set)];
   await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 28 });
   say(`undisturbed run of ${numStages} training stages in one process`);

@@ -214,7 +214,8 @@ async function restart() {
   const state = await readState();
   if (!state) fail(`${folder}: expected a cluster, got none. Start one with up.`);
   const nodes = [];
-  for (const node of state.nodes) nodes.push(isAlive(node.pid) ? node : await startNode(node));
+  // One that was killed may be in the table of processes for a while, but it does not answer.
+  for (const node of state.nodes) nodes.push((await answers(node.port)) ? node : await startNode(node));
   await writeFile(stateFile, JSON.stringify({ ...state, nodes }));
   await waitFor(nodes);
   console.log(brokersOf(nodes));

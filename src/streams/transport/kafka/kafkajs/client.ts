@@ -20,6 +20,8 @@ export interface KafkaJsOptions extends KafkaSecurity {
 /** What kafkajs logs as errors, and then does again or throws: answers of brokers, rebalances, members that come back. */
 const EVERYDAY =
   /^(Response |Failed to send messages|The group is rebalancing|The coordinator is not aware|Limiting retries)/;
+/** The client says the same several times a second while a broker is away. */
+const SAID_AGAIN_AFTER_MS = 30_000;
 /** Attempts at a first connection; the addresses take turns. */
 const FIRST_ATTEMPTS = 4;
 const PAUSE_MS = 250;
@@ -48,14 +50,26 @@ function clientOf(
     // A copy, since kafkajs writes into it. Its type has one mapping for each mechanism.
     ...(sasl ? { sasl: { ...sasl } as SASLOptions } : {}),
     logLevel: logLevel.WARN,
-    logCreator: () => (entry) => {
-      if (EVERYDAY.test(entry.log.message)) return;
-      log(
-        entry.level === logLevel.ERROR ? 'error' : 'warn',
-        `kafka: ${entry.log.message}${detailOf(entry.log.error)}`,
-      );
+    logCreator: () => {
+      const isNews = newsFilter();
+      return ({ level, log: { message, error } }) => {
+        const text = `kafka: ${message}${detailOf(error)}`;
+        if (!EVERYDAY.test(message) && isNews(text)) log(level === logLevel.ERROR ? 'error' : 'warn', text);
+      };
     },
   });
+}
+
+/** Returns whether a text has not been said for a while. **Memory**: the texts of that while. */
+function newsFilter(): (text: string) => boolean {
+  const saidAt = new Map<string, number>();
+  return (text) => {
+    const now = performance.now();
+    for (const [said, at] of saidAt) if (now - at > SAID_AGAIN_AFTER_MS) saidAt.delete(said);
+    if (saidAt.has(text)) return false;
+    saidAt.set(text, now);
+    return true;
+  };
 }
 
 /**
