@@ -82,15 +82,21 @@ async function fetchJars() {
   if (faults.length > 0) fail(`${lib}: expected the jars of jars.sha256, but ${faults.join(', ')}.`);
 }
 
-async function freePort() {
-  return new Promise((resolvePort, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolvePort(port));
-    });
-  });
+/** Ports that are free now, all held at once: one that was let go may well be given out again. */
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise((listening, reject) => {
+          const server = createServer().on('error', reject);
+          server.listen(0, '127.0.0.1', () => listening(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
+  return ports;
 }
 
 function properties({ id, port, controllerPort, securePorts }, nodes) {
@@ -194,12 +200,13 @@ async function up() {
   await mkdir(folder, { recursive: true });
   await fetchJars();
   const security = await makeKeys(keys).catch((error) => fail(error.message));
-  const planned = [];
-  for (let id = 1; id <= count; id++) {
-    const securePorts = {};
-    for (const kind of Object.keys(SECURE_LISTENERS)) securePorts[kind] = await freePort();
-    planned.push({ id, port: await freePort(), controllerPort: await freePort(), securePorts });
-  }
+  const kinds = Object.keys(SECURE_LISTENERS);
+  const ports = await freePorts(count * (2 + kinds.length));
+  const planned = Array.from({ length: count }, (_, index) => {
+    const [port, controllerPort, ...others] = ports.splice(0, 2 + kinds.length);
+    const securePorts = Object.fromEntries(kinds.map((kind, place) => [kind, others[place]]));
+    return { id: index + 1, port, controllerPort, securePorts };
+  });
   const nodes = [];
   for (const node of planned) {
     await formatNode(node, planned);
