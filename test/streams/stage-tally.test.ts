@@ -25,7 +25,14 @@ describe('stageTally', () => {
     const { tally, count } = start();
     await count('0-0', 0.5);
     await count('0-0', 0.5);
-    expect(tally.take(0)).toEqual({ images: 2, verified: 2, satisfied: 1, score: 0.5, deadLetters: 0 });
+    expect(tally.take(0)).toEqual({
+      images: 2,
+      verified: 2,
+      satisfied: 1,
+      score: 0.5,
+      deadLetters: 0,
+      deadPrompts: 0,
+    });
     expect(tally.take(0).images).toBe(0);
   });
 

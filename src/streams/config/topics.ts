@@ -98,6 +98,7 @@ export const TOPICS = {
     message: 'control',
     key: 'run id',
     needsReader: false,
+    isFedFromOutside: true,
     summary: 'What operators want of the running run; written by `tributary control`, by no stage.',
   },
   metrics: {

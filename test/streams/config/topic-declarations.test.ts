@@ -7,7 +7,7 @@ import { createInProcessTransport } from '../../../src/streams/transport/in-proc
 describe('topicDeclarations', () => {
   it('should declare what a transport of the whole topology needs', async () => {
     const topics = topicDeclarations({ transport: { capacity: 5 } });
-    expect(topics).toHaveLength(11);
+    expect(topics).toHaveLength(12);
     expect(topics).toContainEqual({ name: 'images', kind: 'queue', capacity: 5 });
     const transport = createInProcessTransport<Record<TopicName, string>>({
       topics,
