@@ -58,3 +58,6 @@ try {
 } catch (error) {
   process.exitCode = report(error);
 }
+
+// What a client has left open, such as a connection that it tries again and again, must not keep the program.
+setTimeout(() => process.exit(), 5000).unref();

@@ -30,25 +30,31 @@ export async function consume(kafka: Kafka, options: ConsumeOptions): Promise<Lo
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) onFault(codedFault(`topic "${topic}"`, payload.error));
   });
-  await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
-  await consumer.run({
-    autoCommit: false,
-    eachBatchAutoResolve: false,
-    partitionsConsumedConcurrently: 4,
-    eachBatch: async ({ batch, resolveOffset, isRunning, isStale, heartbeat }) => {
-      if (!isRunning() || isStale()) return;
-      const records = batch.messages.map((message) => recordOf(batch.partition, message));
-      // Payloads may take their time to come out of a store; a fault of a heartbeat shows at the next fetch.
-      const beats = setInterval(() => heartbeat().catch(() => undefined), HEARTBEAT_INTERVAL_MS);
-      const taken = await onRecords(records).finally(() => clearInterval(beats));
-      const last = records[taken - 1];
-      if (isStale()) return;
-      if (last) resolveOffset(String(last.offset));
-      if (taken < records.length) consumer.pause([{ topic, partitions: [batch.partition] }]);
-      await heartbeat();
-    },
-  });
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: 4,
+      eachBatch: async ({ batch, resolveOffset, isRunning, isStale, heartbeat }) => {
+        if (!isRunning() || isStale()) return;
+        const records = batch.messages.map((message) => recordOf(batch.partition, message));
+        // Payloads may take their time to come out of a store; a fault of a heartbeat shows at the next fetch.
+        const beats = setInterval(() => heartbeat().catch(() => undefined), HEARTBEAT_INTERVAL_MS);
+        const taken = await onRecords(records).finally(() => clearInterval(beats));
+        const last = records[taken - 1];
+        if (isStale()) return;
+        if (last) resolveOffset(String(last.offset));
+        if (taken < records.length) consumer.pause([{ topic, partitions: [batch.partition] }]);
+        await heartbeat();
+      },
+    });
+  } catch (error) {
+    // Else it would go on trying, and keep the process.
+    await consumer.disconnect().catch(() => undefined);
+    throw error;
+  }
   return {
     commit: (partition, offset) =>
       coded(`topic "${topic}"`, () => consumer.commitOffsets([{ topic, partition, offset: String(offset) }])),

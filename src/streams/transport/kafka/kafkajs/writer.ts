@@ -34,9 +34,14 @@ export async function openExclusiveWriter(kafka: Kafka, name: string): Promise<E
     maxInFlightRequests: 1,
     createPartitioner: Partitioners.DefaultPartitioner,
   });
-  await producer.connect();
-  // The brokers give the name with the first transaction: an empty one takes it here, and not at the first record.
-  await (await producer.transaction()).abort();
+  try {
+    await producer.connect();
+    // The brokers give the name with the first transaction: an empty one takes it here, and not at the first record.
+    await (await producer.transaction()).abort();
+  } catch (error) {
+    await producer.disconnect().catch(() => undefined);
+    throw error;
+  }
   const write = async (topic: string, record: NewRecord) => {
     const transaction = await producer.transaction();
     try {
