@@ -66,12 +66,12 @@ function newTopic(plan: TopicPlan): ITopicConfig {
  * or of a new leader, some time later, and kafkajs does not wait for that everywhere.
  */
 export async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
-  const deadline = Date.now() + TOPIC_PATIENCE_MS;
+  const deadline = performance.now() + TOPIC_PATIENCE_MS;
   for (;;) {
     try {
       return await work();
     } catch (error) {
-      if (Date.now() > deadline || !mayPass(error)) throw error;
+      if (performance.now() > deadline || !mayPass(error)) throw error;
       await wait(PAUSE_MS);
     }
   }
