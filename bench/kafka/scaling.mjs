@@ -1,18 +1,21 @@
 /** @file More samplers, more groups: processes whose model takes a fixed time a batch. */
 import { fork } from 'node:child_process';
+import { setTimeout as wait } from 'node:timers/promises';
+import kafkajs from 'kafkajs';
 import { openTransport } from '../../dist/streams/open-transport.js';
 import { progressAt } from '../../dist/streams/progress-at.js';
 import { configOnKafka } from './open.mjs';
+
+const { Kafka, logLevel } = kafkajs;
 
 const BATCH_MS = 200;
 const GROUPS_PER_BATCH = 2;
 /** Batches of one sampler that are timed. */
 const BATCHES = 50;
 
-export async function benchScaling(place) {
+export async function benchScaling(place, numbers = [1, 2, 4, 8]) {
   const results = [];
-  for (const samplers of [1, 2, 4, 8])
-    results.push({ samplers, share: await shareOfLinear(place, samplers) });
+  for (const samplers of numbers) results.push({ samplers, share: await shareOfLinear(place, samplers) });
   return results;
 }
 
@@ -33,14 +36,15 @@ async function shareOfLinear(place, samplers) {
   await transport.publish('policy', { key, message: { version: 0, parameters: {} } });
   const interval = { trainingStage: 0, firstStep: 9, numSteps: 10, trainedSteps: [9] };
   await transport.publish('schedule', { key, message: interval });
-  const workers = await Promise.all(Array.from({ length: samplers }, () => startSampler(config)));
+  const workers = Array.from({ length: samplers }, () => startSampler(config));
+  await allHavePartitions(config, samplers);
   let sampled = 0;
   let startedAt = 0;
   const all = new Promise((resolve) => {
     transport.subscribe({ topic: 'images', consumerGroup: 'bench', maxInFlight: 64 }).subscribe(({ ack }) => {
       ack();
       sampled += 1;
-      // The first batches say that the samplers are at work; joining a group takes seconds, once.
+      // The first batches say that the samplers are at work.
       if (sampled === samplers * GROUPS_PER_BATCH) startedAt = performance.now();
       if (sampled === groups) resolve(performance.now() - startedAt);
     });
@@ -56,10 +60,20 @@ async function shareOfLinear(place, samplers) {
   return ((BATCHES - 1) * BATCH_MS) / took;
 }
 
-/** Resolves when the process is a member and has been given its partitions. */
-async function startSampler(config) {
+function startSampler(config) {
   const worker = fork(new URL('./simulated-sampler.mjs', import.meta.url));
   worker.send({ config, batchMs: BATCH_MS });
-  await new Promise((resolve) => worker.once('message', resolve));
   return worker;
+}
+
+/** Resolves when so many members share the partitions: joining takes seconds, once, and is not what is measured. */
+async function allHavePartitions({ transport: { kafka } }, members) {
+  const admin = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  const isDone = async () => {
+    const { groups } = await admin.describeGroups([`${kafka.prefix}.prompts.samplers`]);
+    return groups[0].state === 'Stable' && groups[0].members.length === members;
+  };
+  while (!(await isDone())) await wait(200);
+  await admin.disconnect();
 }

@@ -39,5 +39,4 @@ process.once('message', async ({ config, batchMs }) => {
     },
     sampler,
   ).subscribe({ error: (error) => console.error(error) });
-  process.send('ready');
 });

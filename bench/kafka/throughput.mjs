@@ -1,65 +1,64 @@
-/** @file How much goes through the transport: written by one member, read, decoded and acknowledged by another. */
+/** @file How much goes through the transport: written by processes of their own, read, decoded and acknowledged by this one. */
+import { fork } from 'node:child_process';
 import { openOnKafka } from './open.mjs';
 
-/** Publishes with so many open at a time, and resolves the seconds until the last one is acknowledged. */
-async function seconds({ transport, topic, messages, open, maxInFlight }) {
-  let left = messages.length;
-  let done;
+/**
+ * Opens a topic and lets writers fill it. Returns the messages a second, from the first one that came to the last. The
+ * writers begin when the reader has its partitions.
+ */
+async function perSecond(place, { topic, writers, count, open, maxInFlight, settings }) {
+  const { config, transport } = await openOnKafka(place, settings);
+  const processes = Array.from({ length: writers }, () => fork(new URL('./writer.mjs', import.meta.url)));
+  const said = (what) =>
+    Promise.all(
+      processes.map(
+        (process) => new Promise((resolve) => process.on('message', (text) => text === what && resolve())),
+      ),
+    );
+  const areReady = said('ready');
+  for (const [writer, process] of processes.entries())
+    process.send({ config, topic, open, first: writer, step: writers, count });
+  let startedAt = 0;
+  let left = count;
   const all = new Promise((resolve) => {
-    done = resolve;
+    transport.subscribe({ topic, consumerGroup: 'bench', maxInFlight }).subscribe(({ ack, key }) => {
+      ack();
+      if (key === 'warm-up') return;
+      if (left === count) startedAt = performance.now();
+      left -= 1;
+      if (left === 0) resolve(performance.now());
+    });
   });
-  const reading = transport.subscribe({ topic, consumerGroup: 'bench', maxInFlight }).subscribe(({ ack }) => {
-    ack();
-    left -= 1;
-    if (left === 0) done();
-  });
-  // The group is there when its first message has come.
-  const [first, ...others] = messages;
-  await transport.publish(topic, { key: first.groupId, message: first });
-  while (left === messages.length) await new Promise((resolve) => setTimeout(resolve, 10));
-  const startedAt = performance.now();
-  const queue = others.values();
-  const publish = async () => {
-    for (const message of queue) await transport.publish(topic, { key: message.groupId, message });
-  };
-  await Promise.all(Array.from({ length: open }, publish));
-  await all;
-  const took = (performance.now() - startedAt) / 1000;
-  reading.unsubscribe();
+  await areReady;
+  for (const process of processes) process.send('write');
+  const took = ((await all) - startedAt) / 1000;
+  for (const process of processes) process.kill('SIGKILL');
   await transport.close();
-  return took;
+  return (count - 1) / took;
 }
 
-const ticket = (index) => ({
-  groupId: `0-${index}`,
-  groupIndex: index,
-  trainingStage: 0,
-  prompt: 'a red circle above a blue square',
-});
-
-/** Groups of the size of Stable Diffusion 1.5: one branch, 20 steps, latents of 4 x 64 x 64 in float16. */
-export async function benchTrajectories(place, count = 300) {
-  const { transport } = await openOnKafka(place, ['transport.kafka.partitions=1']);
-  const steps = 20;
-  const size = 4 * 64 * 64;
-  const latents = Float32Array.from({ length: (steps + 1) * size }, (_, index) => ((index * 37) % 101) / 64);
-  const trainedSteps = Array.from({ length: steps }, (_, step) => step);
-  const messages = Array.from({ length: count }, (_, index) => ({
-    ...ticket(index),
-    interval: { trainingStage: 0, firstStep: 0, numSteps: steps, trainedSteps },
-    tree: { firstStep: 0, widths: Array.from({ length: steps + 1 }, () => 1) },
-    policyVersion: 0,
-    branches: [{ firstStep: 0, latents, logProbs: new Float32Array(steps).fill(-1.5) }],
-  }));
-  const bytes = 2 * latents.length;
-  const took = await seconds({ transport, topic: 'trajectories', messages, open: 8, maxInFlight: 64 });
-  return { bytes, bytesPerSecond: ((count - 1) * bytes) / took };
+/** Bytes of the latents of one message, and how many of them a second. */
+export async function benchTrajectories(place, count = 600) {
+  const messages = await perSecond(place, {
+    topic: 'trajectories',
+    writers: 2,
+    count,
+    open: 8,
+    maxInFlight: 64,
+    settings: ['transport.kafka.partitions=1'],
+  });
+  const bytes = 2 * 21 * 4 * 64 * 64;
+  return { bytes, bytesPerSecond: messages * bytes };
 }
 
 /** Prompts a second. */
 export async function benchPrompts(place, count = 50_000) {
-  const { transport } = await openOnKafka(place, ['transport.capacity=10000']);
-  const messages = Array.from({ length: count }, (_, index) => ticket(index));
-  const took = await seconds({ transport, topic: 'prompts', messages, open: 2000, maxInFlight: 5000 });
-  return (count - 1) / took;
+  return perSecond(place, {
+    topic: 'prompts',
+    writers: 1,
+    count,
+    open: 2000,
+    maxInFlight: 5000,
+    settings: ['transport.capacity=10000'],
+  });
 }

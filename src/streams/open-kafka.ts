@@ -37,6 +37,7 @@ export async function openKafka(
   const driver = await connectKafkaJs({
     brokers: kafka.brokers,
     clientId: `tributary process ${process.pid} on ${hostname()}`,
+    maxBatchBytes: kafka.maxBatchBytes,
     log: (_, message) => warn(message),
     ...(await kafkaSecurity(kafka, { env: process.env, readFile: (path) => readFile(path, 'utf8') })),
   });

@@ -83,7 +83,7 @@ async function openShared({ config, trainer, takesControl, warn }: TransportOpti
       numPartitions: kafka.partitions,
       retentionHours: kafka.retentionHours,
       ...(kafka.replicationFactor !== undefined && { replicationFactor: kafka.replicationFactor }),
-      maxMessageBytes: kafka.maxInlineBytes + RECORD_OVERHEAD_BYTES,
+      maxMessageBytes: Math.max(kafka.maxInlineBytes, kafka.maxBatchBytes) + RECORD_OVERHEAD_BYTES,
       maxAttempts,
       deadLettersTopic: 'dead-letters',
       ...(trainer?.startAt && { startAt: trainer.startAt }),

@@ -37,7 +37,12 @@ export const kafka = section({
   maxInlineBytes: integer(1024, 64 * 2 ** 20)
     .default(900_000)
     .describe(
-      'Payloads above so many bytes go to the payload store, and the record carries a claim of them; above 1,000,000 the brokers must be told to take larger records (`message.max.bytes`).',
+      'Payloads above so many bytes go to the payload store, and the record carries a claim of them; one that is larger than `maxBatchBytes` is written alone.',
+    ),
+  maxBatchBytes: integer(1024, 64 * 2 ** 20)
+    .default(4_000_000)
+    .describe(
+      'Bytes of messages that are written at once, where so many wait: more carry more a second, and the topics are made to take as much (`max.message.bytes`).',
     ),
   maxPayloadBytes: integer(1024, 2 ** 31 - 1)
     .default(256 * 2 ** 20)

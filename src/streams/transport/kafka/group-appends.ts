@@ -6,9 +6,13 @@ export type RecordsByTopic = ReadonlyMap<string, readonly NewRecord[]>;
 export interface GroupAppendsOptions {
   /** Sends once more by itself what may pass; nothing else is sent meanwhile. */
   readonly send: (records: RecordsByTopic) => Promise<void>;
-  /** Bytes of values and keys of one send; a record that is larger goes alone. */
+  /** Bytes of one send; a record that is larger goes alone. */
   readonly maxBytes: number;
 }
+
+/** Lengths, offset and time of a record, and the lengths of a header, as variable-length numbers. */
+const RECORD_BYTES = 32;
+const HEADER_BYTES = 6;
 
 interface Waiting {
   readonly topic: string;
@@ -61,8 +65,16 @@ export function groupAppends({
   };
   return (topic, record) =>
     new Promise<void>((accepted, rejected) => {
-      const bytes = record.value.length + Buffer.byteLength(record.key);
-      waiting.push({ topic, record, bytes, accepted, rejected });
+      waiting.push({ topic, record, bytes: bytesOf(record), accepted, rejected });
       if (!isSending) void sendAll();
     });
+}
+
+/** What a record takes up in a batch at most. */
+function bytesOf({ key, value, headers }: NewRecord): number {
+  const named = Object.entries(headers).map(([name, text]) => name.length + Buffer.byteLength(text));
+  return named.reduce(
+    (sum, bytes) => sum + bytes + HEADER_BYTES,
+    value.length + Buffer.byteLength(key) + RECORD_BYTES,
+  );
 }

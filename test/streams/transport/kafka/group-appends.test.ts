@@ -35,7 +35,7 @@ describe('groupAppends', () => {
   });
 
   it('should keep to the bound, and send alone what is larger', async () => {
-    const { sends, write, turn } = start(10);
+    const { sends, write, turn } = start(74);
     for (const [key, bytes] of [
       ['1', 6],
       ['2', 4],

@@ -8,6 +8,11 @@ const MAX_BYTES_PER_PARTITION = 8 * 2 ** 20;
 /** A member that died is one for so long; the event loop is never as busy as that. */
 const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_INTERVAL_MS = 1000;
+/**
+ * How long the brokers hold a fetch that finds nothing; a record that comes meanwhile ends it. Every consumer asks again
+ * after that, for ever, and waits as long to see that a partition was resumed or that it is being closed.
+ */
+const MAX_WAIT_MS = 250;
 
 /** Joins a consumer group; a group that is new starts at the oldest record. */
 export async function consume(kafka: Kafka, options: ConsumeOptions): Promise<LogConsumer> {
@@ -17,7 +22,7 @@ export async function consume(kafka: Kafka, options: ConsumeOptions): Promise<Lo
     sessionTimeout: SESSION_TIMEOUT_MS,
     heartbeatInterval: HEARTBEAT_INTERVAL_MS,
     maxBytesPerPartition: MAX_BYTES_PER_PARTITION,
-    maxWaitTimeInMs: 100,
+    maxWaitTimeInMs: MAX_WAIT_MS,
   });
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     for (const [partition, offset] of onAssigned(payload.memberAssignment[topic] ?? []))

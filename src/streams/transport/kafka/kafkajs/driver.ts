@@ -7,7 +7,12 @@ import { ensureTopics, patiently } from './topics.js';
 import { openExclusiveWriter, send } from './writer.js';
 
 /** All records of a partition in one send are one batch to the brokers, which take a megabyte where nobody has said otherwise. */
-const MAX_BYTES_PER_SEND = 900_000;
+const BATCH_BYTES = 900_000;
+
+export interface ConnectOptions extends KafkaJsOptions {
+  /** Bytes of records that are written at once, at most what the topics take. Default: what any topic takes. */
+  readonly maxBatchBytes?: number;
+}
 
 /**
  * Connects to a cluster.
@@ -16,7 +21,7 @@ const MAX_BYTES_PER_SEND = 900_000;
  *
  * **Errors**: TRIB_TRANSPORT where no broker answers, `retryable`, or where the cluster refuses the user.
  */
-export async function connectKafkaJs(options: KafkaJsOptions): Promise<LogDriver> {
+export async function connectKafkaJs(options: ConnectOptions): Promise<LogDriver> {
   const kafka = await openClient(options);
   const admin = kafka.admin();
   // Not idempotent: after a send that failed for good kafkajs uses its sequence number again, and where that send had
@@ -27,7 +32,7 @@ export async function connectKafkaJs(options: KafkaJsOptions): Promise<LogDriver
   });
   const append = groupAppends({
     send: (records) => coded(`topics ${[...records.keys()].join(', ')}`, () => send(producer, records)),
-    maxBytes: MAX_BYTES_PER_SEND,
+    maxBytes: options.maxBatchBytes ?? BATCH_BYTES,
   });
   const consumers = new Set<LogConsumer>();
   await coded(`brokers ${options.brokers.join(', ')}`, async () => {
