@@ -12,8 +12,9 @@ import type { WatchedFigures } from './guards/guard-spec.js';
 import type { GuardWatch } from './guards/watch-guards.js';
 import type { TopicMessages } from './messages.js';
 import type { OpenRun } from './open-run.js';
+import type { PromotionGate } from './promotion/promotion-gate.js';
 import type { RunDirectory } from './run-directory.js';
-import type { Evaluation, StageMetrics } from './run-events.js';
+import type { Alarm, Evaluation, Promotion, StageMetrics } from './run-events.js';
 import { stageTally, type Tally } from './stage-tally.js';
 import { mostGroups } from './stages/most-groups.js';
 import type { StageContext } from './stages/stage-context.js';
@@ -40,6 +41,7 @@ export function betweenStages(
   runDirectory: RunDirectory,
   guards: GuardWatch,
   positions: () => Positions | null,
+  gate: PromotionGate | null,
 ): BetweenStages {
   const { config, say, stopping, control } = context;
   const { numStages } = stageOf(config, 'prompts');
@@ -54,7 +56,11 @@ export function betweenStages(
   let controlVersion = 0;
   let idleSince = startedAt;
 
-  const metricsOf = ({ closed, statistics, begunAt }: TrainedStage, tallied: Tally): StageMetrics => {
+  const metricsOf = (
+    { closed, statistics, begunAt }: TrainedStage,
+    tallied: Tally,
+    promotion: Promotion | undefined,
+  ): StageMetrics => {
     const { trainingStage, batch } = closed;
     const { numInferenceSteps } = stageOf(config, 'branchRollouts');
     const { images, verified, satisfied, score, deadLetters } = tallied;
@@ -88,22 +94,27 @@ export function betweenStages(
       eventLoopDelayP99Ms,
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
       ...(changed && { control: changed }),
+      ...(promotion && { promotion }),
     };
   };
 
+  const raise = async (alarm: Alarm) => {
+    await runDirectory.recordAlarm(alarm);
+    say({ kind: 'alarm', alarm });
+  };
   const raiseAlarms = async (figures: WatchedFigures) => {
-    for (const alarm of guards.watch(figures)) {
-      await runDirectory.recordAlarm(alarm);
-      say({ kind: 'alarm', alarm });
-    }
+    for (const alarm of guards.watch(figures)) await raise(alarm);
   };
 
   const measure = async (trained: TrainedStage) => {
-    const tallied = tally.take(trained.closed.trainingStage);
+    const { trainingStage, batch } = trained.closed;
+    const tallied = tally.take(trainingStage);
+    const judged = await gate?.judge(trainingStage + 1, batch.interval?.trainedSteps ?? []);
     // The scale is read before this stage's own alarms can change it.
-    const metrics = metricsOf(trained, tallied);
+    const metrics = metricsOf(trained, tallied, judged?.promotion);
     await runDirectory.recordStage(metrics);
     say({ kind: 'stage', metrics });
+    if (judged?.alarm) await raise(judged.alarm);
     // Prompts that no model can read may come in any number, and say nothing of the reward.
     const { lostGroups, deadLetters } = metrics;
     if (metrics.groups === 0 && deadLetters >= lostGroups && tallied.deadPrompts < lostGroups)
@@ -125,12 +136,14 @@ export function betweenStages(
   };
 
   const save = async (completeStages: number) => {
+    const bestProbeReward = gate?.bestReward() ?? null;
     const state = {
       history,
       rewardQueries,
       base: run.base,
       positions: positions(),
       ...(controlVersion > 0 && { controlVersion }),
+      ...(bestProbeReward !== null && { bestProbeReward }),
     };
     const files = checkpointFiles(await run.trainer.save(undefined), state);
     say({ kind: 'checkpoint', path: await runDirectory.saveCheckpoint(completeStages, files) });

@@ -28,6 +28,8 @@ export interface RunState {
   readonly positions: Positions | null;
   /** Version of what operators wanted in the last complete stage, for the record; absent where they wanted nothing. */
   readonly controlVersion?: number;
+  /** Mean reward on the probe of the best policy that was promoted; absent without a gate. */
+  readonly bestProbeReward?: number;
 }
 
 const stateSchema = z.object({
@@ -41,6 +43,7 @@ const stateSchema = z.object({
     .nullable()
     .default(null),
   controlVersion: z.int().min(1).optional(),
+  bestProbeReward: z.number().optional(),
 });
 
 /** The content of a checkpoint. */

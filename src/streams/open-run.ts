@@ -30,6 +30,8 @@ export interface OpenRun {
   readonly history: AdvantageHistory;
   /** Images scored before the start. */
   readonly rewardQueries: number;
+  /** Mean reward of the best policy on the probe of the gate, before a resume. */
+  readonly bestProbeReward?: number | undefined;
   /** How the base model does. */
   readonly base: Evaluation;
   /** How the best policy so far does; its adapter lies in the run directory. */

@@ -83,6 +83,20 @@ export interface StageMetrics {
   readonly peakRssBytes: number;
   /** What operators had changed of the config in this stage; absent where nothing. */
   readonly control?: ControlDifference;
+  /** What the probe showed of the policy that this stage trained; absent where there is no gate. */
+  readonly promotion?: Promotion;
+}
+
+/** A policy before the gate to the samplers. */
+export interface Promotion {
+  /** Whether samplers got it; else they got the one before once more, under the version of this stage. */
+  readonly isPromoted: boolean;
+  /** Root mean square difference of the probe's pixels, in [-1, 1], to those of the base model; null where not finite. */
+  readonly outputChange: number | null;
+  /** Mean |log π(trainer) - log π(sampler)| over the trained steps of the probe; null without log-probs, or where not finite. */
+  readonly logProbDifference: number | null;
+  /** Mean reward of the probe; null where not finite. */
+  readonly rewardMean: number | null;
 }
 
 /** How a policy does on one list of prompts. */
@@ -120,11 +134,11 @@ export interface Evaluation {
 
 /** A guard's threshold was crossed. */
 export interface Alarm {
-  /** As in the config, such as `rewardCollapse`; src/streams/guards/ defines the figure of each. */
+  /** As in the config, such as `rewardCollapse` (src/streams/guards/ defines the figure of each), or `promotion`. */
   readonly guard: string;
-  readonly action: Exclude<GuardAction, 'off'>;
-  /** The figure, which is above the threshold; both in the guard's unit. */
-  readonly value: number;
+  readonly action: Exclude<GuardAction, 'off'> | 'roll-back';
+  /** The figure, which is above the threshold, both in the guard's unit; null where it is not finite. */
+  readonly value: number | null;
   readonly threshold: number;
   /** Training stages that were complete when it was raised. */
   readonly trainingStage: number;

@@ -11,6 +11,7 @@ import { openPromptSource } from './open-prompt-source.js';
 import { type OpenRun, openRun } from './open-run.js';
 import { type OpenTransport, openTransport } from './open-transport.js';
 import { progressAt } from './progress-at.js';
+import { openPromotionGate, type PromotionGate } from './promotion/promotion-gate.js';
 import { ALL_ROLES, type Role } from './roles.js';
 import type { RunDirectory } from './run-directory.js';
 import type { RunEvent } from './run-events.js';
@@ -95,7 +96,8 @@ async function train(
     cancelling,
     learningRateScale: () => guards.learningRateScale() * control.inForce().learningRateScale,
   };
-  const between = betweenStages(context, opened, runDirectory, guards, positions);
+  const gate = await openGate(config, opened, cancelling);
+  const between = betweenStages(context, opened, runDirectory, guards, positions, gate);
   const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
   const { sampler, reward, trainer, history } = opened;
   const readTrain = async () => opened.prompts.train;
@@ -132,4 +134,22 @@ async function train(
   }
   const isOver = await between.finish(end.trainedStages());
   if (isOver) await publishProgress(end.trainedStages(), true);
+}
+
+function openGate(
+  { promotion: { action, ...settings } }: ResolvedConfig,
+  { sampler, reward, trainer, prompts, bestProbeReward }: OpenRun,
+  signal: AbortSignal,
+): Promise<PromotionGate> | null {
+  if (action === 'off') return null;
+  const probed = prompts.heldOut.slice(0, settings.prompts);
+  return openPromotionGate({
+    settings,
+    sampler,
+    reward,
+    trainer,
+    prompts: probed,
+    signal,
+    bestReward: bestProbeReward,
+  });
 }

@@ -257,6 +257,49 @@ describe('a guarded run', () => {
   });
 });
 
+describe('a run with a gate to its samplers', () => {
+  const gated = async (path: string, ...overrides: string[]) => {
+    const own = await temporaryFolder();
+    const gate = 'promotion={action: roll-back, prompts: 1}';
+    const options = { config: await tinyConfig(own, { overrides: [...UNGUARDED, gate, ...overrides] }) };
+    return { ...options, path: join(own, path) };
+  };
+  const promotionsOf = (run: EndedRun) => eventsOf(run, 'stage').map(({ metrics }) => metrics.promotion);
+
+  it('should train as without one where every policy passes', async () => {
+    const options = await gated('passing');
+    const run = await runTiny(options);
+    expect(run.error).toBeUndefined();
+    expect(eventsOf(run, 'alarm')).toEqual([]);
+    for (const promotion of promotionsOf(run)) {
+      expect(promotion?.isPromoted).toBe(true);
+      expect(promotion?.logProbDifference).toBeLessThan(1e-5);
+      expect(promotion?.outputChange).toBeGreaterThan(0);
+    }
+    expect(await adapterOf(options.path)).toEqual(await adapterOf(undisturbedPath()));
+  });
+
+  it('should go on with the policy before where none passes, and remember it after kill -9', async () => {
+    const options = await gated('failing', 'promotion.maxLogProbDifference=1e-12');
+    const run = await runTiny(options);
+    expect(run.error).toBeUndefined();
+    expect(eventsOf(run, 'alarm').map(({ alarm }) => [alarm.guard, alarm.action])).toEqual(
+      Array(TINY_STAGES).fill(['promotion', 'roll-back']),
+    );
+    const { tuned, base } = eventsOf(run, 'finished')[0] as Extract<RunEvent, { kind: 'finished' }>;
+    expect(tuned.heldOut).toEqual(base.heldOut);
+    for (const { metrics } of eventsOf(run, 'stage')) {
+      expect(metrics.maxRatioDeviation).toBeLessThan(1e-5);
+      expect(metrics.gradNorm).toBeGreaterThan(0);
+    }
+    const result = await resultOf(options.path);
+    const path = `${options.path}-again`;
+    await spawnTiny([await writeConfig(await temporaryFolder(), options.config), path], isStage(2));
+    await runTiny({ ...options, path, resume: true });
+    expect(await resultOf(path)).toEqual(result);
+  });
+});
+
 describe('a run in a process of its own', () => {
   it('should end by itself when it is done: nothing stays open', async () => {
     const own = await temporaryFolder();

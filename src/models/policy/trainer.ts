@@ -15,7 +15,7 @@ import { float32Data } from '../tensor.js';
 import type { PolicyGraph, PolicyGraphSettings } from './policy-graph.js';
 import { pushed, type ReplayBuffer } from './replay-buffer.js';
 import type { StepPlan } from './step-rows.js';
-import { transitionsOf } from './step-rows.js';
+import { transitionsOf, transitionUnits } from './step-rows.js';
 import { arranged, minibatches, type RowUnit, rowFeeds } from './training-rows.js';
 import type { TrainingSample } from './training-sample.js';
 import type { TrainingStatistics } from './training-statistics.js';
@@ -67,6 +67,16 @@ export interface Trainer {
   readonly fallbacks: readonly string[];
   /** Takes the optimiser steps of one training stage (see `updateUnits`); each sums its gradient over all of its rows. */
   train(stage: StageOfSamples, state: PolicyState, signal?: AbortSignal): Promise<TrainedStage>;
+  /**
+   * log π(x_{i+1} | x_i) of a policy less what the sampler recorded, for every trained step of weight above 0 of every sample;
+   * null where the surrogate has no log-probs. Near 0 where the policy is the one that sampled: what is left is the
+   * difference between two graphs of one model.
+   */
+  logRatios(
+    trajectories: Pick<StageOfSamples, 'samples' | 'trainedSteps'>,
+    parameters: NamedArrays,
+    signal?: AbortSignal,
+  ): Promise<Float32Array | null>;
   release(): Promise<void>;
 }
 
@@ -92,6 +102,15 @@ export async function createTrainer(
     if (!references.includes('old')) return feeds;
     const oldFeeds = Object.entries(adapterFeeds(adapters, old, settings.lora.rank));
     return { ...feeds, ...Object.fromEntries(oldFeeds.map(([name, tensor]) => [`old:${name}`, tensor])) };
+  }
+
+  function planOf(trainedSteps: readonly number[]): StepPlan {
+    const { schedule } = pipeline;
+    const coefficients = stochasticCoefficients(schedule, settings.sampling, trainedSteps);
+    const everyStepNoisy = { ...settings.sampling, stochasticSteps: 'all' } as const;
+    const allNoisy = stochasticCoefficients(schedule, everyStepNoisy, trainedSteps);
+    const weights = stepWeights(allNoisy, trainedSteps, settings.stepWeighting);
+    return { coefficients, trainedSteps, weights };
   }
 
   async function gradientOf(
@@ -129,15 +148,8 @@ export async function createTrainer(
         settings.optimizer.learningRate *
         learningRateScale *
         learningRateFactor(settings.learningRateSchedule, trainingStage, settings.numStages);
-      const coefficients = stochasticCoefficients(pipeline.schedule, settings.sampling, trainedSteps);
-      const allNoisy = stochasticCoefficients(
-        pipeline.schedule,
-        { ...settings.sampling, stochasticSteps: 'all' },
-        trainedSteps,
-      );
-      const weights = stepWeights(allNoisy, trainedSteps, settings.stepWeighting);
-      const plan: StepPlan = { coefficients, trainedSteps, weights };
-      const statistics = createTrainingStatistics(surrogate.clipRange, coefficients.length);
+      const plan = planOf(trainedSteps);
+      const statistics = createTrainingStatistics(surrogate.clipRange, plan.coefficients.length);
       const taken = samples.flatMap((sample) => transitionsOf(sample, trainedSteps, trainingStage));
       const replay =
         settings.updates.from === 'replay'
@@ -175,6 +187,20 @@ export async function createTrainer(
         state: { parameters, samplingParameters, optimizer, replay },
         statistics: statistics.result(),
       };
+    },
+    async logRatios({ samples, trainedSteps }, parameters, signal) {
+      if (surrogate.trainsOn === 'denoising') return null;
+      const transitions = samples.flatMap((sample) => transitionsOf(sample, trainedSteps, 0));
+      const units = transitionUnits(transitions, null, planOf(trainedSteps));
+      await executable.hold(policyFeeds(parameters, parameters));
+      const logRatios: number[] = [];
+      for (const minibatch of minibatches(units, settings.minibatchSize, oneTimestepARun)) {
+        const rows = arranged(minibatch, settings.minibatchSize);
+        const feeds = await rowFeeds(pipeline, rows, rowInputs, settings.guidanceScale !== 1);
+        const { ratio } = await executable.run(feeds, { signal, transfer: true });
+        logRatios.push(...float32Data(ratio, 'ratio').subarray(0, minibatch.length).map(Math.log));
+      }
+      return Float32Array.from(logRatios);
     },
     release: () => executable.release(),
   };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { integer, number, oneOf, pattern, section, text } from '../../fields.js';
 import { guards } from './guards-schema.js';
 import { kafka } from './kafka-schema.js';
+import { promotion } from './promotion-schema.js';
 import { STAGE_SPECS, type StageType } from './stages/index.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from './topics.js';
 
@@ -144,6 +145,7 @@ const topologyShape = {
     .describe('The topology stages by name, one of each type.'),
   evaluation,
   guards,
+  promotion,
   checkpoints,
 };
 

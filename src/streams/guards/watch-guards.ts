@@ -5,10 +5,11 @@ import { type CrossedThreshold, type Guard, type Limit, raiseAlarms } from '../.
 import type { ResolvedConfig } from '../config/topology-schema.js';
 import type { GuardChanges } from '../control/control-state.js';
 import type { Alarm, Evaluation } from '../run-events.js';
+import type { GuardAction } from './guard-actions.js';
 import type { WatchedFigures } from './guard-spec.js';
 import { GUARD_NAMES, GUARDS, type GuardName } from './index.js';
 
-type AlarmAction = Alarm['action'];
+type AlarmAction = Exclude<GuardAction, 'off'>;
 
 export interface GuardWatch {
   /** Aborted by an alarm whose action is `stop`. */

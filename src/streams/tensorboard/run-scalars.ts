@@ -26,6 +26,10 @@ export function stageScalars(metrics: StageMetrics): Scalars {
     'losses/kl_to_pretrained': metrics.klToPretrained,
     'losses/value_loss': metrics.valueLoss,
     'losses/grad_norm': metrics.gradNorm,
+    'promotion/is_promoted': metrics.promotion ? Number(metrics.promotion.isPromoted) : null,
+    'promotion/output_change': metrics.promotion?.outputChange ?? null,
+    'promotion/log_prob_difference': metrics.promotion?.logProbDifference ?? null,
+    'promotion/reward_mean': metrics.promotion?.rewardMean ?? null,
     'system/trainer_idle_share': metrics.trainerIdleShare,
     'system/elapsed_seconds': metrics.elapsedSeconds,
     'system/event_loop_delay_p99_ms': metrics.eventLoopDelayP99Ms,
@@ -51,7 +55,7 @@ export function evaluationScalars({ train, heldOut, byTemplate = {} }: Evaluatio
 
 /** An alarm is a point: the figure of the guard where it crossed the threshold. */
 export function alarmScalars({ guard, value }: Alarm): Scalars {
-  return { [`alarms/${guard}`]: value };
+  return present({ [`alarms/${guard}`]: value });
 }
 
 /** What was not measured is left out. */

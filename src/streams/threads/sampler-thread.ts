@@ -5,7 +5,7 @@ import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import { openDenoiser } from '../../models/diffusion/denoiser.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
 import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../models/diffusion/sampler.js';
-import { createSampler, denoiserRows } from '../../models/diffusion/sampler.js';
+import { createSampler, denoiserRows, type Sampler } from '../../models/diffusion/sampler.js';
 import type { EngineOptions, Provider } from '../../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
 import { serveThread } from '../../models/engines/thread.js';
@@ -46,6 +46,11 @@ export interface SamplerService {
     request: { readonly requests: readonly RolloutRequest[]; readonly trainedSteps: readonly number[] },
     signal: AbortSignal,
   ): Promise<SampledGroup[]>;
+  /** One independent trajectory for every request, from the evaluation seed, with the noise of training. */
+  probe(
+    request: { readonly requests: readonly RolloutRequest[]; readonly trainedSteps: readonly number[] },
+    signal: AbortSignal,
+  ): Promise<SampledGroup[]>;
   /** A grid of pictures from the evaluation seed, one prompt a row, as PNG. */
   sampleGrid(
     request: { readonly prompts: readonly string[]; readonly columns: number; readonly scale: number },
@@ -66,15 +71,18 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   const denoiser = await openDenoiser(engine, pipeline, settings.lora, rows);
   // Evaluation draws every picture from noise of its own, by the same sampler whatever the method, in the largest batch
   // that training has compiled a graph for.
-  const evaluation: SamplerSettings = {
+  const probe: SamplerSettings = {
     ...sampler,
     seed: settings.evaluation.seed,
-    eta: settings.evaluation.eta,
-    stochasticSteps: settings.evaluation.eta === 0 ? 'none' : 'all',
     noiseFor: 'evaluation',
     forkPlan: 'independent',
     numBranches: 1,
     groupsPerBatch: Math.max(...rows) / (sampler.guidanceScale === 1 ? 1 : 2),
+  };
+  const evaluation: SamplerSettings = {
+    ...probe,
+    eta: settings.evaluation.eta,
+    stochasticSteps: settings.evaluation.eta === 0 ? 'none' : 'all',
   };
   return {
     engine,
@@ -83,22 +91,33 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     imageShape: await pipeline.imageShape(),
     sampler: createSampler(pipeline, denoiser, sampler),
     evaluationSampler: createSampler(pipeline, denoiser, evaluation),
+    probeSampler: createSampler(pipeline, denoiser, probe),
     evaluationBatch: evaluation.groupsPerBatch,
   };
 });
+
+/** In the batches that evaluation has compiled a graph for. */
+async function rolloutAll(
+  sampler: Sampler,
+  requests: readonly RolloutRequest[],
+  trainedSteps: readonly number[],
+  signal: AbortSignal,
+): Promise<SampledGroup[]> {
+  const { evaluationBatch } = opened.value();
+  const groups: SampledGroup[] = [];
+  for (let start = 0; start < requests.length; start += evaluationBatch) {
+    const batch = requests.slice(start, start + evaluationBatch);
+    groups.push(...(await sampler.rollout(batch, trainedSteps, signal)));
+  }
+  return groups;
+}
 
 async function samplePictures(
   requests: readonly RolloutRequest[],
   signal: AbortSignal,
 ): Promise<Float32Array[]> {
-  const { evaluationSampler, evaluationBatch } = opened.value();
-  const pictures: Float32Array[] = [];
-  for (let start = 0; start < requests.length; start += evaluationBatch) {
-    const batch = requests.slice(start, start + evaluationBatch);
-    const groups = await evaluationSampler.rollout(batch, [], signal);
-    for (const { branches } of groups) pictures.push(...branches.map(({ image }) => image));
-  }
-  return pictures;
+  const groups = await rolloutAll(opened.value().evaluationSampler, requests, [], signal);
+  return groups.flatMap(({ branches }) => branches.map(({ image }) => image));
 }
 
 function promptFault(prompt: string): string | null {
@@ -121,6 +140,8 @@ const service: SamplerService = {
   checkPrompts: async (prompts) => prompts.map(promptFault),
   rollout: async ({ requests, trainedSteps }, signal) =>
     opened.value().sampler.rollout(requests, trainedSteps, signal),
+  probe: ({ requests, trainedSteps }, signal) =>
+    rolloutAll(opened.value().probeSampler, requests, trainedSteps, signal),
   samplePictures: ({ requests }, signal) => samplePictures(requests, signal),
   async sampleGrid({ prompts, columns, scale }, signal) {
     const requests = prompts.flatMap((prompt, row) =>

@@ -58,6 +58,18 @@ export interface TrainerService {
   train(request: StageOfSamples, signal: AbortSignal): Promise<TrainingStatistics>;
   /** The policy that samples next. */
   parameters(request: undefined): Promise<NamedArrays>;
+  /**
+   * By how much the log-probs of the policy that samples next differ from those that the sampler recorded, step by step; null
+   * where the surrogate has no log-probs.
+   */
+  logRatios(
+    trajectories: Pick<StageOfSamples, 'samples' | 'trainedSteps'>,
+    signal: AbortSignal,
+  ): Promise<Float32Array | null>;
+  /** Remembers the policy, its optimiser and its replay buffer, for `rollBack`. */
+  promote(request: undefined): Promise<void>;
+  /** Goes back to what was promoted last. A value network keeps what it has learnt: it is of rewards, not of this policy. */
+  rollBack(request: undefined): Promise<void>;
   /** What a checkpoint needs. */
   save(request: undefined): Promise<PolicyFiles>;
   restore(files: PolicyFiles & { readonly where: string }): Promise<void>;
@@ -89,7 +101,7 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
       : await startingParameters(settings.startFrom, adapters, lora);
   const optimizer = initialAdamWState(parameters);
   const state: PolicyState = { parameters, samplingParameters: parameters, optimizer, replay: [] };
-  return { engine, trainer, baseline, adapters, lora, state };
+  return { engine, trainer, baseline, adapters, lora, state, promoted: state };
 });
 
 const copyOf = (parameters: NamedArrays): NamedArrays =>
@@ -108,6 +120,18 @@ const service: TrainerService = {
     return statistics;
   },
   parameters: async () => copyOf(opened.value().state.samplingParameters),
+  async logRatios(trajectories, signal) {
+    const { trainer, state } = opened.value();
+    return trainer.logRatios(trajectories, state.samplingParameters, signal);
+  },
+  async promote() {
+    const current = opened.value();
+    current.promoted = current.state;
+  },
+  async rollBack() {
+    const current = opened.value();
+    current.state = current.promoted;
+  },
   async save() {
     const { adapters, lora, state, baseline } = opened.value();
     const { parameters, samplingParameters, replay } = state;

@@ -59,7 +59,7 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
     'an unknown section',
     `${SMALLEST}evaluations: {}\n`,
     [
-      'a.yaml:10:1 evaluations the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, checkpoints, got "evaluations". Did you mean "evaluation"?',
+      'a.yaml:10:1 evaluations the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, got "evaluations". Did you mean "evaluation"?',
     ],
   ],
   [
@@ -315,7 +315,7 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
       .replace('name: tiny', 'nmae: tiny')
       .replace('type: gradientSteps', 'type: gradientSteps, learningRate: yes'),
     [
-      'a.yaml:1:1 nmae the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, checkpoints, got "nmae". Did you mean "name"?',
+      'a.yaml:1:1 nmae the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, got "nmae". Did you mean "name"?',
       'a.yaml:1:1 name: expected a name of letters, digits and hyphens, a letter first, got nothing. Add `name`.',
       'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
       'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the rule branch-centred, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
@@ -433,7 +433,7 @@ describe('lintTopology', () => {
       ],
       [
         'seeed=1',
-        '--set seeed=1 seeed the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, checkpoints, got "seeed". Did you mean "seed"?',
+        '--set seeed=1 seeed the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, got "seeed". Did you mean "seed"?',
       ],
       [
         'model.lora={rank: 0}',

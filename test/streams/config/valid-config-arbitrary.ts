@@ -260,5 +260,11 @@ const wholeConfig = (
       diversityLoss: guard,
       rewardVerifierDivergence: guard,
     }),
+    promotion: fc.record({
+      action: fc.constantFrom('off' as const, 'roll-back' as const),
+      prompts: count(9),
+      maxLogProbDifference: fc.double({ min: 0.001, max: 1, noNaN: true }),
+      maxRewardFall: fc.double({ min: 0.1, max: 9, noNaN: true }),
+    }),
     checkpoints: fc.record({ everyStages: count(9), keep: count(9) }),
   });

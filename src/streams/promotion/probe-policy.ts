@@ -1,0 +1,50 @@
+/** @file What a policy does on a probe: a few held-out prompts from fixed noise. */
+
+import type { Client } from '../../models/engines/thread.js';
+import type { TrainingSample } from '../../models/policy/training-sample.js';
+import type { PolicySnapshot } from '../messages.js';
+import type { SamplerClient } from '../stages/run-threads.js';
+import type { RewardService } from '../threads/reward-thread.js';
+
+export interface ProbeOptions {
+  readonly sampler: SamplerClient;
+  readonly reward: Client<RewardService>;
+  readonly prompts: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+export interface Probe {
+  /** One a prompt, `[3, height, width] float32` in [-1, 1]. */
+  readonly pictures: readonly Float32Array[];
+  /** One a prompt; those that are not finite are there too. */
+  readonly rewards: readonly number[];
+  /** The trajectories, as the trainer reads them. */
+  readonly samples: readonly TrainingSample[];
+}
+
+/** Samples and scores the probe. The same policy gives the same probe. */
+export async function probePolicy(
+  { sampler, reward, prompts, signal }: ProbeOptions,
+  policy: PolicySnapshot,
+  trainedSteps: readonly number[],
+): Promise<Probe> {
+  const requests = prompts.map((prompt, groupIndex) => ({ groupIndex, prompt }));
+  const groups = await sampler.withPolicy(policy, (call) =>
+    call.probe({ requests, trainedSteps }, { signal }),
+  );
+  const branches = groups.flatMap((group) => group.branches.slice(0, 1));
+  const pictures = branches.map(({ image }) => image);
+  const rewards: number[] = [];
+  for (const [index, prompt] of prompts.entries()) {
+    const images = pictures.slice(index, index + 1);
+    rewards.push(...(await reward.score({ prompt, images }, { signal })).rewards);
+  }
+  const samples = branches.map(({ trajectory }, index) => ({
+    groupId: `probe-${index}`,
+    prompt: prompts[index] ?? '',
+    advantage: 0,
+    stepAdvantages: null,
+    trajectory,
+  }));
+  return { pictures, rewards, samples };
+}
