@@ -45,6 +45,7 @@ export function keepGoing({ name, args, logs, onSaid }) {
   return {
     name,
     ended,
+    pid: () => child.pid,
     isUp: () => child.exitCode === null && child.signalCode === null,
     /** Kills it with -9; it comes back by itself. */
     kill() {
