@@ -14,7 +14,14 @@ from huggingface_hub import snapshot_download
 from transformers import CLIPModel
 
 # As they were published: a newer transformers would write them in another form.
-BESIDE = ["preprocessor_config.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json"]
+BESIDE = [
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+]
 
 
 class Vision(torch.nn.Module):

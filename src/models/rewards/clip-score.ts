@@ -1,13 +1,14 @@
 /** @file CLIP score: how well a picture fits its prompt, by any CLIP that was exported to ONNX. */
 
 import { number, text } from '../../fields.js';
-import { loadTokenizer } from '../diffusion/tokenizer.js';
 import { batchSizeField } from './batch-size-field.js';
-import { readClipHalf } from './clip-folder.js';
+import { findClipHalf } from './clip-folder.js';
 import { cosine } from './features.js';
 import { openImageEncoder } from './image-encoder.js';
+import { openGraph } from './open-graph.js';
 import { defineRewardSource } from './reward-source.js';
-import { openTextFeatures } from './text-features.js';
+import { textFeatures } from './text-features.js';
+import { loadTextTokenizer } from './text-tokenizer.js';
 
 /**
  * r = scale · cos(f(picture), g(prompt)), with CLIP's image features f and text features g.
@@ -34,10 +35,10 @@ export const clipScore = defineRewardSource({
     batchSize: batchSizeField('Images that the model sees in one run,'),
   },
   async open({ model, tokenizer = model, scale, batchSize }, { engine, imageShape }) {
-    const words = loadTokenizer(tokenizer);
+    const words = await loadTextTokenizer(tokenizer);
     const vision = await openImageEncoder(engine(), model, batchSize, imageShape);
-    const half = await readClipHalf(model, 'text');
-    const prompts = await openTextFeatures(engine(), half.model, half.label, words);
+    const { path, outputs } = await findClipHalf(model, 'text');
+    const prompts = textFeatures(await openGraph(engine(), path, outputs), path, words);
     return {
       runsOn: {
         provider: vision.provider,

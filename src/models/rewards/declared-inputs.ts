@@ -2,14 +2,14 @@
 
 import { z } from 'zod';
 import { integer, number, oneOf, section, text } from '../../fields.js';
-import { loadTokenizer } from '../diffusion/tokenizer.js';
 import type { Port } from '../engines/engine.js';
 import { CLIP_MEAN, CLIP_STD, type ImageProcessor, processImage } from '../images/image-processor.js';
 import { toRgb8 } from '../images/png.js';
 import type { Tensor } from '../tensor.js';
 import { floatInput } from './float-ports.js';
-import { requireSize } from './image-encoder.js';
-import { integerRows, tokenCount } from './token-feeds.js';
+import { requireSize } from './ports.js';
+import { loadTextTokenizer } from './text-tokenizer.js';
+import { attentionMask, integerRows, tokensFor } from './token-feeds.js';
 
 const anyNumber = { from: '(-Infinity', to: 'Infinity)' } as const;
 const perChannel = (
@@ -24,7 +24,7 @@ const perChannel = (
     .describe(meaning);
 const tokenizerField = () =>
   text('the folder of a tokenizer').describe(
-    'Folder of the tokenizer, with tokenizer_config.json. It also says how many tokens there are.',
+    'Folder of the tokenizer: tokenizer.json and tokenizer_config.json, or the files of a CLIP tokenizer.',
   );
 
 const sources = [
@@ -78,12 +78,12 @@ export type Feed = (prompt: string, images: readonly Float32Array[]) => Tensor;
  * @param port The input of the graph.
  * @throws TRIB_MODEL where a picture would not fit; what the tokenizer's folder is at fault for.
  */
-export function feedFor(
+export async function feedFor(
   declared: DeclaredInput,
   port: Port,
   label: string,
   [, height, width]: readonly [number, number, number],
-): Feed {
+): Promise<Feed> {
   switch (declared.from) {
     case 'image': {
       const processor = processorOf(declared);
@@ -98,17 +98,14 @@ export function feedFor(
       };
     }
     case 'token-ids': {
-      const tokenizer = loadTokenizer(declared.tokenizer);
-      return (prompt, images) => integerRows(tokenizer.encode(prompt), images.length, port.type);
+      const tokenizer = await loadTextTokenizer(declared.tokenizer);
+      return (prompt, images) =>
+        integerRows(tokensFor(tokenizer, prompt, port).ids, images.length, port.type);
     }
     case 'attention-mask': {
-      const tokenizer = loadTokenizer(declared.tokenizer);
-      return (prompt, images) => {
-        const ids = tokenizer.encode(prompt);
-        const count = tokenCount(tokenizer, ids);
-        const mask = ids.map((_, index) => Number(index < count));
-        return integerRows(mask, images.length, port.type);
-      };
+      const tokenizer = await loadTextTokenizer(declared.tokenizer);
+      return (prompt, images) =>
+        integerRows(attentionMask(tokensFor(tokenizer, prompt, port)), images.length, port.type);
     }
     default:
       return declared satisfies never;

@@ -1,12 +1,13 @@
 /** @file A dual encoder (CLIP's form) as reward: the cosine between a picture and its prompt. */
 
 import { join } from 'node:path';
-import { readModel } from '../diffusion/pipeline.js';
 import type { Tokenizer } from '../diffusion/tokenizer.js';
 import type { Engine, Provider } from '../engines/engine.js';
 import { float32, float32Data } from '../tensor.js';
 import { unitRows } from './features.js';
-import { openTextFeatures } from './text-features.js';
+import { openGraph } from './open-graph.js';
+import { textFeatures } from './text-features.js';
+import { ofPipeline } from './text-tokenizer.js';
 
 export interface DualEncoder {
   readonly provider: Provider;
@@ -32,8 +33,8 @@ export async function openDualEncoder(
   batchSize: number,
 ): Promise<DualEncoder> {
   const [visionPath, textPath] = [join(folder, 'vision_model.onnx'), join(folder, 'text_model.onnx')];
-  const vision = await engine.compile(await readModel(visionPath), { label: visionPath });
-  const text = await openTextFeatures(engine, await readModel(textPath), textPath, tokenizer);
+  const vision = await openGraph(engine, visionPath);
+  const text = textFeatures(await openGraph(engine, textPath), textPath, ofPipeline(tokenizer));
   return {
     provider: vision.provider,
     fallbacks: vision.fallbacks,

@@ -1,31 +1,9 @@
-/** @file Ports of graphs that others exported: which there are, and numbers through them in whatever precision they have. */
+/** @file Numbers through the ports of graphs that others exported, in whatever precision they have. */
 
 import { TributaryError } from '../../errors.js';
 import type { Port, Tensors } from '../engines/engine.js';
 import { decodeFloat16, encodeFloat16 } from '../numeric/float16.js';
 import { float32, float32Data, type Tensor } from '../tensor.js';
-
-interface Ports {
-  readonly inputs: readonly Port[];
-  readonly outputs: readonly Port[];
-}
-
-/** @throws TRIB_MODEL where a graph lacks a port, naming those that it has. */
-export function requirePorts(
-  graph: Ports,
-  label: string,
-  wanted: { readonly inputs: readonly string[]; readonly outputs: readonly string[] },
-): void {
-  for (const kind of ['inputs', 'outputs'] as const) {
-    const there = graph[kind].map(({ name }) => name);
-    const missing = wanted[kind].filter((name) => !there.includes(name));
-    if (missing.length === 0) continue;
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${label} ${kind}: expected ${missing.join(', ')}, got ${there.join(', ') || 'none'}. Export it as docs/rewards.md says.`,
-    );
-  }
-}
 
 /** Numbers in the element type that the port takes: float32, or float16 with each rounded to the nearest. */
 export function floatInput(

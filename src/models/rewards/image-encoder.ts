@@ -1,15 +1,16 @@
 /** @file The vision half of a CLIP: pictures as a user sees them, in 8 bits, to vectors of length 1. */
 
 import { join } from 'node:path';
-import { TributaryError } from '../../errors.js';
-import type { Engine, Executable, Port, Provider } from '../engines/engine.js';
+import type { Engine, Provider } from '../engines/engine.js';
 import { processedSize, processImage } from '../images/image-processor.js';
 import { toRgb8 } from '../images/png.js';
 import { readPreprocessorConfig } from '../images/preprocessor-config.js';
 import { inRuns } from './batches.js';
-import { readClipHalf } from './clip-folder.js';
+import { findClipHalf } from './clip-folder.js';
 import { unitRows } from './features.js';
-import { floatInput, floatOutput, requirePorts } from './float-ports.js';
+import { floatInput, floatOutput } from './float-ports.js';
+import { openGraph } from './open-graph.js';
+import { portOf, requirePorts, requireSize } from './ports.js';
 
 export interface ImageEncoder {
   readonly provider: Provider;
@@ -34,8 +35,8 @@ export async function openImageEncoder(
   const configPath = join(folder, 'preprocessor_config.json');
   const processor = await readPreprocessorConfig(configPath);
   const size = processedSize(processor, { height, width });
-  const { model, label } = await readClipHalf(folder, 'vision');
-  const vision = await engine.compile(model, { label });
+  const { path: label, outputs } = await findClipHalf(folder, 'vision');
+  const vision = await openGraph(engine, label, outputs);
   requirePorts(vision, label, { inputs: ['pixel_values'], outputs: ['image_embeds'] });
   const port = portOf(vision, 'pixel_values');
   requireSize(port, [3, size.height, size.width], label, configPath);
@@ -54,22 +55,4 @@ export async function openImageEncoder(
       }),
     release: () => vision.release(),
   };
-}
-
-/** An input that `requirePorts` has found. */
-export function portOf({ inputs }: Pick<Executable, 'inputs'>, name: string): Port {
-  return inputs.find((input) => input.name === name) ?? { name, type: 'float32', shape: [] };
-}
-
-/** @throws TRIB_MODEL where a graph fixes an axis of a picture to another size. */
-export function requireSize(port: Port, size: readonly number[], label: string, source: string): void {
-  const axes = port.shape.slice(1);
-  const fits =
-    axes.length === size.length &&
-    axes.every((axis, index) => typeof axis === 'string' || axis === size[index]);
-  if (fits) return;
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${label} input "${port.name}": expected pictures of [${size.join(', ')}] as ${source} makes them, got a graph for [${axes.join(', ')}]. Use the settings that belong to the model.`,
-  );
 }

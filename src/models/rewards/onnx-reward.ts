@@ -3,14 +3,14 @@
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { number, section, text } from '../../fields.js';
-import { readModel } from '../diffusion/pipeline.js';
 import type { Tensors } from '../engines/engine.js';
 import { batchSizeField } from './batch-size-field.js';
 import { inRuns } from './batches.js';
-import { declaredInput, feedFor } from './declared-inputs.js';
+import { declaredInput, type Feed, feedFor } from './declared-inputs.js';
 import { cosine, unitRows } from './features.js';
-import { floatOutput, requirePorts } from './float-ports.js';
-import { portOf } from './image-encoder.js';
+import { floatOutput } from './float-ports.js';
+import { openGraph } from './open-graph.js';
+import { portOf, requirePorts } from './ports.js';
 import { defineRewardSource } from './reward-source.js';
 
 const outputName = text('the name of an output');
@@ -66,7 +66,7 @@ export const onnxReward = defineRewardSource({
     batchSize: batchSizeField('Images that the model sees in one run,'),
   },
   async open({ model, inputs, score: read, scale, batchSize }, { engine, imageShape }) {
-    const graph = await engine().compile(await readModel(model), { label: model });
+    const graph = await openGraph(engine(), model);
     requirePorts(graph, model, { inputs: Object.keys(inputs), outputs: outputsOf(read) });
     const undeclared = graph.inputs.map(({ name }) => name).filter((name) => !(name in inputs));
     if (undeclared.length > 0) {
@@ -75,9 +75,9 @@ export const onnxReward = defineRewardSource({
         `${model} inputs: expected each to be declared, got none for ${undeclared.join(', ')}. Add them to \`inputs\`.`,
       );
     }
-    const feeds = Object.entries(inputs).map(
-      ([name, declared]) => [name, feedFor(declared, portOf(graph, name), model, imageShape)] as const,
-    );
+    const feeds: [string, Feed][] = [];
+    for (const [name, declared] of Object.entries(inputs))
+      feeds.push([name, await feedFor(declared, portOf(graph, name), model, imageShape)]);
     const fixed = graph.inputs.map(({ shape }) => shape[0]).find((axis) => typeof axis === 'number');
     return {
       runsOn: { provider: graph.provider, fallbacks: graph.fallbacks },

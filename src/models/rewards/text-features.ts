@@ -1,10 +1,11 @@
 /** @file The text half of a dual encoder: a vector of length 1 for a prompt, kept for the next time. */
 
-import type { Tokenizer } from '../diffusion/tokenizer.js';
-import type { Engine, Provider } from '../engines/engine.js';
+import type { Executable, Provider } from '../engines/engine.js';
 import { unitRows } from './features.js';
-import { floatOutput, requirePorts } from './float-ports.js';
-import { tokenFeeds } from './token-feeds.js';
+import { floatOutput } from './float-ports.js';
+import { portOf, requirePorts } from './ports.js';
+import type { TextTokenizer } from './text-tokenizer.js';
+import { tokenFeeds, tokensFor } from './token-feeds.js';
 
 /** Most prompts whose features are kept; the longest unused goes first. */
 const FEATURES_KEPT = 1024;
@@ -18,17 +19,12 @@ export interface TextFeatures {
 }
 
 /**
- * Opens a graph input_ids (and attention_mask, where it has one) -> text_embeds.
- * @throws TRIB_MODEL where it has other ports; TRIB_ENGINE where it is no graph.
+ * Features by a graph input_ids (and attention_mask, where it has one) -> text_embeds.
+ * @throws TRIB_MODEL where it has other ports.
  */
-export async function openTextFeatures(
-  engine: Engine,
-  model: Uint8Array,
-  label: string,
-  tokenizer: Tokenizer,
-): Promise<TextFeatures> {
-  const text = await engine.compile(model, { label });
+export function textFeatures(text: Executable, label: string, tokenizer: TextTokenizer): TextFeatures {
   requirePorts(text, label, { inputs: ['input_ids'], outputs: ['text_embeds'] });
+  const port = portOf(text, 'input_ids');
   const known = new Map<string, Float32Array>();
   return {
     provider: text.provider,
@@ -46,7 +42,7 @@ export async function openTextFeatures(
   };
 
   async function run(prompt: string): Promise<Float32Array> {
-    const outputs = await text.run(tokenFeeds(tokenizer, prompt, text.inputs));
+    const outputs = await text.run(tokenFeeds(tokensFor(tokenizer, prompt, port), text.inputs));
     const [features = new Float32Array()] = unitRows(floatOutput(outputs, 'text_embeds'), 1);
     return features;
   }

@@ -2,13 +2,14 @@
 
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
-import { readModel } from '../diffusion/pipeline.js';
-import { loadTokenizer } from '../diffusion/tokenizer.js';
 import type { Engine, Provider } from '../engines/engine.js';
 import type { TokenEmbeddings } from './bert-score.js';
 import { unitRows } from './features.js';
-import { floatOutput, requirePorts } from './float-ports.js';
-import { tokenCount, tokenFeeds } from './token-feeds.js';
+import { floatOutput } from './float-ports.js';
+import { openGraph } from './open-graph.js';
+import { portOf, requirePorts } from './ports.js';
+import { loadTextTokenizer } from './text-tokenizer.js';
+import { tokenFeeds, tokensFor } from './token-feeds.js';
 
 export interface TokenEncoder {
   readonly provider: Provider;
@@ -23,15 +24,16 @@ export interface TokenEncoder {
  */
 export async function openTokenEncoder(engine: Engine, folder: string): Promise<TokenEncoder> {
   const label = join(folder, 'model.onnx');
-  const tokenizer = loadTokenizer(folder);
-  const graph = await engine.compile(await readModel(label), { label });
+  const tokenizer = await loadTextTokenizer(folder);
+  const graph = await openGraph(engine, label);
   requirePorts(graph, label, { inputs: ['input_ids'], outputs: ['last_hidden_state'] });
   return {
     provider: graph.provider,
     fallbacks: graph.fallbacks,
     async embed(text) {
-      const ids = tokenizer.encode(text);
-      const outputs = await graph.run(tokenFeeds(tokenizer, text, graph.inputs));
+      const tokens = tokensFor(tokenizer, text, portOf(graph, 'input_ids'));
+      const { ids, count } = tokens;
+      const outputs = await graph.run(tokenFeeds(tokens, graph.inputs));
       const shape = outputs.last_hidden_state?.shape ?? [];
       if (shape.length !== 3 || shape[1] !== ids.length) {
         throw new TributaryError(
@@ -40,7 +42,7 @@ export async function openTokenEncoder(engine: Engine, folder: string): Promise<
         );
       }
       const rows = unitRows(floatOutput(outputs, 'last_hidden_state'), ids.length);
-      return rows.slice(0, tokenCount(tokenizer, ids));
+      return rows.slice(0, count);
     },
     release: () => graph.release(),
   };

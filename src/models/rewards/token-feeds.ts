@@ -1,16 +1,8 @@
 /** @file A text as the feeds of a text encoder: token ids, and which of them are more than padding. */
 
-import type { Tokenizer } from '../diffusion/tokenizer.js';
 import type { Port } from '../engines/engine.js';
 import { int32, int64, type Tensor } from '../tensor.js';
-
-/** Number of tokens up to the end token, that included: what an attention mask lets through. */
-export function tokenCount(tokenizer: Tokenizer, ids: Int32Array): number {
-  // The empty text is begin and end alone, which says what the end token is, also where padding is the same token.
-  const end = tokenizer.encode('')[1];
-  const last = end === undefined ? -1 : ids.indexOf(end, 1);
-  return last < 0 ? ids.length : last + 1;
-}
+import type { TextTokenizer, TokenizedText } from './text-tokenizer.js';
 
 /** Rows [rows, tokens] of one text each, in the integer type that the port takes. */
 export function integerRows(row: Int32Array, rows: number, type: Port['type'] | undefined): Tensor {
@@ -20,18 +12,23 @@ export function integerRows(row: Int32Array, rows: number, type: Port['type'] | 
   return type === 'int32' ? int32(data, shape) : int64([...data], shape);
 }
 
+/** Ids of a text, as many as a port [B, tokens] takes where that is fixed. */
+export function tokensFor(tokenizer: TextTokenizer, text: string, port: Port | undefined): TokenizedText {
+  const length = port?.shape[1];
+  return tokenizer.encode(text, typeof length === 'number' ? length : undefined);
+}
+
+/** 1 for tokens, 0 for padding. */
+export function attentionMask({ ids, count }: TokenizedText): Int32Array {
+  return ids.map((_, index) => Number(index < count));
+}
+
 /** input_ids [1, tokens]; attention_mask and token_type_ids where the graph takes them. */
-export function tokenFeeds(
-  tokenizer: Tokenizer,
-  text: string,
-  inputs: readonly Port[],
-): Readonly<Record<string, Tensor>> {
-  const ids = tokenizer.encode(text);
-  const count = tokenCount(tokenizer, ids);
+export function tokenFeeds(tokens: TokenizedText, inputs: readonly Port[]): Readonly<Record<string, Tensor>> {
   const rows: Readonly<Record<string, Int32Array>> = {
-    input_ids: ids,
-    attention_mask: ids.map((_, index) => Number(index < count)),
-    token_type_ids: new Int32Array(ids.length),
+    input_ids: tokens.ids,
+    attention_mask: attentionMask(tokens),
+    token_type_ids: new Int32Array(tokens.ids.length),
   };
   return Object.fromEntries(
     inputs.flatMap(({ name, type }) => {

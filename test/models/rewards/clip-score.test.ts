@@ -1,6 +1,7 @@
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Engine } from '../../../src/models/engines/engine.js';
 import { CLIP_MEAN, CLIP_STD } from '../../../src/models/images/image-processor.js';
 import { openReward } from '../../../src/models/rewards/index.js';
 import { faultOf } from '../../fixtures/fault-of.js';
@@ -73,6 +74,26 @@ describe('clip-score', () => {
     }
   });
 
+  it('should run the text half once for a prompt', async () => {
+    const folder = await writeTinyClip(await temporaryFolder());
+    const context = rewardContext({ imageShape: SHAPE });
+    const ran: string[] = [];
+    const engine = context.engine();
+    const compile: Engine['compile'] = async (model, options) => {
+      const graph = await engine.compile(model, options);
+      const run: typeof graph.run = (...given) => {
+        ran.push(basename(options.label));
+        return graph.run(...given);
+      };
+      return { ...graph, run };
+    };
+    const settings = { from: 'clip-score' as const, model: folder, scale: 1, batchSize: 9 };
+    const scorer = await openReward(settings, { ...context, engine: () => ({ ...engine, compile }) });
+    for (const prompt of [...PROMPTS, ...PROMPTS]) await scorer.score({ prompt, images }, unaborted());
+    expect(ran.filter((name) => name === 'text_model.onnx')).toHaveLength(2);
+    expect(ran.filter((name) => name === 'vision_model.onnx')).toHaveLength(4);
+  });
+
   it('should score no pictures', async () => {
     const { scorer } = await open();
     expect(await scorer.score({ prompt: 'a red circle', images: [] }, unaborted())).toEqual({
@@ -114,7 +135,6 @@ describe('clip-score', () => {
 
   it('should say which output a model lacks', async () => {
     const folder = await writeTinyClip(await temporaryFolder());
-    const { copyFile } = await import('node:fs/promises');
     await copyFile(join(folder, 'text_model.onnx'), join(folder, 'vision_model.onnx'));
     expect(await faultOf(() => openIn(folder))).toEqual([
       'TRIB_MODEL',
