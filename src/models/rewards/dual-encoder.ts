@@ -1,14 +1,13 @@
 /** @file A dual encoder (CLIP's form) as reward: the cosine between a picture and its prompt. */
 
 import { join } from 'node:path';
-import { readModel, tokenIds } from '../diffusion/pipeline.js';
 import type { Tokenizer } from '../diffusion/tokenizer.js';
 import type { Engine, Provider } from '../engines/engine.js';
 import { float32, float32Data } from '../tensor.js';
-import { toUnitLength } from './features.js';
-
-/** Most prompts whose features are kept. */
-const FEATURES_KEPT = 1024;
+import { unitRows } from './features.js';
+import { openGraph } from './open-graph.js';
+import { textFeatures } from './text-features.js';
+import { ofPipeline } from './text-tokenizer.js';
 
 export interface DualEncoder {
   readonly provider: Provider;
@@ -34,9 +33,8 @@ export async function openDualEncoder(
   batchSize: number,
 ): Promise<DualEncoder> {
   const [visionPath, textPath] = [join(folder, 'vision_model.onnx'), join(folder, 'text_model.onnx')];
-  const vision = await engine.compile(await readModel(visionPath), { label: visionPath });
-  const text = await engine.compile(await readModel(textPath), { label: textPath });
-  const known = new Map<string, Float32Array>();
+  const vision = await openGraph(engine, visionPath);
+  const text = textFeatures(await openGraph(engine, textPath), textPath, ofPipeline(tokenizer));
   return {
     provider: vision.provider,
     fallbacks: vision.fallbacks,
@@ -52,26 +50,10 @@ export async function openDualEncoder(
       }
       return features;
     },
-    async textFeatures(prompt) {
-      const found = known.get(prompt);
-      if (found) return found;
-      const outputs = await text.run({ input_ids: tokenIds(tokenizer.encode(prompt), text.inputs) });
-      const [features = new Float32Array()] = unitRows(float32Data(outputs.text_embeds, 'text_embeds'), 1);
-      if (known.size >= FEATURES_KEPT) known.clear();
-      known.set(prompt, features);
-      return features;
-    },
+    textFeatures: text.of,
     async release() {
       await vision.release();
       await text.release();
     },
   };
-}
-
-/** Rows of length 1. Not every export of CLIP divides by the length itself. */
-function unitRows(values: Float32Array, rows: number): Float32Array[] {
-  const size = values.length / rows;
-  return Array.from({ length: rows }, (_, row) =>
-    toUnitLength(values.subarray(row * size, (row + 1) * size)),
-  );
 }

@@ -6,6 +6,14 @@ export function toUnitLength(vector: Float32Array): Float32Array {
   return vector.map((value) => value / (length || 1));
 }
 
+/** The rows of a matrix, each scaled to length 1. Not every export of CLIP divides by the length itself. */
+export function unitRows(values: Float32Array, rows: number): Float32Array[] {
+  const size = values.length / rows;
+  return Array.from({ length: rows }, (_, row) =>
+    toUnitLength(values.subarray(row * size, (row + 1) * size)),
+  );
+}
+
 /** Cosine of two vectors of length 1. */
 export function cosine(left: Float32Array, right: Float32Array): number {
   let sum = 0;

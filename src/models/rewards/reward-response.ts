@@ -1,5 +1,6 @@
 /** @file What a reward service answers, and in which words it is refused. docs/rewards.md is its other side. */
 import { z } from 'zod';
+import type { ResponseFault } from './json-service.js';
 
 const finite = (what: string) => z.number({ error: what });
 const listOf = <Item extends z.ZodType>(item: Item, what: string) => z.array(item, { error: what });
@@ -16,12 +17,6 @@ const responseSchema = z.object(
 );
 
 export type RewardResponse = z.output<typeof responseSchema>;
-
-/** What was expected, what came instead. */
-export interface ResponseFault {
-  readonly expected: string;
-  readonly got: string;
-}
 
 /**
  * Reads an answer about `count` pictures; returns what is wrong with it where something is.

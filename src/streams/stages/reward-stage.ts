@@ -59,7 +59,7 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
   const scored$ = pictures$.pipe(
     scoreRewards<PictureGroup>({
       score: (group) => from(score(group)),
-      concurrency: source.from === 'http' ? source.concurrency : 1,
+      concurrency: source.concurrency ?? 1,
       maxRetries: config.transport.maxAttempts - 1,
       maxQueued: 2 * runAhead,
       deadLetters: (letter) => letters$.next(letter),

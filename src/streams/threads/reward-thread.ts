@@ -2,12 +2,11 @@
 
 import { TributaryError } from '../../errors.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
-import type { EngineOptions, Provider } from '../../models/engines/engine.js';
+import type { Engine, EngineOptions, Provider } from '../../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
 import { serveThread } from '../../models/engines/thread.js';
-import { openDualEncoderReward } from '../../models/rewards/dual-encoder-reward.js';
 import { meanPairwiseDistance } from '../../models/rewards/features.js';
-import { createHttpReward } from '../../models/rewards/http-reward.js';
+import { openReward } from '../../models/rewards/index.js';
 import type { PicturesOfPrompt, RewardScorer } from '../../models/rewards/reward-scorer.js';
 import { IMAGE_SHAPE } from '../../models/shapes/networks.js';
 import { parsePrompt } from '../../models/shapes/parse-prompt.js';
@@ -64,21 +63,28 @@ async function imageShapeOf({
   }
 }
 
+/** Opens the source with an engine that all its graphs share, and that ends with it. */
 async function openScorer(
-  { source, engine, pipeline }: RewardThreadSettings,
+  { source, engine: options, pipeline }: RewardThreadSettings,
   imageShape: ImageShape,
 ): Promise<RewardScorer> {
-  switch (source.from) {
-    case 'model':
-      return openDualEncoderReward({ ...source, engine, pipeline, imageShape });
-    case 'http':
-      return createHttpReward({
-        ...source,
-        imageShape,
-        token: process.env.TRIBUTARY_REWARD_TOKEN || undefined,
-      });
-    default:
-      return source satisfies never;
+  let started: Engine | undefined;
+  const engine = () => {
+    started ??= createOnnxRuntimeEngine(options);
+    return started;
+  };
+  try {
+    const scorer = await openReward(source, { engine, pipeline, imageShape, environment: process.env });
+    return {
+      ...scorer,
+      async close() {
+        await scorer.close();
+        await started?.close();
+      },
+    };
+  } catch (error) {
+    await started?.close();
+    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SURROGATES } from '../../../src/models/objectives/index.js';
+import { REWARD_SOURCES } from '../../../src/models/rewards/index.js';
 import { topologyJsonSchema } from '../../../src/streams/config/json-schema.js';
 
 /** Every property below a JSON Schema, with its path. */
@@ -45,6 +46,16 @@ describe('topologyJsonSchema', () => {
     expect(variants.every((variant) => 'additionalProperties' in variant)).toBe(true);
     const own = variants.map(({ properties }) => Object.keys(properties).join());
     expect(new Set(own).size).toBeGreaterThan(1);
+  });
+
+  it('should offer every source of rewards, alone and as part of a sum', () => {
+    const words = REWARD_SOURCES.map(({ from }) => from);
+    const named = propertiesOf(schema).flatMap(([path, { const: word }]) =>
+      path.endsWith('.from') && words.includes(word as never) ? [`${path} ${word}`] : [],
+    );
+    for (const word of words) expect(named).toContain(`.stages.from ${word}`);
+    for (const word of words.filter((one) => one !== 'sum'))
+      expect(named).toContain(`.stages.parts.from ${word}`);
   });
 
   it('should leave what another file may hold to that file', () => {

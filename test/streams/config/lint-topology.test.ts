@@ -124,7 +124,7 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
     'rewards from nowhere known',
     rewards('from: htp, url: http://localhost:8000'),
     [
-      'a.yaml:7:40 stages.rewards.from: expected one of model, http, got "htp" (string). Did you mean "http"?',
+      'a.yaml:7:40 stages.rewards.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, sum, got "htp" (string). Did you mean "http"?',
     ],
   ],
   [
@@ -133,6 +133,25 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
     [
       'a.yaml:7:3 stages.rewards.url: expected an http or https URL without user, password or fragment, got nothing. Add `url`.',
       'a.yaml:7:46 stages.rewards.model the key: expected one of type, from, url, timeoutMs, batchSize, concurrency, got "model". Remove it.',
+    ],
+  ],
+  [
+    'parts of a sum that cannot be',
+    rewards(
+      'from: sum, parts: { a: { from: clip, model: m }, b: { from: aesthetic, std: 0 }, c: { from: sum } }',
+    ),
+    [
+      'a.yaml:7:65 stages.rewards.parts.a.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "clip" (string). Choose one of them.',
+      'a.yaml:7:83 stages.rewards.parts.b.model: expected the folder of a CLIP ViT-L/14, got nothing. Add `model`.',
+      'a.yaml:7:110 stages.rewards.parts.b.std: expected a number in (0, Infinity), got 0 (number). Change the value.',
+      'a.yaml:7:126 stages.rewards.parts.c.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "sum" (string). Choose one of them.',
+    ],
+  ],
+  [
+    'inputs of a reward model without a picture',
+    rewards('from: onnx, model: m, inputs: { ids: { from: token-ids, tokenizer: t } }'),
+    [
+      'a.yaml:7:64 stages.rewards.inputs: expected a mapping with an input from: image, got a mapping. Change the value.',
     ],
   ],
   ...['ftp://host/score', 'localhost:8000/score', 'http://me:pass@host/score', 'http://host/score#a'].map(

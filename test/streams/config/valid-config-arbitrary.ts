@@ -5,6 +5,7 @@ import { TOPIC_NAMES } from '../../../src/streams/config/topics.js';
 import type { ResolvedConfig } from '../../../src/streams/config/topology-schema.js';
 import { count, nonNegative, positive, share } from './arbitraries/numbers.js';
 import { rollouts, type Sizes } from './arbitraries/rollouts.js';
+import { scoring } from './arbitraries/scoring.js';
 
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
 const path = fc.stringMatching(/^[ -~]{1,12}$/);
@@ -83,23 +84,6 @@ const kafka = fc.record(
       'payloads',
     ],
   },
-);
-
-const scoring = fc.oneof(
-  fc.record({
-    type: fc.constant('scoreRewards' as const),
-    from: fc.constant('model' as const),
-    model: path,
-    batchSize: count(64),
-  }),
-  fc.record({
-    type: fc.constant('scoreRewards' as const),
-    from: fc.constant('http' as const),
-    url: fc.constantFrom('http://localhost:8000/score', 'https://rewards.example.org/v2?model=a'),
-    timeoutMs: count(300_000),
-    batchSize: count(64),
-    concurrency: count(64),
-  }),
 );
 
 const promptSource = fc.oneof(

@@ -1,57 +1,50 @@
 import { z } from 'zod';
-import { integer, section, text } from '../../../fields.js';
+import { integer, section } from '../../../fields.js';
+import { REWARD_SOURCES } from '../../../models/rewards/index.js';
 import { defineStage } from '../stage-spec.js';
 
-const URL_PHRASE = 'an http or https URL without user, password or fragment';
-
-/** A password would end up in every copy of the config. */
-function isServiceUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, username, password, hash } = new URL(text);
-  return /^https?:$/.test(protocol) && username === '' && password === '' && hash === '';
+/** What the config has to know of a source; the whole is `RewardSourceSpec`. */
+interface Source<Name extends string, Fields extends z.core.$ZodLooseShape> {
+  readonly from: Name;
+  readonly summary: string;
+  readonly fields: Fields;
+  readonly sideBySide?: string;
 }
 
-const batchSize = (meaning: string) =>
-  integer(1, 4096).default(32).describe(`${meaning} at most; the last one of a group may hold fewer.`);
+/** The source of a stage that does not say. Optional inside the default, so that the stage is told apart as one of it. */
+const DEFAULT_SOURCE = 'model';
 
-const sources = z.discriminatedUnion(
-  'from',
-  [
-    section({
-      type: z.literal('scoreRewards'),
-      // Optional inside the default, so that a stage without `from` is told apart as one of a model.
-      from: z
-        .literal('model')
-        .optional()
-        .default('model')
-        .describe('The cosine between picture and prompt, by a dual encoder that runs in this process.'),
-      model: text('the folder of a reward model').describe('Folder of the reward model, stored as ONNX.'),
-      batchSize: batchSize('Images that the reward model scores in one run,'),
+/** The fields of a stage whose rewards come from one source. */
+function schemaOf<Name extends string, Fields extends z.core.$ZodLooseShape>(source: Source<Name, Fields>) {
+  const { from: name, summary, fields, sideBySide } = source;
+  const word = z.literal(name as string);
+  const from = name === DEFAULT_SOURCE ? word.optional().default(name) : word;
+  const concurrency = integer(1, 64)
+    .default(1)
+    .describe(`Groups that are scored at once: with more than 1 ${sideBySide}.`);
+  return section({
+    type: z.literal('scoreRewards'),
+    from: from.describe(summary) as unknown as z.ZodLiteral<Name>,
+    ...fields,
+    // Optional to those who read it: only some sources have it.
+    ...((sideBySide === undefined ? {} : { concurrency }) as unknown as {
+      readonly concurrency: z.ZodOptional<typeof concurrency>;
     }),
-    section({
-      type: z.literal('scoreRewards'),
-      from: z
-        .literal('http')
-        .describe('Whatever a service says that answers over HTTP, in any language (docs/rewards.md).'),
-      url: z
-        .string({ error: URL_PHRASE })
-        .refine(isServiceUrl, { error: URL_PHRASE })
-        .describe(
-          'Where pictures are posted. A token comes from the environment variable TRIBUTARY_REWARD_TOKEN alone.',
-        ),
-      timeoutMs: integer(1, 300_000)
-        .default(60_000)
-        .describe('Milliseconds that one request may take, answer included, before it is tried again.'),
-      batchSize: batchSize('Images in one request,'),
-      concurrency: integer(1, 64)
-        .default(1)
-        .describe(
-          'Groups that are scored at once: with more than 1 the service must answer requests side by side.',
-        ),
-    }),
-  ],
-  { error: 'a mapping' },
-);
+  });
+}
+
+type SchemasOf<Sources extends readonly Source<string, z.core.$ZodLooseShape>[]> = {
+  -readonly [Index in keyof Sources]: ReturnType<
+    typeof schemaOf<Sources[Index]['from'], Sources[Index]['fields']>
+  >;
+};
+
+// `map` over a tuple forgets that it was one.
+const schemas = REWARD_SOURCES.map((source) =>
+  schemaOf<string, z.core.$ZodLooseShape>(source),
+) as unknown as SchemasOf<typeof REWARD_SOURCES>;
+
+const sources = z.discriminatedUnion('from', schemas, { error: 'a mapping' });
 
 export const scoreRewardsStage = defineStage({
   type: 'scoreRewards',

@@ -1,0 +1,55 @@
+/** @file `preprocessor_config.json` of an exported vision model. */
+
+import { z } from 'zod';
+import { readJsonFile } from '../files/json-file.js';
+import { CLIP_MEAN, CLIP_STD, type ImageProcessor } from './image-processor.js';
+
+const side = z.int({ error: 'expected a whole number of pixels' }).positive({ error: 'expected at least 1' });
+const both = z.object({ height: side, width: side });
+const statistic = z.tuple([z.number(), z.number(), z.number()], { error: 'expected three numbers' });
+const SIZE = 'expected a number of pixels, { shortest_edge } or { height, width }';
+const flag = z.boolean({ error: 'expected true or false' });
+
+/** Pillow's numbers of the filters that vision models use. */
+const FILTERS = { 2: 'bilinear', 3: 'bicubic' } as const;
+
+const schema = z.object(
+  {
+    do_resize: flag.default(true),
+    size: z.union([side, z.object({ shortest_edge: side }), both], { error: SIZE }).default(224),
+    resample: z
+      .union([z.literal(2), z.literal(3)], { error: 'expected 2 (bilinear) or 3 (bicubic)' })
+      .default(3),
+    do_center_crop: flag.default(true),
+    crop_size: z
+      .union([side, both], { error: 'expected a number of pixels or { height, width }' })
+      .default(224),
+    do_rescale: flag.default(true),
+    rescale_factor: z.number({ error: 'expected a number' }).default(1 / 255),
+    do_normalize: flag.default(true),
+    image_mean: statistic.default([...CLIP_MEAN]),
+    image_std: statistic.default([...CLIP_STD]),
+  },
+  { error: 'expected a mapping' },
+);
+
+/**
+ * Reads what happens to pictures; what the file leaves out is as CLIPImageProcessor has it.
+ * @throws TRIB_MODEL where the file is missing, or asks for what is not there.
+ */
+export async function readPreprocessorConfig(path: string): Promise<ImageProcessor> {
+  const config = await readJsonFile(path, schema, {
+    code: 'TRIB_MODEL',
+    nextStep: 'Export the model again, or copy the file from its source.',
+  });
+  const { size, crop_size: crop } = config;
+  const shortest = typeof size === 'object' && 'shortest_edge' in size ? size.shortest_edge : size;
+  return {
+    resize: config.do_resize ? shortest : null,
+    filter: FILTERS[config.resample],
+    crop: config.do_center_crop ? (typeof crop === 'number' ? { height: crop, width: crop } : crop) : null,
+    rescale: config.do_rescale ? config.rescale_factor : 1,
+    mean: config.do_normalize ? config.image_mean : [0, 0, 0],
+    std: config.do_normalize ? config.image_std : [1, 1, 1],
+  };
+}

@@ -1,0 +1,94 @@
+/**
+ * @file Pictures in another size, as Pillow's `Image.resize` makes them, bit for bit: reward models were trained on pictures that
+ * it resized. sharp's differ by up to 2 levels of 255 in smaller pictures, and by up to 12 in larger ones.
+ */
+
+import type { Rgb8Image } from './png.js';
+
+export type ResampleFilter = 'bilinear' | 'bicubic';
+
+interface Kernel {
+  /** Half-width, in pixels of the coarser picture. */
+  readonly support: number;
+  readonly weight: (x: number) => number;
+}
+
+const KERNELS: Readonly<Record<ResampleFilter, Kernel>> = {
+  bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
+  // Keys's cubic with a = -1/2.
+  bicubic: {
+    support: 2,
+    weight(signed) {
+      const x = Math.abs(signed);
+      if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+      return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+    },
+  },
+};
+
+/** Weights are whole numbers of this unit, as in Pillow (Resample.c, PRECISION_BITS). */
+const UNIT = 2 ** 22;
+
+/** Which source pixels make one pixel of the result, and with what weights. */
+interface Taps {
+  readonly first: number;
+  readonly weights: readonly number[];
+}
+
+/**
+ * Resizes a picture: along rows, then along columns, each result rounded to 8 bits. A smaller picture averages over all that
+ * a pixel covers.
+ */
+export function resample(image: Rgb8Image, height: number, width: number, filter: ResampleFilter): Rgb8Image {
+  const wide = width === image.width ? image : alongRows(image, tapsOf(image.width, width, KERNELS[filter]));
+  return height === wide.height ? wide : alongColumns(wide, tapsOf(wide.height, height, KERNELS[filter]));
+}
+
+function tapsOf(from: number, to: number, { support, weight }: Kernel): Taps[] {
+  const scale = from / to;
+  const stretch = Math.max(1, scale);
+  return Array.from({ length: to }, (_, index) => {
+    const centre = (index + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(centre - support * stretch + 0.5));
+    const end = Math.min(from, Math.trunc(centre + support * stretch + 0.5));
+    const raw = Array.from({ length: end - first }, (_tap, tap) =>
+      weight((tap + first - centre + 0.5) * (1 / stretch)),
+    );
+    const sum = raw.reduce((total, value) => total + value, 0);
+    // Rounded half away from zero.
+    const weights = raw.map((value) => {
+      const units = (value / sum) * UNIT;
+      return Math.trunc(units < 0 ? units - 0.5 : units + 0.5);
+    });
+    return { first, weights };
+  });
+}
+
+function alongRows({ width, height, data }: Rgb8Image, taps: readonly Taps[]): Rgb8Image {
+  const out = new Uint8ClampedArray(taps.length * height * 3);
+  for (let y = 0; y < height; y++) {
+    for (const [x, { first, weights }] of taps.entries()) {
+      const start = (y * width + first) * 3;
+      for (let channel = 0; channel < 3; channel++)
+        out[(y * taps.length + x) * 3 + channel] = weighted(data, start + channel, 3, weights);
+    }
+  }
+  return { width: taps.length, height, data: new Uint8Array(out.buffer) };
+}
+
+function alongColumns({ width, data }: Rgb8Image, taps: readonly Taps[]): Rgb8Image {
+  const row = width * 3;
+  const out = new Uint8ClampedArray(taps.length * row);
+  for (const [y, { first, weights }] of taps.entries()) {
+    for (let place = 0; place < row; place++)
+      out[y * row + place] = weighted(data, first * row + place, row, weights);
+  }
+  return { width, height: taps.length, data: new Uint8Array(out.buffer) };
+}
+
+/** Weighted sum of pixels `step` apart, rounded half up; the array that takes it clamps it to 0 and 255. */
+function weighted(data: Uint8Array, start: number, step: number, weights: readonly number[]): number {
+  let sum = UNIT / 2;
+  for (let tap = 0; tap < weights.length; tap++) sum += data[start + tap * step]! * weights[tap]!;
+  return Math.floor(sum / UNIT);
+}

@@ -1,0 +1,16 @@
+import { readModel } from '../diffusion/pipeline.js';
+import type { Engine, Executable } from '../engines/engine.js';
+import { subModel } from '../graph/sub-model.js';
+
+/**
+ * Reads and compiles a model file, or the part of it that some outputs need.
+ * @throws TRIB_FILE where it cannot be read; TRIB_MODEL where it lacks such an output; TRIB_ENGINE where it is no graph.
+ */
+export async function openGraph(
+  engine: Engine,
+  path: string,
+  outputs?: readonly string[],
+): Promise<Executable> {
+  const model = await readModel(path);
+  return engine.compile(outputs === undefined ? model : subModel(model, outputs, path), { label: path });
+}

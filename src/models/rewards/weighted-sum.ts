@@ -1,0 +1,140 @@
+/** @file Several rewards as one. */
+
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+import { number, section, text } from '../../fields.js';
+import type { PicturesOfPrompt, RewardScorer, ScoredPictures } from './reward-scorer.js';
+import { defineRewardSource } from './reward-source.js';
+import { openFrom, SOURCES, type SourceSettings } from './sources.js';
+
+const partFields = {
+  weight: number({ from: '(-Infinity', to: 'Infinity)' })
+    .default(1)
+    .describe('Factor of the normalised reward; negative where less is better.'),
+  mean: number({ from: '(-Infinity', to: 'Infinity)' })
+    .default(0)
+    .describe("Taken away from the part's reward: a constant, so that every worker normalises alike."),
+  std: number({ from: '(0', to: 'Infinity)' })
+    .default(1)
+    .describe("The part's reward less the mean is divided by it: a constant."),
+};
+
+interface Source<Name extends string, Fields extends z.core.$ZodLooseShape> {
+  readonly from: Name;
+  readonly summary: string;
+  readonly fields: Fields;
+}
+
+function partOf<Name extends string, Fields extends z.core.$ZodLooseShape>({
+  from,
+  summary,
+  fields,
+}: Source<Name, Fields>) {
+  return section({ from: z.literal(from).describe(summary), ...partFields, ...fields });
+}
+
+type PartsOf<Specs extends readonly Source<string, z.core.$ZodLooseShape>[]> = {
+  -readonly [Index in keyof Specs]: ReturnType<typeof partOf<Specs[Index]['from'], Specs[Index]['fields']>>;
+};
+
+// `map` over a tuple forgets that it was one.
+const partSchemas = SOURCES.map((source) =>
+  partOf<string, z.core.$ZodLooseShape>(source),
+) as unknown as PartsOf<typeof SOURCES>;
+
+const part = z.discriminatedUnion('from', partSchemas, { error: 'a mapping' });
+
+/** A reward that is summed, and how. */
+export interface SummedPart {
+  readonly name: string;
+  readonly weight: number;
+  readonly mean: number;
+  readonly std: number;
+  readonly scorer: RewardScorer;
+}
+
+/**
+ * Returns a scorer with r = Σ_p weight_p (r_p - mean_p) / std_p. Parts are scored side by side; features are those of the first
+ * part that has some. A running mean would be another one in every worker, and after every restart; constants are the same
+ * everywhere, and a run can be done again.
+ *
+ * **Errors**: those of the parts, with the name of the part; TRIB_REWARD where a part gives another number of rewards.
+ */
+export function createWeightedSum(parts: readonly SummedPart[]): RewardScorer {
+  const runs = parts.flatMap(({ scorer }) => scorer.runsOn ?? []);
+  const [first] = runs;
+  return {
+    runsOn: first
+      ? { provider: first.provider, fallbacks: [...new Set(runs.flatMap(({ fallbacks }) => fallbacks))] }
+      : null,
+    async score(pictures, signal) {
+      const failing = new AbortController();
+      const either = AbortSignal.any([signal, failing.signal]);
+      let failure: { readonly error: unknown } | undefined;
+      const scored = await Promise.all(
+        parts.map((summed) =>
+          scorePart(summed, pictures, either).catch((error: unknown) => {
+            failure ??= { error };
+            failing.abort();
+            return null;
+          }),
+        ),
+      );
+      if (failure) throw failure.error;
+      const rewards = pictures.images.map((_, picture) =>
+        parts.reduce((sum, { weight, mean, std }, index) => {
+          const reward = scored[index]?.rewards[picture] ?? Number.NaN;
+          return sum + (weight * (reward - mean)) / std;
+        }, 0),
+      );
+      return { rewards, features: scored.find((one) => one?.features)?.features ?? null };
+    },
+    async close() {
+      for (const { scorer } of parts) await scorer.close();
+    },
+  };
+}
+
+async function scorePart(
+  { name, scorer }: SummedPart,
+  pictures: PicturesOfPrompt,
+  signal: AbortSignal,
+): Promise<ScoredPictures> {
+  const scored = await named(name, () => scorer.score(pictures, signal));
+  if (scored.rewards.length === pictures.images.length) return scored;
+  throw new TributaryError(
+    'TRIB_REWARD',
+    `reward part "${name}": expected ${pictures.images.length} rewards, one a picture, got ${scored.rewards.length}. Check that part on this prompt.`,
+  );
+}
+
+/** Puts the name of a part before what is said of it. */
+async function named<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof TributaryError)) throw error;
+    const { code, message, retryable } = error;
+    throw new TributaryError(code, `reward part "${name}": ${message}`, { retryable, cause: error });
+  }
+}
+
+export const weightedSum = defineRewardSource({
+  from: 'sum',
+  summary: 'The weighted sum of several rewards, each normalised by constants: weight (reward - mean) / std.',
+  fields: {
+    parts: z
+      .record(text('the name of a part'), part, { error: 'a mapping from names to rewards' })
+      .refine((parts) => Object.keys(parts).length > 0, { error: 'a mapping with at least one reward' })
+      .describe('The rewards by name, each with settings of its own, weight, mean and std.'),
+  },
+  sideBySide: 'every service among the parts must answer requests side by side',
+  async open({ parts }, context) {
+    const summed: SummedPart[] = [];
+    for (const [name, { weight, mean, std, ...settings }] of Object.entries(parts)) {
+      const scorer = await named(name, () => openFrom(SOURCES, settings as SourceSettings, context));
+      summed.push({ name, weight, mean, std, scorer });
+    }
+    return createWeightedSum(summed);
+  },
+});
