@@ -5,10 +5,15 @@ import { requireCount } from './require-count.js';
 export interface AdmitByRunAheadOptions<Ticket> {
   /** Groups that may be in flight: issued and not yet finished. At least 1. */
   readonly runAhead: number;
-  /** Pulled one at a time, never before there is room; its iterator is closed when the stream ends early. */
+  /** One a group, in order. Pulled one at a time, never before there is room; closed when the stream ends early. */
   readonly tickets: Iterable<Ticket>;
   /** Where both counters start (a resumed run); `tickets` then begins with the ticket after it. Default 0. */
   readonly initiallyFinished?: number;
+  /**
+   * Whether groups may finish that were never issued, as where training stages close by time: their tickets are passed
+   * over. Default: no, more finished groups than issued ones are a miscount.
+   */
+  readonly passesOverFinished?: boolean;
 }
 
 /**
@@ -17,6 +22,9 @@ export interface AdmitByRunAheadOptions<Ticket> {
  * ```
  * source  ----1--3----      runAhead 2, tickets abcd
  * result  (ab)c--d---       completes when the room after d is asked for and there is no ticket
+ *
+ * source  ----1--4---       runAhead 2, tickets abcdef, passesOverFinished
+ * result  (ab)c--(ef)       d is finished before it was issued
  * ```
  *
  * Time: issues `runAhead` tickets at subscription and one for each group that finishes. A count that falls back (a
@@ -24,18 +32,19 @@ export interface AdmitByRunAheadOptions<Ticket> {
  * flight, so that batches downstream can close; or when the source completes. Errs with the source or the iterator.
  * Buffers nothing. Unsubscribing closes the iterator. A consumer may report progress from inside `next`.
  *
- * Errors: TRIB_OPERATOR when more groups have finished than were issued, or a count is no whole number.
+ * Errors: TRIB_OPERATOR when a count is no whole number, or, unless `passesOverFinished`, when more groups have finished
+ * than were issued.
  */
 export function admitByRunAhead<Ticket>(
   options: AdmitByRunAheadOptions<Ticket>,
 ): OperatorFunction<number, Ticket> {
-  const { runAhead, tickets, initiallyFinished = 0 } = options;
+  const { runAhead, tickets, initiallyFinished = 0, passesOverFinished = false } = options;
   requireCount('admitByRunAhead', 'runAhead', runAhead, 1);
   requireCount('admitByRunAhead', 'initiallyFinished', initiallyFinished, 0);
   return (finished$) =>
     new Observable<Ticket>((subscriber) => {
       const iterator = tickets[Symbol.iterator]();
-      let numIssued = initiallyFinished;
+      let numTaken = initiallyFinished; // issued or passed over
       let numFinished = initiallyFinished;
       let isIssuing = false;
       let isExhausted = false;
@@ -45,19 +54,20 @@ export function admitByRunAhead<Ticket>(
       const issue = () => {
         if (isIssuing) return; // progress from inside `next`: the loop below sees it
         isIssuing = true;
-        while (!subscriber.closed && !isExhausted && numIssued - numFinished < runAhead) {
+        while (!subscriber.closed && !isExhausted && numTaken - numFinished < runAhead) {
           isExhausted = true; // stays so when the iterator throws: a failed iterator must not be closed again
           const ticket = iterator.next();
           isExhausted = ticket.done === true;
           if (ticket.done) break;
-          numIssued += 1;
-          subscriber.next(ticket.value);
+          numTaken += 1;
+          if (numTaken > numFinished) subscriber.next(ticket.value);
         }
         isIssuing = false;
         if (isExhausted) subscriber.complete();
       };
       const count = (finished: number) => {
-        if (!Number.isInteger(finished) || finished > numIssued) throw miscount(finished, numIssued);
+        const most = passesOverFinished ? Number.POSITIVE_INFINITY : numTaken;
+        if (!Number.isInteger(finished) || finished > most) throw miscount(finished, numTaken);
         numFinished = Math.max(numFinished, finished);
         issue();
       };

@@ -25,6 +25,8 @@ export interface BatchTicketsOptions<Out> {
   /** Tickets that may wait, at least `groupsPerBatch`. */
   readonly maxQueued: number;
   readonly scheduler: SchedulerLike;
+  /** Whether a ticket is of no use any more: one that waits is then dropped. Default: never. */
+  readonly isOver?: (ticket: PromptTicket) => boolean;
   readonly run: (tickets: readonly PromptTicket[]) => Observable<Out>;
 }
 
@@ -42,13 +44,14 @@ export interface BatchTicketsOptions<Out> {
  *
  * Time: a batch starts when the one before is done and it is full, or is followed by a ticket of another training stage,
  * or `lingerMs` have passed since its first ticket became the oldest waiting, or the source has completed. Completes
- * when the source has and every ticket has run; errs with the source or `run`. Buffers at most `maxQueued` tickets.
- * Unsubscribing releases the source, the running batch and the timer.
+ * when the source has and every ticket has run; errs with the source or `run`. Buffers at most `maxQueued` tickets; those
+ * that are over are dropped when a batch could start, or when there is no room. Unsubscribing releases the source, the
+ * running batch and the timer.
  *
  * Errors: TRIB_OVERFLOW when one more ticket would have to wait.
  */
 export function batchTickets<Out>(options: BatchTicketsOptions<Out>): OperatorFunction<PromptTicket, Out> {
-  const { groupsPerBatch, lingerMs, maxQueued, scheduler, run } = options;
+  const { groupsPerBatch, lingerMs, maxQueued, scheduler, isOver = () => false, run } = options;
   return (source) =>
     defer(() => {
       const queue: PromptTicket[] = [];
@@ -65,8 +68,19 @@ export function batchTickets<Out>(options: BatchTicketsOptions<Out>): OperatorFu
           startBatch();
         }, lingerMs);
       };
+      const dropOver = (): void => {
+        const oldest = queue[0];
+        const kept = queue.filter((ticket) => !isOver(ticket));
+        if (kept.length === queue.length) return;
+        queue.splice(0, queue.length, ...kept);
+        if (queue[0] === oldest) return;
+        timer.unsubscribe();
+        isOverdue = false;
+        startTimer();
+      };
       const startBatch = (): void => {
         if (isBusy) return;
+        dropOver();
         if (queue.length === 0) {
           if (isSourceDone) batches.complete();
           return;
@@ -84,6 +98,7 @@ export function batchTickets<Out>(options: BatchTicketsOptions<Out>): OperatorFu
         queue.push(ticket);
         if (queue.length === 1) startTimer();
         startBatch();
+        if (queue.length > maxQueued) dropOver();
         if (queue.length > maxQueued) {
           throw overflowError('branchRollouts queue', `${maxQueued} waiting`, 'maxQueued');
         }

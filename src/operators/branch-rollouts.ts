@@ -34,6 +34,8 @@ export interface BranchRolloutsOptions<Policy, Branch> {
    * Default: always.
    */
   readonly isReady?: (trainingStage: number, interval: TrainingInterval, policy: Policy) => boolean;
+  /** Whether a ticket is of no use any more, as its training stage is closed: one that waits is dropped. Default: never. */
+  readonly isOver?: (ticket: PromptTicket) => boolean;
   /** Times `lingerMs`. Default `asyncScheduler`. */
   readonly scheduler?: SchedulerLike;
   readonly rollout: (
@@ -68,7 +70,7 @@ export function branchRollouts<Policy, Branch>(
   options: BranchRolloutsOptions<Policy, Branch>,
 ): OperatorFunction<PromptTicket, RolloutGroup<Branch>> {
   const { schedule$, policy$, groupsPerBatch, lingerMs, maxQueued, rollout } = options;
-  const { isReady = () => true, scheduler = asyncScheduler } = options;
+  const { isReady = () => true, isOver, scheduler = asyncScheduler } = options;
   requireCount('branchRollouts', 'groupsPerBatch', groupsPerBatch, 1);
   requireCount('branchRollouts', 'maxQueued', maxQueued, groupsPerBatch);
   if (lingerMs !== null) requireCount('branchRollouts', 'lingerMs', lingerMs, 0);
@@ -96,7 +98,9 @@ export function branchRollouts<Policy, Branch>(
   return (source) =>
     readLatest(combineLatest([schedule$, policy$]), (newest$) => {
       const run = (tickets: readonly PromptTicket[]) => rollOut(tickets, newest$);
-      return source.pipe(batchTickets({ groupsPerBatch, lingerMs, maxQueued, scheduler, run }));
+      return source.pipe(
+        batchTickets({ groupsPerBatch, lingerMs, maxQueued, scheduler, run, ...(isOver && { isOver }) }),
+      );
     });
 }
 

@@ -1,11 +1,23 @@
-import { defer, mergeMap, type OperatorFunction } from 'rxjs';
-import { TributaryError } from '../errors.js';
+import {
+  asyncScheduler,
+  defer,
+  distinctUntilChanged,
+  EMPTY,
+  merge,
+  mergeMap,
+  type OperatorFunction,
+  type SchedulerLike,
+  Subject,
+  switchMap,
+  tap,
+  timer,
+} from 'rxjs';
 import { type AdvantageHistory, createHistory } from './advantage-history.js';
 import type { AdvantageRule } from './advantage-rule.js';
-import { overflowError } from './overflow-error.js';
+import { createOpenStages } from './open-stages.js';
 import type { LostGroup, RewardedGroup } from './records.js';
 import { requireCount } from './require-count.js';
-import { type ClosedStage, closeStage } from './stage-batch.js';
+import type { ClosedStage } from './stage-batch.js';
 
 export interface GroupAdvantagesOptions {
   readonly rule: AdvantageRule;
@@ -17,6 +29,13 @@ export interface GroupAdvantagesOptions {
   readonly firstTrainingStage?: number;
   /** The history before that stage. Default: that of a new run. */
   readonly initialState?: AdvantageHistory;
+  /**
+   * Milliseconds, at least 1, after which a stage closes with the outcomes that are there; its clock starts when it is the
+   * next one to close and has a rewarded group. Default: it closes by count alone.
+   */
+  readonly closeAfterMs?: number | undefined;
+  /** Times `closeAfterMs`. Default `asyncScheduler`. */
+  readonly scheduler?: SchedulerLike;
 }
 
 /**
@@ -25,13 +44,18 @@ export interface GroupAdvantagesOptions {
  * ```
  * source  a-c-b---d--|     groupsPerStage 2; a, b of stage 0; c, d of stage 1
  * result  ----x---y--|     x from ab, y from cd
+ *
+ * source  -a----b--c---|   closeAfterMs 4
+ * result  -----x------y|   x from a alone; b is late and dropped; y from c
  * ```
  *
  * Time: emits a stage when its `groupsPerStage` outcomes are in and all earlier stages are out, so stages leave in order
- * and each sees the history of those before it. Completes with the source; a stage that is then incomplete is not
- * emitted (its groups come again after a resume). Errs with the source or the rule. Buffers the groups of at most
- * `maxOpenStages` stages. A second outcome of a group, and any outcome of a stage that is out, is dropped.
- * The result does not depend on the order of arrival.
+ * and each sees the history of those before it. With `closeAfterMs` it does not wait longer than that for outcomes, once
+ * it has a rewarded group and all earlier stages are out; those that are missing are counted as late. A stage with
+ * nothing rewarded waits for its count. Completes with the source; a stage that is then incomplete is not emitted (its
+ * groups come again after a resume). Errs with the source or the rule. Buffers the groups of at most `maxOpenStages`
+ * stages. A second outcome of a group, and any outcome of a stage that is out, is dropped. Unsubscribing releases the
+ * source and the timer. Without `closeAfterMs` the result does not depend on the order of arrival.
  *
  * Errors: TRIB_OVERFLOW when one more stage would open; TRIB_OPERATOR when a stage has more groups than it should, or
  * groups of one stage have different intervals.
@@ -39,53 +63,35 @@ export interface GroupAdvantagesOptions {
 export function groupAdvantages<Trajectory>(
   options: GroupAdvantagesOptions,
 ): OperatorFunction<RewardedGroup<Trajectory> | LostGroup, ClosedStage<Trajectory>> {
-  const { rule, groupsPerStage, maxOpenStages } = options;
+  const { groupsPerStage, maxOpenStages, closeAfterMs, scheduler = asyncScheduler } = options;
   const { firstTrainingStage = 0, initialState = createHistory() } = options;
   requireCount('groupAdvantages', 'groupsPerStage', groupsPerStage, 1);
   requireCount('groupAdvantages', 'maxOpenStages', maxOpenStages, 1);
   requireCount('groupAdvantages', 'firstTrainingStage', firstTrainingStage, 0);
+  if (closeAfterMs !== undefined) requireCount('groupAdvantages', 'closeAfterMs', closeAfterMs, 1);
   return (source) =>
     defer(() => {
-      const open = new Map<number, Map<string, RewardedGroup<Trajectory> | LostGroup>>();
-      let nextStage = firstTrainingStage;
-      let history = initialState;
-      const add = (outcome: RewardedGroup<Trajectory> | LostGroup): void => {
-        const { groupId, trainingStage } = outcome;
-        if (trainingStage < nextStage) return;
-        const outcomes = open.get(trainingStage) ?? new Map();
-        if (outcomes.has(groupId)) return;
-        if (outcomes.size === groupsPerStage) throw surplus(groupId, groupsPerStage);
-        open.set(trainingStage, outcomes.set(groupId, outcome));
-        if (open.size > maxOpenStages) {
-          throw overflowError('groupAdvantages stages', `${maxOpenStages} open`, 'maxOpenStages');
-        }
-      };
-      const close = (): ClosedStage<Trajectory>[] => {
-        const closed: ClosedStage<Trajectory>[] = [];
-        for (let next = open.get(nextStage); next?.size === groupsPerStage; next = open.get(nextStage)) {
-          const outcomes = [...next.values()];
-          const rewarded = outcomes.filter((outcome) => 'rewards' in outcome);
-          const lost = outcomes.filter((outcome) => 'reason' in outcome);
-          const stage = closeStage(nextStage, rewarded, lost, rule, history);
-          open.delete(nextStage);
-          nextStage += 1;
-          history = stage.state;
-          closed.push(stage);
-        }
+      const stages = createOpenStages<Trajectory>({ ...options, firstTrainingStage, initialState });
+      if (closeAfterMs === undefined) return source.pipe(mergeMap((outcome) => stages.add(outcome)));
+      /** The stage whose clock runs, or null. */
+      const timed$ = new Subject<number | null>();
+      const restartClock = (closed: ClosedStage<Trajectory>[]) => {
+        timed$.next(stages.rewardedStage());
         return closed;
       };
-      return source.pipe(
-        mergeMap((outcome) => {
-          add(outcome);
-          return close();
-        }),
+      const stopClock = () => {
+        timed$.next(null);
+        timed$.complete();
+      };
+      const byTime$ = timed$.pipe(
+        distinctUntilChanged(),
+        switchMap((trainingStage) => (trainingStage === null ? EMPTY : timer(closeAfterMs, scheduler))),
+        mergeMap(() => restartClock(stages.closeNext())),
       );
+      const byCount$ = source.pipe(
+        mergeMap((outcome) => restartClock(stages.add(outcome))),
+        tap({ complete: stopClock }),
+      );
+      return merge(byTime$, byCount$);
     });
-}
-
-function surplus(groupId: string, groupsPerStage: number): TributaryError {
-  return new TributaryError(
-    'TRIB_OPERATOR',
-    `groupAdvantages group ${groupId}: expected ${groupsPerStage} groups in its stage, got another. Give prompts and groupAdvantages the same \`groupsPerStage\`.`,
-  );
 }

@@ -8,6 +8,8 @@ export type JoinOutcome<Branch> = RewardedGroup<Branch> | LostGroup;
 export interface GroupJoin<Branch> {
   addGroup(group: RolloutGroup<Branch>): JoinOutcome<Branch>[];
   addRewards(rewards: GroupRewards | LostGroup): JoinOutcome<Branch>[];
+  /** Lets go of what waits of earlier training stages, and takes nothing of them from now on; their groups are counted. */
+  release(trainingStage: number): void;
   /** Nothing more comes: everything that still waits is lost. */
   close(): LostGroup[];
 }
@@ -27,6 +29,7 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
   const groups = new Map<string, RolloutGroup<Branch>>();
   const rewards = new Map<string, GroupRewards>();
   const left = new Set<string>();
+  let firstStage = 0;
 
   const leave = (outcome: JoinOutcome<Branch>): JoinOutcome<Branch>[] => {
     groups.delete(outcome.groupId);
@@ -43,6 +46,7 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
     const fault = rewardFault(group.groupId, scored.rewards, group.branches.length);
     return leave(fault ? lost(group, 'dead-letter', fault.message) : { ...group, rewards: scored.rewards });
   };
+  const isOver = ({ groupId, trainingStage }: Waiting) => trainingStage < firstStage || left.has(groupId);
   const hold = <Half extends Waiting>(side: Map<string, Half>, half: Half, missing: string) => {
     if (!side.has(half.groupId)) side.set(half.groupId, half);
     const oldest = side.size > maxPending ? side.values().next().value : undefined;
@@ -53,15 +57,21 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
 
   return {
     addGroup(group) {
-      if (left.has(group.groupId)) return [];
+      if (isOver(group)) return [];
       const scored = rewards.get(group.groupId);
       return scored ? join(group, scored) : hold(groups, group, 'reward');
     },
     addRewards(scored) {
-      if (left.has(scored.groupId)) return [];
+      if (isOver(scored)) return [];
       if ('reason' in scored) return leave(scored);
       const group = groups.get(scored.groupId);
       return group ? join(group, scored) : hold(rewards, scored, 'trajectories');
+    },
+    release(trainingStage) {
+      firstStage = trainingStage;
+      for (const side of [groups, rewards]) {
+        for (const half of side.values()) if (isOver(half)) side.delete(half.groupId);
+      }
     },
     close() {
       const rest = [

@@ -1,4 +1,15 @@
-import { defer, merge, mergeMap, type Observable, type OperatorFunction, tap } from 'rxjs';
+import {
+  defer,
+  EMPTY,
+  ignoreElements,
+  merge,
+  mergeMap,
+  type Observable,
+  type OperatorFunction,
+  Subject,
+  takeUntil,
+  tap,
+} from 'rxjs';
 import { createGroupJoin, type JoinOutcome } from './group-join.js';
 import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records.js';
 import { requireCount } from './require-count.js';
@@ -12,6 +23,11 @@ export interface JoinByGroupOptions {
   readonly maxRemembered: number;
   /** Ids that are already trained on (from a checkpoint), oldest first. */
   readonly seen?: Iterable<string>;
+  /**
+   * The training stage that begins. What waits of earlier ones is let go without a word: they are trained, and a group that
+   * is missing there was counted then, as where a stage closes by time. Default: nothing is let go.
+   */
+  readonly trainingStage$?: Observable<number>;
   /** Takes each group that will never come out of the join, once. */
   readonly onLost: (group: LostGroup) => void;
 }
@@ -27,15 +43,16 @@ export interface JoinByGroupOptions {
  *
  * Time: emits as soon as both halves of a group are there. Completes when both sides have, and reports what still waits
  * as lost; errs with either. Buffers at most `maxPending` groups a side: at the bound the oldest is dropped and
- * reported as `unmatched`, and so is its other half when it comes. Of a duplicate, the first counts. Rewards that are
- * not finite or of the wrong number lose the group (`dead-letter`). Unsubscribing releases both sides and the buffers.
+ * reported as `unmatched`, and so is its other half when it comes. What waits of a training stage that is over is dropped,
+ * and nothing more of it is taken. Of a duplicate, the first counts. Rewards that are not finite or of the wrong number
+ * lose the group (`dead-letter`). Unsubscribing releases both sides, the training stage and the buffers.
  *
  * Errors: TRIB_OPERATOR for a bound that is no count; a throw of `onLost` errs the stream.
  */
 export function joinByGroup<Branch>(
   options: JoinByGroupOptions,
 ): OperatorFunction<RolloutGroup<Branch>, RewardedGroup<Branch>> {
-  const { rewards$, maxPending, maxRemembered, seen = [], onLost } = options;
+  const { rewards$, maxPending, maxRemembered, seen = [], trainingStage$ = EMPTY, onLost } = options;
   requireCount('joinByGroup', 'maxPending', maxPending, 1);
   requireCount('joinByGroup', 'maxRemembered', maxRemembered, 1);
   return (source) =>
@@ -47,9 +64,21 @@ export function joinByGroup<Branch>(
           onLost(outcome);
           return [];
         });
+      const isDone$ = new Subject<void>();
+      const end = () => {
+        rewarded(join.close());
+        isDone$.next();
+      };
       return merge(
-        rewards$.pipe(mergeMap((rewards) => rewarded(join.addRewards(rewards)))),
-        source.pipe(mergeMap((group) => rewarded(join.addGroup(group)))),
-      ).pipe(tap({ complete: () => rewarded(join.close()) }));
+        trainingStage$.pipe(
+          tap((trainingStage) => join.release(trainingStage)),
+          ignoreElements(),
+          takeUntil(isDone$),
+        ),
+        merge(
+          rewards$.pipe(mergeMap((rewards) => rewarded(join.addRewards(rewards)))),
+          source.pipe(mergeMap((group) => rewarded(join.addGroup(group)))),
+        ).pipe(tap({ complete: end })),
+      );
     });
 }

@@ -102,9 +102,12 @@ export interface RuleStatistics {
 export interface StageStatistics extends RuleStatistics {
   /** Groups with rewards. */
   readonly groups: number;
+  /** Groups that were reported lost. */
   readonly lostGroups: number;
   /** Of the lost ones, those that were too old when their turn came. */
   readonly staleGroups: number;
+  /** Groups without an outcome when the stage was closed by time; with the rewarded and the lost ones, all of the stage. */
+  readonly lateGroups: number;
   /** Groups with rewards by age, the policy versions between the one that sampled them and the one they train. */
   readonly ages: readonly number[];
   /** Over all branches of the stage; null when there is none. */

@@ -1,4 +1,14 @@
-import { defaultIfEmpty, defer, map, type ObservableInput, type OperatorFunction, take } from 'rxjs';
+import {
+  defaultIfEmpty,
+  defer,
+  map,
+  NEVER,
+  type Observable,
+  type ObservableInput,
+  type OperatorFunction,
+  take,
+  takeUntil,
+} from 'rxjs';
 import { deadLetter, type RetryOptions } from './dead-letter.js';
 import type { DeadLetter, GroupRewards, RolloutGroup } from './records.js';
 import { rewardFault } from './reward-fault.js';
@@ -14,6 +24,11 @@ export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryO
   /** Groups that may wait for their turn, at least 0. */
   readonly maxQueued: number;
   readonly deadLetters: (letter: DeadLetter<Group>) => void;
+  /**
+   * Emits when rewards of the group would be of no use any more, as its training stage is closed: the group is then let go,
+   * whether it waits or is being scored. Default: never.
+   */
+  readonly over$?: (group: Group) => Observable<unknown>;
 }
 
 /**
@@ -31,13 +46,14 @@ export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryO
  *
  * Time: emits when a group is scored, which with `concurrency` above 1 need not be the order of the source. Completes
  * when the source and all scoring have; errs with the source or an overflow. Retries, bounds and release as `deadLetter`.
+ * A group that is over leaves without rewards and without a letter, and its place is free.
  *
  * Errors: TRIB_REWARD in the letter of a wrong reward; TRIB_OVERFLOW, TRIB_OPERATOR as `boundedMerge`.
  */
 export function scoreRewards<Group extends ScorableGroup>(
   options: ScoreRewardsOptions<Group>,
 ): OperatorFunction<Group, GroupRewards> {
-  const { score, ...limits } = options;
+  const { score, over$ = () => NEVER, ...limits } = options;
   return deadLetter({
     ...limits,
     stage: 'scoreRewards',
@@ -52,6 +68,7 @@ export function scoreRewards<Group extends ScorableGroup>(
           if (fault) throw fault;
           return { groupId, trainingStage, rewards: Array.from(rewards) };
         }),
+        takeUntil(over$(group)),
       ),
   });
 }

@@ -4,9 +4,20 @@ import type { AdvantageRule } from './advantage-rule.js';
 import { momentsOf } from './moments.js';
 import type { LostGroup, RewardedGroup, StageBatch } from './records.js';
 
+/** The outcomes of one training stage when it closes. */
+export interface GatheredStage<Trajectory> {
+  readonly trainingStage: number;
+  /** Groups that the stage has; those without an outcome are late. */
+  readonly groupsPerStage: number;
+  /** One a group, in any order. */
+  readonly outcomes: readonly (RewardedGroup<Trajectory> | LostGroup)[];
+}
+
 /** A training stage whose groups are all accounted for. */
 export interface ClosedStage<Trajectory> {
   readonly trainingStage: number;
+  /** The groups with rewards, in the order of their index. */
+  readonly groupIds: readonly string[];
   readonly batch: StageBatch<Trajectory>;
   /** The history with this stage in it: what a checkpoint taken after this stage must hold. */
   readonly state: AdvantageHistory;
@@ -19,13 +30,14 @@ export interface ClosedStage<Trajectory> {
  * Errors: TRIB_OPERATOR when groups of the stage forked for different intervals.
  */
 export function closeStage<Trajectory>(
-  trainingStage: number,
-  rewarded: readonly RewardedGroup<Trajectory>[],
-  lost: readonly LostGroup[],
+  { trainingStage, groupsPerStage, outcomes }: GatheredStage<Trajectory>,
   rule: AdvantageRule,
   history: AdvantageHistory,
 ): ClosedStage<Trajectory> {
-  const groups = [...rewarded].sort((a, b) => a.groupIndex - b.groupIndex);
+  const lost = outcomes.filter((outcome) => 'reason' in outcome);
+  const groups = outcomes
+    .filter((outcome) => 'rewards' in outcome)
+    .sort((a, b) => a.groupIndex - b.groupIndex);
   const interval = groups[0]?.interval ?? null;
   const wanted = interval?.trainedSteps.join(', ');
   const odd = groups.find(({ interval: other }) => other.trainedSteps.join(', ') !== wanted);
@@ -47,13 +59,14 @@ export function closeStage<Trajectory>(
       groups: groups.length,
       lostGroups: lost.length,
       staleGroups: lost.filter(({ reason }) => reason === 'stale').length,
+      lateGroups: groupsPerStage - outcomes.length,
       ages: agesOf(trainingStage, groups),
       rewardMean: count === 0 ? null : mean,
       rewardStd: count === 0 ? null : populationStd,
       ...statistics,
     },
   };
-  return { trainingStage, batch, state };
+  return { trainingStage, groupIds: groups.map(({ groupId }) => groupId), batch, state };
 }
 
 function agesOf(trainingStage: number, groups: readonly RewardedGroup<unknown>[]): number[] {

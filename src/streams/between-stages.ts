@@ -82,6 +82,7 @@ export function betweenStages(
       groups: batch.statistics.groups,
       lostGroups: batch.statistics.lostGroups,
       staleGroups: batch.statistics.staleGroups,
+      lateGroups: batch.statistics.lateGroups,
       ages: batch.statistics.ages,
       deadLetters,
       zeroSpreadGroups: batch.statistics.zeroSpreadGroups,
@@ -115,6 +116,7 @@ export function betweenStages(
     await runDirectory.recordStage(metrics);
     say({ kind: 'stage', metrics });
     if (judged?.alarm) await raise(judged.alarm);
+    // A stage without rewards is never closed by time, so none of its groups is late.
     // Prompts that no model can read may come in any number, and say nothing of the reward.
     const { lostGroups, deadLetters } = metrics;
     if (metrics.groups === 0 && deadLetters >= lostGroups && tallied.deadPrompts < lostGroups)
@@ -155,8 +157,8 @@ export function betweenStages(
     async afterStage(trained) {
       const completeStages = trained.closed.trainingStage + 1;
       history = trained.closed.state;
-      const { trainingStage, batch } = trained.closed;
-      await tally.settled(trainingStage, batch.statistics.groups);
+      const { trainingStage, groupIds } = trained.closed;
+      await tally.settled(trainingStage, groupIds);
       controlVersion = control.inForce().version;
       await measure(trained);
       const isLast = completeStages === numStages;

@@ -4,11 +4,11 @@ import type { StageContext } from './stages/stage-context.js';
 
 /** Knows when the trainer of a run is done: it is told what happens, and ends the stages. */
 export interface EndOfRun {
-  /** The prompts of a training stage are being issued. */
+  /** A training stage will be issued as a whole, or has been. */
   readonly onIssued: (trainingStage: number) => void;
   /** No more prompts are issued by this process. */
   readonly onAdmissionEnd: () => void;
-  /** All groups of a training stage are in; it is trained next. */
+  /** A training stage is closed, and trained next: its groups are in, or, where it closes by time, as many as came. */
   readonly onClosed: (trainingStage: number) => void;
   /** A training stage is trained, saved, and the next one has begun. */
   readonly onTrained: (trainingStage: number) => void;
@@ -45,7 +45,8 @@ export function endOfRun(
       hasAdmissionEnded = true;
       turn$.next();
     },
-    onClosed: issuesPrompts ? ignore : begin,
+    // Closed by time it may never have been issued as a whole.
+    onClosed: begin,
     onTrained: (trainingStage) => {
       trained = trainingStage;
       turn$.next();

@@ -27,7 +27,10 @@ export interface IncomingPrompt {
 
 /** What has been consumed. */
 export interface Progress {
-  /** Groups that are finished: trained on, or lost and counted. */
+  /**
+   * Groups of training stages that are closed: trained on, lost, late, or about to be trained on. Of those of the stage that
+   * begins it says so only where that was closed by time.
+   */
   readonly finishedGroups: number;
   /** The training stage that begins; equals the number of finished ones. */
   readonly trainingStage: number;

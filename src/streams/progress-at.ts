@@ -3,11 +3,22 @@ import type { ResolvedConfig } from './config/topology-schema.js';
 import type { Progress } from './messages.js';
 import { sharedConfig } from './shared-config.js';
 
+export interface ProgressState {
+  /** Nothing more will be trained. Default: no. */
+  readonly isOver?: boolean;
+  /** The next stage is closed too, and takes no more groups. Default: no. */
+  readonly isNextClosed?: boolean;
+}
+
 /** Returns the progress of a run whose first training stages are finished, so many as the number says. */
-export function progressAt(config: ResolvedConfig, trainingStage: number, isOver = false): Progress {
+export function progressAt(
+  config: ResolvedConfig,
+  trainingStage: number,
+  { isOver = false, isNextClosed = false }: ProgressState = {},
+): Progress {
   const { groupsPerStage } = stageOf(config, 'prompts');
   return {
-    finishedGroups: trainingStage * groupsPerStage,
+    finishedGroups: (trainingStage + (isNextClosed ? 1 : 0)) * groupsPerStage,
     trainingStage,
     isOver,
     sharedConfig: sharedConfig(config),

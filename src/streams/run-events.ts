@@ -33,6 +33,11 @@ export interface StageMetrics {
   readonly lostGroups: number;
   /** Of the lost ones, those that were sampled by a policy too old, or for another interval. */
   readonly staleGroups: number;
+  /**
+   * Groups without a reward when the stage was closed by time, whether they had a prompt or not. `groups`, `lostGroups` and
+   * these make up the groups of a stage.
+   */
+  readonly lateGroups: number;
   /** Groups with rewards by age: how many policy versions older than the one they train; index 0 is none. */
   readonly ages: readonly number[];
   /** Messages that a topology stage gave up on. */
@@ -71,7 +76,10 @@ export interface StageMetrics {
    * the weights of the loss; null where no run held rows of that step alone.
    */
   readonly gradNormByStep: readonly (number | null)[];
-  /** Images scored by the reward model in the run so far, evaluation not counted. */
+  /**
+   * Images scored by the reward model in the run so far, evaluation not counted; of late groups those that were scored before
+   * their stage was trained.
+   */
   readonly rewardQueries: number;
   /** Share of the time since the stage before in which the trainer waited for groups, in [0, 1]. */
   readonly trainerIdleShare: number;

@@ -120,7 +120,7 @@ async function train(
     },
   });
   const publishProgress = (trainingStage: number, isOver: boolean) =>
-    transport.publish('progress', { key: RUN_KEY, message: progressAt(config, trainingStage, isOver) });
+    transport.publish('progress', { key: RUN_KEY, message: progressAt(config, trainingStage, { isOver }) });
   try {
     await transport.publish('policy', {
       key: RUN_KEY,

@@ -32,10 +32,10 @@ export interface StageTally {
   /** Counts what was scored and what died as it passes; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
   /**
-   * Resolves when so many groups of a stage are counted, or after two seconds: topics keep no order among each other, and
-   * rewards that come from elsewhere are counted nowhere.
+   * Resolves when these groups of a stage are counted, or after two seconds: topics keep no order among each other, and
+   * rewards that come from elsewhere are counted nowhere. Others may be counted too: late ones, or those that are lost.
    */
-  settled(trainingStage: number, groups: number): Promise<void>;
+  settled(trainingStage: number, groupIds: readonly string[]): Promise<void>;
   /** Returns what was counted of a stage, and forgets it and all before it. */
   take(trainingStage: number): Tally;
 }
@@ -77,8 +77,11 @@ export function stageTally(maxGroups: number): StageTally {
           }),
         ),
       ).pipe(ignoreElements()),
-    async settled(trainingStage, groups) {
-      const isSettled = () => seenOf(trainingStage).scored.size >= groups;
+    async settled(trainingStage, groupIds) {
+      const isSettled = () => {
+        const { scored } = seenOf(trainingStage);
+        return scored.size >= groupIds.length && groupIds.every((groupId) => scored.has(groupId));
+      };
       const settled$ = merge(of(undefined), turn$).pipe(filter(isSettled));
       await firstValueFrom(settled$.pipe(timeout({ first: MOST_WAITING_MS, with: () => of(undefined) })));
     },

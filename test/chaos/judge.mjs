@@ -32,10 +32,10 @@ export async function judge({ path, undisturbed, numStages, groupsPerStage }) {
   const numbers = stages.map(({ trainingStage }) => trainingStage).join();
   if (numbers !== Array.from({ length: numStages }, (_, index) => index).join())
     faults.push(`training stages: expected each of 0..${numStages - 1} once, in order, got ${numbers}`);
-  for (const { trainingStage, groups, lostGroups } of stages)
-    if (groups + lostGroups !== groupsPerStage)
+  for (const { trainingStage, groups, lostGroups, lateGroups } of stages)
+    if (groups + lostGroups + lateGroups !== groupsPerStage)
       faults.push(
-        `stage ${trainingStage}: expected ${groupsPerStage} groups, got ${groups} and ${lostGroups} lost`,
+        `stage ${trainingStage}: expected ${groupsPerStage} groups, got ${groups}, ${lostGroups} lost and ${lateGroups} late`,
       );
   const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
   if (undisturbed !== null) {

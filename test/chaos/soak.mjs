@@ -63,7 +63,7 @@ const resident = new Map(parts.map(({ name }) => [name, []]));
 let posted = 0;
 let refused = 0;
 
-feed();
+void feed();
 while (elapsed() < minutes) {
   await wait(SAMPLE_MS);
   for (const { name, pid } of parts) resident.get(name).push([elapsed(), await residentMb(pid())]);

@@ -143,7 +143,10 @@ describe.skipIf(SKIP_REASON !== null)('an operator of a run over Kafka', () => {
     const warn = () => undefined;
     const { transport } = await openTransport({ config, trainer: null, warn });
     onTestFinished(() => transport.close());
-    await transport.publish('progress', { key: 'run', message: progressAt(config, NUM_STAGES, true) });
+    await transport.publish('progress', {
+      key: 'run',
+      message: progressAt(config, NUM_STAGES, { isOver: true }),
+    });
     expect(await faultOf(() => changeControl(config, freeze(0), warn))).toEqual([
       'TRIB_USAGE',
       'control tiny: expected a run that goes on, got one that is over. Nothing was changed.',

@@ -70,6 +70,14 @@ describe('admitByRunAhead', () => {
       expectSubscriptions(finished$.subscriptions).toBe(subscriptions);
     }));
 
+  it('should pass over the tickets of groups that finished before they were issued', () =>
+    marbles(({ cold, expectObservable }) => {
+      const finished$ = cold('----4---8--|', { 4: 4, 8: 8 });
+      const expected = '      (ab)(ef)(i|)';
+      const options = { runAhead: 2, tickets: 'abcdefghi', passesOverFinished: true };
+      expectObservable(finished$.pipe(admitByRunAhead(options))).toBe(expected);
+    }));
+
   it('should pull no ticket before there is room', () => {
     const { log, tickets } = countedTickets(10);
     const finished$ = new Subject<number>();

@@ -67,6 +67,39 @@ describe('batchTickets', () => {
         .toBe(expected, outputs);
     }));
 
+  it('should drop waiting tickets that are over, and count the wait of those behind them anew', () =>
+    marbles((helpers) => {
+      let numOver = 0;
+      const over$ = helpers.cold('    ---1', { 1: 1 });
+      over$.subscribe((count) => {
+        numOver = count;
+      });
+      // a is over when e comes; e then waits alone from column 4 to 8.
+      const source$ = helpers.cold('  --a-e------|', inputs);
+      const expected = '              --------q--|';
+      const isOver = ({ trainingStage }: PromptTicket) => trainingStage < numOver;
+      const run = (tickets: readonly PromptTicket[]) => of(name(tickets));
+      helpers
+        .expectObservable(source$.pipe(batchTickets({ ...options(helpers), isOver, run })))
+        .toBe(expected, outputs);
+    }));
+
+  it('should make room for a ticket by dropping those that are over', () =>
+    marbles((helpers) => {
+      let numOver = 0;
+      helpers.cold('------1').subscribe(() => {
+        numOver = 1;
+      });
+      // c and d wait for a batch that takes long, until the second e finds no room.
+      const source$ = helpers.cold('  abcde-e|', inputs);
+      const run = (tickets: readonly PromptTicket[]) => helpers.cold('--------r|', { r: name(tickets) });
+      const isOver = ({ trainingStage }: PromptTicket) => trainingStage < numOver;
+      const held = { ...options(helpers), lingerMs: 20, isOver, run };
+      helpers
+        .expectObservable(source$.pipe(batchTickets(held)))
+        .toBe('---------x--------q|', { x: '0-0,0-1', q: '1-0,1-0' });
+    }));
+
   it('should err when one more ticket would have to wait', () =>
     marbles((helpers) => {
       const source$ = helpers.cold('  abcdec', inputs);

@@ -1,4 +1,4 @@
-import { type ObservableInput, of } from 'rxjs';
+import { NEVER, type ObservableInput, of, ReplaySubject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { DeadLetter, RolloutGroup } from '../../src/operators/records.js';
 import { scoreRewards } from '../../src/operators/score-rewards.js';
@@ -65,6 +65,28 @@ describe('scoreRewards', () => {
       .subscribe();
     expect(letters).toMatchObject([{ groupId: '0-0', code: 'TRIB_INTERNAL', reason: 'no such model' }]);
   });
+
+  it('should let go of groups that are over, whether they wait or are scored, and go on with the others', () =>
+    marbles(({ cold, expectObservable, expectSubscriptions }) => {
+      const over$ = new ReplaySubject<unknown>(1);
+      cold('                  -----o').subscribe(over$);
+      const source$ = cold('  abc-----------|', inputs);
+      const slow$ = cold('    --------------s', { s: [0, 1] });
+      const fast$ = cold('         --(s|)', { s: [0, 1] });
+      const expected = '      -------z------|';
+      const scored: string[] = [];
+      const score = ({ groupId }: Group) => {
+        scored.push(groupId);
+        return groupId === '0-2' ? fast$ : slow$;
+      };
+      const isOver$ = ({ groupId }: Group) => (groupId === '0-2' ? NEVER : over$);
+      expectObservable(source$.pipe(scoreRewards({ ...plain, score, over$: isOver$ }))).toBe(
+        expected,
+        outputs,
+      );
+      expectSubscriptions(slow$.subscriptions).toBe('^----!');
+      expectSubscriptions(fast$.subscriptions).toBe('-----^-!');
+    }));
 
   it('should emit as soon as a group is scored and complete with work in flight', () =>
     marbles(({ cold, expectObservable, expectSubscriptions }) => {

@@ -17,6 +17,7 @@ export function stageMetrics(trainingStage: number, changes: Partial<StageMetric
     groups: 32,
     lostGroups: 0,
     staleGroups: 0,
+    lateGroups: 0,
     ages: [32],
     deadLetters: 0,
     zeroSpreadGroups: 4,

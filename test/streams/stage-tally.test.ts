@@ -53,13 +53,15 @@ describe('stageTally', () => {
   it('should wait for counts that are on their way, but not for ever', async () => {
     const { tally, count } = start();
     const settled = vi.fn();
-    const waiting = tally.settled(0, 2).then(settled);
+    const waiting = tally.settled(0, ['0-0', '0-1']).then(settled);
     await count('0-0', 1);
+    // A late group, of which the stage knows nothing.
+    await count('0-2', 1);
     expect(settled).not.toHaveBeenCalled();
     await count('0-1', 1);
     await waiting;
     vi.useFakeTimers();
-    const never = tally.settled(0, 3);
+    const never = tally.settled(0, ['0-0', '0-1', '0-3']);
     await vi.runAllTimersAsync();
     vi.useRealTimers();
     await never;

@@ -56,6 +56,8 @@ describe('the types of the operators', () => {
     expectTypeOf(result$).toEqualTypeOf<Observable<PromptTicket>>();
     // @ts-expect-error counts are numbers
     of('0').pipe(admitByRunAhead({ runAhead: 1, tickets: [] }));
+    // @ts-expect-error whether, not how many
+    of(0).pipe(admitByRunAhead({ runAhead: 1, tickets: [], passesOverFinished: 1 }));
   });
 
   it('should map stages to intervals', () => {
@@ -93,6 +95,8 @@ describe('the types of the operators', () => {
     expectTypeOf(result$).toEqualTypeOf<Observable<GroupRewards>>();
     // @ts-expect-error rewards are numbers
     groups$.pipe(scoreRewards({ ...bounds, score: () => of(['good']) }));
+    const isLeft = (group: RolloutGroup<Latents>) => of(group.groupIndex);
+    groups$.pipe(scoreRewards({ ...bounds, over$: isLeft, score: (_: RolloutGroup<Latents>) => of([1]) }));
     // @ts-expect-error a scorer must be bounded
     const unbounded = () => scoreRewards({ deadLetters: () => {}, concurrency: 1, score: () => of([1]) });
     expectTypeOf(unbounded).toBeFunction();
@@ -116,6 +120,14 @@ describe('the types of the operators', () => {
       }),
     );
     expectTypeOf(results$).toEqualTypeOf<Observable<Float32Array[]>>();
+    const timed$ = outcomes$.pipe(
+      groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1, closeAfterMs: 1000 }),
+    );
+    expectTypeOf(timed$).toEqualTypeOf<Observable<ClosedStage<Latents>>>();
+    // @ts-expect-error milliseconds are a number
+    outcomes$.pipe(groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1, closeAfterMs: '1s' }));
+    // @ts-expect-error training stages are numbers
+    groups$.pipe(joinByGroup({ ...join, trainingStage$: of('1') }));
     // @ts-expect-error groups without rewards have no advantage
     groups$.pipe(groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1 }));
     // @ts-expect-error trained things belong to a training stage

@@ -12,6 +12,7 @@ export function describeTopology(
   const sizes = deriveSizes(config);
   const count = (value: number) => value.toLocaleString('en-US');
   const { updates } = trainer;
+  const { closeAfterMs } = stageOf(config, 'groupAdvantages');
   return [
     ['seed', String(config.seed)],
     ['transport', config.transport.kind],
@@ -20,6 +21,14 @@ export function describeTopology(
       'images a stage',
       `${count(sizes.imagesPerStage)} (${prompts.groupsPerStage} groups x ${sizes.imagesPerStage / prompts.groupsPerStage} branches)`,
     ],
+    ...(closeAfterMs === undefined
+      ? []
+      : [
+          [
+            'a stage closes',
+            `when all groups are in, or ${count(closeAfterMs)} ms after its first reward`,
+          ] as const,
+        ]),
     ['reward queries', `${count(sizes.rewardQueries)} in ${count(prompts.numStages)} stages`],
     ['images an evaluation', count(sizes.imagesPerEvaluation)],
     ['trained steps', describeSteps(sizes.trainedSteps, sampler.numInferenceSteps)],

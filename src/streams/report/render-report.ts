@@ -152,11 +152,14 @@ function learningCharts(stages: readonly StageMetrics[], evaluations: readonly E
 function health(stages: readonly StageMetrics[]): string {
   const most = (of: (stage: StageMetrics) => number) => Math.max(...stages.map(of));
   const sum = (of: (stage: StageMetrics) => number) => stages.reduce((total, stage) => total + of(stage), 0);
+  const late = sum(({ lateGroups }) => lateGroups);
   const entries: [string, string][] = [
     ['largest |ratio − 1| before an update', writeNumber(most(({ maxRatioDeviation }) => maxRatioDeviation))],
     ['optimizer steps', writeNumber(sum(({ optimizerSteps }) => optimizerSteps))],
     ['reward queries', writeNumber(most(({ rewardQueries }) => rewardQueries))],
     ['lost groups', writeNumber(sum(({ lostGroups }) => lostGroups))],
+    // Only where stages close by time is any late.
+    ...(late > 0 ? [['late groups', writeNumber(late)] satisfies [string, string]] : []),
     ['dead letters', writeNumber(sum(({ deadLetters }) => deadLetters))],
     ['event-loop delay, p99', `${writeNumber(most(({ eventLoopDelayP99Ms }) => eventLoopDelayP99Ms))} ms`],
     ['peak memory', `${writeNumber(most(({ peakRssBytes }) => peakRssBytes) / 1e6)} MB`],

@@ -2,17 +2,19 @@
 
 import { concatMap, ignoreElements, map, merge, type Observable, Subject, tap } from 'rxjs';
 import type { Trajectory } from '../../models/diffusion/sampler.js';
-import type { AdvantageHistory, LostGroup } from '../../operators/index.js';
+import type { AdvantageHistory, ClosedStage, LostGroup } from '../../operators/index.js';
 import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import { RUN_KEY } from '../messages.js';
+import { progressAt } from '../progress-at.js';
 import { groupFault } from './group-fault.js';
 import { mostGroups } from './most-groups.js';
 import { receive } from './receive.js';
 import type { StageContext } from './stage-context.js';
 
 /**
- * Joins, discards what is too old, and closes training stages; every lost group counts as an outcome of its stage.
+ * Joins, discards what is too old, and closes training stages by count or by time; every lost group counts as an outcome of
+ * its stage. Of a stage that is closed by time the others hear before it is trained: it takes no more groups.
  *
  * @param onClosed Hears of a stage before its batch is sent.
  */
@@ -23,6 +25,7 @@ export function advantagesStage(
 ): Observable<never> {
   const { transport, config, firstTrainingStage } = context;
   const { groupsPerStage } = stageOf(config, 'prompts');
+  const { closeAfterMs, ...rule } = stageOf(config, 'groupAdvantages');
   const { maxStaleness } = stageOf(config, 'gradientSteps');
   const maxGroups = mostGroups(config);
   const faultOf = groupFault(config);
@@ -41,6 +44,10 @@ export function advantagesStage(
       maxPending: maxGroups,
       maxRemembered: 4 * maxGroups,
       onLost,
+      // Else no half is left behind by a stage.
+      ...(closeAfterMs !== undefined && {
+        trainingStage$: transport.latest('progress').pipe(map(({ trainingStage }) => trainingStage)),
+      }),
     }),
     discardStale({
       // A version is the number of the training stage that samples with it, and topics keep no order among each other.
@@ -52,16 +59,25 @@ export function advantagesStage(
     }),
     tap({ finalize: () => lost$.complete() }),
   );
+  const send = async (closed: ClosedStage<Trajectory>): Promise<void> => {
+    const { trainingStage, batch } = closed;
+    if (batch.statistics.lateGroups > 0) {
+      const message = progressAt(config, trainingStage, { isNextClosed: true });
+      await transport.publish('progress', { key: RUN_KEY, message });
+    }
+    await transport.publish('batches', { key: RUN_KEY, message: closed });
+  };
   return merge(rewarded$, lost$).pipe(
     groupAdvantages<Trajectory>({
-      rule: createAdvantageRule(stageOf(config, 'groupAdvantages')),
+      rule: createAdvantageRule(rule),
       groupsPerStage,
       maxOpenStages: 2 + Math.ceil(maxGroups / groupsPerStage),
       firstTrainingStage,
       initialState: history,
+      closeAfterMs,
     }),
     tap(({ trainingStage }) => onClosed(trainingStage)),
-    concatMap((closed) => transport.publish('batches', { key: RUN_KEY, message: closed })),
+    concatMap(send),
     ignoreElements(),
   );
 }

@@ -13,13 +13,13 @@ import {
   Subject,
   takeUntil,
   tap,
-  zip,
 } from 'rxjs';
-import type { PromptTicket } from '../../operators/index.js';
+import { type PromptTicket, readLatest } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import type { IssuedTickets } from '../incoming/issued-tickets.js';
 import type { PromptInbox } from '../incoming/prompt-inbox.js';
 import type { IncomingPrompt } from '../messages.js';
+import { fillSlots } from './fill-slots.js';
 import { admitted, isRepeated, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
 import type { StageContext } from './stage-context.js';
 
@@ -28,7 +28,7 @@ export interface IssueIncomingOptions {
   readonly inbox: PromptInbox;
   /** What the run has issued before. */
   readonly issued: IssuedTickets;
-  /** Hears of a training stage when the last of its groups has a prompt. */
+  /** Hears of a training stage when the last of its groups has a prompt; of one that is closed before by time, never. */
   readonly onIssued: (trainingStage: number) => void;
 }
 
@@ -42,16 +42,16 @@ export interface IssueIncomingOptions {
  * ```
  *
  * **Time**: a ticket is published when there is room for its group and a prompt for it; the prompt is acknowledged when the
- * ticket is durable. Completes when the last group is issued, or as soon as the run is stopping: prompts that are not issued
+ * ticket is durable. A group that has no prompt when its training stage is closed gets none. Completes when the last group is issued, or as soon as the run is stopping: prompts that are not issued
  * then stay in their topic. Holds `maxWaiting` prompts and `runAhead` slots.
  */
 export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomingOptions): Observable<never> {
   const { unfinished, sources } = issued;
   const prompts$ = new Subject<IncomingPrompt>();
   const isDone$ = new ReplaySubject<void>(1);
-  const countIssued = stageCount(context, onIssued);
+  const { count: countIssued, forget } = stageCount(context, onIssued);
 
-  const ticketOf = ([slot, { id, prompt }]: [Slot, IncomingPrompt]): PromptTicket => {
+  const ticketOf = ([slot, { id, prompt }]: readonly [Slot, IncomingPrompt]): PromptTicket => {
     inbox.assign(id, slot.groupIndex);
     countIssued(slot);
     return { ...slot, prompt, sourceId: id };
@@ -63,10 +63,19 @@ export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomin
     return isOpen;
   };
   const again$ = isRepeated(context) ? [...unfinished.values()] : [];
-  const fresh$ = zip(admitted(context, slots(context)).pipe(filter(isNew)), prompts$).pipe(
-    takeUntil(aborted(context.stopping)),
-    map(ticketOf),
-  );
+  // One progress for both: what closes a stage must be known when the next one is admitted.
+  const fresh$ = readLatest(context.transport.latest('progress'), (progress$) =>
+    admitted(context, slots(context), progress$).pipe(
+      filter(isNew),
+      fillSlots({
+        items$: prompts$,
+        closedGroups$: progress$.pipe(
+          map(({ finishedGroups }) => finishedGroups),
+          tap(forget),
+        ),
+      }),
+    ),
+  ).pipe(takeUntil(aborted(context.stopping)), map(ticketOf));
   const issue$ = concat(again$, fresh$).pipe(
     mergeMap((ticket) => publishTicket(context, ticket).pipe(map(() => ticket)), PUBLISHED_AT_ONCE),
     tap({
@@ -88,12 +97,18 @@ export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomin
 function stageCount({ config }: StageContext, onFull: (trainingStage: number) => void) {
   const { groupsPerStage } = stageOf(config, 'prompts');
   const counts = new Map<number, number>();
-  return ({ trainingStage }: Slot): void => {
-    const count = (counts.get(trainingStage) ?? 0) + 1;
-    counts.set(trainingStage, count);
-    if (count < groupsPerStage) return;
-    counts.delete(trainingStage);
-    onFull(trainingStage);
+  return {
+    count({ trainingStage }: Slot): void {
+      const count = (counts.get(trainingStage) ?? 0) + 1;
+      counts.set(trainingStage, count);
+      if (count < groupsPerStage) return;
+      counts.delete(trainingStage);
+      onFull(trainingStage);
+    },
+    /** Those that are closed will not fill any more. */
+    forget(closedGroups: number): void {
+      for (const stage of counts.keys()) if (stage * groupsPerStage < closedGroups) counts.delete(stage);
+    },
   };
 }
 

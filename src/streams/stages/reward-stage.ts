@@ -1,13 +1,15 @@
 /** @file Pictures in, rewards out. What the verifier says goes to the metrics, and nowhere else. */
 
-import { concatMap, from, ignoreElements, merge, type Observable, Subject, tap } from 'rxjs';
+import { concatMap, filter, ignoreElements, merge, type Observable, Subject, tap } from 'rxjs';
 import { type ErrorCode, TributaryError } from '../../errors.js';
 import type { Client } from '../../models/engines/thread.js';
 import type { DeadLetter, GroupRewards, LostGroup } from '../../operators/index.js';
-import { scoreRewards, stageError } from '../../operators/index.js';
+import { readLatest, scoreRewards, stageError } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import type { PictureGroup } from '../messages.js';
 import type { RewardService, Scores } from '../threads/reward-thread.js';
+import { cancellable } from './cancellable.js';
+import { closedGroups } from './closed-groups.js';
 import { groupFault } from './group-fault.js';
 import { receive } from './receive.js';
 import type { StageContext } from './stage-context.js';
@@ -18,7 +20,7 @@ const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies Err
 /**
  * Scores every group; a reward that is not finite, or a picture that cannot be scored, becomes a dead letter, and its group
  * is lost. A fault that says `retryable` is tried up to `transport.maxAttempts` times. Errs where the reward model itself
- * is gone.
+ * is gone. A group whose training stage is closed is let go, whether it waits or is being scored.
  */
 export function rewardStage(context: StageContext, reward: Client<RewardService>): Observable<never> {
   const { transport, config } = context;
@@ -28,13 +30,11 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
   const publish = (outcome: GroupRewards | LostGroup) =>
     transport.publish('rewards', { key: outcome.groupId, message: outcome });
 
-  const score = async ({
-    groupId,
-    trainingStage,
-    prompt,
-    branches,
-  }: PictureGroup): Promise<readonly number[]> => {
-    const scores = await reward.score({ prompt, images: branches }, { signal: context.cancelling });
+  const score = async (
+    { groupId, trainingStage, prompt, branches }: PictureGroup,
+    signal: AbortSignal,
+  ): Promise<readonly number[]> => {
+    const scores = await reward.score({ prompt, images: branches }, { signal });
     await publishScored(context, groupId, trainingStage, scores);
     return scores.rewards;
   };
@@ -56,16 +56,18 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
     maxInFlight: 2 * runAhead,
     faultOf: groupFault(config),
   });
-  const scored$ = pictures$.pipe(
-    scoreRewards<PictureGroup>({
-      score: (group) => from(score(group)),
-      concurrency: source.concurrency ?? 1,
-      maxRetries: config.transport.maxAttempts - 1,
-      maxQueued: 2 * runAhead,
-      deadLetters: (letter) => letters$.next(letter),
-    }),
-    tap({ finalize: () => letters$.complete() }),
-  );
+  const scored$ = readLatest(closedGroups(context), (closedGroups$) =>
+    pictures$.pipe(
+      scoreRewards<PictureGroup>({
+        score: (group) => cancellable(context.cancelling, (signal) => score(group, signal)),
+        concurrency: source.concurrency ?? 1,
+        maxRetries: config.transport.maxAttempts - 1,
+        maxQueued: 2 * runAhead,
+        deadLetters: (letter) => letters$.next(letter),
+        over$: ({ groupIndex }) => closedGroups$.pipe(filter((count) => groupIndex < count)),
+      }),
+    ),
+  ).pipe(tap({ finalize: () => letters$.complete() }));
   return merge(scored$, letters$.pipe(concatMap(lose))).pipe(concatMap(publish), ignoreElements());
 }
 

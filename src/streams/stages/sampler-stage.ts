@@ -1,6 +1,6 @@
 /** @file Tickets in, pictures and trajectories out. */
 
-import { concatMap, from, ignoreElements, map, type Observable, tap } from 'rxjs';
+import { concatMap, from, ignoreElements, map, merge, type Observable, tap } from 'rxjs';
 import { TributaryError } from '../../errors.js';
 import type { SampledBranch, SampledGroup } from '../../models/diffusion/sampler.js';
 import {
@@ -11,6 +11,7 @@ import {
 } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import type { PolicySnapshot } from '../messages.js';
+import { closedGroups } from './closed-groups.js';
 import { groupFault } from './group-fault.js';
 import { receive } from './receive.js';
 import type { SamplerClient } from './run-threads.js';
@@ -18,7 +19,8 @@ import type { StageContext } from './stage-context.js';
 
 /**
  * Rolls out groups with the newest policy and interval that fit their training stage. A prompt that the model cannot read
- * becomes a dead letter, and its group is lost; the rest of its batch is rolled out all the same.
+ * becomes a dead letter, and its group is lost; the rest of its batch is rolled out all the same. What waits here when its
+ * training stage is closed is dropped.
  */
 export function samplerStage(context: StageContext, sampler: SamplerClient): Observable<never> {
   const { transport, config } = context;
@@ -57,7 +59,13 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
     maxInFlight: 2 * runAhead,
     faultOf: groupFault(config),
   });
-  return tickets$.pipe(
+  let numClosed = 0;
+  const closed$ = closedGroups(context).pipe(
+    tap((count) => {
+      numClosed = count;
+    }),
+  );
+  const rolledOut$ = tickets$.pipe(
     branchRollouts<PolicySnapshot, SampledBranch>({
       schedule$: transport.latest('schedule'),
       policy$: transport.latest('policy').pipe(map(sampledFrom)),
@@ -67,6 +75,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       isReady: (trainingStage, interval, policy) =>
         trainingStage - interval.trainingStage <= maxStaleness &&
         trainingStage - policy.version <= maxStaleness,
+      isOver: ({ groupIndex }) => groupIndex < numClosed,
       rollout,
     }),
     concatMap(async (group) => {
@@ -88,8 +97,8 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       return group;
     }),
     tap((group) => count(group, group.interval)),
-    ignoreElements(),
   );
+  return merge(closed$, rolledOut$).pipe(ignoreElements());
 }
 
 /** Says of every group that is done how far its training stage is. */

@@ -1,6 +1,6 @@
 /** @file The broadcast of the training interval, which operators may hold, advance and rewind. */
 
-import { concatMap, filter, ignoreElements, map, type Observable } from 'rxjs';
+import { concatMap, distinctUntilChanged, filter, ignoreElements, map, type Observable } from 'rxjs';
 import { controlledSchedule } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import { RUN_KEY } from '../messages.js';
@@ -12,6 +12,8 @@ export function scheduleStage({ transport, config, control }: StageContext): Obs
   const { numInferenceSteps } = stageOf(config, 'branchRollouts');
   return transport.latest('progress').pipe(
     map(({ trainingStage }) => trainingStage),
+    // That a stage is closed is progress too, and begins none.
+    distinctUntilChanged(),
     filter((trainingStage) => trainingStage < numStages),
     controlledSchedule({
       spec: stageOf(config, 'intervalSchedule'),

@@ -3,20 +3,32 @@
 import { from, map, type Observable } from 'rxjs';
 import { admitByRunAhead, type PromptTicket } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
+import type { Progress } from '../messages.js';
 import type { StageContext } from './stage-context.js';
 
 /** A group that may begin; its prompt is still to be found. */
 export type Slot = Omit<PromptTicket, 'prompt' | 'sourceId'>;
 
-/** Lets slots through while fewer than `runAhead` groups are in flight. */
+/**
+ * Lets slots through while fewer than `runAhead` groups are in flight. A training stage that closes by time may be finished
+ * before all of its slots are let through; the rest of them is passed over.
+ */
 export function admitted(
   { transport, config, firstTrainingStage }: StageContext,
   list: Iterable<Slot>,
+  progress$: Observable<Progress> = transport.latest('progress'),
 ): Observable<Slot> {
   const { runAhead, groupsPerStage } = stageOf(config, 'prompts');
-  return transport.latest('progress').pipe(
-    map(({ finishedGroups }) => finishedGroups),
-    admitByRunAhead({ runAhead, tickets: list, initiallyFinished: firstTrainingStage * groupsPerStage }),
+  const { closeAfterMs } = stageOf(config, 'groupAdvantages');
+  return progress$.pipe(
+    // Groups of a stage that is closed and not trained yet are still in flight.
+    map(({ trainingStage }) => trainingStage * groupsPerStage),
+    admitByRunAhead({
+      runAhead,
+      tickets: list,
+      initiallyFinished: firstTrainingStage * groupsPerStage,
+      passesOverFinished: closeAfterMs !== undefined,
+    }),
   );
 }
 

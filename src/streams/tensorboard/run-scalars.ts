@@ -14,6 +14,7 @@ export function stageScalars(metrics: StageMetrics): Scalars {
     'charts/zero_spread_groups': metrics.zeroSpreadGroups,
     'charts/lost_groups': metrics.lostGroups,
     'charts/stale_groups': metrics.staleGroups,
+    'charts/late_groups': metrics.lateGroups,
     'charts/dead_letters': metrics.deadLetters,
     'charts/intra_group_correlation': metrics.intraGroupCorrelation,
     'charts/learning_rate_scale': metrics.learningRateScale,

@@ -171,6 +171,13 @@ describe('describeTopology', () => {
     expect(Object.fromEntries(describeTopology(config))['trained steps']).toBe(text);
   });
 
+  it('should say when a stage closes by time', () => {
+    const described = describeTopology(configOf('stages.advantages.closeAfterMs=60000'));
+    expect(Object.fromEntries(described)['a stage closes']).toBe(
+      'when all groups are in, or 60,000 ms after its first reward',
+    );
+  });
+
   it('should say what updates are drawn from', () => {
     const config = configOf(
       'stages.trainer.updates={from: replay, capacity: 2000, updatesPerStage: 3, transitionsPerUpdate: 20}',

@@ -55,6 +55,12 @@ describe('renderReport', () => {
     expect(html).not.toContain('NaN');
   });
 
+  test('should count late groups where stages close by time, and not speak of them elsewhere', () => {
+    const stages = content.stages.map((stage) => ({ ...stage, lateGroups: stage.trainingStage }));
+    expect(textOf(renderReport({ ...content, stages }))).toContain('late groups 6 ');
+    expect(renderReport(content)).not.toContain('late groups');
+  });
+
   test('should say first what came of it', () => {
     expect(textOf(renderReport(content))).toContain(
       'After 4 training stages, 58.6 % of the images of training prompts show exactly what was asked for (before: 41.0 %), and 30.0 % of the images of held-out prompts (before: 40.0 %).',

@@ -13,6 +13,8 @@ const SIZES = [
   'stages.trainer.updates={from: stage, samplesPerUpdate: 2}',
 ];
 
+const BY_TIME = ['stages.advantages.closeAfterMs=60000'];
+
 interface Options {
   readonly overrides?: readonly string[];
   readonly firstTrainingStage?: number;
@@ -52,6 +54,12 @@ function start({ overrides = [], firstTrainingStage = 0, held = [] }: Options = 
     isComplete: () => isComplete,
     finish: (trainingStage: number) =>
       transport.publish('progress', { key: 'run', message: progressAt(config, trainingStage) }),
+    /** Closes the stage by time; it is trained from now on. */
+    close: (trainingStage: number) =>
+      transport.publish('progress', {
+        key: 'run',
+        message: progressAt(config, trainingStage, { isNextClosed: true }),
+      }),
     write: (id: string, prompt = `prompt ${id}`, key = id) =>
       transport.publish('incoming-prompts', { key, message: { id, prompt } }),
     given: () => tickets.map(({ groupId, sourceId }) => `${groupId} ${sourceId}`),
@@ -140,6 +148,34 @@ describe('promptsStage with prompts of a topic', () => {
     await vi.waitFor(() => expect(letters).toEqual([{ id: 'x', prompt }]));
     expect(headers).toEqual([{ origin: 'incoming-prompts', stage: 'prompts', reason, attempts: '3' }]);
     await vi.waitFor(() => expect(given()).toEqual(['0-0 a']));
+  });
+
+  it('should give no prompt to a group whose stage is closed by time, but to the next one', async () => {
+    const { write, close, finish, given, issued, inbox, isComplete } = start({ overrides: BY_TIME });
+    await write('a');
+    await vi.waitFor(() => expect(given()).toEqual(['0-0 a']));
+    await close(0);
+    for (const id of ['b', 'c', 'd']) await write(id);
+    expect([given(), inbox.numWaiting]).toEqual([['0-0 a'], 3]);
+    await finish(1);
+    await vi.waitFor(() => expect(given().slice(1)).toEqual(['1-0 b', '1-1 c']));
+    expect(inbox.numWaiting).toBe(1);
+    await finish(2);
+    await vi.waitFor(() => expect(given().slice(3)).toEqual(['2-0 d']));
+    expect([issued, isComplete()]).toEqual([[1], false]);
+    await close(2);
+    await finish(3);
+    await vi.waitFor(() => expect(isComplete()).toBe(true));
+    expect(await inbox.accept([{ id: 'e', prompt: 'e' }])).toEqual({ kind: 'over' });
+  });
+
+  it('should go on where a run has come to that closed stages whose groups were never admitted', async () => {
+    const { write, finish, given } = start({ overrides: BY_TIME });
+    await write('a');
+    await vi.waitFor(() => expect(given()).toEqual(['0-0 a']));
+    await finish(2);
+    for (const id of ['b', 'c']) await write(id);
+    await vi.waitFor(() => expect(given().slice(1)).toEqual(['2-0 b', '2-1 c']));
   });
 
   it('should not wait for prompts when the run is stopping', async () => {

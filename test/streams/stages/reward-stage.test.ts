@@ -1,7 +1,8 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { ErrorCode } from '../../../src/errors.js';
 import { TributaryError } from '../../../src/errors.js';
 import type { Client } from '../../../src/models/engines/thread.js';
+import { progressAt } from '../../../src/streams/progress-at.js';
 import { rewardStage } from '../../../src/streams/stages/reward-stage.js';
 import type { RewardService, Scores } from '../../../src/streams/threads/reward-thread.js';
 import { stageBench } from './stage-bench.js';
@@ -95,6 +96,42 @@ describe('rewardStage', () => {
     await vi.waitFor(() => expect([rewards.length, waiting.length]).toEqual([1, 3]));
     expect(rewards[0]?.groupId).toBe('0-1');
     subscription.unsubscribe();
+  });
+
+  it('should let go of groups whose stage is closed, and score those of the next one', async () => {
+    const bench = stageBench([
+      'stages.prompts.groupsPerStage=2',
+      'stages.prompts.runAhead=2',
+      'stages.sampler.groupsPerBatch=2',
+      'stages.trainer.updates={from: stage, samplesPerUpdate: 2}',
+      'stages.advantages.closeAfterMs=60000',
+    ]);
+    const { transport, config } = bench.context;
+    const rewards = bench.read('rewards');
+    const asked: string[] = [];
+    const signals: (AbortSignal | undefined)[] = [];
+    const service: Client<RewardService> = {
+      open: async () => null,
+      score: ({ prompt }, options) => {
+        asked.push(prompt);
+        signals.push(options?.signal);
+        // Only the next stage is ever answered.
+        return prompt === 'prompt 2' ? Promise.resolve(scores([1, 0])) : new Promise(() => undefined);
+      },
+    };
+    const subscription = rewardStage(bench.context, service).subscribe();
+    onTestFinished(() => subscription.unsubscribe());
+    for (const index of [0, 1])
+      await transport.publish('images', { key: `0-${index}`, message: pictures(index) });
+    const next = { ...pictures(2), groupId: '1-0', trainingStage: 1 };
+    await transport.publish('images', { key: '1-0', message: next });
+    await vi.waitFor(() => expect(asked).toEqual(['prompt 0']));
+    const closed = progressAt(config, 0, { isNextClosed: true });
+    await transport.publish('progress', { key: 'run', message: closed });
+    await vi.waitFor(() => expect(rewards.map(({ groupId }) => groupId)).toEqual(['1-0']));
+    expect(asked).toEqual(['prompt 0', 'prompt 2']);
+    expect(signals[0]?.aborted).toBe(true);
+    expect(bench.events).toEqual([]);
   });
 
   it('should try a fault that may pass as often as the config says', async () => {

@@ -1,6 +1,8 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TributaryError } from '../../../src/errors.js';
 import type { Client } from '../../../src/models/engines/thread.js';
+import { stageOf } from '../../../src/streams/config/stage-of.js';
+import { progressAt } from '../../../src/streams/progress-at.js';
 import type { SamplerClient } from '../../../src/streams/stages/run-threads.js';
 import { samplerStage } from '../../../src/streams/stages/sampler-stage.js';
 import type { SamplerService } from '../../../src/streams/threads/sampler-thread.js';
@@ -24,9 +26,9 @@ const ticket = (index: number, prompt: string) => ({
   prompt,
 });
 
-/** Rolls out batches of two by a sampler that cannot read `?`. */
-async function run(prompts: readonly string[], rollout?: SamplerService['rollout']) {
-  const bench = stageBench(['stages.sampler.groupsPerBatch=2', 'stages.sampler.lingerMs=0']);
+/** Samples batches of two by a sampler that cannot read `?`. */
+async function start(rollout?: SamplerService['rollout'], overrides: readonly string[] = []) {
+  const bench = stageBench(['stages.sampler.groupsPerBatch=2', 'stages.sampler.lingerMs=0', ...overrides]);
   const { transport } = bench.context;
   const batches: string[][] = [];
   const rollOut: SamplerService['rollout'] = async ({ requests }) => {
@@ -50,15 +52,20 @@ async function run(prompts: readonly string[], rollout?: SamplerService['rollout
       error = fault;
     },
   });
+  onTestFinished(() => subscription.unsubscribe());
   await transport.publish('schedule', { key: 'run', message: interval });
   await transport.publish('policy', { key: 'run', message: { version: 0, parameters: {} } });
+  return { ...bench, images, rewards, letters, headers, batches, error: () => error };
+}
+
+async function run(prompts: readonly string[], rollout?: SamplerService['rollout']) {
+  const { context, images, letters, error, ...rest } = await start(rollout);
   for (const [index, prompt] of prompts.entries())
-    await transport.publish('prompts', { key: `0-${index}`, message: ticket(index, prompt) });
+    await context.transport.publish('prompts', { key: `0-${index}`, message: ticket(index, prompt) });
   await vi.waitFor(() =>
-    expect(error !== undefined || images.length + letters.length === prompts.length).toBe(true),
+    expect(error() !== undefined || images.length + letters.length === prompts.length).toBe(true),
   );
-  subscription.unsubscribe();
-  return { images, rewards, letters, headers, batches, events: bench.events, error };
+  return { ...rest, images, letters, error: error() };
 }
 
 describe('samplerStage', () => {
@@ -80,6 +87,33 @@ describe('samplerStage', () => {
     expect(error).toBeUndefined();
     expect(batches).toEqual([]);
     expect(rewards.map(({ groupId }) => groupId)).toEqual(['0-0', '0-1']);
+  });
+
+  it('should drop what waits when its stage is closed, and go on with the next one', async () => {
+    const rolledOut: string[][] = [];
+    const finish: (() => void)[] = [];
+    const { context, images } = await start(
+      ({ requests }) =>
+        new Promise((resolve) => {
+          rolledOut.push(requests.map(({ prompt }) => prompt));
+          finish.push(() => resolve(requests.map(() => group)));
+        }),
+      ['stages.advantages.closeAfterMs=60000', 'stages.trainer.maxStaleness=1'],
+    );
+    const { transport, config } = context;
+    const { groupsPerStage } = stageOf(config, 'prompts');
+    for (const [index, prompt] of ['a', 'b', 'c', 'd'].entries())
+      await transport.publish('prompts', { key: `0-${index}`, message: ticket(index, prompt) });
+    for (const [index, prompt] of ['e', 'f'].entries()) {
+      const place = { groupId: `1-${index}`, groupIndex: groupsPerStage + index, trainingStage: 1 };
+      await transport.publish('prompts', { key: place.groupId, message: { ...place, prompt } });
+    }
+    await vi.waitFor(() => expect(rolledOut).toEqual([['a', 'b']]));
+    const closed = progressAt(config, 0, { isNextClosed: true });
+    await transport.publish('progress', { key: 'run', message: closed });
+    finish[0]?.();
+    await vi.waitFor(() => expect(rolledOut.slice(1)).toEqual([['e', 'f']]));
+    expect(images.map(({ groupId }) => groupId)).toEqual(['0-0', '0-1']);
   });
 
   it('should fail with any other fault of the sampler', async () => {

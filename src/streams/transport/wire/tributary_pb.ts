@@ -418,7 +418,7 @@ export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
  */
 export type Progress = Message<"tributary.v1.Progress"> & {
   /**
-   * Groups that are finished: trained on, or lost and counted.
+   * Groups of training stages that are closed: trained on, lost, late, or about to be trained on.
    *
    * @generated from field: uint32 finished_groups = 1;
    */

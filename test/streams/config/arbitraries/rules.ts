@@ -35,6 +35,9 @@ const BY_NAME: { readonly [Name in AdvantageRuleName]: fc.Arbitrary<Omit<Setting
   'back-propagated': fc.record({ stdFloor }),
 };
 
+/** By count alone, or by time too. */
+const closing = fc.record({ closeAfterMs: count(2 ** 31 - 1) }, { requiredKeys: [] });
+
 /** The stage with any rule that meets the condition. */
 export function ruleWith(
   condition: (spec: ReturnType<typeof advantageRuleSpec>) => boolean,
@@ -44,9 +47,12 @@ export function ruleWith(
   );
   return fc.oneof(
     ...names.map((rule) =>
-      (BY_NAME[rule] as fc.Arbitrary<object>).map(
-        (rest) => ({ type: 'groupAdvantages', rule, ...rest }) as StageConfig<'groupAdvantages'>,
-      ),
+      fc
+        .tuple(BY_NAME[rule] as fc.Arbitrary<object>, closing)
+        .map(
+          ([rest, closes]) =>
+            ({ type: 'groupAdvantages', rule, ...closes, ...rest }) as StageConfig<'groupAdvantages'>,
+        ),
     ),
   );
 }

@@ -1,0 +1,76 @@
+import {
+  defer,
+  endWith,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  type OperatorFunction,
+  takeWhile,
+  tap,
+} from 'rxjs';
+import type { Slot } from './slots.js';
+
+export interface FillSlotsOptions<Item> {
+  /** What fills the slots, in turn. */
+  readonly items$: Observable<Item>;
+  /** How many groups, counted from the first of the run, belong to training stages that are closed. */
+  readonly closedGroups$: Observable<number>;
+}
+
+/**
+ * Gives every slot the next item. Like `zip`, but a slot whose training stage is closed before an item comes is dropped,
+ * and the item takes the next one; no item is ever dropped.
+ *
+ * ```
+ * closed   0-----2------
+ * items    ---a----b-c--
+ * source   (01)----(23)|     slot 1 is closed before b comes
+ * result   ---x----y-z|      x slot 0 with a, y slot 2 with b, z slot 3 with c
+ * ```
+ *
+ * **Time**: emits when there is an open slot and an item. Completes when the source has and no slot waits. Errs with the
+ * source, the items or the counts. A count that falls back is ignored. Holds the slots and the items that wait: as many as
+ * admission and the inbox let through. Unsubscribing releases all three.
+ */
+export function fillSlots<Item>({
+  items$,
+  closedGroups$,
+}: FillSlotsOptions<Item>): OperatorFunction<Slot, readonly [Slot, Item]> {
+  return (slots$) =>
+    defer(() => {
+      const slots: Slot[] = [];
+      const items: Item[] = [];
+      let closedGroups = 0;
+      let isLastSlot = false;
+      const filled = (): (readonly [Slot, Item])[] => {
+        const open = slots.findIndex(({ groupIndex }) => groupIndex >= closedGroups);
+        slots.splice(0, open < 0 ? slots.length : open);
+        const count = Math.min(slots.length, items.length);
+        const taken = items.splice(0, count);
+        return slots.splice(0, count).map((slot, index) => [slot, taken[index] as Item]);
+      };
+      // The counts first: a slot that the same progress closes must take no item.
+      return merge(
+        closedGroups$.pipe(
+          tap((count) => {
+            closedGroups = Math.max(closedGroups, count);
+          }),
+        ),
+        items$.pipe(tap((item) => items.push(item))),
+        slots$.pipe(
+          tap({
+            next: (slot) => slots.push(slot),
+            complete: () => {
+              isLastSlot = true;
+            },
+          }),
+          endWith(undefined),
+        ),
+      ).pipe(
+        map(filled),
+        takeWhile(() => !isLastSlot || slots.length > 0, true),
+        mergeMap((pairs) => pairs),
+      );
+    });
+}
