@@ -3,13 +3,16 @@
  * one, flushed to the disk, and renamed. What a crash leaves behind begins with a dot and ends in `.tmp`; nothing reads
  * it.
  */
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { constants, copyFile, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { TributaryError } from '../../errors.js';
 
+/** What a file holds: text, bytes, or what another file holds, which is copied without being read into memory. */
+type FileContent = string | Uint8Array | { readonly copyOf: string };
+
 /** Relative paths inside a folder, and what their files hold. */
-export type FolderContent = Readonly<Record<string, string | Uint8Array>>;
+export type FolderContent = Readonly<Record<string, FileContent>>;
 
 /**
  * Writes a file, replacing an older one atomically; makes the folder it lies in. A reader sees the old bytes or the new
@@ -65,6 +68,27 @@ export async function writeDirectoryAtomic(path: string, files: FolderContent): 
   await removeQuietly(displaced);
 }
 
+/**
+ * Checks that a folder can be written: it holds nothing, or is not there yet.
+ *
+ * Errors: TRIB_USAGE, which names `--out`.
+ */
+export async function requireEmptyFolder(path: string): Promise<void> {
+  const found = await readdir(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return [];
+    throw new TributaryError(
+      'TRIB_USAGE',
+      `${path}: expected a folder to write, got ${cause.code}. Choose another with --out.`,
+      { cause },
+    );
+  });
+  if (found.length === 0) return;
+  throw new TributaryError(
+    'TRIB_USAGE',
+    `${path}: expected an empty or a new folder, got one with files. Choose another with --out.`,
+  );
+}
+
 const NEXT_STEPS: Readonly<Record<string, string>> = {
   EACCES: 'Give this user the right to write there, or choose another folder.',
   EPERM: 'Give this user the right to write there, or choose another folder.',
@@ -94,10 +118,13 @@ function temporaryName(path: string): string {
   return join(dirname(absolute), `.${basename(absolute)}.${own}.tmp`);
 }
 
-async function writeFlushed(path: string, content: string | Uint8Array): Promise<void> {
-  const file = await open(path, 'wx');
+async function writeFlushed(path: string, content: FileContent): Promise<void> {
+  const isCopy = typeof content === 'object' && 'copyOf' in content;
+  // Where the file system can, the copy shares the blocks of the other file.
+  if (isCopy) await copyFile(content.copyOf, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  const file = await open(path, isCopy ? 'r+' : 'wx');
   try {
-    await file.writeFile(content);
+    if (!isCopy) await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();
