@@ -146,7 +146,7 @@ function pair(
     b?.shape.length === dimensions &&
     inner === rank &&
     ones.every((size) => size === 1) &&
-    [...a.shape, ...b.shape].every((size) => size > 0);
+    [...(a?.shape ?? []), ...b.shape].every((size) => size > 0);
   if (!a || !b || rank === undefined || !fits) {
     const got = `[${a?.shape.join(', ') ?? 'missing'}] and [${b?.shape.join(', ') ?? 'missing'}]`;
     const expected = 'A [rank, in] and B [out, rank], or kernels [rank, in, h, w] and [out, rank, 1, 1]';

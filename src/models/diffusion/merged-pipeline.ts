@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { LoraLayer } from '../adapters/lora-layer.js';
-import { type FolderContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
+import { type CopyOf, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
 import { mergeLora } from '../graph/merge-lora.js';
 import { readModel } from './pipeline.js';
 import { readPipelineFolder } from './pipeline-folder.js';
@@ -26,8 +26,8 @@ export async function writeMergedPipeline(
   await writeDirectoryAtomic(out, { ...(await otherFiles(path, unetFile)), [unetFile]: merged });
 }
 
-async function otherFiles(path: string, unetFile: string): Promise<FolderContent> {
-  const files: Record<string, { readonly copyOf: string }> = {};
+async function otherFiles(path: string, unetFile: string): Promise<Record<string, CopyOf>> {
+  const files: Record<string, CopyOf> = {};
   for (const found of await readdir(path, { recursive: true })) {
     const name = found.replaceAll('\\', '/');
     const file = join(path, found);

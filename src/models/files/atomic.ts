@@ -8,11 +8,15 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { TributaryError } from '../../errors.js';
 
-/** What a file holds: text, bytes, or what another file holds, which is copied without being read into memory. */
-type FileContent = string | Uint8Array | { readonly copyOf: string };
-
 /** Relative paths inside a folder, and what their files hold. */
-export type FolderContent = Readonly<Record<string, FileContent>>;
+export type FolderContent = Readonly<Record<string, string | Uint8Array>>;
+
+/** The content of another file, which is copied without being read into memory. */
+export interface CopyOf {
+  readonly copyOf: string;
+}
+
+type FileContent = string | Uint8Array | CopyOf;
 
 /**
  * Writes a file, replacing an older one atomically; makes the folder it lies in. A reader sees the old bytes or the new
@@ -40,7 +44,10 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
  *
  * Errors: TRIB_FILE, with the operating system's code in the text; an older folder is left, or put back, as it was.
  */
-export async function writeDirectoryAtomic(path: string, files: FolderContent): Promise<void> {
+export async function writeDirectoryAtomic(
+  path: string,
+  files: Readonly<Record<string, FileContent>>,
+): Promise<void> {
   const temporary = temporaryName(path);
   const displaced = temporaryName(path);
   try {

@@ -7,7 +7,7 @@
 import { TributaryError } from '../../errors.js';
 import { GraphBuilder } from './builder.js';
 import type { Graph, Node, Value } from './graph.js';
-import { floatAttribute, intAttribute, textAttribute } from './graph.js';
+import { floatAttribute, intAttribute, intsAttribute, textAttribute } from './graph.js';
 import * as op from './ops/index.js';
 
 export interface LoraOptions {
@@ -113,7 +113,8 @@ function compilePattern(pattern: string): RegExp {
 
 /**
  * Whether a node is a layer that can be adapted: x W or x Wᵀ with a constant matrix, or a convolution over two axes with a
- * constant kernel. A Gemm that scales, or transposes x, and a convolution in groups are none.
+ * constant kernel. A Gemm that scales, or transposes x, and a convolution in groups or with gaps are none: PEFT and kohya
+ * leave out groups and dilations of the layer.
  */
 function adaptable(node: Node, graph: Graph): boolean {
   const weight = node.inputs[1];
@@ -131,6 +132,7 @@ function adaptable(node: Node, graph: Graph): boolean {
       return (
         weight.shape.length === 4 &&
         intAttribute(node, 'group', 1) === 1 &&
+        (intsAttribute(node, 'dilations') ?? []).every((size) => size === 1) &&
         textAttribute(node, 'auto_pad', 'NOTSET') === 'NOTSET'
       );
     default:

@@ -74,8 +74,10 @@ function layoutOf({ opType, attribute }: NodeProto): Layout | undefined {
       if (number('transA', 0) === 1 || alpha !== 1) return undefined;
       return number('transB', 0) === 1 ? 'out-in' : 'in-out';
     }
-    case 'Conv':
-      return number('group', 1) === 1 ? 'kernels' : undefined;
+    case 'Conv': {
+      const dilations = attribute.find(({ name }) => name === 'dilations')?.ints ?? [];
+      return number('group', 1) === 1 && dilations.every((size) => size === 1n) ? 'kernels' : undefined;
+    }
     default:
       return undefined;
   }

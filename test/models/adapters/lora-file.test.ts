@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { decodeLoraFile, encodeLoraFile, type LoraLayer } from '../../../src/models/adapters/lora-file.js';
+import { decodeLoraFile, encodeLoraFile } from '../../../src/models/adapters/lora-file.js';
+import type { LoraLayer } from '../../../src/models/adapters/lora-layer.js';
 import {
   decodeSafetensors,
   encodeSafetensors,

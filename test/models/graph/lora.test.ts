@@ -247,6 +247,7 @@ describe('addLora on Conv', () => {
 
   it.each([
     ['groups', convolution(2, { group: int(2), pads: ints([1, 1, 1, 1]) })],
+    ['gaps', convolution(4, { dilations: ints([2, 2]), pads: ints([2, 2, 2, 2]) })],
     ['pads that the runtime chooses', convolution(4, { auto_pad: text('SAME_UPPER') })],
   ])('should not take a convolution with %s', (_, graph) => {
     expect(() => adapted(graph, 'beside', 'conv')).toThrow(/expected to match .* got none of 0\./);
