@@ -30,9 +30,9 @@ const layer = (
   ...(kernel && { kernel }),
 });
 const LAYERS = [
-  layer('mid_block.resnets.0.conv1', 16, 16, [3, 3]),
   layer(`${MODULE}.attn1.to_q`, 16, 16),
   layer(`${MODULE}.ff.net.2`, 32, 16),
+  layer('mid_block.resnets.0.conv1', 16, 16, [3, 3]),
 ];
 
 const draw = (pipeline: string, out: string, ...more: string[]) =>
