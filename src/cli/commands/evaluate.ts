@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { FileParameters } from '../../models/policy/adapter-parameters.js';
+import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
 import { evaluatePolicy } from '../../streams/evaluate-policy.js';
-import { adapterPathOf, isFolder, loraFor, readAdapter } from '../../streams/read-adapter.js';
+import { loraFor, readAdapter } from '../../streams/read-adapter.js';
 import { readPromptLists } from '../../streams/read-prompts.js';
 import type { Evaluation } from '../../streams/run-events.js';
 import { startReward, startSampler } from '../../streams/stages/run-threads.js';

@@ -9,7 +9,8 @@ import {
   type LoraFormat,
 } from '../../models/adapters/lora-file.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
-import { adapterPathOf, isFolder, readAdapterBytes } from '../../streams/read-adapter.js';
+import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
+import { readAdapterBytes } from '../../streams/read-adapter.js';
 
 interface ExportOptions {
   readonly format: LoraFormat;

@@ -4,8 +4,9 @@ import { TributaryError } from '../../errors.js';
 import { decodeLoraFile } from '../../models/adapters/lora-file.js';
 import { writeMergedPipeline } from '../../models/diffusion/merged-pipeline.js';
 import { requireUnet } from '../../models/policy/adapter-parameters.js';
+import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import { adapterPathOf, isFolder, readAdapterBytes } from '../../streams/read-adapter.js';
+import { readAdapterBytes } from '../../streams/read-adapter.js';
 
 interface MergeOptions {
   readonly pipeline?: string;
