@@ -1,23 +1,31 @@
 import { readFile } from 'node:fs/promises';
 import { TributaryError } from '../errors.js';
-import type { NamedArrays } from '../models/optimizers/adamw.js';
-import { decodeParameters } from '../models/policy/adapter-parameters.js';
-
-/** An adapter as a file holds it. */
-export interface StoredAdapter {
-  readonly parameters: NamedArrays;
-  readonly rank: number;
-  readonly alpha: number;
-  /** LoRA pattern that matches the nodes of just its layers. */
-  readonly pattern: string;
-}
+import type { LoraSettings } from '../models/diffusion/denoiser.js';
+import { decodeParameters, type FileParameters } from '../models/policy/adapter-parameters.js';
+import type { ResolvedConfig } from './config/topology-schema.js';
 
 /**
- * Reads `pytorch_lora_weights.safetensors`, of Tributary or of diffusers.
+ * Reads an adapter in any style that `decodeLoraFile` knows, of Tributary or of others.
  *
- * **Errors**: TRIB_FILE where it cannot be read or is damaged; TRIB_LORA where it is no adapter of one rank and alpha.
+ * **Errors**: TRIB_FILE where it cannot be read or is damaged; TRIB_LORA where it is no adapter of a UNet, or a pickle.
  */
-export async function readAdapter(path: string): Promise<StoredAdapter> {
+export async function readAdapter(path: string): Promise<FileParameters> {
+  const adapter = decodeParameters(await readAdapterBytes(path), path);
+  if (adapter.alpha > 0) return adapter;
+  throw new TributaryError(
+    'TRIB_LORA',
+    `${path}: expected an alpha above 0, got ${adapter.alpha}. Save the adapter again with its alpha.`,
+  );
+}
+
+/** What a sampler is opened with for an adapter; without one, for that of the config. */
+export function loraFor(config: ResolvedConfig, adapter: FileParameters | null | undefined): LoraSettings {
+  const { lora } = config.model;
+  return adapter ? { ...lora, rank: adapter.rank, alpha: adapter.alpha, layers: adapter.layers } : lora;
+}
+
+/** The bytes of an adapter file; a pickle is refused unread. */
+export async function readAdapterBytes(path: string): Promise<Uint8Array> {
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
     throw new TributaryError(
       'TRIB_FILE',
@@ -25,23 +33,19 @@ export async function readAdapter(path: string): Promise<StoredAdapter> {
       { cause },
     );
   });
-  const adapter = decodeParameters(bytes, path);
-  if (!(adapter.alpha > 0)) {
-    throw new TributaryError(
-      'TRIB_LORA',
-      `${path}: expected an alpha above 0, got ${adapter.alpha}. Save the adapter again with its alpha.`,
-    );
-  }
-  return { ...adapter, pattern: patternOf(Object.keys(adapter.parameters)) };
+  if (!isPickle(bytes)) return bytes;
+  throw new TributaryError(
+    'TRIB_LORA',
+    `${path}: expected safetensors, got a pickle (torch.save). Reading one can run whatever program its maker put in, so it is never read. Load it with torch.load(weights_only=True) where you trust it, and save it with safetensors.`,
+  );
 }
 
-/** A layer's name has dots where the name of its node has slashes or dots. */
-function patternOf(parameterNames: readonly string[]): string {
-  const layers = new Set(parameterNames.map((name) => name.replace(/\.lora_[AB]$/, '')));
-  const alternatives = [...layers].map((layer) => layer.split('.').map(escaped).join('[./]'));
-  return `^/?(unet/)?(${alternatives.join('|')})/(MatMul|Gemm)`;
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$*+?()[\]{}|]/g, '\\$&');
+/** A zip archive, as torch.save writes since 1.6, or the first opcode of a pickle (PROTO, versions 2 to 5). */
+function isPickle(bytes: Uint8Array): boolean {
+  const [first, second = 0, third, fourth] = bytes;
+  const isZip = first === 0x50 && second === 0x4b && third === 3 && fourth === 4;
+  // Of a safetensors file these are the length of its header: 8 bytes, of which the last ones are zero.
+  return (
+    isZip || (first === 0x80 && second >= 2 && second <= 5 && bytes.subarray(4, 8).some((byte) => byte !== 0))
+  );
 }

@@ -163,7 +163,7 @@ describe('tributary evaluate', () => {
     const { code, stderr } = await runCli(['evaluate', run]);
     expect(code).toBe(1);
     expect(stderr).toBe(
-      `error: ${join(run, 'pytorch_lora_weights.safetensors')}: expected the adapter of a run that ended or was stopped, got no such file. Resume the run, or name one of its checkpoints' with --lora.\n`,
+      `error: ${join(run, 'pytorch_lora_weights.safetensors')}: expected the adapter of a run that ended or was stopped, got no such file. Resume the run, or name the adapter of one of its checkpoints.\n`,
     );
   });
 });

@@ -1,7 +1,9 @@
 /** @file A run that goes on from the adapter of another. */
 
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { decodeLoraFile, encodeLoraFile } from '../../src/models/adapters/lora-file.js';
 import type { RunEvent } from '../../src/streams/run-events.js';
 import { temporaryFolder } from '../fixtures/temporary-folder.js';
 import { type EndedRun, eventsOf, runTiny, tinyConfig } from '../fixtures/tiny-run.js';
@@ -31,12 +33,54 @@ describe('model.startFrom', () => {
     expect(firstKl(second)).toBeGreaterThan(2 * firstKl(first));
   });
 
+  it('should train convolutions and feed-forward layers, and go on from them in the style of kohya', async () => {
+    const folder = await temporaryFolder();
+    const pattern = 'attn[12]/to_|ff/net|resnets\\.0/conv1|downsamplers';
+    const overrides = [...SETTINGS, `model.lora.pattern=${pattern}`];
+    const config = await tinyConfig(folder, { overrides });
+    const first = await runTiny({ config, path: join(folder, 'first') });
+    expect(first.error).toBeUndefined();
+    const adapter = join(folder, 'first', 'pytorch_lora_weights.safetensors');
+    const layers = decodeLoraFile(await readFile(adapter), adapter);
+    const kernels = layers.flatMap(({ kernel }) => (kernel ? [kernel] : []));
+    expect(kernels.length).toBeGreaterThan(3);
+    for (const { loraB } of layers) expect(loraB.some((value) => value !== 0)).toBe(true);
+    const kohya = join(folder, 'kohya.safetensors');
+    await writeFile(kohya, encodeLoraFile(layers, { format: 'kohya', dtype: 'fp32' }));
+    const model = { ...config.model, startFrom: kohya };
+    const second = await runTiny({ config: { ...config, model }, path: join(folder, 'second') });
+    expect(second.error).toBeUndefined();
+    expect(finished(second).base.train).toEqual(finished(first).tuned.train);
+  });
+
+  it('should refuse an adapter with a rank of its own for a layer', async () => {
+    const folder = await temporaryFolder();
+    const config = await tinyConfig(folder, { overrides: SETTINGS });
+    const path = join(folder, 'mixed.safetensors');
+    const layer = (key: string, rank: number) => ({
+      key,
+      loraA: new Float32Array(rank * 16),
+      loraB: new Float32Array(16 * rank),
+      rank,
+      alpha: 2,
+    });
+    await writeFile(path, encodeLoraFile([layer('unet.a', 2), layer('unet.b', 1)]));
+    const model = { ...config.model, startFrom: path };
+    const { error } = await runTiny({ config: { ...config, model }, path: join(folder, 'run') });
+    expect((error as Error).message).toContain(
+      `${path}: expected one rank and one alpha for all layers, got other ones for some of them.`,
+    );
+  });
+
   it.each([
     [
       { rank: 3 },
       'expected rank 3 and alpha 2 as model.lora says, got rank 2 and alpha 2. Set model.lora to rank 2 and alpha 2.',
     ],
-    [{ pattern: 'attn1/to_(q|k)' }, 'expected weights for the layers that model.lora.pattern names, got "'],
+    [
+      { pattern: 'attn1/to_(q|k)' },
+      'expected weights for the layers that model.lora.pattern names, got some for "',
+    ],
   ])('should refuse an adapter of another kind: %j', async (lora, message) => {
     const folder = await temporaryFolder();
     const config = await tinyConfig(folder, { overrides: SETTINGS });

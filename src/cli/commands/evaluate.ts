@@ -1,12 +1,11 @@
-import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { TributaryError } from '../../errors.js';
-import { ADAPTER_FILE } from '../../streams/checkpoint-files.js';
+import type { FileParameters } from '../../models/policy/adapter-parameters.js';
+import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
 import { evaluatePolicy } from '../../streams/evaluate-policy.js';
-import { readAdapter, type StoredAdapter } from '../../streams/read-adapter.js';
+import { loraFor, readAdapter } from '../../streams/read-adapter.js';
 import { readPromptLists } from '../../streams/read-prompts.js';
 import type { Evaluation } from '../../streams/run-events.js';
 import { startReward, startSampler } from '../../streams/stages/run-threads.js';
@@ -35,42 +34,24 @@ export function addEvaluateCommand(program: Command): void {
 }
 
 async function evaluate(path: string, { lora, set, json }: EvaluateOptions): Promise<void> {
-  const isRun = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
+  const isRun = await isFolder(path);
   const config = await loadTopology(isRun ? join(path, 'config.yaml') : path, set);
-  const adapterPath = lora ?? (isRun ? await adapterOfRun(path) : null);
+  const adapterPath = lora ?? (isRun ? await adapterPathOf(path) : null);
   const adapter = adapterPath === null ? null : await readAdapter(adapterPath);
   const { policyVersion: _, trainingStage: __, ...figures } = await measure(config, adapter);
   if (json) console.log(JSON.stringify({ adapter: adapterPath, ...figures }));
   else console.log(`${adapterPath ?? 'base model'}\n\n${evaluationTable(figures)}`);
 }
 
-async function adapterOfRun(runPath: string): Promise<string> {
-  const path = join(runPath, ADAPTER_FILE);
-  return access(path).then(
-    () => path,
-    () => {
-      throw new TributaryError(
-        'TRIB_FILE',
-        `${path}: expected the adapter of a run that ended or was stopped, got no such file. Resume the run, or name one of its checkpoints' with --lora.`,
-      );
-    },
-  );
-}
-
-async function measure(config: ResolvedConfig, adapter: StoredAdapter | null): Promise<Evaluation> {
-  const { pattern, rank, alpha } = adapter ?? config.model.lora;
-  const fitted = { ...config, model: { ...config.model, lora: { pattern, rank, alpha } } };
+async function measure(config: ResolvedConfig, adapter: FileParameters | null): Promise<Evaluation> {
   const prompts = await readPromptLists(config);
-  const sampler = await startSampler(fitted, sayFallbacks);
+  const sampler = await startSampler(config, sayFallbacks, loraFor(config, adapter));
   try {
-    const reward = await startReward(fitted, sampler.imageShape, sayFallbacks);
+    const reward = await startReward(config, sampler.imageShape, sayFallbacks);
     try {
       const parameters = adapter?.parameters ?? sampler.baseParameters;
       return await evaluatePolicy({
-        config: fitted,
+        config,
         sampler,
         reward: reward.call,
         policy: { version: adapter ? 1 : 0, parameters },

@@ -4,7 +4,7 @@ import { TributaryError } from '../../errors.js';
 import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { topologySchema } from '../../streams/config/topology-schema.js';
-import { readAdapter } from '../../streams/read-adapter.js';
+import { loraFor, readAdapter } from '../../streams/read-adapter.js';
 import { startSampler } from '../../streams/stages/run-threads.js';
 import { between, collect, whole } from '../options.js';
 import { sayFallbacks } from '../say-fallbacks.js';
@@ -33,7 +33,10 @@ export function addSampleCommand(program: Command): void {
     .requiredOption('--prompt <text>', 'what to draw; repeatable', collect)
     .requiredOption('--out <file>', 'PNG file to write')
     .option('--pipeline <folder>', 'the model', 'models/shapes')
-    .option('--lora <file>', 'adapter, such as runs/<name>/pytorch_lora_weights.safetensors')
+    .option(
+      '--lora <file>',
+      'adapter in the style of diffusers or kohya, such as runs/<name>/pytorch_lora_weights.safetensors',
+    )
     .option('--images <n>', 'pictures a prompt', whole(1, 1000), 8)
     .option('--seed <n>', 'seed of the noise', whole(0, 2 ** 32 - 1), 1234)
     .option('--steps <n>', 'sampler steps', whole(2, 1000), 10)
@@ -53,10 +56,7 @@ async function sample(options: SampleOptions): Promise<void> {
   const adapter = options.lora === undefined ? undefined : await readAdapter(options.lora);
   const config = topologySchema.parse({
     name: 'sample',
-    model: {
-      pipeline: options.pipeline,
-      lora: adapter ? { pattern: adapter.pattern, rank: adapter.rank, alpha: adapter.alpha } : {},
-    },
+    model: { pipeline: options.pipeline },
     engine: { threads: options.threads },
     stages: {
       sampler: {
@@ -69,7 +69,7 @@ async function sample(options: SampleOptions): Promise<void> {
     },
     evaluation: { seed: options.seed },
   });
-  const sampler = await startSampler(config, sayFallbacks);
+  const sampler = await startSampler(config, sayFallbacks, loraFor(config, adapter));
   try {
     const parameters = adapter?.parameters ?? sampler.baseParameters;
     const png = await sampler.withPolicy({ version: 0, parameters }, (call) =>

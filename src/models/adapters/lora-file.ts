@@ -1,152 +1,177 @@
 /**
- * @file `pytorch_lora_weights.safetensors`: the layout that diffusers' `load_lora_weights` reads. The scale of an adapter
- * is alpha / rank; diffusers takes alpha from the metadata, and equal to the rank where there is none.
+ * @file Adapter files in safetensors: the style of diffusers and PEFT, and kohya's, which ComfyUI and AUTOMATIC1111 read.
+ * The scale of a layer is alpha / rank.
  */
-import { z } from 'zod';
-import { TributaryError } from '../../errors.js';
-import { decodeFloat16 } from '../numeric/float16.js';
+import { createHash } from 'node:crypto';
+import { decodeFloat16, encodeFloat16 } from '../numeric/float16.js';
+import { kohyaMetadata } from './kohya-metadata.js';
+import { toKohya } from './kohya-names.js';
+import { fileShapes, haveOneRank, type LoraLayer, loraFault, someOf } from './lora-layer.js';
+import { PEFT_METADATA, peftMetadata, readPeftMetadata } from './peft-metadata.js';
 import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from './safetensors.js';
+import { foreignKind, parseTensorName, type TensorName } from './tensor-names.js';
 
-/** One adapted layer: y = x·W + (alpha / rank) · (x·Aᵀ)·Bᵀ. */
-export interface LoraLayer {
-  /** Component and module, such as `unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q`. */
-  readonly key: string;
-  /** A [rank, in] float32, row-major. */
-  readonly loraA: Float32Array;
-  /** B [out, rank] float32, row-major. */
-  readonly loraB: Float32Array;
-  readonly rank: number;
-  readonly alpha: number;
+/** Styles of names: `peft` for diffusers and PEFT, `kohya` for ComfyUI and AUTOMATIC1111; diffusers reads it too. */
+export const LORA_FORMATS = ['peft', 'kohya'] as const;
+export type LoraFormat = (typeof LORA_FORMATS)[number];
+/** `fp32` to go on training, `fp16` to share: half the size, rounded. */
+export const LORA_DTYPES = ['fp32', 'fp16'] as const;
+export type LoraDtype = (typeof LORA_DTYPES)[number];
+
+export interface LoraFileOptions {
+  readonly format: LoraFormat;
+  readonly dtype: LoraDtype;
+  /** A name for people, in the metadata of kohya's style. */
+  readonly title?: string;
 }
 
-const METADATA_KEY = 'lora_adapter_metadata';
+const FOR_RESUMING: LoraFileOptions = { format: 'peft', dtype: 'fp32' };
+const SAVE_AGAIN = 'Save the adapter again as LoRA, with diffusers, PEFT, kohya or Tributary.';
+const CHECK_LAYERS = 'Give every layer a key and whole matrices.';
 
 /**
- * Returns the bytes of an adapter file: `<key>.lora_A.weight` [rank, in] and `<key>.lora_B.weight` [out, rank], F32, with
- * the metadata `format: pt`, `rank`, `alpha` and `lora_adapter_metadata` (diffusers 0.34 and newer: PEFT's LoraConfig
- * under the component's prefix, as JSON). Equal layers give equal bytes, in any order.
+ * Returns the bytes of an adapter file. Equal layers give equal bytes, in any order.
+ * - `peft`: `<key>.lora_A.weight` and `<key>.lora_B.weight`, with `lora_adapter_metadata` (and `rank` and `alpha` where they
+ *   are the same for all layers).
+ * - `kohya`: `lora_unet_<module>.lora_down.weight`, `.lora_up.weight` and `.alpha`, with the metadata of sd-scripts.
  *
- * Errors: TRIB_LORA if there are no layers, ranks or alphas differ, a key names no component, comes twice, or its
- * arrays do not hold whole rows of `rank`.
+ * Errors: TRIB_LORA, naming the key, if there are no layers, a key names no component, comes twice or has no name in
+ * kohya's style, its arrays do not hold whole rows of `rank`, or a number is too large for fp16.
  */
-export function encodeLoraFile(layers: readonly LoraLayer[]): Uint8Array {
+export function encodeLoraFile(
+  layers: readonly LoraLayer[],
+  options: LoraFileOptions = FOR_RESUMING,
+): Uint8Array {
   const [first] = layers;
-  if (first === undefined) throw unfit('layers', 'at least one', 'none');
+  if (first === undefined) throw loraFault('layers', 'at least one', 'none', CHECK_LAYERS);
+  const sorted = [...layers].sort((one, other) => (one.key < other.key ? -1 : 1));
   const tensors = new Map<string, SafetensorsTensor>();
-  const modules = new Map<string, string[]>();
-  for (const { key, loraA, loraB, rank, alpha } of layers) {
-    if (rank !== first.rank || alpha !== first.alpha) {
-      const wanted = `rank ${first.rank} and alpha ${first.alpha} as in ${first.key}`;
-      throw unfit(key, wanted, `${rank} and ${alpha}`);
-    }
-    const [component = '', ...path] = key.split('.');
-    if (path.length === 0) throw unfit(key, 'a key such as unet.<module>', 'no dot in it');
-    if (tensors.has(`${key}.lora_A.weight`)) throw unfit(key, 'each layer once', 'it twice');
-    modules.set(component, [...(modules.get(component) ?? []), path.join('.')]);
-    tensors.set(`${key}.lora_A.weight`, matrix(key, loraA, [rank, loraA.length / rank]));
-    tensors.set(`${key}.lora_B.weight`, matrix(key, loraB, [loraB.length / rank, rank]));
+  for (const layer of sorted) {
+    const { key, loraA, loraB, alpha } = layer;
+    const shapes = fileShapes(layer);
+    const names = namesOf(key, options.format);
+    if (tensors.has(names.a)) throw loraFault(key, 'each layer once', 'it twice', CHECK_LAYERS);
+    tensors.set(names.a, matrix(key, loraA, shapes.a, options.dtype));
+    tensors.set(names.b, matrix(key, loraB, shapes.b, options.dtype));
+    if (names.alpha) tensors.set(names.alpha, { dtype: 'F32', shape: [], data: Float32Array.of(alpha) });
   }
-  const { rank, alpha } = first;
-  const adapter: Record<string, unknown> = {};
-  for (const component of [...modules.keys()].sort()) {
-    adapter[`${component}.bias`] = 'none';
-    adapter[`${component}.lora_alpha`] = alpha;
-    adapter[`${component}.lora_dropout`] = 0;
-    adapter[`${component}.r`] = rank;
-    adapter[`${component}.target_modules`] = modules.get(component)?.sort();
-  }
-  const metadata = {
-    format: 'pt',
-    rank: `${rank}`,
-    alpha: `${alpha}`,
-    [METADATA_KEY]: JSON.stringify(adapter),
-  };
-  return encodeSafetensors({ tensors, metadata });
+  if (options.format === 'kohya') return encodeKohya(sorted, tensors, options.title ?? 'adapter');
+  const scale = haveOneRank(layers) ? { rank: `${first.rank}`, alpha: `${first.alpha}` } : {};
+  return encodeSafetensors({
+    tensors,
+    metadata: { format: 'pt', ...scale, [PEFT_METADATA]: peftMetadata(sorted) },
+  });
+}
+
+/** The hash that A1111 knows an adapter by is that of the bytes behind the header. */
+function encodeKohya(
+  layers: readonly LoraLayer[],
+  tensors: ReadonlyMap<string, SafetensorsTensor>,
+  title: string,
+): Uint8Array {
+  const bytes = encodeSafetensors({ tensors, metadata: {} });
+  const header = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  const modelHash = createHash('sha256')
+    .update(bytes.subarray(8 + header))
+    .digest('hex');
+  return encodeSafetensors({ tensors, metadata: kohyaMetadata(layers, { title, modelHash }) });
+}
+
+function namesOf(key: string, format: LoraFormat): { a: string; b: string; alpha?: string } {
+  if (!/^[^.]+\../.test(key))
+    throw loraFault(key, 'a key such as unet.<module>', 'no dot in it', CHECK_LAYERS);
+  if (format === 'peft') return { a: `${key}.lora_A.weight`, b: `${key}.lora_B.weight` };
+  const name = toKohya(key);
+  if (name) return { a: `${name}.lora_down.weight`, b: `${name}.lora_up.weight`, alpha: `${name}.alpha` };
+  const expected = 'a module of UNet2DConditionModel, which has a name in the style of kohya';
+  throw loraFault(key, expected, 'another name', 'Write it in the format peft.');
 }
 
 /**
- * Reads an adapter file in the layout of `encodeLoraFile`, F32, F16 or BF16, from Tributary or from diffusers. Layers
- * come sorted by key. Alpha is the metadata's, else the rank.
+ * Reads an adapter file of either style, and of diffusers before PEFT (see `parseTensorName`), in F32, F16 or BF16. Layers
+ * come sorted by key. Alpha is that of the layer's own tensor, else the metadata's, else the rank.
  *
- * Errors: TRIB_FILE if the file is damaged; TRIB_LORA if it holds anything else than pairs of such matrices, or scales
- * its layers one by one (`alpha_pattern`) or by the root of the rank (`use_rslora`).
+ * Errors: TRIB_FILE if the file is damaged; TRIB_LORA, naming the keys, if it holds anything else than pairs of matrices
+ * or of kernels with their alphas.
  *
  * @param where - the file's name, for the text of an error.
  */
 export function decodeLoraFile(bytes: Uint8Array, where: string): readonly LoraLayer[] {
   const { tensors, metadata } = decodeSafetensors(bytes, where);
-  const keys = new Set<string>();
-  for (const name of tensors.keys()) {
-    const key = /^(.+)\.lora_[AB]\.weight$/.exec(name)?.[1];
-    if (key === undefined)
-      throw unfit(where, 'tensors named <key>.lora_A.weight and <key>.lora_B.weight', `"${name}"`);
-    keys.add(key);
-  }
-  if (keys.size === 0) throw unfit(where, 'at least one layer', 'none');
-  const adapter = parseAdapterMetadata(metadata[METADATA_KEY], where);
-  return [...keys].sort().map((key) => {
-    const loraA = tensors.get(`${key}.lora_A.weight`);
-    const loraB = tensors.get(`${key}.lora_B.weight`);
-    const rank = loraA?.shape[0];
-    if (
-      !loraA ||
-      !loraB ||
-      rank === undefined ||
-      loraA.shape.length !== 2 ||
-      loraB.shape.length !== 2 ||
-      loraB.shape[1] !== rank
-    ) {
-      const got = `[${loraA?.shape.join(', ') ?? 'missing'}] and [${loraB?.shape.join(', ') ?? 'missing'}]`;
-      throw unfit(`${where} ${key}`, 'lora_A [rank, in] and lora_B [out, rank]', got);
+  const layers = new Map<string, Partial<Record<TensorName['part'], SafetensorsTensor>>>();
+  const foreign: string[] = [];
+  for (const [name, tensor] of tensors) {
+    const parsed = parseTensorName(name);
+    if (!parsed) {
+      foreign.push(name);
+      continue;
     }
-    const component = key.slice(0, key.indexOf('.'));
-    const alpha = componentAlpha(adapter, component, where) ?? rank;
-    return {
-      key,
-      loraA: floats(loraA, `${where} ${key}`),
-      loraB: floats(loraB, `${where} ${key}`),
-      rank,
-      alpha,
-    };
+    const parts = layers.get(parsed.key) ?? {};
+    if (parts[parsed.part]) {
+      throw loraFault(`${where} ${parsed.key}`, 'each layer once', `it twice (${name})`, SAVE_AGAIN);
+    }
+    layers.set(parsed.key, { ...parts, [parsed.part]: tensor });
+  }
+  if (foreign.length > 0) throw notLora(where, foreign);
+  if (layers.size === 0) throw loraFault(where, 'at least one layer', 'none', SAVE_AGAIN);
+  const alphaOf = readPeftMetadata(metadata[PEFT_METADATA], where);
+  return [...layers.keys()].sort().map((key) => {
+    const { A, B, alpha } = layers.get(key) ?? {};
+    const layer = pair(A, B, `${where} ${key}`);
+    const own = alpha && floats(alpha, `${where} ${key}.alpha`);
+    if (own && (own.length !== 1 || !((own[0] ?? 0) > 0))) {
+      throw loraFault(`${where} ${key}.alpha`, 'one number above 0', `[${own.join(', ')}]`, SAVE_AGAIN);
+    }
+    return { key, ...layer, alpha: own?.[0] ?? alphaOf(key, layer.rank) ?? layer.rank };
   });
 }
 
-const adapterSchema = z.record(z.string(), z.unknown());
-
-function parseAdapterMetadata(text: string | undefined, where: string): Readonly<Record<string, unknown>> {
-  if (text === undefined) return {};
-  try {
-    return adapterSchema.parse(JSON.parse(text));
-  } catch {
-    throw unfit(`${where} ${METADATA_KEY}`, 'an object in JSON', `${text.length} characters that are not`);
-  }
+function notLora(where: string, names: readonly string[]): Error {
+  const kind = names.map(foreignKind).find((found) => found !== undefined);
+  const expected = 'tensors named <module>.lora_A.weight or lora_unet_<module>.lora_down.weight';
+  return loraFault(where, expected, `${someOf(names)}${kind ? `: ${kind}` : ''}`, SAVE_AGAIN);
 }
 
-function componentAlpha(
-  adapter: Readonly<Record<string, unknown>>,
-  component: string,
+/** A and B that belong together. */
+function pair(
+  a: SafetensorsTensor | undefined,
+  b: SafetensorsTensor | undefined,
   where: string,
-): number | undefined {
-  const pattern = adapter[`${component}.alpha_pattern`];
-  if (typeof pattern === 'object' && pattern !== null && Object.keys(pattern).length > 0) {
-    throw unfit(
-      `${where} ${component}.alpha_pattern`,
-      'one alpha for all layers',
-      JSON.stringify(pattern).slice(0, 60),
-    );
+): Pick<LoraLayer, 'loraA' | 'loraB' | 'rank'> & Pick<LoraLayer, 'kernel'> {
+  const [rank, , height, width] = a?.shape ?? [];
+  const [, inner, ...ones] = b?.shape ?? [];
+  const dimensions = a?.shape.length;
+  const fits =
+    (dimensions === 2 || dimensions === 4) &&
+    b?.shape.length === dimensions &&
+    inner === rank &&
+    ones.every((size) => size === 1) &&
+    [...(a?.shape ?? []), ...b.shape].every((size) => size > 0);
+  if (!a || !b || rank === undefined || !fits) {
+    const got = `[${a?.shape.join(', ') ?? 'missing'}] and [${b?.shape.join(', ') ?? 'missing'}]`;
+    const expected = 'A [rank, in] and B [out, rank], or kernels [rank, in, h, w] and [out, rank, 1, 1]';
+    throw loraFault(where, expected, got, SAVE_AGAIN);
   }
-  if (adapter[`${component}.use_rslora`] === true) {
-    throw unfit(`${where} ${component}.use_rslora`, 'a scale of alpha / rank', 'alpha / √rank');
-  }
-  const alpha = adapter[`${component}.lora_alpha`];
-  if (alpha === undefined) return undefined;
-  if (typeof alpha === 'number' && Number.isFinite(alpha)) return alpha;
-  throw unfit(`${where} ${component}.lora_alpha`, 'a number', JSON.stringify(alpha));
+  const kernel = height === undefined || width === undefined ? {} : { kernel: [height, width] as const };
+  return { loraA: floats(a, where), loraB: floats(b, where), rank, ...kernel };
 }
 
-function matrix(key: string, data: Float32Array, shape: readonly number[]): SafetensorsTensor {
-  if (shape.every((axis) => Number.isInteger(axis) && axis > 0)) return { dtype: 'F32', shape, data };
-  throw unfit(key, 'whole rows of `rank` values', `${data.length} values for [${shape.join(', ')}]`);
+function matrix(
+  key: string,
+  data: Float32Array,
+  shape: readonly number[],
+  dtype: LoraDtype,
+): SafetensorsTensor {
+  if (!shape.every((axis) => Number.isInteger(axis) && axis > 0)) {
+    const got = `${data.length} values for [${shape.join(', ')}]`;
+    throw loraFault(key, 'whole rows of `rank` values', got, CHECK_LAYERS);
+  }
+  if (dtype === 'fp32') return { dtype: 'F32', shape, data };
+  const bits = encodeFloat16(data);
+  // A number that became infinite has all bits of the exponent set.
+  const beyond = bits.findIndex((pattern) => (pattern & 0x7c00) === 0x7c00);
+  if (beyond < 0) return { dtype: 'F16', shape, data: bits };
+  throw loraFault(key, 'numbers up to 65504, as fp16 can hold', `${data[beyond]}`, 'Write it as fp32.');
 }
 
 function floats(tensor: SafetensorsTensor, where: string): Float32Array {
@@ -160,13 +185,8 @@ function floats(tensor: SafetensorsTensor, where: string): Float32Array {
       return new Float32Array(Uint32Array.from(tensor.data, (bits) => bits << 16).buffer);
     case 'I64':
     case 'U8':
-      throw unfit(where, 'F32, F16 or BF16', tensor.dtype);
+      throw loraFault(where, 'F32, F16 or BF16', tensor.dtype, SAVE_AGAIN);
     default:
       return tensor satisfies never;
   }
-}
-
-function unfit(where: string, expected: string, got: string): TributaryError {
-  const nextStep = 'Save the adapter with diffusers or Tributary, one rank and one alpha for all layers.';
-  return new TributaryError('TRIB_LORA', `LoRA file ${where}: expected ${expected}, got ${got}. ${nextStep}`);
 }

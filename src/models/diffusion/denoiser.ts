@@ -5,9 +5,9 @@ import type { Engine, Executable, Provider } from '../engines/engine.js';
 import { decodeModel, inputAxes } from '../graph/decode.js';
 import { encodeGraph } from '../graph/encode.js';
 import { fuseForInference } from '../graph/fuse.js';
-import type { Graph } from '../graph/graph.js';
+import { formatShape, type Graph } from '../graph/graph.js';
 import type { Adapter } from '../graph/lora.js';
-import { addLora } from '../graph/lora.js';
+import { adapterShapes, addLora } from '../graph/lora.js';
 import { prepareGraph } from '../graph/prepare.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import type { ElementType, Tensor } from '../tensor.js';
@@ -20,6 +20,8 @@ export interface LoraSettings {
   readonly pattern: string;
   readonly rank: number;
   readonly alpha: number;
+  /** The layers of an adapter that there is already; they count in the place of the pattern. */
+  readonly layers?: readonly string[];
 }
 
 export interface Denoiser {
@@ -152,24 +154,32 @@ export async function openDenoiser(
   };
 }
 
-/** The adapter's parameters as tensors: A [in, rank], B [rank, out]. */
+/**
+ * The adapter's parameters as tensors, in the shapes that the graph takes.
+ * @throws TRIB_LORA when they are not those of the adapted layers; the layers that do not fit are named.
+ */
 export function adapterFeeds(
   adapters: readonly Adapter[],
   parameters: NamedArrays,
   rank: number,
 ): Record<string, Tensor> {
-  const feed = (name: string, shape: readonly number[]): [string, Tensor] => {
-    const data = parameters[name];
-    if (data) return [name, float32(data, shape)];
-    throw new TributaryError(
-      'TRIB_LORA',
-      `adapter: expected a parameter "${name}", got ${Object.keys(parameters).length} others. Use an adapter made for this model and pattern.`,
-    );
-  };
-  return Object.fromEntries(
-    adapters.flatMap(({ inputA, inputB, inFeatures, outFeatures }) => [
-      feed(inputA, [inFeatures, rank]),
-      feed(inputB, [rank, outFeatures]),
-    ]),
+  const feeds: Record<string, Tensor> = {};
+  const faults: string[] = [];
+  for (const adapter of adapters) {
+    const shapes = adapterShapes(adapter, rank);
+    for (const [name, shape] of [
+      [adapter.inputA, shapes.a],
+      [adapter.inputB, shapes.b],
+    ] as const) {
+      const data = parameters[name];
+      if (data?.length === elementCount(shape)) feeds[name] = float32(data, shape);
+      else faults.push(`${name} ${formatShape(shape)} (got ${data?.length ?? 'none'})`);
+    }
+  }
+  if (faults.length === 0) return feeds;
+  const more = faults.length > 4 ? ` and ${faults.length - 4} more` : '';
+  throw new TributaryError(
+    'TRIB_LORA',
+    `adapter: expected the parameters of the model's layers, got others for ${faults.slice(0, 4).join(', ')}${more}. Use an adapter that was made for this model, rank and pattern.`,
   );
 }

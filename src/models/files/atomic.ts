@@ -3,13 +3,20 @@
  * one, flushed to the disk, and renamed. What a crash leaves behind begins with a dot and ends in `.tmp`; nothing reads
  * it.
  */
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { constants, copyFile, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { TributaryError } from '../../errors.js';
 
 /** Relative paths inside a folder, and what their files hold. */
 export type FolderContent = Readonly<Record<string, string | Uint8Array>>;
+
+/** The content of another file, which is copied without being read into memory. */
+export interface CopyOf {
+  readonly copyOf: string;
+}
+
+type FileContent = string | Uint8Array | CopyOf;
 
 /**
  * Writes a file, replacing an older one atomically; makes the folder it lies in. A reader sees the old bytes or the new
@@ -37,7 +44,10 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
  *
  * Errors: TRIB_FILE, with the operating system's code in the text; an older folder is left, or put back, as it was.
  */
-export async function writeDirectoryAtomic(path: string, files: FolderContent): Promise<void> {
+export async function writeDirectoryAtomic(
+  path: string,
+  files: Readonly<Record<string, FileContent>>,
+): Promise<void> {
   const temporary = temporaryName(path);
   const displaced = temporaryName(path);
   try {
@@ -63,6 +73,27 @@ export async function writeDirectoryAtomic(path: string, files: FolderContent): 
     throw writeFault(path, cause);
   }
   await removeQuietly(displaced);
+}
+
+/**
+ * Checks that a folder can be written: it holds nothing, or is not there yet.
+ *
+ * Errors: TRIB_USAGE, which names `--out`.
+ */
+export async function requireEmptyFolder(path: string): Promise<void> {
+  const found = await readdir(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return [];
+    throw new TributaryError(
+      'TRIB_USAGE',
+      `${path}: expected a folder to write, got ${cause.code}. Choose another with --out.`,
+      { cause },
+    );
+  });
+  if (found.length === 0) return;
+  throw new TributaryError(
+    'TRIB_USAGE',
+    `${path}: expected an empty or a new folder, got one with files. Choose another with --out.`,
+  );
 }
 
 const NEXT_STEPS: Readonly<Record<string, string>> = {
@@ -94,10 +125,13 @@ function temporaryName(path: string): string {
   return join(dirname(absolute), `.${basename(absolute)}.${own}.tmp`);
 }
 
-async function writeFlushed(path: string, content: string | Uint8Array): Promise<void> {
-  const file = await open(path, 'wx');
+async function writeFlushed(path: string, content: FileContent): Promise<void> {
+  const isCopy = typeof content === 'object' && 'copyOf' in content;
+  // Where the file system can, the copy shares the blocks of the other file.
+  if (isCopy) await copyFile(content.copyOf, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  const file = await open(path, isCopy ? 'r+' : 'wx');
   try {
-    await file.writeFile(content);
+    if (!isCopy) await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();

@@ -12,7 +12,7 @@ import {
   schedulerClass,
   schedulerConfigJson,
 } from '../diffusion/scheduler-config.js';
-import { type FolderContent, writeDirectoryAtomic } from '../files/atomic.js';
+import { type FolderContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
 import { readJsonFile } from '../files/json-file.js';
 import { asFlow, asVPrediction } from './reparameterised-output.js';
 import { type Wrapping, wrapDenoiser } from './wrap-denoiser.js';
@@ -40,7 +40,7 @@ const JSON_FILE = {
  * files; TRIB_FILE if it cannot be written.
  */
 export async function reparameterise(path: string, as: Reparameterisation, out: string): Promise<void> {
-  await requireEmpty(out);
+  await requireEmptyFolder(out);
   const { scheduler, unet } = await readPipelineFolder(path);
   const epsilonScheduler = requireEpsilon(path, scheduler);
   const { config, wrapping } = reparameterised(createDdimSchedule(epsilonScheduler), as);
@@ -91,21 +91,5 @@ function requireEpsilon(path: string, scheduler: AnySchedulerConfig): SchedulerC
   throw new TributaryError(
     'TRIB_MODEL',
     `${path}: expected a model that predicts epsilon, got one that predicts ${scheduler.predictionType}. Start from such a model.`,
-  );
-}
-
-async function requireEmpty(path: string): Promise<void> {
-  const found = await readdir(path).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return [];
-    throw new TributaryError(
-      'TRIB_USAGE',
-      `${path}: expected a folder to write, got ${cause.code}. Choose another with --out.`,
-      { cause },
-    );
-  });
-  if (found.length === 0) return;
-  throw new TributaryError(
-    'TRIB_USAGE',
-    `${path}: expected an empty or a new folder, got one with files. Choose another with --out.`,
   );
 }

@@ -27,7 +27,7 @@ const model = section({
     pattern: pattern('a regular expression')
       .default('attn[12]/to_(q|k|v|out\\.0)')
       .describe(
-        'Linear layers whose node name matches get an adapter. The default is every attention projection.',
+        'Linear layers and convolutions whose node name matches get an adapter. The default is every attention projection; `|ff/net` adds the feed-forward layers, `|resnets` the residual blocks with their convolutions.',
       ),
     rank: integer(1, 1024)
       .default(4)
@@ -41,7 +41,7 @@ const model = section({
   startFrom: text('the path of an adapter file')
     .optional()
     .describe(
-      'Adapter that training goes on from, such as one of supervised fine-tuning; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. What the run calls its base is then that adapter. Without it training starts from the pretrained model.',
+      'Adapter that training goes on from, such as one of supervised fine-tuning, in the style of diffusers, PEFT or kohya; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. What the run calls its base is then that adapter. Without it training starts from the pretrained model.',
     ),
 }).describe('The diffusion model that is tuned.');
 

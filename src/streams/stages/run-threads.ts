@@ -1,5 +1,6 @@
 /** @file The threads of a run: sampler, reward, trainer. Each starts its own engine, and says which provider it uses. */
 
+import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import type { SamplerSettings } from '../../models/diffusion/sampler.js';
 import type { EngineOptions, Provider } from '../../models/engines/engine.js';
 import type { Client, ServiceThread } from '../../models/engines/thread.js';
@@ -98,15 +99,19 @@ const engineOptions = ({ engine }: ResolvedConfig): EngineOptions => ({
   threads: engine.threads,
 });
 
-/** Starts the sampler: pipeline loaded, graph compiled. */
-export async function startSampler(config: ResolvedConfig, say: Say): Promise<SamplerClient> {
+/** Starts the sampler: pipeline loaded, graph compiled, for the adapter of the config or another one. */
+export async function startSampler(
+  config: ResolvedConfig,
+  say: Say,
+  lora: LoraSettings = config.model.lora,
+): Promise<SamplerClient> {
   const thread: ServiceThread<SamplerService> = startThread<SamplerService>(threadUrl('sampler'), 'sampler');
   const opened = await opening(
     thread,
     thread.call.open({
       engine: engineOptions(config),
       pipeline: config.model.pipeline,
-      lora: config.model.lora,
+      lora,
       sampler: samplerSettings(config),
       trainedSteps: firstTrainedSteps(config),
       evaluation: { seed: config.evaluation.seed, eta: config.evaluation.eta },

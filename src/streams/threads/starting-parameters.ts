@@ -1,5 +1,6 @@
 import { TributaryError } from '../../errors.js';
-import type { LoraSettings } from '../../models/diffusion/denoiser.js';
+import { someOf } from '../../models/adapters/lora-layer.js';
+import { adapterFeeds, type LoraSettings } from '../../models/diffusion/denoiser.js';
 import type { Adapter } from '../../models/graph/lora.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
 import { readAdapter } from '../read-adapter.js';
@@ -15,18 +16,39 @@ export async function startingParameters(
   adapters: readonly Adapter[],
   lora: LoraSettings,
 ): Promise<NamedArrays> {
-  const { parameters, rank, alpha } = await readAdapter(path);
-  if (rank !== lora.rank || alpha !== lora.alpha) {
+  const { parameters, rank, alpha, layers, hasOneRank } = await readAdapter(path);
+  if (!hasOneRank) {
+    const nextStep = 'Train it on where it was made, or merge it into the base model.';
+    throw fault(path, 'one rank and one alpha for all layers', 'other ones for some of them', nextStep);
+  }
+  // Files of kohya's style hold alpha as a float32.
+  if (rank !== lora.rank || Math.fround(alpha) !== Math.fround(lora.alpha)) {
     const [wanted, got] = [lora, { rank, alpha }].map((one) => `rank ${one.rank} and alpha ${one.alpha}`);
     throw fault(path, `${wanted} as model.lora says`, `${got}`, `Set model.lora to ${got}.`);
   }
-  const wanted = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
-  const missing = wanted.find((name) => !(name in parameters));
-  const surplus = Object.keys(parameters).find((name) => !wanted.includes(name));
-  if (missing === undefined && surplus === undefined) return parameters;
-  const got = missing === undefined ? `"${surplus}" beside` : `none for "${missing}"`;
-  const expected = 'weights for the layers that model.lora.pattern names';
-  throw fault(path, expected, got, 'Use the pattern that the adapter was trained with.');
+  const adapted = adapters.map(({ layer }) => layer);
+  const missing = adapted.filter((layer) => !layers.includes(layer));
+  const surplus = layers.filter((layer) => !adapted.includes(layer));
+  if (missing.length > 0 || surplus.length > 0) {
+    const got = [
+      ...(missing.length > 0 ? [`none for ${someOf(missing)}`] : []),
+      ...(surplus.length > 0 ? [`some for ${someOf(surplus)} beside`] : []),
+    ].join(', ');
+    const expected = 'weights for the layers that model.lora.pattern names';
+    throw fault(path, expected, got, 'Use the pattern and the base model that the adapter was trained with.');
+  }
+  inFile(path, () => adapterFeeds(adapters, parameters, rank));
+  return parameters;
+}
+
+/** Puts the file in front of what does not fit in it. */
+function inFile(path: string, check: () => void): void {
+  try {
+    check();
+  } catch (cause) {
+    if (!(cause instanceof TributaryError)) throw cause;
+    throw new TributaryError(cause.code, `${path}: ${cause.message}`, { cause });
+  }
 }
 
 function fault(path: string, expected: string, got: string, nextStep: string): TributaryError {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { decodeLoraFile, encodeLoraFile, type LoraLayer } from '../../../src/models/adapters/lora-file.js';
+import { decodeLoraFile, encodeLoraFile } from '../../../src/models/adapters/lora-file.js';
+import type { LoraLayer } from '../../../src/models/adapters/lora-layer.js';
 import {
   decodeSafetensors,
   encodeSafetensors,
@@ -56,17 +57,32 @@ describe('encodeLoraFile', () => {
     expect(decodeLoraFile(bytes, 'file')).toEqual(LAYERS);
   });
 
+  test('should name ranks and alphas that differ as PEFT does, and read them back', () => {
+    const layers = [layer('unet.a', 2), layer('unet.b', 4, 1), layer('text_encoder.c', 3, 6)];
+    const bytes = encodeLoraFile(layers);
+    const { metadata } = decodeSafetensors(bytes, 'file');
+    expect(metadata).not.toHaveProperty('rank');
+    expect(JSON.parse(metadata.lora_adapter_metadata ?? '')).toMatchObject({
+      'unet.r': 2,
+      'unet.rank_pattern': { b: 4 },
+      'unet.lora_alpha': 8,
+      'unet.alpha_pattern': { b: 1 },
+      'text_encoder.r': 3,
+      'text_encoder.lora_alpha': 6,
+    });
+    expect(decodeLoraFile(bytes, 'file')).toEqual([layers[2], layers[0], layers[1]]);
+  });
+
   test.each([
     ['no layers', [], 'expected at least one, got none'],
-    [
-      'two ranks',
-      [layer('unet.a', 2), layer('unet.b', 4)],
-      'expected rank 2 and alpha 8 as in unet.a, got 4 and 8',
-    ],
-    ['two alphas', [layer('unet.a'), layer('unet.b', 2, 1)], 'got 2 and 1'],
     ['a key without a component', [layer('to_q')], 'expected a key such as unet.<module>'],
     ['a key twice', [layer('unet.a'), layer('unet.a')], 'expected each layer once, got it twice'],
     ['half a row', [{ ...layer('unet.a'), loraA: new Float32Array(5) }], 'whole rows of `rank` values'],
+    [
+      'half a kernel',
+      [{ ...layer('unet.a'), loraA: new Float32Array(8), kernel: [3, 3] as const }],
+      'whole rows of `rank` values',
+    ],
   ])('should refuse %s', (_, layers, text) => {
     const fault = expect.objectContaining({ code: 'TRIB_LORA', message: expect.stringContaining(text) });
     expect(() => encodeLoraFile(layers)).toThrow(fault);
@@ -92,18 +108,87 @@ describe('decodeLoraFile', () => {
     expect([...(read?.loraB ?? [])]).toEqual(values);
   });
 
+  test('should read alphas and ranks that the metadata gives module by module, and the scale by the root', () => {
+    const pairOf = (key: string, rank: number) => ({
+      [`unet.${key}.lora_A.weight`]: f32([rank, 5]),
+      [`unet.${key}.lora_B.weight`]: f32([3, rank]),
+    });
+    const tensors = { ...pairOf('mid.to_q', 4), ...pairOf('mid.to_k', 2), ...pairOf('up.to_q', 4) };
+    const adapter = {
+      'unet.r': 4,
+      'unet.rank_pattern': { to_k: 2 },
+      'unet.lora_alpha': 8,
+      'unet.alpha_pattern': { 'mid.to_q': 1 },
+    };
+    const alphas = (more: object) =>
+      decodeLoraFile(fileOf(tensors, { ...adapter, ...more }), 'file').map(({ key, alpha }) => [key, alpha]);
+    expect(alphas({})).toEqual([
+      ['unet.mid.to_k', 8],
+      ['unet.mid.to_q', 1],
+      ['unet.up.to_q', 8],
+    ]);
+    expect(alphas({ 'unet.use_rslora': true })).toEqual([
+      ['unet.mid.to_k', 8 * Math.SQRT2],
+      ['unet.mid.to_q', 2],
+      ['unet.up.to_q', 16],
+    ]);
+  });
+
+  test('should read the names that diffusers wrote before PEFT, and those of a bare PEFT model', () => {
+    const tensors = {
+      'mid_block.attentions.0.attn1.processor.to_out_lora.down.weight': f32([4, 5]),
+      'mid_block.attentions.0.attn1.processor.to_out_lora.up.weight': f32([3, 4]),
+      'unet.mid_block.attentions.0.attn2.to_q.lora.down.weight': f32([4, 5]),
+      'unet.mid_block.attentions.0.attn2.to_q.lora.up.weight': f32([3, 4]),
+      'base_model.model.up_blocks.0.attn1.to_k.lora_A.weight': f32([4, 5]),
+      'base_model.model.up_blocks.0.attn1.to_k.lora_B.weight': f32([3, 4]),
+    };
+    expect(decodeLoraFile(fileOf(tensors), 'file').map(({ key }) => key)).toEqual([
+      'unet.mid_block.attentions.0.attn1.to_out.0',
+      'unet.mid_block.attentions.0.attn2.to_q',
+      'unet.up_blocks.0.attn1.to_k',
+    ]);
+  });
+
   const pair = { 'unet.a.lora_A.weight': f32([4, 5]), 'unet.a.lora_B.weight': f32([3, 4]) };
+  const kohya = { 'lora_unet_a.lora_down.weight': f32([4, 5]), 'lora_unet_a.lora_up.weight': f32([3, 4]) };
   test.each([
-    ['another layout', { 'lora_unet_a.lora_down.weight': f32([4, 5]) }, {}, 'lora_down'],
+    ['a name of no style', { ...pair, 'unet.a.weight': f32([3, 5]) }, {}, 'got "unet.a.weight"'],
+    ['LoHa', { 'lora_unet_a.hada_w1_a': f32([4, 5]) }, {}, '"lora_unet_a.hada_w1_a": LoHa'],
+    ['DoRA', { ...kohya, 'lora_unet_a.dora_scale': f32([1, 5]) }, {}, 'dora_scale": DoRA'],
+    ['a whole checkpoint', { 'model.diffusion_model.x.weight': f32([1]) }, {}, 'a whole checkpoint'],
     ['nothing', {}, {}, 'expected at least one layer'],
-    ['half a pair', { 'unet.a.lora_A.weight': f32([4, 5]) }, {}, 'got [4, 5] and [missing]'],
+    ['half a pair', { 'unet.a.lora_A.weight': f32([4, 5]) }, {}, 'unet.a: expected A [rank, in]'],
+    ['half a pair', { 'lora_unet_a.alpha': f32([]) }, {}, 'got [missing] and [missing]'],
     ['unequal ranks', { ...pair, 'unet.a.lora_B.weight': f32([3, 2]) }, {}, 'got [4, 5] and [3, 2]'],
-    ['convolutions', { ...pair, 'unet.a.lora_A.weight': f32([4, 5, 3, 3]) }, {}, 'got [4, 5, 3, 3]'],
-    ['an alpha for each layer', pair, { 'unet.alpha_pattern': { a: 1 } }, 'alpha_pattern'],
-    ['rank-stabilised scales', pair, { 'unet.use_rslora': true }, 'use_rslora'],
+    [
+      'no rank',
+      { 'unet.a.lora_A.weight': f32([0, 5]), 'unet.a.lora_B.weight': f32([3, 0]) },
+      {},
+      'got [0, 5]',
+    ],
+    ['half a convolution', { ...pair, 'unet.a.lora_A.weight': f32([4, 5, 3, 3]) }, {}, 'got [4, 5, 3, 3]'],
+    [
+      'a wide kernel on the way up',
+      { 'unet.a.lora_A.weight': f32([4, 5, 1, 1]), 'unet.a.lora_B.weight': f32([3, 4, 3, 3]) },
+      {},
+      'got [4, 5, 1, 1] and [3, 4, 3, 3]',
+    ],
+    ['a layer in two styles', { ...pair, ...kohya }, {}, 'unet.a: expected each layer once'],
+    [
+      'an alpha of 0',
+      { ...kohya, 'lora_unet_a.alpha': f32([]) },
+      {},
+      'a.alpha: expected one number above 0, got [0]',
+    ],
+    ['many alphas', { ...kohya, 'lora_unet_a.alpha': f32([2]) }, {}, 'got [0, 0]'],
+    ['another rank in the metadata', pair, { 'unet.r': 8 }, 'expected the rank 4 that "unet.a" has, got 8'],
     ['an alpha that is no number', pair, { 'unet.lora_alpha': 'big' }, 'expected a number, got "big"'],
+    ['a pattern that is none', pair, { 'unet.alpha_pattern': { '(': 1 } }, 'regular expressions, got "("'],
   ])('should refuse a file with %s', (_, tensors, adapter, text) => {
     const fault = expect.objectContaining({ code: 'TRIB_LORA', message: expect.stringContaining(text) });
-    expect(() => decodeLoraFile(fileOf(tensors, adapter), 'file')).toThrow(fault);
+    expect(() =>
+      decodeLoraFile(fileOf(tensors as Record<string, SafetensorsTensor>, adapter), 'file'),
+    ).toThrow(fault);
   });
 });

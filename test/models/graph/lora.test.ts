@@ -3,7 +3,7 @@ import type { Engine } from '../../../src/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { GraphBuilder } from '../../../src/models/graph/builder.js';
 import type { Graph } from '../../../src/models/graph/graph.js';
-import { float, int } from '../../../src/models/graph/graph.js';
+import { type Attribute, float, int, ints, text } from '../../../src/models/graph/graph.js';
 import type { Adapter } from '../../../src/models/graph/lora.js';
 import { addLora } from '../../../src/models/graph/lora.js';
 import * as op from '../../../src/models/graph/ops/index.js';
@@ -133,7 +133,7 @@ describe('addLora on a UNet', () => {
   it('should say what names look like where the pattern matches nothing', async () => {
     expect(await faultOf(() => adapted(unet, 'beside', 'attention/to_q'))).toEqual([
       'TRIB_LORA',
-      'test.onnx LoRA pattern "attention/to_q": expected to match the name of a MatMul or Gemm with a constant weight, got none of 44. ' +
+      'test.onnx LoRA pattern "attention/to_q": expected to match the name of a MatMul, Gemm or Conv with a constant weight, got none of 63. ' +
         'Names look like /up_blocks.0/attentions.0/transformer_blocks.0/attn2/to_k/MatMul, ' +
         '/mid_block/attentions.0/transformer_blocks.0/attn2/to_k/MatMul, ' +
         '/down_blocks.1/attentions.0/transformer_blocks.0/attn2/to_k/MatMul, ' +
@@ -210,5 +210,68 @@ describe('addLora on Gemm', () => {
     const left = g.input('left', 'float32', [2, 3]);
     g.output(op.matMul(g, left, g.input('right', 'float32', [3, 2]), { name: '/attn1/to_q/MatMul' }), 'y');
     expect(() => adapted(g.build(), 'beside')).toThrow(/got none of 0\. Choose a model with linear layers/);
+  });
+});
+
+describe('addLora on Conv', () => {
+  function convolution(channels: number, attributes: Record<string, Attribute>): Graph {
+    const g = new GraphBuilder();
+    const input = g.input('x', 'float32', [1, 4, 6, 6]);
+    const weight = g.initializer('w', randomTensor(7, [4, channels, 3, 3]));
+    const output = { name: 'y', type: 'float32', shape: [1, 4, 6, 6] } as const;
+    g.append({
+      name: '/conv/Conv',
+      op: 'Conv',
+      domain: '',
+      inputs: [input, weight],
+      outputs: [output],
+      attributes,
+    });
+    g.output(output);
+    return g.build();
+  }
+
+  it('should name the kernel of a convolution', () => {
+    const { adapters } = adapted(convolution(4, { pads: ints([1, 1, 1, 1]) }), 'beside', 'conv');
+    expect(adapters).toEqual([
+      {
+        layer: 'conv',
+        inFeatures: 4,
+        outFeatures: 4,
+        kernel: [3, 3],
+        inputA: 'conv.lora_A',
+        inputB: 'conv.lora_B',
+      },
+    ]);
+  });
+
+  it.each([
+    ['groups', convolution(2, { group: int(2), pads: ints([1, 1, 1, 1]) })],
+    ['gaps', convolution(4, { dilations: ints([2, 2]), pads: ints([2, 2, 2, 2]) })],
+    ['pads that the runtime chooses', convolution(4, { auto_pad: text('SAME_UPPER') })],
+  ])('should not take a convolution with %s', (_, graph) => {
+    expect(() => adapted(graph, 'beside', 'conv')).toThrow(/expected to match .* got none of 0\./);
+  });
+});
+
+describe('addLora by the layers of an adapter', () => {
+  const of = (layers: readonly string[]) =>
+    addLora(unet, { pattern: 'no such', layers, rank: RANK, alpha: ALPHA, form: 'folded' }, 'test.onnx');
+
+  it('should adapt just these layers, whatever the pattern', () => {
+    const layers = ['conv_in', 'mid_block.attentions.0.transformer_blocks.0.attn2.to_k'];
+    expect(new Set(of(layers).adapters.map(({ layer }) => layer))).toEqual(new Set(layers));
+  });
+
+  it('should name the layers that the model lacks', async () => {
+    const layers = [
+      'conv_in',
+      ...Array.from({ length: 8 }, (_, i) => `down_blocks.${i}.attentions.9.proj_in`),
+    ];
+    expect(await faultOf(() => of(layers))).toEqual([
+      'TRIB_LORA',
+      'test.onnx: expected the 9 layers of the adapter, got a model without 8 of them: ' +
+        `${layers.slice(1, 7).join(', ')} and 2 more. The adapter was made for another base: use it with that one.`,
+    ]);
   });
 });

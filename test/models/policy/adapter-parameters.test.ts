@@ -47,7 +47,13 @@ describe('an adapter file', () => {
   const bytes = encodeParameters(ADAPTERS, parameters, LORA);
 
   it('should come back as it was', () => {
-    expect(decodeParameters(bytes, 'adapter')).toEqual({ parameters, rank: 2, alpha: 3 });
+    expect(decodeParameters(bytes, 'adapter')).toEqual({
+      parameters,
+      rank: 2,
+      alpha: 3,
+      layers: ['down.attn1.to_q', 'mid.attn2.to_k'],
+      hasOneRank: true,
+    });
   });
 
   it('should hold the transposes, under the names of diffusers', () => {

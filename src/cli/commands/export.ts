@@ -1,0 +1,50 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import {
+  decodeLoraFile,
+  encodeLoraFile,
+  LORA_DTYPES,
+  LORA_FORMATS,
+  type LoraDtype,
+  type LoraFormat,
+} from '../../models/adapters/lora-file.js';
+import { writeFileAtomic } from '../../models/files/atomic.js';
+import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
+import { readAdapterBytes } from '../../streams/read-adapter.js';
+
+interface ExportOptions {
+  readonly format: LoraFormat;
+  readonly dtype: LoraDtype;
+  readonly out?: string;
+}
+
+/** `tributary export`: writes an adapter as other programs load it. */
+export function addExportCommand(program: Command): void {
+  program
+    .command('export')
+    .description(
+      'write an adapter in the style of kohya (ComfyUI, AUTOMATIC1111, diffusers) or of PEFT (diffusers)',
+    )
+    .argument(
+      '<run directory or adapter>',
+      'folder such as runs/<name>, or a file in safetensors of either style',
+    )
+    .addOption(new Option('--format <style>', 'names and metadata').choices(LORA_FORMATS).default('kohya'))
+    .addOption(
+      new Option('--dtype <type>', 'fp16 to share, fp32 to go on training')
+        .choices(LORA_DTYPES)
+        .default('fp16'),
+    )
+    .option('--out <file>', 'file to write (default: beside the adapter, named for it, style and type)')
+    .action(exportAdapter);
+}
+
+async function exportAdapter(path: string, { format, dtype, out }: ExportOptions): Promise<void> {
+  const adapterPath = await adapterPathOf(path);
+  const layers = decodeLoraFile(await readAdapterBytes(adapterPath), adapterPath);
+  const isRun = await isFolder(path);
+  const title = basename(isRun ? resolve(path) : path, isRun ? '' : '.safetensors');
+  const target = out ?? join(dirname(adapterPath), `${title}-${format}-${dtype}.safetensors`);
+  await writeFileAtomic(target, encodeLoraFile(layers, { format, dtype, title }));
+  console.log(target);
+}

@@ -1,0 +1,135 @@
+/** @file The ways of an adapter out of the program and back: export, merge, and what they refuse. */
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { decode } from 'fast-png';
+import { describe, expect, test } from 'vitest';
+import {
+  decodeLoraFile,
+  encodeLoraFile,
+  LORA_DTYPES,
+  LORA_FORMATS,
+} from '../../src/models/adapters/lora-file.js';
+import type { LoraLayer } from '../../src/models/adapters/lora-layer.js';
+import { randomTensor } from '../fixtures/run-model.js';
+import { temporaryFolder } from '../fixtures/temporary-folder.js';
+import { writeTinyPipeline } from '../fixtures/tiny-pipeline.js';
+import { runCli } from './run-cli.js';
+
+const MODULE = 'mid_block.attentions.0.transformer_blocks.0';
+const layer = (
+  path: string,
+  inputs: number,
+  outputs: number,
+  kernel?: readonly [number, number],
+): LoraLayer => ({
+  key: `unet.${path}`,
+  loraA: randomTensor(1, [2 * inputs * (kernel ? 9 : 1)], 0.5).data,
+  loraB: randomTensor(2, [outputs * 2], 0.5).data,
+  rank: 2,
+  alpha: 3,
+  ...(kernel && { kernel }),
+});
+const LAYERS = [
+  layer(`${MODULE}.attn1.to_q`, 16, 16),
+  layer(`${MODULE}.ff.net.2`, 32, 16),
+  layer('mid_block.resnets.0.conv1', 16, 16, [3, 3]),
+];
+
+const draw = (pipeline: string, out: string, ...more: string[]) =>
+  runCli([
+    ...['sample', '--pipeline', pipeline, '--prompt', 'a red circle', '--out', out],
+    ...['--images', '2', '--steps', '3', '--scale', '1', '--threads', '1', ...more],
+  ]);
+
+describe('tributary export and merge', () => {
+  test('should write every style and type, which sample the same pictures, as the merged pipeline does', async () => {
+    const folder = await temporaryFolder();
+    const pipeline = join(folder, 'base');
+    await writeTinyPipeline(pipeline);
+    const adapter = join(folder, 'pytorch_lora_weights.safetensors');
+    await writeFile(adapter, encodeLoraFile(LAYERS));
+    const picture = async (path: string, out: string, ...more: string[]) => {
+      expect(await draw(path, join(folder, out), ...more)).toMatchObject({ code: 0, stderr: '' });
+      return readFile(join(folder, out));
+    };
+    const expected = await picture(pipeline, 'adapted.png', '--lora', adapter);
+    expect(await picture(pipeline, 'base.png')).not.toEqual(expected);
+    for (const format of LORA_FORMATS) {
+      for (const dtype of LORA_DTYPES) {
+        const { code, stdout } = await runCli(['export', folder, '--format', format, '--dtype', dtype]);
+        const file = stdout.trim();
+        expect({ code, file }).toEqual({
+          code: 0,
+          file: expect.stringMatching(`-${format}-${dtype}.safetensors$`),
+        });
+        if (dtype === 'fp32') {
+          expect(decodeLoraFile(await readFile(file), file)).toEqual(LAYERS);
+          expect(await picture(pipeline, `${format}.png`, '--lora', file)).toEqual(expected);
+        } else expect((await stat(file)).size).toBeLessThan((await stat(adapter)).size);
+      }
+    }
+    const merged = join(folder, 'merged');
+    expect(await runCli(['merge', adapter, '--pipeline', pipeline, '--out', merged])).toEqual({
+      code: 0,
+      stdout: `${merged}\n`,
+      stderr: '',
+    });
+    const [one = [], other = []] = [expected, await picture(merged, 'merged.png')].map((png) => [
+      ...decode(png).data,
+    ]);
+    const differences = one.map((value, i) => Math.abs(value - (other[i] ?? Number.NaN)));
+    expect(Math.max(...differences)).toBeLessThanOrEqual(1);
+  });
+
+  test('should say which layers another base lacks, whoever loads the adapter', async () => {
+    const folder = await temporaryFolder();
+    const pipeline = join(folder, 'base');
+    await writeTinyPipeline(pipeline);
+    const adapter = join(folder, 'other.safetensors');
+    await writeFile(
+      adapter,
+      encodeLoraFile([...LAYERS, layer('down_blocks.3.attentions.0.proj_in', 16, 16)]),
+    );
+    const model = join(pipeline, 'unet', 'model.onnx');
+    const message = (got: string) =>
+      `error: ${model}: expected the 4 layers of the adapter, got ${got}. The adapter was made for another base: use it with that one.\n`;
+    expect(await draw(pipeline, join(folder, 'x.png'), '--lora', adapter)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: message('a model without 1 of them: down_blocks.3.attentions.0.proj_in'),
+    });
+    expect(await runCli(['merge', adapter, '--pipeline', pipeline, '--out', join(folder, 'merged')])).toEqual(
+      {
+        code: 1,
+        stdout: '',
+        stderr: message(
+          'a model that 1 of them do not fit: down_blocks.3.attentions.0.proj_in (no such layer)',
+        ),
+      },
+    );
+  });
+
+  test('should refuse a pickle, a lying header, a folder without adapter, and a base that nobody named', async () => {
+    const folder = await temporaryFolder();
+    const [pickle, lying, adapter] = ['adapter.bin', 'lying.safetensors', 'a.safetensors'].map((name) =>
+      join(folder, name),
+    ) as [string, string, string];
+    const bytes = encodeLoraFile(LAYERS);
+    await writeFile(pickle, Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8));
+    await writeFile(adapter, bytes);
+    const text = new TextDecoder('latin1').decode(bytes).replace('"data_offsets":[0,', '"data_offsets":[8,');
+    await writeFile(lying, Buffer.from(text, 'latin1'));
+    const errorOf = async (...args: string[]) => (await runCli(args)).stderr;
+    expect(await errorOf('export', pickle)).toContain(`error: ${pickle}: expected safetensors, got a pickle`);
+    expect(await errorOf('export', lying)).toContain(
+      'expected data from byte 0, got from byte 8. The file is damaged',
+    );
+    expect(await errorOf('export', folder)).toContain(
+      'pytorch_lora_weights.safetensors: expected the adapter of a run',
+    );
+    expect(await errorOf('merge', adapter, '--out', join(folder, 'out'))).toContain(
+      '--pipeline: expected the folder',
+    );
+    expect(await runCli(['export', adapter, '--format', 'lycoris'])).toMatchObject({ code: 2 });
+  });
+});
