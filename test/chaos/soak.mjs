@@ -98,7 +98,7 @@ async function feed() {
 
 async function post(body) {
   if (url === null) return false;
-  const response = await fetch(url, {
+  const response = await fetch(`${url}/prompts`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
