@@ -4,8 +4,7 @@
  */
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
-import { decodeFloat16 } from '../numeric/float16.js';
-import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from './safetensors.js';
+import { decodeSafetensors, encodeSafetensors, floatValues, type SafetensorsTensor } from './safetensors.js';
 
 /** One adapted layer: y = x·W + (alpha / rank) · (x·Aᵀ)·Bᵀ. */
 export interface LoraLayer {
@@ -150,20 +149,9 @@ function matrix(key: string, data: Float32Array, shape: readonly number[]): Safe
 }
 
 function floats(tensor: SafetensorsTensor, where: string): Float32Array {
-  switch (tensor.dtype) {
-    case 'F32':
-      return tensor.data;
-    case 'F16':
-      return decodeFloat16(tensor.data);
-    case 'BF16':
-      // bfloat16 is the upper half of a float32.
-      return new Float32Array(Uint32Array.from(tensor.data, (bits) => bits << 16).buffer);
-    case 'I64':
-    case 'U8':
-      throw unfit(where, 'F32, F16 or BF16', tensor.dtype);
-    default:
-      return tensor satisfies never;
-  }
+  const values = floatValues(tensor);
+  if (values) return values;
+  throw unfit(where, 'F32, F16 or BF16', tensor.dtype);
 }
 
 function unfit(where: string, expected: string, got: string): TributaryError {
