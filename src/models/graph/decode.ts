@@ -145,7 +145,7 @@ export function toTensor(proto: TensorProto, where: string): Tensor {
   if (proto.dataLocation === TensorProto_DataLocation.EXTERNAL) {
     throw new TributaryError(
       'TRIB_MODEL',
-      `${where}: expected data inside the file, got external data. Export the model with its weights inside.`,
+      `${where}: expected data inside the file, got external data of unknown bytes. Read the model with the files beside it.`,
     );
   }
   const data = proto.rawData.length > 0 ? rawElements(proto.rawData, type) : typedFields(proto, type);
@@ -156,6 +156,22 @@ export function toTensor(proto: TensorProto, where: string): Tensor {
     );
   }
   return { type, shape, data };
+}
+
+/** A tensor over bytes from elsewhere, which are not copied where they lie well. */
+export function externalTensor(proto: TensorProto, bytes: Uint8Array, where: string): Tensor {
+  const type = elementTypeOf(proto.dataType, where);
+  const ofType = ARRAYS[type] as new (
+    buffer: ArrayBufferLike,
+    start?: number,
+    length?: number,
+  ) => ElementArrays[typeof type];
+  const size = ARRAYS[type].BYTES_PER_ELEMENT;
+  const isAligned = bytes.byteOffset % size === 0;
+  const data = isAligned
+    ? new ofType(bytes.buffer, bytes.byteOffset, bytes.length / size)
+    : new ofType(Uint8Array.from(bytes).buffer);
+  return { type, shape: proto.dims.map(Number), data };
 }
 
 function rawElements(bytes: Uint8Array, type: ElementType): ElementArrays[ElementType] | undefined {

@@ -1,9 +1,10 @@
 /** @file A dual encoder (CLIP's form) as reward: the cosine between a picture and its prompt. */
 
 import { join } from 'node:path';
-import { readModel, tokenIds } from '../diffusion/pipeline.js';
+import { tokenIds } from '../diffusion/prompt-encoder.js';
 import type { Tokenizer } from '../diffusion/tokenizer.js';
 import type { Engine, Provider } from '../engines/engine.js';
+import { compileModelFile } from '../graph/compile-graph.js';
 import { float32, float32Data } from '../tensor.js';
 import { toUnitLength } from './features.js';
 
@@ -34,8 +35,8 @@ export async function openDualEncoder(
   batchSize: number,
 ): Promise<DualEncoder> {
   const [visionPath, textPath] = [join(folder, 'vision_model.onnx'), join(folder, 'text_model.onnx')];
-  const vision = await engine.compile(await readModel(visionPath), { label: visionPath });
-  const text = await engine.compile(await readModel(textPath), { label: textPath });
+  const vision = await compileModelFile(engine, visionPath);
+  const text = await compileModelFile(engine, textPath);
   const known = new Map<string, Float32Array>();
   return {
     provider: vision.provider,
