@@ -145,7 +145,7 @@ export function toTensor(proto: TensorProto, where: string): Tensor {
   if (proto.dataLocation === TensorProto_DataLocation.EXTERNAL) {
     throw new TributaryError(
       'TRIB_MODEL',
-      `${where}: expected data inside the file, got external data of unknown bytes. Read the model with the files beside it.`,
+      `${where}: expected data inside the file, got external data. Export the model with its weights inside.`,
     );
   }
   const data = proto.rawData.length > 0 ? rawElements(proto.rawData, type) : typedFields(proto, type);
