@@ -3,12 +3,12 @@
  * The scale of a layer is alpha / rank.
  */
 import { createHash } from 'node:crypto';
-import { decodeFloat16, encodeFloat16 } from '../numeric/float16.js';
+import { encodeFloat16 } from '../numeric/float16.js';
 import { kohyaMetadata } from './kohya-metadata.js';
 import { toKohya } from './kohya-names.js';
 import { fileShapes, haveOneRank, type LoraLayer, loraFault, someOf } from './lora-layer.js';
 import { PEFT_METADATA, peftMetadata, readPeftMetadata } from './peft-metadata.js';
-import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from './safetensors.js';
+import { decodeSafetensors, encodeSafetensors, floatValues, type SafetensorsTensor } from './safetensors.js';
 import { foreignKind, parseTensorName, type TensorName } from './tensor-names.js';
 
 /** Styles of names: `peft` for diffusers and PEFT, `kohya` for ComfyUI and AUTOMATIC1111; diffusers reads it too. */
@@ -175,18 +175,7 @@ function matrix(
 }
 
 function floats(tensor: SafetensorsTensor, where: string): Float32Array {
-  switch (tensor.dtype) {
-    case 'F32':
-      return tensor.data;
-    case 'F16':
-      return decodeFloat16(tensor.data);
-    case 'BF16':
-      // bfloat16 is the upper half of a float32.
-      return new Float32Array(Uint32Array.from(tensor.data, (bits) => bits << 16).buffer);
-    case 'I64':
-    case 'U8':
-      throw loraFault(where, 'F32, F16 or BF16', tensor.dtype, SAVE_AGAIN);
-    default:
-      return tensor satisfies never;
-  }
+  const values = floatValues(tensor);
+  if (values) return values;
+  throw loraFault(where, 'F32, F16 or BF16', tensor.dtype, SAVE_AGAIN);
 }

@@ -2,8 +2,15 @@
  * @file The safetensors format: an 8-byte little-endian header length, a JSON header, then the tensors' bytes without
  * holes. Numbers are little-endian in the file, and on every machine that Node is built for except s390x.
  */
-import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
+import { decodeFloat16 } from '../numeric/float16.js';
+import {
+  BYTES_PER_ELEMENT,
+  type Dtype,
+  headerEnd,
+  LENGTH_BYTES,
+  parseSafetensorsHeader,
+} from './safetensors-header.js';
 
 /** A tensor and its numbers, in row-major order. F16 and BF16 are bit patterns. */
 export type SafetensorsTensor =
@@ -17,13 +24,6 @@ export interface Safetensors {
   /** Free text under `__metadata__`. */
   readonly metadata: Readonly<Record<string, string>>;
 }
-
-type Dtype = SafetensorsTensor['dtype'];
-
-const BYTES_PER_ELEMENT: Readonly<Record<Dtype, number>> = { I64: 8, F32: 4, F16: 2, BF16: 2, U8: 1 };
-const LENGTH_BYTES = 8;
-/** The limit of the reference implementation: a longer header is taken for damage. */
-const MAX_HEADER_BYTES = 100_000_000;
 
 /**
  * Returns the bytes of a safetensors file. The same content gives the same bytes, in whatever order it comes: wider
@@ -75,76 +75,42 @@ export function encodeSafetensors({ tensors, metadata }: Safetensors): Uint8Arra
  * @param where - the file's name, for the text of an error.
  */
 export function decodeSafetensors(bytes: Uint8Array, where: string): Safetensors {
-  const dataStart = headerEnd(bytes, where);
-  const { __metadata__: metadata, ...records } = parseHeader(bytes.subarray(LENGTH_BYTES, dataStart), where);
-  const ordered = Object.entries(records as Readonly<Record<string, TensorRecord>>).sort(
-    ([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1],
-  );
+  const dataStart = headerEnd(bytes, bytes.length, where);
+  const header = bytes.subarray(LENGTH_BYTES, dataStart);
+  const { records, metadata } = parseSafetensorsHeader(header, bytes.length, where);
   const tensors = new Map<string, SafetensorsTensor>();
-  let position = 0;
-  for (const [name, record] of ordered) {
-    const [start, end] = record.data_offsets;
-    const size = record.shape.reduce((product, axis) => product * axis, BYTES_PER_ELEMENT[record.dtype]);
-    if (start !== position) {
-      throw damaged(`${where} tensor "${name}"`, `data from byte ${position}`, `from byte ${start}`);
-    }
-    if (end - start !== size) {
-      const wanted = `${size} bytes for ${record.dtype} [${record.shape.join(', ')}]`;
-      throw damaged(`${where} tensor "${name}"`, wanted, `${end - start}`);
-    }
-    if (dataStart + end > bytes.length) {
-      throw damaged(where, `at least ${dataStart + end} bytes, for tensor "${name}"`, `${bytes.length}`);
-    }
+  for (const { name, dtype, shape, start, end } of records) {
     // A Buffer's own slice would share the memory of the whole file.
     const data = Uint8Array.prototype.slice.call(bytes, dataStart + start, dataStart + end);
-    tensors.set(name, tensorOf(record, data.buffer));
-    position = end;
+    tensors.set(name, tensorOver(dtype, shape, data.buffer));
   }
-  if (dataStart + position !== bytes.length) {
-    throw damaged(where, `${dataStart + position} bytes`, `${bytes.length}`);
-  }
-  return { tensors, metadata: metadata ?? {} };
+  return { tensors, metadata };
 }
 
-const count = z.int().min(0);
-const tensorSchema = z.strictObject({
-  dtype: z.enum(['F32', 'F16', 'BF16', 'I64', 'U8']),
-  shape: z.array(count),
-  data_offsets: z.tuple([count, count]),
-});
-const headerSchema = z
-  .object({ __metadata__: z.record(z.string(), z.string()).optional() })
-  .catchall(tensorSchema);
-type TensorRecord = z.output<typeof tensorSchema>;
-
-function headerEnd(bytes: Uint8Array, where: string): number {
-  if (bytes.length < LENGTH_BYTES) throw damaged(where, 'at least 8 bytes', `${bytes.length}`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES);
-  const headerBytes = Number(view.getBigUint64(0, true));
-  const most = Math.min(MAX_HEADER_BYTES, bytes.length - LENGTH_BYTES);
-  if (headerBytes > most) throw damaged(where, `a header of at most ${most} bytes`, `${headerBytes}`);
-  return LENGTH_BYTES + headerBytes;
-}
-
-function parseHeader(bytes: Uint8Array, where: string): z.output<typeof headerSchema> {
-  let content: unknown;
-  try {
-    content = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw damaged(where, 'a header in JSON', `${bytes.length} bytes that do not parse`, cause);
+/** The numbers of a tensor as float32; null where it holds integers. Every F16 and BF16 value is a float32 value. */
+export function floatValues(tensor: SafetensorsTensor): Float32Array | null {
+  switch (tensor.dtype) {
+    case 'F32':
+      return tensor.data;
+    case 'F16':
+      return decodeFloat16(tensor.data);
+    case 'BF16':
+      // bfloat16 is the upper half of a float32.
+      return new Float32Array(Uint32Array.from(tensor.data, (bits) => bits << 16).buffer);
+    case 'I64':
+    case 'U8':
+      return null;
+    default:
+      return tensor satisfies never;
   }
-  const result = headerSchema.safeParse(content);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const key = issue?.path.map(String).join('.') || 'the header';
-  throw damaged(
-    `${where} header, ${key}`,
-    'what the safetensors format asks for',
-    `a fault: ${issue?.message}`,
-  );
 }
 
-function tensorOf({ dtype, shape }: TensorRecord, buffer: ArrayBuffer): SafetensorsTensor {
+/** A tensor over the bytes of a buffer, which are not copied. */
+export function tensorOver(
+  dtype: Dtype,
+  shape: readonly number[],
+  buffer: ArrayBufferLike,
+): SafetensorsTensor {
   switch (dtype) {
     case 'F32':
       return { dtype, shape, data: new Float32Array(buffer) };
@@ -168,11 +134,6 @@ function requireFit(name: string, { shape, data }: SafetensorsTensor): void {
     `safetensors "${name}": expected a tensor of ${data.length} elements, got shape [${shape.join(', ')}]. ` +
       'Give each tensor its shape, and no tensor the name __metadata__.',
   );
-}
-
-function damaged(where: string, expected: string, got: string, cause?: unknown): TributaryError {
-  const text = `${where}: expected ${expected}, got ${got}. The file is damaged or cut short: take another copy.`;
-  return new TributaryError('TRIB_FILE', text, { cause });
 }
 
 /** By code units, so that the order does not depend on the machine's language. */

@@ -1,19 +1,23 @@
 /** @file The UNet with its adapter, ready to sample: one compiled graph for every number of rows that is asked for. */
 
 import { TributaryError } from '../../errors.js';
+import { openComponentWeights } from '../diffusers/component-weights.js';
+import { type Network, networkGraph, readNetworkWeights } from '../diffusers/network-weights.js';
+import { unet2dCondition } from '../diffusers/unet-2d-condition.js';
+import type { Unet2dConditionConfig } from '../diffusers/unet-config.js';
 import type { Engine, Executable, Provider } from '../engines/engine.js';
+import { compileGraph } from '../graph/compile-graph.js';
 import { decodeModel, inputAxes } from '../graph/decode.js';
-import { encodeGraph } from '../graph/encode.js';
 import { fuseForInference } from '../graph/fuse.js';
 import { formatShape, type Graph } from '../graph/graph.js';
 import type { Adapter } from '../graph/lora.js';
 import { adapterShapes, addLora } from '../graph/lora.js';
+import { readModelFile } from '../graph/model-file.js';
 import { prepareGraph } from '../graph/prepare.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import type { ElementType, Tensor } from '../tensor.js';
 import { elementCount, float32, float32Data, int32, int64 } from '../tensor.js';
 import type { Pipeline } from './pipeline.js';
-import { readModel } from './pipeline.js';
 
 /** Where and how large the adapter is. */
 export interface LoraSettings {
@@ -31,7 +35,7 @@ export interface Denoiser {
   /** The adapter's weights for all later predictions, by the graph's input names. */
   usePolicy(parameters: NamedArrays): Promise<void>;
   /**
-   * Runs the network on rows: latents [R, C, H, W], one timestep for all, promptEmbeds [R, tokens, width].
+   * Runs the network on rows: latents [R, C, H, W], one timestep for all, R prompt embeddings of `embedPrompt`.
    * @returns its output [R, C, H, W].
    */
   predict(
@@ -49,19 +53,38 @@ export function unetInputShapes(
   rows: number,
   timestepRank: number,
 ): Record<string, readonly number[]> {
+  const { added } = pipeline.folder.unet.config;
   return {
     sample: [rows, ...pipeline.latentShape],
     ...(timestepRank === 1 ? { timestep: [rows] } : {}),
     encoder_hidden_states: [rows, ...pipeline.embedsShape],
+    ...(added ? { text_embeds: [rows, added.textEmbedsWidth], time_ids: [rows, added.numTimeIds] } : {}),
   };
 }
 
-/** The UNet of a pipeline as a Graph for `rows` rows. */
+/** The UNet of a pipeline as a Graph for `rows` rows: prepared from its ONNX file, or built from config and weights. */
 export async function prepareUnet(engine: Engine, pipeline: Pipeline, rows: number): Promise<Graph> {
-  const label = pipeline.folder.unet.modelPath;
-  const bytes = await readModel(label);
+  const { modelPath: label, architecture } = pipeline.folder.unet;
+  if (architecture) return buildUnet(pipeline, architecture, rows);
+  const { bytes, externalData } = await readModelFile(label);
   const timestepRank = inputAxes(decodeModel(bytes, label)).get('timestep')?.length ?? 0;
-  return prepareGraph(engine, bytes, { label, inputShapes: unetInputShapes(pipeline, rows, timestepRank) });
+  const inputShapes = unetInputShapes(pipeline, rows, timestepRank);
+  return prepareGraph(engine, bytes, { label, inputShapes, externalData });
+}
+
+async function buildUnet(
+  { folder, embedsShape: [tokens] }: Pipeline,
+  architecture: Unet2dConditionConfig,
+  rows: number,
+): Promise<Graph> {
+  const weights = await openComponentWeights(folder.unet.modelPath);
+  try {
+    const { sampleSize } = architecture;
+    const network: Network = (layer) => unet2dCondition(layer, architecture, { rows, sampleSize, tokens });
+    return networkGraph(network, await readNetworkWeights(network, weights, null));
+  } finally {
+    await weights.close();
+  }
 }
 
 /** Timesteps as the graph's input takes them: its integer or float type, one a row or one for all. */
@@ -108,8 +131,8 @@ export async function openDenoiser(
       pipeline.folder.unet.modelPath,
     );
     adapters = adapted.adapters;
-    const graph = encodeGraph(fuseForInference(adapted.graph));
-    const executable = await engine.compile(graph, { label: `UNet for ${count} rows` });
+    const graph = fuseForInference(adapted.graph);
+    const executable = await compileGraph(engine, graph, { label: `UNet for ${count} rows` });
     // Listed before it holds the policy, so that one which comes meanwhile reaches it too, and after this one.
     executables.set(count, executable);
     if (policy) await executable.hold(adapterFeeds(adapters, policy, lora.rank));
@@ -137,12 +160,16 @@ export async function openDenoiser(
     async predict(latents, timestep, promptEmbeds, signal) {
       const count = latents.length / rowSize;
       const executable = executables.get(count) ?? (await open(count));
+      const embedsSize = promptEmbeds.length / count;
+      const embeds = Array.from({ length: count }, (_, row) =>
+        promptEmbeds.subarray(row * embedsSize, (row + 1) * embedsSize),
+      );
       const timesteps = Array.from({ length: count }, () => timestep);
       const outputs = await executable.run(
         {
           sample: float32(latents, [count, ...pipeline.latentShape]),
           timestep: timestepTensor(timesteps, timestepPort?.type ?? 'int64', timestepPort?.shape ?? []),
-          encoder_hidden_states: float32(promptEmbeds, [count, ...pipeline.embedsShape]),
+          ...pipeline.conditioning(embeds),
         },
         { signal },
       );

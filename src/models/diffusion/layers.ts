@@ -15,7 +15,8 @@ export interface LayerContext {
   readonly weights: WeightSource;
 }
 
-const NORM_EPSILON = 1e-5;
+/** What is added to a variance where a network does not say. */
+export const NORM_EPSILON = 1e-5;
 
 /** Name of a weight in the current scope: `/a/b` and `weight` make `a.b.weight`. */
 const named = (g: GraphBuilder, name: string) => `${g.scope.slice(1).replaceAll('/', '.')}.${name}`;
@@ -59,7 +60,13 @@ export function conv2d(
 }
 
 /** GroupNorm over [B, C, H, W] with a weight and bias a channel. */
-export function groupNorm({ g, weights }: LayerContext, scope: string, x: Value, numGroups: number): Value {
+export function groupNorm(
+  { g, weights }: LayerContext,
+  scope: string,
+  x: Value,
+  numGroups: number,
+  epsilon = NORM_EPSILON,
+): Value {
   return g.scoped(scope, () => {
     const perChannel = [x.shape[1] ?? 1, 1, 1];
     const weight = weights(named(g, 'weight'), perChannel, { constant: 1 });
@@ -69,30 +76,47 @@ export function groupNorm({ g, weights }: LayerContext, scope: string, x: Value,
       weight,
       weights(named(g, 'bias'), perChannel, { constant: 0 }),
       numGroups,
-      NORM_EPSILON,
+      epsilon,
     );
   });
 }
 
 /** LayerNorm over the last axis. */
-export function layerNorm({ g, weights }: LayerContext, scope: string, x: Value): Value {
+export function layerNorm(
+  { g, weights }: LayerContext,
+  scope: string,
+  x: Value,
+  epsilon = NORM_EPSILON,
+): Value {
   return g.scoped(scope, () => {
     const features = [x.shape.at(-1) ?? 1];
     const scale = weights(named(g, 'weight'), features, { constant: 1 });
-    return op.layerNormalization(
-      g,
-      x,
-      scale,
-      weights(named(g, 'bias'), features, { constant: 0 }),
-      NORM_EPSILON,
-    ).normalized;
+    return op.layerNormalization(g, x, scale, weights(named(g, 'bias'), features, { constant: 0 }), epsilon)
+      .normalized;
   });
 }
 
+export interface AttentionOptions {
+  /** Added to the scores, broadcast to [B, heads, N, M]. */
+  readonly mask?: Value | undefined;
+  /** Scopes of the four projections; default those of diffusers. */
+  readonly names?: AttentionNames;
+  /** Whether the first three projections have a bias; default false. */
+  readonly bias?: boolean;
+}
+
+export interface AttentionNames {
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  readonly output: string;
+}
+
+const DIFFUSERS_NAMES: AttentionNames = { query: 'to_q', key: 'to_k', value: 'to_v', output: 'to_out.0' };
+
 /**
- * Multi-head attention: softmax(q kᵀ / sqrt(d)) v, with projections to_q, to_k, to_v (no bias) and to_out.0.
+ * Multi-head attention: softmax(q kᵀ / sqrt(d)) v, with a projection each for q, k, v and the output.
  * x [B, N, C]; context [B, M, D], or x itself for self-attention.
- * @param mask added to the scores, [B, 1, 1, M].
  */
 export function attention(
   layer: LayerContext,
@@ -100,7 +124,7 @@ export function attention(
   x: Value,
   context: Value,
   headSize: number,
-  mask?: Value,
+  { mask, names = DIFFUSERS_NAMES, bias = false }: AttentionOptions = {},
 ): Value {
   const { g } = layer;
   return g.scoped(scope, () => {
@@ -109,12 +133,12 @@ export function attention(
     const heads = (name: string, source: Value, order: readonly number[]) =>
       op.transpose(
         g,
-        op.reshape(g, linear(layer, name, source, channels, { bias: false }), [0, 0, numHeads, headSize]),
+        op.reshape(g, linear(layer, name, source, channels, { bias }), [0, 0, numHeads, headSize]),
         order,
       );
-    const query = heads('to_q', x, [0, 2, 1, 3]);
-    const key = heads('to_k', context, [0, 2, 3, 1]);
-    const value = heads('to_v', context, [0, 2, 1, 3]);
+    const query = heads(names.query, x, [0, 2, 1, 3]);
+    const key = heads(names.key, context, [0, 2, 3, 1]);
+    const value = heads(names.value, context, [0, 2, 1, 3]);
     const scores = op.mul(g, op.matMul(g, query, key), g.scalar(1 / Math.sqrt(headSize)));
     const weights = op.softmax(g, mask ? op.add(g, scores, mask) : scores);
     const mixed = op.reshape(g, op.transpose(g, op.matMul(g, weights, value), [0, 2, 1, 3]), [
@@ -122,7 +146,7 @@ export function attention(
       0,
       channels,
     ]);
-    return linear(layer, 'to_out.0', mixed, channels);
+    return linear(layer, names.output, mixed, channels);
   });
 }
 
@@ -136,12 +160,19 @@ export function feedForward(layer: LayerContext, scope: string, x: Value, multip
 }
 
 /**
- * Sinusoidal embedding of timesteps [B] (any number type) as [B, size]: sines, then cosines, of t · 10000^(-i / (size / 2)).
+ * Sinusoidal embedding of numbers (any type, any shape of B elements) as [B, size]: sines, then cosines, of
+ * t · 10000^(-i / (size / 2 - freqShift)), or cosines first.
  */
-export function timestepEmbedding(g: GraphBuilder, timestep: Value, size: number): Value {
+export function timestepEmbedding(
+  g: GraphBuilder,
+  timestep: Value,
+  size: number,
+  { cosinesFirst = false, freqShift = 0 } = {},
+): Value {
   const half = size / 2;
-  const frequencies = Float32Array.from({ length: half }, (_, i) => 10_000 ** (-i / half));
+  const frequencies = Float32Array.from({ length: half }, (_, i) => 10_000 ** (-i / (half - freqShift)));
   const time = timestep.type === 'float32' ? timestep : op.cast(g, timestep, 'float32');
   const phases = op.mul(g, op.reshape(g, time, [-1, 1]), g.constant(float32(frequencies, [1, half])));
-  return op.concat(g, [op.sin(g, phases), op.cos(g, phases)], 1);
+  const waves = [op.sin(g, phases), op.cos(g, phases)];
+  return op.concat(g, cosinesFirst ? waves.reverse() : waves, 1);
 }

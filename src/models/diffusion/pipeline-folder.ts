@@ -1,13 +1,29 @@
 /**
- * @file A text-to-image model on disk, in the layout that optimum exports. Only paths and configs are read here; what
- * the graphs hold is the engine's business.
+ * @file A text-to-image model on disk, as optimum exports it or as diffusers saves it. Only paths and configs are read
+ * here; what the graphs hold is the engine's business.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
+import {
+  type AutoencoderConfig,
+  readAutoencoderConfig,
+  sampleSizeField,
+  upscaling,
+} from '../diffusers/autoencoder-kl-decoder.js';
+import { type ClipTextConfig, readClipTextConfig } from '../diffusers/clip-text-model.js';
+import { CONVERT, PICKLE, pickleFault } from '../diffusers/component-weights.js';
+import {
+  type AddedEmbeddings,
+  addedEmbeddings,
+  addedFields,
+  readUnet2dConditionConfig,
+  type Unet2dConditionConfig,
+} from '../diffusers/unet-config.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { readJsonFile } from '../files/json-file.js';
+import { componentFile, EXPORT } from './component-file.js';
 import {
   type AnySchedulerConfig,
   readSchedulerConfig,
@@ -23,26 +39,46 @@ export interface UnetConfig {
   readonly outChannels: number;
   /** Width of a token's embedding. */
   readonly crossAttentionDim: number;
+  /** What the network is told beside the tokens (SDXL); null where it has no such inputs. */
+  readonly added: AddedEmbeddings | null;
 }
 
-/** `vae_decoder/config.json`. */
+/** `config.json` of the decoder. */
 export interface VaeDecoderConfig {
   /** Latents are divided by it before they are decoded; 0.18215 where the file does not say. */
   readonly scalingFactor: number;
+  /** How much larger a picture is than its latents; 8 where the file does not say. */
+  readonly upscaling: number;
+  /** Height and width of the latents that it was trained on: those of a tile; null where the file does not say. */
+  readonly tileSize: number | null;
+}
+
+/**
+ * A graph on disk. `architecture` is null for an ONNX graph, and what the graph is built from where `modelPath` is a
+ * safetensors file, or the index of several.
+ */
+export interface ModelOnDisk<Architecture> {
+  readonly modelPath: string;
+  readonly architecture: Architecture | null;
+}
+
+export interface TextEncoderOnDisk extends ModelOnDisk<ClipTextConfig> {
+  /** Folder with the vocabulary. */
+  readonly tokenizerPath: string;
 }
 
 export interface PipelineFolder {
   readonly path: string;
   readonly scheduler: AnySchedulerConfig;
-  /** Folder with the vocabulary. */
-  readonly tokenizerPath: string;
-  readonly textEncoder: { readonly modelPath: string };
-  readonly unet: { readonly modelPath: string; readonly config: UnetConfig };
+  /** One; two for SDXL, whose embeddings are joined in this order. */
+  readonly textEncoders: readonly TextEncoderOnDisk[];
+  /** Whether the empty prompt is embedded as zeros (SDXL). */
+  readonly zeroEmptyPrompt: boolean;
+  readonly unet: ModelOnDisk<Unet2dConditionConfig> & { readonly config: UnetConfig };
   /** Null for a model that works on pixels. */
-  readonly vaeDecoder: { readonly modelPath: string; readonly config: VaeDecoderConfig } | null;
+  readonly vaeDecoder: (ModelOnDisk<AutoencoderConfig> & { readonly config: VaeDecoderConfig }) | null;
 }
 
-const EXPORT = 'Export the model with optimum (diffusers layout), or point to such a folder.';
 const JSON_FILE = { code: 'TRIB_MODEL', nextStep: EXPORT } as const;
 
 const object = { error: 'expected an object' };
@@ -51,7 +87,18 @@ const size = z
   .min(1, { error: 'expected an integer of at least 1' });
 const component = z.array(z.unknown(), { error: 'expected [library, class]' });
 const modelIndexSchema = z.object(
-  { scheduler: component, text_encoder: component, tokenizer: component, unet: component },
+  {
+    scheduler: component,
+    text_encoder: component,
+    text_encoder_2: component.optional(),
+    tokenizer: component,
+    unet: component,
+    force_zeros_for_empty_prompt: z.boolean().optional(),
+  },
+  object,
+);
+const pipelineClassSchema = z.object(
+  { _class_name: z.string().catch('?'), transformer: z.unknown().optional() },
   object,
 );
 const unetSchema = z.object(
@@ -60,6 +107,7 @@ const unetSchema = z.object(
     in_channels: size,
     out_channels: size,
     cross_attention_dim: size,
+    ...addedFields,
   },
   object,
 );
@@ -69,26 +117,41 @@ const vaeDecoderSchema = z.object(
       .number({ error: 'expected a number' })
       .positive({ error: 'expected a number above 0' })
       .default(0.18215),
+    block_out_channels: z.array(size, { error: 'expected a list of channels' }).optional(),
+    sample_size: sampleSizeField,
   },
   object,
 );
 
 /**
- * Reads a pipeline folder: `model_index.json`, `scheduler/scheduler_config.json`, `tokenizer/`,
- * `text_encoder/model.onnx`, `unet/model.onnx` with `unet/config.json`, and `vae_decoder/` (`model.onnx` and
- * `config.json`) if there is one. Graphs are only checked to be there and not empty.
+ * Reads a pipeline folder: `model_index.json`, `scheduler/scheduler_config.json`, `tokenizer/`, `text_encoder/`, `unet/`
+ * with `config.json`, and a decoder if there is one (`vae_decoder/` beside ONNX graphs, `vae/` beside safetensors);
+ * for SDXL also `tokenizer_2/` and `text_encoder_2/`. Each network is an ONNX graph or safetensors (see
+ * `componentFile`); they are only checked to be there and not empty.
  *
  * Errors: TRIB_MODEL, naming the first file that is missing or does not fit.
  */
 export async function readPipelineFolder(path: string): Promise<PipelineFolder> {
-  await requireFolder(path, 'a pipeline folder');
-  await readJsonFile(join(path, 'model_index.json'), modelIndexSchema, JSON_FILE);
+  await requirePipelineFolder(path);
+  const indexPath = join(path, 'model_index.json');
+  const { _class_name: name, transformer } = await readJsonFile(indexPath, pipelineClassSchema, JSON_FILE);
+  if (Array.isArray(transformer)) {
+    const text = `${indexPath} _class_name: expected a pipeline with a UNet (SD 1.x, SD 2.x, SDXL), got "${name}" with a transformer. ${EXPORT}`;
+    throw new TributaryError('TRIB_MODEL', text);
+  }
+  const index = await readJsonFile(indexPath, modelIndexSchema, JSON_FILE);
   const scheduler = await readSchedulerConfig(join(path, 'scheduler', 'scheduler_config.json'));
-  const tokenizerPath = join(path, 'tokenizer');
-  await requireFolder(tokenizerPath, "a folder with the tokenizer's vocabulary");
-  const textEncoder = { modelPath: await requireGraph(path, 'text_encoder') };
-  const unet = { modelPath: await requireGraph(path, 'unet'), config: await readUnetConfig(path) };
-  return { path, scheduler, tokenizerPath, textEncoder, unet, vaeDecoder: await readVaeDecoder(path) };
+  const isSdxl = index.text_encoder_2?.some((part) => part !== null) ?? false;
+  const textEncoders: TextEncoderOnDisk[] = [];
+  for (const suffix of isSdxl ? ['', '_2'] : ['']) textEncoders.push(await readTextEncoder(path, suffix));
+  return {
+    path,
+    scheduler,
+    textEncoders,
+    zeroEmptyPrompt: isSdxl && (index.force_zeros_for_empty_prompt ?? true),
+    unet: await readUnet(path),
+    vaeDecoder: await readVaeDecoder(path),
+  };
 }
 
 /**
@@ -99,7 +162,7 @@ export async function readPipelineFolder(path: string): Promise<PipelineFolder> 
  */
 export async function writePipelineConfigs(
   path: string,
-  { scheduler, unet }: { readonly scheduler: AnySchedulerConfig; readonly unet: UnetConfig },
+  { scheduler, unet }: { readonly scheduler: AnySchedulerConfig; readonly unet: Omit<UnetConfig, 'added'> },
 ): Promise<void> {
   const graph = ['tributary', 'OnnxGraph'];
   const files = {
@@ -123,30 +186,74 @@ export async function writePipelineConfigs(
   }
 }
 
-async function readUnetConfig(path: string): Promise<UnetConfig> {
-  const config = await readJsonFile(join(path, 'unet', 'config.json'), unetSchema, JSON_FILE);
-  const { sample_size: sampleSize } = config;
+async function readTextEncoder(path: string, suffix: string): Promise<TextEncoderOnDisk> {
+  const tokenizerPath = join(path, `tokenizer${suffix}`);
+  await requireFolder(tokenizerPath, "a folder with the tokenizer's vocabulary");
+  const { modelPath, configPath } = await componentFile(path, `text_encoder${suffix}`, 'model');
   return {
-    sampleSize: typeof sampleSize === 'number' ? [sampleSize, sampleSize] : sampleSize,
-    inChannels: config.in_channels,
-    outChannels: config.out_channels,
-    crossAttentionDim: config.cross_attention_dim,
+    modelPath,
+    tokenizerPath,
+    architecture: configPath === null ? null : await readClipTextConfig(configPath),
   };
 }
 
-async function readVaeDecoder(path: string): Promise<PipelineFolder['vaeDecoder']> {
-  if ((await statOrNull(join(path, 'vae_decoder'))) === null) return null;
-  const modelPath = await requireGraph(path, 'vae_decoder');
-  const config = await readJsonFile(join(path, 'vae_decoder', 'config.json'), vaeDecoderSchema, JSON_FILE);
-  return { modelPath, config: { scalingFactor: config.scaling_factor } };
+async function readUnet(path: string): Promise<PipelineFolder['unet']> {
+  const { modelPath, configPath } = await componentFile(path, 'unet', 'diffusion_pytorch_model');
+  if (configPath !== null) {
+    const architecture = await readUnet2dConditionConfig(configPath);
+    return { modelPath, config: architecture, architecture };
+  }
+  const jsonPath = join(path, 'unet', 'config.json');
+  const json = await readJsonFile(jsonPath, unetSchema, JSON_FILE);
+  const { sample_size: sampleSize } = json;
+  const config: UnetConfig = {
+    sampleSize: typeof sampleSize === 'number' ? [sampleSize, sampleSize] : sampleSize,
+    inChannels: json.in_channels,
+    outChannels: json.out_channels,
+    crossAttentionDim: json.cross_attention_dim,
+    added: addedEmbeddings(json, jsonPath),
+  };
+  return { modelPath, config, architecture: null };
 }
 
-async function requireGraph(path: string, name: string): Promise<string> {
-  const modelPath = join(path, name, 'model.onnx');
-  const stats = await statOrNull(modelPath);
-  if (stats?.isFile() && stats.size > 0) return modelPath;
-  const got = stats === null ? 'no such file' : stats.isFile() ? 'an empty file' : 'a folder';
-  throw new TributaryError('TRIB_MODEL', `${modelPath}: expected an ONNX graph, got ${got}. ${EXPORT}`);
+async function readVaeDecoder(path: string): Promise<PipelineFolder['vaeDecoder']> {
+  const isThere = async (name: string) => (await statOrNull(join(path, name))) !== null;
+  const hasGraph = (await isThere('vae_decoder')) || (await isThere('vae_decoder.onnx'));
+  if (!hasGraph && !(await isThere('vae'))) return null;
+  const name = hasGraph ? 'vae_decoder' : 'vae';
+  const { modelPath, configPath } = await componentFile(path, name, 'diffusion_pytorch_model');
+  if (configPath !== null) {
+    const architecture = await readAutoencoderConfig(configPath);
+    const { scalingFactor, sampleSize } = architecture;
+    return {
+      modelPath,
+      architecture,
+      config: decoderConfig(scalingFactor, upscaling(architecture), sampleSize),
+    };
+  }
+  const json = await readJsonFile(join(path, 'vae_decoder', 'config.json'), vaeDecoderSchema, JSON_FILE);
+  const scale = 2 ** ((json.block_out_channels?.length ?? 4) - 1);
+  return {
+    modelPath,
+    architecture: null,
+    config: decoderConfig(json.scaling_factor, scale, json.sample_size),
+  };
+}
+
+function decoderConfig(scalingFactor: number, scale: number, sampleSize: number | null): VaeDecoderConfig {
+  const tileSize = sampleSize === null ? null : Math.floor(sampleSize / scale);
+  return { scalingFactor, upscaling: scale, tileSize };
+}
+
+/** A single file is refused with the reason: what it holds, and how it is split. */
+async function requirePipelineFolder(path: string): Promise<void> {
+  const stats = await statOrNull(path);
+  if (stats?.isFile() && PICKLE.test(path)) throw pickleFault(path);
+  if (stats?.isFile() && path.endsWith('.safetensors')) {
+    const text = `${path}: expected a pipeline folder, got a single file, whose weights have other names. ${CONVERT}`;
+    throw new TributaryError('TRIB_MODEL', text);
+  }
+  await requireFolder(path, 'a pipeline folder');
 }
 
 async function requireFolder(path: string, what: string): Promise<void> {

@@ -1,5 +1,6 @@
 /** @file `scheduler/scheduler_config.json` as diffusers writes it, and the part of it that Tributary obeys. */
 import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
 
 export type BetaSchedule = 'linear' | 'scaled_linear' | 'squaredcos_cap_v2';
@@ -91,8 +92,32 @@ const flowSchema = z.object(
 );
 
 /**
+ * Schedulers whose models a DDIM sampler samples: they differ in how they step, not in what the network was trained on.
+ * Distilled models (LCM, TCD) and those of another preconditioning (EDM) are none of them.
+ */
+const DDIM_FAMILY: readonly string[] = [
+  'DDIMScheduler',
+  'DDIMParallelScheduler',
+  'DDPMScheduler',
+  'DDPMParallelScheduler',
+  'DEISMultistepScheduler',
+  'DPMSolverMultistepScheduler',
+  'DPMSolverSDEScheduler',
+  'DPMSolverSinglestepScheduler',
+  'EulerAncestralDiscreteScheduler',
+  'EulerDiscreteScheduler',
+  'HeunDiscreteScheduler',
+  'KDPM2AncestralDiscreteScheduler',
+  'KDPM2DiscreteScheduler',
+  'LMSDiscreteScheduler',
+  'PNDMScheduler',
+  'UniPCMultistepScheduler',
+];
+
+/**
  * Reads a scheduler_config.json. A class whose name begins with `FlowMatch` is read as diffusers'
- * `FlowMatchEulerDiscreteScheduler`; every other one, like `DDIMScheduler.from_config`, as a DDIM one. Keys that are not
+ * `FlowMatchEulerDiscreteScheduler`; those of the DDIM family (PNDM, DDPM, Euler, DPM-Solver and the like, or no class at
+ * all) as `DDIMScheduler.from_config` reads them. Keys that are not
  * listed in the configs above are ignored; missing keys take diffusers' defaults.
  *
  * Deviation: a missing `clip_sample` means false (diffusers: true), because latents have no natural bound and the
@@ -111,6 +136,12 @@ export async function readSchedulerConfig(path: string): Promise<AnySchedulerCon
       'Correct the file, or export the pipeline again with a plain FlowMatchEulerDiscreteScheduler.';
     const config = await readJsonFile(path, flowSchema, { ...faults, nextStep });
     return { predictionType: 'flow', numTrainTimesteps: config.num_train_timesteps, shift: config.shift };
+  }
+  if (className !== '' && !DDIM_FAMILY.includes(className)) {
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `${path} _class_name: expected one of ${DDIM_FAMILY.join(', ')}, or FlowMatchEulerDiscreteScheduler, got "${className}". ${faults.nextStep}`,
+    );
   }
   const config = await readJsonFile(path, ddimSchema, faults);
   return {

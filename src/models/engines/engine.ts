@@ -28,6 +28,8 @@ export interface CompileOptions {
   readonly optimization?: 'none' | 'basic' | 'all';
   /** A label for messages. */
   readonly label: string;
+  /** Weights that lie outside the model, by the location that it names. Shared memory is not copied on the way. */
+  readonly externalData?: ReadonlyMap<string, Uint8Array>;
 }
 
 export interface RunOptions {

@@ -158,6 +158,22 @@ export function toTensor(proto: TensorProto, where: string): Tensor {
   return { type, shape, data };
 }
 
+/** A tensor over bytes from elsewhere, which are not copied where they lie well. */
+export function externalTensor(proto: TensorProto, bytes: Uint8Array, where: string): Tensor {
+  const type = elementTypeOf(proto.dataType, where);
+  const ofType = ARRAYS[type] as new (
+    buffer: ArrayBufferLike,
+    start?: number,
+    length?: number,
+  ) => ElementArrays[typeof type];
+  const size = ARRAYS[type].BYTES_PER_ELEMENT;
+  const isAligned = bytes.byteOffset % size === 0;
+  const data = isAligned
+    ? new ofType(bytes.buffer, bytes.byteOffset, bytes.length / size)
+    : new ofType(Uint8Array.from(bytes).buffer);
+  return { type, shape: proto.dims.map(Number), data };
+}
+
 function rawElements(bytes: Uint8Array, type: ElementType): ElementArrays[ElementType] | undefined {
   const ofType = ARRAYS[type];
   return bytes.length % ofType.BYTES_PER_ELEMENT === 0 ? new ofType(bytes.slice().buffer) : undefined;

@@ -3,10 +3,12 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
 import type { Engine } from '../engines/engine.js';
-import type { ElementType } from '../tensor.js';
-import { decodeModel, inputAxes, toGraph } from './decode.js';
+import type { ElementType, Tensor } from '../tensor.js';
+import { decodeModel, externalTensor, inputAxes, toGraph } from './decode.js';
+import { inputInfo } from './encode.js';
 import type { Graph, Value } from './graph.js';
 import { formatShape, OPSET } from './graph.js';
+import type { ExternalData } from './model-file.js';
 import type { GraphProto } from './proto/onnx_pb.js';
 import { ModelProtoSchema, TensorShapeProto_DimensionSchema, ValueInfoProtoSchema } from './proto/onnx_pb.js';
 
@@ -17,6 +19,8 @@ export interface PrepareOptions {
   readonly label: string;
   /** Wanted sizes of every input with open axes. */
   readonly inputShapes: Readonly<Record<string, readonly number[]>>;
+  /** Weights that lie outside the model. */
+  readonly externalData?: ExternalData;
 }
 
 /**
@@ -28,7 +32,7 @@ export interface PrepareOptions {
 export async function prepareGraph(
   engine: Engine,
   bytes: Uint8Array,
-  { label, inputShapes }: PrepareOptions,
+  { label, inputShapes, externalData = new Map() }: PrepareOptions,
 ): Promise<Graph> {
   const model = decodeModel(bytes, label);
   const opset = Number(
@@ -41,8 +45,37 @@ export async function prepareGraph(
     );
   }
   fixInputSizes(model.graph, inputShapes, label);
+  const apart = setApart(model.graph, externalData, label);
   const simplified = await simplify(engine, toBinary(ModelProtoSchema, model), label);
-  return toGraph(simplified, await intermediateTypes(engine, simplified, label), label);
+  const types = await intermediateTypes(engine, simplified, label);
+  return withWeights(toGraph(simplified, types, label), apart);
+}
+
+/**
+ * Takes external weights out of a model, where inputs stand for them while onnxruntime looks at it: their numbers do not
+ * matter to shapes, and none is copied.
+ */
+function setApart(graph: GraphProto, externalData: ExternalData, label: string): Map<string, Tensor> {
+  const apart = new Map<string, Tensor>();
+  for (const tensor of graph.initializer) {
+    const data = externalData.get(tensor.name);
+    if (data) apart.set(tensor.name, externalTensor(tensor, data, `${label} initializer "${tensor.name}"`));
+  }
+  graph.initializer = graph.initializer.filter(({ name }) => !apart.has(name));
+  graph.input = graph.input.filter(({ name }) => !apart.has(name));
+  for (const [name, tensor] of apart) graph.input.push(inputInfo({ name, ...tensor }));
+  return apart;
+}
+
+/** Gives weights back that were taken out, those that are still in use. */
+function withWeights(graph: Graph, apart: ReadonlyMap<string, Tensor>): Graph {
+  if (apart.size === 0) return graph;
+  const used = new Set(graph.nodes.flatMap(({ inputs }) => inputs.map((input) => input?.name)));
+  return {
+    ...graph,
+    inputs: graph.inputs.filter(({ name }) => !apart.has(name)),
+    initializers: new Map([...graph.initializers, ...[...apart].filter(([name]) => used.has(name))]),
+  };
 }
 
 /**

@@ -5,7 +5,7 @@ import { adapterFeeds } from '../diffusion/denoiser.js';
 import type { Pipeline } from '../diffusion/pipeline.js';
 import { type StochasticSettings, stochasticCoefficients } from '../diffusion/stochastic-steps.js';
 import type { Engine, Provider, Tensors } from '../engines/engine.js';
-import { encodeGraph } from '../graph/encode.js';
+import { compileGraph } from '../graph/compile-graph.js';
 import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
 import type { AdamWOptions, AdamWState, NamedArrays } from '../optimizers/adamw.js';
 import { adamWStep } from '../optimizers/adamw.js';
@@ -88,7 +88,7 @@ export async function createTrainer(
   settings: TrainerSettings,
   baseline: ValueBaseline | null = null,
 ): Promise<Trainer> {
-  const executable = await engine.compile(encodeGraph(graph), { label: 'training graph' });
+  const executable = await compileGraph(engine, graph, { label: 'training graph' });
   const slow = new Set(adapters.map(({ inputA }) => inputA));
   const learningRateScaleOf = (name: string) => (slow.has(name) ? 1 / settings.loraPlusRatio : 1);
   const parameterNames = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);

@@ -68,14 +68,14 @@ export async function rowFeeds(
   const empty = guided ? await pipeline.embedPrompt('') : undefined;
   const twice = <Value>(values: readonly Value[]) => (guided ? [...values, ...values] : values);
   const timesteps = twice(rows.map(({ timestep }) => timestep));
+  const conditioning = pipeline.conditioning(empty ? [...rows.map(() => empty), ...embeds] : embeds);
   const feeds: Record<string, Tensors[string]> = {};
   for (const { name, type, shape } of inputs) {
     const stacked = (parts: readonly Float32Array[], partShape: readonly number[]) =>
       float32(concatenated(parts, elementCount(partShape)), [parts.length, ...partShape]);
     const column = (values: readonly number[]) => float32(values, [size]);
     if (name === 'timestep') feeds[name] = timestepTensor(timesteps, type, shape);
-    else if (name === 'encoder_hidden_states')
-      feeds[name] = stacked(empty ? [...rows.map(() => empty), ...embeds] : embeds, pipeline.embedsShape);
+    else if (conditioning[name]) feeds[name] = conditioning[name];
     else if (name === 'sample')
       feeds[name] = stacked(twice(latents.map(({ sample }) => sample)), pipeline.latentShape);
     else if (name === 'advantage') feeds[name] = column(rows.map(({ advantage }) => advantage));

@@ -1,5 +1,5 @@
-import { readModel } from '../diffusion/pipeline.js';
 import type { Engine, Executable } from '../engines/engine.js';
+import { readModelFile } from '../graph/model-file.js';
 import { subModel } from '../graph/sub-model.js';
 
 /**
@@ -11,6 +11,7 @@ export async function openGraph(
   path: string,
   outputs?: readonly string[],
 ): Promise<Executable> {
-  const model = await readModel(path);
-  return engine.compile(outputs === undefined ? model : subModel(model, outputs, path), { label: path });
+  const { bytes, externalData } = await readModelFile(path);
+  const model = outputs === undefined ? bytes : subModel(bytes, outputs, path);
+  return engine.compile(model, { label: path, externalData });
 }

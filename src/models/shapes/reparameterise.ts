@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { createDdimSchedule, type DdimSchedule } from '../diffusion/ddim-schedule.js';
-import { readModel } from '../diffusion/pipeline.js';
 import { readPipelineFolder } from '../diffusion/pipeline-folder.js';
 import {
   type AnySchedulerConfig,
@@ -14,6 +13,7 @@ import {
 } from '../diffusion/scheduler-config.js';
 import { type FolderContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
 import { readJsonFile } from '../files/json-file.js';
+import { readModelFile } from '../graph/model-file.js';
 import { asFlow, asVPrediction } from './reparameterised-output.js';
 import { type Wrapping, wrapDenoiser } from './wrap-denoiser.js';
 
@@ -54,7 +54,7 @@ export async function reparameterise(path: string, as: Reparameterisation, out: 
     ...(await filesOf(path)),
     'model_index.json': json({ ...index, scheduler: ['diffusers', schedulerClass(config)] }),
     'scheduler/scheduler_config.json': json(schedulerConfigJson(config)),
-    'unet/model.onnx': wrapDenoiser(await readModel(unet.modelPath), unet.modelPath, wrapping),
+    'unet/model.onnx': wrapDenoiser((await readModelFile(unet.modelPath)).bytes, unet.modelPath, wrapping),
   });
 }
 

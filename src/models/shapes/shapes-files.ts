@@ -1,4 +1,4 @@
-import { WORD_TOKENIZER_CLASS, type WordTokenizerConfig } from '../diffusion/tokenizer.js';
+import { WORD_TOKENIZER_CLASS, type WordTokenizerConfig } from '../diffusion/word-tokenizer.js';
 import { WORDS } from './grammar.js';
 import { promptFileText, promptLists } from './prompt-lists.js';
 

@@ -91,7 +91,7 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
         numSteps: sampling.numInferenceSteps,
       },
       { ...settings.value, seed },
-      pipeline.embedPrompt,
+      async (prompt) => (await pipeline.embedPrompt(prompt)).subarray(0, elementCount(pipeline.embedsShape)),
     ));
   const trainer = await createTrainer(engine, pipeline, policyGraph, trainerSettings, baseline);
   const { adapters } = policyGraph;

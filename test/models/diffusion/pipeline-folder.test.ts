@@ -27,9 +27,19 @@ describe('readPipelineFolder', () => {
     expect(await readPipelineFolder(folder)).toEqual({
       path: folder,
       scheduler: STABLE_DIFFUSION,
-      tokenizerPath: join(folder, 'tokenizer'),
-      textEncoder: { modelPath: join(folder, 'text_encoder/model.onnx') },
-      unet: { modelPath: join(folder, 'unet/model.onnx'), config: UNET },
+      textEncoders: [
+        {
+          modelPath: join(folder, 'text_encoder/model.onnx'),
+          tokenizerPath: join(folder, 'tokenizer'),
+          architecture: null,
+        },
+      ],
+      zeroEmptyPrompt: false,
+      unet: {
+        modelPath: join(folder, 'unet/model.onnx'),
+        config: { ...UNET, added: null },
+        architecture: null,
+      },
       vaeDecoder: null,
     });
   });
@@ -52,7 +62,8 @@ describe('readPipelineFolder', () => {
     const { vaeDecoder, unet } = await readPipelineFolder(folder);
     expect(vaeDecoder).toEqual({
       modelPath: join(folder, 'vae_decoder/model.onnx'),
-      config: { scalingFactor: 0.13025 },
+      config: { scalingFactor: 0.13025, upscaling: 8, tileSize: null },
+      architecture: null,
     });
     expect(unet.config.sampleSize).toEqual([64, 64]);
     await put('vae_decoder/config.json', '{}');
@@ -63,8 +74,11 @@ describe('readPipelineFolder', () => {
     ['model_index.json', 'expected a JSON file, got no such file'],
     ['scheduler/scheduler_config.json', 'expected a JSON file, got no such file'],
     ['tokenizer', "expected a folder with the tokenizer's vocabulary, got no such folder"],
-    ['text_encoder/model.onnx', 'expected an ONNX graph, got no such file'],
-    ['unet/model.onnx', 'expected an ONNX graph, got no such file'],
+    ['text_encoder/model.onnx', 'expected an ONNX graph, or model.safetensors beside it, got no such file'],
+    [
+      'unet/model.onnx',
+      'expected an ONNX graph, or diffusion_pytorch_model.safetensors beside it, got no such file',
+    ],
     ['unet/config.json', 'expected a JSON file, got no such file'],
   ])('should say that %s is missing, and what to do', async (name, text) => {
     await rm(join(folder, name), { recursive: true });
@@ -86,7 +100,7 @@ describe('readPipelineFolder', () => {
       '{"sample_size": "big"}',
       'unet/config.json sample_size: expected a size, or [height, width], got "big"',
     ],
-    ['vae_decoder/config.json', '{}', 'vae_decoder/model.onnx: expected an ONNX graph, got no such file'],
+    ['vae_decoder/config.json', '{}', 'vae_decoder/model.onnx: expected an ONNX graph, or'],
   ])('should refuse %s with content %j', async (name, content, text) => {
     await put(name, content);
     await expect(readPipelineFolder(folder)).rejects.toThrow(text);

@@ -24,6 +24,32 @@ describe('readSchedulerConfig', () => {
     expect(await readSchedulerConfig(path)).toEqual(STABLE_DIFFUSION);
   });
 
+  test('should read the files that SDXL and Stable Diffusion 2.1 ship', async () => {
+    await writeFile(
+      path,
+      `{"_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.19.0.dev0", "beta_end": 0.012,
+        "beta_schedule": "scaled_linear", "beta_start": 0.00085, "clip_sample": false, "interpolation_type": "linear",
+        "num_train_timesteps": 1000, "prediction_type": "epsilon", "sample_max_value": 1.0, "set_alpha_to_one": false,
+        "skip_prk_steps": true, "steps_offset": 1, "timestep_spacing": "leading", "trained_betas": null,
+        "use_karras_sigmas": false}`,
+    );
+    expect(await readSchedulerConfig(path)).toEqual(STABLE_DIFFUSION);
+    await writeFile(
+      path,
+      `{"_class_name": "DDIMScheduler", "_diffusers_version": "0.8.0", "beta_end": 0.012, "beta_schedule":
+        "scaled_linear", "beta_start": 0.00085, "clip_sample": false, "num_train_timesteps": 1000, "prediction_type":
+        "v_prediction", "set_alpha_to_one": false, "skip_prk_steps": true, "steps_offset": 1, "trained_betas": null}`,
+    );
+    expect(await readSchedulerConfig(path)).toEqual({ ...STABLE_DIFFUSION, predictionType: 'v_prediction' });
+  });
+
+  test('should refuse schedulers of models that DDIM does not sample', async () => {
+    await writeFile(path, '{"_class_name": "LCMScheduler"}');
+    await expect(readSchedulerConfig(path)).rejects.toThrow(
+      /_class_name: expected one of DDIMScheduler, .*PNDMScheduler.*, or FlowMatchEulerDiscreteScheduler, got "LCMScheduler"/,
+    );
+  });
+
   test('should read back what it writes', async () => {
     const config = {
       numTrainTimesteps: 500,

@@ -97,10 +97,10 @@ describe('loadTokenizer', () => {
       'tokenizer_config.json',
       JSON.stringify({
         ...JSON.parse(shapesTokenizerFiles()['tokenizer_config.json']!),
-        tokenizer_class: 'CLIPTokenizer',
+        tokenizer_class: 'T5Tokenizer',
       }),
       'TRIB_MODEL',
-      /tokenizer_class: expected "WordTokenizer", got "CLIPTokenizer"/,
+      /tokenizer_class: expected "WordTokenizer" or "CLIPTokenizer" or "CLIPTokenizerFast", got "T5Tokenizer"/,
     ],
   ])('should say what is wrong with %s holding %s', (name, text, code, message) => {
     if (text === null) rmSync(join(folder, name));

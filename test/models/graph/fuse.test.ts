@@ -101,7 +101,7 @@ describe('fuseForInference', () => {
 
   it('should leave attention with a mask alone', async () => {
     const graph = graphOf((g, x, context, mask) =>
-      attention({ g, weights: randomWeights(g, 7) }, 'attn', x, context, 8, mask),
+      attention({ g, weights: randomWeights(g, 7) }, 'attn', x, context, 8, { mask }),
     );
     const fused = fuseForInference(graph);
     expect(countOps(fused)).toEqual(countOps(graph));

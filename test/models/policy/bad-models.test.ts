@@ -99,7 +99,7 @@ describe('a model that cannot be trained', () => {
     await rm(path);
     expect(await faultOf(() => openPipeline(engine, folder))).toEqual([
       'TRIB_MODEL',
-      `${path}: expected an ONNX graph, got no such file. Export the model with optimum (diffusers layout), or point to such a folder.`,
+      `${path}: expected an ONNX graph, or diffusion_pytorch_model.safetensors beside it, got no such file. Export the model with optimum, or save it with diffusers as safetensors, and point to that folder.`,
     ]);
   });
 

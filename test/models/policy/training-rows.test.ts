@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createConditioning } from '../../../src/models/diffusion/conditioning.js';
 import type { Pipeline } from '../../../src/models/diffusion/pipeline.js';
 import type { Port } from '../../../src/models/engines/engine.js';
 import type { RowUnit, TrainingRow } from '../../../src/models/policy/training-rows.js';
@@ -84,6 +85,7 @@ describe('rowFeeds', () => {
     latentShape: [2, 1, 1],
     embedsShape: [1, 2],
     embedPrompt: async (prompt: string) => Float32Array.of(prompt.length, 9),
+    conditioning: createConditioning([1, 2], null, []),
   } as unknown as Pipeline;
   const port = (name: string, shape: readonly number[], type: Port['type'] = 'float32'): Port => ({
     name,

@@ -59,10 +59,8 @@ describe('openDualEncoder', () => {
     ]);
     await writeFile(join(lacking, 'vision_model.onnx'), new Uint8Array(100).fill(7));
     const [code, message] = await faultOf(() => openDualEncoder(engine, lacking, tokenizer, 1));
-    expect(code).toBe('TRIB_ENGINE');
-    expect(message).toContain(
-      `${join(lacking, 'vision_model.onnx')}: expected a graph that onnxruntime can run`,
-    );
+    expect(code).toBe('TRIB_MODEL');
+    expect(message).toContain(`${join(lacking, 'vision_model.onnx')}: expected a whole ONNX model`);
   });
 });
 

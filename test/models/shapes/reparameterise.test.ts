@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { timestepTensor } from '../../../src/models/diffusion/denoiser.js';
 import { createNoiseSchedule } from '../../../src/models/diffusion/noise-schedule.js';
-import { readModel } from '../../../src/models/diffusion/pipeline.js';
 import { readPipelineFolder } from '../../../src/models/diffusion/pipeline-folder.js';
 import { samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import type { Engine, Executable } from '../../../src/models/engines/engine.js';
@@ -32,7 +31,7 @@ type Predict = (latents: Float32Array, timestep: number) => Promise<Float32Array
 
 /** The UNet of a pipeline folder, run with a batch of its own choice. */
 async function openUnet(path: string): Promise<Predict> {
-  const unet = await engine.compile(await readModel(join(path, 'unet/model.onnx')), { label: path });
+  const unet = await engine.compile(await readFile(join(path, 'unet/model.onnx')), { label: path });
   opened.push(unet);
   const port = unet.inputs.find(({ name }) => name === 'timestep');
   return async (latents, timestep) => {
@@ -161,7 +160,7 @@ describe.each(['vector', 'scalar'])('a reparameterised model whose timestep is a
       [`${kind}-v`, 'int64'],
       [`${kind}-flow`, 'float32'],
     ] as const) {
-      const bytes = await readModel(join(folder, name, 'unet/model.onnx'));
+      const bytes = await readFile(join(folder, name, 'unet/model.onnx'));
       const graph = await prepareGraph(engine, bytes, {
         label: name,
         inputShapes: {

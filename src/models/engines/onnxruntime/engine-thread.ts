@@ -43,8 +43,8 @@ function graph(id: number) {
 }
 
 const service: EngineService = {
-  async compile({ model, options: { label, optimization = 'all' } }) {
-    const open = await openSession(model, options, { optimization, label });
+  async compile({ model, options: { label, optimization = 'all', externalData = new Map() } }) {
+    const open = await openSession(model, options, { optimization, label, externalData });
     const id = nextId++;
     graphs.set(id, { open, held: {}, label });
     const { provider, fallbacks, session } = open;

@@ -20,6 +20,8 @@ ort.env.logLevel = 'fatal';
 export interface SessionOptions {
   readonly optimization: keyof typeof LEVELS;
   readonly label: string;
+  /** Weights outside the model, by location. */
+  readonly externalData?: ReadonlyMap<string, Uint8Array>;
   /** Where to write the optimised model. */
   readonly optimizedModelPath?: string;
 }
@@ -72,6 +74,9 @@ function create(
     interOpNumThreads: 1,
     graphOptimizationLevel: LEVELS[options.optimization],
     logSeverityLevel: 4,
+    ...(options.externalData?.size
+      ? { externalData: [...options.externalData].map(([path, data]) => ({ path, data })) }
+      : {}),
     ...(options.optimizedModelPath === undefined
       ? {}
       : { optimizedModelFilePath: options.optimizedModelPath }),

@@ -1,0 +1,79 @@
+/** @file A safetensors file on disk, read tensor by tensor: a model of gigabytes is never in memory as a whole file. */
+
+import { type FileHandle, open } from 'node:fs/promises';
+import { TributaryError } from '../../errors.js';
+import { type SafetensorsTensor, tensorOver } from './safetensors.js';
+import { headerEnd, LENGTH_BYTES, parseSafetensorsHeader, type TensorRecord } from './safetensors-header.js';
+
+export interface SafetensorsFile {
+  readonly path: string;
+  /** What the file holds, by name. */
+  readonly records: ReadonlyMap<string, TensorRecord>;
+  /** Reads one tensor into memory of its own, which threads can share. */
+  read(name: string): Promise<SafetensorsTensor>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a file and reads its header.
+ *
+ * Errors: TRIB_FILE if the file cannot be read, or its header is not what `parseSafetensorsHeader` asks for.
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  const file = await open(path).catch((cause) => {
+    throw unreadable(path, cause);
+  });
+  try {
+    const { size } = await file.stat();
+    const dataStart = headerEnd(await readBytes(file, path, 0, Math.min(size, LENGTH_BYTES)), size, path);
+    const header = await readBytes(file, path, LENGTH_BYTES, dataStart - LENGTH_BYTES);
+    const records = new Map(
+      parseSafetensorsHeader(header, size, path).records.map((record) => [record.name, record]),
+    );
+    return {
+      path,
+      records,
+      async read(name) {
+        const record = records.get(name);
+        if (!record)
+          throw new TributaryError(
+            'TRIB_INTERNAL',
+            `${path}: expected a tensor "${name}", got none. Look it up in records.`,
+          );
+        const { dtype, shape, start, end } = record;
+        const bytes = await readBytes(file, path, dataStart + start, end - start);
+        return tensorOver(dtype, shape, bytes.buffer);
+      },
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Longest read that every system takes at once. */
+const MOST_BYTES_A_READ = 2 ** 30;
+
+async function readBytes(
+  file: FileHandle,
+  path: string,
+  position: number,
+  length: number,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(new SharedArrayBuffer(length));
+  for (let done = 0; done < length; ) {
+    const wanted = Math.min(length - done, MOST_BYTES_A_READ);
+    const { bytesRead } = await file.read(bytes, done, wanted, position + done).catch((cause) => {
+      throw unreadable(path, cause);
+    });
+    if (bytesRead === 0) throw unreadable(path, new Error(`an end after ${position + done} bytes`));
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+function unreadable(path: string, cause: NodeJS.ErrnoException): TributaryError {
+  const text = `${path}: expected a readable safetensors file, got ${cause.code ?? cause.message}. Check the path and its rights.`;
+  return new TributaryError('TRIB_FILE', text, { cause });
+}

@@ -1,0 +1,125 @@
+/**
+ * @file The header of a safetensors file, checked before anything is read that it promises: what it says of lengths,
+ * shapes and places is believed only where all of it fits the file.
+ */
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+
+const DTYPES = ['F32', 'F16', 'BF16', 'I64', 'U8'] as const;
+export type Dtype = (typeof DTYPES)[number];
+
+export const BYTES_PER_ELEMENT: Readonly<Record<Dtype, number>> = { I64: 8, F32: 4, F16: 2, BF16: 2, U8: 1 };
+
+/** Bytes of the header's length, which comes first. */
+export const LENGTH_BYTES = 8;
+/** The limit of the reference implementation: a longer header is taken for damage. */
+const MAX_HEADER_BYTES = 100_000_000;
+
+/** One tensor of a file. */
+export interface TensorRecord {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  /** First byte and the byte behind the last, counted from the end of the header. */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface SafetensorsHeader {
+  /** In the order of their data. */
+  readonly records: readonly TensorRecord[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+const count = z.int().min(0);
+const tensorSchema = z.strictObject({
+  dtype: z.enum(DTYPES),
+  shape: z.array(count),
+  data_offsets: z.tuple([count, count]),
+});
+const headerSchema = z
+  .object({ __metadata__: z.record(z.string(), z.string()).optional() })
+  .catchall(tensorSchema);
+
+/**
+ * Returns where the data begins.
+ * @param first the first bytes of the file, at least 8 where it has as many.
+ * @param fileBytes the length of the whole file.
+ * Errors: TRIB_FILE if the file cannot hold such a header.
+ */
+export function headerEnd(first: Uint8Array, fileBytes: number, where: string): number {
+  if (fileBytes < LENGTH_BYTES) throw damaged(where, 'at least 8 bytes', `${fileBytes}`);
+  const view = new DataView(first.buffer, first.byteOffset, LENGTH_BYTES);
+  const headerBytes = Number(view.getBigUint64(0, true));
+  const most = Math.min(MAX_HEADER_BYTES, fileBytes - LENGTH_BYTES);
+  if (headerBytes > most) throw damaged(where, `a header of at most ${most} bytes`, `${headerBytes}`);
+  return LENGTH_BYTES + headerBytes;
+}
+
+/**
+ * Reads the header's JSON.
+ * @param fileBytes the length of the whole file: the tensors fill it, without overlap or hole.
+ * Errors: TRIB_FILE if the header is not what the format asks for, a dtype is none of F32, F16, BF16, I64, U8, or the
+ * tensors overlap, leave a hole or do not fit their shapes or the file.
+ */
+export function parseSafetensorsHeader(
+  header: Uint8Array,
+  fileBytes: number,
+  where: string,
+): SafetensorsHeader {
+  const { __metadata__: metadata, ...entries } = parseJson(header, where);
+  const records = Object.entries(entries as Readonly<Record<string, z.output<typeof tensorSchema>>>)
+    .map(
+      ([
+        name,
+        {
+          dtype,
+          shape,
+          data_offsets: [start, end],
+        },
+      ]) => ({ name, dtype, shape, start, end }),
+    )
+    .sort((a, b) => a.start - b.start || a.end - b.end);
+  const dataStart = LENGTH_BYTES + header.length;
+  let position = 0;
+  for (const { name, dtype, shape, start, end } of records) {
+    const size = shape.reduce((product, axis) => product * axis, BYTES_PER_ELEMENT[dtype]);
+    if (start !== position) {
+      throw damaged(`${where} tensor "${name}"`, `data from byte ${position}`, `from byte ${start}`);
+    }
+    if (end - start !== size) {
+      const wanted = `${size} bytes for ${dtype} [${shape.join(', ')}]`;
+      throw damaged(`${where} tensor "${name}"`, wanted, `${end - start}`);
+    }
+    if (dataStart + end > fileBytes) {
+      throw damaged(where, `at least ${dataStart + end} bytes, for tensor "${name}"`, `${fileBytes}`);
+    }
+    position = end;
+  }
+  if (dataStart + position !== fileBytes)
+    throw damaged(where, `${dataStart + position} bytes`, `${fileBytes}`);
+  return { records, metadata: metadata ?? {} };
+}
+
+function parseJson(bytes: Uint8Array, where: string): z.output<typeof headerSchema> {
+  let content: unknown;
+  try {
+    content = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw damaged(where, 'a header in JSON', `${bytes.length} bytes that do not parse`, cause);
+  }
+  const result = headerSchema.safeParse(content);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const key = issue?.path.map(String).join('.') || 'the header';
+  throw damaged(
+    `${where} header, ${key}`,
+    'what the safetensors format asks for',
+    `a fault: ${issue?.message}`,
+  );
+}
+
+function damaged(where: string, expected: string, got: string, cause?: unknown): TributaryError {
+  const text = `${where}: expected ${expected}, got ${got}. The file is damaged or cut short: take another copy.`;
+  return new TributaryError('TRIB_FILE', text, { cause });
+}

@@ -1,0 +1,129 @@
+/** @file The weights of one component of a diffusers folder: one safetensors file, or several with an index. */
+
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+import { floatValues } from '../adapters/safetensors.js';
+import { openSafetensors, type SafetensorsFile } from '../adapters/safetensors-file.js';
+import { readJsonFile } from '../files/json-file.js';
+
+export interface ComponentWeights {
+  /** The file or index, for messages. */
+  readonly path: string;
+  /** Shape of every tensor, by name. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** Reads one tensor as float32, whatever precision it is stored in. */
+  read(name: string): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** Endings of files that torch.load reads. */
+export const PICKLE = /\.(bin|ckpt|pt|pth|pkl)$/;
+export const CONVERT =
+  'Convert the model with diffusers: load it and call save_pretrained(folder, safe_serialization=True).';
+
+/** What is looked for in a folder, in this order: full precision first, then the variant fp16. */
+const fileNames = (base: string) => [
+  `${base}.safetensors`,
+  `${base}.safetensors.index.json`,
+  `${base}.fp16.safetensors`,
+  `${base}.safetensors.index.fp16.json`,
+];
+
+/**
+ * Finds the file of a component's weights; null where the folder holds none.
+ * @param base the name without its ending, `diffusion_pytorch_model` or `model`.
+ * Errors: TRIB_MODEL where there are only pickles.
+ */
+export async function findWeights(folder: string, base: string): Promise<string | null> {
+  const entries = await readdir(folder).catch((): string[] => []);
+  const found = fileNames(base).find((name) => entries.includes(name));
+  if (found) return join(folder, found);
+  const pickle = entries.find((name) => PICKLE.test(name));
+  if (pickle) throw pickleFault(join(folder, pickle));
+  return null;
+}
+
+/** The fault of a file that torch.load would read. */
+export function pickleFault(path: string): TributaryError {
+  return new TributaryError(
+    'TRIB_MODEL',
+    `${path}: expected safetensors, got a pickle, which can run any code when it is loaded and is never read here. ${CONVERT}`,
+  );
+}
+
+/**
+ * Opens weights: a `.safetensors` file, or the JSON index of several.
+ *
+ * Errors: TRIB_MODEL if the index does not fit its files; TRIB_FILE if a file is missing or damaged.
+ */
+export async function openComponentWeights(path: string): Promise<ComponentWeights> {
+  const files: SafetensorsFile[] = [];
+  const close = async () => {
+    for (const file of files) await file.close();
+  };
+  try {
+    const owners = path.endsWith('.json') ? await openShards(path, files) : await openOne(path, files);
+    const shapes = [...owners].map(([name, file]) => [name, file.records.get(name)?.shape ?? []] as const);
+    return {
+      path,
+      shapes: new Map(shapes),
+      async read(name) {
+        const file = owners.get(name);
+        const tensor = await file?.read(name);
+        const values = tensor && floatValues(tensor);
+        if (values) return values;
+        throw new TributaryError(
+          'TRIB_MODEL',
+          `${file?.path ?? path} tensor "${name}": expected F32, F16 or BF16, got ${tensor?.dtype ?? 'none'}. Save the model in one of them.`,
+        );
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+type Owners = Map<string, SafetensorsFile>;
+
+async function openOne(path: string, files: SafetensorsFile[]): Promise<Owners> {
+  const file = await openSafetensors(path);
+  files.push(file);
+  return new Map([...file.records.keys()].map((name) => [name, file]));
+}
+
+const indexSchema = z.object(
+  {
+    weight_map: z.record(z.string(), z.string({ error: 'expected a file name' }), {
+      error: 'expected an object of tensor and file names',
+    }),
+  },
+  { error: 'expected an object' },
+);
+
+async function openShards(path: string, files: SafetensorsFile[]): Promise<Owners> {
+  const index = await readJsonFile(path, indexSchema, { code: 'TRIB_MODEL', nextStep: CONVERT });
+  const shards = new Map<string, SafetensorsFile>();
+  const owners: Owners = new Map();
+  for (const [name, fileName] of Object.entries(index.weight_map)) {
+    if (basename(fileName) !== fileName || !fileName.endsWith('.safetensors')) {
+      const text = `${path} weight_map, "${name}": expected a safetensors file beside the index, got "${fileName}". ${CONVERT}`;
+      throw new TributaryError('TRIB_MODEL', text);
+    }
+    let shard = shards.get(fileName);
+    if (!shard) {
+      shard = await openSafetensors(join(dirname(path), fileName));
+      files.push(shard);
+      shards.set(fileName, shard);
+    }
+    if (!shard.records.has(name)) {
+      const text = `${path} weight_map, "${name}": expected it in ${fileName}, got no such tensor there. Copy the folder again.`;
+      throw new TributaryError('TRIB_MODEL', text);
+    }
+    owners.set(name, shard);
+  }
+  return owners;
+}

@@ -1,0 +1,128 @@
+/**
+ * @file From a network's definition and a file of weights to the constants of its graph. The definition says which weights
+ * it wants and how they are shaped; PyTorch stores some of them otherwise.
+ */
+
+import { TributaryError } from '../../errors.js';
+import type { LayerContext } from '../diffusion/layers.js';
+import type { WeightSpec } from '../diffusion/weights.js';
+import { storedWeights, trainableWeights } from '../diffusion/weights.js';
+import { GraphBuilder } from '../graph/builder.js';
+import type { Graph } from '../graph/graph.js';
+import { formatShape } from '../graph/graph.js';
+import { elementCount, float32, type Tensor } from '../tensor.js';
+import type { ComponentWeights } from './component-weights.js';
+
+/** A definition: declares inputs, asks for weights, declares outputs. */
+export type Network = (layer: LayerContext) => void;
+
+/** Constants of a graph, by the names that the network gives them. */
+export type NetworkWeights = ReadonlyMap<string, Tensor>;
+
+/** Most mismatches that a message spells out. */
+const SHOWN = 40;
+
+/** The graph of a network over weights that were read before. */
+export function networkGraph(network: Network, weights: NetworkWeights): Graph {
+  const g = new GraphBuilder();
+  network({ g, weights: storedWeights(g, weights) });
+  return g.build();
+}
+
+/**
+ * Reads all that a network asks for.
+ *
+ * @param others names of tensors in the file that belong to other networks, or to none; null where all must be used.
+ * Errors: TRIB_MODEL with every weight that is missing, shaped otherwise or not asked for, at once.
+ */
+export async function readNetworkWeights(
+  network: Network,
+  weights: ComponentWeights,
+  others: RegExp | null,
+): Promise<NetworkWeights> {
+  const wanted = wantedWeights(network).map((spec) => ({
+    spec,
+    ...storedAs(spec, weights.shapes),
+  }));
+  requireFit(wanted, weights, others);
+  const read = new Map<string, Tensor>();
+  for (const { spec, name, isTransposed } of wanted) {
+    const values = await weights.read(name);
+    const data = isTransposed ? transposed(values, spec.shape) : values;
+    read.set(spec.name, float32(data, spec.shape));
+  }
+  return read;
+}
+
+/** Names and shapes, from a graph that is thrown away. */
+function wantedWeights(network: Network): readonly WeightSpec[] {
+  const specs: WeightSpec[] = [];
+  const g = new GraphBuilder();
+  network({ g, weights: trainableWeights(g, specs) });
+  return specs;
+}
+
+interface StoredWeight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly isTransposed: boolean;
+}
+
+/** Names that older versions of diffusers gave to the projections of an autoencoder's attention. */
+const FORMER_NAMES: readonly (readonly [now: RegExp, then: string])[] = [
+  [/\.to_q\./, '.query.'],
+  [/\.to_k\./, '.key.'],
+  [/\.to_v\./, '.value.'],
+  [/\.to_out\.0\./, '.proj_attn.'],
+  // transformers 5 leaves the prefix out.
+  [/^text_model\./, ''],
+];
+
+/**
+ * How PyTorch stores a weight: the matrix of a linear layer as [out, in], a norm's weight as [C]. An embedding is the one
+ * matrix that lies as the graph uses it.
+ */
+function storedAs({ name, shape }: WeightSpec, stored: ComponentWeights['shapes']): StoredWeight {
+  const former = FORMER_NAMES.map(([now, then]) => name.replace(now, then));
+  const found = [name, ...former].find((candidate) => stored.has(candidate)) ?? name;
+  const isTransposed = shape.length === 2 && !name.endsWith('_embedding.weight');
+  const isPerChannel = shape.length === 3;
+  const plain = isPerChannel ? shape.slice(0, 1) : shape;
+  return { name: found, shape: isTransposed ? plain.toReversed() : plain, isTransposed };
+}
+
+function requireFit(
+  wanted: readonly (StoredWeight & { readonly spec: WeightSpec })[],
+  weights: ComponentWeights,
+  others: RegExp | null,
+): void {
+  const faults: string[] = [];
+  const known = new Set<string>();
+  for (const { name, shape } of wanted) {
+    known.add(name);
+    const stored = weights.shapes.get(name);
+    if (!stored) faults.push(`"${name}" ${formatShape(shape)} is missing`);
+    else if (formatShape(stored) !== formatShape(shape))
+      faults.push(`"${name}" is ${formatShape(stored)} instead of ${formatShape(shape)}`);
+  }
+  for (const [name, shape] of weights.shapes) {
+    if (!known.has(name) && !others?.test(name))
+      faults.push(`"${name}" ${formatShape(shape)} is not in the network`);
+  }
+  if (faults.length === 0) return;
+  const more = faults.length > SHOWN ? [`and ${faults.length - SHOWN} more`] : [];
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${weights.path}: expected the weights of the network that config.json describes, got ${faults.length} that do not fit: ${[...faults.slice(0, SHOWN), ...more].join('; ')}. Take config.json and weights from one model.`,
+  );
+}
+
+/** [out, in] -> [in, out], in memory that threads can share. */
+function transposed(values: Float32Array, [rows = 1, columns = 1]: readonly number[]): Float32Array {
+  const bytes = new SharedArrayBuffer(elementCount([rows, columns]) * Float32Array.BYTES_PER_ELEMENT);
+  const result = new Float32Array(bytes);
+  for (let column = 0; column < columns; column++) {
+    for (let row = 0; row < rows; row++) result[row * columns + column] = values[column * rows + row]!;
+  }
+  return result;
+}

@@ -1,0 +1,45 @@
+/** @file Where the network of a pipeline's component lies: exporters do not agree on one place. */
+
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TributaryError } from '../../errors.js';
+import { findWeights } from '../diffusers/component-weights.js';
+
+export const EXPORT =
+  'Export the model with optimum, or save it with diffusers as safetensors, and point to that folder.';
+
+export interface ComponentFile {
+  /** An ONNX graph, a safetensors file, or the index of several. */
+  readonly modelPath: string;
+  /** What a graph is built from where there are weights alone; null beside an ONNX graph. */
+  readonly configPath: string | null;
+}
+
+/**
+ * Finds a component, in this order: `<name>/model.onnx`, `<name>/<name>.onnx`, `<name>.onnx`, then safetensors in
+ * `<name>/` (see `findWeights`).
+ * @param weightsBase name of the safetensors without the ending.
+ *
+ * Errors: TRIB_MODEL if there is none, or only a pickle.
+ */
+export async function componentFile(path: string, name: string, weightsBase: string): Promise<ComponentFile> {
+  const graphs = [
+    join(path, name, 'model.onnx'),
+    join(path, name, `${name}.onnx`),
+    join(path, `${name}.onnx`),
+  ];
+  for (const modelPath of graphs) {
+    const stats = await stat(modelPath).catch(() => null);
+    if (stats?.isFile() && stats.size > 0) return { modelPath, configPath: null };
+    if (stats) {
+      const got = stats.isFile() ? 'an empty file' : 'a folder';
+      throw new TributaryError('TRIB_MODEL', `${modelPath}: expected an ONNX graph, got ${got}. ${EXPORT}`);
+    }
+  }
+  const modelPath = await findWeights(join(path, name), weightsBase);
+  if (modelPath) return { modelPath, configPath: join(path, name, 'config.json') };
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${graphs[0]}: expected an ONNX graph, or ${weightsBase}.safetensors beside it, got no such file. ${EXPORT}`,
+  );
+}

@@ -1,0 +1,29 @@
+/** @file From a graph to something that runs. */
+
+import type { CompileOptions, Engine, Executable } from '../engines/engine.js';
+import { type EncodeOptions, encodeGraphApart } from './encode.js';
+import type { Graph } from './graph.js';
+import { readModelFile } from './model-file.js';
+
+/**
+ * Makes a graph ready to run. Its large weights go to the engine beside the model, so that a graph of any size fits, and
+ * those in shared memory are not copied.
+ * @throws TRIB_ENGINE, TRIB_PROVIDER as `Engine.compile`.
+ */
+export function compileGraph(
+  engine: Engine,
+  graph: Graph,
+  { symbolicAxes, ...options }: Omit<CompileOptions, 'externalData'> & EncodeOptions,
+): Promise<Executable> {
+  const { model, externalData } = encodeGraphApart(graph, symbolicAxes ? { symbolicAxes } : {});
+  return engine.compile(model, { ...options, externalData });
+}
+
+/**
+ * Makes a model file ready to run, as it lies on disk.
+ * @throws as `readModelFile` and `Engine.compile`.
+ */
+export async function compileModelFile(engine: Engine, path: string): Promise<Executable> {
+  const { bytes, externalData } = await readModelFile(path);
+  return engine.compile(bytes, { label: path, externalData });
+}

@@ -1,0 +1,200 @@
+/** @file ONNX files as exporters leave them: half precision, weights in files beside the model, timesteps of any type. */
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../../src/models/engines/engine.js';
+import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { compileGraph, compileModelFile } from '../../../src/models/graph/compile-graph.js';
+import { decodeModel } from '../../../src/models/graph/decode.js';
+import { encodeGraphApart } from '../../../src/models/graph/encode.js';
+import { addLora } from '../../../src/models/graph/lora.js';
+import { readModelFile } from '../../../src/models/graph/model-file.js';
+import { prepareGraph } from '../../../src/models/graph/prepare.js';
+import {
+  ModelProtoSchema,
+  StringStringEntryProtoSchema,
+  TensorProto_DataLocation,
+  TensorProto_DataType,
+} from '../../../src/models/graph/proto/onnx_pb.js';
+import { decodeFloat16, encodeFloat16 } from '../../../src/models/numeric/float16.js';
+import { float32Data, int64, type Tensor } from '../../../src/models/tensor.js';
+import { faultOf } from '../../fixtures/fault-of.js';
+import { TINY_LORA } from '../../fixtures/open-tiny.js';
+import { largestDifference, randomTensor } from '../../fixtures/run-model.js';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { tinyUnet } from '../../fixtures/tiny-pipeline.js';
+
+const TOKENS = 5;
+const SHAPES = { sample: [2, 3, 16, 16], timestep: [2], encoder_hidden_states: [2, TOKENS, 16] };
+const FEEDS: Readonly<Record<string, Tensor>> = {
+  sample: randomTensor(1, SHAPES.sample),
+  timestep: int64([981, 21]),
+  encoder_hidden_states: randomTensor(2, SHAPES.encoder_hidden_states),
+};
+
+let engine: Engine;
+beforeAll(() => {
+  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+});
+afterAll(() => engine.close());
+
+type Parsed = ReturnType<typeof decodeModel>;
+const bytesOf = (values: ArrayBufferView) =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+
+/** Weights rounded to half precision: as half precision, or as the single precision that they then are. */
+function rounded(model: Parsed, isHalf: boolean): void {
+  for (const tensor of model.graph.initializer) {
+    if (tensor.dataType !== TensorProto_DataType.FLOAT) continue;
+    const bits = encodeFloat16(new Float32Array(tensor.rawData.slice().buffer));
+    tensor.rawData = bytesOf(isHalf ? bits : decodeFloat16(bits));
+    if (isHalf) tensor.dataType = TensorProto_DataType.FLOAT16;
+  }
+  if (!isHalf) return;
+  for (const port of [...model.graph.input, ...model.graph.output]) {
+    const type = port.type?.value;
+    if (type?.case === 'tensorType' && type.value.elemType === TensorProto_DataType.FLOAT)
+      type.value.elemType = TensorProto_DataType.FLOAT16;
+  }
+  for (const attribute of model.graph.node.flatMap((node) => node.attribute)) {
+    if (attribute.name === 'to' && attribute.i === BigInt(TensorProto_DataType.FLOAT))
+      attribute.i = BigInt(TensorProto_DataType.FLOAT16);
+  }
+}
+
+/** Moves weights out; two files, each tensor at an odd place. */
+function movedOut(model: Parsed): Map<string, Uint8Array> {
+  const files = new Map<string, number[]>([
+    ['model.onnx_data', [1]],
+    ['weights/second.pb', []],
+  ]);
+  for (const [index, tensor] of model.graph.initializer.entries()) {
+    if (tensor.rawData.length < 64) continue;
+    const location = [...files.keys()][index % 2] ?? '';
+    const content = files.get(location) ?? [];
+    const entries = { location, offset: String(content.length), length: String(tensor.rawData.length) };
+    content.push(...tensor.rawData);
+    tensor.externalData = Object.entries(entries).map(([key, value]) =>
+      create(StringStringEntryProtoSchema, { key, value }),
+    );
+    tensor.rawData = new Uint8Array();
+    tensor.dataLocation = TensorProto_DataLocation.EXTERNAL;
+  }
+  return new Map([...files].map(([name, content]) => [name, Uint8Array.from(content)]));
+}
+
+async function written(edit: (model: Parsed) => Map<string, Uint8Array> | undefined): Promise<string> {
+  const folder = await temporaryFolder();
+  const model = decodeModel(tinyUnet(TOKENS), 'tiny');
+  const files = edit(model) ?? new Map<string, Uint8Array>();
+  for (const [name, bytes] of files) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), bytes);
+  }
+  await writeFile(join(folder, 'model.onnx'), toBinary(ModelProtoSchema, model));
+  return join(folder, 'model.onnx');
+}
+
+async function prepared(path: string) {
+  const { bytes, externalData } = await readModelFile(path);
+  return prepareGraph(engine, bytes, { label: path, inputShapes: SHAPES, externalData });
+}
+
+async function outputOf(path: string): Promise<Float32Array> {
+  const executable = await compileGraph(engine, await prepared(path), { label: path });
+  const { out_sample: output } = await executable.run(FEEDS);
+  return float32Data(output, 'out_sample');
+}
+
+const plain = () => written((model) => void rounded(model, false));
+
+describe('readModelFile', () => {
+  it.each([
+    ['in half precision', (model: Parsed) => void rounded(model, true)],
+    [
+      'with its weights in files beside it',
+      (model: Parsed) => {
+        rounded(model, false);
+        return movedOut(model);
+      },
+    ],
+    [
+      'in half precision, with its weights in files beside it',
+      (model: Parsed) => {
+        rounded(model, true);
+        return movedOut(model);
+      },
+    ],
+  ])('should give a model %s the same function, prepared or as it lies on disk', async (_, edit) => {
+    const expected = await outputOf(await plain());
+    const path = await written(edit);
+    expect(largestDifference(await outputOf(path), expected)).toBeLessThan(1e-5);
+    const asOnDisk = await compileModelFile(engine, path);
+    const { out_sample: output } = await asOnDisk.run(FEEDS);
+    expect(largestDifference(float32Data(output, 'out_sample'), expected)).toBeLessThan(1e-5);
+    const { adapters } = addLora(await prepared(path), { ...TINY_LORA, form: 'beside' }, path);
+    expect(adapters.length).toBe(
+      addLora(await prepared(await plain()), { ...TINY_LORA, form: 'beside' }, '').adapters.length,
+    );
+  });
+
+  it('should say which file of weights is missing, or too short', async () => {
+    const missing = await written((model) => {
+      movedOut(model);
+      return undefined;
+    });
+    const [code, message] = await faultOf(() => readModelFile(missing));
+    expect(code).toBe('TRIB_FILE');
+    expect(message).toMatch(/(model\.onnx_data|second\.pb): expected the weights of a model, got ENOENT\./);
+    const short = await written(
+      (model) => new Map([...movedOut(model)].map(([name, bytes]) => [name, bytes.subarray(0, 70)])),
+    );
+    expect(await faultOf(() => readModelFile(short))).toEqual([
+      'TRIB_MODEL',
+      expect.stringMatching(
+        /initializer ".*": expected \d+ bytes from byte \d+ of .*, got a file of \d+\. Copy the file again\.$/,
+      ),
+    ]);
+  });
+
+  it.each(['../outside', '/etc/passwd', 'a/../../b', ''])(
+    'should not read external data from "%s"',
+    async (location) => {
+      const path = await written((model) => {
+        movedOut(model);
+        for (const tensor of model.graph.initializer)
+          for (const entry of tensor.externalData) if (entry.key === 'location') entry.value = location;
+        return undefined;
+      });
+      expect(await faultOf(() => readModelFile(path))).toEqual([
+        'TRIB_MODEL',
+        expect.stringContaining(`expected external data in a file beside the model, got "${location}"`),
+      ]);
+    },
+  );
+
+  it.each(['-8', 'x', '1e30'])('should refuse the offset %s', async (offset) => {
+    const path = await written((model) => {
+      const files = movedOut(model);
+      for (const tensor of model.graph.initializer)
+        for (const entry of tensor.externalData) if (entry.key === 'offset') entry.value = offset;
+      return files;
+    });
+    expect((await faultOf(() => readModelFile(path)))[0]).toBe('TRIB_MODEL');
+  });
+});
+
+describe('encodeGraphApart', () => {
+  it('should name large weights in the model and leave their bytes where they are', async () => {
+    const graph = await prepared(await plain());
+    const { model, externalData } = encodeGraphApart(graph, { externalBytes: 64 });
+    expect(externalData.size).toBeGreaterThan(20);
+    for (const [name, bytes] of externalData)
+      expect(bytes.buffer).toBe(graph.initializers.get(name)?.data.buffer);
+    const executable = await engine.compile(model, { label: 'apart', externalData });
+    const { out_sample: output } = await executable.run(FEEDS);
+    expect(float32Data(output, 'out_sample')).toEqual(await outputOf(await plain()));
+  });
+});
