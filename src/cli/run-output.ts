@@ -52,6 +52,7 @@ function printed(event: RunEvent): string[] {
     case 'finished':
       return describeOutcome(event);
     case 'progress':
+    case 'worked':
     case 'stage':
     case 'checkpoint':
       return [];
@@ -98,6 +99,11 @@ function logEvent(log: Logger, event: RunEvent): void {
     case 'listening':
       log.info({ url: event.url }, 'takes prompts');
       break;
+    case 'worked': {
+      const { kind: _, ...work } = event;
+      log.info(work, 'stage worked on');
+      break;
+    }
     case 'progress':
       log.debug(event, 'progress');
       break;

@@ -23,6 +23,11 @@ export interface PromptSourceOptions {
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
 
+/** Whether the prompts of groups are what others write: then one process alone may give them to groups. */
+export function takesIncomingPrompts(config: ResolvedConfig): boolean {
+  return stageOf(config, 'prompts').source.from === 'topic';
+}
+
 /** Opens where the prompts of groups come from: a file, or a topic with an endpoint before it where the config has one. */
 export async function openPromptSource({
   config,

@@ -32,6 +32,8 @@ export interface TransportOptions {
     readonly isResumed: boolean;
     readonly startAt: Positions | null;
   } | null;
+  /** Whether this process gives incoming prompts to groups: two would give one group two prompts. */
+  readonly assignsPrompts?: boolean;
   /** Whether this process changes what operators want; it takes that from the one that did before. */
   readonly takesControl?: boolean;
   readonly warn: (message: string) => void;
@@ -62,7 +64,8 @@ export async function openTransport(options: TransportOptions): Promise<OpenTran
   return { transport, positions: () => null };
 }
 
-async function openShared({ config, trainer, takesControl, warn }: TransportOptions): Promise<OpenTransport> {
+async function openShared(options: TransportOptions): Promise<OpenTransport> {
+  const { config, trainer, assignsPrompts, takesControl, warn } = options;
   const { kafka, maxAttempts } = config.transport;
   const { driver, prefix, inCluster } = await openKafka(config, warn);
   const isLocal = ({ name }: { readonly name: string }) => LOCAL_TOPICS.includes(name);
@@ -92,9 +95,19 @@ async function openShared({ config, trainer, takesControl, warn }: TransportOpti
     });
     if (trainer) {
       const progress = inCluster('progress');
-      await takeSeat({ driver, seat: `${prefix}.trainer`, topic: progress, warn });
+      await takeSeat({ driver, seat: `${prefix}.trainer`, holder: 'trainer', topic: progress, warn });
       if (!trainer.isResumed) await requireUnused(driver, progress, prefix);
       await shared.takeTopics('broadcasts', TRAINER_BROADCASTS);
+    }
+    if (assignsPrompts) {
+      const topic = inCluster('incoming-prompts');
+      await takeSeat({
+        driver,
+        seat: `${prefix}.prompts`,
+        holder: 'process with the prompts role',
+        topic,
+        warn,
+      });
     }
     if (takesControl) await shared.takeTopics('control', ['control']);
     const local = createInProcessTransport<TopicMessages>({

@@ -188,6 +188,17 @@ export type RunEvent =
     }
   /** A worker takes part in a run from now on. */
   | { readonly kind: 'joined'; readonly roles: readonly Role[]; readonly trainingStage: number }
+  /**
+   * What a sampler or reward worker in this process did for a training stage, as far as it goes: said when the next one has
+   * begun for it. `idleShare`, in [0, 1], is the share of the time in which it had nothing to do.
+   */
+  | {
+      readonly kind: 'worked';
+      readonly role: 'sampler' | 'reward';
+      readonly trainingStage: number;
+      readonly groups: number;
+      readonly idleShare: number;
+    }
   /** Prompts are taken at this address from now on. */
   | { readonly kind: 'listening'; readonly url: string }
   | ({ readonly kind: 'progress' } & RunProgress)

@@ -7,7 +7,7 @@ import { openRunControl } from './control/run-control.js';
 import { endOfRun } from './end-of-run.js';
 import { watchGuards } from './guards/watch-guards.js';
 import { RUN_KEY } from './messages.js';
-import { openPromptSource } from './open-prompt-source.js';
+import { openPromptSource, takesIncomingPrompts } from './open-prompt-source.js';
 import { type OpenRun, openRun } from './open-run.js';
 import { type OpenTransport, openTransport } from './open-transport.js';
 import { progressAt } from './progress-at.js';
@@ -52,12 +52,13 @@ async function run(
   say: (event: RunEvent) => void,
   cancelling: AbortController,
 ): Promise<void> {
-  const { config, runDirectory } = options;
+  const { config, runDirectory, roles = ALL_ROLES } = options;
   say({ kind: 'started', description: describeTopology(config) });
   const { checkpoint, isResumed } = runDirectory;
   const startAt = checkpoint && readCheckpointFiles(checkpoint).state.positions;
   const warn = (message: string) => say({ kind: 'warning', message });
-  const open = await openTransport({ config, trainer: { isResumed, startAt }, warn });
+  const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
+  const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });
   try {
     const opened = await openRun(config, runDirectory, say, cancelling.signal);
     try {

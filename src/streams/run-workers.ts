@@ -13,7 +13,7 @@ import {
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { openRunControl } from './control/run-control.js';
 import type { TopicMessages } from './messages.js';
-import { openPromptSource } from './open-prompt-source.js';
+import { openPromptSource, takesIncomingPrompts } from './open-prompt-source.js';
 import { openTransport } from './open-transport.js';
 import { readPromptLists } from './read-prompts.js';
 import type { WorkerRole } from './roles.js';
@@ -51,7 +51,8 @@ export function runWorkers(options: WorkerOptions): Observable<RunEvent> {
 
 async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEvent) => void): Promise<void> {
   const warn = (message: string) => say({ kind: 'warning', message });
-  const { transport } = await openTransport({ config, trainer: null, warn });
+  const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
+  const { transport } = await openTransport({ config, trainer: null, assignsPrompts, warn });
   try {
     const control = await openRunControl(transport);
     const { parts, close } = await openParts(config, roles, transport, say);

@@ -109,4 +109,16 @@ describe.skipIf(SKIP_REASON !== null)('prompts that are posted', () => {
     const sum = (name: string) => stages.reduce((total, stage) => total + Number(stage[name]), 0);
     expect([sum('groups'), sum('lostGroups'), sum('deadLetters')]).toEqual([GROUPS - 1, 1, 1]);
   });
+
+  it('should be given to groups by one process alone', async () => {
+    const config = await incomingConfig(await freePort());
+    const warn = () => undefined;
+    const open = () => openTransport({ config, trainer: null, assignsPrompts: true, warn });
+    const { transport } = await open();
+    onTestFinished(() => transport.close());
+    await expect(open()).rejects.toMatchObject({
+      code: 'TRIB_USAGE',
+      message: expect.stringContaining('expected no process with the prompts role at work on it'),
+    });
+  });
 });

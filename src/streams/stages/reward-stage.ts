@@ -12,6 +12,7 @@ import { cancellable } from './cancellable.js';
 import { closedGroups } from './closed-groups.js';
 import { groupFault } from './group-fault.js';
 import { receive } from './receive.js';
+import { reportWork } from './report-work.js';
 import type { StageContext } from './stage-context.js';
 
 /** What no other group would fare better with: the reward model is gone, or the run is stopping. */
@@ -27,6 +28,7 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
   const { runAhead } = stageOf(config, 'prompts');
   const source = stageOf(config, 'scoreRewards');
   const letters$ = new Subject<DeadLetter<PictureGroup>>();
+  const report = reportWork('reward', context.say);
   const publish = (outcome: GroupRewards | LostGroup) =>
     transport.publish('rewards', { key: outcome.groupId, message: outcome });
 
@@ -34,8 +36,9 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
     { groupId, trainingStage, prompt, branches }: PictureGroup,
     signal: AbortSignal,
   ): Promise<readonly number[]> => {
-    const scores = await reward.score({ prompt, images: branches }, { signal });
+    const scores = await report.during(() => reward.score({ prompt, images: branches }, { signal }));
     await publishScored(context, groupId, trainingStage, scores);
+    report.done(trainingStage);
     return scores.rewards;
   };
   const lose = async (letter: DeadLetter<PictureGroup>): Promise<LostGroup> => {

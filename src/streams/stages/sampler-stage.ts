@@ -14,6 +14,7 @@ import type { PolicySnapshot } from '../messages.js';
 import { closedGroups } from './closed-groups.js';
 import { groupFault } from './group-fault.js';
 import { receive } from './receive.js';
+import { reportWork } from './report-work.js';
 import type { SamplerClient } from './run-threads.js';
 import type { StageContext } from './stage-context.js';
 
@@ -28,6 +29,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
   const { groupsPerBatch, lingerMs, sampleFrom } = stageOf(config, 'branchRollouts');
   const { maxStaleness } = stageOf(config, 'gradientSteps');
   const count = countGroups(context);
+  const report = reportWork('sampler', context.say);
 
   const rolledOut = async (
     tickets: readonly PromptTicket[],
@@ -48,7 +50,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       : rolloutGroups(sampler, readable, interval, policy, context.cancelling);
   };
   const rollout = (tickets: readonly PromptTicket[], interval: TrainingInterval, policy: PolicySnapshot) =>
-    from(rolledOut(tickets, interval, policy));
+    from(report.during(() => rolledOut(tickets, interval, policy)));
   // Pictures of the pretrained model are as old as the policy that they are trained into.
   const sampledFrom = (policy: PolicySnapshot): PolicySnapshot =>
     sampleFrom === 'policy' ? policy : { ...policy, parameters: sampler.baseParameters };
@@ -96,7 +98,10 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       });
       return group;
     }),
-    tap((group) => count(group, group.interval)),
+    tap((group) => {
+      count(group, group.interval);
+      report.done(group.trainingStage);
+    }),
   );
   return merge(closed$, rolledOut$).pipe(ignoreElements());
 }

@@ -18,6 +18,7 @@ function heldFor(times: number) {
   const options = {
     driver,
     seat: 'run.trainer',
+    holder: 'trainer',
     topic: 'run.progress',
     warn: (message: string) => void warnings.push(message),
     pause: async () => undefined,

@@ -6,6 +6,8 @@ export interface SeatOptions {
   readonly driver: LogDriver;
   /** The consumer group whose one member holds the seat. */
   readonly seat: string;
+  /** Who takes it, for people. */
+  readonly holder: string;
   /** A topic that is there; of it nothing is needed but membership. */
   readonly topic: string;
   readonly warn: (message: string) => void;
@@ -19,16 +21,23 @@ const PAUSES = 15;
 
 /**
  * Takes a seat that only one process at a time shall have, until the driver is closed. Two that come at the same moment may
- * both get it; the exclusive writer settles that.
+ * both get it; of trainers the exclusive writer settles that.
  *
  * **Time**: waits up to 15 seconds for a seat whose holder has died.
  *
  * **Errors**: TRIB_USAGE, with the holder's name, where the seat is taken.
  */
-export async function takeSeat({ driver, seat, topic, warn, pause = wait }: SeatOptions): Promise<void> {
+export async function takeSeat({
+  driver,
+  seat,
+  holder,
+  topic,
+  warn,
+  pause = wait,
+}: SeatOptions): Promise<void> {
   let holders = await driver.membersOf(seat);
   if (holders.length > 0)
-    warn(`the run is held by ${holders.join(', ')}; waiting whether that is still there`);
+    warn(`the place of the ${holder} is held by ${holders.join(', ')}; waiting whether that is still there`);
   for (let pauses = 0; holders.length > 0 && pauses < PAUSES; pauses++) {
     await pause(PAUSE_MS);
     holders = await driver.membersOf(seat);
@@ -36,7 +45,7 @@ export async function takeSeat({ driver, seat, topic, warn, pause = wait }: Seat
   if (holders.length > 0)
     throw new TributaryError(
       'TRIB_USAGE',
-      `run ${seat}: expected no trainer at work on it, got ${holders.join(', ')}. Wait for it or stop it, or set transport.kafka.prefix to another name.`,
+      `run ${seat}: expected no ${holder} at work on it, got ${holders.join(', ')}. Wait for it or stop it, or set transport.kafka.prefix to another name.`,
     );
   await driver.consume({
     topic,
