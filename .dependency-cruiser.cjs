@@ -15,7 +15,7 @@ module.exports = {
       severity: 'error',
       comment: 'Operators take their effects as functions; they never import the rooms that supply them.',
       from: { path: room('operators') },
-      to: { path: '^src/(models|streams|cli)/' },
+      to: { path: '^src/(models|streams|cli|dashboard)/' },
     },
     {
       name: 'operators-have-no-io',
@@ -29,7 +29,7 @@ module.exports = {
       severity: 'error',
       comment: 'Everything numeric can be used without a stream.',
       from: { path: room('models') },
-      to: { path: '^src/(operators|streams|cli)/' },
+      to: { path: '^src/(operators|streams|cli|dashboard)/' },
     },
     {
       name: 'models-without-rxjs',
@@ -38,9 +38,15 @@ module.exports = {
       to: { path: 'node_modules/rxjs/' },
     },
     {
-      name: 'streams-below-cli',
+      name: 'streams-below-cli-and-dashboard',
       severity: 'error',
       from: { path: room('streams') },
+      to: { path: '^src/(cli|dashboard)/' },
+    },
+    {
+      name: 'dashboard-below-cli',
+      severity: 'error',
+      from: { path: room('dashboard') },
       to: { path: room('cli') },
     },
     {

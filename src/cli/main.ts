@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { asTributaryError } from '../errors.js';
 import { addControlCommand } from './commands/control.js';
+import { addDashboardCommand } from './commands/dashboard.js';
 import { addDeadLettersCommand } from './commands/dead-letters.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
@@ -35,6 +36,7 @@ function createProgram(): Command {
   addReparameteriseCommand(program);
   addLintCommand(program);
   addGraphCommand(program);
+  addDashboardCommand(program);
   addDeadLettersCommand(program);
   addDoctorCommand(program);
   return program;

@@ -1,0 +1,86 @@
+/** @file A page of a run, served while the run goes on. It reads the run directory and nothing else. */
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { TributaryError } from '../errors.js';
+import { fileChanges } from './file-changes.js';
+import { livePage } from './live-page.js';
+
+export interface DashboardOptions {
+  /** The run directory; it need not be there yet. */
+  readonly runPath: string;
+  readonly host: string;
+  /** 0 takes any that is free. */
+  readonly port: number;
+}
+
+export interface Dashboard {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
+
+/**
+ * Serves `/`, the report of the run as it is now; `/events`, server-sent events `changed` whenever the run has logged
+ * something; and `/health`.
+ *
+ * **Errors**: TRIB_USAGE where the address cannot be had. A page that cannot be made answers 500 and says why.
+ */
+export async function openDashboard({ runPath, host, port }: DashboardOptions): Promise<Dashboard> {
+  const followers = new Set<ServerResponse>();
+  const changes = fileChanges(join(runPath, 'metrics.jsonl')).subscribe(() => {
+    for (const follower of followers) follower.write('event: changed\ndata: \n\n');
+  });
+  const server = createServer((request, response) => {
+    const [path] = (request.url ?? '').split('?');
+    if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'expected GET');
+    switch (path) {
+      case '/':
+        livePage(runPath).then(
+          (html) => answer(response, 200, html, 'text/html; charset=utf-8'),
+          (error: unknown) => answer(response, 500, String(error)),
+        );
+        break;
+      case '/events':
+        response.writeHead(200, { ...HEADERS, 'content-type': 'text/event-stream' });
+        response.write(': follows\n\n');
+        followers.add(response);
+        response.once('close', () => followers.delete(response));
+        break;
+      case '/health':
+        answer(response, 200, 'ok');
+        break;
+      default:
+        answer(response, 404, 'expected /, /events or /health');
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(
+        new TributaryError(
+          'TRIB_USAGE',
+          `dashboard: expected to listen on ${host}:${port}, got ${cause.code ?? cause.message}. Choose another --host or --port.`,
+          { cause },
+        ),
+      ),
+    );
+    server.listen(port, host, resolve);
+  });
+  const { address, family, port: taken } = server.address() as AddressInfo;
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`,
+    close: () => {
+      changes.unsubscribe();
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+  };
+}
+
+function answer(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8') {
+  response.writeHead(status, { ...HEADERS, 'content-type': type });
+  response.end(body);
+}
