@@ -1,5 +1,5 @@
 import { EMPTY, NEVER, type Observable, of } from 'rxjs';
-import { describe, expectTypeOf, it } from 'vitest';
+import { describe, expect, expectTypeOf, it } from 'vitest';
 import {
   type AdvantageHistory,
   type AdvantageRule,
@@ -124,8 +124,10 @@ describe('the types of the operators', () => {
       groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1, closeAfterMs: 1000 }),
     );
     expectTypeOf(timed$).toEqualTypeOf<Observable<ClosedStage<Latents>>>();
-    // @ts-expect-error milliseconds are a number
-    outcomes$.pipe(groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1, closeAfterMs: '1s' }));
+    expect(() =>
+      // @ts-expect-error milliseconds are a number
+      groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1, closeAfterMs: '1s' }),
+    ).toThrow('closeAfterMs');
     // @ts-expect-error training stages are numbers
     groups$.pipe(joinByGroup({ ...join, trainingStage$: of('1') }));
     // @ts-expect-error groups without rewards have no advantage

@@ -116,10 +116,8 @@ describe('clip-score', () => {
     const folder = await writeTinyClip(await temporaryFolder());
     await writeFile(join(folder, 'text_model.onnx'), new Uint8Array(50).fill(9));
     expect(await faultOf(() => openIn(folder))).toEqual([
-      'TRIB_ENGINE',
-      expect.stringContaining(
-        `${join(folder, 'text_model.onnx')}: expected a graph that onnxruntime can run`,
-      ),
+      'TRIB_MODEL',
+      expect.stringContaining(`${join(folder, 'text_model.onnx')}: expected an ONNX model with a graph`),
     ]);
     await rm(join(folder, 'text_model.onnx'));
     expect(await faultOf(() => openIn(folder))).toEqual([
