@@ -35,7 +35,7 @@ export const kafka = section({
       'How long the topics of work keep a record: longer than the longest stop of a run, and than rewards may take.',
     ),
   maxInlineBytes: integer(1024, 64 * 2 ** 20)
-    .default(900_000)
+    .default(250_000)
     .describe(
       'Payloads above so many bytes go to the payload store, and the record carries a claim of them; one that is larger than `maxBatchBytes` is written alone.',
     ),

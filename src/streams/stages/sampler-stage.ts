@@ -1,6 +1,6 @@
 /** @file Tickets in, pictures and trajectories out. */
 
-import { concatMap, from, ignoreElements, map, merge, type Observable, tap } from 'rxjs';
+import { from, ignoreElements, map, merge, mergeMap, type Observable, tap } from 'rxjs';
 import { TributaryError } from '../../errors.js';
 import type { SampledBranch, SampledGroup } from '../../models/diffusion/sampler.js';
 import {
@@ -80,24 +80,21 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       isOver: ({ groupIndex }) => groupIndex < numClosed,
       rollout,
     }),
-    concatMap(async (group) => {
-      const { groupId, groupIndex: turn } = group;
-      await transport.publish('trajectories', {
-        key: groupId,
-        turn,
-        message: { ...group, branches: group.branches.map(({ trajectory }) => trajectory) },
-      });
-      await transport.publish('images', {
-        key: groupId,
-        turn,
-        message: {
-          ...group,
-          imageShape: sampler.imageShape,
-          branches: group.branches.map(({ image }) => image),
-        },
-      });
+    // All at once: what is written together shares a request.
+    mergeMap(async (group) => {
+      const { groupId: key, groupIndex: turn, branches } = group;
+      const trajectories = { ...group, branches: branches.map(({ trajectory }) => trajectory) };
+      const images = {
+        ...group,
+        imageShape: sampler.imageShape,
+        branches: branches.map(({ image }) => image),
+      };
+      await Promise.all([
+        transport.publish('trajectories', { key, turn, message: trajectories }),
+        transport.publish('images', { key, turn, message: images }),
+      ]);
       return group;
-    }),
+    }, groupsPerBatch),
     tap((group) => {
       count(group, group.interval);
       report.done(group.trainingStage);

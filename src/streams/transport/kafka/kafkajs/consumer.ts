@@ -12,7 +12,7 @@ const HEARTBEAT_INTERVAL_MS = 1000;
  * How long the brokers hold a fetch that finds nothing; a record that comes meanwhile ends it. Every consumer asks again
  * after that, for ever, and waits as long to see that a partition was resumed or that it is being closed.
  */
-const MAX_WAIT_MS = 250;
+const MAX_WAIT_MS = 1000;
 
 /** Joins a consumer group; a group that is new starts at the oldest record. */
 export async function consume(kafka: Kafka, options: ConsumeOptions): Promise<LogConsumer> {
