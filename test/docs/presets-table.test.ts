@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { loadTopology } from '../../src/streams/config/load-topology.js';
 
 const PAGE = 'docs/algorithms/b2-diffurl.md';
+const RELEASED_COLUMN = 2;
 const FIRST_PRESET_COLUMN = 3;
 
 /** Cells of the table whose header names the presets; the header row first. */
@@ -46,4 +47,15 @@ describe(PAGE, () => {
       expect(written).toEqual(actual);
     },
   );
+
+  it('should say of the released script what sd15-b2-release says, but for the model', async () => {
+    const config = await loadTopology('config/sd15-b2-release.yaml');
+    const rows = settings
+      .map((cells) => ({ key: cells[1] ?? '', released: cells[RELEASED_COLUMN] ?? '-' }))
+      // The script's thresholds say which branches are kept: the rule has no such field.
+      .filter(({ key, released }) => released !== '-' && !/pipeline|keep/.test(key));
+    expect(rows.length).toBeGreaterThan(20);
+    const actual = rows.map(({ key }) => [key, String(valueAt(config, key))]);
+    expect(actual).toEqual(rows.map(({ key, released }) => [key, released.split(' ')[0]]));
+  });
 });
