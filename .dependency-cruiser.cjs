@@ -64,6 +64,13 @@ module.exports = {
       to: { path: 'node_modules/kafkajs' },
     },
     {
+      name: 'one-home-for-the-hub-client',
+      severity: 'error',
+      comment: 'It is loaded where a model is fetched, and everything else works without it.',
+      from: { path: '^src/', pathNot: '^src/models/hub/hub-client.ts$' },
+      to: { path: 'node_modules/@huggingface/hub' },
+    },
+    {
       name: 'no-test-code-in-source',
       severity: 'error',
       from: { path: '^src/' },

@@ -8,6 +8,7 @@ import { addDeadLettersCommand } from './commands/dead-letters.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
 import { addExportCommand } from './commands/export.js';
+import { addFetchCommand } from './commands/fetch.js';
 import { addGraphCommand } from './commands/graph.js';
 import { addLintCommand } from './commands/lint.js';
 import { addMergeCommand } from './commands/merge.js';
@@ -27,6 +28,7 @@ function createProgram(): Command {
   addTrainCommand(program);
   addRunCommand(program);
   addControlCommand(program);
+  addFetchCommand(program);
   addSampleCommand(program);
   addEvaluateCommand(program);
   addExportCommand(program);

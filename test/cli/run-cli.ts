@@ -12,9 +12,13 @@ const MAIN = join(import.meta.dirname, '../../dist/cli/main.js');
 /** Runs the compiled program to its end, from the root of the repository unless another folder is given. */
 export function runCli(
   args: readonly string[],
-  { cwd = join(import.meta.dirname, '../..') }: { readonly cwd?: string } = {},
+  {
+    cwd = join(import.meta.dirname, '../..'),
+    env: own = {},
+  }: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<CliResult> {
-  const { DEBUG: _, ...env } = process.env;
+  const { DEBUG: _, ...inherited } = process.env;
+  const env = { ...inherited, ...own };
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [MAIN, ...args], { cwd, env });
     let stdout = '';

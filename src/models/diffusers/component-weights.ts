@@ -24,7 +24,7 @@ export const CONVERT =
   'Convert the model with diffusers: load it and call save_pretrained(folder, safe_serialization=True).';
 
 /** What is looked for in a folder, in this order: full precision first, then the variant fp16. */
-const fileNames = (base: string) => [
+export const weightFileNames = (base: string): readonly [full: string, string, fp16: string, string] => [
   `${base}.safetensors`,
   `${base}.safetensors.index.json`,
   `${base}.fp16.safetensors`,
@@ -38,7 +38,7 @@ const fileNames = (base: string) => [
  */
 export async function findWeights(folder: string, base: string): Promise<string | null> {
   const entries = await readdir(folder).catch((): string[] => []);
-  const found = fileNames(base).find((name) => entries.includes(name));
+  const found = weightFileNames(base).find((name) => entries.includes(name));
   if (found) return join(folder, found);
   const pickle = entries.find((name) => PICKLE.test(name));
   if (pickle) throw pickleFault(join(folder, pickle));

@@ -15,6 +15,13 @@ export interface ComponentFile {
   readonly configPath: string | null;
 }
 
+/** Where the graph of a component may lie in a pipeline folder, in the order in which it is looked for. */
+export const graphFileNames = (name: string): readonly string[] => [
+  `${name}/model.onnx`,
+  `${name}/${name}.onnx`,
+  `${name}.onnx`,
+];
+
 /**
  * Finds a component, in this order: `<name>/model.onnx`, `<name>/<name>.onnx`, `<name>.onnx`, then safetensors in
  * `<name>/` (see `findWeights`).
@@ -23,11 +30,7 @@ export interface ComponentFile {
  * Errors: TRIB_MODEL if there is none, or only a pickle.
  */
 export async function componentFile(path: string, name: string, weightsBase: string): Promise<ComponentFile> {
-  const graphs = [
-    join(path, name, 'model.onnx'),
-    join(path, name, `${name}.onnx`),
-    join(path, `${name}.onnx`),
-  ];
+  const graphs = graphFileNames(name).map((file) => join(path, file));
   for (const modelPath of graphs) {
     const stats = await stat(modelPath).catch(() => null);
     if (stats?.isFile() && stats.size > 0) return { modelPath, configPath: null };

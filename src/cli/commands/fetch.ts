@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { readPipelineFolder } from '../../models/diffusion/pipeline-folder.js';
+import { fetchModel } from '../../models/hub/fetch-model.js';
+import { VARIANTS, type Variant } from '../../models/hub/pipeline-files.js';
+import { writeBytes } from '../../models/hub/write-bytes.js';
+import { fetchOutput } from '../fetch-output.js';
+import { watchInterrupt } from '../interrupt.js';
+
+interface FetchCommandOptions {
+  readonly revision: string;
+  readonly out?: string;
+  readonly variant?: Variant;
+  readonly all: boolean;
+}
+
+const HUB = 'https://huggingface.co';
+const RETRY_DELAY_MS = 2000;
+
+/** `tributary fetch`: downloads a pipeline folder. The only command that reads HF_TOKEN and HF_ENDPOINT. */
+export function addFetchCommand(program: Command): void {
+  program
+    .command('fetch')
+    .description('download the pipeline folder of a model on the Hugging Face hub; run again, it goes on')
+    .argument('<owner/name>', 'the model, such as stable-diffusion-v1-5/stable-diffusion-v1-5')
+    .option('--revision <name>', 'branch, tag or commit', 'main')
+    .option('--out <folder>', 'folder to write (default: models/<name>)')
+    .addOption(new Option('--variant <precision>', 'preferred where it is published').choices(VARIANTS))
+    .option('--all', 'every file, not only those of a pipeline folder', false)
+    .action(fetchCommand);
+}
+
+async function fetchCommand(
+  id: string,
+  { revision, variant, all, ...options }: FetchCommandOptions,
+): Promise<void> {
+  const out = options.out ?? join('models', id.split('/').at(-1) ?? '');
+  const output = fetchOutput(process.stderr);
+  const interrupt = watchInterrupt(() => output.say('stopping: what is there is kept'));
+  try {
+    const { commit, numFiles, numKept, totalBytes } = await fetchModel({
+      id,
+      revision,
+      out,
+      variant: variant ?? null,
+      all,
+      hubUrl: process.env.HF_ENDPOINT || HUB,
+      token: process.env.HF_TOKEN ?? null,
+      signal: interrupt.signal,
+      retryDelayMs: RETRY_DELAY_MS,
+      onProgress: output.show,
+    });
+    const kept = numKept === 0 ? '' : `, ${numKept} of them were here`;
+    output.say(`${id} at ${commit}: ${numFiles} files, ${writeBytes(totalBytes)}${kept}`);
+    // A model that cannot be loaded says so here, and not when it is trained.
+    if (!all) await readPipelineFolder(out);
+    console.log(out);
+  } finally {
+    output.close();
+    interrupt.release();
+  }
+}

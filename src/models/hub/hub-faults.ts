@@ -1,0 +1,90 @@
+/** @file What goes wrong between here and the hub, as faults. No text holds a header: one of them is the token. */
+
+import { TributaryError } from '../../errors.js';
+
+/** Where a request went, for messages. */
+export interface HubPlace {
+  /** `owner/name`. */
+  readonly id: string;
+  readonly revision: string;
+  /** Address of the hub, without a slash at its end. */
+  readonly hubUrl: string;
+  readonly hasToken: boolean;
+}
+
+const fault = (text: string, context: { retryable?: boolean; cause?: unknown } = {}) =>
+  new TributaryError('TRIB_DOWNLOAD', text, context);
+
+const AGAIN = 'Run the same command again: it goes on where it stopped.';
+
+/** The fault of an answer that is not a success; retryable where the hub may only be busy. */
+export function answerFault(response: Response, place: HubPlace): TributaryError {
+  const { status } = response;
+  const { id, revision, hubUrl, hasToken } = place;
+  const where = new URL(response.url);
+  if (where.origin !== new URL(hubUrl).origin) {
+    // Addresses of the stores behind the hub are signed for some time only; asking the hub again gives a new one.
+    return fault(`${id}: expected a file from ${where.host}, got status ${status}. ${AGAIN}`, {
+      retryable: true,
+    });
+  }
+  const reason = response.headers.get('x-error-code');
+  const page = `${hubUrl}/${id}`;
+  if (status === 401 && !hasToken) {
+    const nextStep = `Check the name; where it has terms, accept them on ${page}; then set HF_TOKEN to a token of your account.`;
+    return fault(
+      `${id}: expected a public model, got status 401: it is gated or private, or there is none. ${nextStep}`,
+    );
+  }
+  if (status === 401) {
+    const nextStep = 'Check the name, and make a new token with the right to read.';
+    return fault(
+      `${id}: expected the hub to take HF_TOKEN, got status 401: a token that is not valid, or no such model. ${nextStep}`,
+    );
+  }
+  if (status === 403) {
+    const nextStep = `Ask for access on ${page}, and set HF_TOKEN to a token of that account that may read gated models.`;
+    return fault(`${id}: expected access, got status 403: the model is gated. ${nextStep}`);
+  }
+  if (status === 404 && reason === 'RevisionNotFound') {
+    return fault(
+      `${id}: expected a revision "${revision}", got none of that name. Name a branch, a tag or a commit with --revision.`,
+    );
+  }
+  if (status === 404) {
+    return fault(`${id}: expected a model at ${page}, got none (status 404). Check owner and name.`);
+  }
+  const retryable = status === 408 || status === 429 || status >= 500;
+  const nextStep = retryable
+    ? 'Wait a while, then run the same command again.'
+    : 'Check --revision, and HF_ENDPOINT if it is set.';
+  return fault(`${id}: expected ${where.host} to answer, got status ${status}. ${nextStep}`, { retryable });
+}
+
+/** The fault of a connection that could not be made, or broke. */
+export function connectionFault(id: string, host: string, cause: unknown): TributaryError {
+  const text = `${id}: expected to reach ${host}, got ${reasonOf(cause)}. Check the network. ${AGAIN}`;
+  return fault(text, { retryable: true, cause });
+}
+
+/** The fault of an answer that is none of the hub: a captive portal, a mirror of another kind. */
+export function strangeAnswerFault(id: string, host: string, got: string, cause?: unknown): TributaryError {
+  const nextStep = 'Check HF_ENDPOINT, and that no proxy answers in its place.';
+  return fault(`${id}: expected the hub's answer from ${host}, got ${got}. ${nextStep}`, { cause });
+}
+
+/** The fault of a download that a person stopped. */
+export function stoppedFault(id: string): TributaryError {
+  return new TributaryError(
+    'TRIB_CANCELLED',
+    `${id}: expected to fetch it whole, got a request to stop. ${AGAIN}`,
+  );
+}
+
+/** `fetch` says only that it failed; the system's code is in its cause. */
+function reasonOf(cause: unknown): string {
+  for (let error = cause; error instanceof Error; error = error.cause) {
+    if ('code' in error && typeof error.code === 'string') return error.code;
+  }
+  return cause instanceof Error ? `"${cause.message}"` : String(cause);
+}

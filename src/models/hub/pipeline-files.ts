@@ -1,0 +1,135 @@
+/** @file Which files of a model on the hub a pipeline folder needs, and which the loader would never open. */
+
+import { TributaryError } from '../../errors.js';
+import { CONVERT, PICKLE, weightFileNames } from '../diffusers/component-weights.js';
+import { graphFileNames } from '../diffusion/component-file.js';
+import type { HubFile } from './hub-client.js';
+
+/** Precisions under which a model may be published beside full precision, as the loader knows them. */
+export const VARIANTS = ['fp16'] as const;
+export type Variant = (typeof VARIANTS)[number];
+
+/** Files that are no external data of a graph, whatever their names: other forms of the same weights, and prose. */
+const OTHER_FORM = /\.(onnx|onnx_data|onnx\.data|safetensors|msgpack|h5|xml|tflite|md|json)$/;
+const CONFIGS: readonly RegExp[] = [
+  /^model_index\.json$/,
+  /^scheduler\/[^/]+\.json$/,
+  /^tokenizer(_2)?\/[^/]+\.(json|txt)$/,
+];
+
+type Files = ReadonlyMap<string, HubFile>;
+
+/**
+ * Chooses the files of a pipeline folder: configs, tokenizers, and for each network one form of its weights, safetensors
+ * before ONNX. In safetensors that is full precision, or `variant` where it is named and there; as the loader does, the
+ * variant is also taken where there is nothing else.
+ *
+ * Errors: TRIB_MODEL, with everything that is missing, and with the pickles that stand in its place.
+ */
+export function pipelineFiles(
+  id: string,
+  all: readonly HubFile[],
+  { variant }: { readonly variant: Variant | null },
+): readonly HubFile[] {
+  const files: Files = new Map(all.map((file) => [file.path, file]));
+  if (!files.has('model_index.json')) throw noPipelineFault(id, all);
+  const network = (name: string, base: string) =>
+    weightsOf(files, name, base, variant) ?? graphOf(files, name);
+  const has = (folder: string) =>
+    all.some(({ path }) => path.startsWith(`${folder}/`) || path === `${folder}.onnx`);
+
+  const wanted: [name: string, found: readonly HubFile[] | null][] = [
+    ['scheduler/scheduler_config.json', single(files, 'scheduler/scheduler_config.json')],
+    ['tokenizer', has('tokenizer') ? [] : null],
+    ['text_encoder', network('text_encoder', 'model')],
+  ];
+  if (has('text_encoder_2')) {
+    wanted.push(['tokenizer_2', has('tokenizer_2') ? [] : null]);
+    wanted.push(['text_encoder_2', network('text_encoder_2', 'model')]);
+  }
+  wanted.push(['unet', network('unet', 'diffusion_pytorch_model')]);
+  // A model without any of them works on pixels.
+  if (has('vae') || has('vae_decoder')) {
+    const decoder =
+      weightsOf(files, 'vae', 'diffusion_pytorch_model', variant) ?? graphOf(files, 'vae_decoder');
+    wanted.push(['vae', decoder]);
+  }
+
+  const missing = wanted.filter(([, found]) => found === null).map(([name]) => name);
+  if (missing.length > 0) throw missingFault(id, all, missing);
+  const configs = all.filter(({ path }) => CONFIGS.some((pattern) => pattern.test(path)));
+  return [...new Set([...configs, ...wanted.flatMap(([, found]) => found ?? [])])];
+}
+
+/** The safetensors of a network with its config; null where there are none. */
+function weightsOf(files: Files, name: string, base: string, variant: Variant | null): HubFile[] | null {
+  const [full, fullIndex, half, halfIndex] = weightFileNames(base);
+  const precisions = [
+    { variant: null, file: full, index: fullIndex },
+    { variant: 'fp16', file: half, index: halfIndex },
+  ];
+  if (variant !== null) precisions.reverse();
+  for (const { variant: suffix, file, index } of precisions) {
+    const whole = files.get(`${name}/${file}`);
+    if (whole) return [...configOf(files, name), whole];
+    const list = files.get(`${name}/${index}`);
+    if (!list) continue;
+    // Both places of the variant's name have been in use.
+    const shard =
+      suffix === null
+        ? new RegExp(`^${name}/${base}-\\d+-of-\\d+\\.safetensors$`)
+        : new RegExp(`^${name}/${base}(\\.${suffix}-\\d+-of-\\d+|-\\d+-of-\\d+\\.${suffix})\\.safetensors$`);
+    return [...configOf(files, name), list, ...[...files.values()].filter(({ path }) => shard.test(path))];
+  }
+  return null;
+}
+
+/** The ONNX graph of a network with its config and external data; null where there is none. */
+function graphOf(files: Files, name: string): HubFile[] | null {
+  const graph = graphFileNames(name).find((path) => files.has(path));
+  if (graph === undefined) return null;
+  const isData = ({ path }: HubFile) => {
+    if (path === `${graph}_data` || path === `${graph}.data`) return true;
+    // Exporters also write `weights.pb`, or a file for each tensor: everything in the folder that is nothing else.
+    return path.startsWith(`${name}/`) && !OTHER_FORM.test(path) && !PICKLE.test(path);
+  };
+  return [...configOf(files, name), ...single(files, graph)!, ...[...files.values()].filter(isData)];
+}
+
+const configOf = (files: Files, name: string) => single(files, `${name}/config.json`) ?? [];
+
+function single(files: Files, path: string): HubFile[] | null {
+  const file = files.get(path);
+  return file ? [file] : null;
+}
+
+function noPipelineFault(id: string, all: readonly HubFile[]): TributaryError {
+  const names = all.slice(0, 5).map(({ path }) => path);
+  const got = names.length === 0 ? 'no files' : `${names.join(', ')}${all.length > 5 ? ' and more' : ''}`;
+  const nextStep = 'Name the same model in the form of diffusers, or fetch what is there with --all.';
+  return new TributaryError(
+    'TRIB_MODEL',
+    `${id}: expected a pipeline folder with model_index.json, got ${got}. ${nextStep}`,
+  );
+}
+
+function missingFault(id: string, all: readonly HubFile[], missing: readonly string[]): TributaryError {
+  const pickles = missing.flatMap((name) => {
+    const pickle = all.find(({ path }) => path.startsWith(`${name}/`) && PICKLE.test(path));
+    return pickle ? [pickle.path] : [];
+  });
+  const expected = `${id}: expected safetensors or ONNX of ${missing.join(', ')}`;
+  if (pickles.length > 0) {
+    const why = `only pickles (${pickles.join(', ')}), which can run any code when they are loaded and are never read here`;
+    return new TributaryError(
+      'TRIB_MODEL',
+      `${expected}, got ${why}. ${CONVERT} Or look for safetensors in another --revision.`,
+    );
+  }
+  const nextStep =
+    'Only pipelines with a UNet are loaded (SD 1.x, SD 2.x, SDXL); look at the revisions too, such as --revision onnx.';
+  return new TributaryError(
+    'TRIB_MODEL',
+    `${id}: expected ${missing.join(', ')}, got no such files. ${nextStep}`,
+  );
+}
