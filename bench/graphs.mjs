@@ -70,6 +70,7 @@ export async function benchGraphs({ pipeline: path, rows, threads, repetitions }
           minibatchSize: rows,
           surrogate: { type: 'ddpo-is', clipRange: 1e-4, advClipMax: 5 },
           measureKl: false,
+          gradientCheckpointing: 'off',
         })
       ).graph,
     };

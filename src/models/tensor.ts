@@ -18,6 +18,17 @@ export interface ElementArrays {
 
 export type ElementType = keyof ElementArrays;
 
+/** Bytes of one element. */
+export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
+  float32: 4,
+  float64: 8,
+  float16: 2,
+  int64: 8,
+  int32: 4,
+  uint8: 1,
+  bool: 1,
+};
+
 export interface Tensor<T extends ElementType = ElementType> {
   readonly type: T;
   readonly shape: readonly number[];

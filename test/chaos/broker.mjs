@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -26,6 +28,8 @@ export async function startBroker(folder) {
       restarting = restarting.then(async () => {
         const { nodes } = JSON.parse(await readFile(join(folder, 'cluster.json'), 'utf8'));
         process.kill(nodes[0].pid, 'SIGKILL');
+        // While the system clears up a process, its port still answers: a restart would take it for one that is up.
+        while (await answers(nodes[0].port)) await wait(50);
         await tool('restart');
       });
       return restarting;
@@ -36,4 +40,15 @@ export async function startBroker(folder) {
       await tool('down');
     },
   };
+}
+
+function answers(port) {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
 }

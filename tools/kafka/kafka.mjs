@@ -19,7 +19,7 @@ import { makeKeys, SECURE_LISTENERS, scramArguments, secureProperties } from './
 
 const HERE = import.meta.dirname;
 const PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
-const SECONDS_TO_START = 60;
+const SECONDS_TO_START = 180;
 // Any 16 bytes in base64url; every node of a cluster must have the same.
 const CLUSTER = 'dHJpYnV0YXJ5LXRlc3RzMQ';
 

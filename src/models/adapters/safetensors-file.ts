@@ -9,6 +9,8 @@ export interface SafetensorsFile {
   readonly path: string;
   /** What the file holds, by name. */
   readonly records: ReadonlyMap<string, TensorRecord>;
+  /** Place in the file from which the records count. */
+  readonly dataStart: number;
   /** Reads one tensor into memory of its own, which threads can share. */
   read(name: string): Promise<SafetensorsTensor>;
   close(): Promise<void>;
@@ -33,6 +35,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     return {
       path,
       records,
+      dataStart,
       async read(name) {
         const record = records.get(name);
         if (!record)

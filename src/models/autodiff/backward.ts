@@ -11,6 +11,7 @@ import { isOpName } from '../graph/op-names.js';
 import * as op from '../graph/ops/index.js';
 import { float32 } from '../tensor.js';
 import { GRADIENT_RULES } from './gradient-rules.js';
+import { recomputation, type SegmentOf } from './recomputation.js';
 import type { GradientRule } from './rule.js';
 
 /**
@@ -19,9 +20,15 @@ import type { GradientRule } from './rule.js';
  * Frozen weights never get gradients: only nodes that lie both under the loss and above a parameter are visited, and rules
  * are asked only for the inputs that lie there. A parameter that the loss does not depend on gets zeros.
  *
+ * @param segmentOf which parts of the forward pass are computed again rather than kept; default none.
  * @throws TRIB_GRAPH when the loss is not a float scalar; TRIB_NO_GRADIENT when an operator on the path has no rule.
  */
-export function gradients(g: GraphBuilder, loss: Value, parameters: readonly Value[]): Value[] {
+export function gradients(
+  g: GraphBuilder,
+  loss: Value,
+  parameters: readonly Value[],
+  segmentOf: SegmentOf = () => undefined,
+): Value[] {
   if (loss.shape.length !== 0 || loss.type !== 'float32') {
     throw new TributaryError(
       'TRIB_GRAPH',
@@ -32,6 +39,7 @@ export function gradients(g: GraphBuilder, loss: Value, parameters: readonly Val
   const dependent = dependentValues(forward, parameters, g.barriers);
   const upstream = new Map<string, Value>();
   if (dependent.has(loss.name)) upstream.set(loss.name, g.scalar(1));
+  const nodeForGradient = recomputation(g, forward, segmentOf);
 
   for (const node of forward.toReversed()) {
     const upstreams = node.outputs.map((output) => upstream.get(output.name));
@@ -43,16 +51,10 @@ export function gradients(g: GraphBuilder, loss: Value, parameters: readonly Val
       const input = node.inputs[index];
       return input !== undefined && dependent.has(input.name);
     };
+    const dy = (upstreams[0] ?? upstreams.find((value) => value)) as Value;
+    const { inputs, outputs } = nodeForGradient(node, dy);
     const derivatives = g.scoped(`gradient${node.name}`, () =>
-      rule.derivative({
-        g,
-        node,
-        x: node.inputs as Value[],
-        y: node.outputs,
-        upstreams,
-        dy: (upstreams[0] ?? upstreams.find((value) => value)) as Value,
-        wants,
-      }),
+      rule.derivative({ g, node, x: inputs as Value[], y: outputs, upstreams, dy, wants }),
     );
     node.inputs.forEach((input, index) => {
       if (input === undefined || !dependent.has(input.name)) return;

@@ -54,8 +54,9 @@ function sumOverPositions(g: GraphBuilder, dy: Value): Value {
 }
 
 /**
- * With stride 1 and one group, a Conv with the weight flipped in space and its channel axes swapped: twice as fast on the
- * CPU as ConvTranspose, and for a frozen weight onnxruntime folds the flip into a constant. Else ConvTranspose.
+ * With stride 1 and one group, a Conv with the weight flipped in space and its channel axes swapped: faster on the CPU than
+ * ConvTranspose, and for a frozen weight onnxruntime folds the flip into a constant. Else ConvTranspose, and so for a weight
+ * on disk too: the flip would be a copy of it in memory, of gigabytes in a model that is kept on disk.
  */
 function inputGradient(
   g: GraphBuilder,
@@ -68,7 +69,8 @@ function inputGradient(
   const rank = kernel.length;
   const reach = kernel.map((size, axis) => (dilations[axis] ?? 1) * (size - 1));
   const flippedPads = [...reach, ...reach].map((size, i) => size - (pads[i] ?? 0));
-  if (groups === 1 && strides.every((stride) => stride === 1) && flippedPads.every((size) => size >= 0)) {
+  const isPlain = groups === 1 && strides.every((stride) => stride === 1);
+  if (isPlain && flippedPads.every((size) => size >= 0) && !g.isStored(weight)) {
     const spatialAxes = kernel.map((_, axis) => axis + 2);
     const flipped = kernel.every((size) => size === 1) ? weight : op.flip(g, weight, spatialAxes);
     return op.conv(g, dy, op.transpose(g, flipped, [1, 0, ...spatialAxes]), undefined, {

@@ -7,6 +7,7 @@ import { TributaryError } from '../../errors.js';
 import { floatValues } from '../adapters/safetensors.js';
 import { openSafetensors, type SafetensorsFile } from '../adapters/safetensors-file.js';
 import { readJsonFile } from '../files/json-file.js';
+import type { StoredTensor } from '../graph/graph.js';
 
 export interface ComponentWeights {
   /** The file or index, for messages. */
@@ -15,6 +16,8 @@ export interface ComponentWeights {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Reads one tensor as float32, whatever precision it is stored in. */
   read(name: string): Promise<Float32Array>;
+  /** Where a tensor lies, if a runtime can use it as it lies there: in float32, at a multiple of four bytes. */
+  place(name: string): StoredTensor | null;
   close(): Promise<void>;
 }
 
@@ -78,6 +81,14 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
           'TRIB_MODEL',
           `${file?.path ?? path} tensor "${name}": expected F32, F16 or BF16, got ${tensor?.dtype ?? 'none'}. Save the model in one of them.`,
         );
+      },
+      place(name) {
+        const file = owners.get(name);
+        const record = file?.records.get(name);
+        if (!file || record?.dtype !== 'F32') return null;
+        const offset = file.dataStart + record.start;
+        if (offset % Float32Array.BYTES_PER_ELEMENT !== 0) return null;
+        return { type: 'float32', shape: record.shape, path: file.path, offset };
       },
       close,
     };

@@ -1,23 +1,26 @@
 /**
  * @file From a network's definition and a file of weights to the constants of its graph. The definition says which weights
- * it wants and how they are shaped; PyTorch stores some of them otherwise.
+ * it wants, and how they are shaped; matrices lie as PyTorch stores them, so that large ones can stay where they are.
  */
 
 import { TributaryError } from '../../errors.js';
 import type { LayerContext } from '../diffusion/layers.js';
 import type { WeightSpec } from '../diffusion/weights.js';
-import { storedWeights, trainableWeights } from '../diffusion/weights.js';
+import { constantWeights, trainableWeights } from '../diffusion/weights.js';
 import { GraphBuilder } from '../graph/builder.js';
-import type { Graph } from '../graph/graph.js';
+import type { Graph, StoredTensor } from '../graph/graph.js';
 import { formatShape } from '../graph/graph.js';
-import { elementCount, float32, type Tensor } from '../tensor.js';
+import { ELEMENT_BYTES, elementCount, float32, type Tensor } from '../tensor.js';
 import type { ComponentWeights } from './component-weights.js';
 
 /** A definition: declares inputs, asks for weights, declares outputs. */
 export type Network = (layer: LayerContext) => void;
 
-/** Constants of a graph, by the names that the network gives them. */
-export type NetworkWeights = ReadonlyMap<string, Tensor>;
+/** Constants of a graph, by the names that the network gives them: in memory, or in the file. */
+export type NetworkWeights = ReadonlyMap<string, Tensor | StoredTensor>;
+
+/** Tensors of at least so many bytes stay in the file. */
+const STORED_BYTES = 2 ** 20;
 
 /** Most mismatches that a message spells out. */
 const SHOWN = 40;
@@ -25,7 +28,7 @@ const SHOWN = 40;
 /** The graph of a network over weights that were read before. */
 export function networkGraph(network: Network, weights: NetworkWeights): Graph {
   const g = new GraphBuilder();
-  network({ g, weights: storedWeights(g, weights) });
+  network({ g, weights: constantWeights(g, weights), matrixLayout: 'out-in' });
   return g.build();
 }
 
@@ -45,11 +48,12 @@ export async function readNetworkWeights(
     ...storedAs(spec, weights.shapes),
   }));
   requireFit(wanted, weights, others);
-  const read = new Map<string, Tensor>();
-  for (const { spec, name, isTransposed } of wanted) {
-    const values = await weights.read(name);
-    const data = isTransposed ? transposed(values, spec.shape) : values;
-    read.set(spec.name, float32(data, spec.shape));
+  const read = new Map<string, Tensor | StoredTensor>();
+  for (const { spec, name } of wanted) {
+    const isLarge = elementCount(spec.shape) * ELEMENT_BYTES.float32 >= STORED_BYTES;
+    const place = isLarge ? weights.place(name) : null;
+    const { shape } = spec;
+    read.set(spec.name, place ? { ...place, shape } : float32(await weights.read(name), shape));
   }
   return read;
 }
@@ -58,14 +62,13 @@ export async function readNetworkWeights(
 function wantedWeights(network: Network): readonly WeightSpec[] {
   const specs: WeightSpec[] = [];
   const g = new GraphBuilder();
-  network({ g, weights: trainableWeights(g, specs) });
+  network({ g, weights: trainableWeights(g, specs), matrixLayout: 'out-in' });
   return specs;
 }
 
 interface StoredWeight {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly isTransposed: boolean;
 }
 
 /** Names that older versions of diffusers gave to the projections of an autoencoder's attention. */
@@ -78,17 +81,11 @@ const FORMER_NAMES: readonly (readonly [now: RegExp, then: string])[] = [
   [/^text_model\./, ''],
 ];
 
-/**
- * How PyTorch stores a weight: the matrix of a linear layer as [out, in], a norm's weight as [C]. An embedding is the one
- * matrix that lies as the graph uses it.
- */
+/** How PyTorch stores a weight: as the graph uses it, but for a norm's weight, which is [C]. */
 function storedAs({ name, shape }: WeightSpec, stored: ComponentWeights['shapes']): StoredWeight {
   const former = FORMER_NAMES.map(([now, then]) => name.replace(now, then));
   const found = [name, ...former].find((candidate) => stored.has(candidate)) ?? name;
-  const isTransposed = shape.length === 2 && !name.endsWith('_embedding.weight');
-  const isPerChannel = shape.length === 3;
-  const plain = isPerChannel ? shape.slice(0, 1) : shape;
-  return { name: found, shape: isTransposed ? plain.toReversed() : plain, isTransposed };
+  return { name: found, shape: shape.length === 3 ? shape.slice(0, 1) : shape };
 }
 
 function requireFit(
@@ -115,14 +112,4 @@ function requireFit(
     'TRIB_MODEL',
     `${weights.path}: expected the weights of the network that config.json describes, got ${faults.length} that do not fit: ${[...faults.slice(0, SHOWN), ...more].join('; ')}. Take config.json and weights from one model.`,
   );
-}
-
-/** [out, in] -> [in, out], in memory that threads can share. */
-function transposed(values: Float32Array, [rows = 1, columns = 1]: readonly number[]): Float32Array {
-  const bytes = new SharedArrayBuffer(elementCount([rows, columns]) * Float32Array.BYTES_PER_ELEMENT);
-  const result = new Float32Array(bytes);
-  for (let column = 0; column < columns; column++) {
-    for (let row = 0; row < rows; row++) result[row * columns + column] = values[column * rows + row]!;
-  }
-  return result;
 }

@@ -13,6 +13,8 @@ import type { WeightSource } from './weights.js';
 export interface LayerContext {
   readonly g: GraphBuilder;
   readonly weights: WeightSource;
+  /** How the matrix of a linear layer lies: [in, out], or [out, in] as PyTorch stores it. Default `in-out`. */
+  readonly matrixLayout?: 'in-out' | 'out-in';
 }
 
 /** What is added to a variance where a network does not say. */
@@ -21,9 +23,9 @@ export const NORM_EPSILON = 1e-5;
 /** Name of a weight in the current scope: `/a/b` and `weight` make `a.b.weight`. */
 const named = (g: GraphBuilder, name: string) => `${g.scope.slice(1).replaceAll('/', '.')}.${name}`;
 
-/** y = x W + b, W [in, out]; the node that LoRA adapts is `<scope>/MatMul`. */
+/** y = x W + b, or x Wᵀ + b where matrices lie as in PyTorch; the node that LoRA adapts is `<scope>/MatMul` or `<scope>/Gemm`. */
 export function linear(
-  { g, weights }: LayerContext,
+  { g, weights, matrixLayout = 'in-out' }: LayerContext,
   scope: string,
   x: Value,
   features: number,
@@ -31,12 +33,17 @@ export function linear(
 ): Value {
   return g.scoped(scope, () => {
     const inputs = x.shape.at(-1) ?? 1;
-    const product = op.matMul(
-      g,
-      x,
-      weights(named(g, 'weight'), [inputs, features], { stdDev: gain / Math.sqrt(inputs) }),
-    );
-    return bias ? op.add(g, product, weights(named(g, 'bias'), [features], { constant: 0 })) : product;
+    const initialization = { stdDev: gain / Math.sqrt(inputs) };
+    const added = () => (bias ? weights(named(g, 'bias'), [features], { constant: 0 }) : undefined);
+    if (matrixLayout === 'out-in') {
+      const weight = weights(named(g, 'weight'), [features, inputs], initialization);
+      const rows = x.shape.length === 2 ? x : op.reshape(g, x, [-1, inputs]);
+      const product = op.gemm(g, rows, weight, { right: true }, added());
+      return x.shape.length === 2 ? product : op.reshape(g, product, [-1, ...x.shape.slice(1, -1), features]);
+    }
+    const product = op.matMul(g, x, weights(named(g, 'weight'), [inputs, features], initialization));
+    const constant = added();
+    return constant ? op.add(g, product, constant) : product;
   });
 }
 

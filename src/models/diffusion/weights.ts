@@ -5,7 +5,7 @@
 
 import { TributaryError } from '../../errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
-import type { Value } from '../graph/graph.js';
+import type { StoredTensor, Value } from '../graph/graph.js';
 import { formatShape } from '../graph/graph.js';
 import type { Tensor } from '../tensor.js';
 import { elementCount, float32 } from '../tensor.js';
@@ -30,11 +30,15 @@ export function trainableWeights(g: GraphBuilder, specs: WeightSpec[]): WeightSo
   };
 }
 
-/** Weights as constants of the graph, for a model file. */
-export function storedWeights(g: GraphBuilder, weights: ReadonlyMap<string, Tensor>): WeightSource {
+/** Weights as constants of the graph, in memory or on disk. */
+export function constantWeights(
+  g: GraphBuilder,
+  weights: ReadonlyMap<string, Tensor | StoredTensor>,
+): WeightSource {
   return (name, shape) => {
     const tensor = weights.get(name);
-    if (tensor && formatShape(tensor.shape) === formatShape(shape)) return g.initializer(name, tensor);
+    if (tensor && formatShape(tensor.shape) === formatShape(shape))
+      return 'data' in tensor ? g.initializer(name, tensor) : g.stored(name, tensor);
     throw new TributaryError(
       'TRIB_MODEL',
       `weight "${name}": expected shape ${formatShape(shape)}, got ${tensor ? formatShape(tensor.shape) : 'no such weight'}. Use weights of the same network.`,

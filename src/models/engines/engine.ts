@@ -30,6 +30,11 @@ export interface CompileOptions {
   readonly label: string;
   /** Weights that lie outside the model, by the location that it names. Shared memory is not copied on the way. */
   readonly externalData?: ReadonlyMap<string, Uint8Array>;
+  /**
+   * Folder of files that the model names and `externalData` does not hold. They are mapped, and used in place where the
+   * engine can: what runs the same weights shares one copy in memory.
+   */
+  readonly weightsFolder?: string;
 }
 
 export interface RunOptions {

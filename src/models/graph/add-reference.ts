@@ -32,6 +32,8 @@ export function addReference(
   }
   for (const [name, tensor] of reference.initializers)
     values.set(name, g.initializers.has(name) ? g.value(name) : g.initializer(name, tensor));
+  for (const [name, tensor] of reference.stored)
+    values.set(name, graph.stored.has(name) ? g.value(name) : g.stored(name, tensor));
   const inGraph = (value: Value | undefined) => value && (values.get(value.name) ?? value);
 
   for (const node of reference.nodes) {

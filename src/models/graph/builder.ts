@@ -6,7 +6,7 @@
 import { TributaryError } from '../../errors.js';
 import type { ElementType, Tensor } from '../tensor.js';
 import { float32 } from '../tensor.js';
-import type { Attributes, Graph, Node, Value } from './graph.js';
+import type { Attributes, Graph, Node, StoredTensor, Value } from './graph.js';
 import type { OpName } from './op-names.js';
 import { inferOutputs } from './shape-rules.js';
 
@@ -21,6 +21,7 @@ export class GraphBuilder {
   readonly #outputs: Value[] = [];
   readonly #nodes: Node[] = [];
   readonly #initializers = new Map<string, Tensor>();
+  readonly #stored = new Map<string, StoredTensor>();
   readonly #values = new Map<string, Value>();
   readonly #scalars = new Map<string, Value>();
   readonly #barriers = new Set<string>();
@@ -31,6 +32,7 @@ export class GraphBuilder {
     const builder = new GraphBuilder();
     for (const input of graph.inputs) builder.#declare(input, builder.#inputs);
     for (const [name, tensor] of graph.initializers) builder.initializer(name, tensor);
+    for (const [name, tensor] of graph.stored) builder.stored(name, tensor);
     for (const node of graph.nodes) builder.append(node);
     builder.#outputs.push(...graph.outputs);
     return builder;
@@ -63,6 +65,23 @@ export class GraphBuilder {
     const value = this.#declare({ name, type: tensor.type, shape: tensor.shape });
     this.#initializers.set(name, tensor);
     return value;
+  }
+
+  /** Adds a named constant whose numbers lie in a file. */
+  stored(name: string, tensor: StoredTensor): Value {
+    const value = this.#declare({ name, type: tensor.type, shape: tensor.shape });
+    this.#stored.set(name, tensor);
+    return value;
+  }
+
+  /** Whether a value is a constant whose numbers lie in a file. */
+  isStored(value: Value): boolean {
+    return this.#stored.has(value.name);
+  }
+
+  /** Whether a value is a constant, in memory or in a file. */
+  isConstant(value: Value): boolean {
+    return this.#initializers.has(value.name) || this.#stored.has(value.name);
   }
 
   /** Adds an unnamed constant. */
@@ -185,6 +204,7 @@ export class GraphBuilder {
       inputs: this.#inputs.filter((input) => needed.has(input.name)),
       outputs: [...this.#outputs],
       initializers: new Map([...this.#initializers].filter(([name]) => needed.has(name))),
+      stored: new Map([...this.#stored].filter(([name]) => needed.has(name))),
       nodes: nodes.reverse(),
     };
   }

@@ -6,17 +6,17 @@ import type { Graph } from './graph.js';
 import { readModelFile } from './model-file.js';
 
 /**
- * Makes a graph ready to run. Its large weights go to the engine beside the model, so that a graph of any size fits, and
- * those in shared memory are not copied.
+ * Makes a graph ready to run. Its large weights go to the engine beside the model, so that a graph of any size fits; those
+ * in shared memory are not copied, and those on disk are mapped.
  * @throws TRIB_ENGINE, TRIB_PROVIDER as `Engine.compile`.
  */
 export function compileGraph(
   engine: Engine,
   graph: Graph,
-  { symbolicAxes, ...options }: Omit<CompileOptions, 'externalData'> & EncodeOptions,
+  { symbolicAxes, ...options }: Omit<CompileOptions, 'externalData' | 'weightsFolder'> & EncodeOptions,
 ): Promise<Executable> {
-  const { model, externalData } = encodeGraphApart(graph, symbolicAxes ? { symbolicAxes } : {});
-  return engine.compile(model, { ...options, externalData });
+  const { model, ...weights } = encodeGraphApart(graph, symbolicAxes ? { symbolicAxes } : {});
+  return engine.compile(model, { ...options, ...weights });
 }
 
 /**

@@ -118,7 +118,13 @@ export function toGraph(
     };
     nodes.push(upgradeNode(node, initializers));
   }
-  return { inputs, outputs: graph.output.map((output) => find(output.name)), initializers, nodes };
+  return {
+    inputs,
+    outputs: graph.output.map((output) => find(output.name)),
+    initializers,
+    stored: new Map(),
+    nodes,
+  };
 }
 
 function inputValue(info: ValueInfoProto, where: string): Value {

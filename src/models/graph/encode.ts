@@ -1,10 +1,12 @@
 /** @file Graph -> ONNX model bytes. */
 
+import { basename, dirname } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create, toBinary } from '@bufbuild/protobuf';
-import type { Tensor } from '../tensor.js';
+import { TributaryError } from '../../errors.js';
+import { ELEMENT_BYTES, elementCount, type Tensor } from '../tensor.js';
 import { elementCode } from './element-codes.js';
-import type { Attribute, Graph, Value } from './graph.js';
+import type { Attribute, Graph, StoredTensor, Value } from './graph.js';
 import { OPSET } from './graph.js';
 import type { AttributeProtoSchema, TensorProtoSchema, ValueInfoProto } from './proto/onnx_pb.js';
 import {
@@ -30,10 +32,21 @@ export interface EncodedGraph {
   readonly model: Uint8Array;
   /** Bytes of the large initialisers, not copied, by name. */
   readonly externalData: ReadonlyMap<string, Uint8Array>;
+  /** Folder of the files in which the graph's stored constants lie; absent where there are none. */
+  readonly weightsFolder?: string;
 }
 
-/** Returns the graph as an ONNX model (IR version 9, opset 20, plus onnxruntime's fused operators), weights inside. */
+/**
+ * Returns the graph as an ONNX model (IR version 9, opset 20, plus onnxruntime's fused operators), weights inside.
+ * @throws TRIB_INTERNAL where the graph has constants on disk.
+ */
 export function encodeGraph(graph: Graph, options: EncodeOptions = {}): Uint8Array {
+  if (graph.stored.size > 0) {
+    throw new TributaryError(
+      'TRIB_INTERNAL',
+      `graph: expected all constants in memory, got ${graph.stored.size} on disk. Encode it with encodeGraphApart.`,
+    );
+  }
   return encode(graph, options, tensorProto);
 }
 
@@ -51,15 +64,42 @@ export function encodeGraphApart(
       name,
       dims: tensor.shape.map(BigInt),
       dataType: elementCode(tensor.type),
-      dataLocation: TensorProto_DataLocation.EXTERNAL,
-      externalData: [
-        { key: 'location', value: name },
-        { key: 'offset', value: '0' },
-        { key: 'length', value: String(byteLength) },
-      ],
+      ...outside(name, 0, byteLength),
     };
   });
-  return { model, externalData };
+  const weightsFolder = folderOf(graph);
+  return { model, externalData, ...(weightsFolder === undefined ? {} : { weightsFolder }) };
+}
+
+/** The one folder in which all stored constants lie: runtimes look for a model's files in no other. */
+function folderOf({ stored }: Graph): string | undefined {
+  const [folder, ...others] = new Set([...stored.values()].map(({ path }) => dirname(path)));
+  if (others.length === 0) return folder;
+  throw new TributaryError(
+    'TRIB_INTERNAL',
+    `graph: expected its constants on disk in one folder, got ${folder} and ${others.join(', ')}. Read those of one into memory.`,
+  );
+}
+
+/** The place of a tensor outside of the model. */
+function outside(location: string, offset: number, length: number) {
+  return {
+    dataLocation: TensorProto_DataLocation.EXTERNAL,
+    externalData: [
+      { key: 'location', value: location },
+      { key: 'offset', value: String(offset) },
+      { key: 'length', value: String(length) },
+    ],
+  };
+}
+
+function storedProto(name: string, { type, shape, path, offset }: StoredTensor): TensorInit {
+  return {
+    name,
+    dims: shape.map(BigInt),
+    dataType: elementCode(type),
+    ...outside(basename(path), offset, elementCount(shape) * ELEMENT_BYTES[type]),
+  };
 }
 
 type TensorInit = MessageInitShape<typeof TensorProtoSchema>;
@@ -81,7 +121,10 @@ function encode(
       name: 'graph',
       input: graph.inputs.map(port),
       output: graph.outputs.map(port),
-      initializer: [...graph.initializers].map(([name, tensor]) => initializer(name, tensor)),
+      initializer: [
+        ...[...graph.initializers].map(([name, tensor]) => initializer(name, tensor)),
+        ...[...graph.stored].map(([name, tensor]) => storedProto(name, tensor)),
+      ],
       node: graph.nodes.map((node) => ({
         name: node.name,
         opType: node.op,

@@ -37,11 +37,25 @@ export interface Node {
   readonly attributes: Attributes;
 }
 
+/**
+ * A constant whose numbers lie in a file, dense and little-endian, as a graph of gigabytes has them: engines map the file, so
+ * that all who run the graph share one copy, and nothing here ever holds the numbers.
+ */
+export interface StoredTensor {
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+  readonly path: string;
+  /** Place of the first byte in the file. */
+  readonly offset: number;
+}
+
 /** A whole graph: nodes in topological order, constants by name. */
 export interface Graph {
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
   readonly initializers: ReadonlyMap<string, Tensor>;
+  /** Constants on disk. */
+  readonly stored: ReadonlyMap<string, StoredTensor>;
   readonly nodes: readonly Node[];
 }
 

@@ -118,7 +118,8 @@ function compilePattern(pattern: string): RegExp {
  */
 function adaptable(node: Node, graph: Graph): boolean {
   const weight = node.inputs[1];
-  if (weight === undefined || node.domain !== '' || !graph.initializers.has(weight.name)) return false;
+  if (weight === undefined || node.domain !== '') return false;
+  if (!graph.initializers.has(weight.name) && !graph.stored.has(weight.name)) return false;
   switch (node.op) {
     case 'MatMul':
       return weight.shape.length === 2;

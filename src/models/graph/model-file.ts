@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
-import { elementCount } from '../tensor.js';
+import { ELEMENT_BYTES, elementCount } from '../tensor.js';
 import { decodeModel } from './decode.js';
 import { elementTypeOf } from './element-codes.js';
 import type { ModelProto, TensorProto } from './proto/onnx_pb.js';
@@ -64,8 +64,6 @@ function relocated(tensor: TensorProto, data: Uint8Array): Uint8Array {
   return raised;
 }
 
-const BYTES = { float32: 4, float64: 8, float16: 2, int64: 8, int32: 4, uint8: 1, bool: 1 } as const;
-
 async function externalBytes(
   tensor: TensorProto,
   path: string,
@@ -89,7 +87,7 @@ async function externalBytes(
       (size) => new SharedArrayBuffer(size),
     ));
   files.set(location, file);
-  const length = elementCount(tensor.dims.map(Number)) * BYTES[elementTypeOf(tensor.dataType, where)];
+  const length = elementCount(tensor.dims.map(Number)) * ELEMENT_BYTES[elementTypeOf(tensor.dataType, where)];
   const start = Number(offset);
   if (!(Number.isSafeInteger(start) && start >= 0 && start + length <= file.length)) {
     throw new TributaryError(

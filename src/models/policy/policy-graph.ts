@@ -2,13 +2,14 @@
 
 import { TributaryError } from '../../errors.js';
 import { gradients } from '../autodiff/backward.js';
+import type { SegmentOf } from '../autodiff/recomputation.js';
 import type { LoraSettings } from '../diffusion/denoiser.js';
 import { prepareUnet } from '../diffusion/denoiser.js';
 import type { Pipeline } from '../diffusion/pipeline.js';
 import type { Engine } from '../engines/engine.js';
 import { addReference } from '../graph/add-reference.js';
 import { GraphBuilder } from '../graph/builder.js';
-import type { Graph } from '../graph/graph.js';
+import type { Graph, Node } from '../graph/graph.js';
 import type { Adapter } from '../graph/lora.js';
 import { addLora } from '../graph/lora.js';
 import { lowerForTraining } from '../graph/lower.js';
@@ -20,6 +21,9 @@ import { denoisingObjective } from './denoising-objective.js';
 import type { PolicyOutputs } from './objective.js';
 import { stepObjective } from './step-objective.js';
 
+export const GRADIENT_CHECKPOINTING = ['off', 'blocks'] as const;
+export type GradientCheckpointing = (typeof GRADIENT_CHECKPOINTING)[number];
+
 export interface PolicyGraphSettings {
   readonly lora: LoraSettings;
   readonly guidanceScale: number;
@@ -28,6 +32,8 @@ export interface PolicyGraphSettings {
   readonly measureKl: boolean;
   /** Rows of one run: (sample, step) pairs, or noised pictures. */
   readonly minibatchSize: number;
+  /** What is kept of the UNet's forward pass for its gradients: everything, or what goes from block to block. */
+  readonly gradientCheckpointing: GradientCheckpointing;
 }
 
 export interface PolicyGraph {
@@ -81,6 +87,7 @@ export async function buildPolicyGraph(
       g,
       loss,
       parameters.map((name) => g.value(name)),
+      segmentsOf(g, settings.gradientCheckpointing, modelPath),
     ),
   );
   g.output(loss, 'loss');
@@ -88,6 +95,20 @@ export async function buildPolicyGraph(
   for (const [index, derivative] of derivatives.entries())
     g.output(derivative, `gradient:${parameters[index]}`);
   return { graph: g.build(), adapters, surrogate, references };
+}
+
+/** A residual block or an attention block of a UNet, by the names that exporters give to nodes. */
+const BLOCK = /(?:down_blocks\.\d+|mid_block|up_blocks\.\d+)\/(?:resnets|attentions)\.\d+/;
+
+/** @throws TRIB_MODEL where blocks are asked for and the model's nodes name none. */
+function segmentsOf(g: GraphBuilder, checkpointing: GradientCheckpointing, modelPath: string): SegmentOf {
+  if (checkpointing === 'off') return () => undefined;
+  const blockOf = ({ name }: Node) => BLOCK.exec(name)?.[0];
+  if (g.nodes.some((node) => blockOf(node) !== undefined)) return blockOf;
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${modelPath}: expected nodes named by their blocks (down_blocks.0/resnets.0), got ${g.nodes[0]?.name} and others. Set gradientCheckpointing to off, or export the model with names.`,
+  );
 }
 
 /** The KL of noised pictures is no KL of the sampler's policy, so only surrogates of steps measure it. */

@@ -6,7 +6,7 @@ import { textEncoder } from '../diffusion/text-encoder.js';
 import type { Tokenizer } from '../diffusion/tokenizer.js';
 import { unet } from '../diffusion/unet.js';
 import type { WeightSource } from '../diffusion/weights.js';
-import { storedWeights } from '../diffusion/weights.js';
+import { constantWeights } from '../diffusion/weights.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { encodeGraph } from '../graph/encode.js';
@@ -31,7 +31,7 @@ function modelBytes(
   build: (g: GraphBuilder, source: WeightSource) => readonly [name: string, value: Value][],
 ): Uint8Array {
   const g = new GraphBuilder();
-  for (const [name, value] of build(g, storedWeights(g, weights))) g.output(value, name);
+  for (const [name, value] of build(g, constantWeights(g, weights))) g.output(value, name);
   const graph = g.build();
   const symbolicAxes = Object.fromEntries(
     [...graph.inputs, ...graph.outputs].map(({ name }) => [name, ['batch']]),

@@ -77,6 +77,7 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
     stepWeighting: trainer.stepWeighting,
     sampling: { numInferenceSteps, eta, stochasticSteps, sde },
     minibatchSize: trainer.minibatchSize,
+    gradientCheckpointing: trainer.gradientCheckpointing,
     maxGradNorm: trainer.maxGradNorm,
     learningRateSchedule: trainer.learningRateSchedule,
     loraPlusRatio: trainer.loraPlusRatio,

@@ -167,6 +167,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
         advClipMax: about.advClipMax,
       },
       measureKl: false,
+      gradientCheckpointing: 'off',
     });
     const executable = await compileGraph(engine, graph, { label: 'policy' });
     const inputs = [...expected.keys()].filter((key) => key.startsWith('input:'));

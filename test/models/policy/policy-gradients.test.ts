@@ -70,6 +70,7 @@ describe.skipIf(!isModelThere)(
           advClipMax: Number(metadata.advClipMax),
         },
         measureKl: false,
+        gradientCheckpointing: 'off',
       });
       executable = await engine.compile(encodeGraph(graph), { label: 'policy' });
       feeds = Object.fromEntries(

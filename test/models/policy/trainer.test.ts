@@ -315,6 +315,7 @@ describe('logRatios', () => {
       surrogate: { type: 'awm', beta: 0.5, klCoefficient: 0, timestepsPerSample: 2 } as never,
       guidanceScale: 1,
       measureKl: false,
+      gradientCheckpointing: 'off',
     });
     expect(await trainer.logRatios({ samples, trainedSteps: [2] }, state.parameters)).toBeNull();
   });

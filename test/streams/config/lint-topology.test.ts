@@ -75,8 +75,8 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
     'unknown keys of a stage',
     trainer('learningRaet: 0.1, colour: red'),
     [
-      'a.yaml:9:35 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "learningRaet". Did you mean "learningRate"?',
-      'a.yaml:9:54 stages.trainer.colour the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "colour". Remove it.',
+      'a.yaml:9:35 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "learningRaet". Did you mean "learningRate"?',
+      'a.yaml:9:54 stages.trainer.colour the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "colour". Remove it.',
     ],
   ],
   [

@@ -214,6 +214,7 @@ const wholeConfig = (
             type: 'gradientSteps' as const,
             ...training,
             stepWeighting: 'variance' as const,
+            gradientCheckpointing: 'blocks' as const,
             maxStaleness: s.maxStaleness,
             learningRate: 1e-5,
             learningRateSchedule: 'linear' as const,

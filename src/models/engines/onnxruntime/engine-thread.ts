@@ -43,8 +43,9 @@ function graph(id: number) {
 }
 
 const service: EngineService = {
-  async compile({ model, options: { label, optimization = 'all', externalData = new Map() } }) {
-    const open = await openSession(model, options, { optimization, label, externalData });
+  async compile({ model, options: { optimization = 'all', ...compileOptions } }) {
+    const { label } = compileOptions;
+    const open = await openSession(model, options, { ...compileOptions, optimization });
     const id = nextId++;
     graphs.set(id, { open, held: {}, label });
     const { provider, fallbacks, session } = open;

@@ -22,6 +22,8 @@ export interface SessionOptions {
   readonly label: string;
   /** Weights outside the model, by location. */
   readonly externalData?: ReadonlyMap<string, Uint8Array>;
+  /** Folder of the other files that the model names. */
+  readonly weightsFolder?: string | undefined;
   /** Where to write the optimised model. */
   readonly optimizedModelPath?: string;
 }
@@ -85,9 +87,27 @@ function create(
       ...(options.optimization === 'basic'
         ? { optimization: { disable_specified_optimizers: 'MatMulAddFusion' } }
         : {}),
+      ...(options.weightsFolder === undefined ? {} : { session: mappedWeights(options.weightsFolder) }),
     },
+    ...(options.weightsFolder === undefined ? {} : LARGE),
   });
 }
+
+/** Weights are used where they lie in the mapped file: packed for speed, every session would have a copy of its own. */
+const mappedWeights = (folder: string) => ({
+  model_external_initializers_file_folder_path: folder,
+  disable_prepacking: '1',
+});
+
+/**
+ * What a graph with weights in files gives up of speed for memory: the layout of kernels that suits the CPU's caches best,
+ * which is one more copy of them, and the arena, which keeps as much as it ever needed in pieces that no longer fit.
+ */
+const LARGE = {
+  graphOptimizationLevel: 'extended',
+  enableCpuMemArena: false,
+  enableMemPattern: false,
+} as const;
 
 /** Runs a session; outputs are fresh arrays. */
 export async function runSession(open: OpenSession, feeds: Tensors, label: string): Promise<Tensors> {

@@ -10,14 +10,15 @@ export function matMul(g: GraphBuilder, left: Value, right: Value, options: Emit
   return output;
 }
 
-/** left^(T) · right^(T) of two matrices. */
+/** left^(T) · right^(T) of two matrices, plus a bias for every column. */
 export function gemm(
   g: GraphBuilder,
   left: Value,
   right: Value,
   transpose: { left?: boolean; right?: boolean } = {},
+  bias?: Value,
 ): Value {
-  const [output] = g.emit('Gemm', [left, right], {
+  const [output] = g.emit('Gemm', bias ? [left, right, bias] : [left, right], {
     transA: int(transpose.left ? 1 : 0),
     transB: int(transpose.right ? 1 : 0),
   }) as [Value];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { integer, number, oneOf, section } from '../../../fields.js';
 import { STEP_WEIGHTINGS } from '../../../models/objectives/step-weights.js';
+import { GRADIENT_CHECKPOINTING } from '../../../models/policy/policy-graph.js';
 import { defineStage } from '../stage-spec.js';
 import { surrogateSchema } from './surrogate.js';
 import { updatesSchema, valueSchema } from './updates.js';
@@ -37,6 +38,11 @@ export const gradientStepsStage = defineStage({
       .default(32)
       .describe(
         'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Changes memory and speed, and the result only in the last bits. The last run of an update is filled up with rows of weight 0, so a divisor of samplesPerUpdate x trained steps wastes nothing. Even for `d3po`.',
+      ),
+    gradientCheckpointing: oneOf(GRADIENT_CHECKPOINTING)
+      .default('off')
+      .describe(
+        "What is kept of the UNet's forward pass for its gradients. `off` keeps everything; `blocks` keeps what goes from one residual or attention block to the next and computes the rest again: about a third more time, and a fraction of the memory for activations. For large pictures. The gradients are the same.",
       ),
     maxStaleness: integer(0, 1000)
       .default(0)
