@@ -9,11 +9,16 @@ import { rule } from './rule.js';
 /** y = a b: da = dy bᵀ, db = aᵀ dy; broadcast batch axes are summed by the driver. */
 export const matMulRule = rule(({ g, dy, x: [a, b], wants }) => {
   if (!a || !b) return [];
-  return [
-    wants(0) ? op.matMul(g, dy, transposed(g, b)) : undefined,
-    wants(1) ? weightGradient(g, a, dy, b) : undefined,
-  ];
+  return [wants(0) ? inputGradient(g, dy, b) : undefined, wants(1) ? weightGradient(g, a, dy, b) : undefined];
 });
+
+/** dy bᵀ. A matrix on disk is multiplied as it lies there: its transpose would be a constant in memory. */
+function inputGradient(g: GraphBuilder, dy: Value, b: Value): Value {
+  if (!g.isStored(b)) return op.matMul(g, dy, transposed(g, b));
+  const [inner = 1, columns = 1] = b.shape;
+  const product = op.gemm(g, op.reshape(g, dy, [-1, columns]), b, { right: true });
+  return op.reshape(g, product, [...dy.shape.slice(0, -1), inner]);
+}
 
 /**
  * aᵀ dy. Where b is a plain matrix under a batch of a, the batch and row axes of a fold into one, so that one product does

@@ -88,7 +88,8 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
         if (!file || record?.dtype !== 'F32') return null;
         const offset = file.dataStart + record.start;
         if (offset % Float32Array.BYTES_PER_ELEMENT !== 0) return null;
-        return { type: 'float32', shape: record.shape, path: file.path, offset };
+        const [folder, location] = [dirname(file.path), basename(file.path)];
+        return { type: 'float32', shape: record.shape, folder, location, offset };
       },
       close,
     };

@@ -9,7 +9,7 @@ import type { WeightSpec } from '../diffusion/weights.js';
 import { constantWeights, trainableWeights } from '../diffusion/weights.js';
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, StoredTensor } from '../graph/graph.js';
-import { formatShape } from '../graph/graph.js';
+import { formatShape, LARGE_BYTES } from '../graph/graph.js';
 import { ELEMENT_BYTES, elementCount, float32, type Tensor } from '../tensor.js';
 import type { ComponentWeights } from './component-weights.js';
 
@@ -18,9 +18,6 @@ export type Network = (layer: LayerContext) => void;
 
 /** Constants of a graph, by the names that the network gives them: in memory, or in the file. */
 export type NetworkWeights = ReadonlyMap<string, Tensor | StoredTensor>;
-
-/** Tensors of at least so many bytes stay in the file. */
-const STORED_BYTES = 2 ** 20;
 
 /** Most mismatches that a message spells out. */
 const SHOWN = 40;
@@ -50,7 +47,7 @@ export async function readNetworkWeights(
   requireFit(wanted, weights, others);
   const read = new Map<string, Tensor | StoredTensor>();
   for (const { spec, name } of wanted) {
-    const isLarge = elementCount(spec.shape) * ELEMENT_BYTES.float32 >= STORED_BYTES;
+    const isLarge = elementCount(spec.shape) * ELEMENT_BYTES.float32 >= LARGE_BYTES;
     const place = isLarge ? weights.place(name) : null;
     const { shape } = spec;
     read.set(spec.name, place ? { ...place, shape } : float32(await weights.read(name), shape));

@@ -66,10 +66,10 @@ export function unetInputShapes(
 export async function prepareUnet(engine: Engine, pipeline: Pipeline, rows: number): Promise<Graph> {
   const { modelPath: label, architecture } = pipeline.folder.unet;
   if (architecture) return buildUnet(pipeline, architecture, rows);
-  const { bytes, externalData } = await readModelFile(label);
+  const { bytes, ...weights } = await readModelFile(label);
   const timestepRank = inputAxes(decodeModel(bytes, label)).get('timestep')?.length ?? 0;
   const inputShapes = unetInputShapes(pipeline, rows, timestepRank);
-  return prepareGraph(engine, bytes, { label, inputShapes, externalData });
+  return prepareGraph(engine, bytes, { label, inputShapes, ...weights });
 }
 
 async function buildUnet(

@@ -45,10 +45,10 @@ async function readUnet({ modelPath, architecture }: PipelineFolder['unet']): Pr
       `${modelPath}: expected an ONNX graph to merge into, got the weights of a diffusers folder. ${instead}`,
     );
   }
-  const { bytes, externalData } = await readModelFile(modelPath);
-  if (externalData.size === 0) return bytes;
+  const { bytes, externalData, stored } = await readModelFile(modelPath);
+  if (externalData.size + stored.size === 0) return bytes;
   throw new TributaryError(
     'TRIB_MODEL',
-    `${modelPath}: expected its weights inside the file, got ${externalData.size} of them outside. ${instead}`,
+    `${modelPath}: expected its weights inside the file, got ${externalData.size + stored.size} of them outside. ${instead}`,
   );
 }

@@ -3,7 +3,7 @@
 import type { CompileOptions, Engine, Executable } from '../engines/engine.js';
 import { type EncodeOptions, encodeGraphApart } from './encode.js';
 import type { Graph } from './graph.js';
-import { readModelFile } from './model-file.js';
+import { type ModelFile, readModelFile } from './model-file.js';
 
 /**
  * Makes a graph ready to run. Its large weights go to the engine beside the model, so that a graph of any size fits; those
@@ -24,6 +24,15 @@ export function compileGraph(
  * @throws as `readModelFile` and `Engine.compile`.
  */
 export async function compileModelFile(engine: Engine, path: string): Promise<Executable> {
-  const { bytes, externalData } = await readModelFile(path);
-  return engine.compile(bytes, { label: path, externalData });
+  const file = await readModelFile(path);
+  return engine.compile(file.bytes, { label: path, ...weightsOf(file) });
+}
+
+/** The weights of a model file, as an engine takes them. */
+export function weightsOf({
+  externalData,
+  stored,
+}: ModelFile): Pick<CompileOptions, 'externalData' | 'weightsFolder'> {
+  const [first] = stored.values();
+  return { externalData, ...(first ? { weightsFolder: first.folder } : {}) };
 }

@@ -1,13 +1,12 @@
 /** @file Graph -> ONNX model bytes. */
 
-import { basename, dirname } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
 import { ELEMENT_BYTES, elementCount, type Tensor } from '../tensor.js';
 import { elementCode } from './element-codes.js';
 import type { Attribute, Graph, StoredTensor, Value } from './graph.js';
-import { OPSET } from './graph.js';
+import { LARGE_BYTES, OPSET } from './graph.js';
 import type { AttributeProtoSchema, TensorProtoSchema, ValueInfoProto } from './proto/onnx_pb.js';
 import {
   AttributeProto_AttributeType as AttributeType,
@@ -23,9 +22,6 @@ export interface EncodeOptions {
    */
   readonly symbolicAxes?: Readonly<Record<string, readonly (string | undefined)[]>>;
 }
-
-/** Initialisers of at least so many bytes lie outside the model: protobuf ends at 2 GiB. */
-const EXTERNAL_BYTES = 2 ** 20;
 
 /** A model, and the weights that it names. */
 export interface EncodedGraph {
@@ -50,14 +46,15 @@ export function encodeGraph(graph: Graph, options: EncodeOptions = {}): Uint8Arr
   return encode(graph, options, tensorProto);
 }
 
-/** Like `encodeGraph`, but large weights are named in the model and lie outside of it. */
+/** Like `encodeGraph`, but large weights are named in the model and lie outside of it: protobuf ends at 2 GiB. */
 export function encodeGraphApart(
   graph: Graph,
-  { externalBytes = EXTERNAL_BYTES, ...options }: EncodeOptions & { readonly externalBytes?: number } = {},
+  { externalBytes = LARGE_BYTES, ...options }: EncodeOptions & { readonly externalBytes?: number } = {},
 ): EncodedGraph {
   const externalData = new Map<string, Uint8Array>();
   const model = encode(graph, options, (name, tensor) => {
-    if (tensor.data.byteLength < externalBytes) return tensorProto(name, tensor);
+    // onnxruntime takes weights from memory or from files, not from both.
+    if (tensor.data.byteLength < externalBytes || graph.stored.size > 0) return tensorProto(name, tensor);
     const { buffer, byteOffset, byteLength } = tensor.data;
     externalData.set(name, new Uint8Array(buffer, byteOffset, byteLength));
     return {
@@ -73,7 +70,7 @@ export function encodeGraphApart(
 
 /** The one folder in which all stored constants lie: runtimes look for a model's files in no other. */
 function folderOf({ stored }: Graph): string | undefined {
-  const [folder, ...others] = new Set([...stored.values()].map(({ path }) => dirname(path)));
+  const [folder, ...others] = new Set([...stored.values()].map((tensor) => tensor.folder));
   if (others.length === 0) return folder;
   throw new TributaryError(
     'TRIB_INTERNAL',
@@ -93,12 +90,12 @@ function outside(location: string, offset: number, length: number) {
   };
 }
 
-function storedProto(name: string, { type, shape, path, offset }: StoredTensor): TensorInit {
+function storedProto(name: string, { type, shape, location, offset }: StoredTensor): TensorInit {
   return {
     name,
     dims: shape.map(BigInt),
     dataType: elementCode(type),
-    ...outside(basename(path), offset, elementCount(shape) * ELEMENT_BYTES[type]),
+    ...outside(location, offset, elementCount(shape) * ELEMENT_BYTES[type]),
   };
 }
 

@@ -44,10 +44,15 @@ export interface Node {
 export interface StoredTensor {
   readonly type: ElementType;
   readonly shape: readonly number[];
-  readonly path: string;
-  /** Place of the first byte in the file. */
+  /** Folder of the model, and the file in it or below it. */
+  readonly folder: string;
+  readonly location: string;
+  /** Place of the first byte in the file, a multiple of the size of an element. */
   readonly offset: number;
 }
+
+/** Constants of at least so many bytes are worth a place outside of a model; smaller ones are looked into here and there. */
+export const LARGE_BYTES = 2 ** 20;
 
 /** A whole graph: nodes in topological order, constants by name. */
 export interface Graph {

@@ -198,8 +198,9 @@ function difference(
   { a, b, weight }: Record<'a' | 'b' | 'weight', Value>,
 ): Value {
   if (node.op !== 'Conv') {
-    const delta = op.matMul(g, a, b);
-    return isTransposed(node) ? op.transpose(g, delta, [1, 0]) : delta;
+    if (!isTransposed(node)) return op.matMul(g, a, b);
+    // (A B)ᵀ as Bᵀ Aᵀ: the factors are small, their product is as large as the weight.
+    return op.matMul(g, op.transpose(g, b, [1, 0]), op.transpose(g, a, [1, 0]));
   }
   const [outputs = 1, rank = 1] = b.shape;
   const kernels = op.matMul(g, op.reshape(g, b, [outputs, rank]), op.reshape(g, a, [rank, -1]));

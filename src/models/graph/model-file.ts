@@ -3,13 +3,14 @@
  * neither half precision on the CPU nor a gradient in it is of use.
  */
 
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
 import { ELEMENT_BYTES, elementCount } from '../tensor.js';
 import { decodeModel } from './decode.js';
 import { elementTypeOf } from './element-codes.js';
+import { LARGE_BYTES, type StoredTensor } from './graph.js';
 import type { ModelProto, TensorProto } from './proto/onnx_pb.js';
 import {
   TensorProto_DataLocation as DataLocation,
@@ -23,12 +24,18 @@ export type ExternalData = ReadonlyMap<string, Uint8Array>;
 
 export interface ModelFile {
   readonly bytes: Uint8Array;
+  /**
+   * External weights that had to be read: small ones, those in half precision, and those at an odd place. Beside weights
+   * that stay in their files there are none: what was read is inside the model then.
+   */
   readonly externalData: ExternalData;
+  /** External weights that stay in their files. */
+  readonly stored: ReadonlyMap<string, StoredTensor>;
 }
 
 /**
- * Reads a model and the external files it names; float16 becomes float32. Models with all of their data inside and in
- * float32 are returned as they lie on disk.
+ * Reads a model; float16 becomes float32. External weights are read where they must be, and left in their files otherwise.
+ * Models with all of their data inside and in float32 are returned as they lie on disk.
  *
  * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if the model is cut short, names a file outside of its folder,
  * or a tensor beyond the end of its file.
@@ -38,18 +45,30 @@ export async function readModelFile(path: string): Promise<ModelFile> {
   const model = decodeModel(bytes, path);
   const files = new Map<string, Uint8Array>();
   const external = new Map<string, Uint8Array>();
+  const stored = new Map<string, StoredTensor>();
   for (const tensor of model.graph.initializer) {
     if (tensor.dataLocation !== DataLocation.EXTERNAL) continue;
-    external.set(tensor.name, await externalBytes(tensor, path, files));
+    const place = await placeOf(tensor, path);
+    if (staysInFile(place)) stored.set(tensor.name, place);
+    else external.set(tensor.name, await bytesAt(place, files));
   }
   const isRaised = raiseModel(model);
-  if (external.size === 0 && !isRaised) return { bytes, externalData: new Map() };
+  if (external.size === 0 && !isRaised) return { bytes, externalData: new Map(), stored };
   const externalData = new Map<string, Uint8Array>();
   for (const tensor of model.graph.initializer) {
     const data = external.get(tensor.name);
-    if (data) externalData.set(tensor.name, relocated(tensor, data));
+    if (!data) continue;
+    if (stored.size > 0) moveInside(tensor, data);
+    else externalData.set(tensor.name, relocated(tensor, data));
   }
-  return { bytes: toBinary(ModelProtoSchema, model as ModelProto), externalData };
+  return { bytes: toBinary(ModelProtoSchema, model as ModelProto), externalData, stored };
+}
+
+/** Puts a tensor into the model: onnxruntime takes weights from memory or from files, not from both. */
+function moveInside(tensor: TensorProto, data: Uint8Array): void {
+  tensor.rawData = raisedBytes(tensor, data);
+  tensor.dataLocation = DataLocation.DEFAULT;
+  tensor.externalData = [];
 }
 
 /** Lets a tensor name a location of its own, whose bytes are returned. */
@@ -64,11 +83,8 @@ function relocated(tensor: TensorProto, data: Uint8Array): Uint8Array {
   return raised;
 }
 
-async function externalBytes(
-  tensor: TensorProto,
-  path: string,
-  files: Map<string, Uint8Array>,
-): Promise<Uint8Array> {
+/** A place in a file that is there and long enough. */
+async function placeOf(tensor: TensorProto, path: string): Promise<StoredTensor> {
   const where = `${path} initializer "${tensor.name}"`;
   const { location = '', offset = '0' } = Object.fromEntries(
     tensor.externalData.map(({ key, value }) => [key, value]),
@@ -79,23 +95,37 @@ async function externalBytes(
       `${where}: expected external data in a file beside the model, got "${location}". Export the model again.`,
     );
   }
-  const file =
-    files.get(location) ??
-    (await readWhole(
-      join(dirname(path), location),
-      'the weights of a model',
-      (size) => new SharedArrayBuffer(size),
-    ));
-  files.set(location, file);
-  const length = elementCount(tensor.dims.map(Number)) * ELEMENT_BYTES[elementTypeOf(tensor.dataType, where)];
+  const folder = dirname(path);
+  const type = elementTypeOf(tensor.dataType, where);
+  const shape = tensor.dims.map(Number);
+  const length = elementCount(shape) * ELEMENT_BYTES[type];
+  const { size } = await stat(join(folder, location)).catch((cause) => {
+    throw unreadable(join(folder, location), WEIGHTS, cause);
+  });
   const start = Number(offset);
-  if (!(Number.isSafeInteger(start) && start >= 0 && start + length <= file.length)) {
+  if (!(Number.isSafeInteger(start) && start >= 0 && start + length <= size)) {
     throw new TributaryError(
       'TRIB_MODEL',
-      `${where}: expected ${length} bytes from byte ${offset} of ${location}, got a file of ${file.length}. Copy the file again.`,
+      `${where}: expected ${length} bytes from byte ${offset} of ${location}, got a file of ${size}. Copy the file again.`,
     );
   }
-  return file.subarray(start, start + length);
+  return { type, shape, folder, location, offset: start };
+}
+
+const WEIGHTS = 'the weights of a model';
+const bytesOf = ({ type, shape }: StoredTensor) => elementCount(shape) * ELEMENT_BYTES[type];
+
+/** Whether a runtime can use a tensor where it lies, and nobody here looks at its numbers. */
+const staysInFile = (place: StoredTensor) =>
+  place.type === 'float32' && place.offset % ELEMENT_BYTES.float32 === 0 && bytesOf(place) >= LARGE_BYTES;
+
+async function bytesAt(place: StoredTensor, files: Map<string, Uint8Array>): Promise<Uint8Array> {
+  const { folder, location, offset } = place;
+  const file =
+    files.get(location) ??
+    (await readWhole(join(folder, location), WEIGHTS, (size) => new SharedArrayBuffer(size)));
+  files.set(location, file);
+  return file.subarray(offset, offset + bytesOf(place));
 }
 
 /** Longest read that every system takes at once. */
@@ -124,10 +154,14 @@ async function readWhole(
       await file.close();
     }
   } catch (cause) {
-    throw new TributaryError(
-      'TRIB_FILE',
-      `${path}: expected ${what}, got ${(cause as NodeJS.ErrnoException).code ?? 'an error'}. Export the pipeline again, or correct model.pipeline.`,
-      { cause },
-    );
+    throw unreadable(path, what, cause);
   }
+}
+
+function unreadable(path: string, what: string, cause: unknown): TributaryError {
+  return new TributaryError(
+    'TRIB_FILE',
+    `${path}: expected ${what}, got ${(cause as NodeJS.ErrnoException).code ?? 'an error'}. Export the pipeline again, or correct model.pipeline.`,
+    { cause },
+  );
 }

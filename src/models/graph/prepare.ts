@@ -6,7 +6,7 @@ import type { Engine } from '../engines/engine.js';
 import type { ElementType, Tensor } from '../tensor.js';
 import { decodeModel, externalTensor, inputAxes, toGraph } from './decode.js';
 import { inputInfo } from './encode.js';
-import type { Graph, Value } from './graph.js';
+import type { Graph, StoredTensor, Value } from './graph.js';
 import { formatShape, OPSET } from './graph.js';
 import type { ExternalData } from './model-file.js';
 import type { GraphProto } from './proto/onnx_pb.js';
@@ -19,8 +19,10 @@ export interface PrepareOptions {
   readonly label: string;
   /** Wanted sizes of every input with open axes. */
   readonly inputShapes: Readonly<Record<string, readonly number[]>>;
-  /** Weights that lie outside the model. */
+  /** Weights that lie outside the model, in memory. */
   readonly externalData?: ExternalData;
+  /** Weights that lie outside the model, in files. */
+  readonly stored?: ReadonlyMap<string, StoredTensor>;
 }
 
 /**
@@ -32,7 +34,7 @@ export interface PrepareOptions {
 export async function prepareGraph(
   engine: Engine,
   bytes: Uint8Array,
-  { label, inputShapes, externalData = new Map() }: PrepareOptions,
+  { label, inputShapes, externalData = new Map(), stored = new Map() }: PrepareOptions,
 ): Promise<Graph> {
   const model = decodeModel(bytes, label);
   const opset = Number(
@@ -45,7 +47,7 @@ export async function prepareGraph(
     );
   }
   fixInputSizes(model.graph, inputShapes, label);
-  const apart = setApart(model.graph, externalData, label);
+  const apart = setApart(model.graph, externalData, stored, label);
   const simplified = await simplify(engine, toBinary(ModelProtoSchema, model), label);
   const types = await intermediateTypes(engine, simplified, label);
   return withWeights(toGraph(simplified, types, label), apart);
@@ -55,8 +57,13 @@ export async function prepareGraph(
  * Takes external weights out of a model, where inputs stand for them while onnxruntime looks at it: their numbers do not
  * matter to shapes, and none is copied.
  */
-function setApart(graph: GraphProto, externalData: ExternalData, label: string): Map<string, Tensor> {
-  const apart = new Map<string, Tensor>();
+function setApart(
+  graph: GraphProto,
+  externalData: ExternalData,
+  stored: ReadonlyMap<string, StoredTensor>,
+  label: string,
+): Map<string, Tensor | StoredTensor> {
+  const apart = new Map<string, Tensor | StoredTensor>(stored);
   for (const tensor of graph.initializer) {
     const data = externalData.get(tensor.name);
     if (data) apart.set(tensor.name, externalTensor(tensor, data, `${label} initializer "${tensor.name}"`));
@@ -68,14 +75,17 @@ function setApart(graph: GraphProto, externalData: ExternalData, label: string):
 }
 
 /** Gives weights back that were taken out, those that are still in use. */
-function withWeights(graph: Graph, apart: ReadonlyMap<string, Tensor>): Graph {
+function withWeights(graph: Graph, apart: ReadonlyMap<string, Tensor | StoredTensor>): Graph {
   if (apart.size === 0) return graph;
   const used = new Set(graph.nodes.flatMap(({ inputs }) => inputs.map((input) => input?.name)));
-  return {
-    ...graph,
-    inputs: graph.inputs.filter(({ name }) => !apart.has(name)),
-    initializers: new Map([...graph.initializers, ...[...apart].filter(([name]) => used.has(name))]),
-  };
+  const initializers = new Map(graph.initializers);
+  const stored = new Map(graph.stored);
+  for (const [name, tensor] of apart) {
+    if (!used.has(name)) continue;
+    if ('data' in tensor) initializers.set(name, tensor);
+    else stored.set(name, tensor);
+  }
+  return { ...graph, inputs: graph.inputs.filter(({ name }) => !apart.has(name)), initializers, stored };
 }
 
 /**

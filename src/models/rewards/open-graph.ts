@@ -1,4 +1,5 @@
 import type { Engine, Executable } from '../engines/engine.js';
+import { weightsOf } from '../graph/compile-graph.js';
 import { readModelFile } from '../graph/model-file.js';
 import { subModel } from '../graph/sub-model.js';
 
@@ -11,7 +12,7 @@ export async function openGraph(
   path: string,
   outputs?: readonly string[],
 ): Promise<Executable> {
-  const { bytes, externalData } = await readModelFile(path);
-  const model = outputs === undefined ? bytes : subModel(bytes, outputs, path);
-  return engine.compile(model, { label: path, externalData });
+  const file = await readModelFile(path);
+  const model = outputs === undefined ? file.bytes : subModel(file.bytes, outputs, path);
+  return engine.compile(model, { label: path, ...weightsOf(file) });
 }

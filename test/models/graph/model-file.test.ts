@@ -4,13 +4,16 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Engine } from '../../../src/models/engines/engine.js';
+import { gradients } from '../../../src/models/autodiff/backward.js';
+import type { Engine, Executable } from '../../../src/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { GraphBuilder } from '../../../src/models/graph/builder.js';
 import { compileGraph, compileModelFile } from '../../../src/models/graph/compile-graph.js';
 import { decodeModel } from '../../../src/models/graph/decode.js';
-import { encodeGraphApart } from '../../../src/models/graph/encode.js';
+import { encodeGraph, encodeGraphApart } from '../../../src/models/graph/encode.js';
 import { addLora } from '../../../src/models/graph/lora.js';
 import { readModelFile } from '../../../src/models/graph/model-file.js';
+import * as op from '../../../src/models/graph/ops/index.js';
 import { prepareGraph } from '../../../src/models/graph/prepare.js';
 import {
   ModelProtoSchema,
@@ -98,8 +101,8 @@ async function written(edit: (model: Parsed) => Map<string, Uint8Array> | undefi
 }
 
 async function prepared(path: string) {
-  const { bytes, externalData } = await readModelFile(path);
-  return prepareGraph(engine, bytes, { label: path, inputShapes: SHAPES, externalData });
+  const { bytes, ...weights } = await readModelFile(path);
+  return prepareGraph(engine, bytes, { label: path, inputShapes: SHAPES, ...weights });
 }
 
 async function outputOf(path: string): Promise<Float32Array> {
@@ -196,5 +199,79 @@ describe('encodeGraphApart', () => {
     const executable = await engine.compile(model, { label: 'apart', externalData });
     const { out_sample: output } = await executable.run(FEEDS);
     expect(float32Data(output, 'out_sample')).toEqual(await outputOf(await plain()));
+  });
+});
+
+describe('weights of megabytes beside a model', () => {
+  const SIZE = 512;
+  /** y = relu(x W V) with W where a runtime can map it, and V at an odd place. */
+  async function written(): Promise<string> {
+    const folder = await temporaryFolder();
+    const g = new GraphBuilder();
+    const weight = (name: string, seed: number) =>
+      g.initializer(name, randomTensor(seed, [SIZE, SIZE], SIZE ** -0.5));
+    const product = op.matMul(g, g.input('x', 'float32', [4, SIZE]), weight('w', 1), { name: '/w/MatMul' });
+    g.output(op.relu(g, op.matMul(g, product, weight('v', 2), { name: '/v/MatMul' })), 'y');
+    await writeFile(join(folder, 'whole.onnx'), encodeGraph(g.build()));
+    const model = decodeModel(encodeGraph(g.build()), 'model');
+    const [w, v] = model.graph.initializer;
+    for (const [tensor, location, offset] of [
+      [w, 'data/w.bin', 64],
+      [v, 'v.bin', 3],
+    ] as const) {
+      if (!tensor) throw new Error('expected two weights');
+      await mkdir(dirname(join(folder, location)), { recursive: true });
+      await writeFile(join(folder, location), Buffer.concat([Buffer.alloc(offset), tensor.rawData]));
+      const entries = { location, offset: String(offset), length: String(tensor.rawData.length) };
+      tensor.externalData = Object.entries(entries).map(([key, value]) =>
+        create(StringStringEntryProtoSchema, { key, value }),
+      );
+      tensor.rawData = new Uint8Array();
+      tensor.dataLocation = TensorProto_DataLocation.EXTERNAL;
+    }
+    await writeFile(join(folder, 'model.onnx'), toBinary(ModelProtoSchema, model));
+    return folder;
+  }
+
+  it('should stay in their file, and be used there as the others are', async () => {
+    const folder = await written();
+    const path = join(folder, 'model.onnx');
+    const { stored, externalData } = await readModelFile(path);
+    expect([...stored]).toEqual([
+      ['w', { type: 'float32', shape: [SIZE, SIZE], folder, location: 'data/w.bin', offset: 64 }],
+    ]);
+    expect(externalData.size).toBe(0);
+    const x = randomTensor(3, [4, SIZE]);
+    const y = async (executable: Executable) => float32Data((await executable.run({ x })).y, 'y');
+    const expected = await y(await compileModelFile(engine, join(folder, 'whole.onnx')));
+    expect(largestDifference(await y(await compileModelFile(engine, path)), expected)).toBeLessThan(1e-5);
+    const { bytes, ...weights } = await readModelFile(path);
+    const graph = await prepareGraph(engine, bytes, { label: path, inputShapes: {}, ...weights });
+    expect([...graph.stored.keys()]).toEqual(['w']);
+    expect(
+      largestDifference(await y(await compileGraph(engine, graph, { label: path })), expected),
+    ).toBeLessThan(1e-5);
+  });
+
+  it('should be differentiated where they lie', async () => {
+    const folder = await written();
+    const gradientOf = async (name: string) => {
+      const path = join(folder, name);
+      const { bytes, ...weights } = await readModelFile(path);
+      const graph = await prepareGraph(engine, bytes, { label: path, inputShapes: {}, ...weights });
+      const g = GraphBuilder.from(graph);
+      g.clearOutputs();
+      const [derivative] = gradients(g, op.meanAll(g, g.value('y')), [g.value('x')]);
+      if (derivative) g.output(derivative, 'dx');
+      const built = g.build();
+      const executable = await compileGraph(engine, built, { label: path });
+      const { dx } = await executable.run({ x: randomTensor(3, [4, SIZE]) });
+      const transposed = built.nodes.filter(({ op: name }) => name === 'Transpose');
+      return { dx: float32Data(dx, 'dx'), transposed: transposed.map(({ inputs }) => inputs[0]?.name) };
+    };
+    const [found, expected] = [await gradientOf('model.onnx'), await gradientOf('whole.onnx')];
+    expect(expected.transposed).toEqual(['v', 'w']);
+    expect(found.transposed).toEqual(['v']);
+    expect(largestDifference(found.dx, expected.dx)).toBeLessThan(1e-5);
   });
 });

@@ -1,0 +1,118 @@
+/**
+ * @file Memory over many policies: optimizer steps on one batch of rollouts, each followed by a rollout with the new policy,
+ * in one process that compiles each graph once:
+ *
+ *     node bench/sd15/updates.mjs [pipeline folder] [--updates 1000]
+ *
+ * Prints one line of JSON: sessions opened, seconds, and megabytes resident after a fifth of the updates and at the end.
+ */
+
+import { parseArgs } from 'node:util';
+import { openDenoiser } from '../../dist/models/diffusion/denoiser.js';
+import { openPipeline } from '../../dist/models/diffusion/pipeline.js';
+import { createSampler } from '../../dist/models/diffusion/sampler.js';
+import { createOnnxRuntimeEngine } from '../../dist/models/engines/onnxruntime/engine.js';
+import { adapterShapes } from '../../dist/models/graph/lora.js';
+import { initialAdamWState } from '../../dist/models/optimizers/adamw.js';
+import { buildPolicyGraph } from '../../dist/models/policy/policy-graph.js';
+import { createTrainer } from '../../dist/models/policy/trainer.js';
+import { counterRandom } from '../../dist/models/random/counter-random.js';
+import { elementCount } from '../../dist/models/tensor.js';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { updates: { type: 'string', default: '1000' }, threads: { type: 'string', default: '2' } },
+});
+const updates = Number(values.updates);
+const [folder = 'test/fixtures/stable-diffusion/sd1'] = positionals;
+const lora = { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 };
+const sampling = { numInferenceSteps: 4, eta: 1, stochasticSteps: 'all', sde: 'flow-grpo', guidanceScale: 1 };
+const trainedSteps = [2, 3];
+
+let sessions = 0;
+const runtime = createOnnxRuntimeEngine({ providers: ['cpu'], threads: Number(values.threads) });
+const engine = {
+  ...runtime,
+  compile(...request) {
+    sessions += 1;
+    return runtime.compile(...request);
+  },
+};
+const pipeline = await openPipeline(engine, folder);
+const denoiser = await openDenoiser(engine, pipeline, lora, [1, 2]);
+const sampler = createSampler(pipeline, denoiser, {
+  ...sampling,
+  seed: 1,
+  forkPlan: 'interval',
+  forkSteps: [],
+  numBranches: 2,
+  groupsPerBatch: 1,
+  latentsDtype: 'float32',
+  noiseFor: 'training',
+});
+const settings = {
+  ...sampling,
+  seed: 1,
+  lora,
+  surrogate: { type: 'ddpo-is', clipRange: 0.5, advClipMax: 5 },
+  measureKl: false,
+  updates: { from: 'stage', innerEpochs: 1, samplesPerUpdate: 2, remainder: 'train' },
+  minibatchSize: 1,
+  gradientCheckpointing: 'off',
+  maxGradNorm: 1,
+  stepWeighting: 'none',
+  sampling,
+  optimizer: { learningRate: 1e-6, adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, weightDecay: 0 },
+  learningRateSchedule: 'constant',
+  loraPlusRatio: 1,
+  samplingPolicyDecay: 0,
+  numStages: updates,
+};
+const trainer = await createTrainer(
+  engine,
+  pipeline,
+  await buildPolicyGraph(engine, pipeline, settings),
+  settings,
+);
+const parameters = Object.fromEntries(
+  denoiser.adapters.flatMap((adapter, index) => {
+    const { a, b } = adapterShapes(adapter, lora.rank);
+    const random = counterRandom({ seed: 1, purpose: 'parameter-init', group: index });
+    return [
+      [adapter.inputA, random.normal(elementCount(a)).map((value) => value * 0.02)],
+      [adapter.inputB, new Float32Array(elementCount(b))],
+    ];
+  }),
+);
+let state = {
+  parameters,
+  samplingParameters: parameters,
+  optimizer: initialAdamWState(parameters),
+  replay: [],
+};
+const residentMb = () => Math.round(process.memoryUsage.rss() / 1e6);
+let early = 0;
+const startedAt = performance.now();
+for (let update = 0; update < updates; update++) {
+  await denoiser.usePolicy(state.parameters);
+  const [{ branches }] = await sampler.rollout([{ groupIndex: update, prompt: 'a red cat' }], trainedSteps);
+  const samples = branches.map(({ trajectory }, leaf) => ({
+    groupId: `group-${update}`,
+    prompt: 'a red cat',
+    advantage: leaf === 0 ? 1 : -1,
+    stepAdvantages: null,
+    trajectory,
+  }));
+  const stage = { samples, trainedSteps, trainingStage: update, learningRateScale: 1 };
+  state = (await trainer.train(stage, state)).state;
+  if (update === Math.floor(updates / 5)) early = residentMb();
+}
+console.log(
+  JSON.stringify({
+    updates,
+    sessions,
+    seconds: Math.round((performance.now() - startedAt) / 1000),
+    residentMb: { early, end: residentMb() },
+  }),
+);
+await engine.close();
