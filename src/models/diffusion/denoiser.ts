@@ -8,6 +8,7 @@ import type { Unet2dConditionConfig } from '../diffusers/unet-config.js';
 import type { Engine, Executable, Provider } from '../engines/engine.js';
 import { compileGraph } from '../graph/compile-graph.js';
 import { decodeModel, inputAxes } from '../graph/decode.js';
+import { withFloatInput } from '../graph/float-input.js';
 import { fuseForInference } from '../graph/fuse.js';
 import { formatShape, type Graph } from '../graph/graph.js';
 import type { Adapter } from '../graph/lora.js';
@@ -69,7 +70,8 @@ export async function prepareUnet(engine: Engine, pipeline: Pipeline, rows: numb
   const { bytes, externalData } = await readModelFile(label);
   const timestepRank = inputAxes(decodeModel(bytes, label)).get('timestep')?.length ?? 0;
   const inputShapes = unetInputShapes(pipeline, rows, timestepRank);
-  return prepareGraph(engine, bytes, { label, inputShapes, externalData });
+  const graph = await prepareGraph(engine, bytes, { label, inputShapes, externalData });
+  return withFloatInput(graph, 'timestep');
 }
 
 async function buildUnet(
