@@ -1,18 +1,18 @@
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
-import { PROVIDERS, type Provider } from '../../models/engines/engine.js';
+import { PROVIDERS } from '../../models/engines/engine.js';
+import { findCudaParts } from '../../models/engines/onnxruntime/cuda-parts.js';
 import { dependencyVersions, VERSION } from '../own-package.js';
+import { providerAdvice } from '../provider-advice.js';
 import { checkProvider, type ProviderCheck } from '../provider-check.js';
 
-const HINTS: Readonly<Record<Provider, string>> = {
-  cpu: 'Install again with npm ci: the CPU library is in the onnxruntime-node package.',
-  webgpu:
-    'WebGPU needs the Vulkan loader and a driver: on Debian or Ubuntu, apt-get install libvulkan1 and the package of your GPU.',
-  cuda: 'CUDA libraries are not in the package: run the install script of onnxruntime-node on a machine with CUDA.',
-};
-
 const GIB = 2 ** 30;
+
+interface AdvisedCheck extends ProviderCheck {
+  /** What to do, where it does not work. */
+  readonly advice: readonly string[];
+}
 
 /** `tributary doctor`: says what this machine offers. */
 export function addDoctorCommand(program: Command): void {
@@ -24,8 +24,13 @@ export function addDoctorCommand(program: Command): void {
 }
 
 async function doctor({ json }: { readonly json: boolean }): Promise<void> {
-  const providers: ProviderCheck[] = [];
-  for (const provider of PROVIDERS) providers.push(await checkProvider(provider));
+  const providers: AdvisedCheck[] = [];
+  const cuda = findCudaParts();
+  for (const provider of PROVIDERS) {
+    const check = await checkProvider(provider);
+    const { problem } = check;
+    providers.push({ ...check, advice: problem === null ? [] : providerAdvice(provider, problem, cuda) });
+  }
   const findings = {
     tributary: VERSION,
     node: process.versions.node,
@@ -41,7 +46,7 @@ async function doctor({ json }: { readonly json: boolean }): Promise<void> {
   if (cpu?.problem) {
     throw new TributaryError(
       'TRIB_PROVIDER',
-      `provider cpu: expected it to run a graph, got "${cpu.problem}". ${HINTS.cpu}`,
+      `provider cpu: expected it to run a graph, got "${cpu.problem}". ${cpu.advice.join(' ')}`,
     );
   }
 }
@@ -53,13 +58,13 @@ function describe(findings: {
   readonly threads: number;
   readonly freeMemoryBytes: number;
   readonly totalMemoryBytes: number;
-  readonly providers: readonly ProviderCheck[];
+  readonly providers: readonly AdvisedCheck[];
   readonly packages: Readonly<Record<string, string | null>>;
 }): string {
   const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
-  const providers = findings.providers.flatMap(({ provider, problem }) => [
+  const providers = findings.providers.flatMap(({ provider, problem, advice }) => [
     row(provider, problem === null ? 'works' : `not there: ${problem}`),
-    ...(problem === null ? [] : [row('', HINTS[provider])]),
+    ...advice.map((line) => row('', line)),
   ]);
   return [
     row('tributary', findings.tributary),

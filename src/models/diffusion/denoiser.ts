@@ -8,7 +8,7 @@ import type { Unet2dConditionConfig } from '../diffusers/unet-config.js';
 import type { Engine, Executable, Provider } from '../engines/engine.js';
 import { compileGraph } from '../graph/compile-graph.js';
 import { decodeModel, inputAxes } from '../graph/decode.js';
-import { fuseForInference } from '../graph/fuse.js';
+import { withFloatInput } from '../graph/float-input.js';
 import { formatShape, type Graph } from '../graph/graph.js';
 import type { Adapter } from '../graph/lora.js';
 import { adapterShapes, addLora } from '../graph/lora.js';
@@ -17,6 +17,7 @@ import { prepareGraph } from '../graph/prepare.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import type { ElementType, Tensor } from '../tensor.js';
 import { elementCount, float32, float32Data, int32, int64 } from '../tensor.js';
+import { inferenceForms } from './inference-form.js';
 import type { Pipeline } from './pipeline.js';
 
 /** Where and how large the adapter is. */
@@ -69,7 +70,8 @@ export async function prepareUnet(engine: Engine, pipeline: Pipeline, rows: numb
   const { bytes, ...weights } = await readModelFile(label);
   const timestepRank = inputAxes(decodeModel(bytes, label)).get('timestep')?.length ?? 0;
   const inputShapes = unetInputShapes(pipeline, rows, timestepRank);
-  return prepareGraph(engine, bytes, { label, inputShapes, ...weights });
+  const graph = await prepareGraph(engine, bytes, { label, inputShapes, ...weights });
+  return withFloatInput(graph, 'timestep');
 }
 
 async function buildUnet(
@@ -112,8 +114,8 @@ export function timestepTensor(
 }
 
 /**
- * Opens the UNet of a pipeline for sampling: fused operators, the adapter folded into its weights. A graph is compiled for
- * each number of rows, those of `rows` at once and others when they are first asked for.
+ * Opens the UNet of a pipeline for sampling: fused operators where they are right, the adapter folded into its weights. A
+ * graph is compiled for each number of rows, those of `rows` at once and others when they are first asked for.
  */
 export async function openDenoiser(
   engine: Engine,
@@ -124,6 +126,8 @@ export async function openDenoiser(
   const executables = new Map<number, Executable>();
   let adapters: readonly Adapter[] = [];
   let policy: NamedArrays | undefined;
+  const faults = new Set<string>();
+  const inferenceForm = inferenceForms(engine);
   const open = async (count: number): Promise<Executable> => {
     const adapted = addLora(
       await prepareUnet(engine, pipeline, count),
@@ -131,7 +135,8 @@ export async function openDenoiser(
       pipeline.folder.unet.modelPath,
     );
     adapters = adapted.adapters;
-    const graph = fuseForInference(adapted.graph);
+    const { graph, fault } = await inferenceForm(adapted.graph);
+    if (fault !== null) faults.add(fault);
     const executable = await compileGraph(engine, graph, { label: `UNet for ${count} rows` });
     // Listed before it holds the policy, so that one which comes meanwhile reaches it too, and after this one.
     executables.set(count, executable);
@@ -151,7 +156,7 @@ export async function openDenoiser(
   return {
     adapters,
     provider: any.provider,
-    fallbacks: any.fallbacks,
+    fallbacks: [...any.fallbacks, ...faults],
     async usePolicy(parameters) {
       policy = parameters;
       const feeds = adapterFeeds(adapters, parameters, lora.rank);

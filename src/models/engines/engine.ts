@@ -28,6 +28,8 @@ export interface CompileOptions {
   readonly optimization?: 'none' | 'basic' | 'all';
   /** A label for messages. */
   readonly label: string;
+  /** For a graph that is only looked at: on the CPU, whatever the engine's providers. */
+  readonly onCpu?: boolean;
   /** Weights that lie outside the model, by the location that it names. Shared memory is not copied on the way. */
   readonly externalData?: ReadonlyMap<string, Uint8Array>;
   /**

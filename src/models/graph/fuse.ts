@@ -11,9 +11,12 @@ import { rewriteGraph } from './rewrite.js';
 
 const CONTRIB = 'com.microsoft';
 
-/** Returns the graph with attention as MultiHeadAttention and SiLU as QuickGelu. */
-export function fuseForInference(graph: Graph): Graph {
-  return rewriteGraph(graph, (g, node, view) => fuseAttention(g, node, view) ?? fuseSilu(g, node, view));
+/** Returns the graph with attention as MultiHeadAttention (unless it is to stay as it is) and SiLU as QuickGelu. */
+export function fuseForInference(graph: Graph, { attention = true } = {}): Graph {
+  return rewriteGraph(
+    graph,
+    (g, node, view) => (attention ? fuseAttention(g, node, view) : undefined) ?? fuseSilu(g, node, view),
+  );
 }
 
 function appendFused(

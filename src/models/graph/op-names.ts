@@ -1,7 +1,7 @@
 /**
  * @file The operators that graphs here are written in, by family. Each runs on onnxruntime's CPU and WebGPU providers
- * (so Add chains, never Sum; Where with Greater, never Sign). The shape rules and the gradient rules are total over this
- * list: an operator added here without both does not compile.
+ * (so Add chains, never Sum; Where with Greater, never Sign), but for what docs/gpu.md lists. The shape rules and the
+ * gradient rules are total over this list: an operator added here without both does not compile.
  */
 
 export const OP_NAMES = [

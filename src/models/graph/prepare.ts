@@ -171,6 +171,7 @@ async function intermediateTypes(
   const executable = await engine.compile(toBinary(ModelProtoSchema, exposed), {
     label,
     optimization: 'none',
+    onCpu: true,
   });
   await executable.release();
   return new Map(

@@ -36,7 +36,7 @@ it('should agree with central differences for attention, feed-forward layers and
   const parameters = randomAdapter(adapters, 0.2);
   const inputs = {
     sample: randomTensor(1, SHAPE),
-    timestep: timestepTensor([700, 20], 'int64', [ROWS]),
+    timestep: timestepTensor([700, 20], 'float32', [ROWS]),
     encoder_hidden_states: randomTensor(2, [ROWS, ...pipeline.embedsShape]),
   };
   const weights = randomTensor(3, SHAPE);

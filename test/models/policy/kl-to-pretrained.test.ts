@@ -49,7 +49,7 @@ function feedsOf(parameters: NamedArrays) {
   return {
     sample: float32([...latents, ...latents], [2 * ROWS, 3, 16, 16]),
     encoder_hidden_states: randomTensor(2, [2 * ROWS, ...pipeline.embedsShape]),
-    timestep: timestepTensor([...timesteps, ...timesteps], 'int64', [2 * ROWS]),
+    timestep: timestepTensor([...timesteps, ...timesteps], 'float32', [2 * ROWS]),
     nextLatents: randomTensor(3, [ROWS, 3, 16, 16]),
     sampleCoefficient: perStep((step) => step.sampleCoefficient),
     outputCoefficient: perStep((step) => step.outputCoefficient),

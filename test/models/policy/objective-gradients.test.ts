@@ -64,7 +64,7 @@ function networkFeeds(latents: Float32Array, timesteps: readonly number[]): Reco
   return {
     sample: float32([...latents, ...latents], [2 * ROWS, 3, 16, 16]),
     encoder_hidden_states: randomTensor(9, [2 * ROWS, ...embedsShape]),
-    timestep: timestepTensor([...timesteps, ...timesteps], 'int64', [2 * ROWS]),
+    timestep: timestepTensor([...timesteps, ...timesteps], 'float32', [2 * ROWS]),
   };
 }
 

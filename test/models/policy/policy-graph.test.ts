@@ -95,7 +95,7 @@ beforeAll(async () => {
     ),
     timestep: timestepTensor(
       [...coefficients, ...coefficients].map(({ timestep }) => timestep),
-      'int64',
+      'float32',
       [2 * PAIRS],
     ),
     nextLatents: float32(latents.slice(ROW), [PAIRS, 3, 16, 16]),

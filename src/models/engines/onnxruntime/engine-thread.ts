@@ -28,6 +28,7 @@ export interface EngineService {
 }
 
 const options = workerData as EngineOptions;
+const onTheCpu: EngineOptions = { ...options, providers: ['cpu'] };
 const graphs = new Map<number, { open: OpenSession; held: Tensors; label: string }>();
 let nextId = 0;
 // One run at a time: a session already uses all the threads it may.
@@ -43,9 +44,10 @@ function graph(id: number) {
 }
 
 const service: EngineService = {
-  async compile({ model, options: { optimization = 'all', ...compileOptions } }) {
+  async compile({ model, options: { optimization = 'all', onCpu = false, ...compileOptions } }) {
     const { label } = compileOptions;
-    const open = await openSession(model, options, { ...compileOptions, optimization });
+    const engine = onCpu ? onTheCpu : options;
+    const open = await openSession(model, engine, { ...compileOptions, optimization });
     const id = nextId++;
     graphs.set(id, { open, held: {}, label });
     const { provider, fallbacks, session } = open;
@@ -61,11 +63,11 @@ const service: EngineService = {
     const folder = await mkdtemp(join(tmpdir(), 'tributary-simplify-'));
     try {
       const path = join(folder, 'model.onnx');
-      const { session } = await openSession(
-        model,
-        { ...options, providers: ['cpu'] },
-        { optimization: 'basic', label, optimizedModelPath: path },
-      );
+      const { session } = await openSession(model, onTheCpu, {
+        optimization: 'basic',
+        label,
+        optimizedModelPath: path,
+      });
       await session.release();
       return new Uint8Array(await readFile(path));
     } finally {

@@ -14,6 +14,9 @@ const MODEL_FAULT =
 const PROVIDER_ABSENT =
   /backend not found|Failed to load shared library|cannot open shared object|Failed to get a WebGPU adapter|no CUDA-capable device|CUDA driver version is insufficient|not enabled in this build/;
 
+/** What it says where a provider does not take every node, and none may go to the CPU (1.30). */
+const LEFT_TO_CPU = /graph nodes that are assigned to the default CPU EP/;
+
 // Its own lines on stderr repeat, in its own words, what is thrown here as an error.
 ort.env.logLevel = 'fatal';
 
@@ -34,7 +37,10 @@ export interface OpenSession {
   readonly fallbacks: readonly string[];
 }
 
-/** Opens a session on the first provider that takes the model. */
+/**
+ * Opens a session on the first provider that takes the model. On WebGPU it is tried without any node on the CPU first: a
+ * model that crosses over in its middle is slower than it looks, and that is said among the fallbacks.
+ */
 export async function openSession(
   model: Uint8Array,
   engine: EngineOptions,
@@ -43,6 +49,13 @@ export async function openSession(
   const fallbacks: string[] = [];
   for (const provider of engine.providers) {
     try {
+      if (provider === 'webgpu') {
+        const alone = await createAlone(model, provider, engine, options);
+        if (alone) return { session: alone, provider, fallbacks };
+        fallbacks.push(
+          `provider ${provider} does not have every operator of ${options.label}: some run on the CPU, and tensors cross over`,
+        );
+      }
       return { session: await create(model, provider, engine, options), provider, fallbacks };
     } catch (cause) {
       const reason = reasonOf(cause);
@@ -64,11 +77,27 @@ export async function openSession(
   );
 }
 
+/** A session whose nodes all run on the provider; undefined where it cannot have them all. */
+async function createAlone(
+  model: Uint8Array,
+  provider: Provider,
+  engine: EngineOptions,
+  options: SessionOptions,
+): Promise<ort.InferenceSession | undefined> {
+  try {
+    return await create(model, provider, engine, options, { disable_cpu_ep_fallback: '1' });
+  } catch (cause) {
+    if (LEFT_TO_CPU.test(reasonOf(cause))) return undefined;
+    throw cause;
+  }
+}
+
 function create(
   model: Uint8Array,
   provider: Provider,
   engine: EngineOptions,
   options: SessionOptions,
+  entries: Readonly<Record<string, string>> = {},
 ): Promise<ort.InferenceSession> {
   return ort.InferenceSession.create(model, {
     executionProviders: [provider],
@@ -83,21 +112,24 @@ function create(
       ? {}
       : { optimizedModelFilePath: options.optimizedModelPath }),
     extra: {
+      session: { ...entries, ...mappedWeights(options, provider) },
       // MatMul + Add would become Gemm under another name, and LoRA finds its targets by the name of the MatMul.
       ...(options.optimization === 'basic'
         ? { optimization: { disable_specified_optimizers: 'MatMulAddFusion' } }
         : {}),
-      ...(options.weightsFolder === undefined ? {} : { session: mappedWeights(options.weightsFolder) }),
     },
-    ...(options.weightsFolder === undefined ? {} : LARGE),
+    ...(options.weightsFolder !== undefined && provider === 'cpu' ? LARGE : {}),
   });
 }
 
-/** Weights are used where they lie in the mapped file: packed for speed, every session would have a copy of its own. */
-const mappedWeights = (folder: string) => ({
-  model_external_initializers_file_folder_path: folder,
-  disable_prepacking: '1',
-});
+/** On the CPU weights are used where they lie in the mapped file: packed for speed, every session would have a copy of its own. */
+function mappedWeights({ weightsFolder }: SessionOptions, provider: Provider): Record<string, string> {
+  if (weightsFolder === undefined) return {};
+  return {
+    model_external_initializers_file_folder_path: weightsFolder,
+    ...(provider === 'cpu' ? { disable_prepacking: '1' } : {}),
+  };
+}
 
 /**
  * What a graph with weights in files gives up of speed for memory: the layout of kernels that suits the CPU's caches best,

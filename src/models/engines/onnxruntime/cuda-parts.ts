@@ -1,0 +1,60 @@
+/**
+ * @file What of CUDA is on this machine. onnxruntime says only that a shared library could not be loaded; which one, and
+ * why, is found out by looking.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+export interface CudaParts {
+  /** `linux x64`: onnxruntime-node has a CUDA provider for that one alone. */
+  readonly platform: string;
+  /** Whether onnxruntime's CUDA provider was installed into its package. */
+  readonly hasProvider: boolean;
+  /** Libraries that the provider needs and the loader does not find; null where that cannot be told. */
+  readonly missingLibraries: readonly string[] | null;
+  /** What the NVIDIA kernel driver says of itself; null where none is loaded. */
+  readonly driver: string | null;
+}
+
+/** Looks at the package's folder, the provider's libraries and the kernel driver. */
+export function findCudaParts(): CudaParts {
+  const main = createRequire(import.meta.url).resolve('onnxruntime-node');
+  const folder = join(dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch);
+  const provider = join(folder, 'libonnxruntime_providers_cuda.so');
+  const hasProvider = existsSync(provider);
+  return {
+    platform: `${process.platform} ${process.arch}`,
+    hasProvider,
+    missingLibraries: hasProvider ? missingLibraries(provider) : null,
+    driver: driverVersion(),
+  };
+}
+
+function missingLibraries(library: string): string[] | null {
+  try {
+    return unresolved(
+      execFileSync('ldd', [library], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+    );
+  } catch {
+    return null; // no ldd here, as on Alpine without it
+  }
+}
+
+/** Names that `ldd` could not find: `\tlibcublasLt.so.12 => not found`. onnxruntime's own library is loaded by then. */
+export function unresolved(ldd: string): string[] {
+  return [...ldd.matchAll(/^\s*(\S+) => not found$/gm)].flatMap(([, name = '']) =>
+    name.startsWith('libonnxruntime') ? [] : [name],
+  );
+}
+
+/** The first line of what the driver says, or that of Windows where this is a Linux inside it. */
+function driverVersion(): string | null {
+  try {
+    return readFileSync('/proc/driver/nvidia/version', 'utf8').split('\n')[0]?.trim() ?? null;
+  } catch {
+    return existsSync('/dev/dxg') ? 'of Windows, by /dev/dxg' : null;
+  }
+}

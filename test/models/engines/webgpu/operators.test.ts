@@ -1,0 +1,75 @@
+/** @file Which graphs run on WebGPU as a whole: graphs are compiled here, not run. Skipped aloud where SwiftShader is missing. */
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { Engine } from '../../../../src/models/engines/engine.js';
+import { GraphBuilder } from '../../../../src/models/graph/builder.js';
+import { encodeGraph } from '../../../../src/models/graph/encode.js';
+import { OP_NAMES } from '../../../../src/models/graph/op-names.js';
+import {
+  createSurrogate,
+  SURROGATES,
+  type SurrogateSettings,
+} from '../../../../src/models/objectives/index.js';
+import { buildPolicyGraph } from '../../../../src/models/policy/policy-graph.js';
+import { type OpenTiny, openTiny, TINY_TRAINER } from '../../../fixtures/open-tiny.js';
+import { describeOnSwiftShader } from '../../../fixtures/webgpu/swiftshader.js';
+import { emitCase } from '../../autodiff/check-gradient.js';
+import { GRADIENT_CASES } from '../../autodiff/gradient-cases.js';
+import type { OpCase } from '../../autodiff/op-case.js';
+import { FORWARD_CASES } from '../../graph/forward-cases.js';
+
+const PATIENCE = 600_000;
+/** docs/gpu.md names these. */
+const LACKING = ['Or', 'LogSoftmax', 'GroupNormalization'];
+
+describeOnSwiftShader('operators on WebGPU', (startEngine) => {
+  let webgpu: Engine;
+  let tiny: OpenTiny;
+  beforeAll(async () => {
+    webgpu = startEngine();
+    tiny = await openTiny();
+  });
+  afterAll(() => Promise.all([webgpu.close(), tiny.close()]));
+
+  const leftToCpu = async (model: Uint8Array) => {
+    const executable = await webgpu.compile(model, { label: 'graph' });
+    await executable.release();
+    expect(executable.provider).toBe('webgpu');
+    return executable.fallbacks.length > 0;
+  };
+
+  it(
+    'should have all that graphs are written in, but for the ones that are named',
+    async () => {
+      const cases = [...Object.values(GRADIENT_CASES).flat(), ...FORWARD_CASES];
+      const isWhole = async (testCase: OpCase) => {
+        const g = new GraphBuilder();
+        const { outputs } = emitCase(g, testCase, 'case');
+        for (const [index, output] of outputs.entries()) g.output(output, `y${index}`);
+        return !(await leftToCpu(encodeGraph(g.build())));
+      };
+      const had = new Set<string>();
+      for (const testCase of cases)
+        if (!had.has(testCase.op) && (await isWhole(testCase))) had.add(testCase.op);
+      expect(OP_NAMES.filter((name) => !had.has(name))).toEqual(LACKING);
+    },
+    PATIENCE,
+  );
+
+  it.each(SURROGATES.map((surrogate) => [surrogate.type, surrogate.fields] as const))(
+    'should have the whole training graph of %s',
+    async (type, fields) => {
+      const settings = z.object(fields as z.core.$ZodLooseShape).parse({});
+      const surrogate = { type, ...settings } as SurrogateSettings;
+      const measureKl = createSurrogate(surrogate).trainsOn === 'steps';
+      const { graph } = await buildPolicyGraph(tiny.engine, tiny.pipeline, {
+        ...TINY_TRAINER,
+        surrogate,
+        measureKl,
+      });
+      expect(await leftToCpu(encodeGraph(graph))).toBe(false);
+    },
+    PATIENCE,
+  );
+});
