@@ -1,5 +1,5 @@
 import { TributaryError } from '../errors.js';
-import type { Provider } from '../models/engines/engine.js';
+import type { OnnxRuntimeProvider } from '../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../models/engines/onnxruntime/engine.js';
 import { GraphBuilder } from '../models/graph/builder.js';
 import { encodeGraph } from '../models/graph/encode.js';
@@ -7,13 +7,13 @@ import { add } from '../models/graph/ops/index.js';
 import { float32, float32Data } from '../models/tensor.js';
 
 export interface ProviderCheck {
-  readonly provider: Provider;
+  readonly provider: OnnxRuntimeProvider;
   /** Null where it works, else why not. */
   readonly problem: string | null;
 }
 
 /** Says whether a provider works, by running a graph of one node on it: being listed proves nothing. */
-export async function checkProvider(provider: Provider): Promise<ProviderCheck> {
+export async function checkProvider(provider: OnnxRuntimeProvider): Promise<ProviderCheck> {
   const g = new GraphBuilder();
   g.output(add(g, g.input('x', 'float32', [2]), g.scalar(1)), 'y');
   const engine = createOnnxRuntimeEngine({ providers: [provider], threads: 1 });
@@ -31,7 +31,7 @@ export async function checkProvider(provider: Provider): Promise<ProviderCheck> 
 }
 
 /** The engine's own words, without what a user of a whole config would be told around them. */
-function reasonOf(message: string, provider: Provider): string {
+function reasonOf(message: string, provider: OnnxRuntimeProvider): string {
   const after = message.split(`provider ${provider} is not there: `)[1] ?? message;
   return after.replace(/\. Add cpu to engine\.providers.*$/, '').trim();
 }

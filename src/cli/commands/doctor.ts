@@ -1,11 +1,11 @@
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
-import { PROVIDERS, type Provider } from '../../models/engines/engine.js';
+import { type OnnxRuntimeProvider, PROVIDERS } from '../../models/engines/engine.js';
 import { dependencyVersions, VERSION } from '../own-package.js';
 import { checkProvider, type ProviderCheck } from '../provider-check.js';
 
-const HINTS: Readonly<Record<Provider, string>> = {
+const HINTS: Readonly<Record<OnnxRuntimeProvider, string>> = {
   cpu: 'Install again with npm ci: the CPU library is in the onnxruntime-node package.',
   webgpu:
     'WebGPU needs the Vulkan loader and a driver: on Debian or Ubuntu, apt-get install libvulkan1 and the package of your GPU.',

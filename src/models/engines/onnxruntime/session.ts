@@ -3,7 +3,7 @@
 import * as ort from 'onnxruntime-node';
 import { TributaryError } from '../../../errors.js';
 import type { ElementArrays, ElementType, Tensor } from '../../tensor.js';
-import type { EngineOptions, Port, Provider, Tensors } from '../engine.js';
+import type { EngineOptions, OnnxRuntimeProvider, Port, Tensors } from '../engine.js';
 
 const LEVELS = { none: 'disabled', basic: 'basic', all: 'all' } as const;
 
@@ -28,7 +28,7 @@ export interface SessionOptions {
 
 export interface OpenSession {
   readonly session: ort.InferenceSession;
-  readonly provider: Provider;
+  readonly provider: OnnxRuntimeProvider;
   readonly fallbacks: readonly string[];
 }
 
@@ -64,7 +64,7 @@ export async function openSession(
 
 function create(
   model: Uint8Array,
-  provider: Provider,
+  provider: OnnxRuntimeProvider,
   engine: EngineOptions,
   options: SessionOptions,
 ): Promise<ort.InferenceSession> {
