@@ -13,6 +13,7 @@ import { encodeGraph } from '../../../../src/models/graph/encode.js';
 import * as op from '../../../../src/models/graph/ops/index.js';
 import type { Tensor } from '../../../../src/models/tensor.js';
 import { elementCount, float32 } from '../../../../src/models/tensor.js';
+import { NATIVE_BACKENDS } from '../../../fixtures/tfjs-backends.js';
 import { createDraw, emitCase, feedsOf } from '../../autodiff/check-gradient.js';
 import { GRADIENT_CASES } from '../../autodiff/gradient-cases.js';
 import type { OpCase } from '../../autodiff/op-case.js';
@@ -79,7 +80,7 @@ function expectClose(found: Tensor | undefined, wanted: Tensor, name: string) {
   });
 }
 
-describe.each(['cpu', 'wasm'] as const)('operators on the backend %s', (backend) => {
+describe.each(['cpu', 'wasm', ...NATIVE_BACKENDS] as const)('operators on the backend %s', (backend) => {
   let engine: ReturnType<typeof createTfjsEngine>;
   beforeAll(() => {
     engine = createTfjsEngine({ backends: [backend], threads: 1, gradients: 'tape' });
