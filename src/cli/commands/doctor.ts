@@ -1,9 +1,10 @@
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
-import { type OnnxRuntimeProvider, PROVIDERS } from '../../models/engines/engine.js';
+import { type OnnxRuntimeProvider, PROVIDERS, TFJS_BACKENDS } from '../../models/engines/engine.js';
+import { INSTALL_COMMAND } from '../../models/engines/tfjs/backends.js';
 import { dependencyVersions, VERSION } from '../own-package.js';
-import { checkProvider, type ProviderCheck } from '../provider-check.js';
+import { checkBackend, checkProvider, type ProviderCheck } from '../provider-check.js';
 
 const HINTS: Readonly<Record<OnnxRuntimeProvider, string>> = {
   cpu: 'Install again with npm ci: the CPU library is in the onnxruntime-node package.',
@@ -12,13 +13,15 @@ const HINTS: Readonly<Record<OnnxRuntimeProvider, string>> = {
   cuda: 'CUDA libraries are not in the package: run the install script of onnxruntime-node on a machine with CUDA.',
 };
 
+const TFJS_HINT = `TensorFlow.js is optional: ${INSTALL_COMMAND} adds wasm and cpu, docs/engines.md says how to add node and node-gpu.`;
+
 const GIB = 2 ** 30;
 
 /** `tributary doctor`: says what this machine offers. */
 export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
-    .description('say which providers really work here, and versions, threads and memory')
+    .description('say which providers and backends really work here, and versions, threads and memory')
     .option('--json', 'as JSON on standard output', false)
     .action(doctor);
 }
@@ -26,6 +29,8 @@ export function addDoctorCommand(program: Command): void {
 async function doctor({ json }: { readonly json: boolean }): Promise<void> {
   const providers: ProviderCheck[] = [];
   for (const provider of PROVIDERS) providers.push(await checkProvider(provider));
+  const backends: ProviderCheck[] = [];
+  for (const backend of TFJS_BACKENDS) backends.push(await checkBackend(backend));
   const findings = {
     tributary: VERSION,
     node: process.versions.node,
@@ -34,6 +39,7 @@ async function doctor({ json }: { readonly json: boolean }): Promise<void> {
     freeMemoryBytes: freemem(),
     totalMemoryBytes: totalmem(),
     providers,
+    backends,
     packages: dependencyVersions(),
   };
   console.log(json ? JSON.stringify(findings) : describe(findings));
@@ -54,13 +60,17 @@ function describe(findings: {
   readonly freeMemoryBytes: number;
   readonly totalMemoryBytes: number;
   readonly providers: readonly ProviderCheck[];
+  readonly backends: readonly ProviderCheck[];
   readonly packages: Readonly<Record<string, string | null>>;
 }): string {
   const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
-  const providers = findings.providers.flatMap(({ provider, problem }) => [
-    row(provider, problem === null ? 'works' : `not there: ${problem}`),
-    ...(problem === null ? [] : [row('', HINTS[provider])]),
-  ]);
+  const state = ({ provider, problem }: ProviderCheck) =>
+    row(provider, problem === null ? 'works' : `not there: ${problem}`);
+  const providers = PROVIDERS.flatMap((name, index) => {
+    const check = findings.providers[index];
+    if (!check) return [];
+    return [state(check), ...(check.problem === null ? [] : [row('', HINTS[name])])];
+  });
   return [
     row('tributary', findings.tributary),
     row('node', `${findings.node} on ${findings.platform}`),
@@ -69,6 +79,10 @@ function describe(findings: {
     '',
     'providers',
     ...providers,
+    '',
+    'backends of TensorFlow.js',
+    ...findings.backends.map(state),
+    ...(findings.backends.some(({ problem }) => problem !== null) ? [row('', TFJS_HINT)] : []),
     '',
     'packages',
     ...Object.entries(findings.packages).map(([name, version]) => row(name, version ?? 'not installed')),
