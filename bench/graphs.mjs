@@ -10,37 +10,12 @@ import { addLora } from '../dist/models/graph/lora.js';
 import { lowerForTraining } from '../dist/models/graph/lower.js';
 import * as op from '../dist/models/graph/ops/index.js';
 import { buildPolicyGraph } from '../dist/models/policy/policy-graph.js';
-import { elementCount, float32, int64 } from '../dist/models/tensor.js';
+import { feedsOf } from './feeds.mjs';
 import { productFlop } from './flops.mjs';
 import { medianSeconds } from './timing.mjs';
 
 const LORA = { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 };
 const MATRIX_SIZE = 2048;
-
-/** Feeds of the right types: normal-like numbers, timestep 500. */
-function feedsOf(graph) {
-  return Object.fromEntries(
-    graph.inputs.map(({ name, type, shape }) => {
-      const count = elementCount(shape);
-      if (type === 'int64')
-        return [
-          name,
-          int64(
-            Array.from({ length: count }, () => 500),
-            shape,
-          ),
-        ];
-      const value = (index) => (name === 'stdDevT' ? 0.3 : Math.sin(index * 12.9898) * 0.5);
-      return [
-        name,
-        float32(
-          Float32Array.from({ length: count }, (_, index) => value(index)),
-          shape,
-        ),
-      ];
-    }),
-  );
-}
 
 /** A product of two square matrices: what the machine's cores can do at most. */
 function matrixProduct() {
