@@ -57,6 +57,13 @@ module.exports = {
       to: { path: 'node_modules/onnxruntime' },
     },
     {
+      name: 'one-home-for-tfjs',
+      severity: 'error',
+      comment: 'Its packages are optional: everything else works without them.',
+      from: { path: '^src/', pathNot: '^src/models/engines/tfjs/' },
+      to: { path: 'node_modules/@tensorflow' },
+    },
+    {
       name: 'one-home-for-the-kafka-client',
       severity: 'error',
       comment: 'Another client must be able to take its place.',
@@ -79,8 +86,9 @@ module.exports = {
     {
       name: 'declared-dependencies-only',
       severity: 'error',
+      comment: 'TensorFlow.js is an optional peer, and for the tests a development dependency.',
       from: { path: '^src/' },
-      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'] },
+      to: { pathNot: 'node_modules/@tensorflow', dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'] },
     },
   ],
   options: {

@@ -1,4 +1,4 @@
-import type { Provider } from '../models/engines/engine.js';
+import type { OnnxRuntimeProvider } from '../models/engines/engine.js';
 import type { CudaParts } from '../models/engines/onnxruntime/cuda-parts.js';
 
 // The package's own scripts do not run by default: see .npmrc.
@@ -12,7 +12,7 @@ const LIBRARY_SOURCES: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** What to do about a provider that does not work, by what was said and found; one line each, the next step first. */
-export function providerAdvice(provider: Provider, problem: string, cuda: CudaParts): string[] {
+export function providerAdvice(provider: OnnxRuntimeProvider, problem: string, cuda: CudaParts): string[] {
   switch (provider) {
     case 'cpu':
       return ['Install again with npm ci: the CPU library is in the onnxruntime-node package.'];

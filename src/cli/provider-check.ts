@@ -1,6 +1,7 @@
 import { TributaryError } from '../errors.js';
-import type { Provider } from '../models/engines/engine.js';
+import type { Engine, OnnxRuntimeProvider, Provider, TfjsBackend } from '../models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../models/engines/onnxruntime/engine.js';
+import { createTfjsEngine } from '../models/engines/tfjs/engine.js';
 import { GraphBuilder } from '../models/graph/builder.js';
 import { encodeGraph } from '../models/graph/encode.js';
 import { add } from '../models/graph/ops/index.js';
@@ -12,18 +13,27 @@ export interface ProviderCheck {
   readonly problem: string | null;
 }
 
-/** Says whether a provider works, by running a graph of one node on it: being listed proves nothing. */
-export async function checkProvider(provider: Provider): Promise<ProviderCheck> {
-  const g = new GraphBuilder();
-  g.output(add(g, g.input('x', 'float32', [2]), g.scalar(1)), 'y');
-  const engine = createOnnxRuntimeEngine({ providers: [provider], threads: 1 });
+/** Says whether a provider of onnxruntime works. */
+export function checkProvider(provider: OnnxRuntimeProvider): Promise<ProviderCheck> {
+  return check(provider, createOnnxRuntimeEngine({ providers: [provider], threads: 1 }));
+}
+
+/** Says whether a backend of TensorFlow.js works. */
+export function checkBackend(backend: TfjsBackend): Promise<ProviderCheck> {
+  return check(`tfjs-${backend}`, createTfjsEngine({ backends: [backend], threads: 1, gradients: 'tape' }));
+}
+
+/** Runs a graph of one node: being listed proves nothing. */
+async function check(provider: Provider, engine: Engine): Promise<ProviderCheck> {
   try {
+    const g = new GraphBuilder();
+    g.output(add(g, g.input('x', 'float32', [2]), g.scalar(1)), 'y');
     const executable = await engine.compile(encodeGraph(g.build()), { label: 'check' });
     const { y } = await executable.run({ x: float32([1, 2], [2]) });
     const sums = [...float32Data(y, 'y')].join(' ');
     return { provider, problem: sums === '2 3' ? null : `1 + 1 and 2 + 1 came out as ${sums}` };
   } catch (error) {
-    if (error instanceof TributaryError) return { provider, problem: reasonOf(error.message, provider) };
+    if (error instanceof TributaryError) return { provider, problem: reasonOf(error.message) };
     throw error;
   } finally {
     await engine.close();
@@ -31,7 +41,7 @@ export async function checkProvider(provider: Provider): Promise<ProviderCheck> 
 }
 
 /** The engine's own words, without what a user of a whole config would be told around them. */
-function reasonOf(message: string, provider: Provider): string {
-  const after = message.split(`provider ${provider} is not there: `)[1] ?? message;
-  return after.replace(/\. Add cpu to engine\.providers.*$/, '').trim();
+function reasonOf(message: string): string {
+  const after = message.split(/(?:provider|backend) [\w-]+ is not there: /)[1] ?? message;
+  return after.replace(/\. Add (?:cpu to engine\.|it with `).*$/, '').trim();
 }

@@ -183,17 +183,25 @@ describe('tributary pretrain', () => {
 });
 
 describe('tributary doctor', () => {
-  test('should say which providers work', async () => {
+  test('should say which providers and backends work', async () => {
     const { code, stdout } = await runCli(['doctor', '--json']);
     expect(code).toBe(0);
-    const { node, providers, packages } = JSON.parse(stdout) as {
+    const { node, providers, backends, packages } = JSON.parse(stdout) as {
       node: string;
       providers: { provider: string; problem: string | null }[];
+      backends: { provider: string; problem: string | null }[];
       packages: Record<string, string | null>;
     };
     expect(node).toBe(process.versions.node);
     expect(providers.map(({ provider }) => provider)).toEqual(['cpu', 'webgpu', 'cuda']);
     expect(providers[0]?.problem).toBeNull();
+    expect(backends.map(({ provider }) => provider)).toEqual([
+      'tfjs-node-gpu',
+      'tfjs-node',
+      'tfjs-wasm',
+      'tfjs-cpu',
+    ]);
+    expect(backends.slice(2).map(({ problem }) => problem)).toEqual([null, null]);
     expect(packages['onnxruntime-node']).toMatch(/^\d+\.\d+/);
     expect(Object.values(packages)).not.toContain(null);
   });

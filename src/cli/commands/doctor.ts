@@ -1,11 +1,14 @@
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
-import { PROVIDERS } from '../../models/engines/engine.js';
+import { PROVIDERS, TFJS_BACKENDS } from '../../models/engines/engine.js';
 import { findCudaParts } from '../../models/engines/onnxruntime/cuda-parts.js';
+import { INSTALL_COMMAND } from '../../models/engines/tfjs/backends.js';
 import { dependencyVersions, VERSION } from '../own-package.js';
 import { providerAdvice } from '../provider-advice.js';
-import { checkProvider, type ProviderCheck } from '../provider-check.js';
+import { checkBackend, checkProvider, type ProviderCheck } from '../provider-check.js';
+
+const TFJS_HINT = `TensorFlow.js is optional: ${INSTALL_COMMAND} adds wasm and cpu, docs/engines.md says how to add node and node-gpu.`;
 
 const GIB = 2 ** 30;
 
@@ -18,7 +21,7 @@ interface AdvisedCheck extends ProviderCheck {
 export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
-    .description('say which providers really work here, and versions, threads and memory')
+    .description('say which providers and backends really work here, and versions, threads and memory')
     .option('--json', 'as JSON on standard output', false)
     .action(doctor);
 }
@@ -31,6 +34,8 @@ async function doctor({ json }: { readonly json: boolean }): Promise<void> {
     const { problem } = check;
     providers.push({ ...check, advice: problem === null ? [] : providerAdvice(provider, problem, cuda) });
   }
+  const backends: ProviderCheck[] = [];
+  for (const backend of TFJS_BACKENDS) backends.push(await checkBackend(backend));
   const findings = {
     tributary: VERSION,
     node: process.versions.node,
@@ -39,6 +44,7 @@ async function doctor({ json }: { readonly json: boolean }): Promise<void> {
     freeMemoryBytes: freemem(),
     totalMemoryBytes: totalmem(),
     providers,
+    backends,
     packages: dependencyVersions(),
   };
   console.log(json ? JSON.stringify(findings) : describe(findings));
@@ -59,12 +65,15 @@ function describe(findings: {
   readonly freeMemoryBytes: number;
   readonly totalMemoryBytes: number;
   readonly providers: readonly AdvisedCheck[];
+  readonly backends: readonly ProviderCheck[];
   readonly packages: Readonly<Record<string, string | null>>;
 }): string {
   const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
-  const providers = findings.providers.flatMap(({ provider, problem, advice }) => [
-    row(provider, problem === null ? 'works' : `not there: ${problem}`),
-    ...advice.map((line) => row('', line)),
+  const state = ({ provider, problem }: ProviderCheck) =>
+    row(provider, problem === null ? 'works' : `not there: ${problem}`);
+  const providers = findings.providers.flatMap((check) => [
+    state(check),
+    ...check.advice.map((line) => row('', line)),
   ]);
   return [
     row('tributary', findings.tributary),
@@ -74,6 +83,10 @@ function describe(findings: {
     '',
     'providers',
     ...providers,
+    '',
+    'backends of TensorFlow.js',
+    ...findings.backends.map(state),
+    ...(findings.backends.some(({ problem }) => problem !== null) ? [row('', TFJS_HINT)] : []),
     '',
     'packages',
     ...Object.entries(findings.packages).map(([name, version]) => row(name, version ?? 'not installed')),

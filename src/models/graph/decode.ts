@@ -56,7 +56,8 @@ export function inputAxes(model: { readonly graph: GraphProto }): Map<string, (n
   return new Map(model.graph.input.map((input) => [input.name, axesOf(input)]));
 }
 
-function axesOf(info: ValueInfoProto): (number | string)[] {
+/** Sizes of an input or output, a text for an open axis. */
+export function axesOf(info: ValueInfoProto): (number | string)[] {
   const type = info.type?.value;
   const axes = type?.case === 'tensorType' ? (type.value.shape?.dim ?? []) : [];
   return axes.map(({ value }) => (value.case === 'dimValue' ? Number(value.value) : (value.value ?? '')));
@@ -205,7 +206,8 @@ function typedFields(proto: TensorProto, type: ElementType): ElementArrays[Eleme
   }
 }
 
-function toAttribute(proto: AttributeProto, where: string): Attribute {
+/** Reads an attribute. */
+export function toAttribute(proto: AttributeProto, where: string): Attribute {
   switch (proto.type) {
     case AttributeType.INT:
       return { kind: 'int', value: Number(proto.i) };

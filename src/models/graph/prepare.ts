@@ -151,7 +151,7 @@ function fixInputSizes(graph: GraphProto, inputShapes: PrepareOptions['inputShap
   }
 }
 
-/** Declares every intermediate as an output and asks onnxruntime for their types. */
+/** Declares every intermediate as an output and asks the engine for their types. */
 async function intermediateTypes(
   engine: Engine,
   model: ReturnType<typeof decodeModel>,
@@ -168,14 +168,9 @@ async function intermediateTypes(
       output: [...model.graph.output, ...names.map((name) => create(ValueInfoProtoSchema, { name }))],
     },
   };
-  const executable = await engine.compile(toBinary(ModelProtoSchema, exposed), {
-    label,
-    optimization: 'none',
-    onCpu: true,
-  });
-  await executable.release();
+  const outputPorts = await engine.outputPorts(toBinary(ModelProtoSchema, exposed), label);
   return new Map(
-    executable.outputs.map(({ name, type, shape }) => {
+    outputPorts.map(({ name, type, shape }) => {
       if (shape.some((size) => typeof size !== 'number' || size < 0)) {
         throw new TributaryError(
           'TRIB_MODEL',

@@ -1,12 +1,12 @@
 /** @file The training graph of a policy: UNet with adapter, guidance, surrogate, and the gradients of the adapter. */
 
 import { TributaryError } from '../../errors.js';
-import { gradients } from '../autodiff/backward.js';
+import { gradientOutputs } from '../autodiff/gradient-outputs.js';
 import type { SegmentOf } from '../autodiff/recomputation.js';
 import type { LoraSettings } from '../diffusion/denoiser.js';
 import { prepareUnet } from '../diffusion/denoiser.js';
 import type { Pipeline } from '../diffusion/pipeline.js';
-import type { Engine } from '../engines/engine.js';
+import type { Engine, GradientRequest } from '../engines/engine.js';
 import { addReference } from '../graph/add-reference.js';
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Node } from '../graph/graph.js';
@@ -43,6 +43,8 @@ export interface PolicyGraph {
    * the kind of surrogate reads. Outputs: `loss`, `gradient:<parameter>`, and the diagnostics of the kind.
    */
   readonly graph: Graph;
+  /** The gradients, where the engine is to derive them: they are then no outputs of the graph itself. */
+  readonly gradients: GradientRequest | undefined;
   readonly adapters: readonly Adapter[];
   readonly surrogate: Surrogate;
   readonly references: readonly ReferencePolicy[];
@@ -82,19 +84,17 @@ export async function buildPolicyGraph(
       ? denoisingObjective(g, surrogate, outputs, latents)
       : stepObjective(g, surrogate, outputs, latents);
   });
-  const derivatives = inModel(modelPath, () =>
-    gradients(
+  const derived = inModel(modelPath, () =>
+    gradientOutputs(
+      engine,
       g,
       loss,
       parameters.map((name) => g.value(name)),
       segmentsOf(g, settings.gradientCheckpointing, modelPath),
     ),
   );
-  g.output(loss, 'loss');
   for (const [name, value] of Object.entries(diagnostics)) g.output(value, name);
-  for (const [index, derivative] of derivatives.entries())
-    g.output(derivative, `gradient:${parameters[index]}`);
-  return { graph: g.build(), adapters, surrogate, references };
+  return { graph: g.build(), gradients: derived, adapters, surrogate, references };
 }
 
 /** A residual block or an attention block of a UNet, by the names that exporters give to nodes. */

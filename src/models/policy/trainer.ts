@@ -84,11 +84,11 @@ export interface Trainer {
 export async function createTrainer(
   engine: Engine,
   pipeline: Pipeline,
-  { graph, adapters, surrogate, references }: PolicyGraph,
+  { graph, gradients: derived, adapters, surrogate, references }: PolicyGraph,
   settings: TrainerSettings,
   baseline: ValueBaseline | null = null,
 ): Promise<Trainer> {
-  const executable = await compileGraph(engine, graph, { label: 'training graph' });
+  const executable = await compileGraph(engine, graph, { label: 'training graph', gradients: derived });
   const slow = new Set(adapters.map(({ inputA }) => inputA));
   const learningRateScaleOf = (name: string) => (slow.has(name) ? 1 / settings.loraPlusRatio : 1);
   const parameterNames = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);

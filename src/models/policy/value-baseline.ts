@@ -69,8 +69,10 @@ export async function openValueBaseline(
   const inference = await engine.compile(encodeGraph(buildValueGraph(shapes, settings)), {
     label: 'value network',
   });
-  const training = await engine.compile(encodeGraph(buildValueTraining(shapes, settings)), {
+  const { graph, gradients } = buildValueTraining(engine, shapes, settings);
+  const training = await engine.compile(encodeGraph(graph), {
     label: 'training graph of the value network',
+    gradients,
   });
   const weights = initialValueWeights(specs, seed);
   let state: ValueState = { weights, optimizer: initialAdamWState(weights) };

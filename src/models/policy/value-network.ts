@@ -3,7 +3,8 @@
  * and the step. Graphs and weights only; value-baseline.ts trains and asks it.
  */
 
-import { gradients } from '../autodiff/backward.js';
+import { gradientOutputs } from '../autodiff/gradient-outputs.js';
+import type { Engine, GradientRequest } from '../engines/engine.js';
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Value } from '../graph/graph.js';
 import * as op from '../graph/ops/index.js';
@@ -93,28 +94,31 @@ export function buildValueGraph(shapes: ValueShapes, settings: ValueNetworkSetti
 }
 
 /**
- * Builds the network, its loss and the gradient of every weight.
+ * Builds the network, its loss and the gradient of every weight, which the engine derives where it can.
  *
  * Equation: loss = Σ_n weight_n (V_n - reward_n)². Weights of 1/M on M rows and of 0 on the rest make it the mean squared
  * error of M rows in a run of N.
  *
  * Shapes: as `buildValueGraph`, and `reward` and `weight` [N]; outputs `loss` [] and `gradient:<weight>`.
  */
-export function buildValueTraining(shapes: ValueShapes, settings: ValueNetworkSettings): Graph {
+export function buildValueTraining(
+  engine: Pick<Engine, 'differentiates'>,
+  shapes: ValueShapes,
+  settings: ValueNetworkSettings,
+): { readonly graph: Graph; readonly gradients: GradientRequest | undefined } {
   const g = new GraphBuilder();
   const value = emitValue(g, shapes, settings);
   const residual = op.sub(g, value, g.input('reward', 'float32', value.shape));
   const squares = op.mul(g, residual, residual);
   const loss = op.sumAll(g, op.mul(g, squares, g.input('weight', 'float32', value.shape)));
   const names = valueWeights(shapes, settings.hidden).map(({ name }) => name);
-  const derivatives = gradients(
+  const gradients = gradientOutputs(
+    engine,
     g,
     loss,
     names.map((name) => g.value(name)),
   );
-  g.output(loss, 'loss');
-  for (const [index, derivative] of derivatives.entries()) g.output(derivative, `gradient:${names[index]}`);
-  return g.build();
+  return { graph: g.build(), gradients };
 }
 
 function emitValue(g: GraphBuilder, shapes: ValueShapes, { hidden, batchSize }: ValueNetworkSettings): Value {

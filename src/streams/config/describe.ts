@@ -16,7 +16,7 @@ export function describeTopology(
   return [
     ['seed', String(config.seed)],
     ['transport', config.transport.kind],
-    ['engine', `${config.engine.providers.join(', ')}; ${config.engine.threads} threads`],
+    ['engine', describeEngine(config.engine)],
     [
       'images a stage',
       `${count(sizes.imagesPerStage)} (${prompts.groupsPerStage} groups x ${sizes.imagesPerStage / prompts.groupsPerStage} branches)`,
@@ -45,6 +45,13 @@ export function describeTopology(
       `${count(sizes.samplingEvaluations)} sampling, at most ${count(sizes.trainingEvaluations)} training`,
     ],
   ];
+}
+
+/** `cpu; 2 threads`, and what runs on TensorFlow.js where anything does. */
+function describeEngine({ providers, threads, tfjs, ...engines }: ResolvedConfig['engine']): string {
+  const onTfjs = (['sampler', 'trainer'] as const).filter((stage) => engines[stage] === 'tfjs');
+  const who = onTfjs.length === 0 ? '' : `; tfjs for ${onTfjs.join(' and ')}: ${tfjs.backends.join(', ')}`;
+  return `${providers.join(', ')}; ${threads} threads${who}`;
 }
 
 /** `the last 7, growing to 10, of 10`, or the steps themselves where they are not the last ones. */

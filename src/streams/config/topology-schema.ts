@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { integer, number, oneOf, pattern, section, text } from '../../fields.js';
+import { ENGINES, GRADIENT_SOURCES, PROVIDERS, TFJS_BACKENDS } from '../../models/engines/engine.js';
 import { guards } from './guards-schema.js';
 import { kafka } from './kafka-schema.js';
 import { promotion } from './promotion-schema.js';
@@ -45,17 +46,44 @@ const model = section({
     ),
 }).describe('The diffusion model that is tuned.');
 
+const engineName = (whose: string) =>
+  oneOf(ENGINES)
+    .default('onnxruntime')
+    .describe(
+      `What runs the networks of the ${whose}: \`onnxruntime\`, or \`tfjs\`, TensorFlow.js, whose packages are installed apart (docs/engines.md). Results agree up to rounding.`,
+    );
+
 const engine = section({
+  sampler: engineName('sampler'),
+  trainer: engineName('trainer'),
   providers: z
-    .array(oneOf(['cpu', 'webgpu', 'cuda']), { error: 'a list of cpu, webgpu, cuda' })
+    .array(oneOf(PROVIDERS), { error: `a list of ${PROVIDERS.join(', ')}` })
     .min(1, { error: 'a list of at least one provider' })
     .default(['cpu'])
-    .describe('Execution providers in order of preference; the next one is used where one is not there.'),
+    .describe(
+      'Execution providers of onnxruntime in order of preference; the next one is used where one is not there.',
+    ),
   threads: integer(1, 1024)
     .default(2)
     .describe(
       'Threads of one graph run on the CPU. More than the cores slows down; another number may change results in the last bits.',
     ),
+  tfjs: section({
+    backends: z
+      .array(oneOf(TFJS_BACKENDS), { error: `a list of ${TFJS_BACKENDS.join(', ')}` })
+      .min(1, { error: 'a list of at least one backend' })
+      .default([...TFJS_BACKENDS])
+      .describe(
+        'Backends of TensorFlow.js in order of preference: `node-gpu` and `node` are TensorFlow on CUDA and on the CPU by tfjs-node-gpu and tfjs-node, `wasm` runs everywhere on one core, `cpu` is JavaScript and good for tests. The next one is used where one is not there.',
+      ),
+    gradients: oneOf(GRADIENT_SOURCES)
+      .default('tape')
+      .describe(
+        "Who derives gradients: `tape` is TensorFlow.js itself, `graph` this program's backward pass, which onnxruntime runs too.",
+      ),
+  })
+    .prefault({})
+    .describe('TensorFlow.js, where the sampler or the trainer runs on it.'),
 })
   .prefault({})
   .describe('What runs the graphs.');

@@ -2,7 +2,8 @@
 
 import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import type { SamplerSettings } from '../../models/diffusion/sampler.js';
-import type { EngineOptions, Provider } from '../../models/engines/engine.js';
+import type { Provider } from '../../models/engines/engine.js';
+import type { EngineSettings } from '../../models/engines/open-engine.js';
 import type { Client, ServiceThread } from '../../models/engines/thread.js';
 import { startThread } from '../../models/engines/thread.js';
 import type { TrainerSettings } from '../../models/policy/trainer.js';
@@ -95,9 +96,11 @@ function firstTrainedSteps(config: ResolvedConfig): readonly number[] {
   return trainingIntervalAt(schedule, 0, sampler.numInferenceSteps, prompts.numStages).trainedSteps;
 }
 
-const engineOptions = ({ engine }: ResolvedConfig): EngineOptions => ({
+const engineOf = ({ engine }: ResolvedConfig, stage: 'sampler' | 'trainer'): EngineSettings => ({
+  engine: engine[stage],
   providers: engine.providers,
   threads: engine.threads,
+  tfjs: engine.tfjs,
 });
 
 /** Starts the sampler: pipeline loaded, graph compiled, for the adapter of the config or another one. */
@@ -110,7 +113,7 @@ export async function startSampler(
   const opened = await opening(
     thread,
     thread.call.open({
-      engine: engineOptions(config),
+      engine: engineOf(config, 'sampler'),
       pipeline: config.model.pipeline,
       lora,
       sampler: samplerSettings(config),
@@ -155,10 +158,11 @@ export async function startReward(
   const { name: _, ...source } = stageOf(config, 'scoreRewards');
   const thread = startThread<RewardService>(threadUrl('reward'), 'reward');
   const { pipeline } = config.model;
+  const { providers, threads } = config.engine;
   const { verifier } = config.evaluation;
   const runsOn = await opening(
     thread,
-    thread.call.open({ engine: engineOptions(config), source, pipeline, verifier, imageShape }),
+    thread.call.open({ engine: { providers, threads }, source, pipeline, verifier, imageShape }),
   );
   if (runsOn) sayProvider(say, 'reward', runsOn);
   return { call: thread.call, close: () => thread.close() };
@@ -173,7 +177,7 @@ export async function startTrainer(
   const { value } = stageOf(config, 'gradientSteps');
   const thread = startThread<TrainerService>(threadUrl('trainer'), 'trainer');
   const settings = {
-    engine: engineOptions(config),
+    engine: engineOf(config, 'trainer'),
     pipeline: config.model.pipeline,
     lora: config.model.lora,
     trainer: trainerSettings(config),

@@ -6,8 +6,8 @@ import { openDenoiser } from '../../models/diffusion/denoiser.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
 import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../models/diffusion/sampler.js';
 import { createSampler, denoiserRows, type Sampler } from '../../models/diffusion/sampler.js';
-import type { EngineOptions, Provider } from '../../models/engines/engine.js';
-import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
+import type { Provider } from '../../models/engines/engine.js';
+import { type EngineSettings, openEngine } from '../../models/engines/open-engine.js';
 import { serveThread } from '../../models/engines/thread.js';
 import { imageGrid } from '../../models/images/image-grid.js';
 import { encodePng } from '../../models/images/png.js';
@@ -16,7 +16,7 @@ import { initialParameters } from '../../models/policy/adapter-parameters.js';
 import { openedOnce } from './opened-once.js';
 
 export interface SamplerThreadSettings {
-  readonly engine: EngineOptions;
+  readonly engine: EngineSettings;
   readonly pipeline: string;
   readonly lora: LoraSettings;
   readonly sampler: SamplerSettings;
@@ -64,7 +64,7 @@ export interface SamplerService {
 }
 
 const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => {
-  const engine = createOnnxRuntimeEngine(settings.engine);
+  const engine = openEngine(settings.engine);
   const pipeline = await openPipeline(engine, settings.pipeline);
   const { sampler, trainedSteps } = settings;
   const rows = denoiserRows(sampler, trainedSteps);

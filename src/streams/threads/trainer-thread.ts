@@ -2,8 +2,8 @@
 
 import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
-import type { EngineOptions, Provider } from '../../models/engines/engine.js';
-import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine.js';
+import type { Provider } from '../../models/engines/engine.js';
+import { type EngineSettings, openEngine } from '../../models/engines/open-engine.js';
 import { serveThread } from '../../models/engines/thread.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
 import { initialAdamWState } from '../../models/optimizers/adamw.js';
@@ -24,7 +24,7 @@ import { openedOnce } from './opened-once.js';
 import { startingParameters } from './starting-parameters.js';
 
 export interface TrainerThreadSettings {
-  readonly engine: EngineOptions;
+  readonly engine: EngineSettings;
   readonly pipeline: string;
   readonly lora: LoraSettings;
   readonly trainer: TrainerSettings;
@@ -76,7 +76,7 @@ export interface TrainerService {
 }
 
 const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => {
-  const engine = createOnnxRuntimeEngine(settings.engine);
+  const engine = openEngine(settings.engine);
   const pipeline = await openPipeline(engine, settings.pipeline);
   const { trainer: trainerSettings, lora } = settings;
   const { seed, sampling } = trainerSettings;

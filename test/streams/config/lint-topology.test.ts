@@ -376,7 +376,13 @@ describe('lintTopology', () => {
       name: 'tiny',
       seed: 7,
       model: { lora: { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 } },
-      engine: { providers: ['cpu'], threads: 2 },
+      engine: {
+        sampler: 'onnxruntime',
+        trainer: 'onnxruntime',
+        providers: ['cpu'],
+        threads: 2,
+        tfjs: { backends: ['node-gpu', 'node', 'wasm', 'cpu'], gradients: 'tape' },
+      },
       transport: { kind: 'in-process', capacity: 64, maxAttempts: 3 },
       topics: { prompts: 'prompts', 'dead-letters': 'dead-letters' },
       stages: {

@@ -156,8 +156,17 @@ const wholeConfig = (
       }),
     }),
     engine: fc.record({
+      sampler: fc.constantFrom('onnxruntime', 'tfjs'),
+      trainer: fc.constantFrom('onnxruntime', 'tfjs'),
       providers: fc.array(fc.constantFrom('cpu', 'webgpu', 'cuda'), { minLength: 1, maxLength: 3 }),
       threads: count(16),
+      tfjs: fc.record({
+        backends: fc.array(fc.constantFrom('node-gpu', 'node', 'wasm', 'cpu'), {
+          minLength: 1,
+          maxLength: 4,
+        }),
+        gradients: fc.constantFrom('tape', 'graph'),
+      }),
     }),
     transport: fc.record({
       kind: fc.constantFrom('in-process', 'kafka'),

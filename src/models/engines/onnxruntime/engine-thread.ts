@@ -4,61 +4,46 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
-import { TributaryError } from '../../../errors.js';
-import type { CompileOptions, EngineOptions, Port, Provider, Tensors } from '../engine.js';
+import type { EngineOptions, Port, Tensors } from '../engine.js';
+import type { EngineService, OpenModel } from '../engine-service.js';
+import { createEngineService } from '../engine-service.js';
 import { serveThread } from '../thread.js';
-import type { OpenSession } from './session.js';
 import { openSession, ports, runSession } from './session.js';
 
-export interface CompiledGraph {
-  readonly id: number;
-  readonly inputs: readonly Port[];
-  readonly outputs: readonly Port[];
-  readonly provider: Provider;
-  readonly fallbacks: readonly string[];
-}
-
-/** The calls that the engine's thread answers. */
-export interface EngineService {
-  compile(request: { model: Uint8Array; options: CompileOptions }): Promise<CompiledGraph>;
+/** The calls that this engine's thread answers beside those of every engine. */
+export type OnnxRuntimeService = EngineService & {
   simplify(request: { model: Uint8Array; label: string }): Promise<Uint8Array>;
-  hold(request: { id: number; feeds: Tensors }): Promise<void>;
-  run(request: { id: number; feeds: Tensors }, signal: AbortSignal): Promise<Tensors>;
-  release(request: { id: number }): Promise<void>;
-}
+  outputPorts(request: { model: Uint8Array; label: string }): Promise<readonly Port[]>;
+};
 
-const options = workerData as EngineOptions;
-const onTheCpu: EngineOptions = { ...options, providers: ['cpu'] };
-const graphs = new Map<number, { open: OpenSession; held: Tensors; label: string }>();
-let nextId = 0;
-// One run at a time: a session already uses all the threads it may.
-let queue: Promise<unknown> = Promise.resolve();
+const engineOptions = workerData as EngineOptions;
+/** For graphs that are only looked at. */
+const onTheCpu: EngineOptions = { ...engineOptions, providers: ['cpu'] };
 
-function graph(id: number) {
-  const found = graphs.get(id);
-  if (found) return found;
-  throw new TributaryError(
-    'TRIB_ENGINE',
-    `graph ${id}: expected a compiled graph, got one that was released. Compile it again.`,
-  );
-}
-
-const service: EngineService = {
-  async compile({ model, options: { optimization = 'all', onCpu = false, ...compileOptions } }) {
-    const { label } = compileOptions;
-    const engine = onCpu ? onTheCpu : options;
-    const open = await openSession(model, engine, { ...compileOptions, optimization });
-    const id = nextId++;
-    graphs.set(id, { open, held: {}, label });
-    const { provider, fallbacks, session } = open;
-    return {
-      id,
+const openModel: OpenModel = async (model, { optimization = 'all', ...options }) => {
+  const { label } = options;
+  const open = await openSession(model, engineOptions, { ...options, optimization });
+  let held: Tensors = {};
+  const { provider, fallbacks, session } = open;
+  return {
+    description: {
       provider,
       fallbacks,
       inputs: ports(session.inputMetadata),
       outputs: ports(session.outputMetadata),
-    };
-  },
+    },
+    hold(feeds) {
+      held = { ...held, ...feeds };
+    },
+    run: (feeds) => runSession(open, { ...held, ...feeds }, label),
+    release: () => session.release(),
+  };
+};
+
+const { service, close } = createEngineService(openModel);
+
+const withModelTools: OnnxRuntimeService = {
+  ...service,
   async simplify({ model, label }) {
     const folder = await mkdtemp(join(tmpdir(), 'tributary-simplify-'));
     try {
@@ -74,34 +59,12 @@ const service: EngineService = {
       await rm(folder, { recursive: true, force: true });
     }
   },
-  async hold({ id, feeds }) {
-    const entry = graph(id);
-    entry.held = { ...entry.held, ...feeds };
-  },
-  async run({ id, feeds }, signal) {
-    const { open, held, label } = graph(id);
-    const turn = queue.then(async () => {
-      // A cancellation that came during the run before this one is still among the thread's messages: let it in.
-      await new Promise(setImmediate);
-      if (signal.aborted)
-        throw new TributaryError(
-          'TRIB_CANCELLED',
-          `${label}: expected to run, got cancelled while waiting. Run it again if it is still wanted.`,
-        );
-      return runSession(open, { ...held, ...feeds }, label);
-    });
-    queue = turn.catch(() => undefined);
-    return turn;
-  },
-  async release({ id }) {
-    const { open } = graph(id);
-    graphs.delete(id);
-    await queue;
-    await open.session.release();
+  async outputPorts({ model, label }) {
+    const { session } = await openSession(model, onTheCpu, { optimization: 'none', label });
+    const found = ports(session.outputMetadata);
+    await session.release();
+    return found;
   },
 };
 
-serveThread(service, async () => {
-  for (const { open } of graphs.values()) await open.session.release();
-  graphs.clear();
-});
+serveThread(withModelTools, close);

@@ -3,7 +3,7 @@
 import * as ort from 'onnxruntime-node';
 import { TributaryError } from '../../../errors.js';
 import type { ElementArrays, ElementType, Tensor } from '../../tensor.js';
-import type { EngineOptions, Port, Provider, Tensors } from '../engine.js';
+import type { EngineOptions, OnnxRuntimeProvider, Port, Tensors } from '../engine.js';
 
 const LEVELS = { none: 'disabled', basic: 'basic', all: 'all' } as const;
 
@@ -33,7 +33,7 @@ export interface SessionOptions {
 
 export interface OpenSession {
   readonly session: ort.InferenceSession;
-  readonly provider: Provider;
+  readonly provider: OnnxRuntimeProvider;
   readonly fallbacks: readonly string[];
 }
 
@@ -80,7 +80,7 @@ export async function openSession(
 /** A session whose nodes all run on the provider; undefined where it cannot have them all. */
 async function createAlone(
   model: Uint8Array,
-  provider: Provider,
+  provider: OnnxRuntimeProvider,
   engine: EngineOptions,
   options: SessionOptions,
 ): Promise<ort.InferenceSession | undefined> {
@@ -94,7 +94,7 @@ async function createAlone(
 
 function create(
   model: Uint8Array,
-  provider: Provider,
+  provider: OnnxRuntimeProvider,
   engine: EngineOptions,
   options: SessionOptions,
   entries: Readonly<Record<string, string>> = {},
@@ -123,7 +123,10 @@ function create(
 }
 
 /** On the CPU weights are used where they lie in the mapped file: packed for speed, every session would have a copy of its own. */
-function mappedWeights({ weightsFolder }: SessionOptions, provider: Provider): Record<string, string> {
+function mappedWeights(
+  { weightsFolder }: SessionOptions,
+  provider: OnnxRuntimeProvider,
+): Record<string, string> {
   if (weightsFolder === undefined) return {};
   return {
     model_external_initializers_file_folder_path: weightsFolder,

@@ -1,0 +1,30 @@
+import type { Engine, GradientRequest } from '../engines/engine.js';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Value } from '../graph/graph.js';
+import { gradients } from './backward.js';
+import type { SegmentOf } from './recomputation.js';
+
+/**
+ * Makes `loss` an output, and dL/dp of every parameter an output `gradient:<name>`: for an engine that differentiates, by
+ * the request that is returned and goes to `compile`; for another one, by a backward pass that is appended to the graph.
+ *
+ * @param segmentOf parts that the appended backward pass computes again (see `gradients`); the tape of an engine keeps all.
+ * @throws as `gradients`, where the backward pass is appended.
+ */
+export function gradientOutputs(
+  engine: Pick<Engine, 'differentiates'>,
+  g: GraphBuilder,
+  loss: Value,
+  parameters: readonly Value[],
+  segmentOf?: SegmentOf,
+): GradientRequest | undefined {
+  if (engine.differentiates) {
+    g.output(loss, 'loss');
+    return { loss: 'loss', parameters: parameters.map(({ name }) => name), barriers: [...g.barriers] };
+  }
+  const derivatives = gradients(g, loss, parameters, segmentOf);
+  g.output(loss, 'loss');
+  for (const [index, derivative] of derivatives.entries())
+    g.output(derivative, `gradient:${parameters[index]?.name}`);
+  return undefined;
+}

@@ -1,0 +1,96 @@
+/** @file The backends of TensorFlow.js, loaded when they are wanted: none of its packages need be installed. */
+
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { TributaryError } from '../../../errors.js';
+import type { TfjsBackend, TfjsOptions } from '../engine.js';
+import type { Tf } from './ops/op.js';
+import { restoreNodeFunctions } from './restore-node-functions.js';
+
+/** Adds what the engine needs on every machine. */
+export const INSTALL_COMMAND = 'npm install @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0';
+
+// The packages are CommonJS whose ES modules Node cannot load; only the bundle of the umbrella package has the gradients.
+const require = createRequire(import.meta.url);
+
+interface Candidate {
+  /** The name under which its package registers it. */
+  readonly registeredAs: string;
+  /** Loads the package. */
+  readonly load: (options: TfjsOptions) => void;
+}
+
+const native = (name: string): Candidate => ({
+  registeredAs: 'tensorflow',
+  load() {
+    restoreNodeFunctions();
+    require(name);
+  },
+});
+
+const CANDIDATES: Readonly<Record<TfjsBackend, Candidate>> = {
+  'node-gpu': native('@tensorflow/tfjs-node-gpu'),
+  node: native('@tensorflow/tfjs-node'),
+  wasm: {
+    registeredAs: 'wasm',
+    load({ threads }) {
+      const name = '@tensorflow/tfjs-backend-wasm';
+      const wasm = require(name) as typeof import('@tensorflow/tfjs-backend-wasm');
+      const folder = dirname(require.resolve(`${name}/package.json`));
+      wasm.setWasmPaths(join(folder, 'wasm-out', '/'));
+      wasm.setThreadsCount(threads);
+    },
+  },
+  cpu: { registeredAs: 'cpu', load: () => {} },
+};
+
+export interface OpenBackend {
+  readonly tf: Tf;
+  readonly backend: TfjsBackend;
+  /** Why those before it could not be used. */
+  readonly fallbacks: readonly string[];
+}
+
+/**
+ * Loads TensorFlow.js with the first backend that is there.
+ * @throws TRIB_PROVIDER when there is none, or no TensorFlow.js; the command that adds it is named.
+ */
+export async function openBackend(options: TfjsOptions): Promise<OpenBackend> {
+  const tf = loadLibrary();
+  const fallbacks: string[] = [];
+  for (const backend of options.backends) {
+    try {
+      const { registeredAs, load } = CANDIDATES[backend];
+      load(options);
+      if (!(await tf.setBackend(registeredAs))) throw new Error('it did not start');
+      return { tf, backend, fallbacks };
+    } catch (cause) {
+      fallbacks.push(`backend ${backend} is not there: ${reasonOf(cause)}`);
+    }
+  }
+  throw new TributaryError(
+    'TRIB_PROVIDER',
+    `engine tfjs: expected one of the backends ${options.backends.join(', ')}, got ${fallbacks.join('; ') || 'an empty list'}. Add cpu to engine.tfjs.backends, or see the doctor command.`,
+  );
+}
+
+function loadLibrary(): Tf {
+  try {
+    const tf = require('@tensorflow/tfjs') as Tf;
+    // Without its checks of every step, and without the advice that it prints in Node.
+    tf.enableProdMode();
+    return tf;
+  } catch (cause) {
+    throw new TributaryError(
+      'TRIB_PROVIDER',
+      `engine tfjs: expected the package @tensorflow/tfjs, got "${reasonOf(cause)}". Add it with \`${INSTALL_COMMAND}\`.`,
+      { cause },
+    );
+  }
+}
+
+/** The first line: the rest of what a failed `require` says is a stack. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return (message.split('\n')[0] ?? '').replace(/\.$/, '');
+}

@@ -1,0 +1,33 @@
+/** @file The thread that holds TensorFlow.js: its kernels block, which is why they live here. */
+
+import { workerData } from 'node:worker_threads';
+import type { TfjsOptions } from '../engine.js';
+import type { EngineService } from '../engine-service.js';
+import { createEngineService } from '../engine-service.js';
+import { serveThread } from '../thread.js';
+import type { OpenBackend } from './backends.js';
+import { openBackend } from './backends.js';
+import { openGraph } from './session.js';
+
+/** The calls that this engine's thread answers beside those of every engine. */
+export type TfjsService = EngineService & {
+  /** Tensors that the backend holds. */
+  countTensors(request: undefined): Promise<number>;
+};
+
+let opening: Promise<OpenBackend> | undefined;
+const opened = () => {
+  opening ??= openBackend(workerData as TfjsOptions);
+  return opening;
+};
+
+const { service, close } = createEngineService(async (model, options) =>
+  openGraph(await opened(), model, options),
+);
+
+const withCount: TfjsService = {
+  ...service,
+  countTensors: async () => (await opened()).tf.memory().numTensors,
+};
+
+serveThread(withCount, close);

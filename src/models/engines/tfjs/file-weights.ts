@@ -1,0 +1,34 @@
+/** @file Weights that lie in files beside a model, read tensor by tensor in the thread that runs it. */
+
+import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { TributaryError } from '../../../errors.js';
+
+/**
+ * Reads a part of a file, which blocks the thread.
+ * @throws TRIB_FILE where the file cannot be read, or ends before.
+ */
+export function readPart(folder: string, location: string, offset: number, length: number): Uint8Array {
+  const path = join(folder, location);
+  const bytes = new Uint8Array(length);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      for (let done = 0; done < length; ) {
+        const read = readSync(file, bytes, done, length - done, offset + done);
+        if (read === 0) throw new Error(`an end after ${offset + done} bytes`);
+        done += read;
+      }
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new TributaryError(
+      'TRIB_FILE',
+      `${path}: expected ${length} bytes of weights from byte ${offset}, got ${code ?? message}. Copy the file again.`,
+      { cause },
+    );
+  }
+  return bytes;
+}

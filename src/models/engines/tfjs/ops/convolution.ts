@@ -1,0 +1,130 @@
+/** @file Convolution and pooling, of any number of spatial axes. Tensors are [B, C, ...] outside, as in ONNX. */
+
+import type { Window } from '../../../graph/convolution-shapes.js';
+import { windowOf } from '../../../graph/convolution-shapes.js';
+import { intAttribute, intsAttribute, textAttribute } from '../../../graph/graph.js';
+import {
+  channelsFirst,
+  channelsLast,
+  convolveByKernel,
+  convolveByProduct,
+  kernelLayout,
+  windowViews,
+} from './convolve.js';
+import type { Application, Op, TfTensor } from './op.js';
+import { unsupported } from './op.js';
+import { paddedAround, partsOf } from './windows.js';
+
+function requireExplicitPads(application: Application): void {
+  const mode = textAttribute(application, 'auto_pad', 'NOTSET');
+  if (mode !== 'NOTSET') unsupported(application, 'explicit pads', `auto_pad ${mode}`);
+}
+
+const withBias = ({ tf, has, input }: Application, y: TfTensor): TfTensor =>
+  has(2) ? tf.add(y, tf.reshape(input(2), [1, -1, ...y.shape.slice(2).map(() => 1)])) : y;
+
+const conv: Op = (application) => {
+  const { tf, input, isDifferentiated, laidOut } = application;
+  requireExplicitPads(application);
+  const [x, weight] = [input(0), input(1)];
+  const window = windowOf(application, weight.shape.slice(2));
+  const isDilated = window.dilations.some((dilation) => dilation > 1);
+  const isForKernel =
+    x.rank === 4 && window.groups === 1 && !isDifferentiated(1) && !(isDilated && isDifferentiated(0));
+  const y = isForKernel
+    ? convolveByKernel(
+        tf,
+        x,
+        laidOut(1, 'kernel', (filter) => kernelLayout(tf, filter)),
+        window,
+      )
+    : convolveGroups(application, x, weight, window);
+  return withBias(application, y);
+};
+
+/** Each group of channels has weights of its own. */
+function convolveGroups({ tf }: Application, x: TfTensor, weight: TfTensor, window: Window): TfTensor {
+  const weights = partsOf(tf, weight, window.groups, 0);
+  const parts = partsOf(tf, x, window.groups, 1);
+  return tf.concat(
+    parts.map((part, group) => convolveByProduct(tf, part, weights[group] as TfTensor, window)),
+    1,
+  );
+}
+
+/**
+ * The transpose of a convolution: zeros between the elements, then the convolution with mirrored weights whose channels
+ * change places.
+ */
+const convTranspose: Op = (application) => {
+  const { tf, input } = application;
+  requireExplicitPads(application);
+  if (intsAttribute(application, 'output_shape')) unsupported(application, 'explicit pads', 'output_shape');
+  const [x, weight] = [input(0), input(1)];
+  const spatial = weight.shape.slice(2);
+  const window = windowOf(application, spatial);
+  const outputPadding = intsAttribute(application, 'output_padding') ?? spatial.map(() => 0);
+  const spread = window.strides.reduce(
+    (spread, stride, axis) => spaced(application, spread, axis + 2, stride),
+    x,
+  );
+  const reaches = spatial.map((size, axis) => (window.dilations[axis] ?? 1) * (size - 1));
+  const pads = [
+    ...reaches.map((reach, axis) => reach - (window.pads[axis] ?? 0)),
+    ...reaches.map(
+      (reach, axis) => reach - (window.pads[axis + spatial.length] ?? 0) + (outputPadding[axis] ?? 0),
+    ),
+  ];
+  const mirrored = tf.reverse(
+    weight,
+    spatial.map((_, axis) => axis + 2),
+  );
+  const swap = [1, 0, ...spatial.map((_, axis) => axis + 2)];
+  const swapped = partsOf(tf, mirrored, window.groups, 0).map((part) => tf.transpose(part, swap));
+  const unstrided = { ...window, strides: spatial.map(() => 1), pads };
+  return withBias(application, convolveGroups(application, spread, tf.concat(swapped, 0), unstrided));
+};
+
+/** `stride` - 1 zeros between the elements of an axis. */
+function spaced({ tf }: Application, x: TfTensor, axis: number, stride: number): TfTensor {
+  if (stride === 1) return x;
+  const [before, size, after] = [x.shape.slice(0, axis), x.shape[axis] ?? 1, x.shape.slice(axis + 1)];
+  const blocks = tf.pad(
+    tf.reshape(x, [...before, size, 1, ...after]),
+    [...x.shape, 1].map((_, i): [number, number] => (i === axis + 1 ? [0, stride - 1] : [0, 0])),
+  );
+  const spread = tf.reshape(blocks, [...before, size * stride, ...after]);
+  return tf.slice(
+    spread,
+    spread.shape.map(() => 0),
+    spread.shape.map((length, i) => (i === axis ? length - stride + 1 : length)),
+  );
+}
+
+const averagePool: Op = (application) => {
+  const { tf, input, attributes } = application;
+  requireExplicitPads(application);
+  const window = windowOf(application, intsAttribute({ attributes }, 'kernel_shape') ?? []);
+  if (intAttribute(application, 'ceil_mode', 0) === 1) unsupported(application, 'ceil_mode 0', 'ceil_mode 1');
+  const isPadded = window.pads.some((pad) => pad > 0);
+  if (isPadded && intAttribute(application, 'count_include_pad', 0) === 0)
+    unsupported(application, 'pads of 0 or count_include_pad 1', `pads [${window.pads}]`);
+  const views = windowViews(tf, channelsLast(tf, paddedAround(tf, input(0), window.pads)), window);
+  return channelsFirst(tf, tf.div(tf.addN(views), views.length));
+};
+
+const globalAveragePool: Op = ({ tf, input }) =>
+  tf.mean(
+    input(0),
+    input(0)
+      .shape.slice(2)
+      .map((_, axis) => axis + 2),
+    true,
+  );
+
+export const convolutionOps = {
+  AveragePool: averagePool,
+  Conv: conv,
+  ConvTranspose: convTranspose,
+  GlobalAveragePool: globalAveragePool,
+} satisfies Readonly<Record<string, Op>>;

@@ -1,0 +1,33 @@
+/** @file Every operator that the tfjs engine runs: all that graphs here are written in, and what exporters add. */
+
+import type { OpName } from '../../../graph/op-names.js';
+import { convolutionOps } from './convolution.js';
+import { elementwiseOps } from './elementwise.js';
+import { fusedOps } from './fused.js';
+import { linearOps } from './linear.js';
+import { movementOps } from './movement.js';
+import { normalizationOps } from './normalization.js';
+import type { Op } from './op.js';
+import { reductionOps } from './reduction.js';
+import { resamplingOps } from './resampling.js';
+import { shapeArithmeticOps } from './shape-arithmetic.js';
+
+const OPS: Readonly<Record<OpName, Op>> = {
+  ...elementwiseOps,
+  ...reductionOps,
+  ...linearOps,
+  ...movementOps,
+  ...normalizationOps,
+  ...convolutionOps,
+  ...resamplingOps,
+};
+
+const BY_DOMAIN: Readonly<Record<string, ReadonlyMap<string, Op>>> = {
+  '': new Map(Object.entries({ ...OPS, ...shapeArithmeticOps })),
+  'com.microsoft': new Map(Object.entries(fusedOps)),
+};
+
+/** The operator of a domain by its name, where there is one. */
+export function findOp(domain: string, op: string): Op | undefined {
+  return BY_DOMAIN[domain]?.get(op);
+}

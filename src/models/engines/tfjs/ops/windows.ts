@@ -1,0 +1,74 @@
+/** @file Views of a tensor at regular places, by operators whose gradients every backend has. */
+
+import type { Tf, TfTensor } from './op.js';
+
+/** Elements start, start + step, ... of an axis, `count` of them; `step` may be negative. */
+export function everyNth(
+  tf: Tf,
+  x: TfTensor,
+  axis: number,
+  { start, count, step }: { readonly start: number; readonly count: number; readonly step: number },
+): TfTensor {
+  const size = x.shape[axis] ?? 1;
+  if (step < 0) {
+    const mirrored = { start: size - 1 - start, count, step: -step };
+    return everyNth(tf, tf.reverse(x, axis), axis, mirrored);
+  }
+  const cut = (of: TfTensor, begin: number, length: number) =>
+    tf.slice(
+      of,
+      of.shape.map((_, i) => (i === axis ? begin : 0)),
+      of.shape.map((whole, i) => (i === axis ? length : whole)),
+    );
+  if (step === 1 || count === 0) return cut(x, count === 0 ? 0 : start, count);
+  // The strided slice of TensorFlow.js has no gradient: whole blocks are cut, and the first of each block is kept.
+  const missing = Math.max(0, start + count * step - size);
+  const whole = missing > 0 ? padded(tf, x, axis, 0, missing) : x;
+  const shape = x.shape.slice();
+  const blocks = tf.reshape(cut(whole, start, count * step), [
+    ...shape.slice(0, axis),
+    count,
+    step,
+    ...shape.slice(axis + 1),
+  ]);
+  const firsts = tf.slice(
+    blocks,
+    blocks.shape.map(() => 0),
+    blocks.shape.map((length, i) => (i === axis + 1 ? 1 : length)),
+  );
+  return tf.reshape(firsts, [...shape.slice(0, axis), count, ...shape.slice(axis + 1)]);
+}
+
+/** Zeros before and after an axis. */
+function padded(tf: Tf, x: TfTensor, axis: number, before: number, after: number): TfTensor {
+  const isTruth = x.dtype === 'bool';
+  const pads = x.shape.map((_, i): [number, number] => (i === axis ? [before, after] : [0, 0]));
+  const result = tf.pad(isTruth ? x.toInt() : x, pads);
+  return isTruth ? result.toBool() : result;
+}
+
+/** Zeros around the spatial axes of [B, C, ...]; negative pads cut off. `pads` holds all begins, then all ends. */
+export function paddedAround(tf: Tf, x: TfTensor, pads: readonly number[], value = 0): TfTensor {
+  const axes = pads.length / 2;
+  const lead = x.rank - axes;
+  const at = (axis: number, side: 0 | 1) => (axis < lead ? 0 : (pads[axis - lead + side * axes] ?? 0));
+  const cropped = pads.some((pad) => pad < 0)
+    ? tf.slice(
+        x,
+        x.shape.map((_, axis) => Math.max(0, -at(axis, 0))),
+        x.shape.map((size, axis) => size + Math.min(0, at(axis, 0)) + Math.min(0, at(axis, 1))),
+      )
+    : x;
+  if (pads.every((pad) => pad <= 0)) return cropped;
+  const positive = x.shape.map((_, axis): [number, number] => [
+    Math.max(0, at(axis, 0)),
+    Math.max(0, at(axis, 1)),
+  ]);
+  return tf.pad(cropped, positive, value);
+}
+
+/** Parts of equal or given sizes along an axis. The gradient of TensorFlow.js fails where there is only one. */
+export function partsOf(tf: Tf, x: TfTensor, sizes: number | number[], axis: number): TfTensor[] {
+  const count = typeof sizes === 'number' ? sizes : sizes.length;
+  return count === 1 ? [x] : tf.split(x, sizes, axis);
+}

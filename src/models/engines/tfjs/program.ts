@@ -1,0 +1,107 @@
+/** @file An ONNX model as the tfjs engine runs it: steps in order. Shapes are not needed, they come with the tensors. */
+
+import { TributaryError } from '../../../errors.js';
+import { axesOf, decodeModel, externalTensor, toAttribute, toTensor } from '../../graph/decode.js';
+import { elementTypeOf } from '../../graph/element-codes.js';
+import type { Attributes } from '../../graph/graph.js';
+import type { GraphProto, TensorProto, ValueInfoProto } from '../../graph/proto/onnx_pb.js';
+import { TensorProto_DataLocation as DataLocation } from '../../graph/proto/onnx_pb.js';
+import type { Tensor } from '../../tensor.js';
+import type { CompileOptions, Port } from '../engine.js';
+import { readPart } from './file-weights.js';
+import { findOp } from './ops/index.js';
+import type { Op } from './ops/op.js';
+
+/** One node. An absent optional input has the name ''. */
+export interface Step {
+  readonly name: string;
+  readonly op: string;
+  readonly apply: Op;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Attributes;
+}
+
+export interface Program {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly constants: ReadonlyMap<string, Tensor>;
+  readonly steps: readonly Step[];
+}
+
+/**
+ * Reads a model.
+ * @throws TRIB_ENGINE when it is not a whole model, or has an operator that the engine does not know, naming the node.
+ */
+export function readProgram(bytes: Uint8Array, weights: OutsideWeights, label: string): Program {
+  try {
+    const { graph } = decodeModel(bytes, label);
+    const constants = new Map<string, Tensor>(
+      graph.initializer.map((proto) => [proto.name, constantOf(proto, weights, label)]),
+    );
+    const steps = graph.node.flatMap((node, index): Step[] => {
+      const attributes = Object.fromEntries(
+        node.attribute.map((attribute) => [attribute.name, toAttribute(attribute, label)]),
+      );
+      if (node.opType === 'Constant' && attributes.value?.kind === 'tensor') {
+        constants.set(node.output[0] ?? '', attributes.value.value);
+        return [];
+      }
+      const name = node.name || `${node.opType}_${index}`;
+      const domain = node.domain === 'ai.onnx' ? '' : node.domain;
+      const apply = findOp(domain, node.opType) ?? unknownOp(domain, node.opType, name);
+      return [{ name, op: node.opType, apply, inputs: node.input, outputs: node.output, attributes }];
+    });
+    return { ...portsOf(graph, constants, label), constants, steps };
+  } catch (cause) {
+    if (!(cause instanceof TributaryError)) throw cause;
+    throw new TributaryError(
+      'TRIB_ENGINE',
+      `${label}: expected a graph that tfjs can run, got "${cause.message}". Check the model with the engine onnxruntime, or export it again.`,
+      { cause },
+    );
+  }
+}
+
+function portsOf(graph: GraphProto, constants: ReadonlyMap<string, Tensor>, label: string) {
+  const port = (info: ValueInfoProto): Port => {
+    const type = info.type?.value;
+    const code = type?.case === 'tensorType' ? type.value.elemType : 0;
+    return { name: info.name, type: elementTypeOf(code, `${label} "${info.name}"`), shape: axesOf(info) };
+  };
+  return {
+    inputs: graph.input.filter(({ name }) => !constants.has(name)).map(port),
+    outputs: graph.output.map(port),
+  };
+}
+
+/** Weights that lie outside of a model: in memory by the location that it names, else in files of a folder. */
+export type OutsideWeights = Pick<CompileOptions, 'externalData' | 'weightsFolder'>;
+
+function constantOf(
+  proto: TensorProto,
+  { externalData, weightsFolder }: OutsideWeights,
+  label: string,
+): Tensor {
+  const where = `${label} initializer "${proto.name}"`;
+  if (proto.dataLocation !== DataLocation.EXTERNAL) return toTensor(proto, where);
+  const entry = (name: string) => proto.externalData.find(({ key }) => key === name)?.value;
+  const location = entry('location') ?? '';
+  const bytes = externalData?.get(location);
+  if (bytes) return externalTensor(proto, bytes, where);
+  if (weightsFolder !== undefined) {
+    const [offset, length] = [Number(entry('offset') ?? 0), Number(entry('length') ?? Number.NaN)];
+    return externalTensor(proto, readPart(weightsFolder, location, offset, length), where);
+  }
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${where}: expected its data under the name "${location}", got none. Hand it over with the model.`,
+  );
+}
+
+function unknownOp(domain: string, op: string, name: string): never {
+  throw new TributaryError(
+    'TRIB_ENGINE',
+    `${domain === '' ? op : `${domain}.${op}`} "${name}": expected an operator that the engine knows, got another. Export the model with other operators.`,
+  );
+}

@@ -1,0 +1,96 @@
+/** @file The interpreter: applies one step after another, and does once what every operator would have to remember. */
+
+import { TributaryError } from '../../../errors.js';
+import { toIntegers } from '../../tensor.js';
+import type { Constants } from './constants.js';
+import type { Application, Tf, TfTensor } from './ops/op.js';
+import type { PlannedStep } from './plan.js';
+
+export interface Scope {
+  readonly tf: Tf;
+  /** Feeds, and what the steps have made of them, by name. */
+  readonly values: Map<string, TfTensor>;
+  readonly constants: Constants;
+  /** Feeds, which a run does not free. */
+  readonly feeds: ReadonlySet<string>;
+  readonly differentiated: ReadonlySet<string>;
+  /** Called with what a step has made; may put another tensor in its place. */
+  readonly made?: (name: string, tensor: TfTensor) => TfTensor;
+}
+
+/**
+ * Runs steps: intermediates of an operator are freed behind it, values behind their last use.
+ * @throws TRIB_ENGINE, with operator and node in front of what TensorFlow.js says.
+ */
+export function runSteps(scope: Scope, steps: readonly PlannedStep[]): void {
+  const { values, feeds, made = (_, tensor) => tensor } = scope;
+  for (const step of steps) {
+    const outputs = applied(scope, step);
+    for (const [index, name] of step.outputs.entries()) {
+      const output = outputs[index];
+      if (output && name !== '') values.set(name, made(name, output));
+    }
+    for (const name of step.frees) {
+      if (feeds.has(name)) continue;
+      values.get(name)?.dispose();
+      values.delete(name);
+    }
+  }
+}
+
+function applied(scope: Scope, step: PlannedStep): readonly TfTensor[] {
+  const { tf } = scope;
+  try {
+    return tf.tidy(() => {
+      const application = applicationOf(scope, step);
+      const result = step.apply(application);
+      const outputs: readonly TfTensor[] = Array.isArray(result) ? result : [result as TfTensor];
+      const given = new Set(step.inputs.map((name) => scope.values.get(name)));
+      // An input that is passed on must outlive the input.
+      return outputs.map((output) => (given.has(output) || output.kept ? tf.clone(output) : output));
+    });
+  } catch (cause) {
+    if (cause instanceof TributaryError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TributaryError(
+      'TRIB_ENGINE',
+      `${step.op} "${step.name}": expected an operator that runs on ${tf.getBackend()}, got "${reason}". Use another backend, or the engine onnxruntime.`,
+      { cause },
+    );
+  }
+}
+
+function applicationOf({ tf, values, constants, differentiated }: Scope, step: PlannedStep): Application {
+  const nameOf = (index: number) => step.inputs[index] ?? '';
+  const input = (index: number): TfTensor => {
+    const name = nameOf(index);
+    const constant = constants.find(name);
+    const tensor = constant ? constants.uploaded(name, constant) : values.get(name);
+    if (tensor) return tensor;
+    throw new Error(`input ${index} "${name}" is missing`);
+  };
+  const numbers = (index: number): number[] | undefined => {
+    if (nameOf(index) === '') return undefined;
+    const constant = constants.find(nameOf(index));
+    return constant ? toIntegers(constant) : Array.from(input(index).dataSync());
+  };
+  return {
+    tf,
+    op: step.op,
+    name: step.name,
+    attributes: step.attributes,
+    numInputs: step.inputs.length,
+    numOutputs: step.outputs.length,
+    has: (index) => nameOf(index) !== '',
+    input,
+    integers: numbers,
+    floats: numbers,
+    isDifferentiated: (index) => differentiated.has(nameOf(index)),
+    laidOut(index, layout, lay) {
+      const isConstant = constants.find(nameOf(index)) !== undefined;
+      return isConstant
+        ? constants.laidOut(nameOf(index), layout, () => lay(input(index)))
+        : lay(input(index));
+    },
+  };
+}

@@ -1,0 +1,68 @@
+/** @file Tensors on their way into TensorFlow.js and back. It has float32, int32 and truth values. */
+
+import { TributaryError } from '../../../errors.js';
+import type { ElementType, Tensor } from '../../tensor.js';
+import type { Tf, TfTensor } from './ops/op.js';
+
+/**
+ * Uploads a tensor; int64 and uint8 become int32.
+ * @throws TRIB_ENGINE for float16 and float64, and for integers beyond 32 bits.
+ */
+export function upload(tf: Tf, { type, data, shape }: Tensor, name: string): TfTensor {
+  const sizes = [...shape];
+  switch (type) {
+    case 'float32':
+      return tf.tensor(data as Float32Array, sizes, 'float32');
+    case 'int32':
+      return tf.tensor(data as Int32Array, sizes, 'int32');
+    case 'uint8':
+      return tf.tensor(Int32Array.from(data as Uint8Array), sizes, 'int32');
+    case 'int64':
+      return tf.tensor(narrowed(data as BigInt64Array, name), sizes, 'int32');
+    case 'bool':
+      return tf.tensor(data as Uint8Array, sizes, 'bool');
+    case 'float16':
+    case 'float64':
+      throw new TributaryError(
+        'TRIB_ENGINE',
+        `tensor "${name}": expected float32, integers or truth values, which are what tfjs has, got ${type}. Export the model in float32.`,
+      );
+    default:
+      return type satisfies never;
+  }
+}
+
+function narrowed(values: BigInt64Array, name: string): Int32Array {
+  return Int32Array.from(values, (value) => {
+    if (BigInt.asIntN(32, value) === value) return Number(value);
+    throw new TributaryError(
+      'TRIB_ENGINE',
+      `tensor "${name}": expected integers of 32 bits, which is what tfjs has, got ${value}. Use the engine onnxruntime.`,
+    );
+  });
+}
+
+/** Downloads a tensor as the element type that its port declares, into an array of its own. */
+export function download(tensor: TfTensor, type: ElementType): Tensor {
+  const shape = [...tensor.shape];
+  const data = tensor.dataSync();
+  switch (type) {
+    case 'float32':
+      return { type, shape, data: Float32Array.from(data) };
+    case 'int32':
+      return { type, shape, data: Int32Array.from(data) };
+    case 'int64':
+      return { type, shape, data: BigInt64Array.from(data as Int32Array, BigInt) };
+    case 'uint8':
+    case 'bool':
+      return { type, shape, data: Uint8Array.from(data) };
+    case 'float16':
+    case 'float64':
+      throw new TributaryError(
+        'TRIB_ENGINE',
+        `graph output: expected float32, integers or truth values, which are what tfjs has, got ${type}. Export the model in float32.`,
+      );
+    default:
+      return type satisfies never;
+  }
+}
