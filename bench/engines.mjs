@@ -5,8 +5,8 @@
 
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { openPipeline } from '../dist/models/diffusion/pipeline.js';
 import { prepareUnet } from '../dist/models/diffusion/denoiser.js';
+import { openPipeline } from '../dist/models/diffusion/pipeline.js';
 import { TFJS_BACKENDS } from '../dist/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../dist/models/engines/onnxruntime/engine.js';
 import { createTfjsEngine } from '../dist/models/engines/tfjs/engine.js';

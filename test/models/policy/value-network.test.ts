@@ -54,7 +54,11 @@ describe('one unit a layer, worked by hand', () => {
   });
 
   it('should have the loss and the gradients of its weighted rows', async () => {
-    const { loss, ...slopes } = await runModel(engine, buildValueTraining(engine, shapes, settings).graph, feeds);
+    const { loss, ...slopes } = await runModel(
+      engine,
+      buildValueTraining(engine, shapes, settings).graph,
+      feeds,
+    );
     // Residuals 0.25 and 0.75: (0.0625 + 0.5625) / 2. dL/dV = 0.25 and 0.75.
     expect(loss?.[0]).toBe(0.3125);
     const gradient = (name: string) => [...(slopes[`gradient:${name}`] ?? [])];

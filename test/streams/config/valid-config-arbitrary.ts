@@ -161,7 +161,10 @@ const wholeConfig = (
       providers: fc.array(fc.constantFrom('cpu', 'webgpu', 'cuda'), { minLength: 1, maxLength: 3 }),
       threads: count(16),
       tfjs: fc.record({
-        backends: fc.array(fc.constantFrom('node-gpu', 'node', 'wasm', 'cpu'), { minLength: 1, maxLength: 4 }),
+        backends: fc.array(fc.constantFrom('node-gpu', 'node', 'wasm', 'cpu'), {
+          minLength: 1,
+          maxLength: 4,
+        }),
         gradients: fc.constantFrom('tape', 'graph'),
       }),
     }),
