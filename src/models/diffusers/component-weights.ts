@@ -34,10 +34,15 @@ export const weightFileNames = (base: string): readonly [full: string, string, f
 /**
  * Finds the file of a component's weights; null where the folder holds none.
  * @param base the name without its ending, `diffusion_pytorch_model` or `model`.
+ * @param toCome names that count as if they were there.
  * Errors: TRIB_MODEL where there are only pickles.
  */
-export async function findWeights(folder: string, base: string): Promise<string | null> {
-  const entries = await readdir(folder).catch((): string[] => []);
+export async function findWeights(
+  folder: string,
+  base: string,
+  toCome: readonly string[],
+): Promise<string | null> {
+  const entries = [...toCome, ...(await readdir(folder).catch((): string[] => []))];
   const found = weightFileNames(base).find((name) => entries.includes(name));
   if (found) return join(folder, found);
   const pickle = entries.find((name) => PICKLE.test(name));
