@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { decodeLoraFile } from '../../models/adapters/lora-file.js';
 import { writeMergedPipeline } from '../../models/diffusion/merged-pipeline.js';
+import { loraChange } from '../../models/graph/weight-change.js';
 import { requireUnet } from '../../models/policy/adapter-parameters.js';
 import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
@@ -31,7 +32,7 @@ async function merge(path: string, { pipeline, out }: MergeOptions): Promise<voi
   const adapterPath = await adapterPathOf(path);
   const layers = decodeLoraFile(await readAdapterBytes(adapterPath), adapterPath);
   requireUnet(layers, adapterPath);
-  await writeMergedPipeline(pipeline ?? (await pipelineOf(path)), layers, out);
+  await writeMergedPipeline(pipeline ?? (await pipelineOf(path)), layers.map(loraChange), out);
   console.log(out);
 }
 

@@ -11,6 +11,8 @@ import { readJsonFile } from '../files/json-file.js';
 export interface ComponentWeights {
   /** The file or index, for messages. */
   readonly path: string;
+  /** The safetensors files that hold them. */
+  readonly files: readonly SafetensorsFile[];
   /** Shape of every tensor, by name. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Reads one tensor as float32, whatever precision it is stored in. */
@@ -73,6 +75,7 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
     const shapes = [...owners].map(([name, file]) => [name, file.records.get(name)?.shape ?? []] as const);
     return {
       path,
+      files,
       shapes: new Map(shapes),
       async read(name) {
         const file = owners.get(name);

@@ -4,12 +4,11 @@
  */
 
 import { open } from 'node:fs/promises';
-import { dirname, isAbsolute, join, normalize } from 'node:path';
+import { dirname, join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
-import { elementCount } from '../tensor.js';
 import { decodeModel } from './decode.js';
-import { elementTypeOf } from './element-codes.js';
+import { externalPlace, requireInFile } from './external-data.js';
 import type { ModelProto, TensorProto } from './proto/onnx_pb.js';
 import {
   TensorProto_DataLocation as DataLocation,
@@ -64,23 +63,14 @@ function relocated(tensor: TensorProto, data: Uint8Array): Uint8Array {
   return raised;
 }
 
-const BYTES = { float32: 4, float64: 8, float16: 2, int64: 8, int32: 4, uint8: 1, bool: 1 } as const;
-
 async function externalBytes(
   tensor: TensorProto,
   path: string,
   files: Map<string, Uint8Array>,
 ): Promise<Uint8Array> {
   const where = `${path} initializer "${tensor.name}"`;
-  const { location = '', offset = '0' } = Object.fromEntries(
-    tensor.externalData.map(({ key, value }) => [key, value]),
-  );
-  if (location === '' || isAbsolute(location) || normalize(location).startsWith('..')) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${where}: expected external data in a file beside the model, got "${location}". Export the model again.`,
-    );
-  }
+  const place = externalPlace(tensor, where);
+  const { location, start, length } = place;
   const file =
     files.get(location) ??
     (await readWhole(
@@ -89,14 +79,7 @@ async function externalBytes(
       (size) => new SharedArrayBuffer(size),
     ));
   files.set(location, file);
-  const length = elementCount(tensor.dims.map(Number)) * BYTES[elementTypeOf(tensor.dataType, where)];
-  const start = Number(offset);
-  if (!(Number.isSafeInteger(start) && start >= 0 && start + length <= file.length)) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${where}: expected ${length} bytes from byte ${offset} of ${location}, got a file of ${file.length}. Copy the file again.`,
-    );
-  }
+  requireInFile(place, file.length, where);
   return file.subarray(start, start + length);
 }
 
