@@ -9,10 +9,9 @@ import type { Engine } from '../engines/engine.js';
 import { addReference } from '../graph/add-reference.js';
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph } from '../graph/graph.js';
-import type { Adapter } from '../graph/lora.js';
-import { addLora } from '../graph/lora.js';
 import { lowerForTraining } from '../graph/lower.js';
 import * as op from '../graph/ops/index.js';
+import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/policy-network.js';
 import { createSurrogate, type SurrogateSettings } from '../objectives/index.js';
 import { guidedExpression } from '../objectives/log-prob.js';
 import type { ReferencePolicy, Surrogate } from '../objectives/surrogate.js';
@@ -21,7 +20,8 @@ import type { PolicyOutputs } from './objective.js';
 import { stepObjective } from './step-objective.js';
 
 export interface PolicyGraphSettings {
-  readonly lora: LoraSettings;
+  /** Null where all weights of the UNet are trained. */
+  readonly lora: LoraSettings | null;
   readonly guidanceScale: number;
   readonly surrogate: SurrogateSettings;
   /** Whether the KL to the pretrained model is measured where the surrogate itself does not need it. */
@@ -30,14 +30,13 @@ export interface PolicyGraphSettings {
   readonly minibatchSize: number;
 }
 
-export interface PolicyGraph {
+export interface PolicyGraph extends PolicyInputs {
   /**
    * Inputs: `sample` and `encoder_hidden_states` for all rows (unconditional, then conditional), `timestep`, the adapter
    * (`old:<parameter>` once more where the surrogate compares with the old policy), `advantage` and `weight` [M], and what
    * the kind of surrogate reads. Outputs: `loss`, `gradient:<parameter>`, and the diagnostics of the kind.
    */
   readonly graph: Graph;
-  readonly adapters: readonly Adapter[];
   readonly surrogate: Surrogate;
   readonly references: readonly ReferencePolicy[];
 }
@@ -60,8 +59,9 @@ export async function buildPolicyGraph(
   const surrogate = createSurrogate(settings.surrogate);
   const references = referencesOf(surrogate, settings);
   const model = await prepareUnet(engine, pipeline, unetRows(settings));
-  const { graph: adapted, adapters } = addLora(model, { ...settings.lora, form: 'beside' }, modelPath);
-  const parameters = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
+  const network = openPolicyNetwork(model, settings.lora, 'beside', modelPath);
+  const { graph: adapted, adapters, weights } = network;
+  const parameters = parameterNames(network);
   const g = GraphBuilder.from(lowerForTraining(withReferences(adapted, model, references, parameters)));
   const guided = (name: string) => guidedExpression(g, g.value(name), guidanceScale);
   g.clearOutputs();
@@ -87,7 +87,7 @@ export async function buildPolicyGraph(
   for (const [name, value] of Object.entries(diagnostics)) g.output(value, name);
   for (const [index, derivative] of derivatives.entries())
     g.output(derivative, `gradient:${parameters[index]}`);
-  return { graph: g.build(), adapters, surrogate, references };
+  return { graph: g.build(), adapters, weights, surrogate, references };
 }
 
 /** The KL of noised pictures is no KL of the sampler's policy, so only surrogates of steps measure it. */

@@ -375,7 +375,7 @@ describe('lintTopology', () => {
     expect(config).toMatchObject({
       name: 'tiny',
       seed: 7,
-      model: { lora: { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 } },
+      model: { train: 'adapter', lora: { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 } },
       engine: { providers: ['cpu'], threads: 2 },
       transport: { kind: 'in-process', capacity: 64, maxAttempts: 3 },
       topics: { prompts: 'prompts', 'dead-letters': 'dead-letters' },
