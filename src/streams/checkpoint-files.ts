@@ -51,7 +51,7 @@ const stateSchema = z.object({
 
 /** What the file of a policy is called. */
 export function policyFileName(policy: Uint8Array): string {
-  return holdsWeights(policy, 'policy') ? WEIGHTS_FILE : ADAPTER_FILE;
+  return holdsWeights(policy) ? WEIGHTS_FILE : ADAPTER_FILE;
 }
 
 /** The content of a checkpoint. */

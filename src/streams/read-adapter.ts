@@ -26,7 +26,7 @@ export async function readAdapter(path: string): Promise<FileParameters> {
  */
 export async function readPolicy(path: string): Promise<FilePolicy> {
   const bytes = await readAdapterBytes(path);
-  if (holdsWeights(bytes, path)) return decodePolicy(bytes, path);
+  if (holdsWeights(bytes)) return decodePolicy(bytes, path);
   const adapter = await readAdapter(path);
   return { parameters: adapter.parameters, adapter };
 }

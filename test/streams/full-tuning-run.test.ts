@@ -10,7 +10,14 @@ import { temporaryFolder } from '../fixtures/temporary-folder.js';
 import { eventsOf, metricsOf, runTiny, tinyConfig } from '../fixtures/tiny-run.js';
 
 const WEIGHTS = 'diffusion_pytorch_model.safetensors';
-const FULL = ['model.train=full', 'stages.trainer.learningRate=1e-3', 'evaluation.imagesPerPrompt=1'];
+const FULL = [
+  'model.train=full',
+  'stages.trainer.learningRate=1e-3',
+  'evaluation.imagesPerPrompt=1',
+  'stages.sampler.numBranches=2',
+  'stages.schedule.first=1',
+  'stages.schedule.last=1',
+];
 
 describe('a run with model.train: full', () => {
   it('should train every weight, and go on from a checkpoint to the same bytes', async () => {

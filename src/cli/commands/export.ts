@@ -44,7 +44,7 @@ export function addExportCommand(program: Command): void {
 async function exportAdapter(path: string, { format, dtype, out }: ExportOptions): Promise<void> {
   const adapterPath = await adapterPathOf(path);
   const bytes = await readAdapterBytes(adapterPath);
-  if (holdsWeights(bytes, adapterPath)) throw wholeWeights(adapterPath);
+  if (holdsWeights(bytes)) throw wholeWeights(adapterPath);
   const layers = decodeLoraFile(bytes, adapterPath);
   const isRun = await isFolder(path);
   const title = basename(isRun ? resolve(path) : path, isRun ? '' : '.safetensors');

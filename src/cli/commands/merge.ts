@@ -37,7 +37,7 @@ async function merge(path: string, { pipeline, out }: MergeOptions): Promise<voi
 }
 
 function changesOf(bytes: Uint8Array, path: string): readonly WeightChange[] {
-  if (holdsWeights(bytes, path)) return weightChanges(bytes, path);
+  if (holdsWeights(bytes)) return weightChanges(bytes, path);
   const layers = decodeLoraFile(bytes, path);
   requireUnet(layers, path);
   return layers.map(loraChange);

@@ -66,7 +66,7 @@ export function encodePolicy(
  * Errors: TRIB_FILE if it is damaged; TRIB_LORA if it is neither.
  */
 export function decodePolicy(bytes: Uint8Array, where: string): FilePolicy {
-  if (!holdsWeights(bytes, where)) {
+  if (!holdsWeights(bytes)) {
     const adapter = decodeParameters(bytes, where);
     return { parameters: adapter.parameters, adapter };
   }
@@ -75,11 +75,16 @@ export function decodePolicy(bytes: Uint8Array, where: string): FilePolicy {
   return { parameters: Object.fromEntries(parameters), adapter: null };
 }
 
-/** Whether a file holds the trained weights of a UNet, and no adapter. */
-export function holdsWeights(bytes: Uint8Array, where: string): boolean {
-  const end = headerEnd(bytes, bytes.length, where);
-  const { metadata } = parseSafetensorsHeader(bytes.subarray(LENGTH_BYTES, end), bytes.length, where);
-  return metadata[MARK.key] === MARK.value;
+/** Whether a file holds the trained weights of a UNet; false for anything else, such as an adapter or a damaged file. */
+export function holdsWeights(bytes: Uint8Array): boolean {
+  try {
+    const end = headerEnd(bytes, bytes.length, 'policy');
+    const { metadata } = parseSafetensorsHeader(bytes.subarray(LENGTH_BYTES, end), bytes.length, 'policy');
+    return metadata[MARK.key] === MARK.value;
+  } catch (error) {
+    if (error instanceof TributaryError) return false;
+    throw error;
+  }
 }
 
 /**
