@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeDirectoryAtomic } from '../models/files/atomic.js';
-import { ADAPTER_FILE } from './checkpoint-files.js';
+import { ADAPTER_FILE, policyFileName, WEIGHTS_FILE } from './checkpoint-files.js';
 import { parseJsonOrNull } from './parse-json-or-null.js';
 import type { Evaluation } from './run-events.js';
 
@@ -15,7 +15,7 @@ const EVALUATION_FILE = 'evaluation.json';
 
 export interface BestPolicy {
   readonly evaluation: Evaluation;
-  /** `pytorch_lora_weights.safetensors`. */
+  /** The file of the policy, as in a checkpoint. */
   readonly adapter: Uint8Array;
 }
 
@@ -36,7 +36,7 @@ export function isBetter(candidate: Evaluation, best: Evaluation): boolean {
  */
 export async function writeBest(runPath: string, { evaluation, adapter }: BestPolicy): Promise<void> {
   await writeDirectoryAtomic(join(runPath, BEST_FOLDER), {
-    [ADAPTER_FILE]: adapter,
+    [policyFileName(adapter)]: adapter,
     [EVALUATION_FILE]: `${JSON.stringify(evaluation, null, 2)}\n`,
   });
 }
@@ -44,7 +44,10 @@ export async function writeBest(runPath: string, { evaluation, adapter }: BestPo
 /** Reads the best policy of a run; null where none is there, or where it cannot be read. */
 export async function readBest(runPath: string): Promise<BestPolicy | null> {
   const read = (name: string) => readFile(join(runPath, BEST_FOLDER, name)).catch(() => null);
-  const [adapter, text] = [await read(ADAPTER_FILE), await read(EVALUATION_FILE)];
+  const [adapter, text] = [
+    (await read(ADAPTER_FILE)) ?? (await read(WEIGHTS_FILE)),
+    await read(EVALUATION_FILE),
+  ];
   if (adapter === null || text === null) return null;
   const evaluation = evaluationSchema.safeParse(parseJsonOrNull(text.toString('utf8')));
   return evaluation.success ? { adapter, evaluation: evaluation.data as unknown as Evaluation } : null;

@@ -1,8 +1,9 @@
-/** @file The files of a checkpoint: adapter, optimiser, what else the trainer keeps, and the state of the streams. */
+/** @file The files of a checkpoint: policy, optimiser, what else the trainer keeps, and the state of the streams. */
 
 import { z } from 'zod';
 import { TributaryError } from '../errors.js';
 import type { FolderContent } from '../models/files/atomic.js';
+import { holdsWeights } from '../models/policy/policy-file.js';
 import type { AdvantageHistory } from '../operators/index.js';
 import type { Checkpoint } from './checkpoint-folder.js';
 import { parseJsonOrNull } from './parse-json-or-null.js';
@@ -11,9 +12,11 @@ import type { PolicyFiles } from './threads/trainer-thread.js';
 import type { Positions } from './transport/kafka/kafka-transport.js';
 
 export const ADAPTER_FILE = 'pytorch_lora_weights.safetensors';
+/** Where all weights are trained, there is no adapter: the name that diffusers gives the weights of a UNet. */
+export const WEIGHTS_FILE = 'diffusion_pytorch_model.safetensors';
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const STATE_FILE = 'state.json';
-const OWN_FILES: readonly string[] = [ADAPTER_FILE, OPTIMIZER_FILE, STATE_FILE];
+const OWN_FILES: readonly string[] = [ADAPTER_FILE, WEIGHTS_FILE, OPTIMIZER_FILE, STATE_FILE];
 
 /**
  * What the streams must know to go on as if nothing had happened. Random numbers are counted by group and need no state;
@@ -46,11 +49,16 @@ const stateSchema = z.object({
   bestProbeReward: z.number().optional(),
 });
 
+/** What the file of a policy is called. */
+export function policyFileName(policy: Uint8Array): string {
+  return holdsWeights(policy) ? WEIGHTS_FILE : ADAPTER_FILE;
+}
+
 /** The content of a checkpoint. */
 export function checkpointFiles({ adapter, optimizer, extras }: PolicyFiles, state: RunState): FolderContent {
   return {
     ...extras,
-    [ADAPTER_FILE]: adapter,
+    [policyFileName(adapter)]: adapter,
     [OPTIMIZER_FILE]: optimizer,
     [STATE_FILE]: `${JSON.stringify(state, null, 1)}\n`,
   };
@@ -65,7 +73,7 @@ export function readCheckpointFiles({ path, files }: Checkpoint): PolicyFiles & 
   const state = stateSchema.safeParse(parseJsonOrNull(new TextDecoder().decode(file(STATE_FILE))));
   if (!state.success) return fault(`${path}/${STATE_FILE}`, 'another content');
   return {
-    adapter: file(ADAPTER_FILE),
+    adapter: files.get(WEIGHTS_FILE) ?? file(ADAPTER_FILE),
     optimizer: file(OPTIMIZER_FILE),
     extras: Object.fromEntries([...files].filter(([name]) => !OWN_FILES.includes(name))),
     state: state.data as unknown as RunState,

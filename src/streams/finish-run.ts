@@ -1,7 +1,7 @@
 /** @file The end of a run: the adapter that it leaves, pictures by it, and what came of it. */
 
-import { decodeParameters } from '../models/policy/adapter-parameters.js';
-import { ADAPTER_FILE } from './checkpoint-files.js';
+import { decodePolicy } from '../models/policy/policy-file.js';
+import { policyFileName } from './checkpoint-files.js';
 import type { OpenRun } from './open-run.js';
 import type { RunDirectory } from './run-directory.js';
 import type { Outcome } from './run-events.js';
@@ -28,11 +28,11 @@ export async function finishRun(options: FinishOptions): Promise<void> {
   const { run, runDirectory, newest, best, stoppedBy, isWhole, say } = options;
   const kept = stoppedBy && (await runDirectory.readBest());
   const { adapter } = kept ?? (await run.trainer.save(undefined));
-  const path = await runDirectory.write(ADAPTER_FILE, adapter);
+  const path = await runDirectory.write(policyFileName(adapter), adapter);
   if (!isWhole) return;
   const tuned = kept ? kept.evaluation : newest;
   const prompts = gridPrompts(run.prompts);
-  const policy = { version: tuned.trainingStage, parameters: decodeParameters(adapter, path).parameters };
+  const policy = { version: tuned.trainingStage, parameters: decodePolicy(adapter, path).parameters };
   const png = await run.sampler.withPolicy(policy, (call) =>
     call.sampleGrid({ prompts, columns: GRID_COLUMNS, scale: GRID_SCALE }),
   );

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { TributaryError } from '../errors.js';
 import type { LoraSettings } from '../models/diffusion/denoiser.js';
 import { decodeParameters, type FileParameters } from '../models/policy/adapter-parameters.js';
+import { decodePolicy, type FilePolicy, holdsWeights } from '../models/policy/policy-file.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 
 /**
@@ -18,10 +19,31 @@ export async function readAdapter(path: string): Promise<FileParameters> {
   );
 }
 
-/** What a sampler is opened with for an adapter; without one, for that of the config. */
-export function loraFor(config: ResolvedConfig, adapter: FileParameters | null | undefined): LoraSettings {
+/**
+ * Reads the file of a policy: an adapter as `readAdapter` does, or the weights of a UNet that were trained as a whole.
+ *
+ * **Errors**: as `readAdapter`.
+ */
+export async function readPolicy(path: string): Promise<FilePolicy> {
+  const bytes = await readAdapterBytes(path);
+  if (holdsWeights(bytes)) return decodePolicy(bytes, path);
+  const adapter = await readAdapter(path);
+  return { parameters: adapter.parameters, adapter };
+}
+
+/** What the config trains: an adapter, or null for all weights. */
+export const loraOf = ({ model }: Pick<ResolvedConfig, 'model'>): LoraSettings | null =>
+  model.train === 'full' ? null : model.lora;
+
+/** What a sampler is opened with for a policy; without one, for that of the config. */
+export function loraFor(
+  config: ResolvedConfig,
+  policy: Pick<FilePolicy, 'adapter'> | null | undefined,
+): LoraSettings | null {
+  if (!policy) return loraOf(config);
+  const { adapter } = policy;
   const { lora } = config.model;
-  return adapter ? { ...lora, rank: adapter.rank, alpha: adapter.alpha, layers: adapter.layers } : lora;
+  return adapter ? { ...lora, rank: adapter.rank, alpha: adapter.alpha, layers: adapter.layers } : null;
 }
 
 /** The bytes of an adapter file; a pickle is refused unread. */

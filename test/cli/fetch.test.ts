@@ -32,6 +32,22 @@ test('tributary fetch should write a folder that loads, and fetch nothing when i
   expect([second.code, server.reads()]).toEqual([0, []]);
 });
 
+test('tributary fetch should refuse a model by its configs, before its weights are asked for', async () => {
+  const files = await pipelineContents();
+  const unet = JSON.parse(`${files['unet/config.json']}`) as object;
+  files['unet/config.json'] = Buffer.from(JSON.stringify({ ...unet, class_embed_type: 'timestep' }));
+  const server = await startHubServer({ files });
+  const cwd = await temporaryFolder();
+  const { code, stdout, stderr } = await runCli(['fetch', 'owner/name'], {
+    cwd,
+    env: { HF_ENDPOINT: server.url, HF_TOKEN: '' },
+  });
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toContain('unet/config.json class_embed_type: expected');
+  expect(server.reads().length).toBeGreaterThan(5);
+  expect(server.reads().filter((path) => path.endsWith('.safetensors'))).toEqual([]);
+});
+
 test('tributary fetch should say in one line what went wrong, with status 1 or 2', async () => {
   const { url } = await startHubServer({
     files: {},

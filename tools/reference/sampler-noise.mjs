@@ -1,25 +1,34 @@
 /**
- * @file Writes test/fixtures/stable-diffusion/noise.safetensors: the noise that the sampler draws for two groups of one
- * branch, so that diffusers can be given the same (tools/reference/stable_diffusion.py). Needs a build.
+ * @file Writes the noise that the sampler draws for two groups of one branch, so that diffusers can be given the same: that
+ * of training (tools/reference/stable_diffusion.py), or that of pictures (tools/reference/adapter_pictures.py). Needs a
+ * build.
+ *
+ *     node tools/reference/sampler-noise.mjs [output file] [training|evaluation]
  */
 
 import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { encodeSafetensors } from '../../dist/models/adapters/safetensors.js';
 import { counterRandom } from '../../dist/models/random/counter-random.js';
 
+const [out = 'test/fixtures/stable-diffusion/noise.safetensors', noiseFor = 'training'] =
+  process.argv.slice(2);
 const SEED = 7;
 const GROUPS = [0, 1];
 const NUM_STEPS = 20;
 const SHAPE = [4, 8, 8];
 const SIZE = 4 * 8 * 8;
 
-const initial = GROUPS.map((group) =>
-  counterRandom({ seed: SEED, purpose: 'initial-latents', group, branch: 0 }).normal(SIZE),
-);
+const forTraining = noiseFor === 'training';
+const initial = GROUPS.map((group) => {
+  const purpose = forTraining ? 'initial-latents' : 'evaluation';
+  return counterRandom({ seed: SEED, purpose, group, branch: 0 }).normal(SIZE);
+});
 const steps = Array.from({ length: NUM_STEPS }, (_, step) =>
-  GROUPS.map((group) =>
-    counterRandom({ seed: SEED, purpose: 'step-noise', group, branch: 0, step }).normal(SIZE),
-  ),
+  GROUPS.map((group) => {
+    const stream = forTraining ? { purpose: 'step-noise', step } : { purpose: 'evaluation', step: step + 1 };
+    return counterRandom({ seed: SEED, group, branch: 0, ...stream }).normal(SIZE);
+  }),
 );
 const joined = (parts) => Float32Array.from(parts.flatMap((part) => [...part]));
 const bytes = encodeSafetensors({
@@ -29,5 +38,5 @@ const bytes = encodeSafetensors({
   ]),
   metadata: { seed: String(SEED) },
 });
-await mkdir('test/fixtures/stable-diffusion', { recursive: true });
-await writeFile('test/fixtures/stable-diffusion/noise.safetensors', bytes);
+await mkdir(dirname(out), { recursive: true });
+await writeFile(out, bytes);

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { FileParameters } from '../../models/policy/adapter-parameters.js';
+import type { FilePolicy } from '../../models/policy/policy-file.js';
 import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
 import { evaluatePolicy } from '../../streams/evaluate-policy.js';
-import { loraFor, readAdapter } from '../../streams/read-adapter.js';
+import { loraFor, readPolicy } from '../../streams/read-adapter.js';
 import { readPromptLists } from '../../streams/read-prompts.js';
 import type { Evaluation } from '../../streams/run-events.js';
 import { startReward, startSampler } from '../../streams/stages/run-threads.js';
@@ -37,13 +37,13 @@ async function evaluate(path: string, { lora, set, json }: EvaluateOptions): Pro
   const isRun = await isFolder(path);
   const config = await loadTopology(isRun ? join(path, 'config.yaml') : path, set);
   const adapterPath = lora ?? (isRun ? await adapterPathOf(path) : null);
-  const adapter = adapterPath === null ? null : await readAdapter(adapterPath);
+  const adapter = adapterPath === null ? null : await readPolicy(adapterPath);
   const { policyVersion: _, trainingStage: __, ...figures } = await measure(config, adapter);
   if (json) console.log(JSON.stringify({ adapter: adapterPath, ...figures }));
   else console.log(`${adapterPath ?? 'base model'}\n\n${evaluationTable(figures)}`);
 }
 
-async function measure(config: ResolvedConfig, adapter: FileParameters | null): Promise<Evaluation> {
+async function measure(config: ResolvedConfig, adapter: FilePolicy | null): Promise<Evaluation> {
   const prompts = await readPromptLists(config);
   const sampler = await startSampler(config, sayFallbacks, loraFor(config, adapter));
   try {

@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { TributaryError } from '../../errors.js';
 import {
   decodeLoraFile,
   encodeLoraFile,
@@ -9,6 +10,7 @@ import {
   type LoraFormat,
 } from '../../models/adapters/lora-file.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
+import { holdsWeights } from '../../models/policy/policy-file.js';
 import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
 import { readAdapterBytes } from '../../streams/read-adapter.js';
 
@@ -41,10 +43,20 @@ export function addExportCommand(program: Command): void {
 
 async function exportAdapter(path: string, { format, dtype, out }: ExportOptions): Promise<void> {
   const adapterPath = await adapterPathOf(path);
-  const layers = decodeLoraFile(await readAdapterBytes(adapterPath), adapterPath);
+  const bytes = await readAdapterBytes(adapterPath);
+  if (holdsWeights(bytes)) throw wholeWeights(adapterPath);
+  const layers = decodeLoraFile(bytes, adapterPath);
   const isRun = await isFolder(path);
   const title = basename(isRun ? resolve(path) : path, isRun ? '' : '.safetensors');
   const target = out ?? join(dirname(adapterPath), `${title}-${format}-${dtype}.safetensors`);
   await writeFileAtomic(target, encodeLoraFile(layers, { format, dtype, title }));
   console.log(target);
+}
+
+/** Of a run with model.train: full. */
+function wholeWeights(path: string): TributaryError {
+  return new TributaryError(
+    'TRIB_USAGE',
+    `${path}: expected an adapter, got all weights of a UNet, for which there is no style of adapters. Write a whole pipeline with tributary merge.`,
+  );
 }

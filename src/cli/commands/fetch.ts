@@ -49,6 +49,7 @@ async function fetchCommand(
       signal: interrupt.signal,
       retryDelayMs: RETRY_DELAY_MS,
       onProgress: output.show,
+      checkConfigs: (files) => readPipelineFolder(out, files),
     });
     const kept = numKept === 0 ? '' : `, ${numKept} of them were here`;
     output.say(`${id} at ${commit}: ${numFiles} files, ${writeBytes(totalBytes)}${kept}`);

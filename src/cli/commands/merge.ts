@@ -3,7 +3,9 @@ import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { decodeLoraFile } from '../../models/adapters/lora-file.js';
 import { writeMergedPipeline } from '../../models/diffusion/merged-pipeline.js';
+import { loraChange, type WeightChange } from '../../models/graph/weight-change.js';
 import { requireUnet } from '../../models/policy/adapter-parameters.js';
+import { holdsWeights, weightChanges } from '../../models/policy/policy-file.js';
 import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import { readAdapterBytes } from '../../streams/read-adapter.js';
@@ -29,10 +31,16 @@ export function addMergeCommand(program: Command): void {
 
 async function merge(path: string, { pipeline, out }: MergeOptions): Promise<void> {
   const adapterPath = await adapterPathOf(path);
-  const layers = decodeLoraFile(await readAdapterBytes(adapterPath), adapterPath);
-  requireUnet(layers, adapterPath);
-  await writeMergedPipeline(pipeline ?? (await pipelineOf(path)), layers, out);
+  const changes = changesOf(await readAdapterBytes(adapterPath), adapterPath);
+  await writeMergedPipeline(pipeline ?? (await pipelineOf(path)), changes, out);
   console.log(out);
+}
+
+function changesOf(bytes: Uint8Array, path: string): readonly WeightChange[] {
+  if (holdsWeights(bytes)) return weightChanges(bytes, path);
+  const layers = decodeLoraFile(bytes, path);
+  requireUnet(layers, path);
+  return layers.map(loraChange);
 }
 
 async function pipelineOf(path: string): Promise<string> {

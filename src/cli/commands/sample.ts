@@ -4,7 +4,7 @@ import { TributaryError } from '../../errors.js';
 import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { topologySchema } from '../../streams/config/topology-schema.js';
-import { loraFor, readAdapter } from '../../streams/read-adapter.js';
+import { loraFor, readPolicy } from '../../streams/read-adapter.js';
 import { startSampler } from '../../streams/stages/run-threads.js';
 import { between, collect, whole } from '../options.js';
 import { sayFallbacks } from '../say-fallbacks.js';
@@ -53,7 +53,7 @@ async function sample(options: SampleOptions): Promise<void> {
     if (prompt.trim() === '') throw noWords();
     tokenizer.encode(prompt);
   }
-  const adapter = options.lora === undefined ? undefined : await readAdapter(options.lora);
+  const adapter = options.lora === undefined ? undefined : await readPolicy(options.lora);
   const config = topologySchema.parse({
     name: 'sample',
     model: { pipeline: options.pipeline },

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { lastValueFrom, tap } from 'rxjs';
-import { ADAPTER_FILE } from '../../streams/checkpoint-files.js';
+import { ADAPTER_FILE, WEIGHTS_FILE } from '../../streams/checkpoint-files.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import { writeReport } from '../../streams/report/write-report.js';
 import { openRunDirectory } from '../../streams/run-directory.js';
@@ -63,7 +63,11 @@ async function train(path: string, { set, runDir, resume, json }: TrainOptions):
     interrupt.release();
     await runDirectory.release();
   }
-  const result = { runDirectory: runDirectory.path, report, adapter: join(runDirectory.path, ADAPTER_FILE) };
+  const result = {
+    runDirectory: runDirectory.path,
+    report,
+    adapter: join(runDirectory.path, config.model.train === 'full' ? WEIGHTS_FILE : ADAPTER_FILE),
+  };
   if (json) console.log(JSON.stringify({ ...finished, kind: finished ? 'finished' : 'stopped', ...result }));
   else console.log(finished ? summary(finished, result) : stopped(path, set, runDirectory.path));
 }

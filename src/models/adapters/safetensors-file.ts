@@ -3,7 +3,13 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
 import { type SafetensorsTensor, tensorOver } from './safetensors.js';
-import { headerEnd, LENGTH_BYTES, parseSafetensorsHeader, type TensorRecord } from './safetensors-header.js';
+import {
+  headerEnd,
+  LENGTH_BYTES,
+  parseSafetensorsHeader,
+  type SafetensorsHeader,
+  type TensorRecord,
+} from './safetensors-header.js';
 
 export interface SafetensorsFile {
   readonly path: string;
@@ -11,6 +17,8 @@ export interface SafetensorsFile {
   readonly records: ReadonlyMap<string, TensorRecord>;
   /** Place in the file from which the records count. */
   readonly dataStart: number;
+  /** Free text under `__metadata__`. */
+  readonly metadata: SafetensorsHeader['metadata'];
   /** Reads one tensor into memory of its own, which threads can share. */
   read(name: string): Promise<SafetensorsTensor>;
   close(): Promise<void>;
@@ -29,13 +37,13 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     const { size } = await file.stat();
     const dataStart = headerEnd(await readBytes(file, path, 0, Math.min(size, LENGTH_BYTES)), size, path);
     const header = await readBytes(file, path, LENGTH_BYTES, dataStart - LENGTH_BYTES);
-    const records = new Map(
-      parseSafetensorsHeader(header, size, path).records.map((record) => [record.name, record]),
-    );
+    const { records: list, metadata } = parseSafetensorsHeader(header, size, path);
+    const records = new Map(list.map((record) => [record.name, record]));
     return {
       path,
       records,
       dataStart,
+      metadata,
       async read(name) {
         const record = records.get(name);
         if (!record)

@@ -26,13 +26,33 @@ export interface Safetensors {
 }
 
 /**
- * Returns the bytes of a safetensors file. The same content gives the same bytes, in whatever order it comes: wider
- * types first, then by name (so that every tensor lies aligned to its element size), metadata keys sorted, the header
- * padded with spaces to a multiple of 8.
+ * Returns the bytes of a safetensors file. The same content gives the same bytes, in whatever order it comes.
  *
  * Errors: TRIB_INTERNAL if a shape does not fit its data, or a tensor is named `__metadata__`.
  */
 export function encodeSafetensors({ tensors, metadata }: Safetensors): Uint8Array {
+  for (const [name, tensor] of tensors) requireFit(name, tensor);
+  const { head, order } = encodeSafetensorsHead(tensors, metadata);
+  const data = order.map((name) => (tensors.get(name) as SafetensorsTensor).data);
+  const bytes = new Uint8Array(data.reduce((sum, { byteLength }) => sum + byteLength, head.length));
+  bytes.set(head);
+  let position = head.length;
+  for (const { buffer, byteOffset, byteLength } of data) {
+    bytes.set(new Uint8Array(buffer, byteOffset, byteLength), position);
+    position += byteLength;
+  }
+  return bytes;
+}
+
+/**
+ * Returns what stands in front of the tensors' bytes, and in which order these follow: wider types first, then by name (so
+ * that every tensor lies aligned to its element size), metadata keys sorted, the header padded with spaces to a multiple
+ * of 8.
+ */
+export function encodeSafetensorsHead(
+  tensors: ReadonlyMap<string, { readonly dtype: Dtype; readonly shape: readonly number[] }>,
+  metadata: Safetensors['metadata'],
+): { readonly head: Uint8Array; readonly order: readonly string[] } {
   const ordered = [...tensors].sort(
     ([nameA, a], [nameB, b]) =>
       BYTES_PER_ELEMENT[b.dtype] - BYTES_PER_ELEMENT[a.dtype] || compareText(nameA, nameB),
@@ -45,25 +65,18 @@ export function encodeSafetensors({ tensors, metadata }: Safetensors): Uint8Arra
     entries.push(`"__metadata__":{${texts.join(',')}}`);
   }
   let offset = 0;
-  for (const [name, tensor] of ordered) {
-    requireFit(name, tensor);
-    const end = offset + tensor.data.byteLength;
-    const record = { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [offset, end] };
+  for (const [name, { dtype, shape }] of ordered) {
+    const end = offset + shape.reduce((product, axis) => product * axis, BYTES_PER_ELEMENT[dtype]);
+    const record = { dtype, shape, data_offsets: [offset, end] };
     entries.push(`${JSON.stringify(name)}:${JSON.stringify(record)}`);
     offset = end;
   }
   const text = new TextEncoder().encode(`{${entries.join(',')}}`);
   const headerBytes = Math.ceil(text.length / 8) * 8;
-  const bytes = new Uint8Array(LENGTH_BYTES + headerBytes + offset);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  bytes.fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerBytes);
-  bytes.set(text, LENGTH_BYTES);
-  let position = LENGTH_BYTES + headerBytes;
-  for (const [, { data }] of ordered) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), position);
-    position += data.byteLength;
-  }
-  return bytes;
+  const head = new Uint8Array(LENGTH_BYTES + headerBytes).fill(0x20, LENGTH_BYTES);
+  new DataView(head.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  head.set(text, LENGTH_BYTES);
+  return { head, order: ordered.map(([name]) => name) };
 }
 
 /**

@@ -12,6 +12,8 @@ import type { StoredTensor } from '../graph/graph.js';
 export interface ComponentWeights {
   /** The file or index, for messages. */
   readonly path: string;
+  /** The safetensors files that hold them. */
+  readonly files: readonly SafetensorsFile[];
   /** Shape of every tensor, by name. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Reads one tensor as float32, whatever precision it is stored in. */
@@ -37,10 +39,15 @@ export const weightFileNames = (base: string): readonly [full: string, string, f
 /**
  * Finds the file of a component's weights; null where the folder holds none.
  * @param base the name without its ending, `diffusion_pytorch_model` or `model`.
+ * @param toCome names that count as if they were there.
  * Errors: TRIB_MODEL where there are only pickles.
  */
-export async function findWeights(folder: string, base: string): Promise<string | null> {
-  const entries = await readdir(folder).catch((): string[] => []);
+export async function findWeights(
+  folder: string,
+  base: string,
+  toCome: readonly string[],
+): Promise<string | null> {
+  const entries = [...toCome, ...(await readdir(folder).catch((): string[] => []))];
   const found = weightFileNames(base).find((name) => entries.includes(name));
   if (found) return join(folder, found);
   const pickle = entries.find((name) => PICKLE.test(name));
@@ -71,6 +78,7 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
     const shapes = [...owners].map(([name, file]) => [name, file.records.get(name)?.shape ?? []] as const);
     return {
       path,
+      files,
       shapes: new Map(shapes),
       async read(name) {
         const file = owners.get(name);

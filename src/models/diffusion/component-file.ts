@@ -15,6 +15,10 @@ export interface ComponentFile {
   readonly configPath: string | null;
 }
 
+/** Files of a folder that are still to come, relative to it and with slashes: they count as if they were there. */
+export type Announced = ReadonlySet<string>;
+export const NOTHING_ANNOUNCED: Announced = new Set();
+
 /** Where the graph of a component may lie in a pipeline folder, in the order in which it is looked for. */
 export const graphFileNames = (name: string): readonly string[] => [
   `${name}/model.onnx`,
@@ -29,9 +33,15 @@ export const graphFileNames = (name: string): readonly string[] => [
  *
  * Errors: TRIB_MODEL if there is none, or only a pickle.
  */
-export async function componentFile(path: string, name: string, weightsBase: string): Promise<ComponentFile> {
+export async function componentFile(
+  path: string,
+  name: string,
+  weightsBase: string,
+  announced: Announced = NOTHING_ANNOUNCED,
+): Promise<ComponentFile> {
   const graphs = graphFileNames(name).map((file) => join(path, file));
-  for (const modelPath of graphs) {
+  for (const [index, modelPath] of graphs.entries()) {
+    if (announced.has(graphFileNames(name)[index] ?? '')) return { modelPath, configPath: null };
     const stats = await stat(modelPath).catch(() => null);
     if (stats?.isFile() && stats.size > 0) return { modelPath, configPath: null };
     if (stats) {
@@ -39,7 +49,11 @@ export async function componentFile(path: string, name: string, weightsBase: str
       throw new TributaryError('TRIB_MODEL', `${modelPath}: expected an ONNX graph, got ${got}. ${EXPORT}`);
     }
   }
-  const modelPath = await findWeights(join(path, name), weightsBase);
+  const prefix = `${name}/`;
+  const toCome = [...announced]
+    .filter((file) => file.startsWith(prefix))
+    .map((file) => file.slice(prefix.length));
+  const modelPath = await findWeights(join(path, name), weightsBase, toCome);
   if (modelPath) return { modelPath, configPath: join(path, name, 'config.json') };
   throw new TributaryError(
     'TRIB_MODEL',

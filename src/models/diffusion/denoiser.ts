@@ -11,8 +11,9 @@ import { decodeModel, inputAxes } from '../graph/decode.js';
 import { withFloatInput } from '../graph/float-input.js';
 import { formatShape, type Graph } from '../graph/graph.js';
 import type { Adapter } from '../graph/lora.js';
-import { adapterShapes, addLora } from '../graph/lora.js';
+import { adapterShapes } from '../graph/lora.js';
 import { readModelFile } from '../graph/model-file.js';
+import { openPolicyNetwork, type PolicyInputs } from '../graph/policy-network.js';
 import { prepareGraph } from '../graph/prepare.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import type { ElementType, Tensor } from '../tensor.js';
@@ -29,11 +30,10 @@ export interface LoraSettings {
   readonly layers?: readonly string[];
 }
 
-export interface Denoiser {
-  readonly adapters: readonly Adapter[];
+export interface Denoiser extends PolicyInputs {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
-  /** The adapter's weights for all later predictions, by the graph's input names. */
+  /** The policy of all later predictions, by the graph's input names. */
   usePolicy(parameters: NamedArrays): Promise<void>;
   /**
    * Runs the network on rows: latents [R, C, H, W], one timestep for all, R prompt embeddings of `embedPrompt`.
@@ -116,31 +116,29 @@ export function timestepTensor(
 /**
  * Opens the UNet of a pipeline for sampling: fused operators where they are right, the adapter folded into its weights. A
  * graph is compiled for each number of rows, those of `rows` at once and others when they are first asked for.
+ * @param lora null where a policy is all of the weights.
  */
 export async function openDenoiser(
   engine: Engine,
   pipeline: Pipeline,
-  lora: LoraSettings,
+  lora: LoraSettings | null,
   rows: readonly number[],
 ): Promise<Denoiser> {
   const executables = new Map<number, Executable>();
-  let adapters: readonly Adapter[] = [];
+  let inputs: PolicyInputs = { adapters: [], weights: [] };
   let policy: NamedArrays | undefined;
   const faults = new Set<string>();
   const inferenceForm = inferenceForms(engine);
   const open = async (count: number): Promise<Executable> => {
-    const adapted = addLora(
-      await prepareUnet(engine, pipeline, count),
-      { ...lora, form: 'folded' },
-      pipeline.folder.unet.modelPath,
-    );
-    adapters = adapted.adapters;
-    const { graph, fault } = await inferenceForm(adapted.graph);
+    const model = await prepareUnet(engine, pipeline, count);
+    const network = openPolicyNetwork(model, lora, 'folded', pipeline.folder.unet.modelPath);
+    inputs = network;
+    const { graph, fault } = await inferenceForm(network.graph);
     if (fault !== null) faults.add(fault);
     const executable = await compileGraph(engine, graph, { label: `UNet for ${count} rows` });
     // Listed before it holds the policy, so that one which comes meanwhile reaches it too, and after this one.
     executables.set(count, executable);
-    if (policy) await executable.hold(adapterFeeds(adapters, policy, lora.rank));
+    if (policy) await executable.hold(policyFeeds(inputs, policy, lora));
     return executable;
   };
   for (const count of new Set(rows)) await open(count);
@@ -154,12 +152,13 @@ export async function openDenoiser(
   const rowSize = elementCount(pipeline.latentShape);
 
   return {
-    adapters,
+    adapters: inputs.adapters,
+    weights: inputs.weights,
     provider: any.provider,
     fallbacks: [...any.fallbacks, ...faults],
     async usePolicy(parameters) {
       policy = parameters;
-      const feeds = adapterFeeds(adapters, parameters, lora.rank);
+      const feeds = policyFeeds(inputs, parameters, lora);
       for (const executable of executables.values()) await executable.hold(feeds);
     },
     async predict(latents, timestep, promptEmbeds, signal) {
@@ -187,6 +186,22 @@ export async function openDenoiser(
 }
 
 /**
+ * A policy's parameters as tensors, in the shapes that the graph takes.
+ * @throws TRIB_LORA when they are not those of the network; what does not fit is named.
+ */
+export function policyFeeds(
+  { adapters, weights }: PolicyInputs,
+  parameters: NamedArrays,
+  lora: Pick<LoraSettings, 'rank'> | null,
+): Record<string, Tensor> {
+  if (lora) return adapterFeeds(adapters, parameters, lora.rank);
+  return fitted(
+    weights.map(({ input, shape }) => [input, shape]),
+    parameters,
+  );
+}
+
+/**
  * The adapter's parameters as tensors, in the shapes that the graph takes.
  * @throws TRIB_LORA when they are not those of the adapted layers; the layers that do not fit are named.
  */
@@ -195,18 +210,23 @@ export function adapterFeeds(
   parameters: NamedArrays,
   rank: number,
 ): Record<string, Tensor> {
+  const shapes = adapters.flatMap((adapter) => {
+    const { a, b } = adapterShapes(adapter, rank);
+    return [[adapter.inputA, a] as const, [adapter.inputB, b] as const];
+  });
+  return fitted(shapes, parameters);
+}
+
+function fitted(
+  shapes: readonly (readonly [name: string, shape: readonly number[]])[],
+  parameters: NamedArrays,
+): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   const faults: string[] = [];
-  for (const adapter of adapters) {
-    const shapes = adapterShapes(adapter, rank);
-    for (const [name, shape] of [
-      [adapter.inputA, shapes.a],
-      [adapter.inputB, shapes.b],
-    ] as const) {
-      const data = parameters[name];
-      if (data?.length === elementCount(shape)) feeds[name] = float32(data, shape);
-      else faults.push(`${name} ${formatShape(shape)} (got ${data?.length ?? 'none'})`);
-    }
+  for (const [name, shape] of shapes) {
+    const data = parameters[name];
+    if (data?.length === elementCount(shape)) feeds[name] = float32(data, shape);
+    else faults.push(`${name} ${formatShape(shape)} (got ${data?.length ?? 'none'})`);
   }
   if (faults.length === 0) return feeds;
   const more = faults.length > 4 ? ` and ${faults.length - 4} more` : '';

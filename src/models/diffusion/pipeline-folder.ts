@@ -23,7 +23,7 @@ import {
 } from '../diffusers/unet-config.js';
 import { writeFileAtomic } from '../files/atomic.js';
 import { readJsonFile } from '../files/json-file.js';
-import { componentFile, EXPORT } from './component-file.js';
+import { type Announced, componentFile, EXPORT, NOTHING_ANNOUNCED } from './component-file.js';
 import {
   type AnySchedulerConfig,
   readSchedulerConfig,
@@ -127,11 +127,15 @@ const vaeDecoderSchema = z.object(
  * Reads a pipeline folder: `model_index.json`, `scheduler/scheduler_config.json`, `tokenizer/`, `text_encoder/`, `unet/`
  * with `config.json`, and a decoder if there is one (`vae_decoder/` beside ONNX graphs, `vae/` beside safetensors);
  * for SDXL also `tokenizer_2/` and `text_encoder_2/`. Each network is an ONNX graph or safetensors (see
- * `componentFile`); they are only checked to be there and not empty.
+ * `componentFile`); they are only checked to be there and not empty. With `announced` the configs alone must be there,
+ * which is how a model is checked before its weights are fetched.
  *
  * Errors: TRIB_MODEL, naming the first file that is missing or does not fit.
  */
-export async function readPipelineFolder(path: string): Promise<PipelineFolder> {
+export async function readPipelineFolder(
+  path: string,
+  announced: Announced = NOTHING_ANNOUNCED,
+): Promise<PipelineFolder> {
   await requirePipelineFolder(path);
   const indexPath = join(path, 'model_index.json');
   const { _class_name: name, transformer } = await readJsonFile(indexPath, pipelineClassSchema, JSON_FILE);
@@ -143,14 +147,15 @@ export async function readPipelineFolder(path: string): Promise<PipelineFolder> 
   const scheduler = await readSchedulerConfig(join(path, 'scheduler', 'scheduler_config.json'));
   const isSdxl = index.text_encoder_2?.some((part) => part !== null) ?? false;
   const textEncoders: TextEncoderOnDisk[] = [];
-  for (const suffix of isSdxl ? ['', '_2'] : ['']) textEncoders.push(await readTextEncoder(path, suffix));
+  for (const suffix of isSdxl ? ['', '_2'] : [''])
+    textEncoders.push(await readTextEncoder(path, suffix, announced));
   return {
     path,
     scheduler,
     textEncoders,
     zeroEmptyPrompt: isSdxl && (index.force_zeros_for_empty_prompt ?? true),
-    unet: await readUnet(path),
-    vaeDecoder: await readVaeDecoder(path),
+    unet: await readUnet(path, announced),
+    vaeDecoder: await readVaeDecoder(path, announced),
   };
 }
 
@@ -186,10 +191,14 @@ export async function writePipelineConfigs(
   }
 }
 
-async function readTextEncoder(path: string, suffix: string): Promise<TextEncoderOnDisk> {
+async function readTextEncoder(
+  path: string,
+  suffix: string,
+  announced: Announced,
+): Promise<TextEncoderOnDisk> {
   const tokenizerPath = join(path, `tokenizer${suffix}`);
   await requireFolder(tokenizerPath, "a folder with the tokenizer's vocabulary");
-  const { modelPath, configPath } = await componentFile(path, `text_encoder${suffix}`, 'model');
+  const { modelPath, configPath } = await componentFile(path, `text_encoder${suffix}`, 'model', announced);
   return {
     modelPath,
     tokenizerPath,
@@ -197,8 +206,8 @@ async function readTextEncoder(path: string, suffix: string): Promise<TextEncode
   };
 }
 
-async function readUnet(path: string): Promise<PipelineFolder['unet']> {
-  const { modelPath, configPath } = await componentFile(path, 'unet', 'diffusion_pytorch_model');
+async function readUnet(path: string, announced: Announced): Promise<PipelineFolder['unet']> {
+  const { modelPath, configPath } = await componentFile(path, 'unet', 'diffusion_pytorch_model', announced);
   if (configPath !== null) {
     const architecture = await readUnet2dConditionConfig(configPath);
     return { modelPath, config: architecture, architecture };
@@ -216,12 +225,14 @@ async function readUnet(path: string): Promise<PipelineFolder['unet']> {
   return { modelPath, config, architecture: null };
 }
 
-async function readVaeDecoder(path: string): Promise<PipelineFolder['vaeDecoder']> {
-  const isThere = async (name: string) => (await statOrNull(join(path, name))) !== null;
+async function readVaeDecoder(path: string, announced: Announced): Promise<PipelineFolder['vaeDecoder']> {
+  const isThere = async (name: string) =>
+    (await statOrNull(join(path, name))) !== null ||
+    [...announced].some((file) => file === name || file.startsWith(`${name}/`));
   const hasGraph = (await isThere('vae_decoder')) || (await isThere('vae_decoder.onnx'));
   if (!hasGraph && !(await isThere('vae'))) return null;
   const name = hasGraph ? 'vae_decoder' : 'vae';
-  const { modelPath, configPath } = await componentFile(path, name, 'diffusion_pytorch_model');
+  const { modelPath, configPath } = await componentFile(path, name, 'diffusion_pytorch_model', announced);
   if (configPath !== null) {
     const architecture = await readAutoencoderConfig(configPath);
     const { scalingFactor, sampleSize } = architecture;

@@ -3,7 +3,7 @@
  * one, flushed to the disk, and renamed. What a crash leaves behind begins with a dot and ends in `.tmp`; nothing reads
  * it.
  */
-import { constants, copyFile, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { constants, copyFile, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { TributaryError } from '../../errors.js';
@@ -16,7 +16,12 @@ export interface CopyOf {
   readonly copyOf: string;
 }
 
-type FileContent = string | Uint8Array | CopyOf;
+/** Content that comes in pieces, each of which is written before the next is asked for. */
+export interface InPieces {
+  readonly pieces: AsyncIterable<Uint8Array>;
+}
+
+export type FileContent = string | Uint8Array | CopyOf | InPieces;
 
 /**
  * Writes a file, replacing an older one atomically; makes the folder it lies in. A reader sees the old bytes or the new
@@ -42,7 +47,8 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
  * older folder of that name is moved aside first and removed last: a crash exactly between the two renames leaves no
  * folder under the name.
  *
- * Errors: TRIB_FILE, with the operating system's code in the text; an older folder is left, or put back, as it was.
+ * Errors: TRIB_FILE, with the operating system's code in the text; those of content that comes in pieces. An older folder
+ * is left, or put back, as it was.
  */
 export async function writeDirectoryAtomic(
   path: string,
@@ -70,7 +76,8 @@ export async function writeDirectoryAtomic(
     await flushFolder(dirname(path));
   } catch (cause) {
     await removeQuietly(temporary);
-    throw writeFault(path, cause);
+    // Of content that is made in pieces, what goes wrong may have nothing to do with writing.
+    throw cause instanceof TributaryError ? cause : writeFault(path, cause);
   }
   await removeQuietly(displaced);
 }
@@ -131,12 +138,15 @@ async function writeFlushed(path: string, content: FileContent): Promise<void> {
   if (isCopy) await copyFile(content.copyOf, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   const file = await open(path, isCopy ? 'r+' : 'wx');
   try {
-    if (!isCopy) await file.writeFile(content);
+    if (!isCopy) await writeFile(file, hasPieces(content) ? content.pieces : content);
     await file.sync();
   } finally {
     await file.close();
   }
 }
+
+const hasPieces = (content: string | Uint8Array | InPieces): content is InPieces =>
+  typeof content === 'object' && 'pieces' in content;
 
 /** Makes a rename in the folder last through a power cut. Windows cannot flush a folder, and need not. */
 async function flushFolder(path: string): Promise<void> {

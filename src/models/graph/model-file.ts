@@ -4,12 +4,13 @@
  */
 
 import { open, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, join, normalize } from 'node:path';
+import { dirname, join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
-import { ELEMENT_BYTES, elementCount } from '../tensor.js';
+import { ELEMENT_BYTES } from '../tensor.js';
 import { decodeModel } from './decode.js';
 import { elementTypeOf } from './element-codes.js';
+import { externalPlace, requireInFile } from './external-data.js';
 import { LARGE_BYTES, type StoredTensor } from './graph.js';
 import type { ModelProto, TensorProto } from './proto/onnx_pb.js';
 import {
@@ -49,7 +50,8 @@ export async function readModelFile(path: string): Promise<ModelFile> {
   for (const tensor of model.graph.initializer) {
     if (tensor.dataLocation !== DataLocation.EXTERNAL) continue;
     const place = await placeOf(tensor, path);
-    if (staysInFile(place)) stored.set(tensor.name, place);
+    const { length: _, ...whole } = place;
+    if (staysInFile(place)) stored.set(tensor.name, whole);
     else external.set(tensor.name, await bytesAt(place, files));
   }
   const isRaised = raiseModel(model);
@@ -83,49 +85,37 @@ function relocated(tensor: TensorProto, data: Uint8Array): Uint8Array {
   return raised;
 }
 
-/** A place in a file that is there and long enough. */
-async function placeOf(tensor: TensorProto, path: string): Promise<StoredTensor> {
+/** A tensor outside of the model, in a file that is there and long enough. */
+interface OutsideTensor extends StoredTensor {
+  readonly length: number;
+}
+
+async function placeOf(tensor: TensorProto, path: string): Promise<OutsideTensor> {
   const where = `${path} initializer "${tensor.name}"`;
-  const { location = '', offset = '0' } = Object.fromEntries(
-    tensor.externalData.map(({ key, value }) => [key, value]),
-  );
-  if (location === '' || isAbsolute(location) || normalize(location).startsWith('..')) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${where}: expected external data in a file beside the model, got "${location}". Export the model again.`,
-    );
-  }
+  const place = externalPlace(tensor, where);
+  const { location, start: offset, length } = place;
   const folder = dirname(path);
-  const type = elementTypeOf(tensor.dataType, where);
-  const shape = tensor.dims.map(Number);
-  const length = elementCount(shape) * ELEMENT_BYTES[type];
   const { size } = await stat(join(folder, location)).catch((cause) => {
     throw unreadable(join(folder, location), WEIGHTS, cause);
   });
-  const start = Number(offset);
-  if (!(Number.isSafeInteger(start) && start >= 0 && start + length <= size)) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${where}: expected ${length} bytes from byte ${offset} of ${location}, got a file of ${size}. Copy the file again.`,
-    );
-  }
-  return { type, shape, folder, location, offset: start };
+  requireInFile(place, size, where);
+  const type = elementTypeOf(tensor.dataType, where);
+  return { type, shape: tensor.dims.map(Number), folder, location, offset, length };
 }
 
 const WEIGHTS = 'the weights of a model';
-const bytesOf = ({ type, shape }: StoredTensor) => elementCount(shape) * ELEMENT_BYTES[type];
 
 /** Whether a runtime can use a tensor where it lies, and nobody here looks at its numbers. */
-const staysInFile = (place: StoredTensor) =>
-  place.type === 'float32' && place.offset % ELEMENT_BYTES.float32 === 0 && bytesOf(place) >= LARGE_BYTES;
+const staysInFile = ({ type, offset, length }: OutsideTensor) =>
+  type === 'float32' && offset % ELEMENT_BYTES.float32 === 0 && length >= LARGE_BYTES;
 
-async function bytesAt(place: StoredTensor, files: Map<string, Uint8Array>): Promise<Uint8Array> {
-  const { folder, location, offset } = place;
+async function bytesAt(place: OutsideTensor, files: Map<string, Uint8Array>): Promise<Uint8Array> {
+  const { folder, location, offset, length } = place;
   const file =
     files.get(location) ??
     (await readWhole(join(folder, location), WEIGHTS, (size) => new SharedArrayBuffer(size)));
   files.set(location, file);
-  return file.subarray(offset, offset + bytesOf(place));
+  return file.subarray(offset, offset + length);
 }
 
 /** Longest read that every system takes at once. */

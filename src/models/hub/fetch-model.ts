@@ -6,7 +6,7 @@ import { downloadFile, partialPath, sizeOf } from './download-file.js';
 import { type HubFile, type HubOptions, openHubModel } from './hub-client.js';
 import { stoppedFault } from './hub-faults.js';
 import { isWhole } from './is-whole.js';
-import { pipelineFiles, type Variant } from './pipeline-files.js';
+import { isConfig, pipelineFiles, type Variant } from './pipeline-files.js';
 import { writeBytes } from './write-bytes.js';
 
 export interface FetchOptions extends HubOptions {
@@ -19,6 +19,12 @@ export interface FetchOptions extends HubOptions {
   /** Milliseconds before a broken download is tried again. */
   readonly retryDelayMs: number;
   readonly onProgress: (progress: FetchProgress) => void;
+  /**
+   * Looks at the folder once its configs are there, and before any weights are asked for: what it throws ends the call, and
+   * a model that could not be loaded has cost nothing. Not called with `all`.
+   * @param files all that the folder will hold, relative to it.
+   */
+  readonly checkConfigs: (files: ReadonlySet<string>) => Promise<unknown>;
 }
 
 export interface FetchProgress {
@@ -42,8 +48,8 @@ export interface FetchedModel {
  * Fetches a model from the hub into a folder, one file after the other. What an earlier call has left, whole files and
  * parts of one, is used; a file of that name with other content is replaced.
  *
- * Errors: TRIB_MODEL where it is no pipeline that could be loaded; TRIB_FILE where the disk has no room or refuses;
- * TRIB_DOWNLOAD, TRIB_USAGE and TRIB_CANCELLED as `openHubModel` and `downloadFile`.
+ * Errors: TRIB_MODEL where it is no pipeline that could be loaded; those of `checkConfigs`; TRIB_FILE where the disk has
+ * no room or refuses; TRIB_DOWNLOAD, TRIB_USAGE and TRIB_CANCELLED as `openHubModel` and `downloadFile`.
  */
 export async function fetchModel(options: FetchOptions): Promise<FetchedModel> {
   const { out, signal, onProgress, retryDelayMs } = options;
@@ -65,12 +71,17 @@ export async function fetchModel(options: FetchOptions): Promise<FetchedModel> {
   }
   await requireSpace(out, missing);
   // Small files first: what is wrong with the rights or the token shows at once.
-  for (const file of missing.toSorted((a, b) => a.size - b.size)) {
-    const onBytes = (bytes: number) => report(file, 'receiving', bytes);
-    await downloadFile(model, file, join(out, file.path), { onBytes, signal, retryDelayMs });
-    done += file.size;
-    report(file, 'whole', 0);
-  }
+  const download = async (some: readonly HubFile[]) => {
+    for (const file of some.toSorted((a, b) => a.size - b.size)) {
+      const onBytes = (bytes: number) => report(file, 'receiving', bytes);
+      await downloadFile(model, file, join(out, file.path), { onBytes, signal, retryDelayMs });
+      done += file.size;
+      report(file, 'whole', 0);
+    }
+  };
+  await download(missing.filter(isConfig));
+  if (!options.all) await options.checkConfigs(new Set(files.map(({ path }) => path)));
+  await download(missing.filter((file) => !isConfig(file)));
   return { commit: model.commit, numFiles: files.length, totalBytes, numKept: files.length - missing.length };
 }
 

@@ -17,6 +17,9 @@ const CONFIGS: readonly RegExp[] = [
   /^tokenizer(_2)?\/[^/]+\.(json|txt)$/,
 ];
 
+/** Whether a file says what a model is, or how its texts are split: what is small, and can be checked by itself. */
+export const isConfig = ({ path }: HubFile) => /\.(json|txt)$/.test(path);
+
 type Files = ReadonlyMap<string, HubFile>;
 
 /**
@@ -86,14 +89,16 @@ function weightsOf(files: Files, name: string, base: string, variant: Variant | 
 
 /** The ONNX graph of a network with its config and external data; null where there is none. */
 function graphOf(files: Files, name: string): HubFile[] | null {
-  const graph = graphFileNames(name).find((path) => files.has(path));
+  const graph = graphFileNames(name)
+    .map((path) => files.get(path))
+    .find((file) => file !== undefined);
   if (graph === undefined) return null;
   const isData = ({ path }: HubFile) => {
-    if (path === `${graph}_data` || path === `${graph}.data`) return true;
+    if (path === `${graph.path}_data` || path === `${graph.path}.data`) return true;
     // Exporters also write `weights.pb`, or a file for each tensor: everything in the folder that is nothing else.
     return path.startsWith(`${name}/`) && !OTHER_FORM.test(path) && !PICKLE.test(path);
   };
-  return [...configOf(files, name), ...single(files, graph)!, ...[...files.values()].filter(isData)];
+  return [...configOf(files, name), graph, ...[...files.values()].filter(isData)];
 }
 
 const configOf = (files: Files, name: string) => single(files, `${name}/config.json`) ?? [];

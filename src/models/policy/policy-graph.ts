@@ -10,10 +10,9 @@ import type { Engine, GradientRequest } from '../engines/engine.js';
 import { addReference } from '../graph/add-reference.js';
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Node } from '../graph/graph.js';
-import type { Adapter } from '../graph/lora.js';
-import { addLora } from '../graph/lora.js';
 import { lowerForTraining } from '../graph/lower.js';
 import * as op from '../graph/ops/index.js';
+import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/policy-network.js';
 import { createSurrogate, type SurrogateSettings } from '../objectives/index.js';
 import { guidedExpression } from '../objectives/log-prob.js';
 import type { ReferencePolicy, Surrogate } from '../objectives/surrogate.js';
@@ -25,7 +24,8 @@ export const GRADIENT_CHECKPOINTING = ['off', 'blocks'] as const;
 export type GradientCheckpointing = (typeof GRADIENT_CHECKPOINTING)[number];
 
 export interface PolicyGraphSettings {
-  readonly lora: LoraSettings;
+  /** Null where all weights of the UNet are trained. */
+  readonly lora: LoraSettings | null;
   readonly guidanceScale: number;
   readonly surrogate: SurrogateSettings;
   /** Whether the KL to the pretrained model is measured where the surrogate itself does not need it. */
@@ -36,7 +36,7 @@ export interface PolicyGraphSettings {
   readonly gradientCheckpointing: GradientCheckpointing;
 }
 
-export interface PolicyGraph {
+export interface PolicyGraph extends PolicyInputs {
   /**
    * Inputs: `sample` and `encoder_hidden_states` for all rows (unconditional, then conditional), `timestep`, the adapter
    * (`old:<parameter>` once more where the surrogate compares with the old policy), `advantage` and `weight` [M], and what
@@ -45,7 +45,6 @@ export interface PolicyGraph {
   readonly graph: Graph;
   /** The gradients, where the engine is to derive them: they are then no outputs of the graph itself. */
   readonly gradients: GradientRequest | undefined;
-  readonly adapters: readonly Adapter[];
   readonly surrogate: Surrogate;
   readonly references: readonly ReferencePolicy[];
 }
@@ -68,8 +67,9 @@ export async function buildPolicyGraph(
   const surrogate = createSurrogate(settings.surrogate);
   const references = referencesOf(surrogate, settings);
   const model = await prepareUnet(engine, pipeline, unetRows(settings));
-  const { graph: adapted, adapters } = addLora(model, { ...settings.lora, form: 'beside' }, modelPath);
-  const parameters = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
+  const network = openPolicyNetwork(model, settings.lora, 'beside', modelPath);
+  const { graph: adapted, adapters, weights } = network;
+  const parameters = parameterNames(network);
   const g = GraphBuilder.from(lowerForTraining(withReferences(adapted, model, references, parameters)));
   const guided = (name: string) => guidedExpression(g, g.value(name), guidanceScale);
   g.clearOutputs();
@@ -94,7 +94,7 @@ export async function buildPolicyGraph(
     ),
   );
   for (const [name, value] of Object.entries(diagnostics)) g.output(value, name);
-  return { graph: g.build(), gradients: derived, adapters, surrogate, references };
+  return { graph: g.build(), gradients: derived, adapters, weights, surrogate, references };
 }
 
 /** A residual block or an attention block of a UNet, by the names that exporters give to nodes. */

@@ -1,11 +1,12 @@
 /** @file Gradient steps on the adapter, accumulated over runs of the training graph. */
 
 import { TributaryError } from '../../errors.js';
-import { adapterFeeds } from '../diffusion/denoiser.js';
+import { policyFeeds as feedsOf } from '../diffusion/denoiser.js';
 import type { Pipeline } from '../diffusion/pipeline.js';
 import { type StochasticSettings, stochasticCoefficients } from '../diffusion/stochastic-steps.js';
 import type { Engine, Provider, Tensors } from '../engines/engine.js';
 import { compileGraph } from '../graph/compile-graph.js';
+import { parameterNames as namesOf } from '../graph/policy-network.js';
 import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
 import type { AdamWOptions, AdamWState, NamedArrays } from '../optimizers/adamw.js';
 import { adamWStep } from '../optimizers/adamw.js';
@@ -84,23 +85,24 @@ export interface Trainer {
 export async function createTrainer(
   engine: Engine,
   pipeline: Pipeline,
-  { graph, gradients: derived, adapters, surrogate, references }: PolicyGraph,
+  { graph, gradients: derived, adapters, weights, surrogate, references }: PolicyGraph,
   settings: TrainerSettings,
   baseline: ValueBaseline | null = null,
 ): Promise<Trainer> {
   const executable = await compileGraph(engine, graph, { label: 'training graph', gradients: derived });
   const slow = new Set(adapters.map(({ inputA }) => inputA));
   const learningRateScaleOf = (name: string) => (slow.has(name) ? 1 / settings.loraPlusRatio : 1);
-  const parameterNames = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
+  const inputs = { adapters, weights };
+  const parameterNames = namesOf(inputs);
   const held = new Set([...parameterNames, ...parameterNames.map((name) => `old:${name}`)]);
   const rowInputs = executable.inputs.filter(({ name }) => !held.has(name));
   const oneTimestepARun = rowInputs.find(({ name }) => name === 'timestep')?.shape.length === 0;
 
-  /** Feeds that stay for a whole update: the adapter, and that of the old policy. */
+  /** Feeds that stay for a whole update: the policy's, and those of the old policy. */
   function policyFeeds(parameters: NamedArrays, old: NamedArrays): Tensors {
-    const feeds = adapterFeeds(adapters, parameters, settings.lora.rank);
+    const feeds = feedsOf(inputs, parameters, settings.lora);
     if (!references.includes('old')) return feeds;
-    const oldFeeds = Object.entries(adapterFeeds(adapters, old, settings.lora.rank));
+    const oldFeeds = Object.entries(feedsOf(inputs, old, settings.lora));
     return { ...feeds, ...Object.fromEntries(oldFeeds.map(([name, tensor]) => [`old:${name}`, tensor])) };
   }
 

@@ -24,6 +24,11 @@ const model = section({
   pipeline: text('the folder of a pipeline').describe(
     'Folder of the diffusion model, in the layout that optimum exports: model_index.json, scheduler, tokenizer, text_encoder, unet.',
   ),
+  train: oneOf(['adapter', 'full'])
+    .default('adapter')
+    .describe(
+      'What is trained: `adapter`, the LoRA adapter that `lora` describes, or `full`, all weights of the UNet, for small models (at most 100 million weights, about 60 bytes of memory each). The rest of the model stays as it is. With `full` checkpoints and every broadcast of the policy hold all weights, `lora` and loraPlusRatio are not read, and weight decay pulls the weights themselves towards 0.',
+    ),
   lora: section({
     pattern: pattern('a regular expression')
       .default('attn[12]/to_(q|k|v|out\\.0)')
@@ -38,7 +43,7 @@ const model = section({
       .describe("The adapter's output is scaled by alpha / rank. Usually equal to rank."),
   })
     .prefault({})
-    .describe('The LoRA adapter: the only weights that are trained.'),
+    .describe('The LoRA adapter: unless `train` says otherwise, the only weights that are trained.'),
   startFrom: text('the path of an adapter file')
     .optional()
     .describe(

@@ -11,6 +11,7 @@ import { trainingIntervalAt } from '../../operators/interval-schedule.js';
 import { findStage, stageOf } from '../config/stage-of.js';
 import type { ResolvedConfig } from '../config/topology-schema.js';
 import type { PolicySnapshot } from '../messages.js';
+import { loraOf } from '../read-adapter.js';
 import type { RunEvent } from '../run-events.js';
 import type { RewardService } from '../threads/reward-thread.js';
 import type { OpenedSampler, SamplerService } from '../threads/sampler-thread.js';
@@ -70,7 +71,7 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
   const { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay } = trainer;
   return {
     seed: config.seed,
-    lora: config.model.lora,
+    lora: loraOf(config),
     guidanceScale,
     surrogate: trainer.surrogate,
     measureKl: config.guards.klToPretrained.action !== 'off',
@@ -103,11 +104,11 @@ const engineOf = ({ engine }: ResolvedConfig, stage: 'sampler' | 'trainer'): Eng
   tfjs: engine.tfjs,
 });
 
-/** Starts the sampler: pipeline loaded, graph compiled, for the adapter of the config or another one. */
+/** Starts the sampler: pipeline loaded, graph compiled, for what the config trains or another policy. */
 export async function startSampler(
   config: ResolvedConfig,
   say: Say,
-  lora: LoraSettings = config.model.lora,
+  lora: LoraSettings | null = loraOf(config),
 ): Promise<SamplerClient> {
   const thread: ServiceThread<SamplerService> = startThread<SamplerService>(threadUrl('sampler'), 'sampler');
   const opened = await opening(
@@ -179,7 +180,7 @@ export async function startTrainer(
   const settings = {
     engine: engineOf(config, 'trainer'),
     pipeline: config.model.pipeline,
-    lora: config.model.lora,
+    lora: loraOf(config),
     trainer: trainerSettings(config),
     // A checkpoint holds what has become of it.
     startFrom: resumed ? null : (config.model.startFrom ?? null),

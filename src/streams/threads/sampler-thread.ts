@@ -12,13 +12,14 @@ import { serveThread } from '../../models/engines/thread.js';
 import { imageGrid } from '../../models/images/image-grid.js';
 import { encodePng } from '../../models/images/png.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
-import { initialParameters } from '../../models/policy/adapter-parameters.js';
+import { startingPolicy } from '../../models/policy/policy-file.js';
 import { openedOnce } from './opened-once.js';
 
 export interface SamplerThreadSettings {
   readonly engine: EngineSettings;
   readonly pipeline: string;
-  readonly lora: LoraSettings;
+  /** Null where a policy is all of the weights. */
+  readonly lora: LoraSettings | null;
   readonly sampler: SamplerSettings;
   /** Trained steps of the first training stage: what the first graphs are compiled for. */
   readonly trainedSteps: readonly number[];
@@ -133,7 +134,7 @@ function promptFault(prompt: string): string | null {
 const service: SamplerService = {
   async open(settings) {
     const { denoiser, imageShape } = await opened.open(settings);
-    const baseParameters = initialParameters(denoiser.adapters, settings.lora, settings.sampler.seed);
+    const baseParameters = startingPolicy(denoiser, settings.lora, settings.sampler.seed);
     return { provider: denoiser.provider, fallbacks: denoiser.fallbacks, imageShape, baseParameters };
   },
   usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),

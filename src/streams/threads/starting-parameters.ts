@@ -1,21 +1,23 @@
 import { TributaryError } from '../../errors.js';
 import { someOf } from '../../models/adapters/lora-layer.js';
-import { adapterFeeds, type LoraSettings } from '../../models/diffusion/denoiser.js';
-import type { Adapter } from '../../models/graph/lora.js';
+import { adapterFeeds, type LoraSettings, policyFeeds } from '../../models/diffusion/denoiser.js';
+import type { PolicyInputs } from '../../models/graph/policy-network.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
-import { readAdapter } from '../read-adapter.js';
+import { readAdapter, readPolicy } from '../read-adapter.js';
 
 /**
- * Returns the weights of an adapter file that a run goes on from.
+ * Returns the parameters of a policy file that a run goes on from.
  *
  * **Errors**: TRIB_FILE or TRIB_LORA where the file is no adapter; TRIB_LORA where it has another rank, alpha or other
  * layers than the run's.
  */
 export async function startingParameters(
   path: string,
-  adapters: readonly Adapter[],
-  lora: LoraSettings,
+  inputs: PolicyInputs,
+  lora: LoraSettings | null,
 ): Promise<NamedArrays> {
+  if (lora === null) return startingWeights(path, inputs);
+  const { adapters } = inputs;
   const { parameters, rank, alpha, layers, hasOneRank } = await readAdapter(path);
   if (!hasOneRank) {
     const nextStep = 'Train it on where it was made, or merge it into the base model.';
@@ -38,6 +40,16 @@ export async function startingParameters(
     throw fault(path, expected, got, 'Use the pattern and the base model that the adapter was trained with.');
   }
   inFile(path, () => adapterFeeds(adapters, parameters, rank));
+  return parameters;
+}
+
+async function startingWeights(path: string, inputs: PolicyInputs): Promise<NamedArrays> {
+  const { parameters, adapter } = await readPolicy(path);
+  if (adapter) {
+    const nextStep = 'Merge the adapter into the base model first, or set model.train: adapter.';
+    throw fault(path, 'the weights of a UNet, as model.train: full trains them', 'an adapter', nextStep);
+  }
+  inFile(path, () => policyFeeds(inputs, parameters, null));
   return parameters;
 }
 

@@ -1,4 +1,4 @@
-/** @file The thread in which the adapter is trained. It owns parameters and optimiser; others get copies. */
+/** @file The thread in which the policy is trained. It owns parameters and optimiser; others get copies. */
 
 import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
@@ -8,11 +8,7 @@ import { serveThread } from '../../models/engines/thread.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
 import { initialAdamWState } from '../../models/optimizers/adamw.js';
 import { decodeAdamWState, encodeAdamWState } from '../../models/optimizers/adamw-state-file.js';
-import {
-  decodeParameters,
-  encodeParameters,
-  initialParameters,
-} from '../../models/policy/adapter-parameters.js';
+import { decodePolicy, encodePolicy, startingPolicy } from '../../models/policy/policy-file.js';
 import { buildPolicyGraph } from '../../models/policy/policy-graph.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../models/policy/replay-buffer-file.js';
 import type { PolicyState, StageOfSamples, TrainerSettings } from '../../models/policy/trainer.js';
@@ -26,7 +22,8 @@ import { startingParameters } from './starting-parameters.js';
 export interface TrainerThreadSettings {
   readonly engine: EngineSettings;
   readonly pipeline: string;
-  readonly lora: LoraSettings;
+  /** Null where all weights are trained. */
+  readonly lora: LoraSettings | null;
   readonly trainer: TrainerSettings;
   /** An adapter file to go on from; null starts from the pretrained model. */
   readonly startFrom: string | null;
@@ -35,7 +32,7 @@ export interface TrainerThreadSettings {
 }
 
 export interface PolicyFiles {
-  /** `pytorch_lora_weights.safetensors`, as diffusers loads it. */
+  /** `pytorch_lora_weights.safetensors`, as diffusers loads it; where all weights are trained, these. */
   readonly adapter: Uint8Array;
   /** The optimiser's moments, as safetensors. */
   readonly optimizer: Uint8Array;
@@ -94,14 +91,15 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
       async (prompt) => (await pipeline.embedPrompt(prompt)).subarray(0, elementCount(pipeline.embedsShape)),
     ));
   const trainer = await createTrainer(engine, pipeline, policyGraph, trainerSettings, baseline);
-  const { adapters } = policyGraph;
+  const { adapters, weights } = policyGraph;
+  const inputs = { adapters, weights };
   const parameters =
     settings.startFrom === null
-      ? initialParameters(adapters, lora, seed)
-      : await startingParameters(settings.startFrom, adapters, lora);
+      ? startingPolicy(inputs, lora, seed)
+      : await startingParameters(settings.startFrom, inputs, lora);
   const optimizer = initialAdamWState(parameters);
   const state: PolicyState = { parameters, samplingParameters: parameters, optimizer, replay: [] };
-  return { engine, trainer, baseline, adapters, lora, state, promoted: state };
+  return { engine, trainer, baseline, inputs, lora, state, promoted: state };
 });
 
 const copyOf = (parameters: NamedArrays): NamedArrays =>
@@ -133,14 +131,14 @@ const service: TrainerService = {
     current.state = current.promoted;
   },
   async save() {
-    const { adapters, lora, state, baseline } = opened.value();
+    const { inputs, lora, state, baseline } = opened.value();
     const { parameters, samplingParameters, replay } = state;
     return {
-      adapter: encodeParameters(adapters, samplingParameters, lora),
+      adapter: encodePolicy(inputs, samplingParameters, lora),
       optimizer: encodeAdamWState(state.optimizer),
       extras: {
         ...(parameters !== samplingParameters && {
-          [TRAINED_FILE]: encodeParameters(adapters, parameters, lora),
+          [TRAINED_FILE]: encodePolicy(inputs, parameters, lora),
         }),
         ...(replay.length > 0 && { [REPLAY_FILE]: encodeReplayBuffer(replay) }),
         ...(baseline && { [VALUE_FILE]: baseline.save() }),
@@ -149,9 +147,9 @@ const service: TrainerService = {
   },
   async restore({ adapter, optimizer, extras, where }) {
     const current = opened.value();
-    const { parameters: samplingParameters } = decodeParameters(adapter, where);
+    const { parameters: samplingParameters } = decodePolicy(adapter, where);
     const { [TRAINED_FILE]: trained, [REPLAY_FILE]: replay, [VALUE_FILE]: value } = extras;
-    const parameters = trained ? decodeParameters(trained, where).parameters : samplingParameters;
+    const parameters = trained ? decodePolicy(trained, where).parameters : samplingParameters;
     if (value) current.baseline?.restore(value, where);
     current.state = {
       parameters,

@@ -2,7 +2,7 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
 import type { Engine, Executable } from '../../../src/models/engines/engine.js';
@@ -21,9 +21,9 @@ import {
   TensorProto_DataLocation,
   TensorProto_DataType,
 } from '../../../src/models/graph/proto/onnx_pb.js';
-import { decodeFloat16, encodeFloat16 } from '../../../src/models/numeric/float16.js';
 import { float32Data, int64, type Tensor } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
+import { movedOut, type ParsedModel, rounded } from '../../fixtures/onnx-variants.js';
 import { TINY_LORA } from '../../fixtures/open-tiny.js';
 import { largestDifference, randomTensor } from '../../fixtures/run-model.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
@@ -43,52 +43,7 @@ beforeAll(() => {
 });
 afterAll(() => engine.close());
 
-type Parsed = ReturnType<typeof decodeModel>;
-const bytesOf = (values: ArrayBufferView) =>
-  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-
-/** Weights rounded to half precision: as half precision, or as the single precision that they then are. */
-function rounded(model: Parsed, isHalf: boolean): void {
-  for (const tensor of model.graph.initializer) {
-    if (tensor.dataType !== TensorProto_DataType.FLOAT) continue;
-    const bits = encodeFloat16(new Float32Array(tensor.rawData.slice().buffer));
-    tensor.rawData = bytesOf(isHalf ? bits : decodeFloat16(bits));
-    if (isHalf) tensor.dataType = TensorProto_DataType.FLOAT16;
-  }
-  if (!isHalf) return;
-  for (const port of [...model.graph.input, ...model.graph.output]) {
-    const type = port.type?.value;
-    if (type?.case === 'tensorType' && type.value.elemType === TensorProto_DataType.FLOAT)
-      type.value.elemType = TensorProto_DataType.FLOAT16;
-  }
-  for (const attribute of model.graph.node.flatMap((node) => node.attribute)) {
-    if (attribute.name === 'to' && attribute.i === BigInt(TensorProto_DataType.FLOAT))
-      attribute.i = BigInt(TensorProto_DataType.FLOAT16);
-  }
-}
-
-/** Moves weights out; two files, each tensor at an odd place. */
-function movedOut(model: Parsed): Map<string, Uint8Array> {
-  const files = new Map<string, number[]>([
-    ['model.onnx_data', [1]],
-    ['weights/second.pb', []],
-  ]);
-  for (const [index, tensor] of model.graph.initializer.entries()) {
-    if (tensor.rawData.length < 64) continue;
-    const location = [...files.keys()][index % 2] ?? '';
-    const content = files.get(location) ?? [];
-    const entries = { location, offset: String(content.length), length: String(tensor.rawData.length) };
-    content.push(...tensor.rawData);
-    tensor.externalData = Object.entries(entries).map(([key, value]) =>
-      create(StringStringEntryProtoSchema, { key, value }),
-    );
-    tensor.rawData = new Uint8Array();
-    tensor.dataLocation = TensorProto_DataLocation.EXTERNAL;
-  }
-  return new Map([...files].map(([name, content]) => [name, Uint8Array.from(content)]));
-}
-
-async function written(edit: (model: Parsed) => Map<string, Uint8Array> | undefined): Promise<string> {
+async function written(edit: (model: ParsedModel) => Map<string, Uint8Array> | undefined): Promise<string> {
   const folder = await temporaryFolder();
   const model = decodeModel(tinyUnet(TOKENS), 'tiny');
   const files = edit(model) ?? new Map<string, Uint8Array>();
@@ -115,17 +70,17 @@ const plain = () => written((model) => void rounded(model, false));
 
 describe('readModelFile', () => {
   it.each([
-    ['in half precision', (model: Parsed) => void rounded(model, true)],
+    ['in half precision', (model: ParsedModel) => void rounded(model, true)],
     [
       'with its weights in files beside it',
-      (model: Parsed) => {
+      (model: ParsedModel) => {
         rounded(model, false);
         return movedOut(model);
       },
     ],
     [
       'in half precision, with its weights in files beside it',
-      (model: Parsed) => {
+      (model: ParsedModel) => {
         rounded(model, true);
         return movedOut(model);
       },

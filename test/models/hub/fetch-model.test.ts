@@ -44,6 +44,7 @@ async function setUp(options: Partial<HubServerOptions> = {}) {
       all: false,
       retryDelayMs: 0,
       onProgress: (one) => progress.push(one),
+      checkConfigs: async () => undefined,
       ...more,
     });
   return { server, out, progress, fetch };
@@ -75,6 +76,27 @@ describe('fetchModel', () => {
     const { out, fetch } = await setUp();
     await fetch({ all: true });
     expect(Object.keys(await contents(out)).sort()).toEqual(Object.keys(FILES).sort());
+  });
+
+  test('should have the configs checked before it asks for weights, and stop where they are refused', async () => {
+    const { server, out, fetch } = await setUp();
+    const refused = new Error('another architecture');
+    let announced: ReadonlySet<string> = new Set();
+    const checkConfigs = async (files: ReadonlySet<string>) => {
+      announced = files;
+      throw refused;
+    };
+    await expect(fetch({ checkConfigs })).rejects.toBe(refused);
+    const configs = WANTED.filter((path) => path.endsWith('.json')).sort();
+    expect(server.reads().filter((path) => path.endsWith('.safetensors'))).toEqual([]);
+    expect([...announced].sort()).toEqual([...WANTED].sort());
+    expect(Object.keys(await contents(out)).sort()).toEqual(configs);
+  });
+
+  test('should check nothing where all is asked for', async () => {
+    const { fetch } = await setUp();
+    const checkConfigs = () => Promise.reject(new Error('called'));
+    expect(await fetch({ all: true, checkConfigs })).toMatchObject({ numFiles: Object.keys(FILES).length });
   });
 
   test('should fetch nothing again that is whole, and anew what has other content', async () => {

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { type HubOptions, openHubModel } from '../../../src/models/hub/hub-client.js';
 import { faultOf } from '../../fixtures/fault-of.js';
@@ -115,4 +116,28 @@ describe('openHubModel', () => {
       ['/signed', undefined],
     ]);
   });
+
+  test.each([true, false])(
+    'should send the token to a next page of the hub alone, elsewhere: %s',
+    async (elsewhere) => {
+      const page = (response: ServerResponse, link?: string) => {
+        response.writeHead(200, { 'content-type': 'application/json', ...(link && { link }) }).end('[]');
+        return true;
+      };
+      const stranger = await start({ before: (_, response) => page(response) });
+      const hub = await start({
+        before({ path }, response) {
+          if (!path.includes('/tree/')) return false;
+          // Of the same host: what differs is the port alone.
+          const next = `${elsewhere ? stranger.url : hub.url}/api/models/owner/name/tree/next`;
+          return page(response, path.endsWith('/next') ? undefined : `<${next}>; rel="next"`);
+        },
+      });
+      await open(hub.url, { token: TOKEN });
+      const pages = (elsewhere ? stranger : hub).requests.filter(({ path }) => path.endsWith('/next'));
+      expect(pages.map(({ authorization }) => authorization)).toEqual([
+        elsewhere ? undefined : `Bearer ${TOKEN}`,
+      ]);
+    },
+  );
 });

@@ -11,7 +11,7 @@ import {
   type PolicyGraph,
 } from '../../../src/models/policy/policy-graph.js';
 import { float32Data, int64, type Tensor } from '../../../src/models/tensor.js';
-import { type OpenTiny, openTiny, randomAdapter, TINY_TRAINER } from '../../fixtures/open-tiny.js';
+import { type OpenTiny, openTiny, randomAdapter, TINY_LORA, TINY_TRAINER } from '../../fixtures/open-tiny.js';
 import { largestDifference, randomTensor } from '../../fixtures/run-model.js';
 
 let tiny: OpenTiny;
@@ -38,7 +38,7 @@ function madeOfGradients(graph: Graph): Set<string> {
 
 async function results({ graph, adapters }: PolicyGraph) {
   const executable = await compileGraph(tiny.engine, graph, { label: 'policy' });
-  const parameters = adapterFeeds(adapters, randomAdapter(adapters, 0.3), TINY_TRAINER.lora.rank);
+  const parameters = adapterFeeds(adapters, randomAdapter(adapters, 0.3), TINY_LORA.rank);
   const rows = graph.inputs.map(({ name, type, shape }, index): [string, Tensor] => {
     if (type === 'int64')
       return [

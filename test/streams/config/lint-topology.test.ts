@@ -375,7 +375,7 @@ describe('lintTopology', () => {
     expect(config).toMatchObject({
       name: 'tiny',
       seed: 7,
-      model: { lora: { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 } },
+      model: { train: 'adapter', lora: { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 } },
       engine: {
         sampler: 'onnxruntime',
         trainer: 'onnxruntime',

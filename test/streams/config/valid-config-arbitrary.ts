@@ -149,6 +149,7 @@ const wholeConfig = (
     seed: fc.integer({ min: 0, max: 0xffffffff }),
     model: fc.record({
       pipeline: path,
+      train: fc.constantFrom('adapter', 'full'),
       lora: fc.record({
         pattern: fc.constantFrom('attn[12]/to_(q|k|v|out\\.0)', 'to_q$', '.*'),
         rank: count(64),

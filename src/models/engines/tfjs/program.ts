@@ -1,6 +1,7 @@
 /** @file An ONNX model as the tfjs engine runs it: steps in order. Shapes are not needed, they come with the tensors. */
 
 import { TributaryError } from '../../../errors.js';
+import { readPart } from '../../files/read-part.js';
 import { axesOf, decodeModel, externalTensor, toAttribute, toTensor } from '../../graph/decode.js';
 import { elementTypeOf } from '../../graph/element-codes.js';
 import type { Attributes } from '../../graph/graph.js';
@@ -8,7 +9,6 @@ import type { GraphProto, TensorProto, ValueInfoProto } from '../../graph/proto/
 import { TensorProto_DataLocation as DataLocation } from '../../graph/proto/onnx_pb.js';
 import type { Tensor } from '../../tensor.js';
 import type { CompileOptions, Port } from '../engine.js';
-import { readPart } from './file-weights.js';
 import { findOp } from './ops/index.js';
 import type { Op } from './ops/op.js';
 

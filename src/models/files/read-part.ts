@@ -1,8 +1,8 @@
-/** @file Weights that lie in files beside a model, read tensor by tensor in the thread that runs it. */
+/** @file A part of a large file, read by a thread that has nothing else to do meanwhile. */
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { TributaryError } from '../../../errors.js';
+import { TributaryError } from '../../errors.js';
 
 /**
  * Reads a part of a file, which blocks the thread.

@@ -1,4 +1,4 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeLoraFile } from '../../../src/models/adapters/lora-file.js';
 import type { LoraLayer } from '../../../src/models/adapters/lora-layer.js';
@@ -6,13 +6,15 @@ import { adapterFeeds } from '../../../src/models/diffusion/denoiser.js';
 import type { Engine } from '../../../src/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { GraphBuilder } from '../../../src/models/graph/builder.js';
+import { changeWeights } from '../../../src/models/graph/change-weights.js';
+import { decodeModel } from '../../../src/models/graph/decode.js';
 import { encodeGraph } from '../../../src/models/graph/encode.js';
 import { type Graph, int } from '../../../src/models/graph/graph.js';
 import { addLora } from '../../../src/models/graph/lora.js';
-import { mergeLora } from '../../../src/models/graph/merge-lora.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 import { prepareGraph } from '../../../src/models/graph/prepare.js';
 import { ModelProtoSchema } from '../../../src/models/graph/proto/onnx_pb.js';
+import { loraChange } from '../../../src/models/graph/weight-change.js';
 import { decodeParameters } from '../../../src/models/policy/adapter-parameters.js';
 import { float32, int64, type Tensor } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
@@ -48,7 +50,13 @@ function randomLayers(graph: Graph, rank: number, alpha: number): LoraLayer[] {
   });
 }
 
-describe('mergeLora', () => {
+function mergeLora(bytes: Uint8Array, layers: readonly LoraLayer[], label: string): Uint8Array {
+  const model = decodeModel(bytes, label);
+  changeWeights(model, layers.map(loraChange), label);
+  return toBinary(ModelProtoSchema, model);
+}
+
+describe('changeWeights with an adapter', () => {
   it('should be the base with the adapter, in layers of every kind', async () => {
     const base = await prepared(tinyUnet(TOKENS));
     const layers = randomLayers(base, 3, 2);

@@ -1,0 +1,126 @@
+/** @file A policy as parameters and as a file: an adapter, or the weights of the UNet themselves. */
+
+import { TributaryError } from '../../errors.js';
+import { someOf } from '../adapters/lora-layer.js';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  floatValues,
+  type SafetensorsTensor,
+} from '../adapters/safetensors.js';
+import { headerEnd, LENGTH_BYTES, parseSafetensorsHeader } from '../adapters/safetensors-header.js';
+import type { LoraSettings } from '../diffusion/denoiser.js';
+import type { FreeWeight } from '../graph/free-weights.js';
+import type { PolicyInputs } from '../graph/policy-network.js';
+import type { WeightChange } from '../graph/weight-change.js';
+import type { NamedArrays } from '../optimizers/adamw.js';
+import {
+  decodeParameters,
+  encodeParameters,
+  type FileParameters,
+  initialParameters,
+} from './adapter-parameters.js';
+
+/** What a policy file holds. */
+export interface FilePolicy {
+  /** By the graph's input names. */
+  readonly parameters: NamedArrays;
+  /** Null where the file holds the weights themselves. */
+  readonly adapter: FileParameters | null;
+}
+
+/** Tells weights that were trained from those of any UNet: only these have been under a policy's names. */
+const MARK = { key: 'tributary', value: 'unet' } as const;
+const SAVE_AGAIN = 'Take the file that the run wrote.';
+
+/** The untouched model: a fresh adapter, or the weights that the network has. */
+export function startingPolicy(
+  { adapters, weights }: PolicyInputs,
+  lora: LoraSettings | null,
+  seed: number,
+): NamedArrays {
+  if (lora) return initialParameters(adapters, lora, seed);
+  return Object.fromEntries(weights.map(({ input, initial }) => [input, initial.slice()]));
+}
+
+/** Bytes of a policy file; weights under PyTorch's names and in its shapes, as diffusers loads them. */
+export function encodePolicy(
+  { adapters, weights }: PolicyInputs,
+  parameters: NamedArrays,
+  lora: LoraSettings | null,
+): Uint8Array {
+  if (lora) return encodeParameters(adapters, parameters, lora);
+  const tensors = weights.map(({ name, input, shape }: FreeWeight): [string, SafetensorsTensor] => [
+    name,
+    { dtype: 'F32', shape, data: parameters[input] ?? new Float32Array() },
+  ]);
+  return encodeSafetensors({
+    tensors: new Map(tensors),
+    metadata: { format: 'pt', [MARK.key]: MARK.value },
+  });
+}
+
+/**
+ * Reads a policy file of either kind.
+ *
+ * Errors: TRIB_FILE if it is damaged; TRIB_LORA if it is neither.
+ */
+export function decodePolicy(bytes: Uint8Array, where: string): FilePolicy {
+  if (!holdsWeights(bytes)) {
+    const adapter = decodeParameters(bytes, where);
+    return { parameters: adapter.parameters, adapter };
+  }
+  const tensors = weightTensors(bytes, where);
+  const parameters = tensors.map(({ name, data }) => [`unet.${name}`, data]);
+  return { parameters: Object.fromEntries(parameters), adapter: null };
+}
+
+/** Whether a file holds the trained weights of a UNet; false for anything else, such as an adapter or a damaged file. */
+export function holdsWeights(bytes: Uint8Array): boolean {
+  try {
+    const end = headerEnd(bytes, bytes.length, 'policy');
+    const { metadata } = parseSafetensorsHeader(bytes.subarray(LENGTH_BYTES, end), bytes.length, 'policy');
+    return metadata[MARK.key] === MARK.value;
+  } catch (error) {
+    if (error instanceof TributaryError) return false;
+    throw error;
+  }
+}
+
+/**
+ * What puts the weights of a file into a network.
+ *
+ * Errors: as `decodePolicy`.
+ */
+export function weightChanges(bytes: Uint8Array, where: string): readonly WeightChange[] {
+  return weightTensors(bytes, where).map(({ name, shape, data }) => ({
+    name,
+    shapeIn: (layout) => (layout === 'in-out' ? shape.toReversed() : shape),
+    apply(weight, layout) {
+      if (layout !== 'in-out') return weight.set(data);
+      const [outputs = 1, inputs = 1] = shape;
+      for (let o = 0; o < outputs; o++) {
+        for (let i = 0; i < inputs; i++) weight[i * outputs + o] = data[o * inputs + i]!;
+      }
+    },
+  }));
+}
+
+function weightTensors(
+  bytes: Uint8Array,
+  where: string,
+): { readonly name: string; readonly shape: readonly number[]; readonly data: Float32Array }[] {
+  const tensors = [...decodeSafetensors(bytes, where).tensors];
+  const read = tensors.map(([name, tensor]) => ({
+    name,
+    shape: tensor.shape,
+    data: floatValues(tensor) ?? new Float32Array(),
+  }));
+  const others = tensors.filter(([, tensor]) => floatValues(tensor) === null).map(([name]) => name);
+  if (others.length === 0 && read.length > 0) return read;
+  const got = read.length === 0 ? 'none' : `others: ${someOf(others)}`;
+  throw new TributaryError(
+    'TRIB_LORA',
+    `${where}: expected weights as floating-point numbers, got ${got}. ${SAVE_AGAIN}`,
+  );
+}

@@ -1,0 +1,98 @@
+/**
+ * @file Pictures drawn with an exported adapter, held against those that diffusers drew with the same file. The fixtures are
+ * made by tools/reference/adapter_pictures.py, which also compares the pictures of the command line.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  decodeLoraFile,
+  encodeLoraFile,
+  LORA_DTYPES,
+  LORA_FORMATS,
+} from '../../../src/models/adapters/lora-file.js';
+import { decodeSafetensors, type Safetensors } from '../../../src/models/adapters/safetensors.js';
+import { openDenoiser } from '../../../src/models/diffusion/denoiser.js';
+import { openPipeline, type Pipeline } from '../../../src/models/diffusion/pipeline.js';
+import { createSampler } from '../../../src/models/diffusion/sampler.js';
+import type { Engine } from '../../../src/models/engines/engine.js';
+import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { toRgb8 } from '../../../src/models/images/png.js';
+import { decodeParameters } from '../../../src/models/policy/adapter-parameters.js';
+import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+
+const FIXTURES = 'test/fixtures/adapter-pictures';
+const MOST_GREY_LEVELS = 2;
+const STYLES = LORA_FORMATS.flatMap((format) => LORA_DTYPES.map((dtype) => ({ format, dtype })));
+
+interface About {
+  readonly prompts: readonly string[];
+  readonly guidanceScale: number;
+  readonly numSteps: number;
+  readonly seed: number;
+  /** Of the file that diffusers loaded, by style and type. */
+  readonly sha256: Readonly<Record<string, string>>;
+}
+
+const levels = (one: Uint8Array, other: Uint8Array) =>
+  one.length === other.length
+    ? one.reduce((most, value, i) => Math.max(most, Math.abs(value - (other[i] ?? Number.NaN))), 0)
+    : Number.NaN;
+
+describe.each(['sd1', 'sdxl'])('an exported adapter on %s', (name) => {
+  let engine: Engine;
+  let pipeline: Pipeline;
+  let pictures: Safetensors;
+  let about: About;
+  const source = `${FIXTURES}/${name}.safetensors`;
+  const drawnByDiffusers = (key: string) => pictures.tensors.get(key)?.data as Uint8Array;
+
+  beforeAll(async () => {
+    const path = `${FIXTURES}/${name}-pictures.safetensors`;
+    pictures = decodeSafetensors(readFileSync(path), path);
+    about = JSON.parse(pictures.metadata.about ?? '{}');
+    engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 });
+    pipeline = await openPipeline(engine, `test/fixtures/stable-diffusion/${name}`);
+  });
+  afterAll(() => engine?.close());
+
+  it.each(STYLES)(
+    'should draw the pictures that diffusers draws: $format $dtype',
+    async ({ format, dtype }) => {
+      const key = `${format}-${dtype}`;
+      const layers = decodeLoraFile(readFileSync(source), source);
+      const file = encodeLoraFile(layers, { format, dtype, title: name });
+      expect(createHash('sha256').update(file).digest('hex')).toBe(about.sha256[key]);
+
+      const { parameters, rank, alpha, layers: adapted } = decodeParameters(file, key);
+      const denoiser = await openDenoiser(
+        engine,
+        pipeline,
+        { pattern: '', rank, alpha, layers: adapted },
+        [4],
+      );
+      await denoiser.usePolicy(parameters);
+      const sampler = createSampler(pipeline, denoiser, {
+        ...TINY_SAMPLER,
+        seed: about.seed,
+        noiseFor: 'evaluation',
+        numInferenceSteps: about.numSteps,
+        guidanceScale: about.guidanceScale,
+        forkPlan: 'independent',
+        numBranches: 1,
+        groupsPerBatch: 2,
+      });
+      const groups = await sampler.rollout(
+        about.prompts.map((prompt, groupIndex) => ({ groupIndex, prompt })),
+        [],
+      );
+      const [, height, width] = await pipeline.imageShape();
+      const drawn = groups.flatMap(({ branches }) => [
+        ...toRgb8(branches[0]?.image ?? new Float32Array(), height, width).data,
+      ]);
+      expect(levels(Uint8Array.from(drawn), drawnByDiffusers(key))).toBeLessThanOrEqual(MOST_GREY_LEVELS);
+      expect(levels(drawnByDiffusers('plain'), drawnByDiffusers(key))).toBeGreaterThan(20);
+      await denoiser.release();
+    },
+  );
+});
