@@ -12,6 +12,7 @@ import { type OpenRun, openRun } from './open-run.js';
 import { type OpenTransport, openTransport } from './open-transport.js';
 import { progressAt } from './progress-at.js';
 import { openPromotionGate, type PromotionGate } from './promotion/promotion-gate.js';
+import { requireReach } from './require-reach.js';
 import { ALL_ROLES, type Role } from './roles.js';
 import type { RunDirectory } from './run-directory.js';
 import type { RunEvent } from './run-events.js';
@@ -60,6 +61,7 @@ async function run(
   const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
   const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });
   try {
+    await requireReach(open.transport, config, checkpoint?.completeStages ?? 0);
     const opened = await openRun(config, runDirectory, say, cancelling.signal);
     try {
       await train(options, open, opened, say, cancelling.signal);

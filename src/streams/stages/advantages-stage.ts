@@ -1,6 +1,6 @@
 /** @file Trajectories and rewards in, batches of one training stage out. */
 
-import { concatMap, ignoreElements, map, merge, type Observable, Subject, tap } from 'rxjs';
+import { concatMap, ignoreElements, map, merge, type Observable, Subject, skipWhile, tap } from 'rxjs';
 import type { Trajectory } from '../../models/diffusion/sampler.js';
 import type { AdvantageHistory, ClosedStage, LostGroup } from '../../operators/index.js';
 import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from '../../operators/index.js';
@@ -37,6 +37,10 @@ export function advantagesStage(
     });
     lost$.next(group);
   };
+  // What stands in the topic at first may be of a run that was further than the checkpoint which this one goes on from.
+  const interval$ = transport
+    .latest('schedule')
+    .pipe(skipWhile(({ trainingStage }) => trainingStage !== firstTrainingStage));
   const trainer = { transport, consumerGroup: 'trainer', maxInFlight: maxGroups, faultOf };
   const rewarded$ = receive({ ...trainer, topic: 'trajectories' }).pipe(
     joinByGroup<Trajectory>({
@@ -51,8 +55,8 @@ export function advantagesStage(
     }),
     discardStale({
       // A version is the number of the training stage that samples with it, and topics keep no order among each other.
-      policyVersion$: transport.latest('schedule').pipe(map(({ trainingStage }) => trainingStage)),
-      interval$: transport.latest('schedule'),
+      policyVersion$: interval$.pipe(map(({ trainingStage }) => trainingStage)),
+      interval$,
       maxStaleness,
       maxHeld: maxGroups,
       onLost,
