@@ -118,7 +118,8 @@ export async function startSampler(
     }),
   );
   sayProvider(say, 'sampler', opened);
-  let held: number | 'pretrained' | undefined;
+  // By what they are: a run that was set back gives a version that was there before to another policy.
+  let held: PolicySnapshot['parameters'] | undefined;
   let last: Promise<unknown> = Promise.resolve();
   return {
     imageShape: opened.imageShape,
@@ -126,11 +127,10 @@ export async function startSampler(
     checkPrompts: (prompts) => thread.call.checkPrompts(prompts),
     withPolicy(policy, work) {
       const turn = async () => {
-        const wanted = policy.parameters === opened.baseParameters ? 'pretrained' : policy.version;
-        if (wanted !== held) {
+        if (policy.parameters !== held) {
           held = undefined;
           await thread.call.usePolicy(policy.parameters);
-          held = wanted;
+          held = policy.parameters;
         }
         return work(thread.call);
       };

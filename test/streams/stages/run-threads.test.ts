@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import { startSampler } from '../../../src/streams/stages/run-threads.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { tinyConfig } from '../../fixtures/tiny-run.js';
@@ -9,6 +10,11 @@ async function tinySampler() {
   onTestFinished(() => sampler.close());
   return sampler;
 }
+
+const movedFrom = (parameters: NamedArrays): NamedArrays =>
+  Object.fromEntries(
+    Object.entries(parameters).map(([name, values]) => [name, values.map((value) => value + 0.5)]),
+  );
 
 describe('SamplerClient.withPolicy', () => {
   it('should keep a policy until the work by it is done', async () => {
@@ -34,5 +40,19 @@ describe('SamplerClient.withPolicy', () => {
     const next = sampler.withPolicy(policy, async () => 'next');
     await expect(failing).rejects.toThrow('no');
     expect(await next).toBe('next');
+  });
+
+  it('should send a policy that has the version of another one', async () => {
+    const sampler = await tinySampler();
+    const { baseParameters } = sampler;
+    const moved = movedFrom(baseParameters);
+    const requests = [{ groupIndex: 0, prompt: 'a red circle' }];
+    const pictureOf = (parameters: typeof baseParameters) =>
+      sampler.withPolicy({ version: 4, parameters }, (call) => call.samplePictures({ requests }));
+    const before = await pictureOf(baseParameters);
+    const other = await pictureOf(moved);
+    const another = await pictureOf({ ...baseParameters });
+    expect(other).not.toEqual(before);
+    expect(another).toEqual(before);
   });
 });
