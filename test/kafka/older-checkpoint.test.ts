@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { PolicySnapshot } from '../../src/streams/messages.js';
 import { adapterOf } from '../fixtures/tiny-run.js';
 import { SKIP_REASON } from './cluster.js';
-import { damageCheckpoint, type HandFedRun, handFedRun } from './hand-fed-run.js';
+import { damageCheckpoint, type PartedRun, partedRun } from './parted-run.js';
 
 const NUM_STAGES = 5;
 const GROUPS = [0, 1, 2, 3];
@@ -20,13 +20,13 @@ const textOf = ({ parameters }: PolicySnapshot) =>
       .map((name) => [name, ...(parameters[name] ?? [])]),
   );
 
-async function finish(run: HandFedRun, parts: readonly { readonly ended: Promise<unknown> }[]) {
+async function finish(run: PartedRun, parts: readonly { readonly ended: Promise<unknown> }[]) {
   for (const part of parts) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
   return { adapter: (await adapterOf(run.path)).toString('base64'), stages: await run.stages() };
 }
 
 async function finishUndisturbed() {
-  const run = await handFedRun(OVERRIDES);
+  const run = await partedRun(OVERRIDES);
   const parts = [run.startTrainer(), run.startOthers()];
   for (let stage = 0; stage < NUM_STAGES; stage++) {
     await run.reward(stage, GROUPS);
@@ -48,7 +48,7 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an old
     async (_, saves, damaged, from) => {
       undisturbed ??= finishUndisturbed();
       const wanted = await undisturbed;
-      const run = await handFedRun([...OVERRIDES, saves]);
+      const run = await partedRun([...OVERRIDES, saves]);
       const first = run.startTrainer();
       const others = run.startOthers();
       for (const stage of [0, 1, 2, 3]) {

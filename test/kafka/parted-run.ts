@@ -1,11 +1,12 @@
-/** @file A run over the cluster whose rewards the test writes, so that a test decides which group has an outcome, and when. */
+/** @file A run over the cluster, its parts in processes that a test starts and kills; it may write the rewards itself, when it likes. */
 
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { filter, firstValueFrom } from 'rxjs';
 import { expect, onTestFinished, vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { ResolvedConfig } from '../../src/streams/config/topology-schema.js';
-import type { PolicySnapshot } from '../../src/streams/messages.js';
+import type { PolicySnapshot, Progress } from '../../src/streams/messages.js';
 import { openTransport } from '../../src/streams/open-transport.js';
 import type { StageMetrics } from '../../src/streams/run-events.js';
 import { readToEnd } from '../../src/streams/transport/kafka/read-to-end.js';
@@ -18,13 +19,19 @@ import { type Part, startPart } from './start-part.js';
 const BRANCHES = 3;
 const PATIENCE = { timeout: 120_000, interval: 50 };
 
-export interface HandFedRun {
+export interface PartedRun {
   readonly config: ResolvedConfig;
   readonly path: string;
   /** Starts the trainer, or starts it again. */
   startTrainer(): Part;
   /** Starts prompts and sampler, in one process. */
   startOthers(): Part;
+  /** Starts a reward worker, where the test does not write the rewards. */
+  startReward(): Part;
+  /** Waits until all groups of a training stage are sampled. */
+  sampled(trainingStage: number): Promise<void>;
+  /** Waits until the samplers and reward workers are told to let go of a stage, before that is trained. */
+  closedByTime(trainingStage: number): Promise<void>;
   /** Writes the rewards of groups, which are what their indices say, and what a reward worker would count of them. */
   reward(trainingStage: number, indices: readonly number[]): Promise<void>;
   /** Waits for a training stage that is trained and logged. */
@@ -37,7 +44,7 @@ export interface HandFedRun {
 }
 
 /** Makes a run of four groups a stage; overrides as `--set` takes them. */
-export async function handFedRun(overrides: readonly string[]): Promise<HandFedRun> {
+export async function partedRun(overrides: readonly string[]): Promise<PartedRun> {
   const folder = await temporaryFolder();
   const quiet = ['guards.rewardCollapse.action=off', 'guards.zeroSpreadGroups.action=off'];
   const rare = ['evaluation.verifier=none', 'evaluation.everyStages=100'];
@@ -58,6 +65,14 @@ export async function handFedRun(overrides: readonly string[]): Promise<HandFedR
   await writeFile(file, stringify(config));
   const { transport } = await openTransport({ config, trainer: null, warn: () => undefined });
   onTestFinished(() => transport.close());
+  const sampled = new Set<string>();
+  const reading = transport
+    .subscribe({ topic: 'trajectories', consumerGroup: 'test', maxInFlight: 16 })
+    .subscribe(({ message, ack }) => {
+      sampled.add(message.groupId);
+      ack();
+    });
+  onTestFinished(() => reading.unsubscribe());
   const start = (stages: string, ...args: string[]): Part => {
     const part = startPart(file, stages, args);
     onTestFinished(() => part.kill());
@@ -72,10 +87,21 @@ export async function handFedRun(overrides: readonly string[]): Promise<HandFedR
     path,
     startTrainer: () => start('trainer', '--run-dir', path),
     startOthers: () => start('prompts,sampler'),
+    startReward: () => start('reward'),
+    sampled: (trainingStage) =>
+      vi.waitFor(
+        () => expect([...sampled].filter((id) => id.startsWith(`${trainingStage}-`))).toHaveLength(4),
+        PATIENCE,
+      ),
+    async closedByTime(trainingStage) {
+      const isClosed = (progress: Progress) =>
+        progress.trainingStage === trainingStage && progress.finishedGroups === 4 * (trainingStage + 1);
+      await firstValueFrom(transport.latest('progress').pipe(filter(isClosed)));
+    },
     async reward(trainingStage, indices) {
       for (const index of indices) {
         const groupId = `${trainingStage}-${index}`;
-        const rewards = Array.from({ length: BRANCHES }, (_, branch) => (branch * (index + 2)) % 3);
+        const rewards = Array.from({ length: BRANCHES }, (_, branch) => (branch * (1 + (index % 2))) % 3);
         const scored = { kind: 'scored' as const, groupId, trainingStage, images: BRANCHES, verdicts: null };
         await transport.publish('rewards', { key: groupId, message: { groupId, trainingStage, rewards } });
         await transport.publish('metrics', { key: groupId, message: scored });
