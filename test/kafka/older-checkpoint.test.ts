@@ -9,7 +9,7 @@ import { damageCheckpoint, type PartedRun, partedRun } from './parted-run.js';
 const NUM_STAGES = 5;
 const GROUPS = [0, 1, 2, 3];
 /** Two runs, and the ten seconds for which the seat of a trainer that was killed is held. */
-const PATIENCE_MS = 300_000;
+const PATIENCE_MS = 600_000;
 const OVERRIDES = [`stages.prompts.numStages=${NUM_STAGES}`];
 
 const versions = (policies: readonly PolicySnapshot[]) => policies.map(({ version }) => version);

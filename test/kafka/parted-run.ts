@@ -17,7 +17,7 @@ import { BROKERS, connect, freshPrefix } from './cluster.js';
 import { type Part, startPart } from './start-part.js';
 
 const BRANCHES = 3;
-const PATIENCE = { timeout: 120_000, interval: 50 };
+const PATIENCE = { timeout: 240_000, interval: 50 };
 
 export interface PartedRun {
   readonly config: ResolvedConfig;

@@ -9,7 +9,7 @@ import { partedRun } from './parted-run.js';
 
 const PROBED_PROMPTS = 2;
 const NUM_STAGES = 4;
-const PATIENCE_MS = 300_000;
+const PATIENCE_MS = 600_000;
 
 const textOf = ({ parameters }: PolicySnapshot) =>
   JSON.stringify(Object.keys(parameters).map((name) => [name, ...(parameters[name] ?? [])]));
