@@ -102,7 +102,7 @@ async function train(
   const gate = await openGate(config, opened, cancelling);
   const between = betweenStages(context, opened, runDirectory, guards, positions, gate);
   const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
-  const { sampler, reward, trainer, history } = opened;
+  const { sampler, reward, trainer, history, latentSize } = opened;
   const readTrain = async () => opened.prompts.train;
   const prompts = roles.includes('prompts')
     ? await openPromptSource({ config, transport, say, readTrain })
@@ -116,6 +116,7 @@ async function train(
     trainer: {
       trainer,
       history,
+      latentSize,
       observe: between.observe,
       afterStage: between.afterStage,
       onClosed: end.onClosed,

@@ -11,16 +11,19 @@ import { groupFault } from './group-fault.js';
 import { mostGroups } from './most-groups.js';
 import { receive } from './receive.js';
 import type { StageContext } from './stage-context.js';
+import { trajectoryFault } from './trajectory-fault.js';
 
 /**
  * Joins, discards what is too old, and closes training stages by count or by time; every lost group counts as an outcome of
  * its stage. Of a stage that is closed by time the others hear before it is trained: it takes no more groups.
  *
+ * @param latentSize numbers in a latent of the model: trajectories of others are refused.
  * @param onClosed Hears of a stage before its batch is sent.
  */
 export function advantagesStage(
   context: StageContext,
   history: AdvantageHistory,
+  latentSize: number,
   onClosed: (trainingStage: number) => void,
 ): Observable<never> {
   const { transport, config, firstTrainingStage } = context;
@@ -28,7 +31,6 @@ export function advantagesStage(
   const { closeAfterMs, ...rule } = stageOf(config, 'groupAdvantages');
   const { maxStaleness } = stageOf(config, 'gradientSteps');
   const maxGroups = mostGroups(config);
-  const faultOf = groupFault(config);
   const lost$ = new Subject<LostGroup>();
   const onLost = (group: LostGroup) => {
     context.say({
@@ -41,10 +43,15 @@ export function advantagesStage(
   const interval$ = transport
     .latest('schedule')
     .pipe(skipWhile(({ trainingStage }) => trainingStage !== firstTrainingStage));
-  const trainer = { transport, consumerGroup: 'trainer', maxInFlight: maxGroups, faultOf };
-  const rewarded$ = receive({ ...trainer, topic: 'trajectories' }).pipe(
+  const trainer = { transport, consumerGroup: 'trainer', maxInFlight: maxGroups };
+  const trajectories$ = receive({
+    ...trainer,
+    topic: 'trajectories',
+    faultOf: trajectoryFault(config, latentSize),
+  });
+  const rewarded$ = trajectories$.pipe(
     joinByGroup<Trajectory>({
-      rewards$: receive({ ...trainer, topic: 'rewards' }),
+      rewards$: receive({ ...trainer, topic: 'rewards', faultOf: groupFault(config) }),
       maxPending: maxGroups,
       maxRemembered: 4 * maxGroups,
       onLost,

@@ -13,7 +13,7 @@ import type { PolicySnapshot } from '../messages.js';
 import type { RunEvent } from '../run-events.js';
 import type { RewardService } from '../threads/reward-thread.js';
 import type { OpenedSampler, SamplerService } from '../threads/sampler-thread.js';
-import type { TrainerService } from '../threads/trainer-thread.js';
+import type { OpenedTrainer, TrainerService } from '../threads/trainer-thread.js';
 
 export type Say = (event: RunEvent) => void;
 
@@ -168,7 +168,7 @@ export async function startTrainer(
   config: ResolvedConfig,
   say: Say,
   { resumed }: { readonly resumed: boolean },
-): Promise<OpenThread<Client<TrainerService>>> {
+): Promise<OpenThread<Client<TrainerService>> & Pick<OpenedTrainer, 'latentSize'>> {
   const { value } = stageOf(config, 'gradientSteps');
   const thread = startThread<TrainerService>(threadUrl('trainer'), 'trainer');
   const settings = {
@@ -180,6 +180,7 @@ export async function startTrainer(
     startFrom: resumed ? null : (config.model.startFrom ?? null),
     value: value.type === 'network' ? value : null,
   };
-  sayProvider(say, 'trainer', await opening(thread, thread.call.open(settings)));
-  return { call: thread.call, close: () => thread.close() };
+  const opened = await opening(thread, thread.call.open(settings));
+  sayProvider(say, 'trainer', opened);
+  return { call: thread.call, latentSize: opened.latentSize, close: () => thread.close() };
 }
