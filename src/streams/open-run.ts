@@ -25,6 +25,8 @@ export interface OpenRun {
   readonly sampler: SamplerClient;
   readonly reward: Client<RewardService>;
   readonly trainer: Client<TrainerService>;
+  /** Numbers in a latent of the model. */
+  readonly latentSize: number;
   /** Training stages that are complete: where the run starts. */
   readonly completeStages: number;
   readonly history: AdvantageHistory;
@@ -59,9 +61,9 @@ export async function openRun(
   try {
     const sampler = owned(await startSampler(config, say));
     const reward = owned(await startReward(config, sampler.imageShape, say)).call;
-    const trainer = owned(
+    const { call: trainer, latentSize } = owned(
       await startTrainer(config, say, { resumed: runDirectory.checkpoint !== null }),
-    ).call;
+    );
     const evaluate = (policy: PolicySnapshot) =>
       evaluatePolicy({ config, sampler, reward, policy, prompts, signal, now: () => performance.now() });
     // Before anything is restored, the trainer holds the policy that the run starts from.
@@ -77,6 +79,7 @@ export async function openRun(
         sampler,
         reward,
         trainer,
+        latentSize,
         evaluate,
         close,
         completeStages: checkpoint.completeStages,
@@ -99,6 +102,7 @@ export async function openRun(
       sampler,
       reward,
       trainer,
+      latentSize,
       evaluate,
       close,
       completeStages: 0,

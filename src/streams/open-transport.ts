@@ -43,6 +43,8 @@ export interface TransportOptions {
 const LOCAL_TOPICS: readonly string[] = ['batches'];
 /** Broadcasts that the trainer alone writes. */
 const TRAINER_BROADCASTS = ['schedule', 'policy', 'progress'] as const;
+/** Consumer groups that the trainer alone reads for. */
+const TRAINER_GROUPS = ['trainer', 'run'];
 /** Beside the payload: headers, and what the log itself needs. */
 const RECORD_OVERHEAD_BYTES = 64 * 1024;
 
@@ -89,7 +91,7 @@ async function openShared(options: TransportOptions): Promise<OpenTransport> {
       maxMessageBytes: Math.max(kafka.maxInlineBytes, kafka.maxBatchBytes) + RECORD_OVERHEAD_BYTES,
       maxAttempts,
       deadLettersTopic: 'dead-letters',
-      ...(trainer?.startAt && { startAt: trainer.startAt }),
+      ...(trainer && { ownGroups: { names: TRAINER_GROUPS, startAt: trainer.startAt ?? {} } }),
       onUnreadable: (topic, error) =>
         warn(`topic ${topic}: ${String(error)}. The older value stays in force.`),
     });

@@ -27,6 +27,8 @@ export interface RoleParts {
   readonly trainer: {
     readonly trainer: Client<TrainerService>;
     readonly history: AdvantageHistory;
+    /** Numbers in a latent of the model. */
+    readonly latentSize: number;
     /** Counts what passes; subscribed to before anything is sent. */
     readonly observe: (transport: Transport<TopicMessages>) => Observable<never>;
     readonly afterStage: AfterStage;
@@ -56,12 +58,12 @@ export function runStages(
 
 function trainerStages(
   context: StageContext,
-  { trainer, history, observe, afterStage, onClosed, onTrained }: RoleParts['trainer'],
+  { trainer, history, latentSize, observe, afterStage, onClosed, onTrained }: RoleParts['trainer'],
 ): Observable<never>[] {
   return [
     observe(context.transport),
     scheduleStage(context),
-    advantagesStage(context, history, onClosed),
+    advantagesStage(context, history, latentSize, onClosed),
     trainerStage(context, trainer, afterStage).pipe(
       tap(({ closed }) => onTrained(closed.trainingStage)),
       ignoreElements(),

@@ -12,6 +12,7 @@ import { type OpenRun, openRun } from './open-run.js';
 import { type OpenTransport, openTransport } from './open-transport.js';
 import { progressAt } from './progress-at.js';
 import { openPromotionGate, type PromotionGate } from './promotion/promotion-gate.js';
+import { requireReach } from './require-reach.js';
 import { ALL_ROLES, type Role } from './roles.js';
 import type { RunDirectory } from './run-directory.js';
 import type { RunEvent } from './run-events.js';
@@ -60,6 +61,7 @@ async function run(
   const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
   const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });
   try {
+    await requireReach(open.transport, config, checkpoint?.completeStages ?? 0);
     const opened = await openRun(config, runDirectory, say, cancelling.signal);
     try {
       await train(options, open, opened, say, cancelling.signal);
@@ -100,7 +102,7 @@ async function train(
   const gate = await openGate(config, opened, cancelling);
   const between = betweenStages(context, opened, runDirectory, guards, positions, gate);
   const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
-  const { sampler, reward, trainer, history } = opened;
+  const { sampler, reward, trainer, history, latentSize } = opened;
   const readTrain = async () => opened.prompts.train;
   const prompts = roles.includes('prompts')
     ? await openPromptSource({ config, transport, say, readTrain })
@@ -114,6 +116,7 @@ async function train(
     trainer: {
       trainer,
       history,
+      latentSize,
       observe: between.observe,
       afterStage: between.afterStage,
       onClosed: end.onClosed,

@@ -126,6 +126,11 @@ describe('tributary graph', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^flowchart LR\n/);
   });
+
+  test('should draw what a run is given while it goes on', async () => {
+    const { stdout } = await runCli(['graph', 'config/kafka.yaml']);
+    expect(stdout).toContain('  operators -. "control" .-> stage_schedule\n');
+  });
 });
 
 describe('tributary train', () => {

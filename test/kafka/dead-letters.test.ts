@@ -28,6 +28,18 @@ const reward = (groupId: string, trainingStage: number, rewards: readonly number
   headers: VERSION,
 });
 
+/** A whole message, by a sampler whose model is another one. */
+const otherModel = {
+  groupId: '0-1',
+  groupIndex: 1,
+  trainingStage: 0,
+  prompt: 'a red circle',
+  interval: { trainingStage: 0, firstStep: 3, numSteps: 4, trainedSteps: [3] },
+  policyVersion: 0,
+  tree: { firstStep: 3, widths: [1, 1] },
+  branches: [{ firstStep: 3, latents: new Float32Array(10), logProbs: new Float32Array(1) }],
+};
+
 /** By topic, what a stranger may have written. */
 const STRANGE: Readonly<Record<string, readonly NewRecord[]>> = {
   prompts: [
@@ -35,7 +47,10 @@ const STRANGE: Readonly<Record<string, readonly NewRecord[]>> = {
     { key: 'p', value: new Uint8Array(), headers: { 'schema-version': '999' } },
   ],
   images: [{ key: 'i', value: Uint8Array.of(10, 255, 255, 255, 255, 15), headers: VERSION }],
-  trajectories: [{ key: 't', value: new Uint8Array(900_000), headers: VERSION }],
+  trajectories: [
+    { key: 't', value: new Uint8Array(900_000), headers: VERSION },
+    { key: '0-1', value: WIRE_CODECS.trajectories.encode(otherModel), headers: VERSION },
+  ],
   rewards: [
     reward('0-0', 0, [Number.NaN, 1, 2]),
     reward('no group', 0, [1, 2, 3]),
@@ -86,7 +101,10 @@ describe.skipIf(SKIP_REASON !== null)('messages that cannot be worked on', () =>
       reason('expected schema version 1, got 999'),
     ]);
     expect(reasonsOf('images')).toEqual([reason('do not parse')]);
-    expect(reasonsOf('trajectories')).toEqual([reason('do not parse')]);
+    expect(reasonsOf('trajectories').toSorted()).toEqual([
+      reason('expected latents of'),
+      reason('do not parse'),
+    ]);
     expect(reasonsOf('rewards').toSorted()).toEqual([
       reason('claim: expected the file'),
       reason('expected a group <training stage>-<index>'),

@@ -97,7 +97,7 @@ export const TOPICS = {
     kind: 'broadcast',
     message: 'control',
     key: 'run id',
-    needsReader: false,
+    needsReader: true,
     isFedFromOutside: true,
     summary: 'What operators want of the running run; written by `tributary control`, by no stage.',
   },

@@ -14,23 +14,31 @@ export interface ProbeOptions {
 }
 
 export interface Probe {
-  /** One a prompt, `[3, height, width] float32` in [-1, 1]. */
-  readonly pictures: readonly Float32Array[];
+  /** Root mean square of the differences of its pictures, in [-1, 1], from those of the last reference. */
+  readonly outputChange: number;
   /** One a prompt; those that are not finite are there too. */
   readonly rewards: readonly number[];
   /** The trajectories, as the trainer reads them. */
   readonly samples: readonly TrainingSample[];
 }
 
+/** Whom to probe. */
+export interface Probed {
+  readonly policy: PolicySnapshot;
+  /** Steps of the training stage: others have other noise. */
+  readonly trainedSteps: readonly number[];
+  /** Whether the pictures of later probes are compared with these. */
+  readonly isReference: boolean;
+}
+
 /** Samples and scores the probe. The same policy gives the same probe. */
 export async function probePolicy(
   { sampler, reward, prompts, signal }: ProbeOptions,
-  policy: PolicySnapshot,
-  trainedSteps: readonly number[],
+  { policy, trainedSteps, isReference }: Probed,
 ): Promise<Probe> {
   const requests = prompts.map((prompt, groupIndex) => ({ groupIndex, prompt }));
-  const groups = await sampler.withPolicy(policy, (call) =>
-    call.probe({ requests, trainedSteps }, { signal }),
+  const { groups, outputChange } = await sampler.withPolicy(policy, (call) =>
+    call.probe({ requests, trainedSteps, isReference }, { signal }),
   );
   const branches = groups.flatMap((group) => group.branches.slice(0, 1));
   const pictures = branches.map(({ image }) => image);
@@ -46,5 +54,5 @@ export async function probePolicy(
     stepAdvantages: null,
     trajectory,
   }));
-  return { pictures, rewards, samples };
+  return { outputChange, rewards, samples };
 }

@@ -53,13 +53,13 @@ export async function openPromotionGate(options: PromotionGateOptions): Promise<
       const parameters = await trainer.parameters(undefined);
       const base = await baseProbe(trainedSteps);
       // A candidate has no version yet: the one of that number may still become another policy.
-      const probe = await probePolicy(options, { version: -completeStages, parameters }, trainedSteps);
+      const policy = { version: -completeStages, parameters };
+      const probe = await probePolicy(options, { policy, trainedSteps, isReference: false });
       const logRatios = await trainer.logRatios({ samples: probe.samples, trainedSteps }, { signal });
       const baseRewards = momentsOf(base.rewards.filter(Number.isFinite));
       const reference = best ?? baseRewards.mean;
       const rewardMean = momentsOf(probe.rewards).mean;
       const logProbDifference = logRatios && momentsOf(Array.from(logRatios, Math.abs)).mean;
-      const change = outputChange(base, probe);
       const failure =
         failedLimit(LOG_PROBS, logProbDifference, settings.maxLogProbDifference) ??
         failedLimit(
@@ -67,7 +67,7 @@ export async function openPromotionGate(options: PromotionGateOptions): Promise<
           fallOf(reference, rewardMean, baseRewards.populationStd),
           settings.maxRewardFall,
         ) ??
-        (change === 0 && !isEqual(parameters, baseParameters) ? CHANGES_NOTHING : null);
+        (probe.outputChange === 0 && !isEqual(parameters, baseParameters) ? CHANGES_NOTHING : null);
       if (failure) await trainer.rollBack(undefined);
       else {
         await trainer.promote(undefined);
@@ -75,7 +75,7 @@ export async function openPromotionGate(options: PromotionGateOptions): Promise<
       }
       const promotion: Promotion = {
         isPromoted: failure === null,
-        outputChange: finiteOrNull(change),
+        outputChange: finiteOrNull(probe.outputChange),
         logProbDifference: finiteOrNull(logProbDifference),
         rewardMean: finiteOrNull(rewardMean),
       };
@@ -90,7 +90,8 @@ function baseProbeOf(options: ProbeOptions) {
   let last: { readonly steps: string; readonly probe: Probe } | null = null;
   return async (trainedSteps: readonly number[]): Promise<Probe> => {
     const steps = trainedSteps.join();
-    if (last?.steps !== steps) last = { steps, probe: await probePolicy(options, policy, trainedSteps) };
+    if (last?.steps !== steps)
+      last = { steps, probe: await probePolicy(options, { policy, trainedSteps, isReference: true }) };
     return last.probe;
   };
 }
@@ -144,22 +145,6 @@ function alarmOf({ expected, nextStep, value, threshold }: Failure, trainingStag
     trainingStage,
     message: `promotion after ${trainingStage} training ${stages}: expected at most ${threshold} ${expected}, got ${Number(value.toPrecision(3))}. ${nextStep}. The samplers go on with the policy before.`,
   };
-}
-
-/** Root mean square of the differences of all pixels, which lie in [-1, 1]. */
-function outputChange(base: Probe, probe: Probe): number {
-  let squares = 0;
-  let count = 0;
-  for (const [index, picture] of probe.pictures.entries()) {
-    const before = base.pictures[index] ?? picture;
-    // A loop by index, as this is megabytes on the main thread.
-    for (let pixel = 0; pixel < picture.length; pixel++) {
-      const difference = (picture[pixel] ?? 0) - (before[pixel] ?? 0);
-      squares += difference * difference;
-    }
-    count += picture.length;
-  }
-  return Math.sqrt(squares / Math.max(1, count));
 }
 
 function isEqual(a: NamedArrays, b: NamedArrays): boolean {

@@ -1,6 +1,6 @@
 /** @file Trajectories and rewards in, batches of one training stage out. */
 
-import { concatMap, ignoreElements, map, merge, type Observable, Subject, tap } from 'rxjs';
+import { concatMap, ignoreElements, map, merge, type Observable, Subject, skipWhile, tap } from 'rxjs';
 import type { Trajectory } from '../../models/diffusion/sampler.js';
 import type { AdvantageHistory, ClosedStage, LostGroup } from '../../operators/index.js';
 import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from '../../operators/index.js';
@@ -11,16 +11,19 @@ import { groupFault } from './group-fault.js';
 import { mostGroups } from './most-groups.js';
 import { receive } from './receive.js';
 import type { StageContext } from './stage-context.js';
+import { trajectoryFault } from './trajectory-fault.js';
 
 /**
  * Joins, discards what is too old, and closes training stages by count or by time; every lost group counts as an outcome of
  * its stage. Of a stage that is closed by time the others hear before it is trained: it takes no more groups.
  *
+ * @param latentSize numbers in a latent of the model: trajectories of others are refused.
  * @param onClosed Hears of a stage before its batch is sent.
  */
 export function advantagesStage(
   context: StageContext,
   history: AdvantageHistory,
+  latentSize: number,
   onClosed: (trainingStage: number) => void,
 ): Observable<never> {
   const { transport, config, firstTrainingStage } = context;
@@ -28,7 +31,6 @@ export function advantagesStage(
   const { closeAfterMs, ...rule } = stageOf(config, 'groupAdvantages');
   const { maxStaleness } = stageOf(config, 'gradientSteps');
   const maxGroups = mostGroups(config);
-  const faultOf = groupFault(config);
   const lost$ = new Subject<LostGroup>();
   const onLost = (group: LostGroup) => {
     context.say({
@@ -37,10 +39,19 @@ export function advantagesStage(
     });
     lost$.next(group);
   };
-  const trainer = { transport, consumerGroup: 'trainer', maxInFlight: maxGroups, faultOf };
-  const rewarded$ = receive({ ...trainer, topic: 'trajectories' }).pipe(
+  // What stands in the topic at first may be of a run that was further than the checkpoint which this one goes on from.
+  const interval$ = transport
+    .latest('schedule')
+    .pipe(skipWhile(({ trainingStage }) => trainingStage !== firstTrainingStage));
+  const trainer = { transport, consumerGroup: 'trainer', maxInFlight: maxGroups };
+  const trajectories$ = receive({
+    ...trainer,
+    topic: 'trajectories',
+    faultOf: trajectoryFault(config, latentSize),
+  });
+  const rewarded$ = trajectories$.pipe(
     joinByGroup<Trajectory>({
-      rewards$: receive({ ...trainer, topic: 'rewards' }),
+      rewards$: receive({ ...trainer, topic: 'rewards', faultOf: groupFault(config) }),
       maxPending: maxGroups,
       maxRemembered: 4 * maxGroups,
       onLost,
@@ -51,8 +62,8 @@ export function advantagesStage(
     }),
     discardStale({
       // A version is the number of the training stage that samples with it, and topics keep no order among each other.
-      policyVersion$: transport.latest('schedule').pipe(map(({ trainingStage }) => trainingStage)),
-      interval$: transport.latest('schedule'),
+      policyVersion$: interval$.pipe(map(({ trainingStage }) => trainingStage)),
+      interval$,
       maxStaleness,
       maxHeld: maxGroups,
       onLost,

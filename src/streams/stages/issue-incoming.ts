@@ -1,5 +1,4 @@
 import {
-  concat,
   defer,
   filter,
   fromEvent,
@@ -20,7 +19,7 @@ import type { IssuedTickets } from '../incoming/issued-tickets.js';
 import type { PromptInbox } from '../incoming/prompt-inbox.js';
 import type { IncomingPrompt } from '../messages.js';
 import { fillSlots } from './fill-slots.js';
-import { admitted, isRepeated, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
+import { admitted, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
 import type { StageContext } from './stage-context.js';
 
 export interface IssueIncomingOptions {
@@ -62,7 +61,6 @@ export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomin
     if (!isOpen) countIssued(slot);
     return isOpen;
   };
-  const again$ = isRepeated(context) ? [...unfinished.values()] : [];
   // One progress for both: what closes a stage must be known when the next one is admitted.
   const fresh$ = readLatest(context.transport.latest('progress'), (progress$) =>
     admitted(context, slots(context), progress$).pipe(
@@ -76,7 +74,7 @@ export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomin
       }),
     ),
   ).pipe(takeUntil(aborted(context.stopping)), map(ticketOf));
-  const issue$ = concat(again$, fresh$).pipe(
+  const issue$ = fresh$.pipe(
     mergeMap((ticket) => publishTicket(context, ticket).pipe(map(() => ticket)), PUBLISHED_AT_ONCE),
     tap({
       next: ({ sourceId }) => sourceId !== undefined && inbox.settle(sourceId),

@@ -6,7 +6,7 @@ import { stageOf } from '../config/stage-of.js';
 import { type IssuedTickets, readIssued } from '../incoming/issued-tickets.js';
 import type { PromptInbox } from '../incoming/prompt-inbox.js';
 import { issueIncoming } from './issue-incoming.js';
-import { admitted, isRepeated, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
+import { admitted, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
 import type { StageContext } from './stage-context.js';
 
 /** Where the prompts of groups come from, as the config says, opened. */
@@ -50,7 +50,7 @@ function issueFromFile(
   onIssued: (trainingStage: number) => void,
 ): Observable<never> {
   return admitted(context, slots(context, onIssued)).pipe(
-    filter(({ groupIndex }) => !unfinished.has(groupIndex) || isRepeated(context)),
+    filter(({ groupIndex }) => !unfinished.has(groupIndex)),
     map((slot) => ({ ...slot, prompt: promptOf(context, prompts, slot) })),
     mergeMap((ticket) => publishTicket(context, ticket), PUBLISHED_AT_ONCE),
     ignoreElements(),

@@ -15,7 +15,7 @@ import { loraOf } from '../read-adapter.js';
 import type { RunEvent } from '../run-events.js';
 import type { RewardService } from '../threads/reward-thread.js';
 import type { OpenedSampler, SamplerService } from '../threads/sampler-thread.js';
-import type { TrainerService } from '../threads/trainer-thread.js';
+import type { OpenedTrainer, TrainerService } from '../threads/trainer-thread.js';
 
 export type Say = (event: RunEvent) => void;
 
@@ -123,7 +123,8 @@ export async function startSampler(
     }),
   );
   sayProvider(say, 'sampler', opened);
-  let held: number | 'pretrained' | undefined;
+  // By what they are: a run that was set back gives a version that was there before to another policy.
+  let held: PolicySnapshot['parameters'] | undefined;
   let last: Promise<unknown> = Promise.resolve();
   return {
     imageShape: opened.imageShape,
@@ -131,11 +132,10 @@ export async function startSampler(
     checkPrompts: (prompts) => thread.call.checkPrompts(prompts),
     withPolicy(policy, work) {
       const turn = async () => {
-        const wanted = policy.parameters === opened.baseParameters ? 'pretrained' : policy.version;
-        if (wanted !== held) {
+        if (policy.parameters !== held) {
           held = undefined;
           await thread.call.usePolicy(policy.parameters);
-          held = wanted;
+          held = policy.parameters;
         }
         return work(thread.call);
       };
@@ -174,7 +174,7 @@ export async function startTrainer(
   config: ResolvedConfig,
   say: Say,
   { resumed }: { readonly resumed: boolean },
-): Promise<OpenThread<Client<TrainerService>>> {
+): Promise<OpenThread<Client<TrainerService>> & Pick<OpenedTrainer, 'latentSize'>> {
   const { value } = stageOf(config, 'gradientSteps');
   const thread = startThread<TrainerService>(threadUrl('trainer'), 'trainer');
   const settings = {
@@ -186,6 +186,7 @@ export async function startTrainer(
     startFrom: resumed ? null : (config.model.startFrom ?? null),
     value: value.type === 'network' ? value : null,
   };
-  sayProvider(say, 'trainer', await opening(thread, thread.call.open(settings)));
-  return { call: thread.call, close: () => thread.close() };
+  const opened = await opening(thread, thread.call.open(settings));
+  sayProvider(say, 'trainer', opened);
+  return { call: thread.call, latentSize: opened.latentSize, close: () => thread.close() };
 }

@@ -40,14 +40,6 @@ export function publishTicket({ transport }: StageContext, ticket: PromptTicket)
   return from(transport.publish('prompts', { key: groupId, message: ticket, turn: groupIndex }));
 }
 
-/**
- * Whether tickets in the topic may have been answered by a run that had no checkpoint yet when it crashed, and begins anew:
- * they have to be issued again.
- */
-export function isRepeated({ config, firstTrainingStage }: StageContext): boolean {
-  return firstTrainingStage === 0 && config.checkpoints.everyStages > 1;
-}
-
 /** The groups of the run in order, from the first one that is not finished. */
 export function* slots(
   { config, firstTrainingStage, stopping }: StageContext,

@@ -10,6 +10,7 @@ import type { Provider } from '../../models/engines/engine.js';
 import { type EngineSettings, openEngine } from '../../models/engines/open-engine.js';
 import { serveThread } from '../../models/engines/thread.js';
 import { imageGrid } from '../../models/images/image-grid.js';
+import { pictureDifference } from '../../models/images/picture-difference.js';
 import { encodePng } from '../../models/images/png.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
 import { startingPolicy } from '../../models/policy/policy-file.js';
@@ -37,6 +38,19 @@ export interface OpenedSampler {
   readonly baseParameters: NamedArrays;
 }
 
+export interface ProbeRequest {
+  readonly requests: readonly RolloutRequest[];
+  readonly trainedSteps: readonly number[];
+  /** Whether later probes are compared with this one. */
+  readonly isReference: boolean;
+}
+
+export interface ProbedPolicy {
+  readonly groups: readonly SampledGroup[];
+  /** Root mean square of the differences of its pictures from those of the last reference. */
+  readonly outputChange: number;
+}
+
 export interface SamplerService {
   open(settings: SamplerThreadSettings): Promise<OpenedSampler>;
   usePolicy(parameters: NamedArrays): Promise<void>;
@@ -48,10 +62,7 @@ export interface SamplerService {
     signal: AbortSignal,
   ): Promise<SampledGroup[]>;
   /** One independent trajectory for every request, from the evaluation seed, with the noise of training. */
-  probe(
-    request: { readonly requests: readonly RolloutRequest[]; readonly trainedSteps: readonly number[] },
-    signal: AbortSignal,
-  ): Promise<SampledGroup[]>;
+  probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbedPolicy>;
   /** A grid of pictures from the evaluation seed, one prompt a row, as PNG. */
   sampleGrid(
     request: { readonly prompts: readonly string[]; readonly columns: number; readonly scale: number },
@@ -121,6 +132,19 @@ async function samplePictures(
   return groups.flatMap(({ branches }) => branches.map(({ image }) => image));
 }
 
+let referencePictures: readonly Float32Array[] = [];
+
+async function probe(
+  { requests, trainedSteps, isReference }: ProbeRequest,
+  signal: AbortSignal,
+): Promise<ProbedPolicy> {
+  const groups = await rolloutAll(opened.value().probeSampler, requests, trainedSteps, signal);
+  const pictures = groups.flatMap(({ branches }) => branches.map(({ image }) => image));
+  // Copies: what is returned may leave this thread for good.
+  if (isReference) referencePictures = pictures.map((picture) => picture.slice());
+  return { groups, outputChange: pictureDifference(pictures, referencePictures) };
+}
+
 function promptFault(prompt: string): string | null {
   try {
     opened.value().tokenizer.encode(prompt);
@@ -141,8 +165,7 @@ const service: SamplerService = {
   checkPrompts: async (prompts) => prompts.map(promptFault),
   rollout: async ({ requests, trainedSteps }, signal) =>
     opened.value().sampler.rollout(requests, trainedSteps, signal),
-  probe: ({ requests, trainedSteps }, signal) =>
-    rolloutAll(opened.value().probeSampler, requests, trainedSteps, signal),
+  probe,
   samplePictures: ({ requests }, signal) => samplePictures(requests, signal),
   async sampleGrid({ prompts, columns, scale }, signal) {
     const requests = prompts.flatMap((prompt, row) =>

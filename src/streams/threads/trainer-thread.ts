@@ -48,6 +48,8 @@ export interface OpenedTrainer {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
   readonly numParameters: number;
+  /** Numbers in a latent of the model. */
+  readonly latentSize: number;
 }
 
 export interface TrainerService {
@@ -78,12 +80,13 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
   const { trainer: trainerSettings, lora } = settings;
   const { seed, sampling } = trainerSettings;
   const policyGraph = await buildPolicyGraph(engine, pipeline, trainerSettings);
+  const latentSize = elementCount(pipeline.latentShape);
   const baseline =
     settings.value &&
     (await openValueBaseline(
       engine,
       {
-        latentSize: elementCount(pipeline.latentShape),
+        latentSize,
         embedWidth: pipeline.embedsShape[1],
         numSteps: sampling.numInferenceSteps,
       },
@@ -99,7 +102,7 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
       : await startingParameters(settings.startFrom, inputs, lora);
   const optimizer = initialAdamWState(parameters);
   const state: PolicyState = { parameters, samplingParameters: parameters, optimizer, replay: [] };
-  return { engine, trainer, baseline, inputs, lora, state, promoted: state };
+  return { engine, trainer, baseline, inputs, lora, latentSize, state, promoted: state };
 });
 
 const copyOf = (parameters: NamedArrays): NamedArrays =>
@@ -107,9 +110,9 @@ const copyOf = (parameters: NamedArrays): NamedArrays =>
 
 const service: TrainerService = {
   async open(settings) {
-    const { trainer, state } = await opened.open(settings);
+    const { trainer, state, latentSize } = await opened.open(settings);
     const numParameters = Object.values(state.parameters).reduce((sum, { length }) => sum + length, 0);
-    return { provider: trainer.provider, fallbacks: trainer.fallbacks, numParameters };
+    return { provider: trainer.provider, fallbacks: trainer.fallbacks, numParameters, latentSize };
   },
   async train(stage, signal) {
     const current = opened.value();

@@ -31,4 +31,44 @@ describe('topologyToMermaid', () => {
   stage_the__judge -- "dead-letters" --> run
 `);
   });
+
+  it.each([
+    ['a run in one process', [], []],
+    [
+      'an endpoint for prompts',
+      ['stages.prompts.source={from: topic, http: {port: 0}}'],
+      ['  endpoint(["POST /prompts"])', '  endpoint -- "incoming-prompts" --> stage_prompts'],
+    ],
+    [
+      'a run over Kafka',
+      ['transport.kind=kafka'],
+      [
+        '  operators(["tributary control"])',
+        '  operators -. "control" .-> stage_prompts',
+        '  operators -. "control" .-> stage_schedule',
+        '  operators -. "control" .-> stage_trainer',
+      ],
+    ],
+    [
+      'prompts on a topic of Kafka',
+      ['transport.kind=kafka', 'stages.prompts.source={from: topic}', 'topics.control=orders'],
+      [
+        '  traffic(["your own traffic"])',
+        '  operators(["tributary control"])',
+        '  traffic -- "incoming-prompts" --> stage_prompts',
+        '  operators -. "orders" .-> stage_prompts',
+        '  operators -. "orders" .-> stage_schedule',
+        '  operators -. "orders" .-> stage_trainer',
+      ],
+    ],
+  ])('should draw what comes from outside into %s', (_, overrides, outside) => {
+    const linesOf = (settings: readonly string[]) => {
+      const { config, faults } = lintTopology(SMALLEST, 'a.yaml', { overrides: settings });
+      if (!config) throw new Error(faults.map(({ message }) => message).join('\n'));
+      return topologyToMermaid(config).split('\n');
+    };
+    const inside = linesOf([]);
+    expect(linesOf(overrides).filter((line) => !inside.includes(line))).toEqual(outside);
+    expect(inside.filter((line) => !linesOf(overrides).includes(line))).toEqual([]);
+  });
 });

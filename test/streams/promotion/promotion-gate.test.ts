@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import { openPromotionGate } from '../../../src/streams/promotion/promotion-gate.js';
+import type { ProbeRequest } from '../../../src/streams/threads/sampler-thread.js';
 
 const BASE: NamedArrays = { 'lora.A': Float32Array.of(1, 2), 'lora.B': Float32Array.of(0, 0) };
 const SETTINGS = { prompts: 2, maxLogProbDifference: 0.01, maxRewardFall: 1 };
@@ -41,11 +42,13 @@ async function start({ bestReward, base = PRETRAINED }: { bestReward?: number; b
       close: async () => undefined,
       withPolicy: ({ version, parameters }, work) =>
         work({
-          probe: async ({ trainedSteps }: { trainedSteps: readonly number[] }) => {
-            probes.push(`${version}: ${trainedSteps}`);
-            const image = new Float32Array(2).fill(probed(parameters).pixel);
+          probe: async ({ trainedSteps, isReference }: ProbeRequest) => {
+            probes.push(`${version}: ${trainedSteps}${isReference ? ', reference' : ''}`);
+            const { pixel } = probed(parameters);
+            const image = new Float32Array(2).fill(pixel);
             const trajectory = { firstStep: 0, latents: new Float32Array(2), logProbs: new Float32Array(1) };
-            return ['a', 'b'].map(() => ({ tree: {}, branches: [{ image, trajectory }] }));
+            const groups = ['a', 'b'].map(() => ({ tree: {}, branches: [{ image, trajectory }] }));
+            return { groups, outputChange: Math.abs(pixel - base.pixel) };
           },
         } as never),
     },
@@ -150,6 +153,6 @@ describe('the promotion gate', () => {
     await judge(policy(0.5, [1, 3]), [2]);
     await judge(policy(0.6, [1, 3]), [2]);
     await judge(policy(0.7, [1, 3]), [1, 2]);
-    expect(probes).toEqual(['0: 2', '-1: 2', '-2: 2', '0: 1,2', '-3: 1,2']);
+    expect(probes).toEqual(['0: 2, reference', '-1: 2', '-2: 2', '0: 1,2, reference', '-3: 1,2']);
   });
 });

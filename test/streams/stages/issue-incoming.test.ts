@@ -118,15 +118,6 @@ describe('promptsStage with prompts of a topic', () => {
     await vi.waitFor(() => expect(given().slice(1)).toEqual(['2-0 c', '2-1 d']));
   });
 
-  it('should issue again what a run without a checkpoint may have answered', async () => {
-    const { write, given } = start({
-      held: [ticket(0, 0, 'a')],
-      overrides: ['checkpoints.everyStages=2'],
-    });
-    for (const id of ['a', 'b']) await write(id);
-    await vi.waitFor(() => expect(given()).toEqual(['0-0 a', '0-1 b']));
-  });
-
   it('should take no ticket of another run for its own', async () => {
     const held = [
       { ...ticket(0, 0, 'a'), groupId: '0-7' },

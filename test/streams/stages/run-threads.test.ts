@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import { startSampler } from '../../../src/streams/stages/run-threads.js';
+import type { ProbedPolicy } from '../../../src/streams/threads/sampler-thread.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { tinyConfig } from '../../fixtures/tiny-run.js';
 
@@ -9,6 +11,11 @@ async function tinySampler() {
   onTestFinished(() => sampler.close());
   return sampler;
 }
+
+const movedFrom = (parameters: NamedArrays): NamedArrays =>
+  Object.fromEntries(
+    Object.entries(parameters).map(([name, values]) => [name, values.map((value) => value + 0.5)]),
+  );
 
 describe('SamplerClient.withPolicy', () => {
   it('should keep a policy until the work by it is done', async () => {
@@ -34,5 +41,37 @@ describe('SamplerClient.withPolicy', () => {
     const next = sampler.withPolicy(policy, async () => 'next');
     await expect(failing).rejects.toThrow('no');
     expect(await next).toBe('next');
+  });
+
+  it('should send a policy that has the version of another one', async () => {
+    const sampler = await tinySampler();
+    const { baseParameters } = sampler;
+    const moved = movedFrom(baseParameters);
+    const requests = [{ groupIndex: 0, prompt: 'a red circle' }];
+    const pictureOf = (parameters: typeof baseParameters) =>
+      sampler.withPolicy({ version: 4, parameters }, (call) => call.samplePictures({ requests }));
+    const before = await pictureOf(baseParameters);
+    const other = await pictureOf(moved);
+    const another = await pictureOf({ ...baseParameters });
+    expect(other).not.toEqual(before);
+    expect(another).toEqual(before);
+  });
+});
+
+describe('the probe of a sampler', () => {
+  it('should say how far its pictures are from those of the last reference', async () => {
+    const sampler = await tinySampler();
+    const { baseParameters } = sampler;
+    const request = { requests: [{ groupIndex: 0, prompt: 'a red circle' }], trainedSteps: [2, 3] };
+    const probe = (parameters: NamedArrays, isReference: boolean) =>
+      sampler.withPolicy({ version: 0, parameters }, (call) => call.probe({ ...request, isReference }));
+    const pictureOf = ({ groups }: ProbedPolicy) => groups[0]?.branches[0]?.image ?? new Float32Array();
+    const base = await probe(baseParameters, true);
+    const moved = await probe(movedFrom(baseParameters), false);
+    const squares = pictureOf(moved).map((value, pixel) => (value - (pictureOf(base)[pixel] ?? 0)) ** 2);
+    const mean = squares.reduce((sum, square) => sum + square, 0) / squares.length;
+    expect(mean).toBeGreaterThan(0);
+    expect(moved.outputChange).toBeCloseTo(Math.sqrt(mean), 6);
+    expect([base.outputChange, (await probe(baseParameters, false)).outputChange]).toEqual([0, 0]);
   });
 });

@@ -1,5 +1,5 @@
 import { firstValueFrom, take, toArray } from 'rxjs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { TributaryError } from '../../../src/errors.js';
 import type {
   ConsumeOptions,
@@ -7,6 +7,7 @@ import type {
   LogRecord,
 } from '../../../src/streams/transport/kafka/log-driver.js';
 import { type QueueReaderOptions, readQueue } from '../../../src/streams/transport/kafka/queue-reader.js';
+import type { Delivery } from '../../../src/streams/transport/transport.js';
 
 const record = (offset: number, text: string): LogRecord => ({
   partition: 0,
@@ -16,12 +17,15 @@ const record = (offset: number, text: string): LogRecord => ({
   headers: {},
 });
 
-/** A log of one partition that hands its records to the consumer as soon as there is one. */
+/** A log of two partitions, one of them empty, that hands its records to the consumer as soon as there is one. */
 function logOf(records: readonly LogRecord[]) {
   const committed: bigint[] = [];
+  const assigned: Record<number, bigint>[] = [];
+  let assign = () => 0;
   const driver = {
     async consume({ onAssigned, onRecords }: ConsumeOptions) {
-      onAssigned([0]);
+      assign = () => assigned.push(Object.fromEntries(onAssigned([0, 1])));
+      assign();
       // A client fetches again after a fault, and says nothing.
       onRecords(records).catch(() => undefined);
       return {
@@ -31,7 +35,7 @@ function logOf(records: readonly LogRecord[]) {
       };
     },
   } as unknown as LogDriver;
-  return { driver, committed };
+  return { driver, committed, assigned, reassign: () => assign() };
 }
 
 const options = (driver: LogDriver, changes: Partial<QueueReaderOptions> = {}): QueueReaderOptions => ({
@@ -48,7 +52,7 @@ const options = (driver: LogDriver, changes: Partial<QueueReaderOptions> = {}): 
     return text;
   },
   deadLetter: async () => undefined,
-  startAt: new Map(),
+  startAt: null,
   onReading: () => undefined,
   onLeaving: () => undefined,
   ...changes,
@@ -84,5 +88,30 @@ describe('readQueue', () => {
     await expect(firstValueFrom(readQueue(options(driver, { decode })))).rejects.toThrow(
       'a fault of the program',
     );
+  });
+
+  it.each([
+    ['what it has taken, or its memory, or the oldest record, when it is alone', new Map([[1, 3n]])],
+    ['the commits of the group when others share it', null],
+  ])('should go on by %s', async (_, startAt) => {
+    const { driver, assigned, reassign } = logOf([record(3, 'a'), record(4, 'b')]);
+    const positions: (() => ReadonlyMap<number, bigint>)[] = [];
+    const onReading: QueueReaderOptions['onReading'] = (read) => positions.push(read);
+    const read$ = readQueue(options(driver, { startAt, onReading }));
+    const read: Delivery<unknown>[] = [];
+    const reading = read$.subscribe((delivery) => read.push(delivery));
+    await vi.waitFor(() => expect(read).toHaveLength(2));
+    reassign();
+    expect(assigned).toEqual(
+      startAt === null
+        ? [{}, {}]
+        : [
+            { 0: 0n, 1: 3n },
+            { 0: 5n, 1: 3n },
+          ],
+    );
+    read[0]?.ack();
+    expect(positions.map((newest) => newest().get(0))).toEqual([4n]);
+    reading.unsubscribe();
   });
 });

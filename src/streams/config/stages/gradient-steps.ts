@@ -81,6 +81,6 @@ export const gradientStepsStage = defineStage({
       .default(1)
       .describe('Gradients with a larger L2 norm, over all parameters together, are scaled down to it.'),
   }),
-  reads: { batches: 'stage batch' },
+  reads: { batches: 'stage batch', control: 'control' },
   writes: { policy: 'policy', progress: 'progress' },
 });

@@ -75,6 +75,6 @@ export const intervalScheduleStage = defineStage({
     memory: 'One interval.',
   },
   schema: modes,
-  reads: { progress: 'progress' },
+  reads: { progress: 'progress', control: 'control' },
   writes: { schedule: 'training interval' },
 });

@@ -77,6 +77,6 @@ export const promptsStage = defineStage({
         'Groups that may be issued and not finished. It bounds memory. groupsPerStage is the synchronous loop; each further groupsPerStage lets sampling run one training stage ahead and needs one more of maxStaleness.',
       ),
   }),
-  reads: { progress: 'progress', 'incoming-prompts': 'incoming prompt' },
+  reads: { progress: 'progress', 'incoming-prompts': 'incoming prompt', control: 'control' },
   writes: { prompts: 'prompt ticket' },
 });

@@ -18,11 +18,14 @@ export interface TopicCodec {
   read(topic: string, record: { readonly value: Uint8Array; readonly headers: Headers }): Promise<unknown>;
 }
 
-/** Up to where consumer groups have answered all records: by `<topic>/<consumer group>`, then by partition. */
+/**
+ * Up to where consumer groups have answered all records: by `<topic>/<consumer group>`, then by partition. Of a partition that
+ * is not named nothing was answered.
+ */
 export type Positions = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export interface KafkaTransport<Messages extends object> extends Transport<Messages> {
-  /** Where the streams of this transport stand now. A transport that starts at it is given all that was not answered. */
+  /** Where its own groups stand now. A transport that starts at it is given all that was not answered. */
   positions(): Positions;
   /**
    * From now on this transport alone writes these topics, of all that take them under the same name: one that did before
@@ -36,8 +39,11 @@ export interface KafkaTransportOptions<Messages> {
   /** Topic `work` is `<prefix>.work` in the cluster, or as `names` says. */
   readonly prefix: string;
   readonly names?: Readonly<Record<string, string>>;
-  /** Where to go on reading, which comes before what the consumer groups have committed. */
-  readonly startAt?: Positions;
+  /**
+   * Consumer groups that have no other member. They go on where `startAt` says, whatever was committed, as their reader's
+   * memory may be older than that.
+   */
+  readonly ownGroups?: { readonly names: readonly string[]; readonly startAt: Positions };
   readonly topics: readonly (TopicDeclaration & { readonly name: TopicOf<Messages> })[];
   readonly codec: TopicCodec;
   /** Of every queue topic: the most members of a consumer group that can work at one time. */
@@ -134,8 +140,10 @@ export async function createKafkaTransport<Messages extends object>(
         const headers = { ...record.headers, ...why };
         await driver.append(inCluster(deadLettersTopic), [{ key, value, headers }]);
       };
+      const { names: own = [], startAt = {} } = options.ownGroups ?? {};
+      const isOwn = own.includes(consumerGroup);
       const reader = `${topic}/${consumerGroup}`;
-      const startAt = Object.entries(options.startAt?.[reader] ?? {});
+      const starts = Object.entries(startAt[reader] ?? {});
       return unlessClosed(() =>
         readQueue({
           driver,
@@ -146,8 +154,10 @@ export async function createKafkaTransport<Messages extends object>(
           maxAttempts,
           decode: decode(topic),
           deadLetter: topic === deadLettersTopic ? null : bury,
-          startAt: new Map(startAt.map(([partition, offset]) => [Number(partition), BigInt(offset)])),
-          onReading: (positions) => readers.set(reader, positions),
+          startAt: isOwn
+            ? new Map(starts.map(([partition, offset]) => [Number(partition), BigInt(offset)]))
+            : null,
+          onReading: (positions) => isOwn && readers.set(reader, positions),
           onLeaving,
         }),
       ) as Observable<Delivery<Messages[Topic]>>;

@@ -5,8 +5,12 @@
 export class OffsetLedger {
   /** Taken and not settled. */
   readonly #open = new Set<bigint>();
-  /** After the newest that was taken. */
   #next = 0n;
+
+  /** After the newest that was taken; 0 where nothing was. */
+  get next(): bigint {
+    return this.#next;
+  }
 
   /** Whether a record is new. One that was redelivered after a rebalance, taken or settled here before, is not. */
   take(offset: bigint): boolean {

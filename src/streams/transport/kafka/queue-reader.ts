@@ -21,8 +21,11 @@ export interface QueueReaderOptions {
    * passed over, and its bytes stay in the log.
    */
   readonly deadLetter: ((record: LogRecord, reason: string, attempts: number) => Promise<void>) | null;
-  /** Where partitions are read from instead of where the group's commits say; each counts once. */
-  readonly startAt: ReadonlyMap<number, bigint>;
+  /**
+   * Of a group that has no other member: where each partition is read from, whatever was committed; one that is not named,
+   * from its oldest record. Null for a group that others share, which goes on where its commits say.
+   */
+  readonly startAt: ReadonlyMap<number, bigint> | null;
   /** Takes, while there is a reader, how far each of its partitions is answered. */
   readonly onReading: (positions: () => ReadonlyMap<number, bigint>) => void;
   /** Takes the end of a reader that was left, which the transport waits for. */
@@ -58,7 +61,6 @@ class QueueReader {
   readonly #ledgers = new Map<number, OffsetLedger>();
   readonly #records = new WeakMap<Entry, { readonly record: LogRecord; readonly ledger: OffsetLedger }>();
   readonly #uncommitted = new Set<number>();
-  readonly #startAt: Map<number, bigint>;
   #consumer: Promise<LogConsumer | null> = Promise.resolve(null);
   #committing: Promise<void> = Promise.resolve();
   #nextSequence = 0;
@@ -69,7 +71,6 @@ class QueueReader {
     private readonly options: QueueReaderOptions,
     private readonly fail: (error: unknown) => void,
   ) {
-    this.#startAt = new Map(options.startAt);
     this.group = new ConsumerGroup([], {
       onSettled: (entry) => this.#settle(entry),
       onRoom: () => this.#wake(),
@@ -102,7 +103,7 @@ class QueueReader {
 
   /** All records before these are answered, by partition; of one that gave nothing yet, where it was to start. */
   positions(): ReadonlyMap<number, bigint> {
-    const positions = new Map(this.options.startAt);
+    const positions = new Map(this.options.startAt ?? []);
     for (const [partition, ledger] of this.#ledgers)
       if (ledger.lowWater > 0n) positions.set(partition, ledger.lowWater);
     return positions;
@@ -118,9 +119,15 @@ class QueueReader {
     }
     this.group.withdraw((entry) => !this.#isOurs(entry));
     this.#wake();
-    const starts = [...this.#startAt].filter(([partition]) => partitions.includes(partition));
-    for (const [partition] of starts) this.#startAt.delete(partition);
-    return new Map(starts);
+    return new Map(partitions.flatMap((partition) => this.#startOf(partition)));
+  }
+
+  /** Commits may stand before or behind what a member that is alone has taken: it was set back, or has not answered yet. */
+  #startOf(partition: number): [number, bigint][] {
+    const { startAt } = this.options;
+    if (startAt === null) return [];
+    const taken = this.#ledgers.get(partition)?.next ?? 0n;
+    return [[partition, taken > 0n ? taken : (startAt.get(partition) ?? 0n)]];
   }
 
   /** Whether a record lies in a partition that has been this member's since it was taken. */

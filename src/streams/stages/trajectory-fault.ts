@@ -1,0 +1,23 @@
+import type { Trajectory } from '../../models/diffusion/sampler.js';
+import type { RolloutGroup } from '../../operators/index.js';
+import type { ResolvedConfig } from '../config/topology-schema.js';
+import { groupFault } from './group-fault.js';
+
+/**
+ * Returns what is wrong with trajectories that anyone may have written, as a phrase `expected ..., got ...`; null where they
+ * may be trained on. Where they are of other steps than the current ones is for `discardStale` to say.
+ *
+ * @param latentSize numbers in a latent of the model.
+ */
+export function trajectoryFault(
+  config: ResolvedConfig,
+  latentSize: number,
+): (group: RolloutGroup<Trajectory>) => string | null {
+  const faultOf = groupFault(config);
+  return (group) => {
+    const sizes = group.branches.map(({ latents, logProbs }) => latents.length / (logProbs.length + 1));
+    const other = sizes.find((size) => size !== latentSize);
+    const fault = other === undefined ? null : `expected latents of ${latentSize} numbers, got ${other}`;
+    return faultOf(group) ?? fault;
+  };
+}

@@ -1,0 +1,138 @@
+/** @file A run over the cluster, its parts in processes that a test starts and kills; it may write the rewards itself, when it likes. */
+
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { filter, firstValueFrom } from 'rxjs';
+import { expect, onTestFinished, vi } from 'vitest';
+import { stringify } from 'yaml';
+import type { ResolvedConfig } from '../../src/streams/config/topology-schema.js';
+import type { PolicySnapshot, Progress } from '../../src/streams/messages.js';
+import { openTransport } from '../../src/streams/open-transport.js';
+import type { StageMetrics } from '../../src/streams/run-events.js';
+import { readToEnd } from '../../src/streams/transport/kafka/read-to-end.js';
+import { WIRE_CODECS } from '../../src/streams/transport/wire/wire-codecs.js';
+import { temporaryFolder } from '../fixtures/temporary-folder.js';
+import { metricsOf, tinyConfig } from '../fixtures/tiny-run.js';
+import { BROKERS, connect, freshPrefix } from './cluster.js';
+import { type Part, startPart } from './start-part.js';
+
+const BRANCHES = 3;
+const PATIENCE = { timeout: 240_000, interval: 50 };
+
+export interface PartedRun {
+  readonly config: ResolvedConfig;
+  readonly path: string;
+  /** Starts the trainer, or starts it again. */
+  startTrainer(): Part;
+  /** Starts prompts and sampler, in one process. */
+  startOthers(): Part;
+  /** Starts a reward worker, where the test does not write the rewards. */
+  startReward(): Part;
+  /** Waits until all groups of a training stage are sampled. */
+  sampled(trainingStage: number): Promise<void>;
+  /** Waits until the samplers and reward workers are told to let go of a stage, before that is trained. */
+  closedByTime(trainingStage: number): Promise<void>;
+  /** Writes the rewards of groups, which are what their indices say, and what a reward worker would count of them. */
+  reward(trainingStage: number, indices: readonly number[]): Promise<void>;
+  /** Waits for a training stage that is trained and logged. */
+  trained(trainingStage: number): Promise<void>;
+  /** Waits for a checkpoint of so many complete stages. */
+  saved(completeStages: number): Promise<void>;
+  stages(): Promise<readonly StageMetrics[]>;
+  /** All that the policy topic holds, in order. */
+  policies(): Promise<readonly PolicySnapshot[]>;
+}
+
+/** Makes a run of four groups a stage; overrides as `--set` takes them. */
+export async function partedRun(overrides: readonly string[]): Promise<PartedRun> {
+  const folder = await temporaryFolder();
+  const quiet = ['guards.rewardCollapse.action=off', 'guards.zeroSpreadGroups.action=off'];
+  const rare = ['evaluation.verifier=none', 'evaluation.everyStages=100'];
+  const inProcess = await tinyConfig(folder, { overrides: [...quiet, ...rare, ...overrides] });
+  const payloads = { type: 'folder' as const, folder: join(folder, 'payloads') };
+  // More partitions than groups in flight: some have nothing yet when others are at work.
+  const kafka = { brokers: BROKERS, prefix: freshPrefix(), partitions: 16, payloads };
+  const config: ResolvedConfig = {
+    ...inProcess,
+    transport: {
+      ...inProcess.transport,
+      kind: 'kafka',
+      kafka: { ...inProcess.transport.kafka, ...kafka },
+    },
+  };
+  const file = join(folder, 'run.yaml');
+  const path = join(folder, 'run');
+  await writeFile(file, stringify(config));
+  const { transport } = await openTransport({ config, trainer: null, warn: () => undefined });
+  onTestFinished(() => transport.close());
+  const sampled = new Set<string>();
+  const reading = transport
+    .subscribe({ topic: 'trajectories', consumerGroup: 'test', maxInFlight: 16 })
+    .subscribe(({ message, ack }) => {
+      sampled.add(message.groupId);
+      ack();
+    });
+  onTestFinished(() => reading.unsubscribe());
+  const start = (stages: string, ...args: string[]): Part => {
+    const part = startPart(file, stages, args);
+    onTestFinished(() => part.kill());
+    return part;
+  };
+  const stages = async () =>
+    (await metricsOf(path).catch(() => [])).filter(
+      ({ kind }) => kind === 'stage',
+    ) as unknown as StageMetrics[];
+  return {
+    config,
+    path,
+    startTrainer: () => start('trainer', '--run-dir', path),
+    startOthers: () => start('prompts,sampler'),
+    startReward: () => start('reward'),
+    sampled: (trainingStage) =>
+      vi.waitFor(
+        () => expect([...sampled].filter((id) => id.startsWith(`${trainingStage}-`))).toHaveLength(4),
+        PATIENCE,
+      ),
+    async closedByTime(trainingStage) {
+      const isClosed = (progress: Progress) =>
+        progress.trainingStage === trainingStage && progress.finishedGroups === 4 * (trainingStage + 1);
+      await firstValueFrom(transport.latest('progress').pipe(filter(isClosed)));
+    },
+    async reward(trainingStage, indices) {
+      for (const index of indices) {
+        const groupId = `${trainingStage}-${index}`;
+        const rewards = Array.from({ length: BRANCHES }, (_, branch) => (branch * (1 + (index % 2))) % 3);
+        const scored = { kind: 'scored' as const, groupId, trainingStage, images: BRANCHES, verdicts: null };
+        await transport.publish('rewards', { key: groupId, message: { groupId, trainingStage, rewards } });
+        await transport.publish('metrics', { key: groupId, message: scored });
+      }
+    },
+    trained: (trainingStage) =>
+      vi.waitFor(
+        async () => expect((await stages()).at(-1)?.trainingStage).toBeGreaterThanOrEqual(trainingStage),
+        PATIENCE,
+      ),
+    saved: (completeStages) =>
+      vi.waitFor(
+        async () => expect(await readdir(join(path, 'checkpoints'))).toContain(String(completeStages)),
+        PATIENCE,
+      ),
+    stages,
+    async policies() {
+      const driver = await connect();
+      onTestFinished(() => driver.close());
+      const policies: PolicySnapshot[] = [];
+      await readToEnd(driver, `${kafka.prefix}.policy`, ({ value }) => {
+        policies.push(WIRE_CODECS.policy.decode(value));
+      });
+      return policies;
+    },
+  };
+}
+
+/** Breaks a file of a checkpoint, as a disk might. */
+export async function damageCheckpoint(path: string, completeStages: number): Promise<void> {
+  const file = join(path, 'checkpoints', String(completeStages), 'state.json');
+  const bytes = await readFile(file);
+  await writeFile(file, bytes.subarray(0, bytes.length / 2));
+}

@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import type { Trajectory } from '../../../src/models/diffusion/sampler.js';
+import type { RolloutGroup } from '../../../src/operators/index.js';
+import { trajectoryFault } from '../../../src/streams/stages/trajectory-fault.js';
+import { stageBench } from './stage-bench.js';
+
+const branch = (latentSize: number, steps: number): Trajectory => ({
+  firstStep: 0,
+  latents: new Float32Array(latentSize * (steps + 1)),
+  logProbs: new Float32Array(steps),
+});
+
+describe('trajectoryFault', () => {
+  it.each([
+    ['take latents of the model, of whichever steps', '0-1', [branch(6, 2), branch(6, 3)], null],
+    ['refuse others', '0-1', [branch(6, 2), branch(5, 2)], 'expected latents of 6 numbers, got 5'],
+    [
+      'refuse a group that no run has',
+      '0-999999',
+      [branch(6, 2)],
+      expect.stringContaining('expected a group'),
+    ],
+  ])('should %s', (_, groupId, branches, fault) => {
+    const faultOf = trajectoryFault(stageBench().context.config, 6);
+    expect(faultOf({ groupId, trainingStage: 0, branches } as unknown as RolloutGroup<Trajectory>)).toEqual(
+      fault,
+    );
+  });
+});
