@@ -19,7 +19,6 @@ import {
   ModelProtoSchema,
   StringStringEntryProtoSchema,
   TensorProto_DataLocation,
-  TensorProto_DataType,
 } from '../../../src/models/graph/proto/onnx_pb.js';
 import { float32Data, int64, type Tensor } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
