@@ -104,7 +104,7 @@ describe('training of all weights', () => {
     const { graph, weights } = freeWeights(await prepareUnet(engine, pipeline, 2), 'tiny UNet');
     const feedsOf = (parameters: NamedArrays) => ({
       sample: randomTensor(1, shape),
-      timestep: timestepTensor([700, 20], 'int64', [2]),
+      timestep: timestepTensor([700, 20], 'float32', [2]),
       encoder_hidden_states: randomTensor(2, [2, ...pipeline.embedsShape]),
       ...policyFeeds({ adapters: [], weights }, parameters, null),
     });

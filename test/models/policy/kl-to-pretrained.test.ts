@@ -167,8 +167,8 @@ describe('the training graph with reference policies', () => {
     );
     expect(graph.outputs.map(({ name }) => name)).toEqual([
       'loss',
-      'ratio',
       ...parameters.map((name) => `gradient:${name}`),
+      'ratio',
     ]);
   });
 });

@@ -171,8 +171,8 @@ describe('buildPolicyGraph', () => {
   it('should hold no gradient of a frozen weight, no dead node, and frozen convolutions run backwards as Conv', () => {
     expect(graph.outputs.map(({ name }) => name)).toEqual([
       'loss',
-      'ratio',
       ...Object.keys(parameters).map((name) => `gradient:${name}`),
+      'ratio',
     ]);
     expect(deadNodes(graph)).toEqual([]);
     expect(countOps(graph).ConvTranspose).toBeUndefined();

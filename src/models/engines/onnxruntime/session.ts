@@ -92,6 +92,10 @@ async function createAlone(
   }
 }
 
+/**
+ * On the CPU, a model with weights in files gives up some speed for memory: the layout of kernels that suits the caches best,
+ * which is one more copy of them, and the arena, which keeps as much as it ever needed in pieces that no longer fit.
+ */
 function create(
   model: Uint8Array,
   provider: OnnxRuntimeProvider,
@@ -99,11 +103,13 @@ function create(
   options: SessionOptions,
   entries: Readonly<Record<string, string>> = {},
 ): Promise<ort.InferenceSession> {
+  const isMapped = options.weightsFolder !== undefined && provider === 'cpu';
+  const level = isMapped && options.optimization === 'all' ? 'extended' : LEVELS[options.optimization];
   return ort.InferenceSession.create(model, {
     executionProviders: [provider],
     intraOpNumThreads: engine.threads,
     interOpNumThreads: 1,
-    graphOptimizationLevel: LEVELS[options.optimization],
+    graphOptimizationLevel: level,
     logSeverityLevel: 4,
     ...(options.externalData?.size
       ? { externalData: [...options.externalData].map(([path, data]) => ({ path, data })) }
@@ -118,7 +124,7 @@ function create(
         ? { optimization: { disable_specified_optimizers: 'MatMulAddFusion' } }
         : {}),
     },
-    ...(options.weightsFolder !== undefined && provider === 'cpu' ? LARGE : {}),
+    ...(isMapped ? { enableCpuMemArena: false, enableMemPattern: false } : {}),
   });
 }
 
@@ -133,16 +139,6 @@ function mappedWeights(
     ...(provider === 'cpu' ? { disable_prepacking: '1' } : {}),
   };
 }
-
-/**
- * What a graph with weights in files gives up of speed for memory: the layout of kernels that suits the CPU's caches best,
- * which is one more copy of them, and the arena, which keeps as much as it ever needed in pieces that no longer fit.
- */
-const LARGE = {
-  graphOptimizationLevel: 'extended',
-  enableCpuMemArena: false,
-  enableMemPattern: false,
-} as const;
 
 /** Runs a session; outputs are fresh arrays. */
 export async function runSession(open: OpenSession, feeds: Tensors, label: string): Promise<Tensors> {
