@@ -5,6 +5,9 @@ import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { expectTwoShapesStages, tinyShapesModels } from '../fixtures/tfjs-presets.js';
 
+/** Longest time of one, in milliseconds: wasm has one core, and the machine may be busy. */
+const DEADLINE = 300_000;
+
 let folder: string;
 beforeAll(async () => {
   folder = await tinyShapesModels();
@@ -12,7 +15,9 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('an algorithm on TensorFlow.js', () => {
-  it.each(readdirSync('config/algorithms'))('should train for two stages: %s', (name) =>
-    expectTwoShapesStages(`config/algorithms/${name}`, folder),
+  it.each(readdirSync('config/algorithms'))(
+    'should train for two stages: %s',
+    (name) => expectTwoShapesStages(`config/algorithms/${name}`, folder),
+    DEADLINE,
   );
 });

@@ -9,6 +9,9 @@ import { SD15_NAMES, sd15Overrides } from '../fixtures/sd15-presets.js';
 import { temporaryFolder } from '../fixtures/temporary-folder.js';
 import { expectTwoShapesStages, expectTwoStages, tinyShapesModels } from '../fixtures/tfjs-presets.js';
 
+/** Longest time of one, in milliseconds: wasm has one core, and the machine may be busy. */
+const DEADLINE = 300_000;
+
 let folder: string;
 beforeAll(async () => {
   folder = await tinyShapesModels();
@@ -18,13 +21,19 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const SHAPES = readdirSync('config').filter((name) => /^(shapes-|demo|kafka).*\.yaml$/.test(name));
 
 describe('a preset on TensorFlow.js', () => {
-  it.each(SHAPES)('should train for two stages: %s', (name) =>
-    expectTwoShapesStages(`config/${name}`, folder),
+  it.each(SHAPES)(
+    'should train for two stages: %s',
+    (name) => expectTwoShapesStages(`config/${name}`, folder),
+    DEADLINE,
   );
 
-  it.each(SD15_NAMES)('should train for two stages: %s', async (name) => {
-    const preset = `config/${name}.yaml`;
-    const prompts = stageOf(await loadTopology(preset), 'prompts');
-    await expectTwoStages(preset, await sd15Overrides(name, await temporaryFolder(), prompts));
-  });
+  it.each(SD15_NAMES)(
+    'should train for two stages: %s',
+    async (name) => {
+      const preset = `config/${name}.yaml`;
+      const prompts = stageOf(await loadTopology(preset), 'prompts');
+      await expectTwoStages(preset, await sd15Overrides(name, await temporaryFolder(), prompts));
+    },
+    DEADLINE,
+  );
 });
