@@ -3,8 +3,7 @@
  * text encoder of one layer that is as wide as it must be, and the tiny fixture's tokenizer and autoencoder.
  */
 
-import { constants } from 'node:fs';
-import { copyFile, cp, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, cp, link, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { clipTextModel, readClipTextConfig } from '../../dist/models/diffusers/clip-text-model.js';
 import { unet2dCondition } from '../../dist/models/diffusers/unet-2d-condition.js';
@@ -128,5 +127,5 @@ const exists = (path) =>
 /** Without a second copy on disk where the file system can. */
 async function linkOrCopy(from, to) {
   await rm(to, { force: true });
-  await copyFile(from, to, constants.COPYFILE_FICLONE);
+  await link(from, to).catch(() => copyFile(from, to));
 }

@@ -14,9 +14,11 @@ import {
 import { conv2d, groupNorm, linear } from '../../../src/models/diffusion/layers.js';
 import type { Engine } from '../../../src/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { createTfjsEngine } from '../../../src/models/engines/tfjs/engine.js';
 import { GraphBuilder } from '../../../src/models/graph/builder.js';
 import { compileGraph } from '../../../src/models/graph/compile-graph.js';
 import { encodeGraph, encodeGraphApart } from '../../../src/models/graph/encode.js';
+import { freeWeights } from '../../../src/models/graph/free-weights.js';
 import type { Graph } from '../../../src/models/graph/graph.js';
 import { addLora } from '../../../src/models/graph/lora.js';
 import * as op from '../../../src/models/graph/ops/index.js';
@@ -147,6 +149,24 @@ describe('weights on disk', () => {
       ).toBe(true);
       expect(largestDifference(slopes[name] ?? new Float32Array(), gradient), name).toBeLessThan(1e-4);
     }
+  });
+
+  it('should be read by an engine that maps no files, and where all weights are trained', async () => {
+    const { graph } = await graphOf('F32');
+    const expected = (await outputOf(graph)).y ?? new Float32Array();
+    const tfjs = createTfjsEngine({ backends: ['cpu'], threads: 1, gradients: 'tape' });
+    try {
+      const executable = await compileGraph(tfjs, graph, { label: 'network' });
+      const { y } = await executable.run({ x: randomTensor(9, [1, CHANNELS, 4, 4], 0.5) });
+      expect(largestDifference(float32Data(y, 'y'), expected)).toBeLessThan(1e-4);
+    } finally {
+      await tfjs.close();
+    }
+    const onDisk = freeWeights(graph, 'network').weights;
+    const inMemory = freeWeights((await graphOf('F16')).graph, 'network').weights;
+    const byName = (weights: typeof onDisk) => new Map(weights.map(({ name, initial }) => [name, initial]));
+    expect(onDisk.length).toBe(Object.keys(SHAPES).length);
+    expect(byName(onDisk)).toEqual(byName(inMemory));
   });
 
   it('should make no copy of a kernel to differentiate it', async () => {
