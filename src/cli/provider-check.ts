@@ -4,6 +4,7 @@ import { createOnnxRuntimeEngine } from '../models/engines/onnxruntime/engine.js
 import { createTfjsEngine } from '../models/engines/tfjs/engine.js';
 import { GraphBuilder } from '../models/graph/builder.js';
 import { encodeGraph } from '../models/graph/encode.js';
+import { halfSupport } from '../models/graph/half-support.js';
 import { add } from '../models/graph/ops/index.js';
 import { float32, float32Data } from '../models/tensor.js';
 
@@ -13,14 +14,31 @@ export interface ProviderCheck {
   readonly problem: string | null;
 }
 
+export interface OnnxRuntimeCheck extends ProviderCheck {
+  /** Why the provider cannot compute in half precision (model.precision: float16); null where it can, or does not work at all. */
+  readonly halfProblem: string | null;
+}
+
 /** Says whether a provider of onnxruntime works. */
-export function checkProvider(provider: OnnxRuntimeProvider): Promise<ProviderCheck> {
-  return check(provider, createOnnxRuntimeEngine({ providers: [provider], threads: 1 }));
+export async function checkProvider(provider: OnnxRuntimeProvider): Promise<OnnxRuntimeCheck> {
+  const engine = createOnnxRuntimeEngine({ providers: [provider], threads: 1 });
+  try {
+    const found = await check(provider, engine);
+    const halfProblem = found.problem === null ? (await halfSupport(engine)).problem : null;
+    return { ...found, halfProblem };
+  } finally {
+    await engine.close();
+  }
 }
 
 /** Says whether a backend of TensorFlow.js works. */
-export function checkBackend(backend: TfjsBackend): Promise<ProviderCheck> {
-  return check(`tfjs-${backend}`, createTfjsEngine({ backends: [backend], threads: 1, gradients: 'tape' }));
+export async function checkBackend(backend: TfjsBackend): Promise<ProviderCheck> {
+  const engine = createTfjsEngine({ backends: [backend], threads: 1, gradients: 'tape' });
+  try {
+    return await check(`tfjs-${backend}`, engine);
+  } finally {
+    await engine.close();
+  }
 }
 
 /** Runs a graph of one node: being listed proves nothing. */
@@ -35,8 +53,6 @@ async function check(provider: Provider, engine: Engine): Promise<ProviderCheck>
   } catch (error) {
     if (error instanceof TributaryError) return { provider, problem: reasonOf(error.message) };
     throw error;
-  } finally {
-    await engine.close();
   }
 }
 

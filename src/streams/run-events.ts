@@ -1,6 +1,7 @@
 /** @file What a run says of itself, and what each of its figures means. All of it survives a trip through JSON. */
 
 import type { Provider } from '../models/engines/engine.js';
+import type { LossScaling } from '../models/policy/training-statistics.js';
 import type { ControlDifference } from './control/control-state.js';
 import type { GuardAction } from './guards/guard-actions.js';
 import type { Role } from './roles.js';
@@ -76,6 +77,11 @@ export interface StageMetrics {
    * the weights of the loss; null where no run held rows of that step alone.
    */
   readonly gradNormByStep: readonly (number | null)[];
+  /**
+   * In half precision, the loss scale after the stage, and the updates of the stage that were skipped because a gradient was
+   * not finite, of which the other figures hold nothing; absent in single precision.
+   */
+  readonly lossScaling?: LossScaling;
   /**
    * Images scored by the reward model in the run so far, evaluation not counted; of late groups those that were scored before
    * their stage was trained.

@@ -6,13 +6,13 @@ import { findCudaParts } from '../../models/engines/onnxruntime/cuda-parts.js';
 import { INSTALL_COMMAND } from '../../models/engines/tfjs/backends.js';
 import { dependencyVersions, VERSION } from '../own-package.js';
 import { providerAdvice } from '../provider-advice.js';
-import { checkBackend, checkProvider, type ProviderCheck } from '../provider-check.js';
+import { checkBackend, checkProvider, type OnnxRuntimeCheck, type ProviderCheck } from '../provider-check.js';
 
 const TFJS_HINT = `TensorFlow.js is optional: ${INSTALL_COMMAND} adds wasm and cpu, docs/engines.md says how to add node and node-gpu.`;
 
 const GIB = 2 ** 30;
 
-interface AdvisedCheck extends ProviderCheck {
+interface AdvisedCheck extends OnnxRuntimeCheck {
   /** What to do, where it does not work. */
   readonly advice: readonly string[];
 }
@@ -73,6 +73,7 @@ function describe(findings: {
     row(provider, problem === null ? 'works' : `not there: ${problem}`);
   const providers = findings.providers.flatMap((check) => [
     state(check),
+    ...describeHalf(check),
     ...check.advice.map((line) => row('', line)),
   ]);
   return [
@@ -91,6 +92,14 @@ function describe(findings: {
     'packages',
     ...Object.entries(findings.packages).map(([name, version]) => row(name, version ?? 'not installed')),
   ].join('\n');
+}
+
+function describeHalf({ provider, problem, halfProblem }: AdvisedCheck): string[] {
+  if (problem !== null) return [];
+  if (halfProblem !== null)
+    return [row('', `No half precision: ${halfProblem}. Leave model.precision at float32 with it.`)];
+  const cost = provider === 'cpu' ? ', slower than single precision: for trials' : '';
+  return [row('', `Half precision works${cost} (model.precision: float16).`)];
 }
 
 function row(name: string, value: string): string {

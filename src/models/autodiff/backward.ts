@@ -21,6 +21,7 @@ import type { GradientRule } from './rule.js';
  * are asked only for the inputs that lie there. A parameter that the loss does not depend on gets zeros.
  *
  * @param segmentOf which parts of the forward pass are computed again rather than kept; default none.
+ * @param seed dL/dL, a float32 scalar by which all derivatives are multiplied; default 1.
  * @throws TRIB_GRAPH when the loss is not a float scalar; TRIB_NO_GRADIENT when an operator on the path has no rule.
  */
 export function gradients(
@@ -28,6 +29,7 @@ export function gradients(
   loss: Value,
   parameters: readonly Value[],
   segmentOf: SegmentOf = () => undefined,
+  seed: Value = g.scalar(1),
 ): Value[] {
   if (loss.shape.length !== 0 || loss.type !== 'float32') {
     throw new TributaryError(
@@ -38,7 +40,7 @@ export function gradients(
   const forward = [...g.nodes];
   const dependent = dependentValues(forward, parameters, g.barriers);
   const upstream = new Map<string, Value>();
-  if (dependent.has(loss.name)) upstream.set(loss.name, g.scalar(1));
+  if (dependent.has(loss.name)) upstream.set(loss.name, seed);
   const nodeForGradient = recomputation(g, forward, segmentOf);
 
   for (const node of forward.toReversed()) {
@@ -52,16 +54,18 @@ export function gradients(
       return input !== undefined && dependent.has(input.name);
     };
     const dy = (upstreams[0] ?? upstreams.find((value) => value)) as Value;
-    const { inputs, outputs } = nodeForGradient(node, dy);
-    const derivatives = g.scoped(`gradient${node.name}`, () =>
-      rule.derivative({ g, node, x: inputs as Value[], y: outputs, upstreams, dy, wants }),
-    );
-    node.inputs.forEach((input, index) => {
-      if (input === undefined || !dependent.has(input.name)) return;
-      const derivative = derivatives[index] ?? noDerivative(node, index);
-      const fitted = unbroadcast(g, derivative, input);
-      const known = upstream.get(input.name);
-      upstream.set(input.name, known ? op.add(g, known, fitted) : fitted);
+    g.derived(node, () => {
+      const { inputs, outputs } = nodeForGradient(node, dy);
+      const derivatives = g.scoped(`gradient${node.name}`, () =>
+        rule.derivative({ g, node, x: inputs as Value[], y: outputs, upstreams, dy, wants }),
+      );
+      node.inputs.forEach((input, index) => {
+        if (input === undefined || !dependent.has(input.name)) return;
+        const derivative = derivatives[index] ?? noDerivative(node, index);
+        const fitted = unbroadcast(g, derivative, input);
+        const known = upstream.get(input.name);
+        upstream.set(input.name, known ? op.add(g, known, fitted) : fitted);
+      });
     });
   }
   return parameters.map(

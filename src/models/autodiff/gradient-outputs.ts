@@ -9,6 +9,7 @@ import type { SegmentOf } from './recomputation.js';
  * the request that is returned and goes to `compile`; for another one, by a backward pass that is appended to the graph.
  *
  * @param segmentOf parts that the appended backward pass computes again (see `gradients`); the tape of an engine keeps all.
+ * @param seed what the derivatives are multiplied by (see `gradients`); none with an engine that differentiates.
  * @throws as `gradients`, where the backward pass is appended.
  */
 export function gradientOutputs(
@@ -17,12 +18,13 @@ export function gradientOutputs(
   loss: Value,
   parameters: readonly Value[],
   segmentOf?: SegmentOf,
+  seed?: Value,
 ): GradientRequest | undefined {
   if (engine.differentiates) {
     g.output(loss, 'loss');
     return { loss: 'loss', parameters: parameters.map(({ name }) => name), barriers: [...g.barriers] };
   }
-  const derivatives = gradients(g, loss, parameters, segmentOf);
+  const derivatives = gradients(g, loss, parameters, segmentOf, seed);
   g.output(loss, 'loss');
   for (const [index, derivative] of derivatives.entries())
     g.output(derivative, `gradient:${parameters[index]?.name}`);

@@ -60,7 +60,8 @@ function repeat(g: GraphBuilder, nodes: readonly Node[], dy: Value): ReadonlyMap
     const copy = {
       ...node,
       name: `${node.name}_again`,
-      inputs: node.inputs.map((input) => input && again(input)),
+      forward: node,
+      inputs: g.derived(node, () => node.inputs.map((input) => input && again(input))),
       outputs: node.outputs.map((output) => ({ ...output, name: `${output.name}_again` })),
     };
     g.append(copy);

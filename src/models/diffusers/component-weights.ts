@@ -7,7 +7,8 @@ import { TributaryError } from '../../errors.js';
 import { floatValues } from '../adapters/safetensors.js';
 import { openSafetensors, type SafetensorsFile } from '../adapters/safetensors-file.js';
 import { readJsonFile } from '../files/json-file.js';
-import type { StoredTensor } from '../graph/graph.js';
+import type { Precision, StoredTensor } from '../graph/graph.js';
+import { ELEMENT_BYTES } from '../tensor.js';
 
 export interface ComponentWeights {
   /** The file or index, for messages. */
@@ -18,8 +19,11 @@ export interface ComponentWeights {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Reads one tensor as float32, whatever precision it is stored in. */
   read(name: string): Promise<Float32Array>;
-  /** Where a tensor lies, if a runtime can use it as it lies there: in float32, at a multiple of four bytes. */
-  place(name: string): StoredTensor | null;
+  /**
+   * Where a tensor lies, if a runtime can use it as it lies there: in float32, at a multiple of four bytes, or where the
+   * graph will compute in half precision also in float16, at a multiple of two.
+   */
+  place(name: string, precision: Precision): StoredTensor | null;
   close(): Promise<void>;
 }
 
@@ -90,14 +94,16 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
           `${file?.path ?? path} tensor "${name}": expected F32, F16 or BF16, got ${tensor?.dtype ?? 'none'}. Save the model in one of them.`,
         );
       },
-      place(name) {
+      place(name, precision) {
         const file = owners.get(name);
         const record = file?.records.get(name);
-        if (!file || record?.dtype !== 'F32') return null;
+        const isHalf = precision === 'float16' && record?.dtype === 'F16';
+        if (!file || !record || (record.dtype !== 'F32' && !isHalf)) return null;
         const offset = file.dataStart + record.start;
-        if (offset % Float32Array.BYTES_PER_ELEMENT !== 0) return null;
+        if (offset % ELEMENT_BYTES[isHalf ? 'float16' : 'float32'] !== 0) return null;
         const [folder, location] = [dirname(file.path), basename(file.path)];
-        return { type: 'float32', shape: record.shape, folder, location, offset };
+        const place = { type: 'float32', shape: record.shape, folder, location, offset } as const;
+        return isHalf ? { ...place, inFile: 'float16' } : place;
       },
       close,
     };

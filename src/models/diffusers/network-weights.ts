@@ -8,7 +8,7 @@ import type { LayerContext } from '../diffusion/layers.js';
 import type { WeightSpec } from '../diffusion/weights.js';
 import { constantWeights, trainableWeights } from '../diffusion/weights.js';
 import { GraphBuilder } from '../graph/builder.js';
-import type { Graph, StoredTensor } from '../graph/graph.js';
+import type { Graph, Precision, StoredTensor } from '../graph/graph.js';
 import { formatShape, LARGE_BYTES } from '../graph/graph.js';
 import { ELEMENT_BYTES, elementCount, float32, type Tensor } from '../tensor.js';
 import type { ComponentWeights } from './component-weights.js';
@@ -33,12 +33,14 @@ export function networkGraph(network: Network, weights: NetworkWeights): Graph {
  * Reads all that a network asks for.
  *
  * @param others names of tensors in the file that belong to other networks, or to none; null where all must be used.
+ * @param precision what the graph will compute in.
  * Errors: TRIB_MODEL with every weight that is missing, shaped otherwise or not asked for, at once.
  */
 export async function readNetworkWeights(
   network: Network,
   weights: ComponentWeights,
   others: RegExp | null,
+  precision: Precision = 'float32',
 ): Promise<NetworkWeights> {
   const wanted = wantedWeights(network).map((spec) => ({
     spec,
@@ -48,7 +50,7 @@ export async function readNetworkWeights(
   const read = new Map<string, Tensor | StoredTensor>();
   for (const { spec, name } of wanted) {
     const isLarge = elementCount(spec.shape) * ELEMENT_BYTES.float32 >= LARGE_BYTES;
-    const place = isLarge ? weights.place(name) : null;
+    const place = isLarge ? weights.place(name, precision) : null;
     const { shape } = spec;
     read.set(spec.name, place ? { ...place, shape } : float32(await weights.read(name), shape));
   }

@@ -9,12 +9,15 @@ import type { Engine, Executable, Provider } from '../engines/engine.js';
 import { compileGraph } from '../graph/compile-graph.js';
 import { decodeModel, inputAxes } from '../graph/decode.js';
 import { withFloatInput } from '../graph/float-input.js';
-import { formatShape, type Graph } from '../graph/graph.js';
+import { formatShape, type Graph, type Precision } from '../graph/graph.js';
+import { halfConstants } from '../graph/half-constants.js';
+import { inHalfPrecision } from '../graph/half-precision.js';
 import type { Adapter } from '../graph/lora.js';
 import { adapterShapes } from '../graph/lora.js';
 import { readModelFile } from '../graph/model-file.js';
 import { openPolicyNetwork, type PolicyInputs } from '../graph/policy-network.js';
 import { prepareGraph } from '../graph/prepare.js';
+import { scaleBeforeProduct } from '../graph/scale-before-product.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import type { ElementType, Tensor } from '../tensor.js';
 import { elementCount, float32, float32Data, int32, int64 } from '../tensor.js';
@@ -63,11 +66,19 @@ export function unetInputShapes(
   };
 }
 
-/** The UNet of a pipeline as a Graph for `rows` rows: prepared from its ONNX file, or built from config and weights. */
-export async function prepareUnet(engine: Engine, pipeline: Pipeline, rows: number): Promise<Graph> {
+/**
+ * The UNet of a pipeline as a Graph for `rows` rows: prepared from its ONNX file, or built from config and weights.
+ * @param precision what the graph will be brought to; with `float16` it cannot run before.
+ */
+export async function prepareUnet(
+  engine: Engine,
+  pipeline: Pipeline,
+  rows: number,
+  precision: Precision = 'float32',
+): Promise<Graph> {
   const { modelPath: label, architecture } = pipeline.folder.unet;
-  if (architecture) return buildUnet(pipeline, architecture, rows);
-  const { bytes, ...weights } = await readModelFile(label);
+  if (architecture) return buildUnet(pipeline, architecture, rows, precision);
+  const { bytes, ...weights } = await readModelFile(label, precision);
   const timestepRank = inputAxes(decodeModel(bytes, label)).get('timestep')?.length ?? 0;
   const inputShapes = unetInputShapes(pipeline, rows, timestepRank);
   const graph = await prepareGraph(engine, bytes, { label, inputShapes, ...weights });
@@ -78,12 +89,13 @@ async function buildUnet(
   { folder, embedsShape: [tokens] }: Pipeline,
   architecture: Unet2dConditionConfig,
   rows: number,
+  precision: Precision,
 ): Promise<Graph> {
   const weights = await openComponentWeights(folder.unet.modelPath);
   try {
     const { sampleSize } = architecture;
     const network: Network = (layer) => unet2dCondition(layer, architecture, { rows, sampleSize, tokens });
-    return networkGraph(network, await readNetworkWeights(network, weights, null));
+    return networkGraph(network, await readNetworkWeights(network, weights, null, precision));
   } finally {
     await weights.close();
   }
@@ -116,6 +128,9 @@ export function timestepTensor(
 /**
  * Opens the UNet of a pipeline for sampling: fused operators where they are right, the adapter folded into its weights. A
  * graph is compiled for each number of rows, those of `rows` at once and others when they are first asked for.
+ *
+ * In half precision the adapter stays beside the weights: of a sum with them, rounded to 11 bits, little of a change by
+ * fine-tuning would be left, and the trainer's ratios would start off 1.
  * @param lora null where a policy is all of the weights.
  */
 export async function openDenoiser(
@@ -123,19 +138,24 @@ export async function openDenoiser(
   pipeline: Pipeline,
   lora: LoraSettings | null,
   rows: readonly number[],
+  precision: Precision = 'float32',
 ): Promise<Denoiser> {
   const executables = new Map<number, Executable>();
   let inputs: PolicyInputs = { adapters: [], weights: [] };
   let policy: NamedArrays | undefined;
   const faults = new Set<string>();
-  const inferenceForm = inferenceForms(engine);
+  const isHalf = precision === 'float16';
+  const { modelPath } = pipeline.folder.unet;
+  const inferenceForm = inferenceForms(engine, precision);
+  const constants = halfConstants(modelPath);
   const open = async (count: number): Promise<Executable> => {
-    const model = await prepareUnet(engine, pipeline, count);
-    const network = openPolicyNetwork(model, lora, 'folded', pipeline.folder.unet.modelPath);
+    const model = await prepareUnet(engine, pipeline, count, precision);
+    const network = openPolicyNetwork(model, lora, isHalf ? 'beside' : 'folded', modelPath);
     inputs = network;
     const { graph, fault } = await inferenceForm(network.graph);
     if (fault !== null) faults.add(fault);
-    const executable = await compileGraph(engine, graph, { label: `UNet for ${count} rows` });
+    const ready = isHalf ? inHalfPrecision(scaleBeforeProduct(graph), { constants }) : graph;
+    const executable = await compileGraph(engine, ready, { label: `UNet for ${count} rows` });
     // Listed before it holds the policy, so that one which comes meanwhile reaches it too, and after this one.
     executables.set(count, executable);
     if (policy) await executable.hold(policyFeeds(inputs, policy, lora));

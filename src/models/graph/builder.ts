@@ -26,6 +26,7 @@ export class GraphBuilder {
   readonly #scalars = new Map<string, Value>();
   readonly #barriers = new Set<string>();
   #scope = '';
+  #forward: Node | undefined;
 
   /** Starts from a graph (its nodes are kept as they are) or from nothing. */
   static from(graph: Graph): GraphBuilder {
@@ -110,6 +111,17 @@ export class GraphBuilder {
     }
   }
 
+  /** Says of nodes made inside `body` that the derivative of a node, or its repetition, needs them. */
+  derived<T>(forward: Node, body: () => T): T {
+    const outer = this.#forward;
+    this.#forward = forward;
+    try {
+      return body();
+    } finally {
+      this.#forward = outer;
+    }
+  }
+
   /** The scope that new nodes are named under, e.g. `/down_blocks.1/resnets.0`. */
   get scope(): string {
     return this.#scope;
@@ -148,7 +160,8 @@ export class GraphBuilder {
       }
     }
     for (const output of node.outputs) this.#declare(output);
-    this.#nodes.push(node);
+    const forward = node.forward ?? this.#forward;
+    this.#nodes.push(forward === node.forward ? node : { ...node, ...(forward && { forward }) });
   }
 
   /** Marks a value as a barrier: it is used, and no gradient flows into it. */

@@ -90,7 +90,13 @@ function outside(location: string, offset: number, length: number) {
   };
 }
 
-function storedProto(name: string, { type, shape, location, offset }: StoredTensor): TensorInit {
+function storedProto(name: string, { type, inFile, shape, location, offset }: StoredTensor): TensorInit {
+  if (inFile !== undefined) {
+    throw new TributaryError(
+      'TRIB_INTERNAL',
+      `graph constant "${name}": expected ${type} in its file, got ${inFile}. Bring the graph to half precision first.`,
+    );
+  }
   return {
     name,
     dims: shape.map(BigInt),

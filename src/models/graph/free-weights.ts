@@ -5,6 +5,7 @@
 
 import { TributaryError } from '../../errors.js';
 import { readPart } from '../files/read-part.js';
+import { decodeFloat16 } from '../numeric/float16.js';
 import { ELEMENT_BYTES, elementCount, float32Data, type Tensor } from '../tensor.js';
 import { GraphBuilder } from './builder.js';
 import { type Graph, intAttribute, type Node, type StoredTensor, type Value } from './graph.js';
@@ -30,9 +31,9 @@ export interface FreedGraph {
 
 function numbersOf(tensor: Tensor | StoredTensor): Float32Array {
   if ('data' in tensor) return float32Data(tensor, 'a weight');
-  const { folder, location, offset, shape } = tensor;
-  const bytes = readPart(folder, location, offset, elementCount(shape) * ELEMENT_BYTES.float32);
-  return new Float32Array(bytes.buffer);
+  const { folder, location, offset, shape, inFile = 'float32' } = tensor;
+  const bytes = readPart(folder, location, offset, elementCount(shape) * ELEMENT_BYTES[inFile]);
+  return inFile === 'float16' ? decodeFloat16(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer);
 }
 
 /** How a constant of the graph is named and lies in PyTorch. */

@@ -8,6 +8,11 @@ import type { ElementType, Tensor } from '../tensor.js';
 /** The operator set that every graph here is written in (LayerNormalization 17, reductions with axis inputs 18, Gelu 20). */
 export const OPSET = 20;
 
+/** What a network stores its weights and activations in, and computes in where that is safe. */
+export const PRECISIONS = ['float32', 'float16'] as const;
+
+export type Precision = (typeof PRECISIONS)[number];
+
 /** One edge of the graph: produced by a node, an input, or an initializer. */
 export interface Value {
   readonly name: string;
@@ -35,6 +40,8 @@ export interface Node {
   readonly inputs: readonly (Value | undefined)[];
   readonly outputs: readonly Value[];
   readonly attributes: Attributes;
+  /** In a derived graph: the node of the forward pass whose derivative this one helps to compute, or which it repeats. */
+  readonly forward?: Node;
 }
 
 /**
@@ -43,6 +50,11 @@ export interface Node {
  */
 export interface StoredTensor {
   readonly type: ElementType;
+  /**
+   * Present where the file holds the numbers in half precision, and `type` is float32: the graph is computed with as if they
+   * were, and `inHalfPrecision` makes them what they are before anything runs.
+   */
+  readonly inFile?: 'float16';
   readonly shape: readonly number[];
   /** Folder of the model, and the file in it or below it. */
   readonly folder: string;

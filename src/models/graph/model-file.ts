@@ -1,6 +1,6 @@
 /**
- * @file An ONNX model on disk: the graph, the files with its large weights beside it, and all of it in float32, because
- * neither half precision on the CPU nor a gradient in it is of use.
+ * @file An ONNX model on disk: the graph, the files with its large weights beside it, and all of it in float32: half precision is
+ * made of a graph in single precision, whatever its file was in (half-precision.ts).
  */
 
 import { open, stat } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { ELEMENT_BYTES } from '../tensor.js';
 import { decodeModel } from './decode.js';
 import { elementTypeOf } from './element-codes.js';
 import { externalPlace, requireInFile } from './external-data.js';
-import { LARGE_BYTES, type StoredTensor } from './graph.js';
+import { LARGE_BYTES, type Precision, type StoredTensor } from './graph.js';
 import type { ModelProto, TensorProto } from './proto/onnx_pb.js';
 import {
   TensorProto_DataLocation as DataLocation,
@@ -38,10 +38,13 @@ export interface ModelFile {
  * Reads a model; float16 becomes float32. External weights are read where they must be, and left in their files otherwise.
  * Models with all of their data inside and in float32 are returned as they lie on disk.
  *
+ * @param precision what the graph will compute in: with `float16`, large weights that a file holds in half precision stay in
+ * it, and the model names them as float32 (see `StoredTensor.inFile`).
+ *
  * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if the model is cut short, names a file outside of its folder,
  * or a tensor beyond the end of its file.
  */
-export async function readModelFile(path: string): Promise<ModelFile> {
+export async function readModelFile(path: string, precision: Precision = 'float32'): Promise<ModelFile> {
   const bytes = await readWhole(path, 'a model file', (size) => new ArrayBuffer(size));
   const model = decodeModel(bytes, path);
   const files = new Map<string, Uint8Array>();
@@ -52,6 +55,8 @@ export async function readModelFile(path: string): Promise<ModelFile> {
     const place = await placeOf(tensor, path);
     const { length: _, ...whole } = place;
     if (staysInFile(place)) stored.set(tensor.name, whole);
+    else if (precision === 'float16' && staysInHalf(place))
+      stored.set(tensor.name, { ...whole, type: 'float32', inFile: 'float16' });
     else external.set(tensor.name, await bytesAt(place, files));
   }
   const isRaised = raiseModel(model);
@@ -108,6 +113,9 @@ const WEIGHTS = 'the weights of a model';
 /** Whether a runtime can use a tensor where it lies, and nobody here looks at its numbers. */
 const staysInFile = ({ type, offset, length }: OutsideTensor) =>
   type === 'float32' && offset % ELEMENT_BYTES.float32 === 0 && length >= LARGE_BYTES;
+
+const staysInHalf = ({ type, offset, length }: OutsideTensor) =>
+  type === 'float16' && offset % ELEMENT_BYTES.float16 === 0 && length >= LARGE_BYTES;
 
 async function bytesAt(place: OutsideTensor, files: Map<string, Uint8Array>): Promise<Uint8Array> {
   const { folder, location, offset, length } = place;

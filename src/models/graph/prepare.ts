@@ -152,7 +152,7 @@ function fixInputSizes(graph: GraphProto, inputShapes: PrepareOptions['inputShap
 }
 
 /** Declares every intermediate as an output and asks the engine for their types. */
-async function intermediateTypes(
+export async function intermediateTypes(
   engine: Engine,
   model: ReturnType<typeof decodeModel>,
   label: string,

@@ -36,6 +36,20 @@ export function float16Value(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** As `encodeFloat16`, into `bits` and from float32: weights by the hundred million. */
+export function writeFloat16(values: Float32Array, bits: Uint16Array): void {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const word = words[i]!;
+    const magnitude = word & 0x7fffffff;
+    const isNormal = magnitude >= 0x38800000 && magnitude < 0x477ff000;
+    // Half of the last place, less one where the last kept bit is even: ties go there.
+    bits[i] = isNormal
+      ? ((word >>> 16) & 0x8000) | (((magnitude + 0xfff + ((magnitude >>> 13) & 1)) >>> 13) - (112 << 10))
+      : float16Bits(values[i]!);
+  }
+}
+
 /** Rounds every value to float16 (ties to even) and returns the bits, element by element. */
 export function encodeFloat16(values: ArrayLike<number>): Uint16Array {
   const bits = new Uint16Array(values.length);

@@ -9,10 +9,13 @@ import type { Pipeline } from '../diffusion/pipeline.js';
 import type { Engine, GradientRequest } from '../engines/engine.js';
 import { addReference } from '../graph/add-reference.js';
 import { GraphBuilder } from '../graph/builder.js';
-import type { Graph, Node } from '../graph/graph.js';
+import type { Graph, Node, Precision } from '../graph/graph.js';
+import { halfConstants } from '../graph/half-constants.js';
+import { inHalfPrecision } from '../graph/half-precision.js';
 import { lowerForTraining } from '../graph/lower.js';
 import * as op from '../graph/ops/index.js';
 import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/policy-network.js';
+import { scaleBeforeProduct } from '../graph/scale-before-product.js';
 import { createSurrogate, type SurrogateSettings } from '../objectives/index.js';
 import { guidedExpression } from '../objectives/log-prob.js';
 import type { ReferencePolicy, Surrogate } from '../objectives/surrogate.js';
@@ -34,13 +37,19 @@ export interface PolicyGraphSettings {
   readonly minibatchSize: number;
   /** What is kept of the UNet's forward pass for its gradients: everything, or what goes from block to block. */
   readonly gradientCheckpointing: GradientCheckpointing;
+  /** Of the UNet, forward and backward. The surrogate is in float32 always. */
+  readonly precision: Precision;
 }
+
+/** The input by which the differentiated loss is multiplied, a float32 scalar; of graphs in half precision alone. */
+export const LOSS_SCALE = 'lossScale';
 
 export interface PolicyGraph extends PolicyInputs {
   /**
    * Inputs: `sample` and `encoder_hidden_states` for all rows (unconditional, then conditional), `timestep`, the adapter
    * (`old:<parameter>` once more where the surrogate compares with the old policy), `advantage` and `weight` [M], and what
-   * the kind of surrogate reads. Outputs: `loss`, `gradient:<parameter>`, and the diagnostics of the kind.
+   * the kind of surrogate reads; in half precision `lossScale`. Outputs: `loss`, `gradient:<parameter>`, which in half
+   * precision is that of the loss times `lossScale`, and the diagnostics of the kind.
    */
   readonly graph: Graph;
   /** The gradients, where the engine is to derive them: they are then no outputs of the graph itself. */
@@ -62,15 +71,18 @@ export async function buildPolicyGraph(
   pipeline: Pipeline,
   settings: PolicyGraphSettings,
 ): Promise<PolicyGraph> {
-  const { minibatchSize, guidanceScale } = settings;
+  const { minibatchSize, guidanceScale, precision } = settings;
+  const isHalf = precision === 'float16';
   const { modelPath } = pipeline.folder.unet;
   const surrogate = createSurrogate(settings.surrogate);
   const references = referencesOf(surrogate, settings);
-  const model = await prepareUnet(engine, pipeline, unetRows(settings));
-  const network = openPolicyNetwork(model, settings.lora, 'beside', modelPath);
-  const { graph: adapted, adapters, weights } = network;
-  const parameters = parameterNames(network);
-  const g = GraphBuilder.from(lowerForTraining(withReferences(adapted, model, references, parameters)));
+  const model = await prepareUnet(engine, pipeline, unetRows(settings), precision);
+  const opened = openPolicyNetwork(model, settings.lora, 'beside', modelPath);
+  const { graph: adapted, adapters, weights } = opened;
+  const parameters = parameterNames(opened);
+  const lowered = lowerForTraining(withReferences(adapted, model, references, parameters));
+  const g = GraphBuilder.from(isHalf ? scaleBeforeProduct(lowered) : lowered);
+  const network = new Set(g.nodes);
   const guided = (name: string) => guidedExpression(g, g.value(name), guidanceScale);
   g.clearOutputs();
 
@@ -91,10 +103,14 @@ export async function buildPolicyGraph(
       loss,
       parameters.map((name) => g.value(name)),
       segmentsOf(g, settings.gradientCheckpointing, modelPath),
+      isHalf ? g.input(LOSS_SCALE, 'float32', []) : undefined,
     ),
   );
   for (const [name, value] of Object.entries(diagnostics)) g.output(value, name);
-  return { graph: g.build(), gradients: derived, adapters, weights, surrogate, references };
+  const built = g.build();
+  const isNetwork = (node: Node) => network.has(node);
+  const graph = isHalf ? inHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork }) : built;
+  return { graph, gradients: derived, adapters, weights, surrogate, references };
 }
 
 /** A residual block or an attention block of a UNet, by the names that exporters give to nodes. */

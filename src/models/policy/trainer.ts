@@ -12,8 +12,15 @@ import type { AdamWOptions, AdamWState, NamedArrays } from '../optimizers/adamw.
 import { adamWStep } from '../optimizers/adamw.js';
 import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
 import { type LearningRateSchedule, learningRateFactor } from '../optimizers/learning-rate-schedule.js';
-import { float32Data } from '../tensor.js';
-import type { PolicyGraph, PolicyGraphSettings } from './policy-graph.js';
+import {
+  initialLossScale,
+  LEAST_LOSS_SCALE,
+  type LossScaleOptions,
+  type LossScaleState,
+  nextLossScale,
+} from '../optimizers/loss-scale.js';
+import { float32, float32Data } from '../tensor.js';
+import { LOSS_SCALE, type PolicyGraph, type PolicyGraphSettings } from './policy-graph.js';
 import { pushed, type ReplayBuffer } from './replay-buffer.js';
 import type { StepPlan } from './step-rows.js';
 import { transitionsOf, transitionUnits } from './step-rows.js';
@@ -39,6 +46,8 @@ export interface TrainerSettings extends PolicyGraphSettings {
   readonly samplingPolicyDecay: number;
   /** Training stages of the run, over which the learning rate falls. */
   readonly numStages: number;
+  /** Read in half precision. */
+  readonly lossScale: LossScaleOptions;
 }
 
 /** One training stage, as the trainer gets it. */
@@ -56,6 +65,8 @@ export interface PolicyState {
   readonly samplingParameters: NamedArrays;
   readonly optimizer: AdamWState;
   readonly replay: ReplayBuffer;
+  /** In half precision; absent before the first update. */
+  readonly lossScale?: LossScaleState;
 }
 
 export interface TrainedStage {
@@ -95,12 +106,14 @@ export async function createTrainer(
   const inputs = { adapters, weights };
   const parameterNames = namesOf(inputs);
   const held = new Set([...parameterNames, ...parameterNames.map((name) => `old:${name}`)]);
-  const rowInputs = executable.inputs.filter(({ name }) => !held.has(name));
+  const rowInputs = executable.inputs.filter(({ name }) => !held.has(name) && name !== LOSS_SCALE);
+  const isScaled = executable.inputs.some(({ name }) => name === LOSS_SCALE);
   const oneTimestepARun = rowInputs.find(({ name }) => name === 'timestep')?.shape.length === 0;
 
-  /** Feeds that stay for a whole update: the policy's, and those of the old policy. */
-  function policyFeeds(parameters: NamedArrays, old: NamedArrays): Tensors {
-    const feeds = feedsOf(inputs, parameters, settings.lora);
+  /** Feeds that stay for a whole update: the policy's, those of the old policy, and the scale of the loss. */
+  function policyFeeds(parameters: NamedArrays, old: NamedArrays, scale = 1): Tensors {
+    const scaleFeed = isScaled && { [LOSS_SCALE]: float32([scale], []) };
+    const feeds = { ...feedsOf(inputs, parameters, settings.lora), ...scaleFeed };
     if (!references.includes('old')) return feeds;
     const oldFeeds = Object.entries(feedsOf(inputs, old, settings.lora));
     return { ...feeds, ...Object.fromEntries(oldFeeds.map(([name, tensor]) => [`old:${name}`, tensor])) };
@@ -115,9 +128,11 @@ export async function createTrainer(
     return { coefficients, trainedSteps, weights };
   }
 
+  /** @param scale by which the graph's gradients are too large. */
   async function gradientOf(
     units: readonly RowUnit[],
     statistics: TrainingStatisticsCollector,
+    scale: number,
     signal?: AbortSignal,
   ) {
     const sums = new Map<string, Float64Array>();
@@ -132,11 +147,12 @@ export async function createTrainer(
         kls: outputs.klToPretrained && float32Data(outputs.klToPretrained, 'klToPretrained'),
       });
       const gradients = parameterNames.map((name) => float32Data(outputs[`gradient:${name}`], name));
-      statistics.addRun(rows, normOf(gradients));
+      statistics.addRun(rows, normOf(gradients) / scale);
       for (const [index, name] of parameterNames.entries())
         addTo(sums, name, gradients[index] ?? new Float32Array());
     }
-    const gradients = Object.fromEntries([...sums].map(([name, sum]) => [name, Float32Array.from(sum)]));
+    const unscaled = (sum: Float64Array) => Float32Array.from(sum, (value) => value / scale);
+    const gradients = Object.fromEntries([...sums].map(([name, sum]) => [name, unscaled(sum)]));
     return { loss, gradients };
   }
 
@@ -144,7 +160,7 @@ export async function createTrainer(
     provider: executable.provider,
     fallbacks: executable.fallbacks,
     async train({ samples, trainedSteps, trainingStage, learningRateScale }, state, signal) {
-      let { parameters, optimizer } = state;
+      let { parameters, optimizer, lossScale = initialLossScale(settings.lossScale) } = state;
       const old = state.samplingParameters;
       const learningRate =
         settings.optimizer.learningRate *
@@ -173,10 +189,21 @@ export async function createTrainer(
         statistics.addValueLoss((await baseline.fit(seen, trainingStage, signal)).loss);
       for await (const units of updateUnits(stage, settings.updates)) {
         if (units.length === 0) continue;
-        await executable.hold(policyFeeds(parameters, old));
-        const { loss, gradients } = await gradientOf(units, statistics, signal);
+        const scale = isScaled ? lossScale.scale : 1;
+        await executable.hold(policyFeeds(parameters, old, scale));
+        const { loss, gradients } = await gradientOf(units, statistics, scale, signal);
         const { gradients: clipped, gradNorm } = clipGradNorm(gradients, settings.maxGradNorm);
-        if (!Number.isFinite(gradNorm)) throw diverged(trainingStage);
+        const isSkipped = !Number.isFinite(gradNorm);
+        if (isSkipped && !isScaled) throw diverged(trainingStage);
+        if (isScaled) {
+          if (!Number.isFinite(loss)) throw overflowed(trainingStage, loss);
+          lossScale = nextLossScale(lossScale, isSkipped, settings.lossScale);
+          if (lossScale.scale < LEAST_LOSS_SCALE) throw unscalable(trainingStage);
+        }
+        if (isSkipped) {
+          statistics.addSkippedUpdate();
+          continue;
+        }
         ({ parameters, state: optimizer } = adamWStep(parameters, clipped, optimizer, {
           ...settings.optimizer,
           learningRate,
@@ -186,8 +213,8 @@ export async function createTrainer(
       }
       const samplingParameters = mixed(old, parameters, settings.samplingPolicyDecay);
       return {
-        state: { parameters, samplingParameters, optimizer, replay },
-        statistics: statistics.result(),
+        state: { parameters, samplingParameters, optimizer, replay, ...(isScaled && { lossScale }) },
+        statistics: statistics.result(isScaled ? lossScale.scale : null),
       };
     },
     async logRatios({ samples, trainedSteps }, parameters, signal) {
@@ -228,6 +255,21 @@ function normOf(gradients: readonly Float32Array[]): number {
   let squared = 0;
   for (const values of gradients) for (const value of values) squared += value * value;
   return Math.sqrt(squared);
+}
+
+/** Activations, which no scale of the loss makes smaller. */
+function overflowed(trainingStage: number, loss: number): TributaryError {
+  return new TributaryError(
+    'TRIB_ENGINE',
+    `training stage ${trainingStage}: expected a finite loss, got ${loss}: the network's activations are beyond what half precision holds, or its parameters are no numbers. Set model.precision: float32, or start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.`,
+  );
+}
+
+function unscalable(trainingStage: number): TributaryError {
+  return new TributaryError(
+    'TRIB_ENGINE',
+    `training stage ${trainingStage}: expected a finite gradient at some loss scale, got none down to ${LEAST_LOSS_SCALE}. Start anew with a smaller learningRate, or model.precision: float32, and another --run-dir; the last checkpoint is kept.`,
+  );
 }
 
 function diverged(trainingStage: number): TributaryError {

@@ -30,6 +30,16 @@ export interface TrainingStatistics {
   readonly klToPretrained: number | null;
   /** Mean loss of the value network; null where there is none. */
   readonly valueLoss: number | null;
+  /** In half precision; absent in single. */
+  readonly lossScaling?: LossScaling;
+}
+
+/** How gradients in half precision did. */
+export interface LossScaling {
+  /** What the loss of the next update is multiplied by. */
+  readonly scale: number;
+  /** Updates that were not made, because a gradient was not finite; the other figures leave them out. */
+  readonly skippedUpdates: number;
 }
 
 /** Diagnostics of one run, one number a row. */
@@ -44,6 +54,7 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
   const seen = new Float64Array(numInferenceSteps);
   const squaredNorms = new Float64Array(numInferenceSteps);
   const runs = new Float64Array(numInferenceSteps);
+  let skippedUpdates = 0;
   let [updates, lossSum, normSum] = [0, 0, 0];
   let [squaredLogRatios, ratioDeviations, maxRatioDeviation] = [0, 0, 0];
   let [klSum, klRows] = [0, 0];
@@ -70,8 +81,9 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
         }
       }
     },
-    /** The gradient norm of one run; it counts where all of its rows are of one step. */
+    /** The gradient norm of one run; it counts where all of its rows are of one step, and where it is finite. */
     addRun(rows: readonly TrainingRow[], norm: number): void {
+      if (!Number.isFinite(norm)) return;
       const steps = new Set(rows.filter(({ weight }) => weight > 0).map(({ step }) => step));
       const [step] = steps;
       if (steps.size !== 1 || step === undefined || step === null) return;
@@ -83,10 +95,14 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
       lossSum += loss;
       normSum += gradNorm;
     },
+    addSkippedUpdate(): void {
+      skippedUpdates += 1;
+    },
     addValueLoss(loss: number): void {
       valueLoss = loss;
     },
-    result(): TrainingStatistics {
+    /** @param scale the loss scale; null in single precision. */
+    result(scale: number | null = null): TrainingStatistics {
       const rows = Math.max(1, total(seen));
       return {
         optimizerSteps: updates,
@@ -102,6 +118,7 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
         meanRatioDeviation: ratioDeviations / rows,
         klToPretrained: klRows === 0 ? null : klSum / klRows,
         valueLoss,
+        ...(scale !== null && { lossScaling: { scale, skippedUpdates } }),
       };
     },
   };

@@ -1,5 +1,6 @@
 /** @file What no single field can be blamed for: each rule reads several settings and says which of them do not fit. */
 import type { Contradiction, ConfigRule as Rule } from './contradictions/config-rule.js';
+import { PRECISION_RULES } from './contradictions/precision-rules.js';
 import { SCHEDULE_RULES } from './contradictions/schedule-rules.js';
 import { SELECTION_RULES } from './contradictions/selection-rules.js';
 import { SURROGATE_RULES } from './contradictions/surrogate-rules.js';
@@ -108,6 +109,7 @@ const RULES: readonly Rule[] = [
   ...TREE_RULES,
   ...SURROGATE_RULES,
   ...SELECTION_RULES,
+  ...PRECISION_RULES,
 ];
 
 /** At most eight divisors, those nearest to what was written, in ascending order. */

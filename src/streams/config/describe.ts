@@ -17,6 +17,7 @@ export function describeTopology(
     ['seed', String(config.seed)],
     ['transport', config.transport.kind],
     ['engine', describeEngine(config.engine)],
+    ...describePrecision(config),
     [
       'images a stage',
       `${count(sizes.imagesPerStage)} (${prompts.groupsPerStage} groups x ${sizes.imagesPerStage / prompts.groupsPerStage} branches)`,
@@ -52,6 +53,14 @@ function describeEngine({ providers, threads, tfjs, ...engines }: ResolvedConfig
   const onTfjs = (['sampler', 'trainer'] as const).filter((stage) => engines[stage] === 'tfjs');
   const who = onTfjs.length === 0 ? '' : `; tfjs for ${onTfjs.join(' and ')}: ${tfjs.backends.join(', ')}`;
   return `${providers.join(', ')}; ${threads} threads${who}`;
+}
+
+/** Only where it is not what is expected. */
+function describePrecision({ model, engine }: ResolvedConfig): (readonly [string, string])[] {
+  if (model.precision === 'float32') return [];
+  const isOnGpu = engine.providers.some((provider) => provider !== 'cpu');
+  const onCpu = ' (on the CPU slower than float32, for trials: set engine.providers: [webgpu] or [cuda])';
+  return [['precision', `${model.precision}${isOnGpu ? '' : onCpu}`]];
 }
 
 /** `the last 7, growing to 10, of 10`, or the steps themselves where they are not the last ones. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { integer, number, oneOf, pattern, section, text } from '../../fields.js';
 import { ENGINES, GRADIENT_SOURCES, PROVIDERS, TFJS_BACKENDS } from '../../models/engines/engine.js';
+import { PRECISIONS } from '../../models/graph/graph.js';
 import { guards } from './guards-schema.js';
 import { kafka } from './kafka-schema.js';
 import { promotion } from './promotion-schema.js';
@@ -44,6 +45,11 @@ const model = section({
   })
     .prefault({})
     .describe('The LoRA adapter: unless `train` says otherwise, the only weights that are trained.'),
+  precision: oneOf(PRECISIONS)
+    .default('float32')
+    .describe(
+      'What the UNet of sampler and trainer keeps weights and activations in. `float16` takes half the memory, and on a GPU less time; normalisations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32, and there for trials. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
+    ),
   startFrom: text('the path of an adapter file')
     .optional()
     .describe(

@@ -27,6 +27,8 @@ export function stageScalars(metrics: StageMetrics): Scalars {
     'losses/kl_to_pretrained': metrics.klToPretrained,
     'losses/value_loss': metrics.valueLoss,
     'losses/grad_norm': metrics.gradNorm,
+    'losses/loss_scale': metrics.lossScaling?.scale ?? null,
+    'losses/skipped_updates': metrics.lossScaling?.skippedUpdates ?? null,
     'promotion/is_promoted': metrics.promotion ? Number(metrics.promotion.isPromoted) : null,
     'promotion/output_change': metrics.promotion?.outputChange ?? null,
     'promotion/log_prob_difference': metrics.promotion?.logProbDifference ?? null,

@@ -9,6 +9,8 @@ import { createSampler, denoiserRows, type Sampler } from '../../models/diffusio
 import type { Provider } from '../../models/engines/engine.js';
 import { type EngineSettings, openEngine } from '../../models/engines/open-engine.js';
 import { serveThread } from '../../models/engines/thread.js';
+import type { Precision } from '../../models/graph/graph.js';
+import { requireHalf } from '../../models/graph/half-support.js';
 import { imageGrid } from '../../models/images/image-grid.js';
 import { pictureDifference } from '../../models/images/picture-difference.js';
 import { encodePng } from '../../models/images/png.js';
@@ -21,6 +23,7 @@ export interface SamplerThreadSettings {
   readonly pipeline: string;
   /** Null where a policy is all of the weights. */
   readonly lora: LoraSettings | null;
+  readonly precision: Precision;
   readonly sampler: SamplerSettings;
   /** Trained steps of the first training stage: what the first graphs are compiled for. */
   readonly trainedSteps: readonly number[];
@@ -77,10 +80,11 @@ export interface SamplerService {
 
 const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => {
   const engine = openEngine(settings.engine);
+  if (settings.precision === 'float16') await requireHalf(engine);
   const pipeline = await openPipeline(engine, settings.pipeline);
   const { sampler, trainedSteps } = settings;
   const rows = denoiserRows(sampler, trainedSteps);
-  const denoiser = await openDenoiser(engine, pipeline, settings.lora, rows);
+  const denoiser = await openDenoiser(engine, pipeline, settings.lora, rows, settings.precision);
   // Evaluation draws every picture from noise of its own, by the same sampler whatever the method, in the largest batch
   // that training has compiled a graph for.
   const probe: SamplerSettings = {

@@ -5,9 +5,11 @@ import { openPipeline } from '../../models/diffusion/pipeline.js';
 import type { Provider } from '../../models/engines/engine.js';
 import { type EngineSettings, openEngine } from '../../models/engines/open-engine.js';
 import { serveThread } from '../../models/engines/thread.js';
+import { requireHalf } from '../../models/graph/half-support.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
 import { initialAdamWState } from '../../models/optimizers/adamw.js';
 import { decodeAdamWState, encodeAdamWState } from '../../models/optimizers/adamw-state-file.js';
+import { decodeLossScale, encodeLossScale } from '../../models/optimizers/loss-scale-file.js';
 import { decodePolicy, encodePolicy, startingPolicy } from '../../models/policy/policy-file.js';
 import { buildPolicyGraph } from '../../models/policy/policy-graph.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../models/policy/replay-buffer-file.js';
@@ -36,13 +38,14 @@ export interface PolicyFiles {
   readonly adapter: Uint8Array;
   /** The optimiser's moments, as safetensors. */
   readonly optimizer: Uint8Array;
-  /** What some settings need beside: the trained policy where another one samples, replay buffer, value network. */
+  /** What some settings need beside: the trained policy where another one samples, replay buffer, value network, loss scale. */
   readonly extras: Readonly<Record<string, Uint8Array>>;
 }
 
 const TRAINED_FILE = 'trained.safetensors';
 const REPLAY_FILE = 'replay.safetensors';
 const VALUE_FILE = 'value.safetensors';
+const LOSS_SCALE_FILE = 'loss-scale.json';
 
 export interface OpenedTrainer {
   readonly provider: Provider;
@@ -76,8 +79,9 @@ export interface TrainerService {
 
 const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => {
   const engine = openEngine(settings.engine);
-  const pipeline = await openPipeline(engine, settings.pipeline);
   const { trainer: trainerSettings, lora } = settings;
+  if (trainerSettings.precision === 'float16') await requireHalf(engine);
+  const pipeline = await openPipeline(engine, settings.pipeline);
   const { seed, sampling } = trainerSettings;
   const policyGraph = await buildPolicyGraph(engine, pipeline, trainerSettings);
   const latentSize = elementCount(pipeline.latentShape);
@@ -135,7 +139,7 @@ const service: TrainerService = {
   },
   async save() {
     const { inputs, lora, state, baseline } = opened.value();
-    const { parameters, samplingParameters, replay } = state;
+    const { parameters, samplingParameters, replay, lossScale } = state;
     return {
       adapter: encodePolicy(inputs, samplingParameters, lora),
       optimizer: encodeAdamWState(state.optimizer),
@@ -145,6 +149,7 @@ const service: TrainerService = {
         }),
         ...(replay.length > 0 && { [REPLAY_FILE]: encodeReplayBuffer(replay) }),
         ...(baseline && { [VALUE_FILE]: baseline.save() }),
+        ...(lossScale && { [LOSS_SCALE_FILE]: encodeLossScale(lossScale) }),
       },
     };
   },
@@ -152,6 +157,7 @@ const service: TrainerService = {
     const current = opened.value();
     const { parameters: samplingParameters } = decodePolicy(adapter, where);
     const { [TRAINED_FILE]: trained, [REPLAY_FILE]: replay, [VALUE_FILE]: value } = extras;
+    const lossScale = extras[LOSS_SCALE_FILE];
     const parameters = trained ? decodePolicy(trained, where).parameters : samplingParameters;
     if (value) current.baseline?.restore(value, where);
     current.state = {
@@ -159,6 +165,7 @@ const service: TrainerService = {
       samplingParameters,
       optimizer: decodeAdamWState(optimizer, parameters, where),
       replay: replay ? decodeReplayBuffer(replay, where) : [],
+      ...(lossScale && { lossScale: decodeLossScale(lossScale, where) }),
     };
   },
 };

@@ -168,6 +168,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
       },
       measureKl: false,
       gradientCheckpointing: 'off',
+      precision: 'float32',
     });
     const executable = await compileGraph(engine, graph, { label: 'policy' });
     const inputs = [...expected.keys()].filter((key) => key.startsWith('input:'));

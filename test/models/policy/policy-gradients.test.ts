@@ -71,6 +71,7 @@ describe.skipIf(!isModelThere)(
         },
         measureKl: false,
         gradientCheckpointing: 'off',
+        precision: 'float32',
       });
       executable = await engine.compile(encodeGraph(graph), { label: 'policy' });
       feeds = Object.fromEntries(

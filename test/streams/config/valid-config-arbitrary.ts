@@ -113,8 +113,10 @@ function fitted(config: ResolvedConfig): ResolvedConfig {
   const readsOld = references.includes('old');
   const isFresh = readsOld || trainer.surrogate.type === 'ddpo-sf';
   const { stages, guards } = config;
+  const isOnTfjs = [config.engine.sampler, config.engine.trainer].includes('tfjs');
   return {
     ...config,
+    model: isOnTfjs ? { ...config.model, precision: 'float32' } : config.model,
     guards: isDenoising ? { ...guards, klToPretrained: { ...guards.klToPretrained, action: 'off' } } : guards,
     stages: {
       ...stages,
@@ -155,6 +157,7 @@ const wholeConfig = (
         rank: count(64),
         alpha: positive,
       }),
+      precision: fc.constantFrom('float32', 'float16'),
     }),
     engine: fc.record({
       sampler: fc.constantFrom('onnxruntime', 'tfjs'),
@@ -225,6 +228,7 @@ const wholeConfig = (
             ...training,
             stepWeighting: 'variance' as const,
             gradientCheckpointing: 'blocks' as const,
+            lossScale: { initial: 1024, growthInterval: 100 },
             maxStaleness: s.maxStaleness,
             learningRate: 1e-5,
             learningRateSchedule: 'linear' as const,

@@ -44,6 +44,18 @@ export const gradientStepsStage = defineStage({
       .describe(
         "What is kept of the UNet's forward pass for its gradients. `off` keeps everything; `blocks` keeps what goes from one residual or attention block to the next and computes the rest again: about a third more time, and a fraction of the memory for activations. For large pictures. The gradients are the same.",
       ),
+    lossScale: section({
+      initial: number({ from: '(0', to: 'Infinity)' })
+        .default(65536)
+        .describe('Scale of the first update. A power of two loses nothing.'),
+      growthInterval: integer(1)
+        .default(2000)
+        .describe('Optimizer steps in a row without a skipped one after which the scale is doubled.'),
+    })
+      .prefault({})
+      .describe(
+        'With precision float16, what the differentiated loss is multiplied by, so that small gradients do not become zero. Where a gradient is not finite the update is skipped and the scale halved. Not read with float32.',
+      ),
     maxStaleness: integer(0, 1000)
       .default(0)
       .describe(
