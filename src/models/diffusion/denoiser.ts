@@ -14,6 +14,7 @@ import { halfConstants } from '../graph/half-constants.js';
 import { inHalfPrecision } from '../graph/half-precision.js';
 import type { Adapter } from '../graph/lora.js';
 import { adapterShapes } from '../graph/lora.js';
+import { lowerForTraining } from '../graph/lower.js';
 import { readModelFile } from '../graph/model-file.js';
 import { openPolicyNetwork, type PolicyInputs } from '../graph/policy-network.js';
 import { prepareGraph } from '../graph/prepare.js';
@@ -129,8 +130,9 @@ export function timestepTensor(
  * Opens the UNet of a pipeline for sampling: fused operators where they are right, the adapter folded into its weights. A
  * graph is compiled for each number of rows, those of `rows` at once and others when they are first asked for.
  *
- * In half precision the adapter stays beside the weights: of a sum with them, rounded to 11 bits, little of a change by
- * fine-tuning would be left, and the trainer's ratios would start off 1.
+ * In half precision operators are the trainer's, one by one, and the adapter stays beside the weights: a fused operator rounds
+ * elsewhere, by which ratios would start off 1 by more than a usual clip range; and of a sum with the weights, rounded to 11
+ * bits, little of a change by fine-tuning would be left.
  * @param lora null where a policy is all of the weights.
  */
 export async function openDenoiser(
@@ -146,16 +148,20 @@ export async function openDenoiser(
   const faults = new Set<string>();
   const isHalf = precision === 'float16';
   const { modelPath } = pipeline.folder.unet;
-  const inferenceForm = inferenceForms(engine, precision);
+  const inferenceForm = inferenceForms(engine);
   const constants = halfConstants(modelPath);
+  const formOf = async (graph: Graph): Promise<Graph> => {
+    if (isHalf) return inHalfPrecision(scaleBeforeProduct(lowerForTraining(graph)), { constants });
+    const { graph: fused, fault } = await inferenceForm(graph);
+    if (fault !== null) faults.add(fault);
+    return fused;
+  };
   const open = async (count: number): Promise<Executable> => {
     const model = await prepareUnet(engine, pipeline, count, precision);
     const network = openPolicyNetwork(model, lora, isHalf ? 'beside' : 'folded', modelPath);
     inputs = network;
-    const { graph, fault } = await inferenceForm(network.graph);
-    if (fault !== null) faults.add(fault);
-    const ready = isHalf ? inHalfPrecision(scaleBeforeProduct(graph), { constants }) : graph;
-    const executable = await compileGraph(engine, ready, { label: `UNet for ${count} rows` });
+    const graph = await formOf(network.graph);
+    const executable = await compileGraph(engine, graph, { label: `UNet for ${count} rows` });
     // Listed before it holds the policy, so that one which comes meanwhile reaches it too, and after this one.
     executables.set(count, executable);
     if (policy) await executable.hold(policyFeeds(inputs, policy, lora));

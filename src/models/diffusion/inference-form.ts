@@ -8,10 +8,8 @@ import type { Engine } from '../engines/engine.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { encodeGraph } from '../graph/encode.js';
 import { fuseForInference } from '../graph/fuse.js';
-import type { Graph, Precision, Value } from '../graph/graph.js';
+import type { Graph, Value } from '../graph/graph.js';
 import { float, int, intAttribute } from '../graph/graph.js';
-import { halfConstants } from '../graph/half-constants.js';
-import { inHalfPrecision } from '../graph/half-precision.js';
 import { counterRandom } from '../random/counter-random.js';
 import { float32, float32Data } from '../tensor.js';
 
@@ -27,14 +25,11 @@ const HEADS = 2;
 /** Rounding in half precision stays below; a wrong kernel is off by a tenth and more. */
 const TOLERANCE = 0.02;
 
-/** Forms of graphs for one engine; each size of heads is tried once, in the precision in which the graphs will run. */
-export function inferenceForms(
-  engine: Engine,
-  precision: Precision = 'float32',
-): (graph: Graph) => Promise<InferenceForm> {
+/** Forms of graphs for one engine; each size of heads is tried once. */
+export function inferenceForms(engine: Engine): (graph: Graph) => Promise<InferenceForm> {
   const faults = new Map<number, Promise<string | null>>();
   const faultOf = (size: number) => {
-    const known = faults.get(size) ?? attentionFault(engine, size, precision);
+    const known = faults.get(size) ?? attentionFault(engine, size);
     faults.set(size, known);
     return known;
   };
@@ -57,11 +52,7 @@ function headSizes({ nodes }: Graph): Set<number> {
 }
 
 /** Runs fused attention with heads of one size; the CPU's is trusted. */
-async function attentionFault(
-  engine: Engine,
-  headSize: number,
-  precision: Precision,
-): Promise<string | null> {
+async function attentionFault(engine: Engine, headSize: number): Promise<string | null> {
   const width = HEADS * headSize;
   const scale = 1 / Math.sqrt(headSize);
   const shapes = { query: [1, QUERIES, width], key: [1, KEYS, width], value: [1, KEYS, width] };
@@ -76,10 +67,7 @@ async function attentionFault(
     attributes: { num_heads: int(HEADS), scale: float(scale) },
   });
   g.output(mixed);
-  const label = 'fused attention';
-  const built = g.build();
-  const graph = precision === 'float16' ? inHalfPrecision(built, { constants: halfConstants(label) }) : built;
-  const executable = await engine.compile(encodeGraph(graph), { label });
+  const executable = await engine.compile(encodeGraph(g.build()), { label: 'fused attention' });
   try {
     if (executable.provider === 'cpu') return null;
     const normal = (group: number, positions: number) =>

@@ -95,19 +95,9 @@ const KINDS: Readonly<Record<OpName, HalfKind>> = {
   Resize: 'half',
 };
 
-/**
- * onnxruntime's fused operators. Fused attention keeps its softmax in single precision inside of its kernels; whether it is
- * right on a device is tried there (src/models/diffusion/inference-form.ts).
- */
-const FUSED: ReadonlyMap<string, HalfKind> = new Map([
-  ['MultiHeadAttention', 'product'],
-  ['QuickGelu', 'half'],
-]);
-
-/** How an operator may compute; one that is not known stays in single precision. */
+/** How an operator may compute; one that is not known stays in single precision, and so do onnxruntime's fused ones. */
 export function halfKind({ op, domain }: Pick<Node, 'op' | 'domain'>): HalfKind {
-  if (domain === '' && isOpName(op)) return KINDS[op];
-  return (domain === 'com.microsoft' ? FUSED.get(op) : undefined) ?? 'single';
+  return domain === '' && isOpName(op) ? KINDS[op] : 'single';
 }
 
 /** Whether an input of an operator in half precision is in half precision too: the scales of a Resize are always single. */
