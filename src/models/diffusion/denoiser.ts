@@ -130,9 +130,8 @@ export function timestepTensor(
  * Opens the UNet of a pipeline for sampling: fused operators where they are right, the adapter folded into its weights. A
  * graph is compiled for each number of rows, those of `rows` at once and others when they are first asked for.
  *
- * In half precision operators are the trainer's, one by one, and the adapter stays beside the weights: a fused operator rounds
- * elsewhere, by which ratios would start off 1 by more than a usual clip range; and of a sum with the weights, rounded to 11
- * bits, little of a change by fine-tuning would be left.
+ * In half precision operators are the trainer's, one by one: fused ones have been tried in half on no device. And the adapter
+ * stays beside the weights: of a sum with them, rounded to 11 bits, little of a change by fine-tuning would be left.
  * @param lora null where a policy is all of the weights.
  */
 export async function openDenoiser(

@@ -7,6 +7,7 @@ import {
   float16Bits,
   float16Value,
   roundToFloat16,
+  writeFloat16,
 } from '../../../src/models/numeric/float16.js';
 
 const ALL_BITS = Array.from({ length: 65536 }, (_, bits) => bits);
@@ -40,6 +41,21 @@ describe('float16', () => {
     expect(numbers.length).toBe(65536 - 2 * 1023);
     expect(encodeFloat16(decodeFloat16(numbers))).toEqual(Uint16Array.from(numbers));
     expect(Number.isNaN(roundToFloat16(Number.NaN))).toBe(true);
+  });
+
+  test('should write what it encodes, whatever the float32', () => {
+    const written = (values: Float32Array) => {
+      const bits = new Uint16Array(values.length);
+      writeFloat16(values, bits);
+      return bits;
+    };
+    const near = Float32Array.from(FINITE, float16Value).flatMap((value) => [value, value * (1 + 2 ** -11), value * 0.9996]);
+    expect(written(near)).toEqual(encodeFloat16(near));
+    fc.assert(
+      fc.property(fc.float32Array(), (values) => {
+        expect(written(values)).toEqual(encodeFloat16(values));
+      }),
+    );
   });
 
   test('should know what is a float16 number, bit by bit, and what is not', () => {
