@@ -19,7 +19,9 @@ import { GraphBuilder } from '../../../src/models/graph/builder.js';
 import { compileGraph } from '../../../src/models/graph/compile-graph.js';
 import { encodeGraph, encodeGraphApart } from '../../../src/models/graph/encode.js';
 import { freeWeights } from '../../../src/models/graph/free-weights.js';
-import type { Graph } from '../../../src/models/graph/graph.js';
+import type { Graph, Precision } from '../../../src/models/graph/graph.js';
+import { halfConstants } from '../../../src/models/graph/half-constants.js';
+import { inHalfPrecision } from '../../../src/models/graph/half-precision.js';
 import { addLora } from '../../../src/models/graph/lora.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 import { encodeFloat16 } from '../../../src/models/numeric/float16.js';
@@ -76,12 +78,17 @@ const decoded = (bits: Uint16Array, index: number): number => {
   return bit >> 15 ? -size : size;
 };
 
-async function graphOf(dtype: Dtype, edit: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes) {
+async function graphOf(
+  dtype: Dtype,
+  edit: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes,
+  precision: Precision = 'float32',
+) {
   const path = join(await temporaryFolder(), 'model.safetensors');
   await writeFile(path, edit(encodeSafetensors({ tensors: tensors(dtype), metadata: {} })));
   const weights = await openComponentWeights(path);
   try {
-    return { path, graph: networkGraph(network, await readNetworkWeights(network, weights, null)) };
+    const read = await readNetworkWeights(network, weights, null, precision);
+    return { path, graph: networkGraph(network, read) };
   } finally {
     await weights.close();
   }
@@ -208,6 +215,44 @@ describe('weights on disk', () => {
     for (const [name, tensor] of other.graph.stored) if (name === 'in.weight') stored.set(name, tensor);
     expect((await faultOf(async () => encodeGraphApart({ ...graph, stored })))[1]).toMatch(
       /expected its constants on disk in one folder/,
+    );
+  });
+});
+
+describe('weights on disk in half precision', () => {
+  const LARGE = ['conv.weight', 'in.weight', 'out.weight'];
+  const untouched = (bytes: Uint8Array) => bytes;
+
+  it('should stay in the file that has them in half, and compute what those of float32 compute', async () => {
+    const [{ graph }, single] = [await graphOf('F16', untouched, 'float16'), await graphOf('F32')];
+    expect([...graph.stored.keys()].sort()).toEqual(LARGE);
+    expect(() => encodeGraphApart(graph)).toThrow('expected float32 in its file, got float16');
+    const half = inHalfPrecision(graph, { constants: halfConstants('network') });
+    expect([...half.stored.values()].map(({ type, inFile }) => [type, inFile])).toEqual(
+      LARGE.map(() => ['float16', undefined]),
+    );
+    expect(encodeGraphApart(half).externalData.size).toBe(0);
+    const [found, expected] = [await outputOf(half), await outputOf(single.graph)];
+    expect(largestDifference(found.y ?? new Float32Array(), expected.y ?? new Float32Array())).toBeLessThan(5e-3);
+  });
+
+  it('should be rounded once for all graphs where the file has them in single, into shared memory', async () => {
+    const { graph } = await graphOf('F32', untouched, 'float16');
+    const constants = halfConstants('network');
+    const [first, second] = [inHalfPrecision(graph, { constants }), inHalfPrecision(graph, { constants })];
+    expect(first.stored.size).toBe(0);
+    const dataOf = (of: Graph) => of.initializers.get('in.weight_float16')?.data;
+    expect(dataOf(first)).toBeInstanceOf(Uint16Array);
+    expect(dataOf(second)).toBe(dataOf(first));
+    expect(dataOf(first)?.buffer).toBeInstanceOf(SharedArrayBuffer);
+    expect(dataOf(first)).toEqual(tensors('F16').get('in.weight')?.data);
+  });
+
+  it('should be read in full where all weights are trained', async () => {
+    const [{ graph }, single] = [await graphOf('F16', untouched, 'float16'), await graphOf('F32')];
+    const [half, full] = [freeWeights(graph, 'network').weights, freeWeights(single.graph, 'network').weights];
+    expect(half.find(({ name }) => name === 'in.weight')?.initial).toEqual(
+      full.find(({ name }) => name === 'in.weight')?.initial,
     );
   });
 });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Engine } from '../../../../src/models/engines/engine.js';
 import { GraphBuilder } from '../../../../src/models/graph/builder.js';
+import { requireHalf } from '../../../../src/models/graph/half-support.js';
 import { encodeGraph } from '../../../../src/models/graph/encode.js';
 import { OP_NAMES } from '../../../../src/models/graph/op-names.js';
 import {
@@ -13,6 +14,7 @@ import {
 } from '../../../../src/models/objectives/index.js';
 import { buildPolicyGraph } from '../../../../src/models/policy/policy-graph.js';
 import { type OpenTiny, openTiny, TINY_TRAINER } from '../../../fixtures/open-tiny.js';
+import { faultOf } from '../../../fixtures/fault-of.js';
 import { describeOnSwiftShader } from '../../../fixtures/webgpu/swiftshader.js';
 import { emitCase } from '../../autodiff/check-gradient.js';
 import { GRADIENT_CASES } from '../../autodiff/gradient-cases.js';
@@ -38,6 +40,18 @@ describeOnSwiftShader('operators on WebGPU', (startEngine) => {
     expect(executable.provider).toBe('webgpu');
     return executable.fallbacks.length > 0;
   };
+
+  it(
+    'should say that this device has no half precision, and what to do',
+    async () => {
+      const [code, message] = await faultOf(() => requireHalf(webgpu));
+      expect(code).toBe('TRIB_PROVIDER');
+      expect(message).toBe(
+        'provider webgpu: expected a device that computes in half precision, as model.precision float16 asks for, got "Program Cast requires f16 but the device does not support it". Set model.precision: float32, or name another provider: the doctor command says which can.',
+      );
+    },
+    PATIENCE,
+  );
 
   it(
     'should have all that graphs are written in, but for the ones that are named',
