@@ -38,14 +38,20 @@ function halfTensor({ data, shape }: Tensor, name: string, label: string): Tenso
   const values = data as Float32Array;
   const bits = new Uint16Array(new SharedArrayBuffer(values.length * ELEMENT_BYTES.float16));
   writeFloat16(values, bits);
-  const beyond = bits.findIndex(
-    (word, index) => (word & ~SIGN_BIT) === INFINITY && Number.isFinite(values[index]),
-  );
+  const beyond = firstOverflow(values, bits);
   if (beyond === -1) return { type: 'float16', shape, data: bits };
   throw new TributaryError(
     'TRIB_MODEL',
     `${label} weight "${name}": expected numbers that half precision can hold, at most 65504, got ${values[beyond]}. Set model.precision: float32.`,
   );
+}
+
+/** A loop, not a callback: weights come by the hundred million. */
+function firstOverflow(values: Float32Array, bits: Uint16Array): number {
+  for (let i = 0; i < bits.length; i++) {
+    if ((bits[i]! & ~SIGN_BIT) === INFINITY && Number.isFinite(values[i])) return i;
+  }
+  return -1;
 }
 
 /**

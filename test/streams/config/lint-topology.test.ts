@@ -75,8 +75,8 @@ const BAD_CONFIGS: readonly [about: string, text: string, messages: readonly str
     'unknown keys of a stage',
     trainer('learningRaet: 0.1, colour: red'),
     [
-      'a.yaml:9:35 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "learningRaet". Did you mean "learningRate"?',
-      'a.yaml:9:54 stages.trainer.colour the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "colour". Remove it.',
+      'a.yaml:9:35 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "learningRaet". Did you mean "learningRate"?',
+      'a.yaml:9:54 stages.trainer.colour the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "colour". Remove it.',
     ],
   ],
   [
@@ -375,7 +375,7 @@ describe('lintTopology', () => {
     expect(config).toMatchObject({
       name: 'tiny',
       seed: 7,
-      model: { train: 'adapter', lora: { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 } },
+      model: { train: 'adapter', precision: 'float32', lora: { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 } },
       engine: {
         sampler: 'onnxruntime',
         trainer: 'onnxruntime',
