@@ -193,13 +193,13 @@ describe('tributary doctor', () => {
     expect(code).toBe(0);
     const { node, providers, backends, packages } = JSON.parse(stdout) as {
       node: string;
-      providers: { provider: string; problem: string | null }[];
+      providers: { provider: string; problem: string | null; halfProblem: string | null }[];
       backends: { provider: string; problem: string | null }[];
       packages: Record<string, string | null>;
     };
     expect(node).toBe(process.versions.node);
     expect(providers.map(({ provider }) => provider)).toEqual(['cpu', 'webgpu', 'cuda']);
-    expect(providers[0]?.problem).toBeNull();
+    expect(providers[0]).toMatchObject({ problem: null, halfProblem: null });
     expect(backends.map(({ provider }) => provider)).toEqual([
       'tfjs-node-gpu',
       'tfjs-node',
