@@ -1,9 +1,10 @@
 /**
  * @file Kernels of the backend wasm that are made of its other kernels. Its own are loops without vectors: a product with a
  * transposed factor takes fifteen to forty times as long as one without, the gradient of a convolution thirteen times as
- * long as a convolution (docs/engines.md).
+ * long as a convolution. And they add up one element after another, which loses digits (docs/engines.md).
  */
 
+import { elementCount } from '../../tensor.js';
 import type { Tf, TfTensor } from './ops/op.js';
 
 type Pictures = import('@tensorflow/tfjs').Tensor4D;
@@ -86,9 +87,44 @@ function mirrored(tf: Tf, filter: Pictures): Pictures {
   return tf.reshape(tf.transpose(tf.concat(turned, 0), [0, 2, 1]), [height, width, outputs, channels]);
 }
 
+/** So many elements are added up one after another; of more, rows are, and then their sums. */
+const IN_ONE_GO = 64;
+
+/** Sums whose rounding grows with the logarithm of what they add up, not in proportion to it. */
+const sum: Replacement = (tf, { inputs, attrs, before }) => {
+  const x = inputs.x as TfTensor;
+  const axes = tf.util.parseAxisParam(attrs.axis as number[], x.shape);
+  const count = elementCount(axes.map((axis) => x.shape[axis] ?? 1));
+  const rows = count > IN_ONE_GO && x.dtype === 'float32' ? middleDivisor(count) : 1;
+  if (rows === 1) return before();
+  const kept = x.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis]));
+  const apart = tf.reshape(tf.transpose(x, [...kept, ...axes]), [-1, rows, count / rows]);
+  const shape = x.shape.flatMap((size, axis) => {
+    if (kept.includes(axis)) return [size];
+    return attrs.keepDims ? [1] : [];
+  });
+  return tf.reshape(tf.sum(tf.sum(apart, 2), 1), shape);
+};
+
+const mean: Replacement = (tf, { inputs, attrs }) => {
+  const x = inputs.x as TfTensor;
+  const axes = tf.util.parseAxisParam(attrs.axis as number[], x.shape);
+  const count = elementCount(axes.map((axis) => x.shape[axis] ?? 1));
+  return tf.div(tf.sum(x, axes, attrs.keepDims === true), count);
+};
+
+/** The largest divisor up to the square root. */
+function middleDivisor(count: number): number {
+  let divisor = Math.floor(Math.sqrt(count));
+  while (count % divisor !== 0) divisor -= 1;
+  return divisor;
+}
+
 const REPLACEMENTS: Readonly<Record<string, Replacement>> = {
   BatchMatMul: batchMatMul,
   Conv2DBackpropInput: conv2dBackpropInput,
+  Mean: mean,
+  Sum: sum,
 };
 
 /** Puts these kernels in the place of the backend's, in this thread. What a kernel calls is on no tape. */
