@@ -1,3 +1,4 @@
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { decode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import type { TributaryError } from '../../../src/errors.js';
@@ -88,6 +89,41 @@ describe('createHttpReward', () => {
   it('should overlook what it does not know', async () => {
     const { scorer } = await bench((_, response) => sendJson(response, { rewards: [2], seconds: 1 }));
     expect((await scorer.score(greys(0), unaborted())).rewards).toEqual([2]);
+  });
+});
+
+describe('an answer that is compressed', () => {
+  const sendCompressed = (encoding: string, body: Uint8Array, spoil = (bytes: Uint8Array) => bytes): Answer =>
+    (_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': encoding });
+      response.end(spoil(body));
+      return 'answered';
+    };
+  const answer = JSON.stringify({ rewards: [0.5] });
+
+  it.each([
+    ['gzip', gzipSync(answer)],
+    ['br', brotliCompressSync(answer)],
+  ])('should be read: %s', async (encoding, body) => {
+    const { scorer } = await bench(sendCompressed(encoding, body));
+    expect((await scorer.score(greys(0), unaborted())).rewards).toEqual([0.5]);
+  });
+
+  it('should be refused where it grows beyond the bound', async () => {
+    const { server, fault } = await bench(sendCompressed('gzip', gzipSync(Buffer.alloc(2 ** 26))));
+    expect(await fault()).toEqual([
+      'TRIB_REWARD',
+      `reward service ${server.url}: expected an answer of at most 16777216 bytes, got more. Correct the service, see docs/rewards.md.`,
+    ]);
+  });
+
+  it('should be refused where it is damaged', async () => {
+    const { server, fault, waits } = await bench(sendCompressed('gzip', Buffer.from(answer)));
+    expect(await fault()).toEqual([
+      'TRIB_REWARD',
+      `reward service ${server.url}: expected an answer, got Z_DATA_ERROR. Look at what the service logs.`,
+    ]);
+    expect(waits).toEqual([]);
   });
 });
 
@@ -235,6 +271,37 @@ describe('a fault that stays', () => {
       `reward service ${server.url}: ${message} Correct the service, see docs/rewards.md.`,
     ]);
     expect(waits).toEqual([]);
+  });
+
+  it.each([
+    ['a reward', (deep: string) => `{"rewards": [${deep}]}`, 'expected a finite number at rewards[0]'],
+    ['the whole', (deep: string) => deep, 'expected a mapping with `rewards`'],
+  ])('should be an answer that nests too deeply: %s', async (_, bodyOf, words) => {
+    const deep = `${'['.repeat(1e5)}${']'.repeat(1e5)}`;
+    const { server, fault } = await bench((__, response) => sendText(response, 200, bodyOf(deep)));
+    expect(await fault()).toEqual([
+      'TRIB_REWARD',
+      `reward service ${server.url}: ${words}, got "a deeply nested value". Correct the service, see docs/rewards.md.`,
+    ]);
+  });
+
+  it.each([
+    ['rewards', (values: string) => `{"rewards": [${values}]}`, 'expected 1 rewards, one a picture, got 2000000.'],
+    [
+      'embeddings',
+      (values: string) => `{"rewards": [1], "embeddings": [[${values}]]}`,
+      'expected a finite number at embeddings[0][0], got "null".',
+    ],
+  ])('should be an answer of millions of wrong %s, at the price of one', async (_, bodyOf, words) => {
+    const body = bodyOf(Array(2e6).fill('null').join());
+    const { server, fault } = await bench((__, response) => sendText(response, 200, body));
+    const before = process.memoryUsage().heapTotal;
+    expect(await fault()).toEqual([
+      'TRIB_REWARD',
+      `reward service ${server.url}: ${words} Correct the service, see docs/rewards.md.`,
+    ]);
+    // The answer is 10 MB, and 2 million values take 16.
+    expect(process.memoryUsage().heapTotal - before).toBeLessThan(2 ** 27);
   });
 
   it('should be embeddings of several lengths, also in several answers', async () => {
