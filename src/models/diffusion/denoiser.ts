@@ -1,6 +1,7 @@
 /** @file The UNet with its adapter, ready to sample: one compiled graph for every number of rows that is asked for. */
 
 import { TributaryError } from '../../errors.js';
+import { someOf } from '../adapters/lora-layer.js';
 import { openComponentWeights } from '../diffusers/component-weights.js';
 import { type Network, networkGraph, readNetworkWeights } from '../diffusers/network-weights.js';
 import { unet2dCondition } from '../diffusers/unet-2d-condition.js';
@@ -195,9 +196,17 @@ export function policyFeeds(
   lora: Pick<LoraSettings, 'rank'> | null,
 ): Record<string, Tensor> {
   if (lora) return adapterFeeds(adapters, parameters, lora.rank);
-  return fitted(
+  const feeds = fitted(
     weights.map(({ input, shape }) => [input, shape]),
     parameters,
+    'weights: expected those of the model',
+    'Use weights that were trained on this model.',
+  );
+  const surplus = Object.keys(parameters).filter((name) => !(name in feeds));
+  if (surplus.length === 0) return feeds;
+  throw new TributaryError(
+    'TRIB_LORA',
+    `weights: expected those of the model alone, got others beside: ${someOf(surplus)}. Use weights that were trained on this model.`,
   );
 }
 
@@ -214,12 +223,19 @@ export function adapterFeeds(
     const { a, b } = adapterShapes(adapter, rank);
     return [[adapter.inputA, a] as const, [adapter.inputB, b] as const];
   });
-  return fitted(shapes, parameters);
+  return fitted(
+    shapes,
+    parameters,
+    "adapter: expected the parameters of the model's layers",
+    'Use an adapter that was made for this model, rank and pattern.',
+  );
 }
 
 function fitted(
   shapes: readonly (readonly [name: string, shape: readonly number[]])[],
   parameters: NamedArrays,
+  expected: string,
+  nextStep: string,
 ): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   const faults: string[] = [];
@@ -232,6 +248,6 @@ function fitted(
   const more = faults.length > 4 ? ` and ${faults.length - 4} more` : '';
   throw new TributaryError(
     'TRIB_LORA',
-    `adapter: expected the parameters of the model's layers, got others for ${faults.slice(0, 4).join(', ')}${more}. Use an adapter that was made for this model, rank and pattern.`,
+    `${expected}, got others for ${faults.slice(0, 4).join(', ')}${more}. ${nextStep}`,
   );
 }
