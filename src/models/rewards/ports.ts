@@ -43,7 +43,11 @@ export function portNamed(graph: Ports, label: string, kind: keyof Ports, name: 
 }
 
 /** @throws TRIB_MODEL where a graph takes an input that nothing is known of. */
-export function requireKnownInputs({ inputs }: Pick<Ports, 'inputs'>, label: string, known: readonly string[]) {
+export function requireKnownInputs(
+  { inputs }: Pick<Ports, 'inputs'>,
+  label: string,
+  known: readonly string[],
+) {
   const unknown = inputs.map(({ name }) => name).filter((name) => !known.includes(name));
   if (unknown.length === 0) return;
   throw new TributaryError(

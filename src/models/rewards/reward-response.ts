@@ -39,7 +39,8 @@ function faultOf(value: unknown, count: number): Fault | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return { expected: 'a mapping with `rewards`', found: value };
   const { rewards, embeddings } = value as Readonly<Record<string, unknown>>;
-  const fault = countFault('rewards', 'a list of numbers', rewards, count) ?? numbersFault('rewards', rewards);
+  const fault =
+    countFault('rewards', 'a list of numbers', rewards, count) ?? numbersFault('rewards', rewards);
   if (fault || embeddings === undefined) return fault;
   const unfit = countFault('embeddings', 'a list of lists of numbers', embeddings, count);
   if (unfit) return unfit;
