@@ -131,7 +131,12 @@ describe('clip-score', () => {
     ]);
   });
 
-  const OPEN_CLIP = { pixel_values: 'image', image_embeds: 'embedding', input_ids: 'text', text_embeds: 'out' };
+  const OPEN_CLIP = {
+    pixel_values: 'image',
+    image_embeds: 'embedding',
+    input_ids: 'text',
+    text_embeds: 'out',
+  };
 
   it('should find the only input and output of a half, whatever its exporter calls them', async () => {
     const { scorer } = await open({ mask: false });
@@ -142,7 +147,10 @@ describe('clip-score', () => {
 
   it.each([
     [{ names: { image_embeds: 'pooler_output' } }, 'outputs: expected image_embeds, got pooler_output.'],
-    [{ names: { text_embeds: 'last_hidden_state' } }, 'outputs: expected text_embeds, got last_hidden_state.'],
+    [
+      { names: { text_embeds: 'last_hidden_state' } },
+      'outputs: expected text_embeds, got last_hidden_state.',
+    ],
     [{ names: { input_ids: 'text' } }, 'inputs: expected input_ids, got text, attention_mask.'],
     [
       { names: { attention_mask: 'position_ids' } },

@@ -28,7 +28,8 @@ afterAll(async () => {
 });
 
 const pictures = [1, 2, 3, 4, 5].map((seed) => randomTensor(seed, TINY_IMAGE).data);
-const open = (batchSize: number) => openDualEncoder(engine, join(folder, 'reward'), tokenizer, batchSize, TINY_IMAGE);
+const open = (batchSize: number) =>
+  openDualEncoder(engine, join(folder, 'reward'), tokenizer, batchSize, TINY_IMAGE);
 
 describe('openDualEncoder', () => {
   it('should give features of length 1, one a picture, whatever the batch size', async () => {
@@ -53,7 +54,9 @@ describe('openDualEncoder', () => {
 
   it('should refuse pictures of another size, before one is scored', async () => {
     const wide = [3, 16, 32] as const;
-    const [code, message] = await faultOf(() => openDualEncoder(engine, join(folder, 'reward'), tokenizer, 1, wide));
+    const [code, message] = await faultOf(() =>
+      openDualEncoder(engine, join(folder, 'reward'), tokenizer, 1, wide),
+    );
     expect(code).toBe('TRIB_MODEL');
     expect(message).toContain(
       'vision_model.onnx input "pixel_values": expected pictures of [3, 16, 32] as the sampler makes them, got a graph for [3, 16, 16].',

@@ -93,7 +93,8 @@ describe('createHttpReward', () => {
 });
 
 describe('an answer that is compressed', () => {
-  const sendCompressed = (encoding: string, body: Uint8Array, spoil = (bytes: Uint8Array) => bytes): Answer =>
+  const sendCompressed =
+    (encoding: string, body: Uint8Array, spoil = (bytes: Uint8Array) => bytes): Answer =>
     (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': encoding });
       response.end(spoil(body));
@@ -286,7 +287,11 @@ describe('a fault that stays', () => {
   });
 
   it.each([
-    ['rewards', (values: string) => `{"rewards": [${values}]}`, 'expected 1 rewards, one a picture, got 2000000.'],
+    [
+      'rewards',
+      (values: string) => `{"rewards": [${values}]}`,
+      'expected 1 rewards, one a picture, got 2000000.',
+    ],
     [
       'embeddings',
       (values: string) => `{"rewards": [1], "embeddings": [[${values}]]}`,

@@ -112,7 +112,9 @@ describe('vlm-question', () => {
     const many = JSON.stringify({ choices: Array(1e5).fill({ message: { content: 7 } }) });
     const server = await startRewardServer((_, response) => sendText(response, 200, many));
     const [, message] = await faultOf(() => bench(server.url).scorer.score(greys(0), unaborted()));
-    expect(message).toMatch(/expected text at choices\.0\.message\.content, got "\{"choices":.{109}…"\. Correct/);
+    expect(message).toMatch(
+      /expected text at choices\.0\.message\.content, got "\{"choices":.{109}…"\. Correct/,
+    );
   });
 
   it('should refuse a probability above 1', async () => {
