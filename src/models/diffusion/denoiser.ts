@@ -69,10 +69,26 @@ export async function prepareUnet(engine: Engine, pipeline: Pipeline, rows: numb
   const { modelPath: label, architecture } = pipeline.folder.unet;
   if (architecture) return buildUnet(pipeline, architecture, rows);
   const { bytes, ...weights } = await readModelFile(label);
-  const timestepRank = inputAxes(decodeModel(bytes, label)).get('timestep')?.length ?? 0;
+  const model = decodeModel(bytes, label);
+  const axes = inputAxes(model);
+  const timestepRank = axes.get('timestep')?.length ?? 0;
   const inputShapes = unetInputShapes(pipeline, rows, timestepRank);
+  // Older exporters list weights among the inputs.
+  const constants = new Set(model.graph.initializer.map(({ name }) => name));
+  const inputs = [...axes.keys()].filter((name) => !constants.has(name));
+  requireKnownInputs(inputs, [...new Set(['timestep', ...Object.keys(inputShapes)])], label);
   const graph = await prepareGraph(engine, bytes, { label, inputShapes, ...weights });
   return withFloatInput(graph, 'timestep');
+}
+
+/** @throws TRIB_MODEL where the network is told what nobody here knows, as distilled models and those with a ControlNet are. */
+function requireKnownInputs(inputs: readonly string[], known: readonly string[], label: string): void {
+  const unknown = inputs.filter((name) => !known.includes(name));
+  if (unknown.length === 0) return;
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${label} inputs: expected ${known.join(', ')} alone, got ${unknown.join(', ')} too. Use a model of the kind SD 1.x, SD 2.x or SDXL.`,
+  );
 }
 
 async function buildUnet(
