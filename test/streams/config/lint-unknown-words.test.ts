@@ -1,4 +1,4 @@
-import { describeFaults } from './describe-faults.js';
+import { type BadConfig, describeFaults } from './describe-faults.js';
 import { advantages, rewards, sampler, schedule, trainer } from './stage-lines.js';
 import { SMALLEST, withLine } from './valid-config.js';
 
@@ -143,7 +143,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     ],
   ],
   ...['ftp://host/score', 'localhost:8000/score', 'http://me:pass@host/score', 'http://host/score#a'].map(
-    (url): (typeof BAD_CONFIGS)[number] => [
+    (url): BadConfig => [
       `the address ${url} of a service`,
       rewards(`from: http, url: "${url}"`),
       [
