@@ -3,6 +3,7 @@ import type { Contradiction, ConfigRule as Rule } from './contradictions/config-
 import { SCHEDULE_RULES } from './contradictions/schedule-rules.js';
 import { SELECTION_RULES } from './contradictions/selection-rules.js';
 import { SURROGATE_RULES } from './contradictions/surrogate-rules.js';
+import { TRAINER_RULES } from './contradictions/trainer-rules.js';
 import { TREE_RULES } from './contradictions/tree-rules.js';
 import { findStage } from './stage-of.js';
 import type { StageType } from './stages/index.js';
@@ -108,6 +109,7 @@ const RULES: readonly Rule[] = [
   ...TREE_RULES,
   ...SURROGATE_RULES,
   ...SELECTION_RULES,
+  ...TRAINER_RULES,
 ];
 
 /** At most eight divisors, those nearest to what was written, in ascending order. */
