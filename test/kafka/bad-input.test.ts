@@ -113,7 +113,7 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
     ]);
     expect(shown.stdout).toContain('header payload: claim');
     expect(vast?.record.value.length).toBe(50 * 2 ** 20);
-  });
+  }, 240_000);
 
   it('should refuse 50 MB at the door where topics are as the run makes them, and take what comes after', async () => {
     const { config, prefix, driver } = await fixture();
@@ -166,5 +166,5 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
     expect(sum('repeated', passedOver)).toBeGreaterThan(0);
     expect(sum('late', passedOver)).toBeGreaterThan(0);
     expect(await readFile(join(folder, 'run', 'metrics.jsonl'), 'utf8')).not.toContain('passed-over');
-  });
+  }, 240_000);
 });
