@@ -23,7 +23,6 @@ export async function benchScaling(place, numbers = [1, 2, 4, 8]) {
 async function shareOfLinear(place, samplers) {
   const groups = samplers * BATCHES * GROUPS_PER_BATCH;
   const settings = [
-    'transport.kafka.partitions=64',
     `stages.prompts.groupsPerStage=${groups}`,
     `stages.prompts.runAhead=${groups}`,
     `stages.sampler.groupsPerBatch=${GROUPS_PER_BATCH}`,

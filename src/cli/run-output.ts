@@ -53,6 +53,7 @@ function printed(event: RunEvent): string[] {
       return describeOutcome(event);
     case 'progress':
     case 'worked':
+    case 'passed-over':
     case 'stage':
     case 'checkpoint':
       return [];
@@ -102,6 +103,11 @@ function logEvent(log: Logger, event: RunEvent): void {
     case 'worked': {
       const { kind: _, ...work } = event;
       log.info(work, 'stage worked on');
+      break;
+    }
+    case 'passed-over': {
+      const { kind: _, ...counts } = event;
+      log.info(counts, 'messages passed over');
       break;
     }
     case 'progress':

@@ -18,6 +18,8 @@ export interface GroupJoinOptions {
   readonly maxPending: number;
   readonly maxRemembered: number;
   readonly seen: Iterable<string>;
+  /** Hears of each half of a group that has this half, or has left. */
+  readonly onRepeated: (groupId: string) => void;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface GroupJoinOptions {
  * left. Of a half that comes twice the first counts.
  */
 export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Branch> {
-  const { maxPending, maxRemembered, seen } = options;
+  const { maxPending, maxRemembered, seen, onRepeated } = options;
   const groups = new Map<string, RolloutGroup<Branch>>();
   const rewards = new Map<string, GroupRewards>();
   const left = new Set<string>();
@@ -46,9 +48,14 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
     const fault = rewardFault(group.groupId, scored.rewards, group.branches.length);
     return leave(fault ? lost(group, 'dead-letter', fault.message) : { ...group, rewards: scored.rewards });
   };
-  const isOver = ({ groupId, trainingStage }: Waiting) => trainingStage < firstStage || left.has(groupId);
+  const isOver = ({ trainingStage }: Waiting) => trainingStage < firstStage;
+  const isRepeated = (groupId: string, hasHalf: boolean): boolean => {
+    if (!hasHalf && !left.has(groupId)) return false;
+    onRepeated(groupId);
+    return true;
+  };
   const hold = <Half extends Waiting>(side: Map<string, Half>, half: Half, missing: string) => {
-    if (!side.has(half.groupId)) side.set(half.groupId, half);
+    side.set(half.groupId, half);
     const oldest = side.size > maxPending ? side.values().next().value : undefined;
     if (!oldest) return [];
     return leave(lost(oldest, 'unmatched', `no ${missing} while ${maxPending} younger groups came`));
@@ -57,13 +64,14 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
 
   return {
     addGroup(group) {
-      if (isOver(group)) return [];
+      if (isOver(group) || isRepeated(group.groupId, groups.has(group.groupId))) return [];
       const scored = rewards.get(group.groupId);
       return scored ? join(group, scored) : hold(groups, group, 'reward');
     },
     addRewards(scored) {
-      if (isOver(scored)) return [];
-      if ('reason' in scored) return leave(scored);
+      const isLoss = 'reason' in scored;
+      if (isOver(scored) || isRepeated(scored.groupId, !isLoss && rewards.has(scored.groupId))) return [];
+      if (isLoss) return leave(scored);
       const group = groups.get(scored.groupId);
       return group ? join(group, scored) : hold(rewards, scored, 'trajectories');
     },

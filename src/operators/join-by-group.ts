@@ -28,6 +28,8 @@ export interface JoinByGroupOptions {
    * is missing there was counted then, as where a stage closes by time. Default: nothing is let go.
    */
   readonly trainingStage$?: Observable<number>;
+  /** Hears of each half of a group that has this half, or has left the join. Default: nobody does. */
+  readonly onRepeated?: (groupId: string) => void;
   /** Takes each group that will never come out of the join, once. */
   readonly onLost: (group: LostGroup) => void;
 }
@@ -53,11 +55,12 @@ export function joinByGroup<Branch>(
   options: JoinByGroupOptions,
 ): OperatorFunction<RolloutGroup<Branch>, RewardedGroup<Branch>> {
   const { rewards$, maxPending, maxRemembered, seen = [], trainingStage$ = EMPTY, onLost } = options;
+  const { onRepeated = () => undefined } = options;
   requireCount('joinByGroup', 'maxPending', maxPending, 1);
   requireCount('joinByGroup', 'maxRemembered', maxRemembered, 1);
   return (source) =>
     defer(() => {
-      const join = createGroupJoin<Branch>({ maxPending, maxRemembered, seen });
+      const join = createGroupJoin<Branch>({ maxPending, maxRemembered, seen, onRepeated });
       const rewarded = (outcomes: readonly JoinOutcome<Branch>[]): RewardedGroup<Branch>[] =>
         outcomes.flatMap((outcome) => {
           if ('rewards' in outcome) return [outcome];

@@ -11,19 +11,19 @@ import type { RunDirectory } from './run-directory.js';
 import type { Evaluation } from './run-events.js';
 import { GRID_COLUMNS, GRID_SCALE, gridPrompts } from './sample-grid.js';
 import {
+  type RewardThread,
   type SamplerClient,
   type Say,
   startReward,
   startSampler,
   startTrainer,
 } from './stages/run-threads.js';
-import type { RewardService } from './threads/reward-thread.js';
 import type { TrainerService } from './threads/trainer-thread.js';
 
 export interface OpenRun {
   readonly prompts: PromptLists;
   readonly sampler: SamplerClient;
-  readonly reward: Client<RewardService>;
+  readonly reward: RewardThread;
   readonly trainer: Client<TrainerService>;
   /** Numbers in a latent of the model. */
   readonly latentSize: number;
@@ -60,12 +60,20 @@ export async function openRun(
   };
   try {
     const sampler = owned(await startSampler(config, say));
-    const reward = owned(await startReward(config, sampler.imageShape, say)).call;
+    const reward = owned(await startReward(config, sampler.imageShape, say));
     const { call: trainer, latentSize } = owned(
       await startTrainer(config, say, { resumed: runDirectory.checkpoint !== null }),
     );
     const evaluate = (policy: PolicySnapshot) =>
-      evaluatePolicy({ config, sampler, reward, policy, prompts, signal, now: () => performance.now() });
+      evaluatePolicy({
+        config,
+        sampler,
+        reward: reward.call,
+        policy,
+        prompts,
+        signal,
+        now: () => performance.now(),
+      });
     // Before anything is restored, the trainer holds the policy that the run starts from.
     const { adapter } = await trainer.save(undefined);
     const { checkpoint } = runDirectory;

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { TributaryError } from '../errors.js';
 import type { LoraSettings } from '../models/diffusion/denoiser.js';
+import { isPickle } from '../models/files/pickle.js';
 import { decodeParameters, type FileParameters } from '../models/policy/adapter-parameters.js';
 import { decodePolicy, type FilePolicy, holdsWeights } from '../models/policy/policy-file.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
@@ -59,15 +60,5 @@ export async function readAdapterBytes(path: string): Promise<Uint8Array> {
   throw new TributaryError(
     'TRIB_LORA',
     `${path}: expected safetensors, got a pickle (torch.save). Reading one can run whatever program its maker put in, so it is never read. Load it with torch.load(weights_only=True) where you trust it, and save it with safetensors.`,
-  );
-}
-
-/** A zip archive, as torch.save writes since 1.6, or the first opcode of a pickle (PROTO, versions 2 to 5). */
-function isPickle(bytes: Uint8Array): boolean {
-  const [first, second = 0, third, fourth] = bytes;
-  const isZip = first === 0x50 && second === 0x4b && third === 3 && fourth === 4;
-  // Of a safetensors file these are the length of its header: 8 bytes, of which the last ones are zero.
-  return (
-    isZip || (first === 0x80 && second >= 2 && second <= 5 && bytes.subarray(4, 8).some((byte) => byte !== 0))
   );
 }

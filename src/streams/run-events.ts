@@ -205,6 +205,17 @@ export type RunEvent =
       readonly groups: number;
       readonly idleShare: number;
     }
+  /**
+   * Rewards and trajectories that came to the trainer since the training stage before was closed, and counted for nothing:
+   * `repeated` ones of groups that had theirs before, or were lost, and `late` ones of stages that were trained. Said where
+   * there were any.
+   */
+  | {
+      readonly kind: 'passed-over';
+      readonly trainingStage: number;
+      readonly repeated: number;
+      readonly late: number;
+    }
   /** Prompts are taken at this address from now on. */
   | { readonly kind: 'listening'; readonly url: string }
   | ({ readonly kind: 'progress' } & RunProgress)

@@ -6,12 +6,11 @@ import type { Role } from './roles.js';
 import { advantagesStage } from './stages/advantages-stage.js';
 import { type PromptSource, promptsStage } from './stages/prompts-stage.js';
 import { rewardStage } from './stages/reward-stage.js';
-import type { SamplerClient } from './stages/run-threads.js';
+import type { RewardThread, SamplerClient } from './stages/run-threads.js';
 import { samplerStage } from './stages/sampler-stage.js';
 import { scheduleStage } from './stages/schedule-stage.js';
 import type { StageContext } from './stages/stage-context.js';
 import { type AfterStage, trainerStage } from './stages/trainer-stage.js';
-import type { RewardService } from './threads/reward-thread.js';
 import type { TrainerService } from './threads/trainer-thread.js';
 import type { Transport } from './transport/transport.js';
 
@@ -23,7 +22,7 @@ export interface RoleParts {
     readonly onEnd: () => void;
   };
   readonly sampler: SamplerClient;
-  readonly reward: Client<RewardService>;
+  readonly reward: RewardThread;
   readonly trainer: {
     readonly trainer: Client<TrainerService>;
     readonly history: AdvantageHistory;

@@ -150,7 +150,7 @@ function openGate(
   return openPromotionGate({
     settings,
     sampler,
-    reward,
+    reward: reward.call,
     trainer,
     prompts: probed,
     signal,

@@ -115,7 +115,7 @@ async function openParts(
       parts.prompts = { source, onIssued: ignore, onEnd: ignore };
     }
     if (roles.includes('sampler')) parts.sampler = owned(await startSampler(config, say));
-    if (roles.includes('reward')) parts.reward = owned(await startReward(config, null, say)).call;
+    if (roles.includes('reward')) parts.reward = owned(await startReward(config, null, say));
     return { parts, close };
   } catch (error) {
     await close();

@@ -18,6 +18,7 @@ const codec: TopicCodec = {
       throw new TributaryError('TRIB_MESSAGE', 'text: expected letters, got ?. Write letters.');
     return text;
   },
+  claim: async ({ headers }) => ({ value: Buffer.from('claimed'), headers }),
 };
 
 const unread: string[] = [];

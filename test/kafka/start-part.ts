@@ -13,6 +13,8 @@ export interface EndedPart {
 export interface Part {
   readonly child: ChildProcess;
   readonly ended: Promise<EndedPart>;
+  /** Its log so far, a line an object. */
+  readonly log: readonly Readonly<Record<string, unknown>>[];
   /** Resolves when a line of its log has said so; rejects when it ends before. */
   says(message: string): Promise<void>;
   /** Kills it with -9, and resolves when it is gone. */
@@ -25,12 +27,12 @@ export function startPart(config: string, stages: string, args: readonly string[
   const child = spawn(process.execPath, [PROGRAM, 'run', config, '--stages', stages, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  const said: string[] = [];
+  const log: Record<string, unknown>[] = [];
   const faults: string[] = [];
   let hear: () => void = () => undefined;
   createInterface({ input: child.stderr }).on('line', (line) => {
     if (!line.startsWith('{')) faults.push(line);
-    else said.push(String((JSON.parse(line) as { msg?: unknown }).msg));
+    else log.push(JSON.parse(line) as Record<string, unknown>);
     hear();
   });
   const ended = new Promise<EndedPart>((resolve, reject) => {
@@ -40,10 +42,11 @@ export function startPart(config: string, stages: string, args: readonly string[
   return {
     child,
     ended,
+    log,
     says: (message) =>
       new Promise((resolve, reject) => {
         hear = () => {
-          if (said.includes(message)) resolve();
+          if (log.some(({ msg }) => msg === message)) resolve();
         };
         hear();
         ended.then(({ code }) => reject(new Error(`ended with ${code}: ${faults.join(' ')}`)), reject);

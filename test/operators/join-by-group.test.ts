@@ -41,6 +41,20 @@ describe('joinByGroup', () => {
       expectSubscriptions(rewards$.subscriptions).toBe('^-----------!');
     }));
 
+  it('should say which halves came for a group that has them, or has left, and of no others', () => {
+    const repeated: string[] = [];
+    marbles(({ cold, expectObservable }) => {
+      const source$ = cold(' aa-b---b-c-|  ', inputs);
+      const rewards$ = cold('--A-L-BA----C|', scores);
+      const expected = '     --x---------z|';
+      const onRepeated = (groupId: string) => void repeated.push(groupId);
+      expectObservable(
+        source$.pipe(joinByGroup({ ...plain, rewards$, onLost: () => undefined, onRepeated })),
+      ).toBe(expected, outputs);
+    });
+    expect(repeated).toEqual(['0-0', '0-1', '0-0', '0-1']);
+  });
+
   it('should release both sides when unsubscribed', () =>
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source$ = cold(' a-----', inputs);

@@ -1,5 +1,6 @@
 /** @file Whole runs of the tiny pipeline whose pictures are scored by a service. */
 
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { toRgb8 } from '../../src/models/images/png.js';
@@ -100,6 +101,55 @@ describe('a run that is rewarded by a service', () => {
     // Two pictures a prompt, whose embeddings stand at right angles.
     const measured = eventsOf(run, 'evaluation').map(({ evaluation }) => evaluation.train.diversity);
     expect(measured).toEqual([1, 1]);
+  });
+
+  it('should lose the groups whose answers are not as agreed, each with its reason, and train on the others', async () => {
+    // The first request of a group that is lost is its last; each of the others has two.
+    const wrong: Readonly<Record<number, (response: ServerResponse, count: number) => 'answered'>> = {
+      3: (response) => sendText(response, 200, 'model is loading'),
+      4: (response, count) => sendJson(response, { rewards: Array(count / 2).fill(1) }),
+      9: (response, count) => sendJson(response, { rewards: Array(count).fill(null) }),
+      10: (response) => sendText(response, 200, ' '.repeat(2 ** 24 + 1)),
+    };
+    const { server, path, run } = await runWith(({ index, body }, response) =>
+      wrong[index]?.(response, body.images.length),
+    );
+    expect(run.error).toBeUndefined();
+    expect(
+      stagesOf(run).map(({ groups, lostGroups, deadLetters }) => [groups, lostGroups, deadLetters]),
+    ).toEqual([
+      [2, 2, 2],
+      [2, 2, 2],
+    ]);
+    const lost = (group: string, reason: string) =>
+      `group ${group} is not trained on (dead-letter): reward service ${server.url}: expected ${reason} Correct the service, see docs/rewards.md.`;
+    expect(run.warnings).toEqual([
+      lost('0-0', 'JSON, got "model is loading".'),
+      lost('0-1', '2 rewards, one a picture, got 1.'),
+      lost('1-0', 'a finite number at rewards[0], got "null".'),
+      lost('1-1', 'an answer of at most 16777216 bytes, got more.'),
+    ]);
+    expect(server.requests).toHaveLength(2 * EVALUATION_REQUESTS + 2 * (STAGE_REQUESTS - 2));
+    // What was lost stands in the log of the run too.
+    expect(JSON.stringify(await metricsOf(path))).toContain('"deadLetters":2');
+  });
+
+  it('should train on all groups though the service hangs once', async () => {
+    const server = await startRewardServer(({ index }) =>
+      index === EVALUATION_REQUESTS ? 'answered' : undefined,
+    );
+    const folder = await temporaryFolder();
+    const rewards = `{type: scoreRewards, from: http, url: '${server.url}', batchSize: 2, timeoutMs: 3000}`;
+    const config = await configWith(
+      folder,
+      server.url,
+      `stages.rewards=${rewards}`,
+      'stages.prompts.numStages=1',
+    );
+    const run = await runTiny({ config, path: join(folder, 'run') });
+    expect([run.error, run.warnings]).toEqual([undefined, []]);
+    expect(stagesOf(run)).toMatchObject([{ groups: 4, lostGroups: 0 }]);
+    expect(server.requests.length).toBeGreaterThan(2 * EVALUATION_REQUESTS + STAGE_REQUESTS);
   });
 
   it('should come to the same where the service is away for a while', async () => {

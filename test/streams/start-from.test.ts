@@ -4,6 +4,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { decodeLoraFile, encodeLoraFile } from '../../src/models/adapters/lora-file.js';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  type SafetensorsTensor,
+} from '../../src/models/adapters/safetensors.js';
 import type { RunEvent } from '../../src/streams/run-events.js';
 import { temporaryFolder } from '../fixtures/temporary-folder.js';
 import { type EndedRun, eventsOf, runTiny, tinyConfig } from '../fixtures/tiny-run.js';
@@ -14,6 +19,7 @@ const SETTINGS = [
   'stages.prompts.numStages=1',
   'stages.schedule={type: intervalSchedule, mode: constant, steps: 3}',
 ];
+const WEIGHTS = 'diffusion_pytorch_model.safetensors';
 const finished = ({ events }: EndedRun) =>
   events.find((event) => event.kind === 'finished') as Extract<RunEvent, { kind: 'finished' }>;
 const firstKl = (run: EndedRun) => eventsOf(run, 'stage')[0]?.metrics.klToPretrained ?? Number.NaN;
@@ -51,6 +57,72 @@ describe('model.startFrom', () => {
     const second = await runTiny({ config: { ...config, model }, path: join(folder, 'second') });
     expect(second.error).toBeUndefined();
     expect(finished(second).base.train).toEqual(finished(first).tuned.train);
+  });
+
+  describe('with all weights', () => {
+    const FULL = [...SETTINGS, 'model.train=full', 'stages.trainer.learningRate=1e-3'];
+
+    it('should start where the other run ended, with the pretrained model as reference', async () => {
+      const folder = await temporaryFolder();
+      const config = await tinyConfig(folder, { overrides: FULL });
+      const first = await runTiny({ config, path: join(folder, 'first') });
+      expect(first.error).toBeUndefined();
+      const weights = join(folder, 'first', WEIGHTS);
+      const model = { ...config.model, startFrom: weights };
+      const second = await runTiny({ config: { ...config, model }, path: join(folder, 'second') });
+      expect(second.error).toBeUndefined();
+      expect(finished(second).base.train).toEqual(finished(first).tuned.train);
+      expect(finished(second).base.train).not.toEqual(finished(first).base.train);
+      expect(firstKl(second)).toBeGreaterThan(2 * firstKl(first));
+    });
+
+    it.each<[about: string, spoil: (tensors: Map<string, SafetensorsTensor>) => void, message: string]>([
+      [
+        'that lack one',
+        (tensors) => tensors.delete('conv_in.bias'),
+        'weights: expected those of the model, got others for unet.conv_in.bias [8] (got none). Use weights',
+      ],
+      [
+        'that know one more',
+        (tensors) => tensors.set('conv_norm.weight', { dtype: 'F32', shape: [1], data: Float32Array.of(1) }),
+        'weights: expected those of the model alone, got others beside: "unet.conv_norm.weight".',
+      ],
+    ])('should refuse weights %s', async (_, spoil, message) => {
+      const folder = await temporaryFolder();
+      const config = await tinyConfig(folder, { overrides: FULL });
+      await runTiny({ config, path: join(folder, 'first') });
+      const path = join(folder, 'first', WEIGHTS);
+      const { tensors, metadata } = decodeSafetensors(await readFile(path), path);
+      const edited = new Map(tensors);
+      spoil(edited);
+      await writeFile(path, encodeSafetensors({ tensors: edited, metadata }));
+      const model = { ...config.model, startFrom: path };
+      const { error } = await runTiny({ config: { ...config, model }, path: join(folder, 'second') });
+      expect((error as Error).message).toContain(`${path}: ${message}`);
+    });
+
+    it('should refuse an adapter, and weights where an adapter is trained', async () => {
+      const folder = await temporaryFolder();
+      const [lora, full] = [
+        await tinyConfig(folder, { overrides: SETTINGS }),
+        await tinyConfig(folder, { overrides: FULL }),
+      ];
+      await runTiny({ config: lora, path: join(folder, 'lora') });
+      await runTiny({ config: full, path: join(folder, 'full') });
+      const [adapter, weights] = [
+        join(folder, 'lora', 'pytorch_lora_weights.safetensors'),
+        join(folder, 'full', WEIGHTS),
+      ];
+      const faultFrom = async (config: typeof lora, startFrom: string) => {
+        const model = { ...config.model, startFrom };
+        const { error } = await runTiny({ config: { ...config, model }, path: join(folder, 'other') });
+        return (error as Error).message;
+      };
+      expect(await faultFrom(full, adapter)).toContain(
+        `${adapter}: expected the weights of a UNet, as model.train: full trains them, got an adapter. Merge the adapter`,
+      );
+      expect(await faultFrom(lora, weights)).toContain(weights);
+    });
   });
 
   it('should refuse an adapter with a rank of its own for a layer', async () => {

@@ -4,11 +4,14 @@
  */
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
+import { isPickle, WHY_NO_PICKLE } from '../files/pickle.js';
 
 const DTYPES = ['F32', 'F16', 'BF16', 'I64', 'U8'] as const;
 export type Dtype = (typeof DTYPES)[number];
 
 export const BYTES_PER_ELEMENT: Readonly<Record<Dtype, number>> = { I64: 8, F32: 4, F16: 2, BF16: 2, U8: 1 };
+
+const METADATA = '__metadata__';
 
 /** Bytes of the header's length, which comes first. */
 export const LENGTH_BYTES = 8;
@@ -37,9 +40,8 @@ const tensorSchema = z.strictObject({
   shape: z.array(count),
   data_offsets: z.tuple([count, count]),
 });
-const headerSchema = z
-  .object({ __metadata__: z.record(z.string(), z.string()).optional() })
-  .catchall(tensorSchema);
+/** Most axes of a tensor; PyTorch has no more. */
+const MAX_AXES = 64;
 
 /**
  * Returns where the data begins.
@@ -49,6 +51,12 @@ const headerSchema = z
  */
 export function headerEnd(first: Uint8Array, fileBytes: number, where: string): number {
   if (fileBytes < LENGTH_BYTES) throw damaged(where, 'at least 8 bytes', `${fileBytes}`);
+  if (isPickle(first)) {
+    throw new TributaryError(
+      'TRIB_FILE',
+      `${where}: expected safetensors, got ${WHY_NO_PICKLE}. Load it where you trust it, and save it as safetensors.`,
+    );
+  }
   const view = new DataView(first.buffer, first.byteOffset, LENGTH_BYTES);
   const headerBytes = Number(view.getBigUint64(0, true));
   const most = Math.min(MAX_HEADER_BYTES, fileBytes - LENGTH_BYTES);
@@ -67,18 +75,12 @@ export function parseSafetensorsHeader(
   fileBytes: number,
   where: string,
 ): SafetensorsHeader {
-  const { __metadata__: metadata, ...entries } = parseJson(header, where);
-  const records = Object.entries(entries as Readonly<Record<string, z.output<typeof tensorSchema>>>)
-    .map(
-      ([
-        name,
-        {
-          dtype,
-          shape,
-          data_offsets: [start, end],
-        },
-      ]) => ({ name, dtype, shape, start, end }),
-    )
+  const { metadata, entries } = parseJson(header, where);
+  const records = entries
+    .map(([name, entry]) => {
+      const { dtype, shape, data_offsets: offsets } = readEntry(name, entry, where);
+      return { name, dtype, shape, start: offsets[0], end: offsets[1] };
+    })
     .sort((a, b) => a.start - b.start || a.end - b.end);
   const dataStart = LENGTH_BYTES + header.length;
   let position = 0;
@@ -98,25 +100,48 @@ export function parseSafetensorsHeader(
   }
   if (dataStart + position !== fileBytes)
     throw damaged(where, `${dataStart + position} bytes`, `${fileBytes}`);
-  return { records, metadata: metadata ?? {} };
+  return { records, metadata };
 }
 
-function parseJson(bytes: Uint8Array, where: string): z.output<typeof headerSchema> {
+interface HeaderContent {
+  readonly metadata: Readonly<Record<string, string>>;
+  /** What it says of each tensor, unchecked. */
+  readonly entries: readonly (readonly [name: string, entry: unknown])[];
+}
+
+/** The first fault ends the reading: a header may hold millions, and each would cost memory of its own. */
+function parseJson(bytes: Uint8Array, where: string): HeaderContent {
   let content: unknown;
   try {
     content = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
     throw damaged(where, 'a header in JSON', `${bytes.length} bytes that do not parse`, cause);
   }
-  const result = headerSchema.safeParse(content);
+  if (!isMapping(content)) throw unlikeTheFormat(where, 'the header', 'no mapping');
+  const entries = Object.entries(content).filter(([name]) => name !== METADATA);
+  const metadata = Object.hasOwn(content, METADATA) ? content[METADATA] : {};
+  if (!isMapping(metadata)) throw unlikeTheFormat(where, METADATA, 'no mapping');
+  const wrong = Object.keys(metadata).find((key) => typeof metadata[key] !== 'string');
+  if (wrong !== undefined) throw unlikeTheFormat(where, `${METADATA}.${wrong}`, 'no text');
+  return { metadata: metadata as HeaderContent['metadata'], entries };
+}
+
+function readEntry(name: string, entry: unknown, where: string): z.output<typeof tensorSchema> {
+  const { shape } = isMapping(entry) ? entry : {};
+  if (Array.isArray(shape) && shape.length > MAX_AXES)
+    throw unlikeTheFormat(where, `${name}.shape`, `${shape.length} axes`);
+  const result = tensorSchema.safeParse(entry);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  const key = issue?.path.map(String).join('.') || 'the header';
-  throw damaged(
-    `${where} header, ${key}`,
-    'what the safetensors format asks for',
-    `a fault: ${issue?.message}`,
-  );
+  throw unlikeTheFormat(where, [name, ...(issue?.path ?? [])].map(String).join('.'), `${issue?.message}`);
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function unlikeTheFormat(where: string, key: string, fault: string): TributaryError {
+  return damaged(`${where} header, ${key}`, 'what the safetensors format asks for', `a fault: ${fault}`);
 }
 
 function damaged(where: string, expected: string, got: string, cause?: unknown): TributaryError {

@@ -7,6 +7,7 @@ import { TributaryError } from '../../errors.js';
 import { floatValues } from '../adapters/safetensors.js';
 import { openSafetensors, type SafetensorsFile } from '../adapters/safetensors-file.js';
 import { readJsonFile } from '../files/json-file.js';
+import { WHY_NO_PICKLE } from '../files/pickle.js';
 import type { Precision, StoredTensor } from '../graph/graph.js';
 import { ELEMENT_BYTES } from '../tensor.js';
 
@@ -28,7 +29,7 @@ export interface ComponentWeights {
 }
 
 /** Endings of files that torch.load reads. */
-export const PICKLE = /\.(bin|ckpt|pt|pth|pkl)$/;
+export const PICKLE = /\.(bin|ckpt|pt|pth|pkl|pickle)$/i;
 export const CONVERT =
   'Convert the model with diffusers: load it and call save_pretrained(folder, safe_serialization=True).';
 
@@ -61,10 +62,7 @@ export async function findWeights(
 
 /** The fault of a file that torch.load would read. */
 export function pickleFault(path: string): TributaryError {
-  return new TributaryError(
-    'TRIB_MODEL',
-    `${path}: expected safetensors, got a pickle, which can run any code when it is loaded and is never read here. ${CONVERT}`,
-  );
+  return new TributaryError('TRIB_MODEL', `${path}: expected safetensors, got ${WHY_NO_PICKLE}. ${CONVERT}`);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** @file The UNet with its adapter, ready to sample: one compiled graph for every number of rows that is asked for. */
 
 import { TributaryError } from '../../errors.js';
+import { someOf } from '../adapters/lora-layer.js';
 import { openComponentWeights } from '../diffusers/component-weights.js';
 import { type Network, networkGraph, readNetworkWeights } from '../diffusers/network-weights.js';
 import { unet2dCondition } from '../diffusers/unet-2d-condition.js';
@@ -80,10 +81,26 @@ export async function prepareUnet(
   const { modelPath: label, architecture } = pipeline.folder.unet;
   if (architecture) return buildUnet(pipeline, architecture, rows, precision);
   const { bytes, ...weights } = await readModelFile(label, precision);
-  const timestepRank = inputAxes(decodeModel(bytes, label)).get('timestep')?.length ?? 0;
+  const model = decodeModel(bytes, label);
+  const axes = inputAxes(model);
+  const timestepRank = axes.get('timestep')?.length ?? 0;
   const inputShapes = unetInputShapes(pipeline, rows, timestepRank);
+  // Older exporters list weights among the inputs.
+  const constants = new Set(model.graph.initializer.map(({ name }) => name));
+  const inputs = [...axes.keys()].filter((name) => !constants.has(name));
+  requireKnownInputs(inputs, [...new Set(['timestep', ...Object.keys(inputShapes)])], label);
   const graph = await prepareGraph(engine, bytes, { label, inputShapes, ...weights });
   return withFloatInput(graph, 'timestep');
+}
+
+/** @throws TRIB_MODEL where the network is told what nobody here knows, as distilled models and those with a ControlNet are. */
+function requireKnownInputs(inputs: readonly string[], known: readonly string[], label: string): void {
+  const unknown = inputs.filter((name) => !known.includes(name));
+  if (unknown.length === 0) return;
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${label} inputs: expected ${known.join(', ')} alone, got ${unknown.join(', ')} too. Use a model of the kind SD 1.x, SD 2.x or SDXL.`,
+  );
 }
 
 async function buildUnet(
@@ -220,9 +237,17 @@ export function policyFeeds(
   lora: Pick<LoraSettings, 'rank'> | null,
 ): Record<string, Tensor> {
   if (lora) return adapterFeeds(adapters, parameters, lora.rank);
-  return fitted(
+  const feeds = fitted(
     weights.map(({ input, shape }) => [input, shape]),
     parameters,
+    'weights: expected those of the model',
+    'Use weights that were trained on this model.',
+  );
+  const surplus = Object.keys(parameters).filter((name) => !(name in feeds));
+  if (surplus.length === 0) return feeds;
+  throw new TributaryError(
+    'TRIB_LORA',
+    `weights: expected those of the model alone, got others beside: ${someOf(surplus)}. Use weights that were trained on this model.`,
   );
 }
 
@@ -239,12 +264,19 @@ export function adapterFeeds(
     const { a, b } = adapterShapes(adapter, rank);
     return [[adapter.inputA, a] as const, [adapter.inputB, b] as const];
   });
-  return fitted(shapes, parameters);
+  return fitted(
+    shapes,
+    parameters,
+    "adapter: expected the parameters of the model's layers",
+    'Use an adapter that was made for this model, rank and pattern.',
+  );
 }
 
 function fitted(
   shapes: readonly (readonly [name: string, shape: readonly number[]])[],
   parameters: NamedArrays,
+  expected: string,
+  nextStep: string,
 ): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   const faults: string[] = [];
@@ -257,6 +289,6 @@ function fitted(
   const more = faults.length > 4 ? ` and ${faults.length - 4} more` : '';
   throw new TributaryError(
     'TRIB_LORA',
-    `adapter: expected the parameters of the model's layers, got others for ${faults.slice(0, 4).join(', ')}${more}. Use an adapter that was made for this model, rank and pattern.`,
+    `${expected}, got others for ${faults.slice(0, 4).join(', ')}${more}. ${nextStep}`,
   );
 }

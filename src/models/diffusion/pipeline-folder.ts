@@ -14,6 +14,7 @@ import {
 } from '../diffusers/autoencoder-kl-decoder.js';
 import { type ClipTextConfig, readClipTextConfig } from '../diffusers/clip-text-model.js';
 import { CONVERT, PICKLE, pickleFault } from '../diffusers/component-weights.js';
+import { absent } from '../diffusers/config-fields.js';
 import {
   type AddedEmbeddings,
   addedEmbeddings,
@@ -119,6 +120,7 @@ const vaeDecoderSchema = z.object(
       .default(0.18215),
     block_out_channels: z.array(size, { error: 'expected a list of channels' }).optional(),
     sample_size: sampleSizeField,
+    ...absent(['shift_factor', 'latents_mean', 'latents_std']),
   },
   object,
 );
@@ -215,6 +217,10 @@ async function readUnet(path: string, announced: Announced): Promise<PipelineFol
   const jsonPath = join(path, 'unet', 'config.json');
   const json = await readJsonFile(jsonPath, unetSchema, JSON_FILE);
   const { sample_size: sampleSize } = json;
+  if (json.in_channels !== json.out_channels) {
+    const text = `${jsonPath} in_channels: expected ${json.out_channels} as in out_channels (neither inpainting nor a learnt variance is offered), got ${json.in_channels}. ${EXPORT}`;
+    throw new TributaryError('TRIB_MODEL', text);
+  }
   const config: UnetConfig = {
     sampleSize: typeof sampleSize === 'number' ? [sampleSize, sampleSize] : sampleSize,
     inChannels: json.in_channels,

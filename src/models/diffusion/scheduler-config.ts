@@ -71,6 +71,10 @@ const ddimSchema = z.object(
     thresholding: only(false, 'a thresholded step has no Gaussian policy mean').default(false),
     rescale_betas_zero_snr: only(false, 'the first step would divide by zero').default(false),
     trained_betas: only(null, 'only named schedules are read').default(null),
+    use_flow_sigmas: only(false, 'a flow is read from FlowMatchEulerDiscreteScheduler').default(false),
+    timestep_type: z
+      .literal('discrete', { error: 'expected discrete (the network is told training timesteps)' })
+      .default('discrete'),
   },
   object,
 );
@@ -118,7 +122,8 @@ const DDIM_FAMILY: readonly string[] = [
  * Reads a scheduler_config.json. A class whose name begins with `FlowMatch` is read as diffusers'
  * `FlowMatchEulerDiscreteScheduler`; those of the DDIM family (PNDM, DDPM, Euler, DPM-Solver and the like, or no class at
  * all) as `DDIMScheduler.from_config` reads them. Keys that are not
- * listed in the configs above are ignored; missing keys take diffusers' defaults.
+ * listed in the configs above are ignored, a spacing of sigmas (Karras's, say) among them, as it belongs to another sampler;
+ * missing keys take diffusers' defaults.
  *
  * Deviation: a missing `clip_sample` means false (diffusers: true), because latents have no natural bound and the
  * policy's mean must stay linear in the network's output; an explicit true is refused.

@@ -2,6 +2,7 @@
 
 import { fromBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
+import { isPickle, WHY_NO_PICKLE } from '../files/pickle.js';
 import type { ElementArrays, ElementType, Tensor } from '../tensor.js';
 import { elementCount } from '../tensor.js';
 import { elementTypeOf } from './element-codes.js';
@@ -30,6 +31,12 @@ const ARRAYS: { readonly [T in ElementType]: ArrayType<ElementArrays[T]> } = {
  * @throws TRIB_MODEL when the bytes are not a whole model, naming the place given as `where`.
  */
 export function decodeModel(bytes: Uint8Array, where: string): ModelProto & { graph: GraphProto } {
+  if (isPickle(bytes.subarray(0, 8))) {
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `${where}: expected an ONNX model, got ${WHY_NO_PICKLE}. Export the model to ONNX.`,
+    );
+  }
   let model: ModelProto;
   try {
     model = fromBinary(ModelProtoSchema, bytes);

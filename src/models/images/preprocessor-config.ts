@@ -15,12 +15,14 @@ const FILTERS = { 2: 'bilinear', 3: 'bicubic' } as const;
 
 const schema = z.object(
   {
+    image_processor_type: z.string({ error: 'expected the name of a class' }).nullish(),
+    feature_extractor_type: z.string({ error: 'expected the name of a class' }).nullish(),
     do_resize: flag.default(true),
     size: z.union([side, z.object({ shortest_edge: side }), both], { error: SIZE }).default(224),
     resample: z
       .union([z.literal(2), z.literal(3)], { error: 'expected 2 (bilinear) or 3 (bicubic)' })
       .default(3),
-    do_center_crop: flag.default(true),
+    do_center_crop: flag.optional(),
     crop_size: z
       .union([side, both], { error: 'expected a number of pixels or { height, width }' })
       .default(224),
@@ -34,7 +36,8 @@ const schema = z.object(
 );
 
 /**
- * Reads what happens to pictures; what the file leaves out is as CLIPImageProcessor has it.
+ * Reads what happens to pictures; what the file leaves out is as CLIPImageProcessor has it. Processors of other models (SigLIP's,
+ * ViT's) crop nothing unless the file says so.
  * @throws TRIB_MODEL where the file is missing, or asks for what is not there.
  */
 export async function readPreprocessorConfig(path: string): Promise<ImageProcessor> {
@@ -43,11 +46,13 @@ export async function readPreprocessorConfig(path: string): Promise<ImageProcess
     nextStep: 'Export the model again, or copy the file from its source.',
   });
   const { size, crop_size: crop } = config;
+  const className = config.image_processor_type ?? config.feature_extractor_type ?? 'CLIP';
+  const crops = config.do_center_crop ?? /CLIP/.test(className);
   const shortest = typeof size === 'object' && 'shortest_edge' in size ? size.shortest_edge : size;
   return {
     resize: config.do_resize ? shortest : null,
     filter: FILTERS[config.resample],
-    crop: config.do_center_crop ? (typeof crop === 'number' ? { height: crop, width: crop } : crop) : null,
+    crop: crops ? (typeof crop === 'number' ? { height: crop, width: crop } : crop) : null,
     rescale: config.do_rescale ? config.rescale_factor : 1,
     mean: config.do_normalize ? config.image_mean : [0, 0, 0],
     std: config.do_normalize ? config.image_std : [1, 1, 1],

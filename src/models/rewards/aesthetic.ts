@@ -6,6 +6,7 @@ import { text } from '../../fields.js';
 import { readAestheticHead } from './aesthetic-head.js';
 import { batchSizeField } from './batch-size-field.js';
 import { openImageEncoder } from './image-encoder.js';
+import { widthOf } from './ports.js';
 import { defineRewardSource } from './reward-source.js';
 
 /** The head that comes with this program. */
@@ -30,17 +31,20 @@ export const aesthetic = defineRewardSource({
   async open({ model, head: headPath = SHIPPED_HEAD, batchSize }, { engine, imageShape }) {
     const head = await readAestheticHead(headPath);
     const vision = await openImageEncoder(engine(), model, batchSize, imageShape);
+    const requireWidth = (width: number) => {
+      if (width === head.width) return;
+      throw new TributaryError(
+        'TRIB_MODEL',
+        `${vision.label} output "${vision.output.name}": expected features of ${head.width} numbers for the head ${headPath}, got ${width}. Use CLIP ViT-L/14.`,
+      );
+    };
+    // Before the run starts, where the graph says it; else with the first pictures.
+    requireWidth(widthOf(vision.output) ?? head.width);
     return {
       runsOn: { provider: vision.provider, fallbacks: vision.fallbacks },
       async score({ images }) {
         const features = await vision.features(images);
-        const width = features[0]?.length ?? head.width;
-        if (width !== head.width) {
-          throw new TributaryError(
-            'TRIB_MODEL',
-            `${model} image_embeds: expected features of ${head.width} numbers for the head ${headPath}, got ${width}. Use CLIP ViT-L/14.`,
-          );
-        }
+        requireWidth(features[0]?.length ?? head.width);
         return { rewards: features.map((feature) => head.score(feature)), features };
       },
       close: () => vision.release(),

@@ -51,29 +51,43 @@ export interface ChatService {
   fault(expected: string, got: string): Error;
 }
 
-const chance = z.object({ token: z.string(), logprob: z.number() }, { error: 'a token with its logprob' });
+const chance = z.object(
+  {
+    token: z.string(),
+    // Rounding may carry a certainty past 0.
+    logprob: z.number().max(0.001, { error: 'a logprob of at most 0' }),
+  },
+  { error: 'a token with its logprob' },
+);
+
+/** A list of which no more is looked at than the first items: a stranger's may hold millions, each a fault of its own. */
+const firstOf = <Item extends z.ZodType>(item: Item, most: number, what: string) =>
+  z
+    .array(z.unknown(), { error: what })
+    .transform((items) => items.slice(0, most))
+    .pipe(z.array(item));
+
+const choice = z.object(
+  {
+    message: z.object({ content: z.string({ error: 'text' }) }, { error: 'a mapping with `content`' }),
+    logprobs: z
+      .object({
+        content: firstOf(
+          z.object({ top_logprobs: firstOf(chance, TOP_LOGPROBS, 'a list of tokens') }),
+          1,
+          'a list of tokens',
+        ).nullish(),
+      })
+      .nullish(),
+  },
+  { error: 'a mapping with `message`' },
+);
 
 const answerSchema = z.object(
   {
-    choices: z
-      .array(
-        z.object(
-          {
-            message: z.object(
-              { content: z.string({ error: 'text' }) },
-              { error: 'a mapping with `content`' },
-            ),
-            logprobs: z
-              .object({
-                content: z.array(z.object({ top_logprobs: z.array(chance) })).nullish(),
-              })
-              .nullish(),
-          },
-          { error: 'a mapping with `message`' },
-        ),
-        { error: 'a list of choices' },
-      )
-      .min(1, { error: 'at least one choice' }),
+    choices: firstOf(choice, 1, 'a list of choices').refine((choices) => choices.length > 0, {
+      error: 'at least one choice',
+    }),
   },
   { error: 'a mapping with `choices`' },
 );

@@ -6,6 +6,7 @@ import { findClipHalf } from './clip-folder.js';
 import { cosine } from './features.js';
 import { openImageEncoder } from './image-encoder.js';
 import { openGraph } from './open-graph.js';
+import { requireOneWidth } from './ports.js';
 import { defineRewardSource } from './reward-source.js';
 import { textFeatures } from './text-features.js';
 import { loadTextTokenizer } from './text-tokenizer.js';
@@ -39,6 +40,7 @@ export const clipScore = defineRewardSource({
     const vision = await openImageEncoder(engine(), model, batchSize, imageShape);
     const { path, outputs } = await findClipHalf(model, 'text');
     const prompts = textFeatures(await openGraph(engine(), path, outputs), path, words);
+    requireOneWidth({ label: vision.label, port: vision.output }, { label: path, port: prompts.output });
     return {
       runsOn: {
         provider: vision.provider,

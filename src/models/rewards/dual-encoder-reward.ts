@@ -16,12 +16,12 @@ export const dualEncoderReward = defineRewardSource({
   },
   async open({ model, batchSize }, { engine, pipeline, imageShape }) {
     const tokenizer = loadTokenizer(join(pipeline, 'tokenizer'));
-    const encoder = await openDualEncoder(engine(), model, tokenizer, batchSize);
+    const encoder = await openDualEncoder(engine(), model, tokenizer, batchSize, imageShape);
     return {
       runsOn: { provider: encoder.provider, fallbacks: encoder.fallbacks },
       async score({ prompt, images }) {
         const wanted = await encoder.textFeatures(prompt);
-        const features = await encoder.imageFeatures(images, imageShape);
+        const features = await encoder.imageFeatures(images);
         return { rewards: features.map((feature) => cosine(feature, wanted)), features };
       },
       close: () => encoder.release(),

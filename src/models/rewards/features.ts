@@ -1,5 +1,7 @@
 /** @file Features of pictures: vectors whose cosine says how alike two pictures are. */
 
+import { TributaryError } from '../../errors.js';
+
 /** The vector scaled to length 1; one of length 0 stays. */
 export function toUnitLength(vector: Float32Array): Float32Array {
   const length = Math.hypot(...vector);
@@ -14,8 +16,17 @@ export function unitRows(values: Float32Array, rows: number): Float32Array[] {
   );
 }
 
-/** Cosine of two vectors of length 1. */
+/**
+ * Cosine of two vectors of length 1.
+ * @throws TRIB_MODEL where one has more numbers than the other: they come from two models.
+ */
 export function cosine(left: Float32Array, right: Float32Array): number {
+  if (left.length !== right.length) {
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `cosine: expected two vectors of one length, got ${left.length} and ${right.length} numbers. Take both halves of the reward model from one export.`,
+    );
+  }
   let sum = 0;
   for (let i = 0; i < left.length; i++) sum += (left[i] ?? 0) * (right[i] ?? 0);
   return sum;

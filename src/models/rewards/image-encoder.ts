@@ -1,27 +1,32 @@
 /** @file The vision half of a CLIP: pictures as a user sees them, in 8 bits, to vectors of length 1. */
 
 import { join } from 'node:path';
-import type { Engine, Provider } from '../engines/engine.js';
+import type { Engine, Port, Provider } from '../engines/engine.js';
 import { processedSize, processImage } from '../images/image-processor.js';
 import { toRgb8 } from '../images/png.js';
 import { readPreprocessorConfig } from '../images/preprocessor-config.js';
 import { inRuns } from './batches.js';
 import { findClipHalf } from './clip-folder.js';
-import { unitRows } from './features.js';
-import { floatInput, floatOutput } from './float-ports.js';
+import { featureRows } from './feature-rows.js';
+import { floatInput } from './float-ports.js';
 import { openGraph } from './open-graph.js';
-import { portOf, requirePorts, requireSize } from './ports.js';
+import { portNamed, requireKnownInputs, requireSize } from './ports.js';
 
 export interface ImageEncoder {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
+  /** The file of its graph. */
+  readonly label: string;
+  /** The output that features are. */
+  readonly output: Port;
   /** image_embeds [D] of pictures [3, H, W] in [-1, 1], of length 1, in order. */
   features(images: readonly Float32Array[]): Promise<Float32Array[]>;
   release(): Promise<void>;
 }
 
 /**
- * Opens the vision half of a CLIP in a folder, with the `preprocessor_config.json` beside it.
+ * Opens the vision half of a CLIP in a folder, with the `preprocessor_config.json` beside it: pixel_values -> image_embeds, or
+ * one input and one output of other names.
  *
  * @param batchSize Pictures in one run at most; as many as the graph takes, where that is fixed.
  * @throws TRIB_MODEL where the preprocessor makes pictures of another size than the graph takes, and as its parts do.
@@ -37,12 +42,15 @@ export async function openImageEncoder(
   const size = processedSize(processor, { height, width });
   const { path: label, outputs } = await findClipHalf(folder, 'vision');
   const vision = await openGraph(engine, label, outputs);
-  requirePorts(vision, label, { inputs: ['pixel_values'], outputs: ['image_embeds'] });
-  const port = portOf(vision, 'pixel_values');
+  const port = portNamed(vision, label, 'inputs', 'pixel_values');
+  const output = portNamed(vision, label, 'outputs', 'image_embeds');
+  requireKnownInputs(vision, label, [port.name]);
   requireSize(port, [3, size.height, size.width], label, configPath);
   return {
     provider: vision.provider,
     fallbacks: vision.fallbacks,
+    label,
+    output,
     features: (images) =>
       inRuns(images, batchSize, port.shape[0], async (batch) => {
         const plane = 3 * size.height * size.width;
@@ -50,8 +58,8 @@ export async function openImageEncoder(
         for (const [row, image] of batch.entries())
           pixels.set(processImage(toRgb8(image, height, width), processor), row * plane);
         const shape = [batch.length, 3, size.height, size.width];
-        const outputs = await vision.run({ pixel_values: floatInput(pixels, shape, port, label) });
-        return unitRows(floatOutput(outputs, 'image_embeds'), batch.length);
+        const outputs = await vision.run({ [port.name]: floatInput(pixels, shape, port, label) });
+        return featureRows(outputs, output.name, batch.length, label);
       }),
     release: () => vision.release(),
   };

@@ -200,7 +200,10 @@ function unanswered(error: unknown, timeout: string | undefined): Failure {
     expected,
     // Without a code it is a sentence of the runtime's, which may quote the request.
     got: code ?? 'a request that cannot be sent',
-    nextStep: 'Start the service, or correct the url of scoreRewards.',
+    // zlib says so of an answer whose compression is damaged.
+    nextStep: code?.startsWith('Z_')
+      ? 'Look at what the service logs.'
+      : 'Start the service, or correct the url of scoreRewards.',
     mayPass: code !== undefined && PASSING_FAULTS.includes(code),
   };
 }

@@ -26,7 +26,14 @@ interface RewardModule {
   readonly close?: () => unknown;
 }
 
-const numbers = z.array(z.number({ error: 'a finite number' }), { error: 'a list of numbers' });
+/** A typed array of numbers is a list like any other. */
+const asList = (value: unknown) =>
+  value instanceof Float32Array || value instanceof Float64Array ? Array.from(value) : value;
+
+const numbers = z.preprocess(
+  asList,
+  z.array(z.number({ error: 'a finite number' }), { error: 'a list of numbers' }),
+);
 const vector = z.union([z.instanceof(Float32Array), numbers], { error: 'a list of numbers' });
 const answerSchema = z.union(
   [
@@ -155,10 +162,20 @@ function inWords(error: unknown): string {
   return `"${String(error).replace(/\s+/g, ' ').slice(0, 200)}"`;
 }
 
-function shown(value: unknown): string {
+function shown(answer: unknown): string {
+  const value = asList(answer);
   if (value === undefined) return 'nothing';
   if (typeof value !== 'object' || value === null) return `${String(value)} (${typeof value})`;
-  if (!Array.isArray(value)) return `an object with ${Object.keys(value).join(', ') || 'nothing'}`;
-  const bad = value.findIndex((item) => typeof item !== 'number' || !Number.isFinite(item));
-  return `${String(value[bad])} at ${bad}`;
+  if (!Array.isArray(value)) {
+    const rewards = asList((value as { readonly rewards?: unknown }).rewards);
+    const wrong = Array.isArray(rewards) ? wrongIn(rewards) : undefined;
+    return wrong ? `rewards with ${wrong}` : `an object with ${Object.keys(value).join(', ') || 'nothing'}`;
+  }
+  return wrongIn(value) ?? 'a list';
+}
+
+/** The first of a list that is no finite number. */
+function wrongIn(list: readonly unknown[]): string | undefined {
+  const bad = list.findIndex((item) => !Number.isFinite(item));
+  return bad < 0 ? undefined : `${String(list[bad])} at ${bad}`;
 }

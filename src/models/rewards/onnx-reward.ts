@@ -3,14 +3,15 @@
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { number, section, text } from '../../fields.js';
-import type { Tensors } from '../engines/engine.js';
+import type { Port, Tensors } from '../engines/engine.js';
 import { batchSizeField } from './batch-size-field.js';
 import { inRuns } from './batches.js';
 import { declaredInput, type Feed, feedFor } from './declared-inputs.js';
-import { cosine, unitRows } from './features.js';
+import { featureRows } from './feature-rows.js';
+import { cosine } from './features.js';
 import { floatOutput } from './float-ports.js';
 import { openGraph } from './open-graph.js';
-import { portOf, requirePorts } from './ports.js';
+import { portOf, requireOneWidth, requirePorts } from './ports.js';
 import { defineRewardSource } from './reward-source.js';
 
 const outputName = text('the name of an output');
@@ -68,6 +69,10 @@ export const onnxReward = defineRewardSource({
   async open({ model, inputs, score: read, scale, batchSize }, { engine, imageShape }) {
     const graph = await openGraph(engine(), model);
     requirePorts(graph, model, { inputs: Object.keys(inputs), outputs: outputsOf(read) });
+    if (read.from === 'cosine') {
+      const port = (name: string) => graph.outputs.find((output) => output.name === name) as Port;
+      requireOneWidth({ label: model, port: port(read.image) }, { label: model, port: port(read.text) });
+    }
     const undeclared = graph.inputs.map(({ name }) => name).filter((name) => !(name in inputs));
     if (undeclared.length > 0) {
       throw new TributaryError(
@@ -113,8 +118,8 @@ function rowsOf(outputs: Tensors, read: Reading, count: number, label: string): 
       );
     }
     case 'cosine': {
-      const images = unitRows(floatOutput(outputs, read.image), count);
-      const prompts = unitRows(floatOutput(outputs, read.text), count);
+      const images = featureRows(outputs, read.image, count, label);
+      const prompts = featureRows(outputs, read.text, count, label);
       return images.map((feature, row) => ({
         score: cosine(feature, prompts[row] ?? new Float32Array()),
         feature,

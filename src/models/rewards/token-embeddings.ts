@@ -7,9 +7,9 @@ import type { TokenEmbeddings } from './bert-score.js';
 import { unitRows } from './features.js';
 import { floatOutput } from './float-ports.js';
 import { openGraph } from './open-graph.js';
-import { portOf, requirePorts } from './ports.js';
+import { portOf, requireKnownInputs, requirePorts } from './ports.js';
 import { loadTextTokenizer } from './text-tokenizer.js';
-import { tokenFeeds, tokensFor } from './token-feeds.js';
+import { TOKEN_INPUTS, tokenFeeds, tokensFor } from './token-feeds.js';
 
 export interface TokenEncoder {
   readonly provider: Provider;
@@ -27,13 +27,15 @@ export async function openTokenEncoder(engine: Engine, folder: string): Promise<
   const tokenizer = await loadTextTokenizer(folder);
   const graph = await openGraph(engine, label);
   requirePorts(graph, label, { inputs: ['input_ids'], outputs: ['last_hidden_state'] });
+  requireKnownInputs(graph, label, TOKEN_INPUTS);
+  const port = portOf(graph, 'input_ids');
   return {
     provider: graph.provider,
     fallbacks: graph.fallbacks,
     async embed(text) {
-      const tokens = tokensFor(tokenizer, text, portOf(graph, 'input_ids'));
+      const tokens = tokensFor(tokenizer, text, port);
       const { ids, count } = tokens;
-      const outputs = await graph.run(tokenFeeds(tokens, graph.inputs));
+      const outputs = await graph.run(tokenFeeds(tokens, graph.inputs, port));
       const shape = outputs.last_hidden_state?.shape ?? [];
       if (shape.length !== 3 || shape[1] !== ids.length) {
         throw new TributaryError(

@@ -23,12 +23,22 @@ export function attentionMask({ ids, count }: TokenizedText): Int32Array {
   return ids.map((_, index) => Number(index < count));
 }
 
-/** input_ids [1, tokens]; attention_mask and token_type_ids where the graph takes them. */
-export function tokenFeeds(tokens: TokenizedText, inputs: readonly Port[]): Readonly<Record<string, Tensor>> {
+/** What text encoders are fed beside token ids, where they take it. */
+export const TOKEN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
+
+/**
+ * Token ids [1, tokens]; attention_mask and token_type_ids where the graph takes them.
+ * @param port The input that takes the ids.
+ */
+export function tokenFeeds(
+  tokens: TokenizedText,
+  inputs: readonly Port[],
+  port: Port,
+): Readonly<Record<string, Tensor>> {
   const rows: Readonly<Record<string, Int32Array>> = {
-    input_ids: tokens.ids,
     attention_mask: attentionMask(tokens),
     token_type_ids: new Int32Array(tokens.ids.length),
+    [port.name]: tokens.ids,
   };
   return Object.fromEntries(
     inputs.flatMap(({ name, type }) => {

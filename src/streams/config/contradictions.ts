@@ -4,6 +4,7 @@ import { PRECISION_RULES } from './contradictions/precision-rules.js';
 import { SCHEDULE_RULES } from './contradictions/schedule-rules.js';
 import { SELECTION_RULES } from './contradictions/selection-rules.js';
 import { SURROGATE_RULES } from './contradictions/surrogate-rules.js';
+import { TRAINER_RULES } from './contradictions/trainer-rules.js';
 import { TREE_RULES } from './contradictions/tree-rules.js';
 import { findStage } from './stage-of.js';
 import type { StageType } from './stages/index.js';
@@ -110,6 +111,7 @@ const RULES: readonly Rule[] = [
   ...SURROGATE_RULES,
   ...SELECTION_RULES,
   ...PRECISION_RULES,
+  ...TRAINER_RULES,
 ];
 
 /** At most eight divisors, those nearest to what was written, in ascending order. */

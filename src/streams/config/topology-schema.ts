@@ -28,7 +28,7 @@ const model = section({
   train: oneOf(['adapter', 'full'])
     .default('adapter')
     .describe(
-      'What is trained: `adapter`, the LoRA adapter that `lora` describes, or `full`, all weights of the UNet, for small models (at most 100 million weights, about 60 bytes of memory each). The rest of the model stays as it is. With `full` checkpoints and every broadcast of the policy hold all weights, `lora` and loraPlusRatio are not read, and weight decay pulls the weights themselves towards 0.',
+      'What is trained: `adapter`, the LoRA adapter that `lora` describes, or `full`, all weights of the UNet, for small models (at most 100 million weights, about 60 bytes of memory each). The rest of the model stays as it is. With `full` checkpoints and every broadcast of the policy hold all weights, `lora` is not read, loraPlusRatio must be 1, and weight decay pulls the weights themselves towards 0.',
     ),
   lora: section({
     pattern: pattern('a regular expression')

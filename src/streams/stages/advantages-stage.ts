@@ -7,6 +7,7 @@ import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from 
 import { stageOf } from '../config/stage-of.js';
 import { RUN_KEY } from '../messages.js';
 import { progressAt } from '../progress-at.js';
+import { countPassedOver } from './count-passed-over.js';
 import { groupFault } from './group-fault.js';
 import { mostGroups } from './most-groups.js';
 import { receive } from './receive.js';
@@ -43,7 +44,13 @@ export function advantagesStage(
   const interval$ = transport
     .latest('schedule')
     .pipe(skipWhile(({ trainingStage }) => trainingStage !== firstTrainingStage));
-  const trainer = { transport, consumerGroup: 'trainer', maxInFlight: maxGroups };
+  const passedOver = countPassedOver(context.say);
+  const trainer = {
+    transport,
+    consumerGroup: 'trainer',
+    maxInFlight: maxGroups,
+    onLate: passedOver.late,
+  };
   const trajectories$ = receive({
     ...trainer,
     topic: 'trajectories',
@@ -54,6 +61,7 @@ export function advantagesStage(
       rewards$: receive({ ...trainer, topic: 'rewards', faultOf: groupFault(config) }),
       maxPending: maxGroups,
       maxRemembered: 4 * maxGroups,
+      onRepeated: passedOver.repeated,
       onLost,
       // Else no half is left behind by a stage.
       ...(closeAfterMs !== undefined && {
@@ -87,7 +95,10 @@ export function advantagesStage(
       initialState: history,
       closeAfterMs,
     }),
-    tap(({ trainingStage }) => onClosed(trainingStage)),
+    tap(({ trainingStage }) => {
+      passedOver.tell(trainingStage);
+      onClosed(trainingStage);
+    }),
     concatMap(send),
     ignoreElements(),
   );

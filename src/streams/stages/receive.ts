@@ -11,6 +11,8 @@ export interface ReceiveOptions<Topic extends WorkTopic> {
   readonly maxInFlight: number;
   /** Why a message cannot belong to this run, as a phrase `expected ..., got ...`; null where it can. Default: it can. */
   readonly faultOf?: (message: TopicMessages[Topic]) => string | null;
+  /** Hears of each message that comes for a finished stage. Default: nobody does. */
+  readonly onLate?: () => void;
 }
 
 /**
@@ -27,6 +29,7 @@ export function receive<Topic extends WorkTopic>({
   consumerGroup,
   maxInFlight,
   faultOf = () => null,
+  onLate = () => undefined,
 }: ReceiveOptions<Topic>): Observable<TopicMessages[Topic]> {
   return new Stream((subscriber) => {
     const unanswered = new Set<Delivery<TopicMessages[Topic]>>();
@@ -42,8 +45,10 @@ export function receive<Topic extends WorkTopic>({
     const take = (delivery: Delivery<TopicMessages[Topic]>): Observable<TopicMessages[Topic]> => {
       const fault = faultOf(delivery.message);
       if (fault !== null) delivery.nack(fault);
-      else if (delivery.message.trainingStage < current) delivery.ack();
-      else {
+      else if (delivery.message.trainingStage < current) {
+        onLate();
+        delivery.ack();
+      } else {
         unanswered.add(delivery);
         return of(delivery.message);
       }

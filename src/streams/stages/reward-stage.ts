@@ -2,17 +2,17 @@
 
 import { concatMap, filter, ignoreElements, merge, type Observable, Subject, tap } from 'rxjs';
 import { type ErrorCode, TributaryError } from '../../errors.js';
-import type { Client } from '../../models/engines/thread.js';
 import type { DeadLetter, GroupRewards, LostGroup } from '../../operators/index.js';
 import { readLatest, scoreRewards, stageError } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import type { PictureGroup } from '../messages.js';
-import type { RewardService, Scores } from '../threads/reward-thread.js';
+import type { Scores } from '../threads/reward-thread.js';
 import { cancellable } from './cancellable.js';
 import { closedGroups } from './closed-groups.js';
-import { groupFault } from './group-fault.js';
+import { pictureFault } from './picture-fault.js';
 import { receive } from './receive.js';
 import { reportWork } from './report-work.js';
+import type { RewardThread } from './run-threads.js';
 import type { StageContext } from './stage-context.js';
 
 /** What no other group would fare better with: the reward model is gone, or the run is stopping. */
@@ -21,9 +21,12 @@ const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies Err
 /**
  * Scores every group; a reward that is not finite, or a picture that cannot be scored, becomes a dead letter, and its group
  * is lost. A fault that says `retryable` is tried up to `transport.maxAttempts` times. Errs where the reward model itself
- * is gone. A group whose training stage is closed is let go, whether it waits or is being scored.
+ * is gone. Pictures that are none of the model are refused, and lose nothing. A group whose training stage is closed is let go, whether it waits or is being scored.
  */
-export function rewardStage(context: StageContext, reward: Client<RewardService>): Observable<never> {
+export function rewardStage(
+  context: StageContext,
+  { call: reward, imageShape }: RewardThread,
+): Observable<never> {
   const { transport, config } = context;
   const { runAhead } = stageOf(config, 'prompts');
   const source = stageOf(config, 'scoreRewards');
@@ -57,7 +60,7 @@ export function rewardStage(context: StageContext, reward: Client<RewardService>
     topic: 'images',
     consumerGroup: 'rewards',
     maxInFlight: 2 * runAhead,
-    faultOf: groupFault(config),
+    faultOf: pictureFault(config, imageShape),
   });
   const scored$ = readLatest(closedGroups(context), (closedGroups$) =>
     pictures$.pipe(

@@ -13,7 +13,7 @@ import type { ResolvedConfig } from '../config/topology-schema.js';
 import type { PolicySnapshot } from '../messages.js';
 import { loraOf } from '../read-adapter.js';
 import type { RunEvent } from '../run-events.js';
-import type { RewardService } from '../threads/reward-thread.js';
+import type { OpenedReward, RewardService } from '../threads/reward-thread.js';
 import type { OpenedSampler, SamplerService } from '../threads/sampler-thread.js';
 import type { OpenedTrainer, TrainerService } from '../threads/trainer-thread.js';
 
@@ -36,6 +36,13 @@ export interface SamplerClient {
     work: (call: Client<SamplerService>) => Promise<Result>,
   ): Promise<Result>;
   close(): Promise<void>;
+}
+
+/** The reward model's thread, or the client of the service that scores. */
+export interface RewardThread {
+  readonly call: Client<RewardService>;
+  /** [C, H, W] of the pictures that it scores. */
+  readonly imageShape: OpenedReward['imageShape'];
 }
 
 /** A thread that is ready; closing lets it finish what it does. */
@@ -158,18 +165,18 @@ export async function startReward(
   config: ResolvedConfig,
   imageShape: OpenedSampler['imageShape'] | null,
   say: Say,
-): Promise<OpenThread<Client<RewardService>>> {
+): Promise<RewardThread & { close(): Promise<void> }> {
   const { name: _, ...source } = stageOf(config, 'scoreRewards');
   const thread = startThread<RewardService>(threadUrl('reward'), 'reward');
   const { pipeline } = config.model;
   const { providers, threads } = config.engine;
   const { verifier } = config.evaluation;
-  const runsOn = await opening(
+  const opened = await opening(
     thread,
     thread.call.open({ engine: { providers, threads }, source, pipeline, verifier, imageShape }),
   );
-  if (runsOn) sayProvider(say, 'reward', runsOn);
-  return { call: thread.call, close: () => thread.close() };
+  if (opened.runsOn) sayProvider(say, 'reward', opened.runsOn);
+  return { call: thread.call, imageShape: opened.imageShape, close: () => thread.close() };
 }
 
 /** Starts the trainer: training graph derived and compiled, adapter fresh. */

@@ -1,11 +1,11 @@
 import type { Trajectory } from '../../models/diffusion/sampler.js';
 import type { RolloutGroup } from '../../operators/index.js';
 import type { ResolvedConfig } from '../config/topology-schema.js';
-import { groupFault } from './group-fault.js';
+import { rolloutFault } from './rollout-fault.js';
 
 /**
  * Returns what is wrong with trajectories that anyone may have written, as a phrase `expected ..., got ...`; null where they
- * may be trained on. Where they are of other steps than the current ones is for `discardStale` to say.
+ * may be trained on.
  *
  * @param latentSize numbers in a latent of the model.
  */
@@ -13,7 +13,7 @@ export function trajectoryFault(
   config: ResolvedConfig,
   latentSize: number,
 ): (group: RolloutGroup<Trajectory>) => string | null {
-  const faultOf = groupFault(config);
+  const faultOf = rolloutFault(config);
   return (group) => {
     const sizes = group.branches.map(({ latents, logProbs }) => latents.length / (logProbs.length + 1));
     const other = sizes.find((size) => size !== latentSize);

@@ -34,18 +34,22 @@ export interface Scores {
   readonly diversity: number | null;
 }
 
+export interface OpenedReward {
+  /** What the reward model runs on; null where a service elsewhere scores. */
+  readonly runsOn: { readonly provider: Provider; readonly fallbacks: readonly string[] } | null;
+  /** [C, H, W] of the pictures that are scored. */
+  readonly imageShape: ImageShape;
+}
+
 export interface RewardService {
-  /** Says what the reward model runs on; null where a service elsewhere scores. */
-  open(
-    settings: RewardThreadSettings,
-  ): Promise<{ readonly provider: Provider; readonly fallbacks: readonly string[] } | null>;
+  open(settings: RewardThreadSettings): Promise<OpenedReward>;
   score(pictures: PicturesOfPrompt, signal: AbortSignal): Promise<Scores>;
 }
 
 const opened = openedOnce('reward', async (settings: RewardThreadSettings) => {
   const imageShape = settings.imageShape ?? (await imageShapeOf(settings));
   if (settings.verifier === 'shapes') requireShapesPictures(imageShape);
-  return { settings, scorer: await openScorer(settings, imageShape) };
+  return { settings, imageShape, scorer: await openScorer(settings, imageShape) };
 });
 
 type ImageShape = NonNullable<RewardThreadSettings['imageShape']>;
@@ -99,8 +103,8 @@ function requireShapesPictures(imageShape: readonly number[]): void {
 
 const service: RewardService = {
   async open(settings) {
-    const { scorer } = await opened.open(settings);
-    return scorer.runsOn;
+    const { scorer, imageShape } = await opened.open(settings);
+    return { runsOn: scorer.runsOn, imageShape };
   },
   async score(pictures, signal) {
     const { settings, scorer } = opened.value();

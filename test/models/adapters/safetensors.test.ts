@@ -150,10 +150,104 @@ describe('decodeSafetensors', () => {
     ['an unknown dtype', { a: { dtype: 'F8_E5M2', shape: [1], data_offsets: [0, 1] } }, 1, 'a.dtype'],
     ['metadata that is not text', { __metadata__: { step: 3 } }, 0, '__metadata__.step'],
     ['a header that is a list', [], 0, 'the header'],
+    ['metadata that is a list', { __metadata__: ['a'] }, 0, '__metadata__'],
+    ['a tensor that is none', { a: null }, 0, 'header, a: expected'],
+    ['a tensor with a key too many', { a: { ...f32(0, 4), strides: [1] } }, 4, 'header, a: expected'],
+    ['more axes than a tensor has', { a: f32(0, 4, Array(65).fill(1)) }, 4, 'a fault: 65 axes'],
+    ['a shape whose product is not exact', { a: f32(0, 4, [2 ** 53 - 1, 2 ** 53 - 1]) }, 4, 'got 4'],
   ])('should refuse %s', (_, header, numDataBytes, text) => {
     const decode = () => decodeSafetensors(fileOf(header, numDataBytes), 'w.safetensors');
     expect(decode).toThrow(damage);
     expect(decode).toThrow(text);
+  });
+
+  test('should spend no more on a million faults than on one', () => {
+    const header = Object.fromEntries(Array.from({ length: 500_000 }, (_, index) => [`t${index}`, 0]));
+    const bytes = fileOf(header, 0);
+    const before = process.memoryUsage().heapTotal;
+    expect(() => decodeSafetensors(bytes, 'w.safetensors')).toThrow('header, t0: expected');
+    // The header itself, parsed, takes some 60 MB; a fault for each tensor would take 300.
+    expect(process.memoryUsage().heapTotal - before).toBeLessThan(2 ** 27);
+  });
+
+  test.each([
+    ['torch.save', [0x50, 0x4b, 3, 4, 0, 0, 8, 8]],
+    ['torch.save before 1.6', [0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46]],
+  ])('should say of a pickle that it is one, whatever the file is called: %s', (_, first) => {
+    const bytes = Uint8Array.from([...first, ...new Uint8Array(64)]);
+    expect(() => decodeSafetensors(bytes, 'w.safetensors')).toThrow(
+      'w.safetensors: expected safetensors, got a pickle, which can run any code when it is loaded and is never read here.',
+    );
+  });
+
+  /** A header that lies: of each tensor about its type, its shape or its place. */
+  const lie = fc.oneof(
+    fc.integer({ min: -9, max: 40 }),
+    fc.constantFrom(
+      2 ** 31,
+      2 ** 32 + 4,
+      2 ** 53 - 1,
+      2 ** 53,
+      1e300,
+      -0,
+      0.5,
+      Number.MIN_VALUE,
+      null,
+      '4',
+      [],
+      {},
+    ),
+  );
+  const lyingTensor = fc.record(
+    {
+      dtype: fc.constantFrom('F32', 'F16', 'BF16', 'I64', 'U8', 'F64', 'BOOL', '', 7),
+      shape: fc.oneof(fc.array(lie, { maxLength: 4 }), lie),
+      data_offsets: fc.oneof(fc.tuple(lie, lie), fc.array(lie, { maxLength: 3 }), lie),
+      __proto__: fc.constant(1),
+    },
+    { requiredKeys: [] },
+  );
+  const lyingHeader = fc.dictionary(
+    fc.constantFrom('a', 'b', 'ä', '', '__metadata__', '__proto__', 'constructor', 'length'),
+    fc.oneof({ weight: 5, arbitrary: lyingTensor }, { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) }),
+  );
+  /** How much longer or shorter the file says that its header is. */
+  const lengthLie = fc.oneof(
+    { weight: 4, arbitrary: fc.constant(0n) },
+    { weight: 1, arbitrary: fc.bigInt({ min: -64n, max: 64n }) },
+    { weight: 1, arbitrary: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }) },
+  );
+
+  test('should refuse or read whole 10,000 files whose headers lie, and allocate nothing for a lie', () => {
+    const before = process.memoryUsage().arrayBuffers;
+    let read = 0;
+    fc.assert(
+      fc.property(
+        lyingHeader,
+        fc.nat(48),
+        lengthLie,
+        fc.nat(2 ** 20),
+        (header, numDataBytes, longer, cut) => {
+          const bytes = fileOf(header, numDataBytes);
+          const view = new DataView(bytes.buffer);
+          view.setBigUint64(0, BigInt.asUintN(64, view.getBigUint64(0, true) + longer), true);
+          const given = cut % 5 === 0 ? bytes.subarray(0, cut % (bytes.length + 1)) : bytes;
+          try {
+            const { tensors } = decodeSafetensors(given, 'w.safetensors');
+            read += 1;
+            const total = [...tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+            expect(total).toBeLessThanOrEqual(numDataBytes + 64);
+            for (const { shape, data } of tensors.values()) expect(data).toHaveLength(sizeOf(shape));
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'TRIB_FILE' });
+          }
+        },
+      ),
+      { numRuns: 10_000 },
+    );
+    // Some lies are none: the empty header of an empty file, say.
+    expect(read).toBeGreaterThan(0);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 26);
   });
 
   test('should refuse a header length beyond all reason without allocating it', () => {

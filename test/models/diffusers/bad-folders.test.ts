@@ -179,6 +179,17 @@ describe('a folder of diffusers that cannot be used', () => {
     ]);
   });
 
+  it.each([WEIGHTS, 'unet/model.onnx'])('should refuse a pickle that is called %s', async (name) => {
+    const folder = await copyOf('sd1');
+    await writeFile(join(folder, name), Uint8Array.from([0x50, 0x4b, 3, 4, ...new Uint8Array(64)]));
+    const [, message] = await faultOf(async () => prepareUnet(engine, await openPipeline(engine, folder), 1));
+    expect(message).toMatch(
+      new RegExp(
+        `^${join(folder, name)}: expected .+, got a pickle, which can run any code when it is loaded`,
+      ),
+    );
+  });
+
   it('should refuse single files with the reason', async () => {
     const folder = await temporaryFolder();
     await writeFile(join(folder, 'v1-5.ckpt'), 'x');

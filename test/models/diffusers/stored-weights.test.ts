@@ -233,7 +233,9 @@ describe('weights on disk in half precision', () => {
     );
     expect(encodeGraphApart(half).externalData.size).toBe(0);
     const [found, expected] = [await outputOf(half), await outputOf(single.graph)];
-    expect(largestDifference(found.y ?? new Float32Array(), expected.y ?? new Float32Array())).toBeLessThan(5e-3);
+    expect(largestDifference(found.y ?? new Float32Array(), expected.y ?? new Float32Array())).toBeLessThan(
+      5e-3,
+    );
   });
 
   it('should be rounded once for all graphs where the file has them in single, into shared memory', async () => {
@@ -251,7 +253,10 @@ describe('weights on disk in half precision', () => {
 
   it('should be read in full where all weights are trained', async () => {
     const [{ graph }, single] = [await graphOf('F16', untouched, 'float16'), await graphOf('F32')];
-    const [half, full] = [freeWeights(graph, 'network').weights, freeWeights(single.graph, 'network').weights];
+    const [half, full] = [
+      freeWeights(graph, 'network').weights,
+      freeWeights(single.graph, 'network').weights,
+    ];
     const initialOf = (of: typeof half) => of.find(({ name }) => name === 'in.weight')?.initial;
     const expected = initialOf(full);
     expect(expected?.length).toBe(4 * CHANNELS * CHANNELS);

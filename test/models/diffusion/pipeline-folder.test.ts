@@ -106,6 +106,23 @@ describe('readPipelineFolder', () => {
     await expect(readPipelineFolder(folder)).rejects.toThrow(text);
   });
 
+  test.each([
+    ['shift_factor', 0.06],
+    ['latents_mean', [0, 0, 0, 0]],
+  ])('should refuse a decoder whose latents are shifted: %s', async (key, value) => {
+    await put('vae_decoder/model.onnx', 'graph');
+    await put('vae_decoder/config.json', JSON.stringify({ scaling_factor: 1.5, [key]: value }));
+    await expect(readPipelineFolder(folder)).rejects.toThrow(`vae_decoder/config.json ${key}: expected null`);
+  });
+
+  test('should refuse a network with other outputs than latents', async () => {
+    const sizes = { sample_size: 8, in_channels: 9, out_channels: 4, cross_attention_dim: 64 };
+    await put('unet/config.json', JSON.stringify(sizes));
+    await expect(readPipelineFolder(folder)).rejects.toThrow(
+      'unet/config.json in_channels: expected 4 as in out_channels (neither inpainting nor a learnt variance is offered), got 9.',
+    );
+  });
+
   test('should refuse a path that is no folder', async () => {
     await expect(readPipelineFolder(join(folder, 'none'))).rejects.toThrow(
       'expected a pipeline folder, got no such',

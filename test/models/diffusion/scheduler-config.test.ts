@@ -43,6 +43,23 @@ describe('readSchedulerConfig', () => {
     expect(await readSchedulerConfig(path)).toEqual({ ...STABLE_DIFFUSION, predictionType: 'v_prediction' });
   });
 
+  test('should leave out a spacing of sigmas, which belongs to another sampler', async () => {
+    const config = { ...schedulerConfigJson(STABLE_DIFFUSION), _class_name: 'DPMSolverMultistepScheduler' };
+    await writeFile(
+      path,
+      JSON.stringify({ ...config, use_karras_sigmas: true, algorithm_type: 'dpmsolver++' }),
+    );
+    expect(await readSchedulerConfig(path)).toEqual(STABLE_DIFFUSION);
+  });
+
+  test.each(['TCDScheduler', 'EDMEulerScheduler', 'DDIMInverseScheduler'])(
+    'should refuse a scheduler that it does not know: %s',
+    async (name) => {
+      await writeFile(path, JSON.stringify({ _class_name: name }));
+      await expect(readSchedulerConfig(path)).rejects.toThrow(`got "${name}". Correct the file`);
+    },
+  );
+
   test('should refuse schedulers of models that DDIM does not sample', async () => {
     await writeFile(path, '{"_class_name": "LCMScheduler"}');
     await expect(readSchedulerConfig(path)).rejects.toThrow(
@@ -110,6 +127,26 @@ describe('readSchedulerConfig', () => {
     [
       { clip_sample: true },
       'clip_sample: expected false (a clipped step has no Gaussian policy mean), got true',
+    ],
+    [
+      { _class_name: 'DPMSolverMultistepScheduler', use_flow_sigmas: true },
+      'use_flow_sigmas: expected false (a flow is read from FlowMatchEulerDiscreteScheduler), got true',
+    ],
+    [
+      { _class_name: 'EulerDiscreteScheduler', timestep_type: 'continuous' },
+      'timestep_type: expected discrete (the network is told training timesteps), got "continuous"',
+    ],
+    [
+      { rescale_betas_zero_snr: true },
+      'rescale_betas_zero_snr: expected false (the first step would divide by zero), got true',
+    ],
+    [
+      { thresholding: true },
+      'thresholding: expected false (a thresholded step has no Gaussian policy mean), got true',
+    ],
+    [
+      { timestep_spacing: 'karras' },
+      'timestep_spacing: expected one of leading, trailing, linspace, got "karras"',
     ],
     [{ trained_betas: [0.1] }, 'trained_betas: expected null (only named schedules are read), got [0.1]'],
     [{ rescale_betas_zero_snr: true, steps_offset: -1 }, 'got -1 (and 1 more)'],

@@ -37,6 +37,16 @@ describe('processImage', () => {
 });
 
 describe('readPreprocessorConfig', () => {
+  it.each([
+    ['CLIPImageProcessor', { height: 224, width: 224 }],
+    ['ChineseCLIPImageProcessorFast', { height: 224, width: 224 }],
+    ['SiglipImageProcessor', null],
+    ['ViTImageProcessor', null],
+  ])('should crop what the file leaves open as %s does', async (image_processor_type, crop) => {
+    const size = { height: 384, width: 384 };
+    expect(await processorOf({ image_processor_type, size })).toMatchObject({ resize: size, crop });
+  });
+
   it('should take what a file leaves out from CLIP', async () => {
     expect(await processorOf({})).toMatchObject({ resize: 224, crop: { height: 224, width: 224 } });
   });

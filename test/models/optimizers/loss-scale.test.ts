@@ -26,8 +26,11 @@ describe('the loss scale', () => {
     expect(decodeLossScale(encodeLossScale(state), 'a')).toEqual(state);
   });
 
-  it.each(['', '{}', '{"scale":0,"goodUpdates":1}', '{"scale":1,"goodUpdates":-1}'])('should refuse %j', async (text) => {
-    const [code] = await faultOf(() => decodeLossScale(new TextEncoder().encode(text), 'checkpoints/1'));
-    expect(code).toBe('TRIB_CHECKPOINT');
-  });
+  it.each(['', '{}', '{"scale":0,"goodUpdates":1}', '{"scale":1,"goodUpdates":-1}'])(
+    'should refuse %j',
+    async (text) => {
+      const [code] = await faultOf(() => decodeLossScale(new TextEncoder().encode(text), 'checkpoints/1'));
+      expect(code).toBe('TRIB_CHECKPOINT');
+    },
+  );
 });

@@ -37,6 +37,19 @@ const build = async (folder: string, pattern = TINY_LORA.pattern) => {
   return buildPolicyGraph(engine, pipeline, { ...TINY_TRAINER, lora: { ...TINY_LORA, pattern } });
 };
 
+/** A network that is told one thing more, as distilled ones are. */
+function withGuidanceInput(): Uint8Array {
+  const g = new GraphBuilder();
+  const sample = g.input('sample', 'float32', [1, 3, 16, 16]);
+  const others = [
+    g.input('timestep', 'int64', [1]),
+    g.input('encoder_hidden_states', 'float32', [1, 12, 16]),
+    g.input('timestep_cond', 'float32', [1, 256]),
+  ];
+  g.output(op.neg(g, sample), 'out_sample');
+  return encodeGraph({ ...g.build(), inputs: [sample, ...others] }, {});
+}
+
 /** A network of one linear layer, whose output goes through `Softsign`, which has no gradient rule. */
 function withoutRule(): Uint8Array {
   const g = new GraphBuilder();
@@ -81,6 +94,14 @@ describe('a model that cannot be trained', () => {
         `^${path} LoRA pattern "attn3": expected to match the name of a MatMul, Gemm or Conv with a constant weight, got none of \\d+\\. Names look like `,
       ),
     );
+  });
+
+  it('should be named with the inputs that nothing is known of', async () => {
+    const { folder, path } = await pipelineWith(withGuidanceInput);
+    expect(await faultOf(() => build(folder))).toEqual([
+      'TRIB_MODEL',
+      `${path} inputs: expected timestep, sample, encoder_hidden_states alone, got timestep_cond too. Use a model of the kind SD 1.x, SD 2.x or SDXL.`,
+    ]);
   });
 
   it('should say that its file is cut short, to sampler and trainer alike', async () => {

@@ -6,7 +6,7 @@ import type { TrainingSample } from '../../../src/models/policy/training-sample.
 import { float32Data } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import type { OpenTiny } from '../../fixtures/open-tiny.js';
-import { openTiny, openTinyTrainer, stepsFrom, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import { openTiny, openTinyTrainer, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';
 import { largestDifference } from '../../fixtures/run-model.js';
 import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
@@ -288,35 +288,5 @@ describe('the policy that samples', () => {
     expect(holds[0]?.[name]?.data).toEqual(parameters[name]);
     expect(holds[1]?.[name]?.data).not.toEqual(parameters[name]);
     expect(after.samplingParameters).toEqual(after.parameters);
-  });
-});
-
-describe('logRatios', () => {
-  it('should be 0 up to rounding for the policy that sampled, whatever the minibatch', async () => {
-    for (const minibatchSize of [4, 7]) {
-      const trainer = await openTinyTrainer(tiny, { minibatchSize });
-      const logRatios = await trainer.logRatios({ samples, trainedSteps: [2, 4] }, state.parameters);
-      expect(logRatios).toHaveLength(2 * samples.length);
-      expect(Math.max(...(logRatios ?? []).map(Math.abs))).toBeLessThan(1e-5);
-    }
-  });
-
-  it('should show another policy, and take no step', async () => {
-    const trainer = await openTinyTrainer(tiny);
-    const { state: other } = await trainer.train(stageOf(samples), state);
-    const before = flat(other.parameters);
-    const logRatios = await trainer.logRatios({ samples, trainedSteps: stepsFrom(2) }, other.parameters);
-    expect(Math.max(...(logRatios ?? []).map(Math.abs))).toBeGreaterThan(1e-5);
-    expect(flat(other.parameters)).toEqual(before);
-  });
-
-  it('should be null where the surrogate has no log-probs', async () => {
-    const trainer = await openTinyTrainer(tiny, {
-      surrogate: { type: 'awm', beta: 0.5, klCoefficient: 0, timestepsPerSample: 2 } as never,
-      guidanceScale: 1,
-      measureKl: false,
-      gradientCheckpointing: 'off',
-    });
-    expect(await trainer.logRatios({ samples, trainedSteps: [2] }, state.parameters)).toBeNull();
   });
 });

@@ -85,12 +85,11 @@ describe('aesthetic', () => {
     expect((await scorer.score({ prompt: 'b', images }, unaborted())).rewards).toEqual(rewards);
   });
 
-  it('should refuse another CLIP than ViT-L/14', async () => {
-    const scorer = await open(3);
-    const [code, message] = await faultOf(() => scorer.score({ prompt: 'a', images }, unaborted()));
+  it('should refuse another CLIP than ViT-L/14, before a picture is scored', async () => {
+    const [code, message] = await faultOf(() => open(3));
     expect(code).toBe('TRIB_MODEL');
     expect(message).toMatch(
-      /image_embeds: expected features of 768 numbers for the head \S+, got 3\. Use CLIP ViT-L\/14\.$/,
+      /vision_model\.onnx output "image_embeds": expected features of 768 numbers for the head \S+, got 3\. Use CLIP ViT-L\/14\.$/,
     );
   });
 });

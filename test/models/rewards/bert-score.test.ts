@@ -20,6 +20,10 @@ describe('bertScoreRecall', () => {
   });
 
   it('should be 0 of nothing', () => {
-    expect(bertScoreRecall(sentence(0, 0), sentence(0, 0))).toBe(0);
+    expect(bertScoreRecall(sentence(0, 0), sentence(0, 10, 0))).toBe(0);
+  });
+
+  it('should be 0 of silence, though begin and end are like a word', () => {
+    expect(bertScoreRecall(sentence(0, 10, 0), sentence(10, 10))).toBe(0);
   });
 });

@@ -131,6 +131,38 @@ describe('clip-score', () => {
     ]);
   });
 
+  const OPEN_CLIP = {
+    pixel_values: 'image',
+    image_embeds: 'embedding',
+    input_ids: 'text',
+    text_embeds: 'out',
+  };
+
+  it('should find the only input and output of a half, whatever its exporter calls them', async () => {
+    const { scorer } = await open({ mask: false });
+    const renamed = await open({ mask: false, names: OPEN_CLIP });
+    const of = { prompt: PROMPTS[0] ?? '', images };
+    expect(await renamed.scorer.score(of, unaborted())).toEqual(await scorer.score(of, unaborted()));
+  });
+
+  it.each([
+    [{ names: { image_embeds: 'pooler_output' } }, 'outputs: expected image_embeds, got pooler_output.'],
+    [
+      { names: { text_embeds: 'last_hidden_state' } },
+      'outputs: expected text_embeds, got last_hidden_state.',
+    ],
+    [{ names: { input_ids: 'text' } }, 'inputs: expected input_ids, got text, attention_mask.'],
+    [
+      { names: { attention_mask: 'position_ids' } },
+      'inputs: expected input_ids, attention_mask, token_type_ids at most, got position_ids too.',
+    ],
+    [{ width: 4 }, 'vision_model.onnx output "image_embeds": expected 3 numbers as "text_embeds" of'],
+  ])('should refuse halves that are none, before a picture is scored: %j', async (options, words) => {
+    const [code, message] = await faultOf(() => open(options));
+    expect(code).toBe('TRIB_MODEL');
+    expect(message).toContain(words);
+  });
+
   it('should say which output a model lacks', async () => {
     const folder = await writeTinyClip(await temporaryFolder());
     await copyFile(join(folder, 'text_model.onnx'), join(folder, 'vision_model.onnx'));

@@ -28,12 +28,13 @@ afterAll(async () => {
 });
 
 const pictures = [1, 2, 3, 4, 5].map((seed) => randomTensor(seed, TINY_IMAGE).data);
-const open = (batchSize: number) => openDualEncoder(engine, join(folder, 'reward'), tokenizer, batchSize);
+const open = (batchSize: number) =>
+  openDualEncoder(engine, join(folder, 'reward'), tokenizer, batchSize, TINY_IMAGE);
 
 describe('openDualEncoder', () => {
   it('should give features of length 1, one a picture, whatever the batch size', async () => {
-    const whole = await (await open(8)).imageFeatures(pictures, TINY_IMAGE);
-    const parts = await (await open(2)).imageFeatures(pictures, TINY_IMAGE);
+    const whole = await (await open(8)).imageFeatures(pictures);
+    const parts = await (await open(2)).imageFeatures(pictures);
     expect(whole).toHaveLength(5);
     for (const [index, feature] of whole.entries()) {
       expect(Math.hypot(...feature)).toBeCloseTo(1, 5);
@@ -51,16 +52,36 @@ describe('openDualEncoder', () => {
     expect(await encoder.textFeatures(one)).toEqual(first);
   });
 
+  it('should refuse pictures of another size, before one is scored', async () => {
+    const wide = [3, 16, 32] as const;
+    const [code, message] = await faultOf(() =>
+      openDualEncoder(engine, join(folder, 'reward'), tokenizer, 1, wide),
+    );
+    expect(code).toBe('TRIB_MODEL');
+    expect(message).toContain(
+      'vision_model.onnx input "pixel_values": expected pictures of [3, 16, 32] as the sampler makes them, got a graph for [3, 16, 16].',
+    );
+  });
+
   it('should say which file is not there, and which is cut short', async () => {
     const lacking = await temporaryFolder();
-    expect(await faultOf(() => openDualEncoder(engine, lacking, tokenizer, 1))).toEqual([
+    expect(await faultOf(() => openDualEncoder(engine, lacking, tokenizer, 1, TINY_IMAGE))).toEqual([
       'TRIB_FILE',
       `${join(lacking, 'vision_model.onnx')}: expected a model file, got ENOENT. Export the pipeline again, or correct model.pipeline.`,
     ]);
     await writeFile(join(lacking, 'vision_model.onnx'), new Uint8Array(100).fill(7));
-    const [code, message] = await faultOf(() => openDualEncoder(engine, lacking, tokenizer, 1));
+    const [code, message] = await faultOf(() => openDualEncoder(engine, lacking, tokenizer, 1, TINY_IMAGE));
     expect(code).toBe('TRIB_MODEL');
     expect(message).toContain(`${join(lacking, 'vision_model.onnx')}: expected a whole ONNX model`);
+  });
+});
+
+describe('cosine', () => {
+  it('should refuse vectors of two models', async () => {
+    expect(await faultOf(() => cosine(Float32Array.of(1, 0), Float32Array.of(1)))).toEqual([
+      'TRIB_MODEL',
+      'cosine: expected two vectors of one length, got 2 and 1 numbers. Take both halves of the reward model from one export.',
+    ]);
   });
 });
 

@@ -59,6 +59,14 @@ describe('module', () => {
     expect(rewards).toEqual([0, 51, 255].map((level) => 10 + 2 * level + (grey(level)[0] ?? 0) + 8));
   });
 
+  it.each(['new Float64Array([1, 2, 3])', '({ rewards: Float32Array.of(1, 2, 3) })'])(
+    'should take typed arrays for lists: %s',
+    async (answer) => {
+      const { score } = await open(`export const score = () => ${answer};`);
+      expect((await score(pictures)).rewards).toEqual([1, 2, 3]);
+    },
+  );
+
   it('should take features, scaled to length 1, and close the module', async () => {
     const { score, close, note } = await open(
       `export async function score({ images }) {
@@ -92,6 +100,9 @@ describe('module', () => {
       '"good"',
       'expected score to return a list of finite numbers, or { rewards, features }, got good (string).',
     ],
+    ['new Float32Array([1, Infinity, 3])', 'or { rewards, features }, got Infinity at 1.'],
+    ['({ rewards: [1, 2, "3"] })', 'or { rewards, features }, got rewards with 3 at 2.'],
+    ['({ rewards: new Map() })', 'or { rewards, features }, got an object with rewards.'],
     ['({ scores: [1] })', 'or { rewards, features }, got an object with scores.'],
     [
       '({ rewards: [1, 2, 3], features: [[1]] })',

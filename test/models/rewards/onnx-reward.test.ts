@@ -166,6 +166,36 @@ describe('onnx', () => {
     expect(message).toContain(words);
   });
 
+  it.each<[string, Build, string]>([
+    [
+      'a vector for all prompts together',
+      (g, sizes) => ({ image: channelMeans(g), words: op.reduceSum(g, tokenSums(g, sizes), [0], false) }),
+      'output "words": expected [2, D], one vector a row, got [3].',
+    ],
+    [
+      'a vector for each of many places',
+      (g, sizes) => ({ image: op.unsqueeze(g, channelMeans(g), [2]), words: tokenSums(g, sizes) }),
+      'output "image": expected [2, D], one vector a row, got [2, 3, 1].',
+    ],
+  ])('should refuse features that are not one vector a picture: %s', async (_, build, words) => {
+    const opened = await open(build, { score: { from: 'cosine', image: 'image', text: 'words' } });
+    const [code, message] = await faultOf(() => rewardsOf(opened));
+    expect(code).toBe('TRIB_MODEL');
+    expect(message).toContain(`${opened.model} ${words}`);
+  });
+
+  it('should refuse features of two widths, before a picture is scored', async () => {
+    const build: Build = (g, sizes) => {
+      const means = channelMeans(g);
+      return { image: op.concat(g, [means, means], 1), words: tokenSums(g, sizes) };
+    };
+    const [code, message] = await faultOf(() =>
+      open(build, { score: { from: 'cosine', image: 'image', text: 'words' } }),
+    );
+    expect(code).toBe('TRIB_MODEL');
+    expect(message).toContain('output "image": expected 3 numbers as "words" of');
+  });
+
   it('should refuse an output that is not one number a picture', async () => {
     const opened = await open((g, sizes) => ({ score: op.mul(g, channelMeans(g), tokenSums(g, sizes)) }));
     expect(await faultOf(() => rewardsOf(opened))).toEqual([

@@ -108,6 +108,25 @@ describe('vlm-question', () => {
     expect(message).not.toContain(SECRET);
   });
 
+  it('should look at no more of an answer than it needs', async () => {
+    const many = JSON.stringify({ choices: Array(1e5).fill({ message: { content: 7 } }) });
+    const server = await startRewardServer((_, response) => sendText(response, 200, many));
+    const [, message] = await faultOf(() => bench(server.url).scorer.score(greys(0), unaborted()));
+    expect(message).toMatch(
+      /expected text at choices\.0\.message\.content, got "\{"choices":.{109}…"\. Correct/,
+    );
+  });
+
+  it('should refuse a probability above 1', async () => {
+    const server = await startChatServer(() => choice('Yes', { Yes: 148 }));
+    const { scorer } = bench(server.base, { judge: 'probability' });
+    const [code, message] = await faultOf(() => scorer.score(greys(0), unaborted()));
+    expect(code).toBe('TRIB_REWARD');
+    expect(message).toContain(
+      'expected a logprob of at most 0 at choices.0.logprobs.content.0.top_logprobs.0.logprob, got',
+    );
+  });
+
   it('should try again what may pass, and name the variable of a token that is refused', async () => {
     const server = await startRewardServer(({ index }, response) =>
       index === 0

@@ -45,7 +45,7 @@ beforeAll(async () => {
   const denoiser = await openDenoiser(engine, pipeline, LORA, denoiserRows(SETTINGS, []));
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
   const sampler = createSampler(pipeline, denoiser, SETTINGS);
-  const reward = await openDualEncoder(engine, 'models/shapes/reward', pipeline.tokenizer, 36);
+  const reward = await openDualEncoder(engine, 'models/shapes/reward', pipeline.tokenizer, 36, IMAGE_SHAPE);
   const prompts = await readPrompts('models/shapes/prompts/train.txt', () => {});
   const requests = prompts.flatMap((prompt, row) =>
     Array.from({ length: IMAGES_PER_PROMPT }, (_, image) => ({
@@ -59,7 +59,7 @@ beforeAll(async () => {
     const images = (await sampler.rollout(batch, [])).flatMap(({ branches }) =>
       branches.map(({ image }) => image),
     );
-    const features = await reward.imageFeatures(images, IMAGE_SHAPE);
+    const features = await reward.imageFeatures(images);
     for (const [index, { prompt }] of batch.entries()) {
       found.push({
         satisfied: verify(images[index] as Float32Array, parsePrompt(prompt)).satisfied,

@@ -101,7 +101,7 @@ const promptSource = fc.oneof(
   ),
 );
 
-/** Takes back what the surrogate cannot have: guidance, staleness, another sampler than the policy. */
+/** Takes back what the surrogate cannot have: guidance, staleness, another sampler than the policy; and what nothing reads. */
 function fitted(config: ResolvedConfig): ResolvedConfig {
   const [prompts, sampler, trainer] = [
     stageOf(config, 'prompts'),
@@ -112,7 +112,8 @@ function fitted(config: ResolvedConfig): ResolvedConfig {
   const isDenoising = trainsOn === 'denoising';
   const readsOld = references.includes('old');
   const isFresh = readsOld || trainer.surrogate.type === 'ddpo-sf';
-  const { stages, guards } = config;
+  const { stages, guards, engine } = config;
+  const isTaped = engine.trainer === 'tfjs' && engine.tfjs.gradients === 'tape';
   const isOnTfjs = [config.engine.sampler, config.engine.trainer].includes('tfjs');
   return {
     ...config,
@@ -129,6 +130,8 @@ function fitted(config: ResolvedConfig): ResolvedConfig {
       trainer: {
         ...without(trainer),
         maxStaleness: isFresh ? 0 : trainer.maxStaleness,
+        gradientCheckpointing: isTaped ? 'off' : trainer.gradientCheckpointing,
+        loraPlusRatio: config.model.train === 'full' ? 1 : trainer.loraPlusRatio,
         samplingPolicyDecay: isDenoising ? trainer.samplingPolicyDecay : 0,
       },
     },

@@ -7,7 +7,7 @@ import { stageBench } from './stage-bench.js';
 
 const ticket = (trainingStage: number, index: number) => ({
   groupId: `${trainingStage}-${index}`,
-  groupIndex: 0,
+  groupIndex: 32 * trainingStage + index,
   trainingStage,
   prompt: 'a',
 });
@@ -16,6 +16,7 @@ function start(firstTrainingStage = 0) {
   const bench = stageBench([], firstTrainingStage);
   const { transport, config } = bench.context;
   const taken: string[] = [];
+  const late: true[] = [];
   const read = () =>
     receive({
       transport,
@@ -23,12 +24,13 @@ function start(firstTrainingStage = 0) {
       consumerGroup: 'samplers',
       maxInFlight: 100,
       faultOf: groupFault(config),
+      onLate: () => late.push(true),
     }).subscribe(({ groupId }) => taken.push(groupId));
   const send = (message: ReturnType<typeof ticket>) =>
     transport.publish('prompts', { key: message.groupId, message });
   const finish = (stages: number) =>
     transport.publish('progress', { key: RUN_KEY, message: progressAt(config, stages) });
-  return { ...bench, taken, read, send, finish };
+  return { ...bench, taken, late, read, send, finish };
 }
 
 describe('receive', () => {
@@ -52,10 +54,11 @@ describe('receive', () => {
   });
 
   it('should acknowledge what comes for a finished stage, and go no further with it', async () => {
-    const { taken, read, send } = start(2);
+    const { taken, late, read, send } = start(2);
     read();
     for (const one of [ticket(1, 0), ticket(2, 0)]) await send(one);
     await vi.waitFor(() => expect(taken).toEqual(['2-0']));
+    expect(late).toEqual([true]);
   });
 
   it('should refuse groups that a run of this config cannot have', async () => {
@@ -65,8 +68,9 @@ describe('receive', () => {
     const strange = ['0-999999', '1-0', 'x', '0-00', '-1-0', '0-0 '];
     for (const groupId of strange) await send({ ...ticket(0, 0), groupId });
     await send({ ...ticket(0, 0), groupId: '999-0', trainingStage: 999 });
+    await send({ ...ticket(0, 0), groupIndex: 1 });
     await send(ticket(0, 0));
-    await vi.waitFor(() => expect(letters).toHaveLength(strange.length + 1));
+    await vi.waitFor(() => expect(letters).toHaveLength(strange.length + 2));
     expect(taken).toEqual(['0-0']);
     expect(letters[0]).toMatchObject({
       origin: 'prompts',

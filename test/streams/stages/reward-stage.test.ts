@@ -4,9 +4,12 @@ import { TributaryError } from '../../../src/errors.js';
 import type { Client } from '../../../src/models/engines/thread.js';
 import { progressAt } from '../../../src/streams/progress-at.js';
 import { rewardStage } from '../../../src/streams/stages/reward-stage.js';
+import type { RewardThread } from '../../../src/streams/stages/run-threads.js';
 import type { RewardService, Scores } from '../../../src/streams/threads/reward-thread.js';
 import { stageBench } from './stage-bench.js';
 
+/** As many branches as the groups here have pictures. */
+const TWO = 'stages.sampler.numBranches=2';
 const interval = { trainingStage: 0, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] };
 const tree = { firstStep: 7, widths: [1, 2, 2, 2] };
 const pictures = (index: number) => ({
@@ -28,15 +31,17 @@ const scores = (rewards: readonly number[]): Scores => ({
 });
 
 /** A reward model that scores by the prompt. */
-function rewardOf(answer: (prompt: string) => Scores): Client<RewardService> {
-  return {
-    open: async () => ({ provider: 'cpu', fallbacks: [] }),
-    score: async ({ prompt }) => answer(prompt),
-  };
+function rewardOf(answer: (prompt: string) => Scores): RewardThread {
+  return threadOf(async ({ prompt }) => answer(prompt));
 }
 
+const threadOf = (score: Client<RewardService>['score']): RewardThread => ({
+  call: { open: async () => ({ runsOn: null, imageShape: [3, 1, 1] }), score },
+  imageShape: [3, 1, 1],
+});
+
 async function run(answer: (prompt: string) => Scores, count: number) {
-  const bench = stageBench();
+  const bench = stageBench([TWO]);
   const rewards = bench.read('rewards');
   const letters = bench.read('dead-letters');
   const headers = bench.readHeaders('dead-letters');
@@ -80,14 +85,12 @@ describe('rewardStage', () => {
 
   it('should score as many groups at once as the service may be asked for', async () => {
     const bench = stageBench([
+      TWO,
       'stages.rewards={type: scoreRewards, from: http, url: http://a, concurrency: 2}',
     ]);
     const rewards = bench.read('rewards');
     const waiting: ((scored: Scores) => void)[] = [];
-    const service: Client<RewardService> = {
-      open: async () => null,
-      score: () => new Promise((resolve) => waiting.push(resolve)),
-    };
+    const service = threadOf(() => new Promise((resolve) => waiting.push(resolve)));
     const subscription = rewardStage(bench.context, service).subscribe();
     for (const index of [0, 1, 2])
       await bench.context.transport.publish('images', { key: `0-${index}`, message: pictures(index) });
@@ -100,6 +103,7 @@ describe('rewardStage', () => {
 
   it('should let go of groups whose stage is closed, and score those of the next one', async () => {
     const bench = stageBench([
+      TWO,
       'stages.prompts.groupsPerStage=2',
       'stages.prompts.runAhead=2',
       'stages.sampler.groupsPerBatch=2',
@@ -110,15 +114,12 @@ describe('rewardStage', () => {
     const rewards = bench.read('rewards');
     const asked: string[] = [];
     const signals: (AbortSignal | undefined)[] = [];
-    const service: Client<RewardService> = {
-      open: async () => null,
-      score: ({ prompt }, options) => {
-        asked.push(prompt);
-        signals.push(options?.signal);
-        // Only the next stage is ever answered.
-        return prompt === 'prompt 2' ? Promise.resolve(scores([1, 0])) : new Promise(() => undefined);
-      },
-    };
+    const service = threadOf(({ prompt }, options) => {
+      asked.push(prompt);
+      signals.push(options?.signal);
+      // Only the next stage is ever answered.
+      return prompt === 'prompt 2' ? Promise.resolve(scores([1, 0])) : new Promise(() => undefined);
+    });
     const subscription = rewardStage(bench.context, service).subscribe();
     onTestFinished(() => subscription.unsubscribe());
     for (const index of [0, 1])
@@ -144,7 +145,7 @@ describe('rewardStage', () => {
       throw fault;
     }, 1);
     expect(letters).toHaveLength(1);
-    expect(attempts).toBe(stageBench().context.config.transport.maxAttempts);
+    expect(attempts).toBe(stageBench([TWO]).context.config.transport.maxAttempts);
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(

@@ -22,8 +22,16 @@ describe('trajectoryFault', () => {
     ],
   ])('should %s', (_, groupId, branches, fault) => {
     const faultOf = trajectoryFault(stageBench().context.config, 6);
-    expect(faultOf({ groupId, trainingStage: 0, branches } as unknown as RolloutGroup<Trajectory>)).toEqual(
-      fault,
-    );
+    const group = {
+      groupId,
+      groupIndex: 1,
+      trainingStage: 0,
+      prompt: 'a',
+      interval: { trainingStage: 0, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] },
+      policyVersion: 0,
+      tree: { firstStep: 7, widths: [1, 4, 4, 4] },
+      branches,
+    } satisfies RolloutGroup<Trajectory>;
+    expect(faultOf(group)).toEqual(fault);
   });
 });

@@ -6,6 +6,7 @@ import { TributaryError } from '../../../errors.js';
 import type { TfjsBackend, TfjsOptions } from '../engine.js';
 import type { Tf } from './ops/op.js';
 import { restoreNodeFunctions } from './restore-node-functions.js';
+import { replaceWasmKernels } from './wasm-kernels.js';
 
 /** Adds what the engine needs on every machine. */
 export const INSTALL_COMMAND = 'npm install @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0';
@@ -18,6 +19,8 @@ interface Candidate {
   readonly registeredAs: string;
   /** Loads the package. */
   readonly load: (options: TfjsOptions) => void;
+  /** Called when the backend is in use. */
+  readonly started?: (tf: Tf) => void;
 }
 
 const native = (name: string): Candidate => ({
@@ -40,6 +43,7 @@ const CANDIDATES: Readonly<Record<TfjsBackend, Candidate>> = {
       wasm.setWasmPaths(join(folder, 'wasm-out', '/'));
       wasm.setThreadsCount(threads);
     },
+    started: replaceWasmKernels,
   },
   cpu: { registeredAs: 'cpu', load: () => {} },
 };
@@ -60,9 +64,10 @@ export async function openBackend(options: TfjsOptions): Promise<OpenBackend> {
   const fallbacks: string[] = [];
   for (const backend of options.backends) {
     try {
-      const { registeredAs, load } = CANDIDATES[backend];
+      const { registeredAs, load, started } = CANDIDATES[backend];
       load(options);
       if (!(await tf.setBackend(registeredAs))) throw new Error('it did not start');
+      started?.(tf);
       return { tf, backend, fallbacks };
     } catch (cause) {
       fallbacks.push(`backend ${backend} is not there: ${reasonOf(cause)}`);

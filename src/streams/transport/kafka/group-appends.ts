@@ -1,4 +1,5 @@
 import type { NewRecord } from './log-driver.js';
+import { recordBytes } from './record-bytes.js';
 
 /** Records of several topics that are sent at once. */
 export type RecordsByTopic = ReadonlyMap<string, readonly NewRecord[]>;
@@ -9,10 +10,6 @@ export interface GroupAppendsOptions {
   /** Bytes of one send; a record that is larger goes alone. */
   readonly maxBytes: number;
 }
-
-/** Lengths, offset and time of a record, and the lengths of a header, as variable-length numbers. */
-const RECORD_BYTES = 32;
-const HEADER_BYTES = 6;
 
 interface Waiting {
   readonly topic: string;
@@ -65,16 +62,7 @@ export function groupAppends({
   };
   return (topic, record) =>
     new Promise<void>((accepted, rejected) => {
-      waiting.push({ topic, record, bytes: bytesOf(record), accepted, rejected });
+      waiting.push({ topic, record, bytes: recordBytes(record), accepted, rejected });
       if (!isSending) void sendAll();
     });
-}
-
-/** What a record takes up in a batch at most. */
-function bytesOf({ key, value, headers }: NewRecord): number {
-  const named = Object.entries(headers).map(([name, text]) => name.length + Buffer.byteLength(text));
-  return named.reduce(
-    (sum, bytes) => sum + bytes + HEADER_BYTES,
-    value.length + Buffer.byteLength(key) + RECORD_BYTES,
-  );
 }

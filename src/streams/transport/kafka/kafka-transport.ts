@@ -2,20 +2,24 @@ import { defer, type Observable, ReplaySubject, Subject, share, takeUntil, throw
 import { TributaryError } from '../../../errors.js';
 import type { Delivery, Headers, Subscription, TopicDeclaration, TopicOf, Transport } from '../transport.js';
 import { closedFault, requireBound, topicKindFault, unknownTopicFault } from '../transport-faults.js';
-import type { ExclusiveWriter, LogDriver, LogRecord, TopicPlan } from './log-driver.js';
+import { deadLetterRecord } from './dead-letter-record.js';
+import type { ExclusiveWriter, LogDriver, LogRecord, NewRecord, TopicPlan } from './log-driver.js';
 import { readQueue } from './queue-reader.js';
 import { readToEnd } from './read-to-end.js';
 import { readNewestState, readState } from './state-reader.js';
 
+interface RecordBody {
+  readonly value: Uint8Array;
+  readonly headers: Headers;
+}
+
 /** Messages as bytes, and back; `topic` is the one that a message was first published on. */
 export interface TopicCodec {
-  write(
-    topic: string,
-    message: unknown,
-    headers: Headers,
-  ): Promise<{ readonly value: Uint8Array; readonly headers: Headers }>;
+  write(topic: string, message: unknown, headers: Headers): Promise<RecordBody>;
   /** **Errors**: a `TributaryError` where the bytes are no such message; they become a dead letter. */
-  read(topic: string, record: { readonly value: Uint8Array; readonly headers: Headers }): Promise<unknown>;
+  read(topic: string, record: RecordBody): Promise<unknown>;
+  /** Returns a record of the same message that is small, whatever its size and whether it can be read: the bytes lie elsewhere. */
+  claim(record: RecordBody): Promise<RecordBody>;
 }
 
 /**
@@ -60,6 +64,8 @@ export interface KafkaTransportOptions<Messages> {
 }
 
 const name = 'kafka';
+/** What a batch has beside its records. */
+const BATCH_BYTES = 100;
 
 /**
  * Creates a transport over a Kafka cluster, with all the promises of `Transport` but one: nobody waits at a capacity, as
@@ -99,6 +105,11 @@ export async function createKafkaTransport<Messages extends object>(
   // A dead letter is bytes of the topic that it came from.
   const decode = (topic: string) => (record: LogRecord) =>
     codec.read(topic === deadLettersTopic ? (record.headers.origin ?? topic) : topic, record);
+  const letterOptions = {
+    maxBytes: options.maxMessageBytes - BATCH_BYTES,
+    claim: (record: RecordBody) => codec.claim(record),
+  };
+  const letterOf = (record: NewRecord, why: Headers) => deadLetterRecord(record, why, letterOptions);
   const readers = new Map<string, () => ReadonlyMap<number, bigint>>();
 
   const stateOptions = (topic: string) => ({
@@ -124,7 +135,8 @@ export async function createKafkaTransport<Messages extends object>(
     async publish(topic, { key, message, headers = {}, turn }) {
       if (!declared.has(topic)) throw unknownTopicFault(topic, [...declared.keys()]);
       if (isClosed) throw closedFault(name);
-      const record = { key, ...(await codec.write(topic, message, headers)) };
+      const written = { key, ...(await codec.write(topic, message, headers)) };
+      const record = topic === deadLettersTopic ? await letterOf(written, headers) : written;
       const place = turn === undefined ? {} : { partition: turn % options.numPartitions };
       const writer = writers.get(topic);
       if (writer) await writer.append(inCluster(topic), record);
@@ -135,10 +147,10 @@ export async function createKafkaTransport<Messages extends object>(
       requireBound(`subscription of "${topic}"`, 'maxInFlight', maxInFlight);
       const { capacity } = require(topic, 'queue');
       const bury = async (record: LogRecord, reason: string, attempts: number) => {
-        const { key, value } = record;
+        const { key, value, headers } = record;
         const why = { origin: topic, stage: consumerGroup, reason, attempts: String(attempts) };
-        const headers = { ...record.headers, ...why };
-        await driver.append(inCluster(deadLettersTopic), [{ key, value, headers }]);
+        const letter = await letterOf({ key, value, headers }, why);
+        await driver.append(inCluster(deadLettersTopic), [letter]);
       };
       const { names: own = [], startAt = {} } = options.ownGroups ?? {};
       const isOwn = own.includes(consumerGroup);

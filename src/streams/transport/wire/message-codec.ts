@@ -12,6 +12,7 @@ import { TributaryError } from '../../../errors.js';
 export interface MessageCodec<Message> {
   /** Such as `group rewards`. */
   readonly kind: string;
+  /** A message that this codec has read is written with the fields that it did not know. */
   encode(message: Message): Uint8Array;
   /**
    * What comes out is whole: every promise that the types and the program rest on was checked.
@@ -58,17 +59,24 @@ interface CodecSpec<Schema extends DescMessage, Message> {
 }
 
 /** Creates the codec of a message of tributary.proto. */
-export function messageCodec<Schema extends DescMessage, Message>({
+export function messageCodec<Schema extends DescMessage, Message extends object>({
   kind,
   schema,
   toWire,
   fromWire,
 }: CodecSpec<Schema, Message>): MessageCodec<Message> {
+  // By what they are, as a message that was changed on the way is another one.
+  const unknownOf = new WeakMap<Message, NonNullable<MessageShape<Schema>['$unknown']>>();
   const fault = (what: string, cause: unknown) =>
     new TributaryError('TRIB_MESSAGE', `${kind}${what}. Write it as tributary.proto says.`, { cause });
   return {
     kind,
-    encode: (message) => toBinary(schema, create(schema, toWire(message))),
+    encode(message) {
+      const wire = create(schema, toWire(message));
+      const unknown = unknownOf.get(message);
+      if (unknown) wire.$unknown = unknown;
+      return toBinary(schema, wire);
+    },
     decode(bytes) {
       let wire: MessageShape<Schema>;
       try {
@@ -77,7 +85,9 @@ export function messageCodec<Schema extends DescMessage, Message>({
         throw fault(`: expected a whole message, got ${bytes.length} bytes that do not parse`, cause);
       }
       try {
-        return fromWire(wire);
+        const message = fromWire(wire);
+        if (wire.$unknown) unknownOf.set(message, wire.$unknown);
+        return message;
       } catch (cause) {
         if (!(cause instanceof MessageFault)) throw cause;
         throw fault(` ${cause.message}`, cause);

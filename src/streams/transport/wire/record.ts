@@ -36,28 +36,34 @@ export interface RecordCodec {
   ): Promise<WireRecord>;
   /** **Errors**: TRIB_MESSAGE for whatever is wrong with a record; the original bytes stay the caller's. */
   read<Topic extends WireTopic>(topic: Topic, record: WireRecord): Promise<TopicMessages[Topic]>;
+  /** Returns a record that claims the bytes of another, whatever they are. */
+  claim(record: WireRecord): Promise<WireRecord>;
 }
 
 /** Creates the way of messages into records and back. */
 export function recordCodec({ payloads, maxInlineBytes, maxPayloadBytes }: RecordOptions): RecordCodec {
+  const requireBound = (kind: string, size: number, got: string) => {
+    if (size > maxPayloadBytes) throw recordFault(kind, `a payload of at most ${maxPayloadBytes} bytes`, got);
+  };
   const claimed = async (kind: string, value: Uint8Array): Promise<Uint8Array> => {
     const claim = claimFrom(kind, value);
-    if (claim.size > maxPayloadBytes)
-      throw recordFault(kind, `a payload of at most ${maxPayloadBytes} bytes`, `a claim of ${claim.size}`);
+    requireBound(kind, claim.size, `a claim of ${claim.size}`);
     return payloads.get(claim);
+  };
+  const claim = async ({ value, headers }: WireRecord): Promise<WireRecord> => {
+    const { uri, size, sha256 } = await payloads.put(value);
+    const message = create(ClaimSchema, { uri, size: BigInt(size), sha256: Buffer.from(sha256, 'hex') });
+    return {
+      value: toBinary(ClaimSchema, message),
+      headers: { ...headers, [RECORD_HEADERS.payload]: 'claim' },
+    };
   };
   return {
     async write(topic, message, headers) {
-      const bytes = WIRE_CODECS[topic].encode(message);
-      const version = { [RECORD_HEADERS.schemaVersion]: SCHEMA_VERSION };
-      if (bytes.length <= maxInlineBytes)
-        return { value: bytes, headers: { ...headers, ...version, [RECORD_HEADERS.payload]: 'inline' } };
-      const { uri, size, sha256 } = await payloads.put(bytes);
-      const claim = create(ClaimSchema, { uri, size: BigInt(size), sha256: Buffer.from(sha256, 'hex') });
-      return {
-        value: toBinary(ClaimSchema, claim),
-        headers: { ...headers, ...version, [RECORD_HEADERS.payload]: 'claim' },
-      };
+      const value = WIRE_CODECS[topic].encode(message);
+      const versioned = { ...headers, [RECORD_HEADERS.schemaVersion]: SCHEMA_VERSION };
+      const inline = { value, headers: { ...versioned, [RECORD_HEADERS.payload]: 'inline' } };
+      return value.length <= maxInlineBytes ? inline : claim(inline);
     },
 
     async read(topic, { value, headers }) {
@@ -68,8 +74,12 @@ export function recordCodec({ payloads, maxInlineBytes, maxPayloadBytes }: Recor
       const payload = headers[RECORD_HEADERS.payload] ?? 'inline';
       if (payload !== 'inline' && payload !== 'claim')
         throw recordFault(codec.kind, 'the header payload to say inline or claim', payload);
-      return codec.decode(payload === 'inline' ? value : await claimed(codec.kind, value));
+      if (payload === 'claim') return codec.decode(await claimed(codec.kind, value));
+      requireBound(codec.kind, value.length, `one of ${value.length}`);
+      return codec.decode(value);
     },
+
+    claim,
   };
 }
 

@@ -15,6 +15,7 @@ export function wireTopicCodec(records: RecordCodec): TopicCodec {
       return records.write(written, message as TopicMessages[WireTopic], headers);
     },
     read: async (topic, record) => records.read(wireTopic(topic), record),
+    claim: (record) => records.claim(record),
   };
 }
 

@@ -19,14 +19,9 @@ import {
 import type { NamedArrays } from '../../../../src/models/optimizers/adamw.js';
 import { type OpenTiny, openTinyTrainer, stepsFrom, TINY_SAMPLER } from '../../../fixtures/open-tiny.js';
 import { sampleTiny, stageOf, type TinyStage } from '../../../fixtures/sample-tiny.js';
+import { RUN_BACKEND } from '../../../fixtures/tfjs-backends.js';
 
 const TOLERANCE = 1e-4;
-/**
- * The worst parameter of the shapes model by DiffusionNFT, whose pictures are what is left of noise that is divided by a
- * small α. It is rounding of wasm's kernels: both derivations on them agree within SAME_KERNELS, and tfjs-node is within
- * the tolerance.
- */
-const ROUNDING = 2e-4;
 /** Two derivations on the same kernels. */
 const SAME_KERNELS = 1e-5;
 const TRAINED_STEPS = stepsFrom(3);
@@ -68,7 +63,7 @@ describe.each(FOLDERS.filter(([, folder]) => existsSync(folder)))(
 
     beforeAll(async () => {
       const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
-      const other: Engine = createTfjsEngine({ backends: ['wasm'], threads: 1, gradients: 'tape' });
+      const other: Engine = createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'tape' });
       const pipeline = await openPipeline(engine, folder);
       onnxRuntime = { engine, pipeline, close: () => engine.close() };
       tfjs = { engine: other, pipeline, close: () => other.close() };
@@ -113,14 +108,13 @@ describe.each(FOLDERS.filter(([, folder]) => existsSync(folder)))(
 
     it.each(SETTINGS.map((surrogate) => [surrogate.type, surrogate] as const))(
       'should be the same for every LoRA parameter, and the loss: %s',
-      async (type, surrogate) => {
-        const isRounded = type === 'diffusion-nft' && folder === 'models/shapes';
-        await expectAgreement(tfjs, surrogate, isRounded ? ROUNDING : TOLERANCE, onnxRuntime);
+      async (_, surrogate) => {
+        await expectAgreement(tfjs, surrogate, TOLERANCE, onnxRuntime);
       },
     );
 
     it('should be the same by the backward graph on the same kernels', async () => {
-      const engine = createTfjsEngine({ backends: ['wasm'], threads: 1, gradients: 'graph' });
+      const engine = createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'graph' });
       onTestFinished(() => engine.close());
       const surrogate = SETTINGS.find(({ type }) => type === 'diffusion-nft') as SurrogateSettings;
       await expectAgreement(tfjs, surrogate, SAME_KERNELS, { ...tfjs, engine });

@@ -33,6 +33,25 @@ function network() {
   return { model: encodeGraph(g.build()), gradients };
 }
 
+describe('sums of a tfjs engine on wasm', () => {
+  it('should lose no digits to their length', async () => {
+    const g = new GraphBuilder();
+    const size = 256;
+    const x = g.input('x', 'float32', [size, 2, size]);
+    g.output(op.reduceSum(g, x, [0, 2], false), 'sum');
+    g.output(op.reduceMean(g, x, [0, 2], true), 'mean');
+    const executable = await open().compile(encodeGraph(g.build()), { label: 'sums' });
+    const { sum, mean } = await executable.run({
+      x: float32(new Float32Array(2 * size ** 2).fill(0.1), [size, 2, size]),
+    });
+    expect(sum?.shape).toEqual([2]);
+    expect(mean?.shape).toEqual([1, 2, 1]);
+    // One after another they add up to 6557.6 instead of 6553.6.
+    for (const value of sum?.data ?? []) expect(Number(value) / (0.1 * size ** 2)).toBeCloseTo(1, 6);
+    for (const value of mean?.data ?? []) expect(Number(value) / 0.1).toBeCloseTo(1, 6);
+  });
+});
+
 describe('tensors of a tfjs engine', () => {
   let engine: TfjsEngine;
   beforeEach(() => {

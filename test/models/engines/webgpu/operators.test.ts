@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Engine } from '../../../../src/models/engines/engine.js';
 import { GraphBuilder } from '../../../../src/models/graph/builder.js';
-import { requireHalf } from '../../../../src/models/graph/half-support.js';
 import { encodeGraph } from '../../../../src/models/graph/encode.js';
+import { requireHalf } from '../../../../src/models/graph/half-support.js';
 import { OP_NAMES } from '../../../../src/models/graph/op-names.js';
 import {
   createSurrogate,
@@ -13,8 +13,8 @@ import {
   type SurrogateSettings,
 } from '../../../../src/models/objectives/index.js';
 import { buildPolicyGraph } from '../../../../src/models/policy/policy-graph.js';
-import { type OpenTiny, openTiny, TINY_TRAINER } from '../../../fixtures/open-tiny.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
+import { type OpenTiny, openTiny, TINY_TRAINER } from '../../../fixtures/open-tiny.js';
 import { describeOnSwiftShader } from '../../../fixtures/webgpu/swiftshader.js';
 import { emitCase } from '../../autodiff/check-gradient.js';
 import { GRADIENT_CASES } from '../../autodiff/gradient-cases.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { createFolderPayloadStore } from '../../../../src/streams/transport/wire/folder-payload-store.js';
 import { RECORD_HEADERS, recordCodec } from '../../../../src/streams/transport/wire/record.js';
@@ -42,6 +42,27 @@ describe('recordCodec', () => {
     const { value } = await records.write('rewards', { groupId: 'g', trainingStage: 1, rewards: [0.5] }, {});
     const headers = { [RECORD_HEADERS.schemaVersion]: '1' };
     expect(await records.read('rewards', { value, headers })).toMatchObject({ rewards: [0.5] });
+  });
+
+  it('should claim the bytes of any record, which is then read as before', async () => {
+    const { records, payloads } = await fixture();
+    const small = await records.write('policy', policy(100), { run: 'a' });
+    const claimed = await records.claim(small);
+    expect(claimed.headers).toEqual({ ...small.headers, payload: 'claim' });
+    expect(await records.read('policy', claimed)).toEqual(policy(100));
+    const nonsense = { value: randomBytes(5000), headers: {} };
+    const { uri, size, sha256 } = fromBinary(ClaimSchema, (await records.claim(nonsense)).value);
+    const claim = { uri, size: Number(size), sha256: Buffer.from(sha256).toString('hex') };
+    expect(Buffer.from(await payloads.get(claim))).toEqual(nonsense.value);
+  });
+
+  it('should refuse an inline payload of more bytes than a claim may have', async () => {
+    const { records } = await fixture();
+    const value = new Uint8Array(10_001);
+    const headers = { 'schema-version': '1', payload: 'inline' };
+    expect((await faultOf(() => records.read('policy', { value, headers })))[1]).toContain(
+      'expected a payload of at most 10000 bytes, got one of 10001',
+    );
   });
 
   it('should refuse other versions, unknown payloads, and claims that do not parse or are too large', async () => {

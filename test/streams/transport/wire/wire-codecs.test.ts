@@ -69,6 +69,21 @@ describe.each(WIRE_TOPICS)('a message of topic %s', (topic) => {
   }, 120_000);
 });
 
+describe('fields that are not known', () => {
+  // Field 1000, a number: 7.
+  const unknown = Buffer.from([0xc0, 0x3e, 7]);
+
+  it('should be kept where a message is written as it was read, and not where it was changed', () => {
+    const { prompts } = WIRE_CODECS;
+    const ticket = { groupId: '0-1', groupIndex: 1, trainingStage: 0, prompt: 'a' };
+    const bytes = Buffer.concat([prompts.encode(ticket), unknown]);
+    const read = prompts.decode(bytes);
+    expect(read).toEqual(ticket);
+    expect(Buffer.from(prompts.encode(read))).toEqual(bytes);
+    expect(Buffer.from(prompts.encode({ ...read }))).toEqual(bytes.subarray(0, -unknown.length));
+  });
+});
+
 /** Fields of a message that is still to be made. */
 type Fields<Schema extends DescMessage> = Exclude<MessageInitShape<Schema>, { $typeName: string }>;
 

@@ -34,7 +34,8 @@ export function outputSizes(spatial: readonly number[], { kernel, strides, dilat
 
 /** The two-dimensional kernel of the backend: x [B, C, H, W], filter [H, W, C, O] -> [B, O, H, W]. */
 export function convolveByKernel(tf: Tf, x: TfTensor, filter: TfTensor, window: Window): TfTensor {
-  const pictures = channelsLast(tf, paddedAround(tf, x, window.pads)) as Pictures;
+  const keepsSize = isSame(window);
+  const pictures = channelsLast(tf, keepsSize ? x : paddedAround(tf, x, window.pads)) as Pictures;
   const [strides, dilations] = [window.strides, window.dilations].map((pair) => [...pair]) as [
     number,
     number,
@@ -43,12 +44,19 @@ export function convolveByKernel(tf: Tf, x: TfTensor, filter: TfTensor, window: 
     pictures,
     filter as Pictures,
     strides as [number, number],
-    'valid',
+    keepsSize ? 'same' : 'valid',
     'NHWC',
     dilations,
   );
   return channelsFirst(tf, result);
 }
+
+/** Whether the pads are those that the backends know as `same`: all of them, unlike pads of any other size. */
+const isSame = ({ kernel, strides, dilations, pads }: Window): boolean =>
+  strides.every((stride) => stride === 1) &&
+  [...kernel, ...kernel].every(
+    (length, i) => 2 * (pads[i] ?? 0) === (dilations[i % kernel.length] ?? 1) * (length - 1),
+  );
 
 /**
  * Every place that a window looks at, side by side, times the weight: x [B, C, ...], weight [O, C, ...] -> [B, O, ...].

@@ -35,8 +35,8 @@ function chosen(tf: Tf, x: TfTensor, axis: number, sources: readonly number[]): 
   const shape = [...before, sources.length, ...after];
   if (sources.every((source, i) => source === Math.floor(i / factor))) {
     if (factor === 1) return x;
-    const [outer, inner] = [elementCount(before) * size, elementCount(after)];
-    return tf.reshape(tf.tile(tf.reshape(x, [outer, 1, inner]), [1, factor, 1]), shape);
+    const rows = tf.reshape(x, [elementCount(before) * size, 1, elementCount(after)]);
+    return tf.reshape(tf.mul(rows, tf.ones([1, factor, 1], x.dtype)), shape);
   }
   const order = [axis, ...before.map((_, i) => i), ...after.map((_, i) => axis + 1 + i)];
   const rows = tf.reshape(tf.transpose(x, order), [size, x.size / size]);

@@ -1,0 +1,29 @@
+/** @file Whether the trainer's settings have anything to act on. */
+import { findStage } from '../stage-of.js';
+import { type ConfigRule, contradiction } from './config-rule.js';
+
+const loraPlusHasAnAdapter: ConfigRule = (config) => {
+  const trainer = findStage(config, 'gradientSteps');
+  if (!trainer || config.model.train !== 'full' || trainer.loraPlusRatio === 1) return [];
+  const path = ['stages', trainer.name, 'loraPlusRatio'];
+  const expected = '1 with model.train: full, where no adapter has an A and a B';
+  const got = String(trainer.loraPlusRatio);
+  return [contradiction(path, expected, got, 'Set it to 1, or train an adapter.', [['model', 'train']])];
+};
+
+/** What is computed again stands in this program's backward graph; a tape keeps whatever it sees. */
+const checkpointingHasABackwardGraph: ConfigRule = (config) => {
+  const trainer = findStage(config, 'gradientSteps');
+  if (!trainer || trainer.gradientCheckpointing === 'off') return [];
+  if (config.engine.trainer !== 'tfjs' || config.engine.tfjs.gradients !== 'tape') return [];
+  const path = ['stages', trainer.name, 'gradientCheckpointing'];
+  const expected = 'off with the tape of TensorFlow.js, which keeps the whole forward pass';
+  const nextStep = 'Set engine.tfjs.gradients: graph, or leave it off.';
+  const others = [
+    ['engine', 'trainer'],
+    ['engine', 'tfjs', 'gradients'],
+  ];
+  return [contradiction(path, expected, trainer.gradientCheckpointing, nextStep, others)];
+};
+
+export const TRAINER_RULES: readonly ConfigRule[] = [loraPlusHasAnAdapter, checkpointingHasABackwardGraph];

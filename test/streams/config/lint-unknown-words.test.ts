@@ -1,0 +1,200 @@
+import { type BadConfig, describeFaults } from './describe-faults.js';
+import { advantages, rewards, sampler, schedule, trainer } from './stage-lines.js';
+import { SMALLEST, withLine } from './valid-config.js';
+
+describeFaults('text that cannot be read, and words that nobody knows', [
+  [
+    'an empty file',
+    '',
+    ['a.yaml:1:1 config: expected a mapping, got null. Start from one of the files under config/.'],
+  ],
+  [
+    'a list',
+    '- 1\n',
+    ['a.yaml:1:1 config: expected a mapping, got a list of 1. Start from one of the files under config/.'],
+  ],
+  [
+    'text that is not YAML',
+    'name: tiny\nseed: [1\nmodel: "x\n',
+    [
+      'a.yaml:3:1 YAML: expected text that can be parsed, got Flow sequence in block collection must be sufficiently indented and end with a ]. Correct this line.',
+      'a.yaml:4:1 YAML: expected text that can be parsed, got Missing closing "quote. Correct this line.',
+    ],
+  ],
+  [
+    'an alias of nothing',
+    withLine('name:', 'name: *nobody'),
+    [
+      'a.yaml:1:7 YAML: expected text that can be parsed, got the alias *nobody of nothing before it. Correct this line.',
+    ],
+  ],
+  [
+    'a key that is no plain word',
+    `__proto__: 1\n? [a]\n: 1\n${SMALLEST}`,
+    [
+      'a.yaml:1:1 YAML: expected text that can be parsed, got a key that is no plain word. Correct this line.',
+      'a.yaml:2:3 YAML: expected text that can be parsed, got a key that is no plain word. Correct this line.',
+    ],
+  ],
+  [
+    'a key that stands twice',
+    trainer('weightDecay: 0.1, weightDecay: 0.2'),
+    [
+      'a.yaml:9:53 stages.trainer.weightDecay the key: expected it once in a mapping, got it again after a.yaml:9:35. Remove one of them.',
+    ],
+  ],
+  [
+    'an unknown section',
+    `${SMALLEST}evaluations: {}\n`,
+    [
+      'a.yaml:10:1 evaluations the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, got "evaluations". Did you mean "evaluation"?',
+    ],
+  ],
+  [
+    'guards that are not there, and actions',
+    `${SMALLEST}guards: { rewardColapse: {}, ratioDrift: { action: halt, threshold: -1 } }\n`,
+    [
+      'a.yaml:10:11 guards.rewardColapse the key: expected one of rewardCollapse, ratioDrift, klToPretrained, zeroSpreadGroups, diversityLoss, rewardVerifierDivergence, got "rewardColapse". Did you mean "rewardCollapse"?',
+      'a.yaml:10:52 guards.ratioDrift.action: expected one of off, warn, lower-learning-rate, stop, got "halt" (string). Choose one of them.',
+      'a.yaml:10:69 guards.ratioDrift.threshold: expected a number in [0, Infinity), got -1 (number). Change the value.',
+    ],
+  ],
+  [
+    'unknown keys of a stage',
+    trainer('learningRaet: 0.1, colour: red'),
+    [
+      'a.yaml:9:35 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "learningRaet". Did you mean "learningRate"?',
+      'a.yaml:9:54 stages.trainer.colour the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "colour". Remove it.',
+    ],
+  ],
+  [
+    'an unknown stage type',
+    withLine('rewards:', 'rewards: { type: scoreReward, model: m }'),
+    [
+      'a.yaml:7:20 stages.rewards.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got "scoreReward" (string). Did you mean "scoreRewards"?',
+    ],
+  ],
+  [
+    'a stage without a type',
+    withLine('rewards:', 'rewards: { model: m }'),
+    [
+      'a.yaml:7:3 stages.rewards.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got nothing. Add `type`.',
+    ],
+  ],
+  [
+    'an unknown schedule mode',
+    schedule('mode: liner, first: 7, last: 10'),
+    [
+      'a.yaml:5:45 stages.schedule.mode: expected one of floor-linear, list, constant, sparse, window, got "liner" (string). Choose one of them.',
+    ],
+  ],
+  [
+    'an unknown advantage rule',
+    advantages('rule: branch-centered'),
+    [
+      'a.yaml:8:46 stages.advantages.rule: expected one of history, branch-centred, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, got "branch-centered" (string). Did you mean "branch-centred"?',
+    ],
+  ],
+  [
+    'an unknown surrogate, and what else is wrong beside it',
+    trainer('surrogate: { type: ddpo-iz, clipRange: 7 }, learningRate: 2').replace(
+      'type: branchRollouts',
+      'type: branchRollouts, groupsPerBatch: 5',
+    ),
+    [
+      'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
+      'a.yaml:6:52 stages.sampler.groupsPerBatch: expected a divisor of groupsPerStage 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
+      'a.yaml:9:54 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got "ddpo-iz" (string). Did you mean "ddpo-is"?',
+      'a.yaml:9:93 stages.trainer.learningRate: expected a number in (0, 1], got 2 (number). Change the value.',
+    ],
+  ],
+  [
+    'rewards from nowhere known',
+    rewards('from: htp, url: http://localhost:8000'),
+    [
+      'a.yaml:7:40 stages.rewards.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, sum, got "htp" (string). Did you mean "http"?',
+    ],
+  ],
+  [
+    'rewards of a service with settings of a model',
+    rewards('from: http, model: m'),
+    [
+      'a.yaml:7:3 stages.rewards.url: expected an http or https URL without user, password or fragment, got nothing. Add `url`.',
+      'a.yaml:7:46 stages.rewards.model the key: expected one of type, from, url, timeoutMs, batchSize, concurrency, got "model". Remove it.',
+    ],
+  ],
+  [
+    'parts of a sum that cannot be',
+    rewards(
+      'from: sum, parts: { a: { from: clip, model: m }, b: { from: aesthetic, std: 0 }, c: { from: sum } }',
+    ),
+    [
+      'a.yaml:7:65 stages.rewards.parts.a.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "clip" (string). Choose one of them.',
+      'a.yaml:7:83 stages.rewards.parts.b.model: expected the folder of a CLIP ViT-L/14, got nothing. Add `model`.',
+      'a.yaml:7:110 stages.rewards.parts.b.std: expected a number in (0, Infinity), got 0 (number). Change the value.',
+      'a.yaml:7:126 stages.rewards.parts.c.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "sum" (string). Choose one of them.',
+    ],
+  ],
+  [
+    'inputs of a reward model without a picture',
+    rewards('from: onnx, model: m, inputs: { ids: { from: token-ids, tokenizer: t } }'),
+    [
+      'a.yaml:7:64 stages.rewards.inputs: expected a mapping with an input from: image, got a mapping. Change the value.',
+    ],
+  ],
+  ...['ftp://host/score', 'localhost:8000/score', 'http://me:pass@host/score', 'http://host/score#a'].map(
+    (url): BadConfig => [
+      `the address ${url} of a service`,
+      rewards(`from: http, url: "${url}"`),
+      [
+        `a.yaml:7:51 stages.rewards.url: expected an http or https URL without user, password or fragment, got "${url}" (string). Change the value.`,
+      ],
+    ],
+  ),
+  [
+    'a surrogate without a type',
+    trainer('surrogate: { clipRange: 0.1 }'),
+    [
+      'a.yaml:9:35 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got nothing. Add `type`.',
+    ],
+  ],
+  [
+    'a surrogate that is no mapping',
+    trainer('surrogate: ddpo-is'),
+    ['a.yaml:9:46 stages.trainer.surrogate: expected a mapping, got "ddpo-is" (string). Change the value.'],
+  ],
+  [
+    'settings of another surrogate',
+    trainer('surrogate: { type: d3po, advClipMax: 5 }'),
+    [
+      'a.yaml:9:60 stages.trainer.surrogate.advClipMax the key: expected one of type, preferenceBeta, clipRange, got "advClipMax". Remove it.',
+    ],
+  ],
+  [
+    'settings of updates from elsewhere',
+    trainer('updates: { from: replay, innerEpochs: 2 }'),
+    [
+      'a.yaml:9:60 stages.trainer.updates.innerEpochs the key: expected one of from, capacity, updatesPerStage, transitionsPerUpdate, got "innerEpochs". Remove it.',
+    ],
+  ],
+  [
+    'updates that do not say of what',
+    trainer('updates: { samplesPerUpdate: 16 }'),
+    ['a.yaml:9:35 stages.trainer.updates.from: expected one of stage, replay, got nothing. Add `from`.'],
+  ],
+  [
+    'an unknown baseline',
+    trainer('value: { type: nettwork }'),
+    [
+      'a.yaml:9:50 stages.trainer.value.type: expected one of none, network, got "nettwork" (string). Did you mean "network"?',
+    ],
+  ],
+  [
+    'an unknown fork plan, and a fork at half a step',
+    sampler('forkPlan: step, forkSteps: [1.5]'),
+    [
+      'a.yaml:6:46 stages.sampler.forkPlan: expected one of interval, independent, steps, trained-steps, got "step" (string). Did you mean "steps"?',
+      'a.yaml:6:64 stages.sampler.forkSteps[0]: expected an integer from 0 to 999, got 1.5 (number). Change the value.',
+    ],
+  ],
+]);
