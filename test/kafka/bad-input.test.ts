@@ -19,6 +19,8 @@ import { type Part, startPart } from './start-part.js';
 const run = promisify(execFile);
 const PARTITIONS = 2;
 const VAST = 64 * 2 ** 20;
+/** More than may wait for the trainer. */
+const REPEATS = 100;
 const STATES = ['schedule', 'policy', 'progress', 'control'];
 
 /** Topics that an operator has made to take far more than the run needs. */
@@ -131,7 +133,7 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
     expect([...ends.values()]).toEqual([1n]);
   });
 
-  it('should count rewards that come again or late, and a group whose rewards are too few', async () => {
+  it('should count rewards that come again, however many, and a group whose rewards are too few', async () => {
     const { folder, config, start } = await fixture();
     const { transport } = await openTransport({ config, trainer: null, warn: () => undefined });
     onTestFinished(() => transport.close());
@@ -140,6 +142,7 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
     // Before the reward worker is there to be first.
     const few = { groupId: '1-3', trainingStage: 1, rewards: [1, 2] };
     await transport.publish('rewards', { key: few.groupId, message: few });
+    for (let i = 0; i < REPEATS; i++) await transport.publish('rewards', { key: few.groupId, message: few });
     const again = transport
       .subscribe({ topic: 'rewards', consumerGroup: 'test', maxInFlight: 64 })
       .subscribe(({ message, key, headers, ack }) => {
@@ -147,7 +150,6 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
         if (headers.again) return;
         const again = { headers: { again: 'yes' } };
         void transport.publish('rewards', { key: `${key} again`, message, ...again });
-        // Behind the first of its key it waits until the stage of that is trained.
         void transport.publish('rewards', { key, message: { ...message, rewards: [9, 9, 9] }, ...again });
       });
     onTestFinished(() => again.unsubscribe());
@@ -163,8 +165,8 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
       expect.stringMatching(/^group 1-3 is not trained on \(dead-letter\): .*expected 3 rewards, got 2/),
     );
     const passedOver = trainer.log.filter(({ msg }) => msg === 'messages passed over');
-    expect(sum('repeated', passedOver)).toBeGreaterThan(0);
-    expect(sum('late', passedOver)).toBeGreaterThan(0);
+    // Many of a group that waits for its others, and none takes the room of those.
+    expect(sum('repeated', passedOver)).toBeGreaterThanOrEqual(REPEATS);
     expect(await readFile(join(folder, 'run', 'metrics.jsonl'), 'utf8')).not.toContain('passed-over');
   }, 240_000);
 });

@@ -34,10 +34,14 @@ const otherModel = {
   groupIndex: 1,
   trainingStage: 0,
   prompt: 'a red circle',
-  interval: { trainingStage: 0, firstStep: 3, numSteps: 4, trainedSteps: [3] },
+  interval: { trainingStage: 0, firstStep: 2, numSteps: 4, trainedSteps: [2, 3] },
   policyVersion: 0,
-  tree: { firstStep: 3, widths: [1, 1] },
-  branches: [{ firstStep: 3, latents: new Float32Array(10), logProbs: new Float32Array(1) }],
+  tree: { firstStep: 2, widths: [1, 3, 3] },
+  branches: Array.from({ length: 3 }, () => ({
+    firstStep: 2,
+    latents: new Float32Array(3 * 10),
+    logProbs: new Float32Array(2),
+  })),
 };
 
 /** By topic, what a stranger may have written. */

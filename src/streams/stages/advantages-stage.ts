@@ -50,6 +50,7 @@ export function advantagesStage(
     consumerGroup: 'trainer',
     maxInFlight: maxGroups,
     onLate: passedOver.late,
+    onRepeat: passedOver.repeated,
   };
   const trajectories$ = receive({
     ...trainer,

@@ -13,6 +13,8 @@ export interface ReceiveOptions<Topic extends WorkTopic> {
   readonly faultOf?: (message: TopicMessages[Topic]) => string | null;
   /** Hears of each message that comes for a finished stage. Default: nobody does. */
   readonly onLate?: () => void;
+  /** Hears of each message of a group that has one unanswered already; it is passed over. Default: it is handed on too. */
+  readonly onRepeat?: () => void;
 }
 
 /**
@@ -30,10 +32,16 @@ export function receive<Topic extends WorkTopic>({
   maxInFlight,
   faultOf = () => null,
   onLate = () => undefined,
+  onRepeat,
 }: ReceiveOptions<Topic>): Observable<TopicMessages[Topic]> {
   return new Stream((subscriber) => {
+    const subscription = { topic, consumerGroup, maxInFlight, ...(onRepeat && { onRepeat }) };
     const unanswered = new Set<Delivery<TopicMessages[Topic]>>();
     let current = 0;
+    const groupOf = (message: TopicMessages[Topic]) => ('groupId' in message ? message.groupId : null);
+    // Under another key, as the transport sets aside those of one key.
+    const isHeld = (message: TopicMessages[Topic]) =>
+      [...unanswered].some((held) => groupOf(held.message) === groupOf(message));
     const acknowledge = ({ trainingStage }: Progress) => {
       current = trainingStage;
       for (const delivery of unanswered) {
@@ -48,6 +56,9 @@ export function receive<Topic extends WorkTopic>({
       else if (delivery.message.trainingStage < current) {
         onLate();
         delivery.ack();
+      } else if (onRepeat && isHeld(delivery.message)) {
+        onRepeat();
+        delivery.ack();
       } else {
         unanswered.add(delivery);
         return of(delivery.message);
@@ -58,7 +69,7 @@ export function receive<Topic extends WorkTopic>({
       .latest('progress')
       .pipe(
         tap(acknowledge),
-        exhaustMap(() => transport.subscribe({ topic, consumerGroup, maxInFlight }).pipe(mergeMap(take))),
+        exhaustMap(() => transport.subscribe(subscription).pipe(mergeMap(take))),
       )
       .subscribe(subscriber);
   });

@@ -15,9 +15,14 @@ interface WaitingEntry {
   readonly nacks: number;
 }
 
-interface Member {
-  readonly subscriber: Subscriber<Delivery<unknown>>;
+/** How a member takes part: see `Subscription`. */
+export interface Membership {
   readonly maxInFlight: number;
+  readonly onRepeat?: (() => void) | undefined;
+}
+
+interface Member extends Membership {
+  readonly subscriber: Subscriber<Delivery<unknown>>;
   readonly unanswered: Set<WaitingEntry>;
 }
 
@@ -28,6 +33,8 @@ export interface ConsumerGroupEvents {
   readonly onRoom: () => void;
   /** The group refused an entry for the `nacks`-th time. True: deliver it again. False: the topic takes it over. */
   readonly onNack: (entry: Entry, nacks: number, reason: string) => boolean;
+  /** What is kept of an entry that will not be delivered, until it is settled. Default: the entry. */
+  readonly onRepeat?: (entry: Entry) => Entry;
 }
 
 /** FNV-1a, 32 bits: spreads keys over members the same way in every process. */
@@ -48,6 +55,8 @@ export class ConsumerGroup {
   readonly #waiting: WaitingEntry[] = [];
   readonly #members: Member[] = [];
   readonly #keysInFlight = new Set<string>();
+  /** What is settled with the message of its key that is being worked on. */
+  readonly #repeats = new Map<string, Entry[]>();
   #isPumping = false;
 
   constructor(
@@ -67,8 +76,8 @@ export class ConsumerGroup {
   }
 
   /** Adds a member; the returned function takes it out again and hands its unanswered messages to the others. */
-  join(subscriber: Subscriber<Delivery<unknown>>, maxInFlight: number): () => void {
-    const member: Member = { subscriber, maxInFlight, unanswered: new Set() };
+  join(subscriber: Subscriber<Delivery<unknown>>, membership: Membership): () => void {
+    const member: Member = { ...membership, subscriber, unanswered: new Set() };
     this.#members.push(member);
     this.#pump();
     return () => {
@@ -90,6 +99,7 @@ export class ConsumerGroup {
 
   complete(): void {
     this.#waiting.length = 0;
+    this.#repeats.clear();
     for (const { subscriber, unanswered } of [...this.#members]) {
       unanswered.clear();
       subscriber.complete();
@@ -105,18 +115,52 @@ export class ConsumerGroup {
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
+    this.#makeRoom();
     for (let next = this.#takeNext(); next; next = this.#takeNext()) {
       next.member.subscriber.next(this.#deliver(next.member, next.waiting));
       this.events.onRoom();
+      this.#makeRoom();
     }
     this.#isPumping = false;
+  }
+
+  /** Room that repeats leave may be taken by others. */
+  #makeRoom(): void {
+    while (this.#setRepeatsAside()) this.events.onRoom();
+  }
+
+  /**
+   * Takes what waits behind a message of its key, and whose member wants none of it, out of the way. It is settled with that
+   * message and not before: after a change of members it may be that message once more.
+   */
+  #setRepeatsAside(): boolean {
+    const before = this.#waiting.length;
+    for (const waiting of [...this.#waiting]) {
+      const { entry } = waiting;
+      const onRepeat = this.#keysInFlight.has(entry.key) ? this.#memberOf(entry.key)?.onRepeat : undefined;
+      if (!onRepeat) continue;
+      this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+      const kept = this.events.onRepeat?.(entry) ?? entry;
+      this.#repeats.set(entry.key, [...(this.#repeats.get(entry.key) ?? []), kept]);
+      onRepeat();
+    }
+    return this.#waiting.length < before;
+  }
+
+  #settleRepeats(key: string): void {
+    for (const entry of this.#repeats.get(key) ?? []) this.events.onSettled(entry);
+    this.#repeats.delete(key);
+  }
+
+  #memberOf(key: string): Member | undefined {
+    return this.#members[hashOf(key) % this.#members.length];
   }
 
   #takeNext(): { member: Member; waiting: WaitingEntry } | undefined {
     if (this.#members.every((member) => member.unanswered.size >= member.maxInFlight)) return undefined;
     for (const [index, waiting] of this.#waiting.entries()) {
       if (this.#keysInFlight.has(waiting.entry.key)) continue;
-      const member = this.#members[hashOf(waiting.entry.key) % this.#members.length];
+      const member = this.#memberOf(waiting.entry.key);
       if (!member || member.unanswered.size >= member.maxInFlight) continue;
       this.#waiting.splice(index, 1);
       this.#keysInFlight.add(waiting.entry.key);
@@ -141,11 +185,13 @@ export class ConsumerGroup {
       ack: () =>
         answer(() => {
           this.events.onSettled(entry);
+          this.#settleRepeats(entry.key);
           this.#pump();
         }),
       nack: (reason) =>
         answer(() => {
           if (this.events.onNack(entry, nacks + 1, reason)) this.#putBack({ entry, nacks: nacks + 1 });
+          else this.#settleRepeats(entry.key);
           // A consumer that refuses at once must not keep the event loop to itself.
           setImmediate(() => this.#pump());
         }),

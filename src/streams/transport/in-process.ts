@@ -87,10 +87,13 @@ export function createInProcessTransport<Messages extends object>(
       broadcast.next({ message: envelope.message });
     },
 
-    subscribe<Topic extends TopicOf<Messages>>({ topic, consumerGroup, maxInFlight }: Subscription<Topic>) {
+    subscribe<Topic extends TopicOf<Messages>>(subscription: Subscription<Topic>) {
+      const { topic, consumerGroup, maxInFlight, onRepeat } = subscription;
       requireBound(`subscription of "${topic}"`, 'maxInFlight', maxInFlight);
       // What was published under `Topic` is what comes out of it, so the type can be given back here.
-      return queueNamed(topic).subscribe(consumerGroup, maxInFlight) as Observable<Delivery<Messages[Topic]>>;
+      return queueNamed(topic).subscribe(consumerGroup, { maxInFlight, onRepeat }) as Observable<
+        Delivery<Messages[Topic]>
+      >;
     },
 
     async readBack(topic) {

@@ -1,6 +1,6 @@
 import { Observable } from 'rxjs';
 import type { TributaryError } from '../../errors.js';
-import { ConsumerGroup, type Entry } from './consumer-group.js';
+import { ConsumerGroup, type Entry, type Membership } from './consumer-group.js';
 import type { Delivery, Envelope, Headers } from './transport.js';
 
 interface WaitingPublisher {
@@ -39,13 +39,13 @@ export class InProcessQueueTopic {
     });
   }
 
-  subscribe(consumerGroup: string, maxInFlight: number): Observable<Delivery<unknown>> {
+  subscribe(consumerGroup: string, membership: Membership): Observable<Delivery<unknown>> {
     return new Observable((subscriber) => {
       if (this.#isClosed) {
         subscriber.error(this.options.closed());
         return undefined;
       }
-      return this.#groupNamed(consumerGroup).join(subscriber, maxInFlight);
+      return this.#groupNamed(consumerGroup).join(subscriber, membership);
     });
   }
 

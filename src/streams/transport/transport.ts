@@ -55,6 +55,12 @@ export interface Subscription<Topic extends string> {
   readonly consumerGroup: string;
   /** Deliveries that this subscriber may hold unanswered; an integer >= 1. */
   readonly maxInFlight: number;
+  /**
+   * For a reader that holds its messages long, and to which a second of a key is worth nothing: one that comes while the
+   * first is unanswered is not delivered, takes no room, and is done with when the first is. This hears of it. Default: it
+   * waits for the answer to the first, and is delivered then.
+   */
+  readonly onRepeat?: () => void;
 }
 
 /** The topics that a map of message types declares. */

@@ -35,13 +35,13 @@ const modelError = (message: string | RegExp) =>
     message: typeof message === 'string' ? message : expect.stringMatching(message),
   });
 
-/** What a file keeps of a graph: float32 attributes, and no absent inputs at the end. */
+/** What a file keeps of a graph: float32 attributes, no absent inputs at the end, and not what a node is derived from. */
 function asStored(graph: Graph): Graph {
   const rounded = (attribute: Attribute): Attribute =>
     attribute.kind === 'float' ? float(Math.fround(attribute.value)) : attribute;
   return {
     ...graph,
-    nodes: graph.nodes.map((node) => ({
+    nodes: graph.nodes.map(({ forward: _, ...node }) => ({
       ...node,
       inputs: node.inputs.slice(0, node.inputs.findLastIndex((input) => input !== undefined) + 1),
       attributes: Object.fromEntries(Object.entries(node.attributes).map(([name, a]) => [name, rounded(a)])),

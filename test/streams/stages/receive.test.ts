@@ -17,7 +17,7 @@ function start(firstTrainingStage = 0) {
   const { transport, config } = bench.context;
   const taken: string[] = [];
   const late: true[] = [];
-  const read = () =>
+  const read = (onRepeat?: () => void) =>
     receive({
       transport,
       topic: 'prompts',
@@ -25,9 +25,10 @@ function start(firstTrainingStage = 0) {
       maxInFlight: 100,
       faultOf: groupFault(config),
       onLate: () => late.push(true),
+      ...(onRepeat && { onRepeat }),
     }).subscribe(({ groupId }) => taken.push(groupId));
-  const send = (message: ReturnType<typeof ticket>) =>
-    transport.publish('prompts', { key: message.groupId, message });
+  const send = (message: ReturnType<typeof ticket>, key = message.groupId) =>
+    transport.publish('prompts', { key, message });
   const finish = (stages: number) =>
     transport.publish('progress', { key: RUN_KEY, message: progressAt(config, stages) });
   return { ...bench, taken, late, read, send, finish };
@@ -59,6 +60,20 @@ describe('receive', () => {
     for (const one of [ticket(1, 0), ticket(2, 0)]) await send(one);
     await vi.waitFor(() => expect(taken).toEqual(['2-0']));
     expect(late).toEqual([true]);
+  });
+
+  it('should pass over repeats of a group that is not finished, under its key or another', async () => {
+    const { taken, late, read, send, finish } = start();
+    const onRepeat = vi.fn();
+    read(onRepeat);
+    for (const key of ['0-0', '0-0', 'another', 'yet another']) await send(ticket(0, 0), key);
+    await send(ticket(0, 1));
+    await vi.waitFor(() => expect(taken).toEqual(['0-0', '0-1']));
+    expect(onRepeat).toHaveBeenCalledTimes(3);
+    await finish(1);
+    await send(ticket(0, 0));
+    await vi.waitFor(() => expect(late).toEqual([true]));
+    expect(taken).toEqual(['0-0', '0-1']);
   });
 
   it('should refuse groups that a run of this config cannot have', async () => {

@@ -90,6 +90,23 @@ describe('readQueue', () => {
     );
   });
 
+  it('should give repeats of what is being worked on no room, and commit them with it', async () => {
+    const records = ['a', 'a', 'a', 'b', 'a'].map((text, offset) => record(offset, text));
+    const { driver, committed } = logOf(records);
+    const read: Delivery<unknown>[] = [];
+    const onRepeat = vi.fn();
+    const reading = readQueue(options(driver, { maxWaiting: 1, onRepeat })).subscribe((delivery) =>
+      read.push(delivery),
+    );
+    await vi.waitFor(() => expect(onRepeat).toHaveBeenCalledTimes(3));
+    expect(read.map(({ message }) => message)).toEqual(['a', 'b']);
+    read[1]?.ack();
+    await vi.waitFor(() => expect(committed).toEqual([0n]));
+    read[0]?.ack();
+    await vi.waitFor(() => expect(committed.at(-1)).toBe(5n));
+    reading.unsubscribe();
+  });
+
   it.each([
     ['what it has taken, or its memory, or the oldest record, when it is alone', new Map([[1, 3n]])],
     ['the commits of the group when others share it', null],

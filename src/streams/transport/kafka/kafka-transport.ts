@@ -143,7 +143,8 @@ export async function createKafkaTransport<Messages extends object>(
       else await driver.append(inCluster(topic), [{ ...record, ...place }]);
     },
 
-    subscribe<Topic extends TopicOf<Messages>>({ topic, consumerGroup, maxInFlight }: Subscription<Topic>) {
+    subscribe<Topic extends TopicOf<Messages>>(subscription: Subscription<Topic>) {
+      const { topic, consumerGroup, maxInFlight, onRepeat } = subscription;
       requireBound(`subscription of "${topic}"`, 'maxInFlight', maxInFlight);
       const { capacity } = require(topic, 'queue');
       const bury = async (record: LogRecord, reason: string, attempts: number) => {
@@ -162,6 +163,7 @@ export async function createKafkaTransport<Messages extends object>(
           topic: inCluster(topic),
           consumerGroup: inCluster(`${topic}.${consumerGroup}`),
           maxInFlight,
+          onRepeat,
           maxWaiting: capacity,
           maxAttempts,
           decode: decode(topic),

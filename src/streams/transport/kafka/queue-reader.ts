@@ -11,6 +11,7 @@ export interface QueueReaderOptions {
   readonly topic: string;
   readonly consumerGroup: string;
   readonly maxInFlight: number;
+  readonly onRepeat?: (() => void) | undefined;
   /** Decoded records that may wait for their turn; at the bound fetching rests. */
   readonly maxWaiting: number;
   /** Deliveries of a message before it becomes a dead letter; without a bound where there is no `deadLetter`. */
@@ -46,7 +47,7 @@ const DECODE_PAUSE_MS = 1000;
 export function readQueue(options: QueueReaderOptions): Observable<Delivery<unknown>> {
   return new Observable((subscriber) => {
     const reader = new QueueReader(options, (error) => subscriber.error(error));
-    const leave = reader.group.join(subscriber, options.maxInFlight);
+    const leave = reader.group.join(subscriber, options);
     reader.start();
     options.onReading(() => reader.positions());
     return () => {
@@ -75,6 +76,7 @@ class QueueReader {
       onSettled: (entry) => this.#settle(entry),
       onRoom: () => this.#wake(),
       onNack: (entry, nacks, reason) => this.#refuse(entry, nacks, reason),
+      onRepeat: (entry) => this.#withoutMessage(entry),
     });
   }
 
@@ -175,6 +177,14 @@ class QueueReader {
       await wait(attempt * DECODE_PAUSE_MS);
       return this.#decode(record, attempt + 1);
     }
+  }
+
+  /** A record that is never handed on is kept by its place alone. */
+  #withoutMessage(entry: Entry): Entry {
+    const kept = { ...entry, message: null };
+    const taken = this.#records.get(entry);
+    if (taken) this.#records.set(kept, { ...taken, record: { ...taken.record, value: new Uint8Array() } });
+    return kept;
   }
 
   #refuse(entry: Entry, nacks: number, reason: string): boolean {
