@@ -1,11 +1,12 @@
 /**
- * @file Kernels of the backend wasm that are made of its other kernels. Its own are loops without vectors: a product with a
- * transposed factor takes fifteen to forty times as long as one without, the gradient of a convolution thirteen times as
- * long as a convolution. And they add up one element after another, which loses digits (docs/engines.md).
+ * @file Kernels of the backend wasm that are made of its other kernels. Its own take many times as long where a factor of a
+ * product is transposed, and for the gradient of a convolution; and they add up one element after another, which loses
+ * digits (docs/decisions.md, 100).
  */
 
 import { elementCount } from '../../tensor.js';
 import type { Tf, TfTensor } from './ops/op.js';
+import { spaced } from './ops/windows.js';
 
 type Pictures = import('@tensorflow/tfjs').Tensor4D;
 
@@ -60,21 +61,6 @@ const conv2dBackpropInput: Replacement = (tf, { inputs, attrs, before }) => {
   ];
   return tf.conv2d(spread as Pictures, mirrored(tf, filter), 1, around);
 };
-
-/** `stride` - 1 zeros between the elements of an axis. */
-function spaced(tf: Tf, x: TfTensor, axis: number, stride: number): TfTensor {
-  if (stride === 1) return x;
-  const [before, size, after] = [x.shape.slice(0, axis), x.shape[axis] ?? 1, x.shape.slice(axis + 1)];
-  const cells = tf.reshape(x, [...before, size, 1, ...after]);
-  const zeros = tf.zeros([...before, size, stride - 1, ...after]);
-  const whole = tf.reshape(tf.concat([cells, zeros], axis + 1), [...before, size * stride, ...after]);
-  const kept = whole.shape.map((length, i) => (i === axis ? length - stride + 1 : length));
-  return tf.slice(
-    whole,
-    kept.map(() => 0),
-    kept,
-  );
-}
 
 /** A filter [h, w, C, O] after half a turn, as [h, w, O, C]. Taken apart: the kernels that reverse or gather are slow too. */
 function mirrored(tf: Tf, filter: Pictures): Pictures {

@@ -13,7 +13,7 @@ import {
 } from './convolve.js';
 import type { Application, Op, TfTensor } from './op.js';
 import { unsupported } from './op.js';
-import { paddedAround, partsOf } from './windows.js';
+import { paddedAround, partsOf, spaced } from './windows.js';
 
 function requireExplicitPads(application: Application): void {
   const mode = textAttribute(application, 'auto_pad', 'NOTSET');
@@ -64,10 +64,7 @@ const convTranspose: Op = (application) => {
   const spatial = weight.shape.slice(2);
   const window = windowOf(application, spatial);
   const outputPadding = intsAttribute(application, 'output_padding') ?? spatial.map(() => 0);
-  const spread = window.strides.reduce(
-    (spread, stride, axis) => spaced(application, spread, axis + 2, stride),
-    x,
-  );
+  const spread = window.strides.reduce((spread, stride, axis) => spaced(tf, spread, axis + 2, stride), x);
   const reaches = spatial.map((size, axis) => (window.dilations[axis] ?? 1) * (size - 1));
   const pads = [
     ...reaches.map((reach, axis) => reach - (window.pads[axis] ?? 0)),
@@ -84,22 +81,6 @@ const convTranspose: Op = (application) => {
   const unstrided = { ...window, strides: spatial.map(() => 1), pads };
   return withBias(application, convolveGroups(application, spread, tf.concat(swapped, 0), unstrided));
 };
-
-/** `stride` - 1 zeros between the elements of an axis. */
-function spaced({ tf }: Application, x: TfTensor, axis: number, stride: number): TfTensor {
-  if (stride === 1) return x;
-  const [before, size, after] = [x.shape.slice(0, axis), x.shape[axis] ?? 1, x.shape.slice(axis + 1)];
-  const blocks = tf.pad(
-    tf.reshape(x, [...before, size, 1, ...after]),
-    [...x.shape, 1].map((_, i): [number, number] => (i === axis + 1 ? [0, stride - 1] : [0, 0])),
-  );
-  const spread = tf.reshape(blocks, [...before, size * stride, ...after]);
-  return tf.slice(
-    spread,
-    spread.shape.map(() => 0),
-    spread.shape.map((length, i) => (i === axis ? length - stride + 1 : length)),
-  );
-}
 
 const averagePool: Op = (application) => {
   const { tf, input, attributes } = application;

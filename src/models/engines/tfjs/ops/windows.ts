@@ -67,6 +67,22 @@ export function paddedAround(tf: Tf, x: TfTensor, pads: readonly number[], value
   return tf.pad(cropped, positive, value);
 }
 
+/** `stride` - 1 zeros between the elements of an axis. */
+export function spaced(tf: Tf, x: TfTensor, axis: number, stride: number): TfTensor {
+  if (stride === 1) return x;
+  const [before, size, after] = [x.shape.slice(0, axis), x.shape[axis] ?? 1, x.shape.slice(axis + 1)];
+  const blocks = tf.pad(
+    tf.reshape(x, [...before, size, 1, ...after]),
+    [...x.shape, 1].map((_, i): [number, number] => (i === axis + 1 ? [0, stride - 1] : [0, 0])),
+  );
+  const spread = tf.reshape(blocks, [...before, size * stride, ...after]);
+  return tf.slice(
+    spread,
+    spread.shape.map(() => 0),
+    spread.shape.map((length, i) => (i === axis ? length - stride + 1 : length)),
+  );
+}
+
 /** Parts of equal or given sizes along an axis. The gradient of TensorFlow.js fails where there is only one. */
 export function partsOf(tf: Tf, x: TfTensor, sizes: number | number[], axis: number): TfTensor[] {
   const count = typeof sizes === 'number' ? sizes : sizes.length;
