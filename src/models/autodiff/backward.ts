@@ -4,12 +4,14 @@
  */
 
 import { TributaryError } from '../../errors.js';
+import { isAttention } from '../graph/attention.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Node, Value } from '../graph/graph.js';
 import { formatShape } from '../graph/graph.js';
 import { isOpName } from '../graph/op-names.js';
 import * as op from '../graph/ops/index.js';
 import { float32 } from '../tensor.js';
+import { attentionRule } from './attention-rule.js';
 import { GRADIENT_RULES } from './gradient-rules.js';
 import { recomputation, type SegmentOf } from './recomputation.js';
 import type { GradientRule } from './rule.js';
@@ -97,6 +99,7 @@ function dependentValues(
 }
 
 function ruleOf(node: Node, loss: Value, parameters: readonly Value[]): GradientRule {
+  if (isAttention(node)) return attentionRule;
   const rule = node.domain === '' && isOpName(node.op) ? GRADIENT_RULES[node.op] : undefined;
   if (rule !== undefined && rule.kind !== 'none') return rule;
   const why = rule?.kind === 'none' ? ` (${rule.reason})` : '';

@@ -14,7 +14,7 @@ export const matMulRule = rule(({ g, dy, x: [a, b], wants }) => {
 
 /** dy bᵀ. A matrix on disk is multiplied as it lies there: its transpose would be a constant in memory. */
 function inputGradient(g: GraphBuilder, dy: Value, b: Value): Value {
-  if (!g.isStored(b)) return op.matMul(g, dy, transposed(g, b));
+  if (!g.isStored(b)) return op.matMul(g, dy, op.matrixTranspose(g, b));
   const [inner = 1, columns = 1] = b.shape;
   const product = op.gemm(g, op.reshape(g, dy, [-1, columns]), b, { right: true });
   return op.reshape(g, product, [...dy.shape.slice(0, -1), inner]);
@@ -25,16 +25,9 @@ function inputGradient(g: GraphBuilder, dy: Value, b: Value): Value {
  * the sum that un-broadcasting would do after a product for each batch.
  */
 function weightGradient(g: GraphBuilder, a: Value, dy: Value, b: Value): Value {
-  if (b.shape.length > 2 || a.shape.length === 2) return op.matMul(g, transposed(g, a), dy);
+  if (b.shape.length > 2 || a.shape.length === 2) return op.matMul(g, op.matrixTranspose(g, a), dy);
   const [inner = 1, columns = 1] = b.shape;
   return op.gemm(g, op.reshape(g, a, [-1, inner]), op.reshape(g, dy, [-1, columns]), { left: true });
-}
-
-/** The last two axes swapped. */
-function transposed(g: GraphBuilder, x: Value): Value {
-  const order = x.shape.map((_, axis) => axis);
-  const last = order.length - 1;
-  return op.transpose(g, x, [...order.slice(0, -2), last, last - 1]);
 }
 
 /** y = α A B + β C, A and B possibly transposed: dA = α dy Bᵀ, dB = α Aᵀ dy, dC = β dy, transposed alike. */

@@ -3,9 +3,9 @@
  * forward pass has made is thrown away, but for what other segments read, and made again when its gradients are due.
  */
 
+import { after, hasArrived } from '../graph/arrival.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Node, Value } from '../graph/graph.js';
-import * as op from '../graph/ops/index.js';
 
 /** The segment that a node belongs to; none for a node whose outputs are kept. */
 export type SegmentOf = (node: Node) => string | undefined;
@@ -51,7 +51,7 @@ function repeat(g: GraphBuilder, nodes: readonly Node[], dy: Value): ReadonlyMap
   const again = (input: Value): Value => {
     const known = values.get(input.name);
     if (known) return known;
-    const tied = g.isConstant(input) ? input : op.where(g, arrived, input, input);
+    const tied = g.isConstant(input) ? input : after(g, arrived, input);
     values.set(input.name, tied);
     return tied;
   };
@@ -70,10 +70,4 @@ function repeat(g: GraphBuilder, nodes: readonly Node[], dy: Value): ReadonlyMap
     copies.set(node.name, copy);
   }
   return copies;
-}
-
-/** One truth value that is known as soon as `dy` is, and not before. It is not true where dy is NaN; nothing depends on it. */
-function hasArrived(g: GraphBuilder, dy: Value): Value {
-  const first = op.slice(g, op.reshape(g, dy, [-1]), { starts: [0], ends: [1], axes: [0] });
-  return op.equal(g, first, first);
 }

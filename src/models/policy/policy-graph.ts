@@ -8,6 +8,7 @@ import { prepareUnet } from '../diffusion/denoiser.js';
 import type { Pipeline } from '../diffusion/pipeline.js';
 import type { Engine, GradientRequest } from '../engines/engine.js';
 import { addReference } from '../graph/add-reference.js';
+import { gatherAttention, isAttention, writeAttention } from '../graph/attention.js';
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Node, Precision } from '../graph/graph.js';
 import { halfConstants } from '../graph/half-constants.js';
@@ -81,7 +82,7 @@ export async function buildPolicyGraph(
   const { graph: adapted, adapters, weights } = opened;
   const parameters = parameterNames(opened);
   const lowered = lowerForTraining(withReferences(adapted, model, references, parameters));
-  const g = GraphBuilder.from(isHalf ? scaleBeforeProduct(lowered) : lowered);
+  const g = GraphBuilder.from(isHalf ? scaleBeforeProduct(lowered) : gatherAttention(lowered));
   const network = new Set(g.nodes);
   const guided = (name: string) => guidedExpression(g, g.value(name), guidanceScale);
   g.clearOutputs();
@@ -109,7 +110,9 @@ export async function buildPolicyGraph(
   for (const [name, value] of Object.entries(diagnostics)) g.output(value, name);
   const built = g.build();
   const isNetwork = (node: Node) => network.has(node);
-  const graph = isHalf ? inHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork }) : built;
+  const graph = isHalf
+    ? inHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
+    : writeAttention(built);
   return { graph, gradients: derived, adapters, weights, surrogate, references };
 }
 
@@ -119,7 +122,8 @@ const BLOCK = /(?:down_blocks\.\d+|mid_block|up_blocks\.\d+)\/(?:resnets|attenti
 /** @throws TRIB_MODEL where blocks are asked for and the model's nodes name none. */
 function segmentsOf(g: GraphBuilder, checkpointing: GradientCheckpointing, modelPath: string): SegmentOf {
   if (checkpointing === 'off') return () => undefined;
-  const blockOf = ({ name }: Node) => BLOCK.exec(name)?.[0];
+  // What attention gives is kept: it is small beside its scores, which its gradient makes again by itself.
+  const blockOf = (node: Node) => (isAttention(node) ? undefined : BLOCK.exec(node.name)?.[0]);
   if (g.nodes.some((node) => blockOf(node) !== undefined)) return blockOf;
   throw new TributaryError(
     'TRIB_MODEL',

@@ -10,7 +10,7 @@ import {
   type GradientCheckpointing,
   type PolicyGraph,
 } from '../../../src/models/policy/policy-graph.js';
-import { float32Data, int64, type Tensor } from '../../../src/models/tensor.js';
+import { elementCount, float32Data, int64, type Tensor } from '../../../src/models/tensor.js';
 import { type OpenTiny, openTiny, randomAdapter, TINY_LORA, TINY_TRAINER } from '../../fixtures/open-tiny.js';
 import { largestDifference, randomTensor } from '../../fixtures/run-model.js';
 
@@ -108,5 +108,18 @@ describe('gradient checkpointing', () => {
       }
     }
     expect([...inside]).toEqual([]);
+  });
+});
+
+describe('attention with large scores', () => {
+  it('should keep what it gives, and make its scores again in pieces', async () => {
+    const { graph } = await build('blocks', { minibatchSize: 4096 });
+    const softmaxes = graph.nodes.filter(({ name, op }) => op === 'Softmax' && name.includes('attn1'));
+    const [all, mostOfPiece] = [8192 * 2 * 64 * 64, 2 ** 24];
+    for (const { outputs } of softmaxes) expect(elementCount(outputs[0]?.shape ?? [])).toBe(mostOfPiece);
+    const isBackward = ({ name }: Node) => name.startsWith('/gradient/');
+    const piecesOfThree = (3 * all) / mostOfPiece;
+    expect(softmaxes.filter(isBackward)).toHaveLength(piecesOfThree);
+    expect(softmaxes.filter((node) => !isBackward(node))).toHaveLength(piecesOfThree);
   });
 });

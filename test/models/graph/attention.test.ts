@@ -1,0 +1,163 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gradients } from '../../../src/models/autodiff/backward.js';
+import type { SegmentOf } from '../../../src/models/autodiff/recomputation.js';
+import type { Engine } from '../../../src/models/engines/engine.js';
+import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { gatherAttention, writeAttention } from '../../../src/models/graph/attention.js';
+import { GraphBuilder } from '../../../src/models/graph/builder.js';
+import type { Graph, Value } from '../../../src/models/graph/graph.js';
+import * as op from '../../../src/models/graph/ops/index.js';
+import { elementCount } from '../../../src/models/tensor.js';
+import { largestDifference, randomTensor, runModel } from '../../fixtures/run-model.js';
+
+let engine: Engine;
+beforeAll(() => {
+  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+});
+afterAll(() => engine.close());
+
+interface Sizes {
+  readonly stack: readonly number[];
+  readonly queries: number;
+  readonly keys: number;
+  readonly size: number;
+  readonly valueSize: number;
+}
+const SIZES: Sizes = { stack: [2, 3], queries: 7, keys: 5, size: 4, valueSize: 6 };
+const SCALES = ['none', 'times', 'number times', 'over'] as const;
+
+function scaled(g: GraphBuilder, scores: Value, scale: (typeof SCALES)[number]): Value {
+  if (scale === 'times') return op.mul(g, scores, g.scalar(0.5));
+  if (scale === 'number times') return op.mul(g, g.scalar(0.5), scores);
+  return scale === 'over' ? op.div(g, scores, g.scalar(2)) : scores;
+}
+
+function attention(
+  { stack, queries, keys, size, valueSize }: Sizes,
+  scale: (typeof SCALES)[number] = 'times',
+): GraphBuilder {
+  const g = new GraphBuilder();
+  const q = g.input('q', 'float32', [...stack, queries, size]);
+  const kT = g.input('kT', 'float32', [...stack, size, keys]);
+  const v = g.input('v', 'float32', [...stack, keys, valueSize]);
+  const probabilities = op.softmax(g, scaled(g, op.matMul(g, q, kT), scale), -1);
+  g.output(op.matMul(g, probabilities, v), 'y');
+  return g;
+}
+
+/** Σ y², so that the gradient of y is 2 y, and its gradients. */
+function withGradients(graph: Graph, segmentOf?: SegmentOf): GraphBuilder {
+  const g = GraphBuilder.from(graph);
+  const y = g.value('y');
+  const inputs = ['q', 'kT', 'v'].map((name) => g.value(name));
+  for (const [index, gradient] of gradients(g, op.sumAll(g, op.mul(g, y, y)), inputs, segmentOf).entries())
+    g.output(gradient, `d${inputs[index]?.name}`);
+  return g;
+}
+
+const feedsOf = ({ inputs }: Graph) =>
+  Object.fromEntries(inputs.map(({ name, shape }, index) => [name, randomTensor(index + 1, shape)]));
+const opsOf = ({ nodes }: Graph) => nodes.map(({ op: name }) => name);
+const largestScores = ({ nodes }: Graph) =>
+  Math.max(...nodes.filter(({ op: name }) => name === 'Softmax').map(scoresOf));
+const scoresOf = ({ outputs }: Graph['nodes'][number]) => elementCount(outputs[0]?.shape ?? []);
+
+async function expectAlike(graph: Graph, other: Graph): Promise<void> {
+  const feeds = feedsOf(graph);
+  const [expected, found] = [await runModel(engine, graph, feeds), await runModel(engine, other, feeds)];
+  expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
+  for (const [name, numbers] of Object.entries(expected)) {
+    const scale = Math.max(1, ...(numbers as Float32Array).map(Math.abs));
+    const difference = largestDifference(found[name] as Float32Array, numbers as Float32Array);
+    expect(difference / scale, name).toBeLessThan(3e-6);
+  }
+}
+
+describe('attention in pieces', () => {
+  it.each(SCALES)('should compute the same, and the same gradients; scale: %s', async (scale) => {
+    const plain = attention(SIZES, scale).build();
+    const gathered = gatherAttention(plain, 60);
+    expect(opsOf(gathered)).toContain('Attention');
+    const written = writeAttention(withGradients(gathered).build());
+    expect(largestScores(written)).toBeLessThanOrEqual(60);
+    await expectAlike(withGradients(plain).build(), written);
+  });
+
+  it.each<[string, SegmentOf]>([
+    ['made again', () => 'all'],
+    ['kept', ({ op: name }) => (name === 'Attention' ? undefined : 'all')],
+  ])('should do so where the forward pass is made again, and attention is %s', async (_, segmentOf) => {
+    const plain = attention(SIZES).build();
+    const written = writeAttention(withGradients(gatherAttention(plain, 60), segmentOf).build());
+    await expectAlike(withGradients(plain).build(), written);
+  });
+
+  it('should do so for any sizes and any length of a piece', async () => {
+    const size = fc.integer({ min: 1, max: 9 });
+    const sizes = fc.record({
+      stack: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 2 }),
+      queries: size,
+      keys: size,
+      size,
+      valueSize: size,
+    });
+    await fc.assert(
+      fc.asyncProperty(sizes, fc.double({ min: 0, max: 0.99, noNaN: true }), async (drawn, share) => {
+        const plain = attention(drawn).build();
+        const all = elementCount([...drawn.stack, drawn.queries, drawn.keys]);
+        const gathered = gatherAttention(plain, Math.floor(share * all));
+        expect(opsOf(gathered)).toContain('Attention');
+        await expectAlike(withGradients(plain).build(), writeAttention(withGradients(gathered).build()));
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('should have every piece wait for the one before, forward and backward', () => {
+    const graph = writeAttention(withGradients(gatherAttention(attention(SIZES).build(), 30)).build());
+    const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map(({ name }) => [name, node])));
+    const behind = (value: Value | undefined, seen = new Set<string>()): ReadonlySet<string> => {
+      const node = value && producers.get(value.name);
+      if (!node || seen.has(node.name)) return seen;
+      seen.add(node.name);
+      for (const input of node.inputs) behind(input, seen);
+      return seen;
+    };
+    const softmaxes = graph.nodes.filter(({ op: name }) => name === 'Softmax');
+    expect(softmaxes).toHaveLength(14);
+    for (const pass of [softmaxes.slice(0, 7), softmaxes.slice(7)])
+      for (const [index, softmax] of pass.entries())
+        for (const earlier of pass.slice(0, index))
+          expect(behind(softmax.outputs[0])).toContain(earlier.name);
+  });
+
+  it('should leave small scores whole', () => {
+    const graph = attention(SIZES).build();
+    expect(opsOf(gatherAttention(graph, 210))).toEqual(opsOf(graph));
+    expect(opsOf(gatherAttention(graph))).toEqual(opsOf(graph));
+    expect(opsOf(gatherAttention(graph, 209))).toContain('Attention');
+  });
+
+  it.each<[string, (g: GraphBuilder, scores: Value, v: Value) => void]>([
+    ['a mask', (g, scores, v) => mix(g, op.add(g, scores, g.input('mask', 'float32', [7, 5])), v)],
+    ['a softmax along another axis', (g, scores, v) => mix(g, scores, v, -2)],
+    ['scores that are read elsewhere', (g, scores, v) => g.output(mix(g, scores, v) && scores, 'scores')],
+    [
+      'a scale for every head',
+      (g, scores, v) => mix(g, op.mul(g, scores, g.input('s', 'float32', [3, 1, 1])), v),
+    ],
+    ['one value for all heads', (g, scores) => mix(g, scores, g.input('shared', 'float32', [5, 6]))],
+  ])('should leave alone %s', (_, build) => {
+    const g = attention(SIZES, 'none');
+    const scores = g.nodes[0]?.outputs[0] as Value;
+    g.clearOutputs();
+    build(g, scores, g.value('v'));
+    const graph = g.build();
+    expect(opsOf(gatherAttention(graph, 1))).toEqual(opsOf(graph));
+  });
+});
+
+function mix(g: GraphBuilder, scores: Value, v: Value, axis = -1): Value {
+  return g.output(op.matMul(g, op.softmax(g, scores, axis), v), 'mixed');
+}
