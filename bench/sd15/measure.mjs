@@ -57,6 +57,7 @@ async function training(gradientCheckpointing) {
     surrogate: { type: 'ddpo-is', clipRange: 1e-4, advClipMax: 5 },
     measureKl: false,
     gradientCheckpointing,
+    precision: 'float32',
   });
   const executable = await compileGraph(engine, graph, { label: 'training graph' });
   await executable.hold(feedsOf(graph));

@@ -2,9 +2,12 @@
  * @file Memory over many policies: optimizer steps on one batch of rollouts, each followed by a rollout with the new policy,
  * in one process that compiles each graph once:
  *
- *     node bench/sd15/updates.mjs [pipeline folder] [--updates 1000]
+ *     node bench/sd15/updates.mjs [pipeline folder] [--updates 1000] [--size <pixels>] [--steps 4]
  *
- * Prints one line of JSON: sessions opened, seconds, and megabytes resident after a fifth of the updates and at the end.
+ * With --size the folder is one of Stable Diffusion 1.5's size and random weights, for pictures of so many pixels, made in
+ * .cache/sd15. Half of the sampler's steps are trained.
+ *
+ * Prints a line of JSON after every twentieth part: updates, sessions opened, seconds, megabytes resident.
  */
 
 import { parseArgs } from 'node:util';
@@ -18,16 +21,27 @@ import { buildPolicyGraph } from '../../dist/models/policy/policy-graph.js';
 import { createTrainer } from '../../dist/models/policy/trainer.js';
 import { counterRandom } from '../../dist/models/random/counter-random.js';
 import { elementCount } from '../../dist/models/tensor.js';
+import { randomFolder } from './random-folder.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { updates: { type: 'string', default: '1000' }, threads: { type: 'string', default: '2' } },
+  options: {
+    updates: { type: 'string', default: '1000' },
+    threads: { type: 'string', default: '2' },
+    size: { type: 'string' },
+    steps: { type: 'string', default: '4' },
+  },
 });
 const updates = Number(values.updates);
-const [folder = 'test/fixtures/stable-diffusion/sd1'] = positionals;
+const numInferenceSteps = Number(values.steps);
+const folder = values.size
+  ? await randomFolder('.cache/sd15', Number(values.size))
+  : (positionals[0] ?? 'test/fixtures/stable-diffusion/sd1');
 const lora = { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 };
-const sampling = { numInferenceSteps: 4, eta: 1, stochasticSteps: 'all', sde: 'flow-grpo', guidanceScale: 1 };
-const trainedSteps = [2, 3];
+const sampling = { numInferenceSteps, eta: 1, stochasticSteps: 'all', sde: 'flow-grpo', guidanceScale: 1 };
+const trainedSteps = Array.from({ length: numInferenceSteps }, (_, step) => step).slice(
+  Math.floor(numInferenceSteps / 2),
+);
 
 let sessions = 0;
 const runtime = createOnnxRuntimeEngine({ providers: ['cpu'], threads: Number(values.threads) });
@@ -59,6 +73,8 @@ const settings = {
   updates: { from: 'stage', innerEpochs: 1, samplesPerUpdate: 2, remainder: 'train' },
   minibatchSize: 1,
   gradientCheckpointing: 'off',
+  precision: 'float32',
+  lossScale: { initial: 65536, growthInterval: 2000 },
   maxGradNorm: 1,
   stepWeighting: 'none',
   sampling,
@@ -90,8 +106,8 @@ let state = {
   optimizer: initialAdamWState(parameters),
   replay: [],
 };
+const secondsSince = (start) => Math.round((performance.now() - start) / 1000);
 const residentMb = () => Math.round(process.memoryUsage.rss() / 1e6);
-let early = 0;
 const startedAt = performance.now();
 for (let update = 0; update < updates; update++) {
   await denoiser.usePolicy(state.parameters);
@@ -105,14 +121,10 @@ for (let update = 0; update < updates; update++) {
   }));
   const stage = { samples, trainedSteps, trainingStage: update, learningRateScale: 1 };
   state = (await trainer.train(stage, state)).state;
-  if (update === Math.floor(updates / 5)) early = residentMb();
+  const done = update + 1;
+  if (done % Math.ceil(updates / 20) === 0 || done === updates)
+    console.log(
+      JSON.stringify({ updates: done, sessions, seconds: secondsSince(startedAt), residentMb: residentMb() }),
+    );
 }
-console.log(
-  JSON.stringify({
-    updates,
-    sessions,
-    seconds: Math.round((performance.now() - startedAt) / 1000),
-    residentMb: { early, end: residentMb() },
-  }),
-);
 await engine.close();
