@@ -11,6 +11,9 @@ export type Dtype = (typeof DTYPES)[number];
 
 export const BYTES_PER_ELEMENT: Readonly<Record<Dtype, number>> = { I64: 8, F32: 4, F16: 2, BF16: 2, U8: 1 };
 
+/** How the format names types, those too that nothing here reads. */
+const ANY_DTYPE = /^(?:BOOL|(?:BF|F|I|U|C)\d+(?:_\w+)?)$/;
+
 const METADATA = '__metadata__';
 
 /** Bytes of the header's length, which comes first. */
@@ -127,11 +130,17 @@ function parseJson(bytes: Uint8Array, where: string): HeaderContent {
 }
 
 function readEntry(name: string, entry: unknown, where: string): z.output<typeof tensorSchema> {
-  const { shape } = isMapping(entry) ? entry : {};
+  const { shape, dtype } = isMapping(entry) ? entry : {};
   if (Array.isArray(shape) && shape.length > MAX_AXES)
     throw unlikeTheFormat(where, `${name}.shape`, `${shape.length} axes`);
   const result = tensorSchema.safeParse(entry);
   if (result.success) return result.data;
+  if (!tensorSchema.shape.dtype.safeParse(dtype).success && ANY_DTYPE.test(String(dtype))) {
+    throw new TributaryError(
+      'TRIB_FILE',
+      `${where} tensor "${name}": expected ${DTYPES.join(', ')}, got ${dtype}. Save it in one of these, weights as F32 or F16.`,
+    );
+  }
   const [issue] = result.error.issues;
   throw unlikeTheFormat(where, [name, ...(issue?.path ?? [])].map(String).join('.'), `${issue?.message}`);
 }

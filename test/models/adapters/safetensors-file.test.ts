@@ -77,6 +77,17 @@ describe('openSafetensors', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 24);
   });
 
+  test.each(['F64', 'I32', 'BOOL', 'F8_E4M3', 'C64'])(
+    'should name a type that it does not read: %s',
+    async (dtype) => {
+      const path = await fileOf(withHeader({ w: { dtype, shape: [2], data_offsets: [0, 16] } }, 16));
+      expect(await faultOf(() => openSafetensors(path))).toEqual([
+        'TRIB_FILE',
+        `${path} tensor "w": expected F32, F16, BF16, I64, U8, got ${dtype}. Save it in one of these, weights as F32 or F16.`,
+      ]);
+    },
+  );
+
   test('should say that there is no such file', async () => {
     expect(await faultOf(() => openSafetensors('/nowhere/w.safetensors'))).toEqual([
       'TRIB_FILE',

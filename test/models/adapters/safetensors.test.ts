@@ -147,7 +147,7 @@ describe('decodeSafetensors', () => {
     ['a shape that needs more', { a: f32(0, 4, [2]) }, 4, 'expected 8 bytes for F32 [2], got 4'],
     ['offsets in reverse', { a: f32(0, -4) }, 4, 'data_offsets'],
     ['a negative axis', { a: f32(0, 4, [-1]) }, 4, 'a.shape.0'],
-    ['an unknown dtype', { a: { dtype: 'F8_E5M2', shape: [1], data_offsets: [0, 1] } }, 1, 'a.dtype'],
+    ['an unknown dtype', { a: { dtype: 'G8', shape: [1], data_offsets: [0, 1] } }, 1, 'a.dtype'],
     ['metadata that is not text', { __metadata__: { step: 3 } }, 0, '__metadata__.step'],
     ['a header that is a list', [], 0, 'the header'],
     ['metadata that is a list', { __metadata__: ['a'] }, 0, '__metadata__'],
