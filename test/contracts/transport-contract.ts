@@ -1,5 +1,5 @@
 import { filter, firstValueFrom, lastValueFrom, type Observable, Subject, take, toArray } from 'rxjs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
 import type { Delivery, TopicDeclaration, Transport } from '../../src/streams/transport/transport.js';
 
@@ -103,10 +103,12 @@ export function describeTransport(
         maxInFlight?: number;
         topic?: 'work' | 'other' | 'dead-letters';
         onDelivery?: (delivery: Delivery<unknown>) => void;
+        onRepeat?: () => void;
       } = {},
     ) => {
-      const { consumerGroup = 'workers', maxInFlight = 1, topic = 'work', onDelivery } = options;
-      return new Inbox(transport.subscribe({ topic, consumerGroup, maxInFlight }), onDelivery);
+      const { consumerGroup = 'workers', maxInFlight = 1, topic = 'work', onDelivery, onRepeat } = options;
+      const subscription = { topic, consumerGroup, maxInFlight, ...(onRepeat && { onRepeat }) };
+      return new Inbox(transport.subscribe(subscription), onDelivery);
     };
 
     afterEach(async () => {
@@ -174,6 +176,23 @@ export function describeTransport(
       await reader.delivery(2);
       expect(reader.messages).toEqual([1, 1, 2]);
     });
+
+    should(
+      'set repeats of a held key aside, without room, until its first is acknowledged',
+      async (transport) => {
+        const onRepeat = vi.fn();
+        const reader = inbox(transport, { onRepeat });
+        await transport.publish('work', { key: 'a', message: 'first' });
+        const first = await reader.delivery(0);
+        for (let n = 0; n < 2 * CAPACITY; n++) await transport.publish('work', { key: 'a', message: n });
+        await vi.waitFor(() => expect(onRepeat).toHaveBeenCalledTimes(2 * CAPACITY), 10_000);
+        first.nack('busy');
+        (await reader.delivery(1)).ack();
+        await transport.publish('work', { key: 'a', message: 'next' });
+        await reader.delivery(2);
+        expect(reader.messages).toEqual(['first', 'first', 'next']);
+      },
+    );
 
     should('work on several keys at once, up to maxInFlight', async (transport) => {
       const reader = inbox(transport, { maxInFlight: 2 });
