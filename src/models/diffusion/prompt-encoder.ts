@@ -36,7 +36,8 @@ const NO_WEIGHTS = /position_ids$/;
 /**
  * Opens the text encoders of a pipeline. One encoder gives its last hidden state (SD 1.x, SD 2.x). Two give their hidden
  * states before the last layer, side by side, and the second its pooled embedding (SDXL).
- * @throws as `loadTokenizer`, `compileModelFile` and `readNetworkWeights`.
+ * @throws as `loadTokenizer`, `compileModelFile` and `readNetworkWeights`; TRIB_MODEL where an encoder asks for more than
+ * token ids.
  */
 export async function openPromptEncoder(engine: Engine, folder: PipelineFolder): Promise<PromptEncoder> {
   const encoders: OpenEncoder[] = [];
@@ -84,7 +85,11 @@ async function openEncoder(
   { modelPath: path, tokenizerPath, architecture }: TextEncoderOnDisk,
 ): Promise<OpenEncoder> {
   const tokenizer = loadTokenizer(tokenizerPath);
-  if (!architecture) return { path, tokenizer, executable: await compileModelFile(engine, path) };
+  if (!architecture) {
+    const executable = await compileModelFile(engine, path);
+    requireTokenIds(executable.inputs, path);
+    return { path, tokenizer, executable };
+  }
   const { maxPositionEmbeddings, vocabSize } = architecture;
   if (tokenizer.modelMaxLength > maxPositionEmbeddings || tokenizer.vocabSize > vocabSize) {
     throw new TributaryError(
@@ -101,6 +106,15 @@ async function openEncoder(
   } finally {
     await weights.close();
   }
+}
+
+function requireTokenIds(inputs: readonly Port[], path: string): void {
+  const names = inputs.map(({ name }) => name);
+  if (names.join() === 'input_ids') return;
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${path}: expected the input input_ids alone, got ${names.join(', ')}. Export the text encoder as diffusers calls it, without a mask.`,
+  );
 }
 
 /** The hidden states before the last layer: of outputs `hidden_states.0` to `hidden_states.<n>`, the last but one. */
