@@ -36,5 +36,9 @@ export const attentionRule = rule(({ g, node, x: [query, keys, value], y: [y], d
       ? { keys: op.add(g, sums.keys, ofPiece.keys), value: op.add(g, sums.value, ofPiece.value) }
       : ofPiece;
   }
-  return [op.concat(g, queryGradients, -2), sums?.keys, sums && op.matrixTranspose(g, sums.value)];
+  return [
+    op.concat(g, queryGradients, query.shape.length - 2),
+    sums?.keys,
+    sums && op.matrixTranspose(g, sums.value),
+  ];
 });

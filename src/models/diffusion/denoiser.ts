@@ -7,6 +7,7 @@ import { type Network, networkGraph, readNetworkWeights } from '../diffusers/net
 import { unet2dCondition } from '../diffusers/unet-2d-condition.js';
 import type { Unet2dConditionConfig } from '../diffusers/unet-config.js';
 import type { Engine, Executable, Provider } from '../engines/engine.js';
+import { gatherAttention, writeAttention } from '../graph/attention.js';
 import { compileGraph } from '../graph/compile-graph.js';
 import { decodeModel, inputAxes } from '../graph/decode.js';
 import { withFloatInput } from '../graph/float-input.js';
@@ -167,7 +168,10 @@ export async function openDenoiser(
   const inferenceForm = inferenceForms(engine);
   const constants = halfConstants(modelPath);
   const formOf = async (graph: Graph): Promise<Graph> => {
-    if (isHalf) return inHalfPrecision(scaleBeforeProduct(lowerForTraining(graph)), { constants });
+    if (isHalf) {
+      const lowered = gatherAttention(scaleBeforeProduct(lowerForTraining(graph)));
+      return inHalfPrecision(writeAttention(lowered), { constants });
+    }
     const { graph: fused, fault } = await inferenceForm(graph);
     if (fault !== null) faults.add(fault);
     return fused;

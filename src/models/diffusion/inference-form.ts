@@ -5,6 +5,7 @@
  */
 
 import type { Engine } from '../engines/engine.js';
+import { gatherAttention, writeAttention } from '../graph/attention.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { encodeGraph } from '../graph/encode.js';
 import { fuseForInference } from '../graph/fuse.js';
@@ -37,7 +38,10 @@ export function inferenceForms(engine: Engine): (graph: Graph) => Promise<Infere
     const fused = fuseForInference(graph);
     for (const size of headSizes(fused)) {
       const fault = await faultOf(size);
-      if (fault !== null) return { graph: fuseForInference(graph, { attention: false }), fault };
+      if (fault !== null) {
+        const others = fuseForInference(graph, { attention: false });
+        return { graph: writeAttention(gatherAttention(others)), fault };
+      }
     }
     return { graph: fused, fault: null };
   };

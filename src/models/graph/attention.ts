@@ -99,7 +99,8 @@ function writePieces(g: GraphBuilder, node: Node): void {
     pieces.push(op.matMul(g, op.softmax(g, op.matMul(g, due, keys), -1), value));
   }
   const { name, outputs } = node;
-  g.append({ name, op: 'Concat', domain: '', inputs: pieces, outputs, attributes: { axis: int(-2) } });
+  const attributes = { axis: int(query.shape.length - 2) };
+  g.append({ name, op: 'Concat', domain: '', inputs: pieces, outputs, attributes });
 }
 
 /** First and last position, exclusive, of each piece of the queries. */

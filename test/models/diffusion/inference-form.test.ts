@@ -8,11 +8,11 @@ import { float32, float32Data } from '../../../src/models/tensor.js';
 import { countOps } from '../../fixtures/run-model.js';
 import { randomWeights } from '../../fixtures/tiny-pipeline.js';
 
-/** Self-attention of four positions, with heads of a size. */
-function attentionGraph(headSize: number) {
+/** Self-attention with heads of a size. */
+function attentionGraph(headSize: number, positions = 4) {
   const g = new GraphBuilder();
   const layer = { g, weights: randomWeights(g, 1) };
-  const x = g.input('x', 'float32', [1, 4, 16]);
+  const x = g.input('x', 'float32', [1, positions, 16]);
   g.output(attention(layer, 'attn1', x, x, headSize), 'y');
   return g.build();
 }
@@ -57,6 +57,16 @@ describe('the form in which a network samples', () => {
     );
     expect(countOps(graph)).toMatchObject({ Softmax: 1 });
     expect(countOps(graph).MultiHeadAttention).toBeUndefined();
+  });
+
+  it('should make large scores in pieces there', async () => {
+    const { engine } = device('webgpu', (values) => values.fill(0));
+    const { graph } = await inferenceForms(engine)(attentionGraph(8, 4096));
+    const pieces = graph.nodes.filter(({ op }) => op === 'Softmax');
+    expect(pieces.map(({ outputs }) => outputs[0]?.shape)).toEqual([
+      [1, 2, 2048, 4096],
+      [1, 2, 2048, 4096],
+    ]);
   });
 
   it('should not take NaN for right', async () => {
