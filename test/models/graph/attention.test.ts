@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { gradients } from '../../../src/models/autodiff/backward.js';
 import type { SegmentOf } from '../../../src/models/autodiff/recomputation.js';
 import type { Engine } from '../../../src/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { gatherAttention, writeAttention } from '../../../src/models/graph/attention.js';
-import { GraphBuilder } from '../../../src/models/graph/builder.js';
+import type { GraphBuilder } from '../../../src/models/graph/builder.js';
 import type { Graph, Value } from '../../../src/models/graph/graph.js';
 import { halfConstants } from '../../../src/models/graph/half-constants.js';
 import { inHalfPrecision } from '../../../src/models/graph/half-precision.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 import { elementCount } from '../../../src/models/tensor.js';
+import { attention, SCALES, SIZES, withGradients } from '../../fixtures/attention-graph.js';
 import { emulatedHalf } from '../../fixtures/emulated-half.js';
 import { largestDifference, randomTensor, runModel } from '../../fixtures/run-model.js';
 
@@ -22,45 +22,6 @@ afterAll(() => engine.close());
 
 /** Of gradients whose terms are up to a hundred, and cancel. */
 const ROUNDING = 1e-4;
-
-interface Sizes {
-  readonly stack: readonly number[];
-  readonly queries: number;
-  readonly keys: number;
-  readonly size: number;
-  readonly valueSize: number;
-}
-const SIZES: Sizes = { stack: [2, 3], queries: 7, keys: 5, size: 4, valueSize: 6 };
-const SCALES = ['none', 'times', 'number times', 'over'] as const;
-
-function scaled(g: GraphBuilder, scores: Value, scale: (typeof SCALES)[number]): Value {
-  if (scale === 'times') return op.mul(g, scores, g.scalar(0.5));
-  if (scale === 'number times') return op.mul(g, g.scalar(0.5), scores);
-  return scale === 'over' ? op.div(g, scores, g.scalar(2)) : scores;
-}
-
-function attention(
-  { stack, queries, keys, size, valueSize }: Sizes,
-  scale: (typeof SCALES)[number] = 'times',
-): GraphBuilder {
-  const g = new GraphBuilder();
-  const q = g.input('q', 'float32', [...stack, queries, size]);
-  const kT = g.input('kT', 'float32', [...stack, size, keys]);
-  const v = g.input('v', 'float32', [...stack, keys, valueSize]);
-  const probabilities = op.softmax(g, scaled(g, op.matMul(g, q, kT), scale), -1);
-  g.output(op.matMul(g, probabilities, v), 'y');
-  return g;
-}
-
-/** Σ y², so that the gradient of y is 2 y, and its gradients. */
-function withGradients(graph: Graph, segmentOf?: SegmentOf): GraphBuilder {
-  const g = GraphBuilder.from(graph);
-  const y = g.value('y');
-  const inputs = ['q', 'kT', 'v'].map((name) => g.value(name));
-  for (const [index, gradient] of gradients(g, op.sumAll(g, op.mul(g, y, y)), inputs, segmentOf).entries())
-    g.output(gradient, `d${inputs[index]?.name}`);
-  return g;
-}
 
 const feedsOf = ({ inputs }: Graph) =>
   Object.fromEntries(inputs.map(({ name, shape }, index) => [name, randomTensor(index + 1, shape)]));

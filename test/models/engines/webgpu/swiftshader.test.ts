@@ -7,8 +7,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openDenoiser } from '../../../../src/models/diffusion/denoiser.js';
 import { openPipeline } from '../../../../src/models/diffusion/pipeline.js';
 import { createSampler, type SampledBranch } from '../../../../src/models/diffusion/sampler.js';
-import type { Engine } from '../../../../src/models/engines/engine.js';
+import type { Engine, Tensors } from '../../../../src/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
+import { gatherAttention, writeAttention } from '../../../../src/models/graph/attention.js';
 import { GraphBuilder } from '../../../../src/models/graph/builder.js';
 import { encodeGraph } from '../../../../src/models/graph/encode.js';
 import * as op from '../../../../src/models/graph/ops/index.js';
@@ -16,7 +17,9 @@ import type { NamedArrays } from '../../../../src/models/optimizers/adamw.js';
 import { buildPolicyGraph } from '../../../../src/models/policy/policy-graph.js';
 import { createTrainer, type TrainerSettings } from '../../../../src/models/policy/trainer.js';
 import { float32, float32Data } from '../../../../src/models/tensor.js';
+import { attention, SIZES, withGradients } from '../../../fixtures/attention-graph.js';
 import { randomAdapter, TINY_LORA, TINY_SAMPLER, TINY_TRAINER } from '../../../fixtures/open-tiny.js';
+import { randomTensor } from '../../../fixtures/run-model.js';
 import { stageOf, untrained } from '../../../fixtures/sample-tiny.js';
 import { describeOnSwiftShader } from '../../../fixtures/webgpu/swiftshader.js';
 
@@ -147,6 +150,25 @@ describeOnSwiftShader('WebGPU on SwiftShader', (startEngine) => {
     ]);
     const [y, again] = [(await whole.run({ x })).y, (await parted.run({ x })).y];
     expect(relativeError(float32Data(again, 'y'), float32Data(y, 'y'))).toBeLessThan(1e-6);
+  });
+
+  it('should compute attention in pieces and its gradients as the CPU does, all of it on the device', async () => {
+    const graph = writeAttention(withGradients(gatherAttention(attention(SIZES).build(), 60)).build());
+    const feeds = Object.fromEntries(
+      graph.inputs.map(({ name, shape }, index) => [name, randomTensor(index, shape)]),
+    );
+    const results: Tensors[] = [];
+    for (const engine of [cpu, webgpu]) {
+      const executable = await engine.compile(encodeGraph(graph), { label: 'attention' });
+      expect(executable.fallbacks).toEqual([]);
+      results.push(await executable.run(feeds));
+    }
+    const [expected, found] = results;
+    for (const { name } of graph.outputs)
+      expect(
+        relativeError(float32Data(found?.[name], name), float32Data(expected?.[name], name)),
+        name,
+      ).toBeLessThan(1e-5);
   });
 
   it.each([
