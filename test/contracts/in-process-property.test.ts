@@ -3,7 +3,7 @@ import type { Subscription } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { createInProcessTransport } from '../../src/streams/transport/in-process.js';
 import type { Delivery, Transport } from '../../src/streams/transport/transport.js';
-import { CONTRACT_TOPICS, type ContractMessages } from './transport-contract.js';
+import { CONTRACT_TOPICS, type ContractMessages } from './contract-parts.js';
 
 const MAX_ATTEMPTS = 2;
 

@@ -1,12 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
 import { createInProcessTransport } from '../../src/streams/transport/in-process.js';
-import {
-  CONTRACT_TOPICS,
-  type ContractMessages,
-  describeTransport,
-  MAX_ATTEMPTS,
-} from './transport-contract.js';
+import { CONTRACT_TOPICS, type ContractMessages, MAX_ATTEMPTS } from './contract-parts.js';
+import { describeTransport } from './transport-contract.js';
 
 const options = {
   topics: CONTRACT_TOPICS,

@@ -1,11 +1,7 @@
 import { describe, it } from 'vitest';
 import { createKafkaTransport, type TopicCodec } from '../../src/streams/transport/kafka/kafka-transport.js';
-import {
-  CONTRACT_TOPICS,
-  type ContractMessages,
-  describeTransport,
-  MAX_ATTEMPTS,
-} from '../contracts/transport-contract.js';
+import { CONTRACT_TOPICS, type ContractMessages, MAX_ATTEMPTS } from '../contracts/contract-parts.js';
+import { describeTransport } from '../contracts/transport-contract.js';
 import { connect, freshPrefix, groupOf, SKIP_REASON } from './cluster.js';
 
 /** JSON, with Float32 arrays as their bytes: what the contract sends. */

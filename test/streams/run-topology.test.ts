@@ -3,8 +3,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TributaryError } from '../../src/errors.js';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeLoraFile } from '../../src/models/adapters/lora-file.js';
 import type { ResolvedConfig } from '../../src/streams/config/topology-schema.js';
 import type { RunEvent } from '../../src/streams/run-events.js';
@@ -14,15 +13,16 @@ import type { EndedRun } from '../fixtures/tiny-run.js';
 import {
   adapterOf,
   eventsOf,
+  isStage,
+  kindsOf,
   metricsOf,
+  resultOf,
   runTiny,
   TINY_STAGES,
   tinyConfig,
+  UNGUARDED,
   writeConfig,
 } from '../fixtures/tiny-run.js';
-
-/** The rewards of a tiny model swing by more than a real one's. */
-const UNGUARDED = ['guards.rewardCollapse.action=off'];
 
 let folder: string;
 let config: ResolvedConfig;
@@ -33,19 +33,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tributary-run-'));
   config = await tinyConfig(folder, { overrides: UNGUARDED });
   undisturbed = await runTiny({ config, path: undisturbedPath() });
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** In order; when a worker is done with a stage is its own affair. */
-const kinds = ({ events }: EndedRun) => events.map(({ kind }) => kind).filter((kind) => kind !== 'worked');
-const isStage = (trainingStage: number) => (event: RunEvent) =>
-  event.kind === 'progress' && event.trainingStage === trainingStage;
-const codeOf = (error: unknown) => (error as TributaryError | undefined)?.code;
-
-/** What a run computed: its figures and its adapter. */
-const resultOf = async (path: string) => ({
-  metrics: await metricsOf(path),
-  adapter: (await adapterOf(path)).toString('base64'),
+  return () => rm(folder, { recursive: true, force: true });
 });
 
 describe('a whole run', () => {
@@ -53,7 +41,7 @@ describe('a whole run', () => {
     expect(undisturbed.error).toBeUndefined();
     expect(undisturbed.warnings).toEqual([]);
     const stage = (...after: string[]) => [...Array(4).fill('progress'), 'stage', ...after, 'checkpoint'];
-    expect(kinds(undisturbed)).toEqual([
+    expect(kindsOf(undisturbed)).toEqual([
       'started',
       ...Array(3).fill('provider'),
       'evaluation',
@@ -148,7 +136,7 @@ describe('a run that is stopped', () => {
       },
     });
     expect(stopped.error).toBeUndefined();
-    expect(kinds(stopped)).not.toContain('finished');
+    expect(kindsOf(stopped)).not.toContain('finished');
     expect(eventsOf(stopped, 'stage').map(({ metrics }) => metrics.trainingStage)).toEqual([0, 1]);
     expect(await adapterOf(path)).not.toEqual(await adapterOf(undisturbedPath()));
     const resumed = await runTiny({ config, path, resume: true });
@@ -169,7 +157,7 @@ describe('a run that is stopped', () => {
     const path = join(await temporaryFolder(), 'at-once');
     const stopped = await runTiny({ config, path, signal: AbortSignal.abort() });
     expect(stopped.error).toBeUndefined();
-    expect(kinds(stopped)).toEqual(['started', 'provider', 'provider', 'provider', 'evaluation']);
+    expect(kindsOf(stopped)).toEqual(['started', 'provider', 'provider', 'provider', 'evaluation']);
     const resumed = await runTiny({ config, path, resume: true });
     expect(resumed.warnings).toEqual([
       `${path}: expected a checkpoint, got none. The run starts from the beginning.`,
@@ -183,27 +171,8 @@ describe('a run that is stopped', () => {
     const resumed = await runTiny({ config, path, resume: true });
     expect(resumed.error).toBeUndefined();
     expect(eventsOf(resumed, 'stage')).toEqual([]);
-    expect(kinds(resumed).at(-1)).toBe('finished');
+    expect(kindsOf(resumed).at(-1)).toBe('finished');
     expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
-  });
-});
-
-describe('the best policy', () => {
-  it('should be that of the evaluation with the highest reward on held-out prompts', async () => {
-    const own = await temporaryFolder();
-    // Steps so large that the second stage spoils what the first one gained.
-    const overrides = [...UNGUARDED, 'evaluation.everyStages=1', 'stages.trainer.learningRate=0.1'];
-    const path = join(own, 'run');
-    const run = await runTiny({ config: await tinyConfig(own, { overrides }), path });
-    const [finished] = eventsOf(run, 'finished');
-    const rewards = eventsOf(run, 'evaluation').map(({ evaluation }) => evaluation.heldOut.rewardMean);
-    const stage = rewards.indexOf(Math.max(...rewards));
-    expect([0, TINY_STAGES]).not.toContain(stage);
-    expect(finished).toMatchObject({ best: { trainingStage: stage }, tuned: { trainingStage: TINY_STAGES } });
-    expect(JSON.parse(await readFile(join(path, 'best', 'evaluation.json'), 'utf8'))).toEqual(finished?.best);
-    const kept = await adapterOf(join(path, 'best'));
-    expect(kept).toEqual(await adapterOf(join(path, 'checkpoints', String(stage))));
-    expect(await adapterOf(path)).toEqual(await adapterOf(join(path, 'checkpoints', String(TINY_STAGES))));
   });
 });
 
@@ -327,108 +296,5 @@ describe('a run in a process of its own', () => {
     expect(resumed.warnings).toEqual([]);
     expect(eventsOf(resumed, 'stage').map(({ metrics }) => metrics.trainingStage)).toEqual([1, 2]);
     expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath()));
-  });
-});
-
-describe('a reward that is not finite', () => {
-  it('should be dead-lettered, counted and never trained on, while the run goes on', async () => {
-    const own = await temporaryFolder();
-    const nan = await tinyConfig(own, { reward: 'nan-on-bright' });
-    const path = join(own, 'run');
-    const run = await runTiny({ config: nan, path });
-    expect(run.error).toBeUndefined();
-    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
-    expect(stages).toHaveLength(TINY_STAGES);
-    const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
-    expect(lost).toBeGreaterThan(0);
-    for (const { groups, lostGroups, deadLetters, selectedSamples, rewardMean } of stages) {
-      expect(groups + lostGroups).toBe(4);
-      expect(deadLetters).toBe(lostGroups);
-      expect(selectedSamples).toBe(2 * groups);
-      expect(Number.isFinite(rewardMean)).toBe(true);
-    }
-    expect(run.warnings).toHaveLength(lost);
-    for (const warning of run.warnings)
-      expect(warning).toMatch(
-        /^group \d-\d is not trained on \(dead-letter\): scoreRewards group \d-\d: expected a finite reward for branch \d, got NaN\. Check the reward model on this prompt\.$/,
-      );
-    const layers = decodeLoraFile(await adapterOf(path), 'adapter');
-    expect(layers.every(({ loraA, loraB }) => [...loraA, ...loraB].every(Number.isFinite))).toBe(true);
-    expect(await readFile(join(path, 'metrics.jsonl'), 'utf8')).not.toContain('"rewardMean":null');
-  });
-
-  it('should end a run at once where there is no other', async () => {
-    const own = await temporaryFolder();
-    const broken = await tinyConfig(own, { reward: 'always-nan' });
-    const { error } = await runTiny({ config: broken, path: join(own, 'run') });
-    expect([codeOf(error), (error as Error).message]).toEqual([
-      'TRIB_REWARD',
-      'evaluation: expected finite rewards, got none of 4 pictures. Check the reward model, or resume from the last checkpoint with a smaller learningRate.',
-    ]);
-  });
-});
-
-describe('a run that samples ahead', () => {
-  const AHEAD = ['stages.prompts.runAhead=8', 'stages.trainer.maxStaleness=1', 'stages.prompts.numStages=4'];
-
-  it('should lose nothing and train on nothing twice', async () => {
-    const own = await temporaryFolder();
-    const constant = 'stages.schedule={type: intervalSchedule, mode: constant, steps: 2}';
-    const ahead = await tinyConfig(own, { overrides: [...AHEAD, constant] });
-    const run = await runTiny({ config: ahead, path: join(own, 'run') });
-    expect(run.error).toBeUndefined();
-    expect(run.warnings).toEqual([]);
-    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
-    expect(stages.map(({ trainingStage }) => trainingStage)).toEqual([0, 1, 2, 3]);
-    for (const metrics of stages)
-      expect(metrics).toMatchObject({ groups: 4, lostGroups: 0, selectedSamples: 8, optimizerSteps: 3 });
-    expect(stages.at(-1)?.rewardQueries).toBe(4 * 12);
-    expect(eventsOf(run, 'progress')).toHaveLength(4 * 4);
-    expect(eventsOf(run, 'finished')).toHaveLength(1);
-    // Groups of stage 1 were sampled before stage 0 was trained on.
-    const firstTrained = run.events.findIndex(({ kind }) => kind === 'stage');
-    expect(run.events.slice(0, firstTrained).some(isStage(1))).toBe(true);
-  });
-
-  it('should drop and count the groups that were sampled for an interval that is over', async () => {
-    const own = await temporaryFolder();
-    const ahead = await tinyConfig(own, { overrides: AHEAD });
-    const run = await runTiny({ config: ahead, path: join(own, 'run') });
-    expect(run.error).toBeUndefined();
-    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
-    expect(stages.map(({ groups, lostGroups }) => groups + lostGroups)).toEqual([4, 4, 4, 4]);
-    const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
-    expect(lost).toBeGreaterThan(0);
-    expect(run.warnings).toHaveLength(lost);
-    for (const warning of run.warnings) expect(warning).toMatch(/^group 2-\d is not trained on \(/);
-    expect(eventsOf(run, 'finished')).toHaveLength(1);
-  });
-});
-
-describe('a run that fails', () => {
-  it('should end with one coded error where a policy has diverged, and leave its last checkpoint loadable', async () => {
-    const own = await temporaryFolder();
-    const wild = await tinyConfig(own, { overrides: ['model.lora.alpha=1e30'] });
-    const path = join(own, 'run');
-    const run = await runTiny({ config: wild, path });
-    expect(codeOf(run.error)).toMatch(/^TRIB_(REWARD|ENGINE)$/);
-    expect((run.error as Error).message).toContain('smaller learningRate');
-    const again = await runTiny({ config: wild, path, resume: true });
-    expect([codeOf(again.error), (again.error as Error).message]).toEqual([
-      codeOf(run.error),
-      (run.error as Error).message,
-    ]);
-  });
-
-  it('should say which file is not there, before anything is trained', async () => {
-    const own = await temporaryFolder();
-    const lacking = await tinyConfig(own);
-    await rm(join(own, 'pipeline', 'reward', 'text_model.onnx'));
-    const run = await runTiny({ config: lacking, path: join(own, 'run') });
-    expect([codeOf(run.error), (run.error as Error).message]).toEqual([
-      'TRIB_FILE',
-      `${join(own, 'pipeline', 'reward', 'text_model.onnx')}: expected a model file, got ENOENT. Export the pipeline again, or correct model.pipeline.`,
-    ]);
-    expect(kinds(run)).toEqual(['started', 'provider']);
   });
 });

@@ -1,0 +1,161 @@
+import fc from 'fast-check';
+import { delay, EMPTY, map, merge, NEVER, of, takeUntil, timer } from 'rxjs';
+import { describe, expect, it, vi } from 'vitest';
+import { groupAdvantages } from '../../src/operators/group-advantages.js';
+import type { ClosedStage } from '../../src/operators/stage-batch.js';
+import { lost, rewarded } from './groups.js';
+import { type MarbleHelpers, marbles } from './marbles.js';
+import { describeOperator } from './operator-contract.js';
+import { first, inputs, named, type Outcome, plain, second } from './outcomes.js';
+
+describe('groupAdvantages, closing by time', () => {
+  const closeAfterMs = 4;
+  const summaryOf = ({ trainingStage, groupIds, batch }: ClosedStage<string>) => {
+    const { lostGroups, lateGroups } = batch.statistics;
+    return `${trainingStage}: ${groupIds.join(' ')} lost ${lostGroups} late ${lateGroups}`;
+  };
+  const timed = ({ scheduler }: MarbleHelpers, options = plain) =>
+    groupAdvantages<string>({ ...options, closeAfterMs, scheduler });
+
+  describeOperator('groupAdvantages with a clock', {
+    create: (helpers) => timed(helpers),
+    inputs,
+    outputs: { x: first, y: second },
+    source: '-a-b-cd-|',
+    result: '---x--y-|',
+    synchronous: named('ab'),
+  });
+
+  it('should close with what is there, count the rest as late, and drop it when it comes', () =>
+    marbles((helpers) => {
+      const source$ = helpers.cold('-a----b--c----|', inputs);
+      const expected = '            -----x-------y|';
+      helpers.expectObservable(source$.pipe(timed(helpers), map(summaryOf))).toBe(expected, {
+        x: '0: 0-0 lost 0 late 1',
+        y: '1: 1-0 lost 0 late 1',
+      });
+    }));
+
+  it('should count from the first rewarded group, and not start anew with the next one', () =>
+    marbles((helpers) => {
+      const source$ = helpers.cold('l--a-f-----|', inputs);
+      const expected = '            -------x---|';
+      const result$ = source$.pipe(timed(helpers, { ...plain, groupsPerStage: 4 }), map(summaryOf));
+      helpers.expectObservable(result$).toBe(expected, { x: '0: 0-0 0-2 lost 1 late 1' });
+    }));
+
+  it('should never close a stage by time in which nothing is rewarded', () =>
+    marbles((helpers) => {
+      const source$ = helpers.cold('m----------l--|', inputs);
+      const expected = '            -----------x--|';
+      helpers.expectObservable(source$.pipe(timed(helpers), map(summaryOf))).toBe(expected, {
+        x: '0:  lost 2 late 0',
+      });
+    }));
+
+  it('should start the clock of a stage when it is the next one to close', () =>
+    marbles((helpers) => {
+      // c waits for stage 0, which closes by time at 6, then for its own clock.
+      const source$ = helpers.cold('c-a--------|', inputs);
+      const expected = '            ------x---y|';
+      helpers.expectObservable(source$.pipe(timed(helpers), map(summaryOf))).toBe(expected, {
+        x: '0: 0-0 lost 0 late 1',
+        y: '1: 1-0 lost 0 late 1',
+      });
+    }));
+
+  it('should close the full stages behind one that is closed by time', () =>
+    marbles((helpers) => {
+      const source$ = helpers.cold('cda-------|', inputs);
+      const expected = '            ------(xy)|';
+      helpers.expectObservable(source$.pipe(timed(helpers), map(summaryOf))).toBe(expected, {
+        x: '0: 0-0 lost 0 late 1',
+        y: '1: 1-0 1-1 lost 0 late 0',
+      });
+    }));
+
+  it('should stop the clock of a stage that is full', () =>
+    marbles((helpers) => {
+      const source$ = helpers.cold('a--b-------|', inputs);
+      const expected = '            ---x-------|';
+      helpers.expectObservable(source$.pipe(timed(helpers))).toBe(expected, { x: first });
+    }));
+
+  it('should complete with the source, and not emit the stage whose clock runs', () =>
+    marbles((helpers) => {
+      const source$ = helpers.cold('a--|', inputs);
+      helpers.expectObservable(source$.pipe(timed(helpers))).toBe('---|');
+    }));
+
+  it('should send a throw of the rule to the error channel when the clock closes', () =>
+    marbles((helpers) => {
+      const source$ = helpers.cold('a-------', inputs);
+      const rule = () => {
+        throw new Error('broken rule');
+      };
+      const expected = '            ----#   ';
+      const result$ = source$.pipe(timed(helpers, { ...plain, rule }));
+      helpers.expectObservable(result$).toBe(expected, undefined, new Error('broken rule'));
+      helpers.expectSubscriptions(source$.subscriptions).toBe('^---!');
+    }));
+
+  it.each([
+    ['unsubscribed', NEVER],
+    ['complete', EMPTY],
+  ])('should leave no timer behind when it is %s', (_, after$) => {
+    vi.useFakeTimers();
+    try {
+      const result$ = merge(of(...named('a')), after$);
+      const subscription = result$.pipe(groupAdvantages<string>({ ...plain, closeAfterMs })).subscribe();
+      if (after$ === NEVER) expect(vi.getTimerCount()).toBe(1);
+      subscription.unsubscribe();
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('should train each group at most once and account for all of a stage, however outcomes arrive', () => {
+    const numStages = 4;
+    const groupsPerStage = 3;
+    const outcome = fc.record({
+      stage: fc.nat(numStages - 1),
+      index: fc.nat(groupsPerStage - 1),
+      isLost: fc.boolean(),
+      at: fc.nat(60),
+    });
+    const options = { ...plain, groupsPerStage, maxOpenStages: numStages };
+    fc.assert(
+      fc.property(fc.array(outcome, { maxLength: 40 }), (arrivals) => {
+        const stages: ClosedStage<string>[] = [];
+        marbles((helpers) => {
+          const arrivals$ = arrivals.map(({ stage, index, isLost, at }) =>
+            of<Outcome>(isLost ? lost(stage, index) : rewarded(stage, index)).pipe(delay(at)),
+          );
+          const source$ = merge(...arrivals$, NEVER).pipe(takeUntil(timer(1000)));
+          source$.pipe(timed(helpers, options)).subscribe((stage) => stages.push(stage));
+        });
+        expect(stages.map(({ trainingStage }) => trainingStage)).toEqual([...stages.keys()]);
+        const trained = stages.flatMap(({ groupIds }) => groupIds);
+        expect(new Set(trained).size).toBe(trained.length);
+        for (const { trainingStage, groupIds, batch } of stages) {
+          const { groups, lostGroups, lateGroups } = batch.statistics;
+          expect(groups + lostGroups + lateGroups).toBe(groupsPerStage);
+          expect(groupIds).toHaveLength(groups);
+          expect(lateGroups === 0 || groups > 0).toBe(true);
+          for (const groupId of groupIds) expect(groupId.startsWith(`${trainingStage}-`)).toBe(true);
+          for (const { groupId } of batch.samples) expect(groupIds).toContain(groupId);
+        }
+        // What could be closed by time is closed: the first stage that is left has no rewarded group.
+        const firstOf = new Map<number, (typeof arrivals)[number]>();
+        for (const arrival of arrivals.toSorted((a, b) => a.at - b.at)) {
+          const group = arrival.stage * groupsPerStage + arrival.index;
+          if (!firstOf.has(group)) firstOf.set(group, arrival);
+        }
+        const left = [...firstOf.values()].filter(({ stage }) => stage === stages.length);
+        expect(left.filter(({ isLost }) => !isLost)).toEqual([]);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
