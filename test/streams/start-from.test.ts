@@ -1,14 +1,16 @@
 /** @file A run that goes on from the adapter of another. */
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeLoraFile, encodeLoraFile } from '../../src/models/adapters/lora-file.js';
 import {
   decodeSafetensors,
   encodeSafetensors,
   type SafetensorsTensor,
 } from '../../src/models/adapters/safetensors.js';
+import type { ResolvedConfig } from '../../src/streams/config/topology-schema.js';
 import type { RunEvent } from '../../src/streams/run-events.js';
 import { temporaryFolder } from '../fixtures/temporary-folder.js';
 import { type EndedRun, eventsOf, runTiny, tinyConfig } from '../fixtures/tiny-run.js';
@@ -19,61 +21,83 @@ const SETTINGS = [
   'stages.prompts.numStages=1',
   'stages.schedule={type: intervalSchedule, mode: constant, steps: 3}',
 ];
+const FULL = [...SETTINGS, 'model.train=full', 'stages.trainer.learningRate=1e-3'];
+const ADAPTER = 'pytorch_lora_weights.safetensors';
 const WEIGHTS = 'diffusion_pytorch_model.safetensors';
+
+/** A run that others start from, and the file that it left. */
+interface FirstRun {
+  readonly config: ResolvedConfig;
+  readonly run: EndedRun;
+  readonly file: string;
+}
+
+async function firstRun(folder: string, overrides: readonly string[], file: string): Promise<FirstRun> {
+  const config = await tinyConfig(folder, { overrides });
+  const run = await runTiny({ config, path: join(folder, 'first') });
+  return { config, run, file: join(folder, 'first', file) };
+}
+
+async function startFrom(config: ResolvedConfig, file: string): Promise<EndedRun> {
+  const model = { ...config.model, startFrom: file };
+  return runTiny({ config: { ...config, model }, path: join(await temporaryFolder(), 'second') });
+}
+
+let lora: FirstRun;
+let full: FirstRun;
+beforeAll(async () => {
+  const folders = [
+    await mkdtemp(join(tmpdir(), 'tributary-lora-')),
+    await mkdtemp(join(tmpdir(), 'tributary-full-')),
+  ];
+  const [ofLora, ofFull] = folders as [string, string];
+  lora = await firstRun(ofLora, SETTINGS, ADAPTER);
+  full = await firstRun(ofFull, FULL, WEIGHTS);
+  return () => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
+});
+
 const finished = ({ events }: EndedRun) =>
   events.find((event) => event.kind === 'finished') as Extract<RunEvent, { kind: 'finished' }>;
 const firstKl = (run: EndedRun) => eventsOf(run, 'stage')[0]?.metrics.klToPretrained ?? Number.NaN;
 
 describe('model.startFrom', () => {
   it('should start where the other run ended, with the pretrained model as reference', async () => {
-    const folder = await temporaryFolder();
-    const config = await tinyConfig(folder, { overrides: SETTINGS });
-    const first = await runTiny({ config, path: join(folder, 'first') });
-    const adapter = join(folder, 'first', 'pytorch_lora_weights.safetensors');
-    const model = { ...config.model, startFrom: adapter };
-    const second = await runTiny({ config: { ...config, model }, path: join(folder, 'second') });
+    const second = await startFrom(lora.config, lora.file);
     expect(second.error).toBeUndefined();
-    expect(finished(second).base.train).toEqual(finished(first).tuned.train);
+    expect(finished(second).base.train).toEqual(finished(lora.run).tuned.train);
     // Every stage trains from the policy that it sampled: the pretrained model, and the adapter of the first run.
-    expect(firstKl(first)).toBeGreaterThanOrEqual(0);
-    expect(firstKl(second)).toBeGreaterThan(2 * firstKl(first));
+    expect(firstKl(lora.run)).toBeGreaterThanOrEqual(0);
+    expect(firstKl(second)).toBeGreaterThan(2 * firstKl(lora.run));
   });
 
   it('should train convolutions and feed-forward layers, and go on from them in the style of kohya', async () => {
     const folder = await temporaryFolder();
     const pattern = 'attn[12]/to_|ff/net|resnets\\.0/conv1|downsamplers';
-    const overrides = [...SETTINGS, `model.lora.pattern=${pattern}`];
-    const config = await tinyConfig(folder, { overrides });
-    const first = await runTiny({ config, path: join(folder, 'first') });
-    expect(first.error).toBeUndefined();
-    const adapter = join(folder, 'first', 'pytorch_lora_weights.safetensors');
-    const layers = decodeLoraFile(await readFile(adapter), adapter);
+    const { config, run, file } = await firstRun(
+      folder,
+      [...SETTINGS, `model.lora.pattern=${pattern}`],
+      ADAPTER,
+    );
+    expect(run.error).toBeUndefined();
+    const layers = decodeLoraFile(await readFile(file), file);
     const kernels = layers.flatMap(({ kernel }) => (kernel ? [kernel] : []));
     expect(kernels.length).toBeGreaterThan(3);
     for (const { loraB } of layers) expect(loraB.some((value) => value !== 0)).toBe(true);
     const kohya = join(folder, 'kohya.safetensors');
     await writeFile(kohya, encodeLoraFile(layers, { format: 'kohya', dtype: 'fp32' }));
-    const model = { ...config.model, startFrom: kohya };
-    const second = await runTiny({ config: { ...config, model }, path: join(folder, 'second') });
+    const second = await startFrom(config, kohya);
     expect(second.error).toBeUndefined();
-    expect(finished(second).base.train).toEqual(finished(first).tuned.train);
+    expect(finished(second).base.train).toEqual(finished(run).tuned.train);
   });
 
   describe('with all weights', () => {
-    const FULL = [...SETTINGS, 'model.train=full', 'stages.trainer.learningRate=1e-3'];
-
     it('should start where the other run ended, with the pretrained model as reference', async () => {
-      const folder = await temporaryFolder();
-      const config = await tinyConfig(folder, { overrides: FULL });
-      const first = await runTiny({ config, path: join(folder, 'first') });
-      expect(first.error).toBeUndefined();
-      const weights = join(folder, 'first', WEIGHTS);
-      const model = { ...config.model, startFrom: weights };
-      const second = await runTiny({ config: { ...config, model }, path: join(folder, 'second') });
+      expect(full.run.error).toBeUndefined();
+      const second = await startFrom(full.config, full.file);
       expect(second.error).toBeUndefined();
-      expect(finished(second).base.train).toEqual(finished(first).tuned.train);
-      expect(finished(second).base.train).not.toEqual(finished(first).base.train);
-      expect(firstKl(second)).toBeGreaterThan(2 * firstKl(first));
+      expect(finished(second).base.train).toEqual(finished(full.run).tuned.train);
+      expect(finished(second).base.train).not.toEqual(finished(full.run).base.train);
+      expect(firstKl(second)).toBeGreaterThan(2 * firstKl(full.run));
     });
 
     it.each<[about: string, spoil: (tensors: Map<string, SafetensorsTensor>) => void, message: string]>([
@@ -88,47 +112,27 @@ describe('model.startFrom', () => {
         'weights: expected those of the model alone, got others beside: "unet.conv_norm.weight".',
       ],
     ])('should refuse weights %s', async (_, spoil, message) => {
-      const folder = await temporaryFolder();
-      const config = await tinyConfig(folder, { overrides: FULL });
-      await runTiny({ config, path: join(folder, 'first') });
-      const path = join(folder, 'first', WEIGHTS);
-      const { tensors, metadata } = decodeSafetensors(await readFile(path), path);
+      const { tensors, metadata } = decodeSafetensors(await readFile(full.file), full.file);
       const edited = new Map(tensors);
       spoil(edited);
+      const path = join(await temporaryFolder(), WEIGHTS);
       await writeFile(path, encodeSafetensors({ tensors: edited, metadata }));
-      const model = { ...config.model, startFrom: path };
-      const { error } = await runTiny({ config: { ...config, model }, path: join(folder, 'second') });
+      const { error } = await startFrom(full.config, path);
       expect((error as Error).message).toContain(`${path}: ${message}`);
     });
 
     it('should refuse an adapter, and weights where an adapter is trained', async () => {
-      const folder = await temporaryFolder();
-      const [lora, full] = [
-        await tinyConfig(folder, { overrides: SETTINGS }),
-        await tinyConfig(folder, { overrides: FULL }),
-      ];
-      await runTiny({ config: lora, path: join(folder, 'lora') });
-      await runTiny({ config: full, path: join(folder, 'full') });
-      const [adapter, weights] = [
-        join(folder, 'lora', 'pytorch_lora_weights.safetensors'),
-        join(folder, 'full', WEIGHTS),
-      ];
-      const faultFrom = async (config: typeof lora, startFrom: string) => {
-        const model = { ...config.model, startFrom };
-        const { error } = await runTiny({ config: { ...config, model }, path: join(folder, 'other') });
-        return (error as Error).message;
-      };
-      expect(await faultFrom(full, adapter)).toContain(
-        `${adapter}: expected the weights of a UNet, as model.train: full trains them, got an adapter. Merge the adapter`,
+      const faultFrom = async ({ config }: FirstRun, { file }: FirstRun) =>
+        ((await startFrom(config, file)).error as Error).message;
+      expect(await faultFrom(full, lora)).toContain(
+        `${lora.file}: expected the weights of a UNet, as model.train: full trains them, got an adapter. Merge the adapter`,
       );
-      expect(await faultFrom(lora, weights)).toContain(weights);
+      expect(await faultFrom(lora, full)).toContain(full.file);
     });
   });
 
   it('should refuse an adapter with a rank of its own for a layer', async () => {
-    const folder = await temporaryFolder();
-    const config = await tinyConfig(folder, { overrides: SETTINGS });
-    const path = join(folder, 'mixed.safetensors');
+    const path = join(await temporaryFolder(), 'mixed.safetensors');
     const layer = (key: string, rank: number) => ({
       key,
       loraA: new Float32Array(rank * 16),
@@ -137,8 +141,7 @@ describe('model.startFrom', () => {
       alpha: 2,
     });
     await writeFile(path, encodeLoraFile([layer('unet.a', 2), layer('unet.b', 1)]));
-    const model = { ...config.model, startFrom: path };
-    const { error } = await runTiny({ config: { ...config, model }, path: join(folder, 'run') });
+    const { error } = await startFrom(lora.config, path);
     expect((error as Error).message).toContain(
       `${path}: expected one rank and one alpha for all layers, got other ones for some of them.`,
     );
@@ -153,14 +156,11 @@ describe('model.startFrom', () => {
       { pattern: 'attn1/to_(q|k)' },
       'expected weights for the layers that model.lora.pattern names, got some for "',
     ],
-  ])('should refuse an adapter of another kind: %j', async (lora, message) => {
-    const folder = await temporaryFolder();
-    const config = await tinyConfig(folder, { overrides: SETTINGS });
-    await runTiny({ config, path: join(folder, 'first') });
-    const adapter = join(folder, 'first', 'pytorch_lora_weights.safetensors');
-    const model = { ...config.model, lora: { ...config.model.lora, ...lora }, startFrom: adapter };
-    const { error } = await runTiny({ config: { ...config, model }, path: join(folder, 'second') });
+  ])('should refuse an adapter of another kind: %j', async (other, message) => {
+    const { config, file } = lora;
+    const model = { ...config.model, lora: { ...config.model.lora, ...other } };
+    const { error } = await startFrom({ ...config, model }, file);
     expect((error as Error).message).toContain(message);
-    expect((error as Error).message).toContain(adapter);
+    expect((error as Error).message).toContain(file);
   });
 });
