@@ -141,7 +141,9 @@ export class ConsumerGroup {
       if (!onRepeat) continue;
       this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
       const kept = this.events.onRepeat?.(entry) ?? entry;
-      this.#repeats.set(entry.key, [...(this.#repeats.get(entry.key) ?? []), kept]);
+      const repeats = this.#repeats.get(entry.key);
+      if (repeats) repeats.push(kept);
+      else this.#repeats.set(entry.key, [kept]);
       onRepeat();
     }
     return this.#waiting.length < before;
