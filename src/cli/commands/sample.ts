@@ -40,7 +40,7 @@ export function addSampleCommand(program: Command): void {
     .option('--images <n>', 'pictures a prompt', whole(1, 1000), 8)
     .option('--seed <n>', 'seed of the noise', whole(0, 2 ** 32 - 1), 1234)
     .option('--steps <n>', 'sampler steps', whole(2, 1000), 10)
-    .option('--guidance <w>', 'classifier-free guidance; 1 switches it off', between(0, 100), 2)
+    .option('--guidance <w>', 'classifier-free guidance; 1 and below switch it off', between(0, 100), 2)
     .option('--scale <n>', 'pixels a side that one pixel becomes', whole(1, 64), 4)
     .option('--threads <n>', 'threads of one graph run', whole(1, 1024), 2)
     .action(sample);

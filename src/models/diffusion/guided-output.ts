@@ -1,10 +1,16 @@
 import { TributaryError } from '../../errors.js';
 
 /**
+ * Says whether a guidance scale guides: w > 1, as `do_classifier_free_guidance` of the SD and SDXL pipelines of diffusers.
+ * At 1 and below, 0 included, which the cards of turbo models ask for, the output is the conditional one alone.
+ */
+export const usesGuidance = (guidanceScale: number): boolean => guidanceScale > 1;
+
+/**
  * Returns the network output under classifier-free guidance.
  *
  * Equation: out = out_uncond + w·(out_cond - out_uncond) (Ho and Salimans 2022, equation 6, in the form of diffusers).
- * Shapes: both [B, ...] float32, of equal length; returns the same, float32. w = 1 is the conditional output alone.
+ * Shapes: both [B, ...] float32, of equal length; returns the same, float32. Only for a scale that `usesGuidance`.
  * The guided output is the policy's mean, in sampling and in training alike: guidance rescale is not offered.
  */
 export function guidedOutput(

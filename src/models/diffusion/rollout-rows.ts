@@ -1,7 +1,7 @@
 /** @file Rows of one run of the denoiser: whose they are, their prompts, and the output under guidance. */
 
 import type { Denoiser } from './denoiser.js';
-import { guidedOutput } from './guided-output.js';
+import { guidedOutput, usesGuidance } from './guided-output.js';
 import type { Pipeline } from './pipeline.js';
 
 /** A branch of a group: what its randomness is keyed by, and its prompt. */
@@ -30,7 +30,7 @@ export async function embedRows(pipeline: Pipeline, owners: readonly RowOwner[])
   return { owners, unconditional, conditional };
 }
 
-/** Guided output of all rows: one run of twice the rows, or of the rows alone at guidanceScale 1. */
+/** Guided output of all rows: one run of twice the rows, or of the rows alone without guidance. */
 export async function predictGuided(
   denoiser: Denoiser,
   rows: Rows,
@@ -39,7 +39,7 @@ export async function predictGuided(
   guidanceScale: number,
   signal?: AbortSignal,
 ) {
-  if (guidanceScale === 1) return denoiser.predict(latents, timestep, rows.conditional, signal);
+  if (!usesGuidance(guidanceScale)) return denoiser.predict(latents, timestep, rows.conditional, signal);
   const output = await denoiser.predict(
     concatenated(latents, latents),
     timestep,

@@ -11,6 +11,7 @@ import { elementCount } from '../tensor.js';
 import { ddimStep } from './ddim-step.js';
 import type { Denoiser } from './denoiser.js';
 import { type ForkSettings, treeWidths } from './fork-plans/index.js';
+import { usesGuidance } from './guided-output.js';
 import type { Pipeline } from './pipeline.js';
 import { embedRows, predictGuided, type Rows, repeated } from './rollout-rows.js';
 import type { StepCoefficients } from './step-coefficients.js';
@@ -69,7 +70,7 @@ export interface Sampler {
 
 /** Numbers of rows that the first rollouts run the network with; others are compiled when they come. */
 export function denoiserRows(settings: SamplerSettings, trainedSteps: readonly number[]): number[] {
-  const factor = settings.guidanceScale === 1 ? 1 : 2;
+  const factor = usesGuidance(settings.guidanceScale) ? 2 : 1;
   const { numInferenceSteps, groupsPerBatch } = settings;
   const widths = treeWidths(settings, trainedSteps, numInferenceSteps).slice(0, -1);
   return [...new Set(widths)].map((width) => width * groupsPerBatch * factor);

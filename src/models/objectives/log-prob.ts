@@ -1,5 +1,6 @@
 /** @file The log-prob of a denoising step as a graph expression; the same formula as diffusion/ddim-step.ts computes in numbers. */
 
+import { usesGuidance } from '../diffusion/guided-output.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
 import * as op from '../graph/ops/index.js';
@@ -47,9 +48,12 @@ export function meanSquaredDistance(g: GraphBuilder, x: Value, y: Value): Value 
   return op.reduceMean(g, op.mul(g, difference, difference), axes, false);
 }
 
-/** eps_uncond + w (eps_cond - eps_uncond); the rows of `output` are the unconditional ones, then the conditional ones. */
+/**
+ * eps_uncond + w (eps_cond - eps_uncond); the rows of `output` are the unconditional ones, then the conditional ones. Without
+ * guidance they are the conditional ones alone.
+ */
 export function guidedExpression(g: GraphBuilder, output: Value, guidanceScale: number): Value {
-  if (guidanceScale === 1) return output;
+  if (!usesGuidance(guidanceScale)) return output;
   const rows = (output.shape[0] ?? 2) / 2;
   const [unconditional, conditional] = op.split(g, output, [rows, rows], 0) as [Value, Value];
   return op.add(g, unconditional, op.mul(g, op.sub(g, conditional, unconditional), g.scalar(guidanceScale)));

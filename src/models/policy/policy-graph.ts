@@ -5,6 +5,7 @@ import { gradientOutputs } from '../autodiff/gradient-outputs.js';
 import type { SegmentOf } from '../autodiff/recomputation.js';
 import type { LoraSettings } from '../diffusion/denoiser.js';
 import { prepareUnet } from '../diffusion/denoiser.js';
+import { usesGuidance } from '../diffusion/guided-output.js';
 import type { Pipeline } from '../diffusion/pipeline.js';
 import type { Engine, GradientRequest } from '../engines/engine.js';
 import { addReference } from '../graph/add-reference.js';
@@ -64,7 +65,7 @@ export const unetRows = ({
   minibatchSize,
   guidanceScale,
 }: Pick<PolicyGraphSettings, 'minibatchSize' | 'guidanceScale'>) =>
-  guidanceScale === 1 ? minibatchSize : 2 * minibatchSize;
+  usesGuidance(guidanceScale) ? 2 * minibatchSize : minibatchSize;
 
 /** Derives the graph. The loss is Σ weight · surrogate; weights of 1 / (rows of an update) make it their mean. */
 export async function buildPolicyGraph(

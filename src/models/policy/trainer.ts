@@ -2,6 +2,7 @@
 
 import { TributaryError } from '../../errors.js';
 import { policyFeeds as feedsOf } from '../diffusion/denoiser.js';
+import { usesGuidance } from '../diffusion/guided-output.js';
 import type { Pipeline } from '../diffusion/pipeline.js';
 import { type StochasticSettings, stochasticCoefficients } from '../diffusion/stochastic-steps.js';
 import type { Engine, Provider, Tensors } from '../engines/engine.js';
@@ -139,7 +140,7 @@ export async function createTrainer(
     let loss = 0;
     for (const minibatch of minibatches(units, settings.minibatchSize, oneTimestepARun)) {
       const rows = arranged(minibatch, settings.minibatchSize);
-      const feeds = await rowFeeds(pipeline, rows, rowInputs, settings.guidanceScale !== 1);
+      const feeds = await rowFeeds(pipeline, rows, rowInputs, usesGuidance(settings.guidanceScale));
       const outputs = await executable.run(feeds, { signal, transfer: true });
       loss += float32Data(outputs.loss, 'loss')[0] ?? Number.NaN;
       statistics.addRows(rows, {
@@ -225,7 +226,7 @@ export async function createTrainer(
       const logRatios: number[] = [];
       for (const minibatch of minibatches(units, settings.minibatchSize, oneTimestepARun)) {
         const rows = arranged(minibatch, settings.minibatchSize);
-        const feeds = await rowFeeds(pipeline, rows, rowInputs, settings.guidanceScale !== 1);
+        const feeds = await rowFeeds(pipeline, rows, rowInputs, usesGuidance(settings.guidanceScale));
         const { ratio } = await executable.run(feeds, { signal, transfer: true });
         logRatios.push(...float32Data(ratio, 'ratio').subarray(0, minibatch.length).map(Math.log));
       }

@@ -1,3 +1,4 @@
+import { usesGuidance } from '../../models/diffusion/guided-output.js';
 import { createSurrogate } from '../../models/objectives/index.js';
 import { selectableBranches } from '../../operators/index.js';
 import { stageOf } from './stage-of.js';
@@ -70,7 +71,7 @@ export function deriveSizes(config: ResolvedConfig): DerivedSizes {
   const trees = stageTrees(config);
   const updatesOf = updates.from === 'stage' && updates.remainder === 'drop' ? Math.floor : Math.ceil;
   const selectable = selectableSamples({ prompts, sampler, schedule, advantages });
-  const passes = sampler.guidanceScale === 1 ? 1 : 2;
+  const passes = usesGuidance(sampler.guidanceScale) ? 2 : 1;
   const overRun = (ofStage: (tree: StageTree) => number) =>
     sum(trees.map((tree) => tree.stages * ofStage(tree)));
   const { trainPrompts, heldOutPrompts, imagesPerPrompt } = config.evaluation;

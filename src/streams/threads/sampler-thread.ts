@@ -3,6 +3,7 @@
 import { TributaryError } from '../../errors.js';
 import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import { openDenoiser } from '../../models/diffusion/denoiser.js';
+import { usesGuidance } from '../../models/diffusion/guided-output.js';
 import { openPipeline } from '../../models/diffusion/pipeline.js';
 import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../models/diffusion/sampler.js';
 import { createSampler, denoiserRows, type Sampler } from '../../models/diffusion/sampler.js';
@@ -93,7 +94,7 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     noiseFor: 'evaluation',
     forkPlan: 'independent',
     numBranches: 1,
-    groupsPerBatch: Math.max(...rows) / (sampler.guidanceScale === 1 ? 1 : 2),
+    groupsPerBatch: Math.max(...rows) / (usesGuidance(sampler.guidanceScale) ? 2 : 1),
   };
   const evaluation: SamplerSettings = {
     ...probe,

@@ -160,6 +160,8 @@ describe('rollout', () => {
   it.each([
     [2, 8, 24],
     [1, 4, 12],
+    [0.5, 4, 12],
+    [0, 4, 12],
   ])(
     'should run guidance %d with %d rows up to the branch point and %d after it',
     async (guidanceScale, trunk, rows) => {
@@ -174,6 +176,16 @@ describe('rollout', () => {
       expect(denoiserRows(settings, [4])).toEqual([trunk]);
     },
   );
+
+  it('should draw the conditional pictures, not the unconditional ones, at guidance 0', async () => {
+    const drawn = async (guidanceScale: number) => {
+      const { sampler } = await openTinySampler(tiny, { guidanceScale });
+      return sampler.rollout([request(3)], stepsFrom(0));
+    };
+    const plain = await drawn(1);
+    expect(await drawn(0)).toEqual(plain);
+    expect(await drawn(0.5)).toEqual(plain);
+  });
 
   it('should guide as if it ran the two halves apart', async () => {
     const { sampler: plain } = await openTinySampler(tiny, { guidanceScale: 1, numBranches: 1 });

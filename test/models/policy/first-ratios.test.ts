@@ -22,6 +22,7 @@ const ascending = (numbers: Iterable<number>) => [...numbers].sort((a, b) => a -
 
 describe('ratios before the first update', () => {
   it.each([
+    { guidanceScale: 0, numInferenceSteps: 5 },
     { guidanceScale: 1, numInferenceSteps: 5 },
     { guidanceScale: 2, numInferenceSteps: 5 },
     { guidanceScale: 2, numInferenceSteps: 20 },

@@ -130,6 +130,7 @@ describe('deriveSizes', () => {
     ];
     expect(guided.samplingEvaluations).toBe(2 * plain.samplingEvaluations);
     expect(guided.trainingEvaluations).toBe(2 * plain.trainingEvaluations);
+    expect(deriveSizes(configOf('stages.sampler.guidanceScale=0'))).toEqual(plain);
   });
 
   it('should count every branch where the rule keeps all', () => {

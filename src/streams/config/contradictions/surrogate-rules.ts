@@ -1,4 +1,5 @@
 /** @file Whether the surrogate can be trained on what the other stages give it. */
+import { usesGuidance } from '../../../models/diffusion/guided-output.js';
 import { createSurrogate } from '../../../models/objectives/index.js';
 import { sharesEdges } from '../../../rollout-tree.js';
 import { selectableSamples } from '../derived-sizes.js';
@@ -29,9 +30,9 @@ const kindFits: ConfigRule = (config) => {
     const expected = `none for the surrogate ${type}, which is not trained on single steps`;
     faults.push(contradiction(path, expected, 'network', 'Set type: none.', [surrogate]));
   }
-  if (trainsOn === 'denoising' && sampler.guidanceScale !== 1) {
+  if (trainsOn === 'denoising' && usesGuidance(sampler.guidanceScale)) {
     const path = ['stages', sampler.name, 'guidanceScale'];
-    const expected = `1 for the surrogate ${type}, which fits the network's output to noised pictures`;
+    const expected = `at most 1 for the surrogate ${type}, which fits the network's output to noised pictures`;
     faults.push(contradiction(path, expected, String(sampler.guidanceScale), 'Set it to 1.', [surrogate]));
   }
   if (trainsOn === 'denoising' && config.guards.klToPretrained.action !== 'off') {

@@ -22,7 +22,7 @@ export const branchRolloutsStage = defineStage({
     guidanceScale: number({ from: '[0', to: '100]' })
       .default(2)
       .describe(
-        'Classifier-free guidance w, at sampling and at training. 1 switches it off and halves the network evaluations; larger values follow the prompt more and vary less.',
+        'Classifier-free guidance w, at sampling and at training. 1 and below, 0 included, switch it off as in diffusers and halve the network evaluations; larger values follow the prompt more and vary less.',
       ),
     eta: number({ from: '(0', to: '2]' })
       .default(1)

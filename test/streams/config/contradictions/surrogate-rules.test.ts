@@ -43,12 +43,12 @@ describe('SURROGATE_RULES', () => {
     [
       'guidance, which is the default, under a surrogate of noised pictures',
       { trainer: 'surrogate: { type: sft }' },
-      "a.yaml:6:3 stages.sampler.guidanceScale: expected 1 for the surrogate sft, which fits the network's output to noised pictures, got 2. Set it to 1.",
+      "a.yaml:6:3 stages.sampler.guidanceScale: expected at most 1 for the surrogate sft, which fits the network's output to noised pictures, got 2. Set it to 1.",
     ],
     [
-      'no guidance at all under a surrogate of noised pictures',
-      { sampler: 'guidanceScale: 0', trainer: 'surrogate: { type: awm }' },
-      "a.yaml:6:51 stages.sampler.guidanceScale: expected 1 for the surrogate awm, which fits the network's output to noised pictures, got 0. Set it to 1.",
+      'guidance just above 1 under a surrogate of noised pictures',
+      { sampler: 'guidanceScale: 1.01', trainer: 'surrogate: { type: awm }' },
+      "a.yaml:6:51 stages.sampler.guidanceScale: expected at most 1 for the surrogate awm, which fits the network's output to noised pictures, got 1.01. Set it to 1.",
     ],
     [
       'rollouts of the pretrained model under a surrogate with ratios',
@@ -137,7 +137,7 @@ describe('SURROGATE_RULES', () => {
     [
       'guidance under a surrogate of noised pictures',
       { trainer: 'surrogate: { type: sft }' },
-      "a.yaml:6:3 stages.sampler.guidanceScale: expected 1 for the surrogate sft, which fits the network's output to noised pictures, got 2. Set it to 1.",
+      "a.yaml:6:3 stages.sampler.guidanceScale: expected at most 1 for the surrogate sft, which fits the network's output to noised pictures, got 2. Set it to 1.",
     ],
     [
       'pictures of another model under a ratio',
