@@ -6,6 +6,7 @@ import { encodePng, toRgb8 } from '../images/png.js';
 import { answerFault, askJson, type JsonService, type ReadAnswer, requireSendable } from './json-service.js';
 import type { RewardContext } from './reward-source.js';
 import { serviceUrlField } from './service-url.js';
+import { inWords } from './value-in-words.js';
 
 const TOKEN_VARIABLE = 'TRIBUTARY_VLM_TOKEN';
 /** As many alternatives of the first token as servers commonly give. */
@@ -151,8 +152,13 @@ const readAnswer: ReadAnswer<ChatAnswer> = (body, quote) => {
   const parsed = answerSchema.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    const place = issue?.path.length ? ` at ${issue.path.map(String).join('.')}` : '';
-    return { expected: `${issue?.message}${place}`, got: quote(body) };
+    const path = issue?.path ?? [];
+    const place = path.length > 0 ? ` at ${path.map(String).join('.')}` : '';
+    const found = path.reduce<unknown>(
+      (at, key) => (at as Readonly<Record<PropertyKey, unknown>> | null)?.[key],
+      value,
+    );
+    return { expected: `${issue?.message}${place}`, got: `${inWords(found, quote)} in ${quote(body)}` };
   }
   const [choice] = parsed.data.choices;
   return {

@@ -25,3 +25,18 @@ export function floatOutput(outputs: Tensors, name: string): Float32Array {
   const tensor = outputs[name];
   return tensor?.type === 'float16' ? decodeFloat16(tensor.data as Uint16Array) : float32Data(tensor, name);
 }
+
+/**
+ * An output of scores as numbers, whichever numbers the graph gives: floats of any precision, or integers such as a count.
+ * @throws TRIB_MODEL where it holds none, such as strings.
+ */
+export function numberOutput(outputs: Tensors, name: string, label: string): readonly number[] {
+  const tensor = outputs[name];
+  if (tensor?.type === 'float16') return Array.from(decodeFloat16(tensor.data as Uint16Array));
+  if (tensor && ArrayBuffer.isView(tensor.data))
+    return Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${label} output "${name}": expected numbers, got ${tensor?.type ?? 'nothing'}. Name the output that is the score.`,
+  );
+}

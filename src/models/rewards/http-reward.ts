@@ -5,9 +5,10 @@ import { encodePng, toRgb8 } from '../images/png.js';
 import { batchSizeField } from './batch-size-field.js';
 import { toUnitLength } from './features.js';
 import { answerFault, askJson, type JsonService, requireSendable } from './json-service.js';
-import { type RewardResponse, readRewardResponse } from './reward-response.js';
+import { readRewardResponse } from './reward-response.js';
 import type { RewardScorer } from './reward-scorer.js';
 import { defineRewardSource } from './reward-source.js';
+import { lengthsFault, type ScoredAnswer } from './scored-answer.js';
 import { serviceUrlField } from './service-url.js';
 
 const TOKEN_VARIABLE = 'TRIBUTARY_REWARD_TOKEN';
@@ -32,7 +33,7 @@ export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
   return {
     runsOn: null,
     async score({ prompt, images }, signal) {
-      const responses: RewardResponse[] = [];
+      const responses: ScoredAnswer[] = [];
       for (let start = 0; start < images.length; start += batchSize) {
         const pngs = images
           .slice(start, start + batchSize)
@@ -83,17 +84,12 @@ export const httpReward = defineRewardSource({
 /** The embeddings of all pictures, where every answer has some. */
 function featuresOf(
   service: JsonService,
-  responses: readonly RewardResponse[],
+  responses: readonly ScoredAnswer[],
 ): readonly Float32Array[] | null {
-  const embeddings = responses.map((response) => response.embeddings);
+  const embeddings = responses.map(({ vectors }) => vectors);
   if (!embeddings.every((rows) => rows !== undefined)) return null;
   const rows = embeddings.flat();
-  const lengths = [...new Set(rows.map(({ length }) => length))];
-  if (lengths.length > 1) {
-    throw answerFault(service, {
-      expected: 'embeddings of one length',
-      got: `lengths ${lengths.join(', ')}`,
-    });
-  }
+  const fault = lengthsFault('embeddings', rows);
+  if (fault) throw answerFault(service, fault);
   return rows.map((row) => toUnitLength(Float32Array.from(row)));
 }

@@ -5,6 +5,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TributaryError } from '../../errors.js';
+import type { AnswerFault } from './scored-answer.js';
+import type { Quote } from './value-in-words.js';
 
 export interface JsonService {
   readonly url: string;
@@ -18,17 +20,8 @@ export interface JsonService {
   readonly wait?: ((milliseconds: number, signal: AbortSignal) => Promise<unknown>) | undefined;
 }
 
-/** What was expected of an answer, what came instead. */
-export interface ResponseFault {
-  readonly expected: string;
-  readonly got: string;
-}
-
-/** Makes what is quoted of an answer fit for a message. */
-export type Quote = (text: string) => string;
-
 /** Reads the text of an answer, or says what is wrong with it. */
-export type ReadAnswer<Answer> = (text: string, quote: Quote) => { readonly answer: Answer } | ResponseFault;
+export type ReadAnswer<Answer> = (text: string, quote: Quote) => { readonly answer: Answer } | AnswerFault;
 
 /** Attempts at one request, and milliseconds before the second one; each further wait is twice as long. */
 const ATTEMPTS = 5;
@@ -120,7 +113,7 @@ export async function askJson<Answer>(
 }
 
 /** The fault of a service whose answers do not fit each other, or what they were asked. */
-export function answerFault(service: JsonService, { expected, got }: ResponseFault): TributaryError {
+export function answerFault(service: JsonService, { expected, got }: AnswerFault): TributaryError {
   return faultOf(service, { expected, got, nextStep: CORRECT_THE_SERVICE, mayPass: false }, 1);
 }
 

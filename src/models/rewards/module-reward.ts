@@ -9,6 +9,7 @@ import { type Rgb8Image, toRgb8 } from '../images/png.js';
 import { toUnitLength } from './features.js';
 import type { ScoredPictures } from './reward-scorer.js';
 import { defineRewardSource } from './reward-source.js';
+import { lengthsFault, readScoredAnswer } from './scored-answer.js';
 
 /** What the `score` of a module is called with. */
 export interface ModulePictures {
@@ -25,26 +26,6 @@ interface RewardModule {
   readonly score: (pictures: ModulePictures) => unknown;
   readonly close?: () => unknown;
 }
-
-/** A typed array of numbers is a list like any other. */
-const asList = (value: unknown) =>
-  value instanceof Float32Array || value instanceof Float64Array ? Array.from(value) : value;
-
-const numbers = z.preprocess(
-  asList,
-  z.array(z.number({ error: 'a finite number' }), { error: 'a list of numbers' }),
-);
-const vector = z.union([z.instanceof(Float32Array), numbers], { error: 'a list of numbers' });
-const answerSchema = z.union(
-  [
-    numbers.transform((rewards) => ({ rewards, features: null })),
-    z.object({
-      rewards: numbers,
-      features: z.array(vector, { error: 'a list of vectors' }).nullish(),
-    }),
-  ],
-  { error: 'a list of finite numbers, or { rewards, features }' },
-);
 
 /**
  * **Errors**: TRIB_FILE where the module does not load or exports no `score`; TRIB_REWARD where `score` throws, takes longer
@@ -95,7 +76,7 @@ async function load(path: string): Promise<RewardModule> {
   const module = await import(pathToFileURL(resolve(path)).href).catch((cause: unknown) => {
     throw new TributaryError(
       'TRIB_FILE',
-      `reward module ${path}: expected a module that loads, got ${inWords(cause)}. Correct the module or its path.`,
+      `reward module ${path}: expected a module that loads, got ${thrownInWords(cause)}. Correct the module or its path.`,
       { cause },
     );
   });
@@ -117,27 +98,23 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 function read(path: string, answer: unknown, count: number): ScoredPictures {
-  const fault = (expected: string, got: string) =>
-    new TributaryError(
-      'TRIB_REWARD',
-      `reward module ${path}: expected score to return ${expected}, got ${got}. Correct the module, see docs/rewards.md.`,
-    );
-  const parsed = answerSchema.safeParse(answer);
-  if (!parsed.success) throw fault('a list of finite numbers, or { rewards, features }', shown(answer));
-  const { rewards, features } = parsed.data;
-  if (rewards.length !== count) throw fault(`${count} rewards, one a picture`, String(rewards.length));
-  if (!features) return { rewards, features: null };
-  if (features.length !== count) throw fault(`${count} features, one a picture`, String(features.length));
-  const lengths = [...new Set(features.map(({ length }) => length))];
-  if (lengths.length > 1) throw fault('features of one length', `lengths ${lengths.join(', ')}`);
-  return { rewards, features: features.map((feature) => toUnitLength(Float32Array.from(feature))) };
+  const read = readScoredAnswer(answer, { count, vectors: 'features', isListAllowed: true, quote });
+  const fault = 'expected' in read ? read : lengthsFault('features', read.vectors ?? []);
+  if ('rewards' in read && !fault) {
+    const features = read.vectors?.map((vector) => toUnitLength(Float32Array.from(vector))) ?? null;
+    return { rewards: read.rewards, features };
+  }
+  throw new TributaryError(
+    'TRIB_REWARD',
+    `reward module ${path}: expected score to return ${fault?.expected}, got ${fault?.got}. Correct the module, see docs/rewards.md.`,
+  );
 }
 
 function thrown(path: string, cause: unknown): TributaryError {
   const retryable = (cause as { readonly retryable?: unknown } | null | undefined)?.retryable === true;
   return new TributaryError(
     'TRIB_REWARD',
-    `reward module ${path}: expected score to return, got ${inWords(cause)}. Correct the module.`,
+    `reward module ${path}: expected score to return, got ${thrownInWords(cause)}. Correct the module.`,
     { retryable, cause },
   );
 }
@@ -158,24 +135,10 @@ function cancelled(path: string): TributaryError {
 }
 
 /** What was thrown, on one line. */
-function inWords(error: unknown): string {
-  return `"${String(error).replace(/\s+/g, ' ').slice(0, 200)}"`;
+function thrownInWords(error: unknown): string {
+  return quote(String(error));
 }
 
-function shown(answer: unknown): string {
-  const value = asList(answer);
-  if (value === undefined) return 'nothing';
-  if (typeof value !== 'object' || value === null) return `${String(value)} (${typeof value})`;
-  if (!Array.isArray(value)) {
-    const rewards = asList((value as { readonly rewards?: unknown }).rewards);
-    const wrong = Array.isArray(rewards) ? wrongIn(rewards) : undefined;
-    return wrong ? `rewards with ${wrong}` : `an object with ${Object.keys(value).join(', ') || 'nothing'}`;
-  }
-  return wrongIn(value) ?? 'a list';
-}
-
-/** The first of a list that is no finite number. */
-function wrongIn(list: readonly unknown[]): string | undefined {
-  const bad = list.findIndex((item) => !Number.isFinite(item));
-  return bad < 0 ? undefined : `${String(list[bad])} at ${bad}`;
+function quote(text: string): string {
+  return `"${text.replace(/\s+/g, ' ').slice(0, 200)}"`;
 }

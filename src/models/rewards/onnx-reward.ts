@@ -9,7 +9,7 @@ import { inRuns } from './batches.js';
 import { declaredInput, type Feed, feedFor } from './declared-inputs.js';
 import { featureRows } from './feature-rows.js';
 import { cosine } from './features.js';
-import { floatOutput } from './float-ports.js';
+import { numberOutput } from './float-ports.js';
 import { openGraph } from './open-graph.js';
 import { portOf, requireOneWidth, requirePorts } from './ports.js';
 import { defineRewardSource } from './reward-source.js';
@@ -109,7 +109,7 @@ function outputsOf(read: Reading): string[] {
 function rowsOf(outputs: Tensors, read: Reading, count: number, label: string): Row[] {
   switch (read.from) {
     case 'output': {
-      const scores = floatOutput(outputs, read.output);
+      const scores = numberOutput(outputs, read.output, label);
       if (scores.length === count) return Array.from(scores, (score) => ({ score, feature: null }));
       const shape = outputs[read.output]?.shape.join(', ');
       throw new TributaryError(

@@ -72,12 +72,14 @@ describe('a fault that stays', () => {
   it.each([
     ['{"rewards": [1, 2]}', 'expected 1 rewards, one a picture, got 2.'],
     ['{"rewards": []}', 'expected 1 rewards, one a picture, got 0.'],
-    ['{"rewards": [null]}', 'expected a finite number at rewards[0], got "null".'],
-    ['{"rewards": [1e999]}', 'expected a finite number at rewards[0], got "null".'],
-    ['{"rewards": ["0.5"]}', 'expected a finite number at rewards[0], got ""0.5"".'],
-    ['{"rewards": 0.5}', 'expected a list of numbers at rewards, got "0.5".'],
-    ['{"reward": [0.5]}', 'expected a list of numbers at rewards, got nothing.'],
-    ['[0.5]', 'expected a mapping with `rewards`, got "[0.5]".'],
+    ['{"rewards": [null]}', 'expected a finite number at rewards[0], got null.'],
+    ['{"rewards": [1e999]}', 'expected a finite number at rewards[0], got Infinity.'],
+    ['{"rewards": ["0.5"]}', 'expected a finite number at rewards[0], got a string "0.5".'],
+    ['{"rewards": [[0.5]]}', 'expected a finite number at rewards[0], got a list of 1.'],
+    ['{"rewards": [true]}', 'expected a finite number at rewards[0], got a boolean true.'],
+    ['{"rewards": 0.5}', 'expected a list of numbers at rewards, got a number 0.5.'],
+    ['{"reward": [0.5]}', 'expected a mapping with `rewards`, got an object with "reward".'],
+    ['[0.5]', 'expected a mapping with `rewards`, got a list of 1.'],
     ['{"rewards": [NaN]}', 'expected JSON, got "{"rewards": [NaN]}".'],
     ['', 'expected JSON, got nothing.'],
     [
@@ -86,10 +88,10 @@ describe('a fault that stays', () => {
     ],
     [`x${'y'.repeat(300)}`, `expected JSON, got "x${'y'.repeat(119)}…".`],
     ['{"rewards": [1], "embeddings": []}', 'expected 1 embeddings, one a picture, got 0.'],
-    ['{"rewards": [1], "embeddings": [[]]}', 'expected at least one number at embeddings[0], got "[]".'],
+    ['{"rewards": [1], "embeddings": [[]]}', 'expected at least one number at embeddings[0], got none.'],
     [
       '{"rewards": [1], "embeddings": [[1, null]]}',
-      'expected a finite number at embeddings[0][1], got "null".',
+      'expected a finite number at embeddings[0][1], got null.',
     ],
   ])('should be an answer that is not as agreed: %s', async (body, message) => {
     const { server, fault, waits } = await httpBench((_, response) => sendText(response, 200, body));
@@ -108,7 +110,7 @@ describe('a fault that stays', () => {
     const { server, fault } = await httpBench((__, response) => sendText(response, 200, bodyOf(deep)));
     expect(await fault()).toEqual([
       'TRIB_REWARD',
-      `reward service ${server.url}: ${words}, got "a deeply nested value". Correct the service, see docs/rewards.md.`,
+      `reward service ${server.url}: ${words}, got a list of 1. Correct the service, see docs/rewards.md.`,
     ]);
   });
 
@@ -121,7 +123,7 @@ describe('a fault that stays', () => {
     [
       'embeddings',
       (values: string) => `{"rewards": [1], "embeddings": [[${values}]]}`,
-      'expected a finite number at embeddings[0][0], got "null".',
+      'expected a finite number at embeddings[0][0], got null.',
     ],
   ])('should be an answer of millions of wrong %s, at the price of one', async (_, bodyOf, words) => {
     const body = bodyOf(Array(2e6).fill('null').join());

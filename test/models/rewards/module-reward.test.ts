@@ -59,13 +59,22 @@ describe('module', () => {
     expect(rewards).toEqual([0, 51, 255].map((level) => 10 + 2 * level + (grey(level)[0] ?? 0) + 8));
   });
 
-  it.each(['new Float64Array([1, 2, 3])', '({ rewards: Float32Array.of(1, 2, 3) })'])(
-    'should take typed arrays for lists: %s',
-    async (answer) => {
-      const { score } = await open(`export const score = () => ${answer};`);
-      expect((await score(pictures)).rewards).toEqual([1, 2, 3]);
-    },
-  );
+  it.each(
+    [
+      'Int8Array',
+      'Uint8Array',
+      'Uint8ClampedArray',
+      'Int16Array',
+      'Uint16Array',
+      'Int32Array',
+      'Uint32Array',
+      'Float32Array',
+      'Float64Array',
+    ].flatMap((type) => [`${type}.of(1, 2, 3)`, `({ rewards: ${type}.of(1, 2, 3) })`]),
+  )('should take typed arrays of numbers for lists: %s', async (answer) => {
+    const { score } = await open(`export const score = () => ${answer};`);
+    expect((await score(pictures)).rewards).toEqual([1, 2, 3]);
+  });
 
   it('should take features, scaled to length 1, and close the module', async () => {
     const { score, close, note } = await open(
@@ -88,22 +97,53 @@ describe('module', () => {
 
   it.each([
     ['[1, 2]', 'expected score to return 3 rewards, one a picture, got 2.'],
-    [
-      '[1, NaN, 3]',
-      'expected score to return a list of finite numbers, or { rewards, features }, got NaN at 1.',
-    ],
+    ['[1, NaN, 3]', 'expected score to return a finite number at index 1, got NaN.'],
     [
       'undefined',
       'expected score to return a list of finite numbers, or { rewards, features }, got nothing.',
     ],
+    ['null', 'expected score to return a list of finite numbers, or { rewards, features }, got null.'],
     [
       '"good"',
-      'expected score to return a list of finite numbers, or { rewards, features }, got good (string).',
+      'expected score to return a list of finite numbers, or { rewards, features }, got a string "good".',
     ],
-    ['new Float32Array([1, Infinity, 3])', 'or { rewards, features }, got Infinity at 1.'],
-    ['({ rewards: [1, 2, "3"] })', 'or { rewards, features }, got rewards with 3 at 2.'],
-    ['({ rewards: new Map() })', 'or { rewards, features }, got an object with rewards.'],
-    ['({ scores: [1] })', 'or { rewards, features }, got an object with scores.'],
+    ['7n', 'expected score to return a list of finite numbers, or { rewards, features }, got a BigInt 7.'],
+    [
+      'BigInt64Array.of(1n, 2n, 3n)',
+      'expected score to return a list of finite numbers, or { rewards, features }, got a BigInt64Array.',
+    ],
+    [
+      'new DataView(new ArrayBuffer(3))',
+      'expected score to return a list of finite numbers, or { rewards, features }, got a DataView.',
+    ],
+    [
+      'new Float32Array([1, Infinity, 3])',
+      'expected score to return a finite number at index 1, got Infinity.',
+    ],
+    ['[[0], [0], [0]]', 'expected score to return a finite number at index 0, got a list of 1.'],
+    ['["0.5", 1, 2]', 'expected score to return a finite number at index 0, got a string "0.5".'],
+    ['[0, 1n, 2]', 'expected score to return a finite number at index 1, got a BigInt 1.'],
+    ['[1, 2, , ]', 'expected score to return a finite number at index 2, got nothing.'],
+    ['[0, true, 1]', 'expected score to return a finite number at index 1, got a boolean true.'],
+    ['[0, Promise.resolve(1), 1]', 'expected score to return a finite number at index 1, got a Promise.'],
+    [
+      '[0, Float32Array.of(1), 1]',
+      'expected score to return a finite number at index 1, got a Float32Array.',
+    ],
+    [
+      '[0, { score: 1 }, 1]',
+      'expected score to return a finite number at index 1, got an object with "score".',
+    ],
+    [
+      '({ rewards: [1, 2, "3"] })',
+      'expected score to return a finite number at rewards[2], got a string "3".',
+    ],
+    ['({ rewards: new Map() })', 'expected score to return a list of numbers at rewards, got a Map.'],
+    ['({ scores: [1] })', 'a list of finite numbers, or { rewards, features }, got an object with "scores".'],
+    [
+      '({ rewards: [1, 2, 3], features: [[1], [1], ["1"]] })',
+      'expected score to return a finite number at features[2][0], got a string "1".',
+    ],
     [
       '({ rewards: [1, 2, 3], features: [[1]] })',
       'expected score to return 3 features, one a picture, got 1.',

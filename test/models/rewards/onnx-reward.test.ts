@@ -104,6 +104,22 @@ describe('onnx', () => {
     );
   });
 
+  it.each(['float64', 'float16', 'int64', 'int32'] as const)(
+    'should read a score that is %s as numbers',
+    async (type) => {
+      const sum = (g: GraphBuilder) => op.reduceSum(g, channelMeans(g), [1], false);
+      const inputs = { pixel_values: plainImage };
+      const rewards = await rewardsOf(
+        await open((g) => ({ score: op.cast(g, op.mul(g, sum(g), g.scalar(100)), type) }), { inputs }),
+      );
+      for (const [index, levels] of COLOURS.entries()) {
+        const exact = levels.reduce((total, level) => total + level, 0) / 2.55;
+        expect(Math.abs((rewards[index] ?? 0) - exact)).toBeLessThan(type.startsWith('int') ? 1 : 0.2);
+        expect(Number.isInteger(rewards[index])).toBe(type.startsWith('int'));
+      }
+    },
+  );
+
   it('should take the cosine of two outputs, with its features', async () => {
     const opened = await open((g, sizes) => ({ image: channelMeans(g), words: tokenSums(g, sizes) }), {
       score: { from: 'cosine', image: 'image', text: 'words' },

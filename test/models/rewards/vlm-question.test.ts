@@ -97,9 +97,9 @@ describe('vlm-question', () => {
 
   it.each([
     ['Sorry, I am busy', 'expected JSON, got "Sorry, I am busy"'],
-    ['{"choices":[]}', 'expected at least one choice at choices, got "{"choices":[]}"'],
-    ['{"choices":[{"message":{"content":null}}]}', 'expected text at choices.0.message.content, got'],
-    [`{"error":"${SECRET}"}`, 'expected a list of choices at choices, got "{"error":"…"}"'],
+    ['{"choices":[]}', 'expected at least one choice at choices, got an empty list in "{"choices":[]}"'],
+    ['{"choices":[{"message":{"content":null}}]}', 'expected text at choices.0.message.content, got null in'],
+    [`{"error":"${SECRET}"}`, 'expected a list of choices at choices, got nothing in "{"error":"…"}"'],
   ])('should say what is wrong with the answer %s', async (answer, words) => {
     const server = await startRewardServer((_, response) => sendText(response, 200, answer));
     const [code, message] = await faultOf(() => bench(server.url).scorer.score(greys(0), unaborted()));
@@ -113,7 +113,7 @@ describe('vlm-question', () => {
     const server = await startRewardServer((_, response) => sendText(response, 200, many));
     const [, message] = await faultOf(() => bench(server.url).scorer.score(greys(0), unaborted()));
     expect(message).toMatch(
-      /expected text at choices\.0\.message\.content, got "\{"choices":.{109}…"\. Correct/,
+      /expected text at choices\.0\.message\.content, got a number 7 in "\{"choices":.{109}…"\. Correct/,
     );
   });
 
@@ -123,7 +123,7 @@ describe('vlm-question', () => {
     const [code, message] = await faultOf(() => scorer.score(greys(0), unaborted()));
     expect(code).toBe('TRIB_REWARD');
     expect(message).toContain(
-      'expected a logprob of at most 0 at choices.0.logprobs.content.0.top_logprobs.0.logprob, got',
+      'expected a logprob of at most 0 at choices.0.logprobs.content.0.top_logprobs.0.logprob, got a number 4.9',
     );
   });
 
