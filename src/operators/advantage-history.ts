@@ -1,27 +1,30 @@
-/** The past rewards of one prompt. */
-export interface PromptHistory {
+/** Past rewards of one prompt. */
+export interface PromptRewards {
   readonly prompt: string;
-  /** Oldest first. The history rules keep one list a training stage; the per-prompt rule keeps a single list. */
-  readonly scores: readonly (readonly number[])[];
+  /** In the order in which they were drawn. */
+  readonly rewards: readonly number[];
 }
 
 /** What an advantage rule remembers between training stages: a plain value that a checkpoint stores as JSON. */
 export interface AdvantageHistory {
-  /** In the order in which the prompts first appeared. */
-  readonly prompts: readonly PromptHistory[];
+  /**
+   * Oldest first, each with the prompts that it had, in the order in which they first appeared. The history rules keep
+   * one entry a training stage, empty where the stage had no group. The per-prompt rule keeps its queues in a single one.
+   */
+  readonly stages: readonly (readonly PromptRewards[])[];
 }
 
 /** Returns the memory of a run that has not begun. */
 export function createHistory(): AdvantageHistory {
-  return { prompts: [] };
+  return { stages: [] };
 }
 
-/** Returns the history as a map from the prompt to its past scores. */
-export function scoresByPrompt(history: AdvantageHistory): Map<string, readonly (readonly number[])[]> {
-  return new Map(history.prompts.map(({ prompt, scores }) => [prompt, scores]));
+/** Returns an entry of the history as a map from the prompt to its rewards. */
+export function rewardsByPrompt(entry: readonly PromptRewards[]): Map<string, readonly number[]> {
+  return new Map(entry.map(({ prompt, rewards }) => [prompt, rewards]));
 }
 
-/** Returns the history that holds these scores. Prompts keep the order of the map. */
-export function historyOf(scores: ReadonlyMap<string, readonly (readonly number[])[]>): AdvantageHistory {
-  return { prompts: Array.from(scores, ([prompt, lists]) => ({ prompt, scores: lists })) };
+/** Returns the entry of a history that holds these rewards. Prompts keep the order of the map. */
+export function historyEntry(rewards: ReadonlyMap<string, readonly number[]>): PromptRewards[] {
+  return Array.from(rewards, ([prompt, values]) => ({ prompt, rewards: values }));
 }

@@ -1,5 +1,5 @@
 import { integer } from '../fields.js';
-import { historyOf, scoresByPrompt } from './advantage-history.js';
+import { historyEntry, rewardsByPrompt } from './advantage-history.js';
 import { type AdvantageRule, sampleOf } from './advantage-rule.js';
 import { defineAdvantageRule } from './advantage-rule-spec.js';
 import { momentsOf } from './moments.js';
@@ -33,9 +33,7 @@ export function perPromptRule({ bufferSize, minCount, stdFloor = 0 }: PerPromptR
   requireCount('groupAdvantages', 'bufferSize', bufferSize, minCount);
   requireFloor('groupAdvantages', 'stdFloor', stdFloor, 0);
   return (history, groups) => {
-    const queues = new Map(
-      Array.from(scoresByPrompt(history), ([prompt, scores]) => [prompt, scores.flat()] as const),
-    );
+    const queues = rewardsByPrompt(history.stages[0] ?? []);
     for (const { prompt, rewards } of groups) {
       queues.set(prompt, [...(queues.get(prompt) ?? []), ...rewards].slice(-bufferSize));
     }
@@ -51,7 +49,7 @@ export function perPromptRule({ bufferSize, minCount, stdFloor = 0 }: PerPromptR
       (advantages[index] ?? []).map((advantage, branch) => sampleOf(group, branch, advantage)),
     );
     return {
-      state: historyOf(new Map(Array.from(queues, ([prompt, queue]) => [prompt, [queue]]))),
+      state: { stages: [historyEntry(queues)] },
       samples,
       statistics: ruleStatistics(groups, samples, advantages),
     };

@@ -4,8 +4,9 @@ import { z } from 'zod';
 import { TributaryError } from '../errors.js';
 import type { FolderContent } from '../models/files/atomic.js';
 import { holdsWeights } from '../models/policy/policy-file.js';
-import type { AdvantageHistory } from '../operators/index.js';
+import type { AdvantageHistory, AdvantageRuleName } from '../operators/index.js';
 import type { Checkpoint } from './checkpoint-folder.js';
+import { restoreHistory, savedHistorySchema } from './checkpoint-history.js';
 import { parseJsonOrNull } from './parse-json-or-null.js';
 import type { Evaluation } from './run-events.js';
 import type { PolicyFiles } from './threads/trainer-thread.js';
@@ -36,9 +37,7 @@ export interface RunState {
 }
 
 const stateSchema = z.object({
-  history: z.object({
-    prompts: z.array(z.object({ prompt: z.string(), scores: z.array(z.array(z.number())) })),
-  }),
+  history: savedHistorySchema,
   rewardQueries: z.int().min(0),
   base: z.looseObject({ policyVersion: z.literal(0) }),
   positions: z
@@ -66,17 +65,27 @@ export function checkpointFiles({ adapter, optimizer, extras }: PolicyFiles, sta
 
 /**
  * Reads a checkpoint's content. Files of other names are the trainer's extras: only it knows what they hold.
- * @throws TRIB_CHECKPOINT when a file is not there or not what it should be.
+ *
+ * @param rule The advantage rule of the run, whose history the checkpoint holds.
+ * @throws TRIB_CHECKPOINT when a file is not there or not what it should be, or its history is of a form that says less.
  */
-export function readCheckpointFiles({ path, files }: Checkpoint): PolicyFiles & { readonly state: RunState } {
+export function readCheckpointFiles(
+  { path, files }: Checkpoint,
+  rule: AdvantageRuleName,
+): PolicyFiles & { readonly state: RunState } {
   const file = (name: string): Uint8Array => files.get(name) ?? fault(`${path}/${name}`, 'no such file');
   const state = stateSchema.safeParse(parseJsonOrNull(new TextDecoder().decode(file(STATE_FILE))));
   if (!state.success) return fault(`${path}/${STATE_FILE}`, 'another content');
+  const adapter = files.get(WEIGHTS_FILE) ?? file(ADAPTER_FILE);
+  const history = restoreHistory(state.data.history, rule, {
+    path: `${path}/${STATE_FILE}`,
+    policyPath: `${path}/${policyFileName(adapter)}`,
+  });
   return {
-    adapter: files.get(WEIGHTS_FILE) ?? file(ADAPTER_FILE),
+    adapter,
     optimizer: file(OPTIMIZER_FILE),
     extras: Object.fromEntries([...files].filter(([name]) => !OWN_FILES.includes(name))),
-    state: state.data as unknown as RunState,
+    state: { ...state.data, history } as unknown as RunState,
   };
 }
 

@@ -3,6 +3,7 @@
 import type { Client } from '../models/engines/thread.js';
 import { type AdvantageHistory, createHistory } from '../operators/index.js';
 import { readCheckpointFiles } from './checkpoint-files.js';
+import { stageOf } from './config/stage-of.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { evaluatePolicy } from './evaluate-policy.js';
 import type { PolicySnapshot } from './messages.js';
@@ -78,7 +79,7 @@ export async function openRun(
     const { adapter } = await trainer.save(undefined);
     const { checkpoint } = runDirectory;
     if (checkpoint) {
-      const { state, ...files } = readCheckpointFiles(checkpoint);
+      const { state, ...files } = readCheckpointFiles(checkpoint, stageOf(config, 'groupAdvantages').rule);
       await trainer.restore({ ...files, where: checkpoint.path });
       const best = (await runDirectory.readBest())?.evaluation;
       if (!best) await runDirectory.saveBest({ evaluation: state.base, adapter });

@@ -2,6 +2,7 @@ import { lastValueFrom, type Observable, Observable as Stream } from 'rxjs';
 import { betweenStages } from './between-stages.js';
 import { readCheckpointFiles } from './checkpoint-files.js';
 import { describeTopology } from './config/describe.js';
+import { stageOf } from './config/stage-of.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { openRunControl } from './control/run-control.js';
 import { endOfRun } from './end-of-run.js';
@@ -56,7 +57,8 @@ async function run(
   const { config, runDirectory, roles = ALL_ROLES } = options;
   say({ kind: 'started', description: describeTopology(config) });
   const { checkpoint, isResumed } = runDirectory;
-  const startAt = checkpoint && readCheckpointFiles(checkpoint).state.positions;
+  const { rule } = stageOf(config, 'groupAdvantages');
+  const startAt = checkpoint && readCheckpointFiles(checkpoint, rule).state.positions;
   const warn = (message: string) => say({ kind: 'warning', message });
   const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
   const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });

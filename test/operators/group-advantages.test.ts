@@ -39,16 +39,11 @@ describe('groupAdvantages', () => {
           selectedWorst: 2,
         },
       },
-      state: { prompts: [{ prompt: 'a red circle', scores: [[0, 1, 1, 5]] }] },
+      state: { stages: [[{ prompt: 'a red circle', rewards: [0, 1, 1, 5] }]] },
     });
-    expect(second?.state.prompts).toEqual([
-      {
-        prompt: 'a red circle',
-        scores: [
-          [0, 1, 1, 5],
-          [2, 0, 3, 3],
-        ],
-      },
+    expect(second?.state.stages).toEqual([
+      [{ prompt: 'a red circle', rewards: [0, 1, 1, 5] }],
+      [{ prompt: 'a red circle', rewards: [2, 0, 3, 3] }],
     ]);
   });
 
@@ -116,7 +111,8 @@ describe('groupAdvantages', () => {
           intraGroupCorrelation: null,
         },
       },
-      state: { prompts: [] },
+      // A stage without groups takes its place in the history.
+      state: { stages: [[]] },
     });
   });
 

@@ -81,7 +81,7 @@ describe('groupZScoreRule', () => {
   });
 
   it('should keep no history', () => {
-    const past = { prompts: [{ prompt: 'a red circle', scores: [[100]] }] };
+    const past = { stages: [[{ prompt: 'a red circle', rewards: [100] }]] };
     const { state, samples } = groupZScoreRule({ std: 'group' })(past, [rewarded(1, 0, [1, 3])]);
     expect(state).toEqual(past);
     expect(samples[1]?.advantage).toBeCloseTo(1 / 1.0001, 12);

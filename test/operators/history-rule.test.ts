@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createHistory } from '../../src/operators/advantage-history.js';
 import { historyRule } from '../../src/operators/history-rule.js';
@@ -76,27 +77,25 @@ describe('historyRule', () => {
     for (let stage = 0; stage < 9; stage += 1) {
       history = rule(history, [rewarded(stage, 0, [stage, stage])]).state;
     }
-    expect(history.prompts).toEqual([
-      { prompt: 'a red circle', scores: [1, 2, 3, 4, 5, 6, 7, 8].map((score) => [score, score]) },
-    ]);
+    expect(history.stages).toEqual(
+      [1, 2, 3, 4, 5, 6, 7, 8].map((reward) => [{ prompt: 'a red circle', rewards: [reward, reward] }]),
+    );
     // pool 1, 1, 2, 2, ..., 9, 9: mean 5, unbiased std √(120 / 17) = 2.656845
     const { samples } = rule(history, [rewarded(9, 0, [9, 9])]);
     expect(kept(samples)).toEqual([['9-0', 0, 1.505545]]);
   });
 
-  it('should skip stages without the prompt when it counts back', () => {
+  it('should give a place in the window to stages without the prompt, and to empty ones', () => {
     const rule = historyRule({ bestThreshold: 0, worstThreshold: 0, historyStages: 2 });
-    let { state } = rule(createHistory(), [rewarded(0, 0, [1, 2], 'p')]);
-    for (let stage = 1; stage < 5; stage += 1) state = rule(state, [rewarded(stage, 0, [3, 4], 'q')]).state;
-    expect(state.prompts).toEqual([
-      { prompt: 'p', scores: [[1, 2]] },
-      {
-        prompt: 'q',
-        scores: [
-          [3, 4],
-          [3, 4],
-        ],
-      },
+    const first = rule(createHistory(), [rewarded(0, 0, [1, 2], 'p')]).state;
+    const second = rule(first, [rewarded(1, 0, [3, 4], 'q')]).state;
+    const third = rule(second, []).state;
+    expect(third.stages).toEqual([[{ prompt: 'q', rewards: [3, 4] }], []]);
+    // p's rewards 1, 2 are out of the window: z is that of 5, 7, 9 alone.
+    const { samples } = rule(third, [rewarded(3, 0, [5, 7, 9], 'p')]);
+    expect(kept(samples)).toEqual([
+      ['3-0', 2, 1],
+      ['3-0', 0, -1],
     ]);
   });
 
@@ -136,4 +135,48 @@ describe('historyRule', () => {
     expect(() => historyRule({ ...thresholds, historyStages: -1 })).toThrow(/`historyStages`/);
     expect(() => historyRule({ ...thresholds, stdFloor: -1 })).toThrow(/`stdFloor`/);
   });
+});
+
+/** See tools/reference/selection.py, which states the released rule a second time, in PyTorch. */
+const reference: {
+  settings: { historyStages: number; bestThreshold: number; worstThreshold: number };
+  stages: {
+    groups: { prompt: string; rewards: number[] }[];
+    selected: { group: number; branch: number; advantage: number }[];
+  }[];
+} = JSON.parse(readFileSync('test/fixtures/selection.json', 'utf8'));
+
+describe('historyRule, against the rule of the released program', () => {
+  const rule = historyRule(reference.settings);
+  let history = createHistory();
+  const outcomes = reference.stages.map(({ groups }, stage) => {
+    const outcome = rule(
+      history,
+      groups.map(({ prompt, rewards }, index) => rewarded(stage, index, rewards, prompt)),
+    );
+    // As a checkpoint keeps it between any two stages.
+    history = JSON.parse(JSON.stringify(outcome.state));
+    return outcome.samples;
+  });
+
+  it('should see 14 stages, in which prompts are absent for longer than the window', () => {
+    expect(reference.stages).toHaveLength(14);
+    const absent = (prompt: string) =>
+      reference.stages.filter(({ groups }) => groups.every((one) => one.prompt !== prompt)).length;
+    expect(absent('a fox riding a bike')).toBe(9);
+    expect(absent('a cat washing dishes')).toBe(0);
+  });
+
+  it.each(reference.stages.map(({ selected }, stage) => [stage, selected] as const))(
+    'should select the released samples of stage %i, with their advantages',
+    (stage, selected) => {
+      const samples = outcomes[stage] ?? [];
+      expect(samples.map(({ groupId, branch }) => [groupId, branch])).toEqual(
+        selected.map(({ group, branch }) => [`${stage}-${group}`, branch]),
+      );
+      samples.forEach(({ advantage }, index) => {
+        expect(Math.abs(advantage - (selected[index]?.advantage ?? Number.NaN))).toBeLessThan(1e-12);
+      });
+    },
+  );
 });

@@ -36,9 +36,11 @@ describe('perPromptRule', () => {
       rewarded(1, 1, [7], 'p'),
       rewarded(1, 2, [9], 'p'),
     ]);
-    expect(second.state.prompts).toEqual([
-      { prompt: 'p', scores: [[3, 5, 7, 9]] },
-      { prompt: 'q', scores: [[5, 7, 9]] },
+    expect(second.state.stages).toEqual([
+      [
+        { prompt: 'p', rewards: [3, 5, 7, 9] },
+        { prompt: 'q', rewards: [5, 7, 9] },
+      ],
     ]);
     // mean 6, std √5
     expect(advantages(second)).toEqual([-0.4472, 0.4472, 1.3416]);
