@@ -2,12 +2,13 @@
  * @file Checkpoints of a run: `checkpoints/<complete training stages>/`, each with a manifest of checksums. A checkpoint
  * is whole when every file of its manifest is there, bit for bit.
  */
-import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TributaryError } from '../errors.js';
 import { type FolderContent, writeDirectoryAtomic } from '../models/files/atomic.js';
+import { readWholeFile } from '../models/files/read-bytes.js';
+import { sha256 } from '../models/files/sha256.js';
 import { parseJsonOrNull } from './parse-json-or-null.js';
 
 export interface Checkpoint {
@@ -91,7 +92,7 @@ async function readCheckpoint(
   if (!manifest.success) return { damage: `a ${MANIFEST} that does not parse` };
   const files = new Map<string, Uint8Array>();
   for (const [name, checksum] of Object.entries(manifest.data.files)) {
-    const content = await readFile(join(path, name)).catch(() => null);
+    const content = await readWholeFile(join(path, name)).catch(() => null);
     if (content === null) return { damage: `one without ${name}` };
     if (sha256(content) !== checksum) return { damage: `one whose ${name} has another checksum` };
     files.set(name, content);
@@ -110,8 +111,4 @@ async function checkpointNumbers(folder: string): Promise<number[]> {
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .sort((a, b) => b - a);
-}
-
-function sha256(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex');
 }

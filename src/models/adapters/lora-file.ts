@@ -2,7 +2,7 @@
  * @file Adapter files in safetensors: the style of diffusers and PEFT, and kohya's, which ComfyUI and AUTOMATIC1111 read.
  * The scale of a layer is alpha / rank.
  */
-import { createHash } from 'node:crypto';
+import { sha256 } from '../files/sha256.js';
 import { encodeFloat16 } from '../numeric/float16.js';
 import { kohyaMetadata } from './kohya-metadata.js';
 import { toKohya } from './kohya-names.js';
@@ -71,9 +71,7 @@ function encodeKohya(
 ): Uint8Array {
   const bytes = encodeSafetensors({ tensors, metadata: {} });
   const header = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  const modelHash = createHash('sha256')
-    .update(bytes.subarray(8 + header))
-    .digest('hex');
+  const modelHash = sha256(bytes.subarray(8 + header));
   return encodeSafetensors({ tensors, metadata: kohyaMetadata(layers, { title, modelHash }) });
 }
 

@@ -2,6 +2,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
+import { readBytes } from '../files/read-bytes.js';
 import { type SafetensorsTensor, tensorOver } from './safetensors.js';
 import {
   headerEnd,
@@ -35,8 +36,8 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   });
   try {
     const { size } = await file.stat();
-    const dataStart = headerEnd(await readBytes(file, path, 0, Math.min(size, LENGTH_BYTES)), size, path);
-    const header = await readBytes(file, path, LENGTH_BYTES, dataStart - LENGTH_BYTES);
+    const dataStart = headerEnd(await readShared(file, path, 0, Math.min(size, LENGTH_BYTES)), size, path);
+    const header = await readShared(file, path, LENGTH_BYTES, dataStart - LENGTH_BYTES);
     const { records: list, metadata } = parseSafetensorsHeader(header, size, path);
     const records = new Map(list.map((record) => [record.name, record]));
     return {
@@ -52,7 +53,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
             `${path}: expected a tensor "${name}", got none. Look it up in records.`,
           );
         const { dtype, shape, start, end } = record;
-        const bytes = await readBytes(file, path, dataStart + start, end - start);
+        const bytes = await readShared(file, path, dataStart + start, end - start);
         return tensorOver(dtype, shape, bytes.buffer);
       },
       close: () => file.close(),
@@ -63,24 +64,17 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   }
 }
 
-/** Longest read that every system takes at once. */
-const MOST_BYTES_A_READ = 2 ** 30;
-
-async function readBytes(
+/** Reads into memory of its own, which threads can share. */
+async function readShared(
   file: FileHandle,
   path: string,
   position: number,
   length: number,
 ): Promise<Uint8Array> {
   const bytes = new Uint8Array(new SharedArrayBuffer(length));
-  for (let done = 0; done < length; ) {
-    const wanted = Math.min(length - done, MOST_BYTES_A_READ);
-    const { bytesRead } = await file.read(bytes, done, wanted, position + done).catch((cause) => {
-      throw unreadable(path, cause);
-    });
-    if (bytesRead === 0) throw unreadable(path, new Error(`an end after ${position + done} bytes`));
-    done += bytesRead;
-  }
+  await readBytes(file, bytes, position).catch((cause) => {
+    throw unreadable(path, cause);
+  });
   return bytes;
 }
 

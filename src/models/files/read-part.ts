@@ -1,8 +1,9 @@
 /** @file A part of a large file, read by a thread that has nothing else to do meanwhile. */
 
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
+import { readBytesSync } from './read-bytes.js';
 
 /**
  * Reads a part of a file, which blocks the thread.
@@ -14,11 +15,7 @@ export function readPart(folder: string, location: string, offset: number, lengt
   try {
     const file = openSync(path, 'r');
     try {
-      for (let done = 0; done < length; ) {
-        const read = readSync(file, bytes, done, length - done, offset + done);
-        if (read === 0) throw new Error(`an end after ${offset + done} bytes`);
-        done += read;
-      }
+      readBytesSync(file, bytes, offset);
     } finally {
       closeSync(file);
     }

@@ -2,11 +2,12 @@
  * @file A model file with changes of its weights, as files to be written. Weights that lie outside are read, changed and
  * handed on one at a time, so that a model of any size takes the memory of its largest weight.
  */
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
 import type { FileContent } from '../files/atomic.js';
+import { readBytes, readWholeFile } from '../files/read-bytes.js';
 import { decodeFloat16 } from '../numeric/float16.js';
 import { float32Data } from '../tensor.js';
 import { type Apply, changeWeights } from './change-weights.js';
@@ -55,11 +56,10 @@ export async function changedModelFiles(
   path: string,
   changes: readonly WeightChange[],
 ): Promise<ChangedModel> {
-  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+  const bytes = await readWholeFile(path).catch((cause: NodeJS.ErrnoException) => {
     throw unreadable(path, cause);
   });
-  // Slices of a Buffer would share its memory.
-  const model = decodeModel(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), path);
+  const model = decodeModel(bytes, path);
   const places = new Map<TensorProto, ExternalPlace>();
   for (const tensor of model.graph.initializer) {
     if (tensor.dataLocation === DataLocation.EXTERNAL)
@@ -156,11 +156,7 @@ async function readPlace(
     const file = files.get(location) ?? (await open(dataPath));
     files.set(location, file);
     requireInFile(place, (await file.stat()).size, where);
-    for (let done = 0; done < length; ) {
-      const { bytesRead } = await file.read(bytes, done, length - done, start + done);
-      if (bytesRead === 0) throw new Error(`an end after ${start + done} bytes`);
-      done += bytesRead;
-    }
+    await readBytes(file, bytes, start);
     return bytes;
   } catch (cause) {
     throw cause instanceof TributaryError ? cause : unreadable(dataPath, cause as Error);

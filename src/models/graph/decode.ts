@@ -190,7 +190,8 @@ export function externalTensor(proto: TensorProto, bytes: Uint8Array, where: str
 
 function rawElements(bytes: Uint8Array, type: ElementType): ElementArrays[ElementType] | undefined {
   const ofType = ARRAYS[type];
-  return bytes.length % ofType.BYTES_PER_ELEMENT === 0 ? new ofType(bytes.slice().buffer) : undefined;
+  // Out of a Buffer the parser hands views of the whole file, whose own slice would be no copy.
+  return bytes.length % ofType.BYTES_PER_ELEMENT === 0 ? new ofType(new Uint8Array(bytes).buffer) : undefined;
 }
 
 function typedFields(proto: TensorProto, type: ElementType): ElementArrays[ElementType] {

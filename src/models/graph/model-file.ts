@@ -3,10 +3,11 @@
  * made of a graph in single precision, whatever its file was in (half-precision.ts).
  */
 
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
+import { readWholeFile } from '../files/read-bytes.js';
 import { ELEMENT_BYTES } from '../tensor.js';
 import { decodeModel } from './decode.js';
 import { elementTypeOf } from './element-codes.js';
@@ -126,34 +127,15 @@ async function bytesAt(place: OutsideTensor, files: Map<string, Uint8Array>): Pr
   return file.subarray(offset, offset + length);
 }
 
-/** Longest read that every system takes at once. */
-const MOST_BYTES_A_READ = 2 ** 30;
-
-/**
- * The bytes of a file of any size. Weights go to memory that threads can share; onnxruntime takes no model from there.
- */
+/** Weights go to memory that threads can share; onnxruntime takes no model from there. */
 async function readWhole(
   path: string,
   what: string,
   allocate: (size: number) => ArrayBufferLike,
 ): Promise<Uint8Array> {
-  try {
-    const file = await open(path);
-    try {
-      const { size } = await file.stat();
-      const bytes = new Uint8Array(allocate(size));
-      for (let done = 0; done < size; ) {
-        const { bytesRead } = await file.read(bytes, done, Math.min(size - done, MOST_BYTES_A_READ), done);
-        if (bytesRead === 0) break;
-        done += bytesRead;
-      }
-      return bytes;
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
+  return readWholeFile(path, allocate).catch((cause) => {
     throw unreadable(path, what, cause);
-  }
+  });
 }
 
 function unreadable(path: string, what: string, cause: unknown): TributaryError {

@@ -118,6 +118,18 @@ describe('encodeGraph and toGraph', () => {
     expect(found).toEqual({ ...tensor, data: tensor.data.slice() });
   });
 
+  it('should copy elements out of a Buffer, which shares its memory with others', () => {
+    const g = new GraphBuilder();
+    const weight: Tensor = { type: 'float32', shape: [2], data: Float32Array.of(1.5, -2) };
+    g.output(op.identity(g, g.initializer('weight', weight)), 'y');
+    const graph = g.build();
+    const bytes = Buffer.from(encodeGraph(graph));
+    const found = decode(bytes, typesOf(graph)).initializers.get('weight');
+    bytes.fill(0);
+    expect(found).toEqual(weight);
+    expect(found?.data.buffer.byteLength).toBe(8);
+  });
+
   it('should open the axes that are given a name', () => {
     const bytes = encodeGraph(smallGraph(), { symbolicAxes: { x: ['batch'], y: ['rows'] } });
     const model = decodeModel(bytes, 'model.onnx');
