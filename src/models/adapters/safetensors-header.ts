@@ -38,11 +38,14 @@ export interface SafetensorsHeader {
 }
 
 const count = z.int().min(0);
-const tensorSchema = z.strictObject({
+const tensorSchema = z.object({
   dtype: z.enum(DTYPES),
   shape: z.array(count),
   data_offsets: z.tuple([count, count]),
 });
+/** The fields of an entry in the order in which the reference implementation takes them out of a list. */
+const LISTED = ['dtype', 'shape', 'data_offsets'] as const;
+
 /** Most axes of a tensor; PyTorch has no more. */
 const MAX_AXES = 64;
 
@@ -68,7 +71,8 @@ export function headerEnd(first: Uint8Array, fileBytes: number, where: string): 
 }
 
 /**
- * Reads the header's JSON.
+ * Reads the header's JSON. As the reference implementation (safetensors 0.8.0) it passes over fields of an entry that it does
+ * not know, takes an entry that is a list of the three fields, and `null` for no metadata.
  * @param fileBytes the length of the whole file: the tensors fill it, without overlap or hole.
  * Errors: TRIB_FILE if the header is not what the format asks for, a dtype is none of F32, F16, BF16, I64, U8, or the
  * tensors overlap, leave a hole or do not fit their shapes or the file.
@@ -116,20 +120,22 @@ interface HeaderContent {
 function parseJson(bytes: Uint8Array, where: string): HeaderContent {
   let content: unknown;
   try {
-    content = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    content = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
     throw damaged(where, 'a header in JSON', `${bytes.length} bytes that do not parse`, cause);
   }
   if (!isMapping(content)) throw unlikeTheFormat(where, 'the header', 'no mapping');
   const entries = Object.entries(content).filter(([name]) => name !== METADATA);
-  const metadata = Object.hasOwn(content, METADATA) ? content[METADATA] : {};
+  const metadata = (Object.hasOwn(content, METADATA) ? content[METADATA] : null) ?? {};
   if (!isMapping(metadata)) throw unlikeTheFormat(where, METADATA, 'no mapping');
   const wrong = Object.keys(metadata).find((key) => typeof metadata[key] !== 'string');
   if (wrong !== undefined) throw unlikeTheFormat(where, `${METADATA}.${wrong}`, 'no text');
   return { metadata: metadata as HeaderContent['metadata'], entries };
 }
 
-function readEntry(name: string, entry: unknown, where: string): z.output<typeof tensorSchema> {
+function readEntry(name: string, stated: unknown, where: string): z.output<typeof tensorSchema> {
+  const isList = Array.isArray(stated) && stated.length === LISTED.length;
+  const entry: unknown = isList ? Object.fromEntries(LISTED.map((key, i) => [key, stated[i]])) : stated;
   const { shape, dtype } = isMapping(entry) ? entry : {};
   if (Array.isArray(shape) && shape.length > MAX_AXES)
     throw unlikeTheFormat(where, `${name}.shape`, `${shape.length} axes`);
