@@ -11,7 +11,7 @@ import type { Evaluation } from '../../streams/run-events.js';
 import { startReward, startSampler } from '../../streams/stages/run-threads.js';
 import { evaluationTable } from '../evaluation-table.js';
 import { collect } from '../options.js';
-import { sayFallbacks } from '../say-fallbacks.js';
+import { sayWarnings } from '../say-warnings.js';
 
 interface EvaluateOptions {
   readonly lora?: string;
@@ -45,9 +45,9 @@ async function evaluate(path: string, { lora, set, json }: EvaluateOptions): Pro
 
 async function measure(config: ResolvedConfig, adapter: FilePolicy | null): Promise<Evaluation> {
   const prompts = await readPromptLists(config);
-  const sampler = await startSampler(config, sayFallbacks, loraFor(config, adapter));
+  const sampler = await startSampler(config, sayWarnings, loraFor(config, adapter));
   try {
-    const reward = await startReward(config, sampler.imageShape, sayFallbacks);
+    const reward = await startReward(config, sampler.imageShape, sayWarnings);
     try {
       const parameters = adapter?.parameters ?? sampler.baseParameters;
       return await evaluatePolicy({

@@ -7,7 +7,7 @@ import { topologySchema } from '../../streams/config/topology-schema.js';
 import { loraFor, readPolicy } from '../../streams/read-adapter.js';
 import { startSampler } from '../../streams/stages/run-threads.js';
 import { between, collect, whole } from '../options.js';
-import { sayFallbacks } from '../say-fallbacks.js';
+import { sayWarnings } from '../say-warnings.js';
 
 interface SampleOptions {
   readonly pipeline: string;
@@ -69,7 +69,7 @@ async function sample(options: SampleOptions): Promise<void> {
     },
     evaluation: { seed: options.seed },
   });
-  const sampler = await startSampler(config, sayFallbacks, loraFor(config, adapter));
+  const sampler = await startSampler(config, sayWarnings, loraFor(config, adapter));
   try {
     const parameters = adapter?.parameters ?? sampler.baseParameters;
     const png = await sampler.withPolicy({ version: 0, parameters }, (call) =>

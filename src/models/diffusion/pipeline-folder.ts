@@ -22,15 +22,11 @@ import {
   readUnet2dConditionConfig,
   type Unet2dConditionConfig,
 } from '../diffusers/unet-config.js';
-import { writeFileAtomic } from '../files/atomic.js';
 import { readJsonFile } from '../files/json-file.js';
 import { type Announced, componentFile, EXPORT, NOTHING_ANNOUNCED } from './component-file.js';
-import {
-  type AnySchedulerConfig,
-  readSchedulerConfig,
-  schedulerClass,
-  schedulerConfigJson,
-} from './scheduler-config.js';
+import { corrected, type PipelineCorrections, precedesSampleSize } from './pipeline-corrections.js';
+import { readSchedulerConfig } from './read-scheduler-config.js';
+import type { AnySchedulerConfig } from './scheduler-config.js';
 
 /** `unet/config.json`: the shape of the latents that the network denoises. */
 export interface UnetConfig {
@@ -71,6 +67,8 @@ export interface TextEncoderOnDisk extends ModelOnDisk<ClipTextConfig> {
 export interface PipelineFolder {
   readonly path: string;
   readonly scheduler: AnySchedulerConfig;
+  /** What of the configs is read otherwise than it is written, because the pipeline's class corrects it: a sentence each. */
+  readonly corrections: readonly string[];
   /** One; two for SDXL, whose embeddings are joined in this order. */
   readonly textEncoders: readonly TextEncoderOnDisk[];
   /** Whether the empty prompt is embedded as zeros (SDXL). */
@@ -112,6 +110,10 @@ const unetSchema = z.object(
   },
   object,
 );
+const sampleSizeSchema = z.object(
+  { sample_size: z.unknown(), _diffusers_version: z.string().optional().catch(undefined) },
+  object,
+);
 const vaeDecoderSchema = z.object(
   {
     scaling_factor: z
@@ -140,57 +142,31 @@ export async function readPipelineFolder(
 ): Promise<PipelineFolder> {
   await requirePipelineFolder(path);
   const indexPath = join(path, 'model_index.json');
-  const { _class_name: name, transformer } = await readJsonFile(indexPath, pipelineClassSchema, JSON_FILE);
+  const { _class_name: pipelineClass, transformer } = await readJsonFile(
+    indexPath,
+    pipelineClassSchema,
+    JSON_FILE,
+  );
   if (Array.isArray(transformer)) {
-    const text = `${indexPath} _class_name: expected a pipeline with a UNet (SD 1.x, SD 2.x, SDXL), got "${name}" with a transformer. ${EXPORT}`;
+    const text = `${indexPath} _class_name: expected a pipeline with a UNet (SD 1.x, SD 2.x, SDXL), got "${pipelineClass}" with a transformer. ${EXPORT}`;
     throw new TributaryError('TRIB_MODEL', text);
   }
   const index = await readJsonFile(indexPath, modelIndexSchema, JSON_FILE);
-  const scheduler = await readSchedulerConfig(join(path, 'scheduler', 'scheduler_config.json'));
+  const corrections: string[] = [];
+  const context = { pipelineClass, warn: (message: string) => corrections.push(message) };
+  const [, schedulerClass] = index.scheduler;
+  const scheduler = await readSchedulerConfig(join(path, 'scheduler', 'scheduler_config.json'), {
+    ...context,
+    schedulerClass: typeof schedulerClass === 'string' ? schedulerClass : null,
+  });
   const isSdxl = index.text_encoder_2?.some((part) => part !== null) ?? false;
   const textEncoders: TextEncoderOnDisk[] = [];
   for (const suffix of isSdxl ? ['', '_2'] : [''])
     textEncoders.push(await readTextEncoder(path, suffix, announced));
-  return {
-    path,
-    scheduler,
-    textEncoders,
-    zeroEmptyPrompt: isSdxl && (index.force_zeros_for_empty_prompt ?? true),
-    unet: await readUnet(path, announced),
-    vaeDecoder: await readVaeDecoder(path, announced),
-  };
-}
-
-/**
- * Writes the JSON files of a pipeline folder that works on pixels (no `vae_decoder/`), such that `readPipelineFolder`
- * gives the same configs back once the graphs and the tokenizer lie beside them. Equal configs give equal bytes.
- *
- * Errors: TRIB_FILE if the folder cannot be written.
- */
-export async function writePipelineConfigs(
-  path: string,
-  { scheduler, unet }: { readonly scheduler: AnySchedulerConfig; readonly unet: Omit<UnetConfig, 'added'> },
-): Promise<void> {
-  const graph = ['tributary', 'OnnxGraph'];
-  const files = {
-    'model_index.json': {
-      _class_name: 'TributaryPipeline',
-      scheduler: ['diffusers', schedulerClass(scheduler)],
-      text_encoder: graph,
-      tokenizer: ['tributary', 'Tokenizer'],
-      unet: graph,
-    },
-    'scheduler/scheduler_config.json': schedulerConfigJson(scheduler),
-    'unet/config.json': {
-      sample_size: unet.sampleSize,
-      in_channels: unet.inChannels,
-      out_channels: unet.outChannels,
-      cross_attention_dim: unet.crossAttentionDim,
-    },
-  };
-  for (const [name, content] of Object.entries(files)) {
-    await writeFileAtomic(join(path, name), `${JSON.stringify(content, null, 2)}\n`);
-  }
+  const unet = await readUnet(path, announced, context);
+  const vaeDecoder = await readVaeDecoder(path, announced);
+  const zeroEmptyPrompt = isSdxl && (index.force_zeros_for_empty_prompt ?? true);
+  return { path, scheduler, corrections, textEncoders, zeroEmptyPrompt, unet, vaeDecoder };
 }
 
 async function readTextEncoder(
@@ -208,10 +184,18 @@ async function readTextEncoder(
   };
 }
 
-async function readUnet(path: string, announced: Announced): Promise<PipelineFolder['unet']> {
+async function readUnet(
+  path: string,
+  announced: Announced,
+  context: PipelineCorrections,
+): Promise<PipelineFolder['unet']> {
   const { modelPath, configPath } = await componentFile(path, 'unet', 'diffusion_pytorch_model', announced);
   if (configPath !== null) {
-    const architecture = await readUnet2dConditionConfig(configPath);
+    const written = await readUnet2dConditionConfig(configPath);
+    const architecture = {
+      ...written,
+      sampleSize: await sampleSizeOf(configPath, written.sampleSize, context),
+    };
     return { modelPath, config: architecture, architecture };
   }
   const jsonPath = join(path, 'unet', 'config.json');
@@ -222,13 +206,29 @@ async function readUnet(path: string, announced: Announced): Promise<PipelineFol
     throw new TributaryError('TRIB_MODEL', text);
   }
   const config: UnetConfig = {
-    sampleSize: typeof sampleSize === 'number' ? [sampleSize, sampleSize] : sampleSize,
+    sampleSize: await sampleSizeOf(
+      jsonPath,
+      typeof sampleSize === 'number' ? [sampleSize, sampleSize] : sampleSize,
+      context,
+    ),
     inChannels: json.in_channels,
     outChannels: json.out_channels,
     crossAttentionDim: json.cross_attention_dim,
     added: addedEmbeddings(json, jsonPath),
   };
   return { modelPath, config, architecture: null };
+}
+
+/** One size below 64 in a file from before diffusers 0.9.0 was a default, and not the model's. */
+async function sampleSizeOf(
+  path: string,
+  written: UnetConfig['sampleSize'],
+  context: PipelineCorrections,
+): Promise<UnetConfig['sampleSize']> {
+  const json = await readJsonFile(path, sampleSizeSchema, JSON_FILE);
+  const { sample_size: size, _diffusers_version: version } = json;
+  if (typeof size !== 'number' || size >= 64 || !precedesSampleSize(version)) return written;
+  return corrected(context, 'sample_size', path, size, 64) === size ? written : [64, 64];
 }
 
 async function readVaeDecoder(path: string, announced: Announced): Promise<PipelineFolder['vaeDecoder']> {

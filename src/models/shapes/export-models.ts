@@ -1,7 +1,7 @@
 /** @file Trained weights -> model files: the pipeline folder, and the reward model beside it. */
 
 import { join } from 'node:path';
-import { writePipelineConfigs } from '../diffusion/pipeline-folder.js';
+import { writePipelineConfigs } from '../diffusion/pipeline-configs.js';
 import { textEncoder } from '../diffusion/text-encoder.js';
 import type { Tokenizer } from '../diffusion/tokenizer.js';
 import { unet } from '../diffusion/unet.js';

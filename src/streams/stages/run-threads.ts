@@ -133,6 +133,8 @@ export async function startSampler(
     }),
   );
   sayProvider(say, 'sampler', opened);
+  // The trainer reads the same files; once is enough.
+  for (const message of opened.corrections) say({ kind: 'warning', message });
   // By what they are: a run that was set back gives a version that was there before to another policy.
   let held: PolicySnapshot['parameters'] | undefined;
   let last: Promise<unknown> = Promise.resolve();

@@ -36,6 +36,8 @@ export interface SamplerThreadSettings {
 export interface OpenedSampler {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
+  /** What of the model's configs is read otherwise than it is written. */
+  readonly corrections: readonly string[];
   /** [C, H, W] of pictures. */
   readonly imageShape: readonly [number, number, number];
   /** The adapter that changes nothing: the base model. */
@@ -105,6 +107,7 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     engine,
     denoiser,
     tokenizer: pipeline.tokenizer,
+    corrections: pipeline.folder.corrections,
     imageShape: await pipeline.imageShape(),
     sampler: createSampler(pipeline, denoiser, sampler),
     evaluationSampler: createSampler(pipeline, denoiser, evaluation),
@@ -162,9 +165,10 @@ function promptFault(prompt: string): string | null {
 
 const service: SamplerService = {
   async open(settings) {
-    const { denoiser, imageShape } = await opened.open(settings);
+    const { denoiser, corrections, imageShape } = await opened.open(settings);
     const baseParameters = startingPolicy(denoiser, settings.lora, settings.sampler.seed);
-    return { provider: denoiser.provider, fallbacks: denoiser.fallbacks, imageShape, baseParameters };
+    const { provider, fallbacks } = denoiser;
+    return { provider, fallbacks, corrections, imageShape, baseParameters };
   },
   usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),
   checkPrompts: async (prompts) => prompts.map(promptFault),

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readPipelineFolder, writePipelineConfigs } from '../../../src/models/diffusion/pipeline-folder.js';
+import { writePipelineConfigs } from '../../../src/models/diffusion/pipeline-configs.js';
+import { readPipelineFolder } from '../../../src/models/diffusion/pipeline-folder.js';
 import { STABLE_DIFFUSION } from './schedules.js';
 
 const UNET = { sampleSize: [16, 24], inChannels: 3, outChannels: 3, crossAttentionDim: 64 } as const;
@@ -27,6 +28,7 @@ describe('readPipelineFolder', () => {
     expect(await readPipelineFolder(folder)).toEqual({
       path: folder,
       scheduler: STABLE_DIFFUSION,
+      corrections: [],
       textEncoders: [
         {
           modelPath: join(folder, 'text_encoder/model.onnx'),
@@ -50,6 +52,36 @@ describe('readPipelineFolder', () => {
     expect((await readPipelineFolder(folder)).scheduler).toEqual(scheduler);
     const index = JSON.parse(await readFile(join(folder, 'model_index.json'), 'utf8'));
     expect(index.scheduler).toEqual(['diffusers', 'FlowMatchEulerDiscreteScheduler']);
+  });
+
+  test('should correct what the named pipeline corrects, and list it', async () => {
+    const index = JSON.parse(await readFile(join(folder, 'model_index.json'), 'utf8'));
+    const scheduler = join(folder, 'scheduler/scheduler_config.json');
+    const config = JSON.parse(await readFile(scheduler, 'utf8'));
+    await put('scheduler/scheduler_config.json', JSON.stringify({ ...config, steps_offset: 0 }));
+    const sizes = { sample_size: 32, in_channels: 4, out_channels: 4, cross_attention_dim: 64 };
+    await put('unet/config.json', JSON.stringify({ ...sizes, _diffusers_version: '0.6.0' }));
+    const read = async (_class_name: string) => {
+      await put('model_index.json', JSON.stringify({ ...index, _class_name }));
+      const { scheduler, unet, corrections } = await readPipelineFolder(folder);
+      return [
+        scheduler.predictionType !== 'flow' && scheduler.stepsOffset,
+        unet.config.sampleSize,
+        corrections,
+      ];
+    };
+    expect(await read('StableDiffusionXLPipeline')).toEqual([0, [32, 32], []]);
+    const unet = join(folder, 'unet/config.json');
+    expect(await read('StableDiffusionPipeline')).toEqual([
+      1,
+      [64, 64],
+      [
+        expect.stringContaining(`${scheduler} steps_offset: 0 is read as 1`),
+        expect.stringContaining(`${unet} sample_size: 32 is read as 64`),
+      ],
+    ]);
+    await put('unet/config.json', JSON.stringify({ ...sizes, _diffusers_version: '0.9.0' }));
+    expect((await read('StableDiffusionPipeline')).slice(0, 2)).toEqual([1, [32, 32]]);
   });
 
   test('should read the decoder of a latent model, and one size for both axes', async () => {

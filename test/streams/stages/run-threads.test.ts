@@ -1,3 +1,5 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
@@ -16,6 +18,27 @@ const movedFrom = (parameters: NamedArrays): NamedArrays =>
   Object.fromEntries(
     Object.entries(parameters).map(([name, values]) => [name, values.map((value) => value + 0.5)]),
   );
+
+describe('startSampler', () => {
+  it('should warn once of what the pipeline of the model corrects', async () => {
+    const config = await tinyConfig(await temporaryFolder());
+    const { pipeline } = config.model;
+    const change = async (name: string, changes: object) => {
+      const path = join(pipeline, name);
+      await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), ...changes }));
+    };
+    await change('model_index.json', { _class_name: 'StableDiffusionPipeline' });
+    await change('scheduler/scheduler_config.json', { steps_offset: 0 });
+    const warnings: string[] = [];
+    const sampler = await startSampler(config, (event) => {
+      if (event.kind === 'warning') warnings.push(event.message);
+    });
+    onTestFinished(() => sampler.close());
+    expect(warnings).toEqual([
+      expect.stringMatching(/steps_offset: 0 is read as 1, as StableDiffusionPipeline/),
+    ]);
+  });
+});
 
 describe('SamplerClient.withPolicy', () => {
   it('should keep a policy until the work by it is done', async () => {

@@ -1,9 +1,24 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readSchedulerConfig, schedulerConfigJson } from '../../../src/models/diffusion/scheduler-config.js';
+import { readSchedulerConfig } from '../../../src/models/diffusion/read-scheduler-config.js';
+import { schedulerFamily } from '../../../src/models/diffusion/scheduler-classes.js';
+import { schedulerConfigJson } from '../../../src/models/diffusion/scheduler-config.js';
 import { STABLE_DIFFUSION } from './schedules.js';
+
+/** What diffusers has and reads; made by tools/reference/diffusers_readings.py. */
+const { schedulers, readings } = JSON.parse(
+  readFileSync('test/fixtures/diffusers-readings.json', 'utf8'),
+) as {
+  readonly schedulers: readonly string[];
+  readonly readings: readonly {
+    readonly pipeline: string;
+    readonly file: object;
+    readonly read: { readonly steps_offset: number };
+  }[];
+};
 
 let folder = '';
 let path = '';
@@ -52,19 +67,81 @@ describe('readSchedulerConfig', () => {
     expect(await readSchedulerConfig(path)).toEqual(STABLE_DIFFUSION);
   });
 
-  test.each(['TCDScheduler', 'EDMEulerScheduler', 'DDIMInverseScheduler'])(
-    'should refuse a scheduler that it does not know: %s',
-    async (name) => {
-      await writeFile(path, JSON.stringify({ _class_name: name }));
-      await expect(readSchedulerConfig(path)).rejects.toThrow(`got "${name}". Correct the file`);
+  test.each([
+    ['TCDScheduler', 'distilled to a few steps'],
+    ['LCMScheduler', 'distilled to a few steps'],
+    ['FlowMatchLCMScheduler', 'distilled to a few steps'],
+    ['FlowMatchHeunDiscreteScheduler', 'other steps than those of the Euler flow'],
+    ['EDMEulerScheduler', 'told a noise level'],
+    ['DDIMInverseScheduler', 'turns pictures into noise'],
+    ['FlowMatchEulerDiscreteSchedulerOfMine', 'is not known'],
+    ['DDIM', 'is not known'],
+  ])('should refuse %s by its whole name, with the reason', async (name, reason) => {
+    await writeFile(path, JSON.stringify({ _class_name: name, shift: 3 }));
+    const text = `${path} _class_name: expected one of DDIMParallelScheduler, DDIMScheduler, `;
+    const message = expect.stringMatching(`^${text}.*got "${name}", which .*${reason}.*\\. \\S.*\\.$`);
+    await expect(readSchedulerConfig(path)).rejects.toEqual(
+      expect.objectContaining({ code: 'TRIB_MODEL', message }),
+    );
+  });
+
+  test('should know every scheduler of diffusers, each as one to read or one to refuse with a reason', () => {
+    const read = schedulers.filter((name) => typeof schedulerFamily(name) === 'string');
+    expect(read).toHaveLength(17);
+    for (const name of schedulers) {
+      const family = schedulerFamily(name);
+      if (typeof family !== 'string') expect(family.got).not.toContain('not known');
+    }
+  });
+
+  test('should take the class that model_index.json names, and refuse one of another family', async () => {
+    const context = (schedulerClass: string) => ({ pipelineClass: '', warn: () => {}, schedulerClass });
+    await writeFile(path, '{"shift": 3}');
+    const flow = { predictionType: 'flow', numTrainTimesteps: 1000, shift: 3 };
+    expect(await readSchedulerConfig(path, context('FlowMatchEulerDiscreteScheduler'))).toEqual(flow);
+    await expect(readSchedulerConfig(path, context('LCMScheduler'))).rejects.toThrow(
+      `${path}, which model_index.json calls: expected one of`,
+    );
+    await writeFile(path, JSON.stringify(schedulerConfigJson(STABLE_DIFFUSION)));
+    expect(await readSchedulerConfig(path, context('PNDMScheduler'))).toEqual(STABLE_DIFFUSION);
+    await expect(readSchedulerConfig(path, context('FlowMatchEulerDiscreteScheduler'))).rejects.toThrow(
+      '_class_name: expected FlowMatchEulerDiscreteScheduler as in model_index.json, got "DDIMScheduler"',
+    );
+  });
+
+  test.each(readings.map((reading) => [reading.pipeline, JSON.stringify(reading.file), reading] as const))(
+    'should read as diffusers, in a %s: %s',
+    async (pipelineClass, file, { read }) => {
+      await writeFile(path, file);
+      const warnings: string[] = [];
+      const config = await readSchedulerConfig(path, {
+        pipelineClass,
+        warn: (message) => warnings.push(message),
+        schedulerClass: null,
+      });
+      expect(schedulerConfigJson(config)).toMatchObject(read);
+      const written = JSON.parse(file).steps_offset;
+      const isCorrected = written !== undefined && written !== read.steps_offset;
+      expect(warnings).toHaveLength(isCorrected ? 1 : 0);
+      if (isCorrected) {
+        expect(warnings[0]).toBe(
+          `${path} steps_offset: ${written} is read as 1, as StableDiffusionPipeline of diffusers corrects it. ` +
+            'Write 1 into the file, or name another pipeline in model_index.json.',
+        );
+      }
     },
   );
 
-  test('should refuse schedulers of models that DDIM does not sample', async () => {
-    await writeFile(path, '{"_class_name": "LCMScheduler"}');
-    await expect(readSchedulerConfig(path)).rejects.toThrow(
-      /_class_name: expected one of DDIMScheduler, .*PNDMScheduler.*, or FlowMatchEulerDiscreteScheduler, got "LCMScheduler"/,
-    );
+  test('should read a clipping scheduler as one that does not clip where the pipeline corrects it', async () => {
+    const content = { ...schedulerConfigJson(STABLE_DIFFUSION), clip_sample: true };
+    await writeFile(path, JSON.stringify(content));
+    const warnings: string[] = [];
+    const context = { warn: (message: string) => warnings.push(message), schedulerClass: null };
+    const read = readSchedulerConfig(path, { ...context, pipelineClass: 'StableDiffusionPipeline' });
+    expect(await read).toEqual(STABLE_DIFFUSION);
+    expect(warnings).toEqual([expect.stringContaining('clip_sample: true is read as false')]);
+    const refused = readSchedulerConfig(path, { ...context, pipelineClass: 'StableDiffusionXLPipeline' });
+    await expect(refused).rejects.toThrow('clip_sample: expected false (a clipped step has no');
   });
 
   test('should read back what it writes', async () => {
@@ -92,8 +169,6 @@ describe('readSchedulerConfig', () => {
     expect(await readSchedulerConfig(path)).toEqual(config);
     await writeFile(path, JSON.stringify(schedulerConfigJson({ ...config, shift: 1.5 })));
     expect(await readSchedulerConfig(path)).toEqual({ ...config, shift: 1.5 });
-    await writeFile(path, '{"_class_name": "FlowMatchHeunDiscreteScheduler"}');
-    expect(await readSchedulerConfig(path)).toEqual({ ...config, shift: 1 });
   });
 
   test.each([
@@ -101,7 +176,9 @@ describe('readSchedulerConfig', () => {
       { use_dynamic_shifting: true },
       'use_dynamic_shifting: expected false (the shift must not depend on the size of the picture), got true',
     ],
-    [{ shift: 0 }, 'shift: expected a number above 0, got 0'],
+    [{ shift: 0 }, 'shift: expected a number in [0.001, 1000], got 0'],
+    [{ shift: 1e30 }, 'shift: expected a number in [0.001, 1000], got 1e+30'],
+    [{ num_train_timesteps: 1e9 }, 'num_train_timesteps: expected an integer in 2..100000, got 1000000000'],
     [
       { shift_terminal: 0.1 },
       'shift_terminal: expected null (only shifted, evenly spaced noise levels are read), got 0.1',
@@ -123,7 +200,14 @@ describe('readSchedulerConfig', () => {
       'prediction_type: expected one of epsilon, sample, v_prediction, got "flow"',
     ],
     [{ beta_end: 1.5 }, 'beta_end: expected a number in (0, 1), got 1.5'],
-    [{ num_train_timesteps: '1000' }, 'num_train_timesteps: expected an integer of at least 2, got "1000"'],
+    [{ num_train_timesteps: '1000' }, 'num_train_timesteps: expected an integer in 2..100000, got "1000"'],
+    [{ num_train_timesteps: 2_000_000_000 }, 'expected an integer in 2..100000, got 2000000000'],
+    [{ num_train_timesteps: 1e300 }, 'expected an integer in 2..100000, got 1e+300'],
+    [{ steps_offset: 1000 }, 'steps_offset: expected less than num_train_timesteps 1000, got 1000'],
+    [{ steps_offset: 1e9 }, 'steps_offset: expected an integer in 0..100000, got 1000000000'],
+    [{ beta_start: 0 }, 'beta_start: expected a number in (0, 1), got 0'],
+    [{ beta_start: 1e-300, beta_end: 1e-300 }, 'expected betas that leave noise at the first timestep'],
+    [{ beta_start: 0.5, beta_end: 0.99 }, 'signal at the last, got products of 1 - beta from 0.5 to'],
     [
       { clip_sample: true },
       'clip_sample: expected false (a clipped step has no Gaussian policy mean), got true',
