@@ -14,6 +14,8 @@ export type IntervalSpec =
   | { readonly mode: 'sparse'; readonly stages: readonly number[] }
   /** `length` steps in a row; the window starts at the noisiest step, moves on by one every so often, and begins anew. */
   | { readonly mode: 'window'; readonly length: number; readonly everyStages: number }
+  /** The first ⌊S f⌋ of S steps: what is left out are the steps nearest to the image. */
+  | { readonly mode: 'fraction'; readonly timestepFraction: number }
   | { readonly mode: 'function'; readonly steps: (trainingStage: number) => number };
 
 export interface IntervalScheduleOptions {
@@ -32,6 +34,7 @@ export interface IntervalScheduleOptions {
  *     sparse        steps S - stages[j], j = 0..⌊k n / K⌋          iADD, stages 4, 8, 12, 16: "added incrementally"
  *     window        steps w, ..., w + length - 1 with w(k) = ⌊k / everyStages⌋ mod (S - length + 1)
  *                                                       MixGRPO (Li et al. 2025), progressive, with roll back
+ *     fraction      steps 0, ..., ⌊S f⌋ - 1             yifan123/flow_grpo, `timestep_fraction`; f = 0.99 leaves the last out
  *
  * iADD's schedule of its B²-DiffuRL baseline, min(20, 4 (1 + ⌊10 k / K⌋)), is the list 4, 8, 12, 16, 20 (five times).
  * A window of one step is TempFlow-GRPO's single stochastic step (He et al. 2025), swept over the trajectory.
@@ -116,6 +119,8 @@ function trainedStepsAt(
       const start = Math.floor(trainingStage / spec.everyStages) % starts;
       return Array.from({ length: spec.length }, (_, index) => start + index);
     }
+    case 'fraction':
+      return Array.from({ length: checked(Math.floor(numSteps * spec.timestepFraction)) }, (_, step) => step);
     case 'function':
       return lastSteps(checked(spec.steps(trainingStage)), numSteps);
     default:

@@ -112,6 +112,29 @@ describe('trainingIntervalAt', () => {
     ]);
   });
 
+  it('should leave out the last step of 10 at a fraction of 0.99, as Flow-GRPO does', () => {
+    const spec = { mode: 'fraction', timestepFraction: 0.99 } as const;
+    expect(trainedSteps(spec, 10, 2)).toEqual([
+      [0, 1, 2, 3, 4, 5, 6, 7, 8],
+      [0, 1, 2, 3, 4, 5, 6, 7, 8],
+    ]);
+    expect(trainingIntervalAt(spec, 1, 10, 2)).toMatchObject({ firstStep: 0, numSteps: 10 });
+  });
+
+  // int(num_steps * timestep_fraction) in Python.
+  it.each([
+    [10, 1, 10],
+    [40, 0.99, 39],
+    [100, 0.99, 99],
+    [200, 0.99, 198],
+    [10, 0.6, 6],
+    [100, 0.57, 56],
+    [7, 1 / 7, 1],
+  ])('should train so many of %i steps at a fraction of %d: %i', (numSteps, timestepFraction, expected) => {
+    const [steps] = trainedSteps({ mode: 'fraction', timestepFraction }, numSteps, 1);
+    expect(steps).toEqual(Array.from({ length: expected }, (_, step) => step));
+  });
+
   it('should ask the function for each stage', () => {
     expect(trained({ mode: 'function', steps: (k) => k + 1 }, 10, 4)).toEqual([1, 2, 3, 4]);
   });
@@ -151,6 +174,8 @@ describe('trainingIntervalAt', () => {
     ['a sparse step before the first', { mode: 'sparse', stages: [1, 11] }, 3, 'got 11'],
     ['a window longer than the rollout', { mode: 'window', length: 11, everyStages: 1 }, 0, 'got 11'],
     ['a window that moves every 0 stages', { mode: 'window', length: 2, everyStages: 0 }, 0, '`everyStages`'],
+    ['a fraction below one step', { mode: 'fraction', timestepFraction: 0.05 }, 0, 'got 0'],
+    ['a fraction above 1', { mode: 'fraction', timestepFraction: 1.1 }, 0, 'got 11'],
     ['first above last', { mode: 'floor-linear', first: 5, last: 4 }, 0, 'expected at most `last` 4, got 5'],
     ['a negative stage', { mode: 'constant', steps: 3 }, -1, 'at least 0, got -1'],
   ])('should refuse %s', (_, spec, stage, text) => {

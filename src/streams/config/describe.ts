@@ -63,13 +63,15 @@ function describePrecision({ model, engine }: ResolvedConfig): (readonly [string
   return [['precision', `${model.precision}${isOnGpu ? '' : onCpu}`]];
 }
 
-/** `the last 7, growing to 10, of 10`, or the steps themselves where they are not the last ones. */
+/** `the last 7, growing to 10, of 10`, `the first 9 of 10`, or the steps themselves where they are neither. */
 function describeSteps({ first, last }: DerivedSizes['trainedSteps'], numInferenceSteps: number): string {
   const areLast = [first, last].every((steps) => steps[0] === numInferenceSteps - steps.length);
   if (areLast) {
     const growth = first.length === last.length ? '' : `, growing to ${last.length},`;
     return `the last ${first.length}${growth} of ${numInferenceSteps}`;
   }
+  const areFirst = [first, last].every((steps) => steps.length > 1 && steps.at(-1) === steps.length - 1);
+  if (areFirst && first.length === last.length) return `the first ${first.length} of ${numInferenceSteps}`;
   const later = first.join() === last.join() ? '' : `, then to ${last.join(', ')}`;
   return `${first.join(', ')}${later} of 0..${numInferenceSteps - 1}`;
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { deriveSizes } from '../../../src/streams/config/derived-sizes.js';
 import { describeTopology } from '../../../src/streams/config/describe.js';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
+import { loadTopology } from '../../../src/streams/config/load-topology.js';
 import { stageOf } from '../../../src/streams/config/stage-of.js';
 import { SMALLEST } from './valid-config.js';
 
@@ -167,9 +168,17 @@ describe('describeTopology', () => {
     ['mode: sparse, stages: [2, 5, 8]', '8, then to 2, 5, 8 of 0..9'],
     ['mode: sparse, stages: [1, 2]', 'the last 1, growing to 2, of 10'],
     ['mode: sparse, stages: [4]', '6 of 0..9'],
+    ['mode: fraction, timestepFraction: 0.99', 'the first 9 of 10'],
+    ['mode: fraction, timestepFraction: 1', 'the last 10 of 10'],
+    ['mode: fraction, timestepFraction: 0.1', '0 of 0..9'],
   ])('should name the steps of %s', (schedule, text) => {
     const config = configOf(`stages.schedule={type: intervalSchedule, ${schedule}}`);
     expect(Object.fromEntries(describeTopology(config))['trained steps']).toBe(text);
+  });
+
+  it('should train all steps but the last in flow-grpo, as its program does', async () => {
+    const described = describeTopology(await loadTopology('config/algorithms/flow-grpo.yaml'));
+    expect(Object.fromEntries(described)['trained steps']).toBe('the first 5 of 6');
   });
 
   it('should say when a stage closes by time', () => {

@@ -16,6 +16,8 @@ function namedSteps(schedule: StageConfig<'intervalSchedule'>): [Path, number][]
       return [[['steps'], schedule.steps]];
     case 'window':
       return [[['length'], schedule.length]];
+    case 'fraction':
+      return [];
     case 'list':
     case 'sparse':
       return schedule.stages.map((steps, index) => [['stages', index], steps]);
@@ -39,6 +41,23 @@ const stepsExist: ConfigRule = (config) => {
         [['stages', sampler.name, 'numInferenceSteps']],
       ),
     );
+};
+
+const fractionTrains: ConfigRule = (config) => {
+  const sampler = findStage(config, 'branchRollouts');
+  const schedule = findStage(config, 'intervalSchedule');
+  if (!sampler || schedule?.mode !== 'fraction') return [];
+  const { numInferenceSteps } = sampler;
+  if (Math.floor(numInferenceSteps * schedule.timestepFraction) >= 1) return [];
+  return [
+    contradiction(
+      ['stages', schedule.name, 'timestepFraction'],
+      `a share of at least one of numInferenceSteps ${numInferenceSteps}`,
+      String(schedule.timestepFraction),
+      'Raise it, or raise numInferenceSteps.',
+      [['stages', sampler.name, 'numInferenceSteps']],
+    ),
+  ];
 };
 
 const intervalGrows: ConfigRule = (config) => {
@@ -72,4 +91,9 @@ const entriesHaveStages: ConfigRule = (config) => {
   ];
 };
 
-export const SCHEDULE_RULES: readonly ConfigRule[] = [stepsExist, intervalGrows, entriesHaveStages];
+export const SCHEDULE_RULES: readonly ConfigRule[] = [
+  stepsExist,
+  fractionTrains,
+  intervalGrows,
+  entriesHaveStages,
+];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integer, section } from '../../../fields.js';
+import { integer, number, section } from '../../../fields.js';
 import { defineStage } from '../stage-spec.js';
 
 const steps = (meaning: string) =>
@@ -60,6 +60,17 @@ const modes = z.discriminatedUnion(
       everyStages: integer(1, 100_000)
         .default(1)
         .describe('Training stages after which the window moves on by one step.'),
+    }),
+    section({
+      type: z.literal('intervalSchedule'),
+      mode: z
+        .literal('fraction')
+        .describe(
+          "Flow-GRPO's schedule: the first floor(timestepFraction numInferenceSteps) sampler steps, counted from the noise, throughout. The steps nearest to the image are sampled alike and never trained.",
+        ),
+      timestepFraction: number({ from: '(0', to: '1]' }).describe(
+        'Share of the sampler steps that are trained, rounded down to whole steps: 0.99 trains all but the last one, for up to 100 steps.',
+      ),
     }),
   ],
   { error: 'a mapping' },

@@ -28,5 +28,11 @@ export function schedule(
     fc.record({ type, mode: fc.constant('list' as const), stages: entries(steps) }),
     fc.record({ type, mode: fc.constant('sparse' as const), stages: entries(count(numInferenceSteps)) }),
     fc.record({ type, mode: fc.constant('window' as const), length: steps, everyStages: count(9) }),
+    fc.record({
+      type,
+      mode: fc.constant('fraction' as const),
+      // Half a step more, as k / S times S may come to less than k.
+      timestepFraction: steps.map((number) => Math.min(1, (number + 0.5) / numInferenceSteps)),
+    }),
   );
 }

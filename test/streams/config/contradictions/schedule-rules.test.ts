@@ -51,6 +51,13 @@ describe('SCHEDULE_RULES', () => {
         'a.yaml:5:61 stages.schedule.length: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
       ],
     ],
+    [
+      'a fraction of less than one step',
+      { schedule: 'mode: fraction, timestepFraction: 0.05' },
+      [
+        'a.yaml:5:73 stages.schedule.timestepFraction: expected a share of at least one of numInferenceSteps 10, got 0.05. Raise it, or raise numInferenceSteps.',
+      ],
+    ],
   ])('should report %s', (_, settings, messages) => {
     expect(faultsWith(settings)).toEqual(messages);
   });
@@ -61,6 +68,7 @@ describe('SCHEDULE_RULES', () => {
       'a sparse step a training stage',
       { schedule: 'mode: sparse, stages: [2, 10]', prompts: 'numStages: 2' },
     ],
+    ['a fraction of one step', { schedule: 'mode: fraction, timestepFraction: 0.1' }],
     ['a window over the whole trajectory', { schedule: 'mode: window, length: 10, everyStages: 99' }],
   ])('should accept %s', (_, settings) => {
     expect(faultsWith(settings)).toEqual([]);
