@@ -1,17 +1,6 @@
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isPair,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseDocument,
-  type Scalar,
-  visit,
-} from 'yaml';
+import { type Document, isAlias, isMap, isPair, isScalar, isSeq, type Node, type Scalar, visit } from 'yaml';
 import { createFault, type Fault, type Path, type Place } from './fault.js';
+import { parseYaml } from './parse-yaml.js';
 
 /** One of the texts that a config is made of, which remembers where everything stands. */
 export interface ConfigSource {
@@ -26,13 +15,12 @@ export interface ConfigSource {
 const LAYER_SIZE = 2 ** 32;
 
 /**
- * Reads a YAML file. Keys must be plain text and stand once in a mapping; aliases are followed.
+ * Reads a YAML file, as `parseYaml` does. Keys must be plain text and stand once in a mapping; aliases are followed.
  *
  * @param layer Files are laid over those of lower layers.
  */
 export function readConfigSource(text: string, file: string, layer: number): ConfigSource {
-  const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, uniqueKeys: false, merge: false });
+  const { document, lineCounter, problems, value } = parseYaml(text);
   const placeAt = (offset: number): Place => {
     const { line, col } = lineCounter.linePos(offset);
     return { label: `${file}:${line}:${col}`, order: layer * LAYER_SIZE + offset };
@@ -47,20 +35,8 @@ export function readConfigSource(text: string, file: string, layer: number): Con
       nextStep: 'Correct this line.',
     });
 
-  const faults = document.errors.map(({ pos, message }) =>
-    // The rest of the message repeats the position and quotes the line.
-    syntaxFault(pos[0], (message.split(/ at line \d+/)[0] ?? message).replace(/\.$/, '')),
-  );
-  if (faults.length === 0) faults.push(...nodeFaults(document, placeAt, syntaxFault));
-
-  let value: unknown;
-  if (faults.every(({ kind }) => kind !== 'syntax')) {
-    try {
-      value = document.toJS();
-    } catch (error) {
-      faults.push(syntaxFault(0, error instanceof Error ? error.message : String(error)));
-    }
-  }
+  const faults = problems.map(({ offset, problem }) => syntaxFault(offset, problem));
+  if (faults.length === 0) faults.push(...keyFaults(document, placeAt, syntaxFault));
   return {
     value,
     faults,
@@ -73,18 +49,14 @@ export function readConfigSource(text: string, file: string, layer: number): Con
   };
 }
 
-/** Keys that stand twice or are no plain word, and aliases of nothing. */
-function nodeFaults(
+/** Keys that stand twice or are no plain word. */
+function keyFaults(
   document: Document,
   placeAt: (offset: number) => Place,
   syntaxFault: (offset: number, problem: string) => Fault,
 ): Fault[] {
   const faults: Fault[] = [];
   visit(document, {
-    Alias(_, alias) {
-      if (alias.resolve(document) !== undefined) return;
-      faults.push(syntaxFault(alias.range?.[0] ?? 0, `the alias *${alias.source} of nothing before it`));
-    },
     Map(_, map, ancestors) {
       const above = ancestors.filter(isPair).map(({ key }) => String((key as Scalar).value));
       const firstPlaces = new Map<string, Place>();

@@ -1,4 +1,3 @@
-import { parse } from 'yaml';
 import {
   createFault,
   describeValue,
@@ -8,6 +7,7 @@ import {
   type Place,
   writePath,
 } from './fault.js';
+import { parseYaml } from './parse-yaml.js';
 import { isMapping, valueAt, withValueAt } from './value-tree.js';
 
 /** One `--set a.b=c` of the command line. */
@@ -19,6 +19,10 @@ export interface Override {
 
 /** Overrides stand after all files. */
 const ORDER = 2 ** 40;
+/** No setting lies so deep. */
+const MOST_PARTS = 32;
+/** Characters of an override that a fault quotes. */
+const QUOTED = 200;
 
 /**
  * Lays `--set` texts over a config, in their order. `a.b[2]=c` and `a.b.2=c` name the third entry of a list that is
@@ -36,7 +40,7 @@ export function applyOverrides(
   const overrides: Override[] = [];
   const faults: Fault[] = [];
   for (const [index, text] of texts.entries()) {
-    const place: Place = { label: `--set ${text}`, order: ORDER + index };
+    const place: Place = { label: `--set ${shortened(text)}`, order: ORDER + index };
     const parsed = parseOverride(text);
     const problem = 'problem' in parsed ? parsed.problem : pathProblem(value, parsed.path);
     if (problem) faults.push(createFault(place, { kind: 'override', path: [], ...problem }));
@@ -51,27 +55,28 @@ type Problem = Pick<FaultDetail, 'thing' | 'expected' | 'got' | 'nextStep'>;
 
 function parseOverride(text: string): { path: Path; value: unknown } | { problem: Problem } {
   const equals = text.indexOf('=');
-  const path = text
-    .slice(0, Math.max(equals, 0))
-    .replaceAll(/\[(\d+)\]/g, '.$1')
-    .split('.');
-  if (path.some((part) => part === '' || part === '__proto__')) {
+  const key = text.slice(0, Math.max(equals, 0));
+  // A path of thousands of parts is not even taken apart.
+  const isLong = key.length > 100 * MOST_PARTS;
+  const path = isLong ? [] : key.replaceAll(/\[(\d+)\]/g, '.$1').split('.');
+  const isDeep = isLong || path.length > MOST_PARTS;
+  if (isDeep || path.some((part) => part === '' || part === '__proto__')) {
     return {
       problem: {
         thing: 'path',
-        expected: '`key.key=value`',
-        got: JSON.stringify(text),
+        expected: isDeep ? `at most ${MOST_PARTS} keys` : '`key.key=value`',
+        got: isDeep ? `a path of ${key.length} characters` : JSON.stringify(shortened(text)),
         nextStep: 'Name the value by its keys, joined by dots.',
       },
     };
   }
-  try {
-    return { path, value: parse(text.slice(equals + 1), { logLevel: 'error' }) };
-  } catch (error) {
-    const got = String(error instanceof Error ? error.message : error).split(/ at line \d+/)[0] ?? text;
-    return { problem: { thing: 'value', expected: 'YAML', got, nextStep: 'Quote the value.' } };
-  }
+  const { value, problems } = parseYaml(text.slice(equals + 1), { uniqueKeys: true });
+  const [first] = problems;
+  if (!first) return { path, value };
+  return { problem: { thing: 'value', expected: 'YAML', got: first.problem, nextStep: 'Quote the value.' } };
 }
+
+const shortened = (text: string) => (text.length > QUOTED ? `${text.slice(0, QUOTED - 3)}...` : text);
 
 /** A path may go on below a mapping, below a list entry that is there, or where nothing is yet. */
 function pathProblem(config: unknown, path: Path): Problem | undefined {

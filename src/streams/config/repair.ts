@@ -1,6 +1,6 @@
 import { type Issue, pathOf } from './schema-faults.js';
 import { type ResolvedConfig, topologySchema } from './topology-schema.js';
-import { isMapping, withValueAt } from './value-tree.js';
+import { isMapping, valueAt, withValueAt } from './value-tree.js';
 
 export interface Repaired {
   readonly config: ResolvedConfig;
@@ -42,7 +42,8 @@ function isLostStage(issue: Issue, round: number): boolean {
 function withoutFault(value: unknown, issue: Issue, round: number): unknown {
   const path = pathOf(issue);
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.reduce((rest, key) => withValueAt(rest, [...path, key], undefined), value);
+    const known = Object.entries(valueAt(value, path) ?? {}).filter(([key]) => !issue.keys.includes(key));
+    return withValueAt(value, path, Object.fromEntries(known));
   }
   if (path.length === 0) return isMapping(value) ? value : {};
   if (round > 0 && isText(issue)) return withValueAt(value, path, 'placeholder');

@@ -128,7 +128,7 @@ describe('lintTopology', () => {
       ],
       [
         'seed=*x',
-        '--set seed=*x value: expected YAML, got Unresolved alias (the anchor must be set before the alias): x. Quote the value.',
+        '--set seed=*x value: expected YAML, got the alias *x of nothing before it. Quote the value.',
       ],
       ['name.x=1', '--set name.x=1 name: expected a mapping, got "tiny" (string). Set `name` as a whole.'],
       [
