@@ -4,9 +4,20 @@ import { z } from 'zod';
 import { readJsonFile } from '../files/json-file.js';
 import { CLIP_MEAN, CLIP_STD, type ImageProcessor } from './image-processor.js';
 
-const side = z.int({ error: 'expected a whole number of pixels' }).positive({ error: 'expected at least 1' });
+/** Pixels a side; models see a few hundred. */
+const MOST_PIXELS = 4096;
+/** Smallest divisor and largest statistic: beyond, pixel values leave the range of float32. */
+const [LEAST_STD, MOST] = [1e-6, 1000];
+
+const PIXELS = `expected 1 to ${MOST_PIXELS} pixels`;
+const side = z.int({ error: PIXELS }).min(1, { error: PIXELS }).max(MOST_PIXELS, { error: PIXELS });
 const both = z.object({ height: side, width: side });
-const statistic = z.tuple([z.number(), z.number(), z.number()], { error: 'expected three numbers' });
+const upTo = (least: number) => {
+  const error = `expected a number of ${least} to ${MOST}`;
+  return z.number({ error }).min(least, { error }).max(MOST, { error });
+};
+const eachChannel = (value: z.ZodNumber) =>
+  z.tuple([value, value, value], { error: 'expected three numbers' });
 const SIZE = 'expected a number of pixels, { shortest_edge } or { height, width }';
 const flag = z.boolean({ error: 'expected true or false' });
 
@@ -27,10 +38,10 @@ const schema = z.object(
       .union([side, both], { error: 'expected a number of pixels or { height, width }' })
       .default(224),
     do_rescale: flag.default(true),
-    rescale_factor: z.number({ error: 'expected a number' }).default(1 / 255),
+    rescale_factor: upTo(LEAST_STD).default(1 / 255),
     do_normalize: flag.default(true),
-    image_mean: statistic.default([...CLIP_MEAN]),
-    image_std: statistic.default([...CLIP_STD]),
+    image_mean: eachChannel(upTo(-MOST)).default([...CLIP_MEAN]),
+    image_std: eachChannel(upTo(LEAST_STD)).default([...CLIP_STD]),
   },
   { error: 'expected a mapping' },
 );

@@ -73,3 +73,18 @@ describe('readPreprocessorConfig', () => {
     ]);
   });
 });
+
+describe('numbers of readPreprocessorConfig', () => {
+  it.each([
+    [{ image_std: [0.5, 0, 0.5] }, 'image_std.1: expected a number of 0.000001 to 1000, got 0'],
+    [{ image_std: [0.5, 0.5, -1] }, 'image_std.2: expected a number of 0.000001 to 1000, got -1'],
+    [{ image_mean: [1e308, 0, 0] }, 'image_mean.0: expected a number of -1000 to 1000, got 1e+308'],
+    [{ rescale_factor: 0 }, 'rescale_factor: expected a number of 0.000001 to 1000, got 0'],
+    [{ crop_size: 1_000_000_000 }, 'crop_size'],
+    [{ size: { shortest_edge: 1_000_000_000 } }, 'size'],
+  ])('should refuse %j', async (config, message) => {
+    const [code, text] = await faultOf(() => processorOf(config));
+    expect(code).toBe('TRIB_MODEL');
+    expect(text).toContain(`preprocessor_config.json ${message}`);
+  });
+});
