@@ -5,7 +5,7 @@ import { TributaryError } from '../../errors.js';
 import { isPickle, WHY_NO_PICKLE } from '../files/pickle.js';
 import type { ElementArrays, ElementType, Tensor } from '../tensor.js';
 import { elementCount } from '../tensor.js';
-import { elementTypeOf } from './element-codes.js';
+import { elementTypeOf, storedShape } from './element-codes.js';
 import type { Attribute, Graph, Node, Value } from './graph.js';
 import { upgradeNode } from './opset-upgrade.js';
 import type { AttributeProto, GraphProto, ModelProto, TensorProto, ValueInfoProto } from './proto/onnx_pb.js';
@@ -138,7 +138,7 @@ export function toGraph(
 function inputValue(info: ValueInfoProto, where: string): Value {
   const type = info.type?.value;
   const shape = axesOf(info);
-  const open = shape.filter((size) => typeof size === 'string');
+  const open = shape.filter((size) => typeof size === 'string' || !(size >= 0));
   if (type?.case !== 'tensorType' || open.length > 0) {
     throw new TributaryError(
       'TRIB_MODEL',
@@ -155,7 +155,7 @@ function inputValue(info: ValueInfoProto, where: string): Value {
 /** Reads a tensor, whichever of ONNX's fields holds its elements. */
 export function toTensor(proto: TensorProto, where: string): Tensor {
   const type = elementTypeOf(proto.dataType, where);
-  const shape = proto.dims.map(Number);
+  const shape = storedShape(proto, where);
   if (proto.dataLocation === TensorProto_DataLocation.EXTERNAL) {
     throw new TributaryError(
       'TRIB_MODEL',
@@ -185,7 +185,7 @@ export function externalTensor(proto: TensorProto, bytes: Uint8Array, where: str
   const data = isAligned
     ? new ofType(bytes.buffer, bytes.byteOffset, bytes.length / size)
     : new ofType(Uint8Array.from(bytes).buffer);
-  return { type, shape: proto.dims.map(Number), data };
+  return { type, shape: storedShape(proto, where), data };
 }
 
 function rawElements(bytes: Uint8Array, type: ElementType): ElementArrays[ElementType] | undefined {

@@ -1,7 +1,8 @@
-/** @file Element types as ONNX numbers them (TensorProto.DataType). */
+/** @file What ONNX says of a tensor's elements: their type as it numbers them (TensorProto.DataType), and their number. */
 
 import { TributaryError } from '../../errors.js';
-import type { ElementType } from '../tensor.js';
+import { type ElementType, elementCount } from '../tensor.js';
+import type { TensorProto } from './proto/onnx_pb.js';
 import { TensorProto_DataType as DataType } from './proto/onnx_pb.js';
 
 const CODES: Readonly<Record<ElementType, DataType>> = {
@@ -28,5 +29,18 @@ export function elementTypeOf(code: number, where: string): ElementType {
   throw new TributaryError(
     'TRIB_MODEL',
     `${where}: expected an element type of ${Object.keys(CODES).join(', ')}, got ONNX type ${DataType[code] ?? code}. Export the model in float32.`,
+  );
+}
+
+/**
+ * The sizes of a stored tensor. Two negative ones would multiply to a number of elements that looks right.
+ * @throws TRIB_MODEL where one is negative, or there are more elements than can be counted.
+ */
+export function storedShape({ dims }: Pick<TensorProto, 'dims'>, where: string): number[] {
+  const shape = dims.map(Number);
+  if (shape.every((size) => size >= 0) && Number.isSafeInteger(elementCount(shape))) return shape;
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${where}: expected sizes of at least 0, got [${dims.slice(0, 8).join(', ')}]. Export the model again.`,
   );
 }

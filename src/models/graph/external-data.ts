@@ -2,7 +2,7 @@
 import { isAbsolute, normalize } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { ELEMENT_BYTES, elementCount } from '../tensor.js';
-import { elementTypeOf } from './element-codes.js';
+import { elementTypeOf, storedShape } from './element-codes.js';
 import type { TensorProto } from './proto/onnx_pb.js';
 
 export interface ExternalPlace {
@@ -28,7 +28,8 @@ export function externalPlace(tensor: TensorProto, where: string): ExternalPlace
       `${where}: expected external data in a file beside the model, got "${location}". Export the model again.`,
     );
   }
-  const length = elementCount(tensor.dims.map(Number)) * ELEMENT_BYTES[elementTypeOf(tensor.dataType, where)];
+  const length =
+    elementCount(storedShape(tensor, where)) * ELEMENT_BYTES[elementTypeOf(tensor.dataType, where)];
   return { location, start: Number(offset), length };
 }
 

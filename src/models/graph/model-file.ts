@@ -10,7 +10,7 @@ import { TributaryError } from '../../errors.js';
 import { readWholeFile } from '../files/read-bytes.js';
 import { ELEMENT_BYTES } from '../tensor.js';
 import { decodeModel } from './decode.js';
-import { elementTypeOf } from './element-codes.js';
+import { elementTypeOf, storedShape } from './element-codes.js';
 import { externalPlace, requireInFile } from './external-data.js';
 import { LARGE_BYTES, type Precision, type StoredTensor } from './graph.js';
 import type { ModelProto, TensorProto } from './proto/onnx_pb.js';
@@ -106,7 +106,7 @@ async function placeOf(tensor: TensorProto, path: string): Promise<OutsideTensor
   });
   requireInFile(place, size, where);
   const type = elementTypeOf(tensor.dataType, where);
-  return { type, shape: tensor.dims.map(Number), folder, location, offset, length };
+  return { type, shape: storedShape(tensor, where), folder, location, offset, length };
 }
 
 const WEIGHTS = 'the weights of a model';

@@ -141,6 +141,25 @@ describe('readModelFile', () => {
     });
     expect((await faultOf(() => readModelFile(path)))[0]).toBe('TRIB_MODEL');
   });
+
+  it.each([
+    ['negative', (dims: readonly bigint[]) => dims.map((size, index) => (index < 2 ? -size : size))],
+    ['beyond all counting', (dims: readonly bigint[]) => dims.map(() => 2n ** 40n)],
+  ])('should refuse sizes of external weights that are %s', async (_, change) => {
+    const path = await written((model) => {
+      const files = movedOut(model);
+      // Two negative sizes multiply to the number of elements that the file has.
+      for (const tensor of model.graph.initializer)
+        if (tensor.externalData.length > 0 && tensor.dims.length > 1) tensor.dims = change(tensor.dims);
+      return files;
+    });
+    expect(await faultOf(() => readModelFile(path))).toEqual([
+      'TRIB_MODEL',
+      expect.stringMatching(
+        /initializer ".*": expected sizes of at least 0, got \[.*\]\. Export the model again\.$/,
+      ),
+    ]);
+  });
 });
 
 describe('encodeGraphApart', () => {
