@@ -63,6 +63,11 @@ export function checkpointFiles({ adapter, optimizer, extras }: PolicyFiles, sta
   };
 }
 
+/** The file of the policy among those of a checkpoint; null where there is none. */
+export function policyOf(files: Checkpoint['files']): Uint8Array | null {
+  return files.get(WEIGHTS_FILE) ?? files.get(ADAPTER_FILE) ?? null;
+}
+
 /**
  * Reads a checkpoint's content. Files of other names are the trainer's extras: only it knows what they hold.
  *
@@ -76,7 +81,7 @@ export function readCheckpointFiles(
   const file = (name: string): Uint8Array => files.get(name) ?? fault(`${path}/${name}`, 'no such file');
   const state = stateSchema.safeParse(parseJsonOrNull(new TextDecoder().decode(file(STATE_FILE))));
   if (!state.success) return fault(`${path}/${STATE_FILE}`, 'another content');
-  const adapter = files.get(WEIGHTS_FILE) ?? file(ADAPTER_FILE);
+  const adapter = policyOf(files) ?? file(ADAPTER_FILE);
   const history = restoreHistory(state.data.history, rule, {
     path: `${path}/${STATE_FILE}`,
     policyPath: `${path}/${policyFileName(adapter)}`,

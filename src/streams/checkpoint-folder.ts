@@ -83,7 +83,8 @@ export async function readNewestCheckpoint(
   return null;
 }
 
-async function readCheckpoint(
+/** Reads one checkpoint, or says what of it is damaged. */
+export async function readCheckpoint(
   path: string,
 ): Promise<{ damage: string } | (Omit<Checkpoint, 'path'> & { fingerprint: string })> {
   const text = await readFile(join(path, MANIFEST), 'utf8').catch(() => null);

@@ -75,14 +75,29 @@ export async function openRun(
         signal,
         now: () => performance.now(),
       });
+    const shown = gridPrompts(prompts);
+    const sampleBase = async (policy: PolicySnapshot) => {
+      const png = await sampler.withPolicy(policy, (call) =>
+        call.sampleGrid({ prompts: shown, columns: GRID_COLUMNS, scale: GRID_SCALE }, { signal }),
+      );
+      await runDirectory.saveSamples(0, { png, prompts: shown });
+    };
     // Before anything is restored, the trainer holds the policy that the run starts from.
     const { adapter } = await trainer.save(undefined);
     const { checkpoint } = runDirectory;
     if (checkpoint) {
       const { state, ...files } = readCheckpointFiles(checkpoint, stageOf(config, 'groupAdvantages').rule);
+      const samples = await runDirectory.readSamples(0);
+      if ('png' in samples) await runDirectory.saveSamples(0, { png: samples.png, prompts: shown });
+      else {
+        say({ kind: 'warning', message: `${samples.damage}. The pictures of the base model are made anew.` });
+        await sampleBase({ version: 0, parameters: await trainer.parameters(undefined) });
+      }
       await trainer.restore({ ...files, where: checkpoint.path });
-      const best = (await runDirectory.readBest())?.evaluation;
-      if (!best) await runDirectory.saveBest({ evaluation: state.base, adapter });
+      const best = await runDirectory.restoreBest({ evaluation: state.base, adapter });
+      // The report compares with the base model, whose line may have been damaged.
+      if (!runDirectory.history.some((line) => line.kind === 'evaluation' && line.trainingStage === 0))
+        await runDirectory.recordEvaluation(state.base);
       return {
         prompts,
         sampler,
@@ -93,7 +108,7 @@ export async function openRun(
         close,
         completeStages: checkpoint.completeStages,
         ...state,
-        best: best ?? state.base,
+        best: best.evaluation,
       };
     }
     const policy = { version: 0, parameters: await trainer.parameters(undefined) };
@@ -101,11 +116,7 @@ export async function openRun(
     say({ kind: 'evaluation', evaluation: base });
     await runDirectory.recordEvaluation(base);
     await runDirectory.saveBest({ evaluation: base, adapter });
-    const shown = gridPrompts(prompts);
-    const png = await sampler.withPolicy(policy, (call) =>
-      call.sampleGrid({ prompts: shown, columns: GRID_COLUMNS, scale: GRID_SCALE }, { signal }),
-    );
-    await runDirectory.saveSamples(0, { png, prompts: shown });
+    await sampleBase(policy);
     return {
       prompts,
       sampler,

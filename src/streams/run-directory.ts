@@ -10,31 +10,33 @@
  *     run.lock                          while a process works on the run
  */
 import { createHash } from 'node:crypto';
-import { access, mkdir, readdir, readFile } from 'node:fs/promises';
+import { access, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
 import { TributaryError } from '../errors.js';
 import { type FolderContent, writeFault, writeFileAtomic } from '../models/files/atomic.js';
-import { type BestPolicy, readBest, writeBest } from './best-policy.js';
-import { type Checkpoint, readNewestCheckpoint, writeCheckpoint } from './checkpoint-folder.js';
+import { type BestPolicy, readBest, recoverBest, writeBest } from './best-policy.js';
+import { policyOf } from './checkpoint-files.js';
+import {
+  type Checkpoint,
+  readCheckpoint,
+  readNewestCheckpoint,
+  writeCheckpoint,
+} from './checkpoint-folder.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
-import { firstDifference } from './first-difference.js';
+import type { MetricsLine } from './metrics-line.js';
 import {
   appendMetrics,
+  type DamagedLine,
   METRICS_FILES,
-  type MetricsLine,
   readMetrics,
   rewriteMetrics,
+  setAside,
 } from './metrics-log.js';
+import { restoreBest } from './restore-best.js';
 import type { Alarm, Evaluation, StageMetrics } from './run-events.js';
 import { LOCK_FILE, lockRun } from './run-lock.js';
-
-/** Pictures of one policy from fixed noise. */
-export interface SampleGrid {
-  readonly png: Uint8Array;
-  /** One prompt a row of the grid, in order. */
-  readonly prompts: readonly string[];
-}
+import { readSamples, type SampleGrid, writeSamples } from './run-samples.js';
+import { CONFIG_FILE, comparable, damagedConfig, requireSameConfig, saveConfig } from './saved-config.js';
 
 export interface RunDirectory {
   readonly path: string;
@@ -55,8 +57,12 @@ export interface RunDirectory {
   saveBest(best: BestPolicy): Promise<void>;
   /** What `best/` holds; null where that is nothing. It may be of a stage that a resumed run has still to repeat. */
   readBest(): Promise<BestPolicy | null>;
+  /** What `best/` of a resumed run holds, made anew where it is damaged; the base model where nothing better is left. */
+  restoreBest(base: BestPolicy): Promise<BestPolicy>;
   /** Writes `samples/stage-<completeStages>.png` and returns its path. Every grid of a run has the same prompts. */
   saveSamples(completeStages: number, grid: SampleGrid): Promise<string>;
+  /** The grid of a stage; says what is wrong where it is not whole. */
+  readSamples(completeStages: number): ReturnType<typeof readSamples>;
   /** Writes any other file of the run atomically and returns its path. */
   write(name: string, content: string | Uint8Array): Promise<string>;
   /** Lets another process work on the run. */
@@ -72,8 +78,6 @@ export interface RunDirectoryOptions {
   readonly warn: (message: string) => void;
   readonly now?: () => Date;
 }
-
-const CONFIG_FILE = 'config.yaml';
 
 const pathOf = ({ name }: ResolvedConfig, path: string | undefined) => path ?? join('runs', name);
 
@@ -102,18 +106,28 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
   const checkpointsPath = join(path, 'checkpoints');
   const fingerprint = configFingerprint(config);
   let checkpoint: Checkpoint | null = null;
-  if (resume) await requireSameConfig(path, config);
-  else await makeRunDirectory(path);
+  const damage = resume ? await requireSameConfig(path, config) : await makeRunDirectory(path);
   const release = await lockRun(path, now());
   if (resume) {
     checkpoint = await readNewestCheckpoint(checkpointsPath, fingerprint, warn);
+    if (damage !== null) {
+      if (checkpoint === null) throw damagedConfig(path, damage);
+      // Its fingerprint says that the run was begun with this config.
+      await saveConfig(path, config);
+      warn(
+        `${join(path, CONFIG_FILE)}: expected the config of the run, got ${damage}. It is written anew: the checkpoint is of this config.`,
+      );
+    }
     if (checkpoint === null)
       warn(`${path}: expected a checkpoint, got none. The run starts from the beginning.`);
   } else {
-    await writeFileAtomic(join(path, CONFIG_FILE), stringify(config));
+    await saveConfig(path, config);
   }
   const completeStages = checkpoint?.completeStages ?? 0;
-  const history = (await readMetrics(path)).filter(({ kind, trainingStage }) =>
+  await recoverBest(path);
+  const { lines, damaged } = await readMetrics(path);
+  if (damaged.length > 0) warn(damagedLines(path, damaged, await setAside(path, damaged)));
+  const history = lines.filter(({ kind, trainingStage }) =>
     kind === 'stage'
       ? trainingStage < completeStages
       : checkpoint !== null && trainingStage <= completeStages,
@@ -144,18 +158,22 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
       ),
     saveBest: (best) => writeBest(path, best),
     readBest: () => readBest(path),
-    async saveSamples(complete, { png, prompts }) {
-      await write(join('samples', 'prompts.txt'), `${prompts.join('\n')}\n`);
-      return write(join('samples', `stage-${String(complete).padStart(4, '0')}.png`), png);
-    },
+    restoreBest: (base) =>
+      restoreBest({
+        runPath: path,
+        evaluations: lines.filter((line) => line.kind === 'evaluation'),
+        base,
+        async policyAfter(complete) {
+          const read = await readCheckpoint(join(checkpointsPath, String(complete)));
+          return 'damage' in read || read.fingerprint !== fingerprint ? null : policyOf(read.files);
+        },
+        warn,
+      }),
+    saveSamples: (complete, grid) => writeSamples(path, complete, grid),
+    readSamples: (complete) => readSamples(path, complete),
     write,
     release,
   };
-}
-
-/** A run may be saved more or less often than it was, and go on over another transport; everything else must be as it was. */
-function comparable({ checkpoints: _, transport: __, ...config }: ResolvedConfig) {
-  return config;
 }
 
 /** Names what a run computes: equal fingerprints, equal runs. */
@@ -163,6 +181,14 @@ function configFingerprint(config: ResolvedConfig): string {
   return createHash('sha256')
     .update(JSON.stringify(comparable(config)))
     .digest('hex');
+}
+
+/** Tells of lines that the log lost, the first few by number. */
+function damagedLines(path: string, damaged: readonly DamagedLine[], keptAt: string): string {
+  const named = damaged.slice(0, 3).map(({ number, damage }) => `line ${number} (${damage})`);
+  const more = damaged.length > named.length ? ` and ${damaged.length - named.length} more` : '';
+  const them = damaged.length === 1 ? 'It is' : 'They are';
+  return `${join(path, METRICS_FILES[0])}: expected whole lines of figures, got ${damaged.length} that cannot be used: ${named.join(', ')}${more}. ${them} set aside in ${keptAt}; guards, report and elapsed time go by the others.`;
 }
 
 /** What lies in a run's directory before its first figures. */
@@ -178,11 +204,12 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-async function makeRunDirectory(path: string): Promise<void> {
+async function makeRunDirectory(path: string): Promise<null> {
   try {
     await makeFolder(path);
     const found = await readdir(path);
-    if (found.every((name) => FIRST_FILES.includes(name)) && (await readMetrics(path)).length === 0) return;
+    if (found.every((name) => FIRST_FILES.includes(name)) && (await readMetrics(path)).lines.length === 0)
+      return null;
   } catch (cause) {
     throw writeFault(path, cause);
   }
@@ -195,28 +222,5 @@ async function makeRunDirectory(path: string): Promise<void> {
     isRun
       ? `run directory ${path}: expected a new run, got one that is there. Continue it with --resume, or choose another with --run-dir.`
       : `run directory ${path}: expected an empty folder, got one with files. Choose another with --run-dir.`,
-  );
-}
-
-async function requireSameConfig(path: string, config: ResolvedConfig): Promise<void> {
-  const text = await readFile(join(path, CONFIG_FILE), 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const got = cause.code === 'ENOENT' ? `no ${CONFIG_FILE} there` : (cause.code ?? cause.message);
-    throw new TributaryError(
-      'TRIB_USAGE',
-      `run directory ${path}: expected a run to resume, got ${got}. Leave --resume out to start it.`,
-      { cause },
-    );
-  });
-  const saved: unknown = parse(text);
-  const difference = firstDifference(
-    typeof saved === 'object' && saved !== null
-      ? { ...saved, checkpoints: undefined, transport: undefined }
-      : saved,
-    comparable(config),
-  );
-  if (!difference) return;
-  throw new TributaryError(
-    'TRIB_CHECKPOINT',
-    `run directory ${path} ${difference.path}: expected ${difference.left} as when the run began, got ${difference.right}. Restore it, or start anew with another --run-dir.`,
   );
 }

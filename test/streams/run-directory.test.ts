@@ -207,6 +207,54 @@ describe('openRunDirectory, a run to resume', () => {
     expect((await lines()).map(({ trainingStage }) => trainingStage)).toEqual([0, 0, 1, 2, 3]);
   });
 
+  test('should set damaged lines aside, say which, and lose no checkpoint to them', async () => {
+    await killedRun();
+    const log = join(path, 'metrics.jsonl');
+    const damaged = (await readFile(log, 'utf8'))
+      .replace('"rewardMean":0.26', '"rewardMeam":0.26')
+      .concat('garbage\n');
+    await writeFile(log, damaged);
+    const { checkpoint, history } = await open({ resume: true });
+    expect(checkpoint?.completeStages).toBe(3);
+    expect(history.map(({ trainingStage }) => trainingStage)).toEqual([0, 0, 2]);
+    expect(await lines()).toEqual(history);
+    const aside = join(path, 'metrics.damaged.jsonl');
+    expect(warnings).toEqual([
+      `${log}: expected whole lines of figures, got 2 that cannot be used: line 3 (rewardMean: expected a number or null), line 5 (expected JSON). They are set aside in ${aside}; guards, report and elapsed time go by the others.`,
+    ]);
+    expect((await readFile(aside, 'utf8')).split('\n')).toEqual([damaged.split('\n')[2], 'garbage', '']);
+    warnings = [];
+    await open({ resume: true });
+    expect(warnings).toEqual([]);
+  });
+
+  test.each([
+    ['is no YAML', 'name: [', 'text that is not YAML'],
+    ['is empty', '', 'an empty file'],
+    ['was filled with zeros', '\0\0\0\0', 'text that is no mapping'],
+    ['is a word', 'tiny', 'text that is no mapping'],
+  ])('should write a config anew that %s, where a checkpoint is of this one', async (_, text, damage) => {
+    await killedRun();
+    const file = join(path, 'config.yaml');
+    await writeFile(file, text);
+    const { checkpoint } = await open({ resume: true });
+    expect(checkpoint?.completeStages).toBe(3);
+    expect(parse(await readFile(file, 'utf8'))).toEqual(configWith());
+    expect(warnings).toEqual([
+      `${file}: expected the config of the run, got ${damage}. It is written anew: the checkpoint is of this config.`,
+    ]);
+    await writeFile(file, text);
+    await expect(open({ resume: true, config: configWith('seed=8') })).rejects.toMatchObject({
+      code: 'TRIB_CHECKPOINT',
+    });
+    await rm(join(path, 'checkpoints'), { recursive: true });
+    await expect(open({ resume: true })).rejects.toMatchObject({
+      code: 'TRIB_CHECKPOINT',
+      message: `${file}: expected the config of the run, got ${damage}, and no whole checkpoint tells whether this config is the same. Restore the file, or start anew with another --run-dir.`,
+    });
+    expect(await readFile(file, 'utf8')).toBe(text);
+  });
+
   test('should start from the beginning where no checkpoint was written', async () => {
     const run = await open();
     await run.recordEvaluation(evaluation(0));

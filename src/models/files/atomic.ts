@@ -45,7 +45,7 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 /**
  * Writes a folder whose files belong together (a checkpoint). Under the final name there is never a part of it. An
  * older folder of that name is moved aside first and removed last: a crash exactly between the two renames leaves no
- * folder under the name.
+ * folder under the name, and both folders among `leftoversOf` it.
  *
  * Errors: TRIB_FILE, with the operating system's code in the text; those of content that comes in pieces. An older folder
  * is left, or put back, as it was.
@@ -80,6 +80,17 @@ export async function writeDirectoryAtomic(
     throw cause instanceof TributaryError ? cause : writeFault(path, cause);
   }
   await removeQuietly(displaced);
+}
+
+/**
+ * Returns the paths of what crashes have left beside a file or folder: a new one that may be cut short, or an older one that
+ * was moved aside. Only where nobody else writes there can it be moved or removed.
+ */
+export async function leftoversOf(path: string): Promise<string[]> {
+  const folder = dirname(resolve(path));
+  const names = await readdir(folder).catch((): string[] => []);
+  const isLeft = (name: string) => name.startsWith(`.${basename(path)}.`) && name.endsWith('.tmp');
+  return names.filter(isLeft).map((name) => join(folder, name));
 }
 
 /**

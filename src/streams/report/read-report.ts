@@ -1,35 +1,50 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pngDamage } from '../../models/images/png-damage.js';
 import { readBest } from '../best-policy.js';
 import type { ResolvedConfig } from '../config/topology-schema.js';
 import { readMetrics } from '../metrics-log.js';
+import { PROMPTS_FILE } from '../run-samples.js';
 import type { ReportContent } from './render-report.js';
 import type { GridPair } from './sample-rows.js';
 
 /** Reads what a run directory holds for its report, at any time of the run. **Errors**: those of the file system. */
 export async function readReport(runPath: string, config: ResolvedConfig): Promise<ReportContent> {
-  const lines = await readMetrics(runPath);
-  const evaluations = lines.filter((line) => line.kind === 'evaluation');
+  const { lines, damaged } = await readMetrics(runPath);
+  const { grids, damage } = await readGrids(join(runPath, 'samples'));
+  const lost = `${damaged.length} ${damaged.length === 1 ? 'line' : 'lines'} of metrics.jsonl`;
   return {
     config,
     stages: lines.filter((line) => line.kind === 'stage'),
-    // A run that was resumed may have measured one policy twice.
-    evaluations: evaluations.filter(
-      ({ trainingStage }, index) => evaluations[index + 1]?.trainingStage !== trainingStage,
-    ),
+    evaluations: lines.filter((line) => line.kind === 'evaluation'),
     best: (await readBest(runPath))?.evaluation ?? null,
     alarms: lines.filter((line) => line.kind === 'alarm'),
-    grids: await readGrids(join(runPath, 'samples')),
+    notes: [
+      ...(damaged.length === 0 ? [] : [`${lost} could not be used; the figures below do without.`]),
+      ...(damage === null ? [] : [`${damage}; the pictures are left out.`]),
+    ],
+    grids,
   };
 }
 
-/** The first and the last grid; null where there are not two. */
-async function readGrids(folder: string): Promise<GridPair | null> {
+type Grids = { readonly grids: GridPair | null; readonly damage: string | null };
+
+/** The first and the last grid; null where there are not two whole ones. */
+async function readGrids(folder: string): Promise<Grids> {
+  const none = (damage: string | null): Grids => ({ grids: null, damage });
   const names = await readdir(folder).catch(() => []);
-  const grids = names.filter((name) => /^stage-\d+\.png$/.test(name)).sort();
-  const [first, last] = [grids[0], grids.at(-1)];
-  if (first === undefined || last === undefined || first === last) return null;
-  const prompts = (await readFile(join(folder, 'prompts.txt'), 'utf8')).trimEnd().split('\n');
-  const [before, after] = await Promise.all([first, last].map((name) => readFile(join(folder, name))));
-  return before && after ? { before, after, prompts } : null;
+  const found = names.filter((name) => /^stage-\d+\.png$/.test(name)).sort();
+  const [first, last] = [found[0], found.at(-1)];
+  if (first === undefined || last === undefined || first === last) return none(null);
+  const text = await readFile(join(folder, PROMPTS_FILE), 'utf8').catch(() => '');
+  if (text.trim() === '') return none(`samples/${PROMPTS_FILE}: expected a prompt a row, got none`);
+  const pictures: Uint8Array[] = [];
+  for (const name of [first, last]) {
+    const png = await readFile(join(folder, name));
+    const damage = await pngDamage(png);
+    if (damage !== null) return none(`samples/${name}: expected a PNG, got ${damage}`);
+    pictures.push(png);
+  }
+  const [before, after] = pictures as [Uint8Array, Uint8Array];
+  return { grids: { before, after, prompts: text.trimEnd().split('\n') }, damage: null };
 }

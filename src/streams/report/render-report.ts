@@ -21,6 +21,8 @@ export interface ReportContent {
   readonly best: Evaluation | null;
   /** In order. */
   readonly alarms: readonly Alarm[];
+  /** What of the run could not be read, in sentences. */
+  readonly notes: readonly string[];
   /** Pictures from the same noise before and after; null where there are none yet. */
   readonly grids: GridPair | null;
 }
@@ -30,11 +32,12 @@ const MAX_COLUMNS = 240;
 
 /** Returns the report of a run as one HTML file that needs nothing else: style, charts and pictures are in it. */
 export function renderReport(content: ReportContent): string {
-  const { config, stages, evaluations, alarms, grids } = content;
+  const { config, stages, evaluations, alarms, notes, grids } = content;
   const shown = thinned(stages);
   const parts = [
     `<h1>${escapeHtml(config.name)}</h1>\n<p class="facts">${facts(config, stages)}</p>\n`,
     headline(content),
+    ...notes.map((note) => `<p class="facts">${escapeHtml(note)}</p>\n`),
     alarmList(alarms),
     grids === null ? '' : `<h2>Before and after, from the same noise</h2>\n${sampleRows(grids)}`,
     section('What it learned', learningCharts(shown, evaluations)),
@@ -62,7 +65,8 @@ ${parts.join('')}<footer>Written by Tributary. Verified alignment is read from t
 /** What came of the run, and which of its policies was the best. */
 function headline({ evaluations, best, alarms }: ReportContent): string {
   const stop = stopOf(alarms);
-  const [base, tuned] = [evaluations[0], stop && best ? best : evaluations.at(-1)];
+  const base = evaluations.find(({ trainingStage }) => trainingStage === 0);
+  const tuned = stop && best ? best : evaluations.at(-1);
   if (base === undefined || tuned === undefined || (tuned.trainingStage === base.trainingStage && !stop))
     return '<p class="verdict">No tuned policy has been evaluated yet.</p>\n';
   return (
@@ -164,7 +168,9 @@ function health(stages: readonly StageMetrics[]): string {
     ['event-loop delay, p99', `${writeNumber(most(({ eventLoopDelayP99Ms }) => eventLoopDelayP99Ms))} ms`],
     ['peak memory', `${writeNumber(most(({ peakRssBytes }) => peakRssBytes) / 1e6)} MB`],
   ];
-  const list = entries.map(([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${value}</dd></div>`);
+  const list = entries.map(
+    ([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`,
+  );
   return `<dl class="health">${list.join('')}</dl>\n`;
 }
 

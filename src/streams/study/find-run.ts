@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { topologySchema } from '../config/topology-schema.js';
 import { firstDifference } from '../first-difference.js';
-import { readMetrics } from '../metrics-log.js';
+import { METRICS_FILES, readMetrics } from '../metrics-log.js';
+import { readSavedConfig } from '../saved-config.js';
 import { figuresOfRun, type RunResult } from './run-result.js';
 import { comparableConfig, type PlannedRun } from './study.js';
 
@@ -13,21 +12,20 @@ export type FoundRun =
   /** It can be resumed. */
   | { readonly state: 'begun'; readonly completeStages: number }
   | { readonly state: 'complete'; readonly figures: Pick<RunResult, 'points' | 'stages'> }
-  /** Its directory holds a run of another config. */
+  /** Its directory holds a run of another config, or one whose figures are not all there. */
   | { readonly state: 'other'; readonly failure: string };
 
 /** Looks a run up in its directory. */
 export async function findRun({ row, seed, runPath }: PlannedRun): Promise<FoundRun> {
-  const path = join(runPath, 'config.yaml');
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw error;
-  });
-  if (text === null) return { state: 'absent' };
-  const saved = withDefaults(parse(text));
-  const isMapping = typeof saved === 'object' && saved !== null;
+  const saved = await readSavedConfig(runPath);
+  if (saved.state === 'absent') return { state: 'absent' };
+  const { lines } = await readMetrics(runPath);
+  const completeStages = lines.filter(({ kind }) => kind === 'stage').length;
+  // A resume tells by the checkpoint whether the run is this one, and writes the file anew.
+  if (saved.state === 'damaged') return { state: 'begun', completeStages };
+  const settings = withDefaults(saved.settings);
   const difference = firstDifference(
-    isMapping ? { ...comparableConfig(saved), seed: 'seed' in saved ? saved.seed : undefined } : saved,
+    { ...comparableConfig(settings), seed: 'seed' in settings ? settings.seed : undefined },
     { ...comparableConfig(row.config), seed },
   );
   if (difference) {
@@ -35,14 +33,17 @@ export async function findRun({ row, seed, runPath }: PlannedRun): Promise<Found
     const failure = `run directory ${runPath} ${where}: expected ${right} as in row "${row.name}", got ${left}. Move the directory away, or restore the row.`;
     return { state: 'other', failure };
   }
-  const lines = await readMetrics(runPath);
   const figures = figuresOfRun(lines, row.numStages);
   if (figures) return { state: 'complete', figures };
-  return { state: 'begun', completeStages: lines.filter(({ kind }) => kind === 'stage').length };
+  // Resuming a run that came to its end measures nothing again.
+  const hasEnded = lines.some((line) => line.kind === 'evaluation' && line.trainingStage === row.numStages);
+  if (!hasEnded) return { state: 'begun', completeStages };
+  const failure = `${join(runPath, METRICS_FILES[0])}: expected the figures of ${row.numStages} training stages and of the base model, got whole lines of ${completeStages} stages. Restore the file, or move the directory away to measure the run again.`;
+  return { state: 'other', failure };
 }
 
 /** A run may be older than a setting, whose default then changes nothing. */
-function withDefaults(saved: unknown): unknown {
+function withDefaults(saved: object): object {
   const parsed = topologySchema.safeParse(saved);
   return parsed.success ? parsed.data : saved;
 }

@@ -1,6 +1,6 @@
 /** @file The figures of one run that the page is made from, as they stand in results.json. */
 import { z } from 'zod';
-import type { MetricsLine } from '../metrics-log.js';
+import { figureSchema, type MetricsLine } from '../metrics-line.js';
 import type { PromptSetEvaluation } from '../run-events.js';
 
 const figure = z.number({ error: 'expected a number' });
@@ -10,7 +10,7 @@ const listSchema = z.object({
   prompts: figure,
   images: figure,
   verifiedAlignment: nullable,
-  rewardMean: figure,
+  rewardMean: figureSchema,
   diversity: nullable,
 });
 
@@ -31,10 +31,10 @@ const healthSchema = z.object({
   selectedSamples: figure,
   zeroSpreadGroups: figure,
   intraGroupCorrelation: nullable,
-  gradNorm: figure,
+  gradNorm: figureSchema,
   /** By sampler step, the noisiest first; null where it is not known. */
   gradNormByStep: z.array(nullable, { error: 'expected a list' }),
-  clipFraction: figure,
+  clipFraction: figureSchema,
   klToPretrained: nullable,
 });
 

@@ -1,3 +1,4 @@
+import { escapeHtml } from '../report/escape-html.js';
 import { writeNumber, writeShare } from '../report/figures.js';
 import { compareRows } from './compare-rows.js';
 import { estimate } from './estimate.js';
@@ -79,7 +80,7 @@ function measured({ rewardQueries, seeds, rows: planned }: Study, rows: readonly
     ${list(size.heldOut.prompts, size.heldOut.images)} held-out prompts, from noise that training never sees and that is
     the same for all: intervals cover the seeds of training, not the draw of these pictures.`;
   const machines = [...new Set(rows.flatMap(({ runs }) => runs.map(({ machine }) => machine ?? 'unknown')))];
-  const where = machines.length === 0 ? '' : ` Ran on: ${machines.join('; ')}.`;
+  const where = machines.length === 0 ? '' : ` Ran on: ${machines.map(escapeHtml).join('; ')}.`;
   const others = [...new Set(planned.map((row) => row.rewardQueries))]
     .filter((queries) => queries !== rewardQueries)
     .map((queries) => {

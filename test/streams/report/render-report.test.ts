@@ -39,6 +39,7 @@ const content: ReportContent = {
   ],
   best: null,
   alarms: [],
+  notes: [],
   grids: { before: png(10), after: png(200), prompts: ['a <red> circle', 'two "blue" squares'] },
 };
 
@@ -226,6 +227,56 @@ describe('writeReport', () => {
       expect(html).toContain('The best policy on held-out prompts is that after 1 training stage,');
       expect(html).toContain(Buffer.from(png(2)).toString('base64'));
       expect(html).toContain('<div class="prompt">two blue squares</div>');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('should say what could not be read, and let no text in place of a number into the page', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'report-'));
+    try {
+      const markup = '<b>x</b>';
+      const whole = [
+        { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(0) },
+        { kind: 'stage', time: '2026-11-21T10:00:00.000Z', ...stageMetrics(0) },
+        { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(1) },
+      ];
+      // Every figure of every line in turn.
+      const spoilt = whole.flatMap((line) =>
+        Object.entries(line).flatMap(([name, value]) => [
+          ...(typeof value === 'number' || value === null ? [{ ...line, [name]: markup }] : []),
+          ...(Array.isArray(value) ? [{ ...line, [name]: value.map(() => markup) }] : []),
+          ...(name === 'train' || name === 'heldOut'
+            ? Object.keys(value).map((key) => ({ ...line, [name]: { ...value, [key]: markup } }))
+            : []),
+        ]),
+      );
+      expect(spoilt.length).toBeGreaterThan(50);
+      const lines = [...whole, ...spoilt].map((line) => `${JSON.stringify(line)}\n`);
+      await writeFile(join(folder, 'metrics.jsonl'), lines.join(''));
+      await writeBest(folder, {
+        evaluation: { ...evaluation(1), seconds: markup as unknown as number },
+        adapter: new Uint8Array(),
+      });
+      await mkdir(join(folder, 'samples'));
+      await writeFile(join(folder, 'samples', 'stage-0000.png'), png(1));
+      await writeFile(join(folder, 'samples', 'stage-0001.png'), png(1).subarray(0, 40));
+      await writeFile(join(folder, 'samples', 'prompts.txt'), 'a red circle\n');
+      const html = await readFile(await writeReport(folder, config), 'utf8');
+      elementsOf(html);
+      expect(html).not.toContain(markup);
+      expect(html).toContain(
+        `<p class="facts">${spoilt.length} lines of metrics.jsonl could not be used; the figures below do without.</p>`,
+      );
+      expect(html).toContain(
+        '<p class="facts">samples/stage-0001.png: expected a PNG, got a PNG that is cut short; the pictures are left out.</p>',
+      );
+      const [, first] = whole;
+      const direct = renderReport({
+        ...content,
+        stages: [{ ...stageMetrics(0), ...first, rewardQueries: markup as unknown as number }],
+      });
+      expect(direct).not.toContain(markup);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

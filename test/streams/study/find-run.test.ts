@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import type { MetricsLine } from '../../../src/streams/metrics-log.js';
+import type { MetricsLine } from '../../../src/streams/metrics-line.js';
 import { findRun } from '../../../src/streams/study/find-run.js';
 import { figuresOfRun } from '../../../src/streams/study/run-result.js';
 import { type PlannedRun, planRuns } from '../../../src/streams/study/study.js';
