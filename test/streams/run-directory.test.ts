@@ -152,7 +152,7 @@ describe('openRunDirectory, a run to resume', () => {
     await killedRun();
     const { checkpoint, elapsedSeconds } = await open({ resume: true });
     expect(checkpoint?.completeStages).toBe(3);
-    expect(checkpoint?.files.get('w.bin')).toEqual(Buffer.of(2));
+    expect(checkpoint?.files.get('w.bin')).toEqual(Uint8Array.of(2));
     expect([...(checkpoint?.files.keys() ?? [])]).toEqual(['state.json', 'w.bin']);
     expect(elapsedSeconds).toBe(30);
     expect(warnings).toEqual([]);
