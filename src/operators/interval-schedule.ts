@@ -31,7 +31,8 @@ export interface IntervalScheduleOptions {
  *
  *     floor-linear  s(k) = L + ⌊k (R - L + 1) / K⌋      hu-zijing/B2-DiffuRL, run script (L = 14, R = 20, K = 100)
  *     list          s(k) = stages[⌊k n / K⌋], n entries
- *     sparse        steps S - stages[j], j = 0..⌊k n / K⌋          iADD, stages 4, 8, 12, 16: "added incrementally"
+ *     sparse        steps S - stages[j], j = 0..⌊k n / K⌋          after iADD, which adds steps incrementally, but spreads
+ *                                                       4, 8, 12, then 16 of 20 evenly over the trajectory
  *     window        steps w, ..., w + length - 1 with w(k) = ⌊k / everyStages⌋ mod (S - length + 1)
  *                                                       MixGRPO (Li et al. 2025), progressive, with roll back
  *     fraction      steps 0, ..., ⌊S f⌋ - 1             yifan123/flow_grpo, `timestep_fraction`; f = 0.99 leaves the last out

@@ -51,7 +51,7 @@ describe('trainingIntervalAt', () => {
     expect(trained({ mode: 'constant', steps: 3 }, 10, 4)).toEqual([3, 3, 3, 3]);
   });
 
-  it('should add one listed step after each share of the run in sparse mode (iADD: 4, 8, 12, 16 of 20)', () => {
+  it('should add one listed step after each share of the run in sparse mode', () => {
     const spec = { mode: 'sparse', stages: [4, 8, 12, 16] } as const;
     // Counted from the image end: the n-th of 20 steps is step 20 - n.
     expect(trainedSteps(spec, 20, 8)).toEqual([

@@ -11,7 +11,8 @@ export interface Rgb8Image {
 
 /**
  * Turns a picture of a diffusion model into bytes: round(255 clamp(x / 2 + 1/2, 0, 1)), in float32 and with ties to
- * even, as DDPO does (kvablack/ddpo-pytorch, scripts/train.py, images/2+0.5 and numpy's round). NaN becomes 0.
+ * even, as DDPO does before it scores a picture (kvablack/ddpo-pytorch, ddpo_pytorch/rewards.py, torch's round). NaN
+ * becomes 0.
  *
  * Shapes: `image [3, height, width] float32` in [-1, 1], channels first.
  *

@@ -23,7 +23,7 @@ export interface Interrogation {
  * Returns a scorer that asks every question about every picture: r = mean over questions of
  *
  *   contains      1 where the answer contains what is expected, in any letter case, else 0
- *                 (ddpo-pytorch, llava_strict_satisfaction)
+ *                 (ddpo-pytorch, llava_strict_satisfaction, which minds letter case and sends JPEG of quality 80)
  *   probability   P(first token is what is expected | picture, question), letter case and blanks aside
  *                 (VQAScore, Lin et al. 2024, with the expected answer "Yes")
  */

@@ -40,7 +40,7 @@ const modes = z.discriminatedUnion(
       mode: z
         .literal('sparse')
         .describe(
-          "iADD's schedule: single steps, the n-th from the image end for every listed n, one more of them after each equal share of the training stages.",
+          'Single steps, the n-th from the image end for every listed n, one more of them after each equal share of the training stages. After iADD, which adds steps in the course of a run, but evenly over the trajectory and several at a time.',
         ),
       stages: z
         .array(integer(1), { error: 'a list of integers >= 1' })
