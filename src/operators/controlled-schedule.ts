@@ -47,7 +47,7 @@ export function controlledSchedule({
   control$,
   ...schedule
 }: ControlledScheduleOptions): OperatorFunction<number, TrainingInterval> {
-  const { spec, numInferenceSteps, numStages } = schedule;
+  const { spec, numInferenceSteps, numStages, noisySteps } = schedule;
   return pipe(
     intervalSchedule(schedule),
     withLatestFrom(control$.pipe(startWith(FREE_SCHEDULE))),
@@ -55,7 +55,8 @@ export function controlledSchedule({
       const { trainingStage } = interval;
       const position = schedulePositionAt(trainingStage, control, numStages);
       if (position === trainingStage) return interval;
-      return { ...trainingIntervalAt(spec, position, numInferenceSteps, numStages), trainingStage };
+      const other = trainingIntervalAt(spec, position, numInferenceSteps, numStages, noisySteps);
+      return { ...other, trainingStage };
     }),
   );
 }

@@ -24,10 +24,13 @@ export interface IntervalScheduleOptions {
   readonly numInferenceSteps: number;
   /** Training stages of the whole run (K). */
   readonly numStages: number;
+  /** Leading sampler steps that draw noise, default all; those behind them are deterministic and never trained. */
+  readonly noisySteps?: number | undefined;
 }
 
 /**
- * Returns the training interval of one stage. Where a mode counts steps (s), the last s(k) of S sampler steps are trained.
+ * Returns the training interval of one stage. Where a mode counts steps (s), the last s(k) of S sampler steps are trained,
+ * but for those that draw no noise: where the last step is deterministic, an interval of s steps has s - 1 edges.
  *
  *     floor-linear  s(k) = L + ⌊k (R - L + 1) / K⌋      hu-zijing/B2-DiffuRL, run script (L = 14, R = 20, K = 100)
  *     list          s(k) = stages[⌊k n / K⌋], n entries
@@ -41,13 +44,15 @@ export interface IntervalScheduleOptions {
  * A window of one step is TempFlow-GRPO's single stochastic step (He et al. 2025), swept over the trajectory.
  *
  * Units: s in sampler steps, 1..S; `trainingStage` in 0..K-1.
- * Errors: TRIB_OPERATOR when a count is wrong, the stage lies outside the run, `first` exceeds `last`, or s outside 1..S.
+ * Errors: TRIB_OPERATOR when a count is wrong, the stage lies outside the run, `first` exceeds `last`, s outside 1..S, or no
+ * step of the interval draws noise.
  */
 export function trainingIntervalAt(
   spec: IntervalSpec,
   trainingStage: number,
   numInferenceSteps: number,
   numStages: number,
+  noisySteps: number = numInferenceSteps,
 ): TrainingInterval {
   requireCount('intervalSchedule', 'numInferenceSteps', numInferenceSteps, 1);
   requireCount('intervalSchedule', 'numStages', numStages, 1);
@@ -55,7 +60,17 @@ export function trainingIntervalAt(
   if (trainingStage >= numStages) {
     throw fault('trainingStage', `less than numStages ${numStages}`, trainingStage, 'Raise `numStages`');
   }
-  const trainedSteps = trainedStepsAt(spec, trainingStage, numInferenceSteps, numStages);
+  const steps = trainedStepsAt(spec, trainingStage, numInferenceSteps, numStages);
+  const trainedSteps = steps.filter((step) => step < noisySteps);
+  if (trainedSteps.length === 0) {
+    const thing = `${spec.mode} at training stage ${trainingStage}`;
+    throw fault(
+      thing,
+      `a step before ${noisySteps}, which draws no noise`,
+      steps[0] ?? 0,
+      'Train more steps',
+    );
+  }
   return { trainingStage, firstStep: trainedSteps[0] ?? 0, numSteps: numInferenceSteps, trainedSteps };
 }
 
@@ -74,9 +89,9 @@ export function trainingIntervalAt(
 export function intervalSchedule(
   options: IntervalScheduleOptions,
 ): OperatorFunction<number, TrainingInterval> {
-  const { spec, numInferenceSteps, numStages } = options;
+  const { spec, numInferenceSteps, numStages, noisySteps } = options;
   requireCount('intervalSchedule', 'numStages', numStages, 1);
-  const at = (stage: number) => trainingIntervalAt(spec, stage, numInferenceSteps, numStages);
+  const at = (stage: number) => trainingIntervalAt(spec, stage, numInferenceSteps, numStages, noisySteps);
   if (spec.mode !== 'function') for (let stage = 0; stage < numStages; stage += 1) at(stage);
   return pipe(distinctUntilChanged(), map(at));
 }

@@ -28,6 +28,8 @@ export interface RoleParts {
     readonly history: AdvantageHistory;
     /** Numbers in a latent of the model. */
     readonly latentSize: number;
+    /** Leading sampler steps that draw noise under the model's scheduler; undefined: all. */
+    readonly noisySteps: number | undefined;
     /** Counts what passes; subscribed to before anything is sent. */
     readonly observe: (transport: Transport<TopicMessages>) => Observable<never>;
     readonly afterStage: AfterStage;
@@ -57,11 +59,20 @@ export function runStages(
 
 function trainerStages(
   context: StageContext,
-  { trainer, history, latentSize, observe, afterStage, onClosed, onTrained }: RoleParts['trainer'],
+  {
+    trainer,
+    history,
+    latentSize,
+    noisySteps,
+    observe,
+    afterStage,
+    onClosed,
+    onTrained,
+  }: RoleParts['trainer'],
 ): Observable<never>[] {
   return [
     observe(context.transport),
-    scheduleStage(context),
+    scheduleStage(context, noisySteps),
     advantagesStage(context, history, latentSize, onClosed),
     trainerStage(context, trainer, afterStage).pipe(
       tap(({ closed }) => onTrained(closed.trainingStage)),

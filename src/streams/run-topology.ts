@@ -8,6 +8,7 @@ import { openRunControl } from './control/run-control.js';
 import { endOfRun } from './end-of-run.js';
 import { watchGuards } from './guards/watch-guards.js';
 import { RUN_KEY } from './messages.js';
+import { readNoisySteps, requireNoisySteps } from './noisy-steps.js';
 import { openPromptSource, takesIncomingPrompts } from './open-prompt-source.js';
 import { type OpenRun, openRun } from './open-run.js';
 import { type OpenTransport, openTransport } from './open-transport.js';
@@ -55,7 +56,9 @@ async function run(
   cancelling: AbortController,
 ): Promise<void> {
   const { config, runDirectory, roles = ALL_ROLES } = options;
-  say({ kind: 'started', description: describeTopology(config) });
+  const noisySteps = await readNoisySteps(config);
+  requireNoisySteps(config, noisySteps);
+  say({ kind: 'started', description: describeTopology(config, noisySteps) });
   const { checkpoint, isResumed } = runDirectory;
   const { rule } = stageOf(config, 'groupAdvantages');
   const startAt = checkpoint && readCheckpointFiles(checkpoint, rule).state.positions;
@@ -66,7 +69,7 @@ async function run(
     await requireReach(open.transport, config, checkpoint?.completeStages ?? 0);
     const opened = await openRun(config, runDirectory, say, cancelling.signal);
     try {
-      await train(options, open, opened, say, cancelling.signal);
+      await train({ ...options, noisySteps }, open, opened, say, cancelling.signal);
     } catch (error) {
       // Else the user would wait for the rollout or the gradient steps that are under way before hearing of the fault.
       cancelling.abort();
@@ -81,7 +84,13 @@ async function run(
 
 /** Puts the stages together and waits until the last training stage that was begun is finished. */
 async function train(
-  { config, runDirectory, roles = ALL_ROLES, signal }: RunOptions,
+  {
+    config,
+    runDirectory,
+    roles = ALL_ROLES,
+    signal,
+    noisySteps,
+  }: RunOptions & { readonly noisySteps: number | undefined },
   { transport, positions }: OpenTransport,
   opened: OpenRun,
   say: (event: RunEvent) => void,
@@ -119,6 +128,7 @@ async function train(
       trainer,
       history,
       latentSize,
+      noisySteps,
       observe: between.observe,
       afterStage: between.afterStage,
       onClosed: end.onClosed,

@@ -20,7 +20,34 @@ const trainedSteps = (spec: IntervalSpec, numInferenceSteps: number, numStages: 
     (_, stage) => trainingIntervalAt(spec, stage, numInferenceSteps, numStages).trainedSteps,
   );
 
+const stepsTo = (end: number) => Array.from({ length: end }, (_, step) => step);
+
 describe('trainingIntervalAt', () => {
+  it.each<[IntervalSpec, number[][]]>([
+    [
+      { mode: 'constant', steps: 3 },
+      [
+        [7, 8],
+        [7, 8],
+      ],
+    ],
+    [{ mode: 'floor-linear', first: 2, last: 3 }, [[8], [7, 8]]],
+    [{ mode: 'sparse', stages: [4, 1] }, [[6], [6]]],
+    [{ mode: 'window', length: 9, everyStages: 1 }, [stepsTo(9), stepsTo(9).slice(1)]],
+  ])('should leave out a last step that draws no noise: %j', (spec, expected) => {
+    const found = [0, 1].map((stage) => trainingIntervalAt(spec, stage, 10, 2, 9));
+    expect(found.map(({ trainedSteps }) => trainedSteps)).toEqual(expected);
+    expect(found.map(({ firstStep }) => firstStep)).toEqual(expected.map(([first]) => first));
+  });
+
+  it('should refuse an interval whose only step draws no noise, when it is called', () => {
+    const options = { numInferenceSteps: 10, numStages: 2, noisySteps: 9 };
+    const text =
+      'intervalSchedule constant at training stage 0: expected a step before 9, which draws no noise, got 9. Train more steps.';
+    expect(() => intervalSchedule({ ...options, spec: { mode: 'constant', steps: 1 } })).toThrow(text);
+    expect(() => intervalSchedule({ ...options, spec: { mode: 'constant', steps: 2 } })).not.toThrow();
+  });
+
   it('should reproduce the schedule of the released script', () => {
     const spec = { mode: 'floor-linear', first: 14, last: 20 } as const;
     const steps = trained(spec, 20, 100);

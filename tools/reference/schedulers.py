@@ -1,9 +1,9 @@
 """Writes test/fixtures/schedulers.json: what the schedulers of diffusers make of a few numbers.
 
 One pixel of a picture, of noise and of a network's output goes through set_timesteps, add_noise, get_velocity and step;
-tests hold the coefficients of this project against the results. Needs PyTorch and diffusers (0.31 was used):
+tests hold the coefficients of this project against the results. Needs PyTorch and diffusers (0.42.1 was used):
 
-    pip install "diffusers==0.31.0" torch "numpy<2"
+    pip install "diffusers==0.42.1" torch numpy
     python tools/reference/schedulers.py [output file]
 """
 
@@ -25,14 +25,14 @@ def pixel(value):
 
 def ddim_cases():
     for prediction_type in PREDICTION_TYPES:
-        for spacing, offset in (("leading", 1), ("trailing", 0)):
-            for eta in (0.0, 0.6, 1.0):
+        for spacing, offset, to_one in (("leading", 1, False), ("trailing", 0, False), ("leading", 1, True), ("linspace", 0, True)):
+            for eta in (0.0, 1.0) if to_one else (0.0, 0.6, 1.0):
                 scheduler = DDIMScheduler(
                     beta_start=0.00085,
                     beta_end=0.012,
                     beta_schedule="scaled_linear",
                     clip_sample=False,
-                    set_alpha_to_one=False,
+                    set_alpha_to_one=to_one,
                     prediction_type=prediction_type,
                     timestep_spacing=spacing,
                     steps_offset=offset,
@@ -57,6 +57,7 @@ def ddim_cases():
                     "predictionType": prediction_type,
                     "timestepSpacing": spacing,
                     "stepsOffset": offset,
+                    "setAlphaToOne": to_one,
                     "eta": eta,
                     "steps": steps,
                 }

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { describeTopology } from '../../streams/config/describe.js';
-import { lintTopology } from '../../streams/config/lint-topology.js';
+import { type LintResult, lintTopology } from '../../streams/config/lint-topology.js';
 import { readConfigText } from '../../streams/config/load-topology.js';
+import { readNoisySteps } from '../../streams/noisy-steps.js';
 import { collect } from '../options.js';
 
 interface LintOptions {
@@ -22,11 +23,26 @@ export function addLintCommand(program: Command): void {
 }
 
 async function lint(path: string, { set, json }: LintOptions): Promise<void> {
-  const { config, faults } = lintTopology(await readConfigText(path), path, { overrides: set });
+  const { config, faults, noisySteps } = await lintWithModel(await readConfigText(path), path, set);
   if (json) console.log(JSON.stringify(config ? { faults, config } : { faults }));
   if (!config) throw new TributaryError('TRIB_CONFIG', faults.map(({ message }) => message).join('\n'));
   if (json) return;
-  const width = Math.max(...describeTopology(config).map(([name]) => name.length));
-  for (const [name, value] of describeTopology(config)) console.log(`${name.padEnd(width)}  ${value}`);
+  const described = describeTopology(config, noisySteps);
+  const width = Math.max(...described.map(([name]) => name.length));
+  for (const [name, value] of described) console.log(`${name.padEnd(width)}  ${value}`);
   console.error(`${path}: no faults`);
+}
+
+/** Checks the config by itself, and where it is in order once more against the steps of its model's scheduler. */
+async function lintWithModel(
+  text: string,
+  path: string,
+  overrides: readonly string[],
+): Promise<LintResult & { readonly noisySteps?: number }> {
+  const alone = lintTopology(text, path, { overrides });
+  if (!alone.config) return alone;
+  const warn = (message: string) => console.error(`warning: ${message}`);
+  const noisySteps = await readNoisySteps(alone.config, warn);
+  if (noisySteps === undefined) return alone;
+  return { ...lintTopology(text, path, { overrides, noisySteps }), noisySteps };
 }

@@ -18,11 +18,10 @@ export interface DdimStepCoefficients extends StepCoefficients {
  *   sample        x̂₀ = out                         ε̂ = (x - √ᾱ_t·out)/√(1-ᾱ_t)
  *   v_prediction  x̂₀ = √ᾱ_t·x - √(1-ᾱ_t)·out      ε̂ = √ᾱ_t·out + √(1-ᾱ_t)·x
  *
- * The last step has no predecessor. With eta > 0 it arrives at ᾱ_0, whatever `setAlphaToOne` says: ddpo-pytorch and
- * the B²-DiffuRL release clamp the predecessor to 0 in the same way, and ᾱ_p = 1 would make σ = 0 and the log-prob
- * infinite. Deviation: where that clamp would leave nothing to do (t = 0, so ᾱ_p = ᾱ_t), and with eta = 0, it arrives
- * at `finalAlphaCumprod`, as in diffusers. σ is never replaced by a small number: a step with σ = 0 is deterministic and
- * has no log-prob; `requireLogProb` refuses to train on it.
+ * The last step has no predecessor and arrives at `finalAlphaCumprod`, as in diffusers: at 1 with `setAlphaToOne`, where
+ * σ = 0 whatever eta, else at ᾱ_0. The released programs (ddpo-pytorch, B²-DiffuRL) clamp the predecessor to 0, which is the
+ * same for their models, whose configs say false. σ is never replaced by a small number: a step with σ = 0 is deterministic
+ * and has no log-prob. No interval trains it (`noisySteps`), and `requireLogProb` refuses to.
  *
  * @param eta - in [0, 1]: 0 deterministic, 1 as noisy as DDPM.
  */
@@ -32,7 +31,8 @@ export function ddimCoefficients(
   eta: number,
 ): DdimStepCoefficients {
   const alphaProdT = schedule.alphasCumprod[step.timestep]!;
-  const alphaProdPrev = arrivalAlpha(schedule, step, eta);
+  const alphaProdPrev =
+    step.prevTimestep >= 0 ? schedule.alphasCumprod[step.prevTimestep]! : schedule.finalAlphaCumprod;
   const variance = ((1 - alphaProdPrev) / (1 - alphaProdT)) * (1 - alphaProdT / alphaProdPrev);
   const stdDevT = eta * Math.sqrt(Math.max(0, variance));
 
@@ -64,13 +64,4 @@ export function ddimCoefficients(
         return schedule.config.predictionType satisfies never;
     }
   }
-}
-
-function arrivalAlpha(
-  schedule: DdimSchedule,
-  { timestep, prevTimestep }: InferenceStep,
-  eta: number,
-): number {
-  if (prevTimestep >= 0) return schedule.alphasCumprod[prevTimestep]!;
-  return eta > 0 && timestep > 0 ? schedule.alphasCumprod[0]! : schedule.finalAlphaCumprod;
 }

@@ -25,6 +25,7 @@ import {
 import { readJsonFile } from '../files/json-file.js';
 import { type Announced, componentFile, EXPORT, NOTHING_ANNOUNCED } from './component-file.js';
 import { corrected, type PipelineCorrections, precedesSampleSize } from './pipeline-corrections.js';
+import { readPipelineIndex, schedulerConfigPath } from './pipeline-index.js';
 import { readSchedulerConfig } from './read-scheduler-config.js';
 import type { AnySchedulerConfig } from './scheduler-config.js';
 
@@ -84,22 +85,6 @@ const object = { error: 'expected an object' };
 const size = z
   .int({ error: 'expected an integer of at least 1' })
   .min(1, { error: 'expected an integer of at least 1' });
-const component = z.array(z.unknown(), { error: 'expected [library, class]' });
-const modelIndexSchema = z.object(
-  {
-    scheduler: component,
-    text_encoder: component,
-    text_encoder_2: component.optional(),
-    tokenizer: component,
-    unet: component,
-    force_zeros_for_empty_prompt: z.boolean().optional(),
-  },
-  object,
-);
-const pipelineClassSchema = z.object(
-  { _class_name: z.string().catch('?'), transformer: z.unknown().optional() },
-  object,
-);
 const unetSchema = z.object(
   {
     sample_size: z.union([size, z.tuple([size, size])], { error: 'expected a size, or [height, width]' }),
@@ -141,31 +126,15 @@ export async function readPipelineFolder(
   announced: Announced = NOTHING_ANNOUNCED,
 ): Promise<PipelineFolder> {
   await requirePipelineFolder(path);
-  const indexPath = join(path, 'model_index.json');
-  const { _class_name: pipelineClass, transformer } = await readJsonFile(
-    indexPath,
-    pipelineClassSchema,
-    JSON_FILE,
-  );
-  if (Array.isArray(transformer)) {
-    const text = `${indexPath} _class_name: expected a pipeline with a UNet (SD 1.x, SD 2.x, SDXL), got "${pipelineClass}" with a transformer. ${EXPORT}`;
-    throw new TributaryError('TRIB_MODEL', text);
-  }
-  const index = await readJsonFile(indexPath, modelIndexSchema, JSON_FILE);
+  const { pipelineClass, schedulerClass, isSdxl, zeroEmptyPrompt } = await readPipelineIndex(path);
   const corrections: string[] = [];
-  const context = { pipelineClass, warn: (message: string) => corrections.push(message) };
-  const [, schedulerClass] = index.scheduler;
-  const scheduler = await readSchedulerConfig(join(path, 'scheduler', 'scheduler_config.json'), {
-    ...context,
-    schedulerClass: typeof schedulerClass === 'string' ? schedulerClass : null,
-  });
-  const isSdxl = index.text_encoder_2?.some((part) => part !== null) ?? false;
+  const context = { pipelineClass, schedulerClass, warn: (message: string) => corrections.push(message) };
+  const scheduler = await readSchedulerConfig(schedulerConfigPath(path), context);
   const textEncoders: TextEncoderOnDisk[] = [];
   for (const suffix of isSdxl ? ['', '_2'] : [''])
     textEncoders.push(await readTextEncoder(path, suffix, announced));
   const unet = await readUnet(path, announced, context);
   const vaeDecoder = await readVaeDecoder(path, announced);
-  const zeroEmptyPrompt = isSdxl && (index.force_zeros_for_empty_prompt ?? true);
   return { path, scheduler, corrections, textEncoders, zeroEmptyPrompt, unet, vaeDecoder };
 }
 

@@ -82,8 +82,8 @@ export function requireLogProb(
   throw new TributaryError(
     'TRIB_CONFIG',
     `sampler step ${deterministic.stepIndex} (timestep ${deterministic.timestep}): expected a noisy step, ` +
-      'because it is trained, got stdDevT 0. Train stochastic steps only: set eta above 0, and for DDIM steps_offset: 1 ' +
-      'or timestep_spacing: trailing in scheduler_config.json.',
+      'because it is trained, got stdDevT 0. Train stochastic steps only: set eta above 0, and leave out a last step that ' +
+      'arrives at the clean picture (set_alpha_to_one in scheduler_config.json).',
   );
 }
 

@@ -12,6 +12,17 @@ export interface StochasticSettings {
   readonly sde: SdeName;
 }
 
+/**
+ * Returns how many steps of a sampler draw noise where all may, counted from the first: S, or S - 1 where the last one is
+ * deterministic whatever eta. That is so where a DDIM schedule arrives at the clean picture (`setAlphaToOne`), or leaves
+ * timestep 0 with leading or linspace spacing. Such a step is sampled and never trained.
+ *
+ * Errors: TRIB_CONFIG if numInferenceSteps does not fit the model.
+ */
+export function noisySteps(schedule: NoiseSchedule, numInferenceSteps: number): number {
+  return samplerCoefficients(schedule, numInferenceSteps, 1).findLastIndex(({ stdDevT }) => stdDevT > 0) + 1;
+}
+
 /** Coefficients of all steps of a rollout, for the steps that a training stage trains; the others may be deterministic. */
 export function stochasticCoefficients(
   schedule: NoiseSchedule,

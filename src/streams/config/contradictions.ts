@@ -10,9 +10,9 @@ import { findStage } from './stage-of.js';
 import type { StageType } from './stages/index.js';
 import type { ResolvedConfig } from './topology-schema.js';
 
-/** Returns every contradiction among the settings of a config whose fields are each in order. */
-export function findContradictions(config: ResolvedConfig): Contradiction[] {
-  return RULES.flatMap((rule) => rule(config));
+/** Returns every contradiction among the settings of a config whose fields are each in order; see `ConfigRule`. */
+export function findContradictions(config: ResolvedConfig, noisySteps?: number): Contradiction[] {
+  return RULES.flatMap((rule) => rule(config, noisySteps));
 }
 
 const oneStageOfAType: Rule = ({ stages }) => {

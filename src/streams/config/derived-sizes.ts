@@ -27,6 +27,7 @@ export interface DerivedSizes {
 
 /** The topology stages that decide what one training stage selects. */
 interface Selecting {
+  readonly noisySteps?: number | undefined;
   readonly prompts: StageConfig<'prompts'>;
   readonly sampler: StageConfig<'branchRollouts'>;
   readonly schedule: StageConfig<'intervalSchedule'>;
@@ -34,8 +35,8 @@ interface Selecting {
 }
 
 /** Samples that the advantage rule can select in one training stage, at most. */
-export function selectableSamples({ prompts, sampler, schedule, advantages }: Selecting): number {
-  const trees = stageTrees({ stages: { prompts, sampler, schedule } });
+export function selectableSamples({ prompts, sampler, schedule, advantages, noisySteps }: Selecting): number {
+  const trees = stageTrees({ stages: { prompts, sampler, schedule } }, noisySteps);
   return prompts.groupsPerStage * selectableBranches(advantages, Math.max(1, ...trees.map(leavesOf)));
 }
 
@@ -61,16 +62,17 @@ function trainedRows(config: ResolvedConfig, tree: StageTree): number {
  *
  * **Equation**: a group costs as many network rows as its tree has nodes before the leaves. B²-DiffuRL's has
  * (S - s + 1) + B (s - 1): the shared prefix and the branch point once, then B branches.
+ * @param noisySteps - leading sampler steps that draw noise under the model's scheduler, default all.
  */
-export function deriveSizes(config: ResolvedConfig): DerivedSizes {
+export function deriveSizes(config: ResolvedConfig, noisySteps?: number): DerivedSizes {
   const prompts = stageOf(config, 'prompts');
   const sampler = stageOf(config, 'branchRollouts');
   const schedule = stageOf(config, 'intervalSchedule');
   const advantages = stageOf(config, 'groupAdvantages');
   const { updates } = stageOf(config, 'gradientSteps');
-  const trees = stageTrees(config);
+  const trees = stageTrees(config, noisySteps);
   const updatesOf = updates.from === 'stage' && updates.remainder === 'drop' ? Math.floor : Math.ceil;
-  const selectable = selectableSamples({ prompts, sampler, schedule, advantages });
+  const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
   const passes = usesGuidance(sampler.guidanceScale) ? 2 : 1;
   const overRun = (ofStage: (tree: StageTree) => number) =>
     sum(trees.map((tree) => tree.stages * ofStage(tree)));

@@ -2,14 +2,18 @@ import { type DerivedSizes, deriveSizes } from './derived-sizes.js';
 import { stageOf } from './stage-of.js';
 import type { ResolvedConfig } from './topology-schema.js';
 
-/** Returns the derived quantities of a run as lines to print at its start, name and value. */
+/**
+ * Returns the derived quantities of a run as lines to print at its start, name and value.
+ * @param noisySteps - leading sampler steps that draw noise under the model's scheduler, default all.
+ */
 export function describeTopology(
   config: ResolvedConfig,
+  noisySteps?: number,
 ): readonly (readonly [name: string, value: string])[] {
   const prompts = stageOf(config, 'prompts');
   const sampler = stageOf(config, 'branchRollouts');
   const trainer = stageOf(config, 'gradientSteps');
-  const sizes = deriveSizes(config);
+  const sizes = deriveSizes(config, noisySteps);
   const count = (value: number) => value.toLocaleString('en-US');
   const { updates } = trainer;
   const { closeAfterMs } = stageOf(config, 'groupAdvantages');
@@ -32,7 +36,7 @@ export function describeTopology(
         ]),
     ['reward queries', `${count(sizes.rewardQueries)} in ${count(prompts.numStages)} stages`],
     ['images an evaluation', count(sizes.imagesPerEvaluation)],
-    ['trained steps', describeSteps(sizes.trainedSteps, sampler.numInferenceSteps)],
+    ['trained steps', describeTrainedSteps(config, sizes, sampler.numInferenceSteps, noisySteps)],
     [
       'optimizer steps a stage',
       `at most ${count(sizes.optimizerStepsPerStage)} (${
@@ -61,6 +65,20 @@ function describePrecision({ model, engine }: ResolvedConfig): (readonly [string
   const isOnGpu = engine.providers.some((provider) => provider !== 'cpu');
   const onCpu = ' (on the CPU slower than float32, for trials: set engine.providers: [webgpu] or [cuda])';
   return [['precision', `${model.precision}${isOnGpu ? '' : onCpu}`]];
+}
+
+/** The steps of the schedule, and where the last of them draws no noise how many are left. */
+function describeTrainedSteps(
+  config: ResolvedConfig,
+  { trainedSteps: { first, last } }: DerivedSizes,
+  numInferenceSteps: number,
+  noisySteps = numInferenceSteps,
+): string {
+  const named = deriveSizes(config).trainedSteps;
+  const scheduled = describeSteps(named, numInferenceSteps);
+  if (first.length === named.first.length && last.length === named.last.length) return scheduled;
+  const edges = first.length === last.length ? `${first.length}` : `${first.length} to ${last.length}`;
+  return `${edges}: ${scheduled}, without step ${noisySteps}, which arrives at the clean picture and draws no noise`;
 }
 
 /** `the last 7, growing to 10, of 10`, `the first 9 of 10`, or the steps themselves where they are neither. */

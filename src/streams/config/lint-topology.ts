@@ -15,6 +15,8 @@ export interface LintOptions {
   readonly overrides?: readonly string[];
   /** Reads the file that `extends` names. */
   readonly readText?: (path: string) => string;
+  /** Leading sampler steps that draw noise under the scheduler of the config's model: see `readNoisySteps`. */
+  readonly noisySteps?: number;
 }
 
 export interface LintResult {
@@ -47,7 +49,7 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
     .reduceRight((under, over) => mergeValues(under, over));
   const { value, overrides, faults: overrideFaults } = applyOverrides(merged, overrideTexts);
   const faults = [...textFaults, ...overrideFaults];
-  for (const detail of faultsOfConfig(value))
+  for (const detail of faultsOfConfig(value, options.noisySteps))
     faults.push(createFault(placeOf(detail, sources, overrides), detail));
   if (faults.length > 0) return { faults: inOrder(faults) };
   return { config: topologySchema.parse(value), stated: value as object, faults: [] };
@@ -88,7 +90,7 @@ function readBases(
 }
 
 /** Faults of the schema, then those across fields that do not rest on a faulty one. */
-function faultsOfConfig(value: unknown): FaultDetail[] {
+function faultsOfConfig(value: unknown, noisySteps?: number): FaultDetail[] {
   const parsed = topologySchema.safeParse(value);
   const issues = parsed.success ? [] : parsed.error.issues;
   const faults = issues.flatMap((issue) => faultsOfIssue(issue, value));
@@ -96,7 +98,7 @@ function faultsOfConfig(value: unknown): FaultDetail[] {
   if (!repaired) return faults;
   const faulty = faults.filter(({ kind }) => kind !== 'unknown-key').map(({ path }) => path);
   const contradictions = [
-    ...findContradictions(repaired.config),
+    ...findContradictions(repaired.config, noisySteps),
     ...(repaired.lacksStages ? [] : findPortFaults(repaired.config)),
   ].filter(({ involves }) => !involves.some((path) => faulty.some((bad) => overlap(bad, path))));
   return [...faults, ...contradictions];

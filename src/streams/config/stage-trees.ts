@@ -1,7 +1,7 @@
 import { TributaryError } from '../../errors.js';
 import { treeWidths } from '../../models/diffusion/fork-plans/index.js';
 import {
-  type IntervalSpec,
+  type IntervalScheduleOptions,
   intervalSchedule,
   trainingIntervalAt,
 } from '../../operators/interval-schedule.js';
@@ -21,17 +21,20 @@ export interface StageTree {
 /**
  * Returns the intervals of a run, each once, in the order of their first training stage, with their trees; nothing where
  * the stages that decide it are missing or do not fit each other.
+ * @param noisySteps - leading sampler steps that draw noise under the model's scheduler, default all.
  */
-export function stageTrees(config: Pick<ResolvedConfig, 'stages'>): StageTree[] {
+export function stageTrees(config: Pick<ResolvedConfig, 'stages'>, noisySteps?: number): StageTree[] {
   const prompts = findStage(config, 'prompts');
   const sampler = findStage(config, 'branchRollouts');
   const schedule = findStage(config, 'intervalSchedule');
   if (!prompts || !sampler || !schedule) return [];
   const { numInferenceSteps } = sampler;
-  if (scheduleFault(schedule, numInferenceSteps, prompts.numStages)) return [];
+  if (scheduleFault({ spec: schedule, numInferenceSteps, numStages: prompts.numStages, noisySteps }))
+    return [];
   const trees = new Map<string, StageTree>();
   for (let stage = 0; stage < prompts.numStages; stage++) {
-    const interval = trainingIntervalAt(schedule, stage, numInferenceSteps, prompts.numStages);
+    const { numStages } = prompts;
+    const interval = trainingIntervalAt(schedule, stage, numInferenceSteps, numStages, noisySteps);
     const key = interval.trainedSteps.join();
     const known = trees.get(key);
     const widths = known?.widths ?? treeWidths(sampler, interval.trainedSteps, numInferenceSteps);
@@ -41,9 +44,9 @@ export function stageTrees(config: Pick<ResolvedConfig, 'stages'>): StageTree[] 
 }
 
 /** Whether some stage of a schedule has no interval; lint names the setting. */
-function scheduleFault(schedule: IntervalSpec, numInferenceSteps: number, numStages: number): boolean {
+function scheduleFault(options: IntervalScheduleOptions): boolean {
   try {
-    intervalSchedule({ spec: schedule, numInferenceSteps, numStages });
+    intervalSchedule(options);
     return false;
   } catch (error) {
     if (error instanceof TributaryError) return true;

@@ -6,8 +6,14 @@ import { stageOf } from '../config/stage-of.js';
 import { RUN_KEY } from '../messages.js';
 import type { StageContext } from './stage-context.js';
 
-/** Publishes the interval of every training stage as it begins. */
-export function scheduleStage({ transport, config, control }: StageContext): Observable<never> {
+/**
+ * Publishes the interval of every training stage as it begins.
+ * @param noisySteps - leading sampler steps that draw noise under the model's scheduler.
+ */
+export function scheduleStage(
+  { transport, config, control }: StageContext,
+  noisySteps?: number,
+): Observable<never> {
   const { numStages } = stageOf(config, 'prompts');
   const { numInferenceSteps } = stageOf(config, 'branchRollouts');
   return transport.latest('progress').pipe(
@@ -19,6 +25,7 @@ export function scheduleStage({ transport, config, control }: StageContext): Obs
       spec: stageOf(config, 'intervalSchedule'),
       numInferenceSteps,
       numStages,
+      noisySteps,
       control$: control.inForce$.pipe(map(({ schedule }) => schedule)),
     }),
     concatMap((interval) => transport.publish('schedule', { key: RUN_KEY, message: interval })),

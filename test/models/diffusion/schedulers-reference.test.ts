@@ -22,6 +22,7 @@ interface Reference {
     readonly predictionType: PredictionType;
     readonly timestepSpacing: TimestepSpacing;
     readonly stepsOffset: number;
+    readonly setAlphaToOne: boolean;
     readonly eta: number;
     readonly steps: readonly (ReferenceStep & {
       readonly velocity: number;
@@ -46,27 +47,31 @@ const near = (found: number | undefined, expected: number) =>
   expect(Math.abs((found ?? Number.NaN) - expected)).toBeLessThan(2e-5 * (1 + Math.abs(expected)));
 
 describe('samplers and forward process, against diffusers', () => {
-  test.each(ddim)('DDIM: $predictionType, $timestepSpacing, eta $eta', ({ eta, steps, ...config }) => {
-    const schedule = scheduleWith(config);
-    const coefficients = samplerCoefficients(schedule, steps.length, eta);
-    steps.forEach((expected, i) => {
-      const step = coefficients[i];
-      if (!step) throw new Error(`no step ${i}`);
-      const { timestep, sampleCoefficient: a, outputCoefficient: k, stdDevT } = step;
-      expect(timestep).toBe(expected.timestep);
-      near(a * expected.latents + k * output + stdDevT * stepNoise, expected.prevSample);
+  test.each(ddim)(
+    'DDIM: $predictionType, $timestepSpacing, set_alpha_to_one $setAlphaToOne, eta $eta',
+    ({ eta, steps, ...config }) => {
+      const schedule = scheduleWith(config);
+      const coefficients = samplerCoefficients(schedule, steps.length, eta);
+      steps.forEach((expected, i) => {
+        const step = coefficients[i];
+        if (!step) throw new Error(`no step ${i}`);
+        const { timestep, sampleCoefficient: a, outputCoefficient: k, stdDevT } = step;
+        expect(timestep).toBe(expected.timestep);
+        expect(stdDevT > 0).toBe(eta > 0 && (i < steps.length - 1 || !config.setAlphaToOne));
+        near(a * expected.latents + k * output + stdDevT * stepNoise, expected.prevSample);
 
-      const { signalScale, noiseScale, target, predOriginalSample } = forwardProcess(schedule, timestep);
-      near(signalScale * original + noiseScale * noise, expected.latents);
-      const { latentsCoefficient, outputCoefficient } = predOriginalSample;
-      near(latentsCoefficient * expected.latents + outputCoefficient * output, expected.predOriginalSample);
-      const wanted = { epsilon: noise, sample: original, v_prediction: expected.velocity };
-      near(
-        target.originalCoefficient * original + target.noiseCoefficient * noise,
-        wanted[config.predictionType],
-      );
-    });
-  });
+        const { signalScale, noiseScale, target, predOriginalSample } = forwardProcess(schedule, timestep);
+        near(signalScale * original + noiseScale * noise, expected.latents);
+        const { latentsCoefficient, outputCoefficient } = predOriginalSample;
+        near(latentsCoefficient * expected.latents + outputCoefficient * output, expected.predOriginalSample);
+        const wanted = { epsilon: noise, sample: original, v_prediction: expected.velocity };
+        near(
+          target.originalCoefficient * original + target.noiseCoefficient * noise,
+          wanted[config.predictionType],
+        );
+      });
+    },
+  );
 
   test.each(flow)('flow: $numTrainTimesteps timesteps, shift $shift', ({ sigmas, steps, ...config }) => {
     const schedule = flowSchedule(config);

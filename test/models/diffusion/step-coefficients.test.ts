@@ -78,12 +78,23 @@ describe('samplerCoefficients of a DDIM model', () => {
     }
   });
 
-  test('should keep the last noisy step noisy although the config ends at a clean picture', () => {
-    const schedule = scheduleWith({ setAlphaToOne: true });
+  test.each([0, 0.6, 1])(
+    'should arrive at the clean picture where the config says so, with eta %d',
+    (eta) => {
+      const last = samplerCoefficients(scheduleWith({ setAlphaToOne: true }), 20, eta).at(-1);
+      expect(last).toMatchObject({ timestep: 1, alphaProdPrev: 1, stdDevT: 0 });
+      // The picture that the output speaks of: (x - √(1-ᾱ)·out)/√ᾱ.
+      const signal = Math.sqrt(last?.alphaProdT ?? 0);
+      expect(last?.sampleCoefficient).toBeCloseTo(1 / signal, 12);
+      expect(last?.outputCoefficient).toBeCloseTo(-Math.sqrt(1 - signal ** 2) / signal, 12);
+    },
+  );
+
+  test('should arrive at the least noisy timestep where the config says so', () => {
+    const schedule = scheduleWith();
     const last = samplerCoefficients(schedule, 20, 1).at(-1);
     expect(last?.alphaProdPrev).toBe(schedule.alphasCumprod[0]);
     expect(last?.stdDevT).toBeCloseTo(0.020648, 6);
-    expect(samplerCoefficients(schedule, 20, 0).at(-1)?.alphaProdPrev).toBe(1);
   });
 
   test('should finish at the clean picture from timestep 0, without noise', () => {
@@ -104,7 +115,7 @@ describe('samplerCoefficients of a DDIM model', () => {
 describe('samplerCoefficients of any model', () => {
   const isStochastic = (step: number) => step >= 3 && step < 6;
   const families = [
-    ['DDIM', scheduleWith({ setAlphaToOne: true })],
+    ['DDIM', scheduleWith()],
     ['flow', flowSchedule({ shift: 3 })],
   ] as const;
 
@@ -123,6 +134,7 @@ describe('samplerCoefficients of any model', () => {
     const schedule = scheduleWith({ setAlphaToOne: true });
     const last = samplerCoefficients(schedule, 8, { eta: 1, isStochastic: (step) => step < 7 }).at(-1);
     expect(last).toMatchObject({ alphaProdPrev: 1, stdDevT: 0 });
+    expect(last).toEqual(samplerCoefficients(schedule, 8, 1).at(-1));
   });
 
   test('should hear of the SDE of a flow, take flow-grpo without a word, and let DDIM pass it by', () => {

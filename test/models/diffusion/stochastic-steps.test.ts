@@ -6,7 +6,7 @@ import {
   samplerCoefficients,
 } from '../../../src/models/diffusion/step-coefficients.js';
 import type { StochasticSettings } from '../../../src/models/diffusion/stochastic-steps.js';
-import { stochasticCoefficients } from '../../../src/models/diffusion/stochastic-steps.js';
+import { noisySteps, stochasticCoefficients } from '../../../src/models/diffusion/stochastic-steps.js';
 import { halvingSampler } from '../../fixtures/halving-denoiser.js';
 import { type OpenTiny, openTiny, stepsFrom, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { TINY_PROMPTS } from '../../fixtures/tiny-pipeline.js';
@@ -49,6 +49,25 @@ describe('stochasticCoefficients', () => {
     // DanceGRPO: std = g √(-dt), with g = eta at every noise level.
     const dt = (second?.prevTimestep ?? Number.NaN) / 1000 - next;
     expect(second?.stdDevT).toBeCloseTo(0.3 * Math.sqrt(-dt), 12);
+  });
+});
+
+describe('noisySteps', () => {
+  it.each([
+    ['ends at the least noisy timestep', scheduleWith(), 20],
+    ['ends at the clean picture', scheduleWith({ setAlphaToOne: true }), 19],
+    ['leaves timestep 0', scheduleWith({ stepsOffset: 0 }), 19],
+    ['leaves timestep 0 for the clean picture', scheduleWith({ stepsOffset: 0, setAlphaToOne: true }), 19],
+    ['is spaced from the end', scheduleWith({ timestepSpacing: 'trailing', stepsOffset: 0 }), 20],
+    [
+      'is spaced from the end, to the clean picture',
+      scheduleWith({ timestepSpacing: 'trailing', setAlphaToOne: true }),
+      19,
+    ],
+    ['is spaced over both ends', scheduleWith({ timestepSpacing: 'linspace' }), 19],
+    ['is a flow', flowSchedule(), 20],
+  ])('should count the steps that draw noise of a schedule that %s', (_, schedule, expected) => {
+    expect(noisySteps(schedule, 20)).toBe(expected);
   });
 });
 

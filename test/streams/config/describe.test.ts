@@ -181,6 +181,26 @@ describe('describeTopology', () => {
     expect(Object.fromEntries(described)['trained steps']).toBe('the first 5 of 6');
   });
 
+  it.each([
+    ['mode: floor-linear, first: 7, last: 10', '6 to 9: the last 7, growing to 10, of 10, without'],
+    ['mode: constant, steps: 3', '2: the last 3 of 10, without'],
+    ['mode: window, length: 3', '3 to 2: 0, 1, 2, then to 7, 8, 9 of 0..9, without'],
+    ['mode: fraction, timestepFraction: 1', '9: the last 10 of 10, without'],
+  ])('should say that a step which draws no noise is left out of %s', (schedule, text) => {
+    const config = configOf(`stages.schedule={type: intervalSchedule, ${schedule}}`);
+    expect(Object.fromEntries(describeTopology(config, 9))['trained steps']).toBe(
+      `${text} step 9, which arrives at the clean picture and draws no noise`,
+    );
+    expect(describeTopology(config, 10)).toEqual(describeTopology(config));
+  });
+
+  it('should say nothing of a step without noise that no stage would train', () => {
+    const config = configOf(
+      'stages.schedule={type: intervalSchedule, mode: fraction, timestepFraction: 0.99}',
+    );
+    expect(describeTopology(config, 9)).toEqual(describeTopology(config));
+  });
+
   it('should say when a stage closes by time', () => {
     const described = describeTopology(configOf('stages.advantages.closeAfterMs=60000'));
     expect(Object.fromEntries(described)['a stage closes']).toBe(

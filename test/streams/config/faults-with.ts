@@ -1,4 +1,4 @@
-import { lintTopology } from '../../../src/streams/config/lint-topology.js';
+import { type LintOptions, lintTopology } from '../../../src/streams/config/lint-topology.js';
 import { SMALLEST, withLine } from './valid-config.js';
 
 /** What stands in a stage before the settings of a test. */
@@ -23,6 +23,6 @@ export function textWith(settings: StageSettings): string {
 }
 
 /** What lint says of the smallest config with other settings of some stages. */
-export function faultsWith(settings: StageSettings): string[] {
-  return lintTopology(textWith(settings), 'a.yaml').faults.map(({ message }) => message);
+export function faultsWith(settings: StageSettings, options: Pick<LintOptions, 'noisySteps'> = {}): string[] {
+  return lintTopology(textWith(settings), 'a.yaml', options).faults.map(({ message }) => message);
 }

@@ -6,8 +6,11 @@ export interface Contradiction extends FaultDetail {
   readonly involves: readonly Path[];
 }
 
-/** Reads several settings and says which of them do not fit. */
-export type ConfigRule = (config: ResolvedConfig) => readonly Contradiction[];
+/**
+ * Reads several settings and says which of them do not fit.
+ * @param noisySteps - leading sampler steps that draw noise under the model's scheduler; absent where no model was read.
+ */
+export type ConfigRule = (config: ResolvedConfig, noisySteps?: number) => readonly Contradiction[];
 
 /** A contradiction at a path, with the other settings that it rests on. */
 export function contradiction(

@@ -1,6 +1,7 @@
 /** @file Whether the schedule fits the sampler and the run. */
 import type { Path } from '../fault.js';
 import { findStage } from '../stage-of.js';
+import { stageTrees } from '../stage-trees.js';
 import type { StageConfig } from '../topology-schema.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
@@ -91,9 +92,29 @@ const entriesHaveStages: ConfigRule = (config) => {
   ];
 };
 
+/** A step that draws no noise has no log-prob, so a stage of it alone would have nothing to train. */
+const stagesDrawNoise: ConfigRule = (config, noisySteps) => {
+  const prompts = findStage(config, 'prompts');
+  const schedule = findStage(config, 'intervalSchedule');
+  if (noisySteps === undefined || !prompts || !schedule) return [];
+  const silent = stageTrees(config).find(({ interval }) => interval.firstStep >= noisySteps);
+  if (silent === undefined) return [];
+  const { trainingStage, firstStep } = silent.interval;
+  return [
+    contradiction(
+      ['stages', schedule.name, 'mode'],
+      `a step that draws noise in every training stage, one of 0..${noisySteps - 1} (step ${firstStep} arrives at the clean picture: docs/models.md, Schedulers)`,
+      `step ${firstStep} alone in training stage ${trainingStage}`,
+      'Train at least one step more, or use a model with set_alpha_to_one: false and steps_offset: 1 in its scheduler_config.json.',
+      [['model', 'pipeline']],
+    ),
+  ];
+};
+
 export const SCHEDULE_RULES: readonly ConfigRule[] = [
   stepsExist,
   fractionTrains,
   intervalGrows,
   entriesHaveStages,
+  stagesDrawNoise,
 ];

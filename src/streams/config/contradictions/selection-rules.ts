@@ -4,7 +4,7 @@ import { findStage } from '../stage-of.js';
 import { stageTrees } from '../stage-trees.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
-const updatesFit: ConfigRule = (config) => {
+const updatesFit: ConfigRule = (config, noisySteps) => {
   const prompts = findStage(config, 'prompts');
   const sampler = findStage(config, 'branchRollouts');
   const schedule = findStage(config, 'intervalSchedule');
@@ -21,8 +21,8 @@ const updatesFit: ConfigRule = (config) => {
     return [contradiction(at('transitionsPerUpdate'), expected, got, nextStep, [at('capacity')])];
   }
   // A schedule that fits no sampler has no groups to count.
-  if (stageTrees(config).length === 0) return [];
-  const selectable = selectableSamples({ prompts, sampler, schedule, advantages });
+  if (stageTrees(config, noisySteps).length === 0) return [];
+  const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
   if (updates.samplesPerUpdate <= selectable) return [];
   return [
     contradiction(

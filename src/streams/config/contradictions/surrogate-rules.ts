@@ -79,11 +79,11 @@ const ratiosAreToTheSampler: ConfigRule = (config) => {
   return faults;
 };
 
-const pairsShareNoTrainedStep: ConfigRule = (config) => {
+const pairsShareNoTrainedStep: ConfigRule = (config, noisySteps) => {
   const sampler = findStage(config, 'branchRollouts');
   const trainer = findStage(config, 'gradientSteps');
   if (!sampler || !trainer || createSurrogate(trainer.surrogate).trainsOn !== 'pairs') return [];
-  const shares = stageTrees(config).some(({ interval, widths }) =>
+  const shares = stageTrees(config, noisySteps).some(({ interval, widths }) =>
     sharesEdges({ firstStep: 0, widths }, interval.firstStep),
   );
   if (!shares) return [];
@@ -93,14 +93,14 @@ const pairsShareNoTrainedStep: ConfigRule = (config) => {
   return [contradiction(path, expected, sampler.forkPlan, nextStep, [['stages', trainer.name, 'surrogate']])];
 };
 
-const someStepWeighs: ConfigRule = (config) => {
+const someStepWeighs: ConfigRule = (config, noisySteps) => {
   const sampler = findStage(config, 'branchRollouts');
   const trainer = findStage(config, 'gradientSteps');
   if (!sampler || trainer?.stepWeighting !== 'drop-last') return [];
   // Those that noise the pictures themselves read no weights.
   if (createSurrogate(trainer.surrogate).trainsOn === 'denoising') return [];
   const last = sampler.numInferenceSteps - 1;
-  if (!stageTrees(config).some(({ interval }) => interval.firstStep === last)) return [];
+  if (!stageTrees(config, noisySteps).some(({ interval }) => interval.firstStep === last)) return [];
   const path = ['stages', trainer.name, 'stepWeighting'];
   const expected = `a weight for step ${last}, the only one that some training stage trains`;
   const nextStep = 'Set another weighting, or train more steps.';
@@ -119,7 +119,7 @@ const pairsHaveTwoBranches: ConfigRule = (config) => {
 };
 
 /** The score function is unbiased for the policy that sampled alone: one optimizer step, on everything. */
-const scoreFunctionIsOnPolicy: ConfigRule = (config) => {
+const scoreFunctionIsOnPolicy: ConfigRule = (config, noisySteps) => {
   const prompts = findStage(config, 'prompts');
   const sampler = findStage(config, 'branchRollouts');
   const schedule = findStage(config, 'intervalSchedule');
@@ -127,11 +127,11 @@ const scoreFunctionIsOnPolicy: ConfigRule = (config) => {
   const trainer = findStage(config, 'gradientSteps');
   if (!prompts || !sampler || !schedule || !advantages || trainer?.surrogate.type !== 'ddpo-sf') return [];
   // A schedule that fits no sampler has no groups to count.
-  if (stageTrees(config).length === 0) return [];
+  if (stageTrees(config, noisySteps).length === 0) return [];
   const { updates } = trainer;
   const path = ['stages', trainer.name, 'updates'];
   const surrogate = ['stages', trainer.name, 'surrogate'];
-  const selectable = selectableSamples({ prompts, sampler, schedule, advantages });
+  const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
   const isOnce =
     updates.from === 'stage' && updates.innerEpochs === 1 && updates.samplesPerUpdate >= selectable;
   if (isOnce) return [];

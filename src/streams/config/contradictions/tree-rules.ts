@@ -45,10 +45,10 @@ const forkStepsFit: ConfigRule = (config) => {
   return [contradiction(path, expected, got, 'Name the steps where branches fork.', [plan, steps])];
 };
 
-const treesFitRule: ConfigRule = (config) => {
+const treesFitRule: ConfigRule = (config, noisySteps) => {
   const sampler = findStage(config, 'branchRollouts');
   const advantages = findStage(config, 'groupAdvantages');
-  const trees = stageTrees(config);
+  const trees = stageTrees(config, noisySteps);
   if (!sampler || !advantages || trees.length === 0) return [];
   const plan = ['stages', sampler.name, 'forkPlan'];
   const others = [
@@ -88,9 +88,27 @@ const forksDrawNoise: ConfigRule = (config) => {
   return [contradiction(path, expected, stochasticSteps, nextStep, [['stages', sampler.name, 'forkPlan']])];
 };
 
+/** As above, where it is the model's scheduler that draws nothing. */
+const namedForksDrawNoise: ConfigRule = (config, noisySteps) => {
+  const sampler = findStage(config, 'branchRollouts');
+  if (noisySteps === undefined || sampler?.forkPlan !== 'steps' || sampler.numBranches === 1) return [];
+  const silent = sampler.forkSteps.find((step) => step >= noisySteps && step < sampler.numInferenceSteps);
+  if (silent === undefined) return [];
+  return [
+    contradiction(
+      ['stages', sampler.name, 'forkSteps'],
+      `forks at the ${noisySteps} steps that draw noise (the last arrives at the clean picture: docs/models.md, Schedulers)`,
+      String(silent),
+      'Remove it: its branches would be copies of each other.',
+      [['model', 'pipeline']],
+    ),
+  ];
+};
+
 export const TREE_RULES: readonly ConfigRule[] = [
   comparisonsNeedBranches,
   forkStepsFit,
   treesFitRule,
   forksDrawNoise,
+  namedForksDrawNoise,
 ];

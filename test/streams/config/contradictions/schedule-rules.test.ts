@@ -74,3 +74,24 @@ describe('SCHEDULE_RULES', () => {
     expect(faultsWith(settings)).toEqual([]);
   });
 });
+
+describe('SCHEDULE_RULES with the scheduler of a model', () => {
+  const shrinking = { sampler: 'numInferenceSteps: 10' };
+
+  it.each([
+    ['mode: constant, steps: 1', 'step 9 alone in training stage 0'],
+    ['mode: sparse, stages: [1, 2]', 'step 9 alone in training stage 0'],
+    ['mode: window, length: 1', 'step 9 alone in training stage 9'],
+  ])('should refuse stages of a step that draws no noise alone: %s', (schedule, got) => {
+    const settings = { ...shrinking, schedule };
+    expect(faultsWith(settings)).toEqual([]);
+    expect(faultsWith(settings, { noisySteps: 10 })).toEqual([]);
+    expect(faultsWith(settings, { noisySteps: 9 })).toEqual([
+      `a.yaml:5:45 stages.schedule.mode: expected a step that draws noise in every training stage, one of 0..8 (step 9 arrives at the clean picture: docs/models.md, Schedulers), got ${got}. Train at least one step more, or use a model with set_alpha_to_one: false and steps_offset: 1 in its scheduler_config.json.`,
+    ]);
+  });
+
+  it('should take stages that have one more', () => {
+    expect(faultsWith({ ...shrinking, schedule: 'mode: constant, steps: 2' }, { noisySteps: 9 })).toEqual([]);
+  });
+});
