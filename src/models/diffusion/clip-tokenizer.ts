@@ -1,79 +1,99 @@
-/**
- * @file CLIP's tokenizer: byte-pair encoding over the bytes of lower-case words, with `</w>` behind the last. Held against
- * transformers' `CLIPTokenizer`.
- */
+/** @file CLIP's tokenizer, which the pipelines of Stable Diffusion use. */
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Tokenizer as WordPieces } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
-import { modelFault, readJson, readText } from './tokenizer-files.js';
+import { type AddedToken, addedTokenSplitter } from './added-tokens.js';
+import { type DeclaredToken, readSpecialTokens } from './special-tokens.js';
+import { MAX_TOKEN_ID, modelFault, promptLength, readJson, readText } from './tokenizer-files.js';
+import { composed, UNKNOWN_LETTERS } from './tokenizer-unicode.js';
 
 export const CLIP_TOKENIZER_CLASSES: readonly string[] = ['CLIPTokenizer', 'CLIPTokenizerFast'];
 
-const START = '<|startoftext|>';
 const END = '<|endoftext|>';
-const END_OF_WORD = '</w>';
+const DEFAULTS = { bos_token: '<|startoftext|>', eos_token: END, unk_token: END, pad_token: END };
 
 /** Contractions, letters, single digits, and runs of everything else that is no blank. */
-const PIECE = /'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/gu;
+const LETTER = `(?:(?![${UNKNOWN_LETTERS}])\\p{L})`;
+const DIGIT = `(?:(?![${UNKNOWN_LETTERS}])\\p{N})`;
+const OTHER = `(?:[^\\s\\p{L}\\p{N}]|[${UNKNOWN_LETTERS}])`;
+const PIECE = `'s|'t|'re|'ve|'m|'ll|'d|${LETTER}+|${DIGIT}|${OTHER}+`;
 
-// A special token stands as text, or as an object around it.
-const token = z.union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)]);
-const configSchema = z.object({
-  model_max_length: z.int().min(2).max(10_000).default(77),
-  pad_token: token.optional(),
-});
-const specialTokensSchema = z.object({ pad_token: token.optional() });
-const vocabSchema = z.record(z.string(), z.int().nonnegative());
+const configSchema = z.object({ model_max_length: promptLength.default(77) });
+const vocabSchema = z.record(z.string(), z.int().min(0).max(MAX_TOKEN_ID));
+const mergesSchema = z.array(z.union([z.string(), z.tuple([z.string(), z.string()])]));
 const fastSchema = z.object({
-  model: z.object({
-    type: z.literal('BPE'),
-    vocab: vocabSchema,
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
-  }),
+  model: z.object({ type: z.literal('BPE'), vocab: vocabSchema, merges: mergesSchema }),
 });
 
 interface Vocabulary {
   /** The file that holds it, for messages. */
   readonly path: string;
-  readonly ids: ReadonlyMap<string, number>;
-  /** Rank of every merge, the pair with a blank between. */
-  readonly ranks: ReadonlyMap<string, number>;
+  readonly ids: Readonly<Record<string, number>>;
+  readonly merges: readonly (readonly [string, string])[];
 }
 
 /**
- * Loads a CLIP tokenizer: `vocab.json` and `merges.txt`, or `tokenizer.json` where they are not there. Padding is
- * `pad_token` of `tokenizer_config.json` or `special_tokens_map.json`, else the end-of-text token.
+ * Loads a CLIP tokenizer as `CLIPTokenizer` of transformers 5.24.0 does: byte-pair encoding over the bytes of composed, lower-case
+ * words, with `</w>` behind the last. Vocabulary and merges are those of `tokenizer.json`, else of `vocab.json` and
+ * `merges.txt`; normalization and splitting are CLIP's own whatever `tokenizer.json` says of them. Special and added
+ * tokens: `readSpecialTokens`, `addedTokenSplitter`. A textual inversion of several vectors (`<cat>`, `<cat>_1`, ...) is
+ * all of them where the prompt has its first, as in diffusers.
  *
- * Deviation from transformers: a text of more tokens than the model takes is an error. Cut off, the model would be trained
- * on a part of the prompt while the reward is given for the whole.
+ * `CLIPTokenizer` of transformers 4.57.3 is other code (`CLIPTokenizerFast` is not). It takes out control characters, puts blanks
+ * around Chinese ones, ends a Greek word with a final sigma, and looks for added tokens in the text as it stands; on
+ * other texts it agrees.
+ *
+ * Deviations from transformers: a text of more tokens than the model takes is an error. Cut off, the model would be
+ * trained on a part of the prompt while the reward is given for the whole. An added token whose id in the files is not the
+ * one that 5.24.0 gives it (that of its text in the vocabulary, or the next free one) is an error, because 4.57.3 obeys
+ * the files.
  *
  * Errors: TRIB_FILE when a file cannot be read; TRIB_MODEL when its content is not what is said above.
  */
 export function loadClipTokenizer(folder: string) {
-  const config = readJson(join(folder, 'tokenizer_config.json'), configSchema);
+  const { model_max_length: modelMaxLength } = readJson(join(folder, 'tokenizer_config.json'), configSchema);
   const vocabulary = readVocabulary(folder);
-  const idOf = (text: string): number => {
-    const id = vocabulary.ids.get(text);
+  const { named, tokens } = readSpecialTokens(folder, DEFAULTS);
+  const added = withIds(tokens, vocabulary);
+  const idOf = (key: keyof typeof DEFAULTS): number => {
+    const content = named.get(key);
+    const id = content ? (added.get(content)?.id ?? vocabulary.ids[content]) : undefined;
     if (id !== undefined) return id;
-    throw modelFault(vocabulary.path, 'tokens', `the token "${text}"`, 'none of that name');
+    throw modelFault(
+      join(folder, 'special_tokens_map.json'),
+      key,
+      'a token',
+      JSON.stringify(content ?? null),
+    );
   };
-  const [startId, endId] = [idOf(START), idOf(END)];
-  const padToken = config.pad_token ?? padOf(folder) ?? END;
-  const padTokenId = idOf(padToken);
-  const specialTokens = [...new Set([START, END, padToken])];
-  const { model_max_length: modelMaxLength } = config;
+  const [startId, endId, padTokenId] = [idOf('bos_token'), idOf('eos_token'), idOf('pad_token')];
+  const encodeWords = wordEncoder(vocabulary, named.get('unk_token') ?? END, idOf('unk_token'));
+  const splitter = addedTokenSplitter([...added.values()], normalized);
+  const idsOf = (text: string): number[] =>
+    splitter
+      .split(text)
+      .flatMap((part) => (typeof part === 'string' ? encodeWords(part) : vectorsOf(part, added)));
   const most = modelMaxLength - 2;
-  const longest = Math.max(...[...vocabulary.ids.keys()].map(({ length }) => length));
+  let [longest, highest] = [1, 0];
+  for (const [text, id] of [
+    ...Object.entries(vocabulary.ids),
+    ...[...added.values()].map(({ content, id }) => [content, id] as const),
+  ]) {
+    longest = Math.max(longest, text.length);
+    highest = Math.max(highest, id);
+  }
   return {
     modelMaxLength,
-    vocabSize: Math.max(...vocabulary.ids.values()) + 1,
+    vocabSize: highest + 1,
+    addedTokens: new Map([...added.values()].map(({ content, id }) => [content, id])),
     padTokenId,
     encode(text: string): Int32Array {
       // Composed or not, no token stands for more characters than this: a text beyond is not even split.
       const hopeless = text.replace(/\s/g, '').length > 3 * most * longest;
-      const ids = hopeless ? null : encodeText(text, vocabulary, specialTokens);
+      const ids = hopeless ? null : idsOf(text);
       if (!ids || ids.length > most) {
         const shown = text.length > 60 ? `${text.slice(0, 57)}...` : text;
         throw new TributaryError(
@@ -89,83 +109,101 @@ export function loadClipTokenizer(folder: string) {
 }
 
 function readVocabulary(folder: string): Vocabulary {
-  const [path, fastPath] = [join(folder, 'vocab.json'), join(folder, 'tokenizer.json')];
-  if (!existsSync(path) && existsSync(fastPath)) {
+  const fastPath = join(folder, 'tokenizer.json');
+  if (existsSync(fastPath)) {
     const { vocab, merges } = readJson(fastPath, fastSchema).model;
-    return vocabularyOf(
+    return checked(
       fastPath,
       vocab,
-      merges.map((pair) => (typeof pair === 'string' ? pair : pair.join(' '))),
+      merges.map((pair) => (typeof pair === 'string' ? pair.split(' ') : pair)),
     );
   }
+  const path = join(folder, 'vocab.json');
   const lines = readText(join(folder, 'merges.txt')).split('\n');
   const merges = lines
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#version'));
-  return vocabularyOf(path, readJson(path, vocabSchema), merges);
+  return checked(
+    path,
+    readJson(path, vocabSchema),
+    merges.map((pair) => pair.split(' ')),
+  );
 }
 
-function vocabularyOf(
-  path: string,
-  vocab: Readonly<Record<string, number>>,
-  merges: readonly string[],
-): Vocabulary {
-  const ids = new Map(Object.entries(vocab));
-  for (const [rank, pair] of merges.entries()) {
-    if (pair.split(' ').length !== 2 || !ids.has(pair.replace(' ', ''))) {
+function checked(path: string, ids: Vocabulary['ids'], pairs: readonly (readonly string[])[]): Vocabulary {
+  const merges = pairs.map(([first = '', second = '', ...others], rank): readonly [string, string] => {
+    const isKnown = [first, second, first + second].every((text) => Object.hasOwn(ids, text));
+    if (isKnown && others.length === 0) return [first, second];
+    const got = JSON.stringify([first, second, ...others].join(' ').trim().slice(0, 60));
+    throw modelFault(path, `merge ${rank + 1}`, 'two tokens that make a third', got);
+  });
+  return { path, ids, merges };
+}
+
+/** Gives every token the id of its text, or the next free one, and compares that with what the files say. */
+function withIds(tokens: readonly DeclaredToken[], { ids }: Vocabulary): ReadonlyMap<string, AddedToken> {
+  const added = new Map<string, AddedToken>();
+  let next = Object.keys(ids).length;
+  for (const { declared, ...token } of tokens) {
+    const id = (Object.hasOwn(ids, token.content) ? ids[token.content] : undefined) ?? next;
+    if (declared && declared.id !== id) {
       throw modelFault(
-        path,
-        `merge ${rank + 1}`,
-        'two tokens that make a third',
-        JSON.stringify(pair.slice(0, 60)),
+        declared.path,
+        `added token ${JSON.stringify(token.content)}`,
+        `the id ${id}, which transformers 5 gives it`,
+        `${declared.id}, which transformers 4 gives it`,
       );
     }
+    next = Math.max(next, id + 1);
+    added.set(token.content, { ...token, id });
   }
-  return { path, ids, ranks: new Map(merges.map((pair, rank) => [pair, rank])) };
+  return added;
 }
 
-function padOf(folder: string): string | undefined {
-  const path = join(folder, 'special_tokens_map.json');
-  return existsSync(path) ? readJson(path, specialTokensSchema).pad_token : undefined;
-}
-
-/**
- * Ids of a text, without start, end and padding. Special tokens are found in it first, as they stand: where padding is `!`
- * (SD 2.x, SDXL's second), an exclamation mark is a padding token to transformers, and so here.
- */
-function encodeText(text: string, { ids, ranks }: Vocabulary, specialTokens: readonly string[]): number[] {
-  const unknownId = ids.get(END) ?? 0;
-  const escaped = specialTokens.map((special) => special.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
-  return text.split(new RegExp(`(${escaped.join('|')})`)).flatMap((part) => {
-    if (specialTokens.includes(part)) return ids.get(part) ?? unknownId;
-    const pieces = normalized(part).match(PIECE) ?? [];
-    return pieces.flatMap((piece) => mergedTokens(piece, ranks).map((found) => ids.get(found) ?? unknownId));
-  });
-}
-
-/** Composed characters, lower case letter by letter (so that a final sigma is one like any other). */
+/** Composed characters, single blanks, lower case letter by letter (so that a final sigma is one like any other). */
 const normalized = (text: string) =>
-  [...text.normalize('NFC')].map((letter) => letter.toLowerCase()).join('');
+  composed(text)
+    .replace(/\p{White_Space}+/gu, ' ')
+    .replaceAll('Σ', 'σ')
+    .toLowerCase();
 
-/** Joins, again and again, the neighbours whose merge was learnt first. */
-function mergedTokens(piece: string, ranks: ReadonlyMap<string, number>): string[] {
-  const tokens = [...new TextEncoder().encode(piece)].map((byte) => BYTE_CHARACTERS[byte] ?? '');
-  tokens.push(`${tokens.pop()}${END_OF_WORD}`);
-  for (;;) {
-    let [best, place] = [Number.POSITIVE_INFINITY, -1];
-    for (let at = 0; at + 1 < tokens.length; at++) {
-      const rank = ranks.get(`${tokens[at]} ${tokens[at + 1]}`) ?? Number.POSITIVE_INFINITY;
-      if (rank < best) [best, place] = [rank, at];
-    }
-    if (place < 0) return tokens;
-    tokens.splice(place, 2, `${tokens[place]}${tokens[place + 1]}`);
-  }
+function wordEncoder({ ids, merges }: Vocabulary, unknown: string, unknownId: number) {
+  const pieces = new WordPieces(
+    {
+      model: { type: 'BPE', vocab: ids, merges, unk_token: unknown, end_of_word_suffix: '</w>' },
+      normalizer: null,
+      pre_tokenizer: {
+        type: 'Sequence',
+        pretokenizers: [
+          // In upper case the two are no tokens: they end a piece, and are pieces in their turn.
+          splitInto(`<\\|startoftext\\|>|<\\|endoftext\\|>|${PIECE}`),
+          splitInto(PIECE),
+          { type: 'ByteLevel', add_prefix_space: false, use_regex: false },
+        ],
+      },
+      post_processor: null,
+      decoder: null,
+      added_tokens: [],
+    },
+    {},
+  );
+  return (text: string): number[] => {
+    const { ids: found }: { readonly ids: readonly (number | undefined)[] } = pieces.encode(text);
+    return found.map((id) => id ?? unknownId);
+  };
 }
 
-/** A visible character for every byte: its own where Latin-1 has one, else one from 256 on, in order. */
-const BYTE_CHARACTERS: readonly string[] = (() => {
-  const isVisible = (byte: number) =>
-    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte <= 255);
-  let next = 256;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isVisible(byte) ? byte : next++));
-})();
+const splitInto = (pattern: string) => ({
+  type: 'Split',
+  pattern: { Regex: pattern },
+  behavior: 'Removed',
+  invert: true,
+});
+
+/** The id of a token, and behind it those of the other vectors of the same textual inversion. */
+function vectorsOf({ content, id }: AddedToken, added: ReadonlyMap<string, AddedToken>): number[] {
+  const found = [id];
+  for (let more = added.get(`${content}_1`); more; more = added.get(`${content}_${found.length}`))
+    found.push(more.id);
+  return found;
+}

@@ -8,6 +8,7 @@ import type { Engine, Executable, Port, Tensors } from '../engines/engine.js';
 import { compileGraph, compileModelFile } from '../graph/compile-graph.js';
 import type { Tensor } from '../tensor.js';
 import { float32Data, int32, int64 } from '../tensor.js';
+import { requireFittingTokenizer } from './fitting-tokenizer.js';
 import type { PipelineFolder, TextEncoderOnDisk } from './pipeline-folder.js';
 import type { Tokenizer } from './tokenizer.js';
 import { loadTokenizer } from './tokenizer.js';
@@ -36,8 +37,8 @@ const NO_WEIGHTS = /position_ids$/;
 /**
  * Opens the text encoders of a pipeline. One encoder gives its last hidden state (SD 1.x, SD 2.x). Two give their hidden
  * states before the last layer, side by side, and the second its pooled embedding (SDXL).
- * @throws as `loadTokenizer`, `compileModelFile` and `readNetworkWeights`; TRIB_MODEL where an encoder asks for more than
- * token ids.
+ * @throws as `loadTokenizer`, `requireFittingTokenizer`, `compileModelFile` and `readNetworkWeights`; TRIB_MODEL where an
+ * encoder asks for more than token ids.
  */
 export async function openPromptEncoder(engine: Engine, folder: PipelineFolder): Promise<PromptEncoder> {
   const encoders: OpenEncoder[] = [];
@@ -80,22 +81,14 @@ export async function openPromptEncoder(engine: Engine, folder: PipelineFolder):
   };
 }
 
-async function openEncoder(
-  engine: Engine,
-  { modelPath: path, tokenizerPath, architecture }: TextEncoderOnDisk,
-): Promise<OpenEncoder> {
+async function openEncoder(engine: Engine, onDisk: TextEncoderOnDisk): Promise<OpenEncoder> {
+  const { modelPath: path, tokenizerPath, architecture } = onDisk;
   const tokenizer = loadTokenizer(tokenizerPath);
+  await requireFittingTokenizer(tokenizer, onDisk);
   if (!architecture) {
     const executable = await compileModelFile(engine, path);
     requireTokenIds(executable.inputs, path);
     return { path, tokenizer, executable };
-  }
-  const { maxPositionEmbeddings, vocabSize } = architecture;
-  if (tokenizer.modelMaxLength > maxPositionEmbeddings || tokenizer.vocabSize > vocabSize) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${tokenizerPath}: expected at most ${maxPositionEmbeddings} tokens out of ${vocabSize}, as the config.json of the text encoder says, got ${tokenizer.modelMaxLength} out of ${tokenizer.vocabSize}. Use the tokenizer that belongs to the text encoder.`,
-    );
   }
   const weights = await openComponentWeights(path);
   try {

@@ -1,8 +1,22 @@
 /** @file Reading the files of a `tokenizer/` folder: every fault names the file and what was expected in it. */
 
 import { readFileSync } from 'node:fs';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { type ErrorCode, TributaryError } from '../../errors.js';
+
+/** Ids beyond it are damage: the largest vocabularies have some 260,000 tokens. */
+export const MAX_TOKEN_ID = 9_999_999;
+
+/** Ids a prompt at most: CLIP has 77, its longest descendants 248. */
+export const MAX_PROMPT_LENGTH = 1024;
+
+/** `model_max_length` of a pipeline's tokenizer. transformers writes 1e30 for "no limit", which diffusers cannot pad to. */
+export const promptLength = z
+  .number()
+  .refine((length) => Number.isInteger(length) && length >= 2 && length <= MAX_PROMPT_LENGTH, {
+    error: ({ input }) =>
+      `expected 2 to ${MAX_PROMPT_LENGTH} ids a prompt, as many as the text encoder has positions (max_position_embeddings in its config.json; 77 for CLIP), got ${String(input)}`,
+  });
 
 /**
  * Reads a JSON file.

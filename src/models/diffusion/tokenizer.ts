@@ -11,6 +11,8 @@ export interface Tokenizer {
   /** Number of ids; each id is below it. */
   readonly vocabSize: number;
   readonly padTokenId: number;
+  /** Ids of the tokens that stand beside the vocabulary (special ones, textual inversions), by text. */
+  readonly addedTokens: ReadonlyMap<string, number>;
   /**
    * Returns `[modelMaxLength] int32`: bos, the ids of the words, eos, padding. The empty prompt is bos, eos, padding:
    * the unconditional one of classifier-free guidance. Upper case and extra blanks do not matter.

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
-import { modelFault, readJson } from './tokenizer-files.js';
+import { modelFault, promptLength, readJson } from './tokenizer-files.js';
 
 const vocabSchema = z.record(z.string(), z.int().nonnegative());
 
 const configSchema = z.object({
   tokenizer_class: z.string(),
-  model_max_length: z.int().min(2),
+  model_max_length: promptLength,
   bos_token: z.string(),
   eos_token: z.string(),
   pad_token: z.string(),
@@ -37,12 +37,13 @@ export function loadWordTokenizer(folder: string) {
   const config = readJson(configPath, configSchema);
   const vocab = new Map(Object.entries(readJson(vocabPath, vocabSchema)));
   const ids = new Set(vocab.values());
-  if (ids.size !== vocab.size || Math.max(...ids) !== vocab.size - 1) {
+  const highest = [...ids].reduce((a, b) => Math.max(a, b), 0);
+  if (ids.size !== vocab.size || highest !== vocab.size - 1) {
     throw modelFault(
       vocabPath,
       'ids',
       `0 to ${vocab.size - 1}, each once`,
-      `${ids.size} ids up to ${Math.max(...ids)}`,
+      `${ids.size} ids up to ${highest}`,
     );
   }
   const specialTokens = [config.bos_token, config.eos_token, config.pad_token, config.unk_token];
@@ -58,6 +59,7 @@ export function loadWordTokenizer(folder: string) {
     modelMaxLength: config.model_max_length,
     vocabSize: vocab.size,
     padTokenId,
+    addedTokens: new Map<string, number>(),
     encode(text: string): Int32Array {
       const prompt = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
       if (prompt.length > config.model_max_length - 2) {
