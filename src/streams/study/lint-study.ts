@@ -59,7 +59,7 @@ export function lintStudy(text: string, path: string, readText: (path: string) =
     ].map((detail) => locate(source, detail)),
   ];
   if (faults.length > 0) return { faults: inOrder(faults) };
-  const { name, seeds, charts, sections, budget, conclusions } = file;
+  const { name, seeds, charts, sections, outdated, budget, conclusions } = file;
   const conclusionsPath = conclusions === undefined ? null : join(dirname(path), conclusions);
   return {
     study: {
@@ -70,6 +70,7 @@ export function lintStudy(text: string, path: string, readText: (path: string) =
       rows,
       chartRows: charts ?? rows.map((row) => row.name),
       sections,
+      outdated,
       conclusionsPath,
     },
     faults: [],
@@ -176,7 +177,7 @@ function seedFaults(file: StudyFile): FaultDetail[] {
 }
 
 /** Names of rows, where they are used, that no row has. */
-function nameFaults({ rows, charts = [], sections }: StudyFile): FaultDetail[] {
+function nameFaults({ rows, charts = [], sections, outdated }: StudyFile): FaultDetail[] {
   const known = Object.keys(rows);
   const places: [Path, string][] = [
     ...charts.map((name, at): [Path, string] => [['charts', at], name]),
@@ -184,6 +185,9 @@ function nameFaults({ rows, charts = [], sections }: StudyFile): FaultDetail[] {
       ...named.map((name, at): [Path, string] => [['sections', index, 'rows', at], name]),
       [['sections', index, 'baseline'], baseline],
     ]),
+    ...outdated.flatMap(({ rows: named }, index) =>
+      named.map((name, at): [Path, string] => [['outdated', index, 'rows', at], name]),
+    ),
   ];
   return places
     .filter(([, name]) => !known.includes(name))

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { escapeHtml } from '../report/escape-html.js';
 import { writeNumber, writeShare } from '../report/figures.js';
 import { compareRows } from './compare-rows.js';
@@ -40,6 +41,7 @@ export function studyPage(page: StudyPage): string {
   return [
     `# Results of the study ${study.name}\n`,
     paragraph(`Written by \`tributary study\` from \`${study.path}\`. ${measured(study, rows)}`),
+    ...outdatedRows(study),
     ...(conclusions === null ? [] : [`${conclusions.trim()}\n`]),
     '## All rows\n',
     mainTable(rows),
@@ -88,6 +90,20 @@ function measured({ rewardQueries, seeds, rows: planned }: Study, rows: readonly
       return `, ${count(queries)} for ${titles.join(', ')}`;
     });
   return `Seeds ${seeds.join(', ')}; ${count(rewardQueries)} reward queries a run${others.join('')}.${pictures}${where}`;
+}
+
+/** Says which rows of the study were made before a change, first of all: their figures are not today's. */
+function outdatedRows({ outdated, rows }: Study): string[] {
+  if (outdated.length === 0) return [];
+  const written = (named: readonly string[]) =>
+    rows
+      .filter(({ name }) => named.includes(name))
+      .map(({ title, presetPath }) => `"${title}" (${basename(presetPath, '.yaml')})`)
+      .join(', ');
+  return [
+    paragraph("**Made before a change.** Today's program does not give the figures of these rows again:"),
+    ...outdated.map(({ change, rows: named }) => paragraph(`- ${written(named)}: ${change}`)),
+  ];
 }
 
 const count = (value: number) => value.toLocaleString('en-US');

@@ -41,6 +41,9 @@ const comparison = section({
   baseline: name,
 });
 
+/** Rows whose results are of an earlier program, and what makes them so. */
+const outdated = section({ change: text('what has changed since these rows were made'), rows: rowNames });
+
 /** A study as it stands in a file, every field filled in. */
 export const studySchema = section({
   name,
@@ -54,8 +57,11 @@ export const studySchema = section({
   /** Rows that the charts over all show, for a study with many; all where it is left out. */
   charts: rowNames.optional(),
   sections: z.array(comparison, { error: 'a list of comparisons' }).default([]),
+  /** A fingerprint names a config, not the program: results of a program that computed otherwise are said here. */
+  outdated: z.array(outdated, { error: 'a list of changes with their rows' }).default([]),
   conclusions: text('the path of a Markdown file, relative to this file').optional(),
 });
 
 export type StudyFile = z.output<typeof studySchema>;
 export type Comparison = StudyFile['sections'][number];
+export type OutdatedRows = StudyFile['outdated'][number];

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ResolvedConfig } from '../config/topology-schema.js';
-import type { Comparison } from './study-schema.js';
+import type { Comparison, OutdatedRows } from './study-schema.js';
 
 export interface StudyRow {
   readonly name: string;
@@ -30,6 +30,8 @@ export interface Study {
   /** Names of the rows that the charts over all show. */
   readonly chartRows: readonly string[];
   readonly sections: readonly Comparison[];
+  /** Rows whose results were made before a change of what they compute. */
+  readonly outdated: readonly OutdatedRows[];
   /** Path of the Markdown file; null where nobody has drawn conclusions. */
   readonly conclusionsPath: string | null;
 }

@@ -40,6 +40,17 @@ describe('lintStudy', () => {
     ]);
   });
 
+  test('should take the rows that were made before a change, and find one that it does not have', () => {
+    const outdated = 'outdated:\n  - { change: The rule is another one., rows: [plain, fast] }\n';
+    expect(exampleStudy(STUDY).outdated).toEqual([]);
+    expect(exampleStudy(`${STUDY}${outdated}`).outdated).toEqual([
+      { change: 'The rule is another one.', rows: ['plain', 'fast'] },
+    ]);
+    expect(faultsOf(`${STUDY}${outdated.replace('fast', 'fats')}`)).toEqual([
+      'config/study.yaml:16:55 outdated[0].rows[1]: expected one of the rows plain, fast, got "fats". Did you mean "fast"?',
+    ]);
+  });
+
   test('should find a row that a section names and the study does not have', () => {
     expect(
       faultsOf(STUDY.replace('rows: [fast]', 'rows: [fats]').replace('baseline: plain', 'baseline: other')),

@@ -74,6 +74,22 @@ describe('studyPage', () => {
     );
   });
 
+  test('should say above all else which rows were made before a change', () => {
+    const outdated = [{ change: 'Fast was slower than it is.', rows: ['fast', 'plain'] }];
+    const rows = rowRuns(study, RESULTS);
+    const parts = {
+      rows,
+      charts: [],
+      comparisonCharts: [],
+      chartFolder: 'results',
+      conclusions: 'Conclusions.',
+    };
+    expect(studyPage({ ...parts, study: { ...study, outdated } })).toContain(
+      '\n**Made before a change.** Today\'s program does not give the figures of these rows again:\n\n- "Plain" (small), "Fast" (small): Fast was slower than it is.\n\nConclusions.',
+    );
+    expect(page).not.toContain('before a change');
+  });
+
   test('should take conclusions as they are written, and draw none itself', () => {
     expect(page).not.toContain('Conclu');
     expect(pageOf(RESULTS, '## Conclusions\n\nFast *is*  better.\n')).toContain(
