@@ -18,7 +18,7 @@ export const ERROR_CODES = {
   TRIB_THREAD: 'a thread ended before it was closed',
   TRIB_CANCELLED: 'the work was cancelled',
   TRIB_PROMPT: 'a prompt or a list of prompts cannot be used',
-  TRIB_REWARD: 'a reward is not a finite number, or no service gives one',
+  TRIB_REWARD: 'a reward is no finite number within its bound, or nobody gives one',
   TRIB_CHECKPOINT: 'a checkpoint is damaged or belongs to another run',
   TRIB_TRANSPORT: 'a message could not be published or delivered',
   TRIB_MESSAGE: 'a message from elsewhere cannot be read',

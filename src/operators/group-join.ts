@@ -1,3 +1,4 @@
+import type { TributaryError } from '../errors.js';
 import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records.js';
 import { rewardFault } from './reward-fault.js';
 
@@ -18,6 +19,10 @@ export interface GroupJoinOptions {
   readonly maxPending: number;
   readonly maxRemembered: number;
   readonly seen: Iterable<string>;
+  /** Largest magnitude of a reward, above 0. */
+  readonly maxMagnitude: number;
+  /** Hears of rewards that lose their group, and of what is wrong with them. */
+  readonly onRefused: (rewards: GroupRewards, fault: TributaryError) => void;
   /** Hears of each half of a group that has this half, or has left. */
   readonly onRepeated: (groupId: string) => void;
 }
@@ -27,7 +32,7 @@ export interface GroupJoinOptions {
  * left. Of a half that comes twice the first counts.
  */
 export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Branch> {
-  const { maxPending, maxRemembered, seen, onRepeated } = options;
+  const { maxPending, maxRemembered, seen, maxMagnitude, onRefused, onRepeated } = options;
   const groups = new Map<string, RolloutGroup<Branch>>();
   const rewards = new Map<string, GroupRewards>();
   const left = new Set<string>();
@@ -45,8 +50,10 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
     if (oldest !== undefined) left.delete(oldest);
   };
   const join = (group: RolloutGroup<Branch>, scored: GroupRewards): JoinOutcome<Branch>[] => {
-    const fault = rewardFault(group.groupId, scored.rewards, group.branches.length);
-    return leave(fault ? lost(group, 'dead-letter', fault.message) : { ...group, rewards: scored.rewards });
+    const fault = rewardFault(group.groupId, scored.rewards, group.branches.length, maxMagnitude);
+    if (!fault) return leave({ ...group, rewards: scored.rewards });
+    onRefused(scored, fault);
+    return leave(lost(group, 'dead-letter', fault.message));
   };
   const isOver = ({ trainingStage }: Waiting) => trainingStage < firstStage;
   const isRepeated = (groupId: string, hasHalf: boolean): boolean => {

@@ -10,9 +10,11 @@ import {
   takeUntil,
   tap,
 } from 'rxjs';
+import type { TributaryError } from '../errors.js';
 import { createGroupJoin, type JoinOutcome } from './group-join.js';
 import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records.js';
 import { requireCount } from './require-count.js';
+import { LARGEST_MAGNITUDE } from './reward-fault.js';
 
 export interface JoinByGroupOptions {
   /** Rewards, and the groups that were lost on the way to a reward: those release their trajectories at once. */
@@ -21,6 +23,8 @@ export interface JoinByGroupOptions {
   readonly maxPending: number;
   /** Finished group ids that are remembered, to drop duplicates; at least 1. Use several times `runAhead`. */
   readonly maxRemembered: number;
+  /** Largest magnitude of a reward, above 0. Default 1e15. */
+  readonly maxMagnitude?: number;
   /** Ids that are already trained on (from a checkpoint), oldest first. */
   readonly seen?: Iterable<string>;
   /**
@@ -30,6 +34,8 @@ export interface JoinByGroupOptions {
   readonly trainingStage$?: Observable<number>;
   /** Hears of each half of a group that has this half, or has left the join. Default: nobody does. */
   readonly onRepeated?: (groupId: string) => void;
+  /** Hears of rewards that lose their group, and of what is wrong with them. Default: nobody does. */
+  readonly onRefused?: (rewards: GroupRewards, fault: TributaryError) => void;
   /** Takes each group that will never come out of the join, once. */
   readonly onLost: (group: LostGroup) => void;
 }
@@ -46,8 +52,8 @@ export interface JoinByGroupOptions {
  * Time: emits as soon as both halves of a group are there. Completes when both sides have, and reports what still waits
  * as lost; errs with either. Buffers at most `maxPending` groups a side: at the bound the oldest is dropped and
  * reported as `unmatched`, and so is its other half when it comes. What waits of a training stage that is over is dropped,
- * and nothing more of it is taken. Of a duplicate, the first counts. Rewards that are not finite or of the wrong number
- * lose the group (`dead-letter`). Unsubscribing releases both sides, the training stage and the buffers.
+ * and nothing more of it is taken. Of a duplicate, the first counts. Rewards that are not finite, beyond `maxMagnitude`, or
+ * of the wrong number lose the group (`dead-letter`). Unsubscribing releases both sides, the training stage and the buffers.
  *
  * Errors: TRIB_OPERATOR for a bound that is no count; a throw of `onLost` errs the stream.
  */
@@ -55,12 +61,23 @@ export function joinByGroup<Branch>(
   options: JoinByGroupOptions,
 ): OperatorFunction<RolloutGroup<Branch>, RewardedGroup<Branch>> {
   const { rewards$, maxPending, maxRemembered, seen = [], trainingStage$ = EMPTY, onLost } = options;
-  const { onRepeated = () => undefined } = options;
+  const {
+    maxMagnitude = LARGEST_MAGNITUDE,
+    onRefused = () => undefined,
+    onRepeated = () => undefined,
+  } = options;
   requireCount('joinByGroup', 'maxPending', maxPending, 1);
   requireCount('joinByGroup', 'maxRemembered', maxRemembered, 1);
   return (source) =>
     defer(() => {
-      const join = createGroupJoin<Branch>({ maxPending, maxRemembered, seen, onRepeated });
+      const join = createGroupJoin<Branch>({
+        maxPending,
+        maxRemembered,
+        seen,
+        maxMagnitude,
+        onRefused,
+        onRepeated,
+      });
       const rewarded = (outcomes: readonly JoinOutcome<Branch>[]): RewardedGroup<Branch>[] =>
         outcomes.flatMap((outcome) => {
           if ('rewards' in outcome) return [outcome];

@@ -11,7 +11,7 @@ import {
 } from 'rxjs';
 import { deadLetter, type RetryOptions } from './dead-letter.js';
 import type { DeadLetter, GroupRewards, RolloutGroup } from './records.js';
-import { rewardFault } from './reward-fault.js';
+import { LARGEST_MAGNITUDE, rewardFault } from './reward-fault.js';
 
 /** What scoring reads of a group; its branches are the images. */
 export type ScorableGroup = Pick<RolloutGroup<unknown>, 'groupId' | 'trainingStage' | 'branches'>;
@@ -19,6 +19,8 @@ export type ScorableGroup = Pick<RolloutGroup<unknown>, 'groupId' | 'trainingSta
 export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryOptions {
   /** The rewards of a group, one a branch, in branch order; only the first value counts. */
   readonly score: (group: Group) => ObservableInput<ArrayLike<number>>;
+  /** Largest magnitude of a reward, above 0. Default 1e15. */
+  readonly maxMagnitude?: number;
   /** Groups scored at once, at least 1. */
   readonly concurrency: number;
   /** Groups that may wait for their turn, at least 0. */
@@ -32,8 +34,8 @@ export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryO
 }
 
 /**
- * Scores the branches of each group. A group whose scoring throws, or gives a reward that is not finite, or a wrong
- * number of rewards, goes to the dead letters and is never trained on; the stream goes on.
+ * Scores the branches of each group. A group whose scoring throws, or gives a reward that is not finite or beyond
+ * `maxMagnitude`, or a wrong number of rewards, goes to the dead letters and is never trained on; the stream goes on.
  *
  * ```
  * source   a----b---c---|
@@ -53,7 +55,7 @@ export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryO
 export function scoreRewards<Group extends ScorableGroup>(
   options: ScoreRewardsOptions<Group>,
 ): OperatorFunction<Group, GroupRewards> {
-  const { score, over$ = () => NEVER, ...limits } = options;
+  const { score, maxMagnitude = LARGEST_MAGNITUDE, over$ = () => NEVER, ...limits } = options;
   return deadLetter({
     ...limits,
     stage: 'scoreRewards',
@@ -64,7 +66,7 @@ export function scoreRewards<Group extends ScorableGroup>(
         defaultIfEmpty<ArrayLike<number>, ArrayLike<number>>([]),
         map((rewards) => {
           const { groupId, trainingStage } = group;
-          const fault = rewardFault(groupId, rewards, group.branches.length);
+          const fault = rewardFault(groupId, rewards, group.branches.length, maxMagnitude);
           if (fault) throw fault;
           return { groupId, trainingStage, rewards: Array.from(rewards) };
         }),

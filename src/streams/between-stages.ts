@@ -117,9 +117,10 @@ export function betweenStages(
     say({ kind: 'stage', metrics });
     if (judged?.alarm) await raise(judged.alarm);
     // A stage without rewards is never closed by time, so none of its groups is late.
-    // Prompts that no model can read may come in any number, and say nothing of the reward.
+    // Prompts that no model can read, and wrong rewards that others write, may come in any number, and say nothing of the
+    // reward model. Those rewards are still in their topic at the next start, so that the run could never go on.
     const { lostGroups, deadLetters } = metrics;
-    if (metrics.groups === 0 && deadLetters >= lostGroups && tallied.deadPrompts < lostGroups)
+    if (metrics.groups === 0 && deadLetters >= lostGroups && tallied.deadElsewhere < lostGroups)
       throw allDead(metrics);
     await raiseAlarms({ kind: 'stage', ...metrics });
   };

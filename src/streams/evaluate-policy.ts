@@ -3,6 +3,8 @@
 import { TributaryError } from '../errors.js';
 import type { Client } from '../models/engines/thread.js';
 import { parsePrompt } from '../models/shapes/parse-prompt.js';
+import { isReward } from '../operators/reward-fault.js';
+import { stageOf } from './config/stage-of.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import type { PolicySnapshot } from './messages.js';
 import type { Evaluation, PromptSetEvaluation, TemplateAlignment } from './run-events.js';
@@ -17,6 +19,8 @@ export interface EvaluationOptions {
   /** Lists of prompts; the first so many of each, as the config says, are measured. */
   readonly prompts: { readonly train: readonly string[]; readonly heldOut: readonly string[] };
   readonly signal?: AbortSignal | undefined;
+  /** Takes what was left out. */
+  readonly warn: (message: string) => void;
   /** Milliseconds from some origin. */
   readonly now: () => number;
 }
@@ -30,8 +34,8 @@ const HELD_OUT_OFFSET = 1_000_000;
 
 /**
  * Draws imagesPerPrompt pictures of every prompt and measures reward, verified alignment and diversity within prompts. A
- * reward that is not finite is left out; diversity is not measured where the reward gives no features of some pictures.
- * @throws TRIB_REWARD where no reward of a list is finite.
+ * reward that is not finite, or beyond `maxMagnitude`, is left out with a warning; diversity is not measured where the reward gives no features of some pictures.
+ * @throws TRIB_REWARD where nothing is left of a list.
  */
 export async function evaluatePolicy(options: EvaluationOptions): Promise<Evaluation> {
   const { config, policy, prompts, now } = options;
@@ -42,8 +46,8 @@ export async function evaluatePolicy(options: EvaluationOptions): Promise<Evalua
   return {
     policyVersion: policy.version,
     trainingStage: policy.version,
-    train: summarize(train),
-    heldOut: summarize(heldOut),
+    train: summarize(options, 'training prompts', train),
+    heldOut: summarize(options, 'held-out prompts', heldOut),
     ...(config.evaluation.verifier === 'shapes' ? { byTemplate: alignmentByTemplate(train, heldOut) } : {}),
     seconds: (now() - startedAt) / 1000,
   };
@@ -70,18 +74,44 @@ async function scorePrompts(
   return scored;
 }
 
-function summarize(scored: readonly ScoredPrompt[]): PromptSetEvaluation {
+function summarize(
+  { config, warn }: EvaluationOptions,
+  list: string,
+  scored: readonly ScoredPrompt[],
+): PromptSetEvaluation {
   const rewards = scored.flatMap((one) => one.rewards);
-  const verdicts = scored.every((one) => one.verdicts) ? scored.flatMap((one) => one.verdicts ?? []) : null;
+  const { maxMagnitude } = stageOf(config, 'scoreRewards');
+  const right = rewards.filter((reward) => isReward(reward, maxMagnitude));
+  const wrong = `evaluation of ${list}: expected rewards from -${maxMagnitude.toExponential()} to ${maxMagnitude.toExponential()}`;
+  if (right.length === 0)
+    throw new TributaryError(
+      'TRIB_REWARD',
+      `${wrong}, got none of ${rewards.length}. Check the reward model and maxMagnitude of scoreRewards, or resume from the last checkpoint with a smaller learningRate.`,
+    );
+  if (right.length < rewards.length)
+    warn(
+      `${wrong}, got ${rewards.find((reward) => !isReward(reward, maxMagnitude))} among ${rewards.length}; the mean leaves out ${rewards.length - right.length}`,
+    );
+  const verdicts = verdictsOf(scored);
   const diversities = measured(scored.map((one) => one.diversity));
   return {
     prompts: scored.length,
     images: rewards.length,
-    rewardMean: meanReward(rewards),
-    verifiedAlignment: verdicts && mean(verdicts.map(({ satisfied }) => (satisfied ? 1 : 0))),
+    rewardMean: mean(right),
+    verifiedAlignment: alignmentOf(scored),
     verifierScore: verdicts && mean(verdicts.map(({ score }) => score)),
     diversity: diversities && mean(diversities),
   };
+}
+
+/** What the verifier says of all pictures; null without a verifier. */
+function verdictsOf(scored: readonly ScoredPrompt[]) {
+  return scored.every((one) => one.verdicts) ? scored.flatMap((one) => one.verdicts ?? []) : null;
+}
+
+function alignmentOf(scored: readonly ScoredPrompt[]): number | null {
+  const verdicts = verdictsOf(scored);
+  return verdicts && mean(verdicts.map(({ satisfied }) => (satisfied ? 1 : 0)));
 }
 
 function alignmentByTemplate(
@@ -92,7 +122,7 @@ function alignmentByTemplate(
   const templates = [...new Set([...train, ...heldOut].map(templateOf))].sort();
   const alignment = (scored: readonly ScoredPrompt[], template: string) => {
     const matching = scored.filter((one) => templateOf(one) === template);
-    return matching.length === 0 ? null : summarize(matching).verifiedAlignment;
+    return matching.length === 0 ? null : alignmentOf(matching);
   };
   return Object.fromEntries(
     templates.map((template) => [
@@ -106,15 +136,6 @@ function alignmentByTemplate(
 function measured(values: readonly (number | null)[]): number[] | null {
   const present = values.filter((value) => value !== null);
   return present.length === values.length ? present : null;
-}
-
-function meanReward(rewards: readonly number[]): number {
-  const finite = rewards.filter(Number.isFinite);
-  if (finite.length > 0) return mean(finite);
-  throw new TributaryError(
-    'TRIB_REWARD',
-    `evaluation: expected finite rewards, got none of ${rewards.length} pictures. Check the reward model, or resume from the last checkpoint with a smaller learningRate.`,
-  );
 }
 
 function mean(values: readonly number[]): number {

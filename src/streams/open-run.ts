@@ -73,6 +73,7 @@ export async function openRun(
         policy,
         prompts,
         signal,
+        warn: (message) => say({ kind: 'warning', message }),
         now: () => performance.now(),
       });
     const shown = gridPrompts(prompts);

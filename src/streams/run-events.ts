@@ -117,7 +117,7 @@ export interface Promotion {
 export interface PromptSetEvaluation {
   readonly prompts: number;
   readonly images: number;
-  /** Mean over the images whose reward is finite. */
+  /** Mean over the images whose reward is finite and not beyond `maxMagnitude`. */
   readonly rewardMean: number;
   /** Share of images that the verifier finds satisfied, in [0, 1]; null where the model has no verifier. */
   readonly verifiedAlignment: number | null;

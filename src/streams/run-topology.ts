@@ -153,10 +153,11 @@ async function train(
 }
 
 function openGate(
-  { promotion: { action, ...settings } }: ResolvedConfig,
+  config: ResolvedConfig,
   { sampler, reward, trainer, prompts, bestProbeReward }: OpenRun,
   signal: AbortSignal,
 ): Promise<PromotionGate> | null {
+  const { action, ...settings } = config.promotion;
   if (action === 'off') return null;
   const probed = prompts.heldOut.slice(0, settings.prompts);
   return openPromotionGate({
@@ -165,6 +166,7 @@ function openGate(
     reward: reward.call,
     trainer,
     prompts: probed,
+    maxMagnitude: stageOf(config, 'scoreRewards').maxMagnitude,
     signal,
     bestReward: bestProbeReward,
   });

@@ -11,6 +11,7 @@ import {
   tap,
   timeout,
 } from 'rxjs';
+import type { TopicName } from './config/topics.js';
 import type { ScoredMetric, TopicMessages } from './messages.js';
 import { receive } from './stages/receive.js';
 import type { Transport } from './transport/transport.js';
@@ -24,8 +25,8 @@ export interface Tally {
   /** Sum of the verifier's scores. */
   readonly score: number;
   readonly deadLetters: number;
-  /** Dead letters that are prompts which could not be rolled out: no fault of the reward. */
-  readonly deadPrompts: number;
+  /** Of these, what is no fault of the reward model: prompts that could not be rolled out, wrong rewards that others wrote. */
+  readonly deadElsewhere: number;
 }
 
 export interface StageTally {
@@ -43,10 +44,12 @@ export interface StageTally {
 interface Seen {
   /** By group: a group that was scored twice counts once. */
   readonly scored: Map<string, ScoredMetric>;
-  readonly dead: Map<string, { readonly isPrompt: boolean }>;
+  readonly dead: Map<string, { readonly isElsewhere: boolean }>;
 }
 
 const MOST_WAITING_MS = 2000;
+/** Topics whose letters say nothing of the reward model. */
+const ELSEWHERE: readonly string[] = ['prompts', 'rewards'] satisfies TopicName[];
 
 /** Starts to count, every training stage by itself; the metrics of at most `maxGroups` groups at a time. */
 export function stageTally(maxGroups: number): StageTally {
@@ -72,7 +75,9 @@ export function stageTally(maxGroups: number): StageTally {
             const { key, message, headers } = delivery;
             // An incoming prompt that was refused at the door belongs to no training stage.
             if ('trainingStage' in message)
-              seenOf(message.trainingStage).dead.set(key, { isPrompt: headers.origin === 'prompts' });
+              seenOf(message.trainingStage).dead.set(key, {
+                isElsewhere: ELSEWHERE.includes(headers.origin ?? ''),
+              });
             delivery.ack();
           }),
         ),
@@ -97,7 +102,7 @@ export function stageTally(maxGroups: number): StageTally {
         satisfied: sum(verified.map(({ verdicts }) => verdicts?.satisfied ?? 0)),
         score: sum(verified.map(({ verdicts }) => verdicts?.score ?? 0)),
         deadLetters: dead.size,
-        deadPrompts: [...dead.values()].filter(({ isPrompt }) => isPrompt).length,
+        deadElsewhere: [...dead.values()].filter(({ isElsewhere }) => isElsewhere).length,
       };
     },
   };

@@ -133,8 +133,8 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
     expect([...ends.values()]).toEqual([1n]);
   });
 
-  it('should count rewards that come again, however many, and a group whose rewards are too few', async () => {
-    const { folder, config, start } = await fixture();
+  it('should count rewards that come again, however many, and groups whose rewards are too few, or vast', async () => {
+    const { folder, config, file, start } = await fixture();
     const { transport } = await openTransport({ config, trainer: null, warn: () => undefined });
     onTestFinished(() => transport.close());
     const trainer = start('trainer', '--run-dir', join(folder, 'run'));
@@ -142,6 +142,8 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
     // Before the reward worker is there to be first.
     const few = { groupId: '1-3', trainingStage: 1, rewards: [1, 2] };
     await transport.publish('rewards', { key: few.groupId, message: few });
+    const vast = { groupId: '0-2', trainingStage: 0, rewards: [1, 1e200, 2] };
+    await transport.publish('rewards', { key: vast.groupId, message: vast });
     for (let i = 0; i < REPEATS; i++) await transport.publish('rewards', { key: few.groupId, message: few });
     const again = transport
       .subscribe({ topic: 'rewards', consumerGroup: 'test', maxInFlight: 64 })
@@ -160,10 +162,15 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
     const sum = (name: string, from: readonly Readonly<Record<string, unknown>>[] = stages) =>
       from.reduce((total, one) => total + Number(one[name]), 0);
     expect(stages).toHaveLength(TINY_STAGES);
-    expect([sum('groups'), sum('lostGroups')]).toEqual([TINY_STAGES * 4 - 1, 1]);
+    expect([sum('groups'), sum('lostGroups')]).toEqual([TINY_STAGES * 4 - 2, 2]);
     expect(trainer.log.map(({ msg }) => msg)).toContainEqual(
       expect.stringMatching(/^group 1-3 is not trained on \(dead-letter\): .*expected 3 rewards, got 2/),
     );
+    const letters = (await lettersOf(file)).map(({ key, reason }) => `${key}: ${reason}`).sort();
+    expect(letters).toEqual([
+      expect.stringMatching(/^0-2: .*expected a reward from -1e\+15 to 1e\+15 for branch 1, got 1e\+200\./),
+      expect.stringMatching(/^1-3: .*expected 3 rewards, got 2\./),
+    ]);
     const passedOver = trainer.log.filter(({ msg }) => msg === 'messages passed over');
     // Many of a group that waits for its others, and none takes the room of those.
     expect(sum('repeated', passedOver)).toBeGreaterThanOrEqual(REPEATS);

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createHistory } from '../../src/operators/advantage-history.js';
@@ -7,6 +8,8 @@ import {
   createAdvantageRule,
   selectableBranches,
 } from '../../src/operators/advantage-rules.js';
+import { LARGEST_MAGNITUDE } from '../../src/operators/reward-fault.js';
+import { closeStage } from '../../src/operators/stage-batch.js';
 import { pathNodes } from '../../src/operators/tree-nodes.js';
 import { rewarded } from './groups.js';
 
@@ -35,6 +38,38 @@ describe.each(ADVANTAGE_RULES.map((spec) => [spec.rule, spec] as const))('the ru
     for (const { branch, stepAdvantages } of rule(createHistory(), [differing]).samples) {
       expect(stepAdvantages?.length).toBe(spec.creditsEdges ? pathNodes(tree, branch).length : undefined);
     }
+  });
+
+  it('should have finite figures at the bounds of what a reward may be', () => {
+    const bound = LARGEST_MAGNITUDE;
+    const rewardsOf = fc.array(fc.constantFrom(bound, -bound, bound - 0.125, 0, 1e-300, 1), {
+      minLength: 4,
+      maxLength: 4,
+    });
+    fc.assert(
+      fc.property(fc.array(rewardsOf, { minLength: 1, maxLength: 64 }), (groups) => {
+        const stage = groups.map((values, index) => ({ ...rewarded(0, index, values), tree }));
+        const closed = closeStage(
+          { trainingStage: 0, groupsPerStage: 64, outcomes: stage },
+          rule,
+          createHistory(),
+        );
+        const later = closeStage(
+          { trainingStage: 1, groupsPerStage: 64, outcomes: stage },
+          rule,
+          closed.state,
+        );
+        for (const { batch } of [closed, later]) {
+          for (const { advantage, stepAdvantages } of batch.samples)
+            for (const value of [advantage, ...(stepAdvantages ?? [])])
+              expect(Math.fround(value)).toSatisfy(Number.isFinite);
+          const { rewardMean, rewardStd, intraGroupCorrelation } = batch.statistics;
+          for (const value of [rewardMean, rewardStd, intraGroupCorrelation ?? 0])
+            expect(value).toSatisfy(Number.isFinite);
+        }
+      }),
+      { numRuns: 50 },
+    );
   });
 
   it('should train on a group without spread, or a branch on its own, only if it does not compare branches', () => {

@@ -147,14 +147,18 @@ describe('joinByGroup', () => {
   it.each([
     [[0, Number.NaN], 'expected a finite reward for branch 1, got NaN'],
     [[1, 2, 3], 'expected 2 rewards, got 3'],
+    [[1e200, 1], 'expected a reward from -1e+15 to 1e+15 for branch 0, got 1e+200'],
   ])('should lose a group with the rewards %s', (values, text) => {
     const { losses, onLost } = collect();
     const joined: unknown[] = [];
+    const refused: [GroupRewards, string][] = [];
+    const onRefused = (scored: GroupRewards, { message }: Error) => void refused.push([scored, message]);
     of(inputs.a)
-      .pipe(joinByGroup({ ...plain, rewards$: of(rewards(0, 0, values)), onLost }))
+      .pipe(joinByGroup({ ...plain, rewards$: of(rewards(0, 0, values)), onLost, onRefused }))
       .subscribe((one) => joined.push(one));
     expect(joined).toEqual([]);
     expect(losses).toEqual([{ ...lost(0, 0, 'dead-letter'), detail: expect.stringContaining(text) }]);
+    expect(refused).toEqual([[rewards(0, 0, values), expect.stringContaining(text)]]);
   });
 
   it('should count the first of two rewards', () =>

@@ -31,6 +31,8 @@ describe('scoreRewards', () => {
   it.each<[string, ObservableInput<ArrayLike<number>>, string]>([
     ['NaN', of([0, Number.NaN]), 'expected a finite reward for branch 1, got NaN'],
     ['Infinity', of(Float32Array.of(Number.POSITIVE_INFINITY, 0)), 'branch 0, got Infinity'],
+    ['a vast reward', of([1e200, 0]), 'expected a reward from -1e+15 to 1e+15 for branch 0, got 1e+200'],
+    ['a reward just beyond the bound', of([0, -1.000001e15]), 'for branch 1, got -1000001000000000'],
     ['too few rewards', of([1]), 'expected 2 rewards, got 1'],
     ['too many rewards', of([1, 2, 3]), 'expected 2 rewards, got 3'],
     ['no rewards at all', of(), 'expected 2 rewards, got 0'],
@@ -53,6 +55,14 @@ describe('scoreRewards', () => {
         message: inputs.b,
       },
     ]);
+  });
+
+  it('should keep rewards up to the bound, both included', () => {
+    const rewardsOf: (readonly number[])[] = [];
+    of(inputs.a)
+      .pipe(scoreRewards<Group>({ ...plain, maxMagnitude: 10, score: () => of([-10, 10]) }))
+      .subscribe((scored) => rewardsOf.push(scored.rewards));
+    expect(rewardsOf).toEqual([[-10, 10]]);
   });
 
   it('should dead-letter a scorer that throws', () => {

@@ -31,7 +31,7 @@ describe('stageTally', () => {
       satisfied: 1,
       score: 0.5,
       deadLetters: 0,
-      deadPrompts: 0,
+      deadElsewhere: 0,
     });
     expect(tally.take(0).images).toBe(0);
   });

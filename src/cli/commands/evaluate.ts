@@ -56,6 +56,7 @@ async function measure(config: ResolvedConfig, adapter: FilePolicy | null): Prom
         reward: reward.call,
         policy: { version: adapter ? 1 : 0, parameters },
         prompts,
+        warn: (message) => console.error(`warning: ${message}`),
         now: () => performance.now(),
       });
     } finally {

@@ -12,6 +12,8 @@ export interface RewardContext {
   readonly pipeline: string;
   /** [3, H, W] of the pictures. */
   readonly imageShape: readonly [number, number, number];
+  /** Largest magnitude of a reward, above 0. */
+  readonly maxMagnitude: number;
   /** Secrets come from here, and from nowhere else. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }

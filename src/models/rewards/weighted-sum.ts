@@ -58,9 +58,12 @@ export interface SummedPart {
  * part that has some. A running mean would be another one in every worker, and after every restart; constants are the same
  * everywhere, and a run can be done again.
  *
+ * A term that is not finite, or beyond `maxMagnitude`, is given instead of the sum, so that its group is lost: another vast
+ * term could cancel it, or what is left of the sum would be rounding.
+ *
  * **Errors**: those of the parts, with the name of the part; TRIB_REWARD where a part gives another number of rewards.
  */
-export function createWeightedSum(parts: readonly SummedPart[]): RewardScorer {
+export function createWeightedSum(parts: readonly SummedPart[], maxMagnitude: number): RewardScorer {
   const runs = parts.flatMap(({ scorer }) => scorer.runsOn ?? []);
   const [first] = runs;
   return {
@@ -81,12 +84,14 @@ export function createWeightedSum(parts: readonly SummedPart[]): RewardScorer {
         ),
       );
       if (failure) throw failure.error;
-      const rewards = pictures.images.map((_, picture) =>
-        parts.reduce((sum, { weight, mean, std }, index) => {
+      const rewards = pictures.images.map((_, picture) => {
+        const terms = parts.map(({ weight, mean, std }, index) => {
           const reward = scored[index]?.rewards[picture] ?? Number.NaN;
-          return sum + (weight * (reward - mean)) / std;
-        }, 0),
-      );
+          return (weight * (reward - mean)) / std;
+        });
+        const wrong = terms.find((term) => !(Math.abs(term) <= maxMagnitude));
+        return wrong ?? terms.reduce((sum, term) => sum + term, 0);
+      });
       return { rewards, features: scored.find((one) => one?.features)?.features ?? null };
     },
     async close() {
@@ -135,6 +140,6 @@ export const weightedSum = defineRewardSource({
       const scorer = await named(name, () => openFrom(SOURCES, settings as SourceSettings, context));
       summed.push({ name, weight, mean, std, scorer });
     }
-    return createWeightedSum(summed);
+    return createWeightedSum(summed, context.maxMagnitude);
   },
 });

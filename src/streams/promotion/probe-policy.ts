@@ -2,6 +2,7 @@
 
 import type { Client } from '../../models/engines/thread.js';
 import type { TrainingSample } from '../../models/policy/training-sample.js';
+import { isReward } from '../../operators/reward-fault.js';
 import type { PolicySnapshot } from '../messages.js';
 import type { SamplerClient } from '../stages/run-threads.js';
 import type { RewardService } from '../threads/reward-thread.js';
@@ -10,13 +11,15 @@ export interface ProbeOptions {
   readonly sampler: SamplerClient;
   readonly reward: Client<RewardService>;
   readonly prompts: readonly string[];
+  /** Largest magnitude of a reward. */
+  readonly maxMagnitude: number;
   readonly signal: AbortSignal;
 }
 
 export interface Probe {
   /** Root mean square of the differences of its pictures, in [-1, 1], from those of the last reference. */
   readonly outputChange: number;
-  /** One a prompt; those that are not finite are there too. */
+  /** One a prompt; NaN stands for one beyond `maxMagnitude`, and those that are not finite are there too. */
   readonly rewards: readonly number[];
   /** The trajectories, as the trainer reads them. */
   readonly samples: readonly TrainingSample[];
@@ -33,7 +36,7 @@ export interface Probed {
 
 /** Samples and scores the probe. The same policy gives the same probe. */
 export async function probePolicy(
-  { sampler, reward, prompts, signal }: ProbeOptions,
+  { sampler, reward, prompts, maxMagnitude, signal }: ProbeOptions,
   { policy, trainedSteps, isReference }: Probed,
 ): Promise<Probe> {
   const requests = prompts.map((prompt, groupIndex) => ({ groupIndex, prompt }));
@@ -45,7 +48,8 @@ export async function probePolicy(
   const rewards: number[] = [];
   for (const [index, prompt] of prompts.entries()) {
     const images = pictures.slice(index, index + 1);
-    rewards.push(...(await reward.score({ prompt, images }, { signal })).rewards);
+    const scores = await reward.score({ prompt, images }, { signal });
+    rewards.push(...scores.rewards.map((one) => (isReward(one, maxMagnitude) ? one : Number.NaN)));
   }
   const samples = branches.map(({ trajectory }, index) => ({
     groupId: `probe-${index}`,

@@ -1,8 +1,9 @@
 /** @file Trajectories and rewards in, batches of one training stage out. */
 
 import { concatMap, ignoreElements, map, merge, type Observable, Subject, skipWhile, tap } from 'rxjs';
+import type { TributaryError } from '../../errors.js';
 import type { Trajectory } from '../../models/diffusion/sampler.js';
-import type { AdvantageHistory, ClosedStage, LostGroup } from '../../operators/index.js';
+import type { AdvantageHistory, ClosedStage, GroupRewards, LostGroup } from '../../operators/index.js';
 import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from '../../operators/index.js';
 import { stageOf } from '../config/stage-of.js';
 import { RUN_KEY } from '../messages.js';
@@ -32,7 +33,9 @@ export function advantagesStage(
   const { closeAfterMs, ...rule } = stageOf(config, 'groupAdvantages');
   const { maxStaleness } = stageOf(config, 'gradientSteps');
   const maxGroups = mostGroups(config);
+  const { maxMagnitude } = stageOf(config, 'scoreRewards');
   const lost$ = new Subject<LostGroup>();
+  const refused$ = new Subject<readonly [rewards: GroupRewards, fault: TributaryError]>();
   const onLost = (group: LostGroup) => {
     context.say({
       kind: 'warning',
@@ -63,6 +66,8 @@ export function advantagesStage(
       maxPending: maxGroups,
       maxRemembered: 4 * maxGroups,
       onRepeated: passedOver.repeated,
+      maxMagnitude,
+      onRefused: (rewards, fault) => refused$.next([rewards, fault]),
       onLost,
       // Else no half is left behind by a stage.
       ...(closeAfterMs !== undefined && {
@@ -77,8 +82,20 @@ export function advantagesStage(
       maxHeld: maxGroups,
       onLost,
     }),
-    tap({ finalize: () => lost$.complete() }),
+    tap({
+      finalize: () => {
+        lost$.complete();
+        refused$.complete();
+      },
+    }),
   );
+  // Those of the reward stage are right: these were written by somebody else.
+  const bury = ([rewards, { code, message: reason }]: readonly [GroupRewards, TributaryError]) =>
+    transport.publish('dead-letters', {
+      key: rewards.groupId,
+      message: rewards,
+      headers: { origin: 'rewards', stage: 'groupAdvantages', code, reason },
+    });
   const send = async (closed: ClosedStage<Trajectory>): Promise<void> => {
     const { trainingStage, batch } = closed;
     if (batch.statistics.lateGroups > 0) {
@@ -87,7 +104,7 @@ export function advantagesStage(
     }
     await transport.publish('batches', { key: RUN_KEY, message: closed });
   };
-  return merge(rewarded$, lost$).pipe(
+  const batches$ = merge(rewarded$, lost$).pipe(
     groupAdvantages<Trajectory>({
       rule: createAdvantageRule(rule),
       groupsPerStage,
@@ -101,6 +118,6 @@ export function advantagesStage(
       onClosed(trainingStage);
     }),
     concatMap(send),
-    ignoreElements(),
   );
+  return merge(refused$.pipe(concatMap(bury)), batches$).pipe(ignoreElements());
 }

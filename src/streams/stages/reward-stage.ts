@@ -19,8 +19,8 @@ import type { StageContext } from './stage-context.js';
 const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies ErrorCode[];
 
 /**
- * Scores every group; a reward that is not finite, or a picture that cannot be scored, becomes a dead letter, and its group
- * is lost. A fault that says `retryable` is tried up to `transport.maxAttempts` times. Errs where the reward model itself
+ * Scores every group; a reward that is not finite or beyond `maxMagnitude`, or a picture that cannot be scored, becomes a
+ * dead letter, and its group is lost. A fault that says `retryable` is tried up to `transport.maxAttempts` times. Errs where the reward model itself
  * is gone. Pictures that are none of the model are refused, and lose nothing. A group whose training stage is closed is let go, whether it waits or is being scored.
  */
 export function rewardStage(
@@ -66,6 +66,7 @@ export function rewardStage(
     pictures$.pipe(
       scoreRewards<PictureGroup>({
         score: (group) => cancellable(context.cancelling, (signal) => score(group, signal)),
+        maxMagnitude: source.maxMagnitude,
         concurrency: source.concurrency ?? 1,
         maxRetries: config.transport.maxAttempts - 1,
         maxQueued: 2 * runAhead,

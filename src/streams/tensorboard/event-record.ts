@@ -22,13 +22,24 @@ export function versionRecord(wallTime: number): Uint8Array {
   return tfRecord(event.tag(3, WireType.LengthDelimited).string('brain.Event:2').finish());
 }
 
-/** Returns the record of one step's numbers. NaN and the infinities are written as they are. */
+/** The largest number of the format. */
+const MAX_FLOAT32 = 2 ** 127 * (2 - 2 ** -23);
+
+/**
+ * Returns the record of one step's numbers. A number beyond what a float32 can hold is written as the nearest one that it can;
+ * NaN and the infinities are written as they are.
+ */
 export function eventRecord({ step, wallTime, scalars }: EventScalars): Uint8Array {
   const event = new BinaryWriter().tag(1, WireType.Bit64).double(wallTime);
   event.tag(2, WireType.Varint).int64(step).tag(5, WireType.LengthDelimited).fork();
   for (const [tag, value] of Object.entries(scalars)) {
     event.tag(1, WireType.LengthDelimited).fork();
-    event.tag(1, WireType.LengthDelimited).string(tag).tag(2, WireType.Bit32).float(value).join();
+    event.tag(1, WireType.LengthDelimited).string(tag).tag(2, WireType.Bit32).float(inFloat32(value)).join();
   }
   return tfRecord(event.join().finish());
+}
+
+/** The writer throws at a finite number that is none of float32. */
+function inFloat32(value: number): number {
+  return Number.isFinite(value) ? Math.min(Math.max(value, -MAX_FLOAT32), MAX_FLOAT32) : value;
 }

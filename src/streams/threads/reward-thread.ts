@@ -78,7 +78,9 @@ async function openScorer(
     return started;
   };
   try {
-    const scorer = await openReward(source, { engine, pipeline, imageShape, environment: process.env });
+    const { maxMagnitude } = source;
+    const context = { engine, pipeline, imageShape, maxMagnitude, environment: process.env };
+    const scorer = await openReward(source, context);
     return {
       ...scorer,
       async close() {

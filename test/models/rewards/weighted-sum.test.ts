@@ -9,6 +9,7 @@ import { startRewardServer } from '../../fixtures/reward-server.js';
 
 const pictures = { prompt: 'a', images: [new Float32Array(24).fill(1), new Float32Array(24).fill(-1)] };
 const plain = { weight: 1, mean: 0, std: 1 };
+const BOUND = 1e15;
 
 const scorerOf = (score: RewardScorer['score'], runsOn: RewardScorer['runsOn'] = null): RewardScorer => ({
   runsOn,
@@ -24,36 +25,55 @@ const part = (name: string, scored: Partial<ScoredPictures>, own: Partial<Summed
 
 describe('sum', () => {
   it('should add what each part has left after its normalisation', async () => {
-    const sum = createWeightedSum([
-      part('one', { rewards: [5, 1] }, { weight: 0.5, mean: 3, std: 2 }),
-      part('two', { rewards: [10, 20] }, { weight: -1, mean: 10, std: 5 }),
-    ]);
+    const sum = createWeightedSum(
+      [
+        part('one', { rewards: [5, 1] }, { weight: 0.5, mean: 3, std: 2 }),
+        part('two', { rewards: [10, 20] }, { weight: -1, mean: 10, std: 5 }),
+      ],
+      BOUND,
+    );
     expect((await sum.score(pictures, unaborted())).rewards).toEqual([0.5, -2.5]);
   });
 
   it('should have the features of the first part that has some, and its provider', async () => {
     const features = [Float32Array.of(1), Float32Array.of(-1)];
     const runsOn = (fallbacks: string[]) => ({ provider: 'cpu' as const, fallbacks });
-    const sum = createWeightedSum([
-      part('none', {}),
-      part(
-        'some',
-        { features },
-        { scorer: scorerOf(async () => ({ rewards: [1, 1], features }), runsOn(['a'])) },
-      ),
-      part(
-        'more',
-        {},
-        { scorer: scorerOf(async () => ({ rewards: [1, 1], features: [] }), runsOn(['a', 'b'])) },
-      ),
-    ]);
+    const sum = createWeightedSum(
+      [
+        part('none', {}),
+        part(
+          'some',
+          { features },
+          { scorer: scorerOf(async () => ({ rewards: [1, 1], features }), runsOn(['a'])) },
+        ),
+        part(
+          'more',
+          {},
+          { scorer: scorerOf(async () => ({ rewards: [1, 1], features: [] }), runsOn(['a', 'b'])) },
+        ),
+      ],
+      BOUND,
+    );
     expect(sum.runsOn).toEqual(runsOn(['a', 'b']));
     expect((await sum.score(pictures, unaborted())).features).toBe(features);
   });
 
   it('should let a reward that is not finite through, so that its group is lost', async () => {
-    const sum = createWeightedSum([part('one', { rewards: [1, Number.NaN] }), part('two', {})]);
+    const sum = createWeightedSum([part('one', { rewards: [1, Number.NaN] }), part('two', {})], BOUND);
     expect((await sum.score(pictures, unaborted())).rewards).toEqual([1, Number.NaN]);
+  });
+
+  it.each([
+    ['would cancel another', { rewards: [1e200, 1] }, { rewards: [-1e200, 2] }, [1e200, 3]],
+    ['leaves nothing of another but rounding', { rewards: [5, 1] }, { rewards: [-2e15, 2] }, [-2e15, 3]],
+  ])('should let a vast term through that %s, so that its group is lost', async (_, one, two, expected) => {
+    const sum = createWeightedSum([part('one', one), part('two', two)], BOUND);
+    expect((await sum.score(pictures, unaborted())).rewards).toEqual(expected);
+  });
+
+  it('should take vast rewards that a part brings to a size', async () => {
+    const sum = createWeightedSum([part('count', { rewards: [3e20, -1e20] }, { std: 1e20 })], BOUND);
+    expect((await sum.score(pictures, unaborted())).rewards).toEqual([3, -1]);
   });
 
   it('should name the part that fails, say whether it may pass, and stop the others', async () => {
@@ -70,10 +90,13 @@ describe('sum', () => {
     const fails = scorerOf(async () => {
       throw new TributaryError('TRIB_REWARD', 'service: away.', { retryable: true });
     });
-    const sum = createWeightedSum([
-      { ...plain, name: 'slow', scorer: waits },
-      { ...plain, name: 'judge', scorer: fails },
-    ]);
+    const sum = createWeightedSum(
+      [
+        { ...plain, name: 'slow', scorer: waits },
+        { ...plain, name: 'judge', scorer: fails },
+      ],
+      BOUND,
+    );
     const error = await sum.score(pictures, unaborted()).catch((fault: unknown) => fault);
     expect(error).toMatchObject({
       code: 'TRIB_REWARD',
@@ -84,7 +107,7 @@ describe('sum', () => {
   });
 
   it('should name the part that gives another number of rewards', async () => {
-    const sum = createWeightedSum([part('half', { rewards: [1] })]);
+    const sum = createWeightedSum([part('half', { rewards: [1] })], BOUND);
     expect(await faultOf(() => sum.score(pictures, unaborted()))).toEqual([
       'TRIB_REWARD',
       'reward part "half": expected 2 rewards, one a picture, got 1. Check that part on this prompt.',

@@ -226,6 +226,7 @@ describe('stageOf', () => {
       from: 'model',
       model: 'models/shapes/reward',
       batchSize: 32,
+      maxMagnitude: 1e15,
     });
   });
 

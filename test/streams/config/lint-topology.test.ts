@@ -72,7 +72,7 @@ describe('lintTopology', () => {
     const { config, faults } = lintTopology(text, 'a.yaml', { readText: () => SMALLEST });
     expect(faults).toEqual([]);
     const http = { from: 'http', url: 'http://a', timeoutMs: 60_000, batchSize: 32, concurrency: 1 };
-    expect(config?.stages.rewards).toEqual({ type: 'scoreRewards', ...http });
+    expect(config?.stages.rewards).toEqual({ type: 'scoreRewards', ...http, maxMagnitude: 1e15 });
   });
 
   describe('with overrides', () => {

@@ -120,7 +120,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     rewards('from: http, model: m'),
     [
       'a.yaml:7:3 stages.rewards.url: expected an http or https URL without user, password or fragment, got nothing. Add `url`.',
-      'a.yaml:7:46 stages.rewards.model the key: expected one of type, from, url, timeoutMs, batchSize, concurrency, got "model". Remove it.',
+      'a.yaml:7:46 stages.rewards.model the key: expected one of type, from, url, timeoutMs, batchSize, maxMagnitude, concurrency, got "model". Remove it.',
     ],
   ],
   [

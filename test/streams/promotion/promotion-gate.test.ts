@@ -33,6 +33,7 @@ async function start({ bestReward, base = PRETRAINED }: { bestReward?: number; b
   const gate = await openPromotionGate({
     settings: SETTINGS,
     prompts: ['a', 'b'],
+    maxMagnitude: 1e15,
     signal: new AbortController().signal,
     bestReward,
     sampler: {
@@ -129,8 +130,9 @@ describe('the promotion gate', () => {
 
   it.each([
     ['rewards', policy(0.5, [Number.NaN, 3])],
+    ['vast rewards', policy(0.5, [1e200, 3])],
     ['log-probs', policy(0.5, [1, 3], { logRatios: [Number.NaN, 0] })],
-  ])('should roll back a policy whose %s are not finite', async (_, broken) => {
+  ])('should roll back a policy whose %s are no numbers to compare', async (_, broken) => {
     const { judge } = await start();
     const { alarm, held } = await judge(broken);
     expect(alarm).toMatchObject({ value: null, message: expect.stringContaining('got NaN') });

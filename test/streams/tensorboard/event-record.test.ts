@@ -58,4 +58,15 @@ describe('eventRecord', () => {
     expect(text.match(/0a080a01/g)).toHaveLength(2);
     expect(text).toContain('150000c07f');
   });
+
+  test.each([
+    ['1e200', 1e200, 'ffff7f7f'],
+    ['just beyond the largest float32', 3.5e38, 'ffff7f7f'],
+    ['-1e300', -1e300, 'ffff7fff'],
+    ['the largest float32 itself', 3.4028234663852886e38, 'ffff7f7f'],
+    ['infinity', Number.POSITIVE_INFINITY, '0000807f'],
+  ])('should write %s as the nearest number that a float32 can hold', (_, value, bits) => {
+    const text = hex(dataOf(eventRecord({ wallTime: 0, step: 0, scalars: { a: value } })));
+    expect(text.endsWith(`15${bits}`)).toBe(true);
+  });
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { integer, section } from '../../../fields.js';
+import { integer, number, section } from '../../../fields.js';
 import { REWARD_SOURCES } from '../../../models/rewards/index.js';
+import { LARGEST_MAGNITUDE } from '../../../operators/reward-fault.js';
 import { defineStage } from '../stage-spec.js';
 
 /** What the config has to know of a source; the whole is `RewardSourceSpec`. */
@@ -14,6 +15,12 @@ interface Source<Name extends string, Fields extends z.core.$ZodLooseShape> {
 /** The source of a stage that does not say. Optional inside the default, so that the stage is told apart as one of it. */
 const DEFAULT_SOURCE = 'model';
 
+const maxMagnitude = number({ from: '(0', to: `${LARGEST_MAGNITUDE}]` })
+  .default(LARGEST_MAGNITUDE)
+  .describe(
+    'Largest magnitude of a reward, whoever gives it. A larger one is taken for a fault: its group becomes a dead letter, and an evaluation leaves it out with a warning.',
+  );
+
 /** The fields of a stage whose rewards come from one source. */
 function schemaOf<Name extends string, Fields extends z.core.$ZodLooseShape>(source: Source<Name, Fields>) {
   const { from: name, summary, fields, sideBySide } = source;
@@ -26,6 +33,7 @@ function schemaOf<Name extends string, Fields extends z.core.$ZodLooseShape>(sou
     type: z.literal('scoreRewards'),
     from: from.describe(summary) as unknown as z.ZodLiteral<Name>,
     ...fields,
+    maxMagnitude,
     // Optional to those who read it: only some sources have it.
     ...((sideBySide === undefined ? {} : { concurrency }) as unknown as {
       readonly concurrency: z.ZodOptional<typeof concurrency>;
@@ -52,7 +60,7 @@ export const scoreRewardsStage = defineStage({
   consequences: {
     ordering: 'Rewards leave as they are ready; the join needs no order.',
     delivery:
-      'A reward that is not finite, a wrong count, or a model or service that fails makes a dead letter; it is counted and never trained on.',
+      'A reward that is not finite or beyond maxMagnitude, a wrong count, or a model or service that fails makes a dead letter; it is counted and never trained on.',
     memory:
       'One batch of images and one of network activations; with a service, one request for each group at once.',
   },

@@ -84,12 +84,13 @@ const SIDE_BY_SIDE: readonly string[] = ['http', 'vlm-question', 'vlm-caption', 
 
 /** A whole stage with any source. */
 export const scoring: fc.Arbitrary<StageConfig<'scoreRewards'>> = fc
-  .tuple(fc.oneof(...alone, sum), count(64))
+  .tuple(fc.oneof(...alone, sum), positive, count(64))
   .map(
-    ([source, concurrency]) =>
+    ([source, maxMagnitude, concurrency]) =>
       ({
         type: 'scoreRewards',
         ...source,
+        maxMagnitude,
         ...(SIDE_BY_SIDE.includes((source as RewardSettings).from) ? { concurrency } : {}),
       }) as StageConfig<'scoreRewards'>,
   );
