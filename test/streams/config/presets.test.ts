@@ -41,6 +41,16 @@ describe('presets', () => {
     expect(numComments).toBeGreaterThan(20);
   });
 
+  it('should not say that sizes in memory leave the result as it is: sums are taken in another order', () => {
+    const files = readdirSync('config', { recursive: true, encoding: 'utf8' });
+    const texts = files
+      .filter((file) => file.endsWith('.yaml'))
+      .map((file) => readFileSync(`config/${file}`, 'utf8'));
+    for (const text of texts)
+      expect(text.replace(/\n *#/g, '')).not.toMatch(/memory and speed, not the result/);
+    expect(texts.join('\n').match(/by\n? *#? *rounding alone/g)?.length).toBeGreaterThan(8);
+  });
+
   it('should lay the demo over shapes-ddpo, setting by setting', () => {
     const trainer = stageOf(configOf('demo.yaml'), 'gradientSteps');
     expect(trainer.surrogate).toEqual({ type: 'ddpo-is', clipRange: 2e-3, advClipMax: 1 });

@@ -37,7 +37,7 @@ export const gradientStepsStage = defineStage({
     minibatchSize: integer(1, 1_000_000)
       .default(32)
       .describe(
-        'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Changes memory and speed, and the result only in the last bits. The last run of an update is filled up with rows of weight 0, so a divisor of samplesPerUpdate x trained steps wastes nothing. Even for `d3po`.',
+        'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Changes memory and speed, and the result by rounding alone, whether it divides the rows of an update or not: float32 sums are taken in another order, which moved gradients by less than 1e-6 of their norm on a small model. The last run of an update is filled up with rows of weight 0, so a divisor of samplesPerUpdate x trained steps wastes nothing. Even for `d3po`.',
       ),
     gradientCheckpointing: oneOf(GRADIENT_CHECKPOINTING)
       .default('off')
