@@ -6,6 +6,7 @@
 
 import { TributaryError } from '../../errors.js';
 import { leafCount, leavesPerNode, pathDepth, type RolloutTree } from '../../rollout-tree.js';
+import { roundToFloat16 } from '../numeric/float16.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
 import { ddimStep } from './ddim-step.js';
@@ -22,7 +23,10 @@ export interface SamplerSettings extends ForkSettings, StochasticSettings {
   readonly seed: number;
   readonly guidanceScale: number;
   readonly groupsPerBatch: number;
-  /** How latents are stored; log-probs are those of the stored values. */
+  /**
+   * How latents are stored; log-probs are those of the stored values. With float16 all are rounded before the network sees
+   * them, the first ones too, as the released programs draw them in half precision.
+   */
   readonly latentsDtype: 'float32' | 'float16';
   /** Pictures of an evaluation never share noise with training, whatever the seeds. */
   readonly noiseFor: 'training' | 'evaluation';
@@ -105,7 +109,7 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
     const latents = new Float32Array(owners.length * rowSize);
     for (const [row, { groupIndex, branch }] of owners.entries())
       latents.set(random.initial(groupIndex, branch).normal(rowSize), row * rowSize);
-    return latents;
+    return latentsDtype === 'float16' ? latents.map(roundToFloat16) : latents;
   }
 
   function stepNoise({ owners }: Rows, { stepIndex, stdDevT }: StepCoefficients): Float32Array | null {

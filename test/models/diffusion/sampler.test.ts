@@ -222,6 +222,21 @@ describe('rollout', () => {
     expect(difference).toBeLessThan(0.01);
   });
 
+  it('should begin at the noise of the group in float16 where latents are stored so', async () => {
+    for (const settings of [{}, { forkPlan: 'independent' as const }, { numBranches: 1 }]) {
+      const { sampler } = await openTinySampler(tiny, { ...settings, latentsDtype: 'float16' });
+      const { trajectory } = branchOf(await sampler.rollout([request(2)], stepsFrom(0)), 0, 0);
+      const noise = counterRandom({
+        seed: TINY_SAMPLER.seed,
+        purpose: 'initial-latents',
+        group: 2,
+        branch: 0,
+      });
+      expect(trajectory.latents.subarray(0, ROW)).toEqual(noise.normal(ROW).map(roundToFloat16));
+      expect(trajectory.latents.map(roundToFloat16)).toEqual(trajectory.latents);
+    }
+  });
+
   it('should have the log-probs of its own draws: -ln σ - ½ ln 2π - ½ on average', async () => {
     const { sampler } = await openTinySampler(tiny);
     const groups = await sampler.rollout([0, 1, 2, 3].map(request), stepsFrom(0));

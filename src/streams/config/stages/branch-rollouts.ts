@@ -73,7 +73,7 @@ export const branchRolloutsStage = defineStage({
     latentsDtype: oneOf(['float32', 'float16'])
       .default('float32')
       .describe(
-        'How latents are stored. `float16` halves their size; they are rounded before the log-prob is taken, so ratios stay 1 before the first update.',
+        'How latents are stored and sent. `float16` halves their messages; all of them are rounded, from the first noise on, before the network sees them and before the log-prob is taken, so ratios stay 1 before the first update.',
       ),
   }),
   reads: { prompts: 'prompt ticket', schedule: 'training interval', policy: 'policy' },
