@@ -2,9 +2,10 @@
 
 import type { Pipeline } from '../diffusion/pipeline.js';
 import type { Surrogate } from '../objectives/surrogate.js';
-import { type CounterRandom, counterRandom } from '../random/counter-random.js';
+import { counterRandom } from '../random/counter-random.js';
 import { denoisingUnits } from './denoising-rows.js';
 import { type ReplayBuffer, sample, type Transition } from './replay-buffer.js';
+import { type EpochSettings, splitUpdates } from './split-updates.js';
 import { pairUnits, preferencePairs, type StepPlan, transitionsOf, transitionUnits } from './step-rows.js';
 import type { RowUnit } from './training-rows.js';
 import type { TrainingSample } from './training-sample.js';
@@ -12,13 +13,7 @@ import type { ValueBaseline } from './value-baseline.js';
 
 export type UpdateSettings =
   /** Every sample of the stage once an epoch, in updates of so many. */
-  | {
-      readonly from: 'stage';
-      readonly innerEpochs: number;
-      readonly samplesPerUpdate: number;
-      /** What does not fill an update at the end of an epoch makes a smaller one, or is left out. */
-      readonly remainder: 'train' | 'drop';
-    }
+  | ({ readonly from: 'stage'; readonly samplesPerUpdate: number } & EpochSettings)
   /** DPOK: random transitions of a buffer that outlives the stage. */
   | {
       readonly from: 'replay';
@@ -42,12 +37,9 @@ export interface StageOfUpdates {
 }
 
 /**
- * Yields the rows of every optimiser step. `stage`: for every inner epoch the samples (or the pairs of D3PO) are shuffled
- * and split into updates of samplesPerUpdate; the rest makes a smaller one, or is dropped: N samples make
- * ceil(N / samplesPerUpdate) or floor(N / samplesPerUpdate) updates an epoch. `replay`: each update draws its own
- * transitions.
- *
- * Deviation: the B²-DiffuRL release, which drops the rest, lets its gradients run over the border of an epoch first.
+ * Yields the rows of every optimiser step; the loss of a step is a mean over its rows. `stage`: for every inner epoch the
+ * samples (or the pairs of D3PO) are shuffled, and split into updates of samplesPerUpdate: see `splitUpdates`. `replay`:
+ * each update draws its own transitions.
  */
 export async function* updateUnits(
   stage: StageOfUpdates,
@@ -64,29 +56,18 @@ export async function* updateUnits(
     }
     return;
   }
-  for (let epoch = 0; epoch < settings.innerEpochs; epoch++)
-    yield* epochUnits(stage, settings, epoch, random(epoch));
-}
-
-async function* epochUnits(
-  stage: StageOfUpdates,
-  { samplesPerUpdate, remainder }: Extract<UpdateSettings, { from: 'stage' }>,
-  epoch: number,
-  random: CounterRandom,
-): AsyncGenerator<RowUnit[]> {
   const { surrogate, samples, plan } = stage;
-  const split = remainder === 'train' ? chunks : fullChunks;
   if (surrogate.trainsOn === 'pairs') {
-    const pairs = random.shuffle(preferencePairs(samples));
-    for (const chunk of split(pairs, Math.max(1, Math.floor(samplesPerUpdate / 2))))
-      yield pairUnits(chunk, plan);
+    const pairsPerUpdate = Math.max(1, Math.floor(settings.samplesPerUpdate / 2));
+    for (const { items } of splitUpdates(preferencePairs(samples), pairsPerUpdate, settings, random))
+      yield pairUnits(items, plan);
     return;
   }
-  for (const [update, chunk] of [...split(random.shuffle(samples), samplesPerUpdate)].entries()) {
+  for (const { items, ...place } of splitUpdates(samples, settings.samplesPerUpdate, settings, random)) {
     if (surrogate.trainsOn === 'denoising') {
-      yield denoisingUnits(stage.pipeline, surrogate, chunk, { ...stage, epoch, update });
+      yield denoisingUnits(stage.pipeline, surrogate, items, { ...stage, ...place });
     } else {
-      const transitions = chunk.flatMap((one) => transitionsOf(one, plan.trainedSteps, stage.trainingStage));
+      const transitions = items.flatMap((one) => transitionsOf(one, plan.trainedSteps, stage.trainingStage));
       yield transitionUnits(transitions, await baselinesOf(stage, transitions), plan);
     }
   }
@@ -97,12 +78,4 @@ async function baselinesOf(
   transitions: readonly Transition[],
 ): Promise<Float32Array | null> {
   return baseline ? baseline.predict(transitions, signal) : null;
-}
-
-function* chunks<Item>(items: readonly Item[], size: number): Generator<Item[]> {
-  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);
-}
-
-function* fullChunks<Item>(items: readonly Item[], size: number): Generator<Item[]> {
-  yield* chunks(items.slice(0, items.length - (items.length % size)), size);
 }

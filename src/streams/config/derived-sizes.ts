@@ -57,6 +57,15 @@ function trainedRows(config: ResolvedConfig, tree: StageTree): number {
   return updates.innerEpochs * Math.min(selectable * interval.trainedSteps.length, edges);
 }
 
+type StageUpdates = Extract<StageConfig<'gradientSteps'>['updates'], { from: 'stage' }>;
+
+/** Optimizer steps that so many samples make: see `updateUnits`. */
+function optimizerSteps(samples: number, { innerEpochs, samplesPerUpdate, remainder }: StageUpdates): number {
+  if (remainder === 'carry') return Math.floor((innerEpochs * samples) / samplesPerUpdate);
+  const ofEpoch = samples / samplesPerUpdate;
+  return innerEpochs * (remainder === 'drop' ? Math.floor(ofEpoch) : Math.ceil(ofEpoch));
+}
+
 /**
  * Works out what a config amounts to.
  *
@@ -71,7 +80,6 @@ export function deriveSizes(config: ResolvedConfig, noisySteps?: number): Derive
   const advantages = stageOf(config, 'groupAdvantages');
   const { updates } = stageOf(config, 'gradientSteps');
   const trees = stageTrees(config, noisySteps);
-  const updatesOf = updates.from === 'stage' && updates.remainder === 'drop' ? Math.floor : Math.ceil;
   const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
   const passes = usesGuidance(sampler.guidanceScale) ? 2 : 1;
   const overRun = (ofStage: (tree: StageTree) => number) =>
@@ -83,9 +91,7 @@ export function deriveSizes(config: ResolvedConfig, noisySteps?: number): Derive
     imagesPerEvaluation: (trainPrompts + heldOutPrompts) * imagesPerPrompt,
     selectableSamples: selectable,
     optimizerStepsPerStage:
-      updates.from === 'replay'
-        ? updates.updatesPerStage
-        : updates.innerEpochs * updatesOf(selectable / updates.samplesPerUpdate),
+      updates.from === 'replay' ? updates.updatesPerStage : optimizerSteps(selectable, updates),
     trainedSteps: {
       first: trees[0]?.interval.trainedSteps ?? [],
       last: trees.at(-1)?.interval.trainedSteps ?? [],

@@ -1,6 +1,8 @@
 import { type DerivedSizes, deriveSizes } from './derived-sizes.js';
 import { stageOf } from './stage-of.js';
-import type { ResolvedConfig } from './topology-schema.js';
+import type { ResolvedConfig, StageConfig } from './topology-schema.js';
+
+type Updates = StageConfig<'gradientSteps'>['updates'];
 
 /**
  * Returns the derived quantities of a run as lines to print at its start, name and value.
@@ -42,7 +44,7 @@ export function describeTopology(
       `at most ${count(sizes.optimizerStepsPerStage)} (${
         updates.from === 'replay'
           ? `${updates.transitionsPerUpdate} transitions of a buffer of ${count(updates.capacity)}`
-          : `${count(sizes.selectableSamples)} samples, innerEpochs ${updates.innerEpochs}, ${updates.samplesPerUpdate} samples a step`
+          : `${count(sizes.selectableSamples)} samples, innerEpochs ${updates.innerEpochs}, ${updates.samplesPerUpdate} samples a step${describeRemainder(updates)}`
       })`,
     ],
     [
@@ -50,6 +52,17 @@ export function describeTopology(
       `${count(sizes.samplingEvaluations)} sampling, at most ${count(sizes.trainingEvaluations)} training`,
     ],
   ];
+}
+
+/** What becomes of samples that fill no step. */
+function describeRemainder({
+  remainder,
+  innerEpochs,
+  samplesPerUpdate,
+}: Extract<Updates, { from: 'stage' }>): string {
+  if (remainder === 'train') return '';
+  if (remainder === 'drop' || innerEpochs === 1) return '; what fills no step of a pass is left out';
+  return `; up to ${samplesPerUpdate - 1} samples are carried into the next pass, or left out after the last`;
 }
 
 /** `cpu; 2 threads`, and what runs on TensorFlow.js where anything does. */

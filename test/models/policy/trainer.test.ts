@@ -79,6 +79,28 @@ describe('train', () => {
     expect(4 * runs.length - trained.length).toBe(2 * (1 + 1 + 2));
   });
 
+  it('should add up the gradients of an update that crosses the border of an epoch', async () => {
+    const trained = async (innerEpochs: number, samplesPerUpdate: number, remainder: 'carry' | 'train') => {
+      const trainer = await openTinyTrainer(tiny, {
+        updates: { from: 'stage', innerEpochs, samplesPerUpdate, remainder },
+        maxGradNorm: 1e6,
+      });
+      return trainer.train(stageOf(samples), state);
+    };
+    // Twice twelve samples fill one update: the mean over each sample twice is the mean over each once.
+    const [twice, once] = [await trained(2, 24, 'carry'), await trained(1, 12, 'train')];
+    expect([twice.statistics.optimizerSteps, once.statistics.optimizerSteps]).toEqual([1, 1]);
+    const [sum, mean] = [flat(twice.state.optimizer.firstMoments), flat(once.state.optimizer.firstMoments)];
+    expect(largestDifference(sum, mean)).toBeLessThan(2e-6);
+    // Of 24 samples 16 fill two updates; the rest is left out, and the next stage begins with none of it.
+    const { statistics, state: after } = await trained(2, 8, 'carry');
+    expect(statistics.optimizerSteps).toBe(3);
+    const left = await trained(2, 25, 'carry');
+    expect(left.statistics.optimizerSteps).toBe(0);
+    expect(left.state).toEqual(state);
+    expect(Object.keys(after)).toEqual(Object.keys(state));
+  });
+
   it('should train sparse steps alone', async () => {
     const { opened, runs } = recorded(tiny);
     const trainer = await openTinyTrainer(opened);

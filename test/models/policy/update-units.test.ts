@@ -64,7 +64,7 @@ const ascending = (numbers: readonly number[]) => numbers.toSorted((a, b) => a -
 const fromStage = (
   samplesPerUpdate: number,
   innerEpochs = 1,
-  remainder: 'train' | 'drop' = 'train',
+  remainder: 'train' | 'carry' | 'drop' = 'train',
 ): UpdateSettings => ({ from: 'stage', innerEpochs, samplesPerUpdate, remainder });
 
 describe('updates from the stage', () => {
@@ -97,6 +97,32 @@ describe('updates from the stage', () => {
     };
     expect((await updatesOf(pairs, fromStage(4, 1, 'drop'))).length).toBe(1);
     expect((await updatesOf(pairs, fromStage(4))).length).toBe(2);
+  });
+
+  it('should weigh all rows of an update that crosses the border of an epoch alike', async () => {
+    // Twice five samples of two steps: two updates of four samples each, the second with the last of the first epoch.
+    const updates = await updatesOf({}, fromStage(4, 2, 'carry'));
+    expect(updates.map(({ length }) => length)).toEqual([8, 8]);
+    const [first = [], second = []] = updates;
+    for (const { weight } of updates.flat(2)) expect(weight).toBe(1 / 8);
+    const left = ascending(numbered(5).flatMap(({ trajectory }) => [...trajectory.logProbs])).filter(
+      (one) => !logProbs(first).includes(one),
+    );
+    expect(left).toHaveLength(2);
+    expect(logProbs(second)).toEqual(expect.arrayContaining(left));
+    const pairs = {
+      surrogate: SURROGATES.pairs,
+      samples: numbered(6).map((one, index) => ({ ...one, groupId: `${index >> 1}` })),
+    };
+    expect((await updatesOf(pairs, fromStage(4, 2, 'carry'))).length).toBe(3);
+    const noised = await updatesOf({ surrogate: SURROGATES.denoising }, fromStage(4, 4, 'carry'));
+    const drawn = noised.map((units) =>
+      units
+        .flat()
+        .map(({ timestep }) => timestep)
+        .join(),
+    );
+    expect([noised.length, new Set(drawn).size]).toEqual([5, 5]);
   });
 
   it('should shuffle by seed and stage', async () => {

@@ -208,6 +208,42 @@ describe('describeTopology', () => {
     );
   });
 
+  it.each([
+    ['train', 1, 48, 'at most 2 (64 samples, innerEpochs 1, 48 samples a step)'],
+    [
+      'drop',
+      2,
+      48,
+      'at most 2 (64 samples, innerEpochs 2, 48 samples a step; what fills no step of a pass is left out)',
+    ],
+    [
+      'carry',
+      1,
+      48,
+      'at most 1 (64 samples, innerEpochs 1, 48 samples a step; what fills no step of a pass is left out)',
+    ],
+    [
+      'carry',
+      3,
+      48,
+      'at most 4 (64 samples, innerEpochs 3, 48 samples a step; up to 47 samples are carried into the next pass, or left out after the last)',
+    ],
+    [
+      'carry',
+      2,
+      128,
+      'at most 1 (64 samples, innerEpochs 2, 128 samples a step; up to 127 samples are carried into the next pass, or left out after the last)',
+    ],
+  ])(
+    'should count updates and say what is carried: %s, %i passes, %i a step',
+    (remainder, innerEpochs, size, text) => {
+      const config = configOf(
+        `stages.trainer.updates={from: stage, innerEpochs: ${innerEpochs}, samplesPerUpdate: ${size}, remainder: ${remainder}}`,
+      );
+      expect(Object.fromEntries(describeTopology(config))['optimizer steps a stage']).toBe(text);
+    },
+  );
+
   it('should say what updates are drawn from', () => {
     const config = configOf(
       'stages.trainer.updates={from: replay, capacity: 2000, updatesPerStage: 3, transitionsPerUpdate: 20}',

@@ -23,14 +23,19 @@ const updatesFit: ConfigRule = (config, noisySteps) => {
   // A schedule that fits no sampler has no groups to count.
   if (stageTrees(config, noisySteps).length === 0) return [];
   const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
-  if (updates.samplesPerUpdate <= selectable) return [];
+  // A step that is carried through the passes may be larger than one of them.
+  const passes = updates.remainder === 'carry' ? updates.innerEpochs : 1;
+  if (updates.samplesPerUpdate <= passes * selectable) return [];
+  const overPasses = passes === 1 ? '' : ` in ${passes} passes`;
   return [
     contradiction(
       ['stages', name, 'updates', 'samplesPerUpdate'],
-      `at most the ${selectable} samples that a training stage can select`,
+      `at most the ${passes * selectable} samples that a training stage can select${overPasses}`,
       String(updates.samplesPerUpdate),
       'Lower it, or raise groupsPerStage.',
       [
+        ['stages', name, 'updates', 'remainder'],
+        ['stages', name, 'updates', 'innerEpochs'],
         ['stages', prompts.name, 'groupsPerStage'],
         ['stages', sampler.name, 'numBranches'],
         ['stages', sampler.name, 'forkPlan'],

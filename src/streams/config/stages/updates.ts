@@ -19,10 +19,10 @@ export const updatesSchema = z.discriminatedUnion(
         .describe(
           'Samples that one optimizer step covers, each with all its trained steps. At most what a training stage can select.',
         ),
-      remainder: oneOf(['train', 'drop'])
+      remainder: oneOf(['train', 'carry', 'drop'])
         .default('train')
         .describe(
-          'What becomes of samples that do not fill an optimizer step at the end of a pass: `train` makes a smaller step of them, `drop` leaves them out, as the B²-DiffuRL release does; a stage that selects fewer samples than one step takes is then not trained on at all.',
+          'What becomes of samples that do not fill an optimizer step at the end of a pass: `train` makes a smaller step of them; `carry` keeps their gradients for the first step of the next pass, as the B²-DiffuRL release does, at the same weight as all others of that step and by the same policy, since no step is taken in between; `drop` leaves them out. After the last pass of a training stage `carry` leaves out what does not fill a step, so with both, a stage that selects too few samples for one step is not trained on at all.',
         ),
     }),
     section({

@@ -124,7 +124,7 @@ function training(
     from: fc.constant('stage' as const),
     innerEpochs: isScoreFunction ? fc.constant(1) : count(4),
     samplesPerUpdate: fc.constant(isScoreFunction ? groupsPerStage : samplesPerUpdate),
-    remainder: fc.constantFrom('train' as const, 'drop' as const),
+    remainder: fc.constantFrom('train' as const, 'carry' as const, 'drop' as const),
   });
   const replay = count(1000).chain((capacity) =>
     fc.record({

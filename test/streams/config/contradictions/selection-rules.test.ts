@@ -10,6 +10,11 @@ describe('SELECTION_RULES', () => {
       'a.yaml:9:77 stages.trainer.updates.samplesPerUpdate: expected at most the 64 samples that a training stage can select, got 65. Lower it, or raise groupsPerStage.',
     ],
     [
+      'updates that no stage can fill in all of its passes',
+      { trainer: 'updates: { from: stage, samplesPerUpdate: 193, innerEpochs: 3, remainder: carry }' },
+      'a.yaml:9:77 stages.trainer.updates.samplesPerUpdate: expected at most the 192 samples that a training stage can select in 3 passes, got 193. Lower it, or raise groupsPerStage.',
+    ],
+    [
       // 32 groups of 4^2 rollouts, all of them kept.
       'updates that a stage of trees cannot fill',
       {

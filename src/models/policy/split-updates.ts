@@ -1,0 +1,52 @@
+/** @file How the inner epochs of a training stage are split into updates, and what becomes of the rest of each. */
+
+import type { CounterRandom } from '../random/counter-random.js';
+
+export interface EpochSettings {
+  /** Passes over the items of a stage. */
+  readonly innerEpochs: number;
+  /** What becomes of items that do not fill an update at the end of an epoch: see `splitUpdates`. */
+  readonly remainder: 'train' | 'carry' | 'drop';
+}
+
+export interface UpdateOfItems<Item> {
+  /** The epoch in which the update ends. */
+  readonly epoch: number;
+  /** Its index among those that end in that epoch. */
+  readonly update: number;
+  readonly items: readonly Item[];
+}
+
+/**
+ * Shuffles the items for every epoch and splits them into updates of u items. E epochs over N items make
+ *
+ *     train   E ceil(N / u)    updates: the rest of an epoch is a smaller update of its own
+ *     carry   floor(E N / u)   updates: the rest begins the next epoch's first one; that of the last epoch is left out
+ *     drop    E floor(N / u)   updates: the rest of every epoch is left out
+ *
+ * With `carry` an update that crosses a border holds u items like any other, and an item may come twice in it. No update
+ * lies between its two halves, so the gradients of both are of one policy, and each item weighs 1 / u.
+ *
+ * Source of `carry`: B²-DiffuRL, hu-zijing/B2-DiffuRL run_train.py at 96a5365. `Accelerator.accumulate` counts micro-batches
+ * through all epochs, because no data loader is prepared whose end would reset the count. What is left after the last epoch
+ * ends with the process, and a process trains one stage.
+ *
+ * Deviation: from accelerate 0.32 on, `load_state` also restores the count, so that a stage's first update comes as many
+ * micro-batches early as the stage before had left over, without their gradients. The released program names no version.
+ * Here every stage counts from 0.
+ */
+export function* splitUpdates<Item>(
+  items: readonly Item[],
+  size: number,
+  { innerEpochs, remainder }: EpochSettings,
+  random: (epoch: number) => Pick<CounterRandom, 'shuffle'>,
+): Generator<UpdateOfItems<Item>> {
+  let carried: readonly Item[] = [];
+  for (let epoch = 0; epoch < innerEpochs; epoch++) {
+    const order = [...carried, ...random(epoch).shuffle(items)];
+    const end = remainder === 'train' ? order.length : order.length - (order.length % size);
+    for (let start = 0; start < end; start += size)
+      yield { epoch, update: start / size, items: order.slice(start, Math.min(start + size, end)) };
+    carried = remainder === 'carry' ? order.slice(end) : [];
+  }
+}
