@@ -21,6 +21,8 @@ export type UpdateSettings =
       readonly capacity: number;
       readonly updatesPerStage: number;
       readonly transitionsPerUpdate: number;
+      /** Draws that an update is made of, alike in size; each knows nothing of the others. Divides transitionsPerUpdate. */
+      readonly drawsPerUpdate: number;
     };
 
 /** What the updates of a training stage are made from. */
@@ -39,7 +41,11 @@ export interface StageOfUpdates {
 /**
  * Yields the rows of every optimiser step; the loss of a step is a mean over its rows. `stage`: for every inner epoch the
  * samples (or the pairs of D3PO) are shuffled, and split into updates of samplesPerUpdate: see `splitUpdates`. `replay`:
- * each update draws its own transitions.
+ * each update draws its own transitions, in drawsPerUpdate draws. No draw holds a transition twice; an update of several
+ * may, as two draws may both have it.
+ *
+ * Source of the draws: DPOK, google-research/google-research dpok/train_online_pg.py at 1d49f2c, `_train_policy_func`,
+ * which draws every micro-batch for itself: `gradient_accumulation_steps` draws of `p_batch_size` make an update.
  */
 export async function* updateUnits(
   stage: StageOfUpdates,
@@ -50,8 +56,11 @@ export async function* updateUnits(
   if (settings.from === 'replay') {
     // The buffer may hold steps of an earlier interval.
     const trainable = stage.replay.filter(({ step }) => stage.plan.trainedSteps.includes(step));
-    for (let update = 0; update < settings.updatesPerStage; update++) {
-      const drawn = sample(trainable, settings.transitionsPerUpdate, random(update));
+    const { updatesPerStage, transitionsPerUpdate, drawsPerUpdate } = settings;
+    for (let update = 0; update < updatesPerStage; update++) {
+      const drawn = Array.from({ length: drawsPerUpdate }, (_, draw) =>
+        sample(trainable, transitionsPerUpdate / drawsPerUpdate, random(update * drawsPerUpdate + draw)),
+      ).flat();
       yield transitionUnits(drawn, await baselinesOf(stage, drawn), stage.plan);
     }
     return;

@@ -14,12 +14,14 @@ import { buildValueGraph, buildValueTraining, initialValueWeights, valueWeights 
 import type { ValueState } from './value-state-file.js';
 import { decodeValueState, encodeValueState } from './value-state-file.js';
 
-/** The source's settings: learningRate 1e-4, hidden 256, batchSize 256, stepsPerStage 5. */
+/** The source's settings: learningRate 1e-4, hidden 256, batchSize 256, stepsPerStage 1, batchesPerStep 5. */
 export interface ValueBaselineSettings extends ValueNetworkSettings {
   /** Of AdamW, above 0; the rest of it is PyTorch's default (weight decay 0.01), as in the source. */
   readonly learningRate: number;
-  /** Optimiser steps of one training stage, each on a batch of its own. */
+  /** Optimiser steps of one training stage, each on batches of its own. */
   readonly stepsPerStage: number;
+  /** Batches whose mean gradient a step takes, each drawn for itself: no transition comes twice in a batch, but in a step. */
+  readonly batchesPerStep: number;
   /** Seed of the run. */
   readonly seed: number;
 }
@@ -31,11 +33,13 @@ export interface ValueBaseline {
   /** Returns V of every transition, in order: [transitions]. Rewards are not looked at. */
   predict(transitions: readonly Transition[], signal?: AbortSignal): Promise<Float32Array>;
   /**
-   * Learns the rewards of a buffer: stepsPerStage steps of AdamW on the mean squared error of a batch. A fault or a
-   * cancellation leaves what was learnt before as it was.
+   * Learns the rewards of a buffer: stepsPerStage steps of AdamW, each on the mean squared error of batchesPerStep batches,
+   * averaged. A fault or a cancellation leaves what was learnt before as it was.
    *
-   * Deviation: the source averages the gradients of its five batches (`v_step`) into one step of AdamW; here each batch
-   * gives a step. A buffer smaller than a batch is one batch; the source fails.
+   * Source: DPOK (Fan et al., NeurIPS 2023), google-research/google-research dpok/train_online_pg.py at 1d49f2c,
+   * `_train_value_func`: `v_step` batches, drawn one by one, add up to one step of AdamW on a v_step-th of their losses.
+   *
+   * Deviation: a buffer smaller than a batch is one batch; the source fails.
    *
    * Errors: TRIB_INTERNAL if the buffer is empty; TRIB_ENGINE if a loss is not finite.
    *
@@ -64,7 +68,7 @@ export async function openValueBaseline(
   settings: ValueBaselineSettings,
   embed: EmbedPrompt,
 ): Promise<ValueBaseline> {
-  const { batchSize, learningRate, stepsPerStage, seed } = settings;
+  const { batchSize, learningRate, stepsPerStage, batchesPerStep, seed } = settings;
   const specs = valueWeights(shapes, settings.hidden);
   const inference = await engine.compile(encodeGraph(buildValueGraph(shapes, settings)), {
     label: 'value network',
@@ -77,9 +81,8 @@ export async function openValueBaseline(
   const weights = initialValueWeights(specs, seed);
   let state: ValueState = { weights, optimizer: initialAdamWState(weights) };
 
-  /** One step from a state; the learnt one is left alone. */
-  async function stepped(from: ValueState, batch: readonly Transition[], signal?: AbortSignal) {
-    await training.hold(weightFeeds(specs, from.weights));
+  /** Loss and gradients of one batch at the weights that the engine holds. */
+  async function gradientOf(batch: readonly Transition[], signal?: AbortSignal) {
     const rowWeights = new Float32Array(batchSize).fill(1 / batch.length, 0, batch.length);
     const rewards = Float32Array.from({ length: batchSize }, (_, row) => batch[row]?.reward ?? 0);
     const outputs = await training.run(
@@ -93,13 +96,22 @@ export async function openValueBaseline(
     const gradients = Object.fromEntries(
       specs.map(({ name }) => [name, float32Data(outputs[`gradient:${name}`], name)]),
     );
-    const { parameters, state: optimizer } = adamWStep(from.weights, gradients, from.optimizer, {
-      learningRate,
-    });
-    return {
-      state: { weights: parameters, optimizer },
-      loss: float32Data(outputs.loss, 'loss')[0] ?? Number.NaN,
-    };
+    return { gradients, loss: float32Data(outputs.loss, 'loss')[0] ?? Number.NaN };
+  }
+
+  /** One step from a state; the learnt one is left alone. */
+  async function stepped(
+    from: ValueState,
+    batches: readonly (readonly Transition[])[],
+    signal?: AbortSignal,
+  ) {
+    await training.hold(weightFeeds(specs, from.weights));
+    const found = [];
+    for (const batch of batches) found.push(await gradientOf(batch, signal));
+    const mean = meanOf(found.map(({ gradients }) => gradients));
+    const { parameters, state: optimizer } = adamWStep(from.weights, mean, from.optimizer, { learningRate });
+    const loss = found.reduce((sum, one) => sum + one.loss, 0) / found.length;
+    return { state: { weights: parameters, optimizer }, loss };
   }
 
   return {
@@ -119,8 +131,11 @@ export async function openValueBaseline(
         throw misfit('buffer', 'at least one transition', 'none', 'Push the rollouts first.');
       let [next, sum] = [state, 0];
       for (let step = 0; step < stepsPerStage; step++) {
-        const random = counterRandom({ seed, purpose: 'value-batch', group: trainingStage, step });
-        const taken = await stepped(next, sample(buffer, batchSize, random), signal);
+        const batches = Array.from({ length: batchesPerStep }, (_, batch) => {
+          const place = { group: trainingStage, step: step * batchesPerStep + batch };
+          return sample(buffer, batchSize, counterRandom({ seed, purpose: 'value-batch', ...place }));
+        });
+        const taken = await stepped(next, batches, signal);
         if (!Number.isFinite(taken.loss)) throw diverged(trainingStage, step, taken.loss);
         next = taken.state;
         sum += taken.loss;
@@ -137,6 +152,16 @@ export async function openValueBaseline(
       await training.release();
     },
   };
+}
+
+/** The mean of arrays of the same names and lengths, summed in float64. */
+function meanOf(all: readonly NamedArrays[]): NamedArrays {
+  const [first = {}] = all;
+  const mean = ([name, values]: readonly [string, Float32Array]) => {
+    const sum = (index: number) => all.reduce((total, arrays) => total + (arrays[name]?.[index] ?? 0), 0);
+    return [name, values.map((_, index) => sum(index) / all.length)] as const;
+  };
+  return Object.fromEntries(Object.entries(first).map(mean));
 }
 
 function weightFeeds(specs: readonly ValueWeight[], weights: NamedArrays): Tensors {

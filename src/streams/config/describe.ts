@@ -43,7 +43,7 @@ export function describeTopology(
       'optimizer steps a stage',
       `at most ${count(sizes.optimizerStepsPerStage)} (${
         updates.from === 'replay'
-          ? `${updates.transitionsPerUpdate} transitions of a buffer of ${count(updates.capacity)}`
+          ? `${updates.transitionsPerUpdate} transitions${describeDraws(updates)} of a buffer of ${count(updates.capacity)}`
           : `${count(sizes.selectableSamples)} samples, innerEpochs ${updates.innerEpochs}, ${updates.samplesPerUpdate} samples a step${describeRemainder(updates)}`
       })`,
     ],
@@ -53,6 +53,9 @@ export function describeTopology(
     ],
   ];
 }
+
+const describeDraws = ({ drawsPerUpdate }: Extract<Updates, { from: 'replay' }>) =>
+  drawsPerUpdate === 1 ? '' : ` in ${drawsPerUpdate} draws`;
 
 /** What becomes of samples that fill no step. */
 function describeRemainder({

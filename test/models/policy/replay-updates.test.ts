@@ -32,6 +32,7 @@ const replaying = (changes: Partial<TrainerSettings['updates']> = {}): Partial<T
     capacity: 50,
     updatesPerStage: 2,
     transitionsPerUpdate: 10,
+    drawsPerUpdate: 1,
     ...changes,
   } as TrainerSettings['updates'],
 });
@@ -171,7 +172,7 @@ describe('a value baseline', () => {
     const baseline = await openValueBaseline(
       engine,
       { latentSize: 3 * 16 * 16, embedWidth: pipeline.embedsShape[1], numSteps: 5 },
-      { learningRate: 1e-3, hidden: 16, batchSize: 32, stepsPerStage: 2, seed: 1 },
+      { learningRate: 1e-3, hidden: 16, batchSize: 32, stepsPerStage: 2, batchesPerStep: 1, seed: 1 },
       pipeline.embedPrompt,
     );
     const trainer = await openTinyTrainer(tiny, replaying(), baseline);

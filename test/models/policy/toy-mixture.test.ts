@@ -29,7 +29,13 @@ const dpok = (klWeight: number, kl: 'eps-mse' | 'exact' = 'exact'): ToyAlgorithm
   spec: all,
   trainer: {
     surrogate: { type: 'dpok', rewardWeight: 1, klWeight, kl, clipRange: 0.2 },
-    updates: { from: 'replay', capacity: 512, updatesPerStage: 2, transitionsPerUpdate: 256 },
+    updates: {
+      from: 'replay',
+      capacity: 512,
+      updatesPerStage: 2,
+      transitionsPerUpdate: 256,
+      drawsPerUpdate: 1,
+    },
   },
 });
 

@@ -175,6 +175,7 @@ describe('updates from a replay buffer', () => {
     capacity: 100,
     updatesPerStage: 3,
     transitionsPerUpdate: 6,
+    drawsPerUpdate: 1,
   };
   const replay = Array.from({ length: 20 }, (_, name) => transition(name));
 
@@ -187,6 +188,26 @@ describe('updates from a replay buffer', () => {
     expect(new Set(await drawn(0)).size).toBe(3);
     expect(await drawn(0)).toEqual(updates.map((units) => logProbs(units).join()));
     expect(await drawn(1)).not.toEqual(await drawn(0));
+  });
+
+  it('should draw the parts of an update each for itself, none twice in a part', async () => {
+    const drawn = async (drawsPerUpdate: number) =>
+      updatesOf({ replay }, { ...settings, updatesPerStage: 40, transitionsPerUpdate: 8, drawsPerUpdate });
+    const [whole, parts, singles] = [await drawn(1), await drawn(2), await drawn(8)];
+    const repeats = (updates: readonly RowUnit[][]) =>
+      updates.map((units) => 8 - new Set(logProbs(units)).size);
+    expect(Math.max(...repeats(whole))).toBe(0);
+    // Two draws of 4 of 20 share 0.8 transitions on average, never more than 4; eight single ones repeat 1.3.
+    for (const updates of [parts, singles]) {
+      expect(updates.map(({ length }) => length)).toEqual(new Array(40).fill(8));
+      for (const { weight } of updates.flat(2)) expect(weight).toBe(1 / 8);
+    }
+    const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    expect(Math.max(...repeats(parts))).toBeLessThanOrEqual(4);
+    // Standard errors over 40 updates: 0.11 and 0.14.
+    expect(Math.abs(mean(repeats(parts)) - 0.8)).toBeLessThan(0.4);
+    expect(Math.abs(mean(repeats(singles)) - (8 - 20 * (1 - 0.95 ** 8)))).toBeLessThan(0.5);
+    expect((await drawn(2)).map(logProbs)).toEqual(parts.map(logProbs));
   });
 
   it('should fill every update from the steps of the interval, whatever else the buffer holds', async () => {
@@ -231,6 +252,7 @@ describe('baselines', () => {
       capacity: 9,
       updatesPerStage: 1,
       transitionsPerUpdate: 2,
+      drawsPerUpdate: 1,
     };
     for (const units of await updatesOf({ baseline, replay }, settings))
       expect(advantages(units)).toEqual(logProbs(units));

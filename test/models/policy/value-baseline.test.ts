@@ -14,6 +14,7 @@ const SETTINGS: ValueBaselineSettings = {
   hidden: 16,
   batchSize: 16,
   stepsPerStage: 5,
+  batchesPerStep: 1,
   seed: 7,
 };
 /** Two tokens each. */
@@ -78,6 +79,37 @@ describe('fit', () => {
     const [{ loss }, first] = [await many.fit(buffer, 2), await one.fit(buffer, 2)];
     expect([stepsOf(many.save()), stepsOf(one.save())]).toEqual([5, 1]);
     expect(Math.abs(loss - first.loss)).toBeGreaterThan(1e-3);
+  });
+
+  it('should average the gradients of the batches of a step, each drawn for itself', async () => {
+    const first = (bytes: Uint8Array) => {
+      const { tensors } = decodeSafetensors(bytes, 'value');
+      const moments = [...tensors].filter(([name]) => name.includes('firstMoments'));
+      return Float32Array.from(moments.flatMap(([, { data }]) => [...(data as Float32Array)]));
+    };
+    const fitted = async (settings: Partial<ValueBaselineSettings>) => {
+      const baseline = await open(settings);
+      const { loss } = await baseline.fit(transitions(40, 3), 2);
+      return { loss, moments: first(baseline.save()), steps: stepsOf(baseline.save()) };
+    };
+    const averaged = await fitted({ stepsPerStage: 1, batchesPerStep: 5 });
+    expect(averaged.steps).toBe(1);
+    // Five steps that are too small to move anything draw the same batches; (1 - beta1) g is the first moment of the first.
+    const still = await fitted({ stepsPerStage: 5, learningRate: 1e-12 });
+    expect(averaged.loss).toBeCloseTo(still.loss, 6);
+    // After five steps at one place a moment is Σ_k 0.1 · 0.9^(4-k) g_k; with the means of every prefix of the batches the
+    // single gradients follow, and with them their mean.
+    const prefixes = await Promise.all(
+      [1, 2, 3, 4, 5].map((batchesPerStep) => fitted({ stepsPerStage: 1, batchesPerStep })),
+    );
+    const expected = averaged.moments.map((_, index) =>
+      [0, 1, 2, 3, 4].reduce((sum, k) => {
+        const total = (count: number) =>
+          count === 0 ? 0 : count * (prefixes[count - 1]?.moments[index] ?? 0);
+        return sum + 0.9 ** (4 - k) * (total(k + 1) - total(k));
+      }, 0),
+    );
+    expect(largestDifference(expected, still.moments)).toBeLessThan(1e-5);
   });
 
   it('should decay the weights as AdamW does by default', async () => {

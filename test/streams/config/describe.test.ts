@@ -251,6 +251,12 @@ describe('describeTopology', () => {
     expect(Object.fromEntries(describeTopology(config))['optimizer steps a stage']).toBe(
       'at most 3 (20 transitions of a buffer of 2,000)',
     );
+    const drawn = configOf(
+      'stages.trainer.updates={from: replay, capacity: 2000, updatesPerStage: 3, transitionsPerUpdate: 20, drawsPerUpdate: 5}',
+    );
+    expect(Object.fromEntries(describeTopology(drawn))['optimizer steps a stage']).toBe(
+      'at most 3 (20 transitions in 5 draws of a buffer of 2,000)',
+    );
   });
 });
 

@@ -88,8 +88,15 @@ describe('presets for Stable Diffusion 1.5', () => {
   it("should weigh and replay as DPOK's command for a single prompt does", () => {
     expect(stageOf(configOf('sd15-dpok'), 'gradientSteps')).toMatchObject({
       surrogate: { type: 'dpok', rewardWeight: 10, klWeight: 0.01, kl: 'eps-mse' },
-      updates: { from: 'replay', capacity: 1000, transitionsPerUpdate: 32 },
-      value: { type: 'network', learningRate: 1e-4, hidden: 256, batchSize: 256, stepsPerStage: 5 },
+      updates: { from: 'replay', capacity: 1000, transitionsPerUpdate: 32, drawsPerUpdate: 8 },
+      value: {
+        type: 'network',
+        learningRate: 1e-4,
+        hidden: 256,
+        batchSize: 256,
+        stepsPerStage: 1,
+        batchesPerStep: 5,
+      },
       learningRate: 1e-5,
       weightDecay: 0,
       maxGradNorm: 0.1,

@@ -2,7 +2,34 @@
 import { selectableSamples } from '../derived-sizes.js';
 import { findStage } from '../stage-of.js';
 import { stageTrees } from '../stage-trees.js';
-import { type ConfigRule, contradiction } from './config-rule.js';
+import type { StageConfig } from '../topology-schema.js';
+import { type ConfigRule, type Contradiction, contradiction } from './config-rule.js';
+
+type ReplayUpdates = Extract<StageConfig<'gradientSteps'>['updates'], { from: 'replay' }>;
+
+/** Whether a replay buffer can hold what an update draws, and the draws can be alike. */
+function drawsFit(
+  { capacity, transitionsPerUpdate, drawsPerUpdate }: ReplayUpdates,
+  path: readonly string[],
+): Contradiction[] {
+  const at = (key: string) => [...path, key];
+  const faults: Contradiction[] = [];
+  if (transitionsPerUpdate > drawsPerUpdate * capacity) {
+    const draws = drawsPerUpdate === 1 ? '' : `${drawsPerUpdate} times `;
+    const expected = `at most ${draws}the capacity ${capacity} of the buffer`;
+    const nextStep = 'Lower it, or raise the capacity.';
+    const got = String(transitionsPerUpdate);
+    const involved = [at('capacity'), at('drawsPerUpdate')];
+    faults.push(contradiction(at('transitionsPerUpdate'), expected, got, nextStep, involved));
+  }
+  if (transitionsPerUpdate % drawsPerUpdate !== 0) {
+    const expected = `a divisor of transitionsPerUpdate ${transitionsPerUpdate}`;
+    const nextStep = 'Each draw is of transitionsPerUpdate / drawsPerUpdate transitions: change either.';
+    const involved = [at('transitionsPerUpdate')];
+    faults.push(contradiction(at('drawsPerUpdate'), expected, String(drawsPerUpdate), nextStep, involved));
+  }
+  return faults;
+}
 
 const updatesFit: ConfigRule = (config, noisySteps) => {
   const prompts = findStage(config, 'prompts');
@@ -13,12 +40,7 @@ const updatesFit: ConfigRule = (config, noisySteps) => {
   if (!prompts || !sampler || !schedule || !advantages || !trainer) return [];
   const { updates, name } = trainer;
   if (updates.from === 'replay') {
-    if (updates.transitionsPerUpdate <= updates.capacity) return [];
-    const at = (key: string) => ['stages', name, 'updates', key];
-    const nextStep = 'Lower it, or raise the capacity.';
-    const got = String(updates.transitionsPerUpdate);
-    const expected = `at most the capacity ${updates.capacity} of the buffer`;
-    return [contradiction(at('transitionsPerUpdate'), expected, got, nextStep, [at('capacity')])];
+    return drawsFit(updates, ['stages', name, 'updates']);
   }
   // A schedule that fits no sampler has no groups to count.
   if (stageTrees(config, noisySteps).length === 0) return [];

@@ -39,7 +39,12 @@ export const updatesSchema = z.discriminatedUnion(
       updatesPerStage: integer(1, 10_000).default(5).describe('Optimizer steps of a training stage.'),
       transitionsPerUpdate: integer(1, 1_000_000)
         .default(32)
-        .describe('Transitions that one optimizer step draws, none twice.'),
+        .describe('Transitions that one optimizer step is a mean over.'),
+      drawsPerUpdate: integer(1, 1_000_000)
+        .default(1)
+        .describe(
+          'Draws that an optimizer step is made of, each of transitionsPerUpdate / drawsPerUpdate transitions, none twice in a draw. 1 draws them all at once; more draw each for itself, as DPOK draws every micro-batch, so that a step may hold a transition twice. Divides transitionsPerUpdate.',
+        ),
     }),
   ],
   { error: 'a mapping' },
@@ -57,8 +62,17 @@ export const valueSchema = z.discriminatedUnion(
         ),
       learningRate: number({ from: '(0', to: '1]' }).default(1e-4).describe("Its AdamW's step size."),
       hidden: integer(1, 65_536).default(256).describe('Width of its three hidden layers.'),
-      batchSize: integer(1, 1_000_000).default(256).describe('Transitions of one of its optimizer steps.'),
-      stepsPerStage: integer(1, 10_000).default(5).describe('Its optimizer steps in a training stage.'),
+      batchSize: integer(1, 1_000_000).default(256).describe('Transitions of one batch, none twice.'),
+      stepsPerStage: integer(1, 10_000)
+        .default(5)
+        .describe(
+          'Its optimizer steps in a training stage. DPOK as released takes 1; a baseline that has to follow the policy quickly needs more.',
+        ),
+      batchesPerStep: integer(1, 10_000)
+        .default(1)
+        .describe(
+          'Batches whose mean gradient one of its optimizer steps takes, each drawn for itself. DPOK as released averages 5.',
+        ),
     }),
   ],
   { error: 'a mapping' },

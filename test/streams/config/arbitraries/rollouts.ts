@@ -119,6 +119,7 @@ function training(
     hidden: count(512),
     batchSize: count(512),
     stepsPerStage: count(9),
+    batchesPerStep: count(9),
   });
   const stage = fc.record({
     from: fc.constant('stage' as const),
@@ -132,6 +133,7 @@ function training(
       capacity: fc.constant(capacity),
       updatesPerStage: count(9),
       transitionsPerUpdate: count(capacity),
+      drawsPerUpdate: fc.constant(1),
     }),
   );
   return fc.record({

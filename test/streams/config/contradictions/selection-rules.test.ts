@@ -30,6 +30,18 @@ describe('SELECTION_RULES', () => {
       'a.yaml:9:96 stages.trainer.updates.transitionsPerUpdate: expected at most the capacity 99 of the buffer, got 100. Lower it, or raise the capacity.',
     ],
     [
+      'more transitions in a draw than the buffer holds',
+      {
+        trainer: 'updates: { from: replay, capacity: 9, transitionsPerUpdate: 20, drawsPerUpdate: 2 }',
+      },
+      'a.yaml:9:95 stages.trainer.updates.transitionsPerUpdate: expected at most 2 times the capacity 9 of the buffer, got 20. Lower it, or raise the capacity.',
+    ],
+    [
+      'draws that cannot be alike',
+      { trainer: 'updates: { from: replay, transitionsPerUpdate: 32, drawsPerUpdate: 5 }' },
+      'a.yaml:9:102 stages.trainer.updates.drawsPerUpdate: expected a divisor of transitionsPerUpdate 32, got 5. Each draw is of transitionsPerUpdate / drawsPerUpdate transitions: change either.',
+    ],
+    [
       'thresholds the wrong way round',
       { advantages: 'rule: history, bestThreshold: -1, worstThreshold: 1' },
       'a.yaml:8:70 stages.advantages.bestThreshold: expected at least worstThreshold 1, got -1. Swap them.',
@@ -54,6 +66,12 @@ describe('SELECTION_RULES', () => {
 
   it.each<[about: string, settings: StageSettings]>([
     ['an update of all that a stage selects', { trainer: 'updates: { from: stage, samplesPerUpdate: 64 }' }],
+    [
+      'draws that hold the whole buffer each',
+      {
+        trainer: 'updates: { from: replay, capacity: 32, transitionsPerUpdate: 64, drawsPerUpdate: 2 }',
+      },
+    ],
     ['an update of the whole buffer', { trainer: 'updates: { from: replay, capacity: 32 }' }],
   ])('should accept %s', (_, settings) => {
     expect(faultsWith(settings)).toEqual([]);
