@@ -64,6 +64,17 @@ describe('fit', () => {
     expect(before / meanSquare(unseen, await baseline.predict(unseen))).toBeGreaterThan(10);
   });
 
+  it('should learn faster in five steps a stage than in one on as many batches', async () => {
+    const buffer = transitions(200, 1);
+    const left = async (settings: Partial<ValueBaselineSettings>) => {
+      const baseline = await open(settings);
+      for (let stage = 0; stage < 10; stage++) await baseline.fit(buffer, stage);
+      return meanSquare(buffer, await baseline.predict(buffer));
+    };
+    const [five, one] = [await left({}), await left({ stepsPerStage: 1, batchesPerStep: 5 })];
+    expect(one / five).toBeGreaterThan(10);
+  });
+
   it('should report the mean square of its batches before their steps', async () => {
     const baseline = await open({ stepsPerStage: 1 });
     const buffer = transitions(16, 3);
