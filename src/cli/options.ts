@@ -6,6 +6,13 @@ export function collect(value: string, gathered: readonly string[] = []): string
   return [...gathered, value];
 }
 
+/** The option to take a run whose lock names a process that cannot be asked. */
+export const TAKE_OVER = [
+  '--take-over',
+  'take the run of a process that is gone: refused while it answers, or wrote within 30 seconds',
+  false,
+] as const;
+
 /** Returns a reader of whole numbers from `least` to `most`. */
 export function whole(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {

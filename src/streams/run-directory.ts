@@ -12,6 +12,7 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Observable } from 'rxjs';
 import { TributaryError } from '../errors.js';
 import { type FolderContent, writeFault, writeFileAtomic } from '../models/files/atomic.js';
 import { type BestPolicy, readBest, recoverBest, writeBest } from './best-policy.js';
@@ -34,7 +35,7 @@ import {
 } from './metrics-log.js';
 import { restoreBest } from './restore-best.js';
 import type { Alarm, Evaluation, StageMetrics } from './run-events.js';
-import { LOCK_FILE, lockRun } from './run-lock.js';
+import { BEAT_MS, LOCK_FILE, lockRun, type RunLock } from './run-lock.js';
 import { readSamples, type SampleGrid, writeSamples } from './run-samples.js';
 import { CONFIG_FILE, comparable, damagedConfig, requireSameConfig, saveConfig } from './saved-config.js';
 
@@ -77,7 +78,16 @@ export interface RunDirectoryOptions {
   /** Hears of damaged checkpoints that are passed over. */
   readonly warn: (message: string) => void;
   readonly now?: () => Date;
+  /** Whether to take the run from a process that does not answer any more; see `lockRun`. */
+  readonly takeOver?: boolean;
+  /** When to give a sign of life. Default: every 10 seconds, as long as the process has something else to do. */
+  readonly beat$?: Observable<unknown>;
 }
+
+const everyBeat$ = new Observable((subscriber) => {
+  const timer = setInterval(() => subscriber.next(undefined), BEAT_MS).unref();
+  return () => clearInterval(timer);
+});
 
 const pathOf = ({ name }: ResolvedConfig, path: string | undefined) => path ?? join('runs', name);
 
@@ -96,18 +106,32 @@ export function holdsRun(config: ResolvedConfig, path: string | undefined): Prom
  * A run that ended before it had measured anything, for want of a model file say, is begun anew.
  *
  * **Errors**: TRIB_USAGE where a new run's directory is not empty, the run to resume is not there, or another process is
- * at work on it; TRIB_CHECKPOINT
- * where the run to resume, or its checkpoint, has another config; TRIB_FILE where nothing can be written. The methods
- * fail with TRIB_FILE.
+ * at work on it; TRIB_CHECKPOINT where the run to resume, or its checkpoint, has another config; TRIB_FILE where nothing can
+ * be written. The methods fail with TRIB_FILE; those that record or save, with TRIB_USAGE where another process has taken the
+ * run over.
  */
 export async function openRunDirectory(options: RunDirectoryOptions): Promise<RunDirectory> {
-  const { config, resume, warn, now = () => new Date() } = options;
+  const { config, resume, now = () => new Date(), takeOver = false, beat$ = everyBeat$ } = options;
   const path = pathOf(config, options.path);
+  const damage = resume ? await requireSameConfig(path, config) : await makeRunDirectory(path);
+  const lock = await lockRun(path, now(), { takeOver, beat$ });
+  try {
+    return await openLocked(options, damage, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(
+  { config, path: wanted, resume, warn, now = () => new Date() }: RunDirectoryOptions,
+  damage: string | null,
+  lock: RunLock,
+): Promise<RunDirectory> {
+  const path = pathOf(config, wanted);
   const checkpointsPath = join(path, 'checkpoints');
   const fingerprint = configFingerprint(config);
   let checkpoint: Checkpoint | null = null;
-  const damage = resume ? await requireSameConfig(path, config) : await makeRunDirectory(path);
-  const release = await lockRun(path, now());
   if (resume) {
     checkpoint = await readNewestCheckpoint(checkpointsPath, fingerprint, warn);
     if (damage !== null) {
@@ -137,6 +161,10 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
     await writeFileAtomic(join(path, name), content);
     return join(path, name);
   };
+  const record = async (line: MetricsLine) => {
+    await lock.requireHeld();
+    await appendMetrics(path, line);
+  };
   return {
     path,
     isResumed: resume,
@@ -146,17 +174,22 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
       (most, line) => (line.kind === 'stage' ? Math.max(most, line.elapsedSeconds) : most),
       0,
     ),
-    recordStage: (metrics) => appendMetrics(path, { kind: 'stage', time: now().toISOString(), ...metrics }),
+    recordStage: (metrics) => record({ kind: 'stage', time: now().toISOString(), ...metrics }),
     recordEvaluation: (evaluation) =>
-      appendMetrics(path, { kind: 'evaluation', time: now().toISOString(), ...evaluation }),
-    recordAlarm: (alarm) => appendMetrics(path, { kind: 'alarm', time: now().toISOString(), ...alarm }),
-    saveCheckpoint: (complete, files) =>
-      writeCheckpoint(
+      record({ kind: 'evaluation', time: now().toISOString(), ...evaluation }),
+    recordAlarm: (alarm) => record({ kind: 'alarm', time: now().toISOString(), ...alarm }),
+    async saveCheckpoint(complete, files) {
+      await lock.requireHeld();
+      return writeCheckpoint(
         checkpointsPath,
         { completeStages: complete, fingerprint, files },
         config.checkpoints.keep,
-      ),
-    saveBest: (best) => writeBest(path, best),
+      );
+    },
+    async saveBest(best) {
+      await lock.requireHeld();
+      await writeBest(path, best);
+    },
     readBest: () => readBest(path),
     restoreBest: (base) =>
       restoreBest({
@@ -172,7 +205,7 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
     saveSamples: (complete, grid) => writeSamples(path, complete, grid),
     readSamples: (complete) => readSamples(path, complete),
     write,
-    release,
+    release: lock.release,
   };
 }
 

@@ -9,13 +9,14 @@ import { runTopology } from '../../streams/run-topology.js';
 import { runWorkers } from '../../streams/run-workers.js';
 import { type Interrupt, watchInterrupt } from '../interrupt.js';
 import { createLog } from '../log.js';
-import { collect } from '../options.js';
+import { collect, TAKE_OVER } from '../options.js';
 import { logOutput, type RunOutput } from '../run-output.js';
 
 interface RunCommandOptions {
   readonly set: readonly string[];
   readonly stages: readonly Role[];
   readonly runDir?: string;
+  readonly takeOver: boolean;
 }
 
 /** `tributary run`: parts of a topology, or all of it, as a process that may be started again at any time. */
@@ -32,10 +33,11 @@ export function addRunCommand(program: Command): void {
     )
     .option('--set <key=value>', 'override a value of the config, such as seed=8; repeatable', collect, [])
     .option('--run-dir <folder>', 'where the trainer writes the run (default: runs/<name of the config>)')
+    .option(...TAKE_OVER)
     .action(run);
 }
 
-async function run(path: string, { set, stages, runDir }: RunCommandOptions): Promise<void> {
+async function run(path: string, { set, stages, runDir, takeOver }: RunCommandOptions): Promise<void> {
   const config = await loadTopology(path, set);
   const output = logOutput(createLog());
   const isTrainer = stages.includes('trainer');
@@ -48,7 +50,7 @@ async function run(path: string, { set, stages, runDir }: RunCommandOptions): Pr
     }),
   );
   try {
-    if (isTrainer) await train(config, stages, runDir, output, interrupt);
+    if (isTrainer) await train(config, stages, { path: runDir, takeOver }, output, interrupt);
     else {
       const roles = stages as readonly WorkerRole[];
       await toEnd(runWorkers({ config, roles, signal: interrupt.signal }), output);
@@ -62,13 +64,13 @@ async function run(path: string, { set, stages, runDir }: RunCommandOptions): Pr
 async function train(
   config: ResolvedConfig,
   roles: readonly Role[],
-  path: string | undefined,
+  { path, takeOver }: { readonly path: string | undefined; readonly takeOver: boolean },
   output: RunOutput,
   { signal }: Interrupt,
 ): Promise<void> {
   const warn = (message: string) => output.show({ kind: 'warning', message });
   const resume = await holdsRun(config, path);
-  const runDirectory = await openRunDirectory({ config, path, resume, warn });
+  const runDirectory = await openRunDirectory({ config, path, resume, takeOver, warn });
   try {
     await toEnd(runTopology({ config, runDirectory, roles, signal }), output);
     await writeReport(runDirectory.path, config);

@@ -10,13 +10,14 @@ import { runTopology } from '../../streams/run-topology.js';
 import { comparisonTable } from '../comparison-table.js';
 import { watchInterrupt } from '../interrupt.js';
 import { createLog } from '../log.js';
-import { collect } from '../options.js';
+import { collect, TAKE_OVER } from '../options.js';
 import { logOutput, terminalOutput } from '../run-output.js';
 
 interface TrainOptions {
   readonly set: readonly string[];
   readonly runDir?: string;
   readonly resume: boolean;
+  readonly takeOver: boolean;
   readonly json: boolean;
 }
 
@@ -31,18 +32,19 @@ export function addTrainCommand(program: Command): void {
     .option('--set <key=value>', 'override a value of the config, such as seed=8; repeatable', collect, [])
     .option('--run-dir <folder>', 'where the run is written (default: runs/<name of the config>)')
     .option('--resume', 'go on from the newest checkpoint of the run directory', false)
+    .option(...TAKE_OVER)
     .option('--json', 'JSON lines as log, the result as JSON on standard output', false)
     .action(train);
 }
 
-async function train(path: string, { set, runDir, resume, json }: TrainOptions): Promise<void> {
+async function train(path: string, { set, runDir, resume, takeOver, json }: TrainOptions): Promise<void> {
   const config = await loadTopology(path, set);
   const isTerminal = process.stderr.isTTY && !json;
   const output = isTerminal
     ? terminalOutput(process.stderr, () => performance.now() / 1000)
     : logOutput(createLog());
   const warn = (message: string) => output.show({ kind: 'warning', message });
-  const runDirectory = await openRunDirectory({ config, path: runDir, resume, warn });
+  const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn });
   const interrupt = watchInterrupt(() =>
     warn('stopping: the training stage in flight is finished and saved; press Ctrl-C again to end at once'),
   );
