@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { TributaryError } from '../errors.js';
+import { hostFault, pathOf } from '../streams/http/host-check.js';
 import { fileChanges } from './file-changes.js';
 import { livePage } from './live-page.js';
 
@@ -12,6 +13,8 @@ export interface DashboardOptions {
   readonly host: string;
   /** 0 takes any that is free. */
   readonly port: number;
+  /** Names that requests may call the server by, besides those that `hostFault` takes. */
+  readonly allowHosts?: readonly string[];
 }
 
 export interface Dashboard {
@@ -27,15 +30,21 @@ const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosnif
  *
  * **Errors**: TRIB_USAGE where the address cannot be had. A page that cannot be made answers 500 and says why.
  */
-export async function openDashboard({ runPath, host, port }: DashboardOptions): Promise<Dashboard> {
+export async function openDashboard({
+  runPath,
+  host,
+  port,
+  allowHosts = [],
+}: DashboardOptions): Promise<Dashboard> {
   const followers = new Set<ServerResponse>();
   const changes = fileChanges(join(runPath, 'metrics.jsonl')).subscribe(() => {
     for (const follower of followers) follower.write('event: changed\ndata: \n\n');
   });
   const server = createServer((request, response) => {
-    const [path] = (request.url ?? '').split('?');
+    const fault = hostFault(request, { host, names: allowHosts, setting: '--allow-host' });
+    if (fault) return answer(response, fault.status, fault.message);
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'expected GET');
-    switch (path) {
+    switch (pathOf(request)) {
       case '/':
         livePage(runPath).then(
           (html) => answer(response, 200, html, 'text/html; charset=utf-8'),

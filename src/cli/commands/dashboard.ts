@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Command } from 'commander';
 import { openDashboard } from '../../dashboard/dashboard-server.js';
 import { watchInterrupt } from '../interrupt.js';
-import { whole } from '../options.js';
+import { collect, whole } from '../options.js';
 
 /** `tributary dashboard`: a page that follows a run. */
 export function addDashboardCommand(program: Command): void {
@@ -16,14 +16,24 @@ export function addDashboardCommand(program: Command): void {
       '127.0.0.1',
     )
     .option('--port <number>', 'port to listen on; 0 takes any that is free', whole(0, 65_535), 8080)
+    .option(
+      '--allow-host <name>',
+      'a name besides localhost and addresses that browsers may call it by, as behind a proxy; repeatable',
+      collect,
+      [],
+    )
     .action(dashboard);
 }
 
 async function dashboard(
   runPath: string,
-  { host, port }: { readonly host: string; readonly port: number },
+  {
+    host,
+    port,
+    allowHost,
+  }: { readonly host: string; readonly port: number; readonly allowHost: readonly string[] },
 ): Promise<void> {
-  const { url, close } = await openDashboard({ runPath, host, port });
+  const { url, close } = await openDashboard({ runPath, host, port, allowHosts: allowHost });
   console.log(`${runPath} at ${url}`);
   const { signal, release } = watchInterrupt(() => undefined);
   await once(signal, 'abort');

@@ -5,12 +5,15 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { TributaryError } from '../../errors.js';
 import type { PromptInbox } from '../incoming/prompt-inbox.js';
+import { hostFault, pathOf } from './host-check.js';
 import { RequestFault, readPromptsRequest } from './read-prompts-request.js';
 
 export interface PromptsServerOptions {
   readonly host: string;
   /** 0 takes any that is free. */
   readonly port: number;
+  /** Names that requests may call the server by, besides those that `hostFault` takes. */
+  readonly allowHosts?: readonly string[] | undefined;
   /** Bearer token that POST /prompts asks for; undefined where it asks for none. */
   readonly token: string | undefined;
   readonly inbox: Pick<PromptInbox, 'accept' | 'maxWaiting'>;
@@ -65,11 +68,17 @@ export async function openPromptsServer(options: PromptsServerOptions): Promise<
 }
 
 async function answer(
-  { token, inbox }: PromptsServerOptions,
+  { host, allowHosts, token, inbox }: PromptsServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const [path] = (request.url ?? '').split('?');
+  const fault = hostFault(request, {
+    host,
+    names: allowHosts,
+    setting: 'stages.prompts.source.http.allowHosts',
+  });
+  if (fault) throw new RequestFault(fault.status, fault.message);
+  const path = pathOf(request);
   if (path === '/health') {
     requireMethod(request, ['GET', 'HEAD']);
     return send(response, 200, { status: 'ok' });

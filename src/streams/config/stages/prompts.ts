@@ -9,6 +9,12 @@ const http = section({
   port: integer(0, 65_535).describe(
     'Port that it listens on; 0 takes any that is free, and the log names it.',
   ),
+  allowHosts: z
+    .array(text('a host name'), { error: 'a list of host names' })
+    .optional()
+    .describe(
+      'Names besides localhost, `host` and addresses that requests may call the endpoint by, as behind a proxy. Default: none.',
+    ),
 }).describe(
   'An endpoint that takes prompts, POST /prompts, in the process with the prompts role. The environment variable TRIBUTARY_PROMPTS_TOKEN holds the bearer token that it asks for, if any.',
 );
