@@ -107,13 +107,17 @@ const evaluationFields = {
   seconds: figureSchema,
 } satisfies FieldsOf<Evaluation>;
 
+/** An evaluation with more fields; an intersection would not do, as zod throws where one holds NaN. */
+const evaluationWith = <Fields extends z.ZodRawShape>(fields: Fields) =>
+  z
+    .looseObject({ ...fields, ...evaluationFields })
+    .refine(({ policyVersion, trainingStage }) => policyVersion === trainingStage, {
+      error: 'expected the number of complete stages',
+      path: ['policyVersion'],
+    });
+
 /** How a policy did, as JSON holds it. */
-export const evaluationSchema = z
-  .looseObject(evaluationFields)
-  .refine(({ policyVersion, trainingStage }) => policyVersion === trainingStage, {
-    error: 'expected the number of complete stages',
-    path: ['policyVersion'],
-  });
+export const evaluationSchema = evaluationWith({});
 
 const ALARM_ACTIONS = ['warn', 'lower-learning-rate', 'stop', 'roll-back'] as const;
 
@@ -140,7 +144,7 @@ const SCHEMAS = {
       error: 'expected as many as numSteps',
       path: ['clipFractionByStep'],
     }),
-  evaluation: z.looseObject({ kind: z.literal('evaluation'), time }).and(evaluationSchema),
+  evaluation: evaluationWith({ kind: z.literal('evaluation'), time }),
   alarm: z.looseObject({ kind: z.literal('alarm'), time, ...alarmFields }),
 } satisfies Record<MetricsLine['kind'], z.ZodType>;
 

@@ -33,6 +33,13 @@ describe('readMetrics', () => {
     expect(await readMetrics(path)).toEqual({ lines: WHOLE, damaged: [] });
   });
 
+  test('should read an evaluation whose figures are not numbers', async () => {
+    await write(textOf([{ ...base, seconds: null }]));
+    const { lines, damaged } = await readMetrics(path);
+    expect(lines).toEqual([{ ...base, seconds: Number.NaN }]);
+    expect(damaged).toEqual([]);
+  });
+
   const { rewardMean: _, ...withoutReward } = stage(1);
   const { lateGroups: __, ...withoutLate } = stage(1);
   test.each<[string, object | string, string]>([
