@@ -9,7 +9,7 @@ import { unet2dCondition } from '../../../dist/models/diffusers/unet-2d-conditio
 import { inferenceTimesteps } from '../../../dist/models/diffusion/inference-timesteps.js';
 import { createNoiseSchedule } from '../../../dist/models/diffusion/noise-schedule.js';
 import { readPipelineFolder } from '../../../dist/models/diffusion/pipeline-folder.js';
-import { readSchedulerConfig } from '../../../dist/models/diffusion/scheduler-config.js';
+import { readSchedulerConfig } from '../../../dist/models/diffusion/read-scheduler-config.js';
 import { loadTokenizer } from '../../../dist/models/diffusion/tokenizer.js';
 import { readPreprocessorConfig } from '../../../dist/models/images/preprocessor-config.js';
 import { loadTextTokenizer } from '../../../dist/models/rewards/text-tokenizer.js';
@@ -40,6 +40,7 @@ function fileOf(name, from, file, read, damage = damagedJson) {
 }
 
 const tokenize = (folder) => loadTokenizer(join(folder, 'tokenizer')).encode(PROMPT);
+const tokenizeWords = (folder) => loadTokenizer(join(folder, 'tokenizer')).encode('a red circle');
 
 async function textTokenize(folder) {
   (await loadTextTokenizer(folder)).encode(PROMPT, 20);
@@ -106,12 +107,12 @@ export const pipelines = [
   fileOf('CLIP added_tokens.json', stableDiffusion('sd1'), 'tokenizer/added_tokens.json', tokenize),
   fileOf('CLIP vocab.json', stableDiffusion('sd1'), 'tokenizer/vocab.json', tokenize),
   fileOf('CLIP merges.txt', stableDiffusion('sd1'), 'tokenizer/merges.txt', tokenize, damagedBytes),
-  fileOf('word tokenizer vocab.json', join(root, 'models/shapes'), 'tokenizer/vocab.json', tokenize),
+  fileOf('word tokenizer vocab.json', join(root, 'models/shapes'), 'tokenizer/vocab.json', tokenizeWords),
   fileOf(
     'word tokenizer_config.json',
     join(root, 'models/shapes'),
     'tokenizer/tokenizer_config.json',
-    tokenize,
+    tokenizeWords,
   ),
   fileOf('tokenizer.json', join(fixtures, 'wordpiece'), 'tokenizer.json', textTokenize),
   fileOf(

@@ -77,7 +77,7 @@ export const metrics = [
 
 /** The content of state.json. */
 export const state = {
-  history: { prompts: [{ prompt: 'a red circle', scores: [[0.1, 0.2], [0.3]] }] },
+  history: { stages: [[{ prompt: 'a red circle', rewards: [0.1, 0.2] }], []] },
   rewardQueries: 256,
   base: evaluation(0),
   positions: { images: { 0: '12' } },

@@ -1,6 +1,7 @@
 /** @file What lies in a run directory and in a study's folder, and may have been damaged or edited there. */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { readBest } from '../../../dist/streams/best-policy.js';
 import { readCheckpointFiles } from '../../../dist/streams/checkpoint-files.js';
 import { readNewestCheckpoint, writeCheckpoint } from '../../../dist/streams/checkpoint-folder.js';
@@ -52,15 +53,18 @@ export const runs = [
     open: async () => ({
       files: damagedJson([json(state)]),
       read: async (bytes) =>
-        readCheckpointFiles({
-          path: 'checkpoint',
-          completeStages: 2,
-          files: new Map([
-            ['pytorch_lora_weights.safetensors', adapter],
-            ['optimizer.safetensors', adapter],
-            ['state.json', bytes],
-          ]),
-        }),
+        readCheckpointFiles(
+          {
+            path: 'checkpoint',
+            completeStages: 2,
+            files: new Map([
+              ['pytorch_lora_weights.safetensors', adapter],
+              ['optimizer.safetensors', adapter],
+              ['state.json', bytes],
+            ]),
+          },
+          'history',
+        ),
     }),
   },
   {
@@ -89,7 +93,7 @@ export const runs = [
     file: 'metrics.jsonl',
     files: damagedJsonLines([metrics.map(json).join('\n')]),
     async read(run) {
-      const lines = await readMetrics(run);
+      const { lines } = await readMetrics(run);
       figuresOfRun(lines, 2);
       renderReport(await readReport(run, config));
       await rewriteMetrics(run, lines, new Date(0));
@@ -108,7 +112,7 @@ export const runs = [
     ...ofFile({
       name: 'config.yaml of a run',
       file: 'config.yaml',
-      files: damagedYaml([await readFile(join(import.meta.dirname, '../../../config/shapes-ddpo.yaml'))]),
+      files: damagedYaml([stringify(config)]),
       async read(path) {
         const directory = await openRunDirectory({ config, path, resume: true, warn: ignore });
         await directory.release();
