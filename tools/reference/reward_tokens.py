@@ -1,6 +1,9 @@
-"""Writes test/fixtures/wordpiece/: a small tokenizer of BERT's kind, and the ids that tokenizers gives some sentences.
+"""Writes test/fixtures/wordpiece/: a small tokenizer of BERT's kind, and the ids that transformers gives some sentences.
 
-    pip install tokenizers==0.22.2
+The two files that name the pad token contradict each other, and neither token has the id 0: who reads the wrong file, or
+none, pads otherwise. 5.24.0 and 4.57.3 agree.
+
+    pip install transformers==5.24.0
     python tools/reference/reward_tokens.py [output folder]
 """
 
@@ -9,9 +12,10 @@ import pathlib
 import sys
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
 
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-WORDS = ["a", "red", "circle", "the", "picture", "show", "##s", "##ing", "un", "##like", "##ly", ",", ".", "e", "##e"]
+SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]"]
+WORDS = ["a", "red", "circle", "the", "picture", "show", "##s", "##ing", "un", "##like", "##ly", ",", ".", "e", "##e", "σ", "##α", "##σ", "##ς"]
 SENTENCES = [
     "",
     "A red circle",
@@ -19,6 +23,7 @@ SENTENCES = [
     "  showing   the\tpicture ",
     "a purple circle é",
     "a a a a a a a a a a a a",
+    "ΣΑΣ σας",
 ]
 
 
@@ -37,7 +42,12 @@ if __name__ == "__main__":
     folder.mkdir(parents=True, exist_ok=True)
     made = tokenizer()
     made.save(str(folder / "tokenizer.json"))
-    config = dict(tokenizer_class="BertTokenizer", model_max_length=1e30, pad_token="[PAD]")
+    config = dict(tokenizer_class="BertTokenizer", model_max_length=1e30, pad_token="[UNK]")
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n")
-    ids = {sentence: made.encode(sentence).ids for sentence in SENTENCES}
-    (folder / "expected.json").write_text(json.dumps(ids, indent=1, ensure_ascii=False) + "\n")
+    (folder / "special_tokens_map.json").write_text(json.dumps({"pad_token": "[PAD]"}) + "\n")
+    read = PreTrainedTokenizerFast.from_pretrained(folder)
+    expected = {
+        "ids": {sentence: made.encode(sentence).ids for sentence in SENTENCES},
+        "padded": {sentence: read(sentence, padding="max_length", max_length=24).input_ids for sentence in SENTENCES},
+    }
+    (folder / "expected.json").write_text(json.dumps(expected, indent=1, ensure_ascii=False) + "\n")

@@ -1,11 +1,13 @@
 /** @file Tokenizers of reward models, which are of more kinds than those of pipelines. */
 
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Tokenizer as FileTokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
+import { readSpecialTokens } from '../diffusion/special-tokens.js';
 import { loadTokenizer, type Tokenizer } from '../diffusion/tokenizer.js';
+import { MAX_TOKEN_ID } from '../diffusion/tokenizer-files.js';
 import { readJsonFile } from '../files/json-file.js';
 
 /** A text as token ids: begin, words, end, padding. */
@@ -27,15 +29,56 @@ export interface TextTokenizer {
 /** Tokens at most where nobody says: what encoders of BERT's kind have positions for. */
 const MAX_TOKENS = 512;
 
+const length = { error: 'expected a number of ids of at least 2' };
 const configSchema = z.looseObject({
-  // A pad token may stand as text or with its flags. transformers writes 1e30 for "no limit".
-  model_max_length: z.number().nullish(),
-  pad_token: z.union([z.string(), z.looseObject({ content: z.string() })]).nullish(),
+  // transformers writes 1e30 for "no limit".
+  model_max_length: z.number(length).min(2, length).nullish(),
+  padding_side: z.literal('right', { error: 'expected "right" (other sides are not offered)' }).nullish(),
+});
+const ids = { error: `expected an id of 0 to ${MAX_TOKEN_ID}` };
+const id = z.int(ids).min(0, ids).max(MAX_TOKEN_ID, ids);
+const fileSchema = z.looseObject({
+  model: z.looseObject({ vocab: z.union([z.record(z.string(), id), z.array(z.unknown())], ids) }).optional(),
+  added_tokens: z
+    .array(
+      z.looseObject({
+        id,
+        content: z.string({ error: 'expected a text' }),
+        // tokenizers.js would find it inside of words.
+        single_word: z
+          .literal(false, { error: 'expected false (single words are not looked for)' })
+          .optional(),
+      }),
+      { error: 'expected a list of tokens' },
+    )
+    .optional(),
+  normalizer: z.unknown().transform(sigmaByLetter).optional(),
+  padding: z.looseObject({ pad_token: z.string().optional() }).nullish(),
 });
 
 /**
+ * Tokenizers lower-case letter by letter, and JavaScript by words: a capital sigma at the end of one becomes another letter.
+ * Where it is small before, nothing is left to do.
+ */
+function sigmaByLetter(normalizer: unknown): unknown {
+  const { success, data } = z
+    .looseObject({ type: z.string(), normalizers: z.array(z.unknown()).optional() })
+    .safeParse(normalizer);
+  if (!success) return normalizer;
+  if (data.normalizers) return { ...data, normalizers: data.normalizers.map(sigmaByLetter) };
+  if (data.type !== 'Lowercase' && data.type !== 'BertNormalizer') return data;
+  if (data.type === 'BertNormalizer' && data.lowercase !== true) return data;
+  const small = { type: 'Replace', pattern: { String: 'Σ' }, content: 'σ' };
+  return { type: 'Sequence', normalizers: [small, data] };
+}
+
+/** The pad tokens of BERT's and RoBERTa's kind, whose older files do not name them. */
+const USUAL_PADS = ['[PAD]', '<pad>'];
+
+/**
  * Loads a tokenizer: `tokenizer.json` with `tokenizer_config.json` where there is one, else the files of a pipeline's
- * tokenizer (`loadTokenizer`).
+ * tokenizer (`loadTokenizer`). Padding is the token that `readSpecialTokens` finds, else that of `padding` in
+ * `tokenizer.json`, else `[PAD]` or `<pad>` of the vocabulary.
  *
  * Errors: TRIB_FILE or TRIB_MODEL where a file is missing, or is not what a tokenizer is made of.
  */
@@ -61,9 +104,9 @@ export function ofPipeline(tokenizer: Tokenizer): TextTokenizer {
 
 async function fromTokenizerJson(path: string, configPath: string): Promise<TextTokenizer> {
   const faults = { code: 'TRIB_MODEL', nextStep: 'Copy the file from the model it belongs to.' } as const;
-  const content = await readJsonFile(path, z.looseObject({}), faults);
+  const content = await readJsonFile(path, fileSchema, faults);
   const config = await readJsonFile(configPath, configSchema, faults);
-  const { pad_token: pad, model_max_length: most } = config;
+  const { model_max_length: most } = config;
   let tokenizer: FileTokenizer;
   try {
     tokenizer = new FileTokenizer(content, config);
@@ -75,14 +118,25 @@ async function fromTokenizerJson(path: string, configPath: string): Promise<Text
       { cause },
     );
   }
-  const padToken = typeof pad === 'object' ? pad?.content : pad;
-  const padId = (padToken && tokenizer.token_to_id(padToken)) || 0;
+  const named = readSpecialTokens(dirname(path)).named.get('pad_token') ?? content.padding?.pad_token;
+  const padId = tokenizer.token_to_id(
+    named ?? USUAL_PADS.find((pad) => tokenizer.token_to_id(pad) !== undefined) ?? '',
+  );
+  const requirePad = (): number => {
+    if (padId !== undefined) return padId;
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `${path} pad_token: expected a token of the vocabulary, got ${JSON.stringify(named ?? null)}. Name one in special_tokens_map.json beside it.`,
+    );
+  };
+  if (named) requirePad();
   return {
     encode(text, length) {
       const limit = length ?? Math.min(most ?? MAX_TOKENS, MAX_TOKENS);
       const whole = tokenizer.encode(text).ids;
       const kept = whole.length <= limit ? whole : [...whole.slice(0, limit - 1), ...whole.slice(-1)];
-      const ids = new Int32Array(length ?? kept.length).fill(padId);
+      const ids = new Int32Array(length ?? kept.length);
+      if (kept.length < ids.length) ids.fill(requirePad());
       ids.set(kept);
       return { ids, count: kept.length };
     },

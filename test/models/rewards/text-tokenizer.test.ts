@@ -1,4 +1,4 @@
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadTokenizer } from '../../../src/models/diffusion/tokenizer.js';
@@ -9,15 +9,59 @@ import { writeTinyClip } from '../../fixtures/tiny-clip.js';
 
 /** A tokenizer of BERT's kind, and what the tokenizers of Hugging Face make of some sentences (tools/reference). */
 const WORDPIECE = 'test/fixtures/wordpiece';
-const [PAD, CLS, SEP] = [0, 2, 3];
+const [CLS, SEP, PAD] = [1, 2, 3];
 
 describe('loadTextTokenizer', () => {
   it('should read tokenizer.json as Hugging Face does', async () => {
     const expected = JSON.parse(await readFile(join(WORDPIECE, 'expected.json'), 'utf8'));
     const tokenizer = await loadTextTokenizer(WORDPIECE);
-    const found = Object.keys(expected).map((sentence) => [sentence, [...tokenizer.encode(sentence).ids]]);
-    expect(found).toHaveLength(6);
-    expect(Object.fromEntries(found)).toEqual(expected);
+    const sentences = Object.keys(expected.ids);
+    expect(sentences).toHaveLength(7);
+    const idsOf = (length?: number) =>
+      Object.fromEntries(sentences.map((text) => [text, [...tokenizer.encode(text, length).ids]]));
+    expect(idsOf()).toEqual(expected.ids);
+    expect(idsOf(24)).toEqual(expected.padded);
+  });
+
+  it('should pad with the token that the files name, or else with that of tokenizer.json, or the usual one', async () => {
+    const folder = await temporaryFolder();
+    await cp(WORDPIECE, folder, { recursive: true });
+    const padded = async () => (await loadTextTokenizer(folder)).encode('', 3).ids[2];
+    expect(await padded()).toBe(PAD);
+    await rm(join(folder, 'special_tokens_map.json'));
+    expect(await padded()).toBe(0);
+    await writeFile(join(folder, 'tokenizer_config.json'), '{}');
+    expect(await padded()).toBe(PAD);
+    const path = join(folder, 'tokenizer.json');
+    const content = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ ...content, padding: { pad_token: '[SEP]' } }));
+    expect(await padded()).toBe(SEP);
+    await writeFile(join(folder, 'tokenizer_config.json'), '{"pad_token": "[pad]"}');
+    expect(await faultOf(padded)).toEqual([
+      'TRIB_MODEL',
+      `${path} pad_token: expected a token of the vocabulary, got "[pad]". Name one in special_tokens_map.json beside it.`,
+    ]);
+  });
+
+  it.each([
+    ['tokenizer_config.json', { model_max_length: 1 }, 'model_max_length: expected a number of ids'],
+    ['tokenizer_config.json', { model_max_length: '512' }, 'model_max_length: expected a number of ids'],
+    ['tokenizer_config.json', { padding_side: 'left' }, 'padding_side: expected "right"'],
+    ['tokenizer.json', { added_tokens: [{ id: 1e300, content: 'a' }] }, 'added_tokens.0.id: expected an id'],
+    [
+      'tokenizer.json',
+      { added_tokens: [{ id: 1, content: 'a', single_word: true }] },
+      'added_tokens.0.single_word: expected false',
+    ],
+    ['tokenizer.json', { model: { type: 'WordPiece', vocab: { a: '1' } } }, 'model.vocab: expected an id'],
+  ])('should refuse what %s cannot mean: %j', async (name, fields, text) => {
+    const folder = await temporaryFolder();
+    await cp(WORDPIECE, folder, { recursive: true });
+    const path = join(folder, name);
+    await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), ...fields }));
+    const [code, message] = await faultOf(() => loadTextTokenizer(folder));
+    expect(code).toBe('TRIB_MODEL');
+    expect(message).toContain(`${path} ${text}`);
   });
 
   it('should pad to a length, and cut off before the end token', async () => {
