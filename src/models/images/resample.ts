@@ -1,6 +1,10 @@
 /**
- * @file Pictures in another size, as Pillow's `Image.resize` makes them, bit for bit: reward models were trained on pictures that
- * it resized. sharp's differ by up to 2 levels of 255 in smaller pictures, and by up to 12 in larger ones.
+ * @file Pictures in another size, as Pillow's `Image.resize` up to 12.3 makes them, bit for bit: reward models were trained on
+ * pictures that it resized. sharp's differ by up to 2 levels of 255 in smaller pictures, and by up to 12 in larger ones.
+ *
+ * Pillow 13.0 resizes some pictures along columns first, which rounds elsewhere: up to 12 levels. It did so for none of
+ * 1,024 sizes from square to square, and for 151 of 1,111 that keep the shape of the picture, all of them tall and made
+ * smaller. Where width and height are chosen freely (`fit: stretch`) it does so whenever a picture is made lower and wider.
  */
 
 import type { Rgb8Image } from './png.js';

@@ -38,7 +38,7 @@ const sources = [
       ),
     filter: oneOf(['bicubic', 'bilinear'])
       .default('bicubic')
-      .describe("How pictures are resized, bit for bit as Pillow's `Image.resize`."),
+      .describe('How pictures are resized, bit for bit as `Image.resize` of Pillow up to 12.3.'),
     mean: perChannel(
       'the mean of red, green and blue',
       number(anyNumber),
