@@ -1,9 +1,10 @@
 """Writes test/fixtures/reward-images.json: what Pillow and transformers make of a few pictures.
 
 JPEG sizes as DDPO's rewards have them, and pixel values as CLIPImageProcessor makes them. The pictures are a formula of
-their coordinates, which the tests repeat. Made with Pillow 13.0 and transformers 4.57:
+their coordinates, which the tests repeat. Made with Pillow 12.3 and transformers 4.57.3; Pillow 13.0 resizes some tall
+pictures in another order:
 
-    pip install pillow numpy "transformers<5"
+    pip install "pillow<13" numpy "transformers<5"
     python tools/reference/reward_images.py [output file]
 """
 
@@ -35,11 +36,21 @@ def jpeg_cases():
                 yield dict(height=height, width=width, grain=grain, quality=quality, bytes=len(file.getvalue()))
 
 
+def config_of(grain, resample):
+    """Every second case leaves all to the defaults but one size; the others say everything, each number another one."""
+    if grain == (resample == 3):
+        return dict(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}, resample=resample)
+    own = dict(rescale_factor=1 / 200, image_mean=[0.5, 0.4, 0.3], image_std=[0.2, 0.3, 0.25], resample=resample)
+    if grain:
+        return dict(size={"shortest_edge": 27}, crop_size={"height": 20, "width": 22}, **own)
+    return dict(size={"height": 21, "width": 17}, do_center_crop=False, **own)
+
+
 def processor_cases():
     for height, width in ((16, 16), (12, 30), (64, 48), (100, 130), (24, 24)):
         for grain in (False, True):
             for resample in (2, 3):
-                config = dict(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}, resample=resample)
+                config = config_of(grain, resample)
                 processor = CLIPImageProcessor(**config)
                 values = processor(Image.fromarray(picture(height, width, grain)), return_tensors="np")["pixel_values"][0]
                 data = base64.b64encode(values.astype("<f4").tobytes()).decode()

@@ -4,7 +4,9 @@ sd1/, sd2/ and sdxl/ are folders as `save_pretrained` writes them: SD 1.x in hal
 linear projections and a UNet in two shards; SDXL with two text encoders, in files of the variant fp16. Beside each lies
 expected.safetensors, computed in double precision: token ids, text embeddings, a run of the UNet, decoded pictures (one of
 them in tiles), 20 DDIM steps at eta 1 with guidance and log-probs, and the LoRA gradients of a clipped DDPO loss.
-tokens.json holds token ids of many texts. The noise is the sampler's own: run tools/reference/sampler-noise.mjs first.
+tokens.json holds token ids of many texts, pooled.json what SDXL's second text encoder gives for other ends of text.
+No fact stands in two places with one value where either could be read: tokenizer_config.json contradicts
+special_tokens_map.json, and the numbers of sd2/ are no defaults and none of Stable Diffusion's. The noise is the sampler's own: run tools/reference/sampler-noise.mjs first.
 
     pip install -r tools/reference/requirements.txt
     node tools/reference/sampler-noise.mjs && python tools/reference/stable_diffusion.py
@@ -146,14 +148,14 @@ def text_config(vocab_size, tokenizer, hidden_size, **others):
     )
 
 
-def vae(scaling_factor):
+def vae(scaling_factor, norm_num_groups=4):
     return AutoencoderKL(
         block_out_channels=(8, 16),
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
         layers_per_block=1,
         latent_channels=4,
-        norm_num_groups=4,
+        norm_num_groups=norm_num_groups,
         sample_size=2 * SAMPLE_SIZE,
         scaling_factor=scaling_factor,
     )
@@ -187,8 +189,11 @@ def sd1(folder):
 
 def sd2(folder):
     tokenizer, vocab_size = write_tokenizer(folder / "tokenizer", "!")
-    text_encoder = CLIPTextModel(text_config(vocab_size, tokenizer, 16, hidden_act="gelu"))
+    text_encoder = CLIPTextModel(text_config(vocab_size, tokenizer, 16, hidden_act="gelu", layer_norm_eps=0.02))
     network = unet(
+        norm_eps=0.01,
+        flip_sin_to_cos=False,
+        freq_shift=1,
         down_block_types=("CrossAttnDownBlock2D",) * 2,
         up_block_types=("CrossAttnUpBlock2D",) * 2,
         layers_per_block=1,
@@ -196,9 +201,18 @@ def sd2(folder):
         attention_head_dim=[2, 4],
         use_linear_projection=True,
     )
-    scheduler = DDIMScheduler(**BETAS, clip_sample=False, set_alpha_to_one=False, prediction_type="v_prediction")
+    scheduler = DDIMScheduler(
+        beta_start=0.0007,
+        beta_end=0.016,
+        beta_schedule="linear",
+        num_train_timesteps=960,
+        steps_offset=1,
+        clip_sample=False,
+        set_alpha_to_one=False,
+        prediction_type="v_prediction",
+    )
     pipe = StableDiffusionPipeline(
-        shaken(vae(0.18215)), shaken(text_encoder), tokenizer, shaken(network), scheduler, None, None, None, False
+        shaken(vae(0.23, norm_num_groups=2)), shaken(text_encoder), tokenizer, shaken(network), scheduler, None, None, None, False
     )
     pipe.save_pretrained(folder)
     shutil.rmtree(folder / "unet")
@@ -239,9 +253,12 @@ def sdxl(folder):
 
 
 def keep_vocabularies(folder):
-    """Newer versions of transformers write tokenizer.json alone; published folders hold vocabulary and merges."""
+    """Newer versions of transformers write tokenizer.json alone; published folders hold vocabulary and merges. Those of SD 2.x name
+    another pad token in tokenizer_config.json than in special_tokens_map.json, which wins."""
     for tokenizer in folder.glob("tokenizer*"):
         (tokenizer / "tokenizer.json").unlink(missing_ok=True)
+        path = tokenizer / "tokenizer_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "pad_token": END}, indent=2) + "\n")
 
 
 def single(tensor):
@@ -432,6 +449,20 @@ def expectations(folder, noise):
     print(f"{folder.name}: {sum(p.numel() for p in fixture.unet.parameters())} parameters in the UNet, loss {tensors['loss'].item():.6g}")
 
 
+def pooled(folder):
+    """Pooled embeddings by eos_token_id: the end of text, a token of the prompt that has a lower id than others, and 2 of old configs."""
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer_2")
+    model = CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder_2", variant="fp16", torch_dtype=torch.float32).double()
+    ids = padded_ids(tokenizer, PROMPTS[:1])
+    found = []
+    for eos in (tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("of</w>"), 2):
+        model.text_model.eos_token_id = eos
+        model.config.eos_token_id = eos
+        with torch.no_grad():
+            found.append({"eosTokenId": eos, "pooled": [round(value, 7) for value in model(ids).text_embeds[0].tolist()]})
+    return found
+
+
 def main(output="test/fixtures/stable-diffusion"):
     torch.manual_seed(20_261_121)
     torch.use_deterministic_algorithms(True)
@@ -447,6 +478,7 @@ def main(output="test/fixtures/stable-diffusion"):
     for name, folder in (("sd1", "sd1/tokenizer"), ("sd2", "sd2/tokenizer")):
         tokenizer = CLIPTokenizer.from_pretrained(root / folder)
         tokens[name] = [{"text": text, "ids": tokenizer(text).input_ids} for text in TEXTS]
+    (root / "pooled.json").write_text(json.dumps(pooled(root / "sdxl"), indent=1) + "\n")
     (root / "tokens.json").write_text(json.dumps(tokens, ensure_ascii=True, indent=1) + "\n")
 
 

@@ -11,6 +11,8 @@ import { openDenoiser, prepareUnet } from '../../../src/models/diffusion/denoise
 import { openImageDecoder } from '../../../src/models/diffusion/image-decoder.js';
 import type { Pipeline } from '../../../src/models/diffusion/pipeline.js';
 import { openPipeline } from '../../../src/models/diffusion/pipeline.js';
+import { readPipelineFolder } from '../../../src/models/diffusion/pipeline-folder.js';
+import { openPromptEncoder } from '../../../src/models/diffusion/prompt-encoder.js';
 import { createSampler } from '../../../src/models/diffusion/sampler.js';
 import type { Engine } from '../../../src/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
@@ -44,6 +46,28 @@ function relativeError(found: Float32Array, expected: Float32Array): number {
   });
   return Math.sqrt(error / size);
 }
+
+it('should pool at the first end of text that the config names', async () => {
+  const cases: { eosTokenId: number; pooled: number[] }[] = JSON.parse(
+    readFileSync(`${FIXTURES}/pooled.json`, 'utf8'),
+  );
+  const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  try {
+    const folder = await readPipelineFolder(`${FIXTURES}/sdxl`);
+    const [first, second] = folder.textEncoders;
+    if (!first || !second?.architecture) throw new Error('expected two text encoders');
+    for (const { eosTokenId, pooled } of cases) {
+      const changed = { ...second, architecture: { ...second.architecture, eosTokenId } };
+      const encoder = await openPromptEncoder(engine, { ...folder, textEncoders: [first, changed] });
+      const row = await encoder.embed('a photo of an astronaut riding a horse on mars');
+      const found = row.slice(-pooled.length);
+      expect(relativeError(found, Float32Array.from(pooled)), `${eosTokenId}`).toBeLessThan(1e-4);
+      await encoder.release();
+    }
+  } finally {
+    await engine.close();
+  }
+});
 
 describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
   const folder = `${FIXTURES}/${name}`;
