@@ -19,6 +19,7 @@ import { addSampleCommand } from './commands/sample.js';
 import { addStudyCommand } from './commands/study.js';
 import { addTrainCommand } from './commands/train.js';
 import { VERSION } from './own-package.js';
+import { guardOutput } from './visible-output.js';
 
 function createProgram(): Command {
   const program = new Command('tributary')
@@ -55,6 +56,8 @@ function report(error: unknown): number {
   }
   return fault.exitCode;
 }
+
+for (const stream of [process.stdout, process.stderr]) guardOutput(stream);
 
 // `tributary graph ... | head` closes the pipe early; that is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,3 +1,5 @@
+import { visible, writeControl } from './visible-output.js';
+
 /** The last line of a terminal, which is drawn over and over; what is printed appears above it. */
 export interface StatusLine {
   draw(text: string): void;
@@ -20,15 +22,15 @@ export function statusLine(terminal: Terminal): StatusLine {
   return {
     draw(text) {
       // A last column that is written to would wrap on some terminals.
-      const cut = text.slice(0, Math.max(0, terminal.columns - 1));
-      if (cut !== shown) terminal.write(ERASE + cut);
+      const cut = visible(text.replaceAll('\n', ' ')).slice(0, Math.max(0, terminal.columns - 1));
+      if (cut !== shown) writeControl(terminal, ERASE + cut);
       shown = cut;
     },
     print(text) {
-      terminal.write(`${shown === '' ? '' : ERASE}${text}\n${shown}`);
+      writeControl(terminal, `${shown === '' ? '' : ERASE}${visible(text)}\n${shown}`);
     },
     clear() {
-      if (shown !== '') terminal.write(ERASE);
+      if (shown !== '') writeControl(terminal, ERASE);
       shown = '';
     },
   };
