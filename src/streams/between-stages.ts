@@ -144,6 +144,7 @@ export function betweenStages(
       history,
       rewardQueries,
       base: run.base,
+      computation: run.computation,
       positions: positions(),
       ...(controlVersion > 0 && { controlVersion }),
       ...(bestProbeReward !== null && { bestProbeReward }),

@@ -7,6 +7,7 @@ import { holdsWeights } from '../models/policy/policy-file.js';
 import type { AdvantageHistory, AdvantageRuleName } from '../operators/index.js';
 import type { Checkpoint } from './checkpoint-folder.js';
 import { restoreHistory, savedHistorySchema } from './checkpoint-history.js';
+import { type Computation, computationSchema } from './computation.js';
 import { parseJsonOrNull } from './parse-json-or-null.js';
 import type { Evaluation } from './run-events.js';
 import type { PolicyFiles } from './threads/trainer-thread.js';
@@ -32,6 +33,8 @@ export interface RunState {
   readonly positions: Positions | null;
   /** Version of what operators wanted in the last complete stage, for the record; absent where they wanted nothing. */
   readonly controlVersion?: number;
+  /** What the run was computed with; absent in checkpoints of older programs. */
+  readonly computation?: Computation;
   /** Mean reward on the probe of the best policy that was promoted; absent without a gate. */
   readonly bestProbeReward?: number;
 }
@@ -45,6 +48,7 @@ const stateSchema = z.object({
     .nullable()
     .default(null),
   controlVersion: z.int().min(1).optional(),
+  computation: computationSchema.optional(),
   bestProbeReward: z.number().optional(),
 });
 

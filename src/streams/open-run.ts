@@ -3,6 +3,7 @@
 import type { Client } from '../models/engines/thread.js';
 import { type AdvantageHistory, createHistory } from '../operators/index.js';
 import { readCheckpointFiles } from './checkpoint-files.js';
+import { type Computation, computationChanges, computationOf } from './computation.js';
 import { stageOf } from './config/stage-of.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { evaluatePolicy } from './evaluate-policy.js';
@@ -35,6 +36,8 @@ export interface OpenRun {
   readonly rewardQueries: number;
   /** Mean reward of the best policy on the probe of the gate, before a resume. */
   readonly bestProbeReward?: number | undefined;
+  /** What it is computed with. */
+  readonly computation: Computation;
   /** How the base model does. */
   readonly base: Evaluation;
   /** How the best policy so far does; its adapter lies in the run directory. */
@@ -62,9 +65,12 @@ export async function openRun(
   try {
     const sampler = owned(await startSampler(config, say));
     const reward = owned(await startReward(config, sampler.imageShape, say));
-    const { call: trainer, latentSize } = owned(
-      await startTrainer(config, say, { resumed: runDirectory.checkpoint !== null }),
-    );
+    const {
+      call: trainer,
+      latentSize,
+      provider,
+    } = owned(await startTrainer(config, say, { resumed: runDirectory.checkpoint !== null }));
+    const computation = computationOf(config, { sampler: sampler.provider, trainer: provider });
     const evaluate = (policy: PolicySnapshot) =>
       evaluatePolicy({
         config,
@@ -94,6 +100,8 @@ export async function openRun(
         say({ kind: 'warning', message: `${samples.damage}. The pictures of the base model are made anew.` });
         await sampleBase({ version: 0, parameters: await trainer.parameters(undefined) });
       }
+      for (const message of computationChanges(checkpoint.path, state.computation, computation))
+        say({ kind: 'warning', message });
       await trainer.restore({ ...files, where: checkpoint.path });
       const best = await runDirectory.restoreBest({ evaluation: state.base, adapter });
       // The report compares with the base model, whose line may have been damaged.
@@ -109,6 +117,7 @@ export async function openRun(
         close,
         completeStages: checkpoint.completeStages,
         ...state,
+        computation,
         best: best.evaluation,
       };
     }
@@ -129,6 +138,7 @@ export async function openRun(
       completeStages: 0,
       history: createHistory(),
       rewardQueries: 0,
+      computation,
       base,
       best: base,
     };

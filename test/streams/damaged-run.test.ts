@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -32,6 +33,15 @@ it('should go on to the same bytes where everything beside the checkpoints was d
   await truncate(at('samples', 'stage-0000.png'), 60);
   await rm(at('samples', 'prompts.txt'));
 
+  // The checkpoint itself is whole, but was written on another version of onnxruntime.
+  const [state, manifest] = [at('checkpoints', '1', 'state.json'), at('checkpoints', '1', 'manifest.json')];
+  const content = JSON.parse(await readFile(state, 'utf8'));
+  content.computation.onnxruntime = '1.0.0';
+  await writeFile(state, JSON.stringify(content));
+  const { files, ...rest } = JSON.parse(await readFile(manifest, 'utf8'));
+  files['state.json'] = createHash('sha256').update(JSON.stringify(content)).digest('hex');
+  await writeFile(manifest, JSON.stringify({ ...rest, files }));
+
   const resumed = await runTiny({ config, path, resume: true });
   expect(resumed.error).toBeUndefined();
   expect(await adapterOf(path)).toEqual(await adapterOf(undisturbed));
@@ -44,6 +54,7 @@ it('should go on to the same bytes where everything beside the checkpoints was d
     ),
     expect.stringContaining('got 1 that cannot be used: line 1 (train.rewardMean: expected a number).'),
     `${at('samples', 'stage-0000.png')}: expected a PNG, got a PNG that is cut short. The pictures of the base model are made anew.`,
+    expect.stringContaining(`${at('checkpoints', '1')} version of onnxruntime: expected 1.0.0`),
     expect.stringContaining(`Its figures are restored from the log: those after ${bestBefore} stages.`),
   ]);
   const report = await readReport(path, config);

@@ -118,7 +118,7 @@ export async function startSampler(
   config: ResolvedConfig,
   say: Say,
   lora: LoraSettings | null = loraOf(config),
-): Promise<SamplerClient> {
+): Promise<SamplerClient & Pick<OpenedSampler, 'provider'>> {
   const thread: ServiceThread<SamplerService> = startThread<SamplerService>(threadUrl('sampler'), 'sampler');
   const opened = await opening(
     thread,
@@ -139,6 +139,7 @@ export async function startSampler(
   let held: PolicySnapshot['parameters'] | undefined;
   let last: Promise<unknown> = Promise.resolve();
   return {
+    provider: opened.provider,
     imageShape: opened.imageShape,
     baseParameters: opened.baseParameters,
     checkPrompts: (prompts) => thread.call.checkPrompts(prompts),
@@ -186,7 +187,7 @@ export async function startTrainer(
   config: ResolvedConfig,
   say: Say,
   { resumed }: { readonly resumed: boolean },
-): Promise<OpenThread<Client<TrainerService>> & Pick<OpenedTrainer, 'latentSize'>> {
+): Promise<OpenThread<Client<TrainerService>> & Pick<OpenedTrainer, 'latentSize' | 'provider'>> {
   const { value } = stageOf(config, 'gradientSteps');
   const thread = startThread<TrainerService>(threadUrl('trainer'), 'trainer');
   const settings = {
@@ -200,5 +201,6 @@ export async function startTrainer(
   };
   const opened = await opening(thread, thread.call.open(settings));
   sayProvider(say, 'trainer', opened);
-  return { call: thread.call, latentSize: opened.latentSize, close: () => thread.close() };
+  const { latentSize, provider } = opened;
+  return { call: thread.call, latentSize, provider, close: () => thread.close() };
 }
