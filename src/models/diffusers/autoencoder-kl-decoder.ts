@@ -8,7 +8,7 @@ import { readJsonFile } from '../files/json-file.js';
 import type { Value } from '../graph/graph.js';
 import * as op from '../graph/ops/index.js';
 import { fromTokens, resnet, toTokens, upsample } from './blocks.js';
-import { absent, count, decimal, flag, named } from './config-fields.js';
+import { absent, count, flag, named, parts, perResolution, scalingFactor } from './config-fields.js';
 
 export interface AutoencoderConfig {
   readonly latentChannels: number;
@@ -40,14 +40,14 @@ const schema = z.object(
     _class_name: named(['AutoencoderKL']),
     latent_channels: count().default(4),
     out_channels: count().default(3),
-    block_out_channels: z.array(count(), { error: 'expected a list of channels' }).min(1),
-    up_block_types: z.array(named(['UpDecoderBlock2D']), { error: 'expected a list of block types' }),
-    layers_per_block: count().default(1),
+    block_out_channels: perResolution(count(), 'expected a list of channels'),
+    up_block_types: perResolution(named(['UpDecoderBlock2D']), 'expected a list of block types'),
+    layers_per_block: parts().default(1),
     norm_num_groups: count().default(32),
     act_fn: named(['silu', 'swish']).default('silu'),
     use_post_quant_conv: flag().default(true),
     mid_block_add_attention: flag().default(true),
-    scaling_factor: decimal().default(0.18215),
+    scaling_factor: scalingFactor().default(0.18215),
     sample_size: sampleSizeField,
     ...absent(['shift_factor', 'latents_mean', 'latents_std']),
   },

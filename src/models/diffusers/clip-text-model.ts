@@ -8,7 +8,7 @@ import { readJsonFile } from '../files/json-file.js';
 import type { Value } from '../graph/graph.js';
 import * as op from '../graph/ops/index.js';
 import { float32, int64 } from '../tensor.js';
-import { count, decimal, named, whole } from './config-fields.js';
+import { count, decimal, named, parts, whole } from './config-fields.js';
 
 export interface ClipTextConfig {
   readonly vocabSize: number;
@@ -36,9 +36,10 @@ const schema = z.object(
     vocab_size: count(),
     hidden_size: count(),
     intermediate_size: count(),
-    num_hidden_layers: count(),
-    num_attention_heads: count(),
-    max_position_embeddings: count(),
+    num_hidden_layers: parts(),
+    num_attention_heads: parts(),
+    // The causal mask is a square of this side.
+    max_position_embeddings: count(4096),
     layer_norm_eps: decimal().default(1e-5),
     hidden_act: named(['quick_gelu', 'gelu']).default('quick_gelu'),
     // The default of transformers before 4.29, which published configs hold for "the highest id".

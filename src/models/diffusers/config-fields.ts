@@ -2,23 +2,39 @@
 
 import { z } from 'zod';
 
+/** Widths, channels and vocabularies: beyond what any model has, and small enough that a product of two is exact. */
+const MOST = 1_000_000;
+/** Layers, heads, and other things that a graph has one part for each of. */
+const MOST_PARTS = 1000;
+
 /** An integer of at least 1. */
-export const count = () => {
-  const error = 'expected an integer of at least 1';
-  return z.int({ error }).min(1, { error });
+export const count = (most = MOST) => {
+  const error = `expected an integer in 1..${most}`;
+  return z.int({ error }).min(1, { error }).max(most, { error });
 };
 
-/** An integer of at least 0. */
+/** A number of layers or the like. */
+export const parts = () => count(MOST_PARTS);
+
+/** One entry for each resolution of a network: each is half as fine as the one before. */
+export const perResolution = <Entry extends z.ZodType>(entry: Entry, error: string) =>
+  z.array(entry, { error }).min(1, { error }).max(16, { error: 'expected at most 16 entries' });
+
+/** An integer that may be 0. */
 export const whole = () => {
-  const error = 'expected an integer of at least 0';
-  return z.int({ error }).min(0, { error });
+  const error = `expected an integer in 0..${MOST}`;
+  return z.int({ error }).min(0, { error }).max(MOST, { error });
 };
 
-/** A number above 0. */
-export const decimal = () => {
-  const error = 'expected a number above 0';
-  return z.number({ error }).gt(0, { error });
+/** A number above 0, and far below what single precision holds. */
+export const decimal = (least = 0, most = 1e6) => {
+  const error =
+    least === 0 ? `expected a number above 0, at most ${most}` : `expected a number in [${least}, ${most}]`;
+  return z.number({ error }).gt(0, { error }).min(least, { error }).max(most, { error });
 };
+
+/** By which latents are divided: below and above, pictures would be all saturated or all grey. */
+export const scalingFactor = () => decimal(1e-4, 1e4);
 
 export const flag = () => z.boolean({ error: 'expected true or false' });
 

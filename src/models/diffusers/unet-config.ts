@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
-import { absent, count, decimal, flag, named, only, whole } from './config-fields.js';
+import { absent, count, decimal, flag, named, only, parts, perResolution, whole } from './config-fields.js';
 
 /** One resolution of the network. */
 export interface UnetLevel {
@@ -45,11 +45,10 @@ const NUM_TIME_IDS = 6;
 const SUPPORTED = 'Use a model of the kind SD 1.x, SD 2.x or SDXL, or one exported to ONNX.';
 const NOT_BUILT = 'other variants are not built';
 
-const perLevel = z.union([count(), z.array(count())], { error: 'expected a number, or one a block' });
+const perLevel = (entry = parts()) =>
+  z.union([entry, z.array(entry)], { error: 'expected a number, or one a block' });
 const blocks = (types: readonly [string, string]) =>
-  z.array(z.enum(types, { error: `expected ${types.join(' or ')}` }), {
-    error: 'expected a list of block types',
-  });
+  perResolution(z.enum(types, { error: `expected ${types.join(' or ')}` }), 'expected a list of block types');
 
 /** Keys of config.json that describe added embeddings. */
 export const addedFields = {
@@ -69,11 +68,11 @@ const schema = z.object(
     down_block_types: blocks(['DownBlock2D', 'CrossAttnDownBlock2D']),
     up_block_types: blocks(['UpBlock2D', 'CrossAttnUpBlock2D']),
     mid_block_type: named(['UNetMidBlock2DCrossAttn']).default('UNetMidBlock2DCrossAttn'),
-    block_out_channels: z.array(count(), { error: 'expected a list of channels' }).min(1),
-    layers_per_block: perLevel.default(2),
-    transformer_layers_per_block: perLevel.default(1),
-    attention_head_dim: perLevel.default(8),
-    num_attention_heads: perLevel.nullable().default(null),
+    block_out_channels: perResolution(count(), 'expected a list of channels'),
+    layers_per_block: perLevel().default(2),
+    transformer_layers_per_block: perLevel().default(1),
+    attention_head_dim: perLevel().default(8),
+    num_attention_heads: perLevel().nullable().default(null),
     cross_attention_dim: count(),
     use_linear_projection: flag().default(false),
     norm_num_groups: count().default(32),

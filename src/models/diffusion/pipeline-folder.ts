@@ -14,7 +14,7 @@ import {
 } from '../diffusers/autoencoder-kl-decoder.js';
 import { type ClipTextConfig, readClipTextConfig } from '../diffusers/clip-text-model.js';
 import { CONVERT, PICKLE, pickleFault } from '../diffusers/component-weights.js';
-import { absent } from '../diffusers/config-fields.js';
+import { absent, count, perResolution, scalingFactor } from '../diffusers/config-fields.js';
 import {
   type AddedEmbeddings,
   addedEmbeddings,
@@ -82,9 +82,9 @@ export interface PipelineFolder {
 const JSON_FILE = { code: 'TRIB_MODEL', nextStep: EXPORT } as const;
 
 const object = { error: 'expected an object' };
-const size = z
-  .int({ error: 'expected an integer of at least 1' })
-  .min(1, { error: 'expected an integer of at least 1' });
+const size = count();
+/** Numbers in one latent: 64 MB in single precision, 64 times that of a picture of 2048 x 2048. */
+const MOST_LATENT = 2 ** 24;
 const unetSchema = z.object(
   {
     sample_size: z.union([size, z.tuple([size, size])], { error: 'expected a size, or [height, width]' }),
@@ -101,11 +101,8 @@ const sampleSizeSchema = z.object(
 );
 const vaeDecoderSchema = z.object(
   {
-    scaling_factor: z
-      .number({ error: 'expected a number' })
-      .positive({ error: 'expected a number above 0' })
-      .default(0.18215),
-    block_out_channels: z.array(size, { error: 'expected a list of channels' }).optional(),
+    scaling_factor: scalingFactor().default(0.18215),
+    block_out_channels: perResolution(size, 'expected a list of channels').optional(),
     sample_size: sampleSizeField,
     ...absent(['shift_factor', 'latents_mean', 'latents_std']),
   },
@@ -134,6 +131,7 @@ export async function readPipelineFolder(
   for (const suffix of isSdxl ? ['', '_2'] : [''])
     textEncoders.push(await readTextEncoder(path, suffix, announced));
   const unet = await readUnet(path, announced, context);
+  requireLatentSize(join(path, 'unet', 'config.json'), unet.config);
   const vaeDecoder = await readVaeDecoder(path, announced);
   return { path, scheduler, corrections, textEncoders, zeroEmptyPrompt, unet, vaeDecoder };
 }
@@ -186,6 +184,14 @@ async function readUnet(
     added: addedEmbeddings(json, jsonPath),
   };
   return { modelPath, config, architecture: null };
+}
+
+/** A latent is made before any weights could contradict its shape. */
+function requireLatentSize(path: string, { inChannels, sampleSize: [height, width] }: UnetConfig): void {
+  if (inChannels * height * width <= MOST_LATENT) return;
+  const got = `${inChannels} x ${height} x ${width}`;
+  const text = `${path} sample_size: expected latents of at most ${MOST_LATENT} numbers, got ${got}. ${EXPORT}`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 /** One size below 64 in a file from before diffusers 0.9.0 was a default, and not the model's. */

@@ -108,6 +108,48 @@ describe('a folder of diffusers that cannot be used', () => {
       { num_attention_heads: 3 },
       'num_attention_heads: expected a divisor of hidden_size 16, got 3',
     ],
+    // What would be counted, named or allocated before any weights could say that it is not so.
+    [
+      'unet/config.json',
+      { layers_per_block: 1e9 },
+      'layers_per_block: expected an integer in 1..1000, got 1000000000',
+    ],
+    [
+      'unet/config.json',
+      { in_channels: 1e12 },
+      'in_channels: expected an integer in 1..1000000, got 1000000000000',
+    ],
+    [
+      'unet/config.json',
+      { block_out_channels: Array.from({ length: 17 }, () => 16) },
+      'block_out_channels: expected at most 16 entries, got [16,',
+    ],
+    [
+      'unet/config.json',
+      { sample_size: 65_536 },
+      'sample_size: expected latents of at most 16777216 numbers, got 4 x 65536 x 65536',
+    ],
+    [
+      'vae/config.json',
+      { layers_per_block: 1e6 },
+      'layers_per_block: expected an integer in 1..1000, got 1000000',
+    ],
+    ['vae/config.json', { scaling_factor: 0 }, 'scaling_factor: expected a number in [0.0001, 10000], got 0'],
+    [
+      'vae/config.json',
+      { scaling_factor: 1e-300 },
+      'scaling_factor: expected a number in [0.0001, 10000], got 1e-300',
+    ],
+    [
+      'text_encoder/config.json',
+      { num_hidden_layers: 1e9 },
+      'num_hidden_layers: expected an integer in 1..1000, got 1000000000',
+    ],
+    [
+      'text_encoder/config.json',
+      { max_position_embeddings: 1e6 },
+      'max_position_embeddings: expected an integer in 1..4096, got 1000000',
+    ],
   ])('should name what is not built: %s with %j', async (name, fields, text) => {
     const folder = await copyOf('sd1');
     await change(join(folder, name), fields);
