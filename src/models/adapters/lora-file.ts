@@ -7,9 +7,15 @@ import { encodeFloat16 } from '../numeric/float16.js';
 import { kohyaMetadata } from './kohya-metadata.js';
 import { toKohya } from './kohya-names.js';
 import { fileShapes, haveOneRank, type LoraLayer, loraFault, someOf } from './lora-layer.js';
-import { PEFT_METADATA, peftMetadata, readPeftMetadata } from './peft-metadata.js';
+import {
+  PEFT_METADATA,
+  type PeftConfigFile,
+  peftMetadata,
+  readPeftConfig,
+  readPeftMetadata,
+} from './peft-metadata.js';
 import { decodeSafetensors, encodeSafetensors, floatValues, type SafetensorsTensor } from './safetensors.js';
-import { foreignKind, parseTensorName, type TensorName } from './tensor-names.js';
+import { foreignKind, isBarePeft, parseTensorName, type TensorName } from './tensor-names.js';
 
 /** Styles of names: `peft` for diffusers and PEFT, `kohya` for ComfyUI and AUTOMATIC1111; diffusers reads it too. */
 export const LORA_FORMATS = ['peft', 'kohya'] as const;
@@ -85,16 +91,29 @@ function namesOf(key: string, format: LoraFormat): { a: string; b: string; alpha
   throw loraFault(key, expected, 'another name', 'Write it in the format peft.');
 }
 
+/** What belongs to an adapter file. */
+export interface BesideLoraFile {
+  /** The `adapter_config.json` of its folder. It is read where the tensors have the names of a bare PEFT model. */
+  readonly peftConfig?: PeftConfigFile | undefined;
+  /** Hears once where nothing says alpha. */
+  readonly warn?: ((message: string) => void) | undefined;
+}
+
 /**
  * Reads an adapter file of either style, and of diffusers before PEFT (see `parseTensorName`), in F32, F16 or BF16. Layers
- * come sorted by key. Alpha is that of the layer's own tensor, else the metadata's, else the rank.
+ * come sorted by key. Alpha is that of the layer's own tensor, else that of the metadata or of PEFT's `adapter_config.json`;
+ * where none says it, the rank, as diffusers and sd-scripts take it.
  *
  * Errors: TRIB_FILE if the file is damaged; TRIB_LORA, naming the keys, if it holds anything else than pairs of matrices
- * or of kernels with their alphas.
+ * or of kernels with their alphas, or as `readPeftConfig` and `readPeftMetadata`.
  *
  * @param where - the file's name, for the text of an error.
  */
-export function decodeLoraFile(bytes: Uint8Array, where: string): readonly LoraLayer[] {
+export function decodeLoraFile(
+  bytes: Uint8Array,
+  where: string,
+  { peftConfig, warn }: BesideLoraFile = {},
+): readonly LoraLayer[] {
   const { tensors, metadata } = decodeSafetensors(bytes, where);
   const layers = new Map<string, Partial<Record<TensorName['part'], SafetensorsTensor>>>();
   const foreign: string[] = [];
@@ -112,16 +131,34 @@ export function decodeLoraFile(bytes: Uint8Array, where: string): readonly LoraL
   }
   if (foreign.length > 0) throw notLora(where, foreign);
   if (layers.size === 0) throw loraFault(where, 'at least one layer', 'none', SAVE_AGAIN);
-  const alphaOf = readPeftMetadata(metadata[PEFT_METADATA], where);
-  return [...layers.keys()].sort().map((key) => {
+  const ofMetadata = readPeftMetadata(metadata[PEFT_METADATA], where);
+  const isBare = [...tensors.keys()].some(isBarePeft);
+  const ofConfig = peftConfig && isBare ? readPeftConfig(peftConfig) : undefined;
+  const assumed: LoraLayer[] = [];
+  const read = [...layers.keys()].sort().map((key) => {
     const { A, B, alpha } = layers.get(key) ?? {};
     const layer = pair(A, B, `${where} ${key}`);
     const own = alpha && floats(alpha, `${where} ${key}.alpha`);
     if (own && (own.length !== 1 || !((own[0] ?? 0) > 0))) {
       throw loraFault(`${where} ${key}.alpha`, 'one number above 0', `[${own.join(', ')}]`, SAVE_AGAIN);
     }
-    return { key, ...layer, alpha: own?.[0] ?? alphaOf(key, layer.rank) ?? layer.rank };
+    const configured = ofConfig?.(key, layer.rank);
+    const told = own?.[0] ?? ofMetadata(key, layer.rank) ?? configured;
+    const whole = { key, ...layer, alpha: told ?? layer.rank };
+    if (told === undefined) assumed.push(whole);
+    return whole;
   });
+  if (assumed.length > 0) warn?.(assumedAlpha(where, assumed, read.length, isBare));
+  return read;
+}
+
+function assumedAlpha(where: string, assumed: readonly LoraLayer[], count: number, isBare: boolean): string {
+  const ranks = [...new Set(assumed.map(({ rank }) => rank))].sort((a, b) => a - b);
+  const which = assumed.length === count ? 'any layer' : `${assumed.length} of ${count} layers`;
+  return (
+    `${where}: nothing says the alpha of ${which}; it is taken to be the rank, ${ranks.join(' or ')}, as diffusers does. ` +
+    `If it was another in training, ${isBare ? 'put the adapter_config.json of that run beside the file' : 'save the adapter again with its alpha'}.`
+  );
 }
 
 function notLora(where: string, names: readonly string[]): Error {
@@ -130,7 +167,7 @@ function notLora(where: string, names: readonly string[]): Error {
   return loraFault(where, expected, `${someOf(names)}${kind ? `: ${kind}` : ''}`, SAVE_AGAIN);
 }
 
-/** A and B that belong together. */
+/** A and B that belong together. B is a matrix, or 1 x 1 kernels of the same numbers, whatever A is. */
 function pair(
   a: SafetensorsTensor | undefined,
   b: SafetensorsTensor | undefined,
@@ -138,13 +175,13 @@ function pair(
 ): Pick<LoraLayer, 'loraA' | 'loraB' | 'rank'> & Pick<LoraLayer, 'kernel'> {
   const [rank, , height, width] = a?.shape ?? [];
   const [, inner, ...ones] = b?.shape ?? [];
-  const dimensions = a?.shape.length;
+  const isOfLayer = (shape: readonly number[] | undefined) => shape?.length === 2 || shape?.length === 4;
   const fits =
-    (dimensions === 2 || dimensions === 4) &&
-    b?.shape.length === dimensions &&
+    isOfLayer(a?.shape) &&
+    isOfLayer(b?.shape) &&
     inner === rank &&
     ones.every((size) => size === 1) &&
-    [...(a?.shape ?? []), ...b.shape].every((size) => size > 0);
+    [...(a?.shape ?? []), ...(b?.shape ?? [])].every((size) => size > 0);
   if (!a || !b || rank === undefined || !fits) {
     const got = `[${a?.shape.join(', ') ?? 'missing'}] and [${b?.shape.join(', ') ?? 'missing'}]`;
     const expected = 'A [rank, in] and B [out, rank], or kernels [rank, in, h, w] and [out, rank, 1, 1]';

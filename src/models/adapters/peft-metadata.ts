@@ -1,12 +1,15 @@
 /**
- * @file `lora_adapter_metadata`: PEFT's LoraConfig under a component's prefix, as JSON in the header of a safetensors file.
- * diffusers 0.34 and newer reads alpha there, and takes the rank for alpha where it is missing.
+ * @file Where PEFT's LoraConfig lies. `lora_adapter_metadata`: under a component's prefix, as JSON in the header of a safetensors
+ * file; diffusers 0.34 and newer reads alpha there, and takes the rank for alpha where it is missing. `adapter_config.json`:
+ * beside the file of a bare PEFT model, which holds no alpha itself.
  */
 import { z } from 'zod';
 import { type LoraLayer, loraFault } from './lora-layer.js';
+import { type PeftConfig, peftAlpha, requirePlainLora } from './peft-config.js';
 
 export const PEFT_METADATA = 'lora_adapter_metadata';
-const SAVE_AGAIN = 'Save the adapter again with its metadata, or without any.';
+const SAVE_AGAIN = 'Save the adapter again with the configuration that it was trained with.';
+const configSchema = z.record(z.string(), z.unknown());
 
 /** LoraConfig of every component, with the first layer's rank and alpha for all, and patterns where others differ. */
 export function peftMetadata(layers: readonly LoraLayer[]): string {
@@ -38,57 +41,56 @@ export function peftMetadata(layers: readonly LoraLayer[]): string {
   return JSON.stringify(config);
 }
 
-/** Gives the alpha of a layer, or undefined where the metadata does not say. */
+/** Gives the alpha of a layer, or undefined where nothing says it. */
 export type AlphaOf = (key: string, rank: number) => number | undefined;
 
-const configSchema = z.record(z.string(), z.unknown());
-const patternSchema = z.record(z.string(), z.number());
-
 /**
- * Reads the metadata. With `use_rslora` the scale is alpha / √rank, so the alpha of the same scale is alpha · √rank.
+ * Reads the metadata: a LoraConfig for every component that it names.
  *
- * Errors: TRIB_LORA if it does not parse, or (of the returned function) if a rank is not the one that the file has.
+ * Errors: TRIB_LORA if it does not parse; of the returned function as `peftAlpha` and `requirePlainLora`.
  */
 export function readPeftMetadata(text: string | undefined, where: string): AlphaOf {
   if (text === undefined) return () => undefined;
-  const config = parse(text, where);
+  const fields = Object.entries(parse(text, `${where} ${PEFT_METADATA}`));
+  const configs = new Map<string, PeftConfig>();
+  const configOf = (component: string): PeftConfig => {
+    const own = fields.flatMap(([name, value]) =>
+      name.startsWith(`${component}.`) ? [[name.slice(component.length + 1), value]] : [],
+    );
+    const config = configs.get(component) ?? Object.fromEntries(own);
+    if (!configs.has(component)) requirePlainLora(config, (field) => `${where} ${component}.${field}`);
+    configs.set(component, config);
+    return config;
+  };
   return (key, rank) => {
     const component = key.slice(0, key.indexOf('.'));
-    const path = key.slice(component.length + 1);
-    const at = (name: string) => `${where} ${component}.${name}`;
-    const numberOf = (name: string, patterns: string): number | undefined => {
-      const pattern = patternSchema.safeParse(config[`${component}.${patterns}`] ?? {});
-      if (!pattern.success) throw loraFault(at(patterns), 'numbers by module', 'something else', SAVE_AGAIN);
-      const own = Object.entries(pattern.data).find(([name]) => matches(name, path, at(patterns)))?.[1];
-      const value = own ?? config[`${component}.${name}`];
-      if (value === undefined || value === null) return undefined;
-      if (typeof value === 'number' && Number.isFinite(value)) return value;
-      throw loraFault(at(name), 'a number', JSON.stringify(value).slice(0, 60), SAVE_AGAIN);
-    };
-    const ownRank = numberOf('r', 'rank_pattern') ?? rank;
-    if (ownRank !== rank) {
-      throw loraFault(at('r'), `the rank ${rank} that "${key}" has`, `${ownRank}`, SAVE_AGAIN);
-    }
-    const alpha = numberOf('lora_alpha', 'alpha_pattern');
-    const byRoot = config[`${component}.use_rslora`] === true;
-    return byRoot && alpha !== undefined ? alpha * Math.sqrt(rank) : alpha;
+    const config = configOf(component);
+    if (Object.keys(config).length === 0) return undefined;
+    return peftAlpha(config, key, rank, (field) => `${where} ${component}.${field}`);
   };
 }
 
-/** PEFT's rule: a pattern is a regular expression for the end of a path, from a dot or the beginning on. */
-function matches(pattern: string, path: string, where: string): boolean {
-  try {
-    return new RegExp(`^(?:.*\\.)?(?:${pattern})$`).test(path);
-  } catch {
-    throw loraFault(where, 'patterns that are regular expressions', `"${pattern}"`, SAVE_AGAIN);
-  }
+/** The configuration that PEFT writes beside `adapter_model.safetensors`. */
+export interface PeftConfigFile {
+  readonly path: string;
+  readonly text: string;
 }
 
-function parse(text: string, where: string): Readonly<Record<string, unknown>> {
+/**
+ * Reads `adapter_config.json`, which is of one model, whatever component of a pipeline this is.
+ *
+ * Errors: TRIB_LORA as `readPeftMetadata`, naming the file.
+ */
+export function readPeftConfig({ path: file, text }: PeftConfigFile): AlphaOf {
+  const config = parse(text, file);
+  requirePlainLora(config, (field) => `${file} ${field}`);
+  return (key, rank) => peftAlpha(config, key, rank, (field) => `${file} ${field}`);
+}
+
+function parse(text: string, where: string): PeftConfig {
   try {
     return configSchema.parse(JSON.parse(text));
   } catch {
-    const got = `${text.length} characters that are not`;
-    throw loraFault(`${where} ${PEFT_METADATA}`, 'an object in JSON', got, SAVE_AGAIN);
+    throw loraFault(where, 'an object in JSON', `${text.length} characters that are not`, SAVE_AGAIN);
   }
 }

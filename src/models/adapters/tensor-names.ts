@@ -20,6 +20,7 @@ const PARTS: Readonly<Record<string, TensorName['part']>> = {
 };
 const ENDING =
   /^(.+?)\.(lora_[AB](?:\.default)?\.weight|lora\.(?:down|up)\.weight|lora_(?:down|up)\.weight|alpha)$/;
+const BARE_PEFT = /^base_model\.model\./;
 /** Attention processors of diffusers before 0.22: `...attn1.processor.to_q_lora.down.weight`. */
 const PROCESSOR = /^(?:unet\.)?(.+)\.processor\.to_(q|k|v|out)_lora\.(down|up)\.weight$/;
 
@@ -41,9 +42,12 @@ export function parseTensorName(name: string): TensorName | undefined {
   return key === undefined || part === undefined ? undefined : { key, part };
 }
 
+/** Whether a tensor's name is that of a model which PEFT has wrapped, of whichever component of a pipeline. */
+export const isBarePeft = (name: string): boolean => BARE_PEFT.test(name);
+
 function keyOf(module: string): string | undefined {
   if (!module.includes('.')) return fromKohya(module);
-  const bare = module.replace(/^base_model\.model\./, 'unet.');
+  const bare = module.replace(BARE_PEFT, 'unet.');
   return /^(unet|text_encoder|text_encoder_2)\../.test(bare) ? bare : undefined;
 }
 

@@ -167,7 +167,7 @@ describe('decodeLoraFile', () => {
       {},
       'got [0, 5]',
     ],
-    ['half a convolution', { ...pair, 'unet.a.lora_A.weight': f32([4, 5, 3, 3]) }, {}, 'got [4, 5, 3, 3]'],
+    ['three axes', { ...pair, 'unet.a.lora_A.weight': f32([4, 5, 3]) }, {}, 'got [4, 5, 3] and [3, 4]'],
     [
       'a wide kernel on the way up',
       { 'unet.a.lora_A.weight': f32([4, 5, 1, 1]), 'unet.a.lora_B.weight': f32([3, 4, 3, 3]) },
@@ -184,6 +184,12 @@ describe('decodeLoraFile', () => {
     ['many alphas', { ...kohya, 'lora_unet_a.alpha': f32([2]) }, {}, 'got [0, 0]'],
     ['another rank in the metadata', pair, { 'unet.r': 8 }, 'expected the rank 4 that "unet.a" has, got 8'],
     ['an alpha that is no number', pair, { 'unet.lora_alpha': 'big' }, 'expected a number, got "big"'],
+    [
+      'patterns whose order is lost',
+      { 'unet.a.0.lora_A.weight': f32([4, 5]), 'unet.a.0.lora_B.weight': f32([3, 4]) },
+      { 'unet.alpha_pattern': { 'a.0': 8, 0: 4 } },
+      'alpha_pattern: expected one pattern for "a.0", got "0" and "a.0". Leave one of them.',
+    ],
     ['a pattern that is none', pair, { 'unet.alpha_pattern': { '(': 1 } }, 'regular expressions, got "("'],
   ])('should refuse a file with %s', (_, tensors, adapter, text) => {
     const fault = expect.objectContaining({ code: 'TRIB_LORA', message: expect.stringContaining(text) });
