@@ -5,9 +5,10 @@
 import { access, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { leftoversOf, writeDirectoryAtomic, writeFault } from '../models/files/atomic.js';
-import { ADAPTER_FILE, policyFileName, WEIGHTS_FILE } from './checkpoint-files.js';
+import { policyFileName } from './checkpoint-files.js';
 import { evaluationSchema } from './metrics-line.js';
 import { parseJsonOrNull } from './parse-json-or-null.js';
+import { ADAPTER_FILE, WEIGHTS_FILE } from './policy-file-names.js';
 import type { Evaluation } from './run-events.js';
 
 export const BEST_FOLDER = 'best';

@@ -9,13 +9,11 @@ import type { Checkpoint } from './checkpoint-folder.js';
 import { restoreHistory, savedHistorySchema } from './checkpoint-history.js';
 import { type Computation, computationSchema } from './computation.js';
 import { parseJsonOrNull } from './parse-json-or-null.js';
+import { ADAPTER_FILE, WEIGHTS_FILE } from './policy-file-names.js';
 import type { Evaluation } from './run-events.js';
 import type { PolicyFiles } from './threads/trainer-thread.js';
 import type { Positions } from './transport/kafka/kafka-transport.js';
 
-export const ADAPTER_FILE = 'pytorch_lora_weights.safetensors';
-/** Where all weights are trained, there is no adapter: the name that diffusers gives the weights of a UNet. */
-export const WEIGHTS_FILE = 'diffusion_pytorch_model.safetensors';
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const STATE_FILE = 'state.json';
 const OWN_FILES: readonly string[] = [ADAPTER_FILE, WEIGHTS_FILE, OPTIMIZER_FILE, STATE_FILE];

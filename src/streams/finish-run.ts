@@ -1,6 +1,5 @@
 /** @file The end of a run: the adapter that it leaves, pictures by it, and what came of it. */
 
-import { decodePolicy } from '../models/policy/policy-file.js';
 import { policyFileName } from './checkpoint-files.js';
 import type { OpenRun } from './open-run.js';
 import type { RunDirectory } from './run-directory.js';
@@ -32,7 +31,8 @@ export async function finishRun(options: FinishOptions): Promise<void> {
   if (!isWhole) return;
   const tuned = kept ? kept.evaluation : newest;
   const prompts = gridPrompts(run.prompts);
-  const policy = { version: tuned.trainingStage, parameters: decodePolicy(adapter, path).parameters };
+  const parameters = await run.sampler.readPolicy(adapter, path);
+  const policy = { version: tuned.trainingStage, parameters };
   const png = await run.sampler.withPolicy(policy, (call) =>
     call.sampleGrid({ prompts, columns: GRID_COLUMNS, scale: GRID_SCALE }),
   );

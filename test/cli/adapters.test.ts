@@ -1,5 +1,5 @@
 /** @file The ways of an adapter out of the program and back: export, merge, and what they refuse. */
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decode } from 'fast-png';
 import { describe, expect, test } from 'vitest';
@@ -10,6 +10,7 @@ import {
   LORA_FORMATS,
 } from '../../src/models/adapters/lora-file.js';
 import type { LoraLayer } from '../../src/models/adapters/lora-layer.js';
+import { decodeSafetensors, encodeSafetensors } from '../../src/models/adapters/safetensors.js';
 import { randomTensor } from '../fixtures/run-model.js';
 import { temporaryFolder } from '../fixtures/temporary-folder.js';
 import { writeTinyPipeline } from '../fixtures/tiny-pipeline.js';
@@ -79,6 +80,56 @@ describe('tributary export and merge', () => {
     ]);
     const differences = one.map((value, i) => Math.abs(value - (other[i] ?? Number.NaN)));
     expect(Math.max(...differences)).toBeLessThanOrEqual(1);
+  });
+
+  test('should take a folder of PEFT where it takes a file, with the scale of adapter_config.json', async () => {
+    const folder = await temporaryFolder();
+    const [pipeline, peft, bare] = ['base', 'peft', 'bare'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await writeTinyPipeline(pipeline);
+    const kohya = join(folder, 'kohya.safetensors');
+    await writeFile(kohya, encodeLoraFile(LAYERS, { format: 'kohya', dtype: 'fp32' }));
+    const named = [...decodeSafetensors(encodeLoraFile(LAYERS), 'adapter').tensors].map(
+      ([name, tensor]) => [name.replace('unet.', 'base_model.model.'), tensor] as const,
+    );
+    for (const place of [peft, bare]) {
+      await mkdir(place);
+      const bytes = encodeSafetensors({ tensors: new Map(named), metadata: { format: 'pt' } });
+      await writeFile(join(place, 'adapter_model.safetensors'), bytes);
+    }
+    await writeFile(
+      join(peft, 'adapter_config.json'),
+      JSON.stringify({ peft_type: 'LORA', r: 2, lora_alpha: 3 }),
+    );
+    const right = join(folder, 'right.png');
+    expect(await draw(pipeline, right, '--lora', kohya)).toMatchObject({ code: 0, stderr: '' });
+    const found = join(folder, 'found.png');
+    expect(await draw(pipeline, found, '--lora', peft)).toMatchObject({ code: 0, stderr: '' });
+    expect(await readFile(found)).toEqual(await readFile(right));
+
+    const out = join(folder, 'exported.safetensors');
+    expect(await runCli(['export', peft, '--dtype', 'fp32', '--out', out])).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+    expect(decodeLoraFile(await readFile(out), out)).toEqual(LAYERS);
+    expect(await runCli(['merge', peft, '--out', join(folder, 'merged')])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--pipeline: expected the folder of the base model'),
+    });
+    const warning = `warning: ${join(bare, 'adapter_model.safetensors')}: nothing says the alpha of any layer; it is taken to be the rank, 2,`;
+    for (const command of [
+      ['export', bare, '--out', out],
+      ['merge', bare, '--pipeline', pipeline, '--out', join(folder, 'merged')],
+    ]) {
+      const { code, stderr } = await runCli(command);
+      expect({ code, words: stderr.split(warning).length }).toEqual({ code: 0, words: 2 });
+    }
+    const { stderr } = await draw(pipeline, found, '--lora', bare);
+    expect(stderr.split(warning)).toHaveLength(2);
   });
 
   test('should say which layers another base lacks, whoever loads the adapter', async () => {

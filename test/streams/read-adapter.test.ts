@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeLoraFile } from '../../src/models/adapters/lora-file.js';
-import { readAdapter } from '../../src/streams/read-adapter.js';
+import { readPolicy } from '../../src/streams/read-adapter.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -19,21 +19,21 @@ const layer = (key: string) => ({
   alpha: 4,
 });
 
-describe('readAdapter', () => {
+describe('readPolicy', () => {
   it.each(['peft', 'kohya'] as const)(
     'should name the layers and the scale that the file has: %s',
     async (format) => {
       const path = join(folder, `${format}.safetensors`);
       const layers = [layer('unet.down_blocks.1.attn1.to_q'), layer('unet.mid_block.attn2.to_out.0')];
       await writeFile(path, encodeLoraFile(layers, { format, dtype: 'fp16' }));
-      const { parameters, ...rest } = await readAdapter(path);
-      expect(rest).toEqual({
+      const { adapter, weights, warnings } = await readPolicy(path);
+      expect(adapter).toMatchObject({
         layers: ['down_blocks.1.attn1.to_q', 'mid_block.attn2.to_out.0'],
         rank: 2,
         alpha: 4,
         hasOneRank: true,
       });
-      expect(Object.keys(parameters)).toContain('mid_block.attn2.to_out.0.lora_A');
+      expect([weights, warnings]).toEqual([null, []]);
     },
   );
 
@@ -43,7 +43,7 @@ describe('readAdapter', () => {
       path,
       encodeLoraFile([layer('unet.a'), layer('text_encoder.b'), layer('text_encoder.c')]),
     );
-    await expect(readAdapter(path)).rejects.toThrow(
+    await expect(readPolicy(path)).rejects.toThrow(
       'expected layers of the UNet alone, got 2 of other components: "text_encoder.b", "text_encoder.c".',
     );
   });
@@ -54,7 +54,7 @@ describe('readAdapter', () => {
   ])('should refuse a pickle unread: %s', async (_, bytes) => {
     const path = join(folder, 'adapter.bin');
     await writeFile(path, Uint8Array.from([...bytes, ...new Uint8Array(64)]));
-    await expect(readAdapter(path)).rejects.toMatchObject({
+    await expect(readPolicy(path)).rejects.toMatchObject({
       code: 'TRIB_LORA',
       message: expect.stringContaining('got a pickle (torch.save). Reading one can run whatever program'),
     });
@@ -70,11 +70,11 @@ describe('readAdapter', () => {
     padded.set(bytes.subarray(8 + length), 648);
     const path = join(folder, 'padded.safetensors');
     await writeFile(path, padded);
-    expect((await readAdapter(path)).layers).toEqual(['a']);
+    expect((await readPolicy(path)).adapter?.layers).toEqual(['a']);
   });
 
   it('should say what is not there', async () => {
-    await expect(readAdapter(join(folder, 'none.safetensors'))).rejects.toThrow(
+    await expect(readPolicy(join(folder, 'none.safetensors'))).rejects.toThrow(
       'expected an adapter file, got ENOENT',
     );
   });

@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { FilePolicy } from '../../models/policy/policy-file.js';
 import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
 import { evaluatePolicy } from '../../streams/evaluate-policy.js';
-import { loraFor, readPolicy } from '../../streams/read-adapter.js';
 import { readPromptLists } from '../../streams/read-prompts.js';
 import type { Evaluation } from '../../streams/run-events.js';
 import { startReward, startSampler } from '../../streams/stages/run-threads.js';
@@ -27,7 +25,10 @@ export function addEvaluateCommand(program: Command): void {
       'measure a model on the training and held-out prompts of a config, or of a run with its adapter',
     )
     .argument('<config or run directory>', 'YAML file of a topology, or a folder such as runs/<name>')
-    .option('--lora <file>', 'adapter to measure (default: that of the run directory; for a config, none)')
+    .option(
+      '--lora <file>',
+      'adapter to measure, or the folder of one (default: that of the run directory; for a config, none)',
+    )
     .option('--set <key=value>', 'override a value of the config; repeatable', collect, [])
     .option('--json', 'the figures as JSON on standard output', false)
     .action(evaluate);
@@ -36,25 +37,25 @@ export function addEvaluateCommand(program: Command): void {
 async function evaluate(path: string, { lora, set, json }: EvaluateOptions): Promise<void> {
   const isRun = await isFolder(path);
   const config = await loadTopology(isRun ? join(path, 'config.yaml') : path, set);
-  const adapterPath = lora ?? (isRun ? await adapterPathOf(path) : null);
-  const adapter = adapterPath === null ? null : await readPolicy(adapterPath);
-  const { policyVersion: _, trainingStage: __, ...figures } = await measure(config, adapter);
+  const place = lora ?? (isRun ? path : null);
+  const adapterPath = place === null ? null : await adapterPathOf(place);
+  const { policyVersion: _, trainingStage: __, ...figures } = await measure(config, adapterPath);
   if (json) console.log(JSON.stringify({ adapter: adapterPath, ...figures }));
   else console.log(`${adapterPath ?? 'base model'}\n\n${evaluationTable(figures)}`);
 }
 
-async function measure(config: ResolvedConfig, adapter: FilePolicy | null): Promise<Evaluation> {
+async function measure(config: ResolvedConfig, adapterPath: string | null): Promise<Evaluation> {
   const prompts = await readPromptLists(config);
-  const sampler = await startSampler(config, sayWarnings, loraFor(config, adapter));
+  const sampler = await startSampler(config, sayWarnings, adapterPath);
   try {
     const reward = await startReward(config, sampler.imageShape, sayWarnings);
     try {
-      const parameters = adapter?.parameters ?? sampler.baseParameters;
+      const parameters = sampler.fileParameters ?? sampler.baseParameters;
       return await evaluatePolicy({
         config,
         sampler,
         reward: reward.call,
-        policy: { version: adapter ? 1 : 0, parameters },
+        policy: { version: sampler.fileParameters ? 1 : 0, parameters },
         prompts,
         warn: (message) => console.error(`warning: ${message}`),
         now: () => performance.now(),

@@ -11,8 +11,8 @@ import {
 } from '../../models/adapters/lora-file.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { holdsWeights } from '../../models/policy/policy-file.js';
-import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
-import { readAdapterBytes } from '../../streams/read-adapter.js';
+import { isFolder } from '../../streams/adapter-path.js';
+import { readAdapterFile } from '../../streams/read-adapter.js';
 
 interface ExportOptions {
   readonly format: LoraFormat;
@@ -42,10 +42,10 @@ export function addExportCommand(program: Command): void {
 }
 
 async function exportAdapter(path: string, { format, dtype, out }: ExportOptions): Promise<void> {
-  const adapterPath = await adapterPathOf(path);
-  const bytes = await readAdapterBytes(adapterPath);
+  const warn = (message: string) => console.error(`warning: ${message}`);
+  const { path: adapterPath, bytes, beside } = await readAdapterFile(path, warn);
   if (holdsWeights(bytes)) throw wholeWeights(adapterPath);
-  const layers = decodeLoraFile(bytes, adapterPath);
+  const layers = decodeLoraFile(bytes, adapterPath, beside);
   const isRun = await isFolder(path);
   const title = basename(isRun ? resolve(path) : path, isRun ? '' : '.safetensors');
   const target = out ?? join(dirname(adapterPath), `${title}-${format}-${dtype}.safetensors`);

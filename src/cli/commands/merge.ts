@@ -6,9 +6,9 @@ import { writeMergedPipeline } from '../../models/diffusion/merged-pipeline.js';
 import { loraChange, type WeightChange } from '../../models/graph/weight-change.js';
 import { requireUnet } from '../../models/policy/adapter-parameters.js';
 import { holdsWeights, weightChanges } from '../../models/policy/policy-file.js';
-import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
+import { isThere } from '../../streams/adapter-path.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import { readAdapterBytes } from '../../streams/read-adapter.js';
+import { type AdapterFile, readAdapterFile } from '../../streams/read-adapter.js';
 
 interface MergeOptions {
   readonly pipeline?: string;
@@ -30,23 +30,23 @@ export function addMergeCommand(program: Command): void {
 }
 
 async function merge(path: string, { pipeline, out }: MergeOptions): Promise<void> {
-  const adapterPath = await adapterPathOf(path);
-  const changes = changesOf(await readAdapterBytes(adapterPath), adapterPath);
+  const changes = changesOf(await readAdapterFile(path, (message) => console.error(`warning: ${message}`)));
   await writeMergedPipeline(pipeline ?? (await pipelineOf(path)), changes, out);
   console.log(out);
 }
 
-function changesOf(bytes: Uint8Array, path: string): readonly WeightChange[] {
+function changesOf({ path, bytes, beside }: AdapterFile): readonly WeightChange[] {
   if (holdsWeights(bytes)) return weightChanges(bytes, path);
-  const layers = decodeLoraFile(bytes, path);
+  const layers = decodeLoraFile(bytes, path, beside);
   requireUnet(layers, path);
   return layers.map(loraChange);
 }
 
 async function pipelineOf(path: string): Promise<string> {
-  if (await isFolder(path)) return (await loadTopology(join(path, 'config.yaml'), [])).model.pipeline;
+  const config = join(path, 'config.yaml');
+  if (await isThere(config)) return (await loadTopology(config, [])).model.pipeline;
   throw new TributaryError(
     'TRIB_USAGE',
-    '--pipeline: expected the folder of the base model, got none beside an adapter file. Name it, or name a run directory.',
+    '--pipeline: expected the folder of the base model, got none beside an adapter. Name it, or name a run directory.',
   );
 }

@@ -4,7 +4,6 @@ import { TributaryError } from '../../errors.js';
 import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { topologySchema } from '../../streams/config/topology-schema.js';
-import { loraFor, readPolicy } from '../../streams/read-adapter.js';
 import { startSampler } from '../../streams/stages/run-threads.js';
 import { between, collect, whole } from '../options.js';
 import { sayWarnings } from '../say-warnings.js';
@@ -35,7 +34,7 @@ export function addSampleCommand(program: Command): void {
     .option('--pipeline <folder>', 'the model', 'models/shapes')
     .option(
       '--lora <file>',
-      'adapter in the style of diffusers or kohya, such as runs/<name>/pytorch_lora_weights.safetensors',
+      'adapter in the style of diffusers, PEFT or kohya, or the folder of one, such as runs/<name>',
     )
     .option('--images <n>', 'pictures a prompt', whole(1, 1000), 8)
     .option('--seed <n>', 'seed of the noise', whole(0, 2 ** 32 - 1), 1234)
@@ -53,7 +52,6 @@ async function sample(options: SampleOptions): Promise<void> {
     if (prompt.trim() === '') throw noWords();
     tokenizer.encode(prompt);
   }
-  const adapter = options.lora === undefined ? undefined : await readPolicy(options.lora);
   const config = topologySchema.parse({
     name: 'sample',
     model: { pipeline: options.pipeline },
@@ -69,9 +67,9 @@ async function sample(options: SampleOptions): Promise<void> {
     },
     evaluation: { seed: options.seed },
   });
-  const sampler = await startSampler(config, sayWarnings, loraFor(config, adapter));
+  const sampler = await startSampler(config, sayWarnings, options.lora ?? null);
   try {
-    const parameters = adapter?.parameters ?? sampler.baseParameters;
+    const parameters = sampler.fileParameters ?? sampler.baseParameters;
     const png = await sampler.withPolicy({ version: 0, parameters }, (call) =>
       call.sampleGrid({ prompts, columns: images, scale }),
     );

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { lastValueFrom, tap } from 'rxjs';
-import { ADAPTER_FILE, WEIGHTS_FILE } from '../../streams/checkpoint-files.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
+import { ADAPTER_FILE, WEIGHTS_FILE } from '../../streams/policy-file-names.js';
 import { writeReport } from '../../streams/report/write-report.js';
 import { openRunDirectory } from '../../streams/run-directory.js';
 import type { RunEvent } from '../../streams/run-events.js';

@@ -1,8 +1,8 @@
 /** @file The parameters of a policy: fresh, and as the file that diffusers loads. */
 
 import { TributaryError } from '../../errors.js';
-import { decodeLoraFile, encodeLoraFile } from '../adapters/lora-file.js';
-import { haveOneRank, type LoraLayer, someOf, withOneRank } from '../adapters/lora-layer.js';
+import { type BesideLoraFile, decodeLoraFile, encodeLoraFile } from '../adapters/lora-file.js';
+import { fileShapes, haveOneRank, type LoraLayer, someOf, withOneRank } from '../adapters/lora-layer.js';
 import type { LoraSettings } from '../diffusion/denoiser.js';
 import { type Adapter, adapterShapes } from '../graph/lora.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
@@ -47,9 +47,9 @@ export function encodeParameters(
 }
 
 /** What an adapter file holds, as a policy takes it. */
-export interface FileParameters {
-  /** By the graph's input names. */
-  readonly parameters: NamedArrays;
+export interface FileAdapter {
+  /** All of one rank and one alpha. */
+  readonly stored: readonly LoraLayer[];
   readonly rank: number;
   readonly alpha: number;
   /** Names of the adapted layers. */
@@ -59,30 +59,75 @@ export interface FileParameters {
 }
 
 /**
- * Reads an adapter file.
+ * Reads an adapter file. What its numbers are inside a graph is known only with the layers: see `adapterParameters`.
  *
  * Errors: those of `decodeLoraFile`; TRIB_LORA if it adapts anything else than the UNet.
  */
-export function decodeParameters(bytes: Uint8Array, where: string): FileParameters {
-  const stored = decodeLoraFile(bytes, where);
-  requireUnet(stored, where);
-  const layers = withOneRank(stored);
-  const parameters = Object.fromEntries(
-    layers.flatMap(({ key, loraA, loraB, rank, kernel }) => {
-      const layer = unetLayer(key);
+export function decodeAdapter(bytes: Uint8Array, where: string, beside?: BesideLoraFile): FileAdapter {
+  const read = decodeLoraFile(bytes, where, beside);
+  requireUnet(read, where);
+  const stored = withOneRank(read);
+  return {
+    stored,
+    rank: stored[0]?.rank ?? 1,
+    alpha: stored[0]?.alpha ?? 1,
+    layers: stored.map(({ key }) => unetLayer(key)),
+    hasOneRank: haveOneRank(read),
+  };
+}
+
+/**
+ * Returns the parameters of an adapter by the names and in the layouts of a network's inputs. The layer decides, not the rank
+ * of the file's tensors: [rank, in] and [rank, in, 1, 1] are the same numbers, for a linear layer and for a 1 x 1 convolution.
+ *
+ * Errors: TRIB_LORA, which names up to six layers that the file lacks, or has in shapes for another layer.
+ */
+export function adapterParameters(
+  { stored }: Pick<FileAdapter, 'stored'>,
+  adapters: readonly Adapter[],
+  where: string,
+): NamedArrays {
+  const found = new Map(stored.map((layer) => [unetLayer(layer.key), layer]));
+  const faults = adapters.flatMap((adapter) => {
+    const layer = found.get(adapter.layer);
+    if (!layer) return [`${adapter.layer} (none)`];
+    if (fits(layer, adapter)) return [];
+    const { a, b } = fileShapes(layer);
+    return [`${adapter.layer} (A [${a.join(', ')}] and B [${b.join(', ')}] for ${described(adapter)})`];
+  });
+  if (faults.length > 0) {
+    const more = faults.length > 6 ? `, and ${faults.length - 6} more` : '';
+    throw new TributaryError(
+      'TRIB_LORA',
+      `${where}: expected A and B in the sizes of the model's layers, got others for ${faults.slice(0, 6).join(', ')}${more}. The adapter was made for another base: use it with that one.`,
+    );
+  }
+  return Object.fromEntries(
+    adapters.flatMap(({ layer, inputA, inputB, kernel }) => {
+      const { loraA, loraB, rank } = found.get(layer) as LoraLayer;
       return [
-        [`${layer}.lora_A`, kernel ? loraA : transposed(loraA, rank, loraA.length / rank)],
-        [`${layer}.lora_B`, kernel ? loraB : transposed(loraB, loraB.length / rank, rank)],
+        [inputA, kernel ? loraA : transposed(loraA, rank, loraA.length / rank)],
+        [inputB, kernel ? loraB : transposed(loraB, loraB.length / rank, rank)],
       ];
     }),
   );
-  return {
-    parameters,
-    rank: layers[0]?.rank ?? 1,
-    alpha: layers[0]?.alpha ?? 1,
-    layers: layers.map(({ key }) => unetLayer(key)),
-    hasOneRank: haveOneRank(stored),
-  };
+}
+
+/** Whether A and B have the features and the window of a layer. A matrix has a window of 1 x 1. */
+function fits({ loraA, loraB, rank, kernel }: LoraLayer, adapter: Adapter): boolean {
+  const [height, width] = adapter.kernel ?? [1, 1];
+  const [ownHeight, ownWidth] = kernel ?? [1, 1];
+  return (
+    ownHeight === height &&
+    ownWidth === width &&
+    loraA.length === rank * adapter.inFeatures * height * width &&
+    loraB.length === adapter.outFeatures * rank
+  );
+}
+
+function described({ inFeatures, outFeatures, kernel }: Adapter): string {
+  const kind = kernel ? `a ${kernel.join(' x ')} convolution` : 'a linear layer';
+  return `${kind} of ${inFeatures} inputs and ${outFeatures} outputs`;
 }
 
 const unetLayer = (key: string) => key.replace(/^unet\./, '');

@@ -1,6 +1,7 @@
 /** @file A policy as parameters and as a file: an adapter, or the weights of the UNet themselves. */
 
 import { TributaryError } from '../../errors.js';
+import type { BesideLoraFile } from '../adapters/lora-file.js';
 import { someOf } from '../adapters/lora-layer.js';
 import {
   decodeSafetensors,
@@ -15,18 +16,24 @@ import type { PolicyInputs } from '../graph/policy-network.js';
 import type { WeightChange } from '../graph/weight-change.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import {
-  decodeParameters,
+  adapterParameters,
+  decodeAdapter,
   encodeParameters,
-  type FileParameters,
+  type FileAdapter,
   initialParameters,
 } from './adapter-parameters.js';
 
-/** What a policy file holds. */
-export interface FilePolicy {
-  /** By the graph's input names. */
-  readonly parameters: NamedArrays;
-  /** Null where the file holds the weights themselves. */
-  readonly adapter: FileParameters | null;
+/** What a policy file holds: an adapter, or the weights themselves; the other is null. */
+export type FilePolicy =
+  | { readonly adapter: FileAdapter; readonly weights: null }
+  | { readonly adapter: null; readonly weights: readonly FileWeight[] };
+
+/** A weight as a policy file holds it. */
+export interface FileWeight {
+  /** As PyTorch has it. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
 }
 
 /** Tells weights that were trained from those of any UNet: only these have been under a policy's names. */
@@ -65,15 +72,36 @@ export function encodePolicy(
  *
  * Errors: TRIB_FILE if it is damaged; TRIB_LORA if it is neither.
  */
-export function decodePolicy(bytes: Uint8Array, where: string): FilePolicy {
-  if (!holdsWeights(bytes)) {
-    const adapter = decodeParameters(bytes, where);
-    return { parameters: adapter.parameters, adapter };
-  }
-  const tensors = weightTensors(bytes, where);
-  const parameters = tensors.map(({ name, data }) => [`unet.${name}`, data]);
-  return { parameters: Object.fromEntries(parameters), adapter: null };
+export function decodePolicy(bytes: Uint8Array, where: string, beside?: BesideLoraFile): FilePolicy {
+  if (holdsWeights(bytes)) return { adapter: null, weights: weightTensors(bytes, where) };
+  return { adapter: decodeAdapter(bytes, where, beside), weights: null };
 }
+
+/**
+ * Returns the parameters of a policy by the names and in the layouts of a network's inputs. Weights that the network has under
+ * no name are among them, so that whoever feeds it can say so.
+ *
+ * Errors: TRIB_LORA, naming the layers or the weights that the file has in the size of another.
+ */
+export function policyParameters(policy: FilePolicy, inputs: PolicyInputs, where: string): NamedArrays {
+  if (policy.adapter) return adapterParameters(policy.adapter, inputs.adapters, where);
+  const shapes = new Map(inputs.weights.map(({ name, shape }) => [name, shape]));
+  const faults = policy.weights.flatMap(({ name, shape }) => {
+    const wanted = shapes.get(name);
+    const isWanted = wanted === undefined || withoutOnes(wanted) === withoutOnes(shape);
+    return isWanted ? [] : [`${name} [${shape.join(', ')}] for [${wanted.join(', ')}]`];
+  });
+  if (faults.length > 0) {
+    throw new TributaryError(
+      'TRIB_LORA',
+      `${where}: expected weights in the shapes of the model, got others: ${someOf(faults)}. Use weights that were trained on this model.`,
+    );
+  }
+  return Object.fromEntries(policy.weights.map(({ name, data }) => [`unet.${name}`, data]));
+}
+
+/** A linear layer may lie as a 1 x 1 convolution. */
+const withoutOnes = (shape: readonly number[]) => shape.join().replace(/(,1)+$/, '');
 
 /** Whether a file holds the trained weights of a UNet; false for anything else, such as an adapter or a damaged file. */
 export function holdsWeights(bytes: Uint8Array): boolean {
@@ -106,10 +134,7 @@ export function weightChanges(bytes: Uint8Array, where: string): readonly Weight
   }));
 }
 
-function weightTensors(
-  bytes: Uint8Array,
-  where: string,
-): { readonly name: string; readonly shape: readonly number[]; readonly data: Float32Array }[] {
+function weightTensors(bytes: Uint8Array, where: string): FileWeight[] {
   const tensors = [...decodeSafetensors(bytes, where).tensors];
   const read = tensors.map(([name, tensor]) => ({
     name,

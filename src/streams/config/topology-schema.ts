@@ -50,10 +50,10 @@ const model = section({
     .describe(
       'What the UNet of sampler and trainer keeps weights and activations in. `float16` takes half the memory, and on a GPU less time; normalisations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32, and there for trials. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
     ),
-  startFrom: text('the path of an adapter file')
+  startFrom: text('the path of an adapter file, or of its folder')
     .optional()
     .describe(
-      'Adapter that training goes on from, such as one of supervised fine-tuning, in the style of diffusers, PEFT or kohya; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. What the run calls its base is then that adapter. Without it training starts from the pretrained model.',
+      'Adapter, or its folder, that training goes on from, such as one of supervised fine-tuning, in the style of diffusers, PEFT or kohya; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. What the run calls its base is then that adapter. Without it training starts from the pretrained model.',
     ),
 }).describe('The diffusion model that is tuned.');
 

@@ -1,6 +1,5 @@
 /** @file The threads of a run: sampler, reward, trainer. Each starts its own engine, and says which provider it uses. */
 
-import type { LoraSettings } from '../../models/diffusion/denoiser.js';
 import type { SamplerSettings } from '../../models/diffusion/sampler.js';
 import type { Provider } from '../../models/engines/engine.js';
 import type { EngineSettings } from '../../models/engines/open-engine.js';
@@ -25,6 +24,10 @@ const threadUrl = (name: string) => new URL(`../threads/${name}-thread.js`, impo
 export interface SamplerClient {
   readonly imageShape: OpenedSampler['imageShape'];
   readonly baseParameters: OpenedSampler['baseParameters'];
+  /** Of the policy file that it was started with. */
+  readonly fileParameters: OpenedSampler['fileParameters'];
+  /** The parameters that the bytes of a policy file hold. */
+  readPolicy(bytes: Uint8Array, where: string): Promise<PolicySnapshot['parameters']>;
   /** What is wrong with each prompt; null where it can be rolled out. */
   checkPrompts(prompts: readonly string[]): Promise<readonly (string | null)[]>;
   /**
@@ -113,11 +116,19 @@ const engineOf = ({ engine }: ResolvedConfig, stage: 'sampler' | 'trainer'): Eng
   tfjs: engine.tfjs,
 });
 
-/** Starts the sampler: pipeline loaded, graph compiled, for what the config trains or another policy. */
+const sayWarnings = (say: Say, warnings: readonly string[]) => {
+  for (const message of warnings) say({ kind: 'warning', message });
+};
+
+/**
+ * Starts the sampler: pipeline loaded, graph compiled, for what the config trains or for the policy of a file.
+ *
+ * @param policyFile the file, or its folder.
+ */
 export async function startSampler(
   config: ResolvedConfig,
   say: Say,
-  lora: LoraSettings | null = loraOf(config),
+  policyFile: string | null = null,
 ): Promise<SamplerClient & Pick<OpenedSampler, 'provider'>> {
   const thread: ServiceThread<SamplerService> = startThread<SamplerService>(threadUrl('sampler'), 'sampler');
   const opened = await opening(
@@ -125,7 +136,8 @@ export async function startSampler(
     thread.call.open({
       engine: engineOf(config, 'sampler'),
       pipeline: config.model.pipeline,
-      lora,
+      lora: loraOf(config),
+      policyFile,
       precision: config.model.precision,
       sampler: samplerSettings(config),
       trainedSteps: firstTrainedSteps(config),
@@ -133,8 +145,8 @@ export async function startSampler(
     }),
   );
   sayProvider(say, 'sampler', opened);
-  // The trainer reads the same files; once is enough.
-  for (const message of opened.corrections) say({ kind: 'warning', message });
+  // The trainer reads the same pipeline; once is enough.
+  sayWarnings(say, [...opened.corrections, ...opened.warnings]);
   // By what they are: a run that was set back gives a version that was there before to another policy.
   let held: PolicySnapshot['parameters'] | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -142,6 +154,8 @@ export async function startSampler(
     provider: opened.provider,
     imageShape: opened.imageShape,
     baseParameters: opened.baseParameters,
+    fileParameters: opened.fileParameters,
+    readPolicy: (bytes, where) => thread.call.readPolicy({ bytes, where }),
     checkPrompts: (prompts) => thread.call.checkPrompts(prompts),
     withPolicy(policy, work) {
       const turn = async () => {
@@ -201,6 +215,7 @@ export async function startTrainer(
   };
   const opened = await opening(thread, thread.call.open(settings));
   sayProvider(say, 'trainer', opened);
+  sayWarnings(say, opened.warnings);
   const { latentSize, provider } = opened;
   return { call: thread.call, latentSize, provider, close: () => thread.close() };
 }

@@ -16,7 +16,8 @@ import { imageGrid } from '../../models/images/image-grid.js';
 import { pictureDifference } from '../../models/images/picture-difference.js';
 import { encodePng } from '../../models/images/png.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
-import { startingPolicy } from '../../models/policy/policy-file.js';
+import { decodePolicy, policyParameters, startingPolicy } from '../../models/policy/policy-file.js';
+import { loraFor, readPolicy } from '../read-adapter.js';
 import { openedOnce } from './opened-once.js';
 
 export interface SamplerThreadSettings {
@@ -24,6 +25,8 @@ export interface SamplerThreadSettings {
   readonly pipeline: string;
   /** Null where a policy is all of the weights. */
   readonly lora: LoraSettings | null;
+  /** The file of the policy to sample by, or its folder, whose adapter then counts in the place of `lora`; null for none. */
+  readonly policyFile: string | null;
   readonly precision: Precision;
   readonly sampler: SamplerSettings;
   /** Trained steps of the first training stage: what the first graphs are compiled for. */
@@ -42,6 +45,10 @@ export interface OpenedSampler {
   readonly imageShape: readonly [number, number, number];
   /** The adapter that changes nothing: the base model. */
   readonly baseParameters: NamedArrays;
+  /** What `policyFile` holds; null without one. */
+  readonly fileParameters: NamedArrays | null;
+  /** What is to be said of that file. */
+  readonly warnings: readonly string[];
 }
 
 export interface ProbeRequest {
@@ -60,6 +67,8 @@ export interface ProbedPolicy {
 export interface SamplerService {
   open(settings: SamplerThreadSettings): Promise<OpenedSampler>;
   usePolicy(parameters: NamedArrays): Promise<void>;
+  /** The parameters that the bytes of a policy file hold for this network. `where` is what a fault calls the file. */
+  readPolicy(file: { readonly bytes: Uint8Array; readonly where: string }): Promise<NamedArrays>;
   /** What is wrong with each prompt; null where it can be rolled out. */
   checkPrompts(prompts: readonly string[]): Promise<(string | null)[]>;
   /** The tree of every request, recorded from the first trained step on. */
@@ -85,9 +94,11 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   const engine = openEngine(settings.engine);
   if (settings.precision === 'float16') await requireHalf(engine);
   const pipeline = await openPipeline(engine, settings.pipeline);
-  const { sampler, trainedSteps } = settings;
+  const { sampler, trainedSteps, policyFile } = settings;
+  const policy = policyFile === null ? null : await readPolicy(policyFile);
+  const lora = policy ? loraFor(policy) : settings.lora;
   const rows = denoiserRows(sampler, trainedSteps);
-  const denoiser = await openDenoiser(engine, pipeline, settings.lora, rows, settings.precision);
+  const denoiser = await openDenoiser(engine, pipeline, lora, rows, settings.precision);
   // Evaluation draws every picture from noise of its own, by the same sampler whatever the method, in the largest batch
   // that training has compiled a graph for.
   const probe: SamplerSettings = {
@@ -106,6 +117,9 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   return {
     engine,
     denoiser,
+    lora,
+    fileParameters: policy && policyParameters(policy, denoiser, policy.path),
+    warnings: policy?.warnings ?? [],
     tokenizer: pipeline.tokenizer,
     corrections: pipeline.folder.corrections,
     imageShape: await pipeline.imageShape(),
@@ -165,12 +179,14 @@ function promptFault(prompt: string): string | null {
 
 const service: SamplerService = {
   async open(settings) {
-    const { denoiser, corrections, imageShape } = await opened.open(settings);
-    const baseParameters = startingPolicy(denoiser, settings.lora, settings.sampler.seed);
+    const { denoiser, lora, corrections, imageShape, fileParameters, warnings } = await opened.open(settings);
     const { provider, fallbacks } = denoiser;
-    return { provider, fallbacks, corrections, imageShape, baseParameters };
+    const baseParameters = startingPolicy(denoiser, lora, settings.sampler.seed);
+    return { provider, fallbacks, corrections, imageShape, baseParameters, fileParameters, warnings };
   },
   usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),
+  readPolicy: async ({ bytes, where }) =>
+    policyParameters(decodePolicy(bytes, where), opened.value().denoiser, where),
   checkPrompts: async (prompts) => prompts.map(promptFault),
   rollout: async ({ requests, trainedSteps }, signal) =>
     opened.value().sampler.rollout(requests, trainedSteps, signal),

@@ -1,24 +1,50 @@
 import { TributaryError } from '../../errors.js';
 import { someOf } from '../../models/adapters/lora-layer.js';
-import { adapterFeeds, type LoraSettings, policyFeeds } from '../../models/diffusion/denoiser.js';
+import { type LoraSettings, policyFeeds } from '../../models/diffusion/denoiser.js';
 import type { PolicyInputs } from '../../models/graph/policy-network.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
-import { readAdapter, readPolicy } from '../read-adapter.js';
+import { policyParameters } from '../../models/policy/policy-file.js';
+import { type ReadPolicy, readPolicy } from '../read-adapter.js';
+
+/** What a run starts from. */
+export interface StartingParameters {
+  readonly parameters: NamedArrays;
+  /** What is to be said of the file. */
+  readonly warnings: readonly string[];
+}
 
 /**
  * Returns the parameters of a policy file that a run goes on from.
  *
  * **Errors**: TRIB_FILE or TRIB_LORA where the file is no adapter; TRIB_LORA where it has another rank, alpha or other
  * layers than the run's.
+ *
+ * @param place the file, or the folder that it lies in.
  */
 export async function startingParameters(
-  path: string,
+  place: string,
   inputs: PolicyInputs,
   lora: LoraSettings | null,
-): Promise<NamedArrays> {
-  if (lora === null) return startingWeights(path, inputs);
-  const { adapters } = inputs;
-  const { parameters, rank, alpha, layers, hasOneRank } = await readAdapter(path);
+): Promise<StartingParameters> {
+  const policy = await readPolicy(place);
+  requireKind(policy, inputs, lora);
+  const parameters = policyParameters(policy, inputs, policy.path);
+  inFile(policy.path, () => policyFeeds(inputs, parameters, lora));
+  return { parameters, warnings: policy.warnings };
+}
+
+/** A file of what the run trains, in rank, alpha and layers. */
+function requireKind(policy: ReadPolicy, { adapters }: PolicyInputs, lora: LoraSettings | null): void {
+  const { path, adapter } = policy;
+  if (lora === null && adapter === null) return;
+  if (lora === null) {
+    const nextStep = 'Merge the adapter into the base model first, or set model.train: adapter.';
+    throw fault(path, 'the weights of a UNet, as model.train: full trains them', 'an adapter', nextStep);
+  }
+  if (adapter === null) {
+    throw fault(path, 'an adapter', 'all weights of a UNet', 'Set model.train: full, or name an adapter.');
+  }
+  const { rank, alpha, layers, hasOneRank } = adapter;
   if (!hasOneRank) {
     const nextStep = 'Train it on where it was made, or merge it into the base model.';
     throw fault(path, 'one rank and one alpha for all layers', 'other ones for some of them', nextStep);
@@ -39,18 +65,6 @@ export async function startingParameters(
     const expected = 'weights for the layers that model.lora.pattern names';
     throw fault(path, expected, got, 'Use the pattern and the base model that the adapter was trained with.');
   }
-  inFile(path, () => adapterFeeds(adapters, parameters, rank));
-  return parameters;
-}
-
-async function startingWeights(path: string, inputs: PolicyInputs): Promise<NamedArrays> {
-  const { parameters, adapter } = await readPolicy(path);
-  if (adapter) {
-    const nextStep = 'Merge the adapter into the base model first, or set model.train: adapter.';
-    throw fault(path, 'the weights of a UNet, as model.train: full trains them', 'an adapter', nextStep);
-  }
-  inFile(path, () => policyFeeds(inputs, parameters, null));
-  return parameters;
 }
 
 /** Puts the file in front of what does not fit in it. */

@@ -10,7 +10,12 @@ import type { NamedArrays } from '../../models/optimizers/adamw.js';
 import { initialAdamWState } from '../../models/optimizers/adamw.js';
 import { decodeAdamWState, encodeAdamWState } from '../../models/optimizers/adamw-state-file.js';
 import { decodeLossScale, encodeLossScale } from '../../models/optimizers/loss-scale-file.js';
-import { decodePolicy, encodePolicy, startingPolicy } from '../../models/policy/policy-file.js';
+import {
+  decodePolicy,
+  encodePolicy,
+  policyParameters,
+  startingPolicy,
+} from '../../models/policy/policy-file.js';
 import { buildPolicyGraph } from '../../models/policy/policy-graph.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../models/policy/replay-buffer-file.js';
 import type { PolicyState, StageOfSamples, TrainerSettings } from '../../models/policy/trainer.js';
@@ -27,7 +32,7 @@ export interface TrainerThreadSettings {
   /** Null where all weights are trained. */
   readonly lora: LoraSettings | null;
   readonly trainer: TrainerSettings;
-  /** An adapter file to go on from; null starts from the pretrained model. */
+  /** An adapter file to go on from, or its folder; null starts from the pretrained model. */
   readonly startFrom: string | null;
   /** Null where no baseline is learnt. */
   readonly value: Omit<ValueBaselineSettings, 'seed'> | null;
@@ -53,6 +58,8 @@ export interface OpenedTrainer {
   readonly numParameters: number;
   /** Numbers in a latent of the model. */
   readonly latentSize: number;
+  /** What is to be said of the file that it goes on from. */
+  readonly warnings: readonly string[];
 }
 
 export interface TrainerService {
@@ -100,13 +107,13 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
   const trainer = await createTrainer(engine, pipeline, policyGraph, trainerSettings, baseline);
   const { adapters, weights } = policyGraph;
   const inputs = { adapters, weights };
-  const parameters =
+  const { parameters, warnings } =
     settings.startFrom === null
-      ? startingPolicy(inputs, lora, seed)
+      ? { parameters: startingPolicy(inputs, lora, seed), warnings: [] }
       : await startingParameters(settings.startFrom, inputs, lora);
   const optimizer = initialAdamWState(parameters);
   const state: PolicyState = { parameters, samplingParameters: parameters, optimizer, replay: [] };
-  return { engine, trainer, baseline, inputs, lora, latentSize, state, promoted: state };
+  return { engine, trainer, baseline, inputs, lora, latentSize, warnings, state, promoted: state };
 });
 
 const copyOf = (parameters: NamedArrays): NamedArrays =>
@@ -114,9 +121,9 @@ const copyOf = (parameters: NamedArrays): NamedArrays =>
 
 const service: TrainerService = {
   async open(settings) {
-    const { trainer, state, latentSize } = await opened.open(settings);
+    const { trainer, state, latentSize, warnings } = await opened.open(settings);
     const numParameters = Object.values(state.parameters).reduce((sum, { length }) => sum + length, 0);
-    return { provider: trainer.provider, fallbacks: trainer.fallbacks, numParameters, latentSize };
+    return { provider: trainer.provider, fallbacks: trainer.fallbacks, numParameters, latentSize, warnings };
   },
   async train(stage, signal) {
     const current = opened.value();
@@ -155,10 +162,12 @@ const service: TrainerService = {
   },
   async restore({ adapter, optimizer, extras, where }) {
     const current = opened.value();
-    const { parameters: samplingParameters } = decodePolicy(adapter, where);
+    const parametersOf = (file: Uint8Array) =>
+      policyParameters(decodePolicy(file, where), current.inputs, where);
+    const samplingParameters = parametersOf(adapter);
     const { [TRAINED_FILE]: trained, [REPLAY_FILE]: replay, [VALUE_FILE]: value } = extras;
     const lossScale = extras[LOSS_SCALE_FILE];
-    const parameters = trained ? decodePolicy(trained, where).parameters : samplingParameters;
+    const parameters = trained ? parametersOf(trained) : samplingParameters;
     if (value) current.baseline?.restore(value, where);
     current.state = {
       parameters,

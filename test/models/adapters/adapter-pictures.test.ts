@@ -18,7 +18,7 @@ import { createSampler } from '../../../src/models/diffusion/sampler.js';
 import type { Engine } from '../../../src/models/engines/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { toRgb8 } from '../../../src/models/images/png.js';
-import { decodeParameters } from '../../../src/models/policy/adapter-parameters.js';
+import { adapterParameters, decodeAdapter } from '../../../src/models/policy/adapter-parameters.js';
 import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 
 const FIXTURES = 'test/fixtures/adapter-pictures';
@@ -64,14 +64,15 @@ describe.each(['sd1', 'sdxl'])('an exported adapter on %s', (name) => {
       const file = encodeLoraFile(layers, { format, dtype, title: name });
       expect(createHash('sha256').update(file).digest('hex')).toBe(about.sha256[key]);
 
-      const { parameters, rank, alpha, layers: adapted } = decodeParameters(file, key);
+      const adapter = decodeAdapter(file, key);
+      const { rank, alpha, layers: adapted } = adapter;
       const denoiser = await openDenoiser(
         engine,
         pipeline,
         { pattern: '', rank, alpha, layers: adapted },
         [4],
       );
-      await denoiser.usePolicy(parameters);
+      await denoiser.usePolicy(adapterParameters(adapter, denoiser.adapters, key));
       const sampler = createSampler(pipeline, denoiser, {
         ...TINY_SAMPLER,
         seed: about.seed,

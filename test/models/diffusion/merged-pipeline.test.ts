@@ -16,7 +16,7 @@ import { decodeModel } from '../../../src/models/graph/decode.js';
 import { addLora } from '../../../src/models/graph/lora.js';
 import { ModelProtoSchema, TensorProto_DataLocation } from '../../../src/models/graph/proto/onnx_pb.js';
 import { loraChange } from '../../../src/models/graph/weight-change.js';
-import { decodeParameters } from '../../../src/models/policy/adapter-parameters.js';
+import { adapterParameters, decodeAdapter } from '../../../src/models/policy/adapter-parameters.js';
 import { elementCount, type Tensor } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { movedOut, rounded } from '../../fixtures/onnx-variants.js';
@@ -48,9 +48,11 @@ async function outputOf(path: string, layers?: readonly LoraLayer[]): Promise<Fl
     }),
   );
   if (layers) {
-    const { parameters, rank, alpha, layers: names } = decodeParameters(encodeLoraFile(layers), 'adapter');
+    const file = decodeAdapter(encodeLoraFile(layers), 'adapter');
+    const { rank, alpha, layers: names } = file;
     const adapted = addLora(graph, { pattern: '', rank, alpha, layers: names, form: 'beside' }, path);
     graph = adapted.graph;
+    const parameters = adapterParameters(file, adapted.adapters, 'adapter');
     feeds = { ...feeds, ...adapterFeeds(adapted.adapters, parameters, rank) };
   }
   await pipeline.release();

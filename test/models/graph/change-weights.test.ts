@@ -15,7 +15,7 @@ import * as op from '../../../src/models/graph/ops/index.js';
 import { prepareGraph } from '../../../src/models/graph/prepare.js';
 import { ModelProtoSchema } from '../../../src/models/graph/proto/onnx_pb.js';
 import { loraChange } from '../../../src/models/graph/weight-change.js';
-import { decodeParameters } from '../../../src/models/policy/adapter-parameters.js';
+import { adapterParameters, decodeAdapter } from '../../../src/models/policy/adapter-parameters.js';
 import { float32, int64, type Tensor } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { largestDifference, randomTensor, runModel } from '../../fixtures/run-model.js';
@@ -62,7 +62,8 @@ describe('changeWeights with an adapter', () => {
     const layers = randomLayers(base, 3, 2);
     expect(layers.filter(({ kernel }) => kernel).length).toBeGreaterThan(5);
     expect(layers.filter(({ kernel }) => !kernel).length).toBeGreaterThan(24);
-    const { parameters, rank, alpha, layers: names } = decodeParameters(encodeLoraFile(layers), 'adapter');
+    const file = decodeAdapter(encodeLoraFile(layers), 'adapter');
+    const { rank, alpha, layers: names } = file;
     const feeds = {
       sample: randomTensor(1, SHAPES.sample),
       timestep: int64([700, 20]),
@@ -73,6 +74,7 @@ describe('changeWeights with an adapter', () => {
     const merged = await outputOf(await prepared(mergeLora(tinyUnet(TOKENS), layers, 'tiny UNet')));
     for (const form of ['beside', 'folded'] as const) {
       const adapted = addLora(base, { pattern: '', rank, alpha, layers: names, form }, 'tiny UNet');
+      const parameters = adapterParameters(file, adapted.adapters, 'adapter');
       const expected = await outputOf(adapted.graph, adapterFeeds(adapted.adapters, parameters, rank));
       expect(largestDifference(merged, expected)).toBeLessThan(1e-5);
     }

@@ -22,6 +22,7 @@ import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import {
   decodePolicy,
   encodePolicy,
+  policyParameters,
   startingPolicy,
   weightChanges,
 } from '../../../src/models/policy/policy-file.js';
@@ -90,12 +91,21 @@ describe('training of all weights', () => {
   it('should come back from its file bit for bit, under the names and shapes of PyTorch', async () => {
     const { state } = await trainer.train(stageOf(samples), untrained(base));
     const bytes = encodePolicy(inputs, state.parameters, null);
-    expect(decodePolicy(bytes, 'file')).toEqual({ parameters: state.parameters, adapter: null });
+    const read = decodePolicy(bytes, 'file');
+    expect(read.adapter).toBe(null);
+    expect(policyParameters(read, inputs, 'file')).toEqual(state.parameters);
     const { tensors } = decodeSafetensors(bytes, 'file');
     const path = 'mid_block.attentions.0.transformer_blocks.0.ff.net.2';
     expect(tensors.get(`${path}.weight`)?.shape).toEqual([16, 32]);
     expect(tensors.get('conv_norm_out.bias')?.shape).toEqual([8]);
-    expect(encodePolicy(inputs, decodePolicy(bytes, 'file').parameters, null)).toEqual(bytes);
+    expect(encodePolicy(inputs, policyParameters(read, inputs, 'file'), null)).toEqual(bytes);
+    const turned = {
+      ...inputs,
+      weights: inputs.weights.map((one) => ({ ...one, shape: [...one.shape, 2] })),
+    };
+    expect(() => policyParameters(read, turned, 'file')).toThrow(
+      'file: expected weights in the shapes of the model, got others: "conv_in.bias [8] for [8, 2]", ',
+    );
   });
 
   it('should have the gradients that central differences find', async () => {

@@ -39,6 +39,8 @@ async function start({ bestReward, base = PRETRAINED }: { bestReward?: number; b
     sampler: {
       imageShape: [1, 1, 2],
       baseParameters: BASE,
+      fileParameters: null,
+      readPolicy: async () => BASE,
       checkPrompts: async () => [],
       close: async () => undefined,
       withPolicy: ({ version, parameters }, work) =>

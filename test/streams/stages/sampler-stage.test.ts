@@ -38,6 +38,8 @@ async function start(rollout?: SamplerService['rollout'], overrides: readonly st
   const sampler: SamplerClient = {
     imageShape: [3, 1, 1],
     baseParameters: {},
+    fileParameters: null,
+    readPolicy: async () => ({}),
     checkPrompts: async (checked) => checked.map((prompt) => (prompt === '?' ? UNKNOWN : null)),
     withPolicy: (_, work) => work({ rollout: rollout ?? rollOut } as unknown as Client<SamplerService>),
     close: async () => undefined,
