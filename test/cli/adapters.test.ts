@@ -132,6 +132,19 @@ describe('tributary export and merge', () => {
     expect(stderr.split(warning)).toHaveLength(2);
   });
 
+  test('should say that diffusers loses alphas of attention in the style of kohya', async () => {
+    const folder = await temporaryFolder();
+    const [adapter, out] = [join(folder, 'adapter.safetensors'), join(folder, 'out.safetensors')];
+    const [query, ...others] = LAYERS as [LoraLayer, ...LoraLayer[]];
+    await writeFile(adapter, encodeLoraFile([{ ...query, alpha: 1 }, ...others]));
+    const warningOf = async (format: string) =>
+      (await runCli(['export', adapter, '--format', format, '--out', out])).stderr;
+    expect(await warningOf('kohya')).toContain(
+      `warning: ${out}: diffusers 0.42.1 does not read the alpha of attention layers in the style of kohya: it takes 3, the most frequent of the file, for 1 with another: "${query.key} (1)".`,
+    );
+    expect(await warningOf('peft')).toBe('');
+  });
+
   test('should say which layers another base lacks, whoever loads the adapter', async () => {
     const folder = await temporaryFolder();
     const pipeline = join(folder, 'base');

@@ -1,6 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { TributaryError } from '../../errors.js';
+import { alphasThatDiffusersLoses } from '../../models/adapters/kohya-alphas.js';
 import {
   decodeLoraFile,
   encodeLoraFile,
@@ -50,6 +51,8 @@ async function exportAdapter(path: string, { format, dtype, out }: ExportOptions
   const title = basename(isRun ? resolve(path) : path, isRun ? '' : '.safetensors');
   const target = out ?? join(dirname(adapterPath), `${title}-${format}-${dtype}.safetensors`);
   await writeFileAtomic(target, encodeLoraFile(layers, { format, dtype, title }));
+  const lost = format === 'kohya' ? alphasThatDiffusersLoses(layers) : null;
+  if (lost !== null) warn(`${target}: ${lost}`);
   console.log(target);
 }
 
