@@ -40,9 +40,12 @@ const model = section({
       .default(4)
       .describe('Rank of the adapter. More can change more, and cost memory and time in proportion.'),
     alpha: number({ from: '(0', to: 'Infinity)' })
-      .default(4)
-      .describe("The adapter's output is scaled by alpha / rank. Usually equal to rank."),
+      .optional()
+      .describe(
+        "The adapter's output is scaled by alpha / rank. Without it, equal to rank, whatever that is: the scale is 1.",
+      ),
   })
+    .transform(({ alpha, ...others }) => ({ ...others, alpha: alpha ?? others.rank }))
     .prefault({})
     .describe('The LoRA adapter: unless `train` says otherwise, the only weights that are trained.'),
   precision: oneOf(PRECISIONS)
