@@ -88,6 +88,8 @@ describe('an adapter that PEFT wrote', () => {
       { 'blocks.0.to_q\\Z': 1 },
       'expected patterns that are regular expressions, got "blocks',
     ],
+    ['alpha_pattern', { '(o|to)+_q': 1 }, 'patterns without repeated groups and with at most 3 repetitions'],
+    ['alpha_pattern', { '.*.*.*.*q': 1 }, 'patterns without repeated groups and with at most 3 repetitions'],
     ['rank_pattern', { to_q: 5 }, 'expected the rank 2 that "unet.blocks.0.to_q" has, got 5'],
   ])('should refuse by name what it cannot stand for: %s %j', async (field, value, text) => {
     const folder = await folderWith({ [field]: value });

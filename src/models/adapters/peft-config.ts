@@ -11,6 +11,10 @@ export type PeftConfig = Readonly<Record<string, unknown>>;
 const SAVE_AGAIN = 'Save the adapter again with the configuration that it was trained with.';
 const MERGE = 'Merge the adapter into its base model with PEFT, and use that model.';
 
+/** With more, or in a longer path, a pattern could take seconds. */
+const MOST_REPETITIONS = 3;
+const LONGEST_PATH = 200;
+
 const patternSchema = z.record(z.string(), z.number());
 
 /**
@@ -68,14 +72,19 @@ function firstMatch(
 
 function matches(pattern: string, path: string, where: string): boolean {
   if (/^[\w.]+$/.test(pattern)) return endsLike(pattern, path);
-  // Python's ends of a text, which JavaScript reads as the letters.
+  // Python's ends of a text, which JavaScript reads as the letters; and what may be searched for ever.
   const isForeign = /\\[AZ]/.test(pattern);
+  const repetitions = pattern.match(/[*+{]/g)?.length ?? 0;
+  const isSlow = /\)[*+{]/.test(pattern) || repetitions > MOST_REPETITIONS || path.length > LONGEST_PATH;
   try {
-    if (!isForeign) return new RegExp(`^(?:.*\\.)?(?:${pattern})$`).test(path);
+    if (!isForeign && !isSlow) return new RegExp(`^(?:.*\\.)?(?:${pattern})$`).test(path);
   } catch {
     // Said below.
   }
-  throw loraFault(where, 'patterns that are regular expressions', `"${pattern}"`, SAVE_AGAIN);
+  const expected = isSlow
+    ? `patterns without repeated groups and with at most ${MOST_REPETITIONS} repetitions, for paths of up to ${LONGEST_PATH} letters`
+    : 'patterns that are regular expressions';
+  throw loraFault(where, expected, `"${shortened(pattern)}"`, SAVE_AGAIN);
 }
 
 /** As the regular expression would, for names, in which only a dot is more than itself. */
@@ -130,6 +139,7 @@ const isSet = (value: unknown) =>
   value !== undefined && value !== null && value !== false && !(Array.isArray(value) && value.length === 0);
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return shortened(JSON.stringify(value) ?? 'nothing');
 }
+
+const shortened = (text: string) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
