@@ -1,8 +1,12 @@
 /** @file Order, room and redelivery among the promises of `Transport`. */
 
 import { expect, vi } from 'vitest';
+import { collectGarbage } from '../fixtures/collect-garbage.js';
 import { CAPACITY, type ContractParts, MAX_ATTEMPTS } from './contract-parts.js';
 import { ackAtOnce, turnOfTheEventLoop } from './inbox.js';
+
+/** Far more than may wait. */
+const MANY = 50 * CAPACITY;
 
 export function describeDelivery({ should, inbox }: ContractParts): void {
   should('open and close, and close twice as once', async (transport) => {
@@ -77,6 +81,27 @@ export function describeDelivery({ should, inbox }: ContractParts): void {
       expect(reader.messages).toEqual(['first', 'first', 'next']);
     },
   );
+
+  should('keep nothing of the repeats of a held key, however many come', async (transport) => {
+    const onRepeat = vi.fn();
+    const reader = inbox(transport, { onRepeat });
+    await transport.publish('work', { key: 'a', message: 'first' });
+    const first = await reader.delivery(0);
+    const published: WeakRef<object>[] = [];
+    for (let n = 0; n < MANY; n++) {
+      const message = { n };
+      published.push(new WeakRef(message));
+      await transport.publish('work', { key: 'a', message });
+    }
+    await vi.waitFor(() => expect(onRepeat).toHaveBeenCalledTimes(MANY), 30_000);
+    await turnOfTheEventLoop();
+    collectGarbage();
+    // The last one may still stand in a variable of somebody's.
+    expect(published.filter((message) => message.deref() !== undefined).length).toBeLessThan(3);
+    first.ack();
+    await transport.publish('work', { key: 'a', message: 'next' });
+    expect((await reader.delivery(1)).message).toBe('next');
+  });
 
   should('work on several keys at once, up to maxInFlight', async (transport) => {
     const reader = inbox(transport, { maxInFlight: 2 });

@@ -33,8 +33,12 @@ export interface ConsumerGroupEvents {
   readonly onRoom: () => void;
   /** The group refused an entry for the `nacks`-th time. True: deliver it again. False: the topic takes it over. */
   readonly onNack: (entry: Entry, nacks: number, reason: string) => boolean;
-  /** What is kept of an entry that will not be delivered, until it is settled. Default: the entry. */
-  readonly onRepeat?: (entry: Entry) => Entry;
+  /**
+   * The group will not deliver an entry, as it holds others of the key, oldest first. Returns what it shall settle with the
+   * first of those; null where the topic is done with the entry at once. What is kept must not grow with the number of
+   * repeats: anyone may write them without end.
+   */
+  readonly onRepeat: (entry: Entry, held: readonly Entry[]) => Entry | null;
 }
 
 /** FNV-1a, 32 bits: spreads keys over members the same way in every process. */
@@ -54,7 +58,8 @@ function hashOf(key: string): number {
 export class ConsumerGroup {
   readonly #waiting: WaitingEntry[] = [];
   readonly #members: Member[] = [];
-  readonly #keysInFlight = new Set<string>();
+  /** By key, the entry that is being worked on. */
+  readonly #inFlight = new Map<string, Entry>();
   /** What is settled with the message of its key that is being worked on. */
   readonly #repeats = new Map<string, Entry[]>();
   #isPumping = false;
@@ -83,7 +88,7 @@ export class ConsumerGroup {
     return () => {
       this.#members.splice(this.#members.indexOf(member), 1);
       for (const waiting of member.unanswered) {
-        this.#keysInFlight.delete(waiting.entry.key);
+        this.#inFlight.delete(waiting.entry.key);
         this.#putBack(waiting);
       }
       member.unanswered.clear();
@@ -91,8 +96,13 @@ export class ConsumerGroup {
     };
   }
 
-  /** Forgets what waits and is not this group's any more; what is being worked on stays until it is answered. */
+  /** Forgets what waits or is set aside and is not this group's any more; what is being worked on stays until it is answered. */
   withdraw(isGone: (entry: Entry) => boolean): void {
+    for (const [key, repeats] of this.#repeats)
+      this.#repeats.set(
+        key,
+        repeats.filter((entry) => !isGone(entry)),
+      );
     const kept = this.#waiting.filter(({ entry }) => !isGone(entry));
     this.#waiting.splice(0, this.#waiting.length, ...kept);
   }
@@ -129,24 +139,22 @@ export class ConsumerGroup {
     while (this.#setRepeatsAside()) this.events.onRoom();
   }
 
-  /**
-   * Takes what waits behind a message of its key, and whose member wants none of it, out of the way. It is settled with that
-   * message and not before: after a change of members it may be that message once more.
-   */
+  /** Takes what waits behind a message of its key, and whose member wants none of it, out of the way. */
   #setRepeatsAside(): boolean {
-    const before = this.#waiting.length;
+    let isAny = false;
     for (const waiting of [...this.#waiting]) {
       const { entry } = waiting;
-      const onRepeat = this.#keysInFlight.has(entry.key) ? this.#memberOf(entry.key)?.onRepeat : undefined;
+      const held = this.#inFlight.get(entry.key);
+      const onRepeat = held && this.#memberOf(entry.key)?.onRepeat;
       if (!onRepeat) continue;
+      isAny = true;
       this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-      const kept = this.events.onRepeat?.(entry) ?? entry;
-      const repeats = this.#repeats.get(entry.key);
-      if (repeats) repeats.push(kept);
-      else this.#repeats.set(entry.key, [kept]);
+      const repeats = this.#repeats.get(entry.key) ?? [];
+      const kept = this.events.onRepeat(entry, [held, ...repeats]);
+      if (kept) this.#repeats.set(entry.key, [...repeats, kept]);
       onRepeat();
     }
-    return this.#waiting.length < before;
+    return isAny;
   }
 
   #settleRepeats(key: string): void {
@@ -161,11 +169,11 @@ export class ConsumerGroup {
   #takeNext(): { member: Member; waiting: WaitingEntry } | undefined {
     if (this.#members.every((member) => member.unanswered.size >= member.maxInFlight)) return undefined;
     for (const [index, waiting] of this.#waiting.entries()) {
-      if (this.#keysInFlight.has(waiting.entry.key)) continue;
+      if (this.#inFlight.has(waiting.entry.key)) continue;
       const member = this.#memberOf(waiting.entry.key);
       if (!member || member.unanswered.size >= member.maxInFlight) continue;
       this.#waiting.splice(index, 1);
-      this.#keysInFlight.add(waiting.entry.key);
+      this.#inFlight.set(waiting.entry.key, waiting.entry);
       member.unanswered.add(waiting);
       return { member, waiting };
     }
@@ -176,7 +184,7 @@ export class ConsumerGroup {
     const { entry, nacks } = waiting;
     const answer = (settle: () => void) => {
       if (!member.unanswered.delete(waiting)) return;
-      this.#keysInFlight.delete(entry.key);
+      this.#inFlight.delete(entry.key);
       settle();
     };
     return {

@@ -63,6 +63,11 @@ export class InProcessQueueTopic {
       onSettled: (entry) => this.#settle(entry),
       onRoom: () => this.#admit(),
       onNack: (entry, nacks, reason) => this.#refuse(name, entry, nacks, reason),
+      // Nothing in memory comes twice, so a repeat is another message, and the one before it does not need it.
+      onRepeat: (entry) => {
+        this.#settle(entry);
+        return null;
+      },
     });
     for (const [entry, numGroups] of this.#held) this.#held.set(entry, numGroups + 1);
     this.#groups.set(name, group);

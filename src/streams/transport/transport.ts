@@ -57,8 +57,8 @@ export interface Subscription<Topic extends string> {
   readonly maxInFlight: number;
   /**
    * For a reader that holds its messages long, and to which a second of a key is worth nothing: one that comes while the
-   * first is unanswered is not delivered, takes no room, and is done with when the first is. This hears of it. Default: it
-   * waits for the answer to the first, and is delivered then.
+   * first is unanswered is not delivered and takes no room, nor memory, however many come: it is done with when the first is,
+   * or before. This hears of it. Default: it waits for the answer to the first, and is delivered then.
    */
   readonly onRepeat?: () => void;
 }

@@ -107,6 +107,39 @@ describe('readQueue', () => {
     reading.unsubscribe();
   });
 
+  it('should keep the place of a held record that comes once more, and commit nothing beyond it', async () => {
+    const committed: bigint[] = [];
+    let consumer: ConsumeOptions | undefined;
+    const driver = {
+      async consume(asked: ConsumeOptions) {
+        consumer = asked;
+        return {
+          commit: async (_: number, offset: bigint) => void committed.push(offset),
+          resume: () => undefined,
+          close: async () => undefined,
+        };
+      },
+    } as unknown as LogDriver;
+    const read: Delivery<unknown>[] = [];
+    const onRepeat = vi.fn();
+    const reading = readQueue(options(driver, { onRepeat })).subscribe((delivery) => read.push(delivery));
+    const records = ['a', 'a', 'a', 'b'].map((text, offset) => record(offset, text));
+    consumer?.onAssigned([0]);
+    await consumer?.onRecords(records);
+    // The partition goes and comes back: what was taken of it comes again, the held record among it.
+    for (const partitions of [[], [0]]) consumer?.onAssigned(partitions);
+    await consumer?.onRecords(records);
+    expect(read.map(({ message }) => message)).toEqual(['a', 'b']);
+    // Two repeats at first; then all four are repeats of what is held.
+    expect(onRepeat).toHaveBeenCalledTimes(6);
+    read[1]?.ack();
+    await vi.waitFor(() => expect(committed).toContain(0n));
+    expect(new Set(committed)).toEqual(new Set([0n]));
+    read[0]?.ack();
+    await vi.waitFor(() => expect(committed.at(-1)).toBe(4n));
+    reading.unsubscribe();
+  });
+
   it.each([
     ['what it has taken, or its memory, or the oldest record, when it is alone', new Map([[1, 3n]])],
     ['the commits of the group when others share it', null],

@@ -76,7 +76,7 @@ class QueueReader {
       onSettled: (entry) => this.#settle(entry),
       onRoom: () => this.#wake(),
       onNack: (entry, nacks, reason) => this.#refuse(entry, nacks, reason),
-      onRepeat: (entry) => this.#withoutMessage(entry),
+      onRepeat: (entry, held) => this.#setAside(entry, held),
     });
   }
 
@@ -179,11 +179,22 @@ class QueueReader {
     }
   }
 
-  /** A record that is never handed on is kept by its place alone. */
-  #withoutMessage(entry: Entry): Entry {
-    const kept = { ...entry, message: null };
+  /**
+   * Lets a record go that is never handed on. Where an older one of its partition is held, nothing behind that is committed, and
+   * a crash brings both back. Else it may be the held message itself once more, from before its partition came anew: then it
+   * is what holds back the commits, and its place is kept until that message is answered. So of each partition one is kept.
+   */
+  #setAside(entry: Entry, held: readonly Entry[]): Entry | null {
     const taken = this.#records.get(entry);
-    if (taken) this.#records.set(kept, { ...taken, record: { ...taken.record, value: new Uint8Array() } });
+    if (!taken) return null;
+    const { record, ledger } = taken;
+    const before = held.map((other) => this.#records.get(other));
+    if (before.some((other) => other?.ledger === ledger && other.record.offset < record.offset)) {
+      ledger.settle(record.offset);
+      return null;
+    }
+    const kept = { ...entry, message: null };
+    this.#records.set(kept, { ledger, record: { ...record, value: new Uint8Array() } });
     return kept;
   }
 
