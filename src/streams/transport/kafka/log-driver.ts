@@ -64,7 +64,7 @@ export interface ExclusiveWriter {
   /**
    * Resolves when all replicas in sync have the record.
    *
-   * **Errors**: TRIB_USAGE where another process has taken the name; nothing was written.
+   * **Errors**: TRIB_USAGE where another process has taken the name; nothing was written. TRIB_TRANSPORT as `append` below.
    */
   append(topic: string, record: NewRecord): Promise<void>;
   close(): Promise<void>;
@@ -74,13 +74,21 @@ export interface ExclusiveWriter {
 export interface LogDriver {
   /** Creates the topics that are missing, and errs where one that is there is another than planned. */
   ensureTopics(plans: readonly TopicPlan[]): Promise<void>;
-  /** Resolves when all replicas in sync have the records. */
+  /**
+   * Resolves when all replicas in sync have the records.
+   *
+   * **Errors**: TRIB_TRANSPORT where this topic, or another that was written to before, was deleted meanwhile.
+   */
   append(topic: string, records: readonly NewRecord[]): Promise<void>;
   /** Joins a consumer group; a group that is new starts at the oldest record. */
   consume(options: ConsumeOptions): Promise<LogConsumer>;
   /** Takes a name from whoever holds it: by a transactional id, whose epoch the brokers raise. */
   openExclusiveWriter(name: string): Promise<ExclusiveWriter>;
-  /** Names of the clients that are members of a consumer group now; one that died is one for up to ten seconds more. */
+  /**
+   * Names of the clients that are members of a consumer group now; one that died is one for up to ten seconds more.
+   *
+   * **Errors**: TRIB_TRANSPORT where the group has members that cannot be counted.
+   */
   membersOf(consumerGroup: string): Promise<readonly string[]>;
   /** The offset after the last record of each partition that holds any, by partition. */
   endOffsets(topic: string): Promise<ReadonlyMap<number, bigint>>;

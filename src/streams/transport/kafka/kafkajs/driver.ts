@@ -3,6 +3,8 @@ import { groupAppends } from '../group-appends.js';
 import type { LogConsumer, LogDriver } from '../log-driver.js';
 import { type KafkaJsOptions, openClient, Partitioners } from './client.js';
 import { consume } from './consumer.js';
+import { writtenTopics } from './deleted-topics.js';
+import { membersOf } from './members.js';
 import { ensureTopics, patiently } from './topics.js';
 import { openExclusiveWriter, send } from './writer.js';
 
@@ -30,8 +32,12 @@ export async function connectKafkaJs(options: ConnectOptions): Promise<LogDriver
     maxInFlightRequests: 1,
     createPartitioner: Partitioners.DefaultPartitioner,
   });
+  const written = writtenTopics(admin);
   const append = groupAppends({
-    send: (records) => coded(`topics ${[...records.keys()].join(', ')}`, () => send(producer, records)),
+    send: (records) =>
+      coded(`topics ${[...records.keys()].join(', ')}`, () =>
+        written.during(records.keys(), () => send(producer, records)),
+      ),
     maxBytes: options.maxBatchBytes ?? BATCH_BYTES,
   });
   const consumers = new Set<LogConsumer>();
@@ -44,12 +50,10 @@ export async function connectKafkaJs(options: ConnectOptions): Promise<LogDriver
     async append(topic, records) {
       await Promise.all(records.map((record) => append(topic, record)));
     },
-    openExclusiveWriter: (name) => coded(`writer "${name}"`, () => openExclusiveWriter(kafka, name)),
+    openExclusiveWriter: (name) =>
+      coded(`writer "${name}"`, () => openExclusiveWriter(kafka, name, writtenTopics(admin))),
     membersOf: (consumerGroup) =>
-      coded(`group "${consumerGroup}"`, async () => {
-        const { groups } = await patiently(() => admin.describeGroups([consumerGroup]));
-        return groups.flatMap(({ members }) => members.map(({ clientId }) => clientId));
-      }),
+      coded(`group "${consumerGroup}"`, () => patiently(() => membersOf(admin, consumerGroup))),
     endOffsets: (topic) =>
       coded(`topic "${topic}"`, async () => {
         const offsets = await patiently(() => admin.fetchTopicOffsets(topic));

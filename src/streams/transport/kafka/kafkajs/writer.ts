@@ -3,6 +3,7 @@ import { codedFault } from '../cluster-fault.js';
 import type { RecordsByTopic } from '../group-appends.js';
 import type { ExclusiveWriter, NewRecord } from '../log-driver.js';
 import { type Kafka, Partitioners, type Producer } from './client.js';
+import type { WrittenTopics } from './deleted-topics.js';
 
 /** Brokers are still writing the marks of the transaction before: a matter of milliseconds. */
 const RETRY = { initialRetryTime: 20, maxRetryTime: 5000, retries: Number.MAX_SAFE_INTEGER };
@@ -26,7 +27,11 @@ export async function send(producer: Pick<Producer, 'sendBatch'>, records: Recor
 }
 
 /** Writes each record in a transaction of its own, under an id whose epoch the brokers raise for every new writer. */
-export async function openExclusiveWriter(kafka: Kafka, name: string): Promise<ExclusiveWriter> {
+export async function openExclusiveWriter(
+  kafka: Kafka,
+  name: string,
+  written: WrittenTopics,
+): Promise<ExclusiveWriter> {
   const producer = kafka.producer({
     transactionalId: name,
     retry: RETRY,
@@ -36,7 +41,9 @@ export async function openExclusiveWriter(kafka: Kafka, name: string): Promise<E
   });
   try {
     await producer.connect();
-    // The brokers give the name with the first transaction: an empty one takes it here, and not at the first record.
+    // Connecting takes the name from nobody. The brokers give it with the first transaction: an empty one takes it here, and not
+    // at the first record. What the producer that had it sends outside a transaction is still written, so a name is worth
+    // something only where every record goes in one, as below.
     await (await producer.transaction()).abort();
   } catch (error) {
     await producer.disconnect().catch(() => undefined);
@@ -56,13 +63,13 @@ export async function openExclusiveWriter(kafka: Kafka, name: string): Promise<E
   let last: Promise<unknown> = Promise.resolve();
   return {
     append(topic, record) {
-      const written = last
-        .then(() => write(topic, record))
+      const done = last
+        .then(() => written.during([topic], () => write(topic, record)))
         .catch((error: unknown) => {
           throw isTaken(error) ? takenFault(name, error) : codedFault(`topic "${topic}"`, error);
         });
-      last = written.catch(() => undefined);
-      return written;
+      last = done.catch(() => undefined);
+      return done;
     },
     close: async () => {
       await last;

@@ -1,0 +1,55 @@
+/** @file What becomes of a producer one of whose topics is deleted. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { TributaryError } from '../../../../errors.js';
+import type { Admin } from './client.js';
+
+/** A send is answered in milliseconds; one that waits this long is looked into. */
+const PAUSE_MS = 2000;
+
+export interface WrittenTopics {
+  /**
+   * Waits for a send to these topics.
+   *
+   * **Errors**: those of the send; TRIB_TRANSPORT where it is not answered and a topic that was written to before is gone.
+   */
+  during<Result>(topics: Iterable<string>, send: () => Promise<Result>): Promise<Result>;
+}
+
+/**
+ * Remembers the topics that one producer of kafkajs has written to. Before it writes to a topic for the first time it asks the
+ * brokers for the places of all of them, and one that was deleted since makes the whole answer a fault that it takes for a
+ * passing one: it could never begin with another topic, for a minute without a word, and a transactional producer for ever.
+ * Reconnecting does not make it forget. A part that is started again creates its topics anew.
+ */
+export function writtenTopics(admin: Pick<Admin, 'listTopics'>): WrittenTopics {
+  const written = new Set<string>();
+  return {
+    async during(topics, send) {
+      for (const topic of topics) written.add(topic);
+      const answered = send();
+      // Where this gives up first, nobody waits for it any more.
+      answered.catch(() => undefined);
+      for (;;) {
+        const leaving = new AbortController();
+        const pause = wait(PAUSE_MS, 'late' as const, { signal: leaving.signal }).catch(
+          () => 'late' as const,
+        );
+        const first = await Promise.race([answered.then(() => 'answered' as const), pause]).finally(() =>
+          leaving.abort(),
+        );
+        if (first === 'answered') return answered;
+        // A cluster that is away says nothing of its topics.
+        const there = await admin.listTopics().catch(() => null);
+        const gone = there === null ? [] : [...written].filter((topic) => !there.includes(topic));
+        if (gone.length > 0) throw deletedFault(gone);
+      }
+    },
+  };
+}
+
+function deletedFault(topics: readonly string[]): TributaryError {
+  return new TributaryError(
+    'TRIB_TRANSPORT',
+    `kafka topic ${topics.map((topic) => `"${topic}"`).join(', ')}: expected it in the cluster, as this process has written to it, got none: it was deleted. Start this process again, which creates it anew; what lay in it is lost.`,
+  );
+}

@@ -1,0 +1,160 @@
+/** @file What kafkajs and the brokers do that a good guess misses, where this program rests on it. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { Kafka, logLevel } from 'kafkajs';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { LogDriver, TopicPlan } from '../../src/streams/transport/kafka/log-driver.js';
+import { faultOf } from '../fixtures/fault-of.js';
+import { BROKERS, connect, freshPrefix, groupOf, SKIP_REASON } from './cluster.js';
+
+const RECORD = { key: 'k', value: Buffer.from('v'), headers: {} };
+/** The client that tools/kafka fetched with its broker. */
+const JARS = '.cache/kafka/lib';
+const NO_JARS = existsSync(JARS) ? '' : ` (skipped: no ${JARS})`;
+
+const planOf = (topic: string): TopicPlan => ({
+  topic,
+  numPartitions: 1,
+  cleanupPolicy: 'delete',
+  maxMessageBytes: 1_000_000,
+});
+
+async function driverWith(topics: readonly string[]): Promise<LogDriver> {
+  const driver = await connect();
+  onTestFinished(() => driver.close());
+  await driver.ensureTopics(topics.map(planOf));
+  return driver;
+}
+
+const client = () => new Kafka({ brokers: BROKERS, clientId: 'facts', logLevel: logLevel.NOTHING });
+
+async function deleteTopic(topic: string): Promise<void> {
+  const admin = client().admin();
+  await admin.connect();
+  await admin.deleteTopics({ topics: [topic] });
+  await admin.disconnect();
+}
+
+describe.skipIf(SKIP_REASON !== null)('kafkajs', () => {
+  it('should take a name with the first transaction, not with connect, and let the fenced one send outside', async () => {
+    const topic = freshPrefix();
+    const driver = await driverWith([topic]);
+    const producers = await Promise.all(
+      [1, 2].map(async () => {
+        const producer = client().producer({
+          transactionalId: topic,
+          idempotent: true,
+          maxInFlightRequests: 1,
+          retry: { retries: 5, initialRetryTime: 20 },
+        });
+        await producer.connect();
+        onTestFinished(() => producer.disconnect());
+        return producer;
+      }),
+    );
+    const [old, young] = producers;
+    if (!old || !young) throw new Error('expected two producers');
+    const write = async (producer: typeof old) => {
+      const transaction = await producer.transaction();
+      try {
+        await transaction.send({ topic, messages: [{ value: 'in a transaction' }] });
+        await transaction.commit();
+      } catch (error) {
+        await transaction.abort().catch(() => undefined);
+        throw error;
+      }
+    };
+    await (await old.transaction()).abort();
+    // Both are connected under one name, and the older one still has it.
+    await write(old);
+    await (await young.transaction()).abort();
+    await expect(write(old)).rejects.toThrow(/newer epoch|fenced|producer with the same transactionalId/i);
+    const before = (await driver.endOffsets(topic)).get(0) ?? 0n;
+    await old.send({ topic, messages: [{ value: 'outside' }] });
+    expect((await driver.endOffsets(topic)).get(0)).toBe(before + 1n);
+  });
+
+  it('should let a writer that lost its name write nothing, whatever the topic', async () => {
+    const topics = [freshPrefix(), freshPrefix()];
+    const driver = await driverWith(topics);
+    const [old, young] = [await driver.openExclusiveWriter('name'), await driver.openExclusiveWriter('name')];
+    onTestFinished(async () => void (await Promise.all([old.close(), young.close()])));
+    for (const topic of topics)
+      expect(await faultOf(() => old.append(topic, RECORD))).toEqual([
+        'TRIB_USAGE',
+        expect.stringContaining('got another process that has taken over'),
+      ]);
+    expect(
+      (await Promise.all(topics.map((topic) => driver.endOffsets(topic)))).map(({ size }) => size),
+    ).toEqual([0, 0]);
+  });
+
+  it.each([
+    ['producer', async (driver: LogDriver) => (topic: string) => driver.append(topic, [RECORD])],
+    [
+      'transactional producer',
+      async (driver: LogDriver) => {
+        const writer = await driver.openExclusiveWriter(freshPrefix());
+        onTestFinished(() => writer.close());
+        return (topic: string) => writer.append(topic, RECORD);
+      },
+    ],
+  ])(
+    'should not leave it at that where a %s wrote to a topic that was deleted, and begins with no other',
+    async (_, open) => {
+      const [kept, gone, fresh] = [freshPrefix(), freshPrefix(), freshPrefix()];
+      const driver = await driverWith([kept, gone, fresh]);
+      const append = await open(driver);
+      await append(kept);
+      await append(gone);
+      await deleteTopic(gone);
+      await append(kept);
+      expect(await faultOf(() => append(fresh))).toEqual([
+        'TRIB_TRANSPORT',
+        expect.stringContaining(
+          `kafka topic "${gone}": expected it in the cluster, as this process has written to it`,
+        ),
+      ]);
+      // What is still tried inside then ends.
+      await driver.ensureTopics([planOf(gone)]);
+    },
+  );
+
+  it.skipIf(NO_JARS !== '')(
+    `should not take a group for empty that a member of the newer protocol has joined${NO_JARS}`,
+    async () => {
+      const [topic, group] = [freshPrefix(), freshPrefix()];
+      const driver = await driverWith([topic]);
+      expect(await driver.membersOf(group)).toEqual([]);
+      await driver.consume({
+        topic,
+        consumerGroup: group,
+        onRecords: async (records) => records.length,
+        onAssigned: () => new Map(),
+        onFault: () => undefined,
+      });
+      await groupOf(group, 1);
+      expect(await driver.membersOf(group)).toEqual(['test']);
+      const member = spawn(
+        'java',
+        ['-cp', `${JARS}/*`, 'test/kafka/new-protocol-member.java', BROKERS.join(), group, topic],
+        { stdio: ['pipe', 'pipe', 'ignore'] },
+      );
+      onTestFinished(() => void member.kill());
+      await once(member.stdout, 'data');
+      const admin = client().admin();
+      await admin.connect();
+      onTestFinished(() => admin.disconnect());
+      const { groups } = await admin.describeGroups([group]);
+      expect(groups.map(({ state, members }) => [state, members.length])).toEqual([['Dead', 0]]);
+      expect(await faultOf(() => driver.membersOf(group))).toEqual([
+        'TRIB_TRANSPORT',
+        expect.stringContaining(`kafka group "${group}": expected members of the classic protocol`),
+      ]);
+      member.stdin.end('leave\n');
+      await once(member, 'exit');
+    },
+  );
+});
