@@ -102,6 +102,8 @@ export interface RuleStatistics {
 export interface StageStatistics extends RuleStatistics {
   /** Groups with rewards. */
   readonly groups: number;
+  /** Rewards of those groups, one a branch. */
+  readonly rewards: number;
   /** Groups that were reported lost. */
   readonly lostGroups: number;
   /** Of the lost ones, those that were too old when their turn came. */

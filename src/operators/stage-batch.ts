@@ -57,6 +57,7 @@ export function closeStage<Trajectory>(
     samples,
     statistics: {
       groups: groups.length,
+      rewards: count,
       lostGroups: lost.length,
       staleGroups: lost.filter(({ reason }) => reason === 'stale').length,
       lateGroups: groupsPerStage - outcomes.length,

@@ -63,8 +63,9 @@ export function betweenStages(
   ): StageMetrics => {
     const { trainingStage, batch } = closed;
     const { numInferenceSteps } = stageOf(config, 'branchRollouts');
-    const { images, verified, satisfied, score, deadLetters } = tallied;
+    const { images, trainedImages, verified, satisfied, score, deadLetters } = tallied;
     rewardQueries += images;
+    const outsideRewards = Math.max(0, batch.statistics.rewards - trainedImages);
     const changed = controlDifference(control.inForce());
     const eventLoopDelayP99Ms = delay.percentile(99) / NS_PER_MS;
     delay.reset();
@@ -90,6 +91,7 @@ export function betweenStages(
       ...statistics,
       learningRateScale: context.learningRateScale(),
       rewardQueries,
+      ...(outsideRewards > 0 && { outsideRewards }),
       trainerIdleShare: (begunAt - idleSince) / (performance.now() - idleSince),
       elapsedSeconds: runDirectory.elapsedSeconds + (performance.now() - startedAt) / 1000,
       eventLoopDelayP99Ms,
@@ -108,8 +110,8 @@ export function betweenStages(
   };
 
   const measure = async (trained: TrainedStage) => {
-    const { trainingStage, batch } = trained.closed;
-    const tallied = tally.take(trainingStage);
+    const { trainingStage, groupIds, batch } = trained.closed;
+    const tallied = tally.take(trainingStage, groupIds);
     const judged = await gate?.judge(trainingStage + 1, batch.interval?.trainedSteps ?? []);
     // The scale is read before this stage's own alarms can change it.
     const metrics = metricsOf(trained, tallied, judged?.promotion);

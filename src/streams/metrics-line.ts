@@ -74,6 +74,7 @@ const stageFields = {
   gradNormByStep: listOf(measured),
   lossScaling: z.looseObject({ scale: figureSchema, skippedUpdates: count }).optional(),
   rewardQueries: count,
+  outsideRewards: count.optional(),
   trainerIdleShare: figureSchema,
   elapsedSeconds: number.min(0, { error: 'expected at least 0' }),
   eventLoopDelayP99Ms: figureSchema,

@@ -83,10 +83,15 @@ export interface StageMetrics {
    */
   readonly lossScaling?: LossScaling;
   /**
-   * Images scored by the reward model in the run so far, evaluation not counted; of late groups those that were scored before
+   * Images scored by the run's own reward stage so far, evaluation not counted; of late groups those that were scored before
    * their stage was trained.
    */
   readonly rewardQueries: number;
+  /**
+   * Of the rewards of this stage, those that this run did not ask for: people gave them, or a program of somebody else's that
+   * writes to the topic of rewards and says nothing to that of metrics. `rewardMean` is theirs too. Absent where there are none.
+   */
+  readonly outsideRewards?: number;
   /** Share of the time since the stage before in which the trainer waited for groups, in [0, 1]. */
   readonly trainerIdleShare: number;
   /** Seconds of work on the run so far, those before a resume included. */

@@ -19,6 +19,8 @@ import type { Transport } from './transport/transport.js';
 /** What was counted of one training stage. */
 export interface Tally {
   readonly images: number;
+  /** Images of the groups that the stage was trained on. */
+  readonly trainedImages: number;
   /** Images that the verifier has looked at. */
   readonly verified: number;
   readonly satisfied: number;
@@ -34,11 +36,14 @@ export interface StageTally {
   observe(transport: Transport<TopicMessages>): Observable<never>;
   /**
    * Resolves when these groups of a stage are counted, or after two seconds: topics keep no order among each other, and
-   * rewards that come from elsewhere are counted nowhere. Others may be counted too: late ones, or those that are lost.
+   * rewards that come from outside are not announced here. Others may be counted too: late ones, or those that are lost.
    */
   settled(trainingStage: number, groupIds: readonly string[]): Promise<void>;
-  /** Returns what was counted of a stage, and forgets it and all before it. */
-  take(trainingStage: number): Tally;
+  /**
+   * Returns what was counted of a stage, and forgets it and all before it.
+   * @param groupIds Those that the stage was trained on.
+   */
+  take(trainingStage: number, groupIds: readonly string[]): Tally;
 }
 
 interface Seen {
@@ -90,7 +95,7 @@ export function stageTally(maxGroups: number): StageTally {
       const settled$ = merge(of(undefined), turn$).pipe(filter(isSettled));
       await firstValueFrom(settled$.pipe(timeout({ first: MOST_WAITING_MS, with: () => of(undefined) })));
     },
-    take(trainingStage) {
+    take(trainingStage, groupIds) {
       const { scored, dead } = seenOf(trainingStage);
       for (const stage of stages.keys()) if (stage <= trainingStage) stages.delete(stage);
       // Sums depend on the order in their last bits, and topics keep none.
@@ -98,6 +103,7 @@ export function stageTally(maxGroups: number): StageTally {
       const verified = metrics.filter(({ verdicts }) => verdicts !== null);
       return {
         images: sum(metrics.map(({ images }) => images)),
+        trainedImages: sum(groupIds.map((groupId) => scored.get(groupId)?.images ?? 0)),
         verified: sum(verified.map(({ images }) => images)),
         satisfied: sum(verified.map(({ verdicts }) => verdicts?.satisfied ?? 0)),
         score: sum(verified.map(({ verdicts }) => verdicts?.score ?? 0)),

@@ -32,8 +32,11 @@ export interface PartedRun {
   sampled(trainingStage: number): Promise<void>;
   /** Waits until the samplers and reward workers are told to let go of a stage, before that is trained. */
   closedByTime(trainingStage: number): Promise<void>;
-  /** Writes the rewards of groups, which are what their indices say, and what a reward worker would count of them. */
-  reward(trainingStage: number, indices: readonly number[]): Promise<void>;
+  /**
+   * Writes the rewards of groups, which are what their indices say, and what a reward worker would count of them, unless they
+   * come from people, who count nothing.
+   */
+  reward(trainingStage: number, indices: readonly number[], by?: 'worker' | 'people'): Promise<void>;
   /** Waits for a training stage that is trained and logged. */
   trained(trainingStage: number): Promise<void>;
   /** Waits for a checkpoint of so many complete stages. */
@@ -98,13 +101,13 @@ export async function partedRun(overrides: readonly string[]): Promise<PartedRun
         progress.trainingStage === trainingStage && progress.finishedGroups === 4 * (trainingStage + 1);
       await firstValueFrom(transport.latest('progress').pipe(filter(isClosed)));
     },
-    async reward(trainingStage, indices) {
+    async reward(trainingStage, indices, by = 'worker') {
       for (const index of indices) {
         const groupId = `${trainingStage}-${index}`;
         const rewards = Array.from({ length: BRANCHES }, (_, branch) => (branch * (1 + (index % 2))) % 3);
         const scored = { kind: 'scored' as const, groupId, trainingStage, images: BRANCHES, verdicts: null };
         await transport.publish('rewards', { key: groupId, message: { groupId, trainingStage, rewards } });
-        await transport.publish('metrics', { key: groupId, message: scored });
+        if (by === 'worker') await transport.publish('metrics', { key: groupId, message: scored });
       }
     },
     trained: (trainingStage) =>

@@ -28,6 +28,7 @@ describe('groupAdvantages', () => {
         policyVersion: 0,
         statistics: {
           groups: 2,
+          rewards: 4,
           lostGroups: 0,
           staleGroups: 0,
           lateGroups: 0,
@@ -99,6 +100,7 @@ describe('groupAdvantages', () => {
         samples: [],
         statistics: {
           groups: 0,
+          rewards: 0,
           lostGroups: 2,
           staleGroups: 2,
           lateGroups: 0,

@@ -25,15 +25,17 @@ describe('stageTally', () => {
     const { tally, count } = start();
     await count('0-0', 0.5);
     await count('0-0', 0.5);
-    expect(tally.take(0)).toEqual({
-      images: 2,
-      verified: 2,
-      satisfied: 1,
+    await count('0-1', 0);
+    expect(tally.take(0, ['0-0', '0-9'])).toEqual({
+      images: 4,
+      trainedImages: 2,
+      verified: 4,
+      satisfied: 2,
       score: 0.5,
       deadLetters: 0,
       deadElsewhere: 0,
     });
-    expect(tally.take(0).images).toBe(0);
+    expect(tally.take(0, ['0-0']).images).toBe(0);
   });
 
   it('should sum to the same last bit in any order', async () => {
@@ -44,7 +46,7 @@ describe('stageTally', () => {
       ].map(async (scores) => {
         const { tally, count } = start();
         for (const score of scores) await count(`0-${score}`, score);
-        return tally.take(0).score;
+        return tally.take(0, []).score;
       }),
     );
     expect(sums[0]).toBe(sums[1]);

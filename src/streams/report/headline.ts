@@ -7,16 +7,20 @@ import { writePoints, writeScore, writeShare, writeSigned } from './figures.js';
 /** A smaller change of a share is within the noise of an evaluation. */
 const NOTABLE = 0.02;
 
-/** One sentence on what came of the run, and one of warning where the reward rose and the verified alignment fell. */
-export function verdict(base: Evaluation, tuned: Evaluation): string {
+/**
+ * One sentence on what came of the run, and one of warning where the reward rose and the verified alignment fell.
+ * @param isOutside Whether the rewards of training came from outside: evaluations have the reward model's, which nobody trained on.
+ */
+export function verdict(base: Evaluation, tuned: Evaluation, isOutside: boolean): string {
   const rise = difference(base.train.verifiedAlignment, tuned.train.verifiedAlignment);
-  const isExploited = tuned.train.rewardMean > base.train.rewardMean && rise !== null && rise < -NOTABLE;
+  const isExploited =
+    !isOutside && tuned.train.rewardMean > base.train.rewardMean && rise !== null && rise < -NOTABLE;
   const warning = isExploited
     ? ' <b>The reward rose and the verified alignment fell: the policy exploits the reward model.</b>'
     : '';
   const gains =
     rise === null
-      ? `the reward is ${outcome(base, tuned, ({ rewardMean }) => rewardMean, writeScore, '')}`
+      ? `the ${isOutside ? 'reward model’s score' : 'reward'} is ${outcome(base, tuned, ({ rewardMean }) => rewardMean, writeScore, '')}`
       : outcome(base, tuned, (of) => of.verifiedAlignment, writeShare, ' show exactly what was asked for');
   return `<p class="verdict">After ${stagesOf(tuned)}, ${gains}.${warning}</p>\n`;
 }

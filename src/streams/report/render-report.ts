@@ -63,14 +63,18 @@ ${parts.join('')}<footer>Written by Tributary. Verified alignment is read from t
 }
 
 /** What came of the run, and which of its policies was the best. */
-function headline({ evaluations, best, alarms }: ReportContent): string {
+function headline({ stages, evaluations, best, alarms }: ReportContent): string {
   const stop = stopOf(alarms);
   const base = evaluations.find(({ trainingStage }) => trainingStage === 0);
   const tuned = stop && best ? best : evaluations.at(-1);
   if (base === undefined || tuned === undefined || (tuned.trainingStage === base.trainingStage && !stop))
     return '<p class="verdict">No tuned policy has been evaluated yet.</p>\n';
   return (
-    verdict(base, tuned) +
+    verdict(
+      base,
+      tuned,
+      stages.some(({ outsideRewards }) => outsideRewards),
+    ) +
     (best ? bestPolicy(base, best, stop) : '') +
     headlineTable(base, tuned) +
     templateTable(base, tuned)
@@ -78,15 +82,27 @@ function headline({ evaluations, best, alarms }: ReportContent): string {
 }
 
 function facts(config: ResolvedConfig, stages: readonly StageMetrics[]): string {
-  const { elapsedSeconds: seconds, rewardQueries: queries = 0 } = stages.at(-1) ?? {};
+  const { elapsedSeconds: seconds } = stages.at(-1) ?? {};
   return [
     config.model.pipeline,
     `seed ${config.seed}`,
-    `${writeNumber(queries)} reward queries in ${stages.length} training stages`,
+    `${rewardCounts(stages)
+      .map(([name, value]) => `${value} ${name}`)
+      .join(' and ')} in ${stages.length} training stages`,
     ...(seconds === undefined ? [] : [writeDuration(seconds)]),
   ]
     .map(escapeHtml)
     .join(' · ');
+}
+
+/** How many images were rewarded, and by whom; nobody asks a reward model where people give all rewards. */
+function rewardCounts(stages: readonly StageMetrics[]): (readonly [name: string, value: string])[] {
+  const queries = Math.max(0, ...stages.map(({ rewardQueries }) => rewardQueries));
+  const outside = stages.reduce((sum, { outsideRewards = 0 }) => sum + outsideRewards, 0);
+  return [
+    ...(queries > 0 || outside === 0 ? [['reward queries', writeNumber(queries)] as const] : []),
+    ...(outside > 0 ? [['rewards from outside', writeNumber(outside)] as const] : []),
+  ];
 }
 
 function section(title: string, charts: readonly string[]): string {
@@ -114,6 +130,7 @@ function learningCharts(stages: readonly StageMetrics[], evaluations: readonly E
       points: evaluations.map(({ trainingStage, heldOut }) => [trainingStage, of(heldOut)]),
     },
   ];
+  const isOutside = stages.some(({ outsideRewards }) => outsideRewards);
   const charts: Omit<LineChart, 'xLabel'>[] = [
     {
       title: 'Verified alignment',
@@ -126,12 +143,25 @@ function learningCharts(stages: readonly StageMetrics[], evaluations: readonly E
     },
     {
       title: 'Reward',
-      note: 'Mean of the reward model’s score, which training maximises.',
+      note: isOutside
+        ? 'Mean of the reward model’s score on the pictures of evaluations.'
+        : 'Mean of the reward model’s score, which training maximises.',
       unit: 'number',
       series: measured(
         (of) => of.rewardMean,
-        (stage) => stage.rewardMean,
+        (stage) => (stage.outsideRewards ? null : stage.rewardMean),
       ),
+    },
+    // On an axis of its own: people count in stars, and a model in cosines.
+    {
+      title: 'Rewards from outside',
+      note: 'Mean of the rewards that people or other programs gave, which training maximises.',
+      unit: 'number',
+      series: [
+        stageLine('in training', 'during', stages, (stage) =>
+          stage.outsideRewards ? stage.rewardMean : null,
+        ),
+      ],
     },
     {
       title: 'Verifier score',
@@ -160,7 +190,7 @@ function health(stages: readonly StageMetrics[]): string {
   const entries: [string, string][] = [
     ['largest |ratio − 1| before an update', writeNumber(most(({ maxRatioDeviation }) => maxRatioDeviation))],
     ['optimizer steps', writeNumber(sum(({ optimizerSteps }) => optimizerSteps))],
-    ['reward queries', writeNumber(most(({ rewardQueries }) => rewardQueries))],
+    ...rewardCounts(stages).map(([name, value]): [string, string] => [name, value]),
     ['lost groups', writeNumber(sum(({ lostGroups }) => lostGroups))],
     // Only where stages close by time is any late.
     ...(late > 0 ? [['late groups', writeNumber(late)] satisfies [string, string]] : []),

@@ -19,6 +19,7 @@ export function stageScalars(metrics: StageMetrics): Scalars {
     'charts/intra_group_correlation': metrics.intraGroupCorrelation,
     'charts/learning_rate_scale': metrics.learningRateScale,
     'charts/reward_queries': metrics.rewardQueries,
+    'charts/outside_rewards': metrics.outsideRewards ?? null,
     'losses/policy_loss': metrics.policyLoss,
     'losses/clip_fraction': metrics.clipFraction,
     'losses/approx_kl': metrics.approxKl,

@@ -62,6 +62,41 @@ describe('renderReport', () => {
     expect(renderReport(content)).not.toContain('late groups');
   });
 
+  test('should tell rewards from outside from those of the model, and draw them on an axis of their own', () => {
+    const people = content.stages.map((stage) => ({
+      ...stage,
+      rewardQueries: 0,
+      rewardMean: 4 + stage.trainingStage / 10,
+      outsideRewards: 128,
+    }));
+    const html = renderReport({ ...content, stages: people });
+    const text = textOf(html);
+    expect(text).toContain('512 rewards from outside in 4 training stages');
+    expect(text).not.toContain('reward queries');
+    const chartOf = (title: string) =>
+      html.split('<figure>').find((figure) => figure.includes(`<h3>${title}</h3>`)) ?? '';
+    // The model's scores are below 1, and people's 4 and above.
+    expect(textOf(chartOf('Reward'))).toMatch(/train .*held-out/);
+    expect(chartOf('Reward')).not.toContain('in training');
+    expect(chartOf('Rewards from outside')).toContain('in training');
+    expect(chartOf('Rewards from outside')).not.toContain('held-out');
+    expect(chartOf('Rewards from outside')).toContain('>4.3<');
+    const modelled = renderReport(content);
+    expect(modelled).not.toContain('Rewards from outside');
+    expect(textOf(modelled)).toContain('512 reward queries in 4 training stages');
+  });
+
+  test('should not say of rewards from outside that the policy exploits the reward model', () => {
+    const [base, tuned] = [
+      evaluation(0, { train: { verifiedAlignment: 0.5, rewardMean: 0.1 } }),
+      evaluation(4, { train: { verifiedAlignment: 0.3, rewardMean: 0.4 } }),
+    ];
+    const people = content.stages.map((stage) => ({ ...stage, outsideRewards: 128 }));
+    const exploits = 'exploits the reward model';
+    expect(renderReport({ ...content, evaluations: [base, tuned] })).toContain(exploits);
+    expect(renderReport({ ...content, stages: people, evaluations: [base, tuned] })).not.toContain(exploits);
+  });
+
   test('should say first what came of it', () => {
     expect(textOf(renderReport(content))).toContain(
       'After 4 training stages, 58.6 % of the images of training prompts show exactly what was asked for (before: 41.0 %), and 30.0 % of the images of held-out prompts (before: 40.0 %).',

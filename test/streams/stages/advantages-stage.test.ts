@@ -56,7 +56,7 @@ async function fed(rewards: readonly (readonly number[])[]) {
   await vi.waitFor(() => expect(batches).toHaveLength(1));
   await vi.waitFor(() => expect(letters).toHaveLength(headers.length));
   stage.unsubscribe();
-  return { batch: batches[0]?.batch, letters, headers, tally: tally.take(0) };
+  return { batch: batches[0]?.batch, letters, headers, tally: tally.take(0, ['0-1']) };
 }
 
 describe('advantagesStage', () => {
@@ -68,7 +68,7 @@ describe('advantagesStage', () => {
     async (...row) => {
       const [, values, reason] = row;
       const { batch, letters, headers, tally } = await fed([values, [1, 2]]);
-      expect(batch?.statistics).toMatchObject({ groups: 1, lostGroups: 1, rewardMean: 1.5 });
+      expect(batch?.statistics).toMatchObject({ groups: 1, rewards: 2, lostGroups: 1, rewardMean: 1.5 });
       expect(letters).toEqual([{ groupId: '0-0', trainingStage: 0, rewards: values }]);
       expect(headers).toEqual([
         {
@@ -79,7 +79,7 @@ describe('advantagesStage', () => {
         },
       ]);
       // No fault of the reward model: a run in which they are all like this goes on.
-      expect(tally).toMatchObject({ deadLetters: 1, deadElsewhere: 1 });
+      expect(tally).toMatchObject({ deadLetters: 1, deadElsewhere: 1, trainedImages: 0 });
     },
   );
 });
