@@ -4,6 +4,7 @@ import { TributaryError } from '../../errors.js';
 import { PROVIDERS, TFJS_BACKENDS } from '../../models/engines/engine.js';
 import { findCudaParts } from '../../models/engines/onnxruntime/cuda-parts.js';
 import { INSTALL_COMMAND } from '../../models/engines/tfjs/backends.js';
+import { type Allocator, allocatorAdvice, findAllocator } from '../allocator.js';
 import { dependencyVersions, VERSION } from '../own-package.js';
 import { providerAdvice } from '../provider-advice.js';
 import { checkBackend, checkProvider, type OnnxRuntimeCheck, type ProviderCheck } from '../provider-check.js';
@@ -43,6 +44,7 @@ async function doctor({ json }: { readonly json: boolean }): Promise<void> {
     threads: availableParallelism(),
     freeMemoryBytes: freemem(),
     totalMemoryBytes: totalmem(),
+    allocator: findAllocator(process.env),
     providers,
     backends,
     packages: dependencyVersions(),
@@ -64,6 +66,7 @@ function describe(findings: {
   readonly threads: number;
   readonly freeMemoryBytes: number;
   readonly totalMemoryBytes: number;
+  readonly allocator: Allocator;
   readonly providers: readonly AdvisedCheck[];
   readonly backends: readonly ProviderCheck[];
   readonly packages: Readonly<Record<string, string | null>>;
@@ -81,6 +84,8 @@ function describe(findings: {
     row('node', `${findings.node} on ${findings.platform}`),
     row('threads', String(findings.threads)),
     row('free memory', `${gib(findings.freeMemoryBytes)} of ${gib(findings.totalMemoryBytes)}`),
+    ...(findings.allocator.glibc === null ? [] : [row('allocator', `glibc ${findings.allocator.glibc}`)]),
+    ...allocatorAdvice(findings.allocator).map((line) => row('', line)),
     '',
     'providers',
     ...providers,
