@@ -18,6 +18,17 @@ const upTo = (least: number) => {
 };
 const eachChannel = (value: z.ZodNumber) =>
   z.tuple([value, value, value], { error: 'expected three numbers' });
+/** Image processors of transformers that crop where the file does not say, by their whole names. */
+const CROPPING_CLASSES: readonly string[] = [
+  'CLIPFeatureExtractor',
+  'CLIPImageProcessor',
+  'CLIPImageProcessorFast',
+  'CLIPImageProcessorPil',
+  'ChineseCLIPFeatureExtractor',
+  'ChineseCLIPImageProcessor',
+  'ChineseCLIPImageProcessorFast',
+  'ChineseCLIPImageProcessorPil',
+];
 const SIZE = 'expected a number of pixels, { shortest_edge } or { height, width }';
 const flag = z.boolean({ error: 'expected true or false' });
 
@@ -57,8 +68,8 @@ export async function readPreprocessorConfig(path: string): Promise<ImageProcess
     nextStep: 'Export the model again, or copy the file from its source.',
   });
   const { size, crop_size: crop } = config;
-  const className = config.image_processor_type ?? config.feature_extractor_type ?? 'CLIP';
-  const crops = config.do_center_crop ?? /CLIP/.test(className);
+  const className = config.image_processor_type ?? config.feature_extractor_type ?? 'CLIPImageProcessor';
+  const crops = config.do_center_crop ?? CROPPING_CLASSES.includes(className);
   const shortest = typeof size === 'object' && 'shortest_edge' in size ? size.shortest_edge : size;
   return {
     resize: config.do_resize ? shortest : null,

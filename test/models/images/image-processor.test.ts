@@ -42,6 +42,8 @@ describe('readPreprocessorConfig', () => {
     ['ChineseCLIPImageProcessorFast', { height: 224, width: 224 }],
     ['SiglipImageProcessor', null],
     ['ViTImageProcessor', null],
+    // Not one that begins or ends like it: only whole names are known.
+    ['VisionTextCLIPSegImageProcessor', null],
   ])('should crop what the file leaves open as %s does', async (image_processor_type, crop) => {
     const size = { height: 384, width: 384 };
     expect(await processorOf({ image_processor_type, size })).toMatchObject({ resize: size, crop });
