@@ -104,7 +104,7 @@ export const runs = [
     file: 'run.lock',
     files: damagedJson([json({ pid: 1, host: 'other', since: '2026-01-01T00:00:00.000Z' })]),
     async read(run) {
-      const release = await lockRun(run, new Date(0));
+      const { release } = await lockRun(run, new Date(0));
       await release();
     },
   }),
