@@ -41,6 +41,8 @@ function printed(event: RunEvent): string[] {
       ];
     case 'joined':
       return [`${'takes part as'.padEnd(24)} ${event.roles.join(', ')}, from stage ${event.trainingStage}`];
+    case 'prompts':
+      return event.description.map(([name, value]) => `${name.padEnd(24)} ${value}`);
     case 'listening':
       return [`${'prompts are taken at'.padEnd(24)} ${event.url}`];
     case 'evaluation':
@@ -96,6 +98,9 @@ function logEvent(log: Logger, event: RunEvent): void {
       break;
     case 'joined':
       log.info({ roles: event.roles, trainingStage: event.trainingStage }, 'takes part');
+      break;
+    case 'prompts':
+      log.info(Object.fromEntries(event.description), 'prompts read');
       break;
     case 'listening':
       log.info({ url: event.url }, 'takes prompts');

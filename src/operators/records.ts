@@ -4,6 +4,7 @@
  */
 
 import type { ErrorCode } from '../errors.js';
+import type { PromptMetadata } from '../prompt-metadata.js';
 import type { RolloutTree } from './rollout-tree.js';
 
 /** The sampler steps that a training stage trains. B²-DiffuRL forks at the first of them. */
@@ -26,6 +27,8 @@ export interface PromptTicket {
   readonly groupIndex: number;
   readonly trainingStage: number;
   readonly prompt: string;
+  /** What else is said of the prompt; absent where nothing is. Reward sources alone read it. */
+  readonly metadata?: PromptMetadata;
   /** The id of the incoming prompt that the group was made of; absent where prompts come from a file. */
   readonly sourceId?: string;
 }

@@ -4,9 +4,12 @@ import { TributaryError } from '../errors.js';
 import type { Client } from '../models/engines/thread.js';
 import { parsePrompt } from '../models/shapes/parse-prompt.js';
 import { isReward } from '../operators/reward-fault.js';
+import { metadataPart } from '../prompt-metadata.js';
 import { stageOf } from './config/stage-of.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import type { PolicySnapshot } from './messages.js';
+import type { ListedPrompt } from './prompt-files/listed-prompt.js';
+import type { PromptFile } from './prompt-files/prompt-file.js';
 import type { Evaluation, PromptSetEvaluation, TemplateAlignment } from './run-events.js';
 import type { SamplerClient } from './stages/run-threads.js';
 import type { RewardService, Scores } from './threads/reward-thread.js';
@@ -16,8 +19,11 @@ export interface EvaluationOptions {
   readonly sampler: SamplerClient;
   readonly reward: Client<RewardService>;
   readonly policy: PolicySnapshot;
-  /** Lists of prompts; the first so many of each, as the config says, are measured. */
-  readonly prompts: { readonly train: readonly string[]; readonly heldOut: readonly string[] };
+  /** The first so many of each list, as the config says, are measured, whatever their weights. */
+  readonly prompts: {
+    readonly train: Pick<PromptFile, 'prompts'>;
+    readonly heldOut: Pick<PromptFile, 'prompts'>;
+  };
   readonly signal?: AbortSignal | undefined;
   /** Takes what was left out. */
   readonly warn: (message: string) => void;
@@ -41,8 +47,12 @@ export async function evaluatePolicy(options: EvaluationOptions): Promise<Evalua
   const { config, policy, prompts, now } = options;
   const startedAt = now();
   const { trainPrompts, heldOutPrompts } = config.evaluation;
-  const train = await scorePrompts(options, prompts.train.slice(0, trainPrompts), 0);
-  const heldOut = await scorePrompts(options, prompts.heldOut.slice(0, heldOutPrompts), HELD_OUT_OFFSET);
+  const train = await scorePrompts(options, prompts.train.prompts.slice(0, trainPrompts), 0);
+  const heldOut = await scorePrompts(
+    options,
+    prompts.heldOut.prompts.slice(0, heldOutPrompts),
+    HELD_OUT_OFFSET,
+  );
   return {
     policyVersion: policy.version,
     trainingStage: policy.version,
@@ -55,11 +65,11 @@ export async function evaluatePolicy(options: EvaluationOptions): Promise<Evalua
 
 async function scorePrompts(
   { config, sampler, reward, policy, signal }: EvaluationOptions,
-  prompts: readonly string[],
+  prompts: readonly ListedPrompt[],
   offset: number,
 ): Promise<ScoredPrompt[]> {
   const { imagesPerPrompt } = config.evaluation;
-  const requests = prompts.flatMap((prompt, row) =>
+  const requests = prompts.flatMap(({ prompt }, row) =>
     Array.from({ length: imagesPerPrompt }, (_, image) => ({
       groupIndex: offset + row * imagesPerPrompt + image,
       prompt,
@@ -67,9 +77,10 @@ async function scorePrompts(
   );
   const pictures = await sampler.withPolicy(policy, (call) => call.samplePictures({ requests }, { signal }));
   const scored: ScoredPrompt[] = [];
-  for (const [row, prompt] of prompts.entries()) {
+  for (const [row, { prompt, metadata }] of prompts.entries()) {
     const images = pictures.slice(row * imagesPerPrompt, (row + 1) * imagesPerPrompt);
-    scored.push({ prompt, ...(await reward.score({ prompt, images }, { signal })) });
+    const shown = { prompt, images, ...metadataPart(metadata) };
+    scored.push({ prompt, ...(await reward.score(shown, { signal })) });
   }
   return scored;
 }

@@ -10,6 +10,7 @@ import type {
   RolloutGroup,
   TrainingInterval,
 } from '../operators/index.js';
+import type { PromptMetadata } from '../prompt-metadata.js';
 import type { Control } from './control/control-state.js';
 
 /** The adapter's weights at a version: the number of training stages that made them. */
@@ -23,6 +24,8 @@ export interface IncomingPrompt {
   /** Chosen by the writer. The same id again is the same prompt again. */
   readonly id: string;
   readonly prompt: string;
+  /** What else the writer says of it, for the reward sources; absent where that is nothing. */
+  readonly metadata?: PromptMetadata;
 }
 
 /** What has been consumed. */

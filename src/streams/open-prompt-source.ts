@@ -3,6 +3,7 @@ import type { ResolvedConfig } from './config/topology-schema.js';
 import { openPromptsServer } from './http/prompts-server.js';
 import { PromptInbox } from './incoming/prompt-inbox.js';
 import type { TopicMessages } from './messages.js';
+import type { ListedPrompt } from './prompt-files/listed-prompt.js';
 import type { RunEvent } from './run-events.js';
 import type { PromptSource } from './stages/prompts-stage.js';
 import type { Transport } from './transport/transport.js';
@@ -18,7 +19,7 @@ export interface PromptSourceOptions {
   readonly transport: Transport<TopicMessages>;
   readonly say: (event: RunEvent) => void;
   /** The prompts of the file that `train` names; asked where they are needed. */
-  readonly readTrain: () => Promise<readonly string[]>;
+  readonly readTrain: () => Promise<readonly ListedPrompt[]>;
 }
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];

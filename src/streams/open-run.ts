@@ -8,7 +8,7 @@ import { stageOf } from './config/stage-of.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { evaluatePolicy } from './evaluate-policy.js';
 import type { PolicySnapshot } from './messages.js';
-import { type PromptLists, readPromptLists } from './read-prompts.js';
+import { type PromptLists, promptRows, readPromptLists } from './read-prompts.js';
 import type { RunDirectory } from './run-directory.js';
 import type { Evaluation } from './run-events.js';
 import { GRID_COLUMNS, GRID_SCALE, gridPrompts } from './sample-grid.js';
@@ -54,6 +54,7 @@ export async function openRun(
   signal: AbortSignal,
 ): Promise<OpenRun> {
   const prompts = await readPromptLists(config);
+  say({ kind: 'prompts', description: promptRows(prompts) });
   const closers: (() => Promise<void>)[] = [];
   const owned = <Thread extends { close(): Promise<void> }>(thread: Thread): Thread => {
     closers.push(() => thread.close());

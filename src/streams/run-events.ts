@@ -221,6 +221,8 @@ export type RunEvent =
       readonly repeated: number;
       readonly late: number;
     }
+  /** The prompt files were read: how many prompts each holds, and what is left out, name and value. */
+  | { readonly kind: 'prompts'; readonly description: readonly (readonly [name: string, value: string])[] }
   /** Prompts are taken at this address from now on. */
   | { readonly kind: 'listening'; readonly url: string }
   | ({ readonly kind: 'progress' } & RunProgress)

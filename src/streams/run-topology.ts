@@ -114,7 +114,7 @@ async function train(
   const between = betweenStages(context, opened, runDirectory, guards, positions, gate);
   const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
   const { sampler, reward, trainer, history, latentSize } = opened;
-  const readTrain = async () => opened.prompts.train;
+  const readTrain = async () => opened.prompts.train.prompts;
   const prompts = roles.includes('prompts')
     ? await openPromptSource({ config, transport, say, readTrain })
     : null;
@@ -136,7 +136,10 @@ async function train(
     },
   });
   const publishProgress = (trainingStage: number, isOver: boolean) =>
-    transport.publish('progress', { key: RUN_KEY, message: progressAt(config, trainingStage, { isOver }) });
+    transport.publish('progress', {
+      key: RUN_KEY,
+      message: progressAt(config, trainingStage, { isOver }),
+    });
   try {
     await transport.publish('policy', {
       key: RUN_KEY,
@@ -159,7 +162,7 @@ function openGate(
 ): Promise<PromotionGate> | null {
   const { action, ...settings } = config.promotion;
   if (action === 'off') return null;
-  const probed = prompts.heldOut.slice(0, settings.prompts);
+  const probed = prompts.heldOut.prompts.slice(0, settings.prompts);
   return openPromotionGate({
     settings,
     sampler,

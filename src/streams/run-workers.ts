@@ -15,7 +15,7 @@ import { openRunControl } from './control/run-control.js';
 import type { TopicMessages } from './messages.js';
 import { openPromptSource, takesIncomingPrompts } from './open-prompt-source.js';
 import { openTransport } from './open-transport.js';
-import { readPromptLists } from './read-prompts.js';
+import { promptRows, readPromptLists } from './read-prompts.js';
 import type { WorkerRole } from './roles.js';
 import type { RunEvent } from './run-events.js';
 import { type RoleParts, runStages } from './run-stages.js';
@@ -61,7 +61,9 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
     try {
       const stages$ = transport.latest('progress').pipe(
         take(1),
-        tap((progress) => requireSameConfig(config, progress)),
+        tap((progress) => {
+          requireSameConfig(config, progress);
+        }),
         exhaustMap(({ trainingStage }) => {
           say({ kind: 'joined', roles, trainingStage });
           const context: StageContext = {
@@ -92,12 +94,17 @@ function ended(transport: Transport<TopicMessages>, signal: AbortSignal): Observ
   return signal.aborted ? isOver$.pipe(take(0)) : merge(isOver$, fromEvent(signal, 'abort'));
 }
 
+interface OpenParts {
+  readonly parts: Partial<RoleParts>;
+  close(): Promise<void>;
+}
+
 async function openParts(
   config: ResolvedConfig,
   roles: readonly WorkerRole[],
   transport: Transport<TopicMessages>,
   say: (event: RunEvent) => void,
-): Promise<{ readonly parts: Partial<RoleParts>; close(): Promise<void> }> {
+): Promise<OpenParts> {
   const closers: (() => Promise<void>)[] = [];
   const close = async () => {
     for (const closer of closers) await closer();
@@ -110,7 +117,11 @@ async function openParts(
   try {
     const parts: { -readonly [Name in WorkerRole]?: RoleParts[Name] } = {};
     if (roles.includes('prompts')) {
-      const readTrain = async () => (await readPromptLists(config)).train;
+      const readTrain = async () => {
+        const lists = await readPromptLists(config);
+        say({ kind: 'prompts', description: promptRows(lists) });
+        return lists.train.prompts;
+      };
       const { source } = owned(await openPromptSource({ config, transport, say, readTrain }));
       parts.prompts = { source, onIssued: ignore, onEnd: ignore };
     }

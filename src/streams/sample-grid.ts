@@ -1,5 +1,8 @@
 /** @file Which prompts the grids of a run show: the same before and after. */
 
+import type { ListedPrompt } from './prompt-files/listed-prompt.js';
+import type { PromptFile } from './prompt-files/prompt-file.js';
+
 export const GRID_COLUMNS = 8;
 /** Pixels a side that one pixel of a picture becomes. */
 export const GRID_SCALE = 3;
@@ -12,16 +15,16 @@ export function gridPrompts({
   train,
   heldOut,
 }: {
-  readonly train: readonly string[];
-  readonly heldOut: readonly string[];
+  readonly train: Pick<PromptFile, 'prompts'>;
+  readonly heldOut: Pick<PromptFile, 'prompts'>;
 }): string[] {
-  return [...evenly(train, TRAIN_ROWS), ...evenly(heldOut, HELD_OUT_ROWS)];
+  return [...evenly(train.prompts, TRAIN_ROWS), ...evenly(heldOut.prompts, HELD_OUT_ROWS)];
 }
 
-function evenly(prompts: readonly string[], count: number): string[] {
+function evenly(prompts: readonly ListedPrompt[], count: number): string[] {
   const rows = Math.min(count, prompts.length);
   return Array.from(
     { length: rows },
-    (_, row) => prompts[Math.floor(((row + 0.5) * prompts.length) / rows)] ?? '',
+    (_, row) => prompts[Math.floor(((row + 0.5) * prompts.length) / rows)]?.prompt ?? '',
   );
 }

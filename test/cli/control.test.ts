@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { controlTable } from '../../src/cli/control-table.js';
 import { UNCONTROLLED } from '../../src/streams/control/control-state.js';
+import { listed } from '../fixtures/listed-prompts.js';
 import { runCli } from './run-cli.js';
 
 const PRESET = 'config/shapes-b2-branch.yaml';
@@ -30,7 +31,7 @@ describe('controlTable', () => {
       learningRateScale: 0.5,
       guards: { ratioDrift: { threshold: 0.2 }, rewardCollapse: { threshold: 2, action: 'stop' as const } },
       schedule: { shift: -2, frozenAt: null },
-      prompts: ['a', 'b'],
+      prompts: listed('a', 'b'),
     };
     const place = { trainingStage: 5, numStages: 10 };
     expect(controlTable({ states: { was: UNCONTROLLED, is }, place })).toBe(

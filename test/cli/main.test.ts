@@ -101,6 +101,23 @@ describe('tributary lint', () => {
     expect(stdout).toMatch(/^images a stage\s+128 \(32 groups x 4 branches\)$/m);
   });
 
+  test('should say how many prompts the files hold, and refuse one that is damaged', async () => {
+    const train = join(folder, 'train.jsonl');
+    const set = ['--set', `stages.prompts.train=${train}`];
+    set.push('--set', 'stages.prompts.heldOut=models/shapes/prompts/held-out.txt');
+    await writeFile(train, '{"prompt": "a", "weight": 0}\n\n"b"\n"b"');
+    const { stdout } = await runCli(['lint', config, ...set]);
+    expect(stdout).toContain(
+      `training prompts         2 from ${train} (left out: 1 empty line, 1 prompt of weight 0; 1 repeated prompt)\n`,
+    );
+    await writeFile(train, '{"prompt": "a"}\n{"prompt": "b"');
+    const { code, stderr } = await runCli(['lint', config, ...set]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining(`error: ${train}:2: expected JSON, got the end`),
+    ]);
+  });
+
   test('should print all faults, a line each', async () => {
     const { code, stdout, stderr } = await runCli(['lint', config, '--set', 'seed=x', '--set', 'enigne=1']);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

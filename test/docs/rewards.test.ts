@@ -36,6 +36,15 @@ describe('docs/rewards.md', () => {
     expect(schema.safeParse({ version: 2, prompt: '', images: [''] }).success).toBe(false);
   });
 
+  it('should send metadata as its schema says', async () => {
+    const { url, requests } = await startRewardServer();
+    const metadata = { answer: 'blue' };
+    await scorerAt(url).score({ prompt: 'a ball', images, metadata }, new AbortController().signal);
+    const schema = schemaOf('request');
+    for (const { body } of requests) expect(schema.parse(body)).toMatchObject({ metadata });
+    expect(schema.safeParse({ version: 1, prompt: '', images: [''], metadata: 'blue' }).success).toBe(false);
+  });
+
   it.each([
     ['{"rewards": [1]}', true],
     ['{"rewards": [1], "embeddings": [[1, 2]], "seconds": 3}', true],

@@ -78,7 +78,11 @@ describe.skipIf(SKIP_REASON !== null)('prompts that are posted', () => {
     const ids = Array.from({ length: GROUPS }, (_, index) => `prompt-${index}`);
     const prompts = ids.map((_, index) => (index === 2 ? 'a red cirle' : 'a red circle'));
     const postFrom = (start: number, end: number) =>
-      post(port, { prompts: prompts.slice(start, end), ids: ids.slice(start, end) });
+      post(port, {
+        prompts: prompts.slice(start, end),
+        ids: ids.slice(start, end),
+        metadata: ids.slice(start, end).map((id) => ({ id, boxes: [0.5] })),
+      });
 
     const runDir = join(folder, 'run');
     const others = [
@@ -105,6 +109,9 @@ describe.skipIf(SKIP_REASON !== null)('prompts that are posted', () => {
     const tickets = await ticketsOf(config);
     expect(tickets.map(({ groupIndex }) => groupIndex)).toEqual([...ids.keys()]);
     expect(tickets.map(({ sourceId }) => sourceId).sort()).toEqual(ids.toSorted());
+    expect(tickets.map(({ metadata }) => metadata)).toEqual(
+      tickets.map(({ sourceId }) => ({ id: sourceId, boxes: [0.5] })),
+    );
     const stages = (await metricsOf(runDir)).filter(({ kind }) => kind === 'stage');
     const sum = (name: string) => stages.reduce((total, stage) => total + Number(stage[name]), 0);
     expect([sum('groups'), sum('lostGroups'), sum('deadLetters')]).toEqual([GROUPS - 1, 1, 1]);

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { PicturesOfPrompt } from '../../src/models/rewards/reward-scorer.js';
 import { evaluatePolicy } from '../../src/streams/evaluate-policy.js';
 import { faultOf } from '../fixtures/fault-of.js';
+import { listed } from '../fixtures/listed-prompts.js';
 import { stageBench } from './stages/stage-bench.js';
 
 const VERIFIER = ['evaluation.verifier=shapes', 'evaluation.imagesPerPrompt=2'];
@@ -8,6 +10,7 @@ const VERIFIER = ['evaluation.verifier=shapes', 'evaluation.imagesPerPrompt=2'];
 /** An evaluation of two training prompts and a held-out one, two pictures each, with these rewards. */
 async function evaluated(rewards: readonly (readonly number[])[], overrides: readonly string[] = []) {
   const warnings: string[] = [];
+  const said: unknown[] = [];
   const scores = rewards.values();
   const evaluation = await evaluatePolicy({
     config: stageBench([...VERIFIER, ...overrides]).context.config,
@@ -16,24 +19,44 @@ async function evaluated(rewards: readonly (readonly number[])[], overrides: rea
         work({ samplePictures: async ({ requests }: { requests: unknown[] }) => requests.map(() => null) }),
     } as never,
     reward: {
-      score: async () => ({
-        rewards: scores.next().value,
-        verdicts: [
-          { satisfied: true, score: 1 },
-          { satisfied: false, score: 0 },
-        ],
-        diversity: 0,
-      }),
+      score: async ({ metadata }: PicturesOfPrompt) => {
+        said.push(metadata);
+        return {
+          rewards: scores.next().value,
+          verdicts: [
+            { satisfied: true, score: 1 },
+            { satisfied: false, score: 0 },
+          ],
+          diversity: 0,
+        };
+      },
     } as never,
     policy: { version: 0, parameters: {} },
-    prompts: { train: ['a red circle and a blue square', 'one red circle'], heldOut: ['one blue square'] },
+    prompts: {
+      train: {
+        prompts: [
+          ...listed('a red circle and a blue square'),
+          { prompt: 'one red circle', weight: 3, metadata: { row: 2 } },
+        ],
+      },
+      heldOut: { prompts: [{ prompt: 'one blue square', weight: 1, metadata: { row: 1 } }] },
+    },
     warn: (message) => warnings.push(message),
     now: () => 0,
   });
-  return { evaluation, warnings };
+  return { evaluation, warnings, said };
 }
 
 describe('evaluatePolicy', () => {
+  it('should tell the reward what is said of each prompt, held-out ones too', async () => {
+    const { said } = await evaluated([
+      [1, 1],
+      [1, 1],
+      [1, 1],
+    ]);
+    expect(said).toEqual([undefined, { row: 2 }, { row: 1 }]);
+  });
+
   it('should leave out a reward that is vast or not finite, and say so', async () => {
     const { evaluation, warnings } = await evaluated([
       [1e200, 1],

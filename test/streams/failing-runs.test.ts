@@ -72,6 +72,6 @@ describe('a run that fails', () => {
       'TRIB_FILE',
       `${join(own, 'pipeline', 'reward', 'text_model.onnx')}: expected a model file, got ENOENT. Export the pipeline again, or correct model.pipeline.`,
     ]);
-    expect(kindsOf(run)).toEqual(['started', 'provider']);
+    expect(kindsOf(run)).toEqual(['started', 'prompts', 'provider']);
   });
 });

@@ -61,10 +61,10 @@ describe('a run that is rewarded by a service', () => {
 
     // The same pictures once more, without PNG and without a service.
     const sampler = await startSampler(config, () => {});
-    const { train: prompts } = await readPromptLists(config);
-    const requests = prompts
+    const { train } = await readPromptLists(config);
+    const requests = train.prompts
       .slice(0, 2)
-      .flatMap((prompt, row) => [0, 1].map((image) => ({ prompt, groupIndex: 2 * row + image })));
+      .flatMap(({ prompt }, row) => [0, 1].map((image) => ({ prompt, groupIndex: 2 * row + image })));
     const pictures = await sampler.withPolicy({ version: 0, parameters: sampler.baseParameters }, (call) =>
       call.samplePictures({ requests }),
     );

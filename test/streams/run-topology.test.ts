@@ -43,6 +43,7 @@ describe('a whole run', () => {
     const stage = (...after: string[]) => [...Array(4).fill('progress'), 'stage', ...after, 'checkpoint'];
     expect(kindsOf(undisturbed)).toEqual([
       'started',
+      'prompts',
       ...Array(3).fill('provider'),
       'evaluation',
       ...stage(),
@@ -157,7 +158,14 @@ describe('a run that is stopped', () => {
     const path = join(await temporaryFolder(), 'at-once');
     const stopped = await runTiny({ config, path, signal: AbortSignal.abort() });
     expect(stopped.error).toBeUndefined();
-    expect(kindsOf(stopped)).toEqual(['started', 'provider', 'provider', 'provider', 'evaluation']);
+    expect(kindsOf(stopped)).toEqual([
+      'started',
+      'prompts',
+      'provider',
+      'provider',
+      'provider',
+      'evaluation',
+    ]);
     const resumed = await runTiny({ config, path, resume: true });
     expect(resumed.warnings).toEqual([
       `${path}: expected a checkpoint, got none. The run starts from the beginning.`,

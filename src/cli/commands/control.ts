@@ -14,7 +14,7 @@ import {
   unfreeze,
 } from '../../streams/control/control-changes.js';
 import { changeControl, readControl } from '../../streams/control/operate-control.js';
-import { promptCheck, readPrompts } from '../../streams/read-prompts.js';
+import { readPrompts } from '../../streams/read-prompts.js';
 import { controlTable } from '../control-table.js';
 import { collect } from '../options.js';
 
@@ -43,7 +43,7 @@ const CHANGES: Readonly<Record<string, ReadChange>> = {
       ...(action !== undefined && { action }),
     }),
   prompts: async (value, _, config) =>
-    replacePrompts(await readPrompts(required(value, 'a file with prompts'), promptCheck(config))),
+    replacePrompts((await readPrompts(required(value, 'a file with prompts'), config)).prompts),
   reset: () => reset,
 };
 const TAKES_NO_VALUE = ['show', 'unfreeze', 'reset'];

@@ -3,7 +3,9 @@ import { TributaryError } from '../../errors.js';
 import { describeTopology } from '../../streams/config/describe.js';
 import { type LintResult, lintTopology } from '../../streams/config/lint-topology.js';
 import { readConfigText } from '../../streams/config/load-topology.js';
+import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
 import { readNoisySteps } from '../../streams/noisy-steps.js';
+import { promptRows, readPromptLists } from '../../streams/read-prompts.js';
 import { collect } from '../options.js';
 
 interface LintOptions {
@@ -22,14 +24,24 @@ export function addLintCommand(program: Command): void {
     .action(lint);
 }
 
+/** What the prompt files hold. They may lie on another machine: one that is not there is no fault of the config. */
+async function describePrompts(config: ResolvedConfig): Promise<ReturnType<typeof promptRows>> {
+  try {
+    return promptRows(await readPromptLists(config, () => undefined));
+  } catch (error) {
+    if (!(error instanceof TributaryError) || error.code !== 'TRIB_FILE') throw error;
+    return [['prompts', error.message]];
+  }
+}
+
 async function lint(path: string, { set, json }: LintOptions): Promise<void> {
   const { config, faults, noisySteps } = await lintWithModel(await readConfigText(path), path, set);
   if (json) console.log(JSON.stringify(config ? { faults, config } : { faults }));
   if (!config) throw new TributaryError('TRIB_CONFIG', faults.map(({ message }) => message).join('\n'));
   if (json) return;
-  const described = describeTopology(config, noisySteps);
-  const width = Math.max(...described.map(([name]) => name.length));
-  for (const [name, value] of described) console.log(`${name.padEnd(width)}  ${value}`);
+  const rows = [...describeTopology(config, noisySteps), ...(await describePrompts(config))];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  for (const [name, value] of rows) console.log(`${name.padEnd(width)}  ${value}`);
   console.error(`${path}: no faults`);
 }
 

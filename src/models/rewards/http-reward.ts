@@ -32,7 +32,7 @@ export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
   requireSendable(service);
   return {
     runsOn: null,
-    async score({ prompt, images }, signal) {
+    async score({ prompt, metadata, images }, signal) {
       const responses: ScoredAnswer[] = [];
       for (let start = 0; start < images.length; start += batchSize) {
         const pngs = images
@@ -41,6 +41,8 @@ export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
         const body = JSON.stringify({
           version: 1,
           prompt,
+          // Absent where there is none: a service that knows of none is sent what it was always sent.
+          ...(metadata && { metadata }),
           images: pngs.map((png) => png.toString('base64')),
         });
         responses.push(

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { integer, text } from '../../fields.js';
+import type { PromptMetadata } from '../../prompt-metadata.js';
 import { type Rgb8Image, toRgb8 } from '../images/png.js';
 import { toUnitLength } from './features.js';
 import type { ScoredPictures } from './reward-scorer.js';
@@ -14,6 +15,8 @@ import { lengthsFault, readScoredAnswer } from './scored-answer.js';
 /** What the `score` of a module is called with. */
 export interface ModulePictures {
   readonly prompt: string;
+  /** What the prompt's file, or whoever sent it, says of it besides; empty where that is nothing. */
+  readonly metadata: PromptMetadata;
   /** One a picture: 8-bit `data` [height, width, 3], and `values` [3, height, width] in [-1, 1] as the sampler made them. */
   readonly images: readonly (Rgb8Image & { readonly values: Float32Array })[];
   /** The mapping of the config. */
@@ -53,11 +56,11 @@ export const moduleReward = defineRewardSource({
     const { score, close } = await load(path);
     return {
       runsOn: null,
-      async score({ prompt, images }, signal) {
+      async score({ prompt, metadata = {}, images }, signal) {
         const timeout = AbortSignal.timeout(timeoutMs);
         const either = AbortSignal.any([signal, timeout]);
         const pictures = images.map((values) => ({ ...toRgb8(values, height, width), values }));
-        const call = async () => score({ prompt, images: pictures, options, signal: either });
+        const call = async () => score({ prompt, metadata, images: pictures, options, signal: either });
         const answer = await Promise.race([call(), aborted(either)]).catch((cause: unknown) => {
           if (signal.aborted) throw cancelled(path);
           if (timeout.aborted) throw late(path, timeoutMs, cause);

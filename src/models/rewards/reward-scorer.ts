@@ -1,8 +1,11 @@
+import type { PromptMetadata } from '../../prompt-metadata.js';
 import type { Provider } from '../engines/engine.js';
 
 /** Pictures of one prompt: `[3, height, width] float32` in [-1, 1] each. */
 export interface PicturesOfPrompt {
   readonly prompt: string;
+  /** What the prompt's file, or whoever sent it, says of it besides; absent where that is nothing. */
+  readonly metadata?: PromptMetadata;
   readonly images: readonly Float32Array[];
 }
 

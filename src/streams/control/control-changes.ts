@@ -5,6 +5,7 @@ import { schedulePositionAt } from '../../operators/index.js';
 import type { ResolvedConfig } from '../config/topology-schema.js';
 import { GUARD_ACTIONS } from '../guards/guard-actions.js';
 import { GUARD_NAMES, type GuardName } from '../guards/index.js';
+import type { ListedPrompt } from '../prompt-files/listed-prompt.js';
 import { type Control, UNCONTROLLED } from './control-state.js';
 
 /** How far a run is. */
@@ -81,7 +82,7 @@ export function changeGuard(
 }
 
 /** Draws groups from these prompts in place of the training prompts. */
-export function replacePrompts(prompts: readonly string[]): ControlChange {
+export function replacePrompts(prompts: readonly ListedPrompt[]): ControlChange {
   return (wanted) => {
     if (prompts.length === 0) throw refused('prompts', 'at least one prompt', 'none');
     return { ...wanted, prompts };

@@ -2,6 +2,7 @@
 
 import { FREE_SCHEDULE, type ScheduleControl } from '../../operators/index.js';
 import type { GuardAction } from '../guards/guard-actions.js';
+import type { ListedPrompt } from '../prompt-files/listed-prompt.js';
 
 /** What of a guard's settings an operator has changed. */
 export interface GuardChange {
@@ -20,7 +21,7 @@ export interface Control {
   readonly guards: GuardChanges;
   readonly schedule: ScheduleControl;
   /** In place of the training prompts, never empty; null: those of the config. */
-  readonly prompts: readonly string[] | null;
+  readonly prompts: readonly ListedPrompt[] | null;
 }
 
 /** A run that is left alone. */

@@ -1,5 +1,6 @@
 /** @file The endpoint that takes prompts over HTTP; docs/prompts.md says what it is sent and what it answers. */
 
+import { isUtf8 } from 'node:buffer';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -134,7 +135,9 @@ async function readBody(request: IncomingMessage): Promise<string> {
       throw new RequestFault(413, `expected a body of at most ${MOST_BODY_BYTES} bytes`);
     }
   }
-  return Buffer.concat(chunks).toString('utf8');
+  const body = Buffer.concat(chunks);
+  if (!isUtf8(body)) throw new RequestFault(400, 'expected a body in UTF-8, got bytes that are none');
+  return body.toString('utf8');
 }
 
 function answerFault(response: ServerResponse, error: unknown): void {

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import type { PromptMetadata } from '../../prompt-metadata.js';
+import { JsonFault, parseExactJson } from '../exact-json.js';
 import { incomingFault } from '../incoming/incoming-fault.js';
 import type { IncomingPrompt } from '../messages.js';
 
@@ -14,7 +16,7 @@ export class RequestFault extends Error {
 }
 
 const SHAPE =
-  'expected {"prompt": "..."} with an optional "id", or {"prompts": ["...", ...]} with optional "ids" of the same number';
+  'expected {"prompt": "..."} with an optional "id" and "metadata", or {"prompts": ["...", ...]} with optional "ids" and "metadata" of the same number';
 
 /**
  * Reads the body of a request: one prompt or several. A prompt without an id gets one.
@@ -23,7 +25,7 @@ const SHAPE =
  */
 export function readPromptsRequest(text: string): IncomingPrompt[] {
   const body = parse(text);
-  const known = 'prompts' in body ? ['prompts', 'ids'] : ['prompt', 'id'];
+  const known = 'prompts' in body ? ['prompts', 'ids', 'metadata'] : ['prompt', 'id', 'metadata'];
   const unknown = Object.keys(body).find((key) => !known.includes(key));
   if (unknown !== undefined) throw shapeFault(`an unknown "${unknown.slice(0, 40)}"`);
   const several = 'prompts' in body;
@@ -33,7 +35,16 @@ export function readPromptsRequest(text: string): IncomingPrompt[] {
     throw shapeFault(several ? 'other "prompts"' : 'no "prompt" of text');
   if (ids !== undefined && !(isTexts(ids) && ids.length === prompts.length))
     throw shapeFault(several ? 'other "ids"' : 'an "id" that is no text');
-  const read = prompts.map((prompt, index) => ({ id: ids?.[index] ?? randomUUID(), prompt: prompt.trim() }));
+  const metadata = several ? (body.metadata ?? []) : [body.metadata];
+  if (!Array.isArray(metadata) || (several && metadata.length > 0 && metadata.length !== prompts.length))
+    throw shapeFault('other "metadata"');
+  const read = prompts.map((prompt, index) => ({
+    id: ids?.[index] ?? randomUUID(),
+    prompt: prompt.trim(),
+    // Whether it is an object, the check of the prompt says.
+    ...(metadata[index] !== undefined &&
+      metadata[index] !== null && { metadata: metadata[index] as PromptMetadata }),
+  }));
   for (const [index, prompt] of read.entries()) {
     const fault = incomingFault(prompt);
     if (fault !== null) throw new RequestFault(400, `${several ? `prompts[${index}]` : 'prompt'}: ${fault}`);
@@ -45,8 +56,9 @@ export function readPromptsRequest(text: string): IncomingPrompt[] {
 function parse(text: string): Record<string, unknown> {
   let body: unknown;
   try {
-    body = JSON.parse(text);
-  } catch {
+    body = parseExactJson(text);
+  } catch (error) {
+    if (error instanceof JsonFault && !error.isSyntax) throw new RequestFault(400, error.message);
     throw new RequestFault(400, `${SHAPE}, got no JSON`);
   }
   if (typeof body === 'object' && body !== null && !Array.isArray(body))

@@ -3,14 +3,16 @@
 import type { Client } from '../../models/engines/thread.js';
 import type { TrainingSample } from '../../models/policy/training-sample.js';
 import { isReward } from '../../operators/reward-fault.js';
+import { metadataPart } from '../../prompt-metadata.js';
 import type { PolicySnapshot } from '../messages.js';
+import type { ListedPrompt } from '../prompt-files/listed-prompt.js';
 import type { SamplerClient } from '../stages/run-threads.js';
 import type { RewardService } from '../threads/reward-thread.js';
 
 export interface ProbeOptions {
   readonly sampler: SamplerClient;
   readonly reward: Client<RewardService>;
-  readonly prompts: readonly string[];
+  readonly prompts: readonly ListedPrompt[];
   /** Largest magnitude of a reward. */
   readonly maxMagnitude: number;
   readonly signal: AbortSignal;
@@ -39,21 +41,22 @@ export async function probePolicy(
   { sampler, reward, prompts, maxMagnitude, signal }: ProbeOptions,
   { policy, trainedSteps, isReference }: Probed,
 ): Promise<Probe> {
-  const requests = prompts.map((prompt, groupIndex) => ({ groupIndex, prompt }));
+  const requests = prompts.map(({ prompt }, groupIndex) => ({ groupIndex, prompt }));
   const { groups, outputChange } = await sampler.withPolicy(policy, (call) =>
     call.probe({ requests, trainedSteps, isReference }, { signal }),
   );
   const branches = groups.flatMap((group) => group.branches.slice(0, 1));
-  const pictures = branches.map(({ image }) => image);
+  const drawn = branches.map(({ image }) => image);
   const rewards: number[] = [];
-  for (const [index, prompt] of prompts.entries()) {
-    const images = pictures.slice(index, index + 1);
-    const scores = await reward.score({ prompt, images }, { signal });
+  for (const [index, { prompt, metadata }] of prompts.entries()) {
+    const images = drawn.slice(index, index + 1);
+    const pictures = { prompt, images, ...metadataPart(metadata) };
+    const scores = await reward.score(pictures, { signal });
     rewards.push(...scores.rewards.map((one) => (isReward(one, maxMagnitude) ? one : Number.NaN)));
   }
   const samples = branches.map(({ trajectory }, index) => ({
     groupId: `probe-${index}`,
-    prompt: prompts[index] ?? '',
+    prompt: prompts[index]?.prompt ?? '',
     advantage: 0,
     stepAdvantages: null,
     trajectory,

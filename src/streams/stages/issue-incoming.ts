@@ -14,6 +14,7 @@ import {
   tap,
 } from 'rxjs';
 import { type PromptTicket, readLatest } from '../../operators/index.js';
+import { metadataPart } from '../../prompt-metadata.js';
 import { stageOf } from '../config/stage-of.js';
 import type { IssuedTickets } from '../incoming/issued-tickets.js';
 import type { PromptInbox } from '../incoming/prompt-inbox.js';
@@ -50,10 +51,10 @@ export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomin
   const isDone$ = new ReplaySubject<void>(1);
   const { count: countIssued, forget } = stageCount(context, onIssued);
 
-  const ticketOf = ([slot, { id, prompt }]: readonly [Slot, IncomingPrompt]): PromptTicket => {
+  const ticketOf = ([slot, { id, prompt, metadata }]: readonly [Slot, IncomingPrompt]): PromptTicket => {
     inbox.assign(id, slot.groupIndex);
     countIssued(slot);
-    return { ...slot, prompt, sourceId: id };
+    return { ...slot, prompt, ...metadataPart(metadata), sourceId: id };
   };
   // A group that has its prompt already keeps it.
   const isNew = (slot: Slot) => {

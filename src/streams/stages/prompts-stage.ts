@@ -1,17 +1,20 @@
 /** @file The stage that starts work: prompts, admitted as fast as groups finish. */
 
 import { defer, exhaustMap, filter, ignoreElements, map, mergeMap, type Observable, take } from 'rxjs';
-import { counterRandom } from '../../models/random/counter-random.js';
+import type { PromptTicket } from '../../operators/index.js';
+import { metadataPart } from '../../prompt-metadata.js';
 import { stageOf } from '../config/stage-of.js';
 import { type IssuedTickets, readIssued } from '../incoming/issued-tickets.js';
 import type { PromptInbox } from '../incoming/prompt-inbox.js';
+import type { ListedPrompt } from '../prompt-files/listed-prompt.js';
+import { drawPrompt } from './draw-prompt.js';
 import { issueIncoming } from './issue-incoming.js';
 import { admitted, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
 import type { StageContext } from './stage-context.js';
 
 /** Where the prompts of groups come from, as the config says, opened. */
 export type PromptSource =
-  | { readonly from: 'file'; readonly prompts: readonly string[] }
+  | { readonly from: 'file'; readonly prompts: readonly ListedPrompt[] }
   | { readonly from: 'topic'; readonly inbox: PromptInbox };
 
 /**
@@ -45,13 +48,13 @@ export function promptsStage(
 
 function issueFromFile(
   context: StageContext,
-  prompts: readonly string[],
+  prompts: readonly ListedPrompt[],
   { unfinished }: IssuedTickets,
   onIssued: (trainingStage: number) => void,
 ): Observable<never> {
   return admitted(context, slots(context, onIssued)).pipe(
     filter(({ groupIndex }) => !unfinished.has(groupIndex)),
-    map((slot) => ({ ...slot, prompt: promptOf(context, prompts, slot) })),
+    map((slot) => ({ ...slot, ...promptOf(context, prompts, slot) })),
     mergeMap((ticket) => publishTicket(context, ticket), PUBLISHED_AT_ONCE),
     ignoreElements(),
   );
@@ -60,25 +63,11 @@ function issueFromFile(
 /** The prompt of a group depends on the seed, its index and the list of its stage alone. */
 function promptOf(
   { config, control }: StageContext,
-  configured: readonly string[],
+  configured: readonly ListedPrompt[],
   { groupIndex, trainingStage }: Slot,
-): string {
+): Pick<PromptTicket, 'prompt' | 'metadata'> {
+  const { choice } = stageOf(config, 'prompts');
   const prompts = control.at(trainingStage).prompts ?? configured;
-  const drawn =
-    stageOf(config, 'prompts').choice === 'round-robin'
-      ? roundRobin(config.seed, groupIndex, prompts.length)
-      : counterRandom({ seed: config.seed, purpose: 'prompt-choice', group: groupIndex }).integer(
-          prompts.length,
-        );
-  return prompts[drawn] ?? '';
-}
-
-/** Every prompt once a round, in an order that is drawn afresh for each round. */
-function roundRobin(seed: number, groupIndex: number, count: number): number {
-  const order = counterRandom({
-    seed,
-    purpose: 'prompt-choice',
-    group: Math.floor(groupIndex / count),
-  }).shuffle(Array.from({ length: count }, (_, index) => index));
-  return order[groupIndex % count] ?? 0;
+  const { prompt, metadata } = drawPrompt(prompts, { seed: config.seed, choice, groupIndex });
+  return { prompt, ...metadataPart(metadata) };
 }

@@ -4,6 +4,7 @@ import { concatMap, filter, ignoreElements, merge, type Observable, Subject, tap
 import { type ErrorCode, TributaryError } from '../../errors.js';
 import type { DeadLetter, GroupRewards, LostGroup } from '../../operators/index.js';
 import { readLatest, scoreRewards, stageError } from '../../operators/index.js';
+import { metadataPart } from '../../prompt-metadata.js';
 import { stageOf } from '../config/stage-of.js';
 import type { PictureGroup } from '../messages.js';
 import type { Scores } from '../threads/reward-thread.js';
@@ -36,10 +37,12 @@ export function rewardStage(
     transport.publish('rewards', { key: outcome.groupId, message: outcome });
 
   const score = async (
-    { groupId, trainingStage, prompt, branches }: PictureGroup,
+    { groupId, trainingStage, prompt, metadata, branches }: PictureGroup,
     signal: AbortSignal,
   ): Promise<readonly number[]> => {
-    const scores = await report.during(() => reward.score({ prompt, images: branches }, { signal }));
+    const scores = await report.during(() =>
+      reward.score({ prompt, images: branches, ...metadataPart(metadata) }, { signal }),
+    );
     await publishScored(context, groupId, trainingStage, scores);
     report.done(trainingStage);
     return scores.rewards;

@@ -7,7 +7,7 @@ import type { Progress } from '../messages.js';
 import type { StageContext } from './stage-context.js';
 
 /** A group that may begin; its prompt is still to be found. */
-export type Slot = Omit<PromptTicket, 'prompt' | 'sourceId'>;
+export type Slot = Omit<PromptTicket, 'prompt' | 'metadata' | 'sourceId'>;
 
 /**
  * Lets slots through while fewer than `runAhead` groups are in flight. A training stage that closes by time may be finished

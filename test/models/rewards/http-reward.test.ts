@@ -30,6 +30,16 @@ describe('createHttpReward', () => {
     });
   });
 
+  it('should post what is said of the prompt, with every part of the pictures', async () => {
+    const { server, scorer } = await httpBench();
+    const metadata = { answer: 'blue', boxes: [[0, 1.5]] };
+    await scorer.score({ ...greys(0, 51, 102), metadata }, unaborted());
+    expect(server.requests.map(({ body }) => (body as { metadata?: unknown }).metadata)).toEqual([
+      metadata,
+      metadata,
+    ]);
+  });
+
   it('should keep the order over several requests, none larger than a batch', async () => {
     const { server, scorer } = await httpBench();
     const { rewards } = await scorer.score(greys(0, 51, 102, 153, 204), unaborted());

@@ -59,6 +59,15 @@ describe('module', () => {
     expect(rewards).toEqual([0, 51, 255].map((level) => 10 + 2 * level + (grey(level)[0] ?? 0) + 8));
   });
 
+  it('should call the module with what is said of the prompt, which may be nothing', async () => {
+    const { score } = await open(
+      `export const score = ({ metadata, images }) => images.map(() => metadata.answer?.count ?? -1);`,
+    );
+    const metadata = { answer: { count: 3 } };
+    expect((await score({ ...pictures, metadata })).rewards).toEqual([3, 3, 3]);
+    expect((await score(pictures)).rewards).toEqual([-1, -1, -1]);
+  });
+
   it.each(
     [
       'Int8Array',

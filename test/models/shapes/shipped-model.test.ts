@@ -12,7 +12,7 @@ import { cosine } from '../../../src/models/rewards/features.js';
 import { IMAGE_SHAPE } from '../../../src/models/shapes/networks.js';
 import { parsePrompt } from '../../../src/models/shapes/parse-prompt.js';
 import { verify } from '../../../src/models/shapes/verifier.js';
-import { readPrompts } from '../../../src/streams/read-prompts.js';
+import { promptTexts } from '../../fixtures/listed-prompts.js';
 
 const LORA = { pattern: 'attn1/to_q', rank: 1, alpha: 1 };
 const IMAGES_PER_PROMPT = 3;
@@ -46,7 +46,7 @@ beforeAll(async () => {
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
   const sampler = createSampler(pipeline, denoiser, SETTINGS);
   const reward = await openDualEncoder(engine, 'models/shapes/reward', pipeline.tokenizer, 36, IMAGE_SHAPE);
-  const prompts = await readPrompts('models/shapes/prompts/train.txt', () => {});
+  const prompts = await promptTexts('models/shapes/prompts/train.txt');
   const requests = prompts.flatMap((prompt, row) =>
     Array.from({ length: IMAGES_PER_PROMPT }, (_, image) => ({
       groupIndex: row * IMAGES_PER_PROMPT + image,

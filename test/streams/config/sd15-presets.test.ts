@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { deriveSizes } from '../../../src/streams/config/derived-sizes.js';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
 import { stageOf } from '../../../src/streams/config/stage-of.js';
-import { readPrompts } from '../../../src/streams/read-prompts.js';
+import { promptTexts } from '../../fixtures/listed-prompts.js';
 import { SD15_NAMES, type Sd15Preset } from '../../fixtures/sd15-presets.js';
 
 const textOf = (name: string) => readFileSync(`config/${name}.yaml`, 'utf8');
@@ -42,11 +42,8 @@ const LISTS: Readonly<Record<string, readonly [train: number, heldOut: number]>>
 };
 
 const listsOf = async (name: string) => ({
-  train: await readPrompts(`config/prompts/${name}-train.txt`, () => {}),
-  heldOut: await readPrompts(
-    `config/prompts/${name.startsWith('dpok') ? 'dpok' : name}-held-out.txt`,
-    () => {},
-  ),
+  train: await promptTexts(`config/prompts/${name}-train.txt`),
+  heldOut: await promptTexts(`config/prompts/${name.startsWith('dpok') ? 'dpok' : name}-held-out.txt`),
 });
 
 describe('presets for Stable Diffusion 1.5', () => {
@@ -131,8 +128,8 @@ describe('config/prompts', () => {
 
   it.each(SD15_NAMES)('should hold the lists of %s', async (name) => {
     const { train, heldOut } = stageOf(configOf(name), 'prompts');
-    expect((await readPrompts(train, () => {})).length).toBeGreaterThan(0);
-    expect((await readPrompts(heldOut, () => {})).length).toBeGreaterThan(0);
+    expect((await promptTexts(train)).length).toBeGreaterThan(0);
+    expect((await promptTexts(heldOut)).length).toBeGreaterThan(0);
   });
 
   it('should pair every animal of template 1 with every activity once', async () => {

@@ -12,6 +12,7 @@ import {
 } from '../../../src/streams/control/control-changes.js';
 import { type Control, UNCONTROLLED } from '../../../src/streams/control/control-state.js';
 import { faultOf } from '../../fixtures/fault-of.js';
+import { listed } from '../../fixtures/listed-prompts.js';
 import { SMALLEST } from '../config/valid-config.js';
 
 const place = { trainingStage: 3, numStages: 10 };
@@ -60,14 +61,14 @@ describe('any other change', () => {
       changeGuard(guards, 'ratioDrift', { threshold: 0.2 }),
       changeGuard(guards, 'ratioDrift', { action: 'stop' }),
       changeGuard(guards, 'rewardCollapse', { action: 'off' }),
-      replacePrompts(['a']),
+      replacePrompts(listed('a')),
     ].reduce<Control>((wanted, change) => change(wanted, place), { ...UNCONTROLLED, version: 4 });
     expect(all).toEqual({
       version: 4,
       learningRateScale: 0.5,
       guards: { ratioDrift: { threshold: 0.2, action: 'stop' }, rewardCollapse: { action: 'off' } },
       schedule: { shift: 0, frozenAt: 1 },
-      prompts: ['a'],
+      prompts: listed('a'),
     });
     expect(reset(all, place)).toEqual(UNCONTROLLED);
   });

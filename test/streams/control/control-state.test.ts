@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { controlDifference, UNCONTROLLED } from '../../../src/streams/control/control-state.js';
+import { listed } from '../../fixtures/listed-prompts.js';
 
 describe('controlDifference', () => {
   it('should be nothing where nothing differs, whatever the version', () => {
@@ -15,7 +16,13 @@ describe('controlDifference', () => {
     });
     const guards = { ratioDrift: { threshold: 1 } };
     expect(
-      controlDifference({ ...UNCONTROLLED, version: 2, learningRateScale: 2, guards, prompts: ['a', 'b'] }),
+      controlDifference({
+        ...UNCONTROLLED,
+        version: 2,
+        learningRateScale: 2,
+        guards,
+        prompts: listed('a', 'b'),
+      }),
     ).toEqual({ version: 2, learningRateScale: 2, guards, prompts: 2 });
   });
 });

@@ -11,6 +11,7 @@ import { promptsStage } from '../../../src/streams/stages/prompts-stage.js';
 import { scheduleStage } from '../../../src/streams/stages/schedule-stage.js';
 import { trainerStage } from '../../../src/streams/stages/trainer-stage.js';
 import type { TrainerService } from '../../../src/streams/threads/trainer-thread.js';
+import { listed } from '../../fixtures/listed-prompts.js';
 import { stageBench } from '../stages/stage-bench.js';
 
 const SIZES = [
@@ -51,7 +52,7 @@ function loop() {
     control.follow$,
     scheduleStage(controlled),
     trainerStage(controlled, trainer, async () => undefined),
-    promptsStage(controlled, { from: 'file', prompts: CONFIGURED }, () => undefined),
+    promptsStage(controlled, { from: 'file', prompts: listed(...CONFIGURED) }, () => undefined),
   ).subscribe();
   onTestFinished(() => running.unsubscribe());
   const want = (changes: Partial<Control>) =>
@@ -74,7 +75,11 @@ describe('what operators want of a run', () => {
     const { want, train, scales, intervals, prompts } = loop();
     await vi.waitFor(() => expect(intervals.map(steps)).toEqual([[0, 7]]));
     await train();
-    await want({ learningRateScale: 0.25, schedule: { shift: 2, frozenAt: null }, prompts: ['x', 'y'] });
+    await want({
+      learningRateScale: 0.25,
+      schedule: { shift: 2, frozenAt: null },
+      prompts: listed('x', 'y'),
+    });
     expect(intervals.map(steps)).toEqual([
       [0, 7],
       [1, 8],
@@ -98,7 +103,7 @@ describe('what operators want of a run', () => {
   it('should draw from another list as it would have from the first, by seed and index', async () => {
     const [one, two] = [loop(), loop()];
     for (const { want, train } of [one, two]) {
-      await want({ prompts: ['x', 'y', 'z'] });
+      await want({ prompts: listed('x', 'y', 'z') });
       await train();
     }
     const plain = loop();

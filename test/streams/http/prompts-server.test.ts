@@ -42,6 +42,31 @@ describe('POST /prompts', () => {
     expect(published[3]?.id).toMatch(/^[0-9a-f-]{36}$/);
   });
 
+  it('should take metadata of one prompt, and of some of several', async () => {
+    const { send, read } = await start();
+    const published = read('incoming-prompts');
+    await send({ prompt: 'a', id: '1', metadata: { answer: ['x'], count: 2 } });
+    await send({ prompts: ['b', 'c'], ids: ['2', '3'], metadata: [null, { tag: 'c' }] });
+    expect(published).toEqual([
+      { id: '1', prompt: 'a', metadata: { answer: ['x'], count: 2 } },
+      { id: '2', prompt: 'b' },
+      { id: '3', prompt: 'c', metadata: { tag: 'c' } },
+    ]);
+  });
+
+  it('should refuse a body that is not UTF-8', async () => {
+    const { server } = await start();
+    const response = await fetch(`${server.url}/prompts`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: Buffer.from('{"prompt": "caf\xe9"}', 'latin1'),
+    });
+    expect([response.status, await response.json()]).toEqual([
+      400,
+      { error: 'expected a body in UTF-8, got bytes that are none' },
+    ]);
+  });
+
   it('should take a prompt that waits already once', async () => {
     const { send, read } = await start();
     const published = read('incoming-prompts');
@@ -81,7 +106,7 @@ describe('POST /prompts', () => {
   });
 
   const SHAPE =
-    'expected {"prompt": "..."} with an optional "id", or {"prompts": ["...", ...]} with optional "ids" of the same number';
+    'expected {"prompt": "..."} with an optional "id" and "metadata", or {"prompts": ["...", ...]} with optional "ids" and "metadata" of the same number';
   it.each([
     ['{', `${SHAPE}, got no JSON`],
     ['[]', `${SHAPE}, got another value`],
@@ -93,6 +118,14 @@ describe('POST /prompts', () => {
     ['{"prompts": ["a"], "ids": []}', `${SHAPE}, got other "ids"`],
     ['{"prompt": "a", "id": 1}', `${SHAPE}, got an "id" that is no text`],
     ['{"prompt": "a", "seed": 1}', `${SHAPE}, got an unknown "seed"`],
+    ['{"prompts": ["a"], "metadata": {}}', `${SHAPE}, got other "metadata"`],
+    ['{"prompts": ["a"], "metadata": [{}, {}]}', `${SHAPE}, got other "metadata"`],
+    ['{"prompt": "a", "metadata": 3}', 'prompt: expected metadata to be a JSON object, got number'],
+    [
+      '{"prompt": "a", "metadata": {"id": 9007199254740993}}',
+      'expected a number that a float64 holds, or text in quotes, got 9007199254740993',
+    ],
+    ['{"prompt": "\\udc00"}', 'prompt: expected whole characters, got half of a surrogate pair'],
     ['{"prompt": " "}', 'prompt: expected a prompt, got an empty one'],
     ['{"prompt": "a", "id": ""}', 'prompt: expected an id of 1 to 200 characters, got one of 0'],
     ['{"prompts": ["a", "b"], "ids": ["1", "1"]}', 'expected one prompt an id, got two of "1"'],

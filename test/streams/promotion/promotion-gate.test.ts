@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import { openPromotionGate } from '../../../src/streams/promotion/promotion-gate.js';
 import type { ProbeRequest } from '../../../src/streams/threads/sampler-thread.js';
+import { listed } from '../../fixtures/listed-prompts.js';
 
 const BASE: NamedArrays = { 'lora.A': Float32Array.of(1, 2), 'lora.B': Float32Array.of(0, 0) };
 const SETTINGS = { prompts: 2, maxLogProbDifference: 0.01, maxRewardFall: 1 };
@@ -32,7 +33,7 @@ async function start({ bestReward, base = PRETRAINED }: { bestReward?: number; b
   const probed = (parameters: NamedArrays) => (parameters === BASE ? base : trained);
   const gate = await openPromotionGate({
     settings: SETTINGS,
-    prompts: ['a', 'b'],
+    prompts: listed('a', 'b'),
     maxMagnitude: 1e15,
     signal: new AbortController().signal,
     bestReward,

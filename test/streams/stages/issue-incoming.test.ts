@@ -3,6 +3,7 @@ import type { PromptTicket } from '../../../src/operators/index.js';
 import { PromptInbox } from '../../../src/streams/incoming/prompt-inbox.js';
 import { progressAt } from '../../../src/streams/progress-at.js';
 import { promptsStage } from '../../../src/streams/stages/prompts-stage.js';
+import { listed } from '../../fixtures/listed-prompts.js';
 import { stageBench } from './stage-bench.js';
 
 const STAGE =
@@ -93,6 +94,14 @@ describe('promptsStage with prompts of a topic', () => {
     await vi.waitFor(() => expect(isComplete()).toBe(true));
     expect(given().slice(3)).toEqual(['1-1 d', '2-0 e', '2-1 f']);
     expect(await inbox.accept([{ id: 'h', prompt: 'h' }])).toEqual({ kind: 'over' });
+  });
+
+  it('should give a ticket the metadata of its prompt', async () => {
+    const { context, tickets } = start();
+    const message = { id: 'a', prompt: 'a cat', metadata: { count: 1 } };
+    await context.transport.publish('incoming-prompts', { key: 'a', message });
+    await vi.waitFor(() => expect(tickets).toHaveLength(1));
+    expect(tickets[0]).toMatchObject({ prompt: 'a cat', metadata: { count: 1 }, sourceId: 'a' });
   });
 
   it('should issue an id once, however often and whenever it comes', async () => {
@@ -189,7 +198,7 @@ describe('promptsStage with prompts of a file', () => {
       held.forEach(take)) as unknown as typeof bench.context.transport.readBack;
     const transport = { ...bench.context.transport, readBack };
     const tickets = bench.read('prompts');
-    const source = { from: 'file', prompts: ['a'] } as const;
+    const source = { from: 'file', prompts: listed('a') } as const;
     const subscription = promptsStage({ ...bench.context, transport }, source, () => undefined).subscribe();
     onTestFinished(() => subscription.unsubscribe());
     await vi.waitFor(() => expect(tickets.map(({ groupId }) => groupId)).toEqual(['0-1']));

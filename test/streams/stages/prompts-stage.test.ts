@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { progressAt } from '../../../src/streams/progress-at.js';
 import { promptsStage } from '../../../src/streams/stages/prompts-stage.js';
+import { listed } from '../../fixtures/listed-prompts.js';
 import { stageBench } from './stage-bench.js';
 
 const PROMPTS = ['a', 'b', 'c'];
@@ -16,7 +17,7 @@ function start(overrides: readonly string[] = [], firstTrainingStage = 0) {
   const tickets = bench.read('prompts');
   const begun: number[] = [];
   let completed = false;
-  promptsStage(bench.context, { from: 'file', prompts: PROMPTS }, (trainingStage) =>
+  promptsStage(bench.context, { from: 'file', prompts: listed(...PROMPTS) }, (trainingStage) =>
     begun.push(trainingStage),
   ).subscribe({
     complete: () => {
@@ -49,6 +50,21 @@ describe('promptsStage', () => {
         return [`${stage}-${index % 4}`, index, stage];
       }),
     );
+  });
+
+  it('should give each ticket the metadata of its prompt', async () => {
+    const bench = stageBench([...SIZES, 'stages.prompts.choice=round-robin']);
+    const tickets = bench.read('prompts');
+    const prompts = [
+      { prompt: 'a', weight: 1, metadata: { n: 1 } },
+      { prompt: 'b', weight: 1 },
+    ];
+    const subscription = promptsStage(bench.context, { from: 'file', prompts }, () => {}).subscribe();
+    await vi.waitFor(() => expect(tickets).toHaveLength(4));
+    expect(new Set(tickets.map(({ prompt }) => prompt)).size).toBe(2);
+    for (const ticket of tickets) expect('metadata' in ticket).toBe(ticket.prompt === 'a');
+    expect(tickets.find(({ prompt }) => prompt === 'a')?.metadata).toEqual({ n: 1 });
+    subscription.unsubscribe();
   });
 
   it('should give every prompt once a round where it goes round-robin', async () => {

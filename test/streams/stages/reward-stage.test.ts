@@ -83,6 +83,22 @@ describe('rewardStage', () => {
     });
   });
 
+  it('should tell the reward what is said of the prompt', async () => {
+    const bench = stageBench([TWO]);
+    const rewards = bench.read('rewards');
+    const asked: unknown[] = [];
+    const service = threadOf(async ({ images: _, ...rest }) => {
+      asked.push(rest);
+      return scores([1, 1]);
+    });
+    const subscription = rewardStage(bench.context, service).subscribe();
+    for (const message of [pictures(0), { ...pictures(1), metadata: { count: 3 } }])
+      await bench.context.transport.publish('images', { key: message.groupId, message });
+    await vi.waitFor(() => expect(rewards).toHaveLength(2));
+    expect(asked).toEqual([{ prompt: 'prompt 0' }, { prompt: 'prompt 1', metadata: { count: 3 } }]);
+    subscription.unsubscribe();
+  });
+
   it('should score as many groups at once as the service may be asked for', async () => {
     const bench = stageBench([
       TWO,

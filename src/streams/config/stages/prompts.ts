@@ -58,16 +58,22 @@ export const promptsStage = defineStage({
   schema: section({
     type: z.literal('prompts'),
     train: text('the path of a prompt file').describe(
-      'Prompts to train on: a text file, one prompt a line, # begins a comment line. With prompts from a topic only evaluation reads it.',
+      'Prompts to train on: plain text, one prompt a line, or .json, .jsonl, .csv, .tsv with weights and metadata (docs/prompts.md). With prompts from a topic only evaluation reads it.',
     ),
     heldOut: text('the path of a prompt file').describe(
-      'Prompts that are never trained on, in the same format; evaluation measures generalisation on them.',
+      'Prompts that are never trained on, in any of the same formats; evaluation measures generalisation on them.',
     ),
+    comments: z
+      .boolean({ error: 'true or false' })
+      .optional()
+      .describe(
+        'Whether a line of plain text that begins with # is a comment; true unless it is set. With false it is a prompt. Other formats have no comments.',
+      ),
     source,
     choice: oneOf(['uniform', 'round-robin'])
       .default('uniform')
       .describe(
-        'How the prompt of a group is drawn from the file: `uniform` with replacement as B²-DiffuRL does, so that counts vary by chance; `round-robin` gives every prompt the same count, so that per-prompt statistics fill evenly.',
+        'How the prompt of a group is drawn from the file: `uniform` with replacement as B²-DiffuRL does, so that counts vary by chance; `round-robin` gives every prompt the same count, so that per-prompt statistics fill evenly. Where the file has weights, both draw in proportion to them.',
       ),
     groupsPerStage: integer(1, 100_000)
       .default(32)

@@ -2,8 +2,16 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Control, GuardChange } from '../../control/control-state.js';
 import { GUARD_ACTIONS, type GuardAction } from '../../guards/guard-actions.js';
 import { GUARD_NAMES, type GuardName } from '../../guards/index.js';
+import type { ListedPrompt } from '../../prompt-files/listed-prompt.js';
 import { MessageFault, messageCodec, requireField, requirePart } from './message-codec.js';
-import { ControlSchema, GuardAction as GuardActionWire, type GuardControl } from './tributary_pb.js';
+import { metadataFromWire, metadataToWire } from './metadata-wire.js';
+import {
+  ControlSchema,
+  GuardAction as GuardActionWire,
+  type GuardControl,
+  type PromptList,
+  type PromptListSchema,
+} from './tributary_pb.js';
 
 const ACTIONS: Readonly<Record<GuardAction, GuardActionWire>> = {
   off: GuardActionWire.OFF,
@@ -29,7 +37,7 @@ export const controlCodec = messageCodec({
         ]),
       ),
       schedule: { shift, ...(frozenAt !== null && { frozenAt }) },
-      ...(prompts && { prompts: { prompts: [...prompts] } }),
+      ...(prompts && { prompts: promptsToWire(prompts) }),
     };
   },
   fromWire: ({ version, learningRateScale, guards, schedule, prompts }): Control => {
@@ -46,7 +54,7 @@ export const controlCodec = messageCodec({
       learningRateScale,
       guards: Object.fromEntries(Object.entries(guards).map(guardChange)),
       schedule: { shift, frozenAt: frozenAt ?? null },
-      prompts: prompts ? promptsFrom(prompts.prompts) : null,
+      prompts: prompts ? promptsFromWire(prompts) : null,
     };
   },
 });
@@ -78,9 +86,35 @@ function actionOf(wire: GuardActionWire, path: string): GuardAction {
   return action;
 }
 
-function promptsFrom(prompts: readonly string[]): readonly string[] {
+/** A reader of an older version draws all prompts alike, and knows of no metadata. */
+function promptsToWire(prompts: readonly ListedPrompt[]): MessageInitShape<typeof PromptListSchema> {
+  const areAlike = prompts.every(({ weight }) => weight === 1);
+  const haveNone = prompts.every(({ metadata }) => metadata === undefined);
+  return {
+    prompts: prompts.map(({ prompt }) => prompt),
+    weights: areAlike ? [] : prompts.map(({ weight }) => weight),
+    metadata: haveNone ? [] : prompts.map(({ metadata }) => metadataToWire(metadata).metadata ?? ''),
+  };
+}
+
+function promptsFromWire({ prompts, weights, metadata }: PromptList): readonly ListedPrompt[] {
   requireField(prompts.length > 0, 'prompts', 'at least one prompt', 'none');
-  const empty = prompts.findIndex((prompt) => prompt.trim() === '');
-  requireField(empty < 0, `prompts.prompts[${empty}]`, 'a prompt', 'an empty one');
-  return prompts;
+  for (const [name, list] of Object.entries({ weights, metadata }))
+    requireField(
+      list.length === 0 || list.length === prompts.length,
+      `prompts.${name}`,
+      `none, or ${prompts.length}, one a prompt`,
+      list.length,
+    );
+  return prompts.map((prompt, index) => {
+    requireField(prompt.trim() !== '', `prompts.prompts[${index}]`, 'a prompt', 'an empty one');
+    const weight = weights[index] ?? 1;
+    requireField(
+      Number.isFinite(weight) && weight > 0,
+      `prompts.weights[${index}]`,
+      'a finite number above 0',
+      weight,
+    );
+    return { prompt, weight, ...metadataFromWire(metadata[index], `prompts.metadata[${index}]`) };
+  });
 }

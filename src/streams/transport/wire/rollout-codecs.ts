@@ -5,6 +5,7 @@ import type { PromptTicket, RolloutGroup, TrainingInterval } from '../../../oper
 import { leafCount, pathDepth, type RolloutTree } from '../../../rollout-tree.js';
 import type { PictureGroup } from '../../messages.js';
 import { MessageFault, messageCodec, requireField, requirePart } from './message-codec.js';
+import { metadataFromWire, metadataToWire } from './metadata-wire.js';
 import { tensorFromWire, tensorToWire } from './tensor-wire.js';
 import {
   GroupImagesSchema,
@@ -145,14 +146,22 @@ function rolloutFromWire(
   };
 }
 
-function ticketToWire({ groupId, groupIndex, trainingStage, prompt, sourceId }: PromptTicket) {
-  return { groupId, groupIndex, trainingStage, prompt, ...(sourceId !== undefined && { sourceId }) };
+function ticketToWire({ groupId, groupIndex, trainingStage, prompt, metadata, sourceId }: PromptTicket) {
+  const source = sourceId !== undefined && { sourceId };
+  return { groupId, groupIndex, trainingStage, prompt, ...metadataToWire(metadata), ...source };
 }
 
 function ticketFromWire(wire: PromptTicketWire | undefined, path: string): PromptTicket {
-  const { groupId, groupIndex, trainingStage, prompt, sourceId } = requirePart(wire, path);
+  const { groupId, groupIndex, trainingStage, prompt, metadata, sourceId } = requirePart(wire, path);
   requireField(groupId !== '', `${path}.group_id`, 'a group id', '""');
-  return { groupId, groupIndex, trainingStage, prompt, ...(sourceId !== undefined && { sourceId }) };
+  return {
+    groupId,
+    groupIndex,
+    trainingStage,
+    prompt,
+    ...metadataFromWire(metadata, `${path}.metadata`),
+    ...(sourceId !== undefined && { sourceId }),
+  };
 }
 
 function intervalToWire({ trainingStage, numSteps, trainedSteps }: TrainingInterval) {

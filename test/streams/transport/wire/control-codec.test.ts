@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { controlCodec } from '../../../../src/streams/transport/wire/control-codec.js';
 import { ControlSchema, GuardAction } from '../../../../src/streams/transport/wire/tributary_pb.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
+import { listed } from '../../../fixtures/listed-prompts.js';
 
 type Fields = Exclude<MessageInitShape<typeof ControlSchema>, { $typeName: string }>;
 
@@ -26,7 +27,29 @@ describe('a control message', () => {
     });
   });
 
+  it('should read a list of prompts without weights and metadata as alike, and one with them as it is', () => {
+    expect(decoded({ prompts: { prompts: ['a', 'b'] } }).prompts).toEqual(listed('a', 'b'));
+    const prompts = { prompts: ['a', 'b'], weights: [2, 0.5], metadata: ['', '{"x":1}'] };
+    expect(decoded({ prompts }).prompts).toEqual([
+      { prompt: 'a', weight: 2 },
+      { prompt: 'b', weight: 0.5, metadata: { x: 1 } },
+    ]);
+  });
+
   it.each<[string, Fields]>([
+    [
+      'prompts.weights: expected none, or 2, one a prompt, got 1',
+      { prompts: { prompts: ['a', 'b'], weights: [1] } },
+    ],
+    [
+      'prompts.weights[0]: expected a finite number above 0, got 0',
+      { prompts: { prompts: ['a'], weights: [0] } },
+    ],
+    [
+      'prompts.metadata[0]: expected a JSON object, got a list',
+      { prompts: { prompts: ['a'], metadata: ['[]'] } },
+    ],
+    ['prompts.metadata[0]: expected JSON, got "b}"', { prompts: { prompts: ['a'], metadata: ['{b}'] } }],
     ['version: expected at least 1, got 0', { version: 0 }],
     ['learning_rate_scale: expected a finite number above 0, got 0', { learningRateScale: 0 }],
     ['learning_rate_scale: expected a finite number above 0, got -1', { learningRateScale: -1 }],

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { Trajectory } from '../../../../src/models/diffusion/sampler.js';
 import { roundToFloat16 } from '../../../../src/models/numeric/float16.js';
 import type { PromptTicket, RolloutGroup } from '../../../../src/operators/index.js';
+import type { PromptMetadata } from '../../../../src/prompt-metadata.js';
 import { leafCount, pathDepth, type RolloutTree } from '../../../../src/rollout-tree.js';
 import { GUARD_ACTIONS } from '../../../../src/streams/guards/guard-actions.js';
 import { GUARD_NAMES } from '../../../../src/streams/guards/index.js';
@@ -20,6 +21,12 @@ function floats(length: number): fc.Arbitrary<Float32Array> {
   return fc.oneof(single, half).map((values) => Float32Array.from(values));
 }
 
+/** Any JSON object of exact numbers that says something. */
+const metadata = fc
+  .dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 }), { minKeys: 1, maxKeys: 5 })
+  .map((value): PromptMetadata => JSON.parse(JSON.stringify(value)))
+  .filter((value) => !/\d{16}/.test(JSON.stringify(value)));
+
 const ticket: fc.Arbitrary<PromptTicket> = fc.record(
   {
     groupId: fc.string({ minLength: 1 }),
@@ -27,6 +34,7 @@ const ticket: fc.Arbitrary<PromptTicket> = fc.record(
     trainingStage: count,
     prompt: fc.string(),
     sourceId: fc.string(),
+    metadata,
   },
   { requiredKeys: ['groupId', 'groupIndex', 'trainingStage', 'prompt'] },
 );
@@ -119,7 +127,17 @@ const control: fc.Arbitrary<TopicMessages['control']> = fc.record({
   schedule: fc.record({ shift: fc.integer(), frozenAt: fc.option(count) }),
   prompts: fc.option(
     fc.array(
-      fc.string({ minLength: 1 }).filter((prompt) => prompt.trim() !== ''),
+      fc.record(
+        {
+          prompt: fc.string({ minLength: 1 }).filter((prompt) => prompt.trim() !== ''),
+          weight: fc.oneof(
+            fc.constant(1),
+            fc.double({ min: Number.MIN_VALUE, noNaN: true, noDefaultInfinity: true }),
+          ),
+          metadata,
+        },
+        { requiredKeys: ['prompt', 'weight'] },
+      ),
       { minLength: 1 },
     ),
   ),
@@ -127,7 +145,10 @@ const control: fc.Arbitrary<TopicMessages['control']> = fc.record({
 
 /** A whole message of each topic. */
 export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessages[Topic]> } = {
-  'incoming-prompts': fc.record({ id: fc.string({ minLength: 1 }), prompt: fc.string() }),
+  'incoming-prompts': fc.record(
+    { id: fc.string({ minLength: 1 }), prompt: fc.string(), metadata },
+    { requiredKeys: ['id', 'prompt'] },
+  ),
   prompts: ticket,
   images,
   trajectories,
@@ -142,12 +163,15 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
     version: count,
     parameters: fc.dictionary(fc.string(), fc.nat(9).chain(floats)),
   }),
-  progress: fc.record({
-    finishedGroups: count,
-    trainingStage: count,
-    isOver: fc.boolean(),
-    sharedConfig: fc.string(),
-  }),
+  progress: fc.record(
+    {
+      finishedGroups: count,
+      trainingStage: count,
+      isOver: fc.boolean(),
+      sharedConfig: fc.string(),
+    },
+    { requiredKeys: ['finishedGroups', 'trainingStage', 'isOver', 'sharedConfig'] },
+  ),
   control,
   metrics: fc.nat(1000).chain((pictures) =>
     fc.record({
