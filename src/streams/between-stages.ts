@@ -13,6 +13,7 @@ import type { GuardWatch } from './guards/watch-guards.js';
 import type { TopicMessages } from './messages.js';
 import type { OpenRun } from './open-run.js';
 import type { PromotionGate } from './promotion/promotion-gate.js';
+import { fingerprintsOf } from './prompt-files/prompt-fingerprint.js';
 import type { RunDirectory } from './run-directory.js';
 import type { Alarm, Evaluation, Promotion, StageMetrics } from './run-events.js';
 import { stageTally, type Tally } from './stage-tally.js';
@@ -148,6 +149,7 @@ export function betweenStages(
       base: run.base,
       computation: run.computation,
       positions: positions(),
+      promptFingerprints: fingerprintsOf(run.prompts),
       ...(controlVersion > 0 && { controlVersion }),
       ...(bestProbeReward !== null && { bestProbeReward }),
     };

@@ -10,6 +10,7 @@ import { restoreHistory, savedHistorySchema } from './checkpoint-history.js';
 import { type Computation, computationSchema } from './computation.js';
 import { parseJsonOrNull } from './parse-json-or-null.js';
 import { ADAPTER_FILE, WEIGHTS_FILE } from './policy-file-names.js';
+import type { PromptFingerprints } from './prompt-files/prompt-fingerprint.js';
 import type { Evaluation } from './run-events.js';
 import type { PolicyFiles } from './threads/trainer-thread.js';
 import type { Positions } from './transport/kafka/kafka-transport.js';
@@ -35,7 +36,11 @@ export interface RunState {
   readonly computation?: Computation;
   /** Mean reward on the probe of the best policy that was promoted; absent without a gate. */
   readonly bestProbeReward?: number;
+  /** What the prompt files held; absent in checkpoints of older versions. */
+  readonly promptFingerprints?: PromptFingerprints;
 }
+
+const fingerprintSchema = z.object({ count: z.int().min(1), sha256: z.string() });
 
 const stateSchema = z.object({
   history: savedHistorySchema,
@@ -48,6 +53,7 @@ const stateSchema = z.object({
   controlVersion: z.int().min(1).optional(),
   computation: computationSchema.optional(),
   bestProbeReward: z.number().optional(),
+  promptFingerprints: z.object({ train: fingerprintSchema, heldOut: fingerprintSchema }).optional(),
 });
 
 /** What the file of a policy is called. */

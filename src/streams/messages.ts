@@ -41,6 +41,8 @@ export interface Progress {
   readonly isOver: boolean;
   /** Fingerprint of the settings that all processes of the run must share. */
   readonly sharedConfig: string;
+  /** SHA-256 of the training prompts of the trainer's file; absent where it is of an older version. */
+  readonly trainPrompts?: string;
 }
 
 /** Pictures of a group, each [3, H, W] in [-1, 1]. */

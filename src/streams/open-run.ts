@@ -8,6 +8,7 @@ import { stageOf } from './config/stage-of.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { evaluatePolicy } from './evaluate-policy.js';
 import type { PolicySnapshot } from './messages.js';
+import { requireSamePrompts } from './prompt-files/same-prompts.js';
 import { type PromptLists, promptRows, readPromptLists } from './read-prompts.js';
 import type { RunDirectory } from './run-directory.js';
 import type { Evaluation } from './run-events.js';
@@ -55,6 +56,9 @@ export async function openRun(
 ): Promise<OpenRun> {
   const prompts = await readPromptLists(config);
   say({ kind: 'prompts', description: promptRows(prompts) });
+  const { checkpoint } = runDirectory;
+  const saved = checkpoint && readCheckpointFiles(checkpoint, stageOf(config, 'groupAdvantages').rule);
+  if (saved) requireSamePrompts(prompts, { path: checkpoint.path, state: saved.state });
   const closers: (() => Promise<void>)[] = [];
   const owned = <Thread extends { close(): Promise<void> }>(thread: Thread): Thread => {
     closers.push(() => thread.close());
@@ -70,7 +74,7 @@ export async function openRun(
       call: trainer,
       latentSize,
       provider,
-    } = owned(await startTrainer(config, say, { resumed: runDirectory.checkpoint !== null }));
+    } = owned(await startTrainer(config, say, { resumed: checkpoint !== null }));
     const computation = computationOf(config, { sampler: sampler.provider, trainer: provider });
     const evaluate = (policy: PolicySnapshot) =>
       evaluatePolicy({
@@ -92,9 +96,8 @@ export async function openRun(
     };
     // Before anything is restored, the trainer holds the policy that the run starts from.
     const { adapter } = await trainer.save(undefined);
-    const { checkpoint } = runDirectory;
-    if (checkpoint) {
-      const { state, ...files } = readCheckpointFiles(checkpoint, stageOf(config, 'groupAdvantages').rule);
+    if (saved) {
+      const { state, ...files } = saved;
       const samples = await runDirectory.readSamples(0);
       if ('png' in samples) await runDirectory.saveSamples(0, { png: samples.png, prompts: shown });
       else {

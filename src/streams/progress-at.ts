@@ -8,13 +8,15 @@ export interface ProgressState {
   readonly isOver?: boolean;
   /** The next stage is closed too, and takes no more groups. Default: no. */
   readonly isNextClosed?: boolean;
+  /** SHA-256 of the training prompts of the trainer's file. */
+  readonly trainPrompts?: string | undefined;
 }
 
 /** Returns the progress of a run whose first training stages are finished, so many as the number says. */
 export function progressAt(
   config: ResolvedConfig,
   trainingStage: number,
-  { isOver = false, isNextClosed = false }: ProgressState = {},
+  { isOver = false, isNextClosed = false, trainPrompts }: ProgressState = {},
 ): Progress {
   const { groupsPerStage } = stageOf(config, 'prompts');
   return {
@@ -22,5 +24,6 @@ export function progressAt(
     trainingStage,
     isOver,
     sharedConfig: sharedConfig(config),
+    ...(trainPrompts !== undefined && { trainPrompts }),
   };
 }

@@ -100,7 +100,9 @@ async function train(
   const logged = runDirectory.history.filter((line) => line.kind !== 'alarm');
   const guards = watchGuards(config.guards, opened.base, logged);
   const control = await openRunControl(transport);
+  const trainPrompts = opened.prompts.train.fingerprint.sha256;
   const context: StageContext = {
+    trainPrompts,
     config,
     transport,
     control,
@@ -138,7 +140,7 @@ async function train(
   const publishProgress = (trainingStage: number, isOver: boolean) =>
     transport.publish('progress', {
       key: RUN_KEY,
-      message: progressAt(config, trainingStage, { isOver }),
+      message: progressAt(config, trainingStage, { isOver, trainPrompts }),
     });
   try {
     await transport.publish('policy', {

@@ -15,6 +15,8 @@ import { openRunControl } from './control/run-control.js';
 import type { TopicMessages } from './messages.js';
 import { openPromptSource, takesIncomingPrompts } from './open-prompt-source.js';
 import { openTransport } from './open-transport.js';
+import type { PromptFile } from './prompt-files/prompt-file.js';
+import { requireTrainersPrompts } from './prompt-files/same-prompts.js';
 import { promptRows, readPromptLists } from './read-prompts.js';
 import type { WorkerRole } from './roles.js';
 import type { RunEvent } from './run-events.js';
@@ -55,7 +57,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
   const { transport } = await openTransport({ config, trainer: null, assignsPrompts, warn });
   try {
     const control = await openRunControl(transport);
-    const { parts, close } = await openParts(config, roles, transport, say);
+    const { parts, train, close } = await openParts(config, roles, transport, say);
     // What was under way when the worker leaves is cancelled, and of no account.
     const cancelling = new AbortController();
     try {
@@ -63,6 +65,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
         take(1),
         tap((progress) => {
           requireSameConfig(config, progress);
+          if (train) requireTrainersPrompts(train, progress);
         }),
         exhaustMap(({ trainingStage }) => {
           say({ kind: 'joined', roles, trainingStage });
@@ -96,6 +99,8 @@ function ended(transport: Transport<TopicMessages>, signal: AbortSignal): Observ
 
 interface OpenParts {
   readonly parts: Partial<RoleParts>;
+  /** The training prompts that groups of this process get; null where it gives them none of a file. */
+  readonly train: PromptFile | null;
   close(): Promise<void>;
 }
 
@@ -114,20 +119,22 @@ async function openParts(
     return thread;
   };
   const ignore = () => undefined;
+  let train: PromptFile | null = null;
   try {
     const parts: { -readonly [Name in WorkerRole]?: RoleParts[Name] } = {};
     if (roles.includes('prompts')) {
       const readTrain = async () => {
         const lists = await readPromptLists(config);
         say({ kind: 'prompts', description: promptRows(lists) });
-        return lists.train.prompts;
+        train = lists.train;
+        return train.prompts;
       };
       const { source } = owned(await openPromptSource({ config, transport, say, readTrain }));
       parts.prompts = { source, onIssued: ignore, onEnd: ignore };
     }
     if (roles.includes('sampler')) parts.sampler = owned(await startSampler(config, say));
     if (roles.includes('reward')) parts.reward = owned(await startReward(config, null, say));
-    return { parts, close };
+    return { parts, train, close };
   } catch (error) {
     await close();
     throw error;

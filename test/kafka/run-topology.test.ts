@@ -89,7 +89,7 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka', () => {
     });
   });
 
-  it('should refuse a worker with another config than the trainer', async () => {
+  it('should refuse a worker with another config, or other prompts, than the trainer', async () => {
     const config = onKafka();
     const path = join(folder, 'other.yaml');
     await writeFile(path, stringify(config));
@@ -100,6 +100,14 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka', () => {
     expect(await worker.ended).toMatchObject({
       code: 2,
       faults: [expect.stringContaining('expected the seed, model and stages of the trainer')],
+    });
+    const list = join(folder, 'other.txt');
+    await writeFile(list, 'three green triangles\n');
+    const changed = startPart(path, 'prompts', ['--set', `stages.prompts.train=${list}`]);
+    onTestFinished(() => changed.kill());
+    expect(await changed.ended).toMatchObject({
+      code: 2,
+      faults: [expect.stringContaining(`train ${list}: expected the prompts of the trainer`)],
     });
   });
 });

@@ -19,6 +19,7 @@ const STATE = {
   rewardQueries: 36,
   base: evaluation(0),
   positions: { 'rewards/trainer': { 0: '12' } },
+  promptFingerprints: { train: { count: 2, sha256: 'ab' }, heldOut: { count: 1, sha256: 'cd' } },
 };
 
 function checkpoint(change: Readonly<Record<string, string | null>> = {}) {

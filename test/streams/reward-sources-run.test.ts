@@ -70,5 +70,12 @@ describe('a run with rewards of several sources', () => {
         `reward module ${path}: expected score to return, got "Error: no idea". Correct the module.`,
       ),
     ]);
+    // The run ends with its first stage; what it would go on with has changed.
+    await write('train', 2);
+    const resumed = await runWith(folder, `from: module, path: ${path}`, others, true);
+    expect(resumed.error).toMatchObject({
+      code: 'TRIB_CHECKPOINT',
+      message: expect.stringContaining(`stages.prompts.train ${join(lists, 'train.jsonl')}: expected`),
+    });
   });
 });

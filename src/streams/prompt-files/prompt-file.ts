@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
 import { decodeText } from './decode-text.js';
 import type { ListedPrompt } from './listed-prompt.js';
+import { type PromptFingerprint, promptFingerprint } from './prompt-fingerprint.js';
 import { promptFault, promptOfRow } from './prompt-row.js';
 import { type RowOptions, readRows } from './read-rows.js';
 
@@ -19,6 +20,7 @@ export interface PromptFile {
   };
   /** Prompts whose words are those of one before: each is drawn for itself. */
   readonly repeats: number;
+  readonly fingerprint: PromptFingerprint;
 }
 
 export interface PromptFileOptions extends RowOptions {
@@ -66,6 +68,7 @@ export async function readPromptFile(path: string, options: PromptFileOptions): 
     prompts,
     leftOut: { comments, emptyLines, weightZero },
     repeats,
+    fingerprint: promptFingerprint(prompts),
   };
 }
 

@@ -99,7 +99,10 @@ export function advantagesStage(
   const send = async (closed: ClosedStage<Trajectory>): Promise<void> => {
     const { trainingStage, batch } = closed;
     if (batch.statistics.lateGroups > 0) {
-      const message = progressAt(config, trainingStage, { isNextClosed: true });
+      const message = progressAt(config, trainingStage, {
+        isNextClosed: true,
+        trainPrompts: context.trainPrompts,
+      });
       await transport.publish('progress', { key: RUN_KEY, message });
     }
     await transport.publish('batches', { key: RUN_KEY, message: closed });

@@ -19,4 +19,6 @@ export interface StageContext {
   readonly control: RunControl;
   /** What guards and operators have made of the learning rate, above 0; ask before each training stage. */
   readonly learningRateScale: () => number;
+  /** SHA-256 of the training prompts of the file, where the trainer is; it is part of the progress. */
+  readonly trainPrompts?: string;
 }

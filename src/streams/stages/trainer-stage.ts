@@ -50,7 +50,8 @@ export function trainerStage(
       key: RUN_KEY,
       message: { version: trainingStage, parameters: await trainer.parameters(undefined) },
     });
-    await transport.publish('progress', { key: RUN_KEY, message: progressAt(config, trainingStage) });
+    const progress = progressAt(config, trainingStage, { trainPrompts: context.trainPrompts });
+    await transport.publish('progress', { key: RUN_KEY, message: progress });
     return trained;
   };
   return receive({ transport, topic: 'batches', consumerGroup: 'trainer', maxInFlight: 4 }).pipe(

@@ -74,6 +74,21 @@ describe('readPromptFile', () => {
     expect(jsonl.leftOut).toEqual({ comments: 0, emptyLines: 1, weightZero: 1 });
   });
 
+  it('should have one fingerprint for the same prompts in any kind', async () => {
+    const of = async (...args: Parameters<typeof read>) => (await read(...args)).fingerprint;
+    const plain = await of('a\nb\n');
+    expect(plain).toMatchObject({ count: 2, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    expect(await of('\ufeff# list\r\na\r\nb')).toEqual(plain);
+    expect(await of('["a", {"prompt": "b"}]', { name: 'p.json' })).toEqual(plain);
+    for (const other of [
+      '["b", "a"]',
+      '["a"]',
+      '["a", {"prompt": "b", "weight": 2}]',
+      '["a", {"prompt": "b", "x": 1}]',
+    ])
+      expect((await of(other, { name: 'p.json' })).sha256).not.toBe(plain.sha256);
+  });
+
   it('should keep keys as they are, whatever they are called', async () => {
     const [prompt] = (await read('{"prompt": "a", "__proto__": {"x": 1}, "": 2}', { name: 'p.jsonl' }))
       .prompts;

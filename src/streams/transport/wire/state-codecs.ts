@@ -30,11 +30,12 @@ export const progressCodec = messageCodec({
   kind: 'progress',
   schema: ProgressSchema,
   toWire: (progress: Progress) => ({ ...progress }),
-  fromWire: ({ finishedGroups, trainingStage, isOver, sharedConfig }) => ({
+  fromWire: ({ finishedGroups, trainingStage, isOver, sharedConfig, trainPrompts }) => ({
     finishedGroups,
     trainingStage,
     isOver,
     sharedConfig,
+    ...(trainPrompts !== undefined && { trainPrompts }),
   }),
 });
 

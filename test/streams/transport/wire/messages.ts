@@ -169,6 +169,7 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
       trainingStage: count,
       isOver: fc.boolean(),
       sharedConfig: fc.string(),
+      trainPrompts: fc.string(),
     },
     { requiredKeys: ['finishedGroups', 'trainingStage', 'isOver', 'sharedConfig'] },
   ),
