@@ -118,13 +118,15 @@ function changeJson(root, change) {
   const slots = slotsOf(root);
   const { container, key } = slots[change.at % slots.length];
   const value = container[key];
-  if (change.kind === 'value') container[key] = change.value;
+  // The same value may be put in twice, or into itself.
+  const added = structuredClone(change.value);
+  if (change.kind === 'value') container[key] = added;
   else if (change.kind === 'remove') Reflect.deleteProperty(container, key);
   else if (change.kind === 'swap') {
     const other = slots[change.from % slots.length];
     container[key] = structuredClone(other.container[other.key]);
-  } else if (Array.isArray(value)) value.push(change.value);
-  else if (typeof value === 'object' && value !== null) value[change.key] = change.value;
+  } else if (Array.isArray(value)) value.push(added);
+  else if (typeof value === 'object' && value !== null) value[change.key] = added;
 }
 
 /** JSON texts: one of the files with changed values, keys left out or added; sometimes text that is no JSON any more. */

@@ -64,7 +64,66 @@ const ofFile = (name, whole, read) => ({
   },
 });
 
+/** A bare PEFT model, whose alphas stand in the file beside it. */
+const bare = encodeSafetensors({
+  tensors: new Map(
+    layers.flatMap(({ key, loraA, loraB }) => [
+      [
+        `base_model.model.${key.slice('unet.'.length)}.lora_A.weight`,
+        { dtype: 'F32', shape: [2, 4], data: loraA },
+      ],
+      [
+        `base_model.model.${key.slice('unet.'.length)}.lora_B.weight`,
+        { dtype: 'F32', shape: [3, 2], data: loraB },
+      ],
+    ]),
+  ),
+  metadata: {},
+});
+const peftConfig = {
+  peft_type: 'LORA',
+  r: 2,
+  lora_alpha: 4,
+  use_rslora: true,
+  use_dora: false,
+  bias: 'none',
+  rank_pattern: { to_q: 2 },
+  alpha_pattern: { 'attn1.to_out.0': 8 },
+  target_modules: ['to_q', 'to_out.0'],
+  modules_to_save: null,
+  fan_in_fan_out: false,
+  init_lora_weights: true,
+};
+
 export const adapters = [
+  {
+    name: 'adapter_config.json',
+    async open(folder) {
+      await writeFile(join(folder, 'adapter_model.safetensors'), bare);
+      return {
+        files: damagedJson([JSON.stringify(peftConfig)]),
+        async read(bytes) {
+          await writeFile(join(folder, 'adapter_config.json'), bytes);
+          await readPolicy(folder);
+        },
+      };
+    },
+  },
+  {
+    name: 'metadata of an adapter',
+    async open(folder) {
+      const path = join(folder, 'file.safetensors');
+      const { tensors, metadata } = decodeSafetensors(encodeLoraFile(layers), 'whole');
+      return {
+        files: damagedJson([metadata.lora_adapter_metadata]),
+        async read(bytes) {
+          const damaged = { ...metadata, lora_adapter_metadata: bytes.toString('utf8') };
+          await writeFile(path, encodeSafetensors({ tensors, metadata: damaged }));
+          await readPolicy(path);
+        },
+      };
+    },
+  },
   ofBytes('safetensors', [encodeLoraFile(layers)], (bytes) => decodeSafetensors(bytes, 'file')),
   ofFile(
     'safetensors file',

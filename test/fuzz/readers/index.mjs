@@ -8,6 +8,7 @@ import { graphs } from './graphs.mjs';
 import { messages } from './messages.mjs';
 import { pipelines } from './pipelines.mjs';
 import { runs } from './runs.mjs';
+import { services } from './services.mjs';
 
 /** @type {{ name: string, isSlow?: boolean, open: (folder: string) => Promise<{ files: unknown, read: Function }> }[]} */
-export const readers = [...adapters, ...graphs, ...pipelines, ...runs, ...messages, ...configs];
+export const readers = [...adapters, ...graphs, ...pipelines, ...runs, ...messages, ...services, ...configs];

@@ -2,6 +2,8 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { encodePng } from '../../../dist/models/images/png.js';
+import { pngDamage } from '../../../dist/models/images/png-damage.js';
 import { readBest } from '../../../dist/streams/best-policy.js';
 import { readCheckpointFiles } from '../../../dist/streams/checkpoint-files.js';
 import { readNewestCheckpoint, writeCheckpoint } from '../../../dist/streams/checkpoint-folder.js';
@@ -13,7 +15,7 @@ import { openRunDirectory } from '../../../dist/streams/run-directory.js';
 import { lockRun } from '../../../dist/streams/run-lock.js';
 import { readResults } from '../../../dist/streams/study/results-file.js';
 import { figuresOfRun } from '../../../dist/streams/study/run-result.js';
-import { damagedJson, damagedJsonLines, damagedYaml } from '../damage.mjs';
+import { damagedBytes, damagedJson, damagedJsonLines, damagedYaml } from '../damage.mjs';
 import { evaluation, metrics, results, state } from './run-files.mjs';
 
 const config = await loadTopology(join(import.meta.dirname, '../../../config/shapes-ddpo.yaml'));
@@ -48,6 +50,13 @@ const manifestOf = async (folder) => {
 };
 
 export const runs = [
+  {
+    name: 'PNG of samples',
+    open: async () => ({
+      files: damagedBytes([encodePng({ width: 8, height: 8, data: new Uint8Array(192).fill(7) })]),
+      read: (bytes) => pngDamage(bytes),
+    }),
+  },
   {
     name: 'state.json',
     open: async () => ({
