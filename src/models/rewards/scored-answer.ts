@@ -49,7 +49,8 @@ export function readScoredAnswer(value: unknown, form: AnswerForm): ScoredAnswer
   const answer = value as Readonly<Record<string, unknown>>;
   const rewards = readRewards(answer.rewards, 'rewards', form);
   if ('expected' in rewards) return rewards;
-  if (answer[name] === undefined) return { rewards, vectors: undefined };
+  // A module or service whose fields are fixed says null where it has none.
+  if (answer[name] === undefined || answer[name] === null) return { rewards, vectors: undefined };
   const vectors = readVectors(answer[name], form);
   return 'expected' in vectors ? vectors : { rewards, vectors };
 }

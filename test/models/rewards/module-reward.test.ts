@@ -85,6 +85,11 @@ describe('module', () => {
     expect((await score(pictures)).rewards).toEqual([1, 2, 3]);
   });
 
+  it('should take null for no features', async () => {
+    const { score } = await open(`export const score = () => ({ rewards: [1, 2, 3], features: null });`);
+    expect(await score(pictures)).toEqual({ rewards: [1, 2, 3], features: null });
+  });
+
   it('should take features, scaled to length 1, and close the module', async () => {
     const { score, close, note } = await open(
       `export async function score({ images }) {
