@@ -5,14 +5,26 @@ import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { TributaryError } from '../errors.js';
 import { writeFileAtomic } from '../models/files/atomic.js';
+import { LARGEST_MAGNITUDE } from '../operators/reward-fault.js';
 import type { ResolvedConfig } from './config/topology-schema.js';
 import { firstDifference } from './first-difference.js';
 
 export const CONFIG_FILE = 'config.yaml';
 
-/** A run may be saved more or less often than it was, and go on over another transport; everything else must be as it was. */
-export function comparable({ checkpoints: _, transport: __, ...config }: ResolvedConfig) {
-  return config;
+/** Settings that configs of older programs lack, with the values that compute what those programs did. */
+const ADDED: ReadonlyMap<string, unknown> = new Map([
+  ['maxMagnitude', LARGEST_MAGNITUDE],
+  ['drawsPerUpdate', 1],
+  ['batchesPerStep', 1],
+]);
+
+/**
+ * Returns what of a config must be as it was when the run began. A run may be saved more or less often, and go on over another
+ * transport. A setting that is newer than the run, and changes nothing, is left out of both.
+ */
+export function comparable(config: object): object {
+  const shared = { ...config, checkpoints: undefined, transport: undefined };
+  return JSON.parse(JSON.stringify(shared, (key, value) => (ADDED.get(key) === value ? undefined : value)));
 }
 
 /** Writes the config of a run. **Errors**: TRIB_FILE. */
@@ -61,10 +73,7 @@ export async function requireSameConfig(path: string, config: ResolvedConfig): P
   });
   if (saved.state === 'absent') throw noRun(`no ${CONFIG_FILE} there`);
   if (saved.state === 'damaged') return saved.damage;
-  const difference = firstDifference(
-    { ...saved.settings, checkpoints: undefined, transport: undefined },
-    comparable(config),
-  );
+  const difference = firstDifference(comparable(saved.settings), comparable(config));
   if (!difference) return null;
   throw new TributaryError(
     'TRIB_CHECKPOINT',

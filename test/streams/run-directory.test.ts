@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { lintTopology } from '../../src/streams/config/lint-topology.js';
 import { openRunDirectory, type RunDirectoryOptions } from '../../src/streams/run-directory.js';
 import { SMALLEST } from './config/valid-config.js';
@@ -281,6 +282,21 @@ describe('openRunDirectory, a run to resume', () => {
     await killedRun();
     const { checkpoint } = await open({ resume: true, config: configWith('checkpoints.keep=9') });
     expect(checkpoint?.completeStages).toBe(3);
+  });
+
+  test('should go on with a run that is older than a setting, whose default changes nothing', async () => {
+    await killedRun();
+    const { checkpoints: _, transport: __, ...older } = configWith();
+    Reflect.deleteProperty(older.stages.rewards ?? {}, 'maxMagnitude');
+    expect(JSON.stringify(older)).not.toContain('maxMagnitude');
+    await writeFile(join(path, 'config.yaml'), stringify(older));
+    const manifest = await readFile(join(path, 'checkpoints', '3', 'manifest.json'), 'utf8');
+    // As the older program wrote it.
+    expect(manifest).toContain(createHash('sha256').update(JSON.stringify(older)).digest('hex'));
+    expect((await open({ resume: true })).checkpoint?.completeStages).toBe(3);
+    await expect(
+      open({ resume: true, config: configWith('stages.rewards.maxMagnitude=10') }),
+    ).rejects.toMatchObject({ code: 'TRIB_CHECKPOINT' });
   });
 
   test('should refuse a checkpoint that was copied from a run of another config', async () => {
