@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { loadStudy } from '../../../src/streams/study/load-study.js';
 import { readResults, writeResults } from '../../../src/streams/study/results-file.js';
 import { mergeResults, type StudyResults } from '../../../src/streams/study/study-results.js';
 import { faultOf } from '../../fixtures/fault-of.js';
@@ -96,5 +97,16 @@ describe('results.json', () => {
       'TRIB_FILE',
       `${path} version: expected 1, got 2 (and 3 more). Restore it, or move it away; runs whose directories are here are read again.`,
     ]);
+  });
+});
+
+describe('the results in docs', () => {
+  test('should all be of the configs of today, so that a study neither drops nor repeats them', async () => {
+    const shapes = await loadStudy('config/study-shapes.yaml');
+    const { dropped } = mergeResults(shapes, await readResults('docs/results.json', shapes), {
+      runs: [],
+      failures: [],
+    });
+    expect(dropped).toEqual([]);
   });
 });
