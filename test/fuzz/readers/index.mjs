@@ -7,8 +7,18 @@ import { configs } from './configs.mjs';
 import { graphs } from './graphs.mjs';
 import { messages } from './messages.mjs';
 import { pipelines } from './pipelines.mjs';
+import { promptFiles } from './prompt-files.mjs';
 import { runs } from './runs.mjs';
 import { services } from './services.mjs';
 
 /** @type {{ name: string, isSlow?: boolean, open: (folder: string) => Promise<{ files: unknown, read: Function }> }[]} */
-export const readers = [...adapters, ...graphs, ...pipelines, ...runs, ...messages, ...services, ...configs];
+export const readers = [
+  ...adapters,
+  ...graphs,
+  ...pipelines,
+  ...runs,
+  ...promptFiles,
+  ...messages,
+  ...services,
+  ...configs,
+];
