@@ -19,7 +19,8 @@ const DEEPEST = 64;
 const NUMBER = /-?\d+(\.\d+)?([eE][-+]?\d+)?/y;
 
 /**
- * Parses JSON whose values JavaScript holds as they are written: whole numbers within 2^53, and finite ones.
+ * Parses JSON whose values JavaScript holds as they are written: whole numbers within 2^53 or as JavaScript writes them, and
+ * finite ones. So what `JSON.stringify` has written is always read.
  *
  * **Errors**: JsonFault, with the place.
  */
@@ -50,7 +51,10 @@ function requireExact(text: string): void {
       if (number === undefined) continue;
       const isWhole = fraction === undefined && exponent === undefined;
       const value = Number(number);
-      if (isWhole ? !Number.isSafeInteger(value) : !Number.isFinite(value))
+      const isHeld = isWhole
+        ? Number.isSafeInteger(value) || String(value) === number
+        : Number.isFinite(value);
+      if (!isHeld)
         throw new JsonFault('a number that a float64 holds, or text in quotes', number.slice(0, 40), at);
       at += number.length - 1;
     }

@@ -36,6 +36,13 @@ describe('a control message', () => {
     ]);
   });
 
+  it('should read back every number of metadata that a prompt file may hold', () => {
+    // JavaScript writes it without an exponent: 100000000000000000000.
+    const prompts = [{ prompt: 'a', weight: 1, metadata: { seen: 1e20, rows: 2 ** 60 } }];
+    const control = { ...decoded({}), prompts };
+    expect(controlCodec.decode(controlCodec.encode(control)).prompts).toEqual(prompts);
+  });
+
   it.each<[string, Fields]>([
     [
       'prompts.weights: expected none, or 2, one a prompt, got 1',

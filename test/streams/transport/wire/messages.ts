@@ -21,11 +21,10 @@ function floats(length: number): fc.Arbitrary<Float32Array> {
   return fc.oneof(single, half).map((values) => Float32Array.from(values));
 }
 
-/** Any JSON object of exact numbers that says something. */
+/** Any JSON object that says something. */
 const metadata = fc
   .dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 }), { minKeys: 1, maxKeys: 5 })
-  .map((value): PromptMetadata => JSON.parse(JSON.stringify(value)))
-  .filter((value) => !/\d{16}/.test(JSON.stringify(value)));
+  .map((value): PromptMetadata => JSON.parse(JSON.stringify(value)));
 
 const ticket: fc.Arbitrary<PromptTicket> = fc.record(
   {
