@@ -48,8 +48,8 @@ function readByContent(path: string, text: string, options: RowOptions): PromptR
   return readPlainText(path, text, options);
 }
 
-/** `prompt`, or names of columns with `prompt` among them. */
+/** `prompt` in any case, or names of columns with it among them. */
 function isHeader(line: string): boolean {
   const cells = line.split(line.includes('\t') ? '\t' : ',').map((cell) => cell.replace(/^"(.*)"$/, '$1'));
-  return cells.includes('prompt') && cells.every((cell) => /^\w*$/.test(cell));
+  return cells.some((cell) => cell.toLowerCase() === 'prompt') && cells.every((cell) => /^\w*$/.test(cell));
 }

@@ -267,6 +267,12 @@ describe('readPromptFile', () => {
       'p.txt:2: expected a prompt, got what looks like the header of a table',
     ],
     [
+      'a header in capitals',
+      'p.txt',
+      'Prompt\na red ball\n',
+      'p.txt:1: expected a prompt, got what looks like the header of a table',
+    ],
+    [
       'a header of one column',
       'prompts',
       'prompt\na\n',
