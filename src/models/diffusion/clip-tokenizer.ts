@@ -13,7 +13,13 @@ import { composed, UNKNOWN_LETTERS } from './tokenizer-unicode.js';
 export const CLIP_TOKENIZER_CLASSES: readonly string[] = ['CLIPTokenizer', 'CLIPTokenizerFast'];
 
 const END = '<|endoftext|>';
-const DEFAULTS = { bos_token: '<|startoftext|>', eos_token: END, unk_token: END, pad_token: END };
+/** The special tokens of CLIP where no file names them. */
+export const CLIP_SPECIAL_TOKENS = {
+  bos_token: '<|startoftext|>',
+  eos_token: END,
+  unk_token: END,
+  pad_token: END,
+};
 
 /** Contractions, letters, single digits, and runs of everything else that is no blank. */
 const LETTER = `(?:(?![${UNKNOWN_LETTERS}])\\p{L})`;
@@ -56,9 +62,9 @@ interface Vocabulary {
 export function loadClipTokenizer(folder: string) {
   const { model_max_length: modelMaxLength } = readJson(join(folder, 'tokenizer_config.json'), configSchema);
   const vocabulary = readVocabulary(folder);
-  const { named, tokens } = readSpecialTokens(folder, DEFAULTS);
+  const { named, tokens } = readSpecialTokens(folder, CLIP_SPECIAL_TOKENS);
   const added = withIds(tokens, vocabulary);
-  const idOf = (key: keyof typeof DEFAULTS): number => {
+  const idOf = (key: keyof typeof CLIP_SPECIAL_TOKENS): number => {
     const content = named.get(key);
     const id = content ? (added.get(content)?.id ?? vocabulary.ids[content]) : undefined;
     if (id !== undefined) return id;

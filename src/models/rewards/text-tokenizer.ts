@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { Tokenizer as FileTokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
+import { CLIP_SPECIAL_TOKENS, CLIP_TOKENIZER_CLASSES } from '../diffusion/clip-tokenizer.js';
 import { readSpecialTokens } from '../diffusion/special-tokens.js';
 import { loadTokenizer, type Tokenizer } from '../diffusion/tokenizer.js';
 import { MAX_TOKEN_ID } from '../diffusion/tokenizer-files.js';
@@ -77,8 +78,8 @@ const USUAL_PADS = ['[PAD]', '<pad>'];
 
 /**
  * Loads a tokenizer: `tokenizer.json` with `tokenizer_config.json` where there is one, else the files of a pipeline's
- * tokenizer (`loadTokenizer`). Padding is the token that `readSpecialTokens` finds, else that of `padding` in
- * `tokenizer.json`, else `[PAD]` or `<pad>` of the vocabulary.
+ * tokenizer (`loadTokenizer`). Padding is the token that `readSpecialTokens` finds (for CLIP's classes with
+ * their defaults), else that of `padding` in `tokenizer.json`, else `[PAD]` or `<pad>` of the vocabulary.
  *
  * Errors: TRIB_FILE or TRIB_MODEL where a file is missing, or is not what a tokenizer is made of.
  */
@@ -118,7 +119,9 @@ async function fromTokenizerJson(path: string, configPath: string): Promise<Text
       { cause },
     );
   }
-  const named = readSpecialTokens(dirname(path)).named.get('pad_token') ?? content.padding?.pad_token;
+  const isClip = CLIP_TOKENIZER_CLASSES.includes(String(config.tokenizer_class));
+  const special = readSpecialTokens(dirname(path), isClip ? CLIP_SPECIAL_TOKENS : {});
+  const named = special.named.get('pad_token') ?? content.padding?.pad_token;
   const padId = tokenizer.token_to_id(
     named ?? USUAL_PADS.find((pad) => tokenizer.token_to_id(pad) !== undefined) ?? '',
   );

@@ -43,6 +43,23 @@ describe('loadTextTokenizer', () => {
     ]);
   });
 
+  it('should pad with the default of CLIP where its class says so and no file names another', async () => {
+    const folder = await temporaryFolder();
+    await cp(WORDPIECE, folder, { recursive: true });
+    await rm(join(folder, 'special_tokens_map.json'));
+    const path = join(folder, 'tokenizer.json');
+    const content = JSON.parse(await readFile(path, 'utf8'));
+    const added = { id: 500, content: '<|endoftext|>', special: true };
+    await writeFile(path, JSON.stringify({ ...content, added_tokens: [...content.added_tokens, added] }));
+    const padded = async (config: object) => {
+      await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(config));
+      return (await loadTextTokenizer(folder)).encode('', 3).ids[2];
+    };
+    expect(await padded({ tokenizer_class: 'CLIPTokenizer' })).toBe(500);
+    expect(await padded({ tokenizer_class: 'CLIPTokenizerFast', pad_token: '[SEP]' })).toBe(SEP);
+    expect(await padded({ tokenizer_class: 'BertTokenizer' })).toBe(PAD);
+  });
+
   it.each([
     ['tokenizer_config.json', { model_max_length: 1 }, 'model_max_length: expected a number of ids'],
     ['tokenizer_config.json', { model_max_length: '512' }, 'model_max_length: expected a number of ids'],
