@@ -126,7 +126,7 @@ describe('stepPolicy', () => {
 });
 
 describe('guidedExpression', () => {
-  it.each([0, 2, 7.5])('should be guidedOutput at scale %d', async (scale) => {
+  it.each([1.5, 2, 7.5])('should be guidedOutput at scale %d', async (scale) => {
     const output = randomTensor(5, [4, 3, 2, 2]);
     const g = new GraphBuilder();
     g.output(guidedExpression(g, g.input('output', 'float32', output.shape), scale), 'guided');
@@ -136,9 +136,9 @@ describe('guidedExpression', () => {
     expect(largestDifference(guided as Float32Array, expected)).toBeLessThan(1e-6);
   });
 
-  it('should be the output itself at scale 1', () => {
+  it.each([1, 0.5, 0])('should be the output itself at scale %d, which does not guide', (scale) => {
     const g = new GraphBuilder();
     const output = g.input('output', 'float32', [4, 3]);
-    expect(guidedExpression(g, output, 1)).toBe(output);
+    expect(guidedExpression(g, output, scale)).toBe(output);
   });
 });

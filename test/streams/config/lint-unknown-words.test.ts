@@ -85,7 +85,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'an unknown schedule mode',
     schedule('mode: liner, first: 7, last: 10'),
     [
-      'a.yaml:5:45 stages.schedule.mode: expected one of floor-linear, list, constant, sparse, window, got "liner" (string). Choose one of them.',
+      'a.yaml:5:45 stages.schedule.mode: expected one of floor-linear, list, constant, sparse, window, fraction, got "liner" (string). Choose one of them.',
     ],
   ],
   [
@@ -174,7 +174,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'settings of updates from elsewhere',
     trainer('updates: { from: replay, innerEpochs: 2 }'),
     [
-      'a.yaml:9:60 stages.trainer.updates.innerEpochs the key: expected one of from, capacity, updatesPerStage, transitionsPerUpdate, got "innerEpochs". Remove it.',
+      'a.yaml:9:60 stages.trainer.updates.innerEpochs the key: expected one of from, capacity, updatesPerStage, transitionsPerUpdate, drawsPerUpdate, got "innerEpochs". Remove it.',
     ],
   ],
   [
