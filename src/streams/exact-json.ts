@@ -20,20 +20,23 @@ const NUMBER = /-?\d+(\.\d+)?([eE][-+]?\d+)?/y;
 
 /**
  * Parses JSON whose values JavaScript holds as they are written: whole numbers within 2^53 or as JavaScript writes them, and
- * finite ones. So what `JSON.stringify` has written is always read.
+ * finite ones. So what `JSON.stringify` has written is always read. It writes -0 as 0, so -0 is read as 0: a value that is
+ * written and read again is the same.
  *
  * **Errors**: JsonFault, with the place.
  */
 export function parseExactJson(text: string): unknown {
   requireExact(text);
   try {
-    return JSON.parse(text);
+    return text.includes('-') ? JSON.parse(text, withoutNegativeZero) : JSON.parse(text);
   } catch {
     const at = placeOfFault(text);
     const got = at < text.length ? JSON.stringify(text.slice(at, at + 20)) : 'the end of the text';
     throw new JsonFault('JSON', got, at, true);
   }
 }
+
+const withoutNegativeZero = (_key: string, value: unknown): unknown => (value === 0 ? 0 : value);
 
 function requireExact(text: string): void {
   let depth = 0;
