@@ -134,7 +134,9 @@ ${secureProperties(keys)}`;
 async function java(arguments_, logPath) {
   const log = await open(logPath, 'a');
   const jvm = [
-    '-Xmx256m',
+    '-Xmx512m',
+    // Else each of the broker's threads keeps a buffer as large as the largest record that it has ever seen.
+    '-Djdk.nio.maxCachedBufferSize=1000000',
     '-XX:+UseSerialGC',
     '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
     '-cp',
