@@ -6,16 +6,19 @@ import { z } from 'zod';
 import type { AddedToken } from './added-tokens.js';
 import { MAX_TOKEN_ID, readJson } from './tokenizer-files.js';
 
+/** Longest text of a token: all of them together are looked for at once. */
+const LONGEST_TOKEN = 1_000;
+const tokenText = z.string().max(LONGEST_TOKEN, `expected at most ${LONGEST_TOKEN} characters`);
 const flag = z.boolean().optional();
 const flaggedToken = z.looseObject({
-  content: z.string(),
+  content: tokenText,
   single_word: flag,
   lstrip: flag,
   rstrip: flag,
   normalized: flag,
   special: flag,
 });
-const anyToken = z.union([z.string(), flaggedToken]);
+const anyToken = z.union([tokenText, flaggedToken]);
 const tokenId = z.int().min(0).max(MAX_TOKEN_ID);
 const tokensById = z.record(z.string().regex(/^\d+$/), flaggedToken);
 const extras = {
@@ -47,7 +50,7 @@ const named = z
     extra: extra_special_tokens ?? [],
   }));
 const configSchema = z.looseObject({ added_tokens_decoder: tokensById.optional() });
-const addedSchema = z.record(z.string(), tokenId);
+const addedSchema = z.record(tokenText, tokenId);
 const fastSchema = z.looseObject({
   added_tokens: z.array(flaggedToken.extend({ id: tokenId })).default([]),
 });

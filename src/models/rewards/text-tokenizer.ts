@@ -108,17 +108,17 @@ async function fromTokenizerJson(path: string, configPath: string): Promise<Text
   const content = await readJsonFile(path, fileSchema, faults);
   const config = await readJsonFile(configPath, configSchema, faults);
   const { model_max_length: most } = config;
-  let tokenizer: FileTokenizer;
-  try {
-    tokenizer = new FileTokenizer(content, config);
-  } catch (cause) {
-    const got = cause instanceof Error ? cause.message : String(cause);
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${path}: expected a tokenizer, got "${got}". ${faults.nextStep}`,
-      { cause },
-    );
-  }
+  // The library looks at parts of the file when it first needs them.
+  const asked = <Answer>(ask: () => Answer): Answer => {
+    try {
+      return ask();
+    } catch (cause) {
+      const got = cause instanceof Error ? cause.message : String(cause);
+      const text = `${path}: expected a tokenizer, got "${got}". ${faults.nextStep}`;
+      throw new TributaryError('TRIB_MODEL', text, { cause });
+    }
+  };
+  const tokenizer = asked(() => new FileTokenizer(content, config));
   const isClip = CLIP_TOKENIZER_CLASSES.includes(String(config.tokenizer_class));
   const special = readSpecialTokens(dirname(path), isClip ? CLIP_SPECIAL_TOKENS : {});
   const named = special.named.get('pad_token') ?? content.padding?.pad_token;
@@ -136,7 +136,7 @@ async function fromTokenizerJson(path: string, configPath: string): Promise<Text
   return {
     encode(text, length) {
       const limit = length ?? Math.min(most ?? MAX_TOKENS, MAX_TOKENS);
-      const whole = tokenizer.encode(text).ids;
+      const whole = asked(() => tokenizer.encode(text).ids);
       const kept = whole.length <= limit ? whole : [...whole.slice(0, limit - 1), ...whole.slice(-1)];
       const ids = new Int32Array(length ?? kept.length);
       if (kept.length < ids.length) ids.fill(requirePad());

@@ -188,6 +188,11 @@ describe('the CLIP tokenizer', () => {
     ['added_tokens.json', '{"<toy>": 1e15}', /added_tokens\.json <toy>: /],
     ['added_tokens.json', '{"<toy>": "635"}', /added_tokens\.json <toy>: /],
     ['special_tokens_map.json', '{"pad_token": 5}', /special_tokens_map\.json pad_token: /],
+    [
+      'special_tokens_map.json',
+      JSON.stringify({ additional_special_tokens: ['x'.repeat(100_000)] }),
+      /special_tokens_map\.json additional_special_tokens/,
+    ],
     ['special_tokens_map.json', '{"pad_token": null}', /pad_token: expected a token, got null/],
     [
       'tokenizer_config.json',

@@ -105,6 +105,20 @@ describe('loadTextTokenizer', () => {
     expect([count, ids.length > count]).toEqual([5, true]);
   });
 
+  it('should say what is wrong with a part that the library reads when it is first needed', async () => {
+    const folder = await temporaryFolder();
+    await cp(WORDPIECE, folder, { recursive: true });
+    const path = join(folder, 'tokenizer.json');
+    const content = JSON.parse(await readFile(path, 'utf8'));
+    const processor = { type: 'BertProcessing', cls: ['[CLS]', CLS] };
+    await writeFile(path, JSON.stringify({ ...content, post_processor: processor }));
+    const tokenizer = await loadTextTokenizer(folder);
+    expect(await faultOf(async () => tokenizer.encode('a'))).toEqual([
+      'TRIB_MODEL',
+      expect.stringContaining(`${path}: expected a tokenizer, got "`),
+    ]);
+  });
+
   it('should say what is wrong with a file', async () => {
     const folder = await temporaryFolder();
     const path = join(folder, 'tokenizer.json');
