@@ -5,14 +5,14 @@
 
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { prepareUnet } from '../dist/models/diffusion/denoiser.js';
-import { openPipeline } from '../dist/models/diffusion/pipeline.js';
-import { TFJS_BACKENDS } from '../dist/models/engines/engine.js';
+import { compileGraph } from '../dist/models/engines/compile-graph.js';
+import { TFJS_BACKENDS } from '../dist/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../dist/models/engines/onnxruntime/engine.js';
 import { createTfjsEngine } from '../dist/models/engines/tfjs/engine.js';
-import { compileGraph } from '../dist/models/graph/compile-graph.js';
-import { fuseForInference } from '../dist/models/graph/fuse.js';
-import { addLora } from '../dist/models/graph/lora.js';
+import { fuseForInference } from '../dist/models/graph/passes/fuse.js';
+import { addLora } from '../dist/models/graph/weights/lora.js';
+import { prepareUnet } from '../dist/models/pipeline/denoiser.js';
+import { openPipeline } from '../dist/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../dist/models/policy/policy-graph.js';
 import { feedsOf } from './feeds.mjs';
 import { medianSeconds } from './timing.mjs';

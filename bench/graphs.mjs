@@ -1,12 +1,12 @@
 /** @file Speed of the graphs of the shapes model, as ratios inside one run: machines are noisy, neighbours in time less so. */
 
-import { prepareUnet } from '../dist/models/diffusion/denoiser.js';
-import { openPipeline } from '../dist/models/diffusion/pipeline.js';
 import { createOnnxRuntimeEngine } from '../dist/models/engines/onnxruntime/engine.js';
-import { encodeGraph } from '../dist/models/graph/encode.js';
-import { fuseForInference } from '../dist/models/graph/fuse.js';
-import { addLora } from '../dist/models/graph/lora.js';
-import { lowerForTraining } from '../dist/models/graph/lower.js';
+import { encodeGraph } from '../dist/models/graph/onnx/encode.js';
+import { fuseForInference } from '../dist/models/graph/passes/fuse.js';
+import { lowerForTraining } from '../dist/models/graph/passes/lower.js';
+import { addLora } from '../dist/models/graph/weights/lora.js';
+import { prepareUnet } from '../dist/models/pipeline/denoiser.js';
+import { openPipeline } from '../dist/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../dist/models/policy/policy-graph.js';
 import { feedsOf } from './feeds.mjs';
 import { productFlop } from './flops.mjs';

@@ -1,6 +1,6 @@
 /** @file A product of two square matrices: what the machine's cores can do at most. */
 
-import { GraphBuilder } from '../dist/models/graph/builder.js';
+import { GraphBuilder } from '../dist/models/graph/ops/builder.js';
 import * as op from '../dist/models/graph/ops/index.js';
 
 const SIZE = 2048;

@@ -5,11 +5,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadTopology } from '../dist/streams/config/load-topology.js';
-import { PromptInbox } from '../dist/streams/incoming/prompt-inbox.js';
-import { openPromptSource } from '../dist/streams/open-prompt-source.js';
-import { openTransport } from '../dist/streams/open-transport.js';
-import { progressAt } from '../dist/streams/progress-at.js';
-import { promptsStage } from '../dist/streams/stages/prompts-stage.js';
+import { progressAt } from '../dist/streams/config/resolved/progress-at.js';
+import { openPromptSource } from '../dist/streams/stages/prompts/open-prompt-source.js';
+import { PromptInbox } from '../dist/streams/stages/prompts/prompt-inbox.js';
+import { promptsStage } from '../dist/streams/stages/prompts/prompts-stage.js';
+import { openTransport } from '../dist/streams/transport/open-transport.js';
 
 const count = Number(process.argv[2] ?? 20_000);
 const PROMPTS_A_REQUEST = 100;

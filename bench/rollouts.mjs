@@ -1,10 +1,10 @@
 /** @file What it gains to roll out several groups as one batch. */
 
-import { openDenoiser } from '../dist/models/diffusion/denoiser.js';
-import { openPipeline } from '../dist/models/diffusion/pipeline.js';
-import { createSampler, denoiserRows } from '../dist/models/diffusion/sampler.js';
 import { createOnnxRuntimeEngine } from '../dist/models/engines/onnxruntime/engine.js';
+import { openDenoiser } from '../dist/models/pipeline/denoiser.js';
+import { openPipeline } from '../dist/models/pipeline/pipeline.js';
 import { initialParameters } from '../dist/models/policy/adapter-parameters.js';
+import { createSampler, denoiserRows } from '../dist/models/rollouts/sampler.js';
 import { medianSeconds } from './timing.mjs';
 
 const LORA = { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 };

@@ -1,7 +1,7 @@
 /** @file The transport of a run, on topics of its own. */
 import { join } from 'node:path';
 import { loadTopology } from '../../dist/streams/config/load-topology.js';
-import { openTransport } from '../../dist/streams/open-transport.js';
+import { openTransport } from '../../dist/streams/transport/open-transport.js';
 
 let opened = 0;
 

@@ -2,8 +2,8 @@
 import { fork } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
-import { openTransport } from '../../dist/streams/open-transport.js';
-import { progressAt } from '../../dist/streams/progress-at.js';
+import { progressAt } from '../../dist/streams/config/resolved/progress-at.js';
+import { openTransport } from '../../dist/streams/transport/open-transport.js';
 import { configOnKafka } from './open.mjs';
 
 const { Kafka, logLevel } = kafkajs;

@@ -1,7 +1,7 @@
 /** @file A sampler process as it is, but for the model: a batch takes a fixed time, and no processor. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { openTransport } from '../../dist/streams/open-transport.js';
-import { samplerStage } from '../../dist/streams/stages/sampler-stage.js';
+import { samplerStage } from '../../dist/streams/stages/sampler/sampler-stage.js';
+import { openTransport } from '../../dist/streams/transport/open-transport.js';
 
 process.once('message', async ({ config, batchMs }) => {
   const { transport } = await openTransport({ config, trainer: null, warn: (text) => console.error(text) });

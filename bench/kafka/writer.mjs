@@ -1,5 +1,5 @@
 /** @file A process that writes every so-many-th message of a topic, some at a time. */
-import { openTransport } from '../../dist/streams/open-transport.js';
+import { openTransport } from '../../dist/streams/transport/open-transport.js';
 
 const ticket = (index) => ({
   groupId: `0-${index}`,

@@ -13,7 +13,7 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { createOnnxRuntimeEngine } from '../../dist/models/engines/onnxruntime/engine.js';
-import { encodeGraph } from '../../dist/models/graph/encode.js';
+import { encodeGraph } from '../../dist/models/graph/onnx/encode.js';
 import { feedsOf } from '../feeds.mjs';
 import { productFlop } from '../flops.mjs';
 import { matrixProduct } from '../matrix-product.mjs';

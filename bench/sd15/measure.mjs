@@ -7,11 +7,11 @@
  */
 
 import { parseArgs } from 'node:util';
-import { openDenoiser, prepareUnet } from '../../dist/models/diffusion/denoiser.js';
-import { openPipeline } from '../../dist/models/diffusion/pipeline.js';
+import { compileGraph } from '../../dist/models/engines/compile-graph.js';
 import { createOnnxRuntimeEngine } from '../../dist/models/engines/onnxruntime/engine.js';
-import { compileGraph } from '../../dist/models/graph/compile-graph.js';
-import { adapterShapes } from '../../dist/models/graph/lora.js';
+import { adapterShapes } from '../../dist/models/graph/weights/lora.js';
+import { openDenoiser, prepareUnet } from '../../dist/models/pipeline/denoiser.js';
+import { openPipeline } from '../../dist/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../../dist/models/policy/policy-graph.js';
 import { elementCount } from '../../dist/models/tensor.js';
 import { feedsOf } from '../feeds.mjs';

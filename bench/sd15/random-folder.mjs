@@ -5,11 +5,11 @@
 
 import { copyFile, cp, link, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { clipTextModel, readClipTextConfig } from '../../dist/models/diffusers/clip-text-model.js';
-import { unet2dCondition } from '../../dist/models/diffusers/unet-2d-condition.js';
-import { readUnet2dConditionConfig } from '../../dist/models/diffusers/unet-config.js';
-import { trainableWeights } from '../../dist/models/diffusion/weights.js';
-import { GraphBuilder } from '../../dist/models/graph/builder.js';
+import { GraphBuilder } from '../../dist/models/graph/ops/builder.js';
+import { clipTextModel, readClipTextConfig } from '../../dist/models/networks/clip-text-model.js';
+import { unet2dCondition } from '../../dist/models/networks/unet-2d-condition.js';
+import { readUnet2dConditionConfig } from '../../dist/models/networks/unet-config.js';
+import { trainableWeights } from '../../dist/models/networks/weights.js';
 import { counterRandom } from '../../dist/models/random/counter-random.js';
 
 const FIXTURE = 'test/fixtures/stable-diffusion/sd1';

@@ -11,15 +11,15 @@
  */
 
 import { parseArgs } from 'node:util';
-import { openDenoiser } from '../../dist/models/diffusion/denoiser.js';
-import { openPipeline } from '../../dist/models/diffusion/pipeline.js';
-import { createSampler } from '../../dist/models/diffusion/sampler.js';
 import { createOnnxRuntimeEngine } from '../../dist/models/engines/onnxruntime/engine.js';
-import { adapterShapes } from '../../dist/models/graph/lora.js';
+import { adapterShapes } from '../../dist/models/graph/weights/lora.js';
 import { initialAdamWState } from '../../dist/models/optimizers/adamw.js';
+import { openDenoiser } from '../../dist/models/pipeline/denoiser.js';
+import { openPipeline } from '../../dist/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../../dist/models/policy/policy-graph.js';
 import { createTrainer } from '../../dist/models/policy/trainer.js';
 import { counterRandom } from '../../dist/models/random/counter-random.js';
+import { createSampler } from '../../dist/models/rollouts/sampler.js';
 import { elementCount } from '../../dist/models/tensor.js';
 import { randomFolder } from './random-folder.mjs';
 

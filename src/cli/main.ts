@@ -13,13 +13,13 @@ import { addGraphCommand } from './commands/graph.js';
 import { addLintCommand } from './commands/lint.js';
 import { addMergeCommand } from './commands/merge.js';
 import { addPretrainCommand } from './commands/pretrain.js';
-import { addReparameteriseCommand } from './commands/reparameterise.js';
+import { addReparameteriseCommand } from './commands/reparameterize.js';
 import { addRunCommand } from './commands/run.js';
 import { addSampleCommand } from './commands/sample.js';
 import { addStudyCommand } from './commands/study.js';
 import { addTrainCommand } from './commands/train.js';
-import { VERSION } from './own-package.js';
-import { guardOutput } from './visible-output.js';
+import { VERSION } from './input/own-package.js';
+import { guardOutput } from './output/visible-output.js';
 
 function createProgram(): Command {
   const program = new Command('tributary')

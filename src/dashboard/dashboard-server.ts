@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { TributaryError } from '../errors.js';
-import { hostFault, pathOf } from '../streams/http/host-check.js';
+import { hostFault, pathOf } from '../host-check.js';
 import { fileChanges } from './file-changes.js';
 import { livePage } from './live-page.js';
 

@@ -1,6 +1,6 @@
 import { ignoreElements, Observable, type OperatorFunction, tap } from 'rxjs';
 import { TributaryError } from '../errors.js';
-import { requireCount } from './require-count.js';
+import { requireCount } from './checks/require-count.js';
 
 export interface AdmitByRunAheadOptions<Ticket> {
   /** Groups that may be in flight: issued and not yet finished. At least 1. */

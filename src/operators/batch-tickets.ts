@@ -13,9 +13,9 @@ import {
   Subscription,
   tap,
 } from 'rxjs';
+import { overflowError } from './checks/overflow-error.js';
 import { headBatch } from './head-batch.js';
-import { overflowError } from './overflow-error.js';
-import type { PromptTicket } from './records.js';
+import type { PromptTicket } from './records/records.js';
 
 export interface BatchTicketsOptions<Out> {
   /** Tickets of a full batch, at least 1. */

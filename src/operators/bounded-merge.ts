@@ -8,8 +8,8 @@ import {
   Subject,
   tap,
 } from 'rxjs';
-import { overflowError } from './overflow-error.js';
-import { requireCount } from './require-count.js';
+import { overflowError } from './checks/overflow-error.js';
+import { requireCount } from './checks/require-count.js';
 
 export interface BoundedMergeOptions<In, Out> {
   /** Names the operator in the text of an overflow. */

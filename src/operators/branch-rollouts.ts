@@ -14,10 +14,10 @@ import {
 } from 'rxjs';
 import { TributaryError } from '../errors.js';
 import { batchTickets } from './batch-tickets.js';
+import { requireCount } from './checks/require-count.js';
+import { stageError } from './checks/stage-error.js';
 import { readLatest } from './read-latest.js';
-import type { PromptTicket, RolloutGroup, TrainingInterval } from './records.js';
-import { requireCount } from './require-count.js';
-import { stageError } from './stage-error.js';
+import type { PromptTicket, RolloutGroup, TrainingInterval } from './records/records.js';
 
 export interface BranchRolloutsOptions<Policy, Branch> {
   readonly schedule$: Observable<TrainingInterval>;

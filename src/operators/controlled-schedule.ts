@@ -1,6 +1,6 @@
 import { map, type Observable, type OperatorFunction, pipe, startWith, withLatestFrom } from 'rxjs';
 import { type IntervalScheduleOptions, intervalSchedule, trainingIntervalAt } from './interval-schedule.js';
-import type { TrainingInterval } from './records.js';
+import type { TrainingInterval } from './records/records.js';
 
 /** What an operator wants of a schedule. */
 export interface ScheduleControl {

@@ -12,8 +12,8 @@ import {
 } from 'rxjs';
 import { TributaryError } from '../errors.js';
 import { boundedMerge } from './bounded-merge.js';
-import type { DeadLetter } from './records.js';
-import { requireCount } from './require-count.js';
+import { requireCount } from './checks/require-count.js';
+import type { DeadLetter } from './records/records.js';
 
 /** How often, and after how long, a message is tried again. */
 export interface RetryOptions {

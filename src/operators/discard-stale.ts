@@ -9,9 +9,9 @@ import {
   take,
 } from 'rxjs';
 import { boundedMerge } from './bounded-merge.js';
+import { requireCount } from './checks/require-count.js';
 import { readLatest } from './read-latest.js';
-import type { LostGroup, RolloutGroup, TrainingInterval } from './records.js';
-import { requireCount } from './require-count.js';
+import type { LostGroup, RolloutGroup, TrainingInterval } from './records/records.js';
 
 export interface DiscardStaleOptions {
   /** The trainer's policy version. Publish it before the interval of the same stage. */

@@ -1,6 +1,6 @@
 import { catchError, defer, type ObservableInput, type OperatorFunction } from 'rxjs';
 import { boundedMerge } from './bounded-merge.js';
-import { stageError } from './stage-error.js';
+import { stageError } from './checks/stage-error.js';
 
 export interface GradientStepsOptions<Batch, Result> {
   /** Trains on one stage's batch; nothing else is trained meanwhile. */

@@ -12,11 +12,11 @@ import {
   tap,
   timer,
 } from 'rxjs';
-import { type AdvantageHistory, createHistory } from './advantage-history.js';
-import type { AdvantageRule } from './advantage-rule.js';
+import { type AdvantageHistory, createHistory } from './advantages/advantage-history.js';
+import type { AdvantageRule } from './advantages/advantage-rule.js';
+import { requireCount } from './checks/require-count.js';
 import { createOpenStages } from './open-stages.js';
-import type { LostGroup, RewardedGroup } from './records.js';
-import { requireCount } from './require-count.js';
+import type { LostGroup, RewardedGroup } from './records/records.js';
 import type { ClosedStage } from './stage-batch.js';
 
 export interface GroupAdvantagesOptions {

@@ -1,6 +1,6 @@
 import type { TributaryError } from '../errors.js';
-import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records.js';
-import { rewardFault } from './reward-fault.js';
+import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records/records.js';
+import { rewardFault } from './records/reward-fault.js';
 
 /** How a group leaves the join: with its rewards, or lost. */
 export type JoinOutcome<Branch> = RewardedGroup<Branch> | LostGroup;

@@ -1,4 +1,4 @@
-import type { PromptTicket } from './records.js';
+import type { PromptTicket } from './records/records.js';
 
 /** The batch at the head of a queue of tickets. */
 export interface HeadBatch {

@@ -1,7 +1,7 @@
 import { distinctUntilChanged, map, type OperatorFunction, pipe } from 'rxjs';
 import { TributaryError } from '../errors.js';
-import type { TrainingInterval } from './records.js';
-import { requireCount } from './require-count.js';
+import { requireCount } from './checks/require-count.js';
+import type { TrainingInterval } from './records/records.js';
 
 /** Which sampler steps are trained, as a function of the training stage. */
 export type IntervalSpec =

@@ -11,10 +11,10 @@ import {
   tap,
 } from 'rxjs';
 import type { TributaryError } from '../errors.js';
+import { requireCount } from './checks/require-count.js';
 import { createGroupJoin, type JoinOutcome } from './group-join.js';
-import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records.js';
-import { requireCount } from './require-count.js';
-import { LARGEST_MAGNITUDE } from './reward-fault.js';
+import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records/records.js';
+import { LARGEST_MAGNITUDE } from './records/reward-fault.js';
 
 export interface JoinByGroupOptions {
   /** Rewards, and the groups that were lost on the way to a reward: those release their trajectories at once. */

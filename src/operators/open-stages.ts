@@ -1,8 +1,8 @@
 import { TributaryError } from '../errors.js';
-import type { AdvantageHistory } from './advantage-history.js';
-import type { AdvantageRule } from './advantage-rule.js';
-import { overflowError } from './overflow-error.js';
-import type { LostGroup, RewardedGroup } from './records.js';
+import type { AdvantageHistory } from './advantages/advantage-history.js';
+import type { AdvantageRule } from './advantages/advantage-rule.js';
+import { overflowError } from './checks/overflow-error.js';
+import type { LostGroup, RewardedGroup } from './records/records.js';
 import { type ClosedStage, closeStage } from './stage-batch.js';
 
 export interface OpenStagesOptions {

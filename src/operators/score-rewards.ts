@@ -10,8 +10,8 @@ import {
   takeUntil,
 } from 'rxjs';
 import { deadLetter, type RetryOptions } from './dead-letter.js';
-import type { DeadLetter, GroupRewards, RolloutGroup } from './records.js';
-import { LARGEST_MAGNITUDE, rewardFault } from './reward-fault.js';
+import type { DeadLetter, GroupRewards, RolloutGroup } from './records/records.js';
+import { LARGEST_MAGNITUDE, rewardFault } from './records/reward-fault.js';
 
 /** What scoring reads of a group; its branches are the images. */
 export type ScorableGroup = Pick<RolloutGroup<unknown>, 'groupId' | 'trainingStage' | 'branches'>;

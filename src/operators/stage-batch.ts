@@ -1,8 +1,8 @@
 import { TributaryError } from '../errors.js';
-import type { AdvantageHistory } from './advantage-history.js';
-import type { AdvantageRule } from './advantage-rule.js';
-import { momentsOf } from './moments.js';
-import type { LostGroup, RewardedGroup, StageBatch } from './records.js';
+import type { AdvantageHistory } from './advantages/advantage-history.js';
+import type { AdvantageRule } from './advantages/advantage-rule.js';
+import { momentsOf } from './advantages/moments.js';
+import type { LostGroup, RewardedGroup, StageBatch } from './records/records.js';
 
 /** The outcomes of one training stage when it closes. */
 export interface GatheredStage<Trajectory> {

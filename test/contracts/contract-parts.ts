@@ -1,6 +1,10 @@
 /** @file Topics of the transport contract, and what its parts are written with. */
 
-import type { Delivery, TopicDeclaration, Transport } from '../../src/streams/transport/transport.js';
+import type {
+  Delivery,
+  TopicDeclaration,
+  Transport,
+} from '../../src/streams/transport/contract/transport.js';
 import type { Inbox } from './inbox.js';
 
 /** What the contract sends: `work` and `state` carry these, dead letters carry what was refused. */

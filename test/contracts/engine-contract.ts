@@ -1,10 +1,10 @@
 /** @file What every engine promises, whatever it runs on. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Engine, Executable } from '../../src/models/engines/engine.js';
-import { GraphBuilder } from '../../src/models/graph/builder.js';
-import { decodeModel } from '../../src/models/graph/decode.js';
-import { encodeGraph } from '../../src/models/graph/encode.js';
+import type { Engine, Executable } from '../../src/models/engines/contract/engine.js';
+import { decodeModel } from '../../src/models/graph/onnx/decode.js';
+import { encodeGraph } from '../../src/models/graph/onnx/encode.js';
+import { GraphBuilder } from '../../src/models/graph/ops/builder.js';
 import * as op from '../../src/models/graph/ops/index.js';
 import { float32, int64 } from '../../src/models/tensor.js';
 

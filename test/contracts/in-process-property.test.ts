@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { Subscription } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { createInProcessTransport } from '../../src/streams/transport/in-process.js';
-import type { Delivery, Transport } from '../../src/streams/transport/transport.js';
+import type { Delivery, Transport } from '../../src/streams/transport/contract/transport.js';
+import { createInProcessTransport } from '../../src/streams/transport/in-process/in-process.js';
 import { CONTRACT_TOPICS, type ContractMessages } from './contract-parts.js';
 
 const MAX_ATTEMPTS = 2;

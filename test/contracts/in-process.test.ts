@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
-import { createInProcessTransport } from '../../src/streams/transport/in-process.js';
+import { createInProcessTransport } from '../../src/streams/transport/in-process/in-process.js';
 import { CONTRACT_TOPICS, type ContractMessages, MAX_ATTEMPTS } from './contract-parts.js';
 import { describeTransport } from './transport-contract.js';
 

@@ -3,7 +3,7 @@
 import { filter, firstValueFrom, type Observable, Subject } from 'rxjs';
 import { expect } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
-import type { Delivery } from '../../src/streams/transport/transport.js';
+import type { Delivery } from '../../src/streams/transport/contract/transport.js';
 
 /** Records the deliveries of a stream and lets a test wait for the n-th one. */
 export class Inbox {

@@ -1,5 +1,5 @@
 import { afterEach, describe, it } from 'vitest';
-import type { Transport } from '../../src/streams/transport/transport.js';
+import type { Transport } from '../../src/streams/transport/contract/transport.js';
 import { describeBroadcasts } from './broadcast-contract.js';
 import { describeConsumerGroups } from './consumer-group-contract.js';
 import type { ContractMessages, ContractParts } from './contract-parts.js';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadTopology } from '../../src/streams/config/load-topology.js';
-import { stageOf } from '../../src/streams/config/stage-of.js';
+import { stageOf } from '../../src/streams/config/resolved/stage-of.js';
 
 const PAGE = 'docs/algorithms/presets.md';
 const FOLDER = 'config/algorithms';
@@ -37,7 +37,7 @@ describe(PAGE, () => {
   });
 
   it.each(presets)('should spend the same reward queries in %s', async (name) => {
-    const { deriveSizes } = await import('../../src/streams/config/derived-sizes.js');
+    const { deriveSizes } = await import('../../src/streams/config/resolved/derived-sizes.js');
     const config = await loadTopology(`${FOLDER}/${name}.yaml`);
     expect(config.name).toBe(name);
     expect(deriveSizes(config).rewardQueries).toBe(5184);

@@ -5,8 +5,8 @@ import { createInterface } from 'node:readline';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { encodePng, toRgb8 } from '../../src/models/images/png.js';
-import { createHttpReward } from '../../src/models/rewards/http-reward.js';
-import { readRewardResponse } from '../../src/models/rewards/reward-response.js';
+import { readRewardResponse } from '../../src/models/rewards/services/reward-response.js';
+import { createHttpReward } from '../../src/models/rewards/sources/http.js';
 import { startRewardServer } from '../fixtures/reward-server.js';
 
 const PAGE = readFileSync('docs/rewards.md', 'utf8');

@@ -11,8 +11,8 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import type { TopicName } from '../../src/streams/config/topics.js';
-import type { PictureGroup, TopicMessages } from '../../src/streams/messages.js';
+import type { PictureGroup, TopicMessages } from '../../src/streams/messages/messages.js';
+import type { TopicName } from '../../src/streams/messages/topics.js';
 import type { NewRecord } from '../../src/streams/transport/kafka/log-driver.js';
 import { hashOf } from '../../src/streams/transport/wire/claim-check.js';
 import {

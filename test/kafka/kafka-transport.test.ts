@@ -2,8 +2,8 @@ import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { firstValueFrom, Subject, take, toArray } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
+import type { Delivery, Transport } from '../../src/streams/transport/contract/transport.js';
 import { createKafkaTransport, type TopicCodec } from '../../src/streams/transport/kafka/kafka-transport.js';
-import type { Delivery, Transport } from '../../src/streams/transport/transport.js';
 import { faultOf } from '../fixtures/fault-of.js';
 import { BROKERS, connect, freshPrefix, SKIP_REASON } from './cluster.js';
 

@@ -1,7 +1,7 @@
 /** @file A trainer that goes on from an older checkpoint than the topics are at. */
 
 import { describe, expect, it } from 'vitest';
-import type { PolicySnapshot } from '../../src/streams/messages.js';
+import type { PolicySnapshot } from '../../src/streams/messages/messages.js';
 import { adapterOf } from '../fixtures/tiny-run.js';
 import { SKIP_REASON } from './cluster.js';
 import { damageCheckpoint, type PartedRun, partedRun } from './parted-run.js';

@@ -1,7 +1,7 @@
 /** @file The gate between trainer and samplers, when they are processes of their own. */
 
 import { describe, expect, it } from 'vitest';
-import type { PolicySnapshot } from '../../src/streams/messages.js';
+import type { PolicySnapshot } from '../../src/streams/messages/messages.js';
 import { sendJson, startRewardServer } from '../fixtures/reward-server.js';
 import { metricsOf } from '../fixtures/tiny-run.js';
 import { SKIP_REASON } from './cluster.js';

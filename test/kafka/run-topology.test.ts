@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
-import type { ResolvedConfig } from '../../src/streams/config/topology-schema.js';
+import type { ResolvedConfig } from '../../src/streams/config/schema/topology-schema.js';
 import type { EndedRun } from '../fixtures/tiny-run.js';
 import { adapterOf, metricsOf, runTiny, tinyConfig } from '../fixtures/tiny-run.js';
 import { BROKERS, freshPrefix, SKIP_REASON } from './cluster.js';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { inspect } from 'node:util';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
-import type { ResolvedConfig } from '../../src/streams/config/topology-schema.js';
+import type { ResolvedConfig } from '../../src/streams/config/schema/topology-schema.js';
 import { kafkaSecurity } from '../../src/streams/transport/kafka/kafka-security.js';
 import { connectKafkaJs } from '../../src/streams/transport/kafka/kafkajs/driver.js';
 import { freshPrefix } from './cluster.js';

@@ -1,7 +1,7 @@
 import { EMPTY, of, Subject, Subscription } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { batchTickets } from '../../src/operators/batch-tickets.js';
-import type { PromptTicket } from '../../src/operators/records.js';
+import type { PromptTicket } from '../../src/operators/records/records.js';
 import { ticket } from './groups.js';
 import { type MarbleHelpers, marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';

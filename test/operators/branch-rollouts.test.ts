@@ -2,7 +2,7 @@ import { BehaviorSubject, of, Subject, throwError } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
 import { type BranchRolloutsOptions, branchRollouts } from '../../src/operators/branch-rollouts.js';
-import type { PromptTicket, RolloutGroup, TrainingInterval } from '../../src/operators/records.js';
+import type { PromptTicket, RolloutGroup, TrainingInterval } from '../../src/operators/records/records.js';
 import { forkAt, interval, ticket } from './groups.js';
 import { marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';

@@ -2,7 +2,7 @@ import { type ObservableInput, of } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
 import { type DeadLetterOptions, deadLetter } from '../../src/operators/dead-letter.js';
-import type { DeadLetter } from '../../src/operators/records.js';
+import type { DeadLetter } from '../../src/operators/records/records.js';
 import { marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';
 

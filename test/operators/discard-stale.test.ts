@@ -1,7 +1,7 @@
 import { NEVER, of } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { discardStale } from '../../src/operators/discard-stale.js';
-import type { LostGroup, RolloutGroup } from '../../src/operators/records.js';
+import type { LostGroup, RolloutGroup } from '../../src/operators/records/records.js';
 import { group, interval } from './groups.js';
 import { marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';

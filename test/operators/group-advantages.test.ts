@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { of } from 'rxjs';
 import { describe, expect, it } from 'vitest';
+import { historyRule } from '../../src/operators/advantages/rules/history-rule.js';
 import { groupAdvantages } from '../../src/operators/group-advantages.js';
-import { historyRule } from '../../src/operators/history-rule.js';
 import { interval, lost, rewarded } from './groups.js';
 import { marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';

@@ -5,8 +5,8 @@ import type {
   RewardedGroup,
   RolloutGroup,
   TrainingInterval,
-} from '../../src/operators/records.js';
-import type { RolloutTree } from '../../src/operators/rollout-tree.js';
+} from '../../src/operators/records/records.js';
+import type { RolloutTree } from '../../src/operators/records/rollout-tree.js';
 
 /** Records with the least that a test must say. Five groups a stage; the interval grows by one step a stage. */
 export const groupsPerStage = 5;

@@ -2,7 +2,12 @@ import fc from 'fast-check';
 import { EMPTY, NEVER, of, Subject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { joinByGroup } from '../../src/operators/join-by-group.js';
-import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from '../../src/operators/records.js';
+import type {
+  GroupRewards,
+  LostGroup,
+  RewardedGroup,
+  RolloutGroup,
+} from '../../src/operators/records/records.js';
 import { group, lost, rewarded, rewards } from './groups.js';
 import { marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';

@@ -1,9 +1,9 @@
 /** @file Outcomes of groups for the tests of groupAdvantages, by letters, and the stages that they close. */
 
 import { from, toArray } from 'rxjs';
-import { branchCentredRule } from '../../src/operators/branch-centred-rule.js';
+import { branchCentredRule } from '../../src/operators/advantages/rules/branch-centered-rule.js';
 import { type GroupAdvantagesOptions, groupAdvantages } from '../../src/operators/group-advantages.js';
-import type { LostGroup, RewardedGroup } from '../../src/operators/records.js';
+import type { LostGroup, RewardedGroup } from '../../src/operators/records/records.js';
 import type { ClosedStage } from '../../src/operators/stage-batch.js';
 import { lost, rewarded } from './groups.js';
 

@@ -1,6 +1,6 @@
 import { NEVER, type ObservableInput, of, ReplaySubject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import type { DeadLetter, RolloutGroup } from '../../src/operators/records.js';
+import type { DeadLetter, RolloutGroup } from '../../src/operators/records/records.js';
 import { scoreRewards } from '../../src/operators/score-rewards.js';
 import { group, rewards } from './groups.js';
 import { marbles } from './marbles.js';

@@ -1,4 +1,9 @@
-import type { Alarm, Evaluation, PromptSetEvaluation, StageMetrics } from '../../src/streams/run-events.js';
+import type {
+  Alarm,
+  Evaluation,
+  PromptSetEvaluation,
+  StageMetrics,
+} from '../../src/streams/messages/run-events.js';
 
 /** Figures of a stage that are told apart by its index. */
 export function stageMetrics(trainingStage: number, changes: Partial<StageMetrics> = {}): StageMetrics {

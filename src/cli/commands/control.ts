@@ -1,8 +1,8 @@
 import { Argument, type Command, InvalidArgumentError } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import { stageOf } from '../../streams/config/stage-of.js';
-import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
+import { stageOf } from '../../streams/config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
 import {
   type ControlChange,
   changeGuard,
@@ -14,9 +14,9 @@ import {
   unfreeze,
 } from '../../streams/control/control-changes.js';
 import { changeControl, readControl } from '../../streams/control/operate-control.js';
-import { readPrompts } from '../../streams/read-prompts.js';
-import { controlTable } from '../control-table.js';
-import { collect } from '../options.js';
+import { readPrompts } from '../../streams/prompt-files/read-prompts.js';
+import { collect } from '../input/options.js';
+import { controlTable } from '../output/control-table.js';
 
 interface ControlOptions {
   readonly set: readonly string[];

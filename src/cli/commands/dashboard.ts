@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import { openDashboard } from '../../dashboard/dashboard-server.js';
-import { watchInterrupt } from '../interrupt.js';
-import { collect, whole } from '../options.js';
+import { watchInterrupt } from '../input/interrupt.js';
+import { collect, whole } from '../input/options.js';
 
 /** `tributary dashboard`: a page that follows a run. */
 export function addDashboardCommand(program: Command): void {

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import { type DeadLetterEntry, type DeadLetters, openDeadLetters } from '../../streams/dead-letters.js';
-import { collect, whole } from '../options.js';
+import { type DeadLetterEntry, type DeadLetters, openDeadLetters } from '../../streams/run/dead-letters.js';
+import { collect, whole } from '../input/options.js';
 
 interface CommonOptions {
   readonly set: readonly string[];

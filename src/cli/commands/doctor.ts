@@ -1,13 +1,18 @@
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
-import { PROVIDERS, TFJS_BACKENDS } from '../../models/engines/engine.js';
+import { PROVIDERS, TFJS_BACKENDS } from '../../models/engines/contract/engine.js';
 import { findCudaParts } from '../../models/engines/onnxruntime/cuda-parts.js';
 import { INSTALL_COMMAND } from '../../models/engines/tfjs/backends.js';
-import { type Allocator, allocatorAdvice, findAllocator } from '../allocator.js';
-import { dependencyVersions, VERSION } from '../own-package.js';
-import { providerAdvice } from '../provider-advice.js';
-import { checkBackend, checkProvider, type OnnxRuntimeCheck, type ProviderCheck } from '../provider-check.js';
+import { type Allocator, allocatorAdvice, findAllocator } from '../doctor/allocator.js';
+import { providerAdvice } from '../doctor/provider-advice.js';
+import {
+  checkBackend,
+  checkProvider,
+  type OnnxRuntimeCheck,
+  type ProviderCheck,
+} from '../doctor/provider-check.js';
+import { dependencyVersions, VERSION } from '../input/own-package.js';
 
 const TFJS_HINT = `TensorFlow.js is optional: ${INSTALL_COMMAND} adds wasm and cpu, docs/engines.md says how to add node and node-gpu.`;
 

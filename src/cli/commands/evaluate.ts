@@ -1,15 +1,16 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { adapterPathOf, isFolder } from '../../streams/adapter-path.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
-import { evaluatePolicy } from '../../streams/evaluate-policy.js';
-import { readPromptLists } from '../../streams/read-prompts.js';
-import type { Evaluation } from '../../streams/run-events.js';
-import { startReward, startSampler } from '../../streams/stages/run-threads.js';
-import { evaluationTable } from '../evaluation-table.js';
-import { collect } from '../options.js';
-import { sayWarnings } from '../say-warnings.js';
+import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
+import { adapterPathOf, isFolder } from '../../streams/directory/adapter-path.js';
+import type { Evaluation } from '../../streams/messages/run-events.js';
+import { readPromptLists } from '../../streams/prompt-files/read-prompts.js';
+import { evaluatePolicy } from '../../streams/run/evaluate-policy.js';
+import { startReward } from '../../streams/stages/reward/client.js';
+import { startSampler } from '../../streams/stages/sampler/client.js';
+import { collect } from '../input/options.js';
+import { evaluationTable } from '../output/evaluation-table.js';
+import { sayWarnings } from '../output/say-warnings.js';
 
 interface EvaluateOptions {
   readonly lora?: string;

@@ -12,8 +12,8 @@ import {
 } from '../../models/adapters/lora-file.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { holdsWeights } from '../../models/policy/policy-file.js';
-import { isFolder } from '../../streams/adapter-path.js';
-import { readAdapterFile } from '../../streams/read-adapter.js';
+import { isFolder } from '../../streams/directory/adapter-path.js';
+import { readAdapterFile } from '../../streams/directory/read-adapter.js';
 
 interface ExportOptions {
   readonly format: LoraFormat;

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { readPipelineFolder } from '../../models/diffusion/pipeline-folder.js';
 import { fetchModel } from '../../models/hub/fetch-model.js';
 import { VARIANTS, type Variant } from '../../models/hub/pipeline-files.js';
 import { writeBytes } from '../../models/hub/write-bytes.js';
-import { fetchOutput } from '../fetch-output.js';
-import { watchInterrupt } from '../interrupt.js';
+import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
+import { watchInterrupt } from '../input/interrupt.js';
+import { fetchOutput } from '../output/fetch-output.js';
 
 interface FetchCommandOptions {
   readonly revision: string;

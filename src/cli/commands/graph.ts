@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import { topologyToMermaid } from '../../streams/config/mermaid.js';
-import { collect } from '../options.js';
+import { collect } from '../input/options.js';
 
 /** `tributary graph`: draws a topology. */
 export function addGraphCommand(program: Command): void {

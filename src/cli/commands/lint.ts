@@ -3,10 +3,10 @@ import { TributaryError } from '../../errors.js';
 import { describeTopology } from '../../streams/config/describe.js';
 import { type LintResult, lintTopology } from '../../streams/config/lint-topology.js';
 import { readConfigText } from '../../streams/config/load-topology.js';
-import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
-import { readNoisySteps } from '../../streams/noisy-steps.js';
-import { promptRows, readPromptLists } from '../../streams/read-prompts.js';
-import { collect } from '../options.js';
+import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
+import { promptRows, readPromptLists } from '../../streams/prompt-files/read-prompts.js';
+import { readNoisySteps } from '../../streams/run/noisy-steps.js';
+import { collect } from '../input/options.js';
 
 interface LintOptions {
   readonly set: readonly string[];

@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { decodeLoraFile } from '../../models/adapters/lora-file.js';
-import { writeMergedPipeline } from '../../models/diffusion/merged-pipeline.js';
-import { loraChange, type WeightChange } from '../../models/graph/weight-change.js';
+import { loraChange, type WeightChange } from '../../models/graph/weights/weight-change.js';
+import { writeMergedPipeline } from '../../models/pipeline/merged-pipeline.js';
 import { requireUnet } from '../../models/policy/adapter-parameters.js';
 import { holdsWeights, weightChanges } from '../../models/policy/policy-file.js';
-import { isThere } from '../../streams/adapter-path.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import { type AdapterFile, readAdapterFile } from '../../streams/read-adapter.js';
+import { isThere } from '../../streams/directory/adapter-path.js';
+import { type AdapterFile, readAdapterFile } from '../../streams/directory/read-adapter.js';
 
 interface MergeOptions {
   readonly pipeline?: string;

@@ -2,17 +2,23 @@ import { access } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { TributaryError } from '../../errors.js';
-import { startThread } from '../../models/engines/thread.js';
-import type { PretrainingConfig, PretrainingPart } from '../../models/shapes/pretraining-config.js';
-import type { PretrainingProgress, PretrainingService } from '../../models/shapes/pretraining-thread.js';
+import type {
+  PretrainingConfig,
+  PretrainingPart,
+} from '../../models/shapes/pretraining/pretraining-config.js';
+import type {
+  PretrainingProgress,
+  PretrainingService,
+} from '../../models/shapes/pretraining/pretraining-thread.js';
+import { startThread } from '../../models/threads/thread.js';
 import { writeDuration, writeScore } from '../../streams/report/figures.js';
-import { bar } from '../bar.js';
-import { watchInterrupt } from '../interrupt.js';
-import { loadPretraining } from '../load-pretraining.js';
-import { createLog } from '../log.js';
-import { whole } from '../options.js';
-import { remainingTime } from '../remaining-time.js';
-import { statusLine } from '../status-line.js';
+import { watchInterrupt } from '../input/interrupt.js';
+import { loadPretraining } from '../input/load-pretraining.js';
+import { whole } from '../input/options.js';
+import { bar } from '../output/bar.js';
+import { createLog } from '../output/log.js';
+import { remainingTime } from '../output/remaining-time.js';
+import { statusLine } from '../output/status-line.js';
 
 interface PretrainOptions {
   readonly part?: PretrainingPart;
@@ -77,7 +83,7 @@ async function pretrainPart(
 ): Promise<void> {
   const { part, checkpointPath } = request;
   const thread = startThread<PretrainingService>(
-    new URL('../../models/shapes/pretraining-thread.js', import.meta.url),
+    new URL('../../models/shapes/pretraining/pretraining-thread.js', import.meta.url),
     `pretraining of the ${part}`,
   );
   try {

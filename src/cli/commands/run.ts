@@ -1,16 +1,16 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { lastValueFrom, tap } from 'rxjs';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import type { ResolvedConfig } from '../../streams/config/topology-schema.js';
+import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
+import { holdsRun, openRunDirectory } from '../../streams/directory/run-directory.js';
+import { ALL_ROLES, type Role, type WorkerRole } from '../../streams/messages/roles.js';
 import { writeReport } from '../../streams/report/write-report.js';
-import { ALL_ROLES, type Role, type WorkerRole } from '../../streams/roles.js';
-import { holdsRun, openRunDirectory } from '../../streams/run-directory.js';
-import { runTopology } from '../../streams/run-topology.js';
-import { runWorkers } from '../../streams/run-workers.js';
-import { type Interrupt, watchInterrupt } from '../interrupt.js';
-import { createLog } from '../log.js';
-import { collect, TAKE_OVER } from '../options.js';
-import { logOutput, type RunOutput } from '../run-output.js';
+import { runTopology } from '../../streams/run/run-topology.js';
+import { runWorkers } from '../../streams/run/run-workers.js';
+import { type Interrupt, watchInterrupt } from '../input/interrupt.js';
+import { collect, TAKE_OVER } from '../input/options.js';
+import { createLog } from '../output/log.js';
+import { logOutput, type RunOutput } from '../output/run-output.js';
 
 interface RunCommandOptions {
   readonly set: readonly string[];

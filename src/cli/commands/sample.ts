@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
-import { loadTokenizer } from '../../models/diffusion/tokenizer.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
-import { topologySchema } from '../../streams/config/topology-schema.js';
-import { startSampler } from '../../streams/stages/run-threads.js';
-import { between, collect, whole } from '../options.js';
-import { sayWarnings } from '../say-warnings.js';
+import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
+import { topologySchema } from '../../streams/config/schema/topology-schema.js';
+import { startSampler } from '../../streams/stages/sampler/client.js';
+import { between, collect, whole } from '../input/options.js';
+import { sayWarnings } from '../output/say-warnings.js';
 
 interface SampleOptions {
   readonly pipeline: string;

@@ -4,19 +4,19 @@ import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
 import { concatMap, fromEvent, lastValueFrom, takeUntil } from 'rxjs';
 import { TributaryError } from '../../errors.js';
+import { loadStudy } from '../../streams/study/config/load-study.js';
+import { type Choice, type PlannedRun, planRuns, type Study } from '../../streams/study/config/study.js';
 import { findRun } from '../../streams/study/find-run.js';
-import { loadStudy } from '../../streams/study/load-study.js';
+import type { FailedRun, RunResult } from '../../streams/study/results/run-result.js';
+import { isSameRun, mergeResults, type StudyResults } from '../../streams/study/results/study-results.js';
 import { readResults } from '../../streams/study/results-file.js';
-import type { FailedRun, RunResult } from '../../streams/study/run-result.js';
 import { type RunToDo, runStudy } from '../../streams/study/run-study.js';
-import { type Choice, type PlannedRun, planRuns, type Study } from '../../streams/study/study.js';
 import { followStudy } from '../../streams/study/study-progress.js';
-import { isSameRun, mergeResults, type StudyResults } from '../../streams/study/study-results.js';
 import { trainInChild } from '../../streams/study/train-in-child.js';
 import { RESULTS_FILE, writeStudy } from '../../streams/study/write-study.js';
-import { type Interrupt, watchInterrupt } from '../interrupt.js';
-import { collect, whole } from '../options.js';
-import { createStudyOutput, type StudyOutput } from '../study-output.js';
+import { type Interrupt, watchInterrupt } from '../input/interrupt.js';
+import { collect, whole } from '../input/options.js';
+import { createStudyOutput, type StudyOutput } from '../output/study-output.js';
 
 interface StudyOptions {
   readonly only: readonly string[];

@@ -2,16 +2,16 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { lastValueFrom, tap } from 'rxjs';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import { ADAPTER_FILE, WEIGHTS_FILE } from '../../streams/policy-file-names.js';
+import { ADAPTER_FILE, WEIGHTS_FILE } from '../../streams/directory/policy-file-names.js';
+import { openRunDirectory } from '../../streams/directory/run-directory.js';
+import type { RunEvent } from '../../streams/messages/run-events.js';
 import { writeReport } from '../../streams/report/write-report.js';
-import { openRunDirectory } from '../../streams/run-directory.js';
-import type { RunEvent } from '../../streams/run-events.js';
-import { runTopology } from '../../streams/run-topology.js';
-import { comparisonTable } from '../comparison-table.js';
-import { watchInterrupt } from '../interrupt.js';
-import { createLog } from '../log.js';
-import { collect, TAKE_OVER } from '../options.js';
-import { logOutput, terminalOutput } from '../run-output.js';
+import { runTopology } from '../../streams/run/run-topology.js';
+import { watchInterrupt } from '../input/interrupt.js';
+import { collect, TAKE_OVER } from '../input/options.js';
+import { comparisonTable } from '../output/comparison-table.js';
+import { createLog } from '../output/log.js';
+import { logOutput, terminalOutput } from '../output/run-output.js';
 
 interface TrainOptions {
   readonly set: readonly string[];

@@ -1,9 +1,9 @@
 /** @file The gradient of attention in pieces. */
 
-import { after, hasArrived } from '../graph/arrival.js';
-import { piecesOf, rowsOf } from '../graph/attention.js';
 import type { Value } from '../graph/graph.js';
 import * as op from '../graph/ops/index.js';
+import { after, hasArrived } from '../graph/passes/arrival.js';
+import { piecesOf, rowsOf } from '../graph/passes/attention.js';
 import { rule } from './rule.js';
 
 /**

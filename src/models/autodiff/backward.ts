@@ -4,12 +4,12 @@
  */
 
 import { TributaryError } from '../../errors.js';
-import { isAttention } from '../graph/attention.js';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Node, Value } from '../graph/graph.js';
 import { formatShape } from '../graph/graph.js';
 import { isOpName } from '../graph/op-names.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
+import { isAttention } from '../graph/passes/attention.js';
 import { float32 } from '../tensor.js';
 import { attentionRule } from './attention-rule.js';
 import { GRADIENT_RULES } from './gradient-rules.js';

@@ -1,12 +1,12 @@
 /** @file Gradients of convolution and resampling. */
 
 import { TributaryError } from '../../errors.js';
-import type { GraphBuilder } from '../graph/builder.js';
-import type { Window } from '../graph/convolution-shapes.js';
-import { windowOf } from '../graph/convolution-shapes.js';
 import type { Node, Value } from '../graph/graph.js';
 import { formatShape, intAttribute, intsAttribute, textAttribute } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
+import type { Window } from '../graph/shapes/convolution-shapes.js';
+import { windowOf } from '../graph/shapes/convolution-shapes.js';
 import { float32 } from '../tensor.js';
 import { rule, unary } from './rule.js';
 

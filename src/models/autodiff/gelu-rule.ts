@@ -1,8 +1,8 @@
 /** @file Gradient of GELU, y = x Φ(x), in its two forms (Hendrycks and Gimpel 2016, section 2). */
 
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
 import { textAttribute } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { unary } from './rule.js';
 

@@ -1,6 +1,6 @@
-import type { Engine, GradientRequest } from '../engines/engine.js';
-import type { GraphBuilder } from '../graph/builder.js';
+import type { Engine, GradientRequest } from '../engines/contract/engine.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import { gradients } from './backward.js';
 import type { SegmentOf } from './recomputation.js';
 

@@ -1,8 +1,8 @@
 /** @file Gradients of matrix products. */
 
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
 import { floatAttribute, intAttribute } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { rule } from './rule.js';
 

@@ -1,9 +1,9 @@
 /** @file Gradients of operators that move elements: the inverse movement, or a sum where one element went to many places. */
 
 import { TributaryError } from '../../errors.js';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Node, Value } from '../graph/graph.js';
 import { intAttribute, intsAttribute, textAttribute } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { elementCount, float32, int64, toIntegers } from '../tensor.js';
 import { rule, unary } from './rule.js';

@@ -4,9 +4,9 @@
  */
 
 import { TributaryError } from '../../errors.js';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
 import { floatAttribute, intAttribute } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { elementCount, float32 } from '../tensor.js';
 import type { RuleContext } from './rule.js';

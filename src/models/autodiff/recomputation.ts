@@ -3,9 +3,9 @@
  * forward pass has made is thrown away, but for what other segments read, and made again when its gradients are due.
  */
 
-import { after, hasArrived } from '../graph/arrival.js';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Node, Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
+import { after, hasArrived } from '../graph/passes/arrival.js';
 
 /** The segment that a node belongs to; none for a node whose outputs are kept. */
 export type SegmentOf = (node: Node) => string | undefined;

@@ -2,9 +2,9 @@
 
 import { TributaryError } from '../../errors.js';
 import { reducedAxes } from '../graph/application.js';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
 import { int, intAttribute } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { int64, toIntegers } from '../tensor.js';
 import type { RuleContext } from './rule.js';

@@ -1,7 +1,7 @@
 /** @file What a gradient rule is, and the three ways to have none. */
 
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Node, Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 
 export interface RuleContext {
   readonly g: GraphBuilder;

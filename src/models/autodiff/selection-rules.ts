@@ -1,7 +1,7 @@
 /** @file Gradients of operators that select: Where, Clip, Min, Max. */
 
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { rule } from './rule.js';
 

@@ -1,6 +1,6 @@
 /** @file The engines by name, as a config chooses them. */
 
-import type { Engine, EngineName, EngineOptions, TfjsOptions } from './engine.js';
+import type { Engine, EngineName, EngineOptions, TfjsOptions } from './contract/engine.js';
 import { createOnnxRuntimeEngine } from './onnxruntime/engine.js';
 import { createTfjsEngine } from './tfjs/engine.js';
 

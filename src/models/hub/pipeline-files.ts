@@ -1,8 +1,8 @@
 /** @file Which files of a model on the hub a pipeline folder needs, and which the loader would never open. */
 
 import { TributaryError } from '../../errors.js';
-import { CONVERT, PICKLE, weightFileNames } from '../diffusers/component-weights.js';
-import { graphFileNames } from '../diffusion/component-file.js';
+import { CONVERT, PICKLE, weightFileNames } from '../networks/component-weights.js';
+import { graphFileNames } from '../pipeline/component-file.js';
 import type { HubFile } from './hub-client.js';
 
 /** Precisions under which a model may be published beside full precision, as the loader knows them. */

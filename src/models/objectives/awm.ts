@@ -1,8 +1,8 @@
 /** @file AWM's surrogate: PPO's clip, with the denoising error in place of the log-prob. */
 
 import { number, oneOf } from '../../fields.js';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { ddpoIsLoss } from './ddpo-is.js';
 import { meanSquaredDistance } from './log-prob.js';

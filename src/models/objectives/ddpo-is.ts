@@ -1,8 +1,8 @@
 /** @file DDPO's importance-sampled surrogate. */
 
 import { number } from '../../fields.js';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { defineSurrogate } from './surrogate.js';
 

@@ -1,8 +1,8 @@
 /** @file DiffusionNFT's surrogate: towards good pictures and away from bad ones, by mixing the policy with its elder. */
 
 import { number } from '../../fields.js';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { meanSquaredDistance } from './log-prob.js';
 import { penalisedLoss } from './penalised-loss.js';

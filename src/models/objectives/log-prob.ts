@@ -1,8 +1,8 @@
 /** @file The log-prob of a denoising step as a graph expression; the same formula as diffusion/ddim-step.ts computes in numbers. */
 
 import { usesGuidance } from '../diffusion/guided-output.js';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { StepPolicy } from './surrogate.js';
 

@@ -1,7 +1,7 @@
 /** @file A loss with a weighted penalty, as every surrogate with a KL term has it. */
 
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 
 /** loss + weight · penalty; with weight 0 the penalty is not even computed, so that it needs no reference policy. */

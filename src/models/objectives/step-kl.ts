@@ -1,7 +1,7 @@
 /** @file How far two policies are apart at one denoising step. */
 
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { meanSquaredDistance } from './log-prob.js';
 import type { StepPolicy } from './surrogate.js';

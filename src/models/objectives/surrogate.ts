@@ -7,8 +7,8 @@
  */
 
 import type { z } from 'zod';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 
 /** A policy that the surrogate compares with; no gradient flows into it. Each costs one more forward pass. */
 export type ReferencePolicy = 'old' | 'pretrained';

@@ -3,9 +3,9 @@
 import { TributaryError } from '../../errors.js';
 import { type BesideLoraFile, decodeLoraFile, encodeLoraFile } from '../adapters/lora-file.js';
 import { fileShapes, haveOneRank, type LoraLayer, someOf, withOneRank } from '../adapters/lora-layer.js';
-import type { LoraSettings } from '../diffusion/denoiser.js';
-import { type Adapter, adapterShapes } from '../graph/lora.js';
+import { type Adapter, adapterShapes } from '../graph/weights/lora.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
+import type { LoraSettings } from '../pipeline/denoiser.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
 

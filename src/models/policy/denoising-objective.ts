@@ -1,7 +1,7 @@
 /** @file The objective of surrogates that are trained on sampled pictures, noised anew: the forward process. */
 
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { linearCombination } from '../objectives/log-prob.js';
 import type { DenoisingPolicy, DenoisingSurrogate } from '../objectives/surrogate.js';

@@ -1,8 +1,8 @@
 /** @file Rows for surrogates of the forward process: sampled pictures, noised anew at random timesteps. */
 
 import { forwardProcess, trainingTimestep } from '../diffusion/forward-process.js';
-import type { Pipeline } from '../diffusion/pipeline.js';
 import type { DenoisingSurrogate } from '../objectives/surrogate.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
 import type { RowUnit } from './training-rows.js';

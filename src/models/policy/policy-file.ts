@@ -10,11 +10,11 @@ import {
   type SafetensorsTensor,
 } from '../adapters/safetensors.js';
 import { headerEnd, LENGTH_BYTES, parseSafetensorsHeader } from '../adapters/safetensors-header.js';
-import type { LoraSettings } from '../diffusion/denoiser.js';
-import type { FreeWeight } from '../graph/free-weights.js';
-import type { PolicyInputs } from '../graph/policy-network.js';
-import type { WeightChange } from '../graph/weight-change.js';
+import type { FreeWeight } from '../graph/weights/free-weights.js';
+import type { PolicyInputs } from '../graph/weights/policy-network.js';
+import type { WeightChange } from '../graph/weights/weight-change.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
+import type { LoraSettings } from '../pipeline/denoiser.js';
 import {
   adapterParameters,
   decodeAdapter,
@@ -148,4 +148,14 @@ function weightTensors(bytes: Uint8Array, where: string): FileWeight[] {
     'TRIB_LORA',
     `${where}: expected weights as floating-point numbers, got ${got}. ${SAVE_AGAIN}`,
   );
+}
+
+/** What a checkpoint keeps of a policy and its training. */
+export interface PolicyFiles {
+  /** `pytorch_lora_weights.safetensors`, as diffusers loads it; where all weights are trained, these. */
+  readonly adapter: Uint8Array;
+  /** The optimiser's moments, as safetensors. */
+  readonly optimizer: Uint8Array;
+  /** What some settings need beside: the trained policy where another one samples, replay buffer, value network, loss scale. */
+  readonly extras: Readonly<Record<string, Uint8Array>>;
 }

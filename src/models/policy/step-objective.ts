@@ -1,7 +1,7 @@
 /** @file The objective of surrogates that are trained on steps of trajectories, or on pairs of such steps. */
 
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { type StepTransition, stepPolicy } from '../objectives/log-prob.js';
 import { stepKl } from '../objectives/step-kl.js';

@@ -1,13 +1,11 @@
 /** @file Gradient steps on the adapter, accumulated over runs of the training graph. */
 
 import { TributaryError } from '../../errors.js';
-import { policyFeeds as feedsOf } from '../diffusion/denoiser.js';
 import { usesGuidance } from '../diffusion/guided-output.js';
-import type { Pipeline } from '../diffusion/pipeline.js';
 import { type StochasticSettings, stochasticCoefficients } from '../diffusion/stochastic-steps.js';
-import type { Engine, Provider, Tensors } from '../engines/engine.js';
-import { compileGraph } from '../graph/compile-graph.js';
-import { parameterNames as namesOf } from '../graph/policy-network.js';
+import { compileGraph } from '../engines/compile-graph.js';
+import type { Engine, Provider, Tensors } from '../engines/contract/engine.js';
+import { parameterNames as namesOf } from '../graph/weights/policy-network.js';
 import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
 import type { AdamWOptions, AdamWState, NamedArrays } from '../optimizers/adamw.js';
 import { adamWStep } from '../optimizers/adamw.js';
@@ -20,6 +18,8 @@ import {
   type LossScaleState,
   nextLossScale,
 } from '../optimizers/loss-scale.js';
+import { policyFeeds as feedsOf } from '../pipeline/denoiser.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 import { float32, float32Data } from '../tensor.js';
 import { LOSS_SCALE, type PolicyGraph, type PolicyGraphSettings } from './policy-graph.js';
 import { pushed, type ReplayBuffer } from './replay-buffer.js';

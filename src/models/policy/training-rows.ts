@@ -1,8 +1,8 @@
 /** @file What a run of the training graph is fed: rows, each a step of a trajectory or a noised picture. */
 
-import { timestepTensor } from '../diffusion/denoiser.js';
-import type { Pipeline } from '../diffusion/pipeline.js';
-import type { Port, Tensors } from '../engines/engine.js';
+import type { Port, Tensors } from '../engines/contract/engine.js';
+import { timestepTensor } from '../pipeline/denoiser.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 import { elementCount, float32 } from '../tensor.js';
 
 /** One row of a minibatch. */

@@ -1,4 +1,4 @@
-import type { Trajectory } from '../diffusion/sampler.js';
+import type { Trajectory } from '../rollouts/sampler.js';
 
 /** What is trained on: the path of a leaf, and how good it was. */
 export interface TrainingSample {

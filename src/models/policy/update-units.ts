@@ -1,7 +1,7 @@
 /** @file The optimiser steps of one training stage: what each of them is trained on. */
 
-import type { Pipeline } from '../diffusion/pipeline.js';
 import type { Surrogate } from '../objectives/surrogate.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 import { counterRandom } from '../random/counter-random.js';
 import { denoisingUnits } from './denoising-rows.js';
 import { type ReplayBuffer, sample, type Transition } from './replay-buffer.js';

@@ -1,8 +1,8 @@
 /** @file A learnt baseline: what reward a transition promised, so that an advantage is what came beyond it. */
 
 import { TributaryError } from '../../errors.js';
-import type { Engine, Tensors } from '../engines/engine.js';
-import { encodeGraph } from '../graph/encode.js';
+import type { Engine, Tensors } from '../engines/contract/engine.js';
+import { encodeGraph } from '../graph/onnx/encode.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import { adamWStep, initialAdamWState } from '../optimizers/adamw.js';
 import { counterRandom } from '../random/counter-random.js';

@@ -4,9 +4,9 @@
  */
 
 import { gradientOutputs } from '../autodiff/gradient-outputs.js';
-import type { Engine, GradientRequest } from '../engines/engine.js';
-import { GraphBuilder } from '../graph/builder.js';
+import type { Engine, GradientRequest } from '../engines/contract/engine.js';
 import type { Graph, Value } from '../graph/graph.js';
+import { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import { counterRandom } from '../random/counter-random.js';

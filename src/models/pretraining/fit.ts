@@ -1,8 +1,8 @@
 /** @file Gradient descent from scratch: AdamW with warm-up and cosine decay, and an average of the weights. */
 
 import { TributaryError } from '../../errors.js';
-import { initializeWeights } from '../diffusion/weights.js';
-import type { Executable } from '../engines/engine.js';
+import type { Executable } from '../engines/contract/engine.js';
+import { initializeWeights } from '../networks/weights.js';
 import type { AdamWState, NamedArrays } from '../optimizers/adamw.js';
 import { adamWStep, initialAdamWState } from '../optimizers/adamw.js';
 import { clipGradNorm } from '../optimizers/clip-grad-norm.js';

@@ -1,12 +1,12 @@
 /** @file What is trained from scratch here: a graph with trainable inputs, and the batches it learns from. */
 
 import { gradients } from '../autodiff/backward.js';
-import type { WeightSource, WeightSpec } from '../diffusion/weights.js';
-import { trainableWeights } from '../diffusion/weights.js';
-import type { Tensors } from '../engines/engine.js';
-import { GraphBuilder } from '../graph/builder.js';
+import type { Tensors } from '../engines/contract/engine.js';
 import type { Graph, Value } from '../graph/graph.js';
-import { lowerForTraining } from '../graph/lower.js';
+import { GraphBuilder } from '../graph/ops/builder.js';
+import { lowerForTraining } from '../graph/passes/lower.js';
+import type { WeightSource, WeightSpec } from '../networks/weights.js';
+import { trainableWeights } from '../networks/weights.js';
 
 export interface Trainee {
   readonly label: string;

@@ -1,8 +1,8 @@
 /** @file Every source of rewards. Config, lint, JSON Schema and the reward thread follow from the specs. */
 
-import type { RewardScorer } from './reward-scorer.js';
-import type { RewardContext } from './reward-source.js';
-import { openFrom, type SettingsOf, SOURCES } from './sources.js';
+import type { RewardScorer } from './contract/reward-scorer.js';
+import type { RewardContext } from './contract/reward-source.js';
+import { openFrom, type SettingsOf, SOURCES } from './sources/index.js';
 import { weightedSum } from './weighted-sum.js';
 
 export const REWARD_SOURCES = [...SOURCES, weightedSum] as const;

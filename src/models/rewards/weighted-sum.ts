@@ -3,9 +3,9 @@
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { number, section, text } from '../../fields.js';
-import type { PicturesOfPrompt, RewardScorer, ScoredPictures } from './reward-scorer.js';
-import { defineRewardSource } from './reward-source.js';
-import { openFrom, SOURCES, type SourceSettings } from './sources.js';
+import type { PicturesOfPrompt, RewardScorer, ScoredPictures } from './contract/reward-scorer.js';
+import { defineRewardSource } from './contract/reward-source.js';
+import { openFrom, SOURCES, type SourceSettings } from './sources/index.js';
 
 const partFields = {
   weight: number({ from: '(-Infinity', to: 'Infinity)' })

@@ -1,6 +1,6 @@
-import { type DerivedSizes, deriveSizes } from './derived-sizes.js';
-import { stageOf } from './stage-of.js';
-import type { ResolvedConfig, StageConfig } from './topology-schema.js';
+import { type DerivedSizes, deriveSizes } from './resolved/derived-sizes.js';
+import { stageOf } from './resolved/stage-of.js';
+import type { ResolvedConfig, StageConfig } from './schema/topology-schema.js';
 
 type Updates = StageConfig<'gradientSteps'>['updates'];
 

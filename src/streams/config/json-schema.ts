@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { topologyFileSchema } from './topology-schema.js';
+import { topologyFileSchema } from './schema/topology-schema.js';
 
 /** Returns the JSON Schema of a config file, for editors: text that ends with a line break. */
 export function topologyJsonSchema(): string {

@@ -1,14 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { type ConfigSource, readConfigSource } from './config-source.js';
-import { findContradictions } from './contradictions.js';
-import { createFault, describeValue, type Fault, type FaultDetail, type Path, type Place } from './fault.js';
-import { applyOverrides, type Override } from './overrides.js';
-import { repairConfig } from './repair.js';
-import { faultsOfIssue } from './schema-faults.js';
+import { findContradictions } from './contradictions/index.js';
+import { type ResolvedConfig, topologySchema } from './schema/topology-schema.js';
+import { type ConfigSource, readConfigSource } from './source/config-source.js';
+import {
+  createFault,
+  describeValue,
+  type Fault,
+  type FaultDetail,
+  type Path,
+  type Place,
+} from './source/fault.js';
+import { applyOverrides, type Override } from './source/overrides.js';
+import { repairConfig } from './source/repair.js';
+import { faultsOfIssue } from './source/schema-faults.js';
+import { isMapping, isReplacedAt, mergeValues, withValueAt } from './source/value-tree.js';
 import { findPortFaults } from './topology-ports.js';
-import { type ResolvedConfig, topologySchema } from './topology-schema.js';
-import { isMapping, isReplacedAt, mergeValues, withValueAt } from './value-tree.js';
 
 export interface LintOptions {
   /** What followed each `--set` of the command line. */

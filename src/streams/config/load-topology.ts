@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
 import { lintTopology } from './lint-topology.js';
-import type { ResolvedConfig } from './topology-schema.js';
+import type { ResolvedConfig } from './schema/topology-schema.js';
 
 /**
  * Reads the text of a config.

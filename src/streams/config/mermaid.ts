@@ -1,7 +1,7 @@
+import { TOPICS, type TopicName } from '../messages/topics.js';
 import { outsideWriters } from './outside-writers.js';
-import { TOPICS, type TopicName } from './topics.js';
+import type { ResolvedConfig } from './schema/topology-schema.js';
 import { topologyPorts } from './topology-ports.js';
-import type { ResolvedConfig } from './topology-schema.js';
 
 /**
  * Draws a topology as a Mermaid flowchart, from the ports of its stages: one edge a writer and reader of a topic,

@@ -1,6 +1,6 @@
-import { stageOf } from './stage-of.js';
-import type { TopicName } from './topics.js';
-import type { ResolvedConfig } from './topology-schema.js';
+import type { TopicName } from '../messages/topics.js';
+import { stageOf } from './resolved/stage-of.js';
+import type { ResolvedConfig } from './schema/topology-schema.js';
 
 /** Who writes a topic of a run without being one of its stages. */
 export interface OutsideWriter {

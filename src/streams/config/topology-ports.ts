@@ -1,7 +1,7 @@
+import { TOPIC_NAMES, TOPICS, type TopicName, type TopicSpec } from '../messages/topics.js';
+import { STAGE_SPECS } from '../stages/index.js';
 import type { Contradiction } from './contradictions/config-rule.js';
-import { STAGE_SPECS } from './stages/index.js';
-import { TOPIC_NAMES, TOPICS, type TopicName, type TopicSpec } from './topics.js';
-import type { ResolvedConfig } from './topology-schema.js';
+import type { ResolvedConfig } from './schema/topology-schema.js';
 
 /** Who writes and who reads one topic, by stage name, in the order of the config. */
 export interface TopicPorts {

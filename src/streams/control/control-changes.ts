@@ -2,11 +2,11 @@
 
 import { TributaryError } from '../../errors.js';
 import { schedulePositionAt } from '../../operators/index.js';
-import type { ResolvedConfig } from '../config/topology-schema.js';
-import { GUARD_ACTIONS } from '../guards/guard-actions.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { GUARD_NAMES, type GuardName } from '../guards/index.js';
-import type { ListedPrompt } from '../prompt-files/listed-prompt.js';
-import { type Control, UNCONTROLLED } from './control-state.js';
+import { type Control, UNCONTROLLED } from '../messages/control-state.js';
+import { GUARD_ACTIONS } from '../messages/guard-actions.js';
+import type { ListedPrompt } from '../messages/listed-prompt.js';
 
 /** How far a run is. */
 export interface RunPlace {

@@ -1,14 +1,14 @@
 /** @file An operator's way to a run of another process: reads what is wanted of it, and writes what shall be. */
 
 import { TributaryError } from '../../errors.js';
-import { stageOf } from '../config/stage-of.js';
-import type { ResolvedConfig } from '../config/topology-schema.js';
-import { type Progress, RUN_KEY, type TopicMessages } from '../messages.js';
-import { openTransport } from '../open-transport.js';
-import { requireSameConfig } from '../shared-config.js';
-import type { Transport } from '../transport/transport.js';
+import { requireSameConfig } from '../config/resolved/shared-config.js';
+import { stageOf } from '../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import { type Control, UNCONTROLLED } from '../messages/control-state.js';
+import { type Progress, RUN_KEY, type TopicMessages } from '../messages/messages.js';
+import type { Transport } from '../transport/contract/transport.js';
+import { openTransport } from '../transport/open-transport.js';
 import type { ControlChange } from './control-changes.js';
-import { type Control, UNCONTROLLED } from './control-state.js';
 
 /** What is wanted of a run, and how far it is. */
 export interface WantedOfRun {

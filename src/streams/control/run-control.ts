@@ -1,7 +1,7 @@
 import { BehaviorSubject, defer, ignoreElements, type Observable, tap } from 'rxjs';
-import type { TopicMessages } from '../messages.js';
-import type { Transport } from '../transport/transport.js';
-import { type Control, UNCONTROLLED } from './control-state.js';
+import { type Control, UNCONTROLLED } from '../messages/control-state.js';
+import type { TopicMessages } from '../messages/messages.js';
+import type { Transport } from '../transport/contract/transport.js';
 
 /** What operators want of the run, and what of it is in force. That changes between training stages, and never inside one. */
 export interface RunControl {

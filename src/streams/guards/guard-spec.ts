@@ -1,7 +1,7 @@
 /** @file What a guard against a known failure of training says of itself. */
 
-import type { Evaluation, StageMetrics } from '../run-events.js';
-import type { GuardAction } from './guard-actions.js';
+import type { GuardAction } from '../messages/guard-actions.js';
+import type { Evaluation, StageMetrics } from '../messages/run-events.js';
 
 /** What guards look at: the figures of each training stage, and of each evaluation, as they come. */
 export type WatchedFigures =

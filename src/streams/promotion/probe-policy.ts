@@ -1,13 +1,13 @@
 /** @file What a policy does on a probe: a few held-out prompts from fixed noise. */
 
-import type { Client } from '../../models/engines/thread.js';
 import type { TrainingSample } from '../../models/policy/training-sample.js';
-import { isReward } from '../../operators/reward-fault.js';
+import type { Client } from '../../models/threads/thread.js';
+import { isReward } from '../../operators/records/reward-fault.js';
 import { metadataPart } from '../../prompt-metadata.js';
-import type { PolicySnapshot } from '../messages.js';
-import type { ListedPrompt } from '../prompt-files/listed-prompt.js';
-import type { SamplerClient } from '../stages/run-threads.js';
-import type { RewardService } from '../threads/reward-thread.js';
+import type { ListedPrompt } from '../messages/listed-prompt.js';
+import type { PolicySnapshot } from '../messages/messages.js';
+import type { RewardService } from '../stages/reward/reward-thread.js';
+import type { SamplerClient } from '../stages/sampler/client.js';
 
 export interface ProbeOptions {
   readonly sampler: SamplerClient;

@@ -1,9 +1,9 @@
-import type { Client } from '../../models/engines/thread.js';
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
-import { momentsOf } from '../../operators/moments.js';
-import type { ResolvedConfig } from '../config/topology-schema.js';
-import type { Alarm, Promotion } from '../run-events.js';
-import type { TrainerService } from '../threads/trainer-thread.js';
+import type { Client } from '../../models/threads/thread.js';
+import { momentsOf } from '../../operators/advantages/moments.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { Alarm, Promotion } from '../messages/run-events.js';
+import type { TrainerService } from '../stages/trainer/trainer-thread.js';
 import { type Probe, type ProbeOptions, probePolicy } from './probe-policy.js';
 
 export interface PromotionGateOptions extends ProbeOptions {

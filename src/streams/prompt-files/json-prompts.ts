@@ -1,4 +1,4 @@
-import { JsonFault, parseExactJson } from '../exact-json.js';
+import { JsonFault, parseExactJson } from '../../models/files/exact-json.js';
 import { lineAt, linesOf } from './decode-text.js';
 import { type PromptRow, type PromptRows, promptFault } from './prompt-row.js';
 

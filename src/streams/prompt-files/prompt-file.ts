@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
+import type { ListedPrompt } from '../messages/listed-prompt.js';
 import { decodeText } from './decode-text.js';
-import type { ListedPrompt } from './listed-prompt.js';
 import { type PromptFingerprint, promptFingerprint } from './prompt-fingerprint.js';
 import { promptFault, promptOfRow } from './prompt-row.js';
 import { type RowOptions, readRows } from './read-rows.js';

@@ -1,7 +1,7 @@
 import { TributaryError } from '../../errors.js';
 import { metadataFault, metadataPart, type PromptMetadata } from '../../prompt-metadata.js';
-import { LONGEST_PROMPT } from '../incoming/incoming-fault.js';
-import type { ListedPrompt } from './listed-prompt.js';
+import { LONGEST_PROMPT } from '../messages/incoming-fault.js';
+import type { ListedPrompt } from '../messages/listed-prompt.js';
 
 /** What a prompt file says in one place, before anything of it was checked. */
 export interface PromptRow {

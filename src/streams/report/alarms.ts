@@ -1,4 +1,4 @@
-import type { Alarm } from '../run-events.js';
+import type { Alarm } from '../messages/run-events.js';
 import { escapeHtml } from './escape-html.js';
 
 /** The alarm that ended the run; undefined where none did. */

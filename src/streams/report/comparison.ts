@@ -1,4 +1,4 @@
-import type { Evaluation, PromptSetEvaluation } from '../run-events.js';
+import type { Evaluation, PromptSetEvaluation } from '../messages/run-events.js';
 import { writePoints, writeScore, writeShare, writeSigned } from './figures.js';
 
 /** One figure of two policies, in words. */

@@ -1,5 +1,5 @@
 /** @file The answer first: what training changed, in a sentence and a table. */
-import type { Alarm, Evaluation, PromptSetEvaluation, TemplateAlignment } from '../run-events.js';
+import type { Alarm, Evaluation, PromptSetEvaluation, TemplateAlignment } from '../messages/run-events.js';
 import { compareEvaluations } from './comparison.js';
 import { escapeHtml } from './escape-html.js';
 import { writePoints, writeScore, writeShare, writeSigned } from './figures.js';

@@ -1,10 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pngDamage } from '../../models/images/png-damage.js';
-import { readBest } from '../best-policy.js';
-import type { ResolvedConfig } from '../config/topology-schema.js';
-import { readMetrics } from '../metrics-log.js';
-import { PROMPTS_FILE } from '../run-samples.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import { readBest } from '../directory/best-policy.js';
+import { readMetrics } from '../directory/metrics-log.js';
+import { PROMPTS_FILE } from '../directory/run-samples.js';
 import type { ReportContent } from './render-report.js';
 import type { GridPair } from './sample-rows.js';
 

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
-import type { ResolvedConfig } from '../config/topology-schema.js';
-import type { Alarm, Evaluation, PromptSetEvaluation, StageMetrics } from '../run-events.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { Alarm, Evaluation, PromptSetEvaluation, StageMetrics } from '../messages/run-events.js';
 import { alarmList, stopOf } from './alarms.js';
 import { escapeHtml } from './escape-html.js';
 import { writeDuration, writeNumber } from './figures.js';

@@ -1,5 +1,5 @@
 /** @file Charts whose y axis is the sampler step: the noise at the top, the image at the bottom, as time runs. */
-import type { StageMetrics } from '../run-events.js';
+import type { StageMetrics } from '../messages/run-events.js';
 import { axisOver } from './axis.js';
 import { writeShare } from './figures.js';
 import { CHART, figure, pixels, stageTicks } from './plot-area.js';

@@ -1,5 +1,5 @@
 /** @file Charts of what training itself saw, by training stage. */
-import type { StageMetrics } from '../run-events.js';
+import type { StageMetrics } from '../messages/run-events.js';
 import { type LineChart, lineChart, type Series } from './line-chart.js';
 
 /** One figure of each stage as a line. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../models/files/atomic.js';
-import type { ResolvedConfig } from '../config/topology-schema.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { readReport } from './read-report.js';
 import { renderReport } from './render-report.js';
 

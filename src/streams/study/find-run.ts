@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { topologySchema } from '../config/topology-schema.js';
-import { firstDifference } from '../first-difference.js';
-import { METRICS_FILES, readMetrics } from '../metrics-log.js';
-import { readSavedConfig } from '../saved-config.js';
-import { figuresOfRun, type RunResult } from './run-result.js';
-import { comparableConfig, type PlannedRun } from './study.js';
+import { topologySchema } from '../config/schema/topology-schema.js';
+import { firstDifference } from '../config/source/first-difference.js';
+import { METRICS_FILES, readMetrics } from '../directory/metrics-log.js';
+import { readSavedConfig } from '../directory/saved-config.js';
+import { comparableConfig, type PlannedRun } from './config/study.js';
+import { figuresOfRun, type RunResult } from './results/run-result.js';
 
 /** How far a run of the study has come. */
 export type FoundRun =

@@ -2,8 +2,8 @@ import { access } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { readJsonFile } from '../../models/files/json-file.js';
-import type { Study } from './study.js';
-import { type StudyResults, studyResultsSchema } from './study-results.js';
+import type { Study } from './config/study.js';
+import { type StudyResults, studyResultsSchema } from './results/study-results.js';
 
 /**
  * Reads what a study has measured before; nothing where there is no file.

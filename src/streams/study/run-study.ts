@@ -9,8 +9,8 @@ import {
   type ObservableInput,
   of,
 } from 'rxjs';
+import type { PlannedRun } from './config/study.js';
 import type { FoundRun } from './find-run.js';
-import type { PlannedRun } from './study.js';
 
 /** What a training run says while it goes on. */
 export type TrainingEvent =

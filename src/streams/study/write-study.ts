@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../models/files/atomic.js';
+import type { Study } from './config/study.js';
+import { comparisonChart, studyCharts } from './page/study-charts.js';
+import { studyPage } from './page/study-page.js';
+import { rowRuns } from './results/row-runs.js';
+import type { StudyResults } from './results/study-results.js';
 import { writeResults } from './results-file.js';
-import { rowRuns } from './row-runs.js';
-import type { Study } from './study.js';
-import { comparisonChart, studyCharts } from './study-charts.js';
-import { studyPage } from './study-page.js';
-import type { StudyResults } from './study-results.js';
 
 /** Names of what a study writes, under its folder. */
 export const RESULTS_FILE = 'results.json';

@@ -1,4 +1,4 @@
-import type { TopicOf, Transport } from './transport.js';
+import type { TopicOf, Transport } from './contract/transport.js';
 
 /** Returns one transport of two: `local` carries the topics that are named, `shared` all others. Closing it closes both. */
 export function joinTransports<Messages extends object>(

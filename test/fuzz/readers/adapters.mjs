@@ -9,8 +9,8 @@ import { decodeLossScale, encodeLossScale } from '../../../dist/models/optimizer
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../../dist/models/policy/replay-buffer-file.js';
 import { decodeValueState, encodeValueState } from '../../../dist/models/policy/value-state-file.js';
 import { readFitState, writeFitState } from '../../../dist/models/pretraining/fit-state-file.js';
-import { readAestheticHead } from '../../../dist/models/rewards/aesthetic-head.js';
-import { readPolicy } from '../../../dist/streams/read-adapter.js';
+import { readAestheticHead } from '../../../dist/models/rewards/encoders/aesthetic-head.js';
+import { readPolicy } from '../../../dist/streams/directory/read-adapter.js';
 import { damagedJson, damagedSafetensors } from '../damage.mjs';
 
 const values = (length) => Float32Array.from({ length }, (_, index) => (index - 3) / 7);

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { loadPretraining } from '../../../dist/cli/load-pretraining.js';
+import { loadPretraining } from '../../../dist/cli/input/load-pretraining.js';
 import { lintTopology } from '../../../dist/streams/config/lint-topology.js';
-import { lintStudy } from '../../../dist/streams/study/lint-study.js';
+import { lintStudy } from '../../../dist/streams/study/config/lint-study.js';
 import { damagedYaml, yamlValue } from '../damage.mjs';
 
 const folder = join(import.meta.dirname, '../../../config');

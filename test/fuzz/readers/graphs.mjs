@@ -2,9 +2,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { decodeModel, inputAxes, toTensor } from '../../../dist/models/graph/decode.js';
-import { readModelFile } from '../../../dist/models/graph/model-file.js';
-import { ModelProtoSchema, TensorProto_DataLocation } from '../../../dist/models/graph/proto/onnx_pb.js';
+import { decodeModel, inputAxes, toTensor } from '../../../dist/models/graph/onnx/decode.js';
+import { readModelFile } from '../../../dist/models/graph/onnx/model-file.js';
+import { ModelProtoSchema, TensorProto_DataLocation } from '../../../dist/models/graph/onnx/onnx_pb.js';
 import { damagedBytes } from '../damage.mjs';
 
 const [FLOAT, FLOAT16] = [1, 10];

@@ -1,7 +1,7 @@
 /** @file Messages that other processes, services and people send. */
 import { TributaryError } from '../../../dist/errors.js';
-import { readRewardResponse } from '../../../dist/models/rewards/reward-response.js';
-import { readPromptsRequest } from '../../../dist/streams/http/read-prompts-request.js';
+import { readRewardResponse } from '../../../dist/models/rewards/services/reward-response.js';
+import { readPromptsRequest } from '../../../dist/streams/stages/prompts/read-prompts-request.js';
 import { recordCodec } from '../../../dist/streams/transport/wire/record.js';
 import { SCHEMA_VERSION, WIRE_CODECS } from '../../../dist/streams/transport/wire/wire-codecs.js';
 import { damagedBytes, damagedJson } from '../damage.mjs';

@@ -1,18 +1,18 @@
 /** @file Files of a pipeline folder and of reward models, as diffusers, transformers and optimum write them. */
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { autoencoderKlDecoder } from '../../../dist/models/diffusers/autoencoder-kl-decoder.js';
-import { clipTextModel } from '../../../dist/models/diffusers/clip-text-model.js';
-import { openComponentWeights } from '../../../dist/models/diffusers/component-weights.js';
-import { readNetworkWeights } from '../../../dist/models/diffusers/network-weights.js';
-import { unet2dCondition } from '../../../dist/models/diffusers/unet-2d-condition.js';
 import { inferenceTimesteps } from '../../../dist/models/diffusion/inference-timesteps.js';
 import { createNoiseSchedule } from '../../../dist/models/diffusion/noise-schedule.js';
-import { readPipelineFolder } from '../../../dist/models/diffusion/pipeline-folder.js';
-import { readSchedulerConfig } from '../../../dist/models/diffusion/read-scheduler-config.js';
-import { loadTokenizer } from '../../../dist/models/diffusion/tokenizer.js';
 import { readPreprocessorConfig } from '../../../dist/models/images/preprocessor-config.js';
-import { loadTextTokenizer } from '../../../dist/models/rewards/text-tokenizer.js';
+import { autoencoderKlDecoder } from '../../../dist/models/networks/autoencoder-kl-decoder.js';
+import { clipTextModel } from '../../../dist/models/networks/clip-text-model.js';
+import { openComponentWeights } from '../../../dist/models/networks/component-weights.js';
+import { readNetworkWeights } from '../../../dist/models/networks/network-weights.js';
+import { unet2dCondition } from '../../../dist/models/networks/unet-2d-condition.js';
+import { readPipelineFolder } from '../../../dist/models/pipeline/pipeline-folder.js';
+import { readSchedulerConfig } from '../../../dist/models/pipeline/read-scheduler-config.js';
+import { loadTokenizer } from '../../../dist/models/pipeline/tokenizers/tokenizer.js';
+import { loadTextTokenizer } from '../../../dist/models/rewards/encoders/text-tokenizer.js';
 import { damagedBytes, damagedJson } from '../damage.mjs';
 
 const root = join(import.meta.dirname, '../../..');

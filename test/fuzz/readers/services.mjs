@@ -1,7 +1,7 @@
 /** @file Answers of services that this program asks: vision-language models and the hub. No socket is opened. */
 
 import { openHubModel } from '../../../dist/models/hub/hub-client.js';
-import { createChatService } from '../../../dist/models/rewards/chat-service.js';
+import { createChatService } from '../../../dist/models/rewards/services/chat-service.js';
 import { damagedJson } from '../damage.mjs';
 
 /** Every request of this process is answered by `answer`, which is given its address. */

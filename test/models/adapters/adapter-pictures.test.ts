@@ -12,13 +12,13 @@ import {
   LORA_FORMATS,
 } from '../../../src/models/adapters/lora-file.js';
 import { decodeSafetensors, type Safetensors } from '../../../src/models/adapters/safetensors.js';
-import { openDenoiser } from '../../../src/models/diffusion/denoiser.js';
-import { openPipeline, type Pipeline } from '../../../src/models/diffusion/pipeline.js';
-import { createSampler } from '../../../src/models/diffusion/sampler.js';
-import type { Engine } from '../../../src/models/engines/engine.js';
+import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { toRgb8 } from '../../../src/models/images/png.js';
+import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
+import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import { adapterParameters, decodeAdapter } from '../../../src/models/policy/adapter-parameters.js';
+import { createSampler } from '../../../src/models/rollouts/sampler.js';
 import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 
 const FIXTURES = 'test/fixtures/adapter-pictures';

@@ -4,10 +4,10 @@
  */
 
 import { gradients } from '../../../src/models/autodiff/backward.js';
-import type { Engine, Tensors } from '../../../src/models/engines/engine.js';
-import { GraphBuilder } from '../../../src/models/graph/builder.js';
-import { encodeGraph } from '../../../src/models/graph/encode.js';
+import type { Engine, Tensors } from '../../../src/models/engines/contract/engine.js';
 import type { Graph, Value } from '../../../src/models/graph/graph.js';
+import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
+import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 import type { Tensor } from '../../../src/models/tensor.js';
 import { elementCount, float32 } from '../../../src/models/tensor.js';

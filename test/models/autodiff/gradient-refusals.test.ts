@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
-import { GraphBuilder } from '../../../src/models/graph/builder.js';
 import type { Attributes, Value } from '../../../src/models/graph/graph.js';
 import { int, ints, text } from '../../../src/models/graph/graph.js';
+import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 
 interface Refusal {

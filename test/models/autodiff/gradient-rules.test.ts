@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GRADIENT_RULES } from '../../../src/models/autodiff/gradient-rules.js';
-import type { Engine } from '../../../src/models/engines/engine.js';
+import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { OP_NAMES } from '../../../src/models/graph/op-names.js';
 import type { Finding } from './check-gradient.js';

@@ -1,8 +1,8 @@
 /** @file One application of an operator, small enough to be differentiated numerically, and the tensors it is fed. */
 
-import type { GraphBuilder } from '../../../src/models/graph/builder.js';
 import type { Value } from '../../../src/models/graph/graph.js';
 import type { OpName } from '../../../src/models/graph/op-names.js';
+import type { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import type { ElementType, Tensor } from '../../../src/models/tensor.js';
 import { elementCount } from '../../../src/models/tensor.js';
 

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ddimStep } from '../../../src/models/diffusion/ddim-step.js';
-import type { SampledGroup, SamplerSettings } from '../../../src/models/diffusion/sampler.js';
 import {
   type StepCoefficients,
   samplerCoefficients,
 } from '../../../src/models/diffusion/step-coefficients.js';
 import type { StochasticSettings } from '../../../src/models/diffusion/stochastic-steps.js';
 import { noisySteps, stochasticCoefficients } from '../../../src/models/diffusion/stochastic-steps.js';
+import type { SampledGroup, SamplerSettings } from '../../../src/models/rollouts/sampler.js';
 import { halvingSampler } from '../../fixtures/halving-denoiser.js';
 import { type OpenTiny, openTiny, stepsFrom, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { TINY_PROMPTS } from '../../fixtures/tiny-pipeline.js';

@@ -1,7 +1,7 @@
 /** @file A thread for tests: it can block as native code does, until the test opens a gate in shared memory. */
 
 import { TributaryError } from '../../../dist/errors.js';
-import { serveThread } from '../../../dist/models/engines/thread.js';
+import { serveThread } from '../../../dist/models/threads/thread.js';
 
 const finished = [];
 

@@ -1,7 +1,7 @@
-import type { Engine, Tensors } from '../../../src/models/engines/engine.js';
-import type { GraphBuilder } from '../../../src/models/graph/builder.js';
-import { encodeGraph } from '../../../src/models/graph/encode.js';
+import type { Engine, Tensors } from '../../../src/models/engines/contract/engine.js';
 import type { Value } from '../../../src/models/graph/graph.js';
+import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
+import type { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import type { Tensor } from '../../../src/models/tensor.js';
 
 /** Runs what is built so far and returns the elements of the given values, in order. */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
-import type { Engine } from '../../../src/models/engines/engine.js';
+import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
-import { GraphBuilder } from '../../../src/models/graph/builder.js';
 import type { Value } from '../../../src/models/graph/graph.js';
+import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 import { ddpoIsLoss } from '../../../src/models/objectives/ddpo-is.js';
 import { float32 } from '../../../src/models/tensor.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Engine } from '../../../src/models/engines/engine.js';
+import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { klRegularisedSft } from '../../../src/models/objectives/kl-regularised-sft.js';
 import { closeTo, slopesOf } from './surrogate-slopes.js';

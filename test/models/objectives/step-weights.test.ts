@@ -5,7 +5,7 @@ import {
   samplerCoefficients,
 } from '../../../src/models/diffusion/step-coefficients.js';
 import { STEP_WEIGHTINGS, stepWeights } from '../../../src/models/objectives/step-weights.js';
-import { SCHEDULER } from '../../../src/models/shapes/networks.js';
+import { SCHEDULER } from '../../../src/models/shapes/networks/network-sizes.js';
 import { scheduleWith } from '../diffusion/schedules.js';
 
 const coefficients = samplerCoefficients(createNoiseSchedule(SCHEDULER), 10, 1);

@@ -1,9 +1,9 @@
 /** @file Runs a surrogate on rows written out by hand, with two dimensions each, and tells the slopes of its loss. */
 
 import { gradients } from '../../../src/models/autodiff/backward.js';
-import type { Engine } from '../../../src/models/engines/engine.js';
-import { GraphBuilder } from '../../../src/models/graph/builder.js';
+import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import type { Value } from '../../../src/models/graph/graph.js';
+import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 import type {
   DenoisingPolicy,

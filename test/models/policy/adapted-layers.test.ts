@@ -4,13 +4,13 @@
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
-import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/diffusion/denoiser.js';
-import { GraphBuilder } from '../../../src/models/graph/builder.js';
-import { encodeGraph } from '../../../src/models/graph/encode.js';
-import { addLora } from '../../../src/models/graph/lora.js';
-import { lowerForTraining } from '../../../src/models/graph/lower.js';
+import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
+import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';
+import { lowerForTraining } from '../../../src/models/graph/passes/lower.js';
+import { addLora } from '../../../src/models/graph/weights/lora.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
+import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/pipeline/denoiser.js';
 import { float32Data } from '../../../src/models/tensor.js';
 import { directionsNear, dot, slopeAlong } from '../../fixtures/central-slopes.js';
 import { type OpenTiny, openTiny, randomAdapter, TINY_LORA } from '../../fixtures/open-tiny.js';

@@ -3,13 +3,13 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openDenoiser } from '../../../src/models/diffusion/denoiser.js';
-import { openPipeline } from '../../../src/models/diffusion/pipeline.js';
-import type { Engine } from '../../../src/models/engines/engine.js';
+import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
-import { GraphBuilder } from '../../../src/models/graph/builder.js';
-import { encodeGraph } from '../../../src/models/graph/encode.js';
+import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
+import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';
+import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
+import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { TINY_LORA, TINY_TRAINER } from '../../fixtures/open-tiny.js';

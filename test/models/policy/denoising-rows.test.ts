@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NoiseSchedule } from '../../../src/models/diffusion/noise-schedule.js';
-import type { Pipeline } from '../../../src/models/diffusion/pipeline.js';
 import type { DenoisingSurrogate } from '../../../src/models/objectives/surrogate.js';
+import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import { type DenoisingKey, denoisingUnits } from '../../../src/models/policy/denoising-rows.js';
 import type { TrainingRow } from '../../../src/models/policy/training-rows.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';

@@ -4,21 +4,20 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
 import { gradients } from '../../../src/models/autodiff/backward.js';
+import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
+import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
+import * as op from '../../../src/models/graph/ops/index.js';
+import { lowerForTraining } from '../../../src/models/graph/passes/lower.js';
+import { freeWeights } from '../../../src/models/graph/weights/free-weights.js';
+import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import {
   openDenoiser,
   policyFeeds,
   prepareUnet,
   timestepTensor,
-} from '../../../src/models/diffusion/denoiser.js';
-import { writeMergedPipeline } from '../../../src/models/diffusion/merged-pipeline.js';
-import { openPipeline } from '../../../src/models/diffusion/pipeline.js';
-import { createSampler } from '../../../src/models/diffusion/sampler.js';
-import { GraphBuilder } from '../../../src/models/graph/builder.js';
-import { encodeGraph } from '../../../src/models/graph/encode.js';
-import { freeWeights } from '../../../src/models/graph/free-weights.js';
-import { lowerForTraining } from '../../../src/models/graph/lower.js';
-import * as op from '../../../src/models/graph/ops/index.js';
-import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
+} from '../../../src/models/pipeline/denoiser.js';
+import { writeMergedPipeline } from '../../../src/models/pipeline/merged-pipeline.js';
+import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import {
   decodePolicy,
   encodePolicy,
@@ -29,6 +28,7 @@ import {
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import { createTrainer, type Trainer } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import { createSampler } from '../../../src/models/rollouts/sampler.js';
 import { float32Data } from '../../../src/models/tensor.js';
 import { directionsNear, dot, slopeAlong } from '../../fixtures/central-slopes.js';
 import { type OpenTiny, openTiny, stepsFrom, TINY_SAMPLER, TINY_TRAINER } from '../../fixtures/open-tiny.js';

@@ -1,10 +1,10 @@
 /** @file Gradients of a forward pass that is computed twice: the same numbers, and nothing made again before it is due. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { adapterFeeds } from '../../../src/models/diffusion/denoiser.js';
-import { compileGraph } from '../../../src/models/graph/compile-graph.js';
+import { compileGraph } from '../../../src/models/engines/compile-graph.js';
 import type { Graph, Node } from '../../../src/models/graph/graph.js';
 import type { SurrogateSettings } from '../../../src/models/objectives/index.js';
+import { adapterFeeds } from '../../../src/models/pipeline/denoiser.js';
 import {
   buildPolicyGraph,
   type GradientCheckpointing,

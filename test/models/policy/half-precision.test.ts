@@ -12,12 +12,12 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
-import { openDenoiser } from '../../../src/models/diffusion/denoiser.js';
-import { openPipeline, type Pipeline } from '../../../src/models/diffusion/pipeline.js';
-import type { Engine } from '../../../src/models/engines/engine.js';
+import { compileGraph } from '../../../src/models/engines/compile-graph.js';
+import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
-import { compileGraph } from '../../../src/models/graph/compile-graph.js';
 import type { Graph, Precision } from '../../../src/models/graph/graph.js';
+import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
+import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import { elementCount, float32, float32Data, type Tensor } from '../../../src/models/tensor.js';

@@ -1,14 +1,14 @@
 /** @file The exact KL of a step to the pretrained model, out of a training graph that holds the model once. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/diffusion/denoiser.js';
 import { guidedOutput } from '../../../src/models/diffusion/guided-output.js';
 import type { StepCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import { stochasticCoefficients } from '../../../src/models/diffusion/stochastic-steps.js';
 import type { Graph } from '../../../src/models/graph/graph.js';
-import type { Adapter } from '../../../src/models/graph/lora.js';
-import { addLora } from '../../../src/models/graph/lora.js';
+import type { Adapter } from '../../../src/models/graph/weights/lora.js';
+import { addLora } from '../../../src/models/graph/weights/lora.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
+import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/pipeline/denoiser.js';
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
 import { buildPolicyGraph, type PolicyGraphSettings } from '../../../src/models/policy/policy-graph.js';
 import { elementCount, float32 } from '../../../src/models/tensor.js';

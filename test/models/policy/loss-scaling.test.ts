@@ -1,7 +1,7 @@
 /** @file Loss scaling: gradients that vanish without it, updates that are skipped, and a scale that falls to nothing. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Executable, Tensors } from '../../../src/models/engines/engine.js';
+import type { Executable, Tensors } from '../../../src/models/engines/contract/engine.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import type { PolicyState, TrainerSettings } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';

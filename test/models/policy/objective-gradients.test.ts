@@ -4,13 +4,13 @@
  */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/diffusion/denoiser.js';
 import type { StepCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import { stochasticCoefficients } from '../../../src/models/diffusion/stochastic-steps.js';
-import type { Executable } from '../../../src/models/engines/engine.js';
-import { encodeGraph } from '../../../src/models/graph/encode.js';
-import { type Adapter, addLora } from '../../../src/models/graph/lora.js';
+import type { Executable } from '../../../src/models/engines/contract/engine.js';
+import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
+import { type Adapter, addLora } from '../../../src/models/graph/weights/lora.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
+import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/pipeline/denoiser.js';
 import { buildPolicyGraph, type PolicyGraphSettings } from '../../../src/models/policy/policy-graph.js';
 import { float32, float32Data, type Tensor } from '../../../src/models/tensor.js';
 import { directionsNear, dot, type LossAt, slopeAlong } from '../../fixtures/central-slopes.js';

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/diffusion/denoiser.js';
 import type { StepCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import { stochasticCoefficients } from '../../../src/models/diffusion/stochastic-steps.js';
-import type { Executable } from '../../../src/models/engines/engine.js';
-import { encodeGraph } from '../../../src/models/graph/encode.js';
+import type { Executable } from '../../../src/models/engines/contract/engine.js';
 import type { Graph } from '../../../src/models/graph/graph.js';
-import { addLora } from '../../../src/models/graph/lora.js';
+import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
+import { addLora } from '../../../src/models/graph/weights/lora.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
+import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/pipeline/denoiser.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import type { Tensor } from '../../../src/models/tensor.js';
 import { float32, float32Data } from '../../../src/models/tensor.js';

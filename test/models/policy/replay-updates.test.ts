@@ -1,7 +1,7 @@
 /** @file Training on a replay buffer and with a value baseline, as DPOK does. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Tensors } from '../../../src/models/engines/engine.js';
+import type { Tensors } from '../../../src/models/engines/contract/engine.js';
 import { decodeAdamWState, encodeAdamWState } from '../../../src/models/optimizers/adamw-state-file.js';
 import type { ReplayBuffer, Transition } from '../../../src/models/policy/replay-buffer.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../../src/models/policy/replay-buffer-file.js';

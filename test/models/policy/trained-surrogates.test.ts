@@ -2,10 +2,10 @@
 
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
-import type { SamplerSettings } from '../../../src/models/diffusion/sampler.js';
 import { createSurrogate, SURROGATES, type SurrogateSettings } from '../../../src/models/objectives/index.js';
 import type { PolicyState, TrainedStage } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { SamplerSettings } from '../../../src/models/rollouts/sampler.js';
 import { type OpenTiny, openTiny, openTinyTrainer, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';
 import { largestDifference } from '../../fixtures/run-model.js';

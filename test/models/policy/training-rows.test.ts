@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createConditioning } from '../../../src/models/diffusion/conditioning.js';
-import type { Pipeline } from '../../../src/models/diffusion/pipeline.js';
-import type { Port } from '../../../src/models/engines/engine.js';
+import type { Port } from '../../../src/models/engines/contract/engine.js';
+import { createConditioning } from '../../../src/models/pipeline/conditioning.js';
+import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import type { RowUnit, TrainingRow } from '../../../src/models/policy/training-rows.js';
 import { arranged, minibatches, rowFeeds } from '../../../src/models/policy/training-rows.js';
 import { float32, int64 } from '../../../src/models/tensor.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Pipeline } from '../../../src/models/diffusion/pipeline.js';
 import { samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import { createSurrogate } from '../../../src/models/objectives/index.js';
+import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import type { Transition } from '../../../src/models/policy/replay-buffer.js';
 import type { RowUnit } from '../../../src/models/policy/training-rows.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';

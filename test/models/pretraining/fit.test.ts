@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Engine, Executable } from '../../../src/models/engines/engine.js';
+import type { Engine, Executable } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
-import { encodeGraph } from '../../../src/models/graph/encode.js';
+import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 import type { FitOptions, FitState } from '../../../src/models/pretraining/fit.js';
 import { fitStep, initialFitState, learningRateAt } from '../../../src/models/pretraining/fit.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TributaryError } from '../../../src/errors.js';
+import type { RewardScorer, ScoredPictures } from '../../../src/models/rewards/contract/reward-scorer.js';
 import { openReward } from '../../../src/models/rewards/index.js';
-import type { RewardScorer, ScoredPictures } from '../../../src/models/rewards/reward-scorer.js';
 import { createWeightedSum, type SummedPart } from '../../../src/models/rewards/weighted-sum.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { rewardContext, unaborted } from '../../fixtures/reward-context.js';

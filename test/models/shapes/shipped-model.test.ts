@@ -1,17 +1,17 @@
 /** @file The model that ships: plausible, badly aligned, and with a reward that agrees with the verifier. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openDenoiser } from '../../../src/models/diffusion/denoiser.js';
-import { openPipeline } from '../../../src/models/diffusion/pipeline.js';
-import { createSampler, denoiserRows, type SamplerSettings } from '../../../src/models/diffusion/sampler.js';
-import type { Engine } from '../../../src/models/engines/engine.js';
+import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
+import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
-import { openDualEncoder } from '../../../src/models/rewards/dual-encoder.js';
-import { cosine } from '../../../src/models/rewards/features.js';
-import { IMAGE_SHAPE } from '../../../src/models/shapes/networks.js';
-import { parsePrompt } from '../../../src/models/shapes/parse-prompt.js';
-import { verify } from '../../../src/models/shapes/verifier.js';
+import { cosine } from '../../../src/models/rewards/contract/features.js';
+import { openDualEncoder } from '../../../src/models/rewards/encoders/dual-encoder.js';
+import { createSampler, denoiserRows, type SamplerSettings } from '../../../src/models/rollouts/sampler.js';
+import { IMAGE_SHAPE } from '../../../src/models/shapes/networks/network-sizes.js';
+import { verify } from '../../../src/models/shapes/pictures/verifier.js';
+import { parsePrompt } from '../../../src/models/shapes/prompts/parse-prompt.js';
 import { promptTexts } from '../../fixtures/listed-prompts.js';
 
 const LORA = { pattern: 'attn1/to_q', rank: 1, alpha: 1 };

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { deriveSizes } from '../../../src/streams/config/derived-sizes.js';
 import { describeTopology } from '../../../src/streams/config/describe.js';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
 import { loadTopology } from '../../../src/streams/config/load-topology.js';
-import { stageOf } from '../../../src/streams/config/stage-of.js';
+import { deriveSizes } from '../../../src/streams/config/resolved/derived-sizes.js';
+import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import { SMALLEST } from './valid-config.js';
 
 const configOf = (...overrides: string[]) => {

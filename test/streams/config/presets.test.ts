@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseDocument, visit } from 'yaml';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
-import { stageOf } from '../../../src/streams/config/stage-of.js';
+import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 
 const presets = readdirSync('config').filter((name) => /^shapes-.*\.yaml$/.test(name));
 

@@ -2,9 +2,9 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { deriveSizes } from '../../../src/streams/config/derived-sizes.js';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
-import { stageOf } from '../../../src/streams/config/stage-of.js';
+import { deriveSizes } from '../../../src/streams/config/resolved/derived-sizes.js';
+import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import { promptTexts } from '../../fixtures/listed-prompts.js';
 import { SD15_NAMES, type Sd15Preset } from '../../fixtures/sd15-presets.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { STAGE_SPECS } from '../../../src/streams/config/stages/index.js';
-import { TOPIC_NAMES, TOPICS, type TopicSpec } from '../../../src/streams/config/topics.js';
+import { TOPIC_NAMES, TOPICS, type TopicSpec } from '../../../src/streams/messages/topics.js';
+import { STAGE_SPECS } from '../../../src/streams/stages/index.js';
 
 describe('STAGE_SPECS', () => {
   it('should be alphabetical and without duplicates', () => {

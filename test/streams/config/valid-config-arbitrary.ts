@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { createSurrogate } from '../../../src/models/objectives/index.js';
-import { stageOf } from '../../../src/streams/config/stage-of.js';
-import { TOPIC_NAMES } from '../../../src/streams/config/topics.js';
-import type { ResolvedConfig } from '../../../src/streams/config/topology-schema.js';
+import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
+import { TOPIC_NAMES } from '../../../src/streams/messages/topics.js';
 import { count, nonNegative, positive, share } from './arbitraries/numbers.js';
 import { rollouts, type Sizes } from './arbitraries/rollouts.js';
 import { scoring } from './arbitraries/scoring.js';

@@ -10,7 +10,7 @@ import {
   scaleLearningRate,
   unfreeze,
 } from '../../../src/streams/control/control-changes.js';
-import { type Control, UNCONTROLLED } from '../../../src/streams/control/control-state.js';
+import { type Control, UNCONTROLLED } from '../../../src/streams/messages/control-state.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { listed } from '../../fixtures/listed-prompts.js';
 import { SMALLEST } from '../config/valid-config.js';

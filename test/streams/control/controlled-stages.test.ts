@@ -2,15 +2,15 @@
 
 import { EMPTY, lastValueFrom, merge } from 'rxjs';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { Trajectory } from '../../../src/models/diffusion/sampler.js';
-import type { Client } from '../../../src/models/engines/thread.js';
+import type { Trajectory } from '../../../src/models/rollouts/sampler.js';
+import type { Client } from '../../../src/models/threads/thread.js';
 import { type ClosedStage, createHistory, type TrainingInterval } from '../../../src/operators/index.js';
-import { type Control, UNCONTROLLED } from '../../../src/streams/control/control-state.js';
-import { RUN_KEY } from '../../../src/streams/messages.js';
-import { promptsStage } from '../../../src/streams/stages/prompts-stage.js';
-import { scheduleStage } from '../../../src/streams/stages/schedule-stage.js';
-import { trainerStage } from '../../../src/streams/stages/trainer-stage.js';
-import type { TrainerService } from '../../../src/streams/threads/trainer-thread.js';
+import { type Control, UNCONTROLLED } from '../../../src/streams/messages/control-state.js';
+import { RUN_KEY } from '../../../src/streams/messages/messages.js';
+import { promptsStage } from '../../../src/streams/stages/prompts/prompts-stage.js';
+import { scheduleStage } from '../../../src/streams/stages/schedule/schedule-stage.js';
+import { trainerStage } from '../../../src/streams/stages/trainer/trainer-stage.js';
+import type { TrainerService } from '../../../src/streams/stages/trainer/trainer-thread.js';
 import { listed } from '../../fixtures/listed-prompts.js';
 import { stageBench } from '../stages/stage-bench.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { WatchedFigures } from '../../../src/streams/guards/guard-spec.js';
 import { GUARD_NAMES, GUARDS, type GuardName } from '../../../src/streams/guards/index.js';
-import type { PromptSetEvaluation, StageMetrics } from '../../../src/streams/run-events.js';
+import type { PromptSetEvaluation, StageMetrics } from '../../../src/streams/messages/run-events.js';
 import { evaluation, stageMetrics } from '../example-metrics.js';
 
 const stages = (...changes: Partial<StageMetrics>[]): WatchedFigures[] =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import { openPromotionGate } from '../../../src/streams/promotion/promotion-gate.js';
-import type { ProbeRequest } from '../../../src/streams/threads/sampler-thread.js';
+import type { ProbeRequest } from '../../../src/streams/stages/sampler/sampler-thread.js';
 import { listed } from '../../fixtures/listed-prompts.js';
 
 const BASE: NamedArrays = { 'lora.A': Float32Array.of(1, 2), 'lora.B': Float32Array.of(0, 0) };

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
-import { startSampler } from '../../../src/streams/stages/run-threads.js';
-import type { ProbedPolicy } from '../../../src/streams/threads/sampler-thread.js';
+import { startSampler } from '../../../src/streams/stages/sampler/client.js';
+import type { ProbedPolicy } from '../../../src/streams/stages/sampler/sampler-thread.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { tinyConfig } from '../../fixtures/tiny-run.js';
 

@@ -2,15 +2,15 @@
 
 import { onTestFinished } from 'vitest';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
-import { topicDeclarations } from '../../../src/streams/config/topic-declarations.js';
-import { UNCONTROLLED } from '../../../src/streams/control/control-state.js';
+import { progressAt } from '../../../src/streams/config/resolved/progress-at.js';
 import { createRunControl } from '../../../src/streams/control/run-control.js';
-import { RUN_KEY, type TopicMessages } from '../../../src/streams/messages.js';
-import { progressAt } from '../../../src/streams/progress-at.js';
-import type { RunEvent } from '../../../src/streams/run-events.js';
-import type { StageContext } from '../../../src/streams/stages/stage-context.js';
-import { createInProcessTransport } from '../../../src/streams/transport/in-process.js';
-import type { Delivery, Headers } from '../../../src/streams/transport/transport.js';
+import { UNCONTROLLED } from '../../../src/streams/messages/control-state.js';
+import { RUN_KEY, type TopicMessages } from '../../../src/streams/messages/messages.js';
+import type { RunEvent } from '../../../src/streams/messages/run-events.js';
+import type { StageContext } from '../../../src/streams/stages/work/stage-context.js';
+import type { Delivery, Headers } from '../../../src/streams/transport/contract/transport.js';
+import { createInProcessTransport } from '../../../src/streams/transport/in-process/in-process.js';
+import { topicDeclarations } from '../../../src/streams/transport/topic-declarations.js';
 import { SMALLEST } from '../config/valid-config.js';
 
 export type QueueName =

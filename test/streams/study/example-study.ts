@@ -1,7 +1,7 @@
-import { lintStudy } from '../../../src/streams/study/lint-study.js';
-import type { EvaluationPoint, RunResult } from '../../../src/streams/study/run-result.js';
+import { lintStudy } from '../../../src/streams/study/config/lint-study.js';
+import { planRuns, type Study } from '../../../src/streams/study/config/study.js';
+import type { EvaluationPoint, RunResult } from '../../../src/streams/study/results/run-result.js';
 import type { RunToDo } from '../../../src/streams/study/run-study.js';
-import { planRuns, type Study } from '../../../src/streams/study/study.js';
 import { SMALLEST } from '../config/valid-config.js';
 
 /** Two rows of 256 reward queries, 2 stages x 32 groups x 4 branches and 1 x 32 x 8, and two seeds. */

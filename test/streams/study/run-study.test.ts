@@ -1,5 +1,6 @@
 import { lastValueFrom, map, Observable, of, toArray } from 'rxjs';
 import { describe, expect, test } from 'vitest';
+import { planRuns } from '../../../src/streams/study/config/study.js';
 import type { FoundRun } from '../../../src/streams/study/find-run.js';
 import {
   type RunToDo,
@@ -7,7 +8,6 @@ import {
   type StudyEvent,
   type TrainingEvent,
 } from '../../../src/streams/study/run-study.js';
-import { planRuns } from '../../../src/streams/study/study.js';
 import { followStudy } from '../../../src/streams/study/study-progress.js';
 import { marbles } from '../../operators/marbles.js';
 import { exampleStudy, runResult, runsToDo } from './example-study.js';

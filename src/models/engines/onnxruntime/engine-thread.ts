@@ -4,10 +4,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
-import type { EngineOptions, Port, Tensors } from '../engine.js';
-import type { EngineService, OpenModel } from '../engine-service.js';
-import { createEngineService } from '../engine-service.js';
-import { serveThread } from '../thread.js';
+import { serveThread } from '../../threads/thread.js';
+import type { EngineOptions, Port, Tensors } from '../contract/engine.js';
+import type { EngineService, OpenModel } from '../contract/engine-service.js';
+import { createEngineService } from '../contract/engine-service.js';
 import { openSession, ports, runSession } from './session.js';
 
 /** The calls that this engine's thread answers beside those of every engine. */

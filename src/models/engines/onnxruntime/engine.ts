@@ -1,8 +1,8 @@
 /** @file The onnxruntime engine as its owner sees it. */
 
-import { compileInThread } from '../compile-in-thread.js';
-import type { Engine, EngineOptions } from '../engine.js';
-import { startThread } from '../thread.js';
+import { startThread } from '../../threads/thread.js';
+import { compileInThread } from '../contract/compile-in-thread.js';
+import type { Engine, EngineOptions } from '../contract/engine.js';
 import type { OnnxRuntimeService } from './engine-thread.js';
 
 /**

@@ -3,7 +3,7 @@
 import * as ort from 'onnxruntime-node';
 import { TributaryError } from '../../../errors.js';
 import type { ElementArrays, ElementType, Tensor } from '../../tensor.js';
-import type { EngineOptions, OnnxRuntimeProvider, Port, Tensors } from '../engine.js';
+import type { EngineOptions, OnnxRuntimeProvider, Port, Tensors } from '../contract/engine.js';
 
 const LEVELS = { none: 'disabled', basic: 'basic', all: 'all' } as const;
 

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { TributaryError } from '../../../errors.js';
-import type { TfjsBackend, TfjsOptions } from '../engine.js';
+import type { TfjsBackend, TfjsOptions } from '../contract/engine.js';
 import type { Tf } from './ops/op.js';
 import { restoreNodeFunctions } from './restore-node-functions.js';
 import { replaceWasmKernels } from './wasm-kernels.js';

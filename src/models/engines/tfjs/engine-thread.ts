@@ -1,10 +1,10 @@
 /** @file The thread that holds TensorFlow.js: its kernels block, which is why they live here. */
 
 import { workerData } from 'node:worker_threads';
-import type { TfjsOptions } from '../engine.js';
-import type { EngineService } from '../engine-service.js';
-import { createEngineService } from '../engine-service.js';
-import { serveThread } from '../thread.js';
+import { serveThread } from '../../threads/thread.js';
+import type { TfjsOptions } from '../contract/engine.js';
+import type { EngineService } from '../contract/engine-service.js';
+import { createEngineService } from '../contract/engine-service.js';
 import type { OpenBackend } from './backends.js';
 import { openBackend } from './backends.js';
 import { openGraph } from './session.js';

@@ -1,9 +1,9 @@
 /** @file The TensorFlow.js engine as its owner sees it. */
 
-import { compileInThread } from '../compile-in-thread.js';
-import type { Engine, TfjsOptions } from '../engine.js';
+import { startThread } from '../../threads/thread.js';
+import { compileInThread } from '../contract/compile-in-thread.js';
+import type { Engine, TfjsOptions } from '../contract/engine.js';
 import { createOnnxRuntimeEngine } from '../onnxruntime/engine.js';
-import { startThread } from '../thread.js';
 import type { TfjsService } from './engine-thread.js';
 
 export interface TfjsEngine extends Engine {

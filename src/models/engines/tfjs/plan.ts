@@ -1,6 +1,6 @@
 /** @file In which order the steps of a program run, what is on the tape of gradients, and when a value is freed. */
 
-import type { GradientRequest } from '../engine.js';
+import type { GradientRequest } from '../contract/engine.js';
 import type { Program, Step } from './program.js';
 
 export interface PlannedStep extends Step {

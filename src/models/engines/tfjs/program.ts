@@ -2,13 +2,13 @@
 
 import { TributaryError } from '../../../errors.js';
 import { readPart } from '../../files/read-part.js';
-import { axesOf, decodeModel, externalTensor, toAttribute, toTensor } from '../../graph/decode.js';
-import { elementTypeOf } from '../../graph/element-codes.js';
 import type { Attributes } from '../../graph/graph.js';
-import type { GraphProto, TensorProto, ValueInfoProto } from '../../graph/proto/onnx_pb.js';
-import { TensorProto_DataLocation as DataLocation } from '../../graph/proto/onnx_pb.js';
+import { axesOf, decodeModel, externalTensor, toAttribute, toTensor } from '../../graph/onnx/decode.js';
+import { elementTypeOf } from '../../graph/onnx/element-codes.js';
+import type { GraphProto, TensorProto, ValueInfoProto } from '../../graph/onnx/onnx_pb.js';
+import { TensorProto_DataLocation as DataLocation } from '../../graph/onnx/onnx_pb.js';
 import type { Tensor } from '../../tensor.js';
-import type { CompileOptions, Port } from '../engine.js';
+import type { CompileOptions, Port } from '../contract/engine.js';
 import { findOp } from './ops/index.js';
 import type { Op } from './ops/op.js';
 

@@ -3,8 +3,8 @@
 import { TributaryError } from '../../../errors.js';
 import type { ElementType, Tensor } from '../../tensor.js';
 import { elementCount, float32 } from '../../tensor.js';
-import type { CompileOptions, GradientRequest, Port, Tensors } from '../engine.js';
-import type { OpenGraph } from '../engine-service.js';
+import type { CompileOptions, GradientRequest, Port, Tensors } from '../contract/engine.js';
+import type { OpenGraph } from '../contract/engine-service.js';
 import type { OpenBackend } from './backends.js';
 import { Constants } from './constants.js';
 import type { TfTensor } from './ops/op.js';

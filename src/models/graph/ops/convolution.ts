@@ -1,9 +1,9 @@
 /** @file Convolution and resampling. */
 
 import { float32 } from '../../tensor.js';
-import type { EmitOptions, GraphBuilder } from '../builder.js';
 import type { Value } from '../graph.js';
 import { int, ints, text } from '../graph.js';
+import type { EmitOptions, GraphBuilder } from './builder.js';
 
 export interface ConvolutionOptions extends EmitOptions {
   readonly strides?: readonly number[];

@@ -1,10 +1,10 @@
 /** @file Elementwise operators, with NumPy broadcasting where they take several inputs. */
 
 import type { ElementType } from '../../tensor.js';
-import type { GraphBuilder } from '../builder.js';
 import type { Value } from '../graph.js';
 import { float, int } from '../graph.js';
 import type { OpName } from '../op-names.js';
+import type { GraphBuilder } from './builder.js';
 
 const CAST_CODES: Readonly<Record<ElementType, number>> = {
   float32: 1,

@@ -1,8 +1,8 @@
 /** @file Linear algebra. */
 
-import type { EmitOptions, GraphBuilder } from '../builder.js';
 import type { Value } from '../graph.js';
 import { int, ints } from '../graph.js';
+import type { EmitOptions, GraphBuilder } from './builder.js';
 
 /** Matrix product over the last two axes; the leading axes broadcast. */
 export function matMul(g: GraphBuilder, left: Value, right: Value, options: EmitOptions = {}): Value {

@@ -1,9 +1,9 @@
 /** @file Operators that move elements without computing. */
 
 import { int64 } from '../../tensor.js';
-import type { GraphBuilder } from '../builder.js';
 import type { Value } from '../graph.js';
 import { int, ints } from '../graph.js';
+import type { GraphBuilder } from './builder.js';
 
 const first = (values: Value[]): Value => values[0] as Value;
 

@@ -1,9 +1,9 @@
 /** @file Normalisation. */
 
 import { float32 } from '../../tensor.js';
-import type { GraphBuilder } from '../builder.js';
 import type { Value } from '../graph.js';
 import { float, int } from '../graph.js';
+import type { GraphBuilder } from './builder.js';
 import { add, mul } from './elementwise.js';
 import { reshape } from './movement.js';
 

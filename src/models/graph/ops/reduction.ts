@@ -1,9 +1,9 @@
 /** @file Reductions and operators along an axis. Reductions keep their axes (size 1) unless told otherwise. */
 
 import { int64 } from '../../tensor.js';
-import type { GraphBuilder } from '../builder.js';
 import type { Value } from '../graph.js';
 import { int } from '../graph.js';
+import type { GraphBuilder } from './builder.js';
 
 type Reduction = 'ReduceSum' | 'ReduceMean' | 'ReduceMax' | 'ReduceMin' | 'ReduceSumSquare';
 

@@ -1,5 +1,5 @@
-import type { FaultDetail, Path } from '../fault.js';
-import type { ResolvedConfig } from '../topology-schema.js';
+import type { ResolvedConfig } from '../schema/topology-schema.js';
+import type { FaultDetail, Path } from '../source/fault.js';
 
 /** A fault with all the settings that it rests on: where one of them is at fault itself, this one says nothing new. */
 export interface Contradiction extends FaultDetail {

@@ -1,8 +1,9 @@
 /** @file Whether the schedule fits the sampler and the run. */
-import type { Path } from '../fault.js';
-import { findStage } from '../stage-of.js';
-import { stageTrees } from '../stage-trees.js';
-import type { StageConfig } from '../topology-schema.js';
+
+import { findStage } from '../resolved/stage-of.js';
+import { stageTrees } from '../resolved/stage-trees.js';
+import type { StageConfig } from '../schema/topology-schema.js';
+import type { Path } from '../source/fault.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
 /** Numbers of steps that a schedule names, by the key that names them. */

@@ -1,8 +1,8 @@
 /** @file Whether the advantage rule can select what the updates ask for. */
-import { selectableSamples } from '../derived-sizes.js';
-import { findStage } from '../stage-of.js';
-import { stageTrees } from '../stage-trees.js';
-import type { StageConfig } from '../topology-schema.js';
+import { selectableSamples } from '../resolved/derived-sizes.js';
+import { findStage } from '../resolved/stage-of.js';
+import { stageTrees } from '../resolved/stage-trees.js';
+import type { StageConfig } from '../schema/topology-schema.js';
 import { type ConfigRule, type Contradiction, contradiction } from './config-rule.js';
 
 type ReplayUpdates = Extract<StageConfig<'gradientSteps'>['updates'], { from: 'replay' }>;

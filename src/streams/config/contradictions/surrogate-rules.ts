@@ -2,9 +2,9 @@
 import { usesGuidance } from '../../../models/diffusion/guided-output.js';
 import { createSurrogate } from '../../../models/objectives/index.js';
 import { sharesEdges } from '../../../rollout-tree.js';
-import { selectableSamples } from '../derived-sizes.js';
-import { findStage } from '../stage-of.js';
-import { stageTrees } from '../stage-trees.js';
+import { selectableSamples } from '../resolved/derived-sizes.js';
+import { findStage } from '../resolved/stage-of.js';
+import { stageTrees } from '../resolved/stage-trees.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
 const kindFits: ConfigRule = (config) => {

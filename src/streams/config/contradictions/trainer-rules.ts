@@ -1,5 +1,5 @@
 /** @file Whether the trainer's settings have anything to act on. */
-import { findStage } from '../stage-of.js';
+import { findStage } from '../resolved/stage-of.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
 const loraPlusHasAnAdapter: ConfigRule = (config) => {

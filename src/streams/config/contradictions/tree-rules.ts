@@ -1,8 +1,8 @@
 /** @file Whether the tree of a group fits the rule that reads it and the steps that draw noise. */
 import { advantageRuleSpec } from '../../../operators/index.js';
 import { sharesEdges } from '../../../rollout-tree.js';
-import { findStage } from '../stage-of.js';
-import { stageTrees } from '../stage-trees.js';
+import { findStage } from '../resolved/stage-of.js';
+import { stageTrees } from '../resolved/stage-trees.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
 const MOST_LEAVES = 1024;

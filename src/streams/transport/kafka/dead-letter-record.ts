@@ -1,4 +1,4 @@
-import type { Headers } from '../transport.js';
+import type { Headers } from '../contract/transport.js';
 import type { NewRecord } from './log-driver.js';
 import { recordBytes } from './record-bytes.js';
 

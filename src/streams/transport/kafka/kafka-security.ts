@@ -1,7 +1,7 @@
 /** @file How the Kafka client proves who it is, and knows the brokers: from the config, and secrets from the environment. */
 import { createSecureContext } from 'node:tls';
 import { TributaryError } from '../../../errors.js';
-import type { ResolvedConfig } from '../../config/topology-schema.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 
 /** Variables that hold what no config may. */
 export const KAFKA_SECRETS = {

@@ -1,7 +1,19 @@
 import { defer, type Observable, ReplaySubject, Subject, share, takeUntil, throwError } from 'rxjs';
 import { TributaryError } from '../../../errors.js';
-import type { Delivery, Headers, Subscription, TopicDeclaration, TopicOf, Transport } from '../transport.js';
-import { closedFault, requireBound, topicKindFault, unknownTopicFault } from '../transport-faults.js';
+import type {
+  Delivery,
+  Headers,
+  Subscription,
+  TopicDeclaration,
+  TopicOf,
+  Transport,
+} from '../contract/transport.js';
+import {
+  closedFault,
+  requireBound,
+  topicKindFault,
+  unknownTopicFault,
+} from '../contract/transport-faults.js';
 import { deadLetterRecord } from './dead-letter-record.js';
 import type { ExclusiveWriter, LogDriver, LogRecord, NewRecord, TopicPlan } from './log-driver.js';
 import { readQueue } from './queue-reader.js';

@@ -2,7 +2,7 @@
  * @file What the Kafka transport asks of a Kafka client. One file implements it (kafkajs/client.ts), so another client can
  * take its place.
  */
-import type { Headers } from '../transport.js';
+import type { Headers } from '../contract/transport.js';
 
 /** A topic as it must be in the cluster. */
 export interface TopicPlan {

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Observable } from 'rxjs';
 import { TributaryError } from '../../../errors.js';
-import { ConsumerGroup, type Entry } from '../consumer-group.js';
-import type { Delivery } from '../transport.js';
+import { ConsumerGroup, type Entry } from '../contract/consumer-group.js';
+import type { Delivery } from '../contract/transport.js';
 import type { LogConsumer, LogDriver, LogRecord } from './log-driver.js';
 import { OffsetLedger } from './offset-ledger.js';
 

@@ -1,4 +1,4 @@
-import type { IncomingPrompt } from '../../messages.js';
+import type { IncomingPrompt } from '../../messages/messages.js';
 import { messageCodec, requireField } from './message-codec.js';
 import { metadataFromWire, metadataToWire } from './metadata-wire.js';
 import { IncomingPromptSchema } from './tributary_pb.js';

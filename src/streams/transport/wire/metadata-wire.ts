@@ -1,5 +1,5 @@
+import { JsonFault, parseExactJson } from '../../../models/files/exact-json.js';
 import { metadataFault, metadataPart, type PromptMetadata } from '../../../prompt-metadata.js';
-import { JsonFault, parseExactJson } from '../../exact-json.js';
 import { MessageFault } from './message-codec.js';
 
 /** Metadata as a field of a message: JSON, or nothing where it says nothing. */

@@ -1,5 +1,5 @@
 import { TributaryError } from '../../../errors.js';
-import type { ResolvedConfig } from '../../config/topology-schema.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { createFolderPayloadStore } from './folder-payload-store.js';
 import type { PayloadStore } from './payload-store.js';
 import { createS3PayloadStore } from './s3-payload-store.js';

@@ -1,8 +1,8 @@
 /** @file A message as a record of a log: bytes and headers, the large ones by claim check. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
-import type { TopicMessages } from '../../messages.js';
-import type { Headers } from '../transport.js';
+import type { TopicMessages } from '../../messages/messages.js';
+import type { Headers } from '../contract/transport.js';
 import type { PayloadStore } from './payload-store.js';
 import { ClaimSchema } from './tributary_pb.js';
 import { SCHEMA_VERSION, WIRE_CODECS, type WireTopic } from './wire-codecs.js';

@@ -1,9 +1,9 @@
 /** @file Pictures and trajectories of a group: two messages with one head. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Trajectory } from '../../../models/diffusion/sampler.js';
+import type { Trajectory } from '../../../models/rollouts/sampler.js';
 import type { PromptTicket, RolloutGroup, TrainingInterval } from '../../../operators/index.js';
 import { leafCount, pathDepth, type RolloutTree } from '../../../rollout-tree.js';
-import type { PictureGroup } from '../../messages.js';
+import type { PictureGroup } from '../../messages/messages.js';
 import { MessageFault, messageCodec, requireField, requirePart } from './message-codec.js';
 import { metadataFromWire, metadataToWire } from './metadata-wire.js';
 import { tensorFromWire, tensorToWire } from './tensor-wire.js';

@@ -1,6 +1,6 @@
 /** @file What is broadcast of a run besides its schedule, and its metrics. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { PolicySnapshot, Progress, ScoredMetric } from '../../messages.js';
+import type { PolicySnapshot, Progress, ScoredMetric } from '../../messages/messages.js';
 import { MessageFault, messageCodec, requireField } from './message-codec.js';
 import { tensorFromWire, tensorToWire } from './tensor-wire.js';
 import { MetricSchema, PolicySchema, ProgressSchema } from './tributary_pb.js';

@@ -1,4 +1,4 @@
-import type { TopicMessages } from '../../messages.js';
+import type { TopicMessages } from '../../messages/messages.js';
 import { controlCodec } from './control-codec.js';
 import { incomingPromptCodec } from './incoming-codec.js';
 import type { MessageCodec } from './message-codec.js';

@@ -1,5 +1,5 @@
 import { TributaryError } from '../../../errors.js';
-import type { TopicMessages } from '../../messages.js';
+import type { TopicMessages } from '../../messages/messages.js';
 import type { TopicCodec } from '../kafka/kafka-transport.js';
 import type { RecordCodec } from './record.js';
 import { WIRE_CODECS, type WireTopic } from './wire-codecs.js';

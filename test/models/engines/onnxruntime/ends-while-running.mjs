@@ -1,8 +1,8 @@
 /** @file A program that ends while a cancelled run is still in native code; its argument says how it ends. */
 
 import { createOnnxRuntimeEngine } from '../../../../dist/models/engines/onnxruntime/engine.js';
-import { GraphBuilder } from '../../../../dist/models/graph/builder.js';
-import { encodeGraph } from '../../../../dist/models/graph/encode.js';
+import { encodeGraph } from '../../../../dist/models/graph/onnx/encode.js';
+import { GraphBuilder } from '../../../../dist/models/graph/ops/builder.js';
 import * as op from '../../../../dist/models/graph/ops/index.js';
 import { float32 } from '../../../../dist/models/tensor.js';
 

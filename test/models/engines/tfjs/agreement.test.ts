@@ -6,9 +6,7 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { openPipeline } from '../../../../src/models/diffusion/pipeline.js';
-import type { SamplerSettings } from '../../../../src/models/diffusion/sampler.js';
-import type { Engine } from '../../../../src/models/engines/engine.js';
+import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { createTfjsEngine } from '../../../../src/models/engines/tfjs/engine.js';
 import {
@@ -17,6 +15,8 @@ import {
   type SurrogateSettings,
 } from '../../../../src/models/objectives/index.js';
 import type { NamedArrays } from '../../../../src/models/optimizers/adamw.js';
+import { openPipeline } from '../../../../src/models/pipeline/pipeline.js';
+import type { SamplerSettings } from '../../../../src/models/rollouts/sampler.js';
 import { type OpenTiny, openTinyTrainer, stepsFrom, TINY_SAMPLER } from '../../../fixtures/open-tiny.js';
 import { sampleTiny, stageOf, type TinyStage } from '../../../fixtures/sample-tiny.js';
 import { RUN_BACKEND } from '../../../fixtures/tfjs-backends.js';

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { GradientRequest, TfjsOptions } from '../../../../src/models/engines/engine.js';
+import type { GradientRequest, TfjsOptions } from '../../../../src/models/engines/contract/engine.js';
 import type { TfjsEngine } from '../../../../src/models/engines/tfjs/engine.js';
 import { createTfjsEngine } from '../../../../src/models/engines/tfjs/engine.js';
-import { GraphBuilder } from '../../../../src/models/graph/builder.js';
-import { encodeGraph } from '../../../../src/models/graph/encode.js';
+import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
+import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import * as op from '../../../../src/models/graph/ops/index.js';
 import { float32, float32Data, int64 } from '../../../../src/models/tensor.js';
 import { productModel } from '../../../contracts/engine-contract.js';

@@ -5,11 +5,11 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
-import type { Engine, GradientRequest, Tensors } from '../../../../src/models/engines/engine.js';
+import type { Engine, GradientRequest, Tensors } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { createTfjsEngine } from '../../../../src/models/engines/tfjs/engine.js';
-import { GraphBuilder } from '../../../../src/models/graph/builder.js';
-import { encodeGraph } from '../../../../src/models/graph/encode.js';
+import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
+import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import * as op from '../../../../src/models/graph/ops/index.js';
 import type { Tensor } from '../../../../src/models/tensor.js';
 import { elementCount, float32 } from '../../../../src/models/tensor.js';

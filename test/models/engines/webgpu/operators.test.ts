@@ -2,11 +2,11 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Engine } from '../../../../src/models/engines/engine.js';
-import { GraphBuilder } from '../../../../src/models/graph/builder.js';
-import { encodeGraph } from '../../../../src/models/graph/encode.js';
-import { requireHalf } from '../../../../src/models/graph/half-support.js';
+import type { Engine } from '../../../../src/models/engines/contract/engine.js';
+import { requireHalf } from '../../../../src/models/engines/half-support.js';
+import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
 import { OP_NAMES } from '../../../../src/models/graph/op-names.js';
+import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import {
   createSurrogate,
   SURROGATES,

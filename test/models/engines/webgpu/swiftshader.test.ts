@@ -4,18 +4,18 @@
  */
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openDenoiser } from '../../../../src/models/diffusion/denoiser.js';
-import { openPipeline } from '../../../../src/models/diffusion/pipeline.js';
-import { createSampler, type SampledBranch } from '../../../../src/models/diffusion/sampler.js';
-import type { Engine, Tensors } from '../../../../src/models/engines/engine.js';
+import type { Engine, Tensors } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
-import { gatherAttention, writeAttention } from '../../../../src/models/graph/attention.js';
-import { GraphBuilder } from '../../../../src/models/graph/builder.js';
-import { encodeGraph } from '../../../../src/models/graph/encode.js';
+import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
+import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import * as op from '../../../../src/models/graph/ops/index.js';
+import { gatherAttention, writeAttention } from '../../../../src/models/graph/passes/attention.js';
 import type { NamedArrays } from '../../../../src/models/optimizers/adamw.js';
+import { openDenoiser } from '../../../../src/models/pipeline/denoiser.js';
+import { openPipeline } from '../../../../src/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../../../../src/models/policy/policy-graph.js';
 import { createTrainer, type TrainerSettings } from '../../../../src/models/policy/trainer.js';
+import { createSampler, type SampledBranch } from '../../../../src/models/rollouts/sampler.js';
 import { float32, float32Data } from '../../../../src/models/tensor.js';
 import { attention, SIZES, withGradients } from '../../../fixtures/attention-graph.js';
 import { randomAdapter, TINY_LORA, TINY_SAMPLER, TINY_TRAINER } from '../../../fixtures/open-tiny.js';

@@ -1,7 +1,7 @@
 /** @file Trees of a group with a schedule, a rule, a surrogate and updates that fit them. */
 import fc from 'fast-check';
 import { createSurrogate } from '../../../../src/models/objectives/index.js';
-import type { StageConfig } from '../../../../src/streams/config/topology-schema.js';
+import type { StageConfig } from '../../../../src/streams/config/schema/topology-schema.js';
 import { count, share } from './numbers.js';
 import { ruleWith } from './rules.js';
 import { schedule } from './schedules.js';

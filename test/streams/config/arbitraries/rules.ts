@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import type { AdvantageRuleSettings } from '../../../../src/operators/index.js';
 import { type AdvantageRuleName, advantageRuleSpec } from '../../../../src/operators/index.js';
-import type { StageConfig } from '../../../../src/streams/config/topology-schema.js';
+import type { StageConfig } from '../../../../src/streams/config/schema/topology-schema.js';
 import { count, nonNegative, positive } from './numbers.js';
 
 type Settings<Name extends AdvantageRuleName> = Extract<AdvantageRuleSettings, { rule: Name }>;

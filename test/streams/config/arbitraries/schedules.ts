@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { StageConfig } from '../../../../src/streams/config/topology-schema.js';
+import type { StageConfig } from '../../../../src/streams/config/schema/topology-schema.js';
 import { count } from './numbers.js';
 
 /** Schedules that train at most so many steps at a time, of so many sampler steps and training stages. */

@@ -1,7 +1,7 @@
 /** @file Settings of every source of rewards; one that is missing here does not compile. */
 import fc from 'fast-check';
 import type { RewardSettings } from '../../../../src/models/rewards/index.js';
-import type { StageConfig } from '../../../../src/streams/config/topology-schema.js';
+import type { StageConfig } from '../../../../src/streams/config/schema/topology-schema.js';
 import { count, positive } from './numbers.js';
 
 type Name = RewardSettings['from'];

@@ -1,13 +1,13 @@
 /** @file Messages of every topic as fast-check makes them: whole ones, whatever their sizes. */
 import fc from 'fast-check';
-import type { Trajectory } from '../../../../src/models/diffusion/sampler.js';
 import { roundToFloat16 } from '../../../../src/models/numeric/float16.js';
+import type { Trajectory } from '../../../../src/models/rollouts/sampler.js';
 import type { PromptTicket, RolloutGroup } from '../../../../src/operators/index.js';
 import type { PromptMetadata } from '../../../../src/prompt-metadata.js';
 import { leafCount, pathDepth, type RolloutTree } from '../../../../src/rollout-tree.js';
-import { GUARD_ACTIONS } from '../../../../src/streams/guards/guard-actions.js';
 import { GUARD_NAMES } from '../../../../src/streams/guards/index.js';
-import type { TopicMessages } from '../../../../src/streams/messages.js';
+import { GUARD_ACTIONS } from '../../../../src/streams/messages/guard-actions.js';
+import type { TopicMessages } from '../../../../src/streams/messages/messages.js';
 import type { WireTopic } from '../../../../src/streams/transport/wire/wire-codecs.js';
 
 const count = fc.nat({ max: 0xffffffff });

@@ -1,7 +1,7 @@
 /** @file How large the trajectories of a group are on their way, by how their latents are stored. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SamplerSettings } from '../../../../src/models/diffusion/sampler.js';
+import type { SamplerSettings } from '../../../../src/models/rollouts/sampler.js';
 import { trajectoriesCodec } from '../../../../src/streams/transport/wire/rollout-codecs.js';
 import {
   type OpenTiny,

@@ -1,8 +1,8 @@
 /** @file Convolution and pooling, of any number of spatial axes. Tensors are [B, C, ...] outside, as in ONNX. */
 
-import type { Window } from '../../../graph/convolution-shapes.js';
-import { windowOf } from '../../../graph/convolution-shapes.js';
 import { intAttribute, intsAttribute, textAttribute } from '../../../graph/graph.js';
+import type { Window } from '../../../graph/shapes/convolution-shapes.js';
+import { windowOf } from '../../../graph/shapes/convolution-shapes.js';
 import {
   channelsFirst,
   channelsLast,

@@ -3,7 +3,7 @@
  * there is one: it knows two spatial axes, and its gradients no dilation; wasm has none for the weight.
  */
 
-import type { Window } from '../../../graph/convolution-shapes.js';
+import type { Window } from '../../../graph/shapes/convolution-shapes.js';
 import { elementCount } from '../../../tensor.js';
 import type { Tf, TfTensor } from './op.js';
 import { everyNth, paddedAround } from './windows.js';

@@ -1,4 +1,4 @@
-import type { Headers } from '../../transport.js';
+import type { Headers } from '../../contract/transport.js';
 import { coded, codedFault } from '../cluster-fault.js';
 import type { ConsumeOptions, LogConsumer, LogRecord } from '../log-driver.js';
 import type { Kafka, KafkaMessage } from './client.js';

@@ -1,0 +1,33 @@
+import { type Command, Option } from 'commander';
+import {
+  REPARAMETERISATIONS,
+  type Reparameterisation,
+  reparameterise,
+} from '../../models/reparameterize/reparameterize.js';
+
+interface ReparameteriseOptions {
+  readonly as: Reparameterisation;
+  readonly out: string;
+}
+
+/** `tributary reparameterise`: makes a model that predicts velocities of one that predicts noise. */
+export function addReparameteriseCommand(program: Command): void {
+  program
+    .command('reparameterise')
+    .description(
+      'write a model that predicts velocities, from one that predicts noise; the weights are the same',
+    )
+    .argument('<pipeline>', 'the model, such as models/shapes')
+    .addOption(
+      new Option('--as <type>', 'what the new model predicts')
+        .choices(REPARAMETERISATIONS)
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--out <folder>', 'folder to write: new or empty')
+    .action(write);
+}
+
+async function write(pipeline: string, { as, out }: ReparameteriseOptions): Promise<void> {
+  await reparameterise(pipeline, as, out);
+  console.log(out);
+}

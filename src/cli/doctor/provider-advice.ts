@@ -1,0 +1,71 @@
+import type { OnnxRuntimeProvider } from '../../models/engines/contract/engine.js';
+import type { CudaParts } from '../../models/engines/onnxruntime/cuda-parts.js';
+
+// The package's own scripts do not run by default: see .npmrc.
+const INSTALL_CUDA = 'ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --ignore-scripts=false';
+
+/** CUDA's libraries by the start of their names, and where they come from. */
+const LIBRARY_SOURCES: readonly (readonly [RegExp, string])[] = [
+  [/^libcudnn/, 'cuDNN 9 for CUDA 12'],
+  [/^libcuda\.so/, 'the NVIDIA driver'],
+  [/^lib(cublas|cudart|cufft|curand|nvrtc|nvJitLink)/, 'the CUDA 12 toolkit'],
+];
+
+/** What to do about a provider that does not work, by what was said and found; one line each, the next step first. */
+export function providerAdvice(provider: OnnxRuntimeProvider, problem: string, cuda: CudaParts): string[] {
+  switch (provider) {
+    case 'cpu':
+      return ['Install again with npm ci: the CPU library is in the onnxruntime-node package.'];
+    case 'webgpu':
+      return [
+        'WebGPU needs the Vulkan loader and a driver: on Debian or Ubuntu, apt-get install libvulkan1 and the package of your GPU.',
+      ];
+    case 'cuda':
+      return cudaAdvice(problem, cuda);
+    default:
+      return provider satisfies never;
+  }
+}
+
+function cudaAdvice(
+  problem: string,
+  { platform, hasProvider, missingLibraries, driver }: CudaParts,
+): string[] {
+  if (platform !== 'linux x64')
+    return [`onnxruntime-node has a CUDA provider for linux x64 only, this is ${platform}. Use webgpu.`];
+  const advice: string[] = [];
+  if (!hasProvider)
+    advice.push(`Its library is not in the package (too large for npm). Fetch it: ${INSTALL_CUDA}`);
+  const missing = new Set([...(missingLibraries ?? []), ...librariesIn(problem)]);
+  if (missing.size > 0) {
+    const sources = new Set([...missing].map(sourceOf));
+    advice.push(
+      `The loader does not find ${[...missing].join(', ')}. Install ${[...sources].join(' and ')}, or name its folder in LD_LIBRARY_PATH.`,
+    );
+  }
+  if (driver === null || /no CUDA-capable device|CUDA failure 100\b/.test(problem))
+    advice.push(
+      driver === null
+        ? 'No NVIDIA driver is loaded (/proc/driver/nvidia/version is not there). Install it, or start the container with --gpus all.'
+        : `The driver (${driver}) shows no device. Look at nvidia-smi and CUDA_VISIBLE_DEVICES.`,
+    );
+  if (/driver version is insufficient|CUDA failure 35\b/.test(problem))
+    advice.push(
+      `The driver${driver === null ? '' : ` (${driver})`} is older than CUDA 12 needs: 525.60 or later.`,
+    );
+  return advice.length > 0
+    ? advice
+    : [
+        'Library, its dependencies and driver are there. Look at nvidia-smi for memory and for faults of the device.',
+      ];
+}
+
+/** `error: libcublasLt.so.12: cannot open shared object file`: what the loader stopped at, the first of perhaps several. */
+function librariesIn(problem: string): string[] {
+  return [...problem.matchAll(/(\S+\.so[.\d]*): cannot open shared object file/g)].flatMap(([, name = '']) =>
+    name.includes('libonnxruntime') ? [] : [name],
+  );
+}
+
+const sourceOf = (library: string) =>
+  LIBRARY_SOURCES.find(([name]) => name.test(library))?.[1] ?? `the package of ${library}`;

@@ -1,0 +1,149 @@
+import type { Logger } from 'pino';
+import type {
+  Evaluation,
+  Outcome,
+  PromptSetEvaluation,
+  RunEvent,
+} from '../../streams/messages/run-events.js';
+import { writeScore, writeShare } from '../../streams/report/figures.js';
+import { describeProgress } from './progress.js';
+import { statusLine, type Terminal } from './status-line.js';
+
+/** Shows a run while it goes on. */
+export interface RunOutput {
+  show(event: RunEvent): void;
+  /** Leaves the terminal as a prompt needs it. */
+  close(): void;
+}
+
+/** Shows a run to a person: one progress line, and above it what is rare. */
+export function terminalOutput(terminal: Terminal, now: () => number): RunOutput {
+  const line = statusLine(terminal);
+  const progress = describeProgress(now);
+  return {
+    show(event) {
+      for (const text of printed(event)) line.print(text);
+      const text = progress(event);
+      if (text !== null) line.draw(text);
+    },
+    close: () => line.clear(),
+  };
+}
+
+/** Shows a run to programs: JSON lines. */
+export function logOutput(log: Logger): RunOutput {
+  return { show: (event) => logEvent(log, event), close: () => undefined };
+}
+
+function printed(event: RunEvent): string[] {
+  switch (event.kind) {
+    case 'started':
+      return event.description.map(([name, value]) => `${name.padEnd(24)} ${value}`);
+    case 'provider':
+      return [
+        ...event.fallbacks.map((fallback) => `warning: ${event.stage}: ${fallback}`),
+        `${`${event.stage} runs on`.padEnd(24)} ${event.provider}`,
+      ];
+    case 'joined':
+      return [`${'takes part as'.padEnd(24)} ${event.roles.join(', ')}, from stage ${event.trainingStage}`];
+    case 'prompts':
+      return event.description.map(([name, value]) => `${name.padEnd(24)} ${value}`);
+    case 'listening':
+      return [`${'prompts are taken at'.padEnd(24)} ${event.url}`];
+    case 'evaluation':
+      return [describeEvaluation(event.evaluation)];
+    case 'alarm':
+      return [`alarm: ${event.alarm.message}`];
+    case 'warning':
+      return [`warning: ${event.message}`];
+    case 'finished':
+      return describeOutcome(event);
+    case 'progress':
+    case 'worked':
+    case 'passed-over':
+    case 'stage':
+    case 'checkpoint':
+      return [];
+    default:
+      return event satisfies never;
+  }
+}
+
+function describeEvaluation({ trainingStage, train, heldOut }: Evaluation): string {
+  const figures = ({ verifiedAlignment, rewardMean }: PromptSetEvaluation) =>
+    verifiedAlignment === null ? writeScore(rewardMean) : writeShare(verifiedAlignment);
+  const what = train.verifiedAlignment === null ? 'reward' : 'verified';
+  return `${policyOf(trainingStage).padEnd(24)} ${what} ${figures(train)} on training prompts, ${figures(heldOut)} on held-out ones`;
+}
+
+function describeOutcome({ best, stoppedBy }: Outcome): string[] {
+  const reward = writeScore(best.heldOut.rewardMean);
+  return [
+    `${'best policy'.padEnd(24)} ${policyOf(best.trainingStage)}: reward ${reward} on held-out prompts, kept in best/`,
+    ...(stoppedBy
+      ? [
+          `${'stopped by a guard'.padEnd(24)} ${stoppedBy.guard}, ${policyOf(stoppedBy.trainingStage)}; the adapter is that of the best policy`,
+        ]
+      : []),
+  ];
+}
+
+function policyOf(trainingStage: number): string {
+  return trainingStage === 0 ? 'base model' : `after ${trainingStage} stages`;
+}
+
+function logEvent(log: Logger, event: RunEvent): void {
+  switch (event.kind) {
+    case 'started':
+      log.info(Object.fromEntries(event.description), 'run started');
+      break;
+    case 'provider':
+      for (const fallback of event.fallbacks) log.warn({ stage: event.stage }, fallback);
+      log.info({ stage: event.stage, provider: event.provider }, 'graph ready');
+      break;
+    case 'joined':
+      log.info({ roles: event.roles, trainingStage: event.trainingStage }, 'takes part');
+      break;
+    case 'prompts':
+      log.info(Object.fromEntries(event.description), 'prompts read');
+      break;
+    case 'listening':
+      log.info({ url: event.url }, 'takes prompts');
+      break;
+    case 'worked': {
+      const { kind: _, ...work } = event;
+      log.info(work, 'stage worked on');
+      break;
+    }
+    case 'passed-over': {
+      const { kind: _, ...counts } = event;
+      log.info(counts, 'messages passed over');
+      break;
+    }
+    case 'progress':
+      log.debug(event, 'progress');
+      break;
+    case 'stage':
+      log.info(event.metrics, 'stage trained');
+      break;
+    case 'evaluation':
+      log.info(event.evaluation, 'policy evaluated');
+      break;
+    case 'alarm': {
+      const { message, ...figures } = event.alarm;
+      log.warn(figures, message);
+      break;
+    }
+    case 'warning':
+      log.warn(event.message);
+      break;
+    case 'checkpoint':
+      log.info({ path: event.path }, 'checkpoint saved');
+      break;
+    case 'finished':
+      log.info({ best: event.best.trainingStage, stoppedBy: event.stoppedBy?.guard ?? null }, 'run finished');
+      break;
+    default:
+      event satisfies never;
+  }
+}

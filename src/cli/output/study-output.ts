@@ -1,0 +1,65 @@
+import { writeDuration } from '../../streams/report/figures.js';
+import type { StudyEvent } from '../../streams/study/run-study.js';
+import type { StudyProgress } from '../../streams/study/study-progress.js';
+import { bar } from './bar.js';
+import { createLog } from './log.js';
+import { remainingTime } from './remaining-time.js';
+import { statusLine, type Terminal } from './status-line.js';
+
+/** Shows a study while it goes on. */
+export interface StudyOutput {
+  show(event: StudyEvent, progress: StudyProgress): void;
+  warn(message: string): void;
+  close(): void;
+}
+
+const BAR_WIDTH = 18;
+
+/** Returns what suits the stream: a progress line on a terminal, JSON lines for programs. */
+export function createStudyOutput(stream: Terminal & { readonly isTTY?: boolean }): StudyOutput {
+  return stream.isTTY ? terminalStudyOutput(stream, () => performance.now() / 1000) : logStudyOutput();
+}
+
+/**
+ * @param now Seconds from some origin.
+ */
+export function terminalStudyOutput(terminal: Terminal, now: () => number): StudyOutput {
+  const line = statusLine(terminal);
+  const remaining = remainingTime(now);
+  return {
+    show(event, { active, ended, count, share }) {
+      const name = nameOf(event.run);
+      if (event.kind === 'warning') line.print(`warning: ${name}: ${event.message}`);
+      if (event.kind === 'failed') line.print(`failed: ${name}: ${event.message}`);
+      if (event.kind === 'complete') line.print(`complete: ${name}`);
+      const seconds = remaining(share);
+      const parts = [
+        `${bar(share, BAR_WIDTH)} ${ended}/${count} runs`,
+        ...active.map(({ run, completeStages }) => `${nameOf(run)}: ${completeStages}/${run.row.numStages}`),
+        ...(seconds === null ? [] : [`${writeDuration(seconds)} left`]),
+      ];
+      line.draw(parts.join(' · '));
+    },
+    warn: (message) => line.print(`warning: ${message}`),
+    close: () => line.clear(),
+  };
+}
+
+function logStudyOutput(): StudyOutput {
+  const log = createLog();
+  const remaining = remainingTime(() => performance.now() / 1000);
+  return {
+    show(event, { ended, count, share }) {
+      const { row, seed } = event.run;
+      const stage = event.kind === 'stage' ? { completeStages: event.completeStages } : {};
+      const entry = { row: row.name, seed, ...stage, ended, runs: count, secondsLeft: remaining(share) };
+      if (event.kind === 'warning') log.warn(entry, event.message);
+      else if (event.kind === 'failed') log.error(entry, event.message);
+      else log.info(entry, `run ${event.kind}`);
+    },
+    warn: (message) => log.warn(message),
+    close: () => undefined,
+  };
+}
+
+const nameOf = ({ row, seed }: StudyEvent['run']) => `${row.name}, seed ${seed}`;

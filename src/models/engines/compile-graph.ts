@@ -1,0 +1,38 @@
+/** @file From a graph to something that runs. */
+
+import type { Graph } from '../graph/graph.js';
+import { type EncodeOptions, encodeGraphApart } from '../graph/onnx/encode.js';
+import { type ModelFile, readModelFile } from '../graph/onnx/model-file.js';
+import type { CompileOptions, Engine, Executable } from './contract/engine.js';
+
+/**
+ * Makes a graph ready to run. Its large weights go to the engine beside the model, so that a graph of any size fits; those
+ * in shared memory are not copied, and those on disk are mapped.
+ * @throws TRIB_ENGINE, TRIB_PROVIDER as `Engine.compile`.
+ */
+export function compileGraph(
+  engine: Engine,
+  graph: Graph,
+  { symbolicAxes, ...options }: Omit<CompileOptions, 'externalData' | 'weightsFolder'> & EncodeOptions,
+): Promise<Executable> {
+  const { model, ...weights } = encodeGraphApart(graph, symbolicAxes ? { symbolicAxes } : {});
+  return engine.compile(model, { ...options, ...weights });
+}
+
+/**
+ * Makes a model file ready to run, as it lies on disk.
+ * @throws as `readModelFile` and `Engine.compile`.
+ */
+export async function compileModelFile(engine: Engine, path: string): Promise<Executable> {
+  const file = await readModelFile(path);
+  return engine.compile(file.bytes, { label: path, ...weightsOf(file) });
+}
+
+/** The weights of a model file, as an engine takes them. */
+export function weightsOf({
+  externalData,
+  stored,
+}: ModelFile): Pick<CompileOptions, 'externalData' | 'weightsFolder'> {
+  const [first] = stored.values();
+  return { externalData, ...(first ? { weightsFolder: first.folder } : {}) };
+}

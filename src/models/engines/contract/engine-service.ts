@@ -1,0 +1,83 @@
+/** @file What the thread of every engine serves: graphs by number, run one at a time. An engine adds how one is opened. */
+
+import { TributaryError } from '../../../errors.js';
+import type { CompileOptions, GraphDescription, Tensors } from './engine.js';
+
+export interface CompiledGraph extends GraphDescription {
+  readonly id: number;
+}
+
+/** The calls that an engine's thread answers. */
+export type EngineService = {
+  compile(request: { model: Uint8Array; options: CompileOptions }): Promise<CompiledGraph>;
+  hold(request: { id: number; feeds: Tensors }): Promise<void>;
+  run(request: { id: number; feeds: Tensors }, signal: AbortSignal): Promise<Tensors>;
+  release(request: { id: number }): Promise<void>;
+};
+
+/** A graph in the thread that runs it. */
+export interface OpenGraph {
+  readonly description: GraphDescription;
+  hold(feeds: Tensors): void;
+  /** Outputs are fresh arrays. */
+  run(feeds: Tensors): Promise<Tensors>;
+  release(): Promise<void>;
+}
+
+/** Opens a graph from the arguments of `Engine.compile`. */
+export type OpenModel = (model: Uint8Array, options: CompileOptions) => Promise<OpenGraph>;
+
+/** Returns the service over a way to open graphs, and what frees all of them. */
+export function createEngineService(open: OpenModel): { service: EngineService; close: () => Promise<void> } {
+  const graphs = new Map<number, { readonly graph: OpenGraph; readonly label: string }>();
+  let nextId = 0;
+  // One run at a time: a graph already uses all the threads it may.
+  let queue: Promise<unknown> = Promise.resolve();
+
+  function find(id: number) {
+    const found = graphs.get(id);
+    if (found) return found;
+    throw new TributaryError(
+      'TRIB_ENGINE',
+      `graph ${id}: expected a compiled graph, got one that was released. Compile it again.`,
+    );
+  }
+
+  const service: EngineService = {
+    async compile({ model, options }) {
+      const graph = await open(model, options);
+      const id = nextId++;
+      graphs.set(id, { graph, label: options.label });
+      return { id, ...graph.description };
+    },
+    async hold({ id, feeds }) {
+      find(id).graph.hold(feeds);
+    },
+    async run({ id, feeds }, signal) {
+      const { graph, label } = find(id);
+      const turn = queue.then(async () => {
+        // A cancellation that came during the run before this one is still among the thread's messages: let it in.
+        await new Promise(setImmediate);
+        if (signal.aborted)
+          throw new TributaryError(
+            'TRIB_CANCELLED',
+            `${label}: expected to run, got cancelled while waiting. Run it again if it is still wanted.`,
+          );
+        return graph.run(feeds);
+      });
+      queue = turn.catch(() => undefined);
+      return turn;
+    },
+    async release({ id }) {
+      const { graph } = find(id);
+      graphs.delete(id);
+      await queue;
+      await graph.release();
+    },
+  };
+  const close = async () => {
+    for (const { graph } of graphs.values()) await graph.release();
+    graphs.clear();
+  };
+  return { service, close };
+}

@@ -1,0 +1,51 @@
+/** @file Whether an engine's device computes in half precision. onnxruntime finds out at the first run, not before. */
+
+import { TributaryError } from '../../errors.js';
+import { halfConstants } from '../graph/half/half-constants.js';
+import { inHalfPrecision } from '../graph/half/half-precision.js';
+import { encodeGraph } from '../graph/onnx/encode.js';
+import { GraphBuilder } from '../graph/ops/builder.js';
+import * as op from '../graph/ops/index.js';
+import { float32, float32Data } from '../tensor.js';
+import type { Engine, Provider } from './contract/engine.js';
+
+export interface HalfSupport {
+  /** What has run the graph; null where nothing could be opened. */
+  readonly provider: Provider | null;
+  /** Null where it works, else why not. */
+  readonly problem: string | null;
+}
+
+/** Runs a matrix product in half precision: (1/3, 1/3) times (3, 3) is 2, up to its rounding. */
+export async function halfSupport(engine: Engine): Promise<HalfSupport> {
+  const g = new GraphBuilder();
+  const weight = g.constant(float32([3, 3], [2, 1]));
+  g.output(op.matMul(g, g.input('x', 'float32', [1, 2]), weight), 'y');
+  const graph = inHalfPrecision(g.build(), { constants: halfConstants('half precision') });
+  let provider: Provider | null = null;
+  try {
+    const executable = await engine.compile(encodeGraph(graph), { label: 'half precision' });
+    provider = executable.provider;
+    const { y } = await executable.run({ x: float32([1 / 3, 1 / 3], [1, 2]) });
+    await executable.release();
+    const [product = Number.NaN] = float32Data(y, 'y');
+    const isRight = Math.abs(product - 2) < 2e-3;
+    return { provider, problem: isRight ? null : `2/3 x 3 came out as ${product}` };
+  } catch (error) {
+    if (!(error instanceof TributaryError)) throw error;
+    const [, reason = error.message] = /, got "(.*?)"\. /s.exec(error.message) ?? [];
+    // "Non-zero status code returned while running Cast node. ... Status Message: shader_helper.cc:416 GenerateSourceCode".
+    return { provider, problem: reason.replace(/^.*Status Message: (\S+\.cc:\d+ \w+ )?/s, '') };
+  }
+}
+
+/** @throws TRIB_PROVIDER where the device has no half precision. */
+export async function requireHalf(engine: Engine): Promise<void> {
+  const { provider, problem } = await halfSupport(engine);
+  if (problem === null) return;
+  const where = provider === null ? 'engine.providers' : `provider ${provider}`;
+  throw new TributaryError(
+    'TRIB_PROVIDER',
+    `${where}: expected a device that computes in half precision, as model.precision float16 asks for, got "${problem}". Set model.precision: float32, or name another provider: the doctor command says which can.`,
+  );
+}

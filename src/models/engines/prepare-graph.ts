@@ -1,0 +1,187 @@
+/** @file From a model file to a Graph: sizes fixed, constants folded, every intermediate shape known. */
+
+import { create, toBinary } from '@bufbuild/protobuf';
+import { TributaryError } from '../../errors.js';
+import type { Graph, StoredTensor, Value } from '../graph/graph.js';
+import { formatShape, OPSET } from '../graph/graph.js';
+import { decodeModel, externalTensor, inputAxes, toGraph } from '../graph/onnx/decode.js';
+import { inputInfo } from '../graph/onnx/encode.js';
+import type { ExternalData } from '../graph/onnx/model-file.js';
+import type { GraphProto } from '../graph/onnx/onnx_pb.js';
+import {
+  ModelProtoSchema,
+  TensorShapeProto_DimensionSchema,
+  ValueInfoProtoSchema,
+} from '../graph/onnx/onnx_pb.js';
+import type { ElementType, Tensor } from '../tensor.js';
+import type { Engine } from './contract/engine.js';
+
+const OLDEST_OPSET = 13;
+
+export interface PrepareOptions {
+  /** The file or part, for messages. */
+  readonly label: string;
+  /** Wanted sizes of every input with open axes. */
+  readonly inputShapes: Readonly<Record<string, readonly number[]>>;
+  /** Weights that lie outside the model, in memory. */
+  readonly externalData?: ExternalData;
+  /** Weights that lie outside the model, in files. */
+  readonly stored?: ReadonlyMap<string, StoredTensor>;
+}
+
+/**
+ * Loads any ONNX model as a Graph with static shapes. Sizes are written into the symbolic axes of the inputs; onnxruntime
+ * then folds the shape arithmetic that exporters leave into constants, and reports the shape of every intermediate.
+ *
+ * @throws TRIB_MODEL when the file is not a whole model, an input is missing or has other fixed sizes, or a shape stays open.
+ */
+export async function prepareGraph(
+  engine: Engine,
+  bytes: Uint8Array,
+  { label, inputShapes, externalData = new Map(), stored = new Map() }: PrepareOptions,
+): Promise<Graph> {
+  const model = decodeModel(bytes, label);
+  const opset = Number(
+    model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n,
+  );
+  if (opset < OLDEST_OPSET || opset > OPSET) {
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `${label}: expected ONNX opset ${OLDEST_OPSET} to ${OPSET}, got ${opset}. Export the model with opset 17.`,
+    );
+  }
+  fixInputSizes(model.graph, inputShapes, label);
+  const apart = setApart(model.graph, externalData, stored, label);
+  const simplified = await simplify(engine, toBinary(ModelProtoSchema, model), label);
+  const types = await intermediateTypes(engine, simplified, label);
+  return withWeights(toGraph(simplified, types, label), apart);
+}
+
+/**
+ * Takes external weights out of a model, where inputs stand for them while onnxruntime looks at it: their numbers do not
+ * matter to shapes, and none is copied.
+ */
+function setApart(
+  graph: GraphProto,
+  externalData: ExternalData,
+  stored: ReadonlyMap<string, StoredTensor>,
+  label: string,
+): Map<string, Tensor | StoredTensor> {
+  const apart = new Map<string, Tensor | StoredTensor>(stored);
+  for (const tensor of graph.initializer) {
+    const data = externalData.get(tensor.name);
+    if (data) apart.set(tensor.name, externalTensor(tensor, data, `${label} initializer "${tensor.name}"`));
+  }
+  graph.initializer = graph.initializer.filter(({ name }) => !apart.has(name));
+  graph.input = graph.input.filter(({ name }) => !apart.has(name));
+  for (const [name, tensor] of apart) graph.input.push(inputInfo({ name, ...tensor }));
+  return apart;
+}
+
+/** Gives weights back that were taken out, those that are still in use. */
+function withWeights(graph: Graph, apart: ReadonlyMap<string, Tensor | StoredTensor>): Graph {
+  if (apart.size === 0) return graph;
+  const used = new Set(graph.nodes.flatMap(({ inputs }) => inputs.map((input) => input?.name)));
+  const initializers = new Map(graph.initializers);
+  const stored = new Map(graph.stored);
+  for (const [name, tensor] of apart) {
+    if (!used.has(name)) continue;
+    if ('data' in tensor) initializers.set(name, tensor);
+    else stored.set(name, tensor);
+  }
+  return { ...graph, inputs: graph.inputs.filter(({ name }) => !apart.has(name)), initializers, stored };
+}
+
+/**
+ * Operators that onnxruntime defines by others (GroupNormalization) are written out only after constants were folded, with
+ * shape arithmetic of their own: a second pass folds that.
+ */
+async function simplify(engine: Engine, bytes: Uint8Array, label: string) {
+  const once = await engine.simplify(bytes, label);
+  const model = decodeModel(once, label);
+  if (!model.graph.node.some((node) => node.opType === 'Shape')) return model;
+  return decodeModel(await engine.simplify(once, label), label);
+}
+
+function fixInputSizes(graph: GraphProto, inputShapes: PrepareOptions['inputShapes'], label: string): void {
+  const axes = inputAxes({ graph });
+  const initializers = new Set(graph.initializer.map(({ name }) => name));
+  for (const [name, shape] of Object.entries(inputShapes)) {
+    const declared = axes.get(name);
+    if (declared === undefined) {
+      throw new TributaryError(
+        'TRIB_MODEL',
+        `${label}: expected an input "${name}", got inputs ${[...axes.keys()].join(', ')}. Export the model in the layout that optimum writes.`,
+      );
+    }
+    const fits =
+      declared.length === shape.length &&
+      declared.every((size, axis) => typeof size === 'string' || size === shape[axis]);
+    if (!fits) {
+      throw new TributaryError(
+        'TRIB_MODEL',
+        `${label} input "${name}": expected sizes ${formatShape(shape)}, got [${declared.join(', ')}]. Choose sizes that fit the model.`,
+      );
+    }
+  }
+  for (const [name, declared] of axes) {
+    const open = declared.filter((size) => typeof size === 'string');
+    if (open.length > 0 && inputShapes[name] === undefined) {
+      throw new TributaryError(
+        'TRIB_MODEL',
+        `${label} input "${name}": expected fixed sizes, got [${declared.join(', ')}]. Give a size for ${open.join(', ')}.`,
+      );
+    }
+  }
+  for (const input of graph.input) {
+    const shape = inputShapes[input.name];
+    const type = input.type?.value;
+    if (
+      initializers.has(input.name) ||
+      shape === undefined ||
+      type?.case !== 'tensorType' ||
+      type.value.shape === undefined
+    )
+      continue;
+    type.value.shape.dim = shape.map((size) =>
+      create(TensorShapeProto_DimensionSchema, { value: { case: 'dimValue', value: BigInt(size) } }),
+    );
+  }
+  // Declared sizes of outputs and intermediates speak of the open axes; they are inferred afresh.
+  graph.valueInfo = [];
+  for (const output of graph.output) {
+    const type = output.type?.value;
+    if (type?.case === 'tensorType') delete type.value.shape;
+  }
+}
+
+/** Declares every intermediate as an output and asks the engine for their types. */
+export async function intermediateTypes(
+  engine: Engine,
+  model: ReturnType<typeof decodeModel>,
+  label: string,
+): Promise<Map<string, Value>> {
+  const outputs = new Set(model.graph.output.map(({ name }) => name));
+  const names = model.graph.node
+    .flatMap((node) => node.output)
+    .filter((name) => name !== '' && !outputs.has(name));
+  const exposed = {
+    ...model,
+    graph: {
+      ...model.graph,
+      output: [...model.graph.output, ...names.map((name) => create(ValueInfoProtoSchema, { name }))],
+    },
+  };
+  const outputPorts = await engine.outputPorts(toBinary(ModelProtoSchema, exposed), label);
+  return new Map(
+    outputPorts.map(({ name, type, shape }) => {
+      if (shape.some((size) => typeof size !== 'number' || size < 0)) {
+        throw new TributaryError(
+          'TRIB_MODEL',
+          `${label} value "${name}": expected a fixed shape, got [${shape.join(', ')}]. Export the model without data-dependent shapes.`,
+        );
+      }
+      return [name, { name, type: type as ElementType, shape: shape as number[] }];
+    }),
+  );
+}

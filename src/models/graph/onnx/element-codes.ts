@@ -1,0 +1,46 @@
+/** @file What ONNX says of a tensor's elements: their type as it numbers them (TensorProto.DataType), and their number. */
+
+import { TributaryError } from '../../../errors.js';
+import { type ElementType, elementCount } from '../../tensor.js';
+import type { TensorProto } from './onnx_pb.js';
+import { TensorProto_DataType as DataType } from './onnx_pb.js';
+
+const CODES: Readonly<Record<ElementType, DataType>> = {
+  float32: DataType.FLOAT,
+  uint8: DataType.UINT8,
+  int32: DataType.INT32,
+  int64: DataType.INT64,
+  bool: DataType.BOOL,
+  float16: DataType.FLOAT16,
+  float64: DataType.DOUBLE,
+};
+
+const TYPES = new Map(Object.entries(CODES).map(([type, code]) => [code, type as ElementType]));
+
+/** ONNX's number of an element type. */
+export function elementCode(type: ElementType): number {
+  return CODES[type];
+}
+
+/** The element type behind ONNX's number. */
+export function elementTypeOf(code: number, where: string): ElementType {
+  const type = TYPES.get(code);
+  if (type) return type;
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${where}: expected an element type of ${Object.keys(CODES).join(', ')}, got ONNX type ${DataType[code] ?? code}. Export the model in float32.`,
+  );
+}
+
+/**
+ * The sizes of a stored tensor. Two negative ones would multiply to a number of elements that looks right.
+ * @throws TRIB_MODEL where one is negative, or there are more elements than can be counted.
+ */
+export function storedShape({ dims }: Pick<TensorProto, 'dims'>, where: string): number[] {
+  const shape = dims.map(Number);
+  if (shape.every((size) => size >= 0) && Number.isSafeInteger(elementCount(shape))) return shape;
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${where}: expected sizes of at least 0, got [${dims.slice(0, 8).join(', ')}]. Export the model again.`,
+  );
+}

@@ -1,0 +1,199 @@
+/** @file Graph -> ONNX model bytes. */
+
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { TributaryError } from '../../../errors.js';
+import { ELEMENT_BYTES, elementCount, type Tensor } from '../../tensor.js';
+import type { Attribute, Graph, StoredTensor, Value } from '../graph.js';
+import { LARGE_BYTES, OPSET } from '../graph.js';
+import { elementCode } from './element-codes.js';
+import type { AttributeProtoSchema, TensorProtoSchema, ValueInfoProto } from './onnx_pb.js';
+import {
+  AttributeProto_AttributeType as AttributeType,
+  ModelProtoSchema,
+  TensorProto_DataLocation,
+  ValueInfoProtoSchema,
+} from './onnx_pb.js';
+
+export interface EncodeOptions {
+  /**
+   * Names of axes that stay open in the file, by input or output name: `{ sample: ['batch'] }` opens the first axis.
+   * The graph must hold no constant that depends on the size.
+   */
+  readonly symbolicAxes?: Readonly<Record<string, readonly (string | undefined)[]>>;
+}
+
+/** A model, and the weights that it names. */
+export interface EncodedGraph {
+  readonly model: Uint8Array;
+  /** Bytes of the large initialisers, not copied, by name. */
+  readonly externalData: ReadonlyMap<string, Uint8Array>;
+  /** Folder of the files in which the graph's stored constants lie; absent where there are none. */
+  readonly weightsFolder?: string;
+}
+
+/**
+ * Returns the graph as an ONNX model (IR version 9, opset 20, plus onnxruntime's fused operators), weights inside.
+ * @throws TRIB_INTERNAL where the graph has constants on disk.
+ */
+export function encodeGraph(graph: Graph, options: EncodeOptions = {}): Uint8Array {
+  if (graph.stored.size > 0) {
+    throw new TributaryError(
+      'TRIB_INTERNAL',
+      `graph: expected all constants in memory, got ${graph.stored.size} on disk. Encode it with encodeGraphApart.`,
+    );
+  }
+  return encode(graph, options, tensorProto);
+}
+
+/** Like `encodeGraph`, but large weights are named in the model and lie outside of it: protobuf ends at 2 GiB. */
+export function encodeGraphApart(
+  graph: Graph,
+  { externalBytes = LARGE_BYTES, ...options }: EncodeOptions & { readonly externalBytes?: number } = {},
+): EncodedGraph {
+  const externalData = new Map<string, Uint8Array>();
+  const model = encode(graph, options, (name, tensor) => {
+    // onnxruntime takes weights from memory or from files, not from both.
+    if (tensor.data.byteLength < externalBytes || graph.stored.size > 0) return tensorProto(name, tensor);
+    const { buffer, byteOffset, byteLength } = tensor.data;
+    externalData.set(name, new Uint8Array(buffer, byteOffset, byteLength));
+    return {
+      name,
+      dims: tensor.shape.map(BigInt),
+      dataType: elementCode(tensor.type),
+      ...outside(name, 0, byteLength),
+    };
+  });
+  const weightsFolder = folderOf(graph);
+  return { model, externalData, ...(weightsFolder === undefined ? {} : { weightsFolder }) };
+}
+
+/** The one folder in which all stored constants lie: runtimes look for a model's files in no other. */
+function folderOf({ stored }: Graph): string | undefined {
+  const [folder, ...others] = new Set([...stored.values()].map((tensor) => tensor.folder));
+  if (others.length === 0) return folder;
+  throw new TributaryError(
+    'TRIB_INTERNAL',
+    `graph: expected its constants on disk in one folder, got ${folder} and ${others.join(', ')}. Read those of one into memory.`,
+  );
+}
+
+/** The place of a tensor outside of the model. */
+function outside(location: string, offset: number, length: number) {
+  return {
+    dataLocation: TensorProto_DataLocation.EXTERNAL,
+    externalData: [
+      { key: 'location', value: location },
+      { key: 'offset', value: String(offset) },
+      { key: 'length', value: String(length) },
+    ],
+  };
+}
+
+function storedProto(name: string, { type, inFile, shape, location, offset }: StoredTensor): TensorInit {
+  if (inFile !== undefined) {
+    throw new TributaryError(
+      'TRIB_INTERNAL',
+      `graph constant "${name}": expected ${type} in its file, got ${inFile}. Bring the graph to half precision first.`,
+    );
+  }
+  return {
+    name,
+    dims: shape.map(BigInt),
+    dataType: elementCode(type),
+    ...outside(location, offset, elementCount(shape) * ELEMENT_BYTES[type]),
+  };
+}
+
+type TensorInit = MessageInitShape<typeof TensorProtoSchema>;
+
+function encode(
+  graph: Graph,
+  options: EncodeOptions,
+  initializer: (name: string, tensor: Tensor) => TensorInit,
+): Uint8Array {
+  const port = (value: Value) => valueInfo(value, options.symbolicAxes?.[value.name]);
+  const model = create(ModelProtoSchema, {
+    irVersion: 9n,
+    producerName: 'tributary',
+    opsetImport: [
+      { domain: '', version: BigInt(OPSET) },
+      { domain: 'com.microsoft', version: 1n },
+    ],
+    graph: {
+      name: 'graph',
+      input: graph.inputs.map(port),
+      output: graph.outputs.map(port),
+      initializer: [
+        ...[...graph.initializers].map(([name, tensor]) => initializer(name, tensor)),
+        ...[...graph.stored].map(([name, tensor]) => storedProto(name, tensor)),
+      ],
+      node: graph.nodes.map((node) => ({
+        name: node.name,
+        opType: node.op,
+        domain: node.domain,
+        input: trimmed(node.inputs.map((input) => input?.name ?? '')),
+        output: node.outputs.map((output) => output.name),
+        attribute: Object.entries(node.attributes).map(([name, attribute]) =>
+          attributeProto(name, attribute),
+        ),
+      })),
+    },
+  });
+  return toBinary(ModelProtoSchema, model);
+}
+
+/** The declaration of an input of fixed sizes. */
+export const inputInfo = (value: Value): ValueInfoProto => create(ValueInfoProtoSchema, valueInfo(value));
+
+function valueInfo(
+  { name, type, shape }: Value,
+  symbols: readonly (string | undefined)[] = [],
+): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const dim = shape.map((size, axis) => {
+    const symbol = symbols[axis];
+    return {
+      value:
+        symbol === undefined
+          ? { case: 'dimValue' as const, value: BigInt(size) }
+          : { case: 'dimParam' as const, value: symbol },
+    };
+  });
+  return {
+    name,
+    type: { value: { case: 'tensorType', value: { elemType: elementCode(type), shape: { dim } } } },
+  };
+}
+
+function trimmed(names: string[]): string[] {
+  while (names.at(-1) === '') names.pop();
+  return names;
+}
+
+function tensorProto(name: string, { type, shape, data }: Tensor): TensorInit {
+  return {
+    name,
+    dims: shape.map(BigInt),
+    dataType: elementCode(type),
+    rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  };
+}
+
+function attributeProto(name: string, attribute: Attribute): MessageInitShape<typeof AttributeProtoSchema> {
+  switch (attribute.kind) {
+    case 'int':
+      return { name, type: AttributeType.INT, i: BigInt(attribute.value) };
+    case 'float':
+      return { name, type: AttributeType.FLOAT, f: attribute.value };
+    case 'string':
+      return { name, type: AttributeType.STRING, s: new TextEncoder().encode(attribute.value) };
+    case 'ints':
+      return { name, type: AttributeType.INTS, ints: attribute.value.map(BigInt) };
+    case 'floats':
+      return { name, type: AttributeType.FLOATS, floats: [...attribute.value] };
+    case 'tensor':
+      return { name, type: AttributeType.TENSOR, t: tensorProto('', attribute.value) };
+    default:
+      return attribute satisfies never;
+  }
+}

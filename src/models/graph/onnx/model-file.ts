@@ -1,0 +1,147 @@
+/**
+ * @file An ONNX model on disk: the graph, the files with its large weights beside it, and all of it in float32: half precision is
+ * made of a graph in single precision, whatever its file was in (half-precision.ts).
+ */
+
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { TributaryError } from '../../../errors.js';
+import { readWholeFile } from '../../files/read-bytes.js';
+import { ELEMENT_BYTES } from '../../tensor.js';
+import { LARGE_BYTES, type Precision, type StoredTensor } from '../graph.js';
+import { decodeModel } from './decode.js';
+import { elementTypeOf, storedShape } from './element-codes.js';
+import { externalPlace, requireInFile } from './external-data.js';
+import type { ModelProto, TensorProto } from './onnx_pb.js';
+import {
+  TensorProto_DataLocation as DataLocation,
+  ModelProtoSchema,
+  StringStringEntryProtoSchema,
+} from './onnx_pb.js';
+import { raisedBytes, raiseModel } from './raise-float16.js';
+
+/** Weights that lie outside a model, by the location that the model names. */
+export type ExternalData = ReadonlyMap<string, Uint8Array>;
+
+export interface ModelFile {
+  readonly bytes: Uint8Array;
+  /**
+   * External weights that had to be read: small ones, those in half precision, and those at an odd place. Beside weights
+   * that stay in their files there are none: what was read is inside the model then.
+   */
+  readonly externalData: ExternalData;
+  /** External weights that stay in their files. */
+  readonly stored: ReadonlyMap<string, StoredTensor>;
+}
+
+/**
+ * Reads a model; float16 becomes float32. External weights are read where they must be, and left in their files otherwise.
+ * Models with all of their data inside and in float32 are returned as they lie on disk.
+ *
+ * @param precision what the graph will compute in: with `float16`, large weights that a file holds in half precision stay in
+ * it, and the model names them as float32 (see `StoredTensor.inFile`).
+ *
+ * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if the model is cut short, names a file outside of its folder,
+ * or a tensor beyond the end of its file.
+ */
+export async function readModelFile(path: string, precision: Precision = 'float32'): Promise<ModelFile> {
+  const bytes = await readWhole(path, 'a model file', (size) => new ArrayBuffer(size));
+  const model = decodeModel(bytes, path);
+  const files = new Map<string, Uint8Array>();
+  const external = new Map<string, Uint8Array>();
+  const stored = new Map<string, StoredTensor>();
+  for (const tensor of model.graph.initializer) {
+    if (tensor.dataLocation !== DataLocation.EXTERNAL) continue;
+    const place = await placeOf(tensor, path);
+    const { length: _, ...whole } = place;
+    if (staysInFile(place)) stored.set(tensor.name, whole);
+    else if (precision === 'float16' && staysInHalf(place))
+      stored.set(tensor.name, { ...whole, type: 'float32', inFile: 'float16' });
+    else external.set(tensor.name, await bytesAt(place, files));
+  }
+  const isRaised = raiseModel(model);
+  if (external.size === 0 && !isRaised) return { bytes, externalData: new Map(), stored };
+  const externalData = new Map<string, Uint8Array>();
+  for (const tensor of model.graph.initializer) {
+    const data = external.get(tensor.name);
+    if (!data) continue;
+    if (stored.size > 0) moveInside(tensor, data);
+    else externalData.set(tensor.name, relocated(tensor, data));
+  }
+  return { bytes: toBinary(ModelProtoSchema, model as ModelProto), externalData, stored };
+}
+
+/** Puts a tensor into the model: onnxruntime takes weights from memory or from files, not from both. */
+function moveInside(tensor: TensorProto, data: Uint8Array): void {
+  tensor.rawData = raisedBytes(tensor, data);
+  tensor.dataLocation = DataLocation.DEFAULT;
+  tensor.externalData = [];
+}
+
+/** Lets a tensor name a location of its own, whose bytes are returned. */
+function relocated(tensor: TensorProto, data: Uint8Array): Uint8Array {
+  const raised = raisedBytes(tensor, data);
+  const entry = (key: string, value: string) => create(StringStringEntryProtoSchema, { key, value });
+  tensor.externalData = [
+    entry('location', tensor.name),
+    entry('offset', '0'),
+    entry('length', String(raised.byteLength)),
+  ];
+  return raised;
+}
+
+/** A tensor outside of the model, in a file that is there and long enough. */
+interface OutsideTensor extends StoredTensor {
+  readonly length: number;
+}
+
+async function placeOf(tensor: TensorProto, path: string): Promise<OutsideTensor> {
+  const where = `${path} initializer "${tensor.name}"`;
+  const place = externalPlace(tensor, where);
+  const { location, start: offset, length } = place;
+  const folder = dirname(path);
+  const { size } = await stat(join(folder, location)).catch((cause) => {
+    throw unreadable(join(folder, location), WEIGHTS, cause);
+  });
+  requireInFile(place, size, where);
+  const type = elementTypeOf(tensor.dataType, where);
+  return { type, shape: storedShape(tensor, where), folder, location, offset, length };
+}
+
+const WEIGHTS = 'the weights of a model';
+
+/** Whether a runtime can use a tensor where it lies, and nobody here looks at its numbers. */
+const staysInFile = ({ type, offset, length }: OutsideTensor) =>
+  type === 'float32' && offset % ELEMENT_BYTES.float32 === 0 && length >= LARGE_BYTES;
+
+const staysInHalf = ({ type, offset, length }: OutsideTensor) =>
+  type === 'float16' && offset % ELEMENT_BYTES.float16 === 0 && length >= LARGE_BYTES;
+
+async function bytesAt(place: OutsideTensor, files: Map<string, Uint8Array>): Promise<Uint8Array> {
+  const { folder, location, offset, length } = place;
+  const file =
+    files.get(location) ??
+    (await readWhole(join(folder, location), WEIGHTS, (size) => new SharedArrayBuffer(size)));
+  files.set(location, file);
+  return file.subarray(offset, offset + length);
+}
+
+/** Weights go to memory that threads can share; onnxruntime takes no model from there. */
+async function readWhole(
+  path: string,
+  what: string,
+  allocate: (size: number) => ArrayBufferLike,
+): Promise<Uint8Array> {
+  return readWholeFile(path, allocate).catch((cause) => {
+    throw unreadable(path, what, cause);
+  });
+}
+
+function unreadable(path: string, what: string, cause: unknown): TributaryError {
+  return new TributaryError(
+    'TRIB_FILE',
+    `${path}: expected ${what}, got ${(cause as NodeJS.ErrnoException).code ?? 'an error'}. Export the pipeline again, or correct model.pipeline.`,
+    { cause },
+  );
+}

@@ -1,0 +1,51 @@
+/** @file The part of a model that some of its outputs need. */
+
+import { toBinary } from '@bufbuild/protobuf';
+import { TributaryError } from '../../../errors.js';
+import { decodeModel } from './decode.js';
+import type { NodeProto } from './onnx_pb.js';
+import { ModelProtoSchema } from './onnx_pb.js';
+
+/**
+ * Returns the model with these outputs alone: nodes, weights and inputs that none of them needs are gone. It works on ONNX as
+ * it is written, so that no operator has to be known.
+ *
+ * @param where Names the model in faults.
+ * @throws TRIB_MODEL where the bytes are no model, or it has no such output.
+ */
+export function subModel(bytes: Uint8Array, outputs: readonly string[], where: string): Uint8Array {
+  const model = decodeModel(bytes, where);
+  const { graph } = model;
+  const there = graph.output.map(({ name }) => name);
+  const missing = outputs.filter((name) => !there.includes(name));
+  if (missing.length > 0) {
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `${where} outputs: expected ${missing.join(', ')}, got ${there.join(', ')}. Export it as docs/rewards.md says.`,
+    );
+  }
+  const needed = new Set(outputs);
+  // Nodes stand in topological order, so that whoever needs a value comes after who makes it.
+  const kept = graph.node.toReversed().filter((node) => {
+    if (!node.output.some((name) => needed.has(name))) return false;
+    for (const name of valuesRead(node)) needed.add(name);
+    return true;
+  });
+  graph.node = kept.toReversed();
+  graph.initializer = graph.initializer.filter(({ name }) => needed.has(name));
+  graph.input = graph.input.filter(({ name }) => needed.has(name));
+  graph.output = graph.output.filter(({ name }) => outputs.includes(name));
+  return toBinary(ModelProtoSchema, model);
+}
+
+/** What a node reads, inside the branches of control flow too. */
+function valuesRead(node: NodeProto): string[] {
+  const inside = node.attribute.flatMap(({ g, graphs }) => [...(g ? [g] : []), ...graphs]);
+  return [
+    ...node.input,
+    ...inside.flatMap((graph) => [
+      ...graph.node.flatMap(valuesRead),
+      ...graph.output.map(({ name }) => name),
+    ]),
+  ];
+}

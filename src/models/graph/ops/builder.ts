@@ -1,0 +1,249 @@
+/**
+ * @file Writes graphs. A builder only ever appends: every node is shape-checked as it is added, so a mistake surfaces at
+ * the line that made it. Whole-graph passes (pruning, fusion, LoRA) make a new graph from an old one.
+ */
+
+import { TributaryError } from '../../../errors.js';
+import type { ElementType, Tensor } from '../../tensor.js';
+import { float32 } from '../../tensor.js';
+import type { Attributes, Graph, Node, StoredTensor, Value } from '../graph.js';
+import type { OpName } from '../op-names.js';
+import { inferOutputs } from '../shapes/shape-rules.js';
+
+export interface EmitOptions {
+  /** Name of the node; without it one is made from the scope and the operator. */
+  readonly name?: string;
+}
+
+/** Appends nodes to a graph and keeps it well-formed. */
+export class GraphBuilder {
+  readonly #inputs: Value[] = [];
+  readonly #outputs: Value[] = [];
+  readonly #nodes: Node[] = [];
+  readonly #initializers = new Map<string, Tensor>();
+  readonly #stored = new Map<string, StoredTensor>();
+  readonly #values = new Map<string, Value>();
+  readonly #scalars = new Map<string, Value>();
+  readonly #barriers = new Set<string>();
+  #scope = '';
+  #forward: Node | undefined;
+
+  /** Starts from a graph (its nodes are kept as they are) or from nothing. */
+  static from(graph: Graph): GraphBuilder {
+    const builder = new GraphBuilder();
+    for (const input of graph.inputs) builder.#declare(input, builder.#inputs);
+    for (const [name, tensor] of graph.initializers) builder.initializer(name, tensor);
+    for (const [name, tensor] of graph.stored) builder.stored(name, tensor);
+    for (const node of graph.nodes) builder.append(node);
+    builder.#outputs.push(...graph.outputs);
+    return builder;
+  }
+
+  get nodes(): readonly Node[] {
+    return this.#nodes;
+  }
+
+  get inputs(): readonly Value[] {
+    return this.#inputs;
+  }
+
+  get initializers(): ReadonlyMap<string, Tensor> {
+    return this.#initializers;
+  }
+
+  /** Values through which no gradient flows (see `stopGradient`). */
+  get barriers(): ReadonlySet<string> {
+    return this.#barriers;
+  }
+
+  /** Declares a graph input. */
+  input(name: string, type: ElementType, shape: readonly number[]): Value {
+    return this.#declare({ name, type, shape }, this.#inputs);
+  }
+
+  /** Adds a named constant: a weight. */
+  initializer(name: string, tensor: Tensor): Value {
+    const value = this.#declare({ name, type: tensor.type, shape: tensor.shape });
+    this.#initializers.set(name, tensor);
+    return value;
+  }
+
+  /** Adds a named constant whose numbers lie in a file. */
+  stored(name: string, tensor: StoredTensor): Value {
+    const value = this.#declare({ name, type: tensor.type, shape: tensor.shape });
+    this.#stored.set(name, tensor);
+    return value;
+  }
+
+  /** Whether a value is a constant whose numbers lie in a file. */
+  isStored(value: Value): boolean {
+    return this.#stored.has(value.name);
+  }
+
+  /** Whether a value is a constant, in memory or in a file. */
+  isConstant(value: Value): boolean {
+    return this.#initializers.has(value.name) || this.#stored.has(value.name);
+  }
+
+  /** Adds an unnamed constant. */
+  constant(tensor: Tensor): Value {
+    return this.initializer(this.#freshName('constant'), tensor);
+  }
+
+  /** Returns a float32 scalar constant; equal scalars share one initializer. */
+  scalar(number: number): Value {
+    const key = String(number);
+    const known = this.#scalars.get(key);
+    if (known) return known;
+    const value = this.constant(float32([number], []));
+    this.#scalars.set(key, value);
+    return value;
+  }
+
+  /** Names nodes made inside `body` under a scope, e.g. `down_blocks.1/resnets.0`. */
+  scoped<T>(scope: string, body: () => T): T {
+    const outer = this.#scope;
+    this.#scope = `${outer}/${scope}`;
+    try {
+      return body();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  /** Says of nodes made inside `body` that the derivative of a node, or its repetition, needs them. */
+  derived<T>(forward: Node, body: () => T): T {
+    const outer = this.#forward;
+    this.#forward = forward;
+    try {
+      return body();
+    } finally {
+      this.#forward = outer;
+    }
+  }
+
+  /** The scope that new nodes are named under, e.g. `/down_blocks.1/resnets.0`. */
+  get scope(): string {
+    return this.#scope;
+  }
+
+  /**
+   * Adds a node of a known operator and returns its outputs.
+   * @throws TRIB_GRAPH when shapes or types do not fit, naming node and shapes.
+   */
+  emit(
+    op: OpName,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    options: EmitOptions = {},
+  ): Value[] {
+    const name = this.#freshName(options.name ?? `${this.#scope}/${op}`);
+    const constants = inputs.map((input) =>
+      input === undefined ? undefined : this.#initializers.get(input.name),
+    );
+    const outputs = inferOutputs({ name, op, inputs, attributes, constants }).map((output, index) => ({
+      name: index === 0 ? `${name}_output` : `${name}_output_${index}`,
+      ...output,
+    }));
+    this.append({ name, op, domain: '', inputs, outputs, attributes });
+    return outputs;
+  }
+
+  /** Adds a node whose output shapes the caller knows (loaded or rewritten graphs, fused operators). */
+  append(node: Node): void {
+    for (const input of node.inputs) {
+      if (input !== undefined && !this.#values.has(input.name)) {
+        throw new TributaryError(
+          'TRIB_GRAPH',
+          `${node.op} "${node.name}": expected input "${input.name}" to be produced before it, got no such value. Add nodes in topological order.`,
+        );
+      }
+    }
+    for (const output of node.outputs) this.#declare(output);
+    const forward = node.forward ?? this.#forward;
+    this.#nodes.push(forward === node.forward ? node : { ...node, ...(forward && { forward }) });
+  }
+
+  /** Marks a value as a barrier: it is used, and no gradient flows into it. */
+  stopGradient(value: Value): Value {
+    const [copy] = this.emit('Identity', [value]) as [Value];
+    this.#barriers.add(copy.name);
+    return copy;
+  }
+
+  /** Declares a value as graph output, under its own or another name. */
+  output(value: Value, name?: string): Value {
+    let declared = value;
+    if (name !== undefined && name !== value.name) {
+      declared = { ...value, name };
+      this.append({
+        name: this.#freshName(`/outputs/${name}`),
+        op: 'Identity',
+        domain: '',
+        inputs: [value],
+        outputs: [declared],
+        attributes: {},
+      });
+    }
+    this.#outputs.push(declared);
+    return declared;
+  }
+
+  /** Forgets the outputs declared so far: a training graph has other outputs than the model it grew from. */
+  clearOutputs(): void {
+    this.#outputs.length = 0;
+  }
+
+  /** Finds a value by name, or says which names are near. */
+  value(name: string): Value {
+    const value = this.#values.get(name);
+    if (value) return value;
+    throw new TributaryError(
+      'TRIB_GRAPH',
+      `graph value "${name}": expected one of the graph's ${this.#values.size} values, got an unknown name. The graph's inputs are ${this.#inputs.map((input) => input.name).join(', ')}.`,
+    );
+  }
+
+  /** The graph as built so far, without nodes and constants that no output needs. */
+  build(): Graph {
+    const needed = new Set(this.#outputs.map((output) => output.name));
+    const nodes: Node[] = [];
+    for (const node of this.#nodes.toReversed()) {
+      if (!node.outputs.some((output) => needed.has(output.name))) continue;
+      nodes.push(node);
+      for (const input of node.inputs) if (input !== undefined) needed.add(input.name);
+    }
+    return {
+      inputs: this.#inputs.filter((input) => needed.has(input.name)),
+      outputs: [...this.#outputs],
+      initializers: new Map([...this.#initializers].filter(([name]) => needed.has(name))),
+      stored: new Map([...this.#stored].filter(([name]) => needed.has(name))),
+      nodes: nodes.reverse(),
+    };
+  }
+
+  #declare(value: Value, list?: Value[]): Value {
+    if (this.#values.has(value.name)) {
+      throw new TributaryError(
+        'TRIB_GRAPH',
+        `graph value "${value.name}": expected a new name, got one that is taken. Name it otherwise.`,
+      );
+    }
+    this.#values.set(value.name, value);
+    list?.push(value);
+    return value;
+  }
+
+  #freshName(wanted: string): string {
+    if (!this.#values.has(`${wanted}_output`) && !this.#values.has(wanted) && !this.#taken.has(wanted)) {
+      this.#taken.add(wanted);
+      return wanted;
+    }
+    const next = (this.#counters.get(wanted) ?? 0) + 1;
+    this.#counters.set(wanted, next);
+    return this.#freshName(`${wanted}_${next}`);
+  }
+
+  readonly #taken = new Set<string>();
+  readonly #counters = new Map<string, number>();
+}

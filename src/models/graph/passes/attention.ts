@@ -1,0 +1,118 @@
+/**
+ * @file Attention whose scores are never there as a whole (Rabe and Staats 2021, "Self-attention does not need O(n²)
+ * memory"): softmax(q kᵀ) v for some positions of q at a time. While a graph is differentiated such attention is one node,
+ * whose gradient makes the scores again, piece by piece (autodiff/attention-rule.ts), and is written out at the end.
+ */
+
+import { elementCount } from '../../tensor.js';
+import type { Graph, Node, Value } from '../graph.js';
+import { int, intAttribute } from '../graph.js';
+import { GraphBuilder } from '../ops/builder.js';
+import * as op from '../ops/index.js';
+import { after, hasArrived } from './arrival.js';
+import { type GraphView, rewriteGraph } from './rewrite.js';
+
+/** Of operators that this program alone knows, and that no graph has when it is run. */
+const DOMAIN = 'tributary';
+/** Scores of one piece: 64 MiB of float32. Smaller ones are not faster (docs/performance.md), and there are more of them. */
+const PIECE_ELEMENTS = 2 ** 24;
+
+/** Whether a node is attention in pieces: q [..., n, c], kᵀ [..., c, m], v [..., m, d], q scaled already. */
+export const isAttention = ({ domain, op: name }: Node): boolean => domain === DOMAIN && name === 'Attention';
+
+/**
+ * Returns the graph with softmax(q kᵀ · s) v as one node wherever its scores have more than `atMost` elements. The graph is
+ * not to be run before `writeAttention`. A mask, a dropout or another axis leaves attention as it is.
+ */
+export function gatherAttention(graph: Graph, atMost = PIECE_ELEMENTS): Graph {
+  return rewriteGraph(graph, (g, node, view) => {
+    const scores = scoresUnder(node, view);
+    const value = node.inputs[1];
+    if (!scores || !value || elementCount(scores.shape) <= atMost) return undefined;
+    const scaled = scaleOf(g, scores, view);
+    const product = view.producer(scaled?.scores ?? scores);
+    const [query, keys] = product?.op === 'MatMul' ? product.inputs.map((i) => i && view.current(i)) : [];
+    if (!query || !keys || !areStacked([query, keys, value])) return undefined;
+    const positions = scores.shape.at(-2) ?? 1;
+    const rows = Math.max(1, Math.floor((atMost * positions) / elementCount(scores.shape)));
+    const [output] = node.outputs as [Value];
+    const mixed: Value = { ...output, name: `${output.name}_attention` };
+    g.append({
+      name: `${node.name}_attention`,
+      op: 'Attention',
+      domain: DOMAIN,
+      inputs: [scaled ? scaled.apply(query) : query, keys, value],
+      outputs: [mixed],
+      attributes: { rows: int(Math.ceil(positions / Math.ceil(positions / rows))) },
+    });
+    return mixed;
+  });
+}
+
+/** What the softmax under a product reads, where nobody else does. */
+function scoresUnder(node: Node, { producer, uses }: GraphView): Value | undefined {
+  const softmax = node.op === 'MatMul' && node.domain === '' ? producer(node.inputs[0]) : undefined;
+  const [scores] = softmax?.inputs ?? [];
+  const [probabilities] = softmax?.outputs ?? [];
+  if (softmax?.op !== 'Softmax' || !scores || !probabilities) return undefined;
+  const isAlongLast = [-1, scores.shape.length - 1].includes(intAttribute(softmax, 'axis', -1));
+  return isAlongLast && uses(probabilities) === 1 && uses(scores) === 1 ? scores : undefined;
+}
+
+/** The product under a scale by one number, and how to scale something else by it. */
+function scaleOf(g: GraphBuilder, scaled: Value, { producer, uses }: GraphView) {
+  const node = producer(scaled);
+  const isNumber = (value: Value | undefined) =>
+    value !== undefined && g.initializers.has(value.name) && elementCount(value.shape) === 1;
+  if (node?.domain !== '' || (node.op !== 'Mul' && node.op !== 'Div')) return undefined;
+  const [left, right] = node.inputs as [Value, Value];
+  const [scores, number] = node.op === 'Mul' && isNumber(left) ? [right, left] : [left, right];
+  if (!isNumber(number) || uses(scores) > 1) return undefined;
+  const apply = (query: Value) => (node.op === 'Mul' ? op.mul(g, query, number) : op.div(g, query, number));
+  return { scores, apply };
+}
+
+/** Whether all are matrices of the same stack, in single precision. */
+function areStacked(values: readonly Value[]): boolean {
+  const stacks = new Set(values.map(({ type, shape }) => `${type} ${shape.slice(0, -2).join()}`));
+  return stacks.size === 1 && values.every(({ type }) => type === 'float32');
+}
+
+/** Returns the graph with attention in operators that engines know. */
+export function writeAttention(graph: Graph): Graph {
+  const g = GraphBuilder.from({ ...graph, nodes: [], outputs: [] });
+  for (const node of graph.nodes) {
+    if (isAttention(node)) g.scoped(node.name.replace(/^\//, ''), () => writePieces(g, node));
+    else g.append(node);
+  }
+  for (const output of graph.outputs) g.output(output);
+  return g.build();
+}
+
+function writePieces(g: GraphBuilder, node: Node): void {
+  const [query, keys, value] = node.inputs as [Value, Value, Value];
+  const pieces: Value[] = [];
+  for (const piece of piecesOf(node)) {
+    const rows = rowsOf(g, query, piece);
+    const last = pieces.at(-1);
+    const due = last ? after(g, hasArrived(g, last), rows) : rows;
+    pieces.push(op.matMul(g, op.softmax(g, op.matMul(g, due, keys), -1), value));
+  }
+  const { name, outputs } = node;
+  const attributes = { axis: int(query.shape.length - 2) };
+  g.append({ name, op: 'Concat', domain: '', inputs: pieces, outputs, attributes });
+}
+
+/** First and last position, exclusive, of each piece of the queries. */
+export function piecesOf(node: Node): readonly (readonly [number, number])[] {
+  const positions = node.outputs[0]?.shape.at(-2) ?? 1;
+  const rows = intAttribute(node, 'rows', positions);
+  return Array.from({ length: Math.ceil(positions / rows) }, (_, index) => [
+    index * rows,
+    Math.min((index + 1) * rows, positions),
+  ]);
+}
+
+/** Some rows of a stack of matrices. */
+export const rowsOf = (g: GraphBuilder, matrices: Value, [first, end]: readonly [number, number]): Value =>
+  op.slice(g, matrices, { starts: [first], ends: [end], axes: [matrices.shape.length - 2] });

@@ -1,0 +1,109 @@
+/**
+ * @file The form of a graph that is only run: onnxruntime's fused operators in place of the patterns that exporters write.
+ * The result is the same function up to rounding.
+ */
+
+import type { Graph, Node, Value } from '../graph.js';
+import { float, int, intAttribute, intsAttribute } from '../graph.js';
+import type { GraphBuilder } from '../ops/builder.js';
+import type { GraphView } from './rewrite.js';
+import { rewriteGraph } from './rewrite.js';
+
+const CONTRIB = 'com.microsoft';
+
+/** Returns the graph with attention as MultiHeadAttention (unless it is to stay as it is) and SiLU as QuickGelu. */
+export function fuseForInference(graph: Graph, { attention = true } = {}): Graph {
+  return rewriteGraph(
+    graph,
+    (g, node, view) => (attention ? fuseAttention(g, node, view) : undefined) ?? fuseSilu(g, node, view),
+  );
+}
+
+function appendFused(
+  { g, view }: { g: GraphBuilder; view: GraphView },
+  node: Node,
+  op: string,
+  inputs: readonly Value[],
+  attributes: Node['attributes'],
+): Value {
+  const [output] = node.outputs as [Value];
+  const fused = { ...output, name: `${output.name}_fused` };
+  g.append({
+    name: `${node.name}_${op}`,
+    op,
+    domain: CONTRIB,
+    inputs: inputs.map(view.current),
+    outputs: [fused],
+    attributes,
+  });
+  return fused;
+}
+
+/** x · sigmoid(x) is QuickGelu with alpha 1. */
+function fuseSilu(g: GraphBuilder, node: Node, view: GraphView): Value | undefined {
+  if (node.op !== 'Mul') return undefined;
+  const [left, right] = node.inputs as [Value, Value];
+  for (const [x, gate] of [
+    [left, right],
+    [right, left],
+  ] as const) {
+    const sigmoid = view.producer(gate);
+    if (sigmoid?.op === 'Sigmoid' && sigmoid.inputs[0]?.name === x.name && view.uses(gate) === 1) {
+      return appendFused({ g, view }, node, 'QuickGelu', [x], { alpha: float(1) });
+    }
+  }
+  return undefined;
+}
+
+interface Heads {
+  /** [B, N, C], before it was split into heads. */
+  readonly source: Value;
+  readonly count: number;
+  readonly size: number;
+}
+
+/**
+ * The output Reshape of softmax(q kᵀ · scale) v, where q, k, v are Reshape + Transpose of [B, N, C] into heads.
+ * Anything between (a mask, a dropout) or another axis of the softmax leaves the pattern alone.
+ */
+function fuseAttention(g: GraphBuilder, node: Node, view: GraphView): Value | undefined {
+  const mix = view.producer(mergedHeads(node, view));
+  const softmax = mix?.op === 'MatMul' ? view.producer(mix.inputs[0]) : undefined;
+  if (!mix || softmax?.op !== 'Softmax' || ![-1, 3].includes(intAttribute(softmax, 'axis', -1)))
+    return undefined;
+  const scaled = view.producer(softmax.inputs[0]);
+  const scale = scaled?.op === 'Mul' ? g.initializers.get(scaled.inputs[1]?.name ?? '') : undefined;
+  const scores = scale ? view.producer(scaled?.inputs[0]) : undefined;
+  if (scale?.type !== 'float32' || scale.data.length !== 1 || scores?.op !== 'MatMul') return undefined;
+  const query = splitHeads(view, scores.inputs[0], '0,2,1,3');
+  const key = splitHeads(view, scores.inputs[1], '0,2,3,1');
+  const value = splitHeads(view, mix.inputs[1], '0,2,1,3');
+  if (!query || !key || !value) return undefined;
+  return appendFused({ g, view }, node, 'MultiHeadAttention', [query.source, key.source, value.source], {
+    num_heads: int(query.count),
+    scale: float(Number(scale.data[0])),
+  });
+}
+
+/** [B, heads, N, size] behind a Reshape to [B, N, heads · size]. */
+function mergedHeads(node: Node, view: GraphView): Value | undefined {
+  if (node.op !== 'Reshape') return undefined;
+  const merge = view.producer(node.inputs[0]);
+  if (merge?.op !== 'Transpose' || intsAttribute(merge, 'perm')?.join() !== '0,2,1,3') return undefined;
+  const [batch, positions, heads = 1, size = 1] = merge.outputs[0]?.shape ?? [];
+  return node.outputs[0]?.shape.join() === [batch, positions, heads * size].join()
+    ? merge.inputs[0]
+    : undefined;
+}
+
+/** The source [B, N, heads · size] of a Reshape to [B, N, heads, size] and a Transpose. */
+function splitHeads(view: GraphView, value: Value | undefined, order: string): Heads | undefined {
+  const transpose = view.producer(value);
+  if (transpose?.op !== 'Transpose' || intsAttribute(transpose, 'perm')?.join() !== order) return undefined;
+  const reshape = view.producer(transpose.inputs[0]);
+  const source = reshape?.op === 'Reshape' ? reshape.inputs[0] : undefined;
+  const [batch, positions, count = 1, size = 1] = reshape?.outputs[0]?.shape ?? [];
+  return source?.shape.join() === [batch, positions, count * size].join()
+    ? { source, count, size }
+    : undefined;
+}

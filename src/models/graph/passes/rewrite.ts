@@ -1,0 +1,53 @@
+/** @file The frame of every rewrite of a whole graph: visit nodes in order, replace some, keep the rest, drop what died. */
+
+import type { Graph, Node, Value } from '../graph.js';
+import { GraphBuilder } from '../ops/builder.js';
+
+export interface GraphView {
+  readonly graph: Graph;
+  /** The node that makes a value, if a node does. */
+  readonly producer: (value: Value | undefined) => Node | undefined;
+  /** How many nodes and graph outputs use a value. */
+  readonly uses: (value: Value) => number;
+  /** The value that now stands in the place of an original one. */
+  readonly current: (value: Value) => Value;
+}
+
+function viewGraph(graph: Graph, replaced: ReadonlyMap<string, Value>): GraphView {
+  const producers = new Map<string, Node>();
+  const uses = new Map<string, number>();
+  const count = (name: string) => uses.set(name, (uses.get(name) ?? 0) + 1);
+  for (const node of graph.nodes) {
+    for (const output of node.outputs) producers.set(output.name, node);
+    for (const input of node.inputs) if (input) count(input.name);
+  }
+  for (const output of graph.outputs) count(output.name);
+  return {
+    graph,
+    producer: (value) => (value ? producers.get(value.name) : undefined),
+    uses: (value) => uses.get(value.name) ?? 0,
+    current: (value) => replaced.get(value.name) ?? value,
+  };
+}
+
+/**
+ * Rebuilds a graph. `replace` may emit other nodes for a node and return the value that takes the place of its first output,
+ * or return `undefined` to keep it. Nodes that nothing needs afterwards are gone.
+ */
+export function rewriteGraph(
+  graph: Graph,
+  replace: (g: GraphBuilder, node: Node, view: GraphView) => Value | undefined,
+): Graph {
+  const replaced = new Map<string, Value>();
+  const view = viewGraph(graph, replaced);
+  const g = GraphBuilder.from({ ...graph, nodes: [], outputs: [] });
+  for (const node of graph.nodes) {
+    const updated = { ...node, inputs: node.inputs.map((input) => input && view.current(input)) };
+    const value = g.scoped(node.name.replace(/^\//, ''), () => replace(g, updated, view));
+    const [output] = node.outputs;
+    if (value && output) replaced.set(output.name, value);
+    else g.append(updated);
+  }
+  for (const output of graph.outputs) g.output(view.current(output), output.name);
+  return g.build();
+}

@@ -1,0 +1,113 @@
+/**
+ * @file Changes of weights, such as an adapter, made in a model file. Nothing else of the file is touched: nodes, names and
+ * open axes stay as they are.
+ */
+import { create } from '@bufbuild/protobuf';
+import { float32Data } from '../../tensor.js';
+import { toTensor } from '../onnx/decode.js';
+import type { GraphProto, ModelProto, NodeProto, TensorProto } from '../onnx/onnx_pb.js';
+import { TensorProto_DataLocation as DataLocation, TensorProtoSchema } from '../onnx/onnx_pb.js';
+import { layerName } from './lora.js';
+import { type Layout, requireFit, type WeightChange } from './weight-change.js';
+
+interface Target {
+  /** The node that alone gets the changed weight; absent where the weight has a name of its own. */
+  readonly node?: NodeProto;
+  readonly weight: TensorProto;
+  readonly layout: Layout;
+}
+
+/** Changes the values of one weight in place. */
+export type Apply = (values: Float32Array) => void;
+
+/**
+ * Changes the weights that lie inside a model, which must be float32. A weight that several nodes share is given to the changed one as a copy.
+ * @returns what is to be done to those that lie outside, by the name of their initializer.
+ *
+ * Errors: TRIB_LORA, naming everything that does not fit, if the model lacks a weight or has it in another size.
+ */
+export function changeWeights(
+  model: ModelProto & { graph: GraphProto },
+  changes: readonly WeightChange[],
+  label: string,
+): ReadonlyMap<string, Apply> {
+  const targets = targetsOf(model.graph);
+  const found = new Map(
+    [...targets].map(([name, { weight, layout }]) => [name, { shape: plainShape(weight), layout }]),
+  );
+  requireFit(changes, found, label);
+  const outside = new Map<string, Apply>();
+  for (const change of changes) {
+    const target = targets.get(change.name) as Target;
+    const weight = ownWeight(model.graph, target);
+    const apply: Apply = (values) => change.apply(values, target.layout);
+    if (weight.dataLocation === DataLocation.EXTERNAL) {
+      outside.set(weight.name, apply);
+      continue;
+    }
+    const where = `${label} initializer "${weight.name}"`;
+    const changed = float32Data(toTensor(weight, where), where).slice();
+    apply(changed);
+    weight.floatData = [];
+    weight.rawData = new Uint8Array(changed.buffer, changed.byteOffset, changed.byteLength);
+  }
+  return outside;
+}
+
+/** The weights of layers, by the name that PyTorch would give them, and others that have such a name. */
+function targetsOf(graph: GraphProto): Map<string, Target> {
+  const tensors = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
+  for (const { opType, output, attribute } of graph.node) {
+    const value = attribute.find(({ name }) => name === 'value')?.t;
+    if (opType === 'Constant' && value) tensors.set(output[0] ?? '', value);
+  }
+  const targets = new Map<string, Target>();
+  for (const node of graph.node) {
+    const weight = tensors.get(node.input[1] ?? '');
+    const layout = layoutOf(node);
+    if (weight && layout) targets.set(`${layerName(node.name)}.weight`, { node, weight, layout });
+  }
+  for (const weight of graph.initializer) {
+    if (/\.(weight|bias)$/.test(weight.name) && !targets.has(weight.name))
+      targets.set(weight.name, { weight, layout: 'kernels' });
+  }
+  return targets;
+}
+
+/** A norm's weight lies as [C, 1, 1] in some graphs, which PyTorch has as [C]. */
+function plainShape({ dims }: TensorProto): number[] {
+  const [first, ...others] = dims.map(Number);
+  return dims.length === 3 && others.every((size) => size === 1) ? [first ?? 1] : dims.map(Number);
+}
+
+function layoutOf({ opType, attribute }: NodeProto): Layout | undefined {
+  const number = (name: string, otherwise: number) =>
+    Number(attribute.find((one) => one.name === name)?.i ?? otherwise);
+  switch (opType) {
+    case 'MatMul':
+      return 'in-out';
+    case 'Gemm': {
+      const alpha = attribute.find(({ name }) => name === 'alpha')?.f ?? 1;
+      if (number('transA', 0) === 1 || alpha !== 1) return undefined;
+      return number('transB', 0) === 1 ? 'out-in' : 'in-out';
+    }
+    case 'Conv': {
+      const dilations = attribute.find(({ name }) => name === 'dilations')?.ints ?? [];
+      return number('group', 1) === 1 && dilations.every((size) => size === 1n) ? 'kernels' : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The weight that only this node uses, copied first where there are others. */
+function ownWeight(graph: GraphProto, { node, weight }: Target): TensorProto {
+  if (!node) return weight;
+  const name = node.input[1] ?? '';
+  const uses = graph.node.reduce((sum, { input }) => sum + input.filter((one) => one === name).length, 0);
+  if (uses === 1 && graph.initializer.includes(weight)) return weight;
+  const copy = create(TensorProtoSchema, { ...weight, name: `${node.name}/merged_weight` });
+  graph.initializer.push(copy);
+  node.input[1] = copy.name;
+  return copy;
+}

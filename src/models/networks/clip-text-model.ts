@@ -1,0 +1,168 @@
+/** @file CLIPTextModel and CLIPTextModelWithProjection of transformers as a graph: token ids -> embeddings. */
+
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+import { readJsonFile } from '../files/json-file.js';
+import type { Value } from '../graph/graph.js';
+import * as op from '../graph/ops/index.js';
+import { float32, int64 } from '../tensor.js';
+import { count, decimal, named, parts, whole } from './config-fields.js';
+import type { LayerContext } from './layers.js';
+import { attention, layerNorm, linear } from './layers.js';
+
+export interface ClipTextConfig {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly numHiddenLayers: number;
+  readonly numAttentionHeads: number;
+  readonly maxPositionEmbeddings: number;
+  readonly layerNormEps: number;
+  readonly activation: 'quick_gelu' | 'gelu';
+  readonly eosTokenId: number;
+  /** Width of `text_embeds`; null where the model has no projection. */
+  readonly projectionDim: number | null;
+}
+
+const SUPPORTED = 'Use the text encoder of SD 1.x, SD 2.x or SDXL, or one exported to ONNX.';
+/** Far below every score, such that its softmax is 0. */
+const MASKED = -1e9;
+
+const schema = z.object(
+  {
+    architectures: z.tuple([named(['CLIPTextModel', 'CLIPTextModelWithProjection'])], {
+      error: 'expected CLIPTextModel or CLIPTextModelWithProjection',
+    }),
+    vocab_size: count(),
+    hidden_size: count(),
+    intermediate_size: count(),
+    num_hidden_layers: parts(),
+    num_attention_heads: parts(),
+    // The causal mask is a square of this side.
+    max_position_embeddings: count(4096),
+    layer_norm_eps: decimal().default(1e-5),
+    hidden_act: named(['quick_gelu', 'gelu']).default('quick_gelu'),
+    // The default of transformers before 4.29, which published configs hold for "the highest id".
+    eos_token_id: whole().default(2),
+    projection_dim: count().default(512),
+  },
+  { error: 'expected an object' },
+);
+
+/**
+ * Reads `text_encoder/config.json`.
+ *
+ * Errors: TRIB_MODEL, naming the file, the key and what is supported.
+ */
+export async function readClipTextConfig(path: string): Promise<ClipTextConfig> {
+  const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
+  if (json.hidden_size % json.num_attention_heads !== 0) {
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `${path} num_attention_heads: expected a divisor of hidden_size ${json.hidden_size}, got ${json.num_attention_heads}. ${SUPPORTED}`,
+    );
+  }
+  return {
+    vocabSize: json.vocab_size,
+    hiddenSize: json.hidden_size,
+    intermediateSize: json.intermediate_size,
+    numHiddenLayers: json.num_hidden_layers,
+    numAttentionHeads: json.num_attention_heads,
+    maxPositionEmbeddings: json.max_position_embeddings,
+    layerNormEps: json.layer_norm_eps,
+    activation: json.hidden_act,
+    eosTokenId: json.eos_token_id,
+    projectionDim: json.architectures[0] === 'CLIPTextModelWithProjection' ? json.projection_dim : null,
+  };
+}
+
+/**
+ * Appends the network for one prompt, with the names of optimum's exports.
+ *
+ * Input: `input_ids` [1, tokens] int64. Outputs: `last_hidden_state` [1, tokens, width] behind the final norm;
+ * `hidden_states.<n>` before it, of the last layer and the one before; `text_embeds` [1, P] with a projection.
+ */
+export function clipTextModel(layer: LayerContext, config: ClipTextConfig, tokens: number): void {
+  const { g, weights } = layer;
+  const { hiddenSize, numHiddenLayers, layerNormEps } = config;
+  const inputIds = g.input('input_ids', 'int64', [1, tokens]);
+  const lastHiddenState = g.scoped('text_model', () => {
+    const prefix = 'text_model.embeddings';
+    const words = weights(`${prefix}.token_embedding.weight`, [config.vocabSize, hiddenSize], { stdDev: 1 });
+    const places = weights(
+      `${prefix}.position_embedding.weight`,
+      [config.maxPositionEmbeddings, hiddenSize],
+      { stdDev: 1 },
+    );
+    const used = op.slice(g, places, { starts: [0], ends: [tokens], axes: [0] });
+    const mask = causalMask(layer, tokens);
+    let h = op.add(g, op.gather(g, words, inputIds), used);
+    for (let index = 0; index < numHiddenLayers; index++) {
+      if (index === numHiddenLayers - 1) g.output(h, `hidden_states.${index}`);
+      h = encoderLayer(layer, `encoder/layers.${index}`, h, mask, config);
+    }
+    g.output(h, `hidden_states.${numHiddenLayers}`);
+    return layerNorm(layer, 'final_layer_norm', h, layerNormEps);
+  });
+  g.output(lastHiddenState, 'last_hidden_state');
+  if (config.projectionDim !== null) {
+    const pooled = atEnd(layer, lastHiddenState, inputIds, config.eosTokenId);
+    g.output(linear(layer, 'text_projection', pooled, config.projectionDim, { bias: false }), 'text_embeds');
+  }
+}
+
+const PROJECTIONS = { query: 'q_proj', key: 'k_proj', value: 'v_proj', output: 'out_proj' };
+
+function encoderLayer(
+  layer: LayerContext,
+  scope: string,
+  x: Value,
+  mask: Value,
+  config: ClipTextConfig,
+): Value {
+  const { g } = layer;
+  const { hiddenSize, layerNormEps: epsilon, intermediateSize } = config;
+  return g.scoped(scope, () => {
+    const normed = layerNorm(layer, 'layer_norm1', x, epsilon);
+    const options = { mask, names: PROJECTIONS, bias: true };
+    const headSize = hiddenSize / config.numAttentionHeads;
+    const h = op.add(g, x, attention(layer, 'self_attn', normed, normed, headSize, options));
+    const inner = linear(layer, 'mlp/fc1', layerNorm(layer, 'layer_norm2', h, epsilon), intermediateSize);
+    const active =
+      config.activation === 'gelu'
+        ? op.gelu(g, inner)
+        : op.mul(g, inner, op.sigmoid(g, op.mul(g, inner, g.scalar(1.702))));
+    return op.add(g, h, linear(layer, 'mlp/fc2', active, hiddenSize));
+  });
+}
+
+/** No token sees a later one. */
+function causalMask({ g }: LayerContext, tokens: number): Value {
+  const mask = new Float32Array(tokens * tokens);
+  for (let row = 0; row < tokens; row++) mask.fill(MASKED, row * tokens + row + 1, (row + 1) * tokens);
+  return g.constant(float32(mask, [1, 1, tokens, tokens]));
+}
+
+/**
+ * The hidden state [1, width] at the first end-of-text token. Configs that say 2, whatever the vocabulary, mean the
+ * highest id, as transformers reads them.
+ */
+function atEnd({ g }: LayerContext, hidden: Value, inputIds: Value, eosTokenId: number): Value {
+  const [, tokens = 1] = inputIds.shape;
+  const marked =
+    eosTokenId === 2
+      ? inputIds
+      : op.cast(g, op.equal(g, inputIds, g.constant(int64([eosTokenId], [1]))), 'int32');
+  const [end] = g.emit('ArgMax', [marked], {
+    axis: { kind: 'int', value: 1 },
+    keepdims: { kind: 'int', value: 1 },
+  }) as [Value];
+  const places = g.constant(
+    int64(
+      Array.from({ length: tokens }, (_, place) => place),
+      [1, tokens],
+    ),
+  );
+  const chosen = op.cast(g, op.equal(g, places, end), 'float32');
+  return op.reshape(g, op.matMul(g, op.reshape(g, chosen, [0, 1, tokens]), hidden), [0, -1]);
+}

@@ -1,0 +1,114 @@
+/**
+ * @file From a network's definition and a file of weights to the constants of its graph. The definition says which weights
+ * it wants, and how they are shaped; matrices lie as PyTorch stores them, so that large ones can stay where they are.
+ */
+
+import { TributaryError } from '../../errors.js';
+import type { Graph, Precision, StoredTensor } from '../graph/graph.js';
+import { formatShape, LARGE_BYTES } from '../graph/graph.js';
+import { GraphBuilder } from '../graph/ops/builder.js';
+import { ELEMENT_BYTES, elementCount, float32, type Tensor } from '../tensor.js';
+import type { ComponentWeights } from './component-weights.js';
+import type { LayerContext } from './layers.js';
+import type { WeightSpec } from './weights.js';
+import { constantWeights, trainableWeights } from './weights.js';
+
+/** A definition: declares inputs, asks for weights, declares outputs. */
+export type Network = (layer: LayerContext) => void;
+
+/** Constants of a graph, by the names that the network gives them: in memory, or in the file. */
+export type NetworkWeights = ReadonlyMap<string, Tensor | StoredTensor>;
+
+/** Most mismatches that a message spells out. */
+const SHOWN = 40;
+
+/** The graph of a network over weights that were read before. */
+export function networkGraph(network: Network, weights: NetworkWeights): Graph {
+  const g = new GraphBuilder();
+  network({ g, weights: constantWeights(g, weights), matrixLayout: 'out-in' });
+  return g.build();
+}
+
+/**
+ * Reads all that a network asks for.
+ *
+ * @param others names of tensors in the file that belong to other networks, or to none; null where all must be used.
+ * @param precision what the graph will compute in.
+ * Errors: TRIB_MODEL with every weight that is missing, shaped otherwise or not asked for, at once.
+ */
+export async function readNetworkWeights(
+  network: Network,
+  weights: ComponentWeights,
+  others: RegExp | null,
+  precision: Precision = 'float32',
+): Promise<NetworkWeights> {
+  const wanted = wantedWeights(network).map((spec) => ({
+    spec,
+    ...storedAs(spec, weights.shapes),
+  }));
+  requireFit(wanted, weights, others);
+  const read = new Map<string, Tensor | StoredTensor>();
+  for (const { spec, name } of wanted) {
+    const isLarge = elementCount(spec.shape) * ELEMENT_BYTES.float32 >= LARGE_BYTES;
+    const place = isLarge ? weights.place(name, precision) : null;
+    const { shape } = spec;
+    read.set(spec.name, place ? { ...place, shape } : float32(await weights.read(name), shape));
+  }
+  return read;
+}
+
+/** Names and shapes, from a graph that is thrown away. */
+function wantedWeights(network: Network): readonly WeightSpec[] {
+  const specs: WeightSpec[] = [];
+  const g = new GraphBuilder();
+  network({ g, weights: trainableWeights(g, specs), matrixLayout: 'out-in' });
+  return specs;
+}
+
+interface StoredWeight {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** Names that older versions of diffusers gave to the projections of an autoencoder's attention. */
+const FORMER_NAMES: readonly (readonly [now: RegExp, then: string])[] = [
+  [/\.to_q\./, '.query.'],
+  [/\.to_k\./, '.key.'],
+  [/\.to_v\./, '.value.'],
+  [/\.to_out\.0\./, '.proj_attn.'],
+  // transformers 5 leaves the prefix out.
+  [/^text_model\./, ''],
+];
+
+/** How PyTorch stores a weight: as the graph uses it, but for a norm's weight, which is [C]. */
+function storedAs({ name, shape }: WeightSpec, stored: ComponentWeights['shapes']): StoredWeight {
+  const former = FORMER_NAMES.map(([now, then]) => name.replace(now, then));
+  const found = [name, ...former].find((candidate) => stored.has(candidate)) ?? name;
+  return { name: found, shape: shape.length === 3 ? shape.slice(0, 1) : shape };
+}
+
+function requireFit(
+  wanted: readonly (StoredWeight & { readonly spec: WeightSpec })[],
+  weights: ComponentWeights,
+  others: RegExp | null,
+): void {
+  const faults: string[] = [];
+  const known = new Set<string>();
+  for (const { name, shape } of wanted) {
+    known.add(name);
+    const stored = weights.shapes.get(name);
+    if (!stored) faults.push(`"${name}" ${formatShape(shape)} is missing`);
+    else if (formatShape(stored) !== formatShape(shape))
+      faults.push(`"${name}" is ${formatShape(stored)} instead of ${formatShape(shape)}`);
+  }
+  for (const [name, shape] of weights.shapes) {
+    if (!known.has(name) && !others?.test(name))
+      faults.push(`"${name}" ${formatShape(shape)} is not in the network`);
+  }
+  if (faults.length === 0) return;
+  const more = faults.length > SHOWN ? [`and ${faults.length - SHOWN} more`] : [];
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${weights.path}: expected the weights of the network that config.json describes, got ${faults.length} that do not fit: ${[...faults.slice(0, SHOWN), ...more].join('; ')}. Take config.json and weights from one model.`,
+  );
+}

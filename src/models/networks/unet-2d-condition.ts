@@ -1,0 +1,102 @@
+/** @file UNet2DConditionModel of diffusers as a graph: the denoiser of SD 1.x, SD 2.x and SDXL. */
+
+import type { Value } from '../graph/graph.js';
+import * as op from '../graph/ops/index.js';
+import { downsample, resnet, upsample } from './blocks.js';
+import type { LayerContext } from './layers.js';
+import { conv2d, groupNorm, linear, timestepEmbedding } from './layers.js';
+import { transformer2d } from './transformer-2d.js';
+import type { Unet2dConditionConfig, UnetLevel } from './unet-config.js';
+
+/** Sizes of the inputs of a run. */
+export interface UnetSizes {
+  readonly rows: number;
+  readonly sampleSize: readonly [height: number, width: number];
+  /** Tokens of a prompt. */
+  readonly tokens: number;
+}
+
+/**
+ * Appends the network with its inputs and its output, named as optimum's exports name them.
+ *
+ * Inputs: `sample` [R, C, H, W], `timestep` [R] float32, `encoder_hidden_states` [R, tokens, width]; with added
+ * embeddings (SDXL) `text_embeds` [R, P] and `time_ids` [R, 6]. Output: `out_sample` [R, C, H, W].
+ */
+export function unet2dCondition(
+  layer: LayerContext,
+  config: Unet2dConditionConfig,
+  { rows, sampleSize, tokens }: UnetSizes,
+): void {
+  const { g } = layer;
+  const sample = g.input('sample', 'float32', [rows, config.inChannels, ...sampleSize]);
+  const timestep = g.input('timestep', 'float32', [rows]);
+  const context = g.input('encoder_hidden_states', 'float32', [rows, tokens, config.crossAttentionDim]);
+  const time = op.silu(g, timeEmbedding(layer, config, timestep, rows));
+  const { levels, normNumGroups: numGroups, normEps: epsilon, useLinearProjection } = config;
+
+  const block = (scope: string, index: number, x: Value, level: UnetLevel, attends: boolean) => {
+    const { channels, numHeads, transformerLayers: numLayers } = level;
+    const h = resnet(layer, `${scope}/resnets.${index}`, x, { channels, numGroups, epsilon, time });
+    if (!attends) return h;
+    const options = { context, numHeads, numLayers, numGroups, useLinearProjection };
+    return transformer2d(layer, `${scope}/attentions.${index}`, h, options);
+  };
+
+  let x = conv2d(layer, 'conv_in', sample, levels[0]?.channels ?? 1);
+  const skips = [x];
+  for (const [index, level] of levels.entries()) {
+    const scope = `down_blocks.${index}`;
+    for (let at = 0; at < level.layers; at++) {
+      x = block(scope, at, x, level, level.attendsDown);
+      skips.push(x);
+    }
+    if (index < levels.length - 1) {
+      x = downsample(layer, scope, x);
+      skips.push(x);
+    }
+  }
+
+  const deepest = levels.at(-1) as UnetLevel;
+  x = block('mid_block', 0, x, deepest, true);
+  x = block('mid_block', 1, x, deepest, false);
+
+  for (const [index, level] of levels.toReversed().entries()) {
+    const scope = `up_blocks.${index}`;
+    for (let at = 0; at <= level.layers; at++) {
+      x = op.concat(g, [x, skips.pop() as Value], 1);
+      x = block(scope, at, x, level, level.attendsUp);
+    }
+    if (index < levels.length - 1) x = upsample(layer, scope, x);
+  }
+
+  x = op.silu(g, groupNorm(layer, 'conv_norm_out', x, numGroups, epsilon));
+  g.output(conv2d(layer, 'conv_out', x, config.outChannels), 'out_sample');
+}
+
+/** Of the timestep; plus that of the prompt as a whole and of the picture's sizes, where the network has it. */
+function timeEmbedding(
+  layer: LayerContext,
+  config: Unet2dConditionConfig,
+  timestep: Value,
+  rows: number,
+): Value {
+  const { g } = layer;
+  const { added, flipSinToCos: cosinesFirst, freqShift } = config;
+  const width = config.levels[0]?.channels ?? 1;
+  const embedded = (scope: string, x: Value) =>
+    g.scoped(scope, () => {
+      const hidden = op.silu(g, linear(layer, 'linear_1', x, 4 * width));
+      return linear(layer, 'linear_2', hidden, 4 * width);
+    });
+  const waves = timestepEmbedding(g, timestep, width, { cosinesFirst, freqShift });
+  const time = embedded('time_embedding', waves);
+  if (!added) return time;
+  const textEmbeds = g.input('text_embeds', 'float32', [rows, added.textEmbedsWidth]);
+  const timeIds = g.input('time_ids', 'float32', [rows, added.numTimeIds]);
+  const sizes = op.reshape(
+    g,
+    timestepEmbedding(g, timeIds, added.timeEmbedDim, { cosinesFirst, freqShift }),
+    [-1, added.numTimeIds * added.timeEmbedDim],
+  );
+  return op.add(g, time, embedded('add_embedding', op.concat(g, [textEmbeds, sizes], 1)));
+}

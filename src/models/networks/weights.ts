@@ -1,0 +1,69 @@
+/**
+ * @file Where a network gets its weights from. A network's definition asks for each weight by name; the source decides
+ * whether it is a trainable input of the graph, a constant from a file, or a fresh random one.
+ */
+
+import { TributaryError } from '../../errors.js';
+import type { StoredTensor, Value } from '../graph/graph.js';
+import { formatShape } from '../graph/graph.js';
+import type { GraphBuilder } from '../graph/ops/builder.js';
+import type { Tensor } from '../tensor.js';
+import { elementCount, float32 } from '../tensor.js';
+
+/** How a weight starts: a constant, or normal with a standard deviation. */
+export type Initialization = { readonly constant: number } | { readonly stdDev: number };
+
+/** Gives the value of a named weight. */
+export type WeightSource = (name: string, shape: readonly number[], initialization: Initialization) => Value;
+
+export interface WeightSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly initialization: Initialization;
+}
+
+/** Weights as graph inputs, for training; every weight that the network asks for is added to `specs`. */
+export function trainableWeights(g: GraphBuilder, specs: WeightSpec[]): WeightSource {
+  return (name, shape, initialization) => {
+    specs.push({ name, shape, initialization });
+    return g.input(name, 'float32', shape);
+  };
+}
+
+/** Weights as constants of the graph, in memory or on disk. */
+export function constantWeights(
+  g: GraphBuilder,
+  weights: ReadonlyMap<string, Tensor | StoredTensor>,
+): WeightSource {
+  return (name, shape) => {
+    const tensor = weights.get(name);
+    if (tensor && formatShape(tensor.shape) === formatShape(shape))
+      return 'data' in tensor ? g.initializer(name, tensor) : g.stored(name, tensor);
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `weight "${name}": expected shape ${formatShape(shape)}, got ${tensor ? formatShape(tensor.shape) : 'no such weight'}. Use weights of the same network.`,
+    );
+  };
+}
+
+/** Fresh weights, each from its own stream of normal numbers. */
+export function initializeWeights(
+  specs: readonly WeightSpec[],
+  normal: (index: number, count: number) => Float32Array,
+): Map<string, Tensor<'float32'>> {
+  return new Map(
+    specs.map(({ name, shape, initialization }, index) => {
+      const count = elementCount(shape);
+      if ('constant' in initialization)
+        return [name, float32(new Float32Array(count).fill(initialization.constant), shape)];
+      const { stdDev } = initialization;
+      return [
+        name,
+        float32(
+          normal(index, count).map((value) => value * stdDev),
+          shape,
+        ),
+      ];
+    }),
+  );
+}

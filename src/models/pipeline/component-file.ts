@@ -1,0 +1,62 @@
+/** @file Where the network of a pipeline's component lies: exporters do not agree on one place. */
+
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TributaryError } from '../../errors.js';
+import { findWeights } from '../networks/component-weights.js';
+
+export const EXPORT =
+  'Export the model with optimum, or save it with diffusers as safetensors, and point to that folder.';
+
+export interface ComponentFile {
+  /** An ONNX graph, a safetensors file, or the index of several. */
+  readonly modelPath: string;
+  /** What a graph is built from where there are weights alone; null beside an ONNX graph. */
+  readonly configPath: string | null;
+}
+
+/** Files of a folder that are still to come, relative to it and with slashes: they count as if they were there. */
+export type Announced = ReadonlySet<string>;
+export const NOTHING_ANNOUNCED: Announced = new Set();
+
+/** Where the graph of a component may lie in a pipeline folder, in the order in which it is looked for. */
+export const graphFileNames = (name: string): readonly string[] => [
+  `${name}/model.onnx`,
+  `${name}/${name}.onnx`,
+  `${name}.onnx`,
+];
+
+/**
+ * Finds a component, in this order: `<name>/model.onnx`, `<name>/<name>.onnx`, `<name>.onnx`, then safetensors in
+ * `<name>/` (see `findWeights`).
+ * @param weightsBase name of the safetensors without the ending.
+ *
+ * Errors: TRIB_MODEL if there is none, or only a pickle.
+ */
+export async function componentFile(
+  path: string,
+  name: string,
+  weightsBase: string,
+  announced: Announced = NOTHING_ANNOUNCED,
+): Promise<ComponentFile> {
+  const graphs = graphFileNames(name).map((file) => join(path, file));
+  for (const [index, modelPath] of graphs.entries()) {
+    if (announced.has(graphFileNames(name)[index] ?? '')) return { modelPath, configPath: null };
+    const stats = await stat(modelPath).catch(() => null);
+    if (stats?.isFile() && stats.size > 0) return { modelPath, configPath: null };
+    if (stats) {
+      const got = stats.isFile() ? 'an empty file' : 'a folder';
+      throw new TributaryError('TRIB_MODEL', `${modelPath}: expected an ONNX graph, got ${got}. ${EXPORT}`);
+    }
+  }
+  const prefix = `${name}/`;
+  const toCome = [...announced]
+    .filter((file) => file.startsWith(prefix))
+    .map((file) => file.slice(prefix.length));
+  const modelPath = await findWeights(join(path, name), weightsBase, toCome);
+  if (modelPath) return { modelPath, configPath: join(path, name, 'config.json') };
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${graphs[0]}: expected an ONNX graph, or ${weightsBase}.safetensors beside it, got no such file. ${EXPORT}`,
+  );
+}

@@ -1,0 +1,51 @@
+/** @file A tokenizer and the text encoder that takes its ids: whether the encoder has a row and a position for each. */
+
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+import { readJsonFile } from '../files/json-file.js';
+import { count } from '../networks/config-fields.js';
+import type { TextEncoderOnDisk } from './pipeline-folder.js';
+import type { Tokenizer } from './tokenizers/tokenizer.js';
+
+/** As many added tokens as a message names. */
+const SHOWN = 5;
+
+const sizes = z.object(
+  { vocab_size: count().optional(), max_position_embeddings: count().optional() },
+  { error: 'expected an object' },
+);
+
+/**
+ * Checks ids and length against `vocab_size` and `max_position_embeddings` of the text encoder's `config.json`, which may be absent
+ * beside an ONNX graph; then nothing is checked.
+ *
+ * Errors: TRIB_MODEL. Added tokens beyond the rows (a textual inversion without its embeddings) are named.
+ */
+export async function requireFittingTokenizer(
+  { modelMaxLength, vocabSize, addedTokens }: Tokenizer,
+  { modelPath, tokenizerPath, architecture }: TextEncoderOnDisk,
+): Promise<void> {
+  const configPath = join(dirname(modelPath), 'config.json');
+  if (!architecture && !existsSync(configPath)) return;
+  const nextStep = 'Use the tokenizer that belongs to the text encoder.';
+  const json = await readJsonFile(configPath, sizes, { code: 'TRIB_MODEL', nextStep });
+  const rows = json.vocab_size ?? Number.POSITIVE_INFINITY;
+  const positions = json.max_position_embeddings ?? Number.POSITIVE_INFINITY;
+  const without = [...addedTokens].filter(([, id]) => id >= rows);
+  if (without.length > 0) {
+    const named = without.slice(0, SHOWN).map(([token, id]) => `${JSON.stringify(token)} (${id})`);
+    const more = without.length > SHOWN ? ` and ${without.length - SHOWN} more` : '';
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `${tokenizerPath} added tokens: expected ids below ${rows}, the vocab_size in ${configPath}, got ${named.join(', ')}${more}. Save the pipeline with diffusers after load_textual_inversion, which gives the text encoder a row for each token, or take the tokens out of the tokenizer's files.`,
+    );
+  }
+  if (modelMaxLength > positions || vocabSize > rows) {
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `${tokenizerPath}: expected at most ${positions} tokens out of ${rows}, as ${configPath} says, got ${modelMaxLength} out of ${vocabSize}. ${nextStep}`,
+    );
+  }
+}

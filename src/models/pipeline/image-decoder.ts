@@ -1,0 +1,137 @@
+/** @file From latents to pictures: the decoder of a VAE, a few pictures at a time. */
+
+import { compileGraph, compileModelFile } from '../engines/compile-graph.js';
+import type { Engine, Executable } from '../engines/contract/engine.js';
+import { fuseForInference } from '../graph/passes/fuse.js';
+import { autoencoderKlDecoder } from '../networks/autoencoder-kl-decoder.js';
+import { openComponentWeights } from '../networks/component-weights.js';
+import { type Network, networkGraph, readNetworkWeights } from '../networks/network-weights.js';
+import { elementCount, float32, float32Data, type Tensor } from '../tensor.js';
+import { decodeTiles } from './decode-tiles.js';
+import type { PipelineFolder } from './pipeline-folder.js';
+
+export interface ImageDecoder {
+  /** Turns latents [B, C, h, w] into pictures [B, 3, H, W], before they are clamped. */
+  decode(latents: Float32Array, batchSize: number): Promise<Tensor<'float32'>>;
+  release(): Promise<void>;
+}
+
+type VaeDecoder = NonNullable<PipelineFolder['vaeDecoder']>;
+
+/** Weights of the encoder, which is not used. */
+const ENCODER = /^(encoder|quant_conv)\./;
+
+/** Most positions of latents that are decoded at once: what one picture of 512 x 512 has. */
+const MOST_POSITIONS = 64 * 64;
+
+/** Most positions of one picture's latents that are decoded whole: those of 1024 x 1024. */
+const MOST_WHOLE_POSITIONS = 128 * 128;
+
+/**
+ * Opens the decoder of a pipeline for latents [C, h, w]. Large pictures are decoded one by one, because a decoder needs
+ * gigabytes for a few of them; still larger ones in tiles, whose size is that of the pictures that the autoencoder was
+ * trained on.
+ * @param mostWholePositions positions of one picture's latents, h · w, beyond which it is decoded in tiles.
+ * @throws as `compileModelFile` and `readNetworkWeights`.
+ */
+export async function openImageDecoder(
+  engine: Engine,
+  onDisk: VaeDecoder,
+  latentShape: readonly [number, number, number],
+  mostWholePositions = MOST_WHOLE_POSITIONS,
+): Promise<ImageDecoder> {
+  const { scalingFactor, upscaling: scale, tileSize } = onDisk.config;
+  const [channels, height, width] = latentShape;
+  const decoders = await openDecoders(engine, onDisk);
+  const size = elementCount(latentShape);
+  const isTiled = tileSize !== null && height * width > mostWholePositions;
+
+  async function run(latents: Float32Array, shape: readonly [number, number, number, number]) {
+    const decoder = await decoders.of(shape.slice(1));
+    const { sample } = await decoder.run({ latent_sample: float32(latents, shape) });
+    return float32(float32Data(sample, 'sample'), sample?.shape ?? []);
+  }
+  /** One picture [1, 3, H, W] in tiles. */
+  async function runTiles(latents: Float32Array, tileSize: number) {
+    let imageChannels = 3;
+    const data = await decodeTiles(latents, latentShape, { tileSize, scale }, async (part, h, w) => {
+      const tile = await run(part, [1, channels, h, w]);
+      const [, tileChannels = 3, tileHeight = 1, tileWidth = 1] = tile.shape;
+      imageChannels = tileChannels;
+      return { data: tile.data, channels: tileChannels, height: tileHeight, width: tileWidth };
+    });
+    return float32(data, [1, imageChannels, height * scale, width * scale]);
+  }
+  if (!isTiled) await decoders.of(latentShape);
+  const atOnce = isTiled ? 1 : Math.max(1, Math.floor(MOST_POSITIONS / (height * width)));
+  return {
+    async decode(latents, batchSize) {
+      const scaled = latents.map((value) => value / scalingFactor);
+      const parts: Tensor<'float32'>[] = [];
+      for (let start = 0; start < batchSize; start += atOnce) {
+        const rows = Math.min(atOnce, batchSize - start);
+        const part = scaled.slice(start * size, (start + rows) * size);
+        parts.push(
+          isTiled ? await runTiles(part, tileSize) : await run(part, [rows, channels, height, width]),
+        );
+      }
+      const shape = [batchSize, ...(parts[0]?.shape.slice(1) ?? [])];
+      return float32(concatenated(parts.map(({ data }) => data)), shape);
+    },
+    release: () => decoders.release(),
+  };
+}
+
+interface Decoders {
+  /** The decoder for latents [C, h, w]. */
+  of(shape: readonly number[]): Promise<Executable>;
+  release(): Promise<void>;
+}
+
+/** An ONNX graph takes latents of any size; one that is built is compiled for each. */
+async function openDecoders(
+  engine: Engine,
+  { modelPath: label, architecture }: VaeDecoder,
+): Promise<Decoders> {
+  if (!architecture) {
+    const executable = await compileModelFile(engine, label);
+    return { of: async () => executable, release: () => executable.release() };
+  }
+  const definition =
+    (shape: readonly number[]): Network =>
+    (layer) =>
+      autoencoderKlDecoder(layer, architecture, [1, ...shape]);
+  const weights = await openComponentWeights(label);
+  const read = await readNetworkWeights(
+    definition([architecture.latentChannels, 8, 8]),
+    weights,
+    ENCODER,
+  ).finally(() => weights.close());
+  const executables = new Map<string, Executable>();
+  return {
+    async of(shape) {
+      const known = executables.get(shape.join());
+      if (known) return known;
+      const graph = fuseForInference(networkGraph(definition(shape), read));
+      const symbolicAxes = { latent_sample: ['batch'], sample: ['batch'] };
+      const executable = await compileGraph(engine, graph, { label, symbolicAxes });
+      executables.set(shape.join(), executable);
+      return executable;
+    },
+    async release() {
+      for (const executable of executables.values()) await executable.release();
+    },
+  };
+}
+
+function concatenated(parts: readonly Float32Array[]): Float32Array {
+  const [only] = parts;
+  if (only && parts.length === 1) return only;
+  const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
+  let position = 0;
+  for (const part of parts) {
+    whole.set(part, position);
+    position += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,62 @@
+/** @file A pipeline folder with a policy in its weights: what loads no adapters can use it, and another one can be trained. */
+import { readdir, stat } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { type CopyOf, type FileContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
+import { changedModelFiles } from '../graph/weights/changed-model-files.js';
+import type { WeightChange } from '../graph/weights/weight-change.js';
+import { changedWeightFiles } from '../networks/changed-weight-files.js';
+import { PICKLE } from '../networks/component-weights.js';
+import { type PipelineFolder, readPipelineFolder } from './pipeline-folder.js';
+
+/** Other forms of the same weights, as which the base would be loaded instead of what is written. */
+const OTHER_WEIGHTS = /(\.(onnx|onnx_data|safetensors|msgpack|h5)|\.safetensors\.index(\.\w+)?\.json)$/;
+
+/**
+ * Writes a pipeline folder whose UNet is the given one with changes of its weights. All other files are copied as they are,
+ * but for other forms of the UNet's weights, which would still be those of the base. The folder appears whole or not at all.
+ *
+ * Errors: TRIB_MODEL if it is no pipeline folder; TRIB_LORA if the changes do not fit; TRIB_USAGE if `out` holds files;
+ * TRIB_FILE if a file cannot be read or written.
+ */
+export async function writeMergedPipeline(
+  path: string,
+  changes: readonly WeightChange[],
+  out: string,
+): Promise<void> {
+  await requireEmptyFolder(out);
+  const { unet } = await readPipelineFolder(path);
+  const folder = relative(path, dirname(unet.modelPath));
+  const inFolder = (name: string) => join(folder, name).replaceAll('\\', '/');
+  const { files, replaced } = await changedFiles(unet, changes);
+  const isReplaced = (name: string) =>
+    [...replaced].some((one) => inFolder(one) === name) ||
+    (name.startsWith('unet/') && (OTHER_WEIGHTS.test(name) || PICKLE.test(name)));
+  const changed = Object.entries(files).map(([name, content]) => [inFolder(name), content] as const);
+  await writeDirectoryAtomic(out, {
+    ...(await otherFiles(path, isReplaced)),
+    ...Object.fromEntries(changed),
+  });
+}
+
+/** Files beside that of the UNet, with those that they replace. */
+async function changedFiles(
+  { modelPath, architecture }: PipelineFolder['unet'],
+  changes: readonly WeightChange[],
+): Promise<{ files: Readonly<Record<string, FileContent>>; replaced: ReadonlySet<string> }> {
+  if (!architecture) return changedModelFiles(modelPath, changes);
+  const files = await changedWeightFiles(modelPath, changes);
+  return { files, replaced: new Set(Object.keys(files)) };
+}
+
+async function otherFiles(
+  path: string,
+  isReplaced: (name: string) => boolean,
+): Promise<Record<string, CopyOf>> {
+  const files: Record<string, CopyOf> = {};
+  for (const found of await readdir(path, { recursive: true })) {
+    const name = found.replaceAll('\\', '/');
+    const file = join(path, found);
+    if (!isReplaced(name) && (await stat(file)).isFile()) files[name] = { copyOf: file };
+  }
+  return files;
+}

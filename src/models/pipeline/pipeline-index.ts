@@ -1,0 +1,80 @@
+/** @file `model_index.json`: what a pipeline folder says of itself, and its scheduler under what its pipeline corrects. */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+import type { AnySchedulerConfig } from '../diffusion/scheduler-config.js';
+import { readJsonFile } from '../files/json-file.js';
+import { EXPORT } from './component-file.js';
+import { readSchedulerConfig } from './read-scheduler-config.js';
+
+export interface PipelineIndex {
+  readonly pipelineClass: string;
+  /** The class that diffusers makes the scheduler of; null where the file names none. */
+  readonly schedulerClass: string | null;
+  readonly isSdxl: boolean;
+  /** Whether the empty prompt is embedded as zeros (SDXL). */
+  readonly zeroEmptyPrompt: boolean;
+}
+
+const JSON_FILE = { code: 'TRIB_MODEL', nextStep: EXPORT } as const;
+
+const object = { error: 'expected an object' };
+const component = z.array(z.unknown(), { error: 'expected [library, class]' });
+const modelIndexSchema = z.object(
+  {
+    scheduler: component,
+    text_encoder: component,
+    text_encoder_2: component.optional(),
+    tokenizer: component,
+    unet: component,
+    force_zeros_for_empty_prompt: z.boolean().optional(),
+  },
+  object,
+);
+const pipelineClassSchema = z.object(
+  { _class_name: z.string().catch('?'), transformer: z.unknown().optional() },
+  object,
+);
+
+/**
+ * Reads the `model_index.json` of a folder.
+ *
+ * Errors: TRIB_MODEL, naming the file and the key, also where the pipeline has no UNet.
+ */
+export async function readPipelineIndex(path: string): Promise<PipelineIndex> {
+  const indexPath = join(path, 'model_index.json');
+  const { _class_name: pipelineClass, transformer } = await readJsonFile(
+    indexPath,
+    pipelineClassSchema,
+    JSON_FILE,
+  );
+  if (Array.isArray(transformer)) {
+    const text = `${indexPath} _class_name: expected a pipeline with a UNet (SD 1.x, SD 2.x, SDXL), got "${pipelineClass}" with a transformer. ${EXPORT}`;
+    throw new TributaryError('TRIB_MODEL', text);
+  }
+  const index = await readJsonFile(indexPath, modelIndexSchema, JSON_FILE);
+  const [, schedulerClass] = index.scheduler;
+  const isSdxl = index.text_encoder_2?.some((part) => part !== null) ?? false;
+  return {
+    pipelineClass,
+    schedulerClass: typeof schedulerClass === 'string' ? schedulerClass : null,
+    isSdxl,
+    zeroEmptyPrompt: isSdxl && (index.force_zeros_for_empty_prompt ?? true),
+  };
+}
+
+export const schedulerConfigPath = (path: string) => join(path, 'scheduler', 'scheduler_config.json');
+
+/**
+ * Reads the scheduler of a pipeline folder, whether or not its networks are there.
+ * @param warn - takes a sentence about each value that the pipeline corrects.
+ *
+ * Errors: TRIB_MODEL, naming the file and the key.
+ */
+export async function readPipelineScheduler(
+  path: string,
+  warn: (message: string) => void,
+): Promise<AnySchedulerConfig> {
+  const index = await readPipelineIndex(path);
+  return readSchedulerConfig(schedulerConfigPath(path), { ...index, warn });
+}

@@ -1,0 +1,85 @@
+/** @file A pipeline folder, opened: tokenizer, schedule, prompt embeddings, decoding. The denoiser is opened apart (denoiser.ts). */
+
+import type { NoiseSchedule } from '../diffusion/noise-schedule.js';
+import { createNoiseSchedule } from '../diffusion/noise-schedule.js';
+import type { Engine } from '../engines/contract/engine.js';
+import { elementCount } from '../tensor.js';
+import type { Conditioning } from './conditioning.js';
+import { createConditioning } from './conditioning.js';
+import { openImageDecoder } from './image-decoder.js';
+import type { PipelineFolder } from './pipeline-folder.js';
+import { readPipelineFolder } from './pipeline-folder.js';
+import { openPromptEncoder } from './prompt-encoder.js';
+import type { Tokenizer } from './tokenizers/tokenizer.js';
+
+/** Most prompts whose embeddings are kept; the longest unused goes first. */
+const EMBEDDINGS_KEPT = 1024;
+
+export interface Pipeline {
+  readonly folder: PipelineFolder;
+  readonly tokenizer: Tokenizer;
+  readonly schedule: NoiseSchedule;
+  /** [C, H, W] of the latents; of the picture itself where there is no VAE. */
+  readonly latentShape: readonly [number, number, number];
+  /** [3, H', W'] of the pictures that `decode` gives. With a VAE it decodes one, because exporters leave its sizes open. */
+  imageShape(): Promise<readonly [number, number, number]>;
+  /** [tokens, width] of a prompt's embedding. */
+  readonly embedsShape: readonly [number, number];
+  /**
+   * Returns promptEmbeds [tokens, width] of a prompt, and behind them, where the network is told more than the tokens
+   * (SDXL), the pooled embedding. The empty prompt is the unconditional one.
+   */
+  embedPrompt(prompt: string): Promise<Float32Array>;
+  /** What the network is told of rows of such embeddings, by its inputs. */
+  readonly conditioning: Conditioning;
+  /** Turns final latents [B, C, H, W] into pictures [B, 3, H', W'] in [-1, 1]. */
+  decode(latents: Float32Array, batchSize: number): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+/**
+ * Opens a pipeline folder.
+ * @throws TRIB_MODEL or TRIB_FILE, naming the file, when something is missing or not what a pipeline needs.
+ */
+export async function openPipeline(engine: Engine, path: string): Promise<Pipeline> {
+  const folder = await readPipelineFolder(path);
+  const encoder = await openPromptEncoder(engine, folder);
+  const { inChannels, sampleSize, added } = folder.unet.config;
+  const latentShape = [inChannels, ...sampleSize] as const;
+  const decoder = folder.vaeDecoder && (await openImageDecoder(engine, folder.vaeDecoder, latentShape));
+  const { embedsShape } = encoder;
+  const embeddings = new Map<string, Float32Array>();
+  const pictureSize = sampleSize.map((size) => size * (folder.vaeDecoder?.config.upscaling ?? 1));
+
+  return {
+    folder,
+    tokenizer: encoder.tokenizer,
+    schedule: createNoiseSchedule(folder.scheduler),
+    latentShape,
+    embedsShape,
+    async embedPrompt(prompt) {
+      const known = embeddings.get(prompt);
+      embeddings.delete(prompt);
+      const embeds = known ?? (await encoder.embed(prompt));
+      embeddings.set(prompt, embeds);
+      const [oldest] = embeddings.keys();
+      if (embeddings.size > EMBEDDINGS_KEPT && oldest !== undefined) embeddings.delete(oldest);
+      return embeds;
+    },
+    conditioning: createConditioning(embedsShape, added, pictureSize),
+    async imageShape() {
+      if (!decoder) return latentShape;
+      const { shape } = await decoder.decode(new Float32Array(elementCount(latentShape)), 1);
+      const [, channels = 0, height = 0, width = 0] = shape;
+      return [channels, height, width];
+    },
+    async decode(latents, batchSize) {
+      const images = decoder ? (await decoder.decode(latents, batchSize)).data : latents;
+      return images.map((value) => Math.min(1, Math.max(-1, value)));
+    },
+    async release() {
+      await encoder.release();
+      await decoder?.release();
+    },
+  };
+}

@@ -1,0 +1,158 @@
+/** @file Prompts as the denoiser sees them: a row of token embeddings, and behind them, for SDXL, the pooled embedding. */
+
+import { TributaryError } from '../../errors.js';
+import { compileGraph, compileModelFile } from '../engines/compile-graph.js';
+import type { Engine, Executable, Port, Tensors } from '../engines/contract/engine.js';
+import { clipTextModel } from '../networks/clip-text-model.js';
+import { openComponentWeights } from '../networks/component-weights.js';
+import { networkGraph, readNetworkWeights } from '../networks/network-weights.js';
+import type { Tensor } from '../tensor.js';
+import { float32Data, int32, int64 } from '../tensor.js';
+import { requireFittingTokenizer } from './fitting-tokenizer.js';
+import type { PipelineFolder, TextEncoderOnDisk } from './pipeline-folder.js';
+import type { Tokenizer } from './tokenizers/tokenizer.js';
+import { loadTokenizer } from './tokenizers/tokenizer.js';
+
+export interface PromptEncoder {
+  /** That of the first encoder. */
+  readonly tokenizer: Tokenizer;
+  /** [tokens, width] of the token embeddings. */
+  readonly embedsShape: readonly [number, number];
+  /** Numbers of a row: all token embeddings, then the pooled embedding where there is one. */
+  readonly rowSize: number;
+  /** Returns a row; the empty prompt is the unconditional one. */
+  embed(prompt: string): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+interface OpenEncoder {
+  readonly path: string;
+  readonly tokenizer: Tokenizer;
+  readonly executable: Executable;
+}
+
+/** Tensors of old CLIP files that are no weights. */
+const NO_WEIGHTS = /position_ids$/;
+
+/**
+ * Opens the text encoders of a pipeline. One encoder gives its last hidden state (SD 1.x, SD 2.x). Two give their hidden
+ * states before the last layer, side by side, and the second its pooled embedding (SDXL).
+ * @throws as `loadTokenizer`, `requireFittingTokenizer`, `compileModelFile` and `readNetworkWeights`; TRIB_MODEL where an
+ * encoder asks for more than token ids.
+ */
+export async function openPromptEncoder(engine: Engine, folder: PipelineFolder): Promise<PromptEncoder> {
+  const encoders: OpenEncoder[] = [];
+  for (const onDisk of folder.textEncoders) encoders.push(await openEncoder(engine, onDisk));
+  const [first] = encoders as [OpenEncoder];
+  const { crossAttentionDim, added } = folder.unet.config;
+  const embedsShape = [first.tokenizer.modelMaxLength, crossAttentionDim] as const;
+  const [tokens, width] = embedsShape;
+  const pooledWidth = added?.textEmbedsWidth ?? 0;
+  const rowSize = tokens * width + pooledWidth;
+
+  async function encode(prompt: string): Promise<Float32Array> {
+    const row = new Float32Array(rowSize);
+    let column = 0;
+    for (const [index, { path, tokenizer, executable }] of encoders.entries()) {
+      const ids = tokenizer.encode(prompt);
+      const outputs = await executable.run({ input_ids: tokenIds(ids, executable.inputs) });
+      const name = encoders.length === 1 ? 'last_hidden_state' : penultimate(executable.outputs, path);
+      const states = outputs[name];
+      const part = states?.shape.at(-1) ?? 0;
+      const isLast = index === encoders.length - 1;
+      const fits = isLast ? column + part === width : column + part < width;
+      if (!fits || float32Data(states, name).length !== tokens * part)
+        throw unfit(path, name, [1, tokens, width - column], states);
+      scatter(float32Data(states, name), row, { tokens, width, column, part });
+      column += part;
+      if (isLast && pooledWidth > 0) row.set(pooledOf(outputs, path, pooledWidth), tokens * width);
+    }
+    return row;
+  }
+  return {
+    tokenizer: first.tokenizer,
+    embedsShape,
+    rowSize,
+    embed: async (prompt) =>
+      folder.zeroEmptyPrompt && prompt === '' ? new Float32Array(rowSize) : encode(prompt),
+    async release() {
+      for (const { executable } of encoders) await executable.release();
+    },
+  };
+}
+
+async function openEncoder(engine: Engine, onDisk: TextEncoderOnDisk): Promise<OpenEncoder> {
+  const { modelPath: path, tokenizerPath, architecture } = onDisk;
+  const tokenizer = loadTokenizer(tokenizerPath);
+  await requireFittingTokenizer(tokenizer, onDisk);
+  if (!architecture) {
+    const executable = await compileModelFile(engine, path);
+    requireTokenIds(executable.inputs, path);
+    return { path, tokenizer, executable };
+  }
+  const weights = await openComponentWeights(path);
+  try {
+    const network = (layer: Parameters<typeof clipTextModel>[0]) =>
+      clipTextModel(layer, architecture, tokenizer.modelMaxLength);
+    const graph = networkGraph(network, await readNetworkWeights(network, weights, NO_WEIGHTS));
+    return { path, tokenizer, executable: await compileGraph(engine, graph, { label: path }) };
+  } finally {
+    await weights.close();
+  }
+}
+
+function requireTokenIds(inputs: readonly Port[], path: string): void {
+  const names = inputs.map(({ name }) => name);
+  if (names.join() === 'input_ids') return;
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${path}: expected the input input_ids alone, got ${names.join(', ')}. Export the text encoder as diffusers calls it, without a mask.`,
+  );
+}
+
+/** The hidden states before the last layer: of outputs `hidden_states.0` to `hidden_states.<n>`, the last but one. */
+function penultimate(outputs: readonly Port[], path: string): string {
+  const numbers = outputs.flatMap(({ name }) => /^hidden_states\.(\d+)$/.exec(name)?.[1] ?? []).map(Number);
+  const number = numbers.sort((a, b) => a - b).at(-2);
+  if (number !== undefined) return `hidden_states.${number}`;
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${path}: expected outputs hidden_states.<n>, got ${outputs.map(({ name }) => name).join(', ')}. Export the model with output_hidden_states.`,
+  );
+}
+
+function pooledOf({ text_embeds: pooled }: Tensors, path: string, width: number): Float32Array {
+  if (pooled && pooled.data.length === width) return float32Data(pooled, 'text_embeds');
+  throw unfit(path, 'text_embeds', [1, width], pooled);
+}
+
+/** Writes the features of every token behind those of the encoders before. */
+function scatter(
+  states: Float32Array,
+  row: Float32Array,
+  { tokens, width, column, part }: { tokens: number; width: number; column: number; part: number },
+): void {
+  for (let token = 0; token < tokens; token++) {
+    row.set(states.subarray(token * part, (token + 1) * part), token * width + column);
+  }
+}
+
+function unfit(
+  path: string,
+  name: string,
+  shape: readonly number[],
+  got: Tensor | undefined,
+): TributaryError {
+  return new TributaryError(
+    'TRIB_MODEL',
+    `${path} output "${name}": expected [${shape.join(', ')}], got ${got ? `[${got.shape.join(', ')}]` : 'none'}. Use the text encoder that belongs to the UNet.`,
+  );
+}
+
+/** Token ids [1, tokens] in the integer type that the encoder takes. */
+export function tokenIds(ids: Int32Array, inputs: readonly Port[]): Tensor {
+  const shape = [1, ids.length];
+  return inputs.find(({ name }) => name === 'input_ids')?.type === 'int32'
+    ? int32(ids, shape)
+    : int64([...ids], shape);
+}

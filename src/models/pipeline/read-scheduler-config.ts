@@ -1,0 +1,163 @@
+/** @file Reading `scheduler/scheduler_config.json` as diffusers writes it. */
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+import { createDdimSchedule } from '../diffusion/ddim-schedule.js';
+import type { AnySchedulerConfig, SchedulerConfig } from '../diffusion/scheduler-config.js';
+import { readJsonFile } from '../files/json-file.js';
+import { corrected, NO_CORRECTIONS, type PipelineCorrections } from './pipeline-corrections.js';
+import { type SchedulerFamily, schedulerFamily } from './scheduler-classes.js';
+
+/** The table of a schedule has an entry for each; published models have 1000. */
+const MOST_TRAIN_TIMESTEPS = 100_000;
+const MOST_SHIFT = 1000;
+
+const whole = (least: number, most: number) => {
+  const error = `expected an integer in ${least}..${most}`;
+  return z.int({ error }).min(least, { error }).max(most, { error });
+};
+const fraction = () => {
+  const error = 'expected a number in (0, 1)';
+  return z.number({ error }).gt(0, { error }).lt(1, { error });
+};
+const within = (least: number, most: number) => {
+  const error = `expected a number in [${least}, ${most}]`;
+  return z.number({ error }).min(least, { error }).max(most, { error });
+};
+const oneOf = <const Values extends readonly string[]>(values: Values) =>
+  z.enum(values, { error: `expected one of ${values.join(', ')}` });
+const only = <const Value extends boolean | null>(value: Value, why: string) =>
+  z.literal(value, { error: `expected ${value} (${why})` });
+const object = { error: 'expected an object' };
+
+const classSchema = z.object({ _class_name: z.string().catch('') }, object);
+
+const ddimSchema = z.object(
+  {
+    num_train_timesteps: whole(2, MOST_TRAIN_TIMESTEPS).default(1000),
+    beta_start: fraction().default(0.0001),
+    beta_end: fraction().default(0.02),
+    beta_schedule: oneOf(['linear', 'scaled_linear', 'squaredcos_cap_v2']).default('linear'),
+    prediction_type: oneOf(['epsilon', 'sample', 'v_prediction']).default('epsilon'),
+    timestep_spacing: oneOf(['leading', 'trailing', 'linspace']).default('leading'),
+    steps_offset: whole(0, MOST_TRAIN_TIMESTEPS).optional(),
+    set_alpha_to_one: z.boolean({ error: 'expected true or false' }).default(true),
+    clip_sample: z.boolean({ error: 'expected true or false' }).default(false),
+    thresholding: only(false, 'a thresholded step has no Gaussian policy mean').default(false),
+    rescale_betas_zero_snr: only(false, 'the first step would divide by zero').default(false),
+    trained_betas: only(null, 'only named schedules are read').default(null),
+    use_flow_sigmas: only(false, 'a flow is read from FlowMatchEulerDiscreteScheduler').default(false),
+    timestep_type: z
+      .literal('discrete', { error: 'expected discrete (the network is told training timesteps)' })
+      .default('discrete'),
+  },
+  object,
+);
+
+const OTHER_SPACING = 'only shifted, evenly spaced noise levels are read';
+const flowSchema = z.object(
+  {
+    num_train_timesteps: whole(2, MOST_TRAIN_TIMESTEPS).default(1000),
+    shift: within(1 / MOST_SHIFT, MOST_SHIFT).default(1),
+    use_dynamic_shifting: only(false, 'the shift must not depend on the size of the picture').default(false),
+    shift_terminal: only(null, OTHER_SPACING).default(null),
+    use_karras_sigmas: only(false, OTHER_SPACING).default(false),
+    use_exponential_sigmas: only(false, OTHER_SPACING).default(false),
+    use_beta_sigmas: only(false, OTHER_SPACING).default(false),
+    invert_sigmas: only(false, 'noise must grow with sigma').default(false),
+    stochastic_sampling: only(false, 'noise is the affair of eta and sde').default(false),
+  },
+  object,
+);
+
+/** What else a folder says of its scheduler. */
+export interface SchedulerContext extends PipelineCorrections {
+  /** The class that model_index.json names, which is the one that diffusers makes; null where it names none. */
+  readonly schedulerClass: string | null;
+}
+
+/**
+ * Reads a scheduler_config.json as diffusers reads it: `schedulerFamily` says by the name of the class, that of
+ * model_index.json first, whether as `FlowMatchEulerDiscreteScheduler`, or as `DDIMScheduler.from_config` would. A file that
+ * names no class is one of DDIM. Keys that are not listed in the configs above are ignored, a spacing of sigmas (Karras's,
+ * say) among them, as it belongs to another sampler; missing keys take the defaults of diffusers' DDIM, `set_alpha_to_one: true`
+ * among them, whatever class the file names. What the pipeline of the folder corrects is corrected (`corrected`).
+ *
+ * Deviation: a missing `clip_sample` means false (diffusers: true), because latents have no natural bound and the
+ * policy's mean must stay linear in the network's output; an explicit true that no pipeline corrects is refused.
+ *
+ * Errors: TRIB_MODEL, naming the file and the key.
+ */
+export async function readSchedulerConfig(
+  path: string,
+  context: SchedulerContext = { ...NO_CORRECTIONS, schedulerClass: null },
+): Promise<AnySchedulerConfig> {
+  const { _class_name: className } = await readJsonFile(path, classSchema, FAULTS);
+  if (familyOf(path, className, context.schedulerClass) === 'flow') {
+    const nextStep =
+      'Correct the file, or export the pipeline again with a plain FlowMatchEulerDiscreteScheduler.';
+    const config = await readJsonFile(path, flowSchema, { ...FAULTS, nextStep });
+    return { predictionType: 'flow', numTrainTimesteps: config.num_train_timesteps, shift: config.shift };
+  }
+  const written = await readJsonFile(path, ddimSchema, FAULTS);
+  if (corrected(context, 'clip_sample', path, written.clip_sample, false))
+    throw unfit(`${path} clip_sample: expected false (a clipped step has no Gaussian policy mean), got true`);
+  const config: SchedulerConfig = {
+    numTrainTimesteps: written.num_train_timesteps,
+    betaStart: written.beta_start,
+    betaEnd: written.beta_end,
+    betaSchedule: written.beta_schedule,
+    predictionType: written.prediction_type,
+    timestepSpacing: written.timestep_spacing,
+    // What the file leaves out, `from_config` leaves out too, whatever a pipeline has made of the default meanwhile.
+    stepsOffset:
+      written.steps_offset === undefined
+        ? 0
+        : corrected(context, 'steps_offset', path, written.steps_offset, 1),
+    setAlphaToOne: written.set_alpha_to_one,
+  };
+  requireUsable(path, config);
+  return config;
+}
+
+const FAULTS = {
+  code: 'TRIB_MODEL',
+  nextStep: 'Correct the file, or export the pipeline again with a DDIM scheduler.',
+} as const;
+
+const unfit = (text: string) => new TributaryError(FAULTS.code, `${text}. ${FAULTS.nextStep}`);
+
+/** The family of the class that model_index.json names, or else the file; both must be of one. */
+function familyOf(path: string, className: string, indexClass: string | null): SchedulerFamily {
+  const names = [
+    [`${path} _class_name`, className],
+    [`${path}, which model_index.json calls`, indexClass ?? ''],
+  ].filter(([, name]) => name !== '') as [string, string][];
+  const families = names.map(([place, name]) => {
+    const family = schedulerFamily(name);
+    if (typeof family === 'string') return family;
+    const text = `${place}: expected ${family.expected}, got ${family.got}. ${family.nextStep}`;
+    throw new TributaryError('TRIB_MODEL', text);
+  });
+  const [family = 'ddim', other = family] = families;
+  if (family === other) return family;
+  throw unfit(`${path} _class_name: expected ${indexClass} as in model_index.json, got "${className}"`);
+}
+
+/** What is left of the picture at the noisiest timestep, and of the noise at the least noisy one: steps divide by both. */
+const LEAST_SIGNAL = 1e-18;
+const LEAST_NOISE = 1e-9;
+
+function requireUsable(path: string, config: SchedulerConfig): void {
+  const { numTrainTimesteps, stepsOffset } = config;
+  if (stepsOffset >= numTrainTimesteps)
+    throw unfit(
+      `${path} steps_offset: expected less than num_train_timesteps ${numTrainTimesteps}, got ${stepsOffset}`,
+    );
+  const { alphasCumprod } = createDdimSchedule(config);
+  const [first = 1, last = 0] = [alphasCumprod[0], alphasCumprod.at(-1)];
+  if (1 - first >= LEAST_NOISE && last >= LEAST_SIGNAL) return;
+  throw unfit(
+    `${path} beta_start, beta_end: expected betas that leave noise at the first timestep and signal at the last, ` +
+      `got products of 1 - beta from ${first} to ${last}`,
+  );
+}

@@ -1,0 +1,215 @@
+/** @file CLIP's tokenizer, which the pipelines of Stable Diffusion use. */
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Tokenizer as WordPieces } from '@huggingface/tokenizers';
+import { z } from 'zod';
+import { TributaryError } from '../../../errors.js';
+import { type AddedToken, addedTokenSplitter } from './added-tokens.js';
+import { type DeclaredToken, readSpecialTokens } from './special-tokens.js';
+import { MAX_TOKEN_ID, modelFault, promptLength, readJson, readText } from './tokenizer-files.js';
+import { composed, UNKNOWN_LETTERS } from './tokenizer-unicode.js';
+
+export const CLIP_TOKENIZER_CLASSES: readonly string[] = ['CLIPTokenizer', 'CLIPTokenizerFast'];
+
+const END = '<|endoftext|>';
+/** The special tokens of CLIP where no file names them. */
+export const CLIP_SPECIAL_TOKENS = {
+  bos_token: '<|startoftext|>',
+  eos_token: END,
+  unk_token: END,
+  pad_token: END,
+};
+
+/** Contractions, letters, single digits, and runs of everything else that is no blank. */
+const LETTER = `(?:(?![${UNKNOWN_LETTERS}])\\p{L})`;
+const DIGIT = `(?:(?![${UNKNOWN_LETTERS}])\\p{N})`;
+const OTHER = `(?:[^\\s\\p{L}\\p{N}]|[${UNKNOWN_LETTERS}])`;
+const PIECE = `'s|'t|'re|'ve|'m|'ll|'d|${LETTER}+|${DIGIT}|${OTHER}+`;
+
+const configSchema = z.object({ model_max_length: promptLength.default(77) });
+const vocabSchema = z.record(z.string(), z.int().min(0).max(MAX_TOKEN_ID));
+const mergesSchema = z.array(z.union([z.string(), z.tuple([z.string(), z.string()])]));
+const fastSchema = z.object({
+  model: z.object({ type: z.literal('BPE'), vocab: vocabSchema, merges: mergesSchema }),
+});
+
+interface Vocabulary {
+  /** The file that holds it, for messages. */
+  readonly path: string;
+  readonly ids: Readonly<Record<string, number>>;
+  readonly merges: readonly (readonly [string, string])[];
+}
+
+/**
+ * Loads a CLIP tokenizer as `CLIPTokenizer` of transformers 5.24.0 does: byte-pair encoding over the bytes of composed, lower-case
+ * words, with `</w>` behind the last. Vocabulary and merges are those of `tokenizer.json`, else of `vocab.json` and
+ * `merges.txt`; normalization and splitting are CLIP's own whatever `tokenizer.json` says of them. Special and added
+ * tokens: `readSpecialTokens`, `addedTokenSplitter`. A textual inversion of several vectors (`<cat>`, `<cat>_1`, ...) is
+ * all of them where the prompt has its first, as in diffusers.
+ *
+ * `CLIPTokenizer` of transformers 4.57.3 is other code (`CLIPTokenizerFast` is not). It takes out control characters, puts blanks
+ * around Chinese ones, ends a Greek word with a final sigma, and looks for added tokens in the text as it stands; on
+ * other texts it agrees.
+ *
+ * Deviations from transformers: a text of more tokens than the model takes is an error. Cut off, the model would be
+ * trained on a part of the prompt while the reward is given for the whole. An added token whose id in the files is not the
+ * one that 5.24.0 gives it (that of its text in the vocabulary, or the next free one) is an error, because 4.57.3 obeys
+ * the files.
+ *
+ * Errors: TRIB_FILE when a file cannot be read; TRIB_MODEL when its content is not what is said above.
+ */
+export function loadClipTokenizer(folder: string) {
+  const { model_max_length: modelMaxLength } = readJson(join(folder, 'tokenizer_config.json'), configSchema);
+  const vocabulary = readVocabulary(folder);
+  const { named, tokens } = readSpecialTokens(folder, CLIP_SPECIAL_TOKENS);
+  const added = withIds(tokens, vocabulary);
+  const idOf = (key: keyof typeof CLIP_SPECIAL_TOKENS): number => {
+    const content = named.get(key);
+    const id = content ? (added.get(content)?.id ?? vocabulary.ids[content]) : undefined;
+    if (id !== undefined) return id;
+    throw modelFault(
+      join(folder, 'special_tokens_map.json'),
+      key,
+      'a token',
+      JSON.stringify(content ?? null),
+    );
+  };
+  const [startId, endId, padTokenId] = [idOf('bos_token'), idOf('eos_token'), idOf('pad_token')];
+  const encodeWords = wordEncoder(vocabulary, named.get('unk_token') ?? END, idOf('unk_token'));
+  const splitter = addedTokenSplitter([...added.values()], normalized);
+  const idsOf = (text: string): number[] =>
+    splitter
+      .split(text)
+      .flatMap((part) => (typeof part === 'string' ? encodeWords(part) : vectorsOf(part, added)));
+  const most = modelMaxLength - 2;
+  let [longest, highest] = [1, 0];
+  for (const [text, id] of [
+    ...Object.entries(vocabulary.ids),
+    ...[...added.values()].map(({ content, id }) => [content, id] as const),
+  ]) {
+    longest = Math.max(longest, text.length);
+    highest = Math.max(highest, id);
+  }
+  return {
+    modelMaxLength,
+    vocabSize: highest + 1,
+    addedTokens: new Map([...added.values()].map(({ content, id }) => [content, id])),
+    padTokenId,
+    encode(text: string): Int32Array {
+      // Composed or not, no token stands for more characters than this: a text beyond is not even split.
+      const hopeless = text.replace(/\s/g, '').length > 3 * most * longest;
+      const ids = hopeless ? null : idsOf(text);
+      if (!ids || ids.length > most) {
+        const shown = text.length > 60 ? `${text.slice(0, 57)}...` : text;
+        throw new TributaryError(
+          'TRIB_PROMPT',
+          `prompt "${shown}": expected at most ${most} tokens, got ${ids ? ids.length : `${text.length} characters`}. Shorten it.`,
+        );
+      }
+      const encoded = new Int32Array(modelMaxLength).fill(padTokenId);
+      encoded.set([startId, ...ids, endId]);
+      return encoded;
+    },
+  };
+}
+
+function readVocabulary(folder: string): Vocabulary {
+  const fastPath = join(folder, 'tokenizer.json');
+  if (existsSync(fastPath)) {
+    const { vocab, merges } = readJson(fastPath, fastSchema).model;
+    return checked(
+      fastPath,
+      vocab,
+      merges.map((pair) => (typeof pair === 'string' ? pair.split(' ') : pair)),
+    );
+  }
+  const path = join(folder, 'vocab.json');
+  const lines = readText(join(folder, 'merges.txt')).split('\n');
+  const merges = lines
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#version'));
+  return checked(
+    path,
+    readJson(path, vocabSchema),
+    merges.map((pair) => pair.split(' ')),
+  );
+}
+
+function checked(path: string, ids: Vocabulary['ids'], pairs: readonly (readonly string[])[]): Vocabulary {
+  const merges = pairs.map(([first = '', second = '', ...others], rank): readonly [string, string] => {
+    const isKnown = [first, second, first + second].every((text) => Object.hasOwn(ids, text));
+    if (isKnown && others.length === 0) return [first, second];
+    const got = JSON.stringify([first, second, ...others].join(' ').trim().slice(0, 60));
+    throw modelFault(path, `merge ${rank + 1}`, 'two tokens that make a third', got);
+  });
+  return { path, ids, merges };
+}
+
+/** Gives every token the id of its text, or the next free one, and compares that with what the files say. */
+function withIds(tokens: readonly DeclaredToken[], { ids }: Vocabulary): ReadonlyMap<string, AddedToken> {
+  const added = new Map<string, AddedToken>();
+  let next = Object.keys(ids).length;
+  for (const { declared, ...token } of tokens) {
+    const id = (Object.hasOwn(ids, token.content) ? ids[token.content] : undefined) ?? next;
+    if (declared && declared.id !== id) {
+      throw modelFault(
+        declared.path,
+        `added token ${JSON.stringify(token.content)}`,
+        `the id ${id}, which transformers 5 gives it`,
+        `${declared.id}, which transformers 4 gives it`,
+      );
+    }
+    next = Math.max(next, id + 1);
+    added.set(token.content, { ...token, id });
+  }
+  return added;
+}
+
+/** Composed characters, single blanks, lower case letter by letter (so that a final sigma is one like any other). */
+const normalized = (text: string) =>
+  composed(text)
+    .replace(/\p{White_Space}+/gu, ' ')
+    .replaceAll('Σ', 'σ')
+    .toLowerCase();
+
+function wordEncoder({ ids, merges }: Vocabulary, unknown: string, unknownId: number) {
+  const pieces = new WordPieces(
+    {
+      model: { type: 'BPE', vocab: ids, merges, unk_token: unknown, end_of_word_suffix: '</w>' },
+      normalizer: null,
+      pre_tokenizer: {
+        type: 'Sequence',
+        pretokenizers: [
+          // In upper case the two are no tokens: they end a piece, and are pieces in their turn.
+          splitInto(`<\\|startoftext\\|>|<\\|endoftext\\|>|${PIECE}`),
+          splitInto(PIECE),
+          { type: 'ByteLevel', add_prefix_space: false, use_regex: false },
+        ],
+      },
+      post_processor: null,
+      decoder: null,
+      added_tokens: [],
+    },
+    {},
+  );
+  return (text: string): number[] => {
+    const { ids: found }: { readonly ids: readonly (number | undefined)[] } = pieces.encode(text);
+    return found.map((id) => id ?? unknownId);
+  };
+}
+
+const splitInto = (pattern: string) => ({
+  type: 'Split',
+  pattern: { Regex: pattern },
+  behavior: 'Removed',
+  invert: true,
+});
+
+/** The id of a token, and behind it those of the other vectors of the same textual inversion. */
+function vectorsOf({ content, id }: AddedToken, added: ReadonlyMap<string, AddedToken>): number[] {
+  const found = [id];
+  for (let more = added.get(`${content}_1`); more; more = added.get(`${content}_${found.length}`))
+    found.push(more.id);
+  return found;
+}

@@ -1,0 +1,71 @@
+/** @file Reading the files of a `tokenizer/` folder: every fault names the file and what was expected in it. */
+
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { type ErrorCode, TributaryError } from '../../../errors.js';
+
+/** Ids beyond it are damage: the largest vocabularies have some 260,000 tokens. */
+export const MAX_TOKEN_ID = 9_999_999;
+
+/** Ids a prompt at most: CLIP has 77, its longest descendants 248. */
+export const MAX_PROMPT_LENGTH = 1024;
+
+/** `model_max_length` of a pipeline's tokenizer. transformers writes 1e30 for "no limit", which diffusers cannot pad to. */
+export const promptLength = z
+  .number()
+  .refine((length) => Number.isInteger(length) && length >= 2 && length <= MAX_PROMPT_LENGTH, {
+    error: ({ input }) =>
+      `expected 2 to ${MAX_PROMPT_LENGTH} ids a prompt, as many as the text encoder has positions (max_position_embeddings in its config.json; 77 for CLIP), got ${String(input)}`,
+  });
+
+/**
+ * Reads a JSON file.
+ *
+ * Errors: TRIB_FILE when it cannot be read; TRIB_MODEL when its content is not what the schema asks for.
+ */
+export function readJson<Schema extends z.ZodType>(path: string, schema: Schema): z.infer<Schema> {
+  const text = readText(path);
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (cause) {
+    const start = text.length > 20 ? `${text.slice(0, 20)}...` : text;
+    throw fault(
+      'TRIB_MODEL',
+      `${path}: expected JSON, got ${JSON.stringify(start)}. Restore the file.`,
+      cause,
+    );
+  }
+  const result = schema.safeParse(content);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const place = issue?.path.length ? issue.path.join('.') : 'content';
+  throw fault(
+    'TRIB_MODEL',
+    `${path} ${place}: ${issue?.message ?? 'unexpected content'}. Restore the file.`,
+    result.error,
+  );
+}
+
+/** The fault of a file whose content cannot be used. */
+export function modelFault(path: string, thing: string, expected: string, got: string): TributaryError {
+  return fault('TRIB_MODEL', `${path} ${thing}: expected ${expected}, got ${got}. Restore the file.`);
+}
+
+function fault(code: ErrorCode, message: string, cause?: unknown): TributaryError {
+  return new TributaryError(code, message, cause === undefined ? {} : { cause });
+}
+
+/** Errors: TRIB_FILE when the file cannot be read. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw fault(
+      'TRIB_FILE',
+      `${path}: expected a readable file, got ${reason}. Point to a complete pipeline folder.`,
+      cause,
+    );
+  }
+}

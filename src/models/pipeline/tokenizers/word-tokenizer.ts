@@ -1,0 +1,87 @@
+/** @file The tokenizer of the shapes model: a word is a token, and a word that is not in the vocabulary is a mistake. */
+
+import { join } from 'node:path';
+import { closest } from 'fastest-levenshtein';
+import { z } from 'zod';
+import { TributaryError } from '../../../errors.js';
+import { modelFault, promptLength, readJson } from './tokenizer-files.js';
+
+const vocabSchema = z.record(z.string(), z.int().nonnegative());
+
+const configSchema = z.object({
+  tokenizer_class: z.string(),
+  model_max_length: promptLength,
+  bos_token: z.string(),
+  eos_token: z.string(),
+  pad_token: z.string(),
+  unk_token: z.string(),
+});
+
+/** The content of a word tokenizer's `tokenizer_config.json`, with the keys of Hugging Face. */
+export type WordTokenizerConfig = z.infer<typeof configSchema>;
+
+/** The class's name says that no merges or sub-words are involved. */
+export const WORD_TOKENIZER_CLASS = 'WordTokenizer';
+
+/**
+ * Loads the `tokenizer/` folder of a pipeline: `vocab.json` (token to id) and `tokenizer_config.json`.
+ *
+ * Deviation from Hugging Face: an unknown word is an error, not `unk_token`; a misspelt prompt is to be mended, not
+ * trained on. The unknown token keeps its id for programs that read the folder otherwise.
+ *
+ * Errors: TRIB_FILE when a file cannot be read; TRIB_MODEL when its content is not what is said above.
+ */
+export function loadWordTokenizer(folder: string) {
+  const configPath = join(folder, 'tokenizer_config.json');
+  const vocabPath = join(folder, 'vocab.json');
+  const config = readJson(configPath, configSchema);
+  const vocab = new Map(Object.entries(readJson(vocabPath, vocabSchema)));
+  const ids = new Set(vocab.values());
+  const highest = [...ids].reduce((a, b) => Math.max(a, b), 0);
+  if (ids.size !== vocab.size || highest !== vocab.size - 1) {
+    throw modelFault(
+      vocabPath,
+      'ids',
+      `0 to ${vocab.size - 1}, each once`,
+      `${ids.size} ids up to ${highest}`,
+    );
+  }
+  const specialTokens = [config.bos_token, config.eos_token, config.pad_token, config.unk_token];
+  const specialId = (token: string): number => {
+    const id = vocab.get(token);
+    if (id === undefined)
+      throw modelFault(vocabPath, 'tokens', `the special token "${token}"`, 'none of that name');
+    return id;
+  };
+  const [bosId = 0, eosId = 0, padTokenId = 0] = specialTokens.map(specialId);
+  const words = [...vocab.keys()].filter((token) => !specialTokens.includes(token));
+  return {
+    modelMaxLength: config.model_max_length,
+    vocabSize: vocab.size,
+    padTokenId,
+    addedTokens: new Map<string, number>(),
+    encode(text: string): Int32Array {
+      const prompt = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
+      if (prompt.length > config.model_max_length - 2) {
+        throw new TributaryError(
+          'TRIB_PROMPT',
+          `prompt "${text}": expected at most ${config.model_max_length - 2} words, got ${prompt.length}. Shorten it.`,
+        );
+      }
+      const encoded = new Int32Array(config.model_max_length).fill(padTokenId);
+      encoded[0] = bosId;
+      for (const [index, word] of prompt.entries()) {
+        const id = specialTokens.includes(word) ? undefined : vocab.get(word);
+        if (id === undefined) {
+          throw new TributaryError(
+            'TRIB_PROMPT',
+            `prompt "${text}" word ${index + 1}: expected a word of the model's vocabulary, got "${word}". Did you mean "${closest(word, words)}"?`,
+          );
+        }
+        encoded[index + 1] = id;
+      }
+      encoded[prompt.length + 1] = eosId;
+      return encoded;
+    },
+  };
+}

@@ -1,0 +1,95 @@
+/** @file A pipeline folder that predicts velocities, from one that predicts noise: other nodes, the same weights. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+import { createDdimSchedule, type DdimSchedule } from '../diffusion/ddim-schedule.js';
+import {
+  type AnySchedulerConfig,
+  type SchedulerConfig,
+  schedulerClass,
+  schedulerConfigJson,
+} from '../diffusion/scheduler-config.js';
+import { type FolderContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
+import { readJsonFile } from '../files/json-file.js';
+import { readModelFile } from '../graph/onnx/model-file.js';
+import { readPipelineFolder } from '../pipeline/pipeline-folder.js';
+import { asFlow, asVPrediction } from './reparameterized-output.js';
+import { type Wrapping, wrapDenoiser } from './wrap-denoiser.js';
+
+/** What a reparameterised model can predict. */
+export const REPARAMETERISATIONS = ['v_prediction', 'flow'] as const;
+export type Reparameterisation = (typeof REPARAMETERISATIONS)[number];
+
+/** Parts of a pipeline folder that are copied as they are, where there are such. */
+const COPIED = ['tokenizer', 'text_encoder', 'vae_decoder', 'reward', 'prompts', 'unet/config.json'];
+
+const JSON_FILE = {
+  code: 'TRIB_MODEL',
+  nextStep: 'Export the model with optimum (diffusers layout).',
+} as const;
+
+/**
+ * Writes a pipeline folder whose network predicts v or a flow's velocity, out of one whose network predicts noise. The
+ * network is the same up to rounding, so it draws the same pictures; a flow also takes other noise levels than those that
+ * the network was trained on (see `asFlow`). The folder appears whole or not at all.
+ *
+ * A flow is written with `shift` 1 and as many training timesteps as the model had. Its input `timestep` is float32.
+ *
+ * Errors: TRIB_MODEL if the model predicts something else, or its graph cannot be wrapped; TRIB_USAGE if `out` holds
+ * files; TRIB_FILE if it cannot be written.
+ */
+export async function reparameterise(path: string, as: Reparameterisation, out: string): Promise<void> {
+  await requireEmptyFolder(out);
+  const { scheduler, unet } = await readPipelineFolder(path);
+  const epsilonScheduler = requireEpsilon(path, scheduler);
+  const { config, wrapping } = reparameterised(createDdimSchedule(epsilonScheduler), as);
+  const index = await readJsonFile(
+    join(path, 'model_index.json'),
+    z.record(z.string(), z.unknown(), { error: 'expected an object' }),
+    JSON_FILE,
+  );
+  const json = (content: unknown) => `${JSON.stringify(content, null, 2)}\n`;
+  await writeDirectoryAtomic(out, {
+    ...(await filesOf(path)),
+    'model_index.json': json({ ...index, scheduler: ['diffusers', schedulerClass(config)] }),
+    'scheduler/scheduler_config.json': json(schedulerConfigJson(config)),
+    'unet/model.onnx': wrapDenoiser((await readModelFile(unet.modelPath)).bytes, unet.modelPath, wrapping),
+  });
+}
+
+function reparameterised(
+  schedule: DdimSchedule,
+  as: Reparameterisation,
+): { config: AnySchedulerConfig; wrapping: Wrapping } {
+  const { config } = schedule;
+  switch (as) {
+    case 'v_prediction':
+      return { config: { ...config, predictionType: as }, wrapping: asVPrediction(schedule) };
+    case 'flow': {
+      const { numTrainTimesteps } = config;
+      return { config: { predictionType: as, numTrainTimesteps, shift: 1 }, wrapping: asFlow(schedule) };
+    }
+    default:
+      return as satisfies never;
+  }
+}
+
+async function filesOf(path: string): Promise<FolderContent> {
+  const files: Record<string, Uint8Array> = {};
+  for (const found of await readdir(path, { recursive: true })) {
+    const name = found.replaceAll('\\', '/');
+    const isCopied = COPIED.some((part) => name === part || name.startsWith(`${part}/`));
+    if (isCopied && (await stat(join(path, name))).isFile())
+      files[name] = new Uint8Array(await readFile(join(path, name)));
+  }
+  return files;
+}
+
+function requireEpsilon(path: string, scheduler: AnySchedulerConfig): SchedulerConfig {
+  if (scheduler.predictionType === 'epsilon') return scheduler;
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${path}: expected a model that predicts epsilon, got one that predicts ${scheduler.predictionType}. Start from such a model.`,
+  );
+}

@@ -1,0 +1,62 @@
+/** @file A dual encoder (CLIP's form) as reward: the cosine between a picture and its prompt. */
+
+import { join } from 'node:path';
+import type { Engine, Provider } from '../../engines/contract/engine.js';
+import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import { float32 } from '../../tensor.js';
+import { featureRows } from './feature-rows.js';
+import { openGraph } from './open-graph.js';
+import { portOf, requirePorts, requireSize } from './ports.js';
+import { textFeatures } from './text-features.js';
+import { ofPipeline } from './text-tokenizer.js';
+
+export interface DualEncoder {
+  readonly provider: Provider;
+  readonly fallbacks: readonly string[];
+  /** image_embeds [D] of pictures in [-1, 1], of length 1, in order. */
+  imageFeatures(images: readonly Float32Array[]): Promise<Float32Array[]>;
+  /** text_embeds [D] of a prompt, of length 1. */
+  textFeatures(prompt: string): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+/**
+ * Opens `vision_model.onnx` (pixel_values -> image_embeds) and `text_model.onnx` (input_ids -> text_embeds) in a folder.
+ * Pictures are run `batchSize` at a time; text features are kept by prompt.
+ * @param imageShape [3, H, W] of the pictures.
+ * @throws TRIB_MODEL where the graphs have other ports, or take pictures of another size.
+ */
+export async function openDualEncoder(
+  engine: Engine,
+  folder: string,
+  tokenizer: Tokenizer,
+  batchSize: number,
+  imageShape: readonly [number, number, number],
+): Promise<DualEncoder> {
+  const [visionPath, textPath] = [join(folder, 'vision_model.onnx'), join(folder, 'text_model.onnx')];
+  const vision = await openGraph(engine, visionPath);
+  requirePorts(vision, visionPath, { inputs: ['pixel_values'], outputs: ['image_embeds'] });
+  requireSize(portOf(vision, 'pixel_values'), imageShape, visionPath, 'the sampler');
+  const text = textFeatures(await openGraph(engine, textPath), textPath, ofPipeline(tokenizer));
+  return {
+    provider: vision.provider,
+    fallbacks: vision.fallbacks,
+    async imageFeatures(images) {
+      const features: Float32Array[] = [];
+      for (let start = 0; start < images.length; start += batchSize) {
+        const batch = images.slice(start, start + batchSize);
+        const pixels = new Float32Array(batch.length * (batch[0]?.length ?? 0));
+        for (const [row, image] of batch.entries()) pixels.set(image, row * image.length);
+        const feeds = { pixel_values: float32(pixels, [batch.length, ...imageShape]) };
+        const outputs = await vision.run(feeds, { transfer: true });
+        features.push(...featureRows(outputs, 'image_embeds', batch.length, visionPath));
+      }
+      return features;
+    },
+    textFeatures: text.of,
+    async release() {
+      await vision.release();
+      await text.release();
+    },
+  };
+}

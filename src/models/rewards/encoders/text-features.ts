@@ -1,0 +1,53 @@
+/** @file The text half of a dual encoder: a vector of length 1 for a prompt, kept for the next time. */
+
+import type { Executable, Port, Provider } from '../../engines/contract/engine.js';
+import { featureRows } from './feature-rows.js';
+import { portNamed, requireKnownInputs } from './ports.js';
+import type { TextTokenizer } from './text-tokenizer.js';
+import { TOKEN_INPUTS, tokenFeeds, tokensFor } from './token-feeds.js';
+
+/** Most prompts whose features are kept; the longest unused goes first. */
+const FEATURES_KEPT = 1024;
+
+export interface TextFeatures {
+  readonly provider: Provider;
+  readonly fallbacks: readonly string[];
+  /** The output that they are. */
+  readonly output: Port;
+  /** text_embeds [D] of a prompt, of length 1. */
+  of(prompt: string): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+/**
+ * Features by a graph input_ids (and attention_mask, where it has one) -> text_embeds, or with one input and one output of
+ * other names.
+ * @throws TRIB_MODEL where it has other ports.
+ */
+export function textFeatures(text: Executable, label: string, tokenizer: TextTokenizer): TextFeatures {
+  const port = portNamed(text, label, 'inputs', 'input_ids');
+  const output = portNamed(text, label, 'outputs', 'text_embeds');
+  if (port.name === 'input_ids') requireKnownInputs(text, label, TOKEN_INPUTS);
+  const known = new Map<string, Float32Array>();
+  return {
+    provider: text.provider,
+    fallbacks: text.fallbacks,
+    output,
+    async of(prompt) {
+      const found = known.get(prompt);
+      known.delete(prompt);
+      const features = found ?? (await run(prompt));
+      known.set(prompt, features);
+      const [oldest] = known.keys();
+      if (known.size > FEATURES_KEPT && oldest !== undefined) known.delete(oldest);
+      return features;
+    },
+    release: () => text.release(),
+  };
+
+  async function run(prompt: string): Promise<Float32Array> {
+    const outputs = await text.run(tokenFeeds(tokensFor(tokenizer, prompt, port), text.inputs, port));
+    const [features = new Float32Array()] = featureRows(outputs, output.name, 1, label);
+    return features;
+  }
+}

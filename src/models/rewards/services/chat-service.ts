@@ -1,0 +1,170 @@
+/** @file A vision-language model behind an endpoint of OpenAI's form (vLLM, SGLang, llama.cpp, Ollama): one question, one picture. */
+
+import { z } from 'zod';
+import { integer, text } from '../../../fields.js';
+import { encodePng, toRgb8 } from '../../images/png.js';
+import type { RewardContext } from '../contract/reward-source.js';
+import { answerFault, askJson, type JsonService, type ReadAnswer, requireSendable } from './json-service.js';
+import { serviceUrlField } from './service-url.js';
+import { inWords } from './value-in-words.js';
+
+const TOKEN_VARIABLE = 'TRIBUTARY_VLM_TOKEN';
+/** As many alternatives of the first token as servers commonly give. */
+const TOP_LOGPROBS = 20;
+
+export const chatFields = {
+  url: serviceUrlField(
+    `Address of the endpoint up to and with its version, such as http://127.0.0.1:8000/v1. A token comes from the environment variable ${TOKEN_VARIABLE} alone.`,
+  ),
+  model: text('the name of a model').describe('Name of the model, as the endpoint knows it.'),
+  maxTokens: integer(1, 4096).default(64).describe('Tokens of an answer at most.'),
+  timeoutMs: integer(1, 300_000)
+    .default(60_000)
+    .describe('Milliseconds that one request may take, answer included, before it is tried again.'),
+  requestsAtOnce: integer(1, 256)
+    .default(8)
+    .describe('Requests under way for one group; each asks one question about one picture.'),
+};
+
+export interface ChatSettings {
+  readonly url: string;
+  readonly model: string;
+  readonly maxTokens: number;
+  readonly timeoutMs: number;
+}
+
+/** A token that the model could have said, and the natural logarithm of its probability. */
+export interface TokenChance {
+  readonly token: string;
+  readonly logprob: number;
+}
+
+export interface ChatAnswer {
+  readonly text: string;
+  /** The likeliest first tokens; null where the endpoint does not say. */
+  readonly firstToken: readonly TokenChance[] | null;
+}
+
+export interface ChatService {
+  /** Asks about a picture [3, H, W] in [-1, 1]. The likeliest words are answered, so that the same request gets the same answer. */
+  ask(question: string, image: Float32Array, signal: AbortSignal): Promise<ChatAnswer>;
+  /** The fault of an answer that cannot be used. */
+  fault(expected: string, got: string): Error;
+}
+
+const chance = z.object(
+  {
+    token: z.string(),
+    // Rounding may carry a certainty past 0.
+    logprob: z.number().max(0.001, { error: 'a logprob of at most 0' }),
+  },
+  { error: 'a token with its logprob' },
+);
+
+/** A list of which no more is looked at than the first items: a stranger's may hold millions, each a fault of its own. */
+const firstOf = <Item extends z.ZodType>(item: Item, most: number, what: string) =>
+  z
+    .array(z.unknown(), { error: what })
+    .transform((items) => items.slice(0, most))
+    .pipe(z.array(item));
+
+const choice = z.object(
+  {
+    message: z.object({ content: z.string({ error: 'text' }) }, { error: 'a mapping with `content`' }),
+    logprobs: z
+      .object({
+        content: firstOf(
+          z.object({ top_logprobs: firstOf(chance, TOP_LOGPROBS, 'a list of tokens') }),
+          1,
+          'a list of tokens',
+        ).nullish(),
+      })
+      .nullish(),
+  },
+  { error: 'a mapping with `message`' },
+);
+
+const answerSchema = z.object(
+  {
+    choices: firstOf(choice, 1, 'a list of choices').refine((choices) => choices.length > 0, {
+      error: 'at least one choice',
+    }),
+  },
+  { error: 'a mapping with `choices`' },
+);
+
+/**
+ * Returns a client of the endpoint. Requests are tried again as those of any service (json-service.ts).
+ * @param wantsLogprobs Whether the chances of the first token are asked for.
+ * @throws TRIB_USAGE where the token cannot be sent.
+ */
+export function createChatService(
+  { url, model, maxTokens, timeoutMs }: ChatSettings,
+  { imageShape, environment }: Pick<RewardContext, 'imageShape' | 'environment'>,
+  { wantsLogprobs, wait }: { readonly wantsLogprobs: boolean; readonly wait?: JsonService['wait'] },
+): ChatService {
+  const service: JsonService = {
+    url: completionsUrl(url),
+    timeoutMs,
+    token: environment[TOKEN_VARIABLE] || undefined,
+    tokenVariable: TOKEN_VARIABLE,
+    wait,
+  };
+  requireSendable(service);
+  return {
+    ask(question, image, signal) {
+      const png = Buffer.from(encodePng(toRgb8(image, imageShape[1], imageShape[2]))).toString('base64');
+      const body = JSON.stringify({
+        model,
+        max_tokens: maxTokens,
+        temperature: 0,
+        ...(wantsLogprobs ? { logprobs: true, top_logprobs: TOP_LOGPROBS } : {}),
+        messages: [
+          {
+            role: 'user',
+            content: [
+              { type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } },
+              { type: 'text', text: question },
+            ],
+          },
+        ],
+      });
+      return askJson(service, body, readAnswer, signal);
+    },
+    fault: (expected, got) => answerFault(service, { expected, got }),
+  };
+}
+
+/** The query stays, as some services keep their version there. */
+function completionsUrl(base: string): string {
+  const url = new URL(base);
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/chat/completions`;
+  return url.href;
+}
+
+const readAnswer: ReadAnswer<ChatAnswer> = (body, quote) => {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return { expected: 'JSON', got: quote(body) };
+  }
+  const parsed = answerSchema.safeParse(value);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const path = issue?.path ?? [];
+    const place = path.length > 0 ? ` at ${path.map(String).join('.')}` : '';
+    const found = path.reduce<unknown>(
+      (at, key) => (at as Readonly<Record<PropertyKey, unknown>> | null)?.[key],
+      value,
+    );
+    return { expected: `${issue?.message}${place}`, got: `${inWords(found, quote)} in ${quote(body)}` };
+  }
+  const [choice] = parsed.data.choices;
+  return {
+    answer: {
+      text: choice?.message.content ?? '',
+      firstToken: choice?.logprobs?.content?.[0]?.top_logprobs ?? null,
+    },
+  };
+};

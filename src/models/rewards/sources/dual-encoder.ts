@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import { text } from '../../../fields.js';
+import { loadTokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import { batchSizeField } from '../contract/batch-size-field.js';
+import { cosine } from '../contract/features.js';
+import { defineRewardSource } from '../contract/reward-source.js';
+import { openDualEncoder } from '../encoders/dual-encoder.js';
+
+/** A dual encoder as reward: the cosine between each picture, as the sampler made it, and the prompt. */
+export const dualEncoderReward = defineRewardSource({
+  from: 'model',
+  summary: 'The cosine between picture and prompt, by a dual encoder that runs in this process.',
+  fields: {
+    model: text('the folder of a reward model').describe('Folder of the reward model, stored as ONNX.'),
+    batchSize: batchSizeField('Images that the reward model scores in one run,'),
+  },
+  async open({ model, batchSize }, { engine, pipeline, imageShape }) {
+    const tokenizer = loadTokenizer(join(pipeline, 'tokenizer'));
+    const encoder = await openDualEncoder(engine(), model, tokenizer, batchSize, imageShape);
+    return {
+      runsOn: { provider: encoder.provider, fallbacks: encoder.fallbacks },
+      async score({ prompt, images }) {
+        const wanted = await encoder.textFeatures(prompt);
+        const features = await encoder.imageFeatures(images);
+        return { rewards: features.map((feature) => cosine(feature, wanted)), features };
+      },
+      close: () => encoder.release(),
+    };
+  },
+});

@@ -1,0 +1,97 @@
+/** @file Rewards from a service that answers over HTTP; docs/rewards.md says what it is sent and what it answers. */
+
+import { integer } from '../../../fields.js';
+import { encodePng, toRgb8 } from '../../images/png.js';
+import { batchSizeField } from '../contract/batch-size-field.js';
+import { toUnitLength } from '../contract/features.js';
+import type { RewardScorer } from '../contract/reward-scorer.js';
+import { defineRewardSource } from '../contract/reward-source.js';
+import { answerFault, askJson, type JsonService, requireSendable } from '../services/json-service.js';
+import { readRewardResponse } from '../services/reward-response.js';
+import { lengthsFault, type ScoredAnswer } from '../services/scored-answer.js';
+import { serviceUrlField } from '../services/service-url.js';
+
+const TOKEN_VARIABLE = 'TRIBUTARY_REWARD_TOKEN';
+
+export interface HttpRewardSettings extends Omit<JsonService, 'tokenVariable'> {
+  /** Pictures in one request at most. */
+  readonly batchSize: number;
+  readonly imageShape: readonly [number, number, number];
+}
+
+/**
+ * Returns a scorer that posts pictures as PNG, `batchSize` of one prompt at a time and in order. A fault that may pass is
+ * tried again (json-service.ts).
+ *
+ * **Errors**: TRIB_REWARD where the service does not answer as agreed, `retryable` where that may pass; TRIB_CANCELLED;
+ * TRIB_USAGE where the token cannot be sent.
+ */
+export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
+  const { batchSize, imageShape } = settings;
+  const service = { ...settings, tokenVariable: TOKEN_VARIABLE };
+  requireSendable(service);
+  return {
+    runsOn: null,
+    async score({ prompt, metadata, images }, signal) {
+      const responses: ScoredAnswer[] = [];
+      for (let start = 0; start < images.length; start += batchSize) {
+        const pngs = images
+          .slice(start, start + batchSize)
+          .map((image) => Buffer.from(encodePng(toRgb8(image, imageShape[1], imageShape[2]))));
+        const body = JSON.stringify({
+          version: 1,
+          prompt,
+          // Absent where there is none: a service that knows of none is sent what it was always sent.
+          ...(metadata && { metadata }),
+          images: pngs.map((png) => png.toString('base64')),
+        });
+        responses.push(
+          await askJson(
+            service,
+            body,
+            (text, quote) => {
+              const answer = readRewardResponse(text, pngs.length, quote);
+              return 'rewards' in answer ? { answer } : answer;
+            },
+            signal,
+          ),
+        );
+      }
+      return {
+        rewards: responses.flatMap(({ rewards }) => rewards),
+        features: featuresOf(service, responses),
+      };
+    },
+    close: async () => {},
+  };
+}
+
+export const httpReward = defineRewardSource({
+  from: 'http',
+  summary: 'Whatever a service says that answers over HTTP, in any language (docs/rewards.md).',
+  fields: {
+    url: serviceUrlField(
+      `Where pictures are posted. A token comes from the environment variable ${TOKEN_VARIABLE} alone.`,
+    ),
+    timeoutMs: integer(1, 300_000)
+      .default(60_000)
+      .describe('Milliseconds that one request may take, answer included, before it is tried again.'),
+    batchSize: batchSizeField('Images in one request,'),
+  },
+  sideBySide: 'the service must answer requests side by side',
+  open: async (settings, { imageShape, environment }) =>
+    createHttpReward({ ...settings, imageShape, token: environment[TOKEN_VARIABLE] || undefined }),
+});
+
+/** The embeddings of all pictures, where every answer has some. */
+function featuresOf(
+  service: JsonService,
+  responses: readonly ScoredAnswer[],
+): readonly Float32Array[] | null {
+  const embeddings = responses.map(({ vectors }) => vectors);
+  if (!embeddings.every((rows) => rows !== undefined)) return null;
+  const rows = embeddings.flat();
+  const fault = lengthsFault('embeddings', rows);
+  if (fault) throw answerFault(service, fault);
+  return rows.map((row) => toUnitLength(Float32Array.from(row)));
+}

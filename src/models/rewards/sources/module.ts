@@ -1,0 +1,147 @@
+/** @file Rewards from a JavaScript module of the user's; docs/rewards.md says what it exports. What it returns is not trusted. */
+
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { z } from 'zod';
+import { TributaryError } from '../../../errors.js';
+import { integer, text } from '../../../fields.js';
+import type { PromptMetadata } from '../../../prompt-metadata.js';
+import { type Rgb8Image, toRgb8 } from '../../images/png.js';
+import { toUnitLength } from '../contract/features.js';
+import type { ScoredPictures } from '../contract/reward-scorer.js';
+import { defineRewardSource } from '../contract/reward-source.js';
+import { lengthsFault, readScoredAnswer } from '../services/scored-answer.js';
+
+/** What the `score` of a module is called with. */
+export interface ModulePictures {
+  readonly prompt: string;
+  /** What the prompt's file, or whoever sent it, says of it besides; empty where that is nothing. */
+  readonly metadata: PromptMetadata;
+  /** One a picture: 8-bit `data` [height, width, 3], and `values` [3, height, width] in [-1, 1] as the sampler made them. */
+  readonly images: readonly (Rgb8Image & { readonly values: Float32Array })[];
+  /** The mapping of the config. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Aborted where the answer is no longer wanted. */
+  readonly signal: AbortSignal;
+}
+
+interface RewardModule {
+  readonly score: (pictures: ModulePictures) => unknown;
+  readonly close?: () => unknown;
+}
+
+/**
+ * **Errors**: TRIB_FILE where the module does not load or exports no `score`; TRIB_REWARD where `score` throws, takes longer
+ * than it may, or returns something else, `retryable` where it is late or what it throws says so.
+ */
+export const moduleReward = defineRewardSource({
+  from: 'module',
+  summary: 'Whatever a JavaScript module of yours says, in the thread of the rewards (docs/rewards.md).',
+  fields: {
+    path: text('the path of a JavaScript module').describe(
+      'The module, an .mjs or .js file; it runs with all the rights of this program.',
+    ),
+    options: z
+      .record(z.string(), z.unknown(), { error: 'a mapping' })
+      .default({})
+      .describe('Handed to the module as it is.'),
+    timeoutMs: integer(1, 3_600_000)
+      .default(60_000)
+      .describe(
+        'Milliseconds that the module may take for the pictures of a group, if it waits for something; what computes without a pause cannot be stopped.',
+      ),
+  },
+  sideBySide: 'the module must allow calls side by side',
+  async open({ path, options, timeoutMs }, { imageShape: [, height, width] }) {
+    const { score, close } = await load(path);
+    return {
+      runsOn: null,
+      async score({ prompt, metadata = {}, images }, signal) {
+        const timeout = AbortSignal.timeout(timeoutMs);
+        const either = AbortSignal.any([signal, timeout]);
+        const pictures = images.map((values) => ({ ...toRgb8(values, height, width), values }));
+        const call = async () => score({ prompt, metadata, images: pictures, options, signal: either });
+        const answer = await Promise.race([call(), aborted(either)]).catch((cause: unknown) => {
+          if (signal.aborted) throw cancelled(path);
+          if (timeout.aborted) throw late(path, timeoutMs, cause);
+          throw thrown(path, cause);
+        });
+        return read(path, answer, images.length);
+      },
+      async close() {
+        await close?.();
+      },
+    };
+  },
+});
+
+async function load(path: string): Promise<RewardModule> {
+  const module = await import(pathToFileURL(resolve(path)).href).catch((cause: unknown) => {
+    throw new TributaryError(
+      'TRIB_FILE',
+      `reward module ${path}: expected a module that loads, got ${thrownInWords(cause)}. Correct the module or its path.`,
+      { cause },
+    );
+  });
+  if (typeof module.score === 'function') return module as RewardModule;
+  const exported = Object.keys(module).join(', ') || 'nothing';
+  throw new TributaryError(
+    'TRIB_FILE',
+    `reward module ${path}: expected it to export a function score, got ${exported}. Add it, see docs/rewards.md.`,
+  );
+}
+
+/** Rejects when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function read(path: string, answer: unknown, count: number): ScoredPictures {
+  const read = readScoredAnswer(answer, { count, vectors: 'features', isListAllowed: true, quote });
+  const fault = 'expected' in read ? read : lengthsFault('features', read.vectors ?? []);
+  if ('rewards' in read && !fault) {
+    const features = read.vectors?.map((vector) => toUnitLength(Float32Array.from(vector))) ?? null;
+    return { rewards: read.rewards, features };
+  }
+  throw new TributaryError(
+    'TRIB_REWARD',
+    `reward module ${path}: expected score to return ${fault?.expected}, got ${fault?.got}. Correct the module, see docs/rewards.md.`,
+  );
+}
+
+function thrown(path: string, cause: unknown): TributaryError {
+  const retryable = (cause as { readonly retryable?: unknown } | null | undefined)?.retryable === true;
+  return new TributaryError(
+    'TRIB_REWARD',
+    `reward module ${path}: expected score to return, got ${thrownInWords(cause)}. Correct the module.`,
+    { retryable, cause },
+  );
+}
+
+function late(path: string, timeoutMs: number, cause: unknown): TributaryError {
+  return new TributaryError(
+    'TRIB_REWARD',
+    `reward module ${path}: expected score to return, got nothing in ${timeoutMs} ms. Look what it waits for, or raise timeoutMs.`,
+    { retryable: true, cause },
+  );
+}
+
+function cancelled(path: string): TributaryError {
+  return new TributaryError(
+    'TRIB_CANCELLED',
+    `reward module ${path}: expected to score, got cancelled. Start the run again if it is still wanted.`,
+  );
+}
+
+/** What was thrown, on one line. */
+function thrownInWords(error: unknown): string {
+  return quote(String(error));
+}
+
+function quote(text: string): string {
+  return `"${text.replace(/\s+/g, ' ').slice(0, 200)}"`;
+}

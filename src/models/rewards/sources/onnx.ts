@@ -1,0 +1,131 @@
+/** @file Any reward model that was exported to ONNX (PickScore, HPSv2, ImageReward): the config says what its inputs mean. */
+
+import { z } from 'zod';
+import { TributaryError } from '../../../errors.js';
+import { number, section, text } from '../../../fields.js';
+import type { Port, Tensors } from '../../engines/contract/engine.js';
+import { batchSizeField } from '../contract/batch-size-field.js';
+import { cosine } from '../contract/features.js';
+import { defineRewardSource } from '../contract/reward-source.js';
+import { inRuns } from '../encoders/batches.js';
+import { declaredInput, type Feed, feedFor } from '../encoders/declared-inputs.js';
+import { featureRows } from '../encoders/feature-rows.js';
+import { numberOutput } from '../encoders/float-ports.js';
+import { openGraph } from '../encoders/open-graph.js';
+import { portOf, requireOneWidth, requirePorts } from '../encoders/ports.js';
+
+const outputName = text('the name of an output');
+
+const reading = z
+  .discriminatedUnion(
+    'from',
+    [
+      section({
+        from: z.literal('output').describe('An output that is the score: [B] or [B, 1].'),
+        output: outputName.default('score').describe('Its name.'),
+      }),
+      section({
+        from: z
+          .literal('cosine')
+          .describe('The cosine of two outputs, features of the picture and of the prompt: [B, D] both.'),
+        image: outputName.default('image_embeds').describe('The output with features of the picture.'),
+        text: outputName.default('text_embeds').describe('The output with features of the prompt.'),
+      }),
+    ],
+    { error: 'a mapping' },
+  )
+  .prefault({ from: 'output' })
+  .describe('How the outputs become a score.');
+
+type Reading = z.output<typeof reading>;
+
+/** A picture's score, and its features where there are some. */
+interface Row {
+  readonly score: number;
+  readonly feature: Float32Array | null;
+}
+
+/** r = scale · score, from one run of the graph on some pictures and their prompt. */
+export const onnxReward = defineRewardSource({
+  from: 'onnx',
+  summary:
+    'Any reward model that was exported to ONNX, such as PickScore, HPSv2 or ImageReward: `inputs` says what its inputs mean.',
+  fields: {
+    model: text('the path of an ONNX file').describe('The reward model, one ONNX file.'),
+    inputs: z
+      .record(text('the name of an input'), declaredInput, {
+        error: 'a mapping from names of inputs to what they mean',
+      })
+      .refine((inputs) => Object.values(inputs).some(({ from }) => from === 'image'), {
+        error: 'a mapping with an input from: image',
+      })
+      .describe('Every input of the graph, by its name.'),
+    score: reading,
+    scale: number({ from: '(-Infinity', to: 'Infinity)' })
+      .default(1)
+      .describe("Factor of the score, such as 100 for PickScore's logits; negative where less is better."),
+    batchSize: batchSizeField('Images that the model sees in one run,'),
+  },
+  async open({ model, inputs, score: read, scale, batchSize }, { engine, imageShape }) {
+    const graph = await openGraph(engine(), model);
+    requirePorts(graph, model, { inputs: Object.keys(inputs), outputs: outputsOf(read) });
+    if (read.from === 'cosine') {
+      const port = (name: string) => graph.outputs.find((output) => output.name === name) as Port;
+      requireOneWidth({ label: model, port: port(read.image) }, { label: model, port: port(read.text) });
+    }
+    const undeclared = graph.inputs.map(({ name }) => name).filter((name) => !(name in inputs));
+    if (undeclared.length > 0) {
+      throw new TributaryError(
+        'TRIB_MODEL',
+        `${model} inputs: expected each to be declared, got none for ${undeclared.join(', ')}. Add them to \`inputs\`.`,
+      );
+    }
+    const feeds: [string, Feed][] = [];
+    for (const [name, declared] of Object.entries(inputs))
+      feeds.push([name, await feedFor(declared, portOf(graph, name), model, imageShape)]);
+    const fixed = graph.inputs.map(({ shape }) => shape[0]).find((axis) => typeof axis === 'number');
+    return {
+      runsOn: { provider: graph.provider, fallbacks: graph.fallbacks },
+      async score({ prompt, images }) {
+        const rows = await inRuns(images, batchSize, fixed, async (batch) => {
+          const tensors = feeds.map(([name, feed]) => [name, feed(prompt, batch)] as const);
+          return rowsOf(await graph.run(Object.fromEntries(tensors)), read, batch.length, model);
+        });
+        const features = rows.flatMap(({ feature }) => feature ?? []);
+        return {
+          rewards: rows.map(({ score }) => scale * score),
+          features: read.from === 'cosine' ? features : null,
+        };
+      },
+      close: () => graph.release(),
+    };
+  },
+});
+
+function outputsOf(read: Reading): string[] {
+  return read.from === 'output' ? [read.output] : [read.image, read.text];
+}
+
+function rowsOf(outputs: Tensors, read: Reading, count: number, label: string): Row[] {
+  switch (read.from) {
+    case 'output': {
+      const scores = numberOutput(outputs, read.output, label);
+      if (scores.length === count) return Array.from(scores, (score) => ({ score, feature: null }));
+      const shape = outputs[read.output]?.shape.join(', ');
+      throw new TributaryError(
+        'TRIB_MODEL',
+        `${label} output "${read.output}": expected ${count} numbers, one a picture, got [${shape}]. Name the output that is the score.`,
+      );
+    }
+    case 'cosine': {
+      const images = featureRows(outputs, read.image, count, label);
+      const prompts = featureRows(outputs, read.text, count, label);
+      return images.map((feature, row) => ({
+        score: cosine(feature, prompts[row] ?? new Float32Array()),
+        feature,
+      }));
+    }
+    default:
+      return read satisfies never;
+  }
+}

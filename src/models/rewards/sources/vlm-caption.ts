@@ -1,0 +1,70 @@
+/** @file DDPO's prompt alignment: a vision-language model captions the picture, and BERTScore compares caption and prompt. */
+
+import { text } from '../../../fields.js';
+import type { RewardScorer } from '../contract/reward-scorer.js';
+import { defineRewardSource } from '../contract/reward-source.js';
+import { bertScoreRecall } from '../encoders/bert-score.js';
+import { openTokenEncoder, type TokenEncoder } from '../encoders/token-embeddings.js';
+import { type ChatService, chatFields, createChatService } from '../services/chat-service.js';
+import { askedAbout } from '../services/prompt-template.js';
+import { sideBySide } from '../services/side-by-side.js';
+
+export interface CaptionSettings {
+  readonly question: string;
+  readonly reference: string;
+  readonly requestsAtOnce: number;
+}
+
+/**
+ * Returns a scorer with r = BERTScore recall of the reference sentence in the caption (Black et al. 2023; ddpo-pytorch
+ * ddpo_pytorch/rewards.py, llava_bertscore).
+ *
+ * **Deviation**: pictures are sent as PNG, where DDPO sends JPEG of quality 80.
+ */
+export function createCaptionReward(
+  { question, reference, requestsAtOnce }: CaptionSettings,
+  chat: ChatService,
+  encoder: TokenEncoder,
+): RewardScorer {
+  return {
+    runsOn: { provider: encoder.provider, fallbacks: encoder.fallbacks },
+    async score({ prompt, images }, signal) {
+      const asked = askedAbout(question, prompt);
+      const wanted = await encoder.embed(askedAbout(reference, prompt));
+      const rewards = await sideBySide(
+        images,
+        requestsAtOnce,
+        async (image, either) => {
+          const caption = await chat.ask(asked, image, either);
+          return bertScoreRecall(wanted, await encoder.embed(caption.text));
+        },
+        signal,
+      );
+      return { rewards, features: null };
+    },
+    close: () => encoder.release(),
+  };
+}
+
+export const vlmCaption = defineRewardSource({
+  from: 'vlm-caption',
+  summary:
+    "DDPO's prompt alignment: BERTScore recall between the prompt and the caption that a vision-language model gives the picture.",
+  fields: {
+    ...chatFields,
+    question: text('a question')
+      .default('Answer concisely: what is going on in this image?')
+      .describe("What is asked about every picture; {prompt} in it stands for the prompt. Default: DDPO's."),
+    reference: text('a sentence')
+      .default('The image contains {prompt}')
+      .describe('What the caption is compared with; {prompt} in it stands for the prompt.'),
+    encoder: text('the folder of a text encoder').describe(
+      'Folder of a text encoder in ONNX form, model.onnx with last_hidden_state, and the files of its tokenizer; DDPO has DeBERTa.',
+    ),
+  },
+  sideBySide: 'the endpoint must answer requestsAtOnce requests for each of them',
+  async open(settings, context) {
+    const chat = createChatService(settings, context, { wantsLogprobs: false });
+    return createCaptionReward(settings, chat, await openTokenEncoder(context.engine(), settings.encoder));
+  },
+});

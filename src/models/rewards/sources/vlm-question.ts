@@ -1,0 +1,102 @@
+/** @file Rewards from the answers of a vision-language model to questions about a picture. */
+
+import { z } from 'zod';
+import { oneOf, section, text } from '../../../fields.js';
+import type { RewardScorer } from '../contract/reward-scorer.js';
+import { defineRewardSource } from '../contract/reward-source.js';
+import {
+  type ChatAnswer,
+  type ChatService,
+  chatFields,
+  createChatService,
+} from '../services/chat-service.js';
+import { askedAbout } from '../services/prompt-template.js';
+import { sideBySide } from '../services/side-by-side.js';
+
+export interface Question {
+  readonly ask: string;
+  readonly expect: string;
+}
+
+export interface Interrogation {
+  readonly questions: readonly Question[];
+  readonly judge: 'contains' | 'probability';
+  readonly requestsAtOnce: number;
+}
+
+/**
+ * Returns a scorer that asks every question about every picture: r = mean over questions of
+ *
+ *   contains      1 where the answer contains what is expected, in any letter case, else 0
+ *                 (ddpo-pytorch, llava_strict_satisfaction, which minds letter case and sends JPEG of quality 80)
+ *   probability   P(first token is what is expected | picture, question), letter case and blanks aside
+ *                 (VQAScore, Lin et al. 2024, with the expected answer "Yes")
+ */
+export function createInterrogation(
+  { questions, judge, requestsAtOnce }: Interrogation,
+  chat: ChatService,
+): RewardScorer {
+  const credit = (answer: ChatAnswer, expected: string) =>
+    judge === 'contains'
+      ? Number(plain(answer.text).includes(expected))
+      : probability(answer, expected, chat);
+  return {
+    runsOn: null,
+    async score({ prompt, images }, signal) {
+      const asked = images.flatMap((image) => questions.map((question) => ({ image, question })));
+      const credits = await sideBySide(
+        asked,
+        requestsAtOnce,
+        async ({ image, question: { ask, expect } }, either) =>
+          credit(await chat.ask(askedAbout(ask, prompt), image, either), plain(askedAbout(expect, prompt))),
+        signal,
+      );
+      const rewards = images.map((_, index) => {
+        const own = credits.slice(index * questions.length, (index + 1) * questions.length);
+        return own.reduce((sum, value) => sum + value, 0) / questions.length;
+      });
+      return { rewards, features: null };
+    },
+    close: async () => {},
+  };
+}
+
+const plain = (words: string) => words.trim().toLowerCase();
+
+function probability({ firstToken }: ChatAnswer, expected: string, chat: ChatService): number {
+  if (firstToken === null) throw chat.fault('logprobs of the first token', 'none');
+  return firstToken
+    .filter(({ token }) => plain(token) === expected)
+    .reduce((sum, { logprob }) => sum + Math.exp(logprob), 0);
+}
+
+const question = section({
+  ask: text('a question').describe('The question. {prompt} in it stands for the prompt.'),
+  expect: text('an answer')
+    .default('yes')
+    .describe('The answer that earns credit. {prompt} in it stands for the prompt.'),
+});
+
+export const vlmQuestion = defineRewardSource({
+  from: 'vlm-question',
+  summary:
+    'Answers of a vision-language model to questions about a picture, over an endpoint of the OpenAI form.',
+  fields: {
+    ...chatFields,
+    questions: z
+      .array(question, { error: 'a list of questions' })
+      .min(1, { error: 'a list of at least one question' })
+      .default([{ ask: 'Does this figure show "{prompt}"? Please answer yes or no.', expect: 'yes' }])
+      .describe('What is asked about every picture; the reward is the mean over the questions.'),
+    judge: oneOf(['contains', 'probability'])
+      .default('contains')
+      .describe(
+        "What an answer earns: `contains`, 1 where it contains what is expected, in any letter case, as DDPO's strict satisfaction; `probability`, the probability that its first token is what is expected, as VQAScore, for which the endpoint must give logprobs.",
+      ),
+  },
+  sideBySide: 'the endpoint must answer requestsAtOnce requests for each of them',
+  open: async (settings, context) => {
+    const wantsLogprobs = settings.judge === 'probability';
+    return createInterrogation(settings, createChatService(settings, context, { wantsLogprobs }));
+  },
+});

@@ -1,0 +1,68 @@
+/** @file Rows of one run of the denoiser: whose they are, their prompts, and the output under guidance. */
+
+import { guidedOutput, usesGuidance } from '../diffusion/guided-output.js';
+import type { Denoiser } from '../pipeline/denoiser.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
+
+/** A branch of a group: what its randomness is keyed by, and its prompt. */
+export interface RowOwner {
+  readonly groupIndex: number;
+  readonly branch: number;
+  readonly prompt: string;
+}
+
+/** The rows of a batch: whose randomness each one uses, and its prompt embeddings. */
+export interface Rows {
+  readonly owners: readonly RowOwner[];
+  readonly unconditional: Float32Array;
+  readonly conditional: Float32Array;
+}
+
+/** Gathers the prompt embeddings of all rows. */
+export async function embedRows(pipeline: Pipeline, owners: readonly RowOwner[]): Promise<Rows> {
+  const empty = await pipeline.embedPrompt('');
+  const unconditional = new Float32Array(owners.length * empty.length);
+  const conditional = new Float32Array(owners.length * empty.length);
+  for (const [row, { prompt }] of owners.entries()) {
+    unconditional.set(empty, row * empty.length);
+    conditional.set(await pipeline.embedPrompt(prompt), row * empty.length);
+  }
+  return { owners, unconditional, conditional };
+}
+
+/** Guided output of all rows: one run of twice the rows, or of the rows alone without guidance. */
+export async function predictGuided(
+  denoiser: Denoiser,
+  rows: Rows,
+  latents: Float32Array,
+  timestep: number,
+  guidanceScale: number,
+  signal?: AbortSignal,
+) {
+  if (!usesGuidance(guidanceScale)) return denoiser.predict(latents, timestep, rows.conditional, signal);
+  const output = await denoiser.predict(
+    concatenated(latents, latents),
+    timestep,
+    concatenated(rows.unconditional, rows.conditional),
+    signal,
+  );
+  return guidedOutput(output.subarray(0, latents.length), output.subarray(latents.length), guidanceScale);
+}
+
+function concatenated(first: Float32Array, second: Float32Array): Float32Array {
+  const both = new Float32Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
+
+/** Every row `times` times, one after another. */
+export function repeated(rows: Float32Array, rowSize: number, times: number): Float32Array {
+  const result = new Float32Array(rows.length * times);
+  for (let row = 0; row * rowSize < rows.length; row++) {
+    for (let copy = 0; copy < times; copy++) {
+      result.set(rows.subarray(row * rowSize, (row + 1) * rowSize), (row * times + copy) * rowSize);
+    }
+  }
+  return result;
+}

@@ -1,0 +1,45 @@
+/** @file The sizes of the shapes model's networks and of its noise schedule: the one place that a new model starts from. */
+
+import type { SchedulerConfig } from '../../diffusion/scheduler-config.js';
+import { PICTURE_SIZE } from '../pictures/scene.js';
+import type { UNetConfig } from './small-unet.js';
+import type { TextEncoderConfig } from './text-encoder.js';
+
+export const IMAGE_CHANNELS = 3;
+export const IMAGE_SHAPE = [IMAGE_CHANNELS, PICTURE_SIZE, PICTURE_SIZE] as const;
+
+/** A million parameters: attention at 8x8. */
+export const UNET: UNetConfig = {
+  inChannels: IMAGE_CHANNELS,
+  blockOutChannels: [32, 80],
+  attentionBlocks: [false, true],
+  attentionHeadSize: 16,
+  normNumGroups: 8,
+  timeEmbedSize: 128,
+  feedForwardMultiple: 2,
+};
+
+export const TEXT_HIDDEN_SIZE = 64;
+
+export const textEncoderConfig = (tokenizer: {
+  readonly vocabSize: number;
+  readonly modelMaxLength: number;
+}): TextEncoderConfig => ({
+  vocabSize: tokenizer.vocabSize,
+  maxPositionEmbeddings: tokenizer.modelMaxLength,
+  hiddenSize: TEXT_HIDDEN_SIZE,
+  numHiddenLayers: 2,
+  attentionHeadSize: 16,
+});
+
+/** Stable Diffusion's schedule. */
+export const SCHEDULER: SchedulerConfig = {
+  numTrainTimesteps: 1000,
+  betaStart: 0.000_85,
+  betaEnd: 0.012,
+  betaSchedule: 'scaled_linear',
+  predictionType: 'epsilon',
+  timestepSpacing: 'leading',
+  stepsOffset: 1,
+  setAlphaToOne: false,
+};

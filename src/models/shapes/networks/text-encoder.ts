@@ -1,0 +1,45 @@
+/** @file A small transformer over words: what CLIP's text model is to Stable Diffusion. */
+
+import type { Value } from '../../graph/graph.js';
+import * as op from '../../graph/ops/index.js';
+import type { LayerContext } from '../../networks/layers.js';
+import { attention, feedForward, layerNorm } from '../../networks/layers.js';
+
+export interface TextEncoderConfig {
+  readonly vocabSize: number;
+  /** Tokens in every prompt, padding included. */
+  readonly maxPositionEmbeddings: number;
+  readonly hiddenSize: number;
+  readonly numHiddenLayers: number;
+  readonly attentionHeadSize: number;
+}
+
+/** Appends the network: input_ids [B, tokens] int64 -> last_hidden_state [B, tokens, hiddenSize]. */
+export function textEncoder(
+  layer: LayerContext,
+  scope: string,
+  config: TextEncoderConfig,
+  inputIds: Value,
+): Value {
+  const { g, weights } = layer;
+  const { hiddenSize } = config;
+  return g.scoped(scope, () => {
+    const words = weights(`${scope}.embeddings.token_embedding.weight`, [config.vocabSize, hiddenSize], {
+      stdDev: 0.5,
+    });
+    const places = weights(
+      `${scope}.embeddings.position_embedding.weight`,
+      [config.maxPositionEmbeddings, hiddenSize],
+      { stdDev: 0.5 },
+    );
+    let h = op.add(g, op.gather(g, words, inputIds), places);
+    for (let index = 0; index < config.numHiddenLayers; index++) {
+      h = g.scoped(`encoder/layers.${index}`, () => {
+        const normed = layerNorm(layer, 'layer_norm1', h);
+        const mixed = op.add(g, h, attention(layer, 'self_attn', normed, normed, config.attentionHeadSize));
+        return op.add(g, mixed, feedForward(layer, 'mlp', layerNorm(layer, 'layer_norm2', mixed), 2));
+      });
+    }
+    return layerNorm(layer, 'final_layer_norm', h);
+  });
+}

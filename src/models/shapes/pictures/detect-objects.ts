@@ -1,0 +1,165 @@
+import { COLOURS, type Colour, type Shape } from '../prompts/grammar.js';
+import { type Blob, fitShape } from './fit-shape.js';
+import { type PixelColours, readPixelColours } from './pixel-colors.js';
+import { PICTURE_SIZE } from './scene.js';
+
+/** Above one half, so that two equal shapes a pixel apart stay two: of the pixels between them one is at most half. */
+const CORE_COVERAGE = 0.6;
+/** A pixel at the rim of a core belongs to it from this coverage on; less is taken for noise. */
+const RIM_COVERAGE = 0.12;
+/** Blobs of less than this many pixels are specks; the smallest triangle drawn has 15. */
+const MIN_AREA = 5;
+/** The least overlap with which a blob counts as the shape that fits it best. */
+const MIN_OVERLAP = 0.72;
+
+const PLANE = PICTURE_SIZE * PICTURE_SIZE;
+const NO_BLOB = -1;
+
+/** Something of notable size in a picture. */
+export interface DetectedObject {
+  /** Null when no named shape fits, for instance because two objects have run into each other. */
+  readonly shape: Shape | null;
+  /** Null when it stands out in a colour that has no name here. */
+  readonly colour: Colour | null;
+  /** Smallest rectangle of pixels around the rim, right and bottom exclusive. */
+  readonly box: {
+    readonly left: number;
+    readonly top: number;
+    readonly right: number;
+    readonly bottom: number;
+  };
+  /** Centroid, in pixels from the left upper corner. */
+  readonly centre: readonly [x: number, y: number];
+  /** In pixels, partial ones by their share. */
+  readonly area: number;
+}
+
+/**
+ * Finds the objects in a picture, largest first.
+ *
+ * 1. Each pixel gets a colour and a coverage (pixel-colours.ts). 2. Pixels covered by 60 % or more form cores:
+ * 4-connected components of one colour. 3. Half-covered pixels beside a core join it. 4. A pale blob's coverage is
+ * scaled up to that of a full one; blobs under 5 pixels are dropped. 5. The shape is the one whose antialiased drawing overlaps most with the blob's coverage (fit-shape.ts).
+ *
+ * Shapes: `image [3, 16, 16] float32` in [-1, 1].
+ */
+export function detectObjects(image: Float32Array): DetectedObject[] {
+  const pixels = readPixelColours(image);
+  const { owners, colours } = findCores(pixels);
+  const rims = growRims(pixels, owners);
+  return colours
+    .map((colour, id) => ({ colour, ...measureBlob(pixels.coverage, rims, id) }))
+    .filter(({ area }) => area >= MIN_AREA)
+    .map(({ colour, box, ...blob }): DetectedObject => {
+      const fit = fitShape(blob);
+      return {
+        shape: fit.overlap >= MIN_OVERLAP ? fit.shape : null,
+        colour: COLOURS[colour] ?? null,
+        box,
+        centre: [blob.centroidX, blob.centroidY],
+        area: blob.area,
+      };
+    })
+    .sort((a, b) => b.area - a.area);
+}
+
+/** Numbers the 4-connected components of well-covered pixels of one label. */
+function findCores({ labels, coverage }: PixelColours): { owners: Int16Array; colours: number[] } {
+  const owners = new Int16Array(PLANE).fill(NO_BLOB);
+  const colours: number[] = [];
+  const isCore = (pixel: number) => coverage[pixel]! >= CORE_COVERAGE;
+  for (let start = 0; start < PLANE; start++) {
+    if (!isCore(start) || owners[start] !== NO_BLOB) continue;
+    const id = colours.length;
+    colours.push(labels[start]!);
+    owners[start] = id;
+    const pending = [start];
+    for (let pixel = pending.pop(); pixel !== undefined; pixel = pending.pop()) {
+      for (const next of sideNeighbours(pixel)) {
+        if (owners[next] !== NO_BLOB || !isCore(next) || labels[next] !== labels[start]) continue;
+        owners[next] = id;
+        pending.push(next);
+      }
+    }
+  }
+  return { owners, colours };
+}
+
+/** Gives each half-covered pixel to the blob with most core pixels among its eight neighbours. */
+function growRims({ coverage }: PixelColours, cores: Int16Array): Int16Array {
+  const owners = Int16Array.from(cores);
+  for (let pixel = 0; pixel < PLANE; pixel++) {
+    if (cores[pixel] !== NO_BLOB || coverage[pixel]! < RIM_COVERAGE) continue;
+    const votes = new Map<number, number>();
+    let most = 0;
+    for (const next of allNeighbours(pixel)) {
+      const owner = cores[next]!;
+      if (owner === NO_BLOB) continue;
+      const count = (votes.get(owner) ?? 0) + 1;
+      votes.set(owner, count);
+      if (count > most) {
+        most = count;
+        owners[pixel] = owner;
+      }
+    }
+  }
+  return owners;
+}
+
+function measureBlob(
+  coverage: Float32Array,
+  owners: Int16Array,
+  id: number,
+): Blob & Pick<DetectedObject, 'box'> {
+  const own = new Float32Array(PLANE);
+  const strength = strengthOf(coverage, owners, id);
+  let [area, sumX, sumY] = [0, 0, 0];
+  let [left, top, right, bottom] = [PICTURE_SIZE, PICTURE_SIZE, 0, 0];
+  for (let pixel = 0; pixel < PLANE; pixel++) {
+    if (owners[pixel] !== id) continue;
+    const share = Math.min(1, coverage[pixel]! / strength);
+    const x = pixel % PICTURE_SIZE;
+    const y = Math.floor(pixel / PICTURE_SIZE);
+    own[pixel] = share;
+    area += share;
+    sumX += share * (x + 0.5);
+    sumY += share * (y + 0.5);
+    [left, top] = [Math.min(left, x), Math.min(top, y)];
+    [right, bottom] = [Math.max(right, x + 1), Math.max(bottom, y + 1)];
+  }
+  return {
+    coverage: own,
+    area,
+    centroidX: sumX / area,
+    centroidY: sumY / area,
+    box: { left, top, right, bottom },
+  };
+}
+
+/** Coverage inside the blob, its upper quartile: below 1 for a pale object, whose rim is then as much paler. */
+function strengthOf(coverage: Float32Array, owners: Int16Array, id: number): number {
+  const inside = coverage.filter((share, pixel) => owners[pixel] === id && share >= CORE_COVERAGE).sort();
+  return inside[Math.floor(inside.length * 0.75)]!;
+}
+
+function sideNeighbours(pixel: number): number[] {
+  const x = pixel % PICTURE_SIZE;
+  const neighbours: number[] = [];
+  if (x > 0) neighbours.push(pixel - 1);
+  if (x < PICTURE_SIZE - 1) neighbours.push(pixel + 1);
+  if (pixel >= PICTURE_SIZE) neighbours.push(pixel - PICTURE_SIZE);
+  if (pixel < PLANE - PICTURE_SIZE) neighbours.push(pixel + PICTURE_SIZE);
+  return neighbours;
+}
+
+function allNeighbours(pixel: number): number[] {
+  const x = pixel % PICTURE_SIZE;
+  const vertical = [pixel - PICTURE_SIZE, pixel, pixel + PICTURE_SIZE].filter(
+    (next) => next >= 0 && next < PLANE,
+  );
+  return vertical.flatMap((middle) => [
+    ...(x > 0 ? [middle - 1] : []),
+    ...(middle === pixel ? [] : [middle]),
+    ...(x < PICTURE_SIZE - 1 ? [middle + 1] : []),
+  ]);
+}

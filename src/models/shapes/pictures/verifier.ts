@@ -1,0 +1,83 @@
+import { type ObjectKind, type ParsedPrompt, type Relation, wantedKinds } from '../prompts/grammar.js';
+import { type DetectedObject, detectObjects } from './detect-objects.js';
+
+export interface Verdict {
+  /** Whether the picture shows exactly what the prompt asks for; true exactly when `score` is 1. */
+  readonly satisfied: boolean;
+  /** Share of the prompt's constraints that are met, in [0, 1]. */
+  readonly score: number;
+  readonly objects: readonly DetectedObject[];
+}
+
+/**
+ * Reads a picture and says whether, and how far, it does what the prompt asks. It is the honest measure of alignment
+ * and never feeds training.
+ *
+ * score = mean of the prompt's constraints: (1) the wanted objects are there: the mean over them of 1 for the right
+ * colour and shape, 1/2 for one of the two, with no detected object counted twice; (2) there are as many objects as
+ * wanted, no more and no fewer: 1 or 0; (3) for a relation, the objects of (1), each with some credit, stand in it: 1
+ * or 0. Where detected
+ * objects can be matched in several ways, the best one counts.
+ *
+ * a is above b when its centroid is higher and they are further apart in height than in width; likewise the others.
+ *
+ * Shapes: `image [3, 16, 16] float32` in [-1, 1].
+ */
+export function verify(image: Float32Array, prompt: ParsedPrompt): Verdict {
+  const objects = detectObjects(image);
+  const score = scoreObjects(objects, prompt);
+  return { satisfied: score === 1, score, objects };
+}
+
+type SeenObject = Pick<DetectedObject, 'shape' | 'colour' | 'centre'>;
+
+function scoreObjects(objects: readonly SeenObject[], prompt: ParsedPrompt): number {
+  const wanted = wantedKinds(prompt);
+  const isCountRight = objects.length === wanted.length ? 1 : 0;
+  if (prompt.template === 'counting') {
+    const credits = objects.map((object) => kindCredit(object, prompt.kind)).sort((a, b) => b - a);
+    const present = credits.slice(0, prompt.count).reduce((sum, credit) => sum + credit, 0) / prompt.count;
+    return (present + isCountRight) / 2;
+  }
+  let best = 0;
+  for (const first of [...objects, null]) {
+    for (const second of [...objects, null]) {
+      if (first !== null && first === second) continue;
+      const [firstCredit, secondCredit] = [
+        kindCredit(first, prompt.first),
+        kindCredit(second, prompt.second),
+      ];
+      const constraints = [(firstCredit + secondCredit) / 2, isCountRight];
+      if (prompt.template === 'relation') {
+        // Two blobs that are nothing of what was asked for stand in no relation.
+        const isRelated = firstCredit > 0 && secondCredit > 0 && standsIn(prompt.relation, first, second);
+        constraints.push(isRelated ? 1 : 0);
+      }
+      best = Math.max(best, constraints.reduce((sum, met) => sum + met, 0) / constraints.length);
+    }
+  }
+  return best;
+}
+
+function kindCredit(object: SeenObject | null, kind: ObjectKind): number {
+  if (object === null) return 0;
+  return (object.colour === kind.colour ? 0.5 : 0) + (object.shape === kind.shape ? 0.5 : 0);
+}
+
+function standsIn(relation: Relation, first: SeenObject | null, second: SeenObject | null): boolean {
+  if (first === null || second === null) return false;
+  const dx = second.centre[0] - first.centre[0];
+  const dy = second.centre[1] - first.centre[1];
+  switch (relation) {
+    case 'above':
+      return dy > Math.abs(dx);
+    case 'below':
+      return -dy > Math.abs(dx);
+    case 'left of':
+      return dx > Math.abs(dy);
+    case 'right of':
+      return -dx > Math.abs(dy);
+    default:
+      return relation satisfies never;
+  }
+}

@@ -1,0 +1,80 @@
+/** @file Pretraining of the shapes model: UNet and text encoder together, to predict the noise in a noised picture. */
+
+import { createNoiseSchedule } from '../../diffusion/noise-schedule.js';
+import * as op from '../../graph/ops/index.js';
+import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import type { Trainee } from '../../pretraining/trainee.js';
+import { trainingGraph } from '../../pretraining/trainee.js';
+import { counterRandom } from '../../random/counter-random.js';
+import { elementCount, float32, int64 } from '../../tensor.js';
+import { IMAGE_SHAPE, SCHEDULER, textEncoderConfig, UNET } from '../networks/network-sizes.js';
+import { unet } from '../networks/small-unet.js';
+import { textEncoder } from '../networks/text-encoder.js';
+import { drawBatch } from './shapes-dataset.js';
+
+export const TEXT_ENCODER_SCOPE = 'text_model';
+
+export interface DenoiserTraineeOptions {
+  readonly seed: number;
+  readonly batchSize: number;
+  /** Share of captions that are wrong on purpose: what makes the model plausible but badly aligned. */
+  readonly captionCorruption: number;
+  /** Share of captions that are empty, for classifier-free guidance. */
+  readonly captionDropout: number;
+}
+
+/** Loss: mean of (ε_θ(√ᾱ_t x₀ + √(1 - ᾱ_t) ε, t, c) - ε)², t uniform over the training timesteps (Ho et al. 2020, eq. 14). */
+export function denoiserTrainee(tokenizer: Tokenizer, options: DenoiserTraineeOptions): Trainee {
+  const { batchSize, seed } = options;
+  const { alphasCumprod } = createNoiseSchedule(SCHEDULER);
+  const shape = [batchSize, ...IMAGE_SHAPE];
+  const pixels = elementCount(IMAGE_SHAPE);
+  const { graph, weights } = trainingGraph((g, source) => {
+    const sample = g.input('sample', 'float32', shape);
+    const timestep = g.input('timestep', 'int64', [batchSize]);
+    const inputIds = g.input('input_ids', 'int64', [batchSize, tokenizer.modelMaxLength]);
+    const noise = g.input('noise', 'float32', shape);
+    const layer = { g, weights: source };
+    const encoderHiddenStates = textEncoder(
+      layer,
+      TEXT_ENCODER_SCOPE,
+      textEncoderConfig(tokenizer),
+      inputIds,
+    );
+    const residual = op.sub(g, unet(layer, UNET, { sample, timestep, encoderHiddenStates }), noise);
+    return op.meanAll(g, op.mul(g, residual, residual));
+  });
+
+  return {
+    label: 'denoiser',
+    weights,
+    graph,
+    batch(step) {
+      const dataRandom = counterRandom({ seed, purpose: 'pretraining-data', group: step });
+      const { images, prompts } = drawBatch({
+        batchSize,
+        random: dataRandom.uniform,
+        captionCorruption: options.captionCorruption,
+        dropout: options.captionDropout,
+      });
+      const timesteps = counterRandom({ seed, purpose: 'pretraining-timesteps', group: step });
+      const chosen = prompts.map(() => timesteps.integer(SCHEDULER.numTrainTimesteps));
+      const noise = counterRandom({ seed, purpose: 'pretraining-noise', group: step }).normal(
+        batchSize * pixels,
+      );
+      const sample = images.map((pixel, index) => {
+        const signal = alphasCumprod[chosen[Math.floor(index / pixels)] ?? 0] ?? 0;
+        return Math.sqrt(signal) * pixel + Math.sqrt(1 - signal) * (noise[index] ?? 0);
+      });
+      return {
+        sample: float32(sample, shape),
+        timestep: int64(chosen),
+        input_ids: int64(
+          prompts.flatMap((prompt) => [...tokenizer.encode(prompt)]),
+          [batchSize, tokenizer.modelMaxLength],
+        ),
+        noise: float32(noise, shape),
+      };
+    },
+  };
+}

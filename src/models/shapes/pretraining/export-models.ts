@@ -1,0 +1,92 @@
+/** @file Trained weights -> model files: the pipeline folder, and the reward model beside it. */
+
+import { join } from 'node:path';
+import { writeFileAtomic } from '../../files/atomic.js';
+import type { Value } from '../../graph/graph.js';
+import { encodeGraph } from '../../graph/onnx/encode.js';
+import { GraphBuilder } from '../../graph/ops/builder.js';
+import type { WeightSource } from '../../networks/weights.js';
+import { constantWeights } from '../../networks/weights.js';
+import { writePipelineConfigs } from '../../pipeline/pipeline-configs.js';
+import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import type { Tensor } from '../../tensor.js';
+import {
+  IMAGE_CHANNELS,
+  IMAGE_SHAPE,
+  SCHEDULER,
+  TEXT_HIDDEN_SIZE,
+  textEncoderConfig,
+  UNET,
+} from '../networks/network-sizes.js';
+import { imageEncoder, promptEncoder } from '../networks/reward-network.js';
+import { unet } from '../networks/small-unet.js';
+import { textEncoder } from '../networks/text-encoder.js';
+import { TEXT_ENCODER_SCOPE } from './denoiser-trainee.js';
+
+type Weights = ReadonlyMap<string, Tensor>;
+
+/** Model bytes with an open first axis on every input and output. */
+function modelBytes(
+  weights: Weights,
+  build: (g: GraphBuilder, source: WeightSource) => readonly [name: string, value: Value][],
+): Uint8Array {
+  const g = new GraphBuilder();
+  for (const [name, value] of build(g, constantWeights(g, weights))) g.output(value, name);
+  const graph = g.build();
+  const symbolicAxes = Object.fromEntries(
+    [...graph.inputs, ...graph.outputs].map(({ name }) => [name, ['batch']]),
+  );
+  return encodeGraph(graph, { symbolicAxes });
+}
+
+/** Writes unet/, text_encoder/, scheduler/ and model_index.json of the shapes model. */
+export async function exportDenoiser(folder: string, tokenizer: Tokenizer, weights: Weights): Promise<void> {
+  const tokens = tokenizer.modelMaxLength;
+  const denoiser = modelBytes(weights, (g, source) => {
+    const sample = g.input('sample', 'float32', [1, ...IMAGE_SHAPE]);
+    const timestep = g.input('timestep', 'int64', [1]);
+    const encoderHiddenStates = g.input('encoder_hidden_states', 'float32', [1, tokens, TEXT_HIDDEN_SIZE]);
+    return [['out_sample', unet({ g, weights: source }, UNET, { sample, timestep, encoderHiddenStates })]];
+  });
+  const text = modelBytes(weights, (g, source) => {
+    const inputIds = g.input('input_ids', 'int64', [1, tokens]);
+    return [
+      [
+        'last_hidden_state',
+        textEncoder({ g, weights: source }, TEXT_ENCODER_SCOPE, textEncoderConfig(tokenizer), inputIds),
+      ],
+    ];
+  });
+  await writeFileAtomic(join(folder, 'unet', 'model.onnx'), denoiser);
+  await writeFileAtomic(join(folder, 'text_encoder', 'model.onnx'), text);
+  const [height, width] = [IMAGE_SHAPE[1], IMAGE_SHAPE[2]];
+  await writePipelineConfigs(folder, {
+    scheduler: SCHEDULER,
+    unet: {
+      sampleSize: [height, width],
+      inChannels: IMAGE_CHANNELS,
+      outChannels: IMAGE_CHANNELS,
+      crossAttentionDim: TEXT_HIDDEN_SIZE,
+    },
+  });
+}
+
+/** Writes reward/vision_model.onnx and reward/text_model.onnx. */
+export async function exportReward(folder: string, tokenizer: Tokenizer, weights: Weights): Promise<void> {
+  const vision = modelBytes(weights, (g, source) => {
+    const pixelValues = g.input('pixel_values', 'float32', [1, ...IMAGE_SHAPE]);
+    return [['image_embeds', imageEncoder({ g, weights: source }, pixelValues)]];
+  });
+  const text = modelBytes(weights, (g, source) => [
+    [
+      'text_embeds',
+      promptEncoder(
+        { g, weights: source },
+        tokenizer,
+        g.input('input_ids', 'int64', [1, tokenizer.modelMaxLength]),
+      ),
+    ],
+  ]);
+  await writeFileAtomic(join(folder, 'reward', 'vision_model.onnx'), vision);
+  await writeFileAtomic(join(folder, 'reward', 'text_model.onnx'), text);
+}

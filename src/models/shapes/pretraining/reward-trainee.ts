@@ -1,0 +1,155 @@
+/** @file Training of the reward model on drawn pictures, their prompts and near misses. */
+
+import type { Value } from '../../graph/graph.js';
+import * as op from '../../graph/ops/index.js';
+import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import type { Trainee } from '../../pretraining/trainee.js';
+import { trainingGraph } from '../../pretraining/trainee.js';
+import type { CounterRandom } from '../../random/counter-random.js';
+import { counterRandom } from '../../random/counter-random.js';
+import { elementCount, float32, int64, type Tensor } from '../../tensor.js';
+import { IMAGE_SHAPE } from '../networks/network-sizes.js';
+import { imageEncoder, promptEncoder } from '../networks/reward-network.js';
+import { hardNegatives } from '../prompts/near-miss.js';
+import { allPrompts } from '../prompts/prompt-lists.js';
+import { drawBatch, drawPicture } from './shapes-dataset.js';
+
+export interface RewardTraineeOptions {
+  readonly seed: number;
+  /** Pictures that are compared with prompts; even, as every prompt is drawn twice. */
+  readonly batchSize: number;
+  /** Prompts that each picture is compared with: its own, near misses, and others. */
+  readonly candidates: number;
+  /** Most standard deviation of the noise that pictures get, so that the reward reads imperfect pictures too. */
+  readonly imageNoise: number;
+  /** Share of pictures that are two scenes blended into one: they fit no prompt. */
+  readonly blended: number;
+  /** Weight of telling pictures of one prompt apart, beside telling prompts apart. */
+  readonly instanceWeight: number;
+}
+
+/** Two scenes of every prompt are in a batch. */
+const SCENES_PER_PROMPT = 2;
+/** Two views of every scene are compared; a view is the scene under noise of its own. */
+const VIEWS = 2;
+/** Scale of cosines in the comparison of views: a difference of 0.3 between two scenes is a ratio of e^3. */
+const INSTANCE_SCALE = 10;
+
+/**
+ * Loss: captions + instanceWeight · instances.
+ *
+ *     captions   mean over pairs of view and prompt of softplus(-z (scale · cos + bias)), z = ±1
+ *                                                                   SigLIP, Zhai et al. 2023, eq. 1
+ *     instances  mean over scenes i of -log softmax_j(10 cos(view 1 of i, view 2 of j))[i]
+ *                                                                   InfoNCE beside captions: SLIP, Mu et al. 2021
+ *
+ * Every pair is a yes-or-no question, so cosines are comparable across pictures of one prompt, which is how a reward is
+ * used. The second term keeps pictures of one prompt apart: without it the features know nothing that a prompt does not
+ * say, and their distance would measure alignment, not diversity.
+ *
+ * Departure from SLIP: both terms read the same projection, as the features themselves are to tell pictures apart.
+ */
+export function rewardTrainee(tokenizer: Tokenizer, options: RewardTraineeOptions): Trainee {
+  const { batchSize, candidates, seed } = options;
+  const prompts = allPrompts();
+  const numPrompts = batchSize / SCENES_PER_PROMPT;
+  const pixels = elementCount(IMAGE_SHAPE);
+  const { graph, weights } = trainingGraph((g, source) => {
+    const inputIds = g.input('input_ids', 'int64', [numPrompts * candidates, tokenizer.modelMaxLength]);
+    const numViews = VIEWS * batchSize;
+    const signs = g.input('signs', 'float32', [numViews, candidates]);
+    const pixelValues = g.input('pixel_values', 'float32', [numViews, ...IMAGE_SHAPE]);
+    const layer = { g, weights: source };
+    const views = imageEncoder(layer, pixelValues);
+    const texts = promptEncoder(layer, tokenizer, inputIds);
+    const textsOfViews = op.concat(g, Array(VIEWS * SCENES_PER_PROMPT).fill(texts), 0);
+    const cosines = op.reshape(
+      g,
+      op.matMul(g, op.reshape(g, textsOfViews, [numViews, candidates, -1]), op.unsqueeze(g, views, [2])),
+      [numViews, candidates],
+    );
+    const scale = op.exp(g, source('logit_scale', [1], { constant: Math.log(8) }));
+    const logits = op.add(g, op.mul(g, cosines, scale), source('logit_bias', [1], { constant: -2 }));
+    const captions = op.meanAll(g, op.softplus(g, op.neg(g, op.mul(g, signs, logits))));
+    const [first, second] = [0, 1].map((view) =>
+      op.slice(g, views, { axes: [0], starts: [view * batchSize], ends: [(view + 1) * batchSize] }),
+    ) as [Value, Value];
+    const likeness = op.matMul(g, first, op.transpose(g, second, [1, 0]));
+    const logShares = op.logSoftmax(g, op.mul(g, likeness, g.scalar(INSTANCE_SCALE)));
+    const instances = op.neg(g, op.meanAll(g, op.mul(g, logShares, g.constant(identity(batchSize)))));
+    return op.add(g, captions, op.mul(g, instances, g.scalar(batchSize * options.instanceWeight)));
+  });
+
+  return {
+    label: 'reward',
+    weights,
+    graph,
+    batch(step) {
+      const random = counterRandom({ seed, purpose: 'pretraining-data', group: step });
+      const drawn = drawBatch({
+        batchSize: numPrompts,
+        random: random.uniform,
+        captionCorruption: 0,
+        dropout: 0,
+      }).drawnPrompts;
+      const scenePrompts = Array<readonly string[]>(SCENES_PER_PROMPT).fill(drawn).flat();
+      const scenes = scenePrompts.map((prompt) => drawPicture(prompt, random.uniform));
+      const signs = new Float32Array(batchSize * candidates).fill(-1);
+      for (const [index, scene] of scenes.entries()) {
+        if (random.uniform() < options.blended) blend(scene, random);
+        else signs[index * candidates] = 1;
+      }
+      const texts = drawn.flatMap((prompt) => {
+        const near = hardNegatives(prompt, random.uniform, Math.ceil((candidates - 1) * 0.7));
+        const far = Array.from({ length: candidates - 1 - near.length }, () =>
+          otherPrompt(prompt, prompts, random),
+        );
+        return [prompt, ...near, ...far];
+      });
+      const pixelValues = new Float32Array(VIEWS * batchSize * pixels);
+      for (let row = 0; row < VIEWS * batchSize; row++) {
+        const level = random.uniform() * options.imageNoise;
+        const noise = random.normal(pixels);
+        const view = (scenes[row % batchSize] as Float32Array).map((pixel, i) => pixel + level * noise[i]!);
+        pixelValues.set(view, row * pixels);
+      }
+      return {
+        pixel_values: float32(pixelValues, [VIEWS * batchSize, ...IMAGE_SHAPE]),
+        input_ids: int64(
+          texts.flatMap((prompt) => [...tokenizer.encode(prompt)]),
+          [numPrompts * candidates, tokenizer.modelMaxLength],
+        ),
+        signs: float32([...signs, ...signs], [VIEWS * batchSize, candidates]),
+      };
+    },
+  };
+}
+
+/** Mixes a picture, in place, with another scene, half and half give or take. */
+function blend(image: Float32Array, random: CounterRandom): void {
+  const prompts = allPrompts();
+  const other = drawPicture(prompts[random.integer(prompts.length)] ?? '', random.uniform);
+  const share = 0.35 + 0.3 * random.uniform();
+  for (const [i, pixel] of image.entries()) image[i] = share * pixel + (1 - share) * (other[i] ?? 0);
+}
+
+function identity(size: number): Tensor {
+  const data = new Float32Array(size * size);
+  for (let i = 0; i < size; i++) data[i * (size + 1)] = 1;
+  return float32(data, [size, size]);
+}
+
+/** A prompt of another meaning, most often of another template. */
+function otherPrompt(prompt: string, prompts: readonly string[], random: CounterRandom): string {
+  for (;;) {
+    const other = prompts[random.integer(prompts.length)] ?? prompt;
+    if (!sameTruth(prompt, other)) return other;
+  }
+}
+
+/** Whether a picture of one prompt may also satisfy the other: then it is no negative. */
+function sameTruth(one: string, other: string): boolean {
+  const words = (text: string) =>
+    text.split(' ').filter((word) => !['a', 'and', 'above', 'below', 'left', 'right', 'of'].includes(word));
+  return words(one).toSorted().join() === words(other).toSorted().join();
+}

@@ -1,0 +1,38 @@
+import { WORD_TOKENIZER_CLASS, type WordTokenizerConfig } from '../../pipeline/tokenizers/word-tokenizer.js';
+import { WORDS } from './grammar.js';
+import { promptFileText, promptLists } from './prompt-lists.js';
+
+/** Start, the eight words of "a red circle left of a blue square", end, and two to spare. */
+const MODEL_MAX_LENGTH = 12;
+
+const TOKENIZER_CONFIG: WordTokenizerConfig = {
+  tokenizer_class: WORD_TOKENIZER_CLASS,
+  model_max_length: MODEL_MAX_LENGTH,
+  bos_token: '<bos>',
+  eos_token: '<eos>',
+  pad_token: '<pad>',
+  unk_token: '<unk>',
+};
+
+/** The content of the shapes model's `tokenizer/` folder, by file name. Ids: pad, bos, eos, unk, then WORDS. */
+export function shapesTokenizerFiles(): Readonly<Record<string, string>> {
+  const { pad_token, bos_token, eos_token, unk_token } = TOKENIZER_CONFIG;
+  const tokens = [pad_token, bos_token, eos_token, unk_token, ...WORDS];
+  return {
+    'vocab.json': jsonText(Object.fromEntries(tokens.map((token, id) => [token, id]))),
+    'tokenizer_config.json': jsonText(TOKENIZER_CONFIG),
+  };
+}
+
+/** The content of the shapes model's `prompts/` folder, by file name. */
+export function shapesPromptFiles(): Readonly<Record<string, string>> {
+  const { train, heldOut } = promptLists();
+  return {
+    'train.txt': promptFileText('The prompts that reinforcement learning trains on.', train),
+    'held-out.txt': promptFileText('Unseen combinations of known words, kept from all training.', heldOut),
+  };
+}
+
+function jsonText(content: unknown): string {
+  return `${JSON.stringify(content, null, 2)}\n`;
+}

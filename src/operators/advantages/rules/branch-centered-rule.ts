@@ -1,0 +1,69 @@
+import { number, oneOf } from '../../../fields.js';
+import { requireFloor } from '../../checks/require-floor.js';
+import { type AdvantageRule, hasZeroSpread, indexOfBest, indexOfWorst, sampleOf } from '../advantage-rule.js';
+import { defineAdvantageRule } from '../advantage-rule-spec.js';
+import { momentsOf } from '../moments.js';
+import { historyStagesField, type PromptPoolOptions, promptZScores } from '../prompt-z-scores.js';
+import { ruleStatistics } from '../rule-statistics.js';
+import { stdFloorField } from '../std-floor.js';
+
+export interface BranchCentredRuleOptions extends PromptPoolOptions {
+  /** Least distance of best and worst z for a group to be kept, at least 0. */
+  readonly minGap: number;
+  /** Which branches of a kept group become samples. */
+  readonly keep: 'extremes' | 'all';
+}
+
+/**
+ * Creates the rule that credits a branch only with what it did itself: its z minus the mean z of its group.
+ *
+ *     A_b = z_b - (1/B) Σ_j z_j,   kept iff max z - min z >= minGap and the rewards of the group differ
+ *
+ * z is that of `promptZScores` (per prompt, with history); the mean of the pool cancels, so the pool only sets the scale,
+ * and the first stage or a prompt that is new works as any other. Advantages of a group sum to 0 before selection.
+ * Groups whose branches all have the same reward are counted and skipped, whatever `minGap`.
+ *
+ * Deviation: this is not in the B²-DiffuRL release, whose advantage is z itself (`historyRule`).
+ *
+ * Errors: TRIB_OPERATOR for a negative or infinite `minGap`.
+ */
+export function branchCentredRule(options: BranchCentredRuleOptions): AdvantageRule {
+  const { minGap, keep } = options;
+  requireFloor('groupAdvantages', 'minGap', minGap, 0);
+  const normalize = promptZScores(options);
+  return (history, groups) => {
+    const { zScores, state } = normalize(history, groups);
+    const samples = groups.flatMap((group, index) => {
+      const z = zScores[index] ?? [];
+      if (hasZeroSpread(group) || Math.max(...z) - Math.min(...z) < minGap) return [];
+      const { mean } = momentsOf(z);
+      const branches = keep === 'all' ? z.keys() : [indexOfBest(z), indexOfWorst(z)];
+      return Array.from(branches, (branch) => sampleOf(group, branch, (z[branch] ?? mean) - mean));
+    });
+    return { state, samples, statistics: ruleStatistics(groups, samples, zScores) };
+  };
+}
+
+export const branchCentredRuleSpec = defineAdvantageRule({
+  rule: 'branch-centred',
+  summary:
+    'The advantage of a branch is its z minus the mean z of its group: the luck of the shared prefix drops out.',
+  fields: {
+    minGap: number({ from: '[0', to: 'Infinity)' })
+      .default(0.5)
+      .describe(
+        'A group is trained on when the z of its best and worst branch are at least this far apart. Higher leaves out groups whose branches hardly differ.',
+      ),
+    keep: oneOf(['extremes', 'all'])
+      .default('extremes')
+      .describe(
+        '`extremes` trains on the best and the worst branch; `all` on every branch, at a cost of numBranches / 2.',
+      ),
+    historyStages: historyStagesField,
+    stdFloor: stdFloorField,
+  },
+  comparesBranches: true,
+  creditsEdges: false,
+  selectable: ({ keep }, numBranches) => (keep === 'extremes' ? Math.min(2, numBranches) : numBranches),
+  create: branchCentredRule,
+});

@@ -1,0 +1,78 @@
+import { integer } from '../../../fields.js';
+import { requireCount } from '../../checks/require-count.js';
+import { requireFloor } from '../../checks/require-floor.js';
+import { historyEntry, rewardsByPrompt } from '../advantage-history.js';
+import { type AdvantageRule, sampleOf } from '../advantage-rule.js';
+import { defineAdvantageRule } from '../advantage-rule-spec.js';
+import { momentsOf } from '../moments.js';
+import { ruleStatistics } from '../rule-statistics.js';
+import { stdFloorField } from '../std-floor.js';
+
+export interface PerPromptRuleOptions {
+  /** Samples that the queue of a prompt holds, at least 1. ddpo-pytorch: 16 or 32. */
+  readonly bufferSize: number;
+  /** Samples from which on the queue is used; below, the whole stage is. At least 1, at most `bufferSize`. */
+  readonly minCount: number;
+  /** Least standard deviation, in units of reward, at least 0. Default 0, as released. */
+  readonly stdFloor?: number;
+}
+
+/**
+ * Creates DDPO's per-prompt rule: z-score over a queue of the prompt's last samples. All branches are kept.
+ *
+ *     A = (r - mean(pool)) / (max(std(pool), stdFloor) + 1e-6)
+ *     pool(p) = queue of p, current stage included, when it holds at least minCount; else all rewards of the stage
+ *
+ * Source: kvablack/ddpo-pytorch, `PerPromptStatTracker`. std is that of the population (n). Clipping of A belongs to the
+ * loss. The queue is first in, first out; a stage with more than `bufferSize` samples of a prompt keeps the last.
+ *
+ * Errors: TRIB_OPERATOR for a bound that is no count, or a `minCount` that the queue can never reach.
+ */
+export function perPromptRule({ bufferSize, minCount, stdFloor = 0 }: PerPromptRuleOptions): AdvantageRule {
+  requireCount('groupAdvantages', 'minCount', minCount, 1);
+  requireCount('groupAdvantages', 'bufferSize', bufferSize, minCount);
+  requireFloor('groupAdvantages', 'stdFloor', stdFloor, 0);
+  return (history, groups) => {
+    const queues = rewardsByPrompt(history.stages[0] ?? []);
+    for (const { prompt, rewards } of groups) {
+      queues.set(prompt, [...(queues.get(prompt) ?? []), ...rewards].slice(-bufferSize));
+    }
+    const stage = momentsOf(groups.flatMap(({ rewards }) => rewards));
+    const pools = new Map(
+      Array.from(queues, ([prompt, queue]) => [prompt, queue.length < minCount ? stage : momentsOf(queue)]),
+    );
+    const advantages = groups.map(({ prompt, rewards }) => {
+      const { mean, populationStd } = pools.get(prompt) ?? stage;
+      return rewards.map((reward) => (reward - mean) / (Math.max(populationStd, stdFloor) + 1e-6));
+    });
+    const samples = groups.flatMap((group, index) =>
+      (advantages[index] ?? []).map((advantage, branch) => sampleOf(group, branch, advantage)),
+    );
+    return {
+      state: { stages: [historyEntry(queues)] },
+      samples,
+      statistics: ruleStatistics(groups, samples, advantages),
+    };
+  };
+}
+
+export const perPromptRuleSpec = defineAdvantageRule({
+  rule: 'per-prompt',
+  summary:
+    "DDPO's rule: z-score over the newest rewards of the prompt; every sample is trained on. It needs no branches.",
+  fields: {
+    bufferSize: integer(1)
+      .default(32)
+      .describe('Newest rewards of a prompt that count. More are steadier and follow the policy later.'),
+    minCount: integer(1)
+      .default(16)
+      .describe(
+        'Rewards a prompt must have before its own statistics are used; until then those of the whole training stage are. At most bufferSize.',
+      ),
+    stdFloor: stdFloorField,
+  },
+  comparesBranches: false,
+  creditsEdges: false,
+  selectable: (_, numBranches) => numBranches,
+  create: perPromptRule,
+});

@@ -1,0 +1,14 @@
+import { TributaryError } from '../../errors.js';
+
+/**
+ * Checks that an operator's option is an integer of at least `least`.
+ *
+ * Errors: TRIB_OPERATOR, at call time.
+ */
+export function requireCount(operator: string, option: string, value: number, least: number): void {
+  if (Number.isInteger(value) && value >= least) return;
+  throw new TributaryError(
+    'TRIB_OPERATOR',
+    `${operator} \`${option}\`: expected an integer of at least ${least}, got ${value}. Pass a whole number.`,
+  );
+}

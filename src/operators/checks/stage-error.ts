@@ -1,0 +1,25 @@
+import { TributaryError } from '../../errors.js';
+
+/** Where a fault arose. */
+export interface FaultPlace {
+  /** The topology stage. */
+  readonly stage: string;
+  /** What was being worked on, in words: `training stage 3`. */
+  readonly work: string;
+  readonly groupId?: string;
+}
+
+/**
+ * Returns the fault with the place in front of its text. Code and `retryable` are those of a TributaryError; anything
+ * else becomes TRIB_INTERNAL. The original stays reachable as `cause`.
+ */
+export function stageError(error: unknown, { stage, work, groupId }: FaultPlace): TributaryError {
+  const known = error instanceof TributaryError ? error : undefined;
+  const text = error instanceof Error ? error.message : String(error);
+  return new TributaryError(known?.code ?? 'TRIB_INTERNAL', `${stage}, ${work}: ${text}`, {
+    retryable: known?.retryable ?? false,
+    stage,
+    ...(groupId === undefined ? {} : { groupId }),
+    cause: error,
+  });
+}

@@ -1,0 +1,133 @@
+/**
+ * @file The plain records that flow between the operators. Payloads (latents, images, policies) are type parameters:
+ * an operator never looks inside them. All records are readonly and survive a trip through JSON, payloads aside.
+ */
+
+import type { ErrorCode } from '../../errors.js';
+import type { PromptMetadata } from '../../prompt-metadata.js';
+import type { RolloutTree } from './rollout-tree.js';
+
+/** The sampler steps that a training stage trains. B²-DiffuRL forks at the first of them. */
+export interface TrainingInterval {
+  /** Index k = 0, 1, ... of B²-DiffuRL's stage. */
+  readonly trainingStage: number;
+  /** First trained sampler step, 0 the noisiest. */
+  readonly firstStep: number;
+  /** Sampler steps of a whole rollout (the paper's S). */
+  readonly numSteps: number;
+  /** Trained sampler steps, ascending; the first is `firstStep`. */
+  readonly trainedSteps: readonly number[];
+}
+
+/** The order to roll out one group. */
+export interface PromptTicket {
+  /** `<trainingStage>-<index in the stage>`, such as `3-17`. */
+  readonly groupId: string;
+  /** Global counter: trainingStage * groupsPerStage + index in the stage. */
+  readonly groupIndex: number;
+  readonly trainingStage: number;
+  readonly prompt: string;
+  /** What else is said of the prompt; absent where nothing is. Reward sources alone read it. */
+  readonly metadata?: PromptMetadata;
+  /** The id of the incoming prompt that the group was made of; absent where prompts come from a file. */
+  readonly sourceId?: string;
+}
+
+/** One prompt rolled out into branches. `Branch` is a trajectory, an image, or both. */
+export interface RolloutGroup<Branch> extends PromptTicket {
+  /** The interval that was current when the group was rolled out. */
+  readonly interval: TrainingInterval;
+  /** How its branches share steps. A trajectory holds the path of its leaf. */
+  readonly tree: RolloutTree;
+  /** Version of the policy that sampled it. */
+  readonly policyVersion: number;
+  readonly branches: readonly Branch[];
+}
+
+/** The rewards of one group, one finite number a branch, in branch order. */
+export interface GroupRewards {
+  readonly groupId: string;
+  readonly trainingStage: number;
+  readonly rewards: readonly number[];
+}
+
+/** A group with its rewards: `rewards[b]` belongs to `branches[b]`. */
+export interface RewardedGroup<Branch> extends RolloutGroup<Branch> {
+  readonly rewards: readonly number[];
+}
+
+/** Why a group is not trained on: too old, failed, or its other half never came. */
+export type LossReason = 'stale' | 'dead-letter' | 'unmatched';
+
+/** A group that will never be trained on. It still counts as one outcome of its stage. */
+export interface LostGroup {
+  readonly groupId: string;
+  readonly trainingStage: number;
+  readonly reason: LossReason;
+  readonly detail: string;
+}
+
+/** A message that a topology stage gave up on. */
+export interface DeadLetter<Message> {
+  /** The topology stage that gave up. */
+  readonly stage: string;
+  readonly groupId?: string;
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly message: Message;
+}
+
+/** One branch that will be trained on. */
+export interface SelectedSample<Trajectory> {
+  readonly groupId: string;
+  readonly prompt: string;
+  /** Index of the branch in its group. */
+  readonly branch: number;
+  readonly reward: number;
+  readonly advantage: number;
+  /** One a step of the branch's own path (see RolloutTree); null where `advantage` holds for all of them. */
+  readonly stepAdvantages: readonly number[] | null;
+  readonly trajectory: Trajectory;
+}
+
+/** What an advantage rule says of one stage. */
+export interface RuleStatistics {
+  /** Groups of several branches that all have the same reward: nothing can be learned from them. */
+  readonly zeroSpreadGroups: number;
+  /** Samples kept as the best of their group; where a rule keeps all branches, those with a positive advantage. */
+  readonly selectedBest: number;
+  /** Samples kept as the worst of their group; where a rule keeps all branches, those with a negative advantage. */
+  readonly selectedWorst: number;
+  /** Intra-class correlation of the normalised rewards inside groups, at most 1; null where it is undefined. */
+  readonly intraGroupCorrelation: number | null;
+}
+
+export interface StageStatistics extends RuleStatistics {
+  /** Groups with rewards. */
+  readonly groups: number;
+  /** Rewards of those groups, one a branch. */
+  readonly rewards: number;
+  /** Groups that were reported lost. */
+  readonly lostGroups: number;
+  /** Of the lost ones, those that were too old when their turn came. */
+  readonly staleGroups: number;
+  /** Groups without an outcome when the stage was closed by time; with the rewarded and the lost ones, all of the stage. */
+  readonly lateGroups: number;
+  /** Groups with rewards by age, the policy versions between the one that sampled them and the one they train. */
+  readonly ages: readonly number[];
+  /** Over all branches of the stage; null when there is none. */
+  readonly rewardMean: number | null;
+  /** Population standard deviation over all branches of the stage; null when there is none. */
+  readonly rewardStd: number | null;
+}
+
+/** Everything that one training stage trains on. */
+export interface StageBatch<Trajectory> {
+  readonly trainingStage: number;
+  /** The interval of its groups; null when every group of the stage was lost. */
+  readonly interval: TrainingInterval | null;
+  /** The oldest policy version among its groups; null when every group of the stage was lost. */
+  readonly policyVersion: number | null;
+  readonly samples: readonly SelectedSample<Trajectory>[];
+  readonly statistics: StageStatistics;
+}

@@ -1,0 +1,134 @@
+/** @file What no single field can be blamed for: each rule reads several settings and says which of them do not fit. */
+
+import type { StageType } from '../../stages/index.js';
+import { findStage } from '../resolved/stage-of.js';
+import type { ResolvedConfig } from '../schema/topology-schema.js';
+import type { Contradiction, ConfigRule as Rule } from './config-rule.js';
+import { PRECISION_RULES } from './precision-rules.js';
+import { SCHEDULE_RULES } from './schedule-rules.js';
+import { SELECTION_RULES } from './selection-rules.js';
+import { SURROGATE_RULES } from './surrogate-rules.js';
+import { TRAINER_RULES } from './trainer-rules.js';
+import { TREE_RULES } from './tree-rules.js';
+
+/** Returns every contradiction among the settings of a config whose fields are each in order; see `ConfigRule`. */
+export function findContradictions(config: ResolvedConfig, noisySteps?: number): Contradiction[] {
+  return RULES.flatMap((rule) => rule(config, noisySteps));
+}
+
+const oneStageOfAType: Rule = ({ stages }) => {
+  const names = new Map<StageType, string>();
+  return Object.entries(stages).flatMap(([name, { type }]) => {
+    const first = names.get(type);
+    if (first === undefined) {
+      names.set(type, name);
+      return [];
+    }
+    const path = ['stages', name, 'type'];
+    const expected = `one stage of type ${type}`;
+    const nextStep = 'Remove one of them.';
+    return [
+      {
+        kind: 'contradiction',
+        path,
+        expected,
+        got: `a second beside "${first}"`,
+        nextStep,
+        involves: [path],
+      },
+    ];
+  });
+};
+
+const groupsFillBatches: Rule = (config) => {
+  const prompts = findStage(config, 'prompts');
+  const sampler = findStage(config, 'branchRollouts');
+  if (!prompts || !sampler || prompts.groupsPerStage % sampler.groupsPerBatch === 0) return [];
+  const path = ['stages', sampler.name, 'groupsPerBatch'];
+  return [
+    {
+      kind: 'indivisible',
+      path,
+      expected: `a divisor of groupsPerStage ${prompts.groupsPerStage}`,
+      got: String(sampler.groupsPerBatch),
+      nextStep: useOneOf(divisorsNear(prompts.groupsPerStage, sampler.groupsPerBatch)),
+      involves: [path, ['stages', prompts.name, 'groupsPerStage']],
+    },
+  ];
+};
+
+/**
+ * A training stage is trained when all its groups are in, so fewer than groupsPerStage in flight can never fill one;
+ * groups that are sampled more than maxStaleness stages ahead would be too old to train on.
+ */
+const runAheadFillsStages: Rule = (config) => {
+  const prompts = findStage(config, 'prompts');
+  const sampler = findStage(config, 'branchRollouts');
+  const trainer = findStage(config, 'gradientSteps');
+  if (!prompts || !sampler || !trainer) return [];
+  const { runAhead, groupsPerStage } = prompts;
+  const { groupsPerBatch } = sampler;
+  const most = groupsPerStage * (1 + trainer.maxStaleness);
+  const path = ['stages', prompts.name, 'runAhead'];
+  const involves = [path, ['stages', prompts.name, 'groupsPerStage']];
+  if (runAhead < groupsPerStage) {
+    const expected = `at least groupsPerStage ${groupsPerStage}`;
+    const nextStep = `Use ${groupsPerStage}: with fewer in flight no training stage can fill.`;
+    return [{ kind: 'contradiction', path, expected, got: String(runAhead), nextStep, involves }];
+  }
+  if (runAhead > most) {
+    return [
+      {
+        kind: 'contradiction',
+        path,
+        expected: `at most groupsPerStage x (1 + maxStaleness) = ${most}`,
+        got: String(runAhead),
+        nextStep: `Use ${most} or raise maxStaleness: groups that far ahead would be too old to train on.`,
+        involves: [...involves, ['stages', trainer.name, 'maxStaleness']],
+      },
+    ];
+  }
+  if (runAhead % groupsPerBatch === 0) return [];
+  const below = runAhead - (runAhead % groupsPerBatch);
+  const fitting = [below, below + groupsPerBatch].filter((value) => value >= groupsPerStage && value <= most);
+  return [
+    {
+      kind: 'indivisible',
+      path,
+      expected: `a multiple of groupsPerBatch ${groupsPerBatch}`,
+      got: String(runAhead),
+      nextStep: fitting.length > 0 ? useOneOf(fitting) : 'Change groupsPerBatch.',
+      involves: [...involves, ['stages', sampler.name, 'groupsPerBatch']],
+    },
+  ];
+};
+
+const RULES: readonly Rule[] = [
+  oneStageOfAType,
+  groupsFillBatches,
+  runAheadFillsStages,
+  ...SCHEDULE_RULES,
+  ...TREE_RULES,
+  ...SURROGATE_RULES,
+  ...SELECTION_RULES,
+  ...PRECISION_RULES,
+  ...TRAINER_RULES,
+];
+
+/** At most eight divisors, those nearest to what was written, in ascending order. */
+function divisorsNear(total: number, written: number): number[] {
+  const divisors: number[] = [];
+  for (let low = 1; low * low <= total; low++) {
+    if (total % low === 0) divisors.push(low, ...(low * low === total ? [] : [total / low]));
+  }
+  const distance = (value: number) => Math.abs(Math.log(value / written));
+  return divisors
+    .sort((a, b) => distance(a) - distance(b))
+    .slice(0, 8)
+    .sort((a, b) => a - b);
+}
+
+function useOneOf(values: readonly number[]): string {
+  const last = values.at(-1);
+  return values.length > 1 ? `Use ${values.slice(0, -1).join(', ')} or ${last}.` : `Use ${last}.`;
+}

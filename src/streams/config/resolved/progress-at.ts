@@ -1,0 +1,29 @@
+import type { Progress } from '../../messages/messages.js';
+import type { ResolvedConfig } from '../schema/topology-schema.js';
+import { sharedConfig } from './shared-config.js';
+import { stageOf } from './stage-of.js';
+
+export interface ProgressState {
+  /** Nothing more will be trained. Default: no. */
+  readonly isOver?: boolean;
+  /** The next stage is closed too, and takes no more groups. Default: no. */
+  readonly isNextClosed?: boolean;
+  /** SHA-256 of the training prompts of the trainer's file. */
+  readonly trainPrompts?: string | undefined;
+}
+
+/** Returns the progress of a run whose first training stages are finished, so many as the number says. */
+export function progressAt(
+  config: ResolvedConfig,
+  trainingStage: number,
+  { isOver = false, isNextClosed = false, trainPrompts }: ProgressState = {},
+): Progress {
+  const { groupsPerStage } = stageOf(config, 'prompts');
+  return {
+    finishedGroups: (trainingStage + (isNextClosed ? 1 : 0)) * groupsPerStage,
+    trainingStage,
+    isOver,
+    sharedConfig: sharedConfig(config),
+    ...(trainPrompts !== undefined && { trainPrompts }),
+  };
+}

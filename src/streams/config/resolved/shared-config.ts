@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import { TributaryError } from '../../../errors.js';
+import type { Progress } from '../../messages/messages.js';
+import type { ResolvedConfig } from '../schema/topology-schema.js';
+
+/** Fields that say where something is: another machine may have the same elsewhere. */
+const PLACES = ['pipeline', 'startFrom', 'train', 'heldOut', 'model', 'url'];
+/** Sections that say nothing else. */
+const PLACE_SECTIONS = ['http'];
+
+/**
+ * Names the settings that all processes of a run must share: the seed, the adapter and the topology stages, without what
+ * says where files and services are. Engines, transport, evaluation and guards may differ from process to process.
+ */
+export function sharedConfig({ seed, model, stages }: ResolvedConfig): string {
+  const withoutPlaces = (key: string, value: unknown) =>
+    (typeof value === 'string' && PLACES.includes(key)) || PLACE_SECTIONS.includes(key) ? undefined : value;
+  return createHash('sha256')
+    .update(JSON.stringify({ seed, model, stages }, withoutPlaces))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+/** **Errors**: TRIB_CONFIG where the trainer of the run has other settings. */
+export function requireSameConfig(config: ResolvedConfig, { sharedConfig: trainers }: Progress): void {
+  if (trainers === sharedConfig(config)) return;
+  throw new TributaryError(
+    'TRIB_CONFIG',
+    `config ${config.name}: expected the seed, model and stages of the trainer (${trainers}), got others (${sharedConfig(config)}). Start all processes of a run from one config, with the same --set.`,
+  );
+}

@@ -1,0 +1,34 @@
+/** @file The section `guards`: a threshold and an action for each guard of src/streams/guards/. */
+
+import type { z } from 'zod';
+import { number, oneOf, section } from '../../../fields.js';
+import type { GuardSpec } from '../../guards/guard-spec.js';
+import { GUARD_NAMES, GUARDS, type GuardName } from '../../guards/index.js';
+import { GUARD_ACTIONS } from '../../messages/guard-actions.js';
+
+function guard({ description, threshold, defaultAction }: GuardSpec) {
+  return section({
+    threshold: number({ from: '[0', to: 'Infinity)' })
+      .default(threshold.default)
+      .describe(threshold.description),
+    action: oneOf(GUARD_ACTIONS)
+      .default(defaultAction)
+      .describe(
+        'What follows when the figure rises above the threshold, once until it was back: `warn` says so, `lower-learning-rate` also halves the learning rate for the rest of the run, `stop` ends the run with its best policy. `off` does not look.',
+      ),
+  })
+    .prefault({})
+    .describe(description);
+}
+
+// A map over the names forgets which they were.
+const shape = Object.fromEntries(GUARD_NAMES.map((name) => [name, guard(GUARDS[name])])) as Record<
+  GuardName,
+  ReturnType<typeof guard>
+> satisfies z.core.$ZodLooseShape;
+
+export const guards = section(shape)
+  .prefault({})
+  .describe(
+    'Alarms against the known failures of reinforcement learning. Whatever they do, the policy of the best evaluation is kept in best/ of the run directory.',
+  );

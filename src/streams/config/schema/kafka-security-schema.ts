@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { oneOf, section, text } from '../../../fields.js';
+
+const caFile = text('the path of a file')
+  .optional()
+  .describe(
+    "PEM file of the authorities that may have signed the brokers' certificates. Default: those that Node trusts.",
+  );
+const serverName = text('the name of a host')
+  .optional()
+  .describe(
+    "Name that the brokers' certificates must carry. Default: the host in the address, which for most clusters is right.",
+  );
+
+/** How connections to the brokers are encrypted. */
+export const tls = z
+  .discriminatedUnion(
+    'mode',
+    [
+      section({
+        mode: z.literal('none').describe('Nothing is encrypted: for brokers on a trusted network.'),
+      }),
+      section({
+        mode: z.literal('server').describe('Encrypted; the brokers show certificates.'),
+        caFile,
+        serverName,
+      }),
+      section({
+        mode: z.literal('mutual').describe('Encrypted; the brokers show certificates, and so does the run.'),
+        certFile: text('the path of a file').describe('PEM file of the certificate that the run shows.'),
+        keyFile: text('the path of a file').describe('PEM file of its private key, without a passphrase.'),
+        caFile,
+        serverName,
+      }),
+    ],
+    { error: 'a mapping' },
+  )
+  .prefault({ mode: 'none' })
+  .describe('How connections to the brokers are encrypted.');
+
+/** How a run says who it is. Name and password have no fields: they come from the environment. */
+export const sasl = section({
+  mechanism: oneOf(['none', 'plain', 'scram-sha-256', 'scram-sha-512'])
+    .default('none')
+    .describe(
+      'SASL mechanism; the user name and password come from the environment variables TRIBUTARY_KAFKA_USERNAME and TRIBUTARY_KAFKA_PASSWORD. `plain` sends the password as it is: only over TLS.',
+    ),
+})
+  .prefault({})
+  .describe('How the run says who it is.');

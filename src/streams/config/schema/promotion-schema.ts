@@ -1,0 +1,30 @@
+/** @file The section `promotion`: what a policy has to show before samplers get it. */
+
+import { integer, number, oneOf, section } from '../../../fields.js';
+
+export const promotion = section({
+  action: oneOf(['off', 'roll-back'])
+    .default('off')
+    .describe(
+      'What becomes of a policy that fails its probe. `roll-back`: it is thrown away with its optimiser state, samplers go on with the one before, and an alarm is raised. `off` does not look.',
+    ),
+  prompts: integer(1, 4096)
+    .default(8)
+    .describe(
+      'Held-out prompts of the probe, one picture each, from the top of the list: sampled, scored and read back by the trainer after every training stage.',
+    ),
+  maxLogProbDifference: number({ from: '(0', to: 'Infinity)' })
+    .default(0.01)
+    .describe(
+      'Largest mean of |log π(trainer) - log π(sampler)| over the trained steps of the probe. Two graphs of one model in float32 differ by about 0.00001; more says that the sampler uses another policy than the trainer.',
+    ),
+  maxRewardFall: number({ from: '(0', to: 'Infinity)' })
+    .default(1)
+    .describe(
+      'Largest fall of the mean reward of the probe below the best promoted policy, in standard deviations of the rewards that the base model gets for it. Few prompts swing by more.',
+    ),
+})
+  .prefault({})
+  .describe(
+    'The gate between trainer and samplers: a fixed probe shows whether the adapter changes the pictures at all, whether trainer and sampler agree on log-probs, and whether the reward has collapsed.',
+  );

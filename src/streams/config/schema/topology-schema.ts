@@ -1,0 +1,216 @@
+import { z } from 'zod';
+import { integer, number, oneOf, pattern, section, text } from '../../../fields.js';
+import {
+  ENGINES,
+  GRADIENT_SOURCES,
+  PROVIDERS,
+  TFJS_BACKENDS,
+} from '../../../models/engines/contract/engine.js';
+import { PRECISIONS } from '../../../models/graph/graph.js';
+import { TOPIC_NAMES, TOPICS, type TopicName } from '../../messages/topics.js';
+import { STAGE_SPECS, type StageType } from '../../stages/index.js';
+import { guards } from './guards-schema.js';
+import { kafka } from './kafka-schema.js';
+import { promotion } from './promotion-schema.js';
+
+type SchemasOf<Specs extends readonly { readonly schema: z.core.$ZodTypeDiscriminable }[]> = {
+  -readonly [Index in keyof Specs]: Specs[Index]['schema'];
+};
+
+// `map` over a tuple forgets that it was one.
+const stageSchemas = STAGE_SPECS.map((spec) => spec.schema) as unknown as SchemasOf<typeof STAGE_SPECS>;
+const stage = z.discriminatedUnion('type', stageSchemas, { error: 'a mapping' });
+
+const nameOf = (thing: string) => {
+  const error = `${thing} of letters, digits and hyphens, a letter first`;
+  return z.string({ error }).regex(/^[a-zA-Z][a-zA-Z0-9-]*$/, { error });
+};
+
+const model = section({
+  pipeline: text('the folder of a pipeline').describe(
+    'Folder of the diffusion model, in the layout that optimum exports: model_index.json, scheduler, tokenizer, text_encoder, unet.',
+  ),
+  train: oneOf(['adapter', 'full'])
+    .default('adapter')
+    .describe(
+      'What is trained: `adapter`, the LoRA adapter that `lora` describes, or `full`, all weights of the UNet, for small models (at most 100 million weights, about 60 bytes of memory each). The rest of the model stays as it is. With `full` checkpoints and every broadcast of the policy hold all weights, `lora` is not read, loraPlusRatio must be 1, and weight decay pulls the weights themselves towards 0.',
+    ),
+  lora: section({
+    pattern: pattern('a regular expression')
+      .default('attn[12]/to_(q|k|v|out\\.0)')
+      .describe(
+        'Linear layers and convolutions whose node name matches get an adapter. The default is every attention projection; `|ff/net` adds the feed-forward layers, `|resnets` the residual blocks with their convolutions.',
+      ),
+    rank: integer(1, 1024)
+      .default(4)
+      .describe('Rank of the adapter. More can change more, and cost memory and time in proportion.'),
+    alpha: number({ from: '(0', to: 'Infinity)' })
+      .optional()
+      .describe(
+        "The adapter's output is scaled by alpha / rank. Without it, equal to rank, whatever that is: the scale is 1.",
+      ),
+  })
+    .transform(({ alpha, ...others }) => ({ ...others, alpha: alpha ?? others.rank }))
+    .prefault({})
+    .describe('The LoRA adapter: unless `train` says otherwise, the only weights that are trained.'),
+  precision: oneOf(PRECISIONS)
+    .default('float32')
+    .describe(
+      'What the UNet of sampler and trainer keeps weights and activations in. `float16` takes half the memory, and on a GPU less time; normalisations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32, and there for trials. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
+    ),
+  startFrom: text('the path of an adapter file, or of its folder')
+    .optional()
+    .describe(
+      'Adapter, or its folder, that training goes on from, such as one of supervised fine-tuning, in the style of diffusers, PEFT or kohya; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. What the run calls its base is then that adapter. Without it training starts from the pretrained model.',
+    ),
+}).describe('The diffusion model that is tuned.');
+
+const engineName = (whose: string) =>
+  oneOf(ENGINES)
+    .default('onnxruntime')
+    .describe(
+      `What runs the networks of the ${whose}: \`onnxruntime\`, or \`tfjs\`, TensorFlow.js, whose packages are installed apart (docs/engines.md). Results agree up to rounding.`,
+    );
+
+const engine = section({
+  sampler: engineName('sampler'),
+  trainer: engineName('trainer'),
+  providers: z
+    .array(oneOf(PROVIDERS), { error: `a list of ${PROVIDERS.join(', ')}` })
+    .min(1, { error: 'a list of at least one provider' })
+    .default(['cpu'])
+    .describe(
+      'Execution providers of onnxruntime in order of preference; the next one is used where one is not there.',
+    ),
+  threads: integer(1, 1024)
+    .default(2)
+    .describe(
+      'Threads of one graph run on the CPU. More than the cores slows down; another number may change results in the last bits.',
+    ),
+  tfjs: section({
+    backends: z
+      .array(oneOf(TFJS_BACKENDS), { error: `a list of ${TFJS_BACKENDS.join(', ')}` })
+      .min(1, { error: 'a list of at least one backend' })
+      .default([...TFJS_BACKENDS])
+      .describe(
+        'Backends of TensorFlow.js in order of preference: `node-gpu` and `node` are TensorFlow on CUDA and on the CPU by tfjs-node-gpu and tfjs-node, `wasm` runs everywhere on one core, `cpu` is JavaScript and good for tests. The next one is used where one is not there.',
+      ),
+    gradients: oneOf(GRADIENT_SOURCES)
+      .default('tape')
+      .describe(
+        "Who derives gradients: `tape` is TensorFlow.js itself, `graph` this program's backward pass, which onnxruntime runs too.",
+      ),
+  })
+    .prefault({})
+    .describe('TensorFlow.js, where the sampler or the trainer runs on it.'),
+})
+  .prefault({})
+  .describe('What runs the graphs.');
+
+const transport = section({
+  kind: oneOf(['in-process', 'kafka'])
+    .default('in-process')
+    .describe(
+      'What carries messages. `in-process` keeps all topology stages in one process; with `kafka` they may run apart (`tributary run --stages`).',
+    ),
+  capacity: integer(1)
+    .default(64)
+    .describe('Messages that may wait on one topic; at the bound the writer waits. It bounds memory.'),
+  maxAttempts: integer(1, 1000)
+    .default(3)
+    .describe(
+      'Attempts at a message, such as pictures to score, whose fault may pass, before it becomes a dead letter.',
+    ),
+  kafka: kafka.prefault({}),
+})
+  .prefault({})
+  .describe('How messages travel between topology stages.');
+
+const topicNames = Object.fromEntries(
+  TOPIC_NAMES.map((topic) => [topic, nameOf('a topic name').default(topic).describe(TOPICS[topic].summary)]),
+) as Record<TopicName, z.ZodDefault<z.ZodString>>;
+
+const topics = section(topicNames)
+  .prefault({})
+  .describe(
+    'Names of the topics as others see them who join the transport from outside; no two alike. In process only the graph shows them.',
+  );
+
+const evaluation = section({
+  everyStages: integer(1)
+    .default(8)
+    .describe(
+      'Training stages between evaluations; the base model and the last policy are always evaluated.',
+    ),
+  trainPrompts: integer(1)
+    .default(64)
+    .describe('Training prompts that are evaluated, from the top of the list.'),
+  heldOutPrompts: integer(1)
+    .default(32)
+    .describe('Held-out prompts that are evaluated, from the top of the list.'),
+  imagesPerPrompt: integer(1)
+    .default(8)
+    .describe('Images a prompt. The standard error of a share falls with the square root of all images.'),
+  verifier: oneOf(['shapes', 'none'])
+    .default('none')
+    .describe(
+      'What reads the pictures and says exactly whether a prompt is satisfied. `shapes` reads the pictures of the shapes model; other models have none, and are measured by their reward alone.',
+    ),
+  eta: number({ from: '[0', to: '2]' })
+    .default(1)
+    .describe(
+      'Noise of the evaluation sampler, the same for every method so that they compare: 0 is the deterministic sampler, 1 on DDIM steps the ancestral one of DDPM.',
+    ),
+  seed: integer(0, 0xffffffff)
+    .default(1234)
+    .describe('Seed of the evaluation images: every policy starts from the same noise, so curves compare.'),
+})
+  .prefault({})
+  .describe('When and on what the policy is measured. It never influences training.');
+
+const checkpoints = section({
+  everyStages: integer(1)
+    .default(1)
+    .describe('Training stages between checkpoints. After a crash, those since the last one are done again.'),
+  keep: integer(1).default(3).describe('Newest checkpoints that are kept.'),
+})
+  .prefault({})
+  .describe('When the run is saved.');
+
+const topologyShape = {
+  name: nameOf('a name').describe('Name of the run; its directory is runs/<name>.'),
+  seed: integer(0, 0xffffffff)
+    .default(7)
+    .describe('Seed of the run. The same seed and config give the same adapter, bit for bit.'),
+  model,
+  engine,
+  transport,
+  topics,
+  stages: z
+    .record(nameOf('a stage name'), stage, { error: 'a mapping from stage names to stages' })
+    .refine((stages) => Object.keys(stages).length > 0, { error: 'a mapping with one stage of each type' })
+    .describe('The topology stages by name, one of each type.'),
+  evaluation,
+  guards,
+  promotion,
+  checkpoints,
+};
+
+/** A topology with every field filled in. */
+export const topologySchema = section(topologyShape);
+
+/** A topology as it may stand in a file: with `extends`, the other file may hold what is missing here. */
+export const topologyFileSchema = section({
+  extends: text('the path of a config file').describe(
+    'Another config, relative to this one, that this one is laid over: mappings are merged, unless they are of another type, rule, mode or from; all else is replaced. That file may extend another one in turn.',
+  ),
+  ...topologyShape,
+}).partial();
+
+export type ResolvedConfig = z.output<typeof topologySchema>;
+
+/** A stage of the given type, with its fields. */
+export type StageConfig<Type extends StageType = StageType> = Extract<
+  ResolvedConfig['stages'][string],
+  { readonly type: Type }
+>;

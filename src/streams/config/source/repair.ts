@@ -1,0 +1,60 @@
+import { type ResolvedConfig, topologySchema } from '../schema/topology-schema.js';
+import { type Issue, pathOf } from './schema-faults.js';
+import { isMapping, valueAt, withValueAt } from './value-tree.js';
+
+export interface Repaired {
+  readonly config: ResolvedConfig;
+  /** Whether stages had to be left out. */
+  readonly lacksStages: boolean;
+}
+
+/**
+ * Makes a config whose fields are all in order out of one where some are not, so that rules across fields can still
+ * be checked in the same pass: faulty values give way to their defaults, text that is missing to a placeholder, and a
+ * stage that cannot be told to nothing. Nobody runs the result. Nothing comes back where that does not suffice.
+ */
+export function repairConfig(written: unknown): Repaired | undefined {
+  let value = written;
+  let lacksStages = false;
+  for (let round = 0; round < 4; round++) {
+    const parsed = topologySchema.safeParse(value);
+    if (parsed.success) return { config: parsed.data, lacksStages };
+    for (const issue of parsed.error.issues) {
+      const stage = pathOf(issue).slice(0, 2);
+      if (isLostStage(issue, round)) {
+        lacksStages = true;
+        value = withValueAt(value, stage, undefined);
+      } else value = withoutFault(value, issue, round);
+    }
+  }
+  return undefined;
+}
+
+/** A stage without a known type or variant, or one that lacks what has no default and no placeholder. */
+function isLostStage(issue: Issue, round: number): boolean {
+  const [section, , ...inner] = pathOf(issue);
+  if (section !== 'stages' || issue.path.length < 2) return false;
+  if (inner.length === 0) return issue.code !== 'unrecognized_keys';
+  const variantOfStage = issue.code === 'invalid_union' && inner.length === 1;
+  return variantOfStage || (round > 0 && !isText(issue));
+}
+
+function withoutFault(value: unknown, issue: Issue, round: number): unknown {
+  const path = pathOf(issue);
+  if (issue.code === 'unrecognized_keys') {
+    const known = Object.entries(valueAt(value, path) ?? {}).filter(([key]) => !issue.keys.includes(key));
+    return withValueAt(value, path, Object.fromEntries(known));
+  }
+  if (path.length === 0) return isMapping(value) ? value : {};
+  if (round > 0 && isText(issue)) return withValueAt(value, path, 'placeholder');
+  if (round > 0) return withValueAt(value, path, {});
+  // Settings of a variant that is not known mean nothing without it.
+  if (issue.code === 'invalid_union') return withValueAt(value, path.slice(0, -1), undefined);
+  // An entry of a list cannot be left out without moving the others, so the list gives way as a whole.
+  const index = path.findIndex((part) => typeof part === 'number');
+  return withValueAt(value, index < 0 ? path : path.slice(0, index), undefined);
+}
+
+function isText(issue: Issue): boolean {
+  return issue.code === 'invalid_type' && issue.expected === 'string';
+}

@@ -1,0 +1,77 @@
+import type { z } from 'zod';
+import { describeValue, type FaultDetail, type Path } from './fault.js';
+import { nearestName } from './nearest-name.js';
+import { valueAt } from './value-tree.js';
+
+export type Issue = z.core.$ZodIssue;
+
+/** Keys of a config are text and list indices. */
+export function pathOf(issue: Issue): Path {
+  return issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
+}
+
+/** Puts one issue of the schema into words; an issue about several keys is several faults. */
+export function faultsOfIssue(issue: Issue, config: unknown): FaultDetail[] {
+  const path = pathOf(issue);
+  const value = valueAt(config, path);
+  if (issue.code === 'unrecognized_keys') {
+    const known = issue.message.split(', ');
+    return issue.keys.map((key) => ({
+      kind: 'unknown-key',
+      path: [...path, key],
+      thing: 'the key',
+      expected: `one of ${issue.message}`,
+      got: `"${key}"`,
+      nextStep: suggestion(key, known) ?? 'Remove it.',
+    }));
+  }
+  if (issue.code === 'invalid_key') {
+    const expected = issue.issues[0]?.message ?? issue.message;
+    return [
+      {
+        kind: 'bad-value',
+        path,
+        thing: 'the key',
+        expected,
+        got: describeValue(path.at(-1)),
+        nextStep: 'Rename it.',
+      },
+    ];
+  }
+  const words = closedList(issue);
+  const expected = words ? `one of ${words.join(', ')}` : issue.message;
+  if (value === undefined) {
+    return [{ kind: 'missing', path, expected, got: 'nothing', nextStep: `Add \`${path.at(-1)}\`.` }];
+  }
+  const got = describeValue(value);
+  if (words && typeof value === 'string') {
+    const nextStep = suggestion(value, words) ?? 'Choose one of them.';
+    return [{ kind: 'unknown-word', path, expected, got, nextStep }];
+  }
+  return [{ kind: 'bad-value', path, expected, got, nextStep: nextStepFor(path, value, expected) }];
+}
+
+/** The words of which one was expected, where the schema has a closed list. */
+function closedList(issue: Issue): string[] | undefined {
+  if (issue.code === 'invalid_value') return issue.values.map(String);
+  if (issue.code !== 'invalid_union' || !('options' in issue)) return undefined;
+  // Several variants may share a word, as the rules of one stage type do.
+  const words = issue.options as readonly unknown[];
+  // One of them may be what is meant where nothing is said.
+  return [...new Set(words.filter((word) => word !== undefined).map(String))];
+}
+
+function suggestion(written: string, known: readonly string[]): string | undefined {
+  const nearest = nearestName(written, known);
+  return nearest === undefined ? undefined : `Did you mean "${nearest}"?`;
+}
+
+function nextStepFor(path: Path, value: unknown, expected: string): string {
+  if (path.length === 0) return 'Start from one of the files under config/.';
+  if (value === null) return 'Write a value, or remove the key where it has a default.';
+  if (typeof value === 'string' && value.trim() !== '' && /number|integer/.test(expected)) {
+    if (Number.isFinite(Number(value))) return 'Remove the quotes.';
+  }
+  if (typeof value !== 'string' && expected.includes('name')) return 'Put it in quotes.';
+  return 'Change the value.';
+}

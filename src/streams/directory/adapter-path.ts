@@ -1,0 +1,54 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TributaryError } from '../../errors.js';
+import { ADAPTER_FILE, WEIGHTS_FILE } from './policy-file-names.js';
+
+/** What PEFT's `save_pretrained` calls an adapter. */
+const PEFT_FILE = 'adapter_model.safetensors';
+/** Older files of diffusers and PEFT, which whoever reads them refuses with the reason. */
+const PICKLES = ['pytorch_lora_weights.bin', 'adapter_model.bin'];
+
+/**
+ * The file of the policy that a path means: itself, or where it is a folder the one file that it holds of a run, of a checkpoint, of
+ * `best/`, of diffusers' `save_lora_weights`, or of PEFT's `save_pretrained`.
+ *
+ * **Errors**: TRIB_FILE where the folder has none; TRIB_USAGE where it has those of two programs.
+ */
+export async function adapterPathOf(path: string): Promise<string> {
+  if (!(await isFolder(path))) return path;
+  const [adapter, weights, peft, ...pickles] = await Promise.all(
+    [ADAPTER_FILE, WEIGHTS_FILE, PEFT_FILE, ...PICKLES].map(async (name) => {
+      const file = join(path, name);
+      return (await isThere(file)) ? file : undefined;
+    }),
+  );
+  const own = adapter ?? weights;
+  if (own && peft) {
+    throw new TributaryError(
+      'TRIB_USAGE',
+      `${path}: expected one adapter, got ${own} and ${peft}. Name the one that you mean.`,
+    );
+  }
+  const found = own ?? peft ?? pickles.find((pickle) => pickle !== undefined);
+  if (found !== undefined) return found;
+  throw new TributaryError(
+    'TRIB_FILE',
+    `${join(path, ADAPTER_FILE)}: expected the adapter of a run that ended or was stopped, got no such file. Resume the run, or name the adapter of one of its checkpoints.`,
+  );
+}
+
+/** Whether a path is a folder that is there. */
+export async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
+/** Whether anything is there under a path. */
+export async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

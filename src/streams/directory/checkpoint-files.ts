@@ -1,0 +1,110 @@
+/** @file The files of a checkpoint: policy, optimiser, what else the trainer keeps, and the state of the streams. */
+
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+import type { FolderContent } from '../../models/files/atomic.js';
+import { parseJsonOrNull } from '../../models/files/parse-json-or-null.js';
+import type { PolicyFiles } from '../../models/policy/policy-file.js';
+import { holdsWeights } from '../../models/policy/policy-file.js';
+import type { AdvantageHistory, AdvantageRuleName } from '../../operators/index.js';
+import type { Evaluation } from '../messages/run-events.js';
+import type { PromptFingerprints } from '../prompt-files/prompt-fingerprint.js';
+import type { Positions } from '../transport/kafka/kafka-transport.js';
+import type { Checkpoint } from './checkpoint-folder.js';
+import { restoreHistory, savedHistorySchema } from './checkpoint-history.js';
+import { type Computation, computationSchema } from './computation.js';
+import { ADAPTER_FILE, WEIGHTS_FILE } from './policy-file-names.js';
+
+const OPTIMIZER_FILE = 'optimizer.safetensors';
+const STATE_FILE = 'state.json';
+const OWN_FILES: readonly string[] = [ADAPTER_FILE, WEIGHTS_FILE, OPTIMIZER_FILE, STATE_FILE];
+
+/**
+ * What the streams must know to go on as if nothing had happened. Random numbers are counted by group and need no state;
+ * guards read theirs off the log, and the best policy lies in a folder of its own.
+ */
+export interface RunState {
+  readonly history: AdvantageHistory;
+  readonly rewardQueries: number;
+  /** How the base model did: the report compares with it. */
+  readonly base: Evaluation;
+  /** Up to where the topics were answered, on a transport that keeps them. */
+  readonly positions: Positions | null;
+  /** Version of what operators wanted in the last complete stage, for the record; absent where they wanted nothing. */
+  readonly controlVersion?: number;
+  /** What the run was computed with; absent in checkpoints of older programs. */
+  readonly computation?: Computation;
+  /** Mean reward on the probe of the best policy that was promoted; absent without a gate. */
+  readonly bestProbeReward?: number;
+  /** What the prompt files held; absent in checkpoints of older versions. */
+  readonly promptFingerprints?: PromptFingerprints;
+}
+
+const fingerprintSchema = z.object({ count: z.int().min(1), sha256: z.string() });
+
+const stateSchema = z.object({
+  history: savedHistorySchema,
+  rewardQueries: z.int().min(0),
+  base: z.looseObject({ policyVersion: z.literal(0) }),
+  positions: z
+    .record(z.string(), z.record(z.string(), z.string().regex(/^\d+$/)))
+    .nullable()
+    .default(null),
+  controlVersion: z.int().min(1).optional(),
+  computation: computationSchema.optional(),
+  bestProbeReward: z.number().optional(),
+  promptFingerprints: z.object({ train: fingerprintSchema, heldOut: fingerprintSchema }).optional(),
+});
+
+/** What the file of a policy is called. */
+export function policyFileName(policy: Uint8Array): string {
+  return holdsWeights(policy) ? WEIGHTS_FILE : ADAPTER_FILE;
+}
+
+/** The content of a checkpoint. */
+export function checkpointFiles({ adapter, optimizer, extras }: PolicyFiles, state: RunState): FolderContent {
+  return {
+    ...extras,
+    [policyFileName(adapter)]: adapter,
+    [OPTIMIZER_FILE]: optimizer,
+    [STATE_FILE]: `${JSON.stringify(state, null, 1)}\n`,
+  };
+}
+
+/** The file of the policy among those of a checkpoint; null where there is none. */
+export function policyOf(files: Checkpoint['files']): Uint8Array | null {
+  return files.get(WEIGHTS_FILE) ?? files.get(ADAPTER_FILE) ?? null;
+}
+
+/**
+ * Reads a checkpoint's content. Files of other names are the trainer's extras: only it knows what they hold.
+ *
+ * @param rule The advantage rule of the run, whose history the checkpoint holds.
+ * @throws TRIB_CHECKPOINT when a file is not there or not what it should be, or its history is of a form that says less.
+ */
+export function readCheckpointFiles(
+  { path, files }: Checkpoint,
+  rule: AdvantageRuleName,
+): PolicyFiles & { readonly state: RunState } {
+  const file = (name: string): Uint8Array => files.get(name) ?? fault(`${path}/${name}`, 'no such file');
+  const state = stateSchema.safeParse(parseJsonOrNull(new TextDecoder().decode(file(STATE_FILE))));
+  if (!state.success) return fault(`${path}/${STATE_FILE}`, 'another content');
+  const adapter = policyOf(files) ?? file(ADAPTER_FILE);
+  const history = restoreHistory(state.data.history, rule, {
+    path: `${path}/${STATE_FILE}`,
+    policyPath: `${path}/${policyFileName(adapter)}`,
+  });
+  return {
+    adapter,
+    optimizer: file(OPTIMIZER_FILE),
+    extras: Object.fromEntries([...files].filter(([name]) => !OWN_FILES.includes(name))),
+    state: { ...state.data, history } as unknown as RunState,
+  };
+}
+
+function fault(place: string, got: string): never {
+  throw new TributaryError(
+    'TRIB_CHECKPOINT',
+    `${place}: expected a file of a checkpoint, got ${got}. Remove this checkpoint; the one before it is used.`,
+  );
+}

@@ -1,0 +1,115 @@
+/**
+ * @file Checkpoints of a run: `checkpoints/<complete training stages>/`, each with a manifest of checksums. A checkpoint
+ * is whole when every file of its manifest is there, bit for bit.
+ */
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { TributaryError } from '../../errors.js';
+import { type FolderContent, writeDirectoryAtomic } from '../../models/files/atomic.js';
+import { parseJsonOrNull } from '../../models/files/parse-json-or-null.js';
+import { readWholeFile } from '../../models/files/read-bytes.js';
+import { sha256 } from '../../models/files/sha256.js';
+
+export interface Checkpoint {
+  readonly path: string;
+  /** Training stages that were complete; training goes on with the stage of this index. */
+  readonly completeStages: number;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+const MANIFEST = 'manifest.json';
+const manifestSchema = z.strictObject({
+  version: z.literal(1),
+  completeStages: z.int().min(0),
+  fingerprint: z.string(),
+  files: z.record(z.string(), z.string()),
+});
+
+export interface CheckpointContent {
+  readonly completeStages: number;
+  /** Names the config that the checkpoint belongs to. */
+  readonly fingerprint: string;
+  readonly files: FolderContent;
+}
+
+/**
+ * Writes a checkpoint, all or nothing, and then removes all but the newest `keep`. Returns its path.
+ *
+ * **Errors**: TRIB_FILE; older checkpoints stay as they were.
+ */
+export async function writeCheckpoint(
+  folder: string,
+  { completeStages, fingerprint, files }: CheckpointContent,
+  keep: number,
+): Promise<string> {
+  const path = join(folder, String(completeStages));
+  const manifest: z.infer<typeof manifestSchema> = {
+    version: 1,
+    completeStages,
+    fingerprint,
+    files: Object.fromEntries(Object.entries(files).map(([name, content]) => [name, sha256(content)])),
+  };
+  await writeDirectoryAtomic(path, { ...files, [MANIFEST]: `${JSON.stringify(manifest, null, 2)}\n` });
+  const older = (await checkpointNumbers(folder)).filter((number) => number <= completeStages);
+  for (const number of older.slice(keep)) await rm(join(folder, String(number)), { recursive: true });
+  return path;
+}
+
+/**
+ * Reads the newest checkpoint that is whole, or nothing where there is none.
+ *
+ * @param warn Hears of every damaged checkpoint that was passed over.
+ *
+ * **Errors**: TRIB_CHECKPOINT where it belongs to another config.
+ */
+export async function readNewestCheckpoint(
+  folder: string,
+  fingerprint: string,
+  warn: (message: string) => void,
+): Promise<Checkpoint | null> {
+  for (const number of await checkpointNumbers(folder)) {
+    const path = join(folder, String(number));
+    const read = await readCheckpoint(path);
+    if ('damage' in read) {
+      warn(`${path}: expected a whole checkpoint, got ${read.damage}. It is passed over.`);
+    } else if (read.fingerprint !== fingerprint) {
+      throw new TributaryError(
+        'TRIB_CHECKPOINT',
+        `${path}: expected a checkpoint of this config, got one of another. Resume with the config it was made with, or start anew with another --run-dir.`,
+      );
+    } else return { path, completeStages: read.completeStages, files: read.files };
+  }
+  return null;
+}
+
+/** Reads one checkpoint, or says what of it is damaged. */
+export async function readCheckpoint(
+  path: string,
+): Promise<{ damage: string } | (Omit<Checkpoint, 'path'> & { fingerprint: string })> {
+  const text = await readFile(join(path, MANIFEST), 'utf8').catch(() => null);
+  if (text === null) return { damage: `one without ${MANIFEST}` };
+  const manifest = manifestSchema.safeParse(parseJsonOrNull(text));
+  if (!manifest.success) return { damage: `a ${MANIFEST} that does not parse` };
+  const files = new Map<string, Uint8Array>();
+  for (const [name, checksum] of Object.entries(manifest.data.files)) {
+    const content = await readWholeFile(join(path, name)).catch(() => null);
+    if (content === null) return { damage: `one without ${name}` };
+    if (sha256(content) !== checksum) return { damage: `one whose ${name} has another checksum` };
+    files.set(name, content);
+  }
+  const { completeStages, fingerprint } = manifest.data;
+  return { completeStages, fingerprint, files };
+}
+
+/** Numbers of the checkpoints, newest first; temporary folders have other names. */
+async function checkpointNumbers(folder: string): Promise<number[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return names
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .sort((a, b) => b - a);
+}

@@ -1,0 +1,59 @@
+/** @file What a run is computed with, as far as the last bits of its results depend on it. A checkpoint records it. */
+
+import { z } from 'zod';
+import type { Provider } from '../../models/engines/contract/engine.js';
+import { onnxRuntimeVersion } from '../../models/engines/onnxruntime/version.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+
+export const computationSchema = z.object({
+  /** Threads of one graph run. A matrix product of 2 to 64 rows sums in another order with another number of them. */
+  threads: z.int().min(1),
+  /** What the sampler's graph runs on, whatever was preferred. */
+  sampler: z.string(),
+  trainer: z.string(),
+  /** Version of onnxruntime. */
+  onnxruntime: z.string(),
+});
+
+export type Computation = z.output<typeof computationSchema>;
+
+export function computationOf(
+  { engine }: ResolvedConfig,
+  providers: { readonly sampler: Provider; readonly trainer: Provider },
+): Computation {
+  return { threads: engine.threads, ...providers, onnxruntime: onnxRuntimeVersion() };
+}
+
+/** What brings each of them back. */
+const REMEDIES: Readonly<Record<keyof Computation, (before: string | number) => string>> = {
+  threads: (before) => `Set engine.threads to ${before}`,
+  sampler: (before) => `Set engine.sampler and engine.providers so that the sampler runs on ${before}`,
+  trainer: (before) => `Set engine.trainer and engine.providers so that the trainer runs on ${before}`,
+  onnxruntime: (before) => `Install onnxruntime-node ${before}`,
+};
+
+const NAMES: Readonly<Record<keyof Computation, string>> = {
+  threads: 'engine.threads',
+  sampler: 'provider of the sampler',
+  trainer: 'provider of the trainer',
+  onnxruntime: 'version of onnxruntime',
+};
+
+/**
+ * Says of each thing that is not as it was when a checkpoint was written, that the run no longer repeats an undisturbed one
+ * to the last byte, and how to have that back. Nothing for checkpoints of older programs, which do not say.
+ */
+export function computationChanges(
+  checkpointPath: string,
+  before: Computation | undefined,
+  now: Computation,
+): string[] {
+  if (before === undefined) return [];
+  const keys = Object.keys(NAMES) as (keyof Computation)[];
+  return keys
+    .filter((key) => before[key] !== now[key])
+    .map(
+      (key) =>
+        `${checkpointPath} ${NAMES[key]}: expected ${before[key]} as before the resume, got ${now[key]}. The run goes on, but not to the same bytes as one that was never stopped. ${REMEDIES[key](before[key])} for that.`,
+    );
+}

@@ -1,0 +1,175 @@
+/** @file A line of `metrics.jsonl`: what it must hold to be used. */
+
+import { z } from 'zod';
+import { GUARD_ACTIONS } from '../messages/guard-actions.js';
+import type { Alarm, Evaluation, PromptSetEvaluation, StageMetrics } from '../messages/run-events.js';
+
+/** `time` is ISO 8601, UTC. */
+export type MetricsLine =
+  | ({ readonly kind: 'stage'; readonly time: string } & StageMetrics)
+  | ({ readonly kind: 'evaluation'; readonly time: string } & Evaluation)
+  | ({ readonly kind: 'alarm'; readonly time: string } & Alarm);
+
+/** JSON has no NaN and no infinity: both are written as null. What comes back is NaN, so that nobody computes with 0. */
+export const figureSchema = z
+  .number({ error: 'expected a number' })
+  .nullable()
+  .transform((value) => value ?? Number.NaN);
+const measured = z.number({ error: 'expected a number or null' }).nullable();
+const number = z.number({ error: 'expected a number' });
+const count = z.int({ error: 'expected a whole number' }).min(0, { error: 'expected at least 0' });
+const listOf = <Item extends z.ZodType>(item: Item) => z.array(item, { error: 'expected a list' });
+const text = z.string({ error: 'expected text' });
+const isTrue = z.boolean({ error: 'expected true or false' });
+
+/**
+ * Every field of a type, so that one that is forgotten stops the build. A field that is new needs a default, or is
+ * optional: the logs of older programs do not have it.
+ */
+type FieldsOf<Line> = Record<keyof Line, z.ZodType>;
+
+const guardChange = z.looseObject({
+  threshold: number.optional(),
+  action: z.enum(GUARD_ACTIONS, { error: `expected one of ${GUARD_ACTIONS.join(', ')}` }).optional(),
+});
+
+const control = z.looseObject({
+  version: count,
+  learningRateScale: number.optional(),
+  guards: z.record(z.string(), guardChange).optional(),
+  schedule: z.looseObject({ shift: number, frozenAt: number.nullable() }).optional(),
+  prompts: count.optional(),
+});
+
+const stageFields = {
+  trainingStage: count,
+  firstStep: count,
+  numSteps: count,
+  trainedSteps: listOf(count),
+  policyVersion: count,
+  rewardMean: measured,
+  rewardStd: measured,
+  verifiedAlignment: measured,
+  verifierScore: measured,
+  selectedSamples: count,
+  groups: count,
+  lostGroups: count,
+  staleGroups: count,
+  lateGroups: count,
+  ages: listOf(count),
+  deadLetters: count,
+  zeroSpreadGroups: count,
+  intraGroupCorrelation: measured,
+  optimizerSteps: count,
+  policyLoss: figureSchema,
+  clipFraction: figureSchema,
+  clipFractionByStep: listOf(figureSchema),
+  approxKl: figureSchema,
+  maxRatioDeviation: figureSchema,
+  meanRatioDeviation: figureSchema,
+  klToPretrained: measured,
+  valueLoss: measured,
+  learningRateScale: figureSchema,
+  gradNorm: figureSchema,
+  gradNormByStep: listOf(measured),
+  lossScaling: z.looseObject({ scale: figureSchema, skippedUpdates: count }).optional(),
+  rewardQueries: count,
+  outsideRewards: count.optional(),
+  trainerIdleShare: figureSchema,
+  elapsedSeconds: number.min(0, { error: 'expected at least 0' }),
+  eventLoopDelayP99Ms: figureSchema,
+  peakRssBytes: figureSchema,
+  control: control.optional(),
+  promotion: z
+    .looseObject({
+      isPromoted: isTrue,
+      outputChange: measured,
+      logProbDifference: measured,
+      rewardMean: measured,
+    })
+    .optional(),
+} satisfies FieldsOf<StageMetrics>;
+
+const promptSet = z.looseObject({
+  prompts: count,
+  images: count,
+  rewardMean: figureSchema,
+  verifiedAlignment: measured,
+  verifierScore: measured,
+  diversity: measured,
+} satisfies FieldsOf<PromptSetEvaluation>);
+
+const evaluationFields = {
+  policyVersion: count,
+  trainingStage: count,
+  train: promptSet,
+  heldOut: promptSet,
+  byTemplate: z.record(z.string(), z.looseObject({ train: measured, heldOut: measured })).optional(),
+  seconds: figureSchema,
+} satisfies FieldsOf<Evaluation>;
+
+/** An evaluation with more fields; an intersection would not do, as zod throws where one holds NaN. */
+const evaluationWith = <Fields extends z.ZodRawShape>(fields: Fields) =>
+  z
+    .looseObject({ ...fields, ...evaluationFields })
+    .refine(({ policyVersion, trainingStage }) => policyVersion === trainingStage, {
+      error: 'expected the number of complete stages',
+      path: ['policyVersion'],
+    });
+
+/** How a policy did, as JSON holds it. */
+export const evaluationSchema = evaluationWith({});
+
+const ALARM_ACTIONS = ['warn', 'lower-learning-rate', 'stop', 'roll-back'] as const;
+
+const alarmFields = {
+  guard: text,
+  action: z.enum(ALARM_ACTIONS, { error: `expected one of ${ALARM_ACTIONS.join(', ')}` }),
+  value: measured,
+  threshold: number,
+  trainingStage: count,
+  message: text,
+} satisfies FieldsOf<Alarm>;
+
+const time = z.iso.datetime({ error: 'expected a time in UTC' });
+
+const SCHEMAS = {
+  stage: z
+    .looseObject({ kind: z.literal('stage'), time, ...stageFields })
+    .refine(({ policyVersion, trainingStage }) => policyVersion === trainingStage + 1, {
+      error: 'expected 1 more than trainingStage',
+      path: ['policyVersion'],
+    })
+    // What draws the steps goes by their number.
+    .refine(({ numSteps, clipFractionByStep }) => clipFractionByStep.length === numSteps, {
+      error: 'expected as many as numSteps',
+      path: ['clipFractionByStep'],
+    }),
+  evaluation: evaluationWith({ kind: z.literal('evaluation'), time }),
+  alarm: z.looseObject({ kind: z.literal('alarm'), time, ...alarmFields }),
+} satisfies Record<MetricsLine['kind'], z.ZodType>;
+
+const kindSchema = z.object(
+  { kind: z.enum(['stage', 'evaluation', 'alarm'], { error: 'expected stage, evaluation or alarm' }) },
+  { error: 'expected an object' },
+);
+
+/** Reads a line; where it cannot be used, says why: `lateGroups: expected a whole number`. */
+export function parseMetricsLine(bytes: Uint8Array): MetricsLine | { readonly damage: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    return { damage: 'expected JSON' };
+  }
+  const kind = kindSchema.safeParse(value);
+  if (!kind.success) return { damage: firstFault(kind.error) };
+  const line = SCHEMAS[kind.data.kind].safeParse(value);
+  // The schemas are checked against the types field by field; zod's optional fields differ in `undefined` only.
+  return line.success ? (line.data as unknown as MetricsLine) : { damage: firstFault(line.error) };
+}
+
+function firstFault({ issues: [issue] }: z.ZodError): string {
+  const place = issue?.path.map(String).join('.') ?? '';
+  return `${place === '' ? '' : `${place}: `}${issue?.message ?? 'expected another content'}`;
+}

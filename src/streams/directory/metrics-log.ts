@@ -1,0 +1,153 @@
+/**
+ * @file The figures of a run on disk: `metrics.jsonl`, one JSON object a line, and the same as TensorBoard events. The
+ * events are made from the lines, so whatever is cut from the lines can be cut from them.
+ */
+import { appendFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFault, writeFileAtomic } from '../../models/files/atomic.js';
+import { type MetricsLine, parseMetricsLine } from './metrics-line.js';
+import { eventRecord, versionRecord } from './tensorboard/event-record.js';
+import { alarmScalars, evaluationScalars, stageScalars } from './tensorboard/run-scalars.js';
+
+const METRICS_FILE = 'metrics.jsonl';
+/** Lines that could not be used, as they were. */
+const DAMAGED_METRICS_FILE = 'metrics.damaged.jsonl';
+/** TensorBoard takes every file whose name contains `tfevents`. */
+const EVENTS_FILE = 'events.out.tfevents.tributary';
+export const METRICS_FILES = [METRICS_FILE, DAMAGED_METRICS_FILE, EVENTS_FILE] as const;
+
+/** A line that cannot be used. */
+export interface DamagedLine {
+  /** Counted from 1. */
+  readonly number: number;
+  readonly bytes: Uint8Array;
+  /** What was expected of it. */
+  readonly damage: string;
+}
+
+export interface MetricsLog {
+  /** What can be used, in the order of the run: each training stage once, and each policy evaluated once. */
+  readonly lines: readonly MetricsLine[];
+  readonly damaged: readonly DamagedLine[];
+}
+
+/**
+ * Reads the log of a run; nothing where there is no file. A line is whole where it is JSON and every figure has its type.
+ * Whole lines out of order are put in order. Of two that tell the same the later counts, as a resumed run repeats what
+ * was cut off; the earlier is damaged. So is a last line that a crash cut short.
+ *
+ * **Errors**: those of the file system.
+ */
+export async function readMetrics(runPath: string): Promise<MetricsLog> {
+  const content = await readFile(join(runPath, METRICS_FILE)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  });
+  const damaged: DamagedLine[] = [];
+  const whole = new Map<
+    string,
+    { readonly line: MetricsLine; readonly number: number; readonly bytes: Buffer }
+  >();
+  for (const [index, bytes] of linesOf(content).entries()) {
+    if (bytes.length === 0) continue;
+    const number = index + 1;
+    const line = parseMetricsLine(bytes);
+    if ('damage' in line) {
+      damaged.push({ number, bytes, damage: line.damage });
+      continue;
+    }
+    const subject = subjectOf(line);
+    const earlier = whole.get(subject);
+    if (earlier) damaged.push({ ...earlier, damage: `line ${number} is of the same ${line.kind}` });
+    // Set anew, it would keep its place.
+    whole.delete(subject);
+    whole.set(subject, { line, number, bytes });
+  }
+  return {
+    lines: [...whole.values()].map(({ line }) => line).sort((a, b) => placeOf(a) - placeOf(b)),
+    damaged: damaged.sort((a, b) => a.number - b.number),
+  };
+}
+
+/** Lines as bytes: damage may be no text. */
+function linesOf(bytes: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  let from = 0;
+  for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, from)) {
+    lines.push(bytes.subarray(from, end));
+    from = end + 1;
+  }
+  return [...lines, bytes.subarray(from)];
+}
+
+/** Equal for two lines of which only one can hold. */
+function subjectOf(line: MetricsLine): string {
+  return `${line.kind} ${line.trainingStage} ${line.kind === 'alarm' ? line.guard : ''}`;
+}
+
+/** Where a line belongs: a stage comes before what is said when it is complete. */
+function placeOf(line: MetricsLine): number {
+  return line.kind === 'stage' ? line.trainingStage + 0.5 : line.trainingStage;
+}
+
+/**
+ * Keeps lines that could not be used in a file of their own, below those of earlier times.
+ *
+ * **Errors**: TRIB_FILE.
+ */
+export async function setAside(runPath: string, damaged: readonly DamagedLine[]): Promise<string> {
+  const path = join(runPath, DAMAGED_METRICS_FILE);
+  await appendFlushed(path, Buffer.concat(damaged.flatMap(({ bytes }) => [bytes, Buffer.of(10)])));
+  return path;
+}
+
+/**
+ * Replaces what was logged by these lines; the files begin anew.
+ *
+ * **Errors**: TRIB_FILE.
+ */
+export async function rewriteMetrics(
+  runPath: string,
+  lines: readonly MetricsLine[],
+  startedAt: Date,
+): Promise<void> {
+  await writeFileAtomic(join(runPath, METRICS_FILE), lines.map(textOf).join(''));
+  const begin = Date.parse(lines[0]?.time ?? startedAt.toISOString()) / 1000;
+  const events = Buffer.concat([versionRecord(begin), ...lines.map(eventOf)]);
+  await writeFileAtomic(join(runPath, EVENTS_FILE), events);
+}
+
+/**
+ * Adds a line and its event, and waits until the disk has them. Calls must not overlap.
+ *
+ * **Errors**: TRIB_FILE.
+ */
+export async function appendMetrics(runPath: string, line: MetricsLine): Promise<void> {
+  await appendFlushed(join(runPath, METRICS_FILE), textOf(line));
+  await appendFlushed(join(runPath, EVENTS_FILE), eventOf(line));
+}
+
+async function appendFlushed(path: string, data: string | Uint8Array): Promise<void> {
+  await appendFile(path, data, { flush: true }).catch((cause: unknown) => {
+    throw writeFault(path, cause);
+  });
+}
+
+function textOf(line: MetricsLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** A stage stands at the number of stages that are complete after it, as evaluations and alarms do. */
+function eventOf(line: MetricsLine): Uint8Array {
+  const wallTime = Date.parse(line.time) / 1000;
+  switch (line.kind) {
+    case 'stage':
+      return eventRecord({ step: line.trainingStage + 1, wallTime, scalars: stageScalars(line) });
+    case 'evaluation':
+      return eventRecord({ step: line.trainingStage, wallTime, scalars: evaluationScalars(line) });
+    case 'alarm':
+      return eventRecord({ step: line.trainingStage, wallTime, scalars: alarmScalars(line) });
+    default:
+      return line satisfies never;
+  }
+}

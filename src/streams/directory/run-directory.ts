@@ -1,0 +1,259 @@
+/**
+ * @file The directory of a run:
+ *
+ *     config.yaml                       the config as resolved
+ *     metrics.jsonl, events.out.tfevents.tributary
+ *     checkpoints/<complete stages>/    the newest few
+ *     best/                             the best policy so far: adapter, evaluation.json
+ *     samples/stage-<complete stages>.png, samples/prompts.txt
+ *     report.html
+ *     run.lock                          while a process works on the run
+ */
+import { createHash } from 'node:crypto';
+import { access, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Observable } from 'rxjs';
+import { TributaryError } from '../../errors.js';
+import { type FolderContent, writeFault, writeFileAtomic } from '../../models/files/atomic.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { Alarm, Evaluation, StageMetrics } from '../messages/run-events.js';
+import { type BestPolicy, readBest, recoverBest, writeBest } from './best-policy.js';
+import { policyOf } from './checkpoint-files.js';
+import {
+  type Checkpoint,
+  readCheckpoint,
+  readNewestCheckpoint,
+  writeCheckpoint,
+} from './checkpoint-folder.js';
+import type { MetricsLine } from './metrics-line.js';
+import {
+  appendMetrics,
+  type DamagedLine,
+  METRICS_FILES,
+  readMetrics,
+  rewriteMetrics,
+  setAside,
+} from './metrics-log.js';
+import { restoreBest } from './restore-best.js';
+import { BEAT_MS, LOCK_FILE, lockRun, type RunLock } from './run-lock.js';
+import { readSamples, type SampleGrid, writeSamples } from './run-samples.js';
+import { CONFIG_FILE, comparable, damagedConfig, requireSameConfig, saveConfig } from './saved-config.js';
+
+export interface RunDirectory {
+  readonly path: string;
+  /** Whether a run was there. */
+  readonly isResumed: boolean;
+  /** Where a resumed run goes on; null where it starts from the beginning. */
+  readonly checkpoint: Checkpoint | null;
+  /** The last known time of work on the run, in seconds, as its figures say; 0 for a new run. */
+  readonly elapsedSeconds: number;
+  /** What was logged up to the checkpoint. */
+  readonly history: readonly MetricsLine[];
+  recordStage(metrics: StageMetrics): Promise<void>;
+  recordEvaluation(evaluation: Evaluation): Promise<void>;
+  recordAlarm(alarm: Alarm): Promise<void>;
+  /** Writes `checkpoints/<completeStages>/` and returns its path; record the figures of a stage before. */
+  saveCheckpoint(completeStages: number, files: FolderContent): Promise<string>;
+  /** Replaces `best/`. */
+  saveBest(best: BestPolicy): Promise<void>;
+  /** What `best/` holds; null where that is nothing. It may be of a stage that a resumed run has still to repeat. */
+  readBest(): Promise<BestPolicy | null>;
+  /** What `best/` of a resumed run holds, made anew where it is damaged; the base model where nothing better is left. */
+  restoreBest(base: BestPolicy): Promise<BestPolicy>;
+  /** Writes `samples/stage-<completeStages>.png` and returns its path. Every grid of a run has the same prompts. */
+  saveSamples(completeStages: number, grid: SampleGrid): Promise<string>;
+  /** The grid of a stage; says what is wrong where it is not whole. */
+  readSamples(completeStages: number): ReturnType<typeof readSamples>;
+  /** Writes any other file of the run atomically and returns its path. */
+  write(name: string, content: string | Uint8Array): Promise<string>;
+  /** Lets another process work on the run. */
+  release(): Promise<void>;
+}
+
+export interface RunDirectoryOptions {
+  readonly config: ResolvedConfig;
+  /** Default: `runs/<name of the config>`. */
+  readonly path?: string | undefined;
+  readonly resume: boolean;
+  /** Hears of damaged checkpoints that are passed over. */
+  readonly warn: (message: string) => void;
+  readonly now?: () => Date;
+  /** Whether to take the run from a process that does not answer any more; see `lockRun`. */
+  readonly takeOver?: boolean;
+  /** When to give a sign of life. Default: every 10 seconds, as long as the process has something else to do. */
+  readonly beat$?: Observable<unknown>;
+}
+
+const everyBeat$ = new Observable((subscriber) => {
+  const timer = setInterval(() => subscriber.next(undefined), BEAT_MS).unref();
+  return () => clearInterval(timer);
+});
+
+const pathOf = ({ name }: ResolvedConfig, path: string | undefined) => path ?? join('runs', name);
+
+/** Whether there is a run that can be resumed. */
+export function holdsRun(config: ResolvedConfig, path: string | undefined): Promise<boolean> {
+  return access(join(pathOf(config, path), CONFIG_FILE)).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Makes the directory of a new run, or opens that of a run to resume: the newest whole checkpoint is read, and what was
+ * logged after it is cut off, because it will happen again.
+ *
+ * A run that ended before it had measured anything, for want of a model file say, is begun anew.
+ *
+ * **Errors**: TRIB_USAGE where a new run's directory is not empty, the run to resume is not there, or another process is
+ * at work on it; TRIB_CHECKPOINT where the run to resume, or its checkpoint, has another config; TRIB_FILE where nothing can
+ * be written. The methods fail with TRIB_FILE; those that record or save, with TRIB_USAGE where another process has taken the
+ * run over.
+ */
+export async function openRunDirectory(options: RunDirectoryOptions): Promise<RunDirectory> {
+  const { config, resume, now = () => new Date(), takeOver = false, beat$ = everyBeat$ } = options;
+  const path = pathOf(config, options.path);
+  const damage = resume ? await requireSameConfig(path, config) : await makeRunDirectory(path);
+  const lock = await lockRun(path, now(), { takeOver, beat$ });
+  try {
+    return await openLocked(options, damage, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(
+  { config, path: wanted, resume, warn, now = () => new Date() }: RunDirectoryOptions,
+  damage: string | null,
+  lock: RunLock,
+): Promise<RunDirectory> {
+  const path = pathOf(config, wanted);
+  const checkpointsPath = join(path, 'checkpoints');
+  const fingerprint = configFingerprint(config);
+  let checkpoint: Checkpoint | null = null;
+  if (resume) {
+    checkpoint = await readNewestCheckpoint(checkpointsPath, fingerprint, warn);
+    if (damage !== null) {
+      if (checkpoint === null) throw damagedConfig(path, damage);
+      // Its fingerprint says that the run was begun with this config.
+      await saveConfig(path, config);
+      warn(
+        `${join(path, CONFIG_FILE)}: expected the config of the run, got ${damage}. It is written anew: the checkpoint is of this config.`,
+      );
+    }
+    if (checkpoint === null)
+      warn(`${path}: expected a checkpoint, got none. The run starts from the beginning.`);
+  } else {
+    await saveConfig(path, config);
+  }
+  const completeStages = checkpoint?.completeStages ?? 0;
+  await recoverBest(path);
+  const { lines, damaged } = await readMetrics(path);
+  if (damaged.length > 0) warn(damagedLines(path, damaged, await setAside(path, damaged)));
+  const history = lines.filter(({ kind, trainingStage }) =>
+    kind === 'stage'
+      ? trainingStage < completeStages
+      : checkpoint !== null && trainingStage <= completeStages,
+  );
+  await rewriteMetrics(path, history, now());
+  const write = async (name: string, content: string | Uint8Array) => {
+    await writeFileAtomic(join(path, name), content);
+    return join(path, name);
+  };
+  const record = async (line: MetricsLine) => {
+    await lock.requireHeld();
+    await appendMetrics(path, line);
+  };
+  return {
+    path,
+    isResumed: resume,
+    checkpoint,
+    history,
+    elapsedSeconds: history.reduce(
+      (most, line) => (line.kind === 'stage' ? Math.max(most, line.elapsedSeconds) : most),
+      0,
+    ),
+    recordStage: (metrics) => record({ kind: 'stage', time: now().toISOString(), ...metrics }),
+    recordEvaluation: (evaluation) =>
+      record({ kind: 'evaluation', time: now().toISOString(), ...evaluation }),
+    recordAlarm: (alarm) => record({ kind: 'alarm', time: now().toISOString(), ...alarm }),
+    async saveCheckpoint(complete, files) {
+      await lock.requireHeld();
+      return writeCheckpoint(
+        checkpointsPath,
+        { completeStages: complete, fingerprint, files },
+        config.checkpoints.keep,
+      );
+    },
+    async saveBest(best) {
+      await lock.requireHeld();
+      await writeBest(path, best);
+    },
+    readBest: () => readBest(path),
+    restoreBest: (base) =>
+      restoreBest({
+        runPath: path,
+        evaluations: lines.filter((line) => line.kind === 'evaluation'),
+        base,
+        async policyAfter(complete) {
+          const read = await readCheckpoint(join(checkpointsPath, String(complete)));
+          return 'damage' in read || read.fingerprint !== fingerprint ? null : policyOf(read.files);
+        },
+        warn,
+      }),
+    saveSamples: (complete, grid) => writeSamples(path, complete, grid),
+    readSamples: (complete) => readSamples(path, complete),
+    write,
+    release: lock.release,
+  };
+}
+
+/** Names what a run computes: equal fingerprints, equal runs. */
+function configFingerprint(config: ResolvedConfig): string {
+  return createHash('sha256')
+    .update(JSON.stringify(comparable(config)))
+    .digest('hex');
+}
+
+/** Tells of lines that the log lost, the first few by number. */
+function damagedLines(path: string, damaged: readonly DamagedLine[], keptAt: string): string {
+  const named = damaged.slice(0, 3).map(({ number, damage }) => `line ${number} (${damage})`);
+  const more = damaged.length > named.length ? ` and ${damaged.length - named.length} more` : '';
+  const them = damaged.length === 1 ? 'It is' : 'They are';
+  return `${join(path, METRICS_FILES[0])}: expected whole lines of figures, got ${damaged.length} that cannot be used: ${named.join(', ')}${more}. ${them} set aside in ${keptAt}; guards, report and elapsed time go by the others.`;
+}
+
+/** What lies in a run's directory before its first figures. */
+const FIRST_FILES = [CONFIG_FILE, LOCK_FILE, ...METRICS_FILES];
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    // Node says ENOENT of a read-only file system when it makes parents too; asked for the one folder it says EROFS.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await mkdir(path);
+  }
+}
+
+async function makeRunDirectory(path: string): Promise<null> {
+  try {
+    await makeFolder(path);
+    const found = await readdir(path);
+    if (found.every((name) => FIRST_FILES.includes(name)) && (await readMetrics(path)).lines.length === 0)
+      return null;
+  } catch (cause) {
+    throw writeFault(path, cause);
+  }
+  const isRun = await access(join(path, CONFIG_FILE)).then(
+    () => true,
+    () => false,
+  );
+  throw new TributaryError(
+    'TRIB_USAGE',
+    isRun
+      ? `run directory ${path}: expected a new run, got one that is there. Continue it with --resume, or choose another with --run-dir.`
+      : `run directory ${path}: expected an empty folder, got one with files. Choose another with --run-dir.`,
+  );
+}

@@ -1,0 +1,44 @@
+/** @file `samples/` of a run directory: pictures of the same prompts from the same noise, before and after. */
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../../models/files/atomic.js';
+import { pngDamage } from '../../models/images/png-damage.js';
+
+/** Pictures of one policy from fixed noise. */
+export interface SampleGrid {
+  readonly png: Uint8Array;
+  /** One prompt a row of the grid, in order. */
+  readonly prompts: readonly string[];
+}
+
+const SAMPLES_FOLDER = 'samples';
+export const PROMPTS_FILE = 'prompts.txt';
+
+const gridPath = (runPath: string, completeStages: number) =>
+  join(runPath, SAMPLES_FOLDER, `stage-${String(completeStages).padStart(4, '0')}.png`);
+
+/** Writes a grid and its prompts, one a line, and returns the path of the grid. **Errors**: TRIB_FILE. */
+export async function writeSamples(
+  runPath: string,
+  completeStages: number,
+  { png, prompts }: SampleGrid,
+): Promise<string> {
+  const path = gridPath(runPath, completeStages);
+  const lines = prompts.map((prompt) => `${prompt.replace(/\s*[\r\n]+\s*/g, ' ')}\n`);
+  await writeFileAtomic(join(runPath, SAMPLES_FOLDER, PROMPTS_FILE), lines.join(''));
+  await writeFileAtomic(path, png);
+  return path;
+}
+
+/** Reads a grid; says what is wrong where it is not whole. */
+export async function readSamples(
+  runPath: string,
+  completeStages: number,
+): Promise<{ readonly png: Uint8Array } | { readonly damage: string }> {
+  const path = gridPath(runPath, completeStages);
+  const png = await readFile(path).catch((error: NodeJS.ErrnoException) => String(error.code));
+  const damage = typeof png === 'string' ? png : await pngDamage(png);
+  if (typeof png !== 'string' && damage === null) return { png };
+  return { damage: `${path}: expected a PNG, got ${damage === 'ENOENT' ? 'no such file' : damage}` };
+}

@@ -1,0 +1,70 @@
+import type { Alarm, Evaluation, StageMetrics } from '../../messages/run-events.js';
+
+type Scalars = Record<string, number>;
+
+/** Names the figures of a training stage as TensorBoard shows them; their meaning stands at StageMetrics. */
+export function stageScalars(metrics: StageMetrics): Scalars {
+  return present({
+    'charts/reward_mean': metrics.rewardMean,
+    'charts/reward_std': metrics.rewardStd,
+    'charts/verified_alignment': metrics.verifiedAlignment,
+    'charts/verifier_score': metrics.verifierScore,
+    'charts/trained_steps': metrics.trainedSteps.length,
+    'charts/selected_samples': metrics.selectedSamples,
+    'charts/zero_spread_groups': metrics.zeroSpreadGroups,
+    'charts/lost_groups': metrics.lostGroups,
+    'charts/stale_groups': metrics.staleGroups,
+    'charts/late_groups': metrics.lateGroups,
+    'charts/dead_letters': metrics.deadLetters,
+    'charts/intra_group_correlation': metrics.intraGroupCorrelation,
+    'charts/learning_rate_scale': metrics.learningRateScale,
+    'charts/reward_queries': metrics.rewardQueries,
+    'charts/outside_rewards': metrics.outsideRewards ?? null,
+    'losses/policy_loss': metrics.policyLoss,
+    'losses/clip_fraction': metrics.clipFraction,
+    'losses/approx_kl': metrics.approxKl,
+    'losses/max_ratio_deviation': metrics.maxRatioDeviation,
+    'losses/mean_ratio_deviation': metrics.meanRatioDeviation,
+    'losses/kl_to_pretrained': metrics.klToPretrained,
+    'losses/value_loss': metrics.valueLoss,
+    'losses/grad_norm': metrics.gradNorm,
+    'losses/loss_scale': metrics.lossScaling?.scale ?? null,
+    'losses/skipped_updates': metrics.lossScaling?.skippedUpdates ?? null,
+    'promotion/is_promoted': metrics.promotion ? Number(metrics.promotion.isPromoted) : null,
+    'promotion/output_change': metrics.promotion?.outputChange ?? null,
+    'promotion/log_prob_difference': metrics.promotion?.logProbDifference ?? null,
+    'promotion/reward_mean': metrics.promotion?.rewardMean ?? null,
+    'system/trainer_idle_share': metrics.trainerIdleShare,
+    'system/elapsed_seconds': metrics.elapsedSeconds,
+    'system/event_loop_delay_p99_ms': metrics.eventLoopDelayP99Ms,
+    'system/peak_rss_bytes': metrics.peakRssBytes,
+  });
+}
+
+/** Names the figures of an evaluation as TensorBoard shows them; their meaning stands at Evaluation. */
+export function evaluationScalars({ train, heldOut, byTemplate = {} }: Evaluation): Scalars {
+  const scalars: Record<string, number | null> = {};
+  for (const [list, evaluated] of Object.entries({ train, held_out: heldOut })) {
+    scalars[`evaluation/${list}_reward_mean`] = evaluated.rewardMean;
+    scalars[`evaluation/${list}_verified_alignment`] = evaluated.verifiedAlignment;
+    scalars[`evaluation/${list}_verifier_score`] = evaluated.verifierScore;
+    scalars[`evaluation/${list}_diversity`] = evaluated.diversity;
+  }
+  for (const [template, alignment] of Object.entries(byTemplate)) {
+    scalars[`evaluation_by_template/${template}_train`] = alignment.train;
+    scalars[`evaluation_by_template/${template}_held_out`] = alignment.heldOut;
+  }
+  return present(scalars);
+}
+
+/** An alarm is a point: the figure of the guard where it crossed the threshold. */
+export function alarmScalars({ guard, value }: Alarm): Scalars {
+  return present({ [`alarms/${guard}`]: value });
+}
+
+/** What was not measured is left out. */
+function present(scalars: Readonly<Record<string, number | null>>): Scalars {
+  return Object.fromEntries(
+    Object.entries(scalars).filter((entry): entry is [string, number] => entry[1] !== null),
+  );
+}

@@ -1,0 +1,56 @@
+/** @file What operators want of a running run: a state and no commands, so that it holds however often it is read. */
+
+import { FREE_SCHEDULE, type ScheduleControl } from '../../operators/index.js';
+import type { GuardAction } from './guard-actions.js';
+import type { ListedPrompt } from './listed-prompt.js';
+
+/** What of a guard's settings an operator has changed. */
+export interface GuardChange {
+  readonly threshold?: number;
+  readonly action?: GuardAction;
+}
+
+/** By name of the guard. */
+export type GuardChanges = Readonly<Record<string, GuardChange>>;
+
+export interface Control {
+  /** Raised with every change; 0 where there was none. */
+  readonly version: number;
+  /** Factor on the learning rate of the config, above 0. */
+  readonly learningRateScale: number;
+  readonly guards: GuardChanges;
+  readonly schedule: ScheduleControl;
+  /** In place of the training prompts, never empty; null: those of the config. */
+  readonly prompts: readonly ListedPrompt[] | null;
+}
+
+/** A run that is left alone. */
+export const UNCONTROLLED: Control = {
+  version: 0,
+  learningRateScale: 1,
+  guards: {},
+  schedule: FREE_SCHEDULE,
+  prompts: null,
+};
+
+/** What a control state changes of the config, and nothing else. */
+export interface ControlDifference {
+  readonly version: number;
+  readonly learningRateScale?: number;
+  readonly guards?: GuardChanges;
+  readonly schedule?: ScheduleControl;
+  /** How many prompts are in place of those of the config. */
+  readonly prompts?: number;
+}
+
+/** Returns what differs from the config; null where nothing does. */
+export function controlDifference(control: Control): ControlDifference | null {
+  const { version, learningRateScale, guards, schedule, prompts } = control;
+  const difference = {
+    ...(learningRateScale !== 1 && { learningRateScale }),
+    ...(Object.keys(guards).length > 0 && { guards }),
+    ...((schedule.shift !== 0 || schedule.frozenAt !== null) && { schedule }),
+    ...(prompts && { prompts: prompts.length }),
+  };
+  return Object.keys(difference).length > 0 ? { version, ...difference } : null;
+}

@@ -1,0 +1,91 @@
+/** @file What travels on the topics. */
+
+import type { NamedArrays } from '../../models/optimizers/adamw.js';
+import type { Trajectory } from '../../models/rollouts/sampler.js';
+import type {
+  ClosedStage,
+  GroupRewards,
+  LostGroup,
+  PromptTicket,
+  RolloutGroup,
+  TrainingInterval,
+} from '../../operators/index.js';
+import type { PromptMetadata } from '../../prompt-metadata.js';
+import type { Control } from './control-state.js';
+
+/** The adapter's weights at a version: the number of training stages that made them. */
+export interface PolicySnapshot {
+  readonly version: number;
+  readonly parameters: NamedArrays;
+}
+
+/** A prompt to train on, which anyone may have written. */
+export interface IncomingPrompt {
+  /** Chosen by the writer. The same id again is the same prompt again. */
+  readonly id: string;
+  readonly prompt: string;
+  /** What else the writer says of it, for the reward sources; absent where that is nothing. */
+  readonly metadata?: PromptMetadata;
+}
+
+/** What has been consumed. */
+export interface Progress {
+  /**
+   * Groups of training stages that are closed: trained on, lost, late, or about to be trained on. Of those of the stage that
+   * begins it says so only where that was closed by time.
+   */
+  readonly finishedGroups: number;
+  /** The training stage that begins; equals the number of finished ones. */
+  readonly trainingStage: number;
+  /** Nothing more will be trained. */
+  readonly isOver: boolean;
+  /** Fingerprint of the settings that all processes of the run must share. */
+  readonly sharedConfig: string;
+  /** SHA-256 of the training prompts of the trainer's file; absent where it is of an older version. */
+  readonly trainPrompts?: string;
+}
+
+/** Pictures of a group, each [3, H, W] in [-1, 1]. */
+export interface PictureGroup extends RolloutGroup<Float32Array> {
+  /** [C, H, W] of each. */
+  readonly imageShape: readonly [number, number, number];
+}
+
+/** One group was scored. */
+export interface ScoredMetric {
+  readonly kind: 'scored';
+  readonly groupId: string;
+  readonly trainingStage: number;
+  readonly images: number;
+  /** What the verifier says of them; null without a verifier. */
+  readonly verdicts: {
+    readonly satisfied: number;
+    /** Sum of the verifier's scores. */
+    readonly score: number;
+  } | null;
+}
+
+/** Messages by topic; the catalogue of topics is config/topics.ts. */
+export interface TopicMessages {
+  readonly 'incoming-prompts': IncomingPrompt;
+  readonly prompts: PromptTicket;
+  readonly images: PictureGroup;
+  readonly trajectories: RolloutGroup<Trajectory>;
+  readonly rewards: (GroupRewards | LostGroup) & { readonly groupId: string };
+  readonly batches: ClosedStage<Trajectory>;
+  readonly schedule: TrainingInterval;
+  readonly policy: PolicySnapshot;
+  readonly progress: Progress;
+  readonly control: Control;
+  readonly metrics: ScoredMetric;
+  /** As they were on the topic that the header `origin` names; `stage` and `reason` say who gave up, and why. */
+  readonly 'dead-letters': TopicMessages[
+    | 'incoming-prompts'
+    | 'prompts'
+    | 'images'
+    | 'trajectories'
+    | 'rewards'
+    | 'batches'];
+}
+
+export const RUN_KEY = 'run';

@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
+import { parsePrompt } from '../../models/shapes/prompts/parse-prompt.js';
+import { stageOf } from '../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import { describePromptFile, type PromptFile, readPromptFile } from './prompt-file.js';
+
+/** The prompts that a run trains on, and those that it only measures. */
+export interface PromptLists {
+  readonly train: PromptFile;
+  readonly heldOut: PromptFile;
+}
+
+/**
+ * Reads the prompt files of a config. Unless `check` says otherwise, the model must know every word, and the verifier, if
+ * there is one, every sentence.
+ *
+ * @throws as `readPromptFile`.
+ */
+export async function readPromptLists(
+  config: ResolvedConfig,
+  check = promptCheck(config),
+): Promise<PromptLists> {
+  const { train, heldOut } = stageOf(config, 'prompts');
+  return {
+    train: await readPrompts(train, config, check),
+    heldOut: await readPrompts(heldOut, config, check),
+  };
+}
+
+/** Reads one prompt file as the `prompts` stage of a config says. @throws as `readPromptFile`. */
+export function readPrompts(
+  path: string,
+  config: ResolvedConfig,
+  check: (prompt: string) => void = promptCheck(config),
+): Promise<PromptFile> {
+  return readPromptFile(path, { comments: stageOf(config, 'prompts').comments ?? true, check });
+}
+
+/** Returns what throws at a prompt that the model, or the verifier, cannot read. */
+function promptCheck(config: ResolvedConfig): (prompt: string) => void {
+  const tokenizer = loadTokenizer(join(config.model.pipeline, 'tokenizer'));
+  return (prompt) => {
+    tokenizer.encode(prompt);
+    if (config.evaluation.verifier === 'shapes') parsePrompt(prompt);
+  };
+}
+
+/** Both lists as lines to print, name and value. */
+export function promptRows({
+  train,
+  heldOut,
+}: PromptLists): readonly (readonly [name: string, value: string])[] {
+  return [
+    ['training prompts', describePromptFile(train)],
+    ['held-out prompts', describePromptFile(heldOut)],
+  ];
+}

@@ -1,0 +1,103 @@
+/** @file What the dead-letters topic of a run holds, and the way back. */
+import { TributaryError } from '../../errors.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import { TOPIC_NAMES, type TopicName } from '../messages/topics.js';
+import type { Headers } from '../transport/contract/transport.js';
+import type { LogRecord } from '../transport/kafka/log-driver.js';
+import { readToEnd } from '../transport/kafka/read-to-end.js';
+import { type OpenKafka, openKafka } from '../transport/open-kafka.js';
+
+/** A message that a topology stage gave up on. */
+export interface DeadLetterEntry {
+  /** `<partition>:<offset>`: its place in the topic. */
+  readonly position: string;
+  /** Usually the group id. */
+  readonly key: string;
+  /** The topic that it was on. */
+  readonly origin: string;
+  /** The consumer group or topology stage that gave up. */
+  readonly stage: string;
+  readonly reason: string;
+  readonly headers: Headers;
+  /** Its bytes as they were, or a claim of them. */
+  readonly value: Uint8Array;
+}
+
+/** Headers that say why a message died; a message that is sent again has none of them. */
+const POST_MORTEM: readonly string[] = ['origin', 'stage', 'reason', 'attempts', 'code'];
+
+export interface DeadLetters {
+  /** The newest letters, oldest first. **Memory**: as many as `most`, with their bytes. */
+  newest(most: number): Promise<readonly DeadLetterEntry[]>;
+  /** **Errors**: TRIB_USAGE where there is no letter at a position. */
+  at(positions: readonly string[]): Promise<readonly DeadLetterEntry[]>;
+  /**
+   * Sends letters to where they came from once more, byte for byte. They stay letters too.
+   *
+   * **Errors**: TRIB_USAGE where a letter does not say where it came from; then none is sent.
+   */
+  replay(letters: readonly DeadLetterEntry[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the dead letters of a run. **Errors**: as `openKafka`. */
+export async function openDeadLetters(
+  config: ResolvedConfig,
+  warn: (message: string) => void,
+): Promise<DeadLetters> {
+  const { driver, inCluster }: OpenKafka = await openKafka(config, warn);
+  const topic = inCluster('dead-letters');
+  const read = (onEntry: (entry: DeadLetterEntry) => void) =>
+    readToEnd(driver, topic, (record) => onEntry(entryOf(record)));
+  return {
+    async newest(most) {
+      const entries: DeadLetterEntry[] = [];
+      await read((entry) => {
+        entries.push(entry);
+        if (entries.length > most) entries.shift();
+      });
+      return entries;
+    },
+
+    async at(positions) {
+      const found = new Map<string, DeadLetterEntry>();
+      await read((entry) => {
+        if (positions.includes(entry.position)) found.set(entry.position, entry);
+      });
+      return positions.map((position) => found.get(position) ?? missing(position));
+    },
+
+    async replay(letters) {
+      const origins = letters.map(originOf);
+      for (const [index, letter] of letters.entries()) {
+        const kept = Object.entries(letter.headers).filter(([name]) => !POST_MORTEM.includes(name));
+        const headers = { ...Object.fromEntries(kept), 'replay-of': letter.position };
+        const { key, value } = letter;
+        await driver.append(inCluster(origins[index] as TopicName), [{ key, value, headers }]);
+      }
+    },
+
+    close: () => driver.close(),
+  };
+}
+
+function entryOf({ partition, offset, key, value, headers }: LogRecord): DeadLetterEntry {
+  const { origin = '', stage = '', reason = '' } = headers;
+  return { position: `${partition}:${offset}`, key, origin, stage, reason, headers, value };
+}
+
+function originOf({ position, origin }: DeadLetterEntry): TopicName {
+  const topic = TOPIC_NAMES.find((name) => name === origin && name !== 'dead-letters');
+  if (topic !== undefined) return topic;
+  throw new TributaryError(
+    'TRIB_USAGE',
+    `dead letter ${position}: expected the topic that it came from in the header origin, got "${origin}". Leave it out.`,
+  );
+}
+
+function missing(position: string): never {
+  throw new TributaryError(
+    'TRIB_USAGE',
+    `dead letter ${position}: expected one at this position, got none. \`tributary dead-letters list\` has the positions.`,
+  );
+}

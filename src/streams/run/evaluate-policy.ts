@@ -1,0 +1,154 @@
+/** @file How a policy does on fixed prompts from fixed noise. */
+
+import { TributaryError } from '../../errors.js';
+import { parsePrompt } from '../../models/shapes/prompts/parse-prompt.js';
+import type { Client } from '../../models/threads/thread.js';
+import { isReward } from '../../operators/records/reward-fault.js';
+import { metadataPart } from '../../prompt-metadata.js';
+import { stageOf } from '../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { ListedPrompt } from '../messages/listed-prompt.js';
+import type { PolicySnapshot } from '../messages/messages.js';
+import type { Evaluation, PromptSetEvaluation, TemplateAlignment } from '../messages/run-events.js';
+import type { PromptFile } from '../prompt-files/prompt-file.js';
+import type { RewardService, Scores } from '../stages/reward/reward-thread.js';
+import type { SamplerClient } from '../stages/sampler/client.js';
+
+export interface EvaluationOptions {
+  readonly config: ResolvedConfig;
+  readonly sampler: SamplerClient;
+  readonly reward: Client<RewardService>;
+  readonly policy: PolicySnapshot;
+  /** The first so many of each list, as the config says, are measured, whatever their weights. */
+  readonly prompts: {
+    readonly train: Pick<PromptFile, 'prompts'>;
+    readonly heldOut: Pick<PromptFile, 'prompts'>;
+  };
+  readonly signal?: AbortSignal | undefined;
+  /** Takes what was left out. */
+  readonly warn: (message: string) => void;
+  /** Milliseconds from some origin. */
+  readonly now: () => number;
+}
+
+interface ScoredPrompt extends Scores {
+  readonly prompt: string;
+}
+
+/** Held-out pictures start from other noise than training ones. */
+const HELD_OUT_OFFSET = 1_000_000;
+
+/**
+ * Draws imagesPerPrompt pictures of every prompt and measures reward, verified alignment and diversity within prompts. A
+ * reward that is not finite, or beyond `maxMagnitude`, is left out with a warning; diversity is not measured where the reward gives no features of some pictures.
+ * @throws TRIB_REWARD where nothing is left of a list.
+ */
+export async function evaluatePolicy(options: EvaluationOptions): Promise<Evaluation> {
+  const { config, policy, prompts, now } = options;
+  const startedAt = now();
+  const { trainPrompts, heldOutPrompts } = config.evaluation;
+  const train = await scorePrompts(options, prompts.train.prompts.slice(0, trainPrompts), 0);
+  const heldOut = await scorePrompts(
+    options,
+    prompts.heldOut.prompts.slice(0, heldOutPrompts),
+    HELD_OUT_OFFSET,
+  );
+  return {
+    policyVersion: policy.version,
+    trainingStage: policy.version,
+    train: summarize(options, 'training prompts', train),
+    heldOut: summarize(options, 'held-out prompts', heldOut),
+    ...(config.evaluation.verifier === 'shapes' ? { byTemplate: alignmentByTemplate(train, heldOut) } : {}),
+    seconds: (now() - startedAt) / 1000,
+  };
+}
+
+async function scorePrompts(
+  { config, sampler, reward, policy, signal }: EvaluationOptions,
+  prompts: readonly ListedPrompt[],
+  offset: number,
+): Promise<ScoredPrompt[]> {
+  const { imagesPerPrompt } = config.evaluation;
+  const requests = prompts.flatMap(({ prompt }, row) =>
+    Array.from({ length: imagesPerPrompt }, (_, image) => ({
+      groupIndex: offset + row * imagesPerPrompt + image,
+      prompt,
+    })),
+  );
+  const pictures = await sampler.withPolicy(policy, (call) => call.samplePictures({ requests }, { signal }));
+  const scored: ScoredPrompt[] = [];
+  for (const [row, { prompt, metadata }] of prompts.entries()) {
+    const images = pictures.slice(row * imagesPerPrompt, (row + 1) * imagesPerPrompt);
+    const shown = { prompt, images, ...metadataPart(metadata) };
+    scored.push({ prompt, ...(await reward.score(shown, { signal })) });
+  }
+  return scored;
+}
+
+function summarize(
+  { config, warn }: EvaluationOptions,
+  list: string,
+  scored: readonly ScoredPrompt[],
+): PromptSetEvaluation {
+  const rewards = scored.flatMap((one) => one.rewards);
+  const { maxMagnitude } = stageOf(config, 'scoreRewards');
+  const right = rewards.filter((reward) => isReward(reward, maxMagnitude));
+  const wrong = `evaluation of ${list}: expected rewards from -${maxMagnitude.toExponential()} to ${maxMagnitude.toExponential()}`;
+  if (right.length === 0)
+    throw new TributaryError(
+      'TRIB_REWARD',
+      `${wrong}, got none of ${rewards.length}. Check the reward model and maxMagnitude of scoreRewards, or resume from the last checkpoint with a smaller learningRate.`,
+    );
+  if (right.length < rewards.length)
+    warn(
+      `${wrong}, got ${rewards.find((reward) => !isReward(reward, maxMagnitude))} among ${rewards.length}; the mean leaves out ${rewards.length - right.length}`,
+    );
+  const verdicts = verdictsOf(scored);
+  const diversities = measured(scored.map((one) => one.diversity));
+  return {
+    prompts: scored.length,
+    images: rewards.length,
+    rewardMean: mean(right),
+    verifiedAlignment: alignmentOf(scored),
+    verifierScore: verdicts && mean(verdicts.map(({ score }) => score)),
+    diversity: diversities && mean(diversities),
+  };
+}
+
+/** What the verifier says of all pictures; null without a verifier. */
+function verdictsOf(scored: readonly ScoredPrompt[]) {
+  return scored.every((one) => one.verdicts) ? scored.flatMap((one) => one.verdicts ?? []) : null;
+}
+
+function alignmentOf(scored: readonly ScoredPrompt[]): number | null {
+  const verdicts = verdictsOf(scored);
+  return verdicts && mean(verdicts.map(({ satisfied }) => (satisfied ? 1 : 0)));
+}
+
+function alignmentByTemplate(
+  train: readonly ScoredPrompt[],
+  heldOut: readonly ScoredPrompt[],
+): Record<string, TemplateAlignment> {
+  const templateOf = ({ prompt }: ScoredPrompt) => parsePrompt(prompt).template;
+  const templates = [...new Set([...train, ...heldOut].map(templateOf))].sort();
+  const alignment = (scored: readonly ScoredPrompt[], template: string) => {
+    const matching = scored.filter((one) => templateOf(one) === template);
+    return matching.length === 0 ? null : alignmentOf(matching);
+  };
+  return Object.fromEntries(
+    templates.map((template) => [
+      template,
+      { train: alignment(train, template), heldOut: alignment(heldOut, template) },
+    ]),
+  );
+}
+
+/** The values, where every one was measured. */
+function measured(values: readonly (number | null)[]): number[] | null {
+  const present = values.filter((value) => value !== null);
+  return present.length === values.length ? present : null;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+}

@@ -1,0 +1,47 @@
+/** @file What the scheduler of a run's model makes of its sampler steps. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TributaryError } from '../../errors.js';
+import { createNoiseSchedule } from '../../models/diffusion/noise-schedule.js';
+import { noisySteps } from '../../models/diffusion/stochastic-steps.js';
+import { createSurrogate } from '../../models/objectives/index.js';
+import { readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
+import { findContradictions } from '../config/contradictions/index.js';
+import { findStage } from '../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import { createFault } from '../config/source/fault.js';
+
+/**
+ * Reads how many leading sampler steps draw noise under the scheduler of a config's model, and so may be trained. Undefined,
+ * which stands for all of them, where nothing is trained by log-probs, and where the model is not there (yet).
+ * @param warn - takes what the model's pipeline corrects in the scheduler's config.
+ *
+ * Errors: TRIB_MODEL where its scheduler cannot be read, TRIB_CONFIG where it takes no such number of steps.
+ */
+export async function readNoisySteps(
+  { stages, model }: ResolvedConfig,
+  warn: (message: string) => void = () => {},
+): Promise<number | undefined> {
+  const sampler = findStage({ stages }, 'branchRollouts');
+  const trainer = findStage({ stages }, 'gradientSteps');
+  const isThere = await stat(join(model.pipeline, 'model_index.json')).then(
+    () => true,
+    () => false,
+  );
+  if (!sampler || !trainer || !isThere) return undefined;
+  const schedule = createNoiseSchedule(await readPipelineScheduler(model.pipeline, warn));
+  // Surrogates of noised pictures train on the pictures, whatever step they came from.
+  if (createSurrogate(trainer.surrogate).trainsOn === 'denoising') return undefined;
+  return noisySteps(schedule, sampler.numInferenceSteps);
+}
+
+/** @throws TRIB_CONFIG with every fault where the config does not fit what the model's scheduler makes of its steps. */
+export function requireNoisySteps(config: ResolvedConfig, count: number | undefined): void {
+  const faults = findContradictions(config, count);
+  if (faults.length === 0) return;
+  const place = { label: config.name, order: 0 };
+  throw new TributaryError(
+    'TRIB_CONFIG',
+    faults.map((fault) => createFault(place, fault).message).join('\n'),
+  );
+}

@@ -1,0 +1,119 @@
+/** @file What is counted of a training stage while it is under way: scored images, verdicts, dead letters. */
+
+import {
+  filter,
+  firstValueFrom,
+  ignoreElements,
+  merge,
+  type Observable,
+  of,
+  Subject,
+  tap,
+  timeout,
+} from 'rxjs';
+import type { ScoredMetric, TopicMessages } from '../messages/messages.js';
+import type { TopicName } from '../messages/topics.js';
+import { receive } from '../stages/work/receive.js';
+import type { Transport } from '../transport/contract/transport.js';
+
+/** What was counted of one training stage. */
+export interface Tally {
+  readonly images: number;
+  /** Images of the groups that the stage was trained on. */
+  readonly trainedImages: number;
+  /** Images that the verifier has looked at. */
+  readonly verified: number;
+  readonly satisfied: number;
+  /** Sum of the verifier's scores. */
+  readonly score: number;
+  readonly deadLetters: number;
+  /** Of these, what is no fault of the reward model: prompts that could not be rolled out, wrong rewards that others wrote. */
+  readonly deadElsewhere: number;
+}
+
+export interface StageTally {
+  /** Counts what was scored and what died as it passes; emits nothing. */
+  observe(transport: Transport<TopicMessages>): Observable<never>;
+  /**
+   * Resolves when these groups of a stage are counted, or after two seconds: topics keep no order among each other, and
+   * rewards that come from outside are not announced here. Others may be counted too: late ones, or those that are lost.
+   */
+  settled(trainingStage: number, groupIds: readonly string[]): Promise<void>;
+  /**
+   * Returns what was counted of a stage, and forgets it and all before it.
+   * @param groupIds Those that the stage was trained on.
+   */
+  take(trainingStage: number, groupIds: readonly string[]): Tally;
+}
+
+interface Seen {
+  /** By group: a group that was scored twice counts once. */
+  readonly scored: Map<string, ScoredMetric>;
+  readonly dead: Map<string, { readonly isElsewhere: boolean }>;
+}
+
+const MOST_WAITING_MS = 2000;
+/** Topics whose letters say nothing of the reward model. */
+const ELSEWHERE: readonly string[] = ['prompts', 'rewards'] satisfies TopicName[];
+
+/** Starts to count, every training stage by itself; the metrics of at most `maxGroups` groups at a time. */
+export function stageTally(maxGroups: number): StageTally {
+  const stages = new Map<number, Seen>();
+  const turn$ = new Subject<void>();
+  const seenOf = (trainingStage: number): Seen => {
+    const seen = stages.get(trainingStage) ?? { scored: new Map(), dead: new Map() };
+    stages.set(trainingStage, seen);
+    return seen;
+  };
+  const countScored = (metric: ScoredMetric) => {
+    seenOf(metric.trainingStage).scored.set(metric.groupId, metric);
+    turn$.next();
+  };
+  return {
+    observe: (transport) =>
+      merge(
+        receive({ transport, topic: 'metrics', consumerGroup: 'run', maxInFlight: maxGroups }).pipe(
+          tap(countScored),
+        ),
+        transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
+          tap((delivery) => {
+            const { key, message, headers } = delivery;
+            // An incoming prompt that was refused at the door belongs to no training stage.
+            if ('trainingStage' in message)
+              seenOf(message.trainingStage).dead.set(key, {
+                isElsewhere: ELSEWHERE.includes(headers.origin ?? ''),
+              });
+            delivery.ack();
+          }),
+        ),
+      ).pipe(ignoreElements()),
+    async settled(trainingStage, groupIds) {
+      const isSettled = () => {
+        const { scored } = seenOf(trainingStage);
+        return scored.size >= groupIds.length && groupIds.every((groupId) => scored.has(groupId));
+      };
+      const settled$ = merge(of(undefined), turn$).pipe(filter(isSettled));
+      await firstValueFrom(settled$.pipe(timeout({ first: MOST_WAITING_MS, with: () => of(undefined) })));
+    },
+    take(trainingStage, groupIds) {
+      const { scored, dead } = seenOf(trainingStage);
+      for (const stage of stages.keys()) if (stage <= trainingStage) stages.delete(stage);
+      // Sums depend on the order in their last bits, and topics keep none.
+      const metrics = [...scored.keys()].sort().flatMap((groupId) => scored.get(groupId) ?? []);
+      const verified = metrics.filter(({ verdicts }) => verdicts !== null);
+      return {
+        images: sum(metrics.map(({ images }) => images)),
+        trainedImages: sum(groupIds.map((groupId) => scored.get(groupId)?.images ?? 0)),
+        verified: sum(verified.map(({ images }) => images)),
+        satisfied: sum(verified.map(({ verdicts }) => verdicts?.satisfied ?? 0)),
+        score: sum(verified.map(({ verdicts }) => verdicts?.score ?? 0)),
+        deadLetters: dead.size,
+        deadElsewhere: [...dead.values()].filter(({ isElsewhere }) => isElsewhere).length,
+      };
+    },
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,178 @@
+import { lastValueFrom, type Observable, Observable as Stream } from 'rxjs';
+import { describeTopology } from '../config/describe.js';
+import { progressAt } from '../config/resolved/progress-at.js';
+import { stageOf } from '../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import { openRunControl } from '../control/run-control.js';
+import { readCheckpointFiles } from '../directory/checkpoint-files.js';
+import type { RunDirectory } from '../directory/run-directory.js';
+import { RUN_KEY } from '../messages/messages.js';
+import { ALL_ROLES, type Role } from '../messages/roles.js';
+import type { RunEvent } from '../messages/run-events.js';
+import { openPromotionGate, type PromotionGate } from '../promotion/promotion-gate.js';
+import { openPromptSource, takesIncomingPrompts } from '../stages/prompts/open-prompt-source.js';
+import type { StageContext } from '../stages/work/stage-context.js';
+import { type OpenTransport, openTransport } from '../transport/open-transport.js';
+import { betweenStages } from './after-round.js';
+import { endOfRun } from './end-of-run.js';
+import { readNoisySteps, requireNoisySteps } from './noisy-steps.js';
+import { type OpenRun, openRun } from './open-run.js';
+import { requireReach } from './require-reach.js';
+import { runStages } from './run-stages.js';
+import { watchGuards } from './watch-guards.js';
+
+export interface RunOptions {
+  readonly config: ResolvedConfig;
+  readonly runDirectory: RunDirectory;
+  /** The parts of the run in this process, the trainer among them; the others run elsewhere. Default: all. */
+  readonly roles?: readonly Role[];
+  /** Aborting stops admission; the training stages in flight are finished and saved, then the stream completes. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs the trainer of a topology, and whichever other parts belong to this process, from its start or its checkpoint to its
+ * end.
+ *
+ * **Time**: emits as things happen, completes after the last stage (or the ones in flight when stopped) is saved, errs with a
+ * coded error where a stage fails for good; the last checkpoint stays whole in every case. Unsubscribing cancels at the next
+ * safe point. A guard may stop the run as the signal does; but then the run is over, and resuming it finds nothing to do.
+ */
+export function runTopology(options: RunOptions): Observable<RunEvent> {
+  return new Stream<RunEvent>((subscriber) => {
+    const cancelling = new AbortController();
+    const say = (event: RunEvent) => subscriber.next(event);
+    run(options, say, cancelling).then(
+      () => subscriber.complete(),
+      (error: unknown) => subscriber.error(error),
+    );
+    return () => cancelling.abort();
+  });
+}
+
+async function run(
+  options: RunOptions,
+  say: (event: RunEvent) => void,
+  cancelling: AbortController,
+): Promise<void> {
+  const { config, runDirectory, roles = ALL_ROLES } = options;
+  const noisySteps = await readNoisySteps(config);
+  requireNoisySteps(config, noisySteps);
+  say({ kind: 'started', description: describeTopology(config, noisySteps) });
+  const { checkpoint, isResumed } = runDirectory;
+  const { rule } = stageOf(config, 'groupAdvantages');
+  const startAt = checkpoint && readCheckpointFiles(checkpoint, rule).state.positions;
+  const warn = (message: string) => say({ kind: 'warning', message });
+  const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
+  const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });
+  try {
+    await requireReach(open.transport, config, checkpoint?.completeStages ?? 0);
+    const opened = await openRun(config, runDirectory, say, cancelling.signal);
+    try {
+      await train({ ...options, noisySteps }, open, opened, say, cancelling.signal);
+    } catch (error) {
+      // Else the user would wait for the rollout or the gradient steps that are under way before hearing of the fault.
+      cancelling.abort();
+      throw error;
+    } finally {
+      await opened.close();
+    }
+  } finally {
+    await open.transport.close();
+  }
+}
+
+/** Puts the stages together and waits until the last training stage that was begun is finished. */
+async function train(
+  {
+    config,
+    runDirectory,
+    roles = ALL_ROLES,
+    signal,
+    noisySteps,
+  }: RunOptions & { readonly noisySteps: number | undefined },
+  { transport, positions }: OpenTransport,
+  opened: OpenRun,
+  say: (event: RunEvent) => void,
+  cancelling: AbortSignal,
+): Promise<void> {
+  const firstTrainingStage = opened.completeStages;
+  const logged = runDirectory.history.filter((line) => line.kind !== 'alarm');
+  const guards = watchGuards(config.guards, opened.base, logged);
+  const control = await openRunControl(transport);
+  const trainPrompts = opened.prompts.train.fingerprint.sha256;
+  const context: StageContext = {
+    trainPrompts,
+    config,
+    transport,
+    control,
+    firstTrainingStage,
+    say,
+    stopping: AbortSignal.any([signal, guards.stopping]),
+    cancelling,
+    learningRateScale: () => guards.learningRateScale() * control.inForce().learningRateScale,
+  };
+  const gate = await openGate(config, opened, cancelling);
+  const between = betweenStages(context, opened, runDirectory, guards, positions, gate);
+  const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
+  const { sampler, reward, trainer, history, latentSize } = opened;
+  const readTrain = async () => opened.prompts.train.prompts;
+  const prompts = roles.includes('prompts')
+    ? await openPromptSource({ config, transport, say, readTrain })
+    : null;
+  const stages$ = runStages(context, roles, {
+    ...(prompts && {
+      prompts: { source: prompts.source, onIssued: end.onIssued, onEnd: end.onAdmissionEnd },
+    }),
+    sampler,
+    reward,
+    trainer: {
+      trainer,
+      history,
+      latentSize,
+      noisySteps,
+      observe: between.observe,
+      afterStage: between.afterStage,
+      onClosed: end.onClosed,
+      onTrained: end.onTrained,
+    },
+  });
+  const publishProgress = (trainingStage: number, isOver: boolean) =>
+    transport.publish('progress', {
+      key: RUN_KEY,
+      message: progressAt(config, trainingStage, { isOver, trainPrompts }),
+    });
+  try {
+    await transport.publish('policy', {
+      key: RUN_KEY,
+      message: { version: firstTrainingStage, parameters: await trainer.parameters(undefined) },
+    });
+    control.beginStage(firstTrainingStage);
+    await publishProgress(firstTrainingStage, false);
+    await lastValueFrom(end.until(stages$), { defaultValue: undefined });
+  } finally {
+    await prompts?.close();
+  }
+  const isOver = await between.finish(end.trainedStages());
+  if (isOver) await publishProgress(end.trainedStages(), true);
+}
+
+function openGate(
+  config: ResolvedConfig,
+  { sampler, reward, trainer, prompts, bestProbeReward }: OpenRun,
+  signal: AbortSignal,
+): Promise<PromotionGate> | null {
+  const { action, ...settings } = config.promotion;
+  if (action === 'off') return null;
+  const probed = prompts.heldOut.prompts.slice(0, settings.prompts);
+  return openPromotionGate({
+    settings,
+    sampler,
+    reward: reward.call,
+    trainer,
+    prompts: probed,
+    maxMagnitude: stageOf(config, 'scoreRewards').maxMagnitude,
+    signal,
+    bestReward: bestProbeReward,
+  });
+}

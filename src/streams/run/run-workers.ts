@@ -1,0 +1,143 @@
+import {
+  exhaustMap,
+  filter,
+  fromEvent,
+  lastValueFrom,
+  merge,
+  type Observable,
+  Observable as Stream,
+  take,
+  takeUntil,
+  tap,
+} from 'rxjs';
+import { requireSameConfig } from '../config/resolved/shared-config.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import { openRunControl } from '../control/run-control.js';
+import type { TopicMessages } from '../messages/messages.js';
+import type { WorkerRole } from '../messages/roles.js';
+import type { RunEvent } from '../messages/run-events.js';
+import type { PromptFile } from '../prompt-files/prompt-file.js';
+import { promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
+import { openPromptSource, takesIncomingPrompts } from '../stages/prompts/open-prompt-source.js';
+import { startReward } from '../stages/reward/client.js';
+import { startSampler } from '../stages/sampler/client.js';
+import type { StageContext } from '../stages/work/stage-context.js';
+import type { Transport } from '../transport/contract/transport.js';
+import { openTransport } from '../transport/open-transport.js';
+import { type RoleParts, runStages } from './run-stages.js';
+import { requireTrainersPrompts } from './same-prompts.js';
+
+export interface WorkerOptions {
+  readonly config: ResolvedConfig;
+  readonly roles: readonly WorkerRole[];
+  /** Aborting leaves the run at once: what is in flight comes to another worker, or to this one when it is back. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs parts of a topology whose trainer is another process. They hold no state: a worker may be killed at any time.
+ *
+ * **Time**: begins when the trainer has said how far the run is; completes when the run is over or the signal is aborted;
+ * errs with a coded error where a stage fails for good, or where the trainer has another config. Unsubscribing is aborting.
+ */
+export function runWorkers(options: WorkerOptions): Observable<RunEvent> {
+  return new Stream<RunEvent>((subscriber) => {
+    const leaving = new AbortController();
+    const say = (event: RunEvent) => subscriber.next(event);
+    work({ ...options, signal: AbortSignal.any([options.signal, leaving.signal]) }, say).then(
+      () => subscriber.complete(),
+      (error: unknown) => subscriber.error(error),
+    );
+    return () => leaving.abort();
+  });
+}
+
+async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEvent) => void): Promise<void> {
+  const warn = (message: string) => say({ kind: 'warning', message });
+  const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
+  const { transport } = await openTransport({ config, trainer: null, assignsPrompts, warn });
+  try {
+    const control = await openRunControl(transport);
+    const { parts, train, close } = await openParts(config, roles, transport, say);
+    // What was under way when the worker leaves is cancelled, and of no account.
+    const cancelling = new AbortController();
+    try {
+      const stages$ = transport.latest('progress').pipe(
+        take(1),
+        tap((progress) => {
+          requireSameConfig(config, progress);
+          if (train) requireTrainersPrompts(train, progress);
+        }),
+        exhaustMap(({ trainingStage }) => {
+          say({ kind: 'joined', roles, trainingStage });
+          const context: StageContext = {
+            config,
+            transport,
+            control,
+            firstTrainingStage: trainingStage,
+            say,
+            stopping: signal,
+            cancelling: cancelling.signal,
+            learningRateScale: () => 1,
+          };
+          return runStages(context, roles, parts);
+        }),
+      );
+      await lastValueFrom(stages$.pipe(takeUntil(ended(transport, signal))), { defaultValue: undefined });
+    } finally {
+      cancelling.abort();
+      await close();
+    }
+  } finally {
+    await transport.close();
+  }
+}
+
+function ended(transport: Transport<TopicMessages>, signal: AbortSignal): Observable<unknown> {
+  const isOver$ = transport.latest('progress').pipe(filter(({ isOver }) => isOver));
+  return signal.aborted ? isOver$.pipe(take(0)) : merge(isOver$, fromEvent(signal, 'abort'));
+}
+
+interface OpenParts {
+  readonly parts: Partial<RoleParts>;
+  /** The training prompts that groups of this process get; null where it gives them none of a file. */
+  readonly train: PromptFile | null;
+  close(): Promise<void>;
+}
+
+async function openParts(
+  config: ResolvedConfig,
+  roles: readonly WorkerRole[],
+  transport: Transport<TopicMessages>,
+  say: (event: RunEvent) => void,
+): Promise<OpenParts> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const closer of closers) await closer();
+  };
+  const owned = <Thread extends { close(): Promise<void> }>(thread: Thread): Thread => {
+    closers.push(() => thread.close());
+    return thread;
+  };
+  const ignore = () => undefined;
+  let train: PromptFile | null = null;
+  try {
+    const parts: { -readonly [Name in WorkerRole]?: RoleParts[Name] } = {};
+    if (roles.includes('prompts')) {
+      const readTrain = async () => {
+        const lists = await readPromptLists(config);
+        say({ kind: 'prompts', description: promptRows(lists) });
+        train = lists.train;
+        return train.prompts;
+      };
+      const { source } = owned(await openPromptSource({ config, transport, say, readTrain }));
+      parts.prompts = { source, onIssued: ignore, onEnd: ignore };
+    }
+    if (roles.includes('sampler')) parts.sampler = owned(await startSampler(config, say));
+    if (roles.includes('reward')) parts.reward = owned(await startReward(config, null, say));
+    return { parts, train, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,118 @@
+/** @file The guards of one run: what was logged before a resume, then its figures as they come, into alarms. */
+
+import { Subject } from 'rxjs';
+import { type CrossedThreshold, type Guard, type Limit, raiseAlarms } from '../../operators/index.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { WatchedFigures } from '../guards/guard-spec.js';
+import { GUARD_NAMES, GUARDS, type GuardName } from '../guards/index.js';
+import type { GuardChanges } from '../messages/control-state.js';
+import type { GuardAction } from '../messages/guard-actions.js';
+import type { Alarm, Evaluation } from '../messages/run-events.js';
+
+type AlarmAction = Exclude<GuardAction, 'off'>;
+
+export interface GuardWatch {
+  /** Aborted by an alarm whose action is `stop`. */
+  readonly stopping: AbortSignal;
+  /** The alarm that did; null where there was none. */
+  stoppedBy(): Alarm | null;
+  /** (1/2)^n after n alarms whose action is `lower-learning-rate`. */
+  learningRateScale(): number;
+  /** Takes the next figures of the run and returns the alarms that they raise. */
+  watch(figures: WatchedFigures): readonly Alarm[];
+}
+
+/**
+ * Starts the guards. Their thresholds and actions are those of the settings, but for what operators have changed of them in
+ * the training stage that is judged; an evaluation is judged as the stage before it. An alarm is raised once when a threshold is crossed, and takes effect at once
+ * and once: a figure that stays outside does not halve the learning rate again.
+ *
+ * Guards need no place in a checkpoint: what they remember follows from the figures, and those are in the log.
+ *
+ * @param base How the base model does.
+ * @param logged The figures that a resumed run begins with; their alarms were raised before, and take effect again.
+ */
+export function watchGuards(
+  settings: ResolvedConfig['guards'],
+  base: Evaluation,
+  logged: readonly WatchedFigures[],
+): GuardWatch {
+  const figures$ = new Subject<WatchedFigures>();
+  let changes: GuardChanges = {};
+  const stop = new AbortController();
+  let stoppedBy: Alarm | null = null;
+  let learningRateScale = 1;
+  let raised: Alarm[] = [];
+  let fault: unknown;
+  figures$.pipe(raiseAlarms(startedGuards(settings, base, () => changes))).subscribe({
+    next(crossed) {
+      const alarm = alarmOf(crossed);
+      raised.push(alarm);
+      if (alarm.action === 'lower-learning-rate') learningRateScale /= 2;
+      if (alarm.action !== 'stop') return;
+      stoppedBy ??= alarm;
+      stop.abort();
+    },
+    error: (error: unknown) => {
+      fault = error;
+    },
+  });
+  const watch = (figures: WatchedFigures) => {
+    raised = [];
+    if (figures.kind === 'stage') changes = figures.control?.guards ?? {};
+    figures$.next(figures);
+    if (fault !== undefined) throw fault;
+    return raised;
+  };
+  for (const figures of logged) watch(figures);
+  return {
+    stopping: stop.signal,
+    stoppedBy: () => stoppedBy,
+    learningRateScale: () => learningRateScale,
+    watch,
+  };
+}
+
+function startedGuards(
+  settings: ResolvedConfig['guards'],
+  base: Evaluation,
+  changes: () => GuardChanges,
+): Guard<WatchedFigures, AlarmAction>[] {
+  return GUARD_NAMES.map((name) => ({
+    name,
+    ...limitOf(settings[name]),
+    limitAt: () => limitOf({ ...settings[name], ...changes()[name] }),
+    start: () => GUARDS[name].start(base),
+  }));
+}
+
+/** One that is off remembers what it sees, as an operator may turn it on. */
+function limitOf({ threshold, action }: ResolvedConfig['guards'][GuardName]): Limit<AlarmAction> {
+  return action === 'off' ? { threshold: Number.POSITIVE_INFINITY, action: 'warn' } : { threshold, action };
+}
+
+const CONSEQUENCES: Readonly<Record<AlarmAction, string>> = {
+  warn: '',
+  'lower-learning-rate': ' From here on the learning rate is half of what it was.',
+  stop: ' The run ends here with its best policy.',
+};
+
+function alarmOf({
+  guard,
+  action,
+  value,
+  threshold,
+  figures,
+}: CrossedThreshold<WatchedFigures, AlarmAction>): Alarm {
+  const trainingStage = figures.kind === 'stage' ? figures.trainingStage + 1 : figures.trainingStage;
+  const { quantity, nextStep } = GUARDS[guard as keyof typeof GUARDS];
+  const after = `${trainingStage} training ${trainingStage === 1 ? 'stage' : 'stages'}`;
+  return {
+    guard,
+    action,
+    value,
+    threshold,
+    trainingStage,
+    message: `guard ${guard} after ${after}: expected at most ${threshold} ${quantity}, got ${Number(value.toPrecision(3))}. ${nextStep}.${CONSEQUENCES[action]}`,
+  };
+}

@@ -1,0 +1,126 @@
+/** @file Trajectories and rewards in, batches of one training stage out. */
+
+import { concatMap, ignoreElements, map, merge, type Observable, Subject, skipWhile, tap } from 'rxjs';
+import type { TributaryError } from '../../../errors.js';
+import type { Trajectory } from '../../../models/rollouts/sampler.js';
+import type { AdvantageHistory, ClosedStage, GroupRewards, LostGroup } from '../../../operators/index.js';
+import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from '../../../operators/index.js';
+import { mostGroups } from '../../config/resolved/most-groups.js';
+import { progressAt } from '../../config/resolved/progress-at.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import { RUN_KEY } from '../../messages/messages.js';
+import { groupFault } from '../work/group-fault.js';
+import { receive } from '../work/receive.js';
+import type { StageContext } from '../work/stage-context.js';
+import { countPassedOver } from './count-passed-over.js';
+import { trajectoryFault } from './trajectory-fault.js';
+
+/**
+ * Joins, discards what is too old, and closes training stages by count or by time; every lost group counts as an outcome of
+ * its stage. Of a stage that is closed by time the others hear before it is trained: it takes no more groups.
+ *
+ * @param latentSize numbers in a latent of the model: trajectories of others are refused.
+ * @param onClosed Hears of a stage before its batch is sent.
+ */
+export function advantagesStage(
+  context: StageContext,
+  history: AdvantageHistory,
+  latentSize: number,
+  onClosed: (trainingStage: number) => void,
+): Observable<never> {
+  const { transport, config, firstTrainingStage } = context;
+  const { groupsPerStage } = stageOf(config, 'prompts');
+  const { closeAfterMs, ...rule } = stageOf(config, 'groupAdvantages');
+  const { maxStaleness } = stageOf(config, 'gradientSteps');
+  const maxGroups = mostGroups(config);
+  const { maxMagnitude } = stageOf(config, 'scoreRewards');
+  const lost$ = new Subject<LostGroup>();
+  const refused$ = new Subject<readonly [rewards: GroupRewards, fault: TributaryError]>();
+  const onLost = (group: LostGroup) => {
+    context.say({
+      kind: 'warning',
+      message: `group ${group.groupId} is not trained on (${group.reason}): ${group.detail}`,
+    });
+    lost$.next(group);
+  };
+  // What stands in the topic at first may be of a run that was further than the checkpoint which this one goes on from.
+  const interval$ = transport
+    .latest('schedule')
+    .pipe(skipWhile(({ trainingStage }) => trainingStage !== firstTrainingStage));
+  const passedOver = countPassedOver(context.say);
+  const trainer = {
+    transport,
+    consumerGroup: 'trainer',
+    maxInFlight: maxGroups,
+    onLate: passedOver.late,
+    onRepeat: passedOver.repeated,
+  };
+  const trajectories$ = receive({
+    ...trainer,
+    topic: 'trajectories',
+    faultOf: trajectoryFault(config, latentSize),
+  });
+  const rewarded$ = trajectories$.pipe(
+    joinByGroup<Trajectory>({
+      rewards$: receive({ ...trainer, topic: 'rewards', faultOf: groupFault(config) }),
+      maxPending: maxGroups,
+      maxRemembered: 4 * maxGroups,
+      onRepeated: passedOver.repeated,
+      maxMagnitude,
+      onRefused: (rewards, fault) => refused$.next([rewards, fault]),
+      onLost,
+      // Else no half is left behind by a stage.
+      ...(closeAfterMs !== undefined && {
+        trainingStage$: transport.latest('progress').pipe(map(({ trainingStage }) => trainingStage)),
+      }),
+    }),
+    discardStale({
+      // A version is the number of the training stage that samples with it, and topics keep no order among each other.
+      policyVersion$: interval$.pipe(map(({ trainingStage }) => trainingStage)),
+      interval$,
+      maxStaleness,
+      maxHeld: maxGroups,
+      onLost,
+    }),
+    tap({
+      finalize: () => {
+        lost$.complete();
+        refused$.complete();
+      },
+    }),
+  );
+  // Those of the reward stage are right: these were written by somebody else.
+  const bury = ([rewards, { code, message: reason }]: readonly [GroupRewards, TributaryError]) =>
+    transport.publish('dead-letters', {
+      key: rewards.groupId,
+      message: rewards,
+      headers: { origin: 'rewards', stage: 'groupAdvantages', code, reason },
+    });
+  const send = async (closed: ClosedStage<Trajectory>): Promise<void> => {
+    const { trainingStage, batch } = closed;
+    if (batch.statistics.lateGroups > 0) {
+      const message = progressAt(config, trainingStage, {
+        isNextClosed: true,
+        trainPrompts: context.trainPrompts,
+      });
+      await transport.publish('progress', { key: RUN_KEY, message });
+    }
+    await transport.publish('batches', { key: RUN_KEY, message: closed });
+  };
+  const batches$ = merge(rewarded$, lost$).pipe(
+    groupAdvantages<Trajectory>({
+      rule: createAdvantageRule(rule),
+      groupsPerStage,
+      maxOpenStages: 2 + Math.ceil(maxGroups / groupsPerStage),
+      firstTrainingStage,
+      initialState: history,
+      closeAfterMs,
+    }),
+    tap(({ trainingStage }) => {
+      passedOver.tell(trainingStage);
+      onClosed(trainingStage);
+    }),
+    concatMap(send),
+  );
+  return merge(refused$.pipe(concatMap(bury)), batches$).pipe(ignoreElements());
+}

@@ -1,0 +1,116 @@
+import {
+  defer,
+  filter,
+  fromEvent,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  ReplaySubject,
+  Subject,
+  takeUntil,
+  tap,
+} from 'rxjs';
+import { type PromptTicket, readLatest } from '../../../operators/index.js';
+import { metadataPart } from '../../../prompt-metadata.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import type { IncomingPrompt } from '../../messages/messages.js';
+import type { StageContext } from '../work/stage-context.js';
+import { fillSlots } from './fill-slots.js';
+import type { IssuedTickets } from './issued-tickets.js';
+import type { PromptInbox } from './prompt-inbox.js';
+import { admitted, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
+
+export interface IssueIncomingOptions {
+  readonly context: StageContext;
+  readonly inbox: PromptInbox;
+  /** What the run has issued before. */
+  readonly issued: IssuedTickets;
+  /** Hears of a training stage when the last of its groups has a prompt; of one that is closed before by time, never. */
+  readonly onIssued: (trainingStage: number) => void;
+}
+
+/**
+ * Gives every admitted group the next incoming prompt.
+ *
+ * ```
+ * slots    (01)------(23)---
+ * inbox    ---a-a-b-c----d--     a comes twice
+ * tickets  ---0---1--2---3--
+ * ```
+ *
+ * **Time**: a ticket is published when there is room for its group and a prompt for it; the prompt is acknowledged when the
+ * ticket is durable. A group that has no prompt when its training stage is closed gets none. Completes when the last group is issued, or as soon as the run is stopping: prompts that are not issued
+ * then stay in their topic. Holds `maxWaiting` prompts and `runAhead` slots.
+ */
+export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomingOptions): Observable<never> {
+  const { unfinished, sources } = issued;
+  const prompts$ = new Subject<IncomingPrompt>();
+  const isDone$ = new ReplaySubject<void>(1);
+  const { count: countIssued, forget } = stageCount(context, onIssued);
+
+  const ticketOf = ([slot, { id, prompt, metadata }]: readonly [Slot, IncomingPrompt]): PromptTicket => {
+    inbox.assign(id, slot.groupIndex);
+    countIssued(slot);
+    return { ...slot, prompt, ...metadataPart(metadata), sourceId: id };
+  };
+  // A group that has its prompt already keeps it.
+  const isNew = (slot: Slot) => {
+    const isOpen = !unfinished.has(slot.groupIndex);
+    if (!isOpen) countIssued(slot);
+    return isOpen;
+  };
+  // One progress for both: what closes a stage must be known when the next one is admitted.
+  const fresh$ = readLatest(context.transport.latest('progress'), (progress$) =>
+    admitted(context, slots(context), progress$).pipe(
+      filter(isNew),
+      fillSlots({
+        items$: prompts$,
+        closedGroups$: progress$.pipe(
+          map(({ finishedGroups }) => finishedGroups),
+          tap(forget),
+        ),
+      }),
+    ),
+  ).pipe(takeUntil(aborted(context.stopping)), map(ticketOf));
+  const issue$ = fresh$.pipe(
+    mergeMap((ticket) => publishTicket(context, ticket).pipe(map(() => ticket)), PUBLISHED_AT_ONCE),
+    tap({
+      next: ({ sourceId }) => sourceId !== undefined && inbox.settle(sourceId),
+      complete: () => {
+        inbox.end();
+        isDone$.next();
+      },
+    }),
+  );
+  const receive$ = inbox.receive(sources).pipe(
+    tap((prompt) => prompts$.next(prompt)),
+    takeUntil(isDone$),
+  );
+  return merge(issue$, receive$).pipe(ignoreElements());
+}
+
+/** Counts the groups of each training stage that have their prompt. */
+function stageCount({ config }: StageContext, onFull: (trainingStage: number) => void) {
+  const { groupsPerStage } = stageOf(config, 'prompts');
+  const counts = new Map<number, number>();
+  return {
+    count({ trainingStage }: Slot): void {
+      const count = (counts.get(trainingStage) ?? 0) + 1;
+      counts.set(trainingStage, count);
+      if (count < groupsPerStage) return;
+      counts.delete(trainingStage);
+      onFull(trainingStage);
+    },
+    /** Those that are closed will not fill any more. */
+    forget(closedGroups: number): void {
+      for (const stage of counts.keys()) if (stage * groupsPerStage < closedGroups) counts.delete(stage);
+    },
+  };
+}
+
+function aborted(signal: AbortSignal): Observable<unknown> {
+  return defer(() => (signal.aborted ? of(undefined) : fromEvent(signal, 'abort')));
+}

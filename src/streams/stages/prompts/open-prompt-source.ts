@@ -1,0 +1,54 @@
+import { stageOf } from '../../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
+import type { ListedPrompt } from '../../messages/listed-prompt.js';
+import type { TopicMessages } from '../../messages/messages.js';
+import type { RunEvent } from '../../messages/run-events.js';
+import type { Transport } from '../../transport/contract/transport.js';
+import { PromptInbox } from './prompt-inbox.js';
+import { openPromptsServer } from './prompts-server.js';
+import type { PromptSource } from './prompts-stage.js';
+
+export interface OpenPromptSource {
+  readonly source: PromptSource;
+  /** Answers the requests that are under way and takes no more; the transport must still be open. */
+  close(): Promise<void>;
+}
+
+export interface PromptSourceOptions {
+  readonly config: ResolvedConfig;
+  readonly transport: Transport<TopicMessages>;
+  readonly say: (event: RunEvent) => void;
+  /** The prompts of the file that `train` names; asked where they are needed. */
+  readonly readTrain: () => Promise<readonly ListedPrompt[]>;
+}
+
+const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
+
+/** Whether the prompts of groups are what others write: then one process alone may give them to groups. */
+export function takesIncomingPrompts(config: ResolvedConfig): boolean {
+  return stageOf(config, 'prompts').source.from === 'topic';
+}
+
+/** Opens where the prompts of groups come from: a file, or a topic with an endpoint before it where the config has one. */
+export async function openPromptSource({
+  config,
+  transport,
+  say,
+  readTrain,
+}: PromptSourceOptions): Promise<OpenPromptSource> {
+  const { source } = stageOf(config, 'prompts');
+  if (source.from === 'file')
+    return { source: { from: 'file', prompts: await readTrain() }, close: async () => undefined };
+  const inbox = new PromptInbox({ transport, maxWaiting: source.maxWaiting });
+  if (!source.http) return { source: { from: 'topic', inbox }, close: async () => undefined };
+  const token = process.env.TRIBUTARY_PROMPTS_TOKEN || undefined;
+  const { host } = source.http;
+  if (token === undefined && !LOOPBACK.includes(host))
+    say({
+      kind: 'warning',
+      message: `prompts endpoint: anyone who reaches ${host} may post prompts. Set TRIBUTARY_PROMPTS_TOKEN.`,
+    });
+  const server = await openPromptsServer({ ...source.http, token, inbox });
+  say({ kind: 'listening', url: server.url });
+  return { source: { from: 'topic', inbox }, close: () => server.close() };
+}

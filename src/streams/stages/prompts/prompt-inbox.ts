@@ -1,0 +1,128 @@
+/** @file Incoming prompts on their way to a group: each waits here from its acceptance until its ticket is durable. */
+
+import { EMPTY, mergeMap, type Observable, of } from 'rxjs';
+import { incomingFault } from '../../messages/incoming-fault.js';
+import type { IncomingPrompt, TopicMessages } from '../../messages/messages.js';
+import type { Delivery, Transport } from '../../transport/contract/transport.js';
+import { RecentIds } from './recent-ids.js';
+
+/** What became of prompts at the door. */
+export type Acceptance =
+  /** They are durable in the topic, and so many prompts wait now, these included. */
+  | { readonly kind: 'accepted'; readonly waiting: number }
+  /** None was taken: with them more than `maxWaiting` would wait. */
+  | { readonly kind: 'full'; readonly waiting: number }
+  /** None was taken: the run needs no more prompts. */
+  | { readonly kind: 'over' };
+
+export interface InboxOptions {
+  readonly transport: Transport<TopicMessages>;
+  /** Prompts that may wait to become groups. */
+  readonly maxWaiting: number;
+}
+
+/**
+ * Takes incoming prompts in and hands them on, each id once.
+ *
+ * A prompt is acknowledged when its ticket is in the topic of tickets, which from then on keeps it until its training stage
+ * is finished. A crash in between brings the prompt back, and the id in the ticket says that it has a group.
+ */
+export class PromptInbox {
+  readonly #options: InboxOptions;
+  /** Accepted and not yet part of a ticket, with the moment from which they are durable. */
+  readonly #waiting = new Map<string, Promise<void>>();
+  /** Delivered, and not acknowledged yet. */
+  readonly #deliveries = new Map<string, Delivery<IncomingPrompt>>();
+  #sources = new RecentIds(1);
+  #isOver = false;
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+  }
+
+  /** Prompts that wait to become groups, as far as they are known: after a restart those in the topic are read again. */
+  get numWaiting(): number {
+    return this.#waiting.size;
+  }
+
+  get maxWaiting(): number {
+    return this.#options.maxWaiting;
+  }
+
+  /**
+   * Publishes prompts; an id that waits already, or has become a group of late, is accepted and not published again.
+   *
+   * **Errors**: TRIB_TRANSPORT; some of the prompts may have been accepted.
+   */
+  async accept(prompts: readonly IncomingPrompt[]): Promise<Acceptance> {
+    if (this.#isOver) return { kind: 'over' };
+    const fresh = new Map(prompts.map((prompt) => [prompt.id, prompt]));
+    for (const id of fresh.keys()) {
+      if (this.#waiting.has(id) || this.#sources.has(id)) fresh.delete(id);
+    }
+    if (this.#waiting.size + fresh.size > this.#options.maxWaiting)
+      return { kind: 'full', waiting: this.#waiting.size };
+    for (const [id, prompt] of fresh) this.#waiting.set(id, this.#publish(prompt));
+    await Promise.all(prompts.map(({ id }) => this.#waiting.get(id)));
+    return { kind: 'accepted', waiting: this.#waiting.size };
+  }
+
+  async #publish(message: IncomingPrompt): Promise<void> {
+    // It counts as waiting before it can be delivered, which in process happens inside the call.
+    await Promise.resolve();
+    try {
+      await this.#options.transport.publish('incoming-prompts', { key: message.id, message });
+    } catch (error) {
+      this.#waiting.delete(message.id);
+      throw error;
+    }
+  }
+
+  /**
+   * Hands on the prompts of the topic that have no group yet, each id once.
+   *
+   * @param sources The ids that have become groups; the inbox adds to it.
+   */
+  receive(sources: RecentIds): Observable<IncomingPrompt> {
+    this.#sources = sources;
+    const { transport, maxWaiting } = this.#options;
+    return transport
+      .subscribe({ topic: 'incoming-prompts', consumerGroup: 'prompts', maxInFlight: maxWaiting })
+      .pipe(mergeMap((delivery) => this.#take(delivery)));
+  }
+
+  #take(delivery: Delivery<IncomingPrompt>): Observable<IncomingPrompt> {
+    const { message, key } = delivery;
+    const { id } = message;
+    const fault = key === id ? incomingFault(message) : 'expected the id as key, got another';
+    if (fault !== null) delivery.nack(fault);
+    // One that is delivered again while it waits is answered instead of the first.
+    else if (this.#deliveries.has(id)) this.#deliveries.set(id, delivery);
+    else if (this.#sources.has(id)) {
+      this.#waiting.delete(id);
+      delivery.ack();
+    } else {
+      this.#deliveries.set(id, delivery);
+      if (!this.#waiting.has(id)) this.#waiting.set(id, Promise.resolve());
+      return of(message);
+    }
+    return EMPTY;
+  }
+
+  /** The prompt becomes a group. */
+  assign(id: string, groupIndex: number): void {
+    this.#sources.add(id, groupIndex);
+    this.#waiting.delete(id);
+  }
+
+  /** The ticket of the prompt is durable. */
+  settle(id: string): void {
+    this.#deliveries.get(id)?.ack();
+    this.#deliveries.delete(id);
+  }
+
+  /** No more prompts are needed. */
+  end(): void {
+    this.#isOver = true;
+  }
+}

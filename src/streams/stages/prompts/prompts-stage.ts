@@ -1,0 +1,73 @@
+/** @file The stage that starts work: prompts, admitted as fast as groups finish. */
+
+import { defer, exhaustMap, filter, ignoreElements, map, mergeMap, type Observable, take } from 'rxjs';
+import type { PromptTicket } from '../../../operators/index.js';
+import { metadataPart } from '../../../prompt-metadata.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import type { ListedPrompt } from '../../messages/listed-prompt.js';
+import type { StageContext } from '../work/stage-context.js';
+import { drawPrompt } from './draw-prompt.js';
+import { issueIncoming } from './issue-incoming.js';
+import { type IssuedTickets, readIssued } from './issued-tickets.js';
+import type { PromptInbox } from './prompt-inbox.js';
+import { admitted, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
+
+/** Where the prompts of groups come from, as the config says, opened. */
+export type PromptSource =
+  | { readonly from: 'file'; readonly prompts: readonly ListedPrompt[] }
+  | { readonly from: 'topic'; readonly inbox: PromptInbox };
+
+/**
+ * Publishes tickets until the last stage is issued, or until the run is stopping: with prompts of a file the stage that was
+ * begun is issued first, while prompts that others have still to write are not waited for. Tickets that are in their topic
+ * already are not issued again. Completes when the run has come so far that the next stage would begin.
+ *
+ * @param onIssued Hears of a training stage that will be issued as a whole.
+ */
+export function promptsStage(
+  context: StageContext,
+  source: PromptSource,
+  onIssued: (trainingStage: number) => void,
+): Observable<never> {
+  const { transport, config } = context;
+  return defer(() => readIssued(transport, config, context.firstTrainingStage)).pipe(
+    exhaustMap((issued) =>
+      // Reading takes a while, in which the run may have gone on.
+      transport.latest('progress').pipe(
+        take(1),
+        exhaustMap(({ trainingStage }) => {
+          const from = { ...context, firstTrainingStage: trainingStage };
+          return source.from === 'file'
+            ? issueFromFile(from, source.prompts, issued, onIssued)
+            : issueIncoming({ context: from, inbox: source.inbox, issued, onIssued });
+        }),
+      ),
+    ),
+  );
+}
+
+function issueFromFile(
+  context: StageContext,
+  prompts: readonly ListedPrompt[],
+  { unfinished }: IssuedTickets,
+  onIssued: (trainingStage: number) => void,
+): Observable<never> {
+  return admitted(context, slots(context, onIssued)).pipe(
+    filter(({ groupIndex }) => !unfinished.has(groupIndex)),
+    map((slot) => ({ ...slot, ...promptOf(context, prompts, slot) })),
+    mergeMap((ticket) => publishTicket(context, ticket), PUBLISHED_AT_ONCE),
+    ignoreElements(),
+  );
+}
+
+/** The prompt of a group depends on the seed, its index and the list of its stage alone. */
+function promptOf(
+  { config, control }: StageContext,
+  configured: readonly ListedPrompt[],
+  { groupIndex, trainingStage }: Slot,
+): Pick<PromptTicket, 'prompt' | 'metadata'> {
+  const { choice } = stageOf(config, 'prompts');
+  const prompts = control.at(trainingStage).prompts ?? configured;
+  const { prompt, metadata } = drawPrompt(prompts, { seed: config.seed, choice, groupIndex });
+  return { prompt, ...metadataPart(metadata) };
+}

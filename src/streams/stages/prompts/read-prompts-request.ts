@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto';
+import { JsonFault, parseExactJson } from '../../../models/files/exact-json.js';
+import type { PromptMetadata } from '../../../prompt-metadata.js';
+import { incomingFault } from '../../messages/incoming-fault.js';
+import type { IncomingPrompt } from '../../messages/messages.js';
+
+/** What is wrong with a request, in words for whoever sent it. */
+export class RequestFault extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(message);
+  }
+}
+
+const SHAPE =
+  'expected {"prompt": "..."} with an optional "id" and "metadata", or {"prompts": ["...", ...]} with optional "ids" and "metadata" of the same number';
+
+/**
+ * Reads the body of a request: one prompt or several. A prompt without an id gets one.
+ *
+ * **Errors**: RequestFault 400, naming the place.
+ */
+export function readPromptsRequest(text: string): IncomingPrompt[] {
+  const body = parse(text);
+  const known = 'prompts' in body ? ['prompts', 'ids', 'metadata'] : ['prompt', 'id', 'metadata'];
+  const unknown = Object.keys(body).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw shapeFault(`an unknown "${unknown.slice(0, 40)}"`);
+  const several = 'prompts' in body;
+  const prompts = several ? body.prompts : [body.prompt];
+  const ids = several ? body.ids : body.id === undefined ? undefined : [body.id];
+  if (!isTexts(prompts) || prompts.length === 0)
+    throw shapeFault(several ? 'other "prompts"' : 'no "prompt" of text');
+  if (ids !== undefined && !(isTexts(ids) && ids.length === prompts.length))
+    throw shapeFault(several ? 'other "ids"' : 'an "id" that is no text');
+  const metadata = several ? (body.metadata ?? []) : [body.metadata];
+  if (!Array.isArray(metadata) || (several && metadata.length > 0 && metadata.length !== prompts.length))
+    throw shapeFault('other "metadata"');
+  const read = prompts.map((prompt, index) => ({
+    id: ids?.[index] ?? randomUUID(),
+    prompt: prompt.trim(),
+    // Whether it is an object, the check of the prompt says.
+    ...(metadata[index] !== undefined &&
+      metadata[index] !== null && { metadata: metadata[index] as PromptMetadata }),
+  }));
+  for (const [index, prompt] of read.entries()) {
+    const fault = incomingFault(prompt);
+    if (fault !== null) throw new RequestFault(400, `${several ? `prompts[${index}]` : 'prompt'}: ${fault}`);
+  }
+  requireDistinct(read);
+  return read;
+}
+
+function parse(text: string): Record<string, unknown> {
+  let body: unknown;
+  try {
+    body = parseExactJson(text);
+  } catch (error) {
+    if (error instanceof JsonFault && !error.isSyntax) throw new RequestFault(400, error.message);
+    throw new RequestFault(400, `${SHAPE}, got no JSON`);
+  }
+  if (typeof body === 'object' && body !== null && !Array.isArray(body))
+    return body as Record<string, unknown>;
+  throw shapeFault('another value');
+}
+
+/** Two different prompts of one id would be taken for one. */
+function requireDistinct(prompts: readonly IncomingPrompt[]): void {
+  const seen = new Map<string, string>();
+  for (const { id, prompt } of prompts) {
+    const other = seen.get(id);
+    if (other !== undefined && other !== prompt)
+      throw new RequestFault(400, `expected one prompt an id, got two of ${JSON.stringify(id)}`);
+    seen.set(id, prompt);
+  }
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+const shapeFault = (got: string) => new RequestFault(400, `${SHAPE}, got ${got}`);

@@ -1,0 +1,60 @@
+/** @file The groups of a run, whatever their prompts will be, and how they are admitted and published. */
+
+import { from, map, type Observable } from 'rxjs';
+import { admitByRunAhead, type PromptTicket } from '../../../operators/index.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import type { Progress } from '../../messages/messages.js';
+import type { StageContext } from '../work/stage-context.js';
+
+/** A group that may begin; its prompt is still to be found. */
+export type Slot = Omit<PromptTicket, 'prompt' | 'metadata' | 'sourceId'>;
+
+/**
+ * Lets slots through while fewer than `runAhead` groups are in flight. A training stage that closes by time may be finished
+ * before all of its slots are let through; the rest of them is passed over.
+ */
+export function admitted(
+  { transport, config, firstTrainingStage }: StageContext,
+  list: Iterable<Slot>,
+  progress$: Observable<Progress> = transport.latest('progress'),
+): Observable<Slot> {
+  const { runAhead, groupsPerStage } = stageOf(config, 'prompts');
+  const { closeAfterMs } = stageOf(config, 'groupAdvantages');
+  return progress$.pipe(
+    // Groups of a stage that is closed and not trained yet are still in flight.
+    map(({ trainingStage }) => trainingStage * groupsPerStage),
+    admitByRunAhead({
+      runAhead,
+      tickets: list,
+      initiallyFinished: firstTrainingStage * groupsPerStage,
+      passesOverFinished: closeAfterMs !== undefined,
+    }),
+  );
+}
+
+/** Tickets that are published at once: as many as fill a request of the transport. */
+export const PUBLISHED_AT_ONCE = 1000;
+
+export function publishTicket({ transport }: StageContext, ticket: PromptTicket): Observable<void> {
+  const { groupId, groupIndex } = ticket;
+  return from(transport.publish('prompts', { key: groupId, message: ticket, turn: groupIndex }));
+}
+
+/** The groups of the run in order, from the first one that is not finished. */
+export function* slots(
+  { config, firstTrainingStage, stopping }: StageContext,
+  onBegin: (trainingStage: number) => void = () => undefined,
+): Generator<Slot> {
+  const { groupsPerStage, numStages } = stageOf(config, 'prompts');
+  for (
+    let trainingStage = firstTrainingStage;
+    trainingStage < numStages && !stopping.aborted;
+    trainingStage++
+  ) {
+    onBegin(trainingStage);
+    for (let index = 0; index < groupsPerStage; index++) {
+      const groupIndex = trainingStage * groupsPerStage + index;
+      yield { groupId: `${trainingStage}-${index}`, groupIndex, trainingStage };
+    }
+  }
+}

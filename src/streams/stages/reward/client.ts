@@ -1,0 +1,36 @@
+import type { Client } from '../../../models/threads/thread.js';
+import { startThread } from '../../../models/threads/thread.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
+import type { Say } from '../work/open-thread.js';
+import { opening, sayProvider } from '../work/open-thread.js';
+import type { OpenedReward, RewardService } from './reward-thread.js';
+
+/** The reward model's thread, or the client of the service that scores. */
+export interface RewardThread {
+  readonly call: Client<RewardService>;
+  /** [C, H, W] of the pictures that it scores. */
+  readonly imageShape: OpenedReward['imageShape'];
+}
+
+/**
+ * Starts the reward model, or the client of the service that scores. Without the shape of the pictures it asks the pipeline
+ * for it.
+ */
+export async function startReward(
+  config: ResolvedConfig,
+  imageShape: OpenedReward['imageShape'] | null,
+  say: Say,
+): Promise<RewardThread & { close(): Promise<void> }> {
+  const { name: _, ...source } = stageOf(config, 'scoreRewards');
+  const thread = startThread<RewardService>(new URL('./reward-thread.js', import.meta.url), 'reward');
+  const { pipeline } = config.model;
+  const { providers, threads } = config.engine;
+  const { verifier } = config.evaluation;
+  const opened = await opening(
+    thread,
+    thread.call.open({ engine: { providers, threads }, source, pipeline, verifier, imageShape }),
+  );
+  if (opened.runsOn) sayProvider(say, 'reward', opened.runsOn);
+  return { call: thread.call, imageShape: opened.imageShape, close: () => thread.close() };
+}

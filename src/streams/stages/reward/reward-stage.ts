@@ -1,0 +1,102 @@
+/** @file Pictures in, rewards out. What the verifier says goes to the metrics, and nowhere else. */
+
+import { concatMap, filter, ignoreElements, merge, type Observable, Subject, tap } from 'rxjs';
+import { type ErrorCode, TributaryError } from '../../../errors.js';
+import type { DeadLetter, GroupRewards, LostGroup } from '../../../operators/index.js';
+import { readLatest, scoreRewards, stageError } from '../../../operators/index.js';
+import { metadataPart } from '../../../prompt-metadata.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import type { PictureGroup } from '../../messages/messages.js';
+import { cancellable } from '../work/cancellable.js';
+import { closedGroups } from '../work/closed-groups.js';
+import { receive } from '../work/receive.js';
+import { reportWork } from '../work/report-work.js';
+import type { StageContext } from '../work/stage-context.js';
+import type { RewardThread } from './client.js';
+import { pictureFault } from './picture-fault.js';
+import type { Scores } from './reward-thread.js';
+
+/** What no other group would fare better with: the reward model is gone, or the run is stopping. */
+const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies ErrorCode[];
+
+/**
+ * Scores every group; a reward that is not finite or beyond `maxMagnitude`, or a picture that cannot be scored, becomes a
+ * dead letter, and its group is lost. A fault that says `retryable` is tried up to `transport.maxAttempts` times. Errs where the reward model itself
+ * is gone. Pictures that are none of the model are refused, and lose nothing. A group whose training stage is closed is let go, whether it waits or is being scored.
+ */
+export function rewardStage(
+  context: StageContext,
+  { call: reward, imageShape }: RewardThread,
+): Observable<never> {
+  const { transport, config } = context;
+  const { runAhead } = stageOf(config, 'prompts');
+  const source = stageOf(config, 'scoreRewards');
+  const letters$ = new Subject<DeadLetter<PictureGroup>>();
+  const report = reportWork('reward', context.say);
+  const publish = (outcome: GroupRewards | LostGroup) =>
+    transport.publish('rewards', { key: outcome.groupId, message: outcome });
+
+  const score = async (
+    { groupId, trainingStage, prompt, metadata, branches }: PictureGroup,
+    signal: AbortSignal,
+  ): Promise<readonly number[]> => {
+    const scores = await report.during(() =>
+      reward.score({ prompt, images: branches, ...metadataPart(metadata) }, { signal }),
+    );
+    await publishScored(context, groupId, trainingStage, scores);
+    report.done(trainingStage);
+    return scores.rewards;
+  };
+  const lose = async (letter: DeadLetter<PictureGroup>): Promise<LostGroup> => {
+    const { groupId, trainingStage } = letter.message;
+    if (FATAL.includes(letter.code)) {
+      const fault = new TributaryError(letter.code, letter.reason);
+      throw stageError(fault, { stage: letter.stage, work: `group ${groupId}`, groupId });
+    }
+    const { stage, code, reason } = letter;
+    const headers = { origin: 'images', stage, code, reason };
+    await transport.publish('dead-letters', { key: groupId, message: letter.message, headers });
+    return { groupId, trainingStage, reason: 'dead-letter', detail: letter.reason };
+  };
+  const pictures$ = receive({
+    transport,
+    topic: 'images',
+    consumerGroup: 'rewards',
+    maxInFlight: 2 * runAhead,
+    faultOf: pictureFault(config, imageShape),
+  });
+  const scored$ = readLatest(closedGroups(context), (closedGroups$) =>
+    pictures$.pipe(
+      scoreRewards<PictureGroup>({
+        score: (group) => cancellable(context.cancelling, (signal) => score(group, signal)),
+        maxMagnitude: source.maxMagnitude,
+        concurrency: source.concurrency ?? 1,
+        maxRetries: config.transport.maxAttempts - 1,
+        maxQueued: 2 * runAhead,
+        deadLetters: (letter) => letters$.next(letter),
+        over$: ({ groupIndex }) => closedGroups$.pipe(filter((count) => groupIndex < count)),
+      }),
+    ),
+  ).pipe(tap({ finalize: () => letters$.complete() }));
+  return merge(scored$, letters$.pipe(concatMap(lose))).pipe(concatMap(publish), ignoreElements());
+}
+
+async function publishScored(
+  { transport }: StageContext,
+  groupId: string,
+  trainingStage: number,
+  { rewards, verdicts }: Scores,
+): Promise<void> {
+  const satisfied = verdicts?.filter((verdict) => verdict.satisfied).length ?? 0;
+  const score = verdicts?.reduce((sum, verdict) => sum + verdict.score, 0) ?? 0;
+  await transport.publish('metrics', {
+    key: groupId,
+    message: {
+      kind: 'scored',
+      groupId,
+      trainingStage,
+      images: rewards.length,
+      verdicts: verdicts && { satisfied, score },
+    },
+  });
+}

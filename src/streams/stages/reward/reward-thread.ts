@@ -1,0 +1,126 @@
+/** @file The thread in which pictures are scored. The verifier measures beside the reward and never reaches the trainer. */
+
+import { TributaryError } from '../../../errors.js';
+import type { Engine, EngineOptions, Provider } from '../../../models/engines/contract/engine.js';
+import { createOnnxRuntimeEngine } from '../../../models/engines/onnxruntime/engine.js';
+import { openPipeline } from '../../../models/pipeline/pipeline.js';
+import { meanPairwiseDistance } from '../../../models/rewards/contract/features.js';
+import type { PicturesOfPrompt, RewardScorer } from '../../../models/rewards/contract/reward-scorer.js';
+import { openReward } from '../../../models/rewards/index.js';
+import { IMAGE_SHAPE } from '../../../models/shapes/networks/network-sizes.js';
+import { verify } from '../../../models/shapes/pictures/verifier.js';
+import { parsePrompt } from '../../../models/shapes/prompts/parse-prompt.js';
+import { serveThread } from '../../../models/threads/thread.js';
+import type { StageConfig } from '../../config/schema/topology-schema.js';
+import { openedOnce } from '../work/opened-once.js';
+
+export interface RewardThreadSettings {
+  readonly engine: EngineOptions;
+  /** Where rewards come from. */
+  readonly source: StageConfig<'scoreRewards'>;
+  /** Pipeline folder, whose tokenizer a reward model shares. */
+  readonly pipeline: string;
+  readonly verifier: 'shapes' | 'none';
+  /** [C, H, W] of the pictures; null where the pipeline has to say. */
+  readonly imageShape: readonly [number, number, number] | null;
+}
+
+export interface Scores {
+  /** One a picture. */
+  readonly rewards: readonly number[];
+  /** What the verifier says, one a picture; null where there is none. */
+  readonly verdicts: readonly { readonly satisfied: boolean; readonly score: number }[] | null;
+  /** Mean pairwise distance (1 - cosine) of the pictures' features; null where the reward gives none. */
+  readonly diversity: number | null;
+}
+
+export interface OpenedReward {
+  /** What the reward model runs on; null where a service elsewhere scores. */
+  readonly runsOn: { readonly provider: Provider; readonly fallbacks: readonly string[] } | null;
+  /** [C, H, W] of the pictures that are scored. */
+  readonly imageShape: ImageShape;
+}
+
+export interface RewardService {
+  open(settings: RewardThreadSettings): Promise<OpenedReward>;
+  score(pictures: PicturesOfPrompt, signal: AbortSignal): Promise<Scores>;
+}
+
+const opened = openedOnce('reward', async (settings: RewardThreadSettings) => {
+  const imageShape = settings.imageShape ?? (await imageShapeOf(settings));
+  if (settings.verifier === 'shapes') requireShapesPictures(imageShape);
+  return { settings, imageShape, scorer: await openScorer(settings, imageShape) };
+});
+
+type ImageShape = NonNullable<RewardThreadSettings['imageShape']>;
+
+/** Asks the pipeline, and lets it go again. */
+async function imageShapeOf({
+  engine: options,
+  pipeline: folder,
+}: RewardThreadSettings): Promise<ImageShape> {
+  const engine = createOnnxRuntimeEngine(options);
+  try {
+    return await (await openPipeline(engine, folder)).imageShape();
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Opens the source with an engine that all its graphs share, and that ends with it. */
+async function openScorer(
+  { source, engine: options, pipeline }: RewardThreadSettings,
+  imageShape: ImageShape,
+): Promise<RewardScorer> {
+  let started: Engine | undefined;
+  const engine = () => {
+    started ??= createOnnxRuntimeEngine(options);
+    return started;
+  };
+  try {
+    const { maxMagnitude } = source;
+    const context = { engine, pipeline, imageShape, maxMagnitude, environment: process.env };
+    const scorer = await openReward(source, context);
+    return {
+      ...scorer,
+      async close() {
+        await scorer.close();
+        await started?.close();
+      },
+    };
+  } catch (error) {
+    await started?.close();
+    throw error;
+  }
+}
+
+/** The verifier reads pictures of one size. */
+function requireShapesPictures(imageShape: readonly number[]): void {
+  if (imageShape.join() === IMAGE_SHAPE.join()) return;
+  throw new TributaryError(
+    'TRIB_CONFIG',
+    `evaluation.verifier shapes: expected pictures of [${IMAGE_SHAPE.join(', ')}], got [${imageShape.join(', ')}]. Set evaluation.verifier: none.`,
+  );
+}
+
+const service: RewardService = {
+  async open(settings) {
+    const { scorer, imageShape } = await opened.open(settings);
+    return { runsOn: scorer.runsOn, imageShape };
+  },
+  async score(pictures, signal) {
+    const { settings, scorer } = opened.value();
+    const { prompt, images } = pictures;
+    const { rewards, features } = await scorer.score(pictures, signal);
+    const wanted = settings.verifier === 'shapes' ? parsePrompt(prompt) : undefined;
+    return {
+      rewards,
+      verdicts: wanted
+        ? images.map((image) => verify(image, wanted)).map(({ satisfied, score }) => ({ satisfied, score }))
+        : null,
+      diversity: features && meanPairwiseDistance(features),
+    };
+  },
+};
+
+serveThread(service, async () => opened.current()?.scorer.close());

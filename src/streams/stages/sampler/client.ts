@@ -1,0 +1,102 @@
+import type { SamplerSettings } from '../../../models/rollouts/sampler.js';
+import type { Client, ServiceThread } from '../../../models/threads/thread.js';
+import { startThread } from '../../../models/threads/thread.js';
+import { trainingIntervalAt } from '../../../operators/interval-schedule.js';
+import { findStage, stageOf } from '../../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
+import { loraOf } from '../../directory/read-adapter.js';
+import type { PolicySnapshot } from '../../messages/messages.js';
+import type { Say } from '../work/open-thread.js';
+import { engineOf, opening, sayProvider, sayWarnings } from '../work/open-thread.js';
+import type { OpenedSampler, SamplerService } from './sampler-thread.js';
+
+/** The sampler's thread. It holds one policy at a time, which is sent only when it is another one. */
+export interface SamplerClient {
+  readonly imageShape: OpenedSampler['imageShape'];
+  readonly baseParameters: OpenedSampler['baseParameters'];
+  /** Of the policy file that it was started with. */
+  readonly fileParameters: OpenedSampler['fileParameters'];
+  /** The parameters that the bytes of a policy file hold. */
+  readPolicy(bytes: Uint8Array, where: string): Promise<PolicySnapshot['parameters']>;
+  /** What is wrong with each prompt; null where it can be rolled out. */
+  checkPrompts(prompts: readonly string[]): Promise<readonly (string | null)[]>;
+  /**
+   * Samples by a policy, one `work` at a time and in order: a rollout of a stage that runs ahead must not change the policy
+   * in the middle of an evaluation.
+   */
+  withPolicy<Result>(
+    policy: PolicySnapshot,
+    work: (call: Client<SamplerService>) => Promise<Result>,
+  ): Promise<Result>;
+  close(): Promise<void>;
+}
+
+export function samplerSettings(config: ResolvedConfig): SamplerSettings {
+  const { type: _, lingerMs: __, sampleFrom: ___, ...settings } = stageOf(config, 'branchRollouts');
+  return { ...settings, seed: config.seed, noiseFor: 'training' };
+}
+
+/** Steps that the first training stage trains; none where only pictures are drawn. */
+function firstTrainedSteps(config: ResolvedConfig): readonly number[] {
+  const [sampler, prompts] = [stageOf(config, 'branchRollouts'), findStage(config, 'prompts')];
+  const schedule = findStage(config, 'intervalSchedule');
+  if (!prompts || !schedule) return [];
+  return trainingIntervalAt(schedule, 0, sampler.numInferenceSteps, prompts.numStages).trainedSteps;
+}
+
+/**
+ * Starts the sampler: pipeline loaded, graph compiled, for what the config trains or for the policy of a file.
+ *
+ * @param policyFile the file, or its folder.
+ */
+export async function startSampler(
+  config: ResolvedConfig,
+  say: Say,
+  policyFile: string | null = null,
+): Promise<SamplerClient & Pick<OpenedSampler, 'provider'>> {
+  const thread: ServiceThread<SamplerService> = startThread<SamplerService>(
+    new URL('./sampler-thread.js', import.meta.url),
+    'sampler',
+  );
+  const opened = await opening(
+    thread,
+    thread.call.open({
+      engine: engineOf(config, 'sampler'),
+      pipeline: config.model.pipeline,
+      lora: loraOf(config),
+      policyFile,
+      precision: config.model.precision,
+      sampler: samplerSettings(config),
+      trainedSteps: firstTrainedSteps(config),
+      evaluation: { seed: config.evaluation.seed, eta: config.evaluation.eta },
+    }),
+  );
+  sayProvider(say, 'sampler', opened);
+  // The trainer reads the same pipeline; once is enough.
+  sayWarnings(say, [...opened.corrections, ...opened.warnings]);
+  // By what they are: a run that was set back gives a version that was there before to another policy.
+  let held: PolicySnapshot['parameters'] | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    provider: opened.provider,
+    imageShape: opened.imageShape,
+    baseParameters: opened.baseParameters,
+    fileParameters: opened.fileParameters,
+    readPolicy: (bytes, where) => thread.call.readPolicy({ bytes, where }),
+    checkPrompts: (prompts) => thread.call.checkPrompts(prompts),
+    withPolicy(policy, work) {
+      const turn = async () => {
+        if (policy.parameters !== held) {
+          held = undefined;
+          await thread.call.usePolicy(policy.parameters);
+          held = policy.parameters;
+        }
+        return work(thread.call);
+      };
+      const result = last.then(turn);
+      last = result.catch(() => {});
+      return result;
+    },
+    close: () => thread.close(),
+  };
+}

@@ -1,0 +1,152 @@
+/** @file Tickets in, pictures and trajectories out. */
+
+import { from, ignoreElements, map, merge, mergeMap, type Observable, tap } from 'rxjs';
+import { TributaryError } from '../../../errors.js';
+import type { SampledBranch, SampledGroup } from '../../../models/rollouts/sampler.js';
+import {
+  branchRollouts,
+  type PromptTicket,
+  type RolloutGroup,
+  type TrainingInterval,
+} from '../../../operators/index.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import type { PolicySnapshot } from '../../messages/messages.js';
+import { closedGroups } from '../work/closed-groups.js';
+import { groupFault } from '../work/group-fault.js';
+import { receive } from '../work/receive.js';
+import { reportWork } from '../work/report-work.js';
+import type { StageContext } from '../work/stage-context.js';
+import type { SamplerClient } from './client.js';
+
+/**
+ * Rolls out groups with the newest policy and interval that fit their training stage. A prompt that the model cannot read
+ * becomes a dead letter, and its group is lost; the rest of its batch is rolled out all the same. What waits here when its
+ * training stage is closed is dropped.
+ */
+export function samplerStage(context: StageContext, sampler: SamplerClient): Observable<never> {
+  const { transport, config } = context;
+  const { runAhead } = stageOf(config, 'prompts');
+  const { groupsPerBatch, lingerMs, sampleFrom } = stageOf(config, 'branchRollouts');
+  const { maxStaleness } = stageOf(config, 'gradientSteps');
+  const count = countGroups(context);
+  const report = reportWork('sampler', context.say);
+
+  const rolledOut = async (
+    tickets: readonly PromptTicket[],
+    interval: TrainingInterval,
+    policy: PolicySnapshot,
+  ): Promise<RolloutGroup<SampledBranch>[]> => {
+    const faults = await sampler.checkPrompts(tickets.map(({ prompt }) => prompt));
+    const readable: PromptTicket[] = [];
+    for (const [index, ticket] of tickets.entries()) {
+      const fault = faults[index];
+      if (fault) {
+        await lose(context, ticket, fault);
+        count(ticket, interval);
+      } else readable.push(ticket);
+    }
+    return readable.length === 0
+      ? []
+      : rolloutGroups(sampler, readable, interval, policy, context.cancelling);
+  };
+  const rollout = (tickets: readonly PromptTicket[], interval: TrainingInterval, policy: PolicySnapshot) =>
+    from(report.during(() => rolledOut(tickets, interval, policy)));
+  // Pictures of the pretrained model are as old as the policy that they are trained into.
+  const sampledFrom = (policy: PolicySnapshot): PolicySnapshot =>
+    sampleFrom === 'policy' ? policy : { ...policy, parameters: sampler.baseParameters };
+  const tickets$ = receive({
+    transport,
+    topic: 'prompts',
+    consumerGroup: 'samplers',
+    maxInFlight: 2 * runAhead,
+    faultOf: groupFault(config),
+  });
+  let numClosed = 0;
+  const closed$ = closedGroups(context).pipe(
+    tap((count) => {
+      numClosed = count;
+    }),
+  );
+  const rolledOut$ = tickets$.pipe(
+    branchRollouts<PolicySnapshot, SampledBranch>({
+      schedule$: transport.latest('schedule'),
+      policy$: transport.latest('policy').pipe(map(sampledFrom)),
+      groupsPerBatch,
+      lingerMs,
+      maxQueued: 2 * runAhead,
+      isReady: (trainingStage, interval, policy) =>
+        trainingStage - interval.trainingStage <= maxStaleness &&
+        trainingStage - policy.version <= maxStaleness,
+      isOver: ({ groupIndex }) => groupIndex < numClosed,
+      rollout,
+    }),
+    // All at once: what is written together shares a request.
+    mergeMap(async (group) => {
+      const { groupId: key, groupIndex: turn, branches } = group;
+      const trajectories = { ...group, branches: branches.map(({ trajectory }) => trajectory) };
+      const images = {
+        ...group,
+        imageShape: sampler.imageShape,
+        branches: branches.map(({ image }) => image),
+      };
+      await Promise.all([
+        transport.publish('trajectories', { key, turn, message: trajectories }),
+        transport.publish('images', { key, turn, message: images }),
+      ]);
+      return group;
+    }, groupsPerBatch),
+    tap((group) => {
+      count(group, group.interval);
+      report.done(group.trainingStage);
+    }),
+  );
+  return merge(closed$, rolledOut$).pipe(ignoreElements());
+}
+
+/** Says of every group that is done how far its training stage is. */
+function countGroups({ config, say }: StageContext) {
+  const { groupsPerStage, numStages } = stageOf(config, 'prompts');
+  const counts = new Map<number, number>();
+  return ({ trainingStage }: PromptTicket, { trainedSteps }: TrainingInterval): void => {
+    const groupsSampled = (counts.get(trainingStage) ?? 0) + 1;
+    counts.set(trainingStage, groupsSampled);
+    if (groupsSampled === groupsPerStage) counts.delete(trainingStage);
+    say({ kind: 'progress', trainingStage, numStages, trainedSteps, groupsSampled, groupsPerStage });
+  };
+}
+
+async function lose({ transport }: StageContext, ticket: PromptTicket, reason: string): Promise<void> {
+  const { groupId, trainingStage } = ticket;
+  const headers = { origin: 'prompts', stage: 'branchRollouts', code: 'TRIB_PROMPT', reason };
+  await transport.publish('dead-letters', { key: groupId, message: ticket, headers });
+  const lost = { groupId, trainingStage, reason: 'dead-letter', detail: reason } as const;
+  await transport.publish('rewards', { key: groupId, message: lost });
+}
+
+async function rolloutGroups(
+  sampler: SamplerClient,
+  tickets: readonly PromptTicket[],
+  interval: TrainingInterval,
+  policy: PolicySnapshot,
+  signal: AbortSignal,
+): Promise<RolloutGroup<SampledBranch>[]> {
+  const requests = tickets.map(({ groupIndex, prompt }) => ({ groupIndex, prompt }));
+  const groups = await sampler.withPolicy(policy, (call) =>
+    call.rollout({ requests, trainedSteps: interval.trainedSteps }, { signal }),
+  );
+  return tickets.map((ticket, index) => ({
+    ...ticket,
+    interval,
+    policyVersion: policy.version,
+    ...requireGroup(groups[index], ticket),
+  }));
+}
+
+function requireGroup(group: SampledGroup | undefined, { groupId }: PromptTicket): SampledGroup {
+  if (group) return group;
+  throw new TributaryError(
+    'TRIB_INTERNAL',
+    `sampler group ${groupId}: expected a rollout, got none. Report this as a fault of the sampler.`,
+    { stage: 'branchRollouts', groupId },
+  );
+}

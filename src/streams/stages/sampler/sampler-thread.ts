@@ -1,0 +1,206 @@
+/** @file The thread in which rollouts are computed. */
+
+import { TributaryError } from '../../../errors.js';
+import { usesGuidance } from '../../../models/diffusion/guided-output.js';
+import type { Provider } from '../../../models/engines/contract/engine.js';
+import { requireHalf } from '../../../models/engines/half-support.js';
+import { type EngineSettings, openEngine } from '../../../models/engines/open-engine.js';
+import type { Precision } from '../../../models/graph/graph.js';
+import { imageGrid } from '../../../models/images/image-grid.js';
+import { pictureDifference } from '../../../models/images/picture-difference.js';
+import { encodePng } from '../../../models/images/png.js';
+import type { NamedArrays } from '../../../models/optimizers/adamw.js';
+import type { LoraSettings } from '../../../models/pipeline/denoiser.js';
+import { openDenoiser } from '../../../models/pipeline/denoiser.js';
+import { openPipeline } from '../../../models/pipeline/pipeline.js';
+import { decodePolicy, policyParameters, startingPolicy } from '../../../models/policy/policy-file.js';
+import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../../models/rollouts/sampler.js';
+import { createSampler, denoiserRows, type Sampler } from '../../../models/rollouts/sampler.js';
+import { serveThread } from '../../../models/threads/thread.js';
+import { loraFor, readPolicy } from '../../directory/read-adapter.js';
+import { openedOnce } from '../work/opened-once.js';
+
+export interface SamplerThreadSettings {
+  readonly engine: EngineSettings;
+  readonly pipeline: string;
+  /** Null where a policy is all of the weights. */
+  readonly lora: LoraSettings | null;
+  /** The file of the policy to sample by, or its folder, whose adapter then counts in the place of `lora`; null for none. */
+  readonly policyFile: string | null;
+  readonly precision: Precision;
+  readonly sampler: SamplerSettings;
+  /** Trained steps of the first training stage: what the first graphs are compiled for. */
+  readonly trainedSteps: readonly number[];
+  /** Seed and noise of evaluation pictures. */
+  readonly evaluation: { readonly seed: number; readonly eta: number };
+}
+
+/** What the thread says when it is ready. */
+export interface OpenedSampler {
+  readonly provider: Provider;
+  readonly fallbacks: readonly string[];
+  /** What of the model's configs is read otherwise than it is written. */
+  readonly corrections: readonly string[];
+  /** [C, H, W] of pictures. */
+  readonly imageShape: readonly [number, number, number];
+  /** The adapter that changes nothing: the base model. */
+  readonly baseParameters: NamedArrays;
+  /** What `policyFile` holds; null without one. */
+  readonly fileParameters: NamedArrays | null;
+  /** What is to be said of that file. */
+  readonly warnings: readonly string[];
+}
+
+export interface ProbeRequest {
+  readonly requests: readonly RolloutRequest[];
+  readonly trainedSteps: readonly number[];
+  /** Whether later probes are compared with this one. */
+  readonly isReference: boolean;
+}
+
+export interface ProbedPolicy {
+  readonly groups: readonly SampledGroup[];
+  /** Root mean square of the differences of its pictures from those of the last reference. */
+  readonly outputChange: number;
+}
+
+export interface SamplerService {
+  open(settings: SamplerThreadSettings): Promise<OpenedSampler>;
+  usePolicy(parameters: NamedArrays): Promise<void>;
+  /** The parameters that the bytes of a policy file hold for this network. `where` is what a fault calls the file. */
+  readPolicy(file: { readonly bytes: Uint8Array; readonly where: string }): Promise<NamedArrays>;
+  /** What is wrong with each prompt; null where it can be rolled out. */
+  checkPrompts(prompts: readonly string[]): Promise<(string | null)[]>;
+  /** The tree of every request, recorded from the first trained step on. */
+  rollout(
+    request: { readonly requests: readonly RolloutRequest[]; readonly trainedSteps: readonly number[] },
+    signal: AbortSignal,
+  ): Promise<SampledGroup[]>;
+  /** One independent trajectory for every request, from the evaluation seed, with the noise of training. */
+  probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbedPolicy>;
+  /** A grid of pictures from the evaluation seed, one prompt a row, as PNG. */
+  sampleGrid(
+    request: { readonly prompts: readonly string[]; readonly columns: number; readonly scale: number },
+    signal: AbortSignal,
+  ): Promise<Uint8Array>;
+  /** One independent picture for every request, from the evaluation seed. */
+  samplePictures(
+    request: { readonly requests: readonly RolloutRequest[] },
+    signal: AbortSignal,
+  ): Promise<Float32Array[]>;
+}
+
+const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => {
+  const engine = openEngine(settings.engine);
+  if (settings.precision === 'float16') await requireHalf(engine);
+  const pipeline = await openPipeline(engine, settings.pipeline);
+  const { sampler, trainedSteps, policyFile } = settings;
+  const policy = policyFile === null ? null : await readPolicy(policyFile);
+  const lora = policy ? loraFor(policy) : settings.lora;
+  const rows = denoiserRows(sampler, trainedSteps);
+  const denoiser = await openDenoiser(engine, pipeline, lora, rows, settings.precision);
+  // Evaluation draws every picture from noise of its own, by the same sampler whatever the method, in the largest batch
+  // that training has compiled a graph for.
+  const probe: SamplerSettings = {
+    ...sampler,
+    seed: settings.evaluation.seed,
+    noiseFor: 'evaluation',
+    forkPlan: 'independent',
+    numBranches: 1,
+    groupsPerBatch: Math.max(...rows) / (usesGuidance(sampler.guidanceScale) ? 2 : 1),
+  };
+  const evaluation: SamplerSettings = {
+    ...probe,
+    eta: settings.evaluation.eta,
+    stochasticSteps: settings.evaluation.eta === 0 ? 'none' : 'all',
+  };
+  return {
+    engine,
+    denoiser,
+    lora,
+    fileParameters: policy && policyParameters(policy, denoiser, policy.path),
+    warnings: policy?.warnings ?? [],
+    tokenizer: pipeline.tokenizer,
+    corrections: pipeline.folder.corrections,
+    imageShape: await pipeline.imageShape(),
+    sampler: createSampler(pipeline, denoiser, sampler),
+    evaluationSampler: createSampler(pipeline, denoiser, evaluation),
+    probeSampler: createSampler(pipeline, denoiser, probe),
+    evaluationBatch: evaluation.groupsPerBatch,
+  };
+});
+
+/** In the batches that evaluation has compiled a graph for. */
+async function rolloutAll(
+  sampler: Sampler,
+  requests: readonly RolloutRequest[],
+  trainedSteps: readonly number[],
+  signal: AbortSignal,
+): Promise<SampledGroup[]> {
+  const { evaluationBatch } = opened.value();
+  const groups: SampledGroup[] = [];
+  for (let start = 0; start < requests.length; start += evaluationBatch) {
+    const batch = requests.slice(start, start + evaluationBatch);
+    groups.push(...(await sampler.rollout(batch, trainedSteps, signal)));
+  }
+  return groups;
+}
+
+async function samplePictures(
+  requests: readonly RolloutRequest[],
+  signal: AbortSignal,
+): Promise<Float32Array[]> {
+  const groups = await rolloutAll(opened.value().evaluationSampler, requests, [], signal);
+  return groups.flatMap(({ branches }) => branches.map(({ image }) => image));
+}
+
+let referencePictures: readonly Float32Array[] = [];
+
+async function probe(
+  { requests, trainedSteps, isReference }: ProbeRequest,
+  signal: AbortSignal,
+): Promise<ProbedPolicy> {
+  const groups = await rolloutAll(opened.value().probeSampler, requests, trainedSteps, signal);
+  const pictures = groups.flatMap(({ branches }) => branches.map(({ image }) => image));
+  // Copies: what is returned may leave this thread for good.
+  if (isReference) referencePictures = pictures.map((picture) => picture.slice());
+  return { groups, outputChange: pictureDifference(pictures, referencePictures) };
+}
+
+function promptFault(prompt: string): string | null {
+  try {
+    opened.value().tokenizer.encode(prompt);
+    return null;
+  } catch (error) {
+    if (error instanceof TributaryError && error.code === 'TRIB_PROMPT') return error.message;
+    throw error;
+  }
+}
+
+const service: SamplerService = {
+  async open(settings) {
+    const { denoiser, lora, corrections, imageShape, fileParameters, warnings } = await opened.open(settings);
+    const { provider, fallbacks } = denoiser;
+    const baseParameters = startingPolicy(denoiser, lora, settings.sampler.seed);
+    return { provider, fallbacks, corrections, imageShape, baseParameters, fileParameters, warnings };
+  },
+  usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),
+  readPolicy: async ({ bytes, where }) =>
+    policyParameters(decodePolicy(bytes, where), opened.value().denoiser, where),
+  checkPrompts: async (prompts) => prompts.map(promptFault),
+  rollout: async ({ requests, trainedSteps }, signal) =>
+    opened.value().sampler.rollout(requests, trainedSteps, signal),
+  probe,
+  samplePictures: ({ requests }, signal) => samplePictures(requests, signal),
+  async sampleGrid({ prompts, columns, scale }, signal) {
+    const requests = prompts.flatMap((prompt, row) =>
+      Array.from({ length: columns }, (_, column) => ({ groupIndex: row * columns + column, prompt })),
+    );
+    const [, height, width] = opened.value().imageShape;
+    return encodePng(
+      imageGrid(await samplePictures(requests, signal), columns, { height, width, scale, gap: 2 }),
+    );
+  },
+};
+
+serveThread(service, async () => opened.current()?.engine.close());

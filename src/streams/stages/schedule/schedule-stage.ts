@@ -1,0 +1,34 @@
+/** @file The broadcast of the training interval, which operators may hold, advance and rewind. */
+
+import { concatMap, distinctUntilChanged, filter, ignoreElements, map, type Observable } from 'rxjs';
+import { controlledSchedule } from '../../../operators/index.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import { RUN_KEY } from '../../messages/messages.js';
+import type { StageContext } from '../work/stage-context.js';
+
+/**
+ * Publishes the interval of every training stage as it begins.
+ * @param noisySteps - leading sampler steps that draw noise under the model's scheduler.
+ */
+export function scheduleStage(
+  { transport, config, control }: StageContext,
+  noisySteps?: number,
+): Observable<never> {
+  const { numStages } = stageOf(config, 'prompts');
+  const { numInferenceSteps } = stageOf(config, 'branchRollouts');
+  return transport.latest('progress').pipe(
+    map(({ trainingStage }) => trainingStage),
+    // That a stage is closed is progress too, and begins none.
+    distinctUntilChanged(),
+    filter((trainingStage) => trainingStage < numStages),
+    controlledSchedule({
+      spec: stageOf(config, 'intervalSchedule'),
+      numInferenceSteps,
+      numStages,
+      noisySteps,
+      control$: control.inForce$.pipe(map(({ schedule }) => schedule)),
+    }),
+    concatMap((interval) => transport.publish('schedule', { key: RUN_KEY, message: interval })),
+    ignoreElements(),
+  );
+}

@@ -1,0 +1,59 @@
+import type { TrainerSettings } from '../../../models/policy/trainer.js';
+import type { Client } from '../../../models/threads/thread.js';
+import { startThread } from '../../../models/threads/thread.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
+import { loraOf } from '../../directory/read-adapter.js';
+import type { OpenThread, Say } from '../work/open-thread.js';
+import { engineOf, opening, sayProvider, sayWarnings } from '../work/open-thread.js';
+import type { OpenedTrainer, TrainerService } from './trainer-thread.js';
+
+function trainerSettings(config: ResolvedConfig): TrainerSettings {
+  const trainer = stageOf(config, 'gradientSteps');
+  const { numInferenceSteps, eta, stochasticSteps, sde, guidanceScale } = stageOf(config, 'branchRollouts');
+  const { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay } = trainer;
+  return {
+    seed: config.seed,
+    lora: loraOf(config),
+    guidanceScale,
+    surrogate: trainer.surrogate,
+    measureKl: config.guards.klToPretrained.action !== 'off',
+    updates: trainer.updates,
+    stepWeighting: trainer.stepWeighting,
+    sampling: { numInferenceSteps, eta, stochasticSteps, sde },
+    minibatchSize: trainer.minibatchSize,
+    gradientCheckpointing: trainer.gradientCheckpointing,
+    precision: config.model.precision,
+    lossScale: trainer.lossScale,
+    maxGradNorm: trainer.maxGradNorm,
+    learningRateSchedule: trainer.learningRateSchedule,
+    loraPlusRatio: trainer.loraPlusRatio,
+    samplingPolicyDecay: trainer.samplingPolicyDecay,
+    numStages: stageOf(config, 'prompts').numStages,
+    optimizer: { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay },
+  };
+}
+
+/** Starts the trainer: training graph derived and compiled, adapter fresh. */
+export async function startTrainer(
+  config: ResolvedConfig,
+  say: Say,
+  { resumed }: { readonly resumed: boolean },
+): Promise<OpenThread<Client<TrainerService>> & Pick<OpenedTrainer, 'latentSize' | 'provider'>> {
+  const { value } = stageOf(config, 'gradientSteps');
+  const thread = startThread<TrainerService>(new URL('./trainer-thread.js', import.meta.url), 'trainer');
+  const settings = {
+    engine: engineOf(config, 'trainer'),
+    pipeline: config.model.pipeline,
+    lora: loraOf(config),
+    trainer: trainerSettings(config),
+    // A checkpoint holds what has become of it.
+    startFrom: resumed ? null : (config.model.startFrom ?? null),
+    value: value.type === 'network' ? value : null,
+  };
+  const opened = await opening(thread, thread.call.open(settings));
+  sayProvider(say, 'trainer', opened);
+  sayWarnings(say, opened.warnings);
+  const { latentSize, provider } = opened;
+  return { call: thread.call, latentSize, provider, close: () => thread.close() };
+}

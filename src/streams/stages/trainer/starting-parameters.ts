@@ -1,0 +1,82 @@
+import { TributaryError } from '../../../errors.js';
+import { someOf } from '../../../models/adapters/lora-layer.js';
+import type { PolicyInputs } from '../../../models/graph/weights/policy-network.js';
+import type { NamedArrays } from '../../../models/optimizers/adamw.js';
+import { type LoraSettings, policyFeeds } from '../../../models/pipeline/denoiser.js';
+import { policyParameters } from '../../../models/policy/policy-file.js';
+import { type ReadPolicy, readPolicy } from '../../directory/read-adapter.js';
+
+/** What a run starts from. */
+export interface StartingParameters {
+  readonly parameters: NamedArrays;
+  /** What is to be said of the file. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Returns the parameters of a policy file that a run goes on from.
+ *
+ * **Errors**: TRIB_FILE or TRIB_LORA where the file is no adapter; TRIB_LORA where it has another rank, alpha or other
+ * layers than the run's.
+ *
+ * @param place the file, or the folder that it lies in.
+ */
+export async function startingParameters(
+  place: string,
+  inputs: PolicyInputs,
+  lora: LoraSettings | null,
+): Promise<StartingParameters> {
+  const policy = await readPolicy(place);
+  requireKind(policy, inputs, lora);
+  const parameters = policyParameters(policy, inputs, policy.path);
+  inFile(policy.path, () => policyFeeds(inputs, parameters, lora));
+  return { parameters, warnings: policy.warnings };
+}
+
+/** A file of what the run trains, in rank, alpha and layers. */
+function requireKind(policy: ReadPolicy, { adapters }: PolicyInputs, lora: LoraSettings | null): void {
+  const { path, adapter } = policy;
+  if (lora === null && adapter === null) return;
+  if (lora === null) {
+    const nextStep = 'Merge the adapter into the base model first, or set model.train: adapter.';
+    throw fault(path, 'the weights of a UNet, as model.train: full trains them', 'an adapter', nextStep);
+  }
+  if (adapter === null) {
+    throw fault(path, 'an adapter', 'all weights of a UNet', 'Set model.train: full, or name an adapter.');
+  }
+  const { rank, alpha, layers, hasOneRank } = adapter;
+  if (!hasOneRank) {
+    const nextStep = 'Train it on where it was made, or merge it into the base model.';
+    throw fault(path, 'one rank and one alpha for all layers', 'other ones for some of them', nextStep);
+  }
+  // Files of kohya's style hold alpha as a float32.
+  if (rank !== lora.rank || Math.fround(alpha) !== Math.fround(lora.alpha)) {
+    const [wanted, got] = [lora, { rank, alpha }].map((one) => `rank ${one.rank} and alpha ${one.alpha}`);
+    throw fault(path, `${wanted} as model.lora says`, `${got}`, `Set model.lora to ${got}.`);
+  }
+  const adapted = adapters.map(({ layer }) => layer);
+  const missing = adapted.filter((layer) => !layers.includes(layer));
+  const surplus = layers.filter((layer) => !adapted.includes(layer));
+  if (missing.length > 0 || surplus.length > 0) {
+    const got = [
+      ...(missing.length > 0 ? [`none for ${someOf(missing)}`] : []),
+      ...(surplus.length > 0 ? [`some for ${someOf(surplus)} beside`] : []),
+    ].join(', ');
+    const expected = 'weights for the layers that model.lora.pattern names';
+    throw fault(path, expected, got, 'Use the pattern and the base model that the adapter was trained with.');
+  }
+}
+
+/** Puts the file in front of what does not fit in it. */
+function inFile(path: string, check: () => void): void {
+  try {
+    check();
+  } catch (cause) {
+    if (!(cause instanceof TributaryError)) throw cause;
+    throw new TributaryError(cause.code, `${path}: ${cause.message}`, { cause });
+  }
+}
+
+function fault(path: string, expected: string, got: string, nextStep: string): TributaryError {
+  return new TributaryError('TRIB_LORA', `${path}: expected ${expected}, got ${got}. ${nextStep}`);
+}

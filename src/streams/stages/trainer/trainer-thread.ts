@@ -1,0 +1,174 @@
+/** @file The thread in which the policy is trained. It owns parameters and optimiser; others get copies. */
+
+import type { Provider } from '../../../models/engines/contract/engine.js';
+import { requireHalf } from '../../../models/engines/half-support.js';
+import { type EngineSettings, openEngine } from '../../../models/engines/open-engine.js';
+import type { NamedArrays } from '../../../models/optimizers/adamw.js';
+import { initialAdamWState } from '../../../models/optimizers/adamw.js';
+import { decodeAdamWState, encodeAdamWState } from '../../../models/optimizers/adamw-state-file.js';
+import { decodeLossScale, encodeLossScale } from '../../../models/optimizers/loss-scale-file.js';
+import type { LoraSettings } from '../../../models/pipeline/denoiser.js';
+import { openPipeline } from '../../../models/pipeline/pipeline.js';
+import type { PolicyFiles } from '../../../models/policy/policy-file.js';
+import {
+  decodePolicy,
+  encodePolicy,
+  policyParameters,
+  startingPolicy,
+} from '../../../models/policy/policy-file.js';
+import { buildPolicyGraph } from '../../../models/policy/policy-graph.js';
+import { decodeReplayBuffer, encodeReplayBuffer } from '../../../models/policy/replay-buffer-file.js';
+import type { PolicyState, StageOfSamples, TrainerSettings } from '../../../models/policy/trainer.js';
+import { createTrainer } from '../../../models/policy/trainer.js';
+import type { TrainingStatistics } from '../../../models/policy/training-statistics.js';
+import { openValueBaseline, type ValueBaselineSettings } from '../../../models/policy/value-baseline.js';
+import { elementCount } from '../../../models/tensor.js';
+import { serveThread } from '../../../models/threads/thread.js';
+import { openedOnce } from '../work/opened-once.js';
+import { startingParameters } from './starting-parameters.js';
+
+export interface TrainerThreadSettings {
+  readonly engine: EngineSettings;
+  readonly pipeline: string;
+  /** Null where all weights are trained. */
+  readonly lora: LoraSettings | null;
+  readonly trainer: TrainerSettings;
+  /** An adapter file to go on from, or its folder; null starts from the pretrained model. */
+  readonly startFrom: string | null;
+  /** Null where no baseline is learnt. */
+  readonly value: Omit<ValueBaselineSettings, 'seed'> | null;
+}
+
+const TRAINED_FILE = 'trained.safetensors';
+const REPLAY_FILE = 'replay.safetensors';
+const VALUE_FILE = 'value.safetensors';
+const LOSS_SCALE_FILE = 'loss-scale.json';
+
+export interface OpenedTrainer {
+  readonly provider: Provider;
+  readonly fallbacks: readonly string[];
+  readonly numParameters: number;
+  /** Numbers in a latent of the model. */
+  readonly latentSize: number;
+  /** What is to be said of the file that it goes on from. */
+  readonly warnings: readonly string[];
+}
+
+export interface TrainerService {
+  open(settings: TrainerThreadSettings): Promise<OpenedTrainer>;
+  train(request: StageOfSamples, signal: AbortSignal): Promise<TrainingStatistics>;
+  /** The policy that samples next. */
+  parameters(request: undefined): Promise<NamedArrays>;
+  /**
+   * By how much the log-probs of the policy that samples next differ from those that the sampler recorded, step by step; null
+   * where the surrogate has no log-probs.
+   */
+  logRatios(
+    trajectories: Pick<StageOfSamples, 'samples' | 'trainedSteps'>,
+    signal: AbortSignal,
+  ): Promise<Float32Array | null>;
+  /** Remembers the policy, its optimiser and its replay buffer, for `rollBack`. */
+  promote(request: undefined): Promise<void>;
+  /** Goes back to what was promoted last. A value network keeps what it has learnt: it is of rewards, not of this policy. */
+  rollBack(request: undefined): Promise<void>;
+  /** What a checkpoint needs. */
+  save(request: undefined): Promise<PolicyFiles>;
+  restore(files: PolicyFiles & { readonly where: string }): Promise<void>;
+}
+
+const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => {
+  const engine = openEngine(settings.engine);
+  const { trainer: trainerSettings, lora } = settings;
+  if (trainerSettings.precision === 'float16') await requireHalf(engine);
+  const pipeline = await openPipeline(engine, settings.pipeline);
+  const { seed, sampling } = trainerSettings;
+  const policyGraph = await buildPolicyGraph(engine, pipeline, trainerSettings);
+  const latentSize = elementCount(pipeline.latentShape);
+  const baseline =
+    settings.value &&
+    (await openValueBaseline(
+      engine,
+      {
+        latentSize,
+        embedWidth: pipeline.embedsShape[1],
+        numSteps: sampling.numInferenceSteps,
+      },
+      { ...settings.value, seed },
+      async (prompt) => (await pipeline.embedPrompt(prompt)).subarray(0, elementCount(pipeline.embedsShape)),
+    ));
+  const trainer = await createTrainer(engine, pipeline, policyGraph, trainerSettings, baseline);
+  const { adapters, weights } = policyGraph;
+  const inputs = { adapters, weights };
+  const { parameters, warnings } =
+    settings.startFrom === null
+      ? { parameters: startingPolicy(inputs, lora, seed), warnings: [] }
+      : await startingParameters(settings.startFrom, inputs, lora);
+  const optimizer = initialAdamWState(parameters);
+  const state: PolicyState = { parameters, samplingParameters: parameters, optimizer, replay: [] };
+  return { engine, trainer, baseline, inputs, lora, latentSize, warnings, state, promoted: state };
+});
+
+const copyOf = (parameters: NamedArrays): NamedArrays =>
+  Object.fromEntries(Object.entries(parameters).map(([name, values]) => [name, values.slice()]));
+
+const service: TrainerService = {
+  async open(settings) {
+    const { trainer, state, latentSize, warnings } = await opened.open(settings);
+    const numParameters = Object.values(state.parameters).reduce((sum, { length }) => sum + length, 0);
+    return { provider: trainer.provider, fallbacks: trainer.fallbacks, numParameters, latentSize, warnings };
+  },
+  async train(stage, signal) {
+    const current = opened.value();
+    const { state, statistics } = await current.trainer.train(stage, current.state, signal);
+    current.state = state;
+    return statistics;
+  },
+  parameters: async () => copyOf(opened.value().state.samplingParameters),
+  async logRatios(trajectories, signal) {
+    const { trainer, state } = opened.value();
+    return trainer.logRatios(trajectories, state.samplingParameters, signal);
+  },
+  async promote() {
+    const current = opened.value();
+    current.promoted = current.state;
+  },
+  async rollBack() {
+    const current = opened.value();
+    current.state = current.promoted;
+  },
+  async save() {
+    const { inputs, lora, state, baseline } = opened.value();
+    const { parameters, samplingParameters, replay, lossScale } = state;
+    return {
+      adapter: encodePolicy(inputs, samplingParameters, lora),
+      optimizer: encodeAdamWState(state.optimizer),
+      extras: {
+        ...(parameters !== samplingParameters && {
+          [TRAINED_FILE]: encodePolicy(inputs, parameters, lora),
+        }),
+        ...(replay.length > 0 && { [REPLAY_FILE]: encodeReplayBuffer(replay) }),
+        ...(baseline && { [VALUE_FILE]: baseline.save() }),
+        ...(lossScale && { [LOSS_SCALE_FILE]: encodeLossScale(lossScale) }),
+      },
+    };
+  },
+  async restore({ adapter, optimizer, extras, where }) {
+    const current = opened.value();
+    const parametersOf = (file: Uint8Array) =>
+      policyParameters(decodePolicy(file, where), current.inputs, where);
+    const samplingParameters = parametersOf(adapter);
+    const { [TRAINED_FILE]: trained, [REPLAY_FILE]: replay, [VALUE_FILE]: value } = extras;
+    const lossScale = extras[LOSS_SCALE_FILE];
+    const parameters = trained ? parametersOf(trained) : samplingParameters;
+    if (value) current.baseline?.restore(value, where);
+    current.state = {
+      parameters,
+      samplingParameters,
+      optimizer: decodeAdamWState(optimizer, parameters, where),
+      replay: replay ? decodeReplayBuffer(replay, where) : [],
+      ...(lossScale && { lossScale: decodeLossScale(lossScale, where) }),
+    };
+  },
+};
+
+serveThread(service, async () => opened.current()?.engine.close());

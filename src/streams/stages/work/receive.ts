@@ -1,0 +1,76 @@
+import { EMPTY, exhaustMap, mergeMap, type Observable, of, Observable as Stream, tap } from 'rxjs';
+import type { Progress, TopicMessages } from '../../messages/messages.js';
+import type { Delivery, Transport } from '../../transport/contract/transport.js';
+
+export type WorkTopic = 'prompts' | 'images' | 'trajectories' | 'rewards' | 'batches' | 'metrics';
+
+export interface ReceiveOptions<Topic extends WorkTopic> {
+  readonly transport: Transport<TopicMessages>;
+  readonly topic: Topic;
+  readonly consumerGroup: string;
+  readonly maxInFlight: number;
+  /** Why a message cannot belong to this run, as a phrase `expected ..., got ...`; null where it can. Default: it can. */
+  readonly faultOf?: (message: TopicMessages[Topic]) => string | null;
+  /** Hears of each message that comes for a finished stage. Default: nobody does. */
+  readonly onLate?: () => void;
+  /** Hears of each message of a group that has one unanswered already; it is passed over. Default: it is handed on too. */
+  readonly onRepeat?: () => void;
+}
+
+/**
+ * Hands on the messages of training stages that are not finished. Each stays unacknowledged until its stage is, so that a
+ * crash before brings it back; what comes for a finished stage is acknowledged and goes no further. What cannot belong to
+ * the run is refused, and becomes a dead letter.
+ *
+ * **Time**: takes its first message once it knows how far the run is. Completes with the transport. Unsubscribing returns
+ * what is not acknowledged to the transport.
+ */
+export function receive<Topic extends WorkTopic>({
+  transport,
+  topic,
+  consumerGroup,
+  maxInFlight,
+  faultOf = () => null,
+  onLate = () => undefined,
+  onRepeat,
+}: ReceiveOptions<Topic>): Observable<TopicMessages[Topic]> {
+  return new Stream((subscriber) => {
+    const subscription = { topic, consumerGroup, maxInFlight, ...(onRepeat && { onRepeat }) };
+    const unanswered = new Set<Delivery<TopicMessages[Topic]>>();
+    let current = 0;
+    const groupOf = (message: TopicMessages[Topic]) => ('groupId' in message ? message.groupId : null);
+    // Under another key, as the transport sets aside those of one key.
+    const isHeld = (message: TopicMessages[Topic]) =>
+      [...unanswered].some((held) => groupOf(held.message) === groupOf(message));
+    const acknowledge = ({ trainingStage }: Progress) => {
+      current = trainingStage;
+      for (const delivery of unanswered) {
+        if (delivery.message.trainingStage >= current) continue;
+        unanswered.delete(delivery);
+        delivery.ack();
+      }
+    };
+    const take = (delivery: Delivery<TopicMessages[Topic]>): Observable<TopicMessages[Topic]> => {
+      const fault = faultOf(delivery.message);
+      if (fault !== null) delivery.nack(fault);
+      else if (delivery.message.trainingStage < current) {
+        onLate();
+        delivery.ack();
+      } else if (onRepeat && isHeld(delivery.message)) {
+        onRepeat();
+        delivery.ack();
+      } else {
+        unanswered.add(delivery);
+        return of(delivery.message);
+      }
+      return EMPTY;
+    };
+    return transport
+      .latest('progress')
+      .pipe(
+        tap(acknowledge),
+        exhaustMap(() => transport.subscribe(subscription).pipe(mergeMap(take))),
+      )
+      .subscribe(subscriber);
+  });
+}

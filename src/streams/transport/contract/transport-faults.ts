@@ -1,0 +1,39 @@
+import { TributaryError } from '../../../errors.js';
+import { nearestName } from '../../config/source/nearest-name.js';
+import type { TopicDeclaration } from './transport.js';
+
+/** The transport was closed; the same call can never succeed on it. */
+export function closedFault(transport: string): TributaryError {
+  return new TributaryError(
+    'TRIB_TRANSPORT',
+    `transport ${transport}: expected an open transport, got one that is closed. Create a new one.`,
+  );
+}
+
+/** A topic that was never declared. */
+export function unknownTopicFault(topic: string, declared: readonly string[]): TributaryError {
+  const nearest = nearestName(topic, declared);
+  const nextStep = nearest === undefined ? 'Declare it.' : `Did you mean "${nearest}"?`;
+  return new TributaryError(
+    'TRIB_TRANSPORT',
+    `topic "${topic}": expected a declared topic (${declared.join(', ')}), got an unknown one. ${nextStep}`,
+  );
+}
+
+/** A queue was read as a broadcast, or a broadcast as a queue. */
+export function topicKindFault(topic: string, expected: TopicDeclaration['kind']): TributaryError {
+  const [got, call] = expected === 'queue' ? ['broadcast', 'latest'] : ['queue', 'subscribe'];
+  return new TributaryError(
+    'TRIB_TRANSPORT',
+    `topic "${topic}": expected a ${expected} topic, got a ${got} one. Read it with \`${call}\`.`,
+  );
+}
+
+/** A number that bounds something must be a whole one, and at least 1. */
+export function requireBound(where: string, thing: string, value: number): void {
+  if (Number.isInteger(value) && value >= 1) return;
+  throw new TributaryError(
+    'TRIB_TRANSPORT',
+    `${where} ${thing}: expected an integer >= 1, got ${value}. Set a bound.`,
+  );
+}

@@ -1,0 +1,137 @@
+import { BehaviorSubject, defer, filter, map, type Observable, throwError } from 'rxjs';
+import { TributaryError } from '../../../errors.js';
+import type {
+  Delivery,
+  Envelope,
+  Subscription,
+  TopicDeclaration,
+  TopicOf,
+  Transport,
+} from '../contract/transport.js';
+import {
+  closedFault,
+  requireBound,
+  topicKindFault,
+  unknownTopicFault,
+} from '../contract/transport-faults.js';
+import { InProcessQueueTopic } from './queue-topic.js';
+
+export interface InProcessTransportOptions<Messages> {
+  /** Every topic that will be used, each declared once. */
+  readonly topics: readonly (TopicDeclaration & { readonly name: TopicOf<Messages> })[];
+  /** Deliveries of a message to one consumer group before it becomes a dead letter; an integer >= 1. */
+  readonly maxAttempts: number;
+  /** The declared queue topic that takes the dead letters. */
+  readonly deadLettersTopic: TopicOf<Messages>;
+}
+
+const name = 'in-process';
+
+/**
+ * Creates a transport inside this process, with all the promises of `Transport` short of durability: what is held
+ * when the process ends is gone. Messages pass by reference, and no timer, file or socket is kept open.
+ *
+ * **Time**: a message is delivered inside the `publish` call (or the `ack`, or the subscription) that makes its
+ * delivery possible; a redelivery after `nack` comes in a later turn of the event loop.
+ *
+ * **Memory**: per queue topic `capacity` waiting messages, and `maxInFlight` unanswered ones per subscriber; per
+ * broadcast topic one message.
+ *
+ * **Errors**: TRIB_TRANSPORT for a bound that is not an integer >= 1, a topic declared twice, or a dead-letters topic
+ * that is not a declared queue.
+ */
+export function createInProcessTransport<Messages extends object>(
+  options: InProcessTransportOptions<Messages>,
+): Transport<Messages> {
+  const { topics, maxAttempts, deadLettersTopic } = options;
+  requireBound('transport', 'maxAttempts', maxAttempts);
+  const closed = () => closedFault(name);
+  const queues = new Map<string, InProcessQueueTopic>();
+  const broadcasts = new Map<string, BehaviorSubject<{ readonly message: unknown } | null>>();
+  const names = topics.map((topic) => topic.name);
+
+  const queueNamed = (topic: string): InProcessQueueTopic => {
+    const queue = queues.get(topic);
+    if (queue) return queue;
+    throw broadcasts.has(topic) ? topicKindFault(topic, 'queue') : unknownTopicFault(topic, names);
+  };
+
+  for (const topic of topics) {
+    if (queues.has(topic.name) || broadcasts.has(topic.name)) {
+      throw new TributaryError(
+        'TRIB_TRANSPORT',
+        `topic "${topic.name}": expected one declaration, got two. Remove one.`,
+      );
+    }
+    if (topic.kind === 'broadcast') {
+      broadcasts.set(topic.name, new BehaviorSubject<{ readonly message: unknown } | null>(null));
+      continue;
+    }
+    requireBound(`topic "${topic.name}"`, 'capacity', topic.capacity);
+    const isDeadLetters = topic.name === deadLettersTopic;
+    const deadLetter = (envelope: Envelope<unknown>) => queueNamed(deadLettersTopic).publish(envelope);
+    queues.set(
+      topic.name,
+      new InProcessQueueTopic({
+        name: topic.name,
+        capacity: topic.capacity,
+        maxAttempts,
+        closed,
+        ...(isDeadLetters ? {} : { deadLetter }),
+      }),
+    );
+  }
+  queueNamed(deadLettersTopic);
+
+  const broadcastNamed = (topic: string) => {
+    const broadcast = broadcasts.get(topic);
+    if (broadcast) return broadcast;
+    queueNamed(topic);
+    throw topicKindFault(topic, 'broadcast');
+  };
+
+  let isClosed = false;
+  return {
+    async publish(topic, envelope) {
+      const broadcast = broadcasts.get(topic);
+      if (!broadcast) return queueNamed(topic).publish(envelope);
+      if (isClosed) throw closed();
+      broadcast.next({ message: envelope.message });
+    },
+
+    subscribe<Topic extends TopicOf<Messages>>(subscription: Subscription<Topic>) {
+      const { topic, consumerGroup, maxInFlight, onRepeat } = subscription;
+      requireBound(`subscription of "${topic}"`, 'maxInFlight', maxInFlight);
+      // What was published under `Topic` is what comes out of it, so the type can be given back here.
+      return queueNamed(topic).subscribe(consumerGroup, { maxInFlight, onRepeat }) as Observable<
+        Delivery<Messages[Topic]>
+      >;
+    },
+
+    async readBack(topic) {
+      queueNamed(topic);
+      if (isClosed) throw closed();
+    },
+
+    latest<Topic extends TopicOf<Messages>>(topic: Topic) {
+      const published$ = broadcastNamed(topic).pipe(
+        filter((published) => published !== null),
+        map(({ message }) => message),
+      );
+      return defer(() => (isClosed ? throwError(closed) : published$)) as Observable<Messages[Topic]>;
+    },
+
+    async newest<Topic extends TopicOf<Messages>>(topic: Topic) {
+      const { value: published } = broadcastNamed(topic);
+      if (isClosed) throw closed();
+      return published === null ? null : (published.message as Messages[Topic]);
+    },
+
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      for (const queue of queues.values()) queue.close();
+      for (const broadcast of broadcasts.values()) broadcast.complete();
+    },
+  };
+}

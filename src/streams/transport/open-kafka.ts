@@ -1,0 +1,45 @@
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { TributaryError } from '../../errors.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { TopicName } from '../messages/topics.js';
+import { kafkaSecurity, kafkaSecurityWarning } from './kafka/kafka-security.js';
+import type { LogDriver } from './kafka/log-driver.js';
+
+export interface OpenKafka {
+  readonly driver: LogDriver;
+  /** What the topics of the run begin with. */
+  readonly prefix: string;
+  /** The name of a topic in the cluster. */
+  inCluster(topic: TopicName): string;
+}
+
+/**
+ * Connects to the cluster that a config names.
+ *
+ * **Errors**: TRIB_USAGE where the config uses none; TRIB_CONFIG or TRIB_FILE where a secret or a certificate is missing;
+ * TRIB_TRANSPORT where no broker answers.
+ */
+export async function openKafka(
+  { name, transport: { kind, kafka }, topics }: ResolvedConfig,
+  warn: (message: string) => void,
+): Promise<OpenKafka> {
+  if (kind !== 'kafka')
+    throw new TributaryError(
+      'TRIB_USAGE',
+      `config ${name} transport.kind: expected kafka, got ${kind}. Set it, or add --set transport.kind=kafka.`,
+    );
+  const warning = kafkaSecurityWarning(kafka);
+  if (warning !== null) warn(warning);
+  const prefix = kafka.prefix ?? name;
+  // Loaded where it is used: all other runs start without it.
+  const { connectKafkaJs } = await import('./kafka/kafkajs/driver.js');
+  const driver = await connectKafkaJs({
+    brokers: kafka.brokers,
+    clientId: `tributary process ${process.pid} on ${hostname()}`,
+    maxBatchBytes: kafka.maxBatchBytes,
+    log: (_, message) => warn(message),
+    ...(await kafkaSecurity(kafka, { env: process.env, readFile: (path) => readFile(path, 'utf8') })),
+  });
+  return { driver, prefix, inCluster: (topic) => `${prefix}.${topics[topic]}` };
+}

@@ -1,0 +1,137 @@
+/** @file The transport of a process: all topics in it, or those that lead from process to process on Kafka. */
+
+import { TributaryError } from '../../errors.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { TopicMessages } from '../messages/messages.js';
+import type { Transport } from './contract/transport.js';
+import { createInProcessTransport } from './in-process/in-process.js';
+import { joinTransports } from './join-transports.js';
+import { createKafkaTransport, type Positions } from './kafka/kafka-transport.js';
+import type { LogDriver } from './kafka/log-driver.js';
+import { takeSeat } from './kafka/take-seat.js';
+import { openKafka } from './open-kafka.js';
+import { topicDeclarations } from './topic-declarations.js';
+import { openPayloadStore } from './wire/open-payload-store.js';
+import { recordCodec } from './wire/record.js';
+import { wireTopicCodec } from './wire/wire-topic-codec.js';
+
+export interface OpenTransport {
+  readonly transport: Transport<TopicMessages>;
+  /** Where the reading of this process stands, for its checkpoint; null where nothing is read that lasts. */
+  positions(): Positions | null;
+}
+
+export interface TransportOptions {
+  readonly config: ResolvedConfig;
+  /**
+   * What the trainer of a run says of itself: only one at a time may hold a run. Null for workers, whose transport must lead
+   * to other processes.
+   */
+  readonly trainer: {
+    /** Whether the run goes on; a new one needs topics that no other has used. */
+    readonly isResumed: boolean;
+    readonly startAt: Positions | null;
+  } | null;
+  /** Whether this process gives incoming prompts to groups: two would give one group two prompts. */
+  readonly assignsPrompts?: boolean;
+  /** Whether this process changes what operators want; it takes that from the one that did before. */
+  readonly takesControl?: boolean;
+  readonly warn: (message: string) => void;
+}
+
+/** Topics inside the process of the trainer. */
+const LOCAL_TOPICS: readonly string[] = ['batches'];
+/** Broadcasts that the trainer alone writes. */
+const TRAINER_BROADCASTS = ['schedule', 'policy', 'progress'] as const;
+/** Consumer groups that the trainer alone reads for. */
+const TRAINER_GROUPS = ['trainer', 'run'];
+/** Beside the payload: headers, and what the log itself needs. */
+const RECORD_OVERHEAD_BYTES = 64 * 1024;
+
+/**
+ * Opens the transport that a config asks for. On Kafka the trainer takes the run's seat before anything else.
+ *
+ * **Errors**: TRIB_USAGE where another trainer holds the run, or where a new run finds topics that are in use;
+ * TRIB_TRANSPORT where the cluster does not answer, or a topic is another than it must be.
+ */
+export async function openTransport(options: TransportOptions): Promise<OpenTransport> {
+  const { config } = options;
+  // A worker can do nothing by itself.
+  if (config.transport.kind === 'kafka' || options.trainer === null) return openShared(options);
+  const transport = createInProcessTransport<TopicMessages>({
+    topics: topicDeclarations(config),
+    maxAttempts: config.transport.maxAttempts,
+    deadLettersTopic: 'dead-letters',
+  });
+  return { transport, positions: () => null };
+}
+
+async function openShared(options: TransportOptions): Promise<OpenTransport> {
+  const { config, trainer, assignsPrompts, takesControl, warn } = options;
+  const { kafka, maxAttempts } = config.transport;
+  const { driver, prefix, inCluster } = await openKafka(config, warn);
+  const isLocal = ({ name }: { readonly name: string }) => LOCAL_TOPICS.includes(name);
+  const declarations = topicDeclarations(config);
+  try {
+    const shared = await createKafkaTransport<TopicMessages>({
+      driver,
+      prefix,
+      names: config.topics,
+      topics: declarations.filter((topic) => !isLocal(topic)),
+      codec: wireTopicCodec(
+        recordCodec({
+          payloads: openPayloadStore(kafka.payloads, process.env),
+          maxInlineBytes: kafka.maxInlineBytes,
+          maxPayloadBytes: kafka.maxPayloadBytes,
+        }),
+      ),
+      numPartitions: kafka.partitions,
+      retentionHours: kafka.retentionHours,
+      ...(kafka.replicationFactor !== undefined && { replicationFactor: kafka.replicationFactor }),
+      maxMessageBytes: Math.max(kafka.maxInlineBytes, kafka.maxBatchBytes) + RECORD_OVERHEAD_BYTES,
+      maxAttempts,
+      deadLettersTopic: 'dead-letters',
+      ...(trainer && { ownGroups: { names: TRAINER_GROUPS, startAt: trainer.startAt ?? {} } }),
+      onUnreadable: (topic, error) =>
+        warn(`topic ${topic}: ${String(error)}. The older value stays in force.`),
+    });
+    if (trainer) {
+      const progress = inCluster('progress');
+      await takeSeat({ driver, seat: `${prefix}.trainer`, holder: 'trainer', topic: progress, warn });
+      if (!trainer.isResumed) await requireUnused(driver, progress, prefix);
+      await shared.takeTopics('broadcasts', TRAINER_BROADCASTS);
+    }
+    if (assignsPrompts) {
+      const topic = inCluster('incoming-prompts');
+      await takeSeat({
+        driver,
+        seat: `${prefix}.prompts`,
+        holder: 'process with the prompts role',
+        topic,
+        warn,
+      });
+    }
+    if (takesControl) await shared.takeTopics('control', ['control']);
+    const local = createInProcessTransport<TopicMessages>({
+      topics: declarations.filter((topic) => isLocal(topic) || topic.name === 'dead-letters'),
+      maxAttempts,
+      deadLettersTopic: 'dead-letters',
+    });
+    return {
+      transport: joinTransports(shared, local, LOCAL_TOPICS),
+      positions: () => shared.positions(),
+    };
+  } catch (error) {
+    await driver.close();
+    throw error;
+  }
+}
+
+/** What another run has left would be taken for this one's. */
+async function requireUnused(driver: LogDriver, progress: string, prefix: string): Promise<void> {
+  if ((await driver.endOffsets(progress)).size === 0) return;
+  throw new TributaryError(
+    'TRIB_USAGE',
+    `topics ${prefix}.*: expected none that a run has used, got some that hold one. Go on with it (--resume), or set transport.kafka.prefix to another name.`,
+  );
+}

@@ -1,0 +1,79 @@
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { logOutput, type RunOutput, terminalOutput } from '../../../src/cli/output/run-output.js';
+import type { RunEvent } from '../../../src/streams/messages/run-events.js';
+import { alarm, evaluation, stageMetrics } from '../../streams/example-metrics.js';
+
+const EVENTS: readonly RunEvent[] = [
+  { kind: 'started', description: [['seed', '7']] },
+  {
+    kind: 'provider',
+    stage: 'sampler',
+    provider: 'cpu',
+    fallbacks: ['provider webgpu is not there: no adapter'],
+  },
+  { kind: 'evaluation', evaluation: evaluation(0) },
+  { kind: 'stage', metrics: stageMetrics(0) },
+  { kind: 'alarm', alarm: alarm(1) },
+  { kind: 'warning', message: 'something odd' },
+  { kind: 'checkpoint', path: 'runs/x/checkpoints/1' },
+  { kind: 'finished', base: evaluation(0), tuned: evaluation(1), best: evaluation(1), stoppedBy: null },
+];
+
+const showAll = (output: RunOutput) => {
+  for (const event of EVENTS) output.show(event);
+  output.close();
+};
+
+describe('terminalOutput', () => {
+  test('should print what is rare and keep silent about the rest', () => {
+    let written = '';
+    const terminal = { columns: 80, write: (text: string) => (written += text) };
+    showAll(terminalOutput(terminal, () => 0));
+    expect(written.split('\n')).toEqual([
+      'seed                     7',
+      'warning: sampler: provider webgpu is not there: no adapter',
+      'sampler runs on          cpu',
+      'base model               verified 40.0 % on training prompts, 40.0 % on held-out ones',
+      'alarm: guard ratioDrift after 1 training stages: as in a test',
+      'warning: something odd',
+      'best policy              after 1 stages: reward 0.300 on held-out prompts, kept in best/',
+      '',
+    ]);
+  });
+
+  test('should say that a guard stopped the run, and which policy it ends with', () => {
+    let written = '';
+    const terminal = { columns: 80, write: (text: string) => (written += text) };
+    const base = evaluation(0, { heldOut: { rewardMean: -0.25 } });
+    const stoppedBy = alarm(3, { action: 'stop' });
+    terminalOutput(terminal, () => 0).show({ kind: 'finished', base, tuned: base, best: base, stoppedBy });
+    expect(written.split('\n')).toEqual([
+      'best policy              base model: reward −0.250 on held-out prompts, kept in best/',
+      'stopped by a guard       ratioDrift, after 3 stages; the adapter is that of the best policy',
+      '',
+    ]);
+  });
+});
+
+describe('logOutput', () => {
+  test('should write a JSON line an event, warnings at their level', () => {
+    const lines: { level: number; msg: string }[] = [];
+    showAll(logOutput(pino({ base: null }, { write: (line) => lines.push(JSON.parse(line)) })));
+    expect(lines.map(({ level, msg }) => [level, msg])).toEqual([
+      [30, 'run started'],
+      [40, 'provider webgpu is not there: no adapter'],
+      [30, 'graph ready'],
+      [30, 'policy evaluated'],
+      [30, 'stage trained'],
+      [40, 'guard ratioDrift after 1 training stages: as in a test'],
+      [40, 'something odd'],
+      [30, 'checkpoint saved'],
+      [30, 'run finished'],
+    ]);
+    expect(lines[4]).toMatchObject(stageMetrics(0));
+    const { message: _, ...figures } = alarm(1);
+    expect(lines[5]).toMatchObject(figures);
+    expect(lines.at(-1)).toMatchObject({ best: 1, stoppedBy: null });
+  });
+});

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import type { Value } from '../../../../src/models/graph/graph.js';
+import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
+import * as op from '../../../../src/models/graph/ops/index.js';
+import { float32 } from '../../../../src/models/tensor.js';
+
+const graphError = (message: string) => expect.objectContaining({ code: 'TRIB_GRAPH', message });
+
+describe('GraphBuilder', () => {
+  it('should name nodes by scope and operator, each once', () => {
+    const g = new GraphBuilder();
+    const x = g.input('x', 'float32', [2]);
+    g.scoped('block', () => g.scoped('act', () => op.exp(g, op.exp(g, x))));
+    op.exp(g, x);
+    g.emit('Exp', [x], {}, { name: 'mine' });
+    g.emit('Exp', [x], {}, { name: 'mine' });
+    expect(g.nodes.map((node) => node.name)).toEqual([
+      '/block/act/Exp',
+      '/block/act/Exp_1',
+      '/Exp',
+      'mine',
+      'mine_1',
+    ]);
+    expect(new Set(g.nodes.flatMap((node) => node.outputs.map((output) => output.name))).size).toBe(5);
+    expect(g.scope).toBe('');
+  });
+
+  it('should leave a scope even when its body throws', () => {
+    const g = new GraphBuilder();
+    expect(() =>
+      g.scoped('inner', () => {
+        throw new Error('from the body');
+      }),
+    ).toThrow('from the body');
+    expect(g.scope).toBe('');
+  });
+
+  it('should share equal scalars and nothing else', () => {
+    const g = new GraphBuilder();
+    expect(g.scalar(0.5)).toBe(g.scalar(0.5));
+    expect(g.scalar(0.5).name).not.toBe(g.scalar(0.25).name);
+    expect(g.constant(float32([1], [])).name).not.toBe(g.constant(float32([1], [])).name);
+  });
+
+  it('should drop nodes, inputs and constants that no output needs', () => {
+    const g = new GraphBuilder();
+    const [x, unused] = [g.input('x', 'float32', [2]), g.input('unused', 'float32', [2])];
+    op.mul(g, unused, g.scalar(3));
+    const [used] = op.split(g, op.add(g, x, g.scalar(1)), [1, 1], 0) as [Value];
+    g.output(used, 'y');
+    const graph = g.build();
+    expect(graph.nodes.map((node) => node.op)).toEqual(['Add', 'Split', 'Identity']);
+    expect(graph.inputs).toEqual([x]);
+    expect(graph.initializers.size).toBe(2);
+    expect(graph.outputs).toEqual([{ name: 'y', type: 'float32', shape: [1] }]);
+  });
+
+  it('should declare an output under its own name without a copy', () => {
+    const g = new GraphBuilder();
+    const y = op.exp(g, g.input('x', 'float32', []));
+    expect(g.output(y)).toBe(y);
+    expect(g.output(y, y.name)).toBe(y);
+    expect(g.nodes).toHaveLength(1);
+  });
+
+  it('should continue a graph that was built before', () => {
+    const g = new GraphBuilder();
+    g.output(op.mul(g, g.input('x', 'float32', [2]), g.scalar(2)), 'y');
+    const graph = g.build();
+    expect(GraphBuilder.from(graph).build()).toEqual(graph);
+
+    const more = GraphBuilder.from(graph);
+    more.clearOutputs();
+    more.output(op.exp(more, more.value('y')), 'z');
+    expect(more.build().outputs.map((output) => output.name)).toEqual(['z']);
+    expect(more.build().nodes.map((node) => node.op)).toEqual(['Mul', 'Identity', 'Exp', 'Identity']);
+  });
+
+  it('should remember what stopGradient stops', () => {
+    const g = new GraphBuilder();
+    const stopped = g.stopGradient(g.input('x', 'float32', [2]));
+    expect([...g.barriers]).toEqual([stopped.name]);
+  });
+
+  it('should refuse a name that is taken', () => {
+    const g = new GraphBuilder();
+    g.input('x', 'float32', [2]);
+    const taken = graphError(
+      'graph value "x": expected a new name, got one that is taken. Name it otherwise.',
+    );
+    expect(() => g.input('x', 'float32', [2])).toThrowError(taken);
+    expect(() => g.initializer('x', float32([1], []))).toThrowError(taken);
+    expect(() => g.output(op.exp(g, g.value('x')), 'x')).toThrowError(taken);
+  });
+
+  it('should refuse a node whose inputs are not there yet', () => {
+    const g = new GraphBuilder();
+    const later: Value = { name: 'later', type: 'float32', shape: [2] };
+    expect(() => op.exp(g, later)).toThrowError(
+      graphError(
+        'Exp "/Exp": expected input "later" to be produced before it, got no such value. Add nodes in topological order.',
+      ),
+    );
+  });
+
+  it('should list the inputs when a value is unknown', () => {
+    const g = new GraphBuilder();
+    g.input('sample', 'float32', [2]);
+    g.input('timestep', 'float32', []);
+    expect(() => g.value('smaple')).toThrowError(
+      graphError(
+        `graph value "smaple": expected one of the graph's 2 values, got an unknown name. The graph's inputs are sample, timestep.`,
+      ),
+    );
+  });
+});

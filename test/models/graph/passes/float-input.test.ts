@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../../../src/models/engines/contract/engine.js';
+import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
+import type { Graph, Value } from '../../../../src/models/graph/graph.js';
+import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
+import * as op from '../../../../src/models/graph/ops/index.js';
+import { withFloatInput } from '../../../../src/models/graph/passes/float-input.js';
+import { float32, int64 } from '../../../../src/models/tensor.js';
+import { countOps, runModel } from '../../../fixtures/run-model.js';
+
+/** A graph of one integer input, by what is made of it. */
+function graphOf(shape: readonly number[], build: (g: GraphBuilder, timestep: Value) => Value): Graph {
+  const g = new GraphBuilder();
+  g.output(build(g, g.input('timestep', 'int64', shape)), 'y');
+  return g.build();
+}
+
+describe('withFloatInput', () => {
+  let engine: Engine;
+  beforeAll(() => {
+    engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  });
+  afterAll(() => engine.close());
+
+  const halves = (g: GraphBuilder, x: Value) =>
+    op.mul(g, g.constant(float32([0.5], [1])), op.cast(g, x, 'float32'));
+
+  it.each([
+    ['a vector that is cast', [2], halves],
+    ['a scalar that is spread first', [], (g, x) => halves(g, op.expand(g, op.unsqueeze(g, x, [0]), [2]))],
+    [
+      'casts between integers on the way',
+      [2],
+      (g, x) => halves(g, op.cast(g, op.cast(g, x, 'int32'), 'int64')),
+    ],
+    ['two uses', [2], (g, x) => op.add(g, halves(g, x), op.cast(g, x, 'float32'))],
+  ] as [string, number[], (g: GraphBuilder, x: Value) => Value][])(
+    'should compute the same of %s, without a cast',
+    async (_, shape, build) => {
+      const graph = graphOf(shape, build);
+      const taken = withFloatInput(graph, 'timestep');
+      expect(taken.inputs).toEqual([{ name: 'timestep', type: 'float32', shape }]);
+      expect(countOps(taken).Cast ?? 0).toBe(0);
+      const steps = shape.length === 0 ? [961] : [961, 3];
+      const before = await runModel(engine, graph, { timestep: int64(steps, shape) });
+      expect(await runModel(engine, taken, { timestep: float32(steps, shape) })).toEqual(before);
+    },
+  );
+
+  it.each([
+    ['is computed with', [2], (g, x) => op.cast(g, op.add(g, x, g.constant(int64([1]))), 'float32')],
+    ['says where to look', [2], (g, x) => op.gather(g, g.constant(float32([1, 2, 3], [3])), x)],
+    ['is an output', [2], (_, x) => x],
+    ['becomes another type', [2], (g, x) => op.cast(g, x, 'float64')],
+  ] as [string, number[], (g: GraphBuilder, x: Value) => Value][])(
+    'should leave a graph alone whose input %s as an integer',
+    (_, shape, build) => {
+      const graph = graphOf(shape, build);
+      expect(withFloatInput(graph, 'timestep')).toBe(graph);
+    },
+  );
+
+  it('should leave a float input alone, and one that is not there', () => {
+    const g = new GraphBuilder();
+    g.output(op.exp(g, g.input('timestep', 'float32', [1])), 'y');
+    const graph = g.build();
+    expect(withFloatInput(graph, 'timestep')).toBe(graph);
+    expect(withFloatInput(graph, 'sample')).toBe(graph);
+  });
+});

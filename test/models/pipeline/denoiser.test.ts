@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
+import { type Denoiser, openDenoiser, timestepTensor } from '../../../src/models/pipeline/denoiser.js';
+import { float32, int64 } from '../../../src/models/tensor.js';
+import { faultOf } from '../../fixtures/fault-of.js';
+import { type OpenTiny, openTiny, randomAdapter, TINY_LORA } from '../../fixtures/open-tiny.js';
+import { randomTensor } from '../../fixtures/run-model.js';
+
+const ROWS = 2;
+
+let tiny: OpenTiny;
+let promptEmbeds: Float32Array;
+let latents: Float32Array;
+let older: NamedArrays;
+let newer: NamedArrays;
+let expected: Float32Array;
+
+beforeAll(async () => {
+  tiny = await openTiny();
+  const { pipeline } = tiny;
+  latents = randomTensor(1, [ROWS, ...pipeline.latentShape]).data;
+  promptEmbeds = randomTensor(2, [ROWS, ...pipeline.embedsShape]).data;
+  const denoiser = await open([ROWS]);
+  older = randomAdapter(denoiser.adapters, 0.3, 1);
+  newer = randomAdapter(denoiser.adapters, 0.3, 2);
+  await denoiser.usePolicy(newer);
+  expected = await predict(denoiser);
+  await denoiser.usePolicy(older);
+  expect(await predict(denoiser)).not.toEqual(expected);
+});
+afterAll(() => tiny.close());
+
+const open = (rows: readonly number[]) => openDenoiser(tiny.engine, tiny.pipeline, TINY_LORA, rows);
+const predict = (denoiser: Denoiser) => denoiser.predict(latents, 501, promptEmbeds);
+
+describe('openDenoiser', () => {
+  it('should compile other numbers of rows when they come, with the newest policy', async () => {
+    const denoiser = await open([3]);
+    await denoiser.usePolicy(older);
+    await denoiser.usePolicy(newer);
+    expect(await predict(denoiser)).toEqual(expected);
+  });
+
+  it('should change the policy of graphs that were compiled late', async () => {
+    const denoiser = await open([3]);
+    await denoiser.usePolicy(older);
+    expect(await predict(denoiser)).not.toEqual(expected);
+    await denoiser.usePolicy(newer);
+    expect(await predict(denoiser)).toEqual(expected);
+  });
+
+  it('should not let a policy that comes during a compilation get lost', async () => {
+    const denoiser = await open([3]);
+    await denoiser.usePolicy(older);
+    const running = predict(denoiser);
+    await denoiser.usePolicy(newer);
+    await running;
+    expect(await predict(denoiser)).toEqual(expected);
+  });
+
+  it('should refuse to open for no rows, and a policy that is not that of the model', async () => {
+    expect(await faultOf(() => open([]))).toEqual([
+      'TRIB_INTERNAL',
+      'denoiser: expected at least one number of rows, got none. Name the batch sizes.',
+    ]);
+    const denoiser = await open([1]);
+    const { inputA } = denoiser.adapters[0] ?? { inputA: '' };
+    expect(await faultOf(() => denoiser.usePolicy({}))).toEqual([
+      'TRIB_LORA',
+      expect.stringContaining(
+        `adapter: expected the parameters of the model's layers, got others for ${inputA}`,
+      ),
+    ]);
+  });
+});
+
+describe('timestepTensor', () => {
+  it('should be one a row, or one for all, of the type that the model takes', () => {
+    expect(timestepTensor([7, 8], 'int64', [2])).toEqual(int64([7, 8]));
+    expect(timestepTensor([7, 7], 'int64', [])).toEqual(int64([7], []));
+    expect(timestepTensor([512.25, 7], 'float32', ['batch'])).toEqual(float32([512.25, 7], [2]));
+    expect(timestepTensor([7, 8], 'int32', [2])).toMatchObject({ type: 'int32', data: Int32Array.of(7, 8) });
+  });
+
+  it('should refuse to round the timesteps of a flow', async () => {
+    for (const type of ['int64', 'int32'] as const)
+      expect(await faultOf(() => timestepTensor([7, 512.25], type, [2]))).toEqual([
+        'TRIB_MODEL',
+        `UNet input "timestep": expected float32, because a flow has timesteps like 512.25, got ${type}. Export the model with a float timestep.`,
+      ]);
+  });
+});

@@ -1,0 +1,86 @@
+/**
+ * @file Pictures of whole pipelines against those of diffusers: guidance of 1 and below, what a pipeline's class corrects,
+ * and where the last step arrives. The fixture is made by tools/reference/pipeline_pictures.py.
+ */
+import { readFileSync } from 'node:fs';
+import { cp, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
+import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
+import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
+import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
+import { createSampler } from '../../../src/models/rollouts/sampler.js';
+import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+
+const FIXTURES = 'test/fixtures';
+const path = `${FIXTURES}/pipeline-pictures.safetensors`;
+const { tensors, metadata } = decodeSafetensors(readFileSync(path), path);
+
+interface Case {
+  readonly pipeline: string;
+  /** Other keys of scheduler_config.json; null takes one out. */
+  readonly scheduler: Readonly<Record<string, unknown>>;
+  readonly guidanceScale: number;
+  readonly eta: number;
+}
+const about = JSON.parse(metadata.about ?? '{}') as {
+  readonly prompts: readonly string[];
+  readonly numSteps: number;
+  readonly seed: number;
+  readonly cases: Readonly<Record<string, Case>>;
+};
+const LORA = { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 2, alpha: 2 };
+
+const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 });
+afterAll(() => engine.close());
+
+/** The fixture's folder with other keys of its scheduler. */
+async function folderOf({ pipeline, scheduler }: Case): Promise<string> {
+  const folder = join(await temporaryFolder(), 'model');
+  await cp(`${FIXTURES}/stable-diffusion/${pipeline}`, folder, { recursive: true });
+  const config = join(folder, 'scheduler', 'scheduler_config.json');
+  const content = { ...JSON.parse(await readFile(config, 'utf8')), ...scheduler };
+  const kept = Object.entries(content).filter(([, value]) => value !== null);
+  await writeFile(config, JSON.stringify(Object.fromEntries(kept)));
+  return folder;
+}
+
+it.each(Object.entries(about.cases))('should draw what diffusers draws: %s', async (name, one) => {
+  const pipeline = await openPipeline(engine, await folderOf(one));
+  const { prompts, numSteps, seed } = about;
+  const denoiser = await openDenoiser(engine, pipeline, LORA, [prompts.length]);
+  await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
+  const sampler = createSampler(pipeline, denoiser, {
+    ...TINY_SAMPLER,
+    seed,
+    numInferenceSteps: numSteps,
+    guidanceScale: one.guidanceScale,
+    eta: one.eta,
+    forkPlan: 'independent',
+    numBranches: 1,
+    groupsPerBatch: prompts.length,
+  });
+  const groups = await sampler.rollout(
+    prompts.map((prompt, groupIndex) => ({ groupIndex, prompt })),
+    [],
+  );
+  const [, height, width] = await pipeline.imageShape();
+  const wanted = tensors.get(name)?.data as Float32Array;
+  expect(wanted).toHaveLength(prompts.length * height * width * 3);
+  let furthest = 0;
+  for (const [row, { branches }] of groups.entries()) {
+    const image = branches[0]?.image ?? new Float32Array();
+    for (let at = 0; at < 3 * height * width; at++) {
+      const [channel, pixel] = [Math.floor(at / (height * width)), at % (height * width)];
+      const expected = wanted[(row * height * width + pixel) * 3 + channel] ?? Number.NaN;
+      furthest = Math.max(furthest, Math.abs((image[at] ?? Number.NaN) / 2 + 0.5 - expected));
+    }
+  }
+  // A tenth of a grey level; single precision on both sides.
+  expect(furthest).toBeLessThan(0.1 / 255);
+  await denoiser.release();
+  await pipeline.release();
+});

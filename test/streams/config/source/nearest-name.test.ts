@@ -1,0 +1,13 @@
+import { describe, expect, it } from 'vitest';
+import { nearestName } from '../../../../src/streams/config/source/nearest-name.js';
+
+describe('nearestName', () => {
+  it('should find the name that was probably meant', () => {
+    expect(nearestName('clipRnage', ['advClipMax', 'clipRange'])).toBe('clipRange');
+  });
+
+  it('should keep silent where nothing is close', () => {
+    expect(nearestName('colour', ['advClipMax', 'clipRange'])).toBeUndefined();
+    expect(nearestName('colour', [])).toBeUndefined();
+  });
+});

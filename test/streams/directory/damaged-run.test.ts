@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { readReport } from '../../../src/streams/report/read-report.js';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { adapterOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
+
+it('should go on to the same bytes where everything beside the checkpoints was damaged', async () => {
+  const own = await temporaryFolder();
+  const config = await tinyConfig(own, { overrides: ['evaluation.everyStages=1'] });
+  const undisturbed = join(own, 'undisturbed');
+  await runTiny({ config, path: undisturbed });
+  const path = join(own, 'damaged');
+  const stop = new AbortController();
+  const { signal } = stop;
+  await runTiny({ config, path, signal, onEvent: ({ kind }) => kind === 'stage' && stop.abort() });
+  const at = (...names: string[]) => join(path, ...names);
+  const [picture, figures] = [
+    await readFile(at('samples', 'stage-0000.png')),
+    await readFile(at('best', 'evaluation.json'), 'utf8'),
+  ];
+
+  // The figures of the base model, in the log; the log's events, the config, the best policy's figures, the pictures.
+  await writeFile(
+    at('metrics.jsonl'),
+    (await readFile(at('metrics.jsonl'), 'utf8')).replace('"rewardMean"', '"rewardMeam"'),
+  );
+  await writeFile(at('events.out.tfevents.tributary'), 'garbage');
+  await writeFile(at('config.yaml'), '{');
+  await truncate(at('best', 'evaluation.json'), 30);
+  await truncate(at('samples', 'stage-0000.png'), 60);
+  await rm(at('samples', 'prompts.txt'));
+
+  // The checkpoint itself is whole, but was written on another version of onnxruntime.
+  const [state, manifest] = [at('checkpoints', '1', 'state.json'), at('checkpoints', '1', 'manifest.json')];
+  const content = JSON.parse(await readFile(state, 'utf8'));
+  content.computation.onnxruntime = '1.0.0';
+  await writeFile(state, JSON.stringify(content));
+  const { files, ...rest } = JSON.parse(await readFile(manifest, 'utf8'));
+  files['state.json'] = createHash('sha256').update(JSON.stringify(content)).digest('hex');
+  await writeFile(manifest, JSON.stringify({ ...rest, files }));
+
+  const resumed = await runTiny({ config, path, resume: true });
+  expect(resumed.error).toBeUndefined();
+  expect(await adapterOf(path)).toEqual(await adapterOf(undisturbed));
+  expect(parse(await readFile(at('config.yaml'), 'utf8'))).toEqual(config);
+  expect(await readFile(at('samples', 'stage-0000.png'))).toEqual(picture);
+  const bestBefore = JSON.parse(figures).trainingStage;
+  expect(resumed.warnings).toEqual([
+    expect.stringContaining(
+      `${at('config.yaml')}: expected the config of the run, got text that is not YAML.`,
+    ),
+    expect.stringContaining('got 1 that cannot be used: line 1 (train.rewardMean: expected a number).'),
+    `${at('samples', 'stage-0000.png')}: expected a PNG, got a PNG that is cut short. The pictures of the base model are made anew.`,
+    expect.stringContaining(`${at('checkpoints', '1')} version of onnxruntime: expected 1.0.0`),
+    expect.stringContaining(`Its figures are restored from the log: those after ${bestBefore} stages.`),
+  ]);
+  const report = await readReport(path, config);
+  expect(report.notes).toEqual([]);
+  expect(report.evaluations.map(({ trainingStage }) => trainingStage)).toEqual([0, 1, 2, 3]);
+  expect(report.grids?.prompts).toEqual((await readReport(undisturbed, config)).grids?.prompts);
+  expect(report.best?.trainingStage).toBe((await readReport(undisturbed, config)).best?.trainingStage);
+});

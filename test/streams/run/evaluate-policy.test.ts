@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import type { PicturesOfPrompt } from '../../../src/models/rewards/contract/reward-scorer.js';
+import { evaluatePolicy } from '../../../src/streams/run/evaluate-policy.js';
+import { faultOf } from '../../fixtures/fault-of.js';
+import { listed } from '../../fixtures/listed-prompts.js';
+import { stageBench } from '../stages/stage-bench.js';
+
+const VERIFIER = ['evaluation.verifier=shapes', 'evaluation.imagesPerPrompt=2'];
+
+/** An evaluation of two training prompts and a held-out one, two pictures each, with these rewards. */
+async function evaluated(rewards: readonly (readonly number[])[], overrides: readonly string[] = []) {
+  const warnings: string[] = [];
+  const said: unknown[] = [];
+  const scores = rewards.values();
+  const evaluation = await evaluatePolicy({
+    config: stageBench([...VERIFIER, ...overrides]).context.config,
+    sampler: {
+      withPolicy: (_: unknown, work: (call: unknown) => unknown) =>
+        work({ samplePictures: async ({ requests }: { requests: unknown[] }) => requests.map(() => null) }),
+    } as never,
+    reward: {
+      score: async ({ metadata }: PicturesOfPrompt) => {
+        said.push(metadata);
+        return {
+          rewards: scores.next().value,
+          verdicts: [
+            { satisfied: true, score: 1 },
+            { satisfied: false, score: 0 },
+          ],
+          diversity: 0,
+        };
+      },
+    } as never,
+    policy: { version: 0, parameters: {} },
+    prompts: {
+      train: {
+        prompts: [
+          ...listed('a red circle and a blue square'),
+          { prompt: 'one red circle', weight: 3, metadata: { row: 2 } },
+        ],
+      },
+      heldOut: { prompts: [{ prompt: 'one blue square', weight: 1, metadata: { row: 1 } }] },
+    },
+    warn: (message) => warnings.push(message),
+    now: () => 0,
+  });
+  return { evaluation, warnings, said };
+}
+
+describe('evaluatePolicy', () => {
+  it('should tell the reward what is said of each prompt, held-out ones too', async () => {
+    const { said } = await evaluated([
+      [1, 1],
+      [1, 1],
+      [1, 1],
+    ]);
+    expect(said).toEqual([undefined, { row: 2 }, { row: 1 }]);
+  });
+
+  it('should leave out a reward that is vast or not finite, and say so', async () => {
+    const { evaluation, warnings } = await evaluated([
+      [1e200, 1],
+      [3, Number.NaN],
+      [5, 7],
+    ]);
+    expect([evaluation.train.rewardMean, evaluation.heldOut.rewardMean]).toEqual([2, 6]);
+    expect(evaluation.train.images).toBe(4);
+    expect(warnings).toEqual([
+      'evaluation of training prompts: expected rewards from -1e+15 to 1e+15, got 1e+200 among 4; the mean leaves out 2',
+    ]);
+  });
+
+  it('should measure the alignment of a template of which no reward is right', async () => {
+    const { evaluation } = await evaluated([
+      [1e200, 1e200],
+      [3, 1],
+      [5, 7],
+    ]);
+    expect(Object.values(evaluation.byTemplate ?? {}).map(({ train }) => train)).toEqual([0.5, 0.5]);
+  });
+
+  it('should take the bound from the config, and err where no reward is within it', async () => {
+    const bounded = ['stages.rewards.maxMagnitude=4'];
+    const { evaluation } = await evaluated(
+      [
+        [4, 5],
+        [-4, 1],
+        [0, 0],
+      ],
+      bounded,
+    );
+    expect(evaluation.train.rewardMean).toBeCloseTo(1 / 3);
+    expect(
+      await faultOf(() =>
+        evaluated(
+          [
+            [5, 5],
+            [6, 7],
+            [0, 0],
+          ],
+          bounded,
+        ),
+      ),
+    ).toEqual([
+      'TRIB_REWARD',
+      'evaluation of training prompts: expected rewards from -4e+0 to 4e+0, got none of 4. Check the reward model and maxMagnitude of scoreRewards, or resume from the last checkpoint with a smaller learningRate.',
+    ]);
+  });
+});

@@ -1,0 +1,77 @@
+/** @file Runs whose reward, policy or files are at fault. */
+
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { TributaryError } from '../../../src/errors.js';
+import { decodeLoraFile } from '../../../src/models/adapters/lora-file.js';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { adapterOf, eventsOf, kindsOf, runTiny, TINY_STAGES, tinyConfig } from '../../fixtures/tiny-run.js';
+
+const codeOf = (error: unknown) => (error as TributaryError | undefined)?.code;
+
+describe('a reward that is not finite', () => {
+  it('should be dead-lettered, counted and never trained on, while the run goes on', async () => {
+    const own = await temporaryFolder();
+    const nan = await tinyConfig(own, { reward: 'nan-on-bright' });
+    const path = join(own, 'run');
+    const run = await runTiny({ config: nan, path });
+    expect(run.error).toBeUndefined();
+    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
+    expect(stages).toHaveLength(TINY_STAGES);
+    const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
+    expect(lost).toBeGreaterThan(0);
+    for (const { groups, lostGroups, deadLetters, selectedSamples, rewardMean } of stages) {
+      expect(groups + lostGroups).toBe(4);
+      expect(deadLetters).toBe(lostGroups);
+      expect(selectedSamples).toBe(2 * groups);
+      expect(Number.isFinite(rewardMean)).toBe(true);
+    }
+    expect(run.warnings).toHaveLength(lost);
+    for (const warning of run.warnings)
+      expect(warning).toMatch(
+        /^group \d-\d is not trained on \(dead-letter\): scoreRewards group \d-\d: expected a finite reward for branch \d, got NaN\. Check the reward model on this prompt\.$/,
+      );
+    const layers = decodeLoraFile(await adapterOf(path), 'adapter');
+    expect(layers.every(({ loraA, loraB }) => [...loraA, ...loraB].every(Number.isFinite))).toBe(true);
+    expect(await readFile(join(path, 'metrics.jsonl'), 'utf8')).not.toContain('"rewardMean":null');
+  });
+
+  it('should end a run at once where there is no other', async () => {
+    const own = await temporaryFolder();
+    const broken = await tinyConfig(own, { reward: 'always-nan' });
+    const { error } = await runTiny({ config: broken, path: join(own, 'run') });
+    expect([codeOf(error), (error as Error).message]).toEqual([
+      'TRIB_REWARD',
+      'evaluation of training prompts: expected rewards from -1e+15 to 1e+15, got none of 4. Check the reward model and maxMagnitude of scoreRewards, or resume from the last checkpoint with a smaller learningRate.',
+    ]);
+  });
+});
+
+describe('a run that fails', () => {
+  it('should end with one coded error where a policy has diverged, and leave its last checkpoint loadable', async () => {
+    const own = await temporaryFolder();
+    const wild = await tinyConfig(own, { overrides: ['model.lora.alpha=1e30'] });
+    const path = join(own, 'run');
+    const run = await runTiny({ config: wild, path });
+    expect(codeOf(run.error)).toMatch(/^TRIB_(REWARD|ENGINE)$/);
+    expect((run.error as Error).message).toContain('smaller learningRate');
+    const again = await runTiny({ config: wild, path, resume: true });
+    expect([codeOf(again.error), (again.error as Error).message]).toEqual([
+      codeOf(run.error),
+      (run.error as Error).message,
+    ]);
+  });
+
+  it('should say which file is not there, before anything is trained', async () => {
+    const own = await temporaryFolder();
+    const lacking = await tinyConfig(own);
+    await rm(join(own, 'pipeline', 'reward', 'text_model.onnx'));
+    const run = await runTiny({ config: lacking, path: join(own, 'run') });
+    expect([codeOf(run.error), (run.error as Error).message]).toEqual([
+      'TRIB_FILE',
+      `${join(own, 'pipeline', 'reward', 'text_model.onnx')}: expected a model file, got ENOENT. Export the pipeline again, or correct model.pipeline.`,
+    ]);
+    expect(kindsOf(run)).toEqual(['started', 'prompts', 'provider']);
+  });
+});

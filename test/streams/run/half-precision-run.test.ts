@@ -1,0 +1,50 @@
+/** @file Runs in half precision, on the CPU: the same way through the streams, and the same bytes when they are resumed. */
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { adapterOf, eventsOf, metricsOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
+
+const HALF = [
+  'model.precision=float16',
+  'stages.prompts.numStages=2',
+  'checkpoints.everyStages=1',
+  'evaluation.imagesPerPrompt=1',
+  // The scale grows in the first stage and is read in the second.
+  'stages.trainer.lossScale.growthInterval=2',
+  'stages.sampler.numBranches=2',
+  'stages.schedule.first=1',
+  'stages.schedule.last=1',
+];
+
+it('should train in half precision, and go on from a checkpoint to the same bytes', async () => {
+  const folder = await temporaryFolder();
+  const config = await tinyConfig(folder, { overrides: HALF });
+  const [whole, resumed] = [join(folder, 'whole'), join(folder, 'resumed')];
+  const run = await runTiny({ config, path: whole });
+  expect(run.error).toBe(undefined);
+  const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
+  expect(stages).toHaveLength(2);
+  for (const { maxRatioDeviation, optimizerSteps, lossScaling } of stages) {
+    expect(maxRatioDeviation).toBeLessThan(2e-2);
+    expect(optimizerSteps).toBeGreaterThan(0);
+    expect(lossScaling?.skippedUpdates).toBe(0);
+  }
+  expect(stages[0]?.lossScaling?.scale).toBeGreaterThan(65536);
+  const saved = JSON.parse(await readFile(join(whole, 'checkpoints', '2', 'loss-scale.json'), 'utf8'));
+  expect(saved.scale).toBe(stages[1]?.lossScaling?.scale);
+
+  const controller = new AbortController();
+  await runTiny({
+    config,
+    path: resumed,
+    signal: controller.signal,
+    onEvent: (event) => {
+      if (event.kind === 'checkpoint') controller.abort();
+    },
+  });
+  expect((await runTiny({ config, path: resumed, resume: true })).error).toBe(undefined);
+  expect((await adapterOf(resumed)).equals(await adapterOf(whole))).toBe(true);
+  expect(await metricsOf(resumed)).toEqual(await metricsOf(whole));
+}, 300_000);

@@ -1,0 +1,71 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { ScoredMetric } from '../../../src/streams/messages/messages.js';
+import { stageTally } from '../../../src/streams/run/round-tally.js';
+import { stageBench } from '../stages/stage-bench.js';
+
+const metric = (groupId: string, score: number): ScoredMetric => ({
+  kind: 'scored',
+  groupId,
+  trainingStage: 0,
+  images: 2,
+  verdicts: { satisfied: 1, score },
+});
+
+function start() {
+  const { context } = stageBench();
+  const tally = stageTally(100);
+  tally.observe(context.transport).subscribe();
+  const count = (groupId: string, score: number) =>
+    context.transport.publish('metrics', { key: groupId, message: metric(groupId, score) });
+  return { tally, count };
+}
+
+describe('stageTally', () => {
+  it('should count a group once, however often it was scored', async () => {
+    const { tally, count } = start();
+    await count('0-0', 0.5);
+    await count('0-0', 0.5);
+    await count('0-1', 0);
+    expect(tally.take(0, ['0-0', '0-9'])).toEqual({
+      images: 4,
+      trainedImages: 2,
+      verified: 4,
+      satisfied: 2,
+      score: 0.5,
+      deadLetters: 0,
+      deadElsewhere: 0,
+    });
+    expect(tally.take(0, ['0-0']).images).toBe(0);
+  });
+
+  it('should sum to the same last bit in any order', async () => {
+    const sums = await Promise.all(
+      [
+        [0.1, 0.2, 0.3],
+        [0.3, 0.2, 0.1],
+      ].map(async (scores) => {
+        const { tally, count } = start();
+        for (const score of scores) await count(`0-${score}`, score);
+        return tally.take(0, []).score;
+      }),
+    );
+    expect(sums[0]).toBe(sums[1]);
+  });
+
+  it('should wait for counts that are on their way, but not for ever', async () => {
+    const { tally, count } = start();
+    const settled = vi.fn();
+    const waiting = tally.settled(0, ['0-0', '0-1']).then(settled);
+    await count('0-0', 1);
+    // A late group, of which the stage knows nothing.
+    await count('0-2', 1);
+    expect(settled).not.toHaveBeenCalled();
+    await count('0-1', 1);
+    await waiting;
+    vi.useFakeTimers();
+    const never = tally.settled(0, ['0-0', '0-1', '0-3']);
+    await vi.runAllTimersAsync();
+    vi.useRealTimers();
+    await never;
+  });
+});

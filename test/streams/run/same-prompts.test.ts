@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import type { ListedPrompt } from '../../../src/streams/messages/listed-prompt.js';
+import { fingerprintsOf, promptFingerprint } from '../../../src/streams/prompt-files/prompt-fingerprint.js';
+import { requireSamePrompts, requireTrainersPrompts } from '../../../src/streams/run/same-prompts.js';
+import { faultOf } from '../../fixtures/fault-of.js';
+import { listed } from '../../fixtures/listed-prompts.js';
+
+const NONE = { comments: 0, emptyLines: 0, weightZero: 0 };
+const file = (path: string, prompts: readonly ListedPrompt[]) => ({
+  path,
+  prompts,
+  leftOut: NONE,
+  repeats: 0,
+  fingerprint: promptFingerprint(prompts),
+});
+const lists = (...train: readonly ListedPrompt[]) => ({
+  train: file('train.txt', train),
+  heldOut: file('held-out.txt', listed('c')),
+});
+const progress = { finishedGroups: 0, trainingStage: 0, isOver: false, sharedConfig: '' };
+
+describe('requireSamePrompts', () => {
+  const before = {
+    path: 'checkpoints/2',
+    state: { promptFingerprints: fingerprintsOf(lists(...listed('a', 'b'))) },
+  };
+
+  it('should take the same prompts, and a checkpoint that does not say which there were', () => {
+    requireSamePrompts(lists(...listed('a', 'b')), before);
+    requireSamePrompts(lists(...listed('b')), { path: 'checkpoints/2', state: {} });
+  });
+
+  it('should refuse other prompts, weights and metadata, naming both lists', async () => {
+    const hash = (prompts: readonly ListedPrompt[]) => promptFingerprint(prompts).sha256.slice(0, 16);
+    const [was, is] = [listed('a', 'b'), listed('a', 'b', 'd')];
+    expect(await faultOf(() => requireSamePrompts(lists(...is), before))).toEqual([
+      'TRIB_CHECKPOINT',
+      `stages.prompts.train train.txt: expected 2 prompts (SHA-256 ${hash(was)}), as in checkpoints/2, got 3 prompts (SHA-256 ${hash(is)}). Restore the file; or start a new run from the adapter of this one, with --run-dir and model.startFrom.`,
+    ]);
+    for (const change of [{ weight: 2 }, { metadata: { x: 1 } }]) {
+      const [first = listed('a')[0], ...others] = was;
+      const changed = { ...first, ...change } as ListedPrompt;
+      expect((await faultOf(() => requireSamePrompts(lists(changed, ...others), before)))[0]).toBe(
+        'TRIB_CHECKPOINT',
+      );
+    }
+    const heldOut = { ...lists(...was), heldOut: file('held-out.txt', listed('d')) };
+    expect((await faultOf(() => requireSamePrompts(heldOut, before)))[1]).toMatch(
+      /^stages.prompts.heldOut held-out.txt: /,
+    );
+  });
+});
+
+describe('requireTrainersPrompts', () => {
+  const { train } = lists(...listed('a', 'b'));
+
+  it('should take those of the trainer, and a trainer that does not say', () => {
+    requireTrainersPrompts(train, { ...progress, trainPrompts: train.fingerprint.sha256 });
+    requireTrainersPrompts(train, progress);
+  });
+
+  it('should refuse others', async () => {
+    const [code, text] = await faultOf(() =>
+      requireTrainersPrompts(train, { ...progress, trainPrompts: 'f'.repeat(64) }),
+    );
+    expect([code, text]).toEqual([
+      'TRIB_CONFIG',
+      expect.stringMatching(
+        /^stages.prompts.train train.txt: expected the prompts of the trainer \(SHA-256 f{16}\), got 2 prompts/,
+      ),
+    ]);
+  });
+});

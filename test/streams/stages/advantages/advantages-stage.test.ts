@@ -1,0 +1,85 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { Trajectory } from '../../../../src/models/rollouts/sampler.js';
+import { createHistory } from '../../../../src/operators/index.js';
+import { stageTally } from '../../../../src/streams/run/round-tally.js';
+import { advantagesStage } from '../../../../src/streams/stages/advantages/advantages-stage.js';
+import { stageBench } from '../stage-bench.js';
+
+const LATENT = 2;
+const SMALL = [
+  'stages.sampler.numBranches=2',
+  'stages.prompts.groupsPerStage=2',
+  'stages.prompts.runAhead=2',
+  'stages.sampler.groupsPerBatch=1',
+  'stages.trainer.updates={from: stage, samplesPerUpdate: 2}',
+];
+const interval = { trainingStage: 0, firstStep: 8, numSteps: 10, trainedSteps: [8, 9] };
+const branch: Trajectory = {
+  firstStep: 8,
+  latents: new Float32Array(3 * LATENT),
+  logProbs: new Float32Array(2),
+};
+
+/** The stage alone, fed with two groups of two branches and rewards that somebody else wrote. */
+async function fed(rewards: readonly (readonly number[])[]) {
+  const bench = stageBench(SMALL);
+  const { transport } = bench.context;
+  const tally = stageTally(100);
+  tally.observe(transport).subscribe();
+  const [batches, letters, headers] = [
+    bench.read('batches'),
+    bench.read('dead-letters'),
+    bench.readHeaders('dead-letters'),
+  ];
+  const stage = advantagesStage(bench.context, createHistory(), LATENT, () => undefined).subscribe();
+  await transport.publish('schedule', { key: 'run', message: interval });
+  for (const [index, values] of rewards.entries()) {
+    const groupId = `0-${index}`;
+    await transport.publish('rewards', {
+      key: groupId,
+      message: { groupId, trainingStage: 0, rewards: values },
+    });
+    await transport.publish('trajectories', {
+      key: groupId,
+      message: {
+        groupId,
+        groupIndex: index,
+        trainingStage: 0,
+        prompt: 'a',
+        interval,
+        tree: { firstStep: 8, widths: [1, 2, 2] },
+        policyVersion: 0,
+        branches: [branch, branch],
+      },
+    });
+  }
+  await vi.waitFor(() => expect(batches).toHaveLength(1));
+  await vi.waitFor(() => expect(letters).toHaveLength(headers.length));
+  stage.unsubscribe();
+  return { batch: batches[0]?.batch, letters, headers, tally: tally.take(0, ['0-1']) };
+}
+
+describe('advantagesStage', () => {
+  it.each([
+    ['vast', [1e200, 0], 'expected a reward from -1e+15 to 1e+15 for branch 0, got 1e+200'],
+    ['too few', [1], 'expected 2 rewards, got 1'],
+  ])(
+    'should make a dead letter of rewards from elsewhere that are %s, and train on the others',
+    async (...row) => {
+      const [, values, reason] = row;
+      const { batch, letters, headers, tally } = await fed([values, [1, 2]]);
+      expect(batch?.statistics).toMatchObject({ groups: 1, rewards: 2, lostGroups: 1, rewardMean: 1.5 });
+      expect(letters).toEqual([{ groupId: '0-0', trainingStage: 0, rewards: values }]);
+      expect(headers).toEqual([
+        {
+          origin: 'rewards',
+          stage: 'groupAdvantages',
+          code: 'TRIB_REWARD',
+          reason: expect.stringContaining(reason),
+        },
+      ]);
+      // No fault of the reward model: a run in which they are all like this goes on.
+      expect(tally).toMatchObject({ deadLetters: 1, deadElsewhere: 1, trainedImages: 0 });
+    },
+  );
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it, vi } from 'vitest';
+import { progressAt } from '../../../../src/streams/config/resolved/progress-at.js';
+import { RUN_KEY } from '../../../../src/streams/messages/messages.js';
+import { groupFault } from '../../../../src/streams/stages/work/group-fault.js';
+import { receive } from '../../../../src/streams/stages/work/receive.js';
+import { stageBench } from '../stage-bench.js';
+
+const ticket = (trainingStage: number, index: number) => ({
+  groupId: `${trainingStage}-${index}`,
+  groupIndex: 32 * trainingStage + index,
+  trainingStage,
+  prompt: 'a',
+});
+
+function start(firstTrainingStage = 0) {
+  const bench = stageBench([], firstTrainingStage);
+  const { transport, config } = bench.context;
+  const taken: string[] = [];
+  const late: true[] = [];
+  const read = (onRepeat?: () => void) =>
+    receive({
+      transport,
+      topic: 'prompts',
+      consumerGroup: 'samplers',
+      maxInFlight: 100,
+      faultOf: groupFault(config),
+      onLate: () => late.push(true),
+      ...(onRepeat && { onRepeat }),
+    }).subscribe(({ groupId }) => taken.push(groupId));
+  const send = (message: ReturnType<typeof ticket>, key = message.groupId) =>
+    transport.publish('prompts', { key, message });
+  const finish = (stages: number) =>
+    transport.publish('progress', { key: RUN_KEY, message: progressAt(config, stages) });
+  return { ...bench, taken, late, read, send, finish };
+}
+
+describe('receive', () => {
+  it('should hand on what came, and again after a reader has gone away before the stage was finished', async () => {
+    const { taken, read, send } = start();
+    await send(ticket(0, 0));
+    read().unsubscribe();
+    read();
+    await vi.waitFor(() => expect(taken).toEqual(['0-0', '0-0']));
+  });
+
+  it('should acknowledge a finished stage, and nothing of a later one', async () => {
+    const { taken, read, send, finish } = start();
+    const reader = read();
+    await send(ticket(0, 0));
+    await send(ticket(1, 0));
+    await finish(1);
+    reader.unsubscribe();
+    read();
+    await vi.waitFor(() => expect(taken).toEqual(['0-0', '1-0', '1-0']));
+  });
+
+  it('should acknowledge what comes for a finished stage, and go no further with it', async () => {
+    const { taken, late, read, send } = start(2);
+    read();
+    for (const one of [ticket(1, 0), ticket(2, 0)]) await send(one);
+    await vi.waitFor(() => expect(taken).toEqual(['2-0']));
+    expect(late).toEqual([true]);
+  });
+
+  it('should pass over repeats of a group that is not finished, under its key or another', async () => {
+    const { taken, late, read, send, finish } = start();
+    const onRepeat = vi.fn();
+    read(onRepeat);
+    for (const key of ['0-0', '0-0', 'another', 'yet another']) await send(ticket(0, 0), key);
+    await send(ticket(0, 1));
+    await vi.waitFor(() => expect(taken).toEqual(['0-0', '0-1']));
+    expect(onRepeat).toHaveBeenCalledTimes(3);
+    await finish(1);
+    await send(ticket(0, 0));
+    await vi.waitFor(() => expect(late).toEqual([true]));
+    expect(taken).toEqual(['0-0', '0-1']);
+  });
+
+  it('should refuse groups that a run of this config cannot have', async () => {
+    const { taken, read, send, ...bench } = start();
+    const letters = bench.readHeaders('dead-letters');
+    read();
+    const strange = ['0-999999', '1-0', 'x', '0-00', '-1-0', '0-0 '];
+    for (const groupId of strange) await send({ ...ticket(0, 0), groupId });
+    await send({ ...ticket(0, 0), groupId: '999-0', trainingStage: 999 });
+    await send({ ...ticket(0, 0), groupIndex: 1 });
+    await send(ticket(0, 0));
+    await vi.waitFor(() => expect(letters).toHaveLength(strange.length + 2));
+    expect(taken).toEqual(['0-0']);
+    expect(letters[0]).toMatchObject({
+      origin: 'prompts',
+      reason: expect.stringMatching(
+        /^expected a group <training stage>-<index> .* got "0-999999" of training stage 0$/,
+      ),
+    });
+  });
+});

@@ -1,0 +1,58 @@
+import { expect, it } from 'vitest';
+import type { RunEvent } from '../../../../src/streams/messages/run-events.js';
+import { reportWork } from '../../../../src/streams/stages/work/report-work.js';
+
+/** A report under a clock that is moved by hand. */
+function start() {
+  let time = 0;
+  const said: RunEvent[] = [];
+  const report = reportWork(
+    'sampler',
+    (event) => said.push(event),
+    () => time,
+  );
+  const pass = (milliseconds: number) => {
+    time += milliseconds;
+  };
+  const work = (milliseconds: number) => report.during(async () => pass(milliseconds));
+  return { report, said, pass, work };
+}
+
+it('should say of a training stage, when the next one is under way, what part of its time was idle', async () => {
+  const { report, said, pass, work } = start();
+  pass(10);
+  await work(20);
+  report.done(0);
+  pass(5);
+  await work(5);
+  report.done(0);
+  expect(said).toEqual([]);
+  pass(30);
+  await work(10);
+  report.done(1);
+  expect(said).toEqual([
+    { kind: 'worked', role: 'sampler', trainingStage: 0, groups: 2, idleShare: 15 / 40 },
+  ]);
+  await work(1);
+  report.done(3);
+  expect(said[1]).toMatchObject({ trainingStage: 1, groups: 1, idleShare: 30 / 40 });
+});
+
+it('should count work that overlaps once, and work that failed too', async () => {
+  const { report, said, pass, work } = start();
+  await Promise.all([work(10), work(10)]);
+  await report.during(() => Promise.reject(new Error('lost'))).catch(() => undefined);
+  pass(20);
+  report.done(0);
+  report.done(1);
+  expect(said[0]).toMatchObject({ idleShare: 0.5 });
+});
+
+it('should take a group of an earlier stage, which came again, for one of the current stage', async () => {
+  const { report, said, work } = start();
+  await work(1);
+  report.done(4);
+  report.done(3);
+  report.done(5);
+  expect(said).toMatchObject([{ trainingStage: 4, groups: 2 }]);
+});

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import type { RolloutGroup } from '../../../../src/operators/index.js';
+import type { PictureGroup } from '../../../../src/streams/messages/messages.js';
+import { pictureFault } from '../../../../src/streams/stages/reward/picture-fault.js';
+import { rolloutFault } from '../../../../src/streams/stages/work/rollout-fault.js';
+import { stageBench } from '../stage-bench.js';
+
+/** As a sampler of the smallest config makes it: ten steps, four branches that fork at the first trained step. */
+const group: RolloutGroup<unknown> = {
+  groupId: '1-2',
+  groupIndex: 34,
+  trainingStage: 1,
+  prompt: 'a',
+  interval: { trainingStage: 1, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] },
+  policyVersion: 1,
+  tree: { firstStep: 7, widths: [1, 4, 4, 4] },
+  branches: [],
+};
+const configOf = () => stageBench().context.config;
+
+describe('rolloutFault', () => {
+  it.each([
+    ['take what a sampler makes', {}, null],
+    ['take other trained steps, with the tree that these make', { firstStep: 8 }, null],
+    ['refuse other steps', { numSteps: 11 }, 'expected rollouts of 10 steps, got 11'],
+    ['refuse another tree', { widths: [1, 4, 4, 16] }, 'expected the tree 7: 1, 4, 4, 4, got 7: 1, 4, 4, 16'],
+    [
+      'refuse one that begins elsewhere',
+      { treeStep: 6 },
+      'expected the tree 7: 1, 4, 4, 4, got 6: 1, 4, 4, 4',
+    ],
+    ['refuse a group that is another by its index', { groupIndex: 35 }, 'expected group 1-2 to be the 34th'],
+    ['refuse a group that no run has', { groupId: '1-32' }, 'expected a group <training stage>-<index>'],
+  ])('should %s', (_, changes: Partial<Record<string, unknown>>, fault) => {
+    const { firstStep = 7, numSteps = 10, widths, treeStep = firstStep, ...ids } = changes;
+    const trainedSteps = [7, 8, 9].slice(Number(firstStep) - 7);
+    const tree = {
+      firstStep: Number(treeStep),
+      widths: (widths as number[]) ?? [1, ...trainedSteps.map(() => 4)],
+    };
+    const interval = {
+      ...group.interval,
+      trainedSteps,
+      firstStep: Number(firstStep),
+      numSteps: Number(numSteps),
+    };
+    const got = rolloutFault(configOf())({ ...group, ...ids, interval, tree });
+    expect(got).toEqual(fault === null ? null : expect.stringContaining(fault));
+  });
+});
+
+describe('pictureFault', () => {
+  it('should take pictures of the model, and refuse others that have as many numbers', () => {
+    const faultOf = pictureFault(configOf(), [3, 16, 16]);
+    const pictures = (imageShape: PictureGroup['imageShape']) => ({ ...group, imageShape }) as PictureGroup;
+    expect(faultOf(pictures([3, 16, 16]))).toBeNull();
+    expect(faultOf(pictures([16, 16, 3]))).toBe('expected pictures of [3, 16, 16], got [16, 16, 3]');
+  });
+});
