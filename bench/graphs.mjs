@@ -1,4 +1,4 @@
-/** @file Speed of the graphs of the shapes model, as ratios inside one run: machines are noisy, neighbours in time less so. */
+/** @file Speed of the graphs of the shapes model, as ratios inside one run: machines are noisy, neighbors in time less so. */
 
 import { createOnnxRuntimeEngine } from '../dist/models/engines/onnxruntime/engine.js';
 import { encodeGraph } from '../dist/models/graph/onnx/encode.js';

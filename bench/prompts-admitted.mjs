@@ -25,8 +25,8 @@ const preset = await loadTopology('config/shapes-ddpo.yaml', [
   `transport.kafka.payloads.folder=${folder}`,
   `stages.prompts.source={from: topic, maxWaiting: ${count}, http: {port: 0}}`,
 ]);
-// One training stage that never closes: admission lets everything through.
-const sizes = { groupsPerStage: count, runAhead: count, numStages: 1 };
+// One round that never closes: admission lets everything through.
+const sizes = { groupsPerRound: count, runAhead: count, numRounds: 1 };
 const prompts = { ...preset.stages.prompts, ...sizes };
 const config = { ...preset, stages: { ...preset.stages, prompts } };
 
@@ -63,7 +63,7 @@ await perSecond('published one after another', PUBLISHED_ONE_BY_ONE, async () =>
   for (let index = 0; index < PUBLISHED_ONE_BY_ONE; index++) {
     await transport.publish('metrics', {
       key: `bench-${index}`,
-      message: { kind: 'scored', trainingStage: 0, images: 0, verdicts: null },
+      message: { kind: 'scored', round: 0, images: 0, verdicts: null },
     });
   }
 });
@@ -90,10 +90,10 @@ const never = new AbortController().signal;
 const context = {
   config,
   transport,
-  firstTrainingStage: 0,
+  firstRound: 0,
   say,
   stopping: never,
-  cancelling: never,
+  canceling: never,
   learningRateScale: () => 1,
 };
 // From the first prompt that is taken in: joining the consumer group takes seconds, once.

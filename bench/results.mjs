@@ -67,9 +67,9 @@ function interval(numbers, digits) {
 const runs = SEEDS.map((seed) => {
   const lines = metricsOf(seed);
   const evaluations = lines.filter(({ kind }) => kind === 'evaluation');
-  const stages = lines.filter(({ kind }) => kind === 'stage');
+  const rounds = lines.filter(({ kind }) => kind === 'round');
   const seconds = (Date.parse(lines.at(-1).time) - Date.parse(lines[0].time)) / 1000 + lines[0].seconds;
-  return { seed, base: evaluations[0], tuned: evaluations.at(-1), stages, seconds };
+  return { seed, base: evaluations[0], tuned: evaluations.at(-1), rounds, seconds };
 });
 const kept = (list) => runs.map(({ base, tuned }) => percent(tuned[list].diversity / base[list].diversity));
 const row = (cells) => `| ${cells.join(' | ')} |`;
@@ -103,11 +103,11 @@ const seedRows = runs.map(({ seed, base, tuned, seconds }, index) => {
     seconds.toFixed(0),
   ]);
 });
-const [{ base, stages }] = runs;
+const [{ base, rounds }] = runs;
 const page = `# Results of the demo
 
 Written by \`npm run results\` (${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}).
-Seeds ${SEEDS.join(', ')}; ${stages.length} training stages, ${stages.at(-1).rewardQueries} reward queries each.
+Seeds ${SEEDS.join(', ')}; ${rounds.length} rounds, ${rounds.at(-1).rewardQueries} reward queries each.
 
 Every policy is measured on ${base.train.images} pictures of ${base.train.prompts} training prompts and
 ${base.heldOut.images} pictures of ${base.heldOut.prompts} held-out prompts, from noise that training never sees and that

@@ -1,11 +1,11 @@
-/** @file Two training stages of the demo through the command line: what a run says of itself. */
+/** @file Two rounds of the demo through the command line: what a run says of itself. */
 
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const SHORT = ['stages.prompts.numStages=2', 'evaluation.imagesPerPrompt=1', 'evaluation.everyStages=2'];
+const SHORT = ['stages.prompts.numRounds=2', 'evaluation.imagesPerPrompt=1', 'evaluation.everyRounds=2'];
 
 /** The worst of the figures of the stages: ratio before the first step, event-loop delay, resident memory. */
 export async function benchShortRun(config) {
@@ -26,8 +26,8 @@ export async function benchShortRun(config) {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line));
-    const stages = lines.filter(({ kind }) => kind === 'stage');
-    const worst = (name) => Math.max(...stages.map((stage) => stage[name]));
+    const rounds = lines.filter(({ kind }) => kind === 'round');
+    const worst = (name) => Math.max(...rounds.map((round) => round[name]));
     return {
       maxRatioDeviation: worst('maxRatioDeviation'),
       eventLoopDelayP99Ms: worst('eventLoopDelayP99Ms'),

@@ -16,7 +16,7 @@ export const ERROR_CODES = {
   TRIB_PROVIDER: 'an execution provider is not there',
   TRIB_ENGINE: 'a graph failed while it was prepared or run',
   TRIB_THREAD: 'a thread ended before it was closed',
-  TRIB_CANCELLED: 'the work was cancelled',
+  TRIB_CANCELLED: 'the work was canceled',
   TRIB_PROMPT: 'a prompt or a list of prompts cannot be used',
   TRIB_REWARD: 'a reward is no finite number within its bound, or nobody gives one',
   TRIB_CHECKPOINT: 'a checkpoint is damaged or belongs to another run',
@@ -32,7 +32,7 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 export interface ErrorContext {
   /** Whether trying the same thing again can help. */
   readonly retryable?: boolean;
-  /** The topology stage in which the fault arose. */
+  /** The stage in which the fault arose. */
   readonly stage?: string;
   /** The group that was being worked on. */
   readonly groupId?: string;

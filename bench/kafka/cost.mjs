@@ -7,13 +7,13 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const STAGES = 4;
 const SHORT = [
-  `stages.prompts.numStages=${STAGES}`,
+  `stages.prompts.numRounds=${STAGES}`,
   'evaluation.trainPrompts=1',
   'evaluation.heldOutPrompts=1',
   'evaluation.imagesPerPrompt=2',
 ];
 
-/** Median over the rounds of the seconds from the end of the first training stage to the end of the last. */
+/** Median over the rounds of the seconds from the end of the first round to the end of the last. */
 export async function benchCost({ addresses, folder, rounds }) {
   const ratios = [];
   const seconds = [];
@@ -36,7 +36,7 @@ async function secondsOf(path, settings) {
   const args = ['dist/cli/main.js', 'run', 'config/shapes-b2-branch.yaml', '--run-dir', path, ...set];
   await run(process.execPath, args, { maxBuffer: 2 ** 28 });
   const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
-  const stages = lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'stage');
+  const stages = lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'round');
   return stages.at(-1).elapsedSeconds - stages[0].elapsedSeconds;
 }
 

@@ -23,17 +23,17 @@ export async function benchScaling(place, numbers = [1, 2, 4, 8]) {
 async function shareOfLinear(place, samplers) {
   const groups = samplers * BATCHES * GROUPS_PER_BATCH;
   const settings = [
-    `stages.prompts.groupsPerStage=${groups}`,
+    `stages.prompts.groupsPerRound=${groups}`,
     `stages.prompts.runAhead=${groups}`,
     `stages.sampler.groupsPerBatch=${GROUPS_PER_BATCH}`,
-    'stages.trainer.updates={from: stage, samplesPerUpdate: 4}',
+    'stages.trainer.updates={from: round, samplesPerUpdate: 4}',
   ];
   const config = await configOnKafka(place, settings);
   const { transport } = await openTransport({ config, trainer: null, warn: (text) => console.error(text) });
   const key = 'run';
   await transport.publish('progress', { key, message: progressAt(config, 0) });
   await transport.publish('policy', { key, message: { version: 0, parameters: {} } });
-  const interval = { trainingStage: 0, firstStep: 9, numSteps: 10, trainedSteps: [9] };
+  const interval = { round: 0, firstStep: 9, numSteps: 10, trainedSteps: [9] };
   await transport.publish('schedule', { key, message: interval });
   const workers = Array.from({ length: samplers }, () => startSampler(config));
   await allHavePartitions(config, samplers);
@@ -50,7 +50,7 @@ async function shareOfLinear(place, samplers) {
   });
   for (let index = 0; index < groups; index++) {
     const groupId = `0-${index}`;
-    const message = { groupId, groupIndex: index, trainingStage: 0, prompt: 'a' };
+    const message = { groupId, groupIndex: index, round: 0, prompt: 'a' };
     await transport.publish('prompts', { key: groupId, turn: index, message });
   }
   const took = await all;

@@ -31,10 +31,10 @@ process.once('message', async ({ config, batchMs }) => {
     {
       config,
       transport,
-      firstTrainingStage: 0,
+      firstRound: 0,
       say: () => undefined,
       stopping: never,
-      cancelling: never,
+      canceling: never,
       learningRateScale: () => 1,
     },
     sampler,

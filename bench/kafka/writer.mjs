@@ -4,7 +4,7 @@ import { openTransport } from '../../dist/streams/transport/open-transport.js';
 const ticket = (index) => ({
   groupId: `0-${index}`,
   groupIndex: index,
-  trainingStage: 0,
+  round: 0,
   prompt: 'a red circle above a blue square',
 });
 
@@ -15,7 +15,7 @@ function trajectories() {
   const latents = Float32Array.from({ length: (steps + 1) * size }, (_, index) => ((index * 37) % 101) / 64);
   const trainedSteps = Array.from({ length: steps }, (_, step) => step);
   const group = {
-    interval: { trainingStage: 0, firstStep: 0, numSteps: steps, trainedSteps },
+    interval: { round: 0, firstStep: 0, numSteps: steps, trainedSteps },
     tree: { firstStep: 0, widths: Array.from({ length: steps + 1 }, () => 1) },
     policyVersion: 0,
     branches: [{ firstStep: 0, latents, logProbs: new Float32Array(steps).fill(-1.5) }],

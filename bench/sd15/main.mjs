@@ -65,7 +65,7 @@ const run = promisify(execFile);
 const lastLine = (text) => JSON.parse(text.trim().split('\n').at(-1));
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
-/** Operations a second of the best of some products: neighbours on the machine only ever make one slower. */
+/** Operations a second of the best of some products: neighbors on the machine only ever make one slower. */
 async function matrixRate() {
   const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads });
   try {

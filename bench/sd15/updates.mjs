@@ -70,7 +70,7 @@ const settings = {
   lora,
   surrogate: { type: 'ddpo-is', clipRange: 0.5, advClipMax: 5 },
   measureKl: false,
-  updates: { from: 'stage', innerEpochs: 1, samplesPerUpdate: 2, remainder: 'train' },
+  updates: { from: 'round', innerEpochs: 1, samplesPerUpdate: 2, remainder: 'train' },
   minibatchSize: 1,
   gradientCheckpointing: 'off',
   precision: 'float32',
@@ -82,7 +82,7 @@ const settings = {
   learningRateSchedule: 'constant',
   loraPlusRatio: 1,
   samplingPolicyDecay: 0,
-  numStages: updates,
+  numRounds: updates,
 };
 const trainer = await createTrainer(
   engine,
@@ -119,8 +119,8 @@ for (let update = 0; update < updates; update++) {
     stepAdvantages: null,
     trajectory,
   }));
-  const stage = { samples, trainedSteps, trainingStage: update, learningRateScale: 1 };
-  state = (await trainer.train(stage, state)).state;
+  const round = { samples, trainedSteps, round: update, learningRateScale: 1 };
+  state = (await trainer.train(round, state)).state;
   const done = update + 1;
   if (done % Math.ceil(updates / 20) === 0 || done === updates)
     console.log(

@@ -1,4 +1,4 @@
-"""Exports ImageReward to ONNX, standardised by its authors' constants, as the reward `onnx` reads it (docs/rewards.md).
+"""Exports ImageReward to ONNX, standardized by its authors' constants, as the reward `onnx` reads it (docs/rewards.md).
 
     pip install torch image-reward onnx
     python docs/examples/export_image_reward.py rewards/image-reward/model.onnx

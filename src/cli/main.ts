@@ -13,7 +13,7 @@ import { addGraphCommand } from './commands/graph.js';
 import { addLintCommand } from './commands/lint.js';
 import { addMergeCommand } from './commands/merge.js';
 import { addPretrainCommand } from './commands/pretrain.js';
-import { addReparameteriseCommand } from './commands/reparameterize.js';
+import { addReparameterizeCommand } from './commands/reparameterize.js';
 import { addRunCommand } from './commands/run.js';
 import { addSampleCommand } from './commands/sample.js';
 import { addStudyCommand } from './commands/study.js';
@@ -36,7 +36,7 @@ function createProgram(): Command {
   addMergeCommand(program);
   addStudyCommand(program);
   addPretrainCommand(program);
-  addReparameteriseCommand(program);
+  addReparameterizeCommand(program);
   addLintCommand(program);
   addGraphCommand(program);
   addDashboardCommand(program);

@@ -10,7 +10,7 @@ export interface AdmitByRunAheadOptions<Ticket> {
   /** Where both counters start (a resumed run); `tickets` then begins with the ticket after it. Default 0. */
   readonly initiallyFinished?: number;
   /**
-   * Whether groups may finish that were never issued, as where training stages close by time: their tickets are passed
+   * Whether groups may finish that were never issued, as where rounds close by time: their tickets are passed
    * over. Default: no, more finished groups than issued ones are a miscount.
    */
   readonly passesOverFinished?: boolean;

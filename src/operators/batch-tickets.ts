@@ -31,7 +31,7 @@ export interface BatchTicketsOptions<Out> {
 }
 
 /**
- * Runs tickets in batches of one training stage, one batch at a time. Like `bufferCount` and `concatMap`, but a batch
+ * Runs tickets in batches of one round, one batch at a time. Like `bufferCount` and `concatMap`, but a batch
  * keeps growing while the one before it runs.
  *
  * ```
@@ -42,7 +42,7 @@ export interface BatchTicketsOptions<Out> {
  * result  ----r-----r----r|
  * ```
  *
- * Time: a batch starts when the one before is done and it is full, or is followed by a ticket of another training stage,
+ * Time: a batch starts when the one before is done and it is full, or is followed by a ticket of another round,
  * or `lingerMs` have passed since its first ticket became the oldest waiting, or the source has completed. Completes
  * when the source has and every ticket has run; errs with the source or `run`. Buffers at most `maxQueued` tickets; those
  * that are over are dropped when a batch could start, or when there is no room. Unsubscribing releases the source, the

@@ -29,12 +29,12 @@ export interface BranchRolloutsOptions<Policy, Branch> {
   /** Tickets that may wait, at least `groupsPerBatch`. */
   readonly maxQueued: number;
   /**
-   * Whether a batch of this training stage may start with these; until then it waits for newer ones. For the
-   * synchronous loop: `(stage, interval, policy) => interval.trainingStage === stage && policy.version === stage`.
+   * Whether a batch of this round may start with these; until then it waits for newer ones. For the
+   * synchronous loop: `(round, interval, policy) => interval.round === round && policy.version === round`.
    * Default: always.
    */
-  readonly isReady?: (trainingStage: number, interval: TrainingInterval, policy: Policy) => boolean;
-  /** Whether a ticket is of no use any more, as its training stage is closed: one that waits is dropped. Default: never. */
+  readonly isReady?: (round: number, interval: TrainingInterval, policy: Policy) => boolean;
+  /** Whether a ticket is of no use any more, as its round is closed: one that waits is dropped. Default: never. */
   readonly isOver?: (ticket: PromptTicket) => boolean;
   /** Times `lingerMs`. Default `asyncScheduler`. */
   readonly scheduler?: SchedulerLike;
@@ -57,14 +57,14 @@ export interface BranchRolloutsOptions<Policy, Branch> {
  * result    ----(ab)(cd)-|     each group by itself
  * ```
  *
- * Time: a batch starts when the one before is done and it is full, or is followed by a ticket of another training stage
- * (a batch never mixes stages), or `lingerMs` have passed since its first ticket became the oldest waiting, or the
+ * Time: a batch starts when the one before is done and it is full, or is followed by a ticket of another round
+ * (a batch never mixes rounds), or `lingerMs` have passed since its first ticket became the oldest waiting, or the
  * source has completed. Emits groups one by one; completes when the source has completed and every ticket is rolled
  * out; errs with the source, a broadcast, or `rollout`. Buffers at most `maxQueued` tickets. Unsubscribing releases the
  * source, both broadcasts, the running rollout and the timer.
  *
  * Errors: TRIB_OVERFLOW when one more ticket would have to wait; TRIB_OPERATOR when a broadcast ends before it gave what
- * a batch needs; an error of `rollout` keeps its code and names the training stage.
+ * a batch needs; an error of `rollout` keeps its code and names the round.
  */
 export function branchRollouts<Policy, Branch>(
   options: BranchRolloutsOptions<Policy, Branch>,
@@ -79,12 +79,12 @@ export function branchRollouts<Policy, Branch>(
     tickets: readonly PromptTicket[],
     newest$: Observable<readonly [TrainingInterval, Policy]>,
   ): Observable<RolloutGroup<Branch>> => {
-    const trainingStage = tickets[0]?.trainingStage ?? 0;
-    const place = { stage: 'branchRollouts', work: `training stage ${trainingStage}, ${groupsOf(tickets)}` };
+    const round = tickets[0]?.round ?? 0;
+    const place = { stage: 'sampler', work: `round ${round}, ${groupsOf(tickets)}` };
     return newest$.pipe(
-      filter(([interval, policy]) => isReady(trainingStage, interval, policy)),
+      filter(([interval, policy]) => isReady(round, interval, policy)),
       take(1),
-      throwIfEmpty(() => endedBroadcast(trainingStage)),
+      throwIfEmpty(() => endedBroadcast(round)),
       mergeMap(([interval, policy]) =>
         defer(() => rollout(tickets, interval, policy)).pipe(
           catchError((error: unknown) => {
@@ -110,9 +110,9 @@ function groupsOf(tickets: readonly PromptTicket[]): string {
   return first === last ? `group ${first}` : `groups ${first} to ${last}`;
 }
 
-function endedBroadcast(trainingStage: number): TributaryError {
+function endedBroadcast(round: number): TributaryError {
   return new TributaryError(
     'TRIB_OPERATOR',
-    `branchRollouts, training stage ${trainingStage}: expected its schedule and policy, got the end of both. Keep the broadcasts open while tickets wait.`,
+    `branchRollouts, round ${round}: expected its schedule and policy, got the end of both. Keep the broadcasts open while tickets wait.`,
   );
 }

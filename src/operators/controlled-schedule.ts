@@ -4,7 +4,7 @@ import type { TrainingInterval } from './records/records.js';
 
 /** What an operator wants of a schedule. */
 export interface ScheduleControl {
-  /** Training stages that the schedule is ahead of where it would be; negative: behind. An integer. */
+  /** Rounds that the schedule is ahead of where it would be; negative: behind. An integer. */
   readonly shift: number;
   /** Position at which the schedule stands still, whatever the shift; null: it moves. */
   readonly frozenAt: number | null;
@@ -18,18 +18,18 @@ export interface ControlledScheduleOptions extends IntervalScheduleOptions {
 /** A schedule that is left alone. */
 export const FREE_SCHEDULE: ScheduleControl = { shift: 0, frozenAt: null };
 
-/** Returns the training stage whose interval a stage is given: the frozen one, or its own with the shift, within 0..K-1. */
+/** Returns the round whose interval a round is given: the frozen one, or its own with the shift, within 0..K-1. */
 export function schedulePositionAt(
-  trainingStage: number,
+  round: number,
   { shift, frozenAt }: ScheduleControl,
-  numStages: number,
+  numRounds: number,
 ): number {
-  return Math.min(Math.max(frozenAt ?? trainingStage + shift, 0), numStages - 1);
+  return Math.min(Math.max(frozenAt ?? round + shift, 0), numRounds - 1);
 }
 
 /**
- * Maps the training stage that begins to its interval, which an operator may hold, advance or rewind. Like
- * `intervalSchedule`, but the steps are those of another position in the schedule; the interval keeps its training stage.
+ * Maps the round that begins to its interval, which an operator may hold, advance or rewind. Like
+ * `intervalSchedule`, but the steps are those of another position in the schedule; the interval keeps its round.
  *
  * ```
  * control  ----f-----u--r----|      f frozen at 1, u free, r one behind
@@ -39,7 +39,7 @@ export function schedulePositionAt(
  *
  *     position(k) = frozenAt, else k + shift, within 0..K-1
  *
- * Time: emits at once, and once a stage: control decides when a stage begins, and never changes one that has begun.
+ * Time: emits at once, and once a round: control decides when a round begins, and never changes one that has begun.
  * Completes with the source, errs with either; keeps one control. Unsubscribing releases both.
  * Errors: as `intervalSchedule`.
  */
@@ -47,16 +47,16 @@ export function controlledSchedule({
   control$,
   ...schedule
 }: ControlledScheduleOptions): OperatorFunction<number, TrainingInterval> {
-  const { spec, numInferenceSteps, numStages, noisySteps } = schedule;
+  const { spec, numInferenceSteps, numRounds, noisySteps } = schedule;
   return pipe(
     intervalSchedule(schedule),
     withLatestFrom(control$.pipe(startWith(FREE_SCHEDULE))),
     map(([interval, control]) => {
-      const { trainingStage } = interval;
-      const position = schedulePositionAt(trainingStage, control, numStages);
-      if (position === trainingStage) return interval;
-      const other = trainingIntervalAt(spec, position, numInferenceSteps, numStages, noisySteps);
-      return { ...other, trainingStage };
+      const { round } = interval;
+      const position = schedulePositionAt(round, control, numRounds);
+      if (position === round) return interval;
+      const other = trainingIntervalAt(spec, position, numInferenceSteps, numRounds, noisySteps);
+      return { ...other, round };
     }),
   );
 }

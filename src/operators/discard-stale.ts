@@ -14,33 +14,33 @@ import { readLatest } from './read-latest.js';
 import type { LostGroup, RolloutGroup, TrainingInterval } from './records/records.js';
 
 export interface DiscardStaleOptions {
-  /** The trainer's policy version. Publish it before the interval of the same stage. */
+  /** The trainer's policy version. Publish it before the interval of the same round. */
   readonly policyVersion$: Observable<number>;
   /** The interval that is being trained. */
   readonly interval$: Observable<TrainingInterval>;
   /** Policy versions that a group may be old when it is trained on; 0 is the synchronous loop. */
   readonly maxStaleness: number;
-  /** Groups of later training stages that may wait for their stage, at least 1. `runAhead` is enough. */
+  /** Groups of later rounds that may wait for their round, at least 1. `runAhead` is enough. */
   readonly maxHeld: number;
   readonly onLost: (group: LostGroup) => void;
 }
 
 /**
  * Passes a group when its policy is at most `maxStaleness` versions old and its interval is the current one; reports
- * the others as lost. A group of a later training stage waits until that stage is current, so that it is judged by the
+ * the others as lost. A group of a later round waits until that round is current, so that it is judged by the
  * policy that it would train.
  *
  * ```
  * version   0-----1------
  * interval  i-----j------      maxStaleness 0
- * source    -a-b----c-d--|     b belongs to the next stage but was sampled by version 0, c by 0, d by 1
+ * source    -a-b----c-d--|     b belongs to the next round but was sampled by version 0, c by 0, d by 1
  * lost      ------b-c----
  * result    -a--------d--|
  * ```
  *
  *     staleness = current policy version - group.policyVersion
  *
- * Time: emits at once, or when the stage of the group begins. Completes when the source has and no group waits; when a
+ * Time: emits at once, or when the round of the group begins. Completes when the source has and no group waits; when a
  * broadcast ends first, waiting groups are lost. Errs with the source or a broadcast. Buffers at most `maxHeld` groups.
  * Unsubscribing releases source, broadcasts and the waiting groups. A negative staleness (the policy of a run that was
  * set back to an older checkpoint) is stale too.
@@ -63,14 +63,14 @@ export function discardStale<Group extends RolloutGroup<unknown>>(
           boundOption: 'maxHeld',
           project: (group) =>
             newest$.pipe(
-              filter(([, interval]) => interval.trainingStage >= group.trainingStage),
+              filter(([, interval]) => interval.round >= group.round),
               take(1),
               map(([policyVersion, interval]) => staleness(group, policyVersion, interval, maxStaleness)),
-              defaultIfEmpty('its training stage never began'),
+              defaultIfEmpty('its round never began'),
               mergeMap((detail) => {
                 if (detail === null) return [group];
-                const { groupId, trainingStage } = group;
-                onLost({ groupId, trainingStage, reason: 'stale', detail });
+                const { groupId, round } = group;
+                onLost({ groupId, round, reason: 'stale', detail });
                 return [];
               }),
             ),

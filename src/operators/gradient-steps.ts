@@ -3,7 +3,7 @@ import { boundedMerge } from './bounded-merge.js';
 import { stageError } from './checks/stage-error.js';
 
 export interface GradientStepsOptions<Batch, Result> {
-  /** Trains on one stage's batch; nothing else is trained meanwhile. */
+  /** Trains on one round's batch; nothing else is trained meanwhile. */
   readonly train: (batch: Batch) => ObservableInput<Result>;
   /** Batches that may wait, at least 0. */
   readonly maxQueued: number;
@@ -20,12 +20,12 @@ export interface GradientStepsOptions<Batch, Result> {
  * ```
  *
  * Time: emits what `train` emits; completes when the source and the last batch have. Errs with the source, or with the
- * first error of `train`: its code is kept, and it names the topology stage and the training stage. Buffers at most
+ * first error of `train`: its code is kept, and it names the round and the round. Buffers at most
  * `maxQueued` batches. Unsubscribing releases the source and the running batch.
  *
  * Errors: TRIB_OVERFLOW when one more batch would have to wait; TRIB_OPERATOR for a bound that is no count.
  */
-export function gradientSteps<Batch extends { readonly trainingStage: number }, Result>(
+export function gradientSteps<Batch extends { readonly round: number }, Result>(
   options: GradientStepsOptions<Batch, Result>,
 ): OperatorFunction<Batch, Result> {
   const { train, maxQueued } = options;
@@ -37,8 +37,8 @@ export function gradientSteps<Batch extends { readonly trainingStage: number }, 
       defer(() => train(batch)).pipe(
         catchError((error: unknown) => {
           throw stageError(error, {
-            stage: 'gradientSteps',
-            work: `training stage ${batch.trainingStage}`,
+            stage: 'trainer',
+            work: `round ${batch.round}`,
           });
         }),
       ),

@@ -9,8 +9,8 @@ export type JoinOutcome<Branch> = RewardedGroup<Branch> | LostGroup;
 export interface GroupJoin<Branch> {
   addGroup(group: RolloutGroup<Branch>): JoinOutcome<Branch>[];
   addRewards(rewards: GroupRewards | LostGroup): JoinOutcome<Branch>[];
-  /** Lets go of what waits of earlier training stages, and takes nothing of them from now on; their groups are counted. */
-  release(trainingStage: number): void;
+  /** Lets go of what waits of earlier rounds, and takes nothing of them from now on; their groups are counted. */
+  release(round: number): void;
   /** Nothing more comes: everything that still waits is lost. */
   close(): LostGroup[];
 }
@@ -36,7 +36,7 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
   const groups = new Map<string, RolloutGroup<Branch>>();
   const rewards = new Map<string, GroupRewards>();
   const left = new Set<string>();
-  let firstStage = 0;
+  let firstRound = 0;
 
   const leave = (outcome: JoinOutcome<Branch>): JoinOutcome<Branch>[] => {
     groups.delete(outcome.groupId);
@@ -55,7 +55,7 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
     onRefused(scored, fault);
     return leave(lost(group, 'dead-letter', fault.message));
   };
-  const isOver = ({ trainingStage }: Waiting) => trainingStage < firstStage;
+  const isOver = ({ round }: Waiting) => round < firstRound;
   const isRepeated = (groupId: string, hasHalf: boolean): boolean => {
     if (!hasHalf && !left.has(groupId)) return false;
     onRepeated(groupId);
@@ -82,8 +82,8 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
       const group = groups.get(scored.groupId);
       return group ? join(group, scored) : hold(rewards, scored, 'trajectories');
     },
-    release(trainingStage) {
-      firstStage = trainingStage;
+    release(round) {
+      firstRound = round;
       for (const side of [groups, rewards]) {
         for (const half of side.values()) if (isOver(half)) side.delete(half.groupId);
       }
@@ -100,8 +100,8 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
   };
 }
 
-type Waiting = Pick<LostGroup, 'groupId' | 'trainingStage'>;
+type Waiting = Pick<LostGroup, 'groupId' | 'round'>;
 
 function lost(half: Waiting, reason: LostGroup['reason'], detail: string): LostGroup {
-  return { groupId: half.groupId, trainingStage: half.trainingStage, reason, detail };
+  return { groupId: half.groupId, round: half.round, reason, detail };
 }

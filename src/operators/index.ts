@@ -26,5 +26,5 @@ export * from './raise-alarms.js';
 export * from './read-latest.js';
 export * from './records/records.js';
 export * from './records/rollout-tree.js';
+export * from './round-batch.js';
 export * from './score-rewards.js';
-export * from './stage-batch.js';

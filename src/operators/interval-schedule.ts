@@ -3,67 +3,67 @@ import { TributaryError } from '../errors.js';
 import { requireCount } from './checks/require-count.js';
 import type { TrainingInterval } from './records/records.js';
 
-/** Which sampler steps are trained, as a function of the training stage. */
+/** Which sampler steps are trained, as a function of the round. */
 export type IntervalSpec =
   /** s(k) = first + ⌊k (last - first + 1) / K⌋: grows from `first` to `last` in equal shares of the run. */
   | { readonly mode: 'floor-linear'; readonly first: number; readonly last: number }
   /** The listed s, each for an equal share of the run. */
-  | { readonly mode: 'list'; readonly stages: readonly number[] }
+  | { readonly mode: 'list'; readonly phases: readonly number[] }
   | { readonly mode: 'constant'; readonly steps: number }
   /** Single steps, the n-th from the end for every listed n; one more of them for each equal share of the run. */
-  | { readonly mode: 'sparse'; readonly stages: readonly number[] }
+  | { readonly mode: 'sparse'; readonly phases: readonly number[] }
   /** `length` steps in a row; the window starts at the noisiest step, moves on by one every so often, and begins anew. */
-  | { readonly mode: 'window'; readonly length: number; readonly everyStages: number }
+  | { readonly mode: 'window'; readonly length: number; readonly everyRounds: number }
   /** The first ⌊S f⌋ of S steps: what is left out are the steps nearest to the image. */
   | { readonly mode: 'fraction'; readonly timestepFraction: number }
-  | { readonly mode: 'function'; readonly steps: (trainingStage: number) => number };
+  | { readonly mode: 'function'; readonly steps: (round: number) => number };
 
 export interface IntervalScheduleOptions {
   readonly spec: IntervalSpec;
   /** Sampler steps of a rollout (S). */
   readonly numInferenceSteps: number;
-  /** Training stages of the whole run (K). */
-  readonly numStages: number;
+  /** Rounds of the whole run (K). */
+  readonly numRounds: number;
   /** Leading sampler steps that draw noise, default all; those behind them are deterministic and never trained. */
   readonly noisySteps?: number | undefined;
 }
 
 /**
- * Returns the training interval of one stage. Where a mode counts steps (s), the last s(k) of S sampler steps are trained,
+ * Returns the training interval of one round. Where a mode counts steps (s), the last s(k) of S sampler steps are trained,
  * but for those that draw no noise: where the last step is deterministic, an interval of s steps has s - 1 edges.
  *
  *     floor-linear  s(k) = L + ⌊k (R - L + 1) / K⌋      hu-zijing/B2-DiffuRL, run script (L = 14, R = 20, K = 100)
- *     list          s(k) = stages[⌊k n / K⌋], n entries
- *     sparse        steps S - stages[j], j = 0..⌊k n / K⌋          after iADD, which adds steps incrementally, but spreads
+ *     list          s(k) = phases[⌊k n / K⌋], n entries
+ *     sparse        steps S - phases[j], j = 0..⌊k n / K⌋          after iADD, which adds steps incrementally, but spreads
  *                                                       4, 8, 12, then 16 of 20 evenly over the trajectory
- *     window        steps w, ..., w + length - 1 with w(k) = ⌊k / everyStages⌋ mod (S - length + 1)
+ *     window        steps w, ..., w + length - 1 with w(k) = ⌊k / everyRounds⌋ mod (S - length + 1)
  *                                                       MixGRPO (Li et al. 2025), progressive, with roll back
  *     fraction      steps 0, ..., ⌊S f⌋ - 1             yifan123/flow_grpo, `timestep_fraction`; f = 0.99 leaves the last out
  *
  * iADD's schedule of its B²-DiffuRL baseline, min(20, 4 (1 + ⌊10 k / K⌋)), is the list 4, 8, 12, 16, 20 (five times).
  * A window of one step is TempFlow-GRPO's single stochastic step (He et al. 2025), swept over the trajectory.
  *
- * Units: s in sampler steps, 1..S; `trainingStage` in 0..K-1.
- * Errors: TRIB_OPERATOR when a count is wrong, the stage lies outside the run, `first` exceeds `last`, s outside 1..S, or no
+ * Units: s in sampler steps, 1..S; `round` in 0..K-1.
+ * Errors: TRIB_OPERATOR when a count is wrong, the round lies outside the run, `first` exceeds `last`, s outside 1..S, or no
  * step of the interval draws noise.
  */
 export function trainingIntervalAt(
   spec: IntervalSpec,
-  trainingStage: number,
+  round: number,
   numInferenceSteps: number,
-  numStages: number,
+  numRounds: number,
   noisySteps: number = numInferenceSteps,
 ): TrainingInterval {
   requireCount('intervalSchedule', 'numInferenceSteps', numInferenceSteps, 1);
-  requireCount('intervalSchedule', 'numStages', numStages, 1);
-  requireCount('intervalSchedule', 'trainingStage', trainingStage, 0);
-  if (trainingStage >= numStages) {
-    throw fault('trainingStage', `less than numStages ${numStages}`, trainingStage, 'Raise `numStages`');
+  requireCount('intervalSchedule', 'numRounds', numRounds, 1);
+  requireCount('intervalSchedule', 'round', round, 0);
+  if (round >= numRounds) {
+    throw fault('round', `less than numRounds ${numRounds}`, round, 'Raise `numRounds`');
   }
-  const steps = trainedStepsAt(spec, trainingStage, numInferenceSteps, numStages);
+  const steps = trainedStepsAt(spec, round, numInferenceSteps, numRounds);
   const trainedSteps = steps.filter((step) => step < noisySteps);
   if (trainedSteps.length === 0) {
-    const thing = `${spec.mode} at training stage ${trainingStage}`;
+    const thing = `${spec.mode} at round ${round}`;
     throw fault(
       thing,
       `a step before ${noisySteps}, which draws no noise`,
@@ -71,48 +71,38 @@ export function trainingIntervalAt(
       'Train more steps',
     );
   }
-  return { trainingStage, firstStep: trainedSteps[0] ?? 0, numSteps: numInferenceSteps, trainedSteps };
+  return { round, firstStep: trainedSteps[0] ?? 0, numSteps: numInferenceSteps, trainedSteps };
 }
 
 /**
- * Maps the training stage that begins to its interval (backward progressive training: the interval grows from the last
- * sampler steps towards earlier ones; MixGRPO: a window that moves the other way).
+ * Maps the round that begins to its interval (backward progressive training: the interval grows from the last
+ * sampler steps toward earlier ones; MixGRPO: a window that moves the other way).
  *
  * ```
  * source  0--0--1--2--|
  * result  a-----b--c--|
  * ```
  *
- * Time: emits at once, and once a stage: a repeated stage is skipped. Completes and errs with the source; buffers nothing.
- * Errors: as `trainingIntervalAt`; all stages of a spec without a function are checked at call time.
+ * Time: emits at once, and once a round: a repeated round is skipped. Completes and errs with the source; buffers nothing.
+ * Errors: as `trainingIntervalAt`; all rounds of a spec without a function are checked at call time.
  */
 export function intervalSchedule(
   options: IntervalScheduleOptions,
 ): OperatorFunction<number, TrainingInterval> {
-  const { spec, numInferenceSteps, numStages, noisySteps } = options;
-  requireCount('intervalSchedule', 'numStages', numStages, 1);
-  const at = (stage: number) => trainingIntervalAt(spec, stage, numInferenceSteps, numStages, noisySteps);
-  if (spec.mode !== 'function') for (let stage = 0; stage < numStages; stage += 1) at(stage);
+  const { spec, numInferenceSteps, numRounds, noisySteps } = options;
+  requireCount('intervalSchedule', 'numRounds', numRounds, 1);
+  const at = (round: number) => trainingIntervalAt(spec, round, numInferenceSteps, numRounds, noisySteps);
+  if (spec.mode !== 'function') for (let round = 0; round < numRounds; round += 1) at(round);
   return pipe(distinctUntilChanged(), map(at));
 }
 
-function trainedStepsAt(
-  spec: IntervalSpec,
-  trainingStage: number,
-  numSteps: number,
-  numStages: number,
-): number[] {
+function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, numRounds: number): number[] {
   const checked = (steps: number): number => {
     if (Number.isInteger(steps) && steps >= 1 && steps <= numSteps) return steps;
     const expected = `a whole number of steps in 1..${numSteps}`;
-    throw fault(
-      `${spec.mode} at training stage ${trainingStage}`,
-      expected,
-      steps,
-      'Train at most `numInferenceSteps` steps',
-    );
+    throw fault(`${spec.mode} at round ${round}`, expected, steps, 'Train at most `numInferenceSteps` steps');
   };
-  const share = (entries: number) => Math.floor((trainingStage * entries) / numStages);
+  const share = (entries: number) => Math.floor((round * entries) / numRounds);
   switch (spec.mode) {
     case 'floor-linear':
       if (spec.first > spec.last) {
@@ -120,25 +110,25 @@ function trainedStepsAt(
       }
       return lastSteps(checked(spec.first + share(spec.last - spec.first + 1)), numSteps);
     case 'list':
-      // An empty list has no entry at any stage: NaN is refused with the place in the text.
-      return lastSteps(checked(spec.stages[share(spec.stages.length)] ?? Number.NaN), numSteps);
+      // An empty list has no entry at any round: NaN is refused with the place in the text.
+      return lastSteps(checked(spec.phases[share(spec.phases.length)] ?? Number.NaN), numSteps);
     case 'constant':
       return lastSteps(checked(spec.steps), numSteps);
     case 'sparse': {
-      const toGo = spec.stages.slice(0, share(spec.stages.length) + 1);
+      const toGo = spec.phases.slice(0, share(spec.phases.length) + 1);
       if (toGo.length === 0) checked(Number.NaN);
       return [...new Set(toGo.map((steps) => numSteps - checked(steps)))].sort((a, b) => a - b);
     }
     case 'window': {
-      requireCount('intervalSchedule', 'everyStages', spec.everyStages, 1);
+      requireCount('intervalSchedule', 'everyRounds', spec.everyRounds, 1);
       const starts = numSteps - checked(spec.length) + 1;
-      const start = Math.floor(trainingStage / spec.everyStages) % starts;
+      const start = Math.floor(round / spec.everyRounds) % starts;
       return Array.from({ length: spec.length }, (_, index) => start + index);
     }
     case 'fraction':
       return Array.from({ length: checked(Math.floor(numSteps * spec.timestepFraction)) }, (_, step) => step);
     case 'function':
-      return lastSteps(checked(spec.steps(trainingStage)), numSteps);
+      return lastSteps(checked(spec.steps(round)), numSteps);
     default:
       return spec satisfies never;
   }

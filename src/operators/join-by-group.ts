@@ -28,10 +28,10 @@ export interface JoinByGroupOptions {
   /** Ids that are already trained on (from a checkpoint), oldest first. */
   readonly seen?: Iterable<string>;
   /**
-   * The training stage that begins. What waits of earlier ones is let go without a word: they are trained, and a group that
-   * is missing there was counted then, as where a stage closes by time. Default: nothing is let go.
+   * The round that begins. What waits of earlier ones is let go without a word: they are trained, and a group that
+   * is missing there was counted then, as where a round closes by time. Default: nothing is let go.
    */
-  readonly trainingStage$?: Observable<number>;
+  readonly round$?: Observable<number>;
   /** Hears of each half of a group that has this half, or has left the join. Default: nobody does. */
   readonly onRepeated?: (groupId: string) => void;
   /** Hears of rewards that lose their group, and of what is wrong with them. Default: nobody does. */
@@ -51,16 +51,16 @@ export interface JoinByGroupOptions {
  *
  * Time: emits as soon as both halves of a group are there. Completes when both sides have, and reports what still waits
  * as lost; errs with either. Buffers at most `maxPending` groups a side: at the bound the oldest is dropped and
- * reported as `unmatched`, and so is its other half when it comes. What waits of a training stage that is over is dropped,
+ * reported as `unmatched`, and so is its other half when it comes. What waits of a round that is over is dropped,
  * and nothing more of it is taken. Of a duplicate, the first counts. Rewards that are not finite, beyond `maxMagnitude`, or
- * of the wrong number lose the group (`dead-letter`). Unsubscribing releases both sides, the training stage and the buffers.
+ * of the wrong number lose the group (`dead-letter`). Unsubscribing releases both sides, the round and the buffers.
  *
  * Errors: TRIB_OPERATOR for a bound that is no count; a throw of `onLost` errs the stream.
  */
 export function joinByGroup<Branch>(
   options: JoinByGroupOptions,
 ): OperatorFunction<RolloutGroup<Branch>, RewardedGroup<Branch>> {
-  const { rewards$, maxPending, maxRemembered, seen = [], trainingStage$ = EMPTY, onLost } = options;
+  const { rewards$, maxPending, maxRemembered, seen = [], round$ = EMPTY, onLost } = options;
   const {
     maxMagnitude = LARGEST_MAGNITUDE,
     onRefused = () => undefined,
@@ -90,8 +90,8 @@ export function joinByGroup<Branch>(
         isDone$.next();
       };
       return merge(
-        trainingStage$.pipe(
-          tap((trainingStage) => join.release(trainingStage)),
+        round$.pipe(
+          tap((round) => join.release(round)),
           ignoreElements(),
           takeUntil(isDone$),
         ),

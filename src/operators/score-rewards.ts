@@ -14,7 +14,7 @@ import type { DeadLetter, GroupRewards, RolloutGroup } from './records/records.j
 import { LARGEST_MAGNITUDE, rewardFault } from './records/reward-fault.js';
 
 /** What scoring reads of a group; its branches are the images. */
-export type ScorableGroup = Pick<RolloutGroup<unknown>, 'groupId' | 'trainingStage' | 'branches'>;
+export type ScorableGroup = Pick<RolloutGroup<unknown>, 'groupId' | 'round' | 'branches'>;
 
 export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryOptions {
   /** The rewards of a group, one a branch, in branch order; only the first value counts. */
@@ -27,7 +27,7 @@ export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryO
   readonly maxQueued: number;
   readonly deadLetters: (letter: DeadLetter<Group>) => void;
   /**
-   * Emits when rewards of the group would be of no use any more, as its training stage is closed: the group is then let go,
+   * Emits when rewards of the group would be of no use any more, as its round is closed: the group is then let go,
    * whether it waits or is being scored. Default: never.
    */
   readonly over$?: (group: Group) => Observable<unknown>;
@@ -58,17 +58,17 @@ export function scoreRewards<Group extends ScorableGroup>(
   const { score, maxMagnitude = LARGEST_MAGNITUDE, over$ = () => NEVER, ...limits } = options;
   return deadLetter({
     ...limits,
-    stage: 'scoreRewards',
+    stage: 'reward',
     groupIdOf: (group) => group.groupId,
     project: (group) =>
       defer(() => score(group)).pipe(
         take(1),
         defaultIfEmpty<ArrayLike<number>, ArrayLike<number>>([]),
         map((rewards) => {
-          const { groupId, trainingStage } = group;
+          const { groupId, round } = group;
           const fault = rewardFault(groupId, rewards, group.branches.length, maxMagnitude);
           if (fault) throw fault;
-          return { groupId, trainingStage, rewards: Array.from(rewards) };
+          return { groupId, round, rewards: Array.from(rewards) };
         }),
         takeUntil(over$(group)),
       ),

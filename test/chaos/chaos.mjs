@@ -34,7 +34,7 @@ const { values } = parseArgs({
 });
 const kills = Number(values.kills);
 const isSynchronous = values.mode === 'synchronous';
-const numStages = 2 * kills + 10;
+const numRounds = 2 * kills + 10;
 const random = randomOf(Number(values.seed));
 const folder = await mkdtemp(join(tmpdir(), 'tributary-chaos-'));
 const started = performance.now();
@@ -42,7 +42,7 @@ const say = (text) =>
   console.log(`${((performance.now() - started) / 1000).toFixed(0).padStart(5)} s  ${text}`);
 
 const set = [
-  `stages.prompts.numStages=${numStages}`,
+  `stages.prompts.numRounds=${numRounds}`,
   ...(isSynchronous
     ? []
     : ['stages.prompts.runAhead=8', 'stages.trainer.maxStaleness=1', 'stages.schedule.first=10']),
@@ -54,7 +54,7 @@ const undisturbed = values.undisturbed ?? join(folder, 'undisturbed');
 if (isSynchronous && values.undisturbed === undefined) {
   const args = ['dist/cli/main.js', 'run', CONFIG, '--run-dir', undisturbed, ...asOptions(set)];
   await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 28 });
-  say(`undisturbed run of ${numStages} training stages in one process`);
+  say(`undisturbed run of ${numRounds} rounds in one process`);
 }
 
 const broker = await startBroker(join(folder, 'kafka'));
@@ -74,7 +74,7 @@ const onSaid = ({ msg }) => {
 const part = (name, stages, ...options) =>
   keepGoing({
     name,
-    args: ['run', CONFIG, '--stages', stages, ...options, ...asOptions([...set, ...kafka])],
+    args: ['run', CONFIG, '--roles', stages, ...options, ...asOptions([...set, ...kafka])],
     logs,
     onSaid,
   });
@@ -102,8 +102,8 @@ try {
   const verdict = await judge({
     path,
     undisturbed: isSynchronous ? undisturbed : null,
-    numStages,
-    groupsPerStage: GROUPS_PER_STAGE,
+    numRounds,
+    groupsPerRound: GROUPS_PER_STAGE,
   });
   const faults = done < kills ? [`kills: expected ${kills}, got ${done}`, ...verdict.faults] : verdict.faults;
   for (const fault of faults) say(`FAULT ${fault}`);

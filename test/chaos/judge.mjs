@@ -3,9 +3,9 @@ import { join } from 'node:path';
 
 const adapterOf = (path) => readFile(join(path, 'pytorch_lora_weights.safetensors'));
 
-async function stagesOf(path) {
+async function roundsOf(path) {
   const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
-  return lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'stage');
+  return lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'round');
 }
 
 /** What a run computed in a stage, without what the clock and the machine put there. */
@@ -21,26 +21,26 @@ function figuresOf({
 }
 
 /**
- * Returns what went wrong in a run that was disturbed; nothing where every training stage was trained once, on all of its
+ * Returns what went wrong in a run that was disturbed; nothing where every round was trained once, on all of its
  * groups. In synchronous mode no group may be lost, and figures and adapter must be those of the undisturbed run.
  *
- * @param {{ path: string, undisturbed: string | null, numStages: number, groupsPerStage: number }} options
+ * @param {{ path: string, undisturbed: string | null, numRounds: number, groupsPerRound: number }} options
  */
-export async function judge({ path, undisturbed, numStages, groupsPerStage }) {
-  const stages = await stagesOf(path);
+export async function judge({ path, undisturbed, numRounds, groupsPerRound }) {
+  const stages = await roundsOf(path);
   const faults = [];
-  const numbers = stages.map(({ trainingStage }) => trainingStage).join();
-  if (numbers !== Array.from({ length: numStages }, (_, index) => index).join())
-    faults.push(`training stages: expected each of 0..${numStages - 1} once, in order, got ${numbers}`);
-  for (const { trainingStage, groups, lostGroups, lateGroups } of stages)
-    if (groups + lostGroups + lateGroups !== groupsPerStage)
+  const numbers = stages.map(({ round }) => round).join();
+  if (numbers !== Array.from({ length: numRounds }, (_, index) => index).join())
+    faults.push(`rounds: expected each of 0..${numRounds - 1} once, in order, got ${numbers}`);
+  for (const { round, groups, lostGroups, lateGroups } of stages)
+    if (groups + lostGroups + lateGroups !== groupsPerRound)
       faults.push(
-        `stage ${trainingStage}: expected ${groupsPerStage} groups, got ${groups}, ${lostGroups} lost and ${lateGroups} late`,
+        `stage ${round}: expected ${groupsPerRound} groups, got ${groups}, ${lostGroups} lost and ${lateGroups} late`,
       );
   const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
   if (undisturbed !== null) {
     if (lost > 0) faults.push(`lost groups: expected none, got ${lost}`);
-    const wanted = (await stagesOf(undisturbed)).map(figuresOf);
+    const wanted = (await roundsOf(undisturbed)).map(figuresOf);
     const other = stages.findIndex((stage, index) => figuresOf(stage) !== wanted[index]);
     if (other >= 0) faults.push(`stage ${other}: expected ${wanted[other]}, got ${figuresOf(stages[other])}`);
     if (!(await adapterOf(path)).equals(await adapterOf(undisturbed)))

@@ -25,11 +25,11 @@ const minutes = Number(values.minutes);
 const folder = await mkdtemp(join(tmpdir(), 'tributary-soak-'));
 const broker = await startBroker(join(folder, 'kafka'));
 const settings = [
-  'stages.prompts.numStages=100000',
+  'stages.prompts.numRounds=100000',
   `stages.prompts.runAhead=${RUN_AHEAD}`,
   `stages.prompts.source={from: topic, maxWaiting: ${WAITING}, http: {port: 0}}`,
   'stages.trainer.maxStaleness=1',
-  'checkpoints.everyStages=4',
+  'checkpoints.everyRounds=4',
   'transport.kind=kafka',
   `transport.kafka.brokers=[${broker.addresses}]`,
   'transport.kafka.partitions=4',
@@ -49,10 +49,10 @@ const part = (name, ...options) =>
     onSaid,
   });
 const parts = [
-  part('trainer', '--stages', 'trainer', '--run-dir', join(folder, 'run')),
-  part('prompts', '--stages', 'prompts'),
-  part('sampler', '--stages', 'sampler'),
-  part('reward', '--stages', 'reward'),
+  part('trainer', '--roles', 'trainer', '--run-dir', join(folder, 'run')),
+  part('prompts', '--roles', 'prompts'),
+  part('sampler', '--roles', 'sampler'),
+  part('reward', '--roles', 'reward'),
 ];
 console.log(
   `${minutes} minutes, ${WAITING} prompts waiting, ${RUN_AHEAD} groups in flight; logs in ${folder}`,
@@ -82,7 +82,7 @@ const rows = parts.map(({ name }) => {
   };
 });
 console.table(rows);
-console.log(`${trained} training stages; ${posted} prompts taken, ${refused} requests told to come later`);
+console.log(`${trained} rounds; ${posted} prompts taken, ${refused} requests told to come later`);
 for (const one of parts) one.stop();
 await broker.stop();
 process.exit(status);

@@ -198,7 +198,7 @@ export function describeEngine(name: string, { create, provider: wanted }: Engin
     });
   });
 
-  describe(`${name}: cancelling a run`, () => {
+  describe(`${name}: canceling a run`, () => {
     it('should reject at once, while it runs and while it waits, and run what follows', async () => {
       const engine = open();
       const slow = await engine.compile(slowModel(), { label: 'slow' });
@@ -216,8 +216,8 @@ export function describeEngine(name: string, { create, provider: wanted }: Engin
       const follower = quick.run({ x: vector(2), y: vector(3) }).finally(() => order.push('follower'));
       await before;
       controller.abort();
-      const cancelled = { status: 'rejected', reason: coded('TRIB_CANCELLED') };
-      expect(await Promise.allSettled([running, waiting])).toEqual([cancelled, cancelled]);
+      const canceled = { status: 'rejected', reason: coded('TRIB_CANCELLED') };
+      expect(await Promise.allSettled([running, waiting])).toEqual([canceled, canceled]);
       expect((await follower).product).toEqual(vector(6));
       expect(order).toEqual(['running', 'waiting', 'follower']);
       await expect(quick.run({ x: vector(1), y: vector(1) }, { signal })).rejects.toEqual(

@@ -9,10 +9,10 @@ const FOLDER = 'config/algorithms';
 /** What a preset's row must say. */
 async function rowOf(name: string): Promise<string> {
   const config = await loadTopology(`${FOLDER}/${name}.yaml`);
-  const sampler = stageOf(config, 'branchRollouts');
-  const schedule = stageOf(config, 'intervalSchedule');
-  const { rule } = stageOf(config, 'groupAdvantages');
-  const { surrogate } = stageOf(config, 'gradientSteps');
+  const sampler = stageOf(config, 'sampler');
+  const schedule = stageOf(config, 'schedule');
+  const { rule } = stageOf(config, 'advantages');
+  const { surrogate } = stageOf(config, 'trainer');
   const forks = sampler.numBranches === 1 ? '-' : [sampler.forkPlan, ...sampler.forkSteps].join(' ');
   const { type: _, name: __, mode, ...steps } = schedule;
   const trained = `${mode} ${Object.values(steps).flat().join(' ')}`;

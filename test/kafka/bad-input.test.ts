@@ -129,7 +129,7 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
       'TRIB_TRANSPORT',
       expect.stringMatching(/larger than the max message size|too large/),
     ]);
-    const rewards = { groupId: '0-0', trainingStage: 0, rewards: [1] };
+    const rewards = { groupId: '0-0', round: 0, rewards: [1] };
     await transport.publish('rewards', { key: '0-0', message: rewards });
     const ends = await driver.endOffsets(topic);
     expect([...ends.values()]).toEqual([1n]);
@@ -142,9 +142,9 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
     const trainer = start('trainer', '--run-dir', join(folder, 'run'));
     await trainer.says('graph ready');
     // Before the reward worker is there to be first.
-    const few = { groupId: '1-3', trainingStage: 1, rewards: [1, 2] };
+    const few = { groupId: '1-3', round: 1, rewards: [1, 2] };
     await transport.publish('rewards', { key: few.groupId, message: few });
-    const vast = { groupId: '0-2', trainingStage: 0, rewards: [1, 1e200, 2] };
+    const vast = { groupId: '0-2', round: 0, rewards: [1, 1e200, 2] };
     await transport.publish('rewards', { key: vast.groupId, message: vast });
     for (let i = 0; i < REPEATS; i++) await transport.publish('rewards', { key: few.groupId, message: few });
     const again = transport
@@ -160,7 +160,7 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
     const parts = [trainer, start('prompts,sampler'), start('reward')];
     for (const part of parts) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
 
-    const stages = (await metricsOf(join(folder, 'run'))).filter(({ kind }) => kind === 'stage');
+    const stages = (await metricsOf(join(folder, 'run'))).filter(({ kind }) => kind === 'round');
     const sum = (name: string, from: readonly Readonly<Record<string, unknown>>[] = stages) =>
       from.reduce((total, one) => total + Number(one[name]), 0);
     expect(stages).toHaveLength(TINY_STAGES);

@@ -37,10 +37,10 @@ const MB = 2 ** 20;
 const SIZE = 3 * 16 * 16;
 const VERSION = { 'schema-version': SCHEMA_VERSION };
 
-const ticket = { groupId: '0-1', groupIndex: 1, trainingStage: 0, prompt: 'a red circle' };
+const ticket = { groupId: '0-1', groupIndex: 1, round: 0, prompt: 'a red circle' };
 const head = {
   ...ticket,
-  interval: { trainingStage: 0, firstStep: 2, numSteps: 4, trainedSteps: [2, 3] },
+  interval: { round: 0, firstStep: 2, numSteps: 4, trainedSteps: [2, 3] },
   policyVersion: 0,
   tree: { firstStep: 2, widths: [1, 3, 3] },
 };
@@ -58,9 +58,9 @@ const trajectories = (latentSize: number) => ({
     logProbs: new Float32Array(2),
   })),
 });
-const rewards = (groupId: string, trainingStage: number, values: readonly number[]) => ({
+const rewards = (groupId: string, round: number, values: readonly number[]) => ({
   groupId,
-  trainingStage,
+  round,
   rewards: values,
 });
 
@@ -111,7 +111,7 @@ function badPrompts(): BadRecord[] {
     }),
     bad('prompts', 'another packing', good, 'inline or claim, got zip', { payload: 'zip' }),
     whole('prompts', 'no id', { ...ticket, groupId: '' }, 'ticket.group_id: expected a group id'),
-    whole('prompts', 'an unknown group', { ...ticket, groupId: '0-99' }, 'expected a group <training stage>'),
+    whole('prompts', 'an unknown group', { ...ticket, groupId: '0-99' }, 'expected a group <round>'),
     whole('prompts', 'another index', { ...ticket, groupIndex: 9 }, 'expected group 0-1 to be the 1th'),
   ];
 }
@@ -177,7 +177,7 @@ function badRewards(): BadRecord[] {
   const of = (key: string, message: TopicMessages['rewards'], reason: string) =>
     whole('rewards', key, message, reason);
   const neither = toBinary(GroupRewardsSchema, create(GroupRewardsSchema, { groupId: '0-1' }));
-  const unknown = 'expected a group <training stage>-<index>';
+  const unknown = 'expected a group <round>-<index>';
   return [
     of('NaN', rewards('0-0', 0, [Number.NaN, 1, 2]), 'rewards.values[0]: expected a finite number, got NaN'),
     of('infinity', rewards('0-0', 0, [1, Number.POSITIVE_INFINITY, 2]), 'got Infinity'),
@@ -235,7 +235,7 @@ function vastRecords(): BadRecord[] {
   return [
     bad('images', '50 MB of zeros', new Uint8Array(50 * MB), 'do not parse'),
     whole('trajectories', '50 MB of latents', latents, `expected latents of ${SIZE} numbers`),
-    whole('rewards', '50 MB of rewards', rewards('0-77', 0, values), 'expected a group <training stage>'),
+    whole('rewards', '50 MB of rewards', rewards('0-77', 0, values), 'expected a group <round>'),
   ];
 }
 

@@ -26,12 +26,12 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tributary-control-'));
   inProcess = await tinyConfig(folder, {
     overrides: [
-      `stages.prompts.numStages=${NUM_STAGES}`,
-      'stages.prompts.groupsPerStage=2',
+      `stages.prompts.numRounds=${NUM_STAGES}`,
+      'stages.prompts.groupsPerRound=2',
       'stages.prompts.runAhead=2',
-      'stages.schedule={type: intervalSchedule, mode: window, length: 1, everyStages: 1}',
+      'stages.schedule={type: schedule, mode: window, length: 1, everyRounds: 1}',
       'guards.rewardCollapse.action=off',
-      `evaluation.everyStages=${NUM_STAGES}`,
+      `evaluation.everyRounds=${NUM_STAGES}`,
     ],
   });
 });
@@ -48,24 +48,24 @@ async function onKafka() {
   return { config, path, runPath: join(folder, prefix) };
 }
 
-interface StageLine {
+interface RoundLine {
   readonly kind: string;
-  readonly trainingStage: number;
+  readonly round: number;
   readonly firstStep: number;
   readonly learningRateScale: number;
   readonly control?: { readonly version: number; readonly schedule?: { readonly frozenAt: number | null } };
 }
 
-const stagesOf = async (runPath: string): Promise<StageLine[]> =>
-  ((await metricsOf(runPath).catch(() => [])) as unknown as StageLine[]).filter(
-    ({ kind }) => kind === 'stage',
+const roundsOf = async (runPath: string): Promise<RoundLine[]> =>
+  ((await metricsOf(runPath).catch(() => [])) as unknown as RoundLine[]).filter(
+    ({ kind }) => kind === 'round',
   );
 
 /** Waits for stages that hold to something; only the newest are asked. */
-async function untilLast(runPath: string, count: number, holds: (line: StageLine) => boolean) {
+async function untilLast(runPath: string, count: number, holds: (line: RoundLine) => boolean) {
   return vi.waitFor(
     async () => {
-      const lines = (await stagesOf(runPath)).slice(-count);
+      const lines = (await roundsOf(runPath)).slice(-count);
       expect(lines.length).toBe(count);
       expect(lines.filter((line) => !holds(line))).toEqual([]);
       return lines;
@@ -105,10 +105,10 @@ describe.skipIf(SKIP_REASON !== null)('an operator of a run over Kafka', () => {
     expect(await operate('reset')).toMatch(/^version +3 +4\nschedule +as configured/m);
 
     const free = await untilLast(runPath, 3, ({ control }) => control === undefined);
-    for (const { trainingStage, firstStep } of free) expect(firstStep).toBe(trainingStage % 4);
+    for (const { round, firstStep } of free) expect(firstStep).toBe(round % 4);
     run.child.kill('SIGTERM');
     expect(await run.ended).toMatchObject({ code: 0, faults: [] });
-    const last = (await stagesOf(runPath)).at(-1)?.trainingStage ?? 0;
+    const last = (await roundsOf(runPath)).at(-1)?.round ?? 0;
     const checkpoint = join(runPath, 'checkpoints', String(last + 1));
     expect(JSON.parse(await readFile(join(checkpoint, 'state.json'), 'utf8'))).toMatchObject({
       controlVersion: 4,

@@ -22,9 +22,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const reward = (groupId: string, trainingStage: number, rewards: readonly number[]): NewRecord => ({
+const reward = (groupId: string, round: number, rewards: readonly number[]): NewRecord => ({
   key: groupId,
-  value: WIRE_CODECS.rewards.encode({ groupId, trainingStage, rewards }),
+  value: WIRE_CODECS.rewards.encode({ groupId, round, rewards }),
   headers: VERSION,
 });
 
@@ -32,9 +32,9 @@ const reward = (groupId: string, trainingStage: number, rewards: readonly number
 const otherModel = {
   groupId: '0-1',
   groupIndex: 1,
-  trainingStage: 0,
+  round: 0,
   prompt: 'a red circle',
-  interval: { trainingStage: 0, firstStep: 2, numSteps: 4, trainedSteps: [2, 3] },
+  interval: { round: 0, firstStep: 2, numSteps: 4, trainedSteps: [2, 3] },
   policyVersion: 0,
   tree: { firstStep: 2, widths: [1, 3, 3] },
   branches: Array.from({ length: 3 }, () => ({
@@ -111,9 +111,9 @@ describe.skipIf(SKIP_REASON !== null)('messages that cannot be worked on', () =>
     ]);
     expect(reasonsOf('rewards').toSorted()).toEqual([
       reason('claim: expected the file'),
-      reason('expected a group <training stage>-<index>'),
-      reason('expected a group <training stage>-<index>'),
-      reason('expected a group <training stage>-<index>'),
+      reason('expected a group <round>-<index>'),
+      reason('expected a group <round>-<index>'),
+      reason('expected a group <round>-<index>'),
       reason('group rewards rewards.values[0]: expected a finite number, got NaN'),
     ]);
 

@@ -112,7 +112,7 @@ describe.skipIf(SKIP_REASON !== null)('prompts that are posted', () => {
     expect(tickets.map(({ metadata }) => metadata)).toEqual(
       tickets.map(({ sourceId }) => ({ id: sourceId, boxes: [0.5] })),
     );
-    const stages = (await metricsOf(runDir)).filter(({ kind }) => kind === 'stage');
+    const stages = (await metricsOf(runDir)).filter(({ kind }) => kind === 'round');
     const sum = (name: string) => stages.reduce((total, stage) => total + Number(stage[name]), 0);
     expect([sum('groups'), sum('lostGroups'), sum('deadLetters')]).toEqual([GROUPS - 1, 1, 1]);
   });

@@ -10,7 +10,7 @@ const NUM_STAGES = 5;
 const GROUPS = [0, 1, 2, 3];
 /** Two runs, and the ten seconds for which the seat of a trainer that was killed is held. */
 const PATIENCE_MS = 600_000;
-const OVERRIDES = [`stages.prompts.numStages=${NUM_STAGES}`];
+const OVERRIDES = [`stages.prompts.numRounds=${NUM_STAGES}`];
 
 const versions = (policies: readonly PolicySnapshot[]) => policies.map(({ version }) => version);
 const textOf = ({ parameters }: PolicySnapshot) =>
@@ -39,10 +39,10 @@ let undisturbed: ReturnType<typeof finishUndisturbed> | undefined;
 
 describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an older checkpoint', () => {
   it.each([
-    ['the newest is damaged', 'checkpoints.everyStages=1', [4], 3],
-    ['the two newest are damaged', 'checkpoints.everyStages=1', [4, 3], 2],
-    ['it is saved every second stage', 'checkpoints.everyStages=2', [4], 2],
-    ['it is killed before its first checkpoint', 'checkpoints.everyStages=5', [], 0],
+    ['the newest is damaged', 'checkpoints.everyRounds=1', [4], 3],
+    ['the two newest are damaged', 'checkpoints.everyRounds=1', [4, 3], 2],
+    ['it is saved every second stage', 'checkpoints.everyRounds=2', [4], 2],
+    ['it is killed before its first checkpoint', 'checkpoints.everyRounds=5', [], 0],
   ])(
     'should train every group once more, to the last byte alike, where %s',
     async (_, saves, damaged, from) => {
@@ -57,7 +57,7 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an old
       }
       if (damaged.length > 0) await run.saved(4);
       await first.kill();
-      for (const completeStages of damaged) await damageCheckpoint(run.path, completeStages);
+      for (const completeRounds of damaged) await damageCheckpoint(run.path, completeRounds);
       const second = run.startTrainer();
       await run.reward(4, GROUPS);
       expect(await finish(run, [second, others])).toEqual(wanted);

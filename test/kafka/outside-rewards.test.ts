@@ -8,7 +8,7 @@ import { partedRun } from './parted-run.js';
 
 describe.skipIf(SKIP_REASON !== null)('rewards from outside', () => {
   it('should be counted as such, and have a chart of their own', async () => {
-    const run = await partedRun(['stages.prompts.numStages=2']);
+    const run = await partedRun(['stages.prompts.numRounds=2']);
     const parts = [run.startTrainer(), run.startOthers()];
     await run.sampled(0);
     await run.reward(0, [0, 1, 2, 3], 'people');
@@ -22,7 +22,7 @@ describe.skipIf(SKIP_REASON !== null)('rewards from outside', () => {
       [6, 6],
     ]);
     const report = await readFile(join(run.path, 'report.html'), 'utf8');
-    expect(report).toContain('6 reward queries and 18 rewards from outside in 2 training stages');
+    expect(report).toContain('6 reward queries and 18 rewards from outside in 2 rounds');
     expect(report).toContain('<h3>Rewards from outside</h3>');
   }, 240_000);
 });

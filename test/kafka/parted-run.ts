@@ -7,7 +7,7 @@ import { expect, onTestFinished, vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { ResolvedConfig } from '../../src/streams/config/schema/topology-schema.js';
 import type { PolicySnapshot, Progress } from '../../src/streams/messages/messages.js';
-import type { StageMetrics } from '../../src/streams/messages/run-events.js';
+import type { RoundMetrics } from '../../src/streams/messages/run-events.js';
 import { readToEnd } from '../../src/streams/transport/kafka/read-to-end.js';
 import { openTransport } from '../../src/streams/transport/open-transport.js';
 import { WIRE_CODECS } from '../../src/streams/transport/wire/wire-codecs.js';
@@ -28,20 +28,20 @@ export interface PartedRun {
   startOthers(): Part;
   /** Starts a reward worker, where the test does not write the rewards. */
   startReward(): Part;
-  /** Waits until all groups of a training stage are sampled. */
-  sampled(trainingStage: number): Promise<void>;
+  /** Waits until all groups of a round are sampled. */
+  sampled(round: number): Promise<void>;
   /** Waits until the samplers and reward workers are told to let go of a stage, before that is trained. */
-  closedByTime(trainingStage: number): Promise<void>;
+  closedByTime(round: number): Promise<void>;
   /**
    * Writes the rewards of groups, which are what their indices say, and what a reward worker would count of them, unless they
    * come from people, who count nothing.
    */
-  reward(trainingStage: number, indices: readonly number[], by?: 'worker' | 'people'): Promise<void>;
-  /** Waits for a training stage that is trained and logged. */
-  trained(trainingStage: number): Promise<void>;
+  reward(round: number, indices: readonly number[], by?: 'worker' | 'people'): Promise<void>;
+  /** Waits for a round that is trained and logged. */
+  trained(round: number): Promise<void>;
   /** Waits for a checkpoint of so many complete stages. */
-  saved(completeStages: number): Promise<void>;
-  stages(): Promise<readonly StageMetrics[]>;
+  saved(completeRounds: number): Promise<void>;
+  stages(): Promise<readonly RoundMetrics[]>;
   /** All that the policy topic holds, in order. */
   policies(): Promise<readonly PolicySnapshot[]>;
 }
@@ -50,7 +50,7 @@ export interface PartedRun {
 export async function partedRun(overrides: readonly string[]): Promise<PartedRun> {
   const folder = await temporaryFolder();
   const quiet = ['guards.rewardCollapse.action=off', 'guards.zeroSpreadGroups.action=off'];
-  const rare = ['evaluation.verifier=none', 'evaluation.everyStages=100'];
+  const rare = ['evaluation.verifier=none', 'evaluation.everyRounds=100'];
   const inProcess = await tinyConfig(folder, { overrides: [...quiet, ...rare, ...overrides] });
   const payloads = { type: 'folder' as const, folder: join(folder, 'payloads') };
   // More partitions than groups in flight: some have nothing yet when others are at work.
@@ -83,41 +83,38 @@ export async function partedRun(overrides: readonly string[]): Promise<PartedRun
   };
   const stages = async () =>
     (await metricsOf(path).catch(() => [])).filter(
-      ({ kind }) => kind === 'stage',
-    ) as unknown as StageMetrics[];
+      ({ kind }) => kind === 'round',
+    ) as unknown as RoundMetrics[];
   return {
     config,
     path,
     startTrainer: () => start('trainer', '--run-dir', path),
     startOthers: () => start('prompts,sampler'),
     startReward: () => start('reward'),
-    sampled: (trainingStage) =>
+    sampled: (round) =>
       vi.waitFor(
-        () => expect([...sampled].filter((id) => id.startsWith(`${trainingStage}-`))).toHaveLength(4),
+        () => expect([...sampled].filter((id) => id.startsWith(`${round}-`))).toHaveLength(4),
         PATIENCE,
       ),
-    async closedByTime(trainingStage) {
+    async closedByTime(round) {
       const isClosed = (progress: Progress) =>
-        progress.trainingStage === trainingStage && progress.finishedGroups === 4 * (trainingStage + 1);
+        progress.round === round && progress.finishedGroups === 4 * (round + 1);
       await firstValueFrom(transport.latest('progress').pipe(filter(isClosed)));
     },
-    async reward(trainingStage, indices, by = 'worker') {
+    async reward(round, indices, by = 'worker') {
       for (const index of indices) {
-        const groupId = `${trainingStage}-${index}`;
+        const groupId = `${round}-${index}`;
         const rewards = Array.from({ length: BRANCHES }, (_, branch) => (branch * (1 + (index % 2))) % 3);
-        const scored = { kind: 'scored' as const, groupId, trainingStage, images: BRANCHES, verdicts: null };
-        await transport.publish('rewards', { key: groupId, message: { groupId, trainingStage, rewards } });
+        const scored = { kind: 'scored' as const, groupId, round, images: BRANCHES, verdicts: null };
+        await transport.publish('rewards', { key: groupId, message: { groupId, round, rewards } });
         if (by === 'worker') await transport.publish('metrics', { key: groupId, message: scored });
       }
     },
-    trained: (trainingStage) =>
+    trained: (round) =>
+      vi.waitFor(async () => expect((await stages()).at(-1)?.round).toBeGreaterThanOrEqual(round), PATIENCE),
+    saved: (completeRounds) =>
       vi.waitFor(
-        async () => expect((await stages()).at(-1)?.trainingStage).toBeGreaterThanOrEqual(trainingStage),
-        PATIENCE,
-      ),
-    saved: (completeStages) =>
-      vi.waitFor(
-        async () => expect(await readdir(join(path, 'checkpoints'))).toContain(String(completeStages)),
+        async () => expect(await readdir(join(path, 'checkpoints'))).toContain(String(completeRounds)),
         PATIENCE,
       ),
     stages,
@@ -134,8 +131,8 @@ export async function partedRun(overrides: readonly string[]): Promise<PartedRun
 }
 
 /** Breaks a file of a checkpoint, as a disk might. */
-export async function damageCheckpoint(path: string, completeStages: number): Promise<void> {
-  const file = join(path, 'checkpoints', String(completeStages), 'state.json');
+export async function damageCheckpoint(path: string, completeRounds: number): Promise<void> {
+  const file = join(path, 'checkpoints', String(completeRounds), 'state.json');
   const bytes = await readFile(file);
   await writeFile(file, bytes.subarray(0, bytes.length / 2));
 }

@@ -28,8 +28,8 @@ describe.skipIf(SKIP_REASON !== null)('the promotion gate over Kafka', () => {
         return sendJson(response, { rewards: [reward] });
       });
       const run = await partedRun([
-        `stages.prompts.numStages=${NUM_STAGES}`,
-        `stages.rewards={type: scoreRewards, from: http, url: '${url}', batchSize: 3, concurrency: 4}`,
+        `stages.prompts.numRounds=${NUM_STAGES}`,
+        `stages.reward={type: reward, from: http, url: '${url}', batchSize: 3, concurrency: 4}`,
         // One interval for all stages: the base model is probed once.
         'stages.schedule.first=2',
         'stages.schedule.last=2',
@@ -51,7 +51,7 @@ describe.skipIf(SKIP_REASON !== null)('the promotion gate over Kafka', () => {
       expect(stages[2]?.maxRatioDeviation).toBeLessThan(1e-4);
       const alarms = (await metricsOf(run.path)).filter(({ kind }) => kind === 'alarm');
       expect(alarms).toMatchObject([
-        { guard: 'promotion', action: 'roll-back', trainingStage: 2, value: 11, threshold: 1 },
+        { guard: 'promotion', action: 'roll-back', round: 2, value: 11, threshold: 1 },
       ]);
     },
     PATIENCE_MS,

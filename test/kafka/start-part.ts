@@ -9,7 +9,7 @@ export interface EndedPart {
   readonly faults: readonly string[];
 }
 
-/** One process of a run, `tributary run --stages`. */
+/** One process of a run, `tributary run --roles`. */
 export interface Part {
   readonly child: ChildProcess;
   readonly ended: Promise<EndedPart>;
@@ -24,7 +24,7 @@ export interface Part {
 const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export function startPart(config: string, stages: string, args: readonly string[] = []): Part {
-  const child = spawn(process.execPath, [PROGRAM, 'run', config, '--stages', stages, ...args], {
+  const child = spawn(process.execPath, [PROGRAM, 'run', config, '--roles', stages, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const log: Record<string, unknown>[] = [];

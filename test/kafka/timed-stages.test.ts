@@ -1,4 +1,4 @@
-/** @file Training stages that close by time over a real cluster, with a trainer that dies between that and its checkpoint. */
+/** @file Rounds that close by time over a real cluster, with a trainer that dies between that and its checkpoint. */
 
 import { describe, expect, it } from 'vitest';
 import { SKIP_REASON } from './cluster.js';
@@ -13,9 +13,9 @@ describe.skipIf(SKIP_REASON !== null)('training stages that close by time over K
     'should account for every group once, through kills between the close of a stage and its checkpoint',
     async () => {
       const run = await partedRun([
-        'stages.prompts.numStages=4',
+        'stages.prompts.numRounds=4',
         'stages.advantages.closeAfterMs=3000',
-        'checkpoints.everyStages=2',
+        'checkpoints.everyRounds=2',
       ]);
       const first = run.startTrainer();
       const others = run.startOthers();
@@ -43,7 +43,7 @@ describe.skipIf(SKIP_REASON !== null)('training stages that close by time over K
       for (const part of [third, others]) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
 
       const stages = await run.stages();
-      expect(stages.map(({ trainingStage }) => trainingStage)).toEqual([0, 1, 2, 3]);
+      expect(stages.map(({ round }) => round)).toEqual([0, 1, 2, 3]);
       for (const { groups, lostGroups, lateGroups, deadLetters, selectedSamples } of stages) {
         expect(groups + lateGroups).toBe(GROUPS.length);
         expect([groups > 0, lostGroups, deadLetters]).toEqual([true, 0, 0]);

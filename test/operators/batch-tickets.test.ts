@@ -47,7 +47,7 @@ describe('batchTickets', () => {
       helpers.expectObservable(source$.pipe(batchTickets(held))).toBe(expected, outputs);
     }));
 
-  it('should never mix training stages', () =>
+  it('should never mix rounds', () =>
     marbles((helpers) => {
       const source$ = helpers.cold('  a--e----|', inputs);
       const expected = '              ---o----(q|)';
@@ -77,7 +77,7 @@ describe('batchTickets', () => {
       // a is over when e comes; e then waits alone from column 4 to 8.
       const source$ = helpers.cold('  --a-e------|', inputs);
       const expected = '              --------q--|';
-      const isOver = ({ trainingStage }: PromptTicket) => trainingStage < numOver;
+      const isOver = ({ round }: PromptTicket) => round < numOver;
       const run = (tickets: readonly PromptTicket[]) => of(name(tickets));
       helpers
         .expectObservable(source$.pipe(batchTickets({ ...options(helpers), isOver, run })))
@@ -93,7 +93,7 @@ describe('batchTickets', () => {
       // c and d wait for a batch that takes long, until the second e finds no room.
       const source$ = helpers.cold('  abcde-e|', inputs);
       const run = (tickets: readonly PromptTicket[]) => helpers.cold('--------r|', { r: name(tickets) });
-      const isOver = ({ trainingStage }: PromptTicket) => trainingStage < numOver;
+      const isOver = ({ round }: PromptTicket) => round < numOver;
       const held = { ...options(helpers), lingerMs: 20, isOver, run };
       helpers
         .expectObservable(source$.pipe(batchTickets(held)))

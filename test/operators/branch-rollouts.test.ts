@@ -98,14 +98,14 @@ describe('branchRollouts', () => {
       expectSubscriptions(schedule$.subscriptions).toBe('^---------!');
     }));
 
-  it('should hold a batch until schedule and policy are ready for its stage', () =>
+  it('should hold a batch until schedule and policy are ready for its round', () =>
     marbles(({ cold, expectObservable }) => {
       const schedule$ = cold('  i---j------', intervals);
       const policy$ = cold('    p------q---', policies);
       const source$ = cold('    -ef--------|', inputs);
       const expected = '        -------(EF)|';
-      const isReady: Options['isReady'] = (stage, on, policy) =>
-        on.trainingStage === stage && policy.version === stage;
+      const isReady: Options['isReady'] = (round, on, policy) =>
+        on.round === round && policy.version === round;
       const rollout: Options['rollout'] = (...given) => of(groupsOf(...given));
       expectObservable(source$.pipe(branchRollouts({ ...plain, schedule$, policy$, isReady, rollout }))).toBe(
         expected,
@@ -113,7 +113,7 @@ describe('branchRollouts', () => {
       );
     }));
 
-  it('should see what the trainer published just before the tickets of the next stage', () => {
+  it('should see what the trainer published just before the tickets of the next round', () => {
     const schedule$ = new BehaviorSubject<TrainingInterval>(intervals.i);
     const policy$ = new BehaviorSubject<Policy>(policies.p);
     const tickets$ = new Subject<PromptTicket>();
@@ -138,7 +138,7 @@ describe('branchRollouts', () => {
     ]);
   });
 
-  it('should name the training stage of a rollout that fails, and keep its code', () => {
+  it('should name the round of a rollout that fails, and keep its code', () => {
     const broken = new TributaryError('TRIB_ENGINE', 'engine: out of memory. Lower `groupsPerBatch`.', {
       retryable: true,
     });
@@ -155,14 +155,14 @@ describe('branchRollouts', () => {
       expect(fault).toMatchObject({
         code: 'TRIB_ENGINE',
         retryable: true,
-        stage: 'branchRollouts',
-        message: `branchRollouts, training stage 1, group ${inputs.e.groupId}: engine: out of memory. Lower \`groupsPerBatch\`.`,
+        stage: 'sampler',
+        message: `branchRollouts, round 1, group ${inputs.e.groupId}: engine: out of memory. Lower \`groupsPerBatch\`.`,
         cause: broken,
       });
     }
   });
 
-  it('should err when both broadcasts end before the stage is ready', () =>
+  it('should err when both broadcasts end before the round is ready', () =>
     marbles(({ cold, expectObservable }) => {
       const source$ = cold('  -e-', inputs);
       const expected = '      -# ';

@@ -11,19 +11,19 @@ import { describeOperator } from './operator-contract.js';
 
 const NUM_STAGES = 6;
 const spec = { mode: 'floor-linear', first: 5, last: 10 } as const;
-const schedule = { spec, numInferenceSteps: 10, numStages: NUM_STAGES };
-/** The interval of a stage with the steps of a position. */
-const at = (trainingStage: number, position = trainingStage) => {
+const schedule = { spec, numInferenceSteps: 10, numRounds: NUM_STAGES };
+/** The interval of a round with the steps of a position. */
+const at = (round: number, position = round) => {
   const firstStep = 5 - position;
   const trainedSteps = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].slice(firstStep);
-  return { trainingStage, firstStep, numSteps: 10, trainedSteps };
+  return { round, firstStep, numSteps: 10, trainedSteps };
 };
 const control = (shift: number, frozenAt: number | null = null): ScheduleControl => ({ shift, frozenAt });
-const stages = { a: 0, b: 1, c: 2, d: 3, e: 4, f: 5 };
+const rounds = { a: 0, b: 1, c: 2, d: 3, e: 4, f: 5 };
 
 describeOperator('controlledSchedule', {
   create: () => controlledSchedule({ ...schedule, control$: NEVER }),
-  inputs: stages,
+  inputs: rounds,
   outputs: { x: at(0), y: at(1), z: at(2) },
   source: '-a--b-c-|',
   result: '-x--y-z-|',
@@ -35,7 +35,7 @@ describe('controlledSchedule', () => {
 
   it('should stand still while it is frozen, go on where it would be, and fall behind when it is rewound', () =>
     marbles(({ cold, hot, expectObservable, expectSubscriptions }) => {
-      const source$ = cold('   -a---b--c--d---e--|', stages);
+      const source$ = cold('   -a---b--c--d---e--|', rounds);
       const control$ = hot('   ----f-----u--r----|', controls);
       const subscriptions = '  ^-----------------!';
       const expected = '       -a---b--B--d---D--|';
@@ -50,9 +50,9 @@ describe('controlledSchedule', () => {
       expectSubscriptions(control$.subscriptions).toBe(subscriptions);
     }));
 
-  it('should change no stage that has begun, and take the newest of several controls', () =>
+  it('should change no round that has begun, and take the newest of several controls', () =>
     marbles(({ cold, hot, expectObservable }) => {
-      const source$ = cold('   -a----a--b-|', stages);
+      const source$ = cold('   -a----a--b-|', rounds);
       const control$ = hot('   --p-f-p----|', controls);
       const expected = '       -a-------B-|';
       expectObservable(source$.pipe(controlledSchedule({ ...schedule, control$ }))).toBe(expected, {
@@ -63,7 +63,7 @@ describe('controlledSchedule', () => {
 
   it('should take a control that is there from the start, and keep it when there will be no other', () =>
     marbles(({ cold, expectObservable }) => {
-      const source$ = cold('   -a-b-|', stages);
+      const source$ = cold('   -a-b-|', rounds);
       const expected = '       -A-B-|';
       expectObservable(source$.pipe(controlledSchedule({ ...schedule, control$: of(control(9, 2)) }))).toBe(
         expected,
@@ -74,13 +74,13 @@ describe('controlledSchedule', () => {
   it('should stay within the schedule', () =>
     marbles(({ cold, expectObservable }) => {
       const far = (shift: number) => controlledSchedule({ ...schedule, control$: of(control(shift)) });
-      expectObservable(cold('ab|', stages).pipe(far(-9))).toBe('AB|', { A: at(0), B: at(1, 0) });
-      expectObservable(cold('ab|', stages).pipe(far(9))).toBe('AB|', { A: at(0, 5), B: at(1, 5) });
+      expectObservable(cold('ab|', rounds).pipe(far(-9))).toBe('AB|', { A: at(0), B: at(1, 0) });
+      expectObservable(cold('ab|', rounds).pipe(far(9))).toBe('AB|', { A: at(0, 5), B: at(1, 5) });
     }));
 
   it('should err with the control, and release the source', () =>
     marbles(({ cold, hot, expectObservable, expectSubscriptions }) => {
-      const source$ = cold('   -a---b-|', stages);
+      const source$ = cold('   -a---b-|', rounds);
       const control$ = hot<ScheduleControl>('---#');
       const subscriptions = '  ^--!    ';
       const expected = '       -a-#    ';
@@ -93,9 +93,9 @@ describe('controlledSchedule', () => {
   it('should give without control what `intervalSchedule` gives, to the byte', () => {
     const specs: IntervalSpec[] = [
       spec,
-      { mode: 'sparse', stages: [2, 4] },
-      { mode: 'window', length: 3, everyStages: 2 },
-      { mode: 'function', steps: (stage) => stage + 1 },
+      { mode: 'sparse', phases: [2, 4] },
+      { mode: 'window', length: 3, everyRounds: 2 },
+      { mode: 'function', steps: (round) => round + 1 },
     ];
     for (const one of specs) {
       const written = (operator: ReturnType<typeof intervalSchedule>) => {
@@ -112,8 +112,8 @@ describe('controlledSchedule', () => {
     }
   });
 
-  it('should refuse what `intervalSchedule` refuses: a spec at once, a stage outside the run when it comes', () => {
-    const list = { mode: 'list', stages: [4, 11] } as const;
+  it('should refuse what `intervalSchedule` refuses: a spec at once, a round outside the run when it comes', () => {
+    const list = { mode: 'list', phases: [4, 11] } as const;
     expect(() => controlledSchedule({ ...schedule, spec: list, control$: NEVER })).toThrow(/got 11/);
     const stage$ = new Subject<number>();
     let fault: unknown;
@@ -147,7 +147,7 @@ describe('schedulePositionAt', () => {
     [3, control(-4), 0],
     [3, control(2, 0), 0],
     [3, control(0, 99), 5],
-  ])('should place stage %i under %o at %i', (stage, wanted, position) => {
-    expect(schedulePositionAt(stage, wanted, NUM_STAGES)).toBe(position);
+  ])('should place round %i under %o at %i', (round, wanted, position) => {
+    expect(schedulePositionAt(round, wanted, NUM_STAGES)).toBe(position);
   });
 });

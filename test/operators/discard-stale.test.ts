@@ -39,7 +39,7 @@ describe('discardStale', () => {
     return { losses, onLost: (loss: LostGroup) => void losses.push(loss) };
   };
 
-  it('should judge a group of a later stage when that stage begins', () => {
+  it('should judge a group of a later round when that round begins', () => {
     const { losses, onLost } = collect();
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const policyVersion$ = cold('0-----1------', versions);
@@ -56,8 +56,8 @@ describe('discardStale', () => {
     });
     const detail = 'sampled by policy version 0, the current one is 1, maxStaleness 0';
     expect(losses).toEqual([
-      { groupId: '1-0', trainingStage: 1, reason: 'stale', detail },
-      { groupId: '1-1', trainingStage: 1, reason: 'stale', detail },
+      { groupId: '1-0', round: 1, reason: 'stale', detail },
+      { groupId: '1-1', round: 1, reason: 'stale', detail },
     ]);
   });
 
@@ -79,7 +79,7 @@ describe('discardStale', () => {
     ['of a policy that a resumed run has not reached', group(2, 0, { policyVersion: 3 }), 1, false],
     ['of an earlier interval', { ...group(2, 0), interval: interval(1) }, 1, false],
     [
-      'of an earlier stage with the same steps',
+      'of an earlier round with the same steps',
       { ...group(1, 0, { policyVersion: 1 }), interval: interval(2) },
       1,
       true,
@@ -103,12 +103,12 @@ describe('discardStale', () => {
     );
   });
 
-  it('should lose groups whose stage never begins', () => {
+  it('should lose groups whose round never begins', () => {
     const { losses, onLost } = collect();
     of(inputs.d)
       .pipe(discardStale({ ...plain, onLost }))
       .subscribe();
-    expect(losses).toMatchObject([{ groupId: '1-2', detail: 'its training stage never began' }]);
+    expect(losses).toMatchObject([{ groupId: '1-2', detail: 'its round never began' }]);
   });
 
   it('should err when one more group would have to wait', () =>

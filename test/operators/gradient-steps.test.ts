@@ -6,12 +6,12 @@ import { marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';
 
 interface Batch {
-  readonly trainingStage: number;
+  readonly round: number;
 }
-const inputs = { a: { trainingStage: 0 }, b: { trainingStage: 1 }, c: { trainingStage: 2 } };
+const inputs = { a: { round: 0 }, b: { round: 1 }, c: { round: 2 } };
 
 describeOperator('gradientSteps', {
-  create: () => gradientSteps({ train: ({ trainingStage }: Batch) => of(trainingStage), maxQueued: 1 }),
+  create: () => gradientSteps({ train: ({ round }: Batch) => of(round), maxQueued: 1 }),
   inputs,
   outputs: { x: 0, y: 1 },
   source: '-a--b-|',
@@ -49,7 +49,7 @@ describe('gradientSteps', () => {
       expectSubscriptions(training$.subscriptions).toBe('^-!');
     }));
 
-  it('should end with the first error, which names topology stage and training stage', () => {
+  it('should end with the first error, which names round and round', () => {
     const broken = new TributaryError('TRIB_ENGINE', 'engine: loss is NaN. Lower `learningRate`.');
     for (const train of [
       () => throwError(() => broken),
@@ -64,8 +64,8 @@ describe('gradientSteps', () => {
       expect(fault).toMatchObject({
         code: 'TRIB_ENGINE',
         retryable: false,
-        stage: 'gradientSteps',
-        message: 'gradientSteps, training stage 1: engine: loss is NaN. Lower `learningRate`.',
+        stage: 'trainer',
+        message: 'gradientSteps, round 1: engine: loss is NaN. Lower `learningRate`.',
         cause: broken,
       });
     }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { delay, EMPTY, map, merge, NEVER, of, takeUntil, timer } from 'rxjs';
 import { describe, expect, it, vi } from 'vitest';
 import { groupAdvantages } from '../../src/operators/group-advantages.js';
-import type { ClosedStage } from '../../src/operators/stage-batch.js';
+import type { ClosedRound } from '../../src/operators/round-batch.js';
 import { lost, rewarded } from './groups.js';
 import { type MarbleHelpers, marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';
@@ -10,9 +10,9 @@ import { first, inputs, named, type Outcome, plain, second } from './outcomes.js
 
 describe('groupAdvantages, closing by time', () => {
   const closeAfterMs = 4;
-  const summaryOf = ({ trainingStage, groupIds, batch }: ClosedStage<string>) => {
+  const summaryOf = ({ round, groupIds, batch }: ClosedRound<string>) => {
     const { lostGroups, lateGroups } = batch.statistics;
-    return `${trainingStage}: ${groupIds.join(' ')} lost ${lostGroups} late ${lateGroups}`;
+    return `${round}: ${groupIds.join(' ')} lost ${lostGroups} late ${lateGroups}`;
   };
   const timed = ({ scheduler }: MarbleHelpers, options = plain) =>
     groupAdvantages<string>({ ...options, closeAfterMs, scheduler });
@@ -40,11 +40,11 @@ describe('groupAdvantages, closing by time', () => {
     marbles((helpers) => {
       const source$ = helpers.cold('l--a-f-----|', inputs);
       const expected = '            -------x---|';
-      const result$ = source$.pipe(timed(helpers, { ...plain, groupsPerStage: 4 }), map(summaryOf));
+      const result$ = source$.pipe(timed(helpers, { ...plain, groupsPerRound: 4 }), map(summaryOf));
       helpers.expectObservable(result$).toBe(expected, { x: '0: 0-0 0-2 lost 1 late 1' });
     }));
 
-  it('should never close a stage by time in which nothing is rewarded', () =>
+  it('should never close a round by time in which nothing is rewarded', () =>
     marbles((helpers) => {
       const source$ = helpers.cold('m----------l--|', inputs);
       const expected = '            -----------x--|';
@@ -53,9 +53,9 @@ describe('groupAdvantages, closing by time', () => {
       });
     }));
 
-  it('should start the clock of a stage when it is the next one to close', () =>
+  it('should start the clock of a round when it is the next one to close', () =>
     marbles((helpers) => {
-      // c waits for stage 0, which closes by time at 6, then for its own clock.
+      // c waits for round 0, which closes by time at 6, then for its own clock.
       const source$ = helpers.cold('c-a--------|', inputs);
       const expected = '            ------x---y|';
       helpers.expectObservable(source$.pipe(timed(helpers), map(summaryOf))).toBe(expected, {
@@ -64,7 +64,7 @@ describe('groupAdvantages, closing by time', () => {
       });
     }));
 
-  it('should close the full stages behind one that is closed by time', () =>
+  it('should close the full rounds behind one that is closed by time', () =>
     marbles((helpers) => {
       const source$ = helpers.cold('cda-------|', inputs);
       const expected = '            ------(xy)|';
@@ -74,14 +74,14 @@ describe('groupAdvantages, closing by time', () => {
       });
     }));
 
-  it('should stop the clock of a stage that is full', () =>
+  it('should stop the clock of a round that is full', () =>
     marbles((helpers) => {
       const source$ = helpers.cold('a--b-------|', inputs);
       const expected = '            ---x-------|';
       helpers.expectObservable(source$.pipe(timed(helpers))).toBe(expected, { x: first });
     }));
 
-  it('should complete with the source, and not emit the stage whose clock runs', () =>
+  it('should complete with the source, and not emit the round whose clock runs', () =>
     marbles((helpers) => {
       const source$ = helpers.cold('a--|', inputs);
       helpers.expectObservable(source$.pipe(timed(helpers))).toBe('---|');
@@ -115,44 +115,44 @@ describe('groupAdvantages, closing by time', () => {
     }
   });
 
-  it('should train each group at most once and account for all of a stage, however outcomes arrive', () => {
-    const numStages = 4;
-    const groupsPerStage = 3;
+  it('should train each group at most once and account for all of a round, however outcomes arrive', () => {
+    const numRounds = 4;
+    const groupsPerRound = 3;
     const outcome = fc.record({
-      stage: fc.nat(numStages - 1),
-      index: fc.nat(groupsPerStage - 1),
+      round: fc.nat(numRounds - 1),
+      index: fc.nat(groupsPerRound - 1),
       isLost: fc.boolean(),
       at: fc.nat(60),
     });
-    const options = { ...plain, groupsPerStage, maxOpenStages: numStages };
+    const options = { ...plain, groupsPerRound, maxOpenRounds: numRounds };
     fc.assert(
       fc.property(fc.array(outcome, { maxLength: 40 }), (arrivals) => {
-        const stages: ClosedStage<string>[] = [];
+        const rounds: ClosedRound<string>[] = [];
         marbles((helpers) => {
-          const arrivals$ = arrivals.map(({ stage, index, isLost, at }) =>
-            of<Outcome>(isLost ? lost(stage, index) : rewarded(stage, index)).pipe(delay(at)),
+          const arrivals$ = arrivals.map(({ round, index, isLost, at }) =>
+            of<Outcome>(isLost ? lost(round, index) : rewarded(round, index)).pipe(delay(at)),
           );
           const source$ = merge(...arrivals$, NEVER).pipe(takeUntil(timer(1000)));
-          source$.pipe(timed(helpers, options)).subscribe((stage) => stages.push(stage));
+          source$.pipe(timed(helpers, options)).subscribe((round) => rounds.push(round));
         });
-        expect(stages.map(({ trainingStage }) => trainingStage)).toEqual([...stages.keys()]);
-        const trained = stages.flatMap(({ groupIds }) => groupIds);
+        expect(rounds.map(({ round }) => round)).toEqual([...rounds.keys()]);
+        const trained = rounds.flatMap(({ groupIds }) => groupIds);
         expect(new Set(trained).size).toBe(trained.length);
-        for (const { trainingStage, groupIds, batch } of stages) {
+        for (const { round, groupIds, batch } of rounds) {
           const { groups, lostGroups, lateGroups } = batch.statistics;
-          expect(groups + lostGroups + lateGroups).toBe(groupsPerStage);
+          expect(groups + lostGroups + lateGroups).toBe(groupsPerRound);
           expect(groupIds).toHaveLength(groups);
           expect(lateGroups === 0 || groups > 0).toBe(true);
-          for (const groupId of groupIds) expect(groupId.startsWith(`${trainingStage}-`)).toBe(true);
+          for (const groupId of groupIds) expect(groupId.startsWith(`${round}-`)).toBe(true);
           for (const { groupId } of batch.samples) expect(groupIds).toContain(groupId);
         }
-        // What could be closed by time is closed: the first stage that is left has no rewarded group.
+        // What could be closed by time is closed: the first round that is left has no rewarded group.
         const firstOf = new Map<number, (typeof arrivals)[number]>();
         for (const arrival of arrivals.toSorted((a, b) => a.at - b.at)) {
-          const group = arrival.stage * groupsPerStage + arrival.index;
+          const group = arrival.round * groupsPerRound + arrival.index;
           if (!firstOf.has(group)) firstOf.set(group, arrival);
         }
-        const left = [...firstOf.values()].filter(({ stage }) => stage === stages.length);
+        const left = [...firstOf.values()].filter(({ round }) => round === rounds.length);
         expect(left.filter(({ isLost }) => !isLost)).toEqual([]);
       }),
       { numRuns: 200 },

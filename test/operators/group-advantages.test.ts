@@ -18,12 +18,12 @@ describeOperator('groupAdvantages', {
 });
 
 describe('groupAdvantages', () => {
-  it('should describe the stage that it closes', () => {
+  it('should describe the round that it closes', () => {
     expect(first).toMatchObject({
-      trainingStage: 0,
+      round: 0,
       groupIds: ['0-0', '0-1'],
       batch: {
-        trainingStage: 0,
+        round: 0,
         interval: interval(0),
         policyVersion: 0,
         statistics: {
@@ -40,15 +40,15 @@ describe('groupAdvantages', () => {
           selectedWorst: 2,
         },
       },
-      state: { stages: [[{ prompt: 'a red circle', rewards: [0, 1, 1, 5] }]] },
+      state: { rounds: [[{ prompt: 'a red circle', rewards: [0, 1, 1, 5] }]] },
     });
-    expect(second?.state.stages).toEqual([
+    expect(second?.state.rounds).toEqual([
       [{ prompt: 'a red circle', rewards: [0, 1, 1, 5] }],
       [{ prompt: 'a red circle', rewards: [2, 0, 3, 3] }],
     ]);
   });
 
-  it('should emit stages in order, whichever closes first', () =>
+  it('should emit rounds in order, whichever closes first', () =>
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source$ = cold('  a-cd-b---|', inputs);
       const expected = '      -----(xy)|';
@@ -56,7 +56,7 @@ describe('groupAdvantages', () => {
       expectSubscriptions(source$.subscriptions).toBe('^--------!');
     }));
 
-  it('should not emit a stage that is incomplete when the source completes', () =>
+  it('should not emit a round that is incomplete when the source completes', () =>
     marbles(({ cold, expectObservable }) => {
       const source$ = cold('  -ab-c-|', inputs);
       const expected = '      --x---|';
@@ -64,37 +64,37 @@ describe('groupAdvantages', () => {
     }));
 
   it('should count a lost group as an outcome, and drop what comes twice or too late', () => {
-    const [stage] = run(named('aallbaba'));
-    expect(stage?.batch.statistics).toMatchObject({ groups: 1, lostGroups: 1, rewardMean: 0.5 });
-    expect(stage?.batch.samples.map(({ groupId }) => groupId)).toEqual(['0-0', '0-0']);
+    const [round] = run(named('aallbaba'));
+    expect(round?.batch.statistics).toMatchObject({ groups: 1, lostGroups: 1, rewardMean: 0.5 });
+    expect(round?.batch.samples.map(({ groupId }) => groupId)).toEqual(['0-0', '0-0']);
     expect(run(named('aallbaba'))).toHaveLength(1);
   });
 
   it('should tell stale groups from those lost otherwise, and how old the others are', () => {
-    const [, stage] = run([
+    const [, round] = run([
       ...named('ab'),
       { ...rewarded(1, 0, [2, 0]), policyVersion: 0 },
       { ...lost(1, 1), reason: 'dead-letter' },
     ]);
-    expect(stage?.batch.statistics).toMatchObject({ lostGroups: 1, staleGroups: 0, ages: [0, 1] });
+    expect(round?.batch.statistics).toMatchObject({ lostGroups: 1, staleGroups: 0, ages: [0, 1] });
   });
 
-  it('should count the first of two outcomes, also in a stage that is full and waits', () => {
+  it('should count the first of two outcomes, also in a round that is full and waits', () => {
     expect(run(named('amb'))[0]).toEqual(first);
     expect(run(named('cddcab'))).toEqual([first, second]);
   });
 
-  it('should not open a stage again for a late outcome', () => {
-    expect(run(named('ababcd'), { ...plain, maxOpenStages: 1 })).toEqual([first, second]);
+  it('should not open a round again for a late outcome', () => {
+    expect(run(named('ababcd'), { ...plain, maxOpenRounds: 1 })).toEqual([first, second]);
   });
 
-  it('should close a stage that lost everything, with an empty batch', () => {
-    const [stage] = run(named('lm'));
-    expect(stage).toEqual({
-      trainingStage: 0,
+  it('should close a round that lost everything, with an empty batch', () => {
+    const [round] = run(named('lm'));
+    expect(round).toEqual({
+      round: 0,
       groupIds: [],
       batch: {
-        trainingStage: 0,
+        round: 0,
         interval: null,
         policyVersion: null,
         samples: [],
@@ -113,34 +113,34 @@ describe('groupAdvantages', () => {
           intraGroupCorrelation: null,
         },
       },
-      // A stage without groups takes its place in the history.
-      state: { stages: [[]] },
+      // A round without groups takes its place in the history.
+      state: { rounds: [[]] },
     });
   });
 
-  it('should give the oldest policy version of the stage', () => {
+  it('should give the oldest policy version of the round', () => {
     const old = { ...rewarded(3, 0), policyVersion: 2 };
-    const [stage] = run([rewarded(3, 1), old], { ...plain, firstTrainingStage: 3 });
-    expect(stage?.batch.policyVersion).toBe(2);
+    const [round] = run([rewarded(3, 1), old], { ...plain, firstRound: 3 });
+    expect(round?.batch.policyVersion).toBe(2);
   });
 
   it('should go on from a checkpoint as if it had never stopped', () => {
     const state = JSON.parse(JSON.stringify(first?.state));
-    const resumed = run(named('bcda'), { ...plain, firstTrainingStage: 1, initialState: state });
+    const resumed = run(named('bcda'), { ...plain, firstRound: 1, initialState: state });
     expect(resumed).toEqual([second]);
   });
 
-  it('should give the same stages whatever the order of arrival', () => {
+  it('should give the same rounds whatever the order of arrival', () => {
     const outcomes = Array.from({ length: 15 }, (_, index) => {
-      const stage = Math.floor(index / 5);
-      if (index % 7 === 3) return lost(stage, index % 5);
+      const round = Math.floor(index / 5);
+      if (index % 7 === 3) return lost(round, index % 5);
       const values = [0.1 * index, 0.37 * (index % 4), 0.2].map((value) => value / 3);
-      return rewarded(stage, index % 5, values, index % 2 ? 'p' : 'q');
+      return rewarded(round, index % 5, values, index % 2 ? 'p' : 'q');
     });
     const options = {
       rule: historyRule({ bestThreshold: 0.2, worstThreshold: -0.2 }),
-      groupsPerStage: 5,
-      maxOpenStages: 3,
+      groupsPerRound: 5,
+      maxOpenRounds: 3,
     };
     const inOrder = run(outcomes, options);
     expect(inOrder).toHaveLength(3);
@@ -151,7 +151,7 @@ describe('groupAdvantages', () => {
     );
   });
 
-  it('should err when one more stage would open', () =>
+  it('should err when one more round would open', () =>
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source$ = cold('  a-c-e-', inputs);
       const expected = '      ----#';
@@ -160,12 +160,12 @@ describe('groupAdvantages', () => {
       expectSubscriptions(source$.subscriptions).toBe('^---!');
     }));
 
-  it('should err when a waiting stage has more groups than it should', () => {
+  it('should err when a waiting round has more groups than it should', () => {
     let fault: unknown;
     of(...named('abf'))
-      .pipe(groupAdvantages<string>({ ...plain, groupsPerStage: 2, firstTrainingStage: 0, maxOpenStages: 2 }))
+      .pipe(groupAdvantages<string>({ ...plain, groupsPerRound: 2, firstRound: 0, maxOpenRounds: 2 }))
       .subscribe({ error: (error: unknown) => (fault = error) });
-    // stage 0 is out when f comes: late outcomes are dropped
+    // round 0 is out when f comes: late outcomes are dropped
     expect(fault).toBeUndefined();
     of(...[rewarded(1, 0), rewarded(1, 1), rewarded(1, 2)])
       .pipe(groupAdvantages<string>(plain))
@@ -173,7 +173,7 @@ describe('groupAdvantages', () => {
     expect(fault).toMatchObject({ code: 'TRIB_OPERATOR', message: expect.stringContaining('group 1-2') });
   });
 
-  it('should err when groups of one stage forked for different intervals', () => {
+  it('should err when groups of one round forked for different intervals', () => {
     let fault: unknown;
     of(rewarded(0, 0), { ...rewarded(0, 1), interval: interval(1) })
       .pipe(groupAdvantages<string>(plain))
@@ -197,9 +197,9 @@ describe('groupAdvantages', () => {
     }));
 
   it('should refuse counts that are none', () => {
-    expect(() => groupAdvantages({ ...plain, groupsPerStage: 0 })).toThrow(/`groupsPerStage`/);
-    expect(() => groupAdvantages({ ...plain, maxOpenStages: 0 })).toThrow(/`maxOpenStages`/);
-    expect(() => groupAdvantages({ ...plain, firstTrainingStage: -1 })).toThrow(/`firstTrainingStage`/);
+    expect(() => groupAdvantages({ ...plain, groupsPerRound: 0 })).toThrow(/`groupsPerRound`/);
+    expect(() => groupAdvantages({ ...plain, maxOpenRounds: 0 })).toThrow(/`maxOpenRounds`/);
+    expect(() => groupAdvantages({ ...plain, firstRound: -1 })).toThrow(/`firstRound`/);
     expect(() => groupAdvantages({ ...plain, closeAfterMs: 0 })).toThrow(/`closeAfterMs`/);
   });
 });

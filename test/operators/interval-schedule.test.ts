@@ -8,16 +8,16 @@ import {
 import { marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';
 
-const trained = (spec: IntervalSpec, numInferenceSteps: number, numStages: number) =>
-  Array.from({ length: numStages }, (_, stage) => {
-    const { firstStep, numSteps } = trainingIntervalAt(spec, stage, numInferenceSteps, numStages);
+const trained = (spec: IntervalSpec, numInferenceSteps: number, numRounds: number) =>
+  Array.from({ length: numRounds }, (_, round) => {
+    const { firstStep, numSteps } = trainingIntervalAt(spec, round, numInferenceSteps, numRounds);
     return numSteps - firstStep;
   });
 
-const trainedSteps = (spec: IntervalSpec, numInferenceSteps: number, numStages: number) =>
+const trainedSteps = (spec: IntervalSpec, numInferenceSteps: number, numRounds: number) =>
   Array.from(
-    { length: numStages },
-    (_, stage) => trainingIntervalAt(spec, stage, numInferenceSteps, numStages).trainedSteps,
+    { length: numRounds },
+    (_, round) => trainingIntervalAt(spec, round, numInferenceSteps, numRounds).trainedSteps,
   );
 
 const stepsTo = (end: number) => Array.from({ length: end }, (_, step) => step);
@@ -32,18 +32,18 @@ describe('trainingIntervalAt', () => {
       ],
     ],
     [{ mode: 'floor-linear', first: 2, last: 3 }, [[8], [7, 8]]],
-    [{ mode: 'sparse', stages: [4, 1] }, [[6], [6]]],
-    [{ mode: 'window', length: 9, everyStages: 1 }, [stepsTo(9), stepsTo(9).slice(1)]],
+    [{ mode: 'sparse', phases: [4, 1] }, [[6], [6]]],
+    [{ mode: 'window', length: 9, everyRounds: 1 }, [stepsTo(9), stepsTo(9).slice(1)]],
   ])('should leave out a last step that draws no noise: %j', (spec, expected) => {
-    const found = [0, 1].map((stage) => trainingIntervalAt(spec, stage, 10, 2, 9));
+    const found = [0, 1].map((round) => trainingIntervalAt(spec, round, 10, 2, 9));
     expect(found.map(({ trainedSteps }) => trainedSteps)).toEqual(expected);
     expect(found.map(({ firstStep }) => firstStep)).toEqual(expected.map(([first]) => first));
   });
 
   it('should refuse an interval whose only step draws no noise, when it is called', () => {
-    const options = { numInferenceSteps: 10, numStages: 2, noisySteps: 9 };
+    const options = { numInferenceSteps: 10, numRounds: 2, noisySteps: 9 };
     const text =
-      'intervalSchedule constant at training stage 0: expected a step before 9, which draws no noise, got 9. Train more steps.';
+      'intervalSchedule constant at round 0: expected a step before 9, which draws no noise, got 9. Train more steps.';
     expect(() => intervalSchedule({ ...options, spec: { mode: 'constant', steps: 1 } })).toThrow(text);
     expect(() => intervalSchedule({ ...options, spec: { mode: 'constant', steps: 2 } })).not.toThrow();
   });
@@ -51,27 +51,27 @@ describe('trainingIntervalAt', () => {
   it('should reproduce the schedule of the released script', () => {
     const spec = { mode: 'floor-linear', first: 14, last: 20 } as const;
     const steps = trained(spec, 20, 100);
-    const firstStageOf = (s: number) => steps.indexOf(s);
-    expect([14, 15, 16, 17, 18, 19, 20].map(firstStageOf)).toEqual([0, 15, 29, 43, 58, 72, 86]);
+    const firstRoundOf = (s: number) => steps.indexOf(s);
+    expect([14, 15, 16, 17, 18, 19, 20].map(firstRoundOf)).toEqual([0, 15, 29, 43, 58, 72, 86]);
     expect(steps.at(-1)).toBe(20);
     expect(trainingIntervalAt(spec, 14, 20, 100)).toEqual({
-      trainingStage: 14,
+      round: 14,
       firstStep: 6,
       numSteps: 20,
       trainedSteps: [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19],
     });
   });
 
-  it('should spread a list evenly over the stages', () => {
-    expect(trained({ mode: 'list', stages: [4, 8, 12, 16, 20] }, 20, 10)).toEqual([
+  it('should spread a list evenly over the rounds', () => {
+    expect(trained({ mode: 'list', phases: [4, 8, 12, 16, 20] }, 20, 10)).toEqual([
       4, 4, 8, 8, 12, 12, 16, 16, 20, 20,
     ]);
   });
 
   it('should reproduce the schedule of iADD from its list', () => {
-    const stages = [4, 8, 12, 16, 20, 20, 20, 20, 20, 20];
+    const phases = [4, 8, 12, 16, 20, 20, 20, 20, 20, 20];
     const formula = Array.from({ length: 100 }, (_, k) => Math.min(20, 4 * (1 + Math.floor((10 * k) / 100))));
-    expect(trained({ mode: 'list', stages }, 20, 100)).toEqual(formula);
+    expect(trained({ mode: 'list', phases }, 20, 100)).toEqual(formula);
   });
 
   it('should train the same last steps in constant mode', () => {
@@ -79,7 +79,7 @@ describe('trainingIntervalAt', () => {
   });
 
   it('should add one listed step after each share of the run in sparse mode', () => {
-    const spec = { mode: 'sparse', stages: [4, 8, 12, 16] } as const;
+    const spec = { mode: 'sparse', phases: [4, 8, 12, 16] } as const;
     // Counted from the image end: the n-th of 20 steps is step 20 - n.
     expect(trainedSteps(spec, 20, 8)).toEqual([
       [16],
@@ -95,11 +95,11 @@ describe('trainingIntervalAt', () => {
   });
 
   it('should train a step once that is listed twice, and sort steps that are listed out of order', () => {
-    expect(trainedSteps({ mode: 'sparse', stages: [3, 1, 3] }, 4, 3)).toEqual([[1], [1, 3], [1, 3]]);
+    expect(trainedSteps({ mode: 'sparse', phases: [3, 1, 3] }, 4, 3)).toEqual([[1], [1, 3], [1, 3]]);
   });
 
-  it('should move a window towards the image and begin anew after the last step (MixGRPO)', () => {
-    expect(trainedSteps({ mode: 'window', length: 4, everyStages: 1 }, 6, 7)).toEqual([
+  it('should move a window toward the image and begin anew after the last step (MixGRPO)', () => {
+    expect(trainedSteps({ mode: 'window', length: 4, everyRounds: 1 }, 6, 7)).toEqual([
       [0, 1, 2, 3],
       [1, 2, 3, 4],
       [2, 3, 4, 5],
@@ -110,8 +110,8 @@ describe('trainingIntervalAt', () => {
     ]);
   });
 
-  it('should hold a window for `everyStages` stages', () => {
-    expect(trainedSteps({ mode: 'window', length: 2, everyStages: 3 }, 3, 7)).toEqual([
+  it('should hold a window for `everyRounds` rounds', () => {
+    expect(trainedSteps({ mode: 'window', length: 2, everyRounds: 3 }, 3, 7)).toEqual([
       [0, 1],
       [0, 1],
       [0, 1],
@@ -123,7 +123,7 @@ describe('trainingIntervalAt', () => {
   });
 
   it('should sweep a window of one step over the trajectory (TempFlow-GRPO)', () => {
-    expect(trainedSteps({ mode: 'window', length: 1, everyStages: 1 }, 3, 5)).toEqual([
+    expect(trainedSteps({ mode: 'window', length: 1, everyRounds: 1 }, 3, 5)).toEqual([
       [0],
       [1],
       [2],
@@ -133,7 +133,7 @@ describe('trainingIntervalAt', () => {
   });
 
   it('should stand still with a window as long as the trajectory', () => {
-    expect(trainedSteps({ mode: 'window', length: 3, everyStages: 1 }, 3, 2)).toEqual([
+    expect(trainedSteps({ mode: 'window', length: 3, everyRounds: 1 }, 3, 2)).toEqual([
       [0, 1, 2],
       [0, 1, 2],
     ]);
@@ -162,7 +162,7 @@ describe('trainingIntervalAt', () => {
     expect(steps).toEqual(Array.from({ length: expected }, (_, step) => step));
   });
 
-  it('should ask the function for each stage', () => {
+  it('should ask the function for each round', () => {
     expect(trained({ mode: 'function', steps: (k) => k + 1 }, 10, 4)).toEqual([1, 2, 3, 4]);
   });
 
@@ -172,9 +172,9 @@ describe('trainingIntervalAt', () => {
       growth: fc.integer({ min: 0, max: 20 }),
     });
     fc.assert(
-      fc.property(specs, fc.integer({ min: 1, max: 200 }), ({ first, growth }, numStages) => {
+      fc.property(specs, fc.integer({ min: 1, max: 200 }), ({ first, growth }, numRounds) => {
         const last = first + growth;
-        const steps = trained({ mode: 'floor-linear', first, last }, 40, numStages);
+        const steps = trained({ mode: 'floor-linear', first, last }, 40, numRounds);
         expect(steps[0]).toBe(first);
         expect(steps).toEqual([...steps].sort((a, b) => a - b));
         const counts = Array.from(
@@ -187,7 +187,7 @@ describe('trainingIntervalAt', () => {
   });
 
   it.each<[string, IntervalSpec, number, string]>([
-    ['a stage beyond the run', { mode: 'constant', steps: 3 }, 4, 'expected less than numStages 4, got 4'],
+    ['a round beyond the run', { mode: 'constant', steps: 3 }, 4, 'expected less than numRounds 4, got 4'],
     [
       'more steps than there are',
       { mode: 'constant', steps: 11 },
@@ -196,31 +196,31 @@ describe('trainingIntervalAt', () => {
     ],
     ['no step', { mode: 'constant', steps: 0 }, 0, 'got 0'],
     ['half a step', { mode: 'function', steps: () => 2.5 }, 0, 'got 2.5'],
-    ['an empty list', { mode: 'list', stages: [] }, 0, 'got NaN'],
-    ['an empty sparse list', { mode: 'sparse', stages: [] }, 0, 'got NaN'],
-    ['a sparse step before the first', { mode: 'sparse', stages: [1, 11] }, 3, 'got 11'],
-    ['a window longer than the rollout', { mode: 'window', length: 11, everyStages: 1 }, 0, 'got 11'],
-    ['a window that moves every 0 stages', { mode: 'window', length: 2, everyStages: 0 }, 0, '`everyStages`'],
+    ['an empty list', { mode: 'list', phases: [] }, 0, 'got NaN'],
+    ['an empty sparse list', { mode: 'sparse', phases: [] }, 0, 'got NaN'],
+    ['a sparse step before the first', { mode: 'sparse', phases: [1, 11] }, 3, 'got 11'],
+    ['a window longer than the rollout', { mode: 'window', length: 11, everyRounds: 1 }, 0, 'got 11'],
+    ['a window that moves every 0 rounds', { mode: 'window', length: 2, everyRounds: 0 }, 0, '`everyRounds`'],
     ['a fraction below one step', { mode: 'fraction', timestepFraction: 0.05 }, 0, 'got 0'],
     ['a fraction above 1', { mode: 'fraction', timestepFraction: 1.1 }, 0, 'got 11'],
     ['first above last', { mode: 'floor-linear', first: 5, last: 4 }, 0, 'expected at most `last` 4, got 5'],
-    ['a negative stage', { mode: 'constant', steps: 3 }, -1, 'at least 0, got -1'],
-  ])('should refuse %s', (_, spec, stage, text) => {
-    expect(() => trainingIntervalAt(spec, stage, 10, 4)).toThrow(
+    ['a negative round', { mode: 'constant', steps: 3 }, -1, 'at least 0, got -1'],
+  ])('should refuse %s', (_, spec, round, text) => {
+    expect(() => trainingIntervalAt(spec, round, 10, 4)).toThrow(
       expect.objectContaining({ code: 'TRIB_OPERATOR', message: expect.stringContaining(text) }),
     );
   });
 });
 
 const spec = { mode: 'floor-linear', first: 7, last: 10 } as const;
-const at = (trainingStage: number) => {
-  const firstStep = 3 - trainingStage;
+const at = (round: number) => {
+  const firstStep = 3 - round;
   const trainedSteps = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].slice(firstStep);
-  return { trainingStage, firstStep, numSteps: 10, trainedSteps };
+  return { round, firstStep, numSteps: 10, trainedSteps };
 };
 
 describeOperator('intervalSchedule', {
-  create: () => intervalSchedule({ spec, numInferenceSteps: 10, numStages: 4 }),
+  create: () => intervalSchedule({ spec, numInferenceSteps: 10, numRounds: 4 }),
   inputs: { a: 0, b: 1, c: 2 },
   outputs: { x: at(0), y: at(1), z: at(2) },
   source: '-a--b-c-|',
@@ -229,12 +229,12 @@ describeOperator('intervalSchedule', {
 });
 
 describe('intervalSchedule', () => {
-  it('should emit once while a stage is repeated', () =>
+  it('should emit once while a round is repeated', () =>
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source$ = cold('  -a-a-b-b-a-|', { a: 0, b: 1 });
       const subscriptions = ' ^----------!';
       const expected = '      -x---y---x-|';
-      const result$ = source$.pipe(intervalSchedule({ spec, numInferenceSteps: 10, numStages: 4 }));
+      const result$ = source$.pipe(intervalSchedule({ spec, numInferenceSteps: 10, numRounds: 4 }));
       expectObservable(result$).toBe(expected, { x: at(0), y: at(1) });
       expectSubscriptions(source$.subscriptions).toBe(subscriptions);
     }));
@@ -245,9 +245,9 @@ describe('intervalSchedule', () => {
       const subscriptions = ' ^--!  ';
       const expected = '      -x-#  ';
       const options = {
-        spec: { mode: 'function' as const, steps: (stage: number) => (stage === 0 ? 7 : 99) },
+        spec: { mode: 'function' as const, steps: (round: number) => (round === 0 ? 7 : 99) },
         numInferenceSteps: 10,
-        numStages: 4,
+        numRounds: 4,
       };
       expectObservable(source$.pipe(intervalSchedule(options))).toBe(
         expected,
@@ -257,8 +257,8 @@ describe('intervalSchedule', () => {
       expectSubscriptions(source$.subscriptions).toBe(subscriptions);
     }));
 
-  it('should refuse a spec that fails at a late stage when it is called', () => {
-    const options = { spec: { mode: 'list', stages: [4, 11] } as const, numInferenceSteps: 10, numStages: 4 };
-    expect(() => intervalSchedule(options)).toThrow(/list at training stage 2: .* got 11/);
+  it('should refuse a spec that fails at a late round when it is called', () => {
+    const options = { spec: { mode: 'list', phases: [4, 11] } as const, numInferenceSteps: 10, numRounds: 4 };
+    expect(() => intervalSchedule(options)).toThrow(/list at round 2: .* got 11/);
   });
 });

@@ -83,31 +83,31 @@ describe('joinByGroup', () => {
     expect(losses).toEqual([lost(0, 0, 'unmatched', 'no reward while 2 younger groups came')]);
   });
 
-  it('should let go of what waits of a training stage that is over, without a word, and take no more of it', () =>
+  it('should let go of what waits of a round that is over, without a word, and take no more of it', () =>
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source$ = cold('       ab-----e-c----|', { ...inputs, e: group(1, 0) });
       const rewards$ = cold('      -CA---BCE-----|', { ...scores, E: rewards(1, 0) });
-      const trainingStage$ = cold('0---1----------', { 0: 0, 1: 1 });
+      const round$ = cold('0---1----------', { 0: 0, 1: 1 });
       const expected = '           --x-----z-----|';
-      const result$ = source$.pipe(joinByGroup({ ...plain, rewards$, trainingStage$ }));
+      const result$ = source$.pipe(joinByGroup({ ...plain, rewards$, round$ }));
       expectObservable(result$).toBe(expected, { x: outputs.x, z: rewarded(1, 0) });
-      expectSubscriptions(trainingStage$.subscriptions).toBe('^-------------!');
+      expectSubscriptions(round$.subscriptions).toBe('^-------------!');
     }));
 
-  it('should err with the training stage', () =>
+  it('should err with the round', () =>
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source$ = cold('  a----', inputs);
-      const options = { ...plain, rewards$: NEVER, trainingStage$: cold<number>('--#') };
+      const options = { ...plain, rewards$: NEVER, round$: cold<number>('--#') };
       expectObservable(source$.pipe(joinByGroup(options))).toBe('--#');
       expectSubscriptions(source$.subscriptions).toBe('^-!');
     }));
 
-  it('should release the training stage when unsubscribed', () =>
+  it('should release the round when unsubscribed', () =>
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
-      const trainingStage$ = cold<number>('-----');
-      const joined$ = cold('a----', inputs).pipe(joinByGroup({ ...plain, rewards$: NEVER, trainingStage$ }));
+      const round$ = cold<number>('-----');
+      const joined$ = cold('a----', inputs).pipe(joinByGroup({ ...plain, rewards$: NEVER, round$ }));
       expectObservable(joined$, '---!').toBe('----');
-      expectSubscriptions(trainingStage$.subscriptions).toBe('^--!');
+      expectSubscriptions(round$.subscriptions).toBe('^--!');
     }));
 
   it('should bound the side of the rewards too', () => {

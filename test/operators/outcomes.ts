@@ -1,18 +1,18 @@
-/** @file Outcomes of groups for the tests of groupAdvantages, by letters, and the stages that they close. */
+/** @file Outcomes of groups for the tests of groupAdvantages, by letters, and the rounds that they close. */
 
 import { from, toArray } from 'rxjs';
-import { branchCentredRule } from '../../src/operators/advantages/rules/branch-centered-rule.js';
+import { branchCenteredRule } from '../../src/operators/advantages/rules/branch-centered-rule.js';
 import { type GroupAdvantagesOptions, groupAdvantages } from '../../src/operators/group-advantages.js';
 import type { LostGroup, RewardedGroup } from '../../src/operators/records/records.js';
-import type { ClosedStage } from '../../src/operators/stage-batch.js';
+import type { ClosedRound } from '../../src/operators/round-batch.js';
 import { lost, rewarded } from './groups.js';
 
 export type Outcome = RewardedGroup<string> | LostGroup;
 
 export const plain: GroupAdvantagesOptions = {
-  rule: branchCentredRule({ minGap: 0, keep: 'extremes' }),
-  groupsPerStage: 2,
-  maxOpenStages: 2,
+  rule: branchCenteredRule({ minGap: 0, keep: 'extremes' }),
+  groupsPerRound: 2,
+  maxOpenRounds: 2,
 };
 export const inputs: Record<string, Outcome> = {
   a: rewarded(0, 0, [0, 1]),
@@ -24,14 +24,14 @@ export const inputs: Record<string, Outcome> = {
   l: lost(0, 1),
   m: lost(0, 0),
 };
-export const run = (outcomes: readonly Outcome[], options = plain): ClosedStage<string>[] => {
-  let stages: ClosedStage<string>[] = [];
+export const run = (outcomes: readonly Outcome[], options = plain): ClosedRound<string>[] => {
+  let rounds: ClosedRound<string>[] = [];
   from(outcomes)
     .pipe(groupAdvantages<string>(options), toArray())
     .subscribe((all) => {
-      stages = all;
+      rounds = all;
     });
-  return stages;
+  return rounds;
 };
 export const named = (letters: string) => Array.from(letters, (letter) => inputs[letter] as Outcome);
 export const [first, second] = run(named('abcd'));

@@ -48,7 +48,7 @@ describe('scoreRewards', () => {
     });
     expect(letters).toEqual([
       {
-        stage: 'scoreRewards',
+        stage: 'reward',
         groupId: '0-1',
         code: 'TRIB_REWARD',
         reason: expect.stringContaining(reason),

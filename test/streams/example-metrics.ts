@@ -2,19 +2,19 @@ import type {
   Alarm,
   Evaluation,
   PromptSetEvaluation,
-  StageMetrics,
+  RoundMetrics,
 } from '../../src/streams/messages/run-events.js';
 
 /** Figures of a stage that are told apart by its index. */
-export function stageMetrics(trainingStage: number, changes: Partial<StageMetrics> = {}): StageMetrics {
+export function roundMetrics(round: number, changes: Partial<RoundMetrics> = {}): RoundMetrics {
   const trainedSteps = changes.trainedSteps ?? [3, 4, 5, 6, 7, 8, 9];
   return {
-    trainingStage,
+    round,
     firstStep: trainedSteps[0] ?? 0,
     numSteps: 10,
     trainedSteps,
-    policyVersion: trainingStage + 1,
-    rewardMean: 0.25 + trainingStage / 100,
+    policyVersion: round + 1,
+    rewardMean: 0.25 + round / 100,
     rewardStd: 0.1,
     verifiedAlignment: 0.5,
     verifierScore: 0.75,
@@ -39,9 +39,9 @@ export function stageMetrics(trainingStage: number, changes: Partial<StageMetric
     learningRateScale: 1,
     gradNorm: 0.8,
     gradNormByStep: [null, null, null, 0.1, 0.2, 0.2, 0.3, 0.4, 0.4, 0.5],
-    rewardQueries: 128 * (trainingStage + 1),
+    rewardQueries: 128 * (round + 1),
     trainerIdleShare: 0.5,
-    elapsedSeconds: 10 * (trainingStage + 1),
+    elapsedSeconds: 10 * (round + 1),
     eventLoopDelayP99Ms: 11,
     peakRssBytes: 600e6,
     ...changes,
@@ -58,22 +58,22 @@ const promptSet = (changes: Partial<PromptSetEvaluation>): PromptSetEvaluation =
   ...changes,
 });
 
-/** An alarm after so many complete training stages. */
-export function alarm(trainingStage: number, changes: Partial<Alarm> = {}): Alarm {
+/** An alarm after so many complete rounds. */
+export function alarm(round: number, changes: Partial<Alarm> = {}): Alarm {
   return {
     guard: 'ratioDrift',
     action: 'warn',
     value: 0.5,
     threshold: 0.05,
-    trainingStage,
-    message: `guard ratioDrift after ${trainingStage} training stages: as in a test`,
+    round,
+    message: `guard ratioDrift after ${round} rounds: as in a test`,
     ...changes,
   };
 }
 
-/** An evaluation after so many complete training stages. */
+/** An evaluation after so many complete rounds. */
 export function evaluation(
-  trainingStage: number,
+  round: number,
   {
     train = {},
     heldOut = {},
@@ -82,8 +82,8 @@ export function evaluation(
     Omit<Partial<Evaluation>, 'train' | 'heldOut'> = {},
 ): Evaluation {
   return {
-    policyVersion: trainingStage,
-    trainingStage,
+    policyVersion: round,
+    round,
     train: promptSet(train),
     heldOut: promptSet({ prompts: 32, images: 256, ...heldOut }),
     seconds: 5,

@@ -6,9 +6,9 @@ import {
   type AdvantageRuleSettings,
   admitByRunAhead,
   boundedMerge,
-  branchCentredRule,
+  branchCenteredRule,
   branchRollouts,
-  type ClosedStage,
+  type ClosedRound,
   createAdvantageRule,
   deadLetter,
   discardStale,
@@ -39,7 +39,7 @@ const groups$ = EMPTY as Observable<RolloutGroup<Latents>>;
 const rewards$ = EMPTY as Observable<GroupRewards>;
 const outcomes$ = EMPTY as Observable<RewardedGroup<Latents> | LostGroup>;
 const interval$ = NEVER as Observable<TrainingInterval>;
-const rule = branchCentredRule({ minGap: 0, keep: 'all' });
+const rule = branchCenteredRule({ minGap: 0, keep: 'all' });
 const bounds = { concurrency: 1, maxQueued: 1, deadLetters: () => {} };
 const join = { rewards$, maxPending: 1, maxRemembered: 1, onLost: () => {} };
 const rollouts = {
@@ -61,7 +61,7 @@ describe('the types of the operators', () => {
   });
 
   it('should map stages to intervals', () => {
-    const options = { spec: { mode: 'constant', steps: 1 }, numInferenceSteps: 2, numStages: 3 } as const;
+    const options = { spec: { mode: 'constant', steps: 1 }, numInferenceSteps: 2, numRounds: 3 } as const;
     expectTypeOf(of(0).pipe(intervalSchedule(options))).toEqualTypeOf<Observable<TrainingInterval>>();
     // @ts-expect-error a constant schedule has steps, not stages
     const wrong = () => intervalSchedule({ ...options, spec: { mode: 'constant', stages: [1] } });
@@ -108,8 +108,8 @@ describe('the types of the operators', () => {
     const stale = { policyVersion$: of(0), interval$, maxStaleness: 0, maxHeld: 1, onLost: () => {} };
     const fresh$ = joined$.pipe(discardStale(stale));
     expectTypeOf(fresh$).toEqualTypeOf<Observable<RewardedGroup<Latents>>>();
-    const stages$ = outcomes$.pipe(groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1 }));
-    expectTypeOf(stages$).toEqualTypeOf<Observable<ClosedStage<Latents>>>();
+    const stages$ = outcomes$.pipe(groupAdvantages({ rule, groupsPerRound: 1, maxOpenRounds: 1 }));
+    expectTypeOf(stages$).toEqualTypeOf<Observable<ClosedRound<Latents>>>();
     const results$ = stages$.pipe(
       gradientSteps({
         maxQueued: 1,
@@ -121,18 +121,18 @@ describe('the types of the operators', () => {
     );
     expectTypeOf(results$).toEqualTypeOf<Observable<Float32Array[]>>();
     const timed$ = outcomes$.pipe(
-      groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1, closeAfterMs: 1000 }),
+      groupAdvantages({ rule, groupsPerRound: 1, maxOpenRounds: 1, closeAfterMs: 1000 }),
     );
-    expectTypeOf(timed$).toEqualTypeOf<Observable<ClosedStage<Latents>>>();
+    expectTypeOf(timed$).toEqualTypeOf<Observable<ClosedRound<Latents>>>();
     expect(() =>
       // @ts-expect-error milliseconds are a number
-      groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1, closeAfterMs: '1s' }),
+      groupAdvantages({ rule, groupsPerRound: 1, maxOpenRounds: 1, closeAfterMs: '1s' }),
     ).toThrow('closeAfterMs');
-    // @ts-expect-error training stages are numbers
-    groups$.pipe(joinByGroup({ ...join, trainingStage$: of('1') }));
+    // @ts-expect-error rounds are numbers
+    groups$.pipe(joinByGroup({ ...join, round$: of('1') }));
     // @ts-expect-error groups without rewards have no advantage
-    groups$.pipe(groupAdvantages({ rule, groupsPerStage: 1, maxOpenStages: 1 }));
-    // @ts-expect-error trained things belong to a training stage
+    groups$.pipe(groupAdvantages({ rule, groupsPerRound: 1, maxOpenRounds: 1 }));
+    // @ts-expect-error trained things belong to a round
     of(1).pipe(gradientSteps({ maxQueued: 1, train: () => of(1) }));
   });
 
@@ -158,18 +158,18 @@ describe('the types of the operators', () => {
     // @ts-expect-error the per-prompt rule has no threshold
     const wrong = () => perPromptRule({ bufferSize: 1, minCount: 1, bestThreshold: 1 });
     // @ts-expect-error extremes or all
-    const odd = () => branchCentredRule({ minGap: 0, keep: 'best' });
+    const odd = () => branchCenteredRule({ minGap: 0, keep: 'best' });
     expectTypeOf([wrong, odd]).toBeArray();
   });
 
   it('should know the settings of a rule by its name', () => {
-    expectTypeOf(createAdvantageRule({ rule: 'reward', centre: 0, scale: 1 })).toEqualTypeOf<AdvantageRule>();
+    expectTypeOf(createAdvantageRule({ rule: 'reward', center: 0, scale: 1 })).toEqualTypeOf<AdvantageRule>();
     expectTypeOf<Extract<AdvantageRuleSettings, { rule: 'group-z-score' }>>().toExtend<{
       readonly std: 'group' | 'global';
       readonly stdFloor: number;
     }>();
     // @ts-expect-error the settings of another rule
-    const wrong = () => createAdvantageRule({ rule: 'same-depth', centre: 0 });
+    const wrong = () => createAdvantageRule({ rule: 'same-depth', center: 0 });
     // @ts-expect-error no rule of this name
     const unknown = () => createAdvantageRule({ rule: 'best-of-n' });
     expectTypeOf([wrong, unknown]).toBeArray();

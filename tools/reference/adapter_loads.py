@@ -172,7 +172,7 @@ def compare(file, program_name, pipeline_folder, original):
     levels = np.abs(pictures - picture_of(pipeline)).max()
     moved = ((wanted - plain).abs().max() / wanted.abs().max()).item()
     result = dict(file=file.name, by=program_name, modules=len(adapted), scales=sorted(scales), moved=moved,
-                  difference=difference, grey_levels=float(levels), grey_levels_moved=float(np.abs(pictures - base).max()))  # fmt: skip
+                  difference=difference, gray_levels=float(levels), gray_levels_moved=float(np.abs(pictures - base).max()))  # fmt: skip
     print(json.dumps(result))
     limit = 1e-5 if "fp32" in file.name else 2e-3
     return (len(adapted) == len(original) // 2 and scales == {ALPHA / RANK} and difference < limit < moved

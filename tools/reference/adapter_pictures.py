@@ -3,7 +3,7 @@
 For tiny Stable Diffusion 1.x and SDXL pipelines (test/fixtures/stable-diffusion) an adapter on layers of every kind is made
 with PEFT and saved with diffusers. `tributary export` writes it in both styles and precisions. Of each file `tributary
 sample` draws two pictures, and so does diffusers, which loads it with `load_lora_weights` and samples with its own pipeline
-and DDIM scheduler from the same noise: 20 steps at eta 1 with guidance. A pixel that is more than 2 grey levels off ends the
+and DDIM scheduler from the same noise: 20 steps at eta 1 with guidance. A pixel that is more than 2 gray levels off ends the
 script with status 1; so does an adapter that changes nothing.
 
 What was loaded (as SHA-256) and drawn by diffusers goes to test/fixtures/adapter-pictures/, where the ordinary tests compare
@@ -137,7 +137,7 @@ def compare(name, noise, folder):
     about = dict(prompts=PROMPTS, guidanceScale=GUIDANCE_SCALE, numSteps=NUM_STEPS, seed=SEED, sha256=hashes,
                  versions={module.__name__: module.__version__ for module in (torch, diffusers, peft, transformers)})  # fmt: skip
     save_file(pictures, OUTPUT / f"{name}-pictures.safetensors", {"about": json.dumps(about)})
-    print(json.dumps({"pipeline": name, "grey levels": result}))
+    print(json.dumps({"pipeline": name, "gray levels": result}))
     return passed
 
 

@@ -2,7 +2,7 @@
 
 For tiny pipelines of SD 1.x (half precision), SD 2.x (a UNet in shards) and SDXL (variant fp16) an adapter on layers of every
 kind is made with PEFT. Any tensor that is not adapted and is not the same to the last byte ends the script with status 1;
-so does a pixel that is more than 2 grey levels off.
+so does a pixel that is more than 2 gray levels off.
 
     npm run build && python tools/reference/merged_loads.py
 """
@@ -59,9 +59,9 @@ def check(name, folder):
         before[key].dtype == after[key].dtype and torch.equal(before[key], after[key]) for key in kept
     )
     result = {"pipeline": name, "adapted": len(adapted), "kept as they were": len(kept) if same else None,
-              "grey levels": levels(found, wanted), "without adapter": levels(plain, wanted)}  # fmt: skip
+              "gray levels": levels(found, wanted), "without adapter": levels(plain, wanted)}  # fmt: skip
     print(json.dumps(result))
-    return same and result["grey levels"] <= MOST_GREY_LEVELS and result["without adapter"] >= LEAST_CHANGE
+    return same and result["gray levels"] <= MOST_GREY_LEVELS and result["without adapter"] >= LEAST_CHANGE
 
 
 def main():

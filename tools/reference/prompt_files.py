@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ENTRIES = [
-    {"prompt": "a red ball", "weight": 2, "tag": "colour", "answer": {"count": 1, "colours": ["red"]}},
+    {"prompt": "a red ball", "weight": 2, "tag": "color", "answer": {"count": 1, "colors": ["red"]}},
     {"prompt": 'a sign that says "stop", twice', "tag": "text"},
     {"prompt": "#1 in the list", "weight": 0.5, "note": None},
     {"prompt": "ein blauer Würfel, 三つの球 🎈", "tag": "é"},
@@ -18,7 +18,7 @@ ENTRIES = [
 ]
 ROWS = [
     ["prompt", "weight", "tag", ""],
-    ["a red ball", "2", "colour", "0"],
+    ["a red ball", "2", "color", "0"],
     ['a sign that says "stop", twice', "", "text", "1"],
     ["#1 in the list", ".5", "", "2"],
     ["ein blauer Würfel, 三つの球 🎈", "1e0", "é", "3"],

@@ -52,7 +52,7 @@ const TAKES_NO_VALUE = ['show', 'unfreeze', 'reset'];
 export function addControlCommand(program: Command): void {
   program
     .command('control')
-    .description('say what shall be otherwise in a running run, from its next training stage on')
+    .description('say what shall be otherwise in a running run, from its next round on')
     .argument('<config>', 'YAML file of the topology')
     .addArgument(new Argument('<command>', 'what to do').choices(['show', ...Object.keys(CHANGES)]))
     .argument('[value]', 'position, number of stages, factor, name of a guard, or file with prompts')
@@ -74,16 +74,16 @@ async function control(
     throw usage(command, 'nothing after it', JSON.stringify(value));
   if (command !== 'guard' && (options.threshold ?? options.action) !== undefined)
     throw usage(command, '--threshold and --action only with guard', 'one of them');
-  const { numStages } = stageOf(config, 'prompts');
+  const { numRounds } = stageOf(config, 'prompts');
   const read = CHANGES[command];
   if (!read) {
     const { wanted, progress } = await readControl(config, warn);
-    console.log(controlTable({ states: { is: wanted }, place: { ...progress, numStages } }));
+    console.log(controlTable({ states: { is: wanted }, place: { ...progress, numRounds } }));
     return;
   }
   const change = await read(value, options, config);
   const { before, after, progress } = await changeControl(config, change, warn);
-  const place = { ...progress, numStages };
+  const place = { ...progress, numRounds };
   console.log(controlTable({ states: { was: before, is: after }, place }));
 }
 

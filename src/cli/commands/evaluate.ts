@@ -40,7 +40,7 @@ async function evaluate(path: string, { lora, set, json }: EvaluateOptions): Pro
   const config = await loadTopology(isRun ? join(path, 'config.yaml') : path, set);
   const place = lora ?? (isRun ? path : null);
   const adapterPath = place === null ? null : await adapterPathOf(place);
-  const { policyVersion: _, trainingStage: __, ...figures } = await measure(config, adapterPath);
+  const { policyVersion: _, round: __, ...figures } = await measure(config, adapterPath);
   if (json) console.log(JSON.stringify({ adapter: adapterPath, ...figures }));
   else console.log(`${adapterPath ?? 'base model'}\n\n${evaluationTable(figures)}`);
 }

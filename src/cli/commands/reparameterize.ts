@@ -2,18 +2,18 @@ import { type Command, Option } from 'commander';
 import {
   REPARAMETERISATIONS,
   type Reparameterisation,
-  reparameterise,
+  reparameterize,
 } from '../../models/reparameterize/reparameterize.js';
 
-interface ReparameteriseOptions {
+interface ReparameterizeOptions {
   readonly as: Reparameterisation;
   readonly out: string;
 }
 
-/** `tributary reparameterise`: makes a model that predicts velocities of one that predicts noise. */
-export function addReparameteriseCommand(program: Command): void {
+/** `tributary reparameterize`: makes a model that predicts velocities of one that predicts noise. */
+export function addReparameterizeCommand(program: Command): void {
   program
-    .command('reparameterise')
+    .command('reparameterize')
     .description(
       'write a model that predicts velocities, from one that predicts noise; the weights are the same',
     )
@@ -27,7 +27,7 @@ export function addReparameteriseCommand(program: Command): void {
     .action(write);
 }
 
-async function write(pipeline: string, { as, out }: ReparameteriseOptions): Promise<void> {
-  await reparameterise(pipeline, as, out);
+async function write(pipeline: string, { as, out }: ReparameterizeOptions): Promise<void> {
+  await reparameterize(pipeline, as, out);
   console.log(out);
 }

@@ -14,7 +14,7 @@ import { logOutput, type RunOutput } from '../output/run-output.js';
 
 interface RunCommandOptions {
   readonly set: readonly string[];
-  readonly stages: readonly Role[];
+  readonly roles: readonly Role[];
   readonly runDir?: string;
   readonly takeOver: boolean;
 }
@@ -26,7 +26,7 @@ export function addRunCommand(program: Command): void {
     .description('run parts of a topology as a service; what was stopped goes on where it was')
     .argument('<config>', 'YAML file of a topology')
     .option(
-      '--stages <list>',
+      '--roles <list>',
       `which parts this process runs: all, or some of ${ALL_ROLES.join(', ')}`,
       rolesOf,
       ALL_ROLES,
@@ -37,23 +37,23 @@ export function addRunCommand(program: Command): void {
     .action(run);
 }
 
-async function run(path: string, { set, stages, runDir, takeOver }: RunCommandOptions): Promise<void> {
+async function run(path: string, { set, roles, runDir, takeOver }: RunCommandOptions): Promise<void> {
   const config = await loadTopology(path, set);
   const output = logOutput(createLog());
-  const isTrainer = stages.includes('trainer');
+  const isTrainer = roles.includes('trainer');
   const interrupt = watchInterrupt(() =>
     output.show({
       kind: 'warning',
       message: isTrainer
-        ? 'stopping: the training stage in flight is finished and saved; a second signal ends at once'
+        ? 'stopping: the round in flight is finished and saved; a second signal ends at once'
         : 'stopping: what is in flight is left to other workers',
     }),
   );
   try {
-    if (isTrainer) await train(config, stages, { path: runDir, takeOver }, output, interrupt);
+    if (isTrainer) await train(config, roles, { path: runDir, takeOver }, output, interrupt);
     else {
-      const roles = stages as readonly WorkerRole[];
-      await toEnd(runWorkers({ config, roles, signal: interrupt.signal }), output);
+      const workerRoles = roles as readonly WorkerRole[];
+      await toEnd(runWorkers({ config, roles: workerRoles, signal: interrupt.signal }), output);
     }
   } finally {
     output.close();

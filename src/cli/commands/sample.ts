@@ -4,6 +4,7 @@ import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
 import { topologySchema } from '../../streams/config/schema/topology-schema.js';
+import { CONFIG_VERSION } from '../../streams/config/source/version.js';
 import { startSampler } from '../../streams/stages/sampler/client.js';
 import { between, collect, whole } from '../input/options.js';
 import { sayWarnings } from '../output/say-warnings.js';
@@ -53,12 +54,13 @@ async function sample(options: SampleOptions): Promise<void> {
     tokenizer.encode(prompt);
   }
   const config = topologySchema.parse({
+    version: CONFIG_VERSION,
     name: 'sample',
     model: { pipeline: options.pipeline },
     engine: { threads: options.threads },
     stages: {
       sampler: {
-        type: 'branchRollouts',
+        type: 'sampler',
         numInferenceSteps: options.steps,
         guidanceScale: options.guidance,
         numBranches: 1,

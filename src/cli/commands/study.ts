@@ -84,9 +84,7 @@ async function carryOut(runs: readonly RunToDo[], { known, write, output, jobs }
   const ending = new AbortController();
   let again: Interrupt | undefined;
   const interrupt = watchInterrupt(() => {
-    output.warn(
-      'stopping: the training stage in flight is finished and saved; press Ctrl-C again to end at once',
-    );
+    output.warn('stopping: the round in flight is finished and saved; press Ctrl-C again to end at once');
     again = watchInterrupt(() => ending.abort());
   });
   const { signal: stopping } = interrupt;

@@ -46,7 +46,7 @@ async function train(path: string, { set, runDir, resume, takeOver, json }: Trai
   const warn = (message: string) => output.show({ kind: 'warning', message });
   const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn });
   const interrupt = watchInterrupt(() =>
-    warn('stopping: the training stage in flight is finished and saved; press Ctrl-C again to end at once'),
+    warn('stopping: the round in flight is finished and saved; press Ctrl-C again to end at once'),
   );
   let finished: Finished | undefined;
   const { signal } = interrupt;

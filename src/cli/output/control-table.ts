@@ -13,8 +13,8 @@ export function controlTable({ states, place }: ControlTableOptions): string {
   const columns = Object.entries(states).map(([name, control]) => [name, ...cells(control, place)]);
   const names = ['', 'version', 'schedule', 'learning rate', 'guards', 'prompts'];
   const rows = names.map((name, row) => [name, ...columns.map((column) => column[row] ?? '')]);
-  const { trainingStage, numStages } = place;
-  const now = `training stage ${trainingStage} of 0 to ${numStages - 1} is under way; it keeps what it began with`;
+  const { round, numRounds } = place;
+  const now = `round ${round} of 0 to ${numRounds - 1} is under way; it keeps what it began with`;
   const widths = names.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const lines = rows.map((row) =>
     row
@@ -31,7 +31,7 @@ function cells(
   place: RunPlace,
 ): string[] {
   const { shift, frozenAt } = schedule;
-  const at = `position ${schedulePositionAt(place.trainingStage, schedule, place.numStages)}`;
+  const at = `position ${schedulePositionAt(place.round, schedule, place.numRounds)}`;
   const moved = `${Math.abs(shift)} ${shift < 0 ? 'behind' : 'ahead'}`;
   const changed = Object.entries(guards).map(([name, { threshold, action }]) =>
     [name, ...(threshold === undefined ? [] : [threshold]), ...(action ? [action] : [])].join(' '),

@@ -3,32 +3,32 @@ import { writeDuration, writeScore, writeShare } from '../../streams/report/figu
 import { writeSteps } from '../../streams/report/step-ranges.js';
 import { bar } from './bar.js';
 
-/** Share of a stage's time that sampling takes; the rest is training. Only the bar rests on it. */
+/** Share of a round's time that sampling takes; the rest is training. Only the bar rests on it. */
 const SAMPLING_SHARE = 0.35;
 const BAR_WIDTH = 18;
 
 /**
  * Returns a function that takes the events of a run in turn and says in one line where it stands; null before its first
- * stage begins. The time left is measured in whole stages, so there is none before the first is done.
+ * round begins. The time left is measured in whole rounds, so there is none before the first is done.
  *
  * @param now Seconds from some origin.
  */
 export function describeProgress(now: () => number): (event: RunEvent) => string | null {
   let progress: RunProgress | null = null;
   let measured: readonly string[] = [];
-  /** When the first stage began, and which one that was. */
-  let first = { at: now(), trainingStage: 0 };
-  let done: { readonly at: number; readonly stages: number } | null = null;
+  /** When the first round began, and which one that was. */
+  let first = { at: now(), round: 0 };
+  let done: { readonly at: number; readonly rounds: number } | null = null;
 
   const note = (event: RunEvent) => {
     switch (event.kind) {
       case 'progress':
-        if (progress === null) first = { at: first.at, trainingStage: event.trainingStage };
+        if (progress === null) first = { at: first.at, round: event.round };
         progress = event;
         break;
-      case 'stage':
+      case 'round':
         measured = figures(event.metrics.rewardMean, event.metrics.verifiedAlignment);
-        done = { at: now(), stages: event.metrics.trainingStage + 1 };
+        done = { at: now(), rounds: event.metrics.round + 1 };
         break;
       case 'evaluation':
         if (done === null)
@@ -42,16 +42,16 @@ export function describeProgress(now: () => number): (event: RunEvent) => string
   return (event) => {
     note(event);
     if (progress === null) return null;
-    const { trainingStage, numStages, trainedSteps, groupsSampled, groupsPerStage } = progress;
-    const isDone = done !== null && done.stages > trainingStage;
-    const within = isDone ? 1 : (SAMPLING_SHARE * groupsSampled) / groupsPerStage;
-    const isSampling = groupsSampled < groupsPerStage;
+    const { round, numRounds, trainedSteps, groupsSampled, groupsPerRound } = progress;
+    const isDone = done !== null && done.rounds > round;
+    const within = isDone ? 1 : (SAMPLING_SHARE * groupsSampled) / groupsPerRound;
+    const isSampling = groupsSampled < groupsPerRound;
     return [
-      `${bar((trainingStage + within) / numStages, BAR_WIDTH)} stage ${trainingStage + 1}/${numStages}`,
+      `${bar((round + within) / numRounds, BAR_WIDTH)} round ${round + 1}/${numRounds}`,
       `steps ${writeSteps(trainedSteps)}`,
       ...measured,
-      ...(done === null ? [] : [`${writeDuration(secondsLeft(first, done, numStages, now()))} left`]),
-      isDone ? 'saving' : isSampling ? `sampling ${groupsSampled}/${groupsPerStage}` : 'training',
+      ...(done === null ? [] : [`${writeDuration(secondsLeft(first, done, numRounds, now()))} left`]),
+      isDone ? 'saving' : isSampling ? `sampling ${groupsSampled}/${groupsPerRound}` : 'training',
     ].join(' · ');
   };
 }
@@ -64,11 +64,11 @@ function figures(reward: number | null, alignment: number | null): string[] {
 }
 
 function secondsLeft(
-  first: { readonly at: number; readonly trainingStage: number },
-  done: { readonly at: number; readonly stages: number },
-  numStages: number,
+  first: { readonly at: number; readonly round: number },
+  done: { readonly at: number; readonly rounds: number },
+  numRounds: number,
   now: number,
 ): number {
-  const perStage = (done.at - first.at) / (done.stages - first.trainingStage);
-  return Math.max(0, perStage * (numStages - done.stages) - (now - done.at));
+  const perRound = (done.at - first.at) / (done.rounds - first.round);
+  return Math.max(0, perRound * (numRounds - done.rounds) - (now - done.at));
 }

@@ -45,7 +45,7 @@ function printed(event: RunEvent): string[] {
         `${`${event.stage} runs on`.padEnd(24)} ${event.provider}`,
       ];
     case 'joined':
-      return [`${'takes part as'.padEnd(24)} ${event.roles.join(', ')}, from stage ${event.trainingStage}`];
+      return [`${'takes part as'.padEnd(24)} ${event.roles.join(', ')}, from round ${event.round}`];
     case 'prompts':
       return event.description.map(([name, value]) => `${name.padEnd(24)} ${value}`);
     case 'listening':
@@ -61,7 +61,7 @@ function printed(event: RunEvent): string[] {
     case 'progress':
     case 'worked':
     case 'passed-over':
-    case 'stage':
+    case 'round':
     case 'checkpoint':
       return [];
     default:
@@ -69,27 +69,27 @@ function printed(event: RunEvent): string[] {
   }
 }
 
-function describeEvaluation({ trainingStage, train, heldOut }: Evaluation): string {
+function describeEvaluation({ round, train, heldOut }: Evaluation): string {
   const figures = ({ verifiedAlignment, rewardMean }: PromptSetEvaluation) =>
     verifiedAlignment === null ? writeScore(rewardMean) : writeShare(verifiedAlignment);
   const what = train.verifiedAlignment === null ? 'reward' : 'verified';
-  return `${policyOf(trainingStage).padEnd(24)} ${what} ${figures(train)} on training prompts, ${figures(heldOut)} on held-out ones`;
+  return `${policyOf(round).padEnd(24)} ${what} ${figures(train)} on training prompts, ${figures(heldOut)} on held-out ones`;
 }
 
 function describeOutcome({ best, stoppedBy }: Outcome): string[] {
   const reward = writeScore(best.heldOut.rewardMean);
   return [
-    `${'best policy'.padEnd(24)} ${policyOf(best.trainingStage)}: reward ${reward} on held-out prompts, kept in best/`,
+    `${'best policy'.padEnd(24)} ${policyOf(best.round)}: reward ${reward} on held-out prompts, kept in best/`,
     ...(stoppedBy
       ? [
-          `${'stopped by a guard'.padEnd(24)} ${stoppedBy.guard}, ${policyOf(stoppedBy.trainingStage)}; the adapter is that of the best policy`,
+          `${'stopped by a guard'.padEnd(24)} ${stoppedBy.guard}, ${policyOf(stoppedBy.round)}; the adapter is that of the best policy`,
         ]
       : []),
   ];
 }
 
-function policyOf(trainingStage: number): string {
-  return trainingStage === 0 ? 'base model' : `after ${trainingStage} stages`;
+function policyOf(round: number): string {
+  return round === 0 ? 'base model' : `after ${round} rounds`;
 }
 
 function logEvent(log: Logger, event: RunEvent): void {
@@ -102,7 +102,7 @@ function logEvent(log: Logger, event: RunEvent): void {
       log.info({ stage: event.stage, provider: event.provider }, 'graph ready');
       break;
     case 'joined':
-      log.info({ roles: event.roles, trainingStage: event.trainingStage }, 'takes part');
+      log.info({ roles: event.roles, round: event.round }, 'takes part');
       break;
     case 'prompts':
       log.info(Object.fromEntries(event.description), 'prompts read');
@@ -112,7 +112,7 @@ function logEvent(log: Logger, event: RunEvent): void {
       break;
     case 'worked': {
       const { kind: _, ...work } = event;
-      log.info(work, 'stage worked on');
+      log.info(work, 'round worked on');
       break;
     }
     case 'passed-over': {
@@ -123,8 +123,8 @@ function logEvent(log: Logger, event: RunEvent): void {
     case 'progress':
       log.debug(event, 'progress');
       break;
-    case 'stage':
-      log.info(event.metrics, 'stage trained');
+    case 'round':
+      log.info(event.metrics, 'round trained');
       break;
     case 'evaluation':
       log.info(event.evaluation, 'policy evaluated');
@@ -141,7 +141,7 @@ function logEvent(log: Logger, event: RunEvent): void {
       log.info({ path: event.path }, 'checkpoint saved');
       break;
     case 'finished':
-      log.info({ best: event.best.trainingStage, stoppedBy: event.stoppedBy?.guard ?? null }, 'run finished');
+      log.info({ best: event.best.round, stoppedBy: event.stoppedBy?.guard ?? null }, 'run finished');
       break;
     default:
       event satisfies never;

@@ -35,7 +35,7 @@ export function terminalStudyOutput(terminal: Terminal, now: () => number): Stud
       const seconds = remaining(share);
       const parts = [
         `${bar(share, BAR_WIDTH)} ${ended}/${count} runs`,
-        ...active.map(({ run, completeStages }) => `${nameOf(run)}: ${completeStages}/${run.row.numStages}`),
+        ...active.map(({ run, completeRounds }) => `${nameOf(run)}: ${completeRounds}/${run.row.numRounds}`),
         ...(seconds === null ? [] : [`${writeDuration(seconds)} left`]),
       ];
       line.draw(parts.join(' · '));
@@ -51,8 +51,8 @@ function logStudyOutput(): StudyOutput {
   return {
     show(event, { ended, count, share }) {
       const { row, seed } = event.run;
-      const stage = event.kind === 'stage' ? { completeStages: event.completeStages } : {};
-      const entry = { row: row.name, seed, ...stage, ended, runs: count, secondsLeft: remaining(share) };
+      const round = event.kind === 'round' ? { completeRounds: event.completeRounds } : {};
+      const entry = { row: row.name, seed, ...round, ended, runs: count, secondsLeft: remaining(share) };
       if (event.kind === 'warning') log.warn(entry, event.message);
       else if (event.kind === 'failed') log.error(entry, event.message);
       else log.info(entry, `run ${event.kind}`);

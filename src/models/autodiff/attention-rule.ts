@@ -25,8 +25,8 @@ export const attentionRule = rule(({ g, node, x: [query, keys, value], y: [y], d
     const due = (rows: Value) => (arrived ? after(g, arrived, rows) : rows);
     const [q, dyRows] = [due(rowsOf(g, query, piece)), due(rowsOf(g, dy, piece))];
     const p = op.softmax(g, op.matMul(g, q, keys), -1);
-    const centred = op.sub(g, op.matMul(g, dyRows, valueT), rowsOf(g, rowSums, piece));
-    const ds = op.mul(g, p, centred);
+    const centered = op.sub(g, op.matMul(g, dyRows, valueT), rowsOf(g, rowSums, piece));
+    const ds = op.mul(g, p, centered);
     queryGradients.push(op.matMul(g, ds, k));
     const ofPiece = {
       keys: op.matMul(g, op.matrixTranspose(g, q), ds),

@@ -1,5 +1,5 @@
 /**
- * @file Gradients of normalisation. All three are one formula over rows: with n = (x - mean) / std over a row,
+ * @file Gradients of normalization. All three are one formula over rows: with n = (x - mean) / std over a row,
  * dx = (dn - mean(dn) - n mean(dn n)) / std.
  */
 
@@ -12,7 +12,7 @@ import { elementCount, float32 } from '../tensor.js';
 import type { RuleContext } from './rule.js';
 import { rule } from './rule.js';
 
-/** dL/dx of a normalisation over `axes`, from dL/dn, n and 1 / std. */
+/** dL/dx of a normalization over `axes`, from dL/dn, n and 1 / std. */
 function throughNormalization(
   g: GraphBuilder,
   dn: Value,
@@ -31,7 +31,7 @@ interface Rows {
   readonly inverseStdDev: Value;
 }
 
-/** Normalises x over its last axis by LayerNormalization with unit scale, which also gives 1 / std. */
+/** Normalizes x over its last axis by LayerNormalization with unit scale, which also gives 1 / std. */
 function normalizeRows(g: GraphBuilder, x: Value, epsilon: number): Rows {
   const scale = g.constant(float32(new Float32Array(x.shape.at(-1) ?? 1).fill(1), [x.shape.at(-1) ?? 1]));
   return op.layerNormalization(g, x, scale, undefined, epsilon);
@@ -66,17 +66,17 @@ export const layerNormalizationRule = rule((context) => {
   ];
 });
 
-/** y = n · scale + bias, n normalised over the spatial axes of every channel. */
+/** y = n · scale + bias, n normalized over the spatial axes of every channel. */
 export const instanceNormalizationRule = rule((context) =>
   rowGradients(context, context.x[0]?.shape[1] ?? 1),
 );
 
-/** y = n · scale + bias, n normalised over groups of channels and the spatial axes; one scale and bias a group (opset 18 to 20). */
+/** y = n · scale + bias, n normalized over groups of channels and the spatial axes; one scale and bias a group (opset 18 to 20). */
 export const groupNormalizationRule = rule((context) =>
   rowGradients(context, intAttribute(context.node, 'num_groups', 1)),
 );
 
-/** x and dy seen as [B, groups, n]: every row is normalised by itself, and scale and bias have one number a group. */
+/** x and dy seen as [B, groups, n]: every row is normalized by itself, and scale and bias have one number a group. */
 function rowGradients({ g, node, x: [x, scale], dy, wants }: RuleContext, groups: number) {
   if (!x || !scale) return [];
   const asRows = (value: Value) => op.reshape(g, value, [x.shape[0] ?? 1, groups, -1]);

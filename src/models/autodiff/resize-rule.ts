@@ -1,4 +1,4 @@
-/** @file Gradient of nearest-neighbour upsampling. */
+/** @file Gradient of nearest-neighbor upsampling. */
 
 import { TributaryError } from '../../errors.js';
 import type { Node } from '../graph/graph.js';
@@ -12,7 +12,7 @@ export const resizeRule = unary(({ g, node, dy, x0 }) => {
   if (!x0.shape.every((size, axis) => repeatsWholeBlocks(node, size, factors[axis] ?? 1))) {
     throw new TributaryError(
       'TRIB_NO_GRADIENT',
-      `Resize "${node.name}": expected nearest-neighbour upsampling that repeats every element equally often, got ${describe(node)} from ${formatShape(x0.shape)} to ${formatShape(dy.shape)}. Export the model with whole scale factors, mode nearest, coordinates asymmetric and rounding floor.`,
+      `Resize "${node.name}": expected nearest-neighbor upsampling that repeats every element equally often, got ${describe(node)} from ${formatShape(x0.shape)} to ${formatShape(dy.shape)}. Export the model with whole scale factors, mode nearest, coordinates asymmetric and rounding floor.`,
     );
   }
   const blocks = op.reshape(

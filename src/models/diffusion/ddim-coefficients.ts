@@ -38,27 +38,27 @@ export function ddimCoefficients(
 
   const signal = Math.sqrt(alphaProdT);
   const noise = Math.sqrt(1 - alphaProdT);
-  const towardsSample = Math.sqrt(alphaProdPrev);
+  const towardSample = Math.sqrt(alphaProdPrev);
   // Zero in exact arithmetic where the schedule reaches its ends; rounding must not make it negative.
-  const towardsNoise = Math.sqrt(Math.max(0, 1 - alphaProdPrev - stdDevT ** 2));
+  const towardNoise = Math.sqrt(Math.max(0, 1 - alphaProdPrev - stdDevT ** 2));
   return withKlWeight({ ...step, alphaProdT, alphaProdPrev, stdDevT, ...linearForm() });
 
   function linearForm(): Pick<StepCoefficients, 'sampleCoefficient' | 'outputCoefficient'> {
     switch (schedule.config.predictionType) {
       case 'epsilon':
         return {
-          sampleCoefficient: towardsSample / signal,
-          outputCoefficient: towardsNoise - (towardsSample * noise) / signal,
+          sampleCoefficient: towardSample / signal,
+          outputCoefficient: towardNoise - (towardSample * noise) / signal,
         };
       case 'sample':
         return {
-          sampleCoefficient: towardsNoise / noise,
-          outputCoefficient: towardsSample - (towardsNoise * signal) / noise,
+          sampleCoefficient: towardNoise / noise,
+          outputCoefficient: towardSample - (towardNoise * signal) / noise,
         };
       case 'v_prediction':
         return {
-          sampleCoefficient: towardsSample * signal + towardsNoise * noise,
-          outputCoefficient: towardsNoise * signal - towardsSample * noise,
+          sampleCoefficient: towardSample * signal + towardNoise * noise,
+          outputCoefficient: towardNoise * signal - towardSample * noise,
         };
       default:
         return schedule.config.predictionType satisfies never;

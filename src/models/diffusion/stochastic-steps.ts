@@ -23,7 +23,7 @@ export function noisySteps(schedule: NoiseSchedule, numInferenceSteps: number): 
   return samplerCoefficients(schedule, numInferenceSteps, 1).findLastIndex(({ stdDevT }) => stdDevT > 0) + 1;
 }
 
-/** Coefficients of all steps of a rollout, for the steps that a training stage trains; the others may be deterministic. */
+/** Coefficients of all steps of a rollout, for the steps that a round trains; the others may be deterministic. */
 export function stochasticCoefficients(
   schedule: NoiseSchedule,
   { numInferenceSteps, eta, stochasticSteps, sde }: StochasticSettings,

@@ -73,7 +73,7 @@ export const OP_NAMES = [
   'Tile',
   'Transpose',
   'Unsqueeze',
-  // normalisation
+  // normalization
   'GroupNormalization',
   'InstanceNormalization',
   'LayerNormalization',

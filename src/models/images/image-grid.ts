@@ -5,7 +5,7 @@ export interface ImageGridOptions {
   /** Pixels a side of each picture. */
   readonly height: number;
   readonly width: number;
-  /** How many pixels a side one pixel becomes (nearest neighbour, hard edges); default 4. */
+  /** How many pixels a side one pixel becomes (nearest neighbor, hard edges); default 4. */
   readonly scale?: number;
   /** White pixels around and between the pictures; default 4. */
   readonly gap?: number;

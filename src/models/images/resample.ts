@@ -52,11 +52,11 @@ function tapsOf(from: number, to: number, { support, weight }: Kernel): Taps[] {
   const scale = from / to;
   const stretch = Math.max(1, scale);
   return Array.from({ length: to }, (_, index) => {
-    const centre = (index + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(centre - support * stretch + 0.5));
-    const end = Math.min(from, Math.trunc(centre + support * stretch + 0.5));
+    const center = (index + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(center - support * stretch + 0.5));
+    const end = Math.min(from, Math.trunc(center + support * stretch + 0.5));
     const raw = Array.from({ length: end - first }, (_tap, tap) =>
-      weight((tap + first - centre + 0.5) * (1 / stretch)),
+      weight((tap + first - center + 0.5) * (1 / stretch)),
     );
     const sum = raw.reduce((total, value) => total + value, 0);
     // Rounded half away from zero.

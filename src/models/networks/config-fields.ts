@@ -33,7 +33,7 @@ export const decimal = (least = 0, most = 1e6) => {
   return z.number({ error }).gt(0, { error }).min(least, { error }).max(most, { error });
 };
 
-/** By which latents are divided: below and above, pictures would be all saturated or all grey. */
+/** By which latents are divided: below and above, pictures would be all saturated or all gray. */
 export const scalingFactor = () => decimal(1e-4, 1e4);
 
 export const flag = () => z.boolean({ error: 'expected true or false' });

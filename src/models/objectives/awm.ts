@@ -6,13 +6,13 @@ import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { ddpoIsLoss } from './ddpo-is.js';
 import { meanSquaredDistance } from './log-prob.js';
-import { penalisedLoss } from './penalised-loss.js';
+import { penalizedLoss } from './penalized-loss.js';
 import { requireReference } from './reference-policies.js';
 import type { DenoisingPolicy, DenoisingValues } from './surrogate.js';
 import { defineSurrogate } from './surrogate.js';
 import { timestepsPerSampleField } from './timesteps-per-sample.js';
 
-/** Exponent q of the generalised Huber form, and what keeps its slope finite at error 0. */
+/** Exponent q of the generalized Huber form, and what keeps its slope finite at error 0. */
 const HUBER_POWER = 0.25;
 const ERROR_FLOOR = 1e-10;
 
@@ -40,7 +40,7 @@ export const awm = defineSurrogate({
     likelihood: oneOf(['squared-error', 'ghuber'])
       .default('ghuber')
       .describe(
-        'What stands for the log-prob: minus the mean squared error, or a fourth root of it that is weighted by the noise (generalised Huber), which lets pictures that fit badly count less.',
+        'What stands for the log-prob: minus the mean squared error, or a fourth root of it that is weighted by the noise (generalized Huber), which lets pictures that fit badly count less.',
       ),
     clipRange: number({ from: '(0', to: '1]' })
       .default(1)
@@ -68,7 +68,7 @@ export const awm = defineSurrogate({
       const old = requireReference(values, 'old', 'awm');
       const logLikelihood = (of: DenoisingPolicy) => logLikelihoodOf(g, of, values, settings.likelihood);
       const ratio = op.exp(g, op.sub(g, logLikelihood(policy), logLikelihood(old)));
-      return penalisedLoss(g, ddpoIsLoss(g, { ratio, advantage }, settings), settings.klWeight, () =>
+      return penalizedLoss(g, ddpoIsLoss(g, { ratio, advantage }, settings), settings.klWeight, () =>
         meanSquaredDistance(g, policy.modelOutput, requireReference(values, 'pretrained', 'awm').modelOutput),
       );
     },

@@ -8,7 +8,7 @@ import { defineSurrogate } from './surrogate.js';
  * Loss of every row [M]: -A log π(x_{i+1} | x_i), A clipped to [-advClipMax, advClipMax] (Black et al. 2023, DDPO-SF).
  *
  * Its gradient, -A ∇log π, is that of DDPO-IS at ratio 1. It is the policy gradient only while the policy is the one that
- * sampled: take one optimiser step per batch of samples. The loss itself is no measure of progress.
+ * sampled: take one optimizer step per batch of samples. The loss itself is no measure of progress.
  *
  * Departure: the clip of the advantage is that of ddpo-pytorch, which has DDPO-IS alone; the log-prob is a mean over
  * dimensions, as everywhere here, which scales the gradient by 1/D.
@@ -16,7 +16,7 @@ import { defineSurrogate } from './surrogate.js';
 export const ddpoSf = defineSurrogate({
   type: 'ddpo-sf',
   summary:
-    "DDPO's score-function loss, -A log π (REINFORCE). Right only on-policy: one optimiser step per batch of samples.",
+    "DDPO's score-function loss, -A log π (REINFORCE). Right only on-policy: one optimizer step per batch of samples.",
   fields: { advClipMax: advClipMaxField },
   create: ({ advClipMax }) => ({
     trainsOn: 'steps',

@@ -1,11 +1,11 @@
-/** @file DiffusionNFT's surrogate: towards good pictures and away from bad ones, by mixing the policy with its elder. */
+/** @file DiffusionNFT's surrogate: toward good pictures and away from bad ones, by mixing the policy with its elder. */
 
 import { number } from '../../fields.js';
 import type { Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';
 import { meanSquaredDistance } from './log-prob.js';
-import { penalisedLoss } from './penalised-loss.js';
+import { penalizedLoss } from './penalized-loss.js';
 import { requireReference } from './reference-policies.js';
 import { defineSurrogate } from './surrogate.js';
 import { timestepsPerSampleField } from './timesteps-per-sample.js';
@@ -25,7 +25,7 @@ const DISTANCE_FLOOR = 1e-5;
  * The paper mixes velocities of a flow and measures in x_0. x̂ is affine in the output and the weights of either mixture add
  * up to 1, so mixing x̂ is the same. Departure: that identity holds for models that predict ε, v or x_0 as well, and there
  * the loss is our analogue, which nobody has published; κ then weighs outputs of another kind. `old` is the policy that sampled
- * the stage; the paper's is a moving average, which it samples from.
+ * the round; the paper's is a moving average, which it samples from.
  */
 export const diffusionNft = defineSurrogate({
   type: 'diffusion-nft',
@@ -56,13 +56,13 @@ export const diffusionNft = defineSurrogate({
       const { policy, advantage, cleanLatents } = values;
       const old = requireReference(values, 'old', 'diffusion-nft').cleanPrediction;
       const step = op.mul(g, op.sub(g, policy.cleanPrediction, old), g.scalar(mixtureBeta));
-      const towards = selfNormalisedDistance(g, op.add(g, old, step), cleanLatents);
-      const away = selfNormalisedDistance(g, op.sub(g, old, step), cleanLatents);
+      const toward = selfNormalizedDistance(g, op.add(g, old, step), cleanLatents);
+      const away = selfNormalizedDistance(g, op.sub(g, old, step), cleanLatents);
       const clipped = op.clip(g, advantage, -advClipMax, advClipMax);
       const good = op.add(g, op.mul(g, clipped, g.scalar(0.5 / advClipMax)), g.scalar(0.5));
       const bad = op.sub(g, g.scalar(1), good);
-      const mixed = op.add(g, op.mul(g, good, towards), op.mul(g, bad, away));
-      return penalisedLoss(g, op.mul(g, mixed, g.scalar(advClipMax / mixtureBeta)), klWeight, () =>
+      const mixed = op.add(g, op.mul(g, good, toward), op.mul(g, bad, away));
+      return penalizedLoss(g, op.mul(g, mixed, g.scalar(advClipMax / mixtureBeta)), klWeight, () =>
         meanSquaredDistance(
           g,
           policy.modelOutput,
@@ -74,7 +74,7 @@ export const diffusionNft = defineSurrogate({
 });
 
 /** mean_D (x̂ - x_0)² of every row, divided by its own mean_D |x̂ - x_0| as a constant. */
-function selfNormalisedDistance(g: GraphBuilder, prediction: Value, cleanLatents: Value): Value {
+function selfNormalizedDistance(g: GraphBuilder, prediction: Value, cleanLatents: Value): Value {
   const axes = cleanLatents.shape.slice(1).map((_, axis) => axis + 1);
   const distance = op.reduceMean(g, op.abs(g, op.sub(g, prediction, cleanLatents)), axes, false);
   const divisor = g.stopGradient(op.clip(g, distance, DISTANCE_FLOOR));

@@ -4,7 +4,7 @@ import { number, oneOf } from '../../fields.js';
 import * as op from '../graph/ops/index.js';
 import { clipRangeField } from './ddpo-is.js';
 import { meanSquaredDistance } from './log-prob.js';
-import { penalisedLoss } from './penalised-loss.js';
+import { penalizedLoss } from './penalized-loss.js';
 import { requireReference } from './reference-policies.js';
 import { stepKl } from './step-kl.js';
 import { defineSurrogate } from './surrogate.js';
@@ -51,7 +51,7 @@ export const dpok = defineSurrogate({
       const ratio = op.exp(g, op.sub(g, policy.logProb, oldLogProb));
       const clamped = op.clip(g, ratio, 1 - clipRange, 1 + clipRange);
       const loss = op.mul(g, op.mul(g, advantage, clamped), g.scalar(-rewardWeight));
-      return penalisedLoss(g, loss, klWeight, () => {
+      return penalizedLoss(g, loss, klWeight, () => {
         const pretrained = requireReference(values, 'pretrained', 'dpok');
         return kl === 'exact'
           ? stepKl(g, policy, pretrained, stdDevT)

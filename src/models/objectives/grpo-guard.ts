@@ -1,4 +1,4 @@
-/** @file GRPO-Guard's surrogate: a ratio that is centred and equally wide at every step, so that the clip binds evenly. */
+/** @file GRPO-Guard's surrogate: a ratio that is centered and equally wide at every step, so that the clip binds evenly. */
 
 import { number } from '../../fields.js';
 import * as op from '../graph/ops/index.js';
@@ -27,7 +27,7 @@ import { defineSurrogate } from './surrogate.js';
 export const grpoGuard = defineSurrogate({
   type: 'grpo-guard',
   summary:
-    "GRPO-Guard's loss: PPO's clip on a ratio that is centred and equally wide at every step, every step's gradient at the same scale.",
+    "GRPO-Guard's loss: PPO's clip on a ratio that is centered and equally wide at every step, every step's gradient at the same scale.",
   fields: {
     clipRange: number({ from: '(0', to: '1)' })
       .default(2e-6)
@@ -45,8 +45,8 @@ export const grpoGuard = defineSurrogate({
       const { policy, advantage, stdDevT, outputCoefficient } = values;
       const old = requireReference(values, 'old', 'grpo-guard');
       const logRatio = op.sub(g, policy.logProb, old.logProb);
-      const centred = op.add(g, logRatio, stepKl(g, policy, old, stdDevT));
-      const ratio = op.exp(g, op.mul(g, centred, stdDevT));
+      const centered = op.add(g, logRatio, stepKl(g, policy, old, stdDevT));
+      const ratio = op.exp(g, op.mul(g, centered, stdDevT));
       return op.div(g, ddpoIsLoss(g, { ratio, advantage }, settings), op.abs(g, outputCoefficient));
     },
   }),

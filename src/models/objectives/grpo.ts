@@ -3,7 +3,7 @@
 import { number } from '../../fields.js';
 import * as op from '../graph/ops/index.js';
 import { advClipMaxField, clipRangeField, ddpoIsLoss } from './ddpo-is.js';
-import { penalisedLoss } from './penalised-loss.js';
+import { penalizedLoss } from './penalized-loss.js';
 import { requireReference } from './reference-policies.js';
 import { stepKl } from './step-kl.js';
 import { defineSurrogate } from './surrogate.js';
@@ -37,7 +37,7 @@ export const grpo = defineSurrogate({
     loss: (g, values) => {
       const { policy, oldLogProb, advantage, stdDevT } = values;
       const ratio = op.exp(g, op.sub(g, policy.logProb, oldLogProb));
-      return penalisedLoss(g, ddpoIsLoss(g, { ratio, advantage }, settings), settings.klWeight, () =>
+      return penalizedLoss(g, ddpoIsLoss(g, { ratio, advantage }, settings), settings.klWeight, () =>
         stepKl(g, policy, requireReference(values, 'pretrained', 'grpo'), stdDevT),
       );
     },

@@ -8,7 +8,7 @@ import { diffusionNft } from './diffusion-nft.js';
 import { dpok } from './dpok.js';
 import { grpo } from './grpo.js';
 import { grpoGuard } from './grpo-guard.js';
-import { klRegularisedSft } from './kl-regularised-sft.js';
+import { klRegularizedSft } from './kl-regularized-sft.js';
 import { rewardWeighted } from './reward-weighted.js';
 import type { Surrogate } from './surrogate.js';
 
@@ -22,7 +22,7 @@ export const SURROGATES = [
   diffusionNft,
   awm,
   rewardWeighted,
-  klRegularisedSft,
+  klRegularizedSft,
 ] as const;
 
 /** Settings of a surrogate, as a config holds them: `{ type: 'ddpo-is', clipRange: 1e-4, ... }`. */

@@ -32,7 +32,7 @@ export function bestTenthWeights(advantages: readonly number[]): number[] {
  *   exponential  w = exp(b A) / Z, Z the mean of exp(b A)
  *   threshold    w = 1 where A is at or above the 90th percentile, else 0
  *
- * Notation: `inverseTemperature` is b (β in the paper). The advantage is the standardised reward. No ratio and no clip: the
+ * Notation: `inverseTemperature` is b (β in the paper). The advantage is the standardized reward. No ratio and no clip: the
  * denoising loss bounds the log-prob of the trajectory only loosely, which is why DDPO beats it in the paper.
  *
  * Departure: the paper's Z and percentile are over the samples of a round, here over those of an update.

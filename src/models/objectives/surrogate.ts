@@ -3,7 +3,7 @@
  * (policy/policy-graph.ts) makes the values, sums the losses with their weights, and derives the gradient of the adapter.
  *
  * M is the number of rows of a minibatch. Outputs of the network are after guidance. `old` is the policy that sampled
- * the training stage; `pretrained` is the model without adapter: the same graph and the same weights.
+ * the round; `pretrained` is the model without adapter: the same graph and the same weights.
  */
 
 import type { z } from 'zod';

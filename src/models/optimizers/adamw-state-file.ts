@@ -1,4 +1,4 @@
-/** @file The optimiser's state as a safetensors file: `m.<name>`, `v.<name>` and the step count in the metadata. */
+/** @file The optimizer's state as a safetensors file: `m.<name>`, `v.<name>` and the step count in the metadata. */
 import { TributaryError } from '../../errors.js';
 import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from '../adapters/safetensors.js';
 import type { AdamWState, NamedArrays } from './adamw.js';

@@ -17,7 +17,7 @@ export interface AdamWOptions {
   readonly learningRateScale?: (name: string) => number;
 }
 
-/** What the optimiser remembers between steps. Plain data: it can be posted to a thread and written to a file. */
+/** What the optimizer remembers between steps. Plain data: it can be posted to a thread and written to a file. */
 export interface AdamWState {
   /** Steps taken. */
   readonly step: number;

@@ -169,7 +169,7 @@ async function readUnet(
   const json = await readJsonFile(jsonPath, unetSchema, JSON_FILE);
   const { sample_size: sampleSize } = json;
   if (json.in_channels !== json.out_channels) {
-    const text = `${jsonPath} in_channels: expected ${json.out_channels} as in out_channels (neither inpainting nor a learnt variance is offered), got ${json.in_channels}. ${EXPORT}`;
+    const text = `${jsonPath} in_channels: expected ${json.out_channels} as in out_channels (neither inpainting nor a learned variance is offered), got ${json.in_channels}. ${EXPORT}`;
     throw new TributaryError('TRIB_MODEL', text);
   }
   const config: UnetConfig = {

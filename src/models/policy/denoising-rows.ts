@@ -11,7 +11,7 @@ import type { TrainingSample } from './training-sample.js';
 /** Where the randomness of an update comes from. */
 export interface DenoisingKey {
   readonly seed: number;
-  readonly trainingStage: number;
+  readonly round: number;
   readonly epoch: number;
   /** Index of the update in the epoch. */
   readonly update: number;
@@ -27,13 +27,13 @@ export function denoisingUnits(
   pipeline: Pipeline,
   { timestepsPerSample, transformAdvantages }: DenoisingSurrogate,
   samples: readonly TrainingSample[],
-  { seed, trainingStage, epoch, update }: DenoisingKey,
+  { seed, round, epoch, update }: DenoisingKey,
 ): RowUnit[] {
   const size = elementCount(pipeline.latentShape);
   const advantages = samples.map(({ advantage }) => advantage);
   const transformed = transformAdvantages?.(advantages) ?? advantages;
   const numTrainTimesteps = pipeline.schedule.config.numTrainTimesteps;
-  const place = { seed, group: trainingStage, branch: epoch, step: update };
+  const place = { seed, group: round, branch: epoch, step: update };
   const timesteps = counterRandom({ ...place, purpose: 'forward-timesteps' });
   const noises = counterRandom({ ...place, purpose: 'forward-noise' });
   const weight = 1 / (samples.length * timestepsPerSample);

@@ -154,7 +154,7 @@ function weightTensors(bytes: Uint8Array, where: string): FileWeight[] {
 export interface PolicyFiles {
   /** `pytorch_lora_weights.safetensors`, as diffusers loads it; where all weights are trained, these. */
   readonly adapter: Uint8Array;
-  /** The optimiser's moments, as safetensors. */
+  /** The optimizer's moments, as safetensors. */
   readonly optimizer: Uint8Array;
   /** What some settings need beside: the trained policy where another one samples, replay buffer, value network, loss scale. */
   readonly extras: Readonly<Record<string, Uint8Array>>;

@@ -17,7 +17,7 @@ export interface Transition {
   readonly nextLatents: Float32Array;
   /** Log-prob of the step under the policy that made it; it stays that, however long the transition is kept. */
   readonly logProb: number;
-  /** What the picture earned, after whatever normalisation the trainer uses: what a value network is to predict. */
+  /** What the picture earned, after whatever normalization the trainer uses: what a value network is to predict. */
   readonly reward: number;
   readonly policyVersion: number;
 }

@@ -1,9 +1,9 @@
-/** @file How the inner epochs of a training stage are split into updates, and what becomes of the rest of each. */
+/** @file How the inner epochs of a round are split into updates, and what becomes of the rest of each. */
 
 import type { CounterRandom } from '../random/counter-random.js';
 
 export interface EpochSettings {
-  /** Passes over the items of a stage. */
+  /** Passes over the items of a round. */
   readonly innerEpochs: number;
   /** What becomes of items that do not fill an update at the end of an epoch: see `splitUpdates`. */
   readonly remainder: 'train' | 'carry' | 'drop';
@@ -29,11 +29,11 @@ export interface UpdateOfItems<Item> {
  *
  * Source of `carry`: B²-DiffuRL, hu-zijing/B2-DiffuRL run_train.py at 96a5365. `Accelerator.accumulate` counts micro-batches
  * through all epochs, because no data loader is prepared whose end would reset the count. What is left after the last epoch
- * ends with the process, and a process trains one stage.
+ * ends with the process, and a process trains one round.
  *
- * Deviation: from accelerate 0.32 on, `load_state` also restores the count, so that a stage's first update comes as many
- * micro-batches early as the stage before had left over, without their gradients. The released program names no version.
- * Here every stage counts from 0.
+ * Deviation: from accelerate 0.32 on, `load_state` also restores the count, so that a round's first update comes as many
+ * micro-batches early as the round before had left over, without their gradients. The released program names no version.
+ * Here every round counts from 0.
  */
 export function* splitUpdates<Item>(
   items: readonly Item[],

@@ -6,7 +6,7 @@ import type { Transition } from './replay-buffer.js';
 import type { RowUnit, TrainingRow } from './training-rows.js';
 import type { TrainingSample } from './training-sample.js';
 
-/** How the steps of a training stage are trained. */
+/** How the steps of a round are trained. */
 export interface StepPlan {
   readonly coefficients: readonly StepCoefficients[];
   readonly trainedSteps: readonly number[];

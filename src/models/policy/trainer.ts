@@ -43,19 +43,19 @@ export interface TrainerSettings extends PolicyGraphSettings {
   readonly learningRateSchedule: LearningRateSchedule;
   /** LoRA+ (Hayou et al. 2024): the learning rate of B over that of A; A learns at learningRate / loraPlusRatio. */
   readonly loraPlusRatio: number;
-  /** The sampler's policy after a stage is this much of the one before and the rest of the trained one; 0 is the trained one. */
+  /** The sampler's policy after a round is this much of the one before and the rest of the trained one; 0 is the trained one. */
   readonly samplingPolicyDecay: number;
-  /** Training stages of the run, over which the learning rate falls. */
-  readonly numStages: number;
+  /** Rounds of the run, over which the learning rate falls. */
+  readonly numRounds: number;
   /** Read in half precision. */
   readonly lossScale: LossScaleOptions;
 }
 
-/** One training stage, as the trainer gets it. */
-export interface StageOfSamples {
+/** One round, as the trainer gets it. */
+export interface RoundOfSamples {
   readonly samples: readonly TrainingSample[];
   readonly trainedSteps: readonly number[];
-  readonly trainingStage: number;
+  readonly round: number;
   /** What an alarm has lowered the learning rate to, as a share of what the schedule says; 1 where none has. */
   readonly learningRateScale: number;
 }
@@ -70,7 +70,7 @@ export interface PolicyState {
   readonly lossScale?: LossScaleState;
 }
 
-export interface TrainedStage {
+export interface TrainedRound {
   readonly state: PolicyState;
   readonly statistics: TrainingStatistics;
 }
@@ -78,15 +78,15 @@ export interface TrainedStage {
 export interface Trainer {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
-  /** Takes the optimiser steps of one training stage (see `updateUnits`); each sums its gradient over all of its rows. */
-  train(stage: StageOfSamples, state: PolicyState, signal?: AbortSignal): Promise<TrainedStage>;
+  /** Takes the optimizer steps of one round (see `updateUnits`); each sums its gradient over all of its rows. */
+  train(round: RoundOfSamples, state: PolicyState, signal?: AbortSignal): Promise<TrainedRound>;
   /**
    * log π(x_{i+1} | x_i) of a policy less what the sampler recorded, for every trained step of weight above 0 of every sample;
    * null where the surrogate has no log-probs. Near 0 where the policy is the one that sampled: what is left is the
    * difference between two graphs of one model.
    */
   logRatios(
-    trajectories: Pick<StageOfSamples, 'samples' | 'trainedSteps'>,
+    trajectories: Pick<RoundOfSamples, 'samples' | 'trainedSteps'>,
     parameters: NamedArrays,
     signal?: AbortSignal,
   ): Promise<Float32Array | null>;
@@ -160,46 +160,46 @@ export async function createTrainer(
   return {
     provider: executable.provider,
     fallbacks: executable.fallbacks,
-    async train({ samples, trainedSteps, trainingStage, learningRateScale }, state, signal) {
+    async train({ samples, trainedSteps, round, learningRateScale }, state, signal) {
       let { parameters, optimizer, lossScale = initialLossScale(settings.lossScale) } = state;
       const old = state.samplingParameters;
       const learningRate =
         settings.optimizer.learningRate *
         learningRateScale *
-        learningRateFactor(settings.learningRateSchedule, trainingStage, settings.numStages);
+        learningRateFactor(settings.learningRateSchedule, round, settings.numRounds);
       const plan = planOf(trainedSteps);
       const statistics = createTrainingStatistics(surrogate.clipRange, plan.coefficients.length);
-      const taken = samples.flatMap((sample) => transitionsOf(sample, trainedSteps, trainingStage));
+      const taken = samples.flatMap((sample) => transitionsOf(sample, trainedSteps, round));
       const replay =
         settings.updates.from === 'replay'
           ? pushed(state.replay, taken, settings.updates.capacity)
           : state.replay;
       const seen = settings.updates.from === 'replay' ? replay : taken;
-      const stage = {
+      const roundOfUpdates = {
         ...settings,
         pipeline,
         surrogate,
         plan,
-        trainingStage,
+        round,
         samples,
         replay,
         baseline,
         signal,
       };
       if (baseline && seen.length > 0)
-        statistics.addValueLoss((await baseline.fit(seen, trainingStage, signal)).loss);
-      for await (const units of updateUnits(stage, settings.updates)) {
+        statistics.addValueLoss((await baseline.fit(seen, round, signal)).loss);
+      for await (const units of updateUnits(roundOfUpdates, settings.updates)) {
         if (units.length === 0) continue;
         const scale = isScaled ? lossScale.scale : 1;
         await executable.hold(policyFeeds(parameters, old, scale));
         const { loss, gradients } = await gradientOf(units, statistics, scale, signal);
         const { gradients: clipped, gradNorm } = clipGradNorm(gradients, settings.maxGradNorm);
         const isSkipped = !Number.isFinite(gradNorm);
-        if (isSkipped && !isScaled) throw diverged(trainingStage);
+        if (isSkipped && !isScaled) throw diverged(round);
         if (isScaled) {
-          if (!Number.isFinite(loss)) throw overflowed(trainingStage, loss);
+          if (!Number.isFinite(loss)) throw overflowed(round, loss);
           lossScale = nextLossScale(lossScale, isSkipped, settings.lossScale);
-          if (lossScale.scale < LEAST_LOSS_SCALE) throw unscalable(trainingStage);
+          if (lossScale.scale < LEAST_LOSS_SCALE) throw unscalable(round);
         }
         if (isSkipped) {
           statistics.addSkippedUpdate();
@@ -259,23 +259,23 @@ function normOf(gradients: readonly Float32Array[]): number {
 }
 
 /** Activations, which no scale of the loss makes smaller. */
-function overflowed(trainingStage: number, loss: number): TributaryError {
+function overflowed(round: number, loss: number): TributaryError {
   return new TributaryError(
     'TRIB_ENGINE',
-    `training stage ${trainingStage}: expected a finite loss, got ${loss}: the network's activations are beyond what half precision holds, or its parameters are no numbers. Set model.precision: float32, or start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.`,
+    `round ${round}: expected a finite loss, got ${loss}: the network's activations are beyond what half precision holds, or its parameters are no numbers. Set model.precision: float32, or start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.`,
   );
 }
 
-function unscalable(trainingStage: number): TributaryError {
+function unscalable(round: number): TributaryError {
   return new TributaryError(
     'TRIB_ENGINE',
-    `training stage ${trainingStage}: expected a finite gradient at some loss scale, got none down to ${LEAST_LOSS_SCALE}. Start anew with a smaller learningRate, or model.precision: float32, and another --run-dir; the last checkpoint is kept.`,
+    `round ${round}: expected a finite gradient at some loss scale, got none down to ${LEAST_LOSS_SCALE}. Start anew with a smaller learningRate, or model.precision: float32, and another --run-dir; the last checkpoint is kept.`,
   );
 }
 
-function diverged(trainingStage: number): TributaryError {
+function diverged(round: number): TributaryError {
   return new TributaryError(
     'TRIB_ENGINE',
-    `training stage ${trainingStage}: expected a finite gradient, got one with NaN or Infinity. Start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.`,
+    `round ${round}: expected a finite gradient, got one with NaN or Infinity. Start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.`,
   );
 }

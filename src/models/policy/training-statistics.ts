@@ -19,7 +19,7 @@ export interface TrainingStatistics {
   readonly clipFractionByStep: readonly number[];
   /** Mean of ½ (logProb - oldLogProb)² (Schulman's k2), log-probs being means over dimensions. */
   readonly approxKl: number;
-  /** Largest |ratio - 1| before the first optimiser step of the stage: what the sampler and the trainer disagree by. */
+  /** Largest |ratio - 1| before the first optimizer step of the round: what the sampler and the trainer disagree by. */
   readonly maxRatioDeviation: number;
   /** Mean of |ratio - 1| over all rows: how far the updates moved from the policy that sampled. */
   readonly meanRatioDeviation: number;
@@ -48,7 +48,7 @@ export interface RowDiagnostics {
   readonly kls?: Float32Array | undefined;
 }
 
-/** Collects the statistics of one training stage. */
+/** Collects the statistics of one round. */
 export function createTrainingStatistics(clipRange: number | null, numInferenceSteps: number) {
   const clipped = new Float64Array(numInferenceSteps);
   const seen = new Float64Array(numInferenceSteps);

@@ -1,4 +1,4 @@
-/** @file The optimiser steps of one training stage: what each of them is trained on. */
+/** @file The optimizer steps of one round: what each of them is trained on. */
 
 import type { Surrogate } from '../objectives/surrogate.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
@@ -12,26 +12,26 @@ import type { TrainingSample } from './training-sample.js';
 import type { ValueBaseline } from './value-baseline.js';
 
 export type UpdateSettings =
-  /** Every sample of the stage once an epoch, in updates of so many. */
-  | ({ readonly from: 'stage'; readonly samplesPerUpdate: number } & EpochSettings)
-  /** DPOK: random transitions of a buffer that outlives the stage. */
+  /** Every sample of the round once an epoch, in updates of so many. */
+  | ({ readonly from: 'round'; readonly samplesPerUpdate: number } & EpochSettings)
+  /** DPOK: random transitions of a buffer that outlives the round. */
   | {
       readonly from: 'replay';
       /** Transitions that the buffer holds. */
       readonly capacity: number;
-      readonly updatesPerStage: number;
+      readonly updatesPerRound: number;
       readonly transitionsPerUpdate: number;
       /** Draws that an update is made of, alike in size; each knows nothing of the others. Divides transitionsPerUpdate. */
       readonly drawsPerUpdate: number;
     };
 
-/** What the updates of a training stage are made from. */
-export interface StageOfUpdates {
+/** What the updates of a round are made from. */
+export interface RoundOfUpdates {
   readonly pipeline: Pipeline;
   readonly surrogate: Surrogate;
   readonly plan: StepPlan;
   readonly seed: number;
-  readonly trainingStage: number;
+  readonly round: number;
   readonly samples: readonly TrainingSample[];
   readonly replay: ReplayBuffer;
   readonly baseline: ValueBaseline | null;
@@ -39,7 +39,7 @@ export interface StageOfUpdates {
 }
 
 /**
- * Yields the rows of every optimiser step; the loss of a step is a mean over its rows. `stage`: for every inner epoch the
+ * Yields the rows of every optimizer step; the loss of a step is a mean over its rows. `round`: for every inner epoch the
  * samples (or the pairs of D3PO) are shuffled, and split into updates of samplesPerUpdate: see `splitUpdates`. `replay`:
  * each update draws its own transitions, in drawsPerUpdate draws. No draw holds a transition twice; an update of several
  * may, as two draws may both have it.
@@ -48,24 +48,24 @@ export interface StageOfUpdates {
  * which draws every micro-batch for itself: `gradient_accumulation_steps` draws of `p_batch_size` make an update.
  */
 export async function* updateUnits(
-  stage: StageOfUpdates,
+  round: RoundOfUpdates,
   settings: UpdateSettings,
 ): AsyncGenerator<RowUnit[]> {
   const random = (step: number) =>
-    counterRandom({ seed: stage.seed, purpose: 'shuffle', group: stage.trainingStage, step });
+    counterRandom({ seed: round.seed, purpose: 'shuffle', group: round.round, step });
   if (settings.from === 'replay') {
     // The buffer may hold steps of an earlier interval.
-    const trainable = stage.replay.filter(({ step }) => stage.plan.trainedSteps.includes(step));
-    const { updatesPerStage, transitionsPerUpdate, drawsPerUpdate } = settings;
-    for (let update = 0; update < updatesPerStage; update++) {
+    const trainable = round.replay.filter(({ step }) => round.plan.trainedSteps.includes(step));
+    const { updatesPerRound, transitionsPerUpdate, drawsPerUpdate } = settings;
+    for (let update = 0; update < updatesPerRound; update++) {
       const drawn = Array.from({ length: drawsPerUpdate }, (_, draw) =>
         sample(trainable, transitionsPerUpdate / drawsPerUpdate, random(update * drawsPerUpdate + draw)),
       ).flat();
-      yield transitionUnits(drawn, await baselinesOf(stage, drawn), stage.plan);
+      yield transitionUnits(drawn, await baselinesOf(round, drawn), round.plan);
     }
     return;
   }
-  const { surrogate, samples, plan } = stage;
+  const { surrogate, samples, plan } = round;
   if (surrogate.trainsOn === 'pairs') {
     const pairsPerUpdate = Math.max(1, Math.floor(settings.samplesPerUpdate / 2));
     for (const { items } of splitUpdates(preferencePairs(samples), pairsPerUpdate, settings, random))
@@ -74,16 +74,16 @@ export async function* updateUnits(
   }
   for (const { items, ...place } of splitUpdates(samples, settings.samplesPerUpdate, settings, random)) {
     if (surrogate.trainsOn === 'denoising') {
-      yield denoisingUnits(stage.pipeline, surrogate, items, { ...stage, ...place });
+      yield denoisingUnits(round.pipeline, surrogate, items, { ...round, ...place });
     } else {
-      const transitions = items.flatMap((one) => transitionsOf(one, plan.trainedSteps, stage.trainingStage));
-      yield transitionUnits(transitions, await baselinesOf(stage, transitions), plan);
+      const transitions = items.flatMap((one) => transitionsOf(one, plan.trainedSteps, round.round));
+      yield transitionUnits(transitions, await baselinesOf(round, transitions), plan);
     }
   }
 }
 
 async function baselinesOf(
-  { baseline, signal }: StageOfUpdates,
+  { baseline, signal }: RoundOfUpdates,
   transitions: readonly Transition[],
 ): Promise<Float32Array | null> {
   return baseline ? baseline.predict(transitions, signal) : null;

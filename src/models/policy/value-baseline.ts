@@ -1,4 +1,4 @@
-/** @file A learnt baseline: what reward a transition promised, so that an advantage is what came beyond it. */
+/** @file A learned baseline: what reward a transition promised, so that an advantage is what came beyond it. */
 
 import { TributaryError } from '../../errors.js';
 import type { Engine, Tensors } from '../engines/contract/engine.js';
@@ -14,12 +14,12 @@ import { buildValueGraph, buildValueTraining, initialValueWeights, valueWeights 
 import type { ValueState } from './value-state-file.js';
 import { decodeValueState, encodeValueState } from './value-state-file.js';
 
-/** The source's settings: learningRate 1e-4, hidden 256, batchSize 256, stepsPerStage 1, batchesPerStep 5. */
+/** The source's settings: learningRate 1e-4, hidden 256, batchSize 256, stepsPerRound 1, batchesPerStep 5. */
 export interface ValueBaselineSettings extends ValueNetworkSettings {
   /** Of AdamW, above 0; the rest of it is PyTorch's default (weight decay 0.01), as in the source. */
   readonly learningRate: number;
-  /** Optimiser steps of one training stage, each on batches of its own. */
-  readonly stepsPerStage: number;
+  /** Optimizer steps of one round, each on batches of its own. */
+  readonly stepsPerRound: number;
   /** Batches whose mean gradient a step takes, each drawn for itself: no transition comes twice in a batch, but in a step. */
   readonly batchesPerStep: number;
   /** Seed of the run. */
@@ -33,8 +33,8 @@ export interface ValueBaseline {
   /** Returns V of every transition, in order: [transitions]. Rewards are not looked at. */
   predict(transitions: readonly Transition[], signal?: AbortSignal): Promise<Float32Array>;
   /**
-   * Learns the rewards of a buffer: stepsPerStage steps of AdamW, each on the mean squared error of batchesPerStep batches,
-   * averaged. A fault or a cancellation leaves what was learnt before as it was.
+   * Learns the rewards of a buffer: stepsPerRound steps of AdamW, each on the mean squared error of batchesPerStep batches,
+   * averaged. A fault or a cancellation leaves what was learned before as it was.
    *
    * Source: DPOK (Fan et al., NeurIPS 2023), google-research/google-research dpok/train_online_pg.py at 1d49f2c,
    * `_train_value_func`: `v_step` batches, drawn one by one, add up to one step of AdamW on a v_step-th of their losses.
@@ -43,11 +43,11 @@ export interface ValueBaseline {
    *
    * Errors: TRIB_INTERNAL if the buffer is empty; TRIB_ENGINE if a loss is not finite.
    *
-   * @param trainingStage - with the seed it decides the batches.
+   * @param round - with the seed it decides the batches.
    * @returns `loss`, the mean over the batches of their loss before the step.
    */
-  fit(buffer: ReplayBuffer, trainingStage: number, signal?: AbortSignal): Promise<{ readonly loss: number }>;
-  /** Returns the weights and the optimiser's state as the bytes of a safetensors file. */
+  fit(buffer: ReplayBuffer, round: number, signal?: AbortSignal): Promise<{ readonly loss: number }>;
+  /** Returns the weights and the optimizer's state as the bytes of a safetensors file. */
   save(): Uint8Array;
   /**
    * Goes on from what `save` returned: equal calls then give equal bits. `where` is the file's name, for errors.
@@ -68,7 +68,7 @@ export async function openValueBaseline(
   settings: ValueBaselineSettings,
   embed: EmbedPrompt,
 ): Promise<ValueBaseline> {
-  const { batchSize, learningRate, stepsPerStage, batchesPerStep, seed } = settings;
+  const { batchSize, learningRate, stepsPerRound, batchesPerStep, seed } = settings;
   const specs = valueWeights(shapes, settings.hidden);
   const inference = await engine.compile(encodeGraph(buildValueGraph(shapes, settings)), {
     label: 'value network',
@@ -99,7 +99,7 @@ export async function openValueBaseline(
     return { gradients, loss: float32Data(outputs.loss, 'loss')[0] ?? Number.NaN };
   }
 
-  /** One step from a state; the learnt one is left alone. */
+  /** One step from a state; the learned one is left alone. */
   async function stepped(
     from: ValueState,
     batches: readonly (readonly Transition[])[],
@@ -126,22 +126,22 @@ export async function openValueBaseline(
       }
       return values;
     },
-    async fit(buffer, trainingStage, signal) {
+    async fit(buffer, round, signal) {
       if (buffer.length === 0)
         throw misfit('buffer', 'at least one transition', 'none', 'Push the rollouts first.');
       let [next, sum] = [state, 0];
-      for (let step = 0; step < stepsPerStage; step++) {
+      for (let step = 0; step < stepsPerRound; step++) {
         const batches = Array.from({ length: batchesPerStep }, (_, batch) => {
-          const place = { group: trainingStage, step: step * batchesPerStep + batch };
+          const place = { group: round, step: step * batchesPerStep + batch };
           return sample(buffer, batchSize, counterRandom({ seed, purpose: 'value-batch', ...place }));
         });
         const taken = await stepped(next, batches, signal);
-        if (!Number.isFinite(taken.loss)) throw diverged(trainingStage, step, taken.loss);
+        if (!Number.isFinite(taken.loss)) throw diverged(round, step, taken.loss);
         next = taken.state;
         sum += taken.loss;
       }
       state = next;
-      return { loss: sum / stepsPerStage };
+      return { loss: sum / stepsPerRound };
     },
     save: () => encodeValueState(state, specs),
     restore(bytes, where) {
@@ -223,9 +223,9 @@ function misfit(what: string, expected: string, got: string, nextStep: string): 
   );
 }
 
-function diverged(trainingStage: number, step: number, loss: number): TributaryError {
+function diverged(round: number, step: number, loss: number): TributaryError {
   return new TributaryError(
     'TRIB_ENGINE',
-    `value network, training stage ${trainingStage}, step ${step}: expected a finite loss, got ${loss}. Start anew with a smaller learning rate of the value network and another --run-dir; the last checkpoint is kept.`,
+    `value network, round ${round}, step ${step}: expected a finite loss, got ${loss}. Start anew with a smaller learning rate of the value network and another --run-dir; the last checkpoint is kept.`,
   );
 }

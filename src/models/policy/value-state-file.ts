@@ -1,4 +1,4 @@
-/** @file What a value network has learnt as a safetensors file: its weights, and the moments and steps of its optimiser. */
+/** @file What a value network has learned as a safetensors file: its weights, and the moments and steps of its optimizer. */
 
 import { TributaryError } from '../../errors.js';
 import type { SafetensorsTensor } from '../adapters/safetensors.js';

@@ -1,4 +1,4 @@
-/** @file A pretraining checkpoint: one safetensors file with weights, their average and the optimiser's moments. */
+/** @file A pretraining checkpoint: one safetensors file with weights, their average and the optimizer's moments. */
 
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';

@@ -32,7 +32,7 @@ export interface FitState {
   readonly optimizer: AdamWState;
 }
 
-/** Fresh weights and a fresh optimiser. */
+/** Fresh weights and a fresh optimizer. */
 export function initialFitState(trainee: Trainee, seed: number): FitState {
   const tensors = initializeWeights(trainee.weights, (index, count) =>
     counterRandom({ seed, purpose: 'parameter-init', group: index }).normal(count),

@@ -17,7 +17,7 @@ import { readPipelineFolder } from '../pipeline/pipeline-folder.js';
 import { asFlow, asVPrediction } from './reparameterized-output.js';
 import { type Wrapping, wrapDenoiser } from './wrap-denoiser.js';
 
-/** What a reparameterised model can predict. */
+/** What a reparameterized model can predict. */
 export const REPARAMETERISATIONS = ['v_prediction', 'flow'] as const;
 export type Reparameterisation = (typeof REPARAMETERISATIONS)[number];
 
@@ -39,11 +39,11 @@ const JSON_FILE = {
  * Errors: TRIB_MODEL if the model predicts something else, or its graph cannot be wrapped; TRIB_USAGE if `out` holds
  * files; TRIB_FILE if it cannot be written.
  */
-export async function reparameterise(path: string, as: Reparameterisation, out: string): Promise<void> {
+export async function reparameterize(path: string, as: Reparameterisation, out: string): Promise<void> {
   await requireEmptyFolder(out);
   const { scheduler, unet } = await readPipelineFolder(path);
   const epsilonScheduler = requireEpsilon(path, scheduler);
-  const { config, wrapping } = reparameterised(createDdimSchedule(epsilonScheduler), as);
+  const { config, wrapping } = reparameterized(createDdimSchedule(epsilonScheduler), as);
   const index = await readJsonFile(
     join(path, 'model_index.json'),
     z.record(z.string(), z.unknown(), { error: 'expected an object' }),
@@ -58,7 +58,7 @@ export async function reparameterise(path: string, as: Reparameterisation, out: 
   });
 }
 
-function reparameterised(
+function reparameterized(
   schedule: DdimSchedule,
   as: Reparameterisation,
 ): { config: AnySchedulerConfig; wrapping: Wrapping } {

@@ -87,7 +87,7 @@ function piece(name: string, build: (g: GraphBuilder) => void): Pick<GraphProto,
   if (built.nodes.length === 0) return { node: [], initializer: [] };
   const { node, initializer } = decodeModel(encodeGraph(built), `wrapping ${name}`).graph;
   const open = new Set([...built.inputs, ...built.outputs].map((value) => value.name));
-  const scoped = (own: string) => `/reparameterise/${name}/${own.replace(/^\//, '')}`;
+  const scoped = (own: string) => `/reparameterize/${name}/${own.replace(/^\//, '')}`;
   const valueName = (value: string) => (value === '' || open.has(value) ? value : scoped(value));
   rename(node, valueName);
   for (const one of node) one.name = scoped(one.name);

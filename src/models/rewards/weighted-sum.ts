@@ -10,10 +10,10 @@ import { openFrom, SOURCES, type SourceSettings } from './sources/index.js';
 const partFields = {
   weight: number({ from: '(-Infinity', to: 'Infinity)' })
     .default(1)
-    .describe('Factor of the normalised reward; negative where less is better.'),
+    .describe('Factor of the normalized reward; negative where less is better.'),
   mean: number({ from: '(-Infinity', to: 'Infinity)' })
     .default(0)
-    .describe("Taken away from the part's reward: a constant, so that every worker normalises alike."),
+    .describe("Taken away from the part's reward: a constant, so that every worker normalizes alike."),
   std: number({ from: '(0', to: 'Infinity)' })
     .default(1)
     .describe("The part's reward less the mean is divided by it: a constant."),
@@ -126,7 +126,7 @@ async function named<Result>(name: string, work: () => Promise<Result>): Promise
 
 export const weightedSum = defineRewardSource({
   from: 'sum',
-  summary: 'The weighted sum of several rewards, each normalised by constants: weight (reward - mean) / std.',
+  summary: 'The weighted sum of several rewards, each normalized by constants: weight (reward - mean) / std.',
   fields: {
     parts: z
       .record(text('the name of a part'), part, { error: 'a mapping from names to rewards' })

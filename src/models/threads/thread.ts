@@ -39,8 +39,8 @@ type Request =
 
 type Response =
   | { readonly kind: 'result'; readonly id: number; readonly result: unknown }
-  /** The answer to a call that was cancelled: the thread is done with it. */
-  | { readonly kind: 'cancelled'; readonly id: number }
+  /** The answer to a call that was canceled: the thread is done with it. */
+  | { readonly kind: 'canceled'; readonly id: number }
   | { readonly kind: 'error'; readonly id: number; readonly error: WireError };
 
 interface WireError {
@@ -72,7 +72,7 @@ export function startThread<T extends Service<T>>(
 ): ServiceThread<T> {
   const worker = new Worker(url, { name, workerData });
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
-  // Calls that the thread has not answered, cancelled ones included: until it has, it may run native code, and the process
+  // Calls that the thread has not answered, canceled ones included: until it has, it may run native code, and the process
   // must not end under it.
   let unanswered = 0;
   let nextId = 0;
@@ -114,11 +114,11 @@ export function startThread<T extends Service<T>>(
   const invoke = (method: string, argument: unknown, { signal, transfer }: CallOptions = {}) =>
     new Promise<unknown>((resolve, reject) => {
       if (ended) return reject(ended);
-      if (signal?.aborted) return reject(cancelled(name, method));
+      if (signal?.aborted) return reject(canceled(name, method));
       const id = nextId++;
       const onAbort = () => {
         worker.postMessage({ kind: 'cancel', id } satisfies Request);
-        settle(id)?.reject(cancelled(name, method));
+        settle(id)?.reject(canceled(name, method));
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       const finish =
@@ -178,7 +178,7 @@ export function serveThread<T extends Service<T>>(service: T, close: () => Promi
     running.set(id, controller);
     try {
       const result = await service[method as keyof T](argument as never, controller.signal);
-      if (controller.signal.aborted) port.postMessage({ kind: 'cancelled', id } satisfies Response);
+      if (controller.signal.aborted) port.postMessage({ kind: 'canceled', id } satisfies Response);
       else port.postMessage({ kind: 'result', id, result } satisfies Response, [...buffersOf(result)]);
     } catch (error) {
       port.postMessage({ kind: 'error', id, error: toWire(error) } satisfies Response);
@@ -208,10 +208,10 @@ export function serveThread<T extends Service<T>>(service: T, close: () => Promi
   });
 }
 
-function cancelled(name: string, method: string): TributaryError {
+function canceled(name: string, method: string): TributaryError {
   return new TributaryError(
     'TRIB_CANCELLED',
-    `thread "${name}" ${method}: expected to finish, got cancelled. Start it again if it is still wanted.`,
+    `thread "${name}" ${method}: expected to finish, got canceled. Start it again if it is still wanted.`,
   );
 }
 

@@ -5,18 +5,18 @@ export interface PromptRewards {
   readonly rewards: readonly number[];
 }
 
-/** What an advantage rule remembers between training stages: a plain value that a checkpoint stores as JSON. */
+/** What an advantage rule remembers between rounds: a plain value that a checkpoint stores as JSON. */
 export interface AdvantageHistory {
   /**
    * Oldest first, each with the prompts that it had, in the order in which they first appeared. The history rules keep
-   * one entry a training stage, empty where the stage had no group. The per-prompt rule keeps its queues in a single one.
+   * one entry a round, empty where the round had no group. The per-prompt rule keeps its queues in a single one.
    */
-  readonly stages: readonly (readonly PromptRewards[])[];
+  readonly rounds: readonly (readonly PromptRewards[])[];
 }
 
 /** Returns the memory of a run that has not begun. */
 export function createHistory(): AdvantageHistory {
-  return { stages: [] };
+  return { rounds: [] };
 }
 
 /** Returns an entry of the history as a map from the prompt to its rewards. */

@@ -1,16 +1,16 @@
 import type { RewardedGroup, RuleStatistics, SelectedSample } from '../records/records.js';
 import type { AdvantageHistory } from './advantage-history.js';
 
-/** What a rule makes of one training stage. */
+/** What a rule makes of one round. */
 export interface RuleOutcome<Trajectory> {
-  /** The history with this stage in it. */
+  /** The history with this round in it. */
   readonly state: AdvantageHistory;
   readonly samples: readonly SelectedSample<Trajectory>[];
   readonly statistics: RuleStatistics;
 }
 
 /**
- * Turns the rewards of a whole training stage into advantages. A rule is a pure function: the same history and the same
+ * Turns the rewards of a whole round into advantages. A rule is a pure function: the same history and the same
  * groups, in the order of `groupIndex`, give the same samples.
  */
 export type AdvantageRule = <Trajectory>(

@@ -9,11 +9,11 @@ export interface GroupZScoreOptions {
   readonly stdFloor?: number;
 }
 
-/** Normalises values that are compared with each other; `std` stands in for their own standard deviation. */
+/** Normalizes values that are compared with each other; `std` stands in for their own standard deviation. */
 export type GroupNormalizer = (values: readonly number[], std?: number) => number[];
 
 /**
- * Creates the normalisation of values by their own mean and spread.
+ * Creates the normalization of values by their own mean and spread.
  *
  *     z = (x - mean) / (max(std, stdFloor) + 1e-4)
  *

@@ -6,8 +6,8 @@ import { type AdvantageHistory, historyEntry, rewardsByPrompt } from './advantag
 import { momentsOf } from './moments.js';
 
 export interface PromptPoolOptions {
-  /** Past training stages that the pool of a prompt looks at, stages without the prompt included; at least 0. Default 8. */
-  readonly historyStages?: number;
+  /** Past rounds that the pool of a prompt looks at, rounds without the prompt included; at least 0. Default 8. */
+  readonly historyRounds?: number;
   /** Least standard deviation, in units of reward, at least 0. Default 0, as released. */
   readonly stdFloor?: number;
 }
@@ -15,43 +15,43 @@ export interface PromptPoolOptions {
 export interface PromptZScores {
   /** `zScores[g][b]` belongs to branch b of group g. */
   readonly zScores: readonly (readonly number[])[];
-  /** The history with this stage in it. */
+  /** The history with this round in it. */
   readonly state: AdvantageHistory;
 }
 
-/** Normalises the rewards of one training stage, given the history before it. */
+/** Normalizes the rewards of one round, given the history before it. */
 export type PromptNormalizer = (
   history: AdvantageHistory,
   groups: readonly RewardedGroup<unknown>[],
 ) => PromptZScores;
 
 /**
- * Creates the normalisation of rewards by prompt, over the current training stage and the past ones of the history.
+ * Creates the normalization of rewards by prompt, over the current round and the past ones of the history.
  *
  *     z = (r - mean(pool)) / (max(std(pool), stdFloor) + 1e-8)
- *     pool(p) = rewards of p in the current stage and in the last `historyStages` training stages
+ *     pool(p) = rewards of p in the current round and in the last `historyRounds` rounds
  *
  * Source: hu-zijing/B2-DiffuRL, run_select.py, lines 67 to 80. The list that it cuts to 8 entries is one of training
- * stages: a stage without p adds nothing to the pool of p, and still takes one of the places. With 8 past stages the
- * window is 9 stages. std is unbiased (n - 1).
+ * rounds: a round without p adds nothing to the pool of p, and still takes one of the places. With 8 past rounds the
+ * window is 9 rounds. std is unbiased (n - 1).
  *
  * Errors: TRIB_OPERATOR for a window that is no count or a floor below 0.
  *
  * Departures: the released std of a single reward is NaN and drops the sample unseen; here it is 0, hence z = 0. The
  * source computes in float32 but for std + 1e-8, here everything is float64. The source reads no `stdFloor`.
  */
-export function promptZScores({ historyStages = 8, stdFloor = 0 }: PromptPoolOptions): PromptNormalizer {
-  requireCount('groupAdvantages', 'historyStages', historyStages, 0);
+export function promptZScores({ historyRounds = 8, stdFloor = 0 }: PromptPoolOptions): PromptNormalizer {
+  requireCount('groupAdvantages', 'historyRounds', historyRounds, 0);
   requireFloor('groupAdvantages', 'stdFloor', stdFloor, 0);
   return (history, groups) => {
     const current = new Map<string, number[]>();
     for (const { prompt, rewards } of groups)
       current.set(prompt, [...(current.get(prompt) ?? []), ...rewards]);
 
-    const past = lastOf(history.stages, historyStages).map(rewardsByPrompt);
+    const past = lastOf(history.rounds, historyRounds).map(rewardsByPrompt);
     const pools = new Map(
       Array.from(current, ([prompt, rewards]) => {
-        const remembered = past.flatMap((stage) => stage.get(prompt) ?? []);
+        const remembered = past.flatMap((round) => round.get(prompt) ?? []);
         return [prompt, momentsOf([...remembered, ...rewards])];
       }),
     );
@@ -59,7 +59,7 @@ export function promptZScores({ historyStages = 8, stdFloor = 0 }: PromptPoolOpt
       const { mean, unbiasedStd } = pools.get(prompt) ?? momentsOf(rewards);
       return rewards.map((reward) => (reward - mean) / (Math.max(unbiasedStd, stdFloor) + 1e-8));
     });
-    return { zScores, state: { stages: lastOf([...history.stages, historyEntry(current)], historyStages) } };
+    return { zScores, state: { rounds: lastOf([...history.rounds, historyEntry(current)], historyRounds) } };
   };
 }
 
@@ -67,9 +67,9 @@ function lastOf<T>(values: readonly T[], count: number): readonly T[] {
   return count === 0 ? [] : values.slice(-count);
 }
 
-/** The setting `historyStages` of a rule that normalises this way. */
-export const historyStagesField = integer(0, 1000)
+/** The setting `historyRounds` of a rule that normalizes this way. */
+export const historyRoundsField = integer(0, 1000)
   .default(8)
   .describe(
-    'Past training stages whose rewards of the same prompt count for its mean and deviation, beside the current one. A stage without the prompt takes one of the places, too. More are steadier, but old rewards come from weaker policies and lift the z-scores.',
+    'Past rounds whose rewards of the same prompt count for its mean and deviation, beside the current one. A round without the prompt takes one of the places, too. More are steadier, but old rewards come from weaker policies and lift the z-scores.',
   );

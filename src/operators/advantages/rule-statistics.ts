@@ -3,10 +3,10 @@ import { hasZeroSpread } from './advantage-rule.js';
 import { intraGroupCorrelation } from './intra-group-correlation.js';
 
 /**
- * Returns what a rule that tells good from bad by the sign of the advantage says of one stage.
+ * Returns what a rule that tells good from bad by the sign of the advantage says of one round.
  *
- * `normalizedRewards[g][b]` belongs to branch b of group g. Default: the rewards as they are, for rules that normalise
- * inside a group (there no variance is left between groups) or by the same numbers for the whole stage (a shift and a
+ * `normalizedRewards[g][b]` belongs to branch b of group g. Default: the rewards as they are, for rules that normalize
+ * inside a group (there no variance is left between groups) or by the same numbers for the whole round (a shift and a
  * scale change no correlation).
  */
 export function ruleStatistics(

@@ -4,7 +4,7 @@ import { TributaryError } from '../../errors.js';
 export interface FaultPlace {
   /** The topology stage. */
   readonly stage: string;
-  /** What was being worked on, in words: `training stage 3`. */
+  /** What was being worked on, in words: `round 3`. */
   readonly work: string;
   readonly groupId?: string;
 }

@@ -7,10 +7,10 @@ import type { ErrorCode } from '../../errors.js';
 import type { PromptMetadata } from '../../prompt-metadata.js';
 import type { RolloutTree } from './rollout-tree.js';
 
-/** The sampler steps that a training stage trains. B²-DiffuRL forks at the first of them. */
+/** The sampler steps that a round trains. B²-DiffuRL forks at the first of them. */
 export interface TrainingInterval {
-  /** Index k = 0, 1, ... of B²-DiffuRL's stage. */
-  readonly trainingStage: number;
+  /** Index k = 0, 1, ... of B²-DiffuRL's round. */
+  readonly round: number;
   /** First trained sampler step, 0 the noisiest. */
   readonly firstStep: number;
   /** Sampler steps of a whole rollout (the paper's S). */
@@ -21,11 +21,11 @@ export interface TrainingInterval {
 
 /** The order to roll out one group. */
 export interface PromptTicket {
-  /** `<trainingStage>-<index in the stage>`, such as `3-17`. */
+  /** `<round>-<index in the round>`, such as `3-17`. */
   readonly groupId: string;
-  /** Global counter: trainingStage * groupsPerStage + index in the stage. */
+  /** Global counter: round * groupsPerRound + index in the round. */
   readonly groupIndex: number;
-  readonly trainingStage: number;
+  readonly round: number;
   readonly prompt: string;
   /** What else is said of the prompt; absent where nothing is. Reward sources alone read it. */
   readonly metadata?: PromptMetadata;
@@ -47,7 +47,7 @@ export interface RolloutGroup<Branch> extends PromptTicket {
 /** The rewards of one group, one finite number a branch, in branch order. */
 export interface GroupRewards {
   readonly groupId: string;
-  readonly trainingStage: number;
+  readonly round: number;
   readonly rewards: readonly number[];
 }
 
@@ -59,17 +59,17 @@ export interface RewardedGroup<Branch> extends RolloutGroup<Branch> {
 /** Why a group is not trained on: too old, failed, or its other half never came. */
 export type LossReason = 'stale' | 'dead-letter' | 'unmatched';
 
-/** A group that will never be trained on. It still counts as one outcome of its stage. */
+/** A group that will never be trained on. It still counts as one outcome of its round. */
 export interface LostGroup {
   readonly groupId: string;
-  readonly trainingStage: number;
+  readonly round: number;
   readonly reason: LossReason;
   readonly detail: string;
 }
 
-/** A message that a topology stage gave up on. */
+/** A message that a round gave up on. */
 export interface DeadLetter<Message> {
-  /** The topology stage that gave up. */
+  /** The round that gave up. */
   readonly stage: string;
   readonly groupId?: string;
   readonly code: ErrorCode;
@@ -90,7 +90,7 @@ export interface SelectedSample<Trajectory> {
   readonly trajectory: Trajectory;
 }
 
-/** What an advantage rule says of one stage. */
+/** What an advantage rule says of one round. */
 export interface RuleStatistics {
   /** Groups of several branches that all have the same reward: nothing can be learned from them. */
   readonly zeroSpreadGroups: number;
@@ -98,11 +98,11 @@ export interface RuleStatistics {
   readonly selectedBest: number;
   /** Samples kept as the worst of their group; where a rule keeps all branches, those with a negative advantage. */
   readonly selectedWorst: number;
-  /** Intra-class correlation of the normalised rewards inside groups, at most 1; null where it is undefined. */
+  /** Intra-class correlation of the normalized rewards inside groups, at most 1; null where it is undefined. */
   readonly intraGroupCorrelation: number | null;
 }
 
-export interface StageStatistics extends RuleStatistics {
+export interface RoundStatistics extends RuleStatistics {
   /** Groups with rewards. */
   readonly groups: number;
   /** Rewards of those groups, one a branch. */
@@ -111,23 +111,23 @@ export interface StageStatistics extends RuleStatistics {
   readonly lostGroups: number;
   /** Of the lost ones, those that were too old when their turn came. */
   readonly staleGroups: number;
-  /** Groups without an outcome when the stage was closed by time; with the rewarded and the lost ones, all of the stage. */
+  /** Groups without an outcome when the round was closed by time; with the rewarded and the lost ones, all of the round. */
   readonly lateGroups: number;
   /** Groups with rewards by age, the policy versions between the one that sampled them and the one they train. */
   readonly ages: readonly number[];
-  /** Over all branches of the stage; null when there is none. */
+  /** Over all branches of the round; null when there is none. */
   readonly rewardMean: number | null;
-  /** Population standard deviation over all branches of the stage; null when there is none. */
+  /** Population standard deviation over all branches of the round; null when there is none. */
   readonly rewardStd: number | null;
 }
 
-/** Everything that one training stage trains on. */
-export interface StageBatch<Trajectory> {
-  readonly trainingStage: number;
-  /** The interval of its groups; null when every group of the stage was lost. */
+/** Everything that one round trains on. */
+export interface RoundBatch<Trajectory> {
+  readonly round: number;
+  /** The interval of its groups; null when every group of the round was lost. */
   readonly interval: TrainingInterval | null;
-  /** The oldest policy version among its groups; null when every group of the stage was lost. */
+  /** The oldest policy version among its groups; null when every group of the round was lost. */
   readonly policyVersion: number | null;
   readonly samples: readonly SelectedSample<Trajectory>[];
-  readonly statistics: StageStatistics;
+  readonly statistics: RoundStatistics;
 }

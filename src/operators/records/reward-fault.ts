@@ -2,7 +2,7 @@ import { TributaryError } from '../../errors.js';
 
 /**
  * The largest bound on the magnitude of a reward that can be asked for, and the default. The square of a reward this large,
- * 1e30, times a hundred million is still a float32, so neither losses nor variances over a stage leave their type.
+ * 1e30, times a hundred million is still a float32, so neither losses nor variances over a round leave their type.
  */
 export const LARGEST_MAGNITUDE = 1e15;
 

@@ -2,7 +2,7 @@ import { type DerivedSizes, deriveSizes } from './resolved/derived-sizes.js';
 import { stageOf } from './resolved/stage-of.js';
 import type { ResolvedConfig, StageConfig } from './schema/topology-schema.js';
 
-type Updates = StageConfig<'gradientSteps'>['updates'];
+type Updates = StageConfig<'trainer'>['updates'];
 
 /**
  * Returns the derived quantities of a run as lines to print at its start, name and value.
@@ -13,35 +13,35 @@ export function describeTopology(
   noisySteps?: number,
 ): readonly (readonly [name: string, value: string])[] {
   const prompts = stageOf(config, 'prompts');
-  const sampler = stageOf(config, 'branchRollouts');
-  const trainer = stageOf(config, 'gradientSteps');
+  const sampler = stageOf(config, 'sampler');
+  const trainer = stageOf(config, 'trainer');
   const sizes = deriveSizes(config, noisySteps);
   const count = (value: number) => value.toLocaleString('en-US');
   const { updates } = trainer;
-  const { closeAfterMs } = stageOf(config, 'groupAdvantages');
+  const { closeAfterMs } = stageOf(config, 'advantages');
   return [
     ['seed', String(config.seed)],
     ['transport', config.transport.kind],
     ['engine', describeEngine(config.engine)],
     ...describePrecision(config),
     [
-      'images a stage',
-      `${count(sizes.imagesPerStage)} (${prompts.groupsPerStage} groups x ${sizes.imagesPerStage / prompts.groupsPerStage} branches)`,
+      'images a round',
+      `${count(sizes.imagesPerRound)} (${prompts.groupsPerRound} groups x ${sizes.imagesPerRound / prompts.groupsPerRound} branches)`,
     ],
     ...(closeAfterMs === undefined
       ? []
       : [
           [
-            'a stage closes',
+            'a round closes',
             `when all groups are in, or ${count(closeAfterMs)} ms after its first reward`,
           ] as const,
         ]),
-    ['reward queries', `${count(sizes.rewardQueries)} in ${count(prompts.numStages)} stages`],
+    ['reward queries', `${count(sizes.rewardQueries)} in ${count(prompts.numRounds)} rounds`],
     ['images an evaluation', count(sizes.imagesPerEvaluation)],
     ['trained steps', describeTrainedSteps(config, sizes, sampler.numInferenceSteps, noisySteps)],
     [
-      'optimizer steps a stage',
-      `at most ${count(sizes.optimizerStepsPerStage)} (${
+      'optimizer steps a round',
+      `at most ${count(sizes.optimizerStepsPerRound)} (${
         updates.from === 'replay'
           ? `${updates.transitionsPerUpdate} transitions${describeDraws(updates)} of a buffer of ${count(updates.capacity)}`
           : `${count(sizes.selectableSamples)} samples, innerEpochs ${updates.innerEpochs}, ${updates.samplesPerUpdate} samples a step${describeRemainder(updates)}`
@@ -62,7 +62,7 @@ function describeRemainder({
   remainder,
   innerEpochs,
   samplesPerUpdate,
-}: Extract<Updates, { from: 'stage' }>): string {
+}: Extract<Updates, { from: 'round' }>): string {
   if (remainder === 'train') return '';
   if (remainder === 'drop' || innerEpochs === 1) return '; what fills no step of a pass is left out';
   return `; up to ${samplesPerUpdate - 1} samples are carried into the next pass, or left out after the last`;

@@ -15,6 +15,7 @@ import { applyOverrides, type Override } from './source/overrides.js';
 import { repairConfig } from './source/repair.js';
 import { faultsOfIssue } from './source/schema-faults.js';
 import { isMapping, isReplacedAt, mergeValues, withValueAt } from './source/value-tree.js';
+import { versionFault } from './source/version.js';
 import { findPortFaults } from './topology-ports.js';
 
 export interface LintOptions {
@@ -50,6 +51,9 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
   const sources = [file, ...below.sources];
   const textFaults = [...sources.flatMap(({ faults }) => faults), ...below.faults];
   if (textFaults.some(({ kind }) => kind === 'syntax')) return { faults: inOrder(textFaults) };
+  // The words of another version would make a fault each.
+  const versionFaults = sources.map(versionFault).filter((fault) => fault !== null);
+  if (versionFaults.length > 0) return { faults: inOrder([...textFaults, ...versionFaults]) };
 
   const merged = sources
     .map(({ value }) => (isMapping(value) ? withValueAt(value, ['extends'], undefined) : value))

@@ -10,7 +10,7 @@ export interface TopicPorts {
   readonly readers: readonly string[];
 }
 
-/** The ports of all topics, in the order of the catalogue. */
+/** The ports of all topics, in the order of the catalog. */
 export function topologyPorts({ stages }: Pick<ResolvedConfig, 'stages'>): TopicPorts[] {
   const withPort = (side: 'reads' | 'writes', topic: TopicName) =>
     Object.entries(stages)

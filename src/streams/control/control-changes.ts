@@ -10,9 +10,9 @@ import type { ListedPrompt } from '../messages/listed-prompt.js';
 
 /** How far a run is. */
 export interface RunPlace {
-  /** The training stage that is under way. */
-  readonly trainingStage: number;
-  readonly numStages: number;
+  /** The round that is under way. */
+  readonly round: number;
+  readonly numRounds: number;
 }
 
 /**
@@ -45,7 +45,7 @@ export function moveSchedule(positions: number): ControlChange {
     const { schedule } = wanted;
     const moved =
       schedule.frozenAt === null
-        ? { ...schedule, shift: position - place.trainingStage }
+        ? { ...schedule, shift: position - place.round }
         : { ...schedule, frozenAt: position };
     return { ...wanted, schedule: moved };
   };
@@ -92,12 +92,12 @@ export function replacePrompts(prompts: readonly ListedPrompt[]): ControlChange 
 /** Leaves the run to its config again. */
 export const reset: ControlChange = () => UNCONTROLLED;
 
-const positionOf = ({ schedule }: Control, { trainingStage, numStages }: RunPlace) =>
-  schedulePositionAt(trainingStage, schedule, numStages);
+const positionOf = ({ schedule }: Control, { round, numRounds }: RunPlace) =>
+  schedulePositionAt(round, schedule, numRounds);
 
-function requirePosition(what: string, position: number, { numStages }: RunPlace): void {
-  if (Number.isInteger(position) && position >= 0 && position < numStages) return;
-  throw refused(what, `a position of the schedule, 0 to ${numStages - 1}`, String(position));
+function requirePosition(what: string, position: number, { numRounds }: RunPlace): void {
+  if (Number.isInteger(position) && position >= 0 && position < numRounds) return;
+  throw refused(what, `a position of the schedule, 0 to ${numRounds - 1}`, String(position));
 }
 
 /** The KL costs a forward pass of its own, which the training graph has or has not from the start. */

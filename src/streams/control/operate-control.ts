@@ -48,8 +48,8 @@ export async function changeControl(
         'TRIB_USAGE',
         `control ${config.name}: expected a run that goes on, got one that is over. Nothing was changed.`,
       );
-    const { numStages } = stageOf(config, 'prompts');
-    const changed = change(before, { trainingStage: progress.trainingStage, numStages });
+    const { numRounds } = stageOf(config, 'prompts');
+    const changed = change(before, { round: progress.round, numRounds });
     const after = { ...changed, version: before.version + 1 };
     await transport.publish('control', { key: RUN_KEY, message: after }).catch(sayWhoCameBetween);
     return { before, after, progress };

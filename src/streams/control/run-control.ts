@@ -3,17 +3,17 @@ import { type Control, UNCONTROLLED } from '../messages/control-state.js';
 import type { TopicMessages } from '../messages/messages.js';
 import type { Transport } from '../transport/contract/transport.js';
 
-/** What operators want of the run, and what of it is in force. That changes between training stages, and never inside one. */
+/** What operators want of the run, and what of it is in force. That changes between rounds, and never inside one. */
 export interface RunControl {
   /** Hears what operators want; emits nothing, errs with the transport. */
   readonly follow$: Observable<never>;
-  /** What is in force, from the stage on that begins next. */
+  /** What is in force, from the round on that begins next. */
   readonly inForce$: Observable<Control>;
   inForce(): Control;
-  /** Puts in force what operators want now. The trainer calls it before it says that a training stage begins. */
-  beginStage(trainingStage: number): void;
-  /** What is in force in the stage that has begun; of another stage, what operators want now. */
-  at(trainingStage: number): Control;
+  /** Puts in force what operators want now. The trainer calls it before it says that a round begins. */
+  beginRound(round: number): void;
+  /** What is in force in the round that has begun; of another round, what operators want now. */
+  at(round: number): Control;
 }
 
 /** Begins with what operators want of a run now; what they come to want is heard while `follow$` is subscribed to. */
@@ -34,10 +34,10 @@ export function createRunControl(transport: Transport<TopicMessages>, wantedFirs
     ),
     inForce$,
     inForce: () => inForce$.value,
-    beginStage(trainingStage) {
-      begun = trainingStage;
+    beginRound(round) {
+      begun = round;
       inForce$.next(wanted);
     },
-    at: (trainingStage) => (trainingStage === begun ? inForce$.value : wanted),
+    at: (round) => (round === begun ? inForce$.value : wanted),
   };
 }

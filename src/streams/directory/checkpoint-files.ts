@@ -1,4 +1,4 @@
-/** @file The files of a checkpoint: policy, optimiser, what else the trainer keeps, and the state of the streams. */
+/** @file The files of a checkpoint: policy, optimizer, what else the trainer keeps, and the state of the streams. */
 
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
@@ -30,7 +30,7 @@ export interface RunState {
   readonly base: Evaluation;
   /** Up to where the topics were answered, on a transport that keeps them. */
   readonly positions: Positions | null;
-  /** Version of what operators wanted in the last complete stage, for the record; absent where they wanted nothing. */
+  /** Version of what operators wanted in the last complete round, for the record; absent where they wanted nothing. */
   readonly controlVersion?: number;
   /** What the run was computed with; absent in checkpoints of older programs. */
   readonly computation?: Computation;

@@ -1,5 +1,5 @@
 /**
- * @file Checkpoints of a run: `checkpoints/<complete training stages>/`, each with a manifest of checksums. A checkpoint
+ * @file Checkpoints of a run: `checkpoints/<complete rounds>/`, each with a manifest of checksums. A checkpoint
  * is whole when every file of its manifest is there, bit for bit.
  */
 import { readdir, readFile, rm } from 'node:fs/promises';
@@ -13,21 +13,21 @@ import { sha256 } from '../../models/files/sha256.js';
 
 export interface Checkpoint {
   readonly path: string;
-  /** Training stages that were complete; training goes on with the stage of this index. */
-  readonly completeStages: number;
+  /** Rounds that were complete; training goes on with the round of this index. */
+  readonly completeRounds: number;
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
 const MANIFEST = 'manifest.json';
 const manifestSchema = z.strictObject({
   version: z.literal(1),
-  completeStages: z.int().min(0),
+  completeRounds: z.int().min(0),
   fingerprint: z.string(),
   files: z.record(z.string(), z.string()),
 });
 
 export interface CheckpointContent {
-  readonly completeStages: number;
+  readonly completeRounds: number;
   /** Names the config that the checkpoint belongs to. */
   readonly fingerprint: string;
   readonly files: FolderContent;
@@ -40,18 +40,18 @@ export interface CheckpointContent {
  */
 export async function writeCheckpoint(
   folder: string,
-  { completeStages, fingerprint, files }: CheckpointContent,
+  { completeRounds, fingerprint, files }: CheckpointContent,
   keep: number,
 ): Promise<string> {
-  const path = join(folder, String(completeStages));
+  const path = join(folder, String(completeRounds));
   const manifest: z.infer<typeof manifestSchema> = {
     version: 1,
-    completeStages,
+    completeRounds,
     fingerprint,
     files: Object.fromEntries(Object.entries(files).map(([name, content]) => [name, sha256(content)])),
   };
   await writeDirectoryAtomic(path, { ...files, [MANIFEST]: `${JSON.stringify(manifest, null, 2)}\n` });
-  const older = (await checkpointNumbers(folder)).filter((number) => number <= completeStages);
+  const older = (await checkpointNumbers(folder)).filter((number) => number <= completeRounds);
   for (const number of older.slice(keep)) await rm(join(folder, String(number)), { recursive: true });
   return path;
 }
@@ -78,7 +78,7 @@ export async function readNewestCheckpoint(
         'TRIB_CHECKPOINT',
         `${path}: expected a checkpoint of this config, got one of another. Resume with the config it was made with, or start anew with another --run-dir.`,
       );
-    } else return { path, completeStages: read.completeStages, files: read.files };
+    } else return { path, completeRounds: read.completeRounds, files: read.files };
   }
   return null;
 }
@@ -98,8 +98,8 @@ export async function readCheckpoint(
     if (sha256(content) !== checksum) return { damage: `one whose ${name} has another checksum` };
     files.set(name, content);
   }
-  const { completeStages, fingerprint } = manifest.data;
-  return { completeStages, fingerprint, files };
+  const { completeRounds, fingerprint } = manifest.data;
+  return { completeRounds, fingerprint, files };
 }
 
 /** Numbers of the checkpoints, newest first; temporary folders have other names. */

@@ -2,11 +2,11 @@
 
 import { z } from 'zod';
 import { GUARD_ACTIONS } from '../messages/guard-actions.js';
-import type { Alarm, Evaluation, PromptSetEvaluation, StageMetrics } from '../messages/run-events.js';
+import type { Alarm, Evaluation, PromptSetEvaluation, RoundMetrics } from '../messages/run-events.js';
 
 /** `time` is ISO 8601, UTC. */
 export type MetricsLine =
-  | ({ readonly kind: 'stage'; readonly time: string } & StageMetrics)
+  | ({ readonly kind: 'round'; readonly time: string } & RoundMetrics)
   | ({ readonly kind: 'evaluation'; readonly time: string } & Evaluation)
   | ({ readonly kind: 'alarm'; readonly time: string } & Alarm);
 
@@ -42,7 +42,7 @@ const control = z.looseObject({
 });
 
 const stageFields = {
-  trainingStage: count,
+  round: count,
   firstStep: count,
   numSteps: count,
   trainedSteps: listOf(count),
@@ -88,7 +88,7 @@ const stageFields = {
       rewardMean: measured,
     })
     .optional(),
-} satisfies FieldsOf<StageMetrics>;
+} satisfies FieldsOf<RoundMetrics>;
 
 const promptSet = z.looseObject({
   prompts: count,
@@ -101,7 +101,7 @@ const promptSet = z.looseObject({
 
 const evaluationFields = {
   policyVersion: count,
-  trainingStage: count,
+  round: count,
   train: promptSet,
   heldOut: promptSet,
   byTemplate: z.record(z.string(), z.looseObject({ train: measured, heldOut: measured })).optional(),
@@ -112,8 +112,8 @@ const evaluationFields = {
 const evaluationWith = <Fields extends z.ZodRawShape>(fields: Fields) =>
   z
     .looseObject({ ...fields, ...evaluationFields })
-    .refine(({ policyVersion, trainingStage }) => policyVersion === trainingStage, {
-      error: 'expected the number of complete stages',
+    .refine(({ policyVersion, round }) => policyVersion === round, {
+      error: 'expected the number of complete rounds',
       path: ['policyVersion'],
     });
 
@@ -127,17 +127,17 @@ const alarmFields = {
   action: z.enum(ALARM_ACTIONS, { error: `expected one of ${ALARM_ACTIONS.join(', ')}` }),
   value: measured,
   threshold: number,
-  trainingStage: count,
+  round: count,
   message: text,
 } satisfies FieldsOf<Alarm>;
 
 const time = z.iso.datetime({ error: 'expected a time in UTC' });
 
 const SCHEMAS = {
-  stage: z
-    .looseObject({ kind: z.literal('stage'), time, ...stageFields })
-    .refine(({ policyVersion, trainingStage }) => policyVersion === trainingStage + 1, {
-      error: 'expected 1 more than trainingStage',
+  round: z
+    .looseObject({ kind: z.literal('round'), time, ...stageFields })
+    .refine(({ policyVersion, round }) => policyVersion === round + 1, {
+      error: 'expected 1 more than round',
       path: ['policyVersion'],
     })
     // What draws the steps goes by their number.
@@ -150,7 +150,7 @@ const SCHEMAS = {
 } satisfies Record<MetricsLine['kind'], z.ZodType>;
 
 const kindSchema = z.object(
-  { kind: z.enum(['stage', 'evaluation', 'alarm'], { error: 'expected stage, evaluation or alarm' }) },
+  { kind: z.enum(['round', 'evaluation', 'alarm'], { error: 'expected round, evaluation or alarm' }) },
   { error: 'expected an object' },
 );
 

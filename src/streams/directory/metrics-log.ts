@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { writeFault, writeFileAtomic } from '../../models/files/atomic.js';
 import { type MetricsLine, parseMetricsLine } from './metrics-line.js';
 import { eventRecord, versionRecord } from './tensorboard/event-record.js';
-import { alarmScalars, evaluationScalars, stageScalars } from './tensorboard/run-scalars.js';
+import { alarmScalars, evaluationScalars, roundScalars } from './tensorboard/run-scalars.js';
 
 const METRICS_FILE = 'metrics.jsonl';
 /** Lines that could not be used, as they were. */
@@ -26,7 +26,7 @@ export interface DamagedLine {
 }
 
 export interface MetricsLog {
-  /** What can be used, in the order of the run: each training stage once, and each policy evaluated once. */
+  /** What can be used, in the order of the run: each round once, and each policy evaluated once. */
   readonly lines: readonly MetricsLine[];
   readonly damaged: readonly DamagedLine[];
 }
@@ -82,12 +82,12 @@ function linesOf(bytes: Buffer): Buffer[] {
 
 /** Equal for two lines of which only one can hold. */
 function subjectOf(line: MetricsLine): string {
-  return `${line.kind} ${line.trainingStage} ${line.kind === 'alarm' ? line.guard : ''}`;
+  return `${line.kind} ${line.round} ${line.kind === 'alarm' ? line.guard : ''}`;
 }
 
-/** Where a line belongs: a stage comes before what is said when it is complete. */
+/** Where a line belongs: a round comes before what is said when it is complete. */
 function placeOf(line: MetricsLine): number {
-  return line.kind === 'stage' ? line.trainingStage + 0.5 : line.trainingStage;
+  return line.kind === 'round' ? line.round + 0.5 : line.round;
 }
 
 /**
@@ -137,16 +137,16 @@ function textOf(line: MetricsLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** A stage stands at the number of stages that are complete after it, as evaluations and alarms do. */
+/** A round stands at the number of rounds that are complete after it, as evaluations and alarms do. */
 function eventOf(line: MetricsLine): Uint8Array {
   const wallTime = Date.parse(line.time) / 1000;
   switch (line.kind) {
-    case 'stage':
-      return eventRecord({ step: line.trainingStage + 1, wallTime, scalars: stageScalars(line) });
+    case 'round':
+      return eventRecord({ step: line.round + 1, wallTime, scalars: roundScalars(line) });
     case 'evaluation':
-      return eventRecord({ step: line.trainingStage, wallTime, scalars: evaluationScalars(line) });
+      return eventRecord({ step: line.round, wallTime, scalars: evaluationScalars(line) });
     case 'alarm':
-      return eventRecord({ step: line.trainingStage, wallTime, scalars: alarmScalars(line) });
+      return eventRecord({ step: line.round, wallTime, scalars: alarmScalars(line) });
     default:
       return line satisfies never;
   }

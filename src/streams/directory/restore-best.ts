@@ -17,12 +17,12 @@ import {
 
 export interface RestoreBestOptions {
   readonly runPath: string;
-  /** Whole evaluations of the log, also of stages that a resumed run will repeat. */
+  /** Whole evaluations of the log, also of rounds that a resumed run will repeat. */
   readonly evaluations: readonly Evaluation[];
   /** The base model. */
   readonly base: BestPolicy;
-  /** The policy of a checkpoint after so many stages; null where there is none that is whole. */
-  readonly policyAfter: (completeStages: number) => Promise<Uint8Array | null>;
+  /** The policy of a checkpoint after so many rounds; null where there is none that is whole. */
+  readonly policyAfter: (completeRounds: number) => Promise<Uint8Array | null>;
   readonly warn: (message: string) => void;
 }
 
@@ -48,7 +48,7 @@ export async function restoreBest(options: RestoreBestOptions): Promise<BestPoli
   if (found.state === 'damaged' && found.adapter !== null) {
     const best = { evaluation: logged, adapter: found.adapter };
     await writeBest(runPath, best);
-    warn(`${expected} Its figures are restored from the log: those after ${logged.trainingStage} stages.`);
+    warn(`${expected} Its figures are restored from the log: those after ${logged.round} rounds.`);
     return best;
   }
   const aside = `${path}.damaged`;
@@ -57,7 +57,7 @@ export async function restoreBest(options: RestoreBestOptions): Promise<BestPoli
   await writeBest(runPath, best);
   const kept = found.state === 'damaged' ? ` What was there is in ${aside}.` : '';
   warn(
-    `${expected} The one after ${best.evaluation.trainingStage} stages takes its place, the best that is left; the best in the log is that after ${logged.trainingStage}.${kept}`,
+    `${expected} The one after ${best.evaluation.round} rounds takes its place, the best that is left; the best in the log is that after ${logged.round}.${kept}`,
   );
   return best;
 }
@@ -83,8 +83,8 @@ async function bestOf(
   policyAfter: RestoreBestOptions['policyAfter'],
 ): Promise<BestPolicy> {
   for (const evaluation of ranked) {
-    if (evaluation.trainingStage === 0) return base;
-    const adapter = await policyAfter(evaluation.trainingStage);
+    if (evaluation.round === 0) return base;
+    const adapter = await policyAfter(evaluation.round);
     if (adapter) return { evaluation, adapter };
   }
   return base;

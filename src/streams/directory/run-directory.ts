@@ -3,9 +3,9 @@
  *
  *     config.yaml                       the config as resolved
  *     metrics.jsonl, events.out.tfevents.tributary
- *     checkpoints/<complete stages>/    the newest few
+ *     checkpoints/<complete rounds>/    the newest few
  *     best/                             the best policy so far: adapter, evaluation.json
- *     samples/stage-<complete stages>.png, samples/prompts.txt
+ *     samples/round-<complete rounds>.png, samples/prompts.txt
  *     report.html
  *     run.lock                          while a process works on the run
  */
@@ -16,7 +16,7 @@ import { Observable } from 'rxjs';
 import { TributaryError } from '../../errors.js';
 import { type FolderContent, writeFault, writeFileAtomic } from '../../models/files/atomic.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import type { Alarm, Evaluation, StageMetrics } from '../messages/run-events.js';
+import type { Alarm, Evaluation, RoundMetrics } from '../messages/run-events.js';
 import { type BestPolicy, readBest, recoverBest, writeBest } from './best-policy.js';
 import { policyOf } from './checkpoint-files.js';
 import {
@@ -49,21 +49,21 @@ export interface RunDirectory {
   readonly elapsedSeconds: number;
   /** What was logged up to the checkpoint. */
   readonly history: readonly MetricsLine[];
-  recordStage(metrics: StageMetrics): Promise<void>;
+  recordRound(metrics: RoundMetrics): Promise<void>;
   recordEvaluation(evaluation: Evaluation): Promise<void>;
   recordAlarm(alarm: Alarm): Promise<void>;
-  /** Writes `checkpoints/<completeStages>/` and returns its path; record the figures of a stage before. */
-  saveCheckpoint(completeStages: number, files: FolderContent): Promise<string>;
+  /** Writes `checkpoints/<completeRounds>/` and returns its path; record the figures of a round before. */
+  saveCheckpoint(completeRounds: number, files: FolderContent): Promise<string>;
   /** Replaces `best/`. */
   saveBest(best: BestPolicy): Promise<void>;
-  /** What `best/` holds; null where that is nothing. It may be of a stage that a resumed run has still to repeat. */
+  /** What `best/` holds; null where that is nothing. It may be of a round that a resumed run has still to repeat. */
   readBest(): Promise<BestPolicy | null>;
   /** What `best/` of a resumed run holds, made anew where it is damaged; the base model where nothing better is left. */
   restoreBest(base: BestPolicy): Promise<BestPolicy>;
-  /** Writes `samples/stage-<completeStages>.png` and returns its path. Every grid of a run has the same prompts. */
-  saveSamples(completeStages: number, grid: SampleGrid): Promise<string>;
-  /** The grid of a stage; says what is wrong where it is not whole. */
-  readSamples(completeStages: number): ReturnType<typeof readSamples>;
+  /** Writes `samples/round-<completeRounds>.png` and returns its path. Every grid of a run has the same prompts. */
+  saveSamples(completeRounds: number, grid: SampleGrid): Promise<string>;
+  /** The grid of a round; says what is wrong where it is not whole. */
+  readSamples(completeRounds: number): ReturnType<typeof readSamples>;
   /** Writes any other file of the run atomically and returns its path. */
   write(name: string, content: string | Uint8Array): Promise<string>;
   /** Lets another process work on the run. */
@@ -147,14 +147,12 @@ async function openLocked(
   } else {
     await saveConfig(path, config);
   }
-  const completeStages = checkpoint?.completeStages ?? 0;
+  const completeRounds = checkpoint?.completeRounds ?? 0;
   await recoverBest(path);
   const { lines, damaged } = await readMetrics(path);
   if (damaged.length > 0) warn(damagedLines(path, damaged, await setAside(path, damaged)));
-  const history = lines.filter(({ kind, trainingStage }) =>
-    kind === 'stage'
-      ? trainingStage < completeStages
-      : checkpoint !== null && trainingStage <= completeStages,
+  const history = lines.filter(({ kind, round }) =>
+    kind === 'round' ? round < completeRounds : checkpoint !== null && round <= completeRounds,
   );
   await rewriteMetrics(path, history, now());
   const write = async (name: string, content: string | Uint8Array) => {
@@ -171,10 +169,10 @@ async function openLocked(
     checkpoint,
     history,
     elapsedSeconds: history.reduce(
-      (most, line) => (line.kind === 'stage' ? Math.max(most, line.elapsedSeconds) : most),
+      (most, line) => (line.kind === 'round' ? Math.max(most, line.elapsedSeconds) : most),
       0,
     ),
-    recordStage: (metrics) => record({ kind: 'stage', time: now().toISOString(), ...metrics }),
+    recordRound: (metrics) => record({ kind: 'round', time: now().toISOString(), ...metrics }),
     recordEvaluation: (evaluation) =>
       record({ kind: 'evaluation', time: now().toISOString(), ...evaluation }),
     recordAlarm: (alarm) => record({ kind: 'alarm', time: now().toISOString(), ...alarm }),
@@ -182,7 +180,7 @@ async function openLocked(
       await lock.requireHeld();
       return writeCheckpoint(
         checkpointsPath,
-        { completeStages: complete, fingerprint, files },
+        { completeRounds: complete, fingerprint, files },
         config.checkpoints.keep,
       );
     },

@@ -15,16 +15,16 @@ export interface SampleGrid {
 const SAMPLES_FOLDER = 'samples';
 export const PROMPTS_FILE = 'prompts.txt';
 
-const gridPath = (runPath: string, completeStages: number) =>
-  join(runPath, SAMPLES_FOLDER, `stage-${String(completeStages).padStart(4, '0')}.png`);
+const gridPath = (runPath: string, completeRounds: number) =>
+  join(runPath, SAMPLES_FOLDER, `stage-${String(completeRounds).padStart(4, '0')}.png`);
 
 /** Writes a grid and its prompts, one a line, and returns the path of the grid. **Errors**: TRIB_FILE. */
 export async function writeSamples(
   runPath: string,
-  completeStages: number,
+  completeRounds: number,
   { png, prompts }: SampleGrid,
 ): Promise<string> {
-  const path = gridPath(runPath, completeStages);
+  const path = gridPath(runPath, completeRounds);
   const lines = prompts.map((prompt) => `${prompt.replace(/\s*[\r\n]+\s*/g, ' ')}\n`);
   await writeFileAtomic(join(runPath, SAMPLES_FOLDER, PROMPTS_FILE), lines.join(''));
   await writeFileAtomic(path, png);
@@ -34,9 +34,9 @@ export async function writeSamples(
 /** Reads a grid; says what is wrong where it is not whole. */
 export async function readSamples(
   runPath: string,
-  completeStages: number,
+  completeRounds: number,
 ): Promise<{ readonly png: Uint8Array } | { readonly damage: string }> {
-  const path = gridPath(runPath, completeStages);
+  const path = gridPath(runPath, completeRounds);
   const png = await readFile(path).catch((error: NodeJS.ErrnoException) => String(error.code));
   const damage = typeof png === 'string' ? png : await pngDamage(png);
   if (typeof png !== 'string' && damage === null) return { png };

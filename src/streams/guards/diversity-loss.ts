@@ -17,7 +17,7 @@ export const diversityLoss: GuardSpec = {
   },
   defaultAction: 'warn',
   quantity: "of the base model's diversity lost",
-  nextStep: 'Train fewer stages, lower learningRate, or choose a surrogate that penalises the distance',
+  nextStep: 'Train fewer rounds, lower learningRate, or choose a surrogate that penalizes the distance',
   start: ({ train: { diversity: before } }) =>
     ofEvaluations(({ train: { diversity } }) =>
       !before || diversity === null ? null : 1 - diversity / before,

@@ -1,11 +1,11 @@
 /** @file What a guard against a known failure of training says of itself. */
 
 import type { GuardAction } from '../messages/guard-actions.js';
-import type { Evaluation, StageMetrics } from '../messages/run-events.js';
+import type { Evaluation, RoundMetrics } from '../messages/run-events.js';
 
-/** What guards look at: the figures of each training stage, and of each evaluation, as they come. */
+/** What guards look at: the figures of each round, and of each evaluation, as they come. */
 export type WatchedFigures =
-  | ({ readonly kind: 'stage' } & StageMetrics)
+  | ({ readonly kind: 'round' } & RoundMetrics)
   | ({ readonly kind: 'evaluation' } & Evaluation);
 
 /** How far a failure has gone; null where these figures do not tell. */
@@ -28,12 +28,12 @@ export interface GuardSpec {
   readonly start: (base: Evaluation) => Measure;
 }
 
-/** Measures training stages and passes over evaluations. */
-export function ofStages(measure: (stage: StageMetrics) => number | null): Measure {
-  return (figures) => (figures.kind === 'stage' ? measure(figures) : null);
+/** Measures rounds and passes over evaluations. */
+export function ofRounds(measure: (round: RoundMetrics) => number | null): Measure {
+  return (figures) => (figures.kind === 'round' ? measure(figures) : null);
 }
 
-/** Measures evaluations and passes over training stages. */
+/** Measures evaluations and passes over rounds. */
 export function ofEvaluations(measure: (evaluation: Evaluation) => number | null): Measure {
   return (figures) => (figures.kind === 'evaluation' ? measure(figures) : null);
 }

@@ -1,4 +1,4 @@
-import { type GuardSpec, ofStages } from './guard-spec.js';
+import { type GuardSpec, ofRounds } from './guard-spec.js';
 
 /**
  * Distance to the pretrained model.
@@ -18,6 +18,6 @@ export const klToPretrained: GuardSpec = {
   },
   defaultAction: 'off',
   quantity: 'nats a step to the pretrained model',
-  nextStep: 'Lower learningRate, train fewer stages, or choose a surrogate that penalises the distance',
-  start: () => ofStages(({ klToPretrained: kl }) => kl),
+  nextStep: 'Lower learningRate, train fewer rounds, or choose a surrogate that penalizes the distance',
+  start: () => ofRounds(({ klToPretrained: kl }) => kl),
 };

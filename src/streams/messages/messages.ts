@@ -3,7 +3,7 @@
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
 import type { Trajectory } from '../../models/rollouts/sampler.js';
 import type {
-  ClosedStage,
+  ClosedRound,
   GroupRewards,
   LostGroup,
   PromptTicket,
@@ -13,7 +13,7 @@ import type {
 import type { PromptMetadata } from '../../prompt-metadata.js';
 import type { Control } from './control-state.js';
 
-/** The adapter's weights at a version: the number of training stages that made them. */
+/** The adapter's weights at a version: the number of rounds that made them. */
 export interface PolicySnapshot {
   readonly version: number;
   readonly parameters: NamedArrays;
@@ -31,12 +31,12 @@ export interface IncomingPrompt {
 /** What has been consumed. */
 export interface Progress {
   /**
-   * Groups of training stages that are closed: trained on, lost, late, or about to be trained on. Of those of the stage that
+   * Groups of rounds that are closed: trained on, lost, late, or about to be trained on. Of those of the stage that
    * begins it says so only where that was closed by time.
    */
   readonly finishedGroups: number;
-  /** The training stage that begins; equals the number of finished ones. */
-  readonly trainingStage: number;
+  /** The round that begins; equals the number of finished ones. */
+  readonly round: number;
   /** Nothing more will be trained. */
   readonly isOver: boolean;
   /** Fingerprint of the settings that all processes of the run must share. */
@@ -55,7 +55,7 @@ export interface PictureGroup extends RolloutGroup<Float32Array> {
 export interface ScoredMetric {
   readonly kind: 'scored';
   readonly groupId: string;
-  readonly trainingStage: number;
+  readonly round: number;
   readonly images: number;
   /** What the verifier says of them; null without a verifier. */
   readonly verdicts: {
@@ -65,14 +65,14 @@ export interface ScoredMetric {
   } | null;
 }
 
-/** Messages by topic; the catalogue of topics is config/topics.ts. */
+/** Messages by topic; the catalog of topics is config/topics.ts. */
 export interface TopicMessages {
   readonly 'incoming-prompts': IncomingPrompt;
   readonly prompts: PromptTicket;
   readonly images: PictureGroup;
   readonly trajectories: RolloutGroup<Trajectory>;
   readonly rewards: (GroupRewards | LostGroup) & { readonly groupId: string };
-  readonly batches: ClosedStage<Trajectory>;
+  readonly batches: ClosedRound<Trajectory>;
   readonly schedule: TrainingInterval;
   readonly policy: PolicySnapshot;
   readonly progress: Progress;

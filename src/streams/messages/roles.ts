@@ -1,11 +1,11 @@
 import type { StageType } from '../stages/index.js';
 
-/** Parts of a run that may be processes of their own, with the topology stages of each. */
+/** Parts of a run that may be processes of their own, with the stages of each. */
 export const ROLES = {
   prompts: ['prompts'],
-  sampler: ['branchRollouts'],
-  reward: ['scoreRewards'],
-  trainer: ['intervalSchedule', 'groupAdvantages', 'gradientSteps'],
+  sampler: ['sampler'],
+  reward: ['reward'],
+  trainer: ['schedule', 'advantages', 'trainer'],
 } as const satisfies Record<string, readonly StageType[]>;
 
 export type Role = keyof typeof ROLES;

@@ -5,7 +5,7 @@ export type MessageKind =
   | 'group images'
   | 'group trajectories'
   | 'group rewards'
-  | 'stage batch'
+  | 'round batch'
   | 'training interval'
   | 'policy'
   | 'progress'
@@ -19,7 +19,7 @@ export interface TopicSpec {
   readonly message: MessageKind;
   /** What messages are keyed by; order holds per key. */
   readonly key: 'prompt id' | 'group id' | 'run id' | 'stage';
-  /** Whether a topology stage must read it. The run itself reads the others. */
+  /** Whether a stage must read it. The run itself reads the others. */
   readonly needsReader: boolean;
   /** Whether it may be written from outside the topology alone. Default: no. */
   readonly isFedFromOutside?: boolean;
@@ -67,10 +67,10 @@ export const TOPICS = {
   },
   batches: {
     kind: 'queue',
-    message: 'stage batch',
+    message: 'round batch',
     key: 'run id',
     needsReader: true,
-    summary: 'Selected samples of one training stage, with their advantages.',
+    summary: 'Selected samples of one round, with their advantages.',
   },
   schedule: {
     kind: 'broadcast',
@@ -91,7 +91,7 @@ export const TOPICS = {
     message: 'progress',
     key: 'run id',
     needsReader: true,
-    summary: 'Groups that are finished, and the training stage that begins.',
+    summary: 'Groups that are finished, and the round that begins.',
   },
   control: {
     kind: 'broadcast',
@@ -106,7 +106,7 @@ export const TOPICS = {
     message: 'metric',
     key: 'stage',
     needsReader: false,
-    summary: 'Named numbers of a training stage.',
+    summary: 'Named numbers of a round.',
   },
   'dead-letters': {
     kind: 'queue',

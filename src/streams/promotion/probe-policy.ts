@@ -30,7 +30,7 @@ export interface Probe {
 /** Whom to probe. */
 export interface Probed {
   readonly policy: PolicySnapshot;
-  /** Steps of the training stage: others have other noise. */
+  /** Steps of the round: others have other noise. */
   readonly trainedSteps: readonly number[];
   /** Whether the pictures of later probes are compared with these. */
   readonly isReference: boolean;

@@ -20,8 +20,8 @@ export interface Judgement {
 }
 
 export interface PromotionGate {
-  /** Judges the trainer's policy after so many training stages. One that fails is gone when this resolves. */
-  judge(completeStages: number, trainedSteps: readonly number[]): Promise<Judgement>;
+  /** Judges the trainer's policy after so many rounds. One that fails is gone when this resolves. */
+  judge(completeRounds: number, trainedSteps: readonly number[]): Promise<Judgement>;
   /** Mean reward of the best policy that was promoted; null before there was one. */
   bestReward(): number | null;
 }
@@ -38,7 +38,7 @@ export interface PromotionGate {
  *
  * A figure that is not finite fails.
  *
- * **Time**: each judgement samples, scores and reads the probe once, and that of the base model where the trained steps are
+ * **Time**: each judgment samples, scores and reads the probe once, and that of the base model where the trained steps are
  * others than the time before.
  */
 export async function openPromotionGate(options: PromotionGateOptions): Promise<PromotionGate> {
@@ -49,11 +49,11 @@ export async function openPromotionGate(options: PromotionGateOptions): Promise<
   let best = options.bestReward ?? null;
   return {
     bestReward: () => best,
-    async judge(completeStages, trainedSteps) {
+    async judge(completeRounds, trainedSteps) {
       const parameters = await trainer.parameters(undefined);
       const base = await baseProbe(trainedSteps);
       // A candidate has no version yet: the one of that number may still become another policy.
-      const policy = { version: -completeStages, parameters };
+      const policy = { version: -completeRounds, parameters };
       const probe = await probePolicy(options, { policy, trainedSteps, isReference: false });
       const logRatios = await trainer.logRatios({ samples: probe.samples, trainedSteps }, { signal });
       const baseRewards = momentsOf(base.rewards.filter(Number.isFinite));
@@ -79,7 +79,7 @@ export async function openPromotionGate(options: PromotionGateOptions): Promise<
         logProbDifference: finiteOrNull(logProbDifference),
         rewardMean: finiteOrNull(rewardMean),
       };
-      return { promotion, alarm: failure && alarmOf(failure, completeStages) };
+      return { promotion, alarm: failure && alarmOf(failure, completeRounds) };
     },
   };
 }
@@ -135,15 +135,14 @@ function failedLimit(
   return value === null || value <= threshold ? null : { ...limit, value, threshold };
 }
 
-function alarmOf({ expected, nextStep, value, threshold }: Failure, trainingStage: number): Alarm {
-  const stages = trainingStage === 1 ? 'stage' : 'stages';
+function alarmOf({ expected, nextStep, value, threshold }: Failure, round: number): Alarm {
   return {
     guard: 'promotion',
     action: 'roll-back',
     value: finiteOrNull(value),
     threshold,
-    trainingStage,
-    message: `promotion after ${trainingStage} training ${stages}: expected at most ${threshold} ${expected}, got ${Number(value.toPrecision(3))}. ${nextStep}. The samplers go on with the policy before.`,
+    round,
+    message: `promotion after ${round === 1 ? '1 round' : `${round} rounds`}: expected at most ${threshold} ${expected}, got ${Number(value.toPrecision(3))}. ${nextStep}. The samplers go on with the policy before.`,
   };
 }
 

@@ -22,22 +22,22 @@ export function verdict(base: Evaluation, tuned: Evaluation, isOutside: boolean)
     rise === null
       ? `the ${isOutside ? 'reward model’s score' : 'reward'} is ${outcome(base, tuned, ({ rewardMean }) => rewardMean, writeScore, '')}`
       : outcome(base, tuned, (of) => of.verifiedAlignment, writeShare, ' show exactly what was asked for');
-  return `<p class="verdict">After ${stagesOf(tuned)}, ${gains}.${warning}</p>\n`;
+  return `<p class="verdict">After ${roundsOf(tuned)}, ${gains}.${warning}</p>\n`;
 }
 
 /** One sentence on the best policy by held-out reward, and one where a guard stopped the run with it. */
 export function bestPolicy(base: Evaluation, best: Evaluation, stop: Alarm | undefined): string {
-  const which = best.trainingStage === 0 ? 'the base model' : `that after ${stagesOf(best)}`;
+  const which = best.round === 0 ? 'the base model' : `that after ${roundsOf(best)}`;
   const change = writeSigned(best.heldOut.rewardMean - base.heldOut.rewardMean, 3);
   const reward = `reward ${writeScore(best.heldOut.rewardMean)} (${change})`;
   const ended = stop
-    ? ` <b>The guard ${escapeHtml(stop.guard)} stopped the run after ${stagesOf(stop)}, and this is what it ends with.</b>`
+    ? ` <b>The guard ${escapeHtml(stop.guard)} stopped the run after ${roundsOf(stop)}, and this is what it ends with.</b>`
     : '';
   return `<p class="facts">The best policy on held-out prompts is ${which}, ${reward}; it is kept in <code>best/</code>.${ended}</p>\n`;
 }
 
-function stagesOf({ trainingStage }: { readonly trainingStage: number }): string {
-  return `${trainingStage} training ${trainingStage === 1 ? 'stage' : 'stages'}`;
+function roundsOf({ round }: { readonly round: number }): string {
+  return round === 1 ? '1 round' : `${round} rounds`;
 }
 
 function outcome(

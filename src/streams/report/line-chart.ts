@@ -1,6 +1,6 @@
 import { axisOver, type Unit, writeTick } from './axis.js';
 import { escapeHtml } from './escape-html.js';
-import { type Captions, CHART, figure, gridLines, pixels, placeX, placeY, stageTicks } from './plot-area.js';
+import { type Captions, CHART, figure, gridLines, pixels, placeX, placeY, roundTicks } from './plot-area.js';
 
 export interface Series {
   /** Stands at the end of the line. */
@@ -25,7 +25,7 @@ type Point = readonly [x: number, y: number];
 /** Least distance of two labels at the right margin, in pixels. */
 const LABEL_HEIGHT = 14;
 
-/** Draws lines over training stages as SVG. Returns nothing where nothing was measured. */
+/** Draws lines over rounds as SVG. Returns nothing where nothing was measured. */
 export function lineChart({ series, unit, xLabel, fromZero = false, ...captions }: LineChart): string {
   const lines = series
     .map((one) => ({ ...one, points: one.points.filter(isMeasured) }))
@@ -61,7 +61,7 @@ export function lineChart({ series, unit, xLabel, fromZero = false, ...captions 
   return figure(
     captions,
     gridLines(yAxis, unit) +
-      stageTicks(ticks, xLabel, (stage) => placeX(xAxis, stage)) +
+      roundTicks(ticks, xLabel, (round) => placeX(xAxis, round)) +
       [...paths, ...markers, ...labels].join(''),
   );
 }

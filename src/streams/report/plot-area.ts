@@ -1,4 +1,4 @@
-/** @file The frame that all charts share: one size, margins, an x axis of training stages. */
+/** @file The frame that all charts share: one size, margins, an x axis of rounds. */
 import { type Axis, type Unit, writeTick } from './axis.js';
 import { escapeHtml } from './escape-html.js';
 
@@ -39,7 +39,7 @@ export function gridLines(axis: Axis, unit: Unit): string {
 }
 
 /** Ticks of the x axis, at whole numbers, and its name. */
-export function stageTicks(axis: Axis, label: string, at: (stage: number) => number): string {
+export function roundTicks(axis: Axis, label: string, at: (round: number) => number): string {
   const ticks = axis.ticks
     .map(
       (tick) =>

@@ -15,7 +15,7 @@ export async function readReport(runPath: string, config: ResolvedConfig): Promi
   const lost = `${damaged.length} ${damaged.length === 1 ? 'line' : 'lines'} of metrics.jsonl`;
   return {
     config,
-    stages: lines.filter((line) => line.kind === 'stage'),
+    rounds: lines.filter((line) => line.kind === 'round'),
     evaluations: lines.filter((line) => line.kind === 'evaluation'),
     best: (await readBest(runPath))?.evaluation ?? null,
     alarms: lines.filter((line) => line.kind === 'alarm'),

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import type { Alarm, Evaluation, PromptSetEvaluation, StageMetrics } from '../messages/run-events.js';
+import type { Alarm, Evaluation, PromptSetEvaluation, RoundMetrics } from '../messages/run-events.js';
 import { alarmList, stopOf } from './alarms.js';
 import { escapeHtml } from './escape-html.js';
 import { writeDuration, writeNumber } from './figures.js';
@@ -9,12 +9,12 @@ import { type LineChart, lineChart, type Series } from './line-chart.js';
 import { REPORT_STYLE } from './report-style.js';
 import { type GridPair, sampleRows } from './sample-rows.js';
 import { clipHeatMap, intervalChart } from './step-charts.js';
-import { stageLine, trainingCharts } from './training-charts.js';
+import { roundLine, trainingCharts } from './training-charts.js';
 
 export interface ReportContent {
   readonly config: ResolvedConfig;
   /** In order. */
-  readonly stages: readonly StageMetrics[];
+  readonly rounds: readonly RoundMetrics[];
   /** In order, the base model first; the last one counts as tuned, unless a guard stopped the run. */
   readonly evaluations: readonly Evaluation[];
   /** The best one, whose adapter is kept: what counts as tuned where a guard stopped the run. Null where none is kept. */
@@ -32,17 +32,17 @@ const MAX_COLUMNS = 240;
 
 /** Returns the report of a run as one HTML file that needs nothing else: style, charts and pictures are in it. */
 export function renderReport(content: ReportContent): string {
-  const { config, stages, evaluations, alarms, notes, grids } = content;
-  const shown = thinned(stages);
+  const { config, rounds, evaluations, alarms, notes, grids } = content;
+  const shown = thinned(rounds);
   const parts = [
-    `<h1>${escapeHtml(config.name)}</h1>\n<p class="facts">${facts(config, stages)}</p>\n`,
+    `<h1>${escapeHtml(config.name)}</h1>\n<p class="facts">${facts(config, rounds)}</p>\n`,
     headline(content),
     ...notes.map((note) => `<p class="facts">${escapeHtml(note)}</p>\n`),
     alarmList(alarms),
     grids === null ? '' : `<h2>Before and after, from the same noise</h2>\n${sampleRows(grids)}`,
     section('What it learned', learningCharts(shown, evaluations)),
     section('How it learned', [intervalChart(shown), clipHeatMap(shown), ...trainingCharts(shown)]),
-    stages.length === 0 ? '' : `<h2>Health</h2>\n${health(stages)}`,
+    rounds.length === 0 ? '' : `<h2>Health</h2>\n${health(rounds)}`,
     `<h2>Config</h2>\n<details><summary>as resolved, every default filled in</summary><pre>${escapeHtml(stringify(config))}</pre></details>\n`,
   ];
   return `<!doctype html>
@@ -63,17 +63,17 @@ ${parts.join('')}<footer>Written by Tributary. Verified alignment is read from t
 }
 
 /** What came of the run, and which of its policies was the best. */
-function headline({ stages, evaluations, best, alarms }: ReportContent): string {
+function headline({ rounds, evaluations, best, alarms }: ReportContent): string {
   const stop = stopOf(alarms);
-  const base = evaluations.find(({ trainingStage }) => trainingStage === 0);
+  const base = evaluations.find(({ round }) => round === 0);
   const tuned = stop && best ? best : evaluations.at(-1);
-  if (base === undefined || tuned === undefined || (tuned.trainingStage === base.trainingStage && !stop))
+  if (base === undefined || tuned === undefined || (tuned.round === base.round && !stop))
     return '<p class="verdict">No tuned policy has been evaluated yet.</p>\n';
   return (
     verdict(
       base,
       tuned,
-      stages.some(({ outsideRewards }) => outsideRewards),
+      rounds.some(({ outsideRewards }) => outsideRewards),
     ) +
     (best ? bestPolicy(base, best, stop) : '') +
     headlineTable(base, tuned) +
@@ -81,14 +81,14 @@ function headline({ stages, evaluations, best, alarms }: ReportContent): string 
   );
 }
 
-function facts(config: ResolvedConfig, stages: readonly StageMetrics[]): string {
-  const { elapsedSeconds: seconds } = stages.at(-1) ?? {};
+function facts(config: ResolvedConfig, rounds: readonly RoundMetrics[]): string {
+  const { elapsedSeconds: seconds } = rounds.at(-1) ?? {};
   return [
     config.model.pipeline,
     `seed ${config.seed}`,
-    `${rewardCounts(stages)
+    `${rewardCounts(rounds)
       .map(([name, value]) => `${value} ${name}`)
-      .join(' and ')} in ${stages.length} training stages`,
+      .join(' and ')} in ${rounds.length} rounds`,
     ...(seconds === undefined ? [] : [writeDuration(seconds)]),
   ]
     .map(escapeHtml)
@@ -96,9 +96,9 @@ function facts(config: ResolvedConfig, stages: readonly StageMetrics[]): string 
 }
 
 /** How many images were rewarded, and by whom; nobody asks a reward model where people give all rewards. */
-function rewardCounts(stages: readonly StageMetrics[]): (readonly [name: string, value: string])[] {
-  const queries = Math.max(0, ...stages.map(({ rewardQueries }) => rewardQueries));
-  const outside = stages.reduce((sum, { outsideRewards = 0 }) => sum + outsideRewards, 0);
+function rewardCounts(rounds: readonly RoundMetrics[]): (readonly [name: string, value: string])[] {
+  const queries = Math.max(0, ...rounds.map(({ rewardQueries }) => rewardQueries));
+  const outside = rounds.reduce((sum, { outsideRewards = 0 }) => sum + outsideRewards, 0);
   return [
     ...(queries > 0 || outside === 0 ? [['reward queries', writeNumber(queries)] as const] : []),
     ...(outside > 0 ? [['rewards from outside', writeNumber(outside)] as const] : []),
@@ -111,26 +111,26 @@ function section(title: string, charts: readonly string[]): string {
 }
 
 /** Train and held-out lists of the evaluations, and where it can be told, what training itself saw. */
-function learningCharts(stages: readonly StageMetrics[], evaluations: readonly Evaluation[]): string[] {
+function learningCharts(rounds: readonly RoundMetrics[], evaluations: readonly Evaluation[]): string[] {
   const measured = (
     of: (evaluated: PromptSetEvaluation) => number | null,
-    during?: (stage: StageMetrics) => number | null,
+    during?: (round: RoundMetrics) => number | null,
   ): Series[] => [
-    ...(during ? [stageLine('in training', 'during', stages, during)] : []),
+    ...(during ? [roundLine('in training', 'during', rounds, during)] : []),
     {
       label: 'train',
       tone: 'train',
       markers: true,
-      points: evaluations.map(({ trainingStage, train }) => [trainingStage, of(train)]),
+      points: evaluations.map(({ round, train }) => [round, of(train)]),
     },
     {
       label: 'held-out',
       tone: 'held-out',
       markers: true,
-      points: evaluations.map(({ trainingStage, heldOut }) => [trainingStage, of(heldOut)]),
+      points: evaluations.map(({ round, heldOut }) => [round, of(heldOut)]),
     },
   ];
-  const isOutside = stages.some(({ outsideRewards }) => outsideRewards);
+  const isOutside = rounds.some(({ outsideRewards }) => outsideRewards);
   const charts: Omit<LineChart, 'xLabel'>[] = [
     {
       title: 'Verified alignment',
@@ -138,28 +138,28 @@ function learningCharts(stages: readonly StageMetrics[], evaluations: readonly E
       unit: 'share',
       series: measured(
         (of) => of.verifiedAlignment,
-        (stage) => stage.verifiedAlignment,
+        (round) => round.verifiedAlignment,
       ),
     },
     {
       title: 'Reward',
       note: isOutside
         ? 'Mean of the reward model’s score on the pictures of evaluations.'
-        : 'Mean of the reward model’s score, which training maximises.',
+        : 'Mean of the reward model’s score, which training maximizes.',
       unit: 'number',
       series: measured(
         (of) => of.rewardMean,
-        (stage) => (stage.outsideRewards ? null : stage.rewardMean),
+        (round) => (round.outsideRewards ? null : round.rewardMean),
       ),
     },
     // On an axis of its own: people count in stars, and a model in cosines.
     {
       title: 'Rewards from outside',
-      note: 'Mean of the rewards that people or other programs gave, which training maximises.',
+      note: 'Mean of the rewards that people or other programs gave, which training maximizes.',
       unit: 'number',
       series: [
-        stageLine('in training', 'during', stages, (stage) =>
-          stage.outsideRewards ? stage.rewardMean : null,
+        roundLine('in training', 'during', rounds, (round) =>
+          round.outsideRewards ? round.rewardMean : null,
         ),
       ],
     },
@@ -169,7 +169,7 @@ function learningCharts(stages: readonly StageMetrics[], evaluations: readonly E
       unit: 'number',
       series: measured(
         (of) => of.verifierScore,
-        (stage) => stage.verifierScore,
+        (round) => round.verifierScore,
       ),
     },
     {
@@ -180,19 +180,19 @@ function learningCharts(stages: readonly StageMetrics[], evaluations: readonly E
       series: measured((of) => of.diversity),
     },
   ];
-  return charts.map((chart) => lineChart({ ...chart, xLabel: 'training stages done' }));
+  return charts.map((chart) => lineChart({ ...chart, xLabel: 'training rounds done' }));
 }
 
-function health(stages: readonly StageMetrics[]): string {
-  const most = (of: (stage: StageMetrics) => number) => Math.max(...stages.map(of));
-  const sum = (of: (stage: StageMetrics) => number) => stages.reduce((total, stage) => total + of(stage), 0);
+function health(rounds: readonly RoundMetrics[]): string {
+  const most = (of: (round: RoundMetrics) => number) => Math.max(...rounds.map(of));
+  const sum = (of: (round: RoundMetrics) => number) => rounds.reduce((total, round) => total + of(round), 0);
   const late = sum(({ lateGroups }) => lateGroups);
   const entries: [string, string][] = [
     ['largest |ratio − 1| before an update', writeNumber(most(({ maxRatioDeviation }) => maxRatioDeviation))],
     ['optimizer steps', writeNumber(sum(({ optimizerSteps }) => optimizerSteps))],
-    ...rewardCounts(stages).map(([name, value]): [string, string] => [name, value]),
+    ...rewardCounts(rounds).map(([name, value]): [string, string] => [name, value]),
     ['lost groups', writeNumber(sum(({ lostGroups }) => lostGroups))],
-    // Only where stages close by time is any late.
+    // Only where rounds close by time is any late.
     ...(late > 0 ? [['late groups', writeNumber(late)] satisfies [string, string]] : []),
     ['dead letters', writeNumber(sum(({ deadLetters }) => deadLetters))],
     ['event-loop delay, p99', `${writeNumber(most(({ eventLoopDelayP99Ms }) => eventLoopDelayP99Ms))} ms`],
@@ -204,8 +204,8 @@ function health(stages: readonly StageMetrics[]): string {
   return `<dl class="health">${list.join('')}</dl>\n`;
 }
 
-/** At most MAX_COLUMNS stages, evenly chosen, the last one among them. */
-function thinned(stages: readonly StageMetrics[]): readonly StageMetrics[] {
-  const every = Math.ceil(stages.length / MAX_COLUMNS);
-  return stages.filter((_, index) => (stages.length - 1 - index) % every === 0);
+/** At most MAX_COLUMNS rounds, evenly chosen, the last one among them. */
+function thinned(rounds: readonly RoundMetrics[]): readonly RoundMetrics[] {
+  const every = Math.ceil(rounds.length / MAX_COLUMNS);
+  return rounds.filter((_, index) => (rounds.length - 1 - index) % every === 0);
 }

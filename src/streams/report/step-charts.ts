@@ -1,17 +1,17 @@
 /** @file Charts whose y axis is the sampler step: the noise at the top, the image at the bottom, as time runs. */
-import type { StageMetrics } from '../messages/run-events.js';
+import type { RoundMetrics } from '../messages/run-events.js';
 import { axisOver } from './axis.js';
 import { writeShare } from './figures.js';
-import { CHART, figure, pixels, stageTicks } from './plot-area.js';
+import { CHART, figure, pixels, roundTicks } from './plot-area.js';
 import { stepRanges } from './step-ranges.js';
 
 const RIGHT = CHART.width - CHART.right;
 const BASE = CHART.height - CHART.bottom;
 
-/** Where the column of a stage begins, and the row of a step. */
-function cells(stages: readonly StageMetrics[]) {
-  const numSteps = Math.max(...stages.map((stage) => stage.numSteps));
-  const width = (RIGHT - CHART.left) / stages.length;
+/** Where the column of a round begins, and the row of a step. */
+function cells(rounds: readonly RoundMetrics[]) {
+  const numSteps = Math.max(...rounds.map((round) => round.numSteps));
+  const width = (RIGHT - CHART.left) / rounds.length;
   const height = (BASE - CHART.top) / numSteps;
   return {
     numSteps,
@@ -22,9 +22,9 @@ function cells(stages: readonly StageMetrics[]) {
   };
 }
 
-function frame(stages: readonly StageMetrics[], content: string): string {
-  const { numSteps, width, height, x, y } = cells(stages);
-  const indices = stages.map(({ trainingStage }) => trainingStage);
+function frame(rounds: readonly RoundMetrics[], content: string): string {
+  const { numSteps, width, height, x, y } = cells(rounds);
+  const indices = rounds.map(({ round }) => round);
   const ticks = axisOver(indices, 'count', 6).ticks.filter((tick) => indices.includes(tick));
   const every = Math.max(1, Math.ceil(numSteps / 10));
   const steps = Array.from({ length: Math.ceil(numSteps / every) }, (_, index) => index * every)
@@ -41,20 +41,20 @@ function frame(stages: readonly StageMetrics[], content: string): string {
   )
     .map(([end, at]) => `<text class="tick" x="${RIGHT + 8}" y="${pixels(at)}" dy="0.32em">${end}</text>`)
     .join('');
-  const axis = stageTicks(
+  const axis = roundTicks(
     { from: 0, to: 0, step: 1, ticks },
-    'training stage',
-    (stage) => x(indices.indexOf(stage)) + width / 2,
+    'training round',
+    (round) => x(indices.indexOf(round)) + width / 2,
   );
   return content + steps + ends + axis;
 }
 
-/** Draws which sampler steps each training stage trained. */
-export function intervalChart(stages: readonly StageMetrics[]): string {
-  if (stages.length === 0) return '';
-  const { x, y, width } = cells(stages);
+/** Draws which sampler steps each round trained. */
+export function intervalChart(rounds: readonly RoundMetrics[]): string {
+  if (rounds.length === 0) return '';
+  const { x, y, width } = cells(rounds);
   const ground = `<rect class="ground" x="${CHART.left}" y="${CHART.top}" width="${pixels(RIGHT - CHART.left)}" height="${BASE - CHART.top}"/>`;
-  const trained = stages.flatMap(({ trainedSteps }, column) =>
+  const trained = rounds.flatMap(({ trainedSteps }, column) =>
     stepRanges(trainedSteps).map(
       ([first, end]) =>
         `<rect class="area" x="${pixels(x(column))}" y="${pixels(y(first))}" width="${pixels(width)}" height="${pixels(y(end) - y(first))}"/>`,
@@ -62,22 +62,22 @@ export function intervalChart(stages: readonly StageMetrics[]): string {
   );
   return figure(
     { title: 'Training interval', note: 'Sampler steps with gradients.' },
-    frame(stages, ground + trained.join('')),
+    frame(rounds, ground + trained.join('')),
   );
 }
 
-/** Draws the share of clipped ratios, by stage and sampler step; steps that were not trained stay empty. */
-export function clipHeatMap(stages: readonly StageMetrics[]): string {
-  if (stages.length === 0) return '';
-  const { x, y, width, height } = cells(stages);
+/** Draws the share of clipped ratios, by round and sampler step; steps that were not trained stay empty. */
+export function clipHeatMap(rounds: readonly RoundMetrics[]): string {
+  if (rounds.length === 0) return '';
+  const { x, y, width, height } = cells(rounds);
   const gap = Math.min(1, width / 6, height / 6);
-  const rects = stages.flatMap(({ trainingStage, trainedSteps, numSteps, clipFractionByStep }, column) =>
+  const rects = rounds.flatMap(({ round, trainedSteps, numSteps, clipFractionByStep }, column) =>
     Array.from({ length: numSteps }, (_, step) => {
       const place = `x="${pixels(x(column))}" y="${pixels(y(step))}" width="${pixels(width - gap)}" height="${pixels(height - gap)}"`;
       if (!trainedSteps.includes(step)) return `<rect class="ground" ${place}/>`;
       const clipped = clipFractionByStep[step] ?? 0;
       const shade = Math.round((0.05 + 0.95 * clipped) * 100) / 100;
-      return `<rect class="heat" ${place} fill-opacity="${shade}"><title>stage ${trainingStage}, step ${step}: ${writeShare(clipped)} clipped</title></rect>`;
+      return `<rect class="heat" ${place} fill-opacity="${shade}"><title>round ${round}, step ${step}: ${writeShare(clipped)} clipped</title></rect>`;
     }),
   );
   return figure(
@@ -85,6 +85,6 @@ export function clipHeatMap(stages: readonly StageMetrics[]): string {
       title: 'Clip fraction by sampler step',
       note: 'Share of ratios outside 1 ± clipRange, from 0 % (pale) to 100 % (full); empty steps were not trained.',
     },
-    frame(stages, rects.join('')),
+    frame(rounds, rects.join('')),
   );
 }

@@ -1,19 +1,19 @@
-/** @file Charts of what training itself saw, by training stage. */
-import type { StageMetrics } from '../messages/run-events.js';
+/** @file Charts of what training itself saw, by round. */
+import type { RoundMetrics } from '../messages/run-events.js';
 import { type LineChart, lineChart, type Series } from './line-chart.js';
 
-/** One figure of each stage as a line. */
-export function stageLine(
+/** One figure of each round as a line. */
+export function roundLine(
   label: string,
   tone: Series['tone'],
-  stages: readonly StageMetrics[],
-  of: (stage: StageMetrics) => number | null,
+  rounds: readonly RoundMetrics[],
+  of: (round: RoundMetrics) => number | null,
 ): Series {
-  return { label, tone, points: stages.map((stage) => [stage.trainingStage, of(stage)]) };
+  return { label, tone, points: rounds.map((round) => [round.round, of(round)]) };
 }
 
 /** Draws the figures of training; what was not measured, and a learning rate that was not lowered, has no chart. */
-export function trainingCharts(stages: readonly StageMetrics[]): string[] {
+export function trainingCharts(rounds: readonly RoundMetrics[]): string[] {
   const charts: Omit<LineChart, 'xLabel'>[] = [
     {
       title: 'What there was to learn from',
@@ -21,44 +21,44 @@ export function trainingCharts(stages: readonly StageMetrics[]): string[] {
       unit: 'count',
       fromZero: true,
       series: [
-        stageLine('samples', 'train', stages, ({ selectedSamples }) => selectedSamples),
-        stageLine('zero spread', 'warn', stages, ({ zeroSpreadGroups }) => zeroSpreadGroups),
+        roundLine('samples', 'train', rounds, ({ selectedSamples }) => selectedSamples),
+        roundLine('zero spread', 'warn', rounds, ({ zeroSpreadGroups }) => zeroSpreadGroups),
       ],
     },
     {
       title: 'Gradient norm',
-      note: 'L2 norm of all gradients together before clipping, mean over the stage.',
+      note: 'L2 norm of all gradients together before clipping, mean over the round.',
       unit: 'number',
       fromZero: true,
-      series: [stageLine('norm', 'train', stages, ({ gradNorm }) => gradNorm)],
+      series: [roundLine('norm', 'train', rounds, ({ gradNorm }) => gradNorm)],
     },
     {
       title: 'Approximate KL',
       note: 'k2 estimator between the policy that sampled and the one that is trained.',
       unit: 'number',
       fromZero: true,
-      series: [stageLine('k2', 'train', stages, ({ approxKl }) => approxKl)],
+      series: [roundLine('k2', 'train', rounds, ({ approxKl }) => approxKl)],
     },
     {
       title: 'Ratio drift',
-      note: 'Mean |ratio − 1| over the trained samples and steps: how far a stage moves from the policy that sampled.',
+      note: 'Mean |ratio − 1| over the trained samples and steps: how far a round moves from the policy that sampled.',
       unit: 'number',
       fromZero: true,
-      series: [stageLine('drift', 'train', stages, ({ meanRatioDeviation }) => meanRatioDeviation)],
+      series: [roundLine('drift', 'train', rounds, ({ meanRatioDeviation }) => meanRatioDeviation)],
     },
     {
       title: 'KL to the pretrained model',
       note: 'Mean over the trained samples of the KL of one sampler step, in nats.',
       unit: 'number',
       fromZero: true,
-      series: [stageLine('KL', 'train', stages, ({ klToPretrained }) => klToPretrained)],
+      series: [roundLine('KL', 'train', rounds, ({ klToPretrained }) => klToPretrained)],
     },
     {
       title: 'Value loss',
       note: 'Mean loss of the value network over its updates.',
       unit: 'number',
       fromZero: true,
-      series: [stageLine('loss', 'train', stages, ({ valueLoss }) => valueLoss)],
+      series: [roundLine('loss', 'train', rounds, ({ valueLoss }) => valueLoss)],
     },
     {
       title: 'Intra-group correlation',
@@ -66,7 +66,7 @@ export function trainingCharts(stages: readonly StageMetrics[]): string[] {
       unit: 'number',
       fromZero: true,
       series: [
-        stageLine('correlation', 'train', stages, ({ intraGroupCorrelation }) => intraGroupCorrelation),
+        roundLine('correlation', 'train', rounds, ({ intraGroupCorrelation }) => intraGroupCorrelation),
       ],
     },
     {
@@ -74,10 +74,10 @@ export function trainingCharts(stages: readonly StageMetrics[]): string[] {
       note: 'Share of the learning rate that the config says; each alarm that lowers it halves it.',
       unit: 'share',
       fromZero: true,
-      series: stages.some(({ learningRateScale }) => learningRateScale < 1)
-        ? [stageLine('share', 'warn', stages, ({ learningRateScale }) => learningRateScale)]
+      series: rounds.some(({ learningRateScale }) => learningRateScale < 1)
+        ? [roundLine('share', 'warn', rounds, ({ learningRateScale }) => learningRateScale)]
         : [],
     },
   ];
-  return charts.map((chart) => lineChart({ ...chart, xLabel: 'training stage' }));
+  return charts.map((chart) => lineChart({ ...chart, xLabel: 'training round' }));
 }

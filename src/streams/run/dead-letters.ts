@@ -7,7 +7,7 @@ import type { LogRecord } from '../transport/kafka/log-driver.js';
 import { readToEnd } from '../transport/kafka/read-to-end.js';
 import { type OpenKafka, openKafka } from '../transport/open-kafka.js';
 
-/** A message that a topology stage gave up on. */
+/** A message that a stage gave up on. */
 export interface DeadLetterEntry {
   /** `<partition>:<offset>`: its place in the topic. */
   readonly position: string;
@@ -15,7 +15,7 @@ export interface DeadLetterEntry {
   readonly key: string;
   /** The topic that it was on. */
   readonly origin: string;
-  /** The consumer group or topology stage that gave up. */
+  /** The consumer group or stage that gave up. */
   readonly stage: string;
   readonly reason: string;
   readonly headers: Headers;

@@ -2,41 +2,41 @@ import { EMPTY, filter, fromEvent, merge, type Observable, of, Subject, take, ta
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { StageContext } from '../stages/work/stage-context.js';
 
-/** Knows when the trainer of a run is done: it is told what happens, and ends the stages. */
+/** Knows when the trainer of a run is done: it is told what happens, and ends the rounds. */
 export interface EndOfRun {
-  /** A training stage will be issued as a whole, or has been. */
-  readonly onIssued: (trainingStage: number) => void;
+  /** A round will be issued as a whole, or has been. */
+  readonly onIssued: (round: number) => void;
   /** No more prompts are issued by this process. */
   readonly onAdmissionEnd: () => void;
-  /** A training stage is closed, and trained next: its groups are in, or, where it closes by time, as many as came. */
-  readonly onClosed: (trainingStage: number) => void;
-  /** A training stage is trained, saved, and the next one has begun. */
-  readonly onTrained: (trainingStage: number) => void;
-  /** Stages that are trained. */
-  trainedStages(): number;
-  /** Ends the stream when the last training stage is trained; when the run is stopping, when the last that was begun is. */
+  /** A round is closed, and trained next: its groups are in, or, where it closes by time, as many as came. */
+  readonly onClosed: (round: number) => void;
+  /** A round is trained, saved, and the next one has begun. */
+  readonly onTrained: (round: number) => void;
+  /** Rounds that are trained. */
+  trainedRounds(): number;
+  /** Ends the stream when the last round is trained; when the run is stopping, when the last that was begun is. */
   until(stages$: Observable<never>): Observable<never>;
 }
 
 /**
- * Creates the end of a run. Where prompts are issued elsewhere, a stage is begun when all of its groups are in: what is not
+ * Creates the end of a run. Where prompts are issued elsewhere, a round is begun when all of its groups are in: what is not
  * yet, comes again after a resume.
  */
 export function endOfRun(
-  { config, firstTrainingStage, stopping }: StageContext,
+  { config, firstRound, stopping }: StageContext,
   { issuesPrompts }: { readonly issuesPrompts: boolean },
 ): EndOfRun {
-  const { numStages } = stageOf(config, 'prompts');
-  let begun = firstTrainingStage - 1;
-  let trained = firstTrainingStage - 1;
+  const { numRounds } = stageOf(config, 'prompts');
+  let begun = firstRound - 1;
+  let trained = firstRound - 1;
   let hasAdmissionEnded = false;
   const turn$ = new Subject<void>();
-  const begin = (trainingStage: number) => {
-    begun = Math.max(begun, trainingStage);
+  const begin = (round: number) => {
+    begun = Math.max(begun, round);
   };
   const isDone = () => {
     const takesNoMore = issuesPrompts ? hasAdmissionEnded : stopping.aborted;
-    return trained === numStages - 1 || (takesNoMore && trained >= begun);
+    return trained === numRounds - 1 || (takesNoMore && trained >= begun);
   };
   const ignore = () => undefined;
   return {
@@ -47,11 +47,11 @@ export function endOfRun(
     },
     // Closed by time it may never have been issued as a whole.
     onClosed: begin,
-    onTrained: (trainingStage) => {
-      trained = trainingStage;
+    onTrained: (round) => {
+      trained = round;
       turn$.next();
     },
-    trainedStages: () => trained + 1,
+    trainedRounds: () => trained + 1,
     until(stages$) {
       const stop$ = issuesPrompts ? EMPTY : fromEvent(stopping, 'abort');
       const done$ = merge(turn$, stop$, of(undefined)).pipe(filter(isDone), take(1));

@@ -55,7 +55,7 @@ export async function evaluatePolicy(options: EvaluationOptions): Promise<Evalua
   );
   return {
     policyVersion: policy.version,
-    trainingStage: policy.version,
+    round: policy.version,
     train: summarize(options, 'training prompts', train),
     heldOut: summarize(options, 'held-out prompts', heldOut),
     ...(config.evaluation.verifier === 'shapes' ? { byTemplate: alignmentByTemplate(train, heldOut) } : {}),
@@ -91,7 +91,7 @@ function summarize(
   scored: readonly ScoredPrompt[],
 ): PromptSetEvaluation {
   const rewards = scored.flatMap((one) => one.rewards);
-  const { maxMagnitude } = stageOf(config, 'scoreRewards');
+  const { maxMagnitude } = stageOf(config, 'reward');
   const right = rewards.filter((reward) => isReward(reward, maxMagnitude));
   const wrong = `evaluation of ${list}: expected rewards from -${maxMagnitude.toExponential()} to ${maxMagnitude.toExponential()}`;
   if (right.length === 0)

@@ -32,10 +32,10 @@ export async function finishRun(options: FinishOptions): Promise<void> {
   const tuned = kept ? kept.evaluation : newest;
   const prompts = gridPrompts(run.prompts);
   const parameters = await run.sampler.readPolicy(adapter, path);
-  const policy = { version: tuned.trainingStage, parameters };
+  const policy = { version: tuned.round, parameters };
   const png = await run.sampler.withPolicy(policy, (call) =>
     call.sampleGrid({ prompts, columns: GRID_COLUMNS, scale: GRID_SCALE }),
   );
-  await runDirectory.saveSamples(tuned.trainingStage, { png, prompts });
+  await runDirectory.saveSamples(tuned.round, { png, prompts });
   say({ kind: 'finished', base: run.base, tuned, best, stoppedBy });
 }

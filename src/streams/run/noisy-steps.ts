@@ -22,8 +22,8 @@ export async function readNoisySteps(
   { stages, model }: ResolvedConfig,
   warn: (message: string) => void = () => {},
 ): Promise<number | undefined> {
-  const sampler = findStage({ stages }, 'branchRollouts');
-  const trainer = findStage({ stages }, 'gradientSteps');
+  const sampler = findStage({ stages }, 'sampler');
+  const trainer = findStage({ stages }, 'trainer');
   const isThere = await stat(join(model.pipeline, 'model_index.json')).then(
     () => true,
     () => false,

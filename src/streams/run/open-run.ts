@@ -1,4 +1,4 @@
-/** @file What a run opens before its first stage: prompts, threads, the state it starts from. */
+/** @file What a run opens before its first round: prompts, threads, the state it starts from. */
 
 import type { Client } from '../../models/threads/thread.js';
 import { type AdvantageHistory, createHistory } from '../../operators/index.js';
@@ -26,8 +26,8 @@ export interface OpenRun {
   readonly trainer: Client<TrainerService>;
   /** Numbers in a latent of the model. */
   readonly latentSize: number;
-  /** Training stages that are complete: where the run starts. */
-  readonly completeStages: number;
+  /** Rounds that are complete: where the run starts. */
+  readonly completeRounds: number;
   readonly history: AdvantageHistory;
   /** Images scored before the start. */
   readonly rewardQueries: number;
@@ -53,7 +53,7 @@ export async function openRun(
   const prompts = await readPromptLists(config);
   say({ kind: 'prompts', description: promptRows(prompts) });
   const { checkpoint } = runDirectory;
-  const saved = checkpoint && readCheckpointFiles(checkpoint, stageOf(config, 'groupAdvantages').rule);
+  const saved = checkpoint && readCheckpointFiles(checkpoint, stageOf(config, 'advantages').rule);
   if (saved) requireSamePrompts(prompts, { path: checkpoint.path, state: saved.state });
   const closers: (() => Promise<void>)[] = [];
   const owned = <Thread extends { close(): Promise<void> }>(thread: Thread): Thread => {
@@ -105,7 +105,7 @@ export async function openRun(
       await trainer.restore({ ...files, where: checkpoint.path });
       const best = await runDirectory.restoreBest({ evaluation: state.base, adapter });
       // The report compares with the base model, whose line may have been damaged.
-      if (!runDirectory.history.some((line) => line.kind === 'evaluation' && line.trainingStage === 0))
+      if (!runDirectory.history.some((line) => line.kind === 'evaluation' && line.round === 0))
         await runDirectory.recordEvaluation(state.base);
       return {
         prompts,
@@ -115,7 +115,7 @@ export async function openRun(
         latentSize,
         evaluate,
         close,
-        completeStages: checkpoint.completeStages,
+        completeRounds: checkpoint.completeRounds,
         ...state,
         computation,
         best: best.evaluation,
@@ -135,7 +135,7 @@ export async function openRun(
       latentSize,
       evaluate,
       close,
-      completeStages: 0,
+      completeRounds: 0,
       history: createHistory(),
       rewardQueries: 0,
       computation,

@@ -14,15 +14,15 @@ import type { Transport } from '../transport/contract/transport.js';
 export async function requireReach(
   transport: Transport<TopicMessages>,
   config: ResolvedConfig,
-  completeStages: number,
+  completeRounds: number,
 ): Promise<void> {
-  const { groupsPerStage, runAhead } = stageOf(config, 'prompts');
-  const reached = (await transport.newest('progress'))?.trainingStage ?? 0;
-  const groups = (reached - completeStages) * groupsPerStage + runAhead;
+  const { groupsPerRound, runAhead } = stageOf(config, 'prompts');
+  const reached = (await transport.newest('progress'))?.round ?? 0;
+  const groups = (reached - completeRounds) * groupsPerRound + runAhead;
   if (groups <= mostGroups(config)) return;
-  const { keep, everyStages } = config.checkpoints;
+  const { keep, everyRounds } = config.checkpoints;
   throw new TributaryError(
     'TRIB_CHECKPOINT',
-    `run ${config.name}: expected a checkpoint at most ${keep * everyStages} training stages behind the topics, which are at stage ${reached}, got one at stage ${completeStages}. Put a newer one back, raise checkpoints.keep to hold ${groups} groups in memory, or start anew with another --run-dir and transport.kafka.prefix.`,
+    `run ${config.name}: expected a checkpoint at most ${keep * everyRounds} rounds behind the topics, which are at round ${reached}, got one at round ${completeRounds}. Put a newer one back, raise checkpoints.keep to hold ${groups} groups in memory, or start anew with another --run-dir and transport.kafka.prefix.`,
   );
 }

@@ -1,4 +1,4 @@
-/** @file What is counted of a training stage while it is under way: scored images, verdicts, dead letters. */
+/** @file What is counted of a round while it is under way: scored images, verdicts, dead letters. */
 
 import {
   filter,
@@ -16,10 +16,10 @@ import type { TopicName } from '../messages/topics.js';
 import { receive } from '../stages/work/receive.js';
 import type { Transport } from '../transport/contract/transport.js';
 
-/** What was counted of one training stage. */
+/** What was counted of one round. */
 export interface Tally {
   readonly images: number;
-  /** Images of the groups that the stage was trained on. */
+  /** Images of the groups that the round was trained on. */
   readonly trainedImages: number;
   /** Images that the verifier has looked at. */
   readonly verified: number;
@@ -31,19 +31,19 @@ export interface Tally {
   readonly deadElsewhere: number;
 }
 
-export interface StageTally {
+export interface RoundTally {
   /** Counts what was scored and what died as it passes; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
   /**
-   * Resolves when these groups of a stage are counted, or after two seconds: topics keep no order among each other, and
+   * Resolves when these groups of a round are counted, or after two seconds: topics keep no order among each other, and
    * rewards that come from outside are not announced here. Others may be counted too: late ones, or those that are lost.
    */
-  settled(trainingStage: number, groupIds: readonly string[]): Promise<void>;
+  settled(round: number, groupIds: readonly string[]): Promise<void>;
   /**
-   * Returns what was counted of a stage, and forgets it and all before it.
-   * @param groupIds Those that the stage was trained on.
+   * Returns what was counted of a round, and forgets it and all before it.
+   * @param groupIds Those that the round was trained on.
    */
-  take(trainingStage: number, groupIds: readonly string[]): Tally;
+  take(round: number, groupIds: readonly string[]): Tally;
 }
 
 interface Seen {
@@ -56,17 +56,17 @@ const MOST_WAITING_MS = 2000;
 /** Topics whose letters say nothing of the reward model. */
 const ELSEWHERE: readonly string[] = ['prompts', 'rewards'] satisfies TopicName[];
 
-/** Starts to count, every training stage by itself; the metrics of at most `maxGroups` groups at a time. */
-export function stageTally(maxGroups: number): StageTally {
-  const stages = new Map<number, Seen>();
+/** Starts to count, every round by itself; the metrics of at most `maxGroups` groups at a time. */
+export function roundTally(maxGroups: number): RoundTally {
+  const rounds = new Map<number, Seen>();
   const turn$ = new Subject<void>();
-  const seenOf = (trainingStage: number): Seen => {
-    const seen = stages.get(trainingStage) ?? { scored: new Map(), dead: new Map() };
-    stages.set(trainingStage, seen);
+  const seenOf = (round: number): Seen => {
+    const seen = rounds.get(round) ?? { scored: new Map(), dead: new Map() };
+    rounds.set(round, seen);
     return seen;
   };
   const countScored = (metric: ScoredMetric) => {
-    seenOf(metric.trainingStage).scored.set(metric.groupId, metric);
+    seenOf(metric.round).scored.set(metric.groupId, metric);
     turn$.next();
   };
   return {
@@ -78,26 +78,26 @@ export function stageTally(maxGroups: number): StageTally {
         transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
           tap((delivery) => {
             const { key, message, headers } = delivery;
-            // An incoming prompt that was refused at the door belongs to no training stage.
-            if ('trainingStage' in message)
-              seenOf(message.trainingStage).dead.set(key, {
+            // An incoming prompt that was refused at the door belongs to no round.
+            if ('round' in message)
+              seenOf(message.round).dead.set(key, {
                 isElsewhere: ELSEWHERE.includes(headers.origin ?? ''),
               });
             delivery.ack();
           }),
         ),
       ).pipe(ignoreElements()),
-    async settled(trainingStage, groupIds) {
+    async settled(round, groupIds) {
       const isSettled = () => {
-        const { scored } = seenOf(trainingStage);
+        const { scored } = seenOf(round);
         return scored.size >= groupIds.length && groupIds.every((groupId) => scored.has(groupId));
       };
       const settled$ = merge(of(undefined), turn$).pipe(filter(isSettled));
       await firstValueFrom(settled$.pipe(timeout({ first: MOST_WAITING_MS, with: () => of(undefined) })));
     },
-    take(trainingStage, groupIds) {
-      const { scored, dead } = seenOf(trainingStage);
-      for (const stage of stages.keys()) if (stage <= trainingStage) stages.delete(stage);
+    take(round, groupIds) {
+      const { scored, dead } = seenOf(round);
+      for (const seen of rounds.keys()) if (seen <= round) rounds.delete(seen);
       // Sums depend on the order in their last bits, and topics keep none.
       const metrics = [...scored.keys()].sort().flatMap((groupId) => scored.get(groupId) ?? []);
       const verified = metrics.filter(({ verdicts }) => verdicts !== null);

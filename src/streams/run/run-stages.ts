@@ -10,7 +10,7 @@ import { rewardStage } from '../stages/reward/reward-stage.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
 import { samplerStage } from '../stages/sampler/sampler-stage.js';
 import { scheduleStage } from '../stages/schedule/schedule-stage.js';
-import { type AfterStage, trainerStage } from '../stages/trainer/trainer-stage.js';
+import { type AfterRound, trainerStage } from '../stages/trainer/trainer-stage.js';
 import type { TrainerService } from '../stages/trainer/trainer-thread.js';
 import type { StageContext } from '../stages/work/stage-context.js';
 import type { Transport } from '../transport/contract/transport.js';
@@ -19,7 +19,7 @@ import type { Transport } from '../transport/contract/transport.js';
 export interface RoleParts {
   readonly prompts: {
     readonly source: PromptSource;
-    readonly onIssued: (trainingStage: number) => void;
+    readonly onIssued: (round: number) => void;
     readonly onEnd: () => void;
   };
   readonly sampler: SamplerClient;
@@ -33,13 +33,13 @@ export interface RoleParts {
     readonly noisySteps: number | undefined;
     /** Counts what passes; subscribed to before anything is sent. */
     readonly observe: (transport: Transport<TopicMessages>) => Observable<never>;
-    readonly afterStage: AfterStage;
-    readonly onClosed: (trainingStage: number) => void;
-    readonly onTrained: (trainingStage: number) => void;
+    readonly afterRound: AfterRound;
+    readonly onClosed: (round: number) => void;
+    readonly onTrained: (round: number) => void;
   };
 }
 
-/** Runs the topology stages of some roles. Readers come before the prompts, which start all work. Errs with the first stage that does. */
+/** Runs the stages of some roles. Readers come before the prompts, which start all work. Errs with the first stage that does. */
 export function runStages(
   context: StageContext,
   roles: readonly Role[],
@@ -66,7 +66,7 @@ function trainerStages(
     latentSize,
     noisySteps,
     observe,
-    afterStage,
+    afterRound,
     onClosed,
     onTrained,
   }: RoleParts['trainer'],
@@ -75,8 +75,8 @@ function trainerStages(
     observe(context.transport),
     scheduleStage(context, noisySteps),
     advantagesStage(context, history, latentSize, onClosed),
-    trainerStage(context, trainer, afterStage).pipe(
-      tap(({ closed }) => onTrained(closed.trainingStage)),
+    trainerStage(context, trainer, afterRound).pipe(
+      tap(({ closed }) => onTrained(closed.round)),
       ignoreElements(),
     ),
   ];

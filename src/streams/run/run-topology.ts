@@ -13,7 +13,7 @@ import { openPromotionGate, type PromotionGate } from '../promotion/promotion-ga
 import { openPromptSource, takesIncomingPrompts } from '../stages/prompts/open-prompt-source.js';
 import type { StageContext } from '../stages/work/stage-context.js';
 import { type OpenTransport, openTransport } from '../transport/open-transport.js';
-import { betweenStages } from './after-round.js';
+import { betweenRounds } from './after-round.js';
 import { endOfRun } from './end-of-run.js';
 import { readNoisySteps, requireNoisySteps } from './noisy-steps.js';
 import { type OpenRun, openRun } from './open-run.js';
@@ -26,7 +26,7 @@ export interface RunOptions {
   readonly runDirectory: RunDirectory;
   /** The parts of the run in this process, the trainer among them; the others run elsewhere. Default: all. */
   readonly roles?: readonly Role[];
-  /** Aborting stops admission; the training stages in flight are finished and saved, then the stream completes. */
+  /** Aborting stops admission; the rounds in flight are finished and saved, then the stream completes. */
   readonly signal: AbortSignal;
 }
 
@@ -40,39 +40,39 @@ export interface RunOptions {
  */
 export function runTopology(options: RunOptions): Observable<RunEvent> {
   return new Stream<RunEvent>((subscriber) => {
-    const cancelling = new AbortController();
+    const canceling = new AbortController();
     const say = (event: RunEvent) => subscriber.next(event);
-    run(options, say, cancelling).then(
+    run(options, say, canceling).then(
       () => subscriber.complete(),
       (error: unknown) => subscriber.error(error),
     );
-    return () => cancelling.abort();
+    return () => canceling.abort();
   });
 }
 
 async function run(
   options: RunOptions,
   say: (event: RunEvent) => void,
-  cancelling: AbortController,
+  canceling: AbortController,
 ): Promise<void> {
   const { config, runDirectory, roles = ALL_ROLES } = options;
   const noisySteps = await readNoisySteps(config);
   requireNoisySteps(config, noisySteps);
   say({ kind: 'started', description: describeTopology(config, noisySteps) });
   const { checkpoint, isResumed } = runDirectory;
-  const { rule } = stageOf(config, 'groupAdvantages');
+  const { rule } = stageOf(config, 'advantages');
   const startAt = checkpoint && readCheckpointFiles(checkpoint, rule).state.positions;
   const warn = (message: string) => say({ kind: 'warning', message });
   const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
   const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });
   try {
-    await requireReach(open.transport, config, checkpoint?.completeStages ?? 0);
-    const opened = await openRun(config, runDirectory, say, cancelling.signal);
+    await requireReach(open.transport, config, checkpoint?.completeRounds ?? 0);
+    const opened = await openRun(config, runDirectory, say, canceling.signal);
     try {
-      await train({ ...options, noisySteps }, open, opened, say, cancelling.signal);
+      await train({ ...options, noisySteps }, open, opened, say, canceling.signal);
     } catch (error) {
       // Else the user would wait for the rollout or the gradient steps that are under way before hearing of the fault.
-      cancelling.abort();
+      canceling.abort();
       throw error;
     } finally {
       await opened.close();
@@ -82,7 +82,7 @@ async function run(
   }
 }
 
-/** Puts the stages together and waits until the last training stage that was begun is finished. */
+/** Puts the stages together and waits until the last round that was begun is finished. */
 async function train(
   {
     config,
@@ -94,9 +94,9 @@ async function train(
   { transport, positions }: OpenTransport,
   opened: OpenRun,
   say: (event: RunEvent) => void,
-  cancelling: AbortSignal,
+  canceling: AbortSignal,
 ): Promise<void> {
-  const firstTrainingStage = opened.completeStages;
+  const firstRound = opened.completeRounds;
   const logged = runDirectory.history.filter((line) => line.kind !== 'alarm');
   const guards = watchGuards(config.guards, opened.base, logged);
   const control = await openRunControl(transport);
@@ -106,14 +106,14 @@ async function train(
     config,
     transport,
     control,
-    firstTrainingStage,
+    firstRound,
     say,
     stopping: AbortSignal.any([signal, guards.stopping]),
-    cancelling,
+    canceling,
     learningRateScale: () => guards.learningRateScale() * control.inForce().learningRateScale,
   };
-  const gate = await openGate(config, opened, cancelling);
-  const between = betweenStages(context, opened, runDirectory, guards, positions, gate);
+  const gate = await openGate(config, opened, canceling);
+  const between = betweenRounds(context, opened, runDirectory, guards, positions, gate);
   const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
   const { sampler, reward, trainer, history, latentSize } = opened;
   const readTrain = async () => opened.prompts.train.prompts;
@@ -132,29 +132,29 @@ async function train(
       latentSize,
       noisySteps,
       observe: between.observe,
-      afterStage: between.afterStage,
+      afterRound: between.afterRound,
       onClosed: end.onClosed,
       onTrained: end.onTrained,
     },
   });
-  const publishProgress = (trainingStage: number, isOver: boolean) =>
+  const publishProgress = (round: number, isOver: boolean) =>
     transport.publish('progress', {
       key: RUN_KEY,
-      message: progressAt(config, trainingStage, { isOver, trainPrompts }),
+      message: progressAt(config, round, { isOver, trainPrompts }),
     });
   try {
     await transport.publish('policy', {
       key: RUN_KEY,
-      message: { version: firstTrainingStage, parameters: await trainer.parameters(undefined) },
+      message: { version: firstRound, parameters: await trainer.parameters(undefined) },
     });
-    control.beginStage(firstTrainingStage);
-    await publishProgress(firstTrainingStage, false);
+    control.beginRound(firstRound);
+    await publishProgress(firstRound, false);
     await lastValueFrom(end.until(stages$), { defaultValue: undefined });
   } finally {
     await prompts?.close();
   }
-  const isOver = await between.finish(end.trainedStages());
-  if (isOver) await publishProgress(end.trainedStages(), true);
+  const isOver = await between.finish(end.trainedRounds());
+  if (isOver) await publishProgress(end.trainedRounds(), true);
 }
 
 function openGate(
@@ -171,7 +171,7 @@ function openGate(
     reward: reward.call,
     trainer,
     prompts: probed,
-    maxMagnitude: stageOf(config, 'scoreRewards').maxMagnitude,
+    maxMagnitude: stageOf(config, 'reward').maxMagnitude,
     signal,
     bestReward: bestProbeReward,
   });

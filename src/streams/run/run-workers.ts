@@ -59,8 +59,8 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
   try {
     const control = await openRunControl(transport);
     const { parts, train, close } = await openParts(config, roles, transport, say);
-    // What was under way when the worker leaves is cancelled, and of no account.
-    const cancelling = new AbortController();
+    // What was under way when the worker leaves is canceled, and of no account.
+    const canceling = new AbortController();
     try {
       const stages$ = transport.latest('progress').pipe(
         take(1),
@@ -68,16 +68,16 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
           requireSameConfig(config, progress);
           if (train) requireTrainersPrompts(train, progress);
         }),
-        exhaustMap(({ trainingStage }) => {
-          say({ kind: 'joined', roles, trainingStage });
+        exhaustMap(({ round }) => {
+          say({ kind: 'joined', roles, round });
           const context: StageContext = {
             config,
             transport,
             control,
-            firstTrainingStage: trainingStage,
+            firstRound: round,
             say,
             stopping: signal,
-            cancelling: cancelling.signal,
+            canceling: canceling.signal,
             learningRateScale: () => 1,
           };
           return runStages(context, roles, parts);
@@ -85,7 +85,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEv
       );
       await lastValueFrom(stages$.pipe(takeUntil(ended(transport, signal))), { defaultValue: undefined });
     } finally {
-      cancelling.abort();
+      canceling.abort();
       await close();
     }
   } finally {

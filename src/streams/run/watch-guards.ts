@@ -24,7 +24,7 @@ export interface GuardWatch {
 
 /**
  * Starts the guards. Their thresholds and actions are those of the settings, but for what operators have changed of them in
- * the training stage that is judged; an evaluation is judged as the stage before it. An alarm is raised once when a threshold is crossed, and takes effect at once
+ * the round that is judged; an evaluation is judged as the round before it. An alarm is raised once when a threshold is crossed, and takes effect at once
  * and once: a figure that stays outside does not halve the learning rate again.
  *
  * Guards need no place in a checkpoint: what they remember follows from the figures, and those are in the log.
@@ -59,7 +59,7 @@ export function watchGuards(
   });
   const watch = (figures: WatchedFigures) => {
     raised = [];
-    if (figures.kind === 'stage') changes = figures.control?.guards ?? {};
+    if (figures.kind === 'round') changes = figures.control?.guards ?? {};
     figures$.next(figures);
     if (fault !== undefined) throw fault;
     return raised;
@@ -104,15 +104,15 @@ function alarmOf({
   threshold,
   figures,
 }: CrossedThreshold<WatchedFigures, AlarmAction>): Alarm {
-  const trainingStage = figures.kind === 'stage' ? figures.trainingStage + 1 : figures.trainingStage;
+  const round = figures.kind === 'round' ? figures.round + 1 : figures.round;
   const { quantity, nextStep } = GUARDS[guard as keyof typeof GUARDS];
-  const after = `${trainingStage} training ${trainingStage === 1 ? 'stage' : 'stages'}`;
+  const after = round === 1 ? '1 round' : `${round} rounds`;
   return {
     guard,
     action,
     value,
     threshold,
-    trainingStage,
+    round,
     message: `guard ${guard} after ${after}: expected at most ${threshold} ${quantity}, got ${Number(value.toPrecision(3))}. ${nextStep}.${CONSEQUENCES[action]}`,
   };
 }

@@ -1,18 +1,18 @@
-import { groupAdvantagesStage } from './advantages/settings.js';
+import { advantagesStage } from './advantages/settings.js';
 import { promptsStage } from './prompts/settings.js';
-import { scoreRewardsStage } from './reward/settings.js';
-import { branchRolloutsStage } from './sampler/settings.js';
-import { intervalScheduleStage } from './schedule/settings.js';
-import { gradientStepsStage } from './trainer/settings.js';
+import { rewardStage } from './reward/settings.js';
+import { samplerStage } from './sampler/settings.js';
+import { scheduleStage } from './schedule/settings.js';
+import { trainerStage } from './trainer/settings.js';
 
-/** Every type of topology stage, alphabetical. A new one is its file and one line here. */
+/** Every type of stage, alphabetical. A new one is its file and one line here. */
 export const STAGE_SPECS = [
-  branchRolloutsStage,
-  gradientStepsStage,
-  groupAdvantagesStage,
-  intervalScheduleStage,
+  advantagesStage,
   promptsStage,
-  scoreRewardsStage,
+  rewardStage,
+  samplerStage,
+  scheduleStage,
+  trainerStage,
 ] as const;
 
 export type StageType = (typeof STAGE_SPECS)[number]['type'];

@@ -10,8 +10,8 @@ import { figuresOfRun, type RunResult } from './results/run-result.js';
 export type FoundRun =
   | { readonly state: 'absent' }
   /** It can be resumed. */
-  | { readonly state: 'begun'; readonly completeStages: number }
-  | { readonly state: 'complete'; readonly figures: Pick<RunResult, 'points' | 'stages'> }
+  | { readonly state: 'begun'; readonly completeRounds: number }
+  | { readonly state: 'complete'; readonly figures: Pick<RunResult, 'points' | 'rounds'> }
   /** Its directory holds a run of another config, or one whose figures are not all there. */
   | { readonly state: 'other'; readonly failure: string };
 
@@ -20,9 +20,9 @@ export async function findRun({ row, seed, runPath }: PlannedRun): Promise<Found
   const saved = await readSavedConfig(runPath);
   if (saved.state === 'absent') return { state: 'absent' };
   const { lines } = await readMetrics(runPath);
-  const completeStages = lines.filter(({ kind }) => kind === 'stage').length;
+  const completeRounds = lines.filter(({ kind }) => kind === 'round').length;
   // A resume tells by the checkpoint whether the run is this one, and writes the file anew.
-  if (saved.state === 'damaged') return { state: 'begun', completeStages };
+  if (saved.state === 'damaged') return { state: 'begun', completeRounds };
   const settings = withDefaults(saved.settings);
   const difference = firstDifference(
     { ...comparableConfig(settings), seed: 'seed' in settings ? settings.seed : undefined },
@@ -33,12 +33,12 @@ export async function findRun({ row, seed, runPath }: PlannedRun): Promise<Found
     const failure = `run directory ${runPath} ${where}: expected ${right} as in row "${row.name}", got ${left}. Move the directory away, or restore the row.`;
     return { state: 'other', failure };
   }
-  const figures = figuresOfRun(lines, row.numStages);
+  const figures = figuresOfRun(lines, row.numRounds);
   if (figures) return { state: 'complete', figures };
   // Resuming a run that came to its end measures nothing again.
-  const hasEnded = lines.some((line) => line.kind === 'evaluation' && line.trainingStage === row.numStages);
-  if (!hasEnded) return { state: 'begun', completeStages };
-  const failure = `${join(runPath, METRICS_FILES[0])}: expected the figures of ${row.numStages} training stages and of the base model, got whole lines of ${completeStages} stages. Restore the file, or move the directory away to measure the run again.`;
+  const hasEnded = lines.some((line) => line.kind === 'evaluation' && line.round === row.numRounds);
+  if (!hasEnded) return { state: 'begun', completeRounds };
+  const failure = `${join(runPath, METRICS_FILES[0])}: expected the figures of ${row.numRounds} rounds and of the base model, got whole lines of ${completeRounds} rounds. Restore the file, or move the directory away to measure the run again.`;
   return { state: 'other', failure };
 }
 

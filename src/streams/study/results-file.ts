@@ -15,7 +15,7 @@ export async function readResults(path: string, { name }: Study): Promise<StudyR
     () => true,
     () => false,
   );
-  if (!isThere) return { version: 1, study: name, runs: [], failures: [] };
+  if (!isThere) return { version: 2, study: name, runs: [], failures: [] };
   const results = await readJsonFile(path, studyResultsSchema, {
     code: 'TRIB_FILE',
     nextStep: 'Restore it, or move it away; runs whose directories are here are read again.',

@@ -14,8 +14,8 @@ import type { FoundRun } from './find-run.js';
 
 /** What a training run says while it goes on. */
 export type TrainingEvent =
-  /** So many training stages are complete. */
-  | { readonly kind: 'stage'; readonly completeStages: number }
+  /** So many rounds are complete. */
+  | { readonly kind: 'round'; readonly completeRounds: number }
   | { readonly kind: 'warning'; readonly message: string }
   /** Last of all, where the run ended with a fault. */
   | { readonly kind: 'failed'; readonly message: string };
@@ -27,7 +27,7 @@ export interface RunToDo extends PlannedRun {
 
 export type StudyEvent =
   | { readonly kind: 'begun'; readonly run: RunToDo }
-  | { readonly kind: 'stage'; readonly run: RunToDo; readonly completeStages: number }
+  | { readonly kind: 'round'; readonly run: RunToDo; readonly completeRounds: number }
   | { readonly kind: 'warning'; readonly run: RunToDo; readonly message: string }
   | {
       readonly kind: 'complete';

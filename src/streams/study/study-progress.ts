@@ -3,7 +3,7 @@ import type { RunToDo, StudyEvent } from './run-study.js';
 /** A run under way, and how far it is. */
 export interface ActiveRun {
   readonly run: RunToDo;
-  readonly completeStages: number;
+  readonly completeRounds: number;
 }
 
 /** Where a study stands. */
@@ -22,27 +22,27 @@ export interface StudyProgress {
  * already is no work of this study, and a run that failed leaves none.
  */
 export function followStudy(runs: readonly RunToDo[]): (event: StudyEvent) => StudyProgress {
-  const work = (run: RunToDo, completeStages: number) =>
-    (run.row.cost * Math.max(0, completeStages - startOf(run))) / run.row.numStages;
-  const total = runs.reduce((sum, run) => sum + work(run, run.row.numStages), 0);
+  const work = (run: RunToDo, completeRounds: number) =>
+    (run.row.cost * Math.max(0, completeRounds - startOf(run))) / run.row.numRounds;
+  const total = runs.reduce((sum, run) => sum + work(run, run.row.numRounds), 0);
   const active = new Map<RunToDo, number>();
   let ended = 0;
   let finished = 0;
   return (event) => {
     const { run } = event;
     if (event.kind === 'begun') active.set(run, startOf(run));
-    if (event.kind === 'stage') active.set(run, event.completeStages);
+    if (event.kind === 'round') active.set(run, event.completeRounds);
     if (event.kind === 'complete' || event.kind === 'failed') {
       active.delete(run);
       ended += 1;
-      finished += work(run, run.row.numStages);
+      finished += work(run, run.row.numRounds);
     }
-    const list = [...active].map(([one, completeStages]) => ({ run: one, completeStages }));
-    const done = list.reduce((sum, one) => sum + work(one.run, one.completeStages), finished);
+    const list = [...active].map(([one, completeRounds]) => ({ run: one, completeRounds }));
+    const done = list.reduce((sum, one) => sum + work(one.run, one.completeRounds), finished);
     return { active: list, ended, count: runs.length, share: total === 0 ? 1 : done / total };
   };
 }
 
 function startOf({ found }: RunToDo): number {
-  return found.state === 'begun' ? found.completeStages : 0;
+  return found.state === 'begun' ? found.completeRounds : 0;
 }

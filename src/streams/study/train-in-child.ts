@@ -5,16 +5,16 @@ import { z } from 'zod';
 import { parseJsonOrNull } from '../../models/files/parse-json-or-null.js';
 import type { RunToDo, TrainingEvent } from './run-study.js';
 
-/** Lines of the log of `tributary train`: the figures of a stage, and warnings. */
-const stageSchema = z.object({ trainingStage: z.int(), selectedSamples: z.int() });
+/** Lines of the log of `tributary train`: the figures of a round, and warnings. */
+const stageSchema = z.object({ round: z.int(), selectedSamples: z.int() });
 const warningSchema = z.object({ level: z.literal(40), msg: z.string() });
 const FAULT = 'error: ';
 
 /**
  * Returns how a run is trained by a process of its own: `tributary train`, resumed where the run was begun.
  *
- * **Time**: emits after every training stage, completes when the process has ended. Aborting `stopping` asks it to finish
- * the stage in flight and to save; unsubscribing ends it at once, which loses no more than a crash.
+ * **Time**: emits after every round, completes when the process has ended. Aborting `stopping` asks it to finish
+ * the round in flight and to save; unsubscribing ends it at once, which loses no more than a crash.
  *
  * @param program Path of the compiled `tributary`.
  */
@@ -65,8 +65,8 @@ export function trainArguments({ row, seed, runPath, found }: RunToDo): string[]
 
 function eventsOf(line: string): TrainingEvent[] {
   const value = parseJsonOrNull(line);
-  const stage = stageSchema.safeParse(value);
-  if (stage.success) return [{ kind: 'stage', completeStages: stage.data.trainingStage + 1 }];
+  const round = stageSchema.safeParse(value);
+  if (round.success) return [{ kind: 'round', completeRounds: round.data.round + 1 }];
   const warning = warningSchema.safeParse(value);
   return warning.success ? [{ kind: 'warning', message: warning.data.msg }] : [];
 }

@@ -9,7 +9,7 @@ test('should write a flow, say where, and refuse to write there again', async ()
   const folder = await temporaryFolder();
   const [pipeline, out] = [join(folder, 'epsilon'), join(folder, 'flow')];
   await writeTinyPipeline(pipeline);
-  const args = ['reparameterise', pipeline, '--as', 'flow', '--out', out];
+  const args = ['reparameterize', pipeline, '--as', 'flow', '--out', out];
   expect(await runCli(args)).toEqual({ code: 0, stdout: `${out}\n`, stderr: '' });
   expect((await readPipelineFolder(out)).scheduler.predictionType).toBe('flow');
   expect(await runCli(args)).toEqual({
@@ -20,7 +20,7 @@ test('should write a flow, say where, and refuse to write there again', async ()
 });
 
 test('should list what a model can be made to predict', async () => {
-  const { code, stderr } = await runCli(['reparameterise', 'models/shapes', '--as', 'sample', '--out', 'x']);
+  const { code, stderr } = await runCli(['reparameterize', 'models/shapes', '--as', 'sample', '--out', 'x']);
   expect(code).toBe(2);
   expect(stderr).toContain('Allowed choices are v_prediction, flow.');
 });

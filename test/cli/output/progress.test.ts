@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { describeProgress } from '../../../src/cli/output/progress.js';
 import type { RunEvent } from '../../../src/streams/messages/run-events.js';
-import { evaluation, stageMetrics } from '../../streams/example-metrics.js';
+import { evaluation, roundMetrics } from '../../streams/example-metrics.js';
 
-const sampled = (trainingStage: number, groupsSampled: number): RunEvent => ({
+const sampled = (round: number, groupsSampled: number): RunEvent => ({
   kind: 'progress',
-  trainingStage,
-  numStages: 4,
+  round,
+  numRounds: 4,
   trainedSteps: [3, 4, 5, 6, 7, 8, 9],
   groupsSampled,
-  groupsPerStage: 8,
+  groupsPerRound: 8,
 });
-const trained = (trainingStage: number): RunEvent => ({
-  kind: 'stage',
-  metrics: stageMetrics(trainingStage, { rewardMean: 0.4, verifiedAlignment: 0.438 }),
+const trained = (round: number): RunEvent => ({
+  kind: 'round',
+  metrics: roundMetrics(round, { rewardMean: 0.4, verifiedAlignment: 0.438 }),
 });
 
 function described() {
@@ -71,7 +71,7 @@ describe('describeProgress', () => {
     const { describe: line } = described();
     line(sampled(0, 8));
     expect(
-      line({ kind: 'stage', metrics: stageMetrics(0, { rewardMean: null, verifiedAlignment: null }) }),
+      line({ kind: 'round', metrics: roundMetrics(0, { rewardMean: null, verifiedAlignment: null }) }),
     ).toMatch(/steps 3–9 · 0 s left · saving$/);
   });
 });

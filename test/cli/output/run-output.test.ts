@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { logOutput, type RunOutput, terminalOutput } from '../../../src/cli/output/run-output.js';
 import type { RunEvent } from '../../../src/streams/messages/run-events.js';
-import { alarm, evaluation, stageMetrics } from '../../streams/example-metrics.js';
+import { alarm, evaluation, roundMetrics } from '../../streams/example-metrics.js';
 
 const EVENTS: readonly RunEvent[] = [
   { kind: 'started', description: [['seed', '7']] },
@@ -13,7 +13,7 @@ const EVENTS: readonly RunEvent[] = [
     fallbacks: ['provider webgpu is not there: no adapter'],
   },
   { kind: 'evaluation', evaluation: evaluation(0) },
-  { kind: 'stage', metrics: stageMetrics(0) },
+  { kind: 'round', metrics: roundMetrics(0) },
   { kind: 'alarm', alarm: alarm(1) },
   { kind: 'warning', message: 'something odd' },
   { kind: 'checkpoint', path: 'runs/x/checkpoints/1' },
@@ -35,7 +35,7 @@ describe('terminalOutput', () => {
       'warning: sampler: provider webgpu is not there: no adapter',
       'sampler runs on          cpu',
       'base model               verified 40.0 % on training prompts, 40.0 % on held-out ones',
-      'alarm: guard ratioDrift after 1 training stages: as in a test',
+      'alarm: guard ratioDrift after 1 rounds: as in a test',
       'warning: something odd',
       'best policy              after 1 stages: reward 0.300 on held-out prompts, kept in best/',
       '',
@@ -66,12 +66,12 @@ describe('logOutput', () => {
       [30, 'graph ready'],
       [30, 'policy evaluated'],
       [30, 'stage trained'],
-      [40, 'guard ratioDrift after 1 training stages: as in a test'],
+      [40, 'guard ratioDrift after 1 rounds: as in a test'],
       [40, 'something odd'],
       [30, 'checkpoint saved'],
       [30, 'run finished'],
     ]);
-    expect(lines[4]).toMatchObject(stageMetrics(0));
+    expect(lines[4]).toMatchObject(roundMetrics(0));
     const { message: _, ...figures } = alarm(1);
     expect(lines[5]).toMatchObject(figures);
     expect(lines.at(-1)).toMatchObject({ best: 1, stoppedBy: null });

@@ -25,7 +25,7 @@ test('should say which run it is, how far, and how long it will take, with what 
 
   show({ kind: 'begun', run });
   seconds = 30;
-  show({ kind: 'stage', run, completeStages: 1 });
+  show({ kind: 'round', run, completeRounds: 1 });
   // A quarter of the work took 30 s.
   const line = '████▌░░░░░░░░░░░░░ 0/2 runs · plain, seed 1: 1/2 · 1 min 30 s left';
   expect(text.split(ERASE).at(-1)).toBe(line);

@@ -8,7 +8,7 @@ import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { SMALLEST } from '../../streams/config/valid-config.js';
 import { runCli } from '../run-cli.js';
 
-/** Colours, by both ways to begin a sequence; a line that is written over; text that is turned around. */
+/** Colors, by both ways to begin a sequence; a line that is written over; text that is turned around. */
 const HARMLESS = '\u001b[31mred\u009b0m\rover\u202eturned\u007f';
 const SHOWN = '\\u001b[31mred\\u009b0m\\u000dover\\u202eturned\\u007f';
 const CONTROLS = /(?![\t\n])[\p{Cc}\u2028-\u202e\u2066-\u2069]/u;

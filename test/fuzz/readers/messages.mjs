@@ -6,12 +6,12 @@ import { recordCodec } from '../../../dist/streams/transport/wire/record.js';
 import { SCHEMA_VERSION, WIRE_CODECS } from '../../../dist/streams/transport/wire/wire-codecs.js';
 import { damagedBytes, damagedJson } from '../damage.mjs';
 
-const ticket = { groupId: '0-1', groupIndex: 1, trainingStage: 0, prompt: 'a red circle' };
-const interval = { trainingStage: 0, firstStep: 1, numSteps: 3, trainedSteps: [1, 2] };
+const ticket = { groupId: '0-1', groupIndex: 1, round: 0, prompt: 'a red circle' };
+const interval = { round: 0, firstStep: 1, numSteps: 3, trainedSteps: [1, 2] };
 const group = { ...ticket, interval, tree: { firstStep: 1, widths: [1, 2, 2] }, policyVersion: 0 };
 const numbers = (...values) => Float32Array.of(...values);
 const branch = { firstStep: 1, latents: numbers(1, 2, 3), logProbs: numbers(-1, -2) };
-const metric = { kind: 'scored', groupId: '0-1', trainingStage: 0, images: 2 };
+const metric = { kind: 'scored', groupId: '0-1', round: 0, images: 2 };
 const prompts = ['a red circle', 'a blue square'];
 
 /** Whole messages of each topic. */
@@ -21,12 +21,12 @@ const MESSAGES = {
   images: [{ ...group, imageShape: [3, 1, 1], branches: [numbers(0, 0.5, 1), numbers(0, 0.5, -1)] }],
   trajectories: [{ ...group, branches: [branch, { ...branch, latents: numbers(1, 5, 6) }] }],
   rewards: [
-    { groupId: '0-1', trainingStage: 0, rewards: [0.5, -1] },
-    { groupId: '0-1', trainingStage: 0, reason: 'dead-letter', detail: 'none' },
+    { groupId: '0-1', round: 0, rewards: [0.5, -1] },
+    { groupId: '0-1', round: 0, reason: 'dead-letter', detail: 'none' },
   ],
   schedule: [interval],
   policy: [{ version: 3, parameters: { 'mid.lora_A': numbers(1, 2, 3), 'mid.lora_B': numbers(0) } }],
-  progress: [{ finishedGroups: 4, trainingStage: 1, isOver: false, sharedConfig: 'f' }],
+  progress: [{ finishedGroups: 4, round: 1, isOver: false, sharedConfig: 'f' }],
   control: [
     {
       version: 2,

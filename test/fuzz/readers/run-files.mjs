@@ -1,13 +1,13 @@
-/** @file What a run of two training stages leaves in its directory. */
+/** @file What a run of two rounds leaves in its directory. */
 
-const stage = (trainingStage) => ({
-  kind: 'stage',
-  time: `2026-01-01T00:00:0${trainingStage}.000Z`,
-  trainingStage,
+const stage = (round) => ({
+  kind: 'round',
+  time: `2026-01-01T00:00:0${round}.000Z`,
+  round,
   firstStep: 2,
   numSteps: 4,
   trainedSteps: [2, 3],
-  policyVersion: trainingStage + 1,
+  policyVersion: round + 1,
   rewardMean: 0.25,
   rewardStd: 0.1,
   verifiedAlignment: 0.5,
@@ -33,9 +33,9 @@ const stage = (trainingStage) => ({
   learningRateScale: 1,
   gradNorm: 0.8,
   gradNormByStep: [null, null, 0.1, 0.2],
-  rewardQueries: 128 * (trainingStage + 1),
+  rewardQueries: 128 * (round + 1),
   trainerIdleShare: 0.5,
-  elapsedSeconds: 10 * (trainingStage + 1),
+  elapsedSeconds: 10 * (round + 1),
   eventLoopDelayP99Ms: 11,
   peakRssBytes: 600e6,
 });
@@ -49,9 +49,9 @@ const list = (prompts) => ({
   diversity: 0.5,
 });
 
-export const evaluation = (trainingStage) => ({
-  policyVersion: trainingStage,
-  trainingStage,
+export const evaluation = (round) => ({
+  policyVersion: round,
+  round,
   train: list(64),
   heldOut: list(32),
   seconds: 5,
@@ -70,30 +70,30 @@ export const metrics = [
     action: 'warn',
     value: 0.5,
     threshold: 0.05,
-    trainingStage: 2,
-    message: 'guard ratioDrift after 2 training stages: as in a test',
+    round: 2,
+    message: 'guard ratioDrift after 2 rounds: as in a test',
   },
 ];
 
 /** The content of state.json. */
 export const state = {
-  history: { stages: [[{ prompt: 'a red circle', rewards: [0.1, 0.2] }], []] },
+  history: { rounds: [[{ prompt: 'a red circle', rewards: [0.1, 0.2] }], []] },
   rewardQueries: 256,
   base: evaluation(0),
   positions: { images: { 0: '12' } },
 };
 
-const point = (trainingStage) => ({
-  trainingStage,
-  rewardQueries: 128 * trainingStage,
-  elapsedSeconds: 10 * trainingStage,
+const point = (round) => ({
+  round,
+  rewardQueries: 128 * round,
+  elapsedSeconds: 10 * round,
   train: { prompts: 72, images: 864, verifiedAlignment: 0.35, rewardMean: 0.03, diversity: 0.78 },
   heldOut: { prompts: 36, images: 432, verifiedAlignment: 0.27, rewardMean: 0.05, diversity: 0.77 },
 });
 
 /** The content of a study's results.json. */
 export const results = {
-  version: 1,
+  version: 2,
   study: 'shapes',
   runs: [
     {
@@ -102,9 +102,9 @@ export const results = {
       fingerprint: 'f',
       machine: null,
       points: [point(0), point(2)],
-      stages: [
+      rounds: [
         {
-          trainingStage: 0,
+          round: 0,
           groups: 32,
           selectedSamples: 40,
           zeroSpreadGroups: 4,

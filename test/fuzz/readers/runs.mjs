@@ -43,7 +43,7 @@ const json = (value) => JSON.stringify(value);
 const manifestOf = async (folder) => {
   await writeCheckpoint(
     folder,
-    { completeStages: 2, fingerprint: 'f', files: { 'state.json': json(state) } },
+    { completeRounds: 2, fingerprint: 'f', files: { 'state.json': json(state) } },
     1,
   );
   return readFile(join(folder, '2/manifest.json'));
@@ -65,7 +65,7 @@ export const runs = [
         readCheckpointFiles(
           {
             path: 'checkpoint',
-            completeStages: 2,
+            completeRounds: 2,
             files: new Map([
               ['pytorch_lora_weights.safetensors', adapter],
               ['optimizer.safetensors', adapter],

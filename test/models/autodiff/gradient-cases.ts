@@ -13,6 +13,6 @@ export const GRADIENT_CASES: Readonly<Record<string, readonly OpCase[]>> = {
   reductions: reductionCases,
   'linear algebra': linearCases,
   movement: movementCases,
-  normalisation: normalizationCases,
+  normalization: normalizationCases,
   'convolution and resampling': convolutionCases,
 };

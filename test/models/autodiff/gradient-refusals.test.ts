@@ -22,7 +22,7 @@ const nearest = (coordinates: string, rounding: string): Attributes => ({
   nearest_mode: text(rounding),
 });
 const UPSAMPLED =
-  /^Resize "node": expected nearest-neighbour upsampling that repeats every element equally often, got mode (nearest|linear), coordinates \w+, rounding \w+ from \[1, 2, 4, 4\] to /;
+  /^Resize "node": expected nearest-neighbor upsampling that repeats every element equally often, got mode (nearest|linear), coordinates \w+, rounding \w+ from \[1, 2, 4, 4\] to /;
 
 const REFUSALS: readonly Refusal[] = [
   {

@@ -31,7 +31,7 @@ describe('diffusionNft', () => {
     [-5, [-2.5, -7.5]],
     [-50, [-2.5, -7.5]],
   ])(
-    'should move towards a good picture and as much away from a bad one: A = %d',
+    'should move toward a good picture and as much away from a bad one: A = %d',
     async (advantage, slopes) => {
       const found = await slopesOf(engine, surrogate, { advantage: [advantage], policy: OFF, old: OFF });
       expect(found.loss).toEqual(closeTo([12.5]));

@@ -3,11 +3,11 @@ import { learningRateFactor } from '../../../src/models/optimizers/learning-rate
 
 describe('learningRateFactor', () => {
   it('should stay 1 where it is constant', () => {
-    expect([0, 3, 9].map((stage) => learningRateFactor('constant', stage, 10))).toEqual([1, 1, 1]);
+    expect([0, 3, 9].map((round) => learningRateFactor('constant', round, 10))).toEqual([1, 1, 1]);
   });
 
   it('should fall in a line from 1 and end above 0', () => {
-    expect([0, 5, 9].map((stage) => learningRateFactor('linear', stage, 10))).toEqual([
+    expect([0, 5, 9].map((round) => learningRateFactor('linear', round, 10))).toEqual([
       1,
       0.5,
       expect.closeTo(0.1, 12),

@@ -212,7 +212,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
     }
   });
 
-  it('should take a training stage on rollouts of its own', async () => {
+  it('should take a round on rollouts of its own', async () => {
     const opened = { engine, pipeline, close: async () => {} };
     const trainedSteps = stepsFrom(4);
     const { samples, state } = await sampleTiny(opened, {}, trainedSteps);

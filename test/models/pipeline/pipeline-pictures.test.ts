@@ -79,7 +79,7 @@ it.each(Object.entries(about.cases))('should draw what diffusers draws: %s', asy
       furthest = Math.max(furthest, Math.abs((image[at] ?? Number.NaN) / 2 + 0.5 - expected));
     }
   }
-  // A tenth of a grey level; single precision on both sides.
+  // A tenth of a gray level; single precision on both sides.
   expect(furthest).toBeLessThan(0.1 / 255);
   await denoiser.release();
   await pipeline.release();

@@ -7,7 +7,7 @@ import type { TrainingRow } from '../../../src/models/policy/training-rows.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
 import { flowSchedule, scheduleWith } from '../diffusion/schedules.js';
 
-const KEY: DenoisingKey = { seed: 3, trainingStage: 1, epoch: 0, update: 2 };
+const KEY: DenoisingKey = { seed: 3, round: 1, epoch: 0, update: 2 };
 const DDIM = scheduleWith();
 
 /** A picture of one number, at the end of a path from step 2 of 4. */
@@ -104,13 +104,13 @@ describe('denoisingUnits', () => {
     expect(Math.abs(variance - 1)).toBeLessThan(0.09);
   });
 
-  it('should be the same for equal keys, and other in any other seed, stage, epoch or update', () => {
+  it('should be the same for equal keys, and other in any other seed, round, epoch or update', () => {
     const drawn = (key: DenoisingKey) =>
       rowsOf([sample(1)], 2, { key }).map((row) => [row.timestep, numbersOf(row).noisy]);
     const keys = [
       KEY,
       { ...KEY, seed: 4 },
-      { ...KEY, trainingStage: 2 },
+      { ...KEY, round: 2 },
       { ...KEY, epoch: 1 },
       { ...KEY, update: 3 },
     ];

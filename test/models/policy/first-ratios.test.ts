@@ -36,8 +36,8 @@ describe('ratios before the first update', () => {
       guidanceScale,
       sampling: { ...TINY_SAMPLER, ...settings },
     });
-    const stage = stageOf(sampled.samples.slice(0, 4), { trainedSteps });
-    const { statistics } = await trainer.train(stage, sampled.state);
+    const round = stageOf(sampled.samples.slice(0, 4), { trainedSteps });
+    const { statistics } = await trainer.train(round, sampled.state);
     expect(statistics.optimizerSteps).toBe(1);
     expect(statistics.maxRatioDeviation).toBeLessThan(1e-5);
   });
@@ -48,7 +48,7 @@ describe('ratios before the first update', () => {
     const sampled = await sampleTiny(tiny, fork, trainedSteps);
     expect(sampled.samples).toHaveLength(16);
     const { opened, runs } = recorded(tiny);
-    const updates = { from: 'stage', innerEpochs: 1, samplesPerUpdate: 16, remainder: 'train' } as const;
+    const updates = { from: 'round', innerEpochs: 1, samplesPerUpdate: 16, remainder: 'train' } as const;
     const trainer = await openTinyTrainer(opened, { updates });
     const { statistics } = await trainer.train(stageOf(sampled.samples, { trainedSteps }), sampled.state);
     // A float32 log-prob of 2 to 4 rounds at 2e-7; a few roundings are left.
@@ -65,8 +65,8 @@ describe('ratios before the first update', () => {
     const sampling = { ...TINY_SAMPLER, stochasticSteps: 'trained' } as const;
     const sampled = await sampleTiny(tiny, sampling, [1, 2]);
     const trainer = await openTinyTrainer(tiny, { sampling });
-    const stage = stageOf(sampled.samples, { trainedSteps: [1, 2] });
-    const { statistics } = await trainer.train(stage, sampled.state);
+    const round = stageOf(sampled.samples, { trainedSteps: [1, 2] });
+    const { statistics } = await trainer.train(round, sampled.state);
     expect(statistics.maxRatioDeviation).toBeLessThan(1e-5);
   });
 

@@ -103,13 +103,13 @@ describe('klToPretrained', () => {
         .filter((name) => !name.startsWith('gradient:'));
     expect(await outputsOf({})).toEqual(['loss', 'ratio']);
     expect(await outputsOf({ measureKl: true })).toEqual(['loss', 'ratio', 'klToPretrained']);
-    const penalised = { type: 'grpo', clipRange: 0.1, advClipMax: 5, klWeight: 0.1 } as const;
-    expect(await outputsOf({ surrogate: penalised })).toEqual(['loss', 'ratio', 'klToPretrained']);
+    const penalized = { type: 'grpo', clipRange: 0.1, advClipMax: 5, klWeight: 0.1 } as const;
+    expect(await outputsOf({ surrogate: penalized })).toEqual(['loss', 'ratio', 'klToPretrained']);
     const denoising = { type: 'sft', form: 'kl-d', gamma: 1, timestepsPerSample: 1 } as const;
     expect(await outputsOf({ surrogate: denoising, measureKl: true })).toEqual(['loss']);
   });
 
-  it('should come out of a training stage as the mean over its rows', async () => {
+  it('should come out of a round as the mean over its rows', async () => {
     const { samples, state } = await sampleTiny(tiny);
     const measured = await openTinyTrainer(tiny, { measureKl: true });
     const fresh = untrained(initialParameters(adapters, TINY_LORA, 3));

@@ -33,12 +33,12 @@ afterAll(() => tiny.close());
 /** Four updates of three samples, unless it says otherwise; nothing is clipped. */
 const half = (settings: Partial<TrainerSettings> = {}): Partial<TrainerSettings> => ({
   precision: 'float16',
-  updates: { from: 'stage', innerEpochs: 1, samplesPerUpdate: 3, remainder: 'train' },
+  updates: { from: 'round', innerEpochs: 1, samplesPerUpdate: 3, remainder: 'train' },
   maxGradNorm: 1e30,
   ...settings,
 });
-const ONCE = { from: 'stage', innerEpochs: 1, samplesPerUpdate: 12, remainder: 'train' } as const;
-const stage = (of = samples) => stageOf(of, { trainedSteps: TRAINED_STEPS });
+const ONCE = { from: 'round', innerEpochs: 1, samplesPerUpdate: 12, remainder: 'train' } as const;
+const round = (of = samples) => stageOf(of, { trainedSteps: TRAINED_STEPS });
 const flat = (arrays: NamedArrays) =>
   Float64Array.from(Object.values(arrays).flatMap((values) => [...values]));
 
@@ -50,7 +50,7 @@ function relativeError(found: Float64Array, expected: Float64Array): number {
 /** A tenth of it is the mean of gradients after one update. */
 const gradientOf = async (opened: OpenTiny, settings: Partial<TrainerSettings>, of = samples) =>
   flat(
-    (await (await openTinyTrainer(opened, settings)).train(stage(of), state)).state.optimizer.firstMoments,
+    (await (await openTinyTrainer(opened, settings)).train(round(of), state)).state.optimizer.firstMoments,
   );
 
 /** An engine whose training graph gives something else. */
@@ -72,7 +72,7 @@ const filled = (outputs: Tensors, names: RegExp, value: number): Tensors =>
 describe('training in half precision', () => {
   it('should start at ratios near 1, and take the step of single precision', async () => {
     const trainer = await openTinyTrainer(emulated, half({ updates: ONCE }));
-    const { state: after, statistics } = await trainer.train(stage(), state);
+    const { state: after, statistics } = await trainer.train(round(), state);
     expect(statistics.optimizerSteps).toBe(1);
     expect(statistics.lossScaling).toEqual({ scale: 65536, skippedUpdates: 0 });
     // Log-probs are means over a latent, and rounding mostly cancels in a mean: 1e-2 where the network is off by 1e-3.
@@ -116,9 +116,9 @@ describe('training in half precision', () => {
     const initial = 2 ** 30;
     const trainer = await openTinyTrainer(emulated, half({ lossScale: { initial, growthInterval: 2000 } }));
     let [current, skipped, taken] = [state, 0, 0];
-    // The first stages are skipped whole: nothing changes but the scale.
-    for (let stages = 0; stages < 8 && taken === 0; stages++) {
-      const { state: next, statistics } = await trainer.train(stage(), current);
+    // The first rounds are skipped whole: nothing changes but the scale.
+    for (let rounds = 0; rounds < 8 && taken === 0; rounds++) {
+      const { state: next, statistics } = await trainer.train(round(), current);
       skipped += statistics.lossScaling?.skippedUpdates ?? 0;
       taken += statistics.optimizerSteps;
       expect(statistics.lossScaling?.scale).toBe(initial / 2 ** skipped);
@@ -138,11 +138,11 @@ describe('training in half precision', () => {
     expect(flat(current.parameters).every(Number.isFinite)).toBe(true);
   });
 
-  it('should double the scale after so many updates in a row, from one training stage to the next', async () => {
+  it('should double the scale after so many updates in a row, from one round to the next', async () => {
     const trainer = await openTinyTrainer(tiny, half({ lossScale: { initial: 8, growthInterval: 3 } }));
-    const first = await trainer.train(stage(), state);
+    const first = await trainer.train(round(), state);
     expect(first.state.lossScale).toEqual({ scale: 16, goodUpdates: 1 });
-    const second = await trainer.train(stage(), first.state);
+    const second = await trainer.train(round(), first.state);
     expect(second.state.lossScale).toEqual({ scale: 32, goodUpdates: 2 });
   });
 
@@ -152,16 +152,16 @@ describe('training in half precision', () => {
       broken,
       half({ lossScale: { initial: 2 ** -14, growthInterval: 2000 } }),
     );
-    expect(await faultOf(() => trainer.train(stage(), state))).toEqual([
+    expect(await faultOf(() => trainer.train(round(), state))).toEqual([
       'TRIB_ENGINE',
-      'training stage 0: expected a finite gradient at some loss scale, got none down to 0.0000152587890625. Start anew with a smaller learningRate, or model.precision: float32, and another --run-dir; the last checkpoint is kept.',
+      'training round 0: expected a finite gradient at some loss scale, got none down to 0.0000152587890625. Start anew with a smaller learningRate, or model.precision: float32, and another --run-dir; the last checkpoint is kept.',
     ]);
   });
 
   it('should stop at a loss that is no number: no scale makes activations smaller', async () => {
     const broken = altered((outputs) => filled(outputs, /^loss$/, Number.NaN));
     const trainer = await openTinyTrainer(broken, half());
-    expect(await faultOf(() => trainer.train(stage(), state))).toEqual([
+    expect(await faultOf(() => trainer.train(round(), state))).toEqual([
       'TRIB_ENGINE',
       expect.stringContaining('expected a finite loss, got NaN: the network'),
     ]);
@@ -169,7 +169,7 @@ describe('training in half precision', () => {
 
   it('should have no scale in single precision', async () => {
     const trainer = await openTinyTrainer(tiny, { sampling: TINY_SAMPLER });
-    const { state: after, statistics } = await trainer.train(stage(), state);
+    const { state: after, statistics } = await trainer.train(round(), state);
     expect('lossScaling' in statistics || 'lossScale' in after).toBe(false);
   });
 });

@@ -14,14 +14,14 @@ import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';
 import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
 
 let tiny: OpenTiny;
-/** Two stages of twelve samples, three trained steps each: 36 transitions a stage. */
-let stages: (readonly TrainingSample[])[];
+/** Two rounds of twelve samples, three trained steps each: 36 transitions a round. */
+let rounds: (readonly TrainingSample[])[];
 let state: PolicyState;
 beforeAll(async () => {
   tiny = await openTiny();
   const first = await sampleTiny(tiny);
   const second = await sampleTiny(tiny, { seed: 12 });
-  stages = [first.samples, second.samples];
+  rounds = [first.samples, second.samples];
   ({ state } = first);
 });
 afterAll(() => tiny.close());
@@ -30,13 +30,13 @@ const replaying = (changes: Partial<TrainerSettings['updates']> = {}): Partial<T
   updates: {
     from: 'replay',
     capacity: 50,
-    updatesPerStage: 2,
+    updatesPerRound: 2,
     transitionsPerUpdate: 10,
     drawsPerUpdate: 1,
     ...changes,
   } as TrainerSettings['updates'],
 });
-const stageAt = (trainingStage: number) => stageOf(stages[trainingStage] ?? [], { trainingStage });
+const roundAt = (round: number) => stageOf(rounds[round] ?? [], { round });
 const logProbsOf = (samples: readonly TrainingSample[] = []) =>
   samples.flatMap(({ trajectory }) => [...trajectory.logProbs]);
 const logProbs = (buffer: ReplayBuffer) => buffer.map(({ logProb }) => logProb);
@@ -49,26 +49,26 @@ const trainedColumn = (runs: readonly Tensors[], name: string) =>
 describe('updates from the replay buffer', () => {
   it('should grow the buffer to its capacity, the oldest going first', async () => {
     const trainer = await openTinyTrainer(tiny, replaying());
-    const { state: first, statistics } = await trainer.train(stageAt(0), state);
+    const { state: first, statistics } = await trainer.train(roundAt(0), state);
     expect(statistics.optimizerSteps).toBe(2);
-    expect(logProbs(first.replay)).toEqual(logProbsOf(stages[0]));
+    expect(logProbs(first.replay)).toEqual(logProbsOf(rounds[0]));
     expect(new Set(first.replay.map(({ policyVersion }) => policyVersion))).toEqual(new Set([0]));
-    const { state: second } = await trainer.train(stageAt(1), first);
-    expect(logProbs(second.replay)).toEqual([...logProbsOf(stages[0]), ...logProbsOf(stages[1])].slice(-50));
+    const { state: second } = await trainer.train(roundAt(1), first);
+    expect(logProbs(second.replay)).toEqual([...logProbsOf(rounds[0]), ...logProbsOf(rounds[1])].slice(-50));
     expect(second.replay.filter(({ policyVersion }) => policyVersion === 1)).toHaveLength(36);
-    expect(logProbs(first.replay)).toEqual(logProbsOf(stages[0]));
+    expect(logProbs(first.replay)).toEqual(logProbsOf(rounds[0]));
   });
 
-  it('should train on transitions of earlier stages with the log-probs of the policy that made them', async () => {
+  it('should train on transitions of earlier rounds with the log-probs of the policy that made them', async () => {
     const { opened, runs } = recorded(tiny);
     const trainer = await openTinyTrainer(
       opened,
-      replaying({ capacity: 72, updatesPerStage: 1, transitionsPerUpdate: 72 }),
+      replaying({ capacity: 72, updatesPerRound: 1, transitionsPerUpdate: 72 }),
     );
-    const { state: first } = await trainer.train(stageAt(0), state);
+    const { state: first } = await trainer.train(roundAt(0), state);
     runs.length = 0;
-    const { statistics } = await trainer.train(stageAt(1), first);
-    const everything = [...logProbsOf(stages[0]), ...logProbsOf(stages[1])];
+    const { statistics } = await trainer.train(roundAt(1), first);
+    const everything = [...logProbsOf(rounds[0]), ...logProbsOf(rounds[1])];
     expect(ascending(trainedColumn(runs, 'oldLogProb'))).toEqual(ascending(everything));
     // One update later, the policy is no longer the one that sampled.
     expect(statistics.maxRatioDeviation).toBeGreaterThan(1e-5);
@@ -76,8 +76,8 @@ describe('updates from the replay buffer', () => {
 
   it('should go on bit for bit from what a checkpoint keeps', async () => {
     const trainer = await openTinyTrainer(tiny, replaying());
-    const { state: first } = await trainer.train(stageAt(0), state);
-    const through = await trainer.train(stageAt(1), first);
+    const { state: first } = await trainer.train(roundAt(0), state);
+    const through = await trainer.train(roundAt(1), first);
     const resumed: PolicyState = {
       parameters: structuredClone(first.parameters),
       samplingParameters: structuredClone(first.samplingParameters),
@@ -89,23 +89,23 @@ describe('updates from the replay buffer', () => {
       replay: decodeReplayBuffer(encodeReplayBuffer(first.replay), 'replay.safetensors'),
     };
     const again = await openTinyTrainer(tiny, replaying());
-    expect(await again.train(stageAt(1), resumed)).toEqual(through);
+    expect(await again.train(roundAt(1), resumed)).toEqual(through);
   });
 
-  it('should go on with what the buffer holds where a stage brings nothing', async () => {
+  it('should go on with what the buffer holds where a round brings nothing', async () => {
     const trainer = await openTinyTrainer(tiny, replaying());
     const nothing = await trainer.train(stageOf([]), state);
     expect(nothing.statistics.optimizerSteps).toBe(0);
     expect(nothing.state).toEqual(state);
-    const { state: first } = await trainer.train(stageAt(0), state);
-    const { statistics, state: second } = await trainer.train(stageOf([], { trainingStage: 1 }), first);
+    const { state: first } = await trainer.train(roundAt(0), state);
+    const { statistics, state: second } = await trainer.train(stageOf([], { round: 1 }), first);
     expect(statistics.optimizerSteps).toBe(2);
     expect(second.replay).toEqual(first.replay);
   });
 
-  it('should keep no buffer where updates come from the stage', async () => {
+  it('should keep no buffer where updates come from the round', async () => {
     const trainer = await openTinyTrainer(tiny);
-    const { state: after } = await trainer.train(stageAt(0), state);
+    const { state: after } = await trainer.train(roundAt(0), state);
     expect(after.replay).toEqual([]);
   });
 });
@@ -115,8 +115,8 @@ describe('a value baseline', () => {
   function quarter() {
     const calls: string[] = [];
     const baseline: ValueBaseline = {
-      async fit(buffer, trainingStage) {
-        calls.push(`fit ${buffer.length} at ${trainingStage}`);
+      async fit(buffer, round) {
+        calls.push(`fit ${buffer.length} at ${round}`);
         return { loss: 0.125 };
       },
       async predict(transitions: readonly Transition[]) {
@@ -130,15 +130,15 @@ describe('a value baseline', () => {
     return { baseline, calls };
   }
 
-  it('should be learnt first, then taken off what every step has earned', async () => {
+  it('should be learned first, then taken off what every step has earned', async () => {
     const { opened, runs } = recorded(tiny);
     const { baseline, calls } = quarter();
     const trainer = await openTinyTrainer(opened, {}, baseline);
-    const { statistics } = await trainer.train(stageAt(0), state);
+    const { statistics } = await trainer.train(roundAt(0), state);
     expect(calls).toEqual(['fit 36 at 0', 'predict 36']);
     expect(statistics.valueLoss).toBe(0.125);
     expect(statistics.policyLoss).toBeCloseTo((-0.75 * (1.5 - 1 + 0.25)) / 3, 4);
-    const advantages = (stages[0] ?? []).flatMap(({ advantage }) =>
+    const advantages = (rounds[0] ?? []).flatMap(({ advantage }) =>
       new Array<number>(3).fill(0.75 * advantage),
     );
     expect(ascending(trainedColumn(runs, 'advantage'))).toEqual(ascending(advantages));
@@ -147,8 +147,8 @@ describe('a value baseline', () => {
   it('should learn from the buffer, and be asked at every update, where updates come from it', async () => {
     const { baseline, calls } = quarter();
     const trainer = await openTinyTrainer(tiny, replaying(), baseline);
-    const { state: first } = await trainer.train(stageAt(0), state);
-    await trainer.train(stageAt(1), first);
+    const { state: first } = await trainer.train(roundAt(0), state);
+    await trainer.train(roundAt(1), first);
     expect(calls).toEqual([
       'fit 36 at 0',
       'predict 10',
@@ -159,7 +159,7 @@ describe('a value baseline', () => {
     ]);
   });
 
-  it('should not be learnt from nothing', async () => {
+  it('should not be learned from nothing', async () => {
     const { baseline, calls } = quarter();
     const trainer = await openTinyTrainer(tiny, {}, baseline);
     const { statistics } = await trainer.train(stageOf([]), state);
@@ -172,12 +172,12 @@ describe('a value baseline', () => {
     const baseline = await openValueBaseline(
       engine,
       { latentSize: 3 * 16 * 16, embedWidth: pipeline.embedsShape[1], numSteps: 5 },
-      { learningRate: 1e-3, hidden: 16, batchSize: 32, stepsPerStage: 2, batchesPerStep: 1, seed: 1 },
+      { learningRate: 1e-3, hidden: 16, batchSize: 32, stepsPerRound: 2, batchesPerStep: 1, seed: 1 },
       pipeline.embedPrompt,
     );
     const trainer = await openTinyTrainer(tiny, replaying(), baseline);
-    const { statistics, state: after } = await trainer.train(stageAt(0), state);
-    const plain = await (await openTinyTrainer(tiny, replaying())).train(stageAt(0), state);
+    const { statistics, state: after } = await trainer.train(roundAt(0), state);
+    const plain = await (await openTinyTrainer(tiny, replaying())).train(roundAt(0), state);
     expect(statistics.valueLoss).toBeGreaterThan(0);
     expect(statistics.maxRatioDeviation).toBeLessThan(1e-5);
     expect(after.optimizer.firstMoments).not.toEqual(plain.state.optimizer.firstMoments);

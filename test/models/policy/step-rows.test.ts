@@ -124,7 +124,7 @@ describe('transitionUnits', () => {
     ]);
   });
 
-  it('should not train what an earlier stage sampled at other steps', () => {
+  it('should not train what an earlier round sampled at other steps', () => {
     const units = transitionUnits(transitions, null, plan([3]));
     expect(shown(units).map(([row]) => row?.[0])).toEqual([3, 3]);
   });

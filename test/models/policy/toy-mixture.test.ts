@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   backPropagatedRule,
-  branchCentredRule,
+  branchCenteredRule,
   groupZScoreRule,
   historyRule,
   perPromptRule,
@@ -15,24 +15,24 @@ import { openToyMixture, type ToyAlgorithm, type ToyMixture } from '../../fixtur
 
 const all: IntervalSpec = { mode: 'constant', steps: 8 };
 const growing: IntervalSpec = { mode: 'floor-linear', first: 5, last: 8 };
-const window: IntervalSpec = { mode: 'window', length: 3, everyStages: 1 };
+const window: IntervalSpec = { mode: 'window', length: 3, everyRounds: 1 };
 
 const perPrompt = perPromptRule({ bufferSize: 64, minCount: 2, stdFloor: 0 });
-const release = historyRule({ historyStages: 8, bestThreshold: 0.5, worstThreshold: -0.5, stdFloor: 0 });
-const centred = branchCentredRule({ minGap: 0.1, keep: 'extremes', historyStages: 8, stdFloor: 0 });
+const release = historyRule({ historyRounds: 8, bestThreshold: 0.5, worstThreshold: -0.5, stdFloor: 0 });
+const centered = branchCenteredRule({ minGap: 0.1, keep: 'extremes', historyRounds: 8, stdFloor: 0 });
 const group = groupZScoreRule({ std: 'group', stdFloor: 0 });
 // The reward of the pretrained model: mean about -4.7, standard deviation about 5.
-const standardised = rewardRule({ centre: -5, scale: 5 });
+const standardized = rewardRule({ center: -5, scale: 5 });
 
 const dpok = (klWeight: number, kl: 'eps-mse' | 'exact' = 'exact'): ToyAlgorithm => ({
-  rule: standardised,
+  rule: standardized,
   spec: all,
   trainer: {
     surrogate: { type: 'dpok', rewardWeight: 1, klWeight, kl, clipRange: 0.2 },
     updates: {
       from: 'replay',
       capacity: 512,
-      updatesPerStage: 2,
+      updatesPerRound: 2,
       transitionsPerUpdate: 256,
       drawsPerUpdate: 1,
     },
@@ -45,7 +45,7 @@ const ALGORITHMS: readonly (readonly [name: string, algorithm: ToyAlgorithm])[] 
   ['DPOK', dpok(0.01)],
   ['DPOK with a value network', { ...dpok(0.01), withValueNetwork: true }],
   ['B² as released', { rule: release, spec: growing, sampler: { numBranches: 4 }, trainer: {} }],
-  ['B², branch-centred', { rule: centred, spec: growing, sampler: { numBranches: 4 }, trainer: {} }],
+  ['B², branch-centered', { rule: centered, spec: growing, sampler: { numBranches: 4 }, trainer: {} }],
   [
     'B² on DPOK',
     {
@@ -59,7 +59,7 @@ const ALGORITHMS: readonly (readonly [name: string, algorithm: ToyAlgorithm])[] 
   [
     'B² on D3PO',
     {
-      rule: centred,
+      rule: centered,
       spec: growing,
       sampler: { numBranches: 4 },
       trainer: { surrogate: { type: 'd3po', preferenceBeta: 5, clipRange: 0.5 } },

@@ -1,9 +1,9 @@
-/** @file Every surrogate of the list, with its defaults, through one training stage of the tiny pipeline. */
+/** @file Every surrogate of the list, with its defaults, through one round of the tiny pipeline. */
 
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { createSurrogate, SURROGATES, type SurrogateSettings } from '../../../src/models/objectives/index.js';
-import type { PolicyState, TrainedStage } from '../../../src/models/policy/trainer.js';
+import type { PolicyState, TrainedRound } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
 import type { SamplerSettings } from '../../../src/models/rollouts/sampler.js';
 import { type OpenTiny, openTiny, openTinyTrainer, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
@@ -37,14 +37,14 @@ const SETTINGS = SURROGATES.map(
 describe.each(SETTINGS.map((surrogate) => [surrogate.type, surrogate] as const))('%s', (_, surrogate) => {
   const { trainsOn, references, clipRange } = createSurrogate(surrogate);
   let before: PolicyState;
-  let train: () => Promise<TrainedStage>;
-  let trained: TrainedStage;
+  let train: () => Promise<TrainedRound>;
+  let trained: TrainedRound;
 
   beforeAll(async () => {
     const onPictures = trainsOn === 'denoising';
     const { samples, state } = onPictures ? pictures : trajectories;
     const sampling = { ...TINY_SAMPLER, ...(onPictures ? PICTURES : {}) };
-    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 12, remainder: 'train' } as const;
+    const updates = { from: 'round', innerEpochs: 2, samplesPerUpdate: 12, remainder: 'train' } as const;
     const trainer = await openTinyTrainer(tiny, { surrogate, sampling, updates });
     before = state;
     train = () => trainer.train(stageOf(samples), state);

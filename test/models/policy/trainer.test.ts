@@ -53,7 +53,7 @@ describe('train', () => {
   it('should come to the same adapter whatever the minibatch, but for rounding', async () => {
     const start = flat(state.parameters);
     const changes = async (minibatchSize: number) => {
-      const updates = { from: 'stage', innerEpochs: 8, samplesPerUpdate: 4, remainder: 'train' } as const;
+      const updates = { from: 'round', innerEpochs: 8, samplesPerUpdate: 4, remainder: 'train' } as const;
       const trainer = await openTinyTrainer(tiny, { minibatchSize, updates });
       const { state: after, statistics } = await trainer.train(stageOf(samples), state);
       expect(statistics.optimizerSteps).toBe(24);
@@ -65,9 +65,9 @@ describe('train', () => {
 
   it('should cover every step of every sample once an epoch, with weights that sum to one', async () => {
     const { opened, runs } = recorded(tiny);
-    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 5, remainder: 'train' } as const;
+    const updates = { from: 'round', innerEpochs: 2, samplesPerUpdate: 5, remainder: 'train' } as const;
     const trainer = await openTinyTrainer(opened, { updates, minibatchSize: 4 });
-    const { statistics } = await trainer.train(stageOf(samples, { trainingStage: 3 }), state);
+    const { statistics } = await trainer.train(stageOf(samples, { round: 3 }), state);
     expect(statistics.optimizerSteps).toBe(6); // 5 + 5 + 2 samples, twice
     const trained = trainedRows(runs, 'oldLogProb');
     expect(trained.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(6, 5);
@@ -82,7 +82,7 @@ describe('train', () => {
   it('should add up the gradients of an update that crosses the border of an epoch', async () => {
     const trained = async (innerEpochs: number, samplesPerUpdate: number, remainder: 'carry' | 'train') => {
       const trainer = await openTinyTrainer(tiny, {
-        updates: { from: 'stage', innerEpochs, samplesPerUpdate, remainder },
+        updates: { from: 'round', innerEpochs, samplesPerUpdate, remainder },
         maxGradNorm: 1e6,
       });
       return trainer.train(stageOf(samples), state);
@@ -92,7 +92,7 @@ describe('train', () => {
     expect([twice.statistics.optimizerSteps, once.statistics.optimizerSteps]).toEqual([1, 1]);
     const [sum, mean] = [flat(twice.state.optimizer.firstMoments), flat(once.state.optimizer.firstMoments)];
     expect(largestDifference(sum, mean)).toBeLessThan(2e-6);
-    // Of 24 samples 16 fill two updates; the rest is left out, and the next stage begins with none of it.
+    // Of 24 samples 16 fill two updates; the rest is left out, and the next round begins with none of it.
     const { statistics, state: after } = await trained(2, 8, 'carry');
     expect(statistics.optimizerSteps).toBe(3);
     const left = await trained(2, 25, 'carry');
@@ -160,11 +160,11 @@ describe('train', () => {
     for (const weight of one) expect(weight).toBeCloseTo(heaviest, 5);
   });
 
-  it('should shuffle by seed, stage and epoch alone', async () => {
-    const order = async (seed: number, trainingStage: number) => {
+  it('should shuffle by seed, round and epoch alone', async () => {
+    const order = async (seed: number, round: number) => {
       const { opened, runs } = recorded(tiny);
       const trainer = await openTinyTrainer(opened, { seed, minibatchSize: 12 });
-      await trainer.train(stageOf(samples, { trainingStage }), state);
+      await trainer.train(stageOf(samples, { round }), state);
       return runs.map((feeds) => [...float32Data(feeds.oldLogProb, 'oldLogProb')]);
     };
     const first = await order(1, 0);
@@ -174,7 +174,7 @@ describe('train', () => {
   });
 
   it('should give the same bytes twice', async () => {
-    const updates = { from: 'stage', innerEpochs: 2, samplesPerUpdate: 5, remainder: 'train' } as const;
+    const updates = { from: 'round', innerEpochs: 2, samplesPerUpdate: 5, remainder: 'train' } as const;
     const trainer = await openTinyTrainer(tiny, { updates });
     const [first, second] = [
       await trainer.train(stageOf(samples), state),
@@ -200,8 +200,8 @@ describe('train', () => {
     expect(first.statistics.policyLoss).toBeCloseTo(-(1.5 - 1 + 0.25) / 3, 4);
     let { state: current } = first;
     const losses = [first.statistics.policyLoss];
-    for (let trainingStage = 1; trainingStage < 6; trainingStage++) {
-      const trained = await trainer.train(stageOf(samples, { trainingStage }), current);
+    for (let round = 1; round < 6; round++) {
+      const trained = await trainer.train(stageOf(samples, { round }), current);
       losses.push(trained.statistics.policyLoss);
       current = trained.state;
     }
@@ -257,10 +257,10 @@ describe('train', () => {
   it('should stop at a gradient that is not finite', async () => {
     const trainer = await openTinyTrainer(tiny);
     const [first, ...others] = samples as [TrainingSample, ...TrainingSample[]];
-    const stage = stageOf([{ ...first, advantage: Number.NaN }, ...others], { trainingStage: 4 });
-    expect(await faultOf(() => trainer.train(stage, state))).toEqual([
+    const round = stageOf([{ ...first, advantage: Number.NaN }, ...others], { round: 4 });
+    expect(await faultOf(() => trainer.train(round, state))).toEqual([
       'TRIB_ENGINE',
-      'training stage 4: expected a finite gradient, got one with NaN or Infinity. Start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.',
+      'training round 4: expected a finite gradient, got one with NaN or Infinity. Start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.',
     ]);
   });
 
@@ -273,7 +273,7 @@ describe('train', () => {
     );
   });
 
-  it('should stop when it is cancelled', async () => {
+  it('should stop when it is canceled', async () => {
     const trainer = await openTinyTrainer(tiny);
     const [code] = await faultOf(() => trainer.train(stageOf(samples), state, AbortSignal.abort()));
     expect(code).toBe('TRIB_CANCELLED');
@@ -316,7 +316,7 @@ describe('the policy that samples', () => {
     const { opened, holds } = recorded(tiny);
     const trainer = await openTinyTrainer(opened, {
       surrogate: { type: 'grpo-guard', clipRange: 0.1, advClipMax: 5 },
-      updates: { from: 'stage', innerEpochs: 2, samplesPerUpdate: 12, remainder: 'train' },
+      updates: { from: 'round', innerEpochs: 2, samplesPerUpdate: 12, remainder: 'train' },
     });
     const parameters = Object.fromEntries(
       Object.entries(state.parameters).map(([name, values]) => [name, values.map((value) => 0.99 * value)]),

@@ -5,7 +5,7 @@ import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import type { Transition } from '../../../src/models/policy/replay-buffer.js';
 import type { RowUnit } from '../../../src/models/policy/training-rows.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
-import type { StageOfUpdates, UpdateSettings } from '../../../src/models/policy/update-units.js';
+import type { RoundOfUpdates, UpdateSettings } from '../../../src/models/policy/update-units.js';
 import { updateUnits } from '../../../src/models/policy/update-units.js';
 import type { ValueBaseline } from '../../../src/models/policy/value-baseline.js';
 import { scheduleWith } from '../diffusion/schedules.js';
@@ -41,19 +41,19 @@ const transition = (name: number): Transition => ({
   policyVersion: 0,
 });
 
-const stageOf = (changes: Partial<StageOfUpdates>): StageOfUpdates => ({
+const stageOf = (changes: Partial<RoundOfUpdates>): RoundOfUpdates => ({
   pipeline: { schedule, latentShape: [1, 1, 1] } as unknown as Pipeline,
   surrogate: SURROGATES.steps,
   plan: { coefficients: samplerCoefficients(schedule, 2, 1), trainedSteps, weights: [1, 1] },
   seed: 5,
-  trainingStage: 0,
+  round: 0,
   samples: numbered(5),
   replay: [],
   baseline: null,
   ...changes,
 });
 
-async function updatesOf(changes: Partial<StageOfUpdates>, settings: UpdateSettings): Promise<RowUnit[][]> {
+async function updatesOf(changes: Partial<RoundOfUpdates>, settings: UpdateSettings): Promise<RowUnit[][]> {
   const updates = [];
   for await (const units of updateUnits(stageOf(changes), settings)) updates.push(units);
   return updates;
@@ -61,15 +61,15 @@ async function updatesOf(changes: Partial<StageOfUpdates>, settings: UpdateSetti
 const logProbs = (units: readonly RowUnit[]) =>
   units.flat().map(({ scalars }) => scalars.oldLogProb ?? Number.NaN);
 const ascending = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b);
-const fromStage = (
+const fromRound = (
   samplesPerUpdate: number,
   innerEpochs = 1,
   remainder: 'train' | 'carry' | 'drop' = 'train',
-): UpdateSettings => ({ from: 'stage', innerEpochs, samplesPerUpdate, remainder });
+): UpdateSettings => ({ from: 'round', innerEpochs, samplesPerUpdate, remainder });
 
-describe('updates from the stage', () => {
+describe('updates from the round', () => {
   it('should train all steps of every sample once an epoch, the rest in a smaller update', async () => {
-    const updates = await updatesOf({}, fromStage(2, 3));
+    const updates = await updatesOf({}, fromRound(2, 3));
     expect(updates.map(({ length }) => length)).toEqual([4, 4, 2, 4, 4, 2, 4, 4, 2]);
     const everything = numbered(5).flatMap(({ trajectory }) => [...trajectory.logProbs]);
     const epochs = [0, 3, 6].map((start) => updates.slice(start, start + 3).flatMap(logProbs));
@@ -85,23 +85,23 @@ describe('updates from the stage', () => {
       [64, 1],
       [150, 2],
     ] as const) {
-      const made = await updatesOf({ samples: numbered(count) }, fromStage(64, 2, 'drop'));
+      const made = await updatesOf({ samples: numbered(count) }, fromRound(64, 2, 'drop'));
       expect(made.map(({ length }) => length)).toEqual(Array(2 * updates).fill(64 * trainedSteps.length));
     }
     // Each epoch leaves out others.
-    const epochs = await updatesOf({}, fromStage(4, 4, 'drop'));
+    const epochs = await updatesOf({}, fromRound(4, 4, 'drop'));
     expect(new Set(epochs.flatMap(logProbs)).size).toBe(10);
     const pairs = {
       surrogate: SURROGATES.pairs,
       samples: numbered(6).map((one, index) => ({ ...one, groupId: `${index >> 1}` })),
     };
-    expect((await updatesOf(pairs, fromStage(4, 1, 'drop'))).length).toBe(1);
-    expect((await updatesOf(pairs, fromStage(4))).length).toBe(2);
+    expect((await updatesOf(pairs, fromRound(4, 1, 'drop'))).length).toBe(1);
+    expect((await updatesOf(pairs, fromRound(4))).length).toBe(2);
   });
 
   it('should weigh all rows of an update that crosses the border of an epoch alike', async () => {
     // Twice five samples of two steps: two updates of four samples each, the second with the last of the first epoch.
-    const updates = await updatesOf({}, fromStage(4, 2, 'carry'));
+    const updates = await updatesOf({}, fromRound(4, 2, 'carry'));
     expect(updates.map(({ length }) => length)).toEqual([8, 8]);
     const [first = [], second = []] = updates;
     for (const { weight } of updates.flat(2)) expect(weight).toBe(1 / 8);
@@ -114,8 +114,8 @@ describe('updates from the stage', () => {
       surrogate: SURROGATES.pairs,
       samples: numbered(6).map((one, index) => ({ ...one, groupId: `${index >> 1}` })),
     };
-    expect((await updatesOf(pairs, fromStage(4, 2, 'carry'))).length).toBe(3);
-    const noised = await updatesOf({ surrogate: SURROGATES.denoising }, fromStage(4, 4, 'carry'));
+    expect((await updatesOf(pairs, fromRound(4, 2, 'carry'))).length).toBe(3);
+    const noised = await updatesOf({ surrogate: SURROGATES.denoising }, fromRound(4, 4, 'carry'));
     const drawn = noised.map((units) =>
       units
         .flat()
@@ -125,13 +125,13 @@ describe('updates from the stage', () => {
     expect([noised.length, new Set(drawn).size]).toEqual([5, 5]);
   });
 
-  it('should shuffle by seed and stage', async () => {
-    const order = async (changes: Partial<StageOfUpdates>) =>
-      (await updatesOf({ samples: numbered(20), ...changes }, fromStage(1))).flatMap(logProbs);
+  it('should shuffle by seed and round', async () => {
+    const order = async (changes: Partial<RoundOfUpdates>) =>
+      (await updatesOf({ samples: numbered(20), ...changes }, fromRound(1))).flatMap(logProbs);
     const first = await order({});
     expect(await order({})).toEqual(first);
     expect(await order({ seed: 6 })).not.toEqual(first);
-    expect(await order({ trainingStage: 1 })).not.toEqual(first);
+    expect(await order({ round: 1 })).not.toEqual(first);
   });
 
   it('should count both samples of a pair', async () => {
@@ -140,7 +140,7 @@ describe('updates from the stage', () => {
       sample(10 * index + 2, group),
       sample(10 * index + 1, group),
     ]);
-    const updates = await updatesOf({ surrogate: SURROGATES.pairs, samples }, fromStage(5, 2));
+    const updates = await updatesOf({ surrogate: SURROGATES.pairs, samples }, fromRound(5, 2));
     // Three pairs of two steps each: two pairs an update, then one.
     expect(updates.map(({ length }) => length)).toEqual([4, 2, 4, 2]);
     const pairs = updates.slice(0, 2).flat();
@@ -148,13 +148,13 @@ describe('updates from the stage', () => {
       new Array(6).fill(2),
     );
     expect(new Set(pairs.map(([win]) => win?.advantage))).toEqual(new Set([2, 12, 22]));
-    expect(await updatesOf({ surrogate: SURROGATES.pairs, samples }, fromStage(1))).toHaveLength(3);
+    expect(await updatesOf({ surrogate: SURROGATES.pairs, samples }, fromRound(1))).toHaveLength(3);
   });
 
   it('should noise pictures anew in every epoch and every update', async () => {
     const updates = await updatesOf(
       { surrogate: SURROGATES.denoising, samples: numbered(4) },
-      fromStage(2, 2),
+      fromRound(2, 2),
     );
     expect(updates.map(({ length }) => length)).toEqual([6, 6, 6, 6]);
     const drawn = updates.map((units) => units.flat().map(({ timestep }) => timestep));
@@ -165,7 +165,7 @@ describe('updates from the stage', () => {
 
   it('should make nothing of no samples', async () => {
     for (const surrogate of Object.values(SURROGATES))
-      expect(await updatesOf({ surrogate, samples: [] }, fromStage(2))).toEqual([]);
+      expect(await updatesOf({ surrogate, samples: [] }, fromRound(2))).toEqual([]);
   });
 });
 
@@ -173,7 +173,7 @@ describe('updates from a replay buffer', () => {
   const settings: UpdateSettings = {
     from: 'replay',
     capacity: 100,
-    updatesPerStage: 3,
+    updatesPerRound: 3,
     transitionsPerUpdate: 6,
     drawsPerUpdate: 1,
   };
@@ -183,8 +183,8 @@ describe('updates from a replay buffer', () => {
     const updates = await updatesOf({ replay }, settings);
     expect(updates.map(({ length }) => length)).toEqual([6, 6, 6]);
     for (const units of updates) expect(new Set(logProbs(units)).size).toBe(6);
-    const drawn = async (trainingStage: number) =>
-      (await updatesOf({ replay, trainingStage }, settings)).map((units) => logProbs(units).join());
+    const drawn = async (round: number) =>
+      (await updatesOf({ replay, round }, settings)).map((units) => logProbs(units).join());
     expect(new Set(await drawn(0)).size).toBe(3);
     expect(await drawn(0)).toEqual(updates.map((units) => logProbs(units).join()));
     expect(await drawn(1)).not.toEqual(await drawn(0));
@@ -192,7 +192,7 @@ describe('updates from a replay buffer', () => {
 
   it('should draw the parts of an update each for itself, none twice in a part', async () => {
     const drawn = async (drawsPerUpdate: number) =>
-      updatesOf({ replay }, { ...settings, updatesPerStage: 40, transitionsPerUpdate: 8, drawsPerUpdate });
+      updatesOf({ replay }, { ...settings, updatesPerRound: 40, transitionsPerUpdate: 8, drawsPerUpdate });
     const [whole, parts, singles] = [await drawn(1), await drawn(2), await drawn(8)];
     const repeats = (updates: readonly RowUnit[][]) =>
       updates.map((units) => 8 - new Set(logProbs(units)).size);
@@ -213,7 +213,7 @@ describe('updates from a replay buffer', () => {
   it('should fill every update from the steps of the interval, whatever else the buffer holds', async () => {
     const coefficients = samplerCoefficients(schedule, 2, 1);
     const plan = { coefficients, trainedSteps: [1], weights: [0, 1] };
-    const updates = await updatesOf({ replay, plan }, { ...settings, updatesPerStage: 10 });
+    const updates = await updatesOf({ replay, plan }, { ...settings, updatesPerRound: 10 });
     expect(updates.map(({ length }) => length)).toEqual(new Array(10).fill(6));
     // The odd transitions are those of step 1; ten draws of six of the ten miss one of them with probability 0.001.
     const drawn = new Set(updates.flatMap(logProbs));
@@ -242,15 +242,15 @@ describe('baselines', () => {
   }
   const advantages = (units: readonly RowUnit[]) => units.flat().map(({ advantage }) => advantage);
 
-  it('should be taken off transition by transition, from the stage and from the buffer', async () => {
+  it('should be taken off transition by transition, from the round and from the buffer', async () => {
     const { baseline, asked } = knowing();
-    const stage = await updatesOf({ baseline }, fromStage(3));
-    for (const units of stage) expect(advantages(units)).toEqual(logProbs(units));
+    const round = await updatesOf({ baseline }, fromRound(3));
+    for (const units of round) expect(advantages(units)).toEqual(logProbs(units));
     const replay = [3, 4, 5].map(transition);
     const settings: UpdateSettings = {
       from: 'replay',
       capacity: 9,
-      updatesPerStage: 1,
+      updatesPerRound: 1,
       transitionsPerUpdate: 2,
       drawsPerUpdate: 1,
     };

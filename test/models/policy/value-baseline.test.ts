@@ -13,7 +13,7 @@ const SETTINGS: ValueBaselineSettings = {
   learningRate: 0.01,
   hidden: 16,
   batchSize: 16,
-  stepsPerStage: 5,
+  stepsPerRound: 5,
   batchesPerStep: 1,
   seed: 7,
 };
@@ -58,34 +58,34 @@ describe('fit', () => {
     const [buffer, unseen] = [transitions(200, 1), transitions(60, 2)];
     const before = meanSquare(unseen, await baseline.predict(unseen));
     const losses: number[] = [];
-    for (let stage = 0; stage < 100; stage++) losses.push((await baseline.fit(buffer, stage)).loss);
+    for (let round = 0; round < 100; round++) losses.push((await baseline.fit(buffer, round)).loss);
     expect(losses[0]).toBeGreaterThan(0.5);
     expect((losses[0] ?? 0) / (losses.at(-1) ?? 0)).toBeGreaterThan(10);
     expect(before / meanSquare(unseen, await baseline.predict(unseen))).toBeGreaterThan(10);
   });
 
-  it('should learn faster in five steps a stage than in one on as many batches', async () => {
+  it('should learn faster in five steps a round than in one on as many batches', async () => {
     const buffer = transitions(200, 1);
     const left = async (settings: Partial<ValueBaselineSettings>) => {
       const baseline = await open(settings);
-      for (let stage = 0; stage < 10; stage++) await baseline.fit(buffer, stage);
+      for (let round = 0; round < 10; round++) await baseline.fit(buffer, round);
       return meanSquare(buffer, await baseline.predict(buffer));
     };
-    const [five, one] = [await left({}), await left({ stepsPerStage: 1, batchesPerStep: 5 })];
+    const [five, one] = [await left({}), await left({ stepsPerRound: 1, batchesPerStep: 5 })];
     expect(one / five).toBeGreaterThan(10);
   });
 
   it('should report the mean square of its batches before their steps', async () => {
-    const baseline = await open({ stepsPerStage: 1 });
+    const baseline = await open({ stepsPerRound: 1 });
     const buffer = transitions(16, 3);
     const expected = meanSquare(buffer, await baseline.predict(buffer));
     expect((await baseline.fit(buffer, 0)).loss).toBeCloseTo(expected, 5);
   });
 
-  it('should take stepsPerStage steps, each on another batch', async () => {
+  it('should take stepsPerRound steps, each on another batch', async () => {
     // Too slow to learn: the loss changes with the batch alone.
     const learningRate = 1e-9;
-    const [many, one] = [await open({ learningRate }), await open({ learningRate, stepsPerStage: 1 })];
+    const [many, one] = [await open({ learningRate }), await open({ learningRate, stepsPerRound: 1 })];
     const buffer = transitions(40, 3);
     const [{ loss }, first] = [await many.fit(buffer, 2), await one.fit(buffer, 2)];
     expect([stepsOf(many.save()), stepsOf(one.save())]).toEqual([5, 1]);
@@ -103,15 +103,15 @@ describe('fit', () => {
       const { loss } = await baseline.fit(transitions(40, 3), 2);
       return { loss, moments: first(baseline.save()), steps: stepsOf(baseline.save()) };
     };
-    const averaged = await fitted({ stepsPerStage: 1, batchesPerStep: 5 });
+    const averaged = await fitted({ stepsPerRound: 1, batchesPerStep: 5 });
     expect(averaged.steps).toBe(1);
     // Five steps that are too small to move anything draw the same batches; (1 - beta1) g is the first moment of the first.
-    const still = await fitted({ stepsPerStage: 5, learningRate: 1e-12 });
+    const still = await fitted({ stepsPerRound: 5, learningRate: 1e-12 });
     expect(averaged.loss).toBeCloseTo(still.loss, 6);
     // After five steps at one place a moment is Σ_k 0.1 · 0.9^(4-k) g_k; with the means of every prefix of the batches the
     // single gradients follow, and with them their mean.
     const prefixes = await Promise.all(
-      [1, 2, 3, 4, 5].map((batchesPerStep) => fitted({ stepsPerStage: 1, batchesPerStep })),
+      [1, 2, 3, 4, 5].map((batchesPerStep) => fitted({ stepsPerRound: 1, batchesPerStep })),
     );
     const expected = averaged.moments.map((_, index) =>
       [0, 1, 2, 3, 4].reduce((sum, k) => {
@@ -124,7 +124,7 @@ describe('fit', () => {
   });
 
   it('should decay the weights as AdamW does by default', async () => {
-    const baseline = await open({ stepsPerStage: 1 });
+    const baseline = await open({ stepsPerRound: 1 });
     const weight = () => decodeSafetensors(baseline.save(), 'value').tensors.get('weights/layers.0.scale');
     const before = weight()?.data as Float32Array;
     // Step 0 alone: nothing but decay moves the scales of steps 1 and 2, 0.01 · 0.01 of themselves.
@@ -149,16 +149,16 @@ describe('fit', () => {
     expect(largestDifference(filled, exact)).toBeLessThan(1e-5);
   });
 
-  it('should give the same bytes for the same seed, and others for another seed or stage', async () => {
+  it('should give the same bytes for the same seed, and others for another seed or round', async () => {
     const bytes = [];
-    for (const [seed, stage] of [
+    for (const [seed, round] of [
       [7, 0],
       [7, 0],
       [8, 0],
       [7, 1],
     ] as const) {
       const baseline = await open({ seed });
-      await baseline.fit(transitions(40, 3), stage);
+      await baseline.fit(transitions(40, 3), round);
       bytes.push(baseline.save());
     }
     expect(bytes[1]).toEqual(bytes[0]);
@@ -177,9 +177,7 @@ describe('fit', () => {
     const wild = transitions(20, 3).map((transition) => ({ ...transition, reward: 1e30 }));
     expect(await faultOf(() => baseline.fit(wild, 1))).toEqual([
       'TRIB_ENGINE',
-      expect.stringMatching(
-        /^value network, training stage 1, step 0: expected a finite loss, got Infinity\./,
-      ),
+      expect.stringMatching(/^value network, round 1, step 0: expected a finite loss, got Infinity\./),
     ]);
     expect(await faultOf(() => baseline.fit([], 1))).toEqual([
       'TRIB_INTERNAL',

@@ -25,7 +25,7 @@ const OPTIONS: FitOptions = {
   averageDecay: 0.9,
 };
 
-/** y = x w + b, w = (1, -2), b = 3, learnt from points. */
+/** y = x w + b, w = (1, -2), b = 3, learned from points. */
 function line(scale = 1): Trainee {
   const { graph, weights } = trainingGraph((g, source) => {
     const x = g.input('x', 'float32', [8, 2]);

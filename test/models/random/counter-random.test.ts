@@ -88,12 +88,12 @@ describe('counterRandom', () => {
     expect(Math.abs(moment(2) - 1)).toBeLessThan(5 * Math.sqrt(2 / count));
     expect(Math.abs(moment(3))).toBeLessThan(5 * Math.sqrt(15 / count));
     expect(Math.abs(moment(4) - 3)).toBeLessThan(5 * Math.sqrt(96 / count));
-    let neighbours = 0;
-    for (let i = 1; i < count; i++) neighbours += (values[i] ?? 0) * (values[i - 1] ?? 0);
-    expect(Math.abs(neighbours / count)).toBeLessThan(5 * Math.sqrt(1 / count));
+    let neighbors = 0;
+    for (let i = 1; i < count; i++) neighbors += (values[i] ?? 0) * (values[i - 1] ?? 0);
+    expect(Math.abs(neighbors / count)).toBeLessThan(5 * Math.sqrt(1 / count));
   });
 
-  test('should draw uncorrelated noise for neighbouring branches and steps', () => {
+  test('should draw uncorrelated noise for neighboring branches and steps', () => {
     const count = 100_000;
     const base = { seed: 42, purpose: 'step-noise', group: 3 } as const;
     const own = counterRandom({ ...base, branch: 0, step: 4 }).normal(count);

@@ -12,7 +12,7 @@ import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 import { timestepTensor } from '../../../src/models/pipeline/denoiser.js';
 import { readPipelineFolder } from '../../../src/models/pipeline/pipeline-folder.js';
-import { reparameterise } from '../../../src/models/reparameterize/reparameterize.js';
+import { reparameterize } from '../../../src/models/reparameterize/reparameterize.js';
 import { asFlow } from '../../../src/models/reparameterize/reparameterized-output.js';
 import { wrapDenoiser } from '../../../src/models/reparameterize/wrap-denoiser.js';
 import { float32, float32Data } from '../../../src/models/tensor.js';
@@ -57,12 +57,12 @@ let folder = '';
 const at = (name: string) => join(folder, name);
 beforeAll(async () => {
   engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
-  folder = await mkdtemp(join(tmpdir(), 'reparameterise-'));
+  folder = await mkdtemp(join(tmpdir(), 'reparameterize-'));
   for (const oneTimestep of [false, true]) {
     const source = at(oneTimestep ? 'scalar' : 'vector');
     await writeTinyPipeline(source, { oneTimestep, vae: true });
-    await reparameterise(source, 'v_prediction', `${source}-v`);
-    await reparameterise(source, 'flow', `${source}-flow`);
+    await reparameterize(source, 'v_prediction', `${source}-v`);
+    await reparameterize(source, 'flow', `${source}-flow`);
   }
   const { model_max_length } = JSON.parse(
     await readFile(at('vector/tokenizer/tokenizer_config.json'), 'utf8'),
@@ -75,7 +75,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-describe.each(['vector', 'scalar'])('a reparameterised model whose timestep is a %s', (kind) => {
+describe.each(['vector', 'scalar'])('a reparameterized model whose timestep is a %s', (kind) => {
   let epsilon: Predict;
   let v: Predict;
   let flow: Predict;
@@ -202,7 +202,7 @@ describe('the timestep that a flow tells the network', () => {
   });
 });
 
-describe('reparameterise', () => {
+describe('reparameterize', () => {
   test('should write a folder that the pipeline reads, with the parts that it needs', async () => {
     const source = await readPipelineFolder(at('vector'));
     const v = await readPipelineFolder(at('vector-v'));
@@ -222,18 +222,18 @@ describe('reparameterise', () => {
 
   test('should leave a folder with files alone', async () => {
     await writeFile(at('note.txt'), 'mine');
-    await expect(reparameterise(at('vector'), 'flow', folder)).rejects.toMatchObject({
+    await expect(reparameterize(at('vector'), 'flow', folder)).rejects.toMatchObject({
       code: 'TRIB_USAGE',
       message: `${folder}: expected an empty or a new folder, got one with files. Choose another with --out.`,
     });
-    await expect(reparameterise(at('vector'), 'flow', at('note.txt'))).rejects.toMatchObject({
+    await expect(reparameterize(at('vector'), 'flow', at('note.txt'))).rejects.toMatchObject({
       code: 'TRIB_USAGE',
     });
     expect(await readFile(at('note.txt'), 'utf8')).toBe('mine');
   });
 
   test('should refuse a model that predicts velocities already, and write nothing', async () => {
-    await expect(reparameterise(at('vector-v'), 'flow', at('again'))).rejects.toMatchObject({
+    await expect(reparameterize(at('vector-v'), 'flow', at('again'))).rejects.toMatchObject({
       code: 'TRIB_MODEL',
       message: `${at('vector-v')}: expected a model that predicts epsilon, got one that predicts v_prediction. Start from such a model.`,
     });

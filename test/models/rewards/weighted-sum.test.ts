@@ -24,7 +24,7 @@ const part = (name: string, scored: Partial<ScoredPictures>, own: Partial<Summed
 });
 
 describe('sum', () => {
-  it('should add what each part has left after its normalisation', async () => {
+  it('should add what each part has left after its normalization', async () => {
     const sum = createWeightedSum(
       [
         part('one', { rewards: [5, 1] }, { weight: 0.5, mean: 3, std: 2 }),

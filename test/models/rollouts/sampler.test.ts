@@ -274,7 +274,7 @@ describe('rollout', () => {
     ]);
   });
 
-  it('should stop when it is cancelled', async () => {
+  it('should stop when it is canceled', async () => {
     const { sampler } = await openTinySampler(tiny);
     const [code] = await faultOf(() => sampler.rollout([request(0)], stepsFrom(0), AbortSignal.abort()));
     expect(code).toBe('TRIB_CANCELLED');

@@ -38,7 +38,7 @@ const coded = (code: string, message?: string | RegExp) =>
   });
 const CANCELLED = coded(
   'TRIB_CANCELLED',
-  'thread "gated" block: expected to finish, got cancelled. Start it again if it is still wanted.',
+  'thread "gated" block: expected to finish, got canceled. Start it again if it is still wanted.',
 );
 
 describe('startThread', () => {
@@ -112,7 +112,7 @@ describe('startThread', () => {
   });
 });
 
-describe('cancelling a call', () => {
+describe('canceling a call', () => {
   it('should reject at once when the signal was aborted before', async () => {
     const { call } = start();
     await expect(call.echo(1, { signal: AbortSignal.abort() })).rejects.toEqual(coded('TRIB_CANCELLED'));
@@ -165,7 +165,7 @@ describe('closing a thread', () => {
     expect(order).toEqual(['finished', 'closed']);
   });
 
-  it('should wait for a call that was cancelled while it ran', async () => {
+  it('should wait for a call that was canceled while it ran', async () => {
     const thread = start();
     const [gate, controller] = [createGate(), new AbortController()];
     const running = thread.call.block({ gate }, { signal: controller.signal });

@@ -9,7 +9,7 @@ describe('overflowError', () => {
 
   it('should name the buffer, its bound and the option that raises it', () => {
     let text = '';
-    of({ trainingStage: 0 }, { trainingStage: 1 }, { trainingStage: 2 })
+    of({ round: 0 }, { round: 1 }, { round: 2 })
       .pipe(gradientSteps({ train: () => NEVER, maxQueued: 1 }))
       .subscribe({ error: (error: unknown) => (text = messageOf(error)) });
     expect(text).toBe(

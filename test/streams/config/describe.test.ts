@@ -17,10 +17,10 @@ const configOf = (...overrides: string[]) => {
 const small = (schedule: string, sampler: string, more: readonly string[] = []) =>
   deriveSizes(
     configOf(
-      'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerStage: 2, runAhead: 2, numStages: 4}',
-      `stages.schedule={type: intervalSchedule, ${schedule}}`,
-      `stages.sampler={type: branchRollouts, guidanceScale: 1, groupsPerBatch: 2, ${sampler}}`,
-      'stages.trainer.updates={from: stage, samplesPerUpdate: 2}',
+      'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerRound: 2, runAhead: 2, numRounds: 4}',
+      `stages.schedule={type: schedule, ${schedule}}`,
+      `stages.sampler={type: sampler, guidanceScale: 1, groupsPerBatch: 2, ${sampler}}`,
+      'stages.trainer.updates={from: round, samplesPerUpdate: 2}',
       ...more,
     ),
   );
@@ -28,16 +28,16 @@ const small = (schedule: string, sampler: string, more: readonly string[] = []) 
 describe('deriveSizes', () => {
   it('should follow the arithmetic of a group: the prefix and the branch point once, then every branch', () => {
     // Two stages each of s = 1 and s = 3 in 4 steps, 2 groups of 3 branches.
-    const sizes = small('mode: list, stages: [1, 3]', 'numInferenceSteps: 4, numBranches: 3', [
-      'stages.trainer.updates={from: stage, samplesPerUpdate: 3, innerEpochs: 2}',
+    const sizes = small('mode: list, phases: [1, 3]', 'numInferenceSteps: 4, numBranches: 3', [
+      'stages.trainer.updates={from: round, samplesPerUpdate: 3, innerEpochs: 2}',
       'evaluation={trainPrompts: 5, heldOutPrompts: 2, imagesPerPrompt: 3}',
     ]);
     expect(sizes).toEqual({
-      imagesPerStage: 6,
+      imagesPerRound: 6,
       rewardQueries: 24,
       imagesPerEvaluation: 21,
       selectableSamples: 4,
-      optimizerStepsPerStage: 4,
+      optimizerStepsPerRound: 4,
       trainedSteps: { first: [3], last: [1, 2, 3] },
       // s = 1: 4 rows before the fork, none after it. s = 3: 2 rows, then 2 for each of 3 branches.
       samplingEvaluations: 2 * 2 * (4 + 0 + 2 + 2 * 3),
@@ -66,13 +66,13 @@ describe('deriveSizes', () => {
     const sizes = small(
       'mode: constant, steps: 4',
       'numInferenceSteps: 4, numBranches: 2, forkPlan: steps, forkSteps: [0, 2]',
-      ['stages.advantages={type: groupAdvantages, rule: same-depth}'],
+      ['stages.advantages={type: advantages, rule: same-depth}'],
     );
     expect(sizes).toMatchObject({
-      imagesPerStage: 8,
+      imagesPerRound: 8,
       rewardQueries: 32,
       selectableSamples: 8,
-      optimizerStepsPerStage: 4,
+      optimizerStepsPerRound: 4,
       samplingEvaluations: 4 * 2 * (1 + 2 + 2 + 4),
       trainingEvaluations: 4 * 2 * (2 + 2 + 4 + 4),
     });
@@ -89,13 +89,13 @@ describe('deriveSizes', () => {
   it('should fork a tree at every trained step', () => {
     // A stage each with the last 1, 2, 3 and 4 of 4 steps, two branches at each.
     const sizes = small(
-      'mode: sparse, stages: [1, 2, 3, 4]',
+      'mode: sparse, phases: [1, 2, 3, 4]',
       'numInferenceSteps: 4, numBranches: 2, forkPlan: trained-steps',
-      ['stages.advantages={type: groupAdvantages, rule: same-depth}'],
+      ['stages.advantages={type: advantages, rule: same-depth}'],
     );
     expect(sizes.rewardQueries).toBe(2 * (2 + 4 + 8 + 16));
     expect(sizes.samplingEvaluations).toBe(2 * (4 + (3 + 2) + (2 + 2 + 4) + (1 + 2 + 4 + 8)));
-    expect(sizes.imagesPerStage).toBe(2 * 2);
+    expect(sizes.imagesPerRound).toBe(2 * 2);
     expect(sizes.selectableSamples).toBe(2 * 16);
     // Every edge from the first fork on is trained.
     expect(sizes.trainingEvaluations).toBe(2 * (2 + (2 + 4) + (2 + 4 + 8) + (2 + 4 + 8 + 16)));
@@ -103,9 +103,9 @@ describe('deriveSizes', () => {
 
   it('should count the transitions that are drawn from a replay buffer', () => {
     const sizes = small('mode: constant, steps: 7', 'numInferenceSteps: 10, numBranches: 4', [
-      'stages.trainer.updates={from: replay, capacity: 100, updatesPerStage: 3, transitionsPerUpdate: 20}',
+      'stages.trainer.updates={from: replay, capacity: 100, updatesPerRound: 3, transitionsPerUpdate: 20}',
     ]);
-    expect(sizes.optimizerStepsPerStage).toBe(3);
+    expect(sizes.optimizerStepsPerRound).toBe(3);
     expect(sizes.trainingEvaluations).toBe(4 * 3 * 20);
   });
 
@@ -114,12 +114,12 @@ describe('deriveSizes', () => {
       'mode: constant, steps: 7',
       'numInferenceSteps: 10, numBranches: 4, forkPlan: independent, stochasticSteps: none',
       [
-        'stages.advantages={type: groupAdvantages, rule: group-z-score}',
+        'stages.advantages={type: advantages, rule: group-z-score}',
         'stages.trainer.surrogate={type: diffusion-nft, timestepsPerSample: 6}',
-        'stages.trainer.updates={from: stage, samplesPerUpdate: 8, innerEpochs: 2}',
+        'stages.trainer.updates={from: round, samplesPerUpdate: 8, innerEpochs: 2}',
       ],
     );
-    expect(sizes.optimizerStepsPerStage).toBe(2);
+    expect(sizes.optimizerStepsPerRound).toBe(2);
     // Two epochs over 2 groups of 4 pictures at 6 timesteps.
     expect(sizes.trainingEvaluations).toBe(4 * 2 * 8 * 6);
   });
@@ -137,7 +137,7 @@ describe('deriveSizes', () => {
   it('should count every branch where the rule keeps all', () => {
     expect(deriveSizes(configOf('stages.advantages.keep=all')).selectableSamples).toBe(128);
     expect(
-      deriveSizes(configOf('stages.advantages={type: groupAdvantages, rule: per-prompt}')).selectableSamples,
+      deriveSizes(configOf('stages.advantages={type: advantages, rule: per-prompt}')).selectableSamples,
     ).toBe(128);
   });
 });
@@ -158,21 +158,21 @@ describe('describeTopology', () => {
   });
 
   it('should not speak of growth where there is none', () => {
-    const config = configOf('stages.schedule={type: intervalSchedule, mode: constant, steps: 10}');
+    const config = configOf('stages.schedule={type: schedule, mode: constant, steps: 10}');
     expect(Object.fromEntries(describeTopology(config))['trained steps']).toBe('the last 10 of 10');
   });
 
   it.each([
     ['mode: window, length: 3', '0, 1, 2, then to 7, 8, 9 of 0..9'],
     ['mode: window, length: 10', 'the last 10 of 10'],
-    ['mode: sparse, stages: [2, 5, 8]', '8, then to 2, 5, 8 of 0..9'],
-    ['mode: sparse, stages: [1, 2]', 'the last 1, growing to 2, of 10'],
-    ['mode: sparse, stages: [4]', '6 of 0..9'],
+    ['mode: sparse, phases: [2, 5, 8]', '8, then to 2, 5, 8 of 0..9'],
+    ['mode: sparse, phases: [1, 2]', 'the last 1, growing to 2, of 10'],
+    ['mode: sparse, phases: [4]', '6 of 0..9'],
     ['mode: fraction, timestepFraction: 0.99', 'the first 9 of 10'],
     ['mode: fraction, timestepFraction: 1', 'the last 10 of 10'],
     ['mode: fraction, timestepFraction: 0.1', '0 of 0..9'],
   ])('should name the steps of %s', (schedule, text) => {
-    const config = configOf(`stages.schedule={type: intervalSchedule, ${schedule}}`);
+    const config = configOf(`stages.schedule={type: schedule, ${schedule}}`);
     expect(Object.fromEntries(describeTopology(config))['trained steps']).toBe(text);
   });
 
@@ -187,7 +187,7 @@ describe('describeTopology', () => {
     ['mode: window, length: 3', '3 to 2: 0, 1, 2, then to 7, 8, 9 of 0..9, without'],
     ['mode: fraction, timestepFraction: 1', '9: the last 10 of 10, without'],
   ])('should say that a step which draws no noise is left out of %s', (schedule, text) => {
-    const config = configOf(`stages.schedule={type: intervalSchedule, ${schedule}}`);
+    const config = configOf(`stages.schedule={type: schedule, ${schedule}}`);
     expect(Object.fromEntries(describeTopology(config, 9))['trained steps']).toBe(
       `${text} step 9, which arrives at the clean picture and draws no noise`,
     );
@@ -195,9 +195,7 @@ describe('describeTopology', () => {
   });
 
   it('should say nothing of a step without noise that no stage would train', () => {
-    const config = configOf(
-      'stages.schedule={type: intervalSchedule, mode: fraction, timestepFraction: 0.99}',
-    );
+    const config = configOf('stages.schedule={type: schedule, mode: fraction, timestepFraction: 0.99}');
     expect(describeTopology(config, 9)).toEqual(describeTopology(config));
   });
 
@@ -238,7 +236,7 @@ describe('describeTopology', () => {
     'should count updates and say what is carried: %s, %i passes, %i a step',
     (remainder, innerEpochs, size, text) => {
       const config = configOf(
-        `stages.trainer.updates={from: stage, innerEpochs: ${innerEpochs}, samplesPerUpdate: ${size}, remainder: ${remainder}}`,
+        `stages.trainer.updates={from: round, innerEpochs: ${innerEpochs}, samplesPerUpdate: ${size}, remainder: ${remainder}}`,
       );
       expect(Object.fromEntries(describeTopology(config))['optimizer steps a stage']).toBe(text);
     },
@@ -246,13 +244,13 @@ describe('describeTopology', () => {
 
   it('should say what updates are drawn from', () => {
     const config = configOf(
-      'stages.trainer.updates={from: replay, capacity: 2000, updatesPerStage: 3, transitionsPerUpdate: 20}',
+      'stages.trainer.updates={from: replay, capacity: 2000, updatesPerRound: 3, transitionsPerUpdate: 20}',
     );
     expect(Object.fromEntries(describeTopology(config))['optimizer steps a stage']).toBe(
       'at most 3 (20 transitions of a buffer of 2,000)',
     );
     const drawn = configOf(
-      'stages.trainer.updates={from: replay, capacity: 2000, updatesPerStage: 3, transitionsPerUpdate: 20, drawsPerUpdate: 5}',
+      'stages.trainer.updates={from: replay, capacity: 2000, updatesPerRound: 3, transitionsPerUpdate: 20, drawsPerUpdate: 5}',
     );
     expect(Object.fromEntries(describeTopology(drawn))['optimizer steps a stage']).toBe(
       'at most 3 (20 transitions in 5 draws of a buffer of 2,000)',
@@ -262,9 +260,9 @@ describe('describeTopology', () => {
 
 describe('stageOf', () => {
   it('should find a stage by its type and keep its name', () => {
-    expect(stageOf(configOf(), 'scoreRewards')).toEqual({
+    expect(stageOf(configOf(), 'reward')).toEqual({
       name: 'rewards',
-      type: 'scoreRewards',
+      type: 'reward',
       from: 'model',
       model: 'models/shapes/reward',
       batchSize: 32,
@@ -274,7 +272,7 @@ describe('stageOf', () => {
 
   it('should say which one is missing', () => {
     const { rewards: _, ...stages } = configOf().stages;
-    expect(() => stageOf({ ...configOf(), stages }, 'scoreRewards')).toThrow(
+    expect(() => stageOf({ ...configOf(), stages }, 'reward')).toThrow(
       'topology "tiny" stages: expected one of type scoreRewards, got none. Add one.',
     );
   });

@@ -4,10 +4,10 @@ import { SMALLEST, withLine } from './valid-config.js';
 /** What stands in a stage before the settings of a test. */
 const STAGES = {
   prompts: 'prompts: { type: prompts, train: t, heldOut: h',
-  schedule: 'schedule: { type: intervalSchedule',
-  sampler: 'sampler: { type: branchRollouts',
-  advantages: 'advantages: { type: groupAdvantages',
-  trainer: 'trainer: { type: gradientSteps',
+  schedule: 'schedule: { type: schedule',
+  sampler: 'sampler: { type: sampler',
+  advantages: 'advantages: { type: advantages',
+  trainer: 'trainer: { type: trainer',
 };
 
 /** Settings of stages as YAML, such as `{ sampler: 'eta: 0.5, numBranches: 2' }`. */

@@ -28,8 +28,8 @@ describe('lintTopology', () => {
       transport: { kind: 'in-process', capacity: 64, maxAttempts: 3 },
       topics: { prompts: 'prompts', 'dead-letters': 'dead-letters' },
       stages: {
-        prompts: { choice: 'uniform', groupsPerStage: 32, numStages: 24, runAhead: 32 },
-        advantages: { minGap: 0.5, keep: 'extremes', historyStages: 8, stdFloor: 0 },
+        prompts: { choice: 'uniform', groupsPerRound: 32, numRounds: 24, runAhead: 32 },
+        advantages: { minGap: 0.5, keep: 'extremes', historyRounds: 8, stdFloor: 0 },
         sampler: {
           forkPlan: 'interval',
           forkSteps: [],
@@ -39,14 +39,14 @@ describe('lintTopology', () => {
         },
         trainer: {
           surrogate: { type: 'ddpo-is', clipRange: 1e-4, advClipMax: 5 },
-          updates: { from: 'stage', innerEpochs: 1, samplesPerUpdate: 32 },
+          updates: { from: 'round', innerEpochs: 1, samplesPerUpdate: 32 },
           value: { type: 'none' },
           samplingPolicyDecay: 0,
           maxStaleness: 0,
           learningRate: 3e-4,
         },
       },
-      evaluation: { everyStages: 8, seed: 1234, eta: 1 },
+      evaluation: { everyRounds: 8, seed: 1234, eta: 1 },
       guards: {
         rewardCollapse: { threshold: 1, action: 'warn' },
         ratioDrift: { threshold: 0.05, action: 'warn' },
@@ -55,12 +55,12 @@ describe('lintTopology', () => {
         diversityLoss: { threshold: 0.25, action: 'warn' },
         rewardVerifierDivergence: { threshold: 0.05, action: 'warn' },
       },
-      checkpoints: { everyStages: 1, keep: 3 },
+      checkpoints: { everyRounds: 1, keep: 3 },
     });
   });
 
   it('should follow aliases to the place of the value', () => {
-    const text = `${withLine('sampler:', 'sampler: { type: branchRollouts, eta: &e 3 }')}evaluation: { seed: *e }\n`;
+    const text = `${withLine('sampler:', 'sampler: { type: sampler, eta: &e 3 }')}evaluation: { seed: *e }\n`;
     expect(messagesOf(text)).toEqual([
       'a.yaml:6:44 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
     ]);
@@ -68,11 +68,11 @@ describe('lintTopology', () => {
 
   it('should lay a service over the model of another config', () => {
     const text =
-      'extends: below.yaml\nstages: { rewards: { type: scoreRewards, from: http, url: "http://a" } }\n';
+      'version: 2\nextends: below.yaml\nstages: { reward: { type: reward, from: http, url: "http://a" } }\n';
     const { config, faults } = lintTopology(text, 'a.yaml', { readText: () => SMALLEST });
     expect(faults).toEqual([]);
     const http = { from: 'http', url: 'http://a', timeoutMs: 60_000, batchSize: 32, concurrency: 1 };
-    expect(config?.stages.rewards).toEqual({ type: 'scoreRewards', ...http, maxMagnitude: 1e15 });
+    expect(config?.stages.reward).toEqual({ type: 'reward', ...http, maxMagnitude: 1e15 });
   });
 
   describe('with overrides', () => {
@@ -108,7 +108,7 @@ describe('lintTopology', () => {
       ],
       [
         'stages.sampler.groupsPerBatch=64',
-        '--set stages.sampler.groupsPerBatch=64 stages.sampler.groupsPerBatch: expected a divisor of groupsPerStage 32, got 64. Use 1, 2, 4, 8, 16 or 32.',
+        '--set stages.sampler.groupsPerBatch=64 stages.sampler.groupsPerBatch: expected a divisor of groupsPerRound 32, got 64. Use 1, 2, 4, 8, 16 or 32.',
       ],
       [
         'seed',
@@ -163,45 +163,46 @@ describe('lintTopology', () => {
       });
 
     it('should merge mappings and replace everything else', () => {
-      const base = `${schedule('mode: list, stages: [7, 8, 10]')}seed: 3\n`;
+      const base = `${schedule('mode: list, phases: [7, 8, 10]')}seed: 3\n`;
       const text =
-        'extends: base.yaml\nname: demo\nstages: { schedule: { stages: [9] }, sampler: { eta: 0.5 } }\n';
+        'version: 2\nextends: base.yaml\nname: demo\nstages: { schedule: { phases: [9] }, sampler: { eta: 0.5 } }\n';
       const { config, faults } = lintOver(text, base);
       expect(faults).toEqual([]);
       expect(config).toMatchObject({
         name: 'demo',
         seed: 3,
-        stages: { schedule: { stages: [9] }, sampler: { type: 'branchRollouts', eta: 0.5 } },
+        stages: { schedule: { phases: [9] }, sampler: { type: 'sampler', eta: 0.5 } },
       });
       expect(config).not.toHaveProperty('extends');
     });
 
     it('should replace a mapping of another variant', () => {
       const base = trainer(
-        'learningRate: 0.5, surrogate: { type: ddpo-is, advClipMax: 1 }, updates: { from: stage, innerEpochs: 3 }',
+        'learningRate: 0.5, surrogate: { type: ddpo-is, advClipMax: 1 }, updates: { from: round, innerEpochs: 3 }',
       );
-      const text = `extends: base.yaml
+      const text = `version: 2
+extends: base.yaml
 stages:
-  schedule: { type: intervalSchedule, mode: window, length: 3 }
+  schedule: { type: schedule, mode: window, length: 3 }
   trainer: { surrogate: { type: dpok, clipRange: 0.5 }, updates: { from: replay, capacity: 64 } }
 `;
       const { config, faults } = lintOver(text, base);
       expect(faults).toEqual([]);
       expect(config?.stages.schedule).toEqual({
-        type: 'intervalSchedule',
+        type: 'schedule',
         mode: 'window',
         length: 3,
-        everyStages: 1,
+        everyRounds: 1,
       });
       expect(config?.stages.trainer).toMatchObject({
         learningRate: 0.5,
         surrogate: { type: 'dpok', rewardWeight: 10, klWeight: 0.01, kl: 'eps-mse', clipRange: 0.5 },
-        updates: { from: 'replay', capacity: 64, updatesPerStage: 5, transitionsPerUpdate: 32 },
+        updates: { from: 'replay', capacity: 64, updatesPerRound: 5, transitionsPerUpdate: 32 },
       });
     });
 
     it('should name no place of what was replaced', () => {
-      const text = 'extends: base.yaml\nstages: { schedule: { mode: constant, steps: 5 } }\n';
+      const text = 'version: 2\nextends: base.yaml\nstages: { schedule: { mode: constant, steps: 5 } }\n';
       const { faults } = lintOver(text, SMALLEST);
       expect(faults.map(({ message }) => message)).toEqual([
         'config/demo.yaml:2:11 stages.schedule.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got nothing. Add `type`.',
@@ -209,7 +210,7 @@ stages:
     });
 
     it('should find each fault in the file that holds it', () => {
-      const text = 'extends: base.yaml\nstages: { sampler: { eta: 3 } }\n';
+      const text = 'version: 2\nextends: base.yaml\nstages: { sampler: { eta: 3 } }\n';
       const { faults } = lintOver(text, `${SMALLEST}seed: -1\n`);
       expect(faults.map(({ message }) => message)).toEqual([
         'config/base.yaml:10:7 seed: expected an integer from 0 to 4294967295, got -1 (number). Change the value.',
@@ -219,19 +220,21 @@ stages:
 
     it.each([
       [
-        'extends: gone.yaml\n',
-        'config/demo.yaml:1:10 extends: expected a file that can be read, got ENOENT at config/gone.yaml. Write it relative to this file.',
+        'version: 2\nextends: gone.yaml\n',
+        'config/demo.yaml:2:10 extends: expected a file that can be read, got ENOENT at config/gone.yaml. Write it relative to this file.',
       ],
       [
-        'extends: 7\n',
-        'config/demo.yaml:1:10 extends: expected the path of a config file, got 7 (number). Write it relative to this file.',
+        'version: 2\nextends: 7\n',
+        'config/demo.yaml:2:10 extends: expected the path of a config file, got 7 (number). Write it relative to this file.',
       ],
       [
-        'extends: base.yaml\n',
-        'config/base.yaml:1:10 extends: expected a file that can be read, got ENOENT at config/more.yaml. Write it relative to this file.',
+        'version: 2\nextends: base.yaml\n',
+        'config/base.yaml:2:10 extends: expected a file that can be read, got ENOENT at config/more.yaml. Write it relative to this file.',
       ],
     ])('should refuse a file that cannot be extended (%#)', (text, message) => {
-      expect(lintOver(text, 'extends: more.yaml\n').faults.map((fault) => fault.message)).toContain(message);
+      expect(
+        lintOver(text, 'version: 2\nextends: more.yaml\n').faults.map((fault) => fault.message),
+      ).toContain(message);
     });
   });
 });

@@ -61,24 +61,24 @@ describeFaults('text that cannot be read, and words that nobody knows', [
   ],
   [
     'unknown keys of a stage',
-    trainer('learningRaet: 0.1, colour: red'),
+    trainer('learningRaet: 0.1, color: red'),
     [
       'a.yaml:9:35 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "learningRaet". Did you mean "learningRate"?',
-      'a.yaml:9:54 stages.trainer.colour the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "colour". Remove it.',
+      'a.yaml:9:54 stages.trainer.color the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "color". Remove it.',
     ],
   ],
   [
     'an unknown stage type',
-    withLine('rewards:', 'rewards: { type: scoreReward, model: m }'),
+    withLine('reward:', 'reward: { type: scoreReward, model: m }'),
     [
-      'a.yaml:7:20 stages.rewards.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got "scoreReward" (string). Did you mean "scoreRewards"?',
+      'a.yaml:7:20 stages.reward.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got "scoreReward" (string). Did you mean "reward"?',
     ],
   ],
   [
     'a stage without a type',
-    withLine('rewards:', 'rewards: { model: m }'),
+    withLine('reward:', 'rewards: { model: m }'),
     [
-      'a.yaml:7:3 stages.rewards.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got nothing. Add `type`.',
+      'a.yaml:7:3 stages.reward.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got nothing. Add `type`.',
     ],
   ],
   [
@@ -92,18 +92,18 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'an unknown advantage rule',
     advantages('rule: branch-centered'),
     [
-      'a.yaml:8:46 stages.advantages.rule: expected one of history, branch-centred, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, got "branch-centered" (string). Did you mean "branch-centred"?',
+      'a.yaml:8:46 stages.advantages.rule: expected one of history, branch-centered, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, got "branch-centered" (string). Did you mean "branch-centered"?',
     ],
   ],
   [
     'an unknown surrogate, and what else is wrong beside it',
     trainer('surrogate: { type: ddpo-iz, clipRange: 7 }, learningRate: 2').replace(
-      'type: branchRollouts',
-      'type: branchRollouts, groupsPerBatch: 5',
+      'type: sampler',
+      'type: sampler, groupsPerBatch: 5',
     ),
     [
       'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
-      'a.yaml:6:52 stages.sampler.groupsPerBatch: expected a divisor of groupsPerStage 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
+      'a.yaml:6:52 stages.sampler.groupsPerBatch: expected a divisor of groupsPerRound 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
       'a.yaml:9:54 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got "ddpo-iz" (string). Did you mean "ddpo-is"?',
       'a.yaml:9:93 stages.trainer.learningRate: expected a number in (0, 1], got 2 (number). Change the value.',
     ],
@@ -112,15 +112,15 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'rewards from nowhere known',
     rewards('from: htp, url: http://localhost:8000'),
     [
-      'a.yaml:7:40 stages.rewards.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, sum, got "htp" (string). Did you mean "http"?',
+      'a.yaml:7:40 stages.reward.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, sum, got "htp" (string). Did you mean "http"?',
     ],
   ],
   [
     'rewards of a service with settings of a model',
     rewards('from: http, model: m'),
     [
-      'a.yaml:7:3 stages.rewards.url: expected an http or https URL without user, password or fragment, got nothing. Add `url`.',
-      'a.yaml:7:46 stages.rewards.model the key: expected one of type, from, url, timeoutMs, batchSize, maxMagnitude, concurrency, got "model". Remove it.',
+      'a.yaml:7:3 stages.reward.url: expected an http or https URL without user, password or fragment, got nothing. Add `url`.',
+      'a.yaml:7:46 stages.reward.model the key: expected one of type, from, url, timeoutMs, batchSize, maxMagnitude, concurrency, got "model". Remove it.',
     ],
   ],
   [
@@ -129,17 +129,17 @@ describeFaults('text that cannot be read, and words that nobody knows', [
       'from: sum, parts: { a: { from: clip, model: m }, b: { from: aesthetic, std: 0 }, c: { from: sum } }',
     ),
     [
-      'a.yaml:7:65 stages.rewards.parts.a.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "clip" (string). Choose one of them.',
-      'a.yaml:7:83 stages.rewards.parts.b.model: expected the folder of a CLIP ViT-L/14, got nothing. Add `model`.',
-      'a.yaml:7:110 stages.rewards.parts.b.std: expected a number in (0, Infinity), got 0 (number). Change the value.',
-      'a.yaml:7:126 stages.rewards.parts.c.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "sum" (string). Choose one of them.',
+      'a.yaml:7:65 stages.reward.parts.a.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "clip" (string). Choose one of them.',
+      'a.yaml:7:83 stages.reward.parts.b.model: expected the folder of a CLIP ViT-L/14, got nothing. Add `model`.',
+      'a.yaml:7:110 stages.reward.parts.b.std: expected a number in (0, Infinity), got 0 (number). Change the value.',
+      'a.yaml:7:126 stages.reward.parts.c.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "sum" (string). Choose one of them.',
     ],
   ],
   [
     'inputs of a reward model without a picture',
     rewards('from: onnx, model: m, inputs: { ids: { from: token-ids, tokenizer: t } }'),
     [
-      'a.yaml:7:64 stages.rewards.inputs: expected a mapping with an input from: image, got a mapping. Change the value.',
+      'a.yaml:7:64 stages.reward.inputs: expected a mapping with an input from: image, got a mapping. Change the value.',
     ],
   ],
   ...['ftp://host/score', 'localhost:8000/score', 'http://me:pass@host/score', 'http://host/score#a'].map(
@@ -147,7 +147,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
       `the address ${url} of a service`,
       rewards(`from: http, url: "${url}"`),
       [
-        `a.yaml:7:51 stages.rewards.url: expected an http or https URL without user, password or fragment, got "${url}" (string). Change the value.`,
+        `a.yaml:7:51 stages.reward.url: expected an http or https URL without user, password or fragment, got "${url}" (string). Change the value.`,
       ],
     ],
   ),
@@ -174,7 +174,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'settings of updates from elsewhere',
     trainer('updates: { from: replay, innerEpochs: 2 }'),
     [
-      'a.yaml:9:60 stages.trainer.updates.innerEpochs the key: expected one of from, capacity, updatesPerStage, transitionsPerUpdate, drawsPerUpdate, got "innerEpochs". Remove it.',
+      'a.yaml:9:60 stages.trainer.updates.innerEpochs the key: expected one of from, capacity, updatesPerRound, transitionsPerUpdate, drawsPerUpdate, got "innerEpochs". Remove it.',
     ],
   ],
   [

@@ -6,7 +6,7 @@ describeFaults('values that cannot be, and those that do not fit together', [
   [
     'wrong types',
     trainer(
-      'surrogate: { type: ddpo-is, clipRange: "0.2" }, updates: { from: stage, innerEpochs: 1.5 }, learningRate: [1], maxGradNorm: .inf',
+      'surrogate: { type: ddpo-is, clipRange: "0.2" }, updates: { from: round, innerEpochs: 1.5 }, learningRate: [1], maxGradNorm: .inf',
     ),
     [
       'a.yaml:9:74 stages.trainer.surrogate.clipRange: expected a number in (0, 1), got "0.2" (string). Remove the quotes.',
@@ -68,48 +68,45 @@ describeFaults('values that cannot be, and those that do not fit together', [
     sampler('groupsPerBatch: 5'),
     [
       'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
-      'a.yaml:6:52 stages.sampler.groupsPerBatch: expected a divisor of groupsPerStage 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
+      'a.yaml:6:52 stages.sampler.groupsPerBatch: expected a divisor of groupsPerRound 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
     ],
   ],
   [
     'fewer groups in flight than a stage has',
-    prompts(`${files}, groupsPerStage: 64, runAhead: 48`),
+    prompts(`${files}, groupsPerRound: 64, runAhead: 48`),
     [
-      'a.yaml:4:81 stages.prompts.runAhead: expected at least groupsPerStage 64, got 48. Use 64: with fewer in flight no training stage can fill.',
+      'a.yaml:4:81 stages.prompts.runAhead: expected at least groupsPerRound 64, got 48. Use 64: with fewer in flight no round can fill.',
     ],
   ],
   [
     'more groups in flight than staleness allows',
     prompts(`${files}, runAhead: 64`),
     [
-      'a.yaml:4:61 stages.prompts.runAhead: expected at most groupsPerStage x (1 + maxStaleness) = 32, got 64. Use 32 or raise maxStaleness: groups that far ahead would be too old to train on.',
+      'a.yaml:4:61 stages.prompts.runAhead: expected at most groupsPerRound x (1 + maxStaleness) = 32, got 64. Use 32 or raise maxStaleness: groups that far ahead would be too old to train on.',
     ],
   ],
   [
     'groups in flight that fill no whole batch',
-    prompts(`${files}, runAhead: 60`).replace('gradientSteps', 'gradientSteps, maxStaleness: 1'),
+    prompts(`${files}, runAhead: 60`).replace('trainer', 'gradientSteps, maxStaleness: 1'),
     ['a.yaml:4:61 stages.prompts.runAhead: expected a multiple of groupsPerBatch 8, got 60. Use 56 or 64.'],
   ],
   [
     'an empty list',
-    schedule('mode: list, stages: []'),
+    schedule('mode: list, phases: []'),
     [
       'a.yaml:5:59 stages.schedule.stages: expected a list of at least one integer, got a list of 0. Change the value.',
     ],
   ],
   [
     'two stages of one type',
-    withLine(
-      'rewards:',
-      'rewards: { type: scoreRewards, model: m }\n  judge: { type: scoreRewards, model: n }',
-    ),
+    withLine('reward:', 'reward: { type: reward, model: m }\n  judge: { type: reward, model: n }'),
     [
       'a.yaml:8:18 stages.judge.type: expected one stage of type scoreRewards, got a second beside "rewards". Remove one of them.',
     ],
   ],
   [
     'a topic without writer and one without reader',
-    withLine('rewards:', ''),
+    withLine('reward:', ''),
     [
       'a.yaml:6:12 stages.sampler: expected its topic "images" (group images) to be read by a stage, got no reader. Add a stage of type scoreRewards.',
       'a.yaml:7:15 stages.advantages: expected its topic "rewards" (group rewards) to be written by a stage, got no writer. Add a stage of type scoreRewards.',
@@ -126,13 +123,13 @@ describeFaults('values that cannot be, and those that do not fit together', [
     'faults of every sort, all at once',
     sampler('numBranches: 1, groupsPerBatch: 5, eta: 3')
       .replace('name: tiny', 'nmae: tiny')
-      .replace('type: gradientSteps', 'type: gradientSteps, learningRate: yes'),
+      .replace('type: trainer', 'type: trainer, learningRate: yes'),
     [
       'a.yaml:1:1 nmae the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, got "nmae". Did you mean "name"?',
       'a.yaml:1:1 name: expected a name of letters, digits and hyphens, a letter first, got nothing. Add `name`.',
       'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
-      'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the rule branch-centred, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
-      'a.yaml:6:68 stages.sampler.groupsPerBatch: expected a divisor of groupsPerStage 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
+      'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the rule branch-centered, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
+      'a.yaml:6:68 stages.sampler.groupsPerBatch: expected a divisor of groupsPerRound 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
       'a.yaml:6:76 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
       'a.yaml:9:49 stages.trainer.learningRate: expected a number in (0, 1], got "yes" (string). Change the value.',
     ],
@@ -141,7 +138,7 @@ describeFaults('values that cannot be, and those that do not fit together', [
     'no contradiction with a value that is at fault itself',
     sampler('groupsPerBatch: "5"').replace(
       'type: prompts,',
-      'type: prompts, groupsPerStage: 30, runAhead: 30,',
+      'type: prompts, groupsPerRound: 30, runAhead: 30,',
     ),
     [
       'a.yaml:6:52 stages.sampler.groupsPerBatch: expected an integer from 1 to 100000, got "5" (string). Remove the quotes.',

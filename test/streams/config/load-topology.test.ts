@@ -14,7 +14,7 @@ describe('loadTopology', () => {
 
   it('should read a file, the one it extends, and the overrides', async () => {
     await writeFile(join(folder, 'base.yaml'), SMALLEST);
-    await writeFile(join(folder, 'demo.yaml'), 'extends: base.yaml\nname: demo\n');
+    await writeFile(join(folder, 'demo.yaml'), 'version: 2\nextends: base.yaml\nname: demo\n');
     const config = await loadTopology(join(folder, 'demo.yaml'), ['seed=9']);
     expect(config).toMatchObject({ name: 'demo', seed: 9, model: { pipeline: 'models/shapes' } });
   });

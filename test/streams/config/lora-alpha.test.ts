@@ -24,7 +24,7 @@ describe('model.lora.alpha', () => {
   });
 
   it('should follow the rank of a config that is laid over another, and stay where the other gives it', () => {
-    const over = 'extends: b.yaml\nname: over\nmodel: { lora: { rank: 16 } }\n';
+    const over = 'version: 2\nextends: b.yaml\nname: over\nmodel: { lora: { rank: 16 } }\n';
     expect(loraOf(over, [], SMALLEST)).toEqual({ rank: 16, alpha: 16 });
     const given = SMALLEST.replace('{ pipeline: ', '{ lora: { alpha: 2 }, pipeline: ');
     expect(given).not.toBe(SMALLEST);

@@ -5,7 +5,7 @@ import { SMALLEST } from './valid-config.js';
 
 describe('topologyToMermaid', () => {
   it('should draw every topic between its writers and readers', () => {
-    const text = `${SMALLEST.replace('  rewards:', '  the--judge:')}topics: { images: pictures }\n`;
+    const text = `${SMALLEST.replace('  reward:', '  the--judge:')}topics: { images: pictures }\n`;
     const { config } = lintTopology(text, 'a.yaml');
     if (!config) throw new Error('no config');
     expect(topologyToMermaid(config)).toBe(`flowchart LR

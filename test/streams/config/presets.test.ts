@@ -55,10 +55,10 @@ describe('presets', () => {
   });
 
   it('should lay the demo over shapes-ddpo, setting by setting', () => {
-    const trainer = stageOf(configOf('demo.yaml'), 'gradientSteps');
+    const trainer = stageOf(configOf('demo.yaml'), 'trainer');
     expect(trainer.surrogate).toEqual({ type: 'ddpo-is', clipRange: 2e-3, advClipMax: 1 });
     expect(trainer.updates).toEqual({
-      from: 'stage',
+      from: 'round',
       innerEpochs: 1,
       samplesPerUpdate: 144,
       remainder: 'train',
@@ -81,23 +81,23 @@ describe('presets', () => {
       ReturnType<typeof configOf>,
       ReturnType<typeof configOf>,
     ];
-    expect(stageOf(branch, 'groupAdvantages').rule).toBe('branch-centred');
-    expect(stageOf(release, 'groupAdvantages')).toMatchObject({
+    expect(stageOf(branch, 'advantages').rule).toBe('branch-centered');
+    expect(stageOf(release, 'advantages')).toMatchObject({
       rule: 'history',
-      historyStages: 8,
+      historyRounds: 8,
       bestThreshold: 0.5,
       worstThreshold: -0.5,
       stdFloor: 0,
     });
-    expect(stageOf(release, 'gradientSteps')).toMatchObject({
+    expect(stageOf(release, 'trainer')).toMatchObject({
       surrogate: { type: 'ddpo-is', clipRange: 0.1 },
-      updates: { from: 'stage', innerEpochs: 2 },
+      updates: { from: 'round', innerEpochs: 2 },
     });
-    expect(stageOf(ddpo, 'groupAdvantages').rule).toBe('per-prompt');
-    expect(stageOf(ddpo, 'branchRollouts').numBranches).toBe(1);
-    expect(stageOf(ddpo, 'intervalSchedule')).toMatchObject({
+    expect(stageOf(ddpo, 'advantages').rule).toBe('per-prompt');
+    expect(stageOf(ddpo, 'sampler').numBranches).toBe(1);
+    expect(stageOf(ddpo, 'schedule')).toMatchObject({
       mode: 'constant',
-      steps: stageOf(ddpo, 'branchRollouts').numInferenceSteps,
+      steps: stageOf(ddpo, 'sampler').numInferenceSteps,
     });
   });
 });

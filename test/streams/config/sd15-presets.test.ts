@@ -35,7 +35,7 @@ const LISTS: Readonly<Record<string, readonly [train: number, heldOut: number]>>
   'b2-template3': [40, 30],
   'ddpo-imagenet-animals': [398, 50],
   'ddpo-simple-animals': [45, 38],
-  'dpok-colour': [1, 8],
+  'dpok-color': [1, 8],
   'dpok-composition': [1, 8],
   'dpok-count': [1, 8],
   'dpok-location': [1, 8],
@@ -61,14 +61,14 @@ describe('presets for Stable Diffusion 1.5', () => {
 
   it.each(SD15_NAMES)("should come to the paper's figures: %s", (name) => {
     const config = configOf(name);
-    const { imagesPerStage, rewardQueries, optimizerStepsPerStage } = deriveSizes(config);
-    const { numInferenceSteps, guidanceScale } = stageOf(config, 'branchRollouts');
-    const { surrogate } = stageOf(config, 'gradientSteps');
+    const { imagesPerRound, rewardQueries, optimizerStepsPerRound } = deriveSizes(config);
+    const { numInferenceSteps, guidanceScale } = stageOf(config, 'sampler');
+    const { surrogate } = stageOf(config, 'trainer');
     const clipRange = 'clipRange' in surrogate ? surrogate.clipRange : undefined;
     expect([
-      imagesPerStage,
+      imagesPerRound,
       rewardQueries,
-      optimizerStepsPerStage,
+      optimizerStepsPerRound,
       numInferenceSteps,
       guidanceScale,
       clipRange,
@@ -83,7 +83,7 @@ describe('presets for Stable Diffusion 1.5', () => {
   });
 
   it("should weigh and replay as DPOK's command for a single prompt does", () => {
-    expect(stageOf(configOf('sd15-dpok'), 'gradientSteps')).toMatchObject({
+    expect(stageOf(configOf('sd15-dpok'), 'trainer')).toMatchObject({
       surrogate: { type: 'dpok', rewardWeight: 10, klWeight: 0.01, kl: 'eps-mse' },
       updates: { from: 'replay', capacity: 1000, transitionsPerUpdate: 32, drawsPerUpdate: 8 },
       value: {
@@ -91,7 +91,7 @@ describe('presets for Stable Diffusion 1.5', () => {
         learningRate: 1e-4,
         hidden: 256,
         batchSize: 256,
-        stepsPerStage: 1,
+        stepsPerRound: 1,
         batchesPerStep: 5,
       },
       learningRate: 1e-5,
@@ -101,10 +101,10 @@ describe('presets for Stable Diffusion 1.5', () => {
   });
 
   it('should differ between the two of DDPO where their tasks do', () => {
-    const rulesOf = (name: Sd15Preset) => stageOf(configOf(name), 'groupAdvantages');
+    const rulesOf = (name: Sd15Preset) => stageOf(configOf(name), 'advantages');
     expect(rulesOf('sd15-ddpo-aesthetic')).toMatchObject({ bufferSize: 32, minCount: 16 });
     expect(rulesOf('sd15-ddpo-compressibility')).toMatchObject({ bufferSize: 16, minCount: 16 });
-    const rewardsOf = (name: Sd15Preset) => stageOf(configOf(name), 'scoreRewards');
+    const rewardsOf = (name: Sd15Preset) => stageOf(configOf(name), 'reward');
     expect(rewardsOf('sd15-ddpo-aesthetic').from).toBe('aesthetic');
     expect(rewardsOf('sd15-ddpo-compressibility')).toMatchObject({
       from: 'jpeg-compressibility',

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { createSurrogate } from '../../../src/models/objectives/index.js';
 import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
+import { CONFIG_VERSION } from '../../../src/streams/config/source/version.js';
 import { TOPIC_NAMES } from '../../../src/streams/messages/topics.js';
 import { count, nonNegative, positive, share } from './arbitraries/numbers.js';
 import { rollouts, type Sizes } from './arbitraries/rollouts.js';
@@ -14,18 +15,18 @@ const path = fc.stringMatching(/^[ -~]{1,12}$/);
 const sizes = fc
   .record({
     groupsPerBatch: count(8),
-    batchesPerStage: count(4),
+    batchesPerRound: count(4),
     maxStaleness: fc.integer({ min: 0, max: 3 }),
-    runAheadStages: fc.integer({ min: 1, max: 4 }),
+    runAheadRounds: fc.integer({ min: 1, max: 4 }),
     numInferenceSteps: fc.integer({ min: 2, max: 60 }),
-    numStages: count(40),
+    numRounds: count(40),
     samplesPerUpdate: count(16),
   })
   .filter(
     (s) =>
-      s.runAheadStages <= 1 + s.maxStaleness && s.samplesPerUpdate <= s.groupsPerBatch * s.batchesPerStage,
+      s.runAheadRounds <= 1 + s.maxStaleness && s.samplesPerUpdate <= s.groupsPerBatch * s.batchesPerRound,
   )
-  .map((s) => ({ ...s, groupsPerStage: s.groupsPerBatch * s.batchesPerStage }));
+  .map((s) => ({ ...s, groupsPerRound: s.groupsPerBatch * s.batchesPerRound }));
 
 const guard = fc.record({
   threshold: nonNegative,
@@ -105,8 +106,8 @@ const promptSource = fc.oneof(
 function fitted(config: ResolvedConfig): ResolvedConfig {
   const [prompts, sampler, trainer] = [
     stageOf(config, 'prompts'),
-    stageOf(config, 'branchRollouts'),
-    stageOf(config, 'gradientSteps'),
+    stageOf(config, 'sampler'),
+    stageOf(config, 'trainer'),
   ];
   const { trainsOn, references } = createSurrogate(trainer.surrogate);
   const isDenoising = trainsOn === 'denoising';
@@ -121,7 +122,7 @@ function fitted(config: ResolvedConfig): ResolvedConfig {
     guards: isDenoising ? { ...guards, klToPretrained: { ...guards.klToPretrained, action: 'off' } } : guards,
     stages: {
       ...stages,
-      prompts: { ...without(prompts), runAhead: isFresh ? prompts.groupsPerStage : prompts.runAhead },
+      prompts: { ...without(prompts), runAhead: isFresh ? prompts.groupsPerRound : prompts.runAhead },
       sampler: {
         ...without(sampler),
         guidanceScale: isDenoising ? 1 : sampler.guidanceScale,
@@ -147,9 +148,10 @@ function without<Stage extends { readonly name: string }>({ name: _, ...stage }:
 export const validConfig: fc.Arbitrary<ResolvedConfig> = sizes.chain((s) => wholeConfig(s)).map(fitted);
 
 const wholeConfig = (
-  s: Sizes & Record<'groupsPerBatch' | 'runAheadStages' | 'maxStaleness', number>,
+  s: Sizes & Record<'groupsPerBatch' | 'runAheadRounds' | 'maxStaleness', number>,
 ): fc.Arbitrary<ResolvedConfig> =>
   fc.record({
+    version: fc.constant(CONFIG_VERSION),
     name,
     seed: fc.integer({ min: 0, max: 0xffffffff }),
     model: fc.record({
@@ -206,13 +208,13 @@ const wholeConfig = (
             heldOut: file,
             source,
             choice: 'round-robin' as const,
-            groupsPerStage: s.groupsPerStage,
-            numStages: s.numStages,
-            runAhead: s.groupsPerStage * s.runAheadStages,
+            groupsPerRound: s.groupsPerRound,
+            numRounds: s.numRounds,
+            runAhead: s.groupsPerRound * s.runAheadRounds,
           },
           schedule,
           sampler: {
-            type: 'branchRollouts' as const,
+            type: 'sampler' as const,
             numInferenceSteps: s.numInferenceSteps,
             guidanceScale: guidanceScale / 1e7,
             eta: 0.5,
@@ -227,7 +229,7 @@ const wholeConfig = (
           rewards,
           advantages,
           trainer: {
-            type: 'gradientSteps' as const,
+            type: 'trainer' as const,
             ...training,
             stepWeighting: 'variance' as const,
             gradientCheckpointing: 'blocks' as const,
@@ -246,7 +248,7 @@ const wholeConfig = (
         }),
       ),
     evaluation: fc.record({
-      everyStages: count(9),
+      everyRounds: count(9),
       trainPrompts: count(9),
       heldOutPrompts: count(9),
       imagesPerPrompt: count(9),
@@ -268,5 +270,5 @@ const wholeConfig = (
       maxLogProbDifference: fc.double({ min: 0.001, max: 1, noNaN: true }),
       maxRewardFall: fc.double({ min: 0.1, max: 9, noNaN: true }),
     }),
-    checkpoints: fc.record({ everyStages: count(9), keep: count(9) }),
+    checkpoints: fc.record({ everyRounds: count(9), keep: count(9) }),
   });

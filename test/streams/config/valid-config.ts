@@ -3,11 +3,12 @@ export const SMALLEST = `name: tiny
 model: { pipeline: models/shapes }
 stages:
   prompts: { type: prompts, train: train.txt, heldOut: held-out.txt }
-  schedule: { type: intervalSchedule, mode: floor-linear, first: 7, last: 10 }
-  sampler: { type: branchRollouts }
-  rewards: { type: scoreRewards, model: models/shapes/reward }
-  advantages: { type: groupAdvantages, rule: branch-centred }
-  trainer: { type: gradientSteps }
+  schedule: { type: schedule, mode: floor-linear, first: 7, last: 10 }
+  sampler: { type: sampler }
+  reward: { type: reward, model: models/shapes/reward }
+  advantages: { type: advantages, rule: branch-centered }
+  trainer: { type: trainer }
+version: 2
 `;
 
 /** SMALLEST, or another text, with one line of it replaced; the line is known by how it begins. */

@@ -1,10 +1,10 @@
-/** @file What operators want, on its way into the topology stages: the next training stage has it, the present one has not. */
+/** @file What operators want, on its way into the rounds: the next round has it, the present one has not. */
 
 import { EMPTY, lastValueFrom, merge } from 'rxjs';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Trajectory } from '../../../src/models/rollouts/sampler.js';
 import type { Client } from '../../../src/models/threads/thread.js';
-import { type ClosedStage, createHistory, type TrainingInterval } from '../../../src/operators/index.js';
+import { type ClosedRound, createHistory, type TrainingInterval } from '../../../src/operators/index.js';
 import { type Control, UNCONTROLLED } from '../../../src/streams/messages/control-state.js';
 import { RUN_KEY } from '../../../src/streams/messages/messages.js';
 import { promptsStage } from '../../../src/streams/stages/prompts/prompts-stage.js';
@@ -15,22 +15,22 @@ import { listed } from '../../fixtures/listed-prompts.js';
 import { stageBench } from '../stages/stage-bench.js';
 
 const SIZES = [
-  'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerStage: 4, numStages: 4, runAhead: 4}',
-  'stages.schedule={type: intervalSchedule, mode: list, stages: [7, 8, 9, 10]}',
+  'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerRound: 4, numRounds: 4, runAhead: 4}',
+  'stages.schedule={type: schedule, mode: list, phases: [7, 8, 9, 10]}',
   'stages.sampler.groupsPerBatch=2',
-  'stages.trainer.updates={from: stage, samplesPerUpdate: 4}',
+  'stages.trainer.updates={from: round, samplesPerUpdate: 4}',
 ];
 const CONFIGURED = ['a', 'b', 'c'];
 
-/** A batch without samples: how the trainer goes from stage to stage is all that matters. */
-const closedAt = (trainingStage: number, interval: TrainingInterval | undefined) =>
+/** A batch without samples: how the trainer goes from round to round is all that matters. */
+const closedAt = (round: number, interval: TrainingInterval | undefined) =>
   ({
-    trainingStage,
+    round,
     batch: { samples: [], interval: interval ?? null },
     state: createHistory(),
-  }) as unknown as ClosedStage<Trajectory>;
+  }) as unknown as ClosedRound<Trajectory>;
 
-/** Prompts, schedule and trainer on one transport; each `train()` lets the present training stage end. */
+/** Prompts, schedule and trainer on one transport; each `train()` lets the present round end. */
 function loop() {
   const bench = stageBench(SIZES);
   const { context } = bench;
@@ -47,7 +47,7 @@ function loop() {
   } as unknown as Client<TrainerService>;
   transport.latest('schedule').subscribe((interval) => intervals.push(interval));
   const controlled = { ...context, learningRateScale: () => control.inForce().learningRateScale };
-  control.beginStage(0);
+  control.beginRound(0);
   const running = merge(
     control.follow$,
     scheduleStage(controlled),
@@ -58,20 +58,20 @@ function loop() {
   const want = (changes: Partial<Control>) =>
     transport.publish('control', { key: RUN_KEY, message: { ...UNCONTROLLED, version: 1, ...changes } });
   const train = async () => {
-    const stage = scales.length;
-    await transport.publish('batches', { key: RUN_KEY, message: closedAt(stage, intervals[stage]) });
-    await vi.waitFor(() => expect(intervals.length).toBe(stage + 2));
-    await vi.waitFor(() => expect(tickets.length).toBe(4 * (stage + 2)));
+    const round = scales.length;
+    await transport.publish('batches', { key: RUN_KEY, message: closedAt(round, intervals[round]) });
+    await vi.waitFor(() => expect(intervals.length).toBe(round + 2));
+    await vi.waitFor(() => expect(tickets.length).toBe(4 * (round + 2)));
   };
-  const prompts = (stage: number) =>
-    tickets.filter(({ trainingStage }) => trainingStage === stage).map(({ prompt }) => prompt);
+  const prompts = (round: number) =>
+    tickets.filter((ticket) => ticket.round === round).map(({ prompt }) => prompt);
   return { want, train, scales, intervals, prompts };
 }
 
-const steps = ({ trainingStage, trainedSteps }: TrainingInterval) => [trainingStage, trainedSteps.length];
+const steps = ({ round, trainedSteps }: TrainingInterval) => [round, trainedSteps.length];
 
 describe('what operators want of a run', () => {
-  it('should change interval, learning rate and prompts of the next training stage, and nothing of the present one', async () => {
+  it('should change interval, learning rate and prompts of the next round, and nothing of the present one', async () => {
     const { want, train, scales, intervals, prompts } = loop();
     await vi.waitFor(() => expect(intervals.map(steps)).toEqual([[0, 7]]));
     await train();
@@ -93,9 +93,9 @@ describe('what operators want of a run', () => {
       [2, 10],
       [3, 10],
     ]);
-    // Stage 1 was under way when the change came, and stage 2 when it was taken back.
+    // Round 1 was under way when the change came, and round 2 when it was taken back.
     expect(scales).toEqual([1, 1, 0.25]);
-    for (const stage of [0, 1, 3]) expect(CONFIGURED).toEqual(expect.arrayContaining(prompts(stage)));
+    for (const round of [0, 1, 3]) expect(CONFIGURED).toEqual(expect.arrayContaining(prompts(round)));
     expect(['x', 'y']).toEqual(expect.arrayContaining(prompts(2)));
     expect(prompts(2)).toHaveLength(4);
   });
@@ -115,7 +115,7 @@ describe('what operators want of a run', () => {
 
   it('should leave a run alone of which nothing is wanted', async () => {
     const { train, scales, intervals } = loop();
-    for (let stage = 0; stage < 3; stage++) await train();
+    for (let round = 0; round < 3; round++) await train();
     expect(scales).toEqual([1, 1, 1]);
     expect(intervals.map(steps)).toEqual([
       [0, 7],

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { evaluation } from '../example-metrics.js';
 
 const ADAPTER = await readFile('test/fixtures/diffusers-adapter.safetensors');
-const measured = (stage: number, rewardMean: number) => evaluation(stage, { heldOut: { rewardMean } });
+const measured = (round: number, rewardMean: number) => evaluation(round, { heldOut: { rewardMean } });
 const older = { evaluation: measured(2, 0.4), adapter: ADAPTER };
 const newer = { evaluation: measured(4, 0.5), adapter: Buffer.concat([ADAPTER]) };
 
@@ -52,7 +52,7 @@ describe('recoverBest', () => {
       const best = await readBest(path);
       expect([older, newer]).toContainEqual(best);
       expect(await readdir(path)).toEqual(['best']);
-      found.push(best?.evaluation.trainingStage);
+      found.push(best?.evaluation.round);
       if (!hasCrashed) break;
     }
     // The old one until the new one is whole, and from then on the new one.
@@ -78,7 +78,7 @@ describe('restoreBest', () => {
       runPath: path,
       evaluations: [base.evaluation, measured(2, 0.4), measured(4, 0.5), measured(6, 0.3)],
       base,
-      policyAfter: async (stage) => (checkpoints.includes(stage) ? Buffer.of(stage) : null),
+      policyAfter: async (round) => (checkpoints.includes(round) ? Buffer.of(round) : null),
       warn: (message) => warnings.push(message),
     });
   beforeEach(() => {
@@ -113,7 +113,7 @@ describe('restoreBest', () => {
     expect(await restore()).toEqual(newer);
     expect(await readBest(path)).toEqual(newer);
     expect(warnings).toEqual([
-      `${join(path, 'best')}: expected the best policy so far, got ${got}. Its figures are restored from the log: those after 4 stages.`,
+      `${join(path, 'best')}: expected the best policy so far, got ${got}. Its figures are restored from the log: those after 4 rounds.`,
     ]);
   });
 
@@ -132,7 +132,7 @@ describe('restoreBest', () => {
       expect(await readdir(join(path, 'best.damaged'))).toContain('evaluation.json');
       const aside = join(path, 'best.damaged');
       expect(warnings).toEqual([
-        `${join(path, 'best')}: expected the best policy so far, got ${got}. The one after 2 stages takes its place, the best that is left; the best in the log is that after 4. What was there is in ${aside}.`,
+        `${join(path, 'best')}: expected the best policy so far, got ${got}. The one after 2 rounds takes its place, the best that is left; the best in the log is that after 4. What was there is in ${aside}.`,
       ]);
     },
   );
@@ -146,7 +146,7 @@ describe('restoreBest', () => {
   test('should fall back on the base model where nothing better is left', async () => {
     expect(await restore()).toEqual(base);
     expect(warnings).toEqual([
-      `${join(path, 'best')}: expected the best policy so far, got none. The one after 0 stages takes its place, the best that is left; the best in the log is that after 4.`,
+      `${join(path, 'best')}: expected the best policy so far, got none. The one after 0 rounds takes its place, the best that is left; the best in the log is that after 4.`,
     ]);
   });
 });

@@ -10,7 +10,7 @@ const POLICY = {
 };
 const STATE = {
   history: {
-    stages: [
+    rounds: [
       [{ prompt: 'a red circle', rewards: [0.1, -0.30000000000000004] }],
       [],
       [{ prompt: 'a blue ring', rewards: [1e-7] }],
@@ -28,7 +28,7 @@ function checkpoint(change: Readonly<Record<string, string | null>> = {}) {
     if (content === null) continue;
     files.set(name, typeof content === 'string' ? new TextEncoder().encode(content) : content);
   }
-  return { path: 'checkpoints/3', completeStages: 3, files };
+  return { path: 'checkpoints/3', completeRounds: 3, files };
 }
 
 describe('the files of a checkpoint', () => {
@@ -54,7 +54,7 @@ describe('the files of a checkpoint', () => {
   it.each([
     '{',
     '{}',
-    '{"history":{"stages":[[{"prompt":1}]]},"rewardQueries":0,"base":{"policyVersion":0}}',
+    '{"history":{"rounds":[[{"prompt":1}]]},"rewardQueries":0,"base":{"policyVersion":0}}',
   ])('should be refused where the state is something else: %s', async (text) => {
     expect(await faultOf(() => readCheckpointFiles(checkpoint({ 'state.json': text }), 'history'))).toEqual([
       'TRIB_CHECKPOINT',
@@ -67,27 +67,27 @@ describe('the history of a checkpoint of an earlier version', () => {
   const former = (...prompts: readonly object[]) =>
     checkpoint({ 'state.json': JSON.stringify({ ...STATE, history: { prompts } }) });
   const queue = { prompt: 'a red circle', scores: [[1, 2, 3]] };
-  const byStage = { prompt: 'a blue ring', scores: [[1, 2], [3]] };
+  const byRound = { prompt: 'a blue ring', scores: [[1, 2], [3]] };
 
   it('should be read where it holds the queues of the per-prompt rule', () => {
     expect(readCheckpointFiles(former(queue), 'per-prompt').state.history).toEqual({
-      stages: [[{ prompt: 'a red circle', rewards: [1, 2, 3] }]],
+      rounds: [[{ prompt: 'a red circle', rewards: [1, 2, 3] }]],
     });
   });
 
   it.each(['history', 'reward', 'per-prompt'] as const)(
     'should be read where it holds nothing: %s',
     (rule) => {
-      expect(readCheckpointFiles(former(), rule).state.history).toEqual({ stages: [] });
+      expect(readCheckpointFiles(former(), rule).state.history).toEqual({ rounds: [] });
     },
   );
 
-  it.each(['history', 'branch-centred'] as const)(
-    'should be refused where the rule counts training stages, which it does not name: %s',
+  it.each(['history', 'branch-centered'] as const)(
+    'should be refused where the rule counts rounds, which it does not name: %s',
     async (rule) => {
-      expect(await faultOf(() => readCheckpointFiles(former(queue, byStage), rule))).toEqual([
+      expect(await faultOf(() => readCheckpointFiles(former(queue, byRound), rule))).toEqual([
         'TRIB_CHECKPOINT',
-        `checkpoints/3/state.json: expected \`history.stages\`, past rewards by training stage, for rule ${rule}; got \`history.prompts\` of an earlier version, which does not say which training stage a reward is from. Finish the run with the version that began it, or start a new one from its policy, for an adapter with --set model.startFrom=checkpoints/3/pytorch_lora_weights.safetensors --run-dir <a new folder>.`,
+        `checkpoints/3/state.json: expected \`history.rounds\`, past rewards by round, for rule ${rule}; got \`history.prompts\` of an earlier version, which does not say which round a reward is from. Finish the run with the version that began it, or start a new one from its policy, for an adapter with --set model.startFrom=checkpoints/3/pytorch_lora_weights.safetensors --run-dir <a new folder>.`,
       ]);
     },
   );

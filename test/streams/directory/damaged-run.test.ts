@@ -9,13 +9,13 @@ import { adapterOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
 
 it('should go on to the same bytes where everything beside the checkpoints was damaged', async () => {
   const own = await temporaryFolder();
-  const config = await tinyConfig(own, { overrides: ['evaluation.everyStages=1'] });
+  const config = await tinyConfig(own, { overrides: ['evaluation.everyRounds=1'] });
   const undisturbed = join(own, 'undisturbed');
   await runTiny({ config, path: undisturbed });
   const path = join(own, 'damaged');
   const stop = new AbortController();
   const { signal } = stop;
-  await runTiny({ config, path, signal, onEvent: ({ kind }) => kind === 'stage' && stop.abort() });
+  await runTiny({ config, path, signal, onEvent: ({ kind }) => kind === 'round' && stop.abort() });
   const at = (...names: string[]) => join(path, ...names);
   const [picture, figures] = [
     await readFile(at('samples', 'stage-0000.png')),
@@ -47,7 +47,7 @@ it('should go on to the same bytes where everything beside the checkpoints was d
   expect(await adapterOf(path)).toEqual(await adapterOf(undisturbed));
   expect(parse(await readFile(at('config.yaml'), 'utf8'))).toEqual(config);
   expect(await readFile(at('samples', 'stage-0000.png'))).toEqual(picture);
-  const bestBefore = JSON.parse(figures).trainingStage;
+  const bestBefore = JSON.parse(figures).round;
   expect(resumed.warnings).toEqual([
     expect.stringContaining(
       `${at('config.yaml')}: expected the config of the run, got text that is not YAML.`,
@@ -55,11 +55,11 @@ it('should go on to the same bytes where everything beside the checkpoints was d
     expect.stringContaining('got 1 that cannot be used: line 1 (train.rewardMean: expected a number).'),
     `${at('samples', 'stage-0000.png')}: expected a PNG, got a PNG that is cut short. The pictures of the base model are made anew.`,
     expect.stringContaining(`${at('checkpoints', '1')} version of onnxruntime: expected 1.0.0`),
-    expect.stringContaining(`Its figures are restored from the log: those after ${bestBefore} stages.`),
+    expect.stringContaining(`Its figures are restored from the log: those after ${bestBefore} rounds.`),
   ]);
   const report = await readReport(path, config);
   expect(report.notes).toEqual([]);
-  expect(report.evaluations.map(({ trainingStage }) => trainingStage)).toEqual([0, 1, 2, 3]);
+  expect(report.evaluations.map(({ round }) => round)).toEqual([0, 1, 2, 3]);
   expect(report.grids?.prompts).toEqual((await readReport(undisturbed, config)).grids?.prompts);
-  expect(report.best?.trainingStage).toBe((await readReport(undisturbed, config)).best?.trainingStage);
+  expect(report.best?.round).toBe((await readReport(undisturbed, config)).best?.round);
 });

@@ -4,13 +4,13 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { readMetrics, rewriteMetrics, setAside } from '../../../src/streams/directory/metrics-log.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
-import { alarm, evaluation, stageMetrics } from '../example-metrics.js';
+import { alarm, evaluation, roundMetrics } from '../example-metrics.js';
 
 const time = '2026-11-21T10:00:00.000Z';
 const base = { kind: 'evaluation', time, ...evaluation(0) } as const;
-const stage = (index: number, changes = {}) =>
-  ({ kind: 'stage', time, ...stageMetrics(index, changes) }) as const;
-const WHOLE = [base, stage(0), { kind: 'alarm', time, ...alarm(1) } as const, stage(1), stage(2)];
+const round = (index: number, changes = {}) =>
+  ({ kind: 'round', time, ...roundMetrics(index, changes) }) as const;
+const WHOLE = [base, round(0), { kind: 'alarm', time, ...alarm(1) } as const, round(1), round(2)];
 
 let path = '';
 beforeEach(async () => {
@@ -21,7 +21,7 @@ const textOf = (lines: readonly object[]) => lines.map((line) => `${JSON.stringi
 const read = async () => {
   const { lines, damaged } = await readMetrics(path);
   return {
-    kept: lines.map(({ kind, trainingStage }) => `${kind} ${trainingStage}`),
+    kept: lines.map(({ kind, round }) => `${kind} ${round}`),
     damaged: damaged.map(({ number, damage }) => `${number}: ${damage}`),
   };
 };
@@ -40,49 +40,49 @@ describe('readMetrics', () => {
     expect(damaged).toEqual([]);
   });
 
-  const { rewardMean: _, ...withoutReward } = stage(1);
-  const { lateGroups: __, ...withoutLate } = stage(1);
+  const { rewardMean: _, ...withoutReward } = round(1);
+  const { lateGroups: __, ...withoutLate } = round(1);
   test.each<[string, object | string, string]>([
     ['a misspelled field', { ...withoutReward, rewardMeam: 0.3 }, 'rewardMean: expected a number or null'],
     ['a missing field', withoutLate, 'lateGroups: expected a whole number'],
-    ['NaN as text', { ...stage(1), gradNorm: 'NaN' }, 'gradNorm: expected a number'],
+    ['NaN as text', { ...round(1), gradNorm: 'NaN' }, 'gradNorm: expected a number'],
     [
       'markup for a number',
-      { ...stage(1), rewardQueries: '<b>x</b>' },
+      { ...round(1), rewardQueries: '<b>x</b>' },
       'rewardQueries: expected a whole number',
     ],
-    ['a list for a number', { ...stage(1), elapsedSeconds: [1] }, 'elapsedSeconds: expected a number'],
-    ['text in a list', { ...stage(1), trainedSteps: [3, 'x'] }, 'trainedSteps.1: expected a whole number'],
+    ['a list for a number', { ...round(1), elapsedSeconds: [1] }, 'elapsedSeconds: expected a number'],
+    ['text in a list', { ...round(1), trainedSteps: [3, 'x'] }, 'trainedSteps.1: expected a whole number'],
     [
       'a number that is no JSON',
-      textOf([stage(1)]).replace('"gradNorm":0.8', '"gradNorm":NaN'),
+      textOf([round(1)]).replace('"gradNorm":0.8', '"gradNorm":NaN'),
       'expected JSON',
     ],
     [
       'a number beyond all bounds',
-      textOf([stage(1)]).replace(':0.8', ':1e999'),
+      textOf([round(1)]).replace(':0.8', ':1e999'),
       'gradNorm: expected a number',
     ],
-    ['another index', { ...stage(1), trainingStage: 7 }, 'policyVersion: expected 1 more than trainingStage'],
+    ['another index', { ...round(1), round: 7 }, 'policyVersion: expected 1 more than round'],
     [
       'more steps than it has figures of',
-      { ...stage(1), numSteps: 1e9 },
+      { ...round(1), numSteps: 1e9 },
       'clipFractionByStep: expected as many as numSteps',
     ],
-    ['another kind', { ...stage(1), kind: 'stag' }, 'kind: expected stage, evaluation or alarm'],
-    ['no time', { ...stage(1), time: 'noon' }, 'time: expected a time in UTC'],
+    ['another kind', { ...round(1), kind: 'stag' }, 'kind: expected round, evaluation or alarm'],
+    ['no time', { ...round(1), time: 'noon' }, 'time: expected a time in UTC'],
     [
       'a threshold of operators as text',
-      { ...stage(1), control: { version: 1, guards: { ratioDrift: { threshold: 'x' } } } },
+      { ...round(1), control: { version: 1, guards: { ratioDrift: { threshold: 'x' } } } },
       'control.guards.ratioDrift.threshold: expected a number',
     ],
     ['no object', '[1]\n', 'expected an object'],
-    ['text', 'stage 1 trained\n', 'expected JSON'],
+    ['text', 'round 1 trained\n', 'expected JSON'],
   ])('should leave out a line with %s, and use the others', async (_name, line, damage) => {
     const spoilt = typeof line === 'string' ? line : textOf([line]);
-    await write(textOf([base, stage(0)]) + spoilt + textOf([stage(2)]));
+    await write(textOf([base, round(0)]) + spoilt + textOf([round(2)]));
     expect(await read()).toEqual({
-      kept: ['evaluation 0', 'stage 0', 'stage 2'],
+      kept: ['evaluation 0', 'round 0', 'round 2'],
       damaged: [`3: ${damage}`],
     });
   });
@@ -93,11 +93,11 @@ describe('readMetrics', () => {
         { ...base, heldOut: { ...base.heldOut, rewardMean: '<b>x</b>' } },
         { ...base, byTemplate: { plain: { train: 'x', heldOut: null } } },
         { kind: 'alarm', time, ...alarm(1), threshold: null },
-        stage(0),
+        round(0),
       ]),
     );
     expect(await read()).toEqual({
-      kept: ['stage 0'],
+      kept: ['round 0'],
       damaged: [
         '1: heldOut.rewardMean: expected a number',
         '2: byTemplate.plain.train: expected a number or null',
@@ -111,28 +111,28 @@ describe('readMetrics', () => {
     await appendFile(join(path, 'metrics.jsonl'), Buffer.of(0, 255, 254, 13, 0, 10));
     await appendFile(join(path, 'metrics.jsonl'), textOf(WHOLE.slice(3)).slice(0, -40));
     const { kept, damaged } = await read();
-    expect(kept).toEqual(['evaluation 0', 'stage 0', 'stage 1']);
+    expect(kept).toEqual(['evaluation 0', 'round 0', 'round 1']);
     expect(damaged).toEqual(['3: expected JSON', '5: expected JSON']);
   });
 
-  test('should put whole lines in order, and let the later of two on one stage count', async () => {
-    const again = stage(1, { rewardMean: 0.9 });
-    await write(textOf([stage(2), stage(1), again, base, WHOLE[2] as object, stage(0)]));
+  test('should put whole lines in order, and let the later of two on one round count', async () => {
+    const again = round(1, { rewardMean: 0.9 });
+    await write(textOf([round(2), round(1), again, base, WHOLE[2] as object, round(0)]));
     expect(await read()).toEqual({
-      kept: ['evaluation 0', 'stage 0', 'alarm 1', 'stage 1', 'stage 2'],
-      damaged: ['2: line 3 is of the same stage'],
+      kept: ['evaluation 0', 'round 0', 'alarm 1', 'round 1', 'round 2'],
+      damaged: ['2: line 3 is of the same round'],
     });
     expect((await readMetrics(path)).lines[3]).toEqual(again);
   });
 
   test('should give a figure that was not finite as NaN, which no guard takes for 0', async () => {
-    await write(textOf([stage(0, { gradNorm: Number.POSITIVE_INFINITY })]));
+    await write(textOf([round(0, { gradNorm: Number.POSITIVE_INFINITY })]));
     const [line] = (await readMetrics(path)).lines;
-    expect(line).toMatchObject({ kind: 'stage', gradNorm: Number.NaN });
+    expect(line).toMatchObject({ kind: 'round', gradNorm: Number.NaN });
   });
 
   test('should keep a field that it does not know', async () => {
-    await write(textOf([{ ...stage(0), later: 1 }]));
+    await write(textOf([{ ...round(0), later: 1 }]));
     expect((await readMetrics(path)).lines[0]).toHaveProperty('later', 1);
   });
 

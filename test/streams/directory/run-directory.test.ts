@@ -7,7 +7,7 @@ import { parse, stringify } from 'yaml';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
 import { openRunDirectory, type RunDirectoryOptions } from '../../../src/streams/directory/run-directory.js';
 import { SMALLEST } from '../config/valid-config.js';
-import { alarm, evaluation, stageMetrics } from '../example-metrics.js';
+import { alarm, evaluation, roundMetrics } from '../example-metrics.js';
 
 let folder = '';
 let path = '';
@@ -39,17 +39,17 @@ const lines = async () =>
   (await readFile(join(path, 'metrics.jsonl'), 'utf8'))
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as { kind: string; trainingStage: number });
+    .map((line) => JSON.parse(line) as { kind: string; round: number });
 
-/** A run that was killed after stage 2, with checkpoints after each of its stages. */
+/** A run that was killed after round 2, with checkpoints after each of its rounds. */
 async function killedRun() {
   const run = await open();
   await run.recordEvaluation(evaluation(0));
-  for (const stage of [0, 1, 2]) {
-    await run.recordStage(stageMetrics(stage));
-    await run.saveCheckpoint(stage + 1, {
-      'state.json': `{"stage":${stage}}`,
-      'w.bin': Uint8Array.of(stage),
+  for (const round of [0, 1, 2]) {
+    await run.recordRound(roundMetrics(round));
+    await run.saveCheckpoint(round + 1, {
+      'state.json': `{"round":${round}}`,
+      'w.bin': Uint8Array.of(round),
     });
   }
 }
@@ -93,14 +93,14 @@ describe('openRunDirectory, a new run', () => {
 });
 
 describe('openRunDirectory, what a run writes', () => {
-  test('should log stages, evaluations and alarms as JSON lines and as events', async () => {
+  test('should log rounds, evaluations and alarms as JSON lines and as events', async () => {
     const run = await open();
     await run.recordEvaluation(evaluation(0));
-    await run.recordStage(stageMetrics(0));
+    await run.recordRound(roundMetrics(0));
     await run.recordAlarm(alarm(1));
     expect(await lines()).toEqual([
       { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(0) },
-      { kind: 'stage', time: '2026-11-21T10:00:00.000Z', ...stageMetrics(0) },
+      { kind: 'round', time: '2026-11-21T10:00:00.000Z', ...roundMetrics(0) },
       { kind: 'alarm', time: '2026-11-21T10:00:00.000Z', ...alarm(1) },
     ]);
     const events = await readFile(join(path, 'events.out.tfevents.tributary'), 'latin1');
@@ -134,7 +134,7 @@ describe('openRunDirectory, what a run writes', () => {
       'pytorch_lora_weights.safetensors',
     ]);
     expect(await run.readBest()).toEqual({ ...better, adapter: Buffer.of(2, 3) });
-    await writeFile(join(path, 'best', 'evaluation.json'), '{"trainingStage":4}');
+    await writeFile(join(path, 'best', 'evaluation.json'), '{"round":4}');
     expect(await run.readBest()).toBeNull();
   });
 
@@ -152,7 +152,7 @@ describe('openRunDirectory, a run to resume', () => {
   test('should read the newest checkpoint', async () => {
     await killedRun();
     const { checkpoint, elapsedSeconds } = await open({ resume: true });
-    expect(checkpoint?.completeStages).toBe(3);
+    expect(checkpoint?.completeRounds).toBe(3);
     expect(checkpoint?.files.get('w.bin')).toEqual(Uint8Array.of(2));
     expect([...(checkpoint?.files.keys() ?? [])]).toEqual(['state.json', 'w.bin']);
     expect(elapsedSeconds).toBe(30);
@@ -174,12 +174,12 @@ describe('openRunDirectory, a run to resume', () => {
     const damaged = join(path, 'checkpoints', '3');
     await spoil(damaged);
     const { checkpoint, history } = await open({ resume: true });
-    expect(checkpoint?.completeStages).toBe(2);
+    expect(checkpoint?.completeRounds).toBe(2);
     expect(warnings).toEqual([`${damaged}: expected a whole checkpoint, got ${damage}. It is passed over.`]);
-    expect(history.map(({ kind, trainingStage }) => [kind, trainingStage])).toEqual([
+    expect(history.map(({ kind, round }) => [kind, round])).toEqual([
       ['evaluation', 0],
-      ['stage', 0],
-      ['stage', 1],
+      ['round', 0],
+      ['round', 1],
     ]);
     expect(await lines()).toEqual(history);
   });
@@ -190,22 +190,22 @@ describe('openRunDirectory, a run to resume', () => {
     for (const complete of [1, 3, 4]) await run.recordAlarm(alarm(complete));
     const { history } = await open({ resume: true });
     const alarms = history.filter(({ kind }) => kind === 'alarm');
-    expect(alarms.map(({ trainingStage }) => trainingStage)).toEqual([1, 3]);
+    expect(alarms.map(({ round }) => round)).toEqual([1, 3]);
   });
 
   test('should ignore the temporary folder of a crash', async () => {
     await killedRun();
     await mkdir(join(path, 'checkpoints', '.4.1-0-7.tmp'));
-    expect((await open({ resume: true })).checkpoint?.completeStages).toBe(3);
+    expect((await open({ resume: true })).checkpoint?.completeRounds).toBe(3);
     expect(warnings).toEqual([]);
   });
 
   test('should leave out a line that a crash cut short, and log on below the others', async () => {
     await killedRun();
-    await writeFile(join(path, 'metrics.jsonl'), '{"kind":"stage","trainingSta', { flag: 'a' });
+    await writeFile(join(path, 'metrics.jsonl'), '{"kind":"round","trainingSta', { flag: 'a' });
     const run = await open({ resume: true });
-    await run.recordStage(stageMetrics(3));
-    expect((await lines()).map(({ trainingStage }) => trainingStage)).toEqual([0, 0, 1, 2, 3]);
+    await run.recordRound(roundMetrics(3));
+    expect((await lines()).map(({ round }) => round)).toEqual([0, 0, 1, 2, 3]);
   });
 
   test('should set damaged lines aside, say which, and lose no checkpoint to them', async () => {
@@ -216,8 +216,8 @@ describe('openRunDirectory, a run to resume', () => {
       .concat('garbage\n');
     await writeFile(log, damaged);
     const { checkpoint, history } = await open({ resume: true });
-    expect(checkpoint?.completeStages).toBe(3);
-    expect(history.map(({ trainingStage }) => trainingStage)).toEqual([0, 0, 2]);
+    expect(checkpoint?.completeRounds).toBe(3);
+    expect(history.map(({ round }) => round)).toEqual([0, 0, 2]);
     expect(await lines()).toEqual(history);
     const aside = join(path, 'metrics.damaged.jsonl');
     expect(warnings).toEqual([
@@ -239,7 +239,7 @@ describe('openRunDirectory, a run to resume', () => {
     const file = join(path, 'config.yaml');
     await writeFile(file, text);
     const { checkpoint } = await open({ resume: true });
-    expect(checkpoint?.completeStages).toBe(3);
+    expect(checkpoint?.completeRounds).toBe(3);
     expect(parse(await readFile(file, 'utf8'))).toEqual(configWith());
     expect(warnings).toEqual([
       `${file}: expected the config of the run, got ${damage}. It is written anew: the checkpoint is of this config.`,
@@ -281,21 +281,21 @@ describe('openRunDirectory, a run to resume', () => {
   test('should let a run be saved more or less often than it was', async () => {
     await killedRun();
     const { checkpoint } = await open({ resume: true, config: configWith('checkpoints.keep=9') });
-    expect(checkpoint?.completeStages).toBe(3);
+    expect(checkpoint?.completeRounds).toBe(3);
   });
 
   test('should go on with a run that is older than a setting, whose default changes nothing', async () => {
     await killedRun();
     const { checkpoints: _, transport: __, ...older } = configWith();
-    Reflect.deleteProperty(older.stages.rewards ?? {}, 'maxMagnitude');
+    Reflect.deleteProperty(older.stages.reward ?? {}, 'maxMagnitude');
     expect(JSON.stringify(older)).not.toContain('maxMagnitude');
     await writeFile(join(path, 'config.yaml'), stringify(older));
     const manifest = await readFile(join(path, 'checkpoints', '3', 'manifest.json'), 'utf8');
     // As the older program wrote it.
     expect(manifest).toContain(createHash('sha256').update(JSON.stringify(older)).digest('hex'));
-    expect((await open({ resume: true })).checkpoint?.completeStages).toBe(3);
+    expect((await open({ resume: true })).checkpoint?.completeRounds).toBe(3);
     await expect(
-      open({ resume: true, config: configWith('stages.rewards.maxMagnitude=10') }),
+      open({ resume: true, config: configWith('stages.reward.maxMagnitude=10') }),
     ).rejects.toMatchObject({ code: 'TRIB_CHECKPOINT' });
   });
 

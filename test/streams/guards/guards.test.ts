@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { WatchedFigures } from '../../../src/streams/guards/guard-spec.js';
 import { GUARD_NAMES, GUARDS, type GuardName } from '../../../src/streams/guards/index.js';
-import type { PromptSetEvaluation, StageMetrics } from '../../../src/streams/messages/run-events.js';
-import { evaluation, stageMetrics } from '../example-metrics.js';
+import type { PromptSetEvaluation, RoundMetrics } from '../../../src/streams/messages/run-events.js';
+import { evaluation, roundMetrics } from '../example-metrics.js';
 
-const stages = (...changes: Partial<StageMetrics>[]): WatchedFigures[] =>
-  changes.map((change, index) => ({ kind: 'stage', ...stageMetrics(index, change) }));
+const rounds = (...changes: Partial<RoundMetrics>[]): WatchedFigures[] =>
+  changes.map((change, index) => ({ kind: 'round', ...roundMetrics(index, change) }));
 const evaluations = (
   list: 'train' | 'heldOut',
   ...changes: Partial<PromptSetEvaluation>[]
@@ -28,8 +28,8 @@ function valuesOf(
 const withReward = (rewardMean: number | null, rewardStd: number | null = 9) => ({ rewardMean, rewardStd });
 
 describe('rewardCollapse', () => {
-  it('should measure the fall below the best stage in units of the first', () => {
-    const figures = stages(
+  it('should measure the fall below the best round in units of the first', () => {
+    const figures = rounds(
       withReward(0.5, 0.2),
       withReward(0.9),
       withReward(0.6),
@@ -40,8 +40,8 @@ describe('rewardCollapse', () => {
     expect(valuesOf('rewardCollapse', figures)).toEqual([0, 0, 1.5, 0, 2]);
   });
 
-  it('should wait for rewards that differ, and pass over stages that were lost', () => {
-    const figures = stages(
+  it('should wait for rewards that differ, and pass over rounds that were lost', () => {
+    const figures = rounds(
       withReward(null, null),
       withReward(0.5, 0),
       withReward(0.4, 0.1),
@@ -54,21 +54,21 @@ describe('rewardCollapse', () => {
 
 describe('ratioDrift', () => {
   it('should be the mean deviation of the ratio', () => {
-    const figures = stages({ meanRatioDeviation: 0 }, { meanRatioDeviation: 0.25, maxRatioDeviation: 0.5 });
+    const figures = rounds({ meanRatioDeviation: 0 }, { meanRatioDeviation: 0.25, maxRatioDeviation: 0.5 });
     expect(valuesOf('ratioDrift', figures)).toEqual([0, 0.25]);
   });
 });
 
 describe('klToPretrained', () => {
   it('should be the measured KL, where there is one', () => {
-    const figures = stages({ klToPretrained: null }, { klToPretrained: 12.5 });
+    const figures = rounds({ klToPretrained: null }, { klToPretrained: 12.5 });
     expect(valuesOf('klToPretrained', figures)).toEqual([null, 12.5]);
   });
 });
 
 describe('zeroSpreadGroups', () => {
   it('should be the share of the groups that were scored', () => {
-    const figures = stages(
+    const figures = rounds(
       { zeroSpreadGroups: 6, groups: 8, lostGroups: 2 },
       { zeroSpreadGroups: 0, groups: 0, lostGroups: 10 },
     );
@@ -119,16 +119,16 @@ describe('rewardVerifierDivergence', () => {
 });
 
 describe.each(GUARD_NAMES)('the guard %s', (name) => {
-  it('should look at stages or at evaluations, not at both', () => {
-    const stage = stages({ klToPretrained: 1 });
+  it('should look at rounds or at evaluations, not at both', () => {
+    const round = rounds({ klToPretrained: 1 });
     const evaluated = evaluations('train', {});
-    const looksAt = [stage, evaluated].map((figures) => valuesOf(name, figures)[0] !== null);
+    const looksAt = [round, evaluated].map((figures) => valuesOf(name, figures)[0] !== null);
     expect(looksAt).toContain(true);
     expect(looksAt).toContain(false);
   });
 
   it('should not raise an alarm over a healthy run by default', () => {
-    const healthy = [...stages({}, {}, {}), ...evaluations('heldOut', {})];
+    const healthy = [...rounds({}, {}, {}), ...evaluations('heldOut', {})];
     for (const value of valuesOf(name, healthy))
       expect(value ?? 0).toBeLessThanOrEqual(GUARDS[name].threshold.default);
   });

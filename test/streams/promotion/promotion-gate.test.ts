@@ -73,11 +73,11 @@ async function start({ bestReward, base = PRETRAINED }: { bestReward?: number; b
       },
     } as never,
   });
-  let stages = 0;
+  let rounds = 0;
   const judge = async (next: Policy, trainedSteps: readonly number[] = [1, 2]) => {
     trained = next;
-    stages += 1;
-    const { promotion, alarm } = await gate.judge(stages, trainedSteps);
+    rounds += 1;
+    const { promotion, alarm } = await gate.judge(rounds, trainedSteps);
     expect(promotion.isPromoted).toBe(alarm === null);
     return { promotion, alarm, held: trained };
   };
@@ -104,10 +104,10 @@ describe('the promotion gate', () => {
     const good = policy(0.5, [1, 3]);
     await judge(good);
     const { alarm, held } = await judge(policy(0.7, [0.4, 1.4]));
-    expect(alarm).toMatchObject({ guard: 'promotion', action: 'roll-back', threshold: 1, trainingStage: 2 });
+    expect(alarm).toMatchObject({ guard: 'promotion', action: 'roll-back', threshold: 1, round: 2 });
     expect(alarm?.value).toBeCloseTo(1.1);
     expect(alarm?.message).toContain(
-      "promotion after 2 training stages: expected at most 1 standard deviations of the base model's rewards below the best promoted policy, got 1.1.",
+      "promotion after 2 rounds: expected at most 1 standard deviations of the base model's rewards below the best promoted policy, got 1.1.",
     );
     expect(held).toBe(good);
     expect(gate.bestReward()).toBe(2);

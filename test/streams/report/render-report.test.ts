@@ -9,7 +9,7 @@ import { appendMetrics } from '../../../src/streams/directory/metrics-log.js';
 import { type ReportContent, renderReport } from '../../../src/streams/report/render-report.js';
 import { writeReport } from '../../../src/streams/report/write-report.js';
 import { SMALLEST } from '../config/valid-config.js';
-import { alarm, evaluation, stageMetrics } from '../example-metrics.js';
+import { alarm, evaluation, roundMetrics } from '../example-metrics.js';
 import { elementsOf } from './markup.js';
 
 const { config } = lintTopology(SMALLEST, 'tiny.yaml');
@@ -20,10 +20,10 @@ const png = (value: number) =>
 const from = (firstStep: number) => Array.from({ length: 10 - firstStep }, (_, index) => firstStep + index);
 const content: ReportContent = {
   config,
-  stages: [0, 1, 2, 3].map((stage) =>
-    stageMetrics(stage, {
-      trainedSteps: from(stage < 2 ? 7 : 4),
-      clipFractionByStep: Array(10).fill(stage / 4),
+  rounds: [0, 1, 2, 3].map((round) =>
+    roundMetrics(round, {
+      trainedSteps: from(round < 2 ? 7 : 4),
+      clipFractionByStep: Array(10).fill(round / 4),
     }),
   ),
   evaluations: [
@@ -56,22 +56,22 @@ describe('renderReport', () => {
     expect(html).not.toContain('NaN');
   });
 
-  test('should count late groups where stages close by time, and not speak of them elsewhere', () => {
-    const stages = content.stages.map((stage) => ({ ...stage, lateGroups: stage.trainingStage }));
-    expect(textOf(renderReport({ ...content, stages }))).toContain('late groups 6 ');
+  test('should count late groups where rounds close by time, and not speak of them elsewhere', () => {
+    const rounds = content.rounds.map((round) => ({ ...round, lateGroups: round.round }));
+    expect(textOf(renderReport({ ...content, rounds }))).toContain('late groups 6 ');
     expect(renderReport(content)).not.toContain('late groups');
   });
 
   test('should tell rewards from outside from those of the model, and draw them on an axis of their own', () => {
-    const people = content.stages.map((stage) => ({
-      ...stage,
+    const people = content.rounds.map((round) => ({
+      ...round,
       rewardQueries: 0,
-      rewardMean: 4 + stage.trainingStage / 10,
+      rewardMean: 4 + round.round / 10,
       outsideRewards: 128,
     }));
-    const html = renderReport({ ...content, stages: people });
+    const html = renderReport({ ...content, rounds: people });
     const text = textOf(html);
-    expect(text).toContain('512 rewards from outside in 4 training stages');
+    expect(text).toContain('512 rewards from outside in 4 rounds');
     expect(text).not.toContain('reward queries');
     const chartOf = (title: string) =>
       html.split('<figure>').find((figure) => figure.includes(`<h3>${title}</h3>`)) ?? '';
@@ -81,9 +81,9 @@ describe('renderReport', () => {
     expect(chartOf('Rewards from outside')).toContain('in training');
     expect(chartOf('Rewards from outside')).not.toContain('held-out');
     expect(chartOf('Rewards from outside')).toContain('>4.3<');
-    const modelled = renderReport(content);
-    expect(modelled).not.toContain('Rewards from outside');
-    expect(textOf(modelled)).toContain('512 reward queries in 4 training stages');
+    const modeled = renderReport(content);
+    expect(modeled).not.toContain('Rewards from outside');
+    expect(textOf(modeled)).toContain('512 reward queries in 4 rounds');
   });
 
   test('should not say of rewards from outside that the policy exploits the reward model', () => {
@@ -91,15 +91,15 @@ describe('renderReport', () => {
       evaluation(0, { train: { verifiedAlignment: 0.5, rewardMean: 0.1 } }),
       evaluation(4, { train: { verifiedAlignment: 0.3, rewardMean: 0.4 } }),
     ];
-    const people = content.stages.map((stage) => ({ ...stage, outsideRewards: 128 }));
+    const people = content.rounds.map((round) => ({ ...round, outsideRewards: 128 }));
     const exploits = 'exploits the reward model';
     expect(renderReport({ ...content, evaluations: [base, tuned] })).toContain(exploits);
-    expect(renderReport({ ...content, stages: people, evaluations: [base, tuned] })).not.toContain(exploits);
+    expect(renderReport({ ...content, rounds: people, evaluations: [base, tuned] })).not.toContain(exploits);
   });
 
   test('should say first what came of it', () => {
     expect(textOf(renderReport(content))).toContain(
-      'After 4 training stages, 58.6 % of the images of training prompts show exactly what was asked for (before: 41.0 %), and 30.0 % of the images of held-out prompts (before: 40.0 %).',
+      'After 4 rounds, 58.6 % of the images of training prompts show exactly what was asked for (before: 41.0 %), and 30.0 % of the images of held-out prompts (before: 40.0 %).',
     );
   });
 
@@ -130,15 +130,15 @@ describe('renderReport', () => {
   test('should leave steps that were not trained empty in the heat map', () => {
     const html = renderReport(content);
     expect(html.match(/class="heat"/g)).toHaveLength(2 * 3 + 2 * 6);
-    expect(html).toContain('<title>stage 3, step 4: 75.0 % clipped</title>');
+    expect(html).toContain('<title>round 3, step 4: 75.0 % clipped</title>');
   });
 
   test('should draw the trained steps, wherever they lie', () => {
     const steps = [[0, 1], [2, 5, 6], []];
-    const stages = steps.map((trainedSteps, stage) => stageMetrics(stage, { trainedSteps }));
-    const html = renderReport({ ...content, stages });
+    const rounds = steps.map((trainedSteps, round) => roundMetrics(round, { trainedSteps }));
+    const html = renderReport({ ...content, rounds });
     expect(html.match(/class="heat"/g)).toHaveLength(2 + 3);
-    // The plot is 202 high, for 10 steps: steps 0-1 of stage 0, and 2 and 5-6 of stage 1.
+    // The plot is 202 high, for 10 steps: steps 0-1 of round 0, and 2 and 5-6 of round 1.
     expect(
       [...html.matchAll(/class="area".*? y="([\d.]+)".*? height="([\d.]+)"/g)].map(([, ...at]) => at),
     ).toEqual([
@@ -153,15 +153,15 @@ describe('renderReport', () => {
     const html = renderReport(content);
     for (const title of titles) expect(html).not.toContain(title);
     const measured = { klToPretrained: 1.5, valueLoss: 0.2, learningRateScale: 0.5 };
-    const stages = content.stages.map((stage) => ({ ...stage, ...measured }));
-    const full = renderReport({ ...content, stages });
+    const rounds = content.rounds.map((round) => ({ ...round, ...measured }));
+    const full = renderReport({ ...content, rounds });
     for (const title of titles) expect(full).toContain(`<h3>${title}</h3>`);
   });
 
   test('should say which policy was the best', () => {
     const best = evaluation(2, { heldOut: { rewardMean: 0.35 } });
     expect(textOf(renderReport({ ...content, best }))).toContain(
-      'The best policy on held-out prompts is that after 2 training stages, reward 0.350 (+0.050); it is kept in best/ .',
+      'The best policy on held-out prompts is that after 2 rounds, reward 0.350 (+0.050); it is kept in best/ .',
     );
   });
 
@@ -171,9 +171,9 @@ describe('renderReport', () => {
     const html = renderReport({ ...content, best, alarms });
     elementsOf(html);
     expect(textOf(html)).toContain('Alarms a &lt; b too far Before and after');
-    expect(textOf(html)).toContain('After 2 training stages, 50.0 % of the images');
+    expect(textOf(html)).toContain('After 2 rounds, 50.0 % of the images');
     expect(textOf(html)).toContain(
-      'The guard ratioDrift stopped the run after 4 training stages, and this is what it ends with.',
+      'The guard ratioDrift stopped the run after 4 rounds, and this is what it ends with.',
     );
     const unimproved = renderReport({ ...content, best: evaluation(0), alarms });
     expect(textOf(unimproved)).toContain(
@@ -202,8 +202,8 @@ describe('renderReport', () => {
     const unverified = { verifiedAlignment: null, verifierScore: null };
     const html = renderReport({
       ...content,
-      stages: content.stages.map((stage) => ({ ...stage, ...unverified })),
-      evaluations: [0, 4].map((stage) => evaluation(stage, { train: unverified, heldOut: unverified })),
+      rounds: content.rounds.map((round) => ({ ...round, ...unverified })),
+      evaluations: [0, 4].map((round) => evaluation(round, { train: unverified, heldOut: unverified })),
     });
     expect(html).not.toContain('<h3>Verified alignment</h3>');
     expect(textOf(html)).toContain('the reward is 0.300 for training prompts (before: 0.300)');
@@ -212,9 +212,9 @@ describe('renderReport', () => {
 
   test('should stand at any time of a run', () => {
     for (const part of [
-      { stages: [], evaluations: [], grids: null },
-      { stages: [], evaluations: content.evaluations.slice(0, 1), grids: null },
-      { stages: content.stages.slice(0, 1), evaluations: content.evaluations.slice(0, 1), grids: null },
+      { rounds: [], evaluations: [], grids: null },
+      { rounds: [], evaluations: content.evaluations.slice(0, 1), grids: null },
+      { rounds: content.rounds.slice(0, 1), evaluations: content.evaluations.slice(0, 1), grids: null },
     ]) {
       const html = renderReport({ ...content, ...part });
       expect(html).toContain('No tuned policy has been evaluated yet.');
@@ -223,13 +223,13 @@ describe('renderReport', () => {
     }
   });
 
-  test('should stay small after many stages, and show the last one', () => {
+  test('should stay small after many rounds, and show the last one', () => {
     const html = renderReport({
       ...content,
-      stages: Array.from({ length: 5000 }, (_, stage) => stageMetrics(stage)),
+      rounds: Array.from({ length: 5000 }, (_, round) => roundMetrics(round)),
     });
     expect(html.length).toBeLessThan(600_000);
-    expect(html).toContain('stage 4999, step 9');
+    expect(html).toContain('round 4999, step 9');
   });
 });
 
@@ -244,7 +244,7 @@ describe('writeReport', () => {
           time,
           ...evaluation(0, { train: { verifiedAlignment: alignment } }),
         });
-      await appendMetrics(folder, { kind: 'stage', time, ...stageMetrics(0) });
+      await appendMetrics(folder, { kind: 'round', time, ...roundMetrics(0) });
       await appendMetrics(folder, { kind: 'alarm', time, ...alarm(1) });
       await appendMetrics(folder, { kind: 'evaluation', time, ...evaluation(1) });
       await writeBest(folder, { evaluation: evaluation(1), adapter: new Uint8Array() });
@@ -258,8 +258,8 @@ describe('writeReport', () => {
       const html = await readFile(await writeReport(folder, config), 'utf8');
       expect(html).toContain('(before: 22.0 %)');
       expect(html).not.toContain('11.0 %');
-      expect(html).toContain('<li>guard ratioDrift after 1 training stages: as in a test</li>');
-      expect(html).toContain('The best policy on held-out prompts is that after 1 training stage,');
+      expect(html).toContain('<li>guard ratioDrift after 1 rounds: as in a test</li>');
+      expect(html).toContain('The best policy on held-out prompts is that after 1 round,');
       expect(html).toContain(Buffer.from(png(2)).toString('base64'));
       expect(html).toContain('<div class="prompt">two blue squares</div>');
     } finally {
@@ -273,7 +273,7 @@ describe('writeReport', () => {
       const markup = '<b>x</b>';
       const whole = [
         { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(0) },
-        { kind: 'stage', time: '2026-11-21T10:00:00.000Z', ...stageMetrics(0) },
+        { kind: 'round', time: '2026-11-21T10:00:00.000Z', ...roundMetrics(0) },
         { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(1) },
       ];
       // Every figure of every line in turn.
@@ -304,12 +304,12 @@ describe('writeReport', () => {
         `<p class="facts">${spoilt.length} lines of metrics.jsonl could not be used; the figures below do without.</p>`,
       );
       expect(html).toContain(
-        '<p class="facts">samples/stage-0001.png: expected a PNG, got a PNG that is cut short; the pictures are left out.</p>',
+        '<p class="facts">samples/round-0001.png: expected a PNG, got a PNG that is cut short; the pictures are left out.</p>',
       );
       const [, first] = whole;
       const direct = renderReport({
         ...content,
-        stages: [{ ...stageMetrics(0), ...first, rewardQueries: markup as unknown as number }],
+        rounds: [{ ...roundMetrics(0), ...first, rewardQueries: markup as unknown as number }],
       });
       expect(direct).not.toContain(markup);
     } finally {

@@ -17,7 +17,7 @@ async function faultOfRun(
   const pipeline = join(folder, 'pipeline');
   await spoil(pipeline);
   const run = await runTiny({ config, path: join(folder, 'run') });
-  expect(eventsOf(run, 'stage')).toEqual([]);
+  expect(eventsOf(run, 'round')).toEqual([]);
   if (!(run.error instanceof TributaryError)) throw run.error ?? new Error('expected the run to fail');
   return { code: run.error.code, message: run.error.message, pipeline };
 }

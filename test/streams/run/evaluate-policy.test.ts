@@ -80,7 +80,7 @@ describe('evaluatePolicy', () => {
   });
 
   it('should take the bound from the config, and err where no reward is within it', async () => {
-    const bounded = ['stages.rewards.maxMagnitude=4'];
+    const bounded = ['stages.reward.maxMagnitude=4'];
     const { evaluation } = await evaluated(
       [
         [4, 5],

@@ -17,11 +17,11 @@ describe('a reward that is not finite', () => {
     const path = join(own, 'run');
     const run = await runTiny({ config: nan, path });
     expect(run.error).toBeUndefined();
-    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
-    expect(stages).toHaveLength(TINY_STAGES);
-    const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
+    const rounds = eventsOf(run, 'round').map(({ metrics }) => metrics);
+    expect(rounds).toHaveLength(TINY_STAGES);
+    const lost = rounds.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
     expect(lost).toBeGreaterThan(0);
-    for (const { groups, lostGroups, deadLetters, selectedSamples, rewardMean } of stages) {
+    for (const { groups, lostGroups, deadLetters, selectedSamples, rewardMean } of rounds) {
       expect(groups + lostGroups).toBe(4);
       expect(deadLetters).toBe(lostGroups);
       expect(selectedSamples).toBe(2 * groups);

@@ -23,7 +23,7 @@ describe('a run with model.train: full', () => {
   it('should train every weight, and go on from a checkpoint to the same bytes', async () => {
     const folder = await temporaryFolder();
     const config = await tinyConfig(folder, {
-      overrides: [...FULL, 'checkpoints.everyStages=1', 'stages.prompts.numStages=2'],
+      overrides: [...FULL, 'checkpoints.everyRounds=1', 'stages.prompts.numRounds=2'],
     });
     const [whole, resumed] = [join(folder, 'whole'), join(folder, 'resumed')];
     const run = await runTiny({ config, path: whole });
@@ -47,7 +47,7 @@ describe('a run with model.train: full', () => {
 
   it('should draw with what it leaves, merge it, and say that there is no adapter to export', async () => {
     const folder = await temporaryFolder();
-    const config = await tinyConfig(folder, { overrides: [...FULL, 'stages.prompts.numStages=1'] });
+    const config = await tinyConfig(folder, { overrides: [...FULL, 'stages.prompts.numRounds=1'] });
     const path = join(folder, 'run');
     expect((await runTiny({ config, path })).error).toBe(undefined);
     const { tensors } = decodeSafetensors(await readFile(join(path, WEIGHTS)), WEIGHTS);

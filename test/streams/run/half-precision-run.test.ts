@@ -8,10 +8,10 @@ import { adapterOf, eventsOf, metricsOf, runTiny, tinyConfig } from '../../fixtu
 
 const HALF = [
   'model.precision=float16',
-  'stages.prompts.numStages=2',
-  'checkpoints.everyStages=1',
+  'stages.prompts.numRounds=2',
+  'checkpoints.everyRounds=1',
   'evaluation.imagesPerPrompt=1',
-  // The scale grows in the first stage and is read in the second.
+  // The scale grows in the first round and is read in the second.
   'stages.trainer.lossScale.growthInterval=2',
   'stages.sampler.numBranches=2',
   'stages.schedule.first=1',
@@ -24,16 +24,16 @@ it('should train in half precision, and go on from a checkpoint to the same byte
   const [whole, resumed] = [join(folder, 'whole'), join(folder, 'resumed')];
   const run = await runTiny({ config, path: whole });
   expect(run.error).toBe(undefined);
-  const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
-  expect(stages).toHaveLength(2);
-  for (const { maxRatioDeviation, optimizerSteps, lossScaling } of stages) {
+  const rounds = eventsOf(run, 'round').map(({ metrics }) => metrics);
+  expect(rounds).toHaveLength(2);
+  for (const { maxRatioDeviation, optimizerSteps, lossScaling } of rounds) {
     expect(maxRatioDeviation).toBeLessThan(2e-2);
     expect(optimizerSteps).toBeGreaterThan(0);
     expect(lossScaling?.skippedUpdates).toBe(0);
   }
-  expect(stages[0]?.lossScaling?.scale).toBeGreaterThan(65536);
+  expect(rounds[0]?.lossScaling?.scale).toBeGreaterThan(65536);
   const saved = JSON.parse(await readFile(join(whole, 'checkpoints', '2', 'loss-scale.json'), 'utf8'));
-  expect(saved.scale).toBe(stages[1]?.lossScaling?.scale);
+  expect(saved.scale).toBe(rounds[1]?.lossScaling?.scale);
 
   const controller = new AbortController();
   await runTiny({

@@ -11,15 +11,15 @@ import { brightness, sendJson, sendText, startRewardServer } from '../../fixture
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { eventsOf, metricsOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
 
-/** The base model: 2 training prompts and a held-out one. Then 2 stages of 4 groups, 3 pictures in 2 requests each. */
+/** The base model: 2 training prompts and a held-out one. Then 2 rounds of 4 groups, 3 pictures in 2 requests each. */
 const EVALUATION_REQUESTS = 3;
 const STAGE_REQUESTS = 8;
 
 const configWith = (folder: string, url: string, ...overrides: string[]) =>
   tinyConfig(folder, {
     overrides: [
-      `stages.rewards={type: scoreRewards, from: http, url: '${url}', batchSize: 2}`,
-      'stages.prompts.numStages=2',
+      `stages.reward={type: reward, from: http, url: '${url}', batchSize: 2}`,
+      'stages.prompts.numRounds=2',
       'guards.rewardCollapse.action=off',
       'guards.zeroSpreadGroups.action=off',
       ...overrides,
@@ -37,8 +37,8 @@ async function runWith(answer: Answer = () => undefined) {
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const rewardsOf = (requests: readonly RewardRequest[]) =>
   requests.flatMap(({ body }) => body.images.map(brightness));
-const stagesOf = (run: Parameters<typeof eventsOf>[0]) =>
-  eventsOf(run, 'stage').map(({ metrics }) => metrics);
+const roundsOf = (run: Parameters<typeof eventsOf>[0]) =>
+  eventsOf(run, 'round').map(({ metrics }) => metrics);
 
 describe('a run that is rewarded by a service', () => {
   it('should train on what the service says of the pictures that the sampler drew', async () => {
@@ -47,12 +47,12 @@ describe('a run that is rewarded by a service', () => {
     expect(eventsOf(run, 'provider').map(({ stage }) => stage)).toEqual(['sampler', 'trainer']);
     expect(server.requests).toHaveLength(2 * EVALUATION_REQUESTS + 2 * STAGE_REQUESTS);
 
-    for (const [stage, metrics] of stagesOf(run).entries()) {
-      const start = EVALUATION_REQUESTS + stage * STAGE_REQUESTS;
+    for (const [round, metrics] of roundsOf(run).entries()) {
+      const start = EVALUATION_REQUESTS + round * STAGE_REQUESTS;
       const rewards = rewardsOf(server.requests.slice(start, start + STAGE_REQUESTS));
       expect(rewards).toHaveLength(12);
       const spread = Math.sqrt(mean(rewards.map((reward) => (reward - mean(rewards)) ** 2)));
-      expect(metrics).toMatchObject({ groups: 4, lostGroups: 0, rewardQueries: 12 * (stage + 1) });
+      expect(metrics).toMatchObject({ groups: 4, lostGroups: 0, rewardQueries: 12 * (round + 1) });
       expect(metrics.rewardMean).toBeCloseTo(mean(rewards), 12);
       expect(metrics.rewardStd).toBeCloseTo(spread, 12);
       expect(metrics.rewardStd).toBeGreaterThan(0);
@@ -86,8 +86,8 @@ describe('a run that is rewarded by a service', () => {
       });
     });
     expect(run.error).toBeUndefined();
-    const stages = stagesOf(run);
-    expect(stages.map(({ groups, lostGroups, deadLetters }) => [groups, lostGroups, deadLetters])).toEqual([
+    const rounds = roundsOf(run);
+    expect(rounds.map(({ groups, lostGroups, deadLetters }) => [groups, lostGroups, deadLetters])).toEqual([
       [2, 2, 2],
       [4, 0, 0],
     ]);
@@ -116,7 +116,7 @@ describe('a run that is rewarded by a service', () => {
     );
     expect(run.error).toBeUndefined();
     expect(
-      stagesOf(run).map(({ groups, lostGroups, deadLetters }) => [groups, lostGroups, deadLetters]),
+      roundsOf(run).map(({ groups, lostGroups, deadLetters }) => [groups, lostGroups, deadLetters]),
     ).toEqual([
       [2, 2, 2],
       [2, 2, 2],
@@ -139,16 +139,16 @@ describe('a run that is rewarded by a service', () => {
       index === EVALUATION_REQUESTS ? 'answered' : undefined,
     );
     const folder = await temporaryFolder();
-    const rewards = `{type: scoreRewards, from: http, url: '${server.url}', batchSize: 2, timeoutMs: 3000}`;
+    const rewards = `{type: reward, from: http, url: '${server.url}', batchSize: 2, timeoutMs: 3000}`;
     const config = await configWith(
       folder,
       server.url,
-      `stages.rewards=${rewards}`,
-      'stages.prompts.numStages=1',
+      `stages.reward=${rewards}`,
+      'stages.prompts.numRounds=1',
     );
     const run = await runTiny({ config, path: join(folder, 'run') });
     expect([run.error, run.warnings]).toEqual([undefined, []]);
-    expect(stagesOf(run)).toMatchObject([{ groups: 4, lostGroups: 0 }]);
+    expect(roundsOf(run)).toMatchObject([{ groups: 4, lostGroups: 0 }]);
     expect(server.requests.length).toBeGreaterThan(2 * EVALUATION_REQUESTS + STAGE_REQUESTS);
   });
 
@@ -178,7 +178,7 @@ describe('a run that is rewarded by a service', () => {
       code: 'TRIB_REWARD',
       message: `reward service ${server.url}: expected an answer, got ECONNREFUSED in 5 attempts. Start the service, or correct the url of scoreRewards.`,
     });
-    expect(eventsOf(run, 'stage')).toEqual([]);
+    expect(eventsOf(run, 'round')).toEqual([]);
   });
 
   describe('with a token', () => {

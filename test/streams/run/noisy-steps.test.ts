@@ -29,8 +29,8 @@ it('should read from the model how many steps draw noise, and take all where it 
 
 it('should train an interval of s steps at s - 1 of them, and say so at the start', async () => {
   const config = await tinyWith({ set_alpha_to_one: true }, [
-    'stages.prompts.numStages=1',
-    'stages.schedule={type: intervalSchedule, mode: constant, steps: 3}',
+    'stages.prompts.numRounds=1',
+    'stages.schedule={type: schedule, mode: constant, steps: 3}',
   ]);
   const steps = (config.stages.sampler as unknown as { numInferenceSteps: number }).numInferenceSteps;
   const ended = await runTiny({ config, path: join(await temporaryFolder(), 'run') });
@@ -41,21 +41,19 @@ it('should train an interval of s steps at s - 1 of them, and say so at the star
   );
   for (const { trainedSteps } of eventsOf(ended, 'progress'))
     expect(trainedSteps).toEqual([steps - 3, steps - 2]);
-  const [stage] = eventsOf(ended, 'stage');
-  expect(stage?.metrics.trainedSteps).toEqual([steps - 3, steps - 2]);
-  expect(stage?.metrics.maxRatioDeviation).toBeLessThan(1);
+  const [round] = eventsOf(ended, 'round');
+  expect(round?.metrics.trainedSteps).toEqual([steps - 3, steps - 2]);
+  expect(round?.metrics.maxRatioDeviation).toBeLessThan(1);
 });
 
-it('should refuse a run whose stages train the last step alone, before anything is opened', async () => {
+it('should refuse a run whose rounds train the last step alone, before anything is opened', async () => {
   const config = await tinyWith({ set_alpha_to_one: true }, [
-    'stages.schedule={type: intervalSchedule, mode: constant, steps: 1}',
+    'stages.schedule={type: schedule, mode: constant, steps: 1}',
   ]);
   const ended = await runTiny({ config, path: join(await temporaryFolder(), 'run') });
   expect(ended.error).toMatchObject({
     code: 'TRIB_CONFIG',
-    message: expect.stringContaining(
-      'stages.schedule.mode: expected a step that draws noise in every training stage',
-    ),
+    message: expect.stringContaining('stages.schedule.mode: expected a step that draws noise in every round'),
   });
   expect(ended.events).toEqual([]);
 });

@@ -12,8 +12,8 @@ import { eventsOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
 async function runWith(folder: string, rewards: string, others: readonly string[] = [], resume = false) {
   const overrides = [
     ...others,
-    `stages.rewards={type: scoreRewards, ${rewards}}`,
-    'stages.prompts.numStages=1',
+    `stages.reward={type: reward, ${rewards}}`,
+    'stages.prompts.numRounds=1',
     'guards.rewardCollapse.action=off',
     'guards.zeroSpreadGroups.action=off',
   ];
@@ -30,9 +30,9 @@ describe('a run with rewards of several sources', () => {
     );
     expect([run.error, run.warnings]).toEqual([undefined, []]);
     expect(eventsOf(run, 'provider').map(({ stage }) => stage)).toContain('reward');
-    const [stage] = eventsOf(run, 'stage');
-    expect(stage?.metrics).toMatchObject({ groups: 4, lostGroups: 0 });
-    expect(stage?.metrics.rewardStd).toBeGreaterThan(0);
+    const [round] = eventsOf(run, 'round');
+    expect(round?.metrics).toMatchObject({ groups: 4, lostGroups: 0 });
+    expect(round?.metrics.rewardStd).toBeGreaterThan(0);
     // The CLIP has features of pictures.
     expect(eventsOf(run, 'evaluation')[0]?.evaluation.train.diversity).toBeGreaterThan(0);
   });
@@ -40,7 +40,7 @@ describe('a run with rewards of several sources', () => {
   it('should lose the group that a module fails at, go on, and hand the others their metadata', async () => {
     const folder = await temporaryFolder();
     const path = join(folder, 'reward.mjs');
-    // The base model is scored first: three prompts. Then comes the stage.
+    // The base model is scored first: three prompts. Then comes the round.
     const source = `let calls = 0;
       export function score({ metadata, images }) {
         if (metadata.row < 1) throw new Error('no row');
@@ -63,14 +63,14 @@ describe('a run with rewards of several sources', () => {
     );
     const run = await runWith(folder, `from: module, path: ${path}`, others);
     expect(run.error).toBeUndefined();
-    const [stage] = eventsOf(run, 'stage');
-    expect(stage?.metrics).toMatchObject({ groups: 3, lostGroups: 1 });
+    const [round] = eventsOf(run, 'round');
+    expect(round?.metrics).toMatchObject({ groups: 3, lostGroups: 1 });
     expect(run.warnings).toEqual([
       expect.stringContaining(
         `reward module ${path}: expected score to return, got "Error: no idea". Correct the module.`,
       ),
     ]);
-    // The run ends with its first stage; what it would go on with has changed.
+    // The run ends with its first round; what it would go on with has changed.
     await write('train', 2);
     const resumed = await runWith(folder, `from: module, path: ${path}`, others, true);
     expect(resumed.error).toMatchObject({

@@ -1,26 +1,26 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { ScoredMetric } from '../../../src/streams/messages/messages.js';
-import { stageTally } from '../../../src/streams/run/round-tally.js';
+import { roundTally } from '../../../src/streams/run/round-tally.js';
 import { stageBench } from '../stages/stage-bench.js';
 
 const metric = (groupId: string, score: number): ScoredMetric => ({
   kind: 'scored',
   groupId,
-  trainingStage: 0,
+  round: 0,
   images: 2,
   verdicts: { satisfied: 1, score },
 });
 
 function start() {
   const { context } = stageBench();
-  const tally = stageTally(100);
+  const tally = roundTally(100);
   tally.observe(context.transport).subscribe();
   const count = (groupId: string, score: number) =>
     context.transport.publish('metrics', { key: groupId, message: metric(groupId, score) });
   return { tally, count };
 }
 
-describe('stageTally', () => {
+describe('roundTally', () => {
   it('should count a group once, however often it was scored', async () => {
     const { tally, count } = start();
     await count('0-0', 0.5);
@@ -57,7 +57,7 @@ describe('stageTally', () => {
     const settled = vi.fn();
     const waiting = tally.settled(0, ['0-0', '0-1']).then(settled);
     await count('0-0', 1);
-    // A late group, of which the stage knows nothing.
+    // A late group, of which the round knows nothing.
     await count('0-2', 1);
     expect(settled).not.toHaveBeenCalled();
     await count('0-1', 1);

@@ -3,28 +3,28 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
-import { eventsOf, isStage, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
+import { eventsOf, isRound, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
 
 describe('a run that samples ahead', () => {
-  const AHEAD = ['stages.prompts.runAhead=8', 'stages.trainer.maxStaleness=1', 'stages.prompts.numStages=4'];
+  const AHEAD = ['stages.prompts.runAhead=8', 'stages.trainer.maxStaleness=1', 'stages.prompts.numRounds=4'];
 
   it('should lose nothing and train on nothing twice', async () => {
     const own = await temporaryFolder();
-    const constant = 'stages.schedule={type: intervalSchedule, mode: constant, steps: 2}';
+    const constant = 'stages.schedule={type: schedule, mode: constant, steps: 2}';
     const ahead = await tinyConfig(own, { overrides: [...AHEAD, constant] });
     const run = await runTiny({ config: ahead, path: join(own, 'run') });
     expect(run.error).toBeUndefined();
     expect(run.warnings).toEqual([]);
-    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
-    expect(stages.map(({ trainingStage }) => trainingStage)).toEqual([0, 1, 2, 3]);
-    for (const metrics of stages)
+    const rounds = eventsOf(run, 'round').map(({ metrics }) => metrics);
+    expect(rounds.map(({ round }) => round)).toEqual([0, 1, 2, 3]);
+    for (const metrics of rounds)
       expect(metrics).toMatchObject({ groups: 4, lostGroups: 0, selectedSamples: 8, optimizerSteps: 3 });
-    expect(stages.at(-1)?.rewardQueries).toBe(4 * 12);
+    expect(rounds.at(-1)?.rewardQueries).toBe(4 * 12);
     expect(eventsOf(run, 'progress')).toHaveLength(4 * 4);
     expect(eventsOf(run, 'finished')).toHaveLength(1);
-    // Groups of stage 1 were sampled before stage 0 was trained on.
-    const firstTrained = run.events.findIndex(({ kind }) => kind === 'stage');
-    expect(run.events.slice(0, firstTrained).some(isStage(1))).toBe(true);
+    // Groups of round 1 were sampled before round 0 was trained on.
+    const firstTrained = run.events.findIndex(({ kind }) => kind === 'round');
+    expect(run.events.slice(0, firstTrained).some(isRound(1))).toBe(true);
   });
 
   it('should drop and count the groups that were sampled for an interval that is over', async () => {
@@ -32,9 +32,9 @@ describe('a run that samples ahead', () => {
     const ahead = await tinyConfig(own, { overrides: AHEAD });
     const run = await runTiny({ config: ahead, path: join(own, 'run') });
     expect(run.error).toBeUndefined();
-    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
-    expect(stages.map(({ groups, lostGroups }) => groups + lostGroups)).toEqual([4, 4, 4, 4]);
-    const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
+    const rounds = eventsOf(run, 'round').map(({ metrics }) => metrics);
+    expect(rounds.map(({ groups, lostGroups }) => groups + lostGroups)).toEqual([4, 4, 4, 4]);
+    const lost = rounds.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
     expect(lost).toBeGreaterThan(0);
     expect(run.warnings).toHaveLength(lost);
     for (const warning of run.warnings) expect(warning).toMatch(/^group 2-\d is not trained on \(/);

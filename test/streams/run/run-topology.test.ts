@@ -13,7 +13,7 @@ import type { EndedRun } from '../../fixtures/tiny-run.js';
 import {
   adapterOf,
   eventsOf,
-  isStage,
+  isRound,
   kindsOf,
   metricsOf,
   resultOf,
@@ -40,15 +40,15 @@ describe('a whole run', () => {
   it('should say what happens, in order', () => {
     expect(undisturbed.error).toBeUndefined();
     expect(undisturbed.warnings).toEqual([]);
-    const stage = (...after: string[]) => [...Array(4).fill('progress'), 'stage', ...after, 'checkpoint'];
+    const round = (...after: string[]) => [...Array(4).fill('progress'), 'round', ...after, 'checkpoint'];
     expect(kindsOf(undisturbed)).toEqual([
       'started',
       'prompts',
       ...Array(3).fill('provider'),
       'evaluation',
-      ...stage(),
-      ...stage('evaluation'),
-      ...stage('evaluation'),
+      ...round(),
+      ...round('evaluation'),
+      ...round('evaluation'),
       'finished',
     ]);
     const { base, tuned } = eventsOf(undisturbed, 'finished')[0] as Extract<RunEvent, { kind: 'finished' }>;
@@ -56,16 +56,14 @@ describe('a whole run', () => {
     expect(tuned.train.rewardMean).not.toBe(base.train.rewardMean);
   });
 
-  it('should train every stage on its interval, on policy, with gradients', () => {
-    const stages = eventsOf(undisturbed, 'stage').map(({ metrics }) => metrics);
-    expect(
-      stages.map(({ trainingStage, firstStep, numSteps }) => [trainingStage, firstStep, numSteps]),
-    ).toEqual([
+  it('should train every round on its interval, on policy, with gradients', () => {
+    const rounds = eventsOf(undisturbed, 'round').map(({ metrics }) => metrics);
+    expect(rounds.map(({ round, firstStep, numSteps }) => [round, firstStep, numSteps])).toEqual([
       [0, 2, 4],
       [1, 2, 4],
       [2, 1, 4],
     ]);
-    for (const metrics of stages) {
+    for (const metrics of rounds) {
       expect(metrics).toMatchObject({
         groups: 4,
         lostGroups: 0,
@@ -78,7 +76,7 @@ describe('a whole run', () => {
       expect(metrics.rewardStd).toBeGreaterThan(0);
       expect(metrics.verifierScore).toBeGreaterThanOrEqual(0);
     }
-    expect(stages.map(({ rewardQueries }) => rewardQueries)).toEqual([12, 24, 36]);
+    expect(rounds.map(({ rewardQueries }) => rewardQueries)).toEqual([12, 24, 36]);
   });
 
   it('should leave a run directory: config, figures, pictures, checkpoints, adapter', async () => {
@@ -103,10 +101,10 @@ describe('a whole run', () => {
     expect(after).not.toEqual(before);
     expect((await metricsOf(undisturbedPath())).map(({ kind }) => kind)).toEqual([
       'evaluation',
-      'stage',
-      'stage',
+      'round',
+      'round',
       'evaluation',
-      'stage',
+      'round',
       'evaluation',
     ]);
     const layers = decodeLoraFile(await adapterOf(undisturbedPath()), 'adapter');
@@ -125,7 +123,7 @@ describe('a whole run', () => {
 });
 
 describe('a run that is stopped', () => {
-  it('should finish the stage in flight, save, and go on to the same bytes', async () => {
+  it('should finish the round in flight, save, and go on to the same bytes', async () => {
     const path = join(await temporaryFolder(), 'stopped');
     const stop = new AbortController();
     const stopped = await runTiny({
@@ -133,16 +131,16 @@ describe('a run that is stopped', () => {
       path,
       signal: stop.signal,
       onEvent: (event) => {
-        if (isStage(1)(event)) stop.abort();
+        if (isRound(1)(event)) stop.abort();
       },
     });
     expect(stopped.error).toBeUndefined();
     expect(kindsOf(stopped)).not.toContain('finished');
-    expect(eventsOf(stopped, 'stage').map(({ metrics }) => metrics.trainingStage)).toEqual([0, 1]);
+    expect(eventsOf(stopped, 'round').map(({ metrics }) => metrics.round)).toEqual([0, 1]);
     expect(await adapterOf(path)).not.toEqual(await adapterOf(undisturbedPath()));
     const resumed = await runTiny({ config, path, resume: true });
     expect(resumed.error).toBeUndefined();
-    expect(eventsOf(resumed, 'stage').map(({ metrics }) => metrics.trainingStage)).toEqual([2]);
+    expect(eventsOf(resumed, 'round').map(({ metrics }) => metrics.round)).toEqual([2]);
     expect(eventsOf(resumed, 'finished')).toEqual([
       {
         ...eventsOf(undisturbed, 'finished')[0],
@@ -178,7 +176,7 @@ describe('a run that is stopped', () => {
     await runTiny({ config, path });
     const resumed = await runTiny({ config, path, resume: true });
     expect(resumed.error).toBeUndefined();
-    expect(eventsOf(resumed, 'stage')).toEqual([]);
+    expect(eventsOf(resumed, 'round')).toEqual([]);
     expect(kindsOf(resumed).at(-1)).toBe('finished');
     expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
   });
@@ -190,22 +188,21 @@ describe('a guarded run', () => {
     const guarded = await tinyConfig(own, { overrides: [...UNGUARDED, ...guards] });
     return { config: guarded, path: join(own, 'run') };
   };
-  const alarmsOf = (run: EndedRun) =>
-    eventsOf(run, 'alarm').map(({ alarm }) => [alarm.guard, alarm.trainingStage]);
+  const alarmsOf = (run: EndedRun) => eventsOf(run, 'alarm').map(({ alarm }) => [alarm.guard, alarm.round]);
 
   it('should halve the learning rate once, and remember it after kill -9', async () => {
     const lower = 'guards.ratioDrift={threshold: 0, action: lower-learning-rate}';
     const options = await guardedRun(lower);
     const run = await runTiny(options);
     expect(alarmsOf(run)).toEqual([['ratioDrift', 1]]);
-    expect(eventsOf(run, 'stage').map(({ metrics }) => metrics.learningRateScale)).toEqual([1, 0.5, 0.5]);
+    expect(eventsOf(run, 'round').map(({ metrics }) => metrics.learningRateScale)).toEqual([1, 0.5, 0.5]);
     const result = await resultOf(options.path);
-    expect(result.metrics.map(({ kind }) => kind).slice(0, 3)).toEqual(['evaluation', 'stage', 'alarm']);
+    expect(result.metrics.map(({ kind }) => kind).slice(0, 3)).toEqual(['evaluation', 'round', 'alarm']);
     expect(result.adapter).not.toBe((await resultOf(undisturbedPath())).adapter);
     const path = `${options.path}-again`;
     const killed = await spawnTiny(
       [await writeConfig(await temporaryFolder(), options.config), path],
-      isStage(2),
+      isRound(2),
     );
     expect(killed.signal).toBe('SIGKILL');
     const resumed = await runTiny({ ...options, path, resume: true });
@@ -213,15 +210,15 @@ describe('a guarded run', () => {
     expect(await resultOf(path)).toEqual(result);
   });
 
-  it('should stop after the stage in flight with its best policy, and be over', async () => {
+  it('should stop after the round in flight with its best policy, and be over', async () => {
     const options = await guardedRun('guards.ratioDrift={threshold: 0, action: stop}');
     const run = await runTiny(options);
     expect(run.error).toBeUndefined();
     expect(alarmsOf(run)).toEqual([['ratioDrift', 1]]);
-    expect(eventsOf(run, 'stage')).toHaveLength(1);
+    expect(eventsOf(run, 'round')).toHaveLength(1);
     // Only the base model was evaluated before the alarm.
     expect(eventsOf(run, 'finished')).toMatchObject([
-      { tuned: { trainingStage: 0 }, best: { trainingStage: 0 }, stoppedBy: { guard: 'ratioDrift' } },
+      { tuned: { round: 0 }, best: { round: 0 }, stoppedBy: { guard: 'ratioDrift' } },
     ]);
     expect(await readdir(join(options.path, 'checkpoints'))).toEqual(['1']);
     const adapter = await adapterOf(options.path);
@@ -229,7 +226,7 @@ describe('a guarded run', () => {
     expect(adapter).not.toEqual(await adapterOf(join(options.path, 'checkpoints', '1')));
     const result = await resultOf(options.path);
     const resumed = await runTiny({ ...options, resume: true });
-    expect(eventsOf(resumed, 'stage')).toEqual([]);
+    expect(eventsOf(resumed, 'round')).toEqual([]);
     expect(eventsOf(resumed, 'finished')).toMatchObject([{ stoppedBy: { guard: 'ratioDrift' } }]);
     expect(await resultOf(options.path)).toEqual(result);
   });
@@ -242,7 +239,7 @@ describe('a run with a gate to its samplers', () => {
     const options = { config: await tinyConfig(own, { overrides: [...UNGUARDED, gate, ...overrides] }) };
     return { ...options, path: join(own, path) };
   };
-  const promotionsOf = (run: EndedRun) => eventsOf(run, 'stage').map(({ metrics }) => metrics.promotion);
+  const promotionsOf = (run: EndedRun) => eventsOf(run, 'round').map(({ metrics }) => metrics.promotion);
 
   it('should train as without one where every policy passes', async () => {
     const options = await gated('passing');
@@ -266,13 +263,13 @@ describe('a run with a gate to its samplers', () => {
     );
     const { tuned, base } = eventsOf(run, 'finished')[0] as Extract<RunEvent, { kind: 'finished' }>;
     expect(tuned.heldOut).toEqual(base.heldOut);
-    for (const { metrics } of eventsOf(run, 'stage')) {
+    for (const { metrics } of eventsOf(run, 'round')) {
       expect(metrics.maxRatioDeviation).toBeLessThan(1e-5);
       expect(metrics.gradNorm).toBeGreaterThan(0);
     }
     const result = await resultOf(options.path);
     const path = `${options.path}-again`;
-    await spawnTiny([await writeConfig(await temporaryFolder(), options.config), path], isStage(2));
+    await spawnTiny([await writeConfig(await temporaryFolder(), options.config), path], isRound(2));
     await runTiny({ ...options, path, resume: true });
     expect(await resultOf(path)).toEqual(result);
   });
@@ -294,15 +291,15 @@ describe('a run in a process of its own', () => {
     expect(ended.events.at(-1)?.kind).toBe('progress');
   });
 
-  it('should go on to the same bytes after kill -9 in the middle of a stage', async () => {
+  it('should go on to the same bytes after kill -9 in the middle of a round', async () => {
     const own = await temporaryFolder();
     const args = [await writeConfig(own, config), join(own, 'run')];
-    const killed = await spawnTiny(args, isStage(1));
+    const killed = await spawnTiny(args, isRound(1));
     expect(killed.signal).toBe('SIGKILL');
     const resumed = await runTiny({ config, path: join(own, 'run'), resume: true });
     expect(resumed.error).toBeUndefined();
     expect(resumed.warnings).toEqual([]);
-    expect(eventsOf(resumed, 'stage').map(({ metrics }) => metrics.trainingStage)).toEqual([1, 2]);
+    expect(eventsOf(resumed, 'round').map(({ metrics }) => metrics.round)).toEqual([1, 2]);
     expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath()));
   });
 });

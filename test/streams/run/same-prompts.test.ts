@@ -17,7 +17,7 @@ const lists = (...train: readonly ListedPrompt[]) => ({
   train: file('train.txt', train),
   heldOut: file('held-out.txt', listed('c')),
 });
-const progress = { finishedGroups: 0, trainingStage: 0, isOver: false, sharedConfig: '' };
+const progress = { finishedGroups: 0, round: 0, isOver: false, sharedConfig: '' };
 
 describe('requireSamePrompts', () => {
   const before = {
@@ -46,7 +46,7 @@ describe('requireSamePrompts', () => {
     }
     const heldOut = { ...lists(...was), heldOut: file('held-out.txt', listed('d')) };
     expect((await faultOf(() => requireSamePrompts(heldOut, before)))[1]).toMatch(
-      /^stages.prompts.heldOut held-out.txt: /,
+      /^rounds.prompts.heldOut held-out.txt: /,
     );
   });
 });
@@ -66,7 +66,7 @@ describe('requireTrainersPrompts', () => {
     expect([code, text]).toEqual([
       'TRIB_CONFIG',
       expect.stringMatching(
-        /^stages.prompts.train train.txt: expected the prompts of the trainer \(SHA-256 f{16}\), got 2 prompts/,
+        /^rounds.prompts.train train.txt: expected the prompts of the trainer \(SHA-256 f{16}\), got 2 prompts/,
       ),
     ]);
   });

@@ -1,4 +1,4 @@
-/** @file The presets for Stable Diffusion 1.5, each for two training stages on a tiny pipeline of the same layers. */
+/** @file The presets for Stable Diffusion 1.5, each for two rounds on a tiny pipeline of the same layers. */
 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { adapterOf, eventsOf, runTiny } from '../../fixtures/tiny-run.js';
 
 describe('a preset for Stable Diffusion 1.5', () => {
-  it.each(SD15_NAMES)('should train for two stages: %s', async (name) => {
+  it.each(SD15_NAMES)('should train for two rounds: %s', async (name) => {
     const folder = await temporaryFolder();
     const preset = `config/${name}.yaml`;
     const overrides = await sd15Overrides(name, folder, stageOf(await loadTopology(preset), 'prompts'));
@@ -18,17 +18,17 @@ describe('a preset for Stable Diffusion 1.5', () => {
     const path = join(folder, 'run');
     const run = await runTiny({ config, path });
     expect(run.error).toBeUndefined();
-    const stages = eventsOf(run, 'stage').map(({ metrics }) => metrics);
-    expect(stages).toHaveLength(2);
-    for (const stage of stages) {
-      expect(stage).toMatchObject({ groups: 4, lostGroups: 0, deadLetters: 0 });
+    const rounds = eventsOf(run, 'round').map(({ metrics }) => metrics);
+    expect(rounds).toHaveLength(2);
+    for (const round of rounds) {
+      expect(round).toMatchObject({ groups: 4, lostGroups: 0, deadLetters: 0 });
       // Pictures differ, and so does what they earn.
-      expect(stage.rewardStd).toBeGreaterThan(0);
-      expect(stage.optimizerSteps).toBeGreaterThan(0);
-      expect(stage.gradNorm).toBeGreaterThan(0);
+      expect(round.rewardStd).toBeGreaterThan(0);
+      expect(round.optimizerSteps).toBeGreaterThan(0);
+      expect(round.gradNorm).toBeGreaterThan(0);
     }
     // What sampled is what is trained, rounding of stored latents included. Later, a replay holds older policies too.
-    expect(stages[0]?.maxRatioDeviation).toBeLessThan(1e-5);
+    expect(rounds[0]?.maxRatioDeviation).toBeLessThan(1e-5);
     // The base model and the last policy.
     expect(eventsOf(run, 'evaluation')).toHaveLength(2);
     const adapter = decodeSafetensors(await adapterOf(path), path).tensors;

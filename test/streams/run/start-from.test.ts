@@ -18,8 +18,8 @@ import { type EndedRun, eventsOf, runTiny, tinyConfig } from '../../fixtures/tin
 const SETTINGS = [
   'guards.rewardCollapse.action=off',
   'guards.klToPretrained={threshold: 1e6, action: warn}',
-  'stages.prompts.numStages=1',
-  'stages.schedule={type: intervalSchedule, mode: constant, steps: 3}',
+  'stages.prompts.numRounds=1',
+  'stages.schedule={type: schedule, mode: constant, steps: 3}',
 ];
 const FULL = [...SETTINGS, 'model.train=full', 'stages.trainer.learningRate=1e-3'];
 const ADAPTER = 'pytorch_lora_weights.safetensors';
@@ -58,14 +58,14 @@ beforeAll(async () => {
 
 const finished = ({ events }: EndedRun) =>
   events.find((event) => event.kind === 'finished') as Extract<RunEvent, { kind: 'finished' }>;
-const firstKl = (run: EndedRun) => eventsOf(run, 'stage')[0]?.metrics.klToPretrained ?? Number.NaN;
+const firstKl = (run: EndedRun) => eventsOf(run, 'round')[0]?.metrics.klToPretrained ?? Number.NaN;
 
 describe('model.startFrom', () => {
   it('should start where the other run ended, with the pretrained model as reference', async () => {
     const second = await startFrom(lora.config, lora.file);
     expect(second.error).toBeUndefined();
     expect(finished(second).base.train).toEqual(finished(lora.run).tuned.train);
-    // Every stage trains from the policy that it sampled: the pretrained model, and the adapter of the first run.
+    // Every round trains from the policy that it sampled: the pretrained model, and the adapter of the first run.
     expect(firstKl(lora.run)).toBeGreaterThanOrEqual(0);
     expect(firstKl(second)).toBeGreaterThan(2 * firstKl(lora.run));
   });

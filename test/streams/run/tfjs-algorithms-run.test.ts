@@ -1,9 +1,9 @@
-/** @file Every algorithm's preset on TensorFlow.js for two training stages. */
+/** @file Every algorithm's preset on TensorFlow.js for two rounds. */
 
 import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { expectTwoShapesStages, tinyShapesModels } from '../../fixtures/tfjs-presets.js';
+import { expectTwoShapesRounds, tinyShapesModels } from '../../fixtures/tfjs-presets.js';
 
 /** Longest time of one, in milliseconds: wasm has one core, and the machine may be busy. */
 const DEADLINE = 300_000;
@@ -16,8 +16,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('an algorithm on TensorFlow.js', () => {
   it.each(readdirSync('config/algorithms'))(
-    'should train for two stages: %s',
-    (name) => expectTwoShapesStages(`config/algorithms/${name}`, folder),
+    'should train for two rounds: %s',
+    (name) => expectTwoShapesRounds(`config/algorithms/${name}`, folder),
     DEADLINE,
   );
 });

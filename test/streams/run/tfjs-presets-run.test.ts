@@ -1,4 +1,4 @@
-/** @file Every preset but those of single algorithms on TensorFlow.js for two training stages. */
+/** @file Every preset but those of single algorithms on TensorFlow.js for two rounds. */
 
 import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { loadTopology } from '../../../src/streams/config/load-topology.js';
 import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import { SD15_NAMES, sd15Overrides } from '../../fixtures/sd15-presets.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
-import { expectTwoShapesStages, expectTwoStages, tinyShapesModels } from '../../fixtures/tfjs-presets.js';
+import { expectTwoRounds, expectTwoShapesRounds, tinyShapesModels } from '../../fixtures/tfjs-presets.js';
 
 /** Longest time of one, in milliseconds: wasm has one core, and the machine may be busy. */
 const DEADLINE = 300_000;
@@ -22,17 +22,17 @@ const SHAPES = readdirSync('config').filter((name) => /^(shapes-|demo|kafka).*\.
 
 describe('a preset on TensorFlow.js', () => {
   it.each(SHAPES)(
-    'should train for two stages: %s',
-    (name) => expectTwoShapesStages(`config/${name}`, folder),
+    'should train for two rounds: %s',
+    (name) => expectTwoShapesRounds(`config/${name}`, folder),
     DEADLINE,
   );
 
   it.each(SD15_NAMES)(
-    'should train for two stages: %s',
+    'should train for two rounds: %s',
     async (name) => {
       const preset = `config/${name}.yaml`;
       const prompts = stageOf(await loadTopology(preset), 'prompts');
-      await expectTwoStages(preset, await sd15Overrides(name, await temporaryFolder(), prompts));
+      await expectTwoRounds(preset, await sd15Overrides(name, await temporaryFolder(), prompts));
     },
     DEADLINE,
   );

@@ -1,9 +1,9 @@
-/** @file Whole runs of the tiny pipeline whose training stages close by time: prompts and rewards trickle in, or never come. */
+/** @file Whole runs of the tiny pipeline whose rounds close by time: prompts and rewards trickle in, or never come. */
 
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { RunEvent, StageMetrics } from '../../../src/streams/messages/run-events.js';
+import type { RoundMetrics, RunEvent } from '../../../src/streams/messages/run-events.js';
 import { type Answer, startRewardServer } from '../../fixtures/reward-server.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { type EndedRun, eventsOf, runTiny, TINY_STAGES, tinyConfig } from '../../fixtures/tiny-run.js';
@@ -13,10 +13,10 @@ const QUIET = ['guards.rewardCollapse.action=off', 'guards.zeroSpreadGroups.acti
 /** Long enough for some groups, on a slow machine too; how many is never asserted. */
 const BY_TIME = 'stages.advantages.closeAfterMs=500';
 
-const stagesOf = (run: EndedRun) => eventsOf(run, 'stage').map(({ metrics }) => metrics);
+const roundsOf = (run: EndedRun) => eventsOf(run, 'round').map(({ metrics }) => metrics);
 
-function expectAllAccountedFor(stages: readonly StageMetrics[]): void {
-  for (const { groups, lostGroups, lateGroups, selectedSamples } of stages) {
+function expectAllAccountedFor(rounds: readonly RoundMetrics[]): void {
+  for (const { groups, lostGroups, lateGroups, selectedSamples } of rounds) {
     expect(groups + lostGroups + lateGroups).toBe(GROUPS_PER_STAGE);
     expect(groups).toBeGreaterThan(0);
     expect(selectedSamples).toBe(2 * groups);
@@ -35,8 +35,8 @@ describe('a run whose reward never answers for some groups', () => {
     };
     const { url } = await startRewardServer(answer);
     const folder = await temporaryFolder();
-    const rewards = `{type: scoreRewards, from: http, url: '${url}', batchSize: 3, concurrency: 4, timeoutMs: 300000}`;
-    const overrides = [`stages.rewards=${rewards}`, BY_TIME, ...QUIET];
+    const rewards = `{type: reward, from: http, url: '${url}', batchSize: 3, concurrency: 4, timeoutMs: 300000}`;
+    const overrides = [`stages.reward=${rewards}`, BY_TIME, ...QUIET];
     const config = await tinyConfig(folder, { overrides });
     return { config, path: join(folder, 'run'), abandoned };
   }
@@ -45,31 +45,31 @@ describe('a run whose reward never answers for some groups', () => {
     const { abandoned, ...options } = await start();
     const run = await runTiny(options);
     expect([run.error, run.warnings]).toEqual([undefined, []]);
-    const stages = stagesOf(run);
-    expect(stages.map(({ trainingStage }) => trainingStage)).toEqual([0, 1, 2]);
-    expectAllAccountedFor(stages);
-    expect(stages[0]?.lateGroups).toBeGreaterThan(0);
+    const rounds = roundsOf(run);
+    expect(rounds.map(({ round }) => round)).toEqual([0, 1, 2]);
+    expectAllAccountedFor(rounds);
+    expect(rounds[0]?.lateGroups).toBeGreaterThan(0);
     expect(eventsOf(run, 'finished')).toHaveLength(1);
     expect(abandoned.length).toBeGreaterThan(0);
     await abandoned[0];
   });
 
-  it('should finish the stage in flight when it is stopped, and go on after a resume', async () => {
+  it('should finish the round in flight when it is stopped, and go on after a resume', async () => {
     const { abandoned: _, ...options } = await start();
     const stop = new AbortController();
     const stopped = await runTiny({
       ...options,
       signal: stop.signal,
       onEvent: (event) => {
-        if (event.kind === 'progress' && event.trainingStage === 1) stop.abort();
+        if (event.kind === 'progress' && event.round === 1) stop.abort();
       },
     });
     expect(stopped.error).toBeUndefined();
-    expect(stagesOf(stopped).map(({ trainingStage }) => trainingStage)).toEqual([0, 1]);
+    expect(roundsOf(stopped).map(({ round }) => round)).toEqual([0, 1]);
     const resumed = await runTiny({ ...options, resume: true });
     expect(resumed.error).toBeUndefined();
-    expect(stagesOf(resumed).map(({ trainingStage }) => trainingStage)).toEqual([2]);
-    expectAllAccountedFor([...stagesOf(stopped), ...stagesOf(resumed)]);
+    expect(roundsOf(resumed).map(({ round }) => round)).toEqual([2]);
+    expectAllAccountedFor([...roundsOf(stopped), ...roundsOf(resumed)]);
     expect(eventsOf(resumed, 'finished')).toHaveLength(1);
   });
 });
@@ -105,30 +105,30 @@ describe('a run whose prompts trickle in', () => {
     return { run, path: join(folder, 'run'), config };
   }
 
-  it('should train on those that came, and give what comes later to the next stage', async () => {
-    // What stage 0 leaves open must not swallow the prompts of the others: those would never begin.
+  it('should train on those that came, and give what comes later to the next round', async () => {
+    // What round 0 leaves open must not swallow the prompts of the others: those would never begin.
     const counts = [2, 4, 1];
     const { run } = await start((event, post) => {
-      const count = event.kind === 'listening' || event.kind === 'stage' ? counts.shift() : undefined;
+      const count = event.kind === 'listening' || event.kind === 'round' ? counts.shift() : undefined;
       if (count !== undefined) post(count);
     });
     expect([run.error, run.warnings]).toEqual([undefined, []]);
-    const stages = stagesOf(run);
-    expect(stages).toHaveLength(TINY_STAGES);
-    expectAllAccountedFor(stages);
-    expect(stages[0]?.lateGroups).toBeGreaterThanOrEqual(2);
-    expect(stages[2]?.lateGroups).toBe(3);
+    const rounds = roundsOf(run);
+    expect(rounds).toHaveLength(TINY_STAGES);
+    expectAllAccountedFor(rounds);
+    expect(rounds[0]?.lateGroups).toBeGreaterThanOrEqual(2);
+    expect(rounds[2]?.lateGroups).toBe(3);
   });
 
-  it('should save the stage that was closed by time when it is stopped while that is trained', async () => {
+  it('should save the round that was closed by time when it is stopped while that is trained', async () => {
     const stop = new AbortController();
     const { run, path, config } = await start((event, post) => {
       if (event.kind === 'listening') post(1);
-      if (event.kind === 'stage') stop.abort();
+      if (event.kind === 'round') stop.abort();
     }, stop.signal);
-    expect([run.error, stagesOf(run).length]).toEqual([undefined, 1]);
+    expect([run.error, roundsOf(run).length]).toEqual([undefined, 1]);
     expect(await readdir(join(path, 'checkpoints'))).toEqual(['1']);
     const again = await runTiny({ config, path, resume: true, signal: AbortSignal.abort() });
-    expect([again.error, stagesOf(again)]).toEqual([undefined, []]);
+    expect([again.error, roundsOf(again)]).toEqual([undefined, []]);
   });
 });

@@ -4,7 +4,7 @@ import type { WatchedFigures } from '../../../src/streams/guards/guard-spec.js';
 import type { GuardChange } from '../../../src/streams/messages/control-state.js';
 import { watchGuards } from '../../../src/streams/run/watch-guards.js';
 import { SMALLEST } from '../config/valid-config.js';
-import { evaluation, stageMetrics } from '../example-metrics.js';
+import { evaluation, roundMetrics } from '../example-metrics.js';
 
 function settings(...overrides: string[]) {
   const { config, faults } = lintTopology(SMALLEST, 'tiny.yaml', { overrides });
@@ -14,9 +14,9 @@ function settings(...overrides: string[]) {
 
 const start = (overrides: string[], logged: readonly WatchedFigures[] = []) =>
   watchGuards(settings(...overrides), evaluation(0), logged);
-const drift = (trainingStage: number, meanRatioDeviation: number): WatchedFigures => ({
-  kind: 'stage',
-  ...stageMetrics(trainingStage, { meanRatioDeviation }),
+const drift = (round: number, meanRatioDeviation: number): WatchedFigures => ({
+  kind: 'round',
+  ...roundMetrics(round, { meanRatioDeviation }),
 });
 const LOWER = ['guards.ratioDrift={threshold: 0.1, action: lower-learning-rate}'];
 const STOP = ['guards.diversityLoss={threshold: 0.5, action: stop}'];
@@ -31,17 +31,17 @@ describe('watchGuards', () => {
         action: 'lower-learning-rate',
         value: 0.123456,
         threshold: 0.1,
-        trainingStage: 2,
+        round: 2,
         message:
-          'guard ratioDrift after 2 training stages: expected at most 0.1 for the mean of |ratio - 1|, got 0.123. Lower learningRate or innerEpochs, or sample more often. From here on the learning rate is half of what it was.',
+          'guard ratioDrift after 2 rounds: expected at most 0.1 for the mean of |ratio - 1|, got 0.123. Lower learningRate or innerEpochs, or sample more often. From here on the learning rate is half of what it was.',
       },
     ]);
   });
 
   it('should halve the learning rate once a crossing', () => {
     const guards = start(LOWER);
-    const scales = [0.2, 0.3, 0.05, 0.2].map((deviation, stage) => {
-      guards.watch(drift(stage, deviation));
+    const scales = [0.2, 0.3, 0.05, 0.2].map((deviation, round) => {
+      guards.watch(drift(round, deviation));
       return guards.learningRateScale();
     });
     expect(scales).toEqual([0.5, 0.5, 0.5, 0.25]);
@@ -54,8 +54,8 @@ describe('watchGuards', () => {
     const [alarm] = guards.watch({ kind: 'evaluation', ...evaluation(1, { train: { diversity: 0.2 } }) });
     guards.watch(drift(1, 9));
     // 1 - 0.2 / 0.5 of the base model.
-    expect(alarm).toMatchObject({ guard: 'diversityLoss', trainingStage: 1, value: expect.closeTo(0.6, 9) });
-    expect(alarm?.message).toMatch(/after 1 training stage: .* The run ends here with its best policy\.$/);
+    expect(alarm).toMatchObject({ guard: 'diversityLoss', round: 1, value: expect.closeTo(0.6, 9) });
+    expect(alarm?.message).toMatch(/after 1 round: .* The run ends here with its best policy\.$/);
     expect([guards.stopping.aborted, guards.stoppedBy()]).toEqual([true, alarm]);
     expect(guards.learningRateScale()).toBe(1);
   });
@@ -70,7 +70,7 @@ describe('watchGuards', () => {
   });
 
   it('should go on from the log as if nothing had happened', () => {
-    const figures = [0.2, 0.05, 0.3, 0.4, 0.02, 0.2].map((deviation, stage) => drift(stage, deviation));
+    const figures = [0.2, 0.05, 0.3, 0.4, 0.02, 0.2].map((deviation, round) => drift(round, deviation));
     const whole = start(LOWER);
     const alarms = figures.map((one) => whole.watch(one));
     for (let resumedAt = 0; resumedAt <= figures.length; resumedAt++) {
@@ -81,9 +81,9 @@ describe('watchGuards', () => {
   });
 
   describe('that an operator has changed', () => {
-    const changed = (trainingStage: number, value: number, ratioDrift: GuardChange): WatchedFigures => ({
-      kind: 'stage',
-      ...stageMetrics(trainingStage, {
+    const changed = (round: number, value: number, ratioDrift: GuardChange): WatchedFigures => ({
+      kind: 'round',
+      ...roundMetrics(round, {
         meanRatioDeviation: value,
         control: { version: 1, guards: { ratioDrift } },
       }),
@@ -96,7 +96,7 @@ describe('watchGuards', () => {
       changed(3, 0.3, { threshold: 0.2 }),
     ];
 
-    it('should judge each stage by what was in force in it', () => {
+    it('should judge each round by what was in force in it', () => {
       const guards = start(LOWER);
       expect(figures.map((one) => guards.watch(one).map(({ threshold }) => threshold))).toEqual([
         [],
@@ -107,12 +107,12 @@ describe('watchGuards', () => {
       expect(guards.learningRateScale()).toBe(0.25);
     });
 
-    it('should judge an evaluation as the stage before it', () => {
+    it('should judge an evaluation as the round before it', () => {
       const guards = start(STOP);
       const lost: WatchedFigures = { kind: 'evaluation', ...evaluation(1, { train: { diversity: 0.2 } }) };
       guards.watch({
-        kind: 'stage',
-        ...stageMetrics(0, { control: { version: 1, guards: { diversityLoss: { action: 'warn' } } } }),
+        kind: 'round',
+        ...roundMetrics(0, { control: { version: 1, guards: { diversityLoss: { action: 'warn' } } } }),
       });
       expect(guards.watch(lost)).toMatchObject([{ action: 'warn' }]);
       expect(guards.stopping.aborted).toBe(false);

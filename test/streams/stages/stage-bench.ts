@@ -1,4 +1,4 @@
-/** @file One topology stage on the in-process transport, with nothing around it. */
+/** @file One stage on the in-process transport, with nothing around it. */
 
 import { onTestFinished } from 'vitest';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
@@ -34,7 +34,7 @@ export interface StageBench {
 }
 
 /** A context over a transport that is closed with the test. */
-export function stageBench(overrides: readonly string[] = [], firstTrainingStage = 0): StageBench {
+export function stageBench(overrides: readonly string[] = [], firstRound = 0): StageBench {
   const { config, faults } = lintTopology(SMALLEST, 'smallest.yaml', { overrides });
   if (!config) throw new Error(faults.map(({ message }) => message).join('\n'));
   const transport = createInProcessTransport<TopicMessages>({
@@ -43,7 +43,7 @@ export function stageBench(overrides: readonly string[] = [], firstTrainingStage
     deadLettersTopic: 'dead-letters',
   });
   onTestFinished(() => transport.close());
-  void transport.publish('progress', { key: RUN_KEY, message: progressAt(config, firstTrainingStage) });
+  void transport.publish('progress', { key: RUN_KEY, message: progressAt(config, firstRound) });
   const events: RunEvent[] = [];
   const stop = new AbortController();
   const read = <Found>(topic: QueueName, take: (delivery: Delivery<unknown>) => Found): Found[] => {
@@ -67,10 +67,10 @@ export function stageBench(overrides: readonly string[] = [], firstTrainingStage
       config,
       transport,
       control: createRunControl(transport, UNCONTROLLED),
-      firstTrainingStage,
+      firstRound,
       say: (event) => events.push(event),
       stopping: stop.signal,
-      cancelling: new AbortController().signal,
+      canceling: new AbortController().signal,
       learningRateScale: () => 1,
     },
     // What was published under a topic is what comes out of it.

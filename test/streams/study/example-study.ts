@@ -12,13 +12,14 @@ rows:
   plain:
     title: Plain
     preset: presets/small.yaml
-    set: { stages.prompts.numStages: 2, stages.sampler.numBranches: 4 }
+    set: { stages.prompts.numRounds: 2, stages.sampler.numBranches: 4 }
   fast:
     title: Fast
     preset: presets/small.yaml
-    set: { stages.prompts.numStages: 1, stages.sampler.numBranches: 8 }
+    set: { stages.prompts.numRounds: 1, stages.sampler.numBranches: 8 }
 sections:
   - { title: Speed, question: Is fast better?, rows: [fast], baseline: plain }
+version: 2
 `;
 
 /** Reads config/presets/small.yaml, and nothing else. */
@@ -47,7 +48,7 @@ export function point(rewardQueries: number, heldOut: number, diversity = 0.5): 
     diversity,
   });
   return {
-    trainingStage: rewardQueries / 128,
+    round: rewardQueries / 128,
     rewardQueries,
     elapsedSeconds: rewardQueries / 2,
     train: list(heldOut + 0.1, 512),
@@ -68,9 +69,9 @@ export function runResult(
     fingerprint: exampleStudy().rows.find(({ name }) => name === row)?.fingerprint ?? 'unknown',
     machine: 'a desk',
     points: alignments.map((alignment, index) => point(128 * index, alignment)),
-    stages: [
+    rounds: [
       {
-        trainingStage: 0,
+        round: 0,
         groups: 4,
         selectedSamples: 6,
         zeroSpreadGroups: 1,

@@ -7,19 +7,19 @@ import { type PlannedRun, planRuns } from '../../../src/streams/study/config/stu
 import { findRun } from '../../../src/streams/study/find-run.js';
 import { figuresOfRun } from '../../../src/streams/study/results/run-result.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
-import { evaluation, stageMetrics } from '../example-metrics.js';
+import { evaluation, roundMetrics } from '../example-metrics.js';
 import { exampleStudy } from './example-study.js';
 
 const time = '2026-11-21T10:00:00Z';
-const measured = (stage: number, alignment: number): MetricsLine => ({
+const measured = (round: number, alignment: number): MetricsLine => ({
   kind: 'evaluation',
   time,
-  ...evaluation(stage, { heldOut: { verifiedAlignment: alignment } }),
+  ...evaluation(round, { heldOut: { verifiedAlignment: alignment } }),
 });
-const trained = (stage: number, changes: object = {}): MetricsLine => ({
-  kind: 'stage',
+const trained = (round: number, changes: object = {}): MetricsLine => ({
+  kind: 'round',
   time,
-  ...stageMetrics(stage, changes),
+  ...roundMetrics(round, changes),
 });
 const WHOLE = [
   measured(0, 0.3),
@@ -30,9 +30,9 @@ const WHOLE = [
 ];
 
 describe('figuresOfRun', () => {
-  test('should give an evaluation the queries and seconds of the stage before it', () => {
+  test('should give an evaluation the queries and seconds of the round before it', () => {
     const figures = figuresOfRun(WHOLE, 2);
-    expect(figures?.points.map((one) => [one.trainingStage, one.rewardQueries, one.elapsedSeconds])).toEqual([
+    expect(figures?.points.map((one) => [one.round, one.rewardQueries, one.elapsedSeconds])).toEqual([
       [0, 0, 0],
       [1, 128, 10],
       [2, 256, 20],
@@ -44,7 +44,7 @@ describe('figuresOfRun', () => {
       rewardMean: 0.3,
       diversity: 0.5,
     });
-    expect(figures?.stages.map((one) => one.klToPretrained)).toEqual([null, 0.02]);
+    expect(figures?.rounds.map((one) => one.klToPretrained)).toEqual([null, 0.02]);
   });
 
   test('should take the later of two evaluations of one policy', () => {
@@ -78,7 +78,7 @@ describe('findRun', () => {
 
   test('should tell a run that is not there, begun and complete', async () => {
     expect(await findRun(await planned(null))).toEqual({ state: 'absent' });
-    expect(await findRun(await planned(WHOLE.slice(0, 4)))).toEqual({ state: 'begun', completeStages: 2 });
+    expect(await findRun(await planned(WHOLE.slice(0, 4)))).toEqual({ state: 'begun', completeRounds: 2 });
     expect(await findRun(await planned(WHOLE))).toMatchObject({ state: 'complete' });
   });
 
@@ -101,7 +101,7 @@ describe('findRun', () => {
 
   test('should take a run that was saved more often, carried otherwise, or run by another engine', async () => {
     const run = await planned(WHOLE, {
-      checkpoints: { everyStages: 7, keep: 1 },
+      checkpoints: { everyRounds: 7, keep: 1 },
       transport: { kind: 'in-process', capacity: 999, maxAttempts: 1 },
       engine: { providers: ['cpu'], threads: 7 },
     });

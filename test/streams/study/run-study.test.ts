@@ -63,14 +63,14 @@ describe('planRuns', () => {
 describe('runStudy', () => {
   test('should run one after another, and say how far each is', async () => {
     const events = await eventsOf(runsToDo(study).slice(0, 2), {
-      runOne: () => [{ kind: 'stage', completeStages: 1 }],
+      runOne: () => [{ kind: 'round', completeRounds: 1 }],
     });
     expect(events.map(named)).toEqual([
       'begun plain 1',
-      'stage plain 1',
+      'round plain 1',
       'complete plain 1',
       'begun fast 1',
-      'stage fast 1',
+      'round fast 1',
       'complete fast 1',
     ]);
   });
@@ -111,7 +111,7 @@ describe('runStudy', () => {
   test('should call a run failed that ended before its end by itself', async () => {
     const events = await eventsOf(runsToDo(study).slice(0, 1), {
       runOne: () => [],
-      find: () => ({ state: 'begun', completeStages: 1 }),
+      find: () => ({ state: 'begun', completeRounds: 1 }),
     });
     expect(events.map(named).at(-1)).toBe(
       'failed plain 1: runs/example/plain/seed-1: expected a whole run, got one that was stopped. Run the study again to resume it.',
@@ -123,12 +123,12 @@ describe('runStudy', () => {
     const events = await eventsOf(runsToDo(study), {
       runOne: () => {
         stop.abort();
-        return [{ kind: 'stage', completeStages: 1 }];
+        return [{ kind: 'round', completeRounds: 1 }];
       },
-      find: () => ({ state: 'begun', completeStages: 1 }),
+      find: () => ({ state: 'begun', completeRounds: 1 }),
       stopping: stop.signal,
     });
-    expect(events.map(named)).toEqual(['begun plain 1', 'stage plain 1']);
+    expect(events.map(named)).toEqual(['begun plain 1', 'round plain 1']);
   });
 
   test('should still take the last run where it was complete when asked to stop', async () => {
@@ -162,20 +162,20 @@ describe('runStudy', () => {
 
 describe('followStudy', () => {
   const [plain, fast] = runsToDo(study) as [RunToDo, RunToDo];
-  // Of the first run's two stages one is left: 20 of 100 parts of the work.
+  // Of the first run's two rounds one is left: 20 of 100 parts of the work.
   const first: RunToDo = {
     ...plain,
     row: { ...plain.row, cost: 40 },
-    found: { state: 'begun', completeStages: 1 },
+    found: { state: 'begun', completeRounds: 1 },
   };
   const second: RunToDo = { ...fast, row: { ...fast.row, cost: 80 } };
-  const figures = { points: [], stages: [] };
+  const figures = { points: [], rounds: [] };
 
   test('should weigh runs by their work, what was done before left out', () => {
     const follow = followStudy([first, second]);
     const shares = [
       follow({ kind: 'begun', run: first }),
-      follow({ kind: 'stage', run: first, completeStages: 2 }),
+      follow({ kind: 'round', run: first, completeRounds: 2 }),
       follow({ kind: 'warning', run: first, message: '' }),
       follow({ kind: 'failed', run: first, message: '' }),
       follow({ kind: 'begun', run: second }),
@@ -196,19 +196,19 @@ describe('followStudy', () => {
     follow({ kind: 'begun', run: first });
     expect(follow({ kind: 'begun', run: second })).toEqual({
       active: [
-        { run: first, completeStages: 1 },
-        { run: second, completeStages: 0 },
+        { run: first, completeRounds: 1 },
+        { run: second, completeRounds: 0 },
       ],
       ended: 0,
       count: 2,
       share: 0,
     });
     expect(follow({ kind: 'complete', run: second, figures })).toEqual({
-      active: [{ run: first, completeStages: 1 }],
+      active: [{ run: first, completeRounds: 1 }],
       ended: 1,
       count: 2,
       share: 0.8,
     });
-    expect(follow({ kind: 'stage', run: first, completeStages: 2 }).share).toBe(1);
+    expect(follow({ kind: 'round', run: first, completeRounds: 2 }).share).toBe(1);
   });
 });

@@ -17,8 +17,8 @@ async function program(code: string): Promise<string> {
 }
 
 const LOG = `
-console.error(JSON.stringify({ level: 30, trainingStage: 0, selectedSamples: 4, msg: 'stage trained' }));
-console.error(JSON.stringify({ level: 30, trainingStage: 1, msg: 'policy evaluated' }));
+console.error(JSON.stringify({ level: 30, round: 0, selectedSamples: 4, msg: 'stage trained' }));
+console.error(JSON.stringify({ level: 30, round: 1, msg: 'policy evaluated' }));
 console.error(JSON.stringify({ level: 40, msg: 'no checkpoint' }));
 `;
 
@@ -26,7 +26,7 @@ describe('trainInChild', () => {
   test('should read stages and warnings from the log', async () => {
     const train = trainInChild(await program(LOG), new AbortController().signal);
     expect(await lastValueFrom(train(run).pipe(toArray()))).toEqual([
-      { kind: 'stage', completeStages: 1 },
+      { kind: 'round', completeRounds: 1 },
       { kind: 'warning', message: 'no checkpoint' },
     ]);
   });
@@ -46,7 +46,7 @@ describe('trainInChild', () => {
     const stop = new AbortController();
     const waiting = await program(
       `process.on('SIGTERM', () => { console.error(JSON.stringify({ level: 40, msg: 'stopping' }));
-        console.error(JSON.stringify({ trainingStage: 4, selectedSamples: 4 })); process.exit(0); });
+        console.error(JSON.stringify({ round: 4, selectedSamples: 4 })); process.exit(0); });
       setInterval(() => {}, 1000);
       ${LOG}`,
     );
@@ -55,11 +55,11 @@ describe('trainInChild', () => {
       stop.signal,
     )(run).pipe(
       tap(({ kind }) => {
-        if (kind === 'stage') stop.abort();
+        if (kind === 'round') stop.abort();
       }),
       toArray(),
     );
-    expect((await lastValueFrom(events$)).at(-1)).toEqual({ kind: 'stage', completeStages: 5 });
+    expect((await lastValueFrom(events$)).at(-1)).toEqual({ kind: 'round', completeRounds: 5 });
   });
 });
 
@@ -67,8 +67,8 @@ describe('trainArguments', () => {
   test('should name preset, changes, seed and directory, and resume what was begun', () => {
     const args = trainArguments(run);
     expect(args.join(' ')).toBe(
-      'train config/presets/small.yaml --set stages.prompts.numStages=2 --set stages.sampler.numBranches=4 --set seed=1 --run-dir runs/example/plain/seed-1 --json',
+      'train config/presets/small.yaml --set stages.prompts.numRounds=2 --set stages.sampler.numBranches=4 --set seed=1 --run-dir runs/example/plain/seed-1 --json',
     );
-    expect(trainArguments({ ...run, found: { state: 'begun', completeStages: 1 } })).toContain('--resume');
+    expect(trainArguments({ ...run, found: { state: 'begun', completeRounds: 1 } })).toContain('--resume');
   });
 });

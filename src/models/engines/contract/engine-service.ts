@@ -61,7 +61,7 @@ export function createEngineService(open: OpenModel): { service: EngineService; 
         if (signal.aborted)
           throw new TributaryError(
             'TRIB_CANCELLED',
-            `${label}: expected to run, got cancelled while waiting. Run it again if it is still wanted.`,
+            `${label}: expected to run, got canceled while waiting. Run it again if it is still wanted.`,
           );
         return graph.run(feeds);
       });

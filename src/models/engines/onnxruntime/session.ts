@@ -27,7 +27,7 @@ export interface SessionOptions {
   readonly externalData?: ReadonlyMap<string, Uint8Array>;
   /** Folder of the other files that the model names. */
   readonly weightsFolder?: string | undefined;
-  /** Where to write the optimised model. */
+  /** Where to write the optimized model. */
   readonly optimizedModelPath?: string;
 }
 

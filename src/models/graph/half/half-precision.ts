@@ -5,7 +5,7 @@
  * Where half precision begins and ends. A forward pass is in half from its first matrix product or convolution to its last:
  * sines of a timestep, and what is done with the output (guidance, the step's log-prob, the loss), stay in single. Between
  * them `half-operators.ts` decides by the operator. The derivative of an operator is computed as the operator is, so that
- * the gradient of a normalisation or a softmax is in single throughout.
+ * the gradient of a normalization or a softmax is in single throughout.
  *
  * What half precision cannot hold. Activations beyond 65504 become infinite and the loss is then no number, which ends a
  * run; attention is the likeliest place, and `scaleBeforeProduct` takes care of it. Gradients below 6e-8 become zero: the

@@ -26,7 +26,7 @@ export interface EncodeOptions {
 /** A model, and the weights that it names. */
 export interface EncodedGraph {
   readonly model: Uint8Array;
-  /** Bytes of the large initialisers, not copied, by name. */
+  /** Bytes of the large initializers, not copied, by name. */
   readonly externalData: ReadonlyMap<string, Uint8Array>;
   /** Folder of the files in which the graph's stored constants lie; absent where there are none. */
   readonly weightsFolder?: string;

@@ -58,7 +58,7 @@ export function convTranspose(
   return output;
 }
 
-/** Nearest-neighbour upsampling of [B, C, H, W] by a whole factor. */
+/** Nearest-neighbor upsampling of [B, C, H, W] by a whole factor. */
 export function upsampleNearest(g: GraphBuilder, x: Value, factor: number): Value {
   const scales = g.constant(float32([1, 1, factor, factor], [4]));
   const [output] = g.emit('Resize', [x, undefined, scales], {

@@ -1,4 +1,4 @@
-/** @file Normalisation. */
+/** @file Normalization. */
 
 import { float32 } from '../../tensor.js';
 import type { Value } from '../graph.js';
@@ -14,7 +14,7 @@ export interface LayerStatistics {
   readonly inverseStdDev: Value;
 }
 
-/** Normalises over the axes from `axis` on, times scale plus bias; also gives the statistics, which the gradient reuses. */
+/** Normalizes over the axes from `axis` on, times scale plus bias; also gives the statistics, which the gradient reuses. */
 export function layerNormalization(
   g: GraphBuilder,
   x: Value,
@@ -31,7 +31,7 @@ export function layerNormalization(
   return { normalized, mean, inverseStdDev };
 }
 
-/** Normalises every channel of every sample over its spatial axes. */
+/** Normalizes every channel of every sample over its spatial axes. */
 export function instanceNormalization(
   g: GraphBuilder,
   x: Value,

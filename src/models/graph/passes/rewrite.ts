@@ -32,7 +32,7 @@ function viewGraph(graph: Graph, replaced: ReadonlyMap<string, Value>): GraphVie
 
 /**
  * Rebuilds a graph. `replace` may emit other nodes for a node and return the value that takes the place of its first output,
- * or return `undefined` to keep it. Nodes that nothing needs afterwards are gone.
+ * or return `undefined` to keep it. Nodes that nothing needs afterward are gone.
  */
 export function rewriteGraph(
   graph: Graph,

@@ -88,7 +88,7 @@ export function pooling(node: Application): OutputType[] {
   ];
 }
 
-/** Resize by nearest neighbour, to given sizes or by given scales, on all axes or on some. */
+/** Resize by nearest neighbor, to given sizes or by given scales, on all axes or on some. */
 export function resize(node: Application): OutputType[] {
   const { type, shape } = operand(node);
   if (textAttribute(node, 'mode', 'nearest') !== 'nearest') mismatch(node, 'mode nearest');

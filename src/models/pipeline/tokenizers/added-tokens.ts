@@ -38,12 +38,12 @@ export function addedTokenSplitter(
   const asTheyStand = matcher(
     tokens.filter(({ normalized }) => !normalized).map((token) => [token.content, token]),
   );
-  const afterwards = matcher(
+  const afterward = matcher(
     tokens.filter(({ normalized }) => normalized).map((token) => [normalize(token.content), token]),
   );
   return {
     split: (text) =>
-      asTheyStand(text).flatMap((part) => (typeof part === 'string' ? afterwards(normalize(part)) : [part])),
+      asTheyStand(text).flatMap((part) => (typeof part === 'string' ? afterward(normalize(part)) : [part])),
   };
 }
 

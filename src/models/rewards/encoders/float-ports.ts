@@ -16,7 +16,7 @@ export function floatInput(
   if (type === 'float16') return { type, shape, data: encodeFloat16(values) };
   throw new TributaryError(
     'TRIB_MODEL',
-    `${label} input "${name}": expected float32 or float16, got ${type}. Export it without quantised inputs.`,
+    `${label} input "${name}": expected float32 or float16, got ${type}. Export it without quantized inputs.`,
   );
 }
 

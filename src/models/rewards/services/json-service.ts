@@ -106,7 +106,7 @@ export async function askJson<Answer>(
     const backoffMs = FIRST_WAIT_MS * 2 ** (attempt - 1);
     await wait(Math.min(MAX_WAIT_MS, Math.max(backoffMs, outcome.retryAfterMs ?? 0)), signal).catch(
       (error: unknown) => {
-        throw signal.aborted ? cancelled(service) : error;
+        throw signal.aborted ? canceled(service) : error;
       },
     );
   }
@@ -163,7 +163,7 @@ async function post(service: JsonService, body: string, signal: AbortSignal): Pr
     const read = await readText(response, status === 200 ? MAX_RESPONSE_BYTES : MAX_ERROR_BYTES);
     return { status, retryAfter: headers.get('retry-after'), ...read };
   } catch (error) {
-    if (signal.aborted) throw cancelled(service);
+    if (signal.aborted) throw canceled(service);
     return unanswered(error, timeout.aborted ? `none in ${timeoutMs} ms` : undefined);
   }
 }
@@ -242,10 +242,10 @@ function faultOf({ url }: JsonService, failure: Failure, attempts: number): Trib
   return new TributaryError('TRIB_REWARD', message, { retryable: mayPass });
 }
 
-function cancelled({ url }: JsonService): TributaryError {
+function canceled({ url }: JsonService): TributaryError {
   return new TributaryError(
     'TRIB_CANCELLED',
-    `reward service ${nameOf(url)}: expected to answer, got cancelled. Start the run again if it is still wanted.`,
+    `reward service ${nameOf(url)}: expected to answer, got canceled. Start the run again if it is still wanted.`,
   );
 }
 

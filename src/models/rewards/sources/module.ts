@@ -62,7 +62,7 @@ export const moduleReward = defineRewardSource({
         const pictures = images.map((values) => ({ ...toRgb8(values, height, width), values }));
         const call = async () => score({ prompt, metadata, images: pictures, options, signal: either });
         const answer = await Promise.race([call(), aborted(either)]).catch((cause: unknown) => {
-          if (signal.aborted) throw cancelled(path);
+          if (signal.aborted) throw canceled(path);
           if (timeout.aborted) throw late(path, timeoutMs, cause);
           throw thrown(path, cause);
         });
@@ -130,10 +130,10 @@ function late(path: string, timeoutMs: number, cause: unknown): TributaryError {
   );
 }
 
-function cancelled(path: string): TributaryError {
+function canceled(path: string): TributaryError {
   return new TributaryError(
     'TRIB_CANCELLED',
-    `reward module ${path}: expected to score, got cancelled. Start the run again if it is still wanted.`,
+    `reward module ${path}: expected to score, got canceled. Start the run again if it is still wanted.`,
   );
 }
 

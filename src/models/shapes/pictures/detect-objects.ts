@@ -1,6 +1,6 @@
-import { COLOURS, type Colour, type Shape } from '../prompts/grammar.js';
+import { COLOURS, type Color, type Shape } from '../prompts/grammar.js';
 import { type Blob, fitShape } from './fit-shape.js';
-import { type PixelColours, readPixelColours } from './pixel-colors.js';
+import { type PixelColors, readPixelColors } from './pixel-colors.js';
 import { PICTURE_SIZE } from './scene.js';
 
 /** Above one half, so that two equal shapes a pixel apart stay two: of the pixels between them one is at most half. */
@@ -19,8 +19,8 @@ const NO_BLOB = -1;
 export interface DetectedObject {
   /** Null when no named shape fits, for instance because two objects have run into each other. */
   readonly shape: Shape | null;
-  /** Null when it stands out in a colour that has no name here. */
-  readonly colour: Colour | null;
+  /** Null when it stands out in a color that has no name here. */
+  readonly color: Color | null;
   /** Smallest rectangle of pixels around the rim, right and bottom exclusive. */
   readonly box: {
     readonly left: number;
@@ -29,7 +29,7 @@ export interface DetectedObject {
     readonly bottom: number;
   };
   /** Centroid, in pixels from the left upper corner. */
-  readonly centre: readonly [x: number, y: number];
+  readonly center: readonly [x: number, y: number];
   /** In pixels, partial ones by their share. */
   readonly area: number;
 }
@@ -37,26 +37,26 @@ export interface DetectedObject {
 /**
  * Finds the objects in a picture, largest first.
  *
- * 1. Each pixel gets a colour and a coverage (pixel-colours.ts). 2. Pixels covered by 60 % or more form cores:
- * 4-connected components of one colour. 3. Half-covered pixels beside a core join it. 4. A pale blob's coverage is
+ * 1. Each pixel gets a color and a coverage (pixel-colors.ts). 2. Pixels covered by 60 % or more form cores:
+ * 4-connected components of one color. 3. Half-covered pixels beside a core join it. 4. A pale blob's coverage is
  * scaled up to that of a full one; blobs under 5 pixels are dropped. 5. The shape is the one whose antialiased drawing overlaps most with the blob's coverage (fit-shape.ts).
  *
  * Shapes: `image [3, 16, 16] float32` in [-1, 1].
  */
 export function detectObjects(image: Float32Array): DetectedObject[] {
-  const pixels = readPixelColours(image);
-  const { owners, colours } = findCores(pixels);
+  const pixels = readPixelColors(image);
+  const { owners, colors } = findCores(pixels);
   const rims = growRims(pixels, owners);
-  return colours
-    .map((colour, id) => ({ colour, ...measureBlob(pixels.coverage, rims, id) }))
+  return colors
+    .map((color, id) => ({ color, ...measureBlob(pixels.coverage, rims, id) }))
     .filter(({ area }) => area >= MIN_AREA)
-    .map(({ colour, box, ...blob }): DetectedObject => {
+    .map(({ color, box, ...blob }): DetectedObject => {
       const fit = fitShape(blob);
       return {
         shape: fit.overlap >= MIN_OVERLAP ? fit.shape : null,
-        colour: COLOURS[colour] ?? null,
+        color: COLOURS[color] ?? null,
         box,
-        centre: [blob.centroidX, blob.centroidY],
+        center: [blob.centroidX, blob.centroidY],
         area: blob.area,
       };
     })
@@ -64,35 +64,35 @@ export function detectObjects(image: Float32Array): DetectedObject[] {
 }
 
 /** Numbers the 4-connected components of well-covered pixels of one label. */
-function findCores({ labels, coverage }: PixelColours): { owners: Int16Array; colours: number[] } {
+function findCores({ labels, coverage }: PixelColors): { owners: Int16Array; colors: number[] } {
   const owners = new Int16Array(PLANE).fill(NO_BLOB);
-  const colours: number[] = [];
+  const colors: number[] = [];
   const isCore = (pixel: number) => coverage[pixel]! >= CORE_COVERAGE;
   for (let start = 0; start < PLANE; start++) {
     if (!isCore(start) || owners[start] !== NO_BLOB) continue;
-    const id = colours.length;
-    colours.push(labels[start]!);
+    const id = colors.length;
+    colors.push(labels[start]!);
     owners[start] = id;
     const pending = [start];
     for (let pixel = pending.pop(); pixel !== undefined; pixel = pending.pop()) {
-      for (const next of sideNeighbours(pixel)) {
+      for (const next of sideNeighbors(pixel)) {
         if (owners[next] !== NO_BLOB || !isCore(next) || labels[next] !== labels[start]) continue;
         owners[next] = id;
         pending.push(next);
       }
     }
   }
-  return { owners, colours };
+  return { owners, colors };
 }
 
-/** Gives each half-covered pixel to the blob with most core pixels among its eight neighbours. */
-function growRims({ coverage }: PixelColours, cores: Int16Array): Int16Array {
+/** Gives each half-covered pixel to the blob with most core pixels among its eight neighbors. */
+function growRims({ coverage }: PixelColors, cores: Int16Array): Int16Array {
   const owners = Int16Array.from(cores);
   for (let pixel = 0; pixel < PLANE; pixel++) {
     if (cores[pixel] !== NO_BLOB || coverage[pixel]! < RIM_COVERAGE) continue;
     const votes = new Map<number, number>();
     let most = 0;
-    for (const next of allNeighbours(pixel)) {
+    for (const next of allNeighbors(pixel)) {
       const owner = cores[next]!;
       if (owner === NO_BLOB) continue;
       const count = (votes.get(owner) ?? 0) + 1;
@@ -142,17 +142,17 @@ function strengthOf(coverage: Float32Array, owners: Int16Array, id: number): num
   return inside[Math.floor(inside.length * 0.75)]!;
 }
 
-function sideNeighbours(pixel: number): number[] {
+function sideNeighbors(pixel: number): number[] {
   const x = pixel % PICTURE_SIZE;
-  const neighbours: number[] = [];
-  if (x > 0) neighbours.push(pixel - 1);
-  if (x < PICTURE_SIZE - 1) neighbours.push(pixel + 1);
-  if (pixel >= PICTURE_SIZE) neighbours.push(pixel - PICTURE_SIZE);
-  if (pixel < PLANE - PICTURE_SIZE) neighbours.push(pixel + PICTURE_SIZE);
-  return neighbours;
+  const neighbors: number[] = [];
+  if (x > 0) neighbors.push(pixel - 1);
+  if (x < PICTURE_SIZE - 1) neighbors.push(pixel + 1);
+  if (pixel >= PICTURE_SIZE) neighbors.push(pixel - PICTURE_SIZE);
+  if (pixel < PLANE - PICTURE_SIZE) neighbors.push(pixel + PICTURE_SIZE);
+  return neighbors;
 }
 
-function allNeighbours(pixel: number): number[] {
+function allNeighbors(pixel: number): number[] {
   const x = pixel % PICTURE_SIZE;
   const vertical = [pixel - PICTURE_SIZE, pixel, pixel + PICTURE_SIZE].filter(
     (next) => next >= 0 && next < PLANE,

@@ -9,8 +9,8 @@ const RELATIVE_SIZES = [0.93, 1, 1.07];
 export interface ShapeFit {
   readonly shape: Shape;
   /** Centre of the bounding square, in pixels. */
-  readonly centreX: number;
-  readonly centreY: number;
+  readonly centerX: number;
+  readonly centerY: number;
   /** Side of the bounding square, in pixels. */
   readonly size: number;
   /** Soft intersection over union of blob and shape, sum min / sum max, in [0, 1]. */
@@ -23,7 +23,7 @@ export interface Blob {
   readonly coverage: Float32Array;
   /** Sum of the coverage, in pixels. */
   readonly area: number;
-  /** Centroid, in pixels; the centre of pixel 0 is 0.5. */
+  /** Centroid, in pixels; the center of pixel 0 is 0.5. */
   readonly centroidX: number;
   readonly centroidY: number;
 }
@@ -40,8 +40,8 @@ export function fitShape(blob: Blob): ShapeFit {
       const placed = {
         shape,
         size,
-        centreX: blob.centroidX,
-        centreY: blob.centroidY - size * CENTROID_DROP[shape],
+        centerX: blob.centroidX,
+        centerY: blob.centroidY - size * CENTROID_DROP[shape],
       };
       const overlap = softOverlap(blob.coverage, placed);
       if (best === null || overlap > best.overlap) best = { ...placed, overlap };
@@ -65,10 +65,10 @@ function softOverlap(coverage: Float32Array, placed: Parameters<typeof shapeCove
 }
 
 function isNear(
-  { centreX, centreY, size }: { centreX: number; centreY: number; size: number },
+  { centerX, centerY, size }: { centerX: number; centerY: number; size: number },
   x: number,
   y: number,
 ) {
   const reach = size / 2 + 0.5;
-  return Math.abs(x + 0.5 - centreX) < reach && Math.abs(y + 0.5 - centreY) < reach;
+  return Math.abs(x + 0.5 - centerX) < reach && Math.abs(y + 0.5 - centerY) < reach;
 }

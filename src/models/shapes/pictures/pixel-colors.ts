@@ -2,69 +2,69 @@ import { COLOURS } from '../prompts/grammar.js';
 import { COLOUR_VALUES, PICTURE_SIZE, type Rgb } from './scene.js';
 
 const PLANE = PICTURE_SIZE * PICTURE_SIZE;
-/** Label of a pixel that stands out from the ground in none of the named colours (white, black, cyan ...). */
+/** Label of a pixel that stands out from the ground in none of the named colors (white, black, cyan ...). */
 export const UNNAMED_COLOUR = COLOURS.length;
-/** A pixel is grey when its channels differ by less than this, of at most 2. */
+/** A pixel is gray when its channels differ by less than this, of at most 2. */
 const MAX_GREY_CHROMA = 0.5;
-/** Fewer grey pixels than this cannot tell the ground. */
+/** Fewer gray pixels than this cannot tell the ground. */
 const MIN_GREY_PIXELS = 16;
-/** Sine of the widest angle, seen from the ground, between a pixel and the colour that it is called. */
+/** Sine of the widest angle, seen from the ground, between a pixel and the color that it is called. */
 const MAX_HUE_SINE = 0.55;
-/** How far a pixel without a named colour has to be from the ground to be taken for something. */
+/** How far a pixel without a named color has to be from the ground to be taken for something. */
 const UNNAMED_DISTANCE = 0.9;
 
-/** What each pixel is made of, after the equation pixel = ground + coverage (colour - ground). */
-export interface PixelColours {
+/** What each pixel is made of, after the equation pixel = ground + coverage (color - ground). */
+export interface PixelColors {
   /** `[256]`: index into COLOURS, or UNNAMED_COLOUR. */
   readonly labels: Uint8Array;
-  /** `[256]`: coverage in [0, 1] by the labelled colour. */
+  /** `[256]`: coverage in [0, 1] by the labeled color. */
   readonly coverage: Float32Array;
 }
 
 /**
- * Decides for each pixel which colour it holds and how much of it.
+ * Decides for each pixel which color it holds and how much of it.
  *
- * The ground is the per-channel median of the grey pixels. A pixel's coverage by a colour is the least-squares
- * solution of the equation above; the colour with the smallest angle to the pixel, seen from the ground, names it.
+ * The ground is the per-channel median of the gray pixels. A pixel's coverage by a color is the least-squares
+ * solution of the equation above; the color with the smallest angle to the pixel, seen from the ground, names it.
  *
  * Shapes: `image [3, 16, 16] float32` in [-1, 1].
  */
-export function readPixelColours(image: Float32Array): PixelColours {
+export function readPixelColors(image: Float32Array): PixelColors {
   const ground = estimateGround(image);
-  const directions = COLOURS.map((colour) => subtract(COLOUR_VALUES[colour], ground));
+  const directions = COLOURS.map((color) => subtract(COLOUR_VALUES[color], ground));
   const squaredLengths = directions.map((direction) => dot(direction, direction));
   const labels = new Uint8Array(PLANE);
   const coverage = new Float32Array(PLANE);
   for (let pixel = 0; pixel < PLANE; pixel++) {
     const offset = subtract([image[pixel]!, image[PLANE + pixel]!, image[2 * PLANE + pixel]!], ground);
     const squaredOffset = dot(offset, offset);
-    let bestColour = 0;
+    let bestColor = 0;
     let bestCosine = Number.NEGATIVE_INFINITY;
     let bestCoverage = 0;
-    for (let colour = 0; colour < directions.length; colour++) {
-      const projection = dot(offset, directions[colour]!);
-      const cosine = projection / Math.sqrt(squaredOffset * squaredLengths[colour]! + 1e-12);
+    for (let color = 0; color < directions.length; color++) {
+      const projection = dot(offset, directions[color]!);
+      const cosine = projection / Math.sqrt(squaredOffset * squaredLengths[color]! + 1e-12);
       if (cosine <= bestCosine) continue;
-      [bestColour, bestCosine, bestCoverage] = [colour, cosine, projection / squaredLengths[colour]!];
+      [bestColor, bestCosine, bestCoverage] = [color, cosine, projection / squaredLengths[color]!];
     }
     const isNamed = bestCosine > 0 && 1 - bestCosine ** 2 <= MAX_HUE_SINE ** 2;
     const isFar = squaredOffset > UNNAMED_DISTANCE ** 2;
-    labels[pixel] = isFar && !isNamed ? UNNAMED_COLOUR : bestColour;
+    labels[pixel] = isFar && !isNamed ? UNNAMED_COLOUR : bestColor;
     coverage[pixel] = isFar && !isNamed ? 1 : Math.max(0, Math.min(1, bestCoverage));
   }
   return { labels, coverage };
 }
 
 function estimateGround(image: Float32Array): Rgb {
-  const greyPixels: number[] = [];
+  const grayPixels: number[] = [];
   for (let pixel = 0; pixel < PLANE; pixel++) {
     const red = image[pixel]!;
     const green = image[PLANE + pixel]!;
     const blue = image[2 * PLANE + pixel]!;
-    if (Math.max(red, green, blue) - Math.min(red, green, blue) < MAX_GREY_CHROMA) greyPixels.push(pixel);
+    if (Math.max(red, green, blue) - Math.min(red, green, blue) < MAX_GREY_CHROMA) grayPixels.push(pixel);
   }
   const pixels =
-    greyPixels.length >= MIN_GREY_PIXELS ? greyPixels : Array.from({ length: PLANE }, (_, i) => i);
+    grayPixels.length >= MIN_GREY_PIXELS ? grayPixels : Array.from({ length: PLANE }, (_, i) => i);
   const channel = (index: number) =>
     median(Float32Array.from(pixels, (pixel) => image[index * PLANE + pixel]!));
   return [channel(0), channel(1), channel(2)];

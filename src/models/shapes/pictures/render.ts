@@ -6,7 +6,7 @@ const PLANE = PICTURE_SIZE * PICTURE_SIZE;
 export const PICTURE_LENGTH = 3 * PLANE;
 
 /**
- * Draws a scene, antialiased by 4 x 4 sub-samples: pixel = ground + coverage (colour - ground).
+ * Draws a scene, antialiased by 4 x 4 sub-samples: pixel = ground + coverage (color - ground).
  *
  * Shapes: returns `[3, 16, 16]` float32 in [-1, 1], channels first, rows downwards.
  *
@@ -21,10 +21,10 @@ export function renderScene(
   }
   for (const object of scene.objects) {
     const half = object.size / 2;
-    const left = Math.max(0, Math.floor(object.centreX - half));
-    const right = Math.min(PICTURE_SIZE, Math.ceil(object.centreX + half));
-    const top = Math.max(0, Math.floor(object.centreY - half));
-    const bottom = Math.min(PICTURE_SIZE, Math.ceil(object.centreY + half));
+    const left = Math.max(0, Math.floor(object.centerX - half));
+    const right = Math.min(PICTURE_SIZE, Math.ceil(object.centerX + half));
+    const top = Math.max(0, Math.floor(object.centerY - half));
+    const bottom = Math.min(PICTURE_SIZE, Math.ceil(object.centerY + half));
     for (let y = top; y < bottom; y++) {
       for (let x = left; x < right; x++) {
         const coverage = shapeCoverage(object, x, y);

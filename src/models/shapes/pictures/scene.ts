@@ -1,5 +1,5 @@
 import {
-  type Colour,
+  type Color,
   type ObjectKind,
   type ParsedPrompt,
   type Relation,
@@ -13,8 +13,8 @@ export const PICTURE_SIZE = 16;
 /** Red, green, blue, each in [-1, 1]. */
 export type Rgb = readonly [number, number, number];
 
-/** What each colour word looks like before jitter; far apart from each other and from any grey. */
-export const COLOUR_VALUES: Readonly<Record<Colour, Rgb>> = {
+/** What each color word looks like before jitter; far apart from each other and from any gray. */
+export const COLOUR_VALUES: Readonly<Record<Color, Rgb>> = {
   red: [0.9, -0.8, -0.8],
   green: [-0.7, 0.7, -0.7],
   blue: [-0.7, -0.5, 0.95],
@@ -26,7 +26,7 @@ export interface SceneObject extends ObjectKind, PlacedShape {
   readonly rgb: Rgb;
 }
 
-/** All that is drawn: a grey ground and objects that neither touch each other nor leave the frame. */
+/** All that is drawn: a gray ground and objects that neither touch each other nor leave the frame. */
 export interface Scene {
   readonly background: Rgb;
   readonly objects: readonly SceneObject[];
@@ -41,9 +41,9 @@ const MAX_TRIES = 50;
 
 /**
  * Samples a scene that satisfies the prompt: bounding squares of 5.5 to 7 pixels (to 6.5 when three or four are to
- * fit), at least one pixel apart, inside the frame, on a dark grey ground; colours jittered by 0.08.
+ * fit), at least one pixel apart, inside the frame, on a dark gray ground; colors jittered by 0.08.
  *
- * A relation is drawn clearly: the boxes are apart along its axis, and off it their centres differ by at most 3 pixels,
+ * A relation is drawn clearly: the boxes are apart along its axis, and off it their centers differ by at most 3 pixels,
  * so that the distance along the axis is always the greater one.
  *
  * @param random uniform in [0, 1); the number of draws depends on the prompt and on the draws.
@@ -56,21 +56,21 @@ export function sampleScene(prompt: ParsedPrompt, random: () => number): Scene {
     prompt.template === 'relation'
       ? placeRelation(prompt.relation, sizes, random)
       : (placeFreely(sizes, random) ?? placeInQuarters(sizes, random));
-  const grey = uniform(random, -0.85, -0.4);
+  const gray = uniform(random, -0.85, -0.4);
   const background: Rgb = [
-    jitter(grey, 0.04, random),
-    jitter(grey, 0.04, random),
-    jitter(grey, 0.04, random),
+    jitter(gray, 0.04, random),
+    jitter(gray, 0.04, random),
+    jitter(gray, 0.04, random),
   ];
   const objects = kinds.map((kind, index): SceneObject => {
-    const [red, green, blue] = COLOUR_VALUES[kind.colour];
-    const [centreX, centreY] = places[index]!;
+    const [red, green, blue] = COLOUR_VALUES[kind.color];
+    const [centerX, centerY] = places[index]!;
     const rgb: Rgb = [
       jitter(red, COLOUR_JITTER, random),
       jitter(green, COLOUR_JITTER, random),
       jitter(blue, COLOUR_JITTER, random),
     ];
-    return { ...kind, centreX, centreY, size: sizes[index]!, rgb };
+    return { ...kind, centerX, centerY, size: sizes[index]!, rgb };
   });
   return { background, objects };
 }

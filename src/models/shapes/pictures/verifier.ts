@@ -14,7 +14,7 @@ export interface Verdict {
  * and never feeds training.
  *
  * score = mean of the prompt's constraints: (1) the wanted objects are there: the mean over them of 1 for the right
- * colour and shape, 1/2 for one of the two, with no detected object counted twice; (2) there are as many objects as
+ * color and shape, 1/2 for one of the two, with no detected object counted twice; (2) there are as many objects as
  * wanted, no more and no fewer: 1 or 0; (3) for a relation, the objects of (1), each with some credit, stand in it: 1
  * or 0. Where detected
  * objects can be matched in several ways, the best one counts.
@@ -29,7 +29,7 @@ export function verify(image: Float32Array, prompt: ParsedPrompt): Verdict {
   return { satisfied: score === 1, score, objects };
 }
 
-type SeenObject = Pick<DetectedObject, 'shape' | 'colour' | 'centre'>;
+type SeenObject = Pick<DetectedObject, 'shape' | 'color' | 'center'>;
 
 function scoreObjects(objects: readonly SeenObject[], prompt: ParsedPrompt): number {
   const wanted = wantedKinds(prompt);
@@ -61,13 +61,13 @@ function scoreObjects(objects: readonly SeenObject[], prompt: ParsedPrompt): num
 
 function kindCredit(object: SeenObject | null, kind: ObjectKind): number {
   if (object === null) return 0;
-  return (object.colour === kind.colour ? 0.5 : 0) + (object.shape === kind.shape ? 0.5 : 0);
+  return (object.color === kind.color ? 0.5 : 0) + (object.shape === kind.shape ? 0.5 : 0);
 }
 
 function standsIn(relation: Relation, first: SeenObject | null, second: SeenObject | null): boolean {
   if (first === null || second === null) return false;
-  const dx = second.centre[0] - first.centre[0];
-  const dy = second.centre[1] - first.centre[1];
+  const dx = second.center[0] - first.center[0];
+  const dy = second.center[1] - first.center[1];
   switch (relation) {
     case 'above':
       return dy > Math.abs(dx);

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 
 const fit = {
-  numSteps: z.int().min(1).describe('Optimiser steps'),
+  numSteps: z.int().min(1).describe('Optimizer steps'),
   batchSize: z.int().min(1).describe('Pictures a step'),
   learningRate: z.number().positive().describe('Peak of the learning rate, after warm-up'),
   warmupSteps: z.int().min(1).default(100).describe('Steps over which the learning rate grows from zero'),

@@ -10,13 +10,13 @@ export const COUNT_WORDS = ['one', 'two', 'three', 'four'] as const;
 export const TEMPLATES = ['binding', 'counting', 'relation'] as const;
 
 export type Shape = (typeof SHAPES)[number];
-export type Colour = (typeof COLOURS)[number];
+export type Color = (typeof COLOURS)[number];
 export type Relation = (typeof RELATIONS)[number];
 export type Template = (typeof TEMPLATES)[number];
 
 /** What an object looks like, wherever it lies. */
 export interface ObjectKind {
-  readonly colour: Colour;
+  readonly color: Color;
   readonly shape: Shape;
 }
 
@@ -65,9 +65,9 @@ export const WORDS: readonly string[] = [
   ...new Set(RELATIONS.flatMap((relation) => relation.split(' '))),
 ];
 
-/** Every colour with every shape. */
-export const OBJECT_KINDS: readonly ObjectKind[] = COLOURS.flatMap((colour) =>
-  SHAPES.map((shape) => ({ colour, shape })),
+/** Every color with every shape. */
+export const OBJECT_KINDS: readonly ObjectKind[] = COLOURS.flatMap((color) =>
+  SHAPES.map((shape) => ({ color, shape })),
 );
 
 export function pluralOf(shape: Shape): string {
@@ -75,7 +75,7 @@ export function pluralOf(shape: Shape): string {
 }
 
 export function isSameKind(a: ObjectKind, b: ObjectKind): boolean {
-  return a.colour === b.colour && a.shape === b.shape;
+  return a.color === b.color && a.shape === b.shape;
 }
 
 /** The objects that a picture of the prompt holds, in the prompt's order. */
@@ -91,8 +91,8 @@ export function formatPrompt(prompt: ParsedPrompt): string {
     case 'binding':
       return `${withArticle(prompt.first)} and ${withArticle(prompt.second)}`;
     case 'counting': {
-      const { colour, shape } = prompt.kind;
-      return `${COUNT_WORDS[prompt.count - 1]} ${colour} ${prompt.count === 1 ? shape : pluralOf(shape)}`;
+      const { color, shape } = prompt.kind;
+      return `${COUNT_WORDS[prompt.count - 1]} ${color} ${prompt.count === 1 ? shape : pluralOf(shape)}`;
     }
     case 'relation':
       return `${withArticle(prompt.first)} ${prompt.relation} ${withArticle(prompt.second)}`;
@@ -154,6 +154,6 @@ function orderedPairs(): [ObjectKind, ObjectKind][] {
   );
 }
 
-function withArticle({ colour, shape }: ObjectKind): string {
-  return `a ${colour} ${shape}`;
+function withArticle({ color, shape }: ObjectKind): string {
+  return `a ${color} ${shape}`;
 }

@@ -15,7 +15,7 @@ import { isHeldOut } from './prompt-lists.js';
 
 /**
  * Returns another prompt of the same template that differs in exactly one attribute: first the kind of attribute is
- * drawn (colour, shape, count, relation), then the change. Never a held-out combination, never the same meaning.
+ * drawn (color, shape, count, relation), then the change. Never a held-out combination, never the same meaning.
  *
  * @param random uniform in [0, 1); two draws.
  */
@@ -26,7 +26,7 @@ export function corruptCaption(prompt: string, random: () => number): string {
 
 /**
  * Returns up to `n` near-miss prompts of the same template with differing meanings, none held out: those that differ
- * in one attribute, and those that exchange the objects' colours, shapes or places. Fewer only when there are fewer.
+ * in one attribute, and those that exchange the objects' colors, shapes or places. Fewer only when there are fewer.
  *
  * @param random uniform in [0, 1).
  */
@@ -67,7 +67,7 @@ function exchanges(prompt: ParsedPrompt): ParsedPrompt[] {
   if (prompt.template === 'counting') return [];
   const { first, second } = prompt;
   return [
-    { ...prompt, first: { ...first, colour: second.colour }, second: { ...second, colour: first.colour } },
+    { ...prompt, first: { ...first, color: second.color }, second: { ...second, color: first.color } },
     { ...prompt, first: second, second: first },
   ].filter((variant) => isUsable(variant, prompt));
 }
@@ -78,7 +78,7 @@ function isUsable(variant: ParsedPrompt, original: ParsedPrompt): boolean {
 }
 
 function recoloured(kind: ObjectKind): ObjectKind[] {
-  return COLOURS.map((colour) => ({ ...kind, colour }));
+  return COLOURS.map((color) => ({ ...kind, color }));
 }
 
 function reshaped(kind: ObjectKind): ObjectKind[] {

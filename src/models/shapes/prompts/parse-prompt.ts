@@ -3,7 +3,7 @@ import { TributaryError } from '../../../errors.js';
 import {
   COLOURS,
   COUNT_WORDS,
-  type Colour,
+  type Color,
   formatPrompt,
   isSameKind,
   type ObjectKind,
@@ -22,7 +22,7 @@ import {
  * the three templates, or asks for the same object twice.
  *
  * @example
- * parsePrompt('two red circles'); // { template: 'counting', count: 2, kind: { colour: 'red', shape: 'circle' } }
+ * parsePrompt('two red circles'); // { template: 'counting', count: 2, kind: { color: 'red', shape: 'circle' } }
  */
 export function parsePrompt(text: string): ParsedPrompt {
   const words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
@@ -46,10 +46,10 @@ export function parsePrompt(text: string): ParsedPrompt {
 function parseCounting(text: string, words: readonly string[]): ParsedPrompt | null {
   const count = (COUNT_WORDS as readonly string[]).indexOf(words[0] ?? '') + 1;
   if (count === 0) return null;
-  const colour = asColour(words[1]);
+  const color = asColor(words[1]);
   const shape = asShape(words[2]) ?? SHAPES.find((candidate) => pluralOf(candidate) === words[2]);
-  if (colour === undefined || shape === undefined || words.length !== 3) throw noTemplate(text);
-  const parsed: ParsedPrompt = { template: 'counting', count, kind: { colour, shape } };
+  if (color === undefined || shape === undefined || words.length !== 3) throw noTemplate(text);
+  const parsed: ParsedPrompt = { template: 'counting', count, kind: { color, shape } };
   const expected = formatPrompt(parsed);
   if (words.join(' ') !== expected) {
     throw new TributaryError(
@@ -70,7 +70,7 @@ function parseTwoObjects(text: string, words: readonly string[]): ParsedPrompt {
   if (isSameKind(first, second)) {
     throw new TributaryError(
       'TRIB_PROMPT',
-      `prompt "${text}": expected two objects that differ, got the same one twice. Change a colour or a shape, or count it: "two ${first.colour} ${pluralOf(first.shape)}".`,
+      `prompt "${text}": expected two objects that differ, got the same one twice. Change a color or a shape, or count it: "two ${first.color} ${pluralOf(first.shape)}".`,
     );
   }
   return relation === undefined
@@ -78,14 +78,14 @@ function parseTwoObjects(text: string, words: readonly string[]): ParsedPrompt {
     : { template: 'relation', first, relation, second };
 }
 
-function asObject([article, colourWord, shapeWord]: readonly string[]): ObjectKind | undefined {
-  const colour = asColour(colourWord);
+function asObject([article, colorWord, shapeWord]: readonly string[]): ObjectKind | undefined {
+  const color = asColor(colorWord);
   const shape = asShape(shapeWord);
-  return article === 'a' && colour !== undefined && shape !== undefined ? { colour, shape } : undefined;
+  return article === 'a' && color !== undefined && shape !== undefined ? { color, shape } : undefined;
 }
 
-function asColour(word: string | undefined): Colour | undefined {
-  return COLOURS.find((colour) => colour === word);
+function asColor(word: string | undefined): Color | undefined {
+  return COLOURS.find((color) => color === word);
 }
 
 function asShape(word: string | undefined): Shape | undefined {

@@ -33,7 +33,7 @@ let cachedLists: PromptLists | null = null;
  * Like B²-DiffuRL's prompt sets (algorithms of the release: 45 animal-activity pairs, the other pairs held out), the
  * held-out list tests unseen *combinations*: every word of it is a word of the training list. A held-out meaning is
  * never a caption in any wording ("a above b" also bars "b below a"). Deviation: two objects of a listed prompt
- * differ in colour and in shape, so that each prompt really asks for binding.
+ * differ in color and in shape, so that each prompt really asks for binding.
  */
 export function promptLists(): Pick<PromptLists, 'train' | 'heldOut'> {
   return lists();
@@ -84,11 +84,11 @@ function buildLists(): PromptLists {
   return { train, heldOut, captions, heldOutMeanings };
 }
 
-/** Whether each object can be told from the other by its colour alone and by its shape alone. */
+/** Whether each object can be told from the other by its color alone and by its shape alone. */
 function isFullyBound(prompt: ParsedPrompt): boolean {
   return (
     prompt.template === 'counting' ||
-    (prompt.first.colour !== prompt.second.colour && prompt.first.shape !== prompt.second.shape)
+    (prompt.first.color !== prompt.second.color && prompt.first.shape !== prompt.second.shape)
   );
 }
 
@@ -117,12 +117,12 @@ function pickBalanced(
   return picked;
 }
 
-/** What the lists are balanced over: words, and colour-shape pairs. */
+/** What the lists are balanced over: words, and color-shape pairs. */
 function traits(prompt: ParsedPrompt): string[] {
   const kinds = prompt.template === 'counting' ? [prompt.kind] : wantedKinds(prompt);
   const own = prompt.template === 'counting' ? [`${prompt.count}`] : [];
   if (prompt.template === 'relation') own.push(prompt.relation);
-  return [...own, ...kinds.flatMap(({ colour, shape }) => [colour, shape, `${colour} ${shape}`])];
+  return [...own, ...kinds.flatMap(({ color, shape }) => [color, shape, `${color} ${shape}`])];
 }
 
 /** A fixed, arbitrary-looking order that depends on nothing but the texts (FNV-1a, 32 bits). */

@@ -3,11 +3,11 @@ import { requireFloor } from '../../checks/require-floor.js';
 import { type AdvantageRule, hasZeroSpread, indexOfBest, indexOfWorst, sampleOf } from '../advantage-rule.js';
 import { defineAdvantageRule } from '../advantage-rule-spec.js';
 import { momentsOf } from '../moments.js';
-import { historyStagesField, type PromptPoolOptions, promptZScores } from '../prompt-z-scores.js';
+import { historyRoundsField, type PromptPoolOptions, promptZScores } from '../prompt-z-scores.js';
 import { ruleStatistics } from '../rule-statistics.js';
 import { stdFloorField } from '../std-floor.js';
 
-export interface BranchCentredRuleOptions extends PromptPoolOptions {
+export interface BranchCenteredRuleOptions extends PromptPoolOptions {
   /** Least distance of best and worst z for a group to be kept, at least 0. */
   readonly minGap: number;
   /** Which branches of a kept group become samples. */
@@ -20,14 +20,14 @@ export interface BranchCentredRuleOptions extends PromptPoolOptions {
  *     A_b = z_b - (1/B) Σ_j z_j,   kept iff max z - min z >= minGap and the rewards of the group differ
  *
  * z is that of `promptZScores` (per prompt, with history); the mean of the pool cancels, so the pool only sets the scale,
- * and the first stage or a prompt that is new works as any other. Advantages of a group sum to 0 before selection.
+ * and the first round or a prompt that is new works as any other. Advantages of a group sum to 0 before selection.
  * Groups whose branches all have the same reward are counted and skipped, whatever `minGap`.
  *
  * Deviation: this is not in the B²-DiffuRL release, whose advantage is z itself (`historyRule`).
  *
  * Errors: TRIB_OPERATOR for a negative or infinite `minGap`.
  */
-export function branchCentredRule(options: BranchCentredRuleOptions): AdvantageRule {
+export function branchCenteredRule(options: BranchCenteredRuleOptions): AdvantageRule {
   const { minGap, keep } = options;
   requireFloor('groupAdvantages', 'minGap', minGap, 0);
   const normalize = promptZScores(options);
@@ -44,8 +44,8 @@ export function branchCentredRule(options: BranchCentredRuleOptions): AdvantageR
   };
 }
 
-export const branchCentredRuleSpec = defineAdvantageRule({
-  rule: 'branch-centred',
+export const branchCenteredRuleSpec = defineAdvantageRule({
+  rule: 'branch-centered',
   summary:
     'The advantage of a branch is its z minus the mean z of its group: the luck of the shared prefix drops out.',
   fields: {
@@ -59,11 +59,11 @@ export const branchCentredRuleSpec = defineAdvantageRule({
       .describe(
         '`extremes` trains on the best and the worst branch; `all` on every branch, at a cost of numBranches / 2.',
       ),
-    historyStages: historyStagesField,
+    historyRounds: historyRoundsField,
     stdFloor: stdFloorField,
   },
   comparesBranches: true,
   creditsEdges: false,
   selectable: ({ keep }, numBranches) => (keep === 'extremes' ? Math.min(2, numBranches) : numBranches),
-  create: branchCentredRule,
+  create: branchCenteredRule,
 });

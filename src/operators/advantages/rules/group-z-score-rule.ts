@@ -7,19 +7,19 @@ import { ruleStatistics } from '../rule-statistics.js';
 import { stdFloorField } from '../std-floor.js';
 
 export interface GroupZScoreRuleOptions extends GroupZScoreOptions {
-  /** Whose standard deviation divides: that of the group, or that of all rewards of the training stage. */
+  /** Whose standard deviation divides: that of the group, or that of all rewards of the round. */
   readonly std: 'group' | 'global';
 }
 
 /**
  * Creates GRPO's rule: z-score inside the group. All branches of a group whose rewards differ are kept.
  *
- *     A_b = (r_b - mean(group)) / (max(std, stdFloor) + 1e-4),   std that of the group or of the whole stage
+ *     A_b = (r_b - mean(group)) / (max(std, stdFloor) + 1e-4),   std that of the group or of the whole round
  *
  * Source: Flow-GRPO, arXiv 2505.05470, and yifan123/flow_grpo, `flow_grpo/stat_tracking.py` (`global_std`). std is that
  * of the population (n). With the std of the group, a group that hardly differs weighs as much as one that differs a lot;
- * with that of the stage, advantages keep the proportions between groups. Advantages of a group sum to 0. Groups whose
- * branches all have the same reward are counted and skipped; their rewards still count for the std of the stage.
+ * with that of the round, advantages keep the proportions between groups. Advantages of a group sum to 0. Groups whose
+ * branches all have the same reward are counted and skipped; their rewards still count for the std of the round.
  *
  * Deviation: there all samples of a prompt in an epoch are one group; here two tickets of one prompt are two groups, as
  * their branches may have grown from different prefixes.
@@ -29,8 +29,8 @@ export interface GroupZScoreRuleOptions extends GroupZScoreOptions {
 export function groupZScoreRule({ std, ...options }: GroupZScoreRuleOptions): AdvantageRule {
   const normalize = groupZScores(options);
   return (history, groups) => {
-    const stage = momentsOf(groups.flatMap(({ rewards }) => rewards));
-    const divisor = std === 'global' ? stage.populationStd : undefined;
+    const round = momentsOf(groups.flatMap(({ rewards }) => rewards));
+    const divisor = std === 'global' ? round.populationStd : undefined;
     const samples = groups
       .filter(hasSpread)
       .flatMap((group) =>
@@ -48,7 +48,7 @@ export const groupZScoreRuleSpec = defineAdvantageRule({
     std: oneOf(['group', 'global'])
       .default('group')
       .describe(
-        'Standard deviation to divide by: `group` makes every group weigh alike, however little its branches differ; `global` takes that of the whole training stage, as Flow-GRPO does.',
+        'Standard deviation to divide by: `group` makes every group weigh alike, however little its branches differ; `global` takes that of the whole round, as Flow-GRPO does.',
       ),
     stdFloor: stdFloorField,
   },

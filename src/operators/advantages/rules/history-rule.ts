@@ -3,7 +3,7 @@ import { number } from '../../../fields.js';
 import { type AdvantageRule, hasZeroSpread, indexOfBest, indexOfWorst, sampleOf } from '../advantage-rule.js';
 import { defineAdvantageRule } from '../advantage-rule-spec.js';
 import { intraGroupCorrelation } from '../intra-group-correlation.js';
-import { historyStagesField, type PromptPoolOptions, promptZScores } from '../prompt-z-scores.js';
+import { historyRoundsField, type PromptPoolOptions, promptZScores } from '../prompt-z-scores.js';
 import { stdFloorField } from '../std-floor.js';
 
 export interface HistoryRuleOptions extends PromptPoolOptions {
@@ -19,7 +19,7 @@ export interface HistoryRuleOptions extends PromptPoolOptions {
  *     keep argmax z iff max z >= bestThreshold;  keep argmin z iff min z < worstThreshold;  A = z of the kept branch
  *
  * Source: hu-zijing/B2-DiffuRL, selection script. Both tests are independent: a group gives 0, 1 or 2 samples; of equal
- * branches the first counts. The advantage holds the luck of the shared prefix too: `branchCentredRule` removes it.
+ * branches the first counts. The advantage holds the luck of the shared prefix too: `branchCenteredRule` removes it.
  * z is that of `promptZScores`, whose deviation from the source holds here. A `stdFloor` above 0 is a departure; without
  * one, rewards that differ by 1e-9 already give z near 0.1.
  *
@@ -70,7 +70,7 @@ export const historyRuleSpec = defineAdvantageRule({
   summary:
     'B²-DiffuRL as released: z-score over the prompt and its history; of each group the best and the worst branch, where they pass their thresholds.',
   fields: {
-    historyStages: historyStagesField,
+    historyRounds: historyRoundsField,
     bestThreshold: number({ from: '(-Infinity', to: 'Infinity)' })
       .default(0.5)
       .describe(

@@ -2,7 +2,7 @@
 
 import type { AdvantageRule } from '../advantage-rule.js';
 import { backPropagatedRuleSpec } from './back-propagated-rule.js';
-import { branchCentredRuleSpec } from './branch-centered-rule.js';
+import { branchCenteredRuleSpec } from './branch-centered-rule.js';
 import { groupZScoreRuleSpec } from './group-z-score-rule.js';
 import { historyRuleSpec } from './history-rule.js';
 import { leaveOneOutRuleSpec } from './leave-one-out-rule.js';
@@ -12,7 +12,7 @@ import { sameDepthRuleSpec } from './same-depth-rule.js';
 
 export const ADVANTAGE_RULES = [
   historyRuleSpec,
-  branchCentredRuleSpec,
+  branchCenteredRuleSpec,
   perPromptRuleSpec,
   rewardRuleSpec,
   groupZScoreRuleSpec,
@@ -25,7 +25,7 @@ type Spec = (typeof ADVANTAGE_RULES)[number];
 
 export type AdvantageRuleName = Spec['rule'];
 
-/** Settings of a rule, as a config holds them: `{ rule: 'history', historyStages: 8, ... }`. */
+/** Settings of a rule, as a config holds them: `{ rule: 'history', historyRounds: 8, ... }`. */
 export type AdvantageRuleSettings = {
   [Each in Spec as Each['rule']]: { readonly rule: Each['rule'] } & Readonly<Parameters<Each['create']>[0]>;
 }[AdvantageRuleName];

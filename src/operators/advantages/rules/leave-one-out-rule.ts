@@ -8,7 +8,7 @@ import { ruleStatistics } from '../rule-statistics.js';
 import { stdFloorField } from '../std-floor.js';
 
 export interface LeaveOneOutRuleOptions {
-  /** `none` leaves advantages in units of reward; `global-std` divides them by the spread of the training stage. */
+  /** `none` leaves advantages in units of reward; `global-std` divides them by the spread of the round. */
   readonly scale: 'none' | 'global-std';
   /** Least spread to divide by under `global-std`, in units of reward, at least 0. Default 0. */
   readonly stdFloor?: number;
@@ -19,11 +19,11 @@ export interface LeaveOneOutRuleOptions {
  * whose rewards differ are kept.
  *
  *     A_b = (r_b - (1 / (B - 1)) Σ_{j ≠ b} r_j) / scale = (B / (B - 1)) (r_b - mean(group)) / scale
- *     scale = 1, or max(std(stage), stdFloor) + 1e-4
+ *     scale = 1, or max(std(round), stdFloor) + 1e-4
  *
  * Source: LOOP, arXiv 2503.00897. The baseline of a branch does not depend on its own reward, so it adds no bias. That is
  * the scale `none`; `global-std` is a departure, for clip bounds that expect advantages near 1. std is that of the
- * population, over all rewards of the stage. Advantages of a group sum to 0. Groups whose branches all have the same
+ * population, over all rewards of the round. Advantages of a group sum to 0. Groups whose branches all have the same
  * reward are counted and skipped.
  *
  * Errors: TRIB_OPERATOR for a floor below 0.
@@ -31,8 +31,8 @@ export interface LeaveOneOutRuleOptions {
 export function leaveOneOutRule({ scale, stdFloor = 0 }: LeaveOneOutRuleOptions): AdvantageRule {
   requireFloor('groupAdvantages', 'stdFloor', stdFloor, 0);
   return (history, groups) => {
-    const stage = momentsOf(groups.flatMap(({ rewards }) => rewards));
-    const divisor = scale === 'global-std' ? Math.max(stage.populationStd, stdFloor) + STD_EPSILON : 1;
+    const round = momentsOf(groups.flatMap(({ rewards }) => rewards));
+    const divisor = scale === 'global-std' ? Math.max(round.populationStd, stdFloor) + STD_EPSILON : 1;
     const samples = groups.filter(hasSpread).flatMap((group) => {
       const { count, mean } = momentsOf(group.rewards);
       const widening = count / (count - 1);
@@ -52,7 +52,7 @@ export const leaveOneOutRuleSpec = defineAdvantageRule({
     scale: oneOf(['none', 'global-std'])
       .default('none')
       .describe(
-        '`none` leaves advantages in units of the reward, as LOOP does; `global-std` divides them by the standard deviation of all rewards of the training stage, so that advClipMax means the same for any reward.',
+        '`none` leaves advantages in units of the reward, as LOOP does; `global-std` divides them by the standard deviation of all rewards of the round, so that advClipMax means the same for any reward.',
       ),
     stdFloor: stdFloorField,
   },

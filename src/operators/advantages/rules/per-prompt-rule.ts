@@ -11,7 +11,7 @@ import { stdFloorField } from '../std-floor.js';
 export interface PerPromptRuleOptions {
   /** Samples that the queue of a prompt holds, at least 1. ddpo-pytorch: 16 or 32. */
   readonly bufferSize: number;
-  /** Samples from which on the queue is used; below, the whole stage is. At least 1, at most `bufferSize`. */
+  /** Samples from which on the queue is used; below, the whole round is. At least 1, at most `bufferSize`. */
   readonly minCount: number;
   /** Least standard deviation, in units of reward, at least 0. Default 0, as released. */
   readonly stdFloor?: number;
@@ -21,10 +21,10 @@ export interface PerPromptRuleOptions {
  * Creates DDPO's per-prompt rule: z-score over a queue of the prompt's last samples. All branches are kept.
  *
  *     A = (r - mean(pool)) / (max(std(pool), stdFloor) + 1e-6)
- *     pool(p) = queue of p, current stage included, when it holds at least minCount; else all rewards of the stage
+ *     pool(p) = queue of p, current round included, when it holds at least minCount; else all rewards of the round
  *
  * Source: kvablack/ddpo-pytorch, `PerPromptStatTracker`. std is that of the population (n). Clipping of A belongs to the
- * loss. The queue is first in, first out; a stage with more than `bufferSize` samples of a prompt keeps the last.
+ * loss. The queue is first in, first out; a round with more than `bufferSize` samples of a prompt keeps the last.
  *
  * Errors: TRIB_OPERATOR for a bound that is no count, or a `minCount` that the queue can never reach.
  */
@@ -33,23 +33,23 @@ export function perPromptRule({ bufferSize, minCount, stdFloor = 0 }: PerPromptR
   requireCount('groupAdvantages', 'bufferSize', bufferSize, minCount);
   requireFloor('groupAdvantages', 'stdFloor', stdFloor, 0);
   return (history, groups) => {
-    const queues = rewardsByPrompt(history.stages[0] ?? []);
+    const queues = rewardsByPrompt(history.rounds[0] ?? []);
     for (const { prompt, rewards } of groups) {
       queues.set(prompt, [...(queues.get(prompt) ?? []), ...rewards].slice(-bufferSize));
     }
-    const stage = momentsOf(groups.flatMap(({ rewards }) => rewards));
+    const round = momentsOf(groups.flatMap(({ rewards }) => rewards));
     const pools = new Map(
-      Array.from(queues, ([prompt, queue]) => [prompt, queue.length < minCount ? stage : momentsOf(queue)]),
+      Array.from(queues, ([prompt, queue]) => [prompt, queue.length < minCount ? round : momentsOf(queue)]),
     );
     const advantages = groups.map(({ prompt, rewards }) => {
-      const { mean, populationStd } = pools.get(prompt) ?? stage;
+      const { mean, populationStd } = pools.get(prompt) ?? round;
       return rewards.map((reward) => (reward - mean) / (Math.max(populationStd, stdFloor) + 1e-6));
     });
     const samples = groups.flatMap((group, index) =>
       (advantages[index] ?? []).map((advantage, branch) => sampleOf(group, branch, advantage)),
     );
     return {
-      state: { stages: [historyEntry(queues)] },
+      state: { rounds: [historyEntry(queues)] },
       samples,
       statistics: ruleStatistics(groups, samples, advantages),
     };
@@ -67,7 +67,7 @@ export const perPromptRuleSpec = defineAdvantageRule({
     minCount: integer(1)
       .default(16)
       .describe(
-        'Rewards a prompt must have before its own statistics are used; until then those of the whole training stage are. At most bufferSize.',
+        'Rewards a prompt must have before its own statistics are used; until then those of the whole round are. At most bufferSize.',
       ),
     stdFloor: stdFloorField,
   },

@@ -6,28 +6,28 @@ import { ruleStatistics } from '../rule-statistics.js';
 
 export interface RewardRuleOptions {
   /** Reward that counts as neither good nor bad. */
-  readonly centre: number;
-  /** What a reward must be above `centre` for an advantage of 1; above 0. */
+  readonly center: number;
+  /** What a reward must be above `center` for an advantage of 1; above 0. */
   readonly scale: number;
 }
 
 /**
  * Creates the rule that takes the reward itself, shifted and scaled by constants. All branches are kept.
  *
- *     A = (r - centre) / scale
+ *     A = (r - center) / scale
  *
- * Source: DPOK, arXiv 2305.16381, which standardises ImageReward by constants of the reward model. A baseline that is
+ * Source: DPOK, arXiv 2305.16381, which standardizes ImageReward by constants of the reward model. A baseline that is
  * learned, V(x_i), is subtracted where the policy is trained, a step at a time, not here. Nothing is compared: a branch
  * gets the same advantage in any group, and a constant that is off moves all of them.
  *
- * Errors: TRIB_OPERATOR for a `centre` that is not finite or a `scale` that is not above 0.
+ * Errors: TRIB_OPERATOR for a `center` that is not finite or a `scale` that is not above 0.
  */
-export function rewardRule({ centre, scale }: RewardRuleOptions): AdvantageRule {
-  if (!Number.isFinite(centre)) throw fault('centre', 'a finite number', centre);
+export function rewardRule({ center, scale }: RewardRuleOptions): AdvantageRule {
+  if (!Number.isFinite(center)) throw fault('center', 'a finite number', center);
   if (!(Number.isFinite(scale) && scale > 0)) throw fault('scale', 'a finite number above 0', scale);
   return (history, groups) => {
     const samples = groups.flatMap((group) =>
-      group.rewards.map((reward, branch) => sampleOf(group, branch, (reward - centre) / scale)),
+      group.rewards.map((reward, branch) => sampleOf(group, branch, (reward - center) / scale)),
     );
     return { state: history, samples, statistics: ruleStatistics(groups, samples) };
   };
@@ -43,14 +43,14 @@ function fault(option: string, expected: string, got: number): TributaryError {
 export const rewardRuleSpec = defineAdvantageRule({
   rule: 'reward',
   summary:
-    "DPOK's rule: the reward, standardised by constants; every sample is trained on, and it needs no branches. It compares nothing, so set the constants to the mean and spread of the reward.",
+    "DPOK's rule: the reward, standardized by constants; every sample is trained on, and it needs no branches. It compares nothing, so set the constants to the mean and spread of the reward.",
   fields: {
-    centre: number({ from: '(-Infinity', to: 'Infinity)' })
+    center: number({ from: '(-Infinity', to: 'Infinity)' })
       .default(0)
       .describe('Reward that counts as neither good nor bad, in units of the reward.'),
     scale: number({ from: '(0', to: 'Infinity)' })
       .default(1)
-      .describe('A reward this much above `centre` has advantage 1, in units of the reward.'),
+      .describe('A reward this much above `center` has advantage 1, in units of the reward.'),
   },
   comparesBranches: false,
   creditsEdges: false,

@@ -14,7 +14,7 @@ import { nodeMeans } from '../tree-nodes.js';
  *     A(edge to n) = (V(n) - mean(depth)) / (max(std(depth), stdFloor) + 1e-4)
  *
  * Source: BranchGRPO, arXiv 2509.06040, with the plain mean of leaves (not the one weighted by log-probs). mean and std
- * (population) are over the nodes of that depth in one group. The spread of node values shrinks towards the root, as means
+ * (population) are over the nodes of that depth in one group. The spread of node values shrinks toward the root, as means
  * of many leaves do; the z-score makes the edges of all depths weigh alike again. Depths whose nodes are all equal, a trunk
  * that has not forked among them, give 0. Groups whose leaves all have the same reward are counted and skipped.
  *

@@ -42,38 +42,38 @@ const oneStageOfAType: Rule = ({ stages }) => {
 
 const groupsFillBatches: Rule = (config) => {
   const prompts = findStage(config, 'prompts');
-  const sampler = findStage(config, 'branchRollouts');
-  if (!prompts || !sampler || prompts.groupsPerStage % sampler.groupsPerBatch === 0) return [];
+  const sampler = findStage(config, 'sampler');
+  if (!prompts || !sampler || prompts.groupsPerRound % sampler.groupsPerBatch === 0) return [];
   const path = ['stages', sampler.name, 'groupsPerBatch'];
   return [
     {
       kind: 'indivisible',
       path,
-      expected: `a divisor of groupsPerStage ${prompts.groupsPerStage}`,
+      expected: `a divisor of groupsPerRound ${prompts.groupsPerRound}`,
       got: String(sampler.groupsPerBatch),
-      nextStep: useOneOf(divisorsNear(prompts.groupsPerStage, sampler.groupsPerBatch)),
-      involves: [path, ['stages', prompts.name, 'groupsPerStage']],
+      nextStep: useOneOf(divisorsNear(prompts.groupsPerRound, sampler.groupsPerBatch)),
+      involves: [path, ['stages', prompts.name, 'groupsPerRound']],
     },
   ];
 };
 
 /**
- * A training stage is trained when all its groups are in, so fewer than groupsPerStage in flight can never fill one;
+ * A round is trained when all its groups are in, so fewer than groupsPerRound in flight can never fill one;
  * groups that are sampled more than maxStaleness stages ahead would be too old to train on.
  */
-const runAheadFillsStages: Rule = (config) => {
+const runAheadFillsRounds: Rule = (config) => {
   const prompts = findStage(config, 'prompts');
-  const sampler = findStage(config, 'branchRollouts');
-  const trainer = findStage(config, 'gradientSteps');
+  const sampler = findStage(config, 'sampler');
+  const trainer = findStage(config, 'trainer');
   if (!prompts || !sampler || !trainer) return [];
-  const { runAhead, groupsPerStage } = prompts;
+  const { runAhead, groupsPerRound } = prompts;
   const { groupsPerBatch } = sampler;
-  const most = groupsPerStage * (1 + trainer.maxStaleness);
+  const most = groupsPerRound * (1 + trainer.maxStaleness);
   const path = ['stages', prompts.name, 'runAhead'];
-  const involves = [path, ['stages', prompts.name, 'groupsPerStage']];
-  if (runAhead < groupsPerStage) {
-    const expected = `at least groupsPerStage ${groupsPerStage}`;
-    const nextStep = `Use ${groupsPerStage}: with fewer in flight no training stage can fill.`;
+  const involves = [path, ['stages', prompts.name, 'groupsPerRound']];
+  if (runAhead < groupsPerRound) {
+    const expected = `at least groupsPerRound ${groupsPerRound}`;
+    const nextStep = `Use ${groupsPerRound}: with fewer in flight no round can fill.`;
     return [{ kind: 'contradiction', path, expected, got: String(runAhead), nextStep, involves }];
   }
   if (runAhead > most) {
@@ -81,7 +81,7 @@ const runAheadFillsStages: Rule = (config) => {
       {
         kind: 'contradiction',
         path,
-        expected: `at most groupsPerStage x (1 + maxStaleness) = ${most}`,
+        expected: `at most groupsPerRound x (1 + maxStaleness) = ${most}`,
         got: String(runAhead),
         nextStep: `Use ${most} or raise maxStaleness: groups that far ahead would be too old to train on.`,
         involves: [...involves, ['stages', trainer.name, 'maxStaleness']],
@@ -90,7 +90,7 @@ const runAheadFillsStages: Rule = (config) => {
   }
   if (runAhead % groupsPerBatch === 0) return [];
   const below = runAhead - (runAhead % groupsPerBatch);
-  const fitting = [below, below + groupsPerBatch].filter((value) => value >= groupsPerStage && value <= most);
+  const fitting = [below, below + groupsPerBatch].filter((value) => value >= groupsPerRound && value <= most);
   return [
     {
       kind: 'indivisible',
@@ -106,7 +106,7 @@ const runAheadFillsStages: Rule = (config) => {
 const RULES: readonly Rule[] = [
   oneStageOfAType,
   groupsFillBatches,
-  runAheadFillsStages,
+  runAheadFillsRounds,
   ...SCHEDULE_RULES,
   ...TREE_RULES,
   ...SURROGATE_RULES,

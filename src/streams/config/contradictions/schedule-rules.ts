@@ -1,13 +1,13 @@
 /** @file Whether the schedule fits the sampler and the run. */
 
+import { intervalTrees } from '../resolved/interval-trees.js';
 import { findStage } from '../resolved/stage-of.js';
-import { stageTrees } from '../resolved/stage-trees.js';
 import type { StageConfig } from '../schema/topology-schema.js';
 import type { Path } from '../source/fault.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
 /** Numbers of steps that a schedule names, by the key that names them. */
-function namedSteps(schedule: StageConfig<'intervalSchedule'>): [Path, number][] {
+function namedSteps(schedule: StageConfig<'schedule'>): [Path, number][] {
   switch (schedule.mode) {
     case 'floor-linear':
       return [
@@ -22,15 +22,15 @@ function namedSteps(schedule: StageConfig<'intervalSchedule'>): [Path, number][]
       return [];
     case 'list':
     case 'sparse':
-      return schedule.stages.map((steps, index) => [['stages', index], steps]);
+      return schedule.phases.map((steps, index) => [['phases', index], steps]);
     default:
       return schedule satisfies never;
   }
 }
 
 const stepsExist: ConfigRule = (config) => {
-  const sampler = findStage(config, 'branchRollouts');
-  const schedule = findStage(config, 'intervalSchedule');
+  const sampler = findStage(config, 'sampler');
+  const schedule = findStage(config, 'schedule');
   if (!sampler || !schedule) return [];
   return namedSteps(schedule)
     .filter(([, steps]) => steps > sampler.numInferenceSteps)
@@ -46,8 +46,8 @@ const stepsExist: ConfigRule = (config) => {
 };
 
 const fractionTrains: ConfigRule = (config) => {
-  const sampler = findStage(config, 'branchRollouts');
-  const schedule = findStage(config, 'intervalSchedule');
+  const sampler = findStage(config, 'sampler');
+  const schedule = findStage(config, 'schedule');
   if (!sampler || schedule?.mode !== 'fraction') return [];
   const { numInferenceSteps } = sampler;
   if (Math.floor(numInferenceSteps * schedule.timestepFraction) >= 1) return [];
@@ -63,7 +63,7 @@ const fractionTrains: ConfigRule = (config) => {
 };
 
 const intervalGrows: ConfigRule = (config) => {
-  const schedule = findStage(config, 'intervalSchedule');
+  const schedule = findStage(config, 'schedule');
   if (schedule?.mode !== 'floor-linear' || schedule.first <= schedule.last) return [];
   const at = (key: string): Path => ['stages', schedule.name, key];
   return [
@@ -77,35 +77,35 @@ const intervalGrows: ConfigRule = (config) => {
   ];
 };
 
-const entriesHaveStages: ConfigRule = (config) => {
+const phasesHaveRounds: ConfigRule = (config) => {
   const prompts = findStage(config, 'prompts');
-  const schedule = findStage(config, 'intervalSchedule');
+  const schedule = findStage(config, 'schedule');
   if (!prompts || (schedule?.mode !== 'list' && schedule?.mode !== 'sparse')) return [];
-  if (schedule.stages.length <= prompts.numStages) return [];
+  if (schedule.phases.length <= prompts.numRounds) return [];
   return [
     contradiction(
-      ['stages', schedule.name, 'stages'],
-      `at most numStages ${prompts.numStages} entries`,
-      String(schedule.stages.length),
-      'Shorten the list, or raise numStages.',
-      [['stages', prompts.name, 'numStages']],
+      ['stages', schedule.name, 'phases'],
+      `at most numRounds ${prompts.numRounds} entries`,
+      String(schedule.phases.length),
+      'Shorten the list, or raise numRounds.',
+      [['stages', prompts.name, 'numRounds']],
     ),
   ];
 };
 
-/** A step that draws no noise has no log-prob, so a stage of it alone would have nothing to train. */
-const stagesDrawNoise: ConfigRule = (config, noisySteps) => {
+/** A step that draws no noise has no log-prob, so a round of it alone would have nothing to train. */
+const roundsDrawNoise: ConfigRule = (config, noisySteps) => {
   const prompts = findStage(config, 'prompts');
-  const schedule = findStage(config, 'intervalSchedule');
+  const schedule = findStage(config, 'schedule');
   if (noisySteps === undefined || !prompts || !schedule) return [];
-  const silent = stageTrees(config).find(({ interval }) => interval.firstStep >= noisySteps);
+  const silent = intervalTrees(config).find(({ interval }) => interval.firstStep >= noisySteps);
   if (silent === undefined) return [];
-  const { trainingStage, firstStep } = silent.interval;
+  const { round, firstStep } = silent.interval;
   return [
     contradiction(
       ['stages', schedule.name, 'mode'],
-      `a step that draws noise in every training stage, one of 0..${noisySteps - 1} (step ${firstStep} arrives at the clean picture: docs/models.md, Schedulers)`,
-      `step ${firstStep} alone in training stage ${trainingStage}`,
+      `a step that draws noise in every round, one of 0..${noisySteps - 1} (step ${firstStep} arrives at the clean picture: docs/models.md, Schedulers)`,
+      `step ${firstStep} alone in round ${round}`,
       'Train at least one step more, or use a model with set_alpha_to_one: false and steps_offset: 1 in its scheduler_config.json.',
       [['model', 'pipeline']],
     ),
@@ -116,6 +116,6 @@ export const SCHEDULE_RULES: readonly ConfigRule[] = [
   stepsExist,
   fractionTrains,
   intervalGrows,
-  entriesHaveStages,
-  stagesDrawNoise,
+  phasesHaveRounds,
+  roundsDrawNoise,
 ];

@@ -1,11 +1,11 @@
 /** @file Whether the advantage rule can select what the updates ask for. */
 import { selectableSamples } from '../resolved/derived-sizes.js';
+import { intervalTrees } from '../resolved/interval-trees.js';
 import { findStage } from '../resolved/stage-of.js';
-import { stageTrees } from '../resolved/stage-trees.js';
 import type { StageConfig } from '../schema/topology-schema.js';
 import { type ConfigRule, type Contradiction, contradiction } from './config-rule.js';
 
-type ReplayUpdates = Extract<StageConfig<'gradientSteps'>['updates'], { from: 'replay' }>;
+type ReplayUpdates = Extract<StageConfig<'trainer'>['updates'], { from: 'replay' }>;
 
 /** Whether a replay buffer can hold what an update draws, and the draws can be alike. */
 function drawsFit(
@@ -33,17 +33,17 @@ function drawsFit(
 
 const updatesFit: ConfigRule = (config, noisySteps) => {
   const prompts = findStage(config, 'prompts');
-  const sampler = findStage(config, 'branchRollouts');
-  const schedule = findStage(config, 'intervalSchedule');
-  const advantages = findStage(config, 'groupAdvantages');
-  const trainer = findStage(config, 'gradientSteps');
+  const sampler = findStage(config, 'sampler');
+  const schedule = findStage(config, 'schedule');
+  const advantages = findStage(config, 'advantages');
+  const trainer = findStage(config, 'trainer');
   if (!prompts || !sampler || !schedule || !advantages || !trainer) return [];
   const { updates, name } = trainer;
   if (updates.from === 'replay') {
     return drawsFit(updates, ['stages', name, 'updates']);
   }
   // A schedule that fits no sampler has no groups to count.
-  if (stageTrees(config, noisySteps).length === 0) return [];
+  if (intervalTrees(config, noisySteps).length === 0) return [];
   const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
   // A step that is carried through the passes may be larger than one of them.
   const passes = updates.remainder === 'carry' ? updates.innerEpochs : 1;
@@ -52,13 +52,13 @@ const updatesFit: ConfigRule = (config, noisySteps) => {
   return [
     contradiction(
       ['stages', name, 'updates', 'samplesPerUpdate'],
-      `at most the ${passes * selectable} samples that a training stage can select${overPasses}`,
+      `at most the ${passes * selectable} samples that a round can select${overPasses}`,
       String(updates.samplesPerUpdate),
-      'Lower it, or raise groupsPerStage.',
+      'Lower it, or raise groupsPerRound.',
       [
         ['stages', name, 'updates', 'remainder'],
         ['stages', name, 'updates', 'innerEpochs'],
-        ['stages', prompts.name, 'groupsPerStage'],
+        ['stages', prompts.name, 'groupsPerRound'],
         ['stages', sampler.name, 'numBranches'],
         ['stages', sampler.name, 'forkPlan'],
         ['stages', sampler.name, 'forkSteps'],
@@ -70,7 +70,7 @@ const updatesFit: ConfigRule = (config, noisySteps) => {
 };
 
 const selectionIsPossible: ConfigRule = (config) => {
-  const advantages = findStage(config, 'groupAdvantages');
+  const advantages = findStage(config, 'advantages');
   if (advantages?.rule === 'history' && advantages.bestThreshold < advantages.worstThreshold) {
     const path = ['stages', advantages.name, 'bestThreshold'];
     return [

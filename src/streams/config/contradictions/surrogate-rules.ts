@@ -1,15 +1,15 @@
-/** @file Whether the surrogate can be trained on what the other stages give it. */
+/** @file Whether the surrogate can be trained on what the other rounds give it. */
 import { usesGuidance } from '../../../models/diffusion/guided-output.js';
 import { createSurrogate } from '../../../models/objectives/index.js';
 import { sharesEdges } from '../../../rollout-tree.js';
 import { selectableSamples } from '../resolved/derived-sizes.js';
+import { intervalTrees } from '../resolved/interval-trees.js';
 import { findStage } from '../resolved/stage-of.js';
-import { stageTrees } from '../resolved/stage-trees.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
 const kindFits: ConfigRule = (config) => {
-  const sampler = findStage(config, 'branchRollouts');
-  const trainer = findStage(config, 'gradientSteps');
+  const sampler = findStage(config, 'sampler');
+  const trainer = findStage(config, 'trainer');
   if (!sampler || !trainer) return [];
   const { trainsOn } = createSurrogate(trainer.surrogate);
   const { type } = trainer.surrogate;
@@ -22,8 +22,8 @@ const kindFits: ConfigRule = (config) => {
   }
   if (trainer.updates.from === 'replay' && trainsOn !== 'steps') {
     const path = ['stages', trainer.name, 'updates', 'from'];
-    const expected = `stage for the surrogate ${type}, which is not trained on single steps`;
-    faults.push(contradiction(path, expected, 'replay', 'Set from: stage.', [surrogate]));
+    const expected = `round for the surrogate ${type}, which is not trained on single steps`;
+    faults.push(contradiction(path, expected, 'replay', 'Set from: round.', [surrogate]));
   }
   if (trainer.value.type === 'network' && trainsOn !== 'steps') {
     const path = ['stages', trainer.name, 'value', 'type'];
@@ -51,8 +51,8 @@ const kindFits: ConfigRule = (config) => {
 
 /** What a surrogate compares with, or takes its ratio to, must be what has sampled. */
 const ratiosAreToTheSampler: ConfigRule = (config) => {
-  const sampler = findStage(config, 'branchRollouts');
-  const trainer = findStage(config, 'gradientSteps');
+  const sampler = findStage(config, 'sampler');
+  const trainer = findStage(config, 'trainer');
   if (!sampler || !trainer) return [];
   const { trainsOn, references } = createSurrogate(trainer.surrogate);
   const { type } = trainer.surrogate;
@@ -80,10 +80,10 @@ const ratiosAreToTheSampler: ConfigRule = (config) => {
 };
 
 const pairsShareNoTrainedStep: ConfigRule = (config, noisySteps) => {
-  const sampler = findStage(config, 'branchRollouts');
-  const trainer = findStage(config, 'gradientSteps');
+  const sampler = findStage(config, 'sampler');
+  const trainer = findStage(config, 'trainer');
   if (!sampler || !trainer || createSurrogate(trainer.surrogate).trainsOn !== 'pairs') return [];
-  const shares = stageTrees(config, noisySteps).some(({ interval, widths }) =>
+  const shares = intervalTrees(config, noisySteps).some(({ interval, widths }) =>
     sharesEdges({ firstStep: 0, widths }, interval.firstStep),
   );
   if (!shares) return [];
@@ -94,23 +94,23 @@ const pairsShareNoTrainedStep: ConfigRule = (config, noisySteps) => {
 };
 
 const someStepWeighs: ConfigRule = (config, noisySteps) => {
-  const sampler = findStage(config, 'branchRollouts');
-  const trainer = findStage(config, 'gradientSteps');
+  const sampler = findStage(config, 'sampler');
+  const trainer = findStage(config, 'trainer');
   if (!sampler || trainer?.stepWeighting !== 'drop-last') return [];
   // Those that noise the pictures themselves read no weights.
   if (createSurrogate(trainer.surrogate).trainsOn === 'denoising') return [];
   const last = sampler.numInferenceSteps - 1;
-  if (!stageTrees(config, noisySteps).some(({ interval }) => interval.firstStep === last)) return [];
+  if (!intervalTrees(config, noisySteps).some(({ interval }) => interval.firstStep === last)) return [];
   const path = ['stages', trainer.name, 'stepWeighting'];
-  const expected = `a weight for step ${last}, the only one that some training stage trains`;
+  const expected = `a weight for step ${last}, the only one that some round trains`;
   const nextStep = 'Set another weighting, or train more steps.';
-  const schedule = findStage(config, 'intervalSchedule')?.name ?? '';
+  const schedule = findStage(config, 'schedule')?.name ?? '';
   return [contradiction(path, expected, 'drop-last', nextStep, [['stages', schedule]])];
 };
 
 const pairsHaveTwoBranches: ConfigRule = (config) => {
-  const sampler = findStage(config, 'branchRollouts');
-  const trainer = findStage(config, 'gradientSteps');
+  const sampler = findStage(config, 'sampler');
+  const trainer = findStage(config, 'trainer');
   if (!sampler || !trainer || sampler.numBranches > 1) return [];
   if (createSurrogate(trainer.surrogate).trainsOn !== 'pairs') return [];
   const path = ['stages', sampler.name, 'numBranches'];
@@ -121,26 +121,26 @@ const pairsHaveTwoBranches: ConfigRule = (config) => {
 /** The score function is unbiased for the policy that sampled alone: one optimizer step, on everything. */
 const scoreFunctionIsOnPolicy: ConfigRule = (config, noisySteps) => {
   const prompts = findStage(config, 'prompts');
-  const sampler = findStage(config, 'branchRollouts');
-  const schedule = findStage(config, 'intervalSchedule');
-  const advantages = findStage(config, 'groupAdvantages');
-  const trainer = findStage(config, 'gradientSteps');
+  const sampler = findStage(config, 'sampler');
+  const schedule = findStage(config, 'schedule');
+  const advantages = findStage(config, 'advantages');
+  const trainer = findStage(config, 'trainer');
   if (!prompts || !sampler || !schedule || !advantages || trainer?.surrogate.type !== 'ddpo-sf') return [];
   // A schedule that fits no sampler has no groups to count.
-  if (stageTrees(config, noisySteps).length === 0) return [];
+  if (intervalTrees(config, noisySteps).length === 0) return [];
   const { updates } = trainer;
   const path = ['stages', trainer.name, 'updates'];
   const surrogate = ['stages', trainer.name, 'surrogate'];
   const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
   const isOnce =
-    updates.from === 'stage' && updates.innerEpochs === 1 && updates.samplesPerUpdate >= selectable;
+    updates.from === 'round' && updates.innerEpochs === 1 && updates.samplesPerUpdate >= selectable;
   if (isOnce) return [];
   const got =
     updates.from === 'replay'
       ? 'a replay buffer'
       : `innerEpochs ${updates.innerEpochs}, samplesPerUpdate ${updates.samplesPerUpdate}`;
-  const expected = 'one optimizer step a stage for the surrogate ddpo-sf, which has no ratio';
-  const nextStep = `Set from: stage, innerEpochs: 1, samplesPerUpdate: ${selectable}; or the surrogate ddpo-is.`;
+  const expected = 'one optimizer step a round for the surrogate ddpo-sf, which has no ratio';
+  const nextStep = `Set from: round, innerEpochs: 1, samplesPerUpdate: ${selectable}; or the surrogate ddpo-is.`;
   return [contradiction(path, expected, got, nextStep, [surrogate])];
 };
 

@@ -3,7 +3,7 @@ import { findStage } from '../resolved/stage-of.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
 const loraPlusHasAnAdapter: ConfigRule = (config) => {
-  const trainer = findStage(config, 'gradientSteps');
+  const trainer = findStage(config, 'trainer');
   if (!trainer || config.model.train !== 'full' || trainer.loraPlusRatio === 1) return [];
   const path = ['stages', trainer.name, 'loraPlusRatio'];
   const expected = '1 with model.train: full, where no adapter has an A and a B';
@@ -13,7 +13,7 @@ const loraPlusHasAnAdapter: ConfigRule = (config) => {
 
 /** What is computed again stands in this program's backward graph; a tape keeps whatever it sees. */
 const checkpointingHasABackwardGraph: ConfigRule = (config) => {
-  const trainer = findStage(config, 'gradientSteps');
+  const trainer = findStage(config, 'trainer');
   if (!trainer || trainer.gradientCheckpointing === 'off') return [];
   if (config.engine.trainer !== 'tfjs' || config.engine.tfjs.gradients !== 'tape') return [];
   const path = ['stages', trainer.name, 'gradientCheckpointing'];

@@ -1,15 +1,15 @@
 /** @file Whether the tree of a group fits the rule that reads it and the steps that draw noise. */
 import { advantageRuleSpec } from '../../../operators/index.js';
 import { sharesEdges } from '../../../rollout-tree.js';
+import { intervalTrees } from '../resolved/interval-trees.js';
 import { findStage } from '../resolved/stage-of.js';
-import { stageTrees } from '../resolved/stage-trees.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
 const MOST_LEAVES = 1024;
 
 const comparisonsNeedBranches: ConfigRule = (config) => {
-  const sampler = findStage(config, 'branchRollouts');
-  const advantages = findStage(config, 'groupAdvantages');
+  const sampler = findStage(config, 'sampler');
+  const advantages = findStage(config, 'advantages');
   if (!sampler || !advantages || sampler.numBranches > 1) return [];
   if (!advantageRuleSpec(advantages.rule).comparesBranches) return [];
   return [
@@ -24,7 +24,7 @@ const comparisonsNeedBranches: ConfigRule = (config) => {
 };
 
 const forkStepsFit: ConfigRule = (config) => {
-  const sampler = findStage(config, 'branchRollouts');
+  const sampler = findStage(config, 'sampler');
   if (!sampler) return [];
   const path = ['stages', sampler.name, 'forkSteps'];
   const plan = ['stages', sampler.name, 'forkPlan'];
@@ -46,9 +46,9 @@ const forkStepsFit: ConfigRule = (config) => {
 };
 
 const treesFitRule: ConfigRule = (config, noisySteps) => {
-  const sampler = findStage(config, 'branchRollouts');
-  const advantages = findStage(config, 'groupAdvantages');
-  const trees = stageTrees(config, noisySteps);
+  const sampler = findStage(config, 'sampler');
+  const advantages = findStage(config, 'advantages');
+  const trees = intervalTrees(config, noisySteps);
   if (!sampler || !advantages || trees.length === 0) return [];
   const plan = ['stages', sampler.name, 'forkPlan'];
   const others = [
@@ -67,7 +67,7 @@ const treesFitRule: ConfigRule = (config, noisySteps) => {
   return [
     contradiction(
       plan,
-      `no fork after the first trained step of a stage for the rule ${advantages.rule}, which gives a branch one advantage`,
+      `no fork after the first trained step of a round for the rule ${advantages.rule}, which gives a branch one advantage`,
       sampler.forkPlan,
       `Set stages.${advantages.name}.rule: same-depth or back-propagated, or forkPlan: interval.`,
       [...others, ['stages', advantages.name, 'rule']],
@@ -77,7 +77,7 @@ const treesFitRule: ConfigRule = (config, noisySteps) => {
 
 /** Branches that fork where nothing is drawn would be copies of each other. */
 const forksDrawNoise: ConfigRule = (config) => {
-  const sampler = findStage(config, 'branchRollouts');
+  const sampler = findStage(config, 'sampler');
   if (!sampler || sampler.numBranches === 1 || sampler.stochasticSteps === 'all') return [];
   const { forkPlan, stochasticSteps } = sampler;
   const path = ['stages', sampler.name, 'stochasticSteps'];
@@ -90,7 +90,7 @@ const forksDrawNoise: ConfigRule = (config) => {
 
 /** As above, where it is the model's scheduler that draws nothing. */
 const namedForksDrawNoise: ConfigRule = (config, noisySteps) => {
-  const sampler = findStage(config, 'branchRollouts');
+  const sampler = findStage(config, 'sampler');
   if (noisySteps === undefined || sampler?.forkPlan !== 'steps' || sampler.numBranches === 1) return [];
   const silent = sampler.forkSteps.find((step) => step >= noisySteps && step < sampler.numInferenceSteps);
   if (silent === undefined) return [];

@@ -2,21 +2,21 @@ import { usesGuidance } from '../../../models/diffusion/guided-output.js';
 import { createSurrogate } from '../../../models/objectives/index.js';
 import { selectableBranches } from '../../../operators/index.js';
 import type { ResolvedConfig, StageConfig } from '../schema/topology-schema.js';
+import { type IntervalTree, intervalTrees } from './interval-trees.js';
 import { stageOf } from './stage-of.js';
-import { type StageTree, stageTrees } from './stage-trees.js';
 
 /** Quantities that follow from a config. */
 export interface DerivedSizes {
-  /** In the first training stage; trees with a fork at every trained step grow with the interval. */
-  readonly imagesPerStage: number;
+  /** In the first round; trees with a fork at every trained step grow with the interval. */
+  readonly imagesPerRound: number;
   /** Over the whole run, one a training image; evaluation not counted. */
   readonly rewardQueries: number;
   /** Images of one evaluation. */
   readonly imagesPerEvaluation: number;
-  /** Samples that the advantage rule can select in one training stage, at most. */
+  /** Samples that the advantage rule can select in one round, at most. */
   readonly selectableSamples: number;
   /** At most, inner epochs included. */
-  readonly optimizerStepsPerStage: number;
+  readonly optimizerStepsPerRound: number;
   /** Sampler steps that get gradients, of the first and of the last interval that the schedule comes to. */
   readonly trainedSteps: { readonly first: readonly number[]; readonly last: readonly number[] };
   /** Rows through the denoiser while sampling, over the whole run, guidance counted twice. */
@@ -25,42 +25,42 @@ export interface DerivedSizes {
   readonly trainingEvaluations: number;
 }
 
-/** The topology stages that decide what one training stage selects. */
+/** The rounds that decide what one round selects. */
 interface Selecting {
   readonly noisySteps?: number | undefined;
   readonly prompts: StageConfig<'prompts'>;
-  readonly sampler: StageConfig<'branchRollouts'>;
-  readonly schedule: StageConfig<'intervalSchedule'>;
-  readonly advantages: StageConfig<'groupAdvantages'>;
+  readonly sampler: StageConfig<'sampler'>;
+  readonly schedule: StageConfig<'schedule'>;
+  readonly advantages: StageConfig<'advantages'>;
 }
 
-/** Samples that the advantage rule can select in one training stage, at most. */
+/** Samples that the advantage rule can select in one round, at most. */
 export function selectableSamples({ prompts, sampler, schedule, advantages, noisySteps }: Selecting): number {
-  const trees = stageTrees({ stages: { prompts, sampler, schedule } }, noisySteps);
-  return prompts.groupsPerStage * selectableBranches(advantages, Math.max(1, ...trees.map(leavesOf)));
+  const trees = intervalTrees({ stages: { prompts, sampler, schedule } }, noisySteps);
+  return prompts.groupsPerRound * selectableBranches(advantages, Math.max(1, ...trees.map(leavesOf)));
 }
 
-const leavesOf = (tree: StageTree | undefined) => tree?.widths.at(-1) ?? 1;
+const leavesOf = (tree: IntervalTree | undefined) => tree?.widths.at(-1) ?? 1;
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
-/** Rows of the training graph in one stage with this tree, at most; each is a step, or a noised picture. */
-function trainedRows(config: ResolvedConfig, tree: StageTree): number {
+/** Rows of the training graph in one round with this tree, at most; each is a step, or a noised picture. */
+function trainedRows(config: ResolvedConfig, tree: IntervalTree): number {
   const { interval, widths } = tree;
-  const { groupsPerStage } = stageOf(config, 'prompts');
-  const selectable = groupsPerStage * selectableBranches(stageOf(config, 'groupAdvantages'), leavesOf(tree));
-  const { updates, surrogate: settings } = stageOf(config, 'gradientSteps');
+  const { groupsPerRound } = stageOf(config, 'prompts');
+  const selectable = groupsPerRound * selectableBranches(stageOf(config, 'advantages'), leavesOf(tree));
+  const { updates, surrogate: settings } = stageOf(config, 'trainer');
   const surrogate = createSurrogate(settings);
-  if (updates.from === 'replay') return updates.updatesPerStage * updates.transitionsPerUpdate;
+  if (updates.from === 'replay') return updates.updatesPerRound * updates.transitionsPerUpdate;
   if (surrogate.trainsOn === 'denoising')
     return updates.innerEpochs * selectable * surrogate.timestepsPerSample;
-  const edges = groupsPerStage * sum(interval.trainedSteps.map((step) => widths[step + 1] ?? 1));
+  const edges = groupsPerRound * sum(interval.trainedSteps.map((step) => widths[step + 1] ?? 1));
   return updates.innerEpochs * Math.min(selectable * interval.trainedSteps.length, edges);
 }
 
-type StageUpdates = Extract<StageConfig<'gradientSteps'>['updates'], { from: 'stage' }>;
+type RoundUpdates = Extract<StageConfig<'trainer'>['updates'], { from: 'round' }>;
 
 /** Optimizer steps that so many samples make: see `updateUnits`. */
-function optimizerSteps(samples: number, { innerEpochs, samplesPerUpdate, remainder }: StageUpdates): number {
+function optimizerSteps(samples: number, { innerEpochs, samplesPerUpdate, remainder }: RoundUpdates): number {
   if (remainder === 'carry') return Math.floor((innerEpochs * samples) / samplesPerUpdate);
   const ofEpoch = samples / samplesPerUpdate;
   return innerEpochs * (remainder === 'drop' ? Math.floor(ofEpoch) : Math.ceil(ofEpoch));
@@ -75,28 +75,28 @@ function optimizerSteps(samples: number, { innerEpochs, samplesPerUpdate, remain
  */
 export function deriveSizes(config: ResolvedConfig, noisySteps?: number): DerivedSizes {
   const prompts = stageOf(config, 'prompts');
-  const sampler = stageOf(config, 'branchRollouts');
-  const schedule = stageOf(config, 'intervalSchedule');
-  const advantages = stageOf(config, 'groupAdvantages');
-  const { updates } = stageOf(config, 'gradientSteps');
-  const trees = stageTrees(config, noisySteps);
+  const sampler = stageOf(config, 'sampler');
+  const schedule = stageOf(config, 'schedule');
+  const advantages = stageOf(config, 'advantages');
+  const { updates } = stageOf(config, 'trainer');
+  const trees = intervalTrees(config, noisySteps);
   const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
   const passes = usesGuidance(sampler.guidanceScale) ? 2 : 1;
-  const overRun = (ofStage: (tree: StageTree) => number) =>
-    sum(trees.map((tree) => tree.stages * ofStage(tree)));
+  const overRun = (ofRound: (tree: IntervalTree) => number) =>
+    sum(trees.map((tree) => tree.rounds * ofRound(tree)));
   const { trainPrompts, heldOutPrompts, imagesPerPrompt } = config.evaluation;
   return {
-    imagesPerStage: prompts.groupsPerStage * leavesOf(trees[0]),
-    rewardQueries: prompts.groupsPerStage * overRun(leavesOf),
+    imagesPerRound: prompts.groupsPerRound * leavesOf(trees[0]),
+    rewardQueries: prompts.groupsPerRound * overRun(leavesOf),
     imagesPerEvaluation: (trainPrompts + heldOutPrompts) * imagesPerPrompt,
     selectableSamples: selectable,
-    optimizerStepsPerStage:
-      updates.from === 'replay' ? updates.updatesPerStage : optimizerSteps(selectable, updates),
+    optimizerStepsPerRound:
+      updates.from === 'replay' ? updates.updatesPerRound : optimizerSteps(selectable, updates),
     trainedSteps: {
       first: trees[0]?.interval.trainedSteps ?? [],
       last: trees.at(-1)?.interval.trainedSteps ?? [],
     },
-    samplingEvaluations: passes * prompts.groupsPerStage * overRun(({ widths }) => sum(widths.slice(0, -1))),
+    samplingEvaluations: passes * prompts.groupsPerRound * overRun(({ widths }) => sum(widths.slice(0, -1))),
     trainingEvaluations: passes * overRun((tree) => trainedRows(config, tree)),
   };
 }

@@ -6,6 +6,6 @@ import { stageOf } from './stage-of.js';
  * all that came since.
  */
 export function mostGroups(config: ResolvedConfig): number {
-  const { keep, everyStages } = config.checkpoints;
-  return (1 + keep * everyStages) * stageOf(config, 'prompts').runAhead;
+  const { keep, everyRounds } = config.checkpoints;
+  return (1 + keep * everyRounds) * stageOf(config, 'prompts').runAhead;
 }

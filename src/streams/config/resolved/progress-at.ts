@@ -6,22 +6,22 @@ import { stageOf } from './stage-of.js';
 export interface ProgressState {
   /** Nothing more will be trained. Default: no. */
   readonly isOver?: boolean;
-  /** The next stage is closed too, and takes no more groups. Default: no. */
+  /** The next round is closed too, and takes no more groups. Default: no. */
   readonly isNextClosed?: boolean;
   /** SHA-256 of the training prompts of the trainer's file. */
   readonly trainPrompts?: string | undefined;
 }
 
-/** Returns the progress of a run whose first training stages are finished, so many as the number says. */
+/** Returns the progress of a run whose first rounds are finished, so many as the number says. */
 export function progressAt(
   config: ResolvedConfig,
-  trainingStage: number,
+  round: number,
   { isOver = false, isNextClosed = false, trainPrompts }: ProgressState = {},
 ): Progress {
-  const { groupsPerStage } = stageOf(config, 'prompts');
+  const { groupsPerRound } = stageOf(config, 'prompts');
   return {
-    finishedGroups: (trainingStage + (isNextClosed ? 1 : 0)) * groupsPerStage,
-    trainingStage,
+    finishedGroups: (round + (isNextClosed ? 1 : 0)) * groupsPerRound,
+    round,
     isOver,
     sharedConfig: sharedConfig(config),
     ...(trainPrompts !== undefined && { trainPrompts }),

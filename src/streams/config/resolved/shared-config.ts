@@ -9,7 +9,7 @@ const PLACES = ['pipeline', 'startFrom', 'train', 'heldOut', 'model', 'url'];
 const PLACE_SECTIONS = ['http'];
 
 /**
- * Names the settings that all processes of a run must share: the seed, the adapter and the topology stages, without what
+ * Names the settings that all processes of a run must share: the seed, the adapter and the stages, without what
  * says where files and services are. Engines, transport, evaluation and guards may differ from process to process.
  */
 export function sharedConfig({ seed, model, stages }: ResolvedConfig): string {

@@ -2,7 +2,7 @@ import { TributaryError } from '../../../errors.js';
 import type { StageType } from '../../stages/index.js';
 import type { ResolvedConfig, StageConfig } from '../schema/topology-schema.js';
 
-/** A topology stage with its name. */
+/** A stage with its name. */
 export type NamedStage<Type extends StageType> = StageConfig<Type> & { readonly name: string };
 
 /** Returns the first stage of a type, or nothing. */

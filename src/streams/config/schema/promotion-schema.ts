@@ -6,12 +6,12 @@ export const promotion = section({
   action: oneOf(['off', 'roll-back'])
     .default('off')
     .describe(
-      'What becomes of a policy that fails its probe. `roll-back`: it is thrown away with its optimiser state, samplers go on with the one before, and an alarm is raised. `off` does not look.',
+      'What becomes of a policy that fails its probe. `roll-back`: it is thrown away with its optimizer state, samplers go on with the one before, and an alarm is raised. `off` does not look.',
     ),
   prompts: integer(1, 4096)
     .default(8)
     .describe(
-      'Held-out prompts of the probe, one picture each, from the top of the list: sampled, scored and read back by the trainer after every training stage.',
+      'Held-out prompts of the probe, one picture each, from the top of the list: sampled, scored and read back by the trainer after every round.',
     ),
   maxLogProbDifference: number({ from: '(0', to: 'Infinity)' })
     .default(0.01)

@@ -9,6 +9,7 @@ import {
 import { PRECISIONS } from '../../../models/graph/graph.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from '../../messages/topics.js';
 import { STAGE_SPECS, type StageType } from '../../stages/index.js';
+import { CONFIG_VERSION } from '../source/version.js';
 import { guards } from './guards-schema.js';
 import { kafka } from './kafka-schema.js';
 import { promotion } from './promotion-schema.js';
@@ -33,7 +34,7 @@ const model = section({
   train: oneOf(['adapter', 'full'])
     .default('adapter')
     .describe(
-      'What is trained: `adapter`, the LoRA adapter that `lora` describes, or `full`, all weights of the UNet, for small models (at most 100 million weights, about 60 bytes of memory each). The rest of the model stays as it is. With `full` checkpoints and every broadcast of the policy hold all weights, `lora` is not read, loraPlusRatio must be 1, and weight decay pulls the weights themselves towards 0.',
+      'What is trained: `adapter`, the LoRA adapter that `lora` describes, or `full`, all weights of the UNet, for small models (at most 100 million weights, about 60 bytes of memory each). The rest of the model stays as it is. With `full` checkpoints and every broadcast of the policy hold all weights, `lora` is not read, loraPlusRatio must be 1, and weight decay pulls the weights themselves toward 0.',
     ),
   lora: section({
     pattern: pattern('a regular expression')
@@ -111,7 +112,7 @@ const transport = section({
   kind: oneOf(['in-process', 'kafka'])
     .default('in-process')
     .describe(
-      'What carries messages. `in-process` keeps all topology stages in one process; with `kafka` they may run apart (`tributary run --stages`).',
+      'What carries messages. `in-process` keeps all stages in one process; with `kafka` they may run apart (`tributary run --roles`).',
     ),
   capacity: integer(1)
     .default(64)
@@ -124,7 +125,7 @@ const transport = section({
   kafka: kafka.prefault({}),
 })
   .prefault({})
-  .describe('How messages travel between topology stages.');
+  .describe('How messages travel between stages.');
 
 const topicNames = Object.fromEntries(
   TOPIC_NAMES.map((topic) => [topic, nameOf('a topic name').default(topic).describe(TOPICS[topic].summary)]),
@@ -137,7 +138,7 @@ const topics = section(topicNames)
   );
 
 const evaluation = section({
-  everyStages: integer(1)
+  everyRounds: integer(1)
     .default(8)
     .describe(
       'Training stages between evaluations; the base model and the last policy are always evaluated.',
@@ -169,7 +170,7 @@ const evaluation = section({
   .describe('When and on what the policy is measured. It never influences training.');
 
 const checkpoints = section({
-  everyStages: integer(1)
+  everyRounds: integer(1)
     .default(1)
     .describe('Training stages between checkpoints. After a crash, those since the last one are done again.'),
   keep: integer(1).default(3).describe('Newest checkpoints that are kept.'),
@@ -178,6 +179,9 @@ const checkpoints = section({
   .describe('When the run is saved.');
 
 const topologyShape = {
+  version: z
+    .literal(CONFIG_VERSION, { error: String(CONFIG_VERSION) })
+    .describe('Version of the words that the config is written in.'),
   name: nameOf('a name').describe('Name of the run; its directory is runs/<name>.'),
   seed: integer(0, 0xffffffff)
     .default(7)
@@ -189,7 +193,7 @@ const topologyShape = {
   stages: z
     .record(nameOf('a stage name'), stage, { error: 'a mapping from stage names to stages' })
     .refine((stages) => Object.keys(stages).length > 0, { error: 'a mapping with one stage of each type' })
-    .describe('The topology stages by name, one of each type.'),
+    .describe('The stages by name, one of each type.'),
   evaluation,
   guards,
   promotion,

@@ -21,7 +21,9 @@ export type FaultKind =
   /** A `--set` that cannot be applied. */
   | 'override'
   /** The file named by `extends` cannot be used. */
-  | 'extends';
+  | 'extends'
+  /** Written in the words of another version. */
+  | 'version';
 
 /** Keys and list indices from the top of a config. */
 export type Path = readonly (string | number)[];
@@ -51,7 +53,7 @@ export interface Fault extends FaultDetail {
   readonly message: string;
 }
 
-/** Writes a path as `stages.schedule.stages[2]`. */
+/** Writes a path as `stages.schedule.phases[2]`. */
 export function writePath(path: Path): string {
   return path
     .map((part, depth) => (typeof part === 'number' ? `[${part}]` : depth === 0 ? part : `.${part}`))

@@ -33,7 +33,7 @@ function areVariants(under: Mapping, over: Mapping): boolean {
 
 /** What a mapping is that does not say. Rewards come from a model unless a config says otherwise. */
 function defaultVariant({ type }: Mapping, key: string): string | undefined {
-  return type === 'scoreRewards' && key === 'from' ? 'model' : undefined;
+  return type === 'reward' && key === 'from' ? 'model' : undefined;
 }
 
 /** Whether nothing at or below a path is left of a value once another one is laid over it. */

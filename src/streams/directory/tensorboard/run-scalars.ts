@@ -1,9 +1,9 @@
-import type { Alarm, Evaluation, StageMetrics } from '../../messages/run-events.js';
+import type { Alarm, Evaluation, RoundMetrics } from '../../messages/run-events.js';
 
 type Scalars = Record<string, number>;
 
-/** Names the figures of a training stage as TensorBoard shows them; their meaning stands at StageMetrics. */
-export function stageScalars(metrics: StageMetrics): Scalars {
+/** Names the figures of a round as TensorBoard shows them; their meaning stands at RoundMetrics. */
+export function roundScalars(metrics: RoundMetrics): Scalars {
   return present({
     'charts/reward_mean': metrics.rewardMean,
     'charts/reward_std': metrics.rewardStd,

@@ -1,9 +1,9 @@
-/** @file Trajectories and rewards in, batches of one training stage out. */
+/** @file Trajectories and rewards in, batches of one round out. */
 
 import { concatMap, ignoreElements, map, merge, type Observable, Subject, skipWhile, tap } from 'rxjs';
 import type { TributaryError } from '../../../errors.js';
 import type { Trajectory } from '../../../models/rollouts/sampler.js';
-import type { AdvantageHistory, ClosedStage, GroupRewards, LostGroup } from '../../../operators/index.js';
+import type { AdvantageHistory, ClosedRound, GroupRewards, LostGroup } from '../../../operators/index.js';
 import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from '../../../operators/index.js';
 import { mostGroups } from '../../config/resolved/most-groups.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
@@ -16,24 +16,24 @@ import { countPassedOver } from './count-passed-over.js';
 import { trajectoryFault } from './trajectory-fault.js';
 
 /**
- * Joins, discards what is too old, and closes training stages by count or by time; every lost group counts as an outcome of
- * its stage. Of a stage that is closed by time the others hear before it is trained: it takes no more groups.
+ * Joins, discards what is too old, and closes rounds by count or by time; every lost group counts as an outcome of
+ * its round. Of a round that is closed by time the others hear before it is trained: it takes no more groups.
  *
  * @param latentSize numbers in a latent of the model: trajectories of others are refused.
- * @param onClosed Hears of a stage before its batch is sent.
+ * @param onClosed Hears of a round before its batch is sent.
  */
 export function advantagesStage(
   context: StageContext,
   history: AdvantageHistory,
   latentSize: number,
-  onClosed: (trainingStage: number) => void,
+  onClosed: (round: number) => void,
 ): Observable<never> {
-  const { transport, config, firstTrainingStage } = context;
-  const { groupsPerStage } = stageOf(config, 'prompts');
-  const { closeAfterMs, ...rule } = stageOf(config, 'groupAdvantages');
-  const { maxStaleness } = stageOf(config, 'gradientSteps');
+  const { transport, config, firstRound } = context;
+  const { groupsPerRound } = stageOf(config, 'prompts');
+  const { closeAfterMs, ...rule } = stageOf(config, 'advantages');
+  const { maxStaleness } = stageOf(config, 'trainer');
   const maxGroups = mostGroups(config);
-  const { maxMagnitude } = stageOf(config, 'scoreRewards');
+  const { maxMagnitude } = stageOf(config, 'reward');
   const lost$ = new Subject<LostGroup>();
   const refused$ = new Subject<readonly [rewards: GroupRewards, fault: TributaryError]>();
   const onLost = (group: LostGroup) => {
@@ -44,9 +44,7 @@ export function advantagesStage(
     lost$.next(group);
   };
   // What stands in the topic at first may be of a run that was further than the checkpoint which this one goes on from.
-  const interval$ = transport
-    .latest('schedule')
-    .pipe(skipWhile(({ trainingStage }) => trainingStage !== firstTrainingStage));
+  const interval$ = transport.latest('schedule').pipe(skipWhile(({ round }) => round !== firstRound));
   const passedOver = countPassedOver(context.say);
   const trainer = {
     transport,
@@ -69,14 +67,14 @@ export function advantagesStage(
       maxMagnitude,
       onRefused: (rewards, fault) => refused$.next([rewards, fault]),
       onLost,
-      // Else no half is left behind by a stage.
+      // Else no half is left behind by a round.
       ...(closeAfterMs !== undefined && {
-        trainingStage$: transport.latest('progress').pipe(map(({ trainingStage }) => trainingStage)),
+        round$: transport.latest('progress').pipe(map(({ round }) => round)),
       }),
     }),
     discardStale({
-      // A version is the number of the training stage that samples with it, and topics keep no order among each other.
-      policyVersion$: interval$.pipe(map(({ trainingStage }) => trainingStage)),
+      // A version is the number of the round that samples with it, and topics keep no order among each other.
+      policyVersion$: interval$.pipe(map(({ round }) => round)),
       interval$,
       maxStaleness,
       maxHeld: maxGroups,
@@ -94,12 +92,12 @@ export function advantagesStage(
     transport.publish('dead-letters', {
       key: rewards.groupId,
       message: rewards,
-      headers: { origin: 'rewards', stage: 'groupAdvantages', code, reason },
+      headers: { origin: 'rewards', stage: 'advantages', code, reason },
     });
-  const send = async (closed: ClosedStage<Trajectory>): Promise<void> => {
-    const { trainingStage, batch } = closed;
+  const send = async (closed: ClosedRound<Trajectory>): Promise<void> => {
+    const { round, batch } = closed;
     if (batch.statistics.lateGroups > 0) {
-      const message = progressAt(config, trainingStage, {
+      const message = progressAt(config, round, {
         isNextClosed: true,
         trainPrompts: context.trainPrompts,
       });
@@ -110,15 +108,15 @@ export function advantagesStage(
   const batches$ = merge(rewarded$, lost$).pipe(
     groupAdvantages<Trajectory>({
       rule: createAdvantageRule(rule),
-      groupsPerStage,
-      maxOpenStages: 2 + Math.ceil(maxGroups / groupsPerStage),
-      firstTrainingStage,
+      groupsPerRound,
+      maxOpenRounds: 2 + Math.ceil(maxGroups / groupsPerRound),
+      firstRound,
       initialState: history,
       closeAfterMs,
     }),
-    tap(({ trainingStage }) => {
-      passedOver.tell(trainingStage);
-      onClosed(trainingStage);
+    tap(({ round }) => {
+      passedOver.tell(round);
+      onClosed(round);
     }),
     concatMap(send),
   );

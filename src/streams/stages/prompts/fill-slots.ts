@@ -14,12 +14,12 @@ import type { Slot } from './slots.js';
 export interface FillSlotsOptions<Item> {
   /** What fills the slots, in turn. */
   readonly items$: Observable<Item>;
-  /** How many groups, counted from the first of the run, belong to training stages that are closed. */
+  /** How many groups, counted from the first of the run, belong to rounds that are closed. */
   readonly closedGroups$: Observable<number>;
 }
 
 /**
- * Gives every slot the next item. Like `zip`, but a slot whose training stage is closed before an item comes is dropped,
+ * Gives every slot the next item. Like `zip`, but a slot whose round is closed before an item comes is dropped,
  * and the item takes the next one; no item is ever dropped.
  *
  * ```

@@ -28,8 +28,8 @@ export interface IssueIncomingOptions {
   readonly inbox: PromptInbox;
   /** What the run has issued before. */
   readonly issued: IssuedTickets;
-  /** Hears of a training stage when the last of its groups has a prompt; of one that is closed before by time, never. */
-  readonly onIssued: (trainingStage: number) => void;
+  /** Hears of a round when the last of its groups has a prompt; of one that is closed before by time, never. */
+  readonly onIssued: (round: number) => void;
 }
 
 /**
@@ -42,14 +42,14 @@ export interface IssueIncomingOptions {
  * ```
  *
  * **Time**: a ticket is published when there is room for its group and a prompt for it; the prompt is acknowledged when the
- * ticket is durable. A group that has no prompt when its training stage is closed gets none. Completes when the last group is issued, or as soon as the run is stopping: prompts that are not issued
+ * ticket is durable. A group that has no prompt when its round is closed gets none. Completes when the last group is issued, or as soon as the run is stopping: prompts that are not issued
  * then stay in their topic. Holds `maxWaiting` prompts and `runAhead` slots.
  */
 export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomingOptions): Observable<never> {
   const { unfinished, sources } = issued;
   const prompts$ = new Subject<IncomingPrompt>();
   const isDone$ = new ReplaySubject<void>(1);
-  const { count: countIssued, forget } = stageCount(context, onIssued);
+  const { count: countIssued, forget } = roundCount(context, onIssued);
 
   const ticketOf = ([slot, { id, prompt, metadata }]: readonly [Slot, IncomingPrompt]): PromptTicket => {
     inbox.assign(id, slot.groupIndex);
@@ -62,7 +62,7 @@ export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomin
     if (!isOpen) countIssued(slot);
     return isOpen;
   };
-  // One progress for both: what closes a stage must be known when the next one is admitted.
+  // One progress for both: what closes a round must be known when the next one is admitted.
   const fresh$ = readLatest(context.transport.latest('progress'), (progress$) =>
     admitted(context, slots(context), progress$).pipe(
       filter(isNew),
@@ -92,21 +92,21 @@ export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomin
   return merge(issue$, receive$).pipe(ignoreElements());
 }
 
-/** Counts the groups of each training stage that have their prompt. */
-function stageCount({ config }: StageContext, onFull: (trainingStage: number) => void) {
-  const { groupsPerStage } = stageOf(config, 'prompts');
+/** Counts the groups of each round that have their prompt. */
+function roundCount({ config }: StageContext, onFull: (round: number) => void) {
+  const { groupsPerRound } = stageOf(config, 'prompts');
   const counts = new Map<number, number>();
   return {
-    count({ trainingStage }: Slot): void {
-      const count = (counts.get(trainingStage) ?? 0) + 1;
-      counts.set(trainingStage, count);
-      if (count < groupsPerStage) return;
-      counts.delete(trainingStage);
-      onFull(trainingStage);
+    count({ round }: Slot): void {
+      const count = (counts.get(round) ?? 0) + 1;
+      counts.set(round, count);
+      if (count < groupsPerRound) return;
+      counts.delete(round);
+      onFull(round);
     },
     /** Those that are closed will not fill any more. */
     forget(closedGroups: number): void {
-      for (const stage of counts.keys()) if (stage * groupsPerStage < closedGroups) counts.delete(stage);
+      for (const round of counts.keys()) if (round * groupsPerRound < closedGroups) counts.delete(round);
     },
   };
 }

@@ -8,7 +8,7 @@ import { RecentIds } from './recent-ids.js';
 
 /** What a run has issued before this process began. */
 export interface IssuedTickets {
-  /** Tickets of training stages that are not finished, by group index. */
+  /** Tickets of rounds that are not finished, by group index. */
   readonly unfinished: ReadonlyMap<number, PromptTicket>;
   /** Incoming prompts that have become groups. */
   readonly sources: RecentIds;
@@ -21,19 +21,18 @@ const REMEMBERED_GROUPS = 100_000;
 export async function readIssued(
   transport: Transport<TopicMessages>,
   config: ResolvedConfig,
-  firstTrainingStage: number,
+  firstRound: number,
 ): Promise<IssuedTickets> {
-  const { groupsPerStage, runAhead } = stageOf(config, 'prompts');
+  const { groupsPerRound, runAhead } = stageOf(config, 'prompts');
   const faultOf = groupFault(config);
   const unfinished = new Map<number, PromptTicket>();
   const sources = new RecentIds(Math.max(REMEMBERED_GROUPS, 2 * runAhead));
   await transport.readBack('prompts', (ticket) => {
-    const { groupId, groupIndex, trainingStage, sourceId } = ticket;
-    const isKnown = groupId === `${trainingStage}-${groupIndex - trainingStage * groupsPerStage}`;
+    const { groupId, groupIndex, round, sourceId } = ticket;
+    const isKnown = groupId === `${round}-${groupIndex - round * groupsPerRound}`;
     if (!isKnown || faultOf(ticket) !== null) return;
     if (sourceId !== undefined) sources.add(sourceId, groupIndex);
-    if (trainingStage >= firstTrainingStage && !unfinished.has(groupIndex))
-      unfinished.set(groupIndex, ticket);
+    if (round >= firstRound && !unfinished.has(groupIndex)) unfinished.set(groupIndex, ticket);
   });
   return { unfinished, sources };
 }

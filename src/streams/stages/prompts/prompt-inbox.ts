@@ -24,7 +24,7 @@ export interface InboxOptions {
 /**
  * Takes incoming prompts in and hands them on, each id once.
  *
- * A prompt is acknowledged when its ticket is in the topic of tickets, which from then on keeps it until its training stage
+ * A prompt is acknowledged when its ticket is in the topic of tickets, which from then on keeps it until its round
  * is finished. A crash in between brings the prompt back, and the id in the ticket says that it has a group.
  */
 export class PromptInbox {

@@ -1,4 +1,4 @@
-/** @file The stage that starts work: prompts, admitted as fast as groups finish. */
+/** @file The round that starts work: prompts, admitted as fast as groups finish. */
 
 import { defer, exhaustMap, filter, ignoreElements, map, mergeMap, type Observable, take } from 'rxjs';
 import type { PromptTicket } from '../../../operators/index.js';
@@ -18,25 +18,25 @@ export type PromptSource =
   | { readonly from: 'topic'; readonly inbox: PromptInbox };
 
 /**
- * Publishes tickets until the last stage is issued, or until the run is stopping: with prompts of a file the stage that was
+ * Publishes tickets until the last round is issued, or until the run is stopping: with prompts of a file the round that was
  * begun is issued first, while prompts that others have still to write are not waited for. Tickets that are in their topic
- * already are not issued again. Completes when the run has come so far that the next stage would begin.
+ * already are not issued again. Completes when the run has come so far that the next round would begin.
  *
- * @param onIssued Hears of a training stage that will be issued as a whole.
+ * @param onIssued Hears of a round that will be issued as a whole.
  */
 export function promptsStage(
   context: StageContext,
   source: PromptSource,
-  onIssued: (trainingStage: number) => void,
+  onIssued: (round: number) => void,
 ): Observable<never> {
   const { transport, config } = context;
-  return defer(() => readIssued(transport, config, context.firstTrainingStage)).pipe(
+  return defer(() => readIssued(transport, config, context.firstRound)).pipe(
     exhaustMap((issued) =>
       // Reading takes a while, in which the run may have gone on.
       transport.latest('progress').pipe(
         take(1),
-        exhaustMap(({ trainingStage }) => {
-          const from = { ...context, firstTrainingStage: trainingStage };
+        exhaustMap(({ round }) => {
+          const from = { ...context, firstRound: round };
           return source.from === 'file'
             ? issueFromFile(from, source.prompts, issued, onIssued)
             : issueIncoming({ context: from, inbox: source.inbox, issued, onIssued });
@@ -50,7 +50,7 @@ function issueFromFile(
   context: StageContext,
   prompts: readonly ListedPrompt[],
   { unfinished }: IssuedTickets,
-  onIssued: (trainingStage: number) => void,
+  onIssued: (round: number) => void,
 ): Observable<never> {
   return admitted(context, slots(context, onIssued)).pipe(
     filter(({ groupIndex }) => !unfinished.has(groupIndex)),
@@ -60,14 +60,14 @@ function issueFromFile(
   );
 }
 
-/** The prompt of a group depends on the seed, its index and the list of its stage alone. */
+/** The prompt of a group depends on the seed, its index and the list of its round alone. */
 function promptOf(
   { config, control }: StageContext,
   configured: readonly ListedPrompt[],
-  { groupIndex, trainingStage }: Slot,
+  { groupIndex, round }: Slot,
 ): Pick<PromptTicket, 'prompt' | 'metadata'> {
   const { choice } = stageOf(config, 'prompts');
-  const prompts = control.at(trainingStage).prompts ?? configured;
+  const prompts = control.at(round).prompts ?? configured;
   const { prompt, metadata } = drawPrompt(prompts, { seed: config.seed, choice, groupIndex });
   return { prompt, ...metadataPart(metadata) };
 }

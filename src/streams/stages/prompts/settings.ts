@@ -47,7 +47,7 @@ const source = z
 
 export const promptsStage = defineStage({
   type: 'prompts',
-  summary: 'Issues the prompts of a run, `groupsPerStage` a training stage, no more than `runAhead` ahead.',
+  summary: 'Issues the prompts of a run, `groupsPerRound` a round, no more than `runAhead` ahead.',
   consequences: {
     ordering: 'Tickets leave in the order of their group index.',
     delivery:
@@ -75,18 +75,18 @@ export const promptsStage = defineStage({
       .describe(
         'How the prompt of a group is drawn from the file: `uniform` with replacement as B²-DiffuRL does, so that counts vary by chance; `round-robin` gives every prompt the same count, so that per-prompt statistics fill evenly. Where the file has weights, both draw in proportion to them.',
       ),
-    groupsPerStage: integer(1, 100_000)
+    groupsPerRound: integer(1, 100_000)
       .default(32)
       .describe(
-        'Groups (one prompt, numBranches branches) a training stage. More make the gradient less noisy and each stage longer.',
+        'Groups (one prompt, numBranches branches) a round. More make the gradient less noisy and each stage longer.',
       ),
-    numStages: integer(1, 100_000)
+    numRounds: integer(1, 100_000)
       .default(24)
       .describe('Training stages of the run (K in the papers). The schedule is spread over them.'),
     runAhead: integer(1, 10_000_000)
       .default(32)
       .describe(
-        'Groups that may be issued and not finished. It bounds memory. groupsPerStage is the synchronous loop; each further groupsPerStage lets sampling run one training stage ahead and needs one more of maxStaleness.',
+        'Groups that may be issued and not finished. It bounds memory. groupsPerRound is the synchronous loop; each further groupsPerRound lets sampling run one round ahead and needs one more of maxStaleness.',
       ),
   }),
   reads: { progress: 'progress', 'incoming-prompts': 'incoming prompt', control: 'control' },

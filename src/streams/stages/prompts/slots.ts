@@ -10,23 +10,23 @@ import type { StageContext } from '../work/stage-context.js';
 export type Slot = Omit<PromptTicket, 'prompt' | 'metadata' | 'sourceId'>;
 
 /**
- * Lets slots through while fewer than `runAhead` groups are in flight. A training stage that closes by time may be finished
+ * Lets slots through while fewer than `runAhead` groups are in flight. A round that closes by time may be finished
  * before all of its slots are let through; the rest of them is passed over.
  */
 export function admitted(
-  { transport, config, firstTrainingStage }: StageContext,
+  { transport, config, firstRound }: StageContext,
   list: Iterable<Slot>,
   progress$: Observable<Progress> = transport.latest('progress'),
 ): Observable<Slot> {
-  const { runAhead, groupsPerStage } = stageOf(config, 'prompts');
-  const { closeAfterMs } = stageOf(config, 'groupAdvantages');
+  const { runAhead, groupsPerRound } = stageOf(config, 'prompts');
+  const { closeAfterMs } = stageOf(config, 'advantages');
   return progress$.pipe(
-    // Groups of a stage that is closed and not trained yet are still in flight.
-    map(({ trainingStage }) => trainingStage * groupsPerStage),
+    // Groups of a round that is closed and not trained yet are still in flight.
+    map(({ round }) => round * groupsPerRound),
     admitByRunAhead({
       runAhead,
       tickets: list,
-      initiallyFinished: firstTrainingStage * groupsPerStage,
+      initiallyFinished: firstRound * groupsPerRound,
       passesOverFinished: closeAfterMs !== undefined,
     }),
   );
@@ -42,19 +42,15 @@ export function publishTicket({ transport }: StageContext, ticket: PromptTicket)
 
 /** The groups of the run in order, from the first one that is not finished. */
 export function* slots(
-  { config, firstTrainingStage, stopping }: StageContext,
-  onBegin: (trainingStage: number) => void = () => undefined,
+  { config, firstRound, stopping }: StageContext,
+  onBegin: (round: number) => void = () => undefined,
 ): Generator<Slot> {
-  const { groupsPerStage, numStages } = stageOf(config, 'prompts');
-  for (
-    let trainingStage = firstTrainingStage;
-    trainingStage < numStages && !stopping.aborted;
-    trainingStage++
-  ) {
-    onBegin(trainingStage);
-    for (let index = 0; index < groupsPerStage; index++) {
-      const groupIndex = trainingStage * groupsPerStage + index;
-      yield { groupId: `${trainingStage}-${index}`, groupIndex, trainingStage };
+  const { groupsPerRound, numRounds } = stageOf(config, 'prompts');
+  for (let round = firstRound; round < numRounds && !stopping.aborted; round++) {
+    onBegin(round);
+    for (let index = 0; index < groupsPerRound; index++) {
+      const groupIndex = round * groupsPerRound + index;
+      yield { groupId: `${round}-${index}`, groupIndex, round };
     }
   }
 }

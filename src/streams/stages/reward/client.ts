@@ -22,7 +22,7 @@ export async function startReward(
   imageShape: OpenedReward['imageShape'] | null,
   say: Say,
 ): Promise<RewardThread & { close(): Promise<void> }> {
-  const { name: _, ...source } = stageOf(config, 'scoreRewards');
+  const { name: _, ...source } = stageOf(config, 'reward');
   const thread = startThread<RewardService>(new URL('./reward-thread.js', import.meta.url), 'reward');
   const { pipeline } = config.model;
   const { providers, threads } = config.engine;

@@ -22,7 +22,7 @@ const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies Err
 /**
  * Scores every group; a reward that is not finite or beyond `maxMagnitude`, or a picture that cannot be scored, becomes a
  * dead letter, and its group is lost. A fault that says `retryable` is tried up to `transport.maxAttempts` times. Errs where the reward model itself
- * is gone. Pictures that are none of the model are refused, and lose nothing. A group whose training stage is closed is let go, whether it waits or is being scored.
+ * is gone. Pictures that are none of the model are refused, and lose nothing. A group whose round is closed is let go, whether it waits or is being scored.
  */
 export function rewardStage(
   context: StageContext,
@@ -30,25 +30,25 @@ export function rewardStage(
 ): Observable<never> {
   const { transport, config } = context;
   const { runAhead } = stageOf(config, 'prompts');
-  const source = stageOf(config, 'scoreRewards');
+  const source = stageOf(config, 'reward');
   const letters$ = new Subject<DeadLetter<PictureGroup>>();
   const report = reportWork('reward', context.say);
   const publish = (outcome: GroupRewards | LostGroup) =>
     transport.publish('rewards', { key: outcome.groupId, message: outcome });
 
   const score = async (
-    { groupId, trainingStage, prompt, metadata, branches }: PictureGroup,
+    { groupId, round, prompt, metadata, branches }: PictureGroup,
     signal: AbortSignal,
   ): Promise<readonly number[]> => {
     const scores = await report.during(() =>
       reward.score({ prompt, images: branches, ...metadataPart(metadata) }, { signal }),
     );
-    await publishScored(context, groupId, trainingStage, scores);
-    report.done(trainingStage);
+    await publishScored(context, groupId, round, scores);
+    report.done(round);
     return scores.rewards;
   };
   const lose = async (letter: DeadLetter<PictureGroup>): Promise<LostGroup> => {
-    const { groupId, trainingStage } = letter.message;
+    const { groupId, round } = letter.message;
     if (FATAL.includes(letter.code)) {
       const fault = new TributaryError(letter.code, letter.reason);
       throw stageError(fault, { stage: letter.stage, work: `group ${groupId}`, groupId });
@@ -56,7 +56,7 @@ export function rewardStage(
     const { stage, code, reason } = letter;
     const headers = { origin: 'images', stage, code, reason };
     await transport.publish('dead-letters', { key: groupId, message: letter.message, headers });
-    return { groupId, trainingStage, reason: 'dead-letter', detail: letter.reason };
+    return { groupId, round, reason: 'dead-letter', detail: letter.reason };
   };
   const pictures$ = receive({
     transport,
@@ -68,7 +68,7 @@ export function rewardStage(
   const scored$ = readLatest(closedGroups(context), (closedGroups$) =>
     pictures$.pipe(
       scoreRewards<PictureGroup>({
-        score: (group) => cancellable(context.cancelling, (signal) => score(group, signal)),
+        score: (group) => cancellable(context.canceling, (signal) => score(group, signal)),
         maxMagnitude: source.maxMagnitude,
         concurrency: source.concurrency ?? 1,
         maxRetries: config.transport.maxAttempts - 1,
@@ -84,7 +84,7 @@ export function rewardStage(
 async function publishScored(
   { transport }: StageContext,
   groupId: string,
-  trainingStage: number,
+  round: number,
   { rewards, verdicts }: Scores,
 ): Promise<void> {
   const satisfied = verdicts?.filter((verdict) => verdict.satisfied).length ?? 0;
@@ -94,7 +94,7 @@ async function publishScored(
     message: {
       kind: 'scored',
       groupId,
-      trainingStage,
+      round,
       images: rewards.length,
       verdicts: verdicts && { satisfied, score },
     },

@@ -17,7 +17,7 @@ import { openedOnce } from '../work/opened-once.js';
 export interface RewardThreadSettings {
   readonly engine: EngineOptions;
   /** Where rewards come from. */
-  readonly source: StageConfig<'scoreRewards'>;
+  readonly source: StageConfig<'reward'>;
   /** Pipeline folder, whose tokenizer a reward model shares. */
   readonly pipeline: string;
   readonly verifier: 'shapes' | 'none';

@@ -30,7 +30,7 @@ function schemaOf<Name extends string, Fields extends z.core.$ZodLooseShape>(sou
     .default(1)
     .describe(`Groups that are scored at once: with more than 1 ${sideBySide}.`);
   return section({
-    type: z.literal('scoreRewards'),
+    type: z.literal('reward'),
     from: from.describe(summary) as unknown as z.ZodLiteral<Name>,
     ...fields,
     maxMagnitude,
@@ -54,8 +54,8 @@ const schemas = REWARD_SOURCES.map((source) =>
 
 const sources = z.discriminatedUnion('from', schemas, { error: 'a mapping' });
 
-export const scoreRewardsStage = defineStage({
-  type: 'scoreRewards',
+export const rewardStage = defineStage({
+  type: 'reward',
   summary: 'Scores every image of a group against its prompt.',
   consequences: {
     ordering: 'Rewards leave as they are ready; the join needs no order.',

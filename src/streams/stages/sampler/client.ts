@@ -21,7 +21,7 @@ export interface SamplerClient {
   /** What is wrong with each prompt; null where it can be rolled out. */
   checkPrompts(prompts: readonly string[]): Promise<readonly (string | null)[]>;
   /**
-   * Samples by a policy, one `work` at a time and in order: a rollout of a stage that runs ahead must not change the policy
+   * Samples by a policy, one `work` at a time and in order: a rollout of a round that runs ahead must not change the policy
    * in the middle of an evaluation.
    */
   withPolicy<Result>(
@@ -32,16 +32,16 @@ export interface SamplerClient {
 }
 
 export function samplerSettings(config: ResolvedConfig): SamplerSettings {
-  const { type: _, lingerMs: __, sampleFrom: ___, ...settings } = stageOf(config, 'branchRollouts');
+  const { type: _, lingerMs: __, sampleFrom: ___, ...settings } = stageOf(config, 'sampler');
   return { ...settings, seed: config.seed, noiseFor: 'training' };
 }
 
-/** Steps that the first training stage trains; none where only pictures are drawn. */
+/** Steps that the first round trains; none where only pictures are drawn. */
 function firstTrainedSteps(config: ResolvedConfig): readonly number[] {
-  const [sampler, prompts] = [stageOf(config, 'branchRollouts'), findStage(config, 'prompts')];
-  const schedule = findStage(config, 'intervalSchedule');
+  const [sampler, prompts] = [stageOf(config, 'sampler'), findStage(config, 'prompts')];
+  const schedule = findStage(config, 'schedule');
   if (!prompts || !schedule) return [];
-  return trainingIntervalAt(schedule, 0, sampler.numInferenceSteps, prompts.numStages).trainedSteps;
+  return trainingIntervalAt(schedule, 0, sampler.numInferenceSteps, prompts.numRounds).trainedSteps;
 }
 
 /**

@@ -19,15 +19,15 @@ import type { StageContext } from '../work/stage-context.js';
 import type { SamplerClient } from './client.js';
 
 /**
- * Rolls out groups with the newest policy and interval that fit their training stage. A prompt that the model cannot read
+ * Rolls out groups with the newest policy and interval that fit their round. A prompt that the model cannot read
  * becomes a dead letter, and its group is lost; the rest of its batch is rolled out all the same. What waits here when its
- * training stage is closed is dropped.
+ * round is closed is dropped.
  */
 export function samplerStage(context: StageContext, sampler: SamplerClient): Observable<never> {
   const { transport, config } = context;
   const { runAhead } = stageOf(config, 'prompts');
-  const { groupsPerBatch, lingerMs, sampleFrom } = stageOf(config, 'branchRollouts');
-  const { maxStaleness } = stageOf(config, 'gradientSteps');
+  const { groupsPerBatch, lingerMs, sampleFrom } = stageOf(config, 'sampler');
+  const { maxStaleness } = stageOf(config, 'trainer');
   const count = countGroups(context);
   const report = reportWork('sampler', context.say);
 
@@ -45,9 +45,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
         count(ticket, interval);
       } else readable.push(ticket);
     }
-    return readable.length === 0
-      ? []
-      : rolloutGroups(sampler, readable, interval, policy, context.cancelling);
+    return readable.length === 0 ? [] : rolloutGroups(sampler, readable, interval, policy, context.canceling);
   };
   const rollout = (tickets: readonly PromptTicket[], interval: TrainingInterval, policy: PolicySnapshot) =>
     from(report.during(() => rolledOut(tickets, interval, policy)));
@@ -74,9 +72,8 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       groupsPerBatch,
       lingerMs,
       maxQueued: 2 * runAhead,
-      isReady: (trainingStage, interval, policy) =>
-        trainingStage - interval.trainingStage <= maxStaleness &&
-        trainingStage - policy.version <= maxStaleness,
+      isReady: (round, interval, policy) =>
+        round - interval.round <= maxStaleness && round - policy.version <= maxStaleness,
       isOver: ({ groupIndex }) => groupIndex < numClosed,
       rollout,
     }),
@@ -97,29 +94,29 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
     }, groupsPerBatch),
     tap((group) => {
       count(group, group.interval);
-      report.done(group.trainingStage);
+      report.done(group.round);
     }),
   );
   return merge(closed$, rolledOut$).pipe(ignoreElements());
 }
 
-/** Says of every group that is done how far its training stage is. */
+/** Says of every group that is done how far its round is. */
 function countGroups({ config, say }: StageContext) {
-  const { groupsPerStage, numStages } = stageOf(config, 'prompts');
+  const { groupsPerRound, numRounds } = stageOf(config, 'prompts');
   const counts = new Map<number, number>();
-  return ({ trainingStage }: PromptTicket, { trainedSteps }: TrainingInterval): void => {
-    const groupsSampled = (counts.get(trainingStage) ?? 0) + 1;
-    counts.set(trainingStage, groupsSampled);
-    if (groupsSampled === groupsPerStage) counts.delete(trainingStage);
-    say({ kind: 'progress', trainingStage, numStages, trainedSteps, groupsSampled, groupsPerStage });
+  return ({ round }: PromptTicket, { trainedSteps }: TrainingInterval): void => {
+    const groupsSampled = (counts.get(round) ?? 0) + 1;
+    counts.set(round, groupsSampled);
+    if (groupsSampled === groupsPerRound) counts.delete(round);
+    say({ kind: 'progress', round, numRounds, trainedSteps, groupsSampled, groupsPerRound });
   };
 }
 
 async function lose({ transport }: StageContext, ticket: PromptTicket, reason: string): Promise<void> {
-  const { groupId, trainingStage } = ticket;
-  const headers = { origin: 'prompts', stage: 'branchRollouts', code: 'TRIB_PROMPT', reason };
+  const { groupId, round } = ticket;
+  const headers = { origin: 'prompts', stage: 'sampler', code: 'TRIB_PROMPT', reason };
   await transport.publish('dead-letters', { key: groupId, message: ticket, headers });
-  const lost = { groupId, trainingStage, reason: 'dead-letter', detail: reason } as const;
+  const lost = { groupId, round, reason: 'dead-letter', detail: reason } as const;
   await transport.publish('rewards', { key: groupId, message: lost });
 }
 
@@ -147,6 +144,6 @@ function requireGroup(group: SampledGroup | undefined, { groupId }: PromptTicket
   throw new TributaryError(
     'TRIB_INTERNAL',
     `sampler group ${groupId}: expected a rollout, got none. Report this as a fault of the sampler.`,
-    { stage: 'branchRollouts', groupId },
+    { stage: 'sampler', groupId },
   );
 }

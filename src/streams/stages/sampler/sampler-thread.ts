@@ -29,7 +29,7 @@ export interface SamplerThreadSettings {
   readonly policyFile: string | null;
   readonly precision: Precision;
   readonly sampler: SamplerSettings;
-  /** Trained steps of the first training stage: what the first graphs are compiled for. */
+  /** Trained steps of the first round: what the first graphs are compiled for. */
   readonly trainedSteps: readonly number[];
   /** Seed and noise of evaluation pictures. */
   readonly evaluation: { readonly seed: number; readonly eta: number };

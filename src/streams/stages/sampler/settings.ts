@@ -3,8 +3,8 @@ import { integer, number, oneOf, section } from '../../../fields.js';
 import { FORK_PLANS, type ForkPlanName } from '../../../models/rollouts/fork-plans/index.js';
 import { defineStage } from '../spec/stage-spec.js';
 
-export const branchRolloutsStage = defineStage({
-  type: 'branchRollouts',
+export const samplerStage = defineStage({
+  type: 'sampler',
   summary: 'Samples groups of rollouts that share the steps before their forks and differ after them.',
   consequences: {
     ordering: 'Groups of a batch leave together, in the order of their tickets.',
@@ -13,7 +13,7 @@ export const branchRolloutsStage = defineStage({
       'Holds groupsPerBatch x numBranches x (trained steps + 1) latents, and one batch of network activations.',
   },
   schema: section({
-    type: z.literal('branchRollouts'),
+    type: z.literal('sampler'),
     numInferenceSteps: integer(2, 1000)
       .default(10)
       .describe(
@@ -27,7 +27,7 @@ export const branchRolloutsStage = defineStage({
     eta: number({ from: '(0', to: '2]' })
       .default(1)
       .describe(
-        'How noisy the stochastic steps are. DDIM: share of the variance that is sampled, at most 1, which is DDPM-like and what the papers use; towards 0 the branches become alike and the log-probs steep. Flow matching: the level of the SDE, 0.7 in Flow-GRPO, 0.3 in DanceGRPO.',
+        'How noisy the stochastic steps are. DDIM: share of the variance that is sampled, at most 1, which is DDPM-like and what the papers use; toward 0 the branches become alike and the log-probs steep. Flow matching: the level of the SDE, 0.7 in Flow-GRPO, 0.3 in DanceGRPO.',
       ),
     numBranches: integer(1, 1024)
       .default(4)
@@ -63,7 +63,7 @@ export const branchRolloutsStage = defineStage({
     groupsPerBatch: integer(1, 100_000)
       .default(8)
       .describe(
-        'Groups that are sampled as one network batch. Larger batches use the cores better and need more memory. Divides groupsPerStage.',
+        'Groups that are sampled as one network batch. Larger batches use the cores better and need more memory. Divides groupsPerRound.',
       ),
     lingerMs: integer(0, 3_600_000)
       .default(200)

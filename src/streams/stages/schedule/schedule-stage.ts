@@ -7,24 +7,24 @@ import { RUN_KEY } from '../../messages/messages.js';
 import type { StageContext } from '../work/stage-context.js';
 
 /**
- * Publishes the interval of every training stage as it begins.
+ * Publishes the interval of every round as it begins.
  * @param noisySteps - leading sampler steps that draw noise under the model's scheduler.
  */
 export function scheduleStage(
   { transport, config, control }: StageContext,
   noisySteps?: number,
 ): Observable<never> {
-  const { numStages } = stageOf(config, 'prompts');
-  const { numInferenceSteps } = stageOf(config, 'branchRollouts');
+  const { numRounds } = stageOf(config, 'prompts');
+  const { numInferenceSteps } = stageOf(config, 'sampler');
   return transport.latest('progress').pipe(
-    map(({ trainingStage }) => trainingStage),
+    map(({ round }) => round),
     // That a stage is closed is progress too, and begins none.
     distinctUntilChanged(),
-    filter((trainingStage) => trainingStage < numStages),
+    filter((round) => round < numRounds),
     controlledSchedule({
-      spec: stageOf(config, 'intervalSchedule'),
+      spec: stageOf(config, 'schedule'),
       numInferenceSteps,
-      numStages,
+      numRounds,
       noisySteps,
       control$: control.inForce$.pipe(map(({ schedule }) => schedule)),
     }),

@@ -11,58 +11,56 @@ const modes = z.discriminatedUnion(
   'mode',
   [
     section({
-      type: z.literal('intervalSchedule'),
+      type: z.literal('schedule'),
       mode: z
         .literal('floor-linear')
         .describe(
-          "B²-DiffuRL's schedule s(k) = first + floor(k (last - first + 1) / numStages): training begins near the image and grows backwards towards the noise.",
+          "B²-DiffuRL's schedule s(k) = first + floor(k (last - first + 1) / numRounds): training begins near the image and grows backwards toward the noise.",
         ),
-      first: steps('Trained steps of the first training stage'),
-      last: steps('Trained steps of the last training stage; not less than `first`'),
+      first: steps('Trained steps of the first round'),
+      last: steps('Trained steps of the last round; not less than `first`'),
     }),
     section({
-      type: z.literal('intervalSchedule'),
-      mode: z.literal('list').describe('The listed lengths, each for an equal share of the training stages.'),
-      stages: z
+      type: z.literal('schedule'),
+      mode: z.literal('list').describe('The listed lengths, each for an equal share of the rounds.'),
+      phases: z
         .array(integer(1), { error: 'a list of integers >= 1' })
         .min(1, { error: 'a list of at least one integer' })
         .describe(
-          'Trained steps, one entry a share of the run, such as [4, 8, 12, 16, 20]; no more entries than training stages.',
+          'Trained steps, one entry a share of the run, such as [4, 8, 12, 16, 20]; no more entries than rounds.',
         ),
     }),
     section({
-      type: z.literal('intervalSchedule'),
+      type: z.literal('schedule'),
       mode: z.literal('constant').describe('The same steps throughout.'),
       steps: steps('Trained steps; numInferenceSteps trains the whole trajectory, as DDPO does'),
     }),
     section({
-      type: z.literal('intervalSchedule'),
+      type: z.literal('schedule'),
       mode: z
         .literal('sparse')
         .describe(
-          'Single steps, the n-th from the image end for every listed n, one more of them after each equal share of the training stages. After iADD, which adds steps in the course of a run, but evenly over the trajectory and several at a time.',
+          'Single steps, the n-th from the image end for every listed n, one more of them after each equal share of the rounds. After iADD, which adds steps in the course of a run, but evenly over the trajectory and several at a time.',
         ),
-      stages: z
+      phases: z
         .array(integer(1), { error: 'a list of integers >= 1' })
         .min(1, { error: 'a list of at least one integer' })
-        .describe(
-          'Steps counted from the image end, such as [4, 8, 12, 16]; no more entries than training stages.',
-        ),
+        .describe('Steps counted from the image end, such as [4, 8, 12, 16]; no more entries than rounds.'),
     }),
     section({
-      type: z.literal('intervalSchedule'),
+      type: z.literal('schedule'),
       mode: z
         .literal('window')
         .describe(
-          "MixGRPO's schedule: some steps in a row, which start at the noisiest one, move on towards the image and begin anew: the direction opposite to B²-DiffuRL's.",
+          "MixGRPO's schedule: some steps in a row, which start at the noisiest one, move on toward the image and begin anew: the direction opposite to B²-DiffuRL's.",
         ),
       length: steps('Trained steps at a time'),
-      everyStages: integer(1, 100_000)
+      everyRounds: integer(1, 100_000)
         .default(1)
         .describe('Training stages after which the window moves on by one step.'),
     }),
     section({
-      type: z.literal('intervalSchedule'),
+      type: z.literal('schedule'),
       mode: z
         .literal('fraction')
         .describe(
@@ -76,12 +74,12 @@ const modes = z.discriminatedUnion(
   { error: 'a mapping' },
 );
 
-export const intervalScheduleStage = defineStage({
-  type: 'intervalSchedule',
+export const scheduleStage = defineStage({
+  type: 'schedule',
   summary:
-    'Says for each training stage which sampler steps are trained; the first of them is where B²-DiffuRL branches.',
+    'Says for each round which sampler steps are trained; the first of them is where B²-DiffuRL branches.',
   consequences: {
-    ordering: 'One interval a training stage, in order.',
+    ordering: 'One interval a round, in order.',
     delivery: 'Broadcast: readers see the newest interval, late readers too.',
     memory: 'One interval.',
   },

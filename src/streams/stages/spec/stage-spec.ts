@@ -1,10 +1,10 @@
 import type { z } from 'zod';
 import type { TOPICS, TopicName } from '../../messages/topics.js';
 
-/** Topics that a topology stage reads or writes, each with the kind of message it carries; another does not compile. */
+/** Topics that a stage reads or writes, each with the kind of message it carries; another does not compile. */
 export type Ports = { readonly [Topic in TopicName]?: (typeof TOPICS)[Topic]['message'] };
 
-/** A type of topology stage: everything that lint, graph, docs and the JSON Schema say about it. */
+/** A type of stage: everything that lint, graph, docs and the JSON Schema say about it. */
 export interface StageSpec<Type extends string, Schema extends z.core.$ZodType> {
   readonly type: Type;
   /** One sentence. */

@@ -9,8 +9,8 @@ import { engineOf, opening, sayProvider, sayWarnings } from '../work/open-thread
 import type { OpenedTrainer, TrainerService } from './trainer-thread.js';
 
 function trainerSettings(config: ResolvedConfig): TrainerSettings {
-  const trainer = stageOf(config, 'gradientSteps');
-  const { numInferenceSteps, eta, stochasticSteps, sde, guidanceScale } = stageOf(config, 'branchRollouts');
+  const trainer = stageOf(config, 'trainer');
+  const { numInferenceSteps, eta, stochasticSteps, sde, guidanceScale } = stageOf(config, 'sampler');
   const { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay } = trainer;
   return {
     seed: config.seed,
@@ -29,7 +29,7 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
     learningRateSchedule: trainer.learningRateSchedule,
     loraPlusRatio: trainer.loraPlusRatio,
     samplingPolicyDecay: trainer.samplingPolicyDecay,
-    numStages: stageOf(config, 'prompts').numStages,
+    numRounds: stageOf(config, 'prompts').numRounds,
     optimizer: { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay },
   };
 }
@@ -40,7 +40,7 @@ export async function startTrainer(
   say: Say,
   { resumed }: { readonly resumed: boolean },
 ): Promise<OpenThread<Client<TrainerService>> & Pick<OpenedTrainer, 'latentSize' | 'provider'>> {
-  const { value } = stageOf(config, 'gradientSteps');
+  const { value } = stageOf(config, 'trainer');
   const thread = startThread<TrainerService>(new URL('./trainer-thread.js', import.meta.url), 'trainer');
   const settings = {
     engine: engineOf(config, 'trainer'),

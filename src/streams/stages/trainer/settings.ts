@@ -8,18 +8,17 @@ import { updatesSchema, valueSchema } from './updates.js';
 
 const decay = (meaning: string) => number({ from: '[0', to: '1)' }).describe(meaning);
 
-export const gradientStepsStage = defineStage({
-  type: 'gradientSteps',
-  summary:
-    'Trains the LoRA adapter on the selected samples of a training stage and publishes the new policy.',
+export const trainerStage = defineStage({
+  type: 'trainer',
+  summary: 'Trains the LoRA adapter on the selected samples of a round and publishes the new policy.',
   consequences: {
-    ordering: 'Training stages are trained one after another.',
+    ordering: 'Training rounds are trained one after another.',
     delivery:
-      'Training stages since the last checkpoint are trained again after a crash, from the same policy.',
+      'Training rounds since the last checkpoint are trained again after a crash, from the same policy.',
     memory: 'One minibatch of activations for the backward pass, and two moments a parameter.',
   },
   schema: section({
-    type: z.literal('gradientSteps'),
+    type: z.literal('trainer'),
     surrogate: surrogateSchema
       .prefault({ type: 'ddpo-is' })
       .describe('The loss of one trained row, with settings of its own.'),
@@ -29,11 +28,11 @@ export const gradientStepsStage = defineStage({
         'Weight of every sampler step in the loss. `none` weighs all alike, as DDPO and B²-DiffuRL do; the last steps, whose noise is small, then make up most of the gradient and drown what the others say. `variance` weighs a step by the variance σ² of its noise, `noise-aware` by σ (TempFlow-GRPO), `inverse-w` and `inverse-sqrt-w` by 1/W and 1/√W with W = (k/σ)², `drop-last` leaves out the last step (DanceGRPO). Steps below a hundredth of the heaviest trained one are left out altogether, which `variance` makes the last two of 6. A KL term in the loss is weighted alike. Surrogates that noise the pictures themselves do not read it.',
       ),
     updates: updatesSchema
-      .prefault({ from: 'stage' })
-      .describe('What the optimizer steps of a training stage are trained on.'),
+      .prefault({ from: 'round' })
+      .describe('What the optimizer steps of a round are trained on.'),
     value: valueSchema
       .prefault({ type: 'none' })
-      .describe('A learnt baseline that is subtracted from the advantage of every step.'),
+      .describe('A learned baseline that is subtracted from the advantage of every step.'),
     minibatchSize: integer(1, 1_000_000)
       .default(32)
       .describe(
@@ -63,11 +62,11 @@ export const gradientStepsStage = defineStage({
       ),
     learningRate: number({ from: '(0', to: '1]' })
       .default(3e-4)
-      .describe("AdamW's step size. Too high ends in a collapse of the reward within a few training stages."),
+      .describe("AdamW's step size. Too high ends in a collapse of the reward within a few rounds."),
     learningRateSchedule: oneOf(['constant', 'linear'])
       .default('constant')
       .describe(
-        'Course of the learning rate over the training stages: `constant` as in the papers, `linear` from learningRate down to 0, which lets the noise of the last updates average out.',
+        'Course of the learning rate over the rounds: `constant` as in the papers, `linear` from learningRate down to 0, which lets the noise of the last updates average out.',
       ),
     loraPlusRatio: number({ from: '[1', to: 'Infinity)' })
       .default(1)
@@ -87,12 +86,12 @@ export const gradientStepsStage = defineStage({
         "Added to AdamW's denominator; larger values damp the steps of parameters with tiny gradients.",
       ),
     weightDecay: decay(
-      'Decoupled weight decay: what fraction of learningRate pulls the adapter towards 0 at a step.',
+      'Decoupled weight decay: what fraction of learningRate pulls the adapter toward 0 at a step.',
     ).default(1e-4),
     maxGradNorm: number({ from: '(0', to: 'Infinity)' })
       .default(1)
       .describe('Gradients with a larger L2 norm, over all parameters together, are scaled down to it.'),
   }),
-  reads: { batches: 'stage batch', control: 'control' },
+  reads: { batches: 'round batch', control: 'control' },
   writes: { policy: 'policy', progress: 'progress' },
 });

@@ -1,10 +1,10 @@
-/** @file Batches in, policies out. A training stage is finished when its checkpoint is written; then the next one begins. */
+/** @file Batches in, policies out. A round is finished when its checkpoint is written; then the next one begins. */
 
 import { concatMap, from, type Observable } from 'rxjs';
 import type { TrainingStatistics } from '../../../models/policy/training-statistics.js';
 import type { Trajectory } from '../../../models/rollouts/sampler.js';
 import type { Client } from '../../../models/threads/thread.js';
-import type { ClosedStage } from '../../../operators/index.js';
+import type { ClosedRound } from '../../../operators/index.js';
 import { gradientSteps } from '../../../operators/index.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
 import { RUN_KEY } from '../../messages/messages.js';
@@ -12,45 +12,45 @@ import { receive } from '../work/receive.js';
 import type { StageContext } from '../work/stage-context.js';
 import type { TrainerService } from './trainer-thread.js';
 
-export interface TrainedStage {
-  readonly closed: ClosedStage<Trajectory>;
+export interface TrainedRound {
+  readonly closed: ClosedRound<Trajectory>;
   readonly statistics: TrainingStatistics;
   /** When its gradient steps began, by `performance.now()`. */
   readonly begunAt: number;
 }
 
-/** What has to happen between the gradient steps of a stage and the start of the next one: checkpoint, evaluation. */
-export type AfterStage = (stage: TrainedStage) => Promise<void>;
+/** What has to happen between the gradient steps of a round and the start of the next one: checkpoint, evaluation. */
+export type AfterRound = (round: TrainedRound) => Promise<void>;
 
-/** Trains stage after stage, and emits each when the next one has begun. */
+/** Trains round after round, and emits each when the next one has begun. */
 export function trainerStage(
   context: StageContext,
   trainer: Client<TrainerService>,
-  afterStage: AfterStage,
-): Observable<TrainedStage> {
+  afterRound: AfterRound,
+): Observable<TrainedRound> {
   const { transport, config } = context;
 
-  const train = async (closed: ClosedStage<Trajectory>): Promise<TrainedStage> => {
+  const train = async (closed: ClosedRound<Trajectory>): Promise<TrainedRound> => {
     const begunAt = performance.now();
-    const { batch, trainingStage } = closed;
+    const { batch, round } = closed;
     const samples = batch.samples.map(({ branch: _, reward: __, ...sample }) => sample);
     const trainedSteps = batch.interval?.trainedSteps ?? [];
     const learningRateScale = context.learningRateScale();
     const statistics = await trainer.train(
-      { samples, trainedSteps, trainingStage, learningRateScale },
-      { signal: context.cancelling },
+      { samples, trainedSteps, round, learningRateScale },
+      { signal: context.canceling },
     );
     return { closed, statistics, begunAt };
   };
-  const beginNext = async (trained: TrainedStage): Promise<TrainedStage> => {
-    const trainingStage = trained.closed.trainingStage + 1;
-    await afterStage(trained);
-    context.control.beginStage(trainingStage);
+  const beginNext = async (trained: TrainedRound): Promise<TrainedRound> => {
+    const round = trained.closed.round + 1;
+    await afterRound(trained);
+    context.control.beginRound(round);
     await transport.publish('policy', {
       key: RUN_KEY,
-      message: { version: trainingStage, parameters: await trainer.parameters(undefined) },
+      message: { version: round, parameters: await trainer.parameters(undefined) },
     });
-    const progress = progressAt(config, trainingStage, { trainPrompts: context.trainPrompts });
+    const progress = progressAt(config, round, { trainPrompts: context.trainPrompts });
     await transport.publish('progress', { key: RUN_KEY, message: progress });
     return trained;
   };

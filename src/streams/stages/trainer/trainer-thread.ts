@@ -1,4 +1,4 @@
-/** @file The thread in which the policy is trained. It owns parameters and optimiser; others get copies. */
+/** @file The thread in which the policy is trained. It owns parameters and optimizer; others get copies. */
 
 import type { Provider } from '../../../models/engines/contract/engine.js';
 import { requireHalf } from '../../../models/engines/half-support.js';
@@ -18,7 +18,7 @@ import {
 } from '../../../models/policy/policy-file.js';
 import { buildPolicyGraph } from '../../../models/policy/policy-graph.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../../models/policy/replay-buffer-file.js';
-import type { PolicyState, StageOfSamples, TrainerSettings } from '../../../models/policy/trainer.js';
+import type { PolicyState, RoundOfSamples, TrainerSettings } from '../../../models/policy/trainer.js';
 import { createTrainer } from '../../../models/policy/trainer.js';
 import type { TrainingStatistics } from '../../../models/policy/training-statistics.js';
 import { openValueBaseline, type ValueBaselineSettings } from '../../../models/policy/value-baseline.js';
@@ -35,7 +35,7 @@ export interface TrainerThreadSettings {
   readonly trainer: TrainerSettings;
   /** An adapter file to go on from, or its folder; null starts from the pretrained model. */
   readonly startFrom: string | null;
-  /** Null where no baseline is learnt. */
+  /** Null where no baseline is learned. */
   readonly value: Omit<ValueBaselineSettings, 'seed'> | null;
 }
 
@@ -56,7 +56,7 @@ export interface OpenedTrainer {
 
 export interface TrainerService {
   open(settings: TrainerThreadSettings): Promise<OpenedTrainer>;
-  train(request: StageOfSamples, signal: AbortSignal): Promise<TrainingStatistics>;
+  train(request: RoundOfSamples, signal: AbortSignal): Promise<TrainingStatistics>;
   /** The policy that samples next. */
   parameters(request: undefined): Promise<NamedArrays>;
   /**
@@ -64,12 +64,12 @@ export interface TrainerService {
    * where the surrogate has no log-probs.
    */
   logRatios(
-    trajectories: Pick<StageOfSamples, 'samples' | 'trainedSteps'>,
+    trajectories: Pick<RoundOfSamples, 'samples' | 'trainedSteps'>,
     signal: AbortSignal,
   ): Promise<Float32Array | null>;
-  /** Remembers the policy, its optimiser and its replay buffer, for `rollBack`. */
+  /** Remembers the policy, its optimizer and its replay buffer, for `rollBack`. */
   promote(request: undefined): Promise<void>;
-  /** Goes back to what was promoted last. A value network keeps what it has learnt: it is of rewards, not of this policy. */
+  /** Goes back to what was promoted last. A value network keeps what it has learned: it is of rewards, not of this policy. */
   rollBack(request: undefined): Promise<void>;
   /** What a checkpoint needs. */
   save(request: undefined): Promise<PolicyFiles>;
@@ -117,9 +117,9 @@ const service: TrainerService = {
     const numParameters = Object.values(state.parameters).reduce((sum, { length }) => sum + length, 0);
     return { provider: trainer.provider, fallbacks: trainer.fallbacks, numParameters, latentSize, warnings };
   },
-  async train(stage, signal) {
+  async train(round, signal) {
     const current = opened.value();
-    const { state, statistics } = await current.trainer.train(stage, current.state, signal);
+    const { state, statistics } = await current.trainer.train(round, current.state, signal);
     current.state = state;
     return statistics;
   },

@@ -4,7 +4,7 @@ import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 /** What tells to which group a message belongs. */
 export interface GroupClaim {
   readonly groupId: string;
-  readonly trainingStage: number;
+  readonly round: number;
   /** Of messages that have one. */
   readonly groupIndex?: number;
 }
@@ -14,19 +14,16 @@ export interface GroupClaim {
  * a run of this config has such a group.
  */
 export function groupFault(config: ResolvedConfig): (message: GroupClaim) => string | null {
-  const { groupsPerStage, numStages } = stageOf(config, 'prompts');
-  return ({ groupId, trainingStage, groupIndex }) => {
+  const { groupsPerRound, numRounds } = stageOf(config, 'prompts');
+  return ({ groupId, round, groupIndex }) => {
     const match = /^(\d{1,9})-(\d{1,9})$/.exec(groupId);
     const index = Number(match?.[2]);
     const isKnown =
-      match !== null &&
-      groupId === `${trainingStage}-${index}` &&
-      index < groupsPerStage &&
-      trainingStage < numStages;
+      match !== null && groupId === `${round}-${index}` && index < groupsPerRound && round < numRounds;
     if (!isKnown)
-      return `expected a group <training stage>-<index> with a stage below ${numStages} and an index below ${groupsPerStage}, got ${JSON.stringify(groupId.slice(0, 40))} of training stage ${trainingStage}`;
+      return `expected a group <round>-<index> with a stage below ${numRounds} and an index below ${groupsPerRound}, got ${JSON.stringify(groupId.slice(0, 40))} of round ${round}`;
     // Randomness is keyed by it.
-    const counter = trainingStage * groupsPerStage + index;
+    const counter = round * groupsPerRound + index;
     return groupIndex === undefined || groupIndex === counter
       ? null
       : `expected group ${groupId} to be the ${counter}th of the run, got ${groupIndex}`;

@@ -18,7 +18,7 @@ export interface ReceiveOptions<Topic extends WorkTopic> {
 }
 
 /**
- * Hands on the messages of training stages that are not finished. Each stays unacknowledged until its stage is, so that a
+ * Hands on the messages of rounds that are not finished. Each stays unacknowledged until its stage is, so that a
  * crash before brings it back; what comes for a finished stage is acknowledged and goes no further. What cannot belong to
  * the run is refused, and becomes a dead letter.
  *
@@ -42,10 +42,10 @@ export function receive<Topic extends WorkTopic>({
     // Under another key, as the transport sets aside those of one key.
     const isHeld = (message: TopicMessages[Topic]) =>
       [...unanswered].some((held) => groupOf(held.message) === groupOf(message));
-    const acknowledge = ({ trainingStage }: Progress) => {
-      current = trainingStage;
+    const acknowledge = ({ round }: Progress) => {
+      current = round;
       for (const delivery of unanswered) {
-        if (delivery.message.trainingStage >= current) continue;
+        if (delivery.message.round >= current) continue;
         unanswered.delete(delivery);
         delivery.ack();
       }
@@ -53,7 +53,7 @@ export function receive<Topic extends WorkTopic>({
     const take = (delivery: Delivery<TopicMessages[Topic]>): Observable<TopicMessages[Topic]> => {
       const fault = faultOf(delivery.message);
       if (fault !== null) delivery.nack(fault);
-      else if (delivery.message.trainingStage < current) {
+      else if (delivery.message.round < current) {
         onLate();
         delivery.ack();
       } else if (onRepeat && isHeld(delivery.message)) {

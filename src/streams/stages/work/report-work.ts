@@ -3,13 +3,13 @@ import type { Say } from './open-thread.js';
 export interface WorkReport {
   /** Runs a piece of work. Pieces that overlap count once. */
   during<Result>(work: () => Promise<Result>): Promise<Result>;
-  /** A group of this training stage is done. */
-  done(trainingStage: number): void;
+  /** A group of this round is done. */
+  done(round: number): void;
 }
 
 /**
- * Says, when the first group of a later training stage is done, what this process did in the one before: how many groups, and
- * in which share of the time it had nothing to do. The time of a training stage begins with the last group before it.
+ * Says, when the first group of a later round is done, what this process did in the one before: how many groups, and
+ * in which share of the time it had nothing to do. The time of a round begins with the last group before it.
  */
 export function reportWork(
   role: 'sampler' | 'reward',
@@ -23,7 +23,7 @@ export function reportWork(
   const mark = () => ({ at: now(), busy: busyUntilNow() });
   let begin = mark();
   let last = begin;
-  let current: { readonly trainingStage: number; groups: number } | null = null;
+  let current: { readonly round: number; groups: number } | null = null;
 
   const tell = (): void => {
     if (current === null) return;
@@ -43,10 +43,10 @@ export function reportWork(
         if (running === 0) busy += now() - runningSince;
       }
     },
-    done(trainingStage) {
-      if (current === null || trainingStage > current.trainingStage) {
+    done(round) {
+      if (current === null || round > current.round) {
         tell();
-        current = { trainingStage, groups: 0 };
+        current = { round, groups: 0 };
       }
       current.groups += 1;
       last = mark();

@@ -9,7 +9,7 @@ import { groupFault } from './group-fault.js';
  * of this config may have made them. Whether their steps are the ones that are trained now is for `discardStale` to say.
  */
 export function rolloutFault(config: ResolvedConfig): (group: RolloutGroup<unknown>) => string | null {
-  const sampler = stageOf(config, 'branchRollouts');
+  const sampler = stageOf(config, 'sampler');
   const { numInferenceSteps } = sampler;
   const faultOf = groupFault(config);
   return (group) => {

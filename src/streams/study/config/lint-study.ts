@@ -14,6 +14,7 @@ import {
 import { firstDifference } from '../../config/source/first-difference.js';
 import { nearestName } from '../../config/source/nearest-name.js';
 import { faultsOfIssue } from '../../config/source/schema-faults.js';
+import { versionFault } from '../../config/source/version.js';
 import { configFingerprint, type Study, type StudyRow } from './study.js';
 import { type StudyFile, studySchema } from './study-schema.js';
 
@@ -43,6 +44,8 @@ const FORWARDS_PER_TRAINING_PASS = 3;
 export function lintStudy(text: string, path: string, readText: (path: string) => string): StudyLint {
   const source = readConfigSource(text, path, 0);
   if (source.faults.length > 0) return { faults: source.faults.map(({ message }) => message) };
+  const versionOf = versionFault(source);
+  if (versionOf) return { faults: [versionOf.message] };
   const parsed = studySchema.safeParse(source.value);
   if (!parsed.success) {
     const details = parsed.error.issues.flatMap((issue) => faultsOfIssue(issue, source.value));
@@ -120,7 +123,7 @@ function resolveRow(
       seeds: seeds ?? file.seeds,
       rewardQueries: (budget ?? file.budget).rewardQueries,
       config,
-      numStages: stageOf(config, 'prompts').numStages,
+      numRounds: stageOf(config, 'prompts').numRounds,
       cost: samplingEvaluations + FORWARDS_PER_TRAINING_PASS * trainingEvaluations,
       fingerprint: configFingerprint(stated),
     },
@@ -207,21 +210,21 @@ function nameFaults({ rows, charts = [], sections, outdated }: StudyFile): Fault
 
 function budgetFaults(file: StudyFile, rows: readonly StudyRow[]): FaultDetail[] {
   return rows.flatMap(({ name, config }): FaultDetail[] => {
-    const { rewardQueries, imagesPerStage } = deriveSizes(config);
+    const { rewardQueries, imagesPerRound } = deriveSizes(config);
     const own = file.rows[name]?.budget;
     const budget = own ?? file.budget;
     if (rewardQueries === budget.rewardQueries) return [];
-    const stages = budget.rewardQueries / imagesPerStage;
+    const stages = budget.rewardQueries / imagesPerRound;
     return [
       {
         kind: 'contradiction',
         path: ['rows', name],
         thing: 'reward queries',
         expected: `the ${own ? "row's" : "study's"} budget of ${budget.rewardQueries}`,
-        got: `${rewardQueries}, ${imagesPerStage} a stage`,
+        got: `${rewardQueries}, ${imagesPerRound} a stage`,
         nextStep: Number.isInteger(stages)
-          ? `Set numStages of its prompts to ${stages}.`
-          : `Change groupsPerStage or numBranches: ${imagesPerStage} does not divide the budget.`,
+          ? `Set numRounds of its prompts to ${stages}.`
+          : `Change groupsPerRound or numBranches: ${imagesPerRound} does not divide the budget.`,
       },
     ];
   });
@@ -229,7 +232,7 @@ function budgetFaults(file: StudyFile, rows: readonly StudyRow[]): FaultDetail[]
 
 /** Rows that are measured differently cannot be compared. */
 function evaluationFaults(rows: readonly StudyRow[]): FaultDetail[] {
-  const measured = ({ evaluation: { everyStages: _, ...rest } }: ResolvedConfig) => rest;
+  const measured = ({ evaluation: { everyRounds: _, ...rest } }: ResolvedConfig) => rest;
   const [first] = rows;
   return rows.flatMap(({ name, config }): FaultDetail[] => {
     const difference = first && firstDifference(measured(first.config), measured(config));

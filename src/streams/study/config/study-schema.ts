@@ -1,6 +1,7 @@
 /** @file What a study file may say: rows, each a config with its changes, and which rows answer which question. */
 import { z } from 'zod';
 import { integer, section, text } from '../../../fields.js';
+import { CONFIG_VERSION } from '../../config/source/version.js';
 
 const NAME = 'a name of letters, digits and hyphens, a letter first';
 const name = z.string({ error: NAME }).regex(/^[a-zA-Z][a-zA-Z0-9-]*$/, { error: NAME });
@@ -46,6 +47,7 @@ const outdated = section({ change: text('what has changed since these rows were 
 
 /** A study as it stands in a file, every field filled in. */
 export const studySchema = section({
+  version: z.literal(CONFIG_VERSION, { error: String(CONFIG_VERSION) }),
   name,
   seeds,
   budget,

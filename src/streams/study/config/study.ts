@@ -15,7 +15,7 @@ export interface StudyRow {
   readonly rewardQueries: number;
   /** With the seed of the preset. */
   readonly config: ResolvedConfig;
-  readonly numStages: number;
+  readonly numRounds: number;
   /** Cost of a run in forward passes of one row through the network, at most. */
   readonly cost: number;
   readonly fingerprint: string;

@@ -1,5 +1,5 @@
 /**
- * @file A chart that stands alone as an SVG file: its colours are in it, for light and dark, and so is its ground, because
+ * @file A chart that stands alone as an SVG file: its colors are in it, for light and dark, and so is its ground, because
  * the page around it may be either. Axes and grid are the report's.
  */
 import { type Axis, axisOver, type Unit, writeTick } from '../../report/axis.js';
@@ -32,7 +32,7 @@ export interface StudyChart {
   readonly markers: boolean;
 }
 
-/** Light and dark; from the ninth series on the colours come again, dashed. */
+/** Light and dark; from the ninth series on the colors come again, dashed. */
 const PALETTE = [
   ['#0b6e8f', '#56bcd8'],
   ['#c8591b', '#f0965a'],
@@ -57,7 +57,7 @@ const MARGIN = 8;
 /** Draws the chart; nothing where there is no point. */
 export function studyChart(chart: StudyChart): string {
   const series = chart.series
-    .map((one, index) => ({ ...one, colour: index % PALETTE.length, isDashed: index >= PALETTE.length }))
+    .map((one, index) => ({ ...one, color: index % PALETTE.length, isDashed: index >= PALETTE.length }))
     .filter(({ points }) => points.length > 0);
   const points = series.flatMap((one) => one.points);
   if (points.length === 0) return '';
@@ -75,8 +75,8 @@ export function studyChart(chart: StudyChart): string {
     chart.markers ? { ...one, dots: dots(one, place) } : { ...one, dots: '' },
   );
   const legend = series.map(
-    ({ label, colour, isDashed }, row) =>
-      `<line class="line c${colour}${isDashed ? ' dashed' : ''}" x1="${LEGEND_LEFT}" x2="${LEGEND_LEFT + 22}" y1="${CHART.top + 6 + row * LEGEND_ROW}" y2="${CHART.top + 6 + row * LEGEND_ROW}"/><text x="${LEGEND_LEFT + 29}" y="${CHART.top + 6 + row * LEGEND_ROW}" dy="0.32em">${escapeHtml(label)}</text>`,
+    ({ label, color, isDashed }, row) =>
+      `<line class="line c${color}${isDashed ? ' dashed' : ''}" x1="${LEGEND_LEFT}" x2="${LEGEND_LEFT + 22}" y1="${CHART.top + 6 + row * LEGEND_ROW}" y2="${CHART.top + 6 + row * LEGEND_ROW}"/><text x="${LEGEND_LEFT + 29}" y="${CHART.top + 6 + row * LEGEND_ROW}" dy="0.32em">${escapeHtml(label)}</text>`,
   );
   const longest = Math.max(...series.map(({ label }) => label.length));
   const width = Math.ceil(LEGEND_LEFT + 29 + longest * LETTER + MARGIN);
@@ -105,25 +105,25 @@ function xAxisOver(values: readonly number[], { xUnit, markers }: StudyChart): A
 }
 
 type Place = (x: number, y: number) => string;
-type Drawn = ChartSeries & { readonly colour: number; readonly isDashed: boolean };
+type Drawn = ChartSeries & { readonly color: number; readonly isDashed: boolean };
 
-function line({ points, colour, isDashed }: Drawn, place: Place): string {
+function line({ points, color, isDashed }: Drawn, place: Place): string {
   const path = points.map(({ x, y }) => place(x, y)).join(' ');
-  return `<polyline class="line c${colour}${isDashed ? ' dashed' : ''}" points="${path}"/>`;
+  return `<polyline class="line c${color}${isDashed ? ' dashed' : ''}" points="${path}"/>`;
 }
 
-function dots({ points, colour, label }: Drawn, place: Place): string {
+function dots({ points, color, label }: Drawn, place: Place): string {
   return points
     .map(({ x, y }, index) => {
       const [cx, cy] = place(x, y).split(',');
       // Where training ended is the larger one.
       const radius = index === points.length - 1 ? 4.5 : 2.5;
-      return `<circle class="dot c${colour}" cx="${cx}" cy="${cy}" r="${radius}"><title>${escapeHtml(label)}</title></circle>`;
+      return `<circle class="dot c${color}" cx="${cx}" cy="${cy}" r="${radius}"><title>${escapeHtml(label)}</title></circle>`;
     })
     .join('');
 }
 
-function band({ points, colour }: Drawn, place: Place): string {
+function band({ points, color }: Drawn, place: Place): string {
   const measured = points.flatMap(({ x, low, high }) =>
     low === null || high === null ? [] : [{ x, low, high }],
   );
@@ -132,7 +132,7 @@ function band({ points, colour }: Drawn, place: Place): string {
     ...measured.map(({ x, high }) => place(x, high)),
     ...measured.toReversed().map(({ x, low }) => place(x, low)),
   ];
-  return `<polygon class="band c${colour}" points="${outline.join(' ')}"/>`;
+  return `<polygon class="band c${color}" points="${outline.join(' ')}"/>`;
 }
 
 function xTicks(axis: Axis, { xUnit, xLabel }: StudyChart): string {
@@ -145,20 +145,20 @@ function xTicks(axis: Axis, { xUnit, xLabel }: StudyChart): string {
 }
 
 function style(): string {
-  const colours = (shade: 0 | 1) =>
+  const colors = (shade: 0 | 1) =>
     PALETTE.map(
-      (colour, index) =>
-        `.line.c${index} { stroke: ${colour[shade]}; } .dot.c${index}, .band.c${index} { fill: ${colour[shade]}; }`,
+      (color, index) =>
+        `.line.c${index} { stroke: ${color[shade]}; } .dot.c${index}, .band.c${index} { fill: ${color[shade]}; }`,
     ).join('\n');
   return `
 text { font: 12px system-ui, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif; fill: #1d2327; }
 .paper { fill: #fbfaf7; } .tick { fill: #667078; } .grid { stroke: #dedbd3; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; } .dashed { stroke-dasharray: 6 5; }
 .band { fill-opacity: 0.13; }
-${colours(0)}
+${colors(0)}
 @media (prefers-color-scheme: dark) {
 text { fill: #e6e8e6; } .paper { fill: #14181b; } .tick { fill: #98a3aa; } .grid { stroke: #2c3439; }
-${colours(1)}
+${colors(1)}
 }
 `;
 }

@@ -61,7 +61,7 @@ export function studyPage(page: StudyPage): string {
     '## Health\n',
     healthTable(rows),
     paragraph(
-      `Means over all training stages of all seeds; the KL divergence to the pretrained model is that after the last stage,
+      `Means over all rounds of all seeds; the KL divergence to the pretrained model is that after the last round,
       where the objective measures it, over the steps that weigh anything in its loss. The squared gradient norm by step
       says which sampler steps, the noisiest first, the gradient comes from; it is known where runs of the training graph
       hold rows of one step each.`,
@@ -173,7 +173,7 @@ function healthTable(rows: readonly RowRuns[]): string {
   const head = [
     'row',
     'intra-group correlation',
-    'selected samples a stage',
+    'selected samples a round',
     'groups without spread',
     'gradient norm',
     'squared, by step, %',

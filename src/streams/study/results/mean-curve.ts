@@ -10,12 +10,12 @@ export interface CurvePoint {
 
 export type PointFigure = (point: EvaluationPoint, run: RunResult) => number | null;
 
-/** Returns the curve of a row: one point for every training stage after which each of its runs was evaluated. */
+/** Returns the curve of a row: one point for every round after which each of its runs was evaluated. */
 export function meanCurve(runs: readonly RunResult[], x: PointFigure, y: PointFigure): CurvePoint[] {
-  const stages = runs[0]?.points.map(({ trainingStage }) => trainingStage) ?? [];
-  return stages.flatMap((stage) => {
+  const rounds = runs[0]?.points.map(({ round }) => round) ?? [];
+  return rounds.flatMap((round) => {
     const measured = runs.map((run) => {
-      const point = run.points.find(({ trainingStage }) => trainingStage === stage);
+      const point = run.points.find((one) => one.round === round);
       return point ? { x: x(point, run), y: y(point, run) } : { x: null, y: null };
     });
     const xs = measured.flatMap((one) => (one.x === null ? [] : [one.x]));

@@ -1,7 +1,7 @@
 import { meanOf } from './estimate.js';
 import type { RunResult } from './run-result.js';
 
-/** How a row learned: means over the training stages of all its runs. */
+/** How a row learned: means over the rounds of all its runs. */
 export interface RowHealth {
   readonly intraGroupCorrelation: number | null;
   readonly selectedSamples: number | null;
@@ -9,42 +9,42 @@ export interface RowHealth {
   readonly zeroSpreadShare: number | null;
   readonly gradNorm: number | null;
   /**
-   * Share of each sampler step in the squared gradient norms of single runs, the noisiest first, over the stages that know
+   * Share of each sampler step in the squared gradient norms of single runs, the noisiest first, over the rounds that know
    * it of several steps; null where none does, as when a run of the training graph mixes steps.
    */
   readonly gradientShares: readonly number[] | null;
   readonly clipFraction: number | null;
-  /** After the last training stage, mean over the runs. */
+  /** After the last round, mean over the runs. */
   readonly klToPretrained: number | null;
 }
 
-type Stage = RunResult['stages'][number];
+type Round = RunResult['rounds'][number];
 
-/** Returns the health of a row; what no stage has measured is null. */
+/** Returns the health of a row; what no round has measured is null. */
 export function rowHealth(runs: readonly RunResult[]): RowHealth {
-  const stages = runs.flatMap((run) => run.stages);
-  const mean = (of: (stage: Stage) => number | null, among: readonly Stage[] = stages) => {
+  const rounds = runs.flatMap((run) => run.rounds);
+  const mean = (of: (round: Round) => number | null, among: readonly Round[] = rounds) => {
     const measured = among.map(of).filter((value) => value !== null);
     return measured.length === 0 ? null : meanOf(measured);
   };
-  const groups = stages.reduce((sum, stage) => sum + stage.groups, 0);
-  const zeroSpread = stages.reduce((sum, stage) => sum + stage.zeroSpreadGroups, 0);
+  const groups = rounds.reduce((sum, round) => sum + round.groups, 0);
+  const zeroSpread = rounds.reduce((sum, round) => sum + round.zeroSpreadGroups, 0);
   return {
-    intraGroupCorrelation: mean((stage) => stage.intraGroupCorrelation),
-    selectedSamples: mean((stage) => stage.selectedSamples),
+    intraGroupCorrelation: mean((round) => round.intraGroupCorrelation),
+    selectedSamples: mean((round) => round.selectedSamples),
     zeroSpreadShare: groups === 0 ? null : zeroSpread / groups,
-    gradNorm: mean((stage) => stage.gradNorm),
-    gradientShares: gradientShares(stages),
-    clipFraction: mean((stage) => stage.clipFraction),
+    gradNorm: mean((round) => round.gradNorm),
+    gradientShares: gradientShares(rounds),
+    clipFraction: mean((round) => round.clipFraction),
     klToPretrained: mean(
-      (stage) => stage.klToPretrained,
-      runs.flatMap((run) => run.stages.slice(-1)),
+      (round) => round.klToPretrained,
+      runs.flatMap((run) => run.rounds.slice(-1)),
     ),
   };
 }
 
-function gradientShares(stages: readonly Stage[]): number[] | null {
-  const telling = stages.filter(
+function gradientShares(rounds: readonly Round[]): number[] | null {
+  const telling = rounds.filter(
     ({ gradNormByStep }) => gradNormByStep.filter((one) => one !== null).length > 1,
   );
   const steps = Math.max(0, ...telling.map(({ gradNormByStep }) => gradNormByStep.length));

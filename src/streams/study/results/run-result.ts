@@ -15,8 +15,8 @@ const listSchema = z.object({
 });
 
 const pointSchema = z.object({
-  /** Training stages that were complete; 0 for the base model. */
-  trainingStage: figure,
+  /** Rounds that were complete; 0 for the base model. */
+  round: figure,
   /** Images scored for training until then. */
   rewardQueries: figure,
   /** Seconds of work until then, earlier evaluations included, those of the base model not. */
@@ -26,7 +26,7 @@ const pointSchema = z.object({
 });
 
 const healthSchema = z.object({
-  trainingStage: figure,
+  round: figure,
   groups: figure,
   selectedSamples: figure,
   zeroSpreadGroups: figure,
@@ -50,7 +50,7 @@ export const runResultSchema = z.object({
   machine: z.string({ error: 'expected the name of a machine' }).nullable(),
   /** In order, the base model first. */
   points: z.array(pointSchema, { error: 'expected a list' }).min(2, { error: 'expected two evaluations' }),
-  stages: z.array(healthSchema, { error: 'expected a list' }),
+  rounds: z.array(healthSchema, { error: 'expected a list' }),
 });
 
 export const failedRunSchema = z.object({
@@ -64,40 +64,38 @@ export type RunResult = z.output<typeof runResultSchema>;
 export type FailedRun = z.output<typeof failedRunSchema>;
 export type EvaluationPoint = z.output<typeof pointSchema>;
 
-/** Returns the evaluations and stages of a log; null where the run has not come to its end. */
+/** Returns the evaluations and rounds of a log; null where the run has not come to its end. */
 export function figuresOfRun(
   lines: readonly MetricsLine[],
-  numStages: number,
-): Pick<RunResult, 'points' | 'stages'> | null {
-  const stages = lines.filter((line) => line.kind === 'stage');
+  numRounds: number,
+): Pick<RunResult, 'points' | 'rounds'> | null {
+  const rounds = lines.filter((line) => line.kind === 'round');
   const evaluations = lines.filter((line) => line.kind === 'evaluation');
   // A run that was resumed may have measured one policy twice.
-  const newest = evaluations.filter(
-    ({ trainingStage }, index) => evaluations[index + 1]?.trainingStage !== trainingStage,
-  );
-  if (stages.length < numStages || newest[0]?.trainingStage !== 0) return null;
-  if (newest.at(-1)?.trainingStage !== numStages) return null;
+  const newest = evaluations.filter(({ round }, index) => evaluations[index + 1]?.round !== round);
+  if (rounds.length < numRounds || newest[0]?.round !== 0) return null;
+  if (newest.at(-1)?.round !== numRounds) return null;
   return {
-    points: newest.map(({ trainingStage, train, heldOut }) => {
-      const before = stages.find((stage) => stage.trainingStage === trainingStage - 1);
+    points: newest.map(({ round, train, heldOut }) => {
+      const before = rounds.find((one) => one.round === round - 1);
       return {
-        trainingStage,
+        round,
         rewardQueries: before?.rewardQueries ?? 0,
         elapsedSeconds: before?.elapsedSeconds ?? 0,
         train: figuresOfList(train),
         heldOut: figuresOfList(heldOut),
       };
     }),
-    stages: stages.map((stage) => ({
-      trainingStage: stage.trainingStage,
-      groups: stage.groups,
-      selectedSamples: stage.selectedSamples,
-      zeroSpreadGroups: stage.zeroSpreadGroups,
-      intraGroupCorrelation: stage.intraGroupCorrelation,
-      gradNorm: stage.gradNorm,
-      gradNormByStep: [...stage.gradNormByStep],
-      clipFraction: stage.clipFraction,
-      klToPretrained: stage.klToPretrained,
+    rounds: rounds.map((round) => ({
+      round: round.round,
+      groups: round.groups,
+      selectedSamples: round.selectedSamples,
+      zeroSpreadGroups: round.zeroSpreadGroups,
+      intraGroupCorrelation: round.intraGroupCorrelation,
+      gradNorm: round.gradNorm,
+      gradNormByStep: [...round.gradNormByStep],
+      clipFraction: round.clipFraction,
+      klToPretrained: round.klToPretrained,
     })),
   };
 }

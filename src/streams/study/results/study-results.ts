@@ -4,7 +4,7 @@ import type { Study } from '../config/study.js';
 import { type FailedRun, failedRunSchema, type RunResult, runResultSchema } from './run-result.js';
 
 export const studyResultsSchema = z.object({
-  version: z.literal(1, { error: 'expected 1' }),
+  version: z.literal(2, { error: 'expected 2' }),
   study: z.string({ error: 'expected the name of a study' }),
   runs: z.array(runResultSchema, { error: 'expected a list' }),
   failures: z.array(failedRunSchema, { error: 'expected a list' }),
@@ -50,7 +50,7 @@ export function mergeResults(
         name === one.row && fingerprint === one.fingerprint && seeds.includes(one.seed),
     );
   return {
-    results: { version: 1, study: study.name, runs, failures },
+    results: { version: 2, study: study.name, runs, failures },
     dropped: prior.runs.filter((run) => !belongs(run)),
   };
 }

@@ -67,7 +67,7 @@ export interface Subscription<Topic extends string> {
 export type TopicOf<Messages> = keyof Messages & string;
 
 /**
- * Carries messages between topology stages.
+ * Carries messages between stages.
  *
  * **Guarantee**: at least once, in order per key, duplicates possible. A message that was accepted is delivered to
  * each consumer group until that group acknowledges it: again after `nack`, again when its subscriber goes away

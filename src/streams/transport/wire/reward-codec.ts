@@ -14,17 +14,17 @@ export const rewardsCodec = messageCodec({
   kind: 'group rewards',
   schema: GroupRewardsSchema,
   toWire: (message: GroupRewards | LostGroup): MessageInitShape<typeof GroupRewardsSchema> => {
-    const { groupId, trainingStage } = message;
+    const { groupId, round } = message;
     if ('rewards' in message)
       return {
         groupId,
-        trainingStage,
+        round,
         outcome: { case: 'rewards', value: { values: [...message.rewards] } },
       };
     const { reason, detail } = message;
-    return { groupId, trainingStage, outcome: { case: 'loss', value: { reason: REASONS[reason], detail } } };
+    return { groupId, round, outcome: { case: 'loss', value: { reason: REASONS[reason], detail } } };
   },
-  fromWire: ({ groupId, trainingStage, outcome }) => {
+  fromWire: ({ groupId, round, outcome }) => {
     requireField(groupId !== '', 'group_id', 'a group id', '""');
     switch (outcome.case) {
       case 'rewards': {
@@ -32,12 +32,12 @@ export const rewardsCodec = messageCodec({
         const place = rewards.findIndex((reward) => !Number.isFinite(reward));
         requireField(place < 0, `rewards.values[${place}]`, 'a finite number', rewards[place]);
         requireField(rewards.length > 0, 'rewards.values', 'one number a branch', 'none');
-        return { groupId, trainingStage, rewards };
+        return { groupId, round, rewards };
       }
       case 'loss':
         return {
           groupId,
-          trainingStage,
+          round,
           reason: reasonOf(outcome.value.reason),
           detail: outcome.value.detail,
         };

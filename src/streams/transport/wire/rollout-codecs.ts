@@ -146,30 +146,30 @@ function rolloutFromWire(
   };
 }
 
-function ticketToWire({ groupId, groupIndex, trainingStage, prompt, metadata, sourceId }: PromptTicket) {
+function ticketToWire({ groupId, groupIndex, round, prompt, metadata, sourceId }: PromptTicket) {
   const source = sourceId !== undefined && { sourceId };
-  return { groupId, groupIndex, trainingStage, prompt, ...metadataToWire(metadata), ...source };
+  return { groupId, groupIndex, round, prompt, ...metadataToWire(metadata), ...source };
 }
 
 function ticketFromWire(wire: PromptTicketWire | undefined, path: string): PromptTicket {
-  const { groupId, groupIndex, trainingStage, prompt, metadata, sourceId } = requirePart(wire, path);
+  const { groupId, groupIndex, round, prompt, metadata, sourceId } = requirePart(wire, path);
   requireField(groupId !== '', `${path}.group_id`, 'a group id', '""');
   return {
     groupId,
     groupIndex,
-    trainingStage,
+    round,
     prompt,
     ...metadataFromWire(metadata, `${path}.metadata`),
     ...(sourceId !== undefined && { sourceId }),
   };
 }
 
-function intervalToWire({ trainingStage, numSteps, trainedSteps }: TrainingInterval) {
-  return { trainingStage, numSteps, trainedSteps: [...trainedSteps] };
+function intervalToWire({ round, numSteps, trainedSteps }: TrainingInterval) {
+  return { round, numSteps, trainedSteps: [...trainedSteps] };
 }
 
 function intervalFromWire(wire: TrainingIntervalWire | undefined, path: string): TrainingInterval {
-  const { trainingStage, numSteps, trainedSteps } = requirePart(wire, path);
+  const { round, numSteps, trainedSteps } = requirePart(wire, path);
   const [firstStep] = trainedSteps;
   if (firstStep === undefined) throw new MessageFault(`${path}.trained_steps`, 'at least one step', 'none');
   requireField(numSteps <= MOST_STEPS, `${path}.num_steps`, `at most ${MOST_STEPS} steps`, numSteps);
@@ -183,7 +183,7 @@ function intervalFromWire(wire: TrainingIntervalWire | undefined, path: string):
       step,
     );
   });
-  return { trainingStage, firstStep, numSteps, trainedSteps };
+  return { round, firstStep, numSteps, trainedSteps };
 }
 
 function treeFromWire(wire: RolloutTreeWire | undefined, { numSteps }: TrainingInterval): RolloutTree {

@@ -30,9 +30,9 @@ export const progressCodec = messageCodec({
   kind: 'progress',
   schema: ProgressSchema,
   toWire: (progress: Progress) => ({ ...progress }),
-  fromWire: ({ finishedGroups, trainingStage, isOver, sharedConfig, trainPrompts }) => ({
+  fromWire: ({ finishedGroups, round, isOver, sharedConfig, trainPrompts }) => ({
     finishedGroups,
-    trainingStage,
+    round,
     isOver,
     sharedConfig,
     ...(trainPrompts !== undefined && { trainPrompts }),
@@ -42,18 +42,13 @@ export const progressCodec = messageCodec({
 export const metricCodec = messageCodec({
   kind: 'metric',
   schema: MetricSchema,
-  toWire: ({
-    groupId,
-    trainingStage,
-    images,
-    verdicts,
-  }: ScoredMetric): MessageInitShape<typeof MetricSchema> => ({
-    metric: { case: 'scored', value: { groupId, trainingStage, images, ...(verdicts && { verdicts }) } },
+  toWire: ({ groupId, round, images, verdicts }: ScoredMetric): MessageInitShape<typeof MetricSchema> => ({
+    metric: { case: 'scored', value: { groupId, round, images, ...(verdicts && { verdicts }) } },
   }),
   fromWire: ({ metric }): ScoredMetric => {
     if (metric.case !== 'scored') throw new MessageFault('metric', 'scored', 'nothing that is known');
-    const { groupId, trainingStage, images, verdicts } = metric.value;
-    const head = { kind: 'scored', groupId, trainingStage, images } as const;
+    const { groupId, round, images, verdicts } = metric.value;
+    const head = { kind: 'scored', groupId, round, images } as const;
     if (!verdicts) return { ...head, verdicts: null };
     const { satisfied, score } = verdicts;
     requireField(satisfied <= images, 'scored.verdicts.satisfied', `at most ${images}`, satisfied);

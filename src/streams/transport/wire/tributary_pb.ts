@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tributary.proto.
  */
 export const file_tributary: GenFile = /*@__PURE__*/
-  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwipwEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRIWCg50cmFpbmluZ19zdGFnZRgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQESFQoIbWV0YWRhdGEYBiABKAlIAYgBAUIMCgpfc291cmNlX2lkQgsKCV9tZXRhZGF0YSJQCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkSFQoIbWV0YWRhdGEYAyABKAlIAIgBAUILCglfbWV0YWRhdGEiVAoQVHJhaW5pbmdJbnRlcnZhbBIWCg50cmFpbmluZ19zdGFnZRgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSKoAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDSJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkikQEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRIWCg50cmFpbmluZ19zdGFnZRgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIhkKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBIkAKBExvc3MSKAoGcmVhc29uGAEgASgOMhgudHJpYnV0YXJ5LnYxLkxvc3NSZWFzb24SDgoGZGV0YWlsGAIgASgJIpwBCgZQb2xpY3kSDwoHdmVyc2lvbhgBIAEoDRI4CgpwYXJhbWV0ZXJzGAIgAygLMiQudHJpYnV0YXJ5LnYxLlBvbGljeS5QYXJhbWV0ZXJzRW50cnkaRwoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3I6AjgBIpEBCghQcm9ncmVzcxIXCg9maW5pc2hlZF9ncm91cHMYASABKA0SFgoOdHJhaW5pbmdfc3RhZ2UYAiABKA0SDwoHaXNfb3ZlchgDIAEoCBIVCg1zaGFyZWRfY29uZmlnGAQgASgJEhoKDXRyYWluX3Byb21wdHMYBSABKAlIAIgBAUIQCg5fdHJhaW5fcHJvbXB0cyI6CgZNZXRyaWMSJgoGc2NvcmVkGAEgASgLMhQudHJpYnV0YXJ5LnYxLlNjb3JlZEgAQggKBm1ldHJpYyJsCgZTY29yZWQSFgoOdHJhaW5pbmdfc3RhZ2UYASABKA0SDgoGaW1hZ2VzGAIgASgNEigKCHZlcmRpY3RzGAMgASgLMhYudHJpYnV0YXJ5LnYxLlZlcmRpY3RzEhAKCGdyb3VwX2lkGAQgASgJIiwKCFZlcmRpY3RzEhEKCXNhdGlzZmllZBgBIAEoDRINCgVzY29yZRgCIAEoASKRAgoHQ29udHJvbBIPCgd2ZXJzaW9uGAEgASgNEhsKE2xlYXJuaW5nX3JhdGVfc2NhbGUYAiABKAESMQoGZ3VhcmRzGAMgAygLMiEudHJpYnV0YXJ5LnYxLkNvbnRyb2wuR3VhcmRzRW50cnkSLwoIc2NoZWR1bGUYBCABKAsyHS50cmlidXRhcnkudjEuU2NoZWR1bGVDb250cm9sEikKB3Byb21wdHMYBSABKAsyGC50cmlidXRhcnkudjEuUHJvbXB0TGlzdBpJCgtHdWFyZHNFbnRyeRILCgNrZXkYASABKAkSKQoFdmFsdWUYAiABKAsyGi50cmlidXRhcnkudjEuR3VhcmRDb250cm9sOgI4ASJvCgxHdWFyZENvbnRyb2wSFgoJdGhyZXNob2xkGAEgASgBSACIAQESLgoGYWN0aW9uGAIgASgOMhkudHJpYnV0YXJ5LnYxLkd1YXJkQWN0aW9uSAGIAQFCDAoKX3RocmVzaG9sZEIJCgdfYWN0aW9uIkYKD1NjaGVkdWxlQ29udHJvbBINCgVzaGlmdBgBIAEoERIWCglmcm96ZW5fYXQYAiABKA1IAIgBAUIMCgpfZnJvemVuX2F0IkAKClByb21wdExpc3QSDwoHcHJvbXB0cxgBIAMoCRIPCgd3ZWlnaHRzGAIgAygBEhAKCG1ldGFkYXRhGAMgAygJIjIKBUNsYWltEgsKA3VyaRgBIAEoCRIMCgRzaXplGAIgASgEEg4KBnNoYTI1NhgDIAEoDCpFCgtFbGVtZW50VHlwZRIcChhFTEVNRU5UX1RZUEVfVU5TUEVDSUZJRUQQABILCgdGTE9BVDMyEAESCwoHRkxPQVQxNhACKlQKCkxvc3NSZWFzb24SGwoXTE9TU19SRUFTT05fVU5TUEVDSUZJRUQQABIJCgVTVEFMRRABEg8KC0RFQURfTEVUVEVSEAISDQoJVU5NQVRDSEVEEAMqYQoLR3VhcmRBY3Rpb24SHAoYR1VBUkRfQUNUSU9OX1VOU1BFQ0lGSUVEEAASBwoDT0ZGEAESCAoEV0FSThACEhcKE0xPV0VSX0xFQVJOSU5HX1JBVEUQAxIICgRTVE9QEARiBnByb3RvMw");
+  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwingEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRINCgVyb3VuZBgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQESFQoIbWV0YWRhdGEYBiABKAlIAYgBAUIMCgpfc291cmNlX2lkQgsKCV9tZXRhZGF0YSJQCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkSFQoIbWV0YWRhdGEYAyABKAlIAIgBAUILCglfbWV0YWRhdGEiSwoQVHJhaW5pbmdJbnRlcnZhbBINCgVyb3VuZBgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSKoAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDSJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkiiAEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRINCgVyb3VuZBgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIhkKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBIkAKBExvc3MSKAoGcmVhc29uGAEgASgOMhgudHJpYnV0YXJ5LnYxLkxvc3NSZWFzb24SDgoGZGV0YWlsGAIgASgJIpwBCgZQb2xpY3kSDwoHdmVyc2lvbhgBIAEoDRI4CgpwYXJhbWV0ZXJzGAIgAygLMiQudHJpYnV0YXJ5LnYxLlBvbGljeS5QYXJhbWV0ZXJzRW50cnkaRwoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3I6AjgBIogBCghQcm9ncmVzcxIXCg9maW5pc2hlZF9ncm91cHMYASABKA0SDQoFcm91bmQYAiABKA0SDwoHaXNfb3ZlchgDIAEoCBIVCg1zaGFyZWRfY29uZmlnGAQgASgJEhoKDXRyYWluX3Byb21wdHMYBSABKAlIAIgBAUIQCg5fdHJhaW5fcHJvbXB0cyI6CgZNZXRyaWMSJgoGc2NvcmVkGAEgASgLMhQudHJpYnV0YXJ5LnYxLlNjb3JlZEgAQggKBm1ldHJpYyJjCgZTY29yZWQSDQoFcm91bmQYASABKA0SDgoGaW1hZ2VzGAIgASgNEigKCHZlcmRpY3RzGAMgASgLMhYudHJpYnV0YXJ5LnYxLlZlcmRpY3RzEhAKCGdyb3VwX2lkGAQgASgJIiwKCFZlcmRpY3RzEhEKCXNhdGlzZmllZBgBIAEoDRINCgVzY29yZRgCIAEoASKRAgoHQ29udHJvbBIPCgd2ZXJzaW9uGAEgASgNEhsKE2xlYXJuaW5nX3JhdGVfc2NhbGUYAiABKAESMQoGZ3VhcmRzGAMgAygLMiEudHJpYnV0YXJ5LnYxLkNvbnRyb2wuR3VhcmRzRW50cnkSLwoIc2NoZWR1bGUYBCABKAsyHS50cmlidXRhcnkudjEuU2NoZWR1bGVDb250cm9sEikKB3Byb21wdHMYBSABKAsyGC50cmlidXRhcnkudjEuUHJvbXB0TGlzdBpJCgtHdWFyZHNFbnRyeRILCgNrZXkYASABKAkSKQoFdmFsdWUYAiABKAsyGi50cmlidXRhcnkudjEuR3VhcmRDb250cm9sOgI4ASJvCgxHdWFyZENvbnRyb2wSFgoJdGhyZXNob2xkGAEgASgBSACIAQESLgoGYWN0aW9uGAIgASgOMhkudHJpYnV0YXJ5LnYxLkd1YXJkQWN0aW9uSAGIAQFCDAoKX3RocmVzaG9sZEIJCgdfYWN0aW9uIkYKD1NjaGVkdWxlQ29udHJvbBINCgVzaGlmdBgBIAEoERIWCglmcm96ZW5fYXQYAiABKA1IAIgBAUIMCgpfZnJvemVuX2F0IkAKClByb21wdExpc3QSDwoHcHJvbXB0cxgBIAMoCRIPCgd3ZWlnaHRzGAIgAygBEhAKCG1ldGFkYXRhGAMgAygJIjIKBUNsYWltEgsKA3VyaRgBIAEoCRIMCgRzaXplGAIgASgEEg4KBnNoYTI1NhgDIAEoDCpFCgtFbGVtZW50VHlwZRIcChhFTEVNRU5UX1RZUEVfVU5TUEVDSUZJRUQQABILCgdGTE9BVDMyEAESCwoHRkxPQVQxNhACKlQKCkxvc3NSZWFzb24SGwoXTE9TU19SRUFTT05fVU5TUEVDSUZJRUQQABIJCgVTVEFMRRABEg8KC0RFQURfTEVUVEVSEAISDQoJVU5NQVRDSEVEEAMqYQoLR3VhcmRBY3Rpb24SHAoYR1VBUkRfQUNUSU9OX1VOU1BFQ0lGSUVEEAASBwoDT0ZGEAESCAoEV0FSThACEhcKE0xPV0VSX0xFQVJOSU5HX1JBVEUQAxIICgRTVE9QEARiBnByb3RvMw");
 
 /**
  * Numbers in row-major order, little-endian.
@@ -54,7 +54,7 @@ export const TensorSchema: GenMessage<Tensor> = /*@__PURE__*/
  */
 export type PromptTicket = Message<"tributary.v1.PromptTicket"> & {
   /**
-   * `<training stage>-<index in the stage>`.
+   * `<round>-<index in the stage>`.
    *
    * @generated from field: string group_id = 1;
    */
@@ -68,9 +68,9 @@ export type PromptTicket = Message<"tributary.v1.PromptTicket"> & {
   groupIndex: number;
 
   /**
-   * @generated from field: uint32 training_stage = 3;
+   * @generated from field: uint32 round = 3;
    */
-  trainingStage: number;
+  round: number;
 
   /**
    * @generated from field: string prompt = 4;
@@ -141,9 +141,9 @@ export const IncomingPromptSchema: GenMessage<IncomingPrompt> = /*@__PURE__*/
  */
 export type TrainingInterval = Message<"tributary.v1.TrainingInterval"> & {
   /**
-   * @generated from field: uint32 training_stage = 1;
+   * @generated from field: uint32 round = 1;
    */
-  trainingStage: number;
+  round: number;
 
   /**
    * Sampler steps of a whole rollout.
@@ -327,9 +327,9 @@ export type GroupRewards = Message<"tributary.v1.GroupRewards"> & {
   groupId: string;
 
   /**
-   * @generated from field: uint32 training_stage = 2;
+   * @generated from field: uint32 round = 2;
    */
-  trainingStage: number;
+  round: number;
 
   /**
    * @generated from oneof tributary.v1.GroupRewards.outcome
@@ -376,7 +376,7 @@ export const RewardsSchema: GenMessage<Rewards> = /*@__PURE__*/
   messageDesc(file_tributary, 10);
 
 /**
- * The group will never have rewards; it still counts as one of its training stage.
+ * The group will never have rewards; it still counts as one of its round.
  *
  * @generated from message tributary.v1.Loss
  */
@@ -406,7 +406,7 @@ export const LossSchema: GenMessage<Loss> = /*@__PURE__*/
  */
 export type Policy = Message<"tributary.v1.Policy"> & {
   /**
-   * Training stages that made it.
+   * Rounds that made it.
    *
    * @generated from field: uint32 version = 1;
    */
@@ -432,18 +432,18 @@ export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
  */
 export type Progress = Message<"tributary.v1.Progress"> & {
   /**
-   * Groups of training stages that are closed: trained on, lost, late, or about to be trained on.
+   * Groups of rounds that are closed: trained on, lost, late, or about to be trained on.
    *
    * @generated from field: uint32 finished_groups = 1;
    */
   finishedGroups: number;
 
   /**
-   * The training stage that begins.
+   * The round that begins.
    *
-   * @generated from field: uint32 training_stage = 2;
+   * @generated from field: uint32 round = 2;
    */
-  trainingStage: number;
+  round: number;
 
   /**
    * Nothing more will be trained.
@@ -506,9 +506,9 @@ export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
  */
 export type Scored = Message<"tributary.v1.Scored"> & {
   /**
-   * @generated from field: uint32 training_stage = 1;
+   * @generated from field: uint32 round = 1;
    */
-  trainingStage: number;
+  round: number;
 
   /**
    * @generated from field: uint32 images = 2;
@@ -638,7 +638,7 @@ export const GuardControlSchema: GenMessage<GuardControl> = /*@__PURE__*/
  */
 export type ScheduleControl = Message<"tributary.v1.ScheduleControl"> & {
   /**
-   * Training stages that the schedule is ahead of where it would be; negative: behind.
+   * Rounds that the schedule is ahead of where it would be; negative: behind.
    *
    * @generated from field: sint32 shift = 1;
    */

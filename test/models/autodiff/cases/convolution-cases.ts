@@ -89,7 +89,7 @@ const biased: OpCase = linear(
   ],
 );
 
-/** Ways to say nearest-neighbour upsampling in which every element is repeated equally often. */
+/** Ways to say nearest-neighbor upsampling in which every element is repeated equally often. */
 const RESIZES: readonly (readonly [string, string, string, readonly number[]])[] = [
   ['asymmetric', 'asymmetric', 'floor', [1, 1, 2, 2]],
   ['by 3 and 1', 'asymmetric', 'floor', [1, 1, 3, 1]],

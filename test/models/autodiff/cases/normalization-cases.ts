@@ -64,7 +64,7 @@ export const normalizationCases: readonly OpCase[] = [
   ),
   smooth(
     'InstanceNormalization',
-    'as group normalisation',
+    'as group normalization',
     [real([2, 4, 2, 2]), scaleOf([4, 1, 1]), real([4, 1, 1])],
     (g, x, weight, bias) => op.groupNorm(g, x, weight, bias, 2, 1e-5),
   ),

@@ -1,4 +1,4 @@
-/** @file A program that ends while a cancelled run is still in native code; its argument says how it ends. */
+/** @file A program that ends while a canceled run is still in native code; its argument says how it ends. */
 
 import { createOnnxRuntimeEngine } from '../../../../dist/models/engines/onnxruntime/engine.js';
 import { encodeGraph } from '../../../../dist/models/graph/onnx/encode.js';

@@ -136,13 +136,10 @@ describe('closing an engine', () => {
   it.each([
     ['without closing', 'leave', 'TRIB_CANCELLED\n'],
     ['after closing', 'close', 'TRIB_CANCELLED\nclosed\n'],
-  ])(
-    'should end the program cleanly %s, though a cancelled run is in native code',
-    async (_, how, stdout) => {
-      const program = fileURLToPath(new URL('./ends-while-running.mjs', import.meta.url));
-      expect(await promisify(execFile)(process.execPath, [program, how])).toEqual({ stdout, stderr: '' });
-    },
-  );
+  ])('should end the program cleanly %s, though a canceled run is in native code', async (_, how, stdout) => {
+    const program = fileURLToPath(new URL('./ends-while-running.mjs', import.meta.url));
+    expect(await promisify(execFile)(process.execPath, [program, how])).toEqual({ stdout, stderr: '' });
+  });
 });
 
 describe('providers', () => {

@@ -18,7 +18,7 @@ import type { NamedArrays } from '../../../../src/models/optimizers/adamw.js';
 import { openPipeline } from '../../../../src/models/pipeline/pipeline.js';
 import type { SamplerSettings } from '../../../../src/models/rollouts/sampler.js';
 import { type OpenTiny, openTinyTrainer, stepsFrom, TINY_SAMPLER } from '../../../fixtures/open-tiny.js';
-import { sampleTiny, stageOf, type TinyStage } from '../../../fixtures/sample-tiny.js';
+import { sampleTiny, stageOf, type TinyRound } from '../../../fixtures/sample-tiny.js';
 import { RUN_BACKEND } from '../../../fixtures/tfjs-backends.js';
 
 const TOLERANCE = 1e-4;
@@ -58,8 +58,8 @@ describe.each(FOLDERS.filter(([, folder]) => existsSync(folder)))(
   (_, folder) => {
     let onnxRuntime: OpenTiny;
     let tfjs: OpenTiny;
-    let trajectories: TinyStage;
-    let pictures: TinyStage;
+    let trajectories: TinyRound;
+    let pictures: TinyRound;
 
     beforeAll(async () => {
       const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
@@ -75,15 +75,15 @@ describe.each(FOLDERS.filter(([, folder]) => existsSync(folder)))(
       await onnxRuntime.close();
     });
 
-    /** The loss of a stage, and the gradient of every parameter, at another policy than the one that sampled: no ratio is 1. */
+    /** The loss of a round, and the gradient of every parameter, at another policy than the one that sampled: no ratio is 1. */
     async function gradientsOf(opened: OpenTiny, surrogate: SurrogateSettings) {
       const onPictures = createSurrogate(surrogate).trainsOn === 'denoising';
       const { samples, state } = onPictures ? pictures : trajectories;
       const sampling = { ...TINY_SAMPLER, ...(onPictures ? PICTURES : {}) };
       const trainer = await openTinyTrainer(opened, { surrogate, sampling, maxGradNorm: 1e9 });
-      const stage = stageOf(samples.slice(0, 3), { trainedSteps: TRAINED_STEPS });
+      const round = stageOf(samples.slice(0, 3), { trainedSteps: TRAINED_STEPS });
       const moved = { ...state, parameters: scaled(state.parameters, 1.2) };
-      const trained = await trainer.train(stage, moved);
+      const trained = await trainer.train(round, moved);
       await trainer.release();
       expect(trained.statistics.optimizerSteps).toBe(1);
       // After one step the first moment is a tenth of the gradient.

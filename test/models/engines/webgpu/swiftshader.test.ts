@@ -75,7 +75,7 @@ async function sample(engine: Engine, folder: string, prompt: string) {
   return { provider, fallbacks, parameters, branch: group?.branches[0] as SampledBranch };
 }
 
-/** One step of one sample is trained, in an update whose size is that of the gradient: Adam's epsilon drowns its normalisation. */
+/** One step of one sample is trained, in an update whose size is that of the gradient: Adam's epsilon drowns its normalization. */
 const TRAINER: TrainerSettings = {
   ...TINY_TRAINER,
   guidanceScale: SAMPLER.guidanceScale,
@@ -83,7 +83,7 @@ const TRAINER: TrainerSettings = {
   minibatchSize: 1,
   maxGradNorm: 1e6,
   optimizer: { ...TINY_TRAINER.optimizer, learningRate: 1, adamEpsilon: 1 },
-  updates: { from: 'stage', innerEpochs: 1, samplesPerUpdate: 1, remainder: 'train' },
+  updates: { from: 'round', innerEpochs: 1, samplesPerUpdate: 1, remainder: 'train' },
 };
 
 async function train(

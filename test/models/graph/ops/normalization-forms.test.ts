@@ -1,4 +1,4 @@
-/** @file A normalisation as it was built, as it comes back from a file, and as it is differentiated: one function. */
+/** @file A normalization as it was built, as it comes back from a file, and as it is differentiated: one function. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
@@ -49,7 +49,7 @@ async function observe(graph: Graph): Promise<number[][]> {
   return runGraph(engine, g, [y, ...gradients(g, loss, [g.value('x')])], { x: random(SHAPE, 4) });
 }
 
-describe('the forms of a normalisation', () => {
+describe('the forms of a normalization', () => {
   it.each<[OpName, readonly number[], Attributes]>([
     ['GroupNormalization', [2], { num_groups: int(2) }],
     ['GroupNormalization', [4], { num_groups: int(4) }],

@@ -4,7 +4,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { createHttpReward } from '../../../../src/models/rewards/sources/http.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
-import { greys, HTTP_SHAPE, httpBench } from '../../../fixtures/http-reward-bench.js';
+import { grays, HTTP_SHAPE, httpBench } from '../../../fixtures/http-reward-bench.js';
 import { unaborted } from '../../../fixtures/reward-context.js';
 import { type Answer, sendJson, sendText, startRewardServer } from '../../../fixtures/reward-server.js';
 
@@ -25,7 +25,7 @@ describe('an answer that is compressed', () => {
     ['br', brotliCompressSync(answer)],
   ])('should be read: %s', async (encoding, body) => {
     const { scorer } = await httpBench(sendCompressed(encoding, body));
-    expect((await scorer.score(greys(0), unaborted())).rewards).toEqual([0.5]);
+    expect((await scorer.score(grays(0), unaborted())).rewards).toEqual([0.5]);
   });
 
   it('should be refused where it grows beyond the bound', async () => {
@@ -59,7 +59,7 @@ describe('a fault that stays', () => {
       response.setHeader('location', '/elsewhere');
       return sendText(response, status, 'no');
     });
-    const error = await scorer.score(greys(0), unaborted()).catch((fault: unknown) => fault);
+    const error = await scorer.score(grays(0), unaborted()).catch((fault: unknown) => fault);
     const got = status === 204 ? 'nothing' : '"no"';
     expect(error).toMatchObject({
       code: 'TRIB_REWARD',
@@ -144,7 +144,7 @@ describe('a fault that stays', () => {
         embeddings: body.images.map((_, image) => Array(index === 0 ? 1 + image : 3).fill(1)),
       }),
     );
-    const [, message] = await faultOf(() => scorer.score(greys(0, 1, 2), unaborted()));
+    const [, message] = await faultOf(() => scorer.score(grays(0, 1, 2), unaborted()));
     expect(message).toContain('expected embeddings of one length, got lengths 1, 2, 3. Correct the service');
   });
 
@@ -181,7 +181,7 @@ describe('a fault that stays', () => {
 describe('secrets', () => {
   it('should send the token, and nothing else that could tell it', async () => {
     const { server, scorer } = await httpBench(undefined, { token: TOKEN });
-    await scorer.score(greys(0), unaborted());
+    await scorer.score(grays(0), unaborted());
     expect(server.requests[0]?.headers.authorization).toBe(`Bearer ${TOKEN}`);
   });
 

@@ -8,11 +8,11 @@ import { openReward } from '../../../../src/models/rewards/index.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
 import { rewardContext, unaborted } from '../../../fixtures/reward-context.js';
 import { temporaryFolder } from '../../../fixtures/temporary-folder.js';
-import { coloured, writeTinyClip } from '../../../fixtures/tiny-clip.js';
+import { colored, writeTinyClip } from '../../../fixtures/tiny-clip.js';
 
 const HEAD = 'models/aesthetic/linear-mse.safetensors';
 const SHAPE = [3, 16, 16] as const;
-const images = [coloured([255, 0, 30], SHAPE), coloured([0, 9, 255], SHAPE)];
+const images = [colored([255, 0, 30], SHAPE), colored([0, 9, 255], SHAPE)];
 
 /** Embeddings of length 1, and what PyTorch makes of them with the same head. */
 const { cases } = JSON.parse(readFileSync('test/fixtures/aesthetic-scores.json', 'utf8')) as {

@@ -8,7 +8,7 @@ import { faultOf } from '../../../fixtures/fault-of.js';
 import { rewardContext, unaborted } from '../../../fixtures/reward-context.js';
 import { temporaryFolder } from '../../../fixtures/temporary-folder.js';
 import {
-  coloured,
+  colored,
   cosineOf,
   promptVector,
   type TinyClipOptions,
@@ -23,11 +23,11 @@ const COLOURS = [
   [0, 0, 0],
   [255, 255, 255],
 ];
-const images = COLOURS.map((levels) => coloured(levels, SHAPE));
+const images = COLOURS.map((levels) => colored(levels, SHAPE));
 const PROMPTS = ['a red circle', 'two blue circles'];
 
-/** What a picture of one colour becomes: each channel of it normalised. */
-const normalised = (levels: readonly number[]) =>
+/** What a picture of one color becomes: each channel of it normalized. */
+const normalized = (levels: readonly number[]) =>
   levels.map((level, channel) => (level / 255 - (CLIP_MEAN[channel] ?? 0)) / (CLIP_STD[channel] ?? 1));
 
 async function open(options: TinyClipOptions = {}, settings: { scale?: number; batchSize?: number } = {}) {
@@ -47,7 +47,7 @@ describe('clip-score', () => {
       const { folder, scorer } = await open({ layout });
       for (const prompt of PROMPTS) {
         const { rewards, features } = await scorer.score({ prompt, images }, unaborted());
-        const expected = COLOURS.map((levels) => cosineOf(normalised(levels), promptVector(folder, prompt)));
+        const expected = COLOURS.map((levels) => cosineOf(normalized(levels), promptVector(folder, prompt)));
         expect(rewards).toHaveLength(5);
         for (const [index, reward] of rewards.entries()) expect(reward).toBeCloseTo(expected[index] ?? 9, 5);
         for (const feature of features ?? []) expect(Math.hypot(...feature)).toBeCloseTo(1, 5);

@@ -1,14 +1,14 @@
 import { decode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import type { TributaryError } from '../../../../src/errors.js';
-import { failing, greys, httpBench } from '../../../fixtures/http-reward-bench.js';
+import { failing, grays, httpBench } from '../../../fixtures/http-reward-bench.js';
 import { unaborted } from '../../../fixtures/reward-context.js';
 import { sendJson, sendText } from '../../../fixtures/reward-server.js';
 
 describe('createHttpReward', () => {
   it('should post pictures as PNG beside their prompt', async () => {
     const { server, scorer } = await httpBench();
-    const { rewards, features } = await scorer.score(greys(51), unaborted());
+    const { rewards, features } = await scorer.score(grays(51), unaborted());
     expect([rewards, features]).toEqual([[0.2], null]);
     const [{ method, headers, body }] = server.requests as [(typeof server.requests)[0]];
     expect([method, headers['content-type'], headers.authorization]).toEqual([
@@ -33,7 +33,7 @@ describe('createHttpReward', () => {
   it('should post what is said of the prompt, with every part of the pictures', async () => {
     const { server, scorer } = await httpBench();
     const metadata = { answer: 'blue', boxes: [[0, 1.5]] };
-    await scorer.score({ ...greys(0, 51, 102), metadata }, unaborted());
+    await scorer.score({ ...grays(0, 51, 102), metadata }, unaborted());
     expect(server.requests.map(({ body }) => (body as { metadata?: unknown }).metadata)).toEqual([
       metadata,
       metadata,
@@ -42,14 +42,14 @@ describe('createHttpReward', () => {
 
   it('should keep the order over several requests, none larger than a batch', async () => {
     const { server, scorer } = await httpBench();
-    const { rewards } = await scorer.score(greys(0, 51, 102, 153, 204), unaborted());
+    const { rewards } = await scorer.score(grays(0, 51, 102, 153, 204), unaborted());
     expect(rewards).toEqual([0, 0.2, 0.4, 0.6, 0.8]);
     expect(server.requests.map(({ body }) => body.images.length)).toEqual([2, 2, 1]);
   });
 
   it('should ask nothing about no pictures', async () => {
     const { server, scorer } = await httpBench();
-    expect(await scorer.score(greys(), unaborted())).toEqual({ rewards: [], features: [] });
+    expect(await scorer.score(grays(), unaborted())).toEqual({ rewards: [], features: [] });
     expect(server.requests).toEqual([]);
   });
 
@@ -57,7 +57,7 @@ describe('createHttpReward', () => {
     const { scorer } = await httpBench(({ body }, response) =>
       sendJson(response, { rewards: body.images.map(() => 1), embeddings: body.images.map(() => [3, 4]) }),
     );
-    const { features } = await scorer.score(greys(0, 1, 2), unaborted());
+    const { features } = await scorer.score(grays(0, 1, 2), unaborted());
     expect(features).toEqual(Array(3).fill(Float32Array.of(0.6, 0.8)));
   });
 
@@ -65,12 +65,12 @@ describe('createHttpReward', () => {
     const { scorer } = await httpBench(
       failing(1, (_, response) => sendJson(response, { rewards: [1, 1], embeddings: [[1], [1]] })),
     );
-    expect((await scorer.score(greys(0, 1, 2), unaborted())).features).toBeNull();
+    expect((await scorer.score(grays(0, 1, 2), unaborted())).features).toBeNull();
   });
 
   it('should overlook what it does not know', async () => {
     const { scorer } = await httpBench((_, response) => sendJson(response, { rewards: [2], seconds: 1 }));
-    expect((await scorer.score(greys(0), unaborted())).rewards).toEqual([2]);
+    expect((await scorer.score(grays(0), unaborted())).rewards).toEqual([2]);
   });
 });
 
@@ -79,7 +79,7 @@ describe('a fault that may pass', () => {
     const { scorer, waits } = await httpBench(
       failing(2, (_, response) => sendText(response, status, 'wait')),
     );
-    expect((await scorer.score(greys(255), unaborted())).rewards).toEqual([1]);
+    expect((await scorer.score(grays(255), unaborted())).rewards).toEqual([1]);
     expect(waits).toEqual([500, 1000]);
   });
 
@@ -90,7 +90,7 @@ describe('a fault that may pass', () => {
         return 'answered';
       }),
     );
-    expect((await scorer.score(greys(255), unaborted())).rewards).toEqual([1]);
+    expect((await scorer.score(grays(255), unaborted())).rewards).toEqual([1]);
     expect(waits).toEqual([500, 1000]);
   });
 
@@ -102,14 +102,14 @@ describe('a fault that may pass', () => {
         return 'answered';
       }),
     );
-    expect((await scorer.score(greys(255), unaborted())).rewards).toEqual([1]);
+    expect((await scorer.score(grays(255), unaborted())).rewards).toEqual([1]);
   });
 
   it('should be tried five times in all, and say that it may pass', async () => {
     const { server, scorer, waits } = await httpBench((_, response) =>
       sendText(response, 503, 'model\n loads'),
     );
-    const error = await scorer.score(greys(0), unaborted()).catch((fault: unknown) => fault);
+    const error = await scorer.score(grays(0), unaborted()).catch((fault: unknown) => fault);
     expect(error).toMatchObject({
       code: 'TRIB_REWARD',
       retryable: true,
@@ -133,13 +133,13 @@ describe('a fault that may pass', () => {
         return sendText(response, 429, '');
       }),
     );
-    await scorer.score(greys(0), unaborted());
+    await scorer.score(grays(0), unaborted());
     expect(waits).toEqual([expected]);
   });
 
   it('should be a service that hangs', async () => {
     const { server, scorer } = await httpBench(() => 'answered', { timeoutMs: 20 });
-    const error = await scorer.score(greys(0), unaborted()).catch((fault: unknown) => fault);
+    const error = await scorer.score(grays(0), unaborted()).catch((fault: unknown) => fault);
     expect(error).toMatchObject({
       retryable: true,
       message: `reward service ${server.url}: expected an answer, got none in 20 ms in 5 attempts. Look whether the service hangs, raise timeoutMs or lower batchSize.`,
@@ -160,7 +160,7 @@ describe('a fault that may pass', () => {
   it('should be a service that is not there', async () => {
     const { server, scorer, waits } = await httpBench();
     await server.close();
-    const error = await scorer.score(greys(0), unaborted()).catch((fault: unknown) => fault);
+    const error = await scorer.score(grays(0), unaborted()).catch((fault: unknown) => fault);
     expect(error).toMatchObject({
       code: 'TRIB_REWARD',
       retryable: true,
@@ -170,11 +170,11 @@ describe('a fault that may pass', () => {
   });
 });
 
-describe('cancelling', () => {
-  const cancelled = (error: unknown, url: string) =>
+describe('canceling', () => {
+  const canceled = (error: unknown, url: string) =>
     expect(error).toMatchObject({
       code: 'TRIB_CANCELLED',
-      message: `reward service ${url}: expected to answer, got cancelled. Start the run again if it is still wanted.`,
+      message: `reward service ${url}: expected to answer, got canceled. Start the run again if it is still wanted.`,
     } satisfies Partial<TributaryError>);
 
   it('should end a request that is under way, and close its connection', async () => {
@@ -189,7 +189,7 @@ describe('cancelling', () => {
       // Longer than the test may take.
       { timeoutMs: 300_000 },
     );
-    cancelled(await scorer.score(greys(0), controller.signal).catch((fault: unknown) => fault), server.url);
+    canceled(await scorer.score(grays(0), controller.signal).catch((fault: unknown) => fault), server.url);
     await closed;
     expect(server.requests).toHaveLength(1);
   });
@@ -204,7 +204,7 @@ describe('cancelling', () => {
       },
       { wait: undefined },
     );
-    cancelled(await scorer.score(greys(0), controller.signal).catch((fault: unknown) => fault), server.url);
+    canceled(await scorer.score(grays(0), controller.signal).catch((fault: unknown) => fault), server.url);
     expect(server.requests).toHaveLength(1);
   });
 });

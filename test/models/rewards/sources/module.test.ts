@@ -11,8 +11,8 @@ import { faultOf } from '../../../fixtures/fault-of.js';
 import { temporaryFolder } from '../../../fixtures/temporary-folder.js';
 
 const imageShape = [3, 2, 4] as const;
-const grey = (level: number) => new Float32Array(24).fill((level / 255) * 2 - 1);
-const pictures = { prompt: 'a red ball', images: [grey(0), grey(51), grey(255)] };
+const gray = (level: number) => new Float32Array(24).fill((level / 255) * 2 - 1);
+const pictures = { prompt: 'a red ball', images: [gray(0), gray(51), gray(255)] };
 const FIXTURE = new URL('../../../fixtures/module-reward-thread.mjs', import.meta.url);
 
 type Settings = Parameters<typeof moduleReward.open>[0];
@@ -59,7 +59,7 @@ describe('module', () => {
     );
     const { rewards, features } = await score(pictures);
     expect(features).toBeNull();
-    expect(rewards).toEqual([0, 51, 255].map((level) => 10 + 2 * level + (grey(level)[0] ?? 0) + 8));
+    expect(rewards).toEqual([0, 51, 255].map((level) => 10 + 2 * level + (gray(level)[0] ?? 0) + 8));
   });
 
   it('should call the module with what is said of the prompt, which may be nothing', async () => {

@@ -13,7 +13,7 @@ import { temporaryFolder } from '../../../fixtures/temporary-folder.js';
 import {
   CLIP_SIZE,
   channelMeans,
-  coloured,
+  colored,
   cosineOf,
   onnxFile,
   promptVector,
@@ -26,7 +26,7 @@ const COLOURS = [
   [10, 200, 255],
   [90, 91, 92],
 ];
-const images = COLOURS.map((levels) => coloured(levels, SHAPE));
+const images = COLOURS.map((levels) => colored(levels, SHAPE));
 const PROMPT = 'a red circle';
 type Build = (
   g: GraphBuilder,
@@ -133,7 +133,7 @@ describe('onnx', () => {
     }
   });
 
-  it('should normalise by mean and std, and stretch', async () => {
+  it('should normalize by mean and std, and stretch', async () => {
     const inputs = {
       pixel_values: {
         ...plainImage,

@@ -11,8 +11,8 @@ import { rewardContext, unaborted } from '../../../fixtures/reward-context.js';
 import { sendText, startRewardServer } from '../../../fixtures/reward-server.js';
 
 const SHAPE = [3, 2, 4] as const;
-const grey = (level: number) => new Float32Array(24).fill((level / 255) * 2 - 1);
-const greys = (...levels: number[]) => ({ prompt: 'three cats', images: levels.map(grey) });
+const gray = (level: number) => new Float32Array(24).fill((level / 255) * 2 - 1);
+const grays = (...levels: number[]) => ({ prompt: 'three cats', images: levels.map(gray) });
 const SECRET = 'secret-0123456789';
 
 const settings = (url: string, own: Partial<Interrogation> = {}) => ({
@@ -49,7 +49,7 @@ describe('vlm-question', () => {
       { from: 'vlm-question', ...settings(server.base), questions },
       rewardContext({ imageShape: SHAPE, environment: { TRIBUTARY_VLM_TOKEN: SECRET } }),
     );
-    expect(await scorer.score(greys(255, 0, 204), unaborted())).toEqual({
+    expect(await scorer.score(grays(255, 0, 204), unaborted())).toEqual({
       rewards: [1, 0.5, 1],
       features: null,
     });
@@ -75,7 +75,7 @@ describe('vlm-question', () => {
       return 'answered';
     });
     const { scorer } = bench(server.url, { requestsAtOnce: 2 });
-    expect((await scorer.score(greys(1, 2), unaborted())).rewards).toEqual([1, 0]);
+    expect((await scorer.score(grays(1, 2), unaborted())).rewards).toEqual([1, 0]);
   });
 
   it('should take the probability of the expected first token', async () => {
@@ -83,7 +83,7 @@ describe('vlm-question', () => {
       choice('Yes', level > 0.5 ? { Yes: 0.5, ' yes': 0.25, No: 0.125 } : { No: 0.75, Nope: 0.125 }),
     );
     const { scorer } = bench(server.base, { judge: 'probability' });
-    const { rewards } = await scorer.score(greys(255, 0), unaborted());
+    const { rewards } = await scorer.score(grays(255, 0), unaborted());
     expect(rewards[0]).toBeCloseTo(0.75, 12);
     expect(rewards[1]).toBe(0);
     expect(server.requests[0]?.body).toMatchObject({ logprobs: true, top_logprobs: 20 });
@@ -92,7 +92,7 @@ describe('vlm-question', () => {
   it('should say that an endpoint gives no logprobs', async () => {
     const server = await startChatServer(() => choice('Yes'));
     const { scorer } = bench(server.base, { judge: 'probability' });
-    expect(await faultOf(() => scorer.score(greys(0), unaborted()))).toEqual([
+    expect(await faultOf(() => scorer.score(grays(0), unaborted()))).toEqual([
       'TRIB_REWARD',
       `reward service ${server.base}/chat/completions: expected logprobs of the first token, got none. Correct the service, see docs/rewards.md.`,
     ]);
@@ -105,7 +105,7 @@ describe('vlm-question', () => {
     [`{"error":"${SECRET}"}`, 'expected a list of choices at choices, got nothing in "{"error":"…"}"'],
   ])('should say what is wrong with the answer %s', async (answer, words) => {
     const server = await startRewardServer((_, response) => sendText(response, 200, answer));
-    const [code, message] = await faultOf(() => bench(server.url).scorer.score(greys(0), unaborted()));
+    const [code, message] = await faultOf(() => bench(server.url).scorer.score(grays(0), unaborted()));
     expect(code).toBe('TRIB_REWARD');
     expect(message).toContain(words);
     expect(message).not.toContain(SECRET);
@@ -114,7 +114,7 @@ describe('vlm-question', () => {
   it('should look at no more of an answer than it needs', async () => {
     const many = JSON.stringify({ choices: Array(1e5).fill({ message: { content: 7 } }) });
     const server = await startRewardServer((_, response) => sendText(response, 200, many));
-    const [, message] = await faultOf(() => bench(server.url).scorer.score(greys(0), unaborted()));
+    const [, message] = await faultOf(() => bench(server.url).scorer.score(grays(0), unaborted()));
     expect(message).toMatch(
       /expected text at choices\.0\.message\.content, got a number 7 in "\{"choices":.{109}…"\. Correct/,
     );
@@ -123,7 +123,7 @@ describe('vlm-question', () => {
   it('should refuse a probability above 1', async () => {
     const server = await startChatServer(() => choice('Yes', { Yes: 148 }));
     const { scorer } = bench(server.base, { judge: 'probability' });
-    const [code, message] = await faultOf(() => scorer.score(greys(0), unaborted()));
+    const [code, message] = await faultOf(() => scorer.score(grays(0), unaborted()));
     expect(code).toBe('TRIB_REWARD');
     expect(message).toContain(
       'expected a logprob of at most 0 at choices.0.logprobs.content.0.top_logprobs.0.logprob, got a number 4.9',
@@ -137,17 +137,17 @@ describe('vlm-question', () => {
         : sendText(response, 200, JSON.stringify(choice('yes'))),
     );
     const { scorer, waits } = bench(server.url);
-    expect((await scorer.score(greys(0), unaborted())).rewards).toEqual([1]);
+    expect((await scorer.score(grays(0), unaborted())).rewards).toEqual([1]);
     expect(waits).toEqual([500]);
     const closed = await startRewardServer((_, response) => sendText(response, 401, 'who?'));
-    const [, message] = await faultOf(() => bench(closed.url).scorer.score(greys(0), unaborted()));
+    const [, message] = await faultOf(() => bench(closed.url).scorer.score(grays(0), unaborted()));
     expect(message).toContain('expected status 200, got 401, "who?". Set TRIBUTARY_VLM_TOKEN to a token');
   });
 
   it('should give up on an endpoint that does not answer, after five attempts', async () => {
     const server = await startRewardServer(() => 'answered');
     const { scorer, waits } = bench(server.url, {}, 20);
-    const error = await scorer.score(greys(0), unaborted()).catch((fault: unknown) => fault);
+    const error = await scorer.score(grays(0), unaborted()).catch((fault: unknown) => fault);
     expect(error).toMatchObject({ code: 'TRIB_REWARD', retryable: true });
     expect((error as Error).message).toContain('expected an answer, got none in 20 ms in 5 attempts.');
     expect(waits).toHaveLength(4);
@@ -156,7 +156,7 @@ describe('vlm-question', () => {
   it('should begin no request after the first that fails', async () => {
     const server = await startRewardServer((_, response) => sendText(response, 400, 'no'));
     const { scorer } = bench(server.url, { requestsAtOnce: 1 });
-    expect(await faultOf(() => scorer.score(greys(1, 2, 3, 4), unaborted()))).toEqual([
+    expect(await faultOf(() => scorer.score(grays(1, 2, 3, 4), unaborted()))).toEqual([
       'TRIB_REWARD',
       expect.stringContaining('got 400, "no"'),
     ]);

@@ -9,14 +9,14 @@ describe('sampleScene', () => {
     const random = seededRandom(11);
     for (const prompt of TEMPLATES.flatMap(enumeratePrompts)) {
       const { objects } = sampleScene(prompt, random);
-      expect(objects.map(({ colour, shape }) => ({ colour, shape }))).toEqual(wantedKinds(prompt));
-      for (const [index, { centreX, centreY, size }] of objects.entries()) {
+      expect(objects.map(({ color, shape }) => ({ color, shape }))).toEqual(wantedKinds(prompt));
+      for (const [index, { centerX, centerY, size }] of objects.entries()) {
         expect(size).toBeGreaterThanOrEqual(5.5);
         expect(size).toBeLessThanOrEqual(7);
-        expect(Math.min(centreX, centreY) - size / 2).toBeGreaterThanOrEqual(0);
-        expect(Math.max(centreX, centreY) + size / 2).toBeLessThanOrEqual(16);
+        expect(Math.min(centerX, centerY) - size / 2).toBeGreaterThanOrEqual(0);
+        expect(Math.max(centerX, centerY) + size / 2).toBeLessThanOrEqual(16);
         for (const other of objects.slice(index + 1)) {
-          const distance = Math.max(Math.abs(centreX - other.centreX), Math.abs(centreY - other.centreY));
+          const distance = Math.max(Math.abs(centerX - other.centerX), Math.abs(centerY - other.centerY));
           expect(distance - (size + other.size) / 2).toBeGreaterThanOrEqual(1 - 1e-9);
         }
       }
@@ -24,10 +24,10 @@ describe('sampleScene', () => {
   });
 
   it.each([
-    ['above', 'centreY', 'centreX', -1],
-    ['below', 'centreY', 'centreX', 1],
-    ['left of', 'centreX', 'centreY', -1],
-    ['right of', 'centreX', 'centreY', 1],
+    ['above', 'centerY', 'centerX', -1],
+    ['below', 'centerY', 'centerX', 1],
+    ['left of', 'centerX', 'centerY', -1],
+    ['right of', 'centerX', 'centerY', 1],
   ] as const)('should draw "%s" clearly', (relation, along, across, sign) => {
     const random = seededRandom(5);
     const prompt = parsePrompt(`a red circle ${relation} a blue square`);

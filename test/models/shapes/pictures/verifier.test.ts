@@ -22,12 +22,12 @@ const GROUND: Rgb = [-0.6, -0.6, -0.6];
 const VALUES = { red: [0.9, -0.8, -0.8], blue: [-0.7, -0.5, 0.95], white: [1, 1, 1] } as const;
 
 const put = (
-  colour: 'red' | 'blue',
+  color: 'red' | 'blue',
   shape: SceneObject['shape'],
-  centreX: number,
-  centreY: number,
+  centerX: number,
+  centerY: number,
   size = 6,
-) => ({ colour, shape, centreX, centreY, size, rgb: VALUES[colour] }) satisfies SceneObject;
+) => ({ color, shape, centerX, centerY, size, rgb: VALUES[color] }) satisfies SceneObject;
 const picture = (...objects: SceneObject[]) => renderScene({ background: GROUND, objects } satisfies Scene);
 const verdict = (image: Float32Array, text: string) => verify(image, parsePrompt(text));
 
@@ -88,15 +88,15 @@ describe('verify', () => {
     expect(verdict(image, 'a red circle left of a blue square').satisfied).toBe(false);
   });
 
-  it('should report shape, colour, box, centre and area', () => {
+  it('should report shape, color, box, center and area', () => {
     const [object] = verify(picture(put('blue', 'square', 6, 9)), parsePrompt('one blue square')).objects;
     expect(object).toMatchObject({
       shape: 'square',
-      colour: 'blue',
+      color: 'blue',
       box: { left: 3, top: 6, right: 9, bottom: 12 },
     });
-    expect(object!.centre[0]).toBeCloseTo(6, 1);
-    expect(object!.centre[1]).toBeCloseTo(9, 1);
+    expect(object!.center[0]).toBeCloseTo(6, 1);
+    expect(object!.center[1]).toBeCloseTo(9, 1);
     expect(object!.area).toBeCloseTo(36, 0);
   });
 
@@ -109,7 +109,7 @@ describe('verify', () => {
     ],
     ['one shape is wrong', [put('red', 'circle', 4, 4), put('blue', 'circle', 12, 4)], 0.75 / 2 + 1 / 2],
     ['one object is missing', [put('red', 'circle', 4, 4)], 0.5 / 2],
-    ['colours are exchanged', [put('blue', 'circle', 4, 4), put('red', 'square', 12, 4)], 0.5 / 2 + 1 / 2],
+    ['colors are exchanged', [put('blue', 'circle', 4, 4), put('red', 'square', 12, 4)], 0.5 / 2 + 1 / 2],
     ['nothing is there', [], 0],
   ])('should score a binding when %s', (_, objects, score) => {
     const result = verdict(picture(...objects), 'a red circle and a blue square');
@@ -141,10 +141,10 @@ describe('verify', () => {
     expect(verdict(picture(...objects), 'three red circles').score).toBeCloseTo(score, 9);
   });
 
-  it('should count a white object as one without a named colour', () => {
+  it('should count a white object as one without a named color', () => {
     const white = { ...put('red', 'square', 12, 12), rgb: VALUES.white };
     const { objects, satisfied } = verdict(picture(put('red', 'circle', 4, 4), white), 'one red circle');
-    expect(objects.map(({ colour }) => colour)).toContain(null);
+    expect(objects.map(({ color }) => color)).toContain(null);
     expect(satisfied).toBe(false);
   });
 
@@ -178,7 +178,7 @@ describe('verify', () => {
   it.each([
     ['a plain ground', new Float32Array(PICTURE_LENGTH).fill(-0.5)],
     ['not a number', new Float32Array(PICTURE_LENGTH).fill(Number.NaN)],
-    ['one colour all over', renderScene({ background: VALUES.red, objects: [] })],
+    ['one color all over', renderScene({ background: VALUES.red, objects: [] })],
   ])('should never be satisfied by %s', (_, image) => {
     for (const text of promptLists().train) expect(verdict(image, text).satisfied).toBe(false);
   });

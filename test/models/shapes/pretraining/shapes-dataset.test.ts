@@ -51,8 +51,6 @@ describe('drawPicture', () => {
   it('should draw what the prompt says', () => {
     const image = drawPicture('four purple triangles', seededRandom(2));
     const { objects } = verify(image, parsePrompt('four purple triangles'));
-    expect(objects.map(({ colour, shape }) => `${colour} ${shape}`)).toEqual(
-      Array(4).fill('purple triangle'),
-    );
+    expect(objects.map(({ color, shape }) => `${color} ${shape}`)).toEqual(Array(4).fill('purple triangle'));
   });
 });

@@ -9,12 +9,12 @@ import { seededRandom } from '../seeded-random.js';
 function attributes(text: string): string[] {
   const prompt = parsePrompt(text);
   return prompt.template === 'counting'
-    ? [`${prompt.count}`, prompt.kind.colour, prompt.kind.shape]
+    ? [`${prompt.count}`, prompt.kind.color, prompt.kind.shape]
     : [
-        prompt.first.colour,
+        prompt.first.color,
         prompt.first.shape,
         prompt.template === 'relation' ? prompt.relation : 'and',
-        prompt.second.colour,
+        prompt.second.color,
         prompt.second.shape,
       ];
 }
@@ -57,7 +57,7 @@ describe('hardNegatives', () => {
     }
   });
 
-  it('should hold the exchanges of colours and of places', () => {
+  it('should hold the exchanges of colors and of places', () => {
     const all = (prompt: string) =>
       hardNegatives(prompt, seededRandom(4), 100).map((text) => promptMeaning(parsePrompt(text)));
     const meaning = (text: string) => promptMeaning(parsePrompt(text));

@@ -15,19 +15,19 @@ describe('parsePrompt', () => {
   it('should read the three templates', () => {
     expect(parsePrompt('a red circle and a blue square')).toEqual({
       template: 'binding',
-      first: { colour: 'red', shape: 'circle' },
-      second: { colour: 'blue', shape: 'square' },
+      first: { color: 'red', shape: 'circle' },
+      second: { color: 'blue', shape: 'square' },
     });
     expect(parsePrompt('three green triangles')).toEqual({
       template: 'counting',
       count: 3,
-      kind: { colour: 'green', shape: 'triangle' },
+      kind: { color: 'green', shape: 'triangle' },
     });
     expect(parsePrompt('a red circle left of a blue square')).toEqual({
       template: 'relation',
-      first: { colour: 'red', shape: 'circle' },
+      first: { color: 'red', shape: 'circle' },
       relation: 'left of',
-      second: { colour: 'blue', shape: 'square' },
+      second: { color: 'blue', shape: 'square' },
     });
   });
 
@@ -51,7 +51,7 @@ describe('parsePrompt', () => {
     ],
     [
       'a red circle above a red circle',
-      'prompt "a red circle above a red circle": expected two objects that differ, got the same one twice. Change a colour or a shape, or count it: "two red circles".',
+      'prompt "a red circle above a red circle": expected two objects that differ, got the same one twice. Change a color or a shape, or count it: "two red circles".',
     ],
   ])('should say what is wrong with "%s"', (text, message) => {
     expect(faultOf(text)).toMatchObject({ code: 'TRIB_PROMPT', message });

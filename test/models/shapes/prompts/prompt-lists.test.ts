@@ -35,7 +35,7 @@ describe('promptLists', () => {
     expect([...words(heldOut)].filter((word) => !words(train).has(word))).toEqual([]);
   });
 
-  it.each(TEMPLATES)('should use each colour and shape about equally often in template %s', (template) => {
+  it.each(TEMPLATES)('should use each color and shape about equally often in template %s', (template) => {
     for (const prompts of [train, heldOut]) {
       const text = ofTemplate(prompts, template).join(' ');
       for (const words of [COLOURS, SHAPES]) {

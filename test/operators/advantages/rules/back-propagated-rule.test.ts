@@ -16,7 +16,7 @@ describe('backPropagatedRule', () => {
   it('should credit each step with the mean z-score of the leaves below it', () => {
     // leaves 0, 6, 6, 8: mean 5, std 3; z -5/3, 1/3, 1/3, 1; nodes -2/3, 2/3
     const expected = [[-2, -2, -5], [1], [2, 2, 1], [3]].map((path) =>
-      path.map((centred) => centred / 3.0001),
+      path.map((centered) => centered / 3.0001),
     );
     const samples = samplesOf([0, 6, 6, 8]);
     samples.forEach(({ advantage, stepAdvantages }, branch) => {

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createHistory } from '../../../../src/operators/advantages/advantage-history.js';
-import { branchCentredRule } from '../../../../src/operators/advantages/rules/branch-centered-rule.js';
+import { branchCenteredRule } from '../../../../src/operators/advantages/rules/branch-centered-rule.js';
 import type { SelectedSample } from '../../../../src/operators/records/records.js';
 import { rewarded } from '../../groups.js';
 
 const kept = (samples: readonly SelectedSample<string>[]) =>
   samples.map(({ groupId, branch, advantage }) => [groupId, branch, Number(advantage.toFixed(6))]);
 
-describe('branchCentredRule', () => {
+describe('branchCenteredRule', () => {
   it('should credit a branch with its distance from the mean of its group', () => {
-    const rule = branchCentredRule({ minGap: 0, keep: 'extremes' });
+    const rule = branchCenteredRule({ minGap: 0, keep: 'extremes' });
     // one prompt, both groups: unbiased std of 6, 7, 0, 1 is √(37 / 3) = 3.511885; half a unit is 0.142374
     const { samples, statistics } = rule(createHistory(), [rewarded(0, 0, [6, 7]), rewarded(0, 1, [0, 1])]);
     expect(kept(samples)).toEqual([
@@ -26,9 +26,9 @@ describe('branchCentredRule', () => {
 
   it('should keep both extremes, of equal ones the first, or all branches', () => {
     const groups = [rewarded(0, 0, [0, 2, 1, 0, 2])];
-    const extremes = branchCentredRule({ minGap: 0, keep: 'extremes' })(createHistory(), groups);
+    const extremes = branchCenteredRule({ minGap: 0, keep: 'extremes' })(createHistory(), groups);
     expect(extremes.samples.map(({ branch }) => branch)).toEqual([1, 0]);
-    const all = branchCentredRule({ minGap: 0, keep: 'all' })(createHistory(), groups);
+    const all = branchCenteredRule({ minGap: 0, keep: 'all' })(createHistory(), groups);
     expect(kept(all.samples)).toEqual([
       ['0-0', 0, -1],
       ['0-0', 1, 1],
@@ -42,27 +42,30 @@ describe('branchCentredRule', () => {
   it('should skip and count groups without spread, and skip those whose gap is too small', () => {
     const groups = [rewarded(0, 0, [1, 1]), rewarded(0, 1, [0, 4]), rewarded(0, 2, [2, 2.5])];
     // pool 1, 1, 0, 4, 2, 2.5: unbiased std 1.412445; gaps in z: 0, 2.83, 0.35
-    const { samples, statistics } = branchCentredRule({ minGap: 0.5, keep: 'all' })(createHistory(), groups);
+    const { samples, statistics } = branchCenteredRule({ minGap: 0.5, keep: 'all' })(createHistory(), groups);
     expect(new Set(samples.map(({ groupId }) => groupId))).toEqual(new Set(['0-1']));
     expect(statistics.zeroSpreadGroups).toBe(1);
-    const loose = branchCentredRule({ minGap: 0, keep: 'all' })(createHistory(), groups);
+    const loose = branchCenteredRule({ minGap: 0, keep: 'all' })(createHistory(), groups);
     expect(new Set(loose.samples.map(({ groupId }) => groupId))).toEqual(new Set(['0-1', '0-2']));
   });
 
   it('should keep a group whose gap is the threshold', () => {
     const groups = [rewarded(0, 0, [0, 1])];
-    const [best, worst] = branchCentredRule({ minGap: 0, keep: 'extremes' })(createHistory(), groups).samples;
+    const [best, worst] = branchCenteredRule({ minGap: 0, keep: 'extremes' })(
+      createHistory(),
+      groups,
+    ).samples;
     const gap = (best?.advantage ?? 0) - (worst?.advantage ?? 0);
     expect(
-      branchCentredRule({ minGap: gap, keep: 'extremes' })(createHistory(), groups).samples,
+      branchCenteredRule({ minGap: gap, keep: 'extremes' })(createHistory(), groups).samples,
     ).toHaveLength(2);
     expect(
-      branchCentredRule({ minGap: gap * 1.001, keep: 'extremes' })(createHistory(), groups).samples,
+      branchCenteredRule({ minGap: gap * 1.001, keep: 'extremes' })(createHistory(), groups).samples,
     ).toEqual([]);
   });
 
   it('should take only the scale from the past', () => {
-    const rule = branchCentredRule({ minGap: 0, keep: 'extremes' });
+    const rule = branchCenteredRule({ minGap: 0, keep: 'extremes' });
     const { state } = rule(createHistory(), [rewarded(0, 0, [100, 104])]);
     const { samples } = rule(state, [rewarded(1, 0, [0, 1])]);
     // pool 100, 104, 0, 1: mean 51.25, unbiased std 58.625222
@@ -75,7 +78,7 @@ describe('branchCentredRule', () => {
   it('should give advantages that sum to 0 in each group and do not change with the zero of the reward', () => {
     const reward = fc.integer({ min: -9, max: 9 });
     const groups = fc.array(fc.array(reward, { minLength: 4, maxLength: 4 }), { minLength: 1, maxLength: 5 });
-    const rule = branchCentredRule({ minGap: 0, keep: 'all' });
+    const rule = branchCenteredRule({ minGap: 0, keep: 'all' });
     fc.assert(
       fc.property(groups, reward, (rewards, shift) => {
         const plain = rule(
@@ -105,6 +108,6 @@ describe('branchCentredRule', () => {
   });
 
   it.each([-1, Number.NaN, Number.POSITIVE_INFINITY])('should refuse a minGap of %s', (minGap) => {
-    expect(() => branchCentredRule({ minGap, keep: 'all' })).toThrow(/`minGap`: expected a finite number/);
+    expect(() => branchCenteredRule({ minGap, keep: 'all' })).toThrow(/`minGap`: expected a finite number/);
   });
 });

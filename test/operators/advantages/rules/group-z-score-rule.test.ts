@@ -5,18 +5,18 @@ import { groupZScoreRule } from '../../../../src/operators/advantages/rules/grou
 import { rewarded } from '../../groups.js';
 
 const outcomeOf = (
-  stage: readonly (readonly number[])[],
+  round: readonly (readonly number[])[],
   options: Parameters<typeof groupZScoreRule>[0] = { std: 'group' },
 ) =>
   groupZScoreRule(options)(
     createHistory(),
-    stage.map((values, index) => rewarded(0, index, values)),
+    round.map((values, index) => rewarded(0, index, values)),
   );
 const advantagesOf = (...given: Parameters<typeof outcomeOf>) =>
   outcomeOf(...given).samples.map(({ advantage }) => advantage);
 
 const group = fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 4, maxLength: 4 });
-const stage = fc.array(group, { minLength: 1, maxLength: 5 });
+const round = fc.array(group, { minLength: 1, maxLength: 5 });
 const std = fc.constantFrom('group' as const, 'global' as const);
 
 describe('groupZScoreRule', () => {
@@ -39,9 +39,9 @@ describe('groupZScoreRule', () => {
     expect(statistics).toMatchObject({ zeroSpreadGroups: 0, selectedBest: 4, selectedWorst: 2 });
   });
 
-  it('should divide by the std of the whole stage when it is global, and keep the mean of the group', () => {
+  it('should divide by the std of the whole round when it is global, and keep the mean of the group', () => {
     // all six: mean 4, squares 16 + 4 + 4 + 16 + 9 + 1 = 50, population std √(50 / 6) = 2.886751
-    const expected = [-5, 1, 1, 3, -1, 1].map((centred) => centred / (Math.sqrt(50 / 6) + 1e-4));
+    const expected = [-5, 1, 1, 3, -1, 1].map((centered) => centered / (Math.sqrt(50 / 6) + 1e-4));
     advantagesOf(two, { std: 'global' }).forEach((advantage, index) => {
       expect(advantage).toBeCloseTo(expected[index] ?? Number.NaN, 12);
     });
@@ -56,7 +56,7 @@ describe('groupZScoreRule', () => {
     expect(statistics.intraGroupCorrelation).toBeCloseTo(35.5 / 36.5, 9);
   });
 
-  it('should count and skip groups without spread, whose rewards still count for the std of the stage', () => {
+  it('should count and skip groups without spread, whose rewards still count for the std of the round', () => {
     const { samples, statistics } = outcomeOf(
       [
         [4, 4],
@@ -81,7 +81,7 @@ describe('groupZScoreRule', () => {
   });
 
   it('should keep no history', () => {
-    const past = { stages: [[{ prompt: 'a red circle', rewards: [100] }]] };
+    const past = { rounds: [[{ prompt: 'a red circle', rewards: [100] }]] };
     const { state, samples } = groupZScoreRule({ std: 'group' })(past, [rewarded(1, 0, [1, 3])]);
     expect(state).toEqual(past);
     expect(samples[1]?.advantage).toBeCloseTo(1 / 1.0001, 12);
@@ -89,7 +89,7 @@ describe('groupZScoreRule', () => {
 
   it('should give advantages that sum to 0 in each group', () => {
     fc.assert(
-      fc.property(stage, std, (rewards, whose) => {
+      fc.property(round, std, (rewards, whose) => {
         const sums = new Map<string, number>();
         for (const { groupId, advantage } of outcomeOf(rewards, { std: whose }).samples) {
           sums.set(groupId, (sums.get(groupId) ?? 0) + advantage);
@@ -102,7 +102,7 @@ describe('groupZScoreRule', () => {
   it('should not change with the zero and the unit of the reward', () => {
     fc.assert(
       fc.property(
-        stage,
+        round,
         std,
         fc.integer({ min: -9, max: 9 }),
         fc.integer({ min: 2, max: 99 }),
@@ -124,7 +124,7 @@ describe('groupZScoreRule', () => {
 
   it('should give each branch the same advantage in any order of groups and branches', () => {
     fc.assert(
-      fc.property(stage, std, (rewards, whose) => {
+      fc.property(round, std, (rewards, whose) => {
         const turned = rewards.map((values) => [...values].reverse()).reverse();
         const back = advantagesOf(turned, { std: whose }).reverse();
         advantagesOf(rewards, { std: whose }).forEach((advantage, index) => {

@@ -62,7 +62,7 @@ describe('historyRule', () => {
     ]);
   });
 
-  it('should normalise each prompt by itself', () => {
+  it('should normalize each prompt by itself', () => {
     const rule = historyRule({ bestThreshold: 0.5, worstThreshold: -0.5 });
     const { samples } = rule(createHistory(), [
       rewarded(0, 0, [0, 1, 2], 'p'),
@@ -71,13 +71,13 @@ describe('historyRule', () => {
     expect(kept(samples).map(([, , advantage]) => advantage)).toEqual([1, -1, 1, -1]);
   });
 
-  it('should look at a window of nine stages: eight past ones and the current one', () => {
+  it('should look at a window of nine rounds: eight past ones and the current one', () => {
     const rule = historyRule({ bestThreshold: 0, worstThreshold: 0 });
     let history = createHistory();
-    for (let stage = 0; stage < 9; stage += 1) {
-      history = rule(history, [rewarded(stage, 0, [stage, stage])]).state;
+    for (let round = 0; round < 9; round += 1) {
+      history = rule(history, [rewarded(round, 0, [round, round])]).state;
     }
-    expect(history.stages).toEqual(
+    expect(history.rounds).toEqual(
       [1, 2, 3, 4, 5, 6, 7, 8].map((reward) => [{ prompt: 'a red circle', rewards: [reward, reward] }]),
     );
     // pool 1, 1, 2, 2, ..., 9, 9: mean 5, unbiased std √(120 / 17) = 2.656845
@@ -85,12 +85,12 @@ describe('historyRule', () => {
     expect(kept(samples)).toEqual([['9-0', 0, 1.505545]]);
   });
 
-  it('should give a place in the window to stages without the prompt, and to empty ones', () => {
-    const rule = historyRule({ bestThreshold: 0, worstThreshold: 0, historyStages: 2 });
+  it('should give a place in the window to rounds without the prompt, and to empty ones', () => {
+    const rule = historyRule({ bestThreshold: 0, worstThreshold: 0, historyRounds: 2 });
     const first = rule(createHistory(), [rewarded(0, 0, [1, 2], 'p')]).state;
     const second = rule(first, [rewarded(1, 0, [3, 4], 'q')]).state;
     const third = rule(second, []).state;
-    expect(third.stages).toEqual([[{ prompt: 'q', rewards: [3, 4] }], []]);
+    expect(third.rounds).toEqual([[{ prompt: 'q', rewards: [3, 4] }], []]);
     // p's rewards 1, 2 are out of the window: z is that of 5, 7, 9 alone.
     const { samples } = rule(third, [rewarded(3, 0, [5, 7, 9], 'p')]);
     expect(kept(samples)).toEqual([
@@ -132,15 +132,15 @@ describe('historyRule', () => {
     );
     expect(() => historyRule({ bestThreshold: Number.NaN, worstThreshold: 1 })).toThrow(/`worstThreshold`/);
     const thresholds = { bestThreshold: 1, worstThreshold: -1 };
-    expect(() => historyRule({ ...thresholds, historyStages: -1 })).toThrow(/`historyStages`/);
+    expect(() => historyRule({ ...thresholds, historyRounds: -1 })).toThrow(/`historyRounds`/);
     expect(() => historyRule({ ...thresholds, stdFloor: -1 })).toThrow(/`stdFloor`/);
   });
 });
 
 /** See tools/reference/selection.py, which states the released rule a second time, in PyTorch. */
 const reference: {
-  settings: { historyStages: number; bestThreshold: number; worstThreshold: number };
-  stages: {
+  settings: { historyRounds: number; bestThreshold: number; worstThreshold: number };
+  rounds: {
     groups: { prompt: string; rewards: number[] }[];
     selected: { group: number; branch: number; advantage: number }[];
   }[];
@@ -149,30 +149,30 @@ const reference: {
 describe('historyRule, against the rule of the released program', () => {
   const rule = historyRule(reference.settings);
   let history = createHistory();
-  const outcomes = reference.stages.map(({ groups }, stage) => {
+  const outcomes = reference.rounds.map(({ groups }, round) => {
     const outcome = rule(
       history,
-      groups.map(({ prompt, rewards }, index) => rewarded(stage, index, rewards, prompt)),
+      groups.map(({ prompt, rewards }, index) => rewarded(round, index, rewards, prompt)),
     );
-    // As a checkpoint keeps it between any two stages.
+    // As a checkpoint keeps it between any two rounds.
     history = JSON.parse(JSON.stringify(outcome.state));
     return outcome.samples;
   });
 
-  it('should see 14 stages, in which prompts are absent for longer than the window', () => {
-    expect(reference.stages).toHaveLength(14);
+  it('should see 14 rounds, in which prompts are absent for longer than the window', () => {
+    expect(reference.rounds).toHaveLength(14);
     const absent = (prompt: string) =>
-      reference.stages.filter(({ groups }) => groups.every((one) => one.prompt !== prompt)).length;
+      reference.rounds.filter(({ groups }) => groups.every((one) => one.prompt !== prompt)).length;
     expect(absent('a fox riding a bike')).toBe(9);
     expect(absent('a cat washing dishes')).toBe(0);
   });
 
-  it.each(reference.stages.map(({ selected }, stage) => [stage, selected] as const))(
-    'should select the released samples of stage %i, with their advantages',
-    (stage, selected) => {
-      const samples = outcomes[stage] ?? [];
+  it.each(reference.rounds.map(({ selected }, round) => [round, selected] as const))(
+    'should select the released samples of round %i, with their advantages',
+    (round, selected) => {
+      const samples = outcomes[round] ?? [];
       expect(samples.map(({ groupId, branch }) => [groupId, branch])).toEqual(
-        selected.map(({ group, branch }) => [`${stage}-${group}`, branch]),
+        selected.map(({ group, branch }) => [`${round}-${group}`, branch]),
       );
       samples.forEach(({ advantage }, index) => {
         expect(Math.abs(advantage - (selected[index]?.advantage ?? Number.NaN))).toBeLessThan(1e-12);

@@ -10,7 +10,7 @@ import {
 } from '../../../../src/operators/advantages/rules/index.js';
 import { pathNodes } from '../../../../src/operators/advantages/tree-nodes.js';
 import { LARGEST_MAGNITUDE } from '../../../../src/operators/records/reward-fault.js';
-import { closeStage } from '../../../../src/operators/stage-batch.js';
+import { closeRound } from '../../../../src/operators/round-batch.js';
 import { rewarded } from '../../groups.js';
 
 const defaultsOf = ({ rule, fields }: (typeof ADVANTAGE_RULES)[number]) =>
@@ -48,17 +48,9 @@ describe.each(ADVANTAGE_RULES.map((spec) => [spec.rule, spec] as const))('the ru
     });
     fc.assert(
       fc.property(fc.array(rewardsOf, { minLength: 1, maxLength: 64 }), (groups) => {
-        const stage = groups.map((values, index) => ({ ...rewarded(0, index, values), tree }));
-        const closed = closeStage(
-          { trainingStage: 0, groupsPerStage: 64, outcomes: stage },
-          rule,
-          createHistory(),
-        );
-        const later = closeStage(
-          { trainingStage: 1, groupsPerStage: 64, outcomes: stage },
-          rule,
-          closed.state,
-        );
+        const round = groups.map((values, index) => ({ ...rewarded(0, index, values), tree }));
+        const closed = closeRound({ round: 0, groupsPerRound: 64, outcomes: round }, rule, createHistory());
+        const later = closeRound({ round: 1, groupsPerRound: 64, outcomes: round }, rule, closed.state);
         for (const { batch } of [closed, later]) {
           for (const { advantage, stepAdvantages } of batch.samples)
             for (const value of [advantage, ...(stepAdvantages ?? [])])
@@ -84,7 +76,7 @@ describe.each(ADVANTAGE_RULES.map((spec) => [spec.rule, spec] as const))('the ru
 
 describe('createAdvantageRule', () => {
   it('should pass the settings on', () => {
-    const rule = createAdvantageRule({ rule: 'reward', centre: 1, scale: 2 });
+    const rule = createAdvantageRule({ rule: 'reward', center: 1, scale: 2 });
     const [sample] = rule(createHistory(), [rewarded(0, 0, [4])]).samples;
     expect(sample?.advantage).toBe(1.5);
   });
@@ -98,23 +90,23 @@ describe('selectableBranches', () => {
   it.each([
     [
       'both extremes',
-      { rule: 'history' as const, bestThreshold: 0, worstThreshold: 0, historyStages: 8, stdFloor: 0 },
+      { rule: 'history' as const, bestThreshold: 0, worstThreshold: 0, historyRounds: 8, stdFloor: 0 },
       2,
     ],
     [
-      'both extremes of a centred group',
+      'both extremes of a centered group',
       {
-        rule: 'branch-centred' as const,
+        rule: 'branch-centered' as const,
         minGap: 0,
         keep: 'extremes' as const,
-        historyStages: 8,
+        historyRounds: 8,
         stdFloor: 0,
       },
       2,
     ],
     [
-      'all of a centred group',
-      { rule: 'branch-centred' as const, minGap: 0, keep: 'all' as const, historyStages: 8, stdFloor: 0 },
+      'all of a centered group',
+      { rule: 'branch-centered' as const, minGap: 0, keep: 'all' as const, historyRounds: 8, stdFloor: 0 },
       5,
     ],
     ['all of a z-scored group', { rule: 'group-z-score' as const, std: 'group' as const, stdFloor: 0 }, 5],

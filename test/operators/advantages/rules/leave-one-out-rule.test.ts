@@ -8,13 +8,13 @@ import {
 import { rewarded } from '../../groups.js';
 
 const outcomeOf = (
-  stage: readonly (readonly number[])[],
+  round: readonly (readonly number[])[],
   scale: LeaveOneOutRuleOptions['scale'] = 'none',
   stdFloor = 0,
 ) =>
   leaveOneOutRule({ scale, stdFloor })(
     createHistory(),
-    stage.map((values, index) => rewarded(0, index, values)),
+    round.map((values, index) => rewarded(0, index, values)),
   );
 const advantagesOf = (...given: Parameters<typeof outcomeOf>) =>
   outcomeOf(...given).samples.map(({ advantage }) => advantage);
@@ -31,7 +31,7 @@ describe('leaveOneOutRule', () => {
     expect(statistics).toMatchObject({ zeroSpreadGroups: 0, selectedBest: 1, selectedWorst: 2 });
   });
 
-  it('should divide by the std of the whole stage when asked to', () => {
+  it('should divide by the std of the whole round when asked to', () => {
     // 0, 2, 4, 6: mean 3, population std √5; leave-one-out: -2, 2 in each group
     const [worst, best] = advantagesOf(
       [
@@ -45,10 +45,10 @@ describe('leaveOneOutRule', () => {
   });
 
   it('should not divide by less than the floor, and by nothing when unscaled', () => {
-    const stage = [[0, 0.02]];
-    expect(advantagesOf(stage, 'global-std', 0.5)[1]).toBeCloseTo(0.02 / (0.5 + 1e-4), 12);
-    expect(advantagesOf(stage, 'global-std', 0.001)[1]).toBeCloseTo(0.02 / (0.01 + 1e-4), 12);
-    expect(advantagesOf(stage, 'none', 0.5)[1]).toBeCloseTo(0.02, 12);
+    const round = [[0, 0.02]];
+    expect(advantagesOf(round, 'global-std', 0.5)[1]).toBeCloseTo(0.02 / (0.5 + 1e-4), 12);
+    expect(advantagesOf(round, 'global-std', 0.001)[1]).toBeCloseTo(0.02 / (0.01 + 1e-4), 12);
+    expect(advantagesOf(round, 'none', 0.5)[1]).toBeCloseTo(0.02, 12);
     expect(() => leaveOneOutRule({ scale: 'none', stdFloor: -1 })).toThrow('stdFloor');
   });
 

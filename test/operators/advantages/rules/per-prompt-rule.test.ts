@@ -17,10 +17,10 @@ describe('perPromptRule', () => {
     rewarded(0, 4, [9], 'q'),
   ]);
 
-  it('should use the whole stage below minCount and the queue of the prompt from there on', () => {
-    // stage: mean 5, std √8 (p holds 2 samples); q holds 5, 7, 9: mean 7, std √(8 / 3)
-    const [stage, own] = [Math.sqrt(8), Math.sqrt(8 / 3)];
-    expect(advantages(first)).toEqual([-4 / stage, -2 / own, -2 / stage, 0, 2 / own].map(rounded));
+  it('should use the whole round below minCount and the queue of the prompt from there on', () => {
+    // round: mean 5, std √8 (p holds 2 samples); q holds 5, 7, 9: mean 7, std √(8 / 3)
+    const [round, own] = [Math.sqrt(8), Math.sqrt(8 / 3)];
+    expect(advantages(first)).toEqual([-4 / round, -2 / own, -2 / round, 0, 2 / own].map(rounded));
     expect(first.samples.map(({ groupId }) => groupId)).toEqual(['0-0', '0-1', '0-2', '0-3', '0-4']);
     expect(first.statistics).toEqual({
       zeroSpreadGroups: 0,
@@ -36,7 +36,7 @@ describe('perPromptRule', () => {
       rewarded(1, 1, [7], 'p'),
       rewarded(1, 2, [9], 'p'),
     ]);
-    expect(second.state.stages).toEqual([
+    expect(second.state.rounds).toEqual([
       [
         { prompt: 'p', rewards: [3, 5, 7, 9] },
         { prompt: 'q', rewards: [5, 7, 9] },
@@ -46,17 +46,17 @@ describe('perPromptRule', () => {
     expect(advantages(second)).toEqual([-0.4472, 0.4472, 1.3416]);
   });
 
-  it('should count the current stage towards minCount', () => {
+  it('should count the current round toward minCount', () => {
     const { state } = perPromptRule({ bufferSize: 8, minCount: 4 })(createHistory(), [
       rewarded(0, 0, [0, 2], 'p'),
     ]);
     const groups = [rewarded(1, 0, [4, 6], 'p'), rewarded(1, 1, [50, 70], 'q')];
     const outcome = perPromptRule({ bufferSize: 8, minCount: 4 })(state, groups);
-    // p: 0, 2, 4, 6: mean 3, std √5; q: the stage, 4, 6, 50, 70: mean 32.5, std 28.4034
+    // p: 0, 2, 4, 6: mean 3, std √5; q: the round, 4, 6, 50, 70: mean 32.5, std 28.4034
     expect(advantages(outcome)).toEqual([0.4472, 1.3416, 0.6161, 1.3203]);
   });
 
-  it('should give advantage 0 to a stage without spread', () => {
+  it('should give advantage 0 to a round without spread', () => {
     expect(advantages(rule(createHistory(), [rewarded(0, 0, [2, 2, 2])]))).toEqual([0, 0, 0]);
   });
 

@@ -5,8 +5,8 @@ import { rewardRule } from '../../../../src/operators/advantages/rules/reward-ru
 import { rewarded } from '../../groups.js';
 
 describe('rewardRule', () => {
-  it('should standardise the reward by the constants, and keep every branch of every group', () => {
-    const rule = rewardRule({ centre: 2, scale: 4 });
+  it('should standardize the reward by the constants, and keep every branch of every group', () => {
+    const rule = rewardRule({ center: 2, scale: 4 });
     const { samples, statistics } = rule(createHistory(), [
       rewarded(0, 0, [0, 10]),
       rewarded(0, 1, [4, 4]),
@@ -24,7 +24,7 @@ describe('rewardRule', () => {
 
   it('should give a branch the same advantage in any company', () => {
     const rewards = fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 1, maxLength: 5 });
-    const rule = rewardRule({ centre: 0, scale: 1 });
+    const rule = rewardRule({ center: 0, scale: 1 });
     fc.assert(
       fc.property(rewards, (values) => {
         const { samples } = rule(createHistory(), [rewarded(0, 0, values)]);
@@ -34,12 +34,12 @@ describe('rewardRule', () => {
   });
 
   it.each([0, -1, Number.POSITIVE_INFINITY, Number.NaN])('should refuse a scale of %s', (scale) => {
-    expect(() => rewardRule({ centre: 0, scale })).toThrow(/`scale`: expected a finite number above 0, got/);
+    expect(() => rewardRule({ center: 0, scale })).toThrow(/`scale`: expected a finite number above 0, got/);
   });
 
-  it('should refuse a centre that is not finite', () => {
-    expect(() => rewardRule({ centre: Number.NaN, scale: 1 })).toThrow(
-      /`centre`: expected a finite number, got NaN/,
+  it('should refuse a center that is not finite', () => {
+    expect(() => rewardRule({ center: Number.NaN, scale: 1 })).toThrow(
+      /`center`: expected a finite number, got NaN/,
     );
   });
 });

@@ -19,7 +19,7 @@ const exactly = (paths: readonly (readonly number[])[]) =>
 describe('sameDepthRule', () => {
   it('should credit each step of a path with its node, compared with the nodes of the same depth', () => {
     // depths 1 and 2: means 3 and 7 of two leaves, mean 5, std 2; leaves 0, 6, 6, 8: mean 5, std 3
-    const [node, leaf] = [2 / 2.0001, (centred: number) => centred / 3.0001];
+    const [node, leaf] = [2 / 2.0001, (centered: number) => centered / 3.0001];
     expect(stepsOf([0, 6, 6, 8])).toEqual(
       exactly([[-node, -node, leaf(-5)], [leaf(1)], [node, node, leaf(1)], [leaf(3)]]),
     );

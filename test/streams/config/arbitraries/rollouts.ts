@@ -9,20 +9,20 @@ import { surrogateOf } from './surrogates.js';
 
 export interface Sizes {
   readonly numInferenceSteps: number;
-  readonly numStages: number;
-  readonly groupsPerStage: number;
+  readonly numRounds: number;
+  readonly groupsPerRound: number;
   readonly samplesPerUpdate: number;
 }
 
-type Sampler = StageConfig<'branchRollouts'>;
-type Trainer = StageConfig<'gradientSteps'>;
+type Sampler = StageConfig<'sampler'>;
+type Trainer = StageConfig<'trainer'>;
 type Tree = Pick<Sampler, 'numBranches' | 'forkPlan' | 'forkSteps'>;
 
 export interface Rollouts {
   readonly tree: Tree;
   readonly stochasticSteps: Sampler['stochasticSteps'];
-  readonly schedule: StageConfig<'intervalSchedule'>;
-  readonly advantages: StageConfig<'groupAdvantages'>;
+  readonly schedule: StageConfig<'schedule'>;
+  readonly advantages: StageConfig<'advantages'>;
   readonly training: Pick<Trainer, 'surrogate' | 'updates' | 'value' | 'minibatchSize'>;
 }
 
@@ -33,8 +33,8 @@ const FEW_BRANCHES = fc.integer({ min: 2, max: 3 });
 
 /** Ways to branch, each with what fits it. */
 export function rollouts(sizes: Sizes): fc.Arbitrary<Rollouts> {
-  const { numInferenceSteps, numStages } = sizes;
-  const scheduleOf = (most: number) => schedule(numInferenceSteps, numStages, most);
+  const { numInferenceSteps, numRounds } = sizes;
+  const scheduleOf = (most: number) => schedule(numInferenceSteps, numRounds, most);
   const none = fc.constant<number[]>([]);
   const noise = fc.constantFrom('all' as const, 'trained' as const);
   const onSteps = surrogateOf('steps', 'pairs').filter(({ type }) => type !== 'ddpo-sf');
@@ -108,7 +108,7 @@ export function rollouts(sizes: Sizes): fc.Arbitrary<Rollouts> {
 /** Updates, baseline and minibatch that a surrogate can have. */
 function training(
   settings: Trainer['surrogate'],
-  { samplesPerUpdate, groupsPerStage }: Sizes,
+  { samplesPerUpdate, groupsPerRound }: Sizes,
 ): fc.Arbitrary<Rollouts['training']> {
   const { trainsOn } = createSurrogate(settings);
   const isScoreFunction = settings.type === 'ddpo-sf';
@@ -118,20 +118,20 @@ function training(
     learningRate: share,
     hidden: count(512),
     batchSize: count(512),
-    stepsPerStage: count(9),
+    stepsPerRound: count(9),
     batchesPerStep: count(9),
   });
   const stage = fc.record({
-    from: fc.constant('stage' as const),
+    from: fc.constant('round' as const),
     innerEpochs: isScoreFunction ? fc.constant(1) : count(4),
-    samplesPerUpdate: fc.constant(isScoreFunction ? groupsPerStage : samplesPerUpdate),
+    samplesPerUpdate: fc.constant(isScoreFunction ? groupsPerRound : samplesPerUpdate),
     remainder: fc.constantFrom('train' as const, 'carry' as const, 'drop' as const),
   });
   const replay = count(1000).chain((capacity) =>
     fc.record({
       from: fc.constant('replay' as const),
       capacity: fc.constant(capacity),
-      updatesPerStage: count(9),
+      updatesPerRound: count(9),
       transitionsPerUpdate: count(capacity),
       drawsPerUpdate: fc.constant(1),
     }),

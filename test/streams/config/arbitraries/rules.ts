@@ -7,28 +7,28 @@ import { count, nonNegative, positive } from './numbers.js';
 
 type Settings<Name extends AdvantageRuleName> = Extract<AdvantageRuleSettings, { rule: Name }>;
 
-const historyStages = fc.integer({ min: 0, max: 20 });
+const historyRounds = fc.integer({ min: 0, max: 20 });
 const threshold = fc.double({ min: -9, max: 9, noNaN: true });
 const stdFloor = nonNegative;
 
 const BY_NAME: { readonly [Name in AdvantageRuleName]: fc.Arbitrary<Omit<Settings<Name>, 'rule'>> } = {
   history: fc
-    .record({ historyStages, thresholds: fc.tuple(threshold, threshold), stdFloor })
+    .record({ historyRounds, thresholds: fc.tuple(threshold, threshold), stdFloor })
     .map(({ thresholds, ...rest }) => ({
       ...rest,
       bestThreshold: Math.max(...thresholds),
       worstThreshold: Math.min(...thresholds),
     })),
-  'branch-centred': fc.record({
+  'branch-centered': fc.record({
     minGap: nonNegative,
     keep: fc.constantFrom('extremes', 'all'),
-    historyStages,
+    historyRounds,
     stdFloor,
   }),
   'per-prompt': count(64).chain((bufferSize) =>
     fc.record({ bufferSize: fc.constant(bufferSize), minCount: count(bufferSize), stdFloor }),
   ),
-  reward: fc.record({ centre: threshold, scale: positive }),
+  reward: fc.record({ center: threshold, scale: positive }),
   'group-z-score': fc.record({ std: fc.constantFrom('group', 'global'), stdFloor }),
   'leave-one-out': fc.record({ scale: fc.constantFrom('none', 'global-std'), stdFloor }),
   'same-depth': fc.record({ stdFloor }),
@@ -41,7 +41,7 @@ const closing = fc.record({ closeAfterMs: count(2 ** 31 - 1) }, { requiredKeys: 
 /** The stage with any rule that meets the condition. */
 export function ruleWith(
   condition: (spec: ReturnType<typeof advantageRuleSpec>) => boolean,
-): fc.Arbitrary<StageConfig<'groupAdvantages'>> {
+): fc.Arbitrary<StageConfig<'advantages'>> {
   const names = (Object.keys(BY_NAME) as AdvantageRuleName[]).filter((name) =>
     condition(advantageRuleSpec(name)),
   );
@@ -50,8 +50,7 @@ export function ruleWith(
       fc
         .tuple(BY_NAME[rule] as fc.Arbitrary<object>, closing)
         .map(
-          ([rest, closes]) =>
-            ({ type: 'groupAdvantages', rule, ...closes, ...rest }) as StageConfig<'groupAdvantages'>,
+          ([rest, closes]) => ({ type: 'advantages', rule, ...closes, ...rest }) as StageConfig<'advantages'>,
         ),
     ),
   );

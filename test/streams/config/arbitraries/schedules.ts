@@ -2,16 +2,16 @@ import fc from 'fast-check';
 import type { StageConfig } from '../../../../src/streams/config/schema/topology-schema.js';
 import { count } from './numbers.js';
 
-/** Schedules that train at most so many steps at a time, of so many sampler steps and training stages. */
+/** Schedules that train at most so many steps at a time, of so many sampler steps and rounds. */
 export function schedule(
   numInferenceSteps: number,
-  numStages: number,
+  numRounds: number,
   most: number,
-): fc.Arbitrary<StageConfig<'intervalSchedule'>> {
-  const type = fc.constant('intervalSchedule' as const);
+): fc.Arbitrary<StageConfig<'schedule'>> {
+  const type = fc.constant('schedule' as const);
   const steps = count(Math.min(numInferenceSteps, most));
   const entries = (step: fc.Arbitrary<number>) =>
-    fc.array(step, { minLength: 1, maxLength: Math.min(numStages, most, 6) });
+    fc.array(step, { minLength: 1, maxLength: Math.min(numRounds, most, 6) });
   return fc.oneof(
     fc
       .tuple(steps, steps)
@@ -25,9 +25,9 @@ export function schedule(
         }),
       ),
     fc.record({ type, mode: fc.constant('constant' as const), steps }),
-    fc.record({ type, mode: fc.constant('list' as const), stages: entries(steps) }),
-    fc.record({ type, mode: fc.constant('sparse' as const), stages: entries(count(numInferenceSteps)) }),
-    fc.record({ type, mode: fc.constant('window' as const), length: steps, everyStages: count(9) }),
+    fc.record({ type, mode: fc.constant('list' as const), phases: entries(steps) }),
+    fc.record({ type, mode: fc.constant('sparse' as const), phases: entries(count(numInferenceSteps)) }),
+    fc.record({ type, mode: fc.constant('window' as const), length: steps, everyRounds: count(9) }),
     fc.record({
       type,
       mode: fc.constant('fraction' as const),

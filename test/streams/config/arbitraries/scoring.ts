@@ -83,14 +83,14 @@ const sum = fc
 const SIDE_BY_SIDE: readonly string[] = ['http', 'vlm-question', 'vlm-caption', 'module', 'sum'];
 
 /** A whole stage with any source. */
-export const scoring: fc.Arbitrary<StageConfig<'scoreRewards'>> = fc
+export const scoring: fc.Arbitrary<StageConfig<'reward'>> = fc
   .tuple(fc.oneof(...alone, sum), positive, count(64))
   .map(
     ([source, maxMagnitude, concurrency]) =>
       ({
-        type: 'scoreRewards',
+        type: 'reward',
         ...source,
         maxMagnitude,
         ...(SIDE_BY_SIDE.includes((source as RewardSettings).from) ? { concurrency } : {}),
-      }) as StageConfig<'scoreRewards'>,
+      }) as StageConfig<'reward'>,
   );

@@ -16,30 +16,30 @@ describe('SCHEDULE_RULES', () => {
       'a constant interval that is longer than a trajectory, and no samples that could not be told without it',
       {
         schedule: 'mode: constant, steps: 11',
-        trainer: 'updates: { from: stage, samplesPerUpdate: 64 }',
+        trainer: 'updates: { from: round, samplesPerUpdate: 64 }',
       },
       [
         'a.yaml:5:62 stages.schedule.steps: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
       ],
     ],
     [
-      'a list with more entries than training stages, one of them too large',
-      { schedule: 'mode: list, stages: [4, 8, 12]', prompts: 'numStages: 2' },
+      'a list with more entries than rounds, one of them too large',
+      { schedule: 'mode: list, phases: [4, 8, 12]', prompts: 'numRounds: 2' },
       [
-        'a.yaml:5:59 stages.schedule.stages: expected at most numStages 2 entries, got 3. Shorten the list, or raise numStages.',
+        'a.yaml:5:59 stages.schedule.stages: expected at most numRounds 2 entries, got 3. Shorten the list, or raise numRounds.',
         'a.yaml:5:66 stages.schedule.stages[2]: expected at most numInferenceSteps 10, got 12. Lower it, or raise numInferenceSteps.',
       ],
     ],
     [
-      'more sparse steps than training stages',
-      { schedule: 'mode: sparse, stages: [2, 4, 8]', prompts: 'numStages: 2' },
+      'more sparse steps than rounds',
+      { schedule: 'mode: sparse, phases: [2, 4, 8]', prompts: 'numRounds: 2' },
       [
-        'a.yaml:5:61 stages.schedule.stages: expected at most numStages 2 entries, got 3. Shorten the list, or raise numStages.',
+        'a.yaml:5:61 stages.schedule.stages: expected at most numRounds 2 entries, got 3. Shorten the list, or raise numRounds.',
       ],
     ],
     [
       'a sparse step before the first',
-      { schedule: 'mode: sparse, stages: [2, 11]' },
+      { schedule: 'mode: sparse, phases: [2, 11]' },
       [
         'a.yaml:5:65 stages.schedule.stages[1]: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
       ],
@@ -63,13 +63,10 @@ describe('SCHEDULE_RULES', () => {
   });
 
   it.each<[about: string, settings: StageSettings]>([
-    ['an entry a training stage', { schedule: 'mode: list, stages: [2, 10]', prompts: 'numStages: 2' }],
-    [
-      'a sparse step a training stage',
-      { schedule: 'mode: sparse, stages: [2, 10]', prompts: 'numStages: 2' },
-    ],
+    ['an entry a round', { schedule: 'mode: list, phases: [2, 10]', prompts: 'numRounds: 2' }],
+    ['a sparse step a round', { schedule: 'mode: sparse, phases: [2, 10]', prompts: 'numRounds: 2' }],
     ['a fraction of one step', { schedule: 'mode: fraction, timestepFraction: 0.1' }],
-    ['a window over the whole trajectory', { schedule: 'mode: window, length: 10, everyStages: 99' }],
+    ['a window over the whole trajectory', { schedule: 'mode: window, length: 10, everyRounds: 99' }],
   ])('should accept %s', (_, settings) => {
     expect(faultsWith(settings)).toEqual([]);
   });
@@ -79,15 +76,15 @@ describe('SCHEDULE_RULES with the scheduler of a model', () => {
   const shrinking = { sampler: 'numInferenceSteps: 10' };
 
   it.each([
-    ['mode: constant, steps: 1', 'step 9 alone in training stage 0'],
-    ['mode: sparse, stages: [1, 2]', 'step 9 alone in training stage 0'],
-    ['mode: window, length: 1', 'step 9 alone in training stage 9'],
+    ['mode: constant, steps: 1', 'step 9 alone in round 0'],
+    ['mode: sparse, phases: [1, 2]', 'step 9 alone in round 0'],
+    ['mode: window, length: 1', 'step 9 alone in round 9'],
   ])('should refuse stages of a step that draws no noise alone: %s', (schedule, got) => {
     const settings = { ...shrinking, schedule };
     expect(faultsWith(settings)).toEqual([]);
     expect(faultsWith(settings, { noisySteps: 10 })).toEqual([]);
     expect(faultsWith(settings, { noisySteps: 9 })).toEqual([
-      `a.yaml:5:45 stages.schedule.mode: expected a step that draws noise in every training stage, one of 0..8 (step 9 arrives at the clean picture: docs/models.md, Schedulers), got ${got}. Train at least one step more, or use a model with set_alpha_to_one: false and steps_offset: 1 in its scheduler_config.json.`,
+      `a.yaml:5:45 stages.schedule.mode: expected a step that draws noise in every round, one of 0..8 (step 9 arrives at the clean picture: docs/models.md, Schedulers), got ${got}. Train at least one step more, or use a model with set_alpha_to_one: false and steps_offset: 1 in its scheduler_config.json.`,
     ]);
   });
 

@@ -6,13 +6,13 @@ describe('SELECTION_RULES', () => {
     [
       // 32 groups, the best and the worst branch of each.
       'updates that no stage can fill',
-      { trainer: 'updates: { from: stage, samplesPerUpdate: 65 }' },
-      'a.yaml:9:77 stages.trainer.updates.samplesPerUpdate: expected at most the 64 samples that a training stage can select, got 65. Lower it, or raise groupsPerStage.',
+      { trainer: 'updates: { from: round, samplesPerUpdate: 65 }' },
+      'a.yaml:9:77 stages.trainer.updates.samplesPerUpdate: expected at most the 64 samples that a round can select, got 65. Lower it, or raise groupsPerRound.',
     ],
     [
       'updates that no stage can fill in all of its passes',
-      { trainer: 'updates: { from: stage, samplesPerUpdate: 193, innerEpochs: 3, remainder: carry }' },
-      'a.yaml:9:77 stages.trainer.updates.samplesPerUpdate: expected at most the 192 samples that a training stage can select in 3 passes, got 193. Lower it, or raise groupsPerStage.',
+      { trainer: 'updates: { from: round, samplesPerUpdate: 193, innerEpochs: 3, remainder: carry }' },
+      'a.yaml:9:77 stages.trainer.updates.samplesPerUpdate: expected at most the 192 samples that a round can select in 3 passes, got 193. Lower it, or raise groupsPerRound.',
     ],
     [
       // 32 groups of 4^2 rollouts, all of them kept.
@@ -20,9 +20,9 @@ describe('SELECTION_RULES', () => {
       {
         sampler: 'forkPlan: steps, forkSteps: [0, 5]',
         advantages: 'rule: same-depth',
-        trainer: 'updates: { from: stage, samplesPerUpdate: 513 }',
+        trainer: 'updates: { from: round, samplesPerUpdate: 513 }',
       },
-      'a.yaml:9:77 stages.trainer.updates.samplesPerUpdate: expected at most the 512 samples that a training stage can select, got 513. Lower it, or raise groupsPerStage.',
+      'a.yaml:9:77 stages.trainer.updates.samplesPerUpdate: expected at most the 512 samples that a round can select, got 513. Lower it, or raise groupsPerRound.',
     ],
     [
       'more transitions in an update than the buffer holds',
@@ -56,7 +56,7 @@ describe('SELECTION_RULES', () => {
       {
         sampler: 'forkPlan: steps, forkSteps: [0.5]',
         advantages: 'rule: same-depth',
-        trainer: 'updates: { from: stage, samplesPerUpdate: 64 }',
+        trainer: 'updates: { from: round, samplesPerUpdate: 64 }',
       },
       'a.yaml:6:65 stages.sampler.forkSteps[0]: expected an integer from 0 to 999, got 0.5 (number). Change the value.',
     ],
@@ -65,7 +65,7 @@ describe('SELECTION_RULES', () => {
   });
 
   it.each<[about: string, settings: StageSettings]>([
-    ['an update of all that a stage selects', { trainer: 'updates: { from: stage, samplesPerUpdate: 64 }' }],
+    ['an update of all that a stage selects', { trainer: 'updates: { from: round, samplesPerUpdate: 64 }' }],
     [
       'draws that hold the whole buffer each',
       {

@@ -20,7 +20,7 @@ describe('SURROGATE_RULES', () => {
     [
       'a replay buffer under a surrogate of pairs',
       { trainer: 'surrogate: { type: d3po }, updates: { from: replay }' },
-      'a.yaml:9:79 stages.trainer.updates.from: expected stage for the surrogate d3po, which is not trained on single steps, got replay. Set from: stage.',
+      'a.yaml:9:79 stages.trainer.updates.from: expected stage for the surrogate d3po, which is not trained on single steps, got replay. Set from: round.',
     ],
     [
       'a replay buffer under a surrogate of noised pictures',
@@ -28,7 +28,7 @@ describe('SURROGATE_RULES', () => {
         sampler: 'guidanceScale: 1',
         trainer: 'surrogate: { type: diffusion-nft }, updates: { from: replay }',
       },
-      'a.yaml:9:88 stages.trainer.updates.from: expected stage for the surrogate diffusion-nft, which is not trained on single steps, got replay. Set from: stage.',
+      'a.yaml:9:88 stages.trainer.updates.from: expected stage for the surrogate diffusion-nft, which is not trained on single steps, got replay. Set from: round.',
     ],
     [
       'a value network under a surrogate of pairs',
@@ -82,7 +82,7 @@ describe('SURROGATE_RULES', () => {
       'stale samples under the score function',
       {
         trainer:
-          'surrogate: { type: ddpo-sf }, maxStaleness: 1, updates: { from: stage, samplesPerUpdate: 64 }',
+          'surrogate: { type: ddpo-sf }, maxStaleness: 1, updates: { from: round, samplesPerUpdate: 64 }',
       },
       'a.yaml:9:79 stages.trainer.maxStaleness: expected 0 for the surrogate ddpo-sf, which needs the very policy that sampled, got 1. Set it to 0.',
     ],
@@ -96,10 +96,10 @@ describe('SURROGATE_RULES', () => {
       'a.yaml:6:46 stages.sampler.forkPlan: expected forks before or at the first trained step for the surrogate d3po, which compares whole branches, got trained-steps. Set forkPlan: interval or independent.',
     ],
     [
-      // The first training stages train step 9 alone, the later ones step 0 as well.
-      'no weight for the only step of a training stage',
-      { schedule: 'mode: sparse, stages: [1, 10]', trainer: 'stepWeighting: drop-last' },
-      'a.yaml:9:50 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some training stage trains, got drop-last. Set another weighting, or train more steps.',
+      // The first rounds train step 9 alone, the later ones step 0 as well.
+      'no weight for the only step of a round',
+      { schedule: 'mode: sparse, phases: [1, 10]', trainer: 'stepWeighting: drop-last' },
+      'a.yaml:9:50 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some round trains, got drop-last. Set another weighting, or train more steps.',
     ],
     [
       'an odd minibatch of pairs',
@@ -119,20 +119,20 @@ describe('SURROGATE_RULES', () => {
       // 32 groups, two branches of each: 64 samples, two updates of 32.
       'a score function that is updated twice a stage',
       { trainer: 'surrogate: { type: ddpo-sf }' },
-      'a.yaml:9:3 stages.trainer.updates: expected one optimizer step a stage for the surrogate ddpo-sf, which has no ratio, got innerEpochs 1, samplesPerUpdate 32. Set from: stage, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
+      'a.yaml:9:3 stages.trainer.updates: expected one optimizer step a stage for the surrogate ddpo-sf, which has no ratio, got innerEpochs 1, samplesPerUpdate 32. Set from: round, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
     ],
     [
       'a score function of two epochs',
       {
         trainer:
-          'surrogate: { type: ddpo-sf }, updates: { from: stage, innerEpochs: 2, samplesPerUpdate: 64 }',
+          'surrogate: { type: ddpo-sf }, updates: { from: round, innerEpochs: 2, samplesPerUpdate: 64 }',
       },
-      'a.yaml:9:74 stages.trainer.updates: expected one optimizer step a stage for the surrogate ddpo-sf, which has no ratio, got innerEpochs 2, samplesPerUpdate 64. Set from: stage, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
+      'a.yaml:9:74 stages.trainer.updates: expected one optimizer step a stage for the surrogate ddpo-sf, which has no ratio, got innerEpochs 2, samplesPerUpdate 64. Set from: round, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
     ],
     [
       'a score function over a replay buffer',
       { trainer: 'surrogate: { type: ddpo-sf }, updates: { from: replay }' },
-      'a.yaml:9:74 stages.trainer.updates: expected one optimizer step a stage for the surrogate ddpo-sf, which has no ratio, got a replay buffer. Set from: stage, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
+      'a.yaml:9:74 stages.trainer.updates: expected one optimizer step a stage for the surrogate ddpo-sf, which has no ratio, got a replay buffer. Set from: round, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
     ],
     [
       'guidance under a surrogate of noised pictures',
@@ -166,7 +166,7 @@ describe('SURROGATE_RULES', () => {
     [
       'no weight for the only step that is trained',
       { schedule: 'mode: constant, steps: 1', trainer: 'stepWeighting: drop-last' },
-      'a.yaml:9:50 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some training stage trains, got drop-last. Set another weighting, or train more steps.',
+      'a.yaml:9:50 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some round trains, got drop-last. Set another weighting, or train more steps.',
     ],
   ])('should report %s', (_, settings, message) => {
     expect(faultsWith(settings)).toEqual([message]);
@@ -226,7 +226,7 @@ describe('SURROGATE_RULES', () => {
     ],
     [
       'no weight for the last step where it comes second',
-      { schedule: 'mode: sparse, stages: [10, 1]', trainer: 'stepWeighting: drop-last' },
+      { schedule: 'mode: sparse, phases: [10, 1]', trainer: 'stepWeighting: drop-last' },
     ],
     [
       'a weighting that the surrogate does not read',
@@ -242,7 +242,7 @@ describe('SURROGATE_RULES', () => {
     ],
     [
       'a score function with one update a stage',
-      { trainer: 'surrogate: { type: ddpo-sf }, updates: { from: stage, samplesPerUpdate: 64 }' },
+      { trainer: 'surrogate: { type: ddpo-sf }, updates: { from: round, samplesPerUpdate: 64 }' },
     ],
   ])('should accept %s', (_, settings) => {
     expect(faultsWith(settings)).toEqual([]);

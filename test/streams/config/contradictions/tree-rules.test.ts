@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { faultsWith, type StageSettings } from '../faults-with.js';
 
-// The intervals of the smallest config begin at step 3 in the first training stages and at step 0 in the last ones.
+// The intervals of the smallest config begin at step 3 in the first rounds and at step 0 in the last ones.
 describe('TREE_RULES', () => {
   it.each<[about: string, settings: StageSettings, message: string]>([
     [
       'one branch where branches are compared',
       { sampler: 'numBranches: 1' },
-      'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the rule branch-centred, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
+      'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the rule branch-centered, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
     ],
     [
       'one branch under a rule that credits edges',
@@ -42,12 +42,12 @@ describe('TREE_RULES', () => {
     [
       'forks among the trained steps under a rule that gives a branch one advantage',
       { sampler: 'forkPlan: steps, forkSteps: [0, 5]' },
-      'a.yaml:6:46 stages.sampler.forkPlan: expected no fork after the first trained step of a stage for the rule branch-centred, which gives a branch one advantage, got steps. Set stages.advantages.rule: same-depth or back-propagated, or forkPlan: interval.',
+      'a.yaml:6:46 stages.sampler.forkPlan: expected no fork after the first trained step of a stage for the rule branch-centered, which gives a branch one advantage, got steps. Set stages.advantages.rule: same-depth or back-propagated, or forkPlan: interval.',
     ],
     [
       'a fork that only a later interval has among its trained steps',
       { sampler: 'forkPlan: steps, forkSteps: [3]' },
-      'a.yaml:6:46 stages.sampler.forkPlan: expected no fork after the first trained step of a stage for the rule branch-centred, which gives a branch one advantage, got steps. Set stages.advantages.rule: same-depth or back-propagated, or forkPlan: interval.',
+      'a.yaml:6:46 stages.sampler.forkPlan: expected no fork after the first trained step of a stage for the rule branch-centered, which gives a branch one advantage, got steps. Set stages.advantages.rule: same-depth or back-propagated, or forkPlan: interval.',
     ],
     [
       // 3 branches at each of the 10 steps of the last interval: 3^10.

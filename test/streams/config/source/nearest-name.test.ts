@@ -7,7 +7,7 @@ describe('nearestName', () => {
   });
 
   it('should keep silent where nothing is close', () => {
-    expect(nearestName('colour', ['advClipMax', 'clipRange'])).toBeUndefined();
-    expect(nearestName('colour', [])).toBeUndefined();
+    expect(nearestName('color', ['advClipMax', 'clipRange'])).toBeUndefined();
+    expect(nearestName('color', [])).toBeUndefined();
   });
 });

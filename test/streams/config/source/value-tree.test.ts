@@ -30,8 +30,8 @@ describe('mergeValues', () => {
   });
 
   it('should know rewards that do not say where they come from as those of a model', () => {
-    const under = { type: 'scoreRewards', model: 'm', batchSize: 3 };
-    const service = { type: 'scoreRewards', from: 'http', url: 'u' };
+    const under = { type: 'reward', model: 'm', batchSize: 3 };
+    const service = { type: 'reward', from: 'http', url: 'u' };
     expect(mergeValues(under, service)).toEqual(service);
     expect(mergeValues(under, { from: 'model', batchSize: 4 })).toEqual({
       ...under,
@@ -46,9 +46,9 @@ describe('mergeValues', () => {
   });
 
   it('should leave what lies around a replaced mapping', () => {
-    const trainer = { type: 'gradientSteps', learningRate: 1, surrogate: { type: 'ddpo-is', advClipMax: 5 } };
-    expect(mergeValues(trainer, { type: 'gradientSteps', surrogate: { type: 'd3po' } })).toEqual({
-      type: 'gradientSteps',
+    const trainer = { type: 'trainer', learningRate: 1, surrogate: { type: 'ddpo-is', advClipMax: 5 } };
+    expect(mergeValues(trainer, { type: 'trainer', surrogate: { type: 'd3po' } })).toEqual({
+      type: 'trainer',
       learningRate: 1,
       surrogate: { type: 'd3po' },
     });

@@ -1,19 +1,19 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Trajectory } from '../../../../src/models/rollouts/sampler.js';
 import { createHistory } from '../../../../src/operators/index.js';
-import { stageTally } from '../../../../src/streams/run/round-tally.js';
+import { roundTally } from '../../../../src/streams/run/round-tally.js';
 import { advantagesStage } from '../../../../src/streams/stages/advantages/advantages-stage.js';
 import { stageBench } from '../stage-bench.js';
 
 const LATENT = 2;
 const SMALL = [
   'stages.sampler.numBranches=2',
-  'stages.prompts.groupsPerStage=2',
+  'stages.prompts.groupsPerRound=2',
   'stages.prompts.runAhead=2',
   'stages.sampler.groupsPerBatch=1',
-  'stages.trainer.updates={from: stage, samplesPerUpdate: 2}',
+  'stages.trainer.updates={from: round, samplesPerUpdate: 2}',
 ];
-const interval = { trainingStage: 0, firstStep: 8, numSteps: 10, trainedSteps: [8, 9] };
+const interval = { round: 0, firstStep: 8, numSteps: 10, trainedSteps: [8, 9] };
 const branch: Trajectory = {
   firstStep: 8,
   latents: new Float32Array(3 * LATENT),
@@ -24,7 +24,7 @@ const branch: Trajectory = {
 async function fed(rewards: readonly (readonly number[])[]) {
   const bench = stageBench(SMALL);
   const { transport } = bench.context;
-  const tally = stageTally(100);
+  const tally = roundTally(100);
   tally.observe(transport).subscribe();
   const [batches, letters, headers] = [
     bench.read('batches'),
@@ -37,14 +37,14 @@ async function fed(rewards: readonly (readonly number[])[]) {
     const groupId = `0-${index}`;
     await transport.publish('rewards', {
       key: groupId,
-      message: { groupId, trainingStage: 0, rewards: values },
+      message: { groupId, round: 0, rewards: values },
     });
     await transport.publish('trajectories', {
       key: groupId,
       message: {
         groupId,
         groupIndex: index,
-        trainingStage: 0,
+        round: 0,
         prompt: 'a',
         interval,
         tree: { firstStep: 8, widths: [1, 2, 2] },
@@ -69,11 +69,11 @@ describe('advantagesStage', () => {
       const [, values, reason] = row;
       const { batch, letters, headers, tally } = await fed([values, [1, 2]]);
       expect(batch?.statistics).toMatchObject({ groups: 1, rewards: 2, lostGroups: 1, rewardMean: 1.5 });
-      expect(letters).toEqual([{ groupId: '0-0', trainingStage: 0, rewards: values }]);
+      expect(letters).toEqual([{ groupId: '0-0', round: 0, rewards: values }]);
       expect(headers).toEqual([
         {
           origin: 'rewards',
-          stage: 'groupAdvantages',
+          stage: 'advantages',
           code: 'TRIB_REWARD',
           reason: expect.stringContaining(reason),
         },

@@ -15,8 +15,8 @@ describe('countPassedOver', () => {
     passedOver.late();
     passedOver.tell(3);
     expect(said).toEqual([
-      { kind: 'passed-over', trainingStage: 1, repeated: 2, late: 1 },
-      { kind: 'passed-over', trainingStage: 3, repeated: 0, late: 1 },
+      { kind: 'passed-over', round: 1, repeated: 2, late: 1 },
+      { kind: 'passed-over', round: 3, repeated: 0, late: 1 },
     ]);
   });
 });

@@ -25,9 +25,9 @@ describe('trajectoryFault', () => {
     const group = {
       groupId,
       groupIndex: 1,
-      trainingStage: 0,
+      round: 0,
       prompt: 'a',
-      interval: { trainingStage: 0, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] },
+      interval: { round: 0, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] },
       policyVersion: 0,
       tree: { firstStep: 7, widths: [1, 4, 4, 4] },
       branches,

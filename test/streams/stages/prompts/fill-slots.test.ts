@@ -6,10 +6,10 @@ import type { Slot } from '../../../../src/streams/stages/prompts/slots.js';
 import { marbles } from '../../../operators/marbles.js';
 import { describeOperator } from '../../../operators/operator-contract.js';
 
-/** Two groups a training stage. */
+/** Two groups a round. */
 const slot = (groupIndex: number): Slot => {
-  const trainingStage = Math.floor(groupIndex / 2);
-  return { groupId: `${trainingStage}-${groupIndex % 2}`, groupIndex, trainingStage };
+  const round = Math.floor(groupIndex / 2);
+  return { groupId: `${round}-${groupIndex % 2}`, groupIndex, round };
 };
 const slots = { 0: slot(0), 1: slot(1), 2: slot(2), 3: slot(3) };
 const counts = { 0: 0, 2: 2, 4: 4 };

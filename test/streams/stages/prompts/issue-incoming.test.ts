@@ -7,25 +7,25 @@ import { listed } from '../../../fixtures/listed-prompts.js';
 import { stageBench } from '../stage-bench.js';
 
 const STAGE =
-  'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerStage: 2, numStages: 3, runAhead: 2, source: {from: topic, maxWaiting: 8}}';
+  'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerRound: 2, numRounds: 3, runAhead: 2, source: {from: topic, maxWaiting: 8}}';
 const SIZES = [
   STAGE,
   'stages.sampler.groupsPerBatch=2',
-  'stages.trainer.updates={from: stage, samplesPerUpdate: 2}',
+  'stages.trainer.updates={from: round, samplesPerUpdate: 2}',
 ];
 
 const BY_TIME = ['stages.advantages.closeAfterMs=60000'];
 
 interface Options {
   readonly overrides?: readonly string[];
-  readonly firstTrainingStage?: number;
+  readonly firstRound?: number;
   /** Tickets that a transport which lasts would hold. */
   readonly held?: readonly PromptTicket[];
 }
 
 /** The stage over prompts of a topic, and a progress that is published by hand. */
-function start({ overrides = [], firstTrainingStage = 0, held = [] }: Options = {}) {
-  const bench = stageBench([...SIZES, ...overrides], firstTrainingStage);
+function start({ overrides = [], firstRound = 0, held = [] }: Options = {}) {
+  const bench = stageBench([...SIZES, ...overrides], firstRound);
   const { transport, config } = bench.context;
   const readBack: typeof transport.readBack = async (_, take) => {
     for (const ticket of held) (take as (ticket: PromptTicket) => void)(ticket);
@@ -53,13 +53,13 @@ function start({ overrides = [], firstTrainingStage = 0, held = [] }: Options = 
     inbox,
     issued,
     isComplete: () => isComplete,
-    finish: (trainingStage: number) =>
-      transport.publish('progress', { key: 'run', message: progressAt(config, trainingStage) }),
+    finish: (round: number) =>
+      transport.publish('progress', { key: 'run', message: progressAt(config, round) }),
     /** Closes the stage by time; it is trained from now on. */
-    close: (trainingStage: number) =>
+    close: (round: number) =>
       transport.publish('progress', {
         key: 'run',
-        message: progressAt(config, trainingStage, { isNextClosed: true }),
+        message: progressAt(config, round, { isNextClosed: true }),
       }),
     write: (id: string, prompt = `prompt ${id}`, key = id) =>
       transport.publish('incoming-prompts', { key, message: { id, prompt } }),
@@ -67,10 +67,10 @@ function start({ overrides = [], firstTrainingStage = 0, held = [] }: Options = 
   };
 }
 
-const ticket = (trainingStage: number, index: number, sourceId: string): PromptTicket => ({
-  groupId: `${trainingStage}-${index}`,
-  groupIndex: trainingStage * 2 + index,
-  trainingStage,
+const ticket = (round: number, index: number, sourceId: string): PromptTicket => ({
+  groupId: `${round}-${index}`,
+  groupIndex: round * 2 + index,
+  round,
   prompt: `prompt ${sourceId}`,
   sourceId,
 });
@@ -118,7 +118,7 @@ describe('promptsStage with prompts of a topic', () => {
 
   it('should keep the groups that prompts had before a restart, and go on behind them', async () => {
     const held = [ticket(0, 0, 'x'), ticket(0, 1, 'y'), ticket(1, 0, 'a')];
-    const { write, given, finish, issued } = start({ firstTrainingStage: 1, held });
+    const { write, given, finish, issued } = start({ firstRound: 1, held });
     // What was not acknowledged comes again.
     for (const id of ['y', 'a', 'b', 'c', 'd']) await write(id);
     await vi.waitFor(() => expect(given()).toEqual(['1-1 b']));

@@ -6,19 +6,19 @@ import { stageBench } from '../stage-bench.js';
 
 const PROMPTS = ['a', 'b', 'c'];
 const SIZES = [
-  'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerStage: 4, numStages: 3, runAhead: 4}',
+  'stages.prompts={type: prompts, train: t, heldOut: h, groupsPerRound: 4, numRounds: 3, runAhead: 4}',
   'stages.sampler.groupsPerBatch=2',
-  'stages.trainer.updates={from: stage, samplesPerUpdate: 4}',
+  'stages.trainer.updates={from: round, samplesPerUpdate: 4}',
 ];
 
 /** The stage, and a progress that is published by hand. */
-function start(overrides: readonly string[] = [], firstTrainingStage = 0) {
-  const bench = stageBench([...SIZES, ...overrides], firstTrainingStage);
+function start(overrides: readonly string[] = [], firstRound = 0) {
+  const bench = stageBench([...SIZES, ...overrides], firstRound);
   const tickets = bench.read('prompts');
   const begun: number[] = [];
   let completed = false;
-  promptsStage(bench.context, { from: 'file', prompts: listed(...PROMPTS) }, (trainingStage) =>
-    begun.push(trainingStage),
+  promptsStage(bench.context, { from: 'file', prompts: listed(...PROMPTS) }, (round) =>
+    begun.push(round),
   ).subscribe({
     complete: () => {
       completed = true;
@@ -42,9 +42,7 @@ describe('promptsStage', () => {
     }
     await finish(12);
     await vi.waitFor(() => expect(isComplete()).toBe(true));
-    expect(
-      tickets.map(({ groupId, groupIndex, trainingStage }) => [groupId, groupIndex, trainingStage]),
-    ).toEqual(
+    expect(tickets.map(({ groupId, groupIndex, round }) => [groupId, groupIndex, round])).toEqual(
       Array.from({ length: 12 }, (_, index) => {
         const stage = Math.floor(index / 4);
         return [`${stage}-${index % 4}`, index, stage];
@@ -70,7 +68,7 @@ describe('promptsStage', () => {
   it('should give every prompt once a round where it goes round-robin', async () => {
     const { tickets, finish } = start([
       'stages.prompts.choice=round-robin',
-      'stages.prompts.groupsPerStage=6',
+      'stages.prompts.groupsPerRound=6',
       'stages.prompts.runAhead=6',
     ]);
     await finish(0);

@@ -10,12 +10,12 @@ import { stageBench } from '../stage-bench.js';
 
 /** As many branches as the groups here have pictures. */
 const TWO = 'stages.sampler.numBranches=2';
-const interval = { trainingStage: 0, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] };
+const interval = { round: 0, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] };
 const tree = { firstStep: 7, widths: [1, 2, 2, 2] };
 const pictures = (index: number) => ({
   groupId: `0-${index}`,
   groupIndex: index,
-  trainingStage: 0,
+  round: 0,
   prompt: `prompt ${index}`,
   interval,
   tree,
@@ -70,14 +70,14 @@ describe('rewardStage', () => {
   it('should score groups, and tell the metrics alone what the verifier says', async () => {
     const { rewards, letters, metrics } = await run(() => scores([0.5, -0.5]), 2);
     expect(rewards).toEqual([
-      { groupId: '0-0', trainingStage: 0, rewards: [0.5, -0.5] },
-      { groupId: '0-1', trainingStage: 0, rewards: [0.5, -0.5] },
+      { groupId: '0-0', round: 0, rewards: [0.5, -0.5] },
+      { groupId: '0-1', round: 0, rewards: [0.5, -0.5] },
     ]);
     expect(letters).toEqual([]);
     expect(metrics[0]).toEqual({
       kind: 'scored',
       groupId: '0-0',
-      trainingStage: 0,
+      round: 0,
       images: 2,
       verdicts: { satisfied: 1, score: 1.25 },
     });
@@ -102,7 +102,7 @@ describe('rewardStage', () => {
   it('should score as many groups at once as the service may be asked for', async () => {
     const bench = stageBench([
       TWO,
-      'stages.rewards={type: scoreRewards, from: http, url: http://a, concurrency: 2}',
+      'stages.reward={type: reward, from: http, url: http://a, concurrency: 2}',
     ]);
     const rewards = bench.read('rewards');
     const waiting: ((scored: Scores) => void)[] = [];
@@ -120,10 +120,10 @@ describe('rewardStage', () => {
   it('should let go of groups whose stage is closed, and score those of the next one', async () => {
     const bench = stageBench([
       TWO,
-      'stages.prompts.groupsPerStage=2',
+      'stages.prompts.groupsPerRound=2',
       'stages.prompts.runAhead=2',
       'stages.sampler.groupsPerBatch=2',
-      'stages.trainer.updates={from: stage, samplesPerUpdate: 2}',
+      'stages.trainer.updates={from: round, samplesPerUpdate: 2}',
       'stages.advantages.closeAfterMs=60000',
     ]);
     const { transport, config } = bench.context;
@@ -140,7 +140,7 @@ describe('rewardStage', () => {
     onTestFinished(() => subscription.unsubscribe());
     for (const index of [0, 1])
       await transport.publish('images', { key: `0-${index}`, message: pictures(index) });
-    const next = { ...pictures(2), groupId: '1-0', trainingStage: 1 };
+    const next = { ...pictures(2), groupId: '1-0', round: 1 };
     await transport.publish('images', { key: '1-0', message: next });
     await vi.waitFor(() => expect(asked).toEqual(['prompt 0']));
     const closed = progressAt(config, 0, { isNextClosed: true });
@@ -174,10 +174,10 @@ describe('rewardStage', () => {
       expect(error).toBeUndefined();
       const reason = `scoreRewards group 0-1: expected a finite reward for branch 1, got ${bad}. Check the reward model on this prompt.`;
       expect(letters).toEqual([pictures(1)]);
-      expect(headers).toEqual([{ origin: 'images', stage: 'scoreRewards', code: 'TRIB_REWARD', reason }]);
+      expect(headers).toEqual([{ origin: 'images', stage: 'reward', code: 'TRIB_REWARD', reason }]);
       expect(rewards).toContainEqual({
         groupId: '0-1',
-        trainingStage: 0,
+        round: 0,
         reason: 'dead-letter',
         detail: reason,
       });
@@ -203,7 +203,7 @@ describe('rewardStage', () => {
     expect(error).toMatchObject({
       code,
       groupId: '0-1',
-      stage: 'scoreRewards',
+      stage: 'reward',
       message: 'scoreRewards, group 0-1: reward: expected a picture, got none. Look.',
     });
     expect(letters).toEqual([]);

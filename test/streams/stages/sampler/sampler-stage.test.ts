@@ -8,7 +8,7 @@ import { samplerStage } from '../../../../src/streams/stages/sampler/sampler-sta
 import type { SamplerService } from '../../../../src/streams/stages/sampler/sampler-thread.js';
 import { stageBench } from '../stage-bench.js';
 
-const interval = { trainingStage: 0, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] };
+const interval = { round: 0, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] };
 const group = {
   tree: { firstStep: 7, widths: [1, 1, 1, 1] },
   branches: [
@@ -22,7 +22,7 @@ const UNKNOWN = 'prompt "?": expected a word, got "?". Write a word.';
 const ticket = (index: number, prompt: string) => ({
   groupId: `0-${index}`,
   groupIndex: index,
-  trainingStage: 0,
+  round: 0,
   prompt,
 });
 
@@ -77,10 +77,8 @@ describe('samplerStage', () => {
     expect(batches).toEqual([['a'], ['b', 'c']]);
     expect(images.map(({ groupId }) => groupId)).toEqual(['0-0', '0-2', '0-3']);
     expect(letters).toEqual([ticket(1, '?')]);
-    expect(headers).toEqual([
-      { origin: 'prompts', stage: 'branchRollouts', code: 'TRIB_PROMPT', reason: UNKNOWN },
-    ]);
-    expect(rewards).toEqual([{ groupId: '0-1', trainingStage: 0, reason: 'dead-letter', detail: UNKNOWN }]);
+    expect(headers).toEqual([{ origin: 'prompts', stage: 'sampler', code: 'TRIB_PROMPT', reason: UNKNOWN }]);
+    expect(rewards).toEqual([{ groupId: '0-1', round: 0, reason: 'dead-letter', detail: UNKNOWN }]);
     expect(events.filter(({ kind }) => kind === 'progress')).toHaveLength(4);
   });
 
@@ -103,11 +101,11 @@ describe('samplerStage', () => {
       ['stages.advantages.closeAfterMs=60000', 'stages.trainer.maxStaleness=1'],
     );
     const { transport, config } = context;
-    const { groupsPerStage } = stageOf(config, 'prompts');
+    const { groupsPerRound } = stageOf(config, 'prompts');
     for (const [index, prompt] of ['a', 'b', 'c', 'd'].entries())
       await transport.publish('prompts', { key: `0-${index}`, message: ticket(index, prompt) });
     for (const [index, prompt] of ['e', 'f'].entries()) {
-      const place = { groupId: `1-${index}`, groupIndex: groupsPerStage + index, trainingStage: 1 };
+      const place = { groupId: `1-${index}`, groupIndex: groupsPerRound + index, round: 1 };
       await transport.publish('prompts', { key: place.groupId, message: { ...place, prompt } });
     }
     await vi.waitFor(() => expect(rolledOut).toEqual([['a', 'b']]));
@@ -122,7 +120,7 @@ describe('samplerStage', () => {
     const { letters, error } = await run(['a', 'b'], async () => {
       throw new TributaryError('TRIB_ENGINE', 'graph: expected a result, got none. Look.');
     });
-    expect(error).toMatchObject({ code: 'TRIB_ENGINE', stage: 'branchRollouts' });
+    expect(error).toMatchObject({ code: 'TRIB_ENGINE', stage: 'sampler' });
     expect(letters).toEqual([]);
   });
 });

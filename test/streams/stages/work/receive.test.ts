@@ -5,15 +5,15 @@ import { groupFault } from '../../../../src/streams/stages/work/group-fault.js';
 import { receive } from '../../../../src/streams/stages/work/receive.js';
 import { stageBench } from '../stage-bench.js';
 
-const ticket = (trainingStage: number, index: number) => ({
-  groupId: `${trainingStage}-${index}`,
-  groupIndex: 32 * trainingStage + index,
-  trainingStage,
+const ticket = (round: number, index: number) => ({
+  groupId: `${round}-${index}`,
+  groupIndex: 32 * round + index,
+  round,
   prompt: 'a',
 });
 
-function start(firstTrainingStage = 0) {
-  const bench = stageBench([], firstTrainingStage);
+function start(firstRound = 0) {
+  const bench = stageBench([], firstRound);
   const { transport, config } = bench.context;
   const taken: string[] = [];
   const late: true[] = [];
@@ -82,16 +82,14 @@ describe('receive', () => {
     read();
     const strange = ['0-999999', '1-0', 'x', '0-00', '-1-0', '0-0 '];
     for (const groupId of strange) await send({ ...ticket(0, 0), groupId });
-    await send({ ...ticket(0, 0), groupId: '999-0', trainingStage: 999 });
+    await send({ ...ticket(0, 0), groupId: '999-0', round: 999 });
     await send({ ...ticket(0, 0), groupIndex: 1 });
     await send(ticket(0, 0));
     await vi.waitFor(() => expect(letters).toHaveLength(strange.length + 2));
     expect(taken).toEqual(['0-0']);
     expect(letters[0]).toMatchObject({
       origin: 'prompts',
-      reason: expect.stringMatching(
-        /^expected a group <training stage>-<index> .* got "0-999999" of training stage 0$/,
-      ),
+      reason: expect.stringMatching(/^expected a group <round>-<index> .* got "0-999999" of round 0$/),
     });
   });
 });

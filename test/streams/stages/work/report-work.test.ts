@@ -18,7 +18,7 @@ function start() {
   return { report, said, pass, work };
 }
 
-it('should say of a training stage, when the next one is under way, what part of its time was idle', async () => {
+it('should say of a round, when the next one is under way, what part of its time was idle', async () => {
   const { report, said, pass, work } = start();
   pass(10);
   await work(20);
@@ -30,12 +30,10 @@ it('should say of a training stage, when the next one is under way, what part of
   pass(30);
   await work(10);
   report.done(1);
-  expect(said).toEqual([
-    { kind: 'worked', role: 'sampler', trainingStage: 0, groups: 2, idleShare: 15 / 40 },
-  ]);
+  expect(said).toEqual([{ kind: 'worked', role: 'sampler', round: 0, groups: 2, idleShare: 15 / 40 }]);
   await work(1);
   report.done(3);
-  expect(said[1]).toMatchObject({ trainingStage: 1, groups: 1, idleShare: 30 / 40 });
+  expect(said[1]).toMatchObject({ round: 1, groups: 1, idleShare: 30 / 40 });
 });
 
 it('should count work that overlaps once, and work that failed too', async () => {
@@ -54,5 +52,5 @@ it('should take a group of an earlier stage, which came again, for one of the cu
   report.done(4);
   report.done(3);
   report.done(5);
-  expect(said).toMatchObject([{ trainingStage: 4, groups: 2 }]);
+  expect(said).toMatchObject([{ round: 4, groups: 2 }]);
 });

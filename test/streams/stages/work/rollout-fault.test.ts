@@ -9,9 +9,9 @@ import { stageBench } from '../stage-bench.js';
 const group: RolloutGroup<unknown> = {
   groupId: '1-2',
   groupIndex: 34,
-  trainingStage: 1,
+  round: 1,
   prompt: 'a',
-  interval: { trainingStage: 1, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] },
+  interval: { round: 1, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] },
   policyVersion: 1,
   tree: { firstStep: 7, widths: [1, 4, 4, 4] },
   branches: [],
@@ -30,7 +30,7 @@ describe('rolloutFault', () => {
       'expected the tree 7: 1, 4, 4, 4, got 6: 1, 4, 4, 4',
     ],
     ['refuse a group that is another by its index', { groupIndex: 35 }, 'expected group 1-2 to be the 34th'],
-    ['refuse a group that no run has', { groupId: '1-32' }, 'expected a group <training stage>-<index>'],
+    ['refuse a group that no run has', { groupId: '1-32' }, 'expected a group <round>-<index>'],
   ])('should %s', (_, changes: Partial<Record<string, unknown>>, fault) => {
     const { firstStep = 7, numSteps = 10, widths, treeStep = firstStep, ...ids } = changes;
     const trainedSteps = [7, 8, 9].slice(Number(firstStep) - 7);

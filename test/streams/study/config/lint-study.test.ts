@@ -7,26 +7,26 @@ const faultsOf = (text: string) => lintStudy(text, 'config/study.yaml', readSmal
 describe('lintStudy', () => {
   test('should resolve every row with its changes', () => {
     const { rows, rewardQueries, conclusionsPath } = exampleStudy();
-    expect(rows.map(({ name, numStages, seeds }) => [name, numStages, seeds])).toEqual([
+    expect(rows.map(({ name, numRounds, seeds }) => [name, numRounds, seeds])).toEqual([
       ['plain', 2, [1, 2]],
       ['fast', 1, [1, 2]],
     ]);
-    expect(rows[1]?.overrides).toEqual(['stages.prompts.numStages=1', 'stages.sampler.numBranches=8']);
+    expect(rows[1]?.overrides).toEqual(['stages.prompts.numRounds=1', 'stages.sampler.numBranches=8']);
     expect([rewardQueries, conclusionsPath]).toEqual([256, null]);
   });
 
   test('should name rows differently exactly where they compute differently', () => {
     const [plain, fast] = exampleStudy().rows;
-    const saved = 'set: { stages.sampler.numBranches: 4, checkpoints.keep: 9, stages.prompts.numStages: 2 }';
+    const saved = 'set: { stages.sampler.numBranches: 4, checkpoints.keep: 9, stages.prompts.numRounds: 2 }';
     const [reordered] = exampleStudy(STUDY.replace(/set: .*numBranches: 4 }/, saved)).rows;
     expect(plain?.fingerprint).not.toBe(fast?.fingerprint);
     expect(reordered?.fingerprint).toBe(plain?.fingerprint);
   });
 
   test("should lay a row's changes over those of the study", () => {
-    const text = STUDY.replace('rows:\n', 'set: { engine.threads: 1, stages.prompts.numStages: 7 }\nrows:\n');
+    const text = STUDY.replace('rows:\n', 'set: { engine.threads: 1, stages.prompts.numRounds: 7 }\nrows:\n');
     expect(exampleStudy(text).rows.map(({ config }) => config.engine.threads)).toEqual([1, 1]);
-    expect(exampleStudy(text).rows.map(({ numStages }) => numStages)).toEqual([2, 1]);
+    expect(exampleStudy(text).rows.map(({ numRounds }) => numRounds)).toEqual([2, 1]);
     expect(faultsOf(text.replace('engine.threads: 1', 'seed: 3'))[0]).toContain(
       'set.seed: expected no seed, which the study sets, got 3 (number).',
     );
@@ -61,20 +61,20 @@ describe('lintStudy', () => {
   });
 
   test('should find rows with another budget, and say what would fit', () => {
-    expect(faultsOf(STUDY.replace('numStages: 1', 'numStages: 3'))).toEqual([
-      "config/study.yaml:9:3 rows.fast reward queries: expected the study's budget of 256, got 768, 256 a stage. Set numStages of its prompts to 1.",
+    expect(faultsOf(STUDY.replace('numRounds: 1', 'numRounds: 3'))).toEqual([
+      "config/study.yaml:9:3 rows.fast reward queries: expected the study's budget of 256, got 768, 256 a stage. Set numRounds of its prompts to 1.",
     ]);
     expect(faultsOf(STUDY.replace('numBranches: 8', 'numBranches: 6'))).toEqual([
-      "config/study.yaml:9:3 rows.fast reward queries: expected the study's budget of 256, got 192, 192 a stage. Change groupsPerStage or numBranches: 192 does not divide the budget.",
+      "config/study.yaml:9:3 rows.fast reward queries: expected the study's budget of 256, got 192, 192 a stage. Change groupsPerRound or numBranches: 192 does not divide the budget.",
     ]);
   });
 
   test('should let a row have a budget of its own, and hold it to that', () => {
     const halved = STUDY.replace('title: Fast', 'title: Fast\n    budget: { rewardQueries: 512 }');
     expect(faultsOf(halved)).toEqual([
-      "config/study.yaml:9:3 rows.fast reward queries: expected the row's budget of 512, got 256, 256 a stage. Set numStages of its prompts to 2.",
+      "config/study.yaml:9:3 rows.fast reward queries: expected the row's budget of 512, got 256, 256 a stage. Set numRounds of its prompts to 2.",
     ]);
-    expect(faultsOf(halved.replace('numStages: 1', 'numStages: 2'))).toEqual([]);
+    expect(faultsOf(halved.replace('numRounds: 1', 'numRounds: 2'))).toEqual([]);
   });
 
   test('should find a preset that is not there', () => {
@@ -92,23 +92,23 @@ describe('lintStudy', () => {
   });
 
   test('should find a change that the preset does not take, with the row it is of', () => {
-    expect(faultsOf(STUDY.replace('stages.prompts.numStages: 1', 'stages.prompts.numStage: 1'))).toEqual([
+    expect(faultsOf(STUDY.replace('stages.prompts.numRounds: 1', 'stages.prompts.numRound: 1'))).toEqual([
       expect.stringMatching(
-        /^config\/study\.yaml:11:13 rows\.fast: --set stages\.prompts\.numStage=1 .*Did you mean "numStages"\?$/,
+        /^config\/study\.yaml:11:13 rows\.fast: --set stages\.prompts\.numRound=1 .*Did you mean "numRounds"\?$/,
       ),
     ]);
   });
 
   test('should refuse a guard that would stop a run', () => {
-    const guarded = STUDY.replace('numStages: 1,', 'numStages: 1, guards.ratioDrift.action: stop,');
+    const guarded = STUDY.replace('numRounds: 1,', 'numRounds: 1, guards.ratioDrift.action: stop,');
     expect(faultsOf(guarded)).toEqual([
       'config/study.yaml:9:3 rows.fast guards.ratioDrift.action: expected a guard that lets the run come to its end, got stop. Set action: warn.',
     ]);
   });
 
   test('should refuse rows that are evaluated differently, but not rows that are evaluated more often', () => {
-    const withFast = (change: string) => faultsOf(STUDY.replace('numStages: 1,', `numStages: 1, ${change},`));
-    expect(withFast('evaluation.everyStages: 1')).toEqual([]);
+    const withFast = (change: string) => faultsOf(STUDY.replace('numRounds: 1,', `numRounds: 1, ${change},`));
+    expect(withFast('evaluation.everyRounds: 1')).toEqual([]);
     expect(withFast('evaluation.imagesPerPrompt: 3')).toEqual([
       expect.stringMatching(
         /^config\/study\.yaml:9:3 rows\.fast evaluation\.imagesPerPrompt: expected \d+ as in row "plain", got 3\. Evaluate all rows alike\.$/,
@@ -117,7 +117,7 @@ describe('lintStudy', () => {
   });
 
   test('should refuse a guard that stops a run, but none that warns', () => {
-    const withFast = (change: string) => faultsOf(STUDY.replace('numStages: 1,', `numStages: 1, ${change},`));
+    const withFast = (change: string) => faultsOf(STUDY.replace('numRounds: 1,', `numRounds: 1, ${change},`));
     expect(withFast('guards.ratioDrift.action: warn')).toEqual([]);
     expect(withFast('guards.ratioDrift.action: lower-learning-rate')).toEqual([]);
     expect(withFast('guards.ratioDrift.action: stop, guards.rewardCollapse.action: stop')).toEqual([
@@ -131,7 +131,7 @@ describe('lintStudy', () => {
       "config/study.yaml:11:13 rows.fast.seeds[0]: expected one of the study's seeds 1, 2, got 3. Add it to the study's seeds, or remove it here.",
     ]);
     expect(
-      faultsOf(STUDY.replace('stages.prompts.numStages: 1', 'seed: 4, stages.prompts.numStages: 1')),
+      faultsOf(STUDY.replace('stages.prompts.numRounds: 1', 'seed: 4, stages.prompts.numRounds: 1')),
     ).toEqual([
       'config/study.yaml:12:18 rows.fast.set.seed: expected no seed, which the study sets, got 4 (number). Name the seeds of a row in its `seeds`.',
     ]);

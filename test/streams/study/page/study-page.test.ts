@@ -16,7 +16,7 @@ const slow = runResult('plain', 2, [], {
   points: [point(0, 0.2), point(128, 0.5), point(256, 0.7, 0.4)],
 });
 const RESULTS: StudyResults = {
-  version: 1,
+  version: 2,
   study: 'example',
   runs: [runResult('plain', 1, [0.2, 0.3, 0.5]), slow, runResult('fast', 1, [0.2, 0.4, 0.7])],
   failures: [{ row: 'fast', seed: 2, fingerprint: 'any', failure: 'disk | full' }],
@@ -132,14 +132,14 @@ describe('studyCharts', () => {
     const [first] = charts;
     const lines = [...(first?.svg ?? '').matchAll(/<polyline class="line c(\d)" points="([^"]*)"/g)];
     // x from 0 to 256 over 46..436, y from 20 to 80 % over 216..14: means 20, 40, 60 and 20, 40, 70 %.
-    expect(lines.map(([, colour, points]) => [colour, points])).toEqual([
+    expect(lines.map(([, color, points]) => [color, points])).toEqual([
       ['0', '46,216 241,148.7 436,81.3'],
       ['1', '46,216 241,148.7 436,47.7'],
     ]);
     expect(first?.svg.match(/<polygon class="band c\d"/g)).toEqual(['<polygon class="band c0"']);
   });
 
-  test('should dash what has a colour for the second time', () => {
+  test('should dash what has a color for the second time', () => {
     const [plain] = rowRuns(study, RESULTS);
     if (!plain) throw new Error('the example has a row');
     const many = Array.from({ length: 10 }, (_, index) => ({ ...plain, title: `Row <${index}>` }));

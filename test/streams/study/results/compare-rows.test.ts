@@ -79,9 +79,9 @@ describe('compareRows', () => {
 });
 
 describe('rowHealth', () => {
-  test('should be means over all stages, of what was measured', () => {
-    const [first] = runResult('plain', 1, [0, 0]).stages;
-    if (!first) throw new Error('the example has no stage');
+  test('should be means over all rounds, of what was measured', () => {
+    const [first] = runResult('plain', 1, [0, 0]).rounds;
+    if (!first) throw new Error('the example has no round');
     const second = {
       ...first,
       groups: 12,
@@ -90,14 +90,14 @@ describe('rowHealth', () => {
       gradNorm: 4,
       klToPretrained: 0.3,
     };
-    const runs = [runResult('plain', 1, [0, 0]), runResult('plain', 2, [0, 0], { stages: [first, second] })];
+    const runs = [runResult('plain', 1, [0, 0]), runResult('plain', 2, [0, 0], { rounds: [first, second] })];
     expect(rowHealth(runs)).toEqual({
       intraGroupCorrelation: 0.5,
       selectedSamples: 6,
       // (1 + 1 + 7) / (4 + 4 + 12).
       zeroSpreadShare: 0.45,
       gradNorm: expect.closeTo(8 / 3, 9),
-      // Norms 1 and 2 of the last two steps, in every stage.
+      // Norms 1 and 2 of the last two steps, in every round.
       gradientShares: [0, 0.2, 0.8],
       clipFraction: 0.25,
       klToPretrained: 0.3,

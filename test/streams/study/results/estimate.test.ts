@@ -17,7 +17,7 @@ describe('studentQuantile', () => {
     expect(Math.abs(studentQuantile(degrees) - quantile)).toBeLessThan(1e-4);
   });
 
-  test('should fall towards the normal quantile', () => {
+  test('should fall toward the normal quantile', () => {
     const quantiles = Array.from({ length: 60 }, (_, index) => studentQuantile(index + 1));
     expect(quantiles).toEqual([...quantiles].sort((a, b) => b - a));
     expect(studentQuantile(1e6)).toBeCloseTo(1.959966, 6);

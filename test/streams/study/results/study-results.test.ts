@@ -10,7 +10,7 @@ import { exampleStudy, runResult } from '../example-study.js';
 
 const study = exampleStudy();
 const results = (changes: Partial<StudyResults>): StudyResults => ({
-  version: 1,
+  version: 2,
   study: 'example',
   runs: [],
   failures: [],

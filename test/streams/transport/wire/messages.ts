@@ -30,12 +30,12 @@ const ticket: fc.Arbitrary<PromptTicket> = fc.record(
   {
     groupId: fc.string({ minLength: 1 }),
     groupIndex: count,
-    trainingStage: count,
+    round: count,
     prompt: fc.string(),
     sourceId: fc.string(),
     metadata,
   },
-  { requiredKeys: ['groupId', 'groupIndex', 'trainingStage', 'prompt'] },
+  { requiredKeys: ['groupId', 'groupIndex', 'round', 'prompt'] },
 );
 
 /** Widths that divide each other, over so many steps. */
@@ -57,7 +57,7 @@ const head = fc
         Array.from({ length: firstStep + steps }, (_, step) => step),
         { minLength: 1 },
       ),
-      trainingStage: count,
+      round: count,
       numSteps: fc.constant(firstStep + steps),
       tree: widths(steps).map((list): RolloutTree => ({ firstStep, widths: list })),
     }),
@@ -67,8 +67,8 @@ function groupOf<Branch>(
   branchesOf: (tree: RolloutTree, size: number) => fc.Arbitrary<readonly Branch[]>,
 ): fc.Arbitrary<RolloutGroup<Branch>> {
   return fc.tuple(head, fc.integer({ min: 1, max: 6 })).chain(([{ ticket: own, tree, ...rest }, size]) => {
-    const { trainedSteps, trainingStage, numSteps, policyVersion } = rest;
-    const interval = { trainingStage, firstStep: trainedSteps[0] ?? 0, numSteps, trainedSteps };
+    const { trainedSteps, round, numSteps, policyVersion } = rest;
+    const interval = { round, firstStep: trainedSteps[0] ?? 0, numSteps, trainedSteps };
     return branchesOf(tree, size).map((branches) => ({ ...own, interval, tree, policyVersion, branches }));
   });
 }
@@ -97,7 +97,7 @@ const trajectories = groupOf<Trajectory>((tree, size) =>
   }),
 );
 
-const outcome = { groupId: fc.string({ minLength: 1 }), trainingStage: count };
+const outcome = { groupId: fc.string({ minLength: 1 }), round: count };
 const rewards = fc.oneof(
   fc.record({ ...outcome, rewards: fc.array(finite, { minLength: 1 }) }),
   fc.record({
@@ -152,8 +152,8 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
   images,
   trajectories,
   rewards,
-  schedule: head.map(({ trainingStage, numSteps, trainedSteps }) => ({
-    trainingStage,
+  schedule: head.map(({ round, numSteps, trainedSteps }) => ({
+    round,
     firstStep: trainedSteps[0] ?? 0,
     numSteps,
     trainedSteps,
@@ -165,19 +165,19 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
   progress: fc.record(
     {
       finishedGroups: count,
-      trainingStage: count,
+      round: count,
       isOver: fc.boolean(),
       sharedConfig: fc.string(),
       trainPrompts: fc.string(),
     },
-    { requiredKeys: ['finishedGroups', 'trainingStage', 'isOver', 'sharedConfig'] },
+    { requiredKeys: ['finishedGroups', 'round', 'isOver', 'sharedConfig'] },
   ),
   control,
   metrics: fc.nat(1000).chain((pictures) =>
     fc.record({
       kind: fc.constant('scored' as const),
       groupId: fc.string(),
-      trainingStage: count,
+      round: count,
       images: fc.constant(pictures),
       verdicts: fc.option(fc.record({ satisfied: fc.nat(pictures), score: finite })),
     }),

@@ -39,7 +39,7 @@ describe('recordCodec', () => {
 
   it('should take a record without the header payload for an inline one, as others write them', async () => {
     const { records } = await fixture();
-    const { value } = await records.write('rewards', { groupId: 'g', trainingStage: 1, rewards: [0.5] }, {});
+    const { value } = await records.write('rewards', { groupId: 'g', round: 1, rewards: [0.5] }, {});
     const headers = { [RECORD_HEADERS.schemaVersion]: '1' };
     expect(await records.read('rewards', { value, headers })).toMatchObject({ rewards: [0.5] });
   });

@@ -26,9 +26,9 @@ async function sizeOf(settings: Partial<SamplerSettings>, firstStep: number): Pr
   return trajectoriesCodec.encode({
     groupId: '0-0',
     groupIndex: 0,
-    trainingStage: 0,
+    round: 0,
     prompt: 'a red circle',
-    interval: { trainingStage: 0, firstStep, numSteps: TINY_SAMPLER.numInferenceSteps, trainedSteps },
+    interval: { round: 0, firstStep, numSteps: TINY_SAMPLER.numInferenceSteps, trainedSteps },
     tree: group.tree,
     policyVersion: 0,
     branches: group.branches.map(({ trajectory }) => trajectory),

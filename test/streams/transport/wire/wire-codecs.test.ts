@@ -75,7 +75,7 @@ describe('fields that are not known', () => {
 
   it('should be kept where a message is written as it was read, and not where it was changed', () => {
     const { prompts } = WIRE_CODECS;
-    const ticket = { groupId: '0-1', groupIndex: 1, trainingStage: 0, prompt: 'a' };
+    const ticket = { groupId: '0-1', groupIndex: 1, round: 0, prompt: 'a' };
     const bytes = Buffer.concat([prompts.encode(ticket), unknown]);
     const read = prompts.decode(bytes);
     expect(read).toEqual(ticket);
@@ -89,8 +89,8 @@ type Fields<Schema extends DescMessage> = Exclude<MessageInitShape<Schema>, { $t
 
 describe('faults', () => {
   const rollout = {
-    ticket: { groupId: '0-1', groupIndex: 1, trainingStage: 0, prompt: 'a red circle' },
-    interval: { trainingStage: 0, numSteps: 3, trainedSteps: [1, 2] },
+    ticket: { groupId: '0-1', groupIndex: 1, round: 0, prompt: 'a red circle' },
+    interval: { round: 0, numSteps: 3, trainedSteps: [1, 2] },
     tree: { firstStep: 1, widths: [1, 2, 2] },
     policyVersion: 0,
   };
@@ -242,7 +242,7 @@ describe('size', () => {
 
   it('should not depend on how the trained steps were written', () => {
     const packed = WIRE_CODECS.schedule.encode({
-      trainingStage: 3,
+      round: 3,
       firstStep: 1,
       numSteps: 6,
       trainedSteps: [1, 4],

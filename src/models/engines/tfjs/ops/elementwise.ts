@@ -35,7 +35,7 @@ const LARGEST = 3.4028234663852886e38;
 const clip: Op = ({ tf, input, floats }) =>
   tf.clipByValue(input(0), floats(1)?.[0] ?? -LARGEST, floats(2)?.[0] ?? LARGEST);
 
-/** Integers divide towards zero. */
+/** Integers divide toward zero. */
 function divide(tf: Tf, a: TfTensor, b: TfTensor): TfTensor {
   if (a.dtype !== 'int32') return tf.div(a, b);
   const magnitude = tf.floorDiv(tf.abs(a), tf.abs(b));

@@ -49,8 +49,8 @@ const cumSum: Op = (application) => {
 const logSoftmax: Op = (application) => {
   const { tf, input } = application;
   return alongAxis(tf, input(0), intAttribute(application, 'axis', -1), (x) => {
-    const centred = tf.sub(x, tf.max(x, -1, true));
-    return tf.sub(centred, tf.log(tf.sum(tf.exp(centred), -1, true)));
+    const centered = tf.sub(x, tf.max(x, -1, true));
+    return tf.sub(centered, tf.log(tf.sum(tf.exp(centered), -1, true)));
   });
 };
 

@@ -7,7 +7,7 @@ import type { Application, Op, Tf, TfTensor } from './op.js';
 import { unsupported } from './op.js';
 import { takeRows } from './rows.js';
 
-/** Nearest neighbour, one axis after another. */
+/** Nearest neighbor, one axis after another. */
 const resize: Op = (application) => {
   const { tf, input, integers, floats } = application;
   const mode = textAttribute(application, 'mode', 'nearest');

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
-import { klRegularisedSft } from '../../../src/models/objectives/kl-regularised-sft.js';
+import { klRegularizedSft } from '../../../src/models/objectives/kl-regularized-sft.js';
 import { closeTo, slopesOf } from './surrogate-slopes.js';
 
 let engine: Engine;
@@ -11,9 +11,9 @@ beforeAll(() => {
 afterAll(() => engine.close());
 
 const create = (form: 'kl-d' | 'kl-o', gamma: number) =>
-  klRegularisedSft.create({ form, gamma, timestepsPerSample: 1 });
+  klRegularizedSft.create({ form, gamma, timestepsPerSample: 1 });
 
-describe('klRegularisedSft', () => {
+describe('klRegularizedSft', () => {
   it('should add gamma to the weight, and never let it fall below 0: kl-d', async () => {
     const off = [3, 1] as const;
     const target = [2, 4] as const;

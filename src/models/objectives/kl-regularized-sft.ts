@@ -3,18 +3,18 @@
 import { number, oneOf } from '../../fields.js';
 import * as op from '../graph/ops/index.js';
 import { meanSquaredDistance } from './log-prob.js';
-import { penalisedLoss } from './penalised-loss.js';
+import { penalizedLoss } from './penalized-loss.js';
 import { requireReference } from './reference-policies.js';
 import { defineSurrogate } from './surrogate.js';
 import { timestepsPerSampleField } from './timesteps-per-sample.js';
 
 /**
- * Loss of every row [M] (Fan et al. 2023, DPOK, supervised learning with KL regularisation):
+ * Loss of every row [M] (Fan et al. 2023, DPOK, supervised learning with KL regularization):
  *
  *   kl-d  max(A + γ, 0) mean_D (out - target)²                         the KL shifts the weight of the data
  *   kl-o  A mean_D (x_0 - x̂)² + γ mean_D (x̂_pre - x̂)²                 the KL holds the output
  *
- * Notation: A is the standardised reward, x̂ the policy's prediction of x_0, x̂_pre that of the pretrained model. Without the
+ * Notation: A is the standardized reward, x̂ the policy's prediction of x_0, x̂_pre that of the pretrained model. Without the
  * bound at 0 training by kl-d fails, says the paper; kl-o has none, and where A < -γ it pushes the policy away without limit.
  *
  * Departure: both stand for log-probs up to a factor per timestep that is left out. kl-d takes the simple denoising loss,
@@ -22,10 +22,10 @@ import { timestepsPerSampleField } from './timesteps-per-sample.js';
  * the second is (1 - ᾱ_t)/ᾱ_t times as heavy at a timestep as the first. The paper trains on samples of the pretrained
  * model; what is trained on here is what the policy sampled.
  */
-export const klRegularisedSft = defineSurrogate({
+export const klRegularizedSft = defineSurrogate({
   type: 'sft',
   summary:
-    "Supervised fine-tuning weighted by the standardised reward, with a KL as in DPOK's comparison: kl-d, max(A + gamma, 0) mean (out - target)²; or kl-o, A mean (x_0 - x̂)² + gamma mean (x̂_pre - x̂)².",
+    "Supervised fine-tuning weighted by the standardized reward, with a KL as in DPOK's comparison: kl-d, max(A + gamma, 0) mean (out - target)²; or kl-o, A mean (x_0 - x̂)² + gamma mean (x̂_pre - x̂)².",
   fields: {
     form: oneOf(['kl-d', 'kl-o'])
       .default('kl-d')
@@ -34,7 +34,7 @@ export const klRegularisedSft = defineSurrogate({
       ),
     gamma: number({ from: '[0', to: 'Infinity)' })
       .default(2)
-      .describe('Weight of the KL, on the scale of the standardised reward.'),
+      .describe('Weight of the KL, on the scale of the standardized reward.'),
     timestepsPerSample: timestepsPerSampleField(1),
   },
   create: ({ form, gamma, timestepsPerSample }) => ({
@@ -49,7 +49,7 @@ export const klRegularisedSft = defineSurrogate({
         return op.mul(g, weight, meanSquaredDistance(g, policy.modelOutput, target));
       }
       const weighted = op.mul(g, advantage, meanSquaredDistance(g, cleanLatents, policy.cleanPrediction));
-      return penalisedLoss(g, weighted, gamma, () =>
+      return penalizedLoss(g, weighted, gamma, () =>
         meanSquaredDistance(
           g,
           requireReference(values, 'pretrained', 'sft').cleanPrediction,

@@ -1,0 +1,79 @@
+import { TributaryError } from '../errors.js';
+import type { AdvantageHistory } from './advantages/advantage-history.js';
+import type { AdvantageRule } from './advantages/advantage-rule.js';
+import { overflowError } from './checks/overflow-error.js';
+import type { LostGroup, RewardedGroup } from './records/records.js';
+import { type ClosedRound, closeRound } from './round-batch.js';
+
+export interface OpenRoundsOptions {
+  readonly rule: AdvantageRule;
+  /** Outcomes that fill a round. */
+  readonly groupsPerRound: number;
+  /** Rounds that may be open at once. */
+  readonly maxOpenRounds: number;
+  readonly firstRound: number;
+  /** The history before that round. */
+  readonly initialState: AdvantageHistory;
+}
+
+/** The rounds that wait for outcomes. They close in order, as each sees the history of those before it. */
+export interface OpenRounds<Trajectory> {
+  /** Takes an outcome and returns the rounds that close because of it. What comes twice or too late counts for nothing. */
+  add(outcome: RewardedGroup<Trajectory> | LostGroup): ClosedRound<Trajectory>[];
+  /** Closes the next round with the outcomes that are there, then those behind it that are full. */
+  closeNext(): ClosedRound<Trajectory>[];
+  /** The next round to close, where it has a rewarded group; else null. */
+  rewardedRound(): number | null;
+}
+
+/**
+ * Creates the memory of `groupAdvantages`.
+ *
+ * Errors: TRIB_OVERFLOW when one more round would open; TRIB_OPERATOR when a round has more groups than it should.
+ */
+export function createOpenRounds<Trajectory>(options: OpenRoundsOptions): OpenRounds<Trajectory> {
+  const { rule, groupsPerRound, maxOpenRounds, firstRound, initialState } = options;
+  const open = new Map<number, Map<string, RewardedGroup<Trajectory> | LostGroup>>();
+  let nextRound = firstRound;
+  let history = initialState;
+
+  const close = (): ClosedRound<Trajectory> => {
+    const outcomes = [...(open.get(nextRound)?.values() ?? [])];
+    const round = closeRound({ round: nextRound, groupsPerRound, outcomes }, rule, history);
+    open.delete(nextRound);
+    nextRound += 1;
+    history = round.state;
+    return round;
+  };
+  const closeFull = (): ClosedRound<Trajectory>[] => {
+    const closed: ClosedRound<Trajectory>[] = [];
+    while (open.get(nextRound)?.size === groupsPerRound) closed.push(close());
+    return closed;
+  };
+  return {
+    add(outcome) {
+      const { groupId, round } = outcome;
+      if (round < nextRound) return [];
+      const outcomes = open.get(round) ?? new Map();
+      if (outcomes.has(groupId)) return [];
+      if (outcomes.size === groupsPerRound) throw surplus(groupId, groupsPerRound);
+      open.set(round, outcomes.set(groupId, outcome));
+      if (open.size > maxOpenRounds) {
+        throw overflowError('groupAdvantages rounds', `${maxOpenRounds} open`, 'maxOpenRounds');
+      }
+      return closeFull();
+    },
+    closeNext: () => [close(), ...closeFull()],
+    rewardedRound() {
+      for (const outcome of open.get(nextRound)?.values() ?? []) if ('rewards' in outcome) return nextRound;
+      return null;
+    },
+  };
+}
+
+function surplus(groupId: string, groupsPerRound: number): TributaryError {
+  return new TributaryError(
+    'TRIB_OPERATOR',
+    `groupAdvantages group ${groupId}: expected ${groupsPerRound} groups in its round, got another. Give prompts and groupAdvantages the same \`groupsPerRound\`.`,
+  );
+}
