@@ -1,5 +1,5 @@
 import { type BadConfig, describeFaults } from './describe-faults.js';
-import { advantages, rewards, sampler, schedule, trainer } from './stage-lines.js';
+import { advantages, reward, sampler, schedule, trainer } from './stage-lines.js';
 import { SMALLEST, withLine } from './valid-config.js';
 
 describeFaults('text that cannot be read, and words that nobody knows', [
@@ -76,7 +76,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
   ],
   [
     'a stage without a type',
-    withLine('reward:', 'rewards: { model: m }'),
+    withLine('reward:', 'reward: { model: m }'),
     [
       'a.yaml:7:3 stages.reward.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got nothing. Add `type`.',
     ],
@@ -110,14 +110,14 @@ describeFaults('text that cannot be read, and words that nobody knows', [
   ],
   [
     'rewards from nowhere known',
-    rewards('from: htp, url: http://localhost:8000'),
+    reward('from: htp, url: http://localhost:8000'),
     [
       'a.yaml:7:40 stages.reward.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, sum, got "htp" (string). Did you mean "http"?',
     ],
   ],
   [
     'rewards of a service with settings of a model',
-    rewards('from: http, model: m'),
+    reward('from: http, model: m'),
     [
       'a.yaml:7:3 stages.reward.url: expected an http or https URL without user, password or fragment, got nothing. Add `url`.',
       'a.yaml:7:46 stages.reward.model the key: expected one of type, from, url, timeoutMs, batchSize, maxMagnitude, concurrency, got "model". Remove it.',
@@ -125,7 +125,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
   ],
   [
     'parts of a sum that cannot be',
-    rewards(
+    reward(
       'from: sum, parts: { a: { from: clip, model: m }, b: { from: aesthetic, std: 0 }, c: { from: sum } }',
     ),
     [
@@ -137,7 +137,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
   ],
   [
     'inputs of a reward model without a picture',
-    rewards('from: onnx, model: m, inputs: { ids: { from: token-ids, tokenizer: t } }'),
+    reward('from: onnx, model: m, inputs: { ids: { from: token-ids, tokenizer: t } }'),
     [
       'a.yaml:7:64 stages.reward.inputs: expected a mapping with an input from: image, got a mapping. Change the value.',
     ],
@@ -145,7 +145,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
   ...['ftp://host/score', 'localhost:8000/score', 'http://me:pass@host/score', 'http://host/score#a'].map(
     (url): BadConfig => [
       `the address ${url} of a service`,
-      rewards(`from: http, url: "${url}"`),
+      reward(`from: http, url: "${url}"`),
       [
         `a.yaml:7:51 stages.reward.url: expected an http or https URL without user, password or fragment, got "${url}" (string). Change the value.`,
       ],

@@ -101,7 +101,7 @@ describeFaults('values that cannot be, and those that do not fit together', [
     'two stages of one type',
     withLine('reward:', 'reward: { type: reward, model: m }\n  judge: { type: reward, model: n }'),
     [
-      'a.yaml:8:18 stages.judge.type: expected one stage of type scoreRewards, got a second beside "rewards". Remove one of them.',
+      'a.yaml:8:18 stages.judge.type: expected one stage of type reward, got a second beside "reward". Remove one of them.',
     ],
   ],
   [
