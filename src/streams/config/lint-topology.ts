@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { findContradictions } from './contradictions/index.js';
+import { repairConfig } from './repair.js';
 import { type ResolvedConfig, topologySchema } from './schema/topology-schema.js';
 import { type ConfigSource, readConfigSource } from './source/config-source.js';
 import {
@@ -12,7 +13,6 @@ import {
   type Place,
 } from './source/fault.js';
 import { applyOverrides, type Override } from './source/overrides.js';
-import { repairConfig } from './source/repair.js';
 import { faultsOfIssue } from './source/schema-faults.js';
 import { isMapping, isReplacedAt, mergeValues, withValueAt } from './source/value-tree.js';
 import { versionFault } from './source/version.js';

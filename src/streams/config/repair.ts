@@ -1,6 +1,6 @@
-import { type ResolvedConfig, topologySchema } from '../schema/topology-schema.js';
-import { type Issue, pathOf } from './schema-faults.js';
-import { isMapping, valueAt, withValueAt } from './value-tree.js';
+import { type ResolvedConfig, topologySchema } from './schema/topology-schema.js';
+import { type Issue, pathOf } from './source/schema-faults.js';
+import { isMapping, valueAt, withValueAt } from './source/value-tree.js';
 
 export interface Repaired {
   readonly config: ResolvedConfig;
