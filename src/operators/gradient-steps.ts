@@ -20,7 +20,7 @@ export interface GradientStepsOptions<Batch, Result> {
  * ```
  *
  * Time: emits what `train` emits; completes when the source and the last batch have. Errs with the source, or with the
- * first error of `train`: its code is kept, and it names the round and the round. Buffers at most
+ * first error of `train`: its code is kept, and it names the stage and the round. Buffers at most
  * `maxQueued` batches. Unsubscribing releases the source and the running batch.
  *
  * Errors: TRIB_OVERFLOW when one more batch would have to wait; TRIB_OPERATOR for a bound that is no count.

@@ -156,7 +156,7 @@ describe('branchRollouts', () => {
         code: 'TRIB_ENGINE',
         retryable: true,
         stage: 'sampler',
-        message: `branchRollouts, round 1, group ${inputs.e.groupId}: engine: out of memory. Lower \`groupsPerBatch\`.`,
+        message: `sampler, round 1, group ${inputs.e.groupId}: engine: out of memory. Lower \`groupsPerBatch\`.`,
         cause: broken,
       });
     }

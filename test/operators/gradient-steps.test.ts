@@ -49,7 +49,7 @@ describe('gradientSteps', () => {
       expectSubscriptions(training$.subscriptions).toBe('^-!');
     }));
 
-  it('should end with the first error, which names round and round', () => {
+  it('should end with the first error, which names stage and round', () => {
     const broken = new TributaryError('TRIB_ENGINE', 'engine: loss is NaN. Lower `learningRate`.');
     for (const train of [
       () => throwError(() => broken),
@@ -65,7 +65,7 @@ describe('gradientSteps', () => {
         code: 'TRIB_ENGINE',
         retryable: false,
         stage: 'trainer',
-        message: 'gradientSteps, round 1: engine: loss is NaN. Lower `learningRate`.',
+        message: 'trainer, round 1: engine: loss is NaN. Lower `learningRate`.',
         cause: broken,
       });
     }

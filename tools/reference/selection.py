@@ -85,7 +85,7 @@ def main(target):
         rounds.append({"groups": groups, "selected": selected})
     settings = {"historyRounds": HISTORY_STAGES, "bestThreshold": BEST, "worstThreshold": WORST}
     lines = ",\n".join(json.dumps(round) for round in rounds)
-    pathlib.Path(target).write_text(f'{{"settings": {json.dumps(settings)}, "stages": [\n{lines}\n]}}\n')
+    pathlib.Path(target).write_text(f'{{"settings": {json.dumps(settings)}, "rounds": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":

@@ -67,9 +67,9 @@ export interface LostGroup {
   readonly detail: string;
 }
 
-/** A message that a round gave up on. */
+/** A message that a stage gave up on. */
 export interface DeadLetter<Message> {
-  /** The round that gave up. */
+  /** The stage that gave up. */
   readonly stage: string;
   readonly groupId?: string;
   readonly code: ErrorCode;
