@@ -15,7 +15,7 @@ import type { Denoiser } from '../pipeline/denoiser.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
-import { type ForkSettings, treeWidths } from './fork-plans/index.js';
+import { type ForkSettings, treeWidths } from './fork-plans.js';
 import { embedRows, predictGuided, type Rows, repeated } from './rollout-rows.js';
 
 export interface SamplerSettings extends ForkSettings, StochasticSettings {

@@ -1,5 +1,5 @@
 import { TributaryError } from '../../../errors.js';
-import { treeWidths } from '../../../models/rollouts/fork-plans/index.js';
+import { treeWidths } from '../../../models/rollouts/fork-plans.js';
 import {
   type IntervalScheduleOptions,
   intervalSchedule,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { integer, number, oneOf, section } from '../../../fields.js';
-import { FORK_PLANS, type ForkPlanName } from '../../../models/rollouts/fork-plans/index.js';
+import { FORK_PLANS, type ForkPlanName } from '../../../models/rollouts/fork-plans.js';
 import { defineStage } from '../spec/stage-spec.js';
 
 export const samplerStage = defineStage({

@@ -1,4 +1,4 @@
-import { treeWidths } from '../../../models/rollouts/fork-plans/index.js';
+import { treeWidths } from '../../../models/rollouts/fork-plans.js';
 import type { RolloutGroup } from '../../../operators/index.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';

@@ -1,0 +1,80 @@
+/** @file The fork plans: where the tree of a group branches. */
+
+import { at } from '../../at.js';
+
+/** The steps of a rollout, as a fork plan sees them. */
+interface StepRegion {
+  /** Trained sampler steps, ascending. */
+  readonly trainedSteps: readonly number[];
+  /** What the config lists for the plan `steps`. */
+  readonly forkSteps: readonly number[];
+}
+
+/** A fork plan as a config names it. */
+interface ForkPlan {
+  readonly name: string;
+  /** What it does, and where it comes from. */
+  readonly summary: string;
+  /**
+   * Sampler steps before which every branch splits into `numBranches`, ascending; `BEFORE_NOISE` stands for a split before
+   * the first latents.
+   */
+  readonly forksAt: (region: StepRegion) => readonly number[];
+}
+
+/** Before the first latents: the branches share nothing but the prompt. */
+const BEFORE_NOISE = -1;
+
+export const FORK_PLANS = [
+  {
+    name: 'interval',
+    summary:
+      "one fork at the first trained step (B²-DiffuRL's branches); where all steps are trained, only the initial noise is shared (DanceGRPO)",
+    forksAt: ({ trainedSteps }) => trainedSteps.slice(0, 1),
+  },
+  {
+    name: 'independent',
+    summary: 'rollouts of one prompt, each from noise of its own (DDPO, DPOK, Flow-GRPO)',
+    forksAt: () => [BEFORE_NOISE],
+  },
+  {
+    name: 'steps',
+    summary: 'a fork at each of `forkSteps` (BranchGRPO: 0, 3, 6, 9 in two)',
+    forksAt: ({ forkSteps }) => forkSteps,
+  },
+  {
+    name: 'trained-steps',
+    summary: 'a fork at every trained step (TreeGRPO, whose trained steps are a moving window)',
+    forksAt: ({ trainedSteps }) => trainedSteps,
+  },
+] as const satisfies readonly ForkPlan[];
+
+export type ForkPlanName = (typeof FORK_PLANS)[number]['name'];
+
+export interface ForkSettings {
+  readonly forkPlan: ForkPlanName;
+  readonly forkSteps: readonly number[];
+  /** Continuations at every fork. */
+  readonly numBranches: number;
+}
+
+/**
+ * Returns how many latents of a group each sampler step starts from, before it forks, and the number of leaves last: S + 1
+ * counts, each of which divides the next. At a fork, `numBranches` continuations leave each latent: they share one
+ * evaluation of the network and differ in their noise.
+ */
+export function treeWidths(
+  { forkPlan, forkSteps, numBranches }: ForkSettings,
+  trainedSteps: readonly number[],
+  numInferenceSteps: number,
+): number[] {
+  const plans: readonly ForkPlan[] = FORK_PLANS.filter(({ name }) => name === forkPlan);
+  const forks = new Set(at(plans, 0).forksAt({ trainedSteps, forkSteps }));
+  let width = forks.has(BEFORE_NOISE) ? numBranches : 1;
+  const widths = [width];
+  for (let step = 0; step < numInferenceSteps; step++) {
+    if (forks.has(step)) width *= numBranches;
+    widths.push(width);
+  }
+  return widths;
+}
