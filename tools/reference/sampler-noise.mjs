@@ -8,7 +8,7 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { encodeSafetensors } from '../../dist/models/adapters/safetensors.js';
+import { encodeSafetensors } from '../../dist/models/files/safetensors.js';
 import { counterRandom } from '../../dist/models/random/counter-random.js';
 
 const [out = 'test/fixtures/stable-diffusion/noise.safetensors', noiseFor = 'training'] =

@@ -2,6 +2,13 @@
  * @file Adapter files in safetensors: the style of diffusers and PEFT, and kohya's, which ComfyUI and AUTOMATIC1111 read.
  * The scale of a layer is alpha / rank.
  */
+
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  floatValues,
+  type SafetensorsTensor,
+} from '../files/safetensors.js';
 import { sha256 } from '../files/sha256.js';
 import { encodeFloat16 } from '../numeric/float16.js';
 import { kohyaMetadata } from './kohya-metadata.js';
@@ -14,7 +21,6 @@ import {
   readPeftConfig,
   readPeftMetadata,
 } from './peft-metadata.js';
-import { decodeSafetensors, encodeSafetensors, floatValues, type SafetensorsTensor } from './safetensors.js';
 import { foreignKind, isBarePeft, parseTensorName, type TensorName } from './tensor-names.js';
 
 /** Styles of names: `peft` for diffusers and PEFT, `kohya` for ComfyUI and AUTOMATIC1111; diffusers reads it too. */

@@ -4,10 +4,10 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
-import { floatValues } from '../adapters/safetensors.js';
-import { openSafetensors, type SafetensorsFile } from '../adapters/safetensors-file.js';
 import { readJsonFile } from '../files/json-file.js';
 import { WHY_NO_PICKLE } from '../files/pickle.js';
+import { floatValues } from '../files/safetensors.js';
+import { openSafetensors, type SafetensorsFile } from '../files/safetensors-file.js';
 import type { Precision, StoredTensor } from '../graph/graph.js';
 import { ELEMENT_BYTES } from '../tensor.js';
 

@@ -1,6 +1,6 @@
 /** @file The optimizer's state as a safetensors file: `m.<name>`, `v.<name>` and the step count in the metadata. */
 import { TributaryError } from '../../errors.js';
-import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from '../adapters/safetensors.js';
+import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from '../files/safetensors.js';
 import type { AdamWState, NamedArrays } from './adamw.js';
 
 /** Returns the bytes of a state: equal states give equal bytes. */

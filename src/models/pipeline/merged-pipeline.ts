@@ -4,8 +4,8 @@ import { dirname, join, relative } from 'node:path';
 import { type CopyOf, type FileContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
 import { changedModelFiles } from '../graph/weights/changed-model-files.js';
 import type { WeightChange } from '../graph/weights/weight-change.js';
-import { changedWeightFiles } from '../networks/changed-weight-files.js';
 import { PICKLE } from '../networks/component-weights.js';
+import { changedWeightFiles } from './changed-weight-files.js';
 import { type PipelineFolder, readPipelineFolder } from './pipeline-folder.js';
 
 /** Other forms of the same weights, as which the base would be loaded instead of what is written. */

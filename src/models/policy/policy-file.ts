@@ -8,8 +8,8 @@ import {
   encodeSafetensors,
   floatValues,
   type SafetensorsTensor,
-} from '../adapters/safetensors.js';
-import { headerEnd, LENGTH_BYTES, parseSafetensorsHeader } from '../adapters/safetensors-header.js';
+} from '../files/safetensors.js';
+import { headerEnd, LENGTH_BYTES, parseSafetensorsHeader } from '../files/safetensors-header.js';
 import type { FreeWeight } from '../graph/weights/free-weights.js';
 import type { PolicyInputs } from '../graph/weights/policy-network.js';
 import type { WeightChange } from '../graph/weights/weight-change.js';

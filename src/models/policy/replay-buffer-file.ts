@@ -6,8 +6,8 @@
 
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
-import type { SafetensorsTensor } from '../adapters/safetensors.js';
-import { decodeSafetensors, encodeSafetensors } from '../adapters/safetensors.js';
+import type { SafetensorsTensor } from '../files/safetensors.js';
+import { decodeSafetensors, encodeSafetensors } from '../files/safetensors.js';
 import type { ReplayBuffer } from './replay-buffer.js';
 
 /** Whole numbers, one a transition: `prompt`, `before` and `after` are places in the list of prompts and among the latents. */

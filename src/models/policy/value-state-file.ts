@@ -1,8 +1,8 @@
 /** @file What a value network has learned as a safetensors file: its weights, and the moments and steps of its optimizer. */
 
 import { TributaryError } from '../../errors.js';
-import type { SafetensorsTensor } from '../adapters/safetensors.js';
-import { decodeSafetensors, encodeSafetensors } from '../adapters/safetensors.js';
+import type { SafetensorsTensor } from '../files/safetensors.js';
+import { decodeSafetensors, encodeSafetensors } from '../files/safetensors.js';
 import { formatShape } from '../graph/graph.js';
 import type { AdamWState, NamedArrays } from '../optimizers/adamw.js';
 import type { ValueWeight } from './value-network.js';

@@ -3,9 +3,9 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
-import type { SafetensorsTensor } from '../adapters/safetensors.js';
-import { decodeSafetensors, encodeSafetensors } from '../adapters/safetensors.js';
 import { writeFileAtomic } from '../files/atomic.js';
+import type { SafetensorsTensor } from '../files/safetensors.js';
+import { decodeSafetensors, encodeSafetensors } from '../files/safetensors.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import type { FitState } from './fit.js';
 

@@ -10,7 +10,7 @@ import {
   LORA_FORMATS,
 } from '../../../src/models/adapters/lora-file.js';
 import type { LoraLayer } from '../../../src/models/adapters/lora-layer.js';
-import { decodeSafetensors, encodeSafetensors } from '../../../src/models/adapters/safetensors.js';
+import { decodeSafetensors, encodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { randomTensor } from '../../fixtures/run-model.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { writeTinyPipeline } from '../../fixtures/tiny-pipeline.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { statusLine } from '../../../src/cli/output/status-line.js';
 import { guardOutput, visible, writeControl } from '../../../src/cli/output/visible-output.js';
-import { encodeSafetensors } from '../../../src/models/adapters/safetensors.js';
+import { encodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { SMALLEST } from '../../streams/config/valid-config.js';
 import { runCli } from '../run-cli.js';

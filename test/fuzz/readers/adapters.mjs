@@ -2,8 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeLoraFile } from '../../../dist/models/adapters/lora-file.js';
-import { decodeSafetensors, encodeSafetensors } from '../../../dist/models/adapters/safetensors.js';
-import { openSafetensors } from '../../../dist/models/adapters/safetensors-file.js';
+import { decodeSafetensors, encodeSafetensors } from '../../../dist/models/files/safetensors.js';
+import { openSafetensors } from '../../../dist/models/files/safetensors-file.js';
 import { decodeAdamWState, encodeAdamWState } from '../../../dist/models/optimizers/adamw-state-file.js';
 import { decodeLossScale, encodeLossScale } from '../../../dist/models/optimizers/loss-scale-file.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../../dist/models/policy/replay-buffer-file.js';

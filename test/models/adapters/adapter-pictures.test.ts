@@ -11,9 +11,9 @@ import {
   LORA_DTYPES,
   LORA_FORMATS,
 } from '../../../src/models/adapters/lora-file.js';
-import { decodeSafetensors, type Safetensors } from '../../../src/models/adapters/safetensors.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { decodeSafetensors, type Safetensors } from '../../../src/models/files/safetensors.js';
 import { toRgb8 } from '../../../src/models/images/png.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeline.js';

@@ -5,7 +5,7 @@ import {
   decodeSafetensors,
   encodeSafetensors,
   type SafetensorsTensor,
-} from '../../../src/models/adapters/safetensors.js';
+} from '../../../src/models/files/safetensors.js';
 import { encodeFloat16 } from '../../../src/models/numeric/float16.js';
 
 const BLOCK = 'unet.down_blocks.1.attentions.0.transformer_blocks.0';

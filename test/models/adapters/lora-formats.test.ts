@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { fromKohya, toKohya } from '../../../src/models/adapters/kohya-names.js';
 import { decodeLoraFile, encodeLoraFile, LORA_FORMATS } from '../../../src/models/adapters/lora-file.js';
 import { type LoraLayer, withOneRank } from '../../../src/models/adapters/lora-layer.js';
-import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { roundToFloat16 } from '../../../src/models/numeric/float16.js';
 
 const index = fc.nat(3).map(String);

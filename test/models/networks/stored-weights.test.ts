@@ -3,12 +3,12 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodeSafetensors, type SafetensorsTensor } from '../../../src/models/adapters/safetensors.js';
 import { gradients } from '../../../src/models/autodiff/backward.js';
 import { compileGraph } from '../../../src/models/engines/compile-graph.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { createTfjsEngine } from '../../../src/models/engines/tfjs/engine.js';
+import { encodeSafetensors, type SafetensorsTensor } from '../../../src/models/files/safetensors.js';
 import type { Graph, Precision } from '../../../src/models/graph/graph.js';
 import { halfConstants } from '../../../src/models/graph/half/half-constants.js';
 import { inHalfPrecision } from '../../../src/models/graph/half/half-precision.js';

@@ -5,10 +5,10 @@
 
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
 import { gradients } from '../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import type { Value } from '../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';

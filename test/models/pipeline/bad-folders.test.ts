@@ -3,13 +3,13 @@
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../../src/models/engines/contract/engine.js';
+import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import {
   decodeSafetensors,
   encodeSafetensors,
   type SafetensorsTensor,
-} from '../../../src/models/adapters/safetensors.js';
-import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+} from '../../../src/models/files/safetensors.js';
 import { prepareUnet } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { readPipelineFolder } from '../../../src/models/pipeline/pipeline-folder.js';

@@ -5,11 +5,11 @@
 
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SafetensorsTensor } from '../../../src/models/adapters/safetensors.js';
-import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
 import { compileGraph } from '../../../src/models/engines/compile-graph.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import type { SafetensorsTensor } from '../../../src/models/files/safetensors.js';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { openDenoiser, prepareUnet } from '../../../src/models/pipeline/denoiser.js';
 import { openImageDecoder } from '../../../src/models/pipeline/image-decoder.js';
 import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decodeLoraFile } from '../../../src/models/adapters/lora-file.js';
-import { encodeSafetensors, type SafetensorsTensor } from '../../../src/models/adapters/safetensors.js';
+import { encodeSafetensors, type SafetensorsTensor } from '../../../src/models/files/safetensors.js';
 import type { Adapter } from '../../../src/models/graph/weights/lora.js';
 import {
   adapterParameters,

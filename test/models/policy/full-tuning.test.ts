@@ -2,8 +2,8 @@
 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
 import { gradients } from '../../../src/models/autodiff/backward.js';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';

@@ -11,10 +11,10 @@
 
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
 import { compileGraph } from '../../../src/models/engines/compile-graph.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import type { Graph, Precision } from '../../../src/models/graph/graph.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeline.js';

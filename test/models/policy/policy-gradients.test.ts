@@ -6,10 +6,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SafetensorsTensor } from '../../../src/models/adapters/safetensors.js';
-import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
 import type { Engine, Executable, Tensors } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import type { SafetensorsTensor } from '../../../src/models/files/safetensors.js';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { timestepTensor } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeSafetensors, encodeSafetensors } from '../../../src/models/adapters/safetensors.js';
+import { decodeSafetensors, encodeSafetensors } from '../../../src/models/files/safetensors.js';
 import type { ReplayBuffer, Transition } from '../../../src/models/policy/replay-buffer.js';
 import { pushed, sample } from '../../../src/models/policy/replay-buffer.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../../src/models/policy/replay-buffer-file.js';

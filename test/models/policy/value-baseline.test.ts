@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import type { Transition } from '../../../src/models/policy/replay-buffer.js';
 import type { EmbedPrompt, ValueBaselineSettings } from '../../../src/models/policy/value-baseline.js';
 import { openValueBaseline } from '../../../src/models/policy/value-baseline.js';

@@ -6,7 +6,7 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { decodeLoraFile, encodeLoraFile } from '../../../src/models/adapters/lora-file.js';
-import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { loraChange } from '../../../src/models/graph/weights/weight-change.js';
 import { adapterPathOf } from '../../../src/streams/directory/adapter-path.js';
 import { readAdapterFile, readPolicy } from '../../../src/streams/directory/read-adapter.js';

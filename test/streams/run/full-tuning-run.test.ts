@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
-import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { runCli } from '../../cli/run-cli.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { eventsOf, metricsOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { decodeSafetensors } from '../../../src/models/adapters/safetensors.js';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { loadTopology } from '../../../src/streams/config/load-topology.js';
 import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import { SD15_NAMES, sd15Overrides } from '../../fixtures/sd15-presets.js';

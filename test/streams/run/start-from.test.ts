@@ -9,7 +9,7 @@ import {
   decodeSafetensors,
   encodeSafetensors,
   type SafetensorsTensor,
-} from '../../../src/models/adapters/safetensors.js';
+} from '../../../src/models/files/safetensors.js';
 import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
 import type { RunEvent } from '../../../src/streams/messages/run-events.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';

@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { TributaryError } from '../../../errors.js';
-import { decodeSafetensors, type SafetensorsTensor } from '../../adapters/safetensors.js';
+import { decodeSafetensors, type SafetensorsTensor } from '../../files/safetensors.js';
 
 /** An affine map of image features of length 1 to a score, in float64. */
 export interface AestheticHead {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { encodeSafetensors } from '../../../../src/models/adapters/safetensors.js';
+import { encodeSafetensors } from '../../../../src/models/files/safetensors.js';
 import { readAestheticHead } from '../../../../src/models/rewards/encoders/aesthetic-head.js';
 import { openReward } from '../../../../src/models/rewards/index.js';
 import { faultOf } from '../../../fixtures/fault-of.js';

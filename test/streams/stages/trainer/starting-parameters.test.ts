@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { encodeSafetensors, type SafetensorsTensor } from '../../../../src/models/adapters/safetensors.js';
+import { encodeSafetensors, type SafetensorsTensor } from '../../../../src/models/files/safetensors.js';
 import type { Adapter } from '../../../../src/models/graph/weights/lora.js';
 import { startingParameters } from '../../../../src/streams/stages/trainer/starting-parameters.js';
 import { temporaryFolder } from '../../../fixtures/temporary-folder.js';

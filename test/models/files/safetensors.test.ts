@@ -6,7 +6,7 @@ import {
   encodeSafetensors,
   type Safetensors,
   type SafetensorsTensor,
-} from '../../../src/models/adapters/safetensors.js';
+} from '../../../src/models/files/safetensors.js';
 
 /** What the safetensors library takes (tools/reference/safetensors_headers.py). */
 const headers = JSON.parse(readFileSync('test/fixtures/safetensors-headers.json', 'utf8')) as {

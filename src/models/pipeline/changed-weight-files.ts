@@ -5,13 +5,13 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { TributaryError } from '../../errors.js';
-import { encodeSafetensorsHead, floatValues } from '../adapters/safetensors.js';
-import { openSafetensors, type SafetensorsFile } from '../adapters/safetensors-file.js';
-import { BYTES_PER_ELEMENT, type Dtype } from '../adapters/safetensors-header.js';
 import type { FileContent } from '../files/atomic.js';
+import { encodeSafetensorsHead, floatValues } from '../files/safetensors.js';
+import { openSafetensors, type SafetensorsFile } from '../files/safetensors-file.js';
+import { BYTES_PER_ELEMENT, type Dtype } from '../files/safetensors-header.js';
 import { type Layout, requireFit, type WeightChange } from '../graph/weights/weight-change.js';
+import { openComponentWeights } from '../networks/component-weights.js';
 import { elementCount } from '../tensor.js';
-import { openComponentWeights } from './component-weights.js';
 
 type Changes = ReadonlyMap<string, WeightChange>;
 

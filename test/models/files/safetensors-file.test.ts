@@ -2,12 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  floatValues,
-} from '../../../src/models/adapters/safetensors.js';
-import { openSafetensors } from '../../../src/models/adapters/safetensors-file.js';
+import { decodeSafetensors, encodeSafetensors, floatValues } from '../../../src/models/files/safetensors.js';
+import { openSafetensors } from '../../../src/models/files/safetensors-file.js';
 import { encodeFloat16 } from '../../../src/models/numeric/float16.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';

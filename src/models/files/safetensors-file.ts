@@ -2,7 +2,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
-import { readBytes } from '../files/read-bytes.js';
+import { readBytes } from './read-bytes.js';
 import { type SafetensorsTensor, tensorOver } from './safetensors.js';
 import {
   headerEnd,
