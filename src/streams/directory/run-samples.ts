@@ -16,7 +16,7 @@ const SAMPLES_FOLDER = 'samples';
 export const PROMPTS_FILE = 'prompts.txt';
 
 const gridPath = (runPath: string, completeRounds: number) =>
-  join(runPath, SAMPLES_FOLDER, `stage-${String(completeRounds).padStart(4, '0')}.png`);
+  join(runPath, SAMPLES_FOLDER, `round-${String(completeRounds).padStart(4, '0')}.png`);
 
 /** Writes a grid and its prompts, one a line, and returns the path of the grid. **Errors**: TRIB_FILE. */
 export async function writeSamples(

@@ -31,7 +31,7 @@ export interface IncomingPrompt {
 /** What has been consumed. */
 export interface Progress {
   /**
-   * Groups of rounds that are closed: trained on, lost, late, or about to be trained on. Of those of the stage that
+   * Groups of rounds that are closed: trained on, lost, late, or about to be trained on. Of those of the round that
    * begins it says so only where that was closed by time.
    */
   readonly finishedGroups: number;

@@ -41,7 +41,7 @@ export interface RoundMetrics {
   readonly lateGroups: number;
   /** Groups with rewards by age: how many policy versions older than the one they train; index 0 is none. */
   readonly ages: readonly number[];
-  /** Messages that a round gave up on. */
+  /** Messages that a stage gave up on. */
   readonly deadLetters: number;
   /** Groups whose branches all have the same reward: nothing is learned from them. */
   readonly zeroSpreadGroups: number;
@@ -190,7 +190,7 @@ export interface Outcome {
 export type RunEvent =
   /** First of all: derived quantities, name and value. */
   | { readonly kind: 'started'; readonly description: readonly (readonly [name: string, value: string])[] }
-  /** A round made its graph ready; `fallbacks` says which wanted providers were not there. */
+  /** A stage made its graph ready; `fallbacks` says which wanted providers were not there. */
   | {
       readonly kind: 'provider';
       readonly stage: string;

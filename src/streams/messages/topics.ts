@@ -18,7 +18,7 @@ export interface TopicSpec {
   readonly kind: 'queue' | 'broadcast';
   readonly message: MessageKind;
   /** What messages are keyed by; order holds per key. */
-  readonly key: 'prompt id' | 'group id' | 'run id' | 'stage';
+  readonly key: 'prompt id' | 'group id' | 'run id';
   /** Whether a stage must read it. The run itself reads the others. */
   readonly needsReader: boolean;
   /** Whether it may be written from outside the topology alone. Default: no. */
@@ -104,7 +104,7 @@ export const TOPICS = {
   metrics: {
     kind: 'queue',
     message: 'metric',
-    key: 'stage',
+    key: 'group id',
     needsReader: false,
     summary: 'Named numbers of a round.',
   },

@@ -33,7 +33,7 @@ type Grids = { readonly grids: GridPair | null; readonly damage: string | null }
 async function readGrids(folder: string): Promise<Grids> {
   const none = (damage: string | null): Grids => ({ grids: null, damage });
   const names = await readdir(folder).catch(() => []);
-  const found = names.filter((name) => /^stage-\d+\.png$/.test(name)).sort();
+  const found = names.filter((name) => /^round-\d+\.png$/.test(name)).sort();
   const [first, last] = [found[0], found.at(-1)];
   if (first === undefined || last === undefined || first === last) return none(null);
   const text = await readFile(join(folder, PROMPTS_FILE), 'utf8').catch(() => '');

@@ -97,7 +97,7 @@ function summarize(
   if (right.length === 0)
     throw new TributaryError(
       'TRIB_REWARD',
-      `${wrong}, got none of ${rewards.length}. Check the reward model and maxMagnitude of scoreRewards, or resume from the last checkpoint with a smaller learningRate.`,
+      `${wrong}, got none of ${rewards.length}. Check the reward model and maxMagnitude of the reward stage, or resume from the last checkpoint with a smaller learningRate.`,
     );
   if (right.length < rewards.length)
     warn(

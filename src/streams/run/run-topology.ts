@@ -34,7 +34,7 @@ export interface RunOptions {
  * Runs the trainer of a topology, and whichever other parts belong to this process, from its start or its checkpoint to its
  * end.
  *
- * **Time**: emits as things happen, completes after the last stage (or the ones in flight when stopped) is saved, errs with a
+ * **Time**: emits as things happen, completes after the last round (or the ones in flight when stopped) is saved, errs with a
  * coded error where a stage fails for good; the last checkpoint stays whole in every case. Unsubscribing cancels at the next
  * safe point. A guard may stop the run as the signal does; but then the run is over, and resuming it finds nothing to do.
  */

@@ -18,7 +18,7 @@ it('should go on to the same bytes where everything beside the checkpoints was d
   await runTiny({ config, path, signal, onEvent: ({ kind }) => kind === 'round' && stop.abort() });
   const at = (...names: string[]) => join(path, ...names);
   const [picture, figures] = [
-    await readFile(at('samples', 'stage-0000.png')),
+    await readFile(at('samples', 'round-0000.png')),
     await readFile(at('best', 'evaluation.json'), 'utf8'),
   ];
 
@@ -30,7 +30,7 @@ it('should go on to the same bytes where everything beside the checkpoints was d
   await writeFile(at('events.out.tfevents.tributary'), 'garbage');
   await writeFile(at('config.yaml'), '{');
   await truncate(at('best', 'evaluation.json'), 30);
-  await truncate(at('samples', 'stage-0000.png'), 60);
+  await truncate(at('samples', 'round-0000.png'), 60);
   await rm(at('samples', 'prompts.txt'));
 
   // The checkpoint itself is whole, but was written on another version of onnxruntime.
@@ -46,14 +46,14 @@ it('should go on to the same bytes where everything beside the checkpoints was d
   expect(resumed.error).toBeUndefined();
   expect(await adapterOf(path)).toEqual(await adapterOf(undisturbed));
   expect(parse(await readFile(at('config.yaml'), 'utf8'))).toEqual(config);
-  expect(await readFile(at('samples', 'stage-0000.png'))).toEqual(picture);
+  expect(await readFile(at('samples', 'round-0000.png'))).toEqual(picture);
   const bestBefore = JSON.parse(figures).round;
   expect(resumed.warnings).toEqual([
     expect.stringContaining(
       `${at('config.yaml')}: expected the config of the run, got text that is not YAML.`,
     ),
     expect.stringContaining('got 1 that cannot be used: line 1 (train.rewardMean: expected a number).'),
-    `${at('samples', 'stage-0000.png')}: expected a PNG, got a PNG that is cut short. The pictures of the base model are made anew.`,
+    `${at('samples', 'round-0000.png')}: expected a PNG, got a PNG that is cut short. The pictures of the base model are made anew.`,
     expect.stringContaining(`${at('checkpoints', '1')} version of onnxruntime: expected 1.0.0`),
     expect.stringContaining(`Its figures are restored from the log: those after ${bestBefore} rounds.`),
   ]);

@@ -141,7 +141,7 @@ describe('openRunDirectory, what a run writes', () => {
   test('should write sample grids with their prompts', async () => {
     const run = await open();
     const grid = { png: Uint8Array.of(1, 2), prompts: ['a red circle', 'two blue squares'] };
-    expect(await run.saveSamples(12, grid)).toBe(join(path, 'samples', 'stage-0012.png'));
+    expect(await run.saveSamples(12, grid)).toBe(join(path, 'samples', 'round-0012.png'));
     expect(await readFile(join(path, 'samples', 'prompts.txt'), 'utf8')).toBe(
       'a red circle\ntwo blue squares\n',
     );

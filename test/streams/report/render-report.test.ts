@@ -250,8 +250,8 @@ describe('writeReport', () => {
       await writeBest(folder, { evaluation: evaluation(1), adapter: new Uint8Array() });
       await mkdir(join(folder, 'samples'));
       for (const [name, file] of [
-        ['stage-0000.png', png(1)],
-        ['stage-0001.png', png(2)],
+        ['round-0000.png', png(1)],
+        ['round-0001.png', png(2)],
         ['prompts.txt', 'a red circle\ntwo blue squares\n'],
       ] as const)
         await writeFile(join(folder, 'samples', name), file);
@@ -294,8 +294,8 @@ describe('writeReport', () => {
         adapter: new Uint8Array(),
       });
       await mkdir(join(folder, 'samples'));
-      await writeFile(join(folder, 'samples', 'stage-0000.png'), png(1));
-      await writeFile(join(folder, 'samples', 'stage-0001.png'), png(1).subarray(0, 40));
+      await writeFile(join(folder, 'samples', 'round-0000.png'), png(1));
+      await writeFile(join(folder, 'samples', 'round-0001.png'), png(1).subarray(0, 40));
       await writeFile(join(folder, 'samples', 'prompts.txt'), 'a red circle\n');
       const html = await readFile(await writeReport(folder, config), 'utf8');
       elementsOf(html);

@@ -92,11 +92,11 @@ describe('a whole run', () => {
     expect((await readdir(join(undisturbedPath(), 'checkpoints'))).toSorted()).toEqual(['1', '2', '3']);
     expect((await readdir(join(undisturbedPath(), 'samples'))).toSorted()).toEqual([
       'prompts.txt',
-      'stage-0000.png',
-      'stage-0003.png',
+      'round-0000.png',
+      'round-0003.png',
     ]);
     const [before, after] = await Promise.all(
-      ['stage-0000.png', 'stage-0003.png'].map((name) => readFile(join(undisturbedPath(), 'samples', name))),
+      ['round-0000.png', 'round-0003.png'].map((name) => readFile(join(undisturbedPath(), 'samples', name))),
     );
     expect(after).not.toEqual(before);
     expect((await metricsOf(undisturbedPath())).map(({ kind }) => kind)).toEqual([

@@ -46,7 +46,7 @@ describe('requireSamePrompts', () => {
     }
     const heldOut = { ...lists(...was), heldOut: file('held-out.txt', listed('d')) };
     expect((await faultOf(() => requireSamePrompts(heldOut, before)))[1]).toMatch(
-      /^rounds.prompts.heldOut held-out.txt: /,
+      /^stages.prompts.heldOut held-out.txt: /,
     );
   });
 });
@@ -66,7 +66,7 @@ describe('requireTrainersPrompts', () => {
     expect([code, text]).toEqual([
       'TRIB_CONFIG',
       expect.stringMatching(
-        /^rounds.prompts.train train.txt: expected the prompts of the trainer \(SHA-256 f{16}\), got 2 prompts/,
+        /^stages.prompts.train train.txt: expected the prompts of the trainer \(SHA-256 f{16}\), got 2 prompts/,
       ),
     ]);
   });

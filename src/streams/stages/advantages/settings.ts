@@ -18,7 +18,7 @@ const closeAfterMs = integer(1, LONGEST_TIMER_MS)
     'Milliseconds after the first rewarded group of a round, once it is its turn, after which the round is trained on the groups that are there; absent: only when all groups have an outcome. For prompts and rewards that trickle in. The missing groups are counted as late (`lateGroups`), and a rating that comes for one is dropped. A round in which nothing is rewarded waits. What is trained then depends on the clock: a run does not repeat bit for bit.',
   );
 
-/** The round with one rule: the settings of the rule are its own. */
+/** The stage with one rule: the settings of the rule are its own. */
 function schemaOf<Name extends string, Fields extends z.core.$ZodLooseShape>({
   rule,
   summary,

@@ -1,4 +1,4 @@
-/** @file The round that starts work: prompts, admitted as fast as groups finish. */
+/** @file The stage that starts work: prompts, admitted as fast as groups finish. */
 
 import { defer, exhaustMap, filter, ignoreElements, map, mergeMap, type Observable, take } from 'rxjs';
 import type { PromptTicket } from '../../../operators/index.js';

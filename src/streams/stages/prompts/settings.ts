@@ -78,11 +78,11 @@ export const promptsStage = defineStage({
     groupsPerRound: integer(1, 100_000)
       .default(32)
       .describe(
-        'Groups (one prompt, numBranches branches) a round. More make the gradient less noisy and each stage longer.',
+        'Groups (one prompt, numBranches branches) a round. More make the gradient less noisy and each round longer.',
       ),
     numRounds: integer(1, 100_000)
       .default(24)
-      .describe('Training stages of the run (K in the papers). The schedule is spread over them.'),
+      .describe('Rounds of the run (K in the papers). The schedule is spread over them.'),
     runAhead: integer(1, 10_000_000)
       .default(32)
       .describe(

@@ -18,7 +18,7 @@ export function scheduleStage(
   const { numInferenceSteps } = stageOf(config, 'sampler');
   return transport.latest('progress').pipe(
     map(({ round }) => round),
-    // That a stage is closed is progress too, and begins none.
+    // That a round is closed is progress too, and begins none.
     distinctUntilChanged(),
     filter((round) => round < numRounds),
     controlledSchedule({

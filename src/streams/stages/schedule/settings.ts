@@ -57,7 +57,7 @@ const modes = z.discriminatedUnion(
       length: steps('Trained steps at a time'),
       everyRounds: integer(1, 100_000)
         .default(1)
-        .describe('Training stages after which the window moves on by one step.'),
+        .describe('Rounds after which the window moves on by one step.'),
     }),
     section({
       type: z.literal('schedule'),

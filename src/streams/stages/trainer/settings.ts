@@ -12,9 +12,8 @@ export const trainerStage = defineStage({
   type: 'trainer',
   summary: 'Trains the LoRA adapter on the selected samples of a round and publishes the new policy.',
   consequences: {
-    ordering: 'Training rounds are trained one after another.',
-    delivery:
-      'Training rounds since the last checkpoint are trained again after a crash, from the same policy.',
+    ordering: 'Rounds are trained one after another.',
+    delivery: 'Rounds since the last checkpoint are trained again after a crash, from the same policy.',
     memory: 'One minibatch of activations for the backward pass, and two moments a parameter.',
   },
   schema: section({

@@ -21,7 +21,7 @@ export function groupFault(config: ResolvedConfig): (message: GroupClaim) => str
     const isKnown =
       match !== null && groupId === `${round}-${index}` && index < groupsPerRound && round < numRounds;
     if (!isKnown)
-      return `expected a group <round>-<index> with a stage below ${numRounds} and an index below ${groupsPerRound}, got ${JSON.stringify(groupId.slice(0, 40))} of round ${round}`;
+      return `expected a group <round>-<index> with a round below ${numRounds} and an index below ${groupsPerRound}, got ${JSON.stringify(groupId.slice(0, 40))} of round ${round}`;
     // Randomness is keyed by it.
     const counter = round * groupsPerRound + index;
     return groupIndex === undefined || groupIndex === counter

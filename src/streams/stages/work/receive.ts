@@ -11,15 +11,15 @@ export interface ReceiveOptions<Topic extends WorkTopic> {
   readonly maxInFlight: number;
   /** Why a message cannot belong to this run, as a phrase `expected ..., got ...`; null where it can. Default: it can. */
   readonly faultOf?: (message: TopicMessages[Topic]) => string | null;
-  /** Hears of each message that comes for a finished stage. Default: nobody does. */
+  /** Hears of each message that comes for a finished round. Default: nobody does. */
   readonly onLate?: () => void;
   /** Hears of each message of a group that has one unanswered already; it is passed over. Default: it is handed on too. */
   readonly onRepeat?: () => void;
 }
 
 /**
- * Hands on the messages of rounds that are not finished. Each stays unacknowledged until its stage is, so that a
- * crash before brings it back; what comes for a finished stage is acknowledged and goes no further. What cannot belong to
+ * Hands on the messages of rounds that are not finished. Each stays unacknowledged until its round is, so that a
+ * crash before brings it back; what comes for a finished round is acknowledged and goes no further. What cannot belong to
  * the run is refused, and becomes a dead letter.
  *
  * **Time**: takes its first message once it knows how far the run is. Completes with the transport. Unsubscribing returns

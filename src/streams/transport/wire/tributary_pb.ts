@@ -54,7 +54,7 @@ export const TensorSchema: GenMessage<Tensor> = /*@__PURE__*/
  */
 export type PromptTicket = Message<"tributary.v1.PromptTicket"> & {
   /**
-   * `<round>-<index in the stage>`.
+   * `<round>-<index in the round>`.
    *
    * @generated from field: string group_id = 1;
    */

@@ -204,7 +204,7 @@ describe('rewardStage', () => {
       code,
       groupId: '0-1',
       stage: 'reward',
-      message: 'scoreRewards, group 0-1: reward: expected a picture, got none. Look.',
+      message: 'reward, group 0-1: reward: expected a picture, got none. Look.',
     });
     expect(letters).toEqual([]);
   });
