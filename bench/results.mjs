@@ -124,8 +124,7 @@ ${seedRows.join('\n')}
 
 The verifier reads pictures exactly and is never used for training. Diversity is the mean pairwise distance
 (1 - cosine) of the reward model's image features (\`image_embeds\`) within a prompt. Seconds: from the start of the
-first evaluation to the end of the last. How the settings were chosen, and what had been seen before: docs/decisions.md,
-45 and 46.
+first evaluation to the end of the last. How the settings were chosen, and what had been seen before: docs/settings.md.
 `;
 writeFileSync('docs/demo.md', page);
 console.log(page);

@@ -24,8 +24,8 @@ describe('every operator', () => {
 describe('every command', () => {
   const commands = sources('src/cli/commands').map(([name]) => name);
 
-  it.each(commands)('should be added to the program and to the README: %s', (name) => {
+  it.each(commands)('should be added to the program and to its page: %s', (name) => {
     expect(readFileSync('src/cli/main.ts', 'utf8')).toContain(`./commands/${name}.js`);
-    expect(readFileSync('README.md', 'utf8')).toContain(`| \`tributary ${name} `);
+    expect(readFileSync('docs/commands.md', 'utf8')).toContain(`| \`tributary ${name} `);
   });
 });

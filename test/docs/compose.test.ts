@@ -31,7 +31,7 @@ const parts = Object.entries(services).filter(([, { command }]) => command !== u
 interface Parsed {
   readonly name: string;
   readonly argument: string;
-  readonly options: { readonly set?: string[]; readonly stages?: readonly string[]; readonly port?: number };
+  readonly options: { readonly set?: string[]; readonly roles?: readonly string[]; readonly port?: number };
 }
 
 /** Reads a command line as the program does, and does nothing. */
@@ -50,8 +50,8 @@ function parsed(command: readonly string[]): Parsed {
 
 describe('docker-compose.yml', () => {
   it('should start every part of a run, two samplers, and a dashboard', () => {
-    const stages = parts.flatMap(([, { command = [] }]) => parsed(command).options.stages ?? []);
-    expect(stages.toSorted()).toEqual(ALL_ROLES.toSorted());
+    const roles = parts.flatMap(([, { command = [] }]) => parsed(command).options.roles ?? []);
+    expect(roles.toSorted()).toEqual(ALL_ROLES.toSorted());
     expect(services.sampler?.deploy?.replicas).toBe(2);
     expect(parts.map(([name]) => name)).toContain('dashboard');
   });

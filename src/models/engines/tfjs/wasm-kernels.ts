@@ -1,7 +1,7 @@
 /**
  * @file Kernels of the backend wasm that are made of its other kernels. Its own take many times as long where a factor of a
  * product is transposed, and for the gradient of a convolution; and they add up one element after another, which loses
- * digits (docs/decisions.md, 100).
+ * digits (docs/decisions/graph.md, 100).
  */
 
 import { elementCount } from '../../tensor.js';
