@@ -2,7 +2,7 @@ import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { PROVIDERS, TFJS_BACKENDS } from '../../models/engines/contract/engine.js';
-import { findCudaParts } from '../../models/engines/onnxruntime/cuda-parts.js';
+import { findCudaParts } from '../../models/engines/onnxruntime/installation.js';
 import { INSTALL_COMMAND } from '../../models/engines/tfjs/backends.js';
 import { type Allocator, allocatorAdvice, findAllocator } from '../doctor/allocator.js';
 import { providerAdvice } from '../doctor/provider-advice.js';

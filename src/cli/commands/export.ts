@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { TributaryError } from '../../errors.js';
-import { alphasThatDiffusersLoses } from '../../models/adapters/kohya-alphas.js';
+import { alphasThatDiffusersLoses } from '../../models/adapters/kohya.js';
 import {
   decodeLoraFile,
   encodeLoraFile,

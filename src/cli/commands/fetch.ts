@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { fetchModel } from '../../models/hub/fetch-model.js';
+import { fetchModel, formatBytes } from '../../models/hub/fetch-model.js';
 import { VARIANTS, type Variant } from '../../models/hub/pipeline-files.js';
-import { writeBytes } from '../../models/hub/write-bytes.js';
 import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
 import { watchInterrupt } from '../input/interrupt.js';
 import { fetchOutput } from '../output/fetch-output.js';
@@ -52,7 +51,7 @@ async function fetchCommand(
       checkConfigs: (files) => readPipelineFolder(out, files),
     });
     const kept = numKept === 0 ? '' : `, ${numKept} of them were here`;
-    output.say(`${id} at ${commit}: ${numFiles} files, ${writeBytes(totalBytes)}${kept}`);
+    output.say(`${id} at ${commit}: ${numFiles} files, ${formatBytes(totalBytes)}${kept}`);
     // A model that cannot be loaded says so here, and not when it is trained.
     if (!all) await readPipelineFolder(out);
     console.log(out);

@@ -1,5 +1,5 @@
 import type { OnnxRuntimeProvider } from '../../models/engines/contract/engine.js';
-import type { CudaParts } from '../../models/engines/onnxruntime/cuda-parts.js';
+import type { CudaParts } from '../../models/engines/onnxruntime/installation.js';
 
 // The package's own scripts do not run by default: see .npmrc.
 const INSTALL_CUDA = 'ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --ignore-scripts=false';

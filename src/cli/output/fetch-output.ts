@@ -1,5 +1,4 @@
-import type { FetchProgress } from '../../models/hub/fetch-model.js';
-import { writeBytes } from '../../models/hub/write-bytes.js';
+import { type FetchProgress, formatBytes } from '../../models/hub/fetch-model.js';
 import { writeDuration } from '../../streams/report/figures.js';
 import { bar } from './bar.js';
 import { createLog } from './log.js';
@@ -28,7 +27,7 @@ function terminalOutput(terminal: Terminal): FetchOutput {
       const seconds = state === 'checking' ? null : remaining(share);
       const left = seconds === null ? '' : ` · ${writeDuration(seconds)} left`;
       const file = state === 'checking' ? `checking ${path}` : path;
-      line.draw(`${bar(share, 18)} ${writeBytes(bytes)} of ${writeBytes(totalBytes)}${left} · ${file}`);
+      line.draw(`${bar(share, 18)} ${formatBytes(bytes)} of ${formatBytes(totalBytes)}${left} · ${file}`);
     },
     say: (message) => line.print(message),
     close: () => line.clear(),

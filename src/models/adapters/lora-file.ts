@@ -2,17 +2,15 @@
  * @file Adapter files in safetensors: the style of diffusers and PEFT, and kohya's, which ComfyUI and AUTOMATIC1111 read.
  * The scale of a layer is alpha / rank.
  */
-
+import { sha256 } from '../files/checksum.js';
 import {
   decodeSafetensors,
   encodeSafetensors,
   floatValues,
   type SafetensorsTensor,
 } from '../files/safetensors.js';
-import { sha256 } from '../files/sha256.js';
 import { encodeFloat16 } from '../numeric/float16.js';
-import { kohyaMetadata } from './kohya-metadata.js';
-import { toKohya } from './kohya-names.js';
+import { kohyaMetadata, toKohya } from './kohya.js';
 import { fileShapes, haveOneRank, type LoraLayer, loraFault, someOf } from './lora-layer.js';
 import {
   PEFT_METADATA,

@@ -1,5 +1,5 @@
 /** @file What the names of an adapter's tensors say, in the styles that are about. */
-import { fromKohya } from './kohya-names.js';
+import { fromKohya } from './kohya.js';
 
 export interface TensorName {
   /** Component and module, such as `unet.mid_block.attentions.0.proj_in`. */

@@ -1,25 +1,27 @@
 /**
- * @file Reads of any length. Node refuses a single read of 2 GiB or more, and `readFile` a file of that size, so that
- * weights are read in pieces, here and nowhere else.
+ * @file Reads of any length. Node rejects a single read of 2 GiB or more, and `readFile` a file of that size, so weights are
+ * read in pieces, and only here. Pickles are recognized, and never read.
  */
-import { readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TributaryError } from '../../errors.js';
 
-/** Longest single read. Every system and every version of Node takes it. */
-const MOST_BYTES_A_READ = 2 ** 30;
+/** The longest single read. Every system and every version of Node takes it. */
+const MAX_READ_BYTES = 2 ** 30;
 
 /**
- * Fills `bytes` from a place of an open file.
+ * Fills `bytes` from a position in an open file.
  *
- * Errors: those of the operating system, and an `Error` where the file ends before.
+ * Errors: those of the operating system, and an `Error` if the file ends too early.
  *
- * @param most bytes of a single read, for tests.
+ * @param most bytes in a single read, for tests.
  */
 export async function readBytes(
   file: Pick<FileHandle, 'read'>,
   bytes: Uint8Array,
   position: number,
-  most = MOST_BYTES_A_READ,
+  most = MAX_READ_BYTES,
 ): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const wanted = Math.min(bytes.length - done, most);
@@ -29,12 +31,12 @@ export async function readBytes(
   }
 }
 
-/** As `readBytes`, for a thread that has nothing else to do meanwhile. */
+/** Like `readBytes`, but blocks the thread. */
 export function readBytesSync(
   file: number,
   bytes: Uint8Array,
   position: number,
-  most = MOST_BYTES_A_READ,
+  most = MAX_READ_BYTES,
 ): void {
   for (let done = 0; done < bytes.length; ) {
     const bytesRead = readSync(file, bytes, done, Math.min(bytes.length - done, most), position + done);
@@ -44,7 +46,7 @@ export function readBytesSync(
 }
 
 /**
- * Reads a whole file, of any size, into memory of its own: never a `Buffer`, whose `slice` would be no copy.
+ * Reads a whole file of any size into memory of its own: never a `Buffer`, whose `slice` would not copy.
  *
  * Errors: as `readBytes`.
  */
@@ -63,4 +65,47 @@ export async function readWholeFile(
   }
 }
 
-const endedAt = (place: number) => new Error(`an end after ${place} bytes`);
+/**
+ * Reads part of a file, blocking the thread.
+ *
+ * Errors: TRIB_FILE if the file cannot be read, or ends too early.
+ */
+export function readPart(folder: string, location: string, offset: number, length: number): Uint8Array {
+  const path = join(folder, location);
+  const bytes = new Uint8Array(length);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      readBytesSync(file, bytes, offset);
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new TributaryError(
+      'TRIB_FILE',
+      `${path}: expected ${length} bytes of weights from byte ${offset}, got ${code ?? message}. Copy the file again.`,
+      { cause },
+    );
+  }
+  return bytes;
+}
+
+const endedAt = (position: number) => new Error(`an end after ${position} bytes`);
+
+/** Why a pickle is refused, whatever it may hold. */
+export const WHY_NO_PICKLE = 'a pickle, which can run any code when it is loaded and is never read here';
+
+/**
+ * Whether a file begins the way torch.save writes it: a zip archive (since 1.6), or the first opcode of a pickle (PROTO,
+ * versions 2 to 5). A file's name says nothing about what loading it would do.
+ *
+ * @param first the first bytes of the file, at least 8 if it has that many.
+ */
+export function isPickle(first: Uint8Array): boolean {
+  const [a, b, c, d] = first;
+  const isZip = a === 0x50 && b === 0x4b && c === 3 && d === 4;
+  const isProto = a === 0x80 && b !== undefined && b >= 2 && b <= 5;
+  // In a safetensors file these are the length of its header: 8 bytes, the last of which are zero.
+  return isZip || (isProto && first.subarray(4, 8).some((byte) => byte !== 0));
+}

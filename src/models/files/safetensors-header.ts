@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
-import { isPickle, WHY_NO_PICKLE } from './pickle.js';
+import { isPickle, WHY_NO_PICKLE } from './read-bytes.js';
 
 const DTYPES = ['F32', 'F16', 'BF16', 'I64', 'U8'] as const;
 export type Dtype = (typeof DTYPES)[number];

@@ -3,9 +3,9 @@ import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { TributaryError } from '../../errors.js';
 import { writeFault } from '../files/atomic.js';
+import { isWhole } from '../files/checksum.js';
 import type { HubFile, HubModel } from './hub-client.js';
 import { connectionFault, stoppedFault, strangeAnswerFault } from './hub-faults.js';
-import { isWhole } from './is-whole.js';
 
 export interface DownloadOptions {
   /** Is told how many bytes of the file are here; less than before where the server began anew. */

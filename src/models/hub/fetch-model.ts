@@ -2,12 +2,11 @@ import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { writeFault } from '../files/atomic.js';
+import { isWhole } from '../files/checksum.js';
 import { downloadFile, partialPath, sizeOf } from './download-file.js';
 import { type HubFile, type HubOptions, openHubModel } from './hub-client.js';
 import { stoppedFault } from './hub-faults.js';
-import { isWhole } from './is-whole.js';
 import { isConfig, pipelineFiles, type Variant } from './pipeline-files.js';
-import { writeBytes } from './write-bytes.js';
 
 export interface FetchOptions extends HubOptions {
   /** Folder to write; what is whole in it is kept. */
@@ -85,6 +84,15 @@ export async function fetchModel(options: FetchOptions): Promise<FetchedModel> {
   return { commit: model.commit, numFiles: files.length, totalBytes, numKept: files.length - missing.length };
 }
 
+/** Formats a number of bytes in powers of ten: `512 B`, `34.2 kB`, `3.44 GB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  // What would round to 1000 of a unit is 1 of the next.
+  const power = bytes < 999.5 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes * 1.0005) / 3));
+  const value = bytes / 1000 ** power;
+  return `${power === 0 ? value : Number(value.toPrecision(3))} ${units[power]}`;
+}
+
 async function requireSpace(out: string, missing: readonly HubFile[]): Promise<void> {
   if (missing.length === 0) return;
   await mkdir(out, { recursive: true }).catch((cause) => {
@@ -96,6 +104,6 @@ async function requireSpace(out: string, missing: readonly HubFile[]): Promise<v
   const { bavail, bsize } = await statfs(out);
   const free = bavail * bsize;
   if (needed <= free) return;
-  const text = `${out}: expected ${writeBytes(needed)} of free space for the model, got ${writeBytes(free)}. Free some, or choose a folder on another disk with --out.`;
+  const text = `${out}: expected ${formatBytes(needed)} of free space for the model, got ${formatBytes(free)}. Free some, or choose a folder on another disk with --out.`;
   throw new TributaryError('TRIB_FILE', text);
 }

@@ -1,5 +1,5 @@
 import { TributaryError } from '../../errors.js';
-import { type Rgb8Image, toRgb8 } from './png.js';
+import { type Rgb8Image, toRgb8 } from './picture.js';
 
 export interface ImageGridOptions {
   /** Pixels a side of each picture. */

@@ -1,7 +1,7 @@
 /** @file What happens to a picture before a vision model sees it, as Hugging Face's CLIPImageProcessor does it. */
 
 import { TributaryError } from '../../errors.js';
-import type { Rgb8Image } from './png.js';
+import type { Rgb8Image } from './picture.js';
 import { type ResampleFilter, resample } from './resample.js';
 
 export interface PixelSize {

@@ -7,7 +7,7 @@
  * smaller. Where width and height are chosen freely (`fit: stretch`) it does so whenever a picture is made lower and wider.
  */
 
-import type { Rgb8Image } from './png.js';
+import type { Rgb8Image } from './picture.js';
 
 export type ResampleFilter = 'bilinear' | 'bicubic';
 

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
-import { WHY_NO_PICKLE } from '../files/pickle.js';
+import { WHY_NO_PICKLE } from '../files/read-bytes.js';
 import { floatValues } from '../files/safetensors.js';
 import { openSafetensors, type SafetensorsFile } from '../files/safetensors-file.js';
 import type { Precision, StoredTensor } from '../graph/graph.js';

@@ -1,3 +1,5 @@
+/** @file The AdamW optimizer, and the learning rate over a run. */
+
 import { TributaryError } from '../../errors.js';
 
 /** Parameters, gradients or moments by parameter name. */
@@ -88,6 +90,17 @@ export function adamWStep(
   }
   const { parameters: newParameters, firstMoments, secondMoments } = next;
   return { parameters: newParameters, state: { step, firstMoments, secondMoments } };
+}
+
+/** How the learning rate changes over a run. */
+export type LearningRateSchedule = 'constant' | 'linear';
+
+/**
+ * Returns the factor of the learning rate in a round: 1, or with `linear` a line from 1 in the first round toward 0 after the
+ * last, so that the noise of the last updates averages out.
+ */
+export function learningRateFactor(schedule: LearningRateSchedule, round: number, numRounds: number): number {
+  return schedule === 'constant' ? 1 : 1 - round / numRounds;
 }
 
 function sameLength(what: string, name: string, arrays: NamedArrays, length: number): Float32Array {

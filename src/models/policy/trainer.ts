@@ -7,10 +7,15 @@ import { compileGraph } from '../engines/compile-graph.js';
 import type { Engine, Provider, Tensors } from '../engines/contract/engine.js';
 import { parameterNames as namesOf } from '../graph/weights/policy-network.js';
 import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
-import type { AdamWOptions, AdamWState, NamedArrays } from '../optimizers/adamw.js';
-import { adamWStep } from '../optimizers/adamw.js';
+import {
+  type AdamWOptions,
+  type AdamWState,
+  adamWStep,
+  type LearningRateSchedule,
+  learningRateFactor,
+  type NamedArrays,
+} from '../optimizers/adamw.js';
 import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
-import { type LearningRateSchedule, learningRateFactor } from '../optimizers/learning-rate-schedule.js';
 import {
   initialLossScale,
   LEAST_LOSS_SCALE,

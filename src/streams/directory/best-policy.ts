@@ -5,7 +5,7 @@
 import { access, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { leftoversOf, writeDirectoryAtomic, writeFault } from '../../models/files/atomic.js';
-import { parseJsonOrNull } from '../../models/files/parse-json-or-null.js';
+import { parseJsonOrNull } from '../../models/files/json-file.js';
 import type { Evaluation } from '../messages/run-events.js';
 import { policyFileName } from './checkpoint-files.js';
 import { evaluationSchema } from './metrics-line.js';

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import type { FolderContent } from '../../models/files/atomic.js';
-import { parseJsonOrNull } from '../../models/files/parse-json-or-null.js';
+import { parseJsonOrNull } from '../../models/files/json-file.js';
 import type { PolicyFiles } from '../../models/policy/policy-file.js';
 import { holdsWeights } from '../../models/policy/policy-file.js';
 import type { AdvantageHistory, AdvantageRuleName } from '../../operators/index.js';

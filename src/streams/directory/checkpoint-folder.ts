@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { type FolderContent, writeDirectoryAtomic } from '../../models/files/atomic.js';
-import { parseJsonOrNull } from '../../models/files/parse-json-or-null.js';
+import { sha256 } from '../../models/files/checksum.js';
+import { parseJsonOrNull } from '../../models/files/json-file.js';
 import { readWholeFile } from '../../models/files/read-bytes.js';
-import { sha256 } from '../../models/files/sha256.js';
 
 export interface Checkpoint {
   readonly path: string;

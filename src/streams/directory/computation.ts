@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { Provider } from '../../models/engines/contract/engine.js';
-import { onnxRuntimeVersion } from '../../models/engines/onnxruntime/version.js';
+import { onnxRuntimeVersion } from '../../models/engines/onnxruntime/installation.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 
 export const computationSchema = z.object({

@@ -7,7 +7,7 @@ import { EMPTY, exhaustMap, type Observable } from 'rxjs';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { writeFault } from '../../models/files/atomic.js';
-import { parseJsonOrNull } from '../../models/files/parse-json-or-null.js';
+import { parseJsonOrNull } from '../../models/files/json-file.js';
 import { processIdentity, processStart } from './process-identity.js';
 
 export const LOCK_FILE = 'run.lock';

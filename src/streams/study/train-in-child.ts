@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { Observable } from 'rxjs';
 import { z } from 'zod';
-import { parseJsonOrNull } from '../../models/files/parse-json-or-null.js';
+import { parseJsonOrNull } from '../../models/files/json-file.js';
 import type { RunToDo, TrainingEvent } from './run-study.js';
 
 /** Lines of the log of `tributary train`: the figures of a round, and warnings. */

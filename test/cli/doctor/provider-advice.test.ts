@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { providerAdvice } from '../../../src/cli/doctor/provider-advice.js';
-import { type CudaParts, unresolved } from '../../../src/models/engines/onnxruntime/cuda-parts.js';
+import { type CudaParts, unresolved } from '../../../src/models/engines/onnxruntime/installation.js';
 
 /** Recorded from onnxruntime-node 1.30 without its CUDA library, and with it but without what it needs. */
 const NOT_LOADED = 'OrtSessionOptionsAppendExecutionProvider_Cuda: Failed to load shared library';

@@ -5,7 +5,7 @@ import { encodeLoraFile } from '../../../dist/models/adapters/lora-file.js';
 import { decodeSafetensors, encodeSafetensors } from '../../../dist/models/files/safetensors.js';
 import { openSafetensors } from '../../../dist/models/files/safetensors-file.js';
 import { decodeAdamWState, encodeAdamWState } from '../../../dist/models/optimizers/adamw-state-file.js';
-import { decodeLossScale, encodeLossScale } from '../../../dist/models/optimizers/loss-scale-file.js';
+import { decodeLossScale, encodeLossScale } from '../../../dist/models/optimizers/loss-scale.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../../dist/models/policy/replay-buffer-file.js';
 import { decodeValueState, encodeValueState } from '../../../dist/models/policy/value-state-file.js';
 import { readFitState, writeFitState } from '../../../dist/models/pretraining/fit-state-file.js';

@@ -2,7 +2,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { encodePng } from '../../../dist/models/images/png.js';
+import { encodePng } from '../../../dist/models/images/picture.js';
 import { pngDamage } from '../../../dist/models/images/png-damage.js';
 import { loadTopology } from '../../../dist/streams/config/load-topology.js';
 import { readBest } from '../../../dist/streams/directory/best-policy.js';

@@ -14,7 +14,7 @@ import {
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { decodeSafetensors, type Safetensors } from '../../../src/models/files/safetensors.js';
-import { toRgb8 } from '../../../src/models/images/png.js';
+import { toRgb8 } from '../../../src/models/images/picture.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import { adapterParameters, decodeAdapter } from '../../../src/models/policy/adapter-parameters.js';

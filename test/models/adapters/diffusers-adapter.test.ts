@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { fromKohya, toKohya } from '../../../src/models/adapters/kohya-names.js';
+import { fromKohya, toKohya } from '../../../src/models/adapters/kohya.js';
 import { decodeLoraFile, encodeLoraFile, LORA_FORMATS } from '../../../src/models/adapters/lora-file.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fromKohya, toKohya } from '../../../src/models/adapters/kohya-names.js';
+import { fromKohya, toKohya } from '../../../src/models/adapters/kohya.js';
 import { decodeLoraFile, encodeLoraFile, LORA_FORMATS } from '../../../src/models/adapters/lora-file.js';
 import { type LoraLayer, withOneRank } from '../../../src/models/adapters/lora-layer.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';

@@ -4,8 +4,8 @@ import { open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { sha256 } from '../../../src/models/files/checksum.js';
 import { readBytes, readBytesSync, readWholeFile } from '../../../src/models/files/read-bytes.js';
-import { sha256 } from '../../../src/models/files/sha256.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
 const CONTENT = Uint8Array.from({ length: 100 }, (_, i) => i);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encodePng } from '../../../src/models/images/png.js';
+import { encodePng } from '../../../src/models/images/picture.js';
 import { pngDamage } from '../../../src/models/images/png-damage.js';
 
 const whole = encodePng({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { learningRateFactor } from '../../../src/models/optimizers/learning-rate-schedule.js';
+import { learningRateFactor } from '../../../src/models/optimizers/adamw.js';
 
 describe('learningRateFactor', () => {
   it('should stay 1 where it is constant', () => {

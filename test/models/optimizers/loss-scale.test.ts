@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { initialLossScale, nextLossScale } from '../../../src/models/optimizers/loss-scale.js';
-import { decodeLossScale, encodeLossScale } from '../../../src/models/optimizers/loss-scale-file.js';
+import {
+  decodeLossScale,
+  encodeLossScale,
+  initialLossScale,
+  nextLossScale,
+} from '../../../src/models/optimizers/loss-scale.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 
 const OPTIONS = { initial: 1024, growthInterval: 3 };

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { encodePng } from '../../../src/models/images/png.js';
+import { encodePng } from '../../../src/models/images/picture.js';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
 import { writeBest } from '../../../src/streams/directory/best-policy.js';
 import { appendMetrics } from '../../../src/streams/directory/metrics-log.js';

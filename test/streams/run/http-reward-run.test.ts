@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { toRgb8 } from '../../../src/models/images/png.js';
+import { toRgb8 } from '../../../src/models/images/picture.js';
 import { readPromptLists } from '../../../src/streams/prompt-files/read-prompts.js';
 import { startSampler } from '../../../src/streams/stages/sampler/client.js';
 import type { Answer, RewardRequest } from '../../fixtures/reward-server.js';

@@ -1,7 +1,8 @@
 /** @file What the thread of every engine serves: graphs by number, run one at a time. An engine adds how one is opened. */
 
 import { TributaryError } from '../../../errors.js';
-import type { CompileOptions, GraphDescription, Tensors } from './engine.js';
+import { buffersOf, type Client } from '../../threads/thread.js';
+import type { CompileOptions, Executable, GraphDescription, Tensors } from './engine.js';
 
 export interface CompiledGraph extends GraphDescription {
   readonly id: number;
@@ -80,4 +81,20 @@ export function createEngineService(open: OpenModel): { service: EngineService; 
     graphs.clear();
   };
   return { service, close };
+}
+
+/** Compiles a graph in the thread of an engine. */
+export async function compileInThread(
+  call: Client<EngineService>,
+  model: Uint8Array,
+  options: CompileOptions,
+): Promise<Executable> {
+  const { id, ...description } = await call.compile({ model, options });
+  return {
+    ...description,
+    hold: (feeds) => call.hold({ id, feeds }),
+    run: (feeds, { signal, transfer = false } = {}) =>
+      call.run({ id, feeds }, { signal, transfer: transfer ? [...buffersOf(feeds)] : [] }),
+    release: () => call.release({ id }),
+  };
 }

@@ -1,8 +1,8 @@
 /** @file The onnxruntime engine as its owner sees it. */
 
 import { startThread } from '../../threads/thread.js';
-import { compileInThread } from '../contract/compile-in-thread.js';
 import type { Engine, EngineOptions } from '../contract/engine.js';
+import { compileInThread } from '../contract/engine-service.js';
 import type { OnnxRuntimeService } from './engine-thread.js';
 
 /**

@@ -5,7 +5,6 @@ import { dirname, join } from 'node:path';
 import { TributaryError } from '../../../errors.js';
 import type { TfjsBackend, TfjsOptions } from '../contract/engine.js';
 import type { Tf } from './ops/op.js';
-import { restoreNodeFunctions } from './restore-node-functions.js';
 import { replaceWasmKernels } from './wasm-kernels.js';
 
 /** Adds what the engine needs on every machine. */
@@ -92,6 +91,16 @@ function loadLibrary(): Tf {
       { cause },
     );
   }
+}
+
+/**
+ * Restores two functions that Node 23 removed from `node:util` and tfjs-node 4.22 calls in every operator:
+ * `isNullOrUndefined` and `isArray`. Does nothing if they are present.
+ */
+function restoreNodeFunctions(): void {
+  const util = require('node:util') as Record<string, unknown>;
+  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
+  util.isArray ??= Array.isArray;
 }
 
 /** The first line: the rest of what a failed `require` says is a stack. */

@@ -1,8 +1,8 @@
 /** @file The TensorFlow.js engine as its owner sees it. */
 
 import { startThread } from '../../threads/thread.js';
-import { compileInThread } from '../contract/compile-in-thread.js';
 import type { Engine, TfjsOptions } from '../contract/engine.js';
+import { compileInThread } from '../contract/engine-service.js';
 import { createOnnxRuntimeEngine } from '../onnxruntime/engine.js';
 import type { TfjsService } from './engine-thread.js';
 

@@ -1,7 +1,7 @@
 /** @file An ONNX model as the tfjs engine runs it: steps in order. Shapes are not needed, they come with the tensors. */
 
 import { TributaryError } from '../../../errors.js';
-import { readPart } from '../../files/read-part.js';
+import { readPart } from '../../files/read-bytes.js';
 import type { Attributes } from '../../graph/graph.js';
 import { axesOf, decodeModel, externalTensor, toAttribute, toTensor } from '../../graph/onnx/decode.js';
 import { elementTypeOf } from '../../graph/onnx/element-codes.js';

@@ -1,7 +1,7 @@
 /** @file Constants in half precision. */
 
 import { TributaryError } from '../../../errors.js';
-import { readPart } from '../../files/read-part.js';
+import { readPart } from '../../files/read-bytes.js';
 import { roundToFloat16, writeFloat16 } from '../../numeric/float16.js';
 import { ELEMENT_BYTES, elementCount, type Tensor } from '../../tensor.js';
 import type { StoredTensor } from '../graph.js';

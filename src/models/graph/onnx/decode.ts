@@ -2,7 +2,7 @@
 
 import { fromBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
-import { isPickle, WHY_NO_PICKLE } from '../../files/pickle.js';
+import { isPickle, WHY_NO_PICKLE } from '../../files/read-bytes.js';
 import type { ElementArrays, ElementType, Tensor } from '../../tensor.js';
 import { elementCount } from '../../tensor.js';
 import type { Attribute, Graph, Node, Value } from '../graph.js';

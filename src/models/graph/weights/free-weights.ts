@@ -4,7 +4,7 @@
  */
 
 import { TributaryError } from '../../../errors.js';
-import { readPart } from '../../files/read-part.js';
+import { readPart } from '../../files/read-bytes.js';
 import { decodeFloat16 } from '../../numeric/float16.js';
 import { ELEMENT_BYTES, elementCount, float32Data, type Tensor } from '../../tensor.js';
 import { type Graph, intAttribute, type Node, type StoredTensor, type Value } from '../graph.js';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { integer, number, oneOf, section, text } from '../../../fields.js';
 import type { Port } from '../../engines/contract/engine.js';
 import { CLIP_MEAN, CLIP_STD, type ImageProcessor, processImage } from '../../images/image-processor.js';
-import { toRgb8 } from '../../images/png.js';
+import { toRgb8 } from '../../images/picture.js';
 import type { Tensor } from '../../tensor.js';
 import { floatInput } from './float-ports.js';
 import { requireSize } from './ports.js';

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import type { Engine, Port, Provider } from '../../engines/contract/engine.js';
 import { processedSize, processImage } from '../../images/image-processor.js';
-import { toRgb8 } from '../../images/png.js';
+import { toRgb8 } from '../../images/picture.js';
 import { readPreprocessorConfig } from '../../images/preprocessor-config.js';
 import { inRuns } from './batches.js';
 import { findClipHalf } from './clip-folder.js';

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { integer, text } from '../../../fields.js';
-import { encodePng, toRgb8 } from '../../images/png.js';
+import { encodePng, toRgb8 } from '../../images/picture.js';
 import type { RewardContext } from '../contract/reward-source.js';
 import { answerFault, askJson, type JsonService, type ReadAnswer, requireSendable } from './json-service.js';
 import { serviceUrlField } from './service-url.js';

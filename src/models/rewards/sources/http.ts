@@ -1,7 +1,7 @@
 /** @file Rewards from a service that answers over HTTP; docs/rewards.md says what it is sent and what it answers. */
 
 import { integer } from '../../../fields.js';
-import { encodePng, toRgb8 } from '../../images/png.js';
+import { encodePng, toRgb8 } from '../../images/picture.js';
 import { batchSizeField } from '../contract/batch-size-field.js';
 import { toUnitLength } from '../contract/features.js';
 import type { RewardScorer } from '../contract/reward-scorer.js';

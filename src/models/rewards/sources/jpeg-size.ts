@@ -1,8 +1,7 @@
 /** @file How well pictures compress as JPEG: DDPO's rewards that need no model, whatever the prompt. */
 
 import { integer } from '../../../fields.js';
-import { jpegSize } from '../../images/jpeg-size.js';
-import { toRgb8 } from '../../images/png.js';
+import { jpegSize, toRgb8 } from '../../images/picture.js';
 import type { RewardScorer } from '../contract/reward-scorer.js';
 import { defineRewardSource, type RewardContext } from '../contract/reward-source.js';
 

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
 import { integer, text } from '../../../fields.js';
 import type { PromptMetadata } from '../../../prompt-metadata.js';
-import { type Rgb8Image, toRgb8 } from '../../images/png.js';
+import { type Rgb8Image, toRgb8 } from '../../images/picture.js';
 import { toUnitLength } from '../contract/features.js';
 import type { ScoredPictures } from '../contract/reward-scorer.js';
 import { defineRewardSource } from '../contract/reward-source.js';

@@ -6,7 +6,7 @@ import { type EngineSettings, openEngine } from '../../../models/engines/open-en
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
 import { initialAdamWState } from '../../../models/optimizers/adamw.js';
 import { decodeAdamWState, encodeAdamWState } from '../../../models/optimizers/adamw-state-file.js';
-import { decodeLossScale, encodeLossScale } from '../../../models/optimizers/loss-scale-file.js';
+import { decodeLossScale, encodeLossScale } from '../../../models/optimizers/loss-scale.js';
 import type { LoraSettings } from '../../../models/pipeline/denoiser.js';
 import { openPipeline } from '../../../models/pipeline/pipeline.js';
 import type { PolicyFiles } from '../../../models/policy/policy-file.js';

@@ -1,6 +1,6 @@
 /**
- * @file What of CUDA is on this machine. onnxruntime says only that a shared library could not be loaded; which one, and
- * why, is found out by looking.
+ * @file What is installed of onnxruntime and CUDA, found without loading either. onnxruntime only says that a shared library
+ * could not be loaded; which one, and why, takes a look at the files.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -8,18 +8,24 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
+/** The installed version of onnxruntime: the kernels of different versions may round differently. */
+export function onnxRuntimeVersion(): string {
+  const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
+  return version;
+}
+
 export interface CudaParts {
-  /** `linux x64`: onnxruntime-node has a CUDA provider for that one alone. */
+  /** Such as `linux x64`, the only one for which onnxruntime-node has a CUDA provider. */
   readonly platform: string;
   /** Whether onnxruntime's CUDA provider was installed into its package. */
   readonly hasProvider: boolean;
-  /** Libraries that the provider needs and the loader does not find; null where that cannot be told. */
+  /** Libraries that the provider needs and the loader does not find; null if that cannot be determined. */
   readonly missingLibraries: readonly string[] | null;
-  /** What the NVIDIA kernel driver says of itself; null where none is loaded. */
+  /** What the NVIDIA kernel driver reports about itself; null if none is loaded. */
   readonly driver: string | null;
 }
 
-/** Looks at the package's folder, the provider's libraries and the kernel driver. */
+/** Checks the package's folder, the provider's libraries and the kernel driver. */
 export function findCudaParts(): CudaParts {
   const main = createRequire(import.meta.url).resolve('onnxruntime-node');
   const folder = join(dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch);
@@ -43,14 +49,14 @@ function missingLibraries(library: string): string[] | null {
   }
 }
 
-/** Names that `ldd` could not find: `\tlibcublasLt.so.12 => not found`. onnxruntime's own library is loaded by then. */
+/** Names that `ldd` could not find: `\tlibcublasLt.so.12 => not found`. onnxruntime's own library will be loaded by then. */
 export function unresolved(ldd: string): string[] {
   return [...ldd.matchAll(/^\s*(\S+) => not found$/gm)].flatMap(([, name = '']) =>
     name.startsWith('libonnxruntime') ? [] : [name],
   );
 }
 
-/** The first line of what the driver says, or that of Windows where this is a Linux inside it. */
+/** The first line of the driver's report, or that of Windows if this Linux runs inside it. */
 function driverVersion(): string | null {
   try {
     return readFileSync('/proc/driver/nvidia/version', 'utf8').split('\n')[0]?.trim() ?? null;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { writeBytes } from '../../../src/models/hub/write-bytes.js';
+import { formatBytes } from '../../../src/models/hub/fetch-model.js';
 
 test.each([
   [0, '0 B'],
@@ -11,5 +11,5 @@ test.each([
   [3_438_167_536, '3.44 GB'],
   [9e15, '9 PB'],
 ])('should write %d bytes as %s', (bytes, text) => {
-  expect(writeBytes(bytes)).toBe(text);
+  expect(formatBytes(bytes)).toBe(text);
 });

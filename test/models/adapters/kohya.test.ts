@@ -1,7 +1,7 @@
 /** @file What diffusers makes of alphas in kohya's style (tools/reference/kohya_alphas.py), and what is said of it. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { alphasThatDiffusersLoses } from '../../../src/models/adapters/kohya-alphas.js';
+import { alphasThatDiffusersLoses } from '../../../src/models/adapters/kohya.js';
 import type { LoraLayer } from '../../../src/models/adapters/lora-layer.js';
 
 const { cases } = JSON.parse(readFileSync('test/fixtures/kohya-alphas.json', 'utf8')) as {

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { decode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import { imageGrid } from '../../../src/models/images/image-grid.js';
-import { encodePng, toRgb8 } from '../../../src/models/images/png.js';
+import { encodePng, jpegSize, pictureDifference, toRgb8 } from '../../../src/models/images/picture.js';
+import { pictureOf, REWARD_IMAGES } from '../../fixtures/reward-images.js';
 
 describe('toRgb8', () => {
   it('should scale and clamp, and interleave the channels', () => {
@@ -98,5 +99,39 @@ describe('imageGrid', () => {
         message: expect.stringContaining(`imageGrid ${name}: expected a whole number`),
       }),
     );
+  });
+});
+
+describe('jpegSize', () => {
+  it.each(REWARD_IMAGES.jpeg)(
+    'should be what Pillow writes: $height x $width, grain $grain, quality $quality',
+    async ({ quality, bytes, ...picture }) => {
+      expect(await jpegSize(pictureOf(picture), quality)).toBe(bytes);
+    },
+  );
+});
+
+describe('pictureDifference', () => {
+  const pictures = (...values: number[][]) => values.map((picture) => Float32Array.from(picture));
+
+  it.each([
+    ['0 where pictures are alike', [[1, -1], [0.5]], [[1, -1], [0.5]], 0],
+    [
+      'the root mean square over all pictures',
+      [
+        [1, -1],
+        [0.5, 0],
+      ],
+      [
+        [0, -1],
+        [0.5, 2],
+      ],
+      Math.sqrt(5 / 4),
+    ],
+    ['the least difference of a float32', [[1]], [[1 + 2 ** -23]], 2 ** -23],
+    ['NaN where a picture has one', [[Number.NaN]], [[0]], Number.NaN],
+    ['0 where there is none', [], [], 0],
+  ])('should be %s', (_, left, right, wanted) => {
+    expect(pictureDifference(pictures(...left), pictures(...right))).toBe(wanted);
   });
 });
