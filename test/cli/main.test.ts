@@ -98,7 +98,7 @@ describe('tributary lint', () => {
   test('should print derived quantities and find no fault', async () => {
     const { code, stdout, stderr } = await runCli(['lint', config]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: `${config}: no faults\n` });
-    expect(stdout).toMatch(/^images a stage\s+128 \(32 groups x 4 branches\)$/m);
+    expect(stdout).toMatch(/^images a round\s+128 \(32 groups x 4 branches\)$/m);
   });
 
   test('should say how many prompts the files hold, and refuse one that is damaged', async () => {

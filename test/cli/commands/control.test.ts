@@ -42,7 +42,7 @@ describe('controlTable', () => {
         'learning rate  as configured                 times 0.5',
         'guards         as configured                 ratioDrift 0.2; rewardCollapse 2 stop',
         'prompts        as configured                 2 in place of the configured',
-        'training stage 5 of 0 to 9 is under way; it keeps what it began with',
+        'round 5 of 0 to 9 is under way; it keeps what it began with',
       ].join('\n'),
     );
   });

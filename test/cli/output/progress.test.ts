@@ -22,29 +22,29 @@ function described() {
 }
 
 describe('describeProgress', () => {
-  test('should say nothing before the first stage', () => {
+  test('should say nothing before the first round', () => {
     const { describe: line } = described();
     expect(line({ kind: 'started', description: [] })).toBeNull();
     expect(line({ kind: 'evaluation', evaluation: evaluation(0) })).toBeNull();
   });
 
-  test('should show the base model until there is a stage, and no time left', () => {
+  test('should show the base model until there is a round, and no time left', () => {
     const { describe: line } = described();
     line({ kind: 'evaluation', evaluation: evaluation(0) });
     expect(line(sampled(0, 4))).toBe(
-      '▊░░░░░░░░░░░░░░░░░ stage 1/4 · steps 3–9 · reward 0.300 · verified 40.0 % · sampling 4/8',
+      '▊░░░░░░░░░░░░░░░░░ round 1/4 · steps 3–9 · reward 0.300 · verified 40.0 % · sampling 4/8',
     );
     expect(line(sampled(0, 8))).toMatch(/verified 40.0 % · training$/);
   });
 
-  test('should measure the time left in whole stages', () => {
+  test('should measure the time left in whole rounds', () => {
     const { clock, describe: line } = described();
     line({ kind: 'evaluation', evaluation: evaluation(0) });
     clock.seconds += 2;
     line(sampled(0, 8));
     clock.seconds += 8;
     expect(line(trained(0))).toBe(
-      '████▌░░░░░░░░░░░░░ stage 1/4 · steps 3–9 · reward 0.400 · verified 43.8 % · 30 s left · saving',
+      '████▌░░░░░░░░░░░░░ round 1/4 · steps 3–9 · reward 0.400 · verified 43.8 % · 30 s left · saving',
     );
     clock.seconds += 3;
     expect(line(sampled(1, 2))).toContain('27 s left · sampling 2/8');
@@ -52,7 +52,7 @@ describe('describeProgress', () => {
     expect(line(sampled(1, 8))).toContain('0 s left');
   });
 
-  test('should measure a resumed run by the stages since it was resumed', () => {
+  test('should measure a resumed run by the rounds since it was resumed', () => {
     const { clock, describe: line } = described();
     clock.seconds += 2;
     line(sampled(2, 8));
@@ -60,7 +60,7 @@ describe('describeProgress', () => {
     expect(line(trained(2))).toContain('10 s left');
   });
 
-  test('should not go back while a stage is saved', () => {
+  test('should not go back while a round is saved', () => {
     const { describe: line } = described();
     line(sampled(0, 8));
     const after = line(trained(0));

@@ -37,7 +37,7 @@ describe('terminalOutput', () => {
       'base model               verified 40.0 % on training prompts, 40.0 % on held-out ones',
       'alarm: guard ratioDrift after 1 rounds: as in a test',
       'warning: something odd',
-      'best policy              after 1 stages: reward 0.300 on held-out prompts, kept in best/',
+      'best policy              after 1 rounds: reward 0.300 on held-out prompts, kept in best/',
       '',
     ]);
   });
@@ -50,7 +50,7 @@ describe('terminalOutput', () => {
     terminalOutput(terminal, () => 0).show({ kind: 'finished', base, tuned: base, best: base, stoppedBy });
     expect(written.split('\n')).toEqual([
       'best policy              base model: reward −0.250 on held-out prompts, kept in best/',
-      'stopped by a guard       ratioDrift, after 3 stages; the adapter is that of the best policy',
+      'stopped by a guard       ratioDrift, after 3 rounds; the adapter is that of the best policy',
       '',
     ]);
   });
@@ -65,7 +65,7 @@ describe('logOutput', () => {
       [40, 'provider webgpu is not there: no adapter'],
       [30, 'graph ready'],
       [30, 'policy evaluated'],
-      [30, 'stage trained'],
+      [30, 'round trained'],
       [40, 'guard ratioDrift after 1 rounds: as in a test'],
       [40, 'something odd'],
       [30, 'checkpoint saved'],

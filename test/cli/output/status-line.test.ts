@@ -30,9 +30,9 @@ describe('statusLine', () => {
   test('should draw over itself, also with a shorter text', () => {
     const terminal = screen(40);
     const line = statusLine(terminal);
-    line.draw('stage 10/24');
-    line.draw('stage 9');
-    expect(terminal.lines).toEqual(['stage 9']);
+    line.draw('round 10/24');
+    line.draw('round 9');
+    expect(terminal.lines).toEqual(['round 9']);
   });
 
   test('should print above itself', () => {

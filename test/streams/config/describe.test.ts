@@ -13,7 +13,7 @@ const configOf = (...overrides: string[]) => {
   return config;
 };
 
-/** 2 groups a stage in 4 stages; no guidance, so that a row is one evaluation. */
+/** 2 groups a round in 4 rounds; no guidance, so that a row is one evaluation. */
 const small = (schedule: string, sampler: string, more: readonly string[] = []) =>
   deriveSizes(
     configOf(
@@ -27,7 +27,7 @@ const small = (schedule: string, sampler: string, more: readonly string[] = []) 
 
 describe('deriveSizes', () => {
   it('should follow the arithmetic of a group: the prefix and the branch point once, then every branch', () => {
-    // Two stages each of s = 1 and s = 3 in 4 steps, 2 groups of 3 branches.
+    // Two rounds each of s = 1 and s = 3 in 4 steps, 2 groups of 3 branches.
     const sizes = small('mode: list, phases: [1, 3]', 'numInferenceSteps: 4, numBranches: 3', [
       'stages.trainer.updates={from: round, samplesPerUpdate: 3, innerEpochs: 2}',
       'evaluation={trainPrompts: 5, heldOutPrompts: 2, imagesPerPrompt: 3}',
@@ -87,7 +87,7 @@ describe('deriveSizes', () => {
   });
 
   it('should fork a tree at every trained step', () => {
-    // A stage each with the last 1, 2, 3 and 4 of 4 steps, two branches at each.
+    // A round each with the last 1, 2, 3 and 4 of 4 steps, two branches at each.
     const sizes = small(
       'mode: sparse, phases: [1, 2, 3, 4]',
       'numInferenceSteps: 4, numBranches: 2, forkPlan: trained-steps',
@@ -148,11 +148,11 @@ describe('describeTopology', () => {
       seed: '7',
       transport: 'in-process',
       engine: 'cpu; 2 threads',
-      'images a stage': '128 (32 groups x 4 branches)',
-      'reward queries': '3,072 in 24 stages',
+      'images a round': '128 (32 groups x 4 branches)',
+      'reward queries': '3,072 in 24 rounds',
       'images an evaluation': '768',
       'trained steps': 'the last 7, growing to 10, of 10',
-      'optimizer steps a stage': 'at most 2 (64 samples, innerEpochs 1, 32 samples a step)',
+      'optimizer steps a round': 'at most 2 (64 samples, innerEpochs 1, 32 samples a step)',
       'UNet evaluations': '49,920 sampling, at most 26,112 training',
     });
   });
@@ -194,14 +194,14 @@ describe('describeTopology', () => {
     expect(describeTopology(config, 10)).toEqual(describeTopology(config));
   });
 
-  it('should say nothing of a step without noise that no stage would train', () => {
+  it('should say nothing of a step without noise that no round would train', () => {
     const config = configOf('stages.schedule={type: schedule, mode: fraction, timestepFraction: 0.99}');
     expect(describeTopology(config, 9)).toEqual(describeTopology(config));
   });
 
-  it('should say when a stage closes by time', () => {
+  it('should say when a round closes by time', () => {
     const described = describeTopology(configOf('stages.advantages.closeAfterMs=60000'));
-    expect(Object.fromEntries(described)['a stage closes']).toBe(
+    expect(Object.fromEntries(described)['a round closes']).toBe(
       'when all groups are in, or 60,000 ms after its first reward',
     );
   });
@@ -238,7 +238,7 @@ describe('describeTopology', () => {
       const config = configOf(
         `stages.trainer.updates={from: round, innerEpochs: ${innerEpochs}, samplesPerUpdate: ${size}, remainder: ${remainder}}`,
       );
-      expect(Object.fromEntries(describeTopology(config))['optimizer steps a stage']).toBe(text);
+      expect(Object.fromEntries(describeTopology(config))['optimizer steps a round']).toBe(text);
     },
   );
 
@@ -246,13 +246,13 @@ describe('describeTopology', () => {
     const config = configOf(
       'stages.trainer.updates={from: replay, capacity: 2000, updatesPerRound: 3, transitionsPerUpdate: 20}',
     );
-    expect(Object.fromEntries(describeTopology(config))['optimizer steps a stage']).toBe(
+    expect(Object.fromEntries(describeTopology(config))['optimizer steps a round']).toBe(
       'at most 3 (20 transitions of a buffer of 2,000)',
     );
     const drawn = configOf(
       'stages.trainer.updates={from: replay, capacity: 2000, updatesPerRound: 3, transitionsPerUpdate: 20, drawsPerUpdate: 5}',
     );
-    expect(Object.fromEntries(describeTopology(drawn))['optimizer steps a stage']).toBe(
+    expect(Object.fromEntries(describeTopology(drawn))['optimizer steps a round']).toBe(
       'at most 3 (20 transitions in 5 draws of a buffer of 2,000)',
     );
   });
@@ -261,7 +261,7 @@ describe('describeTopology', () => {
 describe('stageOf', () => {
   it('should find a stage by its type and keep its name', () => {
     expect(stageOf(configOf(), 'reward')).toEqual({
-      name: 'rewards',
+      name: 'reward',
       type: 'reward',
       from: 'model',
       model: 'models/shapes/reward',
@@ -271,9 +271,9 @@ describe('stageOf', () => {
   });
 
   it('should say which one is missing', () => {
-    const { rewards: _, ...stages } = configOf().stages;
+    const { reward: _, ...stages } = configOf().stages;
     expect(() => stageOf({ ...configOf(), stages }, 'reward')).toThrow(
-      'topology "tiny" stages: expected one of type scoreRewards, got none. Add one.',
+      'topology "tiny" stages: expected one of type reward, got none. Add one.',
     );
   });
 });

@@ -37,7 +37,7 @@ describe('topologyJsonSchema', () => {
 
   it.each([
     ['surrogate', 'type', SURROGATES.map(({ type }) => type)],
-    ['updates', 'from', ['stage', 'replay']],
+    ['updates', 'from', ['round', 'replay']],
     ['value', 'type', ['none', 'network']],
   ])('should offer every kind of %s with its own settings', (name, key, kinds) => {
     const [, setting] = propertiesOf(schema).find(([path]) => path === `.stages.${name}`) ?? [];

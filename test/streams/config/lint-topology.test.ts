@@ -62,7 +62,7 @@ describe('lintTopology', () => {
   it('should follow aliases to the place of the value', () => {
     const text = `${withLine('sampler:', 'sampler: { type: sampler, eta: &e 3 }')}evaluation: { seed: *e }\n`;
     expect(messagesOf(text)).toEqual([
-      'a.yaml:6:44 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
+      'a.yaml:6:37 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
     ]);
   });
 
@@ -96,11 +96,11 @@ describe('lintTopology', () => {
       ],
       [
         'stages.samplr.eta=1',
-        '--set stages.samplr.eta=1 stages.samplr.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got nothing. Add `type`.',
+        '--set stages.samplr.eta=1 stages.samplr.type: expected one of advantages, prompts, reward, sampler, schedule, trainer, got nothing. Add `type`.',
       ],
       [
         'seeed=1',
-        '--set seeed=1 seeed the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, got "seeed". Did you mean "seed"?',
+        '--set seeed=1 seeed the key: expected one of version, name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, got "seeed". Did you mean "seed"?',
       ],
       [
         'model.lora={rank: 0}',
@@ -205,7 +205,7 @@ stages:
       const text = 'version: 2\nextends: base.yaml\nstages: { schedule: { mode: constant, steps: 5 } }\n';
       const { faults } = lintOver(text, SMALLEST);
       expect(faults.map(({ message }) => message)).toEqual([
-        'config/demo.yaml:2:11 stages.schedule.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got nothing. Add `type`.',
+        'config/demo.yaml:3:11 stages.schedule.type: expected one of advantages, prompts, reward, sampler, schedule, trainer, got nothing. Add `type`.',
       ]);
     });
 
@@ -213,8 +213,8 @@ stages:
       const text = 'version: 2\nextends: base.yaml\nstages: { sampler: { eta: 3 } }\n';
       const { faults } = lintOver(text, `${SMALLEST}seed: -1\n`);
       expect(faults.map(({ message }) => message)).toEqual([
-        'config/base.yaml:10:7 seed: expected an integer from 0 to 4294967295, got -1 (number). Change the value.',
-        'config/demo.yaml:2:27 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
+        'config/base.yaml:11:7 seed: expected an integer from 0 to 4294967295, got -1 (number). Change the value.',
+        'config/demo.yaml:3:27 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
       ]);
     });
 

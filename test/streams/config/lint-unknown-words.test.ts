@@ -40,59 +40,59 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'a key that stands twice',
     trainer('weightDecay: 0.1, weightDecay: 0.2'),
     [
-      'a.yaml:9:53 stages.trainer.weightDecay the key: expected it once in a mapping, got it again after a.yaml:9:35. Remove one of them.',
+      'a.yaml:9:47 stages.trainer.weightDecay the key: expected it once in a mapping, got it again after a.yaml:9:29. Remove one of them.',
     ],
   ],
   [
     'an unknown section',
     `${SMALLEST}evaluations: {}\n`,
     [
-      'a.yaml:10:1 evaluations the key: expected one of name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, got "evaluations". Did you mean "evaluation"?',
+      'a.yaml:11:1 evaluations the key: expected one of version, name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, got "evaluations". Did you mean "evaluation"?',
     ],
   ],
   [
     'guards that are not there, and actions',
     `${SMALLEST}guards: { rewardColapse: {}, ratioDrift: { action: halt, threshold: -1 } }\n`,
     [
-      'a.yaml:10:11 guards.rewardColapse the key: expected one of rewardCollapse, ratioDrift, klToPretrained, zeroSpreadGroups, diversityLoss, rewardVerifierDivergence, got "rewardColapse". Did you mean "rewardCollapse"?',
-      'a.yaml:10:52 guards.ratioDrift.action: expected one of off, warn, lower-learning-rate, stop, got "halt" (string). Choose one of them.',
-      'a.yaml:10:69 guards.ratioDrift.threshold: expected a number in [0, Infinity), got -1 (number). Change the value.',
+      'a.yaml:11:11 guards.rewardColapse the key: expected one of rewardCollapse, ratioDrift, klToPretrained, zeroSpreadGroups, diversityLoss, rewardVerifierDivergence, got "rewardColapse". Did you mean "rewardCollapse"?',
+      'a.yaml:11:52 guards.ratioDrift.action: expected one of off, warn, lower-learning-rate, stop, got "halt" (string). Choose one of them.',
+      'a.yaml:11:69 guards.ratioDrift.threshold: expected a number in [0, Infinity), got -1 (number). Change the value.',
     ],
   ],
   [
     'unknown keys of a stage',
     trainer('learningRaet: 0.1, color: red'),
     [
-      'a.yaml:9:35 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "learningRaet". Did you mean "learningRate"?',
-      'a.yaml:9:54 stages.trainer.color the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "color". Remove it.',
+      'a.yaml:9:29 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "learningRaet". Did you mean "learningRate"?',
+      'a.yaml:9:48 stages.trainer.color the key: expected one of type, surrogate, stepWeighting, updates, value, minibatchSize, gradientCheckpointing, lossScale, maxStaleness, learningRate, learningRateSchedule, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, got "color". Remove it.',
     ],
   ],
   [
     'an unknown stage type',
-    withLine('reward:', 'reward: { type: scoreReward, model: m }'),
+    withLine('reward:', 'reward: { type: rewards, model: m }'),
     [
-      'a.yaml:7:20 stages.reward.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got "scoreReward" (string). Did you mean "reward"?',
+      'a.yaml:7:19 stages.reward.type: expected one of advantages, prompts, reward, sampler, schedule, trainer, got "rewards" (string). Did you mean "reward"?',
     ],
   ],
   [
     'a stage without a type',
     withLine('reward:', 'reward: { model: m }'),
     [
-      'a.yaml:7:3 stages.reward.type: expected one of branchRollouts, gradientSteps, groupAdvantages, intervalSchedule, prompts, scoreRewards, got nothing. Add `type`.',
+      'a.yaml:7:3 stages.reward.type: expected one of advantages, prompts, reward, sampler, schedule, trainer, got nothing. Add `type`.',
     ],
   ],
   [
     'an unknown schedule mode',
     schedule('mode: liner, first: 7, last: 10'),
     [
-      'a.yaml:5:45 stages.schedule.mode: expected one of floor-linear, list, constant, sparse, window, fraction, got "liner" (string). Choose one of them.',
+      'a.yaml:5:37 stages.schedule.mode: expected one of floor-linear, list, constant, sparse, window, fraction, got "liner" (string). Choose one of them.',
     ],
   ],
   [
     'an unknown advantage rule',
-    advantages('rule: branch-centered'),
+    advantages('rule: branch-centred'),
     [
-      'a.yaml:8:46 stages.advantages.rule: expected one of history, branch-centered, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, got "branch-centered" (string). Did you mean "branch-centered"?',
+      'a.yaml:8:41 stages.advantages.rule: expected one of history, branch-centered, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, got "branch-centred" (string). Did you mean "branch-centered"?',
     ],
   ],
   [
@@ -103,16 +103,16 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     ),
     [
       'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
-      'a.yaml:6:52 stages.sampler.groupsPerBatch: expected a divisor of groupsPerRound 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
-      'a.yaml:9:54 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got "ddpo-iz" (string). Did you mean "ddpo-is"?',
-      'a.yaml:9:93 stages.trainer.learningRate: expected a number in (0, 1], got 2 (number). Change the value.',
+      'a.yaml:6:45 stages.sampler.groupsPerBatch: expected a divisor of groupsPerRound 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
+      'a.yaml:9:48 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got "ddpo-iz" (string). Did you mean "ddpo-is"?',
+      'a.yaml:9:87 stages.trainer.learningRate: expected a number in (0, 1], got 2 (number). Change the value.',
     ],
   ],
   [
     'rewards from nowhere known',
     reward('from: htp, url: http://localhost:8000'),
     [
-      'a.yaml:7:40 stages.reward.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, sum, got "htp" (string). Did you mean "http"?',
+      'a.yaml:7:33 stages.reward.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, sum, got "htp" (string). Did you mean "http"?',
     ],
   ],
   [
@@ -120,7 +120,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     reward('from: http, model: m'),
     [
       'a.yaml:7:3 stages.reward.url: expected an http or https URL without user, password or fragment, got nothing. Add `url`.',
-      'a.yaml:7:46 stages.reward.model the key: expected one of type, from, url, timeoutMs, batchSize, maxMagnitude, concurrency, got "model". Remove it.',
+      'a.yaml:7:39 stages.reward.model the key: expected one of type, from, url, timeoutMs, batchSize, maxMagnitude, concurrency, got "model". Remove it.',
     ],
   ],
   [
@@ -129,17 +129,17 @@ describeFaults('text that cannot be read, and words that nobody knows', [
       'from: sum, parts: { a: { from: clip, model: m }, b: { from: aesthetic, std: 0 }, c: { from: sum } }',
     ),
     [
-      'a.yaml:7:65 stages.reward.parts.a.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "clip" (string). Choose one of them.',
-      'a.yaml:7:83 stages.reward.parts.b.model: expected the folder of a CLIP ViT-L/14, got nothing. Add `model`.',
-      'a.yaml:7:110 stages.reward.parts.b.std: expected a number in (0, Infinity), got 0 (number). Change the value.',
-      'a.yaml:7:126 stages.reward.parts.c.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "sum" (string). Choose one of them.',
+      'a.yaml:7:58 stages.reward.parts.a.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "clip" (string). Choose one of them.',
+      'a.yaml:7:76 stages.reward.parts.b.model: expected the folder of a CLIP ViT-L/14, got nothing. Add `model`.',
+      'a.yaml:7:103 stages.reward.parts.b.std: expected a number in (0, Infinity), got 0 (number). Change the value.',
+      'a.yaml:7:119 stages.reward.parts.c.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "sum" (string). Choose one of them.',
     ],
   ],
   [
     'inputs of a reward model without a picture',
     reward('from: onnx, model: m, inputs: { ids: { from: token-ids, tokenizer: t } }'),
     [
-      'a.yaml:7:64 stages.reward.inputs: expected a mapping with an input from: image, got a mapping. Change the value.',
+      'a.yaml:7:57 stages.reward.inputs: expected a mapping with an input from: image, got a mapping. Change the value.',
     ],
   ],
   ...['ftp://host/score', 'localhost:8000/score', 'http://me:pass@host/score', 'http://host/score#a'].map(
@@ -147,7 +147,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
       `the address ${url} of a service`,
       reward(`from: http, url: "${url}"`),
       [
-        `a.yaml:7:51 stages.reward.url: expected an http or https URL without user, password or fragment, got "${url}" (string). Change the value.`,
+        `a.yaml:7:44 stages.reward.url: expected an http or https URL without user, password or fragment, got "${url}" (string). Change the value.`,
       ],
     ],
   ),
@@ -155,46 +155,46 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'a surrogate without a type',
     trainer('surrogate: { clipRange: 0.1 }'),
     [
-      'a.yaml:9:35 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got nothing. Add `type`.',
+      'a.yaml:9:29 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got nothing. Add `type`.',
     ],
   ],
   [
     'a surrogate that is no mapping',
     trainer('surrogate: ddpo-is'),
-    ['a.yaml:9:46 stages.trainer.surrogate: expected a mapping, got "ddpo-is" (string). Change the value.'],
+    ['a.yaml:9:40 stages.trainer.surrogate: expected a mapping, got "ddpo-is" (string). Change the value.'],
   ],
   [
     'settings of another surrogate',
     trainer('surrogate: { type: d3po, advClipMax: 5 }'),
     [
-      'a.yaml:9:60 stages.trainer.surrogate.advClipMax the key: expected one of type, preferenceBeta, clipRange, got "advClipMax". Remove it.',
+      'a.yaml:9:54 stages.trainer.surrogate.advClipMax the key: expected one of type, preferenceBeta, clipRange, got "advClipMax". Remove it.',
     ],
   ],
   [
     'settings of updates from elsewhere',
     trainer('updates: { from: replay, innerEpochs: 2 }'),
     [
-      'a.yaml:9:60 stages.trainer.updates.innerEpochs the key: expected one of from, capacity, updatesPerRound, transitionsPerUpdate, drawsPerUpdate, got "innerEpochs". Remove it.',
+      'a.yaml:9:54 stages.trainer.updates.innerEpochs the key: expected one of from, capacity, updatesPerRound, transitionsPerUpdate, drawsPerUpdate, got "innerEpochs". Remove it.',
     ],
   ],
   [
     'updates that do not say of what',
     trainer('updates: { samplesPerUpdate: 16 }'),
-    ['a.yaml:9:35 stages.trainer.updates.from: expected one of stage, replay, got nothing. Add `from`.'],
+    ['a.yaml:9:29 stages.trainer.updates.from: expected one of round, replay, got nothing. Add `from`.'],
   ],
   [
     'an unknown baseline',
     trainer('value: { type: nettwork }'),
     [
-      'a.yaml:9:50 stages.trainer.value.type: expected one of none, network, got "nettwork" (string). Did you mean "network"?',
+      'a.yaml:9:44 stages.trainer.value.type: expected one of none, network, got "nettwork" (string). Did you mean "network"?',
     ],
   ],
   [
     'an unknown fork plan, and a fork at half a step',
     sampler('forkPlan: step, forkSteps: [1.5]'),
     [
-      'a.yaml:6:46 stages.sampler.forkPlan: expected one of interval, independent, steps, trained-steps, got "step" (string). Did you mean "steps"?',
-      'a.yaml:6:64 stages.sampler.forkSteps[0]: expected an integer from 0 to 999, got 1.5 (number). Change the value.',
+      'a.yaml:6:39 stages.sampler.forkPlan: expected one of interval, independent, steps, trained-steps, got "step" (string). Did you mean "steps"?',
+      'a.yaml:6:57 stages.sampler.forkSteps[0]: expected an integer from 0 to 999, got 1.5 (number). Change the value.',
     ],
   ],
 ]);

@@ -10,11 +10,11 @@ describe('topologyToMermaid', () => {
     if (!config) throw new Error('no config');
     expect(topologyToMermaid(config)).toBe(`flowchart LR
   stage_prompts["prompts<br/><i>prompts</i>"]
-  stage_schedule["schedule<br/><i>intervalSchedule</i>"]
-  stage_sampler["sampler<br/><i>branchRollouts</i>"]
-  stage_the__judge["the--judge<br/><i>scoreRewards</i>"]
-  stage_advantages["advantages<br/><i>groupAdvantages</i>"]
-  stage_trainer["trainer<br/><i>gradientSteps</i>"]
+  stage_schedule["schedule<br/><i>schedule</i>"]
+  stage_sampler["sampler<br/><i>sampler</i>"]
+  stage_the__judge["the--judge<br/><i>reward</i>"]
+  stage_advantages["advantages<br/><i>advantages</i>"]
+  stage_trainer["trainer<br/><i>trainer</i>"]
   run[("runs/tiny")]
   stage_prompts -- "prompts" --> stage_sampler
   stage_sampler -- "pictures" --> stage_the__judge

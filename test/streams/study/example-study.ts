@@ -4,7 +4,7 @@ import type { EvaluationPoint, RunResult } from '../../../src/streams/study/resu
 import type { RunToDo } from '../../../src/streams/study/run-study.js';
 import { SMALLEST } from '../config/valid-config.js';
 
-/** Two rows of 256 reward queries, 2 stages x 32 groups x 4 branches and 1 x 32 x 8, and two seeds. */
+/** Two rows of 256 reward queries, 2 rounds x 32 groups x 4 branches and 1 x 32 x 8, and two seeds. */
 export const STUDY = `name: example
 seeds: [1, 2]
 budget: { rewardQueries: 256 }

@@ -17,13 +17,13 @@ async function program(code: string): Promise<string> {
 }
 
 const LOG = `
-console.error(JSON.stringify({ level: 30, round: 0, selectedSamples: 4, msg: 'stage trained' }));
+console.error(JSON.stringify({ level: 30, round: 0, selectedSamples: 4, msg: 'round trained' }));
 console.error(JSON.stringify({ level: 30, round: 1, msg: 'policy evaluated' }));
 console.error(JSON.stringify({ level: 40, msg: 'no checkpoint' }));
 `;
 
 describe('trainInChild', () => {
-  test('should read stages and warnings from the log', async () => {
+  test('should read rounds and warnings from the log', async () => {
     const train = trainInChild(await program(LOG), new AbortController().signal);
     expect(await lastValueFrom(train(run).pipe(toArray()))).toEqual([
       { kind: 'round', completeRounds: 1 },

@@ -221,7 +221,7 @@ function budgetFaults(file: StudyFile, rows: readonly StudyRow[]): FaultDetail[]
         path: ['rows', name],
         thing: 'reward queries',
         expected: `the ${own ? "row's" : "study's"} budget of ${budget.rewardQueries}`,
-        got: `${rewardQueries}, ${imagesPerRound} a stage`,
+        got: `${rewardQueries}, ${imagesPerRound} a round`,
         nextStep: Number.isInteger(stages)
           ? `Set numRounds of its prompts to ${stages}.`
           : `Change groupsPerRound or numBranches: ${imagesPerRound} does not divide the budget.`,

@@ -7,9 +7,9 @@ describe('SCHEDULE_RULES', () => {
       'a growing interval that is longer than a trajectory, and shrinks',
       { schedule: 'mode: floor-linear, first: 12, last: 11' },
       [
-        'a.yaml:5:66 stages.schedule.first: expected at most numInferenceSteps 10, got 12. Lower it, or raise numInferenceSteps.',
-        'a.yaml:5:76 stages.schedule.last: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
-        'a.yaml:5:76 stages.schedule.last: expected at least `first` 12, got 11. The interval grows backwards: swap them.',
+        'a.yaml:5:58 stages.schedule.first: expected at most numInferenceSteps 10, got 12. Lower it, or raise numInferenceSteps.',
+        'a.yaml:5:68 stages.schedule.last: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
+        'a.yaml:5:68 stages.schedule.last: expected at least `first` 12, got 11. The interval grows backwards: swap them.',
       ],
     ],
     [
@@ -19,43 +19,43 @@ describe('SCHEDULE_RULES', () => {
         trainer: 'updates: { from: round, samplesPerUpdate: 64 }',
       },
       [
-        'a.yaml:5:62 stages.schedule.steps: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
+        'a.yaml:5:54 stages.schedule.steps: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
       ],
     ],
     [
       'a list with more entries than rounds, one of them too large',
       { schedule: 'mode: list, phases: [4, 8, 12]', prompts: 'numRounds: 2' },
       [
-        'a.yaml:5:59 stages.schedule.stages: expected at most numRounds 2 entries, got 3. Shorten the list, or raise numRounds.',
-        'a.yaml:5:66 stages.schedule.stages[2]: expected at most numInferenceSteps 10, got 12. Lower it, or raise numInferenceSteps.',
+        'a.yaml:5:51 stages.schedule.phases: expected at most numRounds 2 entries, got 3. Shorten the list, or raise numRounds.',
+        'a.yaml:5:58 stages.schedule.phases[2]: expected at most numInferenceSteps 10, got 12. Lower it, or raise numInferenceSteps.',
       ],
     ],
     [
       'more sparse steps than rounds',
       { schedule: 'mode: sparse, phases: [2, 4, 8]', prompts: 'numRounds: 2' },
       [
-        'a.yaml:5:61 stages.schedule.stages: expected at most numRounds 2 entries, got 3. Shorten the list, or raise numRounds.',
+        'a.yaml:5:53 stages.schedule.phases: expected at most numRounds 2 entries, got 3. Shorten the list, or raise numRounds.',
       ],
     ],
     [
       'a sparse step before the first',
       { schedule: 'mode: sparse, phases: [2, 11]' },
       [
-        'a.yaml:5:65 stages.schedule.stages[1]: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
+        'a.yaml:5:57 stages.schedule.phases[1]: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
       ],
     ],
     [
       'a window that is longer than a trajectory',
       { schedule: 'mode: window, length: 11' },
       [
-        'a.yaml:5:61 stages.schedule.length: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
+        'a.yaml:5:53 stages.schedule.length: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
       ],
     ],
     [
       'a fraction of less than one step',
       { schedule: 'mode: fraction, timestepFraction: 0.05' },
       [
-        'a.yaml:5:73 stages.schedule.timestepFraction: expected a share of at least one of numInferenceSteps 10, got 0.05. Raise it, or raise numInferenceSteps.',
+        'a.yaml:5:65 stages.schedule.timestepFraction: expected a share of at least one of numInferenceSteps 10, got 0.05. Raise it, or raise numInferenceSteps.',
       ],
     ],
   ])('should report %s', (_, settings, messages) => {
@@ -79,16 +79,16 @@ describe('SCHEDULE_RULES with the scheduler of a model', () => {
     ['mode: constant, steps: 1', 'step 9 alone in round 0'],
     ['mode: sparse, phases: [1, 2]', 'step 9 alone in round 0'],
     ['mode: window, length: 1', 'step 9 alone in round 9'],
-  ])('should refuse stages of a step that draws no noise alone: %s', (schedule, got) => {
+  ])('should refuse rounds of a step that draws no noise alone: %s', (schedule, got) => {
     const settings = { ...shrinking, schedule };
     expect(faultsWith(settings)).toEqual([]);
     expect(faultsWith(settings, { noisySteps: 10 })).toEqual([]);
     expect(faultsWith(settings, { noisySteps: 9 })).toEqual([
-      `a.yaml:5:45 stages.schedule.mode: expected a step that draws noise in every round, one of 0..8 (step 9 arrives at the clean picture: docs/models.md, Schedulers), got ${got}. Train at least one step more, or use a model with set_alpha_to_one: false and steps_offset: 1 in its scheduler_config.json.`,
+      `a.yaml:5:37 stages.schedule.mode: expected a step that draws noise in every round, one of 0..8 (step 9 arrives at the clean picture: docs/models.md, Schedulers), got ${got}. Train at least one step more, or use a model with set_alpha_to_one: false and steps_offset: 1 in its scheduler_config.json.`,
     ]);
   });
 
-  it('should take stages that have one more', () => {
+  it('should take rounds that have one more', () => {
     expect(faultsWith({ ...shrinking, schedule: 'mode: constant, steps: 2' }, { noisySteps: 9 })).toEqual([]);
   });
 });

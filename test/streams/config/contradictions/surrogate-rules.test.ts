@@ -7,7 +7,7 @@ describe('SURROGATE_RULES', () => {
     [
       'steps without noise where log-probs are needed',
       { sampler: 'stochasticSteps: none, forkPlan: independent' },
-      'a.yaml:6:53 stages.sampler.stochasticSteps: expected noise at the trained steps for the surrogate ddpo-is, which needs their log-probs, got none. Set all or trained.',
+      'a.yaml:6:46 stages.sampler.stochasticSteps: expected noise at the trained steps for the surrogate ddpo-is, which needs their log-probs, got none. Set all or trained.',
     ],
     [
       'steps without noise where log-probs of pairs are needed',
@@ -15,12 +15,12 @@ describe('SURROGATE_RULES', () => {
         sampler: 'stochasticSteps: none, forkPlan: independent',
         trainer: 'surrogate: { type: d3po }',
       },
-      'a.yaml:6:53 stages.sampler.stochasticSteps: expected noise at the trained steps for the surrogate d3po, which needs their log-probs, got none. Set all or trained.',
+      'a.yaml:6:46 stages.sampler.stochasticSteps: expected noise at the trained steps for the surrogate d3po, which needs their log-probs, got none. Set all or trained.',
     ],
     [
       'a replay buffer under a surrogate of pairs',
       { trainer: 'surrogate: { type: d3po }, updates: { from: replay }' },
-      'a.yaml:9:79 stages.trainer.updates.from: expected stage for the surrogate d3po, which is not trained on single steps, got replay. Set from: round.',
+      'a.yaml:9:73 stages.trainer.updates.from: expected round for the surrogate d3po, which is not trained on single steps, got replay. Set from: round.',
     ],
     [
       'a replay buffer under a surrogate of noised pictures',
@@ -28,17 +28,17 @@ describe('SURROGATE_RULES', () => {
         sampler: 'guidanceScale: 1',
         trainer: 'surrogate: { type: diffusion-nft }, updates: { from: replay }',
       },
-      'a.yaml:9:88 stages.trainer.updates.from: expected stage for the surrogate diffusion-nft, which is not trained on single steps, got replay. Set from: round.',
+      'a.yaml:9:82 stages.trainer.updates.from: expected round for the surrogate diffusion-nft, which is not trained on single steps, got replay. Set from: round.',
     ],
     [
       'a value network under a surrogate of pairs',
       { trainer: 'surrogate: { type: d3po }, value: { type: network }' },
-      'a.yaml:9:77 stages.trainer.value.type: expected none for the surrogate d3po, which is not trained on single steps, got network. Set type: none.',
+      'a.yaml:9:71 stages.trainer.value.type: expected none for the surrogate d3po, which is not trained on single steps, got network. Set type: none.',
     ],
     [
       'a value network under a surrogate of noised pictures',
       { sampler: 'guidanceScale: 1', trainer: 'surrogate: { type: sft }, value: { type: network }' },
-      'a.yaml:9:76 stages.trainer.value.type: expected none for the surrogate sft, which is not trained on single steps, got network. Set type: none.',
+      'a.yaml:9:70 stages.trainer.value.type: expected none for the surrogate sft, which is not trained on single steps, got network. Set type: none.',
     ],
     [
       'guidance, which is the default, under a surrogate of noised pictures',
@@ -48,12 +48,12 @@ describe('SURROGATE_RULES', () => {
     [
       'guidance just above 1 under a surrogate of noised pictures',
       { sampler: 'guidanceScale: 1.01', trainer: 'surrogate: { type: awm }' },
-      "a.yaml:6:51 stages.sampler.guidanceScale: expected at most 1 for the surrogate awm, which fits the network's output to noised pictures, got 1.01. Set it to 1.",
+      "a.yaml:6:44 stages.sampler.guidanceScale: expected at most 1 for the surrogate awm, which fits the network's output to noised pictures, got 1.01. Set it to 1.",
     ],
     [
       'rollouts of the pretrained model under a surrogate with ratios',
       { sampler: 'sampleFrom: pretrained' },
-      'a.yaml:6:48 stages.sampler.sampleFrom: expected policy for the surrogate ddpo-is, which compares the policy with the one that sampled, got pretrained. Set sampleFrom: policy.',
+      'a.yaml:6:41 stages.sampler.sampleFrom: expected policy for the surrogate ddpo-is, which compares the policy with the one that sampled, got pretrained. Set sampleFrom: policy.',
     ],
     [
       'rollouts of the pretrained model under a surrogate of noised pictures that reads the old policy',
@@ -61,22 +61,22 @@ describe('SURROGATE_RULES', () => {
         sampler: 'guidanceScale: 1, sampleFrom: pretrained',
         trainer: 'surrogate: { type: diffusion-nft }',
       },
-      'a.yaml:6:66 stages.sampler.sampleFrom: expected policy for the surrogate diffusion-nft, which compares the policy with the one that sampled, got pretrained. Set sampleFrom: policy.',
+      'a.yaml:6:59 stages.sampler.sampleFrom: expected policy for the surrogate diffusion-nft, which compares the policy with the one that sampled, got pretrained. Set sampleFrom: policy.',
     ],
     [
       'a sampling policy that lags behind ratios',
       { trainer: 'surrogate: { type: d3po }, samplingPolicyDecay: 0.5' },
-      'a.yaml:9:83 stages.trainer.samplingPolicyDecay: expected 0 for the surrogate d3po, whose ratios begin at the policy that sampled, got 0.5. Set it to 0.',
+      'a.yaml:9:77 stages.trainer.samplingPolicyDecay: expected 0 for the surrogate d3po, whose ratios begin at the policy that sampled, got 0.5. Set it to 0.',
     ],
     [
       'stale samples under a surrogate of steps that reads the old policy',
       { trainer: 'surrogate: { type: grpo-guard }, maxStaleness: 1' },
-      'a.yaml:9:82 stages.trainer.maxStaleness: expected 0 for the surrogate grpo-guard, which needs the very policy that sampled, got 1. Set it to 0.',
+      'a.yaml:9:76 stages.trainer.maxStaleness: expected 0 for the surrogate grpo-guard, which needs the very policy that sampled, got 1. Set it to 0.',
     ],
     [
       'stale samples under a surrogate of noised pictures that reads the old policy',
       { sampler: 'guidanceScale: 1', trainer: 'surrogate: { type: awm }, maxStaleness: 2' },
-      'a.yaml:9:75 stages.trainer.maxStaleness: expected 0 for the surrogate awm, which needs the very policy that sampled, got 2. Set it to 0.',
+      'a.yaml:9:69 stages.trainer.maxStaleness: expected 0 for the surrogate awm, which needs the very policy that sampled, got 2. Set it to 0.',
     ],
     [
       'stale samples under the score function',
@@ -84,7 +84,7 @@ describe('SURROGATE_RULES', () => {
         trainer:
           'surrogate: { type: ddpo-sf }, maxStaleness: 1, updates: { from: round, samplesPerUpdate: 64 }',
       },
-      'a.yaml:9:79 stages.trainer.maxStaleness: expected 0 for the surrogate ddpo-sf, which needs the very policy that sampled, got 1. Set it to 0.',
+      'a.yaml:9:73 stages.trainer.maxStaleness: expected 0 for the surrogate ddpo-sf, which needs the very policy that sampled, got 1. Set it to 0.',
     ],
     [
       'pairs of branches that fork among the trained steps',
@@ -93,18 +93,18 @@ describe('SURROGATE_RULES', () => {
         advantages: 'rule: same-depth',
         trainer: 'surrogate: { type: d3po }',
       },
-      'a.yaml:6:46 stages.sampler.forkPlan: expected forks before or at the first trained step for the surrogate d3po, which compares whole branches, got trained-steps. Set forkPlan: interval or independent.',
+      'a.yaml:6:39 stages.sampler.forkPlan: expected forks before or at the first trained step for the surrogate d3po, which compares whole branches, got trained-steps. Set forkPlan: interval or independent.',
     ],
     [
       // The first rounds train step 9 alone, the later ones step 0 as well.
       'no weight for the only step of a round',
       { schedule: 'mode: sparse, phases: [1, 10]', trainer: 'stepWeighting: drop-last' },
-      'a.yaml:9:50 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some round trains, got drop-last. Set another weighting, or train more steps.',
+      'a.yaml:9:44 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some round trains, got drop-last. Set another weighting, or train more steps.',
     ],
     [
       'an odd minibatch of pairs',
       { trainer: 'surrogate: { type: d3po }, minibatchSize: 33' },
-      'a.yaml:9:77 stages.trainer.minibatchSize: expected an even number for the surrogate d3po, whose rows come in pairs, got 33. Add one.',
+      'a.yaml:9:71 stages.trainer.minibatchSize: expected an even number for the surrogate d3po, whose rows come in pairs, got 33. Add one.',
     ],
     [
       'pairs of one branch',
@@ -113,13 +113,13 @@ describe('SURROGATE_RULES', () => {
         advantages: 'rule: per-prompt',
         trainer: 'surrogate: { type: d3po }',
       },
-      'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the surrogate d3po, which compares two branches of a group, got 1. Raise it.',
+      'a.yaml:6:42 stages.sampler.numBranches: expected at least 2 for the surrogate d3po, which compares two branches of a group, got 1. Raise it.',
     ],
     [
       // 32 groups, two branches of each: 64 samples, two updates of 32.
-      'a score function that is updated twice a stage',
+      'a score function that is updated twice a round',
       { trainer: 'surrogate: { type: ddpo-sf }' },
-      'a.yaml:9:3 stages.trainer.updates: expected one optimizer step a stage for the surrogate ddpo-sf, which has no ratio, got innerEpochs 1, samplesPerUpdate 32. Set from: round, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
+      'a.yaml:9:3 stages.trainer.updates: expected one optimizer step a round for the surrogate ddpo-sf, which has no ratio, got innerEpochs 1, samplesPerUpdate 32. Set from: round, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
     ],
     [
       'a score function of two epochs',
@@ -127,12 +127,12 @@ describe('SURROGATE_RULES', () => {
         trainer:
           'surrogate: { type: ddpo-sf }, updates: { from: round, innerEpochs: 2, samplesPerUpdate: 64 }',
       },
-      'a.yaml:9:74 stages.trainer.updates: expected one optimizer step a stage for the surrogate ddpo-sf, which has no ratio, got innerEpochs 2, samplesPerUpdate 64. Set from: round, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
+      'a.yaml:9:68 stages.trainer.updates: expected one optimizer step a round for the surrogate ddpo-sf, which has no ratio, got innerEpochs 2, samplesPerUpdate 64. Set from: round, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
     ],
     [
       'a score function over a replay buffer',
       { trainer: 'surrogate: { type: ddpo-sf }, updates: { from: replay }' },
-      'a.yaml:9:74 stages.trainer.updates: expected one optimizer step a stage for the surrogate ddpo-sf, which has no ratio, got a replay buffer. Set from: round, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
+      'a.yaml:9:68 stages.trainer.updates: expected one optimizer step a round for the surrogate ddpo-sf, which has no ratio, got a replay buffer. Set from: round, innerEpochs: 1, samplesPerUpdate: 64; or the surrogate ddpo-is.',
     ],
     [
       'guidance under a surrogate of noised pictures',
@@ -142,17 +142,17 @@ describe('SURROGATE_RULES', () => {
     [
       'pictures of another model under a ratio',
       { sampler: 'sampleFrom: pretrained' },
-      'a.yaml:6:48 stages.sampler.sampleFrom: expected policy for the surrogate ddpo-is, which compares the policy with the one that sampled, got pretrained. Set sampleFrom: policy.',
+      'a.yaml:6:41 stages.sampler.sampleFrom: expected policy for the surrogate ddpo-is, which compares the policy with the one that sampled, got pretrained. Set sampleFrom: policy.',
     ],
     [
       'a slower sampling policy under a ratio',
       { trainer: 'samplingPolicyDecay: 0.5' },
-      'a.yaml:9:56 stages.trainer.samplingPolicyDecay: expected 0 for the surrogate ddpo-is, whose ratios begin at the policy that sampled, got 0.5. Set it to 0.',
+      'a.yaml:9:50 stages.trainer.samplingPolicyDecay: expected 0 for the surrogate ddpo-is, whose ratios begin at the policy that sampled, got 0.5. Set it to 0.',
     ],
     [
       'stale groups under a surrogate that reads the policy that sampled',
       { trainer: 'surrogate: { type: grpo-guard }, maxStaleness: 1' },
-      'a.yaml:9:82 stages.trainer.maxStaleness: expected 0 for the surrogate grpo-guard, which needs the very policy that sampled, got 1. Set it to 0.',
+      'a.yaml:9:76 stages.trainer.maxStaleness: expected 0 for the surrogate grpo-guard, which needs the very policy that sampled, got 1. Set it to 0.',
     ],
     [
       'pairs of branches that share trained steps',
@@ -161,12 +161,12 @@ describe('SURROGATE_RULES', () => {
         advantages: 'rule: back-propagated',
         trainer: 'surrogate: { type: d3po }',
       },
-      'a.yaml:6:46 stages.sampler.forkPlan: expected forks before or at the first trained step for the surrogate d3po, which compares whole branches, got steps. Set forkPlan: interval or independent.',
+      'a.yaml:6:39 stages.sampler.forkPlan: expected forks before or at the first trained step for the surrogate d3po, which compares whole branches, got steps. Set forkPlan: interval or independent.',
     ],
     [
       'no weight for the only step that is trained',
       { schedule: 'mode: constant, steps: 1', trainer: 'stepWeighting: drop-last' },
-      'a.yaml:9:50 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some round trains, got drop-last. Set another weighting, or train more steps.',
+      'a.yaml:9:44 stages.trainer.stepWeighting: expected a weight for step 9, the only one that some round trains, got drop-last. Set another weighting, or train more steps.',
     ],
   ])('should report %s', (_, settings, message) => {
     expect(faultsWith(settings)).toEqual([message]);
@@ -179,7 +179,7 @@ describe('SURROGATE_RULES', () => {
         'a.yaml',
       ).faults.map(({ message }) => message);
     expect(faultsUnder('sft', 'warn')).toEqual([
-      "a.yaml:10:37 guards.klToPretrained.action: expected off for the surrogate sft, which is not trained on the sampler's steps, got warn. Set action: off.",
+      "a.yaml:11:37 guards.klToPretrained.action: expected off for the surrogate sft, which is not trained on the sampler's steps, got warn. Set action: off.",
     ]);
     expect(faultsUnder('sft', 'off')).toEqual([]);
     expect(faultsUnder('ddpo-is', 'warn')).toEqual([]);
@@ -241,7 +241,7 @@ describe('SURROGATE_RULES', () => {
       { trainer: 'surrogate: { type: dpok }, updates: { from: replay }, value: { type: network }' },
     ],
     [
-      'a score function with one update a stage',
+      'a score function with one update a round',
       { trainer: 'surrogate: { type: ddpo-sf }, updates: { from: round, samplesPerUpdate: 64 }' },
     ],
   ])('should accept %s', (_, settings) => {

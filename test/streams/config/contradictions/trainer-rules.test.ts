@@ -19,7 +19,7 @@ describe('TRAINER_RULES', () => {
       '',
       { trainer: 'loraPlusRatio: 16' },
       [
-        'a.yaml:9:50 stages.trainer.loraPlusRatio: expected 1 with model.train: full, where no adapter has an A and a B, got 16. Set it to 1, or train an adapter.',
+        'a.yaml:9:44 stages.trainer.loraPlusRatio: expected 1 with model.train: full, where no adapter has an A and a B, got 16. Set it to 1, or train an adapter.',
       ],
     ],
     [
@@ -28,7 +28,7 @@ describe('TRAINER_RULES', () => {
       'trainer: tfjs',
       BLOCKS,
       [
-        'a.yaml:9:58 stages.trainer.gradientCheckpointing: expected off with the tape of TensorFlow.js, which keeps the whole forward pass, got blocks. Set engine.tfjs.gradients: graph, or leave it off.',
+        'a.yaml:9:52 stages.trainer.gradientCheckpointing: expected off with the tape of TensorFlow.js, which keeps the whole forward pass, got blocks. Set engine.tfjs.gradients: graph, or leave it off.',
       ],
     ],
   ])('should report %s', (_, model, engine, settings, messages) => {

@@ -7,32 +7,32 @@ describe('TREE_RULES', () => {
     [
       'one branch where branches are compared',
       { sampler: 'numBranches: 1' },
-      'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the rule branch-centered, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
+      'a.yaml:6:42 stages.sampler.numBranches: expected at least 2 for the rule branch-centered, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
     ],
     [
       'one branch under a rule that credits edges',
       { sampler: 'numBranches: 1', advantages: 'rule: same-depth' },
-      'a.yaml:6:49 stages.sampler.numBranches: expected at least 2 for the rule same-depth, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
+      'a.yaml:6:42 stages.sampler.numBranches: expected at least 2 for the rule same-depth, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
     ],
     [
       'fork steps that the fork plan does not read',
       { sampler: 'forkSteps: [3, 5]' },
-      'a.yaml:6:47 stages.sampler.forkSteps: expected none for the fork plan interval, got [3, 5]. Remove them, or set forkPlan: steps.',
+      'a.yaml:6:40 stages.sampler.forkSteps: expected none for the fork plan interval, got [3, 5]. Remove them, or set forkPlan: steps.',
     ],
     [
       'fork steps that descend',
       { sampler: 'forkPlan: steps, forkSteps: [5, 3]', advantages: 'rule: same-depth' },
-      'a.yaml:6:64 stages.sampler.forkSteps: expected ascending sampler steps in 0..9, at least one, got [5, 3]. Name the steps where branches fork.',
+      'a.yaml:6:57 stages.sampler.forkSteps: expected ascending sampler steps in 0..9, at least one, got [5, 3]. Name the steps where branches fork.',
     ],
     [
       'a fork step that stands twice',
       { sampler: 'forkPlan: steps, forkSteps: [3, 3]', advantages: 'rule: same-depth' },
-      'a.yaml:6:64 stages.sampler.forkSteps: expected ascending sampler steps in 0..9, at least one, got [3, 3]. Name the steps where branches fork.',
+      'a.yaml:6:57 stages.sampler.forkSteps: expected ascending sampler steps in 0..9, at least one, got [3, 3]. Name the steps where branches fork.',
     ],
     [
       'a fork step after the last sampler step',
       { sampler: 'forkPlan: steps, forkSteps: [3, 10]', advantages: 'rule: same-depth' },
-      'a.yaml:6:64 stages.sampler.forkSteps: expected ascending sampler steps in 0..9, at least one, got [3, 10]. Name the steps where branches fork.',
+      'a.yaml:6:57 stages.sampler.forkSteps: expected ascending sampler steps in 0..9, at least one, got [3, 10]. Name the steps where branches fork.',
     ],
     [
       'a fork plan that lacks its steps',
@@ -42,28 +42,28 @@ describe('TREE_RULES', () => {
     [
       'forks among the trained steps under a rule that gives a branch one advantage',
       { sampler: 'forkPlan: steps, forkSteps: [0, 5]' },
-      'a.yaml:6:46 stages.sampler.forkPlan: expected no fork after the first trained step of a stage for the rule branch-centered, which gives a branch one advantage, got steps. Set stages.advantages.rule: same-depth or back-propagated, or forkPlan: interval.',
+      'a.yaml:6:39 stages.sampler.forkPlan: expected no fork after the first trained step of a round for the rule branch-centered, which gives a branch one advantage, got steps. Set stages.advantages.rule: same-depth or back-propagated, or forkPlan: interval.',
     ],
     [
       'a fork that only a later interval has among its trained steps',
       { sampler: 'forkPlan: steps, forkSteps: [3]' },
-      'a.yaml:6:46 stages.sampler.forkPlan: expected no fork after the first trained step of a stage for the rule branch-centered, which gives a branch one advantage, got steps. Set stages.advantages.rule: same-depth or back-propagated, or forkPlan: interval.',
+      'a.yaml:6:39 stages.sampler.forkPlan: expected no fork after the first trained step of a round for the rule branch-centered, which gives a branch one advantage, got steps. Set stages.advantages.rule: same-depth or back-propagated, or forkPlan: interval.',
     ],
     [
       // 3 branches at each of the 10 steps of the last interval: 3^10.
       'more rollouts a group than can be',
       { sampler: 'forkPlan: trained-steps, numBranches: 3', advantages: 'rule: same-depth' },
-      'a.yaml:6:46 stages.sampler.forkPlan: expected at most 1024 rollouts a group, got 59049. Fork less often, or lower numBranches.',
+      'a.yaml:6:39 stages.sampler.forkPlan: expected at most 1024 rollouts a group, got 59049. Fork less often, or lower numBranches.',
     ],
     [
       'forks where nothing draws noise',
       { sampler: 'stochasticSteps: none, guidanceScale: 1', trainer: 'surrogate: { type: diffusion-nft }' },
-      'a.yaml:6:53 stages.sampler.stochasticSteps: expected noise at the forks of the plan interval, got none. Set forkPlan: independent.',
+      'a.yaml:6:46 stages.sampler.stochasticSteps: expected noise at the forks of the plan interval, got none. Set forkPlan: independent.',
     ],
     [
       'forks at listed steps where only trained ones draw noise',
       { sampler: 'stochasticSteps: trained, forkPlan: steps, forkSteps: [0]' },
-      'a.yaml:6:53 stages.sampler.stochasticSteps: expected noise at the forks of the plan steps, got trained. Set stochasticSteps: all.',
+      'a.yaml:6:46 stages.sampler.stochasticSteps: expected noise at the forks of the plan steps, got trained. Set stochasticSteps: all.',
     ],
   ])('should report %s', (_, settings, message) => {
     expect(faultsWith(settings)).toEqual([message]);

@@ -36,7 +36,7 @@ describe('lintStudy', () => {
     expect(exampleStudy().chartRows).toEqual(['plain', 'fast']);
     expect(exampleStudy(`${STUDY}charts: [fast]\n`).chartRows).toEqual(['fast']);
     expect(faultsOf(`${STUDY}charts: [fats]\n`)).toEqual([
-      'config/study.yaml:15:10 charts[0]: expected one of the rows plain, fast, got "fats". Did you mean "fast"?',
+      'config/study.yaml:16:10 charts[0]: expected one of the rows plain, fast, got "fats". Did you mean "fast"?',
     ]);
   });
 
@@ -47,7 +47,7 @@ describe('lintStudy', () => {
       { change: 'The rule is another one.', rows: ['plain', 'fast'] },
     ]);
     expect(faultsOf(`${STUDY}${outdated.replace('fast', 'fats')}`)).toEqual([
-      'config/study.yaml:16:55 outdated[0].rows[1]: expected one of the rows plain, fast, got "fats". Did you mean "fast"?',
+      'config/study.yaml:17:55 outdated[0].rows[1]: expected one of the rows plain, fast, got "fats". Did you mean "fast"?',
     ]);
   });
 
@@ -62,17 +62,17 @@ describe('lintStudy', () => {
 
   test('should find rows with another budget, and say what would fit', () => {
     expect(faultsOf(STUDY.replace('numRounds: 1', 'numRounds: 3'))).toEqual([
-      "config/study.yaml:9:3 rows.fast reward queries: expected the study's budget of 256, got 768, 256 a stage. Set numRounds of its prompts to 1.",
+      "config/study.yaml:9:3 rows.fast reward queries: expected the study's budget of 256, got 768, 256 a round. Set numRounds of its prompts to 1.",
     ]);
     expect(faultsOf(STUDY.replace('numBranches: 8', 'numBranches: 6'))).toEqual([
-      "config/study.yaml:9:3 rows.fast reward queries: expected the study's budget of 256, got 192, 192 a stage. Change groupsPerRound or numBranches: 192 does not divide the budget.",
+      "config/study.yaml:9:3 rows.fast reward queries: expected the study's budget of 256, got 192, 192 a round. Change groupsPerRound or numBranches: 192 does not divide the budget.",
     ]);
   });
 
   test('should let a row have a budget of its own, and hold it to that', () => {
     const halved = STUDY.replace('title: Fast', 'title: Fast\n    budget: { rewardQueries: 512 }');
     expect(faultsOf(halved)).toEqual([
-      "config/study.yaml:9:3 rows.fast reward queries: expected the row's budget of 512, got 256, 256 a stage. Set numRounds of its prompts to 2.",
+      "config/study.yaml:9:3 rows.fast reward queries: expected the row's budget of 512, got 256, 256 a round. Set numRounds of its prompts to 2.",
     ]);
     expect(faultsOf(halved.replace('numRounds: 1', 'numRounds: 2'))).toEqual([]);
   });
@@ -87,7 +87,7 @@ describe('lintStudy', () => {
 
   test('should find conclusions that are not there before anything runs', () => {
     expect(faultsOf(`${STUDY}conclusions: none.md\n`)).toEqual([
-      'config/study.yaml:15:14 conclusions: expected a file that can be read, got ENOENT at config/none.md. Write its path relative to this file.',
+      'config/study.yaml:16:14 conclusions: expected a file that can be read, got ENOENT at config/none.md. Write its path relative to this file.',
     ]);
   });
 

@@ -92,10 +92,10 @@ describe('results.json', () => {
       'TRIB_USAGE',
       `${path}: expected results of study "example", got those of "other". Choose another folder with --out.`,
     ]);
-    await writeFile(path, '{"version": 2}');
+    await writeFile(path, '{"version": 1}');
     expect(await faultOf(() => readResults(path, study))).toEqual([
       'TRIB_FILE',
-      `${path} version: expected 1, got 2 (and 3 more). Restore it, or move it away; runs whose directories are here are read again.`,
+      `${path} version: expected 2, got 1 (and 3 more). Restore it, or move it away; runs whose directories are here are read again.`,
     ]);
   });
 });
