@@ -69,7 +69,7 @@ const kafka = [
 const path = join(folder, 'run');
 let trained = 0;
 const onSaid = ({ msg }) => {
-  if (msg === 'stage trained') trained += 1;
+  if (msg === 'round trained') trained += 1;
 };
 const part = (name, stages, ...options) =>
   keepGoing({

@@ -27,7 +27,7 @@ export function keepGoing({ name, args, logs, onSaid }) {
       createInterface({ input: child.stderr }).on('line', (line) => {
         log.write(`${line}\n`);
         const said = line.startsWith('{') ? JSON.parse(line) : { msg: line };
-        if (said.msg === 'stage trained' || said.msg === 'takes part') downSince = null;
+        if (said.msg === 'round trained' || said.msg === 'takes part') downSince = null;
         onSaid(said);
       });
       child.once('close', (code, signal) => {

@@ -38,7 +38,7 @@ const settings = [
 let trained = 0;
 let url = null;
 const onSaid = ({ msg, url: address }) => {
-  if (msg === 'stage trained') trained += 1;
+  if (msg === 'round trained') trained += 1;
   if (address) url = address;
 };
 const part = (name, ...options) =>
