@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { SlowFirst } from './test/fixtures/slow-first.js';
 
 const root = import.meta.dirname;
 
@@ -20,19 +21,27 @@ const runCompiledSources = {
   },
 };
 
+/**
+ * Two workers, which keep their modules from file to file: no test changes what another one sees. Those against Kafka wait
+ * more than they compute, and run beside the others in a pool of their own. KAFKA_TESTS and KAFKA_BROKERS are read by
+ * test/kafka/global-setup.ts. TEST_ALL=1 adds the cases that `npm test` leaves out.
+ */
 export default defineConfig({
   plugins: [runCompiledSources],
   test: {
     pool: 'forks',
+    poolOptions: { forks: { isolate: false }, threads: { isolate: false, minThreads: 1, maxThreads: 3 } },
     testTimeout: 120_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    sequence: { sequencer: SlowFirst },
     projects: [
       { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: ['test/kafka/**'] } },
       {
         extends: true,
         test: {
           name: 'kafka',
+          pool: 'threads',
           include: ['test/kafka/**/*.test.ts'],
           globalSetup: 'test/kafka/global-setup.ts',
         },

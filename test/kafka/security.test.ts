@@ -1,15 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { inspect } from 'node:util';
-import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ResolvedConfig } from '../../src/streams/config/schema/topology-schema.js';
 import { kafkaSecurity } from '../../src/streams/transport/kafka/kafka-security.js';
 import { connectKafkaJs } from '../../src/streams/transport/kafka/kafkajs/driver.js';
-import { freshPrefix } from './cluster.js';
+import { SECURITY as cluster, freshPrefix } from './cluster.js';
 
 type Security = Pick<ResolvedConfig['transport']['kafka'], 'tls' | 'sasl'>;
 
-const cluster = inject('kafkaSecurity');
 const WRONG_PASSWORD = 'sesame-open-4711';
 const plaintext = { tls: { mode: 'none' } } as const;
 const noLogin = { sasl: { mechanism: 'none' } } as const;
