@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import { addDashboardCommand } from '../../src/cli/commands/dashboard.js';
 import { addRunCommand } from '../../src/cli/commands/run.js';
 import { loadTopology } from '../../src/streams/config/load-topology.js';
-import { ALL_ROLES } from '../../src/streams/messages/roles.js';
+import { ALL_ROLES } from '../../src/streams/stages/index.js';
 
 interface Service {
   readonly image: string;

@@ -14,7 +14,7 @@ import {
 import type { PictureGroup, TopicMessages } from '../../src/streams/messages/messages.js';
 import type { TopicName } from '../../src/streams/messages/topics.js';
 import type { NewRecord } from '../../src/streams/transport/kafka/log-driver.js';
-import { hashOf } from '../../src/streams/transport/wire/claim-check.js';
+import { hashOf } from '../../src/streams/transport/wire/payload-store.js';
 import {
   ClaimSchema,
   GroupImagesSchema,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { lastValueFrom, tap } from 'rxjs';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import { ADAPTER_FILE, WEIGHTS_FILE } from '../../streams/directory/policy-file-names.js';
+import { ADAPTER_FILE, WEIGHTS_FILE } from '../../streams/directory/adapter-path.js';
 import { openRunDirectory } from '../../streams/directory/run-directory.js';
 import type { RunEvent } from '../../streams/messages/run-events.js';
 import { writeReport } from '../../streams/report/write-report.js';

@@ -4,9 +4,8 @@ import { TributaryError } from '../../errors.js';
 import { schedulePositionAt } from '../../operators/index.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { GUARD_NAMES, type GuardName } from '../guards/index.js';
-import { type Control, UNCONTROLLED } from '../messages/control-state.js';
-import { GUARD_ACTIONS } from '../messages/guard-actions.js';
-import type { ListedPrompt } from '../messages/listed-prompt.js';
+import { type Control, GUARD_ACTIONS, UNCONTROLLED } from '../messages/control-state.js';
+import type { ListedPrompt } from '../messages/prompts.js';
 
 /** How far a run is. */
 export interface RunPlace {

@@ -1,7 +1,8 @@
+/** @file What the files of a policy are called, in runs, checkpoints and `best/`. */
+
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
-import { ADAPTER_FILE, WEIGHTS_FILE } from './policy-file-names.js';
 
 /** What PEFT's `save_pretrained` calls an adapter. */
 const PEFT_FILE = 'adapter_model.safetensors';
@@ -52,3 +53,7 @@ export async function isThere(path: string): Promise<boolean> {
     () => false,
   );
 }
+
+export const ADAPTER_FILE = 'pytorch_lora_weights.safetensors';
+/** Where all weights are trained, there is no adapter: the name that diffusers gives the weights of a UNet. */
+export const WEIGHTS_FILE = 'diffusion_pytorch_model.safetensors';

@@ -2,14 +2,14 @@
  * @file The best policy of a run so far, by mean reward on held-out prompts: `best/` in its directory, adapter and
  * evaluation together, replaced whole. The base model is the first one, as an adapter that changes nothing.
  */
-import { access, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { leftoversOf, writeDirectoryAtomic, writeFault } from '../../models/files/atomic.js';
 import { parseJsonOrNull } from '../../models/files/json-file.js';
 import type { Evaluation } from '../messages/run-events.js';
+import { ADAPTER_FILE, isThere, WEIGHTS_FILE } from './adapter-path.js';
 import { policyFileName } from './checkpoint-files.js';
 import { evaluationSchema } from './metrics-line.js';
-import { ADAPTER_FILE, WEIGHTS_FILE } from './policy-file-names.js';
 
 export const BEST_FOLDER = 'best';
 const EVALUATION_FILE = 'evaluation.json';
@@ -75,12 +75,8 @@ export async function recoverBest(runPath: string): Promise<void> {
   const path = join(runPath, BEST_FOLDER);
   const leftovers = await leftoversOf(path);
   try {
-    const isThere = await access(path).then(
-      () => true,
-      () => false,
-    );
     let kept: { readonly folder: string; readonly evaluation: Evaluation } | null = null;
-    for (const folder of isThere ? [] : leftovers) {
+    for (const folder of (await isThere(path)) ? [] : leftovers) {
       const found = await findBest(folder);
       if (found.state !== 'whole') continue;
       const { evaluation } = found.best;

@@ -10,10 +10,10 @@ import type { AdvantageHistory, AdvantageRuleName } from '../../operators/index.
 import type { Evaluation } from '../messages/run-events.js';
 import type { PromptFingerprints } from '../prompt-files/prompt-fingerprint.js';
 import type { Positions } from '../transport/kafka/kafka-transport.js';
+import { ADAPTER_FILE, WEIGHTS_FILE } from './adapter-path.js';
 import type { Checkpoint } from './checkpoint-folder.js';
 import { restoreHistory, savedHistorySchema } from './checkpoint-history.js';
 import { type Computation, computationSchema } from './computation.js';
-import { ADAPTER_FILE, WEIGHTS_FILE } from './policy-file-names.js';
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const STATE_FILE = 'state.json';

@@ -1,7 +1,7 @@
 /** @file A line of `metrics.jsonl`: what it must hold to be used. */
 
 import { z } from 'zod';
-import { GUARD_ACTIONS } from '../messages/guard-actions.js';
+import { GUARD_ACTIONS } from '../messages/control-state.js';
 import type { Alarm, Evaluation, PromptSetEvaluation, RoundMetrics } from '../messages/run-events.js';
 
 /** `time` is ISO 8601, UTC. */

@@ -10,13 +10,14 @@
  *     run.lock                          while a process works on the run
  */
 import { createHash } from 'node:crypto';
-import { access, mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Observable } from 'rxjs';
 import { TributaryError } from '../../errors.js';
 import { type FolderContent, writeFault, writeFileAtomic } from '../../models/files/atomic.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { Alarm, Evaluation, RoundMetrics } from '../messages/run-events.js';
+import { isThere } from './adapter-path.js';
 import { type BestPolicy, readBest, recoverBest, writeBest } from './best-policy.js';
 import { policyOf } from './checkpoint-files.js';
 import {
@@ -93,10 +94,7 @@ const pathOf = ({ name }: ResolvedConfig, path: string | undefined) => path ?? j
 
 /** Whether there is a run that can be resumed. */
 export function holdsRun(config: ResolvedConfig, path: string | undefined): Promise<boolean> {
-  return access(join(pathOf(config, path), CONFIG_FILE)).then(
-    () => true,
-    () => false,
-  );
+  return isThere(join(pathOf(config, path), CONFIG_FILE));
 }
 
 /**
@@ -244,10 +242,7 @@ async function makeRunDirectory(path: string): Promise<null> {
   } catch (cause) {
     throw writeFault(path, cause);
   }
-  const isRun = await access(join(path, CONFIG_FILE)).then(
-    () => true,
-    () => false,
-  );
+  const isRun = await isThere(join(path, CONFIG_FILE));
   throw new TributaryError(
     'TRIB_USAGE',
     isRun

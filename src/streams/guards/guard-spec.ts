@@ -1,6 +1,6 @@
 /** @file What a guard against a known failure of training says of itself. */
 
-import type { GuardAction } from '../messages/guard-actions.js';
+import type { GuardAction } from '../messages/control-state.js';
 import type { Evaluation, RoundMetrics } from '../messages/run-events.js';
 
 /** What guards look at: the figures of each round, and of each evaluation, as they come. */

@@ -1,8 +1,7 @@
 /** @file What operators want of a running run: a state and no commands, so that it holds however often it is read. */
 
 import { FREE_SCHEDULE, type ScheduleControl } from '../../operators/index.js';
-import type { GuardAction } from './guard-actions.js';
-import type { ListedPrompt } from './listed-prompt.js';
+import type { ListedPrompt } from './prompts.js';
 
 /** What of a guard's settings an operator has changed. */
 export interface GuardChange {
@@ -54,3 +53,8 @@ export function controlDifference(control: Control): ControlDifference | null {
   };
   return Object.keys(difference).length > 0 ? { version, ...difference } : null;
 }
+
+/** What a guard may do when its threshold is crossed. */
+export const GUARD_ACTIONS = ['off', 'warn', 'lower-learning-rate', 'stop'] as const;
+
+export type GuardAction = (typeof GUARD_ACTIONS)[number];

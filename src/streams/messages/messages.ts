@@ -10,22 +10,13 @@ import type {
   RolloutGroup,
   TrainingInterval,
 } from '../../operators/index.js';
-import type { PromptMetadata } from '../../prompt-metadata.js';
 import type { Control } from './control-state.js';
+import type { IncomingPrompt } from './prompts.js';
 
 /** The adapter's weights at a version: the number of rounds that made them. */
 export interface PolicySnapshot {
   readonly version: number;
   readonly parameters: NamedArrays;
-}
-
-/** A prompt to train on, which anyone may have written. */
-export interface IncomingPrompt {
-  /** Chosen by the writer. The same id again is the same prompt again. */
-  readonly id: string;
-  readonly prompt: string;
-  /** What else the writer says of it, for the reward sources; absent where that is nothing. */
-  readonly metadata?: PromptMetadata;
 }
 
 /** What has been consumed. */

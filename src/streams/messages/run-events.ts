@@ -2,9 +2,8 @@
 
 import type { Provider } from '../../models/engines/contract/engine.js';
 import type { LossScaling } from '../../models/policy/training-statistics.js';
-import type { ControlDifference } from './control-state.js';
-import type { GuardAction } from './guard-actions.js';
-import type { Role } from './roles.js';
+import type { Role } from '../stages/index.js';
+import type { ControlDifference, GuardAction } from './control-state.js';
 
 /** The figures of one round. Of all images of the round unless it says otherwise. */
 export interface RoundMetrics {

@@ -4,8 +4,8 @@ import type { TrainingSample } from '../../models/policy/training-sample.js';
 import type { Client } from '../../models/threads/thread.js';
 import { isReward } from '../../operators/records/reward-fault.js';
 import { metadataPart } from '../../prompt-metadata.js';
-import type { ListedPrompt } from '../messages/listed-prompt.js';
 import type { PolicySnapshot } from '../messages/messages.js';
+import type { ListedPrompt } from '../messages/prompts.js';
 import type { RewardService } from '../stages/reward/reward-thread.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
 

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
-import type { ListedPrompt } from '../messages/listed-prompt.js';
+import type { ListedPrompt } from '../messages/prompts.js';
 import { decodeText } from './decode-text.js';
 import { type PromptFingerprint, promptFingerprint } from './prompt-fingerprint.js';
 import { promptFault, promptOfRow } from './prompt-row.js';

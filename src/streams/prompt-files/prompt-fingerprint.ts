@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ListedPrompt } from '../messages/listed-prompt.js';
+import type { ListedPrompt } from '../messages/prompts.js';
 
 /** What a list of prompts was, for a run that goes on later. */
 export interface PromptFingerprint {

@@ -1,7 +1,7 @@
 import { TributaryError } from '../../errors.js';
 import { metadataFault, metadataPart, type PromptMetadata } from '../../prompt-metadata.js';
-import { LONGEST_PROMPT } from '../messages/incoming-fault.js';
-import type { ListedPrompt } from '../messages/listed-prompt.js';
+import type { ListedPrompt } from '../messages/prompts.js';
+import { LONGEST_PROMPT } from '../messages/prompts.js';
 
 /** What a prompt file says in one place, before anything of it was checked. */
 export interface PromptRow {

@@ -1,6 +1,6 @@
 import { EMPTY, filter, fromEvent, merge, type Observable, of, Subject, take, takeUntil } from 'rxjs';
 import { stageOf } from '../config/resolved/stage-of.js';
-import type { StageContext } from '../stages/work/stage-context.js';
+import type { StageContext } from '../stages/shared/stage-context.js';
 
 /** Knows when the trainer of a run is done: it is told what happens, and ends the rounds. */
 export interface EndOfRun {

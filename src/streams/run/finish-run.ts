@@ -3,7 +3,7 @@
 import { policyFileName } from '../directory/checkpoint-files.js';
 import type { RunDirectory } from '../directory/run-directory.js';
 import type { Outcome } from '../messages/run-events.js';
-import type { Say } from '../stages/work/open-thread.js';
+import type { Say } from '../stages/shared/open-thread.js';
 import type { OpenRun } from './open-run.js';
 import { GRID_COLUMNS, GRID_SCALE, gridPrompts } from './sample-grid.js';
 

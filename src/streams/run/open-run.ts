@@ -12,11 +12,11 @@ import type { Evaluation } from '../messages/run-events.js';
 import { type PromptLists, promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
 import { type RewardThread, startReward } from '../stages/reward/client.js';
 import { type SamplerClient, startSampler } from '../stages/sampler/client.js';
+import type { Say } from '../stages/shared/open-thread.js';
 import { startTrainer } from '../stages/trainer/client.js';
 import type { TrainerService } from '../stages/trainer/trainer-thread.js';
-import type { Say } from '../stages/work/open-thread.js';
 import { evaluatePolicy } from './evaluate-policy.js';
-import { requireSamePrompts } from './same-prompts.js';
+import { requireSamePrompts } from './resume-checks.js';
 import { GRID_COLUMNS, GRID_SCALE, gridPrompts } from './sample-grid.js';
 
 export interface OpenRun {

@@ -13,7 +13,7 @@ import {
 } from 'rxjs';
 import type { ScoredMetric, TopicMessages } from '../messages/messages.js';
 import type { TopicName } from '../messages/topics.js';
-import { receive } from '../stages/work/receive.js';
+import { receive } from '../stages/shared/receive.js';
 import type { Transport } from '../transport/contract/transport.js';
 
 /** What was counted of one round. */

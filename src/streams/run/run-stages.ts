@@ -2,17 +2,17 @@ import { ignoreElements, merge, type Observable, tap } from 'rxjs';
 import type { Client } from '../../models/threads/thread.js';
 import type { AdvantageHistory } from '../../operators/index.js';
 import type { TopicMessages } from '../messages/messages.js';
-import type { Role } from '../messages/roles.js';
 import { advantagesStage } from '../stages/advantages/advantages-stage.js';
+import type { Role } from '../stages/index.js';
 import { type PromptSource, promptsStage } from '../stages/prompts/prompts-stage.js';
 import type { RewardThread } from '../stages/reward/client.js';
 import { rewardStage } from '../stages/reward/reward-stage.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
 import { samplerStage } from '../stages/sampler/sampler-stage.js';
 import { scheduleStage } from '../stages/schedule/schedule-stage.js';
+import type { StageContext } from '../stages/shared/stage-context.js';
 import { type AfterRound, trainerStage } from '../stages/trainer/trainer-stage.js';
 import type { TrainerService } from '../stages/trainer/trainer-thread.js';
-import type { StageContext } from '../stages/work/stage-context.js';
 import type { Transport } from '../transport/contract/transport.js';
 
 /** What each role works with; of a role that runs elsewhere nothing is needed. */

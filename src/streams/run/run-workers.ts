@@ -14,18 +14,18 @@ import { requireSameConfig } from '../config/resolved/shared-config.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { openRunControl } from '../control/run-control.js';
 import type { TopicMessages } from '../messages/messages.js';
-import type { WorkerRole } from '../messages/roles.js';
 import type { RunEvent } from '../messages/run-events.js';
 import type { PromptFile } from '../prompt-files/prompt-file.js';
 import { promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
+import type { WorkerRole } from '../stages/index.js';
 import { openPromptSource, takesIncomingPrompts } from '../stages/prompts/open-prompt-source.js';
 import { startReward } from '../stages/reward/client.js';
 import { startSampler } from '../stages/sampler/client.js';
-import type { StageContext } from '../stages/work/stage-context.js';
+import type { StageContext } from '../stages/shared/stage-context.js';
 import type { Transport } from '../transport/contract/transport.js';
 import { openTransport } from '../transport/open-transport.js';
+import { requireTrainersPrompts } from './resume-checks.js';
 import { type RoleParts, runStages } from './run-stages.js';
-import { requireTrainersPrompts } from './same-prompts.js';
 
 export interface WorkerOptions {
   readonly config: ResolvedConfig;

@@ -1,6 +1,6 @@
 /** @file Which prompts the grids of a run show: the same before and after. */
 
-import type { ListedPrompt } from '../messages/listed-prompt.js';
+import type { ListedPrompt } from '../messages/prompts.js';
 import type { PromptFile } from '../prompt-files/prompt-file.js';
 
 export const GRID_COLUMNS = 8;

@@ -5,8 +5,7 @@ import { type CrossedThreshold, type Guard, type Limit, raiseAlarms } from '../.
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { WatchedFigures } from '../guards/guard-spec.js';
 import { GUARD_NAMES, GUARDS, type GuardName } from '../guards/index.js';
-import type { GuardChanges } from '../messages/control-state.js';
-import type { GuardAction } from '../messages/guard-actions.js';
+import type { GuardAction, GuardChanges } from '../messages/control-state.js';
 import type { Alarm, Evaluation } from '../messages/run-events.js';
 
 type AlarmAction = Exclude<GuardAction, 'off'>;

@@ -3,17 +3,15 @@
 import { TributaryError } from '../../errors.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { TopicMessages } from '../messages/messages.js';
-import type { Transport } from './contract/transport.js';
+import { TOPIC_NAMES, TOPICS, type TopicName } from '../messages/topics.js';
+import type { TopicDeclaration, TopicOf, Transport } from './contract/transport.js';
 import { createInProcessTransport } from './in-process/in-process.js';
-import { joinTransports } from './join-transports.js';
 import { createKafkaTransport, type Positions } from './kafka/kafka-transport.js';
 import type { LogDriver } from './kafka/log-driver.js';
 import { takeSeat } from './kafka/take-seat.js';
 import { openKafka } from './open-kafka.js';
-import { topicDeclarations } from './topic-declarations.js';
 import { openPayloadStore } from './wire/open-payload-store.js';
-import { recordCodec } from './wire/record.js';
-import { wireTopicCodec } from './wire/wire-topic-codec.js';
+import { recordCodec, wireTopicCodec } from './wire/record.js';
 
 export interface OpenTransport {
   readonly transport: Transport<TopicMessages>;
@@ -133,5 +131,38 @@ async function requireUnused(driver: LogDriver, progress: string, prefix: string
   throw new TributaryError(
     'TRIB_USAGE',
     `topics ${prefix}.*: expected none that a run has used, got some that hold one. Go on with it (--resume), or set transport.kafka.prefix to another name.`,
+  );
+}
+
+/** Returns one transport of two: `local` carries the topics that are named, `shared` all others. Closing it closes both. */
+export function joinTransports<Messages extends object>(
+  shared: Transport<Messages>,
+  local: Transport<Messages>,
+  localTopics: readonly string[],
+): Transport<Messages> {
+  const carrierOf = (topic: TopicOf<Messages>) => (localTopics.includes(topic) ? local : shared);
+  return {
+    publish: (topic, envelope) => carrierOf(topic).publish(topic, envelope),
+    subscribe: (subscription) => carrierOf(subscription.topic).subscribe(subscription),
+    readBack: (topic, take) => carrierOf(topic).readBack(topic, take),
+    latest: (topic) => carrierOf(topic).latest(topic),
+    newest: (topic) => carrierOf(topic).newest(topic),
+    close: async () => {
+      await local.close();
+      await shared.close();
+    },
+  };
+}
+
+/** Returns the topics of every topology as a transport declares them, queues with the capacity of the config. */
+export function topicDeclarations({
+  transport,
+}: {
+  readonly transport: Pick<ResolvedConfig['transport'], 'capacity'>;
+}): (TopicDeclaration & { readonly name: TopicName })[] {
+  return TOPIC_NAMES.map((name) =>
+    TOPICS[name].kind === 'queue'
+      ? { name, kind: 'queue', capacity: transport.capacity }
+      : { name, kind: 'broadcast' },
   );
 }

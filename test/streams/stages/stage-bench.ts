@@ -7,10 +7,10 @@ import { createRunControl } from '../../../src/streams/control/run-control.js';
 import { UNCONTROLLED } from '../../../src/streams/messages/control-state.js';
 import { RUN_KEY, type TopicMessages } from '../../../src/streams/messages/messages.js';
 import type { RunEvent } from '../../../src/streams/messages/run-events.js';
-import type { StageContext } from '../../../src/streams/stages/work/stage-context.js';
+import type { StageContext } from '../../../src/streams/stages/shared/stage-context.js';
 import type { Delivery, Headers } from '../../../src/streams/transport/contract/transport.js';
 import { createInProcessTransport } from '../../../src/streams/transport/in-process/in-process.js';
-import { topicDeclarations } from '../../../src/streams/transport/topic-declarations.js';
+import { topicDeclarations } from '../../../src/streams/transport/open-transport.js';
 import { SMALLEST } from '../config/valid-config.js';
 
 export type QueueName =

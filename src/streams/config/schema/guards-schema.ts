@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { number, oneOf, section } from '../../../fields.js';
 import type { GuardSpec } from '../../guards/guard-spec.js';
 import { GUARD_NAMES, GUARDS, type GuardName } from '../../guards/index.js';
-import { GUARD_ACTIONS } from '../../messages/guard-actions.js';
+import { GUARD_ACTIONS } from '../../messages/control-state.js';
 
 function guard({ description, threshold, defaultAction }: GuardSpec) {
   return section({

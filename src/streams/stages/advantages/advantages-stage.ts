@@ -3,17 +3,24 @@
 import { concatMap, ignoreElements, map, merge, type Observable, Subject, skipWhile, tap } from 'rxjs';
 import type { TributaryError } from '../../../errors.js';
 import type { Trajectory } from '../../../models/rollouts/sampler.js';
-import type { AdvantageHistory, ClosedRound, GroupRewards, LostGroup } from '../../../operators/index.js';
-import { createAdvantageRule, discardStale, groupAdvantages, joinByGroup } from '../../../operators/index.js';
+import {
+  type AdvantageHistory,
+  type ClosedRound,
+  createAdvantageRule,
+  discardStale,
+  type GroupRewards,
+  groupAdvantages,
+  joinByGroup,
+  type LostGroup,
+} from '../../../operators/index.js';
 import { mostGroups } from '../../config/resolved/most-groups.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import { RUN_KEY } from '../../messages/messages.js';
-import { groupFault } from '../work/group-fault.js';
-import { receive } from '../work/receive.js';
-import type { StageContext } from '../work/stage-context.js';
-import { countPassedOver } from './count-passed-over.js';
-import { trajectoryFault } from './trajectory-fault.js';
+import { groupFault, trajectoryFault } from '../shared/group-faults.js';
+import type { Say } from '../shared/open-thread.js';
+import { receive } from '../shared/receive.js';
+import type { StageContext } from '../shared/stage-context.js';
 
 /**
  * Joins, discards what is too old, and closes rounds by count or by time; every lost group counts as an outcome of
@@ -121,4 +128,32 @@ export function advantagesStage(
     concatMap(send),
   );
   return merge(refused$.pipe(concatMap(bury)), batches$).pipe(ignoreElements());
+}
+
+export interface PassedOver {
+  /** A reward, or trajectories, of a group that had some before, or was lost. */
+  repeated(): void;
+  /** The same, of a round that is trained. */
+  late(): void;
+  /** Says what was counted since the round before; nothing where nothing was. */
+  tell(round: number): void;
+}
+
+/** Counts what comes to the trainer and is of no use to it, which delivery at least once and other writers bring. */
+export function countPassedOver(say: Say): PassedOver {
+  let repeated = 0;
+  let late = 0;
+  return {
+    repeated: () => {
+      repeated += 1;
+    },
+    late: () => {
+      late += 1;
+    },
+    tell(round) {
+      if (repeated + late > 0) say({ kind: 'passed-over', round, repeated, late });
+      repeated = 0;
+      late = 0;
+    },
+  };
 }

@@ -1,7 +1,7 @@
 /** @file Which prompt of a list a group gets: a function of the seed, its index and the list alone. */
 
 import { type CounterRandom, counterRandom } from '../../../models/random/counter-random.js';
-import type { ListedPrompt } from '../../messages/listed-prompt.js';
+import type { ListedPrompt } from '../../messages/prompts.js';
 
 export interface PromptDraw {
   readonly seed: number;

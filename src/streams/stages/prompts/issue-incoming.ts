@@ -16,8 +16,8 @@ import {
 import { type PromptTicket, readLatest } from '../../../operators/index.js';
 import { metadataPart } from '../../../prompt-metadata.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
-import type { IncomingPrompt } from '../../messages/messages.js';
-import type { StageContext } from '../work/stage-context.js';
+import type { IncomingPrompt } from '../../messages/prompts.js';
+import type { StageContext } from '../shared/stage-context.js';
 import { fillSlots } from './fill-slots.js';
 import type { IssuedTickets } from './issued-tickets.js';
 import type { PromptInbox } from './prompt-inbox.js';

@@ -3,8 +3,7 @@ import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { TopicMessages } from '../../messages/messages.js';
 import type { Transport } from '../../transport/contract/transport.js';
-import { groupFault } from '../work/group-fault.js';
-import { RecentIds } from './recent-ids.js';
+import { groupFault } from '../shared/group-faults.js';
 
 /** What a run has issued before this process began. */
 export interface IssuedTickets {
@@ -35,4 +34,25 @@ export async function readIssued(
     if (round >= firstRound && !unfinished.has(groupIndex)) unfinished.set(groupIndex, ticket);
   });
   return { unfinished, sources };
+}
+
+/** Ids of the prompts that became the newest groups. It bounds memory; which groups are the newest their index says. */
+export class RecentIds {
+  readonly #groups = new Map<string, number>();
+  #newest = -1;
+
+  constructor(private readonly maxGroups: number) {}
+
+  has(id: string): boolean {
+    return this.#groups.has(id);
+  }
+
+  add(id: string, groupIndex: number): void {
+    this.#groups.set(id, groupIndex);
+    this.#newest = Math.max(this.#newest, groupIndex);
+    if (this.#groups.size < 2 * this.maxGroups) return;
+    for (const [known, index] of this.#groups) {
+      if (index <= this.#newest - this.maxGroups) this.#groups.delete(known);
+    }
+  }
 }

@@ -1,7 +1,7 @@
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
-import type { ListedPrompt } from '../../messages/listed-prompt.js';
 import type { TopicMessages } from '../../messages/messages.js';
+import type { ListedPrompt } from '../../messages/prompts.js';
 import type { RunEvent } from '../../messages/run-events.js';
 import type { Transport } from '../../transport/contract/transport.js';
 import { PromptInbox } from './prompt-inbox.js';

@@ -1,10 +1,10 @@
 /** @file Incoming prompts on their way to a group: each waits here from its acceptance until its ticket is durable. */
 
 import { EMPTY, mergeMap, type Observable, of } from 'rxjs';
-import { incomingFault } from '../../messages/incoming-fault.js';
-import type { IncomingPrompt, TopicMessages } from '../../messages/messages.js';
+import type { TopicMessages } from '../../messages/messages.js';
+import { type IncomingPrompt, incomingFault } from '../../messages/prompts.js';
 import type { Delivery, Transport } from '../../transport/contract/transport.js';
-import { RecentIds } from './recent-ids.js';
+import { RecentIds } from './issued-tickets.js';
 
 /** What became of prompts at the door. */
 export type Acceptance =

@@ -4,8 +4,8 @@ import { defer, exhaustMap, filter, ignoreElements, map, mergeMap, type Observab
 import type { PromptTicket } from '../../../operators/index.js';
 import { metadataPart } from '../../../prompt-metadata.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
-import type { ListedPrompt } from '../../messages/listed-prompt.js';
-import type { StageContext } from '../work/stage-context.js';
+import type { ListedPrompt } from '../../messages/prompts.js';
+import type { StageContext } from '../shared/stage-context.js';
 import { drawPrompt } from './draw-prompt.js';
 import { issueIncoming } from './issue-incoming.js';
 import { type IssuedTickets, readIssued } from './issued-tickets.js';

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { JsonFault, parseExactJson } from '../../../models/files/exact-json.js';
 import type { PromptMetadata } from '../../../prompt-metadata.js';
-import { incomingFault } from '../../messages/incoming-fault.js';
-import type { IncomingPrompt } from '../../messages/messages.js';
+import { type IncomingPrompt, incomingFault } from '../../messages/prompts.js';
 
 /** What is wrong with a request, in words for whoever sent it. */
 export class RequestFault extends Error {

@@ -4,7 +4,7 @@ import { from, map, type Observable } from 'rxjs';
 import { admitByRunAhead, type PromptTicket } from '../../../operators/index.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { Progress } from '../../messages/messages.js';
-import type { StageContext } from '../work/stage-context.js';
+import type { StageContext } from '../shared/stage-context.js';
 
 /** A group that may begin; its prompt is still to be found. */
 export type Slot = Omit<PromptTicket, 'prompt' | 'metadata' | 'sourceId'>;

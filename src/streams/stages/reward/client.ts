@@ -2,8 +2,8 @@ import type { Client } from '../../../models/threads/thread.js';
 import { startThread } from '../../../models/threads/thread.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
-import type { Say } from '../work/open-thread.js';
-import { opening, sayProvider } from '../work/open-thread.js';
+import type { Say } from '../shared/open-thread.js';
+import { opening, sayProvider } from '../shared/open-thread.js';
 import type { OpenedReward, RewardService } from './reward-thread.js';
 
 /** The reward model's thread, or the client of the service that scores. */

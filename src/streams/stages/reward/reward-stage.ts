@@ -1,19 +1,34 @@
 /** @file Pictures in, rewards out. What the verifier says goes to the metrics, and nowhere else. */
 
-import { concatMap, filter, ignoreElements, merge, type Observable, Subject, tap } from 'rxjs';
+import {
+  concatMap,
+  defer,
+  filter,
+  finalize,
+  from,
+  ignoreElements,
+  merge,
+  type Observable,
+  Subject,
+  tap,
+} from 'rxjs';
 import { type ErrorCode, TributaryError } from '../../../errors.js';
-import type { DeadLetter, GroupRewards, LostGroup } from '../../../operators/index.js';
-import { readLatest, scoreRewards, stageError } from '../../../operators/index.js';
+import {
+  type DeadLetter,
+  type GroupRewards,
+  type LostGroup,
+  readLatest,
+  scoreRewards,
+  stageError,
+} from '../../../operators/index.js';
 import { metadataPart } from '../../../prompt-metadata.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { PictureGroup } from '../../messages/messages.js';
-import { cancellable } from '../work/cancellable.js';
-import { closedGroups } from '../work/closed-groups.js';
-import { receive } from '../work/receive.js';
-import { reportWork } from '../work/report-work.js';
-import type { StageContext } from '../work/stage-context.js';
+import { pictureFault } from '../shared/group-faults.js';
+import { closedGroups, receive } from '../shared/receive.js';
+import { reportWork } from '../shared/report-work.js';
+import type { StageContext } from '../shared/stage-context.js';
 import type { RewardThread } from './client.js';
-import { pictureFault } from './picture-fault.js';
 import type { Scores } from './reward-thread.js';
 
 /** What no other group would fare better with: the reward model is gone, or the run is stopping. */
@@ -98,5 +113,24 @@ async function publishScored(
       images: rewards.length,
       verdicts: verdicts && { satisfied, score },
     },
+  });
+}
+
+/** Runs work once a subscription. Its signal is aborted with `outer`, and when the stream is left before the work is done. */
+export function cancellable<Out>(
+  outer: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Out>,
+): Observable<Out> {
+  return defer(() => {
+    const controller = new AbortController();
+    const abort = () => controller.abort();
+    if (outer.aborted) abort();
+    outer.addEventListener('abort', abort, { once: true });
+    return from(work(controller.signal)).pipe(
+      finalize(() => {
+        outer.removeEventListener('abort', abort);
+        abort();
+      }),
+    );
   });
 }

@@ -12,7 +12,7 @@ import { verify } from '../../../models/shapes/pictures/verifier.js';
 import { parsePrompt } from '../../../models/shapes/prompts/parse-prompt.js';
 import { serveThread } from '../../../models/threads/thread.js';
 import type { StageConfig } from '../../config/schema/topology-schema.js';
-import { openedOnce } from '../work/opened-once.js';
+import { openedOnce } from '../shared/open-thread.js';
 
 export interface RewardThreadSettings {
   readonly engine: EngineOptions;

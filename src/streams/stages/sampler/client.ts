@@ -6,8 +6,8 @@ import { findStage, stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { loraOf } from '../../directory/read-adapter.js';
 import type { PolicySnapshot } from '../../messages/messages.js';
-import type { Say } from '../work/open-thread.js';
-import { engineOf, opening, sayProvider, sayWarnings } from '../work/open-thread.js';
+import type { Say } from '../shared/open-thread.js';
+import { engineOf, opening, sayProvider, sayWarnings } from '../shared/open-thread.js';
 import type { OpenedSampler, SamplerService } from './sampler-thread.js';
 
 /** The sampler's thread. It holds one policy at a time, which is sent only when it is another one. */

@@ -11,11 +11,10 @@ import {
 } from '../../../operators/index.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { PolicySnapshot } from '../../messages/messages.js';
-import { closedGroups } from '../work/closed-groups.js';
-import { groupFault } from '../work/group-fault.js';
-import { receive } from '../work/receive.js';
-import { reportWork } from '../work/report-work.js';
-import type { StageContext } from '../work/stage-context.js';
+import { groupFault } from '../shared/group-faults.js';
+import { closedGroups, receive } from '../shared/receive.js';
+import { reportWork } from '../shared/report-work.js';
+import type { StageContext } from '../shared/stage-context.js';
 import type { SamplerClient } from './client.js';
 
 /**

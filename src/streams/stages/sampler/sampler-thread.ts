@@ -17,7 +17,7 @@ import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../../mod
 import { createSampler, denoiserRows, type Sampler } from '../../../models/rollouts/sampler.js';
 import { serveThread } from '../../../models/threads/thread.js';
 import { loraFor, readPolicy } from '../../directory/read-adapter.js';
-import { openedOnce } from '../work/opened-once.js';
+import { openedOnce } from '../shared/open-thread.js';
 
 export interface SamplerThreadSettings {
   readonly engine: EngineSettings;

@@ -4,7 +4,7 @@ import { concatMap, distinctUntilChanged, filter, ignoreElements, map, type Obse
 import { controlledSchedule } from '../../../operators/index.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import { RUN_KEY } from '../../messages/messages.js';
-import type { StageContext } from '../work/stage-context.js';
+import type { StageContext } from '../shared/stage-context.js';
 
 /**
  * Publishes the interval of every round as it begins.

@@ -4,8 +4,8 @@ import { startThread } from '../../../models/threads/thread.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { loraOf } from '../../directory/read-adapter.js';
-import type { OpenThread, Say } from '../work/open-thread.js';
-import { engineOf, opening, sayProvider, sayWarnings } from '../work/open-thread.js';
+import type { OpenThread, Say } from '../shared/open-thread.js';
+import { engineOf, opening, sayProvider, sayWarnings } from '../shared/open-thread.js';
 import type { OpenedTrainer, TrainerService } from './trainer-thread.js';
 
 function trainerSettings(config: ResolvedConfig): TrainerSettings {

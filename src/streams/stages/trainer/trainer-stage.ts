@@ -8,8 +8,8 @@ import type { ClosedRound } from '../../../operators/index.js';
 import { gradientSteps } from '../../../operators/index.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
 import { RUN_KEY } from '../../messages/messages.js';
-import { receive } from '../work/receive.js';
-import type { StageContext } from '../work/stage-context.js';
+import { receive } from '../shared/receive.js';
+import type { StageContext } from '../shared/stage-context.js';
 import type { TrainerService } from './trainer-thread.js';
 
 export interface TrainedRound {

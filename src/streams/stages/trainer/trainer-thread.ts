@@ -24,7 +24,7 @@ import type { TrainingStatistics } from '../../../models/policy/training-statist
 import { openValueBaseline, type ValueBaselineSettings } from '../../../models/policy/value-baseline.js';
 import { elementCount } from '../../../models/tensor.js';
 import { serveThread } from '../../../models/threads/thread.js';
-import { openedOnce } from '../work/opened-once.js';
+import { openedOnce } from '../shared/open-thread.js';
 import { startingParameters } from './starting-parameters.js';
 
 export interface TrainerThreadSettings {

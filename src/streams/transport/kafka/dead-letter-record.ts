@@ -1,6 +1,6 @@
 import type { Headers } from '../contract/transport.js';
 import type { NewRecord } from './log-driver.js';
-import { recordBytes } from './record-bytes.js';
+import { recordBytes } from './log-driver.js';
 
 export interface DeadLetterOptions {
   /** Of a record, with its headers, that the dead-letters topic takes. */

@@ -1,5 +1,5 @@
 import type { NewRecord } from './log-driver.js';
-import { recordBytes } from './record-bytes.js';
+import { recordBytes } from './log-driver.js';
 
 /** Records of several topics that are sent at once. */
 export type RecordsByTopic = ReadonlyMap<string, readonly NewRecord[]>;

@@ -2,6 +2,7 @@
  * @file What the Kafka transport asks of a Kafka client. One file implements it (kafkajs/client.ts), so another client can
  * take its place.
  */
+
 import type { Headers } from '../contract/transport.js';
 
 /** A topic as it must be in the cluster. */
@@ -93,4 +94,17 @@ export interface LogDriver {
   /** The offset after the last record of each partition that holds any, by partition. */
   endOffsets(topic: string): Promise<ReadonlyMap<number, bigint>>;
   close(): Promise<void>;
+}
+
+/** Lengths, offset and time of a record, and the lengths of a header, as variable-length numbers. */
+const RECORD_BYTES = 32;
+const HEADER_BYTES = 6;
+
+/** What a record takes up in a batch at most. */
+export function recordBytes({ key, value, headers }: NewRecord): number {
+  const named = Object.entries(headers).map(([name, text]) => name.length + Buffer.byteLength(text));
+  return named.reduce(
+    (sum, bytes) => sum + bytes + HEADER_BYTES,
+    value.length + Buffer.byteLength(key) + RECORD_BYTES,
+  );
 }

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GUARD_NAMES, type GuardName } from '../../guards/index.js';
 import type { Control, GuardChange } from '../../messages/control-state.js';
-import { GUARD_ACTIONS, type GuardAction } from '../../messages/guard-actions.js';
-import type { ListedPrompt } from '../../messages/listed-prompt.js';
+import { GUARD_ACTIONS, type GuardAction } from '../../messages/control-state.js';
+import type { ListedPrompt } from '../../messages/prompts.js';
 import { MessageFault, messageCodec, requireField, requirePart } from './message-codec.js';
 import { metadataFromWire, metadataToWire } from './metadata-wire.js';
 import {

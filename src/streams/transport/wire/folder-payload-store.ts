@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TributaryError } from '../../../errors.js';
 import { writeFileAtomic } from '../../../models/files/atomic.js';
-import { claimedBytes, hashOf, missingFault, requireHash, requireSize } from './claim-check.js';
 import type { PayloadStore } from './payload-store.js';
+import { claimedBytes, hashOf, missingFault, requireHash, requireSize } from './payload-store.js';
 
 /**
  * Creates a store in a folder that every process of the run reaches, such as a network mount. A payload lies at

@@ -3,6 +3,9 @@
  * bytes lie in a store that both sides reach.
  */
 
+import { createHash } from 'node:crypto';
+import { TributaryError } from '../../../errors.js';
+
 /** What a record carries in place of its payload. */
 export interface Claim {
   /** Says to people where the bytes lie; a store finds them by their hash. */
@@ -23,4 +26,43 @@ export interface PayloadStore {
    * **Errors**: TRIB_MESSAGE where they are others than those that were claimed, `retryable` where they are not there.
    */
   get(claim: Claim): Promise<Uint8Array>;
+}
+
+/** SHA-256, lower-case hexadecimal. */
+export function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Anyone may have written a claim: what is no hash must not become a path. **Errors**: TRIB_MESSAGE. */
+export function requireHash({ sha256 }: Claim): void {
+  if (/^[0-9a-f]{64}$/.test(sha256)) return;
+  throw claimFault('expected a SHA-256 in hexadecimal', JSON.stringify(sha256.slice(0, 80)));
+}
+
+/** **Errors**: TRIB_MESSAGE where there is another number of bytes than was claimed. */
+export function requireSize({ size }: Claim, found: number, place: string): void {
+  if (found !== size) throw claimFault(`expected ${size} bytes in ${place}`, `${found}`);
+}
+
+/** Returns the bytes where they are the claimed ones. **Errors**: TRIB_MESSAGE. */
+export function claimedBytes(claim: Claim, bytes: Uint8Array, place: string): Uint8Array {
+  requireSize(claim, bytes.length, place);
+  const hash = hashOf(bytes);
+  if (hash === claim.sha256) return bytes;
+  throw claimFault(`expected the claimed bytes in ${place}`, `some with SHA-256 ${hash}`);
+}
+
+/** A claim whose bytes are not there may come before them. */
+export function missingFault(place: string): TributaryError {
+  return claimFault(`expected ${place}`, 'none', { retryable: true });
+}
+
+export function claimFault(
+  expected: string,
+  got: string,
+  context: { retryable?: boolean } = {},
+): TributaryError {
+  const nextStep =
+    'Check that all processes use one payload store, and that it keeps payloads as long as the topics.';
+  return new TributaryError('TRIB_MESSAGE', `claim: ${expected}, got ${got}. ${nextStep}`, context);
 }

@@ -1,15 +1,18 @@
 /** @file Pictures and trajectories of a group: two messages with one head. */
+
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Trajectory } from '../../../models/rollouts/sampler.js';
 import type { PromptTicket, RolloutGroup, TrainingInterval } from '../../../operators/index.js';
 import { leafCount, pathDepth, type RolloutTree } from '../../../rollout-tree.js';
 import type { PictureGroup } from '../../messages/messages.js';
+import type { IncomingPrompt } from '../../messages/prompts.js';
 import { MessageFault, messageCodec, requireField, requirePart } from './message-codec.js';
 import { metadataFromWire, metadataToWire } from './metadata-wire.js';
 import { tensorFromWire, tensorToWire } from './tensor-wire.js';
 import {
   GroupImagesSchema,
   GroupTrajectoriesSchema,
+  IncomingPromptSchema,
   PromptTicketSchema,
   type PromptTicket as PromptTicketWire,
   type RolloutSchema,
@@ -202,3 +205,14 @@ function treeFromWire(wire: RolloutTreeWire | undefined, { numSteps }: TrainingI
   });
   return { firstStep, widths };
 }
+
+/** Whether the prompt can be used is asked where it is taken in, as with any transport. */
+export const incomingPromptCodec = messageCodec({
+  kind: 'incoming prompt',
+  schema: IncomingPromptSchema,
+  toWire: ({ id, prompt, metadata }: IncomingPrompt) => ({ id, prompt, ...metadataToWire(metadata) }),
+  fromWire: ({ id, prompt, metadata }): IncomingPrompt => {
+    requireField(id !== '', 'incoming_prompt.id', 'an id', '""');
+    return { id, prompt, ...metadataFromWire(metadata, 'incoming_prompt.metadata') };
+  },
+});

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { AwsV4Signer } from 'aws4fetch';
 import { TributaryError } from '../../../errors.js';
-import { claimedBytes, claimFault, hashOf, missingFault, requireHash, requireSize } from './claim-check.js';
 import type { Claim, PayloadStore } from './payload-store.js';
+import { claimedBytes, claimFault, hashOf, missingFault, requireHash, requireSize } from './payload-store.js';
 
 export interface S3Credentials {
   readonly accessKeyId: string;

@@ -1,9 +1,14 @@
 import type { TopicMessages } from '../../messages/messages.js';
 import { controlCodec } from './control-codec.js';
-import { incomingPromptCodec } from './incoming-codec.js';
 import type { MessageCodec } from './message-codec.js';
 import { rewardsCodec } from './reward-codec.js';
-import { imagesCodec, intervalCodec, ticketCodec, trajectoriesCodec } from './rollout-codecs.js';
+import {
+  imagesCodec,
+  incomingPromptCodec,
+  intervalCodec,
+  ticketCodec,
+  trajectoriesCodec,
+} from './rollout-codecs.js';
 import { metricCodec, policyCodec, progressCodec } from './state-codecs.js';
 
 /** Version of tributary.proto, in the header of every record. A reader refuses versions that it does not know. */

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { crc32c } from '../../../../src/streams/directory/tensorboard/crc32c.js';
 import { eventRecord, versionRecord } from '../../../../src/streams/directory/tensorboard/event-record.js';
-import { tfRecord } from '../../../../src/streams/directory/tensorboard/tf-record.js';
+import { crc32c, tfRecord } from '../../../../src/streams/directory/tensorboard/tf-record.js';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 const dataOf = (record: Uint8Array) => record.subarray(12, record.length - 4);

@@ -1,8 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Trajectory } from '../../../../src/models/rollouts/sampler.js';
 import { createHistory } from '../../../../src/operators/index.js';
+import type { RunEvent } from '../../../../src/streams/messages/run-events.js';
 import { roundTally } from '../../../../src/streams/run/round-tally.js';
-import { advantagesStage } from '../../../../src/streams/stages/advantages/advantages-stage.js';
+import {
+  advantagesStage,
+  countPassedOver,
+} from '../../../../src/streams/stages/advantages/advantages-stage.js';
 import { stageBench } from '../stage-bench.js';
 
 const LATENT = 2;
@@ -82,4 +86,23 @@ describe('advantagesStage', () => {
       expect(tally).toMatchObject({ deadLetters: 1, deadElsewhere: 1, trainedImages: 0 });
     },
   );
+});
+
+describe('countPassedOver', () => {
+  it('should say of each stage what came in vain since the one before, and nothing where nothing did', () => {
+    const said: RunEvent[] = [];
+    const passedOver = countPassedOver((event) => said.push(event));
+    passedOver.tell(0);
+    passedOver.repeated();
+    passedOver.repeated();
+    passedOver.late();
+    passedOver.tell(1);
+    passedOver.tell(2);
+    passedOver.late();
+    passedOver.tell(3);
+    expect(said).toEqual([
+      { kind: 'passed-over', round: 1, repeated: 2, late: 1 },
+      { kind: 'passed-over', round: 3, repeated: 0, late: 1 },
+    ]);
+  });
 });

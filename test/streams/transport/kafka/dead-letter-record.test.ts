@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Headers } from '../../../../src/streams/transport/contract/transport.js';
 import { deadLetterRecord } from '../../../../src/streams/transport/kafka/dead-letter-record.js';
-import { recordBytes } from '../../../../src/streams/transport/kafka/record-bytes.js';
+import { recordBytes } from '../../../../src/streams/transport/kafka/log-driver.js';
 
 const MAX = 5000;
 const why = { origin: 'work', stage: 'group', reason: 'expected a, got b', attempts: '1' };

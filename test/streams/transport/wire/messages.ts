@@ -6,7 +6,7 @@ import type { PromptTicket, RolloutGroup } from '../../../../src/operators/index
 import type { PromptMetadata } from '../../../../src/prompt-metadata.js';
 import { leafCount, pathDepth, type RolloutTree } from '../../../../src/rollout-tree.js';
 import { GUARD_NAMES } from '../../../../src/streams/guards/index.js';
-import { GUARD_ACTIONS } from '../../../../src/streams/messages/guard-actions.js';
+import { GUARD_ACTIONS } from '../../../../src/streams/messages/control-state.js';
 import type { TopicMessages } from '../../../../src/streams/messages/messages.js';
 import type { WireTopic } from '../../../../src/streams/transport/wire/wire-codecs.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { crc32c } from '../../../../src/streams/directory/tensorboard/crc32c.js';
+import { crc32c } from '../../../../src/streams/directory/tensorboard/tf-record.js';
 
 const ascii = (text: string) => new TextEncoder().encode(text);
 

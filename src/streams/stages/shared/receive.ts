@@ -1,6 +1,8 @@
-import { EMPTY, exhaustMap, mergeMap, type Observable, of, Observable as Stream, tap } from 'rxjs';
+import { EMPTY, exhaustMap, map, mergeMap, type Observable, of, Observable as Stream, tap } from 'rxjs';
+import { stageOf } from '../../config/resolved/stage-of.js';
 import type { Progress, TopicMessages } from '../../messages/messages.js';
 import type { Delivery, Transport } from '../../transport/contract/transport.js';
+import type { StageContext } from './stage-context.js';
 
 export type WorkTopic = 'prompts' | 'images' | 'trajectories' | 'rewards' | 'batches' | 'metrics';
 
@@ -73,4 +75,13 @@ export function receive<Topic extends WorkTopic>({
       )
       .subscribe(subscriber);
   });
+}
+
+/**
+ * How many groups, counted from the first of the run, belong to rounds that are closed: work on them is of no use.
+ * Completes at once where rounds close by count alone, as then nothing of a closed round is under way.
+ */
+export function closedGroups({ transport, config }: StageContext): Observable<number> {
+  if (stageOf(config, 'advantages').closeAfterMs === undefined) return EMPTY;
+  return transport.latest('progress').pipe(map(({ finishedGroups }) => finishedGroups));
 }

@@ -1,5 +1,24 @@
-import { metadataFault } from '../../prompt-metadata.js';
-import type { IncomingPrompt } from './messages.js';
+/** @file Prompts as a file lists them, and as anyone may send them. */
+
+import { metadataFault, type PromptMetadata } from '../../prompt-metadata.js';
+
+/** A prompt as a file lists it. */
+export interface ListedPrompt {
+  readonly prompt: string;
+  /** Above 0: prompts are drawn in proportion to it. 1 where the file says nothing. */
+  readonly weight: number;
+  /** Every other key or column; absent where there is none. */
+  readonly metadata?: PromptMetadata;
+}
+
+/** A prompt to train on, which anyone may have written. */
+export interface IncomingPrompt {
+  /** Chosen by the writer. The same id again is the same prompt again. */
+  readonly id: string;
+  readonly prompt: string;
+  /** What else the writer says of it, for the reward sources; absent where that is nothing. */
+  readonly metadata?: PromptMetadata;
+}
 
 /** Characters at most. */
 export const LONGEST_PROMPT = 4000;

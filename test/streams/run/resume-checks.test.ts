@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import type { ListedPrompt } from '../../../src/streams/messages/listed-prompt.js';
+import { progressAt } from '../../../src/streams/config/resolved/progress-at.js';
+import { RUN_KEY } from '../../../src/streams/messages/messages.js';
+import type { ListedPrompt } from '../../../src/streams/messages/prompts.js';
 import { fingerprintsOf, promptFingerprint } from '../../../src/streams/prompt-files/prompt-fingerprint.js';
-import { requireSamePrompts, requireTrainersPrompts } from '../../../src/streams/run/same-prompts.js';
+import {
+  requireReach,
+  requireSamePrompts,
+  requireTrainersPrompts,
+} from '../../../src/streams/run/resume-checks.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { listed } from '../../fixtures/listed-prompts.js';
+import { stageBench } from '../stages/stage-bench.js';
 
 const NONE = { comments: 0, emptyLines: 0, weightZero: 0 };
 const file = (path: string, prompts: readonly ListedPrompt[]) => ({
@@ -69,5 +76,38 @@ describe('requireTrainersPrompts', () => {
         /^stages.prompts.train train.txt: expected the prompts of the trainer \(SHA-256 f{16}\), got 2 prompts/,
       ),
     ]);
+  });
+});
+
+async function reachedRound(round: number) {
+  const overrides = ['checkpoints.keep=2', 'checkpoints.everyRounds=3', 'stages.prompts.groupsPerRound=2'];
+  const sizes = [
+    'stages.sampler.groupsPerBatch=2',
+    'stages.trainer.updates={from: round, samplesPerUpdate: 4}',
+  ];
+  const { context } = stageBench([
+    ...overrides,
+    ...sizes,
+    'stages.prompts.runAhead=2',
+    'stages.prompts.numRounds=100',
+  ]);
+  const { transport, config } = context;
+  await transport.publish('progress', { key: RUN_KEY, message: progressAt(config, round) });
+  return (completeRounds: number) => requireReach(transport, config, completeRounds);
+}
+
+describe('requireReach', () => {
+  it('should let a run be repeated from as far back as its checkpoints reach', async () => {
+    const reach = await reachedRound(10);
+    await reach(10);
+    await reach(4);
+    expect(await faultOf(() => reach(3))).toEqual([
+      'TRIB_CHECKPOINT',
+      'run tiny: expected a checkpoint at most 6 rounds behind the topics, which are at round 10, got one at round 3. Put a newer one back, raise checkpoints.keep to hold 16 groups in memory, or start anew with another --run-dir and transport.kafka.prefix.',
+    ]);
+  });
+
+  it('should let a run begin anew that had not come to a checkpoint', async () => {
+    await (await reachedRound(2))(0);
   });
 });

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import type { Trajectory } from '../../../../src/models/rollouts/sampler.js';
 import type { RolloutGroup } from '../../../../src/operators/index.js';
 import type { PictureGroup } from '../../../../src/streams/messages/messages.js';
-import { pictureFault } from '../../../../src/streams/stages/reward/picture-fault.js';
-import { rolloutFault } from '../../../../src/streams/stages/work/rollout-fault.js';
+import {
+  pictureFault,
+  rolloutFault,
+  trajectoryFault,
+} from '../../../../src/streams/stages/shared/group-faults.js';
 import { stageBench } from '../stage-bench.js';
 
 /** As a sampler of the smallest config makes it: ten steps, four branches that fork at the first trained step. */
@@ -55,5 +59,37 @@ describe('pictureFault', () => {
     const pictures = (imageShape: PictureGroup['imageShape']) => ({ ...group, imageShape }) as PictureGroup;
     expect(faultOf(pictures([3, 16, 16]))).toBeNull();
     expect(faultOf(pictures([16, 16, 3]))).toBe('expected pictures of [3, 16, 16], got [16, 16, 3]');
+  });
+});
+
+const branch = (latentSize: number, steps: number): Trajectory => ({
+  firstStep: 0,
+  latents: new Float32Array(latentSize * (steps + 1)),
+  logProbs: new Float32Array(steps),
+});
+
+describe('trajectoryFault', () => {
+  it.each([
+    ['take latents of the model, of whichever steps', '0-1', [branch(6, 2), branch(6, 3)], null],
+    ['refuse others', '0-1', [branch(6, 2), branch(5, 2)], 'expected latents of 6 numbers, got 5'],
+    [
+      'refuse a group that no run has',
+      '0-999999',
+      [branch(6, 2)],
+      expect.stringContaining('expected a group'),
+    ],
+  ])('should %s', (_, groupId, branches, fault) => {
+    const faultOf = trajectoryFault(stageBench().context.config, 6);
+    const group = {
+      groupId,
+      groupIndex: 1,
+      round: 0,
+      prompt: 'a',
+      interval: { round: 0, firstStep: 7, numSteps: 10, trainedSteps: [7, 8, 9] },
+      policyVersion: 0,
+      tree: { firstStep: 7, widths: [1, 4, 4, 4] },
+      branches,
+    } satisfies RolloutGroup<Trajectory>;
+    expect(faultOf(group)).toEqual(fault);
   });
 });

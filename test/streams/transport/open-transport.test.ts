@@ -2,7 +2,7 @@ import { firstValueFrom } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { TopicName } from '../../../src/streams/messages/topics.js';
 import { createInProcessTransport } from '../../../src/streams/transport/in-process/in-process.js';
-import { topicDeclarations } from '../../../src/streams/transport/topic-declarations.js';
+import { topicDeclarations } from '../../../src/streams/transport/open-transport.js';
 
 describe('topicDeclarations', () => {
   it('should declare what a transport of the whole topology needs', async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { progressAt } from '../../../../src/streams/config/resolved/progress-at.js';
 import { RUN_KEY } from '../../../../src/streams/messages/messages.js';
-import { groupFault } from '../../../../src/streams/stages/work/group-fault.js';
-import { receive } from '../../../../src/streams/stages/work/receive.js';
+import { groupFault } from '../../../../src/streams/stages/shared/group-faults.js';
+import { receive } from '../../../../src/streams/stages/shared/receive.js';
 import { stageBench } from '../stage-bench.js';
 
 const ticket = (round: number, index: number) => ({

@@ -1,5 +1,6 @@
 /** @file What the threads of the stages have in common: how one is opened, and what it says of itself. */
 
+import { TributaryError } from '../../../errors.js';
 import type { Provider } from '../../../models/engines/contract/engine.js';
 import type { EngineSettings } from '../../../models/engines/open-engine.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
@@ -42,3 +43,33 @@ export const engineOf = ({ engine }: ResolvedConfig, stage: 'sampler' | 'trainer
 export const sayWarnings = (say: Say, warnings: readonly string[]) => {
   for (const message of warnings) say({ kind: 'warning', message });
 };
+
+/** What a thread opens before it serves. */
+export interface OpenedOnce<Settings, Opened> {
+  open(settings: Settings): Promise<Opened>;
+  /** @throws TRIB_INTERNAL before it is opened. */
+  value(): Opened;
+  current(): Opened | undefined;
+}
+
+/** Holds what a thread works with from its `open` call on. */
+export function openedOnce<Settings, Opened>(
+  name: string,
+  make: (settings: Settings) => Promise<Opened>,
+): OpenedOnce<Settings, Opened> {
+  let opened: Opened | undefined;
+  return {
+    async open(settings) {
+      opened = await make(settings);
+      return opened;
+    },
+    value() {
+      if (opened) return opened;
+      throw new TributaryError(
+        'TRIB_INTERNAL',
+        `${name} thread: expected to be opened first, got a call before it. Call open.`,
+      );
+    },
+    current: () => opened,
+  };
+}

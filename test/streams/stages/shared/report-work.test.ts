@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { RunEvent } from '../../../../src/streams/messages/run-events.js';
-import { reportWork } from '../../../../src/streams/stages/work/report-work.js';
+import { reportWork } from '../../../../src/streams/stages/shared/report-work.js';
 
 /** A report under a clock that is moved by hand. */
 function start() {
