@@ -33,7 +33,7 @@ type Likelihood = 'squared-error' | 'ghuber';
  * Departure: the source also holds the policy to a moving average of itself; here the clip alone does.
  */
 export const awm = defineSurrogate({
-  type: 'awm',
+  name: 'awm',
   summary:
     "AWM's loss: PPO's clip on exp(ℓ - ℓ_old), ℓ minus the denoising error of a picture noised anew. Published for flows.",
   fields: {

@@ -19,7 +19,7 @@ import { defineSurrogate } from './surrogate.js';
  * -β/2 for the preferred row and β/2 for the other; outside the band it is 0.
  */
 export const d3po = defineSurrogate({
-  type: 'd3po',
+  name: 'd3po',
   summary:
     "D3PO's preference loss on pairs of branches at the same step, -log σ(preferenceBeta (ln ρ_win - ln ρ_lose)), ρ the ratio to the pretrained model, clamped to 1 ± clipRange.",
   fields: {

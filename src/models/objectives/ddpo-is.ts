@@ -45,7 +45,7 @@ export const advClipMaxField = number({ from: '(0', to: 'Infinity)' })
   .describe('Advantages are clipped to this magnitude, so that one lucky image cannot dominate.');
 
 export const ddpoIs = defineSurrogate({
-  type: 'ddpo-is',
+  name: 'ddpo-is',
   summary:
     "DDPO's importance-sampled loss, clipped as PPO clips: max(-A ρ, -A clip(ρ, 1 - clipRange, 1 + clipRange)).",
   fields: { clipRange: clipRangeField, advClipMax: advClipMaxField },

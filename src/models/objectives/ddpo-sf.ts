@@ -14,7 +14,7 @@ import { defineSurrogate } from './surrogate.js';
  * dimensions, as everywhere here, which scales the gradient by 1/D.
  */
 export const ddpoSf = defineSurrogate({
-  type: 'ddpo-sf',
+  name: 'ddpo-sf',
   summary:
     "DDPO's score-function loss, -A log π (REINFORCE). Right only on-policy: one optimizer step per batch of samples.",
   fields: { advClipMax: advClipMaxField },

@@ -28,7 +28,7 @@ const DISTANCE_FLOOR = 1e-5;
  * the round; the paper's is a moving average, which it samples from.
  */
 export const diffusionNft = defineSurrogate({
-  type: 'diffusion-nft',
+  name: 'diffusion-nft',
   summary:
     "DiffusionNFT's loss: r |x̂⁺ - x_0|² + (1 - r) |x̂⁻ - x_0|² on pictures noised anew, r in [0, 1] from the advantage. Published for flows.",
   fields: {

@@ -23,7 +23,7 @@ import { defineSurrogate } from './surrogate.js';
  * At 50 DDIM steps W is about 0.2 in most steps and 11 in the last but one, which eps-mse therefore hardly holds back.
  */
 export const dpok = defineSurrogate({
-  type: 'dpok',
+  name: 'dpok',
   summary:
     "DPOK's loss, -rewardWeight A clamp(ρ, 1 - clipRange, 1 + clipRange) + klWeight KL to the pretrained model (Fan et al. 2023).",
   fields: {

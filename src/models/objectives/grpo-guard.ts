@@ -25,7 +25,7 @@ import { defineSurrogate } from './surrogate.js';
  * small, drown all others.
  */
 export const grpoGuard = defineSurrogate({
-  type: 'grpo-guard',
+  name: 'grpo-guard',
   summary:
     "GRPO-Guard's loss: PPO's clip on a ratio that is centered and equally wide at every step, every step's gradient at the same scale.",
   fields: {

@@ -18,7 +18,7 @@ import { defineSurrogate } from './surrogate.js';
  * here at its ten training steps, where |dt| is 0.1 on average; with a sampler that has no dt, only the KL itself is defined.
  */
 export const grpo = defineSurrogate({
-  type: 'grpo',
+  name: 'grpo',
   summary:
     "Flow-GRPO's loss: DDPO-IS's clipped ratio + klWeight times the exact KL of the step to the pretrained model, in nats per dimension.",
   fields: {

@@ -23,7 +23,7 @@ import { timestepsPerSampleField } from './timesteps-per-sample.js';
  * model; what is trained on here is what the policy sampled.
  */
 export const klRegularizedSft = defineSurrogate({
-  type: 'sft',
+  name: 'sft',
   summary:
     "Supervised fine-tuning weighted by the standardized reward, with a KL as in DPOK's comparison: kl-d, max(A + gamma, 0) mean (out - target)²; or kl-o, A mean (x_0 - x̂)² + gamma mean (x̂_pre - x̂)².",
   fields: {

@@ -38,7 +38,7 @@ export function bestTenthWeights(advantages: readonly number[]): number[] {
  * Departure: the paper's Z and percentile are over the samples of a round, here over those of an update.
  */
 export const rewardWeighted = defineSurrogate({
-  type: 'reward-weighted',
+  name: 'reward-weighted',
   summary:
     "Reward-weighted regression, DDPO's baseline: w mean (out - target)² on pictures noised anew, w exponential in the advantage or 1 for the best tenth.",
   fields: {

@@ -6,7 +6,7 @@
  * the round; `pretrained` is the model without adapter: the same graph and the same weights.
  */
 
-import type { z } from 'zod';
+import { entriesOf } from '../../catalog.js';
 import type { Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 
@@ -95,19 +95,5 @@ export interface DenoisingSurrogate extends Common {
 
 export type Surrogate = StepSurrogate | PairSurrogate | DenoisingSurrogate;
 
-/** A surrogate as a config names it: everything that lint, docs and the JSON Schema say about it. */
-export interface SurrogateSpec<Name extends string, Fields extends z.core.$ZodLooseShape> {
-  readonly type: Name;
-  /** Its equation in a line, and where it comes from. */
-  readonly summary: string;
-  /** Its settings, each with a description and a default. */
-  readonly fields: Fields;
-  readonly create: (settings: z.output<z.ZodObject<Fields>>) => Surrogate;
-}
-
-/** Keeps the literal types of a spec while it is checked. */
-export function defineSurrogate<const Name extends string, Fields extends z.core.$ZodLooseShape>(
-  spec: SurrogateSpec<Name, Fields>,
-): SurrogateSpec<Name, Fields> {
-  return spec;
-}
+/** Checks the entry of a surrogate; its summary is the equation in a line, and where it comes from. */
+export const defineSurrogate = entriesOf<Surrogate>();

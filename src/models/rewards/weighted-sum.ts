@@ -2,10 +2,10 @@
 
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
-import { number, section, text } from '../../fields.js';
+import { number, text } from '../../fields.js';
 import type { PicturesOfPrompt, RewardScorer, ScoredPictures } from './contract/reward-scorer.js';
 import { defineRewardSource } from './contract/reward-source.js';
-import { openFrom, SOURCES, type SourceSettings } from './sources/index.js';
+import { SOURCES } from './sources/index.js';
 
 const partFields = {
   weight: number({ from: '(-Infinity', to: 'Infinity)' })
@@ -19,30 +19,7 @@ const partFields = {
     .describe("The part's reward less the mean is divided by it: a constant."),
 };
 
-interface Source<Name extends string, Fields extends z.core.$ZodLooseShape> {
-  readonly from: Name;
-  readonly summary: string;
-  readonly fields: Fields;
-}
-
-function partOf<Name extends string, Fields extends z.core.$ZodLooseShape>({
-  from,
-  summary,
-  fields,
-}: Source<Name, Fields>) {
-  return section({ from: z.literal(from).describe(summary), ...partFields, ...fields });
-}
-
-type PartsOf<Specs extends readonly Source<string, z.core.$ZodLooseShape>[]> = {
-  -readonly [Index in keyof Specs]: ReturnType<typeof partOf<Specs[Index]['from'], Specs[Index]['fields']>>;
-};
-
-// `map` over a tuple forgets that it was one.
-const partSchemas = SOURCES.map((source) =>
-  partOf<string, z.core.$ZodLooseShape>(source),
-) as unknown as PartsOf<typeof SOURCES>;
-
-const part = z.discriminatedUnion('from', partSchemas, { error: 'a mapping' });
+const part = SOURCES.schema({ after: () => partFields });
 
 /** A reward that is summed, and how. */
 export interface SummedPart {
@@ -125,7 +102,7 @@ async function named<Result>(name: string, work: () => Promise<Result>): Promise
 }
 
 export const weightedSum = defineRewardSource({
-  from: 'sum',
+  name: 'sum',
   summary: 'The weighted sum of several rewards, each normalized by constants: weight (reward - mean) / std.',
   fields: {
     parts: z
@@ -134,10 +111,10 @@ export const weightedSum = defineRewardSource({
       .describe('The rewards by name, each with settings of its own, weight, mean and std.'),
   },
   sideBySide: 'every service among the parts must answer requests side by side',
-  async open({ parts }, context) {
+  async create({ parts }, context) {
     const summed: SummedPart[] = [];
     for (const [name, { weight, mean, std, ...settings }] of Object.entries(parts)) {
-      const scorer = await named(name, () => openFrom(SOURCES, settings as SourceSettings, context));
+      const scorer = await named(name, () => SOURCES.create(settings, context));
       summed.push({ name, weight, mean, std, scorer });
     }
     return createWeightedSum(summed, context.maxMagnitude);

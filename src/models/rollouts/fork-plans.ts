@@ -1,6 +1,6 @@
 /** @file The fork plans: where the tree of a group branches. */
 
-import { at } from '../../at.js';
+import { type Entry, entryNamed } from '../../catalog.js';
 
 /** The steps of a rollout, as a fork plan sees them. */
 interface StepRegion {
@@ -11,10 +11,7 @@ interface StepRegion {
 }
 
 /** A fork plan as a config names it. */
-interface ForkPlan {
-  readonly name: string;
-  /** What it does, and where it comes from. */
-  readonly summary: string;
+interface ForkPlan extends Entry {
   /**
    * Sampler steps before which every branch splits into `numBranches`, ascending; `BEFORE_NOISE` stands for a split before
    * the first latents.
@@ -68,8 +65,8 @@ export function treeWidths(
   trainedSteps: readonly number[],
   numInferenceSteps: number,
 ): number[] {
-  const plans: readonly ForkPlan[] = FORK_PLANS.filter(({ name }) => name === forkPlan);
-  const forks = new Set(at(plans, 0).forksAt({ trainedSteps, forkSteps }));
+  const plan: ForkPlan = entryNamed(FORK_PLANS, forkPlan);
+  const forks = new Set(plan.forksAt({ trainedSteps, forkSteps }));
   let width = forks.has(BEFORE_NOISE) ? numBranches : 1;
   const widths = [width];
   for (let step = 0; step < numInferenceSteps; step++) {

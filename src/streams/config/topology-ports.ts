@@ -1,3 +1,4 @@
+import { entryNamed } from '../../catalog.js';
 import { TOPIC_NAMES, TOPICS, type TopicName, type TopicSpec } from '../messages/topics.js';
 import { STAGE_SPECS } from '../stages/index.js';
 import type { Contradiction } from './contradictions/config-rule.js';
@@ -14,9 +15,7 @@ export interface TopicPorts {
 export function topologyPorts({ stages }: Pick<ResolvedConfig, 'stages'>): TopicPorts[] {
   const withPort = (side: 'reads' | 'writes', topic: TopicName) =>
     Object.entries(stages)
-      .filter(([, { type }]) =>
-        STAGE_SPECS.some((spec) => spec.type === type && Object.hasOwn(spec[side], topic)),
-      )
+      .filter(([, { type }]) => Object.hasOwn(entryNamed(STAGE_SPECS, type)[side], topic))
       .map(([name]) => name);
   return TOPIC_NAMES.map((topic) => ({
     topic,
@@ -77,6 +76,6 @@ export function findPortFaults(config: ResolvedConfig): Contradiction[] {
 
 function typesWithPort(side: 'reads' | 'writes', topic: TopicName): string {
   return STAGE_SPECS.filter((spec) => Object.hasOwn(spec[side], topic))
-    .map(({ type }) => type)
+    .map(({ name }) => name)
     .join(' or ');
 }

@@ -15,7 +15,7 @@ export const STAGE_SPECS = [
   trainerStage,
 ] as const;
 
-export type StageType = (typeof STAGE_SPECS)[number]['type'];
+export type StageType = (typeof STAGE_SPECS)[number]['name'];
 
 /** Parts of a run that may be processes of their own, with the stages of each. */
 export const ROLES = {

@@ -2,17 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { section } from '../../../src/fields.js';
 import { createSurrogate, SURROGATES, type SurrogateSettings } from '../../../src/models/objectives/index.js';
 
-const withDefaults = SURROGATES.map(
-  ({ type, fields }) => ({ type, ...section(fields).parse({}) }) as SurrogateSettings,
+const withDefaults = SURROGATES.entries.map(
+  ({ name, fields }) => ({ type: name, ...section(fields).parse({}) }) as SurrogateSettings,
 );
 
 describe('SURROGATES', () => {
   it('should each have a name of its own', () => {
-    expect(new Set(SURROGATES.map(({ type }) => type)).size).toBe(SURROGATES.length);
+    expect(new Set(SURROGATES.entries.map(({ name }) => name)).size).toBe(SURROGATES.entries.length);
   });
 
   it.each(
-    SURROGATES.flatMap(({ type, fields }) =>
+    SURROGATES.entries.flatMap(({ name: type, fields }) =>
       Object.entries(fields).map(([name, field]) => [type, name, field] as const),
     ),
   )('should describe every setting: %s %s', (_, __, field) => {

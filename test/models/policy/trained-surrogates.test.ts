@@ -29,9 +29,9 @@ beforeAll(async () => {
 });
 afterAll(() => tiny.close());
 
-const SETTINGS = SURROGATES.map(
-  ({ type, fields }) =>
-    ({ type, ...z.object(fields as z.core.$ZodLooseShape).parse({}) }) as SurrogateSettings,
+const SETTINGS = SURROGATES.entries.map(
+  ({ name, fields }) =>
+    ({ type: name, ...z.object(fields as z.core.$ZodLooseShape).parse({}) }) as SurrogateSettings,
 );
 
 describe.each(SETTINGS.map((surrogate) => [surrogate.type, surrogate] as const))('%s', (_, surrogate) => {

@@ -36,7 +36,7 @@ describe('topologyJsonSchema', () => {
   });
 
   it.each([
-    ['surrogate', 'type', SURROGATES.map(({ type }) => type)],
+    ['surrogate', 'type', SURROGATES.entries.map(({ name }) => name)],
     ['updates', 'from', ['round', 'replay']],
     ['value', 'type', ['none', 'network']],
   ])('should offer every kind of %s with its own settings', (name, key, kinds) => {
@@ -49,7 +49,7 @@ describe('topologyJsonSchema', () => {
   });
 
   it('should offer every source of rewards, alone and as part of a sum', () => {
-    const words = REWARD_SOURCES.map(({ from }) => from);
+    const words = REWARD_SOURCES.entries.map(({ name }) => name);
     const named = propertiesOf(schema).flatMap(([path, { const: word }]) =>
       path.endsWith('.from') && words.includes(word as never) ? [`${path} ${word}`] : [],
     );

@@ -4,12 +4,12 @@ import { STAGE_SPECS } from '../../../src/streams/stages/index.js';
 
 describe('STAGE_SPECS', () => {
   it('should be alphabetical and without duplicates', () => {
-    const types = STAGE_SPECS.map(({ type }) => type);
+    const types = STAGE_SPECS.map(({ name }) => name);
     expect(types).toEqual([...new Set(types)].sort());
   });
 
   it.each(STAGE_SPECS)(
-    'should say in words what $type does and what follows',
+    'should say in words what $name does and what follows',
     ({ summary, consequences }) => {
       for (const sentence of [summary, ...Object.values(consequences)])
         expect(sentence).toMatch(/^[A-Z].*\.$/);

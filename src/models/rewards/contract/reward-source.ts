@@ -1,6 +1,6 @@
-/** @file What a source of rewards says of itself: all that config, lint, JSON Schema and the reward thread need. */
+/** @file What a reward source is given, and what it says of itself. */
 
-import type { z } from 'zod';
+import { entriesOf } from '../../../catalog.js';
 import type { Engine } from '../../engines/contract/engine.js';
 import type { RewardScorer } from './reward-scorer.js';
 
@@ -18,25 +18,14 @@ export interface RewardContext {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-export interface RewardSourceSpec<Name extends string, Fields extends z.core.$ZodLooseShape> {
-  /** Its word in a config: `from: http`. */
-  readonly from: Name;
-  /** What the rewards are, in a sentence. */
-  readonly summary: string;
-  /** Its settings, each with a description and, where one makes sense, a default. */
-  readonly fields: Fields;
-  /** There where groups may be scored side by side: what that asks of the scorer, after "with more than 1". */
+export interface RewardSourceTraits {
+  /** What scoring several groups at once asks of the scorer, after "with more than 1"; absent where it cannot. */
   readonly sideBySide?: string;
-  /**
-   * Opens it. A path is relative to where the program runs.
-   * @throws TributaryError with what is missing, before a picture is scored.
-   */
-  readonly open: (settings: z.output<z.ZodObject<Fields>>, context: RewardContext) => Promise<RewardScorer>;
 }
 
-/** Keeps the literal types of a spec while it is checked. */
-export function defineRewardSource<const Name extends string, Fields extends z.core.$ZodLooseShape>(
-  spec: RewardSourceSpec<Name, Fields>,
-): RewardSourceSpec<Name, Fields> {
-  return spec;
-}
+/**
+ * Checks the entry of a reward source. `create` opens it; relative paths start from where the program runs.
+ *
+ * Errors: those of `create` say what is missing, before a picture is scored.
+ */
+export const defineRewardSource = entriesOf<Promise<RewardScorer>, [RewardContext], RewardSourceTraits>();

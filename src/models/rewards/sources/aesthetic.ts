@@ -16,7 +16,7 @@ const SHIPPED_HEAD = fileURLToPath(
 
 /** r = head(f(picture)), f the image features of CLIP ViT-L/14, of length 1 (ddpo-pytorch, aesthetic_scorer.py). */
 export const aesthetic = defineRewardSource({
-  from: 'aesthetic',
+  name: 'aesthetic',
   summary:
     "LAION's aesthetic score, a linear head on image features of CLIP ViT-L/14, usually between 4 and 7. The prompt does not matter.",
   fields: {
@@ -28,7 +28,7 @@ export const aesthetic = defineRewardSource({
       .describe('Another head, as layers.N.weight and layers.N.bias. Without it, the one of LAION.'),
     batchSize: batchSizeField('Images that the model sees in one run,'),
   },
-  async open({ model, head: headPath = SHIPPED_HEAD, batchSize }, { engine, imageShape }) {
+  async create({ model, head: headPath = SHIPPED_HEAD, batchSize }, { engine, imageShape }) {
     const head = await readAestheticHead(headPath);
     const vision = await openImageEncoder(engine(), model, batchSize, imageShape);
     const requireWidth = (width: number) => {

@@ -19,7 +19,7 @@ import { loadTextTokenizer } from '../encoders/text-tokenizer.js';
  * and scale exp(logit_scale).
  */
 export const clipScore = defineRewardSource({
-  from: 'clip-score',
+  name: 'clip-score',
   summary: 'CLIP score: the cosine between picture and prompt, by any CLIP that was exported to ONNX.',
   fields: {
     model: text('the folder of a CLIP').describe(
@@ -35,7 +35,7 @@ export const clipScore = defineRewardSource({
       ),
     batchSize: batchSizeField('Images that the model sees in one run,'),
   },
-  async open({ model, tokenizer = model, scale, batchSize }, { engine, imageShape }) {
+  async create({ model, tokenizer = model, scale, batchSize }, { engine, imageShape }) {
     const words = await loadTextTokenizer(tokenizer);
     const vision = await openImageEncoder(engine(), model, batchSize, imageShape);
     const { path, outputs } = await findClipHalf(model, 'text');

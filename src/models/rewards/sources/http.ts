@@ -67,7 +67,7 @@ export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
 }
 
 export const httpReward = defineRewardSource({
-  from: 'http',
+  name: 'http',
   summary: 'Whatever a service says that answers over HTTP, in any language (docs/rewards.md).',
   fields: {
     url: serviceUrlField(
@@ -79,7 +79,7 @@ export const httpReward = defineRewardSource({
     batchSize: batchSizeField('Images in one request,'),
   },
   sideBySide: 'the service must answer requests side by side',
-  open: async (settings, { imageShape, environment }) =>
+  create: async (settings, { imageShape, environment }) =>
     createHttpReward({ ...settings, imageShape, token: environment[TOKEN_VARIABLE] || undefined }),
 });
 

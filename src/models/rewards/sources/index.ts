@@ -1,7 +1,6 @@
-/** @file The sources of rewards that need no other, one line each. A new one is a file beside this one and a line here. */
+/** @file The reward sources that stand on their own, one line each. A new one is a file beside this one and a line here. */
 
-import type { RewardScorer } from '../contract/reward-scorer.js';
-import type { RewardContext } from '../contract/reward-source.js';
+import { Catalog } from '../../../catalog.js';
 import { aesthetic } from './aesthetic.js';
 import { clipScore } from './clip-score.js';
 import { dualEncoderReward } from './dual-encoder.js';
@@ -12,7 +11,7 @@ import { onnxReward } from './onnx.js';
 import { vlmCaption } from './vlm-caption.js';
 import { vlmQuestion } from './vlm-question.js';
 
-export const SOURCES = [
+export const SOURCES = new Catalog('from', [
   dualEncoderReward,
   httpReward,
   clipScore,
@@ -23,27 +22,4 @@ export const SOURCES = [
   vlmQuestion,
   vlmCaption,
   moduleReward,
-] as const;
-
-/** What the settings of a spec in a list are: `{ from: 'http', url: ..., ... }`. */
-export type SettingsOf<Spec> = Spec extends {
-  readonly from: infer Name;
-  readonly open: (settings: infer Settings, context: RewardContext) => Promise<RewardScorer>;
-}
-  ? { readonly from: Name } & Readonly<Settings>
-  : never;
-
-export type SourceSettings = SettingsOf<(typeof SOURCES)[number]>;
-
-/** Opens the source of a list that the settings name. */
-export async function openFrom<Spec extends { readonly from: string }>(
-  specs: readonly Spec[],
-  settings: SettingsOf<Spec>,
-  context: RewardContext,
-): Promise<RewardScorer> {
-  // The settings of a source are what its own `open` takes; the map from word to spec forgets that.
-  const spec = specs.find(({ from }) => from === settings.from) as unknown as {
-    open(settings: unknown, context: RewardContext): Promise<RewardScorer>;
-  };
-  return spec.open(settings, context);
-}
+]);

@@ -30,18 +30,18 @@ function kilobytes(sign: 1 | -1) {
 
 /** r = -(bytes of the JPEG) / 1000 (Black et al. 2023; ddpo-pytorch ddpo_pytorch/rewards.py, jpeg_compressibility). */
 export const jpegCompressibility = defineRewardSource({
-  from: 'jpeg-compressibility',
+  name: 'jpeg-compressibility',
   summary:
     "DDPO's compressibility: minus the size of the picture as JPEG, in kilobytes of 1000 bytes. The prompt does not matter.",
   fields,
-  open: kilobytes(-1),
+  create: kilobytes(-1),
 });
 
 /** r = (bytes of the JPEG) / 1000 (jpeg_incompressibility of the same file). */
 export const jpegIncompressibility = defineRewardSource({
-  from: 'jpeg-incompressibility',
+  name: 'jpeg-incompressibility',
   summary:
     "DDPO's incompressibility: the size of the picture as JPEG, in kilobytes of 1000 bytes. The prompt does not matter.",
   fields,
-  open: kilobytes(1),
+  create: kilobytes(1),
 });

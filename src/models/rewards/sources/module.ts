@@ -35,7 +35,7 @@ interface RewardModule {
  * than it may, or returns something else, `retryable` where it is late or what it throws says so.
  */
 export const moduleReward = defineRewardSource({
-  from: 'module',
+  name: 'module',
   summary: 'Whatever a JavaScript module of yours says, in the thread of the rewards (docs/rewards.md).',
   fields: {
     path: text('the path of a JavaScript module').describe(
@@ -52,7 +52,7 @@ export const moduleReward = defineRewardSource({
       ),
   },
   sideBySide: 'the module must allow calls side by side',
-  async open({ path, options, timeoutMs }, { imageShape: [, height, width] }) {
+  async create({ path, options, timeoutMs }, { imageShape: [, height, width] }) {
     const { score, close } = await load(path);
     return {
       runsOn: null,

@@ -47,7 +47,7 @@ interface Row {
 
 /** r = scale · score, from one run of the graph on some pictures and their prompt. */
 export const onnxReward = defineRewardSource({
-  from: 'onnx',
+  name: 'onnx',
   summary:
     'Any reward model that was exported to ONNX, such as PickScore, HPSv2 or ImageReward: `inputs` says what its inputs mean.',
   fields: {
@@ -66,7 +66,7 @@ export const onnxReward = defineRewardSource({
       .describe("Factor of the score, such as 100 for PickScore's logits; negative where less is better."),
     batchSize: batchSizeField('Images that the model sees in one run,'),
   },
-  async open({ model, inputs, score: read, scale, batchSize }, { engine, imageShape }) {
+  async create({ model, inputs, score: read, scale, batchSize }, { engine, imageShape }) {
     const graph = await openGraph(engine(), model);
     requirePorts(graph, model, { inputs: Object.keys(inputs), outputs: outputsOf(read) });
     if (read.from === 'cosine') {

@@ -47,7 +47,7 @@ export function createCaptionReward(
 }
 
 export const vlmCaption = defineRewardSource({
-  from: 'vlm-caption',
+  name: 'vlm-caption',
   summary:
     "DDPO's prompt alignment: BERTScore recall between the prompt and the caption that a vision-language model gives the picture.",
   fields: {
@@ -63,7 +63,7 @@ export const vlmCaption = defineRewardSource({
     ),
   },
   sideBySide: 'the endpoint must answer requestsAtOnce requests for each of them',
-  async open(settings, context) {
+  async create(settings, context) {
     const chat = createChatService(settings, context, { wantsLogprobs: false });
     return createCaptionReward(settings, chat, await openTokenEncoder(context.engine(), settings.encoder));
   },

@@ -78,7 +78,7 @@ const question = section({
 });
 
 export const vlmQuestion = defineRewardSource({
-  from: 'vlm-question',
+  name: 'vlm-question',
   summary:
     'Answers of a vision-language model to questions about a picture, over an endpoint of the OpenAI form.',
   fields: {
@@ -95,7 +95,7 @@ export const vlmQuestion = defineRewardSource({
       ),
   },
   sideBySide: 'the endpoint must answer requestsAtOnce requests for each of them',
-  open: async (settings, context) => {
+  create: async (settings, context) => {
     const wantsLogprobs = settings.judge === 'probability';
     return createInterrogation(settings, createChatService(settings, context, { wantsLogprobs }));
   },

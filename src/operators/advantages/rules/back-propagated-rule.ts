@@ -34,12 +34,12 @@ export function backPropagatedRule(options: GroupZScoreOptions): AdvantageRule {
 }
 
 export const backPropagatedRuleSpec = defineAdvantageRule({
-  rule: 'back-propagated',
+  name: 'back-propagated',
   summary:
     "TreeGRPO's rule: the z-scores of the leaves inside their group flow back up the tree; every step is credited with the mean of the leaves below it. Every branch is trained on.",
   fields: { stdFloor: stdFloorField },
   comparesBranches: true,
   creditsEdges: true,
-  selectable: (_, numBranches) => numBranches,
+  keeps: 'all',
   create: backPropagatedRule,
 });

@@ -45,7 +45,7 @@ export function branchCenteredRule(options: BranchCenteredRuleOptions): Advantag
 }
 
 export const branchCenteredRuleSpec = defineAdvantageRule({
-  rule: 'branch-centered',
+  name: 'branch-centered',
   summary:
     'The advantage of a branch is its z minus the mean z of its group: the luck of the shared prefix drops out.',
   fields: {
@@ -64,6 +64,6 @@ export const branchCenteredRuleSpec = defineAdvantageRule({
   },
   comparesBranches: true,
   creditsEdges: false,
-  selectable: ({ keep }, numBranches) => (keep === 'extremes' ? Math.min(2, numBranches) : numBranches),
+  keeps: 'extremes',
   create: branchCenteredRule,
 });

@@ -41,7 +41,7 @@ export function groupZScoreRule({ std, ...options }: GroupZScoreRuleOptions): Ad
 }
 
 export const groupZScoreRuleSpec = defineAdvantageRule({
-  rule: 'group-z-score',
+  name: 'group-z-score',
   summary:
     "GRPO's rule: the reward of a branch less the mean of its group, over a standard deviation; every branch is trained on, and no history is kept.",
   fields: {
@@ -54,6 +54,6 @@ export const groupZScoreRuleSpec = defineAdvantageRule({
   },
   comparesBranches: true,
   creditsEdges: false,
-  selectable: (_, numBranches) => numBranches,
+  keeps: 'all',
   create: groupZScoreRule,
 });

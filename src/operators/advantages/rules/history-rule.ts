@@ -66,7 +66,7 @@ export function historyRule(options: HistoryRuleOptions): AdvantageRule {
 }
 
 export const historyRuleSpec = defineAdvantageRule({
-  rule: 'history',
+  name: 'history',
   summary:
     'B²-DiffuRL as released: z-score over the prompt and its history; of each group the best and the worst branch, where they pass their thresholds.',
   fields: {
@@ -83,6 +83,6 @@ export const historyRuleSpec = defineAdvantageRule({
   },
   comparesBranches: true,
   creditsEdges: false,
-  selectable: (_, numBranches) => Math.min(2, numBranches),
+  keeps: 'extremes',
   create: historyRule,
 });

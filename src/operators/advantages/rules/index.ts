@@ -1,5 +1,6 @@
 /** @file The advantage rules, one line each. Their order is that of config messages. */
 
+import { Catalog, entryNamed, type SettingsOf } from '../../../catalog.js';
 import type { AdvantageRule } from '../advantage-rule.js';
 import { backPropagatedRuleSpec } from './back-propagated-rule.js';
 import { branchCenteredRuleSpec } from './branch-centered-rule.js';
@@ -10,7 +11,7 @@ import { perPromptRuleSpec } from './per-prompt-rule.js';
 import { rewardRuleSpec } from './reward-rule.js';
 import { sameDepthRuleSpec } from './same-depth-rule.js';
 
-export const ADVANTAGE_RULES = [
+export const ADVANTAGE_RULES = new Catalog('rule', [
   historyRuleSpec,
   branchCenteredRuleSpec,
   perPromptRuleSpec,
@@ -19,36 +20,22 @@ export const ADVANTAGE_RULES = [
   leaveOneOutRuleSpec,
   sameDepthRuleSpec,
   backPropagatedRuleSpec,
-] as const;
+]);
 
-type Spec = (typeof ADVANTAGE_RULES)[number];
-
-export type AdvantageRuleName = Spec['rule'];
+export type AdvantageRuleName = (typeof ADVANTAGE_RULES.entries)[number]['name'];
 
 /** Settings of a rule, as a config holds them: `{ rule: 'history', historyRounds: 8, ... }`. */
-export type AdvantageRuleSettings = {
-  [Each in Spec as Each['rule']]: { readonly rule: Each['rule'] } & Readonly<Parameters<Each['create']>[0]>;
-}[AdvantageRuleName];
-
-/** Returns the spec of a rule. */
-export function advantageRuleSpec(rule: AdvantageRuleName): Spec {
-  return ADVANTAGE_RULES.find((spec) => spec.rule === rule) as Spec;
-}
+export type AdvantageRuleSettings = SettingsOf<typeof ADVANTAGE_RULES>;
 
 /** Creates the rule that the settings name. */
-export function createAdvantageRule(settings: AdvantageRuleSettings): AdvantageRule {
-  // The settings of a rule are what its own functions take; the way from name to spec forgets that.
-  const create = advantageRuleSpec(settings.rule).create as (
-    settings: AdvantageRuleSettings,
-  ) => AdvantageRule;
-  return create(settings);
-}
+export const createAdvantageRule = (settings: AdvantageRuleSettings): AdvantageRule =>
+  ADVANTAGE_RULES.create(settings);
 
-/** Samples that the rule selects from one group of so many branches, at most. */
+/** Returns the entry of a rule. */
+export const advantageRuleSpec = (rule: AdvantageRuleName) => entryNamed(ADVANTAGE_RULES.entries, rule);
+
+/** Returns how many samples a rule selects, at most, from a group of `numBranches` branches. */
 export function selectableBranches(settings: AdvantageRuleSettings, numBranches: number): number {
-  const { selectable } = advantageRuleSpec(settings.rule);
-  return (selectable as (settings: AdvantageRuleSettings, numBranches: number) => number)(
-    settings,
-    numBranches,
-  );
+  const keeps = 'keep' in settings ? settings.keep : advantageRuleSpec(settings.rule).keeps;
+  return keeps === 'all' ? numBranches : Math.min(2, numBranches);
 }

@@ -45,7 +45,7 @@ export function leaveOneOutRule({ scale, stdFloor = 0 }: LeaveOneOutRuleOptions)
 }
 
 export const leaveOneOutRuleSpec = defineAdvantageRule({
-  rule: 'leave-one-out',
+  name: 'leave-one-out',
   summary:
     "LOOP's rule (REINFORCE leave-one-out): the reward of a branch less the mean of the other branches of its group; every branch is trained on.",
   fields: {
@@ -58,6 +58,6 @@ export const leaveOneOutRuleSpec = defineAdvantageRule({
   },
   comparesBranches: true,
   creditsEdges: false,
-  selectable: (_, numBranches) => numBranches,
+  keeps: 'all',
   create: leaveOneOutRule,
 });

@@ -57,7 +57,7 @@ export function perPromptRule({ bufferSize, minCount, stdFloor = 0 }: PerPromptR
 }
 
 export const perPromptRuleSpec = defineAdvantageRule({
-  rule: 'per-prompt',
+  name: 'per-prompt',
   summary:
     "DDPO's rule: z-score over the newest rewards of the prompt; every sample is trained on. It needs no branches.",
   fields: {
@@ -73,6 +73,6 @@ export const perPromptRuleSpec = defineAdvantageRule({
   },
   comparesBranches: false,
   creditsEdges: false,
-  selectable: (_, numBranches) => numBranches,
+  keeps: 'all',
   create: perPromptRule,
 });

@@ -41,7 +41,7 @@ function fault(option: string, expected: string, got: number): TributaryError {
 }
 
 export const rewardRuleSpec = defineAdvantageRule({
-  rule: 'reward',
+  name: 'reward',
   summary:
     "DPOK's rule: the reward, standardized by constants; every sample is trained on, and it needs no branches. It compares nothing, so set the constants to the mean and spread of the reward.",
   fields: {
@@ -54,6 +54,6 @@ export const rewardRuleSpec = defineAdvantageRule({
   },
   comparesBranches: false,
   creditsEdges: false,
-  selectable: (_, numBranches) => numBranches,
+  keeps: 'all',
   create: rewardRule,
 });

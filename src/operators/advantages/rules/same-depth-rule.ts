@@ -35,12 +35,12 @@ export function sameDepthRule(options: GroupZScoreOptions): AdvantageRule {
 }
 
 export const sameDepthRuleSpec = defineAdvantageRule({
-  rule: 'same-depth',
+  name: 'same-depth',
   summary:
     "BranchGRPO's rule: every step of a tree is credited with the node it leads to, compared with the nodes of the same depth; the reward of a node is the mean of its leaves. Every branch is trained on.",
   fields: { stdFloor: stdFloorField },
   comparesBranches: true,
   creditsEdges: true,
-  selectable: (_, numBranches) => numBranches,
+  keeps: 'all',
   create: sameDepthRule,
 });

@@ -14,12 +14,8 @@ import { guards } from './guards-schema.js';
 import { kafka } from './kafka-schema.js';
 import { promotion } from './promotion-schema.js';
 
-type SchemasOf<Specs extends readonly { readonly schema: z.core.$ZodTypeDiscriminable }[]> = {
-  -readonly [Index in keyof Specs]: Specs[Index]['schema'];
-};
-
-// `map` over a tuple forgets that it was one.
-const stageSchemas = STAGE_SPECS.map((spec) => spec.schema) as unknown as SchemasOf<typeof STAGE_SPECS>;
+const [firstStage, ...otherStages] = STAGE_SPECS;
+const stageSchemas = [firstStage.schema, ...otherStages.map(({ schema }) => schema)] as const;
 const stage = z.discriminatedUnion('type', stageSchemas, { error: 'a mapping' });
 
 const nameOf = (thing: string) => {

@@ -46,7 +46,7 @@ const source = z
   .describe('Where the prompts of groups come from.');
 
 export const promptsStage = defineStage({
-  type: 'prompts',
+  name: 'prompts',
   summary: 'Issues the prompts of a run, `groupsPerRound` a round, no more than `runAhead` ahead.',
   consequences: {
     ordering: 'Tickets leave in the order of their group index.',

@@ -85,7 +85,7 @@ export function rewardStage(
       scoreRewards<PictureGroup>({
         score: (group) => cancellable(context.canceling, (signal) => score(group, signal)),
         maxMagnitude: source.maxMagnitude,
-        concurrency: source.concurrency ?? 1,
+        concurrency: 'concurrency' in source ? source.concurrency : 1,
         maxRetries: config.transport.maxAttempts - 1,
         maxQueued: 2 * runAhead,
         deadLetters: (letter) => letters$.next(letter),

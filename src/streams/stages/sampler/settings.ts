@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { namesOf } from '../../../catalog.js';
 import { integer, number, oneOf, section } from '../../../fields.js';
-import { FORK_PLANS, type ForkPlanName } from '../../../models/rollouts/fork-plans.js';
+import { FORK_PLANS } from '../../../models/rollouts/fork-plans.js';
 import { defineStage } from '../spec/stage-spec.js';
 
 export const samplerStage = defineStage({
-  type: 'sampler',
+  name: 'sampler',
   summary: 'Samples groups of rollouts that share the steps before their forks and differ after them.',
   consequences: {
     ordering: 'Groups of a batch leave together, in the order of their tickets.',
@@ -34,7 +35,7 @@ export const samplerStage = defineStage({
       .describe(
         'Branches of every fork (B). With one fork a group has as many rollouts; more find better extremes and cost as many images and reward queries. 1 means no branches, and goes with rules that compare none, such as `per-prompt`.',
       ),
-    forkPlan: oneOf(FORK_PLANS.map(({ name }) => name) as unknown as [ForkPlanName, ...ForkPlanName[]])
+    forkPlan: oneOf(namesOf(FORK_PLANS))
       .default('interval')
       .describe(
         `Where a group branches: ${FORK_PLANS.map(({ name, summary }) => `\`${name}\` ${summary}`).join('; ')}.`,

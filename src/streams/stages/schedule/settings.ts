@@ -75,7 +75,7 @@ const modes = z.discriminatedUnion(
 );
 
 export const scheduleStage = defineStage({
-  type: 'schedule',
+  name: 'schedule',
   summary:
     'Says for each round which sampler steps are trained; the first of them is where B²-DiffuRL branches.',
   consequences: {

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { integer, number, oneOf, section } from '../../../fields.js';
+import { SURROGATES } from '../../../models/objectives/index.js';
 import { STEP_WEIGHTINGS } from '../../../models/objectives/step-weights.js';
 import { GRADIENT_CHECKPOINTING } from '../../../models/policy/policy-graph.js';
 import { defineStage } from '../spec/stage-spec.js';
-import { surrogateSchema } from './surrogate.js';
 import { updatesSchema, valueSchema } from './updates.js';
 
 const decay = (meaning: string) => number({ from: '[0', to: '1)' }).describe(meaning);
 
 export const trainerStage = defineStage({
-  type: 'trainer',
+  name: 'trainer',
   summary: 'Trains the LoRA adapter on the selected samples of a round and publishes the new policy.',
   consequences: {
     ordering: 'Rounds are trained one after another.',
@@ -18,7 +18,7 @@ export const trainerStage = defineStage({
   },
   schema: section({
     type: z.literal('trainer'),
-    surrogate: surrogateSchema
+    surrogate: SURROGATES.schema()
       .prefault({ type: 'ddpo-is' })
       .describe('The loss of one trained row, with settings of its own.'),
     stepWeighting: oneOf(STEP_WEIGHTINGS)

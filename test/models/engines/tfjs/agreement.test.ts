@@ -37,8 +37,8 @@ const FOLDERS = [
 ] as const;
 
 /** With defaults, and bands so wide that a ratio off 1 leaves none of them. */
-const SETTINGS = SURROGATES.map(({ type, fields }) => {
-  const settings = { type, ...z.object(fields as z.core.$ZodLooseShape).parse({}) };
+const SETTINGS = SURROGATES.entries.map(({ name, fields }) => {
+  const settings = { type: name, ...z.object(fields as z.core.$ZodLooseShape).parse({}) };
   return { ...settings, ...('clipRange' in settings && { clipRange: 0.5 }) } as SurrogateSettings;
 });
 

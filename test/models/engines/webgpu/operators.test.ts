@@ -71,7 +71,7 @@ describeOnSwiftShader('operators on WebGPU', (startEngine) => {
     PATIENCE,
   );
 
-  it.each(SURROGATES.map((surrogate) => [surrogate.type, surrogate.fields] as const))(
+  it.each(SURROGATES.entries.map((surrogate) => [surrogate.name, surrogate.fields] as const))(
     'should have the whole training graph of %s',
     async (type, fields) => {
       const settings = z.object(fields as z.core.$ZodLooseShape).parse({});

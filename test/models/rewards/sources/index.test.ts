@@ -7,12 +7,12 @@ const TAKEN = ['type', 'from', 'concurrency', 'weight', 'mean', 'std'];
 
 describe('REWARD_SOURCES', () => {
   it('should have one word each', () => {
-    const words = REWARD_SOURCES.map(({ from }) => from);
+    const words = REWARD_SOURCES.entries.map(({ name }) => name);
     expect(new Set(words).size).toBe(words.length);
     for (const word of words) expect(word).toMatch(/^[a-z-]+$/);
   });
 
-  it.each(REWARD_SOURCES.map((spec) => [spec.from, spec] as const))(
+  it.each(REWARD_SOURCES.entries.map((spec) => [spec.name, spec] as const))(
     'should say in words what %s is, and leave the fields of others alone',
     (_, { summary, fields }) => {
       expect(summary).toMatch(/^[A-Z].*\.$/);

@@ -15,7 +15,7 @@ const gray = (level: number) => new Float32Array(24).fill((level / 255) * 2 - 1)
 const pictures = { prompt: 'a red ball', images: [gray(0), gray(51), gray(255)] };
 const FIXTURE = new URL('../../../fixtures/module-reward-thread.mjs', import.meta.url);
 
-type Settings = Parameters<typeof moduleReward.open>[0];
+type Settings = Parameters<typeof moduleReward.create>[0];
 type Service = {
   open(settings: { settings: Settings; imageShape: readonly number[] }): Promise<void>;
   score(pictures: PicturesOfPrompt, signal: AbortSignal): Promise<ScoredPictures>;

@@ -32,7 +32,7 @@ type Build = (
   g: GraphBuilder,
   sizes: { tokens: number; vocabSize: number },
 ) => Readonly<Record<string, Value>>;
-type Settings = Parameters<typeof onnxReward.open>[0];
+type Settings = Parameters<typeof onnxReward.create>[0];
 
 /** Means of the channels times sums of the tokens: one number a picture. */
 const scored: Build = (g, sizes) => {
@@ -76,7 +76,7 @@ async function open(
     batchSize: 2,
     ...own,
   };
-  return { folder, model, scorer: await onnxReward.open(settings, rewardContext({ imageShape: SHAPE })) };
+  return { folder, model, scorer: await onnxReward.create(settings, rewardContext({ imageShape: SHAPE })) };
 }
 const rewardsOf = async ({ scorer }: Awaited<ReturnType<typeof open>>) =>
   (await scorer.score({ prompt: PROMPT, images }, unaborted())).rewards;

@@ -13,13 +13,13 @@ import { LARGEST_MAGNITUDE } from '../../../../src/operators/records/reward-faul
 import { closeRound } from '../../../../src/operators/round-batch.js';
 import { rewarded } from '../../groups.js';
 
-const defaultsOf = ({ rule, fields }: (typeof ADVANTAGE_RULES)[number]) =>
-  ({ rule, ...z.object(fields).parse({}) }) as AdvantageRuleSettings;
+const defaultsOf = ({ name, fields }: (typeof ADVANTAGE_RULES.entries)[number]) =>
+  ({ rule: name, ...z.object(fields).parse({}) }) as AdvantageRuleSettings;
 const tree = { firstStep: 4, widths: [1, 2, 2, 4] };
 const differing = { ...rewarded(0, 0, [0, 6, 6, 8]), tree };
 const equal = { ...rewarded(0, 1, [2, 2, 2, 2], 'a blue square'), tree };
 
-describe.each(ADVANTAGE_RULES.map((spec) => [spec.rule, spec] as const))('the rule %s', (_, spec) => {
+describe.each(ADVANTAGE_RULES.entries.map((spec) => [spec.name, spec] as const))('the rule %s', (_, spec) => {
   const settings = defaultsOf(spec);
   const rule = createAdvantageRule(settings);
 
@@ -82,7 +82,9 @@ describe('createAdvantageRule', () => {
   });
 
   it('should know rules of different names', () => {
-    expect(new Set(ADVANTAGE_RULES.map(({ rule }) => rule)).size).toBe(ADVANTAGE_RULES.length);
+    expect(new Set(ADVANTAGE_RULES.entries.map(({ name }) => name)).size).toBe(
+      ADVANTAGE_RULES.entries.length,
+    );
   });
 });
 
