@@ -6,13 +6,12 @@ import type { FolderContent } from '../../models/files/atomic.js';
 import { parseJsonOrNull } from '../../models/files/json-file.js';
 import type { PolicyFiles } from '../../models/policy/policy-file.js';
 import { holdsWeights } from '../../models/policy/policy-file.js';
-import type { AdvantageHistory, AdvantageRuleName } from '../../operators/index.js';
+import type { AdvantageHistory } from '../../operators/index.js';
 import type { Evaluation } from '../messages/run-events.js';
 import type { PromptFingerprints } from '../prompt-files/prompt-fingerprint.js';
 import type { Positions } from '../transport/kafka/kafka-transport.js';
 import { ADAPTER_FILE, WEIGHTS_FILE } from './adapter-path.js';
 import type { Checkpoint } from './checkpoint-folder.js';
-import { restoreHistory, savedHistorySchema } from './checkpoint-history.js';
 import { type Computation, computationSchema } from './computation.js';
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
@@ -32,28 +31,30 @@ export interface RunState {
   readonly positions: Positions | null;
   /** Version of what operators wanted in the last complete round, for the record; absent where they wanted nothing. */
   readonly controlVersion?: number;
-  /** What the run was computed with; absent in checkpoints of older programs. */
-  readonly computation?: Computation;
+  /** What the run was computed with. */
+  readonly computation: Computation;
   /** Mean reward on the probe of the best policy that was promoted; absent without a gate. */
   readonly bestProbeReward?: number;
-  /** What the prompt files held; absent in checkpoints of older versions. */
-  readonly promptFingerprints?: PromptFingerprints;
+  /** What the prompt files held. */
+  readonly promptFingerprints: PromptFingerprints;
 }
 
 const fingerprintSchema = z.object({ count: z.int().min(1), sha256: z.string() });
 
+/** Rewards by round. */
+const historySchema = z.object({
+  rounds: z.array(z.array(z.object({ prompt: z.string(), rewards: z.array(z.number()) }))),
+});
+
 const stateSchema = z.object({
-  history: savedHistorySchema,
+  history: historySchema,
   rewardQueries: z.int().min(0),
   base: z.looseObject({ policyVersion: z.literal(0) }),
-  positions: z
-    .record(z.string(), z.record(z.string(), z.string().regex(/^\d+$/)))
-    .nullable()
-    .default(null),
+  positions: z.record(z.string(), z.record(z.string(), z.string().regex(/^\d+$/))).nullable(),
   controlVersion: z.int().min(1).optional(),
-  computation: computationSchema.optional(),
+  computation: computationSchema,
   bestProbeReward: z.number().optional(),
-  promptFingerprints: z.object({ train: fingerprintSchema, heldOut: fingerprintSchema }).optional(),
+  promptFingerprints: z.object({ train: fingerprintSchema, heldOut: fingerprintSchema }),
 });
 
 /** What the file of a policy is called. */
@@ -79,26 +80,18 @@ export function policyOf(files: Checkpoint['files']): Uint8Array | null {
 /**
  * Reads a checkpoint's content. Files of other names are the trainer's extras: only it knows what they hold.
  *
- * @param rule The advantage rule of the run, whose history the checkpoint holds.
- * @throws TRIB_CHECKPOINT when a file is not there or not what it should be, or its history is of a form that says less.
+ * Errors: TRIB_CHECKPOINT where a file is missing or not what it should be.
  */
-export function readCheckpointFiles(
-  { path, files }: Checkpoint,
-  rule: AdvantageRuleName,
-): PolicyFiles & { readonly state: RunState } {
+export function readCheckpointFiles({ path, files }: Checkpoint): PolicyFiles & { readonly state: RunState } {
   const file = (name: string): Uint8Array => files.get(name) ?? fault(`${path}/${name}`, 'no such file');
   const state = stateSchema.safeParse(parseJsonOrNull(new TextDecoder().decode(file(STATE_FILE))));
   if (!state.success) return fault(`${path}/${STATE_FILE}`, 'another content');
   const adapter = policyOf(files) ?? file(ADAPTER_FILE);
-  const history = restoreHistory(state.data.history, rule, {
-    path: `${path}/${STATE_FILE}`,
-    policyPath: `${path}/${policyFileName(adapter)}`,
-  });
   return {
     adapter,
     optimizer: file(OPTIMIZER_FILE),
     extras: Object.fromEntries([...files].filter(([name]) => !OWN_FILES.includes(name))),
-    state: { ...state.data, history } as unknown as RunState,
+    state: state.data as unknown as RunState,
   };
 }
 

@@ -20,11 +20,16 @@ export interface Checkpoint {
 
 const MANIFEST = 'manifest.json';
 const manifestSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(RUN_VERSION),
   completeRounds: z.int().min(0),
   fingerprint: z.string(),
   files: z.record(z.string(), z.string()),
 });
+
+import { otherVersion, RUN_VERSION } from './run-version.js';
+
+/** A manifest of any version. */
+const anyVersion = z.object({ version: z.number(), files: z.object() });
 
 export interface CheckpointContent {
   readonly completeRounds: number;
@@ -45,7 +50,7 @@ export async function writeCheckpoint(
 ): Promise<string> {
   const path = join(folder, String(completeRounds));
   const manifest: z.infer<typeof manifestSchema> = {
-    version: 1,
+    version: RUN_VERSION,
     completeRounds,
     fingerprint,
     files: Object.fromEntries(Object.entries(files).map(([name, content]) => [name, sha256(content)])),
@@ -61,7 +66,7 @@ export async function writeCheckpoint(
  *
  * @param warn Hears of every damaged checkpoint that was passed over.
  *
- * **Errors**: TRIB_CHECKPOINT where it belongs to another config.
+ * Errors: TRIB_CHECKPOINT where it belongs to another config, or another version wrote it.
  */
 export async function readNewestCheckpoint(
   folder: string,
@@ -83,13 +88,17 @@ export async function readNewestCheckpoint(
   return null;
 }
 
-/** Reads one checkpoint, or says what of it is damaged. */
+/** Reads one checkpoint, or says what of it is damaged. Errors: TRIB_CHECKPOINT where another version wrote it. */
 export async function readCheckpoint(
   path: string,
 ): Promise<{ damage: string } | (Omit<Checkpoint, 'path'> & { fingerprint: string })> {
   const text = await readFile(join(path, MANIFEST), 'utf8').catch(() => null);
   if (text === null) return { damage: `one without ${MANIFEST}` };
-  const manifest = manifestSchema.safeParse(parseJsonOrNull(text));
+  const content = parseJsonOrNull(text);
+  const old = anyVersion.safeParse(content);
+  if (old.success && old.data.version !== RUN_VERSION)
+    throw otherVersion(`${join(path, MANIFEST)} version`, String(old.data.version));
+  const manifest = manifestSchema.safeParse(content);
   if (!manifest.success) return { damage: `a ${MANIFEST} that does not parse` };
   const files = new Map<string, Uint8Array>();
   for (const [name, checksum] of Object.entries(manifest.data.files)) {

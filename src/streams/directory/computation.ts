@@ -41,14 +41,9 @@ const NAMES: Readonly<Record<keyof Computation, string>> = {
 
 /**
  * Says of each thing that is not as it was when a checkpoint was written, that the run no longer repeats an undisturbed one
- * to the last byte, and how to have that back. Nothing for checkpoints of older programs, which do not say.
+ * to the last byte, and how to have that back.
  */
-export function computationChanges(
-  checkpointPath: string,
-  before: Computation | undefined,
-  now: Computation,
-): string[] {
-  if (before === undefined) return [];
+export function computationChanges(checkpointPath: string, before: Computation, now: Computation): string[] {
   const keys = Object.keys(NAMES) as (keyof Computation)[];
   return keys
     .filter((key) => before[key] !== now[key])

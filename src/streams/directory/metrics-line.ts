@@ -154,19 +154,31 @@ const kindSchema = z.object(
   { error: 'expected an object' },
 );
 
-/** Reads a line; where it cannot be used, says why: `lateGroups: expected a whole number`. */
-export function parseMetricsLine(bytes: Uint8Array): MetricsLine | { readonly damage: string } {
+/** Version 1 called a round a stage. */
+const oldLine = z.object({ kind: z.enum(['stage', 'evaluation', 'alarm']), trainingStage: z.number() });
+
+/** A line that cannot be used. */
+export interface LineDamage {
+  /** `lateGroups: expected a whole number`. */
+  readonly damage: string;
+  /** Whether version 1 wrote the line. */
+  readonly isOld: boolean;
+}
+
+/** Reads a line, or says why it cannot be used. */
+export function parseMetricsLine(bytes: Uint8Array): MetricsLine | LineDamage {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    return { damage: 'expected JSON' };
+    return { damage: 'expected JSON', isOld: false };
   }
   const kind = kindSchema.safeParse(value);
-  if (!kind.success) return { damage: firstFault(kind.error) };
+  const isOld = oldLine.safeParse(value).success;
+  if (!kind.success) return { damage: firstFault(kind.error), isOld };
   const line = SCHEMAS[kind.data.kind].safeParse(value);
   // The schemas are checked against the types field by field; zod's optional fields differ in `undefined` only.
-  return line.success ? (line.data as unknown as MetricsLine) : { damage: firstFault(line.error) };
+  return line.success ? (line.data as unknown as MetricsLine) : { damage: firstFault(line.error), isOld };
 }
 
 function firstFault({ issues: [issue] }: z.ZodError): string {

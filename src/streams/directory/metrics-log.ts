@@ -6,6 +6,7 @@ import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFault, writeFileAtomic } from '../../models/files/atomic.js';
 import { type MetricsLine, parseMetricsLine } from './metrics-line.js';
+import { otherVersion } from './run-version.js';
 import { eventRecord, versionRecord } from './tensorboard/event-record.js';
 import { alarmScalars, evaluationScalars, roundScalars } from './tensorboard/run-scalars.js';
 
@@ -36,10 +37,11 @@ export interface MetricsLog {
  * Whole lines out of order are put in order. Of two that tell the same the later counts, as a resumed run repeats what
  * was cut off; the earlier is damaged. So is a last line that a crash cut short.
  *
- * **Errors**: those of the file system.
+ * Errors: TRIB_CHECKPOINT where another version wrote the log; those of the file system.
  */
 export async function readMetrics(runPath: string): Promise<MetricsLog> {
-  const content = await readFile(join(runPath, METRICS_FILE)).catch((error: NodeJS.ErrnoException) => {
+  const path = join(runPath, METRICS_FILE);
+  const content = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return Buffer.alloc(0);
     throw error;
   });
@@ -53,6 +55,7 @@ export async function readMetrics(runPath: string): Promise<MetricsLog> {
     const number = index + 1;
     const line = parseMetricsLine(bytes);
     if ('damage' in line) {
+      if (line.isOld) throw otherVersion(`${path} line ${number}`, '1');
       damaged.push({ number, bytes, damage: line.damage });
       continue;
     }

@@ -104,7 +104,8 @@ export function holdsRun(config: ResolvedConfig, path: string | undefined): Prom
  * A run that ended before it had measured anything, for want of a model file say, is begun anew.
  *
  * **Errors**: TRIB_USAGE where a new run's directory is not empty, the run to resume is not there, or another process is
- * at work on it; TRIB_CHECKPOINT where the run to resume, or its checkpoint, has another config; TRIB_FILE where nothing can
+ * at work on it; TRIB_CHECKPOINT where the run to resume, or its checkpoint, has another config,
+ * or where another version began the run; TRIB_FILE where nothing can
  * be written. The methods fail with TRIB_FILE; those that record or save, with TRIB_USAGE where another process has taken the
  * run over.
  */
@@ -146,8 +147,8 @@ async function openLocked(
     await saveConfig(path, config);
   }
   const completeRounds = checkpoint?.completeRounds ?? 0;
-  await recoverBest(path);
   const { lines, damaged } = await readMetrics(path);
+  await recoverBest(path);
   if (damaged.length > 0) warn(damagedLines(path, damaged, await setAside(path, damaged)));
   const history = lines.filter(({ kind, round }) =>
     kind === 'round' ? round < completeRounds : checkpoint !== null && round <= completeRounds,
@@ -240,7 +241,7 @@ async function makeRunDirectory(path: string): Promise<null> {
     if (found.every((name) => FIRST_FILES.includes(name)) && (await readMetrics(path)).lines.length === 0)
       return null;
   } catch (cause) {
-    throw writeFault(path, cause);
+    throw cause instanceof TributaryError ? cause : writeFault(path, cause);
   }
   const isRun = await isThere(join(path, CONFIG_FILE));
   throw new TributaryError(

@@ -8,7 +8,6 @@ import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { writeFault } from '../../models/files/atomic.js';
 import { parseJsonOrNull } from '../../models/files/json-file.js';
-import { processIdentity, processStart } from './process-identity.js';
 
 export const LOCK_FILE = 'run.lock';
 
@@ -16,17 +15,33 @@ export const LOCK_FILE = 'run.lock';
 const SILENT_SECONDS = 30;
 /** How often a lock is written again: often enough that one beat may be late. */
 export const BEAT_MS = 10_000;
-/** By how much the clock may have been set since a process began. */
-const CLOCK_MS = 2000;
 
 const holderSchema = z.object({
   pid: z.int(),
   host: z.string(),
   since: z.string(),
-  /** As `processIdentity` says; absent where that is not known, and in locks of older programs. */
+  /** As `processIdentity` says; absent where that is not known. */
   process: z.string().optional(),
 });
 type Holder = z.infer<typeof holderSchema>;
+
+/**
+ * A text that no other process of this machine has or will have: the boot, and when in it the process began. Only Linux
+ * tells; undefined elsewhere, and where there is no such process.
+ */
+export async function processIdentity(pid: number): Promise<string | undefined> {
+  const [boot, stat] = await Promise.all([
+    contentOf('/proc/sys/kernel/random/boot_id'),
+    contentOf(`/proc/${pid}/stat`),
+  ]);
+  // Field 22 of stat, counted behind the name of the program, which may hold anything (proc(5)).
+  const ticks = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  return boot === null || ticks === undefined ? undefined : `${boot.trim()} ${ticks}`;
+}
+
+function contentOf(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').catch(() => null);
+}
 
 export interface LockOptions {
   /** Whether to take the lock of a process that cannot be shown to have ended, but does not answer and writes nothing. */
@@ -164,15 +179,9 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/**
- * Whether it is certain that the process is that of the lock. Locks of older programs say only when they were written: a
- * process that began later did not write them.
- */
-async function answers({ pid, host, since, process: identity }: Holder): Promise<boolean> {
-  if (host !== hostname()) return false;
-  if (identity !== undefined) return (await processIdentity(pid)) === identity;
-  const start = await processStart(pid);
-  return start !== undefined && start <= Date.parse(since) + CLOCK_MS;
+/** Whether it is certain that the process is that of the lock. */
+async function answers({ pid, host, process: identity }: Holder): Promise<boolean> {
+  return host === hostname() && identity !== undefined && (await processIdentity(pid)) === identity;
 }
 
 interface Written {

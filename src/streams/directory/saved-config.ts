@@ -5,42 +5,33 @@ import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
-import { LARGEST_MAGNITUDE } from '../../operators/records/reward-fault.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { firstDifference } from '../config/source/first-difference.js';
+import { otherVersion, RUN_VERSION } from './run-version.js';
 
 export const CONFIG_FILE = 'config.yaml';
 
-/** Settings that configs of older programs lack, with the values that compute what those programs did. */
-const ADDED: ReadonlyMap<string, unknown> = new Map([
-  ['maxMagnitude', LARGEST_MAGNITUDE],
-  ['drawsPerUpdate', 1],
-  ['batchesPerStep', 1],
-]);
-
-/**
- * Returns what of a config must be as it was when the run began. A run may be saved more or less often, and go on over another
- * transport. A setting that is newer than the run, and changes nothing, is left out of both.
- */
+/** Returns what of a config must be as it was when the run began. A run may change how often it is saved, and its transport. */
 export function comparable(config: object): object {
-  const shared = { ...config, checkpoints: undefined, transport: undefined };
-  return JSON.parse(JSON.stringify(shared, (key, value) => (ADDED.get(key) === value ? undefined : value)));
+  return JSON.parse(JSON.stringify({ ...config, checkpoints: undefined, transport: undefined }));
 }
 
-/** Writes the config of a run. **Errors**: TRIB_FILE. */
+/** Writes the config of a run. Errors: TRIB_FILE. */
 export function saveConfig(runPath: string, config: ResolvedConfig): Promise<void> {
   return writeFileAtomic(join(runPath, CONFIG_FILE), stringify(config));
 }
 
-/** What lies in a run directory: the settings as saved, a file that is damaged, or nothing. */
+/** What lies in a run directory: the settings as saved, those of another version, a file that is damaged, or nothing. */
 export type SavedConfig =
   | { readonly state: 'whole'; readonly settings: object }
+  | { readonly state: 'other-version'; readonly fault: TributaryError }
   | { readonly state: 'damaged'; readonly damage: string }
   | { readonly state: 'absent' };
 
-/** Reads the config of a run directory, which may be older than a setting. **Errors**: those of the file system. */
+/** Reads the config of a run directory. Errors: those of the file system. */
 export async function readSavedConfig(runPath: string): Promise<SavedConfig> {
-  const text = await readFile(join(runPath, CONFIG_FILE), 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const path = join(runPath, CONFIG_FILE);
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
   });
@@ -51,8 +42,12 @@ export async function readSavedConfig(runPath: string): Promise<SavedConfig> {
   } catch {
     return { state: 'damaged', damage: 'text that is not YAML' };
   }
-  if (typeof settings === 'object' && settings !== null && !Array.isArray(settings))
-    return { state: 'whole', settings };
+  if (typeof settings === 'object' && settings !== null && !Array.isArray(settings)) {
+    const version = 'version' in settings ? settings.version : undefined;
+    if (version === RUN_VERSION) return { state: 'whole', settings };
+    const got = version === undefined ? 'nothing' : JSON.stringify(version);
+    return { state: 'other-version', fault: otherVersion(`${path} version`, got) };
+  }
   return { state: 'damaged', damage: text.trim() === '' ? 'an empty file' : 'text that is no mapping' };
 }
 
@@ -60,7 +55,8 @@ export async function readSavedConfig(runPath: string): Promise<SavedConfig> {
  * Compares a config with that of the run to resume. Returns null where they agree, or what is wrong with a file that cannot
  * be read as a config: then the fingerprint of a checkpoint must tell.
  *
- * **Errors**: TRIB_USAGE where no run is there; TRIB_CHECKPOINT where the configs differ, naming the setting.
+ * Errors: TRIB_USAGE where no run is there; TRIB_CHECKPOINT where the configs differ, naming
+ * the setting, or where another version began the run.
  */
 export async function requireSameConfig(path: string, config: ResolvedConfig): Promise<string | null> {
   const noRun = (got: string) =>
@@ -72,6 +68,7 @@ export async function requireSameConfig(path: string, config: ResolvedConfig): P
     throw noRun(cause.code ?? cause.message);
   });
   if (saved.state === 'absent') throw noRun(`no ${CONFIG_FILE} there`);
+  if (saved.state === 'other-version') throw saved.fault;
   if (saved.state === 'damaged') return saved.damage;
   const difference = firstDifference(comparable(saved.settings), comparable(config));
   if (!difference) return null;

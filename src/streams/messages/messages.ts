@@ -32,7 +32,7 @@ export interface Progress {
   readonly isOver: boolean;
   /** Fingerprint of the settings that all processes of the run must share. */
   readonly sharedConfig: string;
-  /** SHA-256 of the training prompts of the trainer's file; absent where it is of an older version. */
+  /** SHA-256 of the training prompts of the trainer's file; absent where the writer does not say. */
   readonly trainPrompts?: string;
 }
 

@@ -2,7 +2,6 @@
 
 import type { Client } from '../../models/threads/thread.js';
 import { type AdvantageHistory, createHistory } from '../../operators/index.js';
-import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { readCheckpointFiles } from '../directory/checkpoint-files.js';
 import { type Computation, computationChanges, computationOf } from '../directory/computation.js';
@@ -53,7 +52,7 @@ export async function openRun(
   const prompts = await readPromptLists(config);
   say({ kind: 'prompts', description: promptRows(prompts) });
   const { checkpoint } = runDirectory;
-  const saved = checkpoint && readCheckpointFiles(checkpoint, stageOf(config, 'advantages').rule);
+  const saved = checkpoint && readCheckpointFiles(checkpoint);
   if (saved) requireSamePrompts(prompts, { path: checkpoint.path, state: saved.state });
   const closers: (() => Promise<void>)[] = [];
   const owned = <Thread extends { close(): Promise<void> }>(thread: Thread): Thread => {

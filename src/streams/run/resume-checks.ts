@@ -11,17 +11,15 @@ import type { PromptFingerprint } from '../prompt-files/prompt-fingerprint.js';
 import type { Transport } from '../transport/contract/transport.js';
 
 /**
- * A run that goes on with other prompts would log two runs as one. A checkpoint that does not say what they were, as older
- * versions wrote it, is taken as it is.
+ * Refuses other prompts than a run began with: it would log two runs as one.
  *
- * **Errors**: TRIB_CHECKPOINT, naming the file and both lists.
+ * Errors: TRIB_CHECKPOINT, naming the file and both lists.
  */
 export function requireSamePrompts(
   lists: { readonly train: PromptFile; readonly heldOut: PromptFile },
   checkpoint: { readonly path: string; readonly state: Pick<RunState, 'promptFingerprints'> },
 ): void {
   const before = checkpoint.state.promptFingerprints;
-  if (!before) return;
   for (const list of ['train', 'heldOut'] as const) {
     const { path, fingerprint } = lists[list];
     if (fingerprint.sha256 === before[list].sha256) continue;

@@ -60,8 +60,7 @@ async function run(
   requireNoisySteps(config, noisySteps);
   say({ kind: 'started', description: describeTopology(config, noisySteps) });
   const { checkpoint, isResumed } = runDirectory;
-  const { rule } = stageOf(config, 'advantages');
-  const startAt = checkpoint && readCheckpointFiles(checkpoint, rule).state.positions;
+  const startAt = checkpoint && readCheckpointFiles(checkpoint).state.positions;
   const warn = (message: string) => say({ kind: 'warning', message });
   const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
   const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });

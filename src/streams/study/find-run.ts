@@ -19,6 +19,7 @@ export type FoundRun =
 export async function findRun({ row, seed, runPath }: PlannedRun): Promise<FoundRun> {
   const saved = await readSavedConfig(runPath);
   if (saved.state === 'absent') return { state: 'absent' };
+  if (saved.state === 'other-version') return { state: 'other', failure: saved.fault.message };
   const { lines } = await readMetrics(runPath);
   const completeRounds = lines.filter(({ kind }) => kind === 'round').length;
   // A resume tells by the checkpoint whether the run is this one, and writes the file anew.

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parse, stringify } from 'yaml';
+import { parse } from 'yaml';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
 import { openRunDirectory, type RunDirectoryOptions } from '../../../src/streams/directory/run-directory.js';
 import { SMALLEST } from '../config/valid-config.js';
@@ -284,21 +283,6 @@ describe('openRunDirectory, a run to resume', () => {
     expect(checkpoint?.completeRounds).toBe(3);
   });
 
-  test('should go on with a run that is older than a setting, whose default changes nothing', async () => {
-    await killedRun();
-    const { checkpoints: _, transport: __, ...older } = configWith();
-    Reflect.deleteProperty(older.stages.reward ?? {}, 'maxMagnitude');
-    expect(JSON.stringify(older)).not.toContain('maxMagnitude');
-    await writeFile(join(path, 'config.yaml'), stringify(older));
-    const manifest = await readFile(join(path, 'checkpoints', '3', 'manifest.json'), 'utf8');
-    // As the older program wrote it.
-    expect(manifest).toContain(createHash('sha256').update(JSON.stringify(older)).digest('hex'));
-    expect((await open({ resume: true })).checkpoint?.completeRounds).toBe(3);
-    await expect(
-      open({ resume: true, config: configWith('stages.reward.maxMagnitude=10') }),
-    ).rejects.toMatchObject({ code: 'TRIB_CHECKPOINT' });
-  });
-
   test('should refuse a checkpoint that was copied from a run of another config', async () => {
     await killedRun();
     const other = join(folder, 'other');
@@ -323,5 +307,60 @@ describe('openRunDirectory, a run to resume', () => {
       code: 'TRIB_USAGE',
       message: `run directory ${path}: expected a run to resume, got no config.yaml there. Leave --resume out to start it.`,
     });
+  });
+});
+
+describe('openRunDirectory, a run of another version', () => {
+  /** All files but the lock, which comes and goes. */
+  const everything = async () => {
+    const files = (await readdir(path, { recursive: true, withFileTypes: true })).filter((file) =>
+      file.isFile(),
+    );
+    const paths = files.map((file) => join(file.parentPath, file.name)).sort();
+    return Promise.all(paths.map(async (file) => [file, (await readFile(file)).toString('latin1')]));
+  };
+  const refused = async (options: Partial<RunDirectoryOptions>, place: string, got: string) => {
+    const before = await everything();
+    await expect(open(options)).rejects.toMatchObject({
+      code: 'TRIB_CHECKPOINT',
+      message: `${place}: expected version 2, got ${got}: the run was begun by a program with other words. Finish it with that program; or start a new run with another --run-dir, from its adapter with --set model.startFrom=<the adapter of a checkpoint>. Nothing in the directory was changed.`,
+    });
+    expect(await everything()).toEqual(before);
+  };
+
+  test.each([
+    ['without a version', (text: string) => text.replace('version: 2\n', ''), 'nothing'],
+    ['of version 1', (text: string) => text.replace('version: 2', 'version: 1'), '1'],
+    ['of a later version', (text: string) => text.replace('version: 2', 'version: 3'), '3'],
+  ])('should refuse a config %s', async (_, written, got) => {
+    await killedRun();
+    const file = join(path, 'config.yaml');
+    await writeFile(file, written(await readFile(file, 'utf8')));
+    await refused({ resume: true }, `${file} version`, got);
+  });
+
+  test('should refuse a checkpoint of version 1, also where the config is damaged', async () => {
+    await killedRun();
+    const manifest = join(path, 'checkpoints', '3', 'manifest.json');
+    await writeFile(manifest, (await readFile(manifest, 'utf8')).replace('"version": 2', '"version": 1'));
+    await writeFile(join(path, 'config.yaml'), '');
+    await refused({ resume: true }, `${manifest} version`, '1');
+  });
+
+  test.each(['round', 'evaluation', 'alarm'])('should refuse a log of version 1: %s', async (kind) => {
+    const run = await open();
+    await run.recordRound(roundMetrics(0));
+    const log = join(path, 'metrics.jsonl');
+    const old = {
+      ...roundMetrics(0),
+      round: undefined,
+      trainingStage: 0,
+      kind: kind === 'round' ? 'stage' : kind,
+    };
+    await writeFile(log, `garbage\n${JSON.stringify(old)}\n`);
+    await refused({ resume: true }, `${log} line 2`, '1');
+    // A new run in its place would begin the log anew.
+    await run.release();
+    await refused({ resume: false }, `${log} line 2`, '1');
   });
 });
