@@ -1,62 +1,61 @@
 import type { ConfigSource } from './config-source.js';
-import { createFault, describeValue, type Fault, type FaultDetail } from './fault.js';
+import { createFault, describeValue, type Fault } from './fault.js';
 import { isMapping } from './value-tree.js';
 
 /** The version of the words that configs are written in. */
 export const CONFIG_VERSION = 2;
 
-/** Keys of version 1 that have another name now. */
-const RENAMED_KEYS: Readonly<Record<string, string>> = {
-  numStages: 'numRounds',
-  groupsPerStage: 'groupsPerRound',
-  everyStages: 'everyRounds',
-  historyStages: 'historyRounds',
-  updatesPerStage: 'updatesPerRound',
-  rewards: 'reward',
-};
-
-/** Values of version 1 that are written otherwise now, by their key. */
-const RENAMED_VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  type: {
-    intervalSchedule: 'schedule',
-    branchRollouts: 'sampler',
-    scoreRewards: 'reward',
-    groupAdvantages: 'advantages',
-    gradientSteps: 'trainer',
-  },
-  rule: { 'branch-centred': 'branch-centered' },
-  from: { stage: 'round' },
-};
+/** What version 1 called otherwise: keys, and values with their key. */
+const RENAMED: ReadonlyMap<string, string> = new Map([
+  ['centre', 'center'],
+  ['everyStages', 'everyRounds'],
+  ['groupsPerStage', 'groupsPerRound'],
+  ['historyStages', 'historyRounds'],
+  ['numStages', 'numRounds'],
+  ['stepsPerStage', 'stepsPerRound'],
+  ['updatesPerStage', 'updatesPerRound'],
+  ['type: intervalSchedule', 'type: schedule'],
+  ['type: branchRollouts', 'type: sampler'],
+  ['type: scoreRewards', 'type: reward'],
+  ['type: groupAdvantages', 'type: advantages'],
+  ['type: gradientSteps', 'type: trainer'],
+  ['rule: branch-centred', 'rule: branch-centered'],
+  ['from: stage', 'from: round'],
+  // Presets call the stage `reward`, so a file that extends one must, too. The topic is still called `rewards`.
+  ['stages.rewards', 'stages.reward'],
+]);
 
 /**
- * Returns the fault of a file that is written in another version of the words: one fault, whose next step lists the
- * words of the file that have changed. Every file that a config is made of says its version.
+ * Returns the fault of a file that does not say the version of today: one fault, whose next step lists every word of
+ * the file that has changed. Each file that a config is made of says its version.
  */
 export function versionFault({ value, placeOf }: ConfigSource): Fault | null {
   if (!isMapping(value) || value.version === CONFIG_VERSION) return null;
-  const renamed = [...new Set(renamedWords(value))];
-  const words = renamed.length === 0 ? '' : `, and ${renamed.join(', ')}`;
-  const detail: FaultDetail = {
+  const place = placeOf(['version'], 'value') ?? placeOf([], 'value');
+  if (!place) return null;
+  const version = `version: ${CONFIG_VERSION}`;
+  const words = [...new Set(renamedWords(value))].join(', ');
+  return createFault(place, {
     kind: 'version',
     path: ['version'],
     expected: String(CONFIG_VERSION),
-    got: value.version === undefined ? 'nothing' : describeValue(value.version),
-    nextStep: `Write version: ${CONFIG_VERSION}${words}.`,
-  };
-  const place = placeOf(['version'], 'value') ?? placeOf([], 'value');
-  return place ? createFault(place, detail) : null;
+    got: describeValue(value.version),
+    nextStep: words === '' ? `Write ${version}.` : `Write ${version}, and ${words}.`,
+  });
 }
 
-/** The words of version 1 that a config holds, each as `old as new`. */
-function renamedWords(value: unknown, key = ''): string[] {
-  if (typeof value === 'string') {
-    const now = RENAMED_VALUES[key]?.[value];
-    return now === undefined ? [] : [`${key}: ${value} as ${key}: ${now}`];
-  }
+/** The words of version 1 below a key, each as `old as new`. */
+function renamedWords(value: unknown, above = ''): string[] {
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([name, inner]) => {
-    // The schedule's list of steps had the name of the section above it.
-    const now = name === 'stages' && Array.isArray(inner) ? 'phases' : RENAMED_KEYS[name];
-    return [...(now === undefined ? [] : [`${name} as ${now}`]), ...renamedWords(inner, name)];
+  return Object.entries(value).flatMap(([path, inner]) => {
+    // Studies join keys by dots.
+    const keys = [above, ...path.split('.')];
+    const key = keys.at(-1) ?? '';
+    const old = [...keys.slice(1), ...keys.slice(1).map((one, index) => `${keys[index]}.${one}`)];
+    if (typeof inner === 'string') old.push(`${key}: ${inner}`);
+    const words = old.flatMap((word) => (RENAMED.has(word) ? [`${word} as ${RENAMED.get(word)}`] : []));
+    // The schedule's list had the name of the section that it stands in.
+    if (key === 'stages' && Array.isArray(inner)) words.push('stages as phases');
+    return [...words, ...renamedWords(inner, key)];
   });
 }
