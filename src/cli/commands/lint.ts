@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { describeTopology } from '../../streams/config/describe.js';
-import { type LintResult, lintTopology } from '../../streams/config/lint-topology.js';
+import { lintTopology } from '../../streams/config/lint-topology.js';
 import { readConfigText } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
+import { type Linted, requireConfig } from '../../streams/config/source/lint-sources.js';
 import { promptRows, readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import { readNoisySteps } from '../../streams/run/noisy-steps.js';
 import { collect } from '../input/options.js';
@@ -35,9 +36,9 @@ async function describePrompts(config: ResolvedConfig): Promise<ReturnType<typeo
 }
 
 async function lint(path: string, { set, json }: LintOptions): Promise<void> {
-  const { config, faults, noisySteps } = await lintWithModel(await readConfigText(path), path, set);
-  if (json) console.log(JSON.stringify(config ? { faults, config } : { faults }));
-  if (!config) throw new TributaryError('TRIB_CONFIG', faults.map(({ message }) => message).join('\n'));
+  const { noisySteps, ...linted } = await lintWithModel(await readConfigText(path), path, set);
+  if (json) console.log(JSON.stringify({ faults: linted.faults, config: linted.config }));
+  const config = requireConfig(linted);
   if (json) return;
   const rows = [...describeTopology(config, noisySteps), ...(await describePrompts(config))];
   const width = Math.max(...rows.map(([name]) => name.length));
@@ -50,7 +51,7 @@ async function lintWithModel(
   text: string,
   path: string,
   overrides: readonly string[],
-): Promise<LintResult & { readonly noisySteps?: number }> {
+): Promise<Linted<ResolvedConfig> & { readonly noisySteps?: number }> {
   const alone = lintTopology(text, path, { overrides });
   if (!alone.config) return alone;
   const warn = (message: string) => console.error(`warning: ${message}`);

@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
 import { lintTopology } from './lint-topology.js';
 import type { ResolvedConfig } from './schema/topology-schema.js';
+import { requireConfig } from './source/lint-sources.js';
 
 /**
  * Reads the text of a config.
  *
- * **Errors**: TRIB_USAGE where the file cannot be read.
+ * Errors: TRIB_USAGE where the file cannot be read.
  */
 export async function readConfigText(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
@@ -21,10 +22,8 @@ export async function readConfigText(path: string): Promise<string> {
 /**
  * Reads a topology from its file, with `--set` texts laid over it.
  *
- * **Errors**: TRIB_CONFIG with every fault on a line of its own; TRIB_USAGE where the file cannot be read.
+ * Errors: TRIB_CONFIG with every fault on a line of its own; TRIB_USAGE where the file cannot be read.
  */
 export async function loadTopology(path: string, overrides: readonly string[] = []): Promise<ResolvedConfig> {
-  const { config, faults } = lintTopology(await readConfigText(path), path, { overrides });
-  if (config) return config;
-  throw new TributaryError('TRIB_CONFIG', faults.map(({ message }) => message).join('\n'));
+  return requireConfig(lintTopology(await readConfigText(path), path, { overrides }));
 }

@@ -48,15 +48,17 @@ describe('loadPretraining', () => {
         expect.stringMatching(
           /^p\.yaml:9:1 sed the key: expected one of \.\.\., got "sed"\. Did you mean "seed"\?$/,
         ),
-        expect.stringMatching(/^p\.yaml:\d+:\d+ seed: expected number, got nothing\. Add `seed`\.$/),
+        expect.stringMatching(/^p\.yaml:\d+:\d+ seed: expected an integer >= 0, got nothing\. Add `seed`\.$/),
         expect.stringMatching(
-          /^p\.yaml:13:3 denoiser\.numSteps: expected number, got "many" \(string\)\. Change the value\.$/,
+          /^p\.yaml:13:13 denoiser\.numSteps: expected an integer >= 1, got "many" \(string\)\. Change the value\.$/,
         ),
         expect.stringMatching(
-          /^p\.yaml:\d+:3 reward\.candidates: expected number to be >=2, got 1 \(number\)\. Change the value\.$/,
+          /^p\.yaml:\d+:15 reward\.candidates: expected an integer >= 2, got 1 \(number\)\. Change the value\.$/,
         ),
         expect.stringMatching(/^p\.yaml:\d+:3 reward\.blend the key: .* Did you mean "blended"\?$/),
-        expect.stringMatching(/reward\.blended: expected number, got nothing\. Add `blended`\.$/),
+        expect.stringMatching(
+          /reward\.blended: expected a number in \[0, 1\], got nothing\. Add `blended`\.$/,
+        ),
       ]),
     );
     expect(faults).toHaveLength(6);

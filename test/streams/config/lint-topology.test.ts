@@ -221,7 +221,7 @@ stages:
     it.each([
       [
         'version: 2\nextends: gone.yaml\n',
-        'config/demo.yaml:2:10 extends: expected a file that can be read, got ENOENT at config/gone.yaml. Write it relative to this file.',
+        'config/demo.yaml:2:10 extends: expected a file that can be read, got ENOENT at config/gone.yaml. Write its path relative to this file.',
       ],
       [
         'version: 2\nextends: 7\n',
@@ -229,7 +229,7 @@ stages:
       ],
       [
         'version: 2\nextends: base.yaml\n',
-        'config/base.yaml:2:10 extends: expected a file that can be read, got ENOENT at config/more.yaml. Write it relative to this file.',
+        'config/base.yaml:2:10 extends: expected a file that can be read, got ENOENT at config/more.yaml. Write its path relative to this file.',
       ],
     ])('should refuse a file that cannot be extended (%#)', (text, message) => {
       expect(

@@ -1,3 +1,4 @@
+import { requireConfig } from '../../../src/streams/config/source/lint-sources.js';
 import { lintStudy } from '../../../src/streams/study/config/lint-study.js';
 import { planRuns, type Study } from '../../../src/streams/study/config/study.js';
 import type { EvaluationPoint, RunResult } from '../../../src/streams/study/results/run-result.js';
@@ -29,9 +30,7 @@ export function readSmall(path: string): string {
 }
 
 export function exampleStudy(text = STUDY): Study {
-  const { study, faults } = lintStudy(text, 'config/study.yaml', readSmall);
-  if (!study) throw new Error(faults.join('\n'));
-  return study;
+  return requireConfig(lintStudy(text, 'config/study.yaml', readSmall));
 }
 
 export function runsToDo(study: Study): RunToDo[] {

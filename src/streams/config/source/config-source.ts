@@ -1,5 +1,5 @@
 import { type Document, isAlias, isMap, isPair, isScalar, isSeq, type Node, type Scalar, visit } from 'yaml';
-import { createFault, type Fault, type Path, type Place } from './fault.js';
+import { createFault, type Fault, type FaultDetail, type Path, type Place } from './fault.js';
 import { parseYaml } from './parse-yaml.js';
 
 /** One of the texts that a config is made of, which remembers where everything stands. */
@@ -47,6 +47,20 @@ export function readConfigSource(text: string, file: string, layer: number): Con
       return offset === undefined ? undefined : placeAt(offset);
     },
   };
+}
+
+/** Reads a file that a config names, or says what is wrong with the name. */
+export function readNamed(
+  path: string,
+  readText: (path: string) => string,
+): { readonly text: string } | Pick<FaultDetail, 'expected' | 'got' | 'nextStep'> {
+  try {
+    return { text: readText(path) };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'an error';
+    const nextStep = 'Write its path relative to this file.';
+    return { expected: 'a file that can be read', got: `${code} at ${path}`, nextStep };
+  }
 }
 
 /** Keys that stand twice or are no plain word. */

@@ -77,7 +77,7 @@ describe('versionFault', () => {
       'seeds:',
       'set: { evaluation.everyStages: 18, stages.rewards.batchSize: 3, stages.advantages.rule: branch-centred }\nseeds:',
     );
-    expect(lintStudy(old, 'study.yaml', () => SMALLEST).faults).toEqual([
+    expect(lintStudy(old, 'study.yaml', () => SMALLEST).faults.map(({ message }) => message)).toEqual([
       'study.yaml:1:1 version: expected 2, got nothing. Write version: 2, and everyStages as everyRounds, stages.rewards as stages.reward, rule: branch-centred as rule: branch-centered.',
     ]);
   });

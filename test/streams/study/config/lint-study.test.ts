@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { lintStudy } from '../../../../src/streams/study/config/lint-study.js';
 import { exampleStudy, readSmall, STUDY } from '../example-study.js';
 
-const faultsOf = (text: string) => lintStudy(text, 'config/study.yaml', readSmall).faults;
+const faultsOf = (text: string) =>
+  lintStudy(text, 'config/study.yaml', readSmall).faults.map(({ message }) => message);
 
 describe('lintStudy', () => {
   test('should resolve every row with its changes', () => {
