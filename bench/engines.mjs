@@ -11,7 +11,7 @@ import { createOnnxRuntimeEngine } from '../dist/models/engines/onnxruntime/engi
 import { createTfjsEngine } from '../dist/models/engines/tfjs/engine.js';
 import { fuseForInference } from '../dist/models/graph/passes/fuse.js';
 import { addLora } from '../dist/models/graph/weights/lora.js';
-import { prepareUnet } from '../dist/models/pipeline/denoiser.js';
+import { openDenoiserGraph } from '../dist/models/networks/open-denoiser-graph.js';
 import { openPipeline } from '../dist/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../dist/models/policy/policy-graph.js';
 import { feedsOf } from './feeds.mjs';
@@ -39,7 +39,7 @@ const candidates = [
 
 /** The two graphs on an engine, ready to be run; none where the backend is not there. */
 async function runsOn({ name, engine }, pipeline) {
-  const source = await prepareUnet(engine, pipeline, rows);
+  const source = await openDenoiserGraph(engine, pipeline, rows);
   const sampling = fuseForInference(addLora(source, { ...LORA, form: 'folded' }, name).graph);
   const { graph: training, gradients } = await buildPolicyGraph(engine, pipeline, {
     lora: LORA,

@@ -5,7 +5,7 @@ import { encodeGraph } from '../dist/models/graph/onnx/encode.js';
 import { fuseForInference } from '../dist/models/graph/passes/fuse.js';
 import { lowerForTraining } from '../dist/models/graph/passes/lower.js';
 import { addLora } from '../dist/models/graph/weights/lora.js';
-import { prepareUnet } from '../dist/models/pipeline/denoiser.js';
+import { openDenoiserGraph } from '../dist/models/networks/open-denoiser-graph.js';
 import { openPipeline } from '../dist/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../dist/models/policy/policy-graph.js';
 import { feedsOf } from './feeds.mjs';
@@ -23,7 +23,7 @@ export async function benchGraphs({ pipeline: path, rows, threads, repetitions }
   const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads });
   try {
     const pipeline = await openPipeline(engine, path);
-    const source = await prepareUnet(engine, pipeline, rows);
+    const source = await openDenoiserGraph(engine, pipeline, rows);
     const graphs = {
       matrixProduct: matrixProduct(),
       differentiable: lowerForTraining(addLora(source, { ...LORA, form: 'beside' }, path).graph),

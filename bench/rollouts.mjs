@@ -32,7 +32,10 @@ export async function benchRollouts({ pipeline: path, groups, threads, repetitio
     const requests = Array.from({ length: groups }, (_, groupIndex) => ({ groupIndex, prompt: PROMPT }));
     const samplerFor = async (groupsPerBatch) => {
       const settings = { ...SETTINGS, groupsPerBatch };
-      const denoiser = await openDenoiser(engine, pipeline, LORA, denoiserRows(settings, TRAINED_STEPS));
+      const denoiser = await openDenoiser(engine, pipeline, {
+        lora: LORA,
+        rows: denoiserRows(settings, TRAINED_STEPS),
+      });
       await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
       return createSampler(pipeline, denoiser, settings);
     };

@@ -10,7 +10,8 @@ import { parseArgs } from 'node:util';
 import { compileGraph } from '../../dist/models/engines/compile-graph.js';
 import { createOnnxRuntimeEngine } from '../../dist/models/engines/onnxruntime/engine.js';
 import { adapterShapes } from '../../dist/models/graph/weights/lora.js';
-import { openDenoiser, prepareUnet } from '../../dist/models/pipeline/denoiser.js';
+import { openDenoiserGraph } from '../../dist/models/networks/open-denoiser-graph.js';
+import { openDenoiser } from '../../dist/models/pipeline/denoiser.js';
 import { openPipeline } from '../../dist/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../../dist/models/policy/policy-graph.js';
 import { elementCount } from '../../dist/models/tensor.js';
@@ -32,7 +33,7 @@ const pipeline = await openPipeline(engine, folder);
 
 /** One prediction of the sampler, for one picture without guidance. */
 async function forward() {
-  const denoiser = await openDenoiser(engine, pipeline, lora, [1]);
+  const denoiser = await openDenoiser(engine, pipeline, { lora, rows: [1] });
   const parameters = denoiser.adapters.flatMap((adapter) => {
     const { a, b } = adapterShapes(adapter, lora.rank);
     return [
@@ -44,7 +45,7 @@ async function forward() {
   const numbers = (shape) =>
     Float32Array.from({ length: elementCount(shape) }, (_, i) => Math.sin(i * 12.9898));
   const [latents, embeds] = [numbers(pipeline.latentShape), numbers(pipeline.embedsShape)];
-  const flop = productFlop(await prepareUnet(engine, pipeline, 1));
+  const flop = productFlop(await openDenoiserGraph(engine, pipeline, 1));
   return { flop, run: () => denoiser.predict(latents, 500, embeds) };
 }
 

@@ -53,7 +53,7 @@ const engine = {
   },
 };
 const pipeline = await openPipeline(engine, folder);
-const denoiser = await openDenoiser(engine, pipeline, lora, [1, 2]);
+const denoiser = await openDenoiser(engine, pipeline, { lora, rows: [1, 2] });
 const sampler = createSampler(pipeline, denoiser, {
   ...sampling,
   seed: 1,

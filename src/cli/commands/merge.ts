@@ -4,7 +4,7 @@ import { TributaryError } from '../../errors.js';
 import { decodeLoraFile } from '../../models/adapters/lora-file.js';
 import { loraChange, type WeightChange } from '../../models/graph/weights/weight-change.js';
 import { writeMergedPipeline } from '../../models/pipeline/merged-pipeline.js';
-import { requireUnet } from '../../models/policy/adapter-parameters.js';
+import { requireDenoiserLayers } from '../../models/policy/adapter-parameters.js';
 import { holdsWeights, weightChanges } from '../../models/policy/policy-file.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import { isThere } from '../../streams/directory/adapter-path.js';
@@ -38,7 +38,7 @@ async function merge(path: string, { pipeline, out }: MergeOptions): Promise<voi
 function changesOf({ path, bytes, beside }: AdapterFile): readonly WeightChange[] {
   if (holdsWeights(bytes)) return weightChanges(bytes, path);
   const layers = decodeLoraFile(bytes, path, beside);
-  requireUnet(layers, path);
+  requireDenoiserLayers(layers, path);
   return layers.map(loraChange);
 }
 

@@ -2,22 +2,22 @@
  * @file Adapter files in the style of kohya's trainers: the names of modules, the metadata, and which alphas diffusers does
  * not read.
  */
+import { DENOISER_NAMES, isOfDenoiser } from './component-names.js';
 import { type LoraLayer, someOf } from './lora-layer.js';
 
 /** Components of a pipeline by kohya's prefix. `lora_te` is the only text encoder, `lora_te1` the first of two. */
-const COMPONENTS = {
-  lora_unet: 'unet',
+const COMPONENTS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(DENOISER_NAMES.map(({ kohyaPrefix, component }) => [kohyaPrefix, component])),
   lora_te: 'text_encoder',
   lora_te1: 'text_encoder',
   lora_te2: 'text_encoder_2',
-} as const;
+};
+const PREFIXED = new RegExp(`^(${Object.keys(COMPONENTS).join('|')})_(.+)$`);
 
-/** Names of modules that contain an underscore: diffusers' UNet2DConditionModel, transformers' CLIPTextModel. */
+/** Names of modules that contain an underscore, of denoisers and of CLIPTextModel. */
 const NAMES_WITH_UNDERSCORES = [
-  ...['down_blocks', 'mid_block', 'up_blocks', 'transformer_blocks', 'conv_in', 'conv_out', 'conv_shortcut'],
-  ...['time_embedding', 'add_embedding', 'class_embedding', 'time_emb_proj', 'linear_1', 'linear_2'],
-  ...['cond_proj', 'encoder_hid_proj', 'proj_in', 'proj_out', 'to_q', 'to_k', 'to_v', 'to_out'],
-  ...['add_k_proj', 'add_v_proj', 'text_model', 'self_attn', 'q_proj', 'k_proj', 'v_proj', 'out_proj'],
+  ...DENOISER_NAMES.flatMap(({ underscoredNames }) => underscoredNames),
+  ...['text_model', 'self_attn', 'q_proj', 'k_proj', 'v_proj', 'out_proj'],
 ].map((name) => name.split('_'));
 
 /**
@@ -25,9 +25,9 @@ const NAMES_WITH_UNDERSCORES = [
  * underscore may stand for a dot or belong to a name; the names that diffusers gives its modules tell which.
  */
 export function fromKohya(name: string): string | undefined {
-  const [, prefix, rest] = /^(lora_unet|lora_te[12]?)_(.+)$/.exec(name) ?? [];
+  const [, prefix, rest] = PREFIXED.exec(name) ?? [];
   if (prefix === undefined || rest === undefined) return undefined;
-  return `${COMPONENTS[prefix as keyof typeof COMPONENTS]}.${pathOf(rest.split('_'))}`;
+  return `${COMPONENTS[prefix]}.${pathOf(rest.split('_'))}`;
 }
 
 /** The inverse of `fromKohya`; undefined if the name would not convert back to the same key. */
@@ -86,7 +86,7 @@ export function kohyaMetadata(
 
 /** Width of what cross-attention reads; undefined if no such layer is adapted. */
 function embedsWidth(layers: readonly LoraLayer[]): number | undefined {
-  const layer = layers.find(({ key }) => key.startsWith('unet.') && /\.attn2\.to_[kv]$/.test(key));
+  const layer = layers.find(({ key }) => isOfDenoiser(key) && /\.attn2\.to_[kv]$/.test(key));
   return layer && layer.loraA.length / layer.rank;
 }
 

@@ -1,4 +1,5 @@
 /** @file What the names of an adapter's tensors say, in the styles that are about. */
+import { isOfDenoiser, UNET_NAMES, withoutComponent } from './component-names.js';
 import { fromKohya } from './kohya.js';
 
 export interface TensorName {
@@ -22,7 +23,7 @@ const ENDING =
   /^(.+?)\.(lora_[AB](?:\.default)?\.weight|lora\.(?:down|up)\.weight|lora_(?:down|up)\.weight|alpha)$/;
 const BARE_PEFT = /^base_model\.model\./;
 /** Attention processors of diffusers before 0.22: `...attn1.processor.to_q_lora.down.weight`. */
-const PROCESSOR = /^(?:unet\.)?(.+)\.processor\.to_(q|k|v|out)_lora\.(down|up)\.weight$/;
+const PROCESSOR = /^(.+)\.processor\.to_(q|k|v|out)_lora\.(down|up)\.weight$/;
 
 /**
  * Reads a tensor's name; undefined where it is none of these:
@@ -34,7 +35,10 @@ export function parseTensorName(name: string): TensorName | undefined {
   const [, owner, projection, direction] = PROCESSOR.exec(name) ?? [];
   if (owner !== undefined) {
     const module = projection === 'out' ? 'to_out.0' : `to_${projection}`;
-    return { key: `unet.${owner}.${module}`, part: direction === 'down' ? 'A' : 'B' };
+    return {
+      key: `${UNET_NAMES.component}.${withoutComponent(owner)}.${module}`,
+      part: direction === 'down' ? 'A' : 'B',
+    };
   }
   const [, module, ending] = ENDING.exec(name) ?? [];
   const part = PARTS[ending ?? ''];
@@ -47,8 +51,8 @@ export const isBarePeft = (name: string): boolean => BARE_PEFT.test(name);
 
 function keyOf(module: string): string | undefined {
   if (!module.includes('.')) return fromKohya(module);
-  const bare = module.replace(BARE_PEFT, 'unet.');
-  return /^(unet|text_encoder|text_encoder_2)\../.test(bare) ? bare : undefined;
+  const bare = module.replace(BARE_PEFT, `${UNET_NAMES.component}.`);
+  return /^text_encoder(_2)?\../.test(bare) || isOfDenoiser(bare) ? bare : undefined;
 }
 
 /** What a tensor with another name belongs to, and why it cannot be used; undefined where nothing is known of it. */

@@ -2,6 +2,7 @@
 
 import { TributaryError } from '../../errors.js';
 import { CONVERT, PICKLE, weightFileNames } from '../networks/component-weights.js';
+import { UNET } from '../networks/denoiser-family.js';
 import { graphFileNames } from '../pipeline/component-file.js';
 import type { HubFile } from './hub-client.js';
 
@@ -50,7 +51,7 @@ export function pipelineFiles(
     wanted.push(['tokenizer_2', has('tokenizer_2') ? [] : null]);
     wanted.push(['text_encoder_2', network('text_encoder_2', 'model')]);
   }
-  wanted.push(['unet', network('unet', 'diffusion_pytorch_model')]);
+  wanted.push([UNET.component, network(UNET.component, 'diffusion_pytorch_model')]);
   // A model without any of them works on pixels.
   if (has('vae') || has('vae_decoder')) {
     const decoder =
@@ -131,8 +132,7 @@ function missingFault(id: string, all: readonly HubFile[], missing: readonly str
       `${expected}, got ${why}. ${CONVERT} Or look for safetensors in another --revision.`,
     );
   }
-  const nextStep =
-    'Only pipelines with a UNet are loaded (SD 1.x, SD 2.x, SDXL); look at the revisions too, such as --revision onnx.';
+  const nextStep = `Only pipelines with a ${UNET.title} are loaded (${UNET.models}); look at the revisions too, such as --revision onnx.`;
   return new TributaryError(
     'TRIB_MODEL',
     `${id}: expected ${missing.join(', ')}, got no such files. ${nextStep}`,

@@ -32,6 +32,8 @@ export interface ComponentWeights {
 export const PICKLE = /\.(bin|ckpt|pt|pth|pkl|pickle)$/i;
 export const CONVERT =
   'Convert the model with diffusers: load it and call save_pretrained(folder, safe_serialization=True).';
+export const EXPORT =
+  'Export the model with optimum, or save it with diffusers as safetensors, and point to that folder.';
 
 /** What is looked for in a folder, in this order: full precision first, then the variant fp16. */
 export const weightFileNames = (base: string): readonly [full: string, string, fp16: string, string] => [

@@ -6,10 +6,10 @@ import { downsample, resnet, upsample } from './blocks.js';
 import type { LayerContext } from './layers.js';
 import { conv2d, groupNorm, linear, timestepEmbedding } from './layers.js';
 import { transformer2d } from './transformer-2d.js';
-import type { Unet2dConditionConfig, UnetLevel } from './unet-config.js';
+import { NUM_TIME_IDS, type Unet2dConditionConfig, type UnetLevel } from './unet-config.js';
 
-/** Sizes of the inputs of a run. */
-export interface UnetSizes {
+/** Sizes of the inputs of one run. */
+interface UnetSizes {
   readonly rows: number;
   readonly sampleSize: readonly [height: number, width: number];
   /** Tokens of a prompt. */
@@ -28,7 +28,7 @@ export function unet2dCondition(
   { rows, sampleSize, tokens }: UnetSizes,
 ): void {
   const { g } = layer;
-  const sample = g.input('sample', 'float32', [rows, config.inChannels, ...sampleSize]);
+  const sample = g.input('sample', 'float32', [rows, config.channels, ...sampleSize]);
   const timestep = g.input('timestep', 'float32', [rows]);
   const context = g.input('encoder_hidden_states', 'float32', [rows, tokens, config.crossAttentionDim]);
   const time = op.silu(g, timeEmbedding(layer, config, timestep, rows));
@@ -70,7 +70,7 @@ export function unet2dCondition(
   }
 
   x = op.silu(g, groupNorm(layer, 'conv_norm_out', x, numGroups, epsilon));
-  g.output(conv2d(layer, 'conv_out', x, config.outChannels), 'out_sample');
+  g.output(conv2d(layer, 'conv_out', x, config.channels), 'out_sample');
 }
 
 /** Of the timestep; plus that of the prompt as a whole and of the picture's sizes, where the network has it. */
@@ -91,12 +91,12 @@ function timeEmbedding(
   const waves = timestepEmbedding(g, timestep, width, { cosinesFirst, freqShift });
   const time = embedded('time_embedding', waves);
   if (!added) return time;
-  const textEmbeds = g.input('text_embeds', 'float32', [rows, added.textEmbedsWidth]);
-  const timeIds = g.input('time_ids', 'float32', [rows, added.numTimeIds]);
+  const textEmbeds = g.input('text_embeds', 'float32', [rows, added.pooledWidth]);
+  const timeIds = g.input('time_ids', 'float32', [rows, NUM_TIME_IDS]);
   const sizes = op.reshape(
     g,
     timestepEmbedding(g, timeIds, added.timeEmbedDim, { cosinesFirst, freqShift }),
-    [-1, added.numTimeIds * added.timeEmbedDim],
+    [-1, NUM_TIME_IDS * added.timeEmbedDim],
   );
   return op.add(g, time, embedded('add_embedding', op.concat(g, [textEmbeds, sizes], 1)));
 }

@@ -1,8 +1,10 @@
 /** @file `unet/config.json` as diffusers writes it for a UNet2DConditionModel, and the family of networks that is built. */
 
 import { z } from 'zod';
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
+import { EXPORT } from './component-weights.js';
 import { absent, count, decimal, flag, named, only, parts, perResolution, whole } from './config-fields.js';
 
 /** One resolution of the network. */
@@ -16,20 +18,25 @@ export interface UnetLevel {
   readonly attendsUp: boolean;
 }
 
-/** What SDXL is told beside the prompt's tokens. */
-export interface AddedEmbeddings {
+/** What SDXL takes beside the prompt's tokens. */
+interface AddedEmbeddings {
   /** Width of the pooled prompt embedding. */
-  readonly textEmbedsWidth: number;
-  /** 6: original size, crop, target size. */
-  readonly numTimeIds: number;
+  readonly pooledWidth: number;
+  /** Width of the embedding of each time id. */
   readonly timeEmbedDim: number;
 }
 
-export interface Unet2dConditionConfig {
+/** What goes in and comes out. */
+export interface UnetLatents {
   readonly sampleSize: readonly [height: number, width: number];
-  readonly inChannels: number;
-  readonly outChannels: number;
+  readonly channels: number;
+  /** Width of a token's embedding. */
   readonly crossAttentionDim: number;
+  /** Null where the network has no added embeddings. */
+  readonly added: AddedEmbeddings | null;
+}
+
+export interface Unet2dConditionConfig extends UnetLatents {
   /** Finest first; each is half as fine as the one before. */
   readonly levels: readonly UnetLevel[];
   readonly normNumGroups: number;
@@ -37,11 +44,10 @@ export interface Unet2dConditionConfig {
   readonly useLinearProjection: boolean;
   readonly flipSinToCos: boolean;
   readonly freqShift: number;
-  /** Null where the network has no added embeddings. */
-  readonly added: AddedEmbeddings | null;
 }
 
-const NUM_TIME_IDS = 6;
+/** Original size, crop, target size: height and width each. */
+export const NUM_TIME_IDS = 6;
 const SUPPORTED = 'Use a model of the kind SD 1.x, SD 2.x or SDXL, or one exported to ONNX.';
 const NOT_BUILT = 'other variants are not built';
 
@@ -50,21 +56,24 @@ const perLevel = (entry = parts()) =>
 const blocks = (types: readonly [string, string]) =>
   perResolution(z.enum(types, { error: `expected ${types.join(' or ')}` }), 'expected a list of block types');
 
-/** Keys of config.json that describe added embeddings. */
-export const addedFields = {
+/** Keys that describe what goes in and comes out. */
+const latentFields = {
+  sample_size: z.union([count(), z.tuple([count(), count()])], {
+    error: 'expected a size, or [height, width]',
+  }),
+  in_channels: count(),
+  out_channels: count(),
+  cross_attention_dim: count(),
   addition_embed_type: named(['text_time']).nullable().default(null),
   addition_time_embed_dim: count().nullable().default(null),
   projection_class_embeddings_input_dim: count().nullable().default(null),
 };
+const latentSchema = z.object(latentFields, { error: 'expected an object' });
 
 const schema = z.object(
   {
     _class_name: named(['UNet2DConditionModel']),
-    sample_size: z.union([count(), z.tuple([count(), count()])], {
-      error: 'expected a size, or [height, width]',
-    }),
-    in_channels: count(),
-    out_channels: count(),
+    ...latentFields,
     down_block_types: blocks(['DownBlock2D', 'CrossAttnDownBlock2D']),
     up_block_types: blocks(['UpBlock2D', 'CrossAttnUpBlock2D']),
     mid_block_type: named(['UNetMidBlock2DCrossAttn']).default('UNetMidBlock2DCrossAttn'),
@@ -73,14 +82,12 @@ const schema = z.object(
     transformer_layers_per_block: perLevel().default(1),
     attention_head_dim: perLevel().default(8),
     num_attention_heads: perLevel().nullable().default(null),
-    cross_attention_dim: count(),
     use_linear_projection: flag().default(false),
     norm_num_groups: count().default(32),
     norm_eps: decimal().default(1e-5),
     flip_sin_to_cos: flag().default(true),
     freq_shift: whole().default(0),
     act_fn: named(['silu', 'swish']).default('silu'),
-    ...addedFields,
     attention_type: only('default', NOT_BUILT),
     center_input_sample: only(false, NOT_BUILT),
     conv_in_kernel: only(3, NOT_BUILT),
@@ -113,38 +120,66 @@ const schema = z.object(
 );
 
 /**
+ * Reads what the config of any UNet says of its latents and prompts.
+ *
+ * Errors: TRIB_MODEL, naming the file and the key.
+ */
+export async function readUnetLatents(path: string): Promise<UnetLatents> {
+  const json = await readJsonFile(path, latentSchema, { code: 'TRIB_MODEL', nextStep: EXPORT });
+  requireEqualChannels(json, path, 'neither inpainting nor a learned variance is offered', EXPORT);
+  return latentsOf(json, path);
+}
+
+/**
  * Reads the config of a UNet2DConditionModel. Keys that are not listed have no effect on the network.
  *
- * `attention_head_dim` is the number of heads where `num_attention_heads` is null: the name is an old mistake of
- * diffusers, which published configs rest on.
+ * `attention_head_dim` is the number of heads where `num_attention_heads` is null: an old mistake in diffusers that
+ * published configs rely on.
  *
  * Errors: TRIB_MODEL, naming the file, the key and what is supported.
  */
 export async function readUnet2dConditionConfig(path: string): Promise<Unet2dConditionConfig> {
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
-  const refuse = (text: string): never => {
-    throw new TributaryError('TRIB_MODEL', `${path} ${text}. ${SUPPORTED}`);
-  };
-  const numLevels = json.block_out_channels.length;
-  const heads = json.num_attention_heads ?? json.attention_head_dim;
-  const spread = (key: string, value: number | readonly number[]) => {
-    const values = typeof value === 'number' ? Array.from({ length: numLevels }, () => value) : value;
-    if (values.length === numLevels) return values;
-    return refuse(`${key}: expected ${numLevels} entries as in block_out_channels, got ${values.length}`);
-  };
-  for (const key of ['down_block_types', 'up_block_types'] as const) {
-    if (json[key].length !== numLevels)
-      refuse(`${key}: expected ${numLevels} entries as in block_out_channels, got ${json[key].length}`);
+  const levels = levelsOf(json, path);
+  const latents = latentsOf(json, path);
+  const coarsest = 2 ** (levels.length - 1);
+  if (latents.sampleSize.some((size) => size % coarsest !== 0)) {
+    const got = `[${latents.sampleSize.join(', ')}]`;
+    throw fault(path, `sample_size: expected multiples of ${coarsest}, got ${got}`);
   }
+  requireEqualChannels(json, path, 'inpainting is not offered', SUPPORTED);
+  return {
+    ...latents,
+    levels,
+    normNumGroups: json.norm_num_groups,
+    normEps: json.norm_eps,
+    useLinearProjection: json.use_linear_projection,
+    flipSinToCos: json.flip_sin_to_cos,
+    freqShift: json.freq_shift,
+  };
+}
+
+function levelsOf(json: z.infer<typeof schema>, path: string): UnetLevel[] {
+  const numLevels = json.block_out_channels.length;
+  const requireLength = (key: string, length: number) => {
+    if (length === numLevels) return;
+    throw fault(path, `${key}: expected ${numLevels} entries as in block_out_channels, got ${length}`);
+  };
+  const spread = (key: string, value: number | readonly number[]): readonly number[] => {
+    if (typeof value === 'number') return Array.from({ length: numLevels }, () => value);
+    requireLength(key, value.length);
+    return value;
+  };
+  for (const key of ['down_block_types', 'up_block_types'] as const) requireLength(key, json[key].length);
   const layers = spread('layers_per_block', json.layers_per_block);
-  const numHeads = spread('attention_head_dim', heads);
+  const numHeads = spread('attention_head_dim', json.num_attention_heads ?? json.attention_head_dim);
   const transformerLayers = spread('transformer_layers_per_block', json.transformer_layers_per_block);
-  const levels = json.block_out_channels.map((channels, index): UnetLevel => {
+  return json.block_out_channels.map((channels, index): UnetLevel => {
     const level = {
       channels,
-      layers: layers[index] ?? 1,
-      numHeads: numHeads[index] ?? 1,
-      transformerLayers: transformerLayers[index] ?? 1,
+      layers: at(layers, index),
+      numHeads: at(numHeads, index),
+      transformerLayers: at(transformerLayers, index),
       attendsDown: json.down_block_types[index] === 'CrossAttnDownBlock2D',
       attendsUp: json.up_block_types[numLevels - 1 - index] === 'CrossAttnUpBlock2D',
     };
@@ -153,55 +188,54 @@ export async function readUnet2dConditionConfig(path: string): Promise<Unet2dCon
       ['attention_head_dim', level.numHeads],
     ] as const) {
       if (channels % divisor !== 0)
-        refuse(`${key}: expected a divisor of ${channels} channels, got ${divisor}`);
+        throw fault(path, `${key}: expected a divisor of ${channels} channels, got ${divisor}`);
     }
     return level;
   });
-  const sampleSize: readonly [number, number] =
-    typeof json.sample_size === 'number' ? [json.sample_size, json.sample_size] : json.sample_size;
-  const coarsest = 2 ** (numLevels - 1);
-  if (sampleSize.some((size) => size % coarsest !== 0))
-    refuse(`sample_size: expected multiples of ${coarsest}, got [${sampleSize.join(', ')}]`);
-  if (json.in_channels !== json.out_channels)
-    refuse(
-      `in_channels: expected ${json.out_channels} as in out_channels (inpainting is not offered), got ${json.in_channels}`,
-    );
+}
+
+function latentsOf(json: z.infer<typeof latentSchema>, path: string): UnetLatents {
+  const { sample_size: size } = json;
   return {
-    sampleSize,
-    inChannels: json.in_channels,
-    outChannels: json.out_channels,
+    sampleSize: typeof size === 'number' ? [size, size] : size,
+    channels: json.in_channels,
     crossAttentionDim: json.cross_attention_dim,
-    levels,
-    normNumGroups: json.norm_num_groups,
-    normEps: json.norm_eps,
-    useLinearProjection: json.use_linear_projection,
-    flipSinToCos: json.flip_sin_to_cos,
-    freqShift: json.freq_shift,
     added: addedEmbeddings(json, path),
   };
 }
 
-/**
- * What config.json says of added embeddings; null where it says nothing.
- *
- * Errors: TRIB_MODEL where the widths do not fit 6 time ids (the refiner's 5, say).
- */
-export function addedEmbeddings(
-  json: {
-    readonly addition_embed_type: 'text_time' | null;
-    readonly addition_time_embed_dim: number | null;
-    readonly projection_class_embeddings_input_dim: number | null;
-  },
+function requireEqualChannels(
+  { in_channels: inChannels, out_channels: outChannels }: z.infer<typeof latentSchema>,
   path: string,
-): AddedEmbeddings | null {
+  why: string,
+  nextStep: string,
+): void {
+  if (inChannels === outChannels) return;
+  throw fault(
+    path,
+    `in_channels: expected ${outChannels} as in out_channels (${why}), got ${inChannels}`,
+    nextStep,
+  );
+}
+
+/** Null where the config describes none. The refiner of SDXL, with 5 time ids, is refused. */
+function addedEmbeddings(json: z.infer<typeof latentSchema>, path: string): AddedEmbeddings | null {
   if (json.addition_embed_type === null) return null;
   const timeEmbedDim = json.addition_time_embed_dim ?? 0;
   const width = json.projection_class_embeddings_input_dim ?? 0;
-  const textEmbedsWidth = width - NUM_TIME_IDS * timeEmbedDim;
-  if (timeEmbedDim > 0 && textEmbedsWidth > 0)
-    return { textEmbedsWidth, numTimeIds: NUM_TIME_IDS, timeEmbedDim };
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${path} projection_class_embeddings_input_dim: expected more than ${NUM_TIME_IDS} · addition_time_embed_dim = ${NUM_TIME_IDS * timeEmbedDim}, got ${width}. ${SUPPORTED}`,
-  );
+  const pooledWidth = width - NUM_TIME_IDS * timeEmbedDim;
+  if (timeEmbedDim > 0 && pooledWidth > 0) return { pooledWidth, timeEmbedDim };
+  const least = `${NUM_TIME_IDS} · addition_time_embed_dim = ${NUM_TIME_IDS * timeEmbedDim}`;
+  throw fault(path, `projection_class_embeddings_input_dim: expected more than ${least}, got ${width}`);
 }
+
+const fault = (path: string, text: string, nextStep = SUPPORTED) =>
+  new TributaryError('TRIB_MODEL', `${path} ${text}. ${nextStep}`);
+
+/** The content of the `config.json` beside a UNet's ONNX graph: the inverse of `readUnetLatents`. */
+export const unetLatentsJson = ({ sampleSize, channels, crossAttentionDim }: Omit<UnetLatents, 'added'>) => ({
+  sample_size: sampleSize,
+  in_channels: channels,
+  out_channels: channels,
+  cross_attention_dim: crossAttentionDim,
+});

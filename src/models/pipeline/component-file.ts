@@ -3,10 +3,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
-import { findWeights } from '../networks/component-weights.js';
-
-export const EXPORT =
-  'Export the model with optimum, or save it with diffusers as safetensors, and point to that folder.';
+import { EXPORT, findWeights } from '../networks/component-weights.js';
 
 export interface ComponentFile {
   /** An ONNX graph, a safetensors file, or the index of several. */

@@ -1,38 +1,38 @@
-/** @file What the denoiser is told beside latents and timestep: prompts, and for SDXL the sizes of the picture. */
+/** @file What the denoiser is told of the pictures that are wanted: prompts, and for SDXL the sizes of the picture. */
 
-import type { AddedEmbeddings } from '../networks/unet-config.js';
+import type { ConditioningInput } from '../networks/denoiser-family.js';
 import { elementCount, float32, type Tensor } from '../tensor.js';
 
-/** The inputs of a run from the prompt embeddings of its rows, one array a row as `Pipeline.embedPrompt` gives it. */
+/** The inputs of a run from the prompt embeddings of its rows, one array for each row as `Pipeline.embedPrompt` gives it. */
 export type Conditioning = (promptEmbeds: readonly Float32Array[]) => Readonly<Record<string, Tensor>>;
 
 /**
- * Returns the splitter of prompt embeddings: `encoder_hidden_states` [R, tokens, width], and with added embeddings
- * `text_embeds` [R, P] and `time_ids` [R, 6].
+ * Returns the splitter of prompt embeddings: every input with one row for each of them.
  * @param pictureSize height and width in pixels.
  */
 export function createConditioning(
+  inputs: Readonly<Record<string, ConditioningInput>>,
   embedsShape: readonly [tokens: number, width: number],
-  added: AddedEmbeddings | null,
   pictureSize: readonly number[],
 ): Conditioning {
   const size = elementCount(embedsShape);
   // The picture is neither scaled nor cropped: original size, crop at (0, 0), target size.
-  const timeIds = Float32Array.from([...pictureSize, 0, 0, ...pictureSize]);
-  return (promptEmbeds) => {
-    const tokens = promptEmbeds.map((embeds) => embeds.subarray(0, size));
-    if (!added) return { encoder_hidden_states: stacked(tokens, embedsShape) };
-    const pooled = promptEmbeds.map((embeds) => embeds.subarray(size));
-    const times = promptEmbeds.map(() => timeIds);
-    return {
-      encoder_hidden_states: stacked(tokens, embedsShape),
-      text_embeds: stacked(pooled, [added.textEmbedsWidth]),
-      time_ids: stacked(times, [added.numTimeIds]),
-    };
+  const pictureSizes = Float32Array.from([...pictureSize, 0, 0, ...pictureSize]);
+  const rowOf = {
+    tokens: (embeds: Float32Array) => embeds.subarray(0, size),
+    pooled: (embeds: Float32Array) => embeds.subarray(size),
+    'picture-sizes': () => pictureSizes,
   };
+  return (promptEmbeds) =>
+    Object.fromEntries(
+      Object.entries(inputs).map(([name, { shape, from }]) => [
+        name,
+        stack(promptEmbeds.map(rowOf[from]), shape),
+      ]),
+    );
 }
 
-function stacked(rows: readonly Float32Array[], shape: readonly number[]): Tensor<'float32'> {
+function stack(rows: readonly Float32Array[], shape: readonly number[]): Tensor<'float32'> {
   const size = elementCount(shape);
   const data = new Float32Array(rows.length * size);
   for (const [row, values] of rows.entries()) data.set(values, row * size);

@@ -1,19 +1,20 @@
-/** @file A pipeline folder with a policy in its weights: what loads no adapters can use it, and another one can be trained. */
+/** @file A pipeline folder with a policy merged into its weights, for programs that load no adapters, and as a base to train. */
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { type CopyOf, type FileContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
 import { changedModelFiles } from '../graph/weights/changed-model-files.js';
 import type { WeightChange } from '../graph/weights/weight-change.js';
 import { PICKLE } from '../networks/component-weights.js';
+import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { changedWeightFiles } from './changed-weight-files.js';
-import { type PipelineFolder, readPipelineFolder } from './pipeline-folder.js';
+import { readPipelineFolder } from './pipeline-folder.js';
 
-/** Other forms of the same weights, as which the base would be loaded instead of what is written. */
+/** Other forms of the same weights: a loader that found them would load the base. */
 const OTHER_WEIGHTS = /(\.(onnx|onnx_data|safetensors|msgpack|h5)|\.safetensors\.index(\.\w+)?\.json)$/;
 
 /**
- * Writes a pipeline folder whose UNet is the given one with changes of its weights. All other files are copied as they are,
- * but for other forms of the UNet's weights, which would still be those of the base. The folder appears whole or not at all.
+ * Writes a copy of a pipeline folder in which the denoiser's weights are changed. Other forms of the denoiser's weights are
+ * left out, as they would still be those of the base. The folder appears whole or not at all.
  *
  * Errors: TRIB_MODEL if it is no pipeline folder; TRIB_LORA if the changes do not fit; TRIB_USAGE if `out` holds files;
  * TRIB_FILE if a file cannot be read or written.
@@ -24,13 +25,13 @@ export async function writeMergedPipeline(
   out: string,
 ): Promise<void> {
   await requireEmptyFolder(out);
-  const { unet } = await readPipelineFolder(path);
-  const folder = relative(path, dirname(unet.modelPath));
+  const { denoiser } = await readPipelineFolder(path);
+  const folder = relative(path, dirname(denoiser.modelPath));
   const inFolder = (name: string) => join(folder, name).replaceAll('\\', '/');
-  const { files, replaced } = await changedFiles(unet, changes);
+  const { files, replaced } = await changedFiles(denoiser, changes);
   const isReplaced = (name: string) =>
     [...replaced].some((one) => inFolder(one) === name) ||
-    (name.startsWith('unet/') && (OTHER_WEIGHTS.test(name) || PICKLE.test(name)));
+    (name.startsWith(`${denoiser.family.component}/`) && (OTHER_WEIGHTS.test(name) || PICKLE.test(name)));
   const changed = Object.entries(files).map(([name, content]) => [inFolder(name), content] as const);
   await writeDirectoryAtomic(out, {
     ...(await otherFiles(path, isReplaced)),
@@ -38,12 +39,12 @@ export async function writeMergedPipeline(
   });
 }
 
-/** Files beside that of the UNet, with those that they replace. */
+/** The files of the changed denoiser, and the names of those that they replace. */
 async function changedFiles(
-  { modelPath, architecture }: PipelineFolder['unet'],
+  { modelPath, network }: DenoiserOnDisk,
   changes: readonly WeightChange[],
 ): Promise<{ files: Readonly<Record<string, FileContent>>; replaced: ReadonlySet<string> }> {
-  if (!architecture) return changedModelFiles(modelPath, changes);
+  if (!network) return changedModelFiles(modelPath, changes);
   const files = await changedWeightFiles(modelPath, changes);
   return { files, replaced: new Set(Object.keys(files)) };
 }

@@ -6,7 +6,8 @@ import {
   schedulerConfigJson,
 } from '../diffusion/scheduler-config.js';
 import { writeFileAtomic } from '../files/atomic.js';
-import type { UnetConfig } from './pipeline-folder.js';
+import { type DenoiserConfig, UNET } from '../networks/denoiser-family.js';
+import { unetLatentsJson } from '../networks/unet-config.js';
 
 /**
  * Writes the JSON files of a pipeline folder that works on pixels (no `vae_decoder/`), such that `readPipelineFolder`
@@ -16,7 +17,13 @@ import type { UnetConfig } from './pipeline-folder.js';
  */
 export async function writePipelineConfigs(
   path: string,
-  { scheduler, unet }: { readonly scheduler: AnySchedulerConfig; readonly unet: Omit<UnetConfig, 'added'> },
+  {
+    scheduler,
+    denoiser,
+  }: {
+    readonly scheduler: AnySchedulerConfig;
+    readonly denoiser: Omit<DenoiserConfig, 'pooledWidth'>;
+  },
 ): Promise<void> {
   const graph = ['tributary', 'OnnxGraph'];
   const files = {
@@ -25,15 +32,10 @@ export async function writePipelineConfigs(
       scheduler: ['diffusers', schedulerClass(scheduler)],
       text_encoder: graph,
       tokenizer: ['tributary', 'Tokenizer'],
-      unet: graph,
+      [UNET.component]: graph,
     },
     'scheduler/scheduler_config.json': schedulerConfigJson(scheduler),
-    'unet/config.json': {
-      sample_size: unet.sampleSize,
-      in_channels: unet.inChannels,
-      out_channels: unet.outChannels,
-      cross_attention_dim: unet.crossAttentionDim,
-    },
+    [`${UNET.component}/config.json`]: unetLatentsJson(denoiser),
   };
   for (const [name, content] of Object.entries(files)) {
     await writeFileAtomic(join(path, name), `${JSON.stringify(content, null, 2)}\n`);

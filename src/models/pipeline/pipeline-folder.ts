@@ -15,31 +15,13 @@ import {
   upscaling,
 } from '../networks/autoencoder-kl-decoder.js';
 import { type ClipTextConfig, readClipTextConfig } from '../networks/clip-text-model.js';
-import { CONVERT, PICKLE, pickleFault } from '../networks/component-weights.js';
+import { CONVERT, EXPORT, PICKLE, pickleFault } from '../networks/component-weights.js';
 import { absent, count, perResolution, scalingFactor } from '../networks/config-fields.js';
-import {
-  type AddedEmbeddings,
-  addedEmbeddings,
-  addedFields,
-  readUnet2dConditionConfig,
-  type Unet2dConditionConfig,
-} from '../networks/unet-config.js';
-import { type Announced, componentFile, EXPORT, NOTHING_ANNOUNCED } from './component-file.js';
+import type { DenoiserConfig, DenoiserFamily, DenoiserOnDisk } from '../networks/denoiser-family.js';
+import { type Announced, componentFile, NOTHING_ANNOUNCED } from './component-file.js';
 import { corrected, type PipelineCorrections, precedesSampleSize } from './pipeline-corrections.js';
 import { readPipelineIndex, schedulerConfigPath } from './pipeline-index.js';
 import { readSchedulerConfig } from './read-scheduler-config.js';
-
-/** `unet/config.json`: the shape of the latents that the network denoises. */
-export interface UnetConfig {
-  /** Height and width of the latents. */
-  readonly sampleSize: readonly [height: number, width: number];
-  readonly inChannels: number;
-  readonly outChannels: number;
-  /** Width of a token's embedding. */
-  readonly crossAttentionDim: number;
-  /** What the network is told beside the tokens (SDXL); null where it has no such inputs. */
-  readonly added: AddedEmbeddings | null;
-}
 
 /** `config.json` of the decoder. */
 export interface VaeDecoderConfig {
@@ -74,7 +56,7 @@ export interface PipelineFolder {
   readonly textEncoders: readonly TextEncoderOnDisk[];
   /** Whether the empty prompt is embedded as zeros (SDXL). */
   readonly zeroEmptyPrompt: boolean;
-  readonly unet: ModelOnDisk<Unet2dConditionConfig> & { readonly config: UnetConfig };
+  readonly denoiser: DenoiserOnDisk;
   /** Null for a model that works on pixels. */
   readonly vaeDecoder: (ModelOnDisk<AutoencoderConfig> & { readonly config: VaeDecoderConfig }) | null;
 }
@@ -82,19 +64,8 @@ export interface PipelineFolder {
 const JSON_FILE = { code: 'TRIB_MODEL', nextStep: EXPORT } as const;
 
 const object = { error: 'expected an object' };
-const size = count();
 /** Numbers in one latent: 64 MB in single precision, 64 times that of a picture of 2048 x 2048. */
 const MOST_LATENT = 2 ** 24;
-const unetSchema = z.object(
-  {
-    sample_size: z.union([size, z.tuple([size, size])], { error: 'expected a size, or [height, width]' }),
-    in_channels: size,
-    out_channels: size,
-    cross_attention_dim: size,
-    ...addedFields,
-  },
-  object,
-);
 const sampleSizeSchema = z.object(
   { sample_size: z.unknown(), _diffusers_version: z.string().optional().catch(undefined) },
   object,
@@ -102,7 +73,7 @@ const sampleSizeSchema = z.object(
 const vaeDecoderSchema = z.object(
   {
     scaling_factor: scalingFactor().default(0.18215),
-    block_out_channels: perResolution(size, 'expected a list of channels').optional(),
+    block_out_channels: perResolution(count(), 'expected a list of channels').optional(),
     sample_size: sampleSizeField,
     ...absent(['shift_factor', 'latents_mean', 'latents_std']),
   },
@@ -110,11 +81,11 @@ const vaeDecoderSchema = z.object(
 );
 
 /**
- * Reads a pipeline folder: `model_index.json`, `scheduler/scheduler_config.json`, `tokenizer/`, `text_encoder/`, `unet/`
- * with `config.json`, and a decoder if there is one (`vae_decoder/` beside ONNX graphs, `vae/` beside safetensors);
- * for SDXL also `tokenizer_2/` and `text_encoder_2/`. Each network is an ONNX graph or safetensors (see
- * `componentFile`); they are only checked to be there and not empty. With `announced` the configs alone must be there,
- * which is how a model is checked before its weights are fetched.
+ * Reads a pipeline folder: `model_index.json`, `scheduler/scheduler_config.json`, `tokenizer/`, `text_encoder/`, the
+ * denoiser's folder with `config.json`, and a decoder if there is one (`vae_decoder/` beside ONNX graphs, `vae/` beside
+ * safetensors); for SDXL also `tokenizer_2/` and `text_encoder_2/`. Each network is an ONNX graph or safetensors (see
+ * `componentFile`) and is only checked to be there and not empty. Networks in `announced` need not be there yet: that is
+ * how a model is checked before its weights are fetched.
  *
  * Errors: TRIB_MODEL, naming the first file that is missing or does not fit.
  */
@@ -123,17 +94,16 @@ export async function readPipelineFolder(
   announced: Announced = NOTHING_ANNOUNCED,
 ): Promise<PipelineFolder> {
   await requirePipelineFolder(path);
-  const { pipelineClass, schedulerClass, isSdxl, zeroEmptyPrompt } = await readPipelineIndex(path);
+  const { pipelineClass, schedulerClass, family, isSdxl, zeroEmptyPrompt } = await readPipelineIndex(path);
   const corrections: string[] = [];
   const context = { pipelineClass, schedulerClass, warn: (message: string) => corrections.push(message) };
   const scheduler = await readSchedulerConfig(schedulerConfigPath(path), context);
   const textEncoders: TextEncoderOnDisk[] = [];
   for (const suffix of isSdxl ? ['', '_2'] : [''])
     textEncoders.push(await readTextEncoder(path, suffix, announced));
-  const unet = await readUnet(path, announced, context);
-  requireLatentSize(join(path, 'unet', 'config.json'), unet.config);
+  const denoiser = await readDenoiser(path, family, announced, context);
   const vaeDecoder = await readVaeDecoder(path, announced);
-  return { path, scheduler, corrections, textEncoders, zeroEmptyPrompt, unet, vaeDecoder };
+  return { path, scheduler, corrections, textEncoders, zeroEmptyPrompt, denoiser, vaeDecoder };
 }
 
 async function readTextEncoder(
@@ -151,45 +121,33 @@ async function readTextEncoder(
   };
 }
 
-async function readUnet(
+async function readDenoiser(
   path: string,
+  family: DenoiserFamily,
   announced: Announced,
   context: PipelineCorrections,
-): Promise<PipelineFolder['unet']> {
-  const { modelPath, configPath } = await componentFile(path, 'unet', 'diffusion_pytorch_model', announced);
-  if (configPath !== null) {
-    const written = await readUnet2dConditionConfig(configPath);
-    const architecture = {
-      ...written,
-      sampleSize: await sampleSizeOf(configPath, written.sampleSize, context),
-    };
-    return { modelPath, config: architecture, architecture };
-  }
-  const jsonPath = join(path, 'unet', 'config.json');
-  const json = await readJsonFile(jsonPath, unetSchema, JSON_FILE);
-  const { sample_size: sampleSize } = json;
-  if (json.in_channels !== json.out_channels) {
-    const text = `${jsonPath} in_channels: expected ${json.out_channels} as in out_channels (neither inpainting nor a learned variance is offered), got ${json.in_channels}. ${EXPORT}`;
-    throw new TributaryError('TRIB_MODEL', text);
-  }
-  const config: UnetConfig = {
-    sampleSize: await sampleSizeOf(
-      jsonPath,
-      typeof sampleSize === 'number' ? [sampleSize, sampleSize] : sampleSize,
-      context,
-    ),
-    inChannels: json.in_channels,
-    outChannels: json.out_channels,
-    crossAttentionDim: json.cross_attention_dim,
-    added: addedEmbeddings(json, jsonPath),
-  };
-  return { modelPath, config, architecture: null };
+): Promise<DenoiserOnDisk> {
+  const { component } = family;
+  const { modelPath, configPath } = await componentFile(
+    path,
+    component,
+    'diffusion_pytorch_model',
+    announced,
+  );
+  const jsonPath = join(path, component, 'config.json');
+  const { config: written, network } =
+    configPath === null
+      ? { config: await family.readConfig(jsonPath), network: null }
+      : await family.readDefinition(configPath);
+  const config = { ...written, sampleSize: await sampleSizeOf(jsonPath, written.sampleSize, context) };
+  requireLatentSize(jsonPath, config);
+  return { family, modelPath, config, network };
 }
 
 /** A latent is made before any weights could contradict its shape. */
-function requireLatentSize(path: string, { inChannels, sampleSize: [height, width] }: UnetConfig): void {
-  if (inChannels * height * width <= MOST_LATENT) return;
-  const got = `${inChannels} x ${height} x ${width}`;
+function requireLatentSize(path: string, { channels, sampleSize: [height, width] }: DenoiserConfig): void {
+  if (channels * height * width <= MOST_LATENT) return;
+  const got = `${channels} x ${height} x ${width}`;
   const text = `${path} sample_size: expected latents of at most ${MOST_LATENT} numbers, got ${got}. ${EXPORT}`;
   throw new TributaryError('TRIB_MODEL', text);
 }
@@ -197,9 +155,9 @@ function requireLatentSize(path: string, { inChannels, sampleSize: [height, widt
 /** One size below 64 in a file from before diffusers 0.9.0 was a default, and not the model's. */
 async function sampleSizeOf(
   path: string,
-  written: UnetConfig['sampleSize'],
+  written: DenoiserConfig['sampleSize'],
   context: PipelineCorrections,
-): Promise<UnetConfig['sampleSize']> {
+): Promise<DenoiserConfig['sampleSize']> {
   const json = await readJsonFile(path, sampleSizeSchema, JSON_FILE);
   const { sample_size: size, _diffusers_version: version } = json;
   if (typeof size !== 'number' || size >= 64 || !precedesSampleSize(version)) return written;

@@ -4,13 +4,15 @@ import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import type { AnySchedulerConfig } from '../diffusion/scheduler-config.js';
 import { readJsonFile } from '../files/json-file.js';
-import { EXPORT } from './component-file.js';
+import { EXPORT } from '../networks/component-weights.js';
+import { type DenoiserFamily, UNET } from '../networks/denoiser-family.js';
 import { readSchedulerConfig } from './read-scheduler-config.js';
 
 export interface PipelineIndex {
   readonly pipelineClass: string;
   /** The class that diffusers makes the scheduler of; null where the file names none. */
   readonly schedulerClass: string | null;
+  readonly family: DenoiserFamily;
   readonly isSdxl: boolean;
   /** Whether the empty prompt is embedded as zeros (SDXL). */
   readonly zeroEmptyPrompt: boolean;
@@ -26,7 +28,7 @@ const modelIndexSchema = z.object(
     text_encoder: component,
     text_encoder_2: component.optional(),
     tokenizer: component,
-    unet: component,
+    [UNET.component]: component,
     force_zeros_for_empty_prompt: z.boolean().optional(),
   },
   object,
@@ -49,7 +51,7 @@ export async function readPipelineIndex(path: string): Promise<PipelineIndex> {
     JSON_FILE,
   );
   if (Array.isArray(transformer)) {
-    const text = `${indexPath} _class_name: expected a pipeline with a UNet (SD 1.x, SD 2.x, SDXL), got "${pipelineClass}" with a transformer. ${EXPORT}`;
+    const text = `${indexPath} _class_name: expected a pipeline with a ${UNET.title} (${UNET.models}), got "${pipelineClass}" with a transformer. ${EXPORT}`;
     throw new TributaryError('TRIB_MODEL', text);
   }
   const index = await readJsonFile(indexPath, modelIndexSchema, JSON_FILE);
@@ -58,6 +60,7 @@ export async function readPipelineIndex(path: string): Promise<PipelineIndex> {
   return {
     pipelineClass,
     schedulerClass: typeof schedulerClass === 'string' ? schedulerClass : null,
+    family: UNET,
     isSdxl,
     zeroEmptyPrompt: isSdxl && (index.force_zeros_for_empty_prompt ?? true),
   };

@@ -44,8 +44,9 @@ export interface Pipeline {
 export async function openPipeline(engine: Engine, path: string): Promise<Pipeline> {
   const folder = await readPipelineFolder(path);
   const encoder = await openPromptEncoder(engine, folder);
-  const { inChannels, sampleSize, added } = folder.unet.config;
-  const latentShape = [inChannels, ...sampleSize] as const;
+  const { family, config } = folder.denoiser;
+  const { channels, sampleSize } = config;
+  const latentShape = [channels, ...sampleSize] as const;
   const decoder = folder.vaeDecoder && (await openImageDecoder(engine, folder.vaeDecoder, latentShape));
   const { embedsShape } = encoder;
   const embeddings = new Map<string, Float32Array>();
@@ -66,7 +67,7 @@ export async function openPipeline(engine: Engine, path: string): Promise<Pipeli
       if (embeddings.size > EMBEDDINGS_KEPT && oldest !== undefined) embeddings.delete(oldest);
       return embeds;
     },
-    conditioning: createConditioning(embedsShape, added, pictureSize),
+    conditioning: createConditioning(family.conditioning(config, embedsShape), embedsShape, pictureSize),
     async imageShape() {
       if (!decoder) return latentShape;
       const { shape } = await decoder.decode(new Float32Array(elementCount(latentShape)), 1);

@@ -44,11 +44,10 @@ export async function openPromptEncoder(engine: Engine, folder: PipelineFolder):
   const encoders: OpenEncoder[] = [];
   for (const onDisk of folder.textEncoders) encoders.push(await openEncoder(engine, onDisk));
   const [first] = encoders as [OpenEncoder];
-  const { crossAttentionDim, added } = folder.unet.config;
+  const { crossAttentionDim, pooledWidth } = folder.denoiser.config;
   const embedsShape = [first.tokenizer.modelMaxLength, crossAttentionDim] as const;
   const [tokens, width] = embedsShape;
-  const pooledWidth = added?.textEmbedsWidth ?? 0;
-  const rowSize = tokens * width + pooledWidth;
+  const rowSize = tokens * width + (pooledWidth ?? 0);
 
   async function encode(prompt: string): Promise<Float32Array> {
     const row = new Float32Array(rowSize);
@@ -65,7 +64,7 @@ export async function openPromptEncoder(engine: Engine, folder: PipelineFolder):
         throw unfit(path, name, [1, tokens, width - column], states);
       scatter(float32Data(states, name), row, { tokens, width, column, part });
       column += part;
-      if (isLast && pooledWidth > 0) row.set(pooledOf(outputs, path, pooledWidth), tokens * width);
+      if (isLast && pooledWidth !== null) row.set(pooledOf(outputs, path, pooledWidth), tokens * width);
     }
     return row;
   }
@@ -145,7 +144,7 @@ function unfit(
 ): TributaryError {
   return new TributaryError(
     'TRIB_MODEL',
-    `${path} output "${name}": expected [${shape.join(', ')}], got ${got ? `[${got.shape.join(', ')}]` : 'none'}. Use the text encoder that belongs to the UNet.`,
+    `${path} output "${name}": expected [${shape.join(', ')}], got ${got ? `[${got.shape.join(', ')}]` : 'none'}. Use the text encoder that belongs to the denoiser.`,
   );
 }
 

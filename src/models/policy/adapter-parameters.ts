@@ -1,11 +1,12 @@
 /** @file The parameters of a policy: fresh, and as the file that diffusers loads. */
 
 import { TributaryError } from '../../errors.js';
+import { isOfDenoiser, withoutComponent } from '../adapters/component-names.js';
 import { type BesideLoraFile, decodeLoraFile, encodeLoraFile } from '../adapters/lora-file.js';
 import { fileShapes, haveOneRank, type LoraLayer, someOf, withOneRank } from '../adapters/lora-layer.js';
-import { type Adapter, adapterShapes } from '../graph/weights/lora.js';
+import { type Adapter, adapterShapes, type LoraSettings } from '../graph/weights/lora.js';
+import type { PolicyInputs } from '../graph/weights/policy-network.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
-import type { LoraSettings } from '../pipeline/denoiser.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
 
@@ -29,13 +30,13 @@ export function initialParameters(
 
 /** Bytes of `pytorch_lora_weights.safetensors`. */
 export function encodeParameters(
-  adapters: readonly Adapter[],
+  { component, adapters }: Pick<PolicyInputs, 'component' | 'adapters'>,
   parameters: NamedArrays,
   { rank, alpha }: LoraSettings,
 ): Uint8Array {
   const layers = adapters.map(({ layer, inputA, inputB, inFeatures, outFeatures, kernel }): LoraLayer => {
     const [a, b] = [parameters[inputA] ?? new Float32Array(), parameters[inputB] ?? new Float32Array()];
-    const size = { key: `unet.${layer}`, rank, alpha };
+    const size = { key: `${component}.${layer}`, rank, alpha };
     if (kernel) return { ...size, loraA: a, loraB: b, kernel };
     return {
       ...size,
@@ -61,17 +62,17 @@ export interface FileAdapter {
 /**
  * Reads an adapter file. What its numbers are inside a graph is known only with the layers: see `adapterParameters`.
  *
- * Errors: those of `decodeLoraFile`; TRIB_LORA if it adapts anything else than the UNet.
+ * Errors: those of `decodeLoraFile`; TRIB_LORA if it adapts anything but the denoiser.
  */
 export function decodeAdapter(bytes: Uint8Array, where: string, beside?: BesideLoraFile): FileAdapter {
   const read = decodeLoraFile(bytes, where, beside);
-  requireUnet(read, where);
+  requireDenoiserLayers(read, where);
   const stored = withOneRank(read);
   return {
     stored,
     rank: stored[0]?.rank ?? 1,
     alpha: stored[0]?.alpha ?? 1,
-    layers: stored.map(({ key }) => unetLayer(key)),
+    layers: stored.map(({ key }) => withoutComponent(key)),
     hasOneRank: haveOneRank(read),
   };
 }
@@ -87,7 +88,7 @@ export function adapterParameters(
   adapters: readonly Adapter[],
   where: string,
 ): NamedArrays {
-  const found = new Map(stored.map((layer) => [unetLayer(layer.key), layer]));
+  const found = new Map(stored.map((layer) => [withoutComponent(layer.key), layer]));
   const faults = adapters.flatMap((adapter) => {
     const layer = found.get(adapter.layer);
     if (!layer) return [`${adapter.layer} (none)`];
@@ -130,11 +131,9 @@ function described({ inFeatures, outFeatures, kernel }: Adapter): string {
   return `${kind} of ${inFeatures} inputs and ${outFeatures} outputs`;
 }
 
-const unetLayer = (key: string) => key.replace(/^unet\./, '');
-
-/** To pass over the layers of a text encoder would draw other pictures than the adapter's maker saw. */
-export function requireUnet(layers: readonly LoraLayer[], where: string): void {
-  const others = layers.map(({ key }) => key).filter((key) => !key.startsWith('unet.'));
+/** Without the layers of a text encoder, pictures would differ from those that the adapter's maker saw. */
+export function requireDenoiserLayers(layers: readonly LoraLayer[], where: string): void {
+  const others = layers.map(({ key }) => key).filter((key) => !isOfDenoiser(key));
   if (others.length === 0) return;
   throw new TributaryError(
     'TRIB_LORA',

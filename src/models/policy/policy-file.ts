@@ -11,10 +11,11 @@ import {
 } from '../files/safetensors.js';
 import { headerEnd, LENGTH_BYTES, parseSafetensorsHeader } from '../files/safetensors-header.js';
 import type { FreeWeight } from '../graph/weights/free-weights.js';
+import type { LoraSettings } from '../graph/weights/lora.js';
 import type { PolicyInputs } from '../graph/weights/policy-network.js';
 import type { WeightChange } from '../graph/weights/weight-change.js';
+import { DENOISER_FAMILIES } from '../networks/denoiser-family.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
-import type { LoraSettings } from '../pipeline/denoiser.js';
 import {
   adapterParameters,
   decodeAdapter,
@@ -36,13 +37,13 @@ export interface FileWeight {
   readonly data: Float32Array;
 }
 
-/** Tells weights that were trained from those of any UNet: only these have been under a policy's names. */
-const MARK = { key: 'tributary', value: 'unet' } as const;
+/** Metadata of trained weights, with the component as its value: tells them from the weights of any other model. */
+const MARK = 'tributary';
 const SAVE_AGAIN = 'Take the file that the run wrote.';
 
 /** The untouched model: a fresh adapter, or the weights that the network has. */
 export function startingPolicy(
-  { adapters, weights }: PolicyInputs,
+  { adapters, weights }: Omit<PolicyInputs, 'component'>,
   lora: LoraSettings | null,
   seed: number,
 ): NamedArrays {
@@ -52,18 +53,18 @@ export function startingPolicy(
 
 /** Bytes of a policy file; weights under PyTorch's names and in its shapes, as diffusers loads them. */
 export function encodePolicy(
-  { adapters, weights }: PolicyInputs,
+  inputs: PolicyInputs,
   parameters: NamedArrays,
   lora: LoraSettings | null,
 ): Uint8Array {
-  if (lora) return encodeParameters(adapters, parameters, lora);
-  const tensors = weights.map(({ name, input, shape }: FreeWeight): [string, SafetensorsTensor] => [
+  if (lora) return encodeParameters(inputs, parameters, lora);
+  const tensors = inputs.weights.map(({ name, input, shape }: FreeWeight): [string, SafetensorsTensor] => [
     name,
     { dtype: 'F32', shape, data: parameters[input] ?? new Float32Array() },
   ]);
   return encodeSafetensors({
     tensors: new Map(tensors),
-    metadata: { format: 'pt', [MARK.key]: MARK.value },
+    metadata: { format: 'pt', [MARK]: inputs.component },
   });
 }
 
@@ -97,7 +98,7 @@ export function policyParameters(policy: FilePolicy, inputs: PolicyInputs, where
       `${where}: expected weights in the shapes of the model, got others: ${someOf(faults)}. Use weights that were trained on this model.`,
     );
   }
-  return Object.fromEntries(policy.weights.map(({ name, data }) => [`unet.${name}`, data]));
+  return Object.fromEntries(policy.weights.map(({ name, data }) => [`${inputs.component}.${name}`, data]));
 }
 
 /** A linear layer may lie as a 1 x 1 convolution. */
@@ -108,7 +109,7 @@ export function holdsWeights(bytes: Uint8Array): boolean {
   try {
     const end = headerEnd(bytes, bytes.length, 'policy');
     const { metadata } = parseSafetensorsHeader(bytes.subarray(LENGTH_BYTES, end), bytes.length, 'policy');
-    return metadata[MARK.key] === MARK.value;
+    return DENOISER_FAMILIES.some(({ component }) => component === metadata[MARK]);
   } catch (error) {
     if (error instanceof TributaryError) return false;
     throw error;

@@ -1,4 +1,4 @@
-/** @file The training graph of a policy: UNet with adapter, guidance, surrogate, and the gradients of the adapter. */
+/** @file The training graph of a policy: denoiser with adapter, guidance, surrogate, and the gradients of the adapter. */
 
 import { TributaryError } from '../../errors.js';
 import { gradientOutputs } from '../autodiff/gradient-outputs.js';
@@ -14,12 +14,13 @@ import { addReference } from '../graph/passes/add-reference.js';
 import { gatherAttention, isAttention, writeAttention } from '../graph/passes/attention.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
 import { scaleBeforeProduct } from '../graph/passes/scale-before-product.js';
+import type { LoraSettings } from '../graph/weights/lora.js';
 import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/weights/policy-network.js';
+import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
+import { openDenoiserGraph } from '../networks/open-denoiser-graph.js';
 import { createSurrogate, type SurrogateSettings } from '../objectives/index.js';
 import { guidedExpression } from '../objectives/log-prob.js';
 import type { ReferencePolicy, Surrogate } from '../objectives/surrogate.js';
-import type { LoraSettings } from '../pipeline/denoiser.js';
-import { prepareUnet } from '../pipeline/denoiser.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { denoisingObjective } from './denoising-objective.js';
 import type { PolicyOutputs } from './objective.js';
@@ -29,7 +30,7 @@ export const GRADIENT_CHECKPOINTING = ['off', 'blocks'] as const;
 export type GradientCheckpointing = (typeof GRADIENT_CHECKPOINTING)[number];
 
 export interface PolicyGraphSettings {
-  /** Null where all weights of the UNet are trained. */
+  /** Null where all weights of the denoiser are trained. */
   readonly lora: LoraSettings | null;
   readonly guidanceScale: number;
   readonly surrogate: SurrogateSettings;
@@ -37,9 +38,9 @@ export interface PolicyGraphSettings {
   readonly measureKl: boolean;
   /** Rows of one run: (sample, step) pairs, or noised pictures. */
   readonly minibatchSize: number;
-  /** What is kept of the UNet's forward pass for its gradients: everything, or what goes from block to block. */
+  /** What is kept of the denoiser's forward pass for its gradients: everything, or what goes from block to block. */
   readonly gradientCheckpointing: GradientCheckpointing;
-  /** Of the UNet, forward and backward. The surrogate is in float32 always. */
+  /** Of the denoiser, forward and backward. The surrogate is in float32 always. */
   readonly precision: Precision;
 }
 
@@ -60,8 +61,8 @@ export interface PolicyGraph extends PolicyInputs {
   readonly references: readonly ReferencePolicy[];
 }
 
-/** Rows of the UNet for a minibatch: twice the pairs with guidance. */
-export const unetRows = ({
+/** Rows of the denoiser for a minibatch: twice the pairs with guidance. */
+const denoiserRows = ({
   minibatchSize,
   guidanceScale,
 }: Pick<PolicyGraphSettings, 'minibatchSize' | 'guidanceScale'>) =>
@@ -75,12 +76,13 @@ export async function buildPolicyGraph(
 ): Promise<PolicyGraph> {
   const { minibatchSize, guidanceScale, precision } = settings;
   const isHalf = precision === 'float16';
-  const { modelPath } = pipeline.folder.unet;
+  const { denoiser } = pipeline.folder;
+  const { modelPath } = denoiser;
   const surrogate = createSurrogate(settings.surrogate);
   const references = referencesOf(surrogate, settings);
-  const model = await prepareUnet(engine, pipeline, unetRows(settings), precision);
-  const opened = openPolicyNetwork(model, settings.lora, 'beside', modelPath);
-  const { graph: adapted, adapters, weights } = opened;
+  const model = await openDenoiserGraph(engine, pipeline, denoiserRows(settings), precision);
+  const opened = openPolicyNetwork(model, denoiser, settings.lora, 'beside');
+  const { graph: adapted, component, adapters, weights } = opened;
   const parameters = parameterNames(opened);
   const lowered = lowerForTraining(withReferences(adapted, model, references, parameters));
   const g = GraphBuilder.from(isHalf ? scaleBeforeProduct(lowered) : gatherAttention(lowered));
@@ -104,7 +106,7 @@ export async function buildPolicyGraph(
       g,
       loss,
       parameters.map((name) => g.value(name)),
-      segmentsOf(g, settings.gradientCheckpointing, modelPath),
+      segmentsOf(g, settings.gradientCheckpointing, denoiser),
       isHalf ? g.input(LOSS_SCALE, 'float32', []) : undefined,
     ),
   );
@@ -114,21 +116,22 @@ export async function buildPolicyGraph(
   const graph = isHalf
     ? inHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
     : writeAttention(built);
-  return { graph, gradients: derived, adapters, weights, surrogate, references };
+  return { graph, gradients: derived, component, adapters, weights, surrogate, references };
 }
 
-/** A residual block or an attention block of a UNet, by the names that exporters give to nodes. */
-const BLOCK = /(?:down_blocks\.\d+|mid_block|up_blocks\.\d+)\/(?:resnets|attentions)\.\d+/;
-
-/** @throws TRIB_MODEL where blocks are asked for and the model's nodes name none. */
-function segmentsOf(g: GraphBuilder, checkpointing: GradientCheckpointing, modelPath: string): SegmentOf {
+/** Errors: TRIB_MODEL where blocks are asked for and no name of a node says its block. */
+function segmentsOf(
+  g: GraphBuilder,
+  checkpointing: GradientCheckpointing,
+  { family, modelPath }: DenoiserOnDisk,
+): SegmentOf {
   if (checkpointing === 'off') return () => undefined;
   // What attention gives is kept: it is small beside its scores, which its gradient makes again by itself.
-  const blockOf = (node: Node) => (isAttention(node) ? undefined : BLOCK.exec(node.name)?.[0]);
+  const blockOf = (node: Node) => (isAttention(node) ? undefined : family.block.exec(node.name)?.[0]);
   if (g.nodes.some((node) => blockOf(node) !== undefined)) return blockOf;
   throw new TributaryError(
     'TRIB_MODEL',
-    `${modelPath}: expected nodes named by their blocks (down_blocks.0/resnets.0), got ${g.nodes[0]?.name} and others. Set gradientCheckpointing to off, or export the model with names.`,
+    `${modelPath}: expected nodes named by their blocks (${family.blockExample}), got ${g.nodes[0]?.name} and others. Set gradientCheckpointing to off, or export the model with names.`,
   );
 }
 

@@ -5,6 +5,7 @@ import { usesGuidance } from '../diffusion/guided-output.js';
 import { type StochasticSettings, stochasticCoefficients } from '../diffusion/stochastic-steps.js';
 import { compileGraph } from '../engines/compile-graph.js';
 import type { Engine, Provider, Tensors } from '../engines/contract/engine.js';
+import { policyFeeds as feedsOf } from '../graph/weights/policy-feeds.js';
 import { parameterNames as namesOf } from '../graph/weights/policy-network.js';
 import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
 import {
@@ -23,7 +24,6 @@ import {
   type LossScaleState,
   nextLossScale,
 } from '../optimizers/loss-scale.js';
-import { policyFeeds as feedsOf } from '../pipeline/denoiser.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { float32, float32Data } from '../tensor.js';
 import { LOSS_SCALE, type PolicyGraph, type PolicyGraphSettings } from './policy-graph.js';
@@ -102,14 +102,14 @@ export interface Trainer {
 export async function createTrainer(
   engine: Engine,
   pipeline: Pipeline,
-  { graph, gradients: derived, adapters, weights, surrogate, references }: PolicyGraph,
+  { graph, gradients: derived, component, adapters, weights, surrogate, references }: PolicyGraph,
   settings: TrainerSettings,
   baseline: ValueBaseline | null = null,
 ): Promise<Trainer> {
   const executable = await compileGraph(engine, graph, { label: 'training graph', gradients: derived });
   const slow = new Set(adapters.map(({ inputA }) => inputA));
   const learningRateScaleOf = (name: string) => (slow.has(name) ? 1 / settings.loraPlusRatio : 1);
-  const inputs = { adapters, weights };
+  const inputs = { component, adapters, weights };
   const parameterNames = namesOf(inputs);
   const held = new Set([...parameterNames, ...parameterNames.map((name) => `old:${name}`)]);
   const rowInputs = executable.inputs.filter(({ name }) => !held.has(name) && name !== LOSS_SCALE);

@@ -1,7 +1,7 @@
 /** @file What a run of the training graph is fed: rows, each a step of a trajectory or a noised picture. */
 
 import type { Port, Tensors } from '../engines/contract/engine.js';
-import { timestepTensor } from '../pipeline/denoiser.js';
+import { timestepTensor } from '../networks/open-denoiser-graph.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { elementCount, float32 } from '../tensor.js';
 

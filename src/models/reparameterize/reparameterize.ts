@@ -22,7 +22,7 @@ export const REPARAMETERISATIONS = ['v_prediction', 'flow'] as const;
 export type Reparameterisation = (typeof REPARAMETERISATIONS)[number];
 
 /** Parts of a pipeline folder that are copied as they are, where there are such. */
-const COPIED = ['tokenizer', 'text_encoder', 'vae_decoder', 'reward', 'prompts', 'unet/config.json'];
+const COPIED = ['tokenizer', 'text_encoder', 'vae_decoder', 'reward', 'prompts'];
 
 const JSON_FILE = {
   code: 'TRIB_MODEL',
@@ -41,7 +41,7 @@ const JSON_FILE = {
  */
 export async function reparameterize(path: string, as: Reparameterisation, out: string): Promise<void> {
   await requireEmptyFolder(out);
-  const { scheduler, unet } = await readPipelineFolder(path);
+  const { scheduler, denoiser } = await readPipelineFolder(path);
   const epsilonScheduler = requireEpsilon(path, scheduler);
   const { config, wrapping } = reparameterized(createDdimSchedule(epsilonScheduler), as);
   const index = await readJsonFile(
@@ -51,10 +51,14 @@ export async function reparameterize(path: string, as: Reparameterisation, out: 
   );
   const json = (content: unknown) => `${JSON.stringify(content, null, 2)}\n`;
   await writeDirectoryAtomic(out, {
-    ...(await filesOf(path)),
+    ...(await filesOf(path, [...COPIED, `${denoiser.family.component}/config.json`])),
     'model_index.json': json({ ...index, scheduler: ['diffusers', schedulerClass(config)] }),
     'scheduler/scheduler_config.json': json(schedulerConfigJson(config)),
-    'unet/model.onnx': wrapDenoiser((await readModelFile(unet.modelPath)).bytes, unet.modelPath, wrapping),
+    [`${denoiser.family.component}/model.onnx`]: wrapDenoiser(
+      (await readModelFile(denoiser.modelPath)).bytes,
+      denoiser.modelPath,
+      wrapping,
+    ),
   });
 }
 
@@ -75,11 +79,11 @@ function reparameterized(
   }
 }
 
-async function filesOf(path: string): Promise<FolderContent> {
+async function filesOf(path: string, parts: readonly string[]): Promise<FolderContent> {
   const files: Record<string, Uint8Array> = {};
   for (const found of await readdir(path, { recursive: true })) {
     const name = found.replaceAll('\\', '/');
-    const isCopied = COPIED.some((part) => name === part || name.startsWith(`${part}/`));
+    const isCopied = parts.some((part) => name === part || name.startsWith(`${part}/`));
     if (isCopied && (await stat(join(path, name))).isFile())
       files[name] = new Uint8Array(await readFile(join(path, name)));
   }

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import type { BesideLoraFile } from '../../models/adapters/lora-file.js';
 import { isPickle, readWholeFile } from '../../models/files/read-bytes.js';
-import type { LoraSettings } from '../../models/pipeline/denoiser.js';
+import type { LoraSettings } from '../../models/graph/weights/lora.js';
 import { decodePolicy, type FilePolicy } from '../../models/policy/policy-file.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { adapterPathOf } from './adapter-path.js';

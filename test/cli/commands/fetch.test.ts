@@ -24,8 +24,8 @@ test('tributary fetch should write a folder that loads, and fetch nothing when i
   expect(first).toMatchObject({ code: 0, stdout: 'models/name\n' });
   expect(first.stderr).toContain(`owner/name at ${COMMIT}: `);
   expect(first.stderr).not.toContain('hf_secret');
-  const { unet } = await readPipelineFolder(join(cwd, 'models/name'));
-  expect(unet.modelPath).toContain('safetensors');
+  const { denoiser } = await readPipelineFolder(join(cwd, 'models/name'));
+  expect(denoiser.modelPath).toContain('safetensors');
 
   server.requests.length = 0;
   const second = await runCli(['fetch', 'owner/name', '--out', 'models/name'], { cwd, env });

@@ -8,7 +8,6 @@ import { autoencoderKlDecoder } from '../../../dist/models/networks/autoencoder-
 import { clipTextModel } from '../../../dist/models/networks/clip-text-model.js';
 import { openComponentWeights } from '../../../dist/models/networks/component-weights.js';
 import { readNetworkWeights } from '../../../dist/models/networks/network-weights.js';
-import { unet2dCondition } from '../../../dist/models/networks/unet-2d-condition.js';
 import { readPipelineFolder } from '../../../dist/models/pipeline/pipeline-folder.js';
 import { readSchedulerConfig } from '../../../dist/models/pipeline/read-scheduler-config.js';
 import { loadTokenizer } from '../../../dist/models/pipeline/tokenizers/tokenizer.js';
@@ -48,10 +47,10 @@ async function textTokenize(folder) {
 
 /** All that a pipeline's files say of its networks: which weights they have, and of which shapes. */
 async function readNetworks(folder) {
-  const { textEncoders, unet, vaeDecoder } = await readPipelineFolder(folder);
-  const { sampleSize } = unet.config;
-  await readNetwork(unet, (layer, config) =>
-    unet2dCondition(layer, config, { rows: 1, sampleSize, tokens: 77 }),
+  const { textEncoders, denoiser, vaeDecoder } = await readPipelineFolder(folder);
+  const { sampleSize } = denoiser.config;
+  await readNetwork({ ...denoiser, architecture: denoiser.network }, (layer, network) =>
+    network({ rows: 1, sampleSize, tokens: 77 })(layer),
   );
   for (const encoder of textEncoders)
     await readNetwork(encoder, (layer, config) => clipTextModel(layer, config, 77));

@@ -66,12 +66,10 @@ describe.each(['sd1', 'sdxl'])('an exported adapter on %s', (name) => {
 
       const adapter = decodeAdapter(file, key);
       const { rank, alpha, layers: adapted } = adapter;
-      const denoiser = await openDenoiser(
-        engine,
-        pipeline,
-        { pattern: '', rank, alpha, layers: adapted },
-        [4],
-      );
+      const denoiser = await openDenoiser(engine, pipeline, {
+        lora: { pattern: '', rank, alpha, layers: adapted },
+        rows: [4],
+      });
       await denoiser.usePolicy(adapterParameters(adapter, denoiser.adapters, key));
       const sampler = createSampler(pipeline, denoiser, {
         ...TINY_SAMPLER,

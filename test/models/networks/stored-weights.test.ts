@@ -169,8 +169,8 @@ describe('weights on disk', () => {
     } finally {
       await tfjs.close();
     }
-    const onDisk = freeWeights(graph, 'network').weights;
-    const inMemory = freeWeights((await graphOf('F16')).graph, 'network').weights;
+    const onDisk = freeWeights(graph, 'network', 'unet').weights;
+    const inMemory = freeWeights((await graphOf('F16')).graph, 'network', 'unet').weights;
     const byName = (weights: typeof onDisk) => new Map(weights.map(({ name, initial }) => [name, initial]));
     expect(onDisk.length).toBe(Object.keys(SHAPES).length);
     expect(byName(onDisk)).toEqual(byName(inMemory));
@@ -254,8 +254,8 @@ describe('weights on disk in half precision', () => {
   it('should be read in full where all weights are trained', async () => {
     const [{ graph }, single] = [await graphOf('F16', untouched, 'float16'), await graphOf('F32')];
     const [half, full] = [
-      freeWeights(graph, 'network').weights,
-      freeWeights(single.graph, 'network').weights,
+      freeWeights(graph, 'network', 'unet').weights,
+      freeWeights(single.graph, 'network', 'unet').weights,
     ];
     const initialOf = (of: typeof half) => of.find(({ name }) => name === 'in.weight')?.initial;
     const expected = initialOf(full);

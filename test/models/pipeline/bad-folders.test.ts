@@ -10,7 +10,7 @@ import {
   encodeSafetensors,
   type SafetensorsTensor,
 } from '../../../src/models/files/safetensors.js';
-import { prepareUnet } from '../../../src/models/pipeline/denoiser.js';
+import { openDenoiserGraph } from '../../../src/models/networks/open-denoiser-graph.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { readPipelineFolder } from '../../../src/models/pipeline/pipeline-folder.js';
 import { faultOf } from '../../fixtures/fault-of.js';
@@ -165,7 +165,7 @@ describe('a folder of diffusers that cannot be used', () => {
       transformer: ['diffusers', 'FluxTransformer2DModel'],
     });
     expect((await faultOf(() => readPipelineFolder(folder)))[1]).toContain(
-      'model_index.json _class_name: expected a pipeline with a UNet (SD 1.x, SD 2.x, SDXL), got "FluxPipeline" with a transformer.',
+      'model_index.json _class_name: expected a pipeline with a UNet (SD 1.x, SD 2.x or SDXL), got "FluxPipeline" with a transformer.',
     );
   });
 
@@ -177,7 +177,7 @@ describe('a folder of diffusers that cannot be used', () => {
       tensors.set('controlnet.weight', { dtype: 'F32', shape: [1], data: new Float32Array(1) });
     });
     const pipeline = await openPipeline(engine, folder);
-    expect(await faultOf(() => prepareUnet(engine, pipeline, 1))).toEqual([
+    expect(await faultOf(() => openDenoiserGraph(engine, pipeline, 1))).toEqual([
       'TRIB_MODEL',
       `${join(folder, WEIGHTS)}: expected the weights of the network that config.json describes, got 3 that do not fit: ` +
         '"conv_in.bias" [16] is missing; "conv_out.bias" is [3] instead of [4]; "controlnet.weight" [1] is not in the network. ' +
@@ -189,7 +189,7 @@ describe('a folder of diffusers that cannot be used', () => {
     const folder = await copyOf('sd1');
     await change(join(folder, 'unet/config.json'), { block_out_channels: [32, 64] });
     const pipeline = await openPipeline(engine, folder);
-    const [, message] = await faultOf(() => prepareUnet(engine, pipeline, 1));
+    const [, message] = await faultOf(() => openDenoiserGraph(engine, pipeline, 1));
     expect(message).toMatch(
       /got \d{3} that do not fit: "time_embedding\.linear_1\.weight" is \[64, 16\] instead of \[128, 32\]; /,
     );
@@ -202,7 +202,7 @@ describe('a folder of diffusers that cannot be used', () => {
       tensors.set('conv_out.bias', { dtype: 'I64', shape: [4], data: new BigInt64Array(4) });
     });
     const pipeline = await openPipeline(engine, folder);
-    expect((await faultOf(() => prepareUnet(engine, pipeline, 1)))[1]).toContain(
+    expect((await faultOf(() => openDenoiserGraph(engine, pipeline, 1)))[1]).toContain(
       'tensor "conv_out.bias": expected F32, F16 or BF16, got I64.',
     );
   });
@@ -224,7 +224,9 @@ describe('a folder of diffusers that cannot be used', () => {
   it.each([WEIGHTS, 'unet/model.onnx'])('should refuse a pickle that is called %s', async (name) => {
     const folder = await copyOf('sd1');
     await writeFile(join(folder, name), Uint8Array.from([0x50, 0x4b, 3, 4, ...new Uint8Array(64)]));
-    const [, message] = await faultOf(async () => prepareUnet(engine, await openPipeline(engine, folder), 1));
+    const [, message] = await faultOf(async () =>
+      openDenoiserGraph(engine, await openPipeline(engine, folder), 1),
+    );
     expect(message).toMatch(
       new RegExp(
         `^${join(folder, name)}: expected .+, got a pickle, which can run any code when it is loaded`,
@@ -266,7 +268,7 @@ describe('a folder of diffusers that cannot be used', () => {
     const changed = Object.entries(entries).map(([name, file]) => [name, file === 'SHARD' ? shard : file]);
     await change(path, { weight_map: { ...map, ...Object.fromEntries(changed) } });
     const pipeline = await openPipeline(engine, folder);
-    const [code, message] = await faultOf(() => prepareUnet(engine, pipeline, 1));
+    const [code, message] = await faultOf(() => openDenoiserGraph(engine, pipeline, 1));
     expect(code).toBe('TRIB_MODEL');
     expect(message).toContain(text);
   });
@@ -275,7 +277,7 @@ describe('a folder of diffusers that cannot be used', () => {
     const folder = await copyOf('sd2');
     await rm(join(folder, 'unet/diffusion_pytorch_model-00002-of-00003.safetensors'));
     const pipeline = await openPipeline(engine, folder);
-    expect((await faultOf(() => prepareUnet(engine, pipeline, 1)))[0]).toBe('TRIB_FILE');
+    expect((await faultOf(() => openDenoiserGraph(engine, pipeline, 1)))[0]).toBe('TRIB_FILE');
   });
 
   it('should prefer an ONNX graph to safetensors, wherever exporters put it', async () => {
@@ -285,10 +287,10 @@ describe('a folder of diffusers that cannot be used', () => {
       await writeFile(join(folder, name), 'graph');
     }
     for (const name of ['unet/model.onnx', 'unet/unet.onnx', 'unet.onnx']) {
-      const { unet } = await readPipelineFolder(folder);
-      expect(unet).toMatchObject({ modelPath: join(folder, name), architecture: null });
+      const { denoiser } = await readPipelineFolder(folder);
+      expect(denoiser).toMatchObject({ modelPath: join(folder, name), network: null });
       await rm(join(folder, name));
     }
-    expect((await readPipelineFolder(folder)).unet.modelPath).toBe(join(folder, WEIGHTS));
+    expect((await readPipelineFolder(folder)).denoiser.modelPath).toBe(join(folder, WEIGHTS));
   });
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { timestepTensor } from '../../../src/models/networks/open-denoiser-graph.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
-import { type Denoiser, openDenoiser, timestepTensor } from '../../../src/models/pipeline/denoiser.js';
+import { type Denoiser, openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { float32, int64 } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { type OpenTiny, openTiny, randomAdapter, TINY_LORA } from '../../fixtures/open-tiny.js';
@@ -30,7 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => tiny.close());
 
-const open = (rows: readonly number[]) => openDenoiser(tiny.engine, tiny.pipeline, TINY_LORA, rows);
+const open = (rows: readonly number[]) => openDenoiser(tiny.engine, tiny.pipeline, { lora: TINY_LORA, rows });
 const predict = (denoiser: Denoiser) => denoiser.predict(latents, 501, promptEmbeds);
 
 describe('openDenoiser', () => {
@@ -86,7 +87,7 @@ describe('timestepTensor', () => {
     for (const type of ['int64', 'int32'] as const)
       expect(await faultOf(() => timestepTensor([7, 512.25], type, [2]))).toEqual([
         'TRIB_MODEL',
-        `UNet input "timestep": expected float32, because a flow has timesteps like 512.25, got ${type}. Export the model with a float timestep.`,
+        `denoiser input "timestep": expected float32, because a flow has timesteps like 512.25, got ${type}. Export the model with a float timestep.`,
       ]);
   });
 });

@@ -10,7 +10,8 @@ import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import type { SafetensorsTensor } from '../../../src/models/files/safetensors.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
-import { openDenoiser, prepareUnet } from '../../../src/models/pipeline/denoiser.js';
+import { openDenoiserGraph } from '../../../src/models/networks/open-denoiser-graph.js';
+import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { openImageDecoder } from '../../../src/models/pipeline/image-decoder.js';
 import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
@@ -114,7 +115,9 @@ describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
   });
 
   it('should predict what its UNet predicts, each row at a timestep of its own', async () => {
-    const executable = await compileGraph(engine, await prepareUnet(engine, pipeline, 2), { label: name });
+    const executable = await compileGraph(engine, await openDenoiserGraph(engine, pipeline, 2), {
+      label: name,
+    });
     const rows = await Promise.all(about.prompts.map((prompt) => pipeline.embedPrompt(prompt)));
     const { out_sample: output } = await executable.run({
       sample: tensorOf('unet:sample'),
@@ -126,7 +129,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
 
   it('should sample the trajectories and the pictures that diffusers samples', async () => {
     const adapter = lora();
-    const denoiser = await openDenoiser(engine, pipeline, adapter, [4]);
+    const denoiser = await openDenoiser(engine, pipeline, { lora: adapter, rows: [4] });
     await denoiser.usePolicy(initialParameters(denoiser.adapters, adapter, 1));
     const sampler = createSampler(pipeline, denoiser, {
       ...TINY_SAMPLER,

@@ -12,8 +12,9 @@ import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { decodeModel } from '../../../src/models/graph/onnx/decode.js';
 import { ModelProtoSchema, TensorProto_DataLocation } from '../../../src/models/graph/onnx/onnx_pb.js';
 import { addLora } from '../../../src/models/graph/weights/lora.js';
+import { adapterFeeds } from '../../../src/models/graph/weights/policy-feeds.js';
 import { loraChange } from '../../../src/models/graph/weights/weight-change.js';
-import { adapterFeeds, prepareUnet } from '../../../src/models/pipeline/denoiser.js';
+import { openDenoiserGraph } from '../../../src/models/networks/open-denoiser-graph.js';
 import { writeMergedPipeline } from '../../../src/models/pipeline/merged-pipeline.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { adapterParameters, decodeAdapter } from '../../../src/models/policy/adapter-parameters.js';
@@ -37,7 +38,7 @@ afterAll(() => engine.close());
 /** The UNet's output for fixed random inputs, with an adapter beside it where there is one. */
 async function outputOf(path: string, layers?: readonly LoraLayer[]): Promise<Float32Array> {
   const pipeline = await openPipeline(engine, path);
-  let graph = await prepareUnet(engine, pipeline, ROWS);
+  let graph = await openDenoiserGraph(engine, pipeline, ROWS);
   let feeds: Record<string, Tensor> = Object.fromEntries(
     graph.inputs.map(({ name, type, shape }, seed) => {
       const noise = randomTensor(seed, shape);
@@ -62,7 +63,7 @@ async function outputOf(path: string, layers?: readonly LoraLayer[]): Promise<Fl
 /** Layers of every kind in a pipeline's UNet. */
 async function randomLayers(path: string): Promise<LoraLayer[]> {
   const pipeline = await openPipeline(engine, path);
-  const graph = await prepareUnet(engine, pipeline, ROWS);
+  const graph = await openDenoiserGraph(engine, pipeline, ROWS);
   const { adapters } = addLora(graph, { pattern: EVERYTHING, rank: 2, alpha: 3, form: 'beside' }, path);
   await pipeline.release();
   return adapters.map(({ layer, inFeatures, outFeatures, kernel }, index) => ({

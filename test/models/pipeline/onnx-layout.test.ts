@@ -102,7 +102,7 @@ describe('a folder of ONNX graphs for SDXL', () => {
     const pipelines: Pipeline[] = [];
     for (const folder of folders) pipelines.push(await openPipeline(engine, folder));
     const [built, loaded] = pipelines as [Pipeline, Pipeline];
-    expect(loaded.folder.unet.config.added).toEqual(built.folder.unet.config.added);
+    expect(loaded.folder.denoiser.config).toEqual(built.folder.denoiser.config);
     const row = await built.embedPrompt(PROMPT);
     expect(largestDifference(await loaded.embedPrompt(PROMPT), row)).toBeLessThan(1e-5);
     expect(loaded.conditioning([row])).toEqual(built.conditioning([row]));
@@ -110,7 +110,7 @@ describe('a folder of ONNX graphs for SDXL', () => {
     const latents = randomTensor(1, [2, 4, 8, 8]).data;
     const predictions: Float32Array[] = [];
     for (const pipeline of pipelines) {
-      const denoiser = await openDenoiser(engine, pipeline, TINY_LORA, [2]);
+      const denoiser = await openDenoiser(engine, pipeline, { lora: TINY_LORA, rows: [2] });
       await denoiser.usePolicy(initialParameters(denoiser.adapters, TINY_LORA, 1));
       const both = Float32Array.from([...row, ...row]);
       predictions.push(await denoiser.predict(latents, 501, both));

@@ -2,16 +2,17 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { UNET } from '../../../src/models/networks/denoiser-family.js';
 import { writePipelineConfigs } from '../../../src/models/pipeline/pipeline-configs.js';
 import { readPipelineFolder } from '../../../src/models/pipeline/pipeline-folder.js';
 import { STABLE_DIFFUSION } from '../diffusion/schedules.js';
 
-const UNET = { sampleSize: [16, 24], inChannels: 3, outChannels: 3, crossAttentionDim: 64 } as const;
+const CONFIG = { sampleSize: [16, 24], channels: 3, crossAttentionDim: 64 } as const;
 
 let folder = '';
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pipeline-'));
-  await writePipelineConfigs(folder, { scheduler: STABLE_DIFFUSION, unet: UNET });
+  await writePipelineConfigs(folder, { scheduler: STABLE_DIFFUSION, denoiser: CONFIG });
   await put('tokenizer/vocab.json', '{}');
   await put('text_encoder/model.onnx', 'graph');
   await put('unet/model.onnx', 'graph');
@@ -37,10 +38,11 @@ describe('readPipelineFolder', () => {
         },
       ],
       zeroEmptyPrompt: false,
-      unet: {
+      denoiser: {
+        family: UNET,
         modelPath: join(folder, 'unet/model.onnx'),
-        config: { ...UNET, added: null },
-        architecture: null,
+        config: { ...CONFIG, pooledWidth: null },
+        network: null,
       },
       vaeDecoder: null,
     });
@@ -48,7 +50,7 @@ describe('readPipelineFolder', () => {
 
   test('should read back a flow, and name its scheduler in model_index.json', async () => {
     const scheduler = { predictionType: 'flow', numTrainTimesteps: 1000, shift: 3 } as const;
-    await writePipelineConfigs(folder, { scheduler, unet: UNET });
+    await writePipelineConfigs(folder, { scheduler, denoiser: CONFIG });
     expect((await readPipelineFolder(folder)).scheduler).toEqual(scheduler);
     const index = JSON.parse(await readFile(join(folder, 'model_index.json'), 'utf8'));
     expect(index.scheduler).toEqual(['diffusers', 'FlowMatchEulerDiscreteScheduler']);
@@ -63,10 +65,10 @@ describe('readPipelineFolder', () => {
     await put('unet/config.json', JSON.stringify({ ...sizes, _diffusers_version: '0.6.0' }));
     const read = async (_class_name: string) => {
       await put('model_index.json', JSON.stringify({ ...index, _class_name }));
-      const { scheduler, unet, corrections } = await readPipelineFolder(folder);
+      const { scheduler, denoiser, corrections } = await readPipelineFolder(folder);
       return [
         scheduler.predictionType !== 'flow' && scheduler.stepsOffset,
-        unet.config.sampleSize,
+        denoiser.config.sampleSize,
         corrections,
       ];
     };
@@ -91,13 +93,13 @@ describe('readPipelineFolder', () => {
       'unet/config.json',
       '{"sample_size": 64, "in_channels": 4, "out_channels": 4, "cross_attention_dim": 768}',
     );
-    const { vaeDecoder, unet } = await readPipelineFolder(folder);
+    const { vaeDecoder, denoiser } = await readPipelineFolder(folder);
     expect(vaeDecoder).toEqual({
       modelPath: join(folder, 'vae_decoder/model.onnx'),
       config: { scalingFactor: 0.13025, upscaling: 8, tileSize: null },
       architecture: null,
     });
-    expect(unet.config.sampleSize).toEqual([64, 64]);
+    expect(denoiser.config.sampleSize).toEqual([64, 64]);
     await put('vae_decoder/config.json', '{}');
     expect((await readPipelineFolder(folder)).vaeDecoder?.config.scalingFactor).toBe(0.18215);
   });
@@ -168,7 +170,7 @@ describe('writePipelineConfigs', () => {
     const names = ['model_index.json', 'scheduler/scheduler_config.json', 'unet/config.json'];
     const read = () => Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
     const before = await read();
-    await writePipelineConfigs(folder, { scheduler: { ...STABLE_DIFFUSION }, unet: { ...UNET } });
+    await writePipelineConfigs(folder, { scheduler: { ...STABLE_DIFFUSION }, denoiser: { ...CONFIG } });
     expect(await read()).toEqual(before);
   });
 });

@@ -51,7 +51,7 @@ async function folderOf({ pipeline, scheduler }: Case): Promise<string> {
 it.each(Object.entries(about.cases))('should draw what diffusers draws: %s', async (name, one) => {
   const pipeline = await openPipeline(engine, await folderOf(one));
   const { prompts, numSteps, seed } = about;
-  const denoiser = await openDenoiser(engine, pipeline, LORA, [prompts.length]);
+  const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: [prompts.length] });
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
   const sampler = createSampler(pipeline, denoiser, {
     ...TINY_SAMPLER,

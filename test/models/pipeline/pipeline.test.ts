@@ -74,7 +74,7 @@ describe('openPipeline', () => {
     const pipeline = await openPipeline(engine, folder);
     expect(await faultOf(() => pipeline.embedPrompt(''))).toEqual([
       'TRIB_MODEL',
-      `${join(folder, 'text_encoder', 'model.onnx')} output "last_hidden_state": expected [1, 12, 24], got [1, 12, 16]. Use the text encoder that belongs to the UNet.`,
+      `${join(folder, 'text_encoder', 'model.onnx')} output "last_hidden_state": expected [1, 12, 24], got [1, 12, 16]. Use the text encoder that belongs to the denoiser.`,
     ]);
   });
 });

@@ -10,7 +10,7 @@ import { openTiny } from '../../fixtures/open-tiny.js';
 it('should say when it is opened that a text encoder asks for more than token ids', async () => {
   const { engine, pipeline, close } = await openTiny();
   try {
-    const path = join(pipeline.folder.unet.modelPath, '../../text_encoder/model.onnx');
+    const path = join(pipeline.folder.denoiser.modelPath, '../../text_encoder/model.onnx');
     const model = decodeModel(await readFile(path), 'text encoder');
     const [ids] = model.graph.input;
     if (ids) model.graph.input.push({ ...ids, name: 'attention_mask' });

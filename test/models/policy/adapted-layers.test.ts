@@ -9,8 +9,9 @@ import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 import { lowerForTraining } from '../../../src/models/graph/passes/lower.js';
 import { addLora } from '../../../src/models/graph/weights/lora.js';
+import { adapterFeeds } from '../../../src/models/graph/weights/policy-feeds.js';
+import { openDenoiserGraph, timestepTensor } from '../../../src/models/networks/open-denoiser-graph.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
-import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/pipeline/denoiser.js';
 import { float32Data } from '../../../src/models/tensor.js';
 import { directionsNear, dot, slopeAlong } from '../../fixtures/central-slopes.js';
 import { type OpenTiny, openTiny, randomAdapter, TINY_LORA } from '../../fixtures/open-tiny.js';
@@ -28,7 +29,7 @@ afterAll(() => tiny.close());
 
 it('should agree with central differences for attention, feed-forward layers and convolutions', async () => {
   const { engine, pipeline } = tiny;
-  const unet = await prepareUnet(engine, pipeline, ROWS);
+  const unet = await openDenoiserGraph(engine, pipeline, ROWS);
   const beside = addLora(unet, { ...LORA, form: 'beside' }, 'tiny UNet');
   const { adapters } = beside;
   const kinds = adapters.map(({ kernel }) => kernel?.join(' x ') ?? 'linear');

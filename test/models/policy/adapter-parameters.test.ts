@@ -52,7 +52,7 @@ describe('an adapter file', () => {
     'mid.attn2.to_k.lora_A': Float32Array.from({ length: 10 }, (_, i) => i),
     'mid.attn2.to_k.lora_B': Float32Array.of(-1, -2),
   };
-  const bytes = encodeParameters(ADAPTERS, parameters, LORA);
+  const bytes = encodeParameters({ component: 'unet', adapters: ADAPTERS }, parameters, LORA);
 
   it('should come back as it was', () => {
     const read = decodeAdapter(bytes, 'adapter');

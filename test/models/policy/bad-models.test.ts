@@ -112,7 +112,9 @@ describe('a model that cannot be trained', () => {
     ];
     expect(await faultOf(() => build(folder))).toEqual(expected);
     const pipeline = await openPipeline(engine, folder);
-    expect(await faultOf(() => openDenoiser(engine, pipeline, TINY_LORA, [2]))).toEqual(expected);
+    expect(await faultOf(() => openDenoiser(engine, pipeline, { lora: TINY_LORA, rows: [2] }))).toEqual(
+      expected,
+    );
   });
 
   it('should say that its file is not there', async () => {
@@ -126,7 +128,10 @@ describe('a model that cannot be trained', () => {
 
   it('should say which adapter parameter is missing', async () => {
     const { folder } = await pipelineWith((bytes) => bytes);
-    const denoiser = await openDenoiser(engine, await openPipeline(engine, folder), TINY_LORA, [2]);
+    const denoiser = await openDenoiser(engine, await openPipeline(engine, folder), {
+      lora: TINY_LORA,
+      rows: [2],
+    });
     expect(await faultOf(() => denoiser.usePolicy({ other: new Float32Array(1) }))).toEqual([
       'TRIB_LORA',
       expect.stringMatching(

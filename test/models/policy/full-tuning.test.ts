@@ -9,13 +9,10 @@ import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';
 import { lowerForTraining } from '../../../src/models/graph/passes/lower.js';
 import { freeWeights } from '../../../src/models/graph/weights/free-weights.js';
+import { policyFeeds } from '../../../src/models/graph/weights/policy-feeds.js';
+import { openDenoiserGraph, timestepTensor } from '../../../src/models/networks/open-denoiser-graph.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
-import {
-  openDenoiser,
-  policyFeeds,
-  prepareUnet,
-  timestepTensor,
-} from '../../../src/models/pipeline/denoiser.js';
+import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { writeMergedPipeline } from '../../../src/models/pipeline/merged-pipeline.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import {
@@ -49,7 +46,7 @@ beforeAll(async () => {
   inputs = await buildPolicyGraph(tiny.engine, tiny.pipeline, settings);
   trainer = await createTrainer(tiny.engine, tiny.pipeline, inputs, settings);
   base = startingPolicy(inputs, null, 1);
-  const sampling = await openDenoiser(tiny.engine, tiny.pipeline, null, [24]);
+  const sampling = await openDenoiser(tiny.engine, tiny.pipeline, { lora: null, rows: [24] });
   await sampling.usePolicy(base);
   const groups = await createSampler(tiny.pipeline, sampling, TINY_SAMPLER).rollout(
     TINY_PROMPTS.map((prompt, groupIndex) => ({ groupIndex, prompt })),
@@ -111,7 +108,7 @@ describe('training of all weights', () => {
   it('should have the gradients that central differences find', async () => {
     const { engine, pipeline } = tiny;
     const shape = [2, ...pipeline.latentShape];
-    const { graph, weights } = freeWeights(await prepareUnet(engine, pipeline, 2), 'tiny UNet');
+    const { graph, weights } = freeWeights(await openDenoiserGraph(engine, pipeline, 2), 'tiny UNet', 'unet');
     const feedsOf = (parameters: NamedArrays) => ({
       sample: randomTensor(1, shape),
       timestep: timestepTensor([700, 20], 'float32', [2]),
@@ -164,7 +161,7 @@ describe('the file of trained weights', () => {
       const path = name === 'tiny' ? tiny.pipeline.folder.path : `test/fixtures/stable-diffusion/${name}`;
       const weightsOf = async (of: string) => {
         const pipeline = await openPipeline(engine, of);
-        const freed = freeWeights(await prepareUnet(engine, pipeline, 2), of);
+        const freed = freeWeights(await openDenoiserGraph(engine, pipeline, 2), of, 'unet');
         await pipeline.release();
         return freed.weights;
       };
@@ -172,7 +169,7 @@ describe('the file of trained weights', () => {
       const trained = Object.fromEntries(
         before.map(({ input, shape }, seed) => [input, randomTensor(seed, shape).data]),
       );
-      const bytes = encodePolicy({ adapters: [], weights: before }, trained, null);
+      const bytes = encodePolicy({ component: 'unet', adapters: [], weights: before }, trained, null);
       await writeMergedPipeline(path, weightChanges(bytes, 'file'), join(folder, 'merged'));
       const after = await weightsOf(join(folder, 'merged'));
       expect(after.map(({ input }) => input).sort()).toEqual(before.map(({ input }) => input).sort());

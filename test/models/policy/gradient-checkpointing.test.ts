@@ -3,8 +3,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileGraph } from '../../../src/models/engines/compile-graph.js';
 import type { Graph, Node } from '../../../src/models/graph/graph.js';
+import { adapterFeeds } from '../../../src/models/graph/weights/policy-feeds.js';
 import type { SurrogateSettings } from '../../../src/models/objectives/index.js';
-import { adapterFeeds } from '../../../src/models/pipeline/denoiser.js';
 import {
   buildPolicyGraph,
   type GradientCheckpointing,

@@ -83,7 +83,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('Stable Diffusion in half precision: %s', 
     const embeds = Float32Array.from(rows.flatMap((row) => [...row]));
     const latents = randomTensor(1, [rows.length, ...pipeline.latentShape]).data;
     const predicted = async (precision: Precision) => {
-      const denoiser = await openDenoiser(engine, pipeline, lora, [rows.length], precision);
+      const denoiser = await openDenoiser(engine, pipeline, { lora, rows: [rows.length], precision });
       await denoiser.usePolicy(initialParameters(denoiser.adapters, lora, 1));
       const output = await denoiser.predict(latents, 501, embeds);
       await denoiser.release();
@@ -143,7 +143,7 @@ describe('the shapes model in half precision', () => {
     const latents = randomTensor(3, [1, ...pipeline.latentShape]).data;
     const lora = { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 2, alpha: 2 };
     const predicted = async (precision: Precision) => {
-      const denoiser = await openDenoiser(engine, pipeline, lora, [1], precision);
+      const denoiser = await openDenoiser(engine, pipeline, { lora, rows: [1], precision });
       await denoiser.usePolicy(randomAdapter(denoiser.adapters, 0.05));
       return denoiser.predict(latents, 501, embeds);
     };

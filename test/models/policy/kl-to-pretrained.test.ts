@@ -7,8 +7,9 @@ import { stochasticCoefficients } from '../../../src/models/diffusion/stochastic
 import type { Graph } from '../../../src/models/graph/graph.js';
 import type { Adapter } from '../../../src/models/graph/weights/lora.js';
 import { addLora } from '../../../src/models/graph/weights/lora.js';
+import { adapterFeeds } from '../../../src/models/graph/weights/policy-feeds.js';
+import { openDenoiserGraph, timestepTensor } from '../../../src/models/networks/open-denoiser-graph.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
-import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/pipeline/denoiser.js';
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
 import { buildPolicyGraph, type PolicyGraphSettings } from '../../../src/models/policy/policy-graph.js';
 import { elementCount, float32 } from '../../../src/models/tensor.js';
@@ -74,7 +75,7 @@ describe('klToPretrained', () => {
   it('should be D W / 2 times the mean squared difference of the guided outputs, in every row', async () => {
     const parameters = randomAdapter(adapters, 0.3);
     const feeds = feedsOf(parameters);
-    const unet = await prepareUnet(tiny.engine, tiny.pipeline, 2 * ROWS);
+    const unet = await openDenoiserGraph(tiny.engine, tiny.pipeline, 2 * ROWS);
     const { graph: adapted } = addLora(unet, { ...TINY_LORA, form: 'beside' }, 'tiny UNet');
     const guided = async (graph: Graph) => {
       const { out_sample: output = new Float32Array() } = await runModel(tiny.engine, graph, feeds);

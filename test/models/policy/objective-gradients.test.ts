@@ -9,8 +9,9 @@ import { stochasticCoefficients } from '../../../src/models/diffusion/stochastic
 import type { Executable } from '../../../src/models/engines/contract/engine.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { type Adapter, addLora } from '../../../src/models/graph/weights/lora.js';
+import { adapterFeeds } from '../../../src/models/graph/weights/policy-feeds.js';
+import { openDenoiserGraph, timestepTensor } from '../../../src/models/networks/open-denoiser-graph.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
-import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/pipeline/denoiser.js';
 import { buildPolicyGraph, type PolicyGraphSettings } from '../../../src/models/policy/policy-graph.js';
 import { float32, float32Data, type Tensor } from '../../../src/models/tensor.js';
 import { directionsNear, dot, type LossAt, slopeAlong } from '../../fixtures/central-slopes.js';
@@ -36,7 +37,7 @@ let parameters: NamedArrays;
 
 beforeAll(async () => {
   tiny = await openTiny();
-  const unet = await prepareUnet(tiny.engine, tiny.pipeline, 2 * ROWS);
+  const unet = await openDenoiserGraph(tiny.engine, tiny.pipeline, 2 * ROWS);
   const adapted = addLora(unet, { ...TINY_LORA, form: 'beside' }, 'tiny UNet');
   ({ adapters } = adapted);
   forward = await tiny.engine.compile(encodeGraph(adapted.graph), { label: 'forward graph' });

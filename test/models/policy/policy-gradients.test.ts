@@ -11,7 +11,7 @@ import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime
 import type { SafetensorsTensor } from '../../../src/models/files/safetensors.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
-import { timestepTensor } from '../../../src/models/pipeline/denoiser.js';
+import { timestepTensor } from '../../../src/models/networks/open-denoiser-graph.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import type { Tensor } from '../../../src/models/tensor.js';

@@ -5,8 +5,9 @@ import type { Executable } from '../../../src/models/engines/contract/engine.js'
 import type { Graph } from '../../../src/models/graph/graph.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { addLora } from '../../../src/models/graph/weights/lora.js';
+import { adapterFeeds } from '../../../src/models/graph/weights/policy-feeds.js';
+import { openDenoiserGraph, timestepTensor } from '../../../src/models/networks/open-denoiser-graph.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
-import { adapterFeeds, prepareUnet, timestepTensor } from '../../../src/models/pipeline/denoiser.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import type { Tensor } from '../../../src/models/tensor.js';
 import { float32, float32Data } from '../../../src/models/tensor.js';
@@ -74,7 +75,7 @@ beforeAll(async () => {
   const built = await buildPolicyGraph(engine, pipeline, { ...TINY_TRAINER, minibatchSize: PAIRS });
   graph = built.graph;
   executable = await engine.compile(encodeGraph(graph), { label: 'policy graph' });
-  const unet = await prepareUnet(engine, pipeline, 2 * PAIRS);
+  const unet = await openDenoiserGraph(engine, pipeline, 2 * PAIRS);
   const { graph: adapted } = addLora(unet, { ...TINY_LORA, form: 'beside' }, 'tiny UNet');
   forward = await engine.compile(encodeGraph(adapted), { label: 'forward graph' });
   const [group] = await sampler.rollout([{ groupIndex: 0, prompt: TINY_PROMPTS[0] ?? '' }], stepsFrom(0));

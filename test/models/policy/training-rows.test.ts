@@ -85,7 +85,11 @@ describe('rowFeeds', () => {
     latentShape: [2, 1, 1],
     embedsShape: [1, 2],
     embedPrompt: async (prompt: string) => Float32Array.of(prompt.length, 9),
-    conditioning: createConditioning([1, 2], null, []),
+    conditioning: createConditioning(
+      { encoder_hidden_states: { shape: [1, 2], from: 'tokens' } },
+      [1, 2],
+      [],
+    ),
   } as unknown as Pipeline;
   const port = (name: string, shape: readonly number[], type: Port['type'] = 'float32'): Port => ({
     name,

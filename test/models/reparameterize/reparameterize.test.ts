@@ -10,7 +10,7 @@ import { prepareGraph } from '../../../src/models/engines/prepare-graph.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import * as op from '../../../src/models/graph/ops/index.js';
-import { timestepTensor } from '../../../src/models/pipeline/denoiser.js';
+import { timestepTensor } from '../../../src/models/networks/open-denoiser-graph.js';
 import { readPipelineFolder } from '../../../src/models/pipeline/pipeline-folder.js';
 import { reparameterize } from '../../../src/models/reparameterize/reparameterize.js';
 import { asFlow } from '../../../src/models/reparameterize/reparameterized-output.js';
@@ -209,7 +209,7 @@ describe('reparameterize', () => {
     const flow = await readPipelineFolder(at('vector-flow'));
     expect(v.scheduler).toEqual({ ...TINY_SCHEDULER, predictionType: 'v_prediction' });
     expect(flow.scheduler).toEqual({ predictionType: 'flow', numTrainTimesteps: 1000, shift: 1 });
-    expect(flow.unet.config).toEqual(source.unet.config);
+    expect(flow.denoiser.config).toEqual(source.denoiser.config);
     expect(flow.vaeDecoder?.config).toEqual(source.vaeDecoder?.config);
     const names = async (name: string) => (await readdir(at(name), { recursive: true })).sort();
     expect(await names('vector-flow')).toEqual(await names('vector'));

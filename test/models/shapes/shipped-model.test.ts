@@ -42,7 +42,7 @@ let judged: readonly Judged[];
 beforeAll(async () => {
   engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 });
   const pipeline = await openPipeline(engine, 'models/shapes');
-  const denoiser = await openDenoiser(engine, pipeline, LORA, denoiserRows(SETTINGS, []));
+  const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: denoiserRows(SETTINGS, []) });
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
   const sampler = createSampler(pipeline, denoiser, SETTINGS);
   const reward = await openDualEncoder(engine, 'models/shapes/reward', pipeline.tokenizer, 36, IMAGE_SHAPE);

@@ -51,7 +51,7 @@ const BYTES_A_WEIGHT = 60;
  * and matrices and kernels of layers whatever their names. Other constants, and weights that an exporter has named anew, stay.
  * @throws TRIB_MODEL when there are none, or more than fit into the memory of one machine.
  */
-export function freeWeights(graph: Graph, label: string): FreedGraph {
+export function freeWeights(graph: Graph, label: string, component: string): FreedGraph {
   const constants = new Map<string, Tensor | StoredTensor>([...graph.initializers, ...graph.stored]);
   const named = namedWeights(graph, constants);
   requireNumber(
@@ -70,7 +70,7 @@ export function freeWeights(graph: Graph, label: string): FreedGraph {
     const [first = 1, second = 1] = shape;
     const isPerChannel = shape.length === 3;
     const plain = isTransposed ? [second, first] : isPerChannel ? [first] : shape;
-    const input = g.input(`unet.${name}`, 'float32', plain);
+    const input = g.input(`${component}.${name}`, 'float32', plain);
     const initial = isTransposed ? transposed(data, first, second) : data.slice();
     weights.push({ name, input: input.name, shape: plain, initial });
     const value = g.scoped(`weights/${name}`, () => {

@@ -5,18 +5,23 @@
  */
 
 import { TributaryError } from '../../../errors.js';
+import { withoutComponent } from '../../adapters/component-names.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { floatAttribute, intAttribute, intsAttribute, textAttribute } from '../graph.js';
 import { GraphBuilder } from '../ops/builder.js';
 import * as op from '../ops/index.js';
 
-export interface LoraOptions {
+/** Where and how large the adapter is. */
+export interface LoraSettings {
   /** Matches names of MatMul, Gemm and Conv nodes, e.g. `attn[12]/to_(q|k|v|out\.0)`. */
   readonly pattern: string;
   readonly rank: number;
   readonly alpha: number;
-  /** The layers of an adapter that there is already; they count in the place of the pattern. */
+  /** The layers of an existing adapter, which take the place of the pattern. */
   readonly layers?: readonly string[];
+}
+
+export interface LoraOptions extends LoraSettings {
   /**
    * `beside`: x A B next to x W, cheap to differentiate. `folded`: W + A B made once a run, cheap to sample with. Both are the
    * same function up to rounding.
@@ -209,8 +214,7 @@ function difference(
 
 /** `/down_blocks.1/attn1/to_q/MatMul` -> `down_blocks.1.attn1.to_q`. */
 export function layerName(nodeName: string): string {
-  return nodeName
-    .replace(/^\/?(unet\/)?/, '')
+  return withoutComponent(nodeName.replace(/^\//, ''))
     .replace(/\/(MatMul|Gemm|Conv)[^/]*$/, '')
     .replaceAll('/', '.');
 }

@@ -2,10 +2,18 @@
 
 import type { Graph } from '../graph.js';
 import { type FreeWeight, freeWeights } from './free-weights.js';
-import { type Adapter, addLora, type LoraOptions } from './lora.js';
+import { type Adapter, addLora, type LoraOptions, type LoraSettings } from './lora.js';
+
+/** The file of a denoiser, and the component of a pipeline that it is. */
+interface DenoiserPlace {
+  readonly modelPath: string;
+  readonly family: { readonly component: string };
+}
 
 /** The inputs that a policy feeds; one of the two is empty. */
 export interface PolicyInputs {
+  /** The pipeline's component that they change (`DenoiserFamily.component`). */
+  readonly component: string;
   readonly adapters: readonly Adapter[];
   readonly weights: readonly FreeWeight[];
 }
@@ -15,18 +23,19 @@ export interface PolicyNetwork extends PolicyInputs {
 }
 
 /**
- * Opens a graph for a policy.
+ * Opens the graph of a denoiser for a policy.
+ *
+ * Errors: as `addLora` and `freeWeights`.
  * @param lora null where all weights are trained.
- * @throws as `addLora` and `freeWeights`.
  */
 export function openPolicyNetwork(
   graph: Graph,
-  lora: Omit<LoraOptions, 'form'> | null,
+  { modelPath, family: { component } }: DenoiserPlace,
+  lora: LoraSettings | null,
   form: LoraOptions['form'],
-  label: string,
 ): PolicyNetwork {
-  if (lora === null) return { ...freeWeights(graph, label), adapters: [] };
-  return { ...addLora(graph, { ...lora, form }, label), weights: [] };
+  if (lora === null) return { ...freeWeights(graph, modelPath, component), component, adapters: [] };
+  return { ...addLora(graph, { ...lora, form }, modelPath), component, weights: [] };
 }
 
 /** Names of the inputs. */

@@ -1,5 +1,6 @@
 /** @file What a policy does to one weight of a network, wherever the weight lies: in a graph, in a file of PyTorch's. */
 import { TributaryError } from '../../../errors.js';
+import { withoutComponent } from '../../adapters/component-names.js';
 import { fileShapes, type LoraLayer } from '../../adapters/lora-layer.js';
 
 /**
@@ -20,7 +21,7 @@ export interface WeightChange {
 /** W becomes W + (alpha / rank) · B A. The sum is taken in float64 and rounded once. */
 export function loraChange(layer: LoraLayer): WeightChange {
   return {
-    name: `${layer.key.replace(/^unet\./, '')}.weight`,
+    name: `${withoutComponent(layer.key)}.weight`,
     shapeIn: (layout) => weightShape(layer, layout),
     apply: (weight, layout) => addDifference(weight, layer, layout),
   };

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../../files/atomic.js';
 import type { Value } from '../../graph/graph.js';
 import { encodeGraph } from '../../graph/onnx/encode.js';
 import { GraphBuilder } from '../../graph/ops/builder.js';
+import { UNET as UNET_FAMILY } from '../../networks/denoiser-family.js';
 import type { WeightSource } from '../../networks/weights.js';
 import { constantWeights } from '../../networks/weights.js';
 import { writePipelineConfigs } from '../../pipeline/pipeline-configs.js';
@@ -39,7 +40,7 @@ function modelBytes(
   return encodeGraph(graph, { symbolicAxes });
 }
 
-/** Writes unet/, text_encoder/, scheduler/ and model_index.json of the shapes model. */
+/** Writes the denoiser, text_encoder/, scheduler/ and model_index.json of the shapes model. */
 export async function exportDenoiser(folder: string, tokenizer: Tokenizer, weights: Weights): Promise<void> {
   const tokens = tokenizer.modelMaxLength;
   const denoiser = modelBytes(weights, (g, source) => {
@@ -57,15 +58,14 @@ export async function exportDenoiser(folder: string, tokenizer: Tokenizer, weigh
       ],
     ];
   });
-  await writeFileAtomic(join(folder, 'unet', 'model.onnx'), denoiser);
+  await writeFileAtomic(join(folder, UNET_FAMILY.component, 'model.onnx'), denoiser);
   await writeFileAtomic(join(folder, 'text_encoder', 'model.onnx'), text);
   const [height, width] = [IMAGE_SHAPE[1], IMAGE_SHAPE[2]];
   await writePipelineConfigs(folder, {
     scheduler: SCHEDULER,
-    unet: {
+    denoiser: {
       sampleSize: [height, width],
-      inChannels: IMAGE_CHANNELS,
-      outChannels: IMAGE_CHANNELS,
+      channels: IMAGE_CHANNELS,
       crossAttentionDim: TEXT_HIDDEN_SIZE,
     },
   });

@@ -7,6 +7,7 @@ import {
   TFJS_BACKENDS,
 } from '../../../models/engines/contract/engine.js';
 import { PRECISIONS } from '../../../models/graph/graph.js';
+import { UNET } from '../../../models/networks/denoiser-family.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from '../../messages/topics.js';
 import { STAGE_SPECS, type StageType } from '../../stages/index.js';
 import { CONFIG_VERSION } from '../source/version.js';
@@ -34,7 +35,7 @@ const model = section({
     ),
   lora: section({
     pattern: pattern('a regular expression')
-      .default('attn[12]/to_(q|k|v|out\\.0)')
+      .default(UNET.loraPattern)
       .describe(
         'Linear layers and convolutions whose node name matches get an adapter. The default is every attention projection; `|ff/net` adds the feed-forward layers, `|resnets` the residual blocks with their convolutions.',
       ),

@@ -6,10 +6,10 @@ import type { Provider } from '../../../models/engines/contract/engine.js';
 import { requireHalf } from '../../../models/engines/half-support.js';
 import { type EngineSettings, openEngine } from '../../../models/engines/open-engine.js';
 import type { Precision } from '../../../models/graph/graph.js';
+import type { LoraSettings } from '../../../models/graph/weights/lora.js';
 import { imageGrid } from '../../../models/images/image-grid.js';
 import { encodePng, pictureDifference } from '../../../models/images/picture.js';
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
-import type { LoraSettings } from '../../../models/pipeline/denoiser.js';
 import { openDenoiser } from '../../../models/pipeline/denoiser.js';
 import { openPipeline } from '../../../models/pipeline/pipeline.js';
 import { decodePolicy, policyParameters, startingPolicy } from '../../../models/policy/policy-file.js';
@@ -97,7 +97,11 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   const policy = policyFile === null ? null : await readPolicy(policyFile);
   const lora = policy ? loraFor(policy) : settings.lora;
   const rows = denoiserRows(sampler, trainedSteps);
-  const denoiser = await openDenoiser(engine, pipeline, lora, rows, settings.precision);
+  const denoiser = await openDenoiser(engine, pipeline, {
+    lora,
+    rows,
+    precision: settings.precision,
+  });
   // Evaluation draws every picture from noise of its own, by the same sampler whatever the method, in the largest batch
   // that training has compiled a graph for.
   const probe: SamplerSettings = {

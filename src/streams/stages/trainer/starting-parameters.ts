@@ -1,8 +1,9 @@
 import { TributaryError } from '../../../errors.js';
 import { someOf } from '../../../models/adapters/lora-layer.js';
+import type { LoraSettings } from '../../../models/graph/weights/lora.js';
+import { policyFeeds } from '../../../models/graph/weights/policy-feeds.js';
 import type { PolicyInputs } from '../../../models/graph/weights/policy-network.js';
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
-import { type LoraSettings, policyFeeds } from '../../../models/pipeline/denoiser.js';
 import { policyParameters } from '../../../models/policy/policy-file.js';
 import { type ReadPolicy, readPolicy } from '../../directory/read-adapter.js';
 

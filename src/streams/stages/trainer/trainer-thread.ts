@@ -3,11 +3,11 @@
 import type { Provider } from '../../../models/engines/contract/engine.js';
 import { requireHalf } from '../../../models/engines/half-support.js';
 import { type EngineSettings, openEngine } from '../../../models/engines/open-engine.js';
+import type { LoraSettings } from '../../../models/graph/weights/lora.js';
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
 import { initialAdamWState } from '../../../models/optimizers/adamw.js';
 import { decodeAdamWState, encodeAdamWState } from '../../../models/optimizers/adamw-state-file.js';
 import { decodeLossScale, encodeLossScale } from '../../../models/optimizers/loss-scale.js';
-import type { LoraSettings } from '../../../models/pipeline/denoiser.js';
 import { openPipeline } from '../../../models/pipeline/pipeline.js';
 import type { PolicyFiles } from '../../../models/policy/policy-file.js';
 import {
@@ -97,8 +97,8 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
       async (prompt) => (await pipeline.embedPrompt(prompt)).subarray(0, elementCount(pipeline.embedsShape)),
     ));
   const trainer = await createTrainer(engine, pipeline, policyGraph, trainerSettings, baseline);
-  const { adapters, weights } = policyGraph;
-  const inputs = { adapters, weights };
+  const { component, adapters, weights } = policyGraph;
+  const inputs = { component, adapters, weights };
   const { parameters, warnings } =
     settings.startFrom === null
       ? { parameters: startingPolicy(inputs, lora, seed), warnings: [] }

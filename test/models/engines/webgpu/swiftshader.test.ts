@@ -63,7 +63,7 @@ const TRAINED_STEPS = [0];
 /** One rollout of one prompt, by an adapter that is at work. */
 async function sample(engine: Engine, folder: string, prompt: string) {
   const pipeline = await openPipeline(engine, folder);
-  const denoiser = await openDenoiser(engine, pipeline, TINY_LORA, [1]);
+  const denoiser = await openDenoiser(engine, pipeline, { lora: TINY_LORA, rows: [1] });
   const parameters = randomAdapter(denoiser.adapters, 0.05);
   await denoiser.usePolicy(parameters);
   const [group] = await createSampler(pipeline, denoiser, SAMPLER).rollout(

@@ -6,7 +6,8 @@ import { int } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import * as op from '../../../../src/models/graph/ops/index.js';
 import { freeWeights } from '../../../../src/models/graph/weights/free-weights.js';
-import { policyFeeds, prepareUnet } from '../../../../src/models/pipeline/denoiser.js';
+import { policyFeeds } from '../../../../src/models/graph/weights/policy-feeds.js';
+import { openDenoiserGraph } from '../../../../src/models/networks/open-denoiser-graph.js';
 import { openPipeline } from '../../../../src/models/pipeline/pipeline.js';
 import { startingPolicy } from '../../../../src/models/policy/policy-file.js';
 import { elementCount, type Tensor } from '../../../../src/models/tensor.js';
@@ -27,8 +28,8 @@ describe('freeWeights', () => {
     'should leave the network as it is where its own weights are fed: %s',
     async (path) => {
       const pipeline = await openPipeline(engine, path);
-      const model = await prepareUnet(engine, pipeline, 2);
-      const freed = freeWeights(model, path);
+      const model = await openDenoiserGraph(engine, pipeline, 2);
+      const freed = freeWeights(model, path, 'unet');
       await pipeline.release();
       const feeds: Record<string, Tensor> = Object.fromEntries(
         model.inputs.map(({ name, type, shape }, seed) => {
@@ -37,7 +38,7 @@ describe('freeWeights', () => {
           return [name, { type, shape, data: numbers.slice(0, elementCount(shape)) }];
         }),
       );
-      const inputs = { ...freed, adapters: [] };
+      const inputs = { ...freed, component: 'unet', adapters: [] };
       const own = policyFeeds(inputs, startingPolicy(inputs, null, 1), null);
       const before = await outputOf(model, feeds);
       expect(largestDifference(await outputOf(freed.graph, { ...feeds, ...own }), before)).toBeLessThan(1e-5);
@@ -75,7 +76,7 @@ describe('freeWeights', () => {
     );
     const scaled = op.mul(g, gemm!, g.initializer('scale', randomTensor(4, [4])));
     g.output(scaled, 'y');
-    const { weights, graph } = freeWeights(g.build(), 'model');
+    const { weights, graph } = freeWeights(g.build(), 'model', 'unet');
     expect(weights.map(({ name, shape }) => [name, shape])).toEqual([
       ['one.weight', [5, 3]],
       ['two.weight', [4, 5]],
@@ -94,7 +95,7 @@ describe('freeWeights', () => {
       { name: '/big/MatMul' },
     );
     g.output(y!, 'y');
-    expect(await faultOf(() => freeWeights(g.build(), 'unet/model.onnx'))).toEqual([
+    expect(await faultOf(() => freeWeights(g.build(), 'unet/model.onnx', 'unet'))).toEqual([
       'TRIB_MODEL',
       'unet/model.onnx: expected at most 100 million weights to train in full, got 200 million, which would take about 12 GB of memory. Set model.train: adapter, which trains a LoRA adapter of some million weights.',
     ]);

@@ -17,7 +17,7 @@ const adapter = (layer: string, kernel?: readonly [number, number]): Adapter => 
 });
 const LINEAR = adapter('mid_block.proj_in');
 const POINTWISE = adapter('mid_block.proj_out', [1, 1]);
-const INPUTS = { adapters: [LINEAR, POINTWISE], weights: [] };
+const INPUTS = { component: 'unet', adapters: [LINEAR, POINTWISE], weights: [] };
 const LORA = { pattern: 'proj', rank: 2, alpha: 8 };
 
 const tensor = (...shape: number[]): SafetensorsTensor => ({

@@ -1,0 +1,107 @@
+/**
+ * @file The denoisers that a pipeline may have, a row each: all that the rest of the program knows of a network. A new one
+ * adds its definition and config in this room, and a row here.
+ *
+ * Whatever a network's own conventions are, its graph keeps these: inputs `sample` [R, C, H, W] float32 (latents, never
+ * patches or packed tokens), `timestep` [R] or [] (the training timestep; for flows σ · numTrainTimesteps), and those of
+ * `conditioning`; output `out_sample` [R, C, H, W], which means what the scheduler's `predictionType` says.
+ */
+
+import { type DenoiserNames, UNET_NAMES } from '../adapters/component-names.js';
+import type { Network } from './network-weights.js';
+import { unet2dCondition } from './unet-2d-condition.js';
+import { NUM_TIME_IDS, readUnet2dConditionConfig, readUnetLatents, type UnetLatents } from './unet-config.js';
+
+/** What goes into a denoiser and comes out, as its `config.json` says. */
+export interface DenoiserConfig {
+  /** Height and width of the latents. */
+  readonly sampleSize: readonly [height: number, width: number];
+  /** Channels of the latents. */
+  readonly channels: number;
+  /** Width of a token's embedding. */
+  readonly crossAttentionDim: number;
+  /** Width of the pooled prompt embedding that the network takes beside the tokens; null where it takes none. */
+  readonly pooledWidth: number | null;
+}
+
+/** Sizes of the inputs of one run. */
+export interface DenoiserSizes {
+  readonly rows: number;
+  readonly sampleSize: readonly [height: number, width: number];
+  /** Tokens of a prompt. */
+  readonly tokens: number;
+}
+
+/** A denoiser that is built from its config. */
+export interface DenoiserDefinition {
+  readonly config: DenoiserConfig;
+  readonly network: (sizes: DenoiserSizes) => Network;
+}
+
+/** An input that says which picture is wanted. */
+export interface ConditioningInput {
+  /** Shape of one row. */
+  readonly shape: readonly number[];
+  /** What fills a row: the prompt's tokens, its pooled embedding, or the picture's original size, crop and target size. */
+  readonly from: 'tokens' | 'pooled' | 'picture-sizes';
+}
+
+export interface DenoiserFamily extends DenoiserNames {
+  /** What messages call it, and which models have one. */
+  readonly title: string;
+  readonly models: string;
+  /** Default of `model.lora.pattern`: which layers get an adapter. */
+  readonly loraPattern: string;
+  /** Finds the block of a node in its name. Gradient checkpointing keeps what goes from one block to the next. */
+  readonly block: RegExp;
+  readonly blockExample: string;
+  /** Reads the `config.json` beside an ONNX graph. */
+  readonly readConfig: (path: string) => Promise<DenoiserConfig>;
+  /** Reads the `config.json` beside safetensors. */
+  readonly readDefinition: (path: string) => Promise<DenoiserDefinition>;
+  /** The inputs beside `sample` and `timestep`, by name. */
+  readonly conditioning: (
+    config: DenoiserConfig,
+    embedsShape: readonly [tokens: number, width: number],
+  ) => Readonly<Record<string, ConditioningInput>>;
+}
+
+/** A denoiser in a pipeline folder. */
+export interface DenoiserOnDisk {
+  readonly family: DenoiserFamily;
+  /** An ONNX graph, a safetensors file, or the index of several. */
+  readonly modelPath: string;
+  readonly config: DenoiserConfig;
+  /** What a graph is built from where there are weights alone; null for an ONNX graph. */
+  readonly network: DenoiserDefinition['network'] | null;
+}
+
+export const UNET = {
+  ...UNET_NAMES,
+  title: 'UNet',
+  models: 'SD 1.x, SD 2.x or SDXL',
+  loraPattern: 'attn[12]/to_(q|k|v|out\\.0)',
+  block: /(?:down_blocks\.\d+|mid_block|up_blocks\.\d+)\/(?:resnets|attentions)\.\d+/,
+  blockExample: 'down_blocks.0/resnets.0',
+  readConfig: async (path) => denoiserConfig(await readUnetLatents(path)),
+  async readDefinition(path) {
+    const config = await readUnet2dConditionConfig(path);
+    return {
+      config: denoiserConfig(config),
+      network: (sizes) => (layer) => unet2dCondition(layer, config, sizes),
+    };
+  },
+  conditioning: ({ pooledWidth }, embedsShape) => ({
+    encoder_hidden_states: { shape: embedsShape, from: 'tokens' },
+    ...(pooledWidth !== null && {
+      text_embeds: { shape: [pooledWidth], from: 'pooled' },
+      time_ids: { shape: [NUM_TIME_IDS], from: 'picture-sizes' },
+    }),
+  }),
+} as const satisfies DenoiserFamily;
+
+export const DENOISER_FAMILIES: readonly DenoiserFamily[] = [UNET];
+
+function denoiserConfig({ sampleSize, channels, crossAttentionDim, added }: UnetLatents): DenoiserConfig {
+  return { sampleSize, channels, crossAttentionDim, pooledWidth: added?.pooledWidth ?? null };
+}
