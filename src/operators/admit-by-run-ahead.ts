@@ -1,6 +1,6 @@
 import { ignoreElements, Observable, type OperatorFunction, tap } from 'rxjs';
 import { TributaryError } from '../errors.js';
-import { requireCount } from './checks/require-count.js';
+import { requireCount } from './checks/option-checks.js';
 
 export interface AdmitByRunAheadOptions<Ticket> {
   /** Groups that may be in flight: issued and not yet finished. At least 1. */
@@ -34,6 +34,13 @@ export interface AdmitByRunAheadOptions<Ticket> {
  *
  * Errors: TRIB_OPERATOR when a count is no whole number, or, unless `passesOverFinished`, when more groups have finished
  * than were issued.
+ *
+ * Example:
+ * ```js
+ * const finished$ = timer(0).pipe(map(() => 1));
+ * const result$ = finished$.pipe(admitByRunAhead({ runAhead: 2, tickets: ['a', 'b', 'c', 'd'] }));
+ * // ['a', 'b', 'c']
+ * ```
  */
 export function admitByRunAhead<Ticket>(
   options: AdmitByRunAheadOptions<Ticket>,

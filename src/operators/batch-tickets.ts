@@ -13,8 +13,7 @@ import {
   Subscription,
   tap,
 } from 'rxjs';
-import { overflowError } from './checks/overflow-error.js';
-import { headBatch } from './head-batch.js';
+import { overflowError } from './checks/faults.js';
 import type { PromptTicket } from './records/records.js';
 
 export interface BatchTicketsOptions<Out> {
@@ -117,4 +116,18 @@ export function batchTickets<Out>(options: BatchTicketsOptions<Out>): OperatorFu
         source.pipe(tap({ next: enqueue, complete: finish }), ignoreElements()),
       ).pipe(finalize(() => timer.unsubscribe()));
     });
+}
+
+/** The batch at the head of a queue of tickets. */
+interface HeadBatch {
+  readonly size: number;
+  /** No later ticket can join it: it is full, or a ticket of another round follows. */
+  readonly isClosed: boolean;
+}
+
+/** Returns the batch that starts with the oldest ticket: at most `groupsPerBatch` of one round. */
+function headBatch(queue: readonly PromptTicket[], groupsPerBatch: number): HeadBatch {
+  const nextRound = queue.findIndex(({ round }) => round !== queue[0]?.round);
+  const size = Math.min(nextRound === -1 ? queue.length : nextRound, groupsPerBatch);
+  return { size, isClosed: size === groupsPerBatch || nextRound !== -1 };
 }

@@ -8,8 +8,8 @@ import {
   Subject,
   tap,
 } from 'rxjs';
-import { overflowError } from './checks/overflow-error.js';
-import { requireCount } from './checks/require-count.js';
+import { overflowError } from './checks/faults.js';
+import { requireCount } from './checks/option-checks.js';
 
 export interface BoundedMergeOptions<In, Out> {
   /** Names the operator in the text of an overflow. */
@@ -38,6 +38,14 @@ export interface BoundedMergeOptions<In, Out> {
  * error of either. Buffers at most `maxQueued` values. Unsubscribing releases the source and every inner stream.
  *
  * Errors: TRIB_OVERFLOW when one more value would have to wait; TRIB_OPERATOR for a bound that is no count.
+ *
+ * Example:
+ * ```js
+ * const project = (n) => timer(0).pipe(map(() => 2 * n));
+ * const options = { operator: 'double', concurrency: 1, maxQueued: 2, project };
+ * const result$ = of(1, 2, 3).pipe(boundedMerge(options));
+ * // [2, 4, 6]
+ * ```
  */
 export function boundedMerge<In, Out>(options: BoundedMergeOptions<In, Out>): OperatorFunction<In, Out> {
   const { operator, concurrency, maxQueued, boundOption = 'maxQueued', project } = options;

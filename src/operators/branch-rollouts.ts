@@ -14,8 +14,8 @@ import {
 } from 'rxjs';
 import { TributaryError } from '../errors.js';
 import { batchTickets } from './batch-tickets.js';
-import { requireCount } from './checks/require-count.js';
-import { stageError } from './checks/stage-error.js';
+import { stageError } from './checks/faults.js';
+import { requireCount } from './checks/option-checks.js';
 import { readLatest } from './read-latest.js';
 import type { PromptTicket, RolloutGroup, TrainingInterval } from './records/records.js';
 
@@ -65,6 +65,19 @@ export interface BranchRolloutsOptions<Policy, Branch> {
  *
  * Errors: TRIB_OVERFLOW when one more ticket would have to wait; TRIB_OPERATOR when a broadcast ends before it gave what
  * a batch needs; an error of `rollout` keeps its code and names the round.
+ *
+ * Example:
+ * ```js
+ * const interval = { round: 0, firstStep: 2, numSteps: 4, trainedSteps: [2, 3] };
+ * const tree = { firstStep: 2, widths: [1, 2, 2] };
+ * const rollout = (tickets, interval, policyVersion) =>
+ *   of(tickets.map((ticket) => ({ ...ticket, interval, tree, policyVersion, branches: ['left', 'right'] })));
+ * const limits = { groupsPerBatch: 1, lingerMs: null, maxQueued: 1 };
+ * const tickets$ = of({ groupId: '0-0', groupIndex: 0, round: 0, prompt: 'a red circle' });
+ * const groups$ = tickets$.pipe(branchRollouts({ ...limits, schedule$: of(interval), policy$: of(7), rollout }));
+ * const result$ = groups$.pipe(map(({ policyVersion, branches }) => [policyVersion, branches]));
+ * // [[7, ['left', 'right']]]
+ * ```
  */
 export function branchRollouts<Policy, Branch>(
   options: BranchRolloutsOptions<Policy, Branch>,

@@ -42,6 +42,17 @@ export function schedulePositionAt(
  * Time: emits at once, and once a round: control decides when a round begins, and never changes one that has begun.
  * Completes with the source, errs with either; keeps one control. Unsubscribing releases both.
  * Errors: as `intervalSchedule`.
+ *
+ * Example:
+ * ```js
+ * const spec = { mode: 'list', phases: [1, 2] };
+ * const control$ = of({ shift: 0, frozenAt: 0 });
+ * const result$ = of(0, 1).pipe(
+ *   controlledSchedule({ spec, numInferenceSteps: 4, numRounds: 2, control$ }),
+ *   map(({ round, trainedSteps }) => ({ round, trainedSteps })),
+ * );
+ * // [{ round: 0, trainedSteps: [3] }, { round: 1, trainedSteps: [3] }]
+ * ```
  */
 export function controlledSchedule({
   control$,

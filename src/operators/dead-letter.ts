@@ -12,7 +12,7 @@ import {
 } from 'rxjs';
 import { TributaryError } from '../errors.js';
 import { boundedMerge } from './bounded-merge.js';
-import { requireCount } from './checks/require-count.js';
+import { requireCount } from './checks/option-checks.js';
 import type { DeadLetter } from './records/records.js';
 
 /** How often, and after how long, a message is tried again. */
@@ -57,6 +57,16 @@ export interface DeadLetterOptions<Message, Out> extends RetryOptions {
  * messages. Unsubscribing releases the source, the work and the timers.
  *
  * Errors: TRIB_OVERFLOW, TRIB_OPERATOR as `boundedMerge`. A letter holds the code of a TributaryError, else TRIB_INTERNAL.
+ *
+ * Example:
+ * ```js
+ * const letters = [];
+ * const deadLetters = ({ reason }) => letters.push(reason);
+ * const project = (text) => of(JSON.parse(text));
+ * const options = { stage: 'parse', concurrency: 1, maxQueued: 0, deadLetters, project };
+ * const result$ = of('1', '', '3').pipe(deadLetter(options), endWith(letters));
+ * // [1, 3, ['Unexpected end of JSON input']]
+ * ```
  */
 export function deadLetter<Message, Out>(
   options: DeadLetterOptions<Message, Out>,

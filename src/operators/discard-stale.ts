@@ -9,7 +9,7 @@ import {
   take,
 } from 'rxjs';
 import { boundedMerge } from './bounded-merge.js';
-import { requireCount } from './checks/require-count.js';
+import { requireCount } from './checks/option-checks.js';
 import { readLatest } from './read-latest.js';
 import type { LostGroup, RolloutGroup, TrainingInterval } from './records/records.js';
 
@@ -46,6 +46,18 @@ export interface DiscardStaleOptions {
  * set back to an older checkpoint) is stale too.
  *
  * Errors: TRIB_OVERFLOW when one more group would have to wait; TRIB_OPERATOR for a bound that is no count.
+ *
+ * Example:
+ * ```js
+ * const interval = { round: 1, firstStep: 3, numSteps: 4, trainedSteps: [3] };
+ * const groupOf = (policyVersion) => ({ groupId: `1-${policyVersion}`, round: 1, interval, policyVersion });
+ * const lost = [];
+ * const onLost = ({ groupId }) => lost.push(groupId);
+ * const newest = { policyVersion$: of(1), interval$: of(interval) };
+ * const fresh$ = of(0, 1).pipe(map(groupOf), discardStale({ ...newest, maxStaleness: 0, maxHeld: 1, onLost }));
+ * const result$ = fresh$.pipe(map(({ groupId }) => groupId), endWith(lost));
+ * // ['1-1', ['1-0']]
+ * ```
  */
 export function discardStale<Group extends RolloutGroup<unknown>>(
   options: DiscardStaleOptions,

@@ -1,6 +1,6 @@
 import { catchError, defer, type ObservableInput, type OperatorFunction } from 'rxjs';
 import { boundedMerge } from './bounded-merge.js';
-import { stageError } from './checks/stage-error.js';
+import { stageError } from './checks/faults.js';
 
 export interface GradientStepsOptions<Batch, Result> {
   /** Trains on one round's batch; nothing else is trained meanwhile. */
@@ -24,6 +24,13 @@ export interface GradientStepsOptions<Batch, Result> {
  * `maxQueued` batches. Unsubscribing releases the source and the running batch.
  *
  * Errors: TRIB_OVERFLOW when one more batch would have to wait; TRIB_OPERATOR for a bound that is no count.
+ *
+ * Example:
+ * ```js
+ * const train = ({ round }) => of(`policy ${round + 1}`);
+ * const result$ = of({ round: 0 }, { round: 1 }).pipe(gradientSteps({ train, maxQueued: 1 }));
+ * // ['policy 1', 'policy 2']
+ * ```
  */
 export function gradientSteps<Batch extends { readonly round: number }, Result>(
   options: GradientStepsOptions<Batch, Result>,

@@ -14,7 +14,7 @@ import {
 } from 'rxjs';
 import { type AdvantageHistory, createHistory } from './advantages/advantage-history.js';
 import type { AdvantageRule } from './advantages/advantage-rule.js';
-import { requireCount } from './checks/require-count.js';
+import { requireCount } from './checks/option-checks.js';
 import { createOpenRounds } from './open-rounds.js';
 import type { LostGroup, RewardedGroup } from './records/records.js';
 import type { ClosedRound } from './round-batch.js';
@@ -59,6 +59,17 @@ export interface GroupAdvantagesOptions {
  *
  * Errors: TRIB_OVERFLOW when one more round would open; TRIB_OPERATOR when a round has more groups than it should, or
  * groups of one round have different intervals.
+ *
+ * Example:
+ * ```js
+ * const interval = { round: 0, firstStep: 2, numSteps: 4, trainedSteps: [2, 3] };
+ * const ticket = { groupId: '0-0', groupIndex: 0, round: 0, prompt: 'a red circle' };
+ * const group = { ...ticket, interval, policyVersion: 0, branches: ['left', 'right'], rewards: [1, 3] };
+ * const rule = leaveOneOutRule({ scale: 'none' });
+ * const rounds$ = of(group).pipe(groupAdvantages({ rule, groupsPerRound: 1, maxOpenRounds: 1 }));
+ * const result$ = rounds$.pipe(map(({ batch }) => batch.samples.map(({ advantage }) => advantage)));
+ * // [[-2, 2]]
+ * ```
  */
 export function groupAdvantages<Trajectory>(
   options: GroupAdvantagesOptions,

@@ -1,6 +1,6 @@
 import { distinctUntilChanged, map, type OperatorFunction, pipe } from 'rxjs';
 import { TributaryError } from '../errors.js';
-import { requireCount } from './checks/require-count.js';
+import { requireCount } from './checks/option-checks.js';
 import type { TrainingInterval } from './records/records.js';
 
 /** Which sampler steps are trained, as a function of the round. */
@@ -85,6 +85,16 @@ export function trainingIntervalAt(
  *
  * Time: emits at once, and once a round: a repeated round is skipped. Completes and errs with the source; buffers nothing.
  * Errors: as `trainingIntervalAt`; all rounds of a spec without a function are checked at call time.
+ *
+ * Example:
+ * ```js
+ * const spec = { mode: 'floor-linear', first: 1, last: 2 };
+ * const result$ = of(0, 1).pipe(
+ *   intervalSchedule({ spec, numInferenceSteps: 4, numRounds: 2 }),
+ *   map(({ trainedSteps }) => trainedSteps),
+ * );
+ * // [[3], [2, 3]]
+ * ```
  */
 export function intervalSchedule(
   options: IntervalScheduleOptions,

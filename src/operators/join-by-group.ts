@@ -11,7 +11,7 @@ import {
   tap,
 } from 'rxjs';
 import type { TributaryError } from '../errors.js';
-import { requireCount } from './checks/require-count.js';
+import { requireCount } from './checks/option-checks.js';
 import { createGroupJoin, type JoinOutcome } from './group-join.js';
 import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records/records.js';
 import { LARGEST_MAGNITUDE } from './records/reward-fault.js';
@@ -56,6 +56,15 @@ export interface JoinByGroupOptions {
  * of the wrong number lose the group (`dead-letter`). Unsubscribing releases both sides, the round and the buffers.
  *
  * Errors: TRIB_OPERATOR for a bound that is no count; a throw of `onLost` errs the stream.
+ *
+ * Example:
+ * ```js
+ * const rewards$ = of({ groupId: '0-0', round: 0, rewards: [1, 0] });
+ * const groups$ = of({ groupId: '0-0', round: 0, branches: ['left', 'right'] });
+ * const options = { rewards$, maxPending: 1, maxRemembered: 8, onLost: () => {} };
+ * const result$ = groups$.pipe(joinByGroup(options), map(({ branches, rewards }) => [branches, rewards]));
+ * // [[['left', 'right'], [1, 0]]]
+ * ```
  */
 export function joinByGroup<Branch>(
   options: JoinByGroupOptions,

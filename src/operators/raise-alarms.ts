@@ -48,6 +48,14 @@ export interface CrossedThreshold<Figures, Action> {
  * the function it returned. Keeps one bit a guard, and what the guards remember; a second subscriber starts fresh.
  *
  * Errors: TRIB_OPERATOR for a threshold that is NaN, at call time.
+ *
+ * Example:
+ * ```js
+ * const guard = { name: 'load', threshold: 2, action: 'warn', start: () => ({ load }) => load };
+ * const loads$ = of({ load: 1 }, { load: 3 }, { load: 4 });
+ * const result$ = loads$.pipe(raiseAlarms([guard]), map(({ guard, value }) => `${guard} ${value}`));
+ * // ['load 3']
+ * ```
  */
 export function raiseAlarms<Figures, Action>(
   guards: readonly Guard<Figures, Action>[],

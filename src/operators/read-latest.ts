@@ -12,6 +12,13 @@ import { Observable, ReplaySubject } from 'rxjs';
  *
  * Time: emits and completes as `use` does; errs when the broadcast errs; when the broadcast completes, readers get its
  * last value and then complete. Keeps one value. Unsubscribing releases the broadcast.
+ *
+ * Example:
+ * ```js
+ * const lateReader = (newest$) => timer(0).pipe(switchMap(() => newest$));
+ * const result$ = readLatest(of('a', 'b'), lateReader);
+ * // ['b']
+ * ```
  */
 export function readLatest<T, R>(
   broadcast$: Observable<T>,

@@ -51,6 +51,17 @@ export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryO
  * A group that is over leaves without rewards and without a letter, and its place is free.
  *
  * Errors: TRIB_REWARD in the letter of a wrong reward; TRIB_OVERFLOW, TRIB_OPERATOR as `boundedMerge`.
+ *
+ * Example:
+ * ```js
+ * const score = ({ branches }) => of(branches.map(({ length }) => length));
+ * const group = { groupId: '0-0', round: 0, branches: ['a', 'bcd'] };
+ * const result$ = of(group).pipe(
+ *   scoreRewards({ score, concurrency: 1, maxQueued: 0, deadLetters: () => {} }),
+ *   map(({ rewards }) => rewards),
+ * );
+ * // [[1, 3]]
+ * ```
  */
 export function scoreRewards<Group extends ScorableGroup>(
   options: ScoreRewardsOptions<Group>,

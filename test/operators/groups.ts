@@ -6,7 +6,7 @@ import type {
   RolloutGroup,
   TrainingInterval,
 } from '../../src/operators/records/records.js';
-import type { RolloutTree } from '../../src/operators/records/rollout-tree.js';
+import type { RolloutTree } from '../../src/rollout-tree.js';
 
 /** Records with the least that a test must say. Five groups a round; the interval grows by one step a round. */
 export const groupsPerRound = 5;

@@ -1,3 +1,5 @@
+import { entriesOf } from '../../catalog.js';
+import { number } from '../../fields.js';
 import type { RewardedGroup, RuleStatistics, SelectedSample } from '../records/records.js';
 import type { AdvantageHistory } from './advantage-history.js';
 
@@ -17,6 +19,25 @@ export type AdvantageRule = <Trajectory>(
   history: AdvantageHistory,
   groups: readonly RewardedGroup<Trajectory>[],
 ) => RuleOutcome<Trajectory>;
+
+export interface AdvantageRuleTraits {
+  /** Whether it compares the branches of a group, and so needs at least two. */
+  readonly comparesBranches: boolean;
+  /** Whether it gives every edge of a tree an advantage of its own, so that branches may fork inside the trained steps. */
+  readonly creditsEdges: boolean;
+  /** Which branches of a group may become samples; a setting `keep` of the rule takes its place. */
+  readonly keeps: 'extremes' | 'all';
+}
+
+/** Checks the entry of an advantage rule. */
+export const defineAdvantageRule = entriesOf<AdvantageRule, [], AdvantageRuleTraits>();
+
+/** The setting `stdFloor` of a rule that divides by a standard deviation. */
+export const stdFloorField = number({ from: '[0', to: 'Infinity)' })
+  .default(0)
+  .describe(
+    'Smallest standard deviation to divide by, in units of the reward. 0 is faithful to the papers; a floor keeps rewards of few distinct values from exploding when a prompt has hardly any spread.',
+  );
 
 /** Returns the sample of one branch; without `stepAdvantages`, `advantage` holds for all steps of its path. */
 export function sampleOf<Trajectory>(

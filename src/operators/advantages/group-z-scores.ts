@@ -1,4 +1,4 @@
-import { requireFloor } from '../checks/require-floor.js';
+import { requireFloor } from '../checks/option-checks.js';
 import { momentsOf } from './moments.js';
 
 /** Added to every standard deviation, as Flow-GRPO does. */

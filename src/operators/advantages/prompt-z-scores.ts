@@ -1,6 +1,5 @@
 import { integer } from '../../fields.js';
-import { requireCount } from '../checks/require-count.js';
-import { requireFloor } from '../checks/require-floor.js';
+import { requireCount, requireFloor } from '../checks/option-checks.js';
 import type { RewardedGroup } from '../records/records.js';
 import { type AdvantageHistory, historyEntry, rewardsByPrompt } from './advantage-history.js';
 import { momentsOf } from './moments.js';

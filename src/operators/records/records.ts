@@ -5,7 +5,7 @@
 
 import type { ErrorCode } from '../../errors.js';
 import type { PromptMetadata } from '../../prompt-metadata.js';
-import type { RolloutTree } from './rollout-tree.js';
+import type { RolloutTree } from '../../rollout-tree.js';
 
 /** The sampler steps that a round trains. B²-DiffuRL forks at the first of them. */
 export interface TrainingInterval {

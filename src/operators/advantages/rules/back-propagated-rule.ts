@@ -1,10 +1,7 @@
-import { type AdvantageRule, hasSpread } from '../advantage-rule.js';
-import { defineAdvantageRule } from '../advantage-rule-spec.js';
-import { edgeCreditedSamples } from '../edge-credited-samples.js';
+import { type AdvantageRule, defineAdvantageRule, hasSpread, stdFloorField } from '../advantage-rule.js';
+import { edgeCreditedSamples, nodeMeans } from '../edge-credited-samples.js';
 import { type GroupZScoreOptions, groupZScores } from '../group-z-scores.js';
 import { ruleStatistics } from '../rule-statistics.js';
-import { stdFloorField } from '../std-floor.js';
-import { nodeMeans } from '../tree-nodes.js';
 
 /**
  * Creates TreeGRPO's rule: leaves are z-scored inside the group, and each edge gets the mean of the leaves below it. All

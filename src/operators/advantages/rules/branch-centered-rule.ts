@@ -1,11 +1,17 @@
 import { number, oneOf } from '../../../fields.js';
-import { requireFloor } from '../../checks/require-floor.js';
-import { type AdvantageRule, hasZeroSpread, indexOfBest, indexOfWorst, sampleOf } from '../advantage-rule.js';
-import { defineAdvantageRule } from '../advantage-rule-spec.js';
+import { requireFloor } from '../../checks/option-checks.js';
+import {
+  type AdvantageRule,
+  defineAdvantageRule,
+  hasZeroSpread,
+  indexOfBest,
+  indexOfWorst,
+  sampleOf,
+  stdFloorField,
+} from '../advantage-rule.js';
 import { momentsOf } from '../moments.js';
 import { historyRoundsField, type PromptPoolOptions, promptZScores } from '../prompt-z-scores.js';
 import { ruleStatistics } from '../rule-statistics.js';
-import { stdFloorField } from '../std-floor.js';
 
 export interface BranchCenteredRuleOptions extends PromptPoolOptions {
   /** Least distance of best and worst z for a group to be kept, at least 0. */

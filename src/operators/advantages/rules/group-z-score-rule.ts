@@ -1,10 +1,14 @@
 import { oneOf } from '../../../fields.js';
-import { type AdvantageRule, hasSpread, sampleOf } from '../advantage-rule.js';
-import { defineAdvantageRule } from '../advantage-rule-spec.js';
+import {
+  type AdvantageRule,
+  defineAdvantageRule,
+  hasSpread,
+  sampleOf,
+  stdFloorField,
+} from '../advantage-rule.js';
 import { type GroupZScoreOptions, groupZScores } from '../group-z-scores.js';
 import { momentsOf } from '../moments.js';
 import { ruleStatistics } from '../rule-statistics.js';
-import { stdFloorField } from '../std-floor.js';
 
 export interface GroupZScoreRuleOptions extends GroupZScoreOptions {
   /** Whose standard deviation divides: that of the group, or that of all rewards of the round. */

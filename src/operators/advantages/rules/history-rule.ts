@@ -1,10 +1,16 @@
 import { TributaryError } from '../../../errors.js';
 import { number } from '../../../fields.js';
-import { type AdvantageRule, hasZeroSpread, indexOfBest, indexOfWorst, sampleOf } from '../advantage-rule.js';
-import { defineAdvantageRule } from '../advantage-rule-spec.js';
-import { intraGroupCorrelation } from '../intra-group-correlation.js';
+import {
+  type AdvantageRule,
+  defineAdvantageRule,
+  hasZeroSpread,
+  indexOfBest,
+  indexOfWorst,
+  sampleOf,
+  stdFloorField,
+} from '../advantage-rule.js';
 import { historyRoundsField, type PromptPoolOptions, promptZScores } from '../prompt-z-scores.js';
-import { stdFloorField } from '../std-floor.js';
+import { intraGroupCorrelation } from '../rule-statistics.js';
 
 export interface HistoryRuleOptions extends PromptPoolOptions {
   /** The best branch is kept iff z >= this. The released script says 0.5. */

@@ -1,11 +1,15 @@
 import { oneOf } from '../../../fields.js';
-import { requireFloor } from '../../checks/require-floor.js';
-import { type AdvantageRule, hasSpread, sampleOf } from '../advantage-rule.js';
-import { defineAdvantageRule } from '../advantage-rule-spec.js';
+import { requireFloor } from '../../checks/option-checks.js';
+import {
+  type AdvantageRule,
+  defineAdvantageRule,
+  hasSpread,
+  sampleOf,
+  stdFloorField,
+} from '../advantage-rule.js';
 import { STD_EPSILON } from '../group-z-scores.js';
 import { momentsOf } from '../moments.js';
 import { ruleStatistics } from '../rule-statistics.js';
-import { stdFloorField } from '../std-floor.js';
 
 export interface LeaveOneOutRuleOptions {
   /** `none` leaves advantages in units of reward; `global-std` divides them by the spread of the round. */

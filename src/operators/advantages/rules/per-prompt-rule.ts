@@ -1,12 +1,9 @@
 import { integer } from '../../../fields.js';
-import { requireCount } from '../../checks/require-count.js';
-import { requireFloor } from '../../checks/require-floor.js';
+import { requireCount, requireFloor } from '../../checks/option-checks.js';
 import { historyEntry, rewardsByPrompt } from '../advantage-history.js';
-import { type AdvantageRule, sampleOf } from '../advantage-rule.js';
-import { defineAdvantageRule } from '../advantage-rule-spec.js';
+import { type AdvantageRule, defineAdvantageRule, sampleOf, stdFloorField } from '../advantage-rule.js';
 import { momentsOf } from '../moments.js';
 import { ruleStatistics } from '../rule-statistics.js';
-import { stdFloorField } from '../std-floor.js';
 
 export interface PerPromptRuleOptions {
   /** Samples that the queue of a prompt holds, at least 1. ddpo-pytorch: 16 or 32. */

@@ -1,7 +1,6 @@
 import { TributaryError } from '../../../errors.js';
 import { number } from '../../../fields.js';
-import { type AdvantageRule, sampleOf } from '../advantage-rule.js';
-import { defineAdvantageRule } from '../advantage-rule-spec.js';
+import { type AdvantageRule, defineAdvantageRule, sampleOf } from '../advantage-rule.js';
 import { ruleStatistics } from '../rule-statistics.js';
 
 export interface RewardRuleOptions {

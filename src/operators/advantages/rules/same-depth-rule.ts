@@ -1,10 +1,7 @@
-import { type AdvantageRule, hasSpread } from '../advantage-rule.js';
-import { defineAdvantageRule } from '../advantage-rule-spec.js';
-import { edgeCreditedSamples } from '../edge-credited-samples.js';
+import { type AdvantageRule, defineAdvantageRule, hasSpread, stdFloorField } from '../advantage-rule.js';
+import { edgeCreditedSamples, nodeMeans } from '../edge-credited-samples.js';
 import { type GroupZScoreOptions, groupZScores } from '../group-z-scores.js';
 import { ruleStatistics } from '../rule-statistics.js';
-import { stdFloorField } from '../std-floor.js';
-import { nodeMeans } from '../tree-nodes.js';
 
 /**
  * Creates BranchGRPO's rule: z-score among the nodes of the same depth of a tree; each edge is credited with the node it

@@ -13,13 +13,13 @@ import {
   tap,
 } from 'rxjs';
 import { type ErrorCode, TributaryError } from '../../../errors.js';
+import { stageError } from '../../../operators/checks/faults.js';
 import {
   type DeadLetter,
   type GroupRewards,
   type LostGroup,
   readLatest,
   scoreRewards,
-  stageError,
 } from '../../../operators/index.js';
 import { metadataPart } from '../../../prompt-metadata.js';
 import { stageOf } from '../../config/resolved/stage-of.js';

@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createHistory } from '../../../../src/operators/advantages/advantage-history.js';
+import { pathNodes } from '../../../../src/operators/advantages/edge-credited-samples.js';
 import {
   ADVANTAGE_RULES,
   type AdvantageRuleSettings,
   createAdvantageRule,
   selectableBranches,
 } from '../../../../src/operators/advantages/rules/index.js';
-import { pathNodes } from '../../../../src/operators/advantages/tree-nodes.js';
 import { LARGEST_MAGNITUDE } from '../../../../src/operators/records/reward-fault.js';
 import { closeRound } from '../../../../src/operators/round-batch.js';
 import { rewarded } from '../../groups.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { intraGroupCorrelation } from '../../../src/operators/advantages/intra-group-correlation.js';
+import { intraGroupCorrelation } from '../../../src/operators/advantages/rule-statistics.js';
 
 describe('intraGroupCorrelation', () => {
   it('should be 1 when the group decides everything', () => {

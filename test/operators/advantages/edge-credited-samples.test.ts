@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { depthsBelowRoot, nodeMeans, pathNodes } from '../../../src/operators/advantages/tree-nodes.js';
+import {
+  depthsBelowRoot,
+  nodeMeans,
+  pathNodes,
+} from '../../../src/operators/advantages/edge-credited-samples.js';
 
 /** The tree that is drawn in rollout-tree.ts. */
 const drawn = { firstStep: 4, widths: [1, 2, 2, 4] };
