@@ -1,8 +1,8 @@
 /**
- * @file The tree of one group's rollouts: nodes are latents, edges are denoising steps, leaves are pictures. Only its
- * shape is here; latents and log-probs lie in the trajectories.
+ * @file The shape of one group's tree of rollouts: nodes are latents, edges are denoising steps, leaves are pictures.
+ * Latents and log-probs are in the trajectories.
  *
- * A tree is cut into paths, one a leaf: the path of a leaf begins where it left the path of an earlier leaf, so every
+ * A tree is cut into paths, one per leaf. The path of a leaf begins where it leaves the path of an earlier leaf, so every
  * edge belongs to exactly one path and is stored, sent and trained on once.
  *
  *     depth 0    1    2    3          widths 1, 2, 2, 4
@@ -12,25 +12,27 @@
  *                     `----o  leaf 3: edge of depth 2
  */
 
+import { at } from './at.js';
+
 /** Shape of a group's tree from sampler step `firstStep` on. */
 export interface RolloutTree {
   /** The sampler step that the first edges take. */
   readonly firstStep: number;
   /**
-   * Nodes before sampler step `firstStep + d`; the last are the leaves, one a branch. Each width divides the next: node
+   * Nodes before sampler step `firstStep + d`; the last are the leaves, one per branch. Each width divides the next: node
    * j at depth d + 1 continues node ⌊j · widths[d] / widths[d + 1]⌋.
    */
   readonly widths: readonly number[];
 }
 
-/** Leaves: branches of the group. */
+/** Leaves of the tree: the branches of the group. */
 export function leafCount({ widths }: RolloutTree): number {
-  return widths.at(-1) ?? 0;
+  return at(widths, -1);
 }
 
 /** Leaves below each node of a depth. */
 export function leavesPerNode(tree: RolloutTree, depth: number): number {
-  return leafCount(tree) / (tree.widths[depth] ?? 1);
+  return leafCount(tree) / at(tree.widths, depth);
 }
 
 /** The first depth whose edge belongs to the path of a leaf: that of the first edge that no earlier leaf shares. */

@@ -3,17 +3,17 @@ import { TributaryError } from '../errors.js';
 import { requireCount } from './checks/option-checks.js';
 
 export interface AdmitByRunAheadOptions<Ticket> {
-  /** Groups that may be in flight: issued and not yet finished. At least 1. */
+  /** Most groups in flight: issued and not yet finished. At least 1. */
   readonly runAhead: number;
-  /** One a group, in order. Pulled one at a time, never before there is room; closed when the stream ends early. */
+  /** One per group, in order. Pulled one at a time, once there is room; closed when the stream ends early. */
   readonly tickets: Iterable<Ticket>;
-  /** Where both counters start (a resumed run); `tickets` then begins with the ticket after it. Default 0. */
+  /** Where both counters start (a resumed run); `tickets` then begins with the next ticket. Default 0. */
   readonly initiallyFinished?: number;
   /**
-   * Whether groups may finish that were never issued, as where rounds close by time: their tickets are passed
-   * over. Default: no, more finished groups than issued ones are a miscount.
+   * Whether groups may finish before they are issued, as when rounds close by time: their tickets are skipped.
+   * Default: no, more finished groups than issued ones are a miscount.
    */
-  readonly passesOverFinished?: boolean;
+  readonly skipsFinished?: boolean;
 }
 
 /**
@@ -21,18 +21,18 @@ export interface AdmitByRunAheadOptions<Ticket> {
  *
  * ```
  * source  ----1--3----      runAhead 2, tickets abcd
- * result  (ab)c--d---       completes when the room after d is asked for and there is no ticket
+ * result  (ab)c--d---       completes when there is room after d and no ticket left
  *
- * source  ----1--4---       runAhead 2, tickets abcdef, passesOverFinished
+ * source  ----1--4---       runAhead 2, tickets abcdef, skipsFinished
  * result  (ab)c--(ef)       d is finished before it was issued
  * ```
  *
- * Time: issues `runAhead` tickets at subscription and one for each group that finishes. A count that falls back (a
- * redelivered one) is ignored. Completes when there is room and no ticket is left, though issued ones are still in
+ * Time: issues `runAhead` tickets at subscription and one for each group that finishes. A count that is lower than
+ * the one before (a redelivered one) is ignored. Completes when there is room and no ticket is left, even while issued ones are in
  * flight, so that batches downstream can close; or when the source completes. Errs with the source or the iterator.
  * Buffers nothing. Unsubscribing closes the iterator. A consumer may report progress from inside `next`.
  *
- * Errors: TRIB_OPERATOR when a count is no whole number, or, unless `passesOverFinished`, when more groups have finished
+ * Errors: TRIB_OPERATOR when a count is not an integer, or, unless `skipsFinished`, when more groups have finished
  * than were issued.
  *
  * Example:
@@ -45,13 +45,13 @@ export interface AdmitByRunAheadOptions<Ticket> {
 export function admitByRunAhead<Ticket>(
   options: AdmitByRunAheadOptions<Ticket>,
 ): OperatorFunction<number, Ticket> {
-  const { runAhead, tickets, initiallyFinished = 0, passesOverFinished = false } = options;
+  const { runAhead, tickets, initiallyFinished = 0, skipsFinished = false } = options;
   requireCount('admitByRunAhead', 'runAhead', runAhead, 1);
   requireCount('admitByRunAhead', 'initiallyFinished', initiallyFinished, 0);
   return (finished$) =>
     new Observable<Ticket>((subscriber) => {
       const iterator = tickets[Symbol.iterator]();
-      let numTaken = initiallyFinished; // issued or passed over
+      let numTaken = initiallyFinished; // issued or skipped
       let numFinished = initiallyFinished;
       let isIssuing = false;
       let isExhausted = false;
@@ -73,7 +73,7 @@ export function admitByRunAhead<Ticket>(
         if (isExhausted) subscriber.complete();
       };
       const count = (finished: number) => {
-        const most = passesOverFinished ? Number.POSITIVE_INFINITY : numTaken;
+        const most = skipsFinished ? Number.POSITIVE_INFINITY : numTaken;
         if (!Number.isInteger(finished) || finished > most) throw miscount(finished, numTaken);
         numFinished = Math.max(numFinished, finished);
         issue();

@@ -19,12 +19,12 @@ import type { PromptTicket } from './records/records.js';
 export interface BatchTicketsOptions<Out> {
   /** Tickets of a full batch, at least 1. */
   readonly groupsPerBatch: number;
-  /** Milliseconds that the oldest waiting ticket waits for company; null waits for a full batch. */
+  /** Longest wait of the oldest ticket for a full batch, in milliseconds; null waits without limit. */
   readonly lingerMs: number | null;
-  /** Tickets that may wait, at least `groupsPerBatch`. */
+  /** Most tickets that wait, at least `groupsPerBatch`. */
   readonly maxQueued: number;
   readonly scheduler: SchedulerLike;
-  /** Whether a ticket is of no use any more: one that waits is then dropped. Default: never. */
+  /** Whether a ticket is no longer wanted and is dropped from the queue. Default: never. */
   readonly isOver?: (ticket: PromptTicket) => boolean;
   readonly run: (tickets: readonly PromptTicket[]) => Observable<Out>;
 }
@@ -44,7 +44,7 @@ export interface BatchTicketsOptions<Out> {
  * Time: a batch starts when the one before is done and it is full, or is followed by a ticket of another round,
  * or `lingerMs` have passed since its first ticket became the oldest waiting, or the source has completed. Completes
  * when the source has and every ticket has run; errs with the source or `run`. Buffers at most `maxQueued` tickets; those
- * that are over are dropped when a batch could start, or when there is no room. Unsubscribing releases the source, the
+ * no longer wanted are dropped when a batch could start, or when there is no room. Unsubscribing releases the source, the
  * running batch and the timer.
  *
  * Errors: TRIB_OVERFLOW when one more ticket would have to wait.

@@ -12,11 +12,11 @@ import { overflowError } from './checks/faults.js';
 import { requireCount } from './checks/option-checks.js';
 
 export interface BoundedMergeOptions<In, Out> {
-  /** Names the operator in the text of an overflow. */
+  /** The operator that an overflow names. */
   readonly operator: string;
-  /** How many inner streams run at once, at least 1. */
+  /** Most inner streams that run at once, at least 1. */
   readonly concurrency: number;
-  /** How many values may wait for a free place, at least 0. */
+  /** Most values that wait for a free place, at least 0. */
   readonly maxQueued: number;
   /** The option that a user raises when the queue overflows. Default `maxQueued`. */
   readonly boundOption?: string;
@@ -37,7 +37,7 @@ export interface BoundedMergeOptions<In, Out> {
  * Time: emits what the inner streams emit; completes when the source and all inner streams have; errs with the first
  * error of either. Buffers at most `maxQueued` values. Unsubscribing releases the source and every inner stream.
  *
- * Errors: TRIB_OVERFLOW when one more value would have to wait; TRIB_OPERATOR for a bound that is no count.
+ * Errors: TRIB_OVERFLOW when one more value would have to wait; TRIB_OPERATOR for a bound that is not a count.
  *
  * Example:
  * ```js

@@ -12,6 +12,7 @@ import {
   take,
   throwIfEmpty,
 } from 'rxjs';
+import { at } from '../at.js';
 import { TributaryError } from '../errors.js';
 import { batchTickets } from './batch-tickets.js';
 import { stageError } from './checks/faults.js';
@@ -24,17 +25,17 @@ export interface BranchRolloutsOptions<Policy, Branch> {
   readonly policy$: Observable<Policy>;
   /** Groups rolled out together, at least 1. */
   readonly groupsPerBatch: number;
-  /** Milliseconds that the oldest waiting ticket waits for company; null waits for a full batch. */
+  /** Longest wait of the oldest ticket for a full batch, in milliseconds; null waits without limit. */
   readonly lingerMs: number | null;
-  /** Tickets that may wait, at least `groupsPerBatch`. */
+  /** Most tickets that wait, at least `groupsPerBatch`. */
   readonly maxQueued: number;
   /**
-   * Whether a batch of this round may start with these; until then it waits for newer ones. For the
-   * synchronous loop: `(round, interval, policy) => interval.round === round && policy.version === round`.
+   * Whether a batch of this round may start with this interval and policy; until then it waits for newer ones. For
+   * the synchronous loop: `(round, interval, policy) => interval.round === round && policy.version === round`.
    * Default: always.
    */
   readonly isReady?: (round: number, interval: TrainingInterval, policy: Policy) => boolean;
-  /** Whether a ticket is of no use any more, as its round is closed: one that waits is dropped. Default: never. */
+  /** Whether a ticket is no longer wanted, because its round is closed; it is dropped. Default: never. */
   readonly isOver?: (ticket: PromptTicket) => boolean;
   /** Times `lingerMs`. Default `asyncScheduler`. */
   readonly scheduler?: SchedulerLike;
@@ -63,7 +64,7 @@ export interface BranchRolloutsOptions<Policy, Branch> {
  * out; errs with the source, a broadcast, or `rollout`. Buffers at most `maxQueued` tickets. Unsubscribing releases the
  * source, both broadcasts, the running rollout and the timer.
  *
- * Errors: TRIB_OVERFLOW when one more ticket would have to wait; TRIB_OPERATOR when a broadcast ends before it gave what
+ * Errors: TRIB_OVERFLOW when one more ticket would have to wait; TRIB_OPERATOR when a broadcast ends before it emits what
  * a batch needs; an error of `rollout` keeps its code and names the round.
  *
  * Example:
@@ -92,7 +93,7 @@ export function branchRollouts<Policy, Branch>(
     tickets: readonly PromptTicket[],
     newest$: Observable<readonly [TrainingInterval, Policy]>,
   ): Observable<RolloutGroup<Branch>> => {
-    const round = tickets[0]?.round ?? 0;
+    const { round } = at(tickets, 0);
     const place = { stage: 'sampler', work: `round ${round}, ${groupsOf(tickets)}` };
     return newest$.pipe(
       filter(([interval, policy]) => isReady(round, interval, policy)),
@@ -119,7 +120,7 @@ export function branchRollouts<Policy, Branch>(
 
 /** `group 3-0`, or `groups 3-0 to 3-31`. */
 function groupsOf(tickets: readonly PromptTicket[]): string {
-  const [first, last] = [tickets[0]?.groupId, tickets.at(-1)?.groupId];
+  const [first, last] = [at(tickets, 0).groupId, at(tickets, -1).groupId];
   return first === last ? `group ${first}` : `groups ${first} to ${last}`;
 }
 

@@ -2,23 +2,23 @@ import { map, type Observable, type OperatorFunction, pipe, startWith, withLates
 import { type IntervalScheduleOptions, intervalSchedule, trainingIntervalAt } from './interval-schedule.js';
 import type { TrainingInterval } from './records/records.js';
 
-/** What an operator wants of a schedule. */
+/** How a person steers a schedule. */
 export interface ScheduleControl {
-  /** Rounds that the schedule is ahead of where it would be; negative: behind. An integer. */
+  /** Rounds by which the schedule is ahead, or behind where negative. An integer. */
   readonly shift: number;
-  /** Position at which the schedule stands still, whatever the shift; null: it moves. */
+  /** Position at which the schedule is frozen, whatever the shift; null where it moves. */
   readonly frozenAt: number | null;
 }
 
 export interface ControlledScheduleOptions extends IntervalScheduleOptions {
-  /** The newest counts; until the first one the schedule is left alone. */
+  /** The newest counts. Until the first one the schedule is free. */
   readonly control$: Observable<ScheduleControl>;
 }
 
-/** A schedule that is left alone. */
+/** Leaves the schedule alone. */
 export const FREE_SCHEDULE: ScheduleControl = { shift: 0, frozenAt: null };
 
-/** Returns the round whose interval a round is given: the frozen one, or its own with the shift, within 0..K-1. */
+/** Returns the round whose interval a round takes: the frozen one, or its own plus the shift, within 0..K-1. */
 export function schedulePositionAt(
   round: number,
   { shift, frozenAt }: ScheduleControl,
@@ -28,8 +28,8 @@ export function schedulePositionAt(
 }
 
 /**
- * Maps the round that begins to its interval, which an operator may hold, advance or rewind. Like
- * `intervalSchedule`, but the steps are those of another position in the schedule; the interval keeps its round.
+ * Maps the round that begins to its interval, which a person may freeze, advance or rewind. Like `intervalSchedule`,
+ * but the steps may be those of another position in the schedule; the interval keeps its round.
  *
  * ```
  * control  ----f-----u--r----|      f frozen at 1, u free, r one behind
@@ -39,8 +39,8 @@ export function schedulePositionAt(
  *
  *     position(k) = frozenAt, else k + shift, within 0..K-1
  *
- * Time: emits at once, and once a round: control decides when a round begins, and never changes one that has begun.
- * Completes with the source, errs with either; keeps one control. Unsubscribing releases both.
+ * Time: emits at once, and once per round: the control that is newest when a round begins decides, and never changes a
+ * round that has begun. Completes with the source, errs with either; keeps one control. Unsubscribing releases both.
  * Errors: as `intervalSchedule`.
  *
  * Example:

@@ -29,9 +29,9 @@ export interface DeadLetterOptions<Message, Out> extends RetryOptions {
   /** Name of the topology stage, for the letter. */
   readonly stage: string;
   readonly groupIdOf?: (message: Message) => string;
-  /** Messages worked on at once, at least 1. */
+  /** Most messages in work at once, at least 1. */
   readonly concurrency: number;
-  /** Messages that may wait for their turn, at least 0. */
+  /** Most messages that wait, at least 0. */
   readonly maxQueued: number;
   /** Takes the messages that failed for good. */
   readonly deadLetters: (letter: DeadLetter<Message>) => void;
@@ -51,12 +51,12 @@ export interface DeadLetterOptions<Message, Out> extends RetryOptions {
  * result   -x--------x--|
  * ```
  *
- * Time: emits what `project` emits; what a message emitted before it failed stays emitted. An error that says
- * `retryable` is tried again after backoffMs 2^n, at most `maxRetries` times. Completes when the source and all
+ * Time: emits what `project` emits; what a message emitted before it failed stays emitted. A `retryable` error is tried
+ * again after backoffMs 2^n, at most `maxRetries` times. Completes when the source and all
  * messages have. Errs only with the source, an overflow, or a throw of `deadLetters`. Buffers at most `maxQueued`
  * messages. Unsubscribing releases the source, the work and the timers.
  *
- * Errors: TRIB_OVERFLOW, TRIB_OPERATOR as `boundedMerge`. A letter holds the code of a TributaryError, else TRIB_INTERNAL.
+ * Errors: TRIB_OVERFLOW, TRIB_OPERATOR as `boundedMerge`. A letter has the code of a TributaryError, else TRIB_INTERNAL.
  *
  * Example:
  * ```js

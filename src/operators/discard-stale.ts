@@ -20,7 +20,7 @@ export interface DiscardStaleOptions {
   readonly interval$: Observable<TrainingInterval>;
   /** Policy versions that a group may be old when it is trained on; 0 is the synchronous loop. */
   readonly maxStaleness: number;
-  /** Groups of later rounds that may wait for their round, at least 1. `runAhead` is enough. */
+  /** Most groups of later rounds that wait for their round, at least 1. `runAhead` is enough. */
   readonly maxHeld: number;
   readonly onLost: (group: LostGroup) => void;
 }
@@ -40,12 +40,12 @@ export interface DiscardStaleOptions {
  *
  *     staleness = current policy version - group.policyVersion
  *
- * Time: emits at once, or when the round of the group begins. Completes when the source has and no group waits; when a
+ * Time: emits at once, or when the round of the group begins. Completes when the source has and no group waits; if a
  * broadcast ends first, waiting groups are lost. Errs with the source or a broadcast. Buffers at most `maxHeld` groups.
- * Unsubscribing releases source, broadcasts and the waiting groups. A negative staleness (the policy of a run that was
- * set back to an older checkpoint) is stale too.
+ * Unsubscribing releases source, broadcasts and the waiting groups. A negative staleness (a run that resumed from an
+ * older checkpoint) is stale too.
  *
- * Errors: TRIB_OVERFLOW when one more group would have to wait; TRIB_OPERATOR for a bound that is no count.
+ * Errors: TRIB_OVERFLOW when one more group would have to wait; TRIB_OPERATOR for a bound that is not a count.
  *
  * Example:
  * ```js

@@ -5,7 +5,7 @@ import { stageError } from './checks/faults.js';
 export interface GradientStepsOptions<Batch, Result> {
   /** Trains on one round's batch; nothing else is trained meanwhile. */
   readonly train: (batch: Batch) => ObservableInput<Result>;
-  /** Batches that may wait, at least 0. */
+  /** Most batches that wait, at least 0. */
   readonly maxQueued: number;
 }
 
@@ -20,10 +20,10 @@ export interface GradientStepsOptions<Batch, Result> {
  * ```
  *
  * Time: emits what `train` emits; completes when the source and the last batch have. Errs with the source, or with the
- * first error of `train`: its code is kept, and it names the stage and the round. Buffers at most
+ * first error of `train`, which keeps its code and names the stage and the round. Buffers at most
  * `maxQueued` batches. Unsubscribing releases the source and the running batch.
  *
- * Errors: TRIB_OVERFLOW when one more batch would have to wait; TRIB_OPERATOR for a bound that is no count.
+ * Errors: TRIB_OVERFLOW when one more batch would have to wait; TRIB_OPERATOR for a bound that is not a count.
  *
  * Example:
  * ```js

@@ -23,15 +23,15 @@ export interface GroupAdvantagesOptions {
   readonly rule: AdvantageRule;
   /** Outcomes, rewarded or lost, that close a round; at least 1. */
   readonly groupsPerRound: number;
-  /** Rounds that may be open at once, at least 1; 1 + ⌈runAhead / groupsPerRound⌉ is enough. */
+  /** Most rounds open at once, at least 1; 1 + ⌈runAhead / groupsPerRound⌉ is enough. */
   readonly maxOpenRounds: number;
   /** The first round to close (a resumed run). Default 0. */
   readonly firstRound?: number;
   /** The history before that round. Default: that of a new run. */
   readonly initialState?: AdvantageHistory;
   /**
-   * Milliseconds, at least 1, after which a round closes with the outcomes that are there; its clock starts when it is the
-   * next one to close and has a rewarded group. Default: it closes by count alone.
+   * Milliseconds, at least 1, after which a round closes with the outcomes it has; the clock starts when the round is the
+   * next to close and has a rewarded group. Default: rounds close by count alone.
    */
   readonly closeAfterMs?: number | undefined;
   /** Times `closeAfterMs`. Default `asyncScheduler`. */
@@ -50,11 +50,11 @@ export interface GroupAdvantagesOptions {
  * ```
  *
  * Time: emits a round when its `groupsPerRound` outcomes are in and all earlier rounds are out, so rounds leave in order
- * and each sees the history of those before it. With `closeAfterMs` it does not wait longer than that for outcomes, once
- * it has a rewarded group and all earlier rounds are out; those that are missing are counted as late. A round with
- * nothing rewarded waits for its count. Completes with the source; a round that is then incomplete is not emitted (its
- * groups come again after a resume). Errs with the source or the rule. Buffers the groups of at most `maxOpenRounds`
- * rounds. A second outcome of a group, and any outcome of a round that is out, is dropped. Unsubscribing releases the
+ * and each sees the history of those before it. With `closeAfterMs` it waits no longer than that once it has
+ * a rewarded group and all earlier rounds are out; missing groups are counted as late. A round without a rewarded group
+ * waits for its count. Completes with the source; an incomplete round is not emitted then (its groups come again after
+ * a resume). Errs with the source or the rule. Buffers the groups of at most `maxOpenRounds`
+ * rounds. A second outcome of a group and outcomes of a round that is out are dropped. Unsubscribing releases the
  * source and the timer. Without `closeAfterMs` the result does not depend on the order of arrival.
  *
  * Errors: TRIB_OVERFLOW when one more round would open; TRIB_OPERATOR when a round has more groups than it should, or

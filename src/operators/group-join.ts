@@ -9,9 +9,9 @@ export type JoinOutcome<Branch> = RewardedGroup<Branch> | LostGroup;
 export interface GroupJoin<Branch> {
   addGroup(group: RolloutGroup<Branch>): JoinOutcome<Branch>[];
   addRewards(rewards: GroupRewards | LostGroup): JoinOutcome<Branch>[];
-  /** Lets go of what waits of earlier rounds, and takes nothing of them from now on; their groups are counted. */
+  /** Drops what waits of earlier rounds and ignores them from now on; their groups are counted already. */
   release(round: number): void;
-  /** Nothing more comes: everything that still waits is lost. */
+  /** Ends the join: everything that still waits is lost. */
   close(): LostGroup[];
 }
 
@@ -21,15 +21,15 @@ export interface GroupJoinOptions {
   readonly seen: Iterable<string>;
   /** Largest magnitude of a reward, above 0. */
   readonly maxMagnitude: number;
-  /** Hears of rewards that lose their group, and of what is wrong with them. */
+  /** Called with rewards that lose their group, and with what is wrong with them. */
   readonly onRefused: (rewards: GroupRewards, fault: TributaryError) => void;
-  /** Hears of each half of a group that has this half, or has left. */
+  /** Called for each half of a group that has this half already, or has left. */
   readonly onRepeated: (groupId: string) => void;
 }
 
 /**
- * Creates the memory of a join by group id: at most `maxPending` halves a side, and the last `maxRemembered` ids that
- * left. Of a half that comes twice the first counts.
+ * Creates the memory of a join by group id: at most `maxPending` halves per side, and the last `maxRemembered` ids
+ * that left. Of two equal halves the first counts.
  */
 export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Branch> {
   const { maxPending, maxRemembered, seen, maxMagnitude, onRefused, onRepeated } = options;

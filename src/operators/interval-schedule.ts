@@ -1,4 +1,5 @@
 import { distinctUntilChanged, map, type OperatorFunction, pipe } from 'rxjs';
+import { at } from '../at.js';
 import { TributaryError } from '../errors.js';
 import { requireCount } from './checks/option-checks.js';
 import type { TrainingInterval } from './records/records.js';
@@ -10,11 +11,11 @@ export type IntervalSpec =
   /** The listed s, each for an equal share of the run. */
   | { readonly mode: 'list'; readonly phases: readonly number[] }
   | { readonly mode: 'constant'; readonly steps: number }
-  /** Single steps, the n-th from the end for every listed n; one more of them for each equal share of the run. */
+  /** Single steps, the n-th from the end for every listed n; each equal share of the run adds one. */
   | { readonly mode: 'sparse'; readonly phases: readonly number[] }
-  /** `length` steps in a row; the window starts at the noisiest step, moves on by one every so often, and begins anew. */
+  /** `length` steps in a row; the window starts at the noisiest step, advances one step at a time, and starts over. */
   | { readonly mode: 'window'; readonly length: number; readonly everyRounds: number }
-  /** The first ⌊S f⌋ of S steps: what is left out are the steps nearest to the image. */
+  /** The first ⌊S f⌋ of S steps; the steps nearest to the image are left out. */
   | { readonly mode: 'fraction'; readonly timestepFraction: number }
   | { readonly mode: 'function'; readonly steps: (round: number) => number };
 
@@ -24,13 +25,13 @@ export interface IntervalScheduleOptions {
   readonly numInferenceSteps: number;
   /** Rounds of the whole run (K). */
   readonly numRounds: number;
-  /** Leading sampler steps that draw noise, default all; those behind them are deterministic and never trained. */
+  /** Leading sampler steps that draw noise; the others are deterministic and never trained. Default: all. */
   readonly noisySteps?: number | undefined;
 }
 
 /**
  * Returns the training interval of one round. Where a mode counts steps (s), the last s(k) of S sampler steps are trained,
- * but for those that draw no noise: where the last step is deterministic, an interval of s steps has s - 1 edges.
+ * except those that draw no noise: if the last step is deterministic, an interval of s steps has s - 1 edges.
  *
  *     floor-linear  s(k) = L + ⌊k (R - L + 1) / K⌋      hu-zijing/B2-DiffuRL, run script (L = 14, R = 20, K = 100)
  *     list          s(k) = phases[⌊k n / K⌋], n entries
@@ -64,14 +65,9 @@ export function trainingIntervalAt(
   const trainedSteps = steps.filter((step) => step < noisySteps);
   if (trainedSteps.length === 0) {
     const thing = `${spec.mode} at round ${round}`;
-    throw fault(
-      thing,
-      `a step before ${noisySteps}, which draws no noise`,
-      steps[0] ?? 0,
-      'Train more steps',
-    );
+    throw fault(thing, `a step before ${noisySteps}, which draws no noise`, at(steps, 0), 'Train more steps');
   }
-  return { round, firstStep: trainedSteps[0] ?? 0, numSteps: numInferenceSteps, trainedSteps };
+  return { round, firstStep: at(trainedSteps, 0), numSteps: numInferenceSteps, trainedSteps };
 }
 
 /**
@@ -83,7 +79,7 @@ export function trainingIntervalAt(
  * result  a-----b--c--|
  * ```
  *
- * Time: emits at once, and once a round: a repeated round is skipped. Completes and errs with the source; buffers nothing.
+ * Time: emits at once, and once per round: a repeated round is skipped. Completes and errs with the source; buffers nothing.
  * Errors: as `trainingIntervalAt`; all rounds of a spec without a function are checked at call time.
  *
  * Example:

@@ -17,9 +17,9 @@ import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './rec
 import { LARGEST_MAGNITUDE } from './records/reward-fault.js';
 
 export interface JoinByGroupOptions {
-  /** Rewards, and the groups that were lost on the way to a reward: those release their trajectories at once. */
+  /** Rewards, and groups lost on the way to one, which release their trajectories at once. */
   readonly rewards$: Observable<GroupRewards | LostGroup>;
-  /** Groups that may wait on each side for their other half, at least 1. */
+  /** Most groups that wait on each side for their other half, at least 1. */
   readonly maxPending: number;
   /** Finished group ids that are remembered, to drop duplicates; at least 1. Use several times `runAhead`. */
   readonly maxRemembered: number;
@@ -28,13 +28,13 @@ export interface JoinByGroupOptions {
   /** Ids that are already trained on (from a checkpoint), oldest first. */
   readonly seen?: Iterable<string>;
   /**
-   * The round that begins. What waits of earlier ones is let go without a word: they are trained, and a group that
-   * is missing there was counted then, as where a round closes by time. Default: nothing is let go.
+   * The round that begins. What waits of earlier ones is dropped silently: they are trained, and a missing group was
+   * counted then, as when a round closes by time. Default: nothing is dropped.
    */
   readonly round$?: Observable<number>;
-  /** Hears of each half of a group that has this half, or has left the join. Default: nobody does. */
+  /** Called for each half of a group that has this half already, or has left the join. */
   readonly onRepeated?: (groupId: string) => void;
-  /** Hears of rewards that lose their group, and of what is wrong with them. Default: nobody does. */
+  /** Called with rewards that lose their group, and with what is wrong with them. */
   readonly onRefused?: (rewards: GroupRewards, fault: TributaryError) => void;
   /** Takes each group that will never come out of the join, once. */
   readonly onLost: (group: LostGroup) => void;
@@ -50,12 +50,12 @@ export interface JoinByGroupOptions {
  * ```
  *
  * Time: emits as soon as both halves of a group are there. Completes when both sides have, and reports what still waits
- * as lost; errs with either. Buffers at most `maxPending` groups a side: at the bound the oldest is dropped and
+ * as lost; errs with either. Buffers at most `maxPending` groups per side: at the bound the oldest is dropped and
  * reported as `unmatched`, and so is its other half when it comes. What waits of a round that is over is dropped,
- * and nothing more of it is taken. Of a duplicate, the first counts. Rewards that are not finite, beyond `maxMagnitude`, or
+ * and later halves of it are ignored. Of a duplicate, the first counts. Rewards that are not finite, beyond `maxMagnitude`, or
  * of the wrong number lose the group (`dead-letter`). Unsubscribing releases both sides, the round and the buffers.
  *
- * Errors: TRIB_OPERATOR for a bound that is no count; a throw of `onLost` errs the stream.
+ * Errors: TRIB_OPERATOR for a bound that is not a count; a throw of `onLost` errs the stream.
  *
  * Example:
  * ```js

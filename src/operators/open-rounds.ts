@@ -9,7 +9,7 @@ export interface OpenRoundsOptions {
   readonly rule: AdvantageRule;
   /** Outcomes that fill a round. */
   readonly groupsPerRound: number;
-  /** Rounds that may be open at once. */
+  /** Most rounds open at once. */
   readonly maxOpenRounds: number;
   readonly firstRound: number;
   /** The history before that round. */
@@ -18,11 +18,11 @@ export interface OpenRoundsOptions {
 
 /** The rounds that wait for outcomes. They close in order, as each sees the history of those before it. */
 export interface OpenRounds<Trajectory> {
-  /** Takes an outcome and returns the rounds that close because of it. What comes twice or too late counts for nothing. */
+  /** Takes an outcome and returns the rounds that close because of it. Duplicates and late outcomes are ignored. */
   add(outcome: RewardedGroup<Trajectory> | LostGroup): ClosedRound<Trajectory>[];
-  /** Closes the next round with the outcomes that are there, then those behind it that are full. */
+  /** Closes the next round with the outcomes it has, then those after it that are full. */
   closeNext(): ClosedRound<Trajectory>[];
-  /** The next round to close, where it has a rewarded group; else null. */
+  /** The next round to close if it has a rewarded group, else null. */
   rewardedRound(): number | null;
 }
 

@@ -1,21 +1,21 @@
 import { defer, mergeMap, type OperatorFunction } from 'rxjs';
 import { TributaryError } from '../errors.js';
 
-/** What must not be risen above, and what follows. */
+/** A threshold, and what to do when a figure exceeds it. */
 export interface Limit<Action> {
   readonly threshold: number;
-  /** What an alarm asks for; carried along, and compared with the one before. */
+  /** What an alarm asks for; passed on as it is. */
   readonly action: Action;
 }
 
-/** One figure that must not rise above a threshold. */
+/** One figure to watch. */
 export interface Guard<Figures, Action> extends Limit<Action> {
   readonly name: string;
-  /** The limit by which these figures are judged, `Infinity` where by none. Default: the guard's own, always. */
+  /** The limit for these figures; a threshold of `Infinity` is none. Default: the guard's own. */
   readonly limitAt?: (figures: Figures) => Limit<Action>;
   /**
-   * Begins to watch, once a subscription. The function it returns sees all figures in turn, may remember what it needs of
-   * them, and says how far things have gone; null where these figures do not tell.
+   * Starts to watch, once per subscription. The function it returns sees all figures in turn, may keep state, and returns
+   * the value to compare; null where these figures have none.
    */
   readonly start: () => (figures: Figures) => number | null;
 }
@@ -31,21 +31,21 @@ export interface CrossedThreshold<Figures, Action> {
 }
 
 /**
- * Raises an alarm when a guarded figure rises above its threshold. Like `filter`, but a figure that stays outside is told
- * once, and again only after it was back inside.
+ * Raises an alarm when a guarded value exceeds its threshold. Like `filter`, but a value that stays above raises one
+ * alarm, and the next only after it was back at or below.
  *
  * ```
  * source  a--b--c--d--e--|      threshold 2; the values are 1, 3, 4, 2, 5
  * result  ---B--------E--|
  * ```
  *
- *     alarm at i  <=>  value(i) > threshold, and the value measured before was not
+ *     alarm at i  <=>  value(i) > threshold, and the previous value was not
  *
- * The first value counts as if one inside came before, and so does the first one under another limit: what a new threshold
- * or action finds outside is told again. A value that is null or NaN says nothing: the guard stays as it is.
+ * The first value has no previous one, nor has the first under a new threshold or action: a value above it raises an alarm
+ * again. A value that is null or NaN changes nothing.
  *
  * Time: emits at once, in the order of `guards`. Completes and errs with the source, or errs with a throw of `start` or of
- * the function it returned. Keeps one bit a guard, and what the guards remember; a second subscriber starts fresh.
+ * the function it returned. Keeps one bit per guard, and the state of the guards; a second subscriber starts fresh.
  *
  * Errors: TRIB_OPERATOR for a threshold that is NaN, at call time.
  *

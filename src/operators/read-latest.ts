@@ -1,13 +1,13 @@
 import { Observable, ReplaySubject } from 'rxjs';
 
 /**
- * Subscribes once to a broadcast and hands its newest value to every reader inside `use`, however late the reader comes.
- * Like `withLatestFrom`, but nothing is lost before the first value: a reader can wait for the value that it needs.
+ * Subscribes once to a broadcast and gives its newest value to every reader inside `use`, however late it subscribes.
+ * Like `withLatestFrom`, but a reader can wait for the first value, or for the one that it needs.
  *
  * ```
  * broadcast  --a-----b----
  * reader 1   ^-a-----b----
- * reader 2        ^a-b----    starts at column 5 with the newest
+ * reader 2        ^a-b----    subscribes at column 5 and gets the newest
  * ```
  *
  * Time: emits and completes as `use` does; errs when the broadcast errs; when the broadcast completes, readers get its

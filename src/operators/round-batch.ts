@@ -7,7 +7,7 @@ import type { LostGroup, RewardedGroup, RoundBatch } from './records/records.js'
 /** The outcomes of one round when it closes. */
 export interface GatheredRound<Trajectory> {
   readonly round: number;
-  /** Groups that the round has; those without an outcome are late. */
+  /** Groups of the round; those without an outcome are late. */
   readonly groupsPerRound: number;
   /** One a group, in any order. */
   readonly outcomes: readonly (RewardedGroup<Trajectory> | LostGroup)[];
@@ -75,7 +75,7 @@ function agesOf(round: number, groups: readonly RewardedGroup<unknown>[]): numbe
   for (const { policyVersion } of groups) {
     const age = round - policyVersion;
     while (ages.length <= age) ages.push(0);
-    ages[age] = (ages[age] ?? 0) + 1;
+    ages[age]! += 1;
   }
   return ages;
 }

@@ -17,17 +17,17 @@ import { LARGEST_MAGNITUDE, rewardFault } from './records/reward-fault.js';
 export type ScorableGroup = Pick<RolloutGroup<unknown>, 'groupId' | 'round' | 'branches'>;
 
 export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryOptions {
-  /** The rewards of a group, one a branch, in branch order; only the first value counts. */
+  /** The rewards of a group, one per branch, in branch order; only the first value counts. */
   readonly score: (group: Group) => ObservableInput<ArrayLike<number>>;
   /** Largest magnitude of a reward, above 0. Default 1e15. */
   readonly maxMagnitude?: number;
-  /** Groups scored at once, at least 1. */
+  /** Most groups scored at once, at least 1. */
   readonly concurrency: number;
-  /** Groups that may wait for their turn, at least 0. */
+  /** Most groups that wait, at least 0. */
   readonly maxQueued: number;
   readonly deadLetters: (letter: DeadLetter<Group>) => void;
   /**
-   * Emits when rewards of the group would be of no use any more, as its round is closed: the group is then let go,
+   * Emits when rewards of the group are no longer wanted, because its round is closed: the group is then dropped,
    * whether it waits or is being scored. Default: never.
    */
   readonly over$?: (group: Group) => Observable<unknown>;
@@ -46,9 +46,9 @@ export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryO
  * result   -r--------s--|
  * ```
  *
- * Time: emits when a group is scored, which with `concurrency` above 1 need not be the order of the source. Completes
+ * Time: emits when a group is scored; with `concurrency` above 1 the order may differ from the source's. Completes
  * when the source and all scoring have; errs with the source or an overflow. Retries, bounds and release as `deadLetter`.
- * A group that is over leaves without rewards and without a letter, and its place is free.
+ * A group that is no longer wanted leaves without rewards or a letter, and frees its place.
  *
  * Errors: TRIB_REWARD in the letter of a wrong reward; TRIB_OVERFLOW, TRIB_OPERATOR as `boundedMerge`.
  *

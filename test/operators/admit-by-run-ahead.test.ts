@@ -74,7 +74,7 @@ describe('admitByRunAhead', () => {
     marbles(({ cold, expectObservable }) => {
       const finished$ = cold('----4---8--|', { 4: 4, 8: 8 });
       const expected = '      (ab)(ef)(i|)';
-      const options = { runAhead: 2, tickets: 'abcdefghi', passesOverFinished: true };
+      const options = { runAhead: 2, tickets: 'abcdefghi', skipsFinished: true };
       expectObservable(finished$.pipe(admitByRunAhead(options))).toBe(expected);
     }));
 

@@ -57,7 +57,7 @@ describe('the types of the operators', () => {
     // @ts-expect-error counts are numbers
     of('0').pipe(admitByRunAhead({ runAhead: 1, tickets: [] }));
     // @ts-expect-error whether, not how many
-    of(0).pipe(admitByRunAhead({ runAhead: 1, tickets: [], passesOverFinished: 1 }));
+    of(0).pipe(admitByRunAhead({ runAhead: 1, tickets: [], skipsFinished: 1 }));
   });
 
   it('should map stages to intervals', () => {

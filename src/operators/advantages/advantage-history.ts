@@ -5,16 +5,16 @@ export interface PromptRewards {
   readonly rewards: readonly number[];
 }
 
-/** What an advantage rule remembers between rounds: a plain value that a checkpoint stores as JSON. */
+/** The memory of an advantage rule between rounds: a plain value that a checkpoint stores as JSON. */
 export interface AdvantageHistory {
   /**
-   * Oldest first, each with the prompts that it had, in the order in which they first appeared. The history rules keep
-   * one entry a round, empty where the round had no group. The per-prompt rule keeps its queues in a single one.
+   * Oldest first, each with its prompts in the order in which they first appeared. The history rules keep one entry per
+   * round, empty if the round had no group. The per-prompt rule keeps its queues in a single one.
    */
   readonly rounds: readonly (readonly PromptRewards[])[];
 }
 
-/** Returns the memory of a run that has not begun. */
+/** Returns the history of a run that has not begun. */
 export function createHistory(): AdvantageHistory {
   return { rounds: [] };
 }

@@ -1,9 +1,10 @@
+import { at } from '../../at.js';
 import { entriesOf } from '../../catalog.js';
 import { number } from '../../fields.js';
 import type { RewardedGroup, RuleStatistics, SelectedSample } from '../records/records.js';
 import type { AdvantageHistory } from './advantage-history.js';
 
-/** What a rule makes of one round. */
+/** What a rule returns for one round. */
 export interface RuleOutcome<Trajectory> {
   /** The history with this round in it. */
   readonly state: AdvantageHistory;
@@ -39,7 +40,7 @@ export const stdFloorField = number({ from: '[0', to: 'Infinity)' })
     'Smallest standard deviation to divide by, in units of the reward. 0 is faithful to the papers; a floor keeps rewards of few distinct values from exploding when a prompt has hardly any spread.',
   );
 
-/** Returns the sample of one branch; without `stepAdvantages`, `advantage` holds for all steps of its path. */
+/** Returns the sample of one branch. Without `stepAdvantages`, `advantage` holds for all steps of its path. */
 export function sampleOf<Trajectory>(
   group: RewardedGroup<Trajectory>,
   branch: number,
@@ -47,28 +48,22 @@ export function sampleOf<Trajectory>(
   stepAdvantages: readonly number[] | null = null,
 ): SelectedSample<Trajectory> {
   const { groupId, prompt, branches, rewards } = group;
-  // The join has checked that every branch has a reward; both reads are in range.
-  const trajectory = branches[branch] as Trajectory;
-  const reward = rewards[branch] as number;
+  const reward = at(rewards, branch);
+  const trajectory = at(branches, branch);
   return { groupId, prompt, branch, reward, advantage, stepAdvantages, trajectory };
 }
 
-/** Whether all branches have the same reward, so that nothing can be learned inside the group. */
+/** Whether several branches all have the same reward: the group has nothing to learn from. */
 export function hasZeroSpread({ rewards }: { readonly rewards: readonly number[] }): boolean {
   return rewards.length > 1 && rewards.every((reward) => reward === rewards[0]);
 }
 
-/** Whether two branches have different rewards, so that they can be compared. A branch on its own cannot. */
+/** Whether two branches have different rewards, so that they can be compared. */
 export function hasSpread({ rewards }: { readonly rewards: readonly number[] }): boolean {
   return rewards.some((reward) => reward !== rewards[0]);
 }
 
-/** Index of the largest value; the first of equal ones. -1 of none. */
-export function indexOfBest(values: readonly number[]): number {
-  return values.indexOf(Math.max(...values));
-}
-
-/** Index of the smallest value; the first of equal ones. -1 of none. */
-export function indexOfWorst(values: readonly number[]): number {
-  return values.indexOf(Math.min(...values));
+/** Returns the indices of the largest and of the smallest value; of equal ones the first. */
+export function extremesOf(values: readonly number[]): readonly [best: number, worst: number] {
+  return [values.indexOf(Math.max(...values)), values.indexOf(Math.min(...values))];
 }

@@ -1,31 +1,31 @@
 /** @file Credit for the edges of a rollout tree. An edge is named by the node that it leads to. */
 
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { leafCount, leavesPerNode, pathDepth, type RolloutTree } from '../../rollout-tree.js';
 import type { RewardedGroup, SelectedSample } from '../records/records.js';
 import { sampleOf } from './advantage-rule.js';
 
 /**
- * Returns one sample a branch, whose steps each have the advantage of the node that they lead to.
+ * Returns one sample per branch, each of whose steps has the advantage of the node that it leads to.
  *
- * `advantagesAt(depth)[j]` is that of node j of this depth, from 1 to the depth of the leaves. `advantage` of a sample is
- * that of its leaf, so its last step's; `stepAdvantages` holds one a step of the branch's own path.
+ * `advantagesAt(depth)[j]` is the advantage of node j at that depth, from 1 to the depth of the leaves. The `advantage` of
+ * a sample is that of its last step; `stepAdvantages` holds one per step of the branch's own path.
  */
 export function edgeCreditedSamples<Trajectory>(
   group: RewardedGroup<Trajectory>,
   advantagesAt: (depth: number) => readonly number[],
 ): SelectedSample<Trajectory>[] {
-  const byDepth = new Map(depthsBelowRoot(group.tree).map((depth) => [depth, advantagesAt(depth)]));
+  const byDepth = depthsBelowRoot(group.tree).map(advantagesAt);
   return group.rewards.map((_, branch) => {
-    // A node of the tree has a value at its depth; both reads are in range.
-    const stepAdvantages = pathNodes(group.tree, branch).map(
-      ({ depth, node }) => byDepth.get(depth)?.[node] as number,
+    const stepAdvantages = pathNodes(group.tree, branch).map(({ depth, node }) =>
+      at(at(byDepth, depth - 1), node),
     );
-    return sampleOf(group, branch, stepAdvantages.at(-1) as number, stepAdvantages);
+    return sampleOf(group, branch, at(stepAdvantages, -1), stepAdvantages);
   });
 }
 
-/** A node by its depth and its place among the nodes of that depth. */
+/** A node by its depth and its index among the nodes of that depth. */
 export interface TreeNode {
   readonly depth: number;
   readonly node: number;
@@ -46,17 +46,17 @@ export function pathNodes(tree: RolloutTree, leaf: number): TreeNode[] {
 /**
  * Mean, for each node of a depth, of the values of the leaves below it.
  *
- * Errors: TRIB_OPERATOR unless there is one value a leaf.
+ * Errors: TRIB_OPERATOR unless there is one value per leaf.
  */
 export function nodeMeans(tree: RolloutTree, leafValues: readonly number[], depth: number): number[] {
   if (leafValues.length !== leafCount(tree)) {
     throw new TributaryError(
       'TRIB_OPERATOR',
-      `groupAdvantages tree of widths [${tree.widths.join(', ')}]: expected ${leafCount(tree)} rewards, one a leaf, got ${leafValues.length}. Give a group the tree that its branches were rolled out in.`,
+      `groupAdvantages tree of widths [${tree.widths.join(', ')}]: expected ${leafCount(tree)} rewards, one per leaf, got ${leafValues.length}. Give a group the tree that its branches were rolled out in.`,
     );
   }
   const leaves = leavesPerNode(tree, depth);
-  return Array.from({ length: tree.widths[depth] ?? 0 }, (_, node) => {
+  return Array.from({ length: at(tree.widths, depth) }, (_, node) => {
     const below = leafValues.slice(node * leaves, (node + 1) * leaves);
     return below.reduce((sum, value) => sum + value, 0) / leaves;
   });

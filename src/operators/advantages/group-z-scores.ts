@@ -9,7 +9,7 @@ export interface GroupZScoreOptions {
   readonly stdFloor?: number;
 }
 
-/** Normalizes values that are compared with each other; `std` stands in for their own standard deviation. */
+/** Normalizes values that are compared with each other; `std` replaces their own standard deviation. */
 export type GroupNormalizer = (values: readonly number[], std?: number) => number[];
 
 /**
@@ -18,7 +18,7 @@ export type GroupNormalizer = (values: readonly number[], std?: number) => numbe
  *     z = (x - mean) / (max(std, stdFloor) + 1e-4)
  *
  * Source: yifan123/flow_grpo, `flow_grpo/stat_tracking.py`. std is that of the population (n), as numpy's default is.
- * Values that are all equal give exactly 0, whatever rounding does to their mean.
+ * Values that are all equal give exactly 0, whatever the rounding of their mean.
  *
  * Errors: TRIB_OPERATOR for a floor below 0.
  */

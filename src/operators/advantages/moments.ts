@@ -8,7 +8,7 @@ export interface Moments {
   readonly unbiasedStd: number;
 }
 
-/** Returns the moments of at least one number; all 0 of none. Two passes, so that a large mean costs no digits. */
+/** Returns the moments of some numbers, all 0 for none. Two passes, so that a large mean costs no digits. */
 export function momentsOf(values: readonly number[]): Moments {
   const count = values.length;
   if (count === 0) return { count, mean: 0, populationStd: 0, unbiasedStd: 0 };

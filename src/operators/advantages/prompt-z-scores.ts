@@ -5,7 +5,7 @@ import { type AdvantageHistory, historyEntry, rewardsByPrompt } from './advantag
 import { momentsOf } from './moments.js';
 
 export interface PromptPoolOptions {
-  /** Past rounds that the pool of a prompt looks at, rounds without the prompt included; at least 0. Default 8. */
+  /** Past rounds in the pool of a prompt, rounds without the prompt included; at least 0. Default 8. */
   readonly historyRounds?: number;
   /** Least standard deviation, in units of reward, at least 0. Default 0, as released. */
   readonly stdFloor?: number;
@@ -30,14 +30,14 @@ export type PromptNormalizer = (
  *     z = (r - mean(pool)) / (max(std(pool), stdFloor) + 1e-8)
  *     pool(p) = rewards of p in the current round and in the last `historyRounds` rounds
  *
- * Source: hu-zijing/B2-DiffuRL, run_select.py, lines 67 to 80. The list that it cuts to 8 entries is one of training
- * rounds: a round without p adds nothing to the pool of p, and still takes one of the places. With 8 past rounds the
- * window is 9 rounds. std is unbiased (n - 1).
+ * Source: hu-zijing/B2-DiffuRL, run_select.py, lines 67 to 80. It keeps a list of 8 rounds: a round
+ * without p adds nothing to the pool of p and still takes one of the places. With 8 past rounds the window is 9 rounds.
+ * std is unbiased (n - 1).
  *
- * Errors: TRIB_OPERATOR for a window that is no count or a floor below 0.
+ * Errors: TRIB_OPERATOR for a window that is not a count or a floor below 0.
  *
- * Departures: the released std of a single reward is NaN and drops the sample unseen; here it is 0, hence z = 0. The
- * source computes in float32 but for std + 1e-8, here everything is float64. The source reads no `stdFloor`.
+ * Departure: the released std of a single reward is NaN, which drops the sample silently; here it is 0, hence z = 0. The
+ * source computes in float32 except std + 1e-8; here everything is float64. The source has no `stdFloor`.
  */
 export function promptZScores({ historyRounds = 8, stdFloor = 0 }: PromptPoolOptions): PromptNormalizer {
   requireCount('groupAdvantages', 'historyRounds', historyRounds, 0);
@@ -48,14 +48,9 @@ export function promptZScores({ historyRounds = 8, stdFloor = 0 }: PromptPoolOpt
       current.set(prompt, [...(current.get(prompt) ?? []), ...rewards]);
 
     const past = lastOf(history.rounds, historyRounds).map(rewardsByPrompt);
-    const pools = new Map(
-      Array.from(current, ([prompt, rewards]) => {
-        const remembered = past.flatMap((round) => round.get(prompt) ?? []);
-        return [prompt, momentsOf([...remembered, ...rewards])];
-      }),
-    );
+    const rounds = [...past, current];
     const zScores = groups.map(({ prompt, rewards }) => {
-      const { mean, unbiasedStd } = pools.get(prompt) ?? momentsOf(rewards);
+      const { mean, unbiasedStd } = momentsOf(rounds.flatMap((round) => round.get(prompt) ?? []));
       return rewards.map((reward) => (reward - mean) / (Math.max(unbiasedStd, stdFloor) + 1e-8));
     });
     return { zScores, state: { rounds: lastOf([...history.rounds, historyEntry(current)], historyRounds) } };
@@ -70,5 +65,5 @@ function lastOf<T>(values: readonly T[], count: number): readonly T[] {
 export const historyRoundsField = integer(0, 1000)
   .default(8)
   .describe(
-    'Past rounds whose rewards of the same prompt count for its mean and deviation, beside the current one. A round without the prompt takes one of the places, too. More are steadier, but old rewards come from weaker policies and lift the z-scores.',
+    'Past rounds whose rewards count toward the mean and deviation of a prompt, besides the current round. A round without the prompt takes one of the places. More are steadier, but old rewards come from weaker policies and lift the z-scores.',
   );

@@ -2,10 +2,10 @@ import type { RewardedGroup, RuleStatistics, SelectedSample } from '../records/r
 import { hasZeroSpread } from './advantage-rule.js';
 
 /**
- * Returns what a rule that tells good from bad by the sign of the advantage says of one round.
+ * Returns the statistics of one round for a rule whose sign of the advantage tells good from bad.
  *
  * `normalizedRewards[g][b]` belongs to branch b of group g. Default: the rewards as they are, for rules that normalize
- * inside a group (there no variance is left between groups) or by the same numbers for the whole round (a shift and a
+ * inside a group (which leaves no variance between groups) or by the same numbers for the whole round (a shift and a
  * scale change no correlation).
  */
 export function ruleStatistics(
@@ -22,12 +22,12 @@ export function ruleStatistics(
 }
 
 /**
- * Returns the intra-class correlation of values inside groups: the share of the variance that the group decides.
+ * Returns the intra-class correlation of values inside groups: the share of the variance that lies between groups.
  *
  *     ICC(1) = (MSB - MSW) / (MSB + (n0 - 1) MSW)       Shrout and Fleiss 1979; n0 = (N - Σ n_g² / N) / (G - 1)
  *
  * MSB and MSW are the mean squares between and within the G groups of n_g values, N in all. Near 1, the shared prefix
- * decides the reward and the branches hardly matter; at or below 0, branches of one group differ as strangers do.
+ * decides the reward and the branches hardly matter; at or below 0, branches of one group differ as much as those of different groups.
  *
  * Units: at most 1; null with fewer than two groups, no group of two values, or no variance at all.
  */

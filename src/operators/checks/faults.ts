@@ -1,6 +1,6 @@
 import { TributaryError } from '../../errors.js';
 
-/** Returns the fault of a buffer that would have to hold one more than its bound. */
+/** Returns the fault of a buffer that is asked to hold one more than its bound. */
 export function overflowError(buffer: string, bound: string, option: string): TributaryError {
   return new TributaryError(
     'TRIB_OVERFLOW',
@@ -12,7 +12,7 @@ export function overflowError(buffer: string, bound: string, option: string): Tr
 export interface FaultPlace {
   /** The topology stage. */
   readonly stage: string;
-  /** What was being worked on, in words: `round 3`. */
+  /** The work, in words: `round 3`. */
   readonly work: string;
   readonly groupId?: string;
 }

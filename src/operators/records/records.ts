@@ -27,9 +27,9 @@ export interface PromptTicket {
   readonly groupIndex: number;
   readonly round: number;
   readonly prompt: string;
-  /** What else is said of the prompt; absent where nothing is. Reward sources alone read it. */
+  /** What its file or sender adds to the prompt, for reward sources alone. */
   readonly metadata?: PromptMetadata;
-  /** The id of the incoming prompt that the group was made of; absent where prompts come from a file. */
+  /** The id of the incoming prompt; absent where prompts come from a file. */
   readonly sourceId?: string;
 }
 
@@ -44,7 +44,7 @@ export interface RolloutGroup<Branch> extends PromptTicket {
   readonly branches: readonly Branch[];
 }
 
-/** The rewards of one group, one finite number a branch, in branch order. */
+/** The rewards of one group, one finite number per branch, in branch order. */
 export interface GroupRewards {
   readonly groupId: string;
   readonly round: number;
@@ -85,12 +85,12 @@ export interface SelectedSample<Trajectory> {
   readonly branch: number;
   readonly reward: number;
   readonly advantage: number;
-  /** One a step of the branch's own path (see RolloutTree); null where `advantage` holds for all of them. */
+  /** One per step of the branch's own path (see RolloutTree); null where `advantage` holds for all of them. */
   readonly stepAdvantages: readonly number[] | null;
   readonly trajectory: Trajectory;
 }
 
-/** What an advantage rule says of one round. */
+/** What an advantage rule reports of one round. */
 export interface RuleStatistics {
   /** Groups of several branches that all have the same reward: nothing can be learned from them. */
   readonly zeroSpreadGroups: number;
@@ -105,15 +105,15 @@ export interface RuleStatistics {
 export interface RoundStatistics extends RuleStatistics {
   /** Groups with rewards. */
   readonly groups: number;
-  /** Rewards of those groups, one a branch. */
+  /** Rewards of those groups, one per branch. */
   readonly rewards: number;
   /** Groups that were reported lost. */
   readonly lostGroups: number;
-  /** Of the lost ones, those that were too old when their turn came. */
+  /** Of the lost ones, those that were too old when their round began. */
   readonly staleGroups: number;
-  /** Groups without an outcome when the round was closed by time; with the rewarded and the lost ones, all of the round. */
+  /** Groups without an outcome when the round closed by time. Rewarded, lost and late groups make up the round. */
   readonly lateGroups: number;
-  /** Groups with rewards by age, the policy versions between the one that sampled them and the one they train. */
+  /** Groups with rewards by age: the policy versions between the one that sampled them and the one they train. */
   readonly ages: readonly number[];
   /** Over all branches of the round; null when there is none. */
   readonly rewardMean: number | null;

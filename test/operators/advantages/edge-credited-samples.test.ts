@@ -30,7 +30,7 @@ describe('nodeMeans', () => {
 
   it('should refuse a tree with another number of leaves', () => {
     expect(() => nodeMeans(drawn, [1, 2, 3], 1)).toThrow(
-      'groupAdvantages tree of widths [1, 2, 2, 4]: expected 4 rewards, one a leaf, got 3. Give a group the tree that its branches were rolled out in.',
+      'groupAdvantages tree of widths [1, 2, 2, 4]: expected 4 rewards, one per leaf, got 3. Give a group the tree that its branches were rolled out in.',
     );
   });
 });

@@ -30,7 +30,7 @@ describe('a reward that is not finite', () => {
     expect(run.warnings).toHaveLength(lost);
     for (const warning of run.warnings)
       expect(warning).toMatch(
-        /^group \d-\d is not trained on \(dead-letter\): scoreRewards group \d-\d: expected a finite reward for branch \d, got NaN\. Check the reward model on this prompt\.$/,
+        /^group \d-\d is not trained on \(dead-letter\): reward of group \d-\d: expected a finite reward for branch \d, got NaN\. Check the reward model on this prompt\.$/,
       );
     const layers = decodeLoraFile(await adapterOf(path), 'adapter');
     expect(layers.every(({ loraA, loraB }) => [...loraA, ...loraB].every(Number.isFinite))).toBe(true);

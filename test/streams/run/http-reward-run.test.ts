@@ -176,7 +176,7 @@ describe('a run that is rewarded by a service', () => {
     const run = await runTiny({ config, path: join(folder, 'run') });
     expect(run.error).toMatchObject({
       code: 'TRIB_REWARD',
-      message: `reward service ${server.url}: expected an answer, got ECONNREFUSED in 5 attempts. Start the service, or correct the url of scoreRewards.`,
+      message: `reward service ${server.url}: expected an answer, got ECONNREFUSED in 5 attempts. Start the service, or correct the url of the reward stage.`,
     });
     expect(eventsOf(run, 'round')).toEqual([]);
   });

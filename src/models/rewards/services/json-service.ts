@@ -171,7 +171,7 @@ async function post(service: JsonService, body: string, signal: AbortSignal): Pr
 function nextStepFor(status: number, { tokenVariable }: JsonService): string {
   if (status >= 300 && status < 400) return 'Set url to where it redirects.';
   if (status === 401 || status === 403) return `Set ${tokenVariable} to a token that it knows.`;
-  if (status === 404 || status === 405) return 'Correct the url of scoreRewards.';
+  if (status === 404 || status === 405) return 'Correct the url of the reward stage.';
   return 'Look at what the service logs.';
 }
 
@@ -196,7 +196,7 @@ function unanswered(error: unknown, timeout: string | undefined): Failure {
     // zlib says so of an answer whose compression is damaged.
     nextStep: code?.startsWith('Z_')
       ? 'Look at what the service logs.'
-      : 'Start the service, or correct the url of scoreRewards.',
+      : 'Start the service, or correct the url of the reward stage.',
     mayPass: code !== undefined && PASSING_FAULTS.includes(code),
   };
 }

@@ -15,9 +15,9 @@ import { ruleStatistics } from '../rule-statistics.js';
  * has not forked gets 0. Every leaf counts alike: leaves are not weighted by their log-prob. Groups whose leaves all have
  * the same reward are counted and skipped.
  *
- * Deviation: the 1e-4 is Flow-GRPO's; that of the source was not checked.
+ * Departure: the 1e-4 is Flow-GRPO's; that of the source was not checked.
  *
- * Errors: TRIB_OPERATOR for a floor below 0, or a group whose tree does not have one leaf a reward.
+ * Errors: TRIB_OPERATOR for a floor below 0, or a group whose tree does not have one leaf per reward.
  */
 export function backPropagatedRule(options: GroupZScoreOptions): AdvantageRule {
   const normalize = groupZScores(options);

@@ -1,11 +1,11 @@
+import { at } from '../../../at.js';
 import { number, oneOf } from '../../../fields.js';
 import { requireFloor } from '../../checks/option-checks.js';
 import {
   type AdvantageRule,
   defineAdvantageRule,
+  extremesOf,
   hasZeroSpread,
-  indexOfBest,
-  indexOfWorst,
   sampleOf,
   stdFloorField,
 } from '../advantage-rule.js';
@@ -14,22 +14,22 @@ import { historyRoundsField, type PromptPoolOptions, promptZScores } from '../pr
 import { ruleStatistics } from '../rule-statistics.js';
 
 export interface BranchCenteredRuleOptions extends PromptPoolOptions {
-  /** Least distance of best and worst z for a group to be kept, at least 0. */
+  /** Least gap between the best and the worst z of a group that is kept, at least 0. */
   readonly minGap: number;
   /** Which branches of a kept group become samples. */
   readonly keep: 'extremes' | 'all';
 }
 
 /**
- * Creates the rule that credits a branch only with what it did itself: its z minus the mean z of its group.
+ * Creates the rule that credits a branch with its own steps alone: its z minus the mean z of its group.
  *
  *     A_b = z_b - (1/B) Σ_j z_j,   kept iff max z - min z >= minGap and the rewards of the group differ
  *
  * z is that of `promptZScores` (per prompt, with history); the mean of the pool cancels, so the pool only sets the scale,
- * and the first round or a prompt that is new works as any other. Advantages of a group sum to 0 before selection.
+ * and the first round or a new prompt works like any other. Advantages of a group sum to 0 before selection.
  * Groups whose branches all have the same reward are counted and skipped, whatever `minGap`.
  *
- * Deviation: this is not in the B²-DiffuRL release, whose advantage is z itself (`historyRule`).
+ * Departure: this is not in the B²-DiffuRL release, whose advantage is z itself (`historyRule`).
  *
  * Errors: TRIB_OPERATOR for a negative or infinite `minGap`.
  */
@@ -40,11 +40,11 @@ export function branchCenteredRule(options: BranchCenteredRuleOptions): Advantag
   return (history, groups) => {
     const { zScores, state } = normalize(history, groups);
     const samples = groups.flatMap((group, index) => {
-      const z = zScores[index] ?? [];
+      const z = at(zScores, index);
       if (hasZeroSpread(group) || Math.max(...z) - Math.min(...z) < minGap) return [];
       const { mean } = momentsOf(z);
-      const branches = keep === 'all' ? z.keys() : [indexOfBest(z), indexOfWorst(z)];
-      return Array.from(branches, (branch) => sampleOf(group, branch, (z[branch] ?? mean) - mean));
+      const branches = keep === 'all' ? z.keys() : extremesOf(z);
+      return Array.from(branches, (branch) => sampleOf(group, branch, at(z, branch) - mean));
     });
     return { state, samples, statistics: ruleStatistics(groups, samples, zScores) };
   };
@@ -58,7 +58,7 @@ export const branchCenteredRuleSpec = defineAdvantageRule({
     minGap: number({ from: '[0', to: 'Infinity)' })
       .default(0.5)
       .describe(
-        'A group is trained on when the z of its best and worst branch are at least this far apart. Higher leaves out groups whose branches hardly differ.',
+        'A group is trained on if the z of its best and its worst branch are at least this far apart. A higher gap leaves out groups whose branches hardly differ.',
       ),
     keep: oneOf(['extremes', 'all'])
       .default('extremes')

@@ -25,7 +25,7 @@ export interface GroupZScoreRuleOptions extends GroupZScoreOptions {
  * with that of the round, advantages keep the proportions between groups. Advantages of a group sum to 0. Groups whose
  * branches all have the same reward are counted and skipped; their rewards still count for the std of the round.
  *
- * Deviation: there all samples of a prompt in an epoch are one group; here two tickets of one prompt are two groups, as
+ * Departure: there all samples of a prompt in an epoch are one group; here two tickets of one prompt are two groups, as
  * their branches may have grown from different prefixes.
  *
  * Errors: TRIB_OPERATOR for a floor below 0.

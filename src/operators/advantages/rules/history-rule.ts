@@ -1,16 +1,15 @@
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { number } from '../../../fields.js';
 import {
   type AdvantageRule,
   defineAdvantageRule,
-  hasZeroSpread,
-  indexOfBest,
-  indexOfWorst,
+  extremesOf,
   sampleOf,
   stdFloorField,
 } from '../advantage-rule.js';
 import { historyRoundsField, type PromptPoolOptions, promptZScores } from '../prompt-z-scores.js';
-import { intraGroupCorrelation } from '../rule-statistics.js';
+import { ruleStatistics } from '../rule-statistics.js';
 
 export interface HistoryRuleOptions extends PromptPoolOptions {
   /** The best branch is kept iff z >= this. The released script says 0.5. */
@@ -24,10 +23,11 @@ export interface HistoryRuleOptions extends PromptPoolOptions {
  *
  *     keep argmax z iff max z >= bestThreshold;  keep argmin z iff min z < worstThreshold;  A = z of the kept branch
  *
- * Source: hu-zijing/B2-DiffuRL, selection script. Both tests are independent: a group gives 0, 1 or 2 samples; of equal
- * branches the first counts. The advantage holds the luck of the shared prefix too: `branchCenteredRule` removes it.
- * z is that of `promptZScores`, whose deviation from the source holds here. A `stdFloor` above 0 is a departure; without
- * one, rewards that differ by 1e-9 already give z near 0.1.
+ * Source: hu-zijing/B2-DiffuRL, selection script. The two tests are independent: a group gives 0, 1 or 2 samples; of equal
+ * branches the first counts. The advantage includes the luck of the shared prefix, which `branchCenteredRule` removes.
+ * z is that of `promptZScores`. Without a `stdFloor`, rewards that differ by 1e-9 give z near 0.1.
+ *
+ * Departure: that of `promptZScores`; a `stdFloor` above 0.
  *
  * Errors: TRIB_OPERATOR when `worstThreshold` exceeds `bestThreshold` (one branch could be both best and worst).
  */
@@ -45,36 +45,27 @@ export function historyRule(options: HistoryRuleOptions): AdvantageRule {
     let selectedBest = 0;
     let selectedWorst = 0;
     const samples = groups.flatMap((group, index) => {
-      const z = zScores[index] ?? [];
-      const best = indexOfBest(z);
-      const worst = indexOfWorst(z);
-      const zBest = z[best];
-      const zWorst = z[worst];
-      const kept = [];
-      if (zBest !== undefined && zBest >= bestThreshold) {
-        selectedBest += 1;
-        kept.push(sampleOf(group, best, zBest));
-      }
-      if (zWorst !== undefined && zWorst < worstThreshold) {
-        selectedWorst += 1;
-        kept.push(sampleOf(group, worst, zWorst));
-      }
-      return kept;
+      const z = at(zScores, index);
+      const [best, worst] = extremesOf(z);
+      const [zBest, zWorst] = [at(z, best), at(z, worst)];
+      const isBestKept = zBest >= bestThreshold;
+      const isWorstKept = zWorst < worstThreshold;
+      selectedBest += Number(isBestKept);
+      selectedWorst += Number(isWorstKept);
+      return [
+        ...(isBestKept ? [sampleOf(group, best, zBest)] : []),
+        ...(isWorstKept ? [sampleOf(group, worst, zWorst)] : []),
+      ];
     });
-    const zeroSpreadGroups = groups.filter(hasZeroSpread).length;
-    const correlation = intraGroupCorrelation(zScores);
-    return {
-      state,
-      samples,
-      statistics: { zeroSpreadGroups, selectedBest, selectedWorst, intraGroupCorrelation: correlation },
-    };
+    const statistics = { ...ruleStatistics(groups, samples, zScores), selectedBest, selectedWorst };
+    return { state, samples, statistics };
   };
 }
 
 export const historyRuleSpec = defineAdvantageRule({
   name: 'history',
   summary:
-    'B²-DiffuRL as released: z-score over the prompt and its history; of each group the best and the worst branch, where they pass their thresholds.',
+    'B²-DiffuRL as released: z-score over the prompt and its history; of each group the best and the worst branch, if they pass their thresholds.',
   fields: {
     historyRounds: historyRoundsField,
     bestThreshold: number({ from: '(-Infinity', to: 'Infinity)' })

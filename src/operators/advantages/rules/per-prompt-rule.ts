@@ -1,3 +1,4 @@
+import { at } from '../../../at.js';
 import { integer } from '../../../fields.js';
 import { requireCount, requireFloor } from '../../checks/option-checks.js';
 import { historyEntry, rewardsByPrompt } from '../advantage-history.js';
@@ -6,9 +7,9 @@ import { momentsOf } from '../moments.js';
 import { ruleStatistics } from '../rule-statistics.js';
 
 export interface PerPromptRuleOptions {
-  /** Samples that the queue of a prompt holds, at least 1. ddpo-pytorch: 16 or 32. */
+  /** Most samples in the queue of a prompt, at least 1. ddpo-pytorch: 16 or 32. */
   readonly bufferSize: number;
-  /** Samples from which on the queue is used; below, the whole round is. At least 1, at most `bufferSize`. */
+  /** Samples that a queue needs to be used; with fewer, the whole round is. At least 1, at most `bufferSize`. */
   readonly minCount: number;
   /** Least standard deviation, in units of reward, at least 0. Default 0, as released. */
   readonly stdFloor?: number;
@@ -23,7 +24,7 @@ export interface PerPromptRuleOptions {
  * Source: kvablack/ddpo-pytorch, `PerPromptStatTracker`. std is that of the population (n). Clipping of A belongs to the
  * loss. The queue is first in, first out; a round with more than `bufferSize` samples of a prompt keeps the last.
  *
- * Errors: TRIB_OPERATOR for a bound that is no count, or a `minCount` that the queue can never reach.
+ * Errors: TRIB_OPERATOR for a bound that is not a count, or a `minCount` that the queue can never reach.
  */
 export function perPromptRule({ bufferSize, minCount, stdFloor = 0 }: PerPromptRuleOptions): AdvantageRule {
   requireCount('groupAdvantages', 'minCount', minCount, 1);
@@ -35,15 +36,13 @@ export function perPromptRule({ bufferSize, minCount, stdFloor = 0 }: PerPromptR
       queues.set(prompt, [...(queues.get(prompt) ?? []), ...rewards].slice(-bufferSize));
     }
     const round = momentsOf(groups.flatMap(({ rewards }) => rewards));
-    const pools = new Map(
-      Array.from(queues, ([prompt, queue]) => [prompt, queue.length < minCount ? round : momentsOf(queue)]),
-    );
     const advantages = groups.map(({ prompt, rewards }) => {
-      const { mean, populationStd } = pools.get(prompt) ?? round;
+      const queue = queues.get(prompt) ?? [];
+      const { mean, populationStd } = queue.length < minCount ? round : momentsOf(queue);
       return rewards.map((reward) => (reward - mean) / (Math.max(populationStd, stdFloor) + 1e-6));
     });
     const samples = groups.flatMap((group, index) =>
-      (advantages[index] ?? []).map((advantage, branch) => sampleOf(group, branch, advantage)),
+      at(advantages, index).map((advantage, branch) => sampleOf(group, branch, advantage)),
     );
     return {
       state: { rounds: [historyEntry(queues)] },

@@ -6,7 +6,7 @@ import { ruleStatistics } from '../rule-statistics.js';
 export interface RewardRuleOptions {
   /** Reward that counts as neither good nor bad. */
   readonly center: number;
-  /** What a reward must be above `center` for an advantage of 1; above 0. */
+  /** A reward this much above `center` has advantage 1; above 0. */
   readonly scale: number;
 }
 
@@ -15,9 +15,9 @@ export interface RewardRuleOptions {
  *
  *     A = (r - center) / scale
  *
- * Source: DPOK, arXiv 2305.16381, which standardizes ImageReward by constants of the reward model. A baseline that is
- * learned, V(x_i), is subtracted where the policy is trained, a step at a time, not here. Nothing is compared: a branch
- * gets the same advantage in any group, and a constant that is off moves all of them.
+ * Source: DPOK, arXiv 2305.16381, which standardizes ImageReward by constants of the reward model. A learned
+ * baseline, V(x_i), is subtracted in the trainer, step by step. Nothing is compared: a branch gets the same advantage in
+ * any group, and a wrong constant shifts all of them.
  *
  * Errors: TRIB_OPERATOR for a `center` that is not finite or a `scale` that is not above 0.
  */

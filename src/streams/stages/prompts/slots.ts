@@ -27,7 +27,7 @@ export function admitted(
       runAhead,
       tickets: list,
       initiallyFinished: firstRound * groupsPerRound,
-      passesOverFinished: closeAfterMs !== undefined,
+      skipsFinished: closeAfterMs !== undefined,
     }),
   );
 }

@@ -50,7 +50,7 @@ describe('a fault that stays', () => {
   it.each([
     [400, 'Look at what the service logs.'],
     [401, 'Set TRIBUTARY_REWARD_TOKEN to a token that it knows.'],
-    [404, 'Correct the url of scoreRewards.'],
+    [404, 'Correct the url of the reward stage.'],
     [422, 'Look at what the service logs.'],
     [307, 'Set url to where it redirects.'],
     [204, 'Look at what the service logs.'],

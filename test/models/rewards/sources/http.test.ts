@@ -164,7 +164,7 @@ describe('a fault that may pass', () => {
     expect(error).toMatchObject({
       code: 'TRIB_REWARD',
       retryable: true,
-      message: `reward service ${server.url}: expected an answer, got ECONNREFUSED in 5 attempts. Start the service, or correct the url of scoreRewards.`,
+      message: `reward service ${server.url}: expected an answer, got ECONNREFUSED in 5 attempts. Start the service, or correct the url of the reward stage.`,
     });
     expect(waits).toHaveLength(4);
   });

@@ -99,6 +99,6 @@ describe('sameDepthRule', () => {
   });
 
   it('should refuse a tree that does not belong to the rewards', () => {
-    expect(() => samplesOf([1, 2, 3])).toThrow(/expected 4 rewards, one a leaf, got 3/);
+    expect(() => samplesOf([1, 2, 3])).toThrow(/expected 4 rewards, one per leaf, got 3/);
   });
 });

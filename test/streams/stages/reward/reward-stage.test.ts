@@ -172,7 +172,7 @@ describe('rewardStage', () => {
         3,
       );
       expect(error).toBeUndefined();
-      const reason = `scoreRewards group 0-1: expected a finite reward for branch 1, got ${bad}. Check the reward model on this prompt.`;
+      const reason = `reward of group 0-1: expected a finite reward for branch 1, got ${bad}. Check the reward model on this prompt.`;
       expect(letters).toEqual([pictures(1)]);
       expect(headers).toEqual([{ origin: 'images', stage: 'reward', code: 'TRIB_REWARD', reason }]);
       expect(rewards).toContainEqual({
