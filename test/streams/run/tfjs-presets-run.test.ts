@@ -1,33 +1,128 @@
-/** @file Every preset but those of single algorithms on TensorFlow.js for two rounds. */
+/** @file Every preset on TensorFlow.js: what it trains on agrees with onnxruntime, and two of them run whole. */
 
+import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../../src/models/engines/contract/engine.js';
+import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { createTfjsEngine } from '../../../src/models/engines/tfjs/engine.js';
+import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
+import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeline.js';
+import { buildPolicyGraph, type PolicyGraphSettings } from '../../../src/models/policy/policy-graph.js';
 import { loadTopology } from '../../../src/streams/config/load-topology.js';
 import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
-import { SD15_NAMES, sd15Overrides } from '../../fixtures/sd15-presets.js';
+import { expectAgreement, type Sampled, sampleFor } from '../../fixtures/engine-agreement.js';
+import { TINY_LORA, TINY_TRAINER } from '../../fixtures/open-tiny.js';
+import { SD15_NAMES, type Sd15Preset, sd15Overrides } from '../../fixtures/sd15-presets.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
-import { expectTwoRounds, expectTwoShapesRounds, tinyShapesModels } from '../../fixtures/tfjs-presets.js';
+import { casesOf } from '../../fixtures/test-all.js';
+import { RUN_BACKEND } from '../../fixtures/tfjs-backends.js';
+import {
+  expectTwoRounds,
+  expectTwoShapesRounds,
+  pipelineOf,
+  tinyShapesModels,
+} from '../../fixtures/tfjs-presets.js';
 
 /** Longest time of one, in milliseconds: wasm has one core, and the machine may be busy. */
 const DEADLINE = 300_000;
 
+const SHAPES = [
+  ...readdirSync('config').filter((name) => /^(shapes-|demo|kafka).*\.yaml$/.test(name)),
+  ...readdirSync('config/algorithms').map((name) => `algorithms/${name}`),
+];
+const SD15 = SD15_NAMES.map((name) => `${name}.yaml`);
+
 let folder: string;
+let onnxRuntime: Engine;
+let tfjs: Engine;
 beforeAll(async () => {
   folder = await tinyShapesModels();
+  onnxRuntime = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  tfjs = createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'tape' });
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  await tfjs.close();
+  await onnxRuntime.close();
+  await rm(folder, { recursive: true, force: true });
+});
 
-const SHAPES = readdirSync('config').filter((name) => /^(shapes-|demo|kafka).*\.yaml$/.test(name));
+const once = <Value>(make: (key: string) => Value) => {
+  const made = new Map<string, Value>();
+  return (key: string): Value => {
+    const value = made.get(key) ?? make(key);
+    made.set(key, value);
+    return value;
+  };
+};
+
+describe('what a preset trains on TensorFlow.js', () => {
+  const opened = once((name: string) => openPipeline(onnxRuntime, join(folder, name)));
+  const compared = new Map<string, Promise<void>>();
+  const sampled = new Map<string, Promise<Sampled>>();
+
+  async function settingsOf(preset: string): Promise<PolicyGraphSettings> {
+    const config = await loadTopology(preset);
+    const { model, guards } = config;
+    const { surrogate, gradientCheckpointing } = stageOf(config, 'trainer');
+    return {
+      ...TINY_TRAINER,
+      lora: TINY_LORA,
+      surrogate,
+      guidanceScale: stageOf(config, 'sampler').guidanceScale,
+      measureKl: guards.klToPretrained.action !== 'off',
+      gradientCheckpointing,
+      precision: model.precision,
+    };
+  }
+  const pipelineNameOf = async (preset: string) =>
+    /sd15/.test(preset) ? 'shapes' : ((await pipelineOf(preset, folder)).split('/').at(-1) ?? '');
+
+  async function compare(pipeline: Pipeline, name: string, settings: PolicyGraphSettings) {
+    const reference = { engine: onnxRuntime, pipeline, close: async () => undefined };
+    const key = `${name} ${settings.guidanceScale} ${settings.surrogate.type}`;
+    const round = sampled.get(key) ?? sampleFor(reference, settings);
+    sampled.set(key, round);
+    await expectAgreement({
+      reference,
+      found: { ...reference, engine: tfjs },
+      sampled: await round,
+      settings,
+    });
+  }
+
+  it.each([...SHAPES, ...SD15])(
+    'should have the gradients that it has on onnxruntime: %s',
+    async (file) => {
+      const preset = `config/${file}`;
+      const name = await pipelineNameOf(preset);
+      const pipeline = await opened(name);
+      const settings = await settingsOf(preset);
+      const { graph } = await buildPolicyGraph(onnxRuntime, pipeline, settings);
+      // Presets that differ in nothing of this share a graph, and what was found of it.
+      const hash = createHash('sha256').update(encodeGraph(graph)).digest('hex');
+      const comparison = compared.get(hash) ?? compare(pipeline, name, settings);
+      compared.set(hash, comparison);
+      await comparison;
+    },
+    DEADLINE,
+  );
+
+  it('should be one of a few graphs', () => {
+    expect(compared.size).toBeGreaterThan(10);
+  });
+});
 
 describe('a preset on TensorFlow.js', () => {
-  it.each(SHAPES)(
+  it.each(casesOf(['shapes-b2-branch.yaml'], ['shapes-b2-release.yaml']))(
     'should train for two rounds: %s',
     (name) => expectTwoShapesRounds(`config/${name}`, folder),
     DEADLINE,
   );
 
-  it.each(SD15_NAMES)(
+  it.each(casesOf<Sd15Preset>(['sd15-dpok'], ['sd15-b2-branch', 'sd15-ddpo-aesthetic']))(
     'should train for two rounds: %s',
     async (name) => {
       const preset = `config/${name}.yaml`;

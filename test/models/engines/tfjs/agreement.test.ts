@@ -1,35 +1,24 @@
 /**
  * @file Two derivations of every gradient: this program's backward graph on onnxruntime, and the tape of TensorFlow.js over
- * the forward graph. Each surrogate trains on rollouts of the shapes model and of the small Stable Diffusion folders.
+ * the forward graph, on rollouts of the shapes model and of the small Stable Diffusion folders. Every surrogate is compared
+ * over the presets' graphs (test/streams/run/tfjs-presets-run.test.ts); here it is networks.
  */
 
 import { existsSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, it } from 'vitest';
 import { z } from 'zod';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { createTfjsEngine } from '../../../../src/models/engines/tfjs/engine.js';
-import {
-  createSurrogate,
-  SURROGATES,
-  type SurrogateSettings,
-} from '../../../../src/models/objectives/index.js';
-import type { NamedArrays } from '../../../../src/models/optimizers/adamw.js';
-import { openPipeline } from '../../../../src/models/pipeline/pipeline.js';
-import type { SamplerSettings } from '../../../../src/models/rollouts/sampler.js';
-import { type OpenTiny, openTinyTrainer, stepsFrom, TINY_SAMPLER } from '../../../fixtures/open-tiny.js';
-import { sampleTiny, stageOf, type TinyRound } from '../../../fixtures/sample-tiny.js';
+import { SURROGATES, type SurrogateSettings } from '../../../../src/models/objectives/index.js';
+import { openPipeline, type Pipeline } from '../../../../src/models/pipeline/pipeline.js';
+import { expectAgreement, type Sampled, sampleFor } from '../../../fixtures/engine-agreement.js';
+import type { OpenTiny } from '../../../fixtures/open-tiny.js';
+import { RUNS_ALL } from '../../../fixtures/test-all.js';
 import { RUN_BACKEND } from '../../../fixtures/tfjs-backends.js';
 
-const TOLERANCE = 1e-4;
 /** Two derivations on the same kernels. */
 const SAME_KERNELS = 1e-5;
-const TRAINED_STEPS = stepsFrom(3);
-const PICTURES: Partial<SamplerSettings> = {
-  forkPlan: 'independent',
-  stochasticSteps: 'none',
-  guidanceScale: 1,
-};
 
 const FOLDERS = [
   ['the shapes model', 'models/shapes'],
@@ -41,89 +30,63 @@ const SETTINGS = SURROGATES.entries.map(({ name, fields }) => {
   const settings = { type: name, ...z.object(fields as z.core.$ZodLooseShape).parse({}) };
   return { ...settings, ...('clipRange' in settings && { clipRange: 0.5 }) } as SurrogateSettings;
 });
+/** By folder, what `npm test` compares: all of it are steps and pictures, with and without the old policy's network. */
+const FEW: Readonly<Record<string, readonly string[]>> = {
+  'the shapes model': ['ddpo-is', 'diffusion-nft'],
+  sd1: ['ddpo-is'],
+  sd2: ['ddpo-is'],
+  sdxl: ['diffusion-nft'],
+};
+const ON_SAME_KERNELS = ['the shapes model', 'sdxl'];
 
-/** |a - b| / |b|, as vectors. */
-function relativeError(found: ArrayLike<number> | undefined, expected: ArrayLike<number>): number {
-  let [error, size] = [0, 0];
-  for (let i = 0; i < expected.length; i++) {
-    const value = expected[i] ?? Number.NaN;
-    error += ((found?.[i] ?? Number.NaN) - value) ** 2;
-    size += value ** 2;
-  }
-  return Math.sqrt(error / size);
-}
+const tape = createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'tape' });
+const graph = createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'graph' });
+const onnxRuntime = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+afterAll(async () => {
+  await Promise.all([tape, graph, onnxRuntime].map((engine) => engine.close()));
+});
 
 describe.each(FOLDERS.filter(([, folder]) => existsSync(folder)))(
   'gradients of both engines: %s',
-  (_, folder) => {
-    let onnxRuntime: OpenTiny;
-    let tfjs: OpenTiny;
-    let trajectories: TinyRound;
-    let pictures: TinyRound;
+  (name, folder) => {
+    let pipeline: Pipeline;
+    const on = (engine: Engine): OpenTiny => ({ engine, pipeline, close: async () => undefined });
+    const sampled = new Map<string, Promise<Sampled>>();
+    const sampledFor = (surrogate: SurrogateSettings) => {
+      const known = sampled.get(surrogate.type) ?? sampleFor(on(onnxRuntime), { surrogate });
+      sampled.set(surrogate.type, known);
+      return known;
+    };
+    const compared = SETTINGS.filter(({ type }) => RUNS_ALL || FEW[name]?.includes(type));
 
     beforeAll(async () => {
-      const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
-      const other: Engine = createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'tape' });
-      const pipeline = await openPipeline(engine, folder);
-      onnxRuntime = { engine, pipeline, close: () => engine.close() };
-      tfjs = { engine: other, pipeline, close: () => other.close() };
-      trajectories = await sampleTiny(onnxRuntime, {}, TRAINED_STEPS, 0.1);
-      pictures = await sampleTiny(onnxRuntime, PICTURES, TRAINED_STEPS, 0.1);
-    });
-    afterAll(async () => {
-      await tfjs.close();
-      await onnxRuntime.close();
+      pipeline = await openPipeline(onnxRuntime, folder);
     });
 
-    /** The loss of a round, and the gradient of every parameter, at another policy than the one that sampled: no ratio is 1. */
-    async function gradientsOf(opened: OpenTiny, surrogate: SurrogateSettings) {
-      const onPictures = createSurrogate(surrogate).trainsOn === 'denoising';
-      const { samples, state } = onPictures ? pictures : trajectories;
-      const sampling = { ...TINY_SAMPLER, ...(onPictures ? PICTURES : {}) };
-      const trainer = await openTinyTrainer(opened, { surrogate, sampling, maxGradNorm: 1e9 });
-      const round = stageOf(samples.slice(0, 3), { trainedSteps: TRAINED_STEPS });
-      const moved = { ...state, parameters: scaled(state.parameters, 1.2) };
-      const trained = await trainer.train(round, moved);
-      await trainer.release();
-      expect(trained.statistics.optimizerSteps).toBe(1);
-      // After one step the first moment is a tenth of the gradient.
-      return { loss: [trained.statistics.policyLoss], gradients: trained.state.optimizer.firstMoments };
-    }
-
-    async function expectAgreement(
-      found: OpenTiny,
-      surrogate: SurrogateSettings,
-      tolerance: number,
-      reference: OpenTiny,
-    ) {
-      const expected = await gradientsOf(reference, surrogate);
-      const { loss, gradients } = await gradientsOf(found, surrogate);
-      expect(relativeError(loss, expected.loss)).toBeLessThan(TOLERANCE);
-      expect(Object.keys(expected.gradients).length).toBeGreaterThan(0);
-      for (const [name, gradient] of Object.entries(expected.gradients)) {
-        expect(Math.hypot(...gradient), name).toBeGreaterThan(0);
-        expect(relativeError(gradients[name], gradient), name).toBeLessThan(tolerance);
-      }
-    }
-
-    it.each(SETTINGS.map((surrogate) => [surrogate.type, surrogate] as const))(
+    it.each(compared.map((surrogate) => [surrogate.type, surrogate] as const))(
       'should be the same for every LoRA parameter, and the loss: %s',
       async (_, surrogate) => {
-        await expectAgreement(tfjs, surrogate, TOLERANCE, onnxRuntime);
+        await expectAgreement({
+          reference: on(onnxRuntime),
+          found: on(tape),
+          sampled: await sampledFor(surrogate),
+          settings: { surrogate },
+        });
       },
     );
 
-    it('should be the same by the backward graph on the same kernels', async () => {
-      const engine = createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'graph' });
-      onTestFinished(() => engine.close());
-      const surrogate = SETTINGS.find(({ type }) => type === 'diffusion-nft') as SurrogateSettings;
-      await expectAgreement(tfjs, surrogate, SAME_KERNELS, { ...tfjs, engine });
-    });
+    it.runIf(RUNS_ALL || ON_SAME_KERNELS.includes(name))(
+      'should be the same by the backward graph on the same kernels',
+      async () => {
+        const surrogate = SETTINGS.find(({ type }) => type === 'diffusion-nft') as SurrogateSettings;
+        await expectAgreement({
+          reference: on(graph),
+          found: on(tape),
+          sampled: await sampledFor(surrogate),
+          settings: { surrogate },
+          tolerance: SAME_KERNELS,
+        });
+      },
+    );
   },
 );
-
-function scaled(parameters: NamedArrays, factor: number): NamedArrays {
-  return Object.fromEntries(
-    Object.entries(parameters).map(([name, values]) => [name, values.map((value) => value * factor)]),
-  );
-}
