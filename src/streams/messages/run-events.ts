@@ -232,3 +232,6 @@ export type RunEvent =
   | { readonly kind: 'checkpoint'; readonly path: string }
   /** Last of all, where the run was not interrupted. */
   | ({ readonly kind: 'finished' } & Outcome);
+
+/** Takes what a run has to say. */
+export type Say = (event: RunEvent) => void;

@@ -2,10 +2,9 @@
 
 import { policyFileName } from '../directory/checkpoint-files.js';
 import type { RunDirectory } from '../directory/run-directory.js';
-import type { Outcome } from '../messages/run-events.js';
-import type { Say } from '../stages/shared/open-thread.js';
+import type { Outcome, Say } from '../messages/run-events.js';
 import type { OpenRun } from './open-run.js';
-import { GRID_COLUMNS, GRID_SCALE, gridPrompts } from './sample-grid.js';
+import { drawGrid } from './sample-grid.js';
 
 export interface FinishOptions extends Omit<Outcome, 'base' | 'tuned'> {
   readonly run: OpenRun;
@@ -30,12 +29,8 @@ export async function finishRun(options: FinishOptions): Promise<void> {
   const path = await runDirectory.write(policyFileName(adapter), adapter);
   if (!isWhole) return;
   const tuned = kept ? kept.evaluation : newest;
-  const prompts = gridPrompts(run.prompts);
   const parameters = await run.sampler.readPolicy(adapter, path);
   const policy = { version: tuned.round, parameters };
-  const png = await run.sampler.withPolicy(policy, (call) =>
-    call.sampleGrid({ prompts, columns: GRID_COLUMNS, scale: GRID_SCALE }),
-  );
-  await runDirectory.saveSamples(tuned.round, { png, prompts });
+  await runDirectory.saveSamples(tuned.round, await drawGrid(run.sampler, policy, run.prompts));
   say({ kind: 'finished', base: run.base, tuned, best, stoppedBy });
 }

@@ -66,7 +66,7 @@ async function run(
   const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });
   try {
     await requireReach(open.transport, config, checkpoint?.completeRounds ?? 0);
-    const opened = await openRun(config, runDirectory, say, canceling.signal);
+    const opened = await openRun({ config, runDirectory, say, signal: canceling.signal });
     try {
       await train({ ...options, noisySteps }, open, opened, say, canceling.signal);
     } catch (error) {

@@ -14,7 +14,7 @@ import { requireSameConfig } from '../config/resolved/shared-config.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { openRunControl } from '../control/run-control.js';
 import type { TopicMessages } from '../messages/messages.js';
-import type { RunEvent } from '../messages/run-events.js';
+import type { RunEvent, Say } from '../messages/run-events.js';
 import type { PromptFile } from '../prompt-files/prompt-file.js';
 import { promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
 import type { WorkerRole } from '../stages/index.js';
@@ -24,6 +24,7 @@ import { startSampler } from '../stages/sampler/client.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import type { Transport } from '../transport/contract/transport.js';
 import { openTransport } from '../transport/open-transport.js';
+import { OpenParts } from './open-parts.js';
 import { requireTrainersPrompts } from './resume-checks.js';
 import { type RoleParts, runStages } from './run-stages.js';
 
@@ -52,7 +53,7 @@ export function runWorkers(options: WorkerOptions): Observable<RunEvent> {
   });
 }
 
-async function work({ config, roles, signal }: WorkerOptions, say: (event: RunEvent) => void): Promise<void> {
+async function work({ config, roles, signal }: WorkerOptions, say: Say): Promise<void> {
   const warn = (message: string) => say({ kind: 'warning', message });
   const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
   const { transport } = await openTransport({ config, trainer: null, assignsPrompts, warn });
@@ -98,7 +99,7 @@ function ended(transport: Transport<TopicMessages>, signal: AbortSignal): Observ
   return signal.aborted ? isOver$.pipe(take(0)) : merge(isOver$, fromEvent(signal, 'abort'));
 }
 
-interface OpenParts {
+interface WorkerParts {
   readonly parts: Partial<RoleParts>;
   /** The training prompts that groups of this process get; null where it gives them none of a file. */
   readonly train: PromptFile | null;
@@ -109,35 +110,32 @@ async function openParts(
   config: ResolvedConfig,
   roles: readonly WorkerRole[],
   transport: Transport<TopicMessages>,
-  say: (event: RunEvent) => void,
-): Promise<OpenParts> {
-  const closers: (() => Promise<void>)[] = [];
-  const close = async () => {
-    for (const closer of closers) await closer();
-  };
-  const owned = <Thread extends { close(): Promise<void> }>(thread: Thread): Thread => {
-    closers.push(() => thread.close());
-    return thread;
-  };
-  const ignore = () => undefined;
+  say: Say,
+): Promise<WorkerParts> {
+  const opening = new OpenParts(say);
+  const openIf = <Opened extends { close(): Promise<void> }>(
+    role: WorkerRole,
+    open: (say: Say) => Promise<Opened>,
+  ) => (roles.includes(role) ? opening.open(open) : null);
   let train: PromptFile | null = null;
-  try {
-    const parts: { -readonly [Name in WorkerRole]?: RoleParts[Name] } = {};
-    if (roles.includes('prompts')) {
-      const readTrain = async () => {
-        const lists = await readPromptLists(config);
-        say({ kind: 'prompts', description: promptRows(lists) });
-        train = lists.train;
-        return train.prompts;
-      };
-      const { source } = owned(await openPromptSource({ config, transport, say, readTrain }));
-      parts.prompts = { source, onIssued: ignore, onEnd: ignore };
-    }
-    if (roles.includes('sampler')) parts.sampler = owned(await startSampler(config, say));
-    if (roles.includes('reward')) parts.reward = owned(await startReward(config, null, say));
-    return { parts, train, close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  const prompting = openIf('prompts', (say) => {
+    const readTrain = async () => {
+      const lists = await readPromptLists(config);
+      say({ kind: 'prompts', description: promptRows(lists) });
+      train = lists.train;
+      return train.prompts;
+    };
+    return openPromptSource({ config, transport, say, readTrain });
+  });
+  const sampling = openIf('sampler', (say) => startSampler(config, say));
+  const scoring = openIf('reward', (say) => startReward(config, null, say));
+  await opening.ready();
+  const [prompts, sampler, reward] = await Promise.all([prompting, sampling, scoring]);
+  const ignore = () => undefined;
+  const parts = {
+    ...(prompts && { prompts: { source: prompts.source, onIssued: ignore, onEnd: ignore } }),
+    ...(sampler && { sampler }),
+    ...(reward && { reward }),
+  };
+  return { parts, train, close: () => opening.close() };
 }

@@ -1,30 +1,44 @@
-/** @file Which prompts the grids of a run show: the same before and after. */
+/** @file The grids of a run: pictures of the same prompts from the same noise, before and after. */
 
+import { at } from '../../at.js';
+import type { SampleGrid } from '../directory/run-samples.js';
+import type { PolicySnapshot } from '../messages/messages.js';
 import type { ListedPrompt } from '../messages/prompts.js';
 import type { PromptFile } from '../prompt-files/prompt-file.js';
+import type { SamplerClient } from '../stages/sampler/client.js';
 
-export const GRID_COLUMNS = 8;
+const COLUMNS = 8;
 /** Pixels a side that one pixel of a picture becomes. */
-export const GRID_SCALE = 3;
-
+const SCALE = 3;
 const TRAIN_ROWS = 6;
 const HELD_OUT_ROWS = 3;
 
-/** Six training prompts and three held-out ones, evenly from their lists. */
-export function gridPrompts({
-  train,
-  heldOut,
-}: {
+interface GridLists {
   readonly train: Pick<PromptFile, 'prompts'>;
   readonly heldOut: Pick<PromptFile, 'prompts'>;
-}): string[] {
+}
+
+/** Six training prompts and three held-out ones, evenly from their lists. */
+export function gridPrompts({ train, heldOut }: GridLists): string[] {
   return [...evenly(train.prompts, TRAIN_ROWS), ...evenly(heldOut.prompts, HELD_OUT_ROWS)];
+}
+
+/** Draws the grid of a policy. */
+export async function drawGrid(
+  sampler: SamplerClient,
+  policy: PolicySnapshot,
+  lists: GridLists,
+  signal?: AbortSignal,
+): Promise<SampleGrid> {
+  const prompts = gridPrompts(lists);
+  const request = { prompts, columns: COLUMNS, scale: SCALE };
+  return { png: await sampler.withPolicy(policy, (call) => call.sampleGrid(request, { signal })), prompts };
 }
 
 function evenly(prompts: readonly ListedPrompt[], count: number): string[] {
   const rows = Math.min(count, prompts.length);
   return Array.from(
     { length: rows },
-    (_, row) => prompts[Math.floor(((row + 0.5) * prompts.length) / rows)]?.prompt ?? '',
+    (_, row) => at(prompts, Math.floor(((row + 0.5) * prompts.length) / rows)).prompt,
   );
 }

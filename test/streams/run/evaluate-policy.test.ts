@@ -103,7 +103,7 @@ describe('evaluatePolicy', () => {
       ),
     ).toEqual([
       'TRIB_REWARD',
-      'evaluation of training prompts: expected rewards from -4e+0 to 4e+0, got none of 4. Check the reward model and maxMagnitude of scoreRewards, or resume from the last checkpoint with a smaller learningRate.',
+      'evaluation of training prompts: expected rewards from -4e+0 to 4e+0, got none of 4. Check the reward model and maxMagnitude of the reward stage, or resume from the last checkpoint with a smaller learningRate.',
     ]);
   });
 });

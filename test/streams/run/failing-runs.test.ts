@@ -43,7 +43,7 @@ describe('a reward that is not finite', () => {
     const { error } = await runTiny({ config: broken, path: join(own, 'run') });
     expect([codeOf(error), (error as Error).message]).toEqual([
       'TRIB_REWARD',
-      'evaluation of training prompts: expected rewards from -1e+15 to 1e+15, got none of 4. Check the reward model and maxMagnitude of scoreRewards, or resume from the last checkpoint with a smaller learningRate.',
+      'evaluation of training prompts: expected rewards from -1e+15 to 1e+15, got none of 4. Check the reward model and maxMagnitude of the reward stage, or resume from the last checkpoint with a smaller learningRate.',
     ]);
   });
 });

@@ -17,8 +17,8 @@ import { mostGroups } from '../../config/resolved/most-groups.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import { RUN_KEY } from '../../messages/messages.js';
+import type { Say } from '../../messages/run-events.js';
 import { groupFault, trajectoryFault } from '../shared/group-faults.js';
-import type { Say } from '../shared/open-thread.js';
 import { receive } from '../shared/receive.js';
 import type { StageContext } from '../shared/stage-context.js';
 

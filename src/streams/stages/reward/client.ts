@@ -1,9 +1,8 @@
-import type { Client } from '../../../models/threads/thread.js';
-import { startThread } from '../../../models/threads/thread.js';
+import { type Client, startThread } from '../../../models/threads/thread.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
-import type { Say } from '../shared/open-thread.js';
-import { opening, sayProvider } from '../shared/open-thread.js';
+import type { Say } from '../../messages/run-events.js';
+import { openOrClose, sayOpened } from '../shared/open-thread.js';
 import type { OpenedReward, RewardService } from './reward-thread.js';
 
 /** The reward model's thread, or the client of the service that scores. */
@@ -14,12 +13,13 @@ export interface RewardThread {
 }
 
 /**
- * Starts the reward model, or the client of the service that scores. Without the shape of the pictures it asks the pipeline
- * for it.
+ * Starts the reward model, or the client of the service that scores.
+ *
+ * @param imageShape of the pictures; null where the pipeline has to be asked.
  */
 export async function startReward(
   config: ResolvedConfig,
-  imageShape: OpenedReward['imageShape'] | null,
+  imageShape: OpenedReward['imageShape'] | Promise<OpenedReward['imageShape']> | null,
   say: Say,
 ): Promise<RewardThread & { close(): Promise<void> }> {
   const { name: _, ...source } = stageOf(config, 'reward');
@@ -27,10 +27,15 @@ export async function startReward(
   const { pipeline } = config.model;
   const { providers, threads } = config.engine;
   const { verifier } = config.evaluation;
-  const opened = await opening(
-    thread,
-    thread.call.open({ engine: { providers, threads }, source, pipeline, verifier, imageShape }),
+  const opened = await openOrClose(thread, async () =>
+    thread.call.open({
+      engine: { providers, threads },
+      source,
+      pipeline,
+      verifier,
+      imageShape: await imageShape,
+    }),
   );
-  if (opened.runsOn) sayProvider(say, 'reward', opened.runsOn);
+  if (opened.runsOn) sayOpened(say, 'reward', opened.runsOn);
   return { call: thread.call, imageShape: opened.imageShape, close: () => thread.close() };
 }

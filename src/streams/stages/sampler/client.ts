@@ -1,13 +1,12 @@
 import type { SamplerSettings } from '../../../models/rollouts/sampler.js';
-import type { Client, ServiceThread } from '../../../models/threads/thread.js';
-import { startThread } from '../../../models/threads/thread.js';
+import { type Client, startThread } from '../../../models/threads/thread.js';
 import { trainingIntervalAt } from '../../../operators/interval-schedule.js';
 import { findStage, stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { loraOf } from '../../directory/read-adapter.js';
 import type { PolicySnapshot } from '../../messages/messages.js';
-import type { Say } from '../shared/open-thread.js';
-import { engineOf, opening, sayProvider, sayWarnings } from '../shared/open-thread.js';
+import type { Say } from '../../messages/run-events.js';
+import { engineOf, openOrClose, sayOpened } from '../shared/open-thread.js';
 import type { OpenedSampler, SamplerService } from './sampler-thread.js';
 
 /** The sampler's thread. It holds one policy at a time, which is sent only when it is another one. */
@@ -31,7 +30,7 @@ export interface SamplerClient {
   close(): Promise<void>;
 }
 
-export function samplerSettings(config: ResolvedConfig): SamplerSettings {
+function samplerSettings(config: ResolvedConfig): SamplerSettings {
   const { type: _, lingerMs: __, sampleFrom: ___, ...settings } = stageOf(config, 'sampler');
   return { ...settings, seed: config.seed, noiseFor: 'training' };
 }
@@ -54,12 +53,8 @@ export async function startSampler(
   say: Say,
   policyFile: string | null = null,
 ): Promise<SamplerClient & Pick<OpenedSampler, 'provider'>> {
-  const thread: ServiceThread<SamplerService> = startThread<SamplerService>(
-    new URL('./sampler-thread.js', import.meta.url),
-    'sampler',
-  );
-  const opened = await opening(
-    thread,
+  const thread = startThread<SamplerService>(new URL('./sampler-thread.js', import.meta.url), 'sampler');
+  const opened = await openOrClose(thread, () =>
     thread.call.open({
       engine: engineOf(config, 'sampler'),
       pipeline: config.model.pipeline,
@@ -71,9 +66,8 @@ export async function startSampler(
       evaluation: { seed: config.evaluation.seed, eta: config.evaluation.eta },
     }),
   );
-  sayProvider(say, 'sampler', opened);
   // The trainer reads the same pipeline; once is enough.
-  sayWarnings(say, [...opened.corrections, ...opened.warnings]);
+  sayOpened(say, 'sampler', opened, [...opened.corrections, ...opened.warnings]);
   // By what they are: a run that was set back gives a version that was there before to another policy.
   let held: PolicySnapshot['parameters'] | undefined;
   let last: Promise<unknown> = Promise.resolve();

@@ -1,37 +1,34 @@
-/** @file What the threads of the stages have in common: how one is opened, and what it says of itself. */
+/** @file The threads of the stages: how their owner opens one, and what the thread itself keeps. */
 
 import { TributaryError } from '../../../errors.js';
 import type { Provider } from '../../../models/engines/contract/engine.js';
 import type { EngineSettings } from '../../../models/engines/open-engine.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
-import type { RunEvent } from '../../messages/run-events.js';
+import type { Say } from '../../messages/run-events.js';
 
-export type Say = (event: RunEvent) => void;
-
-/** A thread that is ready; closing lets it finish what it does. */
-export interface OpenThread<Service> {
-  readonly call: Service;
-  close(): Promise<void>;
-}
-
-/** Opens a thread's service, or ends the thread when that fails. */
-export async function opening<Opened>(
+/** Opens the service of a thread, or ends the thread if that fails. */
+export async function openOrClose<Opened>(
   thread: { close(): Promise<void> },
-  open: Promise<Opened>,
+  open: () => Promise<Opened>,
 ): Promise<Opened> {
   try {
-    return await open;
+    return await open();
   } catch (error) {
     await thread.close();
     throw error;
   }
 }
 
-export const sayProvider = (
+/** Says what the graphs of a stage run on, and passes on its warnings. */
+export function sayOpened(
   say: Say,
   stage: string,
   { provider, fallbacks }: { readonly provider: Provider; readonly fallbacks: readonly string[] },
-) => say({ kind: 'provider', stage, provider, fallbacks });
+  warnings: readonly string[] = [],
+): void {
+  say({ kind: 'provider', stage, provider, fallbacks });
+  for (const message of warnings) say({ kind: 'warning', message });
+}
 
 export const engineOf = ({ engine }: ResolvedConfig, stage: 'sampler' | 'trainer'): EngineSettings => ({
   engine: engine[stage],
@@ -40,19 +37,15 @@ export const engineOf = ({ engine }: ResolvedConfig, stage: 'sampler' | 'trainer
   tfjs: engine.tfjs,
 });
 
-export const sayWarnings = (say: Say, warnings: readonly string[]) => {
-  for (const message of warnings) say({ kind: 'warning', message });
-};
-
-/** What a thread opens before it serves. */
-export interface OpenedOnce<Settings, Opened> {
+/** What a thread works with once it is open. */
+interface OpenedOnce<Settings, Opened> {
   open(settings: Settings): Promise<Opened>;
-  /** @throws TRIB_INTERNAL before it is opened. */
+  /** Errors: TRIB_INTERNAL before it is opened. */
   value(): Opened;
   current(): Opened | undefined;
 }
 
-/** Holds what a thread works with from its `open` call on. */
+/** Keeps what a thread makes in its `open` call for the calls that follow. */
 export function openedOnce<Settings, Opened>(
   name: string,
   make: (settings: Settings) => Promise<Opened>,

@@ -1,4 +1,4 @@
-import type { Say } from './open-thread.js';
+import type { Say } from '../../messages/run-events.js';
 
 export interface WorkReport {
   /** Runs a piece of work. Pieces that overlap count once. */

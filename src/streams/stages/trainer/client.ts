@@ -1,11 +1,10 @@
 import type { TrainerSettings } from '../../../models/policy/trainer.js';
-import type { Client } from '../../../models/threads/thread.js';
-import { startThread } from '../../../models/threads/thread.js';
+import { type Client, startThread } from '../../../models/threads/thread.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { loraOf } from '../../directory/read-adapter.js';
-import type { OpenThread, Say } from '../shared/open-thread.js';
-import { engineOf, opening, sayProvider, sayWarnings } from '../shared/open-thread.js';
+import type { Say } from '../../messages/run-events.js';
+import { engineOf, openOrClose, sayOpened } from '../shared/open-thread.js';
 import type { OpenedTrainer, TrainerService } from './trainer-thread.js';
 
 function trainerSettings(config: ResolvedConfig): TrainerSettings {
@@ -34,12 +33,19 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
   };
 }
 
+/** The trainer's thread. */
+interface TrainerThread extends Pick<OpenedTrainer, 'latentSize' | 'provider'> {
+  readonly call: Client<TrainerService>;
+  /** Lets it finish what it does. */
+  close(): Promise<void>;
+}
+
 /** Starts the trainer: training graph derived and compiled, adapter fresh. */
 export async function startTrainer(
   config: ResolvedConfig,
   say: Say,
   { resumed }: { readonly resumed: boolean },
-): Promise<OpenThread<Client<TrainerService>> & Pick<OpenedTrainer, 'latentSize' | 'provider'>> {
+): Promise<TrainerThread> {
   const { value } = stageOf(config, 'trainer');
   const thread = startThread<TrainerService>(new URL('./trainer-thread.js', import.meta.url), 'trainer');
   const settings = {
@@ -51,9 +57,8 @@ export async function startTrainer(
     startFrom: resumed ? null : (config.model.startFrom ?? null),
     value: value.type === 'network' ? value : null,
   };
-  const opened = await opening(thread, thread.call.open(settings));
-  sayProvider(say, 'trainer', opened);
-  sayWarnings(say, opened.warnings);
+  const opened = await openOrClose(thread, () => thread.call.open(settings));
+  sayOpened(say, 'trainer', opened, opened.warnings);
   const { latentSize, provider } = opened;
   return { call: thread.call, latentSize, provider, close: () => thread.close() };
 }
