@@ -1,18 +1,18 @@
-/** @file Rows of one run of the denoiser: whose they are, their prompts, and the output under guidance. */
+/** @file Rows of one run of the denoiser: the branches that they belong to, their prompts, their guided output. */
 
 import { guidedOutput, usesGuidance } from '../diffusion/guided-output.js';
 import type { Denoiser } from '../pipeline/denoiser.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 
-/** A branch of a group: what its randomness is keyed by, and its prompt. */
+/** The branch that a row belongs to: the keys of its random numbers, and its prompt. */
 export interface RowOwner {
   readonly groupIndex: number;
   readonly branch: number;
   readonly prompt: string;
 }
 
-/** The rows of a batch: whose randomness each one uses, and its prompt embeddings. */
-export interface Rows {
+/** The rows of a batch, with their prompt embeddings. */
+interface Rows {
   readonly owners: readonly RowOwner[];
   readonly unconditional: Float32Array;
   readonly conditional: Float32Array;
@@ -30,34 +30,39 @@ export async function embedRows(pipeline: Pipeline, owners: readonly RowOwner[])
   return { owners, unconditional, conditional };
 }
 
-/** Guided output of all rows: one run of twice the rows, or of the rows alone without guidance. */
+/** How one run of the network is made. */
+interface RunOptions {
+  readonly timestep: number;
+  readonly guidanceScale: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Returns the guided output of all rows: one run of twice the rows, or of the rows alone without guidance. */
 export async function predictGuided(
   denoiser: Denoiser,
   rows: Rows,
   latents: Float32Array,
-  timestep: number,
-  guidanceScale: number,
-  signal?: AbortSignal,
-) {
+  { timestep, guidanceScale, signal }: RunOptions,
+): Promise<Float32Array> {
   if (!usesGuidance(guidanceScale)) return denoiser.predict(latents, timestep, rows.conditional, signal);
   const output = await denoiser.predict(
-    concatenated(latents, latents),
+    concat(latents, latents),
     timestep,
-    concatenated(rows.unconditional, rows.conditional),
+    concat(rows.unconditional, rows.conditional),
     signal,
   );
   return guidedOutput(output.subarray(0, latents.length), output.subarray(latents.length), guidanceScale);
 }
 
-function concatenated(first: Float32Array, second: Float32Array): Float32Array {
+function concat(first: Float32Array, second: Float32Array): Float32Array {
   const both = new Float32Array(first.length + second.length);
   both.set(first);
   both.set(second, first.length);
   return both;
 }
 
-/** Every row `times` times, one after another. */
-export function repeated(rows: Float32Array, rowSize: number, times: number): Float32Array {
+/** Returns every row `times` times, one after another. */
+export function repeatRows(rows: Float32Array, rowSize: number, times: number): Float32Array {
   const result = new Float32Array(rows.length * times);
   for (let row = 0; row * rowSize < rows.length; row++) {
     for (let copy = 0; copy < times; copy++) {

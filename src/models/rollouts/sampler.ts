@@ -1,22 +1,22 @@
 /**
- * @file Rollouts of groups as trees: every sampler step is one batch over all groups and all of their branches, and what
- * branches share is computed once. Randomness belongs to (seed, group, branch, step), so a group rolls out alike in any
+ * @file Rollouts of groups as trees: every sampler step is one batch over all branches of all groups, and what branches
+ * share is computed once. Random numbers depend on (seed, group, branch, step) alone, so a group rolls out the same in any
  * batch and on any worker.
  */
 
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { leafCount, leavesPerNode, pathDepth, type RolloutTree } from '../../rollout-tree.js';
 import { ddimStep } from '../diffusion/ddim-step.js';
 import { usesGuidance } from '../diffusion/guided-output.js';
-import type { StepCoefficients } from '../diffusion/step-coefficients.js';
 import { type StochasticSettings, stochasticCoefficients } from '../diffusion/stochastic-steps.js';
 import { roundToFloat16 } from '../numeric/float16.js';
 import type { Denoiser } from '../pipeline/denoiser.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
-import { counterRandom } from '../random/counter-random.js';
+import { type CounterRandom, counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
 import { type ForkSettings, treeWidths } from './fork-plans.js';
-import { embedRows, predictGuided, type Rows, repeated } from './rollout-rows.js';
+import { embedRows, predictGuided, type RowOwner, repeatRows } from './rollout-rows.js';
 
 export interface SamplerSettings extends ForkSettings, StochasticSettings {
   /** Seed of the run. */
@@ -24,11 +24,11 @@ export interface SamplerSettings extends ForkSettings, StochasticSettings {
   readonly guidanceScale: number;
   readonly groupsPerBatch: number;
   /**
-   * How latents are stored; log-probs are those of the stored values. With float16 all are rounded before the network sees
-   * them, the first ones too, as the released programs draw them in half precision.
+   * How latents are stored; log-probs are those of the stored values. With float16 latents are rounded before the network
+   * sees them, the first ones too: the released programs draw them in half precision.
    */
   readonly latentsDtype: 'float32' | 'float16';
-  /** Pictures of an evaluation never share noise with training, whatever the seeds. */
+  /** An evaluation never shares noise with training, whatever the seeds. */
   readonly noiseFor: 'training' | 'evaluation';
 }
 
@@ -72,7 +72,7 @@ export interface Sampler {
   ): Promise<SampledGroup[]>;
 }
 
-/** Numbers of rows that the first rollouts run the network with; others are compiled when they come. */
+/** Numbers of rows that the first rollouts run the network with; graphs for others are compiled when they are needed. */
 export function denoiserRows(settings: SamplerSettings, trainedSteps: readonly number[]): number[] {
   const factor = usesGuidance(settings.guidanceScale) ? 2 : 1;
   const { numInferenceSteps, groupsPerBatch } = settings;
@@ -80,128 +80,119 @@ export function denoiserRows(settings: SamplerSettings, trainedSteps: readonly n
   return [...new Set(widths)].map((width) => width * groupsPerBatch * factor);
 }
 
-/** The streams of random numbers of a sampler: one for the start of every branch, one for every step of every branch. */
+/** The random numbers of a sampler: for every branch one stream for its first latents, and one for each of its steps. */
 function samplerRandom({ seed, noiseFor }: SamplerSettings) {
   const forTraining = noiseFor === 'training';
   return {
-    initial: (group: number, branch: number) =>
+    initial: ({ groupIndex: group, branch }: RowOwner) =>
       counterRandom({ seed, purpose: forTraining ? 'initial-latents' : 'evaluation', group, branch }),
-    step: (group: number, branch: number, step: number) =>
+    step: ({ groupIndex: group, branch }: RowOwner, step: number) =>
       forTraining
         ? counterRandom({ seed, purpose: 'step-noise', group, branch, step })
         : counterRandom({ seed, purpose: 'evaluation', group, branch, step: step + 1 }),
   };
 }
 
-/** Makes a sampler over an open pipeline and denoiser. A smaller batch is filled up, so that every run has one geometry. */
+/** Returns a sampler over an open pipeline and denoiser. It fills up smaller batches, so that all runs have one size. */
 export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: SamplerSettings): Sampler {
   const { numInferenceSteps, groupsPerBatch, guidanceScale, latentsDtype } = settings;
   const rowSize = elementCount(pipeline.latentShape);
   const random = samplerRandom(settings);
 
-  const rowsOf = (groups: readonly RolloutRequest[], width: number): Promise<Rows> =>
-    embedRows(
-      pipeline,
-      groups.flatMap((group) => Array.from({ length: width }, (_, branch) => ({ ...group, branch }))),
-    );
-
-  function initialLatents({ owners }: Rows): Float32Array {
-    const latents = new Float32Array(owners.length * rowSize);
-    for (const [row, { groupIndex, branch }] of owners.entries())
-      latents.set(random.initial(groupIndex, branch).normal(rowSize), row * rowSize);
-    return latentsDtype === 'float16' ? latents.map(roundToFloat16) : latents;
-  }
-
-  function stepNoise({ owners }: Rows, { stepIndex, stdDevT }: StepCoefficients): Float32Array | null {
-    if (stdDevT === 0) return null;
-    const noise = new Float32Array(owners.length * rowSize);
-    for (const [row, { groupIndex, branch }] of owners.entries())
-      noise.set(random.step(groupIndex, branch, stepIndex).normal(rowSize), row * rowSize);
-    return noise;
-  }
-
-  return {
-    async rollout(requests, trainedSteps, signal) {
-      const groups = filledUp(requests, groupsPerBatch);
-      const widths = treeWidths(settings, trainedSteps, numInferenceSteps);
-      const firstStep = trainedSteps[0] ?? 0;
-      const coefficients = stochasticCoefficients(pipeline.schedule, settings, trainedSteps);
-      let rows = await rowsOf(groups, widths[0] ?? 1);
-      let latents = initialLatents(rows);
-      const recorded: Depth[] = [];
-      for (const [step, coefficient] of coefficients.entries()) {
-        if (step >= firstStep) recorded.push({ latents, logProb: null });
-        let modelOutput = await predictGuided(
-          denoiser,
-          rows,
-          latents,
-          coefficient.timestep,
-          guidanceScale,
-          signal,
-        );
-        const ways = (widths[step + 1] ?? 1) / (widths[step] ?? 1);
-        if (ways > 1) {
-          latents = repeated(latents, rowSize, ways);
-          modelOutput = repeated(modelOutput, rowSize, ways);
-          rows = await rowsOf(groups, widths[step + 1] ?? 1);
-        }
-        const taken = ddimStep({
-          latents,
-          modelOutput,
-          noise: stepNoise(rows, coefficient),
-          coefficients: coefficient,
-          batchSize: rows.owners.length,
-          storage: latentsDtype,
-        });
-        latents = taken.nextLatents;
-        const depth = recorded.at(-1);
-        if (depth) depth.logProb = taken.logProb;
+  async function rollout(
+    requests: readonly RolloutRequest[],
+    trainedSteps: readonly number[],
+    signal?: AbortSignal,
+  ): Promise<SampledGroup[]> {
+    const groups = fillUp(requests, groupsPerBatch);
+    const widths = treeWidths(settings, trainedSteps, numInferenceSteps);
+    const firstStep = trainedSteps[0] ?? 0;
+    const rowsAt = (depth: number) => embedRows(pipeline, ownersOf(groups, at(widths, depth)));
+    let rows = await rowsAt(0);
+    let latents = drawRows(rows.owners, rowSize, random.initial);
+    if (latentsDtype === 'float16') latents = latents.map(roundToFloat16);
+    const recorded: Depth[] = [];
+    for (const coefficients of stochasticCoefficients(pipeline.schedule, settings, trainedSteps)) {
+      const { stepIndex, timestep, stdDevT } = coefficients;
+      const before = latents;
+      let modelOutput = await predictGuided(denoiser, rows, latents, { timestep, guidanceScale, signal });
+      const ways = at(widths, stepIndex + 1) / at(widths, stepIndex);
+      if (ways > 1) {
+        latents = repeatRows(latents, rowSize, ways);
+        modelOutput = repeatRows(modelOutput, rowSize, ways);
+        rows = await rowsAt(stepIndex + 1);
       }
-      recorded.push({ latents, logProb: null });
-      const tree: RolloutTree = { firstStep, widths: widths.slice(firstStep) };
-      const images = await pipeline.decode(latents, rows.owners.length);
-      const imageSize = images.length / rows.owners.length;
-      const leaves = leafCount(tree);
-      return requests.map((_, group) => ({
-        tree,
-        branches: Array.from({ length: leaves }, (__, leaf) => ({
-          trajectory: pathOf(tree, recorded, group, leaf, rowSize),
-          image: images.slice((group * leaves + leaf) * imageSize, (group * leaves + leaf + 1) * imageSize),
-        })),
-      }));
-    },
-  };
+      const { nextLatents, logProb } = ddimStep({
+        latents,
+        modelOutput,
+        noise:
+          stdDevT === 0 ? null : drawRows(rows.owners, rowSize, (owner) => random.step(owner, stepIndex)),
+        coefficients,
+        batchSize: rows.owners.length,
+        storage: latentsDtype,
+      });
+      if (stepIndex >= firstStep) recorded.push({ latents: before, logProb });
+      latents = nextLatents;
+    }
+    recorded.push({ latents, logProb: null });
+    const images = await pipeline.decode(latents, rows.owners.length);
+    const imageSize = images.length / rows.owners.length;
+    const tree: RolloutTree = { firstStep, widths: widths.slice(firstStep) };
+    const leaves = leafCount(tree);
+    return requests.map((_, group) => ({
+      tree,
+      branches: Array.from({ length: leaves }, (__, leaf) => ({
+        trajectory: pathOf(tree, recorded, { group, leaf }, rowSize),
+        image: images.slice((group * leaves + leaf) * imageSize, (group * leaves + leaf + 1) * imageSize),
+      })),
+    }));
+  }
+  return { rollout };
+}
+
+function ownersOf(groups: readonly RolloutRequest[], width: number): RowOwner[] {
+  return groups.flatMap((group) => Array.from({ length: width }, (_, branch) => ({ ...group, branch })));
+}
+
+/** Draws from N(0, 1), every row from the stream of its owner. */
+function drawRows(
+  owners: readonly RowOwner[],
+  rowSize: number,
+  streamOf: (owner: RowOwner) => CounterRandom,
+): Float32Array {
+  const rows = new Float32Array(owners.length * rowSize);
+  for (const [row, owner] of owners.entries()) rows.set(streamOf(owner).normal(rowSize), row * rowSize);
+  return rows;
 }
 
 /** All nodes of one depth, and the log-probs of the edges that leave it; null where they are deterministic. */
 interface Depth {
   readonly latents: Float32Array;
-  logProb: Float32Array | null;
+  readonly logProb: Float32Array | null;
 }
 
 /** Copies the path of a leaf out of the recorded depths. */
 function pathOf(
   tree: RolloutTree,
   recorded: readonly Depth[],
-  group: number,
-  leaf: number,
+  { group, leaf }: { readonly group: number; readonly leaf: number },
   rowSize: number,
 ): Trajectory {
   const start = pathDepth(tree, leaf);
   const depths = recorded.slice(start);
-  const row = (depth: number) =>
-    group * (tree.widths[depth] ?? 1) + Math.floor(leaf / leavesPerNode(tree, depth));
+  const rowAt = (depth: number) =>
+    group * at(tree.widths, depth) + Math.floor(leaf / leavesPerNode(tree, depth));
   const latents = new Float32Array(depths.length * rowSize);
   const logProbs = new Float32Array(depths.length - 1);
   for (const [index, { latents: nodes, logProb }] of depths.entries()) {
-    const from = row(start + index) * rowSize;
+    const from = rowAt(start + index) * rowSize;
     latents.set(nodes.subarray(from, from + rowSize), index * rowSize);
-    if (index < logProbs.length) logProbs[index] = logProb?.[row(start + index + 1)] ?? 0;
+    if (logProb) logProbs[index] = at(logProb, rowAt(start + index + 1));
   }
   return { firstStep: tree.firstStep + start, latents, logProbs };
 }
 
-function filledUp(requests: readonly RolloutRequest[], count: number): readonly RolloutRequest[] {
+function fillUp(requests: readonly RolloutRequest[], count: number): readonly RolloutRequest[] {
   const [first] = requests;
   if (!first || requests.length > count) {
     throw new TributaryError(
