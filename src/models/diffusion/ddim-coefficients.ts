@@ -1,6 +1,6 @@
-import type { DdimSchedule } from './ddim-schedule.js';
 import { type StepCoefficients, withKlWeight } from './gaussian-step.js';
 import type { InferenceStep } from './inference-timesteps.js';
+import type { DdimSchedule } from './noise-schedule.js';
 
 export interface DdimStepCoefficients extends StepCoefficients {
   /** ᾱ at the timestep, and at the noise level that the step arrives at. */
@@ -19,11 +19,11 @@ export interface DdimStepCoefficients extends StepCoefficients {
  *   v_prediction  x̂₀ = √ᾱ_t·x - √(1-ᾱ_t)·out      ε̂ = √ᾱ_t·out + √(1-ᾱ_t)·x
  *
  * The last step has no predecessor and arrives at `finalAlphaCumprod`, as in diffusers: at 1 with `setAlphaToOne`, where
- * σ = 0 whatever eta, else at ᾱ_0. The released programs (ddpo-pytorch, B²-DiffuRL) clamp the predecessor to 0, which is the
- * same for their models, whose configs say false. σ is never replaced by a small number: a step with σ = 0 is deterministic
- * and has no log-prob. No interval trains it (`noisySteps`), and `requireLogProb` refuses to.
+ * σ = 0 for every eta, else at ᾱ_0. The released programs (ddpo-pytorch, B²-DiffuRL) clamp the predecessor to 0, which comes
+ * to the same for their models, whose configs say false. σ is never replaced by a small number: a step with σ = 0 is
+ * deterministic and has no log-prob. No interval trains it (`noisySteps`), and `requireLogProb` refuses it.
  *
- * @param eta - in [0, 1]: 0 deterministic, 1 as noisy as DDPM.
+ * @param eta in [0, 1]: 0 deterministic, 1 as noisy as DDPM.
  */
 export function ddimCoefficients(
   schedule: DdimSchedule,

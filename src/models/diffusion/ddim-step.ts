@@ -1,6 +1,6 @@
 /**
  * @file One denoising step as an action of a Gaussian policy: its mean, its draw, the draw's log-prob. The training
- * graph repeats `prevSampleMean` and `stepLogProb`; a change here is a change of the policy.
+ * graph computes `prevSampleMean` and `stepLogProb` too: change both together.
  */
 import { TributaryError } from '../../errors.js';
 import { roundToFloat16 } from '../numeric/float16.js';
@@ -29,12 +29,14 @@ export interface DdimStepOutput {
 }
 
 /**
- * Takes one DDIM step for a batch: x_{i+1} = μ + σ·n. Coefficients are float64, every stored value is rounded once, to
+ * Takes one sampler step for a batch: x_{i+1} = μ + σ·n. Coefficients are float64; every stored value is rounded once, to
  * float32.
  *
  * With `storage: 'float16'` the next latents are rounded first, and the log-prob is that of the rounded value, which is
- * what a replay sees. Deviation: ddpo-pytorch and B²-DiffuRL take the log-prob before they round; at the last steps this
- * shifts it by more than a clip range of 1e-4.
+ * what training sees.
+ *
+ * Departure: ddpo-pytorch and B²-DiffuRL take the log-prob before they round; at the last steps this shifts it by more than
+ * a clip range of 1e-4.
  *
  * Errors: TRIB_INTERNAL if lengths do not fit, or noise is missing for a noisy step.
  */
@@ -68,9 +70,9 @@ export function prevSampleMean(
 }
 
 /**
- * Returns the log-prob of next latents under the step's Gaussian: the **mean** over dimensions, not the sum.
+ * Returns the log-prob of next latents under the step's Gaussian: the mean over dimensions, not the sum.
  *
- * Equation: mean over D of -(x_{i+1} - μ)²/(2σ²) - ln σ - ½·ln 2π, as ddpo-pytorch, B²-DiffuRL and DPOK. So a ratio
+ * Equation: mean over D of -(x_{i+1} - μ)²/(2σ²) - ln σ - ½·ln 2π, as in ddpo-pytorch, B²-DiffuRL and DPOK. So a ratio
  * exp(logProb - oldLogProb) is the D-th root of the true one.
  * Shapes: `nextLatents`, `mean` [B, ...] float32; returns [B] float32, summed in float64.
  */

@@ -1,7 +1,9 @@
-import { type FlowSchedule, flowSigmas } from './flow-schedule.js';
+import { at } from '../../at.js';
+import { flowSigmas } from './flow-schedule.js';
 import { type StepCoefficients, withKlWeight } from './gaussian-step.js';
+import type { FlowSchedule } from './noise-schedule.js';
 
-/** How much noise the stochastic sampler of a flow model adds, by the work that introduced it. */
+/** The stochastic samplers of flow models, by the paper that introduced each. */
 export type SdeName = 'flow-grpo' | 'dance-grpo';
 
 export interface FlowStepCoefficients extends StepCoefficients {
@@ -21,15 +23,15 @@ export interface FlowNoise {
  *
  * Equation (σ the noise level, dt = σ_next - σ < 0, v the network's output), for both SDEs:
  *   μ = x + v·dt - ½·g²·s·dt,  s = -(x + (1-σ)·v)/σ,  std = g·√(-dt)
- * where s is the score of x's distribution under the network. Hence μ = a·x + k·v with
+ * where s is the score of x's distribution according to the network. Hence μ = a·x + k·v with
  *   a = 1 + g²·dt/(2σ),  k = (1 + g²·(1-σ)/(2σ))·dt
  * and g = level·√(σ/(1-σ)) for `flow-grpo` (Flow-GRPO, arXiv 2505.05470), g = level for `dance-grpo` (DanceGRPO, arXiv
- * 2505.07818). As steps get small, each keeps the distributions of the ODE μ = x + v·dt, which is the step at level 0.
+ * 2505.07818). With small steps, both keep the distributions of the ODE μ = x + v·dt, which is the step at level 0.
  *
- * At σ = 1, where g of `flow-grpo` is infinite, the σ under 1 - σ is the next noise level, as in Flow-GRPO's code. So with
- * a single step, from σ = 1 to 0, g = level. The last step arrives at σ = 0; a stochastic one leaves its noise in the picture.
+ * At σ = 1, where g of `flow-grpo` is infinite, 1 - σ is taken at the next noise level, as in Flow-GRPO's code. So with a
+ * single step, from σ = 1 to 0, g = level. The last step arrives at σ = 0; a stochastic one leaves its noise in the picture.
  *
- * @param noiseAt - the noise of a step, by its index.
+ * @param noiseAt the noise of a step, by its index.
  * Errors: TRIB_CONFIG if numInferenceSteps does not fit the schedule.
  */
 export function flowCoefficients(
@@ -40,7 +42,7 @@ export function flowCoefficients(
   const sigmas = flowSigmas(schedule, numInferenceSteps);
   const { numTrainTimesteps } = schedule.config;
   return sigmas.slice(0, -1).map((sigma, stepIndex) => {
-    const nextSigma = sigmas[stepIndex + 1]!;
+    const nextSigma = at(sigmas, stepIndex + 1);
     const dt = nextSigma - sigma;
     const g = diffusion(noiseAt(stepIndex), sigma, nextSigma);
     const pull = g ** 2 / (2 * sigma);

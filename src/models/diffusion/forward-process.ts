@@ -1,9 +1,9 @@
 /**
- * @file How training sees a model: a picture x_0 and noise n make x_t, and the network's output has a target. Everything is
- * linear, so it is given as coefficients, which serve arrays and graphs alike.
+ * @file The forward process: a picture x_0 and noise n make x_t, and the network's output has a target. All of it is
+ * linear, so it is given as coefficients, for arrays and graphs alike.
  */
 import { TributaryError } from '../../errors.js';
-import { shiftedSigma } from './flow-schedule.js';
+import { shiftSigma } from './flow-schedule.js';
 import { isFlow, type NoiseSchedule } from './noise-schedule.js';
 import type { PredictionType } from './scheduler-config.js';
 
@@ -14,12 +14,12 @@ export interface ForwardProcess {
   readonly noiseScale: number;
   /** The output that the loss asks for: originalCoefficient·x_0 + noiseCoefficient·n. */
   readonly target: { readonly originalCoefficient: number; readonly noiseCoefficient: number };
-  /** x̂_0, the picture that an output speaks of: latentsCoefficient·x_t + outputCoefficient·output. */
+  /** x̂_0, the clean picture that an output predicts: latentsCoefficient·x_t + outputCoefficient·output. */
   readonly predOriginalSample: { readonly latentsCoefficient: number; readonly outputCoefficient: number };
 }
 
 /**
- * Returns the forward process at a timestep that the network may be told: an integer in 0..T-1; for flow models any
+ * Returns the forward process at a timestep that the network may be given: an integer in 0..T-1; for flow models any
  * number in (0, T], which is σ·T.
  *
  * Equation (s the signal scale, r the noise scale):
@@ -51,13 +51,13 @@ export function forwardProcess(schedule: NoiseSchedule, timestep: number): Forwa
 }
 
 /**
- * Returns the i-th training timestep, i = 0..T-1 from the least noise to the most, as the network is told it: i itself;
+ * Returns the i-th training timestep, i = 0..T-1 from the least noise to the most, as the network takes it: i itself;
  * for flow models σ·T with σ = shift((i + 1)/T), the levels that diffusers trains on.
  */
 export function trainingTimestep({ config }: NoiseSchedule, index: number): number {
   if (config.predictionType !== 'flow') return index;
   const { numTrainTimesteps } = config;
-  return numTrainTimesteps * shiftedSigma(config, (index + 1) / numTrainTimesteps);
+  return numTrainTimesteps * shiftSigma(config, (index + 1) / numTrainTimesteps);
 }
 
 function outputMeaning(

@@ -1,8 +1,8 @@
 import { TributaryError } from '../../errors.js';
 
 /**
- * Says whether a guidance scale guides: w > 1, as `do_classifier_free_guidance` of the SD and SDXL pipelines of diffusers.
- * At 1 and below, 0 included, which the cards of turbo models ask for, the output is the conditional one alone.
+ * Says whether a guidance scale guides: w > 1, as `do_classifier_free_guidance` of diffusers' SD and SDXL pipelines does.
+ * At 1 and below, down to the 0 that the cards of turbo models ask for, the output is the conditional one alone.
  */
 export const usesGuidance = (guidanceScale: number): boolean => guidanceScale > 1;
 
@@ -10,8 +10,8 @@ export const usesGuidance = (guidanceScale: number): boolean => guidanceScale > 
  * Returns the network output under classifier-free guidance.
  *
  * Equation: out = out_uncond + w·(out_cond - out_uncond) (Ho and Salimans 2022, equation 6, in the form of diffusers).
- * Shapes: both [B, ...] float32, of equal length; returns the same, float32. Only for a scale that `usesGuidance`.
- * The guided output is the policy's mean, in sampling and in training alike: guidance rescale is not offered.
+ * Shapes: both [B, ...] float32, of equal length; returns the same. Only for a scale that `usesGuidance`.
+ * The policy's mean comes from the guided output, in sampling and in training alike: guidance rescale is not offered.
  */
 export function guidedOutput(
   unconditional: Float32Array,

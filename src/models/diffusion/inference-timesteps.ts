@@ -1,16 +1,14 @@
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
-import type { DdimSchedule } from './ddim-schedule.js';
+import type { DdimSchedule } from './noise-schedule.js';
 
 /** One step of the sampler. */
 export interface InferenceStep {
   /** i = 0..numInferenceSteps-1, in the order of execution: 0 is the noisiest. */
   readonly stepIndex: number;
-  /** What the network is told: the training timestep, an integer; for flow models σ · numTrainTimesteps, any number. */
+  /** What the network is given: the training timestep, an integer; for flow models σ · numTrainTimesteps, any number. */
   readonly timestep: number;
-  /**
-   * The timestep whose noise level the step arrives at. After the last step: negative, because there is none; for flow
-   * models 0.
-   */
+  /** The timestep whose noise level the step arrives at; negative for the last step, which has none; for flow models 0. */
   readonly prevTimestep: number;
 }
 
@@ -22,7 +20,7 @@ export interface InferenceStep {
  * linspace: t_i = round((S-1-i)·(T-1)/(S-1)). For all three the predecessor is p_i = t_i - ⌊T/S⌋, as in diffusers'
  * DDIM step; only with leading spacing is that always the next step's timestep.
  *
- * Errors: TRIB_CONFIG if numInferenceSteps is not an integer in 1..T, or the offset carries the first timestep past T.
+ * Errors: TRIB_CONFIG if numInferenceSteps is not an integer in 1..T, or the offset moves the first timestep past T.
  */
 export function inferenceTimesteps(
   schedule: DdimSchedule,
@@ -47,7 +45,7 @@ export function inferenceTimesteps(
     const timestep = timestepOf(numInferenceSteps - 1 - stepIndex);
     return { stepIndex, timestep, prevTimestep: timestep - stride };
   });
-  const first = steps[0]?.timestep ?? 0;
+  const first = at(steps, 0).timestep;
   if (first >= numTrainTimesteps) {
     throw new TributaryError(
       'TRIB_CONFIG',
@@ -58,7 +56,7 @@ export function inferenceTimesteps(
   return steps;
 }
 
-/** Errors: TRIB_CONFIG if a sampler cannot take so many steps. */
+/** Errors: TRIB_CONFIG if a sampler cannot take that many steps. */
 export function requireNumInferenceSteps(numInferenceSteps: number, numTrainTimesteps: number): void {
   const isWhole = Number.isInteger(numInferenceSteps);
   if (isWhole && numInferenceSteps >= 1 && numInferenceSteps <= numTrainTimesteps) return;

@@ -1,6 +1,6 @@
-/** @file What Tributary obeys of a scheduler's config, and the `scheduler_config.json` that says it. */
+/** @file The settings of a scheduler that Tributary reads, and the `scheduler_config.json` that holds them. */
 
-export type BetaSchedule = 'linear' | 'scaled_linear' | 'squaredcos_cap_v2';
+type BetaSchedule = 'linear' | 'scaled_linear' | 'squaredcos_cap_v2';
 export type PredictionType = 'epsilon' | 'sample' | 'v_prediction';
 export type TimestepSpacing = 'leading' | 'trailing' | 'linspace';
 
@@ -25,7 +25,7 @@ export interface SchedulerConfig {
 /** A flow matching scheduler: the network predicts the velocity v = n - x_0 on straight lines to the noise n. */
 export interface FlowSchedulerConfig {
   readonly predictionType: 'flow';
-  /** The network is told σ · numTrainTimesteps. */
+  /** The network's timestep is σ · numTrainTimesteps. */
   readonly numTrainTimesteps: number;
   /** Above 1, more steps are spent at high noise: σ becomes shift·σ / (1 + (shift - 1)·σ). */
   readonly shift: number;
@@ -34,7 +34,7 @@ export interface FlowSchedulerConfig {
 /** What a scheduler_config.json may hold; `predictionType` tells the two apart. */
 export type AnySchedulerConfig = SchedulerConfig | FlowSchedulerConfig;
 
-/** The class that a config is written as, in model_index.json too. */
+/** The class of diffusers that a config is written as, in model_index.json too. */
 export function schedulerClass(config: AnySchedulerConfig): string {
   return config.predictionType === 'flow' ? 'FlowMatchEulerDiscreteScheduler' : 'DDIMScheduler';
 }

@@ -1,22 +1,20 @@
 import { TributaryError } from '../../errors.js';
 import { type DdimStepCoefficients, ddimCoefficients } from './ddim-coefficients.js';
-import type { DdimSchedule } from './ddim-schedule.js';
 import { type FlowStepCoefficients, flowCoefficients, type SdeName } from './flow-coefficients.js';
-import type { FlowSchedule } from './flow-schedule.js';
 import type { StepCoefficients } from './gaussian-step.js';
 import { inferenceTimesteps } from './inference-timesteps.js';
-import { isFlow, type NoiseSchedule } from './noise-schedule.js';
+import { type DdimSchedule, type FlowSchedule, isFlow, type NoiseSchedule } from './noise-schedule.js';
 
 export type { SdeName } from './flow-coefficients.js';
 export type { StepCoefficients } from './gaussian-step.js';
 
 /** The noise of a sampler. */
-export interface SamplerNoise {
+interface SamplerNoise {
   /** How noisy a stochastic step is: in [0, 1] for DDIM, [0, 2] for flow models (the SDE's level); 0 is deterministic. */
   readonly eta: number;
-  /** Which steps are stochastic, by index (0 the noisiest); default: all. The others are those of eta 0. */
+  /** Which steps are stochastic, by index (0 the noisiest); default: all. The others are taken with eta 0. */
   readonly isStochastic?: (stepIndex: number) => boolean;
-  /** How flow models add noise, default `flow-grpo`; DDIM has one way and does not read it. */
+  /** How flow models add noise, default `flow-grpo`; DDIM ignores it. */
   readonly sde?: SdeName;
 }
 
@@ -24,7 +22,7 @@ export interface SamplerNoise {
  * Returns the coefficients of every step of a sampler, noisiest first: `ddimCoefficients` over `inferenceTimesteps`, or
  * `flowCoefficients`.
  *
- * @param noise - a number stands for that eta at every step.
+ * @param noise a number stands for that eta at every step.
  * Errors: TRIB_CONFIG if numInferenceSteps or eta does not fit the model.
  */
 export function samplerCoefficients(
@@ -68,7 +66,7 @@ export function samplerCoefficients(
 /**
  * Checks that every trained step draws from a Gaussian, so that its log-prob is finite.
  *
- * @param steps - indices of the trained steps; a number stands for all steps from there on.
+ * @param steps indices of the trained steps; a number stands for all steps from there on.
  * Errors: TRIB_CONFIG, naming the first deterministic one.
  */
 export function requireLogProb(

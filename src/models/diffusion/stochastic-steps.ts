@@ -8,14 +8,14 @@ export interface StochasticSettings {
   readonly eta: number;
   /** `trained`: the trained steps alone (MixGRPO); `none`: the pictures of forward-process surrogates. */
   readonly stochasticSteps: 'all' | 'trained' | 'none';
-  /** How flow-matching models add noise; models with DDIM steps do not read it. */
+  /** How flow models add noise; models with DDIM steps ignore it. */
   readonly sde: SdeName;
 }
 
 /**
  * Returns how many steps of a sampler draw noise where all may, counted from the first: S, or S - 1 where the last one is
- * deterministic whatever eta. That is so where a DDIM schedule arrives at the clean picture (`setAlphaToOne`), or leaves
- * timestep 0 with leading or linspace spacing. Such a step is sampled and never trained.
+ * deterministic for every eta. It is where a DDIM schedule arrives at the clean picture (`setAlphaToOne`), or starts from
+ * timestep 0 with leading or linspace spacing. Such a step is sampled but never trained.
  *
  * Errors: TRIB_CONFIG if numInferenceSteps does not fit the model.
  */
@@ -23,7 +23,7 @@ export function noisySteps(schedule: NoiseSchedule, numInferenceSteps: number): 
   return samplerCoefficients(schedule, numInferenceSteps, 1).findLastIndex(({ stdDevT }) => stdDevT > 0) + 1;
 }
 
-/** Coefficients of all steps of a rollout, for the steps that a round trains; the others may be deterministic. */
+/** Returns the coefficients of all steps of a rollout. Steps that the round does not train may be deterministic. */
 export function stochasticCoefficients(
   schedule: NoiseSchedule,
   { numInferenceSteps, eta, stochasticSteps, sde }: StochasticSettings,

@@ -1,6 +1,6 @@
 /**
- * @file What the pipelines of diffusers correct in the configs of old models when they are made. The classes are those of
- * diffusers 0.42.1 whose constructors do so, and those of optimum-onnx, which call them. Pipelines of SDXL correct nothing.
+ * @file What diffusers' pipelines correct in the configs of old models. The classes are those of diffusers 0.42.1 whose
+ * constructors do so, and those of optimum-onnx, which call them. Pipelines of SDXL correct nothing.
  */
 
 /** A value of a config that a pipeline replaces. */
@@ -47,13 +47,12 @@ export interface PipelineCorrections {
 /** No pipeline, as for a file by itself. */
 export const NO_CORRECTIONS: PipelineCorrections = { pipelineClass: '', warn: () => {} };
 
-/** Returns the value that a pipeline of this class works with, and says so where it is another one than the file's. */
-export function corrected<Value>(
+/** Returns the value that a pipeline of this class works with, and warns where the file has another. */
+export function correct<Value>(
   { pipelineClass, warn }: PipelineCorrections,
   correction: Correction,
   path: string,
-  written: Value,
-  right: Value,
+  [written, right]: readonly [Value, Value],
 ): Value {
   if (written === right || !CORRECTIONS.get(pipelineClass)?.includes(correction)) return written;
   warn(
@@ -63,7 +62,7 @@ export function corrected<Value>(
   return right;
 }
 
-/** Whether a UNet was saved before diffusers 0.9.0, when `sample_size` was not yet that of the model. */
+/** Says whether a denoiser was saved before diffusers 0.9.0, whose `sample_size` was not that of the model. */
 export function precedesSampleSize(diffusersVersion: string | undefined): boolean {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(diffusersVersion ?? '') ?? [];
   return major === '0' && Number(minor) < 9;

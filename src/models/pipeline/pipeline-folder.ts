@@ -1,6 +1,6 @@
 /**
  * @file A text-to-image model on disk, as optimum exports it or as diffusers saves it. Only paths and configs are read
- * here; what the graphs hold is the engine's business.
+ * here, not the graphs.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,12 +19,12 @@ import { CONVERT, EXPORT, PICKLE, pickleFault } from '../networks/component-weig
 import { absent, count, perResolution, scalingFactor } from '../networks/config-fields.js';
 import type { DenoiserConfig, DenoiserFamily, DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { type Announced, componentFile, NOTHING_ANNOUNCED } from './component-file.js';
-import { corrected, type PipelineCorrections, precedesSampleSize } from './pipeline-corrections.js';
+import { correct, type PipelineCorrections, precedesSampleSize } from './pipeline-corrections.js';
 import { readPipelineIndex, schedulerConfigPath } from './pipeline-index.js';
 import { readSchedulerConfig } from './read-scheduler-config.js';
 
 /** `config.json` of the decoder. */
-export interface VaeDecoderConfig {
+interface VaeDecoderConfig {
   /** Latents are divided by it before they are decoded; 0.18215 where the file does not say. */
   readonly scalingFactor: number;
   /** How much larger a picture is than its latents; 8 where the file does not say. */
@@ -34,10 +34,10 @@ export interface VaeDecoderConfig {
 }
 
 /**
- * A graph on disk. `architecture` is null for an ONNX graph, and what the graph is built from where `modelPath` is a
- * safetensors file, or the index of several.
+ * A network on disk. Where `modelPath` is a safetensors file, or the index of several, the graph is built from
+ * `architecture`, which is null for an ONNX graph.
  */
-export interface ModelOnDisk<Architecture> {
+interface ModelOnDisk<Architecture> {
   readonly modelPath: string;
   readonly architecture: Architecture | null;
 }
@@ -50,7 +50,7 @@ export interface TextEncoderOnDisk extends ModelOnDisk<ClipTextConfig> {
 export interface PipelineFolder {
   readonly path: string;
   readonly scheduler: AnySchedulerConfig;
-  /** What of the configs is read otherwise than it is written, because the pipeline's class corrects it: a sentence each. */
+  /** A sentence on each value of a config that the pipeline's class corrects, and that is read so. */
   readonly corrections: readonly string[];
   /** One; two for SDXL, whose embeddings are joined in this order. */
   readonly textEncoders: readonly TextEncoderOnDisk[];
@@ -152,7 +152,7 @@ function requireLatentSize(path: string, { channels, sampleSize: [height, width]
   throw new TributaryError('TRIB_MODEL', text);
 }
 
-/** One size below 64 in a file from before diffusers 0.9.0 was a default, and not the model's. */
+/** In files from before diffusers 0.9.0, a single size below 64 was a default and not the model's. */
 async function sampleSizeOf(
   path: string,
   written: DenoiserConfig['sampleSize'],
@@ -161,7 +161,7 @@ async function sampleSizeOf(
   const json = await readJsonFile(path, sampleSizeSchema, JSON_FILE);
   const { sample_size: size, _diffusers_version: version } = json;
   if (typeof size !== 'number' || size >= 64 || !precedesSampleSize(version)) return written;
-  return corrected(context, 'sample_size', path, size, 64) === size ? written : [64, 64];
+  return correct(context, 'sample_size', path, [size, 64]) === size ? written : [64, 64];
 }
 
 async function readVaeDecoder(path: string, announced: Announced): Promise<PipelineFolder['vaeDecoder']> {
@@ -195,7 +195,7 @@ function decoderConfig(scalingFactor: number, scale: number, sampleSize: number 
   return { scalingFactor, upscaling: scale, tileSize };
 }
 
-/** A single file is refused with the reason: what it holds, and how it is split. */
+/** A single file is refused, with what it holds and how to convert it. */
 async function requirePipelineFolder(path: string): Promise<void> {
   const stats = await statOrNull(path);
   if (stats?.isFile() && PICKLE.test(path)) throw pickleFault(path);

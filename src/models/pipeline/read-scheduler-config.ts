@@ -1,13 +1,14 @@
 /** @file Reading `scheduler/scheduler_config.json` as diffusers writes it. */
 import { z } from 'zod';
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
-import { createDdimSchedule } from '../diffusion/ddim-schedule.js';
+import { createNoiseSchedule } from '../diffusion/noise-schedule.js';
 import type { AnySchedulerConfig, SchedulerConfig } from '../diffusion/scheduler-config.js';
 import { readJsonFile } from '../files/json-file.js';
-import { corrected, NO_CORRECTIONS, type PipelineCorrections } from './pipeline-corrections.js';
+import { correct, NO_CORRECTIONS, type PipelineCorrections } from './pipeline-corrections.js';
 import { type SchedulerFamily, schedulerFamily } from './scheduler-classes.js';
 
-/** The table of a schedule has an entry for each; published models have 1000. */
+/** A schedule's table has an entry for each; published models have 1000. */
 const MOST_TRAIN_TIMESTEPS = 100_000;
 const MOST_SHIFT = 1000;
 
@@ -47,7 +48,7 @@ const ddimSchema = z.object(
     trained_betas: only(null, 'only named schedules are read').default(null),
     use_flow_sigmas: only(false, 'a flow is read from FlowMatchEulerDiscreteScheduler').default(false),
     timestep_type: z
-      .literal('discrete', { error: 'expected discrete (the network is told training timesteps)' })
+      .literal('discrete', { error: 'expected discrete (the network takes training timesteps)' })
       .default('discrete'),
   },
   object,
@@ -64,25 +65,25 @@ const flowSchema = z.object(
     use_exponential_sigmas: only(false, OTHER_SPACING).default(false),
     use_beta_sigmas: only(false, OTHER_SPACING).default(false),
     invert_sigmas: only(false, 'noise must grow with sigma').default(false),
-    stochastic_sampling: only(false, 'noise is the affair of eta and sde').default(false),
+    stochastic_sampling: only(false, 'eta and sde decide on the noise').default(false),
   },
   object,
 );
 
 /** What else a folder says of its scheduler. */
-export interface SchedulerContext extends PipelineCorrections {
+interface SchedulerContext extends PipelineCorrections {
   /** The class that model_index.json names, which is the one that diffusers makes; null where it names none. */
   readonly schedulerClass: string | null;
 }
 
 /**
- * Reads a scheduler_config.json as diffusers reads it: `schedulerFamily` says by the name of the class, that of
- * model_index.json first, whether as `FlowMatchEulerDiscreteScheduler`, or as `DDIMScheduler.from_config` would. A file that
- * names no class is one of DDIM. Keys that are not listed in the configs above are ignored, a spacing of sigmas (Karras's,
- * say) among them, as it belongs to another sampler; missing keys take the defaults of diffusers' DDIM, `set_alpha_to_one: true`
- * among them, whatever class the file names. What the pipeline of the folder corrects is corrected (`corrected`).
+ * Reads a scheduler_config.json as diffusers does. The class that model_index.json names, or else the file, decides whether
+ * it is read as `FlowMatchEulerDiscreteScheduler` or as `DDIMScheduler.from_config` would (`schedulerFamily`); without a class
+ * it is DDIM's. Keys that the schemas above do not list are ignored, such as a spacing of sigmas, which belongs to another
+ * sampler. Missing keys take the defaults of diffusers' DDIM, such as `set_alpha_to_one: true`, whatever the class. Values
+ * that the folder's pipeline corrects are corrected (`correct`).
  *
- * Deviation: a missing `clip_sample` means false (diffusers: true), because latents have no natural bound and the
+ * Departure: a missing `clip_sample` means false (diffusers: true), because latents have no natural bound and the
  * policy's mean must stay linear in the network's output; an explicit true that no pipeline corrects is refused.
  *
  * Errors: TRIB_MODEL, naming the file and the key.
@@ -99,7 +100,7 @@ export async function readSchedulerConfig(
     return { predictionType: 'flow', numTrainTimesteps: config.num_train_timesteps, shift: config.shift };
   }
   const written = await readJsonFile(path, ddimSchema, FAULTS);
-  if (corrected(context, 'clip_sample', path, written.clip_sample, false))
+  if (correct(context, 'clip_sample', path, [written.clip_sample, false]))
     throw unfit(`${path} clip_sample: expected false (a clipped step has no Gaussian policy mean), got true`);
   const config: SchedulerConfig = {
     numTrainTimesteps: written.num_train_timesteps,
@@ -108,11 +109,11 @@ export async function readSchedulerConfig(
     betaSchedule: written.beta_schedule,
     predictionType: written.prediction_type,
     timestepSpacing: written.timestep_spacing,
-    // What the file leaves out, `from_config` leaves out too, whatever a pipeline has made of the default meanwhile.
+    // A missing value is 0 for `from_config` too, though a pipeline corrects one that is written.
     stepsOffset:
       written.steps_offset === undefined
         ? 0
-        : corrected(context, 'steps_offset', path, written.steps_offset, 1),
+        : correct(context, 'steps_offset', path, [written.steps_offset, 1]),
     setAlphaToOne: written.set_alpha_to_one,
   };
   requireUsable(path, config);
@@ -126,7 +127,7 @@ const FAULTS = {
 
 const unfit = (text: string) => new TributaryError(FAULTS.code, `${text}. ${FAULTS.nextStep}`);
 
-/** The family of the class that model_index.json names, or else the file; both must be of one. */
+/** Of the class that model_index.json names, or else the file; where both name one, their families must agree. */
 function familyOf(path: string, className: string, indexClass: string | null): SchedulerFamily {
   const names = [
     [`${path} _class_name`, className],
@@ -143,7 +144,7 @@ function familyOf(path: string, className: string, indexClass: string | null): S
   throw unfit(`${path} _class_name: expected ${indexClass} as in model_index.json, got "${className}"`);
 }
 
-/** What is left of the picture at the noisiest timestep, and of the noise at the least noisy one: steps divide by both. */
+/** Least share of the picture at the noisiest timestep, and of noise at the least noisy one: steps divide by both. */
 const LEAST_SIGNAL = 1e-18;
 const LEAST_NOISE = 1e-9;
 
@@ -153,8 +154,8 @@ function requireUsable(path: string, config: SchedulerConfig): void {
     throw unfit(
       `${path} steps_offset: expected less than num_train_timesteps ${numTrainTimesteps}, got ${stepsOffset}`,
     );
-  const { alphasCumprod } = createDdimSchedule(config);
-  const [first = 1, last = 0] = [alphasCumprod[0], alphasCumprod.at(-1)];
+  const { alphasCumprod } = createNoiseSchedule(config);
+  const [first, last] = [at(alphasCumprod, 0), at(alphasCumprod, -1)];
   if (1 - first >= LEAST_NOISE && last >= LEAST_SIGNAL) return;
   throw unfit(
     `${path} beta_start, beta_end: expected betas that leave noise at the first timestep and signal at the last, ` +

@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
-import { createDdimSchedule, type DdimSchedule } from '../diffusion/ddim-schedule.js';
+import { createNoiseSchedule, type DdimSchedule } from '../diffusion/noise-schedule.js';
 import {
   type AnySchedulerConfig,
   type SchedulerConfig,
@@ -43,7 +43,7 @@ export async function reparameterize(path: string, as: Reparameterisation, out: 
   await requireEmptyFolder(out);
   const { scheduler, denoiser } = await readPipelineFolder(path);
   const epsilonScheduler = requireEpsilon(path, scheduler);
-  const { config, wrapping } = reparameterized(createDdimSchedule(epsilonScheduler), as);
+  const { config, wrapping } = reparameterized(createNoiseSchedule(epsilonScheduler), as);
   const index = await readJsonFile(
     join(path, 'model_index.json'),
     z.record(z.string(), z.unknown(), { error: 'expected an object' }),

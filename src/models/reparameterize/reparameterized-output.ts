@@ -2,7 +2,7 @@
  * @file What a network that predicts the noise ε̂ says as a velocity. Both forms hold the same knowledge: the picture that
  * an output speaks of, x̂_0, is the same.
  */
-import type { DdimSchedule } from '../diffusion/ddim-schedule.js';
+import type { DdimSchedule } from '../diffusion/noise-schedule.js';
 import type { Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import * as op from '../graph/ops/index.js';

@@ -1,6 +1,8 @@
-import type { DdimSchedule } from '../../../src/models/diffusion/ddim-schedule.js';
-import type { FlowSchedule } from '../../../src/models/diffusion/flow-schedule.js';
-import { createNoiseSchedule } from '../../../src/models/diffusion/noise-schedule.js';
+import {
+  createNoiseSchedule,
+  type DdimSchedule,
+  type FlowSchedule,
+} from '../../../src/models/diffusion/noise-schedule.js';
 import type { SchedulerConfig } from '../../../src/models/diffusion/scheduler-config.js';
 
 /** The schedule of Stable Diffusion 1.x. */

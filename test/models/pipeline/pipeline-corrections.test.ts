@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
   type Correction,
-  corrected,
+  correct,
   precedesSampleSize,
 } from '../../../src/models/pipeline/pipeline-corrections.js';
 
@@ -24,10 +24,10 @@ describe('corrected', () => {
   test.each(cases)('should correct in a %s what diffusers corrects: %j', (pipelineClass, expected) => {
     const warnings: string[] = [];
     const context = { pipelineClass, warn: (message: string) => warnings.push(message) };
-    const found = ALL.filter((key) => corrected(context, key, 'a.json', 'old', 'new') === 'new');
+    const found = ALL.filter((key) => correct(context, key, 'a.json', ['old', 'new']) === 'new');
     expect(found).toEqual(ALL.filter((key) => expected.includes(key)));
     expect(warnings).toHaveLength(found.length);
-    expect(corrected(context, 'steps_offset', 'a.json', 1, 1)).toBe(1);
+    expect(correct(context, 'steps_offset', 'a.json', [1, 1])).toBe(1);
     expect(warnings).toHaveLength(found.length);
   });
 });

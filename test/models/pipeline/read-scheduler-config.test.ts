@@ -218,7 +218,7 @@ describe('readSchedulerConfig', () => {
     ],
     [
       { _class_name: 'EulerDiscreteScheduler', timestep_type: 'continuous' },
-      'timestep_type: expected discrete (the network is told training timesteps), got "continuous"',
+      'timestep_type: expected discrete (the network takes training timesteps), got "continuous"',
     ],
     [
       { rescale_betas_zero_snr: true },
