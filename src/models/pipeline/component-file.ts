@@ -1,4 +1,4 @@
-/** @file Where the network of a pipeline's component lies: exporters do not agree on one place. */
+/** @file Finding the network of a pipeline's component: exporters put it in different places. */
 
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,11 +12,11 @@ export interface ComponentFile {
   readonly configPath: string | null;
 }
 
-/** Files of a folder that are still to come, relative to it and with slashes: they count as if they were there. */
+/** Files that are still to be fetched into a folder, as paths relative to it with slashes: they count as present. */
 export type Announced = ReadonlySet<string>;
 export const NOTHING_ANNOUNCED: Announced = new Set();
 
-/** Where the graph of a component may lie in a pipeline folder, in the order in which it is looked for. */
+/** Where the graph of a component may lie in a pipeline folder, in the order of the search. */
 export const graphFileNames = (name: string): readonly string[] => [
   `${name}/model.onnx`,
   `${name}/${name}.onnx`,
@@ -26,9 +26,8 @@ export const graphFileNames = (name: string): readonly string[] => [
 /**
  * Finds a component, in this order: `<name>/model.onnx`, `<name>/<name>.onnx`, `<name>.onnx`, then safetensors in
  * `<name>/` (see `findWeights`).
- * @param weightsBase name of the safetensors without the ending.
- *
  * Errors: TRIB_MODEL if there is none, or only a pickle.
+ * @param weightsBase name of the safetensors without the ending.
  */
 export async function componentFile(
   path: string,
@@ -36,9 +35,9 @@ export async function componentFile(
   weightsBase: string,
   announced: Announced = NOTHING_ANNOUNCED,
 ): Promise<ComponentFile> {
-  const graphs = graphFileNames(name).map((file) => join(path, file));
-  for (const [index, modelPath] of graphs.entries()) {
-    if (announced.has(graphFileNames(name)[index] ?? '')) return { modelPath, configPath: null };
+  for (const file of graphFileNames(name)) {
+    const modelPath = join(path, file);
+    if (announced.has(file)) return { modelPath, configPath: null };
     const stats = await stat(modelPath).catch(() => null);
     if (stats?.isFile() && stats.size > 0) return { modelPath, configPath: null };
     if (stats) {
@@ -54,6 +53,6 @@ export async function componentFile(
   if (modelPath) return { modelPath, configPath: join(path, name, 'config.json') };
   throw new TributaryError(
     'TRIB_MODEL',
-    `${graphs[0]}: expected an ONNX graph, or ${weightsBase}.safetensors beside it, got no such file. ${EXPORT}`,
+    `${join(path, name, 'model.onnx')}: expected an ONNX graph, or ${weightsBase}.safetensors beside it, got no such file. ${EXPORT}`,
   );
 }

@@ -1,9 +1,9 @@
-/** @file A picture decoded in tiles that overlap, as diffusers' AutoencoderKL does with `enable_tiling`. */
+/** @file Decoding a picture in overlapping tiles, as diffusers' AutoencoderKL does with `enable_tiling`. */
 
-/** Share of a tile that the next one covers too. */
+/** The share of a tile that the next one covers too. */
 const OVERLAP = 0.25;
 
-export interface TileSizes {
+interface TileSizes {
   /** Height and width of the latents of a whole tile. */
   readonly tileSize: number;
   /** How much larger a picture is than its latents. */
@@ -11,7 +11,7 @@ export interface TileSizes {
 }
 
 /** Pixels [channels, height, width] of a tile. */
-export interface Tile {
+interface Tile {
   readonly data: Float32Array;
   readonly channels: number;
   readonly height: number;

@@ -1,4 +1,4 @@
-/** @file A tokenizer and the text encoder that takes its ids: whether the encoder has a row and a position for each. */
+/** @file Whether a text encoder has a row and a position for every id of its tokenizer. */
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ import { count } from '../networks/config-fields.js';
 import type { TextEncoderOnDisk } from './pipeline-folder.js';
 import type { Tokenizer } from './tokenizers/tokenizer.js';
 
-/** As many added tokens as a message names. */
+/** How many added tokens a message names. */
 const SHOWN = 5;
 
 const sizes = z.object(
@@ -18,8 +18,8 @@ const sizes = z.object(
 );
 
 /**
- * Checks ids and length against `vocab_size` and `max_position_embeddings` of the text encoder's `config.json`, which may be absent
- * beside an ONNX graph; then nothing is checked.
+ * Checks ids and length against `vocab_size` and `max_position_embeddings` in the text encoder's `config.json`. Checks
+ * nothing where an ONNX graph has no config.
  *
  * Errors: TRIB_MODEL. Added tokens beyond the rows (a textual inversion without its embeddings) are named.
  */

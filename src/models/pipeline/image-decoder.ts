@@ -18,21 +18,21 @@ export interface ImageDecoder {
 
 type VaeDecoder = NonNullable<PipelineFolder['vaeDecoder']>;
 
-/** Weights of the encoder, which is not used. */
+/** Weights of the encoder, which nothing here uses. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
-/** Most positions of latents that are decoded at once: what one picture of 512 x 512 has. */
+/** Most positions of latents that are decoded at once: those of one picture of 512 x 512. */
 const MOST_POSITIONS = 64 * 64;
 
 /** Most positions of one picture's latents that are decoded whole: those of 1024 x 1024. */
 const MOST_WHOLE_POSITIONS = 128 * 128;
 
 /**
- * Opens the decoder of a pipeline for latents [C, h, w]. Large pictures are decoded one by one, because a decoder needs
- * gigabytes for a few of them; still larger ones in tiles, whose size is that of the pictures that the autoencoder was
- * trained on.
+ * Opens the decoder of a pipeline for latents [C, h, w]. Large pictures are decoded one by one, because a few at once take
+ * gigabytes; still larger ones in tiles of the size that the autoencoder was trained on.
+ *
+ * Errors: as `compileModelFile` and `readNetworkWeights`.
  * @param mostWholePositions positions of one picture's latents, h · w, beyond which it is decoded in tiles.
- * @throws as `compileModelFile` and `readNetworkWeights`.
  */
 export async function openImageDecoder(
   engine: Engine,
@@ -76,7 +76,7 @@ export async function openImageDecoder(
         );
       }
       const shape = [batchSize, ...(parts[0]?.shape.slice(1) ?? [])];
-      return float32(concatenated(parts.map(({ data }) => data)), shape);
+      return float32(concat(parts.map(({ data }) => data)), shape);
     },
     release: () => decoders.release(),
   };
@@ -88,7 +88,7 @@ interface Decoders {
   release(): Promise<void>;
 }
 
-/** An ONNX graph takes latents of any size; one that is built is compiled for each. */
+/** An ONNX graph takes latents of any size; one that is built here is compiled for each size. */
 async function openDecoders(
   engine: Engine,
   { modelPath: label, architecture }: VaeDecoder,
@@ -124,7 +124,7 @@ async function openDecoders(
   };
 }
 
-function concatenated(parts: readonly Float32Array[]): Float32Array {
+function concat(parts: readonly Float32Array[]): Float32Array {
   const [only] = parts;
   if (only && parts.length === 1) return only;
   const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0));

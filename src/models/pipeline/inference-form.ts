@@ -1,9 +1,10 @@
 /**
- * @file The form in which a network samples. Fused attention is a kernel of its own in every provider, and WebGPU's is
- * not right on every device (on SwiftShader it is not, presumably for the size of its subgroups): its numbers then look
- * like attention and are not. So it is held against the formula on the device itself before it is used.
+ * @file The form in which a network samples. Every provider has its own kernel for fused attention, and WebGPU's is wrong
+ * on some devices (on SwiftShader, presumably because of its subgroup size): its numbers look like attention and are not.
+ * So it is compared with the formula on the device itself before it is used.
  */
 
+import { at } from '../../at.js';
 import type { Engine } from '../engines/contract/engine.js';
 import type { Graph, Value } from '../graph/graph.js';
 import { float, int, intAttribute } from '../graph/graph.js';
@@ -16,17 +17,17 @@ import { float32, float32Data } from '../tensor.js';
 
 export interface InferenceForm {
   readonly graph: Graph;
-  /** What is wrong with the provider's fused attention, which the graph is then without; else null. */
+  /** What is wrong with the provider's fused attention, if the graph had to do without it; else null. */
   readonly fault: string | null;
 }
 
-/** Positions of queries and of keys: enough for the kernels of long sequences, and no power of two. */
+/** Positions of queries and of keys: enough for the kernels of long sequences, and not all powers of two. */
 const [QUERIES, KEYS] = [64, 77];
 const HEADS = 2;
-/** Rounding in half precision stays below; a wrong kernel is off by a tenth and more. */
+/** Rounding in half precision stays below this; a wrong kernel is off by a tenth or more. */
 const TOLERANCE = 0.02;
 
-/** Forms of graphs for one engine; each size of heads is tried once. */
+/** Returns what brings graphs into this form for one engine; it tries each size of heads once. */
 export function inferenceForms(engine: Engine): (graph: Graph) => Promise<InferenceForm> {
   const faults = new Map<number, Promise<string | null>>();
   const faultOf = (size: number) => {
@@ -106,15 +107,13 @@ function attention(given: {
       const start = row * width + head * headSize;
       const weights = Array.from({ length: KEYS }, (_, column) => {
         let score = 0;
-        for (let i = 0; i < headSize; i++)
-          score += (q[start + i] ?? 0) * (k[column * width + head * headSize + i] ?? 0);
+        for (let i = 0; i < headSize; i++) score += q[start + i]! * k[column * width + head * headSize + i]!;
         return Math.exp(score * scale);
       });
       const total = weights.reduce((sum, weight) => sum + weight, 0);
       for (const [column, weight] of weights.entries()) {
         for (let i = 0; i < headSize; i++)
-          mixed[start + i] =
-            (mixed[start + i] ?? 0) + (weight / total) * (v[column * width + head * headSize + i] ?? 0);
+          mixed[start + i]! += (weight / total) * v[column * width + head * headSize + i]!;
       }
     }
   }
@@ -125,7 +124,7 @@ function attention(given: {
 function relativeError(found: Float32Array, expected: Float64Array): number {
   let [error, size] = [0, 0];
   for (const [index, value] of expected.entries()) {
-    error += ((found[index] ?? Number.NaN) - value) ** 2;
+    error += (at(found, index) - value) ** 2;
     size += value ** 2;
   }
   return Math.sqrt(error / size);

@@ -1,4 +1,4 @@
-/** @file The JSON files of a pipeline folder that this program exports. */
+/** @file Writing the JSON files of a pipeline folder that this program exports. */
 import { join } from 'node:path';
 import {
   type AnySchedulerConfig,
@@ -10,8 +10,8 @@ import { type DenoiserConfig, UNET } from '../networks/denoiser-family.js';
 import { unetLatentsJson } from '../networks/unet-config.js';
 
 /**
- * Writes the JSON files of a pipeline folder that works on pixels (no `vae_decoder/`), such that `readPipelineFolder`
- * gives the same configs back once the graphs and the tokenizer lie beside them. Equal configs give equal bytes.
+ * Writes the JSON files of a pipeline folder that works on pixels (no `vae_decoder/`). With the graphs and the tokenizer
+ * beside them, `readPipelineFolder` returns the same configs. Equal configs give equal bytes.
  *
  * Errors: TRIB_FILE if the folder cannot be written.
  */

@@ -1,4 +1,4 @@
-/** @file `model_index.json`: what a pipeline folder says of itself, and its scheduler under what its pipeline corrects. */
+/** @file `model_index.json`: what a pipeline folder says of itself, and its scheduler as its pipeline corrects it. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
@@ -10,7 +10,7 @@ import { readSchedulerConfig } from './read-scheduler-config.js';
 
 export interface PipelineIndex {
   readonly pipelineClass: string;
-  /** The class that diffusers makes the scheduler of; null where the file names none. */
+  /** The class of the scheduler; null where the file names none. */
   readonly schedulerClass: string | null;
   readonly family: DenoiserFamily;
   readonly isSdxl: boolean;
@@ -70,9 +70,9 @@ export const schedulerConfigPath = (path: string) => join(path, 'scheduler', 'sc
 
 /**
  * Reads the scheduler of a pipeline folder, whether or not its networks are there.
- * @param warn - takes a sentence about each value that the pipeline corrects.
  *
  * Errors: TRIB_MODEL, naming the file and the key.
+ * @param warn takes a sentence about each value that the pipeline corrects.
  */
 export async function readPipelineScheduler(
   path: string,

@@ -1,7 +1,7 @@
-/** @file A pipeline folder, opened: tokenizer, schedule, prompt embeddings, decoding. The denoiser is opened apart (denoiser.ts). */
+/** @file A pipeline folder, opened: tokenizer, schedule, prompt embeddings, decoding. denoiser.ts opens the denoiser. */
 
-import type { NoiseSchedule } from '../diffusion/noise-schedule.js';
-import { createNoiseSchedule } from '../diffusion/noise-schedule.js';
+import { at } from '../../at.js';
+import { createNoiseSchedule, type NoiseSchedule } from '../diffusion/noise-schedule.js';
 import type { Engine } from '../engines/contract/engine.js';
 import { elementCount } from '../tensor.js';
 import type { Conditioning } from './conditioning.js';
@@ -12,25 +12,25 @@ import { readPipelineFolder } from './pipeline-folder.js';
 import { openPromptEncoder } from './prompt-encoder.js';
 import type { Tokenizer } from './tokenizers/tokenizer.js';
 
-/** Most prompts whose embeddings are kept; the longest unused goes first. */
+/** Most prompts whose embeddings are kept; the least recently used goes first. */
 const EMBEDDINGS_KEPT = 1024;
 
 export interface Pipeline {
   readonly folder: PipelineFolder;
   readonly tokenizer: Tokenizer;
   readonly schedule: NoiseSchedule;
-  /** [C, H, W] of the latents; of the picture itself where there is no VAE. */
+  /** [C, H, W] of the latents, which are the picture itself where there is no VAE. */
   readonly latentShape: readonly [number, number, number];
-  /** [3, H', W'] of the pictures that `decode` gives. With a VAE it decodes one, because exporters leave its sizes open. */
+  /** Returns [3, H', W'] of the pictures that `decode` returns. Exporters leave them open, so with a VAE it decodes one. */
   imageShape(): Promise<readonly [number, number, number]>;
   /** [tokens, width] of a prompt's embedding. */
   readonly embedsShape: readonly [number, number];
   /**
-   * Returns promptEmbeds [tokens, width] of a prompt, and behind them, where the network is told more than the tokens
-   * (SDXL), the pooled embedding. The empty prompt is the unconditional one.
+   * Returns a prompt's embeddings [tokens, width], followed by its pooled embedding where the network takes one (SDXL). The
+   * empty prompt is the unconditional one.
    */
   embedPrompt(prompt: string): Promise<Float32Array>;
-  /** What the network is told of rows of such embeddings, by its inputs. */
+  /** Turns rows of such embeddings into the network's inputs. */
   readonly conditioning: Conditioning;
   /** Turns final latents [B, C, H, W] into pictures [B, 3, H', W'] in [-1, 1]. */
   decode(latents: Float32Array, batchSize: number): Promise<Float32Array>;
@@ -39,7 +39,8 @@ export interface Pipeline {
 
 /**
  * Opens a pipeline folder.
- * @throws TRIB_MODEL or TRIB_FILE, naming the file, when something is missing or not what a pipeline needs.
+ *
+ * Errors: TRIB_MODEL or TRIB_FILE, naming the file, if something is missing or not what a pipeline needs.
  */
 export async function openPipeline(engine: Engine, path: string): Promise<Pipeline> {
   const folder = await readPipelineFolder(path);
@@ -71,8 +72,7 @@ export async function openPipeline(engine: Engine, path: string): Promise<Pipeli
     async imageShape() {
       if (!decoder) return latentShape;
       const { shape } = await decoder.decode(new Float32Array(elementCount(latentShape)), 1);
-      const [, channels = 0, height = 0, width = 0] = shape;
-      return [channels, height, width];
+      return [at(shape, 1), at(shape, 2), at(shape, 3)];
     },
     async decode(latents, batchSize) {
       const images = decoder ? (await decoder.decode(latents, batchSize)).data : latents;

@@ -1,4 +1,4 @@
-/** @file Prompts as the denoiser sees them: a row of token embeddings, and behind them, for SDXL, the pooled embedding. */
+/** @file Prompts as the denoiser sees them: a row of token embeddings, followed for SDXL by the pooled embedding. */
 
 import { TributaryError } from '../../errors.js';
 import { compileGraph, compileModelFile } from '../engines/compile-graph.js';
@@ -13,12 +13,12 @@ import type { PipelineFolder, TextEncoderOnDisk } from './pipeline-folder.js';
 import type { Tokenizer } from './tokenizers/tokenizer.js';
 import { loadTokenizer } from './tokenizers/tokenizer.js';
 
-export interface PromptEncoder {
+interface PromptEncoder {
   /** That of the first encoder. */
   readonly tokenizer: Tokenizer;
   /** [tokens, width] of the token embeddings. */
   readonly embedsShape: readonly [number, number];
-  /** Numbers of a row: all token embeddings, then the pooled embedding where there is one. */
+  /** Length of a row: all token embeddings, then the pooled embedding if there is one. */
   readonly rowSize: number;
   /** Returns a row; the empty prompt is the unconditional one. */
   embed(prompt: string): Promise<Float32Array>;
@@ -31,14 +31,15 @@ interface OpenEncoder {
   readonly executable: Executable;
 }
 
-/** Tensors of old CLIP files that are no weights. */
+/** Tensors in old CLIP files that are not weights. */
 const NO_WEIGHTS = /position_ids$/;
 
 /**
  * Opens the text encoders of a pipeline. One encoder gives its last hidden state (SD 1.x, SD 2.x). Two give their hidden
  * states before the last layer, side by side, and the second its pooled embedding (SDXL).
- * @throws as `loadTokenizer`, `requireFittingTokenizer`, `compileModelFile` and `readNetworkWeights`; TRIB_MODEL where an
- * encoder asks for more than token ids.
+ *
+ * Errors: as `loadTokenizer`, `requireFittingTokenizer`, `compileModelFile` and `readNetworkWeights`; TRIB_MODEL where an
+ * encoder has inputs beside token ids.
  */
 export async function openPromptEncoder(engine: Engine, folder: PipelineFolder): Promise<PromptEncoder> {
   const encoders: OpenEncoder[] = [];
@@ -125,7 +126,7 @@ function pooledOf({ text_embeds: pooled }: Tensors, path: string, width: number)
   throw unfit(path, 'text_embeds', [1, width], pooled);
 }
 
-/** Writes the features of every token behind those of the encoders before. */
+/** Writes every token's features after those of the encoders before. */
 function scatter(
   states: Float32Array,
   row: Float32Array,
@@ -148,7 +149,7 @@ function unfit(
   );
 }
 
-/** Token ids [1, tokens] in the integer type that the encoder takes. */
+/** Returns token ids [1, tokens] in the integer type that the encoder takes. */
 export function tokenIds(ids: Int32Array, inputs: readonly Port[]): Tensor {
   const shape = [1, ids.length];
   return inputs.find(({ name }) => name === 'input_ids')?.type === 'int32'

@@ -1,4 +1,4 @@
-/** @file Added tokens: texts that stand for one id each, and are taken out of a prompt before it is split into words. */
+/** @file Added tokens: texts with one id each that are taken out of a prompt before it is split into words. */
 
 /** A token with the flags of Hugging Face's `AddedToken`. */
 export interface AddedToken {
@@ -10,26 +10,26 @@ export interface AddedToken {
   readonly lstrip: boolean;
   /** Takes the blanks on its right with it. */
   readonly rstrip: boolean;
-  /** Looked for in the normalized text, by its normalized content; else in the text as it stands. */
+  /** Whether its normalized content is looked for in the normalized text, or its content in the text as it stands. */
   readonly normalized: boolean;
 }
 
-/** What Rust's regular expressions, which `tokenizers` asks, count as part of a word. */
+/** What counts as part of a word in Rust's regular expressions, which `tokenizers` uses. */
 const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}';
 const ENDS_WITH_WORD = new RegExp(`[${WORD}]$`, 'u');
 const STARTS_WITH_WORD = new RegExp(`^[${WORD}]`, 'u');
 const BLANKS_AT_END = /\p{White_Space}*$/u;
 const BLANKS_AT_START = /^\p{White_Space}*/u;
 
-export interface AddedTokenSplitter {
+interface AddedTokenSplitter {
   /** Splits a text into added tokens and the normalized stretches between them, in order. None of them is empty. */
   split(text: string): (AddedToken | string)[];
 }
 
 /**
  * Splits as the added vocabulary of Hugging Face's `tokenizers` does, in two passes: tokens that are not normalized in the
- * text as it stands, then the others in the normalized rest. The leftmost match wins, of several at one place the longest,
- * of equal ones the first in `tokens`. A match that `singleWord` turns down still uses up its characters.
+ * text as it stands, then the others in the normalized rest. The leftmost match wins; of several at one place the longest;
+ * of equal ones the first in `tokens`. A match that `singleWord` rejects still consumes its characters.
  */
 export function addedTokenSplitter(
   tokens: readonly AddedToken[],
@@ -52,7 +52,7 @@ function matcher(entries: readonly (readonly [string, AddedToken])[]) {
   for (const [content, token] of entries)
     if (content !== '' && !byContent.has(content)) byContent.set(content, token);
   const longestFirst = [...byContent.keys()].sort((a, b) => b.length - a.length);
-  const pattern = new RegExp(longestFirst.map(escaped).join('|'), 'gu');
+  const pattern = new RegExp(longestFirst.map(escapeRegExp).join('|'), 'gu');
   return (text: string): (AddedToken | string)[] => {
     if (byContent.size === 0) return text === '' ? [] : [text];
     const parts: (AddedToken | string)[] = [];
@@ -72,4 +72,4 @@ function matcher(entries: readonly (readonly [string, AddedToken])[]) {
   };
 }
 
-const escaped = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+const escapeRegExp = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');

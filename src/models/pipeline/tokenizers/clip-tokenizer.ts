@@ -8,7 +8,7 @@ import { TributaryError } from '../../../errors.js';
 import { type AddedToken, addedTokenSplitter } from './added-tokens.js';
 import { type DeclaredToken, readSpecialTokens } from './special-tokens.js';
 import { MAX_TOKEN_ID, modelFault, promptLength, readJson, readText } from './tokenizer-files.js';
-import { composed, UNKNOWN_LETTERS } from './tokenizer-unicode.js';
+import { compose, UNKNOWN_LETTERS } from './tokenizer-unicode.js';
 
 export const CLIP_TOKENIZER_CLASSES: readonly string[] = ['CLIPTokenizer', 'CLIPTokenizerFast'];
 
@@ -21,7 +21,7 @@ export const CLIP_SPECIAL_TOKENS = {
   pad_token: END,
 };
 
-/** Contractions, letters, single digits, and runs of everything else that is no blank. */
+/** Contractions, letters, single digits, and runs of anything else but blanks. */
 const LETTER = `(?:(?![${UNKNOWN_LETTERS}])\\p{L})`;
 const DIGIT = `(?:(?![${UNKNOWN_LETTERS}])\\p{N})`;
 const OTHER = `(?:[^\\s\\p{L}\\p{N}]|[${UNKNOWN_LETTERS}])`;
@@ -42,22 +42,21 @@ interface Vocabulary {
 }
 
 /**
- * Loads a CLIP tokenizer as `CLIPTokenizer` of transformers 5.24.0 does: byte-pair encoding over the bytes of composed, lower-case
- * words, with `</w>` behind the last. Vocabulary and merges are those of `tokenizer.json`, else of `vocab.json` and
- * `merges.txt`; normalization and splitting are CLIP's own whatever `tokenizer.json` says of them. Special and added
- * tokens: `readSpecialTokens`, `addedTokenSplitter`. A textual inversion of several vectors (`<cat>`, `<cat>_1`, ...) is
- * all of them where the prompt has its first, as in diffusers.
+ * Loads a CLIP tokenizer as `CLIPTokenizer` of transformers 5.24.0 does: byte-pair encoding over the bytes of composed,
+ * lower-case words, with `</w>` after the last byte. Vocabulary and merges are those of `tokenizer.json`, else of `vocab.json`
+ * and `merges.txt`; normalization and splitting are CLIP's own, whatever `tokenizer.json` says. Special and added tokens:
+ * `readSpecialTokens`, `addedTokenSplitter`. Where a prompt has the first token of a textual inversion of several vectors
+ * (`<cat>`, `<cat>_1`, ...), it gets all of them, as in diffusers.
  *
- * `CLIPTokenizer` of transformers 4.57.3 is other code (`CLIPTokenizerFast` is not). It takes out control characters, puts blanks
- * around Chinese ones, ends a Greek word with a final sigma, and looks for added tokens in the text as it stands; on
- * other texts it agrees.
+ * `CLIPTokenizer` of transformers 4.57.3 is other code (`CLIPTokenizerFast` is not): it removes control characters, puts
+ * blanks around Chinese characters, ends a Greek word with a final sigma, and looks for added tokens in the text as it
+ * stands. On other texts the two agree.
  *
- * Deviations from transformers: a text of more tokens than the model takes is an error. Cut off, the model would be
- * trained on a part of the prompt while the reward is given for the whole. An added token whose id in the files is not the
- * one that 5.24.0 gives it (that of its text in the vocabulary, or the next free one) is an error, because 4.57.3 obeys
- * the files.
+ * Departures from transformers: a text of more tokens than the model takes is an error; cut off, the model would be trained
+ * on a part of the prompt and rewarded for the whole. An added token whose id in the files is not the one that 5.24.0 gives
+ * it (that of its text in the vocabulary, or the next free one) is an error, because 4.57.3 follows the files.
  *
- * Errors: TRIB_FILE when a file cannot be read; TRIB_MODEL when its content is not what is said above.
+ * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if its content is not as described above.
  */
 export function loadClipTokenizer(folder: string) {
   const { model_max_length: modelMaxLength } = readJson(join(folder, 'tokenizer_config.json'), configSchema);
@@ -77,7 +76,7 @@ export function loadClipTokenizer(folder: string) {
   };
   const [startId, endId, padTokenId] = [idOf('bos_token'), idOf('eos_token'), idOf('pad_token')];
   const encodeWords = wordEncoder(vocabulary, named.get('unk_token') ?? END, idOf('unk_token'));
-  const splitter = addedTokenSplitter([...added.values()], normalized);
+  const splitter = addedTokenSplitter([...added.values()], normalize);
   const idsOf = (text: string): number[] =>
     splitter
       .split(text)
@@ -97,7 +96,7 @@ export function loadClipTokenizer(folder: string) {
     addedTokens: new Map([...added.values()].map(({ content, id }) => [content, id])),
     padTokenId,
     encode(text: string): Int32Array {
-      // Composed or not, no token stands for more characters than this: a text beyond is not even split.
+      // Composed or not, no token stands for more characters than this: a longer text is not even split.
       const hopeless = text.replace(/\s/g, '').length > 3 * most * longest;
       const ids = hopeless ? null : idsOf(text);
       if (!ids || ids.length > most) {
@@ -118,7 +117,7 @@ function readVocabulary(folder: string): Vocabulary {
   const fastPath = join(folder, 'tokenizer.json');
   if (existsSync(fastPath)) {
     const { vocab, merges } = readJson(fastPath, fastSchema).model;
-    return checked(
+    return checkMerges(
       fastPath,
       vocab,
       merges.map((pair) => (typeof pair === 'string' ? pair.split(' ') : pair)),
@@ -129,14 +128,18 @@ function readVocabulary(folder: string): Vocabulary {
   const merges = lines
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#version'));
-  return checked(
+  return checkMerges(
     path,
     readJson(path, vocabSchema),
     merges.map((pair) => pair.split(' ')),
   );
 }
 
-function checked(path: string, ids: Vocabulary['ids'], pairs: readonly (readonly string[])[]): Vocabulary {
+function checkMerges(
+  path: string,
+  ids: Vocabulary['ids'],
+  pairs: readonly (readonly string[])[],
+): Vocabulary {
   const merges = pairs.map(([first = '', second = '', ...others], rank): readonly [string, string] => {
     const isKnown = [first, second, first + second].every((text) => Object.hasOwn(ids, text));
     if (isKnown && others.length === 0) return [first, second];
@@ -146,7 +149,7 @@ function checked(path: string, ids: Vocabulary['ids'], pairs: readonly (readonly
   return { path, ids, merges };
 }
 
-/** Gives every token the id of its text, or the next free one, and compares that with what the files say. */
+/** Gives every token the id of its text, or the next free one, and checks that the files agree. */
 function withIds(tokens: readonly DeclaredToken[], { ids }: Vocabulary): ReadonlyMap<string, AddedToken> {
   const added = new Map<string, AddedToken>();
   let next = Object.keys(ids).length;
@@ -166,9 +169,9 @@ function withIds(tokens: readonly DeclaredToken[], { ids }: Vocabulary): Readonl
   return added;
 }
 
-/** Composed characters, single blanks, lower case letter by letter (so that a final sigma is one like any other). */
-const normalized = (text: string) =>
-  composed(text)
+/** Composes characters, joins blanks, and lowers case letter by letter, so that a final sigma is like any other. */
+const normalize = (text: string) =>
+  compose(text)
     .replace(/\p{White_Space}+/gu, ' ')
     .replaceAll('Σ', 'σ')
     .toLowerCase();
@@ -181,7 +184,7 @@ function wordEncoder({ ids, merges }: Vocabulary, unknown: string, unknownId: nu
       pre_tokenizer: {
         type: 'Sequence',
         pretokenizers: [
-          // In upper case the two are no tokens: they end a piece, and are pieces in their turn.
+          // In upper case these are not tokens, but they still end a piece and are pieces of their own.
           splitInto(`<\\|startoftext\\|>|<\\|endoftext\\|>|${PIECE}`),
           splitInto(PIECE),
           { type: 'ByteLevel', add_prefix_space: false, use_regex: false },
@@ -206,7 +209,7 @@ const splitInto = (pattern: string) => ({
   invert: true,
 });
 
-/** The id of a token, and behind it those of the other vectors of the same textual inversion. */
+/** The id of a token, followed by those of the other vectors of the same textual inversion. */
 function vectorsOf({ content, id }: AddedToken, added: ReadonlyMap<string, AddedToken>): number[] {
   const found = [id];
   for (let more = added.get(`${content}_1`); more; more = added.get(`${content}_${found.length}`))

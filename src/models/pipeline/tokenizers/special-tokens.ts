@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { AddedToken } from './added-tokens.js';
 import { MAX_TOKEN_ID, readJson } from './tokenizer-files.js';
 
-/** Longest text of a token: all of them together are looked for at once. */
+/** Longest text of a token: one regular expression looks for all of them. */
 const LONGEST_TOKEN = 1_000;
 const tokenText = z.string().max(LONGEST_TOKEN, `expected at most ${LONGEST_TOKEN} characters`);
 const flag = z.boolean().optional();
@@ -23,7 +23,7 @@ const tokenId = z.int().min(0).max(MAX_TOKEN_ID);
 const tokensById = z.record(z.string().regex(/^\d+$/), flaggedToken);
 const extras = {
   additional_special_tokens: z.array(anyToken).nullish(),
-  // A table names them; the names are of no use here.
+  // A table gives them names, which nothing here needs.
   extra_special_tokens: z
     .union([z.array(anyToken), z.record(z.string(), anyToken).transform(Object.values)])
     .nullish(),
@@ -57,26 +57,26 @@ const fastSchema = z.looseObject({
 
 type Flagged = z.infer<typeof anyToken>;
 
-/** A token as the files write it. Where no file gives an id, the token takes that of its text, or the next free one. */
+/** A token as the files have it. Without an id in any file it gets that of its text, or the next free one. */
 export interface DeclaredToken extends Omit<AddedToken, 'id'> {
   readonly declared: { readonly id: number; readonly path: string } | null;
 }
 
-export interface SpecialTokens {
-  /** By key, such as `pad_token`; null where the files say that there is none. */
+interface SpecialTokens {
+  /** By key, such as `pad_token`; null where the files say there is none. */
   readonly named: ReadonlyMap<string, string | null>;
   /** In the order in which they are added. */
   readonly tokens: readonly DeclaredToken[];
 }
 
 /**
- * Reads `tokenizer_config.json` and the files beside it, with the precedence of `from_pretrained` of transformers (4.57.3 and
- * 5.24.0). With `added_tokens_decoder` in `tokenizer_config.json`, be it empty, that file says everything. Without it,
- * `special_tokens_map.json` wins over it, and tokens are added from `added_tokens.json` and then from `tokenizer.json`, of
- * which the latter wins where they give one id twice. A named token takes its flags from an added one of the same text.
- * `defaults` stand for keys that no file holds.
+ * Reads `tokenizer_config.json` and the files beside it, with the precedence of `from_pretrained` in transformers (4.57.3 and
+ * 5.24.0). If `tokenizer_config.json` has `added_tokens_decoder`, even an empty one, that file alone counts. Otherwise
+ * `special_tokens_map.json` takes precedence over it, and tokens are added from `added_tokens.json` and then from
+ * `tokenizer.json`, which wins where both use an id. A named token takes its flags from an added one of the same text.
+ * `defaults` fill in for keys that are in no file.
  *
- * Errors: TRIB_FILE when a file cannot be read; TRIB_MODEL when its content is not what is said above.
+ * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if its content is not as described above.
  */
 export function readSpecialTokens(
   folder: string,
@@ -108,7 +108,7 @@ export function readSpecialTokens(
     tokens.set(textOf(token), { ...flagsOf(token, isSpecial), declared: { id, path } });
   }
   const fromFiles = new Set(tokens.keys());
-  // The last word on a text counts, as in `tokenizers`.
+  // Of two tokens with one text the last counts, as in `tokenizers`.
   for (const token of special)
     if (!fromFiles.has(textOf(token))) tokens.set(textOf(token), { ...flagsOf(token, true), declared: null });
   tokens.delete('');

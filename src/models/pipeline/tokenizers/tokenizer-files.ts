@@ -4,13 +4,13 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { type ErrorCode, TributaryError } from '../../../errors.js';
 
-/** Ids beyond it are damage: the largest vocabularies have some 260,000 tokens. */
+/** An id beyond this is damage: the largest vocabularies have some 260,000 tokens. */
 export const MAX_TOKEN_ID = 9_999_999;
 
-/** Ids a prompt at most: CLIP has 77, its longest descendants 248. */
-export const MAX_PROMPT_LENGTH = 1024;
+/** Most ids of a prompt: CLIP takes 77, its longest descendants 248. */
+const MAX_PROMPT_LENGTH = 1024;
 
-/** `model_max_length` of a pipeline's tokenizer. transformers writes 1e30 for "no limit", which diffusers cannot pad to. */
+/** `model_max_length` of a pipeline's tokenizer. For "no limit" transformers writes 1e30, which diffusers cannot pad to. */
 export const promptLength = z
   .number()
   .refine((length) => Number.isInteger(length) && length >= 2 && length <= MAX_PROMPT_LENGTH, {
@@ -21,7 +21,7 @@ export const promptLength = z
 /**
  * Reads a JSON file.
  *
- * Errors: TRIB_FILE when it cannot be read; TRIB_MODEL when its content is not what the schema asks for.
+ * Errors: TRIB_FILE if it cannot be read; TRIB_MODEL if its content does not fit the schema.
  */
 export function readJson<Schema extends z.ZodType>(path: string, schema: Schema): z.infer<Schema> {
   const text = readText(path);
@@ -56,7 +56,7 @@ function fault(code: ErrorCode, message: string, cause?: unknown): TributaryErro
   return new TributaryError(code, message, cause === undefined ? {} : { cause });
 }
 
-/** Errors: TRIB_FILE when the file cannot be read. */
+/** Errors: TRIB_FILE if the file cannot be read. */
 export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');

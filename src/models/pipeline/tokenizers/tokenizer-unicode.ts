@@ -1,7 +1,7 @@
 /**
- * @file Where the Unicode tables of Hugging Face's `tokenizers` (0.22.2 and 0.23.3) are older than those of Node. Its
- * regular expressions know Unicode 16, its normalizer Unicode 12, and to both younger characters are unassigned. Found by
- * asking them about every code point, beside Node with Unicode 17. A Node of Unicode 15 does not know the letters of 16.
+ * @file Where the Unicode tables of Hugging Face's `tokenizers` (0.22.2 and 0.23.3) are older than Node's. Its regular
+ * expressions have Unicode 16 and its normalizer Unicode 12; both treat newer characters as unassigned. The lists were found
+ * by asking them about every code point, next to Node with Unicode 17. A Node with Unicode 15 lacks the letters of 16.
  */
 
 /** Code points in hexadecimal, or ranges of them, as a class of regular expressions. */
@@ -31,8 +31,8 @@ const UNKNOWN_MARKS = new RegExp(
   'u',
 );
 
-/** Composed form (NFC); a character that the tables do not hold stays in its place, and so do those around it. */
-export const composed = (text: string): string =>
+/** Composes characters (NFC). One that the tables do not have stays as it is, and is not joined with those around it. */
+export const compose = (text: string): string =>
   text
     .split(UNKNOWN_MARKS)
     .map((part) => part.normalize('NFC'))

@@ -6,18 +6,18 @@ import { loadWordTokenizer, WORD_TOKENIZER_CLASS } from './word-tokenizer.js';
 
 /** Turns prompts into the token ids that a pipeline's text encoder takes. */
 export interface Tokenizer {
-  /** Ids a prompt, padding included. */
+  /** Ids of a prompt, padding included. */
   readonly modelMaxLength: number;
   /** Number of ids; each id is below it. */
   readonly vocabSize: number;
   readonly padTokenId: number;
-  /** Ids of the tokens that stand beside the vocabulary (special ones, textual inversions), by text. */
+  /** Ids of the tokens that are added to the vocabulary (special ones, textual inversions), by text. */
   readonly addedTokens: ReadonlyMap<string, number>;
   /**
    * Returns `[modelMaxLength] int32`: bos, the ids of the words, eos, padding. The empty prompt is bos, eos, padding:
    * the unconditional one of classifier-free guidance. Upper case and extra blanks do not matter.
    *
-   * Errors: TRIB_PROMPT on what the tokenizer does not know, and on a text that is too long.
+   * Errors: TRIB_PROMPT for words that the tokenizer does not know, and for a text that is too long.
    */
   encode(text: string): Int32Array;
 }
@@ -27,7 +27,7 @@ const classSchema = z.object({ tokenizer_class: z.string() });
 /**
  * Loads the `tokenizer/` folder of a pipeline, by the class that its `tokenizer_config.json` names.
  *
- * Errors: TRIB_FILE when a file cannot be read; TRIB_MODEL when its content is not what the class needs.
+ * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if its content is not what the class needs.
  */
 export function loadTokenizer(folder: string): Tokenizer {
   const configPath = join(folder, 'tokenizer_config.json');

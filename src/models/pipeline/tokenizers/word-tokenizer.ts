@@ -1,4 +1,4 @@
-/** @file The tokenizer of the shapes model: a word is a token, and a word that is not in the vocabulary is a mistake. */
+/** @file The tokenizer of the shapes model: every word is a token, and a word outside the vocabulary is an error. */
 
 import { join } from 'node:path';
 import { closest } from 'fastest-levenshtein';
@@ -20,16 +20,15 @@ const configSchema = z.object({
 /** The content of a word tokenizer's `tokenizer_config.json`, with the keys of Hugging Face. */
 export type WordTokenizerConfig = z.infer<typeof configSchema>;
 
-/** The class's name says that no merges or sub-words are involved. */
 export const WORD_TOKENIZER_CLASS = 'WordTokenizer';
 
 /**
  * Loads the `tokenizer/` folder of a pipeline: `vocab.json` (token to id) and `tokenizer_config.json`.
  *
- * Deviation from Hugging Face: an unknown word is an error, not `unk_token`; a misspelt prompt is to be mended, not
- * trained on. The unknown token keeps its id for programs that read the folder otherwise.
+ * Departure from Hugging Face: an unknown word is an error, not `unk_token`; a misspelled prompt should be corrected, not
+ * trained on. The unknown token keeps its id for other programs that read the folder.
  *
- * Errors: TRIB_FILE when a file cannot be read; TRIB_MODEL when its content is not what is said above.
+ * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if its content is not as described above.
  */
 export function loadWordTokenizer(folder: string) {
   const configPath = join(folder, 'tokenizer_config.json');
@@ -53,7 +52,7 @@ export function loadWordTokenizer(folder: string) {
       throw modelFault(vocabPath, 'tokens', `the special token "${token}"`, 'none of that name');
     return id;
   };
-  const [bosId = 0, eosId = 0, padTokenId = 0] = specialTokens.map(specialId);
+  const [bosId, eosId, padTokenId] = specialTokens.map(specialId) as [number, number, number, number];
   const words = [...vocab.keys()].filter((token) => !specialTokens.includes(token));
   return {
     modelMaxLength: config.model_max_length,
