@@ -5,7 +5,6 @@ import type { Engine, Executable } from '../../src/models/engines/contract/engin
 import { decodeModel } from '../../src/models/graph/onnx/decode.js';
 import { encodeGraph } from '../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../src/models/graph/ops/builder.js';
-import * as op from '../../src/models/graph/ops/index.js';
 import { float32, int64 } from '../../src/models/tensor.js';
 
 export interface EngineUnderTest {
@@ -21,8 +20,8 @@ const coded = (code: string, message?: RegExp) =>
 export function productModel(): Uint8Array {
   const g = new GraphBuilder();
   const [x, y] = [g.input('x', 'float32', [2]), g.input('y', 'float32', [2])];
-  const product = g.output(op.mul(g, x, y), 'product');
-  g.output(op.greater(g, product, g.scalar(2)), 'above');
+  const product = g.output(x.mul(y), 'product');
+  g.output(product.greater(2), 'above');
   return encodeGraph(g.build(), {
     symbolicAxes: { x: ['size'], y: ['size'], product: ['size'], above: ['size'] },
   });
@@ -33,8 +32,8 @@ function slowModel(): Uint8Array {
   const g = new GraphBuilder();
   const x = g.input('x', 'float32', [256, 256]);
   let y = x;
-  for (let i = 0; i < 30; i++) y = op.matMul(g, y, x);
-  g.output(op.meanAll(g, y), 'mean');
+  for (let i = 0; i < 30; i++) y = y.matMul(x);
+  g.output(y.meanAll(), 'mean');
   return encodeGraph(g.build());
 }
 
@@ -190,7 +189,7 @@ export function describeEngine(name: string, { create, provider: wanted }: Engin
       const g = new GraphBuilder();
       const x = g.input('x', 'float32', [2, 2]);
       const weight = g.initializer('weight', float32([1, 2, 3, 4], [2, 2]));
-      g.output(op.matMul(g, x, op.transpose(g, weight, [1, 0])), 'y');
+      g.output(x.matMul(weight.transpose([1, 0])), 'y');
       const model = encodeGraph(g.build());
       const { graph } = decodeModel(await engine.simplify(model, 'm'), 'm');
       expect(graph.node.map((node) => node.opType)).toEqual(['MatMul']);

@@ -10,7 +10,6 @@ import { createOnnxRuntimeEngine } from '../../models/engines/onnxruntime/engine
 import { createTfjsEngine } from '../../models/engines/tfjs/engine.js';
 import { encodeGraph } from '../../models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../models/graph/ops/builder.js';
-import { add } from '../../models/graph/ops/index.js';
 import { float32, float32Data } from '../../models/tensor.js';
 
 export interface ProviderCheck {
@@ -50,7 +49,7 @@ export async function checkBackend(backend: TfjsBackend): Promise<ProviderCheck>
 async function check(provider: Provider, engine: Engine): Promise<ProviderCheck> {
   try {
     const g = new GraphBuilder();
-    g.output(add(g, g.input('x', 'float32', [2]), g.scalar(1)), 'y');
+    g.output(g.input('x', 'float32', [2]).add(1), 'y');
     const executable = await engine.compile(encodeGraph(g.build()), { label: 'check' });
     const { y } = await executable.run({ x: float32([1, 2], [2]) });
     const sums = [...float32Data(y, 'y')].join(' ');

@@ -8,7 +8,7 @@ import type { Node, Value } from '../graph/graph.js';
 import { formatShape } from '../graph/graph.js';
 import { isOpName } from '../graph/op-names.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { isAttention } from '../graph/passes/attention.js';
 import { float32 } from '../tensor.js';
 import { attentionRule } from './attention-rule.js';
@@ -31,8 +31,8 @@ export function gradients(
   loss: Value,
   parameters: readonly Value[],
   segmentOf: SegmentOf = () => undefined,
-  seed: Value = g.scalar(1),
-): Value[] {
+  seed: Expression = g.scalar(1),
+): Expression[] {
   if (loss.shape.length !== 0 || loss.type !== 'float32') {
     throw new TributaryError(
       'TRIB_GRAPH',
@@ -41,7 +41,7 @@ export function gradients(
   }
   const forward = [...g.nodes];
   const dependent = dependentValues(forward, parameters, g.barriers);
-  const upstream = new Map<string, Value>();
+  const upstream = new Map<string, Expression>();
   if (dependent.has(loss.name)) upstream.set(loss.name, seed);
   const nodeForGradient = recomputation(g, forward, segmentOf);
 
@@ -55,18 +55,28 @@ export function gradients(
       const input = node.inputs[index];
       return input !== undefined && dependent.has(input.name);
     };
-    const dy = (upstreams[0] ?? upstreams.find((value) => value)) as Value;
+    const dy = (upstreams[0] ?? upstreams.find((value) => value)) as Expression;
     g.derived(node, () => {
       const { inputs, outputs } = nodeForGradient(node, dy);
+      const x = inputs.map((input) => input && g.expression(input)) as Expression[];
+      const y = outputs.map((output) => g.expression(output));
       const derivatives = g.scoped(`gradient${node.name}`, () =>
-        rule.derivative({ g, node, x: inputs as Value[], y: outputs, upstreams, dy, wants }),
+        rule.derivative({
+          g,
+          node,
+          x,
+          y,
+          upstreams,
+          dy,
+          wants,
+        }),
       );
       node.inputs.forEach((input, index) => {
         if (input === undefined || !dependent.has(input.name)) return;
         const derivative = derivatives[index] ?? noDerivative(node, index);
-        const fitted = unbroadcast(g, derivative, input);
+        const fitted = unbroadcast(derivative, input);
         const known = upstream.get(input.name);
-        upstream.set(input.name, known ? op.add(g, known, fitted) : fitted);
+        upstream.set(input.name, known ? known.add(fitted) : fitted);
       });
     });
   }
@@ -119,7 +129,7 @@ function noDerivative(node: Node, index: number): never {
 }
 
 /** Sums a gradient over the axes along which its input was broadcast. */
-function unbroadcast(g: GraphBuilder, derivative: Value, input: Value): Value {
+function unbroadcast(derivative: Expression, input: Value): Expression {
   if (sameShape(derivative.shape, input.shape)) return derivative;
   const lead = derivative.shape.length - input.shape.length;
   if (lead < 0) {
@@ -131,8 +141,8 @@ function unbroadcast(g: GraphBuilder, derivative: Value, input: Value): Value {
   const axes = derivative.shape.flatMap((size, axis) =>
     axis < lead || (size !== 1 && input.shape[axis - lead] === 1) ? [axis] : [],
   );
-  const summed = axes.length > 0 ? op.reduceSum(g, derivative, axes) : derivative;
-  return sameShape(summed.shape, input.shape) ? summed : op.reshape(g, summed, input.shape);
+  const summed = axes.length > 0 ? derivative.reduceSum(axes) : derivative;
+  return sameShape(summed.shape, input.shape) ? summed : summed.reshape(input.shape);
 }
 
 function sameShape(left: readonly number[], right: readonly number[]): boolean {

@@ -1,10 +1,11 @@
 /** @file Gradients of convolution and resampling. */
 
 import { TributaryError } from '../../errors.js';
-import type { Node, Value } from '../graph/graph.js';
+import type { Node } from '../graph/graph.js';
 import { formatShape, intAttribute, intsAttribute, textAttribute } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import { conv, convTranspose } from '../graph/ops/convolution.js';
+import { concat, type Expression } from '../graph/ops/expression.js';
 import type { Window } from '../graph/shapes/convolution-shapes.js';
 import { windowOf } from '../graph/shapes/convolution-shapes.js';
 import { float32 } from '../tensor.js';
@@ -16,20 +17,20 @@ export const convRule = rule(({ g, node, x: [x, weight], dy, wants }) => {
   const window = explicitWindow(node, weight.shape.slice(2));
   return [
     wants(0) ? inputGradient(g, dy, weight, window, x.shape) : undefined,
-    wants(1) ? filterGradient(g, x, dy, window) : undefined,
-    wants(2) ? sumOverPositions(g, dy) : undefined,
+    wants(1) ? filterGradient(x, dy, window) : undefined,
+    wants(2) ? sumOverPositions(dy) : undefined,
   ];
 });
 
 /** ConvTranspose is the transpose of Conv: dx is a convolution of dy, and in dw the two change places. */
-export const convTransposeRule = rule(({ g, node, x: [x, weight], dy, wants }) => {
+export const convTransposeRule = rule(({ node, x: [x, weight], dy, wants }) => {
   if (!x || !weight) return [];
   const window = explicitWindow(node, weight.shape.slice(2));
   const { strides, dilations, pads, groups } = window;
   return [
-    wants(0) ? op.conv(g, dy, weight, undefined, { strides, dilations, pads, groups }) : undefined,
-    wants(1) ? filterGradient(g, dy, x, window) : undefined,
-    wants(2) ? sumOverPositions(g, dy) : undefined,
+    wants(0) ? conv(dy, weight, undefined, { strides, dilations, pads, groups }) : undefined,
+    wants(1) ? filterGradient(dy, x, window) : undefined,
+    wants(2) ? sumOverPositions(dy) : undefined,
   ];
 });
 
@@ -44,10 +45,8 @@ function explicitWindow(node: Node, kernel: readonly number[]): Window {
   );
 }
 
-function sumOverPositions(g: GraphBuilder, dy: Value): Value {
-  return op.reduceSum(
-    g,
-    dy,
+function sumOverPositions(dy: Expression): Expression {
+  return dy.reduceSum(
     dy.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis])),
     false,
   );
@@ -60,11 +59,11 @@ function sumOverPositions(g: GraphBuilder, dy: Value): Value {
  */
 function inputGradient(
   g: GraphBuilder,
-  dy: Value,
-  weight: Value,
+  dy: Expression,
+  weight: Expression,
   window: Window,
   shape: readonly number[],
-): Value {
+): Expression {
   const { kernel, strides, dilations, pads, groups } = window;
   const rank = kernel.length;
   const reach = kernel.map((size, axis) => (dilations[axis] ?? 1) * (size - 1));
@@ -72,8 +71,8 @@ function inputGradient(
   const isPlain = groups === 1 && strides.every((stride) => stride === 1);
   if (isPlain && flippedPads.every((size) => size >= 0) && !g.isStored(weight)) {
     const spatialAxes = kernel.map((_, axis) => axis + 2);
-    const flipped = kernel.every((size) => size === 1) ? weight : op.flip(g, weight, spatialAxes);
-    return op.conv(g, dy, op.transpose(g, flipped, [1, 0, ...spatialAxes]), undefined, {
+    const flipped = kernel.every((size) => size === 1) ? weight : weight.flip(spatialAxes);
+    return conv(dy, flipped.transpose([1, 0, ...spatialAxes]), undefined, {
       dilations,
       pads: flippedPads,
     });
@@ -87,7 +86,7 @@ function inputGradient(
       (pads[axis + rank] ?? 0);
     return (shape[axis + 2] ?? 0) - reached;
   });
-  return op.convTranspose(g, dy, weight, { strides, dilations, pads, groups, outputPadding });
+  return convTranspose(dy, weight, { strides, dilations, pads, groups, outputPadding });
 }
 
 /**
@@ -95,38 +94,34 @@ function inputGradient(
  * over all samples and positions. The taps' input slices stand side by side, so that it is one large product a group.
  */
 function filterGradient(
-  g: GraphBuilder,
-  x: Value,
-  dy: Value,
+  x: Expression,
+  dy: Expression,
   { kernel, strides, dilations, pads, groups }: Window,
-): Value {
+): Expression {
   const rank = kernel.length;
   const spatialAxes = kernel.map((_, axis) => axis + 2);
   const [channels = 1, outputs = 1] = [x.shape[1], dy.shape[1]];
-  const padded = op.transpose(g, op.pad(g, x, [0, 0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank)]), [
-    1,
-    0,
-    ...spatialAxes,
-  ]);
+  const padded = x
+    .pad([0, 0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank)])
+    .transpose([1, 0, ...spatialAxes]);
   const taps = offsets(kernel).map((tap) => {
     const starts = tap.map((offset, axis) => offset * (dilations[axis] ?? 1));
     const ends = starts.map(
       (start, axis) => start + (strides[axis] ?? 1) * ((dy.shape[axis + 2] ?? 1) - 1) + 1,
     );
-    const seen = op.slice(g, padded, { starts, ends, axes: spatialAxes, steps: strides });
-    return op.reshape(g, seen, [groups, channels / groups, -1]);
+    const seen = padded.slice({ starts, ends, axes: spatialAxes, steps: strides });
+    return seen.reshape([groups, channels / groups, -1]);
   });
-  const columns = taps.length === 1 ? (taps[0] as Value) : op.concat(g, taps, 1);
-  const rows = op.reshape(g, op.transpose(g, dy, [1, 0, ...spatialAxes]), [groups, outputs / groups, -1]);
-  const product =
-    groups === 1 ? wideProduct(g, rows, columns) : op.matMul(g, rows, op.transpose(g, columns, [0, 2, 1]));
-  const byTap = op.reshape(g, product, [outputs, taps.length, channels / groups]);
-  return op.reshape(g, op.transpose(g, byTap, [0, 2, 1]), [outputs, channels / groups, ...kernel]);
+  const columns = taps.length === 1 ? (taps[0] as Expression) : concat(taps, 1);
+  const rows = dy.transpose([1, 0, ...spatialAxes]).reshape([groups, outputs / groups, -1]);
+  const product = groups === 1 ? wideProduct(rows, columns) : rows.matMul(columns.transpose([0, 2, 1]));
+  const byTap = product.reshape([outputs, taps.length, channels / groups]);
+  return byTap.transpose([0, 2, 1]).reshape([outputs, channels / groups, ...kernel]);
 }
 
-function wideProduct(g: GraphBuilder, rows: Value, columns: Value): Value {
-  const matrix = (value: Value) => op.reshape(g, value, [value.shape[1] ?? 1, value.shape[2] ?? 1]);
-  return op.gemm(g, matrix(rows), matrix(columns), { right: true });
+function wideProduct(rows: Expression, columns: Expression): Expression {
+  const matrix = (value: Expression) => value.reshape([value.shape[1] ?? 1, value.shape[2] ?? 1]);
+  return matrix(rows).gemm(matrix(columns), { right: true });
 }
 
 /** All positions inside a kernel, row by row. */
@@ -138,27 +133,23 @@ function offsets(kernel: readonly number[]): number[][] {
 }
 
 /** Depth to space: the inverse permutation of its three axes of blocks. */
-export const depthToSpaceRule = unary(({ g, node, dy, x0 }) => {
+export const depthToSpaceRule = unary(({ node, dy, x0 }) => {
   const block = intAttribute(node, 'blocksize', 1);
   const [batch = 1, channels = 1, height = 1, width = 1] = x0.shape;
-  const split = op.reshape(g, dy, [batch, channels / block ** 2, height, block, width, block]);
+  const split = dy.reshape([batch, channels / block ** 2, height, block, width, block]);
   const columnMajor = textAttribute(node, 'mode', 'DCR') === 'DCR';
-  return op.reshape(
-    g,
-    op.transpose(g, split, columnMajor ? [0, 3, 5, 1, 2, 4] : [0, 1, 3, 5, 2, 4]),
-    x0.shape,
-  );
+  return split.transpose(columnMajor ? [0, 3, 5, 1, 2, 4] : [0, 1, 3, 5, 2, 4]).reshape(x0.shape);
 });
 
 /** y = mean over all positions: dx = dy / n everywhere. */
-export const globalAveragePoolRule = unary(({ g, dy, x0 }) => {
+export const globalAveragePoolRule = unary(({ dy, x0 }) => {
   const count = x0.shape.slice(2).reduce((n, size) => n * size, 1);
-  return op.expand(g, op.mul(g, dy, g.scalar(1 / count)), x0.shape);
+  return dy.mul(1 / count).expand(x0.shape);
 });
 
 /** Average pooling is a convolution of every channel with a constant kernel; its transpose gives dx. */
 export const averagePoolRule = unary(
-  ({ g, node, dy, x0 }: { g: GraphBuilder; node: Node; dy: Value; x0: Value }) => {
+  ({ g, node, dy, x0 }: { g: GraphBuilder; node: Node; dy: Expression; x0: Expression }) => {
     const kernel = intsAttribute(node, 'kernel_shape') ?? [];
     const window = explicitWindow(node, kernel);
     if (window.pads.some((size) => size !== 0) || intAttribute(node, 'ceil_mode', 0) === 1) {

@@ -1,6 +1,6 @@
 import type { Engine, GradientRequest } from '../engines/contract/engine.js';
-import type { Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { gradients } from './backward.js';
 import type { SegmentOf } from './recomputation.js';
 
@@ -15,10 +15,10 @@ import type { SegmentOf } from './recomputation.js';
 export function gradientOutputs(
   engine: Pick<Engine, 'differentiates'>,
   g: GraphBuilder,
-  loss: Value,
-  parameters: readonly Value[],
+  loss: Expression,
+  parameters: readonly Expression[],
   segmentOf?: SegmentOf,
-  seed?: Value,
+  seed?: Expression,
 ): GradientRequest | undefined {
   if (engine.differentiates) {
     g.output(loss, 'loss');

@@ -1,10 +1,10 @@
 /** @file Gradients of operators that move elements: the inverse movement, or a sum where one element went to many places. */
 
 import { TributaryError } from '../../errors.js';
-import type { Node, Value } from '../graph/graph.js';
+import type { Node } from '../graph/graph.js';
 import { intAttribute, intsAttribute, textAttribute } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import { concat, type Expression } from '../graph/ops/expression.js';
 import { elementCount, float32, int64, toIntegers } from '../tensor.js';
 import { rule, unary } from './rule.js';
 
@@ -24,27 +24,21 @@ const zeros = (g: GraphBuilder, shape: readonly number[]) =>
 const positive = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
 
 /** Reshape, Flatten, Squeeze, Unsqueeze: the input's shape again. */
-export const reshapeLikeRule = unary(({ g, dy, x0 }) => op.reshape(g, dy, x0.shape));
+export const reshapeLikeRule = unary(({ dy, x0 }) => dy.reshape(x0.shape));
 
 /** The inverse permutation. */
-export const transposeRule = unary(({ g, dy, x0, node }) => {
+export const transposeRule = unary(({ dy, x0, node }) => {
   const order = intsAttribute(node, 'perm') ?? x0.shape.map((_, axis) => x0.shape.length - 1 - axis);
-  return op.transpose(
-    g,
-    dy,
-    order.map((_, axis) => order.indexOf(axis)),
-  );
+  return dy.transpose(order.map((_, axis) => order.indexOf(axis)));
 });
 
 /** Expand broadcasts; the driver sums it back. */
 export const expandRule = unary(({ dy }) => dy);
 
 /** Concat: every part takes its stretch of dy. */
-export const concatRule = rule(({ g, dy, x, node }) => {
+export const concatRule = rule(({ dy, x, node }) => {
   const axis = positive(intAttribute(node, 'axis', 0), dy.shape.length);
-  return op.split(
-    g,
-    dy,
+  return dy.split(
     x.map((part) => part.shape[axis] ?? 0),
     axis,
   );
@@ -54,8 +48,7 @@ export const concatRule = rule(({ g, dy, x, node }) => {
 export const splitRule = rule(({ g, upstreams, y, node }) => {
   const axis = positive(intAttribute(node, 'axis', 0), y[0]?.shape.length ?? 1);
   return [
-    op.concat(
-      g,
+    concat(
       y.map((part, index) => upstreams[index] ?? zeros(g, part.shape)),
       axis,
     ),
@@ -81,10 +74,7 @@ export const sliceRule = rule(({ g, dy, x: [x], node }) => {
   });
   if (steps.every((step) => step === 1)) {
     return [
-      op.pad(g, dy, [
-        ...begins,
-        ...x.shape.map((size, axis) => size - (begins[axis] ?? 0) - (dy.shape[axis] ?? 0)),
-      ]),
+      dy.pad([...begins, ...x.shape.map((size, axis) => size - (begins[axis] ?? 0) - (dy.shape[axis] ?? 0))]),
     ];
   }
   let dx = dy;
@@ -103,28 +93,25 @@ export const gatherRule = rule(({ g, dy, x: [x, indices], node }) => {
   if (!x || !indices) return [];
   const axis = positive(intAttribute(node, 'axis', 0), x.shape.length);
   const count = elementCount(indices.shape);
-  const flat = op.reshape(g, dy, [...x.shape.slice(0, axis), count, ...x.shape.slice(axis + 1)]);
-  const positions = op.reshape(g, indices.type === 'int64' ? indices : op.cast(g, indices, 'int64'), [count]);
+  const flat = dy.reshape([...x.shape.slice(0, axis), count, ...x.shape.slice(axis + 1)]);
+  const positions = (indices.type === 'int64' ? indices : indices.cast('int64')).reshape([count]);
   return [scatterAlong(g, flat, positions, axis, x.shape[axis] ?? 0), undefined];
 });
 
 /** Adds the slices of `updates` along `axis` into zeros of the given size, at `positions` [n]. */
-function scatterAlong(g: GraphBuilder, updates: Value, positions: Value, axis: number, size: number): Value {
+function scatterAlong(
+  g: GraphBuilder,
+  updates: Expression,
+  positions: Expression,
+  axis: number,
+  size: number,
+): Expression {
   const order = updates.shape.map((_, i) => i);
   const toFront = [axis, ...order.filter((i) => i !== axis)];
-  const front = axis === 0 ? updates : op.transpose(g, updates, toFront);
-  const scattered = op.scatterAdd(
-    g,
-    zeros(g, [size, ...front.shape.slice(1)]),
-    op.reshape(g, positions, [-1, 1]),
-    front,
-  );
+  const front = axis === 0 ? updates : updates.transpose(toFront);
+  const scattered = zeros(g, [size, ...front.shape.slice(1)]).scatterAdd(positions.reshape([-1, 1]), front);
   if (axis === 0) return scattered;
-  return op.transpose(
-    g,
-    scattered,
-    order.map((i) => toFront.indexOf(i)),
-  );
+  return scattered.transpose(order.map((i) => toFront.indexOf(i)));
 }
 
 /** GatherElements: dy is added up at (…, index, …); an index below 0 counts from the end. The flat position of every element is made of the index and a constant. */
@@ -142,22 +129,19 @@ export const gatherElementsRule = rule(({ g, dy, x: [x, indices], node }) => {
     }
     return offset;
   });
-  const wide = indices.type === 'int64' ? indices : op.cast(g, indices, 'int64');
+  const wide = indices.type === 'int64' ? indices : indices.cast('int64');
   const size = x.shape[axis] ?? 0;
-  const fromFront = op.where(
-    g,
-    op.less(g, wide, g.constant(int64([0], [1]))),
-    op.add(g, wide, g.constant(int64([size], [1]))),
-    wide,
-  );
-  const scaled = op.mul(g, fromFront, g.constant(int64([stride], [1])));
-  const places = op.reshape(g, op.add(g, scaled, g.constant(int64(offsets, indices.shape))), [-1, 1]);
-  const summed = op.scatterAdd(g, zeros(g, [elementCount(x.shape)]), places, op.reshape(g, dy, [-1]));
-  return [op.reshape(g, summed, x.shape), undefined];
+  const fromFront = wide
+    .less(g.constant(int64([0], [1])))
+    .where(wide.add(g.constant(int64([size], [1]))), wide);
+  const scaled = fromFront.mul(g.constant(int64([stride], [1])));
+  const places = scaled.add(g.constant(int64(offsets, indices.shape))).reshape([-1, 1]);
+  const summed = zeros(g, [elementCount(x.shape)]).scatterAdd(places, dy.reshape([-1]));
+  return [summed.reshape(x.shape), undefined];
 });
 
 /** ScatterND: with reduction add the base keeps dy; without, it loses it where it was overwritten. Updates take dy from their places. */
-export const scatterNdRule = rule(({ g, dy, x: [base, indices, updates], node, wants }) => {
+export const scatterNdRule = rule(({ dy, x: [base, indices, updates], node, wants }) => {
   if (!base || !indices || !updates) return [];
   const reduction = textAttribute(node, 'reduction', 'none');
   if (reduction !== 'add' || indices.shape.at(-1) !== 1) {
@@ -166,8 +150,8 @@ export const scatterNdRule = rule(({ g, dy, x: [base, indices, updates], node, w
       `ScatterND "${node.name}": expected reduction add along the first axis, got reduction ${reduction}. Export the model with other operators.`,
     );
   }
-  const positions = op.reshape(g, indices, indices.shape.slice(0, -1));
-  return [wants(0) ? dy : undefined, undefined, wants(2) ? op.gather(g, dy, positions, 0) : undefined];
+  const positions = indices.reshape(indices.shape.slice(0, -1));
+  return [wants(0) ? dy : undefined, undefined, wants(2) ? dy.gather(positions, 0) : undefined];
 });
 
 /** Pad with a constant: the inner part of dy, and zeros where a negative pad cropped. */
@@ -189,11 +173,11 @@ export const padRule = rule(({ g, dy, x: [x], node }) => {
       inverse[axis] = -(pads[index] ?? 0);
       inverse[axis + x.shape.length] = -(pads[index + axes.length] ?? 0);
     });
-    return [op.pad(g, dy, inverse)];
+    return [dy.pad(inverse)];
   }
   const starts = axes.map((_, index) => pads[index] ?? 0);
   return [
-    op.slice(g, dy, {
+    dy.slice({
       starts,
       ends: axes.map((axis, index) => (starts[index] ?? 0) + (x.shape[axis] ?? 0)),
       axes,
@@ -202,12 +186,8 @@ export const padRule = rule(({ g, dy, x: [x], node }) => {
 });
 
 /** Tile: the sum over the copies. */
-export const tileRule = unary(({ g, dy, x0 }) => {
+export const tileRule = unary(({ dy, x0 }) => {
   const copies = x0.shape.flatMap((size, axis) => [(dy.shape[axis] ?? 1) / size, size]);
-  const summed = op.reduceSum(
-    g,
-    op.reshape(g, dy, copies),
-    x0.shape.map((_, axis) => 2 * axis),
-  );
-  return op.reshape(g, summed, x0.shape);
+  const summed = dy.reshape(copies).reduceSum(x0.shape.map((_, axis) => 2 * axis));
+  return summed.reshape(x0.shape);
 });

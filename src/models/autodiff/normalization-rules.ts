@@ -4,37 +4,36 @@
  */
 
 import { TributaryError } from '../../errors.js';
-import type { Value } from '../graph/graph.js';
 import { floatAttribute, intAttribute } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
+import { layerNormalization } from '../graph/ops/normalization.js';
 import { elementCount, float32 } from '../tensor.js';
 import type { RuleContext } from './rule.js';
 import { rule } from './rule.js';
 
 /** dL/dx of a normalization over `axes`, from dL/dn, n and 1 / std. */
 function throughNormalization(
-  g: GraphBuilder,
-  dn: Value,
-  normalized: Value,
-  inverseStdDev: Value,
+  dn: Expression,
+  normalized: Expression,
+  inverseStdDev: Expression,
   axes: readonly number[],
-): Value {
-  const alongMean = op.reduceMean(g, dn, axes);
-  const alongNormalized = op.reduceMean(g, op.mul(g, dn, normalized), axes);
-  const projected = op.sub(g, op.sub(g, dn, alongMean), op.mul(g, normalized, alongNormalized));
-  return op.mul(g, projected, inverseStdDev);
+): Expression {
+  const alongMean = dn.reduceMean(axes);
+  const alongNormalized = dn.mul(normalized).reduceMean(axes);
+  const projected = dn.sub(alongMean).sub(normalized.mul(alongNormalized));
+  return projected.mul(inverseStdDev);
 }
 
 interface Rows {
-  readonly normalized: Value;
-  readonly inverseStdDev: Value;
+  readonly normalized: Expression;
+  readonly inverseStdDev: Expression;
 }
 
 /** Normalizes x over its last axis by LayerNormalization with unit scale, which also gives 1 / std. */
-function normalizeRows(g: GraphBuilder, x: Value, epsilon: number): Rows {
+function normalizeRows(g: GraphBuilder, x: Expression, epsilon: number): Rows {
   const scale = g.constant(float32(new Float32Array(x.shape.at(-1) ?? 1).fill(1), [x.shape.at(-1) ?? 1]));
-  return op.layerNormalization(g, x, scale, undefined, epsilon);
+  return layerNormalization(x, scale, undefined, { epsilon });
 }
 
 /** y = n · scale + bias over the axes from `axis` on. No gradient flows through the statistics (outputs 1 and 2). */
@@ -58,10 +57,10 @@ export const layerNormalizationRule = rule((context) => {
   const axis = first < 0 ? first + x.shape.length : first;
   const axes = x.shape.flatMap((_, i) => (i >= axis ? [i] : []));
   const { normalized, inverseStdDev } = unitStatistics(context, axis);
-  const dn = () => (isUnit(g, scale) ? dy : op.mul(g, dy, scale));
+  const dn = () => (isUnit(g, scale) ? dy : dy.mul(scale));
   return [
-    wants(0) ? throughNormalization(g, dn(), normalized, inverseStdDev, axes) : undefined,
-    wants(1) ? op.mul(g, dy, normalized) : undefined,
+    wants(0) ? throughNormalization(dn(), normalized, inverseStdDev, axes) : undefined,
+    wants(1) ? dy.mul(normalized) : undefined,
     wants(2) && bias ? dy : undefined,
   ];
 });
@@ -79,18 +78,18 @@ export const groupNormalizationRule = rule((context) =>
 /** x and dy seen as [B, groups, n]: every row is normalized by itself, and scale and bias have one number a group. */
 function rowGradients({ g, node, x: [x, scale], dy, wants }: RuleContext, groups: number) {
   if (!x || !scale) return [];
-  const asRows = (value: Value) => op.reshape(g, value, [x.shape[0] ?? 1, groups, -1]);
+  const asRows = (value: Expression) => value.reshape([x.shape[0] ?? 1, groups, -1]);
   const epsilon = floatAttribute(node, 'epsilon', 1e-5);
   const { normalized, inverseStdDev } = normalizeRows(g, asRows(x), epsilon);
   const upstream = asRows(dy);
   const dx = () => {
-    const dn = op.mul(g, upstream, op.reshape(g, scale, [groups, 1]));
-    return op.reshape(g, throughNormalization(g, dn, normalized, inverseStdDev, [-1]), x.shape);
+    const dn = upstream.mul(scale.reshape([groups, 1]));
+    return throughNormalization(dn, normalized, inverseStdDev, [-1]).reshape(x.shape);
   };
   return [
     wants(0) ? dx() : undefined,
-    wants(1) ? op.reduceSum(g, op.mul(g, upstream, normalized), [0, 2], false) : undefined,
-    wants(2) ? op.reduceSum(g, upstream, [0, 2], false) : undefined,
+    wants(1) ? upstream.mul(normalized).reduceSum([0, 2], false) : undefined,
+    wants(2) ? upstream.reduceSum([0, 2], false) : undefined,
   ];
 }
 
@@ -104,10 +103,13 @@ function unitStatistics({ g, node, x: [x, scale, bias], y }: RuleContext, axis: 
       `LayerNormalization "${node.name}": expected an input and a scale, got neither. Export the model again.`,
     );
   const unit = g.constant(float32(new Float32Array(elementCount(scale.shape)).fill(1), scale.shape));
-  return op.layerNormalization(g, x, unit, undefined, floatAttribute(node, 'epsilon', 1e-5), axis);
+  return layerNormalization(x, unit, undefined, {
+    epsilon: floatAttribute(node, 'epsilon', 1e-5),
+    axis,
+  });
 }
 
-function isUnit(g: GraphBuilder, scale: Value): boolean {
+function isUnit(g: GraphBuilder, scale: Expression): boolean {
   const tensor = g.initializers.get(scale.name);
   return tensor?.type === 'float32' && (tensor.data as Float32Array).every((element) => element === 1);
 }

@@ -5,13 +5,14 @@
 
 import type { Node, Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { after, hasArrived } from '../graph/passes/arrival.js';
 
 /** The segment that a node belongs to; none for a node whose outputs are kept. */
 export type SegmentOf = (node: Node) => string | undefined;
 
 /** The node to differentiate in the place of a node of the forward pass, whose output has the gradient `dy`. */
-export type NodeForGradient = (node: Node, dy: Value) => Node;
+export type NodeForGradient = (node: Node, dy: Expression) => Node;
 
 /**
  * Appends a second computation of a segment where one of its nodes is first asked for, and answers with the nodes of that
@@ -45,13 +46,13 @@ export function recomputation(
   };
 }
 
-function repeat(g: GraphBuilder, nodes: readonly Node[], dy: Value): ReadonlyMap<string, Node> {
-  const arrived = hasArrived(g, dy);
+function repeat(g: GraphBuilder, nodes: readonly Node[], dy: Expression): ReadonlyMap<string, Node> {
+  const arrived = hasArrived(dy);
   const values = new Map<string, Value>();
   const again = (input: Value): Value => {
     const known = values.get(input.name);
     if (known) return known;
-    const tied = g.isConstant(input) ? input : after(g, arrived, input);
+    const tied = g.isConstant(input) ? input : after(arrived, g.expression(input));
     values.set(input.name, tied);
     return tied;
   };

@@ -2,10 +2,9 @@
 
 import { TributaryError } from '../../errors.js';
 import { reducedAxes } from '../graph/application.js';
-import type { Value } from '../graph/graph.js';
 import { int, intAttribute } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { int64, toIntegers } from '../tensor.js';
 import type { RuleContext } from './rule.js';
 import { rule, unary } from './rule.js';
@@ -25,50 +24,50 @@ function keptShape({ g, node, x: [x, axes] }: RuleContext): number[] {
   return x.shape.map((size, axis) => (reduced.includes(axis) ? 1 : size));
 }
 
-function withKeptAxes(context: RuleContext, value: Value): Value {
+function withKeptAxes(context: RuleContext, value: Expression): Expression {
   const shape = keptShape(context);
-  return shape.length === value.shape.length ? value : op.reshape(context.g, value, shape);
+  return shape.length === value.shape.length ? value : value.reshape(shape);
 }
 
 /** y = Σ x: dx = dy, spread over the reduced axes. */
-export const reduceSumRule = unary((context) =>
-  op.expand(context.g, withKeptAxes(context, context.dy), context.x0.shape),
-);
+export const reduceSumRule = unary((context) => withKeptAxes(context, context.dy).expand(context.x0.shape));
 
 /** y = mean x: dx = dy / n, spread over the reduced axes. */
 export const reduceMeanRule = unary((context) => {
-  const { g, x0, y0 } = context;
+  const { x0, y0 } = context;
   const count = x0.shape.reduce((n, size) => n * size, 1) / y0.shape.reduce((n, size) => n * size, 1);
-  return op.expand(g, op.mul(g, withKeptAxes(context, context.dy), g.scalar(1 / count)), x0.shape);
+  return withKeptAxes(context, context.dy)
+    .mul(1 / count)
+    .expand(x0.shape);
 });
 
 /** y = Σ x²: dx = 2 x dy. */
 export const reduceSumSquareRule = unary((context) => {
-  const { g, x0 } = context;
-  return op.mul(g, x0, op.mul(g, withKeptAxes(context, context.dy), g.scalar(2)));
+  const { x0 } = context;
+  return x0.mul(withKeptAxes(context, context.dy).mul(2));
 });
 
 /** y = max or min x: dy goes to the elements equal to y, shared equally (PyTorch's amax, amin). */
 export const extremeReductionRule = unary((context) => {
-  const { g, x0, y0, dy } = context;
-  const hits = indicator(g, op.equal(g, x0, withKeptAxes(context, y0)));
+  const { x0, y0, dy } = context;
+  const hits = indicator(x0.equal(withKeptAxes(context, y0)));
   const shape = keptShape(context);
   const axes = shape.flatMap((size, axis) => (size === 1 ? [axis] : []));
-  const ties = axes.length > 0 ? op.reduceSum(g, hits, axes) : hits;
-  return op.mul(g, hits, op.div(g, withKeptAxes(context, dy), ties));
+  const ties = axes.length > 0 ? hits.reduceSum(axes) : hits;
+  return hits.mul(withKeptAxes(context, dy).div(ties));
 });
 
 /** y = softmax x: dx = y (dy - Σ dy y). */
-export const softmaxRule = unary(({ g, dy, y0, node }) => {
+export const softmaxRule = unary(({ dy, y0, node }) => {
   const axis = intAttribute(node, 'axis', -1);
-  const weighted = op.mul(g, dy, y0);
-  return op.sub(g, weighted, op.mul(g, y0, op.reduceSum(g, weighted, [axis])));
+  const weighted = dy.mul(y0);
+  return weighted.sub(y0.mul(weighted.reduceSum([axis])));
 });
 
 /** y = log softmax x: dx = dy - softmax(x) Σ dy. */
-export const logSoftmaxRule = unary(({ g, dy, y0, node }) => {
+export const logSoftmaxRule = unary(({ dy, y0, node }) => {
   const axis = intAttribute(node, 'axis', -1);
-  return op.sub(g, dy, op.mul(g, op.exp(g, y0), op.reduceSum(g, dy, [axis])));
+  return dy.sub(y0.exp().mul(dy.reduceSum([axis])));
 });
 
 /** y = running sum of x: dx = running sum of dy from the other end. */
@@ -80,11 +79,17 @@ export const cumSumRule = rule(({ g, dy, x: [, axis], node }) => {
   ];
 });
 
-function reversedCumSum(g: GraphBuilder, x: Value, axis: Value, exclusive: number, reverse: number): Value {
+function reversedCumSum(
+  g: GraphBuilder,
+  x: Expression,
+  axis: Expression,
+  exclusive: number,
+  reverse: number,
+): Expression {
   const constant = g.initializers.get(axis.name);
   const position = constant ? g.constant(int64(toIntegers(constant), constant.shape)) : axis;
   const [output] = g.emit('CumSum', [x, position], { exclusive: int(exclusive), reverse: int(reverse) }) as [
-    Value,
+    Expression,
   ];
   return output;
 }

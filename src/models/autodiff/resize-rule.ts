@@ -3,11 +3,10 @@
 import { TributaryError } from '../../errors.js';
 import type { Node } from '../graph/graph.js';
 import { formatShape, textAttribute } from '../graph/graph.js';
-import * as op from '../graph/ops/index.js';
 import { unary } from './rule.js';
 
 /** Every element is repeated in a block of whole size: dx sums dy over the block. */
-export const resizeRule = unary(({ g, node, dy, x0 }) => {
+export const resizeRule = unary(({ node, dy, x0 }) => {
   const factors = x0.shape.map((size, axis) => (dy.shape[axis] ?? 1) / size);
   if (!x0.shape.every((size, axis) => repeatsWholeBlocks(node, size, factors[axis] ?? 1))) {
     throw new TributaryError(
@@ -15,13 +14,9 @@ export const resizeRule = unary(({ g, node, dy, x0 }) => {
       `Resize "${node.name}": expected nearest-neighbor upsampling that repeats every element equally often, got ${describe(node)} from ${formatShape(x0.shape)} to ${formatShape(dy.shape)}. Export the model with whole scale factors, mode nearest, coordinates asymmetric and rounding floor.`,
     );
   }
-  const blocks = op.reshape(
-    g,
-    dy,
-    x0.shape.flatMap((size, axis) => [size, factors[axis] ?? 1]),
-  );
+  const blocks = dy.reshape(x0.shape.flatMap((size, axis) => [size, factors[axis] ?? 1]));
   const inner = x0.shape.flatMap((_, axis) => (factors[axis] === 1 ? [] : [2 * axis + 1]));
-  return op.reshape(g, inner.length > 0 ? op.reduceSum(g, blocks, inner) : blocks, x0.shape);
+  return (inner.length > 0 ? blocks.reduceSum(inner) : blocks).reshape(x0.shape);
 });
 
 const coordinates = (node: Node) => textAttribute(node, 'coordinate_transformation_mode', 'half_pixel');

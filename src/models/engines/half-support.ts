@@ -5,7 +5,6 @@ import { halfConstants } from '../graph/half/half-constants.js';
 import { inHalfPrecision } from '../graph/half/half-precision.js';
 import { encodeGraph } from '../graph/onnx/encode.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
 import { float32, float32Data } from '../tensor.js';
 import type { Engine, Provider } from './contract/engine.js';
 
@@ -20,7 +19,7 @@ export interface HalfSupport {
 export async function halfSupport(engine: Engine): Promise<HalfSupport> {
   const g = new GraphBuilder();
   const weight = g.constant(float32([3, 3], [2, 1]));
-  g.output(op.matMul(g, g.input('x', 'float32', [1, 2]), weight), 'y');
+  g.output(g.input('x', 'float32', [1, 2]).matMul(weight), 'y');
   const graph = inHalfPrecision(g.build(), { constants: halfConstants('half precision') });
   let provider: Provider | null = null;
   try {

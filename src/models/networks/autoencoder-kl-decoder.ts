@@ -3,8 +3,7 @@
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
-import type { Value } from '../graph/graph.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { fromTokens, resnet, toTokens, upsample } from './blocks.js';
 import { absent, count, flag, named, parts, perResolution, scalingFactor } from './config-fields.js';
 import type { LayerContext } from './layers.js';
@@ -96,7 +95,7 @@ export function autoencoderKlDecoder(
   const { g } = layer;
   const { blockOutChannels, normNumGroups: numGroups } = config;
   const coarseToFine = blockOutChannels.toReversed();
-  const block = (scope: string, x: Value, channels: number) =>
+  const block = (scope: string, x: Expression, channels: number) =>
     resnet(layer, scope, x, { channels, numGroups, epsilon: EPSILON });
   let x = g.input('latent_sample', 'float32', latentShape);
   if (config.hasPostQuantConv) x = conv2d(layer, 'post_quant_conv', x, config.latentChannels, { kernel: 1 });
@@ -111,19 +110,17 @@ export function autoencoderKlDecoder(
       for (let at = 0; at <= config.layersPerBlock; at++) x = block(`${scope}/resnets.${at}`, x, channels);
       if (index < coarseToFine.length - 1) x = upsample(layer, scope, x);
     }
-    x = op.silu(g, groupNorm(layer, 'conv_norm_out', x, numGroups, EPSILON));
+    x = groupNorm(layer, 'conv_norm_out', x, numGroups, EPSILON).silu();
     return conv2d(layer, 'conv_out', x, config.imageChannels);
   });
   g.output(pictures, 'sample');
 }
 
 /** Every position attends to every other, with one head. */
-function spatialAttention(layer: LayerContext, scope: string, x: Value, numGroups: number): Value {
+function spatialAttention(layer: LayerContext, scope: string, x: Expression, numGroups: number): Expression {
   const { g } = layer;
   const channels = x.shape[1] ?? 1;
-  const tokens = g.scoped(scope, () =>
-    toTokens(layer, groupNorm(layer, 'group_norm', x, numGroups, EPSILON)),
-  );
+  const tokens = g.scoped(scope, () => toTokens(groupNorm(layer, 'group_norm', x, numGroups, EPSILON)));
   const mixed = attention(layer, scope, tokens, tokens, channels, { bias: true });
-  return op.add(g, x, fromTokens(layer, mixed, x));
+  return x.add(fromTokens(mixed, x));
 }

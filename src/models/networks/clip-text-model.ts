@@ -3,8 +3,7 @@
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
-import type { Value } from '../graph/graph.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { float32, int64 } from '../tensor.js';
 import { count, decimal, named, parts, whole } from './config-fields.js';
 import type { LayerContext } from './layers.js';
@@ -94,9 +93,9 @@ export function clipTextModel(layer: LayerContext, config: ClipTextConfig, token
       [config.maxPositionEmbeddings, hiddenSize],
       { stdDev: 1 },
     );
-    const used = op.slice(g, places, { starts: [0], ends: [tokens], axes: [0] });
+    const used = places.slice({ starts: [0], ends: [tokens], axes: [0] });
     const mask = causalMask(layer, tokens);
-    let h = op.add(g, op.gather(g, words, inputIds), used);
+    let h = words.gather(inputIds).add(used);
     for (let index = 0; index < numHiddenLayers; index++) {
       if (index === numHiddenLayers - 1) g.output(h, `hidden_states.${index}`);
       h = encoderLayer(layer, `encoder/layers.${index}`, h, mask, config);
@@ -116,28 +115,25 @@ const PROJECTIONS = { query: 'q_proj', key: 'k_proj', value: 'v_proj', output: '
 function encoderLayer(
   layer: LayerContext,
   scope: string,
-  x: Value,
-  mask: Value,
+  x: Expression,
+  mask: Expression,
   config: ClipTextConfig,
-): Value {
+): Expression {
   const { g } = layer;
   const { hiddenSize, layerNormEps: epsilon, intermediateSize } = config;
   return g.scoped(scope, () => {
     const normed = layerNorm(layer, 'layer_norm1', x, epsilon);
     const options = { mask, names: PROJECTIONS, bias: true };
     const headSize = hiddenSize / config.numAttentionHeads;
-    const h = op.add(g, x, attention(layer, 'self_attn', normed, normed, headSize, options));
+    const h = x.add(attention(layer, 'self_attn', normed, normed, headSize, options));
     const inner = linear(layer, 'mlp/fc1', layerNorm(layer, 'layer_norm2', h, epsilon), intermediateSize);
-    const active =
-      config.activation === 'gelu'
-        ? op.gelu(g, inner)
-        : op.mul(g, inner, op.sigmoid(g, op.mul(g, inner, g.scalar(1.702))));
-    return op.add(g, h, linear(layer, 'mlp/fc2', active, hiddenSize));
+    const active = config.activation === 'gelu' ? inner.gelu() : inner.mul(inner.mul(1.702).sigmoid());
+    return h.add(linear(layer, 'mlp/fc2', active, hiddenSize));
   });
 }
 
 /** No token sees a later one. */
-function causalMask({ g }: LayerContext, tokens: number): Value {
+function causalMask({ g }: LayerContext, tokens: number): Expression {
   const mask = new Float32Array(tokens * tokens);
   for (let row = 0; row < tokens; row++) mask.fill(MASKED, row * tokens + row + 1, (row + 1) * tokens);
   return g.constant(float32(mask, [1, 1, tokens, tokens]));
@@ -147,22 +143,25 @@ function causalMask({ g }: LayerContext, tokens: number): Value {
  * The hidden state [1, width] at the first end-of-text token. Configs that say 2, whatever the vocabulary, mean the
  * highest id, as transformers reads them.
  */
-function atEnd({ g }: LayerContext, hidden: Value, inputIds: Value, eosTokenId: number): Value {
+function atEnd(
+  { g }: LayerContext,
+  hidden: Expression,
+  inputIds: Expression,
+  eosTokenId: number,
+): Expression {
   const [, tokens = 1] = inputIds.shape;
   const marked =
-    eosTokenId === 2
-      ? inputIds
-      : op.cast(g, op.equal(g, inputIds, g.constant(int64([eosTokenId], [1]))), 'int32');
+    eosTokenId === 2 ? inputIds : inputIds.equal(g.constant(int64([eosTokenId], [1]))).cast('int32');
   const [end] = g.emit('ArgMax', [marked], {
     axis: { kind: 'int', value: 1 },
     keepdims: { kind: 'int', value: 1 },
-  }) as [Value];
+  }) as [Expression];
   const places = g.constant(
     int64(
       Array.from({ length: tokens }, (_, place) => place),
       [1, tokens],
     ),
   );
-  const chosen = op.cast(g, op.equal(g, places, end), 'float32');
-  return op.reshape(g, op.matMul(g, op.reshape(g, chosen, [0, 1, tokens]), hidden), [0, -1]);
+  const chosen = places.equal(end).cast('float32');
+  return chosen.reshape([0, 1, tokens]).matMul(hidden).reshape([0, -1]);
 }

@@ -3,9 +3,10 @@
  * are those of an exported Stable Diffusion. The batch size appears in no constant, so a model file can leave it open.
  */
 
-import type { Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import { conv } from '../graph/ops/convolution.js';
+import { concat, type Expression } from '../graph/ops/expression.js';
+import { groupNormalization, layerNormalization } from '../graph/ops/normalization.js';
 import { float32 } from '../tensor.js';
 import type { WeightSource } from './weights.js';
 
@@ -27,23 +28,23 @@ const named = (g: GraphBuilder, name: string) => `${g.scope.slice(1).replaceAll(
 export function linear(
   { g, weights, matrixLayout = 'in-out' }: LayerContext,
   scope: string,
-  x: Value,
+  x: Expression,
   features: number,
   { bias = true, gain = 1 } = {},
-): Value {
+): Expression {
   return g.scoped(scope, () => {
     const inputs = x.shape.at(-1) ?? 1;
     const initialization = { stdDev: gain / Math.sqrt(inputs) };
     const added = () => (bias ? weights(named(g, 'bias'), [features], { constant: 0 }) : undefined);
     if (matrixLayout === 'out-in') {
       const weight = weights(named(g, 'weight'), [features, inputs], initialization);
-      const rows = x.shape.length === 2 ? x : op.reshape(g, x, [-1, inputs]);
-      const product = op.gemm(g, rows, weight, { right: true }, added());
-      return x.shape.length === 2 ? product : op.reshape(g, product, [-1, ...x.shape.slice(1, -1), features]);
+      const rows = x.shape.length === 2 ? x : x.reshape([-1, inputs]);
+      const product = rows.gemm(weight, { right: true }, added());
+      return x.shape.length === 2 ? product : product.reshape([-1, ...x.shape.slice(1, -1), features]);
     }
-    const product = op.matMul(g, x, weights(named(g, 'weight'), [inputs, features], initialization));
+    const product = x.matMul(weights(named(g, 'weight'), [inputs, features], initialization));
     const constant = added();
-    return constant ? op.add(g, product, constant) : product;
+    return constant ? product.add(constant) : product;
   });
 }
 
@@ -51,10 +52,10 @@ export function linear(
 export function conv2d(
   { g, weights }: LayerContext,
   scope: string,
-  x: Value,
+  x: Expression,
   channels: number,
   { kernel = 3, stride = 1, gain = 1 } = {},
-): Value {
+): Expression {
   return g.scoped(scope, () => {
     const inputs = x.shape[1] ?? 1;
     const pad = (kernel - 1) / 2;
@@ -62,7 +63,7 @@ export function conv2d(
       stdDev: gain / Math.sqrt(inputs * kernel * kernel),
     });
     const bias = weights(named(g, 'bias'), [channels], { constant: 0 });
-    return op.conv(g, x, weight, bias, { pads: [pad, pad, pad, pad], strides: [stride, stride] });
+    return conv(x, weight, bias, { pads: [pad, pad, pad, pad], strides: [stride, stride] });
   });
 }
 
@@ -70,21 +71,15 @@ export function conv2d(
 export function groupNorm(
   { g, weights }: LayerContext,
   scope: string,
-  x: Value,
+  x: Expression,
   numGroups: number,
   epsilon = NORM_EPSILON,
-): Value {
+): Expression {
   return g.scoped(scope, () => {
     const perChannel = [x.shape[1] ?? 1, 1, 1];
     const weight = weights(named(g, 'weight'), perChannel, { constant: 1 });
-    return op.groupNorm(
-      g,
-      x,
-      weight,
-      weights(named(g, 'bias'), perChannel, { constant: 0 }),
-      numGroups,
-      epsilon,
-    );
+    const bias = weights(named(g, 'bias'), perChannel, { constant: 0 });
+    return groupNormalization(x, weight, bias, { numGroups, epsilon });
   });
 }
 
@@ -92,20 +87,20 @@ export function groupNorm(
 export function layerNorm(
   { g, weights }: LayerContext,
   scope: string,
-  x: Value,
+  x: Expression,
   epsilon = NORM_EPSILON,
-): Value {
+): Expression {
   return g.scoped(scope, () => {
     const features = [x.shape.at(-1) ?? 1];
     const scale = weights(named(g, 'weight'), features, { constant: 1 });
-    return op.layerNormalization(g, x, scale, weights(named(g, 'bias'), features, { constant: 0 }), epsilon)
-      .normalized;
+    const bias = weights(named(g, 'bias'), features, { constant: 0 });
+    return layerNormalization(x, scale, bias, { epsilon }).normalized;
   });
 }
 
 export interface AttentionOptions {
   /** Added to the scores, broadcast to [B, heads, N, M]. */
-  readonly mask?: Value | undefined;
+  readonly mask?: Expression | undefined;
   /** Scopes of the four projections; default those of diffusers. */
   readonly names?: AttentionNames;
   /** Whether the first three projections have a bias; default false. */
@@ -128,41 +123,33 @@ const DIFFUSERS_NAMES: AttentionNames = { query: 'to_q', key: 'to_k', value: 'to
 export function attention(
   layer: LayerContext,
   scope: string,
-  x: Value,
-  context: Value,
+  x: Expression,
+  context: Expression,
   headSize: number,
   { mask, names = DIFFUSERS_NAMES, bias = false }: AttentionOptions = {},
-): Value {
+): Expression {
   const { g } = layer;
   return g.scoped(scope, () => {
     const channels = x.shape[2] ?? 1;
     const numHeads = channels / headSize;
-    const heads = (name: string, source: Value, order: readonly number[]) =>
-      op.transpose(
-        g,
-        op.reshape(g, linear(layer, name, source, channels, { bias }), [0, 0, numHeads, headSize]),
-        order,
-      );
+    const heads = (name: string, source: Expression, order: readonly number[]) =>
+      linear(layer, name, source, channels, { bias }).reshape([0, 0, numHeads, headSize]).transpose(order);
     const query = heads(names.query, x, [0, 2, 1, 3]);
     const key = heads(names.key, context, [0, 2, 3, 1]);
     const value = heads(names.value, context, [0, 2, 1, 3]);
-    const scores = op.mul(g, op.matMul(g, query, key), g.scalar(1 / Math.sqrt(headSize)));
-    const weights = op.softmax(g, mask ? op.add(g, scores, mask) : scores);
-    const mixed = op.reshape(g, op.transpose(g, op.matMul(g, weights, value), [0, 2, 1, 3]), [
-      0,
-      0,
-      channels,
-    ]);
+    const scores = query.matMul(key).mul(1 / Math.sqrt(headSize));
+    const weights = (mask ? scores.add(mask) : scores).softmax();
+    const mixed = weights.matMul(value).transpose([0, 2, 1, 3]).reshape([0, 0, channels]);
     return linear(layer, names.output, mixed, channels);
   });
 }
 
 /** Two linear layers with GELU between. */
-export function feedForward(layer: LayerContext, scope: string, x: Value, multiple: number): Value {
+export function feedForward(layer: LayerContext, scope: string, x: Expression, multiple: number): Expression {
   const { g } = layer;
   const features = x.shape.at(-1) ?? 1;
   return g.scoped(scope, () =>
-    linear(layer, 'net.2', op.gelu(g, linear(layer, 'net.0', x, features * multiple)), features),
+    linear(layer, 'net.2', linear(layer, 'net.0', x, features * multiple).gelu(), features),
   );
 }
 
@@ -171,15 +158,14 @@ export function feedForward(layer: LayerContext, scope: string, x: Value, multip
  * t · 10000^(-i / (size / 2 - freqShift)), or cosines first.
  */
 export function timestepEmbedding(
-  g: GraphBuilder,
-  timestep: Value,
+  timestep: Expression,
   size: number,
   { cosinesFirst = false, freqShift = 0 } = {},
-): Value {
+): Expression {
   const half = size / 2;
   const frequencies = Float32Array.from({ length: half }, (_, i) => 10_000 ** (-i / (half - freqShift)));
-  const time = timestep.type === 'float32' ? timestep : op.cast(g, timestep, 'float32');
-  const phases = op.mul(g, op.reshape(g, time, [-1, 1]), g.constant(float32(frequencies, [1, half])));
-  const waves = [op.sin(g, phases), op.cos(g, phases)];
-  return op.concat(g, cosinesFirst ? waves.reverse() : waves, 1);
+  const time = timestep.type === 'float32' ? timestep : timestep.cast('float32');
+  const phases = time.reshape([-1, 1]).mul(time.graph.constant(float32(frequencies, [1, half])));
+  const waves = [phases.sin(), phases.cos()];
+  return concat(cosinesFirst ? waves.reverse() : waves, 1);
 }

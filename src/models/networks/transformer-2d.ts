@@ -1,7 +1,6 @@
 /** @file Transformer2DModel of diffusers: positions as tokens, through blocks of self-attention, cross-attention and GEGLU. */
 
-import type { Value } from '../graph/graph.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { fromTokens, toTokens } from './blocks.js';
 import type { LayerContext } from './layers.js';
 import { attention, conv2d, groupNorm, layerNorm, linear } from './layers.js';
@@ -11,7 +10,7 @@ const GROUP_NORM_EPSILON = 1e-6;
 
 export interface TransformerOptions {
   /** Encoder hidden states [B, tokens, width]. */
-  readonly context: Value;
+  readonly context: Expression;
   readonly numHeads: number;
   readonly numLayers: number;
   readonly numGroups: number;
@@ -23,50 +22,50 @@ export interface TransformerOptions {
 export function transformer2d(
   layer: LayerContext,
   scope: string,
-  x: Value,
+  x: Expression,
   { context, numHeads, numLayers, numGroups, useLinearProjection }: TransformerOptions,
-): Value {
+): Expression {
   const { g } = layer;
   const channels = x.shape[1] ?? 1;
   return g.scoped(scope, () => {
     const normed = groupNorm(layer, 'norm', x, numGroups, GROUP_NORM_EPSILON);
     let h = useLinearProjection
-      ? linear(layer, 'proj_in', toTokens(layer, normed), channels)
-      : toTokens(layer, conv2d(layer, 'proj_in', normed, channels, { kernel: 1 }));
+      ? linear(layer, 'proj_in', toTokens(normed), channels)
+      : toTokens(conv2d(layer, 'proj_in', normed, channels, { kernel: 1 }));
     for (let index = 0; index < numLayers; index++) {
       h = transformerBlock(layer, `transformer_blocks.${index}`, h, context, channels / numHeads);
     }
     const out = useLinearProjection
-      ? fromTokens(layer, linear(layer, 'proj_out', h, channels), x)
-      : conv2d(layer, 'proj_out', fromTokens(layer, h, x), channels, { kernel: 1 });
-    return op.add(g, x, out);
+      ? fromTokens(linear(layer, 'proj_out', h, channels), x)
+      : conv2d(layer, 'proj_out', fromTokens(h, x), channels, { kernel: 1 });
+    return x.add(out);
   });
 }
 
 function transformerBlock(
   layer: LayerContext,
   scope: string,
-  x: Value,
-  context: Value,
+  x: Expression,
+  context: Expression,
   headSize: number,
-): Value {
+): Expression {
   const { g } = layer;
   return g.scoped(scope, () => {
     const normed = layerNorm(layer, 'norm1', x);
-    let h = op.add(g, x, attention(layer, 'attn1', normed, normed, headSize));
-    h = op.add(g, h, attention(layer, 'attn2', layerNorm(layer, 'norm2', h), context, headSize));
-    return op.add(g, h, gatedFeedForward(layer, 'ff', layerNorm(layer, 'norm3', h)));
+    let h = x.add(attention(layer, 'attn1', normed, normed, headSize));
+    h = h.add(attention(layer, 'attn2', layerNorm(layer, 'norm2', h), context, headSize));
+    return h.add(gatedFeedForward(layer, 'ff', layerNorm(layer, 'norm3', h)));
   });
 }
 
 /** GEGLU (Shazeer 2020): one half of a linear layer's output times GELU of the other, then back to the width of x. */
-function gatedFeedForward(layer: LayerContext, scope: string, x: Value): Value {
+function gatedFeedForward(layer: LayerContext, scope: string, x: Expression): Expression {
   const { g } = layer;
   const features = x.shape[2] ?? 1;
   const inner = 4 * features;
   return g.scoped(scope, () => {
     const both = linear(layer, 'net.0/proj', x, 2 * inner);
-    const [hidden, gate] = op.split(g, both, [inner, inner], 2) as [Value, Value];
-    return linear(layer, 'net.2', op.mul(g, hidden, op.gelu(g, gate)), features);
+    const [hidden, gate] = both.split([inner, inner], 2) as [Expression, Expression];
+    return linear(layer, 'net.2', hidden.mul(gate.gelu()), features);
   });
 }

@@ -1,7 +1,6 @@
 /** @file UNet2DConditionModel of diffusers as a graph: the denoiser of SD 1.x, SD 2.x and SDXL. */
 
-import type { Value } from '../graph/graph.js';
-import * as op from '../graph/ops/index.js';
+import { concat, type Expression } from '../graph/ops/expression.js';
 import { downsample, resnet, upsample } from './blocks.js';
 import type { LayerContext } from './layers.js';
 import { conv2d, groupNorm, linear, timestepEmbedding } from './layers.js';
@@ -31,10 +30,10 @@ export function unet2dCondition(
   const sample = g.input('sample', 'float32', [rows, config.channels, ...sampleSize]);
   const timestep = g.input('timestep', 'float32', [rows]);
   const context = g.input('encoder_hidden_states', 'float32', [rows, tokens, config.crossAttentionDim]);
-  const time = op.silu(g, timeEmbedding(layer, config, timestep, rows));
+  const time = timeEmbedding(layer, config, timestep, rows).silu();
   const { levels, normNumGroups: numGroups, normEps: epsilon, useLinearProjection } = config;
 
-  const block = (scope: string, index: number, x: Value, level: UnetLevel, attends: boolean) => {
+  const block = (scope: string, index: number, x: Expression, level: UnetLevel, attends: boolean) => {
     const { channels, numHeads, transformerLayers: numLayers } = level;
     const h = resnet(layer, `${scope}/resnets.${index}`, x, { channels, numGroups, epsilon, time });
     if (!attends) return h;
@@ -63,13 +62,13 @@ export function unet2dCondition(
   for (const [index, level] of levels.toReversed().entries()) {
     const scope = `up_blocks.${index}`;
     for (let at = 0; at <= level.layers; at++) {
-      x = op.concat(g, [x, skips.pop() as Value], 1);
+      x = concat([x, skips.pop() as Expression], 1);
       x = block(scope, at, x, level, level.attendsUp);
     }
     if (index < levels.length - 1) x = upsample(layer, scope, x);
   }
 
-  x = op.silu(g, groupNorm(layer, 'conv_norm_out', x, numGroups, epsilon));
+  x = groupNorm(layer, 'conv_norm_out', x, numGroups, epsilon).silu();
   g.output(conv2d(layer, 'conv_out', x, config.channels), 'out_sample');
 }
 
@@ -77,26 +76,25 @@ export function unet2dCondition(
 function timeEmbedding(
   layer: LayerContext,
   config: Unet2dConditionConfig,
-  timestep: Value,
+  timestep: Expression,
   rows: number,
-): Value {
+): Expression {
   const { g } = layer;
   const { added, flipSinToCos: cosinesFirst, freqShift } = config;
   const width = config.levels[0]?.channels ?? 1;
-  const embedded = (scope: string, x: Value) =>
+  const embedded = (scope: string, x: Expression) =>
     g.scoped(scope, () => {
-      const hidden = op.silu(g, linear(layer, 'linear_1', x, 4 * width));
+      const hidden = linear(layer, 'linear_1', x, 4 * width).silu();
       return linear(layer, 'linear_2', hidden, 4 * width);
     });
-  const waves = timestepEmbedding(g, timestep, width, { cosinesFirst, freqShift });
+  const waves = timestepEmbedding(timestep, width, { cosinesFirst, freqShift });
   const time = embedded('time_embedding', waves);
   if (!added) return time;
   const textEmbeds = g.input('text_embeds', 'float32', [rows, added.pooledWidth]);
   const timeIds = g.input('time_ids', 'float32', [rows, NUM_TIME_IDS]);
-  const sizes = op.reshape(
-    g,
-    timestepEmbedding(g, timeIds, added.timeEmbedDim, { cosinesFirst, freqShift }),
-    [-1, NUM_TIME_IDS * added.timeEmbedDim],
-  );
-  return op.add(g, time, embedded('add_embedding', op.concat(g, [textEmbeds, sizes], 1)));
+  const sizes = timestepEmbedding(timeIds, added.timeEmbedDim, { cosinesFirst, freqShift }).reshape([
+    -1,
+    NUM_TIME_IDS * added.timeEmbedDim,
+  ]);
+  return time.add(embedded('add_embedding', concat([textEmbeds, sizes], 1)));
 }

@@ -4,9 +4,10 @@
  */
 
 import { TributaryError } from '../../errors.js';
-import type { StoredTensor, Value } from '../graph/graph.js';
+import type { StoredTensor } from '../graph/graph.js';
 import { formatShape } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
+import type { Expression } from '../graph/ops/expression.js';
 import type { Tensor } from '../tensor.js';
 import { elementCount, float32 } from '../tensor.js';
 
@@ -14,7 +15,11 @@ import { elementCount, float32 } from '../tensor.js';
 export type Initialization = { readonly constant: number } | { readonly stdDev: number };
 
 /** Gives the value of a named weight. */
-export type WeightSource = (name: string, shape: readonly number[], initialization: Initialization) => Value;
+export type WeightSource = (
+  name: string,
+  shape: readonly number[],
+  initialization: Initialization,
+) => Expression;
 
 export interface WeightSpec {
   readonly name: string;

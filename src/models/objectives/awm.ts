@@ -1,9 +1,7 @@
 /** @file AWM's surrogate: PPO's clip, with the denoising error in place of the log-prob. */
 
 import { number, oneOf } from '../../fields.js';
-import type { Value } from '../graph/graph.js';
-import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { ddpoIsLoss } from './ddpo-is.js';
 import { meanSquaredDistance } from './log-prob.js';
 import { penalizedLoss } from './penalized-loss.js';
@@ -63,27 +61,26 @@ export const awm = defineSurrogate({
     references: settings.klWeight === 0 ? ['old'] : ['old', 'pretrained'],
     // Its band lies around a ratio of errors, not around the ratio of log-probs.
     clipRange: null,
-    loss: (g, values) => {
+    loss: (values) => {
       const { policy, advantage } = values;
       const old = requireReference(values, 'old', 'awm');
-      const logLikelihood = (of: DenoisingPolicy) => logLikelihoodOf(g, of, values, settings.likelihood);
-      const ratio = op.exp(g, op.sub(g, logLikelihood(policy), logLikelihood(old)));
-      return penalizedLoss(g, ddpoIsLoss(g, { ratio, advantage }, settings), settings.klWeight, () =>
-        meanSquaredDistance(g, policy.modelOutput, requireReference(values, 'pretrained', 'awm').modelOutput),
+      const logLikelihood = (of: DenoisingPolicy) => logLikelihoodOf(of, values, settings.likelihood);
+      const ratio = logLikelihood(policy).sub(logLikelihood(old)).exp();
+      return penalizedLoss(ddpoIsLoss({ ratio, advantage }, settings), settings.klWeight, () =>
+        meanSquaredDistance(policy.modelOutput, requireReference(values, 'pretrained', 'awm').modelOutput),
       );
     },
   }),
 });
 
 function logLikelihoodOf(
-  g: GraphBuilder,
   { modelOutput }: DenoisingPolicy,
   { target, noiseScale }: DenoisingValues,
   likelihood: Likelihood,
-): Value {
-  const error = meanSquaredDistance(g, modelOutput, target);
-  if (likelihood === 'squared-error') return op.neg(g, error);
-  const power = op.pow(g, op.add(g, error, g.scalar(ERROR_FLOOR)), g.scalar(HUBER_POWER));
-  const rooted = op.sub(g, power, g.scalar(ERROR_FLOOR ** HUBER_POWER));
-  return op.mul(g, op.mul(g, rooted, noiseScale), g.scalar(-1 / HUBER_POWER));
+): Expression {
+  const error = meanSquaredDistance(modelOutput, target);
+  if (likelihood === 'squared-error') return error.neg();
+  const power = error.add(ERROR_FLOOR).pow(HUBER_POWER);
+  const rooted = power.sub(ERROR_FLOOR ** HUBER_POWER);
+  return rooted.mul(noiseScale).mul(-1 / HUBER_POWER);
 }

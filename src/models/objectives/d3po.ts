@@ -1,9 +1,7 @@
 /** @file D3PO's surrogate: preferences between two branches, step by step. */
 
 import { number } from '../../fields.js';
-import type { Value } from '../graph/graph.js';
-import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { requireReference } from './reference-policies.js';
 import { defineSurrogate } from './surrogate.js';
 
@@ -37,20 +35,17 @@ export const d3po = defineSurrogate({
     references: ['pretrained'],
     // Its band lies around the ratio to the pretrained model, not around the ratio to the policy that sampled.
     clipRange: null,
-    loss: (g, values) => {
+    loss: (values) => {
       const { policy } = values;
       const pretrained = requireReference(values, 'pretrained', 'd3po');
-      const logRatio = op.sub(g, policy.logProb, pretrained.logProb);
-      const [preferred, rejected] = halves(
-        g,
-        op.clip(g, logRatio, Math.log(1 - clipRange), Math.log(1 + clipRange)),
-      );
-      return op.softplus(g, op.mul(g, op.sub(g, preferred, rejected), g.scalar(-preferenceBeta)));
+      const logRatio = policy.logProb.sub(pretrained.logProb);
+      const [preferred, rejected] = halves(logRatio.clip(Math.log(1 - clipRange), Math.log(1 + clipRange)));
+      return preferred.sub(rejected).mul(-preferenceBeta).softplus();
     },
   }),
 });
 
-function halves(g: GraphBuilder, rows: Value): [first: Value, second: Value] {
+function halves(rows: Expression): [first: Expression, second: Expression] {
   const half = (rows.shape[0] ?? 0) / 2;
-  return op.split(g, rows, [half, half], 0) as [Value, Value];
+  return rows.split([half, half], 0) as [Expression, Expression];
 }

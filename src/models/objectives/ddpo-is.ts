@@ -1,9 +1,7 @@
 /** @file DDPO's importance-sampled surrogate. */
 
 import { number } from '../../fields.js';
-import type { Value } from '../graph/graph.js';
-import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { defineSurrogate } from './surrogate.js';
 
 export interface ClippedSurrogateSettings {
@@ -15,9 +13,9 @@ export interface ClippedSurrogateSettings {
 
 export interface RatioAndAdvantage {
   /** exp(logProb - oldLogProb), [M]. */
-  readonly ratio: Value;
+  readonly ratio: Expression;
   /** [M]. */
-  readonly advantage: Value;
+  readonly advantage: Expression;
 }
 
 /**
@@ -25,13 +23,12 @@ export interface RatioAndAdvantage {
  * (Black et al. 2023, DDPO-IS with the clip of PPO; ddpo-pytorch scripts/train.py; B²-DiffuRL uses the same with e = 0.1).
  */
 export function ddpoIsLoss(
-  g: GraphBuilder,
   { ratio, advantage }: RatioAndAdvantage,
   { clipRange, advClipMax }: ClippedSurrogateSettings,
-): Value {
-  const loss = op.neg(g, op.clip(g, advantage, -advClipMax, advClipMax));
-  const clippedRatio = op.clip(g, ratio, 1 - clipRange, 1 + clipRange);
-  return op.max(g, op.mul(g, loss, ratio), op.mul(g, loss, clippedRatio));
+): Expression {
+  const loss = advantage.clip(-advClipMax, advClipMax).neg();
+  const clippedRatio = ratio.clip(1 - clipRange, 1 + clipRange);
+  return loss.mul(ratio).max(loss.mul(clippedRatio));
 }
 
 export const clipRangeField = number({ from: '(0', to: '1)' })
@@ -53,7 +50,7 @@ export const ddpoIs = defineSurrogate({
     trainsOn: 'steps',
     references: [],
     clipRange: settings.clipRange,
-    loss: (g, { policy, oldLogProb, advantage }) =>
-      ddpoIsLoss(g, { ratio: op.exp(g, op.sub(g, policy.logProb, oldLogProb)), advantage }, settings),
+    loss: ({ policy, oldLogProb, advantage }) =>
+      ddpoIsLoss({ ratio: policy.logProb.sub(oldLogProb).exp(), advantage }, settings),
   }),
 });

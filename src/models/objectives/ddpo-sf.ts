@@ -1,6 +1,5 @@
 /** @file DDPO's score-function surrogate: REINFORCE. */
 
-import * as op from '../graph/ops/index.js';
 import { advClipMaxField } from './ddpo-is.js';
 import { defineSurrogate } from './surrogate.js';
 
@@ -22,7 +21,6 @@ export const ddpoSf = defineSurrogate({
     trainsOn: 'steps',
     references: [],
     clipRange: null,
-    loss: (g, { policy, advantage }) =>
-      op.neg(g, op.mul(g, op.clip(g, advantage, -advClipMax, advClipMax), policy.logProb)),
+    loss: ({ policy, advantage }) => advantage.clip(-advClipMax, advClipMax).mul(policy.logProb).neg(),
   }),
 });

@@ -1,9 +1,7 @@
 /** @file DiffusionNFT's surrogate: toward good pictures and away from bad ones, by mixing the policy with its elder. */
 
 import { number } from '../../fields.js';
-import type { Value } from '../graph/graph.js';
-import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { meanSquaredDistance } from './log-prob.js';
 import { penalizedLoss } from './penalized-loss.js';
 import { requireReference } from './reference-policies.js';
@@ -52,19 +50,18 @@ export const diffusionNft = defineSurrogate({
     timestepsPerSample,
     references: klWeight === 0 ? ['old'] : ['old', 'pretrained'],
     clipRange: null,
-    loss: (g, values) => {
+    loss: (values) => {
       const { policy, advantage, cleanLatents } = values;
       const old = requireReference(values, 'old', 'diffusion-nft').cleanPrediction;
-      const step = op.mul(g, op.sub(g, policy.cleanPrediction, old), g.scalar(mixtureBeta));
-      const toward = selfNormalizedDistance(g, op.add(g, old, step), cleanLatents);
-      const away = selfNormalizedDistance(g, op.sub(g, old, step), cleanLatents);
-      const clipped = op.clip(g, advantage, -advClipMax, advClipMax);
-      const good = op.add(g, op.mul(g, clipped, g.scalar(0.5 / advClipMax)), g.scalar(0.5));
-      const bad = op.sub(g, g.scalar(1), good);
-      const mixed = op.add(g, op.mul(g, good, toward), op.mul(g, bad, away));
-      return penalizedLoss(g, op.mul(g, mixed, g.scalar(advClipMax / mixtureBeta)), klWeight, () =>
+      const step = policy.cleanPrediction.sub(old).mul(mixtureBeta);
+      const toward = selfNormalizedDistance(old.add(step), cleanLatents);
+      const away = selfNormalizedDistance(old.sub(step), cleanLatents);
+      const clipped = advantage.clip(-advClipMax, advClipMax);
+      const good = clipped.mul(0.5 / advClipMax).add(0.5);
+      const bad = good.subtractFrom(1);
+      const mixed = good.mul(toward).add(bad.mul(away));
+      return penalizedLoss(mixed.mul(advClipMax / mixtureBeta), klWeight, () =>
         meanSquaredDistance(
-          g,
           policy.modelOutput,
           requireReference(values, 'pretrained', 'diffusion-nft').modelOutput,
         ),
@@ -74,9 +71,9 @@ export const diffusionNft = defineSurrogate({
 });
 
 /** mean_D (x̂ - x_0)² of every row, divided by its own mean_D |x̂ - x_0| as a constant. */
-function selfNormalizedDistance(g: GraphBuilder, prediction: Value, cleanLatents: Value): Value {
+function selfNormalizedDistance(prediction: Expression, cleanLatents: Expression): Expression {
   const axes = cleanLatents.shape.slice(1).map((_, axis) => axis + 1);
-  const distance = op.reduceMean(g, op.abs(g, op.sub(g, prediction, cleanLatents)), axes, false);
-  const divisor = g.stopGradient(op.clip(g, distance, DISTANCE_FLOOR));
-  return op.div(g, meanSquaredDistance(g, prediction, cleanLatents), divisor);
+  const distance = prediction.sub(cleanLatents).abs().reduceMean(axes, false);
+  const divisor = distance.clip(DISTANCE_FLOOR).stopGradient();
+  return meanSquaredDistance(prediction, cleanLatents).div(divisor);
 }

@@ -1,7 +1,6 @@
 /** @file DPOK's surrogate: policy gradient with a clamped ratio, and a KL to the pretrained model. */
 
 import { number, oneOf } from '../../fields.js';
-import * as op from '../graph/ops/index.js';
 import { clipRangeField } from './ddpo-is.js';
 import { meanSquaredDistance } from './log-prob.js';
 import { penalizedLoss } from './penalized-loss.js';
@@ -46,16 +45,16 @@ export const dpok = defineSurrogate({
     trainsOn: 'steps',
     references: klWeight === 0 ? [] : ['pretrained'],
     clipRange,
-    loss: (g, values) => {
+    loss: (values) => {
       const { policy, oldLogProb, advantage, stdDevT } = values;
-      const ratio = op.exp(g, op.sub(g, policy.logProb, oldLogProb));
-      const clamped = op.clip(g, ratio, 1 - clipRange, 1 + clipRange);
-      const loss = op.mul(g, op.mul(g, advantage, clamped), g.scalar(-rewardWeight));
-      return penalizedLoss(g, loss, klWeight, () => {
+      const ratio = policy.logProb.sub(oldLogProb).exp();
+      const clamped = ratio.clip(1 - clipRange, 1 + clipRange);
+      const loss = advantage.mul(clamped).mul(-rewardWeight);
+      return penalizedLoss(loss, klWeight, () => {
         const pretrained = requireReference(values, 'pretrained', 'dpok');
         return kl === 'exact'
-          ? stepKl(g, policy, pretrained, stdDevT)
-          : meanSquaredDistance(g, policy.modelOutput, pretrained.modelOutput);
+          ? stepKl(policy, pretrained, stdDevT)
+          : meanSquaredDistance(policy.modelOutput, pretrained.modelOutput);
       });
     },
   }),

@@ -1,7 +1,6 @@
 /** @file GRPO-Guard's surrogate: a ratio that is centered and equally wide at every step, so that the clip binds evenly. */
 
 import { number } from '../../fields.js';
-import * as op from '../graph/ops/index.js';
 import { advClipMaxField, ddpoIsLoss } from './ddpo-is.js';
 import { requireReference } from './reference-policies.js';
 import { stepKl } from './step-kl.js';
@@ -41,13 +40,13 @@ export const grpoGuard = defineSurrogate({
     references: ['old'],
     // Its band lies around the corrected ratio, not around the ratio of the log-probs.
     clipRange: null,
-    loss: (g, values) => {
+    loss: (values) => {
       const { policy, advantage, stdDevT, outputCoefficient } = values;
       const old = requireReference(values, 'old', 'grpo-guard');
-      const logRatio = op.sub(g, policy.logProb, old.logProb);
-      const centered = op.add(g, logRatio, stepKl(g, policy, old, stdDevT));
-      const ratio = op.exp(g, op.mul(g, centered, stdDevT));
-      return op.div(g, ddpoIsLoss(g, { ratio, advantage }, settings), op.abs(g, outputCoefficient));
+      const logRatio = policy.logProb.sub(old.logProb);
+      const centered = logRatio.add(stepKl(policy, old, stdDevT));
+      const ratio = centered.mul(stdDevT).exp();
+      return ddpoIsLoss({ ratio, advantage }, settings).div(outputCoefficient.abs());
     },
   }),
 });

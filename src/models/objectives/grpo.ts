@@ -1,7 +1,6 @@
 /** @file Flow-GRPO's surrogate: PPO's clip, and a KL to the pretrained model. */
 
 import { number } from '../../fields.js';
-import * as op from '../graph/ops/index.js';
 import { advClipMaxField, clipRangeField, ddpoIsLoss } from './ddpo-is.js';
 import { penalizedLoss } from './penalized-loss.js';
 import { requireReference } from './reference-policies.js';
@@ -34,11 +33,11 @@ export const grpo = defineSurrogate({
     trainsOn: 'steps',
     references: settings.klWeight === 0 ? [] : ['pretrained'],
     clipRange: settings.clipRange,
-    loss: (g, values) => {
+    loss: (values) => {
       const { policy, oldLogProb, advantage, stdDevT } = values;
-      const ratio = op.exp(g, op.sub(g, policy.logProb, oldLogProb));
-      return penalizedLoss(g, ddpoIsLoss(g, { ratio, advantage }, settings), settings.klWeight, () =>
-        stepKl(g, policy, requireReference(values, 'pretrained', 'grpo'), stdDevT),
+      const ratio = policy.logProb.sub(oldLogProb).exp();
+      return penalizedLoss(ddpoIsLoss({ ratio, advantage }, settings), settings.klWeight, () =>
+        stepKl(policy, requireReference(values, 'pretrained', 'grpo'), stdDevT),
       );
     },
   }),

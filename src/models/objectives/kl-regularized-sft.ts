@@ -1,7 +1,6 @@
 /** @file Reward-weighted supervised fine-tuning with a KL, the method that DPOK is compared with. */
 
 import { number, oneOf } from '../../fields.js';
-import * as op from '../graph/ops/index.js';
 import { meanSquaredDistance } from './log-prob.js';
 import { penalizedLoss } from './penalized-loss.js';
 import { requireReference } from './reference-policies.js';
@@ -42,16 +41,15 @@ export const klRegularizedSft = defineSurrogate({
     timestepsPerSample,
     references: form === 'kl-o' && gamma > 0 ? ['pretrained'] : [],
     clipRange: null,
-    loss: (g, values) => {
+    loss: (values) => {
       const { policy, advantage, target, cleanLatents } = values;
       if (form === 'kl-d') {
-        const weight = op.relu(g, op.add(g, advantage, g.scalar(gamma)));
-        return op.mul(g, weight, meanSquaredDistance(g, policy.modelOutput, target));
+        const weight = advantage.add(gamma).relu();
+        return weight.mul(meanSquaredDistance(policy.modelOutput, target));
       }
-      const weighted = op.mul(g, advantage, meanSquaredDistance(g, cleanLatents, policy.cleanPrediction));
-      return penalizedLoss(g, weighted, gamma, () =>
+      const weighted = advantage.mul(meanSquaredDistance(cleanLatents, policy.cleanPrediction));
+      return penalizedLoss(weighted, gamma, () =>
         meanSquaredDistance(
-          g,
           requireReference(values, 'pretrained', 'sft').cleanPrediction,
           policy.cleanPrediction,
         ),

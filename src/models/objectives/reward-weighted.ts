@@ -1,7 +1,6 @@
 /** @file Reward-weighted regression: the denoising loss, better pictures weighing more. */
 
 import { number, oneOf } from '../../fields.js';
-import * as op from '../graph/ops/index.js';
 import { meanSquaredDistance } from './log-prob.js';
 import { defineSurrogate } from './surrogate.js';
 import { timestepsPerSampleField } from './timesteps-per-sample.js';
@@ -63,7 +62,6 @@ export const rewardWeighted = defineSurrogate({
       weighting === 'exponential'
         ? exponentialWeights(advantages, inverseTemperature)
         : bestTenthWeights(advantages),
-    loss: (g, { policy, target, advantage }) =>
-      op.mul(g, advantage, meanSquaredDistance(g, policy.modelOutput, target)),
+    loss: ({ policy, target, advantage }) => advantage.mul(meanSquaredDistance(policy.modelOutput, target)),
   }),
 });

@@ -1,8 +1,6 @@
 /** @file How far two policies are apart at one denoising step. */
 
-import type { Value } from '../graph/graph.js';
-import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { meanSquaredDistance } from './log-prob.js';
 import type { StepPolicy } from './surrogate.js';
 
@@ -13,7 +11,7 @@ import type { StepPolicy } from './surrogate.js';
  *
  * In nats **per dimension**, the scale of the log-probs, which are means over dimensions too; times D it is the KL of the step.
  */
-export function stepKl(g: GraphBuilder, policy: StepPolicy, other: StepPolicy, stdDevT: Value): Value {
-  const twiceVariance = op.mul(g, op.mul(g, stdDevT, stdDevT), g.scalar(2));
-  return op.div(g, meanSquaredDistance(g, policy.mean, other.mean), twiceVariance);
+export function stepKl(policy: StepPolicy, other: StepPolicy, stdDevT: Expression): Expression {
+  const twiceVariance = stdDevT.mul(stdDevT).mul(2);
+  return meanSquaredDistance(policy.mean, other.mean).div(twiceVariance);
 }

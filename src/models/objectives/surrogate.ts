@@ -7,8 +7,7 @@
  */
 
 import { entriesOf } from '../../catalog.js';
-import type { Value } from '../graph/graph.js';
-import type { GraphBuilder } from '../graph/ops/builder.js';
+import type { Expression } from '../graph/ops/expression.js';
 
 /** A policy that the surrogate compares with; no gradient flows into it. Each costs one more forward pass. */
 export type ReferencePolicy = 'old' | 'pretrained';
@@ -16,11 +15,11 @@ export type ReferencePolicy = 'old' | 'pretrained';
 /** What one policy says of a step x_i -> x_{i+1}. */
 export interface StepPolicy {
   /** The network's output, after guidance: [M, C, H, W]. */
-  readonly modelOutput: Value;
+  readonly modelOutput: Expression;
   /** μ = a x_i + k out: [M, C, H, W]. */
-  readonly mean: Value;
+  readonly mean: Expression;
   /** log π(x_{i+1} | x_i), the mean over dimensions: [M]. */
-  readonly logProb: Value;
+  readonly logProb: Expression;
 }
 
 /** What a surrogate of denoising steps reads. */
@@ -30,20 +29,20 @@ export interface StepValues {
   readonly old?: StepPolicy;
   readonly pretrained?: StepPolicy;
   /** The log-prob that the sampler recorded: [M]. */
-  readonly oldLogProb: Value;
+  readonly oldLogProb: Expression;
   /** [M]. */
-  readonly advantage: Value;
+  readonly advantage: Expression;
   /** σ and k of every row's step: [M]. */
-  readonly stdDevT: Value;
-  readonly outputCoefficient: Value;
+  readonly stdDevT: Expression;
+  readonly outputCoefficient: Expression;
 }
 
 /** What one policy says of a noised picture x_t. */
 export interface DenoisingPolicy {
   /** The network's output (ε, v or x_0, as the model was trained), after guidance: [M, C, H, W]. */
-  readonly modelOutput: Value;
+  readonly modelOutput: Expression;
   /** x̂_0 that it stands for: [M, C, H, W]. */
-  readonly cleanPrediction: Value;
+  readonly cleanPrediction: Expression;
 }
 
 /** What a surrogate of the forward process reads: x_t = signalScale x_0 + noiseScale n. */
@@ -52,14 +51,14 @@ export interface DenoisingValues {
   readonly old?: DenoisingPolicy;
   readonly pretrained?: DenoisingPolicy;
   /** x_0, a sampled picture: [M, C, H, W]. */
-  readonly cleanLatents: Value;
+  readonly cleanLatents: Expression;
   /** What the network's output should be for this x_0 and n: [M, C, H, W]. */
-  readonly target: Value;
+  readonly target: Expression;
   /** √ᾱ_t and √(1 - ᾱ_t), or 1 - σ and σ of a flow: [M]. */
-  readonly signalScale: Value;
-  readonly noiseScale: Value;
+  readonly signalScale: Expression;
+  readonly noiseScale: Expression;
   /** [M]. */
-  readonly advantage: Value;
+  readonly advantage: Expression;
 }
 
 interface Common {
@@ -74,13 +73,13 @@ interface Common {
 /** Trained on steps of trajectories; `loss` is [M]. */
 export interface StepSurrogate extends Common {
   readonly trainsOn: 'steps';
-  readonly loss: (g: GraphBuilder, values: StepValues) => Value;
+  readonly loss: (values: StepValues) => Expression;
 }
 
 /** Trained on pairs of branches at the same step: row m is preferred to row M/2 + m; `loss` is [M/2]. */
 export interface PairSurrogate extends Common {
   readonly trainsOn: 'pairs';
-  readonly loss: (g: GraphBuilder, values: StepValues) => Value;
+  readonly loss: (values: StepValues) => Expression;
 }
 
 /** Trained on sampled pictures, noised anew; `loss` is [M]. */
@@ -90,7 +89,7 @@ export interface DenoisingSurrogate extends Common {
   readonly timestepsPerSample: number;
   /** Turns the advantages of an update into what the loss reads; default: as they are. */
   readonly transformAdvantages?: (advantages: readonly number[]) => number[];
-  readonly loss: (g: GraphBuilder, values: DenoisingValues) => Value;
+  readonly loss: (values: DenoisingValues) => Expression;
 }
 
 export type Surrogate = StepSurrogate | PairSurrogate | DenoisingSurrogate;

@@ -1,8 +1,7 @@
 /** @file The objective of surrogates that are trained on sampled pictures, noised anew: the forward process. */
 
-import type { Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { linearCombination } from '../objectives/log-prob.js';
 import type { DenoisingPolicy, DenoisingSurrogate } from '../objectives/surrogate.js';
 import type { Objective, PolicyOutputs } from './objective.js';
@@ -15,16 +14,16 @@ export function denoisingObjective(
   g: GraphBuilder,
   surrogate: DenoisingSurrogate,
   outputs: PolicyOutputs,
-  latents: Value,
+  latents: Expression,
 ): Objective {
   const [rows = 1] = latents.shape;
   const perRow = (name: string) => g.input(name, 'float32', [rows]);
   const [a, k] = [perRow('latentsCoefficient'), perRow('outputCoefficient')];
-  const policyOf = (modelOutput: Value): DenoisingPolicy => ({
+  const policyOf = (modelOutput: Expression): DenoisingPolicy => ({
     modelOutput,
-    cleanPrediction: linearCombination(g, a, latents, k, modelOutput),
+    cleanPrediction: linearCombination(a, latents, k, modelOutput),
   });
-  const losses = surrogate.loss(g, {
+  const losses = surrogate.loss({
     policy: policyOf(outputs.policy),
     ...(outputs.old && { old: policyOf(outputs.old) }),
     ...(outputs.pretrained && { pretrained: policyOf(outputs.pretrained) }),
@@ -34,5 +33,5 @@ export function denoisingObjective(
     noiseScale: perRow('noiseScale'),
     advantage: perRow('advantage'),
   });
-  return { loss: op.sumAll(g, op.mul(g, losses, perRow('weight'))), diagnostics: {} };
+  return { loss: losses.mul(perRow('weight')).sumAll(), diagnostics: {} };
 }

@@ -9,7 +9,6 @@ import type { Graph, Node, Precision } from '../graph/graph.js';
 import { halfConstants } from '../graph/half/half-constants.js';
 import { inHalfPrecision } from '../graph/half/half-precision.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
 import { addReference } from '../graph/passes/add-reference.js';
 import { gatherAttention, isAttention, writeAttention } from '../graph/passes/attention.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
@@ -87,7 +86,7 @@ export async function buildPolicyGraph(
   const lowered = lowerForTraining(withReferences(adapted, model, references, parameters));
   const g = GraphBuilder.from(isHalf ? scaleBeforeProduct(lowered) : gatherAttention(lowered));
   const network = new Set(g.nodes);
-  const guided = (name: string) => guidedExpression(g, g.value(name), guidanceScale);
+  const guided = (name: string) => guidedExpression(g.value(name), guidanceScale);
   g.clearOutputs();
 
   const { loss, diagnostics } = g.scoped('objective', () => {
@@ -95,7 +94,7 @@ export async function buildPolicyGraph(
       policy: guided('out_sample'),
       ...Object.fromEntries(references.map((reference) => [reference, guided(`${reference}:out_sample`)])),
     };
-    const latents = op.slice(g, g.value('sample'), { starts: [0], ends: [minibatchSize], axes: [0] });
+    const latents = g.value('sample').slice({ starts: [0], ends: [minibatchSize], axes: [0] });
     return surrogate.trainsOn === 'denoising'
       ? denoisingObjective(g, surrogate, outputs, latents)
       : stepObjective(g, surrogate, outputs, latents);

@@ -1,8 +1,7 @@
 /** @file The objective of surrogates that are trained on steps of trajectories, or on pairs of such steps. */
 
-import type { Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { type StepTransition, stepPolicy } from '../objectives/log-prob.js';
 import { stepKl } from '../objectives/step-kl.js';
 import type { PairSurrogate, StepSurrogate } from '../objectives/surrogate.js';
@@ -20,7 +19,7 @@ export function stepObjective(
   g: GraphBuilder,
   surrogate: StepSurrogate | PairSurrogate,
   outputs: PolicyOutputs,
-  latents: Value,
+  latents: Expression,
 ): Objective {
   const [rows = 1, ...rest] = latents.shape;
   const perRow = (name: string) => g.input(name, 'float32', [rows]);
@@ -32,11 +31,11 @@ export function stepObjective(
     stdDevT: perRow('stdDevT'),
   };
   const oldLogProb = perRow('oldLogProb');
-  const policy = stepPolicy(g, step, outputs.policy);
-  const old = outputs.old && stepPolicy(g, step, outputs.old);
-  const pretrained = outputs.pretrained && stepPolicy(g, step, outputs.pretrained);
+  const policy = stepPolicy(step, outputs.policy);
+  const old = outputs.old && stepPolicy(step, outputs.old);
+  const pretrained = outputs.pretrained && stepPolicy(step, outputs.pretrained);
   const { stdDevT, outputCoefficient } = step;
-  const losses = surrogate.loss(g, {
+  const losses = surrogate.loss({
     policy,
     ...(old && { old }),
     ...(pretrained && { pretrained }),
@@ -45,14 +44,14 @@ export function stepObjective(
     stdDevT,
     outputCoefficient,
   });
-  const weights = op.slice(g, perRow('weight'), { starts: [0], ends: [losses.shape[0] ?? 1], axes: [0] });
+  const weights = perRow('weight').slice({ starts: [0], ends: [losses.shape[0] ?? 1], axes: [0] });
   const dimensions = rest.reduce((product, size) => product * size, 1);
   return {
-    loss: op.sumAll(g, op.mul(g, losses, weights)),
+    loss: losses.mul(weights).sumAll(),
     diagnostics: {
-      ratio: op.exp(g, op.sub(g, policy.logProb, oldLogProb)),
+      ratio: policy.logProb.sub(oldLogProb).exp(),
       ...(pretrained && {
-        klToPretrained: op.mul(g, stepKl(g, policy, pretrained, stdDevT), g.scalar(dimensions)),
+        klToPretrained: stepKl(policy, pretrained, stdDevT).mul(dimensions),
       }),
     },
   };

@@ -5,9 +5,9 @@
 
 import { gradientOutputs } from '../autodiff/gradient-outputs.js';
 import type { Engine, GradientRequest } from '../engines/contract/engine.js';
-import type { Graph, Value } from '../graph/graph.js';
+import type { Graph } from '../graph/graph.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import { concat, type Expression } from '../graph/ops/expression.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
@@ -108,9 +108,9 @@ export function buildValueTraining(
 ): { readonly graph: Graph; readonly gradients: GradientRequest | undefined } {
   const g = new GraphBuilder();
   const value = emitValue(g, shapes, settings);
-  const residual = op.sub(g, value, g.input('reward', 'float32', value.shape));
-  const squares = op.mul(g, residual, residual);
-  const loss = op.sumAll(g, op.mul(g, squares, g.input('weight', 'float32', value.shape)));
+  const residual = value.sub(g.input('reward', 'float32', value.shape));
+  const squares = residual.mul(residual);
+  const loss = squares.mul(g.input('weight', 'float32', value.shape)).sumAll();
   const names = valueWeights(shapes, settings.hidden).map(({ name }) => name);
   const gradients = gradientOutputs(
     engine,
@@ -121,18 +121,24 @@ export function buildValueTraining(
   return { graph: g.build(), gradients };
 }
 
-function emitValue(g: GraphBuilder, shapes: ValueShapes, { hidden, batchSize }: ValueNetworkSettings): Value {
+function emitValue(
+  g: GraphBuilder,
+  shapes: ValueShapes,
+  { hidden, batchSize }: ValueNetworkSettings,
+): Expression {
   for (const { name, shape } of valueWeights(shapes, hidden)) g.input(name, 'float32', shape);
-  const linear = (layer: string, x: Value) =>
-    op.add(g, op.matMul(g, x, g.value(`${layer}.weight`)), g.value(`${layer}.bias`));
+  const linear = (layer: string, x: Expression) =>
+    x.matMul(g.value(`${layer}.weight`)).add(g.value(`${layer}.bias`));
   const latents = g.input('latents', 'float32', [batchSize, shapes.latentSize]);
   const promptEmbeds = g.input('promptEmbeds', 'float32', [batchSize, shapes.embedWidth]);
   const step = g.input('step', 'int64', [batchSize]);
-  let x = op.concat(g, [latents, promptEmbeds], 1);
+  let x = concat([latents, promptEmbeds], 1);
   for (const layer of LAYERS) {
     x = g.scoped(layer, () =>
-      op.relu(g, op.mul(g, linear(layer, x), op.gather(g, g.value(`${layer}.scale`), step))),
+      linear(layer, x)
+        .mul(g.value(`${layer}.scale`).gather(step))
+        .relu(),
     );
   }
-  return g.scoped('output', () => op.reshape(g, linear('output', x), [batchSize]));
+  return g.scoped('output', () => linear('output', x).reshape([batchSize]));
 }

@@ -2,8 +2,9 @@
 
 import { gradients } from '../autodiff/backward.js';
 import type { Tensors } from '../engines/contract/engine.js';
-import type { Graph, Value } from '../graph/graph.js';
+import type { Graph } from '../graph/graph.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
 import type { WeightSource, WeightSpec } from '../networks/weights.js';
 import { trainableWeights } from '../networks/weights.js';
@@ -21,7 +22,7 @@ export const gradientName = (weight: string) => `gradient:${weight}`;
 
 /** Builds a training graph: the loss of a network, and its gradient with respect to every weight that the network asks for. */
 export function trainingGraph(
-  build: (g: GraphBuilder, weights: WeightSource) => Value,
+  build: (g: GraphBuilder, weights: WeightSource) => Expression,
 ): Pick<Trainee, 'graph' | 'weights'> {
   const forward = new GraphBuilder();
   const weights: WeightSpec[] = [];
@@ -34,6 +35,6 @@ export function trainingGraph(
     weights.map(({ name }) => g.value(name)),
   );
   for (const [index, { name }] of weights.entries())
-    g.output(derivatives[index] as Value, gradientName(name));
+    g.output(derivatives[index] as Expression, gradientName(name));
   return { graph: g.build(), weights };
 }

@@ -3,9 +3,8 @@
  * an output speaks of, x̂_0, is the same.
  */
 import type { DdimSchedule } from '../diffusion/noise-schedule.js';
-import type { Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
-import * as op from '../graph/ops/index.js';
+import type { Expression } from '../graph/ops/expression.js';
 import { float32 } from '../tensor.js';
 import type { WrappedInputs, Wrapping } from './wrap-denoiser.js';
 
@@ -16,12 +15,11 @@ import type { WrappedInputs, Wrapping } from './wrap-denoiser.js';
 export function asVPrediction({ alphasCumprod }: DdimSchedule): Wrapping {
   return {
     after(g, { sample, timestep }, epsilon) {
-      const at = timestep.type === 'float32' ? op.cast(g, timestep, 'int64') : timestep;
-      const perRow = (values: Float64Array) =>
-        asFactor(g, op.gather(g, table(g, values), op.reshape(g, at, [-1])));
+      const at = timestep.type === 'float32' ? timestep.cast('int64') : timestep;
+      const perRow = (values: Float64Array) => asFactor(table(g, values).gather(at.reshape([-1])));
       const signal = perRow(alphasCumprod.map(Math.sqrt));
       const noise = perRow(alphasCumprod.map((alphaProd) => Math.sqrt(1 - alphaProd)));
-      return op.div(g, op.sub(g, epsilon, op.mul(g, noise, sample)), signal);
+      return epsilon.sub(noise.mul(sample)).div(signal);
     },
   };
 }
@@ -42,11 +40,11 @@ export function asFlow(schedule: DdimSchedule): Wrapping {
   return {
     timestepType: 'float32',
     before(g, { sample, timestep }) {
-      const level = noiseLevel(g, schedule, timestep);
+      const level = noiseLevel(schedule, timestep);
       const told = matchingTimestep(g, schedule, level);
       return {
-        sample: op.div(g, sample, asFactor(g, lengthOf(g, level))),
-        timestep: op.reshape(g, told, timestep.shape.length === 0 ? [] : [-1]),
+        sample: sample.div(asFactor(lengthOf(level))),
+        timestep: told.reshape(timestep.shape.length === 0 ? [] : [-1]),
       };
     },
     after: (g, inputs, epsilon) => velocity(g, schedule, inputs, epsilon),
@@ -57,47 +55,47 @@ function velocity(
   g: GraphBuilder,
   schedule: DdimSchedule,
   { sample, timestep }: WrappedInputs,
-  epsilon: Value,
-): Value {
+  epsilon: Expression,
+): Expression {
   const one = g.scalar(1);
-  const level = noiseLevel(g, schedule, timestep);
-  const sigma = asFactor(g, level);
-  const length = asFactor(g, lengthOf(g, level));
+  const level = noiseLevel(schedule, timestep);
+  const sigma = asFactor(level);
+  const length = asFactor(lengthOf(level));
   const lastAlpha = schedule.alphasCumprod.at(-1)!;
   const mostNoise = g.scalar(noiseLevels(schedule).at(-1)!);
 
   // Signal and noise in sample / length, as far as the model knows them.
-  const signal = op.max(g, op.div(g, op.sub(g, one, sigma), length), g.scalar(Math.sqrt(lastAlpha)));
-  const noise = op.min(g, op.div(g, sigma, length), g.scalar(Math.sqrt(1 - lastAlpha)));
-  const original = op.div(g, op.sub(g, op.div(g, sample, length), op.mul(g, noise, epsilon)), signal);
-  const rest = op.sub(g, sample, op.mul(g, op.sub(g, one, sigma), original));
-  const restNoise = op.div(g, rest, sigma);
-  const wholeNoise = op.where(g, op.greater(g, sigma, mostNoise), restNoise, epsilon);
-  return op.sub(g, wholeNoise, original);
+  const signal = one.sub(sigma).div(length).max(Math.sqrt(lastAlpha));
+  const noise = sigma.div(length).min(Math.sqrt(1 - lastAlpha));
+  const original = sample.div(length).sub(noise.mul(epsilon)).div(signal);
+  const rest = sample.sub(one.sub(sigma).mul(original));
+  const restNoise = rest.div(sigma);
+  const wholeNoise = sigma.greater(mostNoise).where(restNoise, epsilon);
+  return wholeNoise.sub(original);
 }
 
 /** σ [B, 1] of timesteps σ·T. */
-function noiseLevel(g: GraphBuilder, { config }: DdimSchedule, timestep: Value): Value {
-  return op.div(g, op.reshape(g, timestep, [-1, 1]), g.scalar(config.numTrainTimesteps));
+function noiseLevel({ config }: DdimSchedule, timestep: Expression): Expression {
+  return timestep.reshape([-1, 1]).div(config.numTrainTimesteps);
 }
 
 /** √((1-σ)² + σ²) [B, 1]. */
-function lengthOf(g: GraphBuilder, level: Value): Value {
-  const clean = op.sub(g, g.scalar(1), level);
-  return op.sqrt(g, op.add(g, op.mul(g, clean, clean), op.mul(g, level, level)));
+function lengthOf(level: Expression): Expression {
+  const clean = level.subtractFrom(1);
+  return clean.mul(clean).add(level.mul(level)).sqrt();
 }
 
 /** The timestep [B, 1] float32 in 0..T-1 whose noise level is σ [B, 1]: between the two integers around it, by a line. */
-function matchingTimestep(g: GraphBuilder, schedule: DdimSchedule, level: Value): Value {
+function matchingTimestep(g: GraphBuilder, schedule: DdimSchedule, level: Expression): Expression {
   const levels = noiseLevels(schedule);
-  const below = op.cast(g, op.greater(g, level, g.constant(float32(levels, [1, levels.length]))), 'float32');
-  const numBelow = op.reduceSum(g, below, [1]);
-  const lower = op.clip(g, op.sub(g, numBelow, g.scalar(1)), 0, levels.length - 2);
+  const below = level.greater(g.constant(float32(levels, [1, levels.length]))).cast('float32');
+  const numBelow = below.reduceSum([1]);
+  const lower = numBelow.sub(1).clip(0, levels.length - 2);
   const known = table(g, levels);
-  const start = op.gather(g, known, op.cast(g, lower, 'int64'));
-  const end = op.gather(g, known, op.cast(g, op.add(g, lower, g.scalar(1)), 'int64'));
-  const share = op.div(g, op.sub(g, level, start), op.sub(g, end, start));
-  return op.add(g, lower, op.clip(g, share, 0, 1));
+  const start = known.gather(lower.cast('int64'));
+  const end = known.gather(lower.add(1).cast('int64'));
+  const share = level.sub(start).div(end.sub(start));
+  return lower.add(share.clip(0, 1));
 }
 
 /** σ of every timestep: σ/(1-σ) = √((1-ᾱ_t)/ᾱ_t). */
@@ -108,8 +106,8 @@ function noiseLevels({ alphasCumprod }: DdimSchedule): Float32Array {
   });
 }
 
-const table = (g: GraphBuilder, values: Float64Array | Float32Array): Value =>
+const table = (g: GraphBuilder, values: Float64Array | Float32Array): Expression =>
   g.constant(float32(Float32Array.from(values), [values.length]));
 
 /** One number a row as a factor of [B, C, H, W]. */
-const asFactor = (g: GraphBuilder, perRow: Value): Value => op.reshape(g, perRow, [-1, 1, 1, 1]);
+const asFactor = (perRow: Expression): Expression => perRow.reshape([-1, 1, 1, 1]);

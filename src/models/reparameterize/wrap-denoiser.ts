@@ -11,14 +11,15 @@ import { encodeGraph } from '../graph/onnx/encode.js';
 import type { GraphProto, NodeProto } from '../graph/onnx/onnx_pb.js';
 import { ModelProtoSchema } from '../graph/onnx/onnx_pb.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
+import type { Expression } from '../graph/ops/expression.js';
 import type { ElementType } from '../tensor.js';
 
 /** The inputs that a wrapping sees. Sizes that the file leaves open are given as 1: constants must not depend on them. */
 export interface WrappedInputs {
   /** [B, C, H, W] float32. */
-  readonly sample: Value;
+  readonly sample: Expression;
   /** [B], or a scalar where the model takes one timestep for all rows. */
-  readonly timestep: Value;
+  readonly timestep: Expression;
 }
 
 export interface Wrapping {
@@ -27,7 +28,7 @@ export interface Wrapping {
   /** What the model is given in place of its inputs; default: the inputs. */
   readonly before?: (g: GraphBuilder, inputs: WrappedInputs) => WrappedInputs;
   /** The new output, from the new inputs and the model's output. */
-  readonly after: (g: GraphBuilder, inputs: WrappedInputs, output: Value) => Value;
+  readonly after: (g: GraphBuilder, inputs: WrappedInputs, output: Expression) => Expression;
 }
 
 const OUTPUT = 'out_sample';

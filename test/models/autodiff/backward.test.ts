@@ -5,7 +5,8 @@ import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import type { Graph, Value } from '../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import * as op from '../../../src/models/graph/ops/index.js';
+import { conv } from '../../../src/models/graph/ops/convolution.js';
+import type { Expression } from '../../../src/models/graph/ops/expression.js';
 import { float32 } from '../../../src/models/tensor.js';
 import { runGraph } from '../graph/run-graph.js';
 
@@ -20,10 +21,10 @@ const weight = (g: GraphBuilder, name: string, shape: readonly number[]) =>
   g.initializer(name, float32(new Float32Array(shape.reduce((n, size) => n * size, 1)).fill(0.5), shape));
 
 /** An operator that no rule knows, as a loaded model may hold it. */
-function foreign(g: GraphBuilder, op: string, domain: string, x: Value, name: string): Value {
+function foreign(g: GraphBuilder, op: string, domain: string, x: Expression, name: string): Expression {
   const output = { ...x, name: `${name}_output` };
   g.append({ name, op, domain, inputs: [x], outputs: [output], attributes: {} });
-  return output;
+  return g.expression(output);
 }
 
 function errorOf(body: () => unknown): TributaryError {
@@ -40,15 +41,15 @@ describe('gradients', () => {
   it('should add up where a value is used more than once', async () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2]);
-    const loss = op.sumAll(g, op.add(g, op.mul(g, x, op.mul(g, x, x)), op.add(g, x, x)));
-    const [dx] = gradients(g, loss, [x]) as [Value];
+    const loss = x.mul(x.mul(x)).add(x.add(x)).sumAll();
+    const [dx] = gradients(g, loss, [x]) as [Expression];
     expect(await runGraph(engine, g, [dx], { x: float32([2, -1], [2]) })).toEqual([[14, 5]]);
   });
 
   it('should give zeros of its shape for a parameter that the loss does not use', async () => {
     const g = new GraphBuilder();
     const [x, unused] = [g.input('x', 'float32', [2]), g.input('unused', 'float32', [1, 3])];
-    const [dx, none] = gradients(g, op.sumAll(g, x), [x, unused]) as [Value, Value];
+    const [dx, none] = gradients(g, x.sumAll(), [x, unused]) as [Expression, Expression];
     expect(none.shape).toEqual([1, 3]);
     expect(await runGraph(engine, g, [dx, none], { x: float32([5, 6], [2]) })).toEqual([
       [1, 1],
@@ -58,14 +59,14 @@ describe('gradients', () => {
 
   it('should give one for the loss itself', async () => {
     const g = new GraphBuilder();
-    const loss = op.sumAll(g, g.input('x', 'float32', [2]));
+    const loss = g.input('x', 'float32', [2]).sumAll();
     expect(await runGraph(engine, g, gradients(g, loss, [loss]))).toEqual([[1]]);
   });
 
   it('should differentiate by a value in the middle, and stop there', () => {
     const g = new GraphBuilder();
-    const middle = op.exp(g, g.input('x', 'float32', [2]));
-    const [gradient] = gradients(g, op.sumAll(g, op.mul(g, middle, middle)), [middle]) as [Value];
+    const middle = g.input('x', 'float32', [2]).exp();
+    const [gradient] = gradients(g, middle.mul(middle).sumAll(), [middle]) as [Expression];
     g.output(gradient, 'gradient');
     expect(opsOf(g.build())).not.toContain('Log');
     expect(gradient.shape).toEqual([2]);
@@ -75,18 +76,18 @@ describe('gradients', () => {
   it('should let nothing through stopGradient', async () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2]);
-    const loss = op.sumAll(g, op.mul(g, x, g.stopGradient(op.mul(g, x, x))));
-    const [dx] = gradients(g, loss, [x]) as [Value];
+    const loss = x.mul(x.mul(x).stopGradient()).sumAll();
+    const [dx] = gradients(g, loss, [x]) as [Expression];
     expect(await runGraph(engine, g, [dx], { x: float32([2, -3], [2]) })).toEqual([[4, 9]]);
   });
 
   it('should give zeros behind an operator whose derivative is zero', async () => {
     const g = new GraphBuilder();
     const [x, table] = [g.input('x', 'float32', [3]), g.input('table', 'float32', [3])];
-    const [index] = g.emit('ArgMax', [x]) as [Value];
-    const [steps] = g.emit('Floor', [x]) as [Value];
-    const above = op.cast(g, op.greater(g, x, g.scalar(0)), 'float32');
-    const loss = op.sumAll(g, op.add(g, op.gather(g, table, index), op.add(g, steps, above)));
+    const [index] = g.emit('ArgMax', [x]) as [Expression];
+    const [steps] = g.emit('Floor', [x]) as [Expression];
+    const above = x.greater(0).cast('float32');
+    const loss = table.gather(index).add(steps.add(above)).sumAll();
     const found = gradients(g, loss, [x, table]);
     const feeds = { x: float32([0.5, 2, 1], [3]), table: float32([1, 2, 3], [3]) };
     expect(await runGraph(engine, g, found, feeds)).toEqual([
@@ -98,7 +99,7 @@ describe('gradients', () => {
   it('should sum over the axes along which an input was broadcast', async () => {
     const g = new GraphBuilder();
     const [row, column] = [g.input('row', 'float32', [1, 2]), g.input('column', 'float32', [2, 3, 1])];
-    const found = gradients(g, op.sumAll(g, op.mul(g, row, column)), [row, column]);
+    const found = gradients(g, row.mul(column).sumAll(), [row, column]);
     expect(found.map((value) => value.shape)).toEqual([
       [1, 2],
       [2, 3, 1],
@@ -113,8 +114,8 @@ describe('gradients', () => {
   it('should differentiate a gradient again', async () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2]);
-    const [first] = gradients(g, op.sumAll(g, op.sin(g, op.mul(g, x, x))), [x]) as [Value];
-    const [second] = gradients(g, op.sumAll(g, first), [x]) as [Value];
+    const [first] = gradients(g, x.mul(x).sin().sumAll(), [x]) as [Expression];
+    const [second] = gradients(g, first.sumAll(), [x]) as [Expression];
     const [values = []] = await runGraph(engine, g, [second], { x: float32([0.5, -1], [2]) });
     const expected = [0.5, -1].map((v) => 2 * Math.cos(v * v) - 4 * v * v * Math.sin(v * v));
     expect(values).toEqual(expected.map((value) => expect.closeTo(value, 5)));
@@ -126,15 +127,14 @@ describe('what gradients leave out', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2, 3]);
     const [a, b] = [g.input('a', 'float32', [3, 1]), g.input('b', 'float32', [1, 4])];
-    const frozen = op.matMul(
-      g,
-      op.relu(g, op.matMul(g, x, weight(g, 'first', [3, 3]))),
-      weight(g, 'w', [3, 4]),
-    );
-    const adapted = op.add(g, frozen, op.matMul(g, op.matMul(g, x, a), b));
-    const found = gradients(g, op.sumAll(g, adapted), [a, b]);
-    g.output(found[0] as Value, 'da');
-    g.output(found[1] as Value, 'db');
+    const frozen = x
+      .matMul(weight(g, 'first', [3, 3]))
+      .relu()
+      .matMul(weight(g, 'w', [3, 4]));
+    const adapted = frozen.add(x.matMul(a).matMul(b));
+    const found = gradients(g, adapted.sumAll(), [a, b]);
+    g.output(found[0] as Expression, 'da');
+    g.output(found[1] as Expression, 'db');
     // db = (x a)ᵀ dy, da = xᵀ (dy bᵀ); dy is an expanded one. Nothing of the frozen path is needed.
     expect(opsOf(g.build())).toEqual(
       [
@@ -158,13 +158,13 @@ describe('what gradients leave out', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [1, 2, 4, 4]);
     const a = g.input('a', 'float32', [2, 1, 1]);
-    const hidden = op.conv(g, op.mul(g, x, a), weight(g, 'w', [2, 2, 3, 3]), weight(g, 'b', [2]), {
+    const hidden = conv(x.mul(a), weight(g, 'w', [2, 2, 3, 3]), weight(g, 'b', [2]), {
       pads: [1, 1, 1, 1],
     });
-    const [left, right] = op.split(g, op.softmax(g, op.silu(g, hidden), 1), [1, 1], 1) as [Value, Value];
-    const loss = op.meanAll(g, op.max(g, left, op.mul(g, right, right)));
+    const [left, right] = hidden.silu().softmax(1).split([1, 1], 1) as [Expression, Expression];
+    const loss = left.max(right.mul(right)).meanAll();
     g.output(loss, 'loss');
-    g.output(gradients(g, loss, [a])[0] as Value, 'da');
+    g.output(gradients(g, loss, [a])[0] as Expression, 'da');
     const graph = g.build();
     const used = new Set([
       ...graph.outputs.map((output) => output.name),
@@ -186,9 +186,9 @@ describe('what gradients leave out', () => {
       const g = new GraphBuilder();
       const x = g.input('x', 'float32', [1, 4, 7, 7]);
       const channels = 'groups' in options ? 2 : 4;
-      const loss = op.sumAll(g, op.conv(g, x, weight(g, 'w', [4, channels, 3, 3]), undefined, options));
+      const loss = conv(x, weight(g, 'w', [4, channels, 3, 3]), undefined, options).sumAll();
       g.output(loss, 'loss');
-      g.output(gradients(g, loss, [x])[0] as Value, 'dx');
+      g.output(gradients(g, loss, [x])[0] as Expression, 'dx');
       const ops = opsOf(g.build());
       expect(ops.filter((name) => name === 'Conv')).toEqual(forward);
       expect(ops.filter((name) => name === 'ConvTranspose')).toEqual(transposed);
@@ -210,14 +210,14 @@ describe('errors of gradients', () => {
 
   it('should ask for a float32 loss', () => {
     const g = new GraphBuilder();
-    const loss = op.cast(g, g.input('x', 'float32', []), 'float64');
+    const loss = g.input('x', 'float32', []).cast('float64');
     expect(errorOf(() => gradients(g, loss, [loss])).message).toContain('got float64 []');
   });
 
   it('should name an operator without a rule, its node, the loss and the parameters', () => {
     const g = new GraphBuilder();
     const [x, w] = [g.input('x', 'float32', [2]), g.input('w', 'float32', [2])];
-    const loss = op.sumAll(g, foreign(g, 'Mish', '', op.mul(g, x, w), 'block/act'));
+    const loss = foreign(g, 'Mish', '', x.mul(w), 'block/act').sumAll();
     const error = errorOf(() => gradients(g, loss, [x, w]));
     expect(error.code).toBe('TRIB_NO_GRADIENT');
     expect(error.message).toBe(
@@ -228,7 +228,7 @@ describe('errors of gradients', () => {
   it('should name the domain of a fused operator', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2]);
-    const loss = op.sumAll(g, foreign(g, 'Gelu', 'com.microsoft', x, 'act'));
+    const loss = foreign(g, 'Gelu', 'com.microsoft', x, 'act').sumAll();
     expect(errorOf(() => gradients(g, loss, [x])).message).toContain('com.microsoft.Gelu "act"');
   });
 
@@ -236,18 +236,18 @@ describe('errors of gradients', () => {
     const g = new GraphBuilder();
     const [x, w] = [g.input('x', 'float32', [2]), g.input('w', 'float32', [2])];
     const below = foreign(g, 'Mish', '', x, 'below');
-    const y = op.mul(g, below, w);
+    const y = below.mul(w);
     foreign(g, 'Mish', '', y, 'beside');
-    const [steps] = g.emit('Floor', [y]) as [Value];
+    const [steps] = g.emit('Floor', [y]) as [Expression];
     const behindZero = foreign(g, 'Mish', '', steps, 'behind');
-    expect(gradients(g, op.sumAll(g, op.add(g, y, behindZero)), [w])).toHaveLength(1);
+    expect(gradients(g, y.add(behindZero).sumAll(), [w])).toHaveLength(1);
   });
 
   it.each([1, 2])('should refuse a gradient into output %i of LayerNormalization, a statistic', (output) => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2, 3]);
     const outputs = g.emit('LayerNormalization', [x, weight(g, 'scale', [3])], {}, { name: 'norm' });
-    const loss = op.add(g, op.sumAll(g, outputs[0] as Value), op.sumAll(g, outputs[output] as Value));
+    const loss = (outputs[0] as Expression).sumAll().add((outputs[output] as Expression).sumAll());
     const error = errorOf(() => gradients(g, loss, [x]));
     expect(error.code).toBe('TRIB_NO_GRADIENT');
     expect(error.message).toMatch(
@@ -258,8 +258,8 @@ describe('errors of gradients', () => {
   it('should refuse an input that depends on a parameter and has no derivative', () => {
     const g = new GraphBuilder();
     const [x, bound] = [g.input('x', 'float32', [2]), g.input('bound', 'float32', [])];
-    const [clipped] = g.emit('Clip', [x, bound], {}, { name: 'clip' }) as [Value];
-    const error = errorOf(() => gradients(g, op.sumAll(g, clipped), [x, bound]));
+    const [clipped] = g.emit('Clip', [x, bound], {}, { name: 'clip' }) as [Expression];
+    const error = errorOf(() => gradients(g, clipped.sumAll(), [x, bound]));
     expect(error.code).toBe('TRIB_NO_GRADIENT');
     expect(error.message).toBe(
       'Clip "clip": expected input 1 ("bound") not to depend on a parameter, got one that does. Wrap it in stopGradient, or export the model with other operators.',
@@ -278,7 +278,7 @@ describe('errors of gradients', () => {
       outputs: [output],
       attributes: {},
     });
-    expect(errorOf(() => gradients(g, op.sumAll(g, output), [x])).message).toContain(
+    expect(errorOf(() => gradients(g, g.expression(output).sumAll(), [x])).message).toContain(
       'ReduceSum "sum": expected constant axes',
     );
   });

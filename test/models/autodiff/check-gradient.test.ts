@@ -1,16 +1,15 @@
 import { expect, it } from 'vitest';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
-import * as op from '../../../src/models/graph/ops/index.js';
 import { int64 } from '../../../src/models/tensor.js';
 import { checkGradients } from './check-gradient.js';
 import { real, smooth } from './op-case.js';
 
 it('should notice a gradient that is wrong', async () => {
   const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
-  const honest = smooth('Mul', 'whole', [real([3])], (g, x) => op.mul(g, x, x));
-  const wrong = smooth('Mul', 'half the gradient', [real([3])], (g, x) => op.mul(g, x, g.stopGradient(x)));
-  const broken = smooth('Gather', 'cannot be built', [real([3])], (g, x) =>
-    op.reshape(g, op.gather(g, x, g.constant(int64([0]))), [2]),
+  const honest = smooth('Mul', 'whole', [real([3])], (x) => x.mul(x));
+  const wrong = smooth('Mul', 'half the gradient', [real([3])], (x) => x.mul(x.stopGradient()));
+  const broken = smooth('Gather', 'cannot be built', [real([3])], (x) =>
+    x.gather(x.graph.constant(int64([0]))).reshape([2]),
   );
   const findings = await checkGradients(engine, [honest, wrong, broken]);
   expect(findings.get(honest)?.faults).toEqual([]);

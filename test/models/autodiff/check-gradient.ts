@@ -8,7 +8,7 @@ import type { Engine, Tensors } from '../../../src/models/engines/contract/engin
 import type { Graph, Value } from '../../../src/models/graph/graph.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import * as op from '../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../src/models/graph/ops/expression.js';
 import type { Tensor } from '../../../src/models/tensor.js';
 import { elementCount, float32 } from '../../../src/models/tensor.js';
 import type { Draw, OpCase } from './op-case.js';
@@ -63,7 +63,7 @@ export function emitCase(g: GraphBuilder, testCase: OpCase, label: string) {
   const inputs = testCase.inputs.map(({ type, shape }, index) =>
     g.input(inputName(label, index), type, shape),
   );
-  return { inputs, outputs: g.scoped(label, () => testCase.build(g, inputs)) };
+  return { inputs, outputs: g.scoped(label, () => testCase.build(inputs)) };
 }
 
 export function feedsOf(testCase: OpCase, label: string, draw: Draw): Record<string, Tensor> {
@@ -170,13 +170,10 @@ function prepare(forward: GraphBuilder, backward: GraphBuilder, testCase: OpCase
     Float32Array.from({ length: elementCount(shape) }, () => (draw() < 0.5 ? -1 : 1) * (0.5 + draw())),
   );
   const terms = outputs.map((output, index) =>
-    op.sumAll(
-      backward,
-      op.mul(backward, output, backward.constant(float32(weights[index] ?? [], output.shape))),
-    ),
+    output.mul(backward.constant(float32(weights[index] ?? [], output.shape))).sumAll(),
   );
-  const loss = terms.reduce((total, term) => op.add(backward, total, term));
-  const parameters = wanted.map((index) => inputs[index] as Value);
+  const loss = terms.reduce((total, term) => total.add(term));
+  const parameters = wanted.map((index) => inputs[index] as Expression);
   const found = gradients(backward, loss, parameters);
   const declared = outputs.map((_, index) => `${label}.y${index}`);
   const forwardOutputs = emitCase(forward, testCase, label).outputs;
@@ -187,7 +184,7 @@ function prepare(forward: GraphBuilder, backward: GraphBuilder, testCase: OpCase
     backward.output(output, declared[index]);
   });
   found.forEach((gradient, position) => {
-    const parameter = parameters[position] as Value;
+    const parameter = parameters[position] as Expression;
     if (String(gradient.shape) !== String(parameter.shape))
       throw new Error(`the gradient has shape [${gradient.shape}], its parameter [${parameter.shape}]`);
     backward.output(gradient, gradientName(label, wanted[position] ?? 0));

@@ -1,8 +1,7 @@
 /** @file One application of an operator, small enough to be differentiated numerically, and the tensors it is fed. */
 
-import type { Value } from '../../../src/models/graph/graph.js';
 import type { OpName } from '../../../src/models/graph/op-names.js';
-import type { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
+import type { Expression } from '../../../src/models/graph/ops/expression.js';
 import type { ElementType, Tensor } from '../../../src/models/tensor.js';
 import { elementCount } from '../../../src/models/tensor.js';
 
@@ -23,12 +22,12 @@ export interface OpCase {
   readonly name: string;
   readonly inputs: readonly InputSpec[];
   /** Emits the operator; the loss is a random weighting of what it returns. */
-  readonly build: (g: GraphBuilder, x: readonly Value[]) => readonly Value[];
+  readonly build: (x: readonly Expression[]) => readonly Expression[];
   /** Groups of inputs in which the operator is linear (and 0 at 0) while the others are held. */
   readonly linearIn: readonly (readonly number[])[];
 }
 
-type Build = (g: GraphBuilder, ...x: Value[]) => Value | readonly Value[];
+type Build = (...x: Expression[]) => Expression | readonly Expression[];
 
 function opCase(
   op: OpName,
@@ -42,9 +41,9 @@ function opCase(
     name,
     inputs,
     linearIn,
-    build: (g, x) => {
-      const built = build(g, ...x);
-      return Array.isArray(built) ? (built as readonly Value[]) : [built as Value];
+    build: (x) => {
+      const built = build(...x);
+      return Array.isArray(built) ? (built as readonly Expression[]) : [built as Expression];
     },
   };
 }

@@ -14,7 +14,6 @@ import { halfConstants } from '../../../src/models/graph/half/half-constants.js'
 import { inHalfPrecision } from '../../../src/models/graph/half/half-precision.js';
 import { encodeGraph, encodeGraphApart } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import * as op from '../../../src/models/graph/ops/index.js';
 import { freeWeights } from '../../../src/models/graph/weights/free-weights.js';
 import { addLora } from '../../../src/models/graph/weights/lora.js';
 import { openComponentWeights } from '../../../src/models/networks/component-weights.js';
@@ -36,7 +35,7 @@ const network: Network = (layer) => {
   const { g } = layer;
   const x = g.input('x', 'float32', [1, CHANNELS, 4, 4]);
   const h = groupNorm(layer, 'norm', conv2d(layer, 'conv', x, CHANNELS), 8);
-  const tokens = op.transpose(g, op.reshape(g, h, [1, CHANNELS, 16]), [0, 2, 1]);
+  const tokens = h.reshape([1, CHANNELS, 16]).transpose([0, 2, 1]);
   g.output(linear(layer, 'out', linear(layer, 'in', tokens, 4 * CHANNELS), CHANNELS), 'y');
 };
 
@@ -112,7 +111,7 @@ function training(graph: Graph): Graph {
   const adapted = addLora(graph, { pattern: '.', rank: 2, alpha: 2, form: 'beside' }, 'network');
   const g = GraphBuilder.from(adapted.graph);
   const y = g.value('y');
-  const loss = op.meanAll(g, op.mul(g, y, y));
+  const loss = y.mul(y).meanAll();
   g.clearOutputs();
   const parameters = adapted.adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
   const derivatives = gradients(
@@ -182,7 +181,7 @@ describe('weights on disk', () => {
     expect(ops(training(graph)).map((node) => node.op)).toEqual(['Conv']);
     const g = GraphBuilder.from(graph);
     const x = g.value('x');
-    const [derivative] = gradients(g, op.meanAll(g, g.value('y')), [x]);
+    const [derivative] = gradients(g, g.value('y').meanAll(), [x]);
     if (derivative) g.output(derivative, 'dx');
     expect(ops(g.build()).map((node) => node.op)).toEqual(['Conv', 'ConvTranspose']);
   });

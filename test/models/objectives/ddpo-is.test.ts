@@ -2,9 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
-import type { Value } from '../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import * as op from '../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../src/models/graph/ops/expression.js';
 import { ddpoIsLoss } from '../../../src/models/objectives/ddpo-is.js';
 import { float32 } from '../../../src/models/tensor.js';
 import { runModel } from '../../fixtures/run-model.js';
@@ -39,8 +38,8 @@ beforeAll(async () => {
   const g = new GraphBuilder();
   const shape = [CASES.length];
   const [ratio, advantage] = [g.input('ratio', 'float32', shape), g.input('advantage', 'float32', shape)];
-  const loss = ddpoIsLoss(g, { ratio, advantage }, { clipRange: CLIP_RANGE, advClipMax: ADV_CLIP_MAX });
-  const [slope] = gradients(g, op.sumAll(g, loss), [ratio]) as [Value];
+  const loss = ddpoIsLoss({ ratio, advantage }, { clipRange: CLIP_RANGE, advClipMax: ADV_CLIP_MAX });
+  const [slope] = gradients(g, loss.sumAll(), [ratio]) as [Expression];
   g.output(loss, 'loss');
   g.output(slope, 'slope');
   const results = await runModel(engine, g.build(), {

@@ -9,7 +9,6 @@ import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import type { Value } from '../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import * as op from '../../../src/models/graph/ops/index.js';
 import { guidedExpression, stepPolicy } from '../../../src/models/objectives/log-prob.js';
 import { float32 } from '../../../src/models/tensor.js';
 import { largestDifference, randomTensor, runModel } from '../../fixtures/run-model.js';
@@ -63,7 +62,7 @@ function expression(g: GraphBuilder) {
     outputCoefficient: perPair('outputCoefficient'),
     stdDevT: perPair('stdDevT'),
   };
-  return stepPolicy(g, step, modelOutput);
+  return stepPolicy(step, modelOutput);
 }
 
 const coefficientFeeds = {
@@ -103,7 +102,7 @@ describe('stepPolicy', () => {
     const { logProbs: _, ...tensors } = sampled();
     const g = new GraphBuilder();
     const { logProb, modelOutput } = expression(g);
-    g.output(gradients(g, op.sumAll(g, logProb), [modelOutput])[0] as Value, 'slope');
+    g.output(gradients(g, logProb.sumAll(), [modelOutput])[0] as Value, 'slope');
     const { slope } = await runModel(engine, g.build(), { ...tensors, ...coefficientFeeds });
     const expected = Float32Array.from(tensors.nextLatents.data, (next, i) => {
       const step = coefficients[Math.floor(i / ROW)] as StepCoefficients;
@@ -129,7 +128,7 @@ describe('guidedExpression', () => {
   it.each([1.5, 2, 7.5])('should be guidedOutput at scale %d', async (scale) => {
     const output = randomTensor(5, [4, 3, 2, 2]);
     const g = new GraphBuilder();
-    g.output(guidedExpression(g, g.input('output', 'float32', output.shape), scale), 'guided');
+    g.output(guidedExpression(g.input('output', 'float32', output.shape), scale), 'guided');
     const { guided } = await runModel(engine, g.build(), { output });
     const half = output.data.length / 2;
     const expected = guidedOutput(output.data.subarray(0, half), output.data.subarray(half), scale);
@@ -139,6 +138,6 @@ describe('guidedExpression', () => {
   it.each([1, 0.5, 0])('should be the output itself at scale %d, which does not guide', (scale) => {
     const g = new GraphBuilder();
     const output = g.input('output', 'float32', [4, 3]);
-    expect(guidedExpression(g, output, scale)).toBe(output);
+    expect(guidedExpression(output, scale)).toBe(output);
   });
 });

@@ -4,7 +4,6 @@ import { gradients } from '../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import type { Value } from '../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import * as op from '../../../src/models/graph/ops/index.js';
 import type {
   DenoisingPolicy,
   ReferencePolicy,
@@ -62,7 +61,7 @@ export async function slopesOf(engine: Engine, surrogate: Surrogate, rows: Rows)
   const there = POLICIES.filter((name) => rows[name] !== undefined);
   const policies = Object.fromEntries(there.map((name) => [name, says(name)]));
   const policy = policies.policy as StepPolicy & DenoisingPolicy;
-  const losses = surrogate.loss(g, {
+  const losses = surrogate.loss({
     ...policies,
     policy,
     advantage: numbers('advantage', rows.advantage, 0),
@@ -77,7 +76,7 @@ export async function slopesOf(engine: Engine, surrogate: Surrogate, rows: Rows)
   const said = Object.entries(policy);
   const slopes = gradients(
     g,
-    op.sumAll(g, losses),
+    losses.sumAll(),
     said.map(([, value]) => value),
   );
   g.output(losses, 'loss');

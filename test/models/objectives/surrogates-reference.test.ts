@@ -9,9 +9,8 @@ import { gradients } from '../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
-import type { Value } from '../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import * as op from '../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../src/models/graph/ops/expression.js';
 import { createSurrogate, SURROGATES, type SurrogateSettings } from '../../../src/models/objectives/index.js';
 import { stepPolicy } from '../../../src/models/objectives/log-prob.js';
 import type { DenoisingSurrogate, Surrogate } from '../../../src/models/objectives/surrogate.js';
@@ -41,11 +40,15 @@ beforeAll(() => {
 afterAll(() => engine.close());
 
 /** Graph inputs by the fixture's names, and the loss of the case over them. */
-function lossOf(g: GraphBuilder, surrogate: Surrogate, prediction: Prediction): [loss: Value, policy: Value] {
+function lossOf(
+  g: GraphBuilder,
+  surrogate: Surrogate,
+  prediction: Prediction,
+): [loss: Expression, policy: Expression] {
   const input = (name: string) => g.input(name, 'float32', stored(`input:${name}`).shape);
   const policy = input('policy');
   const outputs = Object.fromEntries(surrogate.references.map((name) => [name, input(name)]));
-  const of = <Policy>(says: (output: Value) => Policy) =>
+  const of = <Policy>(says: (output: Expression) => Policy) =>
     Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, says(output)]));
   const advantage = input('advantage');
   if (surrogate.trainsOn !== 'denoising') {
@@ -56,18 +59,18 @@ function lossOf(g: GraphBuilder, surrogate: Surrogate, prediction: Prediction): 
       outputCoefficient: input('outputCoefficient'),
       stdDevT: input('stdDevT'),
     };
-    const says = (output: Value) => stepPolicy(g, step, output);
+    const says = (output: Expression) => stepPolicy(step, output);
     const oldLogProb = input('oldLogProb');
-    return [surrogate.loss(g, { ...step, policy: says(policy), ...of(says), oldLogProb, advantage }), policy];
+    return [surrogate.loss({ ...step, policy: says(policy), ...of(says), oldLogProb, advantage }), policy];
   }
   return [denoisingLoss(g, surrogate, prediction, { policy, of, advantage, input }), policy];
 }
 
 interface DenoisingInputs {
-  readonly policy: Value;
-  readonly advantage: Value;
-  readonly of: <Policy>(says: (output: Value) => Policy) => Record<string, Policy>;
-  readonly input: (name: string) => Value;
+  readonly policy: Expression;
+  readonly advantage: Expression;
+  readonly of: <Policy>(says: (output: Expression) => Policy) => Record<string, Policy>;
+  readonly input: (name: string) => Expression;
 }
 
 function denoisingLoss(
@@ -75,30 +78,28 @@ function denoisingLoss(
   surrogate: DenoisingSurrogate,
   prediction: Prediction,
   { policy, of, advantage, input }: DenoisingInputs,
-): Value {
+): Expression {
   const [cleanLatents, noise, noiseScale] = [input('cleanLatents'), input('noise'), input('noiseScale')];
   const one = g.scalar(1);
   const isFlow = prediction === 'velocity';
-  const signalScale = isFlow
-    ? op.sub(g, one, noiseScale)
-    : op.sqrt(g, op.sub(g, one, op.mul(g, noiseScale, noiseScale)));
-  const perRow = (value: Value) => op.reshape(g, value, [-1, 1, 1, 1]);
+  const signalScale = isFlow ? one.sub(noiseScale) : one.sub(noiseScale.mul(noiseScale)).sqrt();
+  const perRow = (value: Expression) => value.reshape([-1, 1, 1, 1]);
   const [signal, scale] = [perRow(signalScale), perRow(noiseScale)];
-  const noised = op.add(g, op.mul(g, signal, cleanLatents), op.mul(g, scale, noise));
-  const says = (modelOutput: Value) => {
-    const denoised = op.sub(g, noised, op.mul(g, scale, modelOutput));
-    return { modelOutput, cleanPrediction: isFlow ? denoised : op.div(g, denoised, signal) };
+  const noised = signal.mul(cleanLatents).add(scale.mul(noise));
+  const says = (modelOutput: Expression) => {
+    const denoised = noised.sub(scale.mul(modelOutput));
+    return { modelOutput, cleanPrediction: isFlow ? denoised : denoised.div(signal) };
   };
-  const target = isFlow ? op.sub(g, noise, cleanLatents) : noise;
+  const target = isFlow ? noise.sub(cleanLatents) : noise;
   const values = { cleanLatents, target, signalScale, noiseScale, advantage };
-  return surrogate.loss(g, { ...values, policy: says(policy), ...of(says) });
+  return surrogate.loss({ ...values, policy: says(policy), ...of(says) });
 }
 
 async function evaluate({ prediction, ...settings }: Case) {
   const surrogate = createSurrogate(settings as SurrogateSettings);
   const g = new GraphBuilder();
   const [loss, policy] = lossOf(g, surrogate, prediction);
-  const [gradient] = gradients(g, op.sumAll(g, loss), [policy]) as [Value];
+  const [gradient] = gradients(g, loss.sumAll(), [policy]) as [Expression];
   g.output(loss, 'loss');
   g.output(gradient, 'gradient');
   const graph = g.build();

@@ -7,7 +7,6 @@ import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import * as op from '../../../src/models/graph/ops/index.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
@@ -46,7 +45,7 @@ function withGuidanceInput(): Uint8Array {
     g.input('encoder_hidden_states', 'float32', [1, 12, 16]),
     g.input('timestep_cond', 'float32', [1, 256]),
   ];
-  g.output(op.neg(g, sample), 'out_sample');
+  g.output(sample.neg(), 'out_sample');
   return encodeGraph({ ...g.build(), inputs: [sample, ...others] }, {});
 }
 
@@ -57,7 +56,7 @@ function withoutRule(): Uint8Array {
   g.input('timestep', 'int64', [1]);
   g.input('encoder_hidden_states', 'float32', [1, 12, 16]);
   const weight = g.initializer('to_q', randomTensor(1, [16, 16]));
-  const product = op.matMul(g, sample, weight, { name: '/attn1/to_q/MatMul' });
+  const product = sample.matMul(weight, { name: '/attn1/to_q/MatMul' });
   const output = { ...product, name: 'summed' };
   g.append({
     name: '/attn1/Softsign',

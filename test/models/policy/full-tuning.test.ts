@@ -6,7 +6,6 @@ import { gradients } from '../../../src/models/autodiff/backward.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import * as op from '../../../src/models/graph/ops/index.js';
 import { lowerForTraining } from '../../../src/models/graph/passes/lower.js';
 import { freeWeights } from '../../../src/models/graph/weights/free-weights.js';
 import { policyFeeds } from '../../../src/models/graph/weights/policy-feeds.js';
@@ -118,7 +117,7 @@ describe('training of all weights', () => {
     const slope = randomTensor(3, shape);
     const g = GraphBuilder.from(lowerForTraining(graph));
     g.clearOutputs();
-    const loss = op.sumAll(g, op.mul(g, g.value('out_sample'), g.constant(slope)));
+    const loss = g.value('out_sample').mul(g.constant(slope)).sumAll();
     const values = weights.map(({ input }) => g.value(input));
     for (const [i, value] of gradients(g, loss, values).entries())
       g.output(value, `gradient:${weights[i]?.input}`);

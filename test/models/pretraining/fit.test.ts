@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine, Executable } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
-import * as op from '../../../src/models/graph/ops/index.js';
 import type { FitOptions, FitState } from '../../../src/models/pretraining/fit.js';
 import { fitStep, initialFitState, learningRateAt } from '../../../src/models/pretraining/fit.js';
 import { readFitState, writeFitState } from '../../../src/models/pretraining/fit-state-file.js';
@@ -30,13 +29,9 @@ function line(scale = 1): Trainee {
   const { graph, weights } = trainingGraph((g, source) => {
     const x = g.input('x', 'float32', [8, 2]);
     const y = g.input('y', 'float32', [8, 1]);
-    const predicted = op.add(
-      g,
-      op.matMul(g, x, source('w', [2, 1], { stdDev: 0.1 })),
-      source('b', [1], { constant: 0 }),
-    );
-    const residual = op.sub(g, predicted, y);
-    return op.meanAll(g, op.mul(g, residual, residual));
+    const predicted = x.matMul(source('w', [2, 1], { stdDev: 0.1 })).add(source('b', [1], { constant: 0 }));
+    const residual = predicted.sub(y);
+    return residual.mul(residual).meanAll();
   });
   return {
     label: 'line',

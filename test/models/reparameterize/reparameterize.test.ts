@@ -9,7 +9,6 @@ import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime
 import { prepareGraph } from '../../../src/models/engines/prepare-graph.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import * as op from '../../../src/models/graph/ops/index.js';
 import { timestepTensor } from '../../../src/models/networks/open-denoiser-graph.js';
 import { readPipelineFolder } from '../../../src/models/pipeline/pipeline-folder.js';
 import { reparameterize } from '../../../src/models/reparameterize/reparameterize.js';
@@ -187,8 +186,8 @@ describe('the timestep that a flow tells the network', () => {
     // A network whose output is its timestep. On latents of zero, v = t - x̂_0 = t + t · sigma / (1 - sigma).
     const g = new GraphBuilder();
     const sample = g.input('sample', 'float32', [1, 3, 16, 16]);
-    const time = op.cast(g, g.input('timestep', 'int64', [1]), 'float32');
-    g.output(op.add(g, sample, op.reshape(g, time, [-1, 1, 1, 1])), 'out_sample');
+    const time = g.input('timestep', 'int64', [1]).cast('float32');
+    g.output(sample.add(time.reshape([-1, 1, 1, 1])), 'out_sample');
     const bytes = wrapDenoiser(encodeGraph(g.build()), 'timestep as output', asFlow(SCHEDULE));
     const executable = await engine.compile(bytes, { label: 'timestep as output' });
     opened.push(executable);
@@ -247,9 +246,9 @@ describe('wrapDenoiser', () => {
   test('should refuse float timesteps for a model that computes with integer ones', () => {
     const g = new GraphBuilder();
     const sample = g.input('sample', 'float32', [1, 1, 1, 1]);
-    const index = op.reshape(g, g.input('timestep', 'int64', [1]), [1]);
+    const index = g.input('timestep', 'int64', [1]).reshape([1]);
     const known = g.constant(float32([1, 2], [2]));
-    g.output(op.add(g, sample, op.gather(g, known, index)), 'out_sample');
+    g.output(sample.add(known.gather(index)), 'out_sample');
     const bytes = encodeGraph(g.build());
     expect(() => wrapDenoiser(bytes, 'm.onnx', { ...identity, timestepType: 'float32' })).toThrow(
       'm.onnx Gather "/Gather": expected integer timesteps to be cast to floats first, got them used as integers.',
@@ -259,7 +258,7 @@ describe('wrapDenoiser', () => {
 
   test('should refuse a graph that is no denoiser', () => {
     const g = new GraphBuilder();
-    g.output(op.neg(g, g.input('sample', 'float32', [1])), 'out_sample');
+    g.output(g.input('sample', 'float32', [1]).neg(), 'out_sample');
     expect(() => wrapDenoiser(encodeGraph(g.build()), 'm.onnx', identity)).toThrow(
       'm.onnx: expected an input "timestep", got inputs sample.',
     );

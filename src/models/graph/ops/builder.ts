@@ -9,21 +9,18 @@ import { float32 } from '../../tensor.js';
 import type { Attributes, Graph, Node, StoredTensor, Value } from '../graph.js';
 import type { OpName } from '../op-names.js';
 import { inferOutputs } from '../shapes/shape-rules.js';
-
-export interface EmitOptions {
-  /** Name of the node; without it one is made from the scope and the operator. */
-  readonly name?: string;
-}
+import type { EmitOptions, ExpressionGraph } from './expression.js';
+import { Expression } from './expression.js';
 
 /** Appends nodes to a graph and keeps it well-formed. */
-export class GraphBuilder {
+export class GraphBuilder implements ExpressionGraph {
   readonly #inputs: Value[] = [];
   readonly #outputs: Value[] = [];
   readonly #nodes: Node[] = [];
   readonly #initializers = new Map<string, Tensor>();
   readonly #stored = new Map<string, StoredTensor>();
   readonly #values = new Map<string, Value>();
-  readonly #scalars = new Map<string, Value>();
+  readonly #scalars = new Map<string, Expression>();
   readonly #barriers = new Set<string>();
   #scope = '';
   #forward: Node | undefined;
@@ -51,28 +48,28 @@ export class GraphBuilder {
     return this.#initializers;
   }
 
-  /** Values through which no gradient flows (see `stopGradient`). */
+  /** Values through which no gradient flows (see `Expression.stopGradient`). */
   get barriers(): ReadonlySet<string> {
     return this.#barriers;
   }
 
   /** Declares a graph input. */
-  input(name: string, type: ElementType, shape: readonly number[]): Value {
-    return this.#declare({ name, type, shape }, this.#inputs);
+  input(name: string, type: ElementType, shape: readonly number[]): Expression {
+    return this.expression(this.#declare({ name, type, shape }, this.#inputs));
   }
 
   /** Adds a named constant: a weight. */
-  initializer(name: string, tensor: Tensor): Value {
+  initializer(name: string, tensor: Tensor): Expression {
     const value = this.#declare({ name, type: tensor.type, shape: tensor.shape });
     this.#initializers.set(name, tensor);
-    return value;
+    return this.expression(value);
   }
 
   /** Adds a named constant whose numbers lie in a file. */
-  stored(name: string, tensor: StoredTensor): Value {
+  stored(name: string, tensor: StoredTensor): Expression {
     const value = this.#declare({ name, type: tensor.type, shape: tensor.shape });
     this.#stored.set(name, tensor);
-    return value;
+    return this.expression(value);
   }
 
   /** Whether a value is a constant whose numbers lie in a file. */
@@ -86,12 +83,12 @@ export class GraphBuilder {
   }
 
   /** Adds an unnamed constant. */
-  constant(tensor: Tensor): Value {
+  constant(tensor: Tensor): Expression {
     return this.initializer(this.#freshName('constant'), tensor);
   }
 
   /** Returns a float32 scalar constant; equal scalars share one initializer. */
-  scalar(number: number): Value {
+  scalar(number: number): Expression {
     const key = String(number);
     const known = this.#scalars.get(key);
     if (known) return known;
@@ -136,7 +133,7 @@ export class GraphBuilder {
     inputs: readonly (Value | undefined)[],
     attributes: Attributes = {},
     options: EmitOptions = {},
-  ): Value[] {
+  ): Expression[] {
     const name = this.#freshName(options.name ?? `${this.#scope}/${op}`);
     const constants = inputs.map((input) =>
       input === undefined ? undefined : this.#initializers.get(input.name),
@@ -146,7 +143,7 @@ export class GraphBuilder {
       ...output,
     }));
     this.append({ name, op, domain: '', inputs, outputs, attributes });
-    return outputs;
+    return outputs.map((output) => this.expression(output));
   }
 
   /** Adds a node whose output shapes the caller knows (loaded or rewritten graphs, fused operators). */
@@ -161,31 +158,33 @@ export class GraphBuilder {
     }
     for (const output of node.outputs) this.#declare(output);
     const forward = node.forward ?? this.#forward;
-    this.#nodes.push(forward === node.forward ? node : { ...node, ...(forward && { forward }) });
+    const plain = node.inputs.some((input) => input instanceof Expression)
+      ? { ...node, inputs: node.inputs.map((input) => input && plainValue(input)) }
+      : node;
+    this.#nodes.push(forward === plain.forward ? plain : { ...plain, ...(forward && { forward }) });
   }
 
-  /** Marks a value as a barrier: it is used, and no gradient flows into it. */
-  stopGradient(value: Value): Value {
-    const [copy] = this.emit('Identity', [value]) as [Value];
-    this.#barriers.add(copy.name);
-    return copy;
+  /** Lets no gradient flow through a value: see `Expression.stopGradient`. */
+  addBarrier(value: Value): void {
+    this.#barriers.add(value.name);
   }
 
   /** Declares a value as graph output, under its own or another name. */
-  output(value: Value, name?: string): Value {
-    let declared = value;
+  output(value: Value, name?: string): Expression {
+    let declared = this.expression(value);
     if (name !== undefined && name !== value.name) {
-      declared = { ...value, name };
+      const renamed = { ...plainValue(value), name };
       this.append({
         name: this.#freshName(`/outputs/${name}`),
         op: 'Identity',
         domain: '',
         inputs: [value],
-        outputs: [declared],
+        outputs: [renamed],
         attributes: {},
       });
+      declared = this.expression(renamed);
     }
-    this.#outputs.push(declared);
+    this.#outputs.push(plainValue(declared));
     return declared;
   }
 
@@ -195,13 +194,18 @@ export class GraphBuilder {
   }
 
   /** Finds a value by name, or says which names are near. */
-  value(name: string): Value {
+  value(name: string): Expression {
     const value = this.#values.get(name);
-    if (value) return value;
+    if (value) return this.expression(value);
     throw new TributaryError(
       'TRIB_GRAPH',
       `graph value "${name}": expected one of the graph's ${this.#values.size} values, got an unknown name. The graph's inputs are ${this.#inputs.map((input) => input.name).join(', ')}.`,
     );
+  }
+
+  /** A value of this graph, to compute with. */
+  expression(value: Value): Expression {
+    return value instanceof Expression ? value : new Expression(this, value);
   }
 
   /** The graph as built so far, without nodes and constants that no output needs. */
@@ -247,3 +251,6 @@ export class GraphBuilder {
   readonly #taken = new Set<string>();
   readonly #counters = new Map<string, number>();
 }
+
+/** The value alone: nodes that held expressions could not be cloned, compared or encoded. */
+const plainValue = ({ name, type, shape }: Value): Value => ({ name, type, shape });

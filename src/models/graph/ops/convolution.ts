@@ -1,9 +1,10 @@
 /** @file Convolution and resampling. */
 
+import { at } from '../../../at.js';
 import { float32 } from '../../tensor.js';
 import type { Value } from '../graph.js';
 import { int, ints, text } from '../graph.js';
-import type { EmitOptions, GraphBuilder } from './builder.js';
+import type { EmitOptions, Expression } from './expression.js';
 
 export interface ConvolutionOptions extends EmitOptions {
   readonly strides?: readonly number[];
@@ -25,46 +26,35 @@ function windowAttributes(spatialRank: number, options: ConvolutionOptions) {
 
 /** x [B, C, ...] with weight [O, C / groups, ...] and an optional bias [O]. */
 export function conv(
-  g: GraphBuilder,
-  x: Value,
+  x: Expression,
   weight: Value,
   bias: Value | undefined,
   options: ConvolutionOptions = {},
-): Value {
-  const [output] = g.emit(
-    'Conv',
-    bias ? [x, weight, bias] : [x, weight],
-    windowAttributes(x.shape.length - 2, options),
-    options,
-  ) as [Value];
-  return output;
+): Expression {
+  const inputs = bias ? [x, weight, bias] : [x, weight];
+  return at(x.graph.emit('Conv', inputs, windowAttributes(x.shape.length - 2, options), options), 0);
 }
 
 /** The transpose of `conv`: x [B, C, ...] with weight [C, O / groups, ...]. */
 export function convTranspose(
-  g: GraphBuilder,
-  x: Value,
+  x: Expression,
   weight: Value,
   options: ConvolutionOptions & { readonly outputPadding?: readonly number[] } = {},
-): Value {
-  const attributes = windowAttributes(x.shape.length - 2, options);
-  const outputPadding = options.outputPadding ?? x.shape.slice(2).map(() => 0);
-  const [output] = g.emit(
-    'ConvTranspose',
-    [x, weight],
-    { ...attributes, output_padding: ints(outputPadding) },
-    options,
-  ) as [Value];
-  return output;
+): Expression {
+  const attributes = {
+    ...windowAttributes(x.shape.length - 2, options),
+    output_padding: ints(options.outputPadding ?? x.shape.slice(2).map(() => 0)),
+  };
+  return at(x.graph.emit('ConvTranspose', [x, weight], attributes, options), 0);
 }
 
 /** Nearest-neighbor upsampling of [B, C, H, W] by a whole factor. */
-export function upsampleNearest(g: GraphBuilder, x: Value, factor: number): Value {
-  const scales = g.constant(float32([1, 1, factor, factor], [4]));
-  const [output] = g.emit('Resize', [x, undefined, scales], {
+export function upsampleNearest(x: Expression, factor: number): Expression {
+  const scales = x.graph.constant(float32([1, 1, factor, factor], [4]));
+  const attributes = {
     mode: text('nearest'),
     coordinate_transformation_mode: text('asymmetric'),
     nearest_mode: text('floor'),
-  }) as [Value];
-  return output;
+  };
+  return at(x.graph.emit('Resize', [x, undefined, scales], attributes), 0);
 }

@@ -8,7 +8,7 @@ import { elementCount } from '../../tensor.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { int, intAttribute } from '../graph.js';
 import { GraphBuilder } from '../ops/builder.js';
-import * as op from '../ops/index.js';
+import type { Expression } from '../ops/expression.js';
 import { after, hasArrived } from './arrival.js';
 import { type GraphView, rewriteGraph } from './rewrite.js';
 
@@ -41,7 +41,7 @@ export function gatherAttention(graph: Graph, atMost = PIECE_ELEMENTS): Graph {
       name: `${node.name}_attention`,
       op: 'Attention',
       domain: DOMAIN,
-      inputs: [scaled ? scaled.apply(query) : query, keys, value],
+      inputs: [scaled ? scaled.apply(g.expression(query)) : query, keys, value],
       outputs: [mixed],
       attributes: { rows: int(Math.ceil(positions / Math.ceil(positions / rows))) },
     });
@@ -68,7 +68,7 @@ function scaleOf(g: GraphBuilder, scaled: Value, { producer, uses }: GraphView) 
   const [left, right] = node.inputs as [Value, Value];
   const [scores, number] = node.op === 'Mul' && isNumber(left) ? [right, left] : [left, right];
   if (!isNumber(number) || uses(scores) > 1) return undefined;
-  const apply = (query: Value) => (node.op === 'Mul' ? op.mul(g, query, number) : op.div(g, query, number));
+  const apply = (query: Expression) => (node.op === 'Mul' ? query.mul(number) : query.div(number));
   return { scores, apply };
 }
 
@@ -91,12 +91,12 @@ export function writeAttention(graph: Graph): Graph {
 
 function writePieces(g: GraphBuilder, node: Node): void {
   const [query, keys, value] = node.inputs as [Value, Value, Value];
-  const pieces: Value[] = [];
+  const pieces: Expression[] = [];
   for (const piece of piecesOf(node)) {
-    const rows = rowsOf(g, query, piece);
+    const rows = rowsOf(g.expression(query), piece);
     const last = pieces.at(-1);
-    const due = last ? after(g, hasArrived(g, last), rows) : rows;
-    pieces.push(op.matMul(g, op.softmax(g, op.matMul(g, due, keys), -1), value));
+    const due = last ? after(hasArrived(last), rows) : rows;
+    pieces.push(due.matMul(keys).softmax(-1).matMul(value));
   }
   const { name, outputs } = node;
   const attributes = { axis: int(query.shape.length - 2) };
@@ -114,5 +114,5 @@ export function piecesOf(node: Node): readonly (readonly [number, number])[] {
 }
 
 /** Some rows of a stack of matrices. */
-export const rowsOf = (g: GraphBuilder, matrices: Value, [first, end]: readonly [number, number]): Value =>
-  op.slice(g, matrices, { starts: [first], ends: [end], axes: [matrices.shape.length - 2] });
+export const rowsOf = (matrices: Expression, [first, end]: readonly [number, number]): Expression =>
+  matrices.slice({ starts: [first], ends: [end], axes: [matrices.shape.length - 2] });

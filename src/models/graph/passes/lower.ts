@@ -3,11 +3,13 @@
  * whose outputs n and 1 / std the gradient uses again, followed by the scale and the bias.
  */
 
-import { float32 } from '../../tensor.js';
-import type { Graph, Node, Value } from '../graph.js';
+import { at } from '../../../at.js';
+import { elementCount, float32 } from '../../tensor.js';
+import type { Graph, Value } from '../graph.js';
 import { floatAttribute, intAttribute } from '../graph.js';
 import type { GraphBuilder } from '../ops/builder.js';
-import * as op from '../ops/index.js';
+import type { Expression } from '../ops/expression.js';
+import { layerNormalization } from '../ops/normalization.js';
 import { rewriteGraph } from './rewrite.js';
 
 /** Returns the same function in operators whose gradients share work with the forward pass. */
@@ -16,67 +18,63 @@ export function lowerForTraining(graph: Graph): Graph {
     if (node.domain !== '') return undefined;
     const [x, scale, bias] = node.inputs;
     if (!x || !scale) return undefined;
-    const epsilon = floatAttribute(node, 'epsilon', 1e-5);
+    const norm: Norm = {
+      x: g.expression(x),
+      scale: g.expression(scale),
+      bias: bias && g.expression(bias),
+      epsilon: floatAttribute(node, 'epsilon', 1e-5),
+    };
     switch (node.op) {
       case 'LayerNormalization':
-        return lowerLayerNormalization(g, node, x, scale, bias, epsilon);
+        return lowerLayerNormalization(g, norm, intAttribute(node, 'axis', -1));
       case 'InstanceNormalization':
-        return normalizeChannels(g, x, scale, bias, x.shape[1] ?? 1, epsilon);
+        return normalizeChannels(g, norm, at(x.shape, 1));
       case 'GroupNormalization':
-        return normalizeChannels(g, x, scale, bias, intAttribute(node, 'num_groups', 1), epsilon);
+        return normalizeChannels(g, norm, intAttribute(node, 'num_groups', 1));
       default:
         return undefined;
     }
   });
 }
 
-function lowerLayerNormalization(
-  g: GraphBuilder,
-  node: Node,
-  x: Value,
-  scale: Value,
-  bias: Value | undefined,
-  epsilon: number,
-): Value {
-  const normalized = normalize(g, x, scale.shape, epsilon, intAttribute(node, 'axis', -1));
-  return affine(g, normalized, scale, bias);
+interface Norm {
+  readonly x: Expression;
+  readonly scale: Expression;
+  readonly bias: Expression | undefined;
+  readonly epsilon: number;
 }
 
-function normalizeChannels(
-  g: GraphBuilder,
-  x: Value,
-  scale: Value,
-  bias: Value | undefined,
-  groups: number,
-  epsilon: number,
-): Value {
-  const rows = op.reshape(g, x, [x.shape[0] ?? 1, groups, -1]);
-  const normalized = normalize(g, rows, rows.shape.slice(2), epsilon, -1);
-  return op.reshape(g, affine(g, normalized, scale, bias, [groups, 1]), x.shape);
+function lowerLayerNormalization(g: GraphBuilder, norm: Norm, axis: number): Expression {
+  const { x, scale, epsilon } = norm;
+  return affine(g, normalize(x, scale.shape, { epsilon, axis }), norm);
+}
+
+/** Every group of channels of every sample is normalized by itself. */
+function normalizeChannels(g: GraphBuilder, norm: Norm, groups: number): Expression {
+  const { x, epsilon } = norm;
+  const rows = x.reshape([at(x.shape, 0), groups, -1]);
+  return affine(g, normalize(rows, rows.shape.slice(2), { epsilon }), norm, [groups, 1]).reshape(x.shape);
 }
 
 function normalize(
-  g: GraphBuilder,
-  x: Value,
+  x: Expression,
   shape: readonly number[],
-  epsilon: number,
-  axis: number,
-): Value {
-  const unit = g.constant(float32(new Float32Array(shape.reduce((n, size) => n * size, 1)).fill(1), shape));
-  return op.layerNormalization(g, x, unit, undefined, epsilon, axis).normalized;
+  options: { readonly epsilon: number; readonly axis?: number },
+): Expression {
+  const unit = x.graph.constant(float32(new Float32Array(elementCount(shape)).fill(1), shape));
+  return layerNormalization(x, unit, undefined, options).normalized;
 }
 
-/** x · scale + bias, without the steps that a constant scale of ones or bias of zeros makes idle. */
+/** normalized · scale + bias, without the steps that a constant scale of ones or bias of zeros makes idle. */
 function affine(
   g: GraphBuilder,
-  x: Value,
-  scale: Value,
-  bias: Value | undefined,
+  normalized: Expression,
+  { scale, bias }: Norm,
   shape?: readonly number[],
-): Value {
-  const fitted = (value: Value) => (shape ? op.reshape(g, value, shape) : value);
-  const scaled = isConstant(g, scale, 1) ? x : op.mul(g, x, fitted(scale));
-  return !bias || isConstant(g, bias, 0) ? scaled : op.add(g, scaled, fitted(bias));
+): Expression {
+  const fitted = (value: Expression) => (shape ? value.reshape(shape) : value);
+  const scaled = isConstant(g, scale, 1) ? normalized : normalized.mul(fitted(scale));
+  return !bias || isConstant(g, bias, 0) ? scaled : scaled.add(fitted(bias));
 }
 
 function isConstant(g: GraphBuilder, value: Value, number: number): boolean {

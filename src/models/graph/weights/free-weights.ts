@@ -9,7 +9,6 @@ import { decodeFloat16 } from '../../numeric/float16.js';
 import { ELEMENT_BYTES, elementCount, float32Data, type Tensor } from '../../tensor.js';
 import { type Graph, intAttribute, type Node, type StoredTensor, type Value } from '../graph.js';
 import { GraphBuilder } from '../ops/builder.js';
-import * as op from '../ops/index.js';
 import { layerName } from './lora.js';
 
 /** A weight that is an input. */
@@ -74,8 +73,8 @@ export function freeWeights(graph: Graph, label: string, component: string): Fre
     const initial = isTransposed ? transposed(data, first, second) : data.slice();
     weights.push({ name, input: input.name, shape: plain, initial });
     const value = g.scoped(`weights/${name}`, () => {
-      if (isTransposed) return op.transpose(g, input, [1, 0]);
-      return isPerChannel ? op.reshape(g, input, shape) : input;
+      if (isTransposed) return input.transpose([1, 0]);
+      return isPerChannel ? input.reshape(shape) : input;
     });
     values.set(constant, value);
   }

@@ -4,12 +4,14 @@
  * its own window with `rank` outputs, and a 1 x 1 convolution behind it, as in PEFT and in LoCon.
  */
 
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { withoutComponent } from '../../adapters/component-names.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { floatAttribute, intAttribute, intsAttribute, textAttribute } from '../graph.js';
 import { GraphBuilder } from '../ops/builder.js';
-import * as op from '../ops/index.js';
+import { conv } from '../ops/convolution.js';
+import type { Expression } from '../ops/expression.js';
 
 /** Where and how large the adapter is. */
 export interface LoraSettings {
@@ -147,7 +149,8 @@ function adaptable(node: Node, graph: Graph): boolean {
 }
 
 function adapt(g: GraphBuilder, node: Node, options: LoraOptions): Adapter {
-  const [x, weight, bias] = node.inputs as [Value, Value, Value | undefined];
+  const [x, weight] = node.inputs.map((input) => input && g.expression(input)) as [Expression, Expression];
+  const bias = node.inputs[2];
   const [y] = node.outputs as [Value];
   const size = layerSize(node, weight.shape);
   const layer = layerName(node.name);
@@ -157,12 +160,12 @@ function adapt(g: GraphBuilder, node: Node, options: LoraOptions): Adapter {
   const scale = g.scalar(options.alpha / options.rank);
   g.scoped(`lora${node.name}`, () => {
     if (options.form === 'folded') {
-      const folded = op.add(g, weight, op.mul(g, difference(g, node, { a, b, weight }), scale));
+      const folded = weight.add(difference(node, { a, b, weight }).mul(scale));
       g.append({ ...node, inputs: [x, folded, ...(bias ? [bias] : [])] });
     } else {
       const frozen = { ...y, name: `${y.name}_frozen` };
       g.append({ ...node, outputs: [frozen] });
-      const detour = op.mul(g, size.kernel ? convolved(g, node, { x, a, b }) : product(g, x, a, b), scale);
+      const detour = (size.kernel ? convolved(node, { x, a, b }) : x.matMul(a).matMul(b)).mul(scale);
       g.append({
         name: `${node.name}_adapted`,
         op: 'Add',
@@ -188,28 +191,22 @@ function layerSize(
   return { inFeatures, outFeatures };
 }
 
-const product = (g: GraphBuilder, x: Value, a: Value, b: Value) => op.matMul(g, op.matMul(g, x, a), b);
-
 /** x through A, with the window of the layer itself, and through the 1 x 1 convolution B. */
-function convolved(g: GraphBuilder, node: Node, { x, a, b }: Record<'x' | 'a' | 'b', Value>): Value {
-  const [down] = g.emit('Conv', [x, a], node.attributes) as [Value];
-  return op.conv(g, down, b, undefined);
+function convolved(node: Node, { x, a, b }: Record<'x' | 'a' | 'b', Expression>): Expression {
+  const down = at(x.graph.emit('Conv', [x, a], node.attributes), 0);
+  return conv(down, b, undefined);
 }
 
 /** A B, in the layout of the weight. */
-function difference(
-  g: GraphBuilder,
-  node: Node,
-  { a, b, weight }: Record<'a' | 'b' | 'weight', Value>,
-): Value {
+function difference(node: Node, { a, b, weight }: Record<'a' | 'b' | 'weight', Expression>): Expression {
   if (node.op !== 'Conv') {
-    if (!isTransposed(node)) return op.matMul(g, a, b);
+    if (!isTransposed(node)) return a.matMul(b);
     // (A B)ᵀ as Bᵀ Aᵀ: the factors are small, their product is as large as the weight.
-    return op.matMul(g, op.transpose(g, b, [1, 0]), op.transpose(g, a, [1, 0]));
+    return b.transpose([1, 0]).matMul(a.transpose([1, 0]));
   }
   const [outputs = 1, rank = 1] = b.shape;
-  const kernels = op.matMul(g, op.reshape(g, b, [outputs, rank]), op.reshape(g, a, [rank, -1]));
-  return op.reshape(g, kernels, weight.shape);
+  const kernels = b.reshape([outputs, rank]).matMul(a.reshape([rank, -1]));
+  return kernels.reshape(weight.shape);
 }
 
 /** `/down_blocks.1/attn1/to_q/MatMul` -> `down_blocks.1.attn1.to_q`. */

@@ -3,8 +3,8 @@
  * blocks with self- and cross-attention, skip connections. Node and weight names are those of diffusers' UNet2DConditionModel.
  */
 
-import type { Value } from '../../graph/graph.js';
-import * as op from '../../graph/ops/index.js';
+import { upsampleNearest } from '../../graph/ops/convolution.js';
+import { concat, type Expression } from '../../graph/ops/expression.js';
 import type { LayerContext } from '../../networks/layers.js';
 import {
   attention,
@@ -30,11 +30,11 @@ export interface UNetConfig {
 
 export interface UNetInputs {
   /** [B, C, H, W] float32. */
-  readonly sample: Value;
+  readonly sample: Expression;
   /** [B], training timesteps. */
-  readonly timestep: Value;
+  readonly timestep: Expression;
   /** [B, tokens, width] float32. */
-  readonly encoderHiddenStates: Value;
+  readonly encoderHiddenStates: Expression;
 }
 
 /** Appends the network; returns its output [B, C, H, W], read by the scheduler's prediction type. */
@@ -42,12 +42,12 @@ export function unet(
   layer: LayerContext,
   config: UNetConfig,
   { sample, timestep, encoderHiddenStates }: UNetInputs,
-): Value {
+): Expression {
   const { g } = layer;
   const { blockOutChannels, attentionBlocks } = config;
   const lastBlock = blockOutChannels.length - 1;
-  const time = op.silu(g, timeEmbedding(layer, config, timestep));
-  const block = (scope: string, x: Value, channels: number, withAttention: boolean, index: number) => {
+  const time = timeEmbedding(layer, config, timestep).silu();
+  const block = (scope: string, x: Expression, channels: number, withAttention: boolean, index: number) => {
     const mixed = residualBlock(layer, `${scope}/resnets.${index}`, x, time, channels, config);
     return withAttention
       ? transformer(layer, `${scope}/attentions.${index}`, mixed, encoderHiddenStates, config)
@@ -55,7 +55,7 @@ export function unet(
   };
 
   let x = conv2d(layer, 'conv_in', sample, blockOutChannels[0] ?? 1);
-  const skips: Value[] = [];
+  const skips: Expression[] = [];
   blockOutChannels.forEach((channels, level) => {
     x = block(`down_blocks.${level}`, x, channels, attentionBlocks[level] ?? false, 0);
     skips.push(x);
@@ -69,23 +69,23 @@ export function unet(
 
   blockOutChannels.toReversed().forEach((channels, index) => {
     const level = lastBlock - index;
-    x = op.concat(g, [x, skips[level] as Value], 1);
+    x = concat([x, skips[level] as Expression], 1);
     x = block(`up_blocks.${index}`, x, channels, attentionBlocks[level] ?? false, 0);
     if (level > 0) {
-      x = g.scoped(`up_blocks.${index}/upsamplers.0`, () => op.upsampleNearest(g, x, 2));
+      x = g.scoped(`up_blocks.${index}/upsamplers.0`, () => upsampleNearest(x, 2));
       x = conv2d(layer, `up_blocks.${index}/upsamplers.0/conv`, x, blockOutChannels[level - 1] ?? 1);
     }
   });
 
-  x = op.silu(g, groupNorm(layer, 'conv_norm_out', x, config.normNumGroups));
+  x = groupNorm(layer, 'conv_norm_out', x, config.normNumGroups).silu();
   return conv2d(layer, 'conv_out', x, config.inChannels, { gain: 0.1 });
 }
 
-function timeEmbedding(layer: LayerContext, { timeEmbedSize }: UNetConfig, timestep: Value): Value {
+function timeEmbedding(layer: LayerContext, { timeEmbedSize }: UNetConfig, timestep: Expression): Expression {
   const { g } = layer;
-  const waves = timestepEmbedding(g, timestep, timeEmbedSize / 2);
+  const waves = timestepEmbedding(timestep, timeEmbedSize / 2);
   return g.scoped('time_embedding', () =>
-    linear(layer, 'linear_2', op.silu(g, linear(layer, 'linear_1', waves, timeEmbedSize)), timeEmbedSize),
+    linear(layer, 'linear_2', linear(layer, 'linear_1', waves, timeEmbedSize).silu(), timeEmbedSize),
   );
 }
 
@@ -93,23 +93,19 @@ function timeEmbedding(layer: LayerContext, { timeEmbedSize }: UNetConfig, times
 function residualBlock(
   layer: LayerContext,
   scope: string,
-  x: Value,
-  time: Value,
+  x: Expression,
+  time: Expression,
   channels: number,
   { normNumGroups }: UNetConfig,
-): Value {
+): Expression {
   const { g } = layer;
   return g.scoped(scope, () => {
-    let h = conv2d(layer, 'conv1', op.silu(g, groupNorm(layer, 'norm1', x, normNumGroups)), channels);
-    h = op.add(g, h, op.reshape(g, linear(layer, 'time_emb_proj', time, channels), [0, channels, 1, 1]));
-    h = conv2d(layer, 'conv2', op.silu(g, groupNorm(layer, 'norm2', h, normNumGroups)), channels, {
+    let h = conv2d(layer, 'conv1', groupNorm(layer, 'norm1', x, normNumGroups).silu(), channels);
+    h = h.add(linear(layer, 'time_emb_proj', time, channels).reshape([0, channels, 1, 1]));
+    h = conv2d(layer, 'conv2', groupNorm(layer, 'norm2', h, normNumGroups).silu(), channels, {
       gain: 0.3,
     });
-    return op.add(
-      g,
-      x.shape[1] === channels ? x : conv2d(layer, 'conv_shortcut', x, channels, { kernel: 1 }),
-      h,
-    );
+    return (x.shape[1] === channels ? x : conv2d(layer, 'conv_shortcut', x, channels, { kernel: 1 })).add(h);
   });
 }
 
@@ -117,25 +113,21 @@ function residualBlock(
 function transformer(
   layer: LayerContext,
   scope: string,
-  x: Value,
-  encoderHiddenStates: Value,
+  x: Expression,
+  encoderHiddenStates: Expression,
   config: UNetConfig,
-): Value {
+): Expression {
   const { g } = layer;
   const [, channels = 1, height = 1, width = 1] = x.shape;
   return g.scoped(scope, () => {
-    const tokens = op.transpose(
-      g,
-      op.reshape(g, groupNorm(layer, 'norm', x, config.normNumGroups), [0, channels, -1]),
-      [0, 2, 1],
-    );
+    const tokens = groupNorm(layer, 'norm', x, config.normNumGroups)
+      .reshape([0, channels, -1])
+      .transpose([0, 2, 1]);
     let h = linear(layer, 'proj_in', tokens, channels);
     h = g.scoped('transformer_blocks.0', () => {
       const normed = layerNorm(layer, 'norm1', h);
-      let mixed = op.add(g, h, attention(layer, 'attn1', normed, normed, config.attentionHeadSize));
-      mixed = op.add(
-        g,
-        mixed,
+      let mixed = h.add(attention(layer, 'attn1', normed, normed, config.attentionHeadSize));
+      mixed = mixed.add(
         attention(
           layer,
           'attn2',
@@ -144,13 +136,11 @@ function transformer(
           config.attentionHeadSize,
         ),
       );
-      return op.add(
-        g,
-        mixed,
+      return mixed.add(
         feedForward(layer, 'ff', layerNorm(layer, 'norm3', mixed), config.feedForwardMultiple),
       );
     });
     h = linear(layer, 'proj_out', h, channels, { gain: 0.3 });
-    return op.add(g, x, op.reshape(g, op.transpose(g, h, [0, 2, 1]), [0, channels, height, width]));
+    return x.add(h.transpose([0, 2, 1]).reshape([0, channels, height, width]));
   });
 }

@@ -1,7 +1,6 @@
 /** @file A small transformer over words: what CLIP's text model is to Stable Diffusion. */
 
-import type { Value } from '../../graph/graph.js';
-import * as op from '../../graph/ops/index.js';
+import type { Expression } from '../../graph/ops/expression.js';
 import type { LayerContext } from '../../networks/layers.js';
 import { attention, feedForward, layerNorm } from '../../networks/layers.js';
 
@@ -19,8 +18,8 @@ export function textEncoder(
   layer: LayerContext,
   scope: string,
   config: TextEncoderConfig,
-  inputIds: Value,
-): Value {
+  inputIds: Expression,
+): Expression {
   const { g, weights } = layer;
   const { hiddenSize } = config;
   return g.scoped(scope, () => {
@@ -32,12 +31,12 @@ export function textEncoder(
       [config.maxPositionEmbeddings, hiddenSize],
       { stdDev: 0.5 },
     );
-    let h = op.add(g, op.gather(g, words, inputIds), places);
+    let h = words.gather(inputIds).add(places);
     for (let index = 0; index < config.numHiddenLayers; index++) {
       h = g.scoped(`encoder/layers.${index}`, () => {
         const normed = layerNorm(layer, 'layer_norm1', h);
-        const mixed = op.add(g, h, attention(layer, 'self_attn', normed, normed, config.attentionHeadSize));
-        return op.add(g, mixed, feedForward(layer, 'mlp', layerNorm(layer, 'layer_norm2', mixed), 2));
+        const mixed = h.add(attention(layer, 'self_attn', normed, normed, config.attentionHeadSize));
+        return mixed.add(feedForward(layer, 'mlp', layerNorm(layer, 'layer_norm2', mixed), 2));
       });
     }
     return layerNorm(layer, 'final_layer_norm', h);

@@ -1,7 +1,6 @@
 /** @file Pretraining of the shapes model: UNet and text encoder together, to predict the noise in a noised picture. */
 
 import { createNoiseSchedule } from '../../diffusion/noise-schedule.js';
-import * as op from '../../graph/ops/index.js';
 import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
 import type { Trainee } from '../../pretraining/trainee.js';
 import { trainingGraph } from '../../pretraining/trainee.js';
@@ -41,8 +40,8 @@ export function denoiserTrainee(tokenizer: Tokenizer, options: DenoiserTraineeOp
       textEncoderConfig(tokenizer),
       inputIds,
     );
-    const residual = op.sub(g, unet(layer, UNET, { sample, timestep, encoderHiddenStates }), noise);
-    return op.meanAll(g, op.mul(g, residual, residual));
+    const residual = unet(layer, UNET, { sample, timestep, encoderHiddenStates }).sub(noise);
+    return residual.mul(residual).meanAll();
   });
 
   return {

@@ -2,9 +2,9 @@
 
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../files/atomic.js';
-import type { Value } from '../../graph/graph.js';
 import { encodeGraph } from '../../graph/onnx/encode.js';
 import { GraphBuilder } from '../../graph/ops/builder.js';
+import type { Expression } from '../../graph/ops/expression.js';
 import { UNET as UNET_FAMILY } from '../../networks/denoiser-family.js';
 import type { WeightSource } from '../../networks/weights.js';
 import { constantWeights } from '../../networks/weights.js';
@@ -29,7 +29,7 @@ type Weights = ReadonlyMap<string, Tensor>;
 /** Model bytes with an open first axis on every input and output. */
 function modelBytes(
   weights: Weights,
-  build: (g: GraphBuilder, source: WeightSource) => readonly [name: string, value: Value][],
+  build: (g: GraphBuilder, source: WeightSource) => readonly [name: string, value: Expression][],
 ): Uint8Array {
   const g = new GraphBuilder();
   for (const [name, value] of build(g, constantWeights(g, weights))) g.output(value, name);

@@ -1,7 +1,6 @@
 /** @file Training of the reward model on drawn pictures, their prompts and near misses. */
 
-import type { Value } from '../../graph/graph.js';
-import * as op from '../../graph/ops/index.js';
+import { concat, type Expression } from '../../graph/ops/expression.js';
 import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
 import type { Trainee } from '../../pretraining/trainee.js';
 import { trainingGraph } from '../../pretraining/trainee.js';
@@ -62,22 +61,24 @@ export function rewardTrainee(tokenizer: Tokenizer, options: RewardTraineeOption
     const layer = { g, weights: source };
     const views = imageEncoder(layer, pixelValues);
     const texts = promptEncoder(layer, tokenizer, inputIds);
-    const textsOfViews = op.concat(g, Array(VIEWS * SCENES_PER_PROMPT).fill(texts), 0);
-    const cosines = op.reshape(
-      g,
-      op.matMul(g, op.reshape(g, textsOfViews, [numViews, candidates, -1]), op.unsqueeze(g, views, [2])),
-      [numViews, candidates],
-    );
-    const scale = op.exp(g, source('logit_scale', [1], { constant: Math.log(8) }));
-    const logits = op.add(g, op.mul(g, cosines, scale), source('logit_bias', [1], { constant: -2 }));
-    const captions = op.meanAll(g, op.softplus(g, op.neg(g, op.mul(g, signs, logits))));
+    const textsOfViews = concat(Array(VIEWS * SCENES_PER_PROMPT).fill(texts), 0);
+    const cosines = textsOfViews
+      .reshape([numViews, candidates, -1])
+      .matMul(views.unsqueeze([2]))
+      .reshape([numViews, candidates]);
+    const scale = source('logit_scale', [1], { constant: Math.log(8) }).exp();
+    const logits = cosines.mul(scale).add(source('logit_bias', [1], { constant: -2 }));
+    const captions = signs.mul(logits).neg().softplus().meanAll();
     const [first, second] = [0, 1].map((view) =>
-      op.slice(g, views, { axes: [0], starts: [view * batchSize], ends: [(view + 1) * batchSize] }),
-    ) as [Value, Value];
-    const likeness = op.matMul(g, first, op.transpose(g, second, [1, 0]));
-    const logShares = op.logSoftmax(g, op.mul(g, likeness, g.scalar(INSTANCE_SCALE)));
-    const instances = op.neg(g, op.meanAll(g, op.mul(g, logShares, g.constant(identity(batchSize)))));
-    return op.add(g, captions, op.mul(g, instances, g.scalar(batchSize * options.instanceWeight)));
+      views.slice({ axes: [0], starts: [view * batchSize], ends: [(view + 1) * batchSize] }),
+    ) as [Expression, Expression];
+    const likeness = first.matMul(second.transpose([1, 0]));
+    const logShares = likeness.mul(INSTANCE_SCALE).logSoftmax();
+    const instances = logShares
+      .mul(g.constant(identity(batchSize)))
+      .meanAll()
+      .neg();
+    return captions.add(instances.mul(batchSize * options.instanceWeight));
   });
 
   return {

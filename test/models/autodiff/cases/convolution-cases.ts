@@ -1,11 +1,15 @@
 import { float, int, ints, text } from '../../../../src/models/graph/graph.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import {
+  type ConvolutionOptions,
+  conv,
+  convTranspose,
+} from '../../../../src/models/graph/ops/convolution.js';
 import { float32, int64 } from '../../../../src/models/tensor.js';
 import type { OpCase } from '../op-case.js';
 import { frozen, linear, real } from '../op-case.js';
 
 type Shape = readonly number[];
-const CONVOLUTIONS: readonly (readonly [string, Shape, Shape, op.ConvolutionOptions])[] = [
+const CONVOLUTIONS: readonly (readonly [string, Shape, Shape, ConvolutionOptions])[] = [
   ['3x3, same size', [2, 2, 4, 3], [3, 2, 3, 3], { pads: [1, 1, 1, 1] }],
   ['1x1', [2, 3, 2, 2], [2, 3, 1, 1], {}],
   ['1x1 with padding', [1, 2, 2, 2], [2, 2, 1, 1], { pads: [1, 0, 0, 1] }],
@@ -34,18 +38,15 @@ const CONVOLUTIONS: readonly (readonly [string, Shape, Shape, op.ConvolutionOpti
 ];
 
 const convolutions: readonly OpCase[] = CONVOLUTIONS.flatMap(([name, x, weight, options]) => [
-  linear('Conv', name, [real(x), real(weight)], (g, a, w) => op.conv(g, a, w, undefined, options), [
-    [0],
-    [1],
-  ]),
-  linear('Conv', `${name}, frozen weight`, [real(x), frozen(real(weight))], (g, a, w) =>
-    op.conv(g, a, w, undefined, options),
+  linear('Conv', name, [real(x), real(weight)], (a, w) => conv(a, w, undefined, options), [[0], [1]]),
+  linear('Conv', `${name}, frozen weight`, [real(x), frozen(real(weight))], (a, w) =>
+    conv(a, w, undefined, options),
   ),
   linear(
     'Conv',
     `${name}, with bias`,
     [real(x), real(weight), real([weight[0] ?? 1])],
-    (g, a, w, b) => op.conv(g, a, w, b, options),
+    (a, w, b) => conv(a, w, b, options),
     [
       [0, 2],
       [1, 2],
@@ -53,7 +54,7 @@ const convolutions: readonly OpCase[] = CONVOLUTIONS.flatMap(([name, x, weight, 
   ),
 ]);
 
-type Transposed = op.ConvolutionOptions & { readonly outputPadding?: Shape };
+type Transposed = ConvolutionOptions & { readonly outputPadding?: Shape };
 const TRANSPOSED: readonly (readonly [string, Shape, Shape, Transposed])[] = [
   ['stride 1', [2, 2, 3, 2], [2, 3, 2, 2], {}],
   ['stride 2', [1, 2, 3, 3], [2, 2, 3, 3], { strides: [2, 2], pads: [1, 1, 1, 1] }],
@@ -69,12 +70,9 @@ const TRANSPOSED: readonly (readonly [string, Shape, Shape, Transposed])[] = [
 ];
 
 const transposedConvolutions: readonly OpCase[] = TRANSPOSED.flatMap(([name, x, weight, options]) => [
-  linear('ConvTranspose', name, [real(x), real(weight)], (g, a, w) => op.convTranspose(g, a, w, options), [
-    [0],
-    [1],
-  ]),
-  linear('ConvTranspose', `${name}, frozen weight`, [real(x), frozen(real(weight))], (g, a, w) =>
-    op.convTranspose(g, a, w, options),
+  linear('ConvTranspose', name, [real(x), real(weight)], (a, w) => convTranspose(a, w, options), [[0], [1]]),
+  linear('ConvTranspose', `${name}, frozen weight`, [real(x), frozen(real(weight))], (a, w) =>
+    convTranspose(a, w, options),
   ),
 ]);
 
@@ -82,7 +80,7 @@ const biased: OpCase = linear(
   'ConvTranspose',
   'with bias',
   [real([1, 2, 2, 2]), real([2, 4, 2, 2]), real([8])],
-  (g, a, w, b) => g.emit('ConvTranspose', [a, w, b], { strides: ints([2, 2]), group: int(2) }),
+  (a, w, b) => a.graph.emit('ConvTranspose', [a, w, b], { strides: ints([2, 2]), group: int(2) }),
   [
     [0, 2],
     [1, 2],
@@ -102,46 +100,52 @@ const RESIZES: readonly (readonly [string, string, string, readonly number[]])[]
 
 const resampling: readonly OpCase[] = [
   ...RESIZES.map(([name, coordinates, rounding, scales]) =>
-    linear('Resize', `${name}, by scales`, [real([2, 2, 2, 3])], (g, x) =>
-      g.emit('Resize', [x, undefined, g.constant(float32(scales, [4]))], {
+    linear('Resize', `${name}, by scales`, [real([2, 2, 2, 3])], (x) =>
+      x.graph.emit('Resize', [x, undefined, x.graph.constant(float32(scales, [4]))], {
         mode: text('nearest'),
         coordinate_transformation_mode: text(coordinates),
         nearest_mode: text(rounding),
       }),
     ),
   ),
-  linear('Resize', 'to sizes', [real([1, 2, 2, 3])], (g, x) =>
-    g.emit('Resize', [x, undefined, undefined, g.constant(int64([1, 2, 4, 6]))], { mode: text('nearest') }),
+  linear('Resize', 'to sizes', [real([1, 2, 2, 3])], (x) =>
+    x.graph.emit('Resize', [x, undefined, undefined, x.graph.constant(int64([1, 2, 4, 6]))], {
+      mode: text('nearest'),
+    }),
   ),
-  linear('Resize', 'to sizes of two axes', [real([1, 2, 2, 3])], (g, x) =>
-    g.emit('Resize', [x, undefined, undefined, g.constant(int64([4, 6]))], {
+  linear('Resize', 'to sizes of two axes', [real([1, 2, 2, 3])], (x) =>
+    x.graph.emit('Resize', [x, undefined, undefined, x.graph.constant(int64([4, 6]))], {
       mode: text('nearest'),
       axes: ints([2, -1]),
     }),
   ),
-  linear('Resize', 'of one channel axis too', [real([1, 2, 2])], (g, x) =>
-    g.emit('Resize', [x, undefined, g.constant(float32([1, 2, 3], [3]))], { mode: text('nearest') }),
+  linear('Resize', 'of one channel axis too', [real([1, 2, 2])], (x) =>
+    x.graph.emit('Resize', [x, undefined, x.graph.constant(float32([1, 2, 3], [3]))], {
+      mode: text('nearest'),
+    }),
   ),
-  linear('AveragePool', '2x2 by 2', [real([2, 2, 4, 4])], (g, x) =>
-    g.emit('AveragePool', [x], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }),
+  linear('AveragePool', '2x2 by 2', [real([2, 2, 4, 4])], (x) =>
+    x.graph.emit('AveragePool', [x], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }),
   ),
-  linear('AveragePool', 'overlapping, stride 1', [real([1, 2, 4, 3])], (g, x) =>
-    g.emit('AveragePool', [x], { kernel_shape: ints([3, 2]) }),
+  linear('AveragePool', 'overlapping, stride 1', [real([1, 2, 4, 3])], (x) =>
+    x.graph.emit('AveragePool', [x], { kernel_shape: ints([3, 2]) }),
   ),
-  linear('AveragePool', 'stride 2, a row left over', [real([1, 2, 5, 4])], (g, x) =>
-    g.emit('AveragePool', [x], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }),
+  linear('AveragePool', 'stride 2, a row left over', [real([1, 2, 5, 4])], (x) =>
+    x.graph.emit('AveragePool', [x], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }),
   ),
-  linear('GlobalAveragePool', 'pictures', [real([2, 3, 2, 3])], (g, x) => g.emit('GlobalAveragePool', [x])),
-  linear('GlobalAveragePool', 'rows', [real([2, 3, 4])], (g, x) => g.emit('GlobalAveragePool', [x])),
+  linear('GlobalAveragePool', 'pictures', [real([2, 3, 2, 3])], (x) =>
+    x.graph.emit('GlobalAveragePool', [x]),
+  ),
+  linear('GlobalAveragePool', 'rows', [real([2, 3, 4])], (x) => x.graph.emit('GlobalAveragePool', [x])),
 ];
 
 /** Attributes that a loaded model may carry and that change nothing. */
 const withDefaults: readonly OpCase[] = [
-  linear('Conv', 'auto_pad NOTSET', [real([1, 1, 3, 3]), frozen(real([1, 1, 2, 2]))], (g, x, w) =>
-    g.emit('Conv', [x, w], { auto_pad: text('NOTSET'), group: int(1) }),
+  linear('Conv', 'auto_pad NOTSET', [real([1, 1, 3, 3]), frozen(real([1, 1, 2, 2]))], (x, w) =>
+    x.graph.emit('Conv', [x, w], { auto_pad: text('NOTSET'), group: int(1) }),
   ),
-  linear('Gemm', 'beta without addend', [real([2, 2]), frozen(real([2, 2]))], (g, a, b) =>
-    g.emit('Gemm', [a, b], { beta: float(3) }),
+  linear('Gemm', 'beta without addend', [real([2, 2]), frozen(real([2, 2]))], (a, b) =>
+    a.graph.emit('Gemm', [a, b], { beta: float(3) }),
   ),
 ];
 

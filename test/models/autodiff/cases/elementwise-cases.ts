@@ -1,7 +1,6 @@
 import type { Attributes } from '../../../../src/models/graph/graph.js';
 import { float, text } from '../../../../src/models/graph/graph.js';
 import type { OpName } from '../../../../src/models/graph/op-names.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { elementCount, int64 } from '../../../../src/models/tensor.js';
 import type { InputSpec, OpCase } from '../op-case.js';
 import { frozen, linear, points, real, smooth, stepped, truths } from '../op-case.js';
@@ -11,7 +10,9 @@ const NOT_AT_ZERO = [-5, -2, -0.1, 0.1, 2, 5];
 const POSITIVE = [0.1, 0.5, 2, 5];
 
 const unary = (name: OpName, values: readonly number[], attributes: Attributes = {}, note = ''): OpCase =>
-  smooth(name, `at ${values.join(', ')}${note}`, [points(values)], (g, x) => g.emit(name, [x], attributes));
+  smooth(name, `at ${values.join(', ')}${note}`, [points(values)], (x) =>
+    x.graph.emit(name, [x], attributes),
+  );
 
 const unaryCases: readonly OpCase[] = [
   unary('Abs', NOT_AT_ZERO),
@@ -34,14 +35,12 @@ const unaryCases: readonly OpCase[] = [
   unary('Softplus', EVERYWHERE),
   unary('Sqrt', POSITIVE),
   unary('Tanh', EVERYWHERE),
-  linear('Identity', 'at -5 to 5', [points(EVERYWHERE)], (g, x) => op.identity(g, x)),
-  linear('Neg', 'at -5 to 5', [points(EVERYWHERE)], (g, x) => op.neg(g, x)),
-  smooth('Cast', 'to float64 and back', [points(EVERYWHERE)], (g, x) =>
-    op.cast(g, op.cast(g, x, 'float64'), 'float32'),
-  ),
-  smooth('Clip', 'to both sides', [points(EVERYWHERE)], (g, x) => op.clip(g, x, -3, 3)),
-  smooth('Clip', 'from below', [points(EVERYWHERE)], (g, x) => op.clip(g, x, -3)),
-  smooth('Clip', 'from above', [points(EVERYWHERE)], (g, x) => op.clip(g, x, undefined, 3)),
+  linear('Identity', 'at -5 to 5', [points(EVERYWHERE)], (x) => x.identity()),
+  linear('Neg', 'at -5 to 5', [points(EVERYWHERE)], (x) => x.neg()),
+  smooth('Cast', 'to float64 and back', [points(EVERYWHERE)], (x) => x.cast('float64').cast('float32')),
+  smooth('Clip', 'to both sides', [points(EVERYWHERE)], (x) => x.clip(-3, 3)),
+  smooth('Clip', 'from below', [points(EVERYWHERE)], (x) => x.clip(-3)),
+  smooth('Clip', 'from above', [points(EVERYWHERE)], (x) => x.clip(undefined, 3)),
 ];
 
 /** Equal shapes, a scalar on each side, a row by a column, leading axes that only one side has. */
@@ -90,7 +89,7 @@ const binaryCases: readonly OpCase[] = BINARY_RANGES.flatMap(([name, left, right
       name,
       `[${a}] with [${b}]`,
       [left(a), right(b)],
-      (g, x, y) => g.emit(name, [x, y]),
+      (x, y) => x.graph.emit(name, [x, y]),
       LINEAR_IN[name] ?? [],
     ),
   ),
@@ -116,25 +115,27 @@ const WHERES: readonly (readonly (readonly number[])[])[] = [
 ];
 
 const severalCases: readonly OpCase[] = [
-  linear('Mul', 'by a frozen factor', [real([2, 3]), frozen(real([3]))], (g, x, y) => g.emit('Mul', [x, y])),
-  linear('Mul', 'of one value with itself twice', [real([4])], (g, x) => op.mul(g, op.mul(g, x, x), x), []),
-  smooth('Pow', 'negative base, whole exponent', [points([-2, -0.5, 0, 2])], (g, x) =>
-    op.pow(g, x, g.scalar(3)),
+  linear('Mul', 'by a frozen factor', [real([2, 3]), frozen(real([3]))], (x, y) =>
+    x.graph.emit('Mul', [x, y]),
   ),
-  smooth('Pow', 'an integer exponent', [real([4])], (g, x) => g.emit('Pow', [x, g.constant(int64([2], []))])),
-  smooth('Max', 'of three', [stepped([2, 3], 0), stepped([3], 0.2), stepped([], 0.35)], (g, ...x) =>
-    g.emit('Max', x),
+  linear('Mul', 'of one value with itself twice', [real([4])], (x) => x.mul(x).mul(x), []),
+  smooth('Pow', 'negative base, whole exponent', [points([-2, -0.5, 0, 2])], (x) => x.pow(3)),
+  smooth('Pow', 'an integer exponent', [real([4])], (x) =>
+    x.graph.emit('Pow', [x, x.graph.constant(int64([2], []))]),
   ),
-  smooth('Min', 'of three', [stepped([2, 3], 0), stepped([3], 0.2), stepped([], -1.35)], (g, ...x) =>
-    g.emit('Min', x),
+  smooth('Max', 'of three', [stepped([2, 3], 0), stepped([3], 0.2), stepped([], 0.35)], (x, y, z) =>
+    x.graph.emit('Max', [x, y, z]),
   ),
-  smooth('Max', 'of one', [real([3])], (g, x) => g.emit('Max', [x])),
+  smooth('Min', 'of three', [stepped([2, 3], 0), stepped([3], 0.2), stepped([], -1.35)], (x, y, z) =>
+    x.graph.emit('Min', [x, y, z]),
+  ),
+  smooth('Max', 'of one', [real([3])], (x) => x.graph.emit('Max', [x])),
   ...WHERES.map(([condition = [], a = [], b = []]) =>
     linear(
       'Where',
       `[${condition}] ? [${a}] : [${b}]`,
       [alternating(condition), real(a), real(b)],
-      (g, c, x, y) => g.emit('Where', [c, x, y]),
+      (c, x, y) => c.graph.emit('Where', [c, x, y]),
       [[1, 2]],
     ),
   ),

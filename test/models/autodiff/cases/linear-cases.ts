@@ -1,5 +1,4 @@
 import { float, int } from '../../../../src/models/graph/graph.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import type { OpCase } from '../op-case.js';
 import { frozen, linear, real } from '../op-case.js';
 
@@ -35,8 +34,8 @@ const MATMULS: readonly (readonly [readonly number[], readonly number[]])[] = [
 ];
 
 const matMuls: readonly OpCase[] = MATMULS.flatMap(([a, b]) => [
-  linear('MatMul', `[${a}] x [${b}]`, [real(a), real(b)], (g, x, y) => op.matMul(g, x, y), [[0], [1]]),
-  linear('MatMul', `[${a}] x frozen [${b}]`, [real(a), frozen(real(b))], (g, x, y) => op.matMul(g, x, y)),
+  linear('MatMul', `[${a}] x [${b}]`, [real(a), real(b)], (x, y) => x.matMul(y), [[0], [1]]),
+  linear('MatMul', `[${a}] x frozen [${b}]`, [real(a), frozen(real(b))], (x, y) => x.matMul(y)),
 ]);
 
 const gemms: readonly OpCase[] = [0, 1].flatMap((transA) =>
@@ -46,8 +45,8 @@ const gemms: readonly OpCase[] = [0, 1].flatMap((transA) =>
         'Gemm',
         `transA ${transA}, transB ${transB}, addend [${addend}]`,
         [real(transA ? [2, 3] : [3, 2]), real(transB ? [4, 2] : [2, 4]), real(addend)],
-        (g, a, b, c) =>
-          g.emit('Gemm', [a, b, c], {
+        (a, b, c) =>
+          a.graph.emit('Gemm', [a, b, c], {
             transA: int(transA),
             transB: int(transB),
             ...(i % 2 === 0 ? { alpha: float(0.5), beta: float(-1.5) } : {}),
@@ -64,12 +63,12 @@ const gemms: readonly OpCase[] = [0, 1].flatMap((transA) =>
 export const linearCases: readonly OpCase[] = [
   ...matMuls,
   ...gemms,
-  linear('Gemm', 'without addend', [real([3, 2]), real([2, 4])], (g, a, b) => op.gemm(g, a, b), [[0], [1]]),
+  linear('Gemm', 'without addend', [real([3, 2]), real([2, 4])], (a, b) => a.gemm(b), [[0], [1]]),
   linear(
     'Gemm',
     'scaled, without addend',
     [real([3, 2]), real([2, 4])],
-    (g, a, b) => g.emit('Gemm', [a, b], { alpha: float(-2) }),
+    (a, b) => a.graph.emit('Gemm', [a, b], { alpha: float(-2) }),
     [[0], [1]],
   ),
 ];

@@ -1,6 +1,5 @@
 import { int } from '../../../../src/models/graph/graph.js';
 import type { OpName } from '../../../../src/models/graph/op-names.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { int32, int64 } from '../../../../src/models/tensor.js';
 import type { OpCase } from '../op-case.js';
 import { distinct, linear, real, smooth } from '../op-case.js';
@@ -23,7 +22,8 @@ const reductions: readonly OpCase[] = REDUCTIONS.flatMap((name) =>
         name,
         `over ${axes ? `[${axes}]` : 'no axes given'}, keepdims ${keepdims}`,
         [name.startsWith('ReduceM') ? distinct(SHAPE) : real(SHAPE)],
-        (g, x) => g.emit(name, axes ? [x, g.constant(int64(axes))] : [x], { keepdims: int(keepdims) }),
+        (x) =>
+          x.graph.emit(name, axes ? [x, x.graph.constant(int64(axes))] : [x], { keepdims: int(keepdims) }),
         LINEAR.has(name) ? [[0]] : [],
       ),
     ),
@@ -31,24 +31,28 @@ const reductions: readonly OpCase[] = REDUCTIONS.flatMap((name) =>
 );
 
 const emptyAxes: readonly OpCase[] = (['ReduceSum', 'ReduceMax', 'ReduceSumSquare'] as const).map((name) =>
-  smooth(name, 'over no axes at all', [distinct([2, 3])], (g, x) =>
-    g.emit(name, [x, g.constant(int64([]))], { noop_with_empty_axes: int(1) }),
+  smooth(name, 'over no axes at all', [distinct([2, 3])], (x) =>
+    x.graph.emit(name, [x, x.graph.constant(int64([]))], { noop_with_empty_axes: int(1) }),
   ),
 );
 
 const alongAxis: readonly OpCase[] = [0, 1, 2, -1, -2].flatMap((axis) => [
-  smooth('Softmax', `axis ${axis}`, [real(SHAPE)], (g, x) => op.softmax(g, x, axis)),
-  smooth('LogSoftmax', `axis ${axis}`, [real(SHAPE)], (g, x) => op.logSoftmax(g, x, axis)),
+  smooth('Softmax', `axis ${axis}`, [real(SHAPE)], (x) => x.softmax(axis)),
+  smooth('LogSoftmax', `axis ${axis}`, [real(SHAPE)], (x) => x.logSoftmax(axis)),
 ]);
 
 const runningSums: readonly OpCase[] = [0, 1, -1].flatMap((axis) =>
   [0, 1].flatMap((exclusive) =>
     [0, 1].map((reverse) =>
-      linear('CumSum', `axis ${axis}, exclusive ${exclusive}, reverse ${reverse}`, [real(SHAPE)], (g, x) =>
-        g.emit('CumSum', [x, g.constant(axis === 0 ? int64([axis], []) : int32(Int32Array.of(axis), []))], {
-          exclusive: int(exclusive),
-          reverse: int(reverse),
-        }),
+      linear('CumSum', `axis ${axis}, exclusive ${exclusive}, reverse ${reverse}`, [real(SHAPE)], (x) =>
+        x.graph.emit(
+          'CumSum',
+          [x, x.graph.constant(axis === 0 ? int64([axis], []) : int32(Int32Array.of(axis), []))],
+          {
+            exclusive: int(exclusive),
+            reverse: int(reverse),
+          },
+        ),
       ),
     ),
   ),
@@ -59,6 +63,6 @@ export const reductionCases: readonly OpCase[] = [
   ...emptyAxes,
   ...alongAxis,
   ...runningSums,
-  smooth('Softmax', 'without an axis', [real(SHAPE)], (g, x) => g.emit('Softmax', [x])),
-  smooth('LogSoftmax', 'without an axis', [real(SHAPE)], (g, x) => g.emit('LogSoftmax', [x])),
+  smooth('Softmax', 'without an axis', [real(SHAPE)], (x) => x.graph.emit('Softmax', [x])),
+  smooth('LogSoftmax', 'without an axis', [real(SHAPE)], (x) => x.graph.emit('LogSoftmax', [x])),
 ];

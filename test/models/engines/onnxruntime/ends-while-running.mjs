@@ -3,7 +3,6 @@
 import { createOnnxRuntimeEngine } from '../../../../dist/models/engines/onnxruntime/engine.js';
 import { encodeGraph } from '../../../../dist/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../../dist/models/graph/ops/builder.js';
-import * as op from '../../../../dist/models/graph/ops/index.js';
 import { float32 } from '../../../../dist/models/tensor.js';
 
 const SIZE = 320;
@@ -12,8 +11,8 @@ function products(count) {
   const g = new GraphBuilder();
   const x = g.input('x', 'float32', [SIZE, SIZE]);
   let y = x;
-  for (let i = 0; i < count; i++) y = op.matMul(g, y, x);
-  g.output(op.meanAll(g, y), 'mean');
+  for (let i = 0; i < count; i++) y = y.matMul(x);
+  g.output(y.meanAll(), 'mean');
   return encodeGraph(g.build());
 }
 

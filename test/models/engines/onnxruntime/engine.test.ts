@@ -10,7 +10,6 @@ import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxrunt
 import { decodeModel } from '../../../../src/models/graph/onnx/decode.js';
 import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { float32, int64 } from '../../../../src/models/tensor.js';
 import { productModel } from '../../../contracts/engine-contract.js';
 
@@ -115,8 +114,8 @@ describe('simplifying a model', () => {
       const g = new GraphBuilder();
       const x = g.input('x', 'float32', [2, 2]);
       const weight = g.initializer('weight', float32([1, 2, 3, 4], [2, 2]));
-      const product = op.matMul(g, x, op.identity(g, op.transpose(g, weight, [1, 0])));
-      g.output(op.add(g, product, g.constant(float32([1, 2], [2]))), 'y');
+      const product = x.matMul(weight.transpose([1, 0]).identity());
+      g.output(product.add(g.constant(float32([1, 2], [2]))), 'y');
       const model = decodeModel(await engine.simplify(encodeGraph(g.build()), 'm'), 'm');
       expect(model.graph.node.map((node) => node.opType)).toEqual(['MatMul', 'Add']);
       expect(await readdir(folder)).toEqual([]);

@@ -4,7 +4,7 @@ import type { TfjsEngine } from '../../../../src/models/engines/tfjs/engine.js';
 import { createTfjsEngine } from '../../../../src/models/engines/tfjs/engine.js';
 import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import { conv } from '../../../../src/models/graph/ops/convolution.js';
 import { float32, float32Data, int64 } from '../../../../src/models/tensor.js';
 import { productModel } from '../../../contracts/engine-contract.js';
 
@@ -24,10 +24,10 @@ function network() {
   const g = new GraphBuilder();
   const x = g.input('x', 'float32', [2, 3, 8, 8]);
   const filter = g.initializer('filter', float32(new Float32Array(4 * 3 * 3 * 3).fill(0.1), [4, 3, 3, 3]));
-  const features = op.tanh(g, op.conv(g, x, filter, undefined, { pads: [1, 1, 1, 1] }));
+  const features = conv(x, filter, undefined, { pads: [1, 1, 1, 1] }).tanh();
   const scale = g.input('scale', 'float32', [4, 1, 1]);
-  const scaled = op.mul(g, features, scale);
-  const loss = op.meanAll(g, op.div(g, op.mul(g, scaled, scaled), g.stopGradient(op.exp(g, scaled))));
+  const scaled = features.mul(scale);
+  const loss = scaled.mul(scaled).div(scaled.exp().stopGradient()).meanAll();
   g.output(loss, 'loss');
   const gradients: GradientRequest = { loss: 'loss', parameters: ['scale'], barriers: [...g.barriers] };
   return { model: encodeGraph(g.build()), gradients };
@@ -38,8 +38,8 @@ describe('sums of a tfjs engine on wasm', () => {
     const g = new GraphBuilder();
     const size = 256;
     const x = g.input('x', 'float32', [size, 2, size]);
-    g.output(op.reduceSum(g, x, [0, 2], false), 'sum');
-    g.output(op.reduceMean(g, x, [0, 2], true), 'mean');
+    g.output(x.reduceSum([0, 2], false), 'sum');
+    g.output(x.reduceMean([0, 2], true), 'mean');
     const executable = await open().compile(encodeGraph(g.build()), { label: 'sums' });
     const { sum, mean } = await executable.run({
       x: float32(new Float32Array(2 * size ** 2).fill(0.1), [size, 2, size]),
@@ -79,7 +79,7 @@ describe('tensors of a tfjs engine', () => {
   it('should not grow in number by runs that fail, in the forward pass or the backward one', async () => {
     const g = new GraphBuilder();
     const [x, y] = [g.input('x', 'float32', [2]), g.input('y', 'float32', [2])];
-    g.output(op.mul(g, op.exp(g, x), y), 'loss');
+    g.output(x.exp().mul(y), 'loss');
     const model = encodeGraph(g.build(), { symbolicAxes: { x: ['n'], y: ['m'], loss: ['n'] } });
     const gradients = { loss: 'loss', parameters: ['x'], barriers: [] };
     const executable = await engine.compile(model, { label: 'm', gradients });
@@ -94,7 +94,7 @@ describe('gradients of a tfjs engine', () => {
   it('should stop at a barrier', async () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', []);
-    g.output(op.mul(g, x, g.stopGradient(op.mul(g, x, x))), 'loss');
+    g.output(x.mul(x.mul(x).stopGradient()), 'loss');
     const gradients = { loss: 'loss', parameters: ['x'], barriers: [...g.barriers] };
     const executable = await open().compile(encodeGraph(g.build()), { label: 'm', gradients });
     const { loss, 'gradient:x': slope } = await executable.run({ x: float32([3], []) });
@@ -104,7 +104,7 @@ describe('gradients of a tfjs engine', () => {
   it('should be zeros for a parameter that the loss does not depend on, and be told as outputs', async () => {
     const g = new GraphBuilder();
     const [x, y] = [g.input('x', 'float32', []), g.input('y', 'float32', [2])];
-    g.output(op.mul(g, x, x), 'loss');
+    g.output(x.mul(x), 'loss');
     g.output(y, 'other');
     const gradients = { loss: 'loss', parameters: ['x', 'y'], barriers: [] };
     const executable = await open().compile(encodeGraph(g.build()), { label: 'm', gradients });
@@ -122,7 +122,7 @@ describe('integers of a tfjs engine', () => {
   const doubled = () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'int64', [1]);
-    g.output(op.add(g, x, x), 'y');
+    g.output(x.add(x), 'y');
     return encodeGraph(g.build());
   };
 

@@ -10,7 +10,6 @@ import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxrunt
 import { createTfjsEngine } from '../../../../src/models/engines/tfjs/engine.js';
 import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import type { Tensor } from '../../../../src/models/tensor.js';
 import { elementCount, float32 } from '../../../../src/models/tensor.js';
 import { NATIVE_BACKENDS } from '../../../fixtures/tfjs-backends.js';
@@ -41,11 +40,11 @@ function graphOf(testCase: OpCase) {
     g.output(output, `y${index}`);
     if (output.type !== 'float32') return [];
     const weights = Float32Array.from({ length: elementCount(output.shape) }, () => draw() + 0.5);
-    return [op.sumAll(g, op.mul(g, output, g.constant(float32(weights, output.shape))))];
+    return [output.mul(g.constant(float32(weights, output.shape))).sumAll()];
   });
   const parameters = inputs.filter((_, index) => testCase.inputs[index]?.frozen === false);
   const [first, ...rest] = terms;
-  const loss = first && rest.reduce((sum, term) => op.add(g, sum, term), first);
+  const loss = first && rest.reduce((sum, term) => sum.add(term), first);
   return { g, loss: parameters.length > 0 ? loss : undefined, parameters };
 }
 

@@ -8,7 +8,6 @@ import type { Engine, Tensors } from '../../../../src/models/engines/contract/en
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { gatherAttention, writeAttention } from '../../../../src/models/graph/passes/attention.js';
 import type { NamedArrays } from '../../../../src/models/optimizers/adamw.js';
 import { openDenoiser } from '../../../../src/models/pipeline/denoiser.js';
@@ -136,12 +135,12 @@ describeOnSwiftShader('WebGPU on SwiftShader', (startEngine) => {
     };
     const x = float32([1, 2, 4], [1, 3]);
     const whole = await webgpu.compile(
-      model((g) => g.output(op.softmax(g, g.input('x', 'float32', [1, 3])), 'y')),
+      model((g) => g.output(g.input('x', 'float32', [1, 3]).softmax(), 'y')),
       { label: 'softmax' },
     );
     expect(whole).toMatchObject({ provider: 'webgpu', fallbacks: [] });
     const parted = await webgpu.compile(
-      model((g) => g.output(op.exp(g, op.logSoftmax(g, g.input('x', 'float32', [1, 3]))), 'y')),
+      model((g) => g.output(g.input('x', 'float32', [1, 3]).logSoftmax().exp(), 'y')),
       { label: 'log softmax' },
     );
     expect(parted.provider).toBe('webgpu');

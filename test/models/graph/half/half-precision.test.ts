@@ -4,11 +4,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
-import { type Graph, int, type Node, type Value } from '../../../../src/models/graph/graph.js';
+import { type Graph, int, type Node } from '../../../../src/models/graph/graph.js';
 import { halfConstants } from '../../../../src/models/graph/half/half-constants.js';
 import { inHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import { conv } from '../../../../src/models/graph/ops/convolution.js';
+import type { Expression } from '../../../../src/models/graph/ops/expression.js';
+import { layerNormalization } from '../../../../src/models/graph/ops/normalization.js';
 import { roundToFloat16 } from '../../../../src/models/numeric/float16.js';
 import { float32, int64 } from '../../../../src/models/tensor.js';
 import { emulatedHalf, rounded } from '../../../fixtures/emulated-half.js';
@@ -44,10 +46,10 @@ describe('inHalfPrecision', () => {
   it('should compute in half from the first product to the last, and leave inputs and outputs in single', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2, 4]);
-    const before = op.sin(g, op.mul(g, x, g.scalar(2)));
-    const between = op.relu(g, op.add(g, op.matMul(g, before, weight(g)), g.scalar(1)));
-    const last = op.matMul(g, between, weight(g, 2));
-    g.output(op.mul(g, last, g.scalar(3)), 'y');
+    const before = x.mul(2).sin();
+    const between = before.matMul(weight(g)).add(1).relu();
+    const last = between.matMul(weight(g, 2));
+    g.output(last.mul(3), 'y');
     const graph = half(g.build());
     expect(typesOf(graph)).toEqual([
       'Mul:float32',
@@ -67,12 +69,12 @@ describe('inHalfPrecision', () => {
 
   it('should compute sums, exponentials and normalisations in single between products', () => {
     const g = new GraphBuilder();
-    const x = op.matMul(g, g.input('x', 'float32', [2, 4]), weight(g));
+    const x = g.input('x', 'float32', [2, 4]).matMul(weight(g));
     const ones = g.constant(float32([1, 1, 1, 1], [4]));
-    const normed = op.layerNormalization(g, x, ones, undefined, 1e-5, -1).normalized;
-    const mean = op.reduceMean(g, x, [1]);
-    const attention = op.softmax(g, op.mul(g, normed, mean), -1);
-    g.output(op.matMul(g, op.mul(g, op.exp(g, x), attention), weight(g, 2)), 'y');
+    const normed = layerNormalization(x, ones, undefined, { epsilon: 1e-5 }).normalized;
+    const mean = x.reduceMean([1]);
+    const attention = normed.mul(mean).softmax(-1);
+    g.output(x.exp().mul(attention).matMul(weight(g, 2)), 'y');
     const graph = half(g.build());
     const types = typesOf(graph);
     for (const name of ['LayerNormalization', 'ReduceMean', 'Softmax', 'Exp'])
@@ -91,10 +93,10 @@ describe('inHalfPrecision', () => {
 
   it('should leave an operator in single whose constant half precision does not hold', () => {
     const g = new GraphBuilder();
-    const x = op.matMul(g, g.input('x', 'float32', [2, 4]), weight(g));
-    const guarded = op.add(g, op.mul(g, x, x), g.scalar(1e-12));
+    const x = g.input('x', 'float32', [2, 4]).matMul(weight(g));
+    const guarded = x.mul(x).add(1e-12);
     const mask = g.constant(float32([0, -3.4e38, 0, 0], [4]));
-    g.output(op.matMul(g, op.add(g, op.add(g, guarded, mask), g.scalar(0.5)), weight(g, 2)), 'y');
+    g.output(guarded.add(mask).add(0.5).matMul(weight(g, 2)), 'y');
     const graph = half(g.build());
     expect(typesOf(graph).filter((type) => /^(Add|Mul):/.test(type))).toEqual([
       'Mul:float16',
@@ -106,17 +108,12 @@ describe('inHalfPrecision', () => {
 
   it('should keep scales of a Resize and casts to integers as they are, and make a cast to float one to half', async () => {
     const g = new GraphBuilder();
-    const x = op.conv(
-      g,
-      g.input('x', 'float32', [1, 1, 2, 2]),
-      g.constant(float32([2], [1, 1, 1, 1])),
-      undefined,
-    );
+    const x = conv(g.input('x', 'float32', [1, 1, 2, 2]), g.constant(float32([2], [1, 1, 1, 1])), undefined);
     const [large] = g.emit('Resize', [x, undefined, g.constant(float32([1, 1, 2, 2], [4]))], {
       mode: { kind: 'string', value: 'nearest' },
-    }) as [Value];
-    const positive = op.cast(g, op.greater(g, large, g.scalar(1)), 'float32');
-    g.output(op.conv(g, positive, g.constant(float32([3], [1, 1, 1, 1])), undefined), 'y');
+    }) as [Expression];
+    const positive = large.greater(1).cast('float32');
+    g.output(conv(positive, g.constant(float32([3], [1, 1, 1, 1])), undefined), 'y');
     const graph = half(g.build());
     const resize = graph.nodes.find(({ op: name }) => name === 'Resize');
     expect(resize?.inputs.map((input) => input?.type)).toEqual(['float16', undefined, 'float32']);
@@ -130,13 +127,13 @@ describe('inHalfPrecision', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2, 4]);
     const a = g.input('a', 'float32', [4, 4]);
-    const h = op.matMul(g, op.matMul(g, x, a), weight(g));
-    const p = op.softmax(g, h, -1);
-    const y = op.matMul(g, op.relu(g, p), weight(g, 2));
+    const h = x.matMul(a).matMul(weight(g));
+    const p = h.softmax(-1);
+    const y = p.relu().matMul(weight(g, 2));
     const network = new Set(g.nodes);
-    const loss = op.sumAll(g, op.mul(g, y, y));
+    const loss = y.mul(y).sumAll();
     const seed = g.input('seed', 'float32', []);
-    const [da] = gradients(g, loss, [a], undefined, seed) as [Value];
+    const [da] = gradients(g, loss, [a], undefined, seed) as [Expression];
     g.output(loss, 'loss');
     g.output(da, 'da');
     const graph = half(g.build(), (node) => network.has(node));
@@ -161,9 +158,9 @@ describe('inHalfPrecision', () => {
 
   it('should leave integers alone', () => {
     const g = new GraphBuilder();
-    const table = op.matMul(g, g.input('x', 'float32', [8, 4]), weight(g));
-    const rows = op.gather(g, table, g.constant(int64([1, 3])), 0);
-    g.output(op.matMul(g, rows, weight(g, 2)), 'y');
+    const table = g.input('x', 'float32', [8, 4]).matMul(weight(g));
+    const rows = table.gather(g.constant(int64([1, 3])), 0);
+    g.output(rows.matMul(weight(g, 2)), 'y');
     const graph = half(g.build());
     const gather = graph.nodes.find(({ op: name }) => name === 'Gather');
     expect(gather?.inputs.map((input) => input?.type)).toEqual(['float16', 'int64']);
@@ -172,7 +169,7 @@ describe('inHalfPrecision', () => {
   it('should name a weight that is beyond 65504', () => {
     const g = new GraphBuilder();
     const large = g.initializer('fc.weight', float32([1, 2, 3, 1e5], [2, 2]));
-    g.output(op.matMul(g, g.input('x', 'float32', [1, 2]), large), 'y');
+    g.output(g.input('x', 'float32', [1, 2]).matMul(large), 'y');
     expect(() => half(g.build())).toThrow(
       'model weight "fc.weight": expected numbers that half precision can hold, at most 65504, got 100000.',
     );
@@ -204,15 +201,15 @@ describe('the emulation of half precision that tests use', () => {
       4097.9,
     ];
     const g = new GraphBuilder();
-    g.output(rounded(g, g.input('x', 'float32', [values.length])), 'y');
+    g.output(rounded(g.input('x', 'float32', [values.length])), 'y');
     const { y } = await runModel(engine, g.build(), { x: float32(values, [values.length]) });
     expect([...(y ?? [])]).toEqual(values.map((value) => roundToFloat16(Math.fround(value)) + 0));
   });
 
   it('should overflow between two operators, where the CPU provider does not', async () => {
     const g = new GraphBuilder();
-    const x = op.matMul(g, g.input('x', 'float32', [1, 1]), g.constant(float32([300], [1, 1])));
-    g.output(op.matMul(g, op.mul(g, x, x), g.constant(float32([0.001], [1, 1]))), 'y');
+    const x = g.input('x', 'float32', [1, 1]).matMul(g.constant(float32([300], [1, 1])));
+    g.output(x.mul(x).matMul(g.constant(float32([0.001], [1, 1]))), 'y');
     const graph = half(g.build());
     const feeds = { x: float32([1], [1, 1]) };
     expect((await runModel(emulatedHalf(engine), graph, feeds)).y?.[0]).toBe(Number.POSITIVE_INFINITY);

@@ -16,7 +16,6 @@ import {
   TensorProtoSchema,
 } from '../../../../src/models/graph/onnx/onnx_pb.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import type { Tensor } from '../../../../src/models/tensor.js';
 import { float32, int64 } from '../../../../src/models/tensor.js';
 import { emitCase } from '../../autodiff/check-gradient.js';
@@ -56,7 +55,7 @@ function largeGraph(): Graph {
     .flat()
     .forEach((testCase, index) => {
       const { inputs, outputs } = emitCase(g, testCase, `case${index}`);
-      const loss = outputs.map((output) => op.sumAll(g, output)).reduce((a, b) => op.add(g, a, b));
+      const loss = outputs.map((output) => output.sumAll()).reduce((a, b) => a.add(b));
       const parameters = inputs.filter((_, i) => !testCase.inputs[i]?.frozen);
       for (const gradient of gradients(g, loss, parameters)) g.output(gradient);
     });
@@ -67,7 +66,7 @@ function smallGraph(): Graph {
   const g = new GraphBuilder();
   const x = g.input('x', 'float32', [2, 3]);
   const weight = g.initializer('weight', float32([1, 2, 3, 4, 5, 6], [3, 2]));
-  g.output(op.reshape(g, op.matMul(g, x, weight), [4]), 'y');
+  g.output(x.matMul(weight).reshape([4]), 'y');
   return g.build();
 }
 
@@ -112,7 +111,7 @@ describe('encodeGraph and toGraph', () => {
     ['an empty tensor', { type: 'float32', shape: [0, 2], data: new Float32Array() }],
   ])('should keep the elements of %s', (_, tensor) => {
     const g = new GraphBuilder();
-    g.output(op.identity(g, g.initializer('weight', tensor)), 'y');
+    g.output(g.initializer('weight', tensor).identity(), 'y');
     const graph = g.build();
     const found = decode(encodeGraph(graph), typesOf(graph)).initializers.get('weight');
     expect(found).toEqual({ ...tensor, data: tensor.data.slice() });
@@ -121,7 +120,7 @@ describe('encodeGraph and toGraph', () => {
   it('should copy elements out of a Buffer, which shares its memory with others', () => {
     const g = new GraphBuilder();
     const weight: Tensor = { type: 'float32', shape: [2], data: Float32Array.of(1.5, -2) };
-    g.output(op.identity(g, g.initializer('weight', weight)), 'y');
+    g.output(g.initializer('weight', weight).identity(), 'y');
     const graph = g.build();
     const bytes = Buffer.from(encodeGraph(graph));
     const found = decode(bytes, typesOf(graph)).initializers.get('weight');

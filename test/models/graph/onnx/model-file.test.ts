@@ -18,7 +18,6 @@ import {
   TensorProto_DataLocation,
 } from '../../../../src/models/graph/onnx/onnx_pb.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { addLora } from '../../../../src/models/graph/weights/lora.js';
 import { float32Data, int64, type Tensor } from '../../../../src/models/tensor.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
@@ -183,8 +182,8 @@ describe('weights of megabytes beside a model', () => {
     const g = new GraphBuilder();
     const weight = (name: string, seed: number) =>
       g.initializer(name, randomTensor(seed, [SIZE, SIZE], SIZE ** -0.5));
-    const product = op.matMul(g, g.input('x', 'float32', [4, SIZE]), weight('w', 1), { name: '/w/MatMul' });
-    g.output(op.relu(g, op.matMul(g, product, weight('v', 2), { name: '/v/MatMul' })), 'y');
+    const product = g.input('x', 'float32', [4, SIZE]).matMul(weight('w', 1), { name: '/w/MatMul' });
+    g.output(product.matMul(weight('v', 2), { name: '/v/MatMul' }).relu(), 'y');
     await writeFile(join(folder, 'whole.onnx'), encodeGraph(g.build()));
     const model = decodeModel(encodeGraph(g.build()), 'model');
     const [w, v] = model.graph.initializer;
@@ -234,7 +233,7 @@ describe('weights of megabytes beside a model', () => {
       const graph = await prepareGraph(engine, bytes, { label: path, inputShapes: {}, ...weights });
       const g = GraphBuilder.from(graph);
       g.clearOutputs();
-      const [derivative] = gradients(g, op.meanAll(g, g.value('y')), [g.value('x')]);
+      const [derivative] = gradients(g, g.value('y').meanAll(), [g.value('x')]);
       if (derivative) g.output(derivative, 'dx');
       const built = g.build();
       const executable = await compileGraph(engine, built, { label: path });

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decodeModel } from '../../../../src/models/graph/onnx/decode.js';
 import { subModel } from '../../../../src/models/graph/onnx/sub-model.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { float32 } from '../../../../src/models/tensor.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
 import { onnxFile } from '../../../fixtures/tiny-clip.js';
@@ -10,11 +9,11 @@ const both = onnxFile((g) => {
   const [left, right] = [g.input('left', 'float32', [1, 2]), g.input('right', 'float32', [1, 2])];
   const shared = g.initializer('shared', float32([2, 3], [2]));
   const alone = g.initializer('alone', float32([5, 7], [2]));
-  const scaled = op.mul(g, left, shared);
+  const scaled = left.mul(shared);
   return {
-    one: op.exp(g, scaled),
-    two: op.add(g, op.mul(g, right, shared), alone),
-    three: op.neg(g, scaled),
+    one: scaled.exp(),
+    two: right.mul(shared).add(alone),
+    three: scaled.neg(),
   };
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Value } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { float32 } from '../../../../src/models/tensor.js';
 
 const graphError = (message: string) => expect.objectContaining({ code: 'TRIB_GRAPH', message });
@@ -10,8 +10,8 @@ describe('GraphBuilder', () => {
   it('should name nodes by scope and operator, each once', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2]);
-    g.scoped('block', () => g.scoped('act', () => op.exp(g, op.exp(g, x))));
-    op.exp(g, x);
+    g.scoped('block', () => g.scoped('act', () => x.exp().exp()));
+    x.exp();
     g.emit('Exp', [x], {}, { name: 'mine' });
     g.emit('Exp', [x], {}, { name: 'mine' });
     expect(g.nodes.map((node) => node.name)).toEqual([
@@ -45,8 +45,8 @@ describe('GraphBuilder', () => {
   it('should drop nodes, inputs and constants that no output needs', () => {
     const g = new GraphBuilder();
     const [x, unused] = [g.input('x', 'float32', [2]), g.input('unused', 'float32', [2])];
-    op.mul(g, unused, g.scalar(3));
-    const [used] = op.split(g, op.add(g, x, g.scalar(1)), [1, 1], 0) as [Value];
+    unused.mul(3);
+    const [used] = x.add(1).split([1, 1], 0) as [Expression];
     g.output(used, 'y');
     const graph = g.build();
     expect(graph.nodes.map((node) => node.op)).toEqual(['Add', 'Split', 'Identity']);
@@ -57,7 +57,7 @@ describe('GraphBuilder', () => {
 
   it('should declare an output under its own name without a copy', () => {
     const g = new GraphBuilder();
-    const y = op.exp(g, g.input('x', 'float32', []));
+    const y = g.input('x', 'float32', []).exp();
     expect(g.output(y)).toBe(y);
     expect(g.output(y, y.name)).toBe(y);
     expect(g.nodes).toHaveLength(1);
@@ -65,20 +65,20 @@ describe('GraphBuilder', () => {
 
   it('should continue a graph that was built before', () => {
     const g = new GraphBuilder();
-    g.output(op.mul(g, g.input('x', 'float32', [2]), g.scalar(2)), 'y');
+    g.output(g.input('x', 'float32', [2]).mul(2), 'y');
     const graph = g.build();
     expect(GraphBuilder.from(graph).build()).toEqual(graph);
 
     const more = GraphBuilder.from(graph);
     more.clearOutputs();
-    more.output(op.exp(more, more.value('y')), 'z');
+    more.output(more.value('y').exp(), 'z');
     expect(more.build().outputs.map((output) => output.name)).toEqual(['z']);
     expect(more.build().nodes.map((node) => node.op)).toEqual(['Mul', 'Identity', 'Exp', 'Identity']);
   });
 
   it('should remember what stopGradient stops', () => {
     const g = new GraphBuilder();
-    const stopped = g.stopGradient(g.input('x', 'float32', [2]));
+    const stopped = g.input('x', 'float32', [2]).stopGradient();
     expect([...g.barriers]).toEqual([stopped.name]);
   });
 
@@ -90,13 +90,13 @@ describe('GraphBuilder', () => {
     );
     expect(() => g.input('x', 'float32', [2])).toThrowError(taken);
     expect(() => g.initializer('x', float32([1], []))).toThrowError(taken);
-    expect(() => g.output(op.exp(g, g.value('x')), 'x')).toThrowError(taken);
+    expect(() => g.output(g.value('x').exp(), 'x')).toThrowError(taken);
   });
 
   it('should refuse a node whose inputs are not there yet', () => {
     const g = new GraphBuilder();
     const later: Value = { name: 'later', type: 'float32', shape: [2] };
-    expect(() => op.exp(g, later)).toThrowError(
+    expect(() => g.expression(later).exp()).toThrowError(
       graphError(
         'Exp "/Exp": expected input "later" to be produced before it, got no such value. Add nodes in topological order.',
       ),

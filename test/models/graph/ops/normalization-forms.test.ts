@@ -10,7 +10,6 @@ import { int } from '../../../../src/models/graph/graph.js';
 import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
 import type { OpName } from '../../../../src/models/graph/op-names.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { lowerForTraining } from '../../../../src/models/graph/passes/lower.js';
 import type { Tensor } from '../../../../src/models/tensor.js';
 import { elementCount, float32 } from '../../../../src/models/tensor.js';
@@ -45,7 +44,7 @@ async function observe(graph: Graph): Promise<number[][]> {
   const g = GraphBuilder.from(graph);
   const y = g.value('y');
   g.clearOutputs();
-  const loss = op.sumAll(g, op.mul(g, y, g.constant(random(SHAPE, 3))));
+  const loss = y.mul(g.constant(random(SHAPE, 3))).sumAll();
   return runGraph(engine, g, [y, ...gradients(g, loss, [g.value('x')])], { x: random(SHAPE, 4) });
 }
 

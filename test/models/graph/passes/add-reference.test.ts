@@ -4,7 +4,6 @@ import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxrunt
 import { prepareGraph } from '../../../../src/models/engines/prepare-graph.js';
 import { float, type Graph } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { addReference } from '../../../../src/models/graph/passes/add-reference.js';
 import type { Adapter } from '../../../../src/models/graph/weights/lora.js';
 import { addLora } from '../../../../src/models/graph/weights/lora.js';
@@ -164,7 +163,7 @@ describe('addReference', () => {
 
   it('should share everything where nothing differs', () => {
     const g = new GraphBuilder();
-    g.output(op.relu(g, g.input('x', 'float32', [2])), 'y');
+    g.output(g.input('x', 'float32', [2]).relu(), 'y');
     const graph = g.build();
     const twice = addReference(graph, graph, 'again');
     expect(twice.nodes.filter((node) => node.op === 'Relu')).toHaveLength(1);

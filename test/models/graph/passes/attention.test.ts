@@ -7,7 +7,7 @@ import type { Graph, Value } from '../../../../src/models/graph/graph.js';
 import { halfConstants } from '../../../../src/models/graph/half/half-constants.js';
 import { inHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
 import type { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { gatherAttention, writeAttention } from '../../../../src/models/graph/passes/attention.js';
 import { elementCount } from '../../../../src/models/tensor.js';
 import { attention, SCALES, SIZES, withGradients } from '../../../fixtures/attention-graph.js';
@@ -116,18 +116,15 @@ describe('attention in pieces', () => {
     expect(opsOf(gatherAttention(graph, 209))).toContain('Attention');
   });
 
-  it.each<[string, (g: GraphBuilder, scores: Value, v: Value) => void]>([
-    ['a mask', (g, scores, v) => mix(g, op.add(g, scores, g.input('mask', 'float32', [7, 5])), v)],
+  it.each<[string, (g: GraphBuilder, scores: Expression, v: Expression) => void]>([
+    ['a mask', (g, scores, v) => mix(g, scores.add(g.input('mask', 'float32', [7, 5])), v)],
     ['a softmax along another axis', (g, scores, v) => mix(g, scores, v, -2)],
     ['scores that are read elsewhere', (g, scores, v) => g.output(mix(g, scores, v) && scores, 'scores')],
-    [
-      'a scale for every head',
-      (g, scores, v) => mix(g, op.mul(g, scores, g.input('s', 'float32', [3, 1, 1])), v),
-    ],
+    ['a scale for every head', (g, scores, v) => mix(g, scores.mul(g.input('s', 'float32', [3, 1, 1])), v)],
     ['one value for all heads', (g, scores) => mix(g, scores, g.input('shared', 'float32', [5, 6]))],
   ])('should leave alone %s', (_, build) => {
     const g = attention(SIZES, 'none');
-    const scores = g.nodes[0]?.outputs[0] as Value;
+    const scores = g.nodes[0]?.outputs[0] as Expression;
     g.clearOutputs();
     build(g, scores, g.value('v'));
     const graph = g.build();
@@ -135,6 +132,6 @@ describe('attention in pieces', () => {
   });
 });
 
-function mix(g: GraphBuilder, scores: Value, v: Value, axis = -1): Value {
-  return g.output(op.matMul(g, op.softmax(g, scores, axis), v), 'mixed');
+function mix(g: GraphBuilder, scores: Expression, v: Expression, axis = -1): Expression {
+  return g.output(scores.softmax(axis).matMul(v), 'mixed');
 }

@@ -1,15 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
-import type { Graph, Value } from '../../../../src/models/graph/graph.js';
+import type { Graph } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { withFloatInput } from '../../../../src/models/graph/passes/float-input.js';
 import { float32, int64 } from '../../../../src/models/tensor.js';
 import { countOps, runModel } from '../../../fixtures/run-model.js';
 
 /** A graph of one integer input, by what is made of it. */
-function graphOf(shape: readonly number[], build: (g: GraphBuilder, timestep: Value) => Value): Graph {
+function graphOf(
+  shape: readonly number[],
+  build: (g: GraphBuilder, timestep: Expression) => Expression,
+): Graph {
   const g = new GraphBuilder();
   g.output(build(g, g.input('timestep', 'int64', shape)), 'y');
   return g.build();
@@ -22,19 +25,14 @@ describe('withFloatInput', () => {
   });
   afterAll(() => engine.close());
 
-  const halves = (g: GraphBuilder, x: Value) =>
-    op.mul(g, g.constant(float32([0.5], [1])), op.cast(g, x, 'float32'));
+  const halves = (g: GraphBuilder, x: Expression) => g.constant(float32([0.5], [1])).mul(x.cast('float32'));
 
   it.each([
     ['a vector that is cast', [2], halves],
-    ['a scalar that is spread first', [], (g, x) => halves(g, op.expand(g, op.unsqueeze(g, x, [0]), [2]))],
-    [
-      'casts between integers on the way',
-      [2],
-      (g, x) => halves(g, op.cast(g, op.cast(g, x, 'int32'), 'int64')),
-    ],
-    ['two uses', [2], (g, x) => op.add(g, halves(g, x), op.cast(g, x, 'float32'))],
-  ] as [string, number[], (g: GraphBuilder, x: Value) => Value][])(
+    ['a scalar that is spread first', [], (g, x) => halves(g, x.unsqueeze([0]).expand([2]))],
+    ['casts between integers on the way', [2], (g, x) => halves(g, x.cast('int32').cast('int64'))],
+    ['two uses', [2], (g, x) => halves(g, x).add(x.cast('float32'))],
+  ] as [string, number[], (g: GraphBuilder, x: Expression) => Expression][])(
     'should compute the same of %s, without a cast',
     async (_, shape, build) => {
       const graph = graphOf(shape, build);
@@ -48,11 +46,11 @@ describe('withFloatInput', () => {
   );
 
   it.each([
-    ['is computed with', [2], (g, x) => op.cast(g, op.add(g, x, g.constant(int64([1]))), 'float32')],
-    ['says where to look', [2], (g, x) => op.gather(g, g.constant(float32([1, 2, 3], [3])), x)],
+    ['is computed with', [2], (g, x) => x.add(g.constant(int64([1]))).cast('float32')],
+    ['says where to look', [2], (g, x) => g.constant(float32([1, 2, 3], [3])).gather(x)],
     ['is an output', [2], (_, x) => x],
-    ['becomes another type', [2], (g, x) => op.cast(g, x, 'float64')],
-  ] as [string, number[], (g: GraphBuilder, x: Value) => Value][])(
+    ['becomes another type', [2], (_, x) => x.cast('float64')],
+  ] as [string, number[], (g: GraphBuilder, x: Expression) => Expression][])(
     'should leave a graph alone whose input %s as an integer',
     (_, shape, build) => {
       const graph = graphOf(shape, build);
@@ -62,7 +60,7 @@ describe('withFloatInput', () => {
 
   it('should leave a float input alone, and one that is not there', () => {
     const g = new GraphBuilder();
-    g.output(op.exp(g, g.input('timestep', 'float32', [1])), 'y');
+    g.output(g.input('timestep', 'float32', [1]).exp(), 'y');
     const graph = g.build();
     expect(withFloatInput(graph, 'timestep')).toBe(graph);
     expect(withFloatInput(graph, 'sample')).toBe(graph);

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { prepareGraph } from '../../../../src/models/engines/prepare-graph.js';
-import type { Graph, Value } from '../../../../src/models/graph/graph.js';
+import type { Graph } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { fuseForInference } from '../../../../src/models/graph/passes/fuse.js';
 import { addLora } from '../../../../src/models/graph/weights/lora.js';
 import { attention } from '../../../../src/models/networks/layers.js';
@@ -33,10 +33,12 @@ const feeds = {
 };
 
 /** A graph of the inputs above. */
-function graphOf(build: (g: GraphBuilder, x: Value, context: Value, mask: Value) => Value): Graph {
+function graphOf(
+  build: (g: GraphBuilder, x: Expression, context: Expression, mask: Expression) => Expression,
+): Graph {
   const g = new GraphBuilder();
   const inputs = Object.entries(feeds).map(([name, { shape }]) => g.input(name, 'float32', shape));
-  g.output(build(g, ...(inputs as [Value, Value, Value])), 'y');
+  g.output(build(g, ...(inputs as [Expression, Expression, Expression])), 'y');
   return g.build();
 }
 
@@ -46,14 +48,18 @@ async function expectSameFunction(graph: Graph, fused: Graph): Promise<void> {
 }
 
 /** Two heads of 8 over x, written by hand so that parts can be other than usual. */
-function headsByHand(g: GraphBuilder, x: Value, { axis = -1, swap = false, leftScale = false } = {}): Value {
-  const heads = (order: readonly number[]) => op.transpose(g, op.reshape(g, x, [2, 6, 2, 8]), order);
-  const product = op.matMul(g, heads([0, 2, 1, 3]), heads([0, 2, 3, 1]));
+function headsByHand(
+  g: GraphBuilder,
+  x: Expression,
+  { axis = -1, swap = false, leftScale = false } = {},
+): Expression {
+  const heads = (order: readonly number[]) => x.reshape([2, 6, 2, 8]).transpose(order);
+  const product = heads([0, 2, 1, 3]).matMul(heads([0, 2, 3, 1]));
   const scale = g.scalar(0.25);
-  const scores = leftScale ? op.mul(g, scale, product) : op.mul(g, product, scale);
-  const mixed = op.matMul(g, op.softmax(g, scores, axis), heads([0, 2, 1, 3]));
-  const merged = op.transpose(g, mixed, [0, 2, 1, 3]);
-  return op.reshape(g, merged, swap ? [1, 12, 16] : [2, 6, 16]);
+  const scores = leftScale ? scale.mul(product) : product.mul(scale);
+  const mixed = scores.softmax(axis).matMul(heads([0, 2, 1, 3]));
+  const merged = mixed.transpose([0, 2, 1, 3]);
+  return merged.reshape(swap ? [1, 12, 16] : [2, 6, 16]);
 }
 
 describe('fuseForInference', () => {
@@ -133,15 +139,15 @@ describe('fuseForInference', () => {
   });
 
   it('should keep what others still read: scores as an output, a sigmoid used twice', async () => {
-    const graph = graphOf((g, x) => {
-      const gate = op.sigmoid(g, x);
-      return op.add(g, op.mul(g, gate, x), gate);
+    const graph = graphOf((_, x) => {
+      const gate = x.sigmoid();
+      return gate.mul(x).add(gate);
     });
     expect(countOps(fuseForInference(graph))).toMatchObject({ Sigmoid: 1, Mul: 1, Add: 1 });
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', X);
     g.output(headsByHand(g, x), 'y');
-    const softmax = g.nodes.find((node) => node.op === 'Softmax')?.outputs[0] as Value;
+    const softmax = g.nodes.find((node) => node.op === 'Softmax')?.outputs[0] as Expression;
     g.output(softmax, 'weights');
     const fused = fuseForInference(g.build());
     expect(countOps(fused)).toMatchObject({ MultiHeadAttention: 1, Softmax: 1 });
@@ -150,8 +156,8 @@ describe('fuseForInference', () => {
 
   it('should take the gate from either side', async () => {
     for (const build of [
-      (g: GraphBuilder, x: Value) => op.mul(g, op.sigmoid(g, x), x),
-      (g: GraphBuilder, x: Value) => op.mul(g, x, op.sigmoid(g, x)),
+      (_: GraphBuilder, x: Expression) => x.sigmoid().mul(x),
+      (_: GraphBuilder, x: Expression) => x.mul(x.sigmoid()),
     ]) {
       const graph = graphOf(build);
       const fused = fuseForInference(graph);

@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { prepareGraph } from '../../../../src/models/engines/prepare-graph.js';
-import type { Graph, Value } from '../../../../src/models/graph/graph.js';
+import type { Graph } from '../../../../src/models/graph/graph.js';
 import { float, int } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../../src/models/graph/ops/expression.js';
+import { instanceNormalization, layerNormalization } from '../../../../src/models/graph/ops/normalization.js';
 import { lowerForTraining } from '../../../../src/models/graph/passes/lower.js';
 import { addLora } from '../../../../src/models/graph/weights/lora.js';
 import type { Tensor } from '../../../../src/models/tensor.js';
@@ -29,7 +30,7 @@ const SHAPE = [2, 4, 3, 5] as const;
 const x = randomTensor(1, SHAPE, 3);
 const filled = (value: number, count: number) => float32(new Float32Array(count).fill(value), [count]);
 
-function graphOf(build: (g: GraphBuilder, x: Value) => Value): Graph {
+function graphOf(build: (g: GraphBuilder, x: Expression) => Expression): Graph {
   const g = new GraphBuilder();
   g.output(build(g, g.input('x', 'float32', SHAPE)), 'y');
   return g.build();
@@ -79,7 +80,7 @@ describe('lowerForTraining', () => {
 
   it('should lower InstanceNormalization with scale and bias a channel', async () => {
     const graph = graphOf((g, input) =>
-      op.instanceNormalization(g, input, g.constant(scale), g.constant(bias), 1e-3),
+      instanceNormalization(input, g.constant(scale), g.constant(bias), 1e-3),
     );
     await expectSameFunction(graph, lowerForTraining(graph));
   });
@@ -90,7 +91,7 @@ describe('lowerForTraining', () => {
       const [y] = g.emit('GroupNormalization', [input, ...perGroup], {
         num_groups: int(2),
         epsilon: float(1e-3),
-      }) as [Value];
+      }) as [Expression];
       return y;
     });
     await expectSameFunction(graph, lowerForTraining(graph));
@@ -100,14 +101,10 @@ describe('lowerForTraining', () => {
     const shape = SHAPE.slice(axis);
     const graph = graphOf(
       (g, input) =>
-        op.layerNormalization(
-          g,
-          input,
-          g.constant(randomTensor(6, shape)),
-          g.constant(randomTensor(7, shape)),
-          1e-3,
+        layerNormalization(input, g.constant(randomTensor(6, shape)), g.constant(randomTensor(7, shape)), {
+          epsilon: 1e-3,
           axis,
-        ).normalized,
+        }).normalized,
     );
     await expectSameFunction(graph, lowerForTraining(graph));
   });
@@ -116,7 +113,7 @@ describe('lowerForTraining', () => {
     const ops = (one: Tensor, zero: Tensor) =>
       countOps(
         lowerForTraining(
-          graphOf((g, input) => op.instanceNormalization(g, input, g.constant(one), g.constant(zero), 1e-5)),
+          graphOf((g, input) => instanceNormalization(input, g.constant(one), g.constant(zero), 1e-5)),
         ),
       );
     expect(ops(filled(1, 4), filled(0, 4))).toEqual({
@@ -132,7 +129,7 @@ describe('lowerForTraining', () => {
     const g = new GraphBuilder();
     const input = g.input('x', 'float32', SHAPE);
     const weight = g.input('scale', 'float32', [5]);
-    g.output(op.layerNormalization(g, input, weight, undefined, 1e-5).normalized, 'y');
+    g.output(layerNormalization(input, weight, undefined, { epsilon: 1e-5 }).normalized, 'y');
     const graph = g.build();
     await expectSameFunction(graph, lowerForTraining(graph), { x, scale: randomTensor(8, [5]) });
   });

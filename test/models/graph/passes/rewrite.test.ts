@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Value } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { rewriteGraph } from '../../../../src/models/graph/passes/rewrite.js';
 import { float32 } from '../../../../src/models/tensor.js';
 import { countOps, deadNodes } from '../../../fixtures/run-model.js';
@@ -10,9 +10,9 @@ import { countOps, deadNodes } from '../../../fixtures/run-model.js';
 function source() {
   const g = new GraphBuilder();
   const x = g.input('x', 'float32', [2]);
-  const sine = op.sin(g, x);
+  const sine = x.sin();
   const w = g.initializer('w', float32([1, 2], [2]));
-  g.output(op.exp(g, op.mul(g, sine, w)), 'y');
+  g.output(sine.mul(w).exp(), 'y');
   g.output(sine, 'sine');
   return g.build();
 }
@@ -25,7 +25,7 @@ describe('rewriteGraph', () => {
 
   it('should put the new value in the place of the old one, for nodes and outputs alike', () => {
     const graph = rewriteGraph(source(), (g, node, view) =>
-      node.op === 'Sin' ? op.cos(g, view.current(node.inputs[0] as Value)) : undefined,
+      node.op === 'Sin' ? g.expression(view.current(node.inputs[0] as Value)).cos() : undefined,
     );
     expect(countOps(graph)).toEqual({ Cos: 1, Mul: 1, Exp: 1, Identity: 2 });
     const cosine = graph.nodes.find(({ op: name }) => name === 'Cos')?.outputs[0]?.name;
@@ -36,7 +36,7 @@ describe('rewriteGraph', () => {
 
   it('should drop nodes and constants that died', () => {
     const graph = rewriteGraph(source(), (g, node, view) =>
-      node.op === 'Exp' ? view.current(g.inputs[0] as Value) : undefined,
+      node.op === 'Exp' ? view.current(g.inputs[0] as Expression) : undefined,
     );
     expect(countOps(graph)).toEqual({ Sin: 1, Identity: 2 });
     expect([...graph.initializers.keys()]).toEqual([]);
@@ -46,8 +46,8 @@ describe('rewriteGraph', () => {
   it('should say who makes and who uses a value of the source', () => {
     const seen: [string, string | undefined, number][] = [];
     rewriteGraph(source(), (_, node, view) => {
-      const [input] = node.inputs as [Value];
-      seen.push([node.op, view.producer(input)?.op, view.uses(node.outputs[0] as Value)]);
+      const [input] = node.inputs as [Expression];
+      seen.push([node.op, view.producer(input)?.op, view.uses(node.outputs[0] as Expression)]);
       return undefined;
     });
     expect(seen).toContainEqual(['Sin', undefined, 2]);

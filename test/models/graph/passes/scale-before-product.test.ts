@@ -4,7 +4,7 @@ import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxrunt
 import { halfConstants } from '../../../../src/models/graph/half/half-constants.js';
 import { inHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { scaleBeforeProduct } from '../../../../src/models/graph/passes/scale-before-product.js';
 import { emulatedHalf } from '../../../fixtures/emulated-half.js';
 import { largestDifference, randomTensor, runModel } from '../../../fixtures/run-model.js';
@@ -19,13 +19,13 @@ afterAll(() => engine.close());
 function attention(scale: 'Mul' | 'Div') {
   const g = new GraphBuilder();
   const [q, k, v] = ['q', 'k', 'v'].map((name) => g.input(name, 'float32', [2, 16, 64])) as [
-    never,
-    never,
-    never,
+    Expression,
+    Expression,
+    Expression,
   ];
-  const scores = op.matMul(g, q, op.transpose(g, k, [0, 2, 1]));
-  const scaled = scale === 'Mul' ? op.mul(g, scores, g.scalar(1 / 8)) : op.div(g, scores, g.scalar(8));
-  g.output(op.matMul(g, op.softmax(g, scaled, -1), v), 'y');
+  const scores = q.matMul(k.transpose([0, 2, 1]));
+  const scaled = scale === 'Mul' ? scores.mul(1 / 8) : scores.div(8);
+  g.output(scaled.softmax(-1).matMul(v), 'y');
   return g.build();
 }
 const feeds = {
@@ -62,9 +62,9 @@ it('should keep attention finite in half precision that is not without it', asyn
 it('should leave the products of an adapter and shared scores alone', () => {
   const g = new GraphBuilder();
   const x = g.input('x', 'float32', [2, 4, 4]);
-  g.output(op.mul(g, op.matMul(g, x, g.input('b', 'float32', [4, 4])), g.scalar(2)), 'adapted');
-  const shared = op.matMul(g, x, x);
-  g.output(op.mul(g, shared, g.scalar(2)), 'scaled');
+  g.output(x.matMul(g.input('b', 'float32', [4, 4])).mul(2), 'adapted');
+  const shared = x.matMul(x);
+  g.output(shared.mul(2), 'scaled');
   g.output(shared, 'shared');
   const graph = g.build();
   expect(

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
 import type { Engine, Tensors } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
-import type { Attributes, Value } from '../../../../src/models/graph/graph.js';
+import type { Attributes } from '../../../../src/models/graph/graph.js';
 import { int, ints, text } from '../../../../src/models/graph/graph.js';
 import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
 import type { OpName } from '../../../../src/models/graph/op-names.js';
 import { OP_NAMES } from '../../../../src/models/graph/op-names.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { float32, int64 } from '../../../../src/models/tensor.js';
 import { createDraw, emitCase, feedsOf } from '../../autodiff/check-gradient.js';
 import { GRADIENT_CASES } from '../../autodiff/gradient-cases.js';
@@ -40,10 +40,10 @@ async function observed(g: GraphBuilder, feeds: Tensors): Promise<ReadonlyMap<st
   );
 }
 
-const describeType = ({ type, shape }: Pick<Value, 'type' | 'shape'>) => `${type} [${shape.join(', ')}]`;
+const describeType = ({ type, shape }: Pick<Expression, 'type' | 'shape'>) => `${type} [${shape.join(', ')}]`;
 
 describe('shape rules against what onnxruntime finds', () => {
-  const outputs = new Map<OpCase, readonly Value[]>();
+  const outputs = new Map<OpCase, readonly Expression[]>();
   let found: ReadonlyMap<string, string>;
   beforeAll(async () => {
     const g = new GraphBuilder();
@@ -80,9 +80,7 @@ describe('shapes of the backward pass', () => {
       cases.forEach((testCase, index) => {
         const label = `case${index}`;
         const { inputs, outputs } = emitCase(g, testCase, label);
-        const loss = outputs
-          .map((output) => op.sumAll(g, op.mul(g, output, output)))
-          .reduce((a, b) => op.add(g, a, b));
+        const loss = outputs.map((output) => output.mul(output).sumAll()).reduce((a, b) => a.add(b));
         const parameters = inputs.filter((_, i) => !testCase.inputs[i]?.frozen);
         for (const gradient of gradients(g, loss, parameters)) g.output(gradient);
         feeds = { ...feeds, ...feedsOf(testCase, label, createDraw(index)) };
@@ -101,7 +99,7 @@ describe('shapes of the backward pass', () => {
 
 interface Mistake {
   readonly op: OpName;
-  readonly inputs: (g: GraphBuilder) => readonly (Value | undefined)[];
+  readonly inputs: (g: GraphBuilder) => readonly (Expression | undefined)[];
   readonly attributes?: Attributes;
   readonly message: string;
 }

@@ -10,7 +10,6 @@ import { decodeModel } from '../../../../src/models/graph/onnx/decode.js';
 import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
 import { ModelProtoSchema } from '../../../../src/models/graph/onnx/onnx_pb.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { changeWeights } from '../../../../src/models/graph/weights/change-weights.js';
 import { addLora } from '../../../../src/models/graph/weights/lora.js';
 import { adapterFeeds } from '../../../../src/models/graph/weights/policy-feeds.js';
@@ -130,10 +129,10 @@ describe('changeWeights with an adapter', () => {
     expect(after.other).toEqual(before.other);
     const g = new GraphBuilder();
     const [a, b] = [g.constant(float32(one.loraA, [2, 6])), g.constant(float32(one.loraB, [5, 2]))];
-    const detour = op.gemm(g, op.gemm(g, g.input('x', 'float32', [4, 6]), a, { right: true }), b, {
+    const detour = g.input('x', 'float32', [4, 6]).gemm(a, { right: true }).gemm(b, {
       right: true,
     });
-    g.output(op.add(g, g.input('y', 'float32', [4, 5]), op.mul(g, detour, g.scalar(0.5))), 'sum');
+    g.output(g.input('y', 'float32', [4, 5]).add(detour.mul(0.5)), 'sum');
     const { sum } = await runModel(engine, g.build(), { x, y: float32(before.one as Float32Array, [4, 5]) });
     expect(largestDifference(after.one as Float32Array, sum as Float32Array)).toBeLessThan(1e-6);
   });

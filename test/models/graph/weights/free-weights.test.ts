@@ -4,7 +4,6 @@ import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxrunt
 import type { Graph } from '../../../../src/models/graph/graph.js';
 import { int } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { freeWeights } from '../../../../src/models/graph/weights/free-weights.js';
 import { policyFeeds } from '../../../../src/models/graph/weights/policy-feeds.js';
 import { openDenoiserGraph } from '../../../../src/models/networks/open-denoiser-graph.js';
@@ -74,7 +73,7 @@ describe('freeWeights', () => {
       { transB: int(1) },
       { name: '/two/Gemm' },
     );
-    const scaled = op.mul(g, gemm!, g.initializer('scale', randomTensor(4, [4])));
+    const scaled = gemm!.mul(g.initializer('scale', randomTensor(4, [4])));
     g.output(scaled, 'y');
     const { weights, graph } = freeWeights(g.build(), 'model', 'unet');
     expect(weights.map(({ name, shape }) => [name, shape])).toEqual([

@@ -10,7 +10,6 @@ import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxrunt
 import { decodeSafetensors } from '../../../../src/models/files/safetensors.js';
 import { type Graph, int, ints } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { addLora } from '../../../../src/models/graph/weights/lora.js';
 import { float32, type Tensor } from '../../../../src/models/tensor.js';
 import { largestDifference, runModel } from '../../../fixtures/run-model.js';
@@ -84,7 +83,7 @@ describe('an adapted layer', () => {
     expect(adapters.map(({ layer }) => layer)).toEqual(['layer']);
     const g = GraphBuilder.from(graph);
     const dy = g.input('dy', 'float32', tensorOf(one, 'dy').shape);
-    const loss = op.sumAll(g, op.mul(g, g.value('y'), dy));
+    const loss = g.value('y').mul(dy).sumAll();
     const parameters = ['layer.lora_A', 'layer.lora_B', 'x'].map((name) => g.value(name));
     for (const [i, value] of gradients(g, loss, parameters).entries()) g.output(value, ['dA', 'dB', 'dx'][i]);
     const found = await runModel(engine, g.build(), {

@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Value } from '../../../../src/models/graph/graph.js';
 import type { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import * as op from '../../../../src/models/graph/ops/index.js';
+import type { Expression } from '../../../../src/models/graph/ops/expression.js';
+import { concat } from '../../../../src/models/graph/ops/expression.js';
 import { loadTokenizer } from '../../../../src/models/pipeline/tokenizers/tokenizer.js';
 import { onnxReward } from '../../../../src/models/rewards/sources/onnx.js';
 import { shapesTokenizerFiles } from '../../../../src/models/shapes/prompts/shapes-files.js';
@@ -31,13 +31,13 @@ const PROMPT = 'a red circle';
 type Build = (
   g: GraphBuilder,
   sizes: { tokens: number; vocabSize: number },
-) => Readonly<Record<string, Value>>;
+) => Readonly<Record<string, Expression>>;
 type Settings = Parameters<typeof onnxReward.create>[0];
 
 /** Means of the channels times sums of the tokens: one number a picture. */
 const scored: Build = (g, sizes) => {
-  const product = op.mul(g, channelMeans(g), tokenSums(g, { ...sizes, type: 'int32' }));
-  return { score: op.reduceSum(g, product, [1]) };
+  const product = channelMeans(g).mul(tokenSums(g, { ...sizes, type: 'int32' }));
+  return { score: product.reduceSum([1]) };
 };
 
 const plainImage = {
@@ -97,7 +97,7 @@ describe('onnx', () => {
     const both: Build = (g, sizes) => {
       const means = channelMeans(g, { rows: 2 });
       const sums = tokenSums(g, { ...sizes, rows: 2 });
-      return { score: op.reduceSum(g, op.mul(g, means, sums), [1], false) };
+      return { score: means.mul(sums).reduceSum([1], false) };
     };
     expect(await rewardsOf(await open(both, {}, { fixed: true }))).toEqual(
       await rewardsOf(await open(scored)),
@@ -107,11 +107,9 @@ describe('onnx', () => {
   it.each(['float64', 'float16', 'int64', 'int32'] as const)(
     'should read a score that is %s as numbers',
     async (type) => {
-      const sum = (g: GraphBuilder) => op.reduceSum(g, channelMeans(g), [1], false);
+      const sum = (g: GraphBuilder) => channelMeans(g).reduceSum([1], false);
       const inputs = { pixel_values: plainImage };
-      const rewards = await rewardsOf(
-        await open((g) => ({ score: op.cast(g, op.mul(g, sum(g), g.scalar(100)), type) }), { inputs }),
-      );
+      const rewards = await rewardsOf(await open((g) => ({ score: sum(g).mul(100).cast(type) }), { inputs }));
       for (const [index, levels] of COLOURS.entries()) {
         const exact = levels.reduce((total, level) => total + level, 0) / 2.55;
         expect(Math.abs((rewards[index] ?? 0) - exact)).toBeLessThan(type.startsWith('int') ? 1 : 0.2);
@@ -142,7 +140,7 @@ describe('onnx', () => {
         std: [1, 2, 1] as [number, number, number],
       },
     };
-    const sum: Build = (g) => ({ score: op.reduceSum(g, channelMeans(g), [1], false) });
+    const sum: Build = (g) => ({ score: channelMeans(g).reduceSum([1], false) });
     const rewards = await rewardsOf(await open(sum, { inputs }));
     for (const [index, [r = 0, green = 0, b = 0]] of COLOURS.entries())
       expect(rewards[index]).toBeCloseTo(r / 255 - 0.5 + green / 510 + b / 255, 5);
@@ -185,12 +183,12 @@ describe('onnx', () => {
   it.each<[string, Build, string]>([
     [
       'a vector for all prompts together',
-      (g, sizes) => ({ image: channelMeans(g), words: op.reduceSum(g, tokenSums(g, sizes), [0], false) }),
+      (g, sizes) => ({ image: channelMeans(g), words: tokenSums(g, sizes).reduceSum([0], false) }),
       'output "words": expected [2, D], one vector a row, got [3].',
     ],
     [
       'a vector for each of many places',
-      (g, sizes) => ({ image: op.unsqueeze(g, channelMeans(g), [2]), words: tokenSums(g, sizes) }),
+      (g, sizes) => ({ image: channelMeans(g).unsqueeze([2]), words: tokenSums(g, sizes) }),
       'output "image": expected [2, D], one vector a row, got [2, 3, 1].',
     ],
   ])('should refuse features that are not one vector a picture: %s', async (_, build, words) => {
@@ -203,7 +201,7 @@ describe('onnx', () => {
   it('should refuse features of two widths, before a picture is scored', async () => {
     const build: Build = (g, sizes) => {
       const means = channelMeans(g);
-      return { image: op.concat(g, [means, means], 1), words: tokenSums(g, sizes) };
+      return { image: concat([means, means], 1), words: tokenSums(g, sizes) };
     };
     const [code, message] = await faultOf(() =>
       open(build, { score: { from: 'cosine', image: 'image', text: 'words' } }),
@@ -213,7 +211,7 @@ describe('onnx', () => {
   });
 
   it('should refuse an output that is not one number a picture', async () => {
-    const opened = await open((g, sizes) => ({ score: op.mul(g, channelMeans(g), tokenSums(g, sizes)) }));
+    const opened = await open((g, sizes) => ({ score: channelMeans(g).mul(tokenSums(g, sizes)) }));
     expect(await faultOf(() => rewardsOf(opened))).toEqual([
       'TRIB_MODEL',
       `${opened.model} output "score": expected 2 numbers, one a picture, got [2, 3]. Name the output that is the score.`,

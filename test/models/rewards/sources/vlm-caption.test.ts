@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import * as op from '../../../../src/models/graph/ops/index.js';
 import { loadTokenizer } from '../../../../src/models/pipeline/tokenizers/tokenizer.js';
 import { toUnitLength } from '../../../../src/models/rewards/contract/features.js';
 import { bertScoreRecall } from '../../../../src/models/rewards/encoders/bert-score.js';
@@ -23,7 +22,7 @@ async function encoder(output = 'last_hidden_state') {
     await writeFile(join(folder, name), content);
   const { modelMaxLength, vocabSize } = loadTokenizer(folder);
   const model = onnxFile((g) => ({
-    [output]: op.gather(g, tokenTable(g, vocabSize, 4), g.input('input_ids', 'int64', [1, modelMaxLength])),
+    [output]: tokenTable(g, vocabSize, 4).gather(g.input('input_ids', 'int64', [1, modelMaxLength])),
   }));
   await writeFile(join(folder, 'model.onnx'), model);
   return folder;
