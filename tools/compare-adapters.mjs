@@ -79,8 +79,13 @@ async function resultOf(checkout, preset, models) {
 const before = await checkOut(beforeName, work);
 const after = await checkOut(afterName, work);
 const models = await makeModels(before, work);
-const only = values.only?.split(',');
-const presets = (await presetsOf(before)).filter((preset) => only?.includes(nameOf(preset)) ?? true);
+const known = await presetsOf(before);
+const only = values.only?.split(',') ?? known.map(nameOf);
+const presets = known.filter((preset) => only.includes(nameOf(preset)));
+if (presets.length < only.length) {
+  console.error(`--only ${only}: expected some of ${known.map(nameOf).join(', ')}. Correct the names.`);
+  process.exit(2);
+}
 let numEqual = 0;
 for (const preset of presets) {
   const started = performance.now();

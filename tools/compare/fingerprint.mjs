@@ -93,7 +93,7 @@ export function compareFingerprints(before, after) {
     else if (was.bytes === is.bytes) continue;
     else if (was.tensors === is.tensors) notes.push(`${name}: other metadata`);
     else if (was.unnamed === is.unnamed) notes.push(`${name}: other names of tensors`);
-    else differences.push(`${name}: ${was.tensors} before, ${is.tensors} after`);
+    else differences.push(`${name}: ${was.bytes} before, ${is.bytes} after`);
   }
   if (before.figures !== after.figures)
     differences.push(`metrics.jsonl: ${before.figures} before, ${after.figures} after`);
