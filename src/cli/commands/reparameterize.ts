@@ -1,12 +1,12 @@
 import { type Command, Option } from 'commander';
 import {
-  REPARAMETERISATIONS,
-  type Reparameterisation,
+  REPARAMETERIZATIONS,
+  type Reparameterization,
   reparameterize,
 } from '../../models/reparameterize/reparameterize.js';
 
 interface ReparameterizeOptions {
-  readonly as: Reparameterisation;
+  readonly as: Reparameterization;
   readonly out: string;
 }
 
@@ -20,7 +20,7 @@ export function addReparameterizeCommand(program: Command): void {
     .argument('<pipeline>', 'the model, such as models/shapes')
     .addOption(
       new Option('--as <type>', 'what the new model predicts')
-        .choices(REPARAMETERISATIONS)
+        .choices(REPARAMETERIZATIONS)
         .makeOptionMandatory(),
     )
     .requiredOption('--out <folder>', 'folder to write: new or empty')

@@ -1,4 +1,4 @@
-/** @file A pretraining checkpoint: one safetensors file with weights, their average and the optimizer's moments. */
+/** @file A checkpoint of pretraining: one safetensors file with weights, their average and the optimizer's moments. */
 
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import type { FitState } from './fit.js';
 
 const PARTS = ['weights', 'average', 'firstMoments', 'secondMoments'] as const;
 
-/** Writes a checkpoint, replacing the one before it atomically. `fingerprint` names the settings that it belongs to. */
+/** Writes a checkpoint in place of the last one, atomically. `fingerprint` identifies its settings. */
 export async function writeFitState(path: string, state: FitState, fingerprint: string): Promise<void> {
   const { weights, average, optimizer } = state;
   const arrays = {
@@ -32,8 +32,9 @@ export async function writeFitState(path: string, state: FitState, fingerprint: 
 }
 
 /**
- * Reads a checkpoint, or `undefined` where there is none.
- * @throws TRIB_CHECKPOINT when it belongs to other settings.
+ * Reads a checkpoint; undefined if there is none.
+ *
+ * Errors: TRIB_CHECKPOINT if it belongs to other settings.
  */
 export async function readFitState(path: string, fingerprint: string): Promise<FitState | undefined> {
   if (!existsSync(path)) return undefined;

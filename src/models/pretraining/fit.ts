@@ -1,5 +1,6 @@
 /** @file Gradient descent from scratch: AdamW with warm-up and cosine decay, and an average of the weights. */
 
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import type { Executable } from '../engines/contract/engine.js';
 import { initializeWeights } from '../networks/weights.js';
@@ -20,7 +21,7 @@ export interface FitOptions {
   readonly warmupSteps: number;
   readonly weightDecay: number;
   readonly maxGradNorm: number;
-  /** Decay of the average of the weights, which is what gets exported; smaller in the first steps. */
+  /** Decay of the average of the weights, which is what is exported; smaller in the first steps. */
   readonly averageDecay: number;
 }
 
@@ -43,7 +44,8 @@ export function initialFitState(trainee: Trainee, seed: number): FitState {
 
 /**
  * Takes one step and returns the new state and the loss before it.
- * @throws TRIB_ENGINE when the gradient is not finite.
+ *
+ * Errors: TRIB_ENGINE if the gradient is not finite.
  */
 export async function fitStep(
   executable: Executable,
@@ -73,12 +75,12 @@ export async function fitStep(
   const average = Object.fromEntries(
     Object.entries(parameters).map(([name, values]) => [
       name,
-      mix(state.average[name] ?? values, values, decay),
+      mix(named(state.average, name), values, decay),
     ]),
   );
   return {
     state: { step: state.step + 1, weights: parameters, average, optimizer },
-    loss: float32Data(outputs.loss, 'loss')[0] ?? Number.NaN,
+    loss: at(float32Data(outputs.loss, 'loss'), 0),
   };
 }
 
@@ -89,13 +91,22 @@ export function learningRateAt(step: number, { learningRate, warmupSteps, numSte
   return learningRate * (0.02 + 0.98 * 0.5 * (1 + Math.cos(Math.PI * Math.min(1, progress))));
 }
 
-/** The weights as tensors of the shapes that the trainee asks for. */
+/** Returns the weights as tensors of the shapes that the trainee asks for. */
 export function weightFeeds(trainee: Trainee, weights: NamedArrays): Record<string, Tensor> {
   return Object.fromEntries(
-    trainee.weights.map(({ name, shape }) => [name, float32(weights[name] ?? new Float32Array(), shape)]),
+    trainee.weights.map(({ name, shape }) => [name, float32(named(weights, name), shape)]),
   );
 }
 
 function mix(average: Float32Array, values: Float32Array, decay: number): Float32Array {
-  return average.map((value, index) => decay * value + (1 - decay) * (values[index] ?? 0));
+  return average.map((value, index) => decay * value + (1 - decay) * values[index]!);
+}
+
+function named(arrays: NamedArrays, name: string): Float32Array {
+  const array = arrays[name];
+  if (array) return array;
+  throw new TributaryError(
+    'TRIB_CHECKPOINT',
+    `weight "${name}": expected it in the checkpoint, got none. Remove the checkpoint, and start again.`,
+  );
 }

@@ -1,5 +1,6 @@
-/** @file What is trained from scratch here: a graph with trainable inputs, and the batches it learns from. */
+/** @file A network in pretraining: a graph with trainable inputs, and the batches it learns from. */
 
+import { at } from '../../at.js';
 import { gradients } from '../autodiff/backward.js';
 import type { Tensors } from '../engines/contract/engine.js';
 import type { Graph } from '../graph/graph.js';
@@ -14,7 +15,7 @@ export interface Trainee {
   readonly weights: readonly WeightSpec[];
   /** Inputs: the weights and a batch. Outputs: `loss`, and `gradient:<weight>` for every weight. */
   readonly graph: Graph;
-  /** What step number `step` learns from; equal steps give equal batches. */
+  /** The batch of a step; equal steps have equal batches. */
   readonly batch: (step: number) => Tensors;
 }
 
@@ -34,7 +35,6 @@ export function trainingGraph(
     loss,
     weights.map(({ name }) => g.value(name)),
   );
-  for (const [index, { name }] of weights.entries())
-    g.output(derivatives[index] as Expression, gradientName(name));
+  for (const [index, { name }] of weights.entries()) g.output(at(derivatives, index), gradientName(name));
   return { graph: g.build(), weights };
 }

@@ -1,4 +1,4 @@
-/** @file A pipeline folder that predicts velocities, from one that predicts noise: other nodes, the same weights. */
+/** @file Making a pipeline that predicts velocities out of one that predicts noise: other nodes, the same weights. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -18,10 +18,10 @@ import { asFlow, asVPrediction } from './reparameterized-output.js';
 import { type Wrapping, wrapDenoiser } from './wrap-denoiser.js';
 
 /** What a reparameterized model can predict. */
-export const REPARAMETERISATIONS = ['v_prediction', 'flow'] as const;
-export type Reparameterisation = (typeof REPARAMETERISATIONS)[number];
+export const REPARAMETERIZATIONS = ['v_prediction', 'flow'] as const;
+export type Reparameterization = (typeof REPARAMETERIZATIONS)[number];
 
-/** Parts of a pipeline folder that are copied as they are, where there are such. */
+/** Parts of a pipeline folder that are copied as they are, if they exist. */
 const COPIED = ['tokenizer', 'text_encoder', 'vae_decoder', 'reward', 'prompts'];
 
 const JSON_FILE = {
@@ -30,20 +30,20 @@ const JSON_FILE = {
 } as const;
 
 /**
- * Writes a pipeline folder whose network predicts v or a flow's velocity, out of one whose network predicts noise. The
- * network is the same up to rounding, so it draws the same pictures; a flow also takes other noise levels than those that
- * the network was trained on (see `asFlow`). The folder appears whole or not at all.
+ * Writes a pipeline folder whose network predicts v or a flow's velocity, from one whose network predicts noise. The
+ * network is the same up to rounding, so it draws the same pictures; a flow also has noise levels that the network was not
+ * trained on (see `asFlow`). The folder appears whole or not at all.
  *
- * A flow is written with `shift` 1 and as many training timesteps as the model had. Its input `timestep` is float32.
+ * A flow gets `shift` 1 and the model's number of training timesteps. Its input `timestep` is float32.
  *
  * Errors: TRIB_MODEL if the model predicts something else, or its graph cannot be wrapped; TRIB_USAGE if `out` holds
  * files; TRIB_FILE if it cannot be written.
  */
-export async function reparameterize(path: string, as: Reparameterisation, out: string): Promise<void> {
+export async function reparameterize(path: string, as: Reparameterization, out: string): Promise<void> {
   await requireEmptyFolder(out);
   const { scheduler, denoiser } = await readPipelineFolder(path);
   const epsilonScheduler = requireEpsilon(path, scheduler);
-  const { config, wrapping } = reparameterized(createNoiseSchedule(epsilonScheduler), as);
+  const { config, wrapping } = wrappingFor(createNoiseSchedule(epsilonScheduler), as);
   const index = await readJsonFile(
     join(path, 'model_index.json'),
     z.record(z.string(), z.unknown(), { error: 'expected an object' }),
@@ -62,9 +62,9 @@ export async function reparameterize(path: string, as: Reparameterisation, out: 
   });
 }
 
-function reparameterized(
+function wrappingFor(
   schedule: DdimSchedule,
-  as: Reparameterisation,
+  as: Reparameterization,
 ): { config: AnySchedulerConfig; wrapping: Wrapping } {
   const { config } = schedule;
   switch (as) {

@@ -1,6 +1,6 @@
 /**
- * @file What a network that predicts the noise ε̂ says as a velocity. Both forms hold the same knowledge: the picture that
- * an output speaks of, x̂_0, is the same.
+ * @file The output of a network that predicts the noise ε̂, as a velocity. Both say the same: the clean picture x̂_0 that
+ * follows from them is equal.
  */
 import type { DdimSchedule } from '../diffusion/noise-schedule.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
@@ -10,7 +10,7 @@ import type { WrappedInputs, Wrapping } from './wrap-denoiser.js';
 
 /**
  * Makes a network predict v = √ᾱ_t·ε̂ - √(1-ᾱ_t)·x̂_0 with x̂_0 = (x_t - √(1-ᾱ_t)·ε̂)/√ᾱ_t (Salimans and Ho 2022), which is
- * v = (ε̂ - √(1-ᾱ_t)·x_t)/√ᾱ_t. Timesteps stay what they are.
+ * v = (ε̂ - √(1-ᾱ_t)·x_t)/√ᾱ_t. Timesteps do not change.
  */
 export function asVPrediction({ alphasCumprod }: DdimSchedule): Wrapping {
   return {
@@ -27,13 +27,13 @@ export function asVPrediction({ alphasCumprod }: DdimSchedule): Wrapping {
 /**
  * Makes a network predict the velocity n - x_0 of flow matching, on x_σ = (1-σ)·x_0 + σ·n and the timestep σ·T.
  *
- * Equation: with s = √((1-σ)² + σ²), x_σ/s has the signal (1-σ)/s and the noise σ/s. The network is given x_σ/s and the
- * timestep t, any real number, of this noise: √((1-ᾱ_t)/ᾱ_t) = σ/(1-σ), between integers by a line in σ. Then
+ * Equation: with s = √((1-σ)² + σ²), x_σ/s has the signal (1-σ)/s and the noise σ/s. The network gets x_σ/s and the
+ * timestep t, any real number, with this noise: √((1-ᾱ_t)/ᾱ_t) = σ/(1-σ), between integers by a line in σ. Then
  *   x̂_0 = (x_σ - σ·ε̂)/(1-σ),  v = ε̂ - x̂_0.
  *
- * **Where the model was not trained**: below the noise of timestep 0 it is told t = 0, and the formulas stay as they are.
- * Above that of T - 1, up to pure noise at σ = 1 where they divide by zero, it is told T - 1, and x_σ/s is read as if it
- * held that little signal, as a DDIM sampler reads the noise that it starts from: x̂_0 = (x_σ/s - √(1-ᾱ)·ε̂)/√ᾱ and
+ * Noise levels that the model was not trained on: below the noise of timestep 0 it gets t = 0, and the formulas stay the
+ * same. Above that of T - 1, up to pure noise at σ = 1 where they divide by zero, it gets T - 1, and x_σ/s counts as if it
+ * had that little signal, as a DDIM sampler treats the noise that it starts from: x̂_0 = (x_σ/s - √(1-ᾱ)·ε̂)/√ᾱ and
  * v = (x_σ - x̂_0)/σ.
  */
 export function asFlow(schedule: DdimSchedule): Wrapping {

@@ -1,6 +1,6 @@
 /**
- * @file Nodes in front of and behind a denoiser's graph, written into the model file itself: nothing of the model is
- * touched but the names where old and new nodes meet, so its open axes stay open and its weights keep their names.
+ * @file Adding nodes before and after a denoiser's graph, in the model file itself: only the names where old and new nodes
+ * meet change, so open axes stay open and weights keep their names.
  */
 import { toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
@@ -14,7 +14,7 @@ import { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 import type { ElementType } from '../tensor.js';
 
-/** The inputs that a wrapping sees. Sizes that the file leaves open are given as 1: constants must not depend on them. */
+/** The inputs that a wrapping sees. Sizes that the file leaves open appear as 1: constants must not depend on them. */
 export interface WrappedInputs {
   /** [B, C, H, W] float32. */
   readonly sample: Expression;
@@ -25,7 +25,7 @@ export interface WrappedInputs {
 export interface Wrapping {
   /** The type of the new model's timesteps; default: the model's own. */
   readonly timestepType?: ElementType;
-  /** What the model is given in place of its inputs; default: the inputs. */
+  /** What the model gets in place of its inputs; default: the inputs. */
   readonly before?: (g: GraphBuilder, inputs: WrappedInputs) => WrappedInputs;
   /** The new output, from the new inputs and the model's output. */
   readonly after: (g: GraphBuilder, inputs: WrappedInputs, output: Expression) => Expression;
@@ -35,8 +35,8 @@ const OUTPUT = 'out_sample';
 const INNER = 'wrapped:';
 
 /**
- * Returns a denoiser's model file with nodes around it. The operators that a wrapping emits must mean the same in every
- * opset from 13 on, because the file keeps its own.
+ * Returns a denoiser's model file with nodes around it. The file keeps its opset, so the operators that a wrapping emits
+ * must mean the same in every opset from 13 on.
  *
  * Errors: TRIB_MODEL if the file is no denoiser (sample, timestep -> out_sample), or if timesteps become float32 and the
  * model does more with integer ones than cast them.
@@ -75,12 +75,12 @@ export function wrapDenoiser(
   graph.node = [...prologue.node, ...graph.node, ...epilogue.node];
   graph.initializer = [...prologue.initializer, ...graph.initializer, ...epilogue.initializer];
   if (timestepType) setType(graph, 'timestep', timestepType);
-  // Types of intermediates are inferred afresh: those that came from the timestep may have changed.
+  // Types of intermediates are inferred again: those that depend on the timestep may have changed.
   graph.valueInfo = [];
   return toBinary(ModelProtoSchema, model);
 }
 
-/** Nodes and constants of a small graph, under names that no model has; its inputs and outputs keep theirs. */
+/** Returns the nodes and constants of a small graph under names that no model has; inputs and outputs keep theirs. */
 function piece(name: string, build: (g: GraphBuilder) => void): Pick<GraphProto, 'node' | 'initializer'> {
   const g = new GraphBuilder();
   build(g);
@@ -127,11 +127,11 @@ function requireOutput(graph: GraphProto, label: string): void {
   );
 }
 
-/** Operators that hand integers on as they are, or only look at their shape. */
+/** Operators that pass integers on unchanged, and those that read no integers. */
 const PASSES_ON = ['Reshape', 'Unsqueeze', 'Squeeze', 'Expand', 'Flatten', 'Identity'];
 const READS_NO_VALUES = ['Cast', 'Shape'];
 
-/** Checks that a value may become float32: all that is ever computed with it is its cast. */
+/** Checks that a value may become float32: that nothing but its cast is ever computed with it. */
 function requireCast(graph: GraphProto, name: string, label: string): void {
   for (const node of graph.node.filter(({ input }) => input.includes(name))) {
     if (READS_NO_VALUES.includes(node.opType)) continue;

@@ -1,15 +1,15 @@
-import { COLOURS, type Color, type Shape } from '../prompts/grammar.js';
+import { COLORS, type Color, type Shape } from '../prompts/grammar.js';
 import { type Blob, fitShape } from './fit-shape.js';
 import { type PixelColors, readPixelColors } from './pixel-colors.js';
 import { PICTURE_SIZE } from './scene.js';
 
-/** Above one half, so that two equal shapes a pixel apart stay two: of the pixels between them one is at most half. */
+/** Above one half, so that two equal shapes a pixel apart stay two: one pixel between them is at most half covered. */
 const CORE_COVERAGE = 0.6;
-/** A pixel at the rim of a core belongs to it from this coverage on; less is taken for noise. */
+/** Least coverage of a pixel at the rim of a core that belongs to it; less counts as noise. */
 const RIM_COVERAGE = 0.12;
 /** Blobs of less than this many pixels are specks; the smallest triangle drawn has 15. */
 const MIN_AREA = 5;
-/** The least overlap with which a blob counts as the shape that fits it best. */
+/** Least overlap for a blob to count as the shape that fits it best. */
 const MIN_OVERLAP = 0.72;
 
 const PLANE = PICTURE_SIZE * PICTURE_SIZE;
@@ -17,29 +17,31 @@ const NO_BLOB = -1;
 
 /** Something of notable size in a picture. */
 export interface DetectedObject {
-  /** Null when no named shape fits, for instance because two objects have run into each other. */
+  /** Null if no named shape fits, for instance because two objects touch. */
   readonly shape: Shape | null;
-  /** Null when it stands out in a color that has no name here. */
+  /** Null if its color is none of the named ones. */
   readonly color: Color | null;
-  /** Smallest rectangle of pixels around the rim, right and bottom exclusive. */
+  /** Smallest rectangle of pixels around it, right and bottom exclusive. */
   readonly box: {
     readonly left: number;
     readonly top: number;
     readonly right: number;
     readonly bottom: number;
   };
-  /** Centroid, in pixels from the left upper corner. */
+  /** Centroid, in pixels from the upper left corner. */
   readonly center: readonly [x: number, y: number];
-  /** In pixels, partial ones by their share. */
+  /** In pixels; partial ones count by their share. */
   readonly area: number;
 }
 
 /**
  * Finds the objects in a picture, largest first.
  *
- * 1. Each pixel gets a color and a coverage (pixel-colors.ts). 2. Pixels covered by 60 % or more form cores:
- * 4-connected components of one color. 3. Half-covered pixels beside a core join it. 4. A pale blob's coverage is
- * scaled up to that of a full one; blobs under 5 pixels are dropped. 5. The shape is the one whose antialiased drawing overlaps most with the blob's coverage (fit-shape.ts).
+ * 1. Each pixel gets a color and a coverage (pixel-colors.ts).
+ * 2. Pixels covered by 60 % or more form cores: 4-connected components of one color.
+ * 3. Partly covered pixels next to a core join it.
+ * 4. A pale blob's coverage is scaled up to that of a full one; blobs under 5 pixels are dropped.
+ * 5. The shape is the one whose antialiased drawing overlaps most with the blob's coverage (fit-shape.ts).
  *
  * Shapes: `image [3, 16, 16] float32` in [-1, 1].
  */
@@ -54,7 +56,7 @@ export function detectObjects(image: Float32Array): DetectedObject[] {
       const fit = fitShape(blob);
       return {
         shape: fit.overlap >= MIN_OVERLAP ? fit.shape : null,
-        color: COLOURS[color] ?? null,
+        color: COLORS[color] ?? null,
         box,
         center: [blob.centroidX, blob.centroidY],
         area: blob.area,
@@ -85,7 +87,7 @@ function findCores({ labels, coverage }: PixelColors): { owners: Int16Array; col
   return { owners, colors };
 }
 
-/** Gives each half-covered pixel to the blob with most core pixels among its eight neighbors. */
+/** Gives each partly covered pixel to the blob with the most core pixels among its eight neighbors. */
 function growRims({ coverage }: PixelColors, cores: Int16Array): Int16Array {
   const owners = Int16Array.from(cores);
   for (let pixel = 0; pixel < PLANE; pixel++) {
@@ -136,7 +138,7 @@ function measureBlob(
   };
 }
 
-/** Coverage inside the blob, its upper quartile: below 1 for a pale object, whose rim is then as much paler. */
+/** The upper quartile of the coverage inside a blob: below 1 for a pale object, whose rim is paler by the same factor. */
 function strengthOf(coverage: Float32Array, owners: Int16Array, id: number): number {
   const inside = coverage.filter((share, pixel) => owners[pixel] === id && share >= CORE_COVERAGE).sort();
   return inside[Math.floor(inside.length * 0.75)]!;

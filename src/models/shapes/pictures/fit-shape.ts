@@ -2,13 +2,13 @@ import { SHAPES, type Shape } from '../prompts/grammar.js';
 import { PICTURE_SIZE } from './scene.js';
 import { CENTROID_DROP, shapeCoverage, UNIT_AREA } from './shape-coverage.js';
 
-/** Sizes tried, relative to the one that the area asks for: soft edges and noise bend the area a little. */
+/** Sizes tried, relative to the one that follows from the area: soft edges and noise change the area a little. */
 const RELATIVE_SIZES = [0.93, 1, 1.07];
 
-/** How well the best shape explains a blob. */
-export interface ShapeFit {
+/** How well the best shape fits a blob. */
+interface ShapeFit {
   readonly shape: Shape;
-  /** Centre of the bounding square, in pixels. */
+  /** Center of the bounding square, in pixels. */
   readonly centerX: number;
   readonly centerY: number;
   /** Side of the bounding square, in pixels. */
@@ -29,8 +29,8 @@ export interface Blob {
 }
 
 /**
- * Finds the shape whose drawing overlaps most with a blob. Area and centroid fix the size and the place of each
- * candidate; only the size is varied a little.
+ * Finds the shape whose drawing overlaps most with a blob. Each candidate's size and place follow from the area and the
+ * centroid; the size is then varied a little.
  */
 export function fitShape(blob: Blob): ShapeFit {
   let best: ShapeFit | null = null;

@@ -1,21 +1,21 @@
-import { COLOURS } from '../prompts/grammar.js';
-import { COLOUR_VALUES, PICTURE_SIZE, type Rgb } from './scene.js';
+import { COLORS } from '../prompts/grammar.js';
+import { COLOR_VALUES, PICTURE_SIZE, type Rgb } from './scene.js';
 
 const PLANE = PICTURE_SIZE * PICTURE_SIZE;
-/** Label of a pixel that stands out from the ground in none of the named colors (white, black, cyan ...). */
-export const UNNAMED_COLOUR = COLOURS.length;
+/** Label of a pixel that differs from the ground but has none of the named colors (white, black, cyan ...). */
+const UNNAMED_COLOR = COLORS.length;
 /** A pixel is gray when its channels differ by less than this, of at most 2. */
-const MAX_GREY_CHROMA = 0.5;
-/** Fewer gray pixels than this cannot tell the ground. */
-const MIN_GREY_PIXELS = 16;
-/** Sine of the widest angle, seen from the ground, between a pixel and the color that it is called. */
+const MAX_GRAY_CHROMA = 0.5;
+/** Fewer gray pixels than this do not show the ground. */
+const MIN_GRAY_PIXELS = 16;
+/** Sine of the widest angle, seen from the ground, between a pixel and the color that names it. */
 const MAX_HUE_SINE = 0.55;
-/** How far a pixel without a named color has to be from the ground to be taken for something. */
+/** How far a pixel without a named color must be from the ground to count as part of an object. */
 const UNNAMED_DISTANCE = 0.9;
 
-/** What each pixel is made of, after the equation pixel = ground + coverage (color - ground). */
+/** What each pixel is made of, by the equation pixel = ground + coverage (color - ground). */
 export interface PixelColors {
-  /** `[256]`: index into COLOURS, or UNNAMED_COLOUR. */
+  /** `[256]`: index into COLORS, or UNNAMED_COLOR. */
   readonly labels: Uint8Array;
   /** `[256]`: coverage in [0, 1] by the labeled color. */
   readonly coverage: Float32Array;
@@ -31,7 +31,7 @@ export interface PixelColors {
  */
 export function readPixelColors(image: Float32Array): PixelColors {
   const ground = estimateGround(image);
-  const directions = COLOURS.map((color) => subtract(COLOUR_VALUES[color], ground));
+  const directions = COLORS.map((color) => subtract(COLOR_VALUES[color], ground));
   const squaredLengths = directions.map((direction) => dot(direction, direction));
   const labels = new Uint8Array(PLANE);
   const coverage = new Float32Array(PLANE);
@@ -49,7 +49,7 @@ export function readPixelColors(image: Float32Array): PixelColors {
     }
     const isNamed = bestCosine > 0 && 1 - bestCosine ** 2 <= MAX_HUE_SINE ** 2;
     const isFar = squaredOffset > UNNAMED_DISTANCE ** 2;
-    labels[pixel] = isFar && !isNamed ? UNNAMED_COLOUR : bestColor;
+    labels[pixel] = isFar && !isNamed ? UNNAMED_COLOR : bestColor;
     coverage[pixel] = isFar && !isNamed ? 1 : Math.max(0, Math.min(1, bestCoverage));
   }
   return { labels, coverage };
@@ -61,10 +61,10 @@ function estimateGround(image: Float32Array): Rgb {
     const red = image[pixel]!;
     const green = image[PLANE + pixel]!;
     const blue = image[2 * PLANE + pixel]!;
-    if (Math.max(red, green, blue) - Math.min(red, green, blue) < MAX_GREY_CHROMA) grayPixels.push(pixel);
+    if (Math.max(red, green, blue) - Math.min(red, green, blue) < MAX_GRAY_CHROMA) grayPixels.push(pixel);
   }
   const pixels =
-    grayPixels.length >= MIN_GREY_PIXELS ? grayPixels : Array.from({ length: PLANE }, (_, i) => i);
+    grayPixels.length >= MIN_GRAY_PIXELS ? grayPixels : Array.from({ length: PLANE }, (_, i) => i);
   const channel = (index: number) =>
     median(Float32Array.from(pixels, (pixel) => image[index * PLANE + pixel]!));
   return [channel(0), channel(1), channel(2)];

@@ -8,9 +8,9 @@ export const PICTURE_LENGTH = 3 * PLANE;
 /**
  * Draws a scene, antialiased by 4 x 4 sub-samples: pixel = ground + coverage (color - ground).
  *
- * Shapes: returns `[3, 16, 16]` float32 in [-1, 1], channels first, rows downwards.
+ * Shapes: returns `[3, 16, 16]` float32 in [-1, 1], channels first, rows from the top.
  *
- * @param target where to draw, of length 768, for instance a row of a batch; default a new array.
+ * @param target where to draw, of length 768, such as a row of a batch; default a new array.
  */
 export function renderScene(
   scene: Scene,

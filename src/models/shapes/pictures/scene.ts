@@ -1,3 +1,4 @@
+import { at } from '../../../at.js';
 import {
   type Color,
   type ObjectKind,
@@ -14,7 +15,7 @@ export const PICTURE_SIZE = 16;
 export type Rgb = readonly [number, number, number];
 
 /** What each color word looks like before jitter; far apart from each other and from any gray. */
-export const COLOUR_VALUES: Readonly<Record<Color, Rgb>> = {
+export const COLOR_VALUES: Readonly<Record<Color, Rgb>> = {
   red: [0.9, -0.8, -0.8],
   green: [-0.7, 0.7, -0.7],
   blue: [-0.7, -0.5, 0.95],
@@ -32,7 +33,7 @@ export interface Scene {
   readonly objects: readonly SceneObject[];
 }
 
-const COLOUR_JITTER = 0.08;
+const COLOR_JITTER = 0.08;
 /** Between any two bounding squares, in pixels. */
 const MIN_GAP = 1;
 /** Between a bounding square and the frame, in pixels. */
@@ -63,12 +64,12 @@ export function sampleScene(prompt: ParsedPrompt, random: () => number): Scene {
     jitter(gray, 0.04, random),
   ];
   const objects = kinds.map((kind, index): SceneObject => {
-    const [red, green, blue] = COLOUR_VALUES[kind.color];
+    const [red, green, blue] = COLOR_VALUES[kind.color];
     const [centerX, centerY] = places[index]!;
     const rgb: Rgb = [
-      jitter(red, COLOUR_JITTER, random),
-      jitter(green, COLOUR_JITTER, random),
-      jitter(blue, COLOUR_JITTER, random),
+      jitter(red, COLOR_JITTER, random),
+      jitter(green, COLOR_JITTER, random),
+      jitter(blue, COLOR_JITTER, random),
     ];
     return { ...kind, centerX, centerY, size: sizes[index]!, rgb };
   });
@@ -77,7 +78,7 @@ export function sampleScene(prompt: ParsedPrompt, random: () => number): Scene {
 
 type Place = readonly [x: number, y: number];
 
-/** One after the other at random; null when one finds no room. Four are left to the quarters at once. */
+/** One after the other at random; null if one finds no room. Four go to the quarters at once. */
 function placeFreely(sizes: readonly number[], random: () => number): Place[] | null {
   if (sizes.length > 3) return null;
   const places: Place[] = [];
@@ -93,10 +94,10 @@ function placeFreely(sizes: readonly number[], random: () => number): Place[] | 
   return places.length === sizes.length ? places : null;
 }
 
-/** Each in a quarter of its own, in random order, jittered as far as the gap allows. */
+/** Each in its own quarter, in random order, jittered as far as the gap allows. */
 function placeInQuarters(sizes: readonly number[], random: () => number): Place[] {
   const quarter = PICTURE_SIZE / 2;
-  const quarters = shuffled([0, 1, 2, 3], random);
+  const quarters = shuffle([0, 1, 2, 3], random);
   return sizes.map((size, index) => {
     const cell = quarters[index]!;
     const slack = (quarter - MIN_GAP - size) / 2;
@@ -108,7 +109,7 @@ function placeInQuarters(sizes: readonly number[], random: () => number): Place[
 }
 
 function placeRelation(relation: Relation, sizes: readonly number[], random: () => number): Place[] {
-  const [firstSize = 0, secondSize = 0] = sizes;
+  const [firstSize, secondSize] = [at(sizes, 0), at(sizes, 1)];
   const isVertical = relation === 'above' || relation === 'below';
   const isFirstNear = relation === 'above' || relation === 'left of';
   const [near, far] = isFirstNear ? [firstSize, secondSize] : [secondSize, firstSize];
@@ -138,7 +139,7 @@ function jitter(value: number, amount: number, random: () => number): number {
   return Math.max(-1, Math.min(1, value + uniform(random, -amount, amount)));
 }
 
-function shuffled(values: readonly number[], random: () => number): number[] {
+function shuffle(values: readonly number[], random: () => number): number[] {
   const result = [...values];
   for (let last = result.length - 1; last > 0; last--) {
     const other = Math.floor(random() * (last + 1));

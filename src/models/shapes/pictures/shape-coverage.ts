@@ -7,7 +7,7 @@ const SAMPLE_WEIGHT = 1 / SAMPLES_PER_SIDE ** 2;
 /** A shape laid on the pixel grid, where pixel (x, y) covers [x, x + 1) x [y, y + 1) and y points down. */
 export interface PlacedShape {
   readonly shape: Shape;
-  /** Centre of the bounding square, in pixels. */
+  /** Center of the bounding square, in pixels. */
   readonly centerX: number;
   readonly centerY: number;
   /** Side of the bounding square, in pixels. */

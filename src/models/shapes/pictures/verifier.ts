@@ -10,16 +10,17 @@ export interface Verdict {
 }
 
 /**
- * Reads a picture and says whether, and how far, it does what the prompt asks. It is the honest measure of alignment
- * and never feeds training.
+ * Reads a picture and says whether, and how far, it shows what the prompt asks for. It is the honest measure of alignment
+ * and is never used to train.
  *
- * score = mean of the prompt's constraints: (1) the wanted objects are there: the mean over them of 1 for the right
- * color and shape, 1/2 for one of the two, with no detected object counted twice; (2) there are as many objects as
- * wanted, no more and no fewer: 1 or 0; (3) for a relation, the objects of (1), each with some credit, stand in it: 1
- * or 0. Where detected
- * objects can be matched in several ways, the best one counts.
+ * The score is the mean of the prompt's constraints:
+ * 1. The wanted objects are there: the mean over them of 1 for the right color and shape and 1/2 for one of the two; no
+ *    detected object counts twice.
+ * 2. There are exactly as many objects as wanted: 1 or 0.
+ * 3. For a relation: the objects of (1), each with some credit, stand in it: 1 or 0.
+ * Of several ways to match objects, the best one counts.
  *
- * a is above b when its centroid is higher and they are further apart in height than in width; likewise the others.
+ * a is above b if its centroid is higher and they are farther apart in height than in width; likewise for the others.
  *
  * Shapes: `image [3, 16, 16] float32` in [-1, 1].
  */
@@ -49,7 +50,7 @@ function scoreObjects(objects: readonly SeenObject[], prompt: ParsedPrompt): num
       ];
       const constraints = [(firstCredit + secondCredit) / 2, isCountRight];
       if (prompt.template === 'relation') {
-        // Two blobs that are nothing of what was asked for stand in no relation.
+        // Two blobs that are nothing like what was asked for stand in no relation.
         const isRelated = firstCredit > 0 && secondCredit > 0 && standsIn(prompt.relation, first, second);
         constraints.push(isRelated ? 1 : 0);
       }

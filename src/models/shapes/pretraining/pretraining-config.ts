@@ -1,4 +1,4 @@
-/** @file Settings of the pretraining of the shapes model and its reward model, as a config file gives them. */
+/** @file The config of the pretraining of the shapes model and its reward model. */
 
 import type { z } from 'zod';
 import { integer, number, section, text } from '../../../fields.js';

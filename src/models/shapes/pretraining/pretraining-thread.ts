@@ -54,11 +54,11 @@ interface Training {
 
 let training: Training | undefined;
 
-function opened(): Training {
+function requireOpen(): Training {
   if (training) return training;
   throw new TributaryError(
     'TRIB_INTERNAL',
-    'pretraining: expected to be opened first, got a call before it. Call open.',
+    'pretraining: expected a call of open first, got another call before it. Call open.',
   );
 }
 
@@ -99,7 +99,7 @@ const service: PretrainingService = {
     return progress(training, Number.NaN);
   },
   async advance({ steps }, signal) {
-    const current = opened();
+    const current = requireOpen();
     const options = { seed: current.config.seed, ...current.config[current.part] };
     const losses: number[] = [];
     while (losses.length < steps && current.state.step < options.numSteps && !signal.aborted) {
@@ -110,11 +110,11 @@ const service: PretrainingService = {
     return progress(current, losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
   },
   async save() {
-    const { checkpointPath, state, fingerprint } = opened();
+    const { checkpointPath, state, fingerprint } = requireOpen();
     await writeFitState(checkpointPath, state, fingerprint);
   },
   async exportModels() {
-    const { config, part, trainee, state } = opened();
+    const { config, part, trainee, state } = requireOpen();
     const tokenizer = loadTokenizer(join(config.pipeline, 'tokenizer'));
     const weights = new Map(Object.entries(weightFeeds(trainee, state.average)));
     await (part === 'denoiser'

@@ -5,7 +5,7 @@ import { corruptCaption } from '../prompts/near-miss.js';
 import { parsePrompt } from '../prompts/parse-prompt.js';
 import { captionPrompts } from '../prompts/prompt-lists.js';
 
-export interface DrawBatchOptions {
+interface DrawBatchOptions {
   readonly batchSize: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -15,7 +15,7 @@ export interface DrawBatchOptions {
   readonly dropout: number;
 }
 
-export interface ShapesBatch {
+interface ShapesBatch {
   /** `[B, 3, 16, 16]` float32 in [-1, 1]. */
   readonly images: Float32Array;
   /** The captions: right, nearly right, or empty. */
@@ -25,8 +25,8 @@ export interface ShapesBatch {
 }
 
 /**
- * Draws pictures with captions: a template uniformly, then one of its prompts that are not held out uniformly, then a
- * scene of it. The caption may be a near miss (a picture of "two red circles" called "three red circles") or empty.
+ * Draws pictures with captions: a template, one of its prompts that are not held out, both uniformly, and a scene of it.
+ * The caption may be a near miss (a picture of "two red circles" called "three red circles") or empty.
  */
 export function drawBatch({ batchSize, random, captionCorruption, dropout }: DrawBatchOptions): ShapesBatch {
   const images = new Float32Array(batchSize * PICTURE_LENGTH);
@@ -50,7 +50,9 @@ export function drawBatch({ batchSize, random, captionCorruption, dropout }: Dra
 /**
  * Draws a picture of the prompt; with a prompt from `hardNegatives`, the picture of a near miss.
  *
- * Shapes: returns `[3, 16, 16]` float32 in [-1, 1]. Errors: TRIB_PROMPT when the prompt cannot be read.
+ * Shapes: returns `[3, 16, 16]` float32 in [-1, 1].
+ *
+ * Errors: TRIB_PROMPT if the prompt cannot be read.
  *
  * @param target where to draw, of length 768; default a new array.
  */

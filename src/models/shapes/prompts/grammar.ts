@@ -1,16 +1,16 @@
 /**
- * @file The language of the `shapes` world: its words, what a prompt means, and how a meaning is written down.
- * Reading text is parse-prompt.ts; which prompts are trained on is prompt-lists.ts.
+ * @file The language of the `shapes` world: its words, what a prompt means, and how a meaning is written. parse-prompt.ts
+ * reads text; prompt-lists.ts chooses the prompts to train on.
  */
 
 export const SHAPES = ['circle', 'square', 'triangle'] as const;
-export const COLOURS = ['red', 'green', 'blue', 'yellow', 'purple'] as const;
+export const COLORS = ['red', 'green', 'blue', 'yellow', 'purple'] as const;
 export const RELATIONS = ['above', 'below', 'left of', 'right of'] as const;
 export const COUNT_WORDS = ['one', 'two', 'three', 'four'] as const;
 export const TEMPLATES = ['binding', 'counting', 'relation'] as const;
 
 export type Shape = (typeof SHAPES)[number];
-export type Color = (typeof COLOURS)[number];
+export type Color = (typeof COLORS)[number];
 export type Relation = (typeof RELATIONS)[number];
 export type Template = (typeof TEMPLATES)[number];
 
@@ -21,14 +21,14 @@ export interface ObjectKind {
 }
 
 /** "a red circle and a blue square": both, anywhere, and nothing else. */
-export interface BindingPrompt {
+interface BindingPrompt {
   readonly template: 'binding';
   readonly first: ObjectKind;
   readonly second: ObjectKind;
 }
 
-/** "three green triangles": so many of a kind, and nothing else. */
-export interface CountingPrompt {
+/** "three green triangles": that many of one kind, and nothing else. */
+interface CountingPrompt {
   readonly template: 'counting';
   /** 1 to 4. */
   readonly count: number;
@@ -36,7 +36,7 @@ export interface CountingPrompt {
 }
 
 /** "a red circle above a blue square": `first` lies in that direction of `second`, and nothing else is there. */
-export interface RelationPrompt {
+interface RelationPrompt {
   readonly template: 'relation';
   readonly first: ObjectKind;
   readonly relation: Relation;
@@ -59,14 +59,14 @@ export const WORDS: readonly string[] = [
   'a',
   'and',
   ...COUNT_WORDS,
-  ...COLOURS,
+  ...COLORS,
   ...SHAPES,
   ...SHAPES.map(pluralOf),
   ...new Set(RELATIONS.flatMap((relation) => relation.split(' '))),
 ];
 
 /** Every color with every shape. */
-export const OBJECT_KINDS: readonly ObjectKind[] = COLOURS.flatMap((color) =>
+export const OBJECT_KINDS: readonly ObjectKind[] = COLORS.flatMap((color) =>
   SHAPES.map((shape) => ({ color, shape })),
 );
 
@@ -102,8 +102,8 @@ export function formatPrompt(prompt: ParsedPrompt): string {
 }
 
 /**
- * Names the set of pictures that satisfy a prompt: two prompts have the same name exactly when they mean the same
- * ("a above b" and "b below a"; "a and b" and "b and a"). Unseen combinations are told apart by it, not by text.
+ * Names the set of pictures that satisfy a prompt: two prompts have the same name if and only if they mean the same
+ * ("a above b" and "b below a"; "a and b" and "b and a"). It identifies unseen combinations, which the text does not.
  */
 export function promptMeaning(prompt: ParsedPrompt): string {
   switch (prompt.template) {
@@ -127,7 +127,7 @@ export function promptMeaning(prompt: ParsedPrompt): string {
   }
 }
 
-/** All meanings of a template, one entry a text: two differing objects, or one to four of a kind. */
+/** All meanings of a template, one entry for each text: two different objects, or one to four of a kind. */
 export function enumeratePrompts(template: Template): ParsedPrompt[] {
   switch (template) {
     case 'binding':

@@ -1,6 +1,6 @@
-/** @file Prompts that are nearly right: the wrong captions of pretraining, the hard negatives of the reward model. */
+/** @file Prompts that are almost right: the wrong captions of pretraining, the hard negatives of the reward model. */
 import {
-  COLOURS,
+  COLORS,
   COUNT_WORDS,
   formatPrompt,
   isSameKind,
@@ -25,8 +25,8 @@ export function corruptCaption(prompt: string, random: () => number): string {
 }
 
 /**
- * Returns up to `n` near-miss prompts of the same template with differing meanings, none held out: those that differ
- * in one attribute, and those that exchange the objects' colors, shapes or places. Fewer only when there are fewer.
+ * Returns up to `n` near misses of a prompt, all of its template, with different meanings, none held out: those that differ
+ * in one attribute, and those that exchange the objects' colors, shapes or places. Fewer only if there are fewer.
  *
  * @param random uniform in [0, 1).
  */
@@ -48,10 +48,10 @@ function oneAttributeVariants(prompt: ParsedPrompt): ParsedPrompt[][] {
   const groups: ParsedPrompt[][] = [];
   if (prompt.template === 'counting') {
     groups.push(COUNT_WORDS.map((_, index) => ({ ...prompt, count: index + 1 })));
-    groups.push(recoloured(prompt.kind).map((kind) => ({ ...prompt, kind })));
-    groups.push(reshaped(prompt.kind).map((kind) => ({ ...prompt, kind })));
+    groups.push(recolor(prompt.kind).map((kind) => ({ ...prompt, kind })));
+    groups.push(reshape(prompt.kind).map((kind) => ({ ...prompt, kind })));
   } else {
-    for (const change of [recoloured, reshaped]) {
+    for (const change of [recolor, reshape]) {
       groups.push([
         ...change(prompt.first).map((first) => ({ ...prompt, first })),
         ...change(prompt.second).map((second) => ({ ...prompt, second })),
@@ -62,7 +62,7 @@ function oneAttributeVariants(prompt: ParsedPrompt): ParsedPrompt[][] {
   return groups.map((group) => group.filter((variant) => isUsable(variant, prompt)));
 }
 
-/** The classic confusions: right words, wrongly bound. */
+/** The classic confusions: the right words, bound wrongly. */
 function exchanges(prompt: ParsedPrompt): ParsedPrompt[] {
   if (prompt.template === 'counting') return [];
   const { first, second } = prompt;
@@ -77,11 +77,11 @@ function isUsable(variant: ParsedPrompt, original: ParsedPrompt): boolean {
   return isWellFormed && promptMeaning(variant) !== promptMeaning(original) && !isHeldOut(variant);
 }
 
-function recoloured(kind: ObjectKind): ObjectKind[] {
-  return COLOURS.map((color) => ({ ...kind, color }));
+function recolor(kind: ObjectKind): ObjectKind[] {
+  return COLORS.map((color) => ({ ...kind, color }));
 }
 
-function reshaped(kind: ObjectKind): ObjectKind[] {
+function reshape(kind: ObjectKind): ObjectKind[] {
   return SHAPES.map((shape) => ({ ...kind, shape }));
 }
 

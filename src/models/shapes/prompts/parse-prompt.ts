@@ -1,7 +1,7 @@
 import { closest } from 'fastest-levenshtein';
 import { TributaryError } from '../../../errors.js';
 import {
-  COLOURS,
+  COLORS,
   COUNT_WORDS,
   type Color,
   formatPrompt,
@@ -18,7 +18,7 @@ import {
 /**
  * Reads a prompt of the `shapes` grammar; upper case and extra blanks do not matter.
  *
- * Errors: TRIB_PROMPT when the text is empty, holds an unknown word (the nearest known one is named), fits none of
+ * Errors: TRIB_PROMPT if the text is empty, has an unknown word (the message names the nearest known one), fits none of
  * the three templates, or asks for the same object twice.
  *
  * @example
@@ -85,7 +85,7 @@ function asObject([article, colorWord, shapeWord]: readonly string[]): ObjectKin
 }
 
 function asColor(word: string | undefined): Color | undefined {
-  return COLOURS.find((color) => color === word);
+  return COLORS.find((color) => color === word);
 }
 
 function asShape(word: string | undefined): Shape | undefined {

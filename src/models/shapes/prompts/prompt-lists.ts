@@ -12,9 +12,9 @@ import {
   wantedKinds,
 } from './grammar.js';
 
-/** Prompts a template in the list that reinforcement learning trains on. */
+/** Prompts of each template in the list that reinforcement learning trains on. */
 export const NUM_TRAIN_PROMPTS = 24;
-/** Prompts a template in the list of unseen combinations. */
+/** Prompts of each template in the list of unseen combinations. */
 export const NUM_HELD_OUT_PROMPTS = 12;
 
 interface PromptLists {
@@ -28,12 +28,13 @@ interface PromptLists {
 let cachedLists: PromptLists | null = null;
 
 /**
- * The two prompt lists, `NUM_TRAIN_PROMPTS` and `NUM_HELD_OUT_PROMPTS` a template.
+ * Returns the two prompt lists, with `NUM_TRAIN_PROMPTS` and `NUM_HELD_OUT_PROMPTS` prompts of each template.
  *
- * Like B²-DiffuRL's prompt sets (algorithms of the release: 45 animal-activity pairs, the other pairs held out), the
- * held-out list tests unseen *combinations*: every word of it is a word of the training list. A held-out meaning is
- * never a caption in any wording ("a above b" also bars "b below a"). Deviation: two objects of a listed prompt
- * differ in color and in shape, so that each prompt really asks for binding.
+ * Like B²-DiffuRL's prompt sets (45 animal-activity pairs in the release, the other pairs held out), the held-out list
+ * tests unseen combinations: all of its words are in the training list. A held-out meaning is never a caption in any
+ * wording ("a above b" also excludes "b below a").
+ *
+ * Departure: two objects of a listed prompt differ in color and in shape, so that each prompt really asks for binding.
  */
 export function promptLists(): Pick<PromptLists, 'train' | 'heldOut'> {
   return lists();
@@ -49,7 +50,7 @@ export function captionPrompts(template: Template): readonly ParsedPrompt[] {
   return lists().captions[template];
 }
 
-/** Whether the combination is kept from all training, in whatever words it is written. */
+/** Whether the combination is kept out of all training, in whatever words. */
 export function isHeldOut(prompt: ParsedPrompt): boolean {
   return lists().heldOutMeanings.has(promptMeaning(prompt));
 }
@@ -84,7 +85,7 @@ function buildLists(): PromptLists {
   return { train, heldOut, captions, heldOutMeanings };
 }
 
-/** Whether each object can be told from the other by its color alone and by its shape alone. */
+/** Whether color alone and shape alone each tell the two objects apart. */
 function isFullyBound(prompt: ParsedPrompt): boolean {
   return (
     prompt.template === 'counting' ||
@@ -92,7 +93,7 @@ function isFullyBound(prompt: ParsedPrompt): boolean {
   );
 }
 
-/** Takes, again and again, the prompt whose words were used least; ties go to the earlier one. No meaning twice. */
+/** Repeatedly takes the prompt whose words were used least; ties go to the earlier one. No meaning occurs twice. */
 function pickBalanced(
   candidates: readonly ParsedPrompt[],
   amount: number,
@@ -117,7 +118,7 @@ function pickBalanced(
   return picked;
 }
 
-/** What the lists are balanced over: words, and color-shape pairs. */
+/** What the lists balance: words, and color-shape pairs. */
 function traits(prompt: ParsedPrompt): string[] {
   const kinds = prompt.template === 'counting' ? [prompt.kind] : wantedKinds(prompt);
   const own = prompt.template === 'counting' ? [`${prompt.count}`] : [];
@@ -125,7 +126,7 @@ function traits(prompt: ParsedPrompt): string[] {
   return [...own, ...kinds.flatMap(({ color, shape }) => [color, shape, `${color} ${shape}`])];
 }
 
-/** A fixed, arbitrary-looking order that depends on nothing but the texts (FNV-1a, 32 bits). */
+/** Sorts in a fixed, arbitrary-looking order that depends on the texts alone (FNV-1a, 32 bits). */
 function byHash(prompts: readonly ParsedPrompt[]): ParsedPrompt[] {
   const hash = (text: string) => {
     let state = 0x811c9dc5;

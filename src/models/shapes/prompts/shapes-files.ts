@@ -2,7 +2,7 @@ import { WORD_TOKENIZER_CLASS, type WordTokenizerConfig } from '../../pipeline/t
 import { WORDS } from './grammar.js';
 import { promptFileText, promptLists } from './prompt-lists.js';
 
-/** Start, the eight words of "a red circle left of a blue square", end, and two to spare. */
+/** Start, the eight words of "a red circle left of a blue square", end, and two spare ones. */
 const MODEL_MAX_LENGTH = 12;
 
 const TOKENIZER_CONFIG: WordTokenizerConfig = {

@@ -16,14 +16,14 @@ import {
 } from '../../../fixtures/tiny-clip.js';
 
 const SHAPE = [3, 16, 20] as const;
-const COLOURS = [
+const COLORS = [
   [255, 0, 30],
   [10, 200, 255],
   [90, 91, 92],
   [0, 0, 0],
   [255, 255, 255],
 ];
-const images = COLOURS.map((levels) => colored(levels, SHAPE));
+const images = COLORS.map((levels) => colored(levels, SHAPE));
 const PROMPTS = ['a red circle', 'two blue circles'];
 
 /** What a picture of one color becomes: each channel of it normalized. */
@@ -47,7 +47,7 @@ describe('clip-score', () => {
       const { folder, scorer } = await open({ layout });
       for (const prompt of PROMPTS) {
         const { rewards, features } = await scorer.score({ prompt, images }, unaborted());
-        const expected = COLOURS.map((levels) => cosineOf(normalized(levels), promptVector(folder, prompt)));
+        const expected = COLORS.map((levels) => cosineOf(normalized(levels), promptVector(folder, prompt)));
         expect(rewards).toHaveLength(5);
         for (const [index, reward] of rewards.entries()) expect(reward).toBeCloseTo(expected[index] ?? 9, 5);
         for (const feature of features ?? []) expect(Math.hypot(...feature)).toBeCloseTo(1, 5);

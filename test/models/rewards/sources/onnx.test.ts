@@ -21,12 +21,12 @@ import {
 } from '../../../fixtures/tiny-clip.js';
 
 const SHAPE = [3, 16, 16] as const;
-const COLOURS = [
+const COLORS = [
   [255, 0, 30],
   [10, 200, 255],
   [90, 91, 92],
 ];
-const images = COLOURS.map((levels) => colored(levels, SHAPE));
+const images = COLORS.map((levels) => colored(levels, SHAPE));
 const PROMPT = 'a red circle';
 type Build = (
   g: GraphBuilder,
@@ -86,7 +86,7 @@ describe('onnx', () => {
     const opened = await open(scored, { scale: -2 });
     const wanted = promptVector(opened.folder, PROMPT);
     const rewards = await rewardsOf(opened);
-    for (const [index, levels] of COLOURS.entries()) {
+    for (const [index, levels] of COLORS.entries()) {
       const product = levels.reduce((sum, level, c) => sum + (level / 255) * (wanted[c] ?? 0), 0);
       expect(rewards[index]).toBeCloseTo(-2 * product, 3);
     }
@@ -110,7 +110,7 @@ describe('onnx', () => {
       const sum = (g: GraphBuilder) => channelMeans(g).reduceSum([1], false);
       const inputs = { pixel_values: plainImage };
       const rewards = await rewardsOf(await open((g) => ({ score: sum(g).mul(100).cast(type) }), { inputs }));
-      for (const [index, levels] of COLOURS.entries()) {
+      for (const [index, levels] of COLORS.entries()) {
         const exact = levels.reduce((total, level) => total + level, 0) / 2.55;
         expect(Math.abs((rewards[index] ?? 0) - exact)).toBeLessThan(type.startsWith('int') ? 1 : 0.2);
         expect(Number.isInteger(rewards[index])).toBe(type.startsWith('int'));
@@ -125,7 +125,7 @@ describe('onnx', () => {
     });
     const { rewards, features } = await opened.scorer.score({ prompt: PROMPT, images }, unaborted());
     const wanted = promptVector(opened.folder, PROMPT);
-    for (const [index, levels] of COLOURS.entries()) {
+    for (const [index, levels] of COLORS.entries()) {
       expect(rewards[index]).toBeCloseTo(100 * cosineOf(levels, wanted), 3);
       expect(Math.hypot(...(features?.[index] ?? []))).toBeCloseTo(1, 5);
     }
@@ -142,7 +142,7 @@ describe('onnx', () => {
     };
     const sum: Build = (g) => ({ score: channelMeans(g).reduceSum([1], false) });
     const rewards = await rewardsOf(await open(sum, { inputs }));
-    for (const [index, [r = 0, green = 0, b = 0]] of COLOURS.entries())
+    for (const [index, [r = 0, green = 0, b = 0]] of COLORS.entries())
       expect(rewards[index]).toBeCloseTo(r / 255 - 0.5 + green / 510 + b / 255, 5);
   });
 

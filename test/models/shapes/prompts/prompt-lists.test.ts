@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { COLOURS, promptMeaning, SHAPES, TEMPLATES } from '../../../../src/models/shapes/prompts/grammar.js';
+import { COLORS, promptMeaning, SHAPES, TEMPLATES } from '../../../../src/models/shapes/prompts/grammar.js';
 import { parsePrompt } from '../../../../src/models/shapes/prompts/parse-prompt.js';
 import {
   allPrompts,
@@ -38,7 +38,7 @@ describe('promptLists', () => {
   it.each(TEMPLATES)('should use each color and shape about equally often in template %s', (template) => {
     for (const prompts of [train, heldOut]) {
       const text = ofTemplate(prompts, template).join(' ');
-      for (const words of [COLOURS, SHAPES]) {
+      for (const words of [COLORS, SHAPES]) {
         const uses = words.map((word) => text.split(word).length - 1);
         expect(Math.max(...uses) - Math.min(...uses)).toBeLessThanOrEqual(3);
       }
