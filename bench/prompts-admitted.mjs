@@ -22,7 +22,7 @@ const preset = await loadTopology('config/shapes-ddpo.yaml', [
   'transport.kind=kafka',
   `transport.kafka.brokers=[${brokers}]`,
   `transport.kafka.prefix=bench-${randomUUID()}`,
-  `transport.kafka.payloads.folder=${folder}`,
+  `transport.kafka.payloads={type: folder, folder: ${JSON.stringify(folder)}}`,
   `stages.prompts.source={from: topic, maxWaiting: ${count}, http: {port: 0}}`,
 ]);
 // One round that never closes: admission lets everything through.

@@ -23,7 +23,7 @@ export async function benchCost({ addresses, folder, rounds }) {
       'transport.kind=kafka',
       `transport.kafka.brokers=[${addresses}]`,
       `transport.kafka.prefix=cost-${round}`,
-      `transport.kafka.payloads.folder=${join(folder, 'payloads')}`,
+      `transport.kafka.payloads={type: folder, folder: ${JSON.stringify(join(folder, 'payloads'))}}`,
     ]);
     ratios.push(onKafka / inProcess);
     seconds.push(inProcess);

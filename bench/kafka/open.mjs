@@ -11,7 +11,7 @@ export async function configOnKafka({ addresses, folder }, overrides = []) {
     'transport.kind=kafka',
     `transport.kafka.brokers=[${addresses}]`,
     `transport.kafka.prefix=bench-${process.pid}-${opened}`,
-    `transport.kafka.payloads.folder=${join(folder, 'payloads')}`,
+    `transport.kafka.payloads={type: folder, folder: ${JSON.stringify(join(folder, 'payloads'))}}`,
     ...overrides,
   ]);
 }

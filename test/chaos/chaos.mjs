@@ -64,7 +64,7 @@ const kafka = [
   'transport.kind=kafka',
   `transport.kafka.brokers=[${broker.addresses}]`,
   'transport.kafka.partitions=4',
-  `transport.kafka.payloads.folder=${join(folder, 'payloads')}`,
+  `transport.kafka.payloads={type: folder, folder: ${JSON.stringify(join(folder, 'payloads'))}}`,
 ];
 const path = join(folder, 'run');
 let trained = 0;

@@ -33,7 +33,7 @@ const settings = [
   'transport.kind=kafka',
   `transport.kafka.brokers=[${broker.addresses}]`,
   'transport.kafka.partitions=4',
-  `transport.kafka.payloads.folder=${join(folder, 'payloads')}`,
+  `transport.kafka.payloads={type: folder, folder: ${JSON.stringify(join(folder, 'payloads'))}}`,
 ];
 let trained = 0;
 let url = null;
