@@ -24,7 +24,9 @@ export function number({ from, to }: Interval) {
   const error = `a number in ${from}, ${to}`;
   const [lower, upper] = [Number(from.slice(1)), Number(to.slice(0, -1))];
   const schema = z.number({ error });
-  const bounded = from.startsWith('[') ? schema.min(lower, { error }) : schema.gt(lower, { error });
+  const isUnbounded = lower === Number.NEGATIVE_INFINITY;
+  const least = isUnbounded ? schema : schema.gt(lower, { error });
+  const bounded = from.startsWith('[') ? schema.min(lower, { error }) : least;
   if (upper === Number.POSITIVE_INFINITY) return bounded;
   return to.endsWith(']') ? bounded.max(upper, { error }) : bounded.lt(upper, { error });
 }

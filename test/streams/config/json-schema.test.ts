@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SURROGATES } from '../../../src/models/objectives/index.js';
 import { REWARD_SOURCES } from '../../../src/models/rewards/index.js';
+import { configPage } from '../../../src/streams/config/config-page.js';
 import { topologyJsonSchema } from '../../../src/streams/config/json-schema.js';
 
 /** Every property below a JSON Schema, with its path. */
@@ -24,6 +25,23 @@ describe('topologyJsonSchema', () => {
 
   it('should be what config/topology.schema.json holds (remake it with `npm run schema`)', () => {
     expect(readFileSync('config/topology.schema.json', 'utf8')).toBe(text);
+  });
+
+  it('should be the page docs/config.md in words, which leaves no field out (remake it alike)', () => {
+    const page = configPage();
+    expect(readFileSync('docs/config.md', 'utf8')).toBe(page);
+    const names = propertiesOf(schema).flatMap(([path, field]) =>
+      'const' in field ? [] : [path.split('.').at(-1)],
+    );
+    expect(
+      names.filter(
+        (name) => name !== 'extends' && !page.includes(`- \`${name}\``) && !page.includes(`\n## \`${name}\``),
+      ),
+    ).toEqual([]);
+    const words = propertiesOf(schema).flatMap(([path, { const: word }]) =>
+      word === undefined || /\.(type|version)$/.test(path) ? [] : [`${path.split('.').at(-1)}: ${word}`],
+    );
+    expect(words.filter((word) => !page.includes(`- \`${word}\``))).toEqual([]);
   });
 
   it('should describe every field', () => {

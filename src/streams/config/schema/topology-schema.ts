@@ -54,7 +54,7 @@ const model = section({
   precision: oneOf(PRECISIONS)
     .default('float32')
     .describe(
-      'What the UNet of sampler and trainer keeps weights and activations in. `float16` takes half the memory, and on a GPU less time; normalisations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32, and there for trials. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
+      'What the UNet of sampler and trainer keeps weights and activations in. `float16` takes half the memory, and on a GPU less time; normalizations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32, and there for trials. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
     ),
   startFrom: text('the path of an adapter file, or of its folder')
     .optional()
@@ -137,9 +137,7 @@ const topics = section(topicNames)
 const evaluation = section({
   everyRounds: integer(1)
     .default(8)
-    .describe(
-      'Training stages between evaluations; the base model and the last policy are always evaluated.',
-    ),
+    .describe('Rounds between evaluations; the base model and the last policy are always evaluated.'),
   trainPrompts: integer(1)
     .default(64)
     .describe('Training prompts that are evaluated, from the top of the list.'),
@@ -169,7 +167,7 @@ const evaluation = section({
 const checkpoints = section({
   everyRounds: integer(1)
     .default(1)
-    .describe('Training stages between checkpoints. After a crash, those since the last one are done again.'),
+    .describe('Rounds between checkpoints. After a crash, those since the last one are done again.'),
   keep: integer(1).default(3).describe('Newest checkpoints that are kept.'),
 })
   .prefault({})

@@ -61,7 +61,7 @@ export const promptsStage = defineStage({
       'Prompts to train on: plain text, one prompt a line, or .json, .jsonl, .csv, .tsv with weights and metadata (docs/prompts.md). With prompts from a topic only evaluation reads it.',
     ),
     heldOut: text('the path of a prompt file').describe(
-      'Prompts that are never trained on, in any of the same formats; evaluation measures generalisation on them.',
+      'Prompts that are never trained on, in any of the same formats; evaluation measures generalization on them.',
     ),
     comments: z
       .boolean({ error: 'true or false' })
