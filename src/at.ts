@@ -1,10 +1,10 @@
 import { TributaryError } from './errors.js';
 
 /**
- * Returns the element of a list that is known to be there; negative indices count from the end, as in `Array.at`. A wrong
- * assumption becomes an error where it is made, not a wrong number further on.
+ * Returns an element that the list must have. Negative indices count from the end, as in `Array.at`. A wrong assumption
+ * becomes an error on the spot, not a wrong number later on.
  *
- * Errors: TRIB_INTERNAL where the list is shorter.
+ * Errors: TRIB_INTERNAL if the list is too short.
  */
 export function at<Item>(list: ArrayLike<Item>, index: number): Item {
   const position = index < 0 ? list.length + index : index;

@@ -1,9 +1,9 @@
 /**
- * @file Every fault a user can meet is a TributaryError: a closed list of codes, so that callers branch on `code`,
- * never on text, and one sentence that names the place, what was expected, what came, and the next step.
+ * @file Every fault a user can meet is a TributaryError: it has a code from a closed list, so that callers branch on `code` and
+ * never on text, and a message that names the place, what was expected, what it got instead, and the next step.
  */
 
-/** The closed list of fault codes; the value says what a code means. */
+/** The closed list of fault codes, and what each means. */
 export const ERROR_CODES = {
   TRIB_USAGE: 'the command line or a config is wrong',
   TRIB_CONFIG: 'a config file has faults',
@@ -13,12 +13,12 @@ export const ERROR_CODES = {
   TRIB_GRAPH: 'a graph was built or transformed with shapes or types that do not fit',
   TRIB_NO_GRADIENT: 'an operator on the path to a parameter has no gradient rule',
   TRIB_LORA: 'a LoRA pattern does not fit the graph',
-  TRIB_PROVIDER: 'an execution provider is not there',
+  TRIB_PROVIDER: 'an execution provider is not available',
   TRIB_ENGINE: 'a graph failed while it was prepared or run',
   TRIB_THREAD: 'a thread ended before it was closed',
   TRIB_CANCELLED: 'the work was canceled',
   TRIB_PROMPT: 'a prompt or a list of prompts cannot be used',
-  TRIB_REWARD: 'a reward is no finite number within its bound, or nobody gives one',
+  TRIB_REWARD: 'a reward is not a finite number within its bound, or none arrived',
   TRIB_CHECKPOINT: 'a checkpoint is damaged or belongs to another run',
   TRIB_TRANSPORT: 'a message could not be published or delivered',
   TRIB_MESSAGE: 'a message from elsewhere cannot be read',
@@ -29,20 +29,20 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-export interface ErrorContext {
-  /** Whether trying the same thing again can help. */
+interface ErrorContext {
+  /** Whether trying again can help. */
   readonly retryable?: boolean;
   /** The stage in which the fault arose. */
   readonly stage?: string;
-  /** The group that was being worked on. */
+  /** The group at hand. */
   readonly groupId?: string;
   readonly cause?: unknown;
 }
 
-/** Faults of what the user wrote: a command line, a config, a prompt. */
-const USER_WORDS: readonly ErrorCode[] = ['TRIB_USAGE', 'TRIB_CONFIG', 'TRIB_PROMPT'];
+/** Faults in what the user wrote: a command line, a config, a prompt. */
+const USER_FAULTS: readonly ErrorCode[] = ['TRIB_USAGE', 'TRIB_CONFIG', 'TRIB_PROMPT'];
 
-/** A fault with a code, and a message that ends with the next step. */
+/** A fault with a code and a message that ends with the next step. */
 export class TributaryError extends Error {
   override readonly name = 'TributaryError';
   readonly retryable: boolean;
@@ -60,15 +60,15 @@ export class TributaryError extends Error {
     this.groupId = context.groupId;
   }
 
-  /** Exit status of the program: 2 where the user's words are wrong, 1 where the work failed. */
+  /** Exit status of the program: 2 if the user's input is wrong, 1 if the work failed. */
   get exitCode(): 1 | 2 {
-    return USER_WORDS.includes(this.code) ? 2 : 1;
+    return USER_FAULTS.includes(this.code) ? 2 : 1;
   }
 }
 
 /**
- * Any error as a fault. What the operating system refuses (a full disk, a missing right) is a fault of files, wherever it
- * comes up; everything else without a code is a fault of the program.
+ * Turns any error into a fault. What the operating system refuses (a full disk, a missing permission) is a TRIB_FILE wherever
+ * it comes up; any other error without a code is a fault of the program.
  */
 export function asTributaryError(error: unknown): TributaryError {
   if (error instanceof TributaryError) return error;

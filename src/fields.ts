@@ -1,7 +1,6 @@
 /**
- * @file The kinds of field a config is made of. What is configured describes its own fields, wherever it lives, so that
- * a new surrogate or advantage rule needs no second file. The message of a schema issue is always the phrase that belongs after
- * "expected", so that a fault can be put into words wherever it is found.
+ * @file The kinds of field that a config consists of. Whatever is configured describes its own fields, so that a new surrogate
+ * or advantage rule needs no second file. The message of a schema issue is always the phrase that belongs after "expected".
  */
 import { z } from 'zod';
 
@@ -13,13 +12,13 @@ export function integer(atLeast: number, atMost?: number) {
   return atMost === undefined ? schema : schema.max(atMost, { error: phrase });
 }
 
-/** Bounds of a number: `[` and `]` include the bound, `(` and `)` leave it out; `Infinity` is no bound. */
-export interface Interval {
+/** Bounds of a number: `[` and `]` include the bound, `(` and `)` exclude it; `Infinity` means unbounded. */
+interface Interval {
   readonly from: `${'[' | '('}${number | '-Infinity'}`;
   readonly to: `${number | 'Infinity'}${']' | ')'}`;
 }
 
-/** A finite number within an interval, written as in mathematics: `number({ from: '(0', to: '1]' })`. */
+/** A finite number within an interval in mathematical notation: `number({ from: '(0', to: '1]' })`. */
 export function number({ from, to }: Interval) {
   const error = `a number in ${from}, ${to}`;
   const [lower, upper] = [Number(from.slice(1)), Number(to.slice(0, -1))];
@@ -31,7 +30,7 @@ export function number({ from, to }: Interval) {
   return to.endsWith(']') ? bounded.max(upper, { error }) : bounded.lt(upper, { error });
 }
 
-/** Text that is not empty; `what` says what it names, such as "the path of a file". */
+/** Nonempty text; `what` says what it names, such as "the path of a file". */
 export function text(what: string) {
   return z.string({ error: what }).min(1, { error: what });
 }
@@ -53,7 +52,7 @@ export function oneOf<const Words extends readonly [string, ...string[]]>(words:
   return z.enum(words, { error: `one of ${words.join(', ')}` });
 }
 
-/** A mapping with these keys and no others. The message of an unknown key is the list of the known ones. */
+/** A mapping with these keys and no others. The message about an unknown key lists the known ones. */
 export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   const knownKeys = Object.keys(shape).join(', ');
   return z.strictObject(shape, {

@@ -1,25 +1,25 @@
 /**
- * @file Whether a request means this server. A page of another origin can make a name of its own point to this address
- * (DNS rebinding); the browser then takes the answers for those of that page, but still sends its name as Host.
+ * @file Whether a request is meant for this server. A page of another origin can point a name of its own at this address (DNS
+ * rebinding). The browser then treats the answers as that page's own, but it still sends the page's name as Host.
  */
 import type { IncomingMessage } from 'node:http';
 import { isIP, isIPv6 } from 'node:net';
 
 const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i;
 
-/** What is wrong with a request, and the status that says so. */
-export interface HostFault {
+/** What is wrong with a request, and the status to answer with. */
+interface HostFault {
   readonly status: 400 | 421;
   readonly message: string;
 }
 
 /**
- * Returns what is wrong with the host that a request names, or null. Accepted are the host that the server listens on,
- * `localhost` and names below it (RFC 6761, section 6.3), the `names` that were configured, and every address: only a name
- * can be made to point elsewhere. Ports are not compared, as a proxy or a container may map them. A target in absolute form
- * counts as well as the Host header (RFC 9112, section 3.2.2).
+ * Returns what is wrong with the host that a request names, or null. It accepts the host that the server listens on,
+ * `localhost` and names below it (RFC 6761, section 6.3), the configured `names`, and every address: only a name can be made
+ * to point elsewhere. Ports are not compared, because a proxy or a container may map them. A target in absolute form counts
+ * as well as the Host header (RFC 9112, section 3.2.2).
  *
- * @param setting Where names are configured, for the message.
+ * @param setting where names are configured, for the message.
  */
 export function hostFault(
   request: Pick<IncomingMessage, 'url' | 'headersDistinct'>,
@@ -43,7 +43,7 @@ export function hostFault(
   return null;
 }
 
-/** The path that a request asks for, whichever form its target has. */
+/** Returns the path that a request asks for, in whichever form its target is. */
 export function pathOf({ url = '' }: Pick<IncomingMessage, 'url'>): string {
   return url.replace(ABSOLUTE, '').split('?')[0] || '/';
 }

@@ -1,6 +1,6 @@
-/** @file What is said of a prompt besides its words: a file, or whoever sends it, says it, and reward sources read it. */
+/** @file Data that comes with a prompt, from a file or from whoever sends it, for reward sources to read. */
 
-export type JsonValue =
+type JsonValue =
   | string
   | number
   | boolean
@@ -8,13 +8,13 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** Any JSON object, such as `{ "answer": "blue", "count": 3 }`. It reaches reward modules and services, and nothing else. */
+/** Any JSON object, such as `{ "answer": "blue", "count": 3 }`. Only reward modules and services receive it. */
 export type PromptMetadata = { readonly [key: string]: JsonValue };
 
-/** UTF-8 bytes of its JSON at most: it travels in every message of its group. */
-export const LARGEST_METADATA = 16_384;
+/** Largest size of its JSON in UTF-8 bytes: it travels in every message of its group. */
+const LARGEST_METADATA = 16_384;
 
-/** Returns why metadata is not taken; null where it is. */
+/** Returns why metadata is rejected; null if it is accepted. */
 export function metadataFault(metadata: unknown): { readonly expected: string; readonly got: string } | null {
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata))
     return { expected: 'a JSON object', got: Array.isArray(metadata) ? 'a list' : typeof metadata };
@@ -24,7 +24,7 @@ export function metadataFault(metadata: unknown): { readonly expected: string; r
     : null;
 }
 
-/** The same, or nothing where it says nothing. */
+/** Returns `{ metadata }`, or `{}` if there is none. */
 export function metadataPart(metadata: PromptMetadata | undefined): { readonly metadata?: PromptMetadata } {
   return metadata !== undefined && Object.keys(metadata).length > 0 ? { metadata } : {};
 }

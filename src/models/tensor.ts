@@ -5,7 +5,7 @@
 
 import { TributaryError } from '../errors.js';
 
-/** The array that holds each element type. float16 travels as its 16 bits; bool as one byte an element. */
+/** The array that holds each element type. float16 is held as bits; bool as one byte per element. */
 export interface ElementArrays {
   float32: Float32Array;
   float64: Float64Array;
@@ -41,8 +41,9 @@ export function elementCount(shape: readonly number[]): number {
 }
 
 /**
- * Returns a float32 tensor over `data` (not copied).
- * @throws TRIB_GRAPH when the data has another length than the shape asks for.
+ * Returns a float32 tensor over `data`, which is not copied.
+ *
+ * Errors: TRIB_GRAPH if the length of the data does not fit the shape.
  */
 export function float32(data: Float32Array | readonly number[], shape: readonly number[]): Tensor<'float32'> {
   const values = data instanceof Float32Array ? data : Float32Array.from(data);
@@ -50,24 +51,28 @@ export function float32(data: Float32Array | readonly number[], shape: readonly 
   return { type: 'float32', shape, data: values };
 }
 
-/** Returns an int64 tensor of whole numbers. */
+/** Returns an int64 tensor of integers. */
 export function int64(data: readonly number[], shape: readonly number[] = [data.length]): Tensor<'int64'> {
   requireLength(data.length, shape);
   return { type: 'int64', shape, data: BigInt64Array.from(data, BigInt) };
 }
 
-/** Returns an int32 tensor over `data` (not copied). */
+/** Returns an int32 tensor over `data`, which is not copied. */
 export function int32(data: Int32Array, shape: readonly number[]): Tensor<'int32'> {
   requireLength(data.length, shape);
   return { type: 'int32', shape, data };
 }
 
-/** Returns the whole numbers of an integer tensor (shapes, axes, pads: small counts). */
+/** Returns the numbers of an integer tensor (shapes, axes, pads: small counts). */
 export function toIntegers(tensor: Tensor): number[] {
   return Array.from(tensor.data as ArrayLike<number | bigint>, Number);
 }
 
-/** Reads a tensor as float32 data, or says which tensor is something else. */
+/**
+ * Returns the data of a float32 tensor.
+ *
+ * Errors: TRIB_ENGINE, naming the tensor, if it is missing or has another type.
+ */
 export function float32Data(tensor: Tensor | undefined, name: string): Float32Array {
   if (tensor?.data instanceof Float32Array) return tensor.data;
   throw new TributaryError(

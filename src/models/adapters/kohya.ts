@@ -2,6 +2,7 @@
  * @file Adapter files in the style of kohya's trainers: the names of modules, the metadata, and which alphas diffusers does
  * not read.
  */
+import { at } from '../../at.js';
 import { DENOISER_NAMES, isOfDenoiser } from './component-names.js';
 import { type LoraLayer, someOf } from './lora-layer.js';
 
@@ -41,12 +42,14 @@ export function toKohya(key: string): string | undefined {
 /** Joins the words of a known name, the longest that fits; every other word is a name of its own. */
 function pathOf(words: readonly string[]): string {
   const path: string[] = [];
-  let at = 0;
-  while (at < words.length) {
-    const lengths = NAMES_WITH_UNDERSCORES.filter((name) => name.every((word, i) => words[at + i] === word));
+  let start = 0;
+  while (start < words.length) {
+    const lengths = NAMES_WITH_UNDERSCORES.filter((name) =>
+      name.every((word, i) => words[start + i] === word),
+    );
     const length = Math.max(1, ...lengths.map((name) => name.length));
-    path.push(words.slice(at, at + length).join('_'));
-    at += length;
+    path.push(words.slice(start, start + length).join('_'));
+    start += length;
   }
   return path.join('.');
 }
@@ -66,14 +69,14 @@ export function kohyaMetadata(
   { title, modelHash }: { readonly title: string; readonly modelHash: string },
 ): Record<string, string> {
   const isWide = ({ kernel }: LoraLayer) => kernel?.some((size) => size > 1) ?? false;
-  const first = layers.find((layer) => !isWide(layer)) ?? layers[0];
+  const first = layers.find((layer) => !isWide(layer)) ?? at(layers, 0);
   const wide = layers.find(isWide);
   const isV1 = embedsWidth(layers) === WIDTH_OF_SD_V1;
   return {
     format: 'pt',
     ss_network_module: 'networks.lora',
-    ss_network_dim: `${first?.rank}`,
-    ss_network_alpha: `${first?.alpha}`,
+    ss_network_dim: `${first.rank}`,
+    ss_network_alpha: `${first.alpha}`,
     ss_network_args: JSON.stringify(wide ? { conv_dim: `${wide.rank}`, conv_alpha: `${wide.alpha}` } : {}),
     ...(isV1 && { ss_base_model_version: 'sd_v1', ss_v2: 'False' }),
     sshs_model_hash: modelHash,
@@ -108,8 +111,8 @@ export function alphasThatDiffusersLoses(layers: readonly LoraLayer[]): string |
   );
   if (lost.length === 0) return null;
   return (
-    `diffusers 0.42.1 does not read the alpha of attention layers in the style of kohya: it takes ${frequent.join(' or ')}, the most frequent of the file, ` +
+    `diffusers 0.42.1 does not read the alpha of attention layers in the style of kohya: it takes ${frequent.join(' or ')}, the most frequent in the file, ` +
     `for ${lost.length} with another: ${someOf(lost.map(({ key, alpha }) => `${key} (${alpha})`))}. ` +
-    'ComfyUI and AUTOMATIC1111 read each. For diffusers write it with --format peft.'
+    'ComfyUI and AUTOMATIC1111 read each of them. For diffusers, write it with --format peft.'
   );
 }

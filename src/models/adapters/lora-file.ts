@@ -1,6 +1,6 @@
 /**
- * @file Adapter files in safetensors: the style of diffusers and PEFT, and kohya's, which ComfyUI and AUTOMATIC1111 read.
- * The scale of a layer is alpha / rank.
+ * @file Adapter files in safetensors: in the style of diffusers and PEFT, and in kohya's, which ComfyUI and AUTOMATIC1111
+ * read. The scale of a layer is alpha / rank.
  */
 import { sha256 } from '../files/checksum.js';
 import {
@@ -21,17 +21,17 @@ import {
 } from './peft-metadata.js';
 import { foreignKind, isBarePeft, parseTensorName, type TensorName } from './tensor-names.js';
 
-/** Styles of names: `peft` for diffusers and PEFT, `kohya` for ComfyUI and AUTOMATIC1111; diffusers reads it too. */
+/** Naming styles: `peft` for diffusers and PEFT; `kohya` for ComfyUI and AUTOMATIC1111, which diffusers reads too. */
 export const LORA_FORMATS = ['peft', 'kohya'] as const;
 export type LoraFormat = (typeof LORA_FORMATS)[number];
-/** `fp32` to go on training, `fp16` to share: half the size, rounded. */
+/** `fp32` to continue training, `fp16` to share: half the size, rounded. */
 export const LORA_DTYPES = ['fp32', 'fp16'] as const;
 export type LoraDtype = (typeof LORA_DTYPES)[number];
 
-export interface LoraFileOptions {
+interface LoraFileOptions {
   readonly format: LoraFormat;
   readonly dtype: LoraDtype;
-  /** A name for people, in the metadata of kohya's style. */
+  /** A name for people, in the metadata of kohya's style; default `adapter`. */
   readonly title?: string;
 }
 
@@ -41,12 +41,12 @@ const CHECK_LAYERS = 'Give every layer a key and whole matrices.';
 
 /**
  * Returns the bytes of an adapter file. Equal layers give equal bytes, in any order.
- * - `peft`: `<key>.lora_A.weight` and `<key>.lora_B.weight`, with `lora_adapter_metadata` (and `rank` and `alpha` where they
- *   are the same for all layers).
+ * - `peft`: `<key>.lora_A.weight` and `<key>.lora_B.weight`, with `lora_adapter_metadata` (and `rank` and `alpha` if all
+ *   layers have the same).
  * - `kohya`: `lora_unet_<module>.lora_down.weight`, `.lora_up.weight` and `.alpha`, with the metadata of sd-scripts.
  *
- * Errors: TRIB_LORA, naming the key, if there are no layers, a key names no component, comes twice or has no name in
- * kohya's style, its arrays do not hold whole rows of `rank`, or a number is too large for fp16.
+ * Errors: TRIB_LORA, naming the key, if there are no layers, a key names no component, occurs twice or has no name in kohya's
+ * style, its arrays are not whole rows of `rank`, or a number is too large for fp16.
  */
 export function encodeLoraFile(
   layers: readonly LoraLayer[],
@@ -73,7 +73,7 @@ export function encodeLoraFile(
   });
 }
 
-/** The hash that A1111 knows an adapter by is that of the bytes behind the header. */
+/** AUTOMATIC1111 identifies an adapter by the hash of the bytes after the header. */
 function encodeKohya(
   layers: readonly LoraLayer[],
   tensors: ReadonlyMap<string, SafetensorsTensor>,
@@ -95,23 +95,23 @@ function namesOf(key: string, format: LoraFormat): { a: string; b: string; alpha
   throw loraFault(key, expected, 'another name', 'Write it in the format peft.');
 }
 
-/** What belongs to an adapter file. */
+/** What accompanies an adapter file. */
 export interface BesideLoraFile {
-  /** The `adapter_config.json` of its folder. It is read where the tensors have the names of a bare PEFT model. */
+  /** The `adapter_config.json` of its folder, which is read if the tensors are named as in a bare PEFT model. */
   readonly peftConfig?: PeftConfigFile | undefined;
-  /** Hears once where nothing says alpha. */
+  /** Called once if nothing states alpha. */
   readonly warn?: ((message: string) => void) | undefined;
 }
 
 /**
- * Reads an adapter file of either style, and of diffusers before PEFT (see `parseTensorName`), in F32, F16 or BF16. Layers
- * come sorted by key. Alpha is that of the layer's own tensor, else that of the metadata or of PEFT's `adapter_config.json`;
- * where none says it, the rank, as diffusers and sd-scripts take it.
+ * Reads an adapter file of either style, or of diffusers before PEFT (see `parseTensorName`), in F32, F16 or BF16. Returns
+ * the layers sorted by key. Alpha comes from the layer's own tensor, else from the metadata or PEFT's `adapter_config.json`;
+ * if none states it, it is the rank, as in diffusers and sd-scripts.
  *
- * Errors: TRIB_FILE if the file is damaged; TRIB_LORA, naming the keys, if it holds anything else than pairs of matrices
- * or of kernels with their alphas, or as `readPeftConfig` and `readPeftMetadata`.
+ * Errors: TRIB_FILE if the file is damaged; TRIB_LORA, naming the keys, if it holds anything other than pairs of matrices or
+ * of kernels with their alphas, or as `readPeftConfig` and `readPeftMetadata`.
  *
- * @param where - the file's name, for the text of an error.
+ * @param where the file's name, for error texts.
  */
 export function decodeLoraFile(
   bytes: Uint8Array,
@@ -143,7 +143,7 @@ export function decodeLoraFile(
     const { A, B, alpha } = layers.get(key) ?? {};
     const layer = pair(A, B, `${where} ${key}`);
     const own = alpha && floats(alpha, `${where} ${key}.alpha`);
-    if (own && (own.length !== 1 || !((own[0] ?? 0) > 0))) {
+    if (own && !(own.length === 1 && own.every((value) => value > 0))) {
       throw loraFault(`${where} ${key}.alpha`, 'one number above 0', `[${own.join(', ')}]`, SAVE_AGAIN);
     }
     const configured = ofConfig?.(key, layer.rank);
@@ -171,28 +171,30 @@ function notLora(where: string, names: readonly string[]): Error {
   return loraFault(where, expected, `${someOf(names)}${kind ? `: ${kind}` : ''}`, SAVE_AGAIN);
 }
 
-/** A and B that belong together. B is a matrix, or 1 x 1 kernels of the same numbers, whatever A is. */
+/** Checks that A and B fit. B is a matrix, or 1 x 1 kernels of the same numbers, regardless of A. */
 function pair(
   a: SafetensorsTensor | undefined,
   b: SafetensorsTensor | undefined,
   where: string,
 ): Pick<LoraLayer, 'loraA' | 'loraB' | 'rank'> & Pick<LoraLayer, 'kernel'> {
-  const [rank, , height, width] = a?.shape ?? [];
-  const [, inner, ...ones] = b?.shape ?? [];
-  const isOfLayer = (shape: readonly number[] | undefined) => shape?.length === 2 || shape?.length === 4;
-  const fits =
-    isOfLayer(a?.shape) &&
-    isOfLayer(b?.shape) &&
-    inner === rank &&
-    ones.every((size) => size === 1) &&
-    [...(a?.shape ?? []), ...(b?.shape ?? [])].every((size) => size > 0);
-  if (!a || !b || rank === undefined || !fits) {
+  if (!a || !b || !areFactors(a.shape, b.shape)) {
     const got = `[${a?.shape.join(', ') ?? 'missing'}] and [${b?.shape.join(', ') ?? 'missing'}]`;
     const expected = 'A [rank, in] and B [out, rank], or kernels [rank, in, h, w] and [out, rank, 1, 1]';
     throw loraFault(where, expected, got, SAVE_AGAIN);
   }
+  const [rank, , height, width] = a.shape as [number, number, number?, number?];
   const kernel = height === undefined || width === undefined ? {} : { kernel: [height, width] as const };
   return { loraA: floats(a, where), loraB: floats(b, where), rank, ...kernel };
+}
+
+function areFactors(a: readonly number[], b: readonly number[]): boolean {
+  const [, inner, ...ones] = b;
+  return (
+    [a, b].every(({ length }) => length === 2 || length === 4) &&
+    inner === a[0] &&
+    ones.every((size) => size === 1) &&
+    [...a, ...b].every((size) => size > 0)
+  );
 }
 
 function matrix(
@@ -207,7 +209,7 @@ function matrix(
   }
   if (dtype === 'fp32') return { dtype: 'F32', shape, data };
   const bits = encodeFloat16(data);
-  // A number that became infinite has all bits of the exponent set.
+  // In a number that became infinite, all bits of the exponent are set.
   const beyond = bits.findIndex((pattern) => (pattern & 0x7c00) === 0x7c00);
   if (beyond < 0) return { dtype: 'F16', shape, data: bits };
   throw loraFault(key, 'numbers up to 65504, as fp16 can hold', `${data[beyond]}`, 'Write it as fp32.');

@@ -1,9 +1,9 @@
-/** @file One adapted layer, as adapter files of every style hold it. */
+/** @file One adapted layer, as in adapter files of every style. */
 import { TributaryError } from '../../errors.js';
 
 /**
- * The adapter of one layer: W becomes W + (alpha / rank) · B A (Hu et al. 2021). For a convolution A is a kernel of the
- * layer's size with `rank` outputs and B a 1 x 1 kernel behind it, as PEFT and kohya have it.
+ * The adapter of one layer: W becomes W + (alpha / rank) · B A (Hu et al. 2021). For a convolution, A is a kernel of the
+ * layer's size with `rank` outputs, followed by a 1 x 1 kernel B, as in PEFT and kohya.
  */
 export interface LoraLayer {
   /** Component and module, such as `unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q`. */
@@ -18,7 +18,7 @@ export interface LoraLayer {
   readonly kernel?: readonly [height: number, width: number];
 }
 
-/** Shapes of A and B as files have them. */
+/** Shapes of A and B in files. */
 export function fileShapes({ loraA, loraB, rank, kernel }: LoraLayer): {
   readonly a: readonly number[];
   readonly b: readonly number[];
@@ -30,12 +30,13 @@ export function fileShapes({ loraA, loraB, rank, kernel }: LoraLayer): {
 }
 
 /**
- * Returns the layers with one rank, the largest, and one alpha, that of the first layer of this rank. Smaller ones are
- * filled up with zeros, and B carries the rest of the scale, so the adapter is the same up to the rounding of B.
+ * Returns the layers with the same rank, the largest, and the same alpha, that of the first layer of this rank. Smaller
+ * layers are padded with zeros, and their scale moves into B, so the adapter is the same up to the rounding of B.
  */
 export function withOneRank(layers: readonly LoraLayer[]): readonly LoraLayer[] {
-  const rank = Math.max(...layers.map((layer) => layer.rank));
-  const alpha = layers.find((layer) => layer.rank === rank)?.alpha ?? rank;
+  const [first] = layers.toSorted((one, other) => other.rank - one.rank);
+  if (!first) return [];
+  const { rank, alpha } = first;
   return layers.map((layer) => {
     if (layer.rank === rank && layer.alpha === alpha) return layer;
     const factor = layer.alpha / layer.rank / (alpha / rank);
@@ -49,7 +50,7 @@ export function withOneRank(layers: readonly LoraLayer[]): readonly LoraLayer[] 
   });
 }
 
-/** Whether all layers have one rank and one alpha, as those that Tributary trains. */
+/** Whether all layers have the same rank and alpha, as in adapters that Tributary trains. */
 export function haveOneRank(layers: readonly LoraLayer[]): boolean {
   return layers.every(({ rank, alpha }) => rank === layers[0]?.rank && alpha === layers[0].alpha);
 }
@@ -59,7 +60,7 @@ export function loraFault(where: string, expected: string, got: string, nextStep
   return new TributaryError('TRIB_LORA', `LoRA file ${where}: expected ${expected}, got ${got}. ${nextStep}`);
 }
 
-/** The first names of many: `"a", "b", "c" and 9 more`. */
+/** The first of many names: `"a", "b", "c" and 9 more`. */
 export function someOf(names: readonly string[], most = 4): string {
   const shown = names.slice(0, most).map((name) => `"${name}"`);
   return names.length > most ? `${shown.join(', ')} and ${names.length - most} more` : shown.join(', ');

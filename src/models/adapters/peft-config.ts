@@ -1,31 +1,31 @@
 /**
- * @file PEFT's LoraConfig, as `adapter_config.json` holds it, and as diffusers puts it into the header of its own files: what
- * it says of alpha, and what of it would change the meaning of A and B.
+ * @file PEFT's LoraConfig, from `adapter_config.json` or from the header of a file of diffusers: what it says about alpha, and
+ * which of its fields would change the meaning of A and B.
  */
 import { z } from 'zod';
 import { loraFault } from './lora-layer.js';
 
-/** What of a LoraConfig is read, as JSON. */
+/** A LoraConfig as parsed JSON. */
 export type PeftConfig = Readonly<Record<string, unknown>>;
 
 const SAVE_AGAIN = 'Save the adapter again with the configuration that it was trained with.';
 const MERGE = 'Merge the adapter into its base model with PEFT, and use that model.';
 
-/** With more, or in a longer path, a pattern could take seconds. */
+/** Limits beyond which a pattern could take seconds to match. */
 const MOST_REPETITIONS = 3;
 const LONGEST_PATH = 200;
 
 const patternSchema = z.record(z.string(), z.number());
 
 /**
- * Returns the alpha of a module of this rank: that of the first pattern that fits, else `lora_alpha`. With `use_rslora` the scale
- * is alpha / √rank (Kalajdzievski 2023), so the alpha of the same scale alpha / rank is alpha · √rank.
+ * Returns the alpha of a module of this rank: that of the first pattern that matches, else `lora_alpha`. With `use_rslora` the
+ * scale is alpha / √rank (Kalajdzievski 2023), which equals alpha / rank for the returned alpha · √rank.
  *
- * Errors: TRIB_LORA, naming the field, if it asks for more than W + (alpha / rank) B A, if alpha is no number above 0, a pattern
- * no regular expression, or a rank not the one that the file has.
+ * Errors: TRIB_LORA, naming the field, if it asks for more than W + (alpha / rank) B A, alpha is not a number above 0, a pattern
+ * is not a regular expression, or the rank is not that of the file.
  *
- * @param key component and module, such as `unet.mid_block.attentions.0.proj_in`; patterns are of the module alone.
- * @param place what a fault calls a field, such as `adapter_config.json lora_alpha`.
+ * @param key component and module, such as `unet.mid_block.attentions.0.proj_in`; patterns only match the module.
+ * @param place what to call a field in error texts, such as `adapter_config.json lora_alpha`.
  */
 export function peftAlpha(
   config: PeftConfig,
@@ -52,9 +52,9 @@ export function peftAlpha(
 }
 
 /**
- * The value of the first pattern that fits, as PEFT has it (`get_pattern_key`): a regular expression for the end of a path, from a
- * dot or the beginning on. JavaScript moves keys that are whole numbers to the front, so where such a one decides, the
- * file's order is not known here.
+ * The value of the first pattern that matches, as in PEFT (`get_pattern_key`): a regular expression for the end of a path,
+ * starting at the beginning or after a dot. JavaScript moves keys that are integers to the front, so if one of them decides,
+ * the order in the file is unknown.
  */
 function firstMatch(
   patterns: Readonly<Record<string, number>>,
@@ -72,14 +72,14 @@ function firstMatch(
 
 function matches(pattern: string, path: string, where: string): boolean {
   if (/^[\w.]+$/.test(pattern)) return endsLike(pattern, path);
-  // Python's ends of a text, which JavaScript reads as the letters; and what may be searched for ever.
+  // \A and \Z are anchors in Python, and letters in JavaScript. Nested repetitions may take forever.
   const isForeign = /\\[AZ]/.test(pattern);
   const repetitions = pattern.match(/[*+{]/g)?.length ?? 0;
   const isSlow = /\)[*+{]/.test(pattern) || repetitions > MOST_REPETITIONS || path.length > LONGEST_PATH;
   try {
     if (!isForeign && !isSlow) return new RegExp(`^(?:.*\\.)?(?:${pattern})$`).test(path);
   } catch {
-    // Said below.
+    // Falls through to the fault below.
   }
   const expected = isSlow
     ? `patterns without repeated groups and with at most ${MOST_REPETITIONS} repetitions, for paths of up to ${LONGEST_PATH} letters`
@@ -87,31 +87,31 @@ function matches(pattern: string, path: string, where: string): boolean {
   throw loraFault(where, expected, `"${shortened(pattern)}"`, SAVE_AGAIN);
 }
 
-/** As the regular expression would, for names, in which only a dot is more than itself. */
+/** Matches like the regular expression, for a pattern whose only special character is the dot. */
 function endsLike(pattern: string, path: string): boolean {
   const start = path.length - pattern.length;
   if (start < 0 || (start > 0 && path[start - 1] !== '.')) return false;
   return [...pattern].every((letter, i) => letter === '.' || letter === path[start + i]);
 }
 
-/** Fields that must say nothing, and what they would change. */
+/** Fields that must be unset, and what they would add. */
 const FOREIGN_FIELDS: Readonly<Record<string, string>> = {
-  modules_to_save: 'layers that were trained as a whole',
+  modules_to_save: 'layers that were trained in full',
   layer_replication: 'layers that occur several times',
-  megatron_config: 'layers that are spread over devices',
-  trainable_token_indices: 'embeddings of tokens',
-  alora_invocation_tokens: 'an adapter that certain tokens switch on',
+  megatron_config: 'layers that are split over devices',
+  trainable_token_indices: 'token embeddings',
+  alora_invocation_tokens: 'an adapter that certain tokens turn on',
   target_parameters: 'parameters beside the weights of layers',
   arrow_config: 'a choice among several adapters',
   kasa_config: 'another base model, and a matrix between A and B',
   monteclora_config: 'random matrices beside A and B',
 };
-/** Ways of starting that leave the base model as it is. The others take A and B out of its weights, or quantize them. */
+/** Initializations that leave the base model unchanged. The others subtract A and B from its weights, or quantize them. */
 const STARTS: readonly unknown[] = [undefined, null, true, false, 'gaussian', 'eva', 'orthogonal'];
 
 /**
- * Refuses what W + (alpha / rank) B A cannot stand for. `fan_in_fan_out` is no such thing: no layer of a UNet has its weight the
- * other way round, and PEFT corrects it.
+ * Rejects what W + (alpha / rank) B A cannot express. `fan_in_fan_out` is allowed: no layer of a UNet has a transposed weight,
+ * so PEFT corrects the setting.
  *
  * Errors: TRIB_LORA, naming the field.
  */
@@ -124,11 +124,11 @@ export function requirePlainLora(config: PeftConfig, place: (field: string) => s
   if ((config.bias ?? 'none') !== 'none') refuse('bias', '"none"', 'biases that were trained too');
   if (config.lora_bias === true) refuse('lora_bias', 'false', 'a bias of B');
   if (!STARTS.includes(config.init_lora_weights))
-    refuse('init_lora_weights', 'a start that leaves the base model as it is', '');
+    refuse('init_lora_weights', 'a start that leaves the base model unchanged', '');
   for (const field of Object.keys(config)) {
-    // DoRA, QA-LoRA and others that are to come: each has a field of this kind.
+    // DoRA, QA-LoRA and future variants each have a field of this kind.
     if (field.startsWith('use_') && field !== 'use_rslora' && isSet(config[field]))
-      refuse(field, 'false', 'another formula than that of LoRA');
+      refuse(field, 'false', 'a formula other than that of LoRA');
   }
   for (const [field, why] of Object.entries(FOREIGN_FIELDS)) {
     if (isSet(config[field])) refuse(field, 'null', why);

@@ -1,9 +1,10 @@
 /**
- * @file Where PEFT's LoraConfig lies. `lora_adapter_metadata`: under a component's prefix, as JSON in the header of a safetensors
- * file; diffusers 0.34 and newer reads alpha there, and takes the rank for alpha where it is missing. `adapter_config.json`:
- * beside the file of a bare PEFT model, which holds no alpha itself.
+ * @file The places of PEFT's LoraConfig. `lora_adapter_metadata` is JSON in the header of a safetensors file, with a prefix per
+ * component; diffusers 0.34 and newer reads alpha there, or takes the rank if it is missing. `adapter_config.json` lies
+ * beside the file of a bare PEFT model, which does not contain alpha itself.
  */
 import { z } from 'zod';
+import { at } from '../../at.js';
 import { type LoraLayer, loraFault } from './lora-layer.js';
 import { type PeftConfig, peftAlpha, requirePlainLora } from './peft-config.js';
 
@@ -11,7 +12,7 @@ export const PEFT_METADATA = 'lora_adapter_metadata';
 const SAVE_AGAIN = 'Save the adapter again with the configuration that it was trained with.';
 const configSchema = z.record(z.string(), z.unknown());
 
-/** LoraConfig of every component, with the first layer's rank and alpha for all, and patterns where others differ. */
+/** The LoraConfig of every component: the rank and alpha of its first layer, and patterns for layers that differ. */
 export function peftMetadata(layers: readonly LoraLayer[]): string {
   const components = new Map<string, LoraLayer[]>();
   for (const layer of layers) {
@@ -20,34 +21,32 @@ export function peftMetadata(layers: readonly LoraLayer[]): string {
   }
   const config: Record<string, unknown> = {};
   for (const component of [...components.keys()].sort()) {
-    const own = components.get(component) ?? [];
-    const [first] = own;
+    const own = components.get(component) as LoraLayer[];
+    const first = at(own, 0);
     const path = ({ key }: LoraLayer) => key.slice(component.length + 1);
     const others = (value: (layer: LoraLayer) => number) =>
       Object.fromEntries(
-        own.flatMap((layer) =>
-          value(layer) === (first && value(first)) ? [] : [[path(layer), value(layer)]],
-        ),
+        own.flatMap((layer) => (value(layer) === value(first) ? [] : [[path(layer), value(layer)]])),
       );
     const [ranks, alphas] = [others(({ rank }) => rank), others(({ alpha }) => alpha)];
     if (Object.keys(alphas).length > 0) config[`${component}.alpha_pattern`] = alphas;
     config[`${component}.bias`] = 'none';
-    config[`${component}.lora_alpha`] = first?.alpha;
+    config[`${component}.lora_alpha`] = first.alpha;
     config[`${component}.lora_dropout`] = 0;
-    config[`${component}.r`] = first?.rank;
+    config[`${component}.r`] = first.rank;
     if (Object.keys(ranks).length > 0) config[`${component}.rank_pattern`] = ranks;
     config[`${component}.target_modules`] = own.map(path).sort();
   }
   return JSON.stringify(config);
 }
 
-/** Gives the alpha of a layer, or undefined where nothing says it. */
-export type AlphaOf = (key: string, rank: number) => number | undefined;
+/** Returns the alpha of a layer; undefined if nothing states it. */
+type AlphaOf = (key: string, rank: number) => number | undefined;
 
 /**
  * Reads the metadata: a LoraConfig for every component that it names.
  *
- * Errors: TRIB_LORA if it does not parse; of the returned function as `peftAlpha` and `requirePlainLora`.
+ * Errors: TRIB_LORA if it does not parse; the returned function throws as `peftAlpha` and `requirePlainLora`.
  */
 export function readPeftMetadata(text: string | undefined, where: string): AlphaOf {
   if (text === undefined) return () => undefined;
@@ -70,14 +69,14 @@ export function readPeftMetadata(text: string | undefined, where: string): Alpha
   };
 }
 
-/** The configuration that PEFT writes beside `adapter_model.safetensors`. */
+/** The `adapter_config.json` that PEFT writes beside `adapter_model.safetensors`. */
 export interface PeftConfigFile {
   readonly path: string;
   readonly text: string;
 }
 
 /**
- * Reads `adapter_config.json`, which is of one model, whatever component of a pipeline this is.
+ * Reads `adapter_config.json`, which describes one model, whichever component of a pipeline that is.
  *
  * Errors: TRIB_LORA as `readPeftMetadata`, naming the file.
  */

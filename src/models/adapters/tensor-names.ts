@@ -1,4 +1,4 @@
-/** @file What the names of an adapter's tensors say, in the styles that are about. */
+/** @file Parses the names of an adapter's tensors, in every style in use. */
 import { isOfDenoiser, UNET_NAMES, withoutComponent } from './component-names.js';
 import { fromKohya } from './kohya.js';
 
@@ -22,12 +22,12 @@ const PARTS: Readonly<Record<string, TensorName['part']>> = {
 const ENDING =
   /^(.+?)\.(lora_[AB](?:\.default)?\.weight|lora\.(?:down|up)\.weight|lora_(?:down|up)\.weight|alpha)$/;
 const BARE_PEFT = /^base_model\.model\./;
-/** Attention processors of diffusers before 0.22: `...attn1.processor.to_q_lora.down.weight`. */
+/** Attention processors in diffusers before 0.22: `...attn1.processor.to_q_lora.down.weight`. */
 const PROCESSOR = /^(.+)\.processor\.to_(q|k|v|out)_lora\.(down|up)\.weight$/;
 
 /**
- * Reads a tensor's name; undefined where it is none of these:
- * - diffusers and PEFT: `unet.<module>.lora_A.weight`, `lora_B`; of a bare PEFT model, `base_model.model.<module>...`
+ * Parses a tensor's name; undefined if it is none of these:
+ * - diffusers and PEFT: `unet.<module>.lora_A.weight`, `lora_B`; in a bare PEFT model, `base_model.model.<module>...`
  * - kohya: `lora_unet_<module>.lora_down.weight`, `.lora_up.weight`, `.alpha`
  * - diffusers before PEFT: `unet.<module>.lora.down.weight`, and its attention processors
  */
@@ -41,12 +41,12 @@ export function parseTensorName(name: string): TensorName | undefined {
     };
   }
   const [, module, ending] = ENDING.exec(name) ?? [];
-  const part = PARTS[ending ?? ''];
-  const key = module === undefined ? undefined : keyOf(module);
+  if (module === undefined || ending === undefined) return undefined;
+  const [part, key] = [PARTS[ending], keyOf(module)];
   return key === undefined || part === undefined ? undefined : { key, part };
 }
 
-/** Whether a tensor's name is that of a model which PEFT has wrapped, of whichever component of a pipeline. */
+/** Whether a tensor is named as in a model that PEFT wrapped, whichever component of a pipeline that is. */
 export const isBarePeft = (name: string): boolean => BARE_PEFT.test(name);
 
 function keyOf(module: string): string | undefined {
@@ -55,7 +55,7 @@ function keyOf(module: string): string | undefined {
   return /^text_encoder(_2)?\../.test(bare) || isOfDenoiser(bare) ? bare : undefined;
 }
 
-/** What a tensor with another name belongs to, and why it cannot be used; undefined where nothing is known of it. */
+/** What a tensor with another name belongs to, and why it cannot be used; undefined if that is unknown. */
 export function foreignKind(name: string): string | undefined {
   return FOREIGN.find(([pattern]) => pattern.test(name))?.[1];
 }
@@ -65,7 +65,7 @@ const FOREIGN: readonly (readonly [RegExp, string])[] = [
   [/\.lokr_/, 'LoKr (a Kronecker product), which is not LoRA'],
   [/\.(dora_scale|lora_magnitude_vector)/, 'DoRA (scaled weights), which is not LoRA'],
   [/\.(lora_mid|cp_mid)/, 'a convolution in three parts (Tucker), not two'],
-  [/\.(diff|diff_b)$/, 'a whole difference of weights, which is not LoRA'],
+  [/\.(diff|diff_b)$/, 'full differences of weights, which is not LoRA'],
   [/\.lora_bias|lora_B\.bias|lora_up\.bias/, 'a bias'],
   [/^(first_stage_model|model\.diffusion_model|cond_stage_model)\./, 'a whole checkpoint'],
 ];

@@ -1,4 +1,4 @@
-/** @file From a graph to something that runs. */
+/** @file Compiles graphs and model files: from a description to something that runs. */
 
 import type { Graph } from '../graph/graph.js';
 import { type EncodeOptions, encodeGraphApart } from '../graph/onnx/encode.js';
@@ -6,9 +6,10 @@ import { type ModelFile, readModelFile } from '../graph/onnx/model-file.js';
 import type { CompileOptions, Engine, Executable } from './contract/engine.js';
 
 /**
- * Makes a graph ready to run. Its large weights go to the engine beside the model, so that a graph of any size fits; those
- * in shared memory are not copied, and those on disk are mapped.
- * @throws TRIB_ENGINE, TRIB_PROVIDER as `Engine.compile`.
+ * Compiles a graph. Its large weights go to the engine beside the model, so that a graph of any size fits; those in shared
+ * memory are not copied, and those on disk are mapped.
+ *
+ * Errors: as `Engine.compile`.
  */
 export function compileGraph(
   engine: Engine,
@@ -20,15 +21,16 @@ export function compileGraph(
 }
 
 /**
- * Makes a model file ready to run, as it lies on disk.
- * @throws as `readModelFile` and `Engine.compile`.
+ * Compiles a model file as it is.
+ *
+ * Errors: as `readModelFile` and `Engine.compile`.
  */
 export async function compileModelFile(engine: Engine, path: string): Promise<Executable> {
   const file = await readModelFile(path);
   return engine.compile(file.bytes, { label: path, ...weightsOf(file) });
 }
 
-/** The weights of a model file, as an engine takes them. */
+/** Returns the weights of a model file in the form that an engine takes. */
 export function weightsOf({
   externalData,
   stored,

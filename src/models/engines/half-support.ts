@@ -1,17 +1,18 @@
-/** @file Whether an engine's device computes in half precision. onnxruntime finds out at the first run, not before. */
+/** @file Whether an engine's device computes in half precision. onnxruntime only finds out at the first run. */
 
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { halfConstants } from '../graph/half/half-constants.js';
-import { inHalfPrecision } from '../graph/half/half-precision.js';
+import { toHalfPrecision } from '../graph/half/half-precision.js';
 import { encodeGraph } from '../graph/onnx/encode.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
 import { float32, float32Data } from '../tensor.js';
 import type { Engine, Provider } from './contract/engine.js';
 
-export interface HalfSupport {
-  /** What has run the graph; null where nothing could be opened. */
+interface HalfSupport {
+  /** What ran the graph; null if nothing could be opened. */
   readonly provider: Provider | null;
-  /** Null where it works, else why not. */
+  /** Why it does not work; null if it does. */
   readonly problem: string | null;
 }
 
@@ -20,14 +21,14 @@ export async function halfSupport(engine: Engine): Promise<HalfSupport> {
   const g = new GraphBuilder();
   const weight = g.constant(float32([3, 3], [2, 1]));
   g.output(g.input('x', 'float32', [1, 2]).matMul(weight), 'y');
-  const graph = inHalfPrecision(g.build(), { constants: halfConstants('half precision') });
+  const graph = toHalfPrecision(g.build(), { constants: halfConstants('half precision') });
   let provider: Provider | null = null;
   try {
     const executable = await engine.compile(encodeGraph(graph), { label: 'half precision' });
     provider = executable.provider;
     const { y } = await executable.run({ x: float32([1 / 3, 1 / 3], [1, 2]) });
     await executable.release();
-    const [product = Number.NaN] = float32Data(y, 'y');
+    const product = at(float32Data(y, 'y'), 0);
     const isRight = Math.abs(product - 2) < 2e-3;
     return { provider, problem: isRight ? null : `2/3 x 3 came out as ${product}` };
   } catch (error) {
@@ -38,7 +39,11 @@ export async function halfSupport(engine: Engine): Promise<HalfSupport> {
   }
 }
 
-/** @throws TRIB_PROVIDER where the device has no half precision. */
+/**
+ * Checks that the device computes in half precision.
+ *
+ * Errors: TRIB_PROVIDER if it does not.
+ */
 export async function requireHalf(engine: Engine): Promise<void> {
   const { provider, problem } = await halfSupport(engine);
   if (problem === null) return;

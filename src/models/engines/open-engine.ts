@@ -1,4 +1,4 @@
-/** @file The engines by name, as a config chooses them. */
+/** @file Opens the engine that a config names. */
 
 import type { Engine, EngineName, EngineOptions, TfjsOptions } from './contract/engine.js';
 import { createOnnxRuntimeEngine } from './onnxruntime/engine.js';
@@ -9,7 +9,7 @@ export interface EngineSettings extends EngineOptions {
   readonly tfjs: Omit<TfjsOptions, 'threads'>;
 }
 
-/** Starts the engine of the settings. */
+/** Starts an engine. */
 export function openEngine({ engine, providers, threads, tfjs }: EngineSettings): Engine {
   switch (engine) {
     case 'onnxruntime':

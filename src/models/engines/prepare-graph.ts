@@ -1,4 +1,4 @@
-/** @file From a model file to a Graph: sizes fixed, constants folded, every intermediate shape known. */
+/** @file From an ONNX model to a Graph with fixed sizes, folded constants and the shape of every intermediate. */
 
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
@@ -18,22 +18,23 @@ import type { Engine } from './contract/engine.js';
 
 const OLDEST_OPSET = 13;
 
-export interface PrepareOptions {
-  /** The file or part, for messages. */
+interface PrepareOptions {
+  /** Name of the model in error texts. */
   readonly label: string;
-  /** Wanted sizes of every input with open axes. */
+  /** Sizes for every input that has open axes. */
   readonly inputShapes: Readonly<Record<string, readonly number[]>>;
-  /** Weights that lie outside the model, in memory. */
+  /** Weights outside the model, in memory. */
   readonly externalData?: ExternalData;
-  /** Weights that lie outside the model, in files. */
+  /** Weights outside the model, in files. */
   readonly stored?: ReadonlyMap<string, StoredTensor>;
 }
 
 /**
- * Loads any ONNX model as a Graph with static shapes. Sizes are written into the symbolic axes of the inputs; onnxruntime
- * then folds the shape arithmetic that exporters leave into constants, and reports the shape of every intermediate.
+ * Loads any ONNX model as a Graph with static shapes. The given sizes replace the symbolic axes of the inputs; onnxruntime
+ * then folds the shape arithmetic that exporters leave behind into constants, and reports the shape of every intermediate.
  *
- * @throws TRIB_MODEL when the file is not a whole model, an input is missing or has other fixed sizes, or a shape stays open.
+ * Errors: TRIB_MODEL if the bytes are not a whole model, an input is missing or has different fixed sizes, or a shape stays
+ * open.
  */
 export async function prepareGraph(
   engine: Engine,
@@ -58,8 +59,8 @@ export async function prepareGraph(
 }
 
 /**
- * Takes external weights out of a model, where inputs stand for them while onnxruntime looks at it: their numbers do not
- * matter to shapes, and none is copied.
+ * Moves external weights out of a model and puts inputs in their place while onnxruntime analyzes it: shapes do not depend on
+ * their values, and nothing is copied.
  */
 function setApart(
   graph: GraphProto,
@@ -78,7 +79,7 @@ function setApart(
   return apart;
 }
 
-/** Gives weights back that were taken out, those that are still in use. */
+/** Puts back the weights that were set apart and are still in use. */
 function withWeights(graph: Graph, apart: ReadonlyMap<string, Tensor | StoredTensor>): Graph {
   if (apart.size === 0) return graph;
   const used = new Set(graph.nodes.flatMap(({ inputs }) => inputs.map((input) => input?.name)));
@@ -93,8 +94,8 @@ function withWeights(graph: Graph, apart: ReadonlyMap<string, Tensor | StoredTen
 }
 
 /**
- * Operators that onnxruntime defines by others (GroupNormalization) are written out only after constants were folded, with
- * shape arithmetic of their own: a second pass folds that.
+ * onnxruntime expands operators that it defines by others (GroupNormalization) only after it has folded constants. The
+ * expansion brings shape arithmetic of its own, which a second pass folds.
  */
 async function simplify(engine: Engine, bytes: Uint8Array, label: string) {
   const once = await engine.simplify(bytes, label);
@@ -147,7 +148,7 @@ function fixInputSizes(graph: GraphProto, inputShapes: PrepareOptions['inputShap
       create(TensorShapeProto_DimensionSchema, { value: { case: 'dimValue', value: BigInt(size) } }),
     );
   }
-  // Declared sizes of outputs and intermediates speak of the open axes; they are inferred afresh.
+  // Declared sizes of outputs and intermediates refer to the open axes; they are inferred again.
   graph.valueInfo = [];
   for (const output of graph.output) {
     const type = output.type?.value;
@@ -155,7 +156,7 @@ function fixInputSizes(graph: GraphProto, inputShapes: PrepareOptions['inputShap
   }
 }
 
-/** Declares every intermediate as an output and asks the engine for their types. */
+/** Declares every intermediate as an output, and asks the engine for their types. */
 export async function intermediateTypes(
   engine: Engine,
   model: ReturnType<typeof decodeModel>,

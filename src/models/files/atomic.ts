@@ -1,33 +1,32 @@
 /**
- * @file Files and folders that appear whole or not at all: everything is written under another name beside the final
- * one, flushed to the disk, and renamed. What a crash leaves behind begins with a dot and ends in `.tmp`; nothing reads
- * it.
+ * @file Writes files and folders that appear whole or not at all: everything is written under a temporary name beside the
+ * final one, flushed to disk, and renamed. What a crash leaves behind begins with a dot and ends in `.tmp`; nothing reads it.
  */
 import { constants, copyFile, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { TributaryError } from '../../errors.js';
 
-/** Relative paths inside a folder, and what their files hold. */
+/** The content of files, by path relative to their folder. */
 export type FolderContent = Readonly<Record<string, string | Uint8Array>>;
 
-/** The content of another file, which is copied without being read into memory. */
+/** The content of another file, copied without reading it into memory. */
 export interface CopyOf {
   readonly copyOf: string;
 }
 
-/** Content that comes in pieces, each of which is written before the next is asked for. */
-export interface InPieces {
+/** Content in pieces, each of which is written before the next is requested. */
+interface InPieces {
   readonly pieces: AsyncIterable<Uint8Array>;
 }
 
 export type FileContent = string | Uint8Array | CopyOf | InPieces;
 
 /**
- * Writes a file, replacing an older one atomically; makes the folder it lies in. A reader sees the old bytes or the new
- * ones, also after a crash.
+ * Writes a file, replacing an older one atomically; creates its folder if needed. A reader sees either the old bytes or the
+ * new ones, even after a crash.
  *
- * Errors: TRIB_FILE, with the operating system's code in the text; the old file is left as it was.
+ * Errors: TRIB_FILE, with the operating system's code in the text; the old file is then unchanged.
  */
 export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = temporaryName(path);
@@ -43,12 +42,12 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 }
 
 /**
- * Writes a folder whose files belong together (a checkpoint). Under the final name there is never a part of it. An
- * older folder of that name is moved aside first and removed last: a crash exactly between the two renames leaves no
- * folder under the name, and both folders among `leftoversOf` it.
+ * Writes a folder whose files belong together (a checkpoint). The final name never holds a part of it. An older folder of
+ * that name is moved aside first and removed last: a crash between the two renames leaves no folder under the name, and both
+ * folders among its `leftoversOf`.
  *
- * Errors: TRIB_FILE, with the operating system's code in the text; those of content that comes in pieces. An older folder
- * is left, or put back, as it was.
+ * Errors: TRIB_FILE, with the operating system's code in the text; those of content in pieces. An older folder then stays, or
+ * is put back.
  */
 export async function writeDirectoryAtomic(
   path: string,
@@ -76,15 +75,15 @@ export async function writeDirectoryAtomic(
     await flushFolder(dirname(path));
   } catch (cause) {
     await removeQuietly(temporary);
-    // Of content that is made in pieces, what goes wrong may have nothing to do with writing.
+    // A fault while making content in pieces may have nothing to do with writing.
     throw cause instanceof TributaryError ? cause : writeFault(path, cause);
   }
   await removeQuietly(displaced);
 }
 
 /**
- * Returns the paths of what crashes have left beside a file or folder: a new one that may be cut short, or an older one that
- * was moved aside. Only where nobody else writes there can it be moved or removed.
+ * Returns the paths of what crashes left beside a file or folder: a new one that may be incomplete, or an older one that was
+ * moved aside. Move or remove them only if nobody else writes there.
  */
 export async function leftoversOf(path: string): Promise<string[]> {
   const folder = dirname(resolve(path));
@@ -94,7 +93,7 @@ export async function leftoversOf(path: string): Promise<string[]> {
 }
 
 /**
- * Checks that a folder can be written: it holds nothing, or is not there yet.
+ * Checks that a folder is empty or does not exist yet.
  *
  * Errors: TRIB_USAGE, which names `--out`.
  */
@@ -115,17 +114,17 @@ export async function requireEmptyFolder(path: string): Promise<void> {
 }
 
 const NEXT_STEPS: Readonly<Record<string, string>> = {
-  EACCES: 'Give this user the right to write there, or choose another folder.',
-  EPERM: 'Give this user the right to write there, or choose another folder.',
+  EACCES: 'Give this user permission to write there, or choose another folder.',
+  EPERM: 'Give this user permission to write there, or choose another folder.',
   EROFS: 'The file system is read-only: choose a folder on another one.',
-  ENOSPC: 'The disk is full: free some space; what was saved before is intact.',
-  EDQUOT: 'The disk quota is used up: free some space; what was saved before is intact.',
-  ENOTDIR: 'A part of the path is a file: choose another folder.',
-  EEXIST: 'A part of the path is a file: choose another folder.',
-  EISDIR: 'A folder has this name: remove it, or choose another name.',
+  ENOSPC: 'The disk is full: free some space. What was saved before is intact.',
+  EDQUOT: 'The disk quota is used up: free some space. What was saved before is intact.',
+  ENOTDIR: 'Part of the path is a file: choose another folder.',
+  EEXIST: 'Part of the path is a file: choose another folder.',
+  EISDIR: 'There is a folder of this name: remove it, or choose another name.',
 };
 
-/** The coded error of a write that failed: TRIB_FILE, with the next step that suits the operating system's code. */
+/** The fault of a failed write: TRIB_FILE, with a next step that fits the operating system's code. */
 export function writeFault(path: string, cause: unknown): TributaryError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
   const nextStep = NEXT_STEPS[code] ?? 'Check the disk and the path.';
@@ -138,14 +137,14 @@ let numTemporaries = 0;
 
 function temporaryName(path: string): string {
   const absolute = resolve(path);
-  // Process and thread keep two writers of one file apart.
+  // Process and thread keep two writers of the same file apart.
   const own = `${process.pid}-${threadId}-${numTemporaries++}`;
   return join(dirname(absolute), `.${basename(absolute)}.${own}.tmp`);
 }
 
 async function writeFlushed(path: string, content: FileContent): Promise<void> {
   const isCopy = typeof content === 'object' && 'copyOf' in content;
-  // Where the file system can, the copy shares the blocks of the other file.
+  // If the file system supports it, the copy shares the blocks of the other file.
   if (isCopy) await copyFile(content.copyOf, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   const file = await open(path, isCopy ? 'r+' : 'wx');
   try {
@@ -159,7 +158,7 @@ async function writeFlushed(path: string, content: FileContent): Promise<void> {
 const hasPieces = (content: string | Uint8Array | InPieces): content is InPieces =>
   typeof content === 'object' && 'pieces' in content;
 
-/** Makes a rename in the folder last through a power cut. Windows cannot flush a folder, and need not. */
+/** Makes a rename in the folder survive a power failure. Windows cannot flush a folder, and does not need to. */
 async function flushFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const folder = await open(path, 'r');
@@ -180,7 +179,7 @@ async function renameIfThere(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** Cleaning up must not hide the fault that made it necessary. */
+/** Ignores faults: cleaning up must not hide the fault that made it necessary. */
 async function removeQuietly(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => undefined);
 }

@@ -1,4 +1,4 @@
-/** @file JSON of strangers, read without loss: a number that a float64 cannot hold is refused in place of rounded. */
+/** @file Parses JSON from outside without loss: a number that a float64 cannot hold is rejected, not rounded. */
 
 /** What is wrong with a JSON text, as a phrase `expected ..., got ...`. */
 export class JsonFault extends Error {
@@ -7,30 +7,30 @@ export class JsonFault extends Error {
     readonly got: string,
     /** Index of the character at fault. */
     readonly at: number,
-    /** Whether it is no JSON at all; else it holds what is refused here. */
+    /** True if it is not JSON at all, false if it is JSON that is rejected here. */
     readonly isSyntax = false,
   ) {
     super(`expected ${expected}, got ${got}`);
   }
 }
 
-/** Lists and objects inside each other at most. What copies or writes a value recurs as deep as it is. */
-const DEEPEST = 64;
+/** Deepest nesting of lists and objects: code that copies or writes a value recurses as deep. */
+const MAX_DEPTH = 64;
 const NUMBER = /-?\d+(\.\d+)?([eE][-+]?\d+)?/y;
 
 /**
- * Parses JSON whose values JavaScript holds as they are written: whole numbers within 2^53 or as JavaScript writes them, and
- * finite ones. So what `JSON.stringify` has written is always read. It writes -0 as 0, so -0 is read as 0: a value that is
- * written and read again is the same.
+ * Parses JSON whose numbers JavaScript holds as they are written: integers within 2^53 or in the form that JavaScript writes,
+ * and other numbers if they are finite. So it reads everything that `JSON.stringify` writes. That writes -0 as 0, so -0 is
+ * read as 0: a value that is written and read again stays the same.
  *
- * **Errors**: JsonFault, with the place.
+ * Errors: JsonFault, with the position.
  */
 export function parseExactJson(text: string): unknown {
   requireExact(text);
   try {
     return text.includes('-') ? JSON.parse(text, withoutNegativeZero) : JSON.parse(text);
   } catch {
-    const at = placeOfFault(text);
+    const at = positionOfFault(text);
     const got = at < text.length ? JSON.stringify(text.slice(at, at + 20)) : 'the end of the text';
     throw new JsonFault('JSON', got, at, true);
   }
@@ -45,8 +45,8 @@ function requireExact(text: string): void {
     if (char === '"') at = endOfString(text, at);
     else if (char === '[' || char === '{') {
       depth++;
-      if (depth > DEEPEST)
-        throw new JsonFault(`at most ${DEEPEST} lists and objects inside each other`, 'more', at);
+      if (depth > MAX_DEPTH)
+        throw new JsonFault(`at most ${MAX_DEPTH} lists and objects inside each other`, 'more', at);
     } else if (char === ']' || char === '}') depth--;
     else if (char === '-' || (char >= '0' && char <= '9')) {
       NUMBER.lastIndex = at;
@@ -75,10 +75,10 @@ function endOfString(text: string, start: number): number {
 }
 
 /**
- * Where a text stops being the beginning of any JSON. The engine does not always name the place: but what comes before it
- * is refused for its end, and what includes it is refused for itself.
+ * Where a text stops being the beginning of valid JSON. The engine does not always name the position; but it rejects a text
+ * that ends before it for ending too early, and a longer text for something else, so a binary search finds it.
  */
-function placeOfFault(text: string): number {
+function positionOfFault(text: string): number {
   let [sound, faulty] = [0, text.length + 1];
   while (faulty - sound > 1) {
     const middle = Math.floor((sound + faulty) / 2);

@@ -1,17 +1,17 @@
-/** @file Reading a JSON file that others wrote: every fault names the file, the key, what was expected and what came. */
+/** @file Reads JSON files that others wrote. Every fault names the file, the key, what was expected, and what it got. */
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { type ErrorCode, TributaryError } from '../../errors.js';
 
-export interface JsonFileOptions {
-  /** The code of the fault where the file is missing or its content does not fit. */
+interface JsonFileOptions {
+  /** The code of the fault if the file is missing or its content does not fit. */
   readonly code: ErrorCode;
-  /** What the reader of a fault should do: one sentence. */
+  /** What to do about a fault, in one sentence. */
   readonly nextStep: string;
 }
 
 /**
- * Reads a JSON file and returns what the schema makes of it. The schema's messages must read "expected <what>".
+ * Reads a JSON file and returns the output of the schema, whose messages must read "expected <what>".
  *
  * Errors: `code`, if the file cannot be read, is not JSON, or does not fit the schema (the first fault, and how many
  * more there are).

@@ -1,4 +1,4 @@
-/** @file A safetensors file on disk, read tensor by tensor: a model of gigabytes is never in memory as a whole file. */
+/** @file A safetensors file on disk, read tensor by tensor: a file of gigabytes is never in memory as a whole. */
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
@@ -14,13 +14,13 @@ import {
 
 export interface SafetensorsFile {
   readonly path: string;
-  /** What the file holds, by name. */
+  /** The tensors of the file, by name. */
   readonly records: ReadonlyMap<string, TensorRecord>;
-  /** Place in the file from which the records count. */
+  /** Position in the file that the records count from. */
   readonly dataStart: number;
   /** Free text under `__metadata__`. */
   readonly metadata: SafetensorsHeader['metadata'];
-  /** Reads one tensor into memory of its own, which threads can share. */
+  /** Reads one tensor into memory of its own that threads can share. */
   read(name: string): Promise<SafetensorsTensor>;
   close(): Promise<void>;
 }
@@ -28,7 +28,7 @@ export interface SafetensorsFile {
 /**
  * Opens a file and reads its header.
  *
- * Errors: TRIB_FILE if the file cannot be read, or its header is not what `parseSafetensorsHeader` asks for.
+ * Errors: TRIB_FILE if the file cannot be read, or as `parseSafetensorsHeader`.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const file = await open(path).catch((cause) => {
@@ -64,7 +64,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   }
 }
 
-/** Reads into memory of its own, which threads can share. */
+/** Reads into memory of its own that threads can share. */
 async function readShared(
   file: FileHandle,
   path: string,

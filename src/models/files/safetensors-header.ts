@@ -1,6 +1,6 @@
 /**
- * @file The header of a safetensors file, checked before anything is read that it promises: what it says of lengths,
- * shapes and places is believed only where all of it fits the file.
+ * @file The header of a safetensors file. It is checked before any data is read: its lengths, shapes and offsets must all fit
+ * the file.
  */
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
@@ -11,14 +11,14 @@ export type Dtype = (typeof DTYPES)[number];
 
 export const BYTES_PER_ELEMENT: Readonly<Record<Dtype, number>> = { I64: 8, F32: 4, F16: 2, BF16: 2, U8: 1 };
 
-/** How the format names types, those too that nothing here reads. */
+/** How the format names types, including those that are not supported here. */
 const ANY_DTYPE = /^(?:BOOL|(?:BF|F|I|U|C)\d+(?:_\w+)?)$/;
 
 const METADATA = '__metadata__';
 
-/** Bytes of the header's length, which comes first. */
+/** Size in bytes of the header's length, which comes first. */
 export const LENGTH_BYTES = 8;
-/** The limit of the reference implementation: a longer header is taken for damage. */
+/** The limit of the reference implementation: a longer header counts as damage. */
 const MAX_HEADER_BYTES = 100_000_000;
 
 /** One tensor of a file. */
@@ -26,7 +26,7 @@ export interface TensorRecord {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-  /** First byte and the byte behind the last, counted from the end of the header. */
+  /** The first byte and the one after the last, counted from the end of the header. */
   readonly start: number;
   readonly end: number;
 }
@@ -43,17 +43,19 @@ const tensorSchema = z.object({
   shape: z.array(count),
   data_offsets: z.tuple([count, count]),
 });
-/** The fields of an entry in the order in which the reference implementation takes them out of a list. */
+/** The fields of an entry, in the order in which the reference implementation reads them from a list. */
 const LISTED = ['dtype', 'shape', 'data_offsets'] as const;
 
-/** Most axes of a tensor; PyTorch has no more. */
+/** Largest number of axes, as in PyTorch. */
 const MAX_AXES = 64;
 
 /**
  * Returns where the data begins.
- * @param first the first bytes of the file, at least 8 where it has as many.
- * @param fileBytes the length of the whole file.
+ *
  * Errors: TRIB_FILE if the file cannot hold such a header.
+ *
+ * @param first the first bytes of the file, at least 8 if it has that many.
+ * @param fileBytes the length of the whole file.
  */
 export function headerEnd(first: Uint8Array, fileBytes: number, where: string): number {
   if (fileBytes < LENGTH_BYTES) throw damaged(where, 'at least 8 bytes', `${fileBytes}`);
@@ -71,11 +73,13 @@ export function headerEnd(first: Uint8Array, fileBytes: number, where: string): 
 }
 
 /**
- * Reads the header's JSON. As the reference implementation (safetensors 0.8.0) it passes over fields of an entry that it does
- * not know, takes an entry that is a list of the three fields, and `null` for no metadata.
- * @param fileBytes the length of the whole file: the tensors fill it, without overlap or hole.
- * Errors: TRIB_FILE if the header is not what the format asks for, a dtype is none of F32, F16, BF16, I64, U8, or the
- * tensors overlap, leave a hole or do not fit their shapes or the file.
+ * Reads the header's JSON. Like the reference implementation (safetensors 0.8.0), it ignores unknown fields of an entry, and
+ * accepts a list of the three fields as an entry and `null` as no metadata.
+ *
+ * Errors: TRIB_FILE if the header violates the format, a dtype is none of F32, F16, BF16, I64, U8, or the tensors overlap,
+ * leave a gap, or do not fit their shapes or the file.
+ *
+ * @param fileBytes the length of the whole file, which the tensors must fill.
  */
 export function parseSafetensorsHeader(
   header: Uint8Array,
@@ -112,11 +116,11 @@ export function parseSafetensorsHeader(
 
 interface HeaderContent {
   readonly metadata: Readonly<Record<string, string>>;
-  /** What it says of each tensor, unchecked. */
+  /** The entry of each tensor, unchecked. */
   readonly entries: readonly (readonly [name: string, entry: unknown])[];
 }
 
-/** The first fault ends the reading: a header may hold millions, and each would cost memory of its own. */
+/** Stops at the first fault: a header may have millions, and each would cost memory. */
 function parseJson(bytes: Uint8Array, where: string): HeaderContent {
   let content: unknown;
   try {
@@ -148,7 +152,8 @@ function readEntry(name: string, stated: unknown, where: string): z.output<typeo
     );
   }
   const [issue] = result.error.issues;
-  throw unlikeTheFormat(where, [name, ...(issue?.path ?? [])].map(String).join('.'), `${issue?.message}`);
+  if (!issue) throw unlikeTheFormat(where, name, 'no entry');
+  throw unlikeTheFormat(where, [name, ...issue.path].map(String).join('.'), issue.message);
 }
 
 function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {

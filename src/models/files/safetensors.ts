@@ -1,6 +1,6 @@
 /**
- * @file The safetensors format: an 8-byte little-endian header length, a JSON header, then the tensors' bytes without
- * holes. Numbers are little-endian in the file, and on every machine that Node is built for except s390x.
+ * @file The safetensors format: an 8-byte little-endian header length, a JSON header, then the tensors' bytes without gaps.
+ * Numbers are little-endian in the file, and on every machine that Node runs on except s390x.
  */
 import { TributaryError } from '../../errors.js';
 import { decodeFloat16 } from '../numeric/float16.js';
@@ -12,7 +12,7 @@ import {
   parseSafetensorsHeader,
 } from './safetensors-header.js';
 
-/** A tensor and its numbers, in row-major order. F16 and BF16 are bit patterns. */
+/** A tensor and its numbers in row-major order. F16 and BF16 are bit patterns. */
 export type SafetensorsTensor =
   | { readonly dtype: 'F32'; readonly shape: readonly number[]; readonly data: Float32Array }
   | { readonly dtype: 'F16' | 'BF16'; readonly shape: readonly number[]; readonly data: Uint16Array }
@@ -26,7 +26,7 @@ export interface Safetensors {
 }
 
 /**
- * Returns the bytes of a safetensors file. The same content gives the same bytes, in whatever order it comes.
+ * Returns the bytes of a safetensors file. Equal content gives equal bytes, in any order.
  *
  * Errors: TRIB_INTERNAL if a shape does not fit its data, or a tensor is named `__metadata__`.
  */
@@ -45,9 +45,8 @@ export function encodeSafetensors({ tensors, metadata }: Safetensors): Uint8Arra
 }
 
 /**
- * Returns what stands in front of the tensors' bytes, and in which order these follow: wider types first, then by name (so
- * that every tensor lies aligned to its element size), metadata keys sorted, the header padded with spaces to a multiple
- * of 8.
+ * Returns the head of the file and the order of the tensors' bytes after it: wider types first, then by name, so that every
+ * tensor is aligned to its element size. Metadata keys are sorted; the header is padded with spaces to a multiple of 8.
  */
 export function encodeSafetensorsHead(
   tensors: ReadonlyMap<string, { readonly dtype: Dtype; readonly shape: readonly number[] }>,
@@ -82,10 +81,9 @@ export function encodeSafetensorsHead(
 /**
  * Reads the bytes of a safetensors file into tensors that own their memory.
  *
- * Errors: TRIB_FILE, naming `where`, if the file is truncated or too long, its header is not what the format asks for,
- * a dtype is none of F32, F16, BF16, I64, U8, or the tensors overlap, leave a hole or do not fit their shapes.
+ * Errors: TRIB_FILE, naming `where`, if the file is truncated or too long, or as `parseSafetensorsHeader`.
  *
- * @param where - the file's name, for the text of an error.
+ * @param where the file's name, for error texts.
  */
 export function decodeSafetensors(bytes: Uint8Array, where: string): Safetensors {
   const dataStart = headerEnd(bytes, bytes.length, where);
@@ -93,14 +91,14 @@ export function decodeSafetensors(bytes: Uint8Array, where: string): Safetensors
   const { records, metadata } = parseSafetensorsHeader(header, bytes.length, where);
   const tensors = new Map<string, SafetensorsTensor>();
   for (const { name, dtype, shape, start, end } of records) {
-    // A Buffer's own slice would share the memory of the whole file.
+    // A Buffer's own `slice` would share the memory of the whole file.
     const data = Uint8Array.prototype.slice.call(bytes, dataStart + start, dataStart + end);
     tensors.set(name, tensorOver(dtype, shape, data.buffer));
   }
   return { tensors, metadata };
 }
 
-/** The numbers of a tensor as float32; null where it holds integers. Every F16 and BF16 value is a float32 value. */
+/** The numbers of a tensor as float32, which is exact for F16 and BF16; null for integers. */
 export function floatValues(tensor: SafetensorsTensor): Float32Array | null {
   switch (tensor.dtype) {
     case 'F32':
@@ -118,7 +116,7 @@ export function floatValues(tensor: SafetensorsTensor): Float32Array | null {
   }
 }
 
-/** A tensor over the bytes of a buffer, which are not copied. */
+/** Returns a tensor over the bytes of a buffer, which are not copied. */
 export function tensorOver(
   dtype: Dtype,
   shape: readonly number[],

@@ -1,4 +1,4 @@
-/** @file A node about to be added, as shape rules see it, and the small readings that they share. */
+/** @file A node that is about to be added, as shape rules see it, and what the rules share. */
 
 import { TributaryError } from '../../errors.js';
 import type { ElementType, Tensor } from '../tensor.js';
@@ -7,7 +7,7 @@ import type { Attributes, Value } from './graph.js';
 import { formatShape, intAttribute } from './graph.js';
 import type { OpName } from './op-names.js';
 
-/** What a shape rule sees: the node to be, and the values of those inputs that are constants. */
+/** What a shape rule sees: the new node, and the values of its constant inputs. */
 export interface Application {
   readonly name: string;
   readonly op: OpName;
@@ -21,7 +21,7 @@ export interface OutputType {
   readonly shape: readonly number[];
 }
 
-/** Throws the error that a shape rule found, with the node's name and the shapes in front. */
+/** Throws the error of a shape rule, with the node's name and the shapes of its inputs. */
 export function mismatch(node: Application, expected: string): never {
   const shapes = node.inputs.map((input) => (input ? formatShape(input.shape) : '-')).join(' x ');
   throw new TributaryError(
@@ -30,12 +30,12 @@ export function mismatch(node: Application, expected: string): never {
   );
 }
 
-/** Input `index` of a node, or a message that it is missing. */
+/** Input `index` of a node, which must be present. */
 export function operand(node: Application, index = 0): Value {
   return node.inputs[index] ?? mismatch(node, `an input at position ${index}`);
 }
 
-/** The integers of a constant input (axes, shapes, pads), or `undefined` where the optional input is absent. */
+/** The integers of a constant input (axes, shapes, pads); undefined if the optional input is absent. */
 export function constantIntegers(node: Application, index: number): number[] | undefined {
   if (node.inputs[index] === undefined) return undefined;
   const constant = node.constants[index];
@@ -47,7 +47,7 @@ export function positiveAxis(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis;
 }
 
-/** Axes that a reduction works on: none given means all of them, unless the node says that it then does nothing. */
+/** The axes of a reduction: all of them if none are given, unless the node says that it then does nothing. */
 export function reducedAxes(
   node: Pick<Application, 'attributes'>,
   rank: number,
@@ -57,7 +57,7 @@ export function reducedAxes(
   return intAttribute(node, 'noop_with_empty_axes', 0) === 1 ? [] : Array.from({ length: rank }, (_, i) => i);
 }
 
-/** Shape of two broadcast operands, by NumPy's rule. */
+/** The common shape of two operands by NumPy's rule of broadcasting; undefined if there is none. */
 export function broadcastShapes(left: readonly number[], right: readonly number[]): number[] | undefined {
   const rank = Math.max(left.length, right.length);
   const shape: number[] = [];

@@ -1,7 +1,7 @@
 /**
- * @file The operators that graphs here are written in, by family. Each runs on onnxruntime's CPU and WebGPU providers
- * (so Add chains, never Sum; Where with Greater, never Sign), but for what docs/gpu.md lists. The shape rules and the
- * gradient rules are total over this list: an operator added here without both does not compile.
+ * @file The operators that graphs here may use, by family. Each runs on onnxruntime's CPU and WebGPU providers (so chains of
+ * Add, not Sum; Where with Greater, not Sign), except for what docs/gpu.md lists. The shape rules and the gradient rules are
+ * total over this list: an operator added here without both does not compile.
  */
 
 export const OP_NAMES = [
@@ -90,7 +90,7 @@ export type OpName = (typeof OP_NAMES)[number];
 
 const known: ReadonlySet<string> = new Set(OP_NAMES);
 
-/** Whether an operator (of the ONNX domain) is one that graphs here are written in. */
+/** Whether an operator of the ONNX domain is in the list. */
 export function isOpName(op: string): op is OpName {
   return known.has(op);
 }

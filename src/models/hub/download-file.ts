@@ -7,23 +7,23 @@ import { isWhole } from '../files/checksum.js';
 import type { HubFile, HubModel } from './hub-client.js';
 import { connectionFault, stoppedFault, strangeAnswerFault } from './hub-faults.js';
 
-export interface DownloadOptions {
-  /** Is told how many bytes of the file are here; less than before where the server began anew. */
+interface DownloadOptions {
+  /** Called with the number of bytes received so far; it falls if the server starts over. */
   readonly onBytes: (bytes: number) => void;
   readonly signal: AbortSignal;
-  /** Milliseconds before the first further try; they double with each that brought nothing. */
+  /** Milliseconds before the first retry; they double with every try that brings nothing. */
   readonly retryDelayMs: number;
 }
 
-/** Tries in a row that may bring nothing at all. */
+/** Most tries in a row that bring nothing. */
 const MAX_IDLE_TRIES = 5;
 
 /**
- * Downloads a file of a model to `path`. Until it is whole and its checksum is right it is called `<path>.partial`; one
- * that is there already is continued, and one whose connection breaks is continued at once, as long as something comes.
+ * Downloads a file of a model to `path`. Until it is complete and its checksum is right, it is named `<path>.partial`. An
+ * existing partial file is resumed; a broken connection is resumed at once, as long as bytes keep coming.
  *
- * Errors: TRIB_DOWNLOAD where the hub cannot be reached or refuses, and where the checksum is wrong (the partial file is
- * then removed; otherwise it stays); TRIB_FILE where the disk refuses; TRIB_CANCELLED once `signal` is aborted.
+ * Errors: TRIB_DOWNLOAD if the hub cannot be reached or refuses, or the checksum is wrong (only then is the partial file
+ * removed); TRIB_FILE if writing fails; TRIB_CANCELLED once `signal` is aborted.
  */
 export async function downloadFile(
   model: HubModel,
@@ -36,10 +36,10 @@ export async function downloadFile(
     throw writeFault(path, cause);
   });
   let present = await sizeOf(partial);
-  // Of an older, longer file.
+  // A partial file of an older, longer version.
   if (present > file.size) present = 0;
   onBytes(present);
-  // An empty file has no bytes to ask for.
+  // An empty file has no bytes to request.
   if (file.size === 0) await writeBytesTo(partial, [], 0, path);
   let most = present;
   for (let idleTries = 0; present < file.size; ) {
@@ -49,7 +49,7 @@ export async function downloadFile(
       if (signal.aborted) throw stoppedFault(model.id);
       if (!(error instanceof TributaryError && error.retryable)) throw error;
       present = await sizeOf(partial);
-      // From a server that does not know ranges the same bytes may come again and again.
+      // A server without range requests may send the same bytes over and over.
       idleTries = present > most ? 1 : idleTries + 1;
       most = Math.max(most, present);
       if (idleTries >= MAX_IDLE_TRIES) throw error;
@@ -57,15 +57,18 @@ export async function downloadFile(
       if (signal.aborted) throw stoppedFault(model.id);
     }
   }
-  await finish(model.id, file, partial, path, signal);
+  await finish(model.id, file, path, signal);
 }
 
-/** The name of a file of which a part may be here. */
+/** The name of a file while it is being downloaded. */
 export const partialPath = (path: string) => `${path}.partial`;
 
-/** Size of a file; 0 where there is none. */
+/** Size of a file; 0 if there is none. */
 export async function sizeOf(path: string): Promise<number> {
-  return (await stat(path).catch(() => null))?.size ?? 0;
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }
 
 interface Receiving {
@@ -74,7 +77,7 @@ interface Receiving {
   readonly signal: AbortSignal;
 }
 
-/** One request. Returns how many bytes are here when it ended in order, which is all or a fault. */
+/** Makes one request. Returns the size of the file; anything less than the whole file is a fault. */
 async function receive(
   model: HubModel,
   file: HubFile,
@@ -83,7 +86,7 @@ async function receive(
 ) {
   const response = await model.read(file, from);
   const { host } = new URL(response.url);
-  // 200 is the whole file, from a server that does not know ranges.
+  // 200 is the whole file, from a server without range requests.
   const offset = response.status === 206 ? from : 0;
   const range = response.headers.get('content-range');
   if (response.status === 206 && !range?.startsWith(`bytes ${from}-`)) {
@@ -96,7 +99,7 @@ async function receive(
     try {
       for await (const chunk of response.body ?? []) {
         present += chunk.length;
-        // A server that never ends must not fill the disk.
+        // A server that never stops must not fill the disk.
         if (present > file.size)
           throw strangeAnswerFault(model.id, host, `more than the ${file.size} bytes of ${file.path}`);
         yield chunk;
@@ -131,13 +134,8 @@ async function writeBytesTo(
   }
 }
 
-async function finish(
-  id: string,
-  file: HubFile,
-  partial: string,
-  path: string,
-  signal: AbortSignal,
-): Promise<void> {
+async function finish(id: string, file: HubFile, path: string, signal: AbortSignal): Promise<void> {
+  const partial = partialPath(path);
   const whole = await isWhole(partial, file, signal).catch((cause: unknown) => {
     throw signal.aborted ? stoppedFault(id) : cause;
   });
@@ -149,6 +147,6 @@ async function finish(
   }
   await rm(partial, { force: true });
   const { kind, hex } = file.checksum;
-  const text = `${id} ${file.path}: expected the ${kind} checksum ${hex}, got another; the file was removed. Run the same command again: it is fetched anew.`;
+  const text = `${id} ${file.path}: expected the ${kind} checksum ${hex}, got another; the file was removed. Run the same command again to fetch it anew.`;
   throw new TributaryError('TRIB_DOWNLOAD', text);
 }

@@ -9,46 +9,47 @@ import { stoppedFault } from './hub-faults.js';
 import { isConfig, pipelineFiles, type Variant } from './pipeline-files.js';
 
 export interface FetchOptions extends HubOptions {
-  /** Folder to write; what is whole in it is kept. */
+  /** Folder to write to. Complete files in it are kept. */
   readonly out: string;
-  /** The precision that is preferred where it is published; null for full precision. */
+  /** The precision to prefer if it is published; null for full precision. */
   readonly variant: Variant | null;
-  /** Every file of the model, pickles too, instead of those of a pipeline folder. */
+  /** Fetches every file of the model, pickles too, instead of those of a pipeline folder. */
   readonly all: boolean;
-  /** Milliseconds before a broken download is tried again. */
+  /** Milliseconds before a broken download is retried. */
   readonly retryDelayMs: number;
   readonly onProgress: (progress: FetchProgress) => void;
   /**
-   * Looks at the folder once its configs are there, and before any weights are asked for: what it throws ends the call, and
-   * a model that could not be loaded has cost nothing. Not called with `all`.
-   * @param files all that the folder will hold, relative to it.
+   * Checks the folder once its configs are there, before any weights are requested: if it throws, the call ends, and a model
+   * that cannot be loaded has cost nothing. Not called with `all`.
+   *
+   * @param files everything that the folder will hold, relative to it.
    */
   readonly checkConfigs: (files: ReadonlySet<string>) => Promise<unknown>;
 }
 
 export interface FetchProgress {
-  /** The file that is being looked at. */
+  /** The file that is being processed. */
   readonly path: string;
   readonly state: 'checking' | 'receiving' | 'whole';
-  /** Bytes of all files that are here. */
+  /** Bytes of all files so far. */
   readonly bytes: number;
   readonly totalBytes: number;
 }
 
-export interface FetchedModel {
+interface FetchedModel {
   readonly commit: string;
   readonly numFiles: number;
   readonly totalBytes: number;
-  /** Files that were here before. */
+  /** Number of files that were there before. */
   readonly numKept: number;
 }
 
 /**
- * Fetches a model from the hub into a folder, one file after the other. What an earlier call has left, whole files and
- * parts of one, is used; a file of that name with other content is replaced.
+ * Fetches a model from the hub into a folder, one file after another. Complete and partial files of an earlier call are reused;
+ * a file with the same name but different content is replaced.
  *
- * Errors: TRIB_MODEL where it is no pipeline that could be loaded; those of `checkConfigs`; TRIB_FILE where the disk has
- * no room or refuses; TRIB_DOWNLOAD, TRIB_USAGE and TRIB_CANCELLED as `openHubModel` and `downloadFile`.
+ * Errors: TRIB_MODEL if it is not a pipeline that can be loaded; those of `checkConfigs`; TRIB_FILE if the disk is full or
+ * writing fails; TRIB_DOWNLOAD, TRIB_USAGE and TRIB_CANCELLED as `openHubModel` and `downloadFile`.
  */
 export async function fetchModel(options: FetchOptions): Promise<FetchedModel> {
   const { out, signal, onProgress, retryDelayMs } = options;
@@ -69,7 +70,7 @@ export async function fetchModel(options: FetchOptions): Promise<FetchedModel> {
     else missing.push(file);
   }
   await requireSpace(out, missing);
-  // Small files first: what is wrong with the rights or the token shows at once.
+  // Small files first: wrong permissions or a wrong token show up at once.
   const download = async (some: readonly HubFile[]) => {
     for (const file of some.toSorted((a, b) => a.size - b.size)) {
       const onBytes = (bytes: number) => report(file, 'receiving', bytes);

@@ -1,8 +1,9 @@
-/** @file The Hugging Face hub, as far as a download needs it: what a model holds, and the bytes of its files. */
+/** @file A client of the Hugging Face hub: the files of a model, and their bytes. */
 
 import { posix } from 'node:path';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
+import type { FileIdentity } from '../files/checksum.js';
 import {
   answerFault,
   connectionFault,
@@ -11,21 +12,18 @@ import {
   strangeAnswerFault,
 } from './hub-faults.js';
 
-export interface HubFile {
-  /** Relative to the model's folder, with slashes; never out of it. */
+export interface HubFile extends FileIdentity {
+  /** Relative to the model's folder, with slashes; never outside it. */
   readonly path: string;
-  readonly size: number;
-  /** SHA-256 of the content for a large file, git's SHA-1 of a blob for one that lies in the repository itself. */
-  readonly checksum: { readonly kind: 'sha256' | 'git-blob'; readonly hex: string };
 }
 
 export interface HubModel {
   /** `owner/name`. */
   readonly id: string;
-  /** The commit that all files are of, also where a branch moves on meanwhile. */
+  /** The commit of all files, even if the branch moves on in the meantime. */
   readonly commit: string;
   readonly files: readonly HubFile[];
-  /** Asks for the bytes of a file from an offset on; the answer may begin at 0 all the same (status 200). */
+  /** Requests the bytes of a file from an offset on. The answer may begin at 0 anyway (status 200). */
   read(file: HubFile, offset: number): Promise<Response>;
 }
 
@@ -35,7 +33,7 @@ export interface HubOptions {
   readonly revision: string;
   /** Such as https://huggingface.co. */
   readonly hubUrl: string;
-  /** Sent to the hub alone, and never shown. */
+  /** Sent only to the hub, and never shown. */
   readonly token: string | null;
   readonly signal: AbortSignal;
 }
@@ -49,10 +47,10 @@ const fileSchema = z.object({
 });
 
 /**
- * Asks the hub for a model: the commit of a revision, and the list of its files.
+ * Asks the hub for the commit of a revision and the list of its files.
  *
- * Errors: TRIB_DOWNLOAD where the hub cannot be reached or refuses; TRIB_USAGE where the token cannot be sent;
- * TRIB_CANCELLED once `signal` is aborted.
+ * Errors: TRIB_DOWNLOAD if the hub cannot be reached or refuses; TRIB_USAGE if the token cannot be sent; TRIB_CANCELLED once
+ * `signal` is aborted.
  */
 export async function openHubModel({ id, revision, signal, ...options }: HubOptions): Promise<HubModel> {
   requireId(id);
@@ -63,7 +61,7 @@ export async function openHubModel({ id, revision, signal, ...options }: HubOpti
 
   const request = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const headers = new Headers(init?.headers);
-    // A page of the list, or a redirection, may lead elsewhere; the token must not go there.
+    // A page of the list or a redirect may lead elsewhere; the token must not go there.
     if (token !== null && new URL(String(input)).origin === origin)
       headers.set('authorization', `Bearer ${token}`);
     const response = await fetch(input, { ...init, headers, signal }).catch((cause: unknown) => {
@@ -74,7 +72,7 @@ export async function openHubModel({ id, revision, signal, ...options }: HubOpti
     throw answerFault(response, place);
   };
 
-  // Only this command needs the client; the others start without it.
+  // Loaded here, because only one command needs it.
   const { listFiles, modelInfo } = await import('@huggingface/hub');
   try {
     const info = await modelInfo({ name: id, revision, hubUrl, fetch: request, additionalFields: ['sha'] });
@@ -95,7 +93,7 @@ export async function openHubModel({ id, revision, signal, ...options }: HubOpti
       files,
       read(file, offset) {
         const path = file.path.split('/').map(encodeURIComponent).join('/');
-        // A compressed answer would have other offsets.
+        // A compressed answer would have different offsets.
         const headers = { 'accept-encoding': 'identity', ...(offset > 0 && { range: `bytes=${offset}-` }) };
         return request(`${hubUrl}/${id}/resolve/${commit}/${path}`, { headers });
       },
@@ -112,7 +110,7 @@ function toHubFile({ path, size, oid, lfs }: z.output<typeof fileSchema>): HubFi
   return { path, size, checksum: { kind: 'git-blob', hex: oid } };
 }
 
-/** Paths come from elsewhere: none may lead out of the folder that is written. */
+/** Paths come from outside: none may lead out of the folder that is written to. */
 function isInside(path: string): boolean {
   if (path === '' || path.includes('\\') || path.includes('\0') || posix.isAbsolute(path)) return false;
   return posix.normalize(path) === path && path !== '.' && path !== '..' && !path.startsWith('../');
@@ -131,10 +129,10 @@ function hubAddress(hubUrl: string): URL {
   throw new TributaryError('TRIB_USAGE', text);
 }
 
-/** What a header cannot carry is refused here: the message of the platform would show it. */
+/** Rejects here what a header cannot carry: the platform's message would show the token. */
 function sendableToken(token: string | null): string | null {
-  const trimmed = token?.trim() ?? '';
-  if (trimmed === '') return null;
+  const trimmed = token?.trim();
+  if (!trimmed) return null;
   if (/^[\x21-\x7e]+$/.test(trimmed)) return trimmed;
   const text =
     'HF_TOKEN: expected a token such as hf_..., got one with spaces or other characters. Copy it again.';

@@ -1,4 +1,4 @@
-/** @file What goes wrong between here and the hub, as faults. No text holds a header: one of them is the token. */
+/** @file The faults of talking to the hub. No text contains a header: one of them holds the token. */
 
 import { TributaryError } from '../../errors.js';
 
@@ -7,7 +7,7 @@ export interface HubPlace {
   /** `owner/name`. */
   readonly id: string;
   readonly revision: string;
-  /** Address of the hub, without a slash at its end. */
+  /** Address of the hub, without a trailing slash. */
   readonly hubUrl: string;
   readonly hasToken: boolean;
 }
@@ -15,7 +15,7 @@ export interface HubPlace {
 const fault = (text: string, context: { retryable?: boolean; cause?: unknown } = {}) =>
   new TributaryError('TRIB_DOWNLOAD', text, context);
 
-const AGAIN = 'Run the same command again: it goes on where it stopped.';
+const AGAIN = 'Run the same command again: it resumes where it stopped.';
 
 /** The fault of an answer that is not a success; retryable where the hub may only be busy. */
 export function answerFault(response: Response, place: HubPlace): TributaryError {
@@ -23,7 +23,7 @@ export function answerFault(response: Response, place: HubPlace): TributaryError
   const { id, revision, hubUrl, hasToken } = place;
   const where = new URL(response.url);
   if (where.origin !== new URL(hubUrl).origin) {
-    // Addresses of the stores behind the hub are signed for some time only; asking the hub again gives a new one.
+    // The signed addresses of the stores behind the hub expire; asking the hub again gives a new one.
     return fault(`${id}: expected a file from ${where.host}, got status ${status}. ${AGAIN}`, {
       retryable: true,
     });
@@ -31,15 +31,15 @@ export function answerFault(response: Response, place: HubPlace): TributaryError
   const reason = response.headers.get('x-error-code');
   const page = `${hubUrl}/${id}`;
   if (status === 401 && !hasToken) {
-    const nextStep = `Check the name; where it has terms, accept them on ${page}; then set HF_TOKEN to a token of your account.`;
+    const nextStep = `Check the name; if it has terms, accept them on ${page}; then set HF_TOKEN to a token of your account.`;
     return fault(
-      `${id}: expected a public model, got status 401: it is gated or private, or there is none. ${nextStep}`,
+      `${id}: expected a public model, got status 401: it is gated or private, or does not exist. ${nextStep}`,
     );
   }
   if (status === 401) {
-    const nextStep = 'Check the name, and make a new token with the right to read.';
+    const nextStep = 'Check the name, and create a new token with read permission.';
     return fault(
-      `${id}: expected the hub to take HF_TOKEN, got status 401: a token that is not valid, or no such model. ${nextStep}`,
+      `${id}: expected the hub to accept HF_TOKEN, got status 401: the token is not valid, or there is no such model. ${nextStep}`,
     );
   }
   if (status === 403) {
@@ -61,19 +61,19 @@ export function answerFault(response: Response, place: HubPlace): TributaryError
   return fault(`${id}: expected ${where.host} to answer, got status ${status}. ${nextStep}`, { retryable });
 }
 
-/** The fault of a connection that could not be made, or broke. */
+/** The fault of a connection that could not be established, or broke. */
 export function connectionFault(id: string, host: string, cause: unknown): TributaryError {
   const text = `${id}: expected to reach ${host}, got ${reasonOf(cause)}. Check the network. ${AGAIN}`;
   return fault(text, { retryable: true, cause });
 }
 
-/** The fault of an answer that is none of the hub: a captive portal, a mirror of another kind. */
+/** The fault of an answer that is not the hub's: a captive portal, an incompatible mirror. */
 export function strangeAnswerFault(id: string, host: string, got: string, cause?: unknown): TributaryError {
   const nextStep = 'Check HF_ENDPOINT, and that no proxy answers in its place.';
   return fault(`${id}: expected the hub's answer from ${host}, got ${got}. ${nextStep}`, { cause });
 }
 
-/** The fault of a download that a person stopped. */
+/** The fault of a download that the user stopped. */
 export function stoppedFault(id: string): TributaryError {
   return new TributaryError(
     'TRIB_CANCELLED',
@@ -81,7 +81,7 @@ export function stoppedFault(id: string): TributaryError {
   );
 }
 
-/** `fetch` says only that it failed; the system's code is in its cause. */
+/** `fetch` only says that it failed; the system's code is in its cause. */
 function reasonOf(cause: unknown): string {
   for (let error = cause; error instanceof Error; error = error.cause) {
     if ('code' in error && typeof error.code === 'string') return error.code;

@@ -1,4 +1,4 @@
-/** @file Which files of a model on the hub a pipeline folder needs, and which the loader would never open. */
+/** @file Chooses the files of a model on the hub that a pipeline folder needs. */
 
 import { TributaryError } from '../../errors.js';
 import { CONVERT, PICKLE, weightFileNames } from '../networks/component-weights.js';
@@ -6,11 +6,11 @@ import { UNET } from '../networks/denoiser-family.js';
 import { graphFileNames } from '../pipeline/component-file.js';
 import type { HubFile } from './hub-client.js';
 
-/** Precisions under which a model may be published beside full precision, as the loader knows them. */
+/** Precisions other than full precision that the loader knows, by the name under which models publish them. */
 export const VARIANTS = ['fp16'] as const;
 export type Variant = (typeof VARIANTS)[number];
 
-/** Files that are no external data of a graph, whatever their names: other forms of the same weights, and prose. */
+/** Files that are never external data of a graph: other forms of the same weights, and text. */
 const OTHER_FORM = /\.(onnx|onnx_data|onnx\.data|safetensors|msgpack|h5|xml|tflite|md|json)$/;
 const CONFIGS: readonly RegExp[] = [
   /^model_index\.json$/,
@@ -18,17 +18,17 @@ const CONFIGS: readonly RegExp[] = [
   /^tokenizer(_2)?\/[^/]+\.(json|txt)$/,
 ];
 
-/** Whether a file says what a model is, or how its texts are split: what is small, and can be checked by itself. */
+/** Whether a file is a config or belongs to a tokenizer: small, and checked before the weights are fetched. */
 export const isConfig = ({ path }: HubFile) => /\.(json|txt)$/.test(path);
 
 type Files = ReadonlyMap<string, HubFile>;
 
 /**
- * Chooses the files of a pipeline folder: configs, tokenizers, and for each network one form of its weights, safetensors
- * before ONNX. In safetensors that is full precision, or `variant` where it is named and there; as the loader does, the
- * variant is also taken where there is nothing else.
+ * Chooses the files of a pipeline folder: configs, tokenizers, and for each network one form of its weights, safetensors in
+ * preference to ONNX. Of safetensors, it takes full precision, or `variant` if that is given and published. Like the loader, it
+ * also takes the variant if there is nothing else.
  *
- * Errors: TRIB_MODEL, with everything that is missing, and with the pickles that stand in its place.
+ * Errors: TRIB_MODEL, with everything that is missing, and the pickles found instead.
  */
 export function pipelineFiles(
   id: string,
@@ -52,7 +52,7 @@ export function pipelineFiles(
     wanted.push(['text_encoder_2', network('text_encoder_2', 'model')]);
   }
   wanted.push([UNET.component, network(UNET.component, 'diffusion_pytorch_model')]);
-  // A model without any of them works on pixels.
+  // A model without either works on pixels.
   if (has('vae') || has('vae_decoder')) {
     const decoder =
       weightsOf(files, 'vae', 'diffusion_pytorch_model', variant) ?? graphOf(files, 'vae_decoder');
@@ -65,7 +65,7 @@ export function pipelineFiles(
   return [...new Set([...configs, ...wanted.flatMap(([, found]) => found ?? [])])];
 }
 
-/** The safetensors of a network with its config; null where there are none. */
+/** The safetensors of a network and its config; null if there are none. */
 function weightsOf(files: Files, name: string, base: string, variant: Variant | null): HubFile[] | null {
   const [full, fullIndex, half, halfIndex] = weightFileNames(base);
   const precisions = [
@@ -78,7 +78,7 @@ function weightsOf(files: Files, name: string, base: string, variant: Variant | 
     if (whole) return [...configOf(files, name), whole];
     const list = files.get(`${name}/${index}`);
     if (!list) continue;
-    // Both places of the variant's name have been in use.
+    // Both positions of the variant's name are in use.
     const shard =
       suffix === null
         ? new RegExp(`^${name}/${base}-\\d+-of-\\d+\\.safetensors$`)
@@ -88,7 +88,7 @@ function weightsOf(files: Files, name: string, base: string, variant: Variant | 
   return null;
 }
 
-/** The ONNX graph of a network with its config and external data; null where there is none. */
+/** The ONNX graph of a network with its config and external data; null if there is none. */
 function graphOf(files: Files, name: string): HubFile[] | null {
   const graph = graphFileNames(name)
     .map((path) => files.get(path))
@@ -96,7 +96,7 @@ function graphOf(files: Files, name: string): HubFile[] | null {
   if (graph === undefined) return null;
   const isData = ({ path }: HubFile) => {
     if (path === `${graph.path}_data` || path === `${graph.path}.data`) return true;
-    // Exporters also write `weights.pb`, or a file for each tensor: everything in the folder that is nothing else.
+    // Exporters also write `weights.pb`, or one file per tensor: take every other file in the folder.
     return path.startsWith(`${name}/`) && !OTHER_FORM.test(path) && !PICKLE.test(path);
   };
   return [...configOf(files, name), graph, ...[...files.values()].filter(isData)];

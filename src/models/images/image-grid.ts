@@ -1,11 +1,11 @@
 import { TributaryError } from '../../errors.js';
 import { type Rgb8Image, toRgb8 } from './picture.js';
 
-export interface ImageGridOptions {
-  /** Pixels a side of each picture. */
+interface ImageGridOptions {
+  /** Size of each picture in pixels. */
   readonly height: number;
   readonly width: number;
-  /** How many pixels a side one pixel becomes (nearest neighbor, hard edges); default 4. */
+  /** Side length in pixels that one pixel is enlarged to (nearest neighbor, hard edges); default 4. */
   readonly scale?: number;
   /** White pixels around and between the pictures; default 4. */
   readonly gap?: number;
@@ -17,9 +17,9 @@ const GAP_VALUE = 255;
  * Lays pictures out row by row, each enlarged without smoothing.
  *
  * Shapes: `images`, each `[3, height, width] float32` in [-1, 1]; returns 8-bit `[H, W, 3]` with
- * W = columns (width scale + gap) + gap, and H likewise by the number of rows. Cells without a picture stay white.
+ * W = columns (width scale + gap) + gap, and H likewise for rows. Cells without a picture stay white.
  *
- * Errors: TRIB_INTERNAL when there is no picture, or columns, scale or gap is not a whole number in its range.
+ * Errors: TRIB_INTERNAL if there is no picture, or columns, scale or gap is not an integer in its range.
  */
 export function imageGrid(
   images: readonly Float32Array[],
@@ -27,10 +27,10 @@ export function imageGrid(
   options: ImageGridOptions,
 ): Rgb8Image {
   const { height, width, scale = 4, gap = 4 } = options;
-  expectWhole('images', images.length, 1);
-  expectWhole('columns', columns, 1);
-  expectWhole('scale', scale, 1);
-  expectWhole('gap', gap, 0);
+  requireInteger('images', images.length, 1);
+  requireInteger('columns', columns, 1);
+  requireInteger('scale', scale, 1);
+  requireInteger('gap', gap, 0);
   const rows = Math.ceil(images.length / columns);
   const gridWidth = columns * (width * scale + gap) + gap;
   const gridHeight = rows * (height * scale + gap) + gap;
@@ -50,10 +50,10 @@ export function imageGrid(
   return { width: gridWidth, height: gridHeight, data };
 }
 
-function expectWhole(name: string, value: number, least: number): void {
+function requireInteger(name: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
   throw new TributaryError(
     'TRIB_INTERNAL',
-    `imageGrid ${name}: expected a whole number of at least ${least}, got ${value}. Correct the call.`,
+    `imageGrid ${name}: expected an integer of at least ${least}, got ${value}. Correct the call.`,
   );
 }

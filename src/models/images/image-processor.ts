@@ -1,23 +1,23 @@
-/** @file What happens to a picture before a vision model sees it, as Hugging Face's CLIPImageProcessor does it. */
+/** @file Prepares a picture for a vision model, as Hugging Face's CLIPImageProcessor does. */
 
 import { TributaryError } from '../../errors.js';
 import type { Rgb8Image } from './picture.js';
 import { type ResampleFilter, resample } from './resample.js';
 
-export interface PixelSize {
+interface PixelSize {
   readonly height: number;
   readonly width: number;
 }
 
 export interface ImageProcessor {
-  /** The shorter side gets this length and the longer one in proportion; or both sides as given; null leaves the size. */
+  /** New length of the shorter side, with the longer one in proportion; or both sides; null keeps the size. */
   readonly resize: number | PixelSize | null;
   readonly filter: ResampleFilter;
-  /** The part in the middle that is kept; null keeps all. */
+  /** Size of the center crop; null keeps everything. */
   readonly crop: PixelSize | null;
-  /** Factor of the 8-bit values before mean and deviation are taken away: 1 / 255. */
+  /** Factor applied to the 8-bit values before normalization: 1 / 255. */
   readonly rescale: number;
-  /** By channel: x -> (x - mean) / std. */
+  /** Normalization by channel: x -> (x - mean) / std. */
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
 }
@@ -27,8 +27,9 @@ export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
 export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
 
 /**
- * The size of what comes out for pictures of a size.
- * @throws TRIB_MODEL where the part to keep is larger than the picture.
+ * Returns the size of the result for pictures of a size.
+ *
+ * Errors: TRIB_MODEL if the crop is larger than the picture.
  */
 export function processedSize({ resize, crop }: ImageProcessor, size: PixelSize): PixelSize {
   const resized = resizedSize(resize, size);
@@ -40,7 +41,7 @@ export function processedSize({ resize, crop }: ImageProcessor, size: PixelSize)
   );
 }
 
-/** Returns pixel values `[3, height, width] float32` of a picture. */
+/** Returns the pixel values `[3, height, width] float32` of a picture. */
 export function processImage(image: Rgb8Image, processor: ImageProcessor): Float32Array {
   const { height, width } = processedSize(processor, image);
   const size = resizedSize(processor.resize, image);

@@ -1,4 +1,4 @@
-/** @file Pictures: as a diffusion model makes them, `[3, height, width] float32` in [-1, 1], and in 8 bits, as PNG and as JPEG. */
+/** @file Pictures: from a diffusion model (`[3, height, width] float32` in [-1, 1]), in 8 bits, as PNG and as JPEG. */
 
 import { encode } from 'fast-png';
 import { at } from '../../at.js';

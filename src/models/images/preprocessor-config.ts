@@ -1,12 +1,12 @@
-/** @file `preprocessor_config.json` of an exported vision model. */
+/** @file Reads the `preprocessor_config.json` of an exported vision model. */
 
 import { z } from 'zod';
 import { readJsonFile } from '../files/json-file.js';
 import { CLIP_MEAN, CLIP_STD, type ImageProcessor } from './image-processor.js';
 
-/** Pixels a side; models see a few hundred. */
+/** Longest side in pixels; models use a few hundred. */
 const MOST_PIXELS = 4096;
-/** Smallest divisor and largest statistic: beyond, pixel values leave the range of float32. */
+/** Smallest divisor and largest statistic; beyond them, pixel values leave the range of float32. */
 const [LEAST_STD, MOST] = [1e-6, 1000];
 
 const PIXELS = `expected 1 to ${MOST_PIXELS} pixels`;
@@ -18,7 +18,7 @@ const upTo = (least: number) => {
 };
 const eachChannel = (value: z.ZodNumber) =>
   z.tuple([value, value, value], { error: 'expected three numbers' });
-/** Image processors of transformers that crop where the file does not say, by their whole names. */
+/** Image processors of transformers that crop by default. */
 const CROPPING_CLASSES: readonly string[] = [
   'CLIPFeatureExtractor',
   'CLIPImageProcessor',
@@ -32,7 +32,7 @@ const CROPPING_CLASSES: readonly string[] = [
 const SIZE = 'expected a number of pixels, { shortest_edge } or { height, width }';
 const flag = z.boolean({ error: 'expected true or false' });
 
-/** Pillow's numbers of the filters that vision models use. */
+/** Pillow's numbers for the filters that vision models use. */
 const FILTERS = { 2: 'bilinear', 3: 'bicubic' } as const;
 
 const schema = z.object(
@@ -58,9 +58,10 @@ const schema = z.object(
 );
 
 /**
- * Reads what happens to pictures; what the file leaves out is as CLIPImageProcessor has it. Processors of other models (SigLIP's,
- * ViT's) crop nothing unless the file says so.
- * @throws TRIB_MODEL where the file is missing, or asks for what is not there.
+ * Reads how pictures are prepared. Defaults are those of CLIPImageProcessor, but processors of other models (SigLIP, ViT) do
+ * not crop unless the file says so.
+ *
+ * Errors: TRIB_MODEL if the file is missing, or asks for something that is not supported.
  */
 export async function readPreprocessorConfig(path: string): Promise<ImageProcessor> {
   const config = await readJsonFile(path, schema, {

@@ -1,10 +1,10 @@
 /**
- * @file Pictures in another size, as Pillow's `Image.resize` up to 12.3 makes them, bit for bit: reward models were trained on
- * pictures that it resized. sharp's differ by up to 2 levels of 255 in smaller pictures, and by up to 12 in larger ones.
+ * @file Resizes pictures bit for bit like Pillow's `Image.resize` up to 12.3, on whose output reward models were trained.
+ * sharp's pictures differ by up to 2 levels of 255 when shrinking, and by up to 12 when enlarging.
  *
- * Pillow 13.0 resizes some pictures along columns first, which rounds elsewhere: up to 12 levels. It did so for none of
- * 1,024 sizes from square to square, and for 151 of 1,111 that keep the shape of the picture, all of them tall and made
- * smaller. Where width and height are chosen freely (`fit: stretch`) it does so whenever a picture is made lower and wider.
+ * Pillow 13.0 resizes some pictures along columns first, which changes the rounding by up to 12 levels. It did so for none of
+ * 1,024 pairs of square sizes, and for 151 of 1,111 pairs that keep the aspect ratio, all of them tall and shrunk. With a free
+ * choice of width and height (`fit: stretch`) it does so whenever a picture becomes lower and wider.
  */
 
 import type { Rgb8Image } from './picture.js';
@@ -30,18 +30,18 @@ const KERNELS: Readonly<Record<ResampleFilter, Kernel>> = {
   },
 };
 
-/** Weights are whole numbers of this unit, as in Pillow (Resample.c, PRECISION_BITS). */
+/** Weights are fixed-point numbers with this factor, as in Pillow (Resample.c, PRECISION_BITS). */
 const UNIT = 2 ** 22;
 
-/** Which source pixels make one pixel of the result, and with what weights. */
+/** The source pixels of one result pixel, and their weights. */
 interface Taps {
   readonly first: number;
   readonly weights: readonly number[];
 }
 
 /**
- * Resizes a picture: along rows, then along columns, each result rounded to 8 bits. A smaller picture averages over all that
- * a pixel covers.
+ * Resizes a picture: along rows, then along columns, rounding to 8 bits after each. When shrinking, it averages over
+ * everything that a pixel covers.
  */
 export function resample(image: Rgb8Image, height: number, width: number, filter: ResampleFilter): Rgb8Image {
   const wide = width === image.width ? image : alongRows(image, tapsOf(image.width, width, KERNELS[filter]));
@@ -90,7 +90,7 @@ function alongColumns({ width, data }: Rgb8Image, taps: readonly Taps[]): Rgb8Im
   return { width, height: taps.length, data: new Uint8Array(out.buffer) };
 }
 
-/** Weighted sum of pixels `step` apart, rounded half up; the array that takes it clamps it to 0 and 255. */
+/** Weighted sum of pixels that are `step` apart, rounded half up. The array that stores it clamps it to 0..255. */
 function weighted(data: Uint8Array, start: number, step: number, weights: readonly number[]): number {
   let sum = UNIT / 2;
   for (let tap = 0; tap < weights.length; tap++) sum += data[start + tap * step]! * weights[tap]!;

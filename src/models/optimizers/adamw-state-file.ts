@@ -3,7 +3,7 @@ import { TributaryError } from '../../errors.js';
 import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from '../files/safetensors.js';
 import type { AdamWState, NamedArrays } from './adamw.js';
 
-/** Returns the bytes of a state: equal states give equal bytes. */
+/** Returns the bytes of a state. Equal states give equal bytes. */
 export function encodeAdamWState({ step, firstMoments, secondMoments }: AdamWState): Uint8Array {
   const tensors = new Map<string, SafetensorsTensor>();
   for (const [name, data] of Object.entries(firstMoments)) {
@@ -16,11 +16,11 @@ export function encodeAdamWState({ step, firstMoments, secondMoments }: AdamWSta
 }
 
 /**
- * Reads a state that belongs to the given parameters.
+ * Reads the state of the given parameters.
  *
- * Errors: TRIB_FILE if the file is damaged; TRIB_CHECKPOINT if its names or lengths are not the parameters'.
+ * Errors: TRIB_FILE if the file is damaged; TRIB_CHECKPOINT if its names or lengths are not those of the parameters.
  *
- * @param where - the file's name, for the text of an error.
+ * @param where the file's name, for error texts.
  */
 export function decodeAdamWState(bytes: Uint8Array, parameters: NamedArrays, where: string): AdamWState {
   const { tensors, metadata } = decodeSafetensors(bytes, where);

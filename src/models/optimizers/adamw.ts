@@ -8,18 +8,18 @@ export type NamedArrays = Readonly<Record<string, Float32Array>>;
 export interface AdamWOptions {
   /** η, above 0. */
   readonly learningRate: number;
-  /** Decay of the first and second moment, in [0, 1); default 0.9 and 0.999. */
+  /** Decay of the first and second moments, in [0, 1); default 0.9 and 0.999. */
   readonly adamBeta1?: number;
   readonly adamBeta2?: number;
   /** Added to the root of the second moment; default 1e-8. */
   readonly adamEpsilon?: number;
   /** λ, at least 0; default 0.01. */
   readonly weightDecay?: number;
-  /** What η is multiplied by for a parameter; default 1 for all. */
+  /** Factor of η for a parameter; default 1 for all. */
   readonly learningRateScale?: (name: string) => number;
 }
 
-/** What the optimizer remembers between steps. Plain data: it can be posted to a thread and written to a file. */
+/** The optimizer's state between steps. Plain data: it can be sent to a thread and written to a file. */
 export interface AdamWState {
   /** Steps taken. */
   readonly step: number;
@@ -27,7 +27,7 @@ export interface AdamWState {
   readonly secondMoments: NamedArrays;
 }
 
-/** Returns the state before the first step: zero moments of the parameters' names and lengths. */
+/** Returns the state before the first step: zero moments with the parameters' names and lengths. */
 export function initialAdamWState(parameters: NamedArrays): AdamWState {
   const zeros = () =>
     Object.fromEntries(
@@ -37,11 +37,12 @@ export function initialAdamWState(parameters: NamedArrays): AdamWState {
 }
 
 /**
- * Takes one AdamW step and returns new parameters and a new state; its arguments are left as they are.
+ * Takes one AdamW step and returns new parameters and a new state; the arguments stay unchanged.
  *
  * Equation (Loshchilov and Hutter 2019, algorithm 2, as PyTorch's `torch.optim.AdamW`; step t counts from 1):
  *   p ← p·(1 - ηλ);  m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;  p ← p - η/(1-β₁ᵗ) · m / (√v/√(1-β₂ᵗ) + adamEpsilon)
- * Every stored value is rounded once to float32; in between it is float64 (PyTorch: float32 throughout).
+ *
+ * Departure: every stored value is rounded to float32 once; in between it is float64 (PyTorch: float32 throughout).
  *
  * Errors: TRIB_INTERNAL if gradients or moments do not have the parameters' names and lengths.
  */

@@ -69,6 +69,6 @@ export function decodeLossScale(bytes: Uint8Array, where: string): LossScaleStat
   if (state.success) return state.data;
   throw new TributaryError(
     'TRIB_CHECKPOINT',
-    `${where} loss scale: expected {"scale": above 0, "goodUpdates": whole}, got ${text.slice(0, 80).trim()}. Remove this checkpoint; the one before it is used.`,
+    `${where} loss scale: expected {"scale": above 0, "goodUpdates": integer}, got ${text.slice(0, 80).trim()}. Remove this checkpoint; the one before it is used.`,
   );
 }

@@ -5,7 +5,7 @@ import { compileGraph } from '../engines/compile-graph.js';
 import type { Engine, Executable, Port, Provider } from '../engines/contract/engine.js';
 import type { Graph, Precision } from '../graph/graph.js';
 import { halfConstants } from '../graph/half/half-constants.js';
-import { inHalfPrecision } from '../graph/half/half-precision.js';
+import { toHalfPrecision } from '../graph/half/half-precision.js';
 import { gatherAttention, writeAttention } from '../graph/passes/attention.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
 import { scaleBeforeProduct } from '../graph/passes/scale-before-product.js';
@@ -140,6 +140,6 @@ function samplingForm(
   const constants = halfConstants(modelPath);
   return async (graph) => {
     const lowered = gatherAttention(scaleBeforeProduct(lowerForTraining(graph)));
-    return { graph: inHalfPrecision(writeAttention(lowered), { constants }), fault: null };
+    return { graph: toHalfPrecision(writeAttention(lowered), { constants }), fault: null };
   };
 }

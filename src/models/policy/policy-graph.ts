@@ -7,7 +7,7 @@ import { usesGuidance } from '../diffusion/guided-output.js';
 import type { Engine, GradientRequest } from '../engines/contract/engine.js';
 import type { Graph, Node, Precision } from '../graph/graph.js';
 import { halfConstants } from '../graph/half/half-constants.js';
-import { inHalfPrecision } from '../graph/half/half-precision.js';
+import { toHalfPrecision } from '../graph/half/half-precision.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
 import { addReference } from '../graph/passes/add-reference.js';
 import { gatherAttention, isAttention, writeAttention } from '../graph/passes/attention.js';
@@ -113,7 +113,7 @@ export async function buildPolicyGraph(
   const built = g.build();
   const isNetwork = (node: Node) => network.has(node);
   const graph = isHalf
-    ? inHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
+    ? toHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
     : writeAttention(built);
   return { graph, gradients: derived, component, adapters, weights, surrogate, references };
 }

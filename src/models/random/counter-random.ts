@@ -1,13 +1,13 @@
 /**
- * @file Random numbers as a function of what they are for. A stream is named by its key, so the same group gives the
- * same rollout on whichever worker it lands, however often, and in whatever order.
+ * @file Random numbers as a function of their use. A stream is named by its key, so a group gives the same rollout on any
+ * worker, however often and in whatever order it runs.
  */
 import { TributaryError } from '../../errors.js';
 import { philox4x32 } from './philox.js';
 
 /**
- * What random numbers are drawn for: a closed list. Each purpose has streams of its own; the numbers are part of what
- * makes a seed reproducible, so an entry is never renumbered or used again for something else.
+ * What random numbers are drawn for: a closed list. Each purpose has streams of its own. Reproducibility depends on these
+ * numbers, so an entry is never renumbered or reused for something else.
  */
 export const RANDOM_PURPOSES = {
   'initial-latents': 1,
@@ -30,12 +30,12 @@ export const RANDOM_PURPOSES = {
 
 export type RandomPurpose = keyof typeof RANDOM_PURPOSES;
 
-/** The name of a stream of random numbers. Two streams whose keys differ anywhere never share a counter. */
+/** The name of a stream of random numbers. Streams with different keys never share a counter. */
 export interface RandomKey {
   /** The run's seed: an integer in 0..2^53-1. */
   readonly seed: number;
   readonly purpose: RandomPurpose;
-  /** Group index, or the iteration where there are no groups: 0..2^32-1, default 0. */
+  /** Group index, or the iteration if there are no groups: 0..2^32-1, default 0. */
   readonly group?: number;
   /** Branch within the group: 0..65535, default 0. */
   readonly branch?: number;
@@ -43,7 +43,7 @@ export interface RandomKey {
   readonly step?: number;
 }
 
-/** Reads one stream, front to back. Every method moves on past the numbers it used. */
+/** Reads one stream from front to back. Every method advances past the numbers it used. */
 export interface CounterRandom {
   /** A word: an integer in 0..2^32-1, all equally likely. */
   word(): number;
@@ -53,7 +53,7 @@ export interface CounterRandom {
   uniforms(count: number): Float32Array;
   /**
    * `count` draws from N(0, 1), starting at a fresh block of four words. Box-Muller: words (0, 1) of a block give
-   * elements (4b, 4b+1) as the cosine and sine of one radius, words (2, 3) give (4b+2, 4b+3); what is left of the last
+   * elements (4b, 4b+1) as the cosine and sine of one radius, words (2, 3) give (4b+2, 4b+3); the rest of the last
    * block is dropped. So normal(n) is a prefix of normal(m), n < m, on the same fresh stream. |x| < 6.77.
    */
   normal(count: number): Float32Array;
@@ -67,12 +67,12 @@ const WORD_RANGE = 2 ** 32;
 const UNIT = 1 / WORD_RANGE;
 
 /**
- * Returns the stream of random numbers that belongs to a key, from its start. Nothing is shared between streams, not
- * even between two of the same key: they yield the same numbers.
+ * Returns the stream of random numbers of a key, from its start. Streams share no state: two with the same key yield the same
+ * numbers.
  *
  * Equation: block b of a stream is Philox4x32-10 of the counter (b, group, branch·2^16 + step, purpose) under the
- * 64-bit run seed. A stream repeats after 2^32 blocks. Logarithm, sine and cosine are the JavaScript engine's, so the
- * bytes of `normal` are equal wherever the same version of Node runs.
+ * 64-bit run seed. A stream repeats after 2^32 blocks. Logarithm, sine and cosine are the JavaScript engine's, so the bytes
+ * of `normal` are the same wherever the same version of Node runs.
  *
  * Errors: TRIB_INTERNAL if a part of the key, or a bound, is outside its range.
  *
@@ -122,7 +122,7 @@ export function counterRandom({ seed, purpose, group = 0, branch = 0, step = 0 }
         // The half keeps the logarithm finite: the uniform lies in (0, 1).
         const radius = Math.sqrt(-2 * Math.log((words[i]! + 0.5) * UNIT));
         const angle = 2 * Math.PI * UNIT * words[i + 1]!;
-        // Writes past the end of a typed array are ignored: that drops what is left of the last block.
+        // Writes past the end of a typed array are ignored, which drops the rest of the last block.
         values[start + i] = radius * Math.cos(angle);
         values[start + i + 1] = radius * Math.sin(angle);
       }

@@ -1,6 +1,6 @@
 /**
- * @file The one source of randomness: a bijection on 128-bit counters. It holds no state; streams of numbers are made
- * from it in counter-random.ts.
+ * @file The only source of randomness: a stateless bijection on 128-bit counters. counter-random.ts makes streams of numbers
+ * from it.
  */
 
 const MULTIPLIER_A = 0xd2511f53;
@@ -9,7 +9,7 @@ const WEYL_A = 0x9e3779b9;
 const WEYL_B = 0xbb67ae85;
 const ROUNDS = 10;
 
-/** 2^-16: shifts right by 16 bits in float64, where all the products below are exact (they stay under 2^49). */
+/** 2^-16 shifts right by 16 bits in float64, where all products below are exact (they stay under 2^49). */
 const SHIFT_16 = 1 / 65536;
 const A_HIGH = MULTIPLIER_A >>> 16;
 const A_LOW = MULTIPLIER_A & 0xffff;

@@ -1,7 +1,7 @@
 /**
- * @file Calls across a thread. A thread serves an object of async methods; its owner calls them through a client of the
- * same type. Buffers inside results and transferred arguments move, they are not copied. A thread is asked to stop and
- * finishes what it runs: ending it from outside while native code runs would abort the whole process.
+ * @file Calls between threads. A thread serves an object of async methods; its owner calls them through a client of the same
+ * type. Buffers in results and in transferred arguments are moved, not copied. A thread is asked to stop and first finishes
+ * what it runs: terminating it while native code runs would abort the whole process.
  */
 
 import type { TransferListItem } from 'node:worker_threads';
@@ -9,7 +9,7 @@ import { parentPort, Worker } from 'node:worker_threads';
 import type { ErrorCode } from '../../errors.js';
 import { asTributaryError, TributaryError } from '../../errors.js';
 
-/** Methods that a thread may serve: one argument that can be cloned, and a signal that says when the answer is no longer wanted. */
+/** Methods that a thread may serve: one cloneable argument, and a signal that aborts when the answer is no longer wanted. */
 export type Service<T> = {
   readonly [M in keyof T]: (argument: never, signal: AbortSignal) => Promise<unknown>;
 };
@@ -19,16 +19,16 @@ export type Client<T extends Service<T>> = {
   readonly [M in keyof T]: (argument: Parameters<T[M]>[0], options?: CallOptions) => ReturnType<T[M]>;
 };
 
-export interface CallOptions {
+interface CallOptions {
   /** Aborting rejects the call at once with TRIB_CANCELLED; the thread stops at its next safe point. */
   readonly signal?: AbortSignal | undefined;
-  /** Buffers of the argument that move to the thread; the caller can no longer use them. */
+  /** Buffers of the argument that are moved to the thread; the caller can no longer use them. */
   readonly transfer?: readonly ArrayBuffer[];
 }
 
 export interface ServiceThread<T extends Service<T>> {
   readonly call: Client<T>;
-  /** Lets running calls finish, then ends the thread. Calling it again waits for the same end. */
+  /** Lets running calls finish, then ends the thread. Further calls wait for the same end. */
   close(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ type Request =
 
 type Response =
   | { readonly kind: 'result'; readonly id: number; readonly result: unknown }
-  /** The answer to a call that was canceled: the thread is done with it. */
+  /** The answer to a canceled call: the thread is done with it. */
   | { readonly kind: 'canceled'; readonly id: number }
   | { readonly kind: 'error'; readonly id: number; readonly error: WireError };
 
@@ -49,7 +49,7 @@ interface WireError {
   readonly retryable: boolean;
 }
 
-/** Buffers of every typed array inside a value of plain objects and arrays. Shared buffers and views of a part are left out. */
+/** Collects the buffers of all typed arrays in a value of plain objects, arrays and maps, except shared and partial ones. */
 export function buffersOf(value: unknown, found = new Set<ArrayBuffer>()): Set<ArrayBuffer> {
   if (ArrayBuffer.isView(value)) {
     if (value.buffer instanceof ArrayBuffer && value.byteLength === value.buffer.byteLength)
@@ -70,99 +70,122 @@ export function startThread<T extends Service<T>>(
   name: string,
   workerData?: unknown,
 ): ServiceThread<T> {
-  const worker = new Worker(url, { name, workerData });
-  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
-  // Calls that the thread has not answered, canceled ones included: until it has, it may run native code, and the process
-  // must not end under it.
-  let unanswered = 0;
-  let nextId = 0;
-  let ended: TributaryError | undefined;
-  let closing: Promise<void> | undefined;
-  const exit = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-  let failure: unknown;
-
-  const settle = (id: number) => {
-    const call = waiting.get(id);
-    waiting.delete(id);
-    return call;
+  const thread = new OwnedThread(new Worker(url, { name, workerData }), name);
+  return {
+    call: new Proxy({} as Client<T>, {
+      get: (_, method) => (argument: unknown, options?: CallOptions) =>
+        thread.invoke(String(method), argument, options),
+    }),
+    close: () => thread.close(),
   };
-  worker.on('message', (response: Response) => {
-    unanswered--;
-    if (unanswered === 0 && closing === undefined) worker.unref();
-    const call = settle(response.id);
+}
+
+interface WaitingCall {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A thread as its owner sees it: the calls that wait for an answer, and how the thread ends. */
+class OwnedThread {
+  readonly #worker: Worker;
+  readonly #name: string;
+  readonly #waiting = new Map<number, WaitingCall>();
+  /**
+   * Calls that the thread has not answered, canceled ones included: until it answers, it may run native code, and the process
+   * must not end under it.
+   */
+  #unanswered = 0;
+  #nextId = 0;
+  /** Why calls are rejected from now on. */
+  #ended: TributaryError | undefined;
+  #isClosing = false;
+  readonly #exit: Promise<void>;
+
+  constructor(worker: Worker, name: string) {
+    this.#worker = worker;
+    this.#name = name;
+    let failure: unknown;
+    worker.on('message', (response: Response) => this.#receive(response));
+    worker.on('error', (error) => {
+      failure = error;
+    });
+    this.#exit = new Promise((resolve) =>
+      worker.once('exit', () => {
+        this.#ended ??= endedEarly(name, failure);
+        for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(this.#ended);
+        resolve();
+      }),
+    );
+    worker.unref();
+  }
+
+  invoke(method: string, argument: unknown, { signal, transfer }: CallOptions = {}): Promise<unknown> {
+    if (this.#ended) return Promise.reject(this.#ended);
+    if (signal?.aborted) return Promise.reject(canceled(this.#name, method));
+    const id = this.#nextId++;
+    const onAbort = () => {
+      this.#post({ kind: 'cancel', id });
+      this.#settle(id)?.reject(canceled(this.#name, method));
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const answer = new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#send({ kind: 'call', id, method, argument }, transfer);
+    });
+    return answer.finally(() => signal?.removeEventListener('abort', onAbort));
+  }
+
+  close(): Promise<void> {
+    this.#ended ??= new TributaryError(
+      'TRIB_CANCELLED',
+      `thread "${this.#name}": expected to be open, got a call after close. Start it again.`,
+    );
+    if (!this.#isClosing) {
+      this.#isClosing = true;
+      this.#worker.ref();
+      this.#post({ kind: 'close' });
+    }
+    return this.#exit;
+  }
+
+  #post(request: Request, transfer?: readonly TransferListItem[]): void {
+    this.#worker.postMessage(request, transfer);
+  }
+
+  #send(call: Extract<Request, { kind: 'call' }>, transfer?: readonly ArrayBuffer[]): void {
+    try {
+      // A buffer that was transferred before is detached and would arrive empty; left out, it is an error here.
+      this.#post(
+        call,
+        transfer?.filter(({ byteLength }) => byteLength > 0),
+      );
+    } catch (cause) {
+      this.#settle(call.id)?.reject(unsendable(this.#name, call.method, cause));
+      return;
+    }
+    this.#unanswered++;
+    this.#worker.ref();
+  }
+
+  #receive(response: Response): void {
+    this.#unanswered--;
+    if (this.#unanswered === 0 && !this.#isClosing) this.#worker.unref();
+    const call = this.#settle(response.id);
     if (response.kind === 'result') call?.resolve(response.result);
     if (response.kind === 'error') {
       const { code, message, retryable } = response.error;
       call?.reject(new TributaryError(code, message, { retryable }));
     }
-  });
-  worker.on('error', (error) => {
-    failure = error;
-  });
-  worker.once('exit', () => {
-    ended ??= new TributaryError(
-      'TRIB_THREAD',
-      `thread "${name}": expected to serve until closed, got ${failure instanceof Error ? failure.message : 'an early end'}. Look above for what it wrote; free memory if it was killed.`,
-      {
-        cause: failure,
-      },
-    );
-    for (const id of [...waiting.keys()]) settle(id)?.reject(ended);
-  });
-  worker.unref();
+  }
 
-  const invoke = (method: string, argument: unknown, { signal, transfer }: CallOptions = {}) =>
-    new Promise<unknown>((resolve, reject) => {
-      if (ended) return reject(ended);
-      if (signal?.aborted) return reject(canceled(name, method));
-      const id = nextId++;
-      const onAbort = () => {
-        worker.postMessage({ kind: 'cancel', id } satisfies Request);
-        settle(id)?.reject(canceled(name, method));
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const finish =
-        <V>(deliver: (value: V) => void) =>
-        (value: V) => {
-          signal?.removeEventListener('abort', onAbort);
-          deliver(value);
-        };
-      waiting.set(id, { resolve: finish(resolve), reject: finish(reject) });
-      try {
-        worker.postMessage(
-          { kind: 'call', id, method, argument } satisfies Request,
-          // A buffer moved away before would be sent, and lost on the way; left out, it is an error here.
-          transfer?.filter((buffer) => buffer.byteLength > 0) as TransferListItem[] | undefined,
-        );
-      } catch (cause) {
-        settle(id)?.reject(unsendable(name, method, cause));
-        return;
-      }
-      unanswered++;
-      worker.ref();
-    });
-
-  return {
-    call: new Proxy({} as Client<T>, {
-      get: (_, method) => (argument: unknown, options?: CallOptions) =>
-        invoke(String(method), argument, options),
-    }),
-    close() {
-      ended ??= new TributaryError(
-        'TRIB_CANCELLED',
-        `thread "${name}": expected to be open, got a call after close. Start it again.`,
-      );
-      if (closing === undefined) {
-        closing = exit;
-        worker.ref();
-        worker.postMessage({ kind: 'close' } satisfies Request);
-      }
-      return closing;
-    },
-  };
+  #settle(id: number): WaitingCall | undefined {
+    const call = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return call;
+  }
 }
 
-/** Serves an object's methods to the owner of this thread, until the owner closes it; then `close` runs and the thread ends. */
+/** Serves an object's methods to the owner of this thread until the owner closes it; then runs `close` and ends the thread. */
 export function serveThread<T extends Service<T>>(service: T, close: () => Promise<void>): void {
   const port = parentPort;
   if (!port)
@@ -208,6 +231,15 @@ export function serveThread<T extends Service<T>>(service: T, close: () => Promi
   });
 }
 
+function endedEarly(name: string, cause: unknown): TributaryError {
+  const got = cause instanceof Error ? cause.message : 'an early end';
+  return new TributaryError(
+    'TRIB_THREAD',
+    `thread "${name}": expected to serve until closed, got ${got}. Look above for what it wrote; free memory if it was killed.`,
+    { cause },
+  );
+}
+
 function canceled(name: string, method: string): TributaryError {
   return new TributaryError(
     'TRIB_CANCELLED',
@@ -218,14 +250,14 @@ function canceled(name: string, method: string): TributaryError {
 function unsendable(name: string, method: string, cause: unknown): TributaryError {
   return new TributaryError(
     'TRIB_ENGINE',
-    `thread "${name}" ${method}: expected data that can be sent, got "${cause instanceof Error ? cause.message : String(cause)}". Do not use buffers again that were moved away.`,
+    `thread "${name}" ${method}: expected data that can be sent, got "${cause instanceof Error ? cause.message : String(cause)}". Do not reuse buffers that were transferred.`,
     { cause },
   );
 }
 
 function toWire(error: unknown): WireError {
   const { code, message, retryable, cause } = asTributaryError(error);
-  // A fault of the program is known by its stack alone, which does not survive the way between threads.
+  // A fault of the program is only useful with its stack, which is lost between threads.
   if (code === 'TRIB_INTERNAL' && cause instanceof Error)
     return { code, message: cause.stack ?? cause.message, retryable };
   return { code, message, retryable };

@@ -28,7 +28,7 @@ describe('alphasThatDiffusersLoses', () => {
     const said = alphasThatDiffusersLoses(layersOf(one.alphas));
     if (lost.length === 0) return expect(said).toBe(null);
     expect(said).toContain(
-      `the most frequent of the file, for ${lost.length} with another: "unet.${lost[0]} (`,
+      `the most frequent in the file, for ${lost.length} with another: "unet.${lost[0]} (`,
     );
     expect(said).toContain('write it with --format peft.');
   });

@@ -104,7 +104,7 @@ describe('writeDirectoryAtomic', () => {
 
 describe('writeFault', () => {
   test.each([
-    ['EACCES', 'right to write'],
+    ['EACCES', 'permission to write'],
     ['EROFS', 'read-only'],
     ['ENOSPC', 'disk is full'],
     ['EIO', 'Check the disk'],

@@ -191,7 +191,7 @@ describe('fetchModel', () => {
     };
     expect(await faultOf(() => fetch({ signal: controller.signal, onProgress }))).toEqual([
       'TRIB_CANCELLED',
-      'owner/name: expected to fetch it whole, got a request to stop. Run the same command again: it goes on where it stopped.',
+      'owner/name: expected to fetch it whole, got a request to stop. Run the same command again: it resumes where it stopped.',
     ]);
     expect((await contents(out))[`${UNET}.partial`]).toHaveLength(1000);
     await fetch();
@@ -217,7 +217,7 @@ describe('fetchModel', () => {
     await writeFile(join(out, 'file'), '');
     expect(await faultOf(() => fetch({ out: join(out, 'file') }))).toEqual([
       'TRIB_FILE',
-      expect.stringContaining('file: expected to write it, got EEXIST. A part of the path is a file'),
+      expect.stringContaining('file: expected to write it, got EEXIST. Part of the path is a file'),
     ]);
   });
 });

@@ -35,14 +35,14 @@ describe('openHubModel', () => {
   test('should say that a model needs a token, which may also mean that there is none', async () => {
     expect(await refusal(401, 'RepoNotFound')).toEqual([
       'TRIB_DOWNLOAD',
-      'owner/name: expected a public model, got status 401: it is gated or private, or there is none. Check the name; where it has terms, accept them on HUB/owner/name; then set HF_TOKEN to a token of your account.',
+      'owner/name: expected a public model, got status 401: it is gated or private, or does not exist. Check the name; if it has terms, accept them on HUB/owner/name; then set HF_TOKEN to a token of your account.',
     ]);
   });
 
   test('should say that a token is not taken, or has no access, and never show it', async () => {
     const denied = await refusal(401, 'RepoNotFound', { token: TOKEN });
     const gated = await refusal(403, 'GatedRepo', { token: TOKEN });
-    expect(denied[1]).toContain('expected the hub to take HF_TOKEN, got status 401');
+    expect(denied[1]).toContain('expected the hub to accept HF_TOKEN, got status 401');
     expect(gated[1]).toContain('got status 403: the model is gated. Ask for access on HUB/owner/name');
     expect([...denied, ...gated].join()).not.toContain(TOKEN);
   });

@@ -96,7 +96,7 @@ describe('imageGrid', () => {
   ])('should refuse wrong arguments (%#)', (images, columns, wrong, name) => {
     expect(() => imageGrid(images, columns, { ...options, ...wrong })).toThrowError(
       expect.objectContaining({
-        message: expect.stringContaining(`imageGrid ${name}: expected a whole number`),
+        message: expect.stringContaining(`imageGrid ${name}: expected an integer`),
       }),
     );
   });

@@ -11,7 +11,7 @@ import { createTfjsEngine } from '../../../src/models/engines/tfjs/engine.js';
 import { encodeSafetensors, type SafetensorsTensor } from '../../../src/models/files/safetensors.js';
 import type { Graph, Precision } from '../../../src/models/graph/graph.js';
 import { halfConstants } from '../../../src/models/graph/half/half-constants.js';
-import { inHalfPrecision } from '../../../src/models/graph/half/half-precision.js';
+import { toHalfPrecision } from '../../../src/models/graph/half/half-precision.js';
 import { encodeGraph, encodeGraphApart } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import { freeWeights } from '../../../src/models/graph/weights/free-weights.js';
@@ -226,7 +226,7 @@ describe('weights on disk in half precision', () => {
     const [{ graph }, single] = [await graphOf('F16', untouched, 'float16'), await graphOf('F32')];
     expect([...graph.stored.keys()].sort()).toEqual(LARGE);
     expect(() => encodeGraphApart(graph)).toThrow('expected float32 in its file, got float16');
-    const half = inHalfPrecision(graph, { constants: halfConstants('network') });
+    const half = toHalfPrecision(graph, { constants: halfConstants('network') });
     expect([...half.stored.values()].map(({ type, inFile }) => [type, inFile])).toEqual(
       LARGE.map(() => ['float16', undefined]),
     );
@@ -240,7 +240,7 @@ describe('weights on disk in half precision', () => {
   it('should be rounded once for all graphs where the file has them in single, into shared memory', async () => {
     const { graph } = await graphOf('F32', untouched, 'float16');
     const constants = halfConstants('network');
-    const [first, second] = [inHalfPrecision(graph, { constants }), inHalfPrecision(graph, { constants })];
+    const [first, second] = [toHalfPrecision(graph, { constants }), toHalfPrecision(graph, { constants })];
     expect(first.stored.size).toBe(0);
     const dataOf = (of: Graph) => of.initializers.get('in.weight_float16')?.data;
     expect(dataOf(first)).toBeInstanceOf(Uint16Array);

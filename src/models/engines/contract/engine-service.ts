@@ -1,10 +1,10 @@
-/** @file What the thread of every engine serves: graphs by number, run one at a time. An engine adds how one is opened. */
+/** @file What every engine's thread serves: numbered graphs, run one at a time. An engine adds how to open one. */
 
 import { TributaryError } from '../../../errors.js';
 import { buffersOf, type Client } from '../../threads/thread.js';
 import type { CompileOptions, Executable, GraphDescription, Tensors } from './engine.js';
 
-export interface CompiledGraph extends GraphDescription {
+interface CompiledGraph extends GraphDescription {
   readonly id: number;
 }
 
@@ -20,7 +20,7 @@ export type EngineService = {
 export interface OpenGraph {
   readonly description: GraphDescription;
   hold(feeds: Tensors): void;
-  /** Outputs are fresh arrays. */
+  /** Returns fresh arrays. */
   run(feeds: Tensors): Promise<Tensors>;
   release(): Promise<void>;
 }
@@ -28,11 +28,11 @@ export interface OpenGraph {
 /** Opens a graph from the arguments of `Engine.compile`. */
 export type OpenModel = (model: Uint8Array, options: CompileOptions) => Promise<OpenGraph>;
 
-/** Returns the service over a way to open graphs, and what frees all of them. */
+/** Returns a service that opens graphs with `open`, and a function that frees all of them. */
 export function createEngineService(open: OpenModel): { service: EngineService; close: () => Promise<void> } {
   const graphs = new Map<number, { readonly graph: OpenGraph; readonly label: string }>();
   let nextId = 0;
-  // One run at a time: a graph already uses all the threads it may.
+  // One run at a time: a single graph already uses all the threads it is allowed.
   let queue: Promise<unknown> = Promise.resolve();
 
   function find(id: number) {
@@ -57,12 +57,12 @@ export function createEngineService(open: OpenModel): { service: EngineService; 
     async run({ id, feeds }, signal) {
       const { graph, label } = find(id);
       const turn = queue.then(async () => {
-        // A cancellation that came during the run before this one is still among the thread's messages: let it in.
+        // A cancellation that came during the previous run is still in the thread's message queue: let it in.
         await new Promise(setImmediate);
         if (signal.aborted)
           throw new TributaryError(
             'TRIB_CANCELLED',
-            `${label}: expected to run, got canceled while waiting. Run it again if it is still wanted.`,
+            `${label}: expected to run, got canceled while waiting. Run it again if you still want it.`,
           );
         return graph.run(feeds);
       });

@@ -1,4 +1,4 @@
-/** @file The thread that holds onnxruntime's sessions. Its native calls block, which is why they live here. */
+/** @file The thread that holds onnxruntime's sessions, because its native calls block. */
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,14 +10,14 @@ import type { EngineService, OpenModel } from '../contract/engine-service.js';
 import { createEngineService } from '../contract/engine-service.js';
 import { openSession, ports, runSession } from './session.js';
 
-/** The calls that this engine's thread answers beside those of every engine. */
+/** The calls that this engine's thread answers, in addition to those of every engine. */
 export type OnnxRuntimeService = EngineService & {
   simplify(request: { model: Uint8Array; label: string }): Promise<Uint8Array>;
   outputPorts(request: { model: Uint8Array; label: string }): Promise<readonly Port[]>;
 };
 
 const engineOptions = workerData as EngineOptions;
-/** For graphs that are only looked at. */
+/** For graphs that are only inspected. */
 const onTheCpu: EngineOptions = { ...engineOptions, providers: ['cpu'] };
 
 const openModel: OpenModel = async (model, { optimization = 'all', ...options }) => {

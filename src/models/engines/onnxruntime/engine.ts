@@ -1,4 +1,4 @@
-/** @file The onnxruntime engine as its owner sees it. */
+/** @file The onnxruntime engine, from its owner's side. */
 
 import { startThread } from '../../threads/thread.js';
 import type { Engine, EngineOptions } from '../contract/engine.js';
@@ -6,8 +6,8 @@ import { compileInThread } from '../contract/engine-service.js';
 import type { OnnxRuntimeService } from './engine-thread.js';
 
 /**
- * Starts an onnxruntime engine in a thread of its own. Runs of one engine go one after another; start several engines to
- * run graphs side by side.
+ * Starts an onnxruntime engine in a thread of its own. One engine runs one graph at a time; start several to run graphs in
+ * parallel.
  */
 export function createOnnxRuntimeEngine(options: EngineOptions): Engine {
   const { call, close } = startThread<OnnxRuntimeService>(

@@ -7,20 +7,20 @@ import type { EngineOptions, OnnxRuntimeProvider, Port, Tensors } from '../contr
 
 const LEVELS = { none: 'disabled', basic: 'basic', all: 'all' } as const;
 
-/** What onnxruntime says of a model that no provider can open (1.30). */
+/** What onnxruntime (1.30) says about a model that no provider can open. */
 const MODEL_FAULT =
   /protobuf parsing failed|Model data pointer is null|This is an invalid model|Load model .* failed/;
-/** What it says where a provider's library, driver or device is missing (1.30). */
+/** What it says if a provider's library, driver or device is missing. */
 const PROVIDER_ABSENT =
   /backend not found|Failed to load shared library|cannot open shared object|Failed to get a WebGPU adapter|no CUDA-capable device|CUDA driver version is insufficient|not enabled in this build/;
 
-/** What it says where a provider does not take every node, and none may go to the CPU (1.30). */
+/** What it says if a provider does not take every node, and none may go to the CPU. */
 const LEFT_TO_CPU = /graph nodes that are assigned to the default CPU EP/;
 
-// Its own lines on stderr repeat, in its own words, what is thrown here as an error.
+// What it prints on stderr is thrown here as an error anyway.
 ort.env.logLevel = 'fatal';
 
-export interface SessionOptions {
+interface SessionOptions {
   readonly optimization: keyof typeof LEVELS;
   readonly label: string;
   /** Weights outside the model, by location. */
@@ -31,15 +31,15 @@ export interface SessionOptions {
   readonly optimizedModelPath?: string;
 }
 
-export interface OpenSession {
+interface OpenSession {
   readonly session: ort.InferenceSession;
   readonly provider: OnnxRuntimeProvider;
   readonly fallbacks: readonly string[];
 }
 
 /**
- * Opens a session on the first provider that takes the model. On WebGPU it is tried without any node on the CPU first: a
- * model that crosses over in its middle is slower than it looks, and that is said among the fallbacks.
+ * Opens a session on the first provider that takes the model. WebGPU is first tried without any node on the CPU: a model that
+ * moves to the CPU halfway is slower than it looks, and `fallbacks` says so.
  */
 export async function openSession(
   model: Uint8Array,
@@ -50,13 +50,14 @@ export async function openSession(
   for (const provider of engine.providers) {
     try {
       if (provider === 'webgpu') {
-        const alone = await createAlone(model, provider, engine, options);
+        const alone = await createAlone(model, engine, options);
         if (alone) return { session: alone, provider, fallbacks };
         fallbacks.push(
           `provider ${provider} does not have every operator of ${options.label}: some run on the CPU, and tensors cross over`,
         );
       }
-      return { session: await create(model, provider, engine, options), provider, fallbacks };
+      const session = await create(model, { ...options, provider, threads: engine.threads });
+      return { session, provider, fallbacks };
     } catch (cause) {
       const reason = reasonOf(cause);
       if (provider === 'cpu' || MODEL_FAULT.test(reason)) {
@@ -77,62 +78,57 @@ export async function openSession(
   );
 }
 
-/** A session whose nodes all run on the provider; undefined where it cannot have them all. */
+/** Creates a session whose nodes all run on WebGPU; undefined if it does not have every operator. */
 async function createAlone(
   model: Uint8Array,
-  provider: OnnxRuntimeProvider,
-  engine: EngineOptions,
+  { threads }: EngineOptions,
   options: SessionOptions,
 ): Promise<ort.InferenceSession | undefined> {
   try {
-    return await create(model, provider, engine, options, { disable_cpu_ep_fallback: '1' });
+    const entries = { disable_cpu_ep_fallback: '1' };
+    return await create(model, { ...options, provider: 'webgpu', threads, entries });
   } catch (cause) {
     if (LEFT_TO_CPU.test(reasonOf(cause))) return undefined;
     throw cause;
   }
 }
 
+interface CreateOptions extends SessionOptions {
+  readonly provider: OnnxRuntimeProvider;
+  readonly threads: number;
+  /** More entries of onnxruntime's session config. */
+  readonly entries?: Readonly<Record<string, string>>;
+}
+
 /**
- * On the CPU, a model with weights in files gives up some speed for memory: the layout of kernels that suits the caches best,
- * which is one more copy of them, and the arena, which keeps as much as it ever needed in pieces that no longer fit.
+ * Creates a session. On the CPU, a model with weights in files trades speed for memory: it does without the cache-friendly
+ * layout of kernels, which is another copy of them, and without the arena, which never gives memory back.
  */
-function create(
-  model: Uint8Array,
-  provider: OnnxRuntimeProvider,
-  engine: EngineOptions,
-  options: SessionOptions,
-  entries: Readonly<Record<string, string>> = {},
-): Promise<ort.InferenceSession> {
+function create(model: Uint8Array, options: CreateOptions): Promise<ort.InferenceSession> {
+  const { provider, threads, optimization, externalData, optimizedModelPath } = options;
   const isMapped = options.weightsFolder !== undefined && provider === 'cpu';
-  const level = isMapped && options.optimization === 'all' ? 'extended' : LEVELS[options.optimization];
+  const level = isMapped && optimization === 'all' ? 'extended' : LEVELS[optimization];
   return ort.InferenceSession.create(model, {
     executionProviders: [provider],
-    intraOpNumThreads: engine.threads,
+    intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: level,
     logSeverityLevel: 4,
-    ...(options.externalData?.size
-      ? { externalData: [...options.externalData].map(([path, data]) => ({ path, data })) }
-      : {}),
-    ...(options.optimizedModelPath === undefined
-      ? {}
-      : { optimizedModelFilePath: options.optimizedModelPath }),
+    ...(externalData?.size && { externalData: [...externalData].map(([path, data]) => ({ path, data })) }),
+    ...(optimizedModelPath !== undefined && { optimizedModelFilePath: optimizedModelPath }),
     extra: {
-      session: { ...entries, ...mappedWeights(options, provider) },
-      // MatMul + Add would become Gemm under another name, and LoRA finds its targets by the name of the MatMul.
-      ...(options.optimization === 'basic'
-        ? { optimization: { disable_specified_optimizers: 'MatMulAddFusion' } }
-        : {}),
+      session: { ...options.entries, ...mappedWeights(options) },
+      // MatMul + Add would become a Gemm with another name, and LoRA finds its targets by the name of the MatMul.
+      ...(optimization === 'basic' && {
+        optimization: { disable_specified_optimizers: 'MatMulAddFusion' },
+      }),
     },
-    ...(isMapped ? { enableCpuMemArena: false, enableMemPattern: false } : {}),
+    ...(isMapped && { enableCpuMemArena: false, enableMemPattern: false }),
   });
 }
 
-/** On the CPU weights are used where they lie in the mapped file: packed for speed, every session would have a copy of its own. */
-function mappedWeights(
-  { weightsFolder }: SessionOptions,
-  provider: OnnxRuntimeProvider,
-): Record<string, string> {
+/** On the CPU, weights are used in place in the mapped file: prepacking would give every session a copy of its own. */
+function mappedWeights({ weightsFolder, provider }: CreateOptions): Record<string, string> {
   if (weightsFolder === undefined) return {};
   return {
     model_external_initializers_file_folder_path: weightsFolder,
@@ -140,7 +136,7 @@ function mappedWeights(
   };
 }
 
-/** Runs a session; outputs are fresh arrays. */
+/** Runs a session; returns fresh arrays. */
 export async function runSession(open: OpenSession, feeds: Tensors, label: string): Promise<Tensors> {
   let results: ort.InferenceSession.OnnxValueMapType;
   try {
@@ -177,7 +173,7 @@ function fromOrt(value: ort.Tensor): Tensor {
   };
 }
 
-/** What onnxruntime said, in one line, without the place in its source that it puts in front. */
+/** onnxruntime's message as one line, without the source location that it puts in front. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message

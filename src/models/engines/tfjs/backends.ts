@@ -1,4 +1,4 @@
-/** @file The backends of TensorFlow.js, loaded when they are wanted: none of its packages need be installed. */
+/** @file The backends of TensorFlow.js, loaded on demand: none of its packages has to be installed. */
 
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -7,18 +7,18 @@ import type { TfjsBackend, TfjsOptions } from '../contract/engine.js';
 import type { Tf } from './ops/op.js';
 import { replaceWasmKernels } from './wasm-kernels.js';
 
-/** Adds what the engine needs on every machine. */
+/** Installs what the engine needs on any machine. */
 export const INSTALL_COMMAND = 'npm install @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0';
 
-// The packages are CommonJS whose ES modules Node cannot load; only the bundle of the umbrella package has the gradients.
+// Node cannot load the ES modules of these packages, and only the bundle of the umbrella package has the gradients.
 const require = createRequire(import.meta.url);
 
 interface Candidate {
-  /** The name under which its package registers it. */
+  /** The name that its package registers it under. */
   readonly registeredAs: string;
   /** Loads the package. */
   readonly load: (options: TfjsOptions) => void;
-  /** Called when the backend is in use. */
+  /** Called once the backend is in use. */
   readonly started?: (tf: Tf) => void;
 }
 
@@ -50,13 +50,14 @@ const CANDIDATES: Readonly<Record<TfjsBackend, Candidate>> = {
 export interface OpenBackend {
   readonly tf: Tf;
   readonly backend: TfjsBackend;
-  /** Why those before it could not be used. */
+  /** Why earlier backends could not be used. */
   readonly fallbacks: readonly string[];
 }
 
 /**
- * Loads TensorFlow.js with the first backend that is there.
- * @throws TRIB_PROVIDER when there is none, or no TensorFlow.js; the command that adds it is named.
+ * Loads TensorFlow.js with the first backend that is available.
+ *
+ * Errors: TRIB_PROVIDER, naming the command that installs it, if there is no backend or no TensorFlow.js.
  */
 export async function openBackend(options: TfjsOptions): Promise<OpenBackend> {
   const tf = loadLibrary();
@@ -81,7 +82,7 @@ export async function openBackend(options: TfjsOptions): Promise<OpenBackend> {
 function loadLibrary(): Tf {
   try {
     const tf = require('@tensorflow/tfjs') as Tf;
-    // Without its checks of every step, and without the advice that it prints in Node.
+    // Turns off its checks of every step, and the advice that it prints in Node.
     tf.enableProdMode();
     return tf;
   } catch (cause) {
@@ -103,8 +104,8 @@ function restoreNodeFunctions(): void {
   util.isArray ??= Array.isArray;
 }
 
-/** The first line: the rest of what a failed `require` says is a stack. */
+/** The first line: the rest of what a failed `require` says is a stack trace. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return (message.split('\n')[0] ?? '').replace(/\.$/, '');
+  return message.replace(/\n.*/s, '').replace(/\.$/, '');
 }

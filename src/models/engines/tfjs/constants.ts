@@ -1,4 +1,4 @@
-/** @file The constants of a program on the backend: uploaded when a run first needs them, and kept for all later ones. */
+/** @file The constants of a program on the backend, uploaded when a run first needs them and kept for later runs. */
 
 import type { Tensor } from '../../tensor.js';
 import type { Tf, TfTensor } from './ops/op.js';
@@ -14,7 +14,7 @@ export class Constants {
     this.#tensors = tensors;
   }
 
-  /** What the model says, or `undefined` where the name is not that of a constant. */
+  /** The constant as the model has it; undefined if the name is not that of a constant. */
   find(name: string): Tensor | undefined {
     return this.#tensors.get(name);
   }

@@ -1,4 +1,4 @@
-/** @file The thread that holds TensorFlow.js: its kernels block, which is why they live here. */
+/** @file The thread that holds TensorFlow.js, because its kernels block. */
 
 import { workerData } from 'node:worker_threads';
 import { serveThread } from '../../threads/thread.js';
@@ -9,9 +9,9 @@ import type { OpenBackend } from './backends.js';
 import { openBackend } from './backends.js';
 import { openGraph } from './session.js';
 
-/** The calls that this engine's thread answers beside those of every engine. */
+/** The calls that this engine's thread answers, in addition to those of every engine. */
 export type TfjsService = EngineService & {
-  /** Tensors that the backend holds. */
+  /** Counts the tensors that the backend holds. */
   countTensors(request: undefined): Promise<number>;
 };
 

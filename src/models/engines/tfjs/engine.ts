@@ -1,4 +1,4 @@
-/** @file The TensorFlow.js engine as its owner sees it. */
+/** @file The TensorFlow.js engine, from its owner's side. */
 
 import { startThread } from '../../threads/thread.js';
 import type { Engine, TfjsOptions } from '../contract/engine.js';
@@ -7,17 +7,16 @@ import { createOnnxRuntimeEngine } from '../onnxruntime/engine.js';
 import type { TfjsService } from './engine-thread.js';
 
 export interface TfjsEngine extends Engine {
-  /** Tensors that the backend holds: weights, held feeds, and nothing of the runs that are over. */
+  /** Counts the tensors that the backend holds: weights and held feeds, nothing of finished runs. */
   countTensors(): Promise<number>;
 }
 
 /**
- * Starts a TensorFlow.js engine in a thread of its own: it interprets graphs operator by operator, and differentiates them
- * by the library's tape (`gradients: tape`), so that two derivations of every gradient check each other. Runs go one after
- * another.
+ * Starts a TensorFlow.js engine in a thread of its own. It interprets graphs operator by operator, one run at a time, and
+ * differentiates them with the library's tape (`gradients: tape`), so that two derivations of every gradient check each
+ * other.
  *
- * Constants are folded and shapes inferred by onnxruntime's CPU library, which is started where that is asked for: both
- * concern the model and not what runs it.
+ * `simplify` and `outputPorts` concern the model, not what runs it: onnxruntime's CPU library does both, started on demand.
  */
 export function createTfjsEngine(options: TfjsOptions): TfjsEngine {
   const thread = startThread<TfjsService>(new URL('./engine-thread.js', import.meta.url), 'tfjs', options);

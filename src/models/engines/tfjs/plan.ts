@@ -1,4 +1,4 @@
-/** @file In which order the steps of a program run, what is on the tape of gradients, and when a value is freed. */
+/** @file The order in which a program's steps run, which of them the gradient tape records, and when values are freed. */
 
 import type { GradientRequest } from '../contract/engine.js';
 import type { Program, Step } from './program.js';
@@ -9,16 +9,17 @@ export interface PlannedStep extends Step {
 }
 
 export interface Plan {
-  /** What no parameter reaches: the tape would only keep it in memory. */
+  /** Steps that depend on no parameter: the tape would only keep their values in memory. */
   readonly untaped: readonly PlannedStep[];
   readonly taped: readonly PlannedStep[];
   /** Values through which a gradient flows to a parameter. */
   readonly differentiated: ReadonlySet<string>;
 }
 
-/** Plans a run; without gradients nothing is taped. */
+/** Plans a run. Without gradients nothing is taped. */
 export function planRun({ steps, outputs }: Program, gradients: GradientRequest | undefined): Plan {
-  const reached = descendants(steps, gradients?.parameters ?? [], []);
+  const { parameters, barriers } = gradients ?? { parameters: [], barriers: [] };
+  const reached = descendants(steps, parameters, []);
   const isTaped = (step: Step) => step.outputs.some((name) => reached.has(name));
   const order = [...steps.filter((step) => !isTaped(step)), ...steps.filter(isTaped)];
   const kept = new Set(outputs.map(({ name }) => name));
@@ -27,7 +28,7 @@ export function planRun({ steps, outputs }: Program, gradients: GradientRequest 
     .toReversed()
     .map((step): PlannedStep => {
       const names = [...step.inputs, ...step.outputs];
-      const frees = names.filter((name, at) => !isReadLater.has(name) && names.indexOf(name) === at);
+      const frees = names.filter((name, index) => !isReadLater.has(name) && names.indexOf(name) === index);
       for (const name of names) isReadLater.add(name);
       return { ...step, frees: frees.filter((name) => !kept.has(name)) };
     })
@@ -35,11 +36,11 @@ export function planRun({ steps, outputs }: Program, gradients: GradientRequest 
   return {
     untaped: planned.filter((step) => !isTaped(step)),
     taped: planned.filter(isTaped),
-    differentiated: descendants(steps, gradients?.parameters ?? [], gradients?.barriers ?? []),
+    differentiated: descendants(steps, parameters, barriers),
   };
 }
 
-/** Names of the values that depend on some others, other than through a barrier. */
+/** Names of the values that depend on the sources, unless only through a barrier. */
 function descendants(
   steps: readonly Step[],
   sources: readonly string[],

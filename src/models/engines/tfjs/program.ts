@@ -1,5 +1,6 @@
-/** @file An ONNX model as the tfjs engine runs it: steps in order. Shapes are not needed, they come with the tensors. */
+/** @file An ONNX model as steps in order, which the tfjs engine runs. Shapes come with the tensors. */
 
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { readPart } from '../../files/read-bytes.js';
 import type { Attributes } from '../../graph/graph.js';
@@ -31,7 +32,8 @@ export interface Program {
 
 /**
  * Reads a model.
- * @throws TRIB_ENGINE when it is not a whole model, or has an operator that the engine does not know, naming the node.
+ *
+ * Errors: TRIB_ENGINE, naming the node, if the model is not whole or has an operator that the engine does not know.
  */
 export function readProgram(bytes: Uint8Array, weights: OutsideWeights, label: string): Program {
   try {
@@ -44,7 +46,7 @@ export function readProgram(bytes: Uint8Array, weights: OutsideWeights, label: s
         node.attribute.map((attribute) => [attribute.name, toAttribute(attribute, label)]),
       );
       if (node.opType === 'Constant' && attributes.value?.kind === 'tensor') {
-        constants.set(node.output[0] ?? '', attributes.value.value);
+        constants.set(at(node.output, 0), attributes.value.value);
         return [];
       }
       const name = node.name || `${node.opType}_${index}`;
@@ -75,8 +77,8 @@ function portsOf(graph: GraphProto, constants: ReadonlyMap<string, Tensor>, labe
   };
 }
 
-/** Weights that lie outside of a model: in memory by the location that it names, else in files of a folder. */
-export type OutsideWeights = Pick<CompileOptions, 'externalData' | 'weightsFolder'>;
+/** Weights outside a model: in memory by the location that it names, otherwise in files of a folder. */
+type OutsideWeights = Pick<CompileOptions, 'externalData' | 'weightsFolder'>;
 
 function constantOf(
   proto: TensorProto,
@@ -95,7 +97,7 @@ function constantOf(
   }
   throw new TributaryError(
     'TRIB_MODEL',
-    `${where}: expected its data under the name "${location}", got none. Hand it over with the model.`,
+    `${where}: expected its data under the name "${location}", got none. Pass it along with the model.`,
   );
 }
 

@@ -1,4 +1,4 @@
-/** @file The interpreter: applies one step after another, and does once what every operator would have to remember. */
+/** @file The interpreter: applies one step after another, and takes care of memory and errors for every operator. */
 
 import { TributaryError } from '../../../errors.js';
 import { toIntegers } from '../../tensor.js';
@@ -8,24 +8,25 @@ import type { PlannedStep } from './plan.js';
 
 export interface Scope {
   readonly tf: Tf;
-  /** Feeds, and what the steps have made of them, by name. */
+  /** Feeds and the outputs of steps, by name. */
   readonly values: Map<string, TfTensor>;
   readonly constants: Constants;
   /** Feeds, which a run does not free. */
   readonly feeds: ReadonlySet<string>;
   readonly differentiated: ReadonlySet<string>;
-  /** Called with what a step has made; may put another tensor in its place. */
+  /** Called with each output of a step; returns the tensor to use. */
   readonly made?: (name: string, tensor: TfTensor) => TfTensor;
 }
 
 /**
- * Runs steps: intermediates of an operator are freed behind it, values behind their last use.
- * @throws TRIB_ENGINE, with operator and node in front of what TensorFlow.js says.
+ * Runs steps. An operator's intermediates are freed after it, values after their last use.
+ *
+ * Errors: TRIB_ENGINE, with operator and node in front of what TensorFlow.js says.
  */
 export function runSteps(scope: Scope, steps: readonly PlannedStep[]): void {
   const { values, feeds, made = (_, tensor) => tensor } = scope;
   for (const step of steps) {
-    const outputs = applied(scope, step);
+    const outputs = apply(scope, step);
     for (const [index, name] of step.outputs.entries()) {
       const output = outputs[index];
       if (output && name !== '') values.set(name, made(name, output));
@@ -38,7 +39,7 @@ export function runSteps(scope: Scope, steps: readonly PlannedStep[]): void {
   }
 }
 
-function applied(scope: Scope, step: PlannedStep): readonly TfTensor[] {
+function apply(scope: Scope, step: PlannedStep): readonly TfTensor[] {
   const { tf } = scope;
   try {
     return tf.tidy(() => {
@@ -46,7 +47,7 @@ function applied(scope: Scope, step: PlannedStep): readonly TfTensor[] {
       const result = step.apply(application);
       const outputs: readonly TfTensor[] = Array.isArray(result) ? result : [result as TfTensor];
       const given = new Set(step.inputs.map((name) => scope.values.get(name)));
-      // An input that is passed on must outlive the input.
+      // An output that is one of the inputs must outlive it.
       return outputs.map((output) => (given.has(output) || output.kept ? tf.clone(output) : output));
     });
   } catch (cause) {

@@ -1,5 +1,6 @@
-/** @file One graph on TensorFlow.js, in the thread that calls it: feeds in, steps run, gradients taken, results out. */
+/** @file One graph on TensorFlow.js: uploads feeds, runs the steps, takes gradients, downloads results. */
 
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import type { ElementType, Tensor } from '../../tensor.js';
 import { elementCount, float32 } from '../../tensor.js';
@@ -12,7 +13,7 @@ import type { Plan } from './plan.js';
 import { planRun } from './plan.js';
 import { readProgram } from './program.js';
 import { runSteps, type Scope } from './run-steps.js';
-import { taped } from './tape.js';
+import { gradientsOf } from './tape.js';
 import { download, upload } from './tensors.js';
 
 /** Opens a graph on a backend. */
@@ -40,9 +41,9 @@ export function openGraph(
       feeds: new Set(values.keys()),
       differentiated: plan.differentiated,
     };
-    const results = () => downloaded(program.outputs, scope);
+    const results = () => downloadAll(program.outputs, scope);
     runSteps(scope, plan.untaped);
-    return gradients ? differentiated(scope, plan, gradients, results) : results();
+    return gradients ? differentiate(scope, plan, gradients, results) : results();
   }
 
   return {
@@ -60,7 +61,7 @@ export function openGraph(
     },
     async run(feeds) {
       try {
-        // The library hands containers of tensors through, and gives back whatever else it is given.
+        // `tidy` returns tensors only, and containers of them.
         let results: Tensors = {};
         tf.tidy(() => {
           results = run(feeds);
@@ -78,8 +79,8 @@ export function openGraph(
   };
 }
 
-/** Runs the taped steps and adds the gradients to what they give. */
-function differentiated(
+/** Runs the taped steps and adds the gradients to their results. */
+function differentiate(
   scope: Scope,
   { taped: steps }: Plan,
   { loss, parameters, barriers }: GradientRequest,
@@ -87,7 +88,7 @@ function differentiated(
 ): Tensors {
   let outputs: Tensors = {};
   const sources = parameters.map((name) => scope.values.get(name) as TfTensor);
-  const gradients = taped(scope.tf, sources, (cut) => {
+  const gradients = gradientsOf(scope.tf, sources, (cut) => {
     const made = (name: string, tensor: TfTensor) => (barriers.includes(name) ? cut(tensor) : tensor);
     runSteps({ ...scope, made }, steps);
     outputs = results();
@@ -97,7 +98,7 @@ function differentiated(
     ...outputs,
     ...Object.fromEntries(
       parameters.map((name, index) => {
-        const { shape } = sources[index] as TfTensor;
+        const { shape } = at(sources, index);
         const gradient = gradients[index];
         const zeros = () => float32(new Float32Array(elementCount(shape)), shape);
         return [`gradient:${name}`, gradient ? download(gradient, 'float32') : zeros()];
@@ -116,12 +117,13 @@ function resultOf({ values, constants }: Pick<Scope, 'values' | 'constants'>, na
   );
 }
 
-function downloaded(outputs: readonly Port[], scope: Scope): Tensors {
+function downloadAll(outputs: readonly Port[], scope: Scope): Tensors {
   return Object.fromEntries(outputs.map(({ name, type }) => [name, download(resultOf(scope, name), type)]));
 }
 
 function gradientPorts(inputs: readonly Port[], gradients: GradientRequest | undefined): Port[] {
-  return (gradients?.parameters ?? []).flatMap((parameter) => {
+  if (!gradients) return [];
+  return gradients.parameters.flatMap((parameter) => {
     const port = inputs.find(({ name }) => name === parameter);
     return port ? [{ ...port, name: `gradient:${parameter}` }] : [];
   });
@@ -149,7 +151,7 @@ function faultOf({ type, shape }: Port, feed: Tensor<ElementType>): string | und
   return feed.data.length === count ? undefined : `expected ${count} elements, got ${feed.data.length}`;
 }
 
-/** Puts the graph's label in front. */
+/** Puts the graph's label in front of the message. */
 function inGraph(label: string, cause: unknown): unknown {
   if (!(cause instanceof TributaryError)) return cause;
   return new TributaryError(cause.code, `${label}: ${cause.message}`, { cause });

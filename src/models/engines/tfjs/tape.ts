@@ -1,17 +1,18 @@
-/** @file The automatic differentiation of TensorFlow.js. */
+/** @file TensorFlow.js's automatic differentiation. */
 
 import { TributaryError } from '../../../errors.js';
 import type { Tf, TfTensor } from './ops/op.js';
 
 /**
- * The gradients of a scalar with respect to tensors, `undefined` for those that it does not depend on. Call it inside of
+ * Returns the gradients of a scalar with respect to tensors, `undefined` for those that it does not depend on. Call it inside
  * `tidy`.
  *
- * @param forward computes the scalar. What goes through the `cut` that it is given gets no gradient: TensorFlow.js has no
- *   such operator, but a variable is a new tensor over the same data, of which the tape knows nothing.
- * @throws TRIB_ENGINE where the backend lacks the kernel of a gradient, naming it.
+ * Errors: TRIB_ENGINE, naming the kernel, if the backend lacks one that a gradient needs.
+ *
+ * @param forward computes the scalar. No gradient flows through `cut`, its argument: TensorFlow.js has no such operator, but
+ *   a variable is a new tensor over the same data that the tape does not know.
  */
-export function taped(
+export function gradientsOf(
   tf: Tf,
   sources: readonly TfTensor[],
   forward: (cut: (tensor: TfTensor) => TfTensor) => TfTensor,
@@ -25,10 +26,12 @@ export function taped(
     return variable;
   };
   try {
-    // Parameters that the loss does not depend on are no error here.
+    // Allows parameters that the loss does not depend on.
     return engine.gradients(() => forward(cut), [...sources], undefined, true).grads;
   } catch (cause) {
-    for (const { saved } of engine.state.activeTape ?? []) for (const tensor of saved ?? []) tensor.dispose();
+    for (const { saved } of engine.state.activeTape ?? []) {
+      for (const tensor of saved ?? []) tensor.dispose();
+    }
     if (cause instanceof TributaryError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new TributaryError(

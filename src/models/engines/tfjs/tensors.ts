@@ -1,4 +1,4 @@
-/** @file Tensors on their way into TensorFlow.js and back. It has float32, int32 and truth values. */
+/** @file Tensors into TensorFlow.js and back. It has float32, int32 and booleans. */
 
 import { TributaryError } from '../../../errors.js';
 import type { ElementType, Tensor } from '../../tensor.js';
@@ -6,7 +6,8 @@ import type { Tf, TfTensor } from './ops/op.js';
 
 /**
  * Uploads a tensor; int64 and uint8 become int32.
- * @throws TRIB_ENGINE for float16 and float64, and for integers beyond 32 bits.
+ *
+ * Errors: TRIB_ENGINE for float16 and float64, and for integers beyond 32 bits.
  */
 export function upload(tf: Tf, { type, data, shape }: Tensor, name: string): TfTensor {
   const sizes = [...shape];
@@ -18,31 +19,31 @@ export function upload(tf: Tf, { type, data, shape }: Tensor, name: string): TfT
     case 'uint8':
       return tf.tensor(Int32Array.from(data as Uint8Array), sizes, 'int32');
     case 'int64':
-      return tf.tensor(narrowed(data as BigInt64Array, name), sizes, 'int32');
+      return tf.tensor(toInt32(data as BigInt64Array, name), sizes, 'int32');
     case 'bool':
       return tf.tensor(data as Uint8Array, sizes, 'bool');
     case 'float16':
     case 'float64':
       throw new TributaryError(
         'TRIB_ENGINE',
-        `tensor "${name}": expected float32, integers or truth values, which are what tfjs has, got ${type}. Export the model in float32.`,
+        `tensor "${name}": expected float32, integers or booleans, which are what tfjs has, got ${type}. Export the model in float32.`,
       );
     default:
       return type satisfies never;
   }
 }
 
-function narrowed(values: BigInt64Array, name: string): Int32Array {
+function toInt32(values: BigInt64Array, name: string): Int32Array {
   return Int32Array.from(values, (value) => {
     if (BigInt.asIntN(32, value) === value) return Number(value);
     throw new TributaryError(
       'TRIB_ENGINE',
-      `tensor "${name}": expected integers of 32 bits, which is what tfjs has, got ${value}. Use the engine onnxruntime.`,
+      `tensor "${name}": expected 32-bit integers, which are what tfjs has, got ${value}. Use the engine onnxruntime.`,
     );
   });
 }
 
-/** Downloads a tensor as the element type that its port declares, into an array of its own. */
+/** Downloads a tensor into an array of its own, as the element type that its port declares. */
 export function download(tensor: TfTensor, type: ElementType): Tensor {
   const shape = [...tensor.shape];
   const data = tensor.dataSync();
@@ -60,7 +61,7 @@ export function download(tensor: TfTensor, type: ElementType): Tensor {
     case 'float64':
       throw new TributaryError(
         'TRIB_ENGINE',
-        `graph output: expected float32, integers or truth values, which are what tfjs has, got ${type}. Export the model in float32.`,
+        `graph output: expected float32, integers or booleans, which are what tfjs has, got ${type}. Export the model in float32.`,
       );
     default:
       return type satisfies never;

@@ -1,44 +1,44 @@
 /**
- * @file Kernels of the backend wasm that are made of its other kernels. Its own take many times as long where a factor of a
- * product is transposed, and for the gradient of a convolution; and they add up one element after another, which loses
- * digits (docs/decisions/graph.md, 100).
+ * @file Kernels of the wasm backend, rebuilt from its other kernels. Its own are many times slower for products with a
+ * transposed factor and for the gradient of a convolution, and they add up one element after another, which loses digits
+ * (docs/decisions/graph.md, 100).
  */
 
+import { at } from '../../../at.js';
 import { elementCount } from '../../tensor.js';
 import type { Tf, TfTensor } from './ops/op.js';
-import { spaced } from './ops/windows.js';
+import { spreadOut } from './ops/windows.js';
 
 type Pictures = import('@tensorflow/tfjs').Tensor4D;
 
-/** A call of a kernel by an operator of TensorFlow.js. */
+/** A kernel call by an operator of TensorFlow.js. */
 interface Call {
   readonly inputs: Readonly<Record<string, TfTensor>>;
   readonly attrs: Readonly<Record<string, unknown>>;
-  /** The kernel as it was. */
-  readonly before: () => TfTensor;
+  /** The backend's own kernel. */
+  readonly original: () => TfTensor;
 }
 
 type Replacement = (tf: Tf, call: Call) => TfTensor;
 
 /** A product with a transposed factor: the factor is transposed first. */
-const batchMatMul: Replacement = (tf, { inputs, attrs, before }) => {
+const batchMatMul: Replacement = (tf, { inputs, attrs, original }) => {
   const [a, b] = [inputs.a, inputs.b] as [TfTensor, TfTensor];
   const { transposeA, transposeB } = attrs;
-  if (!transposeA && !transposeB) return before();
-  return tf.matMul(transposeA ? swapped(tf, a) : a, transposeB ? swapped(tf, b) : b);
+  if (!transposeA && !transposeB) return original();
+  return tf.matMul(transposeA ? swapLastAxes(tf, a) : a, transposeB ? swapLastAxes(tf, b) : b);
 };
 
-/** The last two axes in each other's place. */
-function swapped(tf: Tf, x: TfTensor): TfTensor {
+function swapLastAxes(tf: Tf, x: TfTensor): TfTensor {
   const axes = x.shape.map((_, axis) => axis);
   return tf.transpose(x, [...axes.slice(0, -2), x.rank - 1, x.rank - 2]);
 }
 
 /**
- * The gradient of a convolution with respect to its input: dy, with zeros between its elements where there were strides,
- * convolved by the mirrored filter whose channels change places. dy [B, H, W, O], filter [h, w, C, O] -> [B, H', W', C].
+ * The gradient of a convolution with respect to its input: dy, with zeros between its elements for strides, convolved with the
+ * mirrored filter whose channels are swapped. dy [B, H, W, O], filter [h, w, C, O] -> [B, H', W', C].
  */
-const conv2dBackpropInput: Replacement = (tf, { inputs, attrs, before }) => {
+const conv2dBackpropInput: Replacement = (tf, { inputs, attrs, original }) => {
   const [dy, filter] = [inputs.dy, inputs.filter] as [Pictures, Pictures];
   const { strideHeight, strideWidth, padInfo, ...sizes } = tf.backend_util.computeConv2DInfo(
     attrs.inputShape as Pictures['shape'],
@@ -47,23 +47,23 @@ const conv2dBackpropInput: Replacement = (tf, { inputs, attrs, before }) => {
     1,
     attrs.pad as 'same' | 'valid',
   );
-  const spread = spaced(tf, spaced(tf, dy, 1, strideHeight), 2, strideWidth);
-  const [, height = 1, width = 1] = spread.shape;
+  const spread = spreadOut(tf, spreadOut(tf, dy, 1, strideHeight), 2, strideWidth) as Pictures;
+  const [, height, width] = spread.shape;
   const [top, left] = [sizes.filterHeight - 1 - padInfo.top, sizes.filterWidth - 1 - padInfo.left];
   const bottom = sizes.inHeight + sizes.filterHeight - 1 - height - top;
   const right = sizes.inWidth + sizes.filterWidth - 1 - width - left;
-  if (Math.min(top, bottom, left, right) < 0) return before();
+  if (Math.min(top, bottom, left, right) < 0) return original();
   const around: [[number, number], [number, number], [number, number], [number, number]] = [
     [0, 0],
     [top, bottom],
     [left, right],
     [0, 0],
   ];
-  return tf.conv2d(spread as Pictures, mirrored(tf, filter), 1, around);
+  return tf.conv2d(spread, mirror(tf, filter), 1, around);
 };
 
-/** A filter [h, w, C, O] after half a turn, as [h, w, O, C]. Taken apart: the kernels that reverse or gather are slow too. */
-function mirrored(tf: Tf, filter: Pictures): Pictures {
+/** Rotates a filter [h, w, C, O] by half a turn, into [h, w, O, C]. By slices: the kernels that reverse or gather are slow. */
+function mirror(tf: Tf, filter: Pictures): Pictures {
   const [height, width, channels, outputs] = filter.shape;
   const places = height * width;
   const flat = tf.reshape(filter, [places, channels, outputs]);
@@ -73,16 +73,16 @@ function mirrored(tf: Tf, filter: Pictures): Pictures {
   return tf.reshape(tf.transpose(tf.concat(turned, 0), [0, 2, 1]), [height, width, outputs, channels]);
 }
 
-/** So many elements are added up one after another; of more, rows are, and then their sums. */
-const IN_ONE_GO = 64;
+/** Up to this many elements are added up in sequence; more are added up in rows, and then the sums of the rows. */
+const SEQUENTIAL = 64;
 
-/** Sums whose rounding grows with the logarithm of what they add up, not in proportion to it. */
-const sum: Replacement = (tf, { inputs, attrs, before }) => {
+/** Sums whose rounding error grows with the logarithm of the number of elements instead of linearly. */
+const sum: Replacement = (tf, { inputs, attrs, original }) => {
   const x = inputs.x as TfTensor;
   const axes = tf.util.parseAxisParam(attrs.axis as number[], x.shape);
-  const count = elementCount(axes.map((axis) => x.shape[axis] ?? 1));
-  const rows = count > IN_ONE_GO && x.dtype === 'float32' ? middleDivisor(count) : 1;
-  if (rows === 1) return before();
+  const count = elementCount(axes.map((axis) => at(x.shape, axis)));
+  const rows = count > SEQUENTIAL && x.dtype === 'float32' ? middleDivisor(count) : 1;
+  if (rows === 1) return original();
   const kept = x.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis]));
   const apart = tf.reshape(tf.transpose(x, [...kept, ...axes]), [-1, rows, count / rows]);
   const shape = x.shape.flatMap((size, axis) => {
@@ -95,7 +95,7 @@ const sum: Replacement = (tf, { inputs, attrs, before }) => {
 const mean: Replacement = (tf, { inputs, attrs }) => {
   const x = inputs.x as TfTensor;
   const axes = tf.util.parseAxisParam(attrs.axis as number[], x.shape);
-  const count = elementCount(axes.map((axis) => x.shape[axis] ?? 1));
+  const count = elementCount(axes.map((axis) => at(x.shape, axis)));
   return tf.div(tf.sum(x, axes, attrs.keepDims === true), count);
 };
 
@@ -113,7 +113,7 @@ const REPLACEMENTS: Readonly<Record<string, Replacement>> = {
   Sum: sum,
 };
 
-/** Puts these kernels in the place of the backend's, in this thread. What a kernel calls is on no tape. */
+/** Replaces the backend's kernels by these, in this thread. The tape does not record what a kernel calls. */
 export function replaceWasmKernels(tf: Tf): void {
   const backendName = 'wasm';
   for (const [kernelName, replacement] of Object.entries(REPLACEMENTS)) {
@@ -127,7 +127,7 @@ export function replaceWasmKernels(tf: Tf): void {
           replacement(tf, {
             inputs: params.inputs as Call['inputs'],
             attrs: (params.attrs ?? {}) as Call['attrs'],
-            before: () => tf.engine().makeTensorFromTensorInfo(kernelFunc(params) as TfTensor),
+            original: () => tf.engine().makeTensorFromTensorInfo(kernelFunc(params) as TfTensor),
           }),
         ),
     });

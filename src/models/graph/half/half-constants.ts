@@ -1,21 +1,25 @@
-/** @file Constants in half precision. */
+/** @file Converts constants to half precision. */
 
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { readPart } from '../../files/read-bytes.js';
 import { roundToFloat16, writeFloat16 } from '../../numeric/float16.js';
 import { ELEMENT_BYTES, elementCount, type Tensor } from '../../tensor.js';
 import type { StoredTensor } from '../graph.js';
 
-/** Gives a float32 constant in half precision. */
+/** Returns a float32 constant in half precision. */
 export type HalfConstants = (name: string, constant: Tensor | StoredTensor) => Tensor | StoredTensor;
 
-/** What half precision makes of numbers beyond ±65504. */
+/** Bits of infinity, which numbers beyond ±65504 become. */
 const [INFINITY, SIGN_BIT] = [0x7c00, 0x8000];
 
 /**
- * Numbers that a file holds in half precision stay there; others are rounded. What lies in a file in single precision is read
- * and rounded once for all graphs that share these constants, into memory that threads share.
- * @param label of the model, for messages.
+ * Returns a converter. Constants that a file holds in half precision stay there. Those that it holds in single precision are
+ * read and rounded once for all graphs that share the converter, into memory that threads share.
+ *
+ * Errors: TRIB_MODEL if a number is beyond 65504.
+ *
+ * @param label names the model in error texts.
  */
 export function halfConstants(label: string): HalfConstants {
   const rounded = new Map<string, Tensor<'float16'>>();
@@ -46,7 +50,7 @@ function halfTensor({ data, shape }: Tensor, name: string, label: string): Tenso
   );
 }
 
-/** A loop, not a callback: weights come by the hundred million. */
+/** A loop, not a callback: there are hundreds of millions of weights. */
 function firstOverflow(values: Float32Array, bits: Uint16Array): number {
   for (let i = 0; i < bits.length; i++) {
     if ((bits[i]! & ~SIGN_BIT) === INFINITY && Number.isFinite(values[i])) return i;
@@ -55,14 +59,15 @@ function firstOverflow(values: Float32Array, bits: Uint16Array): number {
 }
 
 /**
- * Whether an element-wise operator means the same with a constant in half precision. One number must keep 11 bits, which what
- * guards a quotient (1e-12) does not; many may fall to zero, but not become infinite.
+ * Whether an elementwise operator may have a constant in half precision. A single number must keep 11 bits; a guard of a
+ * quotient such as 1e-12 does not. Of several numbers, some may become zero, but none infinite.
  */
 export function fitsHalf({ type, data }: Tensor): boolean {
   if (type !== 'float32') return true;
   const values = data as Float32Array;
-  if (values.length > 1) return values.every((value) => Math.abs(value) <= 65504 || !Number.isFinite(value));
-  const [value = 0] = values;
+  if (values.length !== 1)
+    return values.every((value) => Math.abs(value) <= 65504 || !Number.isFinite(value));
+  const value = at(values, 0);
   if (value === 0 || !Number.isFinite(value)) return true;
   return Math.abs(roundToFloat16(value) / value - 1) <= 2 ** -11;
 }

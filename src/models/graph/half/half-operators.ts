@@ -1,18 +1,18 @@
 /**
- * @file Which operators may compute in half precision (11 bits of fraction, from 6e-8 to 65504). The choice is that of
- * PyTorch's autocast, but for what autocast leaves to the types that come: that is stored in half here as well.
+ * @file Which operators may compute in half precision (11 bits of fraction, 6e-8 to 65504). The choice follows PyTorch's
+ * autocast, except that operators for which autocast keeps the type of their inputs are in half precision here.
  */
 
 import type { Node } from '../graph.js';
 import { isOpName, type OpName } from '../op-names.js';
 
 /**
- * - `product`: what a network's time and memory go to. Kernels add up in more bits than they store, but for WebGPU's.
- * - `half`: rounds once an element, as every product before it has, or only moves elements.
- * - `single`: adds up many elements, or turns a small relative error into a large one (exponentials, powers, quotients of
- *   sums), or has an intermediate that half precision cannot hold, such as the square of 300.
+ * - `product`: where a network spends its time and memory. Kernels accumulate in more bits than they store, except WebGPU's.
+ * - `half`: rounds each element once, as the products before it do, or only moves elements.
+ * - `single`: adds up many elements, amplifies small relative errors (exponentials, powers, quotients of sums), or has
+ *   intermediates that half precision cannot hold, such as the square of 300.
  */
-export type HalfKind = 'product' | 'half' | 'single';
+type HalfKind = 'product' | 'half' | 'single';
 
 const KINDS: Readonly<Record<OpName, HalfKind>> = {
   Abs: 'half',
@@ -95,11 +95,11 @@ const KINDS: Readonly<Record<OpName, HalfKind>> = {
   Resize: 'half',
 };
 
-/** How an operator may compute; one that is not known stays in single precision, and so do onnxruntime's fused ones. */
+/** How an operator may compute. Unknown operators and onnxruntime's fused ones stay in single precision. */
 export function halfKind({ op, domain }: Pick<Node, 'op' | 'domain'>): HalfKind {
   return domain === '' && isOpName(op) ? KINDS[op] : 'single';
 }
 
-/** Whether an input of an operator in half precision is in half precision too: the scales of a Resize are always single. */
+/** Whether an input of an operator in half precision is in half precision too. The scales of a Resize never are. */
 export const isHalfInput = ({ op }: Pick<Node, 'op'>, index: number): boolean =>
   op !== 'Resize' || index === 0;

@@ -1,17 +1,18 @@
 /**
- * @file A graph in half precision, made of one in single precision: the same function up to rounding. Made last, of a graph
- * with its backward pass in it, so that both passes compute alike and gradients have rules for one type alone.
+ * @file Converts a graph from single to half precision: the same function up to rounding. It is the last pass, over a graph that
+ * includes the backward pass, so that both passes compute alike and gradient rules only deal with one type.
  *
- * Where half precision begins and ends. A forward pass is in half from its first matrix product or convolution to its last:
- * sines of a timestep, and what is done with the output (guidance, the step's log-prob, the loss), stay in single. Between
- * them `half-operators.ts` decides by the operator. The derivative of an operator is computed as the operator is, so that
- * the gradient of a normalization or a softmax is in single throughout.
+ * Where half precision begins and ends: a forward pass is in half precision from its first matrix product or convolution to its
+ * last. The sines of a timestep, and what follows the network (guidance, the step's log-prob, the loss), stay in single.
+ * In between, `half-operators.ts` decides by operator. A derivative is computed like its operator, so the gradient of a
+ * normalization or a softmax is in single precision throughout.
  *
- * What half precision cannot hold. Activations beyond 65504 become infinite and the loss is then no number, which ends a
- * run; attention is the likeliest place, and `scaleBeforeProduct` takes care of it. Gradients below 6e-8 become zero: the
- * caller multiplies the loss that is differentiated (see `gradients`), and looks for gradients that are not finite.
+ * What half precision cannot hold: activations beyond 65504 become infinite and the loss NaN, which ends a run. Attention is
+ * the likeliest place, and `scaleBeforeProduct` prevents it. Gradients below 6e-8 become zero: the caller scales the loss before
+ * it is differentiated (see `gradients`), and checks for gradients that are not finite.
  */
 
+import { at } from '../../../at.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { int, intAttribute } from '../graph.js';
 import { elementCode } from '../onnx/element-codes.js';
@@ -19,22 +20,22 @@ import { GraphBuilder } from '../ops/builder.js';
 import { fitsHalf, type HalfConstants } from './half-constants.js';
 import { halfKind, isHalfInput } from './half-operators.js';
 
-export interface HalfPrecisionOptions {
+interface HalfPrecisionOptions {
   readonly constants: HalfConstants;
-  /** Whether a node of the forward pass may compute in half precision; default all may. */
+  /** Whether a node of the forward pass may compute in half precision; by default all may. */
   readonly isNetwork?: (node: Node) => boolean;
 }
 
 /**
- * Returns the graph with weights and activations in float16. Inputs and outputs stay float32. Casts stand where a value goes
- * from one type to the other, one for each value and direction.
+ * Returns the graph with weights and activations in float16; inputs and outputs stay float32. A value is cast at most once in
+ * each direction.
  *
- * What the backward pass reads of the forward pass is kept in half precision wherever the forward pass has it in both: a
- * second copy of every attention map would cost more than half precision saves.
+ * If the forward pass has a value in both types, the backward pass reads the half-precision one: keeping a second copy of
+ * every attention map would cost more memory than half precision saves.
  *
- * @throws TRIB_MODEL where a weight is beyond 65504.
+ * Errors: TRIB_MODEL if a weight is beyond 65504.
  */
-export function inHalfPrecision(
+export function toHalfPrecision(
   graph: Graph,
   { constants, isNetwork = () => true }: HalfPrecisionOptions,
 ): Graph {
@@ -42,7 +43,7 @@ export function inHalfPrecision(
     graph,
     graph.nodes.filter((node) => node.forward === undefined && isNetwork(node)),
   );
-  const writer = createWriter(graph, constants);
+  const writer = new PrecisionWriter(graph, constants);
   for (const node of graph.nodes) {
     const root = rootOf(node);
     const isHalf = halves.has(root) && (root === node || mayBeHalf(node, graph));
@@ -58,7 +59,7 @@ function rootOf(node: Node): Node {
   return node.forward ? rootOf(node.forward) : node;
 }
 
-/** Whether operator and constants allow half precision. */
+/** Whether the operator and its constants allow half precision. */
 function mayBeHalf(node: Node, { initializers }: Graph): boolean {
   const kind = halfKind(node);
   if (kind !== 'half') return kind === 'product';
@@ -68,7 +69,7 @@ function mayBeHalf(node: Node, { initializers }: Graph): boolean {
   });
 }
 
-/** Those nodes of a forward pass that compute in half: between its first product and its last, where they may. */
+/** The nodes of a forward pass that compute in half precision: those that may, from its first product to its last. */
 function forwardHalves(graph: Graph, nodes: readonly Node[]): ReadonlySet<Node> {
   const isProduct = (node: Node) => halfKind(node) === 'product';
   const behind = new Set<string>();
@@ -86,21 +87,108 @@ function forwardHalves(graph: Graph, nodes: readonly Node[]): ReadonlySet<Node> 
   return new Set(nodes.filter((node) => (isProduct(node) || isBetween(node)) && mayBeHalf(node, graph)));
 }
 
-/** Writes nodes of one graph into another, in either type, and what they need in between. */
-function createWriter(graph: Graph, constants: HalfConstants) {
-  const g = GraphBuilder.from({ ...graph, nodes: [], outputs: [], stored: new Map() });
-  const outputs = new Set(graph.outputs.map(({ name }) => name));
-  /** Values by their names in the original graph, in the types in which they are there. */
-  const [halves, singles] = [new Map<string, Value>(), new Map<string, Value>()];
-  /** What the forward pass has made, and that part of it which it has in half precision. */
-  const [made, kept] = [new Set<string>(), new Set<string>()];
-  /** In single precision once more, for the backward pass. */
-  const restored = new Map<string, Value>();
+/** Writes nodes of one graph into another, in half or single precision, with the casts in between. */
+class PrecisionWriter {
+  readonly g: GraphBuilder;
+  readonly #graph: Graph;
+  readonly #constants: HalfConstants;
+  /** Values in half and in single precision, by their names in the original graph. */
+  readonly #halves = new Map<string, Value>();
+  readonly #singles = new Map<string, Value>();
+  /** Outputs of the forward pass in single precision. */
+  readonly #made = new Set<string>();
+  /** Values of the forward pass that are kept in half precision for the backward pass. */
+  readonly #kept = new Set<string>();
+  /** Kept values that were cast back to single precision for the backward pass. */
+  readonly #restored = new Map<string, Value>();
 
-  const cast = (value: Value, type: 'float16' | 'float32', name: string): Value => {
+  constructor(graph: Graph, constants: HalfConstants) {
+    this.g = GraphBuilder.from({ ...graph, nodes: [], outputs: [], stored: new Map() });
+    this.#graph = graph;
+    this.#constants = constants;
+  }
+
+  /** Writes a node in single precision. */
+  single(node: Node): void {
+    const isBackward = node.forward !== undefined;
+    const inputs = node.inputs.map((input) => input && this.singleOf(input, isBackward));
+    this.g.append({ ...node, inputs });
+    for (const output of node.outputs) {
+      this.#singles.set(output.name, output);
+      if (!isBackward) this.#made.add(output.name);
+    }
+  }
+
+  /** Writes a node in half precision. */
+  half(node: Node): void {
+    const isOutput = (name: string) => this.#graph.outputs.some((output) => output.name === name);
+    const inputs = node.inputs.map(
+      (input, index) =>
+        input && (isHalfInput(node, index) ? this.#halfOf(input) : this.singleOf(input, false)),
+    );
+    const outputs = node.outputs.map((output): Value => {
+      if (output.type !== 'float32') return output;
+      const name = isOutput(output.name) ? `${output.name}_float16` : output.name;
+      return { ...output, name, type: 'float16' };
+    });
+    this.g.append({ ...retype(node), inputs, outputs });
+    for (const [index, { name, type }] of node.outputs.entries()) {
+      if (type !== 'float32') continue;
+      const half = at(outputs, index);
+      this.#halves.set(name, half);
+      if (isOutput(name)) this.#singles.set(name, this.#cast(half, 'float32', name));
+    }
+    if (node.forward !== undefined) return;
+    for (const { name } of node.outputs) this.#kept.add(name);
+    for (const input of node.inputs) if (input && this.#made.has(input.name)) this.#kept.add(input.name);
+  }
+
+  /** The single-precision form of a value of the original graph. */
+  singleOf(value: Value, isBackward: boolean): Value {
+    const { name } = value;
+    const half = this.#halves.get(name);
+    if (isBackward && half && this.#kept.has(name)) {
+      const restored = this.#restored.get(name) ?? this.#cast(half, 'float32', `${name}_restored`);
+      this.#restored.set(name, restored);
+      return restored;
+    }
+    const single = this.#singles.get(name) ?? this.#newSingle(value, half);
+    this.#singles.set(name, single);
+    return single;
+  }
+
+  #newSingle(value: Value, half: Value | undefined): Value {
+    const { name } = value;
+    const stored = this.#graph.stored.get(name);
+    if (stored && stored.inFile === undefined) return this.g.stored(name, stored);
+    if (stored) return this.#cast(this.#halfOf(value), 'float32', `${name}_float32`);
+    const exists = half === undefined || this.#graph.initializers.has(name);
+    return exists ? value : this.#cast(half, 'float32', `${name}_float32`);
+  }
+
+  #halfOf(value: Value): Value {
+    const { name, type } = value;
+    if (type !== 'float32') return value;
+    const half =
+      this.#halves.get(name) ??
+      this.#halfConstant(name) ??
+      this.#cast(this.#singles.get(name) ?? value, 'float16', `${name}_float16`);
+    this.#halves.set(name, half);
+    return half;
+  }
+
+  #halfConstant(name: string): Value | undefined {
+    const constant = this.#graph.initializers.get(name) ?? this.#graph.stored.get(name);
+    if (!constant) return undefined;
+    const half = this.#constants(name, constant);
+    const halfName = `${name}_float16`;
+    return 'data' in half ? this.g.initializer(halfName, half) : this.g.stored(halfName, half);
+  }
+
+  #cast(value: Value, type: 'float16' | 'float32', name: string): Value {
     const output: Value = { ...value, name, type };
     const attributes = { to: int(elementCode(type)) };
-    g.append({
+    this.g.append({
       name: `${name}/Cast`,
       op: 'Cast',
       domain: '',
@@ -109,81 +197,11 @@ function createWriter(graph: Graph, constants: HalfConstants) {
       attributes,
     });
     return output;
-  };
-
-  const halfConstant = (name: string): Value | undefined => {
-    const constant = graph.initializers.get(name) ?? graph.stored.get(name);
-    if (!constant) return undefined;
-    const half = constants(name, constant);
-    return 'data' in half ? g.initializer(`${name}_float16`, half) : g.stored(`${name}_float16`, half);
-  };
-
-  const halfOf = (value: Value): Value => {
-    if (value.type !== 'float32') return value;
-    const half =
-      halves.get(value.name) ??
-      halfConstant(value.name) ??
-      cast(singles.get(value.name) ?? value, 'float16', `${value.name}_float16`);
-    halves.set(value.name, half);
-    return half;
-  };
-
-  const singleOf = (value: Value, isBackward: boolean): Value => {
-    const half = halves.get(value.name);
-    if (isBackward && half && kept.has(value.name)) {
-      const again = restored.get(value.name) ?? cast(half, 'float32', `${value.name}_restored`);
-      restored.set(value.name, again);
-      return again;
-    }
-    const single = singles.get(value.name) ?? firstSingleOf(value, half);
-    singles.set(value.name, single);
-    return single;
-  };
-
-  const firstSingleOf = (value: Value, half: Value | undefined): Value => {
-    const stored = graph.stored.get(value.name);
-    if (stored && stored.inFile === undefined) return g.stored(value.name, stored);
-    if (stored) return cast(halfOf(value), 'float32', `${value.name}_float32`);
-    const isThere = half === undefined || graph.initializers.has(value.name);
-    return isThere ? value : cast(half, 'float32', `${value.name}_float32`);
-  };
-
-  return {
-    g,
-    singleOf,
-    single(node: Node): void {
-      const isBackward = node.forward !== undefined;
-      g.append({ ...node, inputs: node.inputs.map((input) => input && singleOf(input, isBackward)) });
-      for (const output of node.outputs) {
-        singles.set(output.name, output);
-        if (!isBackward) made.add(output.name);
-      }
-    },
-    half(node: Node): void {
-      const inputs = node.inputs.map((input, index) =>
-        input && isHalfInput(node, index) ? halfOf(input) : input && singleOf(input, false),
-      );
-      const ofHalf = node.outputs.map((output): Value => {
-        if (output.type !== 'float32') return output;
-        const name = outputs.has(output.name) ? `${output.name}_float16` : output.name;
-        return { ...output, name, type: 'float16' };
-      });
-      g.append({ ...retyped(node), inputs, outputs: ofHalf });
-      for (const [index, { name, type }] of node.outputs.entries()) {
-        const half = ofHalf[index];
-        if (!half || type !== 'float32') continue;
-        halves.set(name, half);
-        if (outputs.has(name)) singles.set(name, cast(half, 'float32', name));
-      }
-      if (node.forward !== undefined) return;
-      for (const { name } of node.outputs) kept.add(name);
-      for (const input of node.inputs) if (input && made.has(input.name)) kept.add(input.name);
-    },
-  };
+  }
 }
 
-/** A cast to float32 becomes one to float16; one of what is that already is kept, as it does no harm. */
-function retyped(node: Node): Node {
+/** Turns a cast to float32 into one to float16, even if its input is float16 already. */
+function retype(node: Node): Node {
   const isToFloat = node.op === 'Cast' && intAttribute(node, 'to', 0) === elementCode('float32');
   return isToFloat ? { ...node, attributes: { to: int(elementCode('float16')) } } : node;
 }

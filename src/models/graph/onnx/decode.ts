@@ -1,6 +1,7 @@
-/** @file ONNX model bytes -> Graph. The shapes of intermediates come from whoever ran shape inference (see prepare.ts). */
+/** @file Decodes ONNX model bytes into a Graph. The shapes of intermediates come from the caller (see prepare-graph.ts). */
 
 import { fromBinary } from '@bufbuild/protobuf';
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { isPickle, WHY_NO_PICKLE } from '../../files/read-bytes.js';
 import type { ElementArrays, ElementType, Tensor } from '../../tensor.js';
@@ -28,7 +29,8 @@ const ARRAYS: { readonly [T in ElementType]: ArrayType<ElementArrays[T]> } = {
 
 /**
  * Parses an ONNX model.
- * @throws TRIB_MODEL when the bytes are not a whole model, naming the place given as `where`.
+ *
+ * Errors: TRIB_MODEL, naming `where`, if the bytes are not a whole model.
  */
 export function decodeModel(bytes: Uint8Array, where: string): ModelProto & { graph: GraphProto } {
   if (isPickle(bytes.subarray(0, 8))) {
@@ -44,9 +46,7 @@ export function decodeModel(bytes: Uint8Array, where: string): ModelProto & { gr
     throw new TributaryError(
       'TRIB_MODEL',
       `${where}: expected a whole ONNX model, got ${bytes.length} bytes that do not parse (truncated?). Copy the file again.`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
   if (model.graph === undefined || model.graph.node.length === 0) {
@@ -58,12 +58,12 @@ export function decodeModel(bytes: Uint8Array, where: string): ModelProto & { gr
   return model as ModelProto & { graph: GraphProto };
 }
 
-/** Symbolic dimensions of a model's inputs, by input name. */
+/** Sizes of a model's inputs by name; the size of an open axis is its name. */
 export function inputAxes(model: { readonly graph: GraphProto }): Map<string, (number | string)[]> {
   return new Map(model.graph.input.map((input) => [input.name, axesOf(input)]));
 }
 
-/** Sizes of an input or output, a text for an open axis. */
+/** Sizes of an input or output; the size of an open axis is its name. */
 export function axesOf(info: ValueInfoProto): (number | string)[] {
   const type = info.type?.value;
   const axes = type?.case === 'tensorType' ? (type.value.shape?.dim ?? []) : [];
@@ -72,7 +72,8 @@ export function axesOf(info: ValueInfoProto): (number | string)[] {
 
 /**
  * Turns a parsed model with known shapes into a Graph.
- * @param types element type and shape of every value the nodes make, by name.
+ *
+ * @param types element type and shape of every output of a node, by name.
  */
 export function toGraph(
   model: { readonly graph: GraphProto; readonly opsetImport: readonly { domain: string; version: bigint }[] },
@@ -106,7 +107,7 @@ export function toGraph(
       proto.attribute.map((attribute) => [attribute.name, toAttribute(attribute, where)]),
     );
     if (proto.opType === 'Constant' && attributes.value?.kind === 'tensor') {
-      const name = proto.output[0] ?? '';
+      const name = at(proto.output, 0);
       initializers.set(name, attributes.value.value);
       known.set(name, { name, type: attributes.value.value.type, shape: attributes.value.value.shape });
       continue;
@@ -116,12 +117,10 @@ export function toGraph(
       op: proto.opType,
       domain: proto.domain === 'ai.onnx' ? '' : proto.domain,
       inputs: proto.input.map((name) => (name === '' ? undefined : find(name))),
-      outputs: proto.output.map(
-        (name, index) =>
-          (name === ''
-            ? { name: `${proto.name}_unused_${index}`, type: 'float32', shape: [] }
-            : find(name)) as Value,
-      ),
+      outputs: proto.output.map((name, index): Value => {
+        if (name !== '') return find(name);
+        return { name: `${proto.name}_unused_${index}`, type: 'float32', shape: [] };
+      }),
       attributes,
     };
     nodes.push(upgradeNode(node, initializers));
@@ -172,7 +171,7 @@ export function toTensor(proto: TensorProto, where: string): Tensor {
   return { type, shape, data };
 }
 
-/** A tensor over bytes from elsewhere, which are not copied where they lie well. */
+/** Returns a tensor over bytes from outside the model, copied only if they are misaligned. */
 export function externalTensor(proto: TensorProto, bytes: Uint8Array, where: string): Tensor {
   const type = elementTypeOf(proto.dataType, where);
   const ofType = ARRAYS[type] as new (
@@ -190,7 +189,7 @@ export function externalTensor(proto: TensorProto, bytes: Uint8Array, where: str
 
 function rawElements(bytes: Uint8Array, type: ElementType): ElementArrays[ElementType] | undefined {
   const ofType = ARRAYS[type];
-  // Out of a Buffer the parser hands views of the whole file, whose own slice would be no copy.
+  // From a Buffer, the parser returns views of the whole file, whose own `slice` would not copy.
   return bytes.length % ofType.BYTES_PER_ELEMENT === 0 ? new ofType(new Uint8Array(bytes).buffer) : undefined;
 }
 

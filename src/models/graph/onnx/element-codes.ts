@@ -1,4 +1,4 @@
-/** @file What ONNX says of a tensor's elements: their type as it numbers them (TensorProto.DataType), and their number. */
+/** @file Element types as ONNX numbers them (TensorProto.DataType), and the shapes of stored tensors. */
 
 import { TributaryError } from '../../../errors.js';
 import { type ElementType, elementCount } from '../../tensor.js';
@@ -17,7 +17,7 @@ const CODES: Readonly<Record<ElementType, DataType>> = {
 
 const TYPES = new Map(Object.entries(CODES).map(([type, code]) => [code, type as ElementType]));
 
-/** ONNX's number of an element type. */
+/** ONNX's number for an element type. */
 export function elementCode(type: ElementType): number {
   return CODES[type];
 }
@@ -33,8 +33,9 @@ export function elementTypeOf(code: number, where: string): ElementType {
 }
 
 /**
- * The sizes of a stored tensor. Two negative ones would multiply to a number of elements that looks right.
- * @throws TRIB_MODEL where one is negative, or there are more elements than can be counted.
+ * Returns the shape of a stored tensor. Two negative sizes would multiply to a number of elements that looks right.
+ *
+ * Errors: TRIB_MODEL if a size is negative, or there are too many elements to count.
  */
 export function storedShape({ dims }: Pick<TensorProto, 'dims'>, where: string): number[] {
   const shape = dims.map(Number);

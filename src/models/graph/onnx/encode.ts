@@ -1,4 +1,4 @@
-/** @file Graph -> ONNX model bytes. */
+/** @file Encodes a Graph as ONNX model bytes. */
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -17,24 +17,25 @@ import {
 
 export interface EncodeOptions {
   /**
-   * Names of axes that stay open in the file, by input or output name: `{ sample: ['batch'] }` opens the first axis.
-   * The graph must hold no constant that depends on the size.
+   * Names of axes that stay open in the file, by input or output name: `{ sample: ['batch'] }` opens the first axis. No
+   * constant of the graph may depend on the size of an open axis.
    */
   readonly symbolicAxes?: Readonly<Record<string, readonly (string | undefined)[]>>;
 }
 
-/** A model, and the weights that it names. */
-export interface EncodedGraph {
+/** A model and its weights. */
+interface EncodedGraph {
   readonly model: Uint8Array;
-  /** Bytes of the large initializers, not copied, by name. */
+  /** Bytes of the large initializers by name, not copied. */
   readonly externalData: ReadonlyMap<string, Uint8Array>;
-  /** Folder of the files in which the graph's stored constants lie; absent where there are none. */
+  /** Folder of the graph's stored constants; absent if there are none. */
   readonly weightsFolder?: string;
 }
 
 /**
- * Returns the graph as an ONNX model (IR version 9, opset 20, plus onnxruntime's fused operators), weights inside.
- * @throws TRIB_INTERNAL where the graph has constants on disk.
+ * Returns the graph as an ONNX model (IR version 9, opset 20, plus onnxruntime's fused operators) with its weights inside.
+ *
+ * Errors: TRIB_INTERNAL if the graph has constants on disk.
  */
 export function encodeGraph(graph: Graph, options: EncodeOptions = {}): Uint8Array {
   if (graph.stored.size > 0) {
@@ -46,7 +47,7 @@ export function encodeGraph(graph: Graph, options: EncodeOptions = {}): Uint8Arr
   return encode(graph, options, tensorProto);
 }
 
-/** Like `encodeGraph`, but large weights are named in the model and lie outside of it: protobuf ends at 2 GiB. */
+/** Like `encodeGraph`, but keeps large weights outside the model: a protobuf message is limited to 2 GiB. */
 export function encodeGraphApart(
   graph: Graph,
   { externalBytes = LARGE_BYTES, ...options }: EncodeOptions & { readonly externalBytes?: number } = {},
@@ -68,7 +69,7 @@ export function encodeGraphApart(
   return { model, externalData, ...(weightsFolder === undefined ? {} : { weightsFolder }) };
 }
 
-/** The one folder in which all stored constants lie: runtimes look for a model's files in no other. */
+/** The one folder of all stored constants: runtimes look for a model's files in one folder only. */
 function folderOf({ stored }: Graph): string | undefined {
   const [folder, ...others] = new Set([...stored.values()].map((tensor) => tensor.folder));
   if (others.length === 0) return folder;
@@ -78,7 +79,7 @@ function folderOf({ stored }: Graph): string | undefined {
   );
 }
 
-/** The place of a tensor outside of the model. */
+/** The fields that place a tensor outside the model. */
 function outside(location: string, offset: number, length: number) {
   return {
     dataLocation: TensorProto_DataLocation.EXTERNAL,
@@ -94,7 +95,7 @@ function storedProto(name: string, { type, inFile, shape, location, offset }: St
   if (inFile !== undefined) {
     throw new TributaryError(
       'TRIB_INTERNAL',
-      `graph constant "${name}": expected ${type} in its file, got ${inFile}. Bring the graph to half precision first.`,
+      `graph constant "${name}": expected ${type} in its file, got ${inFile}. Convert the graph to half precision first.`,
     );
   }
   return {
@@ -132,7 +133,7 @@ function encode(
         name: node.name,
         opType: node.op,
         domain: node.domain,
-        input: trimmed(node.inputs.map((input) => input?.name ?? '')),
+        input: trimEnd(node.inputs.map((input) => input?.name ?? '')),
         output: node.outputs.map((output) => output.name),
         attribute: Object.entries(node.attributes).map(([name, attribute]) =>
           attributeProto(name, attribute),
@@ -143,7 +144,7 @@ function encode(
   return toBinary(ModelProtoSchema, model);
 }
 
-/** The declaration of an input of fixed sizes. */
+/** Returns the declaration of an input with fixed sizes. */
 export const inputInfo = (value: Value): ValueInfoProto => create(ValueInfoProtoSchema, valueInfo(value));
 
 function valueInfo(
@@ -165,7 +166,7 @@ function valueInfo(
   };
 }
 
-function trimmed(names: string[]): string[] {
+function trimEnd(names: string[]): string[] {
   while (names.at(-1) === '') names.pop();
   return names;
 }

@@ -1,4 +1,4 @@
-/** @file Where the bytes of a tensor lie that a model keeps in another file. */
+/** @file The place of a tensor whose bytes a model keeps in another file. */
 import { isAbsolute, normalize } from 'node:path';
 import { TributaryError } from '../../../errors.js';
 import { ELEMENT_BYTES, elementCount } from '../../tensor.js';
@@ -6,7 +6,7 @@ import { elementTypeOf, storedShape } from './element-codes.js';
 import type { TensorProto } from './onnx_pb.js';
 
 export interface ExternalPlace {
-  /** The file, relative to the model's folder and inside of it. */
+  /** The file, relative to the model's folder and inside it. */
   readonly location: string;
   /** The first byte. */
   readonly start: number;
@@ -14,7 +14,7 @@ export interface ExternalPlace {
 }
 
 /**
- * Reads where a tensor says that its bytes are.
+ * Returns the place that a tensor names.
  *
  * Errors: TRIB_MODEL if the file is not in the model's folder.
  */

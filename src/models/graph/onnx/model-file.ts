@@ -1,6 +1,6 @@
 /**
- * @file An ONNX model on disk: the graph, the files with its large weights beside it, and all of it in float32: half precision is
- * made of a graph in single precision, whatever its file was in (half-precision.ts).
+ * @file An ONNX model on disk, with its large weights in files beside it. It is read as float32: half precision is derived from
+ * a graph in single precision, whatever the file holds (half-precision.ts).
  */
 
 import { stat } from 'node:fs/promises';
@@ -19,16 +19,16 @@ import {
   ModelProtoSchema,
   StringStringEntryProtoSchema,
 } from './onnx_pb.js';
-import { raisedBytes, raiseModel } from './raise-float16.js';
+import { raiseBytes, raiseModel } from './raise-float16.js';
 
-/** Weights that lie outside a model, by the location that the model names. */
+/** Weights outside a model, by the location that the model names. */
 export type ExternalData = ReadonlyMap<string, Uint8Array>;
 
 export interface ModelFile {
   readonly bytes: Uint8Array;
   /**
-   * External weights that had to be read: small ones, those in half precision, and those at an odd place. Beside weights
-   * that stay in their files there are none: what was read is inside the model then.
+   * External weights that had to be read: small ones, those in half precision, and misaligned ones. Empty if other weights stay
+   * in their files: those that were read are then inside the model.
    */
   readonly externalData: ExternalData;
   /** External weights that stay in their files. */
@@ -36,14 +36,14 @@ export interface ModelFile {
 }
 
 /**
- * Reads a model; float16 becomes float32. External weights are read where they must be, and left in their files otherwise.
- * Models with all of their data inside and in float32 are returned as they lie on disk.
+ * Reads a model; float16 becomes float32. External weights stay in their files unless they have to be read. A model with all of
+ * its data inside and in float32 is returned byte for byte.
  *
- * @param precision what the graph will compute in: with `float16`, large weights that a file holds in half precision stay in
- * it, and the model names them as float32 (see `StoredTensor.inFile`).
+ * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if the model is truncated, names a file outside its folder, or a
+ * tensor beyond the end of its file.
  *
- * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if the model is cut short, names a file outside of its folder,
- * or a tensor beyond the end of its file.
+ * @param precision what the graph will compute in: with `float16`, large weights in half precision stay in their file, and the
+ *   model declares them float32 (see `StoredTensor.inFile`).
  */
 export async function readModelFile(path: string, precision: Precision = 'float32'): Promise<ModelFile> {
   const bytes = await readWhole(path, 'a model file', (size) => new ArrayBuffer(size));
@@ -67,21 +67,21 @@ export async function readModelFile(path: string, precision: Precision = 'float3
     const data = external.get(tensor.name);
     if (!data) continue;
     if (stored.size > 0) moveInside(tensor, data);
-    else externalData.set(tensor.name, relocated(tensor, data));
+    else externalData.set(tensor.name, relocate(tensor, data));
   }
   return { bytes: toBinary(ModelProtoSchema, model as ModelProto), externalData, stored };
 }
 
-/** Puts a tensor into the model: onnxruntime takes weights from memory or from files, not from both. */
+/** Moves a tensor into the model: onnxruntime takes weights from memory or from files, not from both. */
 function moveInside(tensor: TensorProto, data: Uint8Array): void {
-  tensor.rawData = raisedBytes(tensor, data);
+  tensor.rawData = raiseBytes(tensor, data);
   tensor.dataLocation = DataLocation.DEFAULT;
   tensor.externalData = [];
 }
 
-/** Lets a tensor name a location of its own, whose bytes are returned. */
-function relocated(tensor: TensorProto, data: Uint8Array): Uint8Array {
-  const raised = raisedBytes(tensor, data);
+/** Gives a tensor a location of its own, and returns the bytes for it. */
+function relocate(tensor: TensorProto, data: Uint8Array): Uint8Array {
+  const raised = raiseBytes(tensor, data);
   const entry = (key: string, value: string) => create(StringStringEntryProtoSchema, { key, value });
   tensor.externalData = [
     entry('location', tensor.name),
@@ -91,7 +91,7 @@ function relocated(tensor: TensorProto, data: Uint8Array): Uint8Array {
   return raised;
 }
 
-/** A tensor outside of the model, in a file that is there and long enough. */
+/** A tensor outside the model, in a file that exists and is long enough. */
 interface OutsideTensor extends StoredTensor {
   readonly length: number;
 }
@@ -111,7 +111,7 @@ async function placeOf(tensor: TensorProto, path: string): Promise<OutsideTensor
 
 const WEIGHTS = 'the weights of a model';
 
-/** Whether a runtime can use a tensor where it lies, and nobody here looks at its numbers. */
+/** Whether a runtime can use a tensor in place, and no pass reads its numbers. */
 const staysInFile = ({ type, offset, length }: OutsideTensor) =>
   type === 'float32' && offset % ELEMENT_BYTES.float32 === 0 && length >= LARGE_BYTES;
 
@@ -127,7 +127,7 @@ async function bytesAt(place: OutsideTensor, files: Map<string, Uint8Array>): Pr
   return file.subarray(offset, offset + length);
 }
 
-/** Weights go to memory that threads can share; onnxruntime takes no model from there. */
+/** Weights go to memory that threads can share; onnxruntime does not take models from such memory. */
 async function readWhole(
   path: string,
   what: string,

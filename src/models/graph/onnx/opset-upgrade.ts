@@ -1,5 +1,6 @@
-/** @file Brings nodes of older operator sets (13 to 19) to the form of the set written here. */
+/** @file Upgrades nodes of older operator sets (13 to 19) to the one used here. */
 
+import { at } from '../../../at.js';
 import type { Tensor } from '../../tensor.js';
 import { int64 } from '../../tensor.js';
 import { positiveAxis } from '../application.js';
@@ -21,7 +22,7 @@ const AXES_BECAME_AN_INPUT = new Set([
   'Unsqueeze',
 ]);
 
-/** Returns the node with axes and split sizes as inputs; new constants are added to `initializers`. */
+/** Returns the node with axes and split sizes as inputs. Adds new constants to `initializers`. */
 export function upgradeNode(node: Node, initializers: Map<string, Tensor>): Node {
   if (node.domain !== '') return node;
   const addInput = (suffix: string, numbers: readonly number[]): Value => {
@@ -44,7 +45,7 @@ export function upgradeNode(node: Node, initializers: Map<string, Tensor>): Node
         whole,
         addInput(
           'sizes',
-          node.outputs.map((output) => output.shape[axis] ?? 0),
+          node.outputs.map((output) => at(output.shape, axis)),
         ),
       ],
     };

@@ -1,4 +1,4 @@
-/** @file A model in half precision, made one in single precision: the same function, with less rounding on the way. */
+/** @file Raises a model from half to single precision: the same function, with less rounding. */
 
 import { decodeFloat16 } from '../../numeric/float16.js';
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from './onnx_pb.js';
@@ -8,8 +8,9 @@ import { TensorProto_DataLocation as DataLocation, TensorProto_DataType as DataT
 const TYPE_ATTRIBUTES = new Set(['to', 'dtype']);
 
 /**
- * Turns float16 into float32 wherever a model holds it: weights inside, constants, inputs, outputs, casts. External
- * weights are declared float32; their bytes are the caller's (`raisedBytes`).
+ * Turns float16 into float32 wherever a model has it: inner weights, constants, inputs, outputs, casts. External weights are
+ * the caller's to raise (`raiseBytes`).
+ *
  * @returns whether there was any.
  */
 export function raiseModel({ graph }: ModelProto & { graph: GraphProto }): boolean {
@@ -20,13 +21,13 @@ export function raiseModel({ graph }: ModelProto & { graph: GraphProto }): boole
   }
   for (const node of graph.node) isRaised = raiseNode(node) || isRaised;
   for (const port of [...graph.input, ...graph.output]) isRaised = raisePort(port) || isRaised;
-  // What it says of intermediates was said of float16.
+  // What it declares of intermediates refers to float16.
   if (isRaised) graph.valueInfo = [];
   return isRaised;
 }
 
-/** The bytes of an external tensor as float32, and the tensor declared so; other types are left as they are. */
-export function raisedBytes(tensor: TensorProto, bytes: Uint8Array): Uint8Array {
+/** Returns the bytes of a float16 tensor as float32 and declares the tensor so; leaves other types unchanged. */
+export function raiseBytes(tensor: TensorProto, bytes: Uint8Array): Uint8Array {
   if (tensor.dataType !== DataType.FLOAT16) return bytes;
   tensor.dataType = DataType.FLOAT;
   const aligned = Uint8Array.from(bytes);
@@ -36,7 +37,7 @@ export function raisedBytes(tensor: TensorProto, bytes: Uint8Array): Uint8Array 
 
 function raiseTensor(tensor: TensorProto): boolean {
   if (tensor.dataType !== DataType.FLOAT16) return false;
-  if (tensor.rawData.length > 0) tensor.rawData = raisedBytes(tensor, tensor.rawData);
+  if (tensor.rawData.length > 0) tensor.rawData = raiseBytes(tensor, tensor.rawData);
   else {
     tensor.floatData = [...decodeFloat16(tensor.int32Data)];
     tensor.int32Data = [];

@@ -1,4 +1,4 @@
-/** @file The part of a model that some of its outputs need. */
+/** @file The part of a model that some of its outputs depend on. */
 
 import { toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
@@ -7,11 +7,12 @@ import type { NodeProto } from './onnx_pb.js';
 import { ModelProtoSchema } from './onnx_pb.js';
 
 /**
- * Returns the model with these outputs alone: nodes, weights and inputs that none of them needs are gone. It works on ONNX as
- * it is written, so that no operator has to be known.
+ * Returns the model with only these outputs, without the nodes, weights and inputs that none of them needs. It works on the
+ * ONNX message itself, so it does not have to know any operator.
  *
- * @param where Names the model in faults.
- * @throws TRIB_MODEL where the bytes are no model, or it has no such output.
+ * Errors: TRIB_MODEL if the bytes are not a model, or it lacks one of the outputs.
+ *
+ * @param where names the model in error texts.
  */
 export function subModel(bytes: Uint8Array, outputs: readonly string[], where: string): Uint8Array {
   const model = decodeModel(bytes, where);
@@ -25,7 +26,7 @@ export function subModel(bytes: Uint8Array, outputs: readonly string[], where: s
     );
   }
   const needed = new Set(outputs);
-  // Nodes stand in topological order, so that whoever needs a value comes after who makes it.
+  // Nodes are in topological order: whatever reads a value comes after the node that makes it.
   const kept = graph.node.toReversed().filter((node) => {
     if (!node.output.some((name) => needed.has(name))) return false;
     for (const name of valuesRead(node)) needed.add(name);
@@ -38,7 +39,7 @@ export function subModel(bytes: Uint8Array, outputs: readonly string[], where: s
   return toBinary(ModelProtoSchema, model);
 }
 
-/** What a node reads, inside the branches of control flow too. */
+/** What a node reads, including inside the branches of control flow. */
 function valuesRead(node: NodeProto): string[] {
   const inside = node.attribute.flatMap(({ g, graphs }) => [...(g ? [g] : []), ...graphs]);
   return [

@@ -1,8 +1,9 @@
-/** @file Shape arithmetic of convolution, pooling and resampling, any number of spatial axes. */
+/** @file Output shapes of convolution, pooling and resampling, with any number of spatial axes. */
 
+import { at } from '../../../at.js';
 import type { Application, OutputType } from '../application.js';
 import { constantIntegers, mismatch, operand, positiveAxis } from '../application.js';
-import type { Node } from '../graph.js';
+import type { Node, Value } from '../graph.js';
 import { intAttribute, intsAttribute, textAttribute } from '../graph.js';
 
 /** The window of a convolution, with ONNX's defaults filled in. `pads` holds all begins, then all ends. */
@@ -26,13 +27,21 @@ export function windowOf(node: Pick<Node, 'attributes'>, kernel: readonly number
   };
 }
 
-function slidingSizes(spatial: readonly number[], window: Window): number[] {
-  const rank = spatial.length;
-  return spatial.map((size, axis) => {
-    const reach = (window.dilations[axis] ?? 1) * ((window.kernel[axis] ?? 1) - 1) + 1;
-    const padded = size + (window.pads[axis] ?? 0) + (window.pads[axis + rank] ?? 0);
-    return Math.floor((padded - reach) / (window.strides[axis] ?? 1)) + 1;
+/** How many elements a window covers along an axis, and how many are padded there. */
+function extent({ kernel, dilations, pads }: Window, axis: number) {
+  return {
+    reach: at(dilations, axis) * (at(kernel, axis) - 1) + 1,
+    padding: at(pads, axis) + at(pads, axis + kernel.length),
+  };
+}
+
+/** The output [B, channels, ...] of a window that slides over the input. */
+function slide({ type, shape }: Value, channels: number, window: Window): OutputType[] {
+  const spatial = shape.slice(2).map((size, axis) => {
+    const { reach, padding } = extent(window, axis);
+    return Math.floor((size + padding - reach) / at(window.strides, axis)) + 1;
   });
+  return [{ type, shape: [at(shape, 0), channels, ...spatial] }];
 }
 
 function requireExplicitPads(node: Application): void {
@@ -45,14 +54,10 @@ export function convolution(node: Application): OutputType[] {
   const [input, weight] = [operand(node, 0), operand(node, 1)];
   const window = windowOf(node, weight.shape.slice(2));
   requireExplicitPads(node);
-  if (input.shape[1] !== (weight.shape[1] ?? 0) * window.groups)
-    mismatch(node, `${(weight.shape[1] ?? 0) * window.groups} input channels`);
-  return [
-    {
-      type: input.type,
-      shape: [input.shape[0] ?? 1, weight.shape[0] ?? 1, ...slidingSizes(input.shape.slice(2), window)],
-    },
-  ];
+  const channels = at(weight.shape, 1) * window.groups;
+  if (input.shape.length !== weight.shape.length) mismatch(node, 'input and weight of one rank');
+  if (input.shape[1] !== channels) mismatch(node, `${channels} input channels`);
+  return slide(input, at(weight.shape, 0), window);
 }
 
 /** ConvTranspose: x [B, C, ...], weight [C, O / groups, ...] -> [B, O, ...]. */
@@ -61,17 +66,15 @@ export function transposedConvolution(node: Application): OutputType[] {
   const window = windowOf(node, weight.shape.slice(2));
   requireExplicitPads(node);
   if (intsAttribute(node, 'output_shape')) mismatch(node, 'explicit pads (output_shape is not supported)');
+  if (input.shape.length !== weight.shape.length) mismatch(node, 'input and weight of one rank');
   if (input.shape[1] !== weight.shape[0]) mismatch(node, `${weight.shape[0]} input channels`);
-  const rank = window.kernel.length;
   const outputPadding = intsAttribute(node, 'output_padding') ?? window.kernel.map(() => 0);
   const spatial = input.shape.slice(2).map((size, axis) => {
-    const reach = (window.dilations[axis] ?? 1) * ((window.kernel[axis] ?? 1) - 1) + 1;
-    const pads = (window.pads[axis] ?? 0) + (window.pads[axis + rank] ?? 0);
-    return (window.strides[axis] ?? 1) * (size - 1) + (outputPadding[axis] ?? 0) + reach - pads;
+    const { reach, padding } = extent(window, axis);
+    return at(window.strides, axis) * (size - 1) + at(outputPadding, axis) + reach - padding;
   });
-  return [
-    { type: input.type, shape: [input.shape[0] ?? 1, (weight.shape[1] ?? 1) * window.groups, ...spatial] },
-  ];
+  const channels = at(weight.shape, 1) * window.groups;
+  return [{ type: input.type, shape: [at(input.shape, 0), channels, ...spatial] }];
 }
 
 /** AveragePool over the node's kernel_shape. */
@@ -80,15 +83,10 @@ export function pooling(node: Application): OutputType[] {
   requireExplicitPads(node);
   if (intAttribute(node, 'ceil_mode', 0) === 1) mismatch(node, 'ceil_mode 0');
   const window = windowOf(node, intsAttribute(node, 'kernel_shape') ?? mismatch(node, 'a kernel_shape'));
-  return [
-    {
-      type: input.type,
-      shape: [input.shape[0] ?? 1, input.shape[1] ?? 1, ...slidingSizes(input.shape.slice(2), window)],
-    },
-  ];
+  return slide(input, at(input.shape, 1), window);
 }
 
-/** Resize by nearest neighbor, to given sizes or by given scales, on all axes or on some. */
+/** Resize by nearest neighbor, to given sizes or by given scales, along all axes or some. */
 export function resize(node: Application): OutputType[] {
   const { type, shape } = operand(node);
   if (textAttribute(node, 'mode', 'nearest') !== 'nearest') mismatch(node, 'mode nearest');
@@ -101,8 +99,9 @@ export function resize(node: Application): OutputType[] {
   const scales = node.constants[2]?.data;
   const result = [...shape];
   axes.forEach((axis, index) => {
-    const scaled = scales ? Math.floor((shape[axis] ?? 0) * Number(scales[index] ?? 1)) : undefined;
-    result[axis] = sizes?.[index] ?? scaled ?? mismatch(node, 'constant scales or sizes');
+    if (sizes?.length) result[axis] = at(sizes, index);
+    else if (scales) result[axis] = Math.floor(at(shape, axis) * Number(at<number | bigint>(scales, index)));
+    else mismatch(node, 'constant scales or sizes');
   });
   return [{ type, shape: result }];
 }
@@ -110,7 +109,8 @@ export function resize(node: Application): OutputType[] {
 /** [B, C · block², H, W] -> [B, C, H · block, W · block]. */
 export function depthToSpace(node: Application): OutputType[] {
   const { type, shape } = operand(node);
-  const [batch = 1, channels = 1, height = 1, width = 1] = shape;
+  if (shape.length !== 4) mismatch(node, 'a shape [B, C, H, W]');
+  const [batch, channels, height, width] = shape as [number, number, number, number];
   const block = intAttribute(node, 'blocksize', 1);
   if (channels % block ** 2 !== 0) mismatch(node, `channels that are a multiple of ${block ** 2}`);
   return [{ type, shape: [batch, channels / block ** 2, height * block, width * block] }];

@@ -1,8 +1,9 @@
 /**
- * @file Output type and shape of every operator, from its inputs. A total table: the one place where a wrong shape is
- * caught.
+ * @file Output type and shape of every operator, from its inputs. The table is total: it is the one place that catches wrong
+ * shapes.
  */
 
+import { at } from '../../../at.js';
 import type { ElementType } from '../../tensor.js';
 import type { Application, OutputType } from '../application.js';
 import {
@@ -82,17 +83,22 @@ const matMul: ShapeRule = (node) => {
   const batch =
     broadcastShapes(left.shape.slice(0, -2), right.shape.slice(0, -2)) ??
     mismatch(node, 'batch axes that broadcast');
-  return [{ type: left.type, shape: [...batch, left.shape.at(-2) ?? 1, right.shape.at(-1) ?? 1] }];
+  return [{ type: left.type, shape: [...batch, at(left.shape, -2), at(right.shape, -1)] }];
 };
 
 const gemm: ShapeRule = (node) => {
-  const [left, right] = [operand(node, 0).shape, operand(node, 1).shape];
-  const [rows, innerLeft] = intAttribute(node, 'transA', 0) ? [left[1], left[0]] : [left[0], left[1]];
-  const [innerRight, columns] = intAttribute(node, 'transB', 0) ? [right[1], right[0]] : [right[0], right[1]];
-  if (left.length !== 2 || right.length !== 2 || innerLeft !== innerRight)
-    mismatch(node, 'two matrices with equal inner axes');
-  const shape = [rows ?? 1, columns ?? 1];
-  const addend = broadcastShapes(shape, node.inputs[2]?.shape ?? []);
+  const expected = 'two matrices with equal inner axes';
+  const matrix = (index: number, transposition: string): readonly [rows: number, columns: number] => {
+    const { shape } = operand(node, index);
+    if (shape.length !== 2) mismatch(node, expected);
+    const [rows, columns] = shape as [number, number];
+    return intAttribute(node, transposition, 0) ? [columns, rows] : [rows, columns];
+  };
+  const [rows, innerLeft] = matrix(0, 'transA');
+  const [innerRight, columns] = matrix(1, 'transB');
+  if (innerLeft !== innerRight) mismatch(node, expected);
+  const shape = [rows, columns];
+  const addend = node.inputs[2] ? broadcastShapes(shape, node.inputs[2].shape) : shape;
   if (addend?.length !== 2 || addend.some((size, axis) => size !== shape[axis]))
     mismatch(node, `an addend that broadcasts to ${formatShape(shape)}`);
   return [{ type: operand(node).type, shape }];
@@ -105,13 +111,12 @@ const layerNormalization: ShapeRule = (node) => {
   return [{ type, shape }, statistics, statistics];
 };
 
-const instanceNormalization: ShapeRule = (node) => rowNormalization(node, operand(node).shape[1] ?? 0);
+const instanceNormalization: ShapeRule = (node) => rowNormalization(node, at(operand(node).shape, 1));
 
-/** In opset 18 to 20, which graphs here are written in, scale and bias have one number a group (from 21 on, one a channel). */
+/** In opsets 18 to 20, scale and bias have one number per group; from 21 on, one per channel. Graphs here use opset 20. */
 const groupNormalization: ShapeRule = (node) => {
   const groups = intAttribute(node, 'num_groups', 1);
-  if ((operand(node).shape[1] ?? 0) % groups !== 0)
-    mismatch(node, `channels that divide into ${groups} groups`);
+  if (at(operand(node).shape, 1) % groups !== 0) mismatch(node, `channels that divide into ${groups} groups`);
   return rowNormalization(node, groups);
 };
 
@@ -122,8 +127,8 @@ function rowNormalization(node: Application, rows: number): OutputType[] {
   return [{ type, shape }];
 }
 
-/** The table: total over the operators, grouped as in op-names.ts. */
-export const SHAPE_RULES: Readonly<Record<OpName, ShapeRule>> = {
+/** Total over the operators, and grouped as in op-names.ts. */
+const SHAPE_RULES: Readonly<Record<OpName, ShapeRule>> = {
   Abs: same,
   Cast: (node) => [
     {
@@ -221,7 +226,11 @@ export const SHAPE_RULES: Readonly<Record<OpName, ShapeRule>> = {
   Resize: resize,
 };
 
-/** Output types and shapes of an application, or TRIB_GRAPH naming the node and the shapes. */
+/**
+ * Returns the output types and shapes of an application.
+ *
+ * Errors: TRIB_GRAPH, naming the node and the shapes, if the inputs do not fit.
+ */
 export function inferOutputs(node: Application): OutputType[] {
   return SHAPE_RULES[node.op](node);
 }

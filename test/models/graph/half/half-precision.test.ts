@@ -6,7 +6,7 @@ import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { type Graph, int, type Node } from '../../../../src/models/graph/graph.js';
 import { halfConstants } from '../../../../src/models/graph/half/half-constants.js';
-import { inHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
+import { toHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import { conv } from '../../../../src/models/graph/ops/convolution.js';
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
@@ -23,7 +23,7 @@ beforeAll(() => {
 afterAll(() => engine.close());
 
 const half = (graph: Graph, isNetwork?: (node: Node) => boolean) =>
-  inHalfPrecision(graph, { constants: halfConstants('model'), ...(isNetwork && { isNetwork }) });
+  toHalfPrecision(graph, { constants: halfConstants('model'), ...(isNetwork && { isNetwork }) });
 
 /** `MatMul:float16` for every node that makes floats. */
 const typesOf = ({ nodes }: Graph) =>
@@ -42,7 +42,7 @@ function expectWellTyped(graph: Graph): void {
   }
 }
 
-describe('inHalfPrecision', () => {
+describe('toHalfPrecision', () => {
   it('should compute in half from the first product to the last, and leave inputs and outputs in single', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2, 4]);

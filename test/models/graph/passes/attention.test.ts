@@ -5,7 +5,7 @@ import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import type { Graph, Value } from '../../../../src/models/graph/graph.js';
 import { halfConstants } from '../../../../src/models/graph/half/half-constants.js';
-import { inHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
+import { toHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
 import type { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { gatherAttention, writeAttention } from '../../../../src/models/graph/passes/attention.js';
@@ -86,7 +86,7 @@ describe('attention in pieces', () => {
     const emulated = emulatedHalf(engine);
     const constants = halfConstants('attention');
     const [whole, pieces] = [plain, writeAttention(gatherAttention(plain, 60))].map((graph) =>
-      runModel(emulated, inHalfPrecision(graph, { constants }), feedsOf(plain)),
+      runModel(emulated, toHalfPrecision(graph, { constants }), feedsOf(plain)),
     );
     expect((await pieces)?.y).toEqual((await whole)?.y);
   });

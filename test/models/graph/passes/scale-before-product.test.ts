@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { halfConstants } from '../../../../src/models/graph/half/half-constants.js';
-import { inHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
+import { toHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { scaleBeforeProduct } from '../../../../src/models/graph/passes/scale-before-product.js';
@@ -53,9 +53,9 @@ it('should keep attention finite in half precision that is not without it', asyn
   const constants = halfConstants('attention');
   const emulated = emulatedHalf(engine);
   const graph = attention('Mul');
-  const plain = await runModel(emulated, inHalfPrecision(graph, { constants }), feeds);
+  const plain = await runModel(emulated, toHalfPrecision(graph, { constants }), feeds);
   expect(plain.y?.some(Number.isNaN)).toBe(true);
-  const moved = await runModel(emulated, inHalfPrecision(scaleBeforeProduct(graph), { constants }), feeds);
+  const moved = await runModel(emulated, toHalfPrecision(scaleBeforeProduct(graph), { constants }), feeds);
   expect(moved.y?.every(Number.isFinite)).toBe(true);
 });
 

@@ -1,5 +1,6 @@
-/** @file Convolution and pooling, of any number of spatial axes. Tensors are [B, C, ...] outside, as in ONNX. */
+/** @file Convolution and pooling with any number of spatial axes. Inputs and outputs are [B, C, ...], as in ONNX. */
 
+import { at } from '../../../../at.js';
 import { intAttribute, intsAttribute, textAttribute } from '../../../graph/graph.js';
 import type { Window } from '../../../graph/shapes/convolution-shapes.js';
 import { windowOf } from '../../../graph/shapes/convolution-shapes.js';
@@ -13,7 +14,7 @@ import {
 } from './convolve.js';
 import type { Application, Op, TfTensor } from './op.js';
 import { unsupported } from './op.js';
-import { paddedAround, partsOf, spaced } from './windows.js';
+import { padAround, partsOf, spreadOut } from './windows.js';
 
 function requireExplicitPads(application: Application): void {
   const mode = textAttribute(application, 'auto_pad', 'NOTSET');
@@ -47,14 +48,14 @@ function convolveGroups({ tf }: Application, x: TfTensor, weight: TfTensor, wind
   const weights = partsOf(tf, weight, window.groups, 0);
   const parts = partsOf(tf, x, window.groups, 1);
   return tf.concat(
-    parts.map((part, group) => convolveByProduct(tf, part, weights[group] as TfTensor, window)),
+    parts.map((part, group) => convolveByProduct(tf, part, at(weights, group), window)),
     1,
   );
 }
 
 /**
- * The transpose of a convolution: zeros between the elements, then the convolution with mirrored weights whose channels
- * change places.
+ * The transpose of a convolution: zeros between the elements, then a convolution with mirrored weights whose channels are
+ * swapped.
  */
 const convTranspose: Op = (application) => {
   const { tf, input } = application;
@@ -64,13 +65,11 @@ const convTranspose: Op = (application) => {
   const spatial = weight.shape.slice(2);
   const window = windowOf(application, spatial);
   const outputPadding = intsAttribute(application, 'output_padding') ?? spatial.map(() => 0);
-  const spread = window.strides.reduce((spread, stride, axis) => spaced(tf, spread, axis + 2, stride), x);
-  const reaches = spatial.map((size, axis) => (window.dilations[axis] ?? 1) * (size - 1));
+  const spread = window.strides.reduce((spread, stride, axis) => spreadOut(tf, spread, axis + 2, stride), x);
+  const reaches = spatial.map((size, axis) => at(window.dilations, axis) * (size - 1));
   const pads = [
-    ...reaches.map((reach, axis) => reach - (window.pads[axis] ?? 0)),
-    ...reaches.map(
-      (reach, axis) => reach - (window.pads[axis + spatial.length] ?? 0) + (outputPadding[axis] ?? 0),
-    ),
+    ...reaches.map((reach, axis) => reach - at(window.pads, axis)),
+    ...reaches.map((reach, axis) => reach - at(window.pads, axis + spatial.length) + at(outputPadding, axis)),
   ];
   const mirrored = tf.reverse(
     weight,
@@ -85,12 +84,14 @@ const convTranspose: Op = (application) => {
 const averagePool: Op = (application) => {
   const { tf, input, attributes } = application;
   requireExplicitPads(application);
-  const window = windowOf(application, intsAttribute({ attributes }, 'kernel_shape') ?? []);
+  const kernel = intsAttribute({ attributes }, 'kernel_shape');
+  if (!kernel) return unsupported(application, 'a kernel_shape', 'none');
+  const window = windowOf(application, kernel);
   if (intAttribute(application, 'ceil_mode', 0) === 1) unsupported(application, 'ceil_mode 0', 'ceil_mode 1');
   const isPadded = window.pads.some((pad) => pad > 0);
   if (isPadded && intAttribute(application, 'count_include_pad', 0) === 0)
     unsupported(application, 'pads of 0 or count_include_pad 1', `pads [${window.pads}]`);
-  const views = windowViews(tf, channelsLast(tf, paddedAround(tf, input(0), window.pads)), window);
+  const views = windowViews(tf, channelsLast(tf, padAround(tf, input(0), window.pads)), window);
   return channelsFirst(tf, tf.div(tf.addN(views), views.length));
 };
 

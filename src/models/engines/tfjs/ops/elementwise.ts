@@ -15,7 +15,7 @@ const binary =
   ({ tf, input }) =>
     apply(tf, input(0), input(1));
 
-/** Folds its inputs, made alike first: the gradients of maximum and minimum in TensorFlow.js undo no broadcasting. */
+/** Broadcasts all inputs first: TensorFlow.js's gradients of maximum and minimum do not undo broadcasting. */
 const extreme =
   (apply: (tf: Tf, a: TfTensor, b: TfTensor) => TfTensor): Op =>
   (application) => {
@@ -26,10 +26,10 @@ const extreme =
     return alike.reduce((a, b) => apply(tf, a, b));
   };
 
-/** Truth values as numbers: not every backend compares them as they are. */
+/** Booleans as integers: not every backend compares booleans. */
 const numeric = (x: TfTensor) => (x.dtype === 'bool' ? x.toInt() : x);
 
-/** Ends of the range without bounds. */
+/** The bound of a Clip that has none. */
 const LARGEST = 3.4028234663852886e38;
 
 const clip: Op = ({ tf, input, floats }) =>
@@ -76,11 +76,11 @@ function cast(tf: Tf, x: TfTensor, application: Application): TfTensor {
     case BOOL:
       return tf.notEqual(numeric(x), tf.scalar(0, x.dtype === 'float32' ? 'float32' : 'int32'));
     default:
-      return unsupported(application, 'float32, integers or truth values', `ONNX element type ${to}`);
+      return unsupported(application, 'float32, integers or booleans', `ONNX element type ${to}`);
   }
 }
 
-/** The exponent may be of another type than the base, which decides. */
+/** The exponent may have a different type than the base; the base decides. */
 const pow = binary((tf, base, exponent) => tf.pow(base, tf.cast(exponent, base.dtype)));
 
 export const elementwiseOps = {

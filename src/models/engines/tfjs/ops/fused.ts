@@ -1,5 +1,6 @@
-/** @file The fused operators of onnxruntime (domain com.microsoft) that sampling graphs are written in, taken apart. */
+/** @file The fused operators of onnxruntime (domain com.microsoft) that sampling graphs use, in basic operators. */
 
+import { at } from '../../../../at.js';
 import { floatAttribute, intAttribute } from '../../../graph/graph.js';
 import type { Op, TfTensor } from './op.js';
 
@@ -14,15 +15,15 @@ const multiHeadAttention: Op = (application) => {
   const { tf, input } = application;
   const heads = intAttribute(application, 'num_heads', 1);
   const split = (x: TfTensor) => {
-    const [batch = 1, positions = 1, width = 1] = x.shape;
+    const [batch, positions, width] = x.shape as [number, number, number];
     const apart = tf.transpose(tf.reshape(x, [batch, positions, heads, width / heads]), [0, 2, 1, 3]);
     return tf.reshape(apart, [batch * heads, positions, width / heads]);
   };
   const [query, key, value] = [0, 1, 2].map((index) => split(input(index))) as [TfTensor, TfTensor, TfTensor];
-  const scale = floatAttribute(application, 'scale', 1 / Math.sqrt(query.shape[2] ?? 1));
+  const scale = floatAttribute(application, 'scale', 1 / Math.sqrt(at(query.shape, 2)));
   const weights = tf.softmax(tf.mul(tf.matMul(query, key, false, true), scale));
   const mixed = tf.matMul(weights, value);
-  const [batch = 1, positions = 1] = input(0).shape;
+  const [batch, positions] = input(0).shape as [number, number, number];
   const apart = tf.reshape(mixed, [batch, heads, positions, -1]);
   return tf.reshape(tf.transpose(apart, [0, 2, 1, 3]), [batch, positions, -1]);
 };

@@ -1,4 +1,4 @@
-/** @file Every operator that the tfjs engine runs: all that graphs here are written in, and what exporters add. */
+/** @file Every operator that the tfjs engine runs: those that Tributary writes, and those that exporters add. */
 
 import type { OpName } from '../../../graph/op-names.js';
 import { convolutionOps } from './convolution.js';
@@ -27,7 +27,7 @@ const BY_DOMAIN: Readonly<Record<string, ReadonlyMap<string, Op>>> = {
   'com.microsoft': new Map(Object.entries(fusedOps)),
 };
 
-/** The operator of a domain by its name, where there is one. */
+/** Finds an operator by domain and name; undefined if there is none. */
 export function findOp(domain: string, op: string): Op | undefined {
   return BY_DOMAIN[domain]?.get(op);
 }

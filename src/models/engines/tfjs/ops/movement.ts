@@ -1,30 +1,40 @@
 /** @file Operators that move elements. */
 
+import { at } from '../../../../at.js';
 import { broadcastShapes, positiveAxis } from '../../../graph/application.js';
 import { intAttribute, intsAttribute, textAttribute } from '../../../graph/graph.js';
+import { sliceRange } from '../../../graph/shapes/movement-shapes.js';
 import { elementCount } from '../../../tensor.js';
 import type { Application, Op, TfTensor } from './op.js';
 import { allInputs, unsupported } from './op.js';
 import { addRows, takeRows } from './rows.js';
-import { everyNth, paddedAround, partsOf } from './windows.js';
+import { everyNth, padAround, partsOf } from './windows.js';
 
-/** Axes as an input, since opset 13, or as an attribute. */
+/** The integers of an input that must be present. */
+const requiredIntegers = (application: Application, index: number): number[] =>
+  application.integers(index) ?? unsupported(application, `an input at position ${index}`, 'none');
+
+/** Axes as an input (since opset 13), or as an attribute. */
 const axesOf = (application: Application, index: number) =>
   application.integers(index) ?? intsAttribute(application, 'axes');
 
-/** 0 keeps an axis of the input, -1 takes what is left. */
+/** The axis that an attribute names, counted from the front. */
+const axisOf = (application: Application, otherwise: number, { rank }: TfTensor) =>
+  positiveAxis(intAttribute(application, 'axis', otherwise), rank);
+
+/** 0 keeps an axis of the input, -1 takes the remaining elements. */
 const reshape: Op = (application) => {
-  const { tf, input, integers } = application;
+  const { tf, input } = application;
   const keepsZeros = intAttribute(application, 'allowzero', 0) === 1;
-  const wanted = integers(1) ?? [];
-  const shape = wanted.map((size, axis) => (size === 0 && !keepsZeros ? (input(0).shape[axis] ?? 1) : size));
+  const wanted = requiredIntegers(application, 1);
+  const shape = wanted.map((size, axis) => (size === 0 && !keepsZeros ? at(input(0).shape, axis) : size));
   return tf.reshape(input(0), shape);
 };
 
 const flatten: Op = (application) => {
   const { tf, input } = application;
-  const { shape, rank } = input(0);
-  const axis = positiveAxis(intAttribute(application, 'axis', 1), rank);
+  const { shape } = input(0);
+  const axis = axisOf(application, 1, input(0));
   return tf.reshape(input(0), [elementCount(shape.slice(0, axis)), elementCount(shape.slice(axis))]);
 };
 
@@ -42,14 +52,12 @@ const squeeze: Op = (application) => {
 
 const unsqueeze: Op = (application) => {
   const { tf, input } = application;
-  const given = axesOf(application, 1) ?? [];
+  const given = axesOf(application, 1) ?? unsupported(application, 'axes', 'none');
   const rank = input(0).rank + given.length;
-  const axes = given.map((axis) => positiveAxis(axis, rank));
-  const rest = [...input(0).shape];
-  return tf.reshape(
-    input(0),
-    Array.from({ length: rank }, (_, axis) => (axes.includes(axis) ? 1 : (rest.shift() ?? 1))),
-  );
+  const shape = [...input(0).shape];
+  for (const axis of given.map((axis) => positiveAxis(axis, rank)).sort((a, b) => a - b))
+    shape.splice(axis, 0, 1);
+  return tf.reshape(input(0), shape);
 };
 
 const transpose: Op = (application) => {
@@ -60,34 +68,29 @@ const transpose: Op = (application) => {
 
 const concat: Op = (application) => {
   const parts = allInputs(application);
-  const axis = positiveAxis(intAttribute(application, 'axis', 0), parts[0]?.rank ?? 1);
-  return application.tf.concat(parts, axis);
+  return application.tf.concat(parts, axisOf(application, 0, at(parts, 0)));
 };
 
 const split: Op = (application) => {
   const { tf, input, integers, numOutputs } = application;
-  const axis = positiveAxis(intAttribute(application, 'axis', 0), input(0).rank);
-  const size = input(0).shape[axis] ?? 0;
+  const axis = axisOf(application, 0, input(0));
+  const size = at(input(0).shape, axis);
   const chunk = Math.ceil(size / numOutputs);
   const sizes =
     integers(1) ?? Array.from({ length: numOutputs }, (_, i) => Math.min(chunk, size - i * chunk));
   return partsOf(tf, input(0), sizes, axis);
 };
 
-/** Starts and ends count from the end where negative, and are clamped to the axis. */
-const slice: Op = ({ tf, input, integers }) => {
-  const starts = integers(1) ?? [];
-  const ends = integers(2) ?? [];
+const slice: Op = (application) => {
+  const { tf, input, integers } = application;
+  const [starts, ends] = [requiredIntegers(application, 1), requiredIntegers(application, 2)];
   const axes = integers(3) ?? starts.map((_, axis) => axis);
+  const steps = integers(4) ?? starts.map(() => 1);
   return axes.reduce((x, given, index) => {
     const axis = positiveAxis(given, x.rank);
-    const size = x.shape[axis] ?? 0;
-    const step = integers(4)?.[index] ?? 1;
-    const clamp = (position: number, low: number, high: number) =>
-      Math.min(Math.max(position < 0 ? position + size : position, low), high);
-    const start = clamp(starts[index] ?? 0, 0, step > 0 ? size : size - 1);
-    const end = step > 0 ? clamp(ends[index] ?? size, 0, size) : clamp(ends[index] ?? size, -1, size - 1);
-    const count = Math.max(0, Math.ceil((end - start) / step));
+    const size = at(x.shape, axis);
+    const step = at(steps, index);
+    const { start, count } = sliceRange(at(starts, index), at(ends, index), step, size);
     return count === size && step === 1 ? x : everyNth(tf, x, axis, { start, count, step });
   }, input(0));
 };
@@ -97,38 +100,38 @@ const pad: Op = (application) => {
   const mode = textAttribute(application, 'mode', 'constant');
   if (mode !== 'constant') unsupported(application, 'mode constant', `mode ${mode}`);
   const x = input(0);
-  const given = integers(1) ?? [];
+  const given = requiredIntegers(application, 1);
   const axes = (integers(3) ?? x.shape.map((_, axis) => axis)).map((axis) => positiveAxis(axis, x.rank));
   const pads = [...x.shape, ...x.shape].map(() => 0);
   axes.forEach((axis, index) => {
-    pads[axis] = given[index] ?? 0;
-    pads[axis + x.rank] = given[index + axes.length] ?? 0;
+    pads[axis] = at(given, index);
+    pads[axis + x.rank] = at(given, index + axes.length);
   });
-  return paddedAround(tf, x, pads, floats(2)?.[0] ?? 0);
+  return padAround(tf, x, pads, floats(2)?.[0] ?? 0);
 };
 
 const expand: Op = (application) => {
-  const { tf, input, integers } = application;
-  const wanted = integers(1) ?? [];
+  const { tf, input } = application;
+  const wanted = requiredIntegers(application, 1);
   const shape = broadcastShapes(input(0).shape, wanted);
   if (!shape)
     return unsupported(application, `a shape that broadcasts to [${wanted}]`, `[${input(0).shape}]`);
   return tf.broadcastTo(input(0), shape);
 };
 
-/** The order of axes with one of them first. */
+/** The order of axes with one of them moved to the front. */
 const firstOf = (rank: number, axis: number) => [
   axis,
   ...Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis),
 ];
 
 const gather: Op = (application) => {
-  const { tf, input, integers } = application;
+  const { tf, input } = application;
   const x = input(0);
-  const axis = positiveAxis(intAttribute(application, 'axis', 0), x.rank);
-  const size = x.shape[axis] ?? 0;
+  const axis = axisOf(application, 0, x);
+  const size = at(x.shape, axis);
   const rest = x.shape.filter((_, i) => i !== axis);
-  const indices = (integers(1) ?? []).map((index) => positiveAxis(index, size));
+  const indices = requiredIntegers(application, 1).map((index) => positiveAxis(index, size));
   const rows = tf.reshape(tf.transpose(x, firstOf(x.rank, axis)), [size, elementCount(rest)]);
   const taken = tf.reshape(takeRows(tf, rows, indices), [indices.length, ...rest]);
   const order = Array.from({ length: axis }, (_, i) => i + 1);
@@ -137,32 +140,32 @@ const gather: Op = (application) => {
 };
 
 const gatherElements: Op = (application) => {
-  const { tf, input, integers } = application;
+  const { tf, input } = application;
   const [x, wanted] = [input(0), input(1)];
-  const axis = positiveAxis(intAttribute(application, 'axis', 0), x.rank);
-  const places = (integers(1) ?? []).map((index, position) => {
+  const axis = axisOf(application, 0, x);
+  const places = requiredIntegers(application, 1).map((index, position) => {
     let [place, stride, rest] = [0, 1, position];
     for (let i = x.rank - 1; i >= 0; i--) {
-      const coordinate = rest % (wanted.shape[i] ?? 1);
-      rest = Math.floor(rest / (wanted.shape[i] ?? 1));
-      place += stride * (i === axis ? positiveAxis(index, x.shape[i] ?? 1) : coordinate);
-      stride *= x.shape[i] ?? 1;
+      const [length, size] = [at(wanted.shape, i), at(x.shape, i)];
+      place += stride * (i === axis ? positiveAxis(index, size) : rest % length);
+      rest = Math.floor(rest / length);
+      stride *= size;
     }
     return place;
   });
   return tf.reshape(takeRows(tf, tf.reshape(x, [x.size, 1]), places), wanted.shape);
 };
 
-/** Rows of the first axes that the indices name are replaced, or added to. */
+/** Replaces, or adds to, the rows that the indices of the first axes name. */
 const scatterNd: Op = (application) => {
-  const { tf, input, integers } = application;
+  const { tf, input } = application;
   const data = input(0);
-  const depth = input(1).shape.at(-1) ?? 1;
+  const depth = at(input(1).shape, -1);
   const count = elementCount(data.shape.slice(0, depth));
-  const given = integers(1) ?? [];
+  const given = requiredIntegers(application, 1);
   const places = Array.from({ length: given.length / depth }, (_, row) =>
     given.slice(row * depth, (row + 1) * depth).reduce((place, index, axis) => {
-      const size = data.shape[axis] ?? 1;
+      const size = at(data.shape, axis);
       return place * size + positiveAxis(index, size);
     }, 0),
   );
@@ -188,7 +191,7 @@ export const movementOps = {
   Slice: slice,
   Split: split,
   Squeeze: squeeze,
-  Tile: ({ tf, input, integers }) => tf.tile(input(0), integers(1) ?? []),
+  Tile: (application) => application.tf.tile(application.input(0), requiredIntegers(application, 1)),
   Transpose: transpose,
   Unsqueeze: unsqueeze,
 } satisfies Readonly<Record<string, Op>>;

@@ -1,5 +1,6 @@
-/** @file Normalisations, written out: TensorFlow.js differentiates what they are made of. */
+/** @file Normalizations, written out: TensorFlow.js differentiates the operators that they consist of. */
 
+import { at } from '../../../../at.js';
 import { positiveAxis } from '../../../graph/application.js';
 import { floatAttribute, intAttribute } from '../../../graph/graph.js';
 import type { Application, Op, TfTensor } from './op.js';
@@ -11,7 +12,7 @@ interface Standardized {
   readonly inverseStdDev: TfTensor;
 }
 
-function standardized({ tf, attributes }: Application, x: TfTensor, axes: number[]): Standardized {
+function standardize({ tf, attributes }: Application, x: TfTensor, axes: number[]): Standardized {
   const epsilon = floatAttribute({ attributes }, 'epsilon', 1e-5);
   const mean = tf.mean(x, axes, true);
   const centered = tf.sub(x, mean);
@@ -25,25 +26,25 @@ const layerNormalization: Op = (application) => {
   const x = input(0);
   const first = positiveAxis(intAttribute(application, 'axis', -1), x.rank);
   const axes = x.shape.flatMap((_, axis) => (axis < first ? [] : [axis]));
-  const { normalized, mean, inverseStdDev } = standardized(application, x, axes);
+  const { normalized, mean, inverseStdDev } = standardize(application, x, axes);
   const scaled = tf.mul(normalized, input(1));
   const result = has(2) ? tf.add(scaled, input(2)) : scaled;
   return [result, mean, inverseStdDev].slice(0, numOutputs);
 };
 
-/** Every row [B, rows, ...] by itself, times a scale and plus a bias a row. */
+/** Normalizes every row of [B, rows, ...], then applies the scale and bias of the row. */
 function rowNormalization(application: Application, rows: number): TfTensor {
   const { tf, input } = application;
   const x = input(0);
-  const { normalized } = standardized(application, tf.reshape(x, [x.shape[0] ?? 1, rows, -1]), [2]);
+  const { normalized } = standardize(application, tf.reshape(x, [at(x.shape, 0), rows, -1]), [2]);
   const ofRow = (index: number) => tf.reshape(input(index), [1, rows, 1]);
   return tf.reshape(tf.add(tf.mul(normalized, ofRow(1)), ofRow(2)), x.shape);
 }
 
 export const normalizationOps = {
-  /** As in opset 18 to 20: scale and bias have one number a group. */
+  /** As in opsets 18 to 20: scale and bias have one number per group. */
   GroupNormalization: (application) =>
     rowNormalization(application, intAttribute(application, 'num_groups', 1)),
-  InstanceNormalization: (application) => rowNormalization(application, application.input(0).shape[1] ?? 1),
+  InstanceNormalization: (application) => rowNormalization(application, at(application.input(0).shape, 1)),
   LayerNormalization: layerNormalization,
 } satisfies Readonly<Record<string, Op>>;

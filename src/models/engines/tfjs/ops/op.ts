@@ -1,9 +1,9 @@
-/** @file What an operator of the tfjs engine is: a function of an application, in the words of TensorFlow.js. */
+/** @file What an operator of the tfjs engine is: a function of one application, in terms of TensorFlow.js. */
 
 import { TributaryError } from '../../../../errors.js';
 import type { Node } from '../../../graph/graph.js';
 
-/** The library, whichever package of it was loaded. */
+/** The library, from whichever package was loaded. */
 export type Tf = typeof import('@tensorflow/tfjs');
 export type TfTensor = import('@tensorflow/tfjs').Tensor;
 
@@ -15,23 +15,23 @@ export interface Application {
   readonly attributes: Node['attributes'];
   readonly numInputs: number;
   readonly numOutputs: number;
-  /** Whether there is an input at a position: optional ones may be absent. */
+  /** Whether an optional input is present. */
   has(index: number): boolean;
   input(index: number): TfTensor;
-  /** An integer input as numbers (axes, shapes, pads), or `undefined` where it is absent. */
+  /** An integer input as numbers (axes, shapes, pads); undefined if it is absent. */
   integers(index: number): number[] | undefined;
-  /** A float input as numbers (bounds, scales), or `undefined` where it is absent. */
+  /** A float input as numbers (bounds, scales); undefined if it is absent. */
   floats(index: number): number[] | undefined;
-  /** Whether the gradient of an input is going to be asked for. */
+  /** Whether the gradient with respect to an input is needed. */
   isDifferentiated(index: number): boolean;
-  /** An input in another layout. That of a constant is made once, for all runs. */
+  /** An input in another layout, which is computed only once for a constant. */
   laidOut(index: number, layout: string, lay: (x: TfTensor) => TfTensor): TfTensor;
 }
 
-/** Gives the outputs, fresh tensors or inputs as they are; the driver cleans up behind it. */
+/** Returns the outputs: new tensors, or inputs unchanged. The interpreter frees the rest. */
 export type Op = (application: Application) => TfTensor | readonly TfTensor[];
 
-/** Says that a form of an operator is not there, naming the node. */
+/** Throws the error for a form of an operator that is not supported, naming the node. */
 export function unsupported({ op, name }: Application, expected: string, got: string): never {
   throw new TributaryError(
     'TRIB_ENGINE',
@@ -39,7 +39,7 @@ export function unsupported({ op, name }: Application, expected: string, got: st
   );
 }
 
-/** All inputs, none of them absent. */
+/** All inputs of an operator that has no optional ones. */
 export function allInputs({ numInputs, input }: Application): TfTensor[] {
   return Array.from({ length: numInputs }, (_, index) => input(index));
 }

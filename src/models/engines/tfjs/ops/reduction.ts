@@ -1,13 +1,13 @@
-/** @file Reductions, and what else works along an axis. */
+/** @file Reductions, and other operators along an axis. */
 
 import { positiveAxis, reducedAxes } from '../../../graph/application.js';
 import { intAttribute, intsAttribute } from '../../../graph/graph.js';
-import type { Op, Tf, TfTensor } from './op.js';
+import { type Op, type Tf, type TfTensor, unsupported } from './op.js';
 
 type Reduce = (tf: Tf, x: TfTensor, axes: number[], keep: boolean) => TfTensor;
 type Elementwise = (tf: Tf, x: TfTensor) => TfTensor;
 
-/** Reduces what `before` makes of every element. Axes are an input since opset 18 (ReduceSum: 13) and an attribute before. */
+/** Applies `before` to every element, then reduces. Axes are an input since opset 18 (ReduceSum: 13), an attribute before. */
 const reduction =
   (reduce: Reduce, before: Elementwise = (_, x) => x): Op =>
   (application) => {
@@ -20,7 +20,7 @@ const reduction =
 
 const sum: Reduce = (tf, x, axes, keep) => tf.sum(x, axes, keep);
 
-/** Applies what works on the last axis alone to any axis. */
+/** Applies a function of the last axis to any axis. */
 function alongAxis(tf: Tf, x: TfTensor, given: number, apply: (x: TfTensor) => TfTensor): TfTensor {
   const [axis, last] = [positiveAxis(given, x.rank), x.rank - 1];
   if (axis === last) return apply(x);
@@ -37,11 +37,12 @@ const argMax: Op = (application) => {
 
 const cumSum: Op = (application) => {
   const { tf, input, integers } = application;
-  const axis = integers(1)?.[0] ?? 0;
+  const [axis] = integers(1) ?? [];
+  if (axis === undefined) return unsupported(application, 'an axis', 'none');
   const [exclusive, reverse] = ['exclusive', 'reverse'].map(
     (name) => intAttribute(application, name, 0) === 1,
   );
-  // Its gradient in TensorFlow.js is that of the last axis.
+  // TensorFlow.js only differentiates along the last axis.
   return alongAxis(tf, input(0), axis, (x) => tf.cumsum(x, x.rank - 1, exclusive, reverse));
 };
 

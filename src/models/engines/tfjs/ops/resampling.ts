@@ -1,5 +1,6 @@
 /** @file Operators that change the resolution of pictures. */
 
+import { at } from '../../../../at.js';
 import { positiveAxis } from '../../../graph/application.js';
 import { intAttribute, intsAttribute, textAttribute } from '../../../graph/graph.js';
 import { elementCount } from '../../../tensor.js';
@@ -18,19 +19,19 @@ const resize: Op = (application) => {
   );
   const [scales, sizes] = [floats(2), integers(3)];
   return axes.reduce((resized, axis, index) => {
-    const size = x.shape[axis] ?? 1;
-    const wanted = sizes?.[index] ?? Math.floor(size * (scales?.[index] ?? 1));
-    const scale = scales?.[index] ?? wanted / size;
+    const size = at(x.shape, axis);
+    const wanted = sizes?.length ? at(sizes, index) : Math.floor(size * at(scales ?? [], index));
+    const scale = scales?.length ? at(scales, index) : wanted / size;
     const sources = Array.from({ length: wanted }, (_, i) =>
       sourceOf(application, i, { size, wanted, scale }),
     );
-    return chosen(tf, resized, axis, sources);
+    return takeElements(tf, resized, axis, sources);
   }, x);
 };
 
-/** Elements of an axis by position; where each is repeated equally often, without looking them up. */
-function chosen(tf: Tf, x: TfTensor, axis: number, sources: readonly number[]): TfTensor {
-  const [before, size, after] = [x.shape.slice(0, axis), x.shape[axis] ?? 1, x.shape.slice(axis + 1)];
+/** Takes elements of an axis by position; if each is repeated equally often, by broadcasting. */
+function takeElements(tf: Tf, x: TfTensor, axis: number, sources: readonly number[]): TfTensor {
+  const [before, size, after] = [x.shape.slice(0, axis), at(x.shape, axis), x.shape.slice(axis + 1)];
   const factor = sources.length / size;
   const shape = [...before, sources.length, ...after];
   if (sources.every((source, i) => source === Math.floor(i / factor))) {
@@ -44,14 +45,14 @@ function chosen(tf: Tf, x: TfTensor, axis: number, sources: readonly number[]): 
   return tf.transpose(taken, [...before.map((_, i) => i + 1), 0, ...after.map((_, i) => axis + 1 + i)]);
 }
 
-/** Where an output element comes from, by ONNX's formulas. */
+/** The input position of an output element, by ONNX's formulas. */
 function sourceOf(
   application: Application,
   i: number,
   { size, wanted, scale }: { readonly size: number; readonly wanted: number; readonly scale: number },
 ): number {
   const position = positionOf(application, i, { size, wanted, scale });
-  return Math.min(Math.max(rounded(application, position), 0), size - 1);
+  return Math.min(Math.max(roundPosition(application, position), 0), size - 1);
 }
 
 function positionOf(
@@ -74,7 +75,7 @@ function positionOf(
   }
 }
 
-function rounded(application: Application, position: number): number {
+function roundPosition(application: Application, position: number): number {
   switch (textAttribute(application, 'nearest_mode', 'round_prefer_floor')) {
     case 'floor':
       return Math.floor(position);
@@ -90,7 +91,7 @@ function rounded(application: Application, position: number): number {
 /** [B, C · block², H, W] -> [B, C, H · block, W · block]; the mode says whether the block or C is the outer part. */
 const depthToSpace: Op = (application) => {
   const { tf, input } = application;
-  const [batch = 1, channels = 1, height = 1, width = 1] = input(0).shape;
+  const [batch, channels, height, width] = input(0).shape as [number, number, number, number];
   const block = intAttribute(application, 'blocksize', 1);
   const depth = channels / block ** 2;
   const isBlockOuter = textAttribute(application, 'mode', 'DCR') === 'DCR';

@@ -1,5 +1,6 @@
-/** @file The arithmetic of shapes that exporters leave in models with open axes. */
+/** @file The shape arithmetic that exporters leave in models with open axes. */
 
+import { at } from '../../../../at.js';
 import { intAttribute } from '../../../graph/graph.js';
 import type { Op } from './op.js';
 
@@ -20,7 +21,8 @@ const constantOfShape: Op = ({ tf, integers, attributes }) => {
 
 const range: Op = ({ tf, input, integers, floats }) => {
   const isFloat = input(0).dtype === 'float32';
-  const [start = 0, limit = 0, delta = 1] = [0, 1, 2].map((i) => (isFloat ? floats(i) : integers(i))?.[0]);
+  const number = (index: number) => at((isFloat ? floats(index) : integers(index)) ?? [], 0);
+  const [start, limit, delta] = [number(0), number(1), number(2)];
   const count = Math.max(0, Math.ceil((limit - start) / delta));
   const numbers = Array.from({ length: count }, (_, i) => start + i * delta);
   return tf.tensor1d(numbers, isFloat ? 'float32' : 'int32');
@@ -28,7 +30,7 @@ const range: Op = ({ tf, input, integers, floats }) => {
 
 const size: Op = ({ tf, input }) => tf.scalar(input(0).size, 'int32');
 
-/** A constant that is given as numbers; one that is given as a tensor is known before the graph runs. */
+/** A constant given as numbers; one given as a tensor is known before the graph runs. */
 const constant: Op = ({ tf, attributes }) => {
   const { value_float: number, value_floats: numbers, value_int: integer, value_ints: integers } = attributes;
   if (number?.kind === 'float') return tf.scalar(number.value, 'float32');

@@ -1,5 +1,6 @@
-/** @file Views of a tensor at regular places, by operators whose gradients every backend has. */
+/** @file Regular parts of a tensor, by operators that every backend can differentiate. */
 
+import { at } from '../../../../at.js';
 import type { Tf, TfTensor } from './op.js';
 
 /** Elements start, start + step, ... of an axis, `count` of them; `step` may be negative. */
@@ -9,7 +10,7 @@ export function everyNth(
   axis: number,
   { start, count, step }: { readonly start: number; readonly count: number; readonly step: number },
 ): TfTensor {
-  const size = x.shape[axis] ?? 1;
+  const size = at(x.shape, axis);
   if (step < 0) {
     const mirrored = { start: size - 1 - start, count, step: -step };
     return everyNth(tf, tf.reverse(x, axis), axis, mirrored);
@@ -21,9 +22,9 @@ export function everyNth(
       of.shape.map((whole, i) => (i === axis ? length : whole)),
     );
   if (step === 1 || count === 0) return cut(x, count === 0 ? 0 : start, count);
-  // The strided slice of TensorFlow.js has no gradient: whole blocks are cut, and the first of each block is kept.
+  // TensorFlow.js's strided slice has no gradient: cut whole blocks, and keep the first of each.
   const missing = Math.max(0, start + count * step - size);
-  const whole = missing > 0 ? padded(tf, x, axis, 0, missing) : x;
+  const whole = missing > 0 ? padEnd(tf, x, axis, missing) : x;
   const shape = x.shape.slice();
   const blocks = tf.reshape(cut(whole, start, count * step), [
     ...shape.slice(0, axis),
@@ -39,38 +40,38 @@ export function everyNth(
   return tf.reshape(firsts, [...shape.slice(0, axis), count, ...shape.slice(axis + 1)]);
 }
 
-/** Zeros before and after an axis. */
-function padded(tf: Tf, x: TfTensor, axis: number, before: number, after: number): TfTensor {
-  const isTruth = x.dtype === 'bool';
-  const pads = x.shape.map((_, i): [number, number] => (i === axis ? [before, after] : [0, 0]));
-  const result = tf.pad(isTruth ? x.toInt() : x, pads);
-  return isTruth ? result.toBool() : result;
+/** Appends zeros to an axis. */
+function padEnd(tf: Tf, x: TfTensor, axis: number, count: number): TfTensor {
+  const isBool = x.dtype === 'bool';
+  const pads = x.shape.map((_, i): [number, number] => (i === axis ? [0, count] : [0, 0]));
+  const result = tf.pad(isBool ? x.toInt() : x, pads);
+  return isBool ? result.toBool() : result;
 }
 
-/** Zeros around the spatial axes of [B, C, ...]; negative pads cut off. `pads` holds all begins, then all ends. */
-export function paddedAround(tf: Tf, x: TfTensor, pads: readonly number[], value = 0): TfTensor {
+/** Pads the spatial axes of [B, C, ...]; negative pads crop. `pads` holds all begins, then all ends. */
+export function padAround(tf: Tf, x: TfTensor, pads: readonly number[], value = 0): TfTensor {
   const axes = pads.length / 2;
   const lead = x.rank - axes;
-  const at = (axis: number, side: 0 | 1) => (axis < lead ? 0 : (pads[axis - lead + side * axes] ?? 0));
+  const padOf = (axis: number, side: 0 | 1) => (axis < lead ? 0 : at(pads, axis - lead + side * axes));
   const cropped = pads.some((pad) => pad < 0)
     ? tf.slice(
         x,
-        x.shape.map((_, axis) => Math.max(0, -at(axis, 0))),
-        x.shape.map((size, axis) => size + Math.min(0, at(axis, 0)) + Math.min(0, at(axis, 1))),
+        x.shape.map((_, axis) => Math.max(0, -padOf(axis, 0))),
+        x.shape.map((size, axis) => size + Math.min(0, padOf(axis, 0)) + Math.min(0, padOf(axis, 1))),
       )
     : x;
   if (pads.every((pad) => pad <= 0)) return cropped;
   const positive = x.shape.map((_, axis): [number, number] => [
-    Math.max(0, at(axis, 0)),
-    Math.max(0, at(axis, 1)),
+    Math.max(0, padOf(axis, 0)),
+    Math.max(0, padOf(axis, 1)),
   ]);
   return tf.pad(cropped, positive, value);
 }
 
-/** `stride` - 1 zeros between the elements of an axis. */
-export function spaced(tf: Tf, x: TfTensor, axis: number, stride: number): TfTensor {
+/** Puts `stride` - 1 zeros between the elements of an axis. */
+export function spreadOut(tf: Tf, x: TfTensor, axis: number, stride: number): TfTensor {
   if (stride === 1) return x;
-  const [before, size, after] = [x.shape.slice(0, axis), x.shape[axis] ?? 1, x.shape.slice(axis + 1)];
+  const [before, size, after] = [x.shape.slice(0, axis), at(x.shape, axis), x.shape.slice(axis + 1)];
   const blocks = tf.pad(
     tf.reshape(x, [...before, size, 1, ...after]),
     [...x.shape, 1].map((_, i): [number, number] => (i === axis + 1 ? [0, stride - 1] : [0, 0])),
@@ -83,7 +84,7 @@ export function spaced(tf: Tf, x: TfTensor, axis: number, stride: number): TfTen
   );
 }
 
-/** Parts of equal or given sizes along an axis. The gradient of TensorFlow.js fails where there is only one. */
+/** Splits an axis into parts of equal or given sizes. TensorFlow.js cannot differentiate a split into one part. */
 export function partsOf(tf: Tf, x: TfTensor, sizes: number | number[], axis: number): TfTensor[] {
   const count = typeof sizes === 'number' ? sizes : sizes.length;
   return count === 1 ? [x] : tf.split(x, sizes, axis);
