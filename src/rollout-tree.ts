@@ -44,12 +44,7 @@ export function pathDepth(tree: RolloutTree, leaf: number): number {
   return edges;
 }
 
-/** Sampler step of the first edge on the path of a leaf. */
-export function pathFirstStep(tree: RolloutTree, leaf: number): number {
-  return tree.firstStep + pathDepth(tree, leaf);
-}
-
-/** Whether two leaves share an edge at or after a sampler step. */
+/** Whether any two leaves share an edge at or after a sampler step. */
 export function sharesEdges(tree: RolloutTree, fromStep: number): boolean {
   return tree.widths
     .slice(1)

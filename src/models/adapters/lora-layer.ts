@@ -20,8 +20,8 @@ export interface LoraLayer {
 
 /** Shapes of A and B in files. */
 export function fileShapes({ loraA, loraB, rank, kernel }: LoraLayer): {
-  readonly a: readonly number[];
-  readonly b: readonly number[];
+  readonly a: readonly [rank: number, inputs: number, ...kernel: number[]];
+  readonly b: readonly [outputs: number, rank: number, ...kernel: number[]];
 } {
   const [inputs, outputs] = [loraA.length / rank, loraB.length / rank];
   if (!kernel) return { a: [rank, inputs], b: [outputs, rank] };

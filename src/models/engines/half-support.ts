@@ -33,7 +33,7 @@ export async function halfSupport(engine: Engine): Promise<HalfSupport> {
     return { provider, problem: isRight ? null : `2/3 x 3 came out as ${product}` };
   } catch (error) {
     if (!(error instanceof TributaryError)) throw error;
-    const [, reason = error.message] = /, got "(.*?)"\. /s.exec(error.message) ?? [];
+    const reason = /, got "(.*?)"\. /s.exec(error.message)?.[1] ?? error.message;
     // "Non-zero status code returned while running Cast node. ... Status Message: shader_helper.cc:416 GenerateSourceCode".
     return { provider, problem: reason.replace(/^.*Status Message: (\S+\.cc:\d+ \w+ )?/s, '') };
   }

@@ -85,7 +85,7 @@ describe('startThread', () => {
     await expect(call.echo(moved, { transfer: [moved.buffer] })).rejects.toEqual(
       coded(
         'TRIB_ENGINE',
-        /^thread "gated" echo: expected data that can be sent, got ".*"\. Do not use buffers again/,
+        /^thread "gated" echo: expected data that can be sent, got ".*"\. Do not reuse buffers/,
       ),
     );
     expect(await call.echo(2)).toBe(2);

@@ -6,6 +6,7 @@ import { readPart } from '../../files/read-bytes.js';
 import type { Attributes } from '../../graph/graph.js';
 import { axesOf, decodeModel, externalTensor, toAttribute, toTensor } from '../../graph/onnx/decode.js';
 import { elementTypeOf } from '../../graph/onnx/element-codes.js';
+import { externalPlace } from '../../graph/onnx/external-data.js';
 import type { GraphProto, TensorProto, ValueInfoProto } from '../../graph/onnx/onnx_pb.js';
 import { TensorProto_DataLocation as DataLocation } from '../../graph/onnx/onnx_pb.js';
 import type { Tensor } from '../../tensor.js';
@@ -87,17 +88,16 @@ function constantOf(
 ): Tensor {
   const where = `${label} initializer "${proto.name}"`;
   if (proto.dataLocation !== DataLocation.EXTERNAL) return toTensor(proto, where);
-  const entry = (name: string) => proto.externalData.find(({ key }) => key === name)?.value;
-  const location = entry('location') ?? '';
-  const bytes = externalData?.get(location);
+  const name = proto.externalData.find(({ key }) => key === 'location')?.value;
+  const bytes = name === undefined ? undefined : externalData?.get(name);
   if (bytes) return externalTensor(proto, bytes, where);
   if (weightsFolder !== undefined) {
-    const [offset, length] = [Number(entry('offset') ?? 0), Number(entry('length') ?? Number.NaN)];
-    return externalTensor(proto, readPart(weightsFolder, location, offset, length), where);
+    const { location, start, length } = externalPlace(proto, where);
+    return externalTensor(proto, readPart(weightsFolder, location, start, length), where);
   }
   throw new TributaryError(
     'TRIB_MODEL',
-    `${where}: expected its data under the name "${location}", got none. Pass it along with the model.`,
+    `${where}: expected its data under the name "${name}", got none. Pass it along with the model.`,
   );
 }
 

@@ -1,8 +1,6 @@
-/**
- * @file Changes of weights, such as an adapter, made in a model file. Nothing else of the file is touched: nodes, names and
- * open axes stay as they are.
- */
+/** @file Applies changes of weights, such as an adapter, to an ONNX model. Nodes, names and open axes stay as they are. */
 import { create } from '@bufbuild/protobuf';
+import { at } from '../../../at.js';
 import { float32Data } from '../../tensor.js';
 import { toTensor } from '../onnx/decode.js';
 import type { GraphProto, ModelProto, NodeProto, TensorProto } from '../onnx/onnx_pb.js';
@@ -11,7 +9,7 @@ import { layerName } from './lora.js';
 import { type Layout, requireFit, type WeightChange } from './weight-change.js';
 
 interface Target {
-  /** The node that alone gets the changed weight; absent where the weight has a name of its own. */
+  /** The only node that gets the changed weight; absent if the weight has a name of its own. */
   readonly node?: NodeProto;
   readonly weight: TensorProto;
   readonly layout: Layout;
@@ -21,10 +19,11 @@ interface Target {
 export type Apply = (values: Float32Array) => void;
 
 /**
- * Changes the weights that lie inside a model, which must be float32. A weight that several nodes share is given to the changed one as a copy.
- * @returns what is to be done to those that lie outside, by the name of their initializer.
+ * Changes the weights inside a model, which must be float32. If several nodes share a weight, the changed one gets a copy.
  *
  * Errors: TRIB_LORA, naming everything that does not fit, if the model lacks a weight or has it in another size.
+ *
+ * @returns what to do with the weights outside the model, by the name of their initializer.
  */
 export function changeWeights(
   model: ModelProto & { graph: GraphProto },
@@ -54,16 +53,17 @@ export function changeWeights(
   return outside;
 }
 
-/** The weights of layers, by the name that PyTorch would give them, and others that have such a name. */
+/** The weights of layers by the name that PyTorch would give them, and other weights that have such a name. */
 function targetsOf(graph: GraphProto): Map<string, Target> {
   const tensors = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
   for (const { opType, output, attribute } of graph.node) {
     const value = attribute.find(({ name }) => name === 'value')?.t;
-    if (opType === 'Constant' && value) tensors.set(output[0] ?? '', value);
+    if (opType === 'Constant' && value) tensors.set(at(output, 0), value);
   }
   const targets = new Map<string, Target>();
   for (const node of graph.node) {
-    const weight = tensors.get(node.input[1] ?? '');
+    const [, name] = node.input;
+    const weight = name && tensors.get(name);
     const layout = layoutOf(node);
     if (weight && layout) targets.set(`${layerName(node.name)}.weight`, { node, weight, layout });
   }
@@ -74,10 +74,10 @@ function targetsOf(graph: GraphProto): Map<string, Target> {
   return targets;
 }
 
-/** A norm's weight lies as [C, 1, 1] in some graphs, which PyTorch has as [C]. */
+/** PyTorch's shape of a weight: some graphs have the weight of a norm as [C, 1, 1] instead of [C]. */
 function plainShape({ dims }: TensorProto): number[] {
-  const [first, ...others] = dims.map(Number);
-  return dims.length === 3 && others.every((size) => size === 1) ? [first ?? 1] : dims.map(Number);
+  const shape = dims.map(Number);
+  return shape.length === 3 && shape.slice(1).every((size) => size === 1) ? shape.slice(0, 1) : shape;
 }
 
 function layoutOf({ opType, attribute }: NodeProto): Layout | undefined {
@@ -92,18 +92,19 @@ function layoutOf({ opType, attribute }: NodeProto): Layout | undefined {
       return number('transB', 0) === 1 ? 'out-in' : 'in-out';
     }
     case 'Conv': {
-      const dilations = attribute.find(({ name }) => name === 'dilations')?.ints ?? [];
-      return number('group', 1) === 1 && dilations.every((size) => size === 1n) ? 'kernels' : undefined;
+      const dilations = attribute.find(({ name }) => name === 'dilations');
+      const isDilated = dilations?.ints.some((size) => size !== 1n) ?? false;
+      return number('group', 1) === 1 && !isDilated ? 'kernels' : undefined;
     }
     default:
       return undefined;
   }
 }
 
-/** The weight that only this node uses, copied first where there are others. */
+/** Returns a weight that only this node uses, copying it if other nodes use it too. */
 function ownWeight(graph: GraphProto, { node, weight }: Target): TensorProto {
   if (!node) return weight;
-  const name = node.input[1] ?? '';
+  const name = at(node.input, 1);
   const uses = graph.node.reduce((sum, { input }) => sum + input.filter((one) => one === name).length, 0);
   if (uses === 1 && graph.initializer.includes(weight)) return weight;
   const copy = create(TensorProtoSchema, { ...weight, name: `${node.name}/merged_weight` });

@@ -1,6 +1,6 @@
 /**
- * @file A model file with changes of its weights, as files to be written. Weights that lie outside are read, changed and
- * handed on one at a time, so that a model of any size takes the memory of its largest weight.
+ * @file A model file with changed weights, as files to write. Weights outside the model are read, changed and passed on one at a
+ * time, so that a model of any size only takes the memory of its largest weight.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -10,6 +10,7 @@ import type { FileContent } from '../../files/atomic.js';
 import { readBytes, readWholeFile } from '../../files/read-bytes.js';
 import { decodeFloat16 } from '../../numeric/float16.js';
 import { float32Data } from '../../tensor.js';
+import { LARGE_BYTES } from '../graph.js';
 import { decodeModel, externalTensor } from '../onnx/decode.js';
 import { type ExternalPlace, externalPlace, requireInFile } from '../onnx/external-data.js';
 import type { GraphProto, ModelProto, TensorProto } from '../onnx/onnx_pb.js';
@@ -23,34 +24,33 @@ import { raiseModel } from '../onnx/raise-float16.js';
 import { type Apply, changeWeights } from './change-weights.js';
 import type { WeightChange } from './weight-change.js';
 
-/** What a runtime may map from a file must begin at a page. */
+/** Runtimes map weights from files, so each begins at a page. */
 const ALIGNMENT = 4096;
-/** Protobuf ends at 2 GiB: in a larger model, weights of at least a mebibyte go outside. */
-const MOST_BYTES_INSIDE = 2 ** 30;
-const LARGE = 2 ** 20;
+/** A protobuf message is limited to 2 GiB: in a model larger than this, large weights go outside. */
+const MAX_BYTES_INSIDE = 2 ** 30;
 
-export interface ChangedModel {
-  /** By name, relative to the folder of the model. */
+interface ChangedModel {
+  /** By path relative to the folder of the model. */
   readonly files: Readonly<Record<string, FileContent>>;
-  /** Files of the model as it was, relative to its folder: those that these replace. */
+  /** The old files of the model that these replace, relative to its folder. */
   readonly replaced: ReadonlySet<string>;
 }
 
-/** A weight that will lie outside: where it is now, and what becomes of it. */
+/** A weight that goes outside: where it is now, and how it changes. */
 interface Piece {
   readonly tensor: TensorProto;
   readonly source: ExternalPlace | Uint8Array;
-  /** Whether the source is float16; what is written is float32. */
+  /** Whether the source is float16. It is written as float32. */
   readonly isHalf: boolean;
   readonly apply: Apply | undefined;
 }
 
 /**
- * Returns the model with its changed weights in float32: inside the file where they were there, else in one file beside it,
- * `<model>_data`. A model in float16 becomes float32 as a whole.
+ * Returns the model with its changed weights in float32: those that were inside stay inside, the others go to one file beside
+ * it, `<model>_data`. A model in float16 becomes float32 as a whole.
  *
- * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if the model is none, or names data outside of its folder or beyond
- * the end of a file; TRIB_LORA as `changeWeights`.
+ * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if it is not a model, or names data outside its folder or beyond the
+ * end of a file; TRIB_LORA as `changeWeights`.
  */
 export async function changedModelFiles(
   path: string,
@@ -89,7 +89,7 @@ function toPieces(
   outside: ReadonlyMap<string, Apply>,
 ): Piece[] {
   const inside = graph.initializer.reduce((sum, { rawData }) => sum + rawData.length, 0);
-  const isTooLarge = inside > MOST_BYTES_INSIDE;
+  const isTooLarge = inside > MAX_BYTES_INSIDE;
   return graph.initializer.flatMap((tensor): Piece[] => {
     const { rawData } = tensor;
     if (tensor.dataLocation === DataLocation.EXTERNAL) {
@@ -97,16 +97,16 @@ function toPieces(
       const isHalf = tensor.dataType === DataType.FLOAT16;
       return [{ tensor, source, isHalf, apply: outside.get(tensor.name) }];
     }
-    if (!isTooLarge || rawData.length < LARGE) return [];
+    if (!isTooLarge || rawData.length < LARGE_BYTES) return [];
     tensor.rawData = new Uint8Array();
     return [{ tensor, source: rawData, isHalf: false, apply: undefined }];
   });
 }
 
 const lengthOf = ({ source: { length }, isHalf }: Piece) => (isHalf ? 2 * length : length);
-const padded = (length: number) => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+const align = (length: number) => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
 
-/** Writes into the tensors where their bytes will be, and of which type. */
+/** Declares where the tensors' bytes will be, and their type. */
 function locate(pieces: readonly Piece[], location: string): void {
   const entry = (key: string, value: string | number) =>
     create(StringStringEntryProtoSchema, { key, value: `${value}` });
@@ -117,7 +117,7 @@ function locate(pieces: readonly Piece[], location: string): void {
     tensor.dataLocation = DataLocation.EXTERNAL;
     if (isHalf) tensor.dataType = DataType.FLOAT;
     tensor.externalData = [entry('location', location), entry('offset', offset), entry('length', length)];
-    offset += padded(length);
+    offset += align(length);
   }
 }
 
@@ -131,7 +131,7 @@ async function* contentOf(pieces: readonly Piece[], path: string): AsyncGenerato
       const bytes = isHalf ? singlePrecision(stored) : stored;
       if (apply) apply(float32Data(externalTensor(tensor, bytes, where), where));
       yield bytes;
-      yield new Uint8Array(padded(bytes.length) - bytes.length);
+      yield new Uint8Array(align(bytes.length) - bytes.length);
     }
   } finally {
     for (const file of files.values()) await file.close();

@@ -1,32 +1,33 @@
-/** @file What of a network a policy changes: adapters on its layers, or all of its weights. Both are inputs of its graph. */
+/** @file What a policy changes in a network: adapters on its layers, or all of its weights. Both are inputs of its graph. */
 
 import type { Graph } from '../graph.js';
 import { type FreeWeight, freeWeights } from './free-weights.js';
 import { type Adapter, addLora, type LoraOptions, type LoraSettings } from './lora.js';
 
-/** The file of a denoiser, and the component of a pipeline that it is. */
+/** The file of a denoiser, and its component in the pipeline. */
 interface DenoiserPlace {
   readonly modelPath: string;
   readonly family: { readonly component: string };
 }
 
-/** The inputs that a policy feeds; one of the two is empty. */
+/** The inputs that a policy feeds. One of the two lists is empty. */
 export interface PolicyInputs {
-  /** The pipeline's component that they change (`DenoiserFamily.component`). */
+  /** The pipeline's component that the policy changes (`DenoiserFamily.component`). */
   readonly component: string;
   readonly adapters: readonly Adapter[];
   readonly weights: readonly FreeWeight[];
 }
 
-export interface PolicyNetwork extends PolicyInputs {
+interface PolicyNetwork extends PolicyInputs {
   readonly graph: Graph;
 }
 
 /**
- * Opens the graph of a denoiser for a policy.
+ * Turns what a policy changes into inputs of the graph.
  *
  * Errors: as `addLora` and `freeWeights`.
- * @param lora null where all weights are trained.
+ *
+ * @param lora null if all weights are trained.
  */
 export function openPolicyNetwork(
   graph: Graph,
@@ -38,7 +39,7 @@ export function openPolicyNetwork(
   return { ...addLora(graph, { ...lora, form }, modelPath), component, weights: [] };
 }
 
-/** Names of the inputs. */
+/** Names of a policy's inputs. */
 export const parameterNames = ({ adapters, weights }: PolicyInputs): string[] => [
   ...adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]),
   ...weights.map(({ input }) => input),

@@ -1,20 +1,20 @@
-/** @file What a policy does to one weight of a network, wherever the weight lies: in a graph, in a file of PyTorch's. */
+/** @file How a policy changes one weight of a network, whether the weight is in a graph or in a file of PyTorch. */
 import { TributaryError } from '../../../errors.js';
 import { withoutComponent } from '../../adapters/component-names.js';
 import { fileShapes, type LoraLayer } from '../../adapters/lora-layer.js';
 
 /**
- * How a weight lies: that of y = x W as [in, out], of y = x Wᵀ as [out, in] (PyTorch's way), or as a tensor whose axes are
- * PyTorch's: a convolution's kernels [out, in, height, width], a bias.
+ * The layout of a weight: [in, out] for y = x W, [out, in] for y = x Wᵀ (as in PyTorch), or a tensor with PyTorch's axes, such
+ * as a convolution's kernels [out, in, height, width] or a bias.
  */
 export type Layout = 'in-out' | 'out-in' | 'kernels';
 
 export interface WeightChange {
-  /** Module and part, such as `mid_block.attentions.0.proj_in.weight`. */
+  /** Module and parameter, such as `mid_block.attentions.0.proj_in.weight`. */
   readonly name: string;
   /** The shape that the weight must have. */
   shapeIn(layout: Layout): readonly number[];
-  /** Changes the weight's values, which are of that shape, in place. */
+  /** Changes the weight's values, which have that shape, in place. */
   apply(weight: Float32Array, layout: Layout): void;
 }
 
@@ -27,17 +27,16 @@ export function loraChange(layer: LoraLayer): WeightChange {
   };
 }
 
-/** A linear layer fits a convolution of a 1 x 1 kernel, and the reverse. */
+/** The adapter of a linear layer also fits a convolution with a 1 x 1 kernel, and vice versa. */
 function weightShape(layer: LoraLayer, layout: Layout): readonly number[] {
   const { a, b } = fileShapes(layer);
-  const [, inputs = 1, ...kernel] = a;
-  const [outputs = 1] = b;
+  const [[, inputs, ...kernel], [outputs]] = [a, b];
   if (layout === 'kernels') return [outputs, inputs, ...(layer.kernel ?? [1, 1])];
   const linear = layout === 'in-out' ? [inputs, outputs] : [outputs, inputs];
   return kernel.every((size) => size === 1) ? linear : [...linear, ...kernel];
 }
 
-/** W += (alpha / rank) B A. Both in rows of outputs, but for `in-out`, where the two axes change places. */
+/** W += (alpha / rank) B A. W has rows of outputs, except for `in-out`, where it is transposed. */
 function addDifference(weight: Float32Array, { loraA, loraB, rank, alpha }: LoraLayer, layout: Layout): void {
   const [inputs, outputs] = [loraA.length / rank, loraB.length / rank];
   const scale = alpha / rank;
@@ -54,10 +53,11 @@ function addDifference(weight: Float32Array, { loraA, loraB, rank, alpha }: Lora
 }
 
 /**
- * Checks that every change has its weight.
- * @param found the weights that there are, by PyTorch's names.
+ * Checks that every change fits a weight.
  *
- * Errors: TRIB_LORA, which names up to six that do not fit.
+ * Errors: TRIB_LORA, naming up to six that do not fit.
+ *
+ * @param found the existing weights, by PyTorch's names.
  */
 export function requireFit(
   changes: readonly WeightChange[],

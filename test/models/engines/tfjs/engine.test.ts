@@ -134,7 +134,7 @@ describe('integers of a tfjs engine', () => {
   it('should be refused beyond 32 bits', async () => {
     const executable = await open().compile(doubled(), { label: 'm' });
     await expect(executable.run({ x: int64([2 ** 31]) })).rejects.toEqual(
-      coded('TRIB_ENGINE', /^m: tensor "x": expected integers of 32 bits, .* got 2147483648\./),
+      coded('TRIB_ENGINE', /^m: tensor "x": expected 32-bit integers, .* got 2147483648\./),
     );
   });
 });

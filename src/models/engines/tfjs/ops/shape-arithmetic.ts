@@ -2,7 +2,7 @@
 
 import { at } from '../../../../at.js';
 import { intAttribute } from '../../../graph/graph.js';
-import type { Op } from './op.js';
+import { type Op, unsupported } from './op.js';
 
 const shape: Op = (application) => {
   const { tf, input } = application;
@@ -12,10 +12,12 @@ const shape: Op = (application) => {
   return tf.tensor1d(sizes, 'int32');
 };
 
-const constantOfShape: Op = ({ tf, integers, attributes }) => {
+const constantOfShape: Op = (application) => {
+  const { tf, integers, attributes } = application;
   const value = attributes.value?.kind === 'tensor' ? attributes.value.value : undefined;
   const dtype = value === undefined || value.type.startsWith('float') ? 'float32' : 'int32';
-  const filled = tf.fill(integers(0) ?? [], value ? Number(value.data[0]) : 0, dtype);
+  const sizes = integers(0) ?? unsupported(application, 'a shape', 'none');
+  const filled = tf.fill(sizes, value ? Number(value.data[0]) : 0, dtype);
   return value?.type === 'bool' ? filled.toBool() : filled;
 };
 
