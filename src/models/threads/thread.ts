@@ -83,6 +83,8 @@ export function startThread<T extends Service<T>>(
 interface WaitingCall {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** Stops listening to the caller's signal. */
+  readonly ignoreSignal: () => void;
 }
 
 /** A thread as its owner sees it: the calls that wait for an answer, and how the thread ends. */
@@ -128,11 +130,11 @@ class OwnedThread {
       this.#settle(id)?.reject(canceled(this.#name, method));
     };
     signal?.addEventListener('abort', onAbort, { once: true });
-    const answer = new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+    return new Promise((resolve, reject) => {
+      const ignoreSignal = () => signal?.removeEventListener('abort', onAbort);
+      this.#waiting.set(id, { resolve, reject, ignoreSignal });
       this.#send({ kind: 'call', id, method, argument }, transfer);
     });
-    return answer.finally(() => signal?.removeEventListener('abort', onAbort));
   }
 
   close(): Promise<void> {
@@ -181,6 +183,7 @@ class OwnedThread {
   #settle(id: number): WaitingCall | undefined {
     const call = this.#waiting.get(id);
     this.#waiting.delete(id);
+    call?.ignoreSignal();
     return call;
   }
 }
