@@ -1,188 +1,163 @@
-/** @file What happens between the gradient steps of one round and the start of the next: figures, evaluation, alarms, checkpoint. */
+/** @file What happens between the gradient steps of a round and the start of the next: figures, evaluation, alarms, checkpoint. */
 
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Observable } from 'rxjs';
 import { TributaryError } from '../../errors.js';
+import type { AdvantageHistory } from '../../operators/index.js';
 import { mostGroups } from '../config/resolved/most-groups.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import { isBetter } from '../directory/best-policy.js';
 import { checkpointFiles } from '../directory/checkpoint-files.js';
 import type { RunDirectory } from '../directory/run-directory.js';
 import type { WatchedFigures } from '../guards/guard-spec.js';
-import { controlDifference } from '../messages/control-state.js';
 import type { TopicMessages } from '../messages/messages.js';
-import type { Alarm, Evaluation, Promotion, RoundMetrics } from '../messages/run-events.js';
+import type { Alarm, Evaluation, RoundMetrics } from '../messages/run-events.js';
 import type { PromotionGate } from '../promotion/promotion-gate.js';
 import { fingerprintsOf } from '../prompt-files/prompt-fingerprint.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
-import type { AfterRound, TrainedRound } from '../stages/trainer/trainer-stage.js';
+import type { TrainedRound } from '../stages/trainer/trainer-stage.js';
 import type { Transport } from '../transport/contract/transport.js';
 import type { Positions } from '../transport/kafka/kafka-transport.js';
 import { finishRun } from './finish-run.js';
 import type { OpenRun } from './open-run.js';
+import { ProcessWatch, roundMetrics } from './round-metrics.js';
 import { roundTally, type Tally } from './round-tally.js';
 import type { GuardWatch } from './watch-guards.js';
 
-export interface BetweenRounds {
+export interface BetweenRoundsOptions {
+  readonly context: StageContext;
+  readonly run: OpenRun;
+  readonly runDirectory: RunDirectory;
+  readonly guards: GuardWatch;
+  /** Where the reading of the topics stands. */
+  readonly positions: () => Positions | null;
+  readonly gate: PromotionGate | null;
+}
+
+/** Follows a run from round to round, and keeps what its checkpoints hold. */
+export class BetweenRounds {
+  readonly #tally;
+  readonly #watch;
+  readonly #numRounds;
+  #rewardQueries;
+  #newest: Evaluation;
+  #best: Evaluation;
+  #history: AdvantageHistory;
+  #savedRounds;
+  #controlVersion = 0;
+
+  constructor(private readonly options: BetweenRoundsOptions) {
+    const { context, run, runDirectory } = options;
+    this.#tally = roundTally(mostGroups(context.config));
+    this.#watch = new ProcessWatch(runDirectory.elapsedSeconds);
+    this.#numRounds = stageOf(context.config, 'prompts').numRounds;
+    this.#rewardQueries = run.rewardQueries;
+    this.#newest = lastEvaluation(runDirectory) ?? run.base;
+    this.#best = run.best;
+    this.#history = run.history;
+    this.#savedRounds = run.completeRounds;
+  }
+
   /** Counts what was scored and what died as it passes; emits nothing. */
-  observe(transport: Transport<TopicMessages>): Observable<never>;
-  readonly afterRound: AfterRound;
+  observe(transport: Transport<TopicMessages>): Observable<never> {
+    return this.#tally.observe(transport);
+  }
+
+  async afterRound(trained: TrainedRound): Promise<void> {
+    const { config, control, stopping } = this.options.context;
+    const { round, groupIds, state } = trained.closed;
+    const completeRounds = round + 1;
+    const isLast = completeRounds === this.#numRounds;
+    this.#history = state;
+    await this.#tally.settled(round, groupIds);
+    this.#controlVersion = control.inForce().version;
+    await this.#measure(trained, this.#tally.take(round, groupIds));
+    if (isLast || completeRounds % config.evaluation.everyRounds === 0) await this.#evaluate(completeRounds);
+    if (isLast || stopping.aborted || completeRounds % config.checkpoints.everyRounds === 0)
+      await this.#save(completeRounds);
+    this.#watch.beginIdle();
+  }
+
   /**
    * Saves the last policy and, after a run that came to its end, says how it compares with the base model. Returns whether
    * the run came to its end.
    */
-  finish(completeRounds: number): Promise<boolean>;
-}
+  async finish(completeRounds: number): Promise<boolean> {
+    const { context, run, runDirectory, guards } = this.options;
+    this.#watch.stop();
+    // The request to stop may have come just after the last round was found to need no checkpoint.
+    if (this.#savedRounds < completeRounds) await this.#save(completeRounds);
+    const stoppedBy = guards.stoppedBy();
+    const isWhole = completeRounds === this.#numRounds || stoppedBy !== null;
+    const [newest, best] = [this.#newest, this.#best];
+    await finishRun({ run, runDirectory, newest, best, stoppedBy, isWhole, say: context.say });
+    return isWhole;
+  }
 
-const NS_PER_MS = 1e6;
-
-export function betweenRounds(
-  context: StageContext,
-  run: OpenRun,
-  runDirectory: RunDirectory,
-  guards: GuardWatch,
-  positions: () => Positions | null,
-  gate: PromotionGate | null,
-): BetweenRounds {
-  const { config, say, stopping, control } = context;
-  const { numRounds } = stageOf(config, 'prompts');
-  const tally = roundTally(mostGroups(config));
-  const startedAt = performance.now();
-  const delay = monitorEventLoopDelay({ resolution: 5 });
-  delay.enable();
-  let rewardQueries = run.rewardQueries;
-  let newest: Evaluation = lastEvaluation(runDirectory) ?? run.base;
-  let { history, best } = run;
-  let savedRounds = run.completeRounds;
-  let controlVersion = 0;
-  let idleSince = startedAt;
-
-  const metricsOf = (
-    { closed, statistics, begunAt }: TrainedRound,
-    tallied: Tally,
-    promotion: Promotion | undefined,
-  ): RoundMetrics => {
-    const { round, batch } = closed;
-    const { numInferenceSteps } = stageOf(config, 'sampler');
-    const { images, trainedImages, verified, satisfied, score, deadLetters } = tallied;
-    rewardQueries += images;
-    const outsideRewards = Math.max(0, batch.statistics.rewards - trainedImages);
-    const changed = controlDifference(control.inForce());
-    const eventLoopDelayP99Ms = delay.percentile(99) / NS_PER_MS;
-    delay.reset();
-    return {
-      round,
-      firstStep: batch.interval?.firstStep ?? 0,
-      numSteps: batch.interval?.numSteps ?? numInferenceSteps,
-      trainedSteps: batch.interval?.trainedSteps ?? [],
-      policyVersion: round + 1,
-      rewardMean: batch.statistics.rewardMean,
-      rewardStd: batch.statistics.rewardStd,
-      verifiedAlignment: verified > 0 ? satisfied / verified : null,
-      verifierScore: verified > 0 ? score / verified : null,
-      selectedSamples: batch.samples.length,
-      groups: batch.statistics.groups,
-      lostGroups: batch.statistics.lostGroups,
-      staleGroups: batch.statistics.staleGroups,
-      lateGroups: batch.statistics.lateGroups,
-      ages: batch.statistics.ages,
-      deadLetters,
-      zeroSpreadGroups: batch.statistics.zeroSpreadGroups,
-      intraGroupCorrelation: batch.statistics.intraGroupCorrelation,
-      ...statistics,
-      learningRateScale: context.learningRateScale(),
-      rewardQueries,
-      ...(outsideRewards > 0 && { outsideRewards }),
-      trainerIdleShare: (begunAt - idleSince) / (performance.now() - idleSince),
-      elapsedSeconds: runDirectory.elapsedSeconds + (performance.now() - startedAt) / 1000,
-      eventLoopDelayP99Ms,
-      peakRssBytes: process.resourceUsage().maxRSS * 1024,
-      ...(changed && { control: changed }),
-      ...(promotion && { promotion }),
-    };
-  };
-
-  const raise = async (alarm: Alarm) => {
-    await runDirectory.recordAlarm(alarm);
-    say({ kind: 'alarm', alarm });
-  };
-  const raiseAlarms = async (figures: WatchedFigures) => {
-    for (const alarm of guards.watch(figures)) await raise(alarm);
-  };
-
-  const measure = async (trained: TrainedRound) => {
-    const { round, groupIds, batch } = trained.closed;
-    const tallied = tally.take(round, groupIds);
+  async #measure(trained: TrainedRound, tally: Tally): Promise<void> {
+    const { context, runDirectory, gate } = this.options;
+    const { round, batch } = trained.closed;
+    this.#rewardQueries += tally.images;
     const judged = await gate?.judge(round + 1, batch.interval?.trainedSteps ?? []);
     // The scale is read before this round's own alarms can change it.
-    const metrics = metricsOf(trained, tallied, judged?.promotion);
+    const metrics = roundMetrics(
+      context,
+      { trained, tally, promotion: judged?.promotion },
+      this.#rewardQueries,
+      this.#watch.take(trained.begunAt),
+    );
     await runDirectory.recordRound(metrics);
-    say({ kind: 'round', metrics });
-    if (judged?.alarm) await raise(judged.alarm);
+    context.say({ kind: 'round', metrics });
+    if (judged?.alarm) await this.#raise(judged.alarm);
     // A round without rewards is never closed by time, so none of its groups is late.
     // Prompts that no model can read, and wrong rewards that others write, may come in any number, and say nothing of the
     // reward model. Those rewards are still in their topic at the next start, so that the run could never go on.
     const { lostGroups, deadLetters } = metrics;
-    if (metrics.groups === 0 && deadLetters >= lostGroups && tallied.deadElsewhere < lostGroups)
+    if (metrics.groups === 0 && deadLetters >= lostGroups && tally.deadElsewhere < lostGroups)
       throw allDead(metrics);
-    await raiseAlarms({ kind: 'round', ...metrics });
-  };
+    await this.#raiseAlarms({ kind: 'round', ...metrics });
+  }
 
-  const evaluate = async (completeRounds: number) => {
+  async #evaluate(completeRounds: number): Promise<void> {
+    const { context, run, runDirectory } = this.options;
     const parameters = await run.trainer.parameters(undefined);
-    newest = await run.evaluate({ version: completeRounds, parameters });
-    await runDirectory.recordEvaluation(newest);
-    say({ kind: 'evaluation', evaluation: newest });
-    if (isBetter(newest, best)) {
-      best = newest;
+    const evaluation = await run.evaluate({ version: completeRounds, parameters });
+    this.#newest = evaluation;
+    await runDirectory.recordEvaluation(evaluation);
+    context.say({ kind: 'evaluation', evaluation });
+    if (isBetter(evaluation, this.#best)) {
+      this.#best = evaluation;
       const { adapter } = await run.trainer.save(undefined);
-      await runDirectory.saveBest({ evaluation: best, adapter });
+      await runDirectory.saveBest({ evaluation, adapter });
     }
-    await raiseAlarms({ kind: 'evaluation', ...newest });
-  };
+    await this.#raiseAlarms({ kind: 'evaluation', ...evaluation });
+  }
 
-  const save = async (completeRounds: number) => {
+  async #save(completeRounds: number): Promise<void> {
+    const { context, run, runDirectory, positions, gate } = this.options;
     const bestProbeReward = gate?.bestReward() ?? null;
     const state = {
-      history,
-      rewardQueries,
+      history: this.#history,
+      rewardQueries: this.#rewardQueries,
       base: run.base,
       computation: run.computation,
       positions: positions(),
       promptFingerprints: fingerprintsOf(run.prompts),
-      ...(controlVersion > 0 && { controlVersion }),
+      ...(this.#controlVersion > 0 && { controlVersion: this.#controlVersion }),
       ...(bestProbeReward !== null && { bestProbeReward }),
     };
     const files = checkpointFiles(await run.trainer.save(undefined), state);
-    say({ kind: 'checkpoint', path: await runDirectory.saveCheckpoint(completeRounds, files) });
-    savedRounds = completeRounds;
-  };
+    context.say({ kind: 'checkpoint', path: await runDirectory.saveCheckpoint(completeRounds, files) });
+    this.#savedRounds = completeRounds;
+  }
 
-  return {
-    observe: (transport) => tally.observe(transport),
-    async afterRound(trained) {
-      const completeRounds = trained.closed.round + 1;
-      history = trained.closed.state;
-      const { round, groupIds } = trained.closed;
-      await tally.settled(round, groupIds);
-      controlVersion = control.inForce().version;
-      await measure(trained);
-      const isLast = completeRounds === numRounds;
-      if (isLast || completeRounds % config.evaluation.everyRounds === 0) await evaluate(completeRounds);
-      if (isLast || stopping.aborted || completeRounds % config.checkpoints.everyRounds === 0)
-        await save(completeRounds);
-      idleSince = performance.now();
-    },
-    async finish(completeRounds) {
-      delay.disable();
-      // The request to stop may have come just after the last round was found to need no checkpoint.
-      if (savedRounds < completeRounds) await save(completeRounds);
-      const stoppedBy = guards.stoppedBy();
-      const isWhole = completeRounds === numRounds || stoppedBy !== null;
-      await finishRun({ run, runDirectory, newest, best, stoppedBy, isWhole, say });
-      return isWhole;
-    },
-  };
+  async #raiseAlarms(figures: WatchedFigures): Promise<void> {
+    for (const alarm of this.options.guards.watch(figures)) await this.#raise(alarm);
+  }
+
+  async #raise(alarm: Alarm): Promise<void> {
+    await this.options.runDirectory.recordAlarm(alarm);
+    this.options.context.say({ kind: 'alarm', alarm });
+  }
 }
 
 /** A run that scores nothing any more would go on to its end without learning. */

@@ -7,19 +7,19 @@ import { openRunControl } from '../control/run-control.js';
 import { readCheckpointFiles } from '../directory/checkpoint-files.js';
 import type { RunDirectory } from '../directory/run-directory.js';
 import { RUN_KEY } from '../messages/messages.js';
-import type { RunEvent } from '../messages/run-events.js';
+import type { RunEvent, Say } from '../messages/run-events.js';
 import { openPromotionGate, type PromotionGate } from '../promotion/promotion-gate.js';
 import { ALL_ROLES, type Role } from '../stages/index.js';
 import { openPromptSource, takesIncomingPrompts } from '../stages/prompts/open-prompt-source.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import { type OpenTransport, openTransport } from '../transport/open-transport.js';
-import { betweenRounds } from './after-round.js';
+import { BetweenRounds } from './after-round.js';
 import { endOfRun } from './end-of-run.js';
 import { readNoisySteps, requireNoisySteps } from './noisy-steps.js';
 import { type OpenRun, openRun } from './open-run.js';
 import { requireReach } from './resume-checks.js';
 import { runStages } from './run-stages.js';
-import { watchGuards } from './watch-guards.js';
+import { type GuardWatch, watchGuards } from './watch-guards.js';
 
 export interface RunOptions {
   readonly config: ResolvedConfig;
@@ -34,15 +34,15 @@ export interface RunOptions {
  * Runs the trainer of a topology, and whichever other parts belong to this process, from its start or its checkpoint to its
  * end.
  *
- * **Time**: emits as things happen, completes after the last round (or the ones in flight when stopped) is saved, errs with a
- * coded error where a stage fails for good; the last checkpoint stays whole in every case. Unsubscribing cancels at the next
- * safe point. A guard may stop the run as the signal does; but then the run is over, and resuming it finds nothing to do.
+ * Time: emits as things happen; completes after the last round (or those in flight when stopped) is saved; errs with a coded
+ * error when a stage fails for good. The last checkpoint stays whole in every case. Unsubscribing cancels at the next safe
+ * point. A guard may stop the run as the signal does; but then the run is over, and resuming it finds nothing to do.
  */
 export function runTopology(options: RunOptions): Observable<RunEvent> {
   return new Stream<RunEvent>((subscriber) => {
     const canceling = new AbortController();
     const say = (event: RunEvent) => subscriber.next(event);
-    run(options, say, canceling).then(
+    run({ ...options, say, canceling }).then(
       () => subscriber.complete(),
       (error: unknown) => subscriber.error(error),
     );
@@ -50,12 +50,13 @@ export function runTopology(options: RunOptions): Observable<RunEvent> {
   });
 }
 
-async function run(
-  options: RunOptions,
-  say: (event: RunEvent) => void,
-  canceling: AbortController,
-): Promise<void> {
-  const { config, runDirectory, roles = ALL_ROLES } = options;
+interface Running extends RunOptions {
+  readonly say: Say;
+  readonly canceling: AbortController;
+}
+
+async function run(options: Running): Promise<void> {
+  const { config, runDirectory, roles = ALL_ROLES, say, canceling } = options;
   const noisySteps = await readNoisySteps(config);
   requireNoisySteps(config, noisySteps);
   say({ kind: 'started', description: describeTopology(config, noisySteps) });
@@ -68,7 +69,7 @@ async function run(
     await requireReach(open.transport, config, checkpoint?.completeRounds ?? 0);
     const opened = await openRun({ config, runDirectory, say, signal: canceling.signal });
     try {
-      await train({ ...options, noisySteps }, open, opened, say, canceling.signal);
+      await train({ ...options, noisySteps, open, opened });
     } catch (error) {
       // Else the user would wait for the rollout or the gradient steps that are under way before hearing of the fault.
       canceling.abort();
@@ -81,57 +82,41 @@ async function run(
   }
 }
 
+interface Training extends Running {
+  readonly noisySteps: number | undefined;
+  readonly open: OpenTransport;
+  readonly opened: OpenRun;
+}
+
 /** Puts the stages together and waits until the last round that was begun is finished. */
-async function train(
-  {
-    config,
-    runDirectory,
-    roles = ALL_ROLES,
-    signal,
-    noisySteps,
-  }: RunOptions & { readonly noisySteps: number | undefined },
-  { transport, positions }: OpenTransport,
-  opened: OpenRun,
-  say: (event: RunEvent) => void,
-  canceling: AbortSignal,
-): Promise<void> {
-  const firstRound = opened.completeRounds;
+async function train(training: Training): Promise<void> {
+  const { config, runDirectory, roles = ALL_ROLES, open, opened, say } = training;
+  const { transport, positions } = open;
+  const { trainer, sampler, reward, completeRounds, prompts } = opened;
   const logged = runDirectory.history.filter((line) => line.kind !== 'alarm');
   const guards = watchGuards(config.guards, opened.base, logged);
-  const control = await openRunControl(transport);
-  const trainPrompts = opened.prompts.train.fingerprint.sha256;
-  const context: StageContext = {
-    trainPrompts,
-    config,
-    transport,
-    control,
-    firstRound,
-    say,
-    stopping: AbortSignal.any([signal, guards.stopping]),
-    canceling,
-    learningRateScale: () => guards.learningRateScale() * control.inForce().learningRateScale,
-  };
-  const gate = await openGate(config, opened, canceling);
-  const between = betweenRounds(context, opened, runDirectory, guards, positions, gate);
+  const context = await contextOf(training, guards);
+  const { control, trainPrompts } = context;
+  const gate = await openGate(config, opened, context.canceling);
+  const between = new BetweenRounds({ context, run: opened, runDirectory, guards, positions, gate });
   const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
-  const { sampler, reward, trainer, history, latentSize } = opened;
-  const readTrain = async () => opened.prompts.train.prompts;
-  const prompts = roles.includes('prompts')
+  const readTrain = async () => prompts.train.prompts;
+  const prompting = roles.includes('prompts')
     ? await openPromptSource({ config, transport, say, readTrain })
     : null;
   const stages$ = runStages(context, roles, {
-    ...(prompts && {
-      prompts: { source: prompts.source, onIssued: end.onIssued, onEnd: end.onAdmissionEnd },
+    ...(prompting && {
+      prompts: { source: prompting.source, onIssued: end.onIssued, onEnd: end.onAdmissionEnd },
     }),
     sampler,
     reward,
     trainer: {
       trainer,
-      history,
-      latentSize,
-      noisySteps,
-      observe: between.observe,
-      afterRound: between.afterRound,
+      history: opened.history,
+      latentSize: opened.latentSize,
+      noisySteps: training.noisySteps,
+      observe: (transport) => between.observe(transport),
+      afterRound: (trained) => between.afterRound(trained),
       onClosed: end.onClosed,
       onTrained: end.onTrained,
     },
@@ -144,16 +129,34 @@ async function train(
   try {
     await transport.publish('policy', {
       key: RUN_KEY,
-      message: { version: firstRound, parameters: await trainer.parameters(undefined) },
+      message: { version: completeRounds, parameters: await trainer.parameters(undefined) },
     });
-    control.beginRound(firstRound);
-    await publishProgress(firstRound, false);
+    control.beginRound(completeRounds);
+    await publishProgress(completeRounds, false);
     await lastValueFrom(end.until(stages$), { defaultValue: undefined });
   } finally {
-    await prompts?.close();
+    await prompting?.close();
   }
   const isOver = await between.finish(end.trainedRounds());
   if (isOver) await publishProgress(end.trainedRounds(), true);
+}
+
+async function contextOf(
+  { config, open: { transport }, opened, say, signal, canceling }: Training,
+  guards: GuardWatch,
+): Promise<StageContext> {
+  const control = await openRunControl(transport);
+  return {
+    trainPrompts: opened.prompts.train.fingerprint.sha256,
+    config,
+    transport,
+    control,
+    firstRound: opened.completeRounds,
+    say,
+    stopping: AbortSignal.any([signal, guards.stopping]),
+    canceling: canceling.signal,
+    learningRateScale: () => guards.learningRateScale() * control.inForce().learningRateScale,
+  };
 }
 
 function openGate(

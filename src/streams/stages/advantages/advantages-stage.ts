@@ -12,6 +12,7 @@ import {
   groupAdvantages,
   joinByGroup,
   type LostGroup,
+  type RewardedGroup,
 } from '../../../operators/index.js';
 import { mostGroups } from '../../config/resolved/most-groups.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
@@ -22,12 +23,16 @@ import { groupFault, trajectoryFault } from '../shared/group-faults.js';
 import { receive } from '../shared/receive.js';
 import type { StageContext } from '../shared/stage-context.js';
 
+/** Rewards that a group's rollouts do not fit, and why. */
+type RefusedRewards = readonly [rewards: GroupRewards, fault: TributaryError];
+
 /**
- * Joins, discards what is too old, and closes rounds by count or by time; every lost group counts as an outcome of
- * its round. Of a round that is closed by time the others hear before it is trained: it takes no more groups.
+ * Joins trajectories with rewards, drops what is too old, and closes rounds by count or by time. Every lost group counts as
+ * an outcome of its round. When a round is closed by time, the other stages are told before it is trained: it takes no more
+ * groups.
  *
- * @param latentSize numbers in a latent of the model: trajectories of others are refused.
- * @param onClosed Hears of a round before its batch is sent.
+ * @param latentSize numbers in a latent of the model; other trajectories are refused.
+ * @param onClosed called with a round before its batch is sent.
  */
 export function advantagesStage(
   context: StageContext,
@@ -35,24 +40,65 @@ export function advantagesStage(
   latentSize: number,
   onClosed: (round: number) => void,
 ): Observable<never> {
-  const { transport, config, firstRound } = context;
+  const { config, firstRound } = context;
   const { groupsPerRound } = stageOf(config, 'prompts');
   const { closeAfterMs, ...rule } = stageOf(config, 'advantages');
-  const { maxStaleness } = stageOf(config, 'trainer');
-  const maxGroups = mostGroups(config);
-  const { maxMagnitude } = stageOf(config, 'reward');
   const lost$ = new Subject<LostGroup>();
-  const refused$ = new Subject<readonly [rewards: GroupRewards, fault: TributaryError]>();
-  const onLost = (group: LostGroup) => {
-    context.say({
-      kind: 'warning',
-      message: `group ${group.groupId} is not trained on (${group.reason}): ${group.detail}`,
-    });
-    lost$.next(group);
-  };
-  // What stands in the topic at first may be of a run that was further than the checkpoint which this one goes on from.
-  const interval$ = transport.latest('schedule').pipe(skipWhile(({ round }) => round !== firstRound));
+  const refused$ = new Subject<RefusedRewards>();
   const passedOver = countPassedOver(context.say);
+  const rewarded$ = rewardedGroups(context, latentSize, {
+    passedOver,
+    onRefused: (rewards, fault) => refused$.next([rewards, fault]),
+    onLost(group) {
+      const { groupId, reason, detail } = group;
+      context.say({ kind: 'warning', message: `group ${groupId} is not trained on (${reason}): ${detail}` });
+      lost$.next(group);
+    },
+  }).pipe(
+    tap({
+      finalize: () => {
+        lost$.complete();
+        refused$.complete();
+      },
+    }),
+  );
+  const batches$ = merge(rewarded$, lost$).pipe(
+    groupAdvantages<Trajectory>({
+      rule: createAdvantageRule(rule),
+      groupsPerRound,
+      maxOpenRounds: 2 + Math.ceil(mostGroups(config) / groupsPerRound),
+      firstRound,
+      initialState: history,
+      closeAfterMs,
+    }),
+    tap(({ round }) => {
+      passedOver.tell(round);
+      onClosed(round);
+    }),
+    concatMap((closed) => send(context, closed)),
+  );
+  const buried$ = refused$.pipe(concatMap((refused) => bury(context, refused)));
+  return merge(buried$, batches$).pipe(ignoreElements());
+}
+
+interface JoinEvents {
+  readonly passedOver: PassedOver;
+  readonly onRefused: (rewards: GroupRewards, fault: TributaryError) => void;
+  readonly onLost: (group: LostGroup) => void;
+}
+
+/** Groups whose trajectories and rewards are both there, and may be trained on. */
+function rewardedGroups(
+  { transport, config, firstRound }: StageContext,
+  latentSize: number,
+  { passedOver, onRefused, onLost }: JoinEvents,
+): Observable<RewardedGroup<Trajectory>> {
+  const { closeAfterMs } = stageOf(config, 'advantages');
+  const { maxStaleness } = stageOf(config, 'trainer');
+  const { maxMagnitude } = stageOf(config, 'reward');
+  const maxGroups = mostGroups(config);
+  // At first the topic may hold the interval of a run that was further than the checkpoint this one resumes from.
+  const interval$ = transport.latest('schedule').pipe(skipWhile(({ round }) => round !== firstRound));
   const trainer = {
     transport,
     consumerGroup: 'trainer',
@@ -60,21 +106,17 @@ export function advantagesStage(
     onLate: passedOver.late,
     onRepeat: passedOver.repeated,
   };
-  const trajectories$ = receive({
-    ...trainer,
-    topic: 'trajectories',
-    faultOf: trajectoryFault(config, latentSize),
-  });
-  const rewarded$ = trajectories$.pipe(
+  const faultOf = trajectoryFault(config, latentSize);
+  return receive({ ...trainer, topic: 'trajectories', faultOf }).pipe(
     joinByGroup<Trajectory>({
       rewards$: receive({ ...trainer, topic: 'rewards', faultOf: groupFault(config) }),
       maxPending: maxGroups,
       maxRemembered: 4 * maxGroups,
       onRepeated: passedOver.repeated,
       maxMagnitude,
-      onRefused: (rewards, fault) => refused$.next([rewards, fault]),
+      onRefused,
       onLost,
-      // Else no half is left behind by a round.
+      // A round that closes by count leaves no half of a group behind.
       ...(closeAfterMs !== undefined && {
         round$: transport.latest('progress').pipe(map(({ round }) => round)),
       }),
@@ -87,59 +129,41 @@ export function advantagesStage(
       maxHeld: maxGroups,
       onLost,
     }),
-    tap({
-      finalize: () => {
-        lost$.complete();
-        refused$.complete();
-      },
-    }),
   );
-  // Those of the reward stage are right: these were written by somebody else.
-  const bury = ([rewards, { code, message: reason }]: readonly [GroupRewards, TributaryError]) =>
-    transport.publish('dead-letters', {
-      key: rewards.groupId,
-      message: rewards,
-      headers: { origin: 'rewards', stage: 'advantages', code, reason },
-    });
-  const send = async (closed: ClosedRound<Trajectory>): Promise<void> => {
-    const { round, batch } = closed;
-    if (batch.statistics.lateGroups > 0) {
-      const message = progressAt(config, round, {
-        isNextClosed: true,
-        trainPrompts: context.trainPrompts,
-      });
-      await transport.publish('progress', { key: RUN_KEY, message });
-    }
-    await transport.publish('batches', { key: RUN_KEY, message: closed });
-  };
-  const batches$ = merge(rewarded$, lost$).pipe(
-    groupAdvantages<Trajectory>({
-      rule: createAdvantageRule(rule),
-      groupsPerRound,
-      maxOpenRounds: 2 + Math.ceil(maxGroups / groupsPerRound),
-      firstRound,
-      initialState: history,
-      closeAfterMs,
-    }),
-    tap(({ round }) => {
-      passedOver.tell(round);
-      onClosed(round);
-    }),
-    concatMap(send),
-  );
-  return merge(refused$.pipe(concatMap(bury)), batches$).pipe(ignoreElements());
 }
 
-export interface PassedOver {
-  /** A reward, or trajectories, of a group that had some before, or was lost. */
+/** Somebody else wrote these rewards: those of the reward stage fit. */
+function bury({ transport }: StageContext, [rewards, fault]: RefusedRewards): Promise<void> {
+  const { code, message: reason } = fault;
+  return transport.publish('dead-letters', {
+    key: rewards.groupId,
+    message: rewards,
+    headers: { origin: 'rewards', stage: 'advantages', code, reason },
+  });
+}
+
+async function send(
+  { transport, config, trainPrompts }: StageContext,
+  closed: ClosedRound<Trajectory>,
+): Promise<void> {
+  const { round, batch } = closed;
+  if (batch.statistics.lateGroups > 0) {
+    const message = progressAt(config, round, { isNextClosed: true, trainPrompts });
+    await transport.publish('progress', { key: RUN_KEY, message });
+  }
+  await transport.publish('batches', { key: RUN_KEY, message: closed });
+}
+
+interface PassedOver {
+  /** Counts a reward, or trajectories, of a group that had some before, or was lost. */
   repeated(): void;
-  /** The same, of a round that is trained. */
+  /** Counts the same of a round that is trained. */
   late(): void;
-  /** Says what was counted since the round before; nothing where nothing was. */
+  /** Says what was counted since the round before, if anything was. */
   tell(round: number): void;
 }
 
-/** Counts what comes to the trainer and is of no use to it, which delivery at least once and other writers bring. */
+/** Counts what the trainer receives and cannot use: delivery at least once and other writers bring such messages. */
 export function countPassedOver(say: Say): PassedOver {
   let repeated = 0;
   let late = 0;

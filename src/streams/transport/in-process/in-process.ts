@@ -1,4 +1,4 @@
-import { BehaviorSubject, defer, filter, map, type Observable, throwError } from 'rxjs';
+import { BehaviorSubject, defer, filter, map, type Observable } from 'rxjs';
 import { TributaryError } from '../../../errors.js';
 import type {
   Delivery,
@@ -25,7 +25,7 @@ export interface InProcessTransportOptions<Messages> {
   readonly deadLettersTopic: TopicOf<Messages>;
 }
 
-const name = 'in-process';
+const NAME = 'in-process';
 
 /**
  * Creates a transport inside this process, with all the promises of `Transport` short of durability: what is held
@@ -43,59 +43,16 @@ const name = 'in-process';
 export function createInProcessTransport<Messages extends object>(
   options: InProcessTransportOptions<Messages>,
 ): Transport<Messages> {
-  const { topics, maxAttempts, deadLettersTopic } = options;
-  requireBound('transport', 'maxAttempts', maxAttempts);
-  const closed = () => closedFault(name);
-  const queues = new Map<string, InProcessQueueTopic>();
-  const broadcasts = new Map<string, BehaviorSubject<{ readonly message: unknown } | null>>();
-  const names = topics.map((topic) => topic.name);
-
-  const queueNamed = (topic: string): InProcessQueueTopic => {
-    const queue = queues.get(topic);
-    if (queue) return queue;
-    throw broadcasts.has(topic) ? topicKindFault(topic, 'queue') : unknownTopicFault(topic, names);
-  };
-
-  for (const topic of topics) {
-    if (queues.has(topic.name) || broadcasts.has(topic.name)) {
-      throw new TributaryError(
-        'TRIB_TRANSPORT',
-        `topic "${topic.name}": expected one declaration, got two. Remove one.`,
-      );
-    }
-    if (topic.kind === 'broadcast') {
-      broadcasts.set(topic.name, new BehaviorSubject<{ readonly message: unknown } | null>(null));
-      continue;
-    }
-    requireBound(`topic "${topic.name}"`, 'capacity', topic.capacity);
-    const isDeadLetters = topic.name === deadLettersTopic;
-    const deadLetter = (envelope: Envelope<unknown>) => queueNamed(deadLettersTopic).publish(envelope);
-    queues.set(
-      topic.name,
-      new InProcessQueueTopic({
-        name: topic.name,
-        capacity: topic.capacity,
-        maxAttempts,
-        closed,
-        ...(isDeadLetters ? {} : { deadLetter }),
-      }),
-    );
-  }
-  queueNamed(deadLettersTopic);
-
-  const broadcastNamed = (topic: string) => {
-    const broadcast = broadcasts.get(topic);
-    if (broadcast) return broadcast;
-    queueNamed(topic);
-    throw topicKindFault(topic, 'broadcast');
-  };
-
+  const { queues, broadcasts, queueNamed, broadcastNamed } = declareTopics(options);
   let isClosed = false;
+  const requireOpen = () => {
+    if (isClosed) throw closedFault(NAME);
+  };
   return {
     async publish(topic, envelope) {
       const broadcast = broadcasts.get(topic);
       if (!broadcast) return queueNamed(topic).publish(envelope);
-      if (isClosed) throw closed();
+      requireOpen();
       broadcast.next({ message: envelope.message });
     },
 
@@ -110,7 +67,7 @@ export function createInProcessTransport<Messages extends object>(
 
     async readBack(topic) {
       queueNamed(topic);
-      if (isClosed) throw closed();
+      requireOpen();
     },
 
     latest<Topic extends TopicOf<Messages>>(topic: Topic) {
@@ -118,12 +75,15 @@ export function createInProcessTransport<Messages extends object>(
         filter((published) => published !== null),
         map(({ message }) => message),
       );
-      return defer(() => (isClosed ? throwError(closed) : published$)) as Observable<Messages[Topic]>;
+      return defer(() => {
+        requireOpen();
+        return published$;
+      }) as Observable<Messages[Topic]>;
     },
 
     async newest<Topic extends TopicOf<Messages>>(topic: Topic) {
       const { value: published } = broadcastNamed(topic);
-      if (isClosed) throw closed();
+      requireOpen();
       return published === null ? null : (published.message as Messages[Topic]);
     },
 
@@ -134,4 +94,52 @@ export function createInProcessTransport<Messages extends object>(
       for (const broadcast of broadcasts.values()) broadcast.complete();
     },
   };
+}
+
+type Broadcast = BehaviorSubject<{ readonly message: unknown } | null>;
+
+/** Makes the topics, and what looks them up by name and kind. */
+function declareTopics<Messages>({
+  topics,
+  maxAttempts,
+  deadLettersTopic,
+}: InProcessTransportOptions<Messages>) {
+  requireBound('transport', 'maxAttempts', maxAttempts);
+  const queues = new Map<string, InProcessQueueTopic>();
+  const broadcasts = new Map<string, Broadcast>();
+  const names = topics.map((topic) => topic.name);
+  const queueNamed = (topic: string): InProcessQueueTopic => {
+    const queue = queues.get(topic);
+    if (queue) return queue;
+    throw broadcasts.has(topic) ? topicKindFault(topic, 'queue') : unknownTopicFault(topic, names);
+  };
+  const broadcastNamed = (topic: string): Broadcast => {
+    const broadcast = broadcasts.get(topic);
+    if (broadcast) return broadcast;
+    queueNamed(topic);
+    throw topicKindFault(topic, 'broadcast');
+  };
+  const deadLetter = (envelope: Envelope<unknown>) => queueNamed(deadLettersTopic).publish(envelope);
+  for (const topic of topics) {
+    const { name } = topic;
+    if (queues.has(name) || broadcasts.has(name)) throw declaredTwice(name);
+    if (topic.kind === 'broadcast') {
+      broadcasts.set(name, new BehaviorSubject<{ readonly message: unknown } | null>(null));
+      continue;
+    }
+    const { capacity } = topic;
+    requireBound(`topic "${name}"`, 'capacity', capacity);
+    const closed = () => closedFault(NAME);
+    const letters = name === deadLettersTopic ? {} : { deadLetter };
+    queues.set(name, new InProcessQueueTopic({ name, capacity, maxAttempts, closed, ...letters }));
+  }
+  queueNamed(deadLettersTopic);
+  return { queues, broadcasts, queueNamed, broadcastNamed };
+}
+
+function declaredTwice(topic: string): TributaryError {
+  return new TributaryError(
+    'TRIB_TRANSPORT',
+    `topic "${topic}": expected one declaration, got two. Remove one.`,
+  );
 }

@@ -1,7 +1,8 @@
-import { defer, type Observable, ReplaySubject, Subject, share, takeUntil, throwError } from 'rxjs';
+import { defer, type Observable, ReplaySubject, Subject, share, takeUntil } from 'rxjs';
 import { TributaryError } from '../../../errors.js';
 import type {
   Delivery,
+  Envelope,
   Headers,
   Subscription,
   TopicDeclaration,
@@ -18,7 +19,7 @@ import { deadLetterRecord } from './dead-letter-record.js';
 import type { ExclusiveWriter, LogDriver, LogRecord, NewRecord, TopicPlan } from './log-driver.js';
 import { readQueue } from './queue-reader.js';
 import { readToEnd } from './read-to-end.js';
-import { readNewestState, readState } from './state-reader.js';
+import { readNewestState, readState, type StateReaderOptions } from './state-reader.js';
 
 interface RecordBody {
   readonly value: Uint8Array;
@@ -75,7 +76,7 @@ export interface KafkaTransportOptions<Messages> {
   readonly onUnreadable: (topic: string, error: unknown) => void;
 }
 
-const name = 'kafka';
+const NAME = 'kafka';
 /** What a batch has beside its records. */
 const BATCH_BYTES = 100;
 
@@ -91,149 +92,206 @@ const BATCH_BYTES = 100;
 export async function createKafkaTransport<Messages extends object>(
   options: KafkaTransportOptions<Messages>,
 ): Promise<KafkaTransport<Messages>> {
-  const { driver, prefix, names = {}, topics, codec, maxAttempts, deadLettersTopic } = options;
-  requireBound('transport', 'maxAttempts', maxAttempts);
-  const declared = new Map<string, TopicDeclaration>(topics.map((topic) => [topic.name, topic]));
-  const inCluster = (topic: string) => `${prefix}.${names[topic] ?? topic}`;
-  await driver.ensureTopics(topics.map((topic) => planOf(topic, inCluster(topic.name), options)));
+  requireBound('transport', 'maxAttempts', options.maxAttempts);
+  const transport = new TransportOverKafka(options);
+  const { driver, topics } = options;
+  await driver.ensureTopics(topics.map((topic) => planOf(topic, transport.inCluster(topic.name), options)));
+  return transport;
+}
 
-  const closing$ = new Subject<void>();
-  const leaving = new Set<Promise<void>>();
-  const onLeaving = (left: Promise<void>) => {
-    const tracked = left.catch(() => undefined).finally(() => leaving.delete(tracked));
-    leaving.add(tracked);
-  };
-  let isClosed = false;
-  const writers = new Map<string, ExclusiveWriter>();
+class TransportOverKafka<Messages extends object> implements KafkaTransport<Messages> {
+  readonly #options;
+  readonly #declared: ReadonlyMap<string, TopicDeclaration>;
+  readonly #closing$ = new Subject<void>();
+  /** Ends of readers that were left. */
+  readonly #leaving = new Set<Promise<void>>();
+  readonly #writers = new Map<string, ExclusiveWriter>();
+  /** Where each of its own groups stands, by `<topic>/<consumer group>`. */
+  readonly #readers = new Map<string, () => ReadonlyMap<number, bigint>>();
+  readonly #states = new Map<string, Observable<unknown>>();
+  #isClosed = false;
 
-  const require = <Kind extends TopicDeclaration['kind']>(topic: string, kind: Kind) => {
-    const declaration = declared.get(topic);
-    if (!declaration) throw unknownTopicFault(topic, [...declared.keys()]);
+  constructor(options: KafkaTransportOptions<Messages>) {
+    this.#options = options;
+    this.#declared = new Map(options.topics.map((topic) => [topic.name, topic]));
+  }
+
+  /** The name of a topic in the cluster. */
+  inCluster(topic: string): string {
+    const { prefix, names = {} } = this.#options;
+    return `${prefix}.${names[topic] ?? topic}`;
+  }
+
+  async publish<Topic extends TopicOf<Messages>>(
+    topic: Topic,
+    { key, message, headers = {}, turn }: Envelope<Messages[Topic]>,
+  ): Promise<void> {
+    const { driver, codec, deadLettersTopic, numPartitions } = this.#options;
+    if (!this.#declared.has(topic)) throw this.#unknown(topic);
+    this.#requireOpen();
+    const written = { key, ...(await codec.write(topic, message, headers)) };
+    const record = topic === deadLettersTopic ? await this.#letterOf(written, headers) : written;
+    const place = turn === undefined ? {} : { partition: turn % numPartitions };
+    const writer = this.#writers.get(topic);
+    if (writer) await writer.append(this.inCluster(topic), record);
+    else await driver.append(this.inCluster(topic), [{ ...record, ...place }]);
+  }
+
+  subscribe<Topic extends TopicOf<Messages>>(
+    subscription: Subscription<Topic>,
+  ): Observable<Delivery<Messages[Topic]>> {
+    const { topic, consumerGroup, maxInFlight, onRepeat } = subscription;
+    requireBound(`subscription of "${topic}"`, 'maxInFlight', maxInFlight);
+    const { capacity } = this.#require(topic, 'queue');
+    const { driver, maxAttempts, deadLettersTopic, ownGroups } = this.#options;
+    const isOwn = ownGroups?.names.includes(consumerGroup) ?? false;
+    const reader = `${topic}/${consumerGroup}`;
+    const starts = Object.entries(ownGroups?.startAt[reader] ?? {});
+    return this.#unlessClosed(() =>
+      readQueue({
+        driver,
+        topic: this.inCluster(topic),
+        consumerGroup: this.inCluster(`${topic}.${consumerGroup}`),
+        maxInFlight,
+        onRepeat,
+        maxWaiting: capacity,
+        maxAttempts,
+        decode: (record) => this.#decode(topic, record),
+        deadLetter: topic === deadLettersTopic ? null : (...grave) => this.#bury(subscription, ...grave),
+        startAt: isOwn
+          ? new Map(starts.map(([partition, offset]) => [Number(partition), BigInt(offset)]))
+          : null,
+        onReading: (positions) => isOwn && this.#readers.set(reader, positions),
+        onLeaving: (left) => this.#track(left),
+      }),
+    ) as Observable<Delivery<Messages[Topic]>>;
+  }
+
+  async readBack<Topic extends TopicOf<Messages>>(
+    topic: Topic,
+    take: (message: Messages[Topic]) => void,
+  ): Promise<void> {
+    this.#require(topic, 'queue');
+    this.#requireOpen();
+    await readToEnd(this.#options.driver, this.inCluster(topic), async (record) => {
+      try {
+        take((await this.#decode(topic, record)) as Messages[Topic]);
+      } catch (error) {
+        if (!(error instanceof TributaryError)) throw error;
+      }
+    });
+  }
+
+  latest<Topic extends TopicOf<Messages>>(topic: Topic): Observable<Messages[Topic]> {
+    this.#require(topic, 'broadcast');
+    return this.#unlessClosed(() => this.#stateOf(topic)) as Observable<Messages[Topic]>;
+  }
+
+  async newest<Topic extends TopicOf<Messages>>(topic: Topic): Promise<Messages[Topic] | null> {
+    this.#require(topic, 'broadcast');
+    this.#requireOpen();
+    return (await readNewestState(this.#stateOptions(topic))) as Messages[Topic] | null;
+  }
+
+  positions(): Positions {
+    const written = ([reader, positions]: [string, () => ReadonlyMap<number, bigint>]) => [
+      reader,
+      Object.fromEntries(Array.from(positions(), ([partition, offset]) => [partition, String(offset)])),
+    ];
+    return Object.fromEntries(Array.from(this.#readers, written));
+  }
+
+  async takeTopics(name: string, topics: readonly TopicOf<Messages>[]): Promise<void> {
+    const { driver, prefix } = this.#options;
+    const writer = await driver.openExclusiveWriter(`${prefix}.${name}`);
+    for (const topic of topics) this.#writers.set(topic, writer);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#closing$.next();
+    await Promise.all(this.#leaving);
+    await Promise.all(Array.from(new Set(this.#writers.values()), (writer) => writer.close()));
+    await this.#options.driver.close();
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw closedFault(NAME);
+  }
+
+  #unlessClosed<Value>(stream: () => Observable<Value>): Observable<Value> {
+    return defer(() => {
+      this.#requireOpen();
+      return stream().pipe(takeUntil(this.#closing$));
+    });
+  }
+
+  #unknown(topic: string): TributaryError {
+    return unknownTopicFault(topic, [...this.#declared.keys()]);
+  }
+
+  #require<Kind extends TopicDeclaration['kind']>(topic: string, kind: Kind) {
+    const declaration = this.#declared.get(topic);
+    if (!declaration) throw this.#unknown(topic);
     if (declaration.kind !== kind) throw topicKindFault(topic, kind);
     return declaration as Extract<TopicDeclaration, { readonly kind: Kind }>;
-  };
-  const unlessClosed = <Value>(stream: () => Observable<Value>): Observable<Value> =>
-    defer(() => (isClosed ? throwError(() => closedFault(name)) : stream().pipe(takeUntil(closing$))));
-  // A dead letter is bytes of the topic that it came from.
-  const decode = (topic: string) => (record: LogRecord) =>
-    codec.read(topic === deadLettersTopic ? (record.headers.origin ?? topic) : topic, record);
-  const letterOptions = {
-    maxBytes: options.maxMessageBytes - BATCH_BYTES,
-    claim: (record: RecordBody) => codec.claim(record),
-  };
-  const letterOf = (record: NewRecord, why: Headers) => deadLetterRecord(record, why, letterOptions);
-  const readers = new Map<string, () => ReadonlyMap<number, bigint>>();
+  }
 
-  const stateOptions = (topic: string) => ({
-    driver,
-    topic: inCluster(topic),
-    decode: decode(topic),
-    onUnreadable: (_: LogRecord, error: unknown) => options.onUnreadable(topic, error),
-    onLeaving,
-  });
-  const states = new Map<string, Observable<unknown>>();
-  const stateOf = (topic: string): Observable<unknown> => {
-    const known = states.get(topic);
+  /** A dead letter is bytes of the topic that it came from. */
+  #decode(topic: string, record: LogRecord): Promise<unknown> {
+    const { codec, deadLettersTopic } = this.#options;
+    return codec.read(topic === deadLettersTopic ? (record.headers.origin ?? topic) : topic, record);
+  }
+
+  #letterOf(record: NewRecord, why: Headers): Promise<NewRecord> {
+    const { codec, maxMessageBytes } = this.#options;
+    return deadLetterRecord(record, why, {
+      maxBytes: maxMessageBytes - BATCH_BYTES,
+      claim: (body) => codec.claim(body),
+    });
+  }
+
+  async #bury(
+    { topic, consumerGroup }: Subscription<string>,
+    { key, value, headers }: LogRecord,
+    reason: string,
+    attempts: number,
+  ): Promise<void> {
+    const { driver, deadLettersTopic } = this.#options;
+    const why = { origin: topic, stage: consumerGroup, reason, attempts: String(attempts) };
+    const letter = await this.#letterOf({ key, value, headers }, why);
+    await driver.append(this.inCluster(deadLettersTopic), [letter]);
+  }
+
+  /** One reader of a broadcast topic serves all who follow it. */
+  #stateOf(topic: string): Observable<unknown> {
+    const known = this.#states.get(topic);
     if (known) return known;
-    const state$ = readState(stateOptions(topic)).pipe(
-      takeUntil(closing$),
+    const state$ = readState(this.#stateOptions(topic)).pipe(
+      takeUntil(this.#closing$),
       share({ connector: () => new ReplaySubject<unknown>(1), resetOnRefCountZero: false }),
     );
-    states.set(topic, state$);
+    this.#states.set(topic, state$);
     return state$;
-  };
+  }
 
-  return {
-    async publish(topic, { key, message, headers = {}, turn }) {
-      if (!declared.has(topic)) throw unknownTopicFault(topic, [...declared.keys()]);
-      if (isClosed) throw closedFault(name);
-      const written = { key, ...(await codec.write(topic, message, headers)) };
-      const record = topic === deadLettersTopic ? await letterOf(written, headers) : written;
-      const place = turn === undefined ? {} : { partition: turn % options.numPartitions };
-      const writer = writers.get(topic);
-      if (writer) await writer.append(inCluster(topic), record);
-      else await driver.append(inCluster(topic), [{ ...record, ...place }]);
-    },
+  #stateOptions(topic: string): StateReaderOptions {
+    const { driver, onUnreadable } = this.#options;
+    return {
+      driver,
+      topic: this.inCluster(topic),
+      decode: (record) => this.#decode(topic, record),
+      onUnreadable: (_, error) => onUnreadable(topic, error),
+      onLeaving: (left) => this.#track(left),
+    };
+  }
 
-    subscribe<Topic extends TopicOf<Messages>>(subscription: Subscription<Topic>) {
-      const { topic, consumerGroup, maxInFlight, onRepeat } = subscription;
-      requireBound(`subscription of "${topic}"`, 'maxInFlight', maxInFlight);
-      const { capacity } = require(topic, 'queue');
-      const bury = async (record: LogRecord, reason: string, attempts: number) => {
-        const { key, value, headers } = record;
-        const why = { origin: topic, stage: consumerGroup, reason, attempts: String(attempts) };
-        const letter = await letterOf({ key, value, headers }, why);
-        await driver.append(inCluster(deadLettersTopic), [letter]);
-      };
-      const { names: own = [], startAt = {} } = options.ownGroups ?? {};
-      const isOwn = own.includes(consumerGroup);
-      const reader = `${topic}/${consumerGroup}`;
-      const starts = Object.entries(startAt[reader] ?? {});
-      return unlessClosed(() =>
-        readQueue({
-          driver,
-          topic: inCluster(topic),
-          consumerGroup: inCluster(`${topic}.${consumerGroup}`),
-          maxInFlight,
-          onRepeat,
-          maxWaiting: capacity,
-          maxAttempts,
-          decode: decode(topic),
-          deadLetter: topic === deadLettersTopic ? null : bury,
-          startAt: isOwn
-            ? new Map(starts.map(([partition, offset]) => [Number(partition), BigInt(offset)]))
-            : null,
-          onReading: (positions) => isOwn && readers.set(reader, positions),
-          onLeaving,
-        }),
-      ) as Observable<Delivery<Messages[Topic]>>;
-    },
-
-    async readBack<Topic extends TopicOf<Messages>>(topic: Topic, take: (message: Messages[Topic]) => void) {
-      require(topic, 'queue');
-      if (isClosed) throw closedFault(name);
-      await readToEnd(driver, inCluster(topic), async (record) => {
-        try {
-          take((await decode(topic)(record)) as Messages[Topic]);
-        } catch (error) {
-          if (!(error instanceof TributaryError)) throw error;
-        }
-      });
-    },
-
-    latest<Topic extends TopicOf<Messages>>(topic: Topic) {
-      require(topic, 'broadcast');
-      return unlessClosed(() => stateOf(topic)) as Observable<Messages[Topic]>;
-    },
-
-    async newest<Topic extends TopicOf<Messages>>(topic: Topic) {
-      require(topic, 'broadcast');
-      if (isClosed) throw closedFault(name);
-      return (await readNewestState(stateOptions(topic))) as Messages[Topic] | null;
-    },
-
-    positions() {
-      const written = ([reader, positions]: [string, () => ReadonlyMap<number, bigint>]) => [
-        reader,
-        Object.fromEntries(Array.from(positions(), ([partition, offset]) => [partition, String(offset)])),
-      ];
-      return Object.fromEntries(Array.from(readers, written));
-    },
-
-    async takeTopics(name, taken) {
-      const writer = await driver.openExclusiveWriter(`${prefix}.${name}`);
-      for (const topic of taken) writers.set(topic, writer);
-    },
-
-    async close() {
-      if (isClosed) return;
-      isClosed = true;
-      closing$.next();
-      await Promise.all(leaving);
-      await Promise.all(Array.from(new Set(writers.values()), (writer) => writer.close()));
-      await driver.close();
-    },
-  };
+  /** Closing waits for readers that were left. */
+  #track(left: Promise<void>): void {
+    const tracked = left.catch(() => undefined).finally(() => this.#leaving.delete(tracked));
+    this.#leaving.add(tracked);
+  }
 }
 
 function planOf<Messages>(
