@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { lintTopology } from '../../../src/streams/config/lint-topology.js';
+import { RUNS_ALL } from '../../fixtures/test-all.js';
 import { validConfig } from './valid-config-arbitrary.js';
 
 describe('a topology', () => {
@@ -13,7 +14,7 @@ describe('a topology', () => {
         expect(resolved).toEqual(config);
         expect(lintTopology(stringify(resolved), 'a.yaml').config).toEqual(resolved);
       }),
-      { numRuns: 150 },
+      { numRuns: RUNS_ALL ? 150 : 40 },
     );
   });
 
@@ -36,7 +37,7 @@ describe('a topology', () => {
           expect(message).toMatch(/^a\.yaml:\d+:\d+ .+: expected .+, got .+\. .+[.?]$/s);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: RUNS_ALL ? 300 : 80 },
     );
   });
 });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -12,6 +13,7 @@ import {
 } from '../../../../src/streams/transport/wire/tributary_pb.js';
 import { WIRE_CODECS } from '../../../../src/streams/transport/wire/wire-codecs.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
+import { RUNS_ALL } from '../../../fixtures/test-all.js';
 import { MESSAGES, WIRE_TOPICS } from './messages.js';
 
 /** All topics as one: what is true of every message. */
@@ -62,9 +64,10 @@ describe.each(WIRE_TOPICS)('a message of topic %s', (topic) => {
           return;
         }
         // What was read can be written, and is the same when it is read again.
-        expect(codec.decode(codec.encode(message))).toEqual(message);
+        const again = codec.decode(codec.encode(message));
+        if (!isDeepStrictEqual(again, message)) expect(again).toEqual(message);
       }),
-      { numRuns: 12_500 },
+      { numRuns: RUNS_ALL ? 12_500 : 1250 },
     );
   }, 120_000);
 });
