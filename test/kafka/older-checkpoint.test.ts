@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { PolicySnapshot } from '../../src/streams/messages/messages.js';
+import { casesOf } from '../fixtures/test-all.js';
 import { adapterOf } from '../fixtures/tiny-run.js';
 import { SKIP_REASON } from './cluster.js';
 import { damageCheckpoint, type PartedRun, partedRun } from './parted-run.js';
@@ -38,12 +39,18 @@ async function finishUndisturbed() {
 let undisturbed: ReturnType<typeof finishUndisturbed> | undefined;
 
 describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an older checkpoint', () => {
-  it.each([
-    ['the newest is damaged', 'checkpoints.everyRounds=1', [4], 3],
-    ['the two newest are damaged', 'checkpoints.everyRounds=1', [4, 3], 2],
-    ['it is saved every second stage', 'checkpoints.everyRounds=2', [4], 2],
-    ['it is killed before its first checkpoint', 'checkpoints.everyRounds=5', [], 0],
-  ])(
+  it.each(
+    casesOf<[about: string, saves: string, damaged: number[], from: number]>(
+      [
+        ['the two newest are damaged', 'checkpoints.everyRounds=1', [4, 3], 2],
+        ['it is killed before its first checkpoint', 'checkpoints.everyRounds=5', [], 0],
+      ],
+      [
+        ['the newest is damaged', 'checkpoints.everyRounds=1', [4], 3],
+        ['it is saved every second stage', 'checkpoints.everyRounds=2', [4], 2],
+      ],
+    ),
+  )(
     'should train every group once more, to the last byte alike, where %s',
     async (_, saves, damaged, from) => {
       undisturbed ??= finishUndisturbed();
