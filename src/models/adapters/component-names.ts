@@ -1,12 +1,12 @@
-/** @file What adapter files call the denoisers that they adapt. */
+/** @file The names of denoisers in adapter files. */
 
-/** The names of a denoiser: those of a row of `DENOISER_FAMILIES`. */
+/** The names of one denoiser, for a row of `DENOISER_FAMILIES`. */
 export interface DenoiserNames {
-  /** The component of a pipeline: its folder, its key in `model_index.json`, the first part of an adapter's keys. */
+  /** The pipeline's component: its folder, its key in `model_index.json`, and the first part of an adapter's keys. */
   readonly component: string;
-  /** What kohya's trainers put before the names of its modules. */
+  /** Prefix of its modules in kohya's trainers. */
   readonly kohyaPrefix: string;
-  /** Names of modules that have an underscore themselves, which in kohya's names stands for dots too. */
+  /** Names of modules that contain an underscore, which in kohya's names also stands for a dot. */
   readonly underscoredNames: readonly string[];
 }
 
@@ -33,8 +33,8 @@ export const DENOISER_NAMES: readonly DenoiserNames[] = [UNET_NAMES];
 
 const COMPONENT = new RegExp(`^(?:${DENOISER_NAMES.map(({ component }) => component).join('|')})[./](?=.)`);
 
-/** Says whether a path of a module begins with the component of a denoiser, and not with that of a text encoder. */
+/** Whether the path of a module begins with the component of a denoiser rather than that of a text encoder. */
 export const isOfDenoiser = (path: string): boolean => COMPONENT.test(path);
 
-/** Returns a path without the denoiser's component, where it begins with one: `unet.mid_block` -> `mid_block`. */
+/** Removes the denoiser's component, if any, from a path: `unet.mid_block` -> `mid_block`. */
 export const withoutComponent = (path: string): string => path.replace(COMPONENT, '');

@@ -1,8 +1,11 @@
-/** @file Order among nodes that do not read each other: a runtime orders nodes by what they wait for, and by nothing else. */
+/**
+ * @file Puts nodes that do not read each other in an order. A runtime orders nodes only by what they wait for, so a node that
+ * should run later reads its input through a condition on the earlier one.
+ */
 
 import { concat, type Expression } from '../ops/expression.js';
 
-/** A condition that is known as soon as all the values are, and not before. It is not true where one is NaN: see `after`. */
+/** A condition that is known as soon as all the values are, and no earlier. It is false if one is NaN (see `after`). */
 export function hasArrived(...values: readonly [Expression, ...Expression[]]): Expression {
   const firsts = values.map((value) => value.reshape([-1]).slice({ starts: [0], ends: [1], axes: [0] }));
   const [only] = firsts as [Expression];
@@ -10,5 +13,5 @@ export function hasArrived(...values: readonly [Expression, ...Expression[]]): E
   return known.equal(known);
 }
 
-/** A value as it is, whatever the condition says, and not before that is known. */
+/** Returns the value unchanged, whether the condition is true or false, but not before it is known. */
 export const after = (arrived: Expression, value: Expression): Expression => arrived.where(value, value);

@@ -1,9 +1,10 @@
 /**
- * @file Attention whose scores are never there as a whole (Rabe and Staats 2021, "Self-attention does not need O(n²)
- * memory"): softmax(q kᵀ) v for some positions of q at a time. While a graph is differentiated such attention is one node,
- * whose gradient makes the scores again, piece by piece (autodiff/attention-rule.ts), and is written out at the end.
+ * @file Attention that never holds all of its scores (Rabe and Staats 2021, "Self-attention does not need O(n²) memory"): it
+ * computes softmax(q kᵀ) v for some positions of q at a time. While a graph is differentiated, such attention is a single
+ * node, whose gradient recomputes the scores piece by piece (autodiff/attention-rule.ts). It is expanded at the end.
  */
 
+import { at } from '../../../at.js';
 import { elementCount } from '../../tensor.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { int, intAttribute } from '../graph.js';
@@ -11,29 +12,31 @@ import { GraphBuilder } from '../ops/builder.js';
 import type { Expression } from '../ops/expression.js';
 import { after, hasArrived } from './arrival.js';
 import { type GraphView, rewriteGraph } from './rewrite.js';
+import { type Scale, scaleOf } from './scale-before-product.js';
 
-/** Of operators that this program alone knows, and that no graph has when it is run. */
+/** The domain of operators that only this program knows. No graph contains them when it runs. */
 const DOMAIN = 'tributary';
-/** Scores of one piece: 64 MiB of float32. Smaller ones are not faster (docs/performance.md), and there are more of them. */
+/** Scores in one piece: 64 MiB of float32. Smaller pieces are not faster (docs/performance.md), and there are more. */
 const PIECE_ELEMENTS = 2 ** 24;
 
-/** Whether a node is attention in pieces: q [..., n, c], kᵀ [..., c, m], v [..., m, d], q scaled already. */
+/** Whether a node is attention in pieces: q [..., n, c], kᵀ [..., c, m], v [..., m, d], where q is scaled already. */
 export const isAttention = ({ domain, op: name }: Node): boolean => domain === DOMAIN && name === 'Attention';
 
 /**
- * Returns the graph with softmax(q kᵀ · s) v as one node wherever its scores have more than `atMost` elements. The graph is
- * not to be run before `writeAttention`. A mask, a dropout or another axis leaves attention as it is.
+ * Returns the graph with softmax(q kᵀ · s) v as one node wherever there are more than `atMost` scores. Call `writeAttention`
+ * before running the graph. Attention with a mask, dropout or another axis stays as it is.
  */
 export function gatherAttention(graph: Graph, atMost = PIECE_ELEMENTS): Graph {
   return rewriteGraph(graph, (g, node, view) => {
     const scores = scoresUnder(node, view);
     const value = node.inputs[1];
     if (!scores || !value || elementCount(scores.shape) <= atMost) return undefined;
-    const scaled = scaleOf(g, scores, view);
-    const product = view.producer(scaled?.scores ?? scores);
+    const scale = scaleOf(view.producer(scores), g);
+    if (scale && view.uses(scale.value) > 1) return undefined;
+    const product = view.producer(scale?.value ?? scores);
     const [query, keys] = product?.op === 'MatMul' ? product.inputs.map((i) => i && view.current(i)) : [];
     if (!query || !keys || !areStacked([query, keys, value])) return undefined;
-    const positions = scores.shape.at(-2) ?? 1;
+    const positions = at(scores.shape, -2);
     const rows = Math.max(1, Math.floor((atMost * positions) / elementCount(scores.shape)));
     const [output] = node.outputs as [Value];
     const mixed: Value = { ...output, name: `${output.name}_attention` };
@@ -41,7 +44,7 @@ export function gatherAttention(graph: Graph, atMost = PIECE_ELEMENTS): Graph {
       name: `${node.name}_attention`,
       op: 'Attention',
       domain: DOMAIN,
-      inputs: [scaled ? scaled.apply(g.expression(query)) : query, keys, value],
+      inputs: [scale ? applyScale(scale, g.expression(query)) : query, keys, value],
       outputs: [mixed],
       attributes: { rows: int(Math.ceil(positions / Math.ceil(positions / rows))) },
     });
@@ -49,7 +52,7 @@ export function gatherAttention(graph: Graph, atMost = PIECE_ELEMENTS): Graph {
   });
 }
 
-/** What the softmax under a product reads, where nobody else does. */
+/** What the softmax under a product reads, if nothing else reads it. */
 function scoresUnder(node: Node, { producer, uses }: GraphView): Value | undefined {
   const softmax = node.op === 'MatMul' && node.domain === '' ? producer(node.inputs[0]) : undefined;
   const [scores] = softmax?.inputs ?? [];
@@ -59,26 +62,16 @@ function scoresUnder(node: Node, { producer, uses }: GraphView): Value | undefin
   return isAlongLast && uses(probabilities) === 1 && uses(scores) === 1 ? scores : undefined;
 }
 
-/** The product under a scale by one number, and how to scale something else by it. */
-function scaleOf(g: GraphBuilder, scaled: Value, { producer, uses }: GraphView) {
-  const node = producer(scaled);
-  const isNumber = (value: Value | undefined) =>
-    value !== undefined && g.initializers.has(value.name) && elementCount(value.shape) === 1;
-  if (node?.domain !== '' || (node.op !== 'Mul' && node.op !== 'Div')) return undefined;
-  const [left, right] = node.inputs as [Value, Value];
-  const [scores, number] = node.op === 'Mul' && isNumber(left) ? [right, left] : [left, right];
-  if (!isNumber(number) || uses(scores) > 1) return undefined;
-  const apply = (query: Expression) => (node.op === 'Mul' ? query.mul(number) : query.div(number));
-  return { scores, apply };
-}
+const applyScale = ({ op, number }: Scale, query: Expression): Expression =>
+  op === 'Mul' ? query.mul(number) : query.div(number);
 
-/** Whether all are matrices of the same stack, in single precision. */
+/** Whether all values are stacks of matrices of the same size, in single precision. */
 function areStacked(values: readonly Value[]): boolean {
   const stacks = new Set(values.map(({ type, shape }) => `${type} ${shape.slice(0, -2).join()}`));
   return stacks.size === 1 && values.every(({ type }) => type === 'float32');
 }
 
-/** Returns the graph with attention in operators that engines know. */
+/** Returns the graph with attention expanded into operators that engines know. */
 export function writeAttention(graph: Graph): Graph {
   const g = GraphBuilder.from({ ...graph, nodes: [], outputs: [] });
   for (const node of graph.nodes) {
@@ -103,9 +96,9 @@ function writePieces(g: GraphBuilder, node: Node): void {
   g.append({ name, op: 'Concat', domain: '', inputs: pieces, outputs, attributes });
 }
 
-/** First and last position, exclusive, of each piece of the queries. */
+/** The first position of each piece of the queries, and the one after its last. */
 export function piecesOf(node: Node): readonly (readonly [number, number])[] {
-  const positions = node.outputs[0]?.shape.at(-2) ?? 1;
+  const positions = at(at(node.outputs, 0).shape, -2);
   const rows = intAttribute(node, 'rows', positions);
   return Array.from({ length: Math.ceil(positions / rows) }, (_, index) => [
     index * rows,
@@ -113,6 +106,6 @@ export function piecesOf(node: Node): readonly (readonly [number, number])[] {
   ]);
 }
 
-/** Some rows of a stack of matrices. */
+/** Some rows of every matrix in a stack. */
 export const rowsOf = (matrices: Expression, [first, end]: readonly [number, number]): Expression =>
   matrices.slice({ starts: [first], ends: [end], axes: [matrices.shape.length - 2] });

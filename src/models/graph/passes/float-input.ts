@@ -1,13 +1,13 @@
 /**
- * @file An integer input that a model only moves about and casts to float32, taken as float32 from the start. WebGPU has
- * no 64-bit integers: such a cast would be left to the CPU, the one node of a UNet that is.
+ * @file Makes an integer input float32 if the model only moves its elements and casts them to float32. WebGPU has no 64-bit
+ * integers, so the cast would be the only node of a UNet that runs on the CPU.
  */
 
 import type { Graph, Node, Value } from '../graph.js';
 import { intAttribute } from '../graph.js';
 import { elementCode } from '../onnx/element-codes.js';
 
-/** Operators that give the elements of their first input elsewhere, whatever the type. */
+/** Operators that only move the elements of their first input, whatever their type. */
 const MOVEMENTS = new Set([
   'Expand',
   'Flatten',
@@ -20,24 +20,24 @@ const MOVEMENTS = new Set([
 ]);
 
 /**
- * The same function of an input that is float32: whole numbers up to 2^24 are the same there. A graph whose input is no
- * integer, or is computed with as an integer, is returned as it is.
+ * Returns the same function with a float32 input, which holds integers up to 2^24 exactly. The graph is returned unchanged if
+ * its input is not an integer, or it computes with it as an integer.
  */
 export function withFloatInput(graph: Graph, name: string): Graph {
   const input = graph.inputs.find((candidate) => candidate.name === name);
   if (!input || !isInteger(input)) return graph;
-  /** What stands in the place of the input and of what was moved or cast from it. */
+  /** Replacements for the input and for what was moved or cast from it. */
   const floats = new Map<string, Value>([[name, { ...input, type: 'float32' }]]);
   const nodes: Node[] = [];
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((value) => value && (floats.get(value.name) ?? value));
     const [source] = inputs;
     const [output] = node.outputs;
-    const isTaken = (value: Value | undefined) =>
+    const isReplaced = (value: Value | undefined) =>
       value !== undefined && isInteger(value) && floats.has(value.name);
-    if (!node.inputs.some(isTaken)) {
+    if (!node.inputs.some(isReplaced)) {
       nodes.push({ ...node, inputs });
-    } else if (!source || !output || !isTaken(node.inputs[0]) || node.inputs.slice(1).some(isTaken)) {
+    } else if (!source || !output || !isReplaced(node.inputs[0]) || node.inputs.slice(1).some(isReplaced)) {
       return graph;
     } else if (node.op === 'Cast' && keepsWholeNumbers(node)) {
       floats.set(output.name, source);

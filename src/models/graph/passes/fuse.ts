@@ -1,17 +1,20 @@
 /**
- * @file The form of a graph that is only run: onnxruntime's fused operators in place of the patterns that exporters write.
- * The result is the same function up to rounding.
+ * @file The form of a graph that is only run, not differentiated: onnxruntime's fused operators replace the patterns that
+ * exporters write. The result is the same function up to rounding.
  */
 
+import { at } from '../../../at.js';
+import { elementCount, type Tensor } from '../../tensor.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { float, int, intAttribute, intsAttribute } from '../graph.js';
 import type { GraphBuilder } from '../ops/builder.js';
 import type { GraphView } from './rewrite.js';
 import { rewriteGraph } from './rewrite.js';
+import { scaleOf } from './scale-before-product.js';
 
 const CONTRIB = 'com.microsoft';
 
-/** Returns the graph with attention as MultiHeadAttention (unless it is to stay as it is) and SiLU as QuickGelu. */
+/** Returns the graph with attention as MultiHeadAttention (unless `attention` is false) and SiLU as QuickGelu. */
 export function fuseForInference(graph: Graph, { attention = true } = {}): Graph {
   return rewriteGraph(
     graph,
@@ -56,53 +59,54 @@ function fuseSilu(g: GraphBuilder, node: Node, view: GraphView): Value | undefin
 }
 
 interface Heads {
-  /** [B, N, C], before it was split into heads. */
+  /** [B, N, C], before the split into heads. */
   readonly source: Value;
   readonly count: number;
   readonly size: number;
 }
 
 /**
- * The output Reshape of softmax(q kᵀ · scale) v, where q, k, v are Reshape + Transpose of [B, N, C] into heads.
- * Anything between (a mask, a dropout) or another axis of the softmax leaves the pattern alone.
+ * Fuses the output Reshape of softmax(q kᵀ · scale) v, where q, k, v are Reshape + Transpose of [B, N, C] into heads. Attention
+ * with anything in between (a mask, dropout), or with another axis of the softmax, stays as it is.
  */
 function fuseAttention(g: GraphBuilder, node: Node, view: GraphView): Value | undefined {
   const mix = view.producer(mergedHeads(node, view));
   const softmax = mix?.op === 'MatMul' ? view.producer(mix.inputs[0]) : undefined;
   if (!mix || softmax?.op !== 'Softmax' || ![-1, 3].includes(intAttribute(softmax, 'axis', -1)))
     return undefined;
-  const scaled = view.producer(softmax.inputs[0]);
-  const scale = scaled?.op === 'Mul' ? g.initializers.get(scaled.inputs[1]?.name ?? '') : undefined;
-  const scores = scale ? view.producer(scaled?.inputs[0]) : undefined;
-  if (scale?.type !== 'float32' || scale.data.length !== 1 || scores?.op !== 'MatMul') return undefined;
+  const scale = scaleOf(view.producer(softmax.inputs[0]), g);
+  if (scale?.op !== 'Mul' || scale.isReversed || scale.number.type !== 'float32') return undefined;
+  const number = g.initializers.get(scale.number.name) as Tensor<'float32'>;
+  const scores = view.producer(scale.value);
+  if (scores?.op !== 'MatMul') return undefined;
   const query = splitHeads(view, scores.inputs[0], '0,2,1,3');
   const key = splitHeads(view, scores.inputs[1], '0,2,3,1');
   const value = splitHeads(view, mix.inputs[1], '0,2,1,3');
   if (!query || !key || !value) return undefined;
   return appendFused({ g, view }, node, 'MultiHeadAttention', [query.source, key.source, value.source], {
     num_heads: int(query.count),
-    scale: float(Number(scale.data[0])),
+    scale: float(at(number.data, 0)),
   });
 }
 
-/** [B, heads, N, size] behind a Reshape to [B, N, heads · size]. */
+/** The value [B, heads, N, size] under a Transpose and a Reshape to [B, N, heads · size]. */
 function mergedHeads(node: Node, view: GraphView): Value | undefined {
   if (node.op !== 'Reshape') return undefined;
   const merge = view.producer(node.inputs[0]);
   if (merge?.op !== 'Transpose' || intsAttribute(merge, 'perm')?.join() !== '0,2,1,3') return undefined;
-  const [batch, positions, heads = 1, size = 1] = merge.outputs[0]?.shape ?? [];
-  return node.outputs[0]?.shape.join() === [batch, positions, heads * size].join()
-    ? merge.inputs[0]
-    : undefined;
+  const [batch, positions, ...heads] = at(merge.outputs, 0).shape;
+  const merged = [batch, positions, elementCount(heads)];
+  return at(node.outputs, 0).shape.join() === merged.join() ? merge.inputs[0] : undefined;
 }
 
 /** The source [B, N, heads · size] of a Reshape to [B, N, heads, size] and a Transpose. */
 function splitHeads(view: GraphView, value: Value | undefined, order: string): Heads | undefined {
   const transpose = view.producer(value);
   if (transpose?.op !== 'Transpose' || intsAttribute(transpose, 'perm')?.join() !== order) return undefined;
-  const reshape = view.producer(transpose.inputs[0]);
+  const [heads] = transpose.inputs as [Value];
+  const reshape = view.producer(heads);
   const source = reshape?.op === 'Reshape' ? reshape.inputs[0] : undefined;
-  const [batch, positions, count = 1, size = 1] = reshape?.outputs[0]?.shape ?? [];
+  const [batch, positions, count, size] = heads.shape as [number, number, number, number];
   return source?.shape.join() === [batch, positions, count * size].join()
     ? { source, count, size }
     : undefined;

@@ -1,6 +1,6 @@
 /**
- * @file The form of a graph that is differentiated. Normalisations are written as LayerNormalization without scale and bias,
- * whose outputs n and 1 / std the gradient uses again, followed by the scale and the bias.
+ * @file The form of a graph that is differentiated. Normalizations become LayerNormalization without scale and bias, whose
+ * outputs n and 1 / std the gradient reuses, followed by the scale and the bias.
  */
 
 import { at } from '../../../at.js';
@@ -49,7 +49,7 @@ function lowerLayerNormalization(g: GraphBuilder, norm: Norm, axis: number): Exp
   return affine(g, normalize(x, scale.shape, { epsilon, axis }), norm);
 }
 
-/** Every group of channels of every sample is normalized by itself. */
+/** Normalizes every group of channels of every sample. */
 function normalizeChannels(g: GraphBuilder, norm: Norm, groups: number): Expression {
   const { x, epsilon } = norm;
   const rows = x.reshape([at(x.shape, 0), groups, -1]);
@@ -65,16 +65,16 @@ function normalize(
   return layerNormalization(x, unit, undefined, options).normalized;
 }
 
-/** normalized · scale + bias, without the steps that a constant scale of ones or bias of zeros makes idle. */
+/** normalized · scale + bias, without a scale that is constant ones or a bias that is constant zeros. */
 function affine(
   g: GraphBuilder,
   normalized: Expression,
   { scale, bias }: Norm,
   shape?: readonly number[],
 ): Expression {
-  const fitted = (value: Expression) => (shape ? value.reshape(shape) : value);
-  const scaled = isConstant(g, scale, 1) ? normalized : normalized.mul(fitted(scale));
-  return !bias || isConstant(g, bias, 0) ? scaled : scaled.add(fitted(bias));
+  const align = (value: Expression) => (shape ? value.reshape(shape) : value);
+  const scaled = isConstant(g, scale, 1) ? normalized : normalized.mul(align(scale));
+  return !bias || isConstant(g, bias, 0) ? scaled : scaled.add(align(bias));
 }
 
 function isConstant(g: GraphBuilder, value: Value, number: number): boolean {

@@ -1,15 +1,15 @@
-/** @file The frame of every rewrite of a whole graph: visit nodes in order, replace some, keep the rest, drop what died. */
+/** @file Rewrites a whole graph: visits nodes in order, replaces some, keeps the others, and drops what is no longer used. */
 
 import type { Graph, Node, Value } from '../graph.js';
 import { GraphBuilder } from '../ops/builder.js';
 
 export interface GraphView {
   readonly graph: Graph;
-  /** The node that makes a value, if a node does. */
+  /** The node that outputs a value; undefined for inputs and constants. */
   readonly producer: (value: Value | undefined) => Node | undefined;
   /** How many nodes and graph outputs use a value. */
   readonly uses: (value: Value) => number;
-  /** The value that now stands in the place of an original one. */
+  /** The value that replaces an original one, or the original. */
   readonly current: (value: Value) => Value;
 }
 
@@ -31,8 +31,8 @@ function viewGraph(graph: Graph, replaced: ReadonlyMap<string, Value>): GraphVie
 }
 
 /**
- * Rebuilds a graph. `replace` may emit other nodes for a node and return the value that takes the place of its first output,
- * or return `undefined` to keep it. Nodes that nothing needs afterward are gone.
+ * Rebuilds a graph. `replace` may emit nodes instead of a node and return the value that replaces its first output, or return
+ * `undefined` to keep the node. Nodes that nothing uses afterward are dropped.
  */
 export function rewriteGraph(
   graph: Graph,

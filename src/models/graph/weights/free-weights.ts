@@ -1,8 +1,9 @@
 /**
- * @file Full fine-tuning by graph surgery: the weights of a network become inputs of its graph, in the shapes and under the
- * names that PyTorch gives them. A policy is then a set of feeds, as with an adapter.
+ * @file Full fine-tuning by graph surgery: the weights of a network become inputs of its graph, with PyTorch's shapes and names.
+ * A policy is then a set of feeds, as with an adapter.
  */
 
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { readPart } from '../../files/read-bytes.js';
 import { decodeFloat16 } from '../../numeric/float16.js';
@@ -11,19 +12,19 @@ import { type Graph, intAttribute, type Node, type StoredTensor, type Value } fr
 import { GraphBuilder } from '../ops/builder.js';
 import { layerName } from './lora.js';
 
-/** A weight that is an input. */
+/** A weight that is an input of the graph. */
 export interface FreeWeight {
-  /** As PyTorch has it, such as `mid_block.resnets.0.conv1.weight`. */
+  /** PyTorch's name, such as `mid_block.resnets.0.conv1.weight`. */
   readonly name: string;
-  /** The graph's input. */
+  /** Name of the input. */
   readonly input: string;
-  /** PyTorch's: [out, in] for a linear layer, [C] for a norm. */
+  /** PyTorch's shape: [out, in] for a linear layer, [C] for a norm. */
   readonly shape: readonly number[];
-  /** What the network has, in this shape. */
+  /** The network's own values, in this shape. */
   readonly initial: Float32Array;
 }
 
-export interface FreedGraph {
+interface FreedGraph {
   readonly graph: Graph;
   readonly weights: readonly FreeWeight[];
 }
@@ -35,26 +36,28 @@ function numbersOf(tensor: Tensor | StoredTensor): Float32Array {
   return inFile === 'float16' ? decodeFloat16(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer);
 }
 
-/** How a constant of the graph is named and lies in PyTorch. */
+/** PyTorch's name of a constant, and whether its layout is transposed there. */
 interface NamedWeight {
   readonly name: string;
   readonly isTransposed: boolean;
 }
 
-/** Most weights that are trained, and the bytes that each takes: itself, gradient, moments, and copies of them on the way. */
-const MOST_WEIGHTS = 100_000_000;
-const BYTES_A_WEIGHT = 60;
+/** Largest number of weights to train, and the bytes for each: itself, gradient, moments, and temporary copies of them. */
+const MAX_WEIGHTS = 100_000_000;
+const BYTES_PER_WEIGHT = 60;
 
 /**
- * Makes every weight of a graph an input: constants that are named as PyTorch names parameters (`<module>.weight`, `.bias`),
- * and matrices and kernels of layers whatever their names. Other constants, and weights that an exporter has named anew, stay.
- * @throws TRIB_MODEL when there are none, or more than fit into the memory of one machine.
+ * Makes every weight of a graph an input: constants named like PyTorch's parameters (`<module>.weight`, `.bias`), and the
+ * matrices and kernels of layers, whatever their names. Other constants, and weights that an exporter renamed, stay.
+ *
+ * Errors: TRIB_MODEL if there are none, or more than fit into the memory of one machine.
  */
 export function freeWeights(graph: Graph, label: string, component: string): FreedGraph {
   const constants = new Map<string, Tensor | StoredTensor>([...graph.initializers, ...graph.stored]);
+  const constantOf = (name: string) => constants.get(name) as Tensor | StoredTensor;
   const named = namedWeights(graph, constants);
-  requireNumber(
-    [...named.keys()].map((name) => constants.get(name)),
+  requireCount(
+    [...named.keys()].reduce((sum, name) => sum + elementCount(constantOf(name).shape), 0),
     label,
   );
   const without = <T>(all: ReadonlyMap<string, T>) => new Map([...all].filter(([name]) => !named.has(name)));
@@ -63,14 +66,13 @@ export function freeWeights(graph: Graph, label: string, component: string): Fre
   const weights: FreeWeight[] = [];
   const values = new Map<string, Value>();
   for (const [constant, { name, isTransposed }] of named) {
-    const tensor = constants.get(constant) as Tensor | StoredTensor;
+    const tensor = constantOf(constant);
     const { shape } = tensor;
     const data = numbersOf(tensor);
-    const [first = 1, second = 1] = shape;
     const isPerChannel = shape.length === 3;
-    const plain = isTransposed ? [second, first] : isPerChannel ? [first] : shape;
+    const plain = isTransposed ? shape.toReversed() : isPerChannel ? shape.slice(0, 1) : shape;
     const input = g.input(`${component}.${name}`, 'float32', plain);
-    const initial = isTransposed ? transposed(data, first, second) : data.slice();
+    const initial = isTransposed ? transpose(data, at(shape, 0), at(shape, 1)) : data.slice();
     weights.push({ name, input: input.name, shape: plain, initial });
     const value = g.scoped(`weights/${name}`, () => {
       if (isTransposed) return input.transpose([1, 0]);
@@ -84,7 +86,7 @@ export function freeWeights(graph: Graph, label: string, component: string): Fre
   return { graph: g.build(), weights };
 }
 
-/** The weights, by the name of their constant. A nameless one that several nodes use could not be found again. */
+/** The weights by the name of their constant, except unnamed ones that several nodes use: they could not be found again. */
 function namedWeights(
   graph: Graph,
   constants: ReadonlyMap<string, Tensor | StoredTensor>,
@@ -109,23 +111,22 @@ function namedWeights(
   return named;
 }
 
-function requireNumber(weights: readonly (Tensor | StoredTensor | undefined)[], label: string): void {
-  const number = weights.reduce((sum, weight) => sum + elementCount(weight?.shape ?? []), 0);
-  if (number > 0 && number <= MOST_WEIGHTS) return;
-  const nextStep = 'Set model.train: adapter, which trains a LoRA adapter of some million weights.';
-  const millions = (count: number) => `${(count / 1e6).toPrecision(3)} million`;
+function requireCount(count: number, label: string): void {
+  if (count > 0 && count <= MAX_WEIGHTS) return;
+  const nextStep = 'Set model.train: adapter, which trains a LoRA adapter of a few million weights.';
+  const millions = (number: number) => `${(number / 1e6).toPrecision(3)} million`;
   const got =
-    number === 0
+    count === 0
       ? 'none'
-      : `${millions(number)}, which would take about ${Math.round((number * BYTES_A_WEIGHT) / 1e9)} GB of memory`;
+      : `${millions(count)}, which would take about ${Math.round((count * BYTES_PER_WEIGHT) / 1e9)} GB of memory`;
   throw new TributaryError(
     'TRIB_MODEL',
-    `${label}: expected at most ${millions(MOST_WEIGHTS)} weights to train in full, got ${got}. ${nextStep}`,
+    `${label}: expected at most ${millions(MAX_WEIGHTS)} weights to train in full, got ${got}. ${nextStep}`,
   );
 }
 
 /** [rows, columns] -> [columns, rows]. */
-function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
+function transpose(matrix: Float32Array, rows: number, columns: number): Float32Array {
   const result = new Float32Array(matrix.length);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++)

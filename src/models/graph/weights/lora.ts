@@ -1,7 +1,7 @@
 /**
  * @file Low-rank adapters by graph surgery (Hu et al. 2021): y = x W becomes y = x W + (alpha / rank) x A B, with A and B as
- * graph inputs and W frozen. A policy is then a set of feeds: a new version needs no new session. A convolution gets one of
- * its own window with `rank` outputs, and a 1 x 1 convolution behind it, as in PEFT and in LoCon.
+ * graph inputs and W frozen. A policy is then a set of feeds, and a new version needs no new session. A convolution gets a
+ * second one with the same window and `rank` outputs, followed by a 1 x 1 convolution, as in PEFT and LoCon.
  */
 
 import { at } from '../../../at.js';
@@ -13,7 +13,7 @@ import { GraphBuilder } from '../ops/builder.js';
 import { conv } from '../ops/convolution.js';
 import type { Expression } from '../ops/expression.js';
 
-/** Where and how large the adapter is. */
+/** The place and size of an adapter. */
 export interface LoraSettings {
   /** Matches names of MatMul, Gemm and Conv nodes, e.g. `attn[12]/to_(q|k|v|out\.0)`. */
   readonly pattern: string;
@@ -25,15 +25,15 @@ export interface LoraSettings {
 
 export interface LoraOptions extends LoraSettings {
   /**
-   * `beside`: x A B next to x W, cheap to differentiate. `folded`: W + A B made once a run, cheap to sample with. Both are the
-   * same function up to rounding.
+   * `beside`: x A B next to x W, cheap to differentiate. `folded`: W + A B, computed once per run, cheap to sample with. Both
+   * are the same function up to rounding.
    */
   readonly form: 'beside' | 'folded';
 }
 
 /** One adapted layer. */
 export interface Adapter {
-  /** Name of the layer as diffusers writes it, e.g. `down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q`. */
+  /** Name of the layer in diffusers, e.g. `down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q`. */
   readonly layer: string;
   readonly inFeatures: number;
   readonly outFeatures: number;
@@ -44,8 +44,8 @@ export interface Adapter {
 }
 
 /**
- * Shapes of A and B inside graphs: [in, rank] and [rank, out], of which files hold the transposes; for a convolution
- * [rank, in, height, width] and [out, rank, 1, 1], as files hold them.
+ * Shapes of A and B in graphs: [in, rank] and [rank, out], the transposes of those in files; for a convolution
+ * [rank, in, height, width] and [out, rank, 1, 1], as in files.
  */
 export function adapterShapes(
   { inFeatures, outFeatures, kernel }: Pick<Adapter, 'inFeatures' | 'outFeatures' | 'kernel'>,
@@ -55,15 +55,16 @@ export function adapterShapes(
   return { a: [inFeatures, rank], b: [rank, outFeatures] };
 }
 
-export interface AdaptedGraph {
+interface AdaptedGraph {
   readonly graph: Graph;
   readonly adapters: readonly Adapter[];
 }
 
 /**
  * Adds adapters to every matching node.
- * @throws TRIB_LORA when the pattern is no regular expression, or matches no MatMul, Gemm or Conv with a constant weight; or
- * when the model lacks one of the layers, all of which are named.
+ *
+ * Errors: TRIB_LORA if the pattern is not a regular expression, or matches no MatMul, Gemm or Conv with a constant weight; or,
+ * naming them, if the model lacks layers.
  */
 export function addLora(graph: Graph, options: LoraOptions, label: string): AdaptedGraph {
   const pattern = compilePattern(options.pattern);
@@ -93,7 +94,7 @@ function noTarget(graph: Graph, pattern: string, label: string): TributaryError 
   );
 }
 
-/** An adapter that fits in part only was trained on another model: to leave out the rest would draw other pictures. */
+/** An adapter that only fits in part was trained on another model: without the rest it would give other pictures. */
 function requireLayers(layers: readonly string[], targets: readonly Node[], label: string): void {
   const found = new Set(targets.map(({ name }) => layerName(name)));
   const missing = layers.filter((layer) => !found.has(layer));
@@ -119,9 +120,9 @@ function compilePattern(pattern: string): RegExp {
 }
 
 /**
- * Whether a node is a layer that can be adapted: x W or x Wᵀ with a constant matrix, or a convolution over two axes with a
- * constant kernel. A Gemm that scales, or transposes x, and a convolution in groups or with gaps are none: PEFT and kohya
- * leave out groups and dilations of the layer.
+ * Whether a node is a layer that can be adapted: x W or x Wᵀ with a constant matrix, or a two-dimensional convolution with a
+ * constant kernel. Excluded are a Gemm that scales or transposes x, and a convolution with groups or dilation, both of which
+ * PEFT and kohya ignore.
  */
 function adaptable(node: Node, graph: Graph): boolean {
   const weight = node.inputs[1];
@@ -140,7 +141,7 @@ function adaptable(node: Node, graph: Graph): boolean {
       return (
         weight.shape.length === 4 &&
         intAttribute(node, 'group', 1) === 1 &&
-        (intsAttribute(node, 'dilations') ?? []).every((size) => size === 1) &&
+        !intsAttribute(node, 'dilations')?.some((size) => size !== 1) &&
         textAttribute(node, 'auto_pad', 'NOTSET') === 'NOTSET'
       );
     default:
@@ -165,7 +166,7 @@ function adapt(g: GraphBuilder, node: Node, options: LoraOptions): Adapter {
     } else {
       const frozen = { ...y, name: `${y.name}_frozen` };
       g.append({ ...node, outputs: [frozen] });
-      const detour = (size.kernel ? convolved(node, { x, a, b }) : x.matMul(a).matMul(b)).mul(scale);
+      const detour = (size.kernel ? convolve(node, { x, a, b }) : x.matMul(a).matMul(b)).mul(scale);
       g.append({
         name: `${node.name}_adapted`,
         op: 'Add',
@@ -185,14 +186,14 @@ function layerSize(
   node: Node,
   shape: readonly number[],
 ): Pick<Adapter, 'inFeatures' | 'outFeatures' | 'kernel'> {
-  const [first = 1, second = 1, height = 1, width = 1] = shape;
-  if (node.op === 'Conv') return { inFeatures: second, outFeatures: first, kernel: [height, width] };
+  const [first, second, ...kernel] = shape as [number, number, number, number];
+  if (node.op === 'Conv') return { inFeatures: second, outFeatures: first, kernel };
   const [inFeatures, outFeatures] = isTransposed(node) ? [second, first] : [first, second];
   return { inFeatures, outFeatures };
 }
 
-/** x through A, with the window of the layer itself, and through the 1 x 1 convolution B. */
-function convolved(node: Node, { x, a, b }: Record<'x' | 'a' | 'b', Expression>): Expression {
+/** Convolves x with A, using the layer's window, then with the 1 x 1 kernel B. */
+function convolve(node: Node, { x, a, b }: Record<'x' | 'a' | 'b', Expression>): Expression {
   const down = at(x.graph.emit('Conv', [x, a], node.attributes), 0);
   return conv(down, b, undefined);
 }
@@ -201,10 +202,10 @@ function convolved(node: Node, { x, a, b }: Record<'x' | 'a' | 'b', Expression>)
 function difference(node: Node, { a, b, weight }: Record<'a' | 'b' | 'weight', Expression>): Expression {
   if (node.op !== 'Conv') {
     if (!isTransposed(node)) return a.matMul(b);
-    // (A B)ᵀ as Bᵀ Aᵀ: the factors are small, their product is as large as the weight.
+    // (A B)ᵀ as Bᵀ Aᵀ: the factors are small, while their product is as large as the weight.
     return b.transpose([1, 0]).matMul(a.transpose([1, 0]));
   }
-  const [outputs = 1, rank = 1] = b.shape;
+  const [outputs, rank] = [at(b.shape, 0), at(b.shape, 1)];
   const kernels = b.reshape([outputs, rank]).matMul(a.reshape([rank, -1]));
   return kernels.reshape(weight.shape);
 }

@@ -96,7 +96,7 @@ describe('freeWeights', () => {
     g.output(y!, 'y');
     expect(await faultOf(() => freeWeights(g.build(), 'unet/model.onnx', 'unet'))).toEqual([
       'TRIB_MODEL',
-      'unet/model.onnx: expected at most 100 million weights to train in full, got 200 million, which would take about 12 GB of memory. Set model.train: adapter, which trains a LoRA adapter of some million weights.',
+      'unet/model.onnx: expected at most 100 million weights to train in full, got 200 million, which would take about 12 GB of memory. Set model.train: adapter, which trains a LoRA adapter of a few million weights.',
     ]);
   });
 });
