@@ -15,3 +15,17 @@ export function at<Item>(list: ArrayLike<Item>, index: number): Item {
     `list of ${list.length}: expected an element at ${index}, got none. This is a fault of Tributary; report it with the config.`,
   );
 }
+
+/**
+ * Returns the value that is known to have a name.
+ *
+ * Errors: TRIB_INTERNAL where there is none.
+ */
+export function named<Value>(values: Readonly<Record<string, Value>>, name: string): Value {
+  const value = values[name];
+  if (value !== undefined) return value;
+  throw new TributaryError(
+    'TRIB_INTERNAL',
+    `"${name}": expected a value of this name, got none. This is a fault of Tributary; report it with the config.`,
+  );
+}

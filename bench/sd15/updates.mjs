@@ -78,18 +78,22 @@ const settings = {
   maxGradNorm: 1,
   stepWeighting: 'none',
   sampling,
-  optimizer: { learningRate: 1e-6, adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, weightDecay: 0 },
+  learningRate: 1e-6,
+  adamBeta1: 0.9,
+  adamBeta2: 0.999,
+  adamEpsilon: 1e-8,
+  weightDecay: 0,
   learningRateSchedule: 'constant',
   loraPlusRatio: 1,
   samplingPolicyDecay: 0,
   numRounds: updates,
 };
-const trainer = await createTrainer(
+const trainer = await createTrainer({
   engine,
   pipeline,
-  await buildPolicyGraph(engine, pipeline, settings),
+  policyGraph: await buildPolicyGraph(engine, pipeline, settings),
   settings,
-);
+});
 const parameters = Object.fromEntries(
   denoiser.adapters.flatMap((adapter, index) => {
     const { a, b } = adapterShapes(adapter, lora.rank);

@@ -5,7 +5,7 @@ import { gradientOutputs } from '../autodiff/gradient-outputs.js';
 import type { SegmentOf } from '../autodiff/recomputation.js';
 import { usesGuidance } from '../diffusion/guided-output.js';
 import type { Engine, GradientRequest } from '../engines/contract/engine.js';
-import type { Graph, Node, Precision } from '../graph/graph.js';
+import type { Graph, Node } from '../graph/graph.js';
 import { halfConstants } from '../graph/half/half-constants.js';
 import { toHalfPrecision } from '../graph/half/half-precision.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
@@ -13,35 +13,29 @@ import { addReference } from '../graph/passes/add-reference.js';
 import { gatherAttention, isAttention, writeAttention } from '../graph/passes/attention.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
 import { scaleBeforeProduct } from '../graph/passes/scale-before-product.js';
-import type { LoraSettings } from '../graph/weights/lora.js';
 import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/weights/policy-network.js';
 import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { openDenoiserGraph } from '../networks/open-denoiser-graph.js';
-import { createSurrogate, type SurrogateSettings } from '../objectives/index.js';
+import { createSurrogate } from '../objectives/index.js';
 import { guidedExpression } from '../objectives/log-prob.js';
 import type { ReferencePolicy, Surrogate } from '../objectives/surrogate.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { denoisingObjective } from './denoising-objective.js';
 import type { PolicyOutputs } from './objective.js';
 import { stepObjective } from './step-objective.js';
+import type { TrainerSettings } from './trainer-settings.js';
 
-export const GRADIENT_CHECKPOINTING = ['off', 'blocks'] as const;
-export type GradientCheckpointing = (typeof GRADIENT_CHECKPOINTING)[number];
-
-export interface PolicyGraphSettings {
-  /** Null where all weights of the denoiser are trained. */
-  readonly lora: LoraSettings | null;
-  readonly guidanceScale: number;
-  readonly surrogate: SurrogateSettings;
-  /** Whether the KL to the pretrained model is measured where the surrogate itself does not need it. */
-  readonly measureKl: boolean;
-  /** Rows of one run: (sample, step) pairs, or noised pictures. */
-  readonly minibatchSize: number;
-  /** What is kept of the denoiser's forward pass for its gradients: everything, or what goes from block to block. */
-  readonly gradientCheckpointing: GradientCheckpointing;
-  /** Of the denoiser, forward and backward. The surrogate is in float32 always. */
-  readonly precision: Precision;
-}
+/** The settings that the graph depends on. */
+export type PolicyGraphSettings = Pick<
+  TrainerSettings,
+  | 'lora'
+  | 'guidanceScale'
+  | 'surrogate'
+  | 'measureKl'
+  | 'minibatchSize'
+  | 'gradientCheckpointing'
+  | 'precision'
+>;
 
 /** The input by which the differentiated loss is multiplied, a float32 scalar; of graphs in half precision alone. */
 export const LOSS_SCALE = 'lossScale';
@@ -121,7 +115,7 @@ export async function buildPolicyGraph(
 /** Errors: TRIB_MODEL where blocks are asked for and no name of a node says its block. */
 function segmentsOf(
   g: GraphBuilder,
-  checkpointing: GradientCheckpointing,
+  checkpointing: TrainerSettings['gradientCheckpointing'],
   { family, modelPath }: DenoiserOnDisk,
 ): SegmentOf {
   if (checkpointing === 'off') return () => undefined;

@@ -33,7 +33,7 @@ export type ReplayBuffer = readonly Transition[];
  *
  * Errors: TRIB_INTERNAL if the capacity is not a whole number above 0, or latents differ in length.
  */
-export function pushed(buffer: ReplayBuffer, transitions: ReplayBuffer, capacity: number): ReplayBuffer {
+export function push(buffer: ReplayBuffer, transitions: ReplayBuffer, capacity: number): ReplayBuffer {
   if (!Number.isInteger(capacity) || capacity < 1)
     throw misused('capacity', 'a whole number above 0', `${capacity}`, 'Give the buffer room.');
   const all = [...buffer, ...transitions];

@@ -1,13 +1,9 @@
 /** @file How the inner epochs of a round are split into updates, and what becomes of the rest of each. */
 
 import type { CounterRandom } from '../random/counter-random.js';
+import type { UpdateSettings } from './trainer-settings.js';
 
-export interface EpochSettings {
-  /** Passes over the items of a round. */
-  readonly innerEpochs: number;
-  /** What becomes of items that do not fill an update at the end of an epoch: see `splitUpdates`. */
-  readonly remainder: 'train' | 'carry' | 'drop';
-}
+type EpochSettings = Pick<Extract<UpdateSettings, { from: 'round' }>, 'innerEpochs' | 'remainder'>;
 
 export interface UpdateOfItems<Item> {
   /** The epoch in which the update ends. */

@@ -1,67 +1,40 @@
-/** @file Gradient steps on the adapter, accumulated over runs of the training graph. */
+/** @file The optimizer steps of a round. */
 
+import { at, named } from '../../at.js';
 import { TributaryError } from '../../errors.js';
-import { usesGuidance } from '../diffusion/guided-output.js';
-import { type StochasticSettings, stochasticCoefficients } from '../diffusion/stochastic-steps.js';
-import { compileGraph } from '../engines/compile-graph.js';
-import type { Engine, Provider, Tensors } from '../engines/contract/engine.js';
-import { policyFeeds as feedsOf } from '../graph/weights/policy-feeds.js';
-import { parameterNames as namesOf } from '../graph/weights/policy-network.js';
-import { type StepWeighting, stepWeights } from '../objectives/step-weights.js';
-import {
-  type AdamWOptions,
-  type AdamWState,
-  adamWStep,
-  type LearningRateSchedule,
-  learningRateFactor,
-  type NamedArrays,
-} from '../optimizers/adamw.js';
+import { stochasticCoefficients } from '../diffusion/stochastic-steps.js';
+import type { Engine, Provider } from '../engines/contract/engine.js';
+import { stepWeights } from '../objectives/step-weights.js';
+import { type AdamWState, adamWStep, learningRateFactor, type NamedArrays } from '../optimizers/adamw.js';
 import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
 import {
   initialLossScale,
   LEAST_LOSS_SCALE,
-  type LossScaleOptions,
   type LossScaleState,
   nextLossScale,
 } from '../optimizers/loss-scale.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
-import { float32, float32Data } from '../tensor.js';
-import { LOSS_SCALE, type PolicyGraph, type PolicyGraphSettings } from './policy-graph.js';
-import { pushed, type ReplayBuffer } from './replay-buffer.js';
-import type { StepPlan } from './step-rows.js';
-import { transitionsOf, transitionUnits } from './step-rows.js';
-import { arranged, minibatches, type RowUnit, rowFeeds } from './training-rows.js';
+import type { PolicyGraph } from './policy-graph.js';
+import { push, type ReplayBuffer } from './replay-buffer.js';
+import { type StepPlan, transitionsOf, transitionUnits } from './step-rows.js';
+import type { TrainerSettings } from './trainer-settings.js';
+import type { RowUnit } from './training-rows.js';
+import { openTrainingRuns, type TrainingRuns } from './training-runs.js';
 import type { TrainingSample } from './training-sample.js';
-import type { TrainingStatistics } from './training-statistics.js';
-import { createTrainingStatistics } from './training-statistics.js';
-import { type UpdateSettings, updateUnits } from './update-units.js';
+import {
+  createTrainingStatistics,
+  type TrainingStatistics,
+  type TrainingStatisticsCollector,
+} from './training-statistics.js';
+import { updateUnits } from './update-units.js';
 import type { ValueBaseline } from './value-baseline.js';
-
-export interface TrainerSettings extends PolicyGraphSettings {
-  readonly seed: number;
-  readonly updates: UpdateSettings;
-  readonly maxGradNorm: number;
-  readonly stepWeighting: StepWeighting;
-  /** How the trajectories were sampled. */
-  readonly sampling: StochasticSettings;
-  readonly optimizer: AdamWOptions;
-  readonly learningRateSchedule: LearningRateSchedule;
-  /** LoRA+ (Hayou et al. 2024): the learning rate of B over that of A; A learns at learningRate / loraPlusRatio. */
-  readonly loraPlusRatio: number;
-  /** The sampler's policy after a round is this much of the one before and the rest of the trained one; 0 is the trained one. */
-  readonly samplingPolicyDecay: number;
-  /** Rounds of the run, over which the learning rate falls. */
-  readonly numRounds: number;
-  /** Read in half precision. */
-  readonly lossScale: LossScaleOptions;
-}
 
 /** One round, as the trainer gets it. */
 export interface RoundOfSamples {
   readonly samples: readonly TrainingSample[];
   readonly trainedSteps: readonly number[];
   readonly round: number;
-  /** What an alarm has lowered the learning rate to, as a share of what the schedule says; 1 where none has. */
+  /** Factor of the scheduled learning rate, which an alarm may have lowered; 1 if none has. */
   readonly learningRateScale: number;
 }
 
@@ -86,9 +59,9 @@ export interface Trainer {
   /** Takes the optimizer steps of one round (see `updateUnits`); each sums its gradient over all of its rows. */
   train(round: RoundOfSamples, state: PolicyState, signal?: AbortSignal): Promise<TrainedRound>;
   /**
-   * log π(x_{i+1} | x_i) of a policy less what the sampler recorded, for every trained step of weight above 0 of every sample;
-   * null where the surrogate has no log-probs. Near 0 where the policy is the one that sampled: what is left is the
-   * difference between two graphs of one model.
+   * log π(x_{i+1} | x_i) of a policy minus what the sampler recorded, for every trained step of weight above 0 of every
+   * sample; null where the surrogate has no log-probs. Near 0 for the policy that sampled: the rest is the difference
+   * between two graphs of one model.
    */
   logRatios(
     trajectories: Pick<RoundOfSamples, 'samples' | 'trainedSteps'>,
@@ -98,176 +71,143 @@ export interface Trainer {
   release(): Promise<void>;
 }
 
-/** Compiles the training graph and returns a trainer over it. A baseline is subtracted from what a step has earned. */
-export async function createTrainer(
-  engine: Engine,
-  pipeline: Pipeline,
-  { graph, gradients: derived, component, adapters, weights, surrogate, references }: PolicyGraph,
-  settings: TrainerSettings,
-  baseline: ValueBaseline | null = null,
-): Promise<Trainer> {
-  const executable = await compileGraph(engine, graph, { label: 'training graph', gradients: derived });
+/** What a trainer is made of. */
+export interface TrainerParts {
+  readonly engine: Engine;
+  readonly pipeline: Pipeline;
+  readonly policyGraph: PolicyGraph;
+  readonly settings: TrainerSettings;
+  /** Subtracted from what a step earned; null where none is learned. */
+  readonly baseline?: ValueBaseline | null;
+}
+
+/** Compiles the training graph and returns a trainer over it. */
+export async function createTrainer(parts: TrainerParts): Promise<Trainer> {
+  const { engine, pipeline, policyGraph, settings, baseline = null } = parts;
+  const { surrogate, adapters } = policyGraph;
+  const { updates } = settings;
+  const runs = await openTrainingRuns(engine, pipeline, policyGraph, settings);
   const slow = new Set(adapters.map(({ inputA }) => inputA));
-  const learningRateScaleOf = (name: string) => (slow.has(name) ? 1 / settings.loraPlusRatio : 1);
-  const inputs = { component, adapters, weights };
-  const parameterNames = namesOf(inputs);
-  const held = new Set([...parameterNames, ...parameterNames.map((name) => `old:${name}`)]);
-  const rowInputs = executable.inputs.filter(({ name }) => !held.has(name) && name !== LOSS_SCALE);
-  const isScaled = executable.inputs.some(({ name }) => name === LOSS_SCALE);
-  const oneTimestepARun = rowInputs.find(({ name }) => name === 'timestep')?.shape.length === 0;
-
-  /** Feeds that stay for a whole update: the policy's, those of the old policy, and the scale of the loss. */
-  function policyFeeds(parameters: NamedArrays, old: NamedArrays, scale = 1): Tensors {
-    const scaleFeed = isScaled && { [LOSS_SCALE]: float32([scale], []) };
-    const feeds = { ...feedsOf(inputs, parameters, settings.lora), ...scaleFeed };
-    if (!references.includes('old')) return feeds;
-    const oldFeeds = Object.entries(feedsOf(inputs, old, settings.lora));
-    return { ...feeds, ...Object.fromEntries(oldFeeds.map(([name, tensor]) => [`old:${name}`, tensor])) };
-  }
-
-  function planOf(trainedSteps: readonly number[]): StepPlan {
-    const { schedule } = pipeline;
-    const coefficients = stochasticCoefficients(schedule, settings.sampling, trainedSteps);
-    const everyStepNoisy = { ...settings.sampling, stochasticSteps: 'all' } as const;
-    const allNoisy = stochasticCoefficients(schedule, everyStepNoisy, trainedSteps);
-    const weights = stepWeights(allNoisy, trainedSteps, settings.stepWeighting);
-    return { coefficients, trainedSteps, weights };
-  }
-
-  /** @param scale by which the graph's gradients are too large. */
-  async function gradientOf(
-    units: readonly RowUnit[],
-    statistics: TrainingStatisticsCollector,
-    scale: number,
-    signal?: AbortSignal,
-  ) {
-    const sums = new Map<string, Float64Array>();
-    let loss = 0;
-    for (const minibatch of minibatches(units, settings.minibatchSize, oneTimestepARun)) {
-      const rows = arranged(minibatch, settings.minibatchSize);
-      const feeds = await rowFeeds(pipeline, rows, rowInputs, usesGuidance(settings.guidanceScale));
-      const outputs = await executable.run(feeds, { signal, transfer: true });
-      loss += float32Data(outputs.loss, 'loss')[0] ?? Number.NaN;
-      statistics.addRows(rows, {
-        ratios: outputs.ratio && float32Data(outputs.ratio, 'ratio'),
-        kls: outputs.klToPretrained && float32Data(outputs.klToPretrained, 'klToPretrained'),
-      });
-      const gradients = parameterNames.map((name) => float32Data(outputs[`gradient:${name}`], name));
-      statistics.addRun(rows, normOf(gradients) / scale);
-      for (const [index, name] of parameterNames.entries())
-        addTo(sums, name, gradients[index] ?? new Float32Array());
-    }
-    const unscaled = (sum: Float64Array) => Float32Array.from(sum, (value) => value / scale);
-    const gradients = Object.fromEntries([...sums].map(([name, sum]) => [name, unscaled(sum)]));
-    return { loss, gradients };
-  }
+  const learningRateScale = (name: string) => (slow.has(name) ? 1 / settings.loraPlusRatio : 1);
 
   return {
-    provider: executable.provider,
-    fallbacks: executable.fallbacks,
-    async train({ samples, trainedSteps, round, learningRateScale }, state, signal) {
-      let { parameters, optimizer, lossScale = initialLossScale(settings.lossScale) } = state;
-      const old = state.samplingParameters;
-      const learningRate =
-        settings.optimizer.learningRate *
-        learningRateScale *
-        learningRateFactor(settings.learningRateSchedule, round, settings.numRounds);
-      const plan = planOf(trainedSteps);
+    provider: runs.provider,
+    fallbacks: runs.fallbacks,
+    async train({ samples, trainedSteps, round, learningRateScale: lowered }, state, signal) {
+      const plan = stepPlan(pipeline, settings, trainedSteps);
       const statistics = createTrainingStatistics(surrogate.clipRange, plan.coefficients.length);
       const taken = samples.flatMap((sample) => transitionsOf(sample, trainedSteps, round));
-      const replay =
-        settings.updates.from === 'replay'
-          ? pushed(state.replay, taken, settings.updates.capacity)
-          : state.replay;
-      const seen = settings.updates.from === 'replay' ? replay : taken;
-      const roundOfUpdates = {
-        ...settings,
-        pipeline,
-        surrogate,
-        plan,
-        round,
-        samples,
-        replay,
-        baseline,
-        signal,
-      };
+      const isReplay = updates.from === 'replay';
+      const replay = isReplay ? push(state.replay, taken, updates.capacity) : state.replay;
+      const seen = isReplay ? replay : taken;
       if (baseline && seen.length > 0)
         statistics.addValueLoss((await baseline.fit(seen, round, signal)).loss);
-      for await (const units of updateUnits(roundOfUpdates, settings.updates)) {
-        if (units.length === 0) continue;
-        const scale = isScaled ? lossScale.scale : 1;
-        await executable.hold(policyFeeds(parameters, old, scale));
-        const { loss, gradients } = await gradientOf(units, statistics, scale, signal);
-        const { gradients: clipped, gradNorm } = clipGradNorm(gradients, settings.maxGradNorm);
-        const isSkipped = !Number.isFinite(gradNorm);
-        if (isSkipped && !isScaled) throw diverged(round);
-        if (isScaled) {
-          if (!Number.isFinite(loss)) throw overflowed(round, loss);
-          lossScale = nextLossScale(lossScale, isSkipped, settings.lossScale);
-          if (lossScale.scale < LEAST_LOSS_SCALE) throw unscalable(round);
-        }
-        if (isSkipped) {
-          statistics.addSkippedUpdate();
-          continue;
-        }
-        ({ parameters, state: optimizer } = adamWStep(parameters, clipped, optimizer, {
-          ...settings.optimizer,
-          learningRate,
-          learningRateScale: learningRateScaleOf,
-        }));
-        statistics.addUpdate(loss, gradNorm);
-      }
-      const samplingParameters = mixed(old, parameters, settings.samplingPolicyDecay);
+      const old = state.samplingParameters;
+      const factor = learningRateFactor(settings.learningRateSchedule, round, settings.numRounds);
+      const learningRate = settings.learningRate * lowered * factor;
+      const update = { runs, settings, statistics, old, round, learningRate, learningRateScale, signal };
+      const { seed } = settings;
+      const roundOfUpdates = { pipeline, surrogate, plan, seed, round, samples, replay, baseline, signal };
+      const { parameters, optimizer, lossScale = initialLossScale(settings.lossScale) } = state;
+      let learned: Learned = { parameters, optimizer, lossScale };
+      for await (const units of updateUnits(roundOfUpdates, updates))
+        if (units.length > 0) learned = await takeStep(learned, units, update);
+      const samplingParameters = mix(old, learned.parameters, settings.samplingPolicyDecay);
       return {
-        state: { parameters, samplingParameters, optimizer, replay, ...(isScaled && { lossScale }) },
-        statistics: statistics.result(isScaled ? lossScale.scale : null),
+        state: {
+          parameters: learned.parameters,
+          samplingParameters,
+          optimizer: learned.optimizer,
+          replay,
+          ...(runs.isScaled && { lossScale: learned.lossScale }),
+        },
+        statistics: statistics.result(runs.isScaled ? learned.lossScale.scale : null),
       };
     },
     async logRatios({ samples, trainedSteps }, parameters, signal) {
       if (surrogate.trainsOn === 'denoising') return null;
       const transitions = samples.flatMap((sample) => transitionsOf(sample, trainedSteps, 0));
-      const units = transitionUnits(transitions, null, planOf(trainedSteps));
-      await executable.hold(policyFeeds(parameters, parameters));
-      const logRatios: number[] = [];
-      for (const minibatch of minibatches(units, settings.minibatchSize, oneTimestepARun)) {
-        const rows = arranged(minibatch, settings.minibatchSize);
-        const feeds = await rowFeeds(pipeline, rows, rowInputs, usesGuidance(settings.guidanceScale));
-        const { ratio } = await executable.run(feeds, { signal, transfer: true });
-        logRatios.push(...float32Data(ratio, 'ratio').subarray(0, minibatch.length).map(Math.log));
-      }
-      return Float32Array.from(logRatios);
+      const units = transitionUnits(transitions, null, stepPlan(pipeline, settings, trainedSteps));
+      return runs.logRatios(units, parameters, signal);
     },
-    release: () => executable.release(),
+    release: () => runs.release(),
   };
 }
 
-type TrainingStatisticsCollector = ReturnType<typeof createTrainingStatistics>;
+/** Weights are those of steps that all draw noise, whichever do. */
+function stepPlan(
+  { schedule }: Pipeline,
+  { sampling, stepWeighting }: TrainerSettings,
+  trainedSteps: readonly number[],
+): StepPlan {
+  const everyStepNoisy = { ...sampling, stochasticSteps: 'all' } as const;
+  const allNoisy = stochasticCoefficients(schedule, everyStepNoisy, trainedSteps);
+  return {
+    coefficients: stochasticCoefficients(schedule, sampling, trainedSteps),
+    trainedSteps,
+    weights: stepWeights(allNoisy, trainedSteps, stepWeighting),
+  };
+}
 
-/** DiffusionNFT's slow policy: `decay` of what was, the rest of what is. */
-function mixed(before: NamedArrays, now: NamedArrays, decay: number): NamedArrays {
+/** What an optimizer step changes. */
+interface Learned {
+  readonly parameters: NamedArrays;
+  readonly optimizer: AdamWState;
+  readonly lossScale: LossScaleState;
+}
+
+interface UpdateOfRound {
+  readonly runs: TrainingRuns;
+  readonly settings: TrainerSettings;
+  readonly statistics: TrainingStatisticsCollector;
+  /** The policy that sampled the round. */
+  readonly old: NamedArrays;
+  readonly round: number;
+  readonly learningRate: number;
+  readonly learningRateScale: (name: string) => number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Takes one optimizer step. In half precision, a gradient that is not finite only lowers the loss scale. */
+async function takeStep(
+  { parameters, optimizer, lossScale }: Learned,
+  units: readonly RowUnit[],
+  { runs, settings, statistics, old, round, learningRate, learningRateScale, signal }: UpdateOfRound,
+): Promise<Learned> {
+  const { isScaled } = runs;
+  const policy = { parameters, old, scale: isScaled ? lossScale.scale : 1 };
+  const { loss, gradients } = await runs.sumGradients(units, policy, statistics, signal);
+  const { gradients: clipped, gradNorm } = clipGradNorm(gradients, settings.maxGradNorm);
+  const isSkipped = !Number.isFinite(gradNorm);
+  if (isSkipped && !isScaled) throw diverged(round);
+  if (isScaled && !Number.isFinite(loss)) throw overflowed(round, loss);
+  const nextScale = isScaled ? nextLossScale(lossScale, isSkipped, settings.lossScale) : lossScale;
+  if (isScaled && nextScale.scale < LEAST_LOSS_SCALE) throw unscalable(round);
+  if (isSkipped) {
+    statistics.addSkippedUpdate();
+    return { parameters, optimizer, lossScale: nextScale };
+  }
+  const rates = { ...settings, learningRate, learningRateScale };
+  const stepped = adamWStep(parameters, clipped, optimizer, rates);
+  statistics.addUpdate(loss, gradNorm);
+  return { parameters: stepped.parameters, optimizer: stepped.state, lossScale: nextScale };
+}
+
+/** DiffusionNFT's slow policy: `decay` of the policy before, the rest of the trained one. */
+function mix(before: NamedArrays, now: NamedArrays, decay: number): NamedArrays {
   if (decay === 0) return now;
-  const mix = (name: string, values: Float32Array) =>
-    values.map((value, index) => decay * (before[name]?.[index] ?? value) + (1 - decay) * value);
-  return Object.fromEntries(Object.entries(now).map(([name, values]) => [name, mix(name, values)]));
+  const mixed = (name: string, values: Float32Array) => {
+    const old = named(before, name);
+    return values.map((value, index) => decay * at(old, index) + (1 - decay) * value);
+  };
+  return Object.fromEntries(Object.entries(now).map(([name, values]) => [name, mixed(name, values)]));
 }
 
-function addTo(sums: Map<string, Float64Array>, name: string, values: Float32Array): void {
-  const sum = sums.get(name) ?? new Float64Array(values.length);
-  for (let i = 0; i < values.length; i++) sum[i] = (sum[i] ?? 0) + (values[i] ?? 0);
-  sums.set(name, sum);
-}
-
-function normOf(gradients: readonly Float32Array[]): number {
-  let squared = 0;
-  for (const values of gradients) for (const value of values) squared += value * value;
-  return Math.sqrt(squared);
-}
-
-/** Activations, which no scale of the loss makes smaller. */
+/** Activations overflow whatever the scale of the loss. */
 function overflowed(round: number, loss: number): TributaryError {
   return new TributaryError(
     'TRIB_ENGINE',
-    `round ${round}: expected a finite loss, got ${loss}: the network's activations are beyond what half precision holds, or its parameters are no numbers. Set model.precision: float32, or start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.`,
+    `round ${round}: expected a finite loss, got ${loss}: the network's activations are beyond what half precision holds, or its parameters are not numbers. Set model.precision: float32, or start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.`,
   );
 }
 

@@ -45,7 +45,7 @@ export function* minibatches(
 }
 
 /** Rows of a minibatch in the order of the graph: all first rows of the units, then all second ones; missing units repeat the first with weight 0. */
-export function arranged(units: readonly RowUnit[], size: number): TrainingRow[] {
+export function arrange(units: readonly RowUnit[], size: number): TrainingRow[] {
   const perUnit = units[0]?.length ?? 1;
   const places = size / perUnit;
   return Array.from({ length: size }, (_, row) => {

@@ -48,6 +48,8 @@ export interface RowDiagnostics {
   readonly kls?: Float32Array | undefined;
 }
 
+export type TrainingStatisticsCollector = ReturnType<typeof createTrainingStatistics>;
+
 /** Collects the statistics of one round. */
 export function createTrainingStatistics(clipRange: number | null, numInferenceSteps: number) {
   const clipped = new Float64Array(numInferenceSteps);

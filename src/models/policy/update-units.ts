@@ -5,25 +5,12 @@ import type { Pipeline } from '../pipeline/pipeline.js';
 import { counterRandom } from '../random/counter-random.js';
 import { denoisingUnits } from './denoising-rows.js';
 import { type ReplayBuffer, sample, type Transition } from './replay-buffer.js';
-import { type EpochSettings, splitUpdates } from './split-updates.js';
+import { splitUpdates } from './split-updates.js';
 import { pairUnits, preferencePairs, type StepPlan, transitionsOf, transitionUnits } from './step-rows.js';
+import type { UpdateSettings } from './trainer-settings.js';
 import type { RowUnit } from './training-rows.js';
 import type { TrainingSample } from './training-sample.js';
 import type { ValueBaseline } from './value-baseline.js';
-
-export type UpdateSettings =
-  /** Every sample of the round once an epoch, in updates of so many. */
-  | ({ readonly from: 'round'; readonly samplesPerUpdate: number } & EpochSettings)
-  /** DPOK: random transitions of a buffer that outlives the round. */
-  | {
-      readonly from: 'replay';
-      /** Transitions that the buffer holds. */
-      readonly capacity: number;
-      readonly updatesPerRound: number;
-      readonly transitionsPerUpdate: number;
-      /** Draws that an update is made of, alike in size; each knows nothing of the others. Divides transitionsPerUpdate. */
-      readonly drawsPerUpdate: number;
-    };
 
 /** What the updates of a round are made from. */
 export interface RoundOfUpdates {

@@ -9,19 +9,17 @@ import { counterRandom } from '../random/counter-random.js';
 import { float32, float32Data, int64 } from '../tensor.js';
 import type { ReplayBuffer, Transition } from './replay-buffer.js';
 import { sample } from './replay-buffer.js';
-import type { ValueNetworkSettings, ValueShapes, ValueWeight } from './value-network.js';
+import type { ValueSettings } from './trainer-settings.js';
+import type { ValueShapes, ValueWeight } from './value-network.js';
 import { buildValueGraph, buildValueTraining, initialValueWeights, valueWeights } from './value-network.js';
 import type { ValueState } from './value-state-file.js';
 import { decodeValueState, encodeValueState } from './value-state-file.js';
 
-/** The source's settings: learningRate 1e-4, hidden 256, batchSize 256, stepsPerRound 1, batchesPerStep 5. */
-export interface ValueBaselineSettings extends ValueNetworkSettings {
-  /** Of AdamW, above 0; the rest of it is PyTorch's default (weight decay 0.01), as in the source. */
-  readonly learningRate: number;
-  /** Optimizer steps of one round, each on batches of its own. */
-  readonly stepsPerRound: number;
-  /** Batches whose mean gradient a step takes, each drawn for itself: no transition comes twice in a batch, but in a step. */
-  readonly batchesPerStep: number;
+/**
+ * The source's settings: learningRate 1e-4, hidden 256, batchSize 256, stepsPerRound 1, batchesPerStep 5. The rest of AdamW is
+ * PyTorch's default (weight decay 0.01), as in the source.
+ */
+export interface ValueBaselineSettings extends Omit<ValueSettings, 'type'> {
   /** Seed of the run. */
   readonly seed: number;
 }

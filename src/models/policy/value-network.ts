@@ -11,6 +11,7 @@ import { concat, type Expression } from '../graph/ops/expression.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
+import type { ValueSettings } from './trainer-settings.js';
 
 /** What a value network looks at. */
 export interface ValueShapes {
@@ -22,12 +23,8 @@ export interface ValueShapes {
   readonly numSteps: number;
 }
 
-export interface ValueNetworkSettings {
-  /** Width of the three hidden layers; 256 in the source. */
-  readonly hidden: number;
-  /** N: rows of one run. */
-  readonly batchSize: number;
-}
+/** `batchSize` is N, the rows of one run. */
+type ValueNetworkSettings = Pick<ValueSettings, 'hidden' | 'batchSize'>;
 
 /** A weight, and how it starts: normal around 0 or uniform in a range. */
 export interface ValueWeight {

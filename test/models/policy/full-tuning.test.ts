@@ -43,7 +43,7 @@ beforeAll(async () => {
   tiny = await openTiny();
   const settings = { ...TINY_TRAINER, lora: null, measureKl: true };
   inputs = await buildPolicyGraph(tiny.engine, tiny.pipeline, settings);
-  trainer = await createTrainer(tiny.engine, tiny.pipeline, inputs, settings);
+  trainer = await createTrainer({ ...tiny, policyGraph: inputs, settings });
   base = startingPolicy(inputs, null, 1);
   const sampling = await openDenoiser(tiny.engine, tiny.pipeline, { lora: null, rows: [24] });
   await sampling.usePolicy(base);

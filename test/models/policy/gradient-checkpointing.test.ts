@@ -5,11 +5,7 @@ import { compileGraph } from '../../../src/models/engines/compile-graph.js';
 import type { Graph, Node } from '../../../src/models/graph/graph.js';
 import { adapterFeeds } from '../../../src/models/graph/weights/policy-feeds.js';
 import type { SurrogateSettings } from '../../../src/models/objectives/index.js';
-import {
-  buildPolicyGraph,
-  type GradientCheckpointing,
-  type PolicyGraph,
-} from '../../../src/models/policy/policy-graph.js';
+import { buildPolicyGraph, type PolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import { elementCount, float32Data, int64, type Tensor } from '../../../src/models/tensor.js';
 import { type OpenTiny, openTiny, randomAdapter, TINY_LORA, TINY_TRAINER } from '../../fixtures/open-tiny.js';
 import { largestDifference, randomTensor } from '../../fixtures/run-model.js';
@@ -20,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => tiny.close());
 
-const build = (gradientCheckpointing: GradientCheckpointing, settings: Partial<typeof TINY_TRAINER> = {}) =>
+const build = (gradientCheckpointing: 'off' | 'blocks', settings: Partial<typeof TINY_TRAINER> = {}) =>
   buildPolicyGraph(tiny.engine, tiny.pipeline, { ...TINY_TRAINER, ...settings, gradientCheckpointing });
 
 const isRepeated = ({ name }: Node) => name.endsWith('_again');

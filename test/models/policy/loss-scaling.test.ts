@@ -3,7 +3,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Executable, Tensors } from '../../../src/models/engines/contract/engine.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
-import type { PolicyState, TrainerSettings } from '../../../src/models/policy/trainer.js';
+import type { PolicyState } from '../../../src/models/policy/trainer.js';
+import type { TrainerSettings } from '../../../src/models/policy/trainer-settings.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
 import { emulatedHalf } from '../../fixtures/emulated-half.js';
 import { faultOf } from '../../fixtures/fault-of.js';
@@ -154,7 +155,7 @@ describe('training in half precision', () => {
     );
     expect(await faultOf(() => trainer.train(round(), state))).toEqual([
       'TRIB_ENGINE',
-      'training round 0: expected a finite gradient at some loss scale, got none down to 0.0000152587890625. Start anew with a smaller learningRate, or model.precision: float32, and another --run-dir; the last checkpoint is kept.',
+      'round 0: expected a finite gradient at some loss scale, got none down to 0.0000152587890625. Start anew with a smaller learningRate, or model.precision: float32, and another --run-dir; the last checkpoint is kept.',
     ]);
   });
 

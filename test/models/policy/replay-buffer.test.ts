@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeSafetensors, encodeSafetensors } from '../../../src/models/files/safetensors.js';
 import type { ReplayBuffer, Transition } from '../../../src/models/policy/replay-buffer.js';
-import { pushed, sample } from '../../../src/models/policy/replay-buffer.js';
+import { push, sample } from '../../../src/models/policy/replay-buffer.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../../src/models/policy/replay-buffer-file.js';
 import { counterRandom } from '../../../src/models/random/counter-random.js';
 import { faultOf } from '../../fixtures/fault-of.js';
@@ -25,13 +25,13 @@ const shuffleStream = (seed: number) => counterRandom({ seed, purpose: 'shuffle'
 describe('pushed', () => {
   it('should drop the oldest, and leave what it was given alone', () => {
     const three = numbered(3);
-    expect(versions(pushed(three, [transition(3), transition(4)], 4))).toEqual([1, 2, 3, 4]);
+    expect(versions(push(three, [transition(3), transition(4)], 4))).toEqual([1, 2, 3, 4]);
     expect(versions(three)).toEqual([0, 1, 2]);
-    expect(versions(pushed([], numbered(9), 2))).toEqual([7, 8]);
-    expect(pushed([], [], 2)).toEqual([]);
+    expect(versions(push([], numbered(9), 2))).toEqual([7, 8]);
+    expect(push([], [], 2)).toEqual([]);
   });
 
-  it('should hold the newest of everything ever pushed, in order', () => {
+  it('should hold the newest of everything ever push, in order', () => {
     const pushes = fc.array(fc.integer({ min: 0, max: 7 }), { maxLength: 12 });
     fc.assert(
       fc.property(pushes, fc.integer({ min: 1, max: 9 }), (sizes, capacity) => {
@@ -39,7 +39,7 @@ describe('pushed', () => {
         let next = 0;
         for (const size of sizes) {
           const batch = Array.from({ length: size }, () => transition(next++));
-          buffer = pushed(buffer, batch, capacity);
+          buffer = push(buffer, batch, capacity);
         }
         const kept = Math.min(next, capacity);
         expect(versions(buffer)).toEqual(Array.from({ length: kept }, (_, i) => next - kept + i));
@@ -48,7 +48,7 @@ describe('pushed', () => {
   });
 
   it.each([0, -1, 1.5, Number.NaN])('should refuse room for %d transitions', async (capacity) => {
-    expect(await faultOf(() => pushed([], numbered(1), capacity))).toEqual([
+    expect(await faultOf(() => push([], numbered(1), capacity))).toEqual([
       'TRIB_INTERNAL',
       `replay buffer capacity: expected a whole number above 0, got ${capacity}. Give the buffer room.`,
     ]);
@@ -56,7 +56,7 @@ describe('pushed', () => {
 
   it('should refuse latents of another length', async () => {
     const longer = transition(1, { nextLatents: new Float32Array(3) });
-    expect(await faultOf(() => pushed(numbered(1), [longer], 4))).toEqual([
+    expect(await faultOf(() => push(numbered(1), [longer], 4))).toEqual([
       'TRIB_INTERNAL',
       'replay buffer latents: expected 2 numbers before and after a step, got 2 and 3. Keep one buffer a model.',
     ]);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type EpochSettings, splitUpdates } from '../../../src/models/policy/split-updates.js';
+import { splitUpdates } from '../../../src/models/policy/split-updates.js';
 
 /** Made by tools/reference/accumulated_gradients.py. */
 const FIXTURE = 'test/fixtures/accumulated-gradients.json';
@@ -22,7 +22,7 @@ const numbers = (count: number) => Array.from({ length: count }, (_, index) => i
 const rotated = (epoch: number) => ({
   shuffle: <Item>(items: readonly Item[]) => [...items.slice(epoch), ...items.slice(0, epoch)],
 });
-const split = (count: number, size: number, settings: EpochSettings) =>
+const split = (count: number, size: number, settings: Parameters<typeof splitUpdates>[2]) =>
   [...splitUpdates(numbers(count), size, settings, rotated)].map(({ items }) => items);
 
 describe('splitUpdates', () => {

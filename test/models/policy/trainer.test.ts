@@ -260,7 +260,7 @@ describe('train', () => {
     const round = stageOf([{ ...first, advantage: Number.NaN }, ...others], { round: 4 });
     expect(await faultOf(() => trainer.train(round, state))).toEqual([
       'TRIB_ENGINE',
-      'training round 4: expected a finite gradient, got one with NaN or Infinity. Start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.',
+      'round 4: expected a finite gradient, got one with NaN or Infinity. Start anew with a smaller learningRate and another --run-dir; the last checkpoint is kept.',
     ]);
   });
 

@@ -3,7 +3,7 @@ import type { Port } from '../../../src/models/engines/contract/engine.js';
 import { createConditioning } from '../../../src/models/pipeline/conditioning.js';
 import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import type { RowUnit, TrainingRow } from '../../../src/models/policy/training-rows.js';
-import { arranged, minibatches, rowFeeds } from '../../../src/models/policy/training-rows.js';
+import { arrange, minibatches, rowFeeds } from '../../../src/models/policy/training-rows.js';
 import { float32, int64 } from '../../../src/models/tensor.js';
 
 /** A row that is told apart by its advantage. */
@@ -60,7 +60,7 @@ describe('arranged', () => {
   const shown = (rows: readonly TrainingRow[]) => rows.map(({ advantage, weight }) => [advantage, weight]);
 
   it('should fill up with the first unit at weight 0', () => {
-    expect(shown(arranged([single(1), single(2)], 4))).toEqual([
+    expect(shown(arrange([single(1), single(2)], 4))).toEqual([
       [1, 1],
       [2, 1],
       [1, 0],
@@ -69,7 +69,7 @@ describe('arranged', () => {
   });
 
   it('should put preferred rows first, then the rejected ones in the same order', () => {
-    expect(shown(arranged([pair(1), pair(2)], 6))).toEqual([
+    expect(shown(arrange([pair(1), pair(2)], 6))).toEqual([
       [1, 1],
       [2, 1],
       [1, 0],

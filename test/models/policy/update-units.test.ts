@@ -3,9 +3,10 @@ import { samplerCoefficients } from '../../../src/models/diffusion/step-coeffici
 import { createSurrogate } from '../../../src/models/objectives/index.js';
 import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import type { Transition } from '../../../src/models/policy/replay-buffer.js';
+import type { UpdateSettings } from '../../../src/models/policy/trainer-settings.js';
 import type { RowUnit } from '../../../src/models/policy/training-rows.js';
 import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
-import type { RoundOfUpdates, UpdateSettings } from '../../../src/models/policy/update-units.js';
+import type { RoundOfUpdates } from '../../../src/models/policy/update-units.js';
 import { updateUnits } from '../../../src/models/policy/update-units.js';
 import type { ValueBaseline } from '../../../src/models/policy/value-baseline.js';
 import { scheduleWith } from '../diffusion/schedules.js';

@@ -1,4 +1,4 @@
-import type { TrainerSettings } from '../../../models/policy/trainer.js';
+import type { TrainerSettings } from '../../../models/policy/trainer-settings.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
@@ -8,28 +8,16 @@ import { engineOf, openOrClose, sayOpened } from '../shared/open-thread.js';
 import type { OpenedTrainer, TrainerService } from './trainer-thread.js';
 
 function trainerSettings(config: ResolvedConfig): TrainerSettings {
-  const trainer = stageOf(config, 'trainer');
   const { numInferenceSteps, eta, stochasticSteps, sde, guidanceScale } = stageOf(config, 'sampler');
-  const { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay } = trainer;
   return {
+    ...stageOf(config, 'trainer'),
     seed: config.seed,
     lora: loraOf(config),
     guidanceScale,
-    surrogate: trainer.surrogate,
     measureKl: config.guards.klToPretrained.action !== 'off',
-    updates: trainer.updates,
-    stepWeighting: trainer.stepWeighting,
     sampling: { numInferenceSteps, eta, stochasticSteps, sde },
-    minibatchSize: trainer.minibatchSize,
-    gradientCheckpointing: trainer.gradientCheckpointing,
     precision: config.model.precision,
-    lossScale: trainer.lossScale,
-    maxGradNorm: trainer.maxGradNorm,
-    learningRateSchedule: trainer.learningRateSchedule,
-    loraPlusRatio: trainer.loraPlusRatio,
-    samplingPolicyDecay: trainer.samplingPolicyDecay,
     numRounds: stageOf(config, 'prompts').numRounds,
-    optimizer: { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay },
   };
 }
 

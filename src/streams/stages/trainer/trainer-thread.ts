@@ -18,8 +18,8 @@ import {
 } from '../../../models/policy/policy-file.js';
 import { buildPolicyGraph } from '../../../models/policy/policy-graph.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../../models/policy/replay-buffer-file.js';
-import type { PolicyState, RoundOfSamples, TrainerSettings } from '../../../models/policy/trainer.js';
-import { createTrainer } from '../../../models/policy/trainer.js';
+import { createTrainer, type PolicyState, type RoundOfSamples } from '../../../models/policy/trainer.js';
+import type { TrainerSettings } from '../../../models/policy/trainer-settings.js';
 import type { TrainingStatistics } from '../../../models/policy/training-statistics.js';
 import { openValueBaseline, type ValueBaselineSettings } from '../../../models/policy/value-baseline.js';
 import { elementCount } from '../../../models/tensor.js';
@@ -96,7 +96,7 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
       { ...settings.value, seed },
       async (prompt) => (await pipeline.embedPrompt(prompt)).subarray(0, elementCount(pipeline.embedsShape)),
     ));
-  const trainer = await createTrainer(engine, pipeline, policyGraph, trainerSettings, baseline);
+  const trainer = await createTrainer({ engine, pipeline, policyGraph, settings: trainerSettings, baseline });
   const { component, adapters, weights } = policyGraph;
   const inputs = { component, adapters, weights };
   const { parameters, warnings } =

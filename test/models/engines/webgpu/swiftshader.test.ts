@@ -13,7 +13,8 @@ import type { NamedArrays } from '../../../../src/models/optimizers/adamw.js';
 import { openDenoiser } from '../../../../src/models/pipeline/denoiser.js';
 import { openPipeline } from '../../../../src/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../../../../src/models/policy/policy-graph.js';
-import { createTrainer, type TrainerSettings } from '../../../../src/models/policy/trainer.js';
+import { createTrainer } from '../../../../src/models/policy/trainer.js';
+import type { TrainerSettings } from '../../../../src/models/policy/trainer-settings.js';
 import { createSampler, type SampledBranch } from '../../../../src/models/rollouts/sampler.js';
 import { float32, float32Data } from '../../../../src/models/tensor.js';
 import { attention, SIZES, withGradients } from '../../../fixtures/attention-graph.js';
@@ -81,7 +82,8 @@ const TRAINER: TrainerSettings = {
   sampling: SAMPLER,
   minibatchSize: 1,
   maxGradNorm: 1e6,
-  optimizer: { ...TINY_TRAINER.optimizer, learningRate: 1, adamEpsilon: 1 },
+  learningRate: 1,
+  adamEpsilon: 1,
   updates: { from: 'round', innerEpochs: 1, samplesPerUpdate: 1, remainder: 'train' },
 };
 
@@ -92,12 +94,12 @@ async function train(
   prompt: string,
 ) {
   const pipeline = await openPipeline(engine, folder);
-  const trainer = await createTrainer(
+  const trainer = await createTrainer({
     engine,
     pipeline,
-    await buildPolicyGraph(engine, pipeline, TRAINER),
-    TRAINER,
-  );
+    policyGraph: await buildPolicyGraph(engine, pipeline, TRAINER),
+    settings: TRAINER,
+  });
   const { trajectory } = sampled.branch;
   const samples = [{ groupId: 'g', prompt, advantage: 1.5, stepAdvantages: null, trajectory }];
   const { state } = await trainer.train(

@@ -1,0 +1,120 @@
+/** @file Runs of the compiled training graph: what rows give, a minibatch at a time. */
+
+import { at, named } from '../../at.js';
+import { usesGuidance } from '../diffusion/guided-output.js';
+import { compileGraph } from '../engines/compile-graph.js';
+import type { Engine, Provider, Tensors } from '../engines/contract/engine.js';
+import { policyFeeds } from '../graph/weights/policy-feeds.js';
+import { parameterNames as namesOf } from '../graph/weights/policy-network.js';
+import type { NamedArrays } from '../optimizers/adamw.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
+import { float32, float32Data } from '../tensor.js';
+import { LOSS_SCALE, type PolicyGraph } from './policy-graph.js';
+import type { TrainerSettings } from './trainer-settings.js';
+import { arrange, minibatches, type RowUnit, rowFeeds, type TrainingRow } from './training-rows.js';
+import type { TrainingStatisticsCollector } from './training-statistics.js';
+
+/** What stays the same for all runs of an update. */
+export interface HeldPolicy {
+  readonly parameters: NamedArrays;
+  /** The policy that sampled the round. */
+  readonly old: NamedArrays;
+  /** Scale of the loss, and so of the graph's gradients; 1 in single precision. */
+  readonly scale: number;
+}
+
+export interface TrainingRuns {
+  readonly provider: Provider;
+  readonly fallbacks: readonly string[];
+  /** Whether the graph scales the loss, as in half precision. */
+  readonly isScaled: boolean;
+  /** Sums loss and gradients, unscaled, over the runs of an update. */
+  sumGradients(
+    units: readonly RowUnit[],
+    policy: HeldPolicy,
+    statistics: TrainingStatisticsCollector,
+    signal?: AbortSignal,
+  ): Promise<{ readonly loss: number; readonly gradients: NamedArrays }>;
+  /** log π - log π_old of every unit's first row. */
+  logRatios(units: readonly RowUnit[], parameters: NamedArrays, signal?: AbortSignal): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+interface Run {
+  readonly numUnits: number;
+  readonly rows: readonly TrainingRow[];
+  readonly outputs: Tensors;
+}
+
+/** Compiles the training graph. */
+export async function openTrainingRuns(
+  engine: Engine,
+  pipeline: Pipeline,
+  policyGraph: PolicyGraph,
+  { lora, guidanceScale, minibatchSize }: TrainerSettings,
+): Promise<TrainingRuns> {
+  const { graph, gradients, references } = policyGraph;
+  const executable = await compileGraph(engine, graph, { label: 'training graph', gradients });
+  const parameterNames = namesOf(policyGraph);
+  const held = new Set([...parameterNames, ...parameterNames.map((name) => `old:${name}`), LOSS_SCALE]);
+  const rowInputs = executable.inputs.filter(({ name }) => !held.has(name));
+  const isScaled = executable.inputs.some(({ name }) => name === LOSS_SCALE);
+  const oneTimestepARun = rowInputs.find(({ name }) => name === 'timestep')?.shape.length === 0;
+
+  function heldFeeds({ parameters, old, scale }: HeldPolicy): Tensors {
+    const oldFeeds = references.includes('old') ? Object.entries(policyFeeds(policyGraph, old, lora)) : [];
+    return {
+      ...policyFeeds(policyGraph, parameters, lora),
+      ...(isScaled && { [LOSS_SCALE]: float32([scale], []) }),
+      ...Object.fromEntries(oldFeeds.map(([name, tensor]) => [`old:${name}`, tensor])),
+    };
+  }
+
+  async function* runs(units: readonly RowUnit[], signal?: AbortSignal): AsyncGenerator<Run> {
+    for (const minibatch of minibatches(units, minibatchSize, oneTimestepARun)) {
+      const rows = arrange(minibatch, minibatchSize);
+      const feeds = await rowFeeds(pipeline, rows, rowInputs, usesGuidance(guidanceScale));
+      const outputs = await executable.run(feeds, { signal, transfer: true });
+      yield { numUnits: minibatch.length, rows, outputs };
+    }
+  }
+
+  return {
+    provider: executable.provider,
+    fallbacks: executable.fallbacks,
+    isScaled,
+    async sumGradients(units, policy, statistics, signal) {
+      await executable.hold(heldFeeds(policy));
+      const sums: Record<string, Float64Array> = {};
+      let loss = 0;
+      for await (const { rows, outputs } of runs(units, signal)) {
+        loss += at(float32Data(outputs.loss, 'loss'), 0);
+        statistics.addRows(rows, {
+          ratios: outputs.ratio && float32Data(outputs.ratio, 'ratio'),
+          kls: outputs.klToPretrained && float32Data(outputs.klToPretrained, 'klToPretrained'),
+        });
+        let squaredNorm = 0;
+        for (const name of parameterNames) {
+          const gradient = float32Data(outputs[`gradient:${name}`], name);
+          const sum = sums[name] ?? new Float64Array(gradient.length);
+          sums[name] = sum;
+          for (let i = 0; i < gradient.length; i++) {
+            sum[i]! += gradient[i]!;
+            squaredNorm += gradient[i]! * gradient[i]!;
+          }
+        }
+        statistics.addRun(rows, Math.sqrt(squaredNorm) / policy.scale);
+      }
+      const unscale = (name: string) => Float32Array.from(named(sums, name), (value) => value / policy.scale);
+      return { loss, gradients: Object.fromEntries(parameterNames.map((name) => [name, unscale(name)])) };
+    },
+    async logRatios(units, parameters, signal) {
+      await executable.hold(heldFeeds({ parameters, old: parameters, scale: 1 }));
+      const logRatios: number[] = [];
+      for await (const { numUnits, outputs } of runs(units, signal))
+        logRatios.push(...float32Data(outputs.ratio, 'ratio').subarray(0, numUnits).map(Math.log));
+      return Float32Array.from(logRatios);
+    },
+    release: () => executable.release(),
+  };
+}
