@@ -1,10 +1,11 @@
 /** @file The decoder of diffusers' AutoencoderKL as a graph: latents -> pictures. */
 
 import { z } from 'zod';
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
 import type { Expression } from '../graph/ops/expression.js';
-import { fromTokens, resnet, toTokens, upsample } from './blocks.js';
+import { fromTokens, residualBlock, toTokens, upsample } from './blocks.js';
 import { absent, count, flag, named, parts, perResolution, scalingFactor } from './config-fields.js';
 import type { LayerContext } from './layers.js';
 import { attention, conv2d, groupNorm } from './layers.js';
@@ -20,11 +21,11 @@ export interface AutoencoderConfig {
   readonly midBlockAttends: boolean;
   /** Latents are divided by it before they are decoded. */
   readonly scalingFactor: number;
-  /** Size of the pictures that it was trained on; null where the file does not say. */
+  /** Size of the pictures that it was trained on; null if the file does not say. */
   readonly sampleSize: number | null;
 }
 
-/** Of every norm of the autoencoder. */
+/** Epsilon of every norm of the autoencoder. */
 const EPSILON = 1e-6;
 const SUPPORTED = 'Use an AutoencoderKL such as those of SD 1.x, SD 2.x and SDXL, or one exported to ONNX.';
 
@@ -93,34 +94,36 @@ export function autoencoderKlDecoder(
   latentShape: readonly number[],
 ): void {
   const { g } = layer;
-  const { blockOutChannels, normNumGroups: numGroups } = config;
+  const { blockOutChannels, latentChannels, normNumGroups: numGroups } = config;
   const coarseToFine = blockOutChannels.toReversed();
   const block = (scope: string, x: Expression, channels: number) =>
-    resnet(layer, scope, x, { channels, numGroups, epsilon: EPSILON });
+    residualBlock(layer, scope, x, { channels, numGroups, epsilon: EPSILON });
   let x = g.input('latent_sample', 'float32', latentShape);
-  if (config.hasPostQuantConv) x = conv2d(layer, 'post_quant_conv', x, config.latentChannels, { kernel: 1 });
+  if (config.hasPostQuantConv)
+    x = conv2d(layer, 'post_quant_conv', x, { channels: latentChannels, kernel: 1 });
   const pictures = g.scoped('decoder', () => {
-    const deepest = coarseToFine[0] ?? 1;
-    x = conv2d(layer, 'conv_in', x, deepest);
+    const deepest = at(coarseToFine, 0);
+    x = conv2d(layer, 'conv_in', x, { channels: deepest });
     x = block('mid_block/resnets.0', x, deepest);
     if (config.midBlockAttends) x = spatialAttention(layer, 'mid_block/attentions.0', x, numGroups);
     x = block('mid_block/resnets.1', x, deepest);
-    for (const [index, channels] of coarseToFine.entries()) {
-      const scope = `up_blocks.${index}`;
-      for (let at = 0; at <= config.layersPerBlock; at++) x = block(`${scope}/resnets.${at}`, x, channels);
-      if (index < coarseToFine.length - 1) x = upsample(layer, scope, x);
+    for (const [height, channels] of coarseToFine.entries()) {
+      const scope = `up_blocks.${height}`;
+      for (let index = 0; index <= config.layersPerBlock; index++)
+        x = block(`${scope}/resnets.${index}`, x, channels);
+      if (height < coarseToFine.length - 1) x = upsample(layer, scope, x);
     }
-    x = groupNorm(layer, 'conv_norm_out', x, numGroups, EPSILON).silu();
-    return conv2d(layer, 'conv_out', x, config.imageChannels);
+    x = groupNorm(layer, 'conv_norm_out', x, { numGroups, epsilon: EPSILON }).silu();
+    return conv2d(layer, 'conv_out', x, { channels: config.imageChannels });
   });
   g.output(pictures, 'sample');
 }
 
 /** Every position attends to every other, with one head. */
 function spatialAttention(layer: LayerContext, scope: string, x: Expression, numGroups: number): Expression {
-  const { g } = layer;
-  const channels = x.shape[1] ?? 1;
-  const tokens = g.scoped(scope, () => toTokens(groupNorm(layer, 'group_norm', x, numGroups, EPSILON)));
-  const mixed = attention(layer, scope, tokens, tokens, channels, { bias: true });
+  const tokens = layer.g.scoped(scope, () =>
+    toTokens(groupNorm(layer, 'group_norm', x, { numGroups, epsilon: EPSILON })),
+  );
+  const mixed = attention(layer, scope, tokens, { headSize: at(x.shape, 1), bias: true });
   return x.add(fromTokens(mixed, x));
 }

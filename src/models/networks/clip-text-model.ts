@@ -1,6 +1,7 @@
 /** @file CLIPTextModel and CLIPTextModelWithProjection of transformers as a graph: token ids -> embeddings. */
 
 import { z } from 'zod';
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
 import type { Expression } from '../graph/ops/expression.js';
@@ -19,12 +20,12 @@ export interface ClipTextConfig {
   readonly layerNormEps: number;
   readonly activation: 'quick_gelu' | 'gelu';
   readonly eosTokenId: number;
-  /** Width of `text_embeds`; null where the model has no projection. */
+  /** Width of `text_embeds`; null if the model has no projection. */
   readonly projectionDim: number | null;
 }
 
 const SUPPORTED = 'Use the text encoder of SD 1.x, SD 2.x or SDXL, or one exported to ONNX.';
-/** Far below every score, such that its softmax is 0. */
+/** Far below every score, so that its softmax is 0. */
 const MASKED = -1e9;
 
 const schema = z.object(
@@ -41,7 +42,7 @@ const schema = z.object(
     max_position_embeddings: count(4096),
     layer_norm_eps: decimal().default(1e-5),
     hidden_act: named(['quick_gelu', 'gelu']).default('quick_gelu'),
-    // The default of transformers before 4.29, which published configs hold for "the highest id".
+    // The default of transformers before 4.29, which in published configs stands for the highest id.
     eos_token_id: whole().default(2),
     projection_dim: count().default(512),
   },
@@ -78,7 +79,7 @@ export async function readClipTextConfig(path: string): Promise<ClipTextConfig> 
 /**
  * Appends the network for one prompt, with the names of optimum's exports.
  *
- * Input: `input_ids` [1, tokens] int64. Outputs: `last_hidden_state` [1, tokens, width] behind the final norm;
+ * Input: `input_ids` [1, tokens] int64. Outputs: `last_hidden_state` [1, tokens, width] after the final norm;
  * `hidden_states.<n>` before it, of the last layer and the one before; `text_embeds` [1, P] with a projection.
  */
 export function clipTextModel(layer: LayerContext, config: ClipTextConfig, tokens: number): void {
@@ -98,7 +99,7 @@ export function clipTextModel(layer: LayerContext, config: ClipTextConfig, token
     let h = words.gather(inputIds).add(used);
     for (let index = 0; index < numHiddenLayers; index++) {
       if (index === numHiddenLayers - 1) g.output(h, `hidden_states.${index}`);
-      h = encoderLayer(layer, `encoder/layers.${index}`, h, mask, config);
+      h = encoderLayer(layer, `encoder/layers.${index}`, h, { ...config, mask });
     }
     g.output(h, `hidden_states.${numHiddenLayers}`);
     return layerNorm(layer, 'final_layer_norm', h, layerNormEps);
@@ -106,7 +107,8 @@ export function clipTextModel(layer: LayerContext, config: ClipTextConfig, token
   g.output(lastHiddenState, 'last_hidden_state');
   if (config.projectionDim !== null) {
     const pooled = atEnd(layer, lastHiddenState, inputIds, config.eosTokenId);
-    g.output(linear(layer, 'text_projection', pooled, config.projectionDim, { bias: false }), 'text_embeds');
+    const options = { features: config.projectionDim, bias: false };
+    g.output(linear(layer, 'text_projection', pooled, options), 'text_embeds');
   }
 }
 
@@ -116,19 +118,20 @@ function encoderLayer(
   layer: LayerContext,
   scope: string,
   x: Expression,
-  mask: Expression,
-  config: ClipTextConfig,
+  config: ClipTextConfig & { readonly mask: Expression },
 ): Expression {
-  const { g } = layer;
-  const { hiddenSize, layerNormEps: epsilon, intermediateSize } = config;
-  return g.scoped(scope, () => {
+  const { mask, hiddenSize, layerNormEps: epsilon, intermediateSize } = config;
+  return layer.g.scoped(scope, () => {
     const normed = layerNorm(layer, 'layer_norm1', x, epsilon);
-    const options = { mask, names: PROJECTIONS, bias: true };
     const headSize = hiddenSize / config.numAttentionHeads;
-    const h = x.add(attention(layer, 'self_attn', normed, normed, headSize, options));
-    const inner = linear(layer, 'mlp/fc1', layerNorm(layer, 'layer_norm2', h, epsilon), intermediateSize);
+    const h = x.add(
+      attention(layer, 'self_attn', normed, { headSize, mask, names: PROJECTIONS, bias: true }),
+    );
+    const inner = linear(layer, 'mlp/fc1', layerNorm(layer, 'layer_norm2', h, epsilon), {
+      features: intermediateSize,
+    });
     const active = config.activation === 'gelu' ? inner.gelu() : inner.mul(inner.mul(1.702).sigmoid());
-    return h.add(linear(layer, 'mlp/fc2', active, hiddenSize));
+    return h.add(linear(layer, 'mlp/fc2', active, { features: hiddenSize }));
   });
 }
 
@@ -140,8 +143,8 @@ function causalMask({ g }: LayerContext, tokens: number): Expression {
 }
 
 /**
- * The hidden state [1, width] at the first end-of-text token. Configs that say 2, whatever the vocabulary, mean the
- * highest id, as transformers reads them.
+ * The hidden state [1, width] at the first end-of-text token. As in transformers, an id of 2 stands for the highest one,
+ * whatever the vocabulary.
  */
 function atEnd(
   { g }: LayerContext,
@@ -149,7 +152,7 @@ function atEnd(
   inputIds: Expression,
   eosTokenId: number,
 ): Expression {
-  const [, tokens = 1] = inputIds.shape;
+  const tokens = at(inputIds.shape, 1);
   const marked =
     eosTokenId === 2 ? inputIds : inputIds.equal(g.constant(int64([eosTokenId], [1]))).cast('int32');
   const [end] = g.emit('ArgMax', [marked], {

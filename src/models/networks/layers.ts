@@ -1,8 +1,9 @@
 /**
- * @file The layers that the small networks are made of, named as diffusers names them, so that node names and weight names
- * are those of an exported Stable Diffusion. The batch size appears in no constant, so a model file can leave it open.
+ * @file The layers that networks are made of. Scopes become the names of nodes and weights, which are those of an exported
+ * Stable Diffusion. The batch size is in no constant, so a model file can leave it open.
  */
 
+import { at } from '../../at.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import { conv } from '../graph/ops/convolution.js';
 import { concat, type Expression } from '../graph/ops/expression.js';
@@ -10,7 +11,7 @@ import { groupNormalization, layerNormalization } from '../graph/ops/normalizati
 import { float32 } from '../tensor.js';
 import type { WeightSource } from './weights.js';
 
-/** What a layer needs besides its input: the graph and where weights come from. */
+/** What a layer needs besides its input: the graph, and where weights come from. */
 export interface LayerContext {
   readonly g: GraphBuilder;
   readonly weights: WeightSource;
@@ -18,34 +19,51 @@ export interface LayerContext {
   readonly matrixLayout?: 'in-out' | 'out-in';
 }
 
-/** What is added to a variance where a network does not say. */
+/** Default of what norms add to a variance. */
 export const NORM_EPSILON = 1e-5;
 
-/** Name of a weight in the current scope: `/a/b` and `weight` make `a.b.weight`. */
-const named = (g: GraphBuilder, name: string) => `${g.scope.slice(1).replaceAll('/', '.')}.${name}`;
+/** The name of a weight in the current scope: `/a/b` and `weight` make `a.b.weight`. */
+const nameOf = (g: GraphBuilder, name: string) => `${g.scope.slice(1).replaceAll('/', '.')}.${name}`;
 
-/** y = x W + b, or x Wᵀ + b where matrices lie as in PyTorch; the node that LoRA adapts is `<scope>/MatMul` or `<scope>/Gemm`. */
+interface LinearOptions {
+  readonly features: number;
+  /** Default true. */
+  readonly bias?: boolean;
+  /** Scale of the first weights, default 1. */
+  readonly gain?: number | undefined;
+}
+
+/** y = x W + b, or x Wᵀ + b where matrices lie as in PyTorch. LoRA adapts the node `<scope>/MatMul` or `<scope>/Gemm`. */
 export function linear(
   { g, weights, matrixLayout = 'in-out' }: LayerContext,
   scope: string,
   x: Expression,
-  features: number,
-  { bias = true, gain = 1 } = {},
+  { features, bias = true, gain = 1 }: LinearOptions,
 ): Expression {
   return g.scoped(scope, () => {
-    const inputs = x.shape.at(-1) ?? 1;
+    const inputs = at(x.shape, -1);
     const initialization = { stdDev: gain / Math.sqrt(inputs) };
-    const added = () => (bias ? weights(named(g, 'bias'), [features], { constant: 0 }) : undefined);
+    const added = () => (bias ? weights(nameOf(g, 'bias'), [features], { constant: 0 }) : undefined);
     if (matrixLayout === 'out-in') {
-      const weight = weights(named(g, 'weight'), [features, inputs], initialization);
+      const weight = weights(nameOf(g, 'weight'), [features, inputs], initialization);
       const rows = x.shape.length === 2 ? x : x.reshape([-1, inputs]);
       const product = rows.gemm(weight, { right: true }, added());
       return x.shape.length === 2 ? product : product.reshape([-1, ...x.shape.slice(1, -1), features]);
     }
-    const product = x.matMul(weights(named(g, 'weight'), [inputs, features], initialization));
+    const product = x.matMul(weights(nameOf(g, 'weight'), [inputs, features], initialization));
     const constant = added();
     return constant ? product.add(constant) : product;
   });
+}
+
+interface ConvOptions {
+  readonly channels: number;
+  /** Default 3. */
+  readonly kernel?: 1 | 3;
+  /** Default 1. */
+  readonly stride?: number;
+  /** Scale of the first weights, default 1. */
+  readonly gain?: number | undefined;
 }
 
 /** 3x3 or 1x1 convolution with bias; padding keeps the size at stride 1. */
@@ -53,32 +71,35 @@ export function conv2d(
   { g, weights }: LayerContext,
   scope: string,
   x: Expression,
-  channels: number,
-  { kernel = 3, stride = 1, gain = 1 } = {},
+  { channels, kernel = 3, stride = 1, gain = 1 }: ConvOptions,
 ): Expression {
   return g.scoped(scope, () => {
-    const inputs = x.shape[1] ?? 1;
+    const inputs = at(x.shape, 1);
     const pad = (kernel - 1) / 2;
-    const weight = weights(named(g, 'weight'), [channels, inputs, kernel, kernel], {
+    const weight = weights(nameOf(g, 'weight'), [channels, inputs, kernel, kernel], {
       stdDev: gain / Math.sqrt(inputs * kernel * kernel),
     });
-    const bias = weights(named(g, 'bias'), [channels], { constant: 0 });
+    const bias = weights(nameOf(g, 'bias'), [channels], { constant: 0 });
     return conv(x, weight, bias, { pads: [pad, pad, pad, pad], strides: [stride, stride] });
   });
 }
 
-/** GroupNorm over [B, C, H, W] with a weight and bias a channel. */
+interface GroupNormOptions {
+  readonly numGroups: number;
+  readonly epsilon?: number | undefined;
+}
+
+/** GroupNorm over [B, C, H, W] with a weight and a bias for each channel. */
 export function groupNorm(
   { g, weights }: LayerContext,
   scope: string,
   x: Expression,
-  numGroups: number,
-  epsilon = NORM_EPSILON,
+  { numGroups, epsilon = NORM_EPSILON }: GroupNormOptions,
 ): Expression {
   return g.scoped(scope, () => {
-    const perChannel = [x.shape[1] ?? 1, 1, 1];
-    const weight = weights(named(g, 'weight'), perChannel, { constant: 1 });
-    const bias = weights(named(g, 'bias'), perChannel, { constant: 0 });
+    const perChannel = [at(x.shape, 1), 1, 1];
+    const weight = weights(nameOf(g, 'weight'), perChannel, { constant: 1 });
+    const bias = weights(nameOf(g, 'bias'), perChannel, { constant: 0 });
     return groupNormalization(x, weight, bias, { numGroups, epsilon });
   });
 }
@@ -91,14 +112,17 @@ export function layerNorm(
   epsilon = NORM_EPSILON,
 ): Expression {
   return g.scoped(scope, () => {
-    const features = [x.shape.at(-1) ?? 1];
-    const scale = weights(named(g, 'weight'), features, { constant: 1 });
-    const bias = weights(named(g, 'bias'), features, { constant: 0 });
+    const features = [at(x.shape, -1)];
+    const scale = weights(nameOf(g, 'weight'), features, { constant: 1 });
+    const bias = weights(nameOf(g, 'bias'), features, { constant: 0 });
     return layerNormalization(x, scale, bias, { epsilon }).normalized;
   });
 }
 
-export interface AttentionOptions {
+interface AttentionOptions {
+  readonly headSize: number;
+  /** What keys and values come from, [B, M, D]; default x itself. */
+  readonly context?: Expression;
   /** Added to the scores, broadcast to [B, heads, N, M]. */
   readonly mask?: Expression | undefined;
   /** Scopes of the four projections; default those of diffusers. */
@@ -107,7 +131,7 @@ export interface AttentionOptions {
   readonly bias?: boolean;
 }
 
-export interface AttentionNames {
+interface AttentionNames {
   readonly query: string;
   readonly key: string;
   readonly value: string;
@@ -117,40 +141,40 @@ export interface AttentionNames {
 const DIFFUSERS_NAMES: AttentionNames = { query: 'to_q', key: 'to_k', value: 'to_v', output: 'to_out.0' };
 
 /**
- * Multi-head attention: softmax(q kᵀ / sqrt(d)) v, with a projection each for q, k, v and the output.
- * x [B, N, C]; context [B, M, D], or x itself for self-attention.
+ * Multi-head attention: softmax(q kᵀ / sqrt(d)) v, with projections for q, k, v and the output.
+ *
+ * Shapes: x [B, N, C]; returns [B, N, C].
  */
 export function attention(
   layer: LayerContext,
   scope: string,
   x: Expression,
-  context: Expression,
-  headSize: number,
-  { mask, names = DIFFUSERS_NAMES, bias = false }: AttentionOptions = {},
+  { headSize, context = x, mask, names = DIFFUSERS_NAMES, bias = false }: AttentionOptions,
 ): Expression {
-  const { g } = layer;
-  return g.scoped(scope, () => {
-    const channels = x.shape[2] ?? 1;
+  return layer.g.scoped(scope, () => {
+    const channels = at(x.shape, 2);
     const numHeads = channels / headSize;
     const heads = (name: string, source: Expression, order: readonly number[]) =>
-      linear(layer, name, source, channels, { bias }).reshape([0, 0, numHeads, headSize]).transpose(order);
+      linear(layer, name, source, { features: channels, bias })
+        .reshape([0, 0, numHeads, headSize])
+        .transpose(order);
     const query = heads(names.query, x, [0, 2, 1, 3]);
     const key = heads(names.key, context, [0, 2, 3, 1]);
     const value = heads(names.value, context, [0, 2, 1, 3]);
     const scores = query.matMul(key).mul(1 / Math.sqrt(headSize));
     const weights = (mask ? scores.add(mask) : scores).softmax();
     const mixed = weights.matMul(value).transpose([0, 2, 1, 3]).reshape([0, 0, channels]);
-    return linear(layer, names.output, mixed, channels);
+    return linear(layer, names.output, mixed, { features: channels });
   });
 }
 
 /** Two linear layers with GELU between. */
 export function feedForward(layer: LayerContext, scope: string, x: Expression, multiple: number): Expression {
-  const { g } = layer;
-  const features = x.shape.at(-1) ?? 1;
-  return g.scoped(scope, () =>
-    linear(layer, 'net.2', linear(layer, 'net.0', x, features * multiple).gelu(), features),
-  );
+  const features = at(x.shape, -1);
+  return layer.g.scoped(scope, () => {
+    const hidden = linear(layer, 'net.0', x, { features: features * multiple }).gelu();
+    return linear(layer, 'net.2', hidden, { features });
+  });
 }
 
 /**

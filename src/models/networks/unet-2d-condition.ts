@@ -1,9 +1,10 @@
 /** @file UNet2DConditionModel of diffusers as a graph: the denoiser of SD 1.x, SD 2.x and SDXL. */
 
+import { at } from '../../at.js';
 import { concat, type Expression } from '../graph/ops/expression.js';
-import { downsample, resnet, upsample } from './blocks.js';
+import { downsample, residualBlock, timeMlp, upsample } from './blocks.js';
 import type { LayerContext } from './layers.js';
-import { conv2d, groupNorm, linear, timestepEmbedding } from './layers.js';
+import { conv2d, groupNorm, timestepEmbedding } from './layers.js';
 import { transformer2d } from './transformer-2d.js';
 import { NUM_TIME_IDS, type Unet2dConditionConfig, type UnetLevel } from './unet-config.js';
 
@@ -13,6 +14,13 @@ interface UnetSizes {
   readonly sampleSize: readonly [height: number, width: number];
   /** Tokens of a prompt. */
   readonly tokens: number;
+}
+
+/** Where a residual block lies, and whether attention follows it. */
+interface BlockPlace {
+  readonly scope: string;
+  readonly index: number;
+  readonly attends: boolean;
 }
 
 /**
@@ -33,46 +41,47 @@ export function unet2dCondition(
   const time = timeEmbedding(layer, config, timestep, rows).silu();
   const { levels, normNumGroups: numGroups, normEps: epsilon, useLinearProjection } = config;
 
-  const block = (scope: string, index: number, x: Expression, level: UnetLevel, attends: boolean) => {
+  const block = ({ scope, index, attends }: BlockPlace, x: Expression, level: UnetLevel) => {
     const { channels, numHeads, transformerLayers: numLayers } = level;
-    const h = resnet(layer, `${scope}/resnets.${index}`, x, { channels, numGroups, epsilon, time });
+    const h = residualBlock(layer, `${scope}/resnets.${index}`, x, { channels, numGroups, epsilon, time });
     if (!attends) return h;
-    const options = { context, numHeads, numLayers, numGroups, useLinearProjection };
+    const headSize = channels / numHeads;
+    const options = { context, headSize, numLayers, numGroups, useLinearProjection };
     return transformer2d(layer, `${scope}/attentions.${index}`, h, options);
   };
 
-  let x = conv2d(layer, 'conv_in', sample, levels[0]?.channels ?? 1);
+  let x = conv2d(layer, 'conv_in', sample, { channels: at(levels, 0).channels });
   const skips = [x];
-  for (const [index, level] of levels.entries()) {
-    const scope = `down_blocks.${index}`;
-    for (let at = 0; at < level.layers; at++) {
-      x = block(scope, at, x, level, level.attendsDown);
+  for (const [depth, level] of levels.entries()) {
+    const scope = `down_blocks.${depth}`;
+    for (let index = 0; index < level.layers; index++) {
+      x = block({ scope, index, attends: level.attendsDown }, x, level);
       skips.push(x);
     }
-    if (index < levels.length - 1) {
+    if (depth < levels.length - 1) {
       x = downsample(layer, scope, x);
       skips.push(x);
     }
   }
 
-  const deepest = levels.at(-1) as UnetLevel;
-  x = block('mid_block', 0, x, deepest, true);
-  x = block('mid_block', 1, x, deepest, false);
+  const deepest = at(levels, -1);
+  x = block({ scope: 'mid_block', index: 0, attends: true }, x, deepest);
+  x = block({ scope: 'mid_block', index: 1, attends: false }, x, deepest);
 
-  for (const [index, level] of levels.toReversed().entries()) {
-    const scope = `up_blocks.${index}`;
-    for (let at = 0; at <= level.layers; at++) {
+  for (const [height, level] of levels.toReversed().entries()) {
+    const scope = `up_blocks.${height}`;
+    for (let index = 0; index <= level.layers; index++) {
       x = concat([x, skips.pop() as Expression], 1);
-      x = block(scope, at, x, level, level.attendsUp);
+      x = block({ scope, index, attends: level.attendsUp }, x, level);
     }
-    if (index < levels.length - 1) x = upsample(layer, scope, x);
+    if (height < levels.length - 1) x = upsample(layer, scope, x);
   }
 
-  x = groupNorm(layer, 'conv_norm_out', x, numGroups, epsilon).silu();
-  g.output(conv2d(layer, 'conv_out', x, config.channels), 'out_sample');
+  x = groupNorm(layer, 'conv_norm_out', x, { numGroups, epsilon }).silu();
+  g.output(conv2d(layer, 'conv_out', x, { channels: config.channels }), 'out_sample');
 }
 
-/** Of the timestep; plus that of the prompt as a whole and of the picture's sizes, where the network has it. */
+/** The embedding of the timestep, plus that of the pooled prompt and the picture's sizes where the network has it. */
 function timeEmbedding(
   layer: LayerContext,
   config: Unet2dConditionConfig,
@@ -81,14 +90,9 @@ function timeEmbedding(
 ): Expression {
   const { g } = layer;
   const { added, flipSinToCos: cosinesFirst, freqShift } = config;
-  const width = config.levels[0]?.channels ?? 1;
-  const embedded = (scope: string, x: Expression) =>
-    g.scoped(scope, () => {
-      const hidden = linear(layer, 'linear_1', x, 4 * width).silu();
-      return linear(layer, 'linear_2', hidden, 4 * width);
-    });
+  const width = at(config.levels, 0).channels;
   const waves = timestepEmbedding(timestep, width, { cosinesFirst, freqShift });
-  const time = embedded('time_embedding', waves);
+  const time = timeMlp(layer, 'time_embedding', waves, 4 * width);
   if (!added) return time;
   const textEmbeds = g.input('text_embeds', 'float32', [rows, added.pooledWidth]);
   const timeIds = g.input('time_ids', 'float32', [rows, NUM_TIME_IDS]);
@@ -96,5 +100,5 @@ function timeEmbedding(
     -1,
     NUM_TIME_IDS * added.timeEmbedDim,
   ]);
-  return time.add(embedded('add_embedding', concat([textEmbeds, sizes], 1)));
+  return time.add(timeMlp(layer, 'add_embedding', concat([textEmbeds, sizes], 1), 4 * width));
 }

@@ -34,9 +34,10 @@ const CHANNELS = 256;
 const network: Network = (layer) => {
   const { g } = layer;
   const x = g.input('x', 'float32', [1, CHANNELS, 4, 4]);
-  const h = groupNorm(layer, 'norm', conv2d(layer, 'conv', x, CHANNELS), 8);
+  const h = groupNorm(layer, 'norm', conv2d(layer, 'conv', x, { channels: CHANNELS }), { numGroups: 8 });
   const tokens = h.reshape([1, CHANNELS, 16]).transpose([0, 2, 1]);
-  g.output(linear(layer, 'out', linear(layer, 'in', tokens, 4 * CHANNELS), CHANNELS), 'y');
+  const hidden = linear(layer, 'in', tokens, { features: 4 * CHANNELS });
+  g.output(linear(layer, 'out', hidden, { features: CHANNELS }), 'y');
 };
 
 const SHAPES: Readonly<Record<string, readonly number[]>> = {

@@ -13,7 +13,7 @@ function attentionGraph(headSize: number, positions = 4) {
   const g = new GraphBuilder();
   const layer = { g, weights: randomWeights(g, 1) };
   const x = g.input('x', 'float32', [1, positions, 16]);
-  g.output(attention(layer, 'attn1', x, x, headSize), 'y');
+  g.output(attention(layer, 'attn1', x, { headSize }), 'y');
   return g.build();
 }
 

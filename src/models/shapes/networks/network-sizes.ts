@@ -1,18 +1,20 @@
-/** @file The sizes of the shapes model's networks and of its noise schedule: the one place that a new model starts from. */
+/** @file The sizes of the shapes model's networks, and its noise schedule. */
 
 import type { SchedulerConfig } from '../../diffusion/scheduler-config.js';
 import { PICTURE_SIZE } from '../pictures/scene.js';
-import type { UNetConfig } from './small-unet.js';
+import type { SmallUnetConfig } from './small-unet.js';
 import type { TextEncoderConfig } from './text-encoder.js';
 
 export const IMAGE_CHANNELS = 3;
 export const IMAGE_SHAPE = [IMAGE_CHANNELS, PICTURE_SIZE, PICTURE_SIZE] as const;
 
 /** A million parameters: attention at 8x8. */
-export const UNET: UNetConfig = {
-  inChannels: IMAGE_CHANNELS,
-  blockOutChannels: [32, 80],
-  attentionBlocks: [false, true],
+export const SMALL_UNET: SmallUnetConfig = {
+  channels: IMAGE_CHANNELS,
+  levels: [
+    { channels: 32, attends: false },
+    { channels: 80, attends: true },
+  ],
   attentionHeadSize: 16,
   normNumGroups: 8,
   timeEmbedSize: 128,

@@ -4,6 +4,7 @@ import type { Expression } from '../../graph/ops/expression.js';
 import type { LayerContext } from '../../networks/layers.js';
 import { conv2d, groupNorm, linear } from '../../networks/layers.js';
 import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import { elementCount } from '../../tensor.js';
 import { textEncoderConfig } from './network-sizes.js';
 import { textEncoder } from './text-encoder.js';
 
@@ -11,56 +12,33 @@ const EMBEDDING_SIZE = 128;
 const CHANNELS = [24, 48, 64] as const;
 const NUM_GROUPS = 8;
 
-/** Pictures [B, 3, 16, 16] -> image_embeds [B, 128] of length 1. Positions are kept to the end, as relations need them. */
+/** Pictures [B, 3, 16, 16] -> image_embeds [B, 128] of length 1. Positions stay until the end, as relations need them. */
 export function imageEncoder(layer: LayerContext, pixelValues: Expression): Expression {
-  const { g } = layer;
-  return g.scoped('vision_model', () => {
-    let h = conv2d(layer, 'conv_in', pixelValues, CHANNELS[0]);
-    CHANNELS.forEach((channels, level) => {
-      if (level > 0) h = conv2d(layer, `blocks.${level}/downsample`, h, channels, { stride: 2 });
-      const inner = conv2d(
-        layer,
-        `blocks.${level}/conv1`,
-        groupNorm(layer, `blocks.${level}/norm1`, h, NUM_GROUPS).silu(),
-        channels,
-      );
-      h = h.add(
-        conv2d(
-          layer,
-          `blocks.${level}/conv2`,
-          groupNorm(layer, `blocks.${level}/norm2`, inner, NUM_GROUPS).silu(),
-          channels,
-          { gain: 0.3 },
-        ),
-      );
-    });
-    const [, channels = 1, height = 1, width = 1] = h.shape;
-    const features = groupNorm(layer, 'norm_out', h, NUM_GROUPS).silu();
-    const flat = features.reshape([-1, channels * height * width]);
-    const hidden = linear(layer, 'hidden', flat, 2 * EMBEDDING_SIZE).silu();
-    return unitLength(linear(layer, 'visual_projection', hidden, EMBEDDING_SIZE));
+  return layer.g.scoped('vision_model', () => {
+    const normed = (scope: string, x: Expression) =>
+      groupNorm(layer, scope, x, { numGroups: NUM_GROUPS }).silu();
+    let h = conv2d(layer, 'conv_in', pixelValues, { channels: CHANNELS[0] });
+    for (const [level, channels] of CHANNELS.entries()) {
+      const scope = `blocks.${level}`;
+      if (level > 0) h = conv2d(layer, `${scope}/downsample`, h, { channels, stride: 2 });
+      const inner = conv2d(layer, `${scope}/conv1`, normed(`${scope}/norm1`, h), { channels });
+      h = h.add(conv2d(layer, `${scope}/conv2`, normed(`${scope}/norm2`, inner), { channels, gain: 0.3 }));
+    }
+    const flat = normed('norm_out', h).reshape([-1, elementCount(h.shape.slice(1))]);
+    return embed(layer, 'visual_projection', flat);
   });
 }
 
 /** Prompt [B, tokens] -> text_embeds [B, 128] of length 1: the mean over tokens, projected. */
 export function promptEncoder(layer: LayerContext, tokenizer: Tokenizer, inputIds: Expression): Expression {
-  const { g } = layer;
   const hidden = textEncoder(layer, 'text_model', textEncoderConfig(tokenizer), inputIds);
   const pooled = hidden.reduceMean([1], false);
-  return g.scoped('text_head', () =>
-    unitLength(
-      linear(
-        layer,
-        'text_projection',
-        linear(layer, 'hidden', pooled, 2 * EMBEDDING_SIZE).silu(),
-        EMBEDDING_SIZE,
-      ),
-    ),
-  );
+  return layer.g.scoped('text_head', () => embed(layer, 'text_projection', pooled));
 }
 
-/** x / |x| over the last axis. */
-function unitLength(x: Expression): Expression {
-  const squares = x.mul(x).reduceSum([-1]);
-  return x.div(squares.add(1e-8).sqrt());
+/** A hidden layer and a projection y, as y / |y|. */
+function embed(layer: LayerContext, projection: string, x: Expression): Expression {
+  const hidden = linear(layer, 'hidden', x, { features: 2 * EMBEDDING_SIZE }).silu();
+  const y = linear(layer, projection, hidden, { features: EMBEDDING_SIZE });
+  return y.div(y.mul(y).reduceSum([-1]).add(1e-8).sqrt());
 }

@@ -1,34 +1,32 @@
 /**
- * @file A small text-conditional UNet of the Stable Diffusion family: residual blocks with a time embedding, transformer
- * blocks with self- and cross-attention, skip connections. Node and weight names are those of diffusers' UNet2DConditionModel.
+ * @file The UNet of the shapes model: a small relative of diffusers' UNet2DConditionModel, with its names of nodes and
+ * weights. Each resolution has one residual block, and one skip connection.
  */
 
-import { upsampleNearest } from '../../graph/ops/convolution.js';
+import { at } from '../../../at.js';
 import { concat, type Expression } from '../../graph/ops/expression.js';
+import { downsample, residualBlock, timeMlp, upsample } from '../../networks/blocks.js';
 import type { LayerContext } from '../../networks/layers.js';
-import {
-  attention,
-  conv2d,
-  feedForward,
-  groupNorm,
-  layerNorm,
-  linear,
-  timestepEmbedding,
-} from '../../networks/layers.js';
+import { conv2d, feedForward, groupNorm, NORM_EPSILON, timestepEmbedding } from '../../networks/layers.js';
+import { transformer2d } from '../../networks/transformer-2d.js';
 
-export interface UNetConfig {
-  readonly inChannels: number;
-  /** Channels at every resolution, finest first; each is half as fine as the one before. */
-  readonly blockOutChannels: readonly number[];
-  /** At which resolutions residual blocks are followed by attention. */
-  readonly attentionBlocks: readonly boolean[];
+export interface SmallUnetConfig {
+  readonly channels: number;
+  /** Finest resolution first; each is half as fine as the one before. */
+  readonly levels: readonly SmallUnetLevel[];
   readonly attentionHeadSize: number;
   readonly normNumGroups: number;
   readonly timeEmbedSize: number;
   readonly feedForwardMultiple: number;
 }
 
-export interface UNetInputs {
+interface SmallUnetLevel {
+  readonly channels: number;
+  /** Whether attention follows the residual blocks. */
+  readonly attends: boolean;
+}
+
+interface SmallUnetInputs {
   /** [B, C, H, W] float32. */
   readonly sample: Expression;
   /** [B], training timesteps. */
@@ -37,110 +35,57 @@ export interface UNetInputs {
   readonly encoderHiddenStates: Expression;
 }
 
-/** Appends the network; returns its output [B, C, H, W], read by the scheduler's prediction type. */
-export function unet(
+/** Scale of the first weights of what is added to a block's input. */
+const RESIDUAL_GAIN = 0.3;
+
+/** Appends the network; returns its output [B, C, H, W], which means what the scheduler's prediction type says. */
+export function smallUnet(
   layer: LayerContext,
-  config: UNetConfig,
-  { sample, timestep, encoderHiddenStates }: UNetInputs,
+  config: SmallUnetConfig,
+  { sample, timestep, encoderHiddenStates: context }: SmallUnetInputs,
 ): Expression {
-  const { g } = layer;
-  const { blockOutChannels, attentionBlocks } = config;
-  const lastBlock = blockOutChannels.length - 1;
-  const time = timeEmbedding(layer, config, timestep).silu();
-  const block = (scope: string, x: Expression, channels: number, withAttention: boolean, index: number) => {
-    const mixed = residualBlock(layer, `${scope}/resnets.${index}`, x, time, channels, config);
-    return withAttention
-      ? transformer(layer, `${scope}/attentions.${index}`, mixed, encoderHiddenStates, config)
-      : mixed;
+  const { levels, timeEmbedSize, attentionHeadSize: headSize, normNumGroups: numGroups } = config;
+  const waves = timestepEmbedding(timestep, timeEmbedSize / 2);
+  const time = timeMlp(layer, 'time_embedding', waves, timeEmbedSize).silu();
+  const gain = RESIDUAL_GAIN;
+
+  const residual = (scope: string, x: Expression, channels: number) =>
+    residualBlock(layer, scope, x, { channels, numGroups, time, gain });
+  const attend = (scope: string, x: Expression) =>
+    transformer2d(layer, scope, x, {
+      context,
+      headSize,
+      numLayers: 1,
+      numGroups,
+      epsilon: NORM_EPSILON,
+      useLinearProjection: true,
+      gain,
+      feedForward: (block, name, h) => feedForward(block, name, h, config.feedForwardMultiple),
+    });
+  const block = (scope: string, x: Expression, { channels, attends }: SmallUnetLevel) => {
+    const h = residual(`${scope}/resnets.0`, x, channels);
+    return attends ? attend(`${scope}/attentions.0`, h) : h;
   };
 
-  let x = conv2d(layer, 'conv_in', sample, blockOutChannels[0] ?? 1);
+  let x = conv2d(layer, 'conv_in', sample, { channels: at(levels, 0).channels });
   const skips: Expression[] = [];
-  blockOutChannels.forEach((channels, level) => {
-    x = block(`down_blocks.${level}`, x, channels, attentionBlocks[level] ?? false, 0);
+  for (const [index, level] of levels.entries()) {
+    x = block(`down_blocks.${index}`, x, level);
     skips.push(x);
-    if (level < lastBlock)
-      x = conv2d(layer, `down_blocks.${level}/downsamplers.0/conv`, x, channels, { stride: 2 });
-  });
+    if (index < levels.length - 1) x = downsample(layer, `down_blocks.${index}`, x);
+  }
 
-  const deepest = blockOutChannels[lastBlock] ?? 1;
-  x = block('mid_block', x, deepest, true, 0);
-  x = residualBlock(layer, 'mid_block/resnets.1', x, time, deepest, config);
+  const { channels: deepest } = at(levels, -1);
+  x = block('mid_block', x, { channels: deepest, attends: true });
+  x = residual('mid_block/resnets.1', x, deepest);
 
-  blockOutChannels.toReversed().forEach((channels, index) => {
-    const level = lastBlock - index;
-    x = concat([x, skips[level] as Expression], 1);
-    x = block(`up_blocks.${index}`, x, channels, attentionBlocks[level] ?? false, 0);
-    if (level > 0) {
-      x = g.scoped(`up_blocks.${index}/upsamplers.0`, () => upsampleNearest(x, 2));
-      x = conv2d(layer, `up_blocks.${index}/upsamplers.0/conv`, x, blockOutChannels[level - 1] ?? 1);
-    }
-  });
+  for (const [index, level] of levels.toReversed().entries()) {
+    x = concat([x, at(skips, -1 - index)], 1);
+    x = block(`up_blocks.${index}`, x, level);
+    const finer = levels[levels.length - 2 - index];
+    if (finer) x = upsample(layer, `up_blocks.${index}`, x, finer.channels);
+  }
 
-  x = groupNorm(layer, 'conv_norm_out', x, config.normNumGroups).silu();
-  return conv2d(layer, 'conv_out', x, config.inChannels, { gain: 0.1 });
-}
-
-function timeEmbedding(layer: LayerContext, { timeEmbedSize }: UNetConfig, timestep: Expression): Expression {
-  const { g } = layer;
-  const waves = timestepEmbedding(timestep, timeEmbedSize / 2);
-  return g.scoped('time_embedding', () =>
-    linear(layer, 'linear_2', linear(layer, 'linear_1', waves, timeEmbedSize).silu(), timeEmbedSize),
-  );
-}
-
-/** x + conv(silu(norm(conv(silu(norm x)) + time))), with a 1x1 convolution on the way around where channels change. */
-function residualBlock(
-  layer: LayerContext,
-  scope: string,
-  x: Expression,
-  time: Expression,
-  channels: number,
-  { normNumGroups }: UNetConfig,
-): Expression {
-  const { g } = layer;
-  return g.scoped(scope, () => {
-    let h = conv2d(layer, 'conv1', groupNorm(layer, 'norm1', x, normNumGroups).silu(), channels);
-    h = h.add(linear(layer, 'time_emb_proj', time, channels).reshape([0, channels, 1, 1]));
-    h = conv2d(layer, 'conv2', groupNorm(layer, 'norm2', h, normNumGroups).silu(), channels, {
-      gain: 0.3,
-    });
-    return (x.shape[1] === channels ? x : conv2d(layer, 'conv_shortcut', x, channels, { kernel: 1 })).add(h);
-  });
-}
-
-/** Positions become tokens: self-attention, cross-attention to the prompt, feed-forward; added to x. */
-function transformer(
-  layer: LayerContext,
-  scope: string,
-  x: Expression,
-  encoderHiddenStates: Expression,
-  config: UNetConfig,
-): Expression {
-  const { g } = layer;
-  const [, channels = 1, height = 1, width = 1] = x.shape;
-  return g.scoped(scope, () => {
-    const tokens = groupNorm(layer, 'norm', x, config.normNumGroups)
-      .reshape([0, channels, -1])
-      .transpose([0, 2, 1]);
-    let h = linear(layer, 'proj_in', tokens, channels);
-    h = g.scoped('transformer_blocks.0', () => {
-      const normed = layerNorm(layer, 'norm1', h);
-      let mixed = h.add(attention(layer, 'attn1', normed, normed, config.attentionHeadSize));
-      mixed = mixed.add(
-        attention(
-          layer,
-          'attn2',
-          layerNorm(layer, 'norm2', mixed),
-          encoderHiddenStates,
-          config.attentionHeadSize,
-        ),
-      );
-      return mixed.add(
-        feedForward(layer, 'ff', layerNorm(layer, 'norm3', mixed), config.feedForwardMultiple),
-      );
-    });
-    h = linear(layer, 'proj_out', h, channels, { gain: 0.3 });
-    return x.add(h.transpose([0, 2, 1]).reshape([0, channels, height, width]));
-  });
+  x = groupNorm(layer, 'conv_norm_out', x, { numGroups }).silu();
+  return conv2d(layer, 'conv_out', x, { channels: config.channels, gain: 0.1 });
 }

@@ -35,7 +35,7 @@ export function textEncoder(
     for (let index = 0; index < config.numHiddenLayers; index++) {
       h = g.scoped(`encoder/layers.${index}`, () => {
         const normed = layerNorm(layer, 'layer_norm1', h);
-        const mixed = h.add(attention(layer, 'self_attn', normed, normed, config.attentionHeadSize));
+        const mixed = h.add(attention(layer, 'self_attn', normed, { headSize: config.attentionHeadSize }));
         return mixed.add(feedForward(layer, 'mlp', layerNorm(layer, 'layer_norm2', mixed), 2));
       });
     }

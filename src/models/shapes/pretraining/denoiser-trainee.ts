@@ -6,8 +6,8 @@ import type { Trainee } from '../../pretraining/trainee.js';
 import { trainingGraph } from '../../pretraining/trainee.js';
 import { counterRandom } from '../../random/counter-random.js';
 import { elementCount, float32, int64 } from '../../tensor.js';
-import { IMAGE_SHAPE, SCHEDULER, textEncoderConfig, UNET } from '../networks/network-sizes.js';
-import { unet } from '../networks/small-unet.js';
+import { IMAGE_SHAPE, SCHEDULER, SMALL_UNET, textEncoderConfig } from '../networks/network-sizes.js';
+import { smallUnet } from '../networks/small-unet.js';
 import { textEncoder } from '../networks/text-encoder.js';
 import { drawBatch } from './shapes-dataset.js';
 
@@ -40,7 +40,7 @@ export function denoiserTrainee(tokenizer: Tokenizer, options: DenoiserTraineeOp
       textEncoderConfig(tokenizer),
       inputIds,
     );
-    const residual = unet(layer, UNET, { sample, timestep, encoderHiddenStates }).sub(noise);
+    const residual = smallUnet(layer, SMALL_UNET, { sample, timestep, encoderHiddenStates }).sub(noise);
     return residual.mul(residual).meanAll();
   });
 

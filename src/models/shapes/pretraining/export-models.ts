@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../../files/atomic.js';
 import { encodeGraph } from '../../graph/onnx/encode.js';
 import { GraphBuilder } from '../../graph/ops/builder.js';
 import type { Expression } from '../../graph/ops/expression.js';
-import { UNET as UNET_FAMILY } from '../../networks/denoiser-family.js';
+import { UNET } from '../../networks/denoiser-family.js';
 import type { WeightSource } from '../../networks/weights.js';
 import { constantWeights } from '../../networks/weights.js';
 import { writePipelineConfigs } from '../../pipeline/pipeline-configs.js';
@@ -15,12 +15,12 @@ import {
   IMAGE_CHANNELS,
   IMAGE_SHAPE,
   SCHEDULER,
+  SMALL_UNET,
   TEXT_HIDDEN_SIZE,
   textEncoderConfig,
-  UNET,
 } from '../networks/network-sizes.js';
 import { imageEncoder, promptEncoder } from '../networks/reward-network.js';
-import { unet } from '../networks/small-unet.js';
+import { smallUnet } from '../networks/small-unet.js';
 import { textEncoder } from '../networks/text-encoder.js';
 import { TEXT_ENCODER_SCOPE } from './denoiser-trainee.js';
 
@@ -47,7 +47,12 @@ export async function exportDenoiser(folder: string, tokenizer: Tokenizer, weigh
     const sample = g.input('sample', 'float32', [1, ...IMAGE_SHAPE]);
     const timestep = g.input('timestep', 'int64', [1]);
     const encoderHiddenStates = g.input('encoder_hidden_states', 'float32', [1, tokens, TEXT_HIDDEN_SIZE]);
-    return [['out_sample', unet({ g, weights: source }, UNET, { sample, timestep, encoderHiddenStates })]];
+    return [
+      [
+        'out_sample',
+        smallUnet({ g, weights: source }, SMALL_UNET, { sample, timestep, encoderHiddenStates }),
+      ],
+    ];
   });
   const text = modelBytes(weights, (g, source) => {
     const inputIds = g.input('input_ids', 'int64', [1, tokens]);
@@ -58,7 +63,7 @@ export async function exportDenoiser(folder: string, tokenizer: Tokenizer, weigh
       ],
     ];
   });
-  await writeFileAtomic(join(folder, UNET_FAMILY.component, 'model.onnx'), denoiser);
+  await writeFileAtomic(join(folder, UNET.component, 'model.onnx'), denoiser);
   await writeFileAtomic(join(folder, 'text_encoder', 'model.onnx'), text);
   const [height, width] = [IMAGE_SHAPE[1], IMAGE_SHAPE[2]];
   await writePipelineConfigs(folder, {

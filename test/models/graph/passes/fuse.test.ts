@@ -104,7 +104,10 @@ describe('fuseForInference', () => {
   it('should fuse self- and cross-attention', async () => {
     const graph = graphOf((g, x, context) => {
       const layer = { g, weights: randomWeights(g, 7) };
-      return attention(layer, 'attn2', attention(layer, 'attn1', x, x, 8), context, 4);
+      return attention(layer, 'attn2', attention(layer, 'attn1', x, { headSize: 8 }), {
+        context,
+        headSize: 4,
+      });
     });
     const fused = fuseForInference(graph);
     expect(countOps(fused)).toMatchObject({ MultiHeadAttention: 2 });
@@ -113,7 +116,7 @@ describe('fuseForInference', () => {
 
   it('should leave attention with a mask alone', async () => {
     const graph = graphOf((g, x, context, mask) =>
-      attention({ g, weights: randomWeights(g, 7) }, 'attn', x, context, 8, { mask }),
+      attention({ g, weights: randomWeights(g, 7) }, 'attn', x, { context, headSize: 8, mask }),
     );
     const fused = fuseForInference(graph);
     expect(countOps(fused)).toEqual(countOps(graph));
