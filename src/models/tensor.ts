@@ -51,6 +51,13 @@ export function float32(data: Float32Array | readonly number[], shape: readonly 
   return { type: 'float32', shape, data: values };
 }
 
+/** Returns a float32 tensor of one number. */
+export const filled = (value: number, shape: readonly number[]): Tensor<'float32'> => ({
+  type: 'float32',
+  shape,
+  data: new Float32Array(elementCount(shape)).fill(value),
+});
+
 /** Returns an int64 tensor of integers. */
 export function int64(data: readonly number[], shape: readonly number[] = [data.length]): Tensor<'int64'> {
   requireLength(data.length, shape);

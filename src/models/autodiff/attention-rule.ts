@@ -9,29 +9,29 @@ import { rule } from './rule.js';
  * y = p v with p = softmax(s), s = q kᵀ. With D = Σ dy y along a row, which is Σ p dp (Dao et al. 2022, "FlashAttention",
  * appendix B): ds = p (dy vᵀ - D), dq = ds k, dk = dsᵀ q, dv = pᵀ dy.
  *
- * p is made again for some rows at a time, and the rows after wait for everything of those before, so that no two pieces are
+ * p is made again for a piece of the rows at a time. Each piece waits for everything of the piece before, so that no two are
  * in memory at once. Sums over all rows are kept transposed: then small matrices are transposed, and never p or ds.
  */
-export const attentionRule = rule(({ node, x: [query, keys, value], y: [y], dy }) => {
-  if (!query || !keys || !value || !y) return [];
-  const [k, valueT] = [keys.matrixTranspose(), value.matrixTranspose()];
-  const rowSums = dy.mul(y).reduceSum([-1]);
-  const queryGradients: Expression[] = [];
-  let sums: { keys: Expression; value: Expression } | undefined;
-  for (const piece of piecesOf(node)) {
-    const last = queryGradients.at(-1);
-    const arrived = sums && last && hasArrived(last, sums.keys, sums.value);
-    const due = (rows: Expression) => (arrived ? after(arrived, rows) : rows);
-    const [q, dyRows] = [due(rowsOf(query, piece)), due(rowsOf(dy, piece))];
-    const p = q.matMul(keys).softmax(-1);
-    const centered = dyRows.matMul(valueT).sub(rowsOf(rowSums, piece));
-    const ds = p.mul(centered);
-    queryGradients.push(ds.matMul(k));
-    const ofPiece = {
-      keys: q.matrixTranspose().matMul(ds),
-      value: dyRows.matrixTranspose().matMul(p),
-    };
-    sums = sums ? { keys: sums.keys.add(ofPiece.keys), value: sums.value.add(ofPiece.value) } : ofPiece;
-  }
-  return [concat(queryGradients, query.shape.length - 2), sums?.keys, sums?.value.matrixTranspose()];
-});
+export const attentionRule = rule<readonly [q: Expression, kT: Expression, v: Expression]>(
+  ({ node, inputs: [q, kT, v], y, dy }) => {
+    const [k, vT] = [kT.matrixTranspose(), v.matrixTranspose()];
+    const rowSums = dy.mul(y).reduceSum([-1]);
+    const dqs: Expression[] = [];
+    let sums: { dkT: Expression; dvT: Expression } | undefined;
+    for (const piece of piecesOf(node)) {
+      const last = dqs.at(-1);
+      const arrived = sums && last && hasArrived(last, sums.dkT, sums.dvT);
+      const due = (rows: Expression) => (arrived ? after(arrived, rows) : rows);
+      const [qRows, dyRows] = [due(rowsOf(q, piece)), due(rowsOf(dy, piece))];
+      const p = qRows.matMul(kT).softmax(-1);
+      const ds = p.mul(dyRows.matMul(vT).sub(rowsOf(rowSums, piece)));
+      dqs.push(ds.matMul(k));
+      const dkT = qRows.matrixTranspose().matMul(ds);
+      const dvT = dyRows.matrixTranspose().matMul(p);
+      sums = sums ? { dkT: sums.dkT.add(dkT), dvT: sums.dvT.add(dvT) } : { dkT, dvT };
+    }
+    if (!sums) return [];
+    const { dkT, dvT } = sums;
+    return [() => concat(dqs, q.shape.length - 2), () => dkT, () => dvT.matrixTranspose()];
+  },
+);

@@ -3,6 +3,7 @@
  * only nodes on a path to a requested parameter, sums where a value is used twice, undoes broadcasting, and checks.
  */
 
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import type { Node, Value } from '../graph/graph.js';
 import { formatShape } from '../graph/graph.js';
@@ -10,11 +11,18 @@ import { isOpName } from '../graph/op-names.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { isAttention } from '../graph/passes/attention.js';
-import { float32 } from '../tensor.js';
+import { filled } from '../tensor.js';
 import { attentionRule } from './attention-rule.js';
 import { GRADIENT_RULES } from './gradient-rules.js';
 import { recomputation, type SegmentOf } from './recomputation.js';
 import type { GradientRule } from './rule.js';
+
+export interface GradientOptions {
+  /** The parts of the forward pass that are computed again rather than kept; default none. */
+  readonly segmentOf?: SegmentOf | undefined;
+  /** dL/dL, a float32 scalar by which all derivatives are multiplied; default 1. */
+  readonly seed?: Expression | undefined;
+}
 
 /**
  * Appends the backward pass of `loss` to the graph and returns dL/dp for every parameter, in order.
@@ -22,70 +30,60 @@ import type { GradientRule } from './rule.js';
  * Frozen weights never get gradients: only nodes that lie both under the loss and above a parameter are visited, and rules
  * are asked only for the inputs that lie there. A parameter that the loss does not depend on gets zeros.
  *
- * @param segmentOf which parts of the forward pass are computed again rather than kept; default none.
- * @param seed dL/dL, a float32 scalar by which all derivatives are multiplied; default 1.
- * @throws TRIB_GRAPH when the loss is not a float scalar; TRIB_NO_GRADIENT when an operator on the path has no rule.
+ * Errors: TRIB_GRAPH if the loss is not a float32 scalar; TRIB_NO_GRADIENT if an operator on the path has no rule.
  */
 export function gradients(
   g: GraphBuilder,
   loss: Value,
   parameters: readonly Value[],
-  segmentOf: SegmentOf = () => undefined,
-  seed: Expression = g.scalar(1),
+  { segmentOf = () => undefined, seed = g.scalar(1) }: GradientOptions = {},
 ): Expression[] {
-  if (loss.shape.length !== 0 || loss.type !== 'float32') {
-    throw new TributaryError(
-      'TRIB_GRAPH',
-      `loss "${loss.name}": expected a float32 scalar, got ${loss.type} ${formatShape(loss.shape)}. Reduce it with meanAll or sumAll.`,
-    );
-  }
+  requireScalar(loss);
   const forward = [...g.nodes];
   const dependent = dependentValues(forward, parameters, g.barriers);
-  const upstream = new Map<string, Expression>();
-  if (dependent.has(loss.name)) upstream.set(loss.name, seed);
+  /** dL/dv by the name of v, as far as it is summed up. */
+  const known = new Map<string, Expression>();
+  if (dependent.has(loss.name)) known.set(loss.name, seed);
   const nodeForGradient = recomputation(g, forward, segmentOf);
 
   for (const node of forward.toReversed()) {
-    const upstreams = node.outputs.map((output) => upstream.get(output.name));
-    if (upstreams.every((value) => value === undefined)) continue;
-    if (!node.inputs.some((input) => input !== undefined && dependent.has(input.name))) continue;
+    const outputGradients = node.outputs.map(({ name }) => known.get(name));
+    const dy = outputGradients.find((gradient) => gradient !== undefined);
+    const wanted = node.inputs.map((input) => (input && dependent.has(input.name) ? input : undefined));
+    if (dy === undefined || wanted.every((input) => input === undefined)) continue;
     const rule = ruleOf(node, loss, parameters);
-    if (rule.kind !== 'derivative') continue;
-    const wants = (index: number) => {
-      const input = node.inputs[index];
-      return input !== undefined && dependent.has(input.name);
-    };
-    const dy = (upstreams[0] ?? upstreams.find((value) => value)) as Expression;
+    if (rule.kind === 'zero') continue;
     g.derived(node, () => {
       const { inputs, outputs } = nodeForGradient(node, dy);
-      const x = inputs.map((input) => input && g.expression(input)) as Expression[];
-      const y = outputs.map((output) => g.expression(output));
-      const derivatives = g.scoped(`gradient${node.name}`, () =>
-        rule.derivative({
-          g,
-          node,
-          x,
-          y,
-          upstreams,
-          dy,
-          wants,
-        }),
-      );
-      node.inputs.forEach((input, index) => {
-        if (input === undefined || !dependent.has(input.name)) return;
-        const derivative = derivatives[index] ?? noDerivative(node, index);
-        const fitted = unbroadcast(derivative, input);
-        const known = upstream.get(input.name);
-        upstream.set(input.name, known ? known.add(fitted) : fitted);
+      const context = {
+        g,
+        node,
+        inputs: inputs.map((input) => input && g.expression(input)),
+        y: g.expression(at(outputs, 0)),
+        outputs: outputs.map((output) => g.expression(output)),
+        dy,
+        outputGradients,
+      };
+      const inputGradients = g.scoped(`gradient${node.name}`, () => {
+        const emitters = rule.derivative(context);
+        return wanted.map((input, index) => input && (emitters[index] ?? noDerivative(node, index))());
       });
+      for (const [index, input] of wanted.entries()) {
+        const gradient = inputGradients[index];
+        if (!input || !gradient) continue;
+        const fitted = unbroadcast(gradient, input);
+        known.set(input.name, known.get(input.name)?.add(fitted) ?? fitted);
+      }
     });
   }
-  return parameters.map(
-    (parameter) =>
-      upstream.get(parameter.name) ??
-      g.constant(
-        float32(new Float32Array(parameter.shape.reduce((n, size) => n * size, 1)), parameter.shape),
-      ),
+  return parameters.map(({ name, shape }) => known.get(name) ?? g.constant(filled(0, shape)));
+}
+
+function requireScalar(loss: Value): void {
+  if (loss.shape.length === 0 && loss.type === 'float32') return;
+  throw new TributaryError(
+    'TRIB_GRAPH',
+    `loss "${loss.name}": expected a float32 scalar, got ${loss.type} ${formatShape(loss.shape)}. Reduce it with meanAll or sumAll.`,
   );
 }
 
@@ -111,12 +109,11 @@ function dependentValues(
 function ruleOf(node: Node, loss: Value, parameters: readonly Value[]): GradientRule {
   if (isAttention(node)) return attentionRule;
   const rule = node.domain === '' && isOpName(node.op) ? GRADIENT_RULES[node.op] : undefined;
-  if (rule !== undefined && rule.kind !== 'none') return rule;
-  const why = rule?.kind === 'none' ? ` (${rule.reason})` : '';
+  if (rule !== undefined) return rule;
   const operator = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
   throw new TributaryError(
     'TRIB_NO_GRADIENT',
-    `${operator} "${node.name}": expected an operator with a gradient rule on the path from "${loss.name}" to "${parameters[0]?.name}"${parameters.length > 1 ? ` and ${parameters.length - 1} more` : ''}, got ${operator}${why}. Export the model with other operators, or add a row to gradient-rules.ts.`,
+    `${operator} "${node.name}": expected an operator with a gradient rule on the path from "${loss.name}" to "${parameters[0]?.name}"${parameters.length > 1 ? ` and ${parameters.length - 1} more` : ''}, got ${operator}. Export the model with other operators, or add a row to gradient-rules.ts.`,
   );
 }
 

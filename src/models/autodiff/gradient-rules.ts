@@ -1,10 +1,10 @@
 /**
- * @file The table of gradient rules: total over the operators, so that a new operator without a row does not compile.
- * A rule emits graph nodes, so the backward pass is an ONNX graph like any other. Identities stand above the rows; `dy` is
- * dL/dy. Conventions at ties and edges are those of PyTorch unless a row says otherwise.
+ * @file The table of gradient rules: total over the operators, so that a new operator without a row does not compile. Above
+ * each row stands the identity that it emits, with d? for dL/d?. Rules emit graph nodes, so the backward pass is an ONNX
+ * graph like any other. At ties and edges they follow PyTorch.
  */
 
-import { floatAttribute } from '../graph/graph.js';
+import { floatAttribute, intAttribute } from '../graph/graph.js';
 import type { OpName } from '../graph/op-names.js';
 import {
   averagePoolRule,
@@ -17,11 +17,9 @@ import { geluRule } from './gelu-rule.js';
 import { gemmRule, matMulRule } from './linear-rules.js';
 import {
   concatRule,
-  expandRule,
   gatherElementsRule,
   gatherRule,
   padRule,
-  reshapeLikeRule,
   scatterNdRule,
   sliceRule,
   splitRule,
@@ -33,155 +31,160 @@ import {
   instanceNormalizationRule,
   layerNormalizationRule,
 } from './normalization-rules.js';
-import {
-  cumSumRule,
-  extremeReductionRule,
-  logSoftmaxRule,
-  reduceMeanRule,
-  reduceSumRule,
-  reduceSumSquareRule,
-  softmaxRule,
-} from './reduction-rules.js';
+import { cumSumRule, keepAxes, reduceExtremeRule, reduceMeanRule } from './reduction-rules.js';
 import { resizeRule } from './resize-rule.js';
 import type { GradientRule } from './rule.js';
 import { binary, rule, unary, zero } from './rule.js';
 import { clipRule, extremeRule, whereRule } from './selection-rules.js';
 
 export const GRADIENT_RULES: Readonly<Record<OpName, GradientRule>> = {
-  // y = |x|: dx = dy · sign x; 0 at 0
-  Abs: unary(({ g, dy, x0 }) => {
-    const zero = g.scalar(0);
-    const positive = x0.greater(zero).where(dy, zero);
-    return positive.sub(x0.less(zero).where(dy, zero));
-  }),
-  // y = cast x: dx = dy cast back; nothing flows through integers
-  Cast: rule(({ dy, x: [x] }) => [x?.type.startsWith('float') ? dy.cast(x.type) : undefined]),
+  // y = |x|: dx = dy sign x, which is 0 at 0
+  Abs: unary(({ dy, x }) => x.greater(0).where(dy, 0).sub(x.less(0).where(dy, 0))),
+  // y = x in another type: dx = dy in the type of x; nothing flows through integers
+  Cast: rule(({ dy, inputs: [x] }) => [x?.type.startsWith('float') ? () => dy.cast(x.type) : undefined]),
   Ceil: zero('piecewise constant'),
-  // y = x inside [low, high]: dx = dy there (both bounds included), else 0
+  // y = clip(x, low, high): dx = dy where low <= x <= high, else 0
   Clip: clipRule,
-  // d cos x = -sin x dx
-  Cos: unary(({ dy, x0 }) => dy.mul(x0.sin()).neg()),
-  // y = x, or a (e^x - 1) below 0: dx = dy, or dy (y + a)
-  Elu: unary(({ dy, x0, y0, node }) => {
-    const slope = y0.add(floatAttribute(node, 'alpha', 1));
-    return dy.mul(x0.greater(0).where(1, slope));
+  // y = cos x: dx = -dy sin x
+  Cos: unary(({ dy, x }) => dy.mul(x.sin()).neg()),
+  // y = x, below 0 α (e^x - 1): dx = dy, below 0 dy (y + α)
+  Elu: unary(({ dy, x, y, node }) => {
+    const slope = y.add(floatAttribute(node, 'alpha', 1));
+    return dy.mul(x.greater(0).where(1, slope));
   }),
-  // d erf x = 2 / sqrt(pi) · e^(-x²) dx
-  Erf: unary(({ dy, x0 }) => dy.mul(2 / Math.sqrt(Math.PI)).mul(x0.mul(x0).neg().exp())),
-  // y = e^x: dx = dy · y
-  Exp: unary(({ dy, y0 }) => dy.mul(y0)),
+  // y = erf x: dx = dy 2/√π e^(-x²)
+  Erf: unary(({ dy, x }) => dy.mul(2 / Math.sqrt(Math.PI)).mul(x.mul(x).neg().exp())),
+  // y = e^x: dx = dy y
+  Exp: unary(({ dy, y }) => dy.mul(y)),
   Floor: zero('piecewise constant'),
-  // y = x Φ(x): dx = dy (Φ(x) + x Φ'(x)), Φ exact or by tanh, as the node says
+  // y = x Φ(x): dx = dy (Φ(x) + x Φ'(x))
   Gelu: geluRule,
-  // y = clip(a x + b, 0, 1): dx = a dy strictly inside, else 0
-  HardSigmoid: unary(({ dy, y0, node }) => {
-    const inside = y0.greater(0).and(y0.less(1));
+  // y = clip(α x + β, 0, 1): dx = α dy where 0 < y < 1, else 0
+  HardSigmoid: unary(({ dy, y, node }) => {
+    const inside = y.greater(0).and(y.less(1));
     return inside.where(dy.mul(floatAttribute(node, 'alpha', 0.2)), 0);
   }),
   // y = x: dx = dy
   Identity: unary(({ dy }) => dy),
-  // y = x, or a x below 0: dx = dy, or a dy (a dy at 0, as PyTorch)
-  LeakyRelu: unary(({ g, dy, x0, node }) => {
+  // y = x, below 0 α x: dx = dy, at 0 and below α dy
+  LeakyRelu: unary(({ g, dy, x, node }) => {
     const slope = g.scalar(floatAttribute(node, 'alpha', 0.01));
-    return dy.mul(x0.greater(0).where(1, slope));
+    return dy.mul(x.greater(0).where(1, slope));
   }),
   // y = ln x: dx = dy / x
-  Log: unary(({ dy, x0 }) => dy.div(x0)),
+  Log: unary(({ dy, x }) => dy.div(x)),
+  // y = -x: dx = -dy
   Neg: unary(({ dy }) => dy.neg()),
   Not: zero('logical'),
   // y = 1 / x: dx = -dy y²
-  Reciprocal: unary(({ dy, y0 }) => dy.mul(y0.mul(y0)).neg()),
-  // y = max(x, 0): dx = dy where x > 0; 0 at 0
-  Relu: unary(({ dy, x0 }) => x0.greater(0).where(dy, 0)),
+  Reciprocal: unary(({ dy, y }) => dy.mul(y.mul(y)).neg()),
+  // y = max(x, 0): dx = dy where x > 0, else 0
+  Relu: unary(({ dy, x }) => x.greater(0).where(dy, 0)),
   // y = σ(x): dx = dy (y - y²)
-  Sigmoid: unary(({ dy, y0 }) => dy.mul(y0.sub(y0.mul(y0)))),
-  // d sin x = cos x dx
-  Sin: unary(({ dy, x0 }) => dy.mul(x0.cos())),
+  Sigmoid: unary(({ dy, y }) => dy.mul(y.sub(y.mul(y)))),
+  // y = sin x: dx = dy cos x
+  Sin: unary(({ dy, x }) => dy.mul(x.cos())),
   // y = ln(1 + e^x): dx = dy σ(x)
-  Softplus: unary(({ dy, x0 }) => dy.mul(x0.sigmoid())),
-  // y = sqrt x: dx = dy / (2 y)
-  Sqrt: unary(({ dy, y0 }) => dy.mul(0.5).div(y0)),
-  // y = tanh x: dx = dy (1 - y²)
-  Tanh: unary(({ dy, y0 }) => dy.sub(dy.mul(y0.mul(y0)))),
+  Softplus: unary(({ dy, x }) => dy.mul(x.sigmoid())),
+  // y = √x: dx = dy / (2 y)
+  Sqrt: unary(({ dy, y }) => dy.mul(0.5).div(y)),
+  // y = tanh x: dx = dy - dy y²
+  Tanh: unary(({ dy, y }) => dy.sub(dy.mul(y.mul(y)))),
 
-  Add: binary(
-    ({ dy }) => dy,
-    ({ dy }) => dy,
-  ),
+  // y = a + b: da = dy, db = dy
+  Add: binary({ da: ({ dy }) => dy, db: ({ dy }) => dy }),
   And: zero('logical'),
   // y = a / b: da = dy / b, db = -dy y / b
-  Div: binary(
-    ({ dy }, _a, b) => dy.div(b),
-    ({ dy, y }, _a, b) =>
-      dy
-        .mul(y[0] ?? dy)
-        .div(b)
-        .neg(),
-  ),
+  Div: binary({ da: ({ dy, b }) => dy.div(b), db: ({ dy, y, b }) => dy.mul(y).div(b).neg() }),
   Equal: zero('logical'),
   Greater: zero('logical'),
   GreaterOrEqual: zero('logical'),
   Less: zero('logical'),
   LessOrEqual: zero('logical'),
-  // ties: shared equally, as PyTorch's amax does
+  // y = the largest or smallest of several: dy goes to those equal to y, in equal shares
   Max: extremeRule,
   Min: extremeRule,
   // y = a b: da = dy b, db = dy a
-  Mul: binary(
-    ({ dy }, _a, b) => dy.mul(b),
-    ({ dy }, a) => dy.mul(a),
-  ),
+  Mul: binary({ da: ({ dy, b }) => dy.mul(b), db: ({ dy, a }) => dy.mul(a) }),
   Or: zero('logical'),
-  // y = a^b: da = dy b a^(b-1), db = dy y ln a (for a > 0)
-  Pow: binary(
-    ({ dy }, a, b) => {
+  // y = a^b: da = dy b a^(b-1), db = dy y ln a
+  Pow: binary({
+    da: ({ dy, a, b }) => {
       const exponent = b.type === a.type ? b : b.cast(a.type);
       return dy.mul(exponent.mul(a.pow(exponent.sub(1))));
     },
-    ({ dy, y }, a) => dy.mul((y[0] ?? dy).mul(a.log())),
-  ),
-  Sub: binary(
-    ({ dy }) => dy,
-    ({ dy }) => dy.neg(),
-  ),
+    db: ({ dy, y, a }) => dy.mul(y.mul(a.log())),
+  }),
+  // y = a - b: da = dy, db = -dy
+  Sub: binary({ da: ({ dy }) => dy, db: ({ dy }) => dy.neg() }),
+  // y = a where c holds, else b: da = dy where c, else 0; db = 0 where c, else dy
   Where: whereRule,
 
   ArgMax: zero('an index'),
+  // y = running sums of x: dx = running sums of dy from the other end
   CumSum: cumSumRule,
-  LogSoftmax: logSoftmaxRule,
-  ReduceMax: extremeReductionRule,
+  // y = ln softmax x: dx = dy - e^y Σ dy
+  LogSoftmax: unary(({ dy, y, node }) => dy.sub(y.exp().mul(dy.reduceSum([intAttribute(node, 'axis', -1)])))),
+  // y = max x or min x: dy goes to the elements equal to y, in equal shares
+  ReduceMax: reduceExtremeRule,
+  ReduceMin: reduceExtremeRule,
+  // y = mean x: dx = dy / n, spread over the reduced axes
   ReduceMean: reduceMeanRule,
-  ReduceMin: extremeReductionRule,
-  ReduceSum: reduceSumRule,
-  ReduceSumSquare: reduceSumSquareRule,
-  Softmax: softmaxRule,
+  // y = Σ x: dx = dy, spread over the reduced axes
+  ReduceSum: unary((context) => keepAxes(context.dy, context).expand(context.x.shape)),
+  // y = Σ x²: dx = 2 x dy
+  ReduceSumSquare: unary((context) => context.x.mul(keepAxes(context.dy, context).mul(2))),
+  // y = softmax x: dx = y dy - y Σ y dy
+  Softmax: unary(({ dy, y, node }) => {
+    const weighted = dy.mul(y);
+    return weighted.sub(y.mul(weighted.reduceSum([intAttribute(node, 'axis', -1)])));
+  }),
 
+  // y = α A B + β C: dA = α dy Bᵀ, dB = α Aᵀ dy, dC = β dy
   Gemm: gemmRule,
+  // y = a b: da = dy bᵀ, db = aᵀ dy
   MatMul: matMulRule,
 
+  // y = the inputs side by side: each gets its stretch of dy
   Concat: concatRule,
-  Expand: expandRule,
-  Flatten: reshapeLikeRule,
+  // y = copies of x: dx = dy, which the driver sums over the copies
+  Expand: unary(({ dy }) => dy),
+  // y = x in another shape: dx = dy in the shape of x
+  Flatten: unary(({ dy, x }) => dy.reshape(x.shape)),
+  Reshape: unary(({ dy, x }) => dy.reshape(x.shape)),
+  Squeeze: unary(({ dy, x }) => dy.reshape(x.shape)),
+  Unsqueeze: unary(({ dy, x }) => dy.reshape(x.shape)),
+  // y = x at places: dx = dy, added up at those places
   Gather: gatherRule,
   GatherElements: gatherElementsRule,
+  // y = x among zeros: dx = dy, cut out again
   Pad: padRule,
-  Reshape: reshapeLikeRule,
+  // y = x with updates u added at places: dx = dy, du = dy at those places
   ScatterND: scatterNdRule,
+  // y = a part of x: dx = dy among zeros
   Slice: sliceRule,
+  // y₁, y₂, ... = parts of x: dx = dy₁, dy₂, ... side by side
   Split: splitRule,
-  Squeeze: reshapeLikeRule,
+  // y = x, repeated: dx = dy, summed over the repetitions
   Tile: tileRule,
+  // y = x with its axes in another order: dx = dy with its axes in theirs
   Transpose: transposeRule,
-  Unsqueeze: reshapeLikeRule,
 
+  // y = n s + b, n = (x - mean) / std: dx as in `normalization-rules.ts`, ds = Σ dy n, db = Σ dy
   GroupNormalization: groupNormalizationRule,
   InstanceNormalization: instanceNormalizationRule,
   LayerNormalization: layerNormalizationRule,
 
+  // y = x ⋆ k, with k constant: dx as that of Conv
   AveragePool: averagePoolRule,
+  // y = x ⋆ w + b: dx = dy convolved with w transposed, dw = x correlated with dy, db = Σ dy
   Conv: convRule,
+  // the transpose of Conv: dx = dy ⋆ w, dw = dy correlated with x, db = Σ dy
   ConvTranspose: convTransposeRule,
+  // y = x with its axes of blocks in another order: dx = dy with them in the old one
   DepthToSpace: depthToSpaceRule,
+  // y = the mean of x over all positions: dx = dy / n
   GlobalAveragePool: globalAveragePoolRule,
+  // y = blocks of copies of x: dx = dy, summed over each block
   Resize: resizeRule,
 };

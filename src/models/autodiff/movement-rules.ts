@@ -1,13 +1,39 @@
 /** @file Gradients of operators that move elements: the inverse movement, or a sum where one element went to many places. */
 
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
+import { positiveAxis } from '../graph/application.js';
 import type { Node } from '../graph/graph.js';
 import { intAttribute, intsAttribute, textAttribute } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import { concat, type Expression } from '../graph/ops/expression.js';
-import { elementCount, float32, int64, toIntegers } from '../tensor.js';
+import { elementCount, filled, int64, toIntegers } from '../tensor.js';
 import { rule, unary } from './rule.js';
 
+/** The axis that a node names, counted from the front. */
+const axisOf = (node: Node, { shape }: Expression) =>
+  positiveAxis(intAttribute(node, 'axis', 0), shape.length);
+
+const asInt64 = (indices: Expression) => (indices.type === 'int64' ? indices : indices.cast('int64'));
+
+export const transposeRule = unary(({ dy, x, node }) => {
+  const order = intsAttribute(node, 'perm') ?? [...x.shape.keys()].reverse();
+  return dy.transpose(order.map((_, axis) => order.indexOf(axis)));
+});
+
+export const concatRule = rule<readonly Expression[]>(({ dy, inputs, node }) => {
+  const axis = axisOf(node, dy);
+  const sizes = inputs.map(({ shape }) => at(shape, axis));
+  return dy.split(sizes, axis).map((part) => () => part);
+});
+
+/** Zeros stand for parts that the loss does not use. */
+export const splitRule = unary(({ g, outputGradients, outputs, y, node }) => {
+  const parts = outputs.map(({ shape }, index) => outputGradients[index] ?? g.constant(filled(0, shape)));
+  return concat(parts, axisOf(node, y));
+});
+
+/** The numbers of an input: axes, pads and the like. */
 function integers(g: GraphBuilder, node: Node, input: number): number[] | undefined {
   const value = node.inputs[input];
   if (value === undefined) return undefined;
@@ -19,175 +45,123 @@ function integers(g: GraphBuilder, node: Node, input: number): number[] | undefi
   );
 }
 
-const zeros = (g: GraphBuilder, shape: readonly number[]) =>
-  g.constant(float32(new Float32Array(elementCount(shape)), shape));
-const positive = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
-
-/** Reshape, Flatten, Squeeze, Unsqueeze: the input's shape again. */
-export const reshapeLikeRule = unary(({ dy, x0 }) => dy.reshape(x0.shape));
-
-/** The inverse permutation. */
-export const transposeRule = unary(({ dy, x0, node }) => {
-  const order = intsAttribute(node, 'perm') ?? x0.shape.map((_, axis) => x0.shape.length - 1 - axis);
-  return dy.transpose(order.map((_, axis) => order.indexOf(axis)));
-});
-
-/** Expand broadcasts; the driver sums it back. */
-export const expandRule = unary(({ dy }) => dy);
-
-/** Concat: every part takes its stretch of dy. */
-export const concatRule = rule(({ dy, x, node }) => {
-  const axis = positive(intAttribute(node, 'axis', 0), dy.shape.length);
-  return dy.split(
-    x.map((part) => part.shape[axis] ?? 0),
-    axis,
-  );
-});
-
-/** Split: the parts' gradients side by side, zeros for parts that the loss does not use. */
-export const splitRule = rule(({ g, upstreams, y, node }) => {
-  const axis = positive(intAttribute(node, 'axis', 0), y[0]?.shape.length ?? 1);
-  return [
-    concat(
-      y.map((part, index) => upstreams[index] ?? zeros(g, part.shape)),
-      axis,
-    ),
-  ];
-});
-
-/** Slice: dy among zeros. With steps of 1 a Pad; else dy goes to its places by ScatterND. */
-export const sliceRule = rule(({ g, dy, x: [x], node }) => {
-  if (!x) return [];
+/** With steps of 1 a Pad; else dy goes to its places by ScatterND. */
+export const sliceRule = unary(({ g, dy, x, node }) => {
+  const rank = x.shape.length;
   const starts = integers(g, node, 1) ?? [];
-  const axes = (integers(g, node, 3) ?? starts.map((_, axis) => axis)).map((axis) =>
-    positive(axis, x.shape.length),
-  );
+  const axes = integers(g, node, 3)?.map((axis) => positiveAxis(axis, rank)) ?? [...starts.keys()];
   const steps = integers(g, node, 4) ?? starts.map(() => 1);
   const begins = x.shape.map(() => 0);
   axes.forEach((axis, index) => {
-    const size = x.shape[axis] ?? 0;
-    const start = starts[index] ?? 0;
-    begins[axis] = Math.min(
-      Math.max(start < 0 ? start + size : start, 0),
-      (steps[index] ?? 1) > 0 ? size : size - 1,
-    );
+    const [size, start] = [at(x.shape, axis), at(starts, index)];
+    const last = at(steps, index) > 0 ? size : size - 1;
+    begins[axis] = Math.min(Math.max(start < 0 ? start + size : start, 0), last);
   });
   if (steps.every((step) => step === 1)) {
-    return [
-      dy.pad([...begins, ...x.shape.map((size, axis) => size - (begins[axis] ?? 0) - (dy.shape[axis] ?? 0))]),
-    ];
+    const ends = x.shape.map((size, axis) => size - at(begins, axis) - at(dy.shape, axis));
+    return dy.pad([...begins, ...ends]);
   }
-  let dx = dy;
-  axes.forEach((axis, index) => {
-    const positions = Array.from(
-      { length: dy.shape[axis] ?? 0 },
-      (_, i) => (begins[axis] ?? 0) + i * (steps[index] ?? 1),
+  return axes.reduce((dx, axis, index) => {
+    const places = Array.from(
+      { length: at(dy.shape, axis) },
+      (_, i) => at(begins, axis) + i * at(steps, index),
     );
-    dx = scatterAlong(g, dx, g.constant(int64(positions)), axis, x.shape[axis] ?? 0);
-  });
+    return scatterAlong(dx, g.constant(int64(places)), axis, at(x.shape, axis));
+  }, dy);
+});
+
+/** Adds the slices of `updates` along `axis` into zeros of the given size, at `places` [n]. */
+function scatterAlong(updates: Expression, places: Expression, axis: number, size: number): Expression {
+  const order = [...updates.shape.keys()];
+  const toFront = [axis, ...order.filter((other) => other !== axis)];
+  const front = axis === 0 ? updates : updates.transpose(toFront);
+  const zeros = updates.graph.constant(filled(0, [size, ...front.shape.slice(1)]));
+  const sums = zeros.scatterAdd(places.reshape([-1, 1]), front);
+  return axis === 0 ? sums : sums.transpose(order.map((other) => toFront.indexOf(other)));
+}
+
+type Indexed = readonly [x: Expression, indices: Expression];
+
+export const gatherRule = rule<Indexed>(({ dy, inputs: [x, indices], node }) => {
+  const dx = () => {
+    const axis = axisOf(node, x);
+    const count = elementCount(indices.shape);
+    const updates = dy.reshape([...x.shape.slice(0, axis), count, ...x.shape.slice(axis + 1)]);
+    return scatterAlong(updates, asInt64(indices).reshape([count]), axis, at(x.shape, axis));
+  };
   return [dx];
 });
 
-/** Gather along an axis: dy is added up at the places it came from (an index may occur often). */
-export const gatherRule = rule(({ g, dy, x: [x, indices], node }) => {
-  if (!x || !indices) return [];
-  const axis = positive(intAttribute(node, 'axis', 0), x.shape.length);
-  const count = elementCount(indices.shape);
-  const flat = dy.reshape([...x.shape.slice(0, axis), count, ...x.shape.slice(axis + 1)]);
-  const positions = (indices.type === 'int64' ? indices : indices.cast('int64')).reshape([count]);
-  return [scatterAlong(g, flat, positions, axis, x.shape[axis] ?? 0), undefined];
+/** The flat place in x of each element of dy is made of its index, which counts from the end below 0, and a constant. */
+export const gatherElementsRule = rule<Indexed>(({ g, dy, inputs: [x, indices], node }) => {
+  const dx = () => {
+    const axis = axisOf(node, x);
+    const along = (number: number) => g.constant(int64([number], [1]));
+    const index = asInt64(indices);
+    const fromFront = index.less(along(0)).where(index.add(along(at(x.shape, axis))), index);
+    const scaled = fromFront.mul(along(elementCount(x.shape.slice(axis + 1))));
+    const others = g.constant(int64(offsets(x.shape, indices.shape, axis), indices.shape));
+    const places = scaled.add(others).reshape([-1, 1]);
+    const zeros = g.constant(filled(0, [elementCount(x.shape)]));
+    return zeros.scatterAdd(places, dy.reshape([-1])).reshape(x.shape);
+  };
+  return [dx];
 });
 
-/** Adds the slices of `updates` along `axis` into zeros of the given size, at `positions` [n]. */
-function scatterAlong(
-  g: GraphBuilder,
-  updates: Expression,
-  positions: Expression,
-  axis: number,
-  size: number,
-): Expression {
-  const order = updates.shape.map((_, i) => i);
-  const toFront = [axis, ...order.filter((i) => i !== axis)];
-  const front = axis === 0 ? updates : updates.transpose(toFront);
-  const scattered = zeros(g, [size, ...front.shape.slice(1)]).scatterAdd(positions.reshape([-1, 1]), front);
-  if (axis === 0) return scattered;
-  return scattered.transpose(order.map((i) => toFront.indexOf(i)));
-}
-
-/** GatherElements: dy is added up at (…, index, …); an index below 0 counts from the end. The flat position of every element is made of the index and a constant. */
-export const gatherElementsRule = rule(({ g, dy, x: [x, indices], node }) => {
-  if (!x || !indices) return [];
-  const axis = positive(intAttribute(node, 'axis', 0), x.shape.length);
-  const stride = elementCount(x.shape.slice(axis + 1));
-  const offsets = Array.from({ length: elementCount(indices.shape) }, (_, flat) => {
-    let [rest, offset, scale] = [flat, 0, 1];
-    for (let i = x.shape.length - 1; i >= 0; i--) {
-      const size = indices.shape[i] ?? 1;
-      if (i !== axis) offset += (rest % size) * scale;
+/** What the position of each index on the other axes adds to a flat place in x. */
+function offsets(shape: readonly number[], indices: readonly number[], axis: number): number[] {
+  return Array.from({ length: elementCount(indices) }, (_, flat) => {
+    let [rest, offset, stride] = [flat, 0, 1];
+    for (let i = shape.length - 1; i >= 0; i--) {
+      const size = at(indices, i);
+      if (i !== axis) offset += (rest % size) * stride;
       rest = Math.floor(rest / size);
-      scale *= x.shape[i] ?? 1;
+      stride *= at(shape, i);
     }
     return offset;
   });
-  const wide = indices.type === 'int64' ? indices : indices.cast('int64');
-  const size = x.shape[axis] ?? 0;
-  const fromFront = wide
-    .less(g.constant(int64([0], [1])))
-    .where(wide.add(g.constant(int64([size], [1]))), wide);
-  const scaled = fromFront.mul(g.constant(int64([stride], [1])));
-  const places = scaled.add(g.constant(int64(offsets, indices.shape))).reshape([-1, 1]);
-  const summed = zeros(g, [elementCount(x.shape)]).scatterAdd(places, dy.reshape([-1]));
-  return [summed.reshape(x.shape), undefined];
-});
+}
 
-/** ScatterND: with reduction add the base keeps dy; without, it loses it where it was overwritten. Updates take dy from their places. */
-export const scatterNdRule = rule(({ dy, x: [base, indices, updates], node, wants }) => {
-  if (!base || !indices || !updates) return [];
-  const reduction = textAttribute(node, 'reduction', 'none');
-  if (reduction !== 'add' || indices.shape.at(-1) !== 1) {
+export const scatterNdRule = rule<readonly [base: Expression, indices: Expression, updates: Expression]>(
+  ({ dy, inputs: [, indices], node }) => {
+    const reduction = textAttribute(node, 'reduction', 'none');
+    if (reduction !== 'add' || indices.shape.at(-1) !== 1) {
+      throw new TributaryError(
+        'TRIB_NO_GRADIENT',
+        `ScatterND "${node.name}": expected reduction add along the first axis, got reduction ${reduction}. Export the model with other operators.`,
+      );
+    }
+    const places = indices.reshape(indices.shape.slice(0, -1));
+    return [() => dy, undefined, () => dy.gather(places)];
+  },
+);
+
+/** Zeros where a negative pad cropped. */
+export const padRule = unary(({ g, dy, x, node }) => {
+  const mode = textAttribute(node, 'mode', 'constant');
+  if (mode !== 'constant') {
     throw new TributaryError(
       'TRIB_NO_GRADIENT',
-      `ScatterND "${node.name}": expected reduction add along the first axis, got reduction ${reduction}. Export the model with other operators.`,
+      `Pad "${node.name}": expected mode constant, got ${mode}. Export the model with zero padding.`,
     );
   }
-  const positions = indices.reshape(indices.shape.slice(0, -1));
-  return [wants(0) ? dy : undefined, undefined, wants(2) ? dy.gather(positions, 0) : undefined];
-});
-
-/** Pad with a constant: the inner part of dy, and zeros where a negative pad cropped. */
-export const padRule = rule(({ g, dy, x: [x], node }) => {
-  if (!x) return [];
-  if (textAttribute(node, 'mode', 'constant') !== 'constant') {
-    throw new TributaryError(
-      'TRIB_NO_GRADIENT',
-      `Pad "${node.name}": expected mode constant, got ${textAttribute(node, 'mode', '')}. Export the model with zero padding.`,
-    );
-  }
+  const rank = x.shape.length;
   const pads = integers(g, node, 1) ?? [];
-  const axes = (integers(g, node, 3) ?? x.shape.map((_, axis) => axis)).map((axis) =>
-    positive(axis, x.shape.length),
-  );
+  const axes = integers(g, node, 3)?.map((axis) => positiveAxis(axis, rank)) ?? [...x.shape.keys()];
+  const starts = axes.map((_, index) => at(pads, index));
   if (pads.some((size) => size < 0)) {
     const inverse = [...x.shape, ...x.shape].map(() => 0);
     axes.forEach((axis, index) => {
-      inverse[axis] = -(pads[index] ?? 0);
-      inverse[axis + x.shape.length] = -(pads[index + axes.length] ?? 0);
+      inverse[axis] = -at(starts, index);
+      inverse[axis + rank] = -at(pads, index + axes.length);
     });
-    return [dy.pad(inverse)];
+    return dy.pad(inverse);
   }
-  const starts = axes.map((_, index) => pads[index] ?? 0);
-  return [
-    dy.slice({
-      starts,
-      ends: axes.map((axis, index) => (starts[index] ?? 0) + (x.shape[axis] ?? 0)),
-      axes,
-    }),
-  ];
+  return dy.slice({ starts, ends: axes.map((axis, index) => at(starts, index) + at(x.shape, axis)), axes });
 });
 
-/** Tile: the sum over the copies. */
-export const tileRule = unary(({ dy, x0 }) => {
-  const copies = x0.shape.flatMap((size, axis) => [(dy.shape[axis] ?? 1) / size, size]);
-  const summed = dy.reshape(copies).reduceSum(x0.shape.map((_, axis) => 2 * axis));
-  return summed.reshape(x0.shape);
+export const tileRule = unary(({ dy, x }) => {
+  const copies = x.shape.flatMap((size, axis) => [at(dy.shape, axis) / size, size]);
+  const sums = dy.reshape(copies).reduceSum(x.shape.map((_, axis) => 2 * axis));
+  return sums.reshape(x.shape);
 });

@@ -1,8 +1,9 @@
 /**
  * @file Gradient checkpointing (Chen et al. 2016, "Training deep nets with sublinear memory cost"): what a segment of the
- * forward pass has made is thrown away, but for what other segments read, and made again when its gradients are due.
+ * forward pass has computed is thrown away, except what other segments read, and computed again when its gradients are due.
  */
 
+import { at } from '../../at.js';
 import type { Node, Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
@@ -11,37 +12,26 @@ import { after, hasArrived } from '../graph/passes/arrival.js';
 /** The segment that a node belongs to; none for a node whose outputs are kept. */
 export type SegmentOf = (node: Node) => string | undefined;
 
-/** The node to differentiate in the place of a node of the forward pass, whose output has the gradient `dy`. */
-export type NodeForGradient = (node: Node, dy: Expression) => Node;
+/** The node to differentiate in place of a node of the forward pass, whose output has the gradient `dy`. */
+type NodeForGradient = (node: Node, dy: Expression) => Node;
 
 /**
- * Appends a second computation of a segment where one of its nodes is first asked for, and answers with the nodes of that
- * one. Its inputs are tied to the gradient that arrives there: a runtime orders nodes by what they wait for, and would make
- * all segments again at once, which keeps everything in memory after all. The tie also keeps them from being merged with the
- * nodes that they repeat.
+ * Repeats a segment when one of its nodes is first asked for, and returns nodes of the repetition. Its inputs wait for the
+ * gradient that arrives there: a runtime orders nodes by what they wait for, and would otherwise repeat all segments at once,
+ * which keeps everything in memory after all. Waiting also keeps the runtime from merging them with the nodes they repeat.
  */
 export function recomputation(
   g: GraphBuilder,
   forward: readonly Node[],
   segmentOf: SegmentOf,
 ): NodeForGradient {
-  const members = new Map<string, Node[]>();
-  for (const node of forward) {
-    const segment = segmentOf(node);
-    if (segment === undefined) continue;
-    const known = members.get(segment);
-    if (known) known.push(node);
-    else members.set(segment, [node]);
-  }
   const repeated = new Map<string, ReadonlyMap<string, Node>>();
   return (node, dy) => {
     const segment = segmentOf(node);
     if (segment === undefined) return node;
-    let nodes = repeated.get(segment);
-    if (!nodes) {
-      nodes = g.scoped(`gradient/${segment}`, () => repeat(g, members.get(segment) ?? [], dy));
-      repeated.set(segment, nodes);
-    }
+    const members = () => forward.filter((member) => segmentOf(member) === segment);
+    const nodes = repeated.get(segment) ?? g.scoped(`gradient/${segment}`, () => repeat(g, members(), dy));
+    repeated.set(segment, nodes);
     return nodes.get(node.name) ?? node;
   };
 }
@@ -66,8 +56,7 @@ function repeat(g: GraphBuilder, nodes: readonly Node[], dy: Expression): Readon
       outputs: node.outputs.map((output) => ({ ...output, name: `${output.name}_again` })),
     };
     g.append(copy);
-    for (const [index, output] of node.outputs.entries())
-      values.set(output.name, copy.outputs[index] ?? output);
+    for (const [index, output] of node.outputs.entries()) values.set(output.name, at(copy.outputs, index));
     copies.set(node.name, copy);
   }
   return copies;

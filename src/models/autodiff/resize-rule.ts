@@ -1,22 +1,23 @@
 /** @file Gradient of nearest-neighbor upsampling. */
 
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import type { Node } from '../graph/graph.js';
 import { formatShape, textAttribute } from '../graph/graph.js';
 import { unary } from './rule.js';
 
-/** Every element is repeated in a block of whole size: dx sums dy over the block. */
-export const resizeRule = unary(({ node, dy, x0 }) => {
-  const factors = x0.shape.map((size, axis) => (dy.shape[axis] ?? 1) / size);
-  if (!x0.shape.every((size, axis) => repeatsWholeBlocks(node, size, factors[axis] ?? 1))) {
+/** Each element is repeated in a block of whole size: dx sums dy over the blocks. */
+export const resizeRule = unary(({ node, dy, x }) => {
+  const factors = x.shape.map((size, axis) => at(dy.shape, axis) / size);
+  if (!x.shape.every((size, axis) => repeatsWholeBlocks(node, size, at(factors, axis)))) {
     throw new TributaryError(
       'TRIB_NO_GRADIENT',
-      `Resize "${node.name}": expected nearest-neighbor upsampling that repeats every element equally often, got ${describe(node)} from ${formatShape(x0.shape)} to ${formatShape(dy.shape)}. Export the model with whole scale factors, mode nearest, coordinates asymmetric and rounding floor.`,
+      `Resize "${node.name}": expected nearest-neighbor upsampling that repeats every element equally often, got ${describe(node)} from ${formatShape(x.shape)} to ${formatShape(dy.shape)}. Export the model with whole scale factors, mode nearest, coordinates asymmetric and rounding floor.`,
     );
   }
-  const blocks = dy.reshape(x0.shape.flatMap((size, axis) => [size, factors[axis] ?? 1]));
-  const inner = x0.shape.flatMap((_, axis) => (factors[axis] === 1 ? [] : [2 * axis + 1]));
-  return (inner.length > 0 ? blocks.reduceSum(inner) : blocks).reshape(x0.shape);
+  const blocks = dy.reshape(x.shape.flatMap((size, axis) => [size, at(factors, axis)]));
+  const inner = factors.flatMap((factor, axis) => (factor === 1 ? [] : [2 * axis + 1]));
+  return (inner.length > 0 ? blocks.reduceSum(inner) : blocks).reshape(x.shape);
 });
 
 const coordinates = (node: Node) => textAttribute(node, 'coordinate_transformation_mode', 'half_pixel');

@@ -1,55 +1,65 @@
-/** @file What a gradient rule is, and the three ways to have none. */
+/** @file What a gradient rule is. */
 
 import type { Node } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 
-export interface RuleContext {
+type Inputs = readonly (Expression | undefined)[];
+
+/** A node on the path from the loss to a parameter, as its rule sees it. */
+export interface RuleContext<Given extends Inputs = Inputs> {
   readonly g: GraphBuilder;
   readonly node: Node;
-  /** Inputs by position; a rule may ask for any that its operator requires. */
-  readonly x: readonly Expression[];
-  /** Outputs by position. */
-  readonly y: readonly Expression[];
-  /** dL/dy for every output; `undefined` for outputs that the loss does not depend on (the first is always there where only it is used). */
-  readonly upstreams: readonly (Expression | undefined)[];
-  /** dL/dy of the first output. */
+  readonly inputs: Given;
+  /** The first output. */
+  readonly y: Expression;
+  readonly outputs: readonly Expression[];
+  /** dL/dy of the first output; where the loss does not depend on that one, of the first that it depends on. */
   readonly dy: Expression;
-  /** Whether the gradient of an input is wanted: a rule skips the work for those that are not. */
-  readonly wants: (input: number) => boolean;
+  /** dL/dy of every output; `undefined` where the loss does not depend on it. */
+  readonly outputGradients: Inputs;
 }
 
-/** dL/dx for every input, `undefined` where not wanted or where the input has none. Broadcasting is undone by the driver. */
-export type Derivative = (context: RuleContext) => readonly (Expression | undefined)[];
+/** Emits dL/dx of an input. It is called only if that is wanted; the driver undoes broadcasting. */
+export type InputGradient = () => Expression;
+
+/** Returns what emits dL/dx, for each input in order; `undefined` for an input without a derivative. */
+export type Derivative<Given extends Inputs = Inputs> = (
+  context: RuleContext<Given>,
+) => readonly (InputGradient | undefined)[];
 
 export type GradientRule =
   | { readonly kind: 'derivative'; readonly derivative: Derivative }
   /** The derivative is zero almost everywhere, so nothing flows. */
-  | { readonly kind: 'zero'; readonly reason: string }
-  /** A gradient exists or might, and this program does not have it: an error when it is on the path. */
-  | { readonly kind: 'none'; readonly reason: string };
+  | { readonly kind: 'zero'; readonly reason: string };
 
-export const rule = (derivative: Derivative): GradientRule => ({ kind: 'derivative', derivative });
+/** The rule of an operator with these inputs. The operator's shape rule has seen that they are there. */
+export const rule = <Given extends Inputs>(derivative: Derivative<Given>): GradientRule => ({
+  kind: 'derivative',
+  derivative: derivative as Derivative,
+});
+
 export const zero = (reason: string): GradientRule => ({ kind: 'zero', reason });
-export const notDifferentiable = (reason: string): GradientRule => ({ kind: 'none', reason });
 
-/** The rule of an operator with one input. */
-export const unary = (
-  derivative: (context: RuleContext & { readonly x0: Expression; readonly y0: Expression }) => Expression,
-): GradientRule =>
-  rule((context) => [
-    derivative({ ...context, x0: context.x[0] as Expression, y0: context.y[0] as Expression }),
-  ]);
+interface Unary extends RuleContext<readonly [Expression]> {
+  readonly x: Expression;
+}
 
-/** The rule of an operator with two inputs; each side is computed only if wanted. */
-export const binary = (
-  left: (context: RuleContext, a: Expression, b: Expression) => Expression,
-  right: (context: RuleContext, a: Expression, b: Expression) => Expression,
-): GradientRule =>
-  rule((context) => {
-    const [a, b] = context.x as [Expression, Expression];
-    return [
-      context.wants(0) ? left(context, a, b) : undefined,
-      context.wants(1) ? right(context, a, b) : undefined,
-    ];
+/** The rule of an operator y = f(x): its dx. Further inputs, such as axes, have no derivative. */
+export const unary = (dx: (context: Unary) => Expression): GradientRule =>
+  rule<readonly [Expression]>((context) => [() => dx({ ...context, x: context.inputs[0] })]);
+
+interface Binary extends RuleContext<readonly [Expression, Expression]> {
+  readonly a: Expression;
+  readonly b: Expression;
+}
+
+/** The rule of an operator y = f(a, b): its da and db. */
+export const binary = (of: {
+  readonly da: (context: Binary) => Expression;
+  readonly db: (context: Binary) => Expression;
+}): GradientRule =>
+  rule<readonly [Expression, Expression]>((context) => {
+    const [a, b] = context.inputs;
+    return [() => of.da({ ...context, a, b }), () => of.db({ ...context, a, b })];
   });

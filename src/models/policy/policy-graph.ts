@@ -94,14 +94,11 @@ export async function buildPolicyGraph(
       : stepObjective(g, surrogate, outputs, latents);
   });
   const derived = inModel(modelPath, () =>
-    gradientOutputs(
-      engine,
-      g,
-      loss,
-      parameters.map((name) => g.value(name)),
-      segmentsOf(g, settings.gradientCheckpointing, denoiser),
-      isHalf ? g.input(LOSS_SCALE, 'float32', []) : undefined,
-    ),
+    gradientOutputs(engine, g, loss, {
+      parameters: parameters.map((name) => g.value(name)),
+      segmentOf: segmentsOf(g, settings.gradientCheckpointing, denoiser),
+      seed: isHalf ? g.input(LOSS_SCALE, 'float32', []) : undefined,
+    }),
   );
   for (const [name, value] of Object.entries(diagnostics)) g.output(value, name);
   const built = g.build();

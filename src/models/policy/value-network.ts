@@ -109,12 +109,8 @@ export function buildValueTraining(
   const squares = residual.mul(residual);
   const loss = squares.mul(g.input('weight', 'float32', value.shape)).sumAll();
   const names = valueWeights(shapes, settings.hidden).map(({ name }) => name);
-  const gradients = gradientOutputs(
-    engine,
-    g,
-    loss,
-    names.map((name) => g.value(name)),
-  );
+  const parameters = names.map((name) => g.value(name));
+  const gradients = gradientOutputs(engine, g, loss, { parameters });
   return { graph: g.build(), gradients };
 }
 

@@ -133,7 +133,7 @@ describe('toHalfPrecision', () => {
     const network = new Set(g.nodes);
     const loss = y.mul(y).sumAll();
     const seed = g.input('seed', 'float32', []);
-    const [da] = gradients(g, loss, [a], undefined, seed) as [Expression];
+    const [da] = gradients(g, loss, [a], { seed }) as [Expression];
     g.output(loss, 'loss');
     g.output(da, 'da');
     const graph = half(g.build(), (node) => network.has(node));
