@@ -124,7 +124,7 @@ describe('attention in pieces', () => {
     ['one value for all heads', (g, scores) => mix(g, scores, g.input('shared', 'float32', [5, 6]))],
   ])('should leave alone %s', (_, build) => {
     const g = attention(SIZES, 'none');
-    const scores = g.nodes[0]?.outputs[0] as Expression;
+    const scores = g.expression(g.nodes[0]?.outputs[0] as Value);
     g.clearOutputs();
     build(g, scores, g.value('v'));
     const graph = g.build();

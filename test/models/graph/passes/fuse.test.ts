@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { prepareGraph } from '../../../../src/models/engines/prepare-graph.js';
-import type { Graph } from '../../../../src/models/graph/graph.js';
+import type { Graph, Value } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { fuseForInference } from '../../../../src/models/graph/passes/fuse.js';
@@ -150,7 +150,7 @@ describe('fuseForInference', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', X);
     g.output(headsByHand(g, x), 'y');
-    const softmax = g.nodes.find((node) => node.op === 'Softmax')?.outputs[0] as Expression;
+    const softmax = g.nodes.find((node) => node.op === 'Softmax')?.outputs[0] as Value;
     g.output(softmax, 'weights');
     const fused = fuseForInference(g.build());
     expect(countOps(fused)).toMatchObject({ MultiHeadAttention: 1, Softmax: 1 });

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Value } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
-import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { rewriteGraph } from '../../../../src/models/graph/passes/rewrite.js';
 import { float32 } from '../../../../src/models/tensor.js';
 import { countOps, deadNodes } from '../../../fixtures/run-model.js';
@@ -36,7 +35,7 @@ describe('rewriteGraph', () => {
 
   it('should drop nodes and constants that died', () => {
     const graph = rewriteGraph(source(), (g, node, view) =>
-      node.op === 'Exp' ? view.current(g.inputs[0] as Expression) : undefined,
+      node.op === 'Exp' ? view.current(g.inputs[0] as Value) : undefined,
     );
     expect(countOps(graph)).toEqual({ Sin: 1, Identity: 2 });
     expect([...graph.initializers.keys()]).toEqual([]);
@@ -46,8 +45,8 @@ describe('rewriteGraph', () => {
   it('should say who makes and who uses a value of the source', () => {
     const seen: [string, string | undefined, number][] = [];
     rewriteGraph(source(), (_, node, view) => {
-      const [input] = node.inputs as [Expression];
-      seen.push([node.op, view.producer(input)?.op, view.uses(node.outputs[0] as Expression)]);
+      const [input] = node.inputs as [Value];
+      seen.push([node.op, view.producer(input)?.op, view.uses(node.outputs[0] as Value)]);
       return undefined;
     });
     expect(seen).toContainEqual(['Sin', undefined, 2]);
