@@ -1,13 +1,19 @@
 /** @file A page of a run, served while the run goes on. It reads the run directory and nothing else. */
+
+import { type StatsListener, unwatchFile, watchFile } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { Observable } from 'rxjs';
 import { TributaryError } from '../errors.js';
 import { hostFault, pathOf } from '../host-check.js';
-import { fileChanges } from './file-changes.js';
-import { livePage } from './live-page.js';
+import { loadTopology } from '../streams/config/load-topology.js';
+import { escapeHtml } from '../streams/report/figures.js';
+import { renderReport } from '../streams/report/render-report.js';
+import { readReport } from '../streams/report/write-report.js';
 
-export interface DashboardOptions {
+interface DashboardOptions {
   /** The run directory; it need not be there yet. */
   readonly runPath: string;
   readonly host: string;
@@ -17,7 +23,7 @@ export interface DashboardOptions {
   readonly allowHosts?: readonly string[];
 }
 
-export interface Dashboard {
+interface Dashboard {
   readonly url: string;
   close(): Promise<void>;
 }
@@ -92,4 +98,42 @@ export async function openDashboard({
 function answer(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8') {
   response.writeHead(status, { ...HEADERS, 'content-type': type });
   response.end(body);
+}
+
+const INTERVAL_MS = 1000;
+
+/**
+ * Emits when a file grows, shrinks, appears or goes. It asks the file system once a second, which works on every volume that
+ * can be mounted, and on a file that is not there yet. Unsubscribing ends the asking.
+ */
+function fileChanges(path: string): Observable<void> {
+  return new Observable((subscriber) => {
+    const listener: StatsListener = (now, before) => {
+      if (now.size !== before.size || now.mtimeMs !== before.mtimeMs) subscriber.next();
+    };
+    watchFile(path, { interval: INTERVAL_MS, persistent: false }, listener);
+    return () => unwatchFile(path, listener);
+  });
+}
+
+/** A connection that was lost comes back by itself, and then something may have happened. */
+const FOLLOW = `<script>
+let wasOpen = false;
+const events = new EventSource('events');
+events.onopen = () => { if (wasOpen) location.reload(); wasOpen = true; };
+events.addEventListener('changed', () => location.reload());
+</script>`;
+
+/** Returns the page of a run directory, or one that waits for the run where there is none yet. */
+async function livePage(runPath: string): Promise<string> {
+  const configPath = join(runPath, 'config.yaml');
+  const hasBegun = await access(configPath).then(
+    () => true,
+    () => false,
+  );
+  if (!hasBegun) {
+    return `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Tributary</title></head>\n<body><p>${escapeHtml(runPath)} holds no run yet.</p>${FOLLOW}</body></html>\n`;
+  }
+  const html = renderReport(await readReport(runPath, await loadTopology(configPath, [])));
+  return html.replace('</body>', () => `${FOLLOW}</body>`);
 }

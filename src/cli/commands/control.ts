@@ -17,6 +17,7 @@ import { changeControl, readControl } from '../../streams/control/operate-contro
 import { readPrompts } from '../../streams/prompt-files/read-prompts.js';
 import { collect } from '../input/options.js';
 import { controlTable } from '../output/control-table.js';
+import { warn } from '../output/log.js';
 
 interface ControlOptions {
   readonly set: readonly string[];
@@ -69,7 +70,6 @@ async function control(
   options: ControlOptions,
 ): Promise<void> {
   const config = await loadTopology(path, options.set);
-  const warn = (message: string) => console.error(`warning: ${message}`);
   if (value !== undefined && TAKES_NO_VALUE.includes(command))
     throw usage(command, 'nothing after it', JSON.stringify(value));
   if (command !== 'guard' && (options.threshold ?? options.action) !== undefined)

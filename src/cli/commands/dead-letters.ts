@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import { type DeadLetterEntry, type DeadLetters, openDeadLetters } from '../../streams/run/dead-letters.js';
 import { collect, whole } from '../input/options.js';
+import { warn } from '../output/log.js';
 
 interface CommonOptions {
   readonly set: readonly string[];
@@ -87,7 +88,7 @@ async function using<Result>(
   work: (open: DeadLetters) => Promise<Result>,
 ): Promise<Result> {
   const config = await loadTopology(path, set);
-  const open = await openDeadLetters(config, (message) => console.error(`warning: ${message}`));
+  const open = await openDeadLetters(config, warn);
   try {
     return await work(open);
   } finally {

@@ -10,7 +10,7 @@ import { startReward } from '../../streams/stages/reward/client.js';
 import { startSampler } from '../../streams/stages/sampler/client.js';
 import { collect } from '../input/options.js';
 import { evaluationTable } from '../output/evaluation-table.js';
-import { sayWarnings } from '../output/say-warnings.js';
+import { printWarnings, warn } from '../output/log.js';
 
 interface EvaluateOptions {
   readonly lora?: string;
@@ -47,9 +47,9 @@ async function evaluate(path: string, { lora, set, json }: EvaluateOptions): Pro
 
 async function measure(config: ResolvedConfig, adapterPath: string | null): Promise<Evaluation> {
   const prompts = await readPromptLists(config);
-  const sampler = await startSampler(config, sayWarnings, adapterPath);
+  const sampler = await startSampler(config, printWarnings, adapterPath);
   try {
-    const reward = await startReward(config, sampler.imageShape, sayWarnings);
+    const reward = await startReward(config, sampler.imageShape, printWarnings);
     try {
       const parameters = sampler.fileParameters ?? sampler.baseParameters;
       return await evaluatePolicy({
@@ -58,7 +58,7 @@ async function measure(config: ResolvedConfig, adapterPath: string | null): Prom
         reward: reward.call,
         policy: { version: sampler.fileParameters ? 1 : 0, parameters },
         prompts,
-        warn: (message) => console.error(`warning: ${message}`),
+        warn,
         now: () => performance.now(),
       });
     } finally {

@@ -14,6 +14,7 @@ import { writeFileAtomic } from '../../models/files/atomic.js';
 import { holdsWeights } from '../../models/policy/policy-file.js';
 import { isFolder } from '../../streams/directory/adapter-path.js';
 import { readAdapterFile } from '../../streams/directory/read-adapter.js';
+import { warn } from '../output/log.js';
 
 interface ExportOptions {
   readonly format: LoraFormat;
@@ -43,7 +44,6 @@ export function addExportCommand(program: Command): void {
 }
 
 async function exportAdapter(path: string, { format, dtype, out }: ExportOptions): Promise<void> {
-  const warn = (message: string) => console.error(`warning: ${message}`);
   const { path: adapterPath, bytes, beside } = await readAdapterFile(path, warn);
   if (holdsWeights(bytes)) throw wholeWeights(adapterPath);
   const layers = decodeLoraFile(bytes, adapterPath, beside);

@@ -8,6 +8,7 @@ import { type Linted, requireConfig } from '../../streams/config/source/lint-sou
 import { promptRows, readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import { readNoisySteps } from '../../streams/run/noisy-steps.js';
 import { collect } from '../input/options.js';
+import { warn } from '../output/log.js';
 
 interface LintOptions {
   readonly set: readonly string[];
@@ -54,7 +55,6 @@ async function lintWithModel(
 ): Promise<Linted<ResolvedConfig> & { readonly noisySteps?: number }> {
   const alone = lintTopology(text, path, { overrides });
   if (!alone.config) return alone;
-  const warn = (message: string) => console.error(`warning: ${message}`);
   const noisySteps = await readNoisySteps(alone.config, warn);
   if (noisySteps === undefined) return alone;
   return { ...lintTopology(text, path, { overrides, noisySteps }), noisySteps };

@@ -15,10 +15,8 @@ import { writeDuration, writeScore } from '../../streams/report/figures.js';
 import { watchInterrupt } from '../input/interrupt.js';
 import { loadPretraining } from '../input/load-pretraining.js';
 import { whole } from '../input/options.js';
-import { bar } from '../output/bar.js';
 import { createLog } from '../output/log.js';
-import { remainingTime } from '../output/remaining-time.js';
-import { statusLine } from '../output/status-line.js';
+import { bar, remainingTime, statusLine } from '../output/status-line.js';
 
 interface PretrainOptions {
   readonly part?: PretrainingPart;

@@ -7,7 +7,7 @@ import { topologySchema } from '../../streams/config/schema/topology-schema.js';
 import { CONFIG_VERSION } from '../../streams/config/source/version.js';
 import { startSampler } from '../../streams/stages/sampler/client.js';
 import { between, collect, whole } from '../input/options.js';
-import { sayWarnings } from '../output/say-warnings.js';
+import { printWarnings } from '../output/log.js';
 
 interface SampleOptions {
   readonly pipeline: string;
@@ -69,7 +69,7 @@ async function sample(options: SampleOptions): Promise<void> {
     },
     evaluation: { seed: options.seed },
   });
-  const sampler = await startSampler(config, sayWarnings, options.lora ?? null);
+  const sampler = await startSampler(config, printWarnings, options.lora ?? null);
   try {
     const parameters = sampler.fileParameters ?? sampler.baseParameters;
     const png = await sampler.withPolicy({ version: 0, parameters }, (call) =>

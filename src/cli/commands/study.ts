@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
 import { concatMap, fromEvent, lastValueFrom, takeUntil } from 'rxjs';
 import { TributaryError } from '../../errors.js';
-import { loadStudy } from '../../streams/study/config/load-study.js';
+import { loadStudy } from '../../streams/study/config/lint-study.js';
 import { type Choice, type PlannedRun, planRuns, type Study } from '../../streams/study/config/study.js';
 import { findRun } from '../../streams/study/find-run.js';
 import type { FailedRun, RunResult } from '../../streams/study/results/run-result.js';

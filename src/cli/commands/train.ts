@@ -9,7 +9,7 @@ import { writeReport } from '../../streams/report/write-report.js';
 import { runTopology } from '../../streams/run/run-topology.js';
 import { watchInterrupt } from '../input/interrupt.js';
 import { collect, TAKE_OVER } from '../input/options.js';
-import { comparisonTable } from '../output/comparison-table.js';
+import { comparisonTable } from '../output/evaluation-table.js';
 import { createLog } from '../output/log.js';
 import { logOutput, terminalOutput } from '../output/run-output.js';
 

@@ -2,7 +2,7 @@ import { schedulePositionAt } from '../../operators/index.js';
 import type { RunPlace } from '../../streams/control/control-changes.js';
 import type { Control } from '../../streams/messages/control-state.js';
 
-export interface ControlTableOptions {
+interface ControlTableOptions {
   /** What is wanted of the run, by what to call it, such as `was` and `is`. */
   readonly states: Readonly<Record<string, Control>>;
   readonly place: RunPlace;

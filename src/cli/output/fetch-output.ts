@@ -1,12 +1,10 @@
 import { type FetchProgress, formatBytes } from '../../models/hub/fetch-model.js';
 import { writeDuration } from '../../streams/report/figures.js';
-import { bar } from './bar.js';
 import { createLog } from './log.js';
-import { remainingTime } from './remaining-time.js';
-import { statusLine, type Terminal } from './status-line.js';
+import { bar, remainingTime, statusLine, type Terminal } from './status-line.js';
 
 /** What shows a download while it goes on. */
-export interface FetchOutput {
+interface FetchOutput {
   show(progress: FetchProgress): void;
   say(message: string): void;
   close(): void;

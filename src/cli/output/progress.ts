@@ -1,7 +1,6 @@
 import type { RunEvent, RunProgress } from '../../streams/messages/run-events.js';
-import { writeDuration, writeScore, writeShare } from '../../streams/report/figures.js';
-import { writeSteps } from '../../streams/report/step-ranges.js';
-import { bar } from './bar.js';
+import { writeDuration, writeScore, writeShare, writeSteps } from '../../streams/report/figures.js';
+import { bar } from './status-line.js';
 
 /** Share of a round's time that sampling takes; the rest is training. Only the bar rests on it. */
 const SAMPLING_SHARE = 0.35;

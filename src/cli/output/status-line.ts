@@ -1,7 +1,7 @@
 import { visible, writeControl } from './visible-output.js';
 
 /** The last line of a terminal, which is drawn over and over; what is printed appears above it. */
-export interface StatusLine {
+interface StatusLine {
   draw(text: string): void;
   print(text: string): void;
   clear(): void;
@@ -33,5 +33,28 @@ export function statusLine(terminal: Terminal): StatusLine {
       if (shown !== '') writeControl(terminal, ERASE);
       shown = '';
     },
+  };
+}
+
+/** Draws a share in [0, 1] as a bar of so many characters, to an eighth of one. */
+export function bar(share: number, width: number): string {
+  const eighths = Math.round(Math.min(1, Math.max(0, share)) * width * 8);
+  const full = Math.floor(eighths / 8);
+  const rest = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8] ?? '';
+  return ('█'.repeat(full) + rest).padEnd(width, '░');
+}
+
+/**
+ * Returns a function that estimates the seconds left from the share of work done: the work since the first call is
+ * taken as the measure of the rest. Null before there is a measure.
+ *
+ * @param now Seconds from some origin.
+ */
+export function remainingTime(now: () => number): (share: number) => number | null {
+  let first: { readonly share: number; readonly at: number } | undefined;
+  return (share) => {
+    first ??= { share, at: now() };
+    const done = share - first.share;
+    return done > 0 ? ((now() - first.at) * (1 - share)) / done : null;
   };
 }

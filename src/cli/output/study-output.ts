@@ -1,10 +1,8 @@
 import { writeDuration } from '../../streams/report/figures.js';
 import type { StudyEvent } from '../../streams/study/run-study.js';
 import type { StudyProgress } from '../../streams/study/study-progress.js';
-import { bar } from './bar.js';
 import { createLog } from './log.js';
-import { remainingTime } from './remaining-time.js';
-import { statusLine, type Terminal } from './status-line.js';
+import { bar, remainingTime, statusLine, type Terminal } from './status-line.js';
 
 /** Shows a study while it goes on. */
 export interface StudyOutput {

@@ -2,7 +2,7 @@ import { type ResolvedConfig, topologySchema } from './schema/topology-schema.js
 import { type Issue, pathOf } from './source/schema-faults.js';
 import { isMapping, valueAt, withValueAt } from './source/value-tree.js';
 
-export interface Repaired {
+interface Repaired {
   readonly config: ResolvedConfig;
   /** Whether stages had to be left out. */
   readonly lacksStages: boolean;

@@ -5,7 +5,7 @@ import type { Contradiction } from './contradictions/config-rule.js';
 import type { ResolvedConfig } from './schema/topology-schema.js';
 
 /** Who writes and who reads one topic, by stage name, in the order of the config. */
-export interface TopicPorts {
+interface TopicPorts {
   readonly topic: TopicName;
   readonly writers: readonly string[];
   readonly readers: readonly string[];

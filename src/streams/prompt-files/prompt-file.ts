@@ -23,7 +23,7 @@ export interface PromptFile {
   readonly fingerprint: PromptFingerprint;
 }
 
-export interface PromptFileOptions extends RowOptions {
+interface PromptFileOptions extends RowOptions {
   /** Throws at a prompt that cannot be read. */
   readonly check: (prompt: string) => void;
 }

@@ -8,7 +8,7 @@ export interface ComparedFigure {
   readonly change: string;
 }
 
-export interface ComparisonRow {
+interface ComparisonRow {
   readonly name: string;
   readonly train: ComparedFigure;
   readonly heldOut: ComparedFigure;

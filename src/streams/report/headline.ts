@@ -1,8 +1,7 @@
 /** @file The answer first: what training changed, in a sentence and a table. */
 import type { Alarm, Evaluation, PromptSetEvaluation, TemplateAlignment } from '../messages/run-events.js';
 import { compareEvaluations } from './comparison.js';
-import { escapeHtml } from './escape-html.js';
-import { writePoints, writeScore, writeShare, writeSigned } from './figures.js';
+import { escapeHtml, writePoints, writeScore, writeShare, writeSigned } from './figures.js';
 
 /** A smaller change of a share is within the noise of an evaluation. */
 const NOTABLE = 0.02;

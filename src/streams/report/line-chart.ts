@@ -1,5 +1,5 @@
 import { axisOver, type Unit, writeTick } from './axis.js';
-import { escapeHtml } from './escape-html.js';
+import { escapeHtml } from './figures.js';
 import { type Captions, CHART, figure, gridLines, pixels, placeX, placeY, roundTicks } from './plot-area.js';
 
 export interface Series {

@@ -1,6 +1,6 @@
 /** @file The frame that all charts share: one size, margins, an x axis of rounds. */
 import { type Axis, type Unit, writeTick } from './axis.js';
-import { escapeHtml } from './escape-html.js';
+import { escapeHtml } from './figures.js';
 
 export const CHART = { width: 520, height: 250, left: 46, right: 84, top: 14, bottom: 34 } as const;
 

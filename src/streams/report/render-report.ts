@@ -1,9 +1,7 @@
 import { stringify } from 'yaml';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { Alarm, Evaluation, PromptSetEvaluation, RoundMetrics } from '../messages/run-events.js';
-import { alarmList, stopOf } from './alarms.js';
-import { escapeHtml } from './escape-html.js';
-import { writeDuration, writeNumber } from './figures.js';
+import { escapeHtml, writeDuration, writeNumber } from './figures.js';
 import { bestPolicy, headlineTable, templateTable, verdict } from './headline.js';
 import { type LineChart, lineChart, type Series } from './line-chart.js';
 import { REPORT_STYLE } from './report-style.js';
@@ -208,4 +206,16 @@ function health(rounds: readonly RoundMetrics[]): string {
 function thinned(rounds: readonly RoundMetrics[]): readonly RoundMetrics[] {
   const every = Math.ceil(rounds.length / MAX_COLUMNS);
   return rounds.filter((_, index) => (rounds.length - 1 - index) % every === 0);
+}
+
+/** The alarm that ended the run; undefined where none did. */
+function stopOf(alarms: readonly Alarm[]): Alarm | undefined {
+  return alarms.find(({ action }) => action === 'stop');
+}
+
+/** What the guards said, in order; nothing where they were silent. */
+function alarmList(alarms: readonly Alarm[]): string {
+  if (alarms.length === 0) return '';
+  const items = alarms.map(({ message }) => `<li>${escapeHtml(message)}</li>`);
+  return `<h2>Alarms</h2>\n<ul class="alarms">${items.join('')}</ul>\n`;
 }

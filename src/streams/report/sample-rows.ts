@@ -1,4 +1,4 @@
-import { escapeHtml } from './escape-html.js';
+import { escapeHtml } from './figures.js';
 
 export interface GridPair {
   /** PNG bytes, one row of pictures a prompt, all rows of one height. */

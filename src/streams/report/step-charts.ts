@@ -1,9 +1,8 @@
 /** @file Charts whose y axis is the sampler step: the noise at the top, the image at the bottom, as time runs. */
 import type { RoundMetrics } from '../messages/run-events.js';
 import { axisOver } from './axis.js';
-import { writeShare } from './figures.js';
+import { stepRanges, writeShare } from './figures.js';
 import { CHART, figure, pixels, roundTicks } from './plot-area.js';
-import { stepRanges } from './step-ranges.js';
 
 const RIGHT = CHART.width - CHART.right;
 const BASE = CHART.height - CHART.bottom;

@@ -1,8 +1,13 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../models/files/atomic.js';
+import { pngDamage } from '../../models/images/png-damage.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import { readReport } from './read-report.js';
-import { renderReport } from './render-report.js';
+import { readBest } from '../directory/best-policy.js';
+import { readMetrics } from '../directory/metrics-log.js';
+import { PROMPTS_FILE } from '../directory/run-samples.js';
+import { type ReportContent, renderReport } from './render-report.js';
+import type { GridPair } from './sample-rows.js';
 
 /**
  * Writes `report.html` from what a run directory holds, and returns its path. It can be written again at any time.
@@ -13,4 +18,45 @@ export async function writeReport(runPath: string, config: ResolvedConfig): Prom
   const path = join(runPath, 'report.html');
   await writeFileAtomic(path, renderReport(await readReport(runPath, config)));
   return path;
+}
+
+/** Reads what a run directory holds for its report, at any time of the run. **Errors**: those of the file system. */
+export async function readReport(runPath: string, config: ResolvedConfig): Promise<ReportContent> {
+  const { lines, damaged } = await readMetrics(runPath);
+  const { grids, damage } = await readGrids(join(runPath, 'samples'));
+  const lost = `${damaged.length} ${damaged.length === 1 ? 'line' : 'lines'} of metrics.jsonl`;
+  return {
+    config,
+    rounds: lines.filter((line) => line.kind === 'round'),
+    evaluations: lines.filter((line) => line.kind === 'evaluation'),
+    best: (await readBest(runPath))?.evaluation ?? null,
+    alarms: lines.filter((line) => line.kind === 'alarm'),
+    notes: [
+      ...(damaged.length === 0 ? [] : [`${lost} could not be used; the figures below do without.`]),
+      ...(damage === null ? [] : [`${damage}; the pictures are left out.`]),
+    ],
+    grids,
+  };
+}
+
+type Grids = { readonly grids: GridPair | null; readonly damage: string | null };
+
+/** The first and the last grid; null where there are not two whole ones. */
+async function readGrids(folder: string): Promise<Grids> {
+  const none = (damage: string | null): Grids => ({ grids: null, damage });
+  const names = await readdir(folder).catch(() => []);
+  const found = names.filter((name) => /^round-\d+\.png$/.test(name)).sort();
+  const [first, last] = [found[0], found.at(-1)];
+  if (first === undefined || last === undefined || first === last) return none(null);
+  const text = await readFile(join(folder, PROMPTS_FILE), 'utf8').catch(() => '');
+  if (text.trim() === '') return none(`samples/${PROMPTS_FILE}: expected a prompt a row, got none`);
+  const pictures: Uint8Array[] = [];
+  for (const name of [first, last]) {
+    const png = await readFile(join(folder, name));
+    const damage = await pngDamage(png);
+    if (damage !== null) return none(`samples/${name}: expected a PNG, got ${damage}`);
+    pictures.push(png);
+  }
+  const [before, after] = pictures as [Uint8Array, Uint8Array];
+  return { grids: { before, after, prompts: text.trimEnd().split('\n') }, damage: null };
 }

@@ -3,7 +3,7 @@
 import type { Observable } from 'rxjs';
 import { TributaryError } from '../../errors.js';
 import type { AdvantageHistory } from '../../operators/index.js';
-import { mostGroups } from '../config/resolved/most-groups.js';
+import { mostGroups } from '../config/resolved/derived-sizes.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import { isBetter } from '../directory/best-policy.js';
 import { checkpointFiles } from '../directory/checkpoint-files.js';

@@ -1,7 +1,7 @@
 /** @file What must be as it was for a run to go on: its prompts, and how far its topics are. */
 
 import { TributaryError } from '../../errors.js';
-import { mostGroups } from '../config/resolved/most-groups.js';
+import { mostGroups } from '../config/resolved/derived-sizes.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { RunState } from '../directory/checkpoint-files.js';

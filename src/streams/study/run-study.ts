@@ -36,7 +36,7 @@ export type StudyEvent =
     }
   | { readonly kind: 'failed'; readonly run: RunToDo; readonly message: string };
 
-export interface StudyEffects {
+interface StudyEffects {
   /** Trains until the run is complete, has failed, or was asked to stop. Errs only where no run could go on. */
   readonly runOne: (run: RunToDo) => ObservableInput<TrainingEvent>;
   readonly find: (run: PlannedRun) => ObservableInput<FoundRun>;

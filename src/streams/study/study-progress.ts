@@ -1,7 +1,7 @@
 import type { RunToDo, StudyEvent } from './run-study.js';
 
 /** A run under way, and how far it is. */
-export interface ActiveRun {
+interface ActiveRun {
   readonly run: RunToDo;
   readonly completeRounds: number;
 }

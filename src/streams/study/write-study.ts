@@ -4,8 +4,7 @@ import { writeFileAtomic } from '../../models/files/atomic.js';
 import type { Study } from './config/study.js';
 import { comparisonChart, studyCharts } from './page/study-charts.js';
 import { studyPage } from './page/study-page.js';
-import { rowRuns } from './results/row-runs.js';
-import type { StudyResults } from './results/study-results.js';
+import { rowRuns, type StudyResults } from './results/study-results.js';
 import { writeResults } from './results-file.js';
 
 /** Names of what a study writes, under its folder. */

@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { statusLine } from '../../../src/cli/output/status-line.js';
+import { bar, remainingTime, statusLine } from '../../../src/cli/output/status-line.js';
 
 /** A terminal of one line's worth of escape codes: what a person would see after all that was written. */
 function screen(columns: number) {
@@ -58,4 +59,31 @@ describe('statusLine', () => {
     line.print('end');
     expect(terminal.lines).toEqual(['end', '']);
   });
+});
+
+describe('bar', () => {
+  test('should fill by eighths', () => {
+    expect(bar(0, 4)).toBe('░░░░');
+    expect(bar(0.5, 4)).toBe('██░░');
+    expect(bar(17 / 32, 4)).toBe('██▏░');
+    expect(bar(1, 4)).toBe('████');
+  });
+
+  test('should keep its width for any share', () => {
+    fc.assert(
+      fc.property(fc.double({ noNaN: true }), fc.integer({ min: 1, max: 60 }), (share, width) => {
+        expect(bar(share, width)).toHaveLength(width);
+      }),
+    );
+  });
+});
+
+test('should take the work since the first call as the measure of the rest', () => {
+  let seconds = 50;
+  const remaining = remainingTime(() => seconds);
+  expect(remaining(0.2)).toBeNull();
+  seconds += 10;
+  expect(remaining(0.4)).toBeCloseTo(30);
+  seconds += 30;
+  expect(remaining(1)).toBeCloseTo(0);
 });

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { comparisonTable } from '../../../src/cli/output/comparison-table.js';
-import { evaluationTable } from '../../../src/cli/output/evaluation-table.js';
+import { comparisonTable, evaluationTable } from '../../../src/cli/output/evaluation-table.js';
 import { evaluation } from '../../streams/example-metrics.js';
 
 describe('comparisonTable', () => {

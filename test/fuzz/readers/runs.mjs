@@ -11,8 +11,8 @@ import { readNewestCheckpoint, writeCheckpoint } from '../../../dist/streams/dir
 import { readMetrics, rewriteMetrics } from '../../../dist/streams/directory/metrics-log.js';
 import { openRunDirectory } from '../../../dist/streams/directory/run-directory.js';
 import { lockRun } from '../../../dist/streams/directory/run-lock.js';
-import { readReport } from '../../../dist/streams/report/read-report.js';
 import { renderReport } from '../../../dist/streams/report/render-report.js';
+import { readReport } from '../../../dist/streams/report/write-report.js';
 import { figuresOfRun } from '../../../dist/streams/study/results/run-result.js';
 import { readResults } from '../../../dist/streams/study/results-file.js';
 import { damagedBytes, damagedJson, damagedJsonLines, damagedYaml } from '../damage.mjs';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SURROGATES } from '../../../src/models/objectives/index.js';
 import { REWARD_SOURCES } from '../../../src/models/rewards/index.js';
 import { configPage } from '../../../src/streams/config/config-page.js';
-import { topologyJsonSchema } from '../../../src/streams/config/json-schema.js';
+import { topologyJsonSchema } from '../../../src/streams/config/schema/topology-schema.js';
 
 /** Every property below a JSON Schema, with its path. */
 function propertiesOf(schema: unknown, path = ''): [string, Record<string, unknown>][] {

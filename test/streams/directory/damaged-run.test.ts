@@ -3,7 +3,7 @@ import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { readReport } from '../../../src/streams/report/read-report.js';
+import { readReport } from '../../../src/streams/report/write-report.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { adapterOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
 

@@ -4,7 +4,6 @@ import type { StageType } from '../../stages/index.js';
 import { findStage } from '../resolved/stage-of.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
 import type { Contradiction, ConfigRule as Rule } from './config-rule.js';
-import { PRECISION_RULES } from './precision-rules.js';
 import { SCHEDULE_RULES } from './schedule-rules.js';
 import { SELECTION_RULES } from './selection-rules.js';
 import { SURROGATE_RULES } from './surrogate-rules.js';
@@ -111,7 +110,6 @@ const RULES: readonly Rule[] = [
   ...TREE_RULES,
   ...SURROGATE_RULES,
   ...SELECTION_RULES,
-  ...PRECISION_RULES,
   ...TRAINER_RULES,
 ];
 

@@ -1,4 +1,4 @@
-/** @file Whether the trainer's settings have anything to act on. */
+/** @file Whether the trainer's settings have anything to act on, and its engine the precision that is asked for. */
 import { findStage } from '../resolved/stage-of.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
@@ -26,4 +26,27 @@ const checkpointingHasABackwardGraph: ConfigRule = (config) => {
   return [contradiction(path, expected, trainer.gradientCheckpointing, nextStep, others)];
 };
 
-export const TRAINER_RULES: readonly ConfigRule[] = [loraPlusHasAnAdapter, checkpointingHasABackwardGraph];
+/** TensorFlow.js has no half-precision type. */
+const tfjsIsSingle: ConfigRule = ({ model, engine }) => {
+  if (model.precision === 'float32') return [];
+  const path = ['model', 'precision'];
+  return (['sampler', 'trainer'] as const).flatMap((stage) =>
+    engine[stage] === 'tfjs'
+      ? [
+          contradiction(
+            path,
+            `float32 for TensorFlow.js, which has no half precision and runs the ${stage}`,
+            model.precision,
+            `Set it to float32, or engine.${stage}: onnxruntime.`,
+            [['engine', stage]],
+          ),
+        ]
+      : [],
+  );
+};
+
+export const TRAINER_RULES: readonly ConfigRule[] = [
+  tfjsIsSingle,
+  loraPlusHasAnAdapter,
+  checkpointingHasABackwardGraph,
+];

@@ -100,3 +100,12 @@ export function deriveSizes(config: ResolvedConfig, noisySteps?: number): Derive
     trainingEvaluations: passes * overRun((tree) => trainedRows(config, tree)),
   };
 }
+
+/**
+ * Returns how many groups the trainer may be given at one time: those in flight, and after a resume from its oldest checkpoint
+ * all that came since.
+ */
+export function mostGroups(config: ResolvedConfig): number {
+  const { keep, everyRounds } = config.checkpoints;
+  return (1 + keep * everyRounds) * stageOf(config, 'prompts').runAhead;
+}

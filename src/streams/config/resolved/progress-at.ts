@@ -3,7 +3,7 @@ import type { ResolvedConfig } from '../schema/topology-schema.js';
 import { sharedConfig } from './shared-config.js';
 import { stageOf } from './stage-of.js';
 
-export interface ProgressState {
+interface ProgressState {
   /** Nothing more will be trained. Default: no. */
   readonly isOver?: boolean;
   /** The next round is closed too, and takes no more groups. Default: no. */

@@ -3,7 +3,7 @@ import type { StageType } from '../../stages/index.js';
 import type { ResolvedConfig, StageConfig } from '../schema/topology-schema.js';
 
 /** A stage with its name. */
-export type NamedStage<Type extends StageType> = StageConfig<Type> & { readonly name: string };
+type NamedStage<Type extends StageType> = StageConfig<Type> & { readonly name: string };
 
 /** Returns the first stage of a type, or nothing. */
 export function findStage<Type extends StageType>(

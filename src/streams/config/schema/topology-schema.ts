@@ -199,7 +199,7 @@ const topologyShape = {
 export const topologySchema = section(topologyShape);
 
 /** A topology as it may stand in a file: with `extends`, the other file may hold what is missing here. */
-export const topologyFileSchema = section({
+const topologyFileSchema = section({
   extends: text('the path of a config file').describe(
     'Another config, relative to this one, that this one is laid over: mappings are merged, unless they are of another type, rule, mode or from; all else is replaced. That file may extend another one in turn.',
   ),
@@ -213,3 +213,16 @@ export type StageConfig<Type extends StageType = StageType> = Extract<
   ResolvedConfig['stages'][string],
   { readonly type: Type }
 >;
+
+/** Returns the JSON Schema of a config file, for editors: text that ends with a line break. */
+export function topologyJsonSchema(): string {
+  const schema = z.toJSONSchema(topologyFileSchema, {
+    io: 'input',
+    override: ({ jsonSchema }) => {
+      // The bound of exact integers in JavaScript is no bound of a setting.
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+    },
+  });
+  const { $schema, ...rest } = schema;
+  return `${JSON.stringify({ $schema, title: 'Tributary topology', ...rest }, null, 2)}\n`;
+}

@@ -1,5 +1,7 @@
+import { closest, distance } from 'fastest-levenshtein';
+
 /** The kinds of fault that a config can have. */
-export type FaultKind =
+type FaultKind =
   /** The text is not YAML. */
   | 'syntax'
   /** A key stands twice in one mapping. */
@@ -79,4 +81,17 @@ export function describeValue(value: unknown): string {
   if (typeof value === 'object') return Object.keys(value).length > 0 ? 'a mapping' : 'an empty mapping';
   if (typeof value === 'string') return `${JSON.stringify(value)} (string)`;
   return `${String(value)} (${typeof value})`;
+}
+
+/** Returns a next step that names what was probably meant, or another one where no known name is close. */
+export function suggest(written: string, known: readonly string[], otherwise: string): string {
+  const nearest = nearestName(written, known);
+  return nearest === undefined ? otherwise : `Did you mean "${nearest}"?`;
+}
+
+/** Returns the name that was probably meant, or nothing when none is close: up to 2 edits, or a third of the length. */
+export function nearestName(written: string, known: readonly string[]): string | undefined {
+  if (known.length === 0) return undefined;
+  const nearest = closest(written, known);
+  return distance(written, nearest) <= Math.max(2, written.length / 3) ? nearest : undefined;
 }

@@ -7,7 +7,7 @@ import { faultsOfIssue } from './schema-faults.js';
 import { isMapping, isReplacedAt, mergeValues, withValueAt } from './value-tree.js';
 import { versionFault } from './version.js';
 
-export interface LintTask<Config> {
+interface LintTask<Config> {
   /** The file, then the one that it extends, and so on. */
   readonly sources: readonly ConfigSource[];
   /** What followed each `--set` of the command line. */

@@ -6,13 +6,13 @@ const MOST_CHARACTERS = 1_000_000;
 const MOST_ALIASES = 100;
 
 /** What is wrong with a text, and where. */
-export interface YamlProblem {
+interface YamlProblem {
   readonly offset: number;
   /** What came instead of YAML: it belongs after "got". */
   readonly problem: string;
 }
 
-export interface YamlText {
+interface YamlText {
   readonly document: Document;
   readonly lineCounter: LineCounter;
   /** The value means nothing where there is one. */

@@ -1,6 +1,5 @@
 import type { z } from 'zod';
-import { describeValue, type FaultDetail, type Path } from './fault.js';
-import { nearestName } from './nearest-name.js';
+import { describeValue, type FaultDetail, type Path, suggest } from './fault.js';
 import { valueAt } from './value-tree.js';
 
 export type Issue = z.core.$ZodIssue;
@@ -22,7 +21,7 @@ export function faultsOfIssue(issue: Issue, config: unknown): FaultDetail[] {
       thing: 'the key',
       expected: `one of ${issue.message}`,
       got: `"${key}"`,
-      nextStep: suggestion(key, known) ?? 'Remove it.',
+      nextStep: suggest(key, known, 'Remove it.'),
     }));
   }
   if (issue.code === 'invalid_key') {
@@ -45,7 +44,7 @@ export function faultsOfIssue(issue: Issue, config: unknown): FaultDetail[] {
   }
   const got = describeValue(value);
   if (words && typeof value === 'string') {
-    const nextStep = suggestion(value, words) ?? 'Choose one of them.';
+    const nextStep = suggest(value, words, 'Choose one of them.');
     return [{ kind: 'unknown-word', path, expected, got, nextStep }];
   }
   return [{ kind: 'bad-value', path, expected, got, nextStep: nextStepFor(path, value, expected) }];
@@ -59,11 +58,6 @@ function closedList(issue: Issue): string[] | undefined {
   const words = issue.options as readonly unknown[];
   // One of them may be what is meant where nothing is said.
   return [...new Set(words.filter((word) => word !== undefined).map(String))];
-}
-
-function suggestion(written: string, known: readonly string[]): string | undefined {
-  const nearest = nearestName(written, known);
-  return nearest === undefined ? undefined : `Did you mean "${nearest}"?`;
 }
 
 function nextStepFor(path: Path, value: unknown, expected: string): string {

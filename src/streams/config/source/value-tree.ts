@@ -1,7 +1,7 @@
 /** @file Plain values as they come out of YAML: mappings, lists, scalars. Nothing here changes its arguments. */
 import type { Path } from './fault.js';
 
-export type Mapping = Readonly<Record<string, unknown>>;
+type Mapping = Readonly<Record<string, unknown>>;
 
 export function isMapping(value: unknown): value is Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

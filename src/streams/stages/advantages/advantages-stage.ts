@@ -14,7 +14,7 @@ import {
   type LostGroup,
   type RewardedGroup,
 } from '../../../operators/index.js';
-import { mostGroups } from '../../config/resolved/most-groups.js';
+import { mostGroups } from '../../config/resolved/derived-sizes.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import { RUN_KEY } from '../../messages/messages.js';

@@ -1,10 +1,19 @@
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { lintTopology } from '../../config/lint-topology.js';
+import { readConfigText } from '../../config/load-topology.js';
 import { deriveSizes } from '../../config/resolved/derived-sizes.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import { type ConfigSource, readConfigSource, readNamed } from '../../config/source/config-source.js';
 import type { Fault, FaultDetail, Path } from '../../config/source/fault.js';
-import { inOrder, type Linted, lintSources, locate, placeOf } from '../../config/source/lint-sources.js';
+import {
+  inOrder,
+  type Linted,
+  lintSources,
+  locate,
+  placeOf,
+  requireConfig,
+} from '../../config/source/lint-sources.js';
 import { configFingerprint, type Study, type StudyRow } from './study.js';
 import { findStudyFaults } from './study-rules.js';
 import { type StudyFile, studySchema } from './study-schema.js';
@@ -102,4 +111,14 @@ function conclusionsFaults({ conclusions }: StudyFile, { path, readText }: Sourc
   if (conclusions === undefined) return [];
   const read = readNamed(join(dirname(path), conclusions), readText);
   return 'text' in read ? [] : [{ kind: 'bad-value', path: ['conclusions'], ...read }];
+}
+
+/**
+ * Reads a study and the presets it names.
+ *
+ * Errors: TRIB_CONFIG with each fault on a line of its own; TRIB_USAGE where the file cannot be read.
+ */
+export async function loadStudy(path: string): Promise<Study> {
+  const text = await readConfigText(path);
+  return requireConfig(lintStudy(text, path, (file) => readFileSync(file, 'utf8')));
 }

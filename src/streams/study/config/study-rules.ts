@@ -1,9 +1,8 @@
 /** @file What no single field of a study can be blamed for: names, seeds, budgets and rows that cannot be compared. */
 import { deriveSizes } from '../../config/resolved/derived-sizes.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
-import { describeValue, type FaultDetail, type Path } from '../../config/source/fault.js';
+import { describeValue, type FaultDetail, type Path, suggest } from '../../config/source/fault.js';
 import { firstDifference } from '../../config/source/first-difference.js';
-import { nearestName } from '../../config/source/nearest-name.js';
 import type { StudyRow } from './study.js';
 import type { StudyFile } from './study-schema.js';
 
@@ -62,8 +61,7 @@ function nameFaults({ rows, charts = [], sections, outdated }: StudyFile): Fault
   return places
     .filter(([, name]) => !known.includes(name))
     .map(([path, name]): FaultDetail => {
-      const nearest = nearestName(name, known);
-      const nextStep = nearest === undefined ? 'Add it to `rows`.' : `Did you mean "${nearest}"?`;
+      const nextStep = suggest(name, known, 'Add it to `rows`.');
       const expected = `one of the rows ${known.join(', ')}`;
       return { kind: 'unknown-word', path, expected, got: `"${name}"`, nextStep };
     });
@@ -75,7 +73,7 @@ function budgetFaults(file: StudyFile, rows: readonly StudyRow[]): FaultDetail[]
     const own = file.rows[name]?.budget;
     const budget = own ?? file.budget;
     if (rewardQueries === budget.rewardQueries) return [];
-    const stages = budget.rewardQueries / imagesPerRound;
+    const rounds = budget.rewardQueries / imagesPerRound;
     return [
       {
         kind: 'contradiction',
@@ -83,8 +81,8 @@ function budgetFaults(file: StudyFile, rows: readonly StudyRow[]): FaultDetail[]
         thing: 'reward queries',
         expected: `the ${own ? "row's" : "study's"} budget of ${budget.rewardQueries}`,
         got: `${rewardQueries}, ${imagesPerRound} a round`,
-        nextStep: Number.isInteger(stages)
-          ? `Set numRounds of its prompts to ${stages}.`
+        nextStep: Number.isInteger(rounds)
+          ? `Set numRounds of its prompts to ${rounds}.`
           : `Change groupsPerRound or numBranches: ${imagesPerRound} does not divide the budget.`,
       },
     ];

@@ -3,18 +3,18 @@
  * the page around it may be either. Axes and grid are the report's.
  */
 import { type Axis, axisOver, type Unit, writeTick } from '../../report/axis.js';
-import { escapeHtml } from '../../report/escape-html.js';
+import { escapeHtml } from '../../report/figures.js';
 import { CHART, gridLines, pixels, placeX, placeY } from '../../report/plot-area.js';
 
 /** A point of a row; low and high are the ends of its interval, null where there is none. */
-export interface ChartPoint {
+interface ChartPoint {
   readonly x: number;
   readonly y: number;
   readonly low: number | null;
   readonly high: number | null;
 }
 
-export interface ChartSeries {
+interface ChartSeries {
   readonly label: string;
   /** In the order of training. */
   readonly points: readonly ChartPoint[];

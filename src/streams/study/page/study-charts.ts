@@ -1,7 +1,7 @@
 import type { Comparison } from '../config/study-schema.js';
 import { baseOf, diversityKept } from '../results/figures-of-run.js';
 import { meanCurve, type PointFigure } from '../results/mean-curve.js';
-import type { RowRuns } from '../results/row-runs.js';
+import type { RowRuns } from '../results/study-results.js';
 import { type StudyChart, studyChart } from './study-chart.js';
 
 /** A chart of the page. */

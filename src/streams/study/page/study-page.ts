@@ -1,6 +1,5 @@
 import { basename } from 'node:path';
-import { escapeHtml } from '../../report/escape-html.js';
-import { writeNumber, writeShare } from '../../report/figures.js';
+import { escapeHtml, writeNumber, writeShare } from '../../report/figures.js';
 import type { Study } from '../config/study.js';
 import type { Comparison } from '../config/study-schema.js';
 import { compareRows } from '../results/compare-rows.js';
@@ -16,11 +15,11 @@ import {
   SECONDS,
 } from '../results/figures-of-run.js';
 import { rowHealth } from '../results/row-health.js';
-import type { RowRuns } from '../results/row-runs.js';
+import type { RowRuns } from '../results/study-results.js';
 import { cellText, paragraph, table, writeDifference, writeEstimate, writeWhole } from './markdown.js';
 import { type ChartFile, evaluationSize } from './study-charts.js';
 
-export interface StudyPage {
+interface StudyPage {
   readonly study: Study;
   readonly rows: readonly RowRuns[];
   /** Those over the chosen rows. */

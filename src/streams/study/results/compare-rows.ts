@@ -4,7 +4,7 @@ import { firstReached, meanCurve } from './mean-curve.js';
 import type { RunResult } from './run-result.js';
 
 /** A row beside the baseline row, by the seeds that both have. */
-export interface RowComparison {
+interface RowComparison {
   readonly seeds: readonly number[];
   /** How much more of a figure the row has than the baseline, paired by seed; null where it was not measured. */
   difference(figure: RunFigure): Estimate | null;

@@ -13,7 +13,7 @@ export function baseOf(run: RunResult): EvaluationPoint {
   return run.points[0]!;
 }
 
-export function finalOf(run: RunResult): EvaluationPoint {
+function finalOf(run: RunResult): EvaluationPoint {
   return run.points.at(-1)!;
 }
 

@@ -2,7 +2,7 @@ import { type Estimate, estimate, meanOf } from './estimate.js';
 import type { EvaluationPoint, RunResult } from './run-result.js';
 
 /** One evaluation of a row, over its seeds. */
-export interface CurvePoint {
+interface CurvePoint {
   /** Mean over the seeds. */
   readonly x: number;
   readonly y: Estimate;

@@ -2,7 +2,7 @@ import { meanOf } from './estimate.js';
 import type { RunResult } from './run-result.js';
 
 /** How a row learned: means over the rounds of all its runs. */
-export interface RowHealth {
+interface RowHealth {
   readonly intraGroupCorrelation: number | null;
   readonly selectedSamples: number | null;
   /** Of the groups with rewards, in [0, 1]. */

@@ -1,5 +1,5 @@
 import { TributaryError } from '../../../errors.js';
-import { nearestName } from '../../config/source/nearest-name.js';
+import { suggest } from '../../config/source/fault.js';
 import type { TopicDeclaration } from './transport.js';
 
 /** The transport was closed; the same call can never succeed on it. */
@@ -12,8 +12,7 @@ export function closedFault(transport: string): TributaryError {
 
 /** A topic that was never declared. */
 export function unknownTopicFault(topic: string, declared: readonly string[]): TributaryError {
-  const nearest = nearestName(topic, declared);
-  const nextStep = nearest === undefined ? 'Declare it.' : `Did you mean "${nearest}"?`;
+  const nextStep = suggest(topic, declared, 'Declare it.');
   return new TributaryError(
     'TRIB_TRANSPORT',
     `topic "${topic}": expected a declared topic (${declared.join(', ')}), got an unknown one. ${nextStep}`,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { lintStudy } from '../../../../src/streams/study/config/lint-study.js';
+import { lintStudy, loadStudy } from '../../../../src/streams/study/config/lint-study.js';
+import { faultOf } from '../../../fixtures/fault-of.js';
 import { exampleStudy, readSmall, STUDY } from '../example-study.js';
 
 const faultsOf = (text: string) =>
@@ -147,4 +148,18 @@ describe('lintStudy', () => {
       'config/study.yaml:10:5 rows.fast.titel the key: expected one of preset, set, title, seeds, budget, got "titel". Did you mean "title"?',
     ]);
   });
+});
+
+test('should read the study that is shipped', async () => {
+  const { name, rows, sections } = await loadStudy('config/study-shapes.yaml');
+  expect(name).toBe('shapes');
+  expect(rows.length).toBeGreaterThan(1);
+  expect(sections.length).toBeGreaterThan(0);
+});
+
+test('should say which file cannot be read', async () => {
+  expect(await faultOf(() => loadStudy('config/nowhere.yaml'))).toEqual([
+    'TRIB_USAGE',
+    'config config/nowhere.yaml: expected a file that can be read, got ENOENT. Name a YAML file, such as one under config/.',
+  ]);
 });

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { estimate } from '../../../../src/streams/study/results/estimate.js';
-import { studentQuantile } from '../../../../src/streams/study/results/student-t.js';
+import { estimate, studentQuantile } from '../../../../src/streams/study/results/estimate.js';
 
 describe('studentQuantile', () => {
   test.each([

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadStudy } from '../../../../src/streams/study/config/load-study.js';
+import { loadStudy } from '../../../../src/streams/study/config/lint-study.js';
 import { mergeResults, type StudyResults } from '../../../../src/streams/study/results/study-results.js';
 import { readResults, writeResults } from '../../../../src/streams/study/results-file.js';
 import { faultOf } from '../../../fixtures/fault-of.js';

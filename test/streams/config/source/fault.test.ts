@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nearestName } from '../../../../src/streams/config/source/nearest-name.js';
+import { nearestName } from '../../../../src/streams/config/source/fault.js';
 
 describe('nearestName', () => {
   it('should find the name that was probably meant', () => {
