@@ -76,13 +76,13 @@ export function asTributaryError(error: unknown): TributaryError {
   if (code !== undefined && syscall !== undefined) {
     return new TributaryError(
       'TRIB_FILE',
-      `${path ?? syscall}: expected the system to allow ${syscall}, got ${code}. Check the path, its rights and the space on its disk.`,
+      `${path ?? syscall}: expected the system to allow ${syscall}, got ${code}. Check the path, its permissions and the space on its disk.`,
       { cause: error },
     );
   }
   return new TributaryError(
     'TRIB_INTERNAL',
-    `tributary: expected no fault of its own, got "${error instanceof Error ? error.message : String(error)}". Report it with the lines below.`,
+    `tributary: expected no internal fault, got "${error instanceof Error ? error.message : String(error)}". Report it with the lines below.`,
     { cause: error },
   );
 }

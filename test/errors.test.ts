@@ -25,7 +25,7 @@ describe('asTributaryError', () => {
     const { code, message, cause } = asTributaryError(error);
     expect([code, message, cause]).toEqual([
       'TRIB_FILE',
-      '/nowhere/file: expected the system to allow open, got ENOENT. Check the path, its rights and the space on its disk.',
+      '/nowhere/file: expected the system to allow open, got ENOENT. Check the path, its permissions and the space on its disk.',
       error,
     ]);
   });

@@ -65,7 +65,7 @@ function firstMatch(
   const [first, ...others] = fitting;
   if (first && /^\d+$/.test(first[0]) && others.some(([, value]) => value !== first[1])) {
     const names = fitting.map(([pattern]) => `"${pattern}"`).join(' and ');
-    throw loraFault(where, `one pattern for "${path}"`, names, 'Leave one of them.');
+    throw loraFault(where, `one pattern for "${path}"`, names, 'Keep one of them.');
   }
   return first?.[1];
 }

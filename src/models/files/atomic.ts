@@ -102,7 +102,7 @@ export async function requireEmptyFolder(path: string): Promise<void> {
     if (cause.code === 'ENOENT') return [];
     throw new TributaryError(
       'TRIB_USAGE',
-      `${path}: expected a folder to write, got ${cause.code}. Choose another with --out.`,
+      `${path}: expected a folder to write to, got ${cause.code}. Choose another with --out.`,
       { cause },
     );
   });

@@ -79,6 +79,6 @@ async function readShared(
 }
 
 function unreadable(path: string, cause: NodeJS.ErrnoException): TributaryError {
-  const text = `${path}: expected a readable safetensors file, got ${cause.code ?? cause.message}. Check the path and its rights.`;
+  const text = `${path}: expected a readable safetensors file, got ${cause.code ?? cause.message}. Check the path and its permissions.`;
   return new TributaryError('TRIB_FILE', text, { cause });
 }

@@ -165,6 +165,6 @@ function unlikeTheFormat(where: string, key: string, fault: string): TributaryEr
 }
 
 function damaged(where: string, expected: string, got: string, cause?: unknown): TributaryError {
-  const text = `${where}: expected ${expected}, got ${got}. The file is damaged or cut short: take another copy.`;
+  const text = `${where}: expected ${expected}, got ${got}. The file is damaged or truncated: copy it again.`;
   return new TributaryError('TRIB_FILE', text, { cause });
 }

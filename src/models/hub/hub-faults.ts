@@ -17,7 +17,7 @@ const fault = (text: string, context: { retryable?: boolean; cause?: unknown } =
 
 const AGAIN = 'Run the same command again: it resumes where it stopped.';
 
-/** The fault of an answer that is not a success; retryable where the hub may only be busy. */
+/** The fault of an answer that is not a success; retryable if the hub may only be busy. */
 export function answerFault(response: Response, place: HubPlace): TributaryError {
   const { status } = response;
   const { id, revision, hubUrl, hasToken } = place;
@@ -77,7 +77,7 @@ export function strangeAnswerFault(id: string, host: string, got: string, cause?
 export function stoppedFault(id: string): TributaryError {
   return new TributaryError(
     'TRIB_CANCELLED',
-    `${id}: expected to fetch it whole, got a request to stop. ${AGAIN}`,
+    `${id}: expected to fetch all of it, got a request to stop. ${AGAIN}`,
   );
 }
 

@@ -19,7 +19,7 @@ const inflateAsync = promisify(inflate);
 export async function pngDamage(png: Uint8Array): Promise<string | null> {
   const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
   if (bytes.length === 0) return 'an empty file';
-  if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) return 'a file that is no PNG';
+  if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) return 'a file that is not a PNG';
   const chunks = chunksOf(bytes);
   if (chunks === null) return 'a PNG that is cut short';
   const header = chunks[0];

@@ -188,7 +188,7 @@ describe('decodeLoraFile', () => {
       'patterns whose order is lost',
       { 'unet.a.0.lora_A.weight': f32([4, 5]), 'unet.a.0.lora_B.weight': f32([3, 4]) },
       { 'unet.alpha_pattern': { 'a.0': 8, 0: 4 } },
-      'alpha_pattern: expected one pattern for "a.0", got "0" and "a.0". Leave one of them.',
+      'alpha_pattern: expected one pattern for "a.0", got "0" and "a.0". Keep one of them.',
     ],
     ['a pattern that is none', pair, { 'unet.alpha_pattern': { '(': 1 } }, 'regular expressions, got "("'],
   ])('should refuse a file with %s', (_, tensors, adapter, text) => {

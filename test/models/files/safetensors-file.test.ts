@@ -53,7 +53,7 @@ describe('openSafetensors', () => {
         openSafetensors(await fileOf(WHOLE.subarray(0, length))),
       );
       expect(code).toBe('TRIB_FILE');
-      expect(message).toMatch(/cut short: take another copy\.$/);
+      expect(message).toMatch(/truncated: copy it again\.$/);
     }
   });
 
@@ -87,7 +87,7 @@ describe('openSafetensors', () => {
   test('should say that there is no such file', async () => {
     expect(await faultOf(() => openSafetensors('/nowhere/w.safetensors'))).toEqual([
       'TRIB_FILE',
-      '/nowhere/w.safetensors: expected a readable safetensors file, got ENOENT. Check the path and its rights.',
+      '/nowhere/w.safetensors: expected a readable safetensors file, got ENOENT. Check the path and its permissions.',
     ]);
   });
 

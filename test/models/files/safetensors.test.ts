@@ -34,7 +34,7 @@ const content: fc.Arbitrary<Safetensors> = fc.record({
 });
 const damage = expect.objectContaining({
   code: 'TRIB_FILE',
-  message: expect.stringMatching(/^w\.safetensors.*: expected .*, got .*copy\.$/),
+  message: expect.stringMatching(/^w\.safetensors.*: expected .*, got .*copy it again\.$/),
 });
 
 /** A file from its header and the number of its data bytes. */

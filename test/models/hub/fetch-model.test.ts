@@ -191,7 +191,7 @@ describe('fetchModel', () => {
     };
     expect(await faultOf(() => fetch({ signal: controller.signal, onProgress }))).toEqual([
       'TRIB_CANCELLED',
-      'owner/name: expected to fetch it whole, got a request to stop. Run the same command again: it resumes where it stopped.',
+      'owner/name: expected to fetch all of it, got a request to stop. Run the same command again: it resumes where it stopped.',
     ]);
     expect((await contents(out))[`${UNET}.partial`]).toHaveLength(1000);
     await fetch();

@@ -24,8 +24,8 @@ describe('pngDamage', () => {
 
   test.each([
     ['nothing', new Uint8Array(), 'an empty file'],
-    ['zeros', new Uint8Array(400), 'a file that is no PNG'],
-    ['a word', Buffer.from('picture'), 'a file that is no PNG'],
+    ['zeros', new Uint8Array(400), 'a file that is not a PNG'],
+    ['a word', Buffer.from('picture'), 'a file that is not a PNG'],
     ['its first half', whole.subarray(0, whole.length / 2), 'a PNG that is cut short'],
     ['its signature', whole.subarray(0, 8), 'a PNG that is cut short'],
     ['another first chunk', changed(12, 0x49, 0x44), 'a PNG without a header'],

@@ -36,7 +36,7 @@ export function gradientsOf(
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new TributaryError(
       'TRIB_ENGINE',
-      `gradients: expected operators whose gradients ${tf.getBackend()} has, got "${reason}". Set engine.tfjs.gradients to graph, or use another backend.`,
+      `gradients: expected operators that ${tf.getBackend()} can differentiate, got "${reason}". Set engine.tfjs.gradients to graph, or use another backend.`,
       { cause },
     );
   } finally {

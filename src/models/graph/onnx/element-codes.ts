@@ -22,7 +22,7 @@ export function elementCode(type: ElementType): number {
   return CODES[type];
 }
 
-/** The element type behind ONNX's number. */
+/** The element type that has ONNX's number. */
 export function elementTypeOf(code: number, where: string): ElementType {
   const type = TYPES.get(code);
   if (type) return type;

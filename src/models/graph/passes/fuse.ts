@@ -22,12 +22,11 @@ export function fuseForInference(graph: Graph, { attention = true } = {}): Graph
   );
 }
 
+/** Appends a fused operator in place of `node`. */
 function appendFused(
   { g, view }: { g: GraphBuilder; view: GraphView },
   node: Node,
-  op: string,
-  inputs: readonly Value[],
-  attributes: Node['attributes'],
+  { op, inputs, attributes }: Pick<Node, 'op' | 'attributes'> & { readonly inputs: readonly Value[] },
 ): Value {
   const [output] = node.outputs as [Value];
   const fused = { ...output, name: `${output.name}_fused` };
@@ -52,7 +51,11 @@ function fuseSilu(g: GraphBuilder, node: Node, view: GraphView): Value | undefin
   ] as const) {
     const sigmoid = view.producer(gate);
     if (sigmoid?.op === 'Sigmoid' && sigmoid.inputs[0]?.name === x.name && view.uses(gate) === 1) {
-      return appendFused({ g, view }, node, 'QuickGelu', [x], { alpha: float(1) });
+      return appendFused({ g, view }, node, {
+        op: 'QuickGelu',
+        inputs: [x],
+        attributes: { alpha: float(1) },
+      });
     }
   }
   return undefined;
@@ -83,9 +86,10 @@ function fuseAttention(g: GraphBuilder, node: Node, view: GraphView): Value | un
   const key = splitHeads(view, scores.inputs[1], '0,2,3,1');
   const value = splitHeads(view, mix.inputs[1], '0,2,1,3');
   if (!query || !key || !value) return undefined;
-  return appendFused({ g, view }, node, 'MultiHeadAttention', [query.source, key.source, value.source], {
-    num_heads: int(query.count),
-    scale: float(at(number.data, 0)),
+  return appendFused({ g, view }, node, {
+    op: 'MultiHeadAttention',
+    inputs: [query.source, key.source, value.source],
+    attributes: { num_heads: int(query.count), scale: float(at(number.data, 0)) },
   });
 }
 
