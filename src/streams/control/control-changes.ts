@@ -17,7 +17,7 @@ export interface RunPlace {
 /**
  * Changes one thing; the version is raised by who writes it.
  *
- * **Errors**: TRIB_USAGE, naming what would be accepted.
+ * Errors: TRIB_USAGE, naming what would be accepted.
  */
 export type ControlChange = (wanted: Control, place: RunPlace) => Control;
 

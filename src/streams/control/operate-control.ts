@@ -24,7 +24,7 @@ export interface ChangedControl {
 
 type Warn = (message: string) => void;
 
-/** **Errors**: TRIB_USAGE where the transport leads to no other process, or no run has begun. */
+/** Errors: TRIB_USAGE where the transport leads to no other process, or no run has begun. */
 export async function readControl(config: ResolvedConfig, warn: Warn): Promise<WantedOfRun> {
   return onTransport(config, { takesControl: false }, warn, (transport) => wantedOf(config, transport));
 }
@@ -33,7 +33,7 @@ export async function readControl(config: ResolvedConfig, warn: Warn): Promise<W
  * Changes what is wanted of a run. Of two operators at once, the one that came first and has not written yet is refused: the
  * other has taken the topic from it, and reads all that was written before. So no change is lost unseen.
  *
- * **Errors**: TRIB_USAGE, and nothing is written: as `readControl`; the run is over; the change is refused; another operator
+ * Errors: TRIB_USAGE, and nothing is written: as `readControl`; the run is over; the change is refused; another operator
  * came between.
  */
 export async function changeControl(

@@ -13,7 +13,7 @@ const PICKLES = ['pytorch_lora_weights.bin', 'adapter_model.bin'];
  * The file of the policy that a path means: itself, or where it is a folder the one file that it holds of a run, of a checkpoint, of
  * `best/`, of diffusers' `save_lora_weights`, or of PEFT's `save_pretrained`.
  *
- * **Errors**: TRIB_FILE where the folder has none; TRIB_USAGE where it has those of two programs.
+ * Errors: TRIB_FILE where the folder has none; TRIB_USAGE where it has those of two programs.
  */
 export async function adapterPathOf(path: string): Promise<string> {
   if (!(await isFolder(path))) return path;

@@ -34,7 +34,7 @@ export function isBetter(candidate: Evaluation, best: Evaluation): boolean {
 /**
  * Replaces the best policy of a run.
  *
- * **Errors**: TRIB_FILE.
+ * Errors: TRIB_FILE.
  */
 export async function writeBest(runPath: string, { evaluation, adapter }: BestPolicy): Promise<void> {
   // The figures are written last: a folder that has them is whole.
@@ -69,7 +69,7 @@ export async function findBest(folder: string): Promise<FoundBest> {
  * Puts `best/` back where a crash came between the two renames that replace it, and clears away what crashes have left.
  * Of the old one and the new one, both whole, the better one is kept.
  *
- * **Errors**: TRIB_FILE.
+ * Errors: TRIB_FILE.
  */
 export async function recoverBest(runPath: string): Promise<void> {
   const path = join(runPath, BEST_FOLDER);

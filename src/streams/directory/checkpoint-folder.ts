@@ -41,7 +41,7 @@ export interface CheckpointContent {
 /**
  * Writes a checkpoint, all or nothing, and then removes all but the newest `keep`. Returns its path.
  *
- * **Errors**: TRIB_FILE; older checkpoints stay as they were.
+ * Errors: TRIB_FILE; older checkpoints stay as they were.
  */
 export async function writeCheckpoint(
   folder: string,

@@ -96,7 +96,7 @@ function placeOf(line: MetricsLine): number {
 /**
  * Keeps lines that could not be used in a file of their own, below those of earlier times.
  *
- * **Errors**: TRIB_FILE.
+ * Errors: TRIB_FILE.
  */
 export async function setAside(runPath: string, damaged: readonly DamagedLine[]): Promise<string> {
   const path = join(runPath, DAMAGED_METRICS_FILE);
@@ -107,7 +107,7 @@ export async function setAside(runPath: string, damaged: readonly DamagedLine[])
 /**
  * Replaces what was logged by these lines; the files begin anew.
  *
- * **Errors**: TRIB_FILE.
+ * Errors: TRIB_FILE.
  */
 export async function rewriteMetrics(
   runPath: string,
@@ -123,7 +123,7 @@ export async function rewriteMetrics(
 /**
  * Adds a line and its event, and waits until the disk has them. Calls must not overlap.
  *
- * **Errors**: TRIB_FILE.
+ * Errors: TRIB_FILE.
  */
 export async function appendMetrics(runPath: string, line: MetricsLine): Promise<void> {
   await appendFlushed(join(runPath, METRICS_FILE), textOf(line));

@@ -21,7 +21,7 @@ export type ReadPolicy = FilePolicy & { readonly path: string; readonly warnings
  * Reads the file of a policy: an adapter in any style that `decodeLoraFile` knows, of Tributary or of others, or the weights of a
  * UNet that were trained as a whole.
  *
- * **Errors**: TRIB_FILE where it cannot be read or is damaged; TRIB_LORA where it is no policy of a UNet, or a pickle.
+ * Errors: TRIB_FILE where it cannot be read or is damaged; TRIB_LORA where it is no policy of a UNet, or a pickle.
  *
  * @param place the file, or a folder that `adapterPathOf` knows.
  */
@@ -43,7 +43,7 @@ export function loraFor({ adapter }: Pick<FilePolicy, 'adapter'>): LoraSettings 
 /**
  * Reads the bytes of an adapter file, and the `adapter_config.json` of its folder; a pickle is refused unread.
  *
- * **Errors**: TRIB_FILE where one of them cannot be read; TRIB_LORA for a pickle.
+ * Errors: TRIB_FILE where one of them cannot be read; TRIB_LORA for a pickle.
  */
 export async function readAdapterFile(place: string, warn: (message: string) => void): Promise<AdapterFile> {
   const path = await adapterPathOf(place);

@@ -31,7 +31,7 @@ export interface RestoreBestOptions {
  * evaluation in the log, which is of this policy: `best/` is written just after the line. Where the policy is damaged, the
  * folder is set aside as `best.damaged`, and the best policy that a checkpoint still holds takes its place.
  *
- * **Errors**: TRIB_FILE.
+ * Errors: TRIB_FILE.
  */
 export async function restoreBest(options: RestoreBestOptions): Promise<BestPolicy> {
   const { runPath, evaluations, base, policyAfter, warn } = options;

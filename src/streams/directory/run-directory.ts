@@ -103,7 +103,7 @@ export function holdsRun(config: ResolvedConfig, path: string | undefined): Prom
  *
  * A run that ended before it had measured anything, for want of a model file say, is begun anew.
  *
- * **Errors**: TRIB_USAGE where a new run's directory is not empty, the run to resume is not there, or another process is
+ * Errors: TRIB_USAGE where a new run's directory is not empty, the run to resume is not there, or another process is
  * at work on it; TRIB_CHECKPOINT where the run to resume, or its checkpoint, has another config,
  * or where another version began the run; TRIB_FILE where nothing can
  * be written. The methods fail with TRIB_FILE; those that record or save, with TRIB_USAGE where another process has taken the

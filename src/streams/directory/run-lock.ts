@@ -51,7 +51,7 @@ export interface LockOptions {
 }
 
 export interface RunLock {
-  /** **Errors**: TRIB_USAGE where another process has taken the run over. */
+  /** Errors: TRIB_USAGE where another process has taken the run over. */
   requireHeld(): Promise<void>;
   /** Lets another process work on the run. */
   release(): Promise<void>;
@@ -64,7 +64,7 @@ export interface RunLock {
  * has got since, where the lock says when it began. A lock from another host cannot be checked, and counts, unless
  * `takeOver` is asked for and neither lock nor run was written within 30 seconds.
  *
- * **Errors**: TRIB_USAGE where another process holds the run; TRIB_FILE where nothing can be written.
+ * Errors: TRIB_USAGE where another process holds the run; TRIB_FILE where nothing can be written.
  */
 export async function lockRun(
   runPath: string,

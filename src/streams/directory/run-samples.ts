@@ -18,7 +18,7 @@ export const PROMPTS_FILE = 'prompts.txt';
 const gridPath = (runPath: string, completeRounds: number) =>
   join(runPath, SAMPLES_FOLDER, `round-${String(completeRounds).padStart(4, '0')}.png`);
 
-/** Writes a grid and its prompts, one a line, and returns the path of the grid. **Errors**: TRIB_FILE. */
+/** Writes a grid and its prompts, one a line, and returns the path of the grid. Errors: TRIB_FILE. */
 export async function writeSamples(
   runPath: string,
   completeRounds: number,

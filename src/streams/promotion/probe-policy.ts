@@ -1,5 +1,6 @@
 /** @file What a policy does on a probe: a few held-out prompts from fixed noise. */
 
+import { at } from '../../at.js';
 import type { TrainingSample } from '../../models/policy/training-sample.js';
 import type { Client } from '../../models/threads/thread.js';
 import { isReward } from '../../operators/records/reward-fault.js';
@@ -56,7 +57,7 @@ export async function probePolicy(
   }
   const samples = branches.map(({ trajectory }, index) => ({
     groupId: `probe-${index}`,
-    prompt: prompts[index]?.prompt ?? '',
+    prompt: at(prompts, index).prompt,
     advantage: 0,
     stepAdvantages: null,
     trajectory,

@@ -38,7 +38,7 @@ export interface PromotionGate {
  *
  * A figure that is not finite fails.
  *
- * **Time**: each judgment samples, scores and reads the probe once, and that of the base model where the trained steps are
+ * Time: each judgment samples, scores and reads the probe once, and that of the base model where the trained steps are
  * others than the time before.
  */
 export async function openPromotionGate(options: PromotionGateOptions): Promise<PromotionGate> {

@@ -27,20 +27,20 @@ export interface DeadLetterEntry {
 const POST_MORTEM: readonly string[] = ['origin', 'stage', 'reason', 'attempts', 'code'];
 
 export interface DeadLetters {
-  /** The newest letters, oldest first. **Memory**: as many as `most`, with their bytes. */
+  /** The newest letters, oldest first. Memory: as many as `most`, with their bytes. */
   newest(most: number): Promise<readonly DeadLetterEntry[]>;
-  /** **Errors**: TRIB_USAGE where there is no letter at a position. */
+  /** Errors: TRIB_USAGE where there is no letter at a position. */
   at(positions: readonly string[]): Promise<readonly DeadLetterEntry[]>;
   /**
    * Sends letters to where they came from once more, byte for byte. They stay letters too.
    *
-   * **Errors**: TRIB_USAGE where a letter does not say where it came from; then none is sent.
+   * Errors: TRIB_USAGE where a letter does not say where it came from; then none is sent.
    */
   replay(letters: readonly DeadLetterEntry[]): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens the dead letters of a run. **Errors**: as `openKafka`. */
+/** Opens the dead letters of a run. Errors: as `openKafka`. */
 export async function openDeadLetters(
   config: ResolvedConfig,
   warn: (message: string) => void,

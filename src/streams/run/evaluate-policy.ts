@@ -40,8 +40,10 @@ const HELD_OUT_OFFSET = 1_000_000;
 
 /**
  * Draws imagesPerPrompt pictures of every prompt and measures reward, verified alignment and diversity within prompts. A
- * reward that is not finite, or beyond `maxMagnitude`, is left out with a warning; diversity is not measured where the reward gives no features of some pictures.
- * @throws TRIB_REWARD where nothing is left of a list.
+ * reward that is not finite, or beyond `maxMagnitude`, is left out with a warning. Diversity is not measured if the reward
+ * gives no features of some pictures.
+ *
+ * Errors: TRIB_REWARD if no reward of a list is left.
  */
 export async function evaluatePolicy(options: EvaluationOptions): Promise<Evaluation> {
   const { config, policy, prompts, now } = options;
@@ -104,7 +106,7 @@ function summarize(
       `${wrong}, got ${rewards.find((reward) => !isReward(reward, maxMagnitude))} among ${rewards.length}; the mean leaves out ${rewards.length - right.length}`,
     );
   const verdicts = verdictsOf(scored);
-  const diversities = measured(scored.map((one) => one.diversity));
+  const diversities = allOf(scored.map((one) => one.diversity));
   return {
     prompts: scored.length,
     images: rewards.length,
@@ -117,7 +119,8 @@ function summarize(
 
 /** What the verifier says of all pictures; null without a verifier. */
 function verdictsOf(scored: readonly ScoredPrompt[]) {
-  return scored.every((one) => one.verdicts) ? scored.flatMap((one) => one.verdicts ?? []) : null;
+  const verdicts = allOf(scored.map((one) => one.verdicts));
+  return verdicts && verdicts.flat();
 }
 
 function alignmentOf(scored: readonly ScoredPrompt[]): number | null {
@@ -143,12 +146,12 @@ function alignmentByTemplate(
   );
 }
 
-/** The values, where every one was measured. */
-function measured(values: readonly (number | null)[]): number[] | null {
+/** The values, if none is missing. */
+function allOf<Value>(values: readonly (Value | null)[]): Value[] | null {
   const present = values.filter((value) => value !== null);
   return present.length === values.length ? present : null;
 }
 
 function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -20,7 +20,7 @@ export interface FinishOptions extends Omit<Outcome, 'base' | 'tuned'> {
  * Writes the adapter of the run: that of the last policy, or that of the best one where a guard stopped the run. After a whole
  * run also pictures by it, and says what came of it.
  *
- * **Errors**: TRIB_FILE where something cannot be written.
+ * Errors: TRIB_FILE where something cannot be written.
  */
 export async function finishRun(options: FinishOptions): Promise<void> {
   const { run, runDirectory, newest, best, stoppedBy, isWhole, say } = options;

@@ -14,9 +14,10 @@ import { createFault } from '../config/source/fault.js';
 /**
  * Reads how many leading sampler steps draw noise under the scheduler of a config's model, and so may be trained. Undefined,
  * which stands for all of them, where nothing is trained by log-probs, and where the model is not there (yet).
- * @param warn - takes what the model's pipeline corrects in the scheduler's config.
  *
  * Errors: TRIB_MODEL where its scheduler cannot be read, TRIB_CONFIG where it takes no such number of steps.
+ *
+ * @param warn takes what the pipeline corrects in the scheduler's config.
  */
 export async function readNoisySteps(
   { stages, model }: ResolvedConfig,
@@ -35,7 +36,11 @@ export async function readNoisySteps(
   return noisySteps(schedule, sampler.numInferenceSteps);
 }
 
-/** @throws TRIB_CONFIG with every fault where the config does not fit what the model's scheduler makes of its steps. */
+/**
+ * Checks a config against what the model's scheduler makes of its steps.
+ *
+ * Errors: TRIB_CONFIG with every fault.
+ */
 export function requireNoisySteps(config: ResolvedConfig, count: number | undefined): void {
   const faults = findContradictions(config, count);
   if (faults.length === 0) return;

@@ -30,7 +30,7 @@ export function requireSamePrompts(
   }
 }
 
-/** **Errors**: TRIB_CONFIG where the trainer has other training prompts than the process that gives them to groups. */
+/** Errors: TRIB_CONFIG where the trainer has other training prompts than the process that gives them to groups. */
 export function requireTrainersPrompts({ path, fingerprint }: PromptFile, { trainPrompts }: Progress): void {
   if (trainPrompts === undefined || trainPrompts === fingerprint.sha256) return;
   throw new TributaryError(
@@ -45,7 +45,7 @@ const written = ({ count, sha256 }: PromptFingerprint) => `${count} prompts (SHA
  * Checks that a run can be repeated from its checkpoint to where its topics stand: the trainer is given all groups since then
  * once more, and holds no more of them than its checkpoints keep apart.
  *
- * **Errors**: TRIB_CHECKPOINT where the topics are further ahead, as when all checkpoints are damaged.
+ * Errors: TRIB_CHECKPOINT where the topics are further ahead, as when all checkpoints are damaged.
  */
 export async function requireReach(
   transport: Transport<TopicMessages>,

@@ -99,14 +99,14 @@ export function roundTally(maxGroups: number): RoundTally {
       const { scored, dead } = seenOf(round);
       for (const seen of rounds.keys()) if (seen <= round) rounds.delete(seen);
       // Sums depend on the order in their last bits, and topics keep none.
-      const metrics = [...scored.keys()].sort().flatMap((groupId) => scored.get(groupId) ?? []);
-      const verified = metrics.filter(({ verdicts }) => verdicts !== null);
+      const metrics = [...scored].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, metric]) => metric);
+      const verified = metrics.flatMap(({ images, verdicts }) => (verdicts ? [{ images, ...verdicts }] : []));
       return {
         images: sum(metrics.map(({ images }) => images)),
         trainedImages: sum(groupIds.map((groupId) => scored.get(groupId)?.images ?? 0)),
         verified: sum(verified.map(({ images }) => images)),
-        satisfied: sum(verified.map(({ verdicts }) => verdicts?.satisfied ?? 0)),
-        score: sum(verified.map(({ verdicts }) => verdicts?.score ?? 0)),
+        satisfied: sum(verified.map(({ satisfied }) => satisfied)),
+        score: sum(verified.map(({ score }) => score)),
         deadLetters: dead.size,
         deadElsewhere: [...dead.values()].filter(({ isElsewhere }) => isElsewhere).length,
       };

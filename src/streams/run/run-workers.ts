@@ -38,7 +38,7 @@ export interface WorkerOptions {
 /**
  * Runs parts of a topology whose trainer is another process. They hold no state: a worker may be killed at any time.
  *
- * **Time**: begins when the trainer has said how far the run is; completes when the run is over or the signal is aborted;
+ * Time: begins when the trainer has said how far the run is; completes when the run is over or the signal is aborted;
  * errs with a coded error where a stage fails for good, or where the trainer has another config. Unsubscribing is aborting.
  */
 export function runWorkers(options: WorkerOptions): Observable<RunEvent> {

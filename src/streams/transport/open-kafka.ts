@@ -17,7 +17,7 @@ export interface OpenKafka {
 /**
  * Connects to the cluster that a config names.
  *
- * **Errors**: TRIB_USAGE where the config uses none; TRIB_CONFIG or TRIB_FILE where a secret or a certificate is missing;
+ * Errors: TRIB_USAGE where the config uses none; TRIB_CONFIG or TRIB_FILE where a secret or a certificate is missing;
  * TRIB_TRANSPORT where no broker answers.
  */
 export async function openKafka(

@@ -49,7 +49,7 @@ const RECORD_OVERHEAD_BYTES = 64 * 1024;
 /**
  * Opens the transport that a config asks for. On Kafka the trainer takes the run's seat before anything else.
  *
- * **Errors**: TRIB_USAGE where another trainer holds the run, or where a new run finds topics that are in use;
+ * Errors: TRIB_USAGE where another trainer holds the run, or where a new run finds topics that are in use;
  * TRIB_TRANSPORT where the cluster does not answer, or a topic is another than it must be.
  */
 export async function openTransport(options: TransportOptions): Promise<OpenTransport> {

@@ -1,5 +1,6 @@
 /** @file Which prompt of a list a group gets: a function of the seed, its index and the list alone. */
 
+import { at } from '../../../at.js';
 import { type CounterRandom, counterRandom } from '../../../models/random/counter-random.js';
 import type { ListedPrompt } from '../../messages/prompts.js';
 
@@ -29,12 +30,11 @@ export function drawPrompt(
   const group = isRound ? Math.floor(groupIndex / prompts.length) : groupIndex;
   const random = counterRandom({ seed, purpose: 'prompt-choice', group });
   const drawn = isRound
-    ? roundOf(ends ?? prompts.length, random)[groupIndex % prompts.length]
+    ? at(roundOf(ends ?? prompts.length, random), groupIndex % prompts.length)
     : ends
       ? indexAt(ends, random.uniform())
       : random.integer(prompts.length);
-  // A list is never empty, and the index lies in it.
-  return prompts[drawn ?? 0] as ListedPrompt;
+  return at(prompts, drawn);
 }
 
 /** Indices of the prompts of one round, of prompts that are all alike or end where `ends` says. */
@@ -49,7 +49,7 @@ function indexAt(ends: Float64Array, point: number): number {
   let [low, high] = [0, ends.length - 1];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    if ((ends[middle] as number) > point) high = middle;
+    if (at(ends, middle) > point) high = middle;
     else low = middle + 1;
   }
   return low;

@@ -9,6 +9,7 @@ import {
   takeWhile,
   tap,
 } from 'rxjs';
+import { at } from '../../../at.js';
 import type { Slot } from './slots.js';
 
 export interface FillSlotsOptions<Item> {
@@ -29,7 +30,7 @@ export interface FillSlotsOptions<Item> {
  * result   ---x----y-z|      x slot 0 with a, y slot 2 with b, z slot 3 with c
  * ```
  *
- * **Time**: emits when there is an open slot and an item. Completes when the source has and no slot waits. Errs with the
+ * Time: emits when there is an open slot and an item. Completes when the source has and no slot waits. Errs with the
  * source, the items or the counts. A count that falls back is ignored. Holds the slots and the items that wait: as many as
  * admission and the inbox let through. Unsubscribing releases all three.
  */
@@ -48,7 +49,7 @@ export function fillSlots<Item>({
         slots.splice(0, open < 0 ? slots.length : open);
         const count = Math.min(slots.length, items.length);
         const taken = items.splice(0, count);
-        return slots.splice(0, count).map((slot, index) => [slot, taken[index] as Item]);
+        return slots.splice(0, count).map((slot, index) => [slot, at(taken, index)]);
       };
       // The counts first: a slot that the same progress closes must take no item.
       return merge(

@@ -41,7 +41,7 @@ export interface IssueIncomingOptions {
  * tickets  ---0---1--2---3--
  * ```
  *
- * **Time**: a ticket is published when there is room for its group and a prompt for it; the prompt is acknowledged when the
+ * Time: a ticket is published when there is room for its group and a prompt for it; the prompt is acknowledged when the
  * ticket is durable. A group that has no prompt when its round is closed gets none. Completes when the last group is issued, or as soon as the run is stopping: prompts that are not issued
  * then stay in their topic. Holds `maxWaiting` prompts and `runAhead` slots.
  */

@@ -52,7 +52,7 @@ export class PromptInbox {
   /**
    * Publishes prompts; an id that waits already, or has become a group of late, is accepted and not published again.
    *
-   * **Errors**: TRIB_TRANSPORT; some of the prompts may have been accepted.
+   * Errors: TRIB_TRANSPORT; some of the prompts may have been accepted.
    */
   async accept(prompts: readonly IncomingPrompt[]): Promise<Acceptance> {
     if (this.#isOver) return { kind: 'over' };

@@ -33,7 +33,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 /** What is not answered by then when the endpoint closes is cut off. */
 const CLOSING_MS = 5000;
 
-/** Starts the endpoint. **Errors**: TRIB_USAGE where the address cannot be had. */
+/** Starts the endpoint. Errors: TRIB_USAGE where the address cannot be had. */
 export async function openPromptsServer(options: PromptsServerOptions): Promise<PromptsServer> {
   const { host, port } = options;
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {

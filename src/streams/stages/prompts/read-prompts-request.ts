@@ -20,7 +20,7 @@ const SHAPE =
 /**
  * Reads the body of a request: one prompt or several. A prompt without an id gets one.
  *
- * **Errors**: RequestFault 400, naming the place.
+ * Errors: RequestFault 400, naming the place.
  */
 export function readPromptsRequest(text: string): IncomingPrompt[] {
   const body = parse(text);

@@ -1,8 +1,8 @@
 /** @file Tickets in, pictures and trajectories out. */
 
 import { from, ignoreElements, map, merge, mergeMap, type Observable, tap } from 'rxjs';
-import { TributaryError } from '../../../errors.js';
-import type { SampledBranch, SampledGroup } from '../../../models/rollouts/sampler.js';
+import { at } from '../../../at.js';
+import type { SampledBranch } from '../../../models/rollouts/sampler.js';
 import {
   branchRollouts,
   type PromptTicket,
@@ -44,7 +44,17 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
         count(ticket, interval);
       } else readable.push(ticket);
     }
-    return readable.length === 0 ? [] : rolloutGroups(sampler, readable, interval, policy, context.canceling);
+    if (readable.length === 0) return [];
+    const requests = readable.map(({ groupIndex, prompt }) => ({ groupIndex, prompt }));
+    const request = { requests, trainedSteps: interval.trainedSteps };
+    const signal = context.canceling;
+    const groups = await sampler.withPolicy(policy, (call) => call.rollout(request, { signal }));
+    return readable.map((ticket, index) => ({
+      ...ticket,
+      interval,
+      policyVersion: policy.version,
+      ...at(groups, index),
+    }));
   };
   const rollout = (tickets: readonly PromptTicket[], interval: TrainingInterval, policy: PolicySnapshot) =>
     from(report.during(() => rolledOut(tickets, interval, policy)));
@@ -117,32 +127,4 @@ async function lose({ transport }: StageContext, ticket: PromptTicket, reason: s
   await transport.publish('dead-letters', { key: groupId, message: ticket, headers });
   const lost = { groupId, round, reason: 'dead-letter', detail: reason } as const;
   await transport.publish('rewards', { key: groupId, message: lost });
-}
-
-async function rolloutGroups(
-  sampler: SamplerClient,
-  tickets: readonly PromptTicket[],
-  interval: TrainingInterval,
-  policy: PolicySnapshot,
-  signal: AbortSignal,
-): Promise<RolloutGroup<SampledBranch>[]> {
-  const requests = tickets.map(({ groupIndex, prompt }) => ({ groupIndex, prompt }));
-  const groups = await sampler.withPolicy(policy, (call) =>
-    call.rollout({ requests, trainedSteps: interval.trainedSteps }, { signal }),
-  );
-  return tickets.map((ticket, index) => ({
-    ...ticket,
-    interval,
-    policyVersion: policy.version,
-    ...requireGroup(groups[index], ticket),
-  }));
-}
-
-function requireGroup(group: SampledGroup | undefined, { groupId }: PromptTicket): SampledGroup {
-  if (group) return group;
-  throw new TributaryError(
-    'TRIB_INTERNAL',
-    `sampler group ${groupId}: expected a rollout, got none. Report this as a fault of the sampler.`,
-    { stage: 'sampler', groupId },
-  );
 }

@@ -24,7 +24,7 @@ export interface ReceiveOptions<Topic extends WorkTopic> {
  * crash before brings it back; what comes for a finished round is acknowledged and goes no further. What cannot belong to
  * the run is refused, and becomes a dead letter.
  *
- * **Time**: takes its first message once it knows how far the run is. Completes with the transport. Unsubscribing returns
+ * Time: takes its first message once it knows how far the run is. Completes with the transport. Unsubscribing returns
  * what is not acknowledged to the transport.
  */
 export function receive<Topic extends WorkTopic>({

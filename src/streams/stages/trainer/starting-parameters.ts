@@ -17,7 +17,7 @@ export interface StartingParameters {
 /**
  * Returns the parameters of a policy file that a run goes on from.
  *
- * **Errors**: TRIB_FILE or TRIB_LORA where the file is no adapter; TRIB_LORA where it has another rank, alpha or other
+ * Errors: TRIB_FILE or TRIB_LORA where the file is no adapter; TRIB_LORA where it has another rank, alpha or other
  * layers than the run's.
  *
  * @param place the file, or the folder that it lies in.

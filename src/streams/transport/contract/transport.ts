@@ -69,7 +69,7 @@ export type TopicOf<Messages> = keyof Messages & string;
 /**
  * Carries messages between stages.
  *
- * **Guarantee**: at least once, in order per key, duplicates possible. A message that was accepted is delivered to
+ * Guarantee: at least once, in order per key, duplicates possible. A message that was accepted is delivered to
  * each consumer group until that group acknowledges it: again after `nack`, again when its subscriber goes away
  * without an answer, again after a crash where the transport is durable. A consumer group has at most one unanswered
  * message of a key, so a message is never overtaken by a later one of its key, not even while it is redelivered.
@@ -86,9 +86,9 @@ export type TopicOf<Messages> = keyof Messages & string;
  * its headers and `origin` (topic), `stage` (consumer group), `reason` and `attempts` beside them. It leaves its
  * topic only when the dead letter has been accepted. Dead letters themselves are redelivered without a limit.
  *
- * **Ownership**: a message may be passed by reference, so neither side may change it after `publish`.
+ * Ownership: a message may be passed by reference, so neither side may change it after `publish`.
  *
- * **Errors**: TRIB_TRANSPORT, `retryable` where the same call can succeed later. An unknown topic, the wrong kind of
+ * Errors: TRIB_TRANSPORT, `retryable` where the same call can succeed later. An unknown topic, the wrong kind of
  * topic or a bad `maxInFlight` is thrown at the call (`publish` rejects); a closed transport rejects and errs.
  */
 export interface Transport<Messages extends object> {

@@ -31,13 +31,13 @@ const NAME = 'in-process';
  * Creates a transport inside this process, with all the promises of `Transport` short of durability: what is held
  * when the process ends is gone. Messages pass by reference, and no timer, file or socket is kept open.
  *
- * **Time**: a message is delivered inside the `publish` call (or the `ack`, or the subscription) that makes its
+ * Time: a message is delivered inside the `publish` call (or the `ack`, or the subscription) that makes its
  * delivery possible; a redelivery after `nack` comes in a later turn of the event loop.
  *
- * **Memory**: per queue topic `capacity` waiting messages, and `maxInFlight` unanswered ones per subscriber; per
+ * Memory: per queue topic `capacity` waiting messages, and `maxInFlight` unanswered ones per subscriber; per
  * broadcast topic one message.
  *
- * **Errors**: TRIB_TRANSPORT for a bound that is not an integer >= 1, a topic declared twice, or a dead-letters topic
+ * Errors: TRIB_TRANSPORT for a bound that is not an integer >= 1, a topic declared twice, or a dead-letters topic
  * that is not a declared queue.
  */
 export function createInProcessTransport<Messages extends object>(

@@ -23,7 +23,7 @@ interface Waiting {
  * Returns an append that sends one group of records at a time: all that came while the one before was on its way. So nobody
  * waits where there is room, many writers share a round trip, and nothing is ever overtaken, by a retry neither.
  *
- * **Memory**: what callers wait for.
+ * Memory: what callers wait for.
  */
 export function groupAppends({
   send,

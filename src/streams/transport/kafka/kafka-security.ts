@@ -39,7 +39,7 @@ export interface SecuritySources {
 /**
  * Gathers keys, certificates and passwords.
  *
- * **Errors**: TRIB_CONFIG where a variable is not set; TRIB_FILE where a file cannot be read or is no PEM of its kind.
+ * Errors: TRIB_CONFIG where a variable is not set; TRIB_FILE where a file cannot be read or is no PEM of its kind.
  * Neither says what a variable or a file holds.
  */
 export async function kafkaSecurity(
@@ -76,21 +76,29 @@ async function tlsFrom(
 ): Promise<KafkaTls> {
   const pem = async (field: string, path: string, kind: RegExp) => {
     const text = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
-      throw fileFault(field, path, 'a file that can be read', cause.code ?? 'a fault', cause);
+      throw fileFault(`${field} ${path}`, 'a file that can be read', cause.code ?? 'a fault', cause);
     });
     if (kind.test(text)) return text;
-    throw fileFault(field, path, `PEM text with a line ${kind.source}`, `${text.length} characters without`);
+    throw fileFault(
+      `${field} ${path}`,
+      `PEM text with a line ${kind.source}`,
+      `${text.length} characters without`,
+    );
   };
   const certificate = /-----BEGIN CERTIFICATE-----/;
   const privateKey = /-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/;
   const ca = tls.caFile === undefined ? {} : { ca: await pem('caFile', tls.caFile, certificate) };
   const servername = tls.serverName === undefined ? {} : { servername: tls.serverName };
-  if (tls.mode === 'server') return { ...requireContext(ca, 'caFile', tls.caFile ?? ''), ...servername };
+  const requireCa = () => tls.caFile !== undefined && requireContext(ca, 'caFile', tls.caFile);
+  if (tls.mode === 'server') {
+    requireCa();
+    return { ...ca, ...servername };
+  }
   const own = {
     cert: await pem('certFile', tls.certFile, certificate),
     key: await pem('keyFile', tls.keyFile, privateKey),
   };
-  requireContext(ca, 'caFile', tls.caFile ?? '');
+  requireCa();
   return { ...ca, ...requireContext(own, 'keyFile', tls.keyFile), ...servername };
 }
 
@@ -101,20 +109,14 @@ function requireContext<Tls extends KafkaTls>(options: Tls, field: string, path:
     return options;
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    throw fileFault(field, path, 'whole PEM text that fits the other files', code ?? message, cause);
+    throw fileFault(`${field} ${path}`, 'whole PEM text that fits the other files', code ?? message, cause);
   }
 }
 
-function fileFault(
-  field: string,
-  path: string,
-  expected: string,
-  got: string,
-  cause?: unknown,
-): TributaryError {
+function fileFault(place: string, expected: string, got: string, cause?: unknown): TributaryError {
   return new TributaryError(
     'TRIB_FILE',
-    `transport.kafka.tls.${field} ${path}: expected ${expected}, got ${got}. Check the path, and that the user of this process may read it.`,
+    `transport.kafka.tls.${place}: expected ${expected}, got ${got}. Check the path, and that the user of this process may read it.`,
     { cause },
   );
 }

@@ -29,7 +29,7 @@ interface RecordBody {
 /** Messages as bytes, and back; `topic` is the one that a message was first published on. */
 export interface TopicCodec {
   write(topic: string, message: unknown, headers: Headers): Promise<RecordBody>;
-  /** **Errors**: a `TributaryError` where the bytes are no such message; they become a dead letter. */
+  /** Errors: a `TributaryError` where the bytes are no such message; they become a dead letter. */
   read(topic: string, record: RecordBody): Promise<unknown>;
   /** Returns a record of the same message that is small, whatever its size and whether it can be read: the bytes lie elsewhere. */
   claim(record: RecordBody): Promise<RecordBody>;
@@ -84,10 +84,10 @@ const BATCH_BYTES = 100;
  * Creates a transport over a Kafka cluster, with all the promises of `Transport` but one: nobody waits at a capacity, as
  * a log has none; it bounds instead how many messages a reader holds. Topics are created, or verified where they are there.
  *
- * **Time**: `publish` resolves when all replicas in sync have the record. A new member of a consumer group waits for its
+ * Time: `publish` resolves when all replicas in sync have the record. A new member of a consumer group waits for its
  * first message until the group has shared out its partitions anew.
  *
- * **Errors**: TRIB_TRANSPORT, also where a topic is another than it must be.
+ * Errors: TRIB_TRANSPORT, also where a topic is another than it must be.
  */
 export async function createKafkaTransport<Messages extends object>(
   options: KafkaTransportOptions<Messages>,

@@ -65,7 +65,7 @@ export interface ExclusiveWriter {
   /**
    * Resolves when all replicas in sync have the record.
    *
-   * **Errors**: TRIB_USAGE where another process has taken the name; nothing was written. TRIB_TRANSPORT as `append` below.
+   * Errors: TRIB_USAGE where another process has taken the name; nothing was written. TRIB_TRANSPORT as `append` below.
    */
   append(topic: string, record: NewRecord): Promise<void>;
   close(): Promise<void>;
@@ -78,7 +78,7 @@ export interface LogDriver {
   /**
    * Resolves when all replicas in sync have the records.
    *
-   * **Errors**: TRIB_TRANSPORT where this topic, or another that was written to before, was deleted meanwhile.
+   * Errors: TRIB_TRANSPORT where this topic, or another that was written to before, was deleted meanwhile.
    */
   append(topic: string, records: readonly NewRecord[]): Promise<void>;
   /** Joins a consumer group; a group that is new starts at the oldest record. */
@@ -88,7 +88,7 @@ export interface LogDriver {
   /**
    * Names of the clients that are members of a consumer group now; one that died is one for up to ten seconds more.
    *
-   * **Errors**: TRIB_TRANSPORT where the group has members that cannot be counted.
+   * Errors: TRIB_TRANSPORT where the group has members that cannot be counted.
    */
   membersOf(consumerGroup: string): Promise<readonly string[]>;
   /** The offset after the last record of each partition that holds any, by partition. */

@@ -40,9 +40,9 @@ const DECODE_PAUSE_MS = 1000;
  * Reads a queue topic as one member of its consumer group. Each key waits for the answer to its message before, and the
  * offset below which everything is answered is committed, nothing above it: a crash brings back what was not answered.
  *
- * **Time**: joins the group when subscribed to; the first message comes when the group has given it a partition.
+ * Time: joins the group when subscribed to; the first message comes when the group has given it a partition.
  *
- * **Errors**: TRIB_TRANSPORT where the consumer has given up.
+ * Errors: TRIB_TRANSPORT where the consumer has given up.
  */
 export function readQueue(options: QueueReaderOptions): Observable<Delivery<unknown>> {
   return new Observable((subscriber) => {

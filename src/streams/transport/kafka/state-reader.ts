@@ -15,7 +15,7 @@ export interface StateReaderOptions {
 /**
  * Reads a broadcast topic: its newest value as it stands when subscribed to, then every newer one.
  *
- * **Time**: emits nothing before it has read up to the end that the topic had at the start. It reads for itself, as the
+ * Time: emits nothing before it has read up to the end that the topic had at the start. It reads for itself, as the
  * only member of a consumer group that never commits.
  */
 export function readState(options: StateReaderOptions): Observable<unknown> {

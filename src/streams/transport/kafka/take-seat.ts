@@ -23,9 +23,9 @@ const PAUSES = 15;
  * Takes a seat that only one process at a time shall have, until the driver is closed. Two that come at the same moment may
  * both get it; of trainers the exclusive writer settles that.
  *
- * **Time**: waits up to 15 seconds for a seat whose holder has died.
+ * Time: waits up to 15 seconds for a seat whose holder has died.
  *
- * **Errors**: TRIB_USAGE, with the holder's name, where the seat is taken.
+ * Errors: TRIB_USAGE, with the holder's name, where the seat is taken.
  */
 export async function takeSeat({
   driver,

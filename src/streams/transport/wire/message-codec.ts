@@ -17,7 +17,7 @@ export interface MessageCodec<Message> {
   /**
    * What comes out is whole: every promise that the types and the program rest on was checked.
    *
-   * **Errors**: TRIB_MESSAGE. It takes no more memory than a few times the bytes.
+   * Errors: TRIB_MESSAGE. It takes no more memory than a few times the bytes.
    */
   decode(bytes: Uint8Array): Message;
 }

@@ -23,7 +23,7 @@ export interface PayloadStore {
   /**
    * Returns the bytes of a claim, checked against its size and hash. No more than the claimed size is read.
    *
-   * **Errors**: TRIB_MESSAGE where they are others than those that were claimed, `retryable` where they are not there.
+   * Errors: TRIB_MESSAGE where they are others than those that were claimed, `retryable` where they are not there.
    */
   get(claim: Claim): Promise<Uint8Array>;
 }
@@ -33,18 +33,18 @@ export function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Anyone may have written a claim: what is no hash must not become a path. **Errors**: TRIB_MESSAGE. */
+/** Anyone may have written a claim: what is no hash must not become a path. Errors: TRIB_MESSAGE. */
 export function requireHash({ sha256 }: Claim): void {
   if (/^[0-9a-f]{64}$/.test(sha256)) return;
   throw claimFault('expected a SHA-256 in hexadecimal', JSON.stringify(sha256.slice(0, 80)));
 }
 
-/** **Errors**: TRIB_MESSAGE where there is another number of bytes than was claimed. */
+/** Errors: TRIB_MESSAGE where there is another number of bytes than was claimed. */
 export function requireSize({ size }: Claim, found: number, place: string): void {
   if (found !== size) throw claimFault(`expected ${size} bytes in ${place}`, `${found}`);
 }
 
-/** Returns the bytes where they are the claimed ones. **Errors**: TRIB_MESSAGE. */
+/** Returns the bytes where they are the claimed ones. Errors: TRIB_MESSAGE. */
 export function claimedBytes(claim: Claim, bytes: Uint8Array, place: string): Uint8Array {
   requireSize(claim, bytes.length, place);
   const hash = hashOf(bytes);

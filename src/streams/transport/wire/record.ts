@@ -36,7 +36,7 @@ export interface RecordCodec {
     message: TopicMessages[Topic],
     headers: Headers,
   ): Promise<WireRecord>;
-  /** **Errors**: TRIB_MESSAGE for whatever is wrong with a record; the original bytes stay the caller's. */
+  /** Errors: TRIB_MESSAGE for whatever is wrong with a record; the original bytes stay the caller's. */
   read<Topic extends WireTopic>(topic: Topic, record: WireRecord): Promise<TopicMessages[Topic]>;
   /** Returns a record that claims the bytes of another, whatever they are. */
   claim(record: WireRecord): Promise<WireRecord>;

@@ -1,6 +1,7 @@
 /** @file Pictures and trajectories of a group: two messages with one head. */
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { at } from '../../../at.js';
 import type { Trajectory } from '../../../models/rollouts/sampler.js';
 import type { PromptTicket, RolloutGroup, TrainingInterval } from '../../../operators/index.js';
 import { leafCount, pathDepth, type RolloutTree } from '../../../rollout-tree.js';
@@ -51,15 +52,16 @@ export const imagesCodec = messageCodec({
   fromWire: ({ rollout, images }) => {
     const tensors = images.map((image, branch) => tensorFromWire(image, `images[${branch}]`));
     const head = rolloutFromWire(rollout, tensors.length);
-    const [channels = 0, height = 0, width = 0] = tensors[0]?.shape ?? [];
-    const imageShape = [channels, height, width] as const;
-    const other = tensors.findIndex(({ shape }) => shape.join() !== imageShape.join() || shape.includes(0));
+    const first = at(tensors, 0).shape;
+    const isPicture = first.length === 3 && !first.includes(0);
+    const other = isPicture ? tensors.findIndex(({ shape }) => shape.join() !== first.join()) : 0;
     requireField(
       other < 0,
       `images[${other}].shape`,
-      other === 0 ? '[channels, height, width]' : `[${imageShape.join(', ')}], as of the first`,
+      other === 0 ? '[channels, height, width]' : `[${first.join(', ')}], as of the first`,
       `[${tensors[other]?.shape.join(', ')}]`,
     );
+    const imageShape = first as PictureGroup['imageShape'];
     return { ...head, imageShape, branches: tensors.map(({ values }) => values) };
   },
 });
@@ -81,7 +83,7 @@ export const trajectoriesCodec = messageCodec({
   fromWire: ({ rollout, trajectories }) => {
     const head = rolloutFromWire(rollout, trajectories.length);
     const sized = trajectories.map((wire, leaf) => trajectoryFromWire(wire, head.tree, leaf));
-    const latentSize = sized[0]?.latentSize ?? 0;
+    const { latentSize } = at(sized, 0);
     const other = sized.findIndex((one) => one.latentSize !== latentSize);
     requireField(
       other < 0,

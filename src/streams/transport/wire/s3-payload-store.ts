@@ -34,11 +34,11 @@ const PATIENCE: S3Patience = { attempts: 4, pauseMs: 250, timeoutMs: 15_000 };
  * Creates a store in a bucket of S3, or of what speaks its language. A payload lies at
  * `<keyPrefix>/<first two digits>/<hash>`; one that is there with the right size is not sent again.
  *
- * **Time**: what may pass (no connection, a timeout, 429 and 5xx) is tried again, four times in all.
+ * Time: what may pass (no connection, a timeout, 429 and 5xx) is tried again, four times in all.
  *
- * **Memory**: the payload; a body is not read beyond the claimed size.
+ * Memory: the payload; a body is not read beyond the claimed size.
  *
- * **Errors**: as `PayloadStore`, and TRIB_TRANSPORT where the service refuses or does not answer, `retryable` for the
+ * Errors: as `PayloadStore`, and TRIB_TRANSPORT where the service refuses or does not answer, `retryable` for the
  * latter. None says more of the credentials than the names of their variables.
  */
 export function createS3PayloadStore(options: S3PayloadStoreOptions): PayloadStore {

@@ -32,7 +32,7 @@ const CONNECTION_TIMEOUT_MS = 5000;
 /** Waits for 0.3, 0.6, 1.2 s and so on: a broker that is lost may come back, or another one lead. */
 const LATER_RETRIES = { retries: 10, maxRetryTime: 10_000 };
 
-/** Returns a client of a cluster that has answered. **Errors**: as `connectKafkaJs`. */
+/** Returns a client of a cluster that has answered. Errors: as `connectKafkaJs`. */
 export async function openClient(options: KafkaJsOptions): Promise<kafkajs.Kafka> {
   await requireBroker(options);
   return clientOf(options, { connectionTimeout: CONNECTION_TIMEOUT_MS, retry: LATER_RETRIES });
@@ -60,7 +60,7 @@ function clientOf(
   });
 }
 
-/** Returns whether a text has not been said for a while. **Memory**: the texts of that while. */
+/** Returns whether a text has not been said for a while. Memory: the texts of that while. */
 function newsFilter(): (text: string) => boolean {
   const saidAt = new Map<string, number>();
   return (text) => {

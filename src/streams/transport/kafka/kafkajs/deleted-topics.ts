@@ -10,7 +10,7 @@ export interface WrittenTopics {
   /**
    * Waits for a send to these topics.
    *
-   * **Errors**: those of the send; TRIB_TRANSPORT where it is not answered and a topic that was written to before is gone.
+   * Errors: those of the send; TRIB_TRANSPORT where it is not answered and a topic that was written to before is gone.
    */
   during<Result>(topics: Iterable<string>, send: () => Promise<Result>): Promise<Result>;
 }

@@ -19,9 +19,9 @@ export interface ConnectOptions extends KafkaJsOptions {
 /**
  * Connects to a cluster.
  *
- * **Time**: errs within 15 s where no broker answers; later faults that may pass are retried for about a minute.
+ * Time: errs within 15 s where no broker answers; later faults that may pass are retried for about a minute.
  *
- * **Errors**: TRIB_TRANSPORT where no broker answers, `retryable`, or where the cluster refuses the user.
+ * Errors: TRIB_TRANSPORT where no broker answers, `retryable`, or where the cluster refuses the user.
  */
 export async function connectKafkaJs(options: ConnectOptions): Promise<LogDriver> {
   const kafka = await openClient(options);
@@ -87,7 +87,7 @@ export async function connectKafkaJs(options: ConnectOptions): Promise<LogDriver
  * member of the newer one (KIP-848) has joined, the brokers answer that with a group "Dead" of nobody, however many are
  * alive in it, classic ones included. A group that is not there is "Dead" too, but it is on no list.
  *
- * **Errors**: TRIB_TRANSPORT where a member of the newer protocol has joined, so that nobody knows.
+ * Errors: TRIB_TRANSPORT where a member of the newer protocol has joined, so that nobody knows.
  */
 export async function membersOf(
   admin: Pick<Admin, 'describeGroups' | 'listGroups'>,
