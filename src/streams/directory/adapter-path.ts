@@ -6,14 +6,14 @@ import { TributaryError } from '../../errors.js';
 
 /** What PEFT's `save_pretrained` calls an adapter. */
 const PEFT_FILE = 'adapter_model.safetensors';
-/** Older files of diffusers and PEFT, which whoever reads them refuses with the reason. */
+/** Older files of diffusers and PEFT; reading them fails with the reason. */
 const PICKLES = ['pytorch_lora_weights.bin', 'adapter_model.bin'];
 
 /**
- * The file of the policy that a path means: itself, or where it is a folder the one file that it holds of a run, of a checkpoint, of
- * `best/`, of diffusers' `save_lora_weights`, or of PEFT's `save_pretrained`.
+ * Finds the policy file that a path means: the path itself, or the file in a folder of a run, a checkpoint, `best/`,
+ * diffusers' `save_lora_weights`, or PEFT's `save_pretrained`.
  *
- * Errors: TRIB_FILE where the folder has none; TRIB_USAGE where it has those of two programs.
+ * Errors: TRIB_FILE if the folder has none; TRIB_USAGE if it has those of two programs.
  */
 export async function adapterPathOf(path: string): Promise<string> {
   if (!(await isFolder(path))) return path;
@@ -38,7 +38,7 @@ export async function adapterPathOf(path: string): Promise<string> {
   );
 }
 
-/** Whether a path is a folder that is there. */
+/** Whether a path is a folder. */
 export async function isFolder(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isDirectory(),
@@ -46,7 +46,7 @@ export async function isFolder(path: string): Promise<boolean> {
   );
 }
 
-/** Whether anything is there under a path. */
+/** Whether a path exists. */
 export async function isThere(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,

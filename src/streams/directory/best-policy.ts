@@ -20,13 +20,13 @@ export interface BestPolicy {
   readonly adapter: Uint8Array;
 }
 
-/** What `best/` holds. Of a damaged one, the file of the policy, where there is one. */
+/** What `best/` holds; the policy file of a damaged one, if there is one. */
 export type FoundBest =
   | { readonly state: 'whole'; readonly best: BestPolicy }
   | { readonly state: 'absent' }
   | { readonly state: 'damaged'; readonly damage: string; readonly adapter: Uint8Array | null };
 
-/** Whether a policy takes the place of the best one: of equal ones the earlier stays. */
+/** Whether a policy replaces the best one. Of equal ones the earlier stays. */
 export function isBetter(candidate: Evaluation, best: Evaluation): boolean {
   return candidate.heldOut.rewardMean > best.heldOut.rewardMean;
 }
@@ -44,13 +44,13 @@ export async function writeBest(runPath: string, { evaluation, adapter }: BestPo
   });
 }
 
-/** Reads the best policy of a run; null where none is there, or where it cannot be read. */
+/** Reads the best policy of a run; null if there is none, or it cannot be read. */
 export async function readBest(runPath: string): Promise<BestPolicy | null> {
   const found = await findBest(join(runPath, BEST_FOLDER));
   return found.state === 'whole' ? found.best : null;
 }
 
-/** Looks at a folder of a best policy, and says what is wrong with one that is damaged. */
+/** Reads a folder of a best policy, or says what is wrong with it. */
 export async function findBest(folder: string): Promise<FoundBest> {
   const read = (name: string) => readFile(join(folder, name)).catch(() => null);
   const adapter = (await read(ADAPTER_FILE)) ?? (await read(WEIGHTS_FILE));
@@ -66,8 +66,8 @@ export async function findBest(folder: string): Promise<FoundBest> {
 }
 
 /**
- * Puts `best/` back where a crash came between the two renames that replace it, and clears away what crashes have left.
- * Of the old one and the new one, both whole, the better one is kept.
+ * Restores `best/` after a crash between the two renames that replace it, and removes what crashes left behind. Of the old and
+ * the new one, if both are whole, the better one is kept.
  *
  * Errors: TRIB_FILE.
  */

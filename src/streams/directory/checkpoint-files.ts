@@ -19,17 +19,17 @@ const STATE_FILE = 'state.json';
 const OWN_FILES: readonly string[] = [ADAPTER_FILE, WEIGHTS_FILE, OPTIMIZER_FILE, STATE_FILE];
 
 /**
- * What the streams must know to go on as if nothing had happened. Random numbers are counted by group and need no state;
- * guards read theirs off the log, and the best policy lies in a folder of its own.
+ * What the streams need to resume as if nothing had happened. Random numbers are counted by group and need no state; guards
+ * read theirs from the log, and the best policy has a folder of its own.
  */
 export interface RunState {
   readonly history: AdvantageHistory;
   readonly rewardQueries: number;
-  /** How the base model did: the report compares with it. */
+  /** The evaluation of the base model, for the report. */
   readonly base: Evaluation;
-  /** Up to where the topics were answered, on a transport that keeps them. */
+  /** How far the topics were answered, on a transport that keeps them. */
   readonly positions: Positions | null;
-  /** Version of what operators wanted in the last complete round, for the record; absent where they wanted nothing. */
+  /** Version of what operators wanted in the last complete round, for the record; absent if they wanted nothing. */
   readonly controlVersion?: number;
   /** What the run was computed with. */
   readonly computation: Computation;
@@ -57,7 +57,7 @@ const stateSchema = z.object({
   promptFingerprints: z.object({ train: fingerprintSchema, heldOut: fingerprintSchema }),
 });
 
-/** What the file of a policy is called. */
+/** The name of a policy's file. */
 export function policyFileName(policy: Uint8Array): string {
   return holdsWeights(policy) ? WEIGHTS_FILE : ADAPTER_FILE;
 }
@@ -72,13 +72,13 @@ export function checkpointFiles({ adapter, optimizer, extras }: PolicyFiles, sta
   };
 }
 
-/** The file of the policy among those of a checkpoint; null where there is none. */
+/** The policy file of a checkpoint; null if there is none. */
 export function policyOf(files: Checkpoint['files']): Uint8Array | null {
   return files.get(WEIGHTS_FILE) ?? files.get(ADAPTER_FILE) ?? null;
 }
 
 /**
- * Reads a checkpoint's content. Files of other names are the trainer's extras: only it knows what they hold.
+ * Reads a checkpoint's content. Files with other names are the trainer's extras: only it knows what they hold.
  *
  * Errors: TRIB_CHECKPOINT where a file is missing or not what it should be.
  */

@@ -62,9 +62,7 @@ export async function writeCheckpoint(
 }
 
 /**
- * Reads the newest checkpoint that is whole, or nothing where there is none.
- *
- * @param warn Hears of every damaged checkpoint that was passed over.
+ * Reads the newest whole checkpoint; null if there is none. `warn` takes a message for each damaged one.
  *
  * Errors: TRIB_CHECKPOINT where it belongs to another config, or another version wrote it.
  */

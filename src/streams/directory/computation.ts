@@ -1,4 +1,4 @@
-/** @file What a run is computed with, as far as the last bits of its results depend on it. A checkpoint records it. */
+/** @file What the last bits of a run's results depend on. A checkpoint records it. */
 
 import { z } from 'zod';
 import type { Provider } from '../../models/engines/contract/engine.js';
@@ -6,7 +6,7 @@ import { onnxRuntimeVersion } from '../../models/engines/onnxruntime/installatio
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 
 export const computationSchema = z.object({
-  /** Threads of one graph run. A matrix product of 2 to 64 rows sums in another order with another number of them. */
+  /** Threads of one graph run. Their number changes the order of sums in a matrix product of 2 to 64 rows. */
   threads: z.int().min(1),
   /** What the sampler's graph runs on, whatever was preferred. */
   sampler: z.string(),
@@ -24,7 +24,7 @@ export function computationOf(
   return { threads: engine.threads, ...providers, onnxruntime: onnxRuntimeVersion() };
 }
 
-/** What brings each of them back. */
+/** How to restore each of them. */
 const REMEDIES: Readonly<Record<keyof Computation, (before: string | number) => string>> = {
   threads: (before) => `Set engine.threads to ${before}`,
   sampler: (before) => `Set engine.sampler and engine.providers so that the sampler runs on ${before}`,
@@ -40,8 +40,8 @@ const NAMES: Readonly<Record<keyof Computation, string>> = {
 };
 
 /**
- * Says of each thing that is not as it was when a checkpoint was written, that the run no longer repeats an undisturbed one
- * to the last byte, and how to have that back.
+ * Returns a warning for each thing that has changed since a checkpoint: the run no longer repeats an undisturbed one byte for
+ * byte, and how to restore that.
  */
 export function computationChanges(checkpointPath: string, before: Computation, now: Computation): string[] {
   const keys = Object.keys(NAMES) as (keyof Computation)[];

@@ -1,4 +1,4 @@
-/** @file A line of `metrics.jsonl`: what it must hold to be used. */
+/** @file A line of `metrics.jsonl`, and the checks that it must pass. */
 
 import { z } from 'zod';
 import { GUARD_ACTIONS } from '../messages/control-state.js';
@@ -10,7 +10,7 @@ export type MetricsLine =
   | ({ readonly kind: 'evaluation'; readonly time: string } & Evaluation)
   | ({ readonly kind: 'alarm'; readonly time: string } & Alarm);
 
-/** JSON has no NaN and no infinity: both are written as null. What comes back is NaN, so that nobody computes with 0. */
+/** JSON has no NaN and no infinity: both are written as null, and read as NaN, so that nobody computes with 0. */
 export const figureSchema = z
   .number({ error: 'expected a number' })
   .nullable()
@@ -23,8 +23,8 @@ const text = z.string({ error: 'expected text' });
 const isTrue = z.boolean({ error: 'expected true or false' });
 
 /**
- * Every field of a type, so that one that is forgotten stops the build. A field that is new needs a default, or is
- * optional: the logs of older programs do not have it.
+ * A schema for every field of a type: a missing one does not compile. A new field needs a default, or is optional, since
+ * earlier logs lack it.
  */
 type FieldsOf<Line> = Record<keyof Line, z.ZodType>;
 
@@ -41,7 +41,7 @@ const control = z.looseObject({
   prompts: count.optional(),
 });
 
-const stageFields = {
+const roundFields = {
   round: count,
   firstStep: count,
   numSteps: count,
@@ -108,7 +108,7 @@ const evaluationFields = {
   seconds: figureSchema,
 } satisfies FieldsOf<Evaluation>;
 
-/** An evaluation with more fields; an intersection would not do, as zod throws where one holds NaN. */
+/** An evaluation with more fields. No intersection: zod throws if one holds NaN. */
 const evaluationWith = <Fields extends z.ZodRawShape>(fields: Fields) =>
   z
     .looseObject({ ...fields, ...evaluationFields })
@@ -117,7 +117,7 @@ const evaluationWith = <Fields extends z.ZodRawShape>(fields: Fields) =>
       path: ['policyVersion'],
     });
 
-/** How a policy did, as JSON holds it. */
+/** An evaluation as JSON. */
 export const evaluationSchema = evaluationWith({});
 
 const ALARM_ACTIONS = ['warn', 'lower-learning-rate', 'stop', 'roll-back'] as const;
@@ -135,12 +135,12 @@ const time = z.iso.datetime({ error: 'expected a time in UTC' });
 
 const SCHEMAS = {
   round: z
-    .looseObject({ kind: z.literal('round'), time, ...stageFields })
+    .looseObject({ kind: z.literal('round'), time, ...roundFields })
     .refine(({ policyVersion, round }) => policyVersion === round + 1, {
       error: 'expected 1 more than round',
       path: ['policyVersion'],
     })
-    // What draws the steps goes by their number.
+    // The charts draw as many steps.
     .refine(({ numSteps, clipFractionByStep }) => clipFractionByStep.length === numSteps, {
       error: 'expected as many as numSteps',
       path: ['clipFractionByStep'],

@@ -1,6 +1,6 @@
 /**
- * @file The figures of a run on disk: `metrics.jsonl`, one JSON object a line, and the same as TensorBoard events. The
- * events are made from the lines, so whatever is cut from the lines can be cut from them.
+ * @file The figures of a run on disk: `metrics.jsonl`, one JSON object a line, and TensorBoard events, which are always made
+ * from the lines.
  */
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { eventRecord, versionRecord } from './tensorboard/event-record.js';
 import { alarmScalars, evaluationScalars, roundScalars } from './tensorboard/run-scalars.js';
 
 const METRICS_FILE = 'metrics.jsonl';
-/** Lines that could not be used, as they were. */
+/** Lines that could not be used, unchanged. */
 const DAMAGED_METRICS_FILE = 'metrics.damaged.jsonl';
 /** TensorBoard takes every file whose name contains `tfevents`. */
 const EVENTS_FILE = 'events.out.tfevents.tributary';
@@ -27,15 +27,15 @@ export interface DamagedLine {
 }
 
 export interface MetricsLog {
-  /** What can be used, in the order of the run: each round once, and each policy evaluated once. */
+  /** The lines that can be used, in the order of the run, each round and each evaluation once. */
   readonly lines: readonly MetricsLine[];
   readonly damaged: readonly DamagedLine[];
 }
 
 /**
- * Reads the log of a run; nothing where there is no file. A line is whole where it is JSON and every figure has its type.
- * Whole lines out of order are put in order. Of two that tell the same the later counts, as a resumed run repeats what
- * was cut off; the earlier is damaged. So is a last line that a crash cut short.
+ * Reads the log of a run; empty if there is no file. A line is whole if it is JSON and every figure has its type. Whole lines
+ * are put in order. Of two about the same thing the later counts, as a resumed run repeats what was cut off; the earlier
+ * one counts as damaged. So does a last line that a crash cut short.
  *
  * Errors: TRIB_CHECKPOINT where another version wrote the log; those of the file system.
  */
@@ -62,7 +62,7 @@ export async function readMetrics(runPath: string): Promise<MetricsLog> {
     const subject = subjectOf(line);
     const earlier = whole.get(subject);
     if (earlier) damaged.push({ ...earlier, damage: `line ${number} is of the same ${line.kind}` });
-    // Set anew, it would keep its place.
+    // Deleted first, so that it moves to the end.
     whole.delete(subject);
     whole.set(subject, { line, number, bytes });
   }
@@ -72,7 +72,7 @@ export async function readMetrics(runPath: string): Promise<MetricsLog> {
   };
 }
 
-/** Lines as bytes: damage may be no text. */
+/** Lines as bytes: a damaged one may not be text. */
 function linesOf(bytes: Buffer): Buffer[] {
   const lines: Buffer[] = [];
   let from = 0;
@@ -83,18 +83,18 @@ function linesOf(bytes: Buffer): Buffer[] {
   return [...lines, bytes.subarray(from)];
 }
 
-/** Equal for two lines of which only one can hold. */
+/** Equal for two lines of which only one counts. */
 function subjectOf(line: MetricsLine): string {
   return `${line.kind} ${line.round} ${line.kind === 'alarm' ? line.guard : ''}`;
 }
 
-/** Where a line belongs: a round comes before what is said when it is complete. */
+/** The order of lines: a round comes before the evaluation and the alarms after it. */
 function placeOf(line: MetricsLine): number {
   return line.kind === 'round' ? line.round + 0.5 : line.round;
 }
 
 /**
- * Keeps lines that could not be used in a file of their own, below those of earlier times.
+ * Appends lines that could not be used to a file of their own.
  *
  * Errors: TRIB_FILE.
  */
@@ -105,7 +105,7 @@ export async function setAside(runPath: string, damaged: readonly DamagedLine[])
 }
 
 /**
- * Replaces what was logged by these lines; the files begin anew.
+ * Replaces the log by these lines.
  *
  * Errors: TRIB_FILE.
  */
@@ -121,7 +121,7 @@ export async function rewriteMetrics(
 }
 
 /**
- * Adds a line and its event, and waits until the disk has them. Calls must not overlap.
+ * Appends a line and its event, and flushes both to disk. Calls must not overlap.
  *
  * Errors: TRIB_FILE.
  */
@@ -140,7 +140,7 @@ function textOf(line: MetricsLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** A round stands at the number of rounds that are complete after it, as evaluations and alarms do. */
+/** The step of an event is the number of complete rounds. */
 function eventOf(line: MetricsLine): Uint8Array {
   const wallTime = Date.parse(line.time) / 1000;
   switch (line.kind) {

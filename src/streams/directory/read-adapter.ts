@@ -7,21 +7,20 @@ import { decodePolicy, type FilePolicy } from '../../models/policy/policy-file.j
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { adapterPathOf } from './adapter-path.js';
 
-/** The file of a policy, as it lies on disk. */
+/** The file of a policy on disk. */
 export interface AdapterFile {
   readonly path: string;
   readonly bytes: Uint8Array;
   readonly beside: BesideLoraFile;
 }
 
-/** A policy and what is to be said of its file. */
+/** A policy, and warnings about its file. */
 export type ReadPolicy = FilePolicy & { readonly path: string; readonly warnings: readonly string[] };
 
 /**
- * Reads the file of a policy: an adapter in any style that `decodeLoraFile` knows, of Tributary or of others, or the weights of a
- * UNet that were trained as a whole.
+ * Reads the file of a policy: an adapter in any style that `decodeLoraFile` knows, or all weights of a UNet.
  *
- * Errors: TRIB_FILE where it cannot be read or is damaged; TRIB_LORA where it is no policy of a UNet, or a pickle.
+ * Errors: TRIB_FILE if it cannot be read or is damaged; TRIB_LORA if it is no policy of a UNet, or a pickle.
  *
  * @param place the file, or a folder that `adapterPathOf` knows.
  */
@@ -35,15 +34,15 @@ export async function readPolicy(place: string): Promise<ReadPolicy> {
 export const loraOf = ({ model }: Pick<ResolvedConfig, 'model'>): LoraSettings | null =>
   model.train === 'full' ? null : model.lora;
 
-/** What a network is opened with for a policy. The layers of the file count in the place of a pattern. */
+/** The settings to open a network with for a policy. The layers of the file replace a pattern. */
 export function loraFor({ adapter }: Pick<FilePolicy, 'adapter'>): LoraSettings | null {
   return adapter && { pattern: '', rank: adapter.rank, alpha: adapter.alpha, layers: adapter.layers };
 }
 
 /**
- * Reads the bytes of an adapter file, and the `adapter_config.json` of its folder; a pickle is refused unread.
+ * Reads the bytes of an adapter file and the `adapter_config.json` beside it. A pickle is refused without reading it.
  *
- * Errors: TRIB_FILE where one of them cannot be read; TRIB_LORA for a pickle.
+ * Errors: TRIB_FILE if one of them cannot be read; TRIB_LORA for a pickle.
  */
 export async function readAdapterFile(place: string, warn: (message: string) => void): Promise<AdapterFile> {
   const path = await adapterPathOf(place);
@@ -57,7 +56,7 @@ export async function readAdapterFile(place: string, warn: (message: string) => 
   if (!isPickle(bytes)) return { path, bytes, beside: { peftConfig: await peftConfigBeside(path), warn } };
   throw new TributaryError(
     'TRIB_LORA',
-    `${path}: expected safetensors, got a pickle (torch.save). Reading one can run whatever program its maker put in, so it is never read. Load it with torch.load(weights_only=True) where you trust it, and save it with safetensors.`,
+    `${path}: expected safetensors, got a pickle (torch.save). Reading one can run any program that its maker put in, so it is never read. Load it with torch.load(weights_only=True) where you trust it, and save it with safetensors.`,
   );
 }
 

@@ -1,4 +1,4 @@
-/** @file `best/` of a run that is resumed: where it is damaged, it is made anew of what the run still has. */
+/** @file Rebuilds a damaged `best/` of a resumed run from what the run still has. */
 
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,19 +17,19 @@ import {
 
 export interface RestoreBestOptions {
   readonly runPath: string;
-  /** Whole evaluations of the log, also of rounds that a resumed run will repeat. */
+  /** Whole evaluations in the log, including those of rounds that a resumed run will repeat. */
   readonly evaluations: readonly Evaluation[];
   /** The base model. */
   readonly base: BestPolicy;
-  /** The policy of a checkpoint after so many rounds; null where there is none that is whole. */
+  /** The policy of the checkpoint after so many rounds; null if there is no whole one. */
   readonly policyAfter: (completeRounds: number) => Promise<Uint8Array | null>;
   readonly warn: (message: string) => void;
 }
 
 /**
- * Returns the best policy of a run. Where its figures are damaged and the policy is not, they are those of the best
- * evaluation in the log, which is of this policy: `best/` is written just after the line. Where the policy is damaged, the
- * folder is set aside as `best.damaged`, and the best policy that a checkpoint still holds takes its place.
+ * Returns the best policy of a run. If only its figures are damaged, they are restored from the best evaluation in the log,
+ * which is of this policy: `best/` is written just after the line. If the policy is damaged, the folder is moved to
+ * `best.damaged`, and the best policy that a checkpoint still holds takes its place.
  *
  * Errors: TRIB_FILE.
  */
@@ -62,7 +62,7 @@ export async function restoreBest(options: RestoreBestOptions): Promise<BestPoli
   return best;
 }
 
-/** As `findBest`, but a policy that cannot be decoded is none. */
+/** Like `findBest`, but a policy that cannot be decoded is damaged. */
 async function findWhole(path: string): Promise<FoundBest> {
   const found = await findBest(path);
   const adapter = found.state === 'whole' ? found.best.adapter : found.state === 'damaged' && found.adapter;
@@ -76,7 +76,7 @@ async function findWhole(path: string): Promise<FoundBest> {
   }
 }
 
-/** The first of them whose policy is still there. */
+/** The first in the ranking whose policy still exists. */
 async function bestOf(
   ranked: readonly Evaluation[],
   base: BestPolicy,

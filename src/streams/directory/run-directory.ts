@@ -44,7 +44,7 @@ export interface RunDirectory {
   readonly path: string;
   /** Whether a run was there. */
   readonly isResumed: boolean;
-  /** Where a resumed run goes on; null where it starts from the beginning. */
+  /** Where a resumed run goes on; null if it starts from the beginning. */
   readonly checkpoint: Checkpoint | null;
   /** The last known time of work on the run, in seconds, as its figures say; 0 for a new run. */
   readonly elapsedSeconds: number;
@@ -53,13 +53,13 @@ export interface RunDirectory {
   recordRound(metrics: RoundMetrics): Promise<void>;
   recordEvaluation(evaluation: Evaluation): Promise<void>;
   recordAlarm(alarm: Alarm): Promise<void>;
-  /** Writes `checkpoints/<completeRounds>/` and returns its path; record the figures of a round before. */
+  /** Writes `checkpoints/<completeRounds>/` and returns its path. Record the figures of its rounds first. */
   saveCheckpoint(completeRounds: number, files: FolderContent): Promise<string>;
   /** Replaces `best/`. */
   saveBest(best: BestPolicy): Promise<void>;
-  /** What `best/` holds; null where that is nothing. It may be of a round that a resumed run has still to repeat. */
+  /** What `best/` holds; null if nothing. It may be of a round that a resumed run has yet to repeat. */
   readBest(): Promise<BestPolicy | null>;
-  /** What `best/` of a resumed run holds, made anew where it is damaged; the base model where nothing better is left. */
+  /** What `best/` of a resumed run holds, rebuilt if it is damaged; the base model if nothing better is left. */
   restoreBest(base: BestPolicy): Promise<BestPolicy>;
   /** Writes `samples/round-<completeRounds>.png` and returns its path. Every grid of a run has the same prompts. */
   saveSamples(completeRounds: number, grid: SampleGrid): Promise<string>;
@@ -76,12 +76,12 @@ export interface RunDirectoryOptions {
   /** Default: `runs/<name of the config>`. */
   readonly path?: string | undefined;
   readonly resume: boolean;
-  /** Hears of damaged checkpoints that are passed over. */
+  /** Takes warnings, such as of damaged checkpoints. */
   readonly warn: (message: string) => void;
   readonly now?: () => Date;
-  /** Whether to take the run from a process that does not answer any more; see `lockRun`. */
+  /** Whether to take the run from a process that no longer answers; see `lockRun`. */
   readonly takeOver?: boolean;
-  /** When to give a sign of life. Default: every 10 seconds, as long as the process has something else to do. */
+  /** When to refresh the lock. Default: every 10 seconds; this alone does not keep the process alive. */
   readonly beat$?: Observable<unknown>;
 }
 
@@ -98,13 +98,13 @@ export function holdsRun(config: ResolvedConfig, path: string | undefined): Prom
 }
 
 /**
- * Makes the directory of a new run, or opens that of a run to resume: the newest whole checkpoint is read, and what was
- * logged after it is cut off, because it will happen again.
+ * Makes the directory of a new run, or opens that of a run to resume: the newest whole checkpoint is read, and the log after
+ * it is cut off, because it will happen again.
  *
- * A run that ended before it had measured anything, for want of a model file say, is begun anew.
+ * A run that ended before it measured anything, say because a model file was missing, is started over.
  *
- * Errors: TRIB_USAGE where a new run's directory is not empty, the run to resume is not there, or another process is
- * at work on it; TRIB_CHECKPOINT where the run to resume, or its checkpoint, has another config,
+ * Errors: TRIB_USAGE if a new run's directory is not empty, the run to resume does not exist, or another process works on
+ * it; TRIB_CHECKPOINT if the run to resume, or its checkpoint, has another config,
  * or where another version began the run; TRIB_FILE where nothing can
  * be written. The methods fail with TRIB_FILE; those that record or save, with TRIB_USAGE where another process has taken the
  * run over.
@@ -206,14 +206,14 @@ async function openLocked(
   };
 }
 
-/** Names what a run computes: equal fingerprints, equal runs. */
+/** Equal for configs that compute the same. */
 function configFingerprint(config: ResolvedConfig): string {
   return createHash('sha256')
     .update(JSON.stringify(comparable(config)))
     .digest('hex');
 }
 
-/** Tells of lines that the log lost, the first few by number. */
+/** A warning about lines that the log lost, the first few by number. */
 function damagedLines(path: string, damaged: readonly DamagedLine[], keptAt: string): string {
   const named = damaged.slice(0, 3).map(({ number, damage }) => `line ${number} (${damage})`);
   const more = damaged.length > named.length ? ` and ${damaged.length - named.length} more` : '';
@@ -221,14 +221,14 @@ function damagedLines(path: string, damaged: readonly DamagedLine[], keptAt: str
   return `${join(path, METRICS_FILES[0])}: expected whole lines of figures, got ${damaged.length} that cannot be used: ${named.join(', ')}${more}. ${them} set aside in ${keptAt}; guards, report and elapsed time go by the others.`;
 }
 
-/** What lies in a run's directory before its first figures. */
+/** The files of a run before its first figures. */
 const FIRST_FILES = [CONFIG_FILE, LOCK_FILE, ...METRICS_FILES];
 
 async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (error) {
-    // Node says ENOENT of a read-only file system when it makes parents too; asked for the one folder it says EROFS.
+    // With `recursive`, Node reports ENOENT for a read-only file system; without, EROFS.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     await mkdir(path);
   }

@@ -1,4 +1,4 @@
-/** @file `run.lock`: the process that works on a run directory. Two that write one run would mix their checkpoints. */
+/** @file `run.lock`: the process that works on a run directory. Two would mix their checkpoints. */
 
 import { link, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -11,30 +11,30 @@ import { parseJsonOrNull } from '../../models/files/json-file.js';
 
 export const LOCK_FILE = 'run.lock';
 
-/** A lock that is older than this, of a run that nobody writes, may be taken over on request. */
+/** A lock may be taken over on request if nothing in the run was written for so long. */
 const SILENT_SECONDS = 30;
-/** How often a lock is written again: often enough that one beat may be late. */
+/** How often a lock is refreshed: often enough that one beat may be late. */
 export const BEAT_MS = 10_000;
 
 const holderSchema = z.object({
   pid: z.int(),
   host: z.string(),
   since: z.string(),
-  /** As `processIdentity` says; absent where that is not known. */
+  /** From `processIdentity`; absent if unknown. */
   process: z.string().optional(),
 });
 type Holder = z.infer<typeof holderSchema>;
 
 /**
- * A text that no other process of this machine has or will have: the boot, and when in it the process began. Only Linux
- * tells; undefined elsewhere, and where there is no such process.
+ * A text that identifies a process of this machine for ever: the boot, and when the process began. Undefined if there is no
+ * such process, and on systems other than Linux.
  */
 export async function processIdentity(pid: number): Promise<string | undefined> {
   const [boot, stat] = await Promise.all([
     contentOf('/proc/sys/kernel/random/boot_id'),
     contentOf(`/proc/${pid}/stat`),
   ]);
-  // Field 22 of stat, counted behind the name of the program, which may hold anything (proc(5)).
+  // Field 22 of stat (proc(5)), counted after the program's name, which may contain anything.
   const ticks = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
   return boot === null || ticks === undefined ? undefined : `${boot.trim()} ${ticks}`;
 }
@@ -44,14 +44,14 @@ function contentOf(path: string): Promise<string | null> {
 }
 
 export interface LockOptions {
-  /** Whether to take the lock of a process that cannot be shown to have ended, but does not answer and writes nothing. */
+  /** Whether to take the lock of a process that may still exist, but does not answer and writes nothing. */
   readonly takeOver?: boolean;
-  /** When the lock is to be written again, as a sign of life. Default: never. */
+  /** When to refresh the lock. Default: never. */
   readonly beat$?: Observable<unknown>;
 }
 
 export interface RunLock {
-  /** Errors: TRIB_USAGE where another process has taken the run over. */
+  /** Errors: TRIB_USAGE if another process has taken the run over. */
   requireHeld(): Promise<void>;
   /** Lets another process work on the run. */
   release(): Promise<void>;
@@ -60,11 +60,11 @@ export interface RunLock {
 /**
  * Takes a run directory for this process.
  *
- * The lock of a process that has ended is taken over, so a crash needs no repair; so is that of a process whose id another
- * has got since, where the lock says when it began. A lock from another host cannot be checked, and counts, unless
- * `takeOver` is asked for and neither lock nor run was written within 30 seconds.
+ * The lock of a process that has ended is taken over, so a crash needs no repair; so is the lock of a process whose id has
+ * been reused since, if the lock says when it began. A lock from another host cannot be checked and stays valid, unless
+ * `takeOver` is set and neither lock nor run was written within 30 seconds.
  *
- * Errors: TRIB_USAGE where another process holds the run; TRIB_FILE where nothing can be written.
+ * Errors: TRIB_USAGE if another process holds the run; TRIB_FILE if nothing can be written.
  */
 export async function lockRun(
   runPath: string,
@@ -97,7 +97,7 @@ export async function lockRun(
   } finally {
     await rm(prepared, { force: true }).catch(() => {});
   }
-  // A beat that fails is a beat less: the next write of the run says what is wrong with the disk.
+  // A failed beat is ignored: the next write to the run reports what is wrong with the disk.
   const beats = beat$.pipe(exhaustMap(() => writeAgain(path, text).catch(() => {}))).subscribe();
   return {
     async requireHeld() {
@@ -114,7 +114,7 @@ export async function lockRun(
   };
 }
 
-/** The same bytes in the same place: a reader sees the lock whole, and a lock of another is left alone. */
+/** Writes the same bytes in place, so a reader always sees a whole lock. The lock of another process is left alone. */
 async function writeAgain(path: string, text: string): Promise<void> {
   const file = await open(path, 'r+');
   try {
@@ -124,7 +124,7 @@ async function writeAgain(path: string, text: string): Promise<void> {
   }
 }
 
-/** Of two that find one stale lock, the second may catch the first one's new lock: then it is put back. */
+/** Of two processes that find a stale lock, the second may move the new lock of the first: then it puts it back. */
 async function moveAway(path: string, aside: string, stale: Holder | undefined): Promise<void> {
   try {
     await rename(path, aside);
@@ -140,7 +140,7 @@ async function moveAway(path: string, aside: string, stale: Holder | undefined):
 const isSame = (a: Holder, b: Holder) =>
   a.pid === b.pid && a.host === b.host && a.since === b.since && a.process === b.process;
 
-/** Who a lock names; undefined where it is damaged or gone. */
+/** The process that a lock names; undefined if the lock is damaged or gone. */
 async function holderOf(path: string): Promise<Holder | undefined> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return '';
@@ -161,7 +161,7 @@ async function linkIfFree(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** Whether the process that wrote a lock may still be there. */
+/** Whether the process that wrote a lock may still exist. */
 async function isAtWork({ pid, host, process: identity }: Holder): Promise<boolean> {
   if (host !== hostname()) return true;
   if (pid === process.pid || !isAlive(pid)) return false;
@@ -179,7 +179,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Whether it is certain that the process is that of the lock. */
+/** Whether the process of the lock certainly still runs. */
 async function answers({ pid, host, process: identity }: Holder): Promise<boolean> {
   return host === hostname() && identity !== undefined && (await processIdentity(pid)) === identity;
 }
@@ -189,7 +189,7 @@ interface Written {
   readonly atMs: number;
 }
 
-/** What of the lock and the files of a run was written last; what this process prepares does not count. */
+/** The file of a run, its lock included, that was written last; what this process prepares does not count. */
 async function lastWritten(runPath: string): Promise<Written> {
   let last: Written = { name: LOCK_FILE, atMs: Number.NEGATIVE_INFINITY };
   for (const name of await readdir(runPath)) {
@@ -209,7 +209,7 @@ async function requireSilence(
   if (await answers(holder)) throw held(runPath, holder, 'It still answers: stop it, and try again.');
   const seconds = (now.getTime() - atMs) / 1000;
   if (seconds >= SILENT_SECONDS) return;
-  // A clock that is ahead tells nothing of when that was.
+  // With a clock that is ahead, nobody knows when that was.
   const when = seconds < 0 ? 'in the future, by this clock' : `${Math.floor(seconds)} s ago`;
   throw held(
     runPath,

@@ -31,7 +31,7 @@ export async function writeSamples(
   return path;
 }
 
-/** Reads a grid; says what is wrong where it is not whole. */
+/** Reads a grid, or says what is wrong with it. */
 export async function readSamples(
   runPath: string,
   completeRounds: number,

@@ -1,4 +1,4 @@
-/** @file `config.yaml` of a run directory: the config as the run began with it, which a resumed run must have. */
+/** @file `config.yaml` of a run directory: the config that the run began with, and must be resumed with. */
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -52,8 +52,8 @@ export async function readSavedConfig(runPath: string): Promise<SavedConfig> {
 }
 
 /**
- * Compares a config with that of the run to resume. Returns null where they agree, or what is wrong with a file that cannot
- * be read as a config: then the fingerprint of a checkpoint must tell.
+ * Compares a config with that of the run to resume. Returns null if they agree, or what is wrong with a file that is no
+ * config: then a checkpoint's fingerprint has to be compared.
  *
  * Errors: TRIB_USAGE where no run is there; TRIB_CHECKPOINT where the configs differ, naming
  * the setting, or where another version began the run.
@@ -78,7 +78,7 @@ export async function requireSameConfig(path: string, config: ResolvedConfig): P
   );
 }
 
-/** The fault of a config that is damaged, where no checkpoint tells what it was. */
+/** The fault of a damaged config without a checkpoint to compare. */
 export function damagedConfig(path: string, damage: string): TributaryError {
   return new TributaryError(
     'TRIB_CHECKPOINT',

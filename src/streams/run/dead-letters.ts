@@ -1,4 +1,4 @@
-/** @file What the dead-letters topic of a run holds, and the way back. */
+/** @file The dead letters of a run: reads them, and sends them again. */
 import { TributaryError } from '../../errors.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { TOPIC_NAMES, type TopicName } from '../messages/topics.js';
@@ -19,22 +19,22 @@ export interface DeadLetterEntry {
   readonly stage: string;
   readonly reason: string;
   readonly headers: Headers;
-  /** Its bytes as they were, or a claim of them. */
+  /** The original bytes, or a claim on them. */
   readonly value: Uint8Array;
 }
 
-/** Headers that say why a message died; a message that is sent again has none of them. */
+/** Headers that say why a message died; they are removed when it is sent again. */
 const POST_MORTEM: readonly string[] = ['origin', 'stage', 'reason', 'attempts', 'code'];
 
 export interface DeadLetters {
   /** The newest letters, oldest first. Memory: as many as `most`, with their bytes. */
   newest(most: number): Promise<readonly DeadLetterEntry[]>;
-  /** Errors: TRIB_USAGE where there is no letter at a position. */
+  /** The letters at some positions. Errors: TRIB_USAGE if there is none at one of them. */
   at(positions: readonly string[]): Promise<readonly DeadLetterEntry[]>;
   /**
-   * Sends letters to where they came from once more, byte for byte. They stay letters too.
+   * Sends letters to the topics they came from again, byte for byte. They stay dead letters too.
    *
-   * Errors: TRIB_USAGE where a letter does not say where it came from; then none is sent.
+   * Errors: TRIB_USAGE if a letter does not say where it came from; then none is sent.
    */
   replay(letters: readonly DeadLetterEntry[]): Promise<void>;
   close(): Promise<void>;

@@ -2,25 +2,25 @@ import { EMPTY, filter, fromEvent, merge, type Observable, of, Subject, take, ta
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 
-/** Knows when the trainer of a run is done: it is told what happens, and ends the rounds. */
+/** Decides when the trainer of a run is done, from what it is told. */
 export interface EndOfRun {
-  /** A round will be issued as a whole, or has been. */
+  /** A round was, or will be, issued as a whole. */
   readonly onIssued: (round: number) => void;
   /** No more prompts are issued by this process. */
   readonly onAdmissionEnd: () => void;
-  /** A round is closed, and trained next: its groups are in, or, where it closes by time, as many as came. */
+  /** A round is closed and will be trained next. */
   readonly onClosed: (round: number) => void;
   /** A round is trained, saved, and the next one has begun. */
   readonly onTrained: (round: number) => void;
   /** Rounds that are trained. */
   trainedRounds(): number;
-  /** Ends the stream when the last round is trained; when the run is stopping, when the last that was begun is. */
+  /** Ends the stream when the last round is trained; if the run is stopping, the last one that was begun. */
   until(stages$: Observable<never>): Observable<never>;
 }
 
 /**
- * Creates the end of a run. Where prompts are issued elsewhere, a round is begun when all of its groups are in: what is not
- * yet, comes again after a resume.
+ * Creates the end of a run. If prompts are issued elsewhere, a round counts as begun only when it is closed; what is not
+ * closed yet comes again after a resume.
  */
 export function endOfRun(
   { config, firstRound, stopping }: StageContext,
@@ -45,7 +45,7 @@ export function endOfRun(
       hasAdmissionEnded = true;
       turn$.next();
     },
-    // Closed by time it may never have been issued as a whole.
+    // A round that is closed by time may never have been issued as a whole.
     onClosed: begin,
     onTrained: (round) => {
       trained = round;

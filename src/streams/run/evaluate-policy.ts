@@ -19,13 +19,13 @@ export interface EvaluationOptions {
   readonly sampler: SamplerClient;
   readonly reward: Client<RewardService>;
   readonly policy: PolicySnapshot;
-  /** The first so many of each list, as the config says, are measured, whatever their weights. */
+  /** The config says how many of each list are measured; weights do not matter. */
   readonly prompts: {
     readonly train: Pick<PromptFile, 'prompts'>;
     readonly heldOut: Pick<PromptFile, 'prompts'>;
   };
   readonly signal?: AbortSignal | undefined;
-  /** Takes what was left out. */
+  /** Takes a warning about rewards that were left out. */
   readonly warn: (message: string) => void;
   /** Milliseconds from some origin. */
   readonly now: () => number;
@@ -117,10 +117,9 @@ function summarize(
   };
 }
 
-/** What the verifier says of all pictures; null without a verifier. */
+/** The verdicts on all pictures; null without a verifier. */
 function verdictsOf(scored: readonly ScoredPrompt[]) {
-  const verdicts = allOf(scored.map((one) => one.verdicts));
-  return verdicts && verdicts.flat();
+  return allOf(scored.map((one) => one.verdicts))?.flat() ?? null;
 }
 
 function alignmentOf(scored: readonly ScoredPrompt[]): number | null {

@@ -1,4 +1,4 @@
-/** @file The end of a run: the adapter that it leaves, pictures by it, and what came of it. */
+/** @file The end of a run: its adapter, pictures by it, and the outcome. */
 
 import { policyFileName } from '../directory/checkpoint-files.js';
 import type { RunDirectory } from '../directory/run-directory.js';
@@ -11,16 +11,16 @@ export interface FinishOptions extends Omit<Outcome, 'base' | 'tuned'> {
   readonly runDirectory: RunDirectory;
   /** The newest evaluation. */
   readonly newest: Outcome['tuned'];
-  /** False where the run was interrupted: it will go on. */
+  /** False if the run was interrupted, and will be resumed. */
   readonly isWhole: boolean;
   readonly say: Say;
 }
 
 /**
- * Writes the adapter of the run: that of the last policy, or that of the best one where a guard stopped the run. After a whole
- * run also pictures by it, and says what came of it.
+ * Writes the adapter of the run: that of the last policy, or of the best one if a guard stopped the run. After a whole run it
+ * also draws pictures and reports the outcome.
  *
- * Errors: TRIB_FILE where something cannot be written.
+ * Errors: TRIB_FILE if something cannot be written.
  */
 export async function finishRun(options: FinishOptions): Promise<void> {
   const { run, runDirectory, newest, best, stoppedBy, isWhole, say } = options;

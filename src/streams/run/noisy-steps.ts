@@ -12,8 +12,8 @@ import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { createFault } from '../config/source/fault.js';
 
 /**
- * Reads how many leading sampler steps draw noise under the scheduler of a config's model, and so may be trained. Undefined,
- * which stands for all of them, where nothing is trained by log-probs, and where the model is not there (yet).
+ * Reads how many leading sampler steps draw noise under the scheduler of a config's model, and so may be trained. Undefined
+ * stands for all of them: nothing is trained by log-probs, or the model is not there (yet).
  *
  * Errors: TRIB_MODEL where its scheduler cannot be read, TRIB_CONFIG where it takes no such number of steps.
  *

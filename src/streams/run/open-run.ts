@@ -40,11 +40,11 @@ interface RunStart {
   readonly history: AdvantageHistory;
   /** Images scored before the start. */
   readonly rewardQueries: number;
-  /** Mean reward of the best policy on the probe of the gate, before a resume. */
+  /** Mean reward of the best policy on the probe of the promotion gate, before a resume. */
   readonly bestProbeReward?: number | undefined;
-  /** How the base model does. */
+  /** The evaluation of the base model. */
   readonly base: Evaluation;
-  /** How the best policy so far does; its adapter lies in the run directory. */
+  /** The evaluation of the best policy so far, whose adapter is in the run directory. */
   readonly best: Evaluation;
 }
 
@@ -57,7 +57,7 @@ interface OpenOptions {
   readonly signal: AbortSignal;
 }
 
-/** Opens a run: a new one measures the base model, a resumed one takes everything from its checkpoint. */
+/** Opens a run: a new one measures the base model, a resumed one restores its checkpoint. */
 export async function openRun(options: OpenOptions): Promise<OpenRun> {
   const { config, runDirectory, say } = options;
   const prompts = await readPromptLists(config);
@@ -147,7 +147,7 @@ async function resume(
   for (const message of computationChanges(path, state.computation, computation)) warn(message);
   await trainer.restore({ ...files, where: path });
   const best = await runDirectory.restoreBest({ evaluation: state.base, adapter });
-  // The report compares with the base model, whose line may have been damaged.
+  // The report needs the base model, whose line may have been damaged.
   if (!runDirectory.history.some((line) => line.kind === 'evaluation' && line.round === 0))
     await runDirectory.recordEvaluation(state.base);
   const { history, rewardQueries, base, bestProbeReward } = state;

@@ -1,4 +1,4 @@
-/** @file What must be as it was for a run to go on: its prompts, and how far its topics are. */
+/** @file Checks before a run goes on: its prompts, and how far its topics are. */
 
 import { TributaryError } from '../../errors.js';
 import { mostGroups } from '../config/resolved/derived-sizes.js';
@@ -30,7 +30,7 @@ export function requireSamePrompts(
   }
 }
 
-/** Errors: TRIB_CONFIG where the trainer has other training prompts than the process that gives them to groups. */
+/** Errors: TRIB_CONFIG if the trainer has other training prompts than the process that gives them to groups. */
 export function requireTrainersPrompts({ path, fingerprint }: PromptFile, { trainPrompts }: Progress): void {
   if (trainPrompts === undefined || trainPrompts === fingerprint.sha256) return;
   throw new TributaryError(
@@ -42,10 +42,10 @@ export function requireTrainersPrompts({ path, fingerprint }: PromptFile, { trai
 const written = ({ count, sha256 }: PromptFingerprint) => `${count} prompts (SHA-256 ${sha256.slice(0, 16)})`;
 
 /**
- * Checks that a run can be repeated from its checkpoint to where its topics stand: the trainer is given all groups since then
- * once more, and holds no more of them than its checkpoints keep apart.
+ * Checks that a run can be repeated from its checkpoint up to where its topics are: the trainer receives all groups since then
+ * again, and can hold only as many as lie between its oldest and newest checkpoint.
  *
- * Errors: TRIB_CHECKPOINT where the topics are further ahead, as when all checkpoints are damaged.
+ * Errors: TRIB_CHECKPOINT if the topics are further ahead, as when all checkpoints are damaged.
  */
 export async function requireReach(
   transport: Transport<TopicMessages>,

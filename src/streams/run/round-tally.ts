@@ -27,21 +27,22 @@ export interface Tally {
   /** Sum of the verifier's scores. */
   readonly score: number;
   readonly deadLetters: number;
-  /** Of these, what is no fault of the reward model: prompts that could not be rolled out, wrong rewards that others wrote. */
+  /** Of these, those that are not the reward model's fault: unreadable prompts, and wrong rewards that others wrote. */
   readonly deadElsewhere: number;
 }
 
 export interface RoundTally {
-  /** Counts what was scored and what died as it passes; emits nothing. */
+  /** Counts scored groups and dead letters as they pass; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
   /**
    * Resolves when these groups of a round are counted, or after two seconds: topics keep no order among each other, and
-   * rewards that come from outside are not announced here. Others may be counted too: late ones, or those that are lost.
+   * nothing announces rewards from outside. Late and lost groups may be counted too.
    */
   settled(round: number, groupIds: readonly string[]): Promise<void>;
   /**
    * Returns what was counted of a round, and forgets it and all before it.
-   * @param groupIds Those that the round was trained on.
+   *
+   * @param groupIds of the groups that the round was trained on.
    */
   take(round: number, groupIds: readonly string[]): Tally;
 }
@@ -53,10 +54,10 @@ interface Seen {
 }
 
 const MOST_WAITING_MS = 2000;
-/** Topics whose letters say nothing of the reward model. */
+/** Topics whose letters say nothing about the reward model. */
 const ELSEWHERE: readonly string[] = ['prompts', 'rewards'] satisfies TopicName[];
 
-/** Starts to count, every round by itself; the metrics of at most `maxGroups` groups at a time. */
+/** Counts each round separately, and takes the metrics of at most `maxGroups` groups at a time. */
 export function roundTally(maxGroups: number): RoundTally {
   const rounds = new Map<number, Seen>();
   const turn$ = new Subject<void>();
@@ -78,7 +79,7 @@ export function roundTally(maxGroups: number): RoundTally {
         transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
           tap((delivery) => {
             const { key, message, headers } = delivery;
-            // An incoming prompt that was refused at the door belongs to no round.
+            // An incoming prompt that was refused belongs to no round.
             if ('round' in message)
               seenOf(message.round).dead.set(key, {
                 isElsewhere: ELSEWHERE.includes(headers.origin ?? ''),
@@ -98,7 +99,7 @@ export function roundTally(maxGroups: number): RoundTally {
     take(round, groupIds) {
       const { scored, dead } = seenOf(round);
       for (const seen of rounds.keys()) if (seen <= round) rounds.delete(seen);
-      // Sums depend on the order in their last bits, and topics keep none.
+      // The order of a sum changes its last bits, and topics keep no order.
       const metrics = [...scored].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, metric]) => metric);
       const verified = metrics.flatMap(({ images, verdicts }) => (verdicts ? [{ images, ...verdicts }] : []));
       return {

@@ -15,7 +15,7 @@ import { type AfterRound, trainerStage } from '../stages/trainer/trainer-stage.j
 import type { TrainerService } from '../stages/trainer/trainer-thread.js';
 import type { Transport } from '../transport/contract/transport.js';
 
-/** What each role works with; of a role that runs elsewhere nothing is needed. */
+/** What each role works with; nothing is needed for a role that runs elsewhere. */
 export interface RoleParts {
   readonly prompts: {
     readonly source: PromptSource;
@@ -31,7 +31,7 @@ export interface RoleParts {
     readonly latentSize: number;
     /** Leading sampler steps that draw noise under the model's scheduler; undefined: all. */
     readonly noisySteps: number | undefined;
-    /** Counts what passes; subscribed to before anything is sent. */
+    /** Counts what passes; it is subscribed to before anything is sent. */
     readonly observe: (transport: Transport<TopicMessages>) => Observable<never>;
     readonly afterRound: AfterRound;
     readonly onClosed: (round: number) => void;
@@ -39,7 +39,7 @@ export interface RoleParts {
   };
 }
 
-/** Runs the stages of some roles. Readers come before the prompts, which start all work. Errs with the first stage that does. */
+/** Runs the stages of some roles. The prompts, which start all work, come last. Errs with the first stage that errs. */
 export function runStages(
   context: StageContext,
   roles: readonly Role[],

@@ -24,19 +24,18 @@ import { type GuardWatch, watchGuards } from './watch-guards.js';
 export interface RunOptions {
   readonly config: ResolvedConfig;
   readonly runDirectory: RunDirectory;
-  /** The parts of the run in this process, the trainer among them; the others run elsewhere. Default: all. */
+  /** The parts of the run in this process, the trainer among them. Default: all. */
   readonly roles?: readonly Role[];
   /** Aborting stops admission; the rounds in flight are finished and saved, then the stream completes. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Runs the trainer of a topology, and whichever other parts belong to this process, from its start or its checkpoint to its
- * end.
+ * Runs the trainer of a topology, and the other parts in this process, from the start or a checkpoint to the end.
  *
  * Time: emits as things happen; completes after the last round (or those in flight when stopped) is saved; errs with a coded
  * error when a stage fails for good. The last checkpoint stays whole in every case. Unsubscribing cancels at the next safe
- * point. A guard may stop the run as the signal does; but then the run is over, and resuming it finds nothing to do.
+ * point. A guard may stop the run as the signal does, but then the run is over, and resuming it finds nothing to do.
  */
 export function runTopology(options: RunOptions): Observable<RunEvent> {
   return new Stream<RunEvent>((subscriber) => {
@@ -71,7 +70,7 @@ async function run(options: Running): Promise<void> {
     try {
       await train({ ...options, noisySteps, open, opened });
     } catch (error) {
-      // Else the user would wait for the rollout or the gradient steps that are under way before hearing of the fault.
+      // Otherwise the error would wait for the rollout or the gradient steps in flight.
       canceling.abort();
       throw error;
     } finally {
@@ -88,7 +87,7 @@ interface Training extends Running {
   readonly opened: OpenRun;
 }
 
-/** Puts the stages together and waits until the last round that was begun is finished. */
+/** Connects the stages and waits until the last round that was begun is finished. */
 async function train(training: Training): Promise<void> {
   const { config, runDirectory, roles = ALL_ROLES, open, opened, say } = training;
   const { transport, positions } = open;

@@ -31,15 +31,15 @@ import { type RoleParts, runStages } from './run-stages.js';
 export interface WorkerOptions {
   readonly config: ResolvedConfig;
   readonly roles: readonly WorkerRole[];
-  /** Aborting leaves the run at once: what is in flight comes to another worker, or to this one when it is back. */
+  /** Aborting leaves the run at once: what is in flight goes to another worker, or to this one when it is back. */
   readonly signal: AbortSignal;
 }
 
 /**
  * Runs parts of a topology whose trainer is another process. They hold no state: a worker may be killed at any time.
  *
- * Time: begins when the trainer has said how far the run is; completes when the run is over or the signal is aborted;
- * errs with a coded error where a stage fails for good, or where the trainer has another config. Unsubscribing is aborting.
+ * Time: begins when the trainer says how far the run is; completes when the run is over or the signal is aborted; errs with
+ * a coded error if a stage fails for good or the trainer has another config. Unsubscribing aborts.
  */
 export function runWorkers(options: WorkerOptions): Observable<RunEvent> {
   return new Stream<RunEvent>((subscriber) => {
@@ -60,7 +60,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: Say): Promise
   try {
     const control = await openRunControl(transport);
     const { parts, train, close } = await openParts(config, roles, transport, say);
-    // What was under way when the worker leaves is canceled, and of no account.
+    // What is in flight when the worker leaves is canceled.
     const canceling = new AbortController();
     try {
       const stages$ = transport.latest('progress').pipe(
@@ -101,7 +101,7 @@ function ended(transport: Transport<TopicMessages>, signal: AbortSignal): Observ
 
 interface WorkerParts {
   readonly parts: Partial<RoleParts>;
-  /** The training prompts that groups of this process get; null where it gives them none of a file. */
+  /** The training prompts that this process gives to groups; null if it gives none from a file. */
   readonly train: PromptFile | null;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** @file The guards of one run: what was logged before a resume, then its figures as they come, into alarms. */
+/** @file The guards of one run: they turn its figures into alarms, those logged before a resume first. */
 
 import { Subject } from 'rxjs';
 import { type CrossedThreshold, type Guard, type Limit, raiseAlarms } from '../../operators/index.js';
@@ -13,7 +13,7 @@ type AlarmAction = Exclude<GuardAction, 'off'>;
 export interface GuardWatch {
   /** Aborted by an alarm whose action is `stop`. */
   readonly stopping: AbortSignal;
-  /** The alarm that did; null where there was none. */
+  /** That alarm; null if there was none. */
   stoppedBy(): Alarm | null;
   /** (1/2)^n after n alarms whose action is `lower-learning-rate`. */
   learningRateScale(): number;
@@ -22,14 +22,14 @@ export interface GuardWatch {
 }
 
 /**
- * Starts the guards. Their thresholds and actions are those of the settings, but for what operators have changed of them in
- * the round that is judged; an evaluation is judged as the round before it. An alarm is raised once when a threshold is crossed, and takes effect at once
- * and once: a figure that stays outside does not halve the learning rate again.
+ * Starts the guards. Thresholds and actions are those of the settings, except what operators changed in the round that is
+ * judged; an evaluation is judged like the round before it. An alarm is raised when a threshold is crossed, and takes effect
+ * once: a figure that stays beyond it does not halve the learning rate again.
  *
- * Guards need no place in a checkpoint: what they remember follows from the figures, and those are in the log.
+ * Guards are not part of a checkpoint: what they remember follows from the figures in the log.
  *
- * @param base How the base model does.
- * @param logged The figures that a resumed run begins with; their alarms were raised before, and take effect again.
+ * @param base the evaluation of the base model.
+ * @param logged the figures before a resume; their alarms take effect again.
  */
 export function watchGuards(
   settings: ResolvedConfig['guards'],
@@ -85,7 +85,7 @@ function startedGuards(
   }));
 }
 
-/** One that is off remembers what it sees, as an operator may turn it on. */
+/** A guard that is off still watches: an operator may turn it on. */
 function limitOf({ threshold, action }: ResolvedConfig['guards'][GuardName]): Limit<AlarmAction> {
   return action === 'off' ? { threshold: Number.POSITIVE_INFINITY, action: 'warn' } : { threshold, action };
 }

@@ -5,7 +5,7 @@ import { samplerStage } from './sampler/settings.js';
 import { scheduleStage } from './schedule/settings.js';
 import { trainerStage } from './trainer/settings.js';
 
-/** Every type of stage, alphabetical. A new one is its file and one line here. */
+/** Every type of stage, alphabetical. A new one is a room of its own and a line here. */
 export const STAGE_SPECS = [
   advantagesStage,
   promptsStage,
@@ -26,7 +26,7 @@ export const ROLES = {
 } as const satisfies Record<string, readonly StageType[]>;
 
 export type Role = keyof typeof ROLES;
-/** Everything but the trainer: it holds no state, so there may be many of each, but for the prompts. */
+/** All but the trainer. They hold no state, so there may be many of each, except of the prompts. */
 export type WorkerRole = Exclude<Role, 'trainer'>;
 
 export const ALL_ROLES = Object.keys(ROLES) as Role[];

@@ -26,8 +26,8 @@ export function versionRecord(wallTime: number): Uint8Array {
 const MAX_FLOAT32 = 2 ** 127 * (2 - 2 ** -23);
 
 /**
- * Returns the record of one step's numbers. A number beyond what a float32 can hold is written as the nearest one that it can;
- * NaN and the infinities are written as they are.
+ * Returns the record of one step's numbers. A number beyond the range of float32 is written as the nearest one in it; NaN and
+ * the infinities are written unchanged.
  */
 export function eventRecord({ step, wallTime, scalars }: EventScalars): Uint8Array {
   const event = new BinaryWriter().tag(1, WireType.Bit64).double(wallTime);
@@ -39,7 +39,7 @@ export function eventRecord({ step, wallTime, scalars }: EventScalars): Uint8Arr
   return tfRecord(event.join().finish());
 }
 
-/** The writer throws at a finite number that is none of float32. */
+/** The writer throws on a finite number beyond the range of float32. */
 function inFloat32(value: number): number {
   return Number.isFinite(value) ? Math.min(Math.max(value, -MAX_FLOAT32), MAX_FLOAT32) : value;
 }

@@ -13,7 +13,7 @@ import { at } from '../../../at.js';
 import type { Slot } from './slots.js';
 
 export interface FillSlotsOptions<Item> {
-  /** What fills the slots, in turn. */
+  /** What fills the slots, in order. */
   readonly items$: Observable<Item>;
   /** How many groups, counted from the first of the run, belong to rounds that are closed. */
   readonly closedGroups$: Observable<number>;
@@ -30,9 +30,9 @@ export interface FillSlotsOptions<Item> {
  * result   ---x----y-z|      x slot 0 with a, y slot 2 with b, z slot 3 with c
  * ```
  *
- * Time: emits when there is an open slot and an item. Completes when the source has and no slot waits. Errs with the
- * source, the items or the counts. A count that falls back is ignored. Holds the slots and the items that wait: as many as
- * admission and the inbox let through. Unsubscribing releases all three.
+ * Time: emits when there is an open slot and an item. Completes when the source has completed and no slot waits. Errs with
+ * the source, the items or the counts. A falling count is ignored. Holds the waiting slots and items: as many as admission
+ * and the inbox let through. Unsubscribing releases all three.
  */
 export function fillSlots<Item>({
   items$,

@@ -26,9 +26,9 @@ import { admitted, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './
 export interface IssueIncomingOptions {
   readonly context: StageContext;
   readonly inbox: PromptInbox;
-  /** What the run has issued before. */
+  /** What the run issued before. */
   readonly issued: IssuedTickets;
-  /** Hears of a round when the last of its groups has a prompt; of one that is closed before by time, never. */
+  /** Called when the last group of a round has a prompt; never for a round that is closed by time before. */
   readonly onIssued: (round: number) => void;
 }
 
@@ -41,9 +41,9 @@ export interface IssueIncomingOptions {
  * tickets  ---0---1--2---3--
  * ```
  *
- * Time: a ticket is published when there is room for its group and a prompt for it; the prompt is acknowledged when the
- * ticket is durable. A group that has no prompt when its round is closed gets none. Completes when the last group is issued, or as soon as the run is stopping: prompts that are not issued
- * then stay in their topic. Holds `maxWaiting` prompts and `runAhead` slots.
+ * Time: publishes a ticket when there is room for its group and a prompt for it; acknowledges the prompt when the ticket is
+ * durable. A group without a prompt gets none once its round is closed. Completes when the last group is issued, or as soon
+ * as the run is stopping: the remaining prompts stay in their topic. Holds `maxWaiting` prompts and `runAhead` slots.
  */
 export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomingOptions): Observable<never> {
   const { unfinished, sources } = issued;
@@ -62,7 +62,7 @@ export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomin
     if (!isOpen) countIssued(slot);
     return isOpen;
   };
-  // One progress for both: what closes a round must be known when the next one is admitted.
+  // The same progress for both: the next round is admitted only when it is known which one is closed.
   const fresh$ = readLatest(context.transport.latest('progress'), (progress$) =>
     admitted(context, slots(context), progress$).pipe(
       filter(isNew),
@@ -104,7 +104,7 @@ function roundCount({ config }: StageContext, onFull: (round: number) => void) {
       counts.delete(round);
       onFull(round);
     },
-    /** Those that are closed will not fill any more. */
+    /** Closed rounds will not fill up any more. */
     forget(closedGroups: number): void {
       for (const round of counts.keys()) if (round * groupsPerRound < closedGroups) counts.delete(round);
     },

@@ -5,7 +5,7 @@ import type { TopicMessages } from '../../messages/messages.js';
 import type { Transport } from '../../transport/contract/transport.js';
 import { groupFault } from '../shared/group-faults.js';
 
-/** What a run has issued before this process began. */
+/** What a run issued before this process began. */
 export interface IssuedTickets {
   /** Tickets of rounds that are not finished, by group index. */
   readonly unfinished: ReadonlyMap<number, PromptTicket>;
@@ -13,10 +13,10 @@ export interface IssuedTickets {
   readonly sources: RecentIds;
 }
 
-/** Groups whose incoming prompts are remembered; never fewer than may be in flight. */
+/** Groups whose incoming prompts are remembered; twice `runAhead` if that is more. */
 const REMEMBERED_GROUPS = 100_000;
 
-/** Reads the tickets that are in their topic. Of two for one group the first counts. */
+/** Reads the tickets back from their topic. Of two for one group the first counts. */
 export async function readIssued(
   transport: Transport<TopicMessages>,
   config: ResolvedConfig,
@@ -36,7 +36,7 @@ export async function readIssued(
   return { unfinished, sources };
 }
 
-/** Ids of the prompts that became the newest groups. It bounds memory; which groups are the newest their index says. */
+/** Ids of the prompts that became the newest groups, by index. It forgets older ones, which bounds memory. */
 export class RecentIds {
   readonly #groups = new Map<string, number>();
   #newest = -1;

@@ -10,7 +10,7 @@ import type { PromptSource } from './prompts-stage.js';
 
 export interface OpenPromptSource {
   readonly source: PromptSource;
-  /** Answers the requests that are under way and takes no more; the transport must still be open. */
+  /** Answers the requests in flight and takes no more; the transport must still be open. */
   close(): Promise<void>;
 }
 
@@ -18,18 +18,18 @@ export interface PromptSourceOptions {
   readonly config: ResolvedConfig;
   readonly transport: Transport<TopicMessages>;
   readonly say: (event: RunEvent) => void;
-  /** The prompts of the file that `train` names; asked where they are needed. */
+  /** Reads the file that `train` names; called only if it is needed. */
   readonly readTrain: () => Promise<readonly ListedPrompt[]>;
 }
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
 
-/** Whether the prompts of groups are what others write: then one process alone may give them to groups. */
+/** Whether the prompts come from a topic: then only one process may give them to groups. */
 export function takesIncomingPrompts(config: ResolvedConfig): boolean {
   return stageOf(config, 'prompts').source.from === 'topic';
 }
 
-/** Opens where the prompts of groups come from: a file, or a topic with an endpoint before it where the config has one. */
+/** Opens the source of prompts: a file, or a topic, with an HTTP endpoint in front if the config has one. */
 export async function openPromptSource({
   config,
   transport,

@@ -1,4 +1,4 @@
-/** @file Incoming prompts on their way to a group: each waits here from its acceptance until its ticket is durable. */
+/** @file Incoming prompts on their way to a group: each waits here from the time it is accepted until its ticket is durable. */
 
 import { EMPTY, mergeMap, type Observable, of } from 'rxjs';
 import type { TopicMessages } from '../../messages/messages.js';
@@ -8,9 +8,9 @@ import { RecentIds } from './issued-tickets.js';
 
 /** What became of prompts at the door. */
 export type Acceptance =
-  /** They are durable in the topic, and so many prompts wait now, these included. */
+  /** They are durable in the topic. `waiting` includes them. */
   | { readonly kind: 'accepted'; readonly waiting: number }
-  /** None was taken: with them more than `maxWaiting` would wait. */
+  /** None was taken: more than `maxWaiting` would wait. */
   | { readonly kind: 'full'; readonly waiting: number }
   /** None was taken: the run needs no more prompts. */
   | { readonly kind: 'over' };
@@ -22,10 +22,10 @@ export interface InboxOptions {
 }
 
 /**
- * Takes incoming prompts in and hands them on, each id once.
+ * Accepts incoming prompts and emits each id once.
  *
- * A prompt is acknowledged when its ticket is in the topic of tickets, which from then on keeps it until its round
- * is finished. A crash in between brings the prompt back, and the id in the ticket says that it has a group.
+ * A prompt is acknowledged when its ticket is in the topic of tickets, which keeps it until its round is finished. A crash in
+ * between brings the prompt back, and the id in the ticket says that it has a group.
  */
 export class PromptInbox {
   readonly #options: InboxOptions;
@@ -40,7 +40,7 @@ export class PromptInbox {
     this.#options = options;
   }
 
-  /** Prompts that wait to become groups, as far as they are known: after a restart those in the topic are read again. */
+  /** Prompts known to wait for a group; after a restart those in the topic are read again. */
   get numWaiting(): number {
     return this.#waiting.size;
   }
@@ -50,7 +50,7 @@ export class PromptInbox {
   }
 
   /**
-   * Publishes prompts; an id that waits already, or has become a group of late, is accepted and not published again.
+   * Publishes prompts. An id that waits already, or became a group recently, is accepted and not published again.
    *
    * Errors: TRIB_TRANSPORT; some of the prompts may have been accepted.
    */
@@ -68,7 +68,7 @@ export class PromptInbox {
   }
 
   async #publish(message: IncomingPrompt): Promise<void> {
-    // It counts as waiting before it can be delivered, which in process happens inside the call.
+    // It must count as waiting before it is delivered, which the in-process transport does inside the call.
     await Promise.resolve();
     try {
       await this.#options.transport.publish('incoming-prompts', { key: message.id, message });
@@ -79,7 +79,7 @@ export class PromptInbox {
   }
 
   /**
-   * Hands on the prompts of the topic that have no group yet, each id once.
+   * Emits the prompts of the topic that have no group yet, each id once.
    *
    * @param sources The ids that have become groups; the inbox adds to it.
    */
@@ -96,7 +96,7 @@ export class PromptInbox {
     const { id } = message;
     const fault = key === id ? incomingFault(message) : 'expected the id as key, got another';
     if (fault !== null) delivery.nack(fault);
-    // One that is delivered again while it waits is answered instead of the first.
+    // Delivered again while it waits: the new delivery is answered instead of the first.
     else if (this.#deliveries.has(id)) this.#deliveries.set(id, delivery);
     else if (this.#sources.has(id)) {
       this.#waiting.delete(id);

@@ -1,4 +1,4 @@
-/** @file The endpoint that takes prompts over HTTP; docs/prompts.md says what it is sent and what it answers. */
+/** @file The endpoint that takes prompts over HTTP; docs/prompts.md describes its requests and answers. */
 
 import { isUtf8 } from 'node:buffer';
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -15,25 +15,25 @@ export interface PromptsServerOptions {
   readonly port: number;
   /** Names that requests may call the server by, besides those that `hostFault` takes. */
   readonly allowHosts?: readonly string[] | undefined;
-  /** Bearer token that POST /prompts asks for; undefined where it asks for none. */
+  /** Bearer token that POST /prompts requires; undefined for none. */
   readonly token: string | undefined;
   readonly inbox: Pick<PromptInbox, 'accept' | 'maxWaiting'>;
 }
 
 export interface PromptsServer {
   readonly url: string;
-  /** Takes no more requests, and resolves when those under way are answered. Closing twice is closing once. */
+  /** Takes no more requests, and resolves when those in flight are answered. May be called twice. */
   close(): Promise<void>;
 }
 
 const MOST_BODY_BYTES = 4 * 2 ** 20;
 const RETRY_AFTER_SECONDS = 5;
-/** A request whose body takes longer to come is given up. */
+/** A request whose body takes longer is dropped. */
 const REQUEST_TIMEOUT_MS = 30_000;
-/** What is not answered by then when the endpoint closes is cut off. */
+/** Requests that are not answered within this time of closing are cut off. */
 const CLOSING_MS = 5000;
 
-/** Starts the endpoint. Errors: TRIB_USAGE where the address cannot be had. */
+/** Starts the endpoint. Errors: TRIB_USAGE if the address cannot be used. */
 export async function openPromptsServer(options: PromptsServerOptions): Promise<PromptsServer> {
   const { host, port } = options;
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
@@ -88,7 +88,7 @@ async function answer(
   requireMethod(request, ['POST']);
   if (token !== undefined && !isToken(request.headers.authorization, token))
     throw new RequestFault(401, 'expected the bearer token', { 'www-authenticate': 'Bearer' });
-  // A page of another origin cannot send this type without asking first.
+  // A page of another origin cannot send this type without a preflight request.
   if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? ''))
     throw new RequestFault(415, 'expected content-type application/json');
   const prompts = readPromptsRequest(await readBody(request));
@@ -116,7 +116,7 @@ function requireMethod({ method = '' }: IncomingMessage, allowed: readonly strin
   throw new RequestFault(405, `expected ${allowed.join(' or ')}`, { allow: allowed.join(', ') });
 }
 
-/** Compares in a time that says nothing of the token. */
+/** Compares in constant time. */
 function isToken(authorization: string | undefined, token: string): boolean {
   const hashOf = (text: string) => createHash('sha256').update(text).digest();
   const [, given = ''] = /^Bearer +(.*)$/i.exec(authorization ?? '') ?? [];
@@ -126,7 +126,7 @@ function isToken(authorization: string | undefined, token: string): boolean {
 async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  // Destroyed, the request would take the connection with it, and the answer.
+  // Destroying the request would close the connection before the answer.
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     bytes += (chunk as Buffer).length;
     if (bytes <= MOST_BODY_BYTES) chunks.push(chunk as Buffer);
@@ -143,7 +143,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
 function answerFault(response: ServerResponse, error: unknown): void {
   if (response.headersSent || response.destroyed) return;
   if (error instanceof RequestFault) send(response, error.status, { error: error.message }, error.headers);
-  // What the cluster says is for the log of whoever runs it; the sender may try again.
+  // The cluster's fault is not the sender's business; the sender may try again.
   else send(response, 503, { error: 'the prompts could not be kept; try again with the same ids' });
 }
 

@@ -12,17 +12,17 @@ import { type IssuedTickets, readIssued } from './issued-tickets.js';
 import type { PromptInbox } from './prompt-inbox.js';
 import { admitted, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
 
-/** Where the prompts of groups come from, as the config says, opened. */
+/** An open source of prompts. */
 export type PromptSource =
   | { readonly from: 'file'; readonly prompts: readonly ListedPrompt[] }
   | { readonly from: 'topic'; readonly inbox: PromptInbox };
 
 /**
- * Publishes tickets until the last round is issued, or until the run is stopping: with prompts of a file the round that was
- * begun is issued first, while prompts that others have still to write are not waited for. Tickets that are in their topic
- * already are not issued again. Completes when the run has come so far that the next round would begin.
+ * Publishes tickets until the last round is issued, or until the run is stopping: with prompts from a file, the round that
+ * has begun is still issued; prompts that others would have to write are not waited for. Tickets that are in their topic
+ * already are not issued again. Completes when the next round would begin.
  *
- * @param onIssued Hears of a round that will be issued as a whole.
+ * @param onIssued called with each round that will be issued as a whole.
  */
 export function promptsStage(
   context: StageContext,

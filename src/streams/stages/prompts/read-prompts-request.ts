@@ -3,7 +3,7 @@ import { JsonFault, parseExactJson } from '../../../models/files/exact-json.js';
 import type { PromptMetadata } from '../../../prompt-metadata.js';
 import { type IncomingPrompt, incomingFault } from '../../messages/prompts.js';
 
-/** What is wrong with a request, in words for whoever sent it. */
+/** What is wrong with a request, for its sender. */
 export class RequestFault extends Error {
   constructor(
     readonly status: number,
@@ -18,7 +18,7 @@ const SHAPE =
   'expected {"prompt": "..."} with an optional "id" and "metadata", or {"prompts": ["...", ...]} with optional "ids" and "metadata" of the same number';
 
 /**
- * Reads the body of a request: one prompt or several. A prompt without an id gets one.
+ * Reads the body of a request: one prompt or several. Prompts without an id get one.
  *
  * Errors: RequestFault 400, naming the place.
  */
@@ -40,7 +40,7 @@ export function readPromptsRequest(text: string): IncomingPrompt[] {
   const read = prompts.map((prompt, index) => ({
     id: ids?.[index] ?? randomUUID(),
     prompt: prompt.trim(),
-    // Whether it is an object, the check of the prompt says.
+    // Checked below, with the rest of the prompt.
     ...(metadata[index] !== undefined &&
       metadata[index] !== null && { metadata: metadata[index] as PromptMetadata }),
   }));
@@ -65,7 +65,7 @@ function parse(text: string): Record<string, unknown> {
   throw shapeFault('another value');
 }
 
-/** Two different prompts of one id would be taken for one. */
+/** Two different prompts with one id would count as one. */
 function requireDistinct(prompts: readonly IncomingPrompt[]): void {
   const seen = new Map<string, string>();
   for (const { id, prompt } of prompts) {

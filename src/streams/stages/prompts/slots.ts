@@ -1,4 +1,4 @@
-/** @file The groups of a run, whatever their prompts will be, and how they are admitted and published. */
+/** @file The groups of a run before they have prompts: how they are admitted and published. */
 
 import { from, map, type Observable } from 'rxjs';
 import { admitByRunAhead, type PromptTicket } from '../../../operators/index.js';
@@ -6,12 +6,12 @@ import { stageOf } from '../../config/resolved/stage-of.js';
 import type { Progress } from '../../messages/messages.js';
 import type { StageContext } from '../shared/stage-context.js';
 
-/** A group that may begin; its prompt is still to be found. */
+/** A group that may begin but has no prompt yet. */
 export type Slot = Omit<PromptTicket, 'prompt' | 'metadata' | 'sourceId'>;
 
 /**
- * Lets slots through while fewer than `runAhead` groups are in flight. A round that closes by time may be finished
- * before all of its slots are let through; the rest of them is passed over.
+ * Lets slots through while fewer than `runAhead` groups are in flight. A round that closes by time may finish before all of
+ * its slots are let through; the rest are skipped.
  */
 export function admitted(
   { transport, config, firstRound }: StageContext,
@@ -32,7 +32,7 @@ export function admitted(
   );
 }
 
-/** Tickets that are published at once: as many as fill a request of the transport. */
+/** Tickets that are published at the same time: as many as fill a request of the transport. */
 export const PUBLISHED_AT_ONCE = 1000;
 
 export function publishTicket({ transport }: StageContext, ticket: PromptTicket): Observable<void> {

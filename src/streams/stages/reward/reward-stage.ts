@@ -31,13 +31,15 @@ import type { StageContext } from '../shared/stage-context.js';
 import type { RewardThread } from './client.js';
 import type { Scores } from './reward-thread.js';
 
-/** What no other group would fare better with: the reward model is gone, or the run is stopping. */
+/** Errors that every other group would meet too: the reward model is gone, or the run is stopping. */
 const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies ErrorCode[];
 
 /**
- * Scores every group; a reward that is not finite or beyond `maxMagnitude`, or a picture that cannot be scored, becomes a
- * dead letter, and its group is lost. A fault that says `retryable` is tried up to `transport.maxAttempts` times. Errs where the reward model itself
- * is gone. Pictures that are none of the model are refused, and lose nothing. A group whose round is closed is let go, whether it waits or is being scored.
+ * Scores every group. If a reward is not finite or beyond `maxMagnitude`, or a picture cannot be scored, the group becomes a
+ * dead letter and is lost. A `retryable` fault is tried up to `transport.maxAttempts` times. Pictures that are not the
+ * model's are refused, and cost no group. A group whose round is closed is dropped, even while it is scored.
+ *
+ * Errors: when the reward model itself is gone.
  */
 export function rewardStage(
   context: StageContext,

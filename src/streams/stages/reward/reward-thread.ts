@@ -1,4 +1,4 @@
-/** @file The thread in which pictures are scored. The verifier measures beside the reward and never reaches the trainer. */
+/** @file The thread in which pictures are scored. What the verifier measures never reaches the trainer. */
 
 import { TributaryError } from '../../../errors.js';
 import type { Engine, EngineOptions, Provider } from '../../../models/engines/contract/engine.js';
@@ -21,7 +21,7 @@ export interface RewardThreadSettings {
   /** Pipeline folder, whose tokenizer a reward model shares. */
   readonly pipeline: string;
   readonly verifier: 'shapes' | 'none';
-  /** [C, H, W] of the pictures; null where the pipeline has to say. */
+  /** [C, H, W] of the pictures; null where the pipeline has to be asked. */
   readonly imageShape: readonly [number, number, number] | null;
 }
 
@@ -54,7 +54,7 @@ const opened = openedOnce('reward', async (settings: RewardThreadSettings) => {
 
 type ImageShape = NonNullable<RewardThreadSettings['imageShape']>;
 
-/** Asks the pipeline, and lets it go again. */
+/** Opens the pipeline just to ask it. */
 async function imageShapeOf({
   engine: options,
   pipeline: folder,
@@ -67,7 +67,7 @@ async function imageShapeOf({
   }
 }
 
-/** Opens the source with an engine that all its graphs share, and that ends with it. */
+/** Opens the source. All its graphs share an engine, which closes with it. */
 async function openScorer(
   { source, engine: options, pipeline }: RewardThreadSettings,
   imageShape: ImageShape,

@@ -9,19 +9,19 @@ import type { Say } from '../../messages/run-events.js';
 import { engineOf, openOrClose, sayOpened } from '../shared/open-thread.js';
 import type { OpenedSampler, SamplerService } from './sampler-thread.js';
 
-/** The sampler's thread. It holds one policy at a time, which is sent only when it is another one. */
+/** The sampler's thread. It holds one policy at a time, which is sent only when it changes. */
 export interface SamplerClient {
   readonly imageShape: OpenedSampler['imageShape'];
   readonly baseParameters: OpenedSampler['baseParameters'];
-  /** Of the policy file that it was started with. */
+  /** Parameters in the policy file that it was started with. */
   readonly fileParameters: OpenedSampler['fileParameters'];
-  /** The parameters that the bytes of a policy file hold. */
+  /** The parameters in the bytes of a policy file. */
   readPolicy(bytes: Uint8Array, where: string): Promise<PolicySnapshot['parameters']>;
   /** What is wrong with each prompt; null where it can be rolled out. */
   checkPrompts(prompts: readonly string[]): Promise<readonly (string | null)[]>;
   /**
-   * Samples by a policy, one `work` at a time and in order: a rollout of a round that runs ahead must not change the policy
-   * in the middle of an evaluation.
+   * Does work with a policy, one piece at a time and in order: a rollout that runs ahead must not change the policy in the
+   * middle of an evaluation.
    */
   withPolicy<Result>(
     policy: PolicySnapshot,
@@ -68,7 +68,7 @@ export async function startSampler(
   );
   // The trainer reads the same pipeline; once is enough.
   sayOpened(say, 'sampler', opened, [...opened.corrections, ...opened.warnings]);
-  // By what they are: a run that was set back gives a version that was there before to another policy.
+  // Compared by identity: after a resume the same version may be another policy.
   let held: PolicySnapshot['parameters'] | undefined;
   let last: Promise<unknown> = Promise.resolve();
   return {

@@ -18,9 +18,8 @@ import type { StageContext } from '../shared/stage-context.js';
 import type { SamplerClient } from './client.js';
 
 /**
- * Rolls out groups with the newest policy and interval that fit their round. A prompt that the model cannot read
- * becomes a dead letter, and its group is lost; the rest of its batch is rolled out all the same. What waits here when its
- * round is closed is dropped.
+ * Rolls out groups with the newest policy and interval that fit their round. A prompt that the model cannot read becomes a
+ * dead letter and its group is lost; the rest of its batch is rolled out. Tickets whose round is closed are dropped.
  */
 export function samplerStage(context: StageContext, sampler: SamplerClient): Observable<never> {
   const { transport, config } = context;
@@ -86,7 +85,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       isOver: ({ groupIndex }) => groupIndex < numClosed,
       rollout,
     }),
-    // All at once: what is written together shares a request.
+    // Written together, they share a request.
     mergeMap(async (group) => {
       const { groupId: key, groupIndex: turn, branches } = group;
       const trajectories = { ...group, branches: branches.map(({ trajectory }) => trajectory) };
@@ -109,7 +108,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
   return merge(closed$, rolledOut$).pipe(ignoreElements());
 }
 
-/** Says of every group that is done how far its round is. */
+/** Reports after every group how far its round is. */
 function countGroups({ config, say }: StageContext) {
   const { groupsPerRound, numRounds } = stageOf(config, 'prompts');
   const counts = new Map<number, number>();

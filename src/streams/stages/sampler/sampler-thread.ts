@@ -24,7 +24,7 @@ export interface SamplerThreadSettings {
   readonly pipeline: string;
   /** Null where a policy is all of the weights. */
   readonly lora: LoraSettings | null;
-  /** The file of the policy to sample by, or its folder, whose adapter then counts in the place of `lora`; null for none. */
+  /** File or folder of the policy to sample by, whose adapter then replaces `lora`; null for none. */
   readonly policyFile: string | null;
   readonly precision: Precision;
   readonly sampler: SamplerSettings;
@@ -38,15 +38,15 @@ export interface SamplerThreadSettings {
 export interface OpenedSampler {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
-  /** What of the model's configs is read otherwise than it is written. */
+  /** What was corrected while the model's configs were read. */
   readonly corrections: readonly string[];
   /** [C, H, W] of pictures. */
   readonly imageShape: readonly [number, number, number];
   /** The adapter that changes nothing: the base model. */
   readonly baseParameters: NamedArrays;
-  /** What `policyFile` holds; null without one. */
+  /** The parameters in `policyFile`; null without one. */
   readonly fileParameters: NamedArrays | null;
-  /** What is to be said of that file. */
+  /** Warnings about that file. */
   readonly warnings: readonly string[];
 }
 
@@ -66,9 +66,9 @@ export interface ProbedPolicy {
 export interface SamplerService {
   open(settings: SamplerThreadSettings): Promise<OpenedSampler>;
   usePolicy(parameters: NamedArrays): Promise<void>;
-  /** The parameters that the bytes of a policy file hold for this network. `where` is what a fault calls the file. */
+  /** The parameters of this network in the bytes of a policy file. `where` names the file in errors. */
   readPolicy(file: { readonly bytes: Uint8Array; readonly where: string }): Promise<NamedArrays>;
-  /** What is wrong with each prompt; null where it can be rolled out. */
+  /** What is wrong with each prompt; null if it can be rolled out. */
   checkPrompts(prompts: readonly string[]): Promise<(string | null)[]>;
   /** The tree of every request, recorded from the first trained step on. */
   rollout(
@@ -102,8 +102,8 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     rows,
     precision: settings.precision,
   });
-  // Evaluation draws every picture from noise of its own, by the same sampler whatever the method, in the largest batch
-  // that training has compiled a graph for.
+  // Evaluation draws each picture from noise of its own, with the same sampler for every method, in the largest batch that
+  // training has compiled a graph for.
   const probe: SamplerSettings = {
     ...sampler,
     seed: settings.evaluation.seed,

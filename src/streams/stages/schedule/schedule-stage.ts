@@ -1,4 +1,4 @@
-/** @file The broadcast of the training interval, which operators may hold, advance and rewind. */
+/** @file Broadcasts the training interval, which operators may hold, advance and rewind. */
 
 import { concatMap, distinctUntilChanged, filter, ignoreElements, map, type Observable } from 'rxjs';
 import { controlledSchedule } from '../../../operators/index.js';
@@ -8,7 +8,8 @@ import type { StageContext } from '../shared/stage-context.js';
 
 /**
  * Publishes the interval of every round as it begins.
- * @param noisySteps - leading sampler steps that draw noise under the model's scheduler.
+ *
+ * @param noisySteps leading sampler steps that draw noise under the model's scheduler.
  */
 export function scheduleStage(
   { transport, config, control }: StageContext,
@@ -18,7 +19,7 @@ export function scheduleStage(
   const { numInferenceSteps } = stageOf(config, 'sampler');
   return transport.latest('progress').pipe(
     map(({ round }) => round),
-    // That a round is closed is progress too, and begins none.
+    // Closing a round is progress too, and begins none.
     distinctUntilChanged(),
     filter((round) => round < numRounds),
     controlledSchedule({

@@ -5,18 +5,17 @@ import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { PictureGroup } from '../../messages/messages.js';
 
-/** What tells to which group a message belongs. */
-export interface GroupClaim {
+/** @file What is wrong with messages that anyone may have written, each as a phrase `expected ..., got ...`; null if nothing is. */
+
+/** Which group a message says it belongs to. */
+interface GroupClaim {
   readonly groupId: string;
   readonly round: number;
   /** Of messages that have one. */
   readonly groupIndex?: number;
 }
 
-/**
- * Returns what is wrong with the id of a group that anyone may have written, as a phrase `expected ..., got ...`; null where
- * a run of this config has such a group.
- */
+/** Returns a check that a run of this config has the group that a message names. */
 export function groupFault(config: ResolvedConfig): (message: GroupClaim) => string | null {
   const { groupsPerRound, numRounds } = stageOf(config, 'prompts');
   return ({ groupId, round, groupIndex }) => {
@@ -35,8 +34,8 @@ export function groupFault(config: ResolvedConfig): (message: GroupClaim) => str
 }
 
 /**
- * Returns what is wrong with rollouts that anyone may have written, as a phrase `expected ..., got ...`; null where a sampler
- * of this config may have made them. Whether their steps are the ones that are trained now is for `discardStale` to say.
+ * Returns a check that a sampler of this config may have made some rollouts. Whether their steps are trained now is up to
+ * `discardStale`.
  */
 export function rolloutFault(config: ResolvedConfig): (group: RolloutGroup<unknown>) => string | null {
   const sampler = stageOf(config, 'sampler');
@@ -61,8 +60,7 @@ function treeText({ firstStep, widths }: RolloutGroup<unknown>['tree']): string 
 }
 
 /**
- * Returns what is wrong with trajectories that anyone may have written, as a phrase `expected ..., got ...`; null where they
- * may be trained on.
+ * Returns a check that trajectories may be trained on.
  *
  * @param latentSize numbers in a latent of the model.
  */
@@ -80,8 +78,7 @@ export function trajectoryFault(
 }
 
 /**
- * Returns what is wrong with pictures that anyone may have written, as a phrase `expected ..., got ...`; null where they may
- * be scored.
+ * Returns a check that pictures may be scored.
  *
  * @param imageShape [C, H, W] of the pictures of the model.
  */

@@ -11,21 +11,21 @@ export interface ReceiveOptions<Topic extends WorkTopic> {
   readonly topic: Topic;
   readonly consumerGroup: string;
   readonly maxInFlight: number;
-  /** Why a message cannot belong to this run, as a phrase `expected ..., got ...`; null where it can. Default: it can. */
+  /** Why a message cannot belong to this run, as a phrase `expected ..., got ...`; null if it can. Default: it can. */
   readonly faultOf?: (message: TopicMessages[Topic]) => string | null;
-  /** Hears of each message that comes for a finished round. Default: nobody does. */
+  /** Called for each message that comes for a finished round. */
   readonly onLate?: () => void;
-  /** Hears of each message of a group that has one unanswered already; it is passed over. Default: it is handed on too. */
+  /** Called for each message of a group that has an unanswered one, and is then skipped. Default: it is emitted too. */
   readonly onRepeat?: () => void;
 }
 
 /**
- * Hands on the messages of rounds that are not finished. Each stays unacknowledged until its round is, so that a
- * crash before brings it back; what comes for a finished round is acknowledged and goes no further. What cannot belong to
- * the run is refused, and becomes a dead letter.
+ * Emits the messages of rounds that are not finished. Each stays unacknowledged until its round is finished, so a crash
+ * before that brings it back. A message of a finished round is acknowledged and dropped. One that cannot belong to the run
+ * is refused and becomes a dead letter.
  *
  * Time: takes its first message once it knows how far the run is. Completes with the transport. Unsubscribing returns
- * what is not acknowledged to the transport.
+ * unacknowledged messages to the transport.
  */
 export function receive<Topic extends WorkTopic>({
   transport,
@@ -41,7 +41,7 @@ export function receive<Topic extends WorkTopic>({
     const unanswered = new Set<Delivery<TopicMessages[Topic]>>();
     let current = 0;
     const groupOf = (message: TopicMessages[Topic]) => ('groupId' in message ? message.groupId : null);
-    // Under another key, as the transport sets aside those of one key.
+    // Under another key: the transport sets aside those of the same key.
     const isHeld = (message: TopicMessages[Topic]) =>
       [...unanswered].some((held) => groupOf(held.message) === groupOf(message));
     const acknowledge = ({ round }: Progress) => {
@@ -78,8 +78,8 @@ export function receive<Topic extends WorkTopic>({
 }
 
 /**
- * How many groups, counted from the first of the run, belong to rounds that are closed: work on them is of no use.
- * Completes at once where rounds close by count alone, as then nothing of a closed round is under way.
+ * How many groups, counted from the first of the run, belong to closed rounds: work on them is wasted. Completes at once if
+ * rounds close by count alone, since nothing of a closed round is then in flight.
  */
 export function closedGroups({ transport, config }: StageContext): Observable<number> {
   if (stageOf(config, 'advantages').closeAfterMs === undefined) return EMPTY;

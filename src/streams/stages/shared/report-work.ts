@@ -1,15 +1,15 @@
 import type { Say } from '../../messages/run-events.js';
 
 export interface WorkReport {
-  /** Runs a piece of work. Pieces that overlap count once. */
+  /** Runs some work and measures its time; work that overlaps counts once. */
   during<Result>(work: () => Promise<Result>): Promise<Result>;
   /** A group of this round is done. */
   done(round: number): void;
 }
 
 /**
- * Says, when the first group of a later round is done, what this process did in the one before: how many groups, and
- * in which share of the time it had nothing to do. The time of a round begins with the last group before it.
+ * Reports a round when the first group of a later one is done: how many groups this process did, and what share of the time
+ * it was idle. The time of a round begins with the last group before it.
  */
 export function reportWork(
   role: 'sampler' | 'reward',
@@ -25,7 +25,7 @@ export function reportWork(
   let last = begin;
   let current: { readonly round: number; groups: number } | null = null;
 
-  const tell = (): void => {
+  const report = (): void => {
     if (current === null) return;
     const elapsed = last.at - begin.at;
     const idleShare = elapsed > 0 ? Math.max(0, 1 - (last.busy - begin.busy) / elapsed) : 0;
@@ -45,7 +45,7 @@ export function reportWork(
     },
     done(round) {
       if (current === null || round > current.round) {
-        tell();
+        report();
         current = { round, groups: 0 };
       }
       current.groups += 1;

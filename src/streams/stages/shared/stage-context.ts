@@ -10,15 +10,14 @@ export interface StageContext {
   readonly transport: Transport<TopicMessages>;
   /** The round that a run starts or resumes at. */
   readonly firstRound: number;
-  /** Takes what a stage has to say. */
   readonly say: (event: RunEvent) => void;
-  /** Aborted when the run shall stop after what is in flight. */
+  /** Aborted to stop the run after what is in flight. */
   readonly stopping: AbortSignal;
-  /** Aborted when the run shall stop at once. */
+  /** Aborted to stop the run at once. */
   readonly canceling: AbortSignal;
   readonly control: RunControl;
-  /** What guards and operators have made of the learning rate, above 0; ask before each round. */
+  /** Factor that guards and operators put on the learning rate, above 0; read it before each round. */
   readonly learningRateScale: () => number;
-  /** SHA-256 of the training prompts of the file, where the trainer is; it is part of the progress. */
+  /** SHA-256 of the training prompts, in the trainer's process; it is part of the progress. */
   readonly trainPrompts?: string;
 }

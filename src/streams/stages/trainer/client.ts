@@ -28,7 +28,7 @@ interface TrainerThread extends Pick<OpenedTrainer, 'latentSize' | 'provider'> {
   close(): Promise<void>;
 }
 
-/** Starts the trainer: training graph derived and compiled, adapter fresh. */
+/** Starts the trainer: derives and compiles the training graph, and makes a new adapter. */
 export async function startTrainer(
   config: ResolvedConfig,
   say: Say,
@@ -41,7 +41,7 @@ export async function startTrainer(
     pipeline: config.model.pipeline,
     lora: loraOf(config),
     trainer: trainerSettings(config),
-    // A checkpoint holds what has become of it.
+    // A checkpoint holds what became of it.
     startFrom: resumed ? null : (config.model.startFrom ?? null),
     value: value.type === 'network' ? value : null,
   };

@@ -10,12 +10,12 @@ import { type ReadPolicy, readPolicy } from '../../directory/read-adapter.js';
 /** What a run starts from. */
 export interface StartingParameters {
   readonly parameters: NamedArrays;
-  /** What is to be said of the file. */
+  /** About the file. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Returns the parameters of a policy file that a run goes on from.
+ * Reads the parameters of a policy file for a run to start from.
  *
  * Errors: TRIB_FILE or TRIB_LORA where the file is no adapter; TRIB_LORA where it has another rank, alpha or other
  * layers than the run's.
@@ -34,7 +34,7 @@ export async function startingParameters(
   return { parameters, warnings: policy.warnings };
 }
 
-/** A file of what the run trains, in rank, alpha and layers. */
+/** Checks that the file holds what the run trains: the same rank, alpha and layers. */
 function requireKind(policy: ReadPolicy, { adapters }: PolicyInputs, lora: LoraSettings | null): void {
   const { path, adapter } = policy;
   if (lora === null && adapter === null) return;
@@ -68,7 +68,7 @@ function requireKind(policy: ReadPolicy, { adapters }: PolicyInputs, lora: LoraS
   }
 }
 
-/** Puts the file in front of what does not fit in it. */
+/** Names the file in errors about its content. */
 function inFile(path: string, check: () => void): void {
   try {
     check();

@@ -19,7 +19,7 @@ export interface TrainedRound {
   readonly begunAt: number;
 }
 
-/** What has to happen between the gradient steps of a round and the start of the next one: checkpoint, evaluation. */
+/** Runs between the gradient steps of a round and the start of the next one: evaluation, checkpoint. */
 export type AfterRound = (round: TrainedRound) => Promise<void>;
 
 /** Trains round after round, and emits each when the next one has begun. */

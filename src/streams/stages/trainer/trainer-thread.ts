@@ -30,12 +30,12 @@ import { startingParameters } from './starting-parameters.js';
 export interface TrainerThreadSettings {
   readonly engine: EngineSettings;
   readonly pipeline: string;
-  /** Null where all weights are trained. */
+  /** Null if all weights are trained. */
   readonly lora: LoraSettings | null;
   readonly trainer: TrainerSettings;
-  /** An adapter file to go on from, or its folder; null starts from the pretrained model. */
+  /** File or folder of an adapter to start from; null starts from the pretrained model. */
   readonly startFrom: string | null;
-  /** Null where no baseline is learned. */
+  /** Null if no baseline is learned. */
   readonly value: Omit<ValueBaselineSettings, 'seed'> | null;
 }
 
@@ -50,7 +50,7 @@ export interface OpenedTrainer {
   readonly numParameters: number;
   /** Numbers in a latent of the model. */
   readonly latentSize: number;
-  /** What is to be said of the file that it goes on from. */
+  /** Warnings about the file that it starts from. */
   readonly warnings: readonly string[];
 }
 
@@ -60,8 +60,8 @@ export interface TrainerService {
   /** The policy that samples next. */
   parameters(request: undefined): Promise<NamedArrays>;
   /**
-   * By how much the log-probs of the policy that samples next differ from those that the sampler recorded, step by step; null
-   * where the surrogate has no log-probs.
+   * The log-probs of the policy that samples next minus those that the sampler recorded, step by step; null if the surrogate
+   * has no log-probs.
    */
   logRatios(
     trajectories: Pick<RoundOfSamples, 'samples' | 'trainedSteps'>,
@@ -69,7 +69,7 @@ export interface TrainerService {
   ): Promise<Float32Array | null>;
   /** Remembers the policy, its optimizer and its replay buffer, for `rollBack`. */
   promote(request: undefined): Promise<void>;
-  /** Goes back to what was promoted last. A value network keeps what it has learned: it is of rewards, not of this policy. */
+  /** Returns to what was promoted last. A value network keeps what it has learned: it models rewards, not this policy. */
   rollBack(request: undefined): Promise<void>;
   /** What a checkpoint needs. */
   save(request: undefined): Promise<PolicyFiles>;
