@@ -56,7 +56,7 @@ describe('readPolicy', () => {
     await writeFile(path, Uint8Array.from([...bytes, ...new Uint8Array(64)]));
     await expect(readPolicy(path)).rejects.toMatchObject({
       code: 'TRIB_LORA',
-      message: expect.stringContaining('got a pickle (torch.save). Reading one can run whatever program'),
+      message: expect.stringContaining('got a pickle (torch.save). Reading one can run any program'),
     });
   });
 
