@@ -1,5 +1,6 @@
-/** @file The parameters of a policy: fresh, and as the file that diffusers loads. */
+/** @file The parameters of an adapter: fresh, and as the file that diffusers loads. */
 
+import { named } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { isOfDenoiser, withoutComponent } from '../adapters/component-names.js';
 import { type BesideLoraFile, decodeLoraFile, encodeLoraFile } from '../adapters/lora-file.js';
@@ -35,13 +36,13 @@ export function encodeParameters(
   { rank, alpha }: LoraSettings,
 ): Uint8Array {
   const layers = adapters.map(({ layer, inputA, inputB, inFeatures, outFeatures, kernel }): LoraLayer => {
-    const [a, b] = [parameters[inputA] ?? new Float32Array(), parameters[inputB] ?? new Float32Array()];
+    const [a, b] = [named(parameters, inputA), named(parameters, inputB)];
     const size = { key: `${component}.${layer}`, rank, alpha };
     if (kernel) return { ...size, loraA: a, loraB: b, kernel };
     return {
       ...size,
-      loraA: transposed(a, inFeatures, rank),
-      loraB: transposed(b, rank, outFeatures),
+      loraA: transpose(a, inFeatures, rank),
+      loraB: transpose(b, rank, outFeatures),
     };
   });
   return encodeLoraFile(layers);
@@ -94,7 +95,7 @@ export function adapterParameters(
     if (!layer) return [`${adapter.layer} (none)`];
     if (fits(layer, adapter)) return [];
     const { a, b } = fileShapes(layer);
-    return [`${adapter.layer} (A [${a.join(', ')}] and B [${b.join(', ')}] for ${described(adapter)})`];
+    return [`${adapter.layer} (A [${a.join(', ')}] and B [${b.join(', ')}] for ${describe(adapter)})`];
   });
   if (faults.length > 0) {
     const more = faults.length > 6 ? `, and ${faults.length - 6} more` : '';
@@ -107,8 +108,8 @@ export function adapterParameters(
     adapters.flatMap(({ layer, inputA, inputB, kernel }) => {
       const { loraA, loraB, rank } = found.get(layer) as LoraLayer;
       return [
-        [inputA, kernel ? loraA : transposed(loraA, rank, loraA.length / rank)],
-        [inputB, kernel ? loraB : transposed(loraB, loraB.length / rank, rank)],
+        [inputA, kernel ? loraA : transpose(loraA, rank, loraA.length / rank)],
+        [inputB, kernel ? loraB : transpose(loraB, loraB.length / rank, rank)],
       ];
     }),
   );
@@ -126,7 +127,7 @@ function fits({ loraA, loraB, rank, kernel }: LoraLayer, adapter: Adapter): bool
   );
 }
 
-function described({ inFeatures, outFeatures, kernel }: Adapter): string {
+function describe({ inFeatures, outFeatures, kernel }: Adapter): string {
   const kind = kernel ? `a ${kernel.join(' x ')} convolution` : 'a linear layer';
   return `${kind} of ${inFeatures} inputs and ${outFeatures} outputs`;
 }
@@ -142,11 +143,11 @@ export function requireDenoiserLayers(layers: readonly LoraLayer[], where: strin
 }
 
 /** [rows, columns] -> [columns, rows]. */
-function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
+function transpose(matrix: Float32Array, rows: number, columns: number): Float32Array {
   const result = new Float32Array(matrix.length);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++)
-      result[column * rows + row] = matrix[row * columns + column] ?? 0;
+      result[column * rows + row] = matrix[row * columns + column]!;
   }
   return result;
 }

@@ -4,7 +4,7 @@ import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { linearCombination } from '../objectives/log-prob.js';
 import type { DenoisingPolicy, DenoisingSurrogate } from '../objectives/surrogate.js';
-import type { Objective, PolicyOutputs } from './objective.js';
+import type { Objective, PolicyOutputs } from './step-objective.js';
 
 /**
  * Adds Σ weight · surrogate over the rows. Further inputs: `cleanLatents` and `target` [M, C, H, W], and for every row

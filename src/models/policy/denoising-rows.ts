@@ -1,12 +1,12 @@
-/** @file Rows for surrogates of the forward process: sampled pictures, noised anew at random timesteps. */
+/** @file Rows for surrogates of the forward process: sampled pictures, noised at random timesteps. */
 
+import { at } from '../../at.js';
 import { forwardProcess, trainingTimestep } from '../diffusion/forward-process.js';
 import type { DenoisingSurrogate } from '../objectives/surrogate.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
-import type { RowUnit } from './training-rows.js';
-import type { TrainingSample } from './training-sample.js';
+import type { RowUnit, TrainingSample } from './training-rows.js';
 
 /** Where the randomness of an update comes from. */
 export interface DenoisingKey {
@@ -18,8 +18,8 @@ export interface DenoisingKey {
 }
 
 /**
- * Rows of one update: every picture at `timestepsPerSample` timesteps of its own, uniform over the training timesteps, with
- * fresh noise. A row weighs one over the number of rows.
+ * Returns the rows of one update: every picture at `timestepsPerSample` timesteps of its own, uniform over the training
+ * timesteps, with fresh noise. A row weighs one over the number of rows.
  *
  * Shapes: the picture is the end of the sample's trajectory, x_S [C, H, W], before any VAE.
  */
@@ -46,24 +46,23 @@ export function denoisingUnits(
         pipeline.schedule,
         timestep,
       );
-      const mixed = (original: number, noisy: number) =>
-        cleanLatents.map((value, at) => original * value + noisy * (noise[at] ?? 0));
-      const row = {
+      const mix = (original: number, noisy: number) =>
+        cleanLatents.map((value, place) => original * value + noisy * noise[place]!);
+      return {
         prompt,
         step: null,
         timestep,
         weight,
-        advantage: transformed[index] ?? 0,
+        advantage: at(transformed, index),
         scalars: { ...predOriginalSample, signalScale, noiseScale },
         latents: () => ({
-          sample: mixed(signalScale, noiseScale),
+          sample: mix(signalScale, noiseScale),
           cleanLatents,
-          target: mixed(target.originalCoefficient, target.noiseCoefficient),
+          target: mix(target.originalCoefficient, target.noiseCoefficient),
         }),
       };
-      return row;
     });
   });
-  // One timestep after another fills the runs of models that take one for all rows.
+  // Sorted, rows of one timestep fill the runs of models that take one timestep.
   return rows.sort((a, b) => a.timestep - b.timestep).map((row) => [row]);
 }

@@ -1,5 +1,6 @@
 /** @file A policy as parameters and as a file: an adapter, or the weights of the UNet themselves. */
 
+import { named } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import type { BesideLoraFile } from '../adapters/lora-file.js';
 import { someOf } from '../adapters/lora-layer.js';
@@ -60,7 +61,7 @@ export function encodePolicy(
   if (lora) return encodeParameters(inputs, parameters, lora);
   const tensors = inputs.weights.map(({ name, input, shape }: FreeWeight): [string, SafetensorsTensor] => [
     name,
-    { dtype: 'F32', shape, data: parameters[input] ?? new Float32Array() },
+    { dtype: 'F32', shape, data: named(parameters, input) },
   ]);
   return encodeSafetensors({
     tensors: new Map(tensors),
@@ -137,14 +138,14 @@ export function weightChanges(bytes: Uint8Array, where: string): readonly Weight
 
 function weightTensors(bytes: Uint8Array, where: string): FileWeight[] {
   const tensors = [...decodeSafetensors(bytes, where).tensors];
-  const read = tensors.map(([name, tensor]) => ({
-    name,
-    shape: tensor.shape,
-    data: floatValues(tensor) ?? new Float32Array(),
-  }));
-  const others = tensors.filter(([, tensor]) => floatValues(tensor) === null).map(([name]) => name);
+  const others: string[] = [];
+  const read = tensors.flatMap(([name, tensor]): FileWeight[] => {
+    const data = floatValues(tensor);
+    if (data === null) others.push(name);
+    return data === null ? [] : [{ name, shape: tensor.shape, data }];
+  });
   if (others.length === 0 && read.length > 0) return read;
-  const got = read.length === 0 ? 'none' : `others: ${someOf(others)}`;
+  const got = tensors.length === 0 ? 'none' : `others: ${someOf(others)}`;
   throw new TributaryError(
     'TRIB_LORA',
     `${where}: expected weights as floating-point numbers, got ${got}. ${SAVE_AGAIN}`,

@@ -21,8 +21,7 @@ import { guidedExpression } from '../objectives/log-prob.js';
 import type { ReferencePolicy, Surrogate } from '../objectives/surrogate.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { denoisingObjective } from './denoising-objective.js';
-import type { PolicyOutputs } from './objective.js';
-import { stepObjective } from './step-objective.js';
+import { type PolicyOutputs, stepObjective } from './step-objective.js';
 import type { TrainerSettings } from './trainer-settings.js';
 
 /** The settings that the graph depends on. */

@@ -5,6 +5,7 @@
  */
 
 import { z } from 'zod';
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import type { SafetensorsTensor } from '../files/safetensors.js';
 import { decodeSafetensors, encodeSafetensors } from '../files/safetensors.js';
@@ -33,8 +34,9 @@ export function encodeReplayBuffer(buffer: ReplayBuffer): Uint8Array {
     reward: [],
   };
   for (const { prompt, latents, nextLatents, ...numbers } of buffer) {
-    if (!prompts.has(prompt)) prompts.set(prompt, prompts.size);
-    columns.prompt.push(prompts.get(prompt) ?? 0);
+    const place = prompts.get(prompt) ?? prompts.size;
+    prompts.set(prompt, place);
+    columns.prompt.push(place);
     if (!sameBits(rows.at(-1), latents)) rows.push(latents);
     columns.before.push(rows.length - 1);
     columns.after.push(rows.push(nextLatents) - 1);
@@ -65,13 +67,13 @@ export function decodeReplayBuffer(bytes: Uint8Array, where: string): ReplayBuff
   const { tensors, metadata } = decodeSafetensors(bytes, where);
   const table = tensors.get('latents');
   if (table?.dtype !== 'F32' || table.shape.length !== 2)
-    throw foreign(where, 'F32 latents of two axes', described(table));
+    throw foreign(where, 'F32 latents of two axes', describe(table));
   const [numRows = 0, size = 0] = table.shape;
   const count = tensors.get('step')?.shape[0] ?? 0;
   const column = (name: Column): BigInt64Array => {
     const tensor = tensors.get(name);
     if (tensor?.dtype === 'I64' && tensor.data.length === count) return tensor.data;
-    throw foreign(`${where} ${name}`, `I64 [${count}]`, described(tensor));
+    throw foreign(`${where} ${name}`, `I64 [${count}]`, describe(tensor));
   };
   const indices = (name: (typeof INDEX_COLUMNS)[number], bound = Number.MAX_SAFE_INTEGER) =>
     Array.from(column(name), (value) => {
@@ -85,15 +87,15 @@ export function decodeReplayBuffer(bytes: Uint8Array, where: string): ReplayBuff
   const [before, after] = [indices('before', numRows), indices('after', numRows)];
   const [steps, versions] = [indices('step'), indices('policyVersion')];
   const [logProbs, rewards] = [numbers('logProb'), numbers('reward')];
-  const row = (index = 0) => table.data.subarray(index * size, (index + 1) * size);
+  const row = (index: number) => table.data.subarray(index * size, (index + 1) * size);
   return steps.map((step, index) => ({
-    prompt: prompts[promptOf[index] ?? 0] ?? '',
+    prompt: at(prompts, at(promptOf, index)),
     step,
-    latents: row(before[index]),
-    nextLatents: row(after[index]),
-    logProb: logProbs[index] ?? Number.NaN,
-    reward: rewards[index] ?? Number.NaN,
-    policyVersion: versions[index] ?? 0,
+    latents: row(at(before, index)),
+    nextLatents: row(at(after, index)),
+    logProb: at(logProbs, index),
+    reward: at(rewards, index),
+    policyVersion: at(versions, index),
   }));
 }
 
@@ -114,7 +116,7 @@ function parsePrompts(text: string | undefined, where: string): readonly string[
   }
 }
 
-function described(tensor: SafetensorsTensor | undefined): string {
+function describe(tensor: SafetensorsTensor | undefined): string {
   return tensor === undefined ? 'none' : `${tensor.dtype} [${tensor.shape.join(', ')}]`;
 }
 

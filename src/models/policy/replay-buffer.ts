@@ -6,7 +6,7 @@
 import { TributaryError } from '../../errors.js';
 import type { CounterRandom } from '../random/counter-random.js';
 
-/** One sampler step of one trajectory, and what its picture earned. */
+/** One sampler step of one trajectory, and the reward of its picture. */
 export interface Transition {
   readonly prompt: string;
   /** Sampler step, from 0. */
@@ -15,9 +15,9 @@ export interface Transition {
   readonly latents: Float32Array;
   /** x after the step: [C, H, W], flat. */
   readonly nextLatents: Float32Array;
-  /** Log-prob of the step under the policy that made it; it stays that, however long the transition is kept. */
+  /** Log-prob of the step under the policy that made it, however long the transition is kept. */
   readonly logProb: number;
-  /** What the picture earned, after whatever normalization the trainer uses: what a value network is to predict. */
+  /** The normalized reward of the picture, which a value network learns to predict. */
   readonly reward: number;
   readonly policyVersion: number;
 }
@@ -26,7 +26,7 @@ export interface Transition {
 export type ReplayBuffer = readonly Transition[];
 
 /**
- * Returns the buffer with transitions at its end; of more than `capacity`, the newest stay.
+ * Returns the buffer with transitions at its end, cut to the newest `capacity`.
  *
  * Source: DPOK, google-research/google-research dpok/train_online_pg.py at 1d49f2c, `_trim_buffer` (capacity 1000: at 50
  * steps, 20 trajectories).
@@ -49,10 +49,10 @@ export function push(buffer: ReplayBuffer, transitions: ReplayBuffer, capacity: 
 }
 
 /**
- * Draws `count` transitions, every subset equally likely and none twice, in random order; the whole buffer where it holds
- * fewer. Calls know nothing of each other: the next one may draw the same transitions.
+ * Draws `count` transitions, every subset equally likely and none twice, in random order; the whole buffer if it holds
+ * fewer. Calls are independent: the next one may draw the same transitions.
  *
- * Deviation: with too few transitions the source fails.
+ * Departure: with too few transitions the source fails.
  */
 export function sample(buffer: ReplayBuffer, count: number, random: CounterRandom): readonly Transition[] {
   return random.shuffle(buffer).slice(0, count);

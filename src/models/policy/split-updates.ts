@@ -1,4 +1,4 @@
-/** @file How the inner epochs of a round are split into updates, and what becomes of the rest of each. */
+/** @file How the inner epochs of a round are split into updates, and what happens to the rest of each. */
 
 import type { CounterRandom } from '../random/counter-random.js';
 import type { UpdateSettings } from './trainer-settings.js';
@@ -20,15 +20,15 @@ export interface UpdateOfItems<Item> {
  *     carry   floor(E N / u)   updates: the rest begins the next epoch's first one; that of the last epoch is left out
  *     drop    E floor(N / u)   updates: the rest of every epoch is left out
  *
- * With `carry` an update that crosses a border holds u items like any other, and an item may come twice in it. No update
- * lies between its two halves, so the gradients of both are of one policy, and each item weighs 1 / u.
+ * With `carry` an update that crosses epochs holds u items like any other, and may hold an item twice. No update lies
+ * between its two halves, so both gradients are of one policy, and each item weighs 1 / u.
  *
  * Source of `carry`: B²-DiffuRL, hu-zijing/B2-DiffuRL run_train.py at 96a5365. `Accelerator.accumulate` counts micro-batches
  * through all epochs, because no data loader is prepared whose end would reset the count. What is left after the last epoch
  * ends with the process, and a process trains one round.
  *
- * Deviation: from accelerate 0.32 on, `load_state` also restores the count, so that a round's first update comes as many
- * micro-batches early as the round before had left over, without their gradients. The released program names no version.
+ * Departure: from accelerate 0.32 on, `load_state` also restores the count, so the first update of a round comes early by
+ * the micro-batches that the round before left over, without their gradients. The released program names no version.
  * Here every round counts from 0.
  */
 export function* splitUpdates<Item>(

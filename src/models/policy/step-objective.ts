@@ -1,11 +1,24 @@
 /** @file The objective of surrogates that are trained on steps of trajectories, or on pairs of such steps. */
 
+import { at } from '../../at.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { type StepTransition, stepPolicy } from '../objectives/log-prob.js';
 import { stepKl } from '../objectives/step-kl.js';
-import type { PairSurrogate, StepSurrogate } from '../objectives/surrogate.js';
-import type { Objective, PolicyOutputs } from './objective.js';
+import type { PairSurrogate, ReferencePolicy, StepSurrogate } from '../objectives/surrogate.js';
+
+/** Outputs of the network after guidance, [M, C, H, W], by policy. */
+export type PolicyOutputs = { readonly policy: Expression } & {
+  readonly [Reference in ReferencePolicy]?: Expression;
+};
+
+/** What an objective adds to the graph. */
+export interface Objective {
+  /** Scalar: Σ weight · surrogate. */
+  readonly loss: Expression;
+  /** Diagnostics [M] by output name. */
+  readonly diagnostics: Readonly<Record<string, Expression>>;
+}
 
 /** Graph inputs that hold one number a row, beside `advantage` and `weight`. */
 export const STEP_SCALARS = ['sampleCoefficient', 'outputCoefficient', 'stdDevT', 'oldLogProb'] as const;
@@ -44,7 +57,7 @@ export function stepObjective(
     stdDevT,
     outputCoefficient,
   });
-  const weights = perRow('weight').slice({ starts: [0], ends: [losses.shape[0] ?? 1], axes: [0] });
+  const weights = perRow('weight').slice({ starts: [0], ends: [at(losses.shape, 0)], axes: [0] });
   const dimensions = rest.reduce((product, size) => product * size, 1);
   return {
     loss: losses.mul(weights).sumAll(),

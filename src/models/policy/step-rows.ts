@@ -1,10 +1,10 @@
 /** @file Rows for surrogates of denoising steps: every trained step of every sample, or of every pair of samples. */
 
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { requireLogProb, type StepCoefficients } from '../diffusion/step-coefficients.js';
 import type { Transition } from './replay-buffer.js';
-import type { RowUnit, TrainingRow } from './training-rows.js';
-import type { TrainingSample } from './training-sample.js';
+import type { RowUnit, TrainingRow, TrainingSample } from './training-rows.js';
 
 /** How the steps of a round are trained. */
 export interface StepPlan {
@@ -14,7 +14,7 @@ export interface StepPlan {
   readonly weights: readonly number[];
 }
 
-/** The trained steps of a sample's own path, in order. What a transition earned is the advantage of its edge. */
+/** Returns the trained steps of a sample's own path, in order, each with the advantage of its edge as its reward. */
 export function transitionsOf(
   { prompt, advantage, stepAdvantages, trajectory }: TrainingSample,
   trainedSteps: readonly number[],
@@ -31,17 +31,17 @@ export function transitionsOf(
         step,
         latents: latents.subarray(index * rowSize, (index + 1) * rowSize),
         nextLatents: latents.subarray((index + 1) * rowSize, (index + 2) * rowSize),
-        logProb: logProbs[index] ?? 0,
-        reward: stepAdvantages?.[index] ?? advantage,
+        logProb: at(logProbs, index),
+        reward: stepAdvantages ? at(stepAdvantages, index) : advantage,
         policyVersion,
       };
     });
 }
 
 /**
- * Rows of transitions, step by step: their order does not matter to the sum, and one step after another fills the runs of
- * models that take one timestep. A row weighs its step's weight over the number of transitions; those of weight 0 are left
- * out. The advantage is what a transition earned, less the baseline where there is one.
+ * Returns rows of transitions, sorted by step: their order does not matter to the sum, and rows of one step fill the runs
+ * of models that take one timestep. A row weighs its step's weight over the number of transitions; rows of weight 0 are
+ * left out. The advantage is the reward of a transition minus the baseline, if there is one.
  */
 export function transitionUnits(
   transitions: readonly Transition[],
@@ -50,15 +50,18 @@ export function transitionUnits(
 ): RowUnit[] {
   const weights = weightsOf(plan);
   return transitions
-    .map((transition, index) => ({ transition, advantage: transition.reward - (baselines?.[index] ?? 0) }))
+    .map((transition, index) => ({
+      transition,
+      advantage: transition.reward - (baselines ? at(baselines, index) : 0),
+    }))
     .sort((a, b) => a.transition.step - b.transition.step)
     .flatMap(({ transition, advantage }) => {
-      const weight = (weights[transition.step] ?? 0) / transitions.length;
+      const weight = at(weights, transition.step) / transitions.length;
       return weight > 0 ? [[rowOf(transition, advantage, weight, plan)]] : [];
     });
 }
 
-/** Pairs of rows: the same step of the preferred and of the rejected sample, over the steps that both own. */
+/** Returns pairs of rows: the same step of the preferred and of the rejected sample, for the steps on both paths. */
 export function pairUnits(
   pairs: readonly (readonly [preferred: TrainingSample, rejected: TrainingSample])[],
   plan: StepPlan,
@@ -74,14 +77,14 @@ export function pairUnits(
   return matched
     .sort(([a], [b]) => a.step - b.step)
     .flatMap(([win, lose]) => {
-      const weight = (weights[win.step] ?? 0) / matched.length;
+      const weight = at(weights, win.step) / matched.length;
       return weight > 0
         ? [[win, lose].map((transition) => rowOf(transition, transition.reward, weight, plan))]
         : [];
     });
 }
 
-/** Best and worst sample of every group, by advantage; groups whose samples are all alike give no pair. */
+/** Returns the best and the worst sample of every group by advantage; groups of equal advantages give no pair. */
 export function preferencePairs(
   samples: readonly TrainingSample[],
 ): (readonly [preferred: TrainingSample, rejected: TrainingSample])[] {

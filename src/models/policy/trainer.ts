@@ -18,9 +18,8 @@ import type { PolicyGraph } from './policy-graph.js';
 import { push, type ReplayBuffer } from './replay-buffer.js';
 import { type StepPlan, transitionsOf, transitionUnits } from './step-rows.js';
 import type { TrainerSettings } from './trainer-settings.js';
-import type { RowUnit } from './training-rows.js';
+import type { RowUnit, TrainingSample } from './training-rows.js';
 import { openTrainingRuns, type TrainingRuns } from './training-runs.js';
-import type { TrainingSample } from './training-sample.js';
 import {
   createTrainingStatistics,
   type TrainingStatistics,

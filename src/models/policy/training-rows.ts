@@ -1,9 +1,22 @@
 /** @file What a run of the training graph is fed: rows, each a step of a trajectory or a noised picture. */
 
+import { at, named } from '../../at.js';
+import { TributaryError } from '../../errors.js';
 import type { Port, Tensors } from '../engines/contract/engine.js';
 import { timestepTensor } from '../networks/open-denoiser-graph.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
+import type { Trajectory } from '../rollouts/sampler.js';
 import { elementCount, float32 } from '../tensor.js';
+
+/** What is trained on: the path of a leaf, and how good it was. */
+export interface TrainingSample {
+  readonly groupId: string;
+  readonly prompt: string;
+  readonly advantage: number;
+  /** One per step of the trajectory; null where `advantage` holds for all of them. */
+  readonly stepAdvantages: readonly number[] | null;
+  readonly trajectory: Trajectory;
+}
 
 /** One row of a minibatch. */
 export interface TrainingRow {
@@ -34,9 +47,9 @@ export function* minibatches(
 ): Generator<readonly RowUnit[]> {
   let start = 0;
   while (start < units.length) {
-    const most = Math.floor(size / (units[start]?.length ?? 1));
+    const most = Math.floor(size / at(units, start).length);
     const limit = units.slice(start, start + most);
-    const timestep = limit[0]?.[0]?.timestep;
+    const { timestep } = at(at(units, start), 0);
     const other = limit.findIndex(([row]) => row?.timestep !== timestep);
     const minibatch = oneTimestepARun && other > 0 ? limit.slice(0, other) : limit;
     yield minibatch;
@@ -44,18 +57,24 @@ export function* minibatches(
   }
 }
 
-/** Rows of a minibatch in the order of the graph: all first rows of the units, then all second ones; missing units repeat the first with weight 0. */
+/**
+ * Arranges the rows of a minibatch in the order of the graph: the first rows of all units, then the second ones. Missing units
+ * repeat the first unit with weight 0.
+ */
 export function arrange(units: readonly RowUnit[], size: number): TrainingRow[] {
-  const perUnit = units[0]?.length ?? 1;
-  const places = size / perUnit;
+  const first = at(units, 0);
+  const places = size / first.length;
   return Array.from({ length: size }, (_, row) => {
     const [place, part] = [row % places, Math.floor(row / places)];
-    const own = units[place]?.[part];
-    return own ?? { ...(units[0]?.[part] as TrainingRow), weight: 0 };
+    return place < units.length ? at(at(units, place), part) : { ...at(first, part), weight: 0 };
   });
 }
 
-/** Feeds of one run, for those inputs that the graph has. With guidance the unconditional rows come first. */
+/**
+ * Returns the feeds of one run. With guidance the unconditional rows come first.
+ *
+ * Errors: TRIB_INTERNAL for an input that nobody feeds.
+ */
 export async function rowFeeds(
   pipeline: Pipeline,
   rows: readonly TrainingRow[],
@@ -69,29 +88,27 @@ export async function rowFeeds(
   const twice = <Value>(values: readonly Value[]) => (guided ? [...values, ...values] : values);
   const timesteps = twice(rows.map(({ timestep }) => timestep));
   const conditioning = pipeline.conditioning(empty ? [...rows.map(() => empty), ...embeds] : embeds);
-  const feeds: Record<string, Tensors[string]> = {};
-  for (const { name, type, shape } of inputs) {
-    const stacked = (parts: readonly Float32Array[], partShape: readonly number[]) =>
-      float32(concatenated(parts, elementCount(partShape)), [parts.length, ...partShape]);
-    const column = (values: readonly number[]) => float32(values, [size]);
-    if (name === 'timestep') feeds[name] = timestepTensor(timesteps, type, shape);
-    else if (conditioning[name]) feeds[name] = conditioning[name];
-    else if (name === 'sample')
-      feeds[name] = stacked(twice(latents.map(({ sample }) => sample)), pipeline.latentShape);
-    else if (name === 'advantage') feeds[name] = column(rows.map(({ advantage }) => advantage));
-    else if (name === 'weight') feeds[name] = column(rows.map(({ weight }) => weight));
-    else if (rows[0] && name in rows[0].scalars)
-      feeds[name] = column(rows.map(({ scalars }) => scalars[name] ?? 0));
-    else if (latents[0] && name in latents[0])
-      feeds[name] = stacked(
-        latents.map((values) => values[name] ?? new Float32Array()),
-        pipeline.latentShape,
-      );
-  }
-  return feeds;
+  const stack = (parts: readonly Float32Array[]) =>
+    float32(concat(parts, elementCount(pipeline.latentShape)), [parts.length, ...pipeline.latentShape]);
+  const column = (values: readonly number[]) => float32(values, [size]);
+  const [first, firstLatents] = [at(rows, 0), at(latents, 0)];
+  const feedOf = ({ name, type, shape }: Port): Tensors[string] => {
+    if (name === 'timestep') return timestepTensor(timesteps, type, shape);
+    if (conditioning[name]) return conditioning[name];
+    if (name === 'sample') return stack(twice(latents.map(({ sample }) => sample)));
+    if (name === 'advantage') return column(rows.map(({ advantage }) => advantage));
+    if (name === 'weight') return column(rows.map(({ weight }) => weight));
+    if (name in first.scalars) return column(rows.map(({ scalars }) => named(scalars, name)));
+    if (name in firstLatents) return stack(latents.map((values) => named(values, name)));
+    throw new TributaryError(
+      'TRIB_INTERNAL',
+      `training graph input "${name}": expected rows that feed it, got none. Build the graph for the same surrogate as the rows.`,
+    );
+  };
+  return Object.fromEntries(inputs.map((input) => [input.name, feedOf(input)]));
 }
 
-function concatenated(parts: readonly Float32Array[], size: number): Float32Array {
+function concat(parts: readonly Float32Array[], size: number): Float32Array {
   const whole = new Float32Array(parts.length * size);
   for (const [index, part] of parts.entries()) whole.set(part, index * size);
   return whole;

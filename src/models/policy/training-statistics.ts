@@ -1,5 +1,6 @@
-/** @file What is watched while a policy is trained. */
+/** @file Figures about the training of one round. */
 
+import { at } from '../../at.js';
 import type { TrainingRow } from './training-rows.js';
 
 export interface TrainingStatistics {
@@ -10,7 +11,7 @@ export interface TrainingStatistics {
   readonly gradNorm: number;
   /**
    * By sampler step, the root mean square of the gradient norms of single runs of the training graph, weights of the loss
-   * included: what of the gradient comes from where. Null where no run held rows of that step alone.
+   * included: how much each step adds to the gradient. Null if no run held rows of that step alone.
    */
   readonly gradNormByStep: readonly (number | null)[];
   /** Share of (sample, step) rows whose ratio lay outside the clip range; 0 where the surrogate clips nothing. */
@@ -19,13 +20,13 @@ export interface TrainingStatistics {
   readonly clipFractionByStep: readonly number[];
   /** Mean of ½ (logProb - oldLogProb)² (Schulman's k2), log-probs being means over dimensions. */
   readonly approxKl: number;
-  /** Largest |ratio - 1| before the first optimizer step of the round: what the sampler and the trainer disagree by. */
+  /** Largest |ratio - 1| before the first optimizer step of the round: the disagreement of sampler and trainer. */
   readonly maxRatioDeviation: number;
   /** Mean of |ratio - 1| over all rows: how far the updates moved from the policy that sampled. */
   readonly meanRatioDeviation: number;
   /**
-   * Mean exact KL of one step to the pretrained model, in nats, over the steps that weigh anything in the loss; null where
-   * the training graph does not hold it.
+   * Mean exact KL of one step to the pretrained model, in nats, over the steps with a weight in the loss; null if the
+   * training graph does not compute it.
    */
   readonly klToPretrained: number | null;
   /** Mean loss of the value network; null where there is none. */
@@ -34,11 +35,11 @@ export interface TrainingStatistics {
   readonly lossScaling?: LossScaling;
 }
 
-/** How gradients in half precision did. */
+/** Loss scaling in half precision. */
 export interface LossScaling {
   /** What the loss of the next update is multiplied by. */
   readonly scale: number;
-  /** Updates that were not made, because a gradient was not finite; the other figures leave them out. */
+  /** Updates skipped because a gradient was not finite; the other figures leave them out. */
   readonly skippedUpdates: number;
 }
 
@@ -65,8 +66,8 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
 
   const addRatio = (step: number, ratio: number) => {
     const deviation = Math.abs(ratio - 1);
-    seen[step] = (seen[step] ?? 0) + 1;
-    if (clipRange !== null && deviation > clipRange) clipped[step] = (clipped[step] ?? 0) + 1;
+    seen[step]! += 1;
+    if (clipRange !== null && deviation > clipRange) clipped[step]! += 1;
     squaredLogRatios += Math.log(ratio) ** 2;
     ratioDeviations += deviation;
     if (updates === 0) maxRatioDeviation = Math.max(maxRatioDeviation, deviation);
@@ -76,21 +77,21 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
     addRows(rows: readonly TrainingRow[], { ratios, kls }: RowDiagnostics): void {
       for (const [index, { step, weight }] of rows.entries()) {
         if (weight === 0) continue;
-        if (ratios && step !== null) addRatio(step, ratios[index] ?? Number.NaN);
+        if (ratios && step !== null) addRatio(step, at(ratios, index));
         if (kls) {
-          klSum += kls[index] ?? Number.NaN;
+          klSum += at(kls, index);
           klRows += 1;
         }
       }
     },
-    /** The gradient norm of one run; it counts where all of its rows are of one step, and where it is finite. */
+    /** The gradient norm of one run. It counts if it is finite and all rows are of one step. */
     addRun(rows: readonly TrainingRow[], norm: number): void {
       if (!Number.isFinite(norm)) return;
       const steps = new Set(rows.filter(({ weight }) => weight > 0).map(({ step }) => step));
       const [step] = steps;
       if (steps.size !== 1 || step === undefined || step === null) return;
-      squaredNorms[step] = (squaredNorms[step] ?? 0) + norm ** 2;
-      runs[step] = (runs[step] ?? 0) + 1;
+      squaredNorms[step]! += norm ** 2;
+      runs[step]! += 1;
     },
     addUpdate(loss: number, gradNorm: number): void {
       updates += 1;
@@ -103,7 +104,7 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
     addValueLoss(loss: number): void {
       valueLoss = loss;
     },
-    /** @param scale the loss scale; null in single precision. */
+    /** `scale` is the loss scale; null in single precision. */
     result(scale: number | null = null): TrainingStatistics {
       const rows = Math.max(1, total(seen));
       return {
@@ -111,10 +112,10 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
         policyLoss: lossSum / Math.max(1, updates),
         gradNorm: normSum / Math.max(1, updates),
         gradNormByStep: Array.from(runs, (count, step) =>
-          count === 0 ? null : Math.sqrt((squaredNorms[step] ?? 0) / count),
+          count === 0 ? null : Math.sqrt(at(squaredNorms, step) / count),
         ),
         clipFraction: total(clipped) / rows,
-        clipFractionByStep: Array.from(clipped, (count, step) => count / Math.max(1, seen[step] ?? 0)),
+        clipFractionByStep: Array.from(clipped, (count, step) => count / Math.max(1, at(seen, step))),
         approxKl: (0.5 * squaredLogRatios) / rows,
         maxRatioDeviation,
         meanRatioDeviation: ratioDeviations / rows,

@@ -1,4 +1,4 @@
-/** @file The optimizer steps of one round: what each of them is trained on. */
+/** @file The rows that each optimizer step of a round is trained on. */
 
 import type { Surrogate } from '../objectives/surrogate.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
@@ -8,11 +8,10 @@ import { type ReplayBuffer, sample, type Transition } from './replay-buffer.js';
 import { splitUpdates } from './split-updates.js';
 import { pairUnits, preferencePairs, type StepPlan, transitionsOf, transitionUnits } from './step-rows.js';
 import type { UpdateSettings } from './trainer-settings.js';
-import type { RowUnit } from './training-rows.js';
-import type { TrainingSample } from './training-sample.js';
+import type { RowUnit, TrainingSample } from './training-rows.js';
 import type { ValueBaseline } from './value-baseline.js';
 
-/** What the updates of a round are made from. */
+/** What the updates of a round are made of. */
 export interface RoundOfUpdates {
   readonly pipeline: Pipeline;
   readonly surrogate: Surrogate;

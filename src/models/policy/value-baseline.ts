@@ -1,5 +1,6 @@
-/** @file A learned baseline: what reward a transition promised, so that an advantage is what came beyond it. */
+/** @file A learned baseline: the reward to expect of a transition, which is subtracted from its advantage. */
 
+import { at, named } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import type { Engine, Tensors } from '../engines/contract/engine.js';
 import { encodeGraph } from '../graph/onnx/encode.js';
@@ -28,28 +29,28 @@ export interface ValueBaselineSettings extends Omit<ValueSettings, 'type'> {
 export type EmbedPrompt = (prompt: string) => Promise<Float32Array>;
 
 export interface ValueBaseline {
-  /** Returns V of every transition, in order: [transitions]. Rewards are not looked at. */
+  /** Returns V of every transition, in order: [transitions]. */
   predict(transitions: readonly Transition[], signal?: AbortSignal): Promise<Float32Array>;
   /**
    * Learns the rewards of a buffer: stepsPerRound steps of AdamW, each on the mean squared error of batchesPerStep batches,
-   * averaged. A fault or a cancellation leaves what was learned before as it was.
+   * averaged. A fault or a cancellation leaves the weights as they were.
    *
    * Source: DPOK (Fan et al., NeurIPS 2023), google-research/google-research dpok/train_online_pg.py at 1d49f2c,
    * `_train_value_func`: `v_step` batches, drawn one by one, add up to one step of AdamW on a v_step-th of their losses.
    *
-   * Deviation: a buffer smaller than a batch is one batch; the source fails.
+   * Departure: a buffer smaller than a batch is one batch; the source fails.
    *
    * Errors: TRIB_INTERNAL if the buffer is empty; TRIB_ENGINE if a loss is not finite.
    *
-   * @param round - with the seed it decides the batches.
-   * @returns `loss`, the mean over the batches of their loss before the step.
+   * `round` and the seed decide the batches. `loss` is the mean over the batches of their loss before the step.
    */
   fit(buffer: ReplayBuffer, round: number, signal?: AbortSignal): Promise<{ readonly loss: number }>;
   /** Returns the weights and the optimizer's state as the bytes of a safetensors file. */
   save(): Uint8Array;
   /**
-   * Goes on from what `save` returned: equal calls then give equal bits. `where` is the file's name, for errors.
-   * @throws TRIB_FILE or TRIB_CHECKPOINT.
+   * Resumes from what `save` returned: equal calls then give equal bits. `where` is the file's name, for errors.
+   *
+   * Errors: TRIB_FILE, TRIB_CHECKPOINT.
    */
   restore(bytes: Uint8Array, where: string): void;
   release(): Promise<void>;
@@ -58,7 +59,7 @@ export interface ValueBaseline {
 /**
  * Opens a value network with fresh weights. One call of `fit` at a time.
  *
- * The prompt is the mean over the tokens of its promptEmbeds (deviation: see `buildValueGraph`).
+ * The prompt is the mean over the tokens of its promptEmbeds (departure: see `buildValueGraph`).
  */
 export async function openValueBaseline(
   engine: Engine,
@@ -94,15 +95,11 @@ export async function openValueBaseline(
     const gradients = Object.fromEntries(
       specs.map(({ name }) => [name, float32Data(outputs[`gradient:${name}`], name)]),
     );
-    return { gradients, loss: float32Data(outputs.loss, 'loss')[0] ?? Number.NaN };
+    return { gradients, loss: at(float32Data(outputs.loss, 'loss'), 0) };
   }
 
-  /** One step from a state; the learned one is left alone. */
-  async function stepped(
-    from: ValueState,
-    batches: readonly (readonly Transition[])[],
-    signal?: AbortSignal,
-  ) {
+  /** Returns the state after one step. */
+  async function step(from: ValueState, batches: readonly (readonly Transition[])[], signal?: AbortSignal) {
     await training.hold(weightFeeds(specs, from.weights));
     const found = [];
     for (const batch of batches) found.push(await gradientOf(batch, signal));
@@ -128,13 +125,13 @@ export async function openValueBaseline(
       if (buffer.length === 0)
         throw misfit('buffer', 'at least one transition', 'none', 'Push the rollouts first.');
       let [next, sum] = [state, 0];
-      for (let step = 0; step < stepsPerRound; step++) {
+      for (let index = 0; index < stepsPerRound; index++) {
         const batches = Array.from({ length: batchesPerStep }, (_, batch) => {
-          const place = { group: round, step: step * batchesPerStep + batch };
+          const place = { group: round, step: index * batchesPerStep + batch };
           return sample(buffer, batchSize, counterRandom({ seed, purpose: 'value-batch', ...place }));
         });
-        const taken = await stepped(next, batches, signal);
-        if (!Number.isFinite(taken.loss)) throw diverged(round, step, taken.loss);
+        const taken = await step(next, batches, signal);
+        if (!Number.isFinite(taken.loss)) throw diverged(round, index, taken.loss);
         next = taken.state;
         sum += taken.loss;
       }
@@ -154,18 +151,17 @@ export async function openValueBaseline(
 
 /** The mean of arrays of the same names and lengths, summed in float64. */
 function meanOf(all: readonly NamedArrays[]): NamedArrays {
-  const [first = {}] = all;
+  const first = at(all, 0);
   const mean = ([name, values]: readonly [string, Float32Array]) => {
-    const sum = (index: number) => all.reduce((total, arrays) => total + (arrays[name]?.[index] ?? 0), 0);
+    const columns = all.map((arrays) => named(arrays, name));
+    const sum = (index: number) => columns.reduce((total, column) => total + column[index]!, 0);
     return [name, values.map((_, index) => sum(index) / all.length)] as const;
   };
   return Object.fromEntries(Object.entries(first).map(mean));
 }
 
 function weightFeeds(specs: readonly ValueWeight[], weights: NamedArrays): Tensors {
-  return Object.fromEntries(
-    specs.map(({ name, shape }) => [name, float32(weights[name] ?? new Float32Array(), shape)]),
-  );
+  return Object.fromEntries(specs.map(({ name, shape }) => [name, float32(named(weights, name), shape)]));
 }
 
 /** Feeds of one run. Missing rows repeat the first one, so that every run has one geometry. */
@@ -180,7 +176,7 @@ async function rowFeeds(
   const promptEmbeds = new Float32Array(batchSize * embedWidth);
   const steps: number[] = [];
   for (let row = 0; row < batchSize; row++) {
-    const { prompt, step, latents: before } = transitions[row] ?? (transitions[0] as Transition);
+    const { prompt, step, latents: before } = transitions[row] ?? at(transitions, 0);
     if (before.length !== latentSize || step >= numSteps) {
       throw misfit(
         'transition',

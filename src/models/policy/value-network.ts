@@ -1,6 +1,6 @@
 /**
- * @file The value network of DPOK: V(x_t, c, t), the reward to expect of a picture from its latents before a step, its prompt
- * and the step. Graphs and weights only; value-baseline.ts trains and asks it.
+ * @file The value network of DPOK: V(x_t, c, t), the reward to expect of a picture, given its latents before a step, its prompt
+ * and the step. Graphs and weights only; value-baseline.ts trains and evaluates it.
  */
 
 import { gradientOutputs } from '../autodiff/gradient-outputs.js';
@@ -81,7 +81,7 @@ export function initialValueWeights(weights: readonly ValueWeight[], seed: numbe
  *
  * Shapes: inputs `latents` [N, D] and `promptEmbeds` [N, E] float32, `step` [N] int64, and the weights; output `value` [N].
  *
- * Deviation: c is what the caller makes of the pipeline's text encoder (value-baseline.ts). In the source it is a text
+ * Departure: c comes from the pipeline's text encoder (value-baseline.ts). In the source it is a text
  * feature of a CLIP model of its own, which no pipeline folder holds.
  */
 export function buildValueGraph(shapes: ValueShapes, settings: ValueNetworkSettings): Graph {

@@ -1,5 +1,6 @@
 /** @file What a value network has learned as a safetensors file: its weights, and the moments and steps of its optimizer. */
 
+import { named } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import type { SafetensorsTensor } from '../files/safetensors.js';
 import { decodeSafetensors, encodeSafetensors } from '../files/safetensors.js';
@@ -23,7 +24,7 @@ export function encodeValueState(
   const tensors = new Map<string, SafetensorsTensor>();
   for (const part of PARTS) {
     for (const { name, shape } of specs)
-      tensors.set(`${part}/${name}`, { dtype: 'F32', shape, data: arrays[part][name] ?? new Float32Array() });
+      tensors.set(`${part}/${name}`, { dtype: 'F32', shape, data: named(arrays[part], name) });
   }
   return encodeSafetensors({ tensors, metadata: { step: `${optimizer.step}` } });
 }

@@ -1,7 +1,7 @@
 /** @file What a policy does on a probe: a few held-out prompts from fixed noise. */
 
 import { at } from '../../at.js';
-import type { TrainingSample } from '../../models/policy/training-sample.js';
+import type { TrainingSample } from '../../models/policy/training-rows.js';
 import type { Client } from '../../models/threads/thread.js';
 import { isReward } from '../../operators/records/reward-fault.js';
 import { metadataPart } from '../../prompt-metadata.js';

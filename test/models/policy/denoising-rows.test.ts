@@ -3,8 +3,7 @@ import type { NoiseSchedule } from '../../../src/models/diffusion/noise-schedule
 import type { DenoisingSurrogate } from '../../../src/models/objectives/surrogate.js';
 import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import { type DenoisingKey, denoisingUnits } from '../../../src/models/policy/denoising-rows.js';
-import type { TrainingRow } from '../../../src/models/policy/training-rows.js';
-import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { TrainingRow, TrainingSample } from '../../../src/models/policy/training-rows.js';
 import { flowSchedule, scheduleWith } from '../diffusion/schedules.js';
 
 const KEY: DenoisingKey = { seed: 3, round: 1, epoch: 0, update: 2 };

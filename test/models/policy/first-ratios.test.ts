@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { PolicyState } from '../../../src/models/policy/trainer.js';
-import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import type { OpenTiny } from '../../fixtures/open-tiny.js';
 import { openTiny, openTinyTrainer, stepsFrom, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';

@@ -23,7 +23,7 @@ import {
 } from '../../../src/models/policy/policy-file.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import { createTrainer, type Trainer } from '../../../src/models/policy/trainer.js';
-import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import { createSampler } from '../../../src/models/rollouts/sampler.js';
 import { float32Data } from '../../../src/models/tensor.js';
 import { directionsNear, dot, slopeAlong } from '../../fixtures/central-slopes.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PolicyState } from '../../../src/models/policy/trainer.js';
-import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import type { OpenTiny } from '../../fixtures/open-tiny.js';
 import { openTiny, openTinyTrainer, stepsFrom } from '../../fixtures/open-tiny.js';
 import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';

@@ -5,7 +5,7 @@ import type { Executable, Tensors } from '../../../src/models/engines/contract/e
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import type { PolicyState } from '../../../src/models/policy/trainer.js';
 import type { TrainerSettings } from '../../../src/models/policy/trainer-settings.js';
-import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import { emulatedHalf } from '../../fixtures/emulated-half.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import {

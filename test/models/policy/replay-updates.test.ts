@@ -7,7 +7,7 @@ import type { ReplayBuffer, Transition } from '../../../src/models/policy/replay
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../../src/models/policy/replay-buffer-file.js';
 import type { PolicyState } from '../../../src/models/policy/trainer.js';
 import type { TrainerSettings } from '../../../src/models/policy/trainer-settings.js';
-import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import type { ValueBaseline } from '../../../src/models/policy/value-baseline.js';
 import { openValueBaseline } from '../../../src/models/policy/value-baseline.js';
 import { type OpenTiny, openTiny, openTinyTrainer } from '../../fixtures/open-tiny.js';

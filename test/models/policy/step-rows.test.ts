@@ -7,8 +7,7 @@ import {
   transitionsOf,
   transitionUnits,
 } from '../../../src/models/policy/step-rows.js';
-import type { RowUnit } from '../../../src/models/policy/training-rows.js';
-import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { RowUnit, TrainingSample } from '../../../src/models/policy/training-rows.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { scheduleWith } from '../diffusion/schedules.js';
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { z } from 'zod';
 import { createSurrogate, SURROGATES, type SurrogateSettings } from '../../../src/models/objectives/index.js';
 import type { PolicyState, TrainedRound } from '../../../src/models/policy/trainer.js';
-import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import type { SamplerSettings } from '../../../src/models/rollouts/sampler.js';
 import { type OpenTiny, openTiny, openTinyTrainer, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';

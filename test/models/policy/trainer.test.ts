@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import type { PolicyState } from '../../../src/models/policy/trainer.js';
-import type { TrainingSample } from '../../../src/models/policy/training-sample.js';
+import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import { float32Data } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import type { OpenTiny } from '../../fixtures/open-tiny.js';

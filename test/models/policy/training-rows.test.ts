@@ -5,6 +5,7 @@ import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import type { RowUnit, TrainingRow } from '../../../src/models/policy/training-rows.js';
 import { arrange, minibatches, rowFeeds } from '../../../src/models/policy/training-rows.js';
 import { float32, int64 } from '../../../src/models/tensor.js';
+import { faultOf } from '../../fixtures/fault-of.js';
 
 /** A row that is told apart by its advantage. */
 const row = (advantage: number, timestep = 1, changes: Partial<TrainingRow> = {}): TrainingRow => ({
@@ -135,6 +136,13 @@ describe('rowFeeds', () => {
       target: float32([5, 0.5, 5, 2], [2, 2, 1, 1]),
       weight: float32([1, 0.25], [2]),
     });
+  });
+
+  it('should refuse an input that nobody feeds', async () => {
+    expect(await faultOf(() => rowFeeds(pipeline, rows, [port('mask', [2])], false))).toEqual([
+      'TRIB_INTERNAL',
+      'training graph input "mask": expected rows that feed it, got none. Build the graph for the same surrogate as the rows.',
+    ]);
   });
 
   it('should feed one timestep where the network takes one', async () => {
