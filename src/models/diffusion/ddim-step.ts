@@ -6,7 +6,7 @@ import { TributaryError } from '../../errors.js';
 import { roundToFloat16 } from '../numeric/float16.js';
 import type { StepCoefficients } from './step-coefficients.js';
 
-export interface DdimStepInput {
+interface DdimStepInput {
   /** x_i [B, ...] float32, flattened. */
   readonly latents: Float32Array;
   /** The network's output on them, after guidance: same length. */
@@ -19,7 +19,7 @@ export interface DdimStepInput {
   readonly storage?: 'float32' | 'float16';
 }
 
-export interface DdimStepOutput {
+interface DdimStepOutput {
   /** x_{i+1} [B, ...] float32, already rounded to what the storage can hold. */
   readonly nextLatents: Float32Array;
   /** μ [B, ...] float32. */
@@ -44,7 +44,7 @@ export function ddimStep(input: DdimStepInput): DdimStepOutput {
   const { latents, modelOutput, noise, coefficients, batchSize, storage = 'float32' } = input;
   const mean = prevSampleMean(latents, modelOutput, coefficients);
   const { stdDevT } = coefficients;
-  if (stdDevT > 0) requireLength('noise', noise?.length ?? 0, latents.length);
+  if (stdDevT > 0) requireLength('noise', noise?.length, latents.length);
   const nextLatents = new Float32Array(mean.length);
   for (let i = 0; i < mean.length; i++) {
     nextLatents[i] = stdDevT > 0 ? mean[i]! + stdDevT * noise![i]! : mean[i]!;
@@ -122,10 +122,10 @@ function meanSquaredDifference(left: Float32Array, right: Float32Array, batchSiz
   return means;
 }
 
-function requireLength(name: string, length: number, expected: number): void {
+function requireLength(name: string, length: number | undefined, expected: number): void {
   if (length === expected) return;
   throw new TributaryError(
     'TRIB_INTERNAL',
-    `DDIM step ${name}: expected ${expected} values as in latents, got ${length}. Pass arrays of one batch.`,
+    `DDIM step ${name}: expected ${expected} values as in latents, got ${length ?? 'none'}. Pass arrays of one batch.`,
   );
 }

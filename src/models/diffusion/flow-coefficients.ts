@@ -13,7 +13,7 @@ export interface FlowStepCoefficients extends StepCoefficients {
 }
 
 /** A step's noise: the level a in [0, 2], and the shape that it scales. Level 0 is the ODE. */
-export interface FlowNoise {
+interface FlowNoise {
   readonly level: number;
   readonly sde: SdeName;
 }

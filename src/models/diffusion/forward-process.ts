@@ -8,7 +8,7 @@ import { isFlow, type NoiseSchedule } from './noise-schedule.js';
 import type { PredictionType } from './scheduler-config.js';
 
 /** The forward process at one timestep. All numbers are float64. */
-export interface ForwardProcess {
+interface ForwardProcess {
   /** x_t = signalScale·x_0 + noiseScale·n. */
   readonly signalScale: number;
   readonly noiseScale: number;

@@ -8,6 +8,7 @@ import { readJsonFile } from '../files/json-file.js';
 import { WHY_NO_PICKLE } from '../files/read-bytes.js';
 import { floatValues } from '../files/safetensors.js';
 import { openSafetensors, type SafetensorsFile } from '../files/safetensors-file.js';
+import type { TensorRecord } from '../files/safetensors-header.js';
 import type { Precision, StoredTensor } from '../graph/graph.js';
 import { ELEMENT_BYTES } from '../tensor.js';
 
@@ -21,8 +22,8 @@ export interface ComponentWeights {
   /** Reads one tensor as float32, whatever precision it is stored in. */
   read(name: string): Promise<Float32Array>;
   /**
-   * Where a tensor lies, if a runtime can use it as it lies there: in float32, at a multiple of four bytes, or where the
-   * graph will compute in half precision also in float16, at a multiple of two.
+   * Where a tensor lies, if a runtime can use it in place: float32 at a multiple of four bytes, or, for a graph that computes
+   * in half precision, float16 at a multiple of two. Else null.
    */
   place(name: string, precision: Precision): StoredTensor | null;
   close(): Promise<void>;
@@ -35,7 +36,7 @@ export const CONVERT =
 export const EXPORT =
   'Export the model with optimum, or save it with diffusers as safetensors, and point to that folder.';
 
-/** What is looked for in a folder, in this order: full precision first, then the variant fp16. */
+/** The files to look for in a folder, in order: full precision first, then the variant fp16. */
 export const weightFileNames = (base: string): readonly [full: string, string, fp16: string, string] => [
   `${base}.safetensors`,
   `${base}.safetensors.index.json`,
@@ -44,10 +45,11 @@ export const weightFileNames = (base: string): readonly [full: string, string, f
 ];
 
 /**
- * Finds the file of a component's weights; null where the folder holds none.
+ * Finds the file of a component's weights; null if the folder holds none.
  * @param base the name without its ending, `diffusion_pytorch_model` or `model`.
- * @param toCome names that count as if they were there.
- * Errors: TRIB_MODEL where there are only pickles.
+ * @param toCome names that count as present.
+ *
+ * Errors: TRIB_MODEL if there are only pickles.
  */
 export async function findWeights(
   folder: string,
@@ -62,7 +64,7 @@ export async function findWeights(
   return null;
 }
 
-/** The fault of a file that torch.load would read. */
+/** The fault of a file that only torch.load reads. */
 export function pickleFault(path: string): TributaryError {
   return new TributaryError('TRIB_MODEL', `${path}: expected safetensors, got ${WHY_NO_PICKLE}. ${CONVERT}`);
 }
@@ -79,13 +81,12 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
   };
   try {
     const owners = path.endsWith('.json') ? await openShards(path, files) : await openOne(path, files);
-    const shapes = [...owners].map(([name, file]) => [name, file.records.get(name)?.shape ?? []] as const);
     return {
       path,
       files,
-      shapes: new Map(shapes),
+      shapes: new Map([...owners].map(([name, { record }]) => [name, record.shape])),
       async read(name) {
-        const file = owners.get(name);
+        const file = owners.get(name)?.file;
         const tensor = await file?.read(name);
         const values = tensor && floatValues(tensor);
         if (values) return values;
@@ -95,10 +96,11 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
         );
       },
       place(name, precision) {
-        const file = owners.get(name);
-        const record = file?.records.get(name);
-        const isHalf = precision === 'float16' && record?.dtype === 'F16';
-        if (!file || !record || (record.dtype !== 'F32' && !isHalf)) return null;
+        const owner = owners.get(name);
+        if (!owner) return null;
+        const { file, record } = owner;
+        const isHalf = precision === 'float16' && record.dtype === 'F16';
+        if (record.dtype !== 'F32' && !isHalf) return null;
         const offset = file.dataStart + record.start;
         if (offset % ELEMENT_BYTES[isHalf ? 'float16' : 'float32'] !== 0) return null;
         const [folder, location] = [dirname(file.path), basename(file.path)];
@@ -113,12 +115,13 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
   }
 }
 
-type Owners = Map<string, SafetensorsFile>;
+/** The files that hold the tensors, and where in them each one lies. */
+type Owners = Map<string, { readonly file: SafetensorsFile; readonly record: TensorRecord }>;
 
 async function openOne(path: string, files: SafetensorsFile[]): Promise<Owners> {
   const file = await openSafetensors(path);
   files.push(file);
-  return new Map([...file.records.keys()].map((name) => [name, file]));
+  return new Map([...file.records].map(([name, record]) => [name, { file, record }]));
 }
 
 const indexSchema = z.object(
@@ -145,11 +148,12 @@ async function openShards(path: string, files: SafetensorsFile[]): Promise<Owner
       files.push(shard);
       shards.set(fileName, shard);
     }
-    if (!shard.records.has(name)) {
+    const record = shard.records.get(name);
+    if (!record) {
       const text = `${path} weight_map, "${name}": expected it in ${fileName}, got no such tensor there. Copy the folder again.`;
       throw new TributaryError('TRIB_MODEL', text);
     }
-    owners.set(name, shard);
+    owners.set(name, { file: shard, record });
   }
   return owners;
 }

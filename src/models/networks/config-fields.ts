@@ -2,18 +2,20 @@
 
 import { z } from 'zod';
 
-/** Widths, channels and vocabularies: beyond what any model has, and small enough that a product of two is exact. */
+/** Most of a width, channels or a vocabulary: beyond any model, and small enough that a product of two is exact. */
 const MOST = 1_000_000;
-/** Layers, heads, and other things that a graph has one part for each of. */
+/** Most layers, heads, and other things that a graph has one part for each of. */
 const MOST_PARTS = 1000;
 
-/** An integer of at least 1. */
-export const count = (most = MOST) => {
-  const error = `expected an integer in 1..${most}`;
-  return z.int({ error }).min(1, { error }).max(most, { error });
+export const integer = (least: number, most: number) => {
+  const error = `expected an integer in ${least}..${most}`;
+  return z.int({ error }).min(least, { error }).max(most, { error });
 };
 
-/** A number of layers or the like. */
+/** An integer of at least 1. */
+export const count = (most = MOST) => integer(1, most);
+
+/** A number of layers, heads or the like. */
 export const parts = () => count(MOST_PARTS);
 
 /** One entry for each resolution of a network: each is half as fine as the one before. */
@@ -21,32 +23,35 @@ export const perResolution = <Entry extends z.ZodType>(entry: Entry, error: stri
   z.array(entry, { error }).min(1, { error }).max(16, { error: 'expected at most 16 entries' });
 
 /** An integer that may be 0. */
-export const whole = () => {
-  const error = `expected an integer in 0..${MOST}`;
-  return z.int({ error }).min(0, { error }).max(MOST, { error });
+export const whole = () => integer(0, MOST);
+
+export const within = (least: number, most: number) => {
+  const error = `expected a number in [${least}, ${most}]`;
+  return z.number({ error }).min(least, { error }).max(most, { error });
 };
 
-/** A number above 0, and far below what single precision holds. */
-export const decimal = (least = 0, most = 1e6) => {
-  const error =
-    least === 0 ? `expected a number above 0, at most ${most}` : `expected a number in [${least}, ${most}]`;
-  return z.number({ error }).gt(0, { error }).min(least, { error }).max(most, { error });
+/** A number above 0, and far below the limit of single precision. */
+export const decimal = () => {
+  const error = 'expected a number above 0, at most 1000000';
+  return z.number({ error }).gt(0, { error }).max(1e6, { error });
 };
 
-/** By which latents are divided: below and above, pictures would be all saturated or all gray. */
-export const scalingFactor = () => decimal(1e-4, 1e4);
+/** What latents are divided by: outside of the range pictures would be all saturated or all gray. */
+export const scalingFactor = () => within(1e-4, 1e4);
 
 export const flag = () => z.boolean({ error: 'expected true or false' });
 
-/** One of the words that have a meaning here. */
+/** One of the given words. */
 export const named = <const Words extends readonly string[]>(words: Words) =>
-  z.enum(words, { error: `expected ${words.join(' or ')}` });
+  z.enum(words, {
+    error: `expected ${words.length > 2 ? `one of ${words.join(', ')}` : words.join(' or ')}`,
+  });
 
-/** A field whose one accepted value is its default; null stands for the default too. */
+/** A field that accepts its default alone; null stands for the default too. */
 export const only = <const Value extends string | number | boolean>(value: Value, why: string) =>
   z.union([z.literal(value), z.null()], { error: `expected ${value} (${why})` }).default(value);
 
-/** Fields that must be null, false or not there. */
+/** Fields that must be null, false or absent. */
 export function absent<const Names extends readonly string[]>(names: Names) {
   const nothing = z
     .union([z.null(), z.literal(false)], { error: 'expected null (other variants are not built)' })

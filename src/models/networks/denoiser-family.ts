@@ -25,7 +25,7 @@ export interface DenoiserConfig {
 }
 
 /** Sizes of the inputs of one run. */
-export interface DenoiserSizes {
+interface DenoiserSizes {
   readonly rows: number;
   readonly sampleSize: readonly [height: number, width: number];
   /** Tokens of a prompt. */
@@ -33,7 +33,7 @@ export interface DenoiserSizes {
 }
 
 /** A denoiser that is built from its config. */
-export interface DenoiserDefinition {
+interface DenoiserDefinition {
   readonly config: DenoiserConfig;
   readonly network: (sizes: DenoiserSizes) => Network;
 }

@@ -1,6 +1,6 @@
 /**
  * @file From a network's definition and a file of weights to the constants of its graph. The definition says which weights
- * it wants, and how they are shaped; matrices lie as PyTorch stores them, so that large ones can stay where they are.
+ * it takes, and their shapes; matrices lie as PyTorch stores them, so that large ones can stay in the file.
  */
 
 import { TributaryError } from '../../errors.js';
@@ -16,13 +16,13 @@ import { constantWeights, trainableWeights } from './weights.js';
 /** A definition: declares inputs, asks for weights, declares outputs. */
 export type Network = (layer: LayerContext) => void;
 
-/** Constants of a graph, by the names that the network gives them: in memory, or in the file. */
-export type NetworkWeights = ReadonlyMap<string, Tensor | StoredTensor>;
+/** Constants of a graph by the network's names for them, in memory or in the file. */
+type NetworkWeights = ReadonlyMap<string, Tensor | StoredTensor>;
 
-/** Most mismatches that a message spells out. */
+/** Most mismatches that a message lists. */
 const SHOWN = 40;
 
-/** The graph of a network over weights that were read before. */
+/** Returns the graph of a network over weights that were read before. */
 export function networkGraph(network: Network, weights: NetworkWeights): Graph {
   const g = new GraphBuilder();
   network({ g, weights: constantWeights(g, weights), matrixLayout: 'out-in' });
@@ -30,11 +30,11 @@ export function networkGraph(network: Network, weights: NetworkWeights): Graph {
 }
 
 /**
- * Reads all that a network asks for.
+ * Reads all weights that a network takes.
  *
- * @param others names of tensors in the file that belong to other networks, or to none; null where all must be used.
+ * Errors: TRIB_MODEL, listing every weight that is missing, has another shape or is not in the network.
+ * @param others names of tensors in the file that the network may leave unused; null if it must use all.
  * @param precision what the graph will compute in.
- * Errors: TRIB_MODEL with every weight that is missing, shaped otherwise or not asked for, at once.
  */
 export async function readNetworkWeights(
   network: Network,
@@ -70,17 +70,17 @@ interface StoredWeight {
   readonly shape: readonly number[];
 }
 
-/** Names that older versions of diffusers gave to the projections of an autoencoder's attention. */
+/** Names in the files of other versions: of diffusers, for the projections of an autoencoder's attention. */
 const FORMER_NAMES: readonly (readonly [now: RegExp, then: string])[] = [
   [/\.to_q\./, '.query.'],
   [/\.to_k\./, '.key.'],
   [/\.to_v\./, '.value.'],
   [/\.to_out\.0\./, '.proj_attn.'],
-  // transformers 5 leaves the prefix out.
+  // transformers 5 omits the prefix.
   [/^text_model\./, ''],
 ];
 
-/** How PyTorch stores a weight: as the graph uses it, but for a norm's weight, which is [C]. */
+/** How PyTorch stores a weight: as the graph uses it, except that a norm's weight is [C]. */
 function storedAs({ name, shape }: WeightSpec, stored: ComponentWeights['shapes']): StoredWeight {
   const former = FORMER_NAMES.map(([now, then]) => name.replace(now, then));
   const found = [name, ...former].find((candidate) => stored.has(candidate)) ?? name;

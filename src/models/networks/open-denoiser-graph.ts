@@ -13,7 +13,7 @@ import type { DenoiserOnDisk } from './denoiser-family.js';
 import { type Network, networkGraph, readNetworkWeights } from './network-weights.js';
 
 /** What of an open pipeline the graph depends on. */
-export interface DenoiserSource {
+interface DenoiserSource {
   readonly folder: { readonly denoiser: DenoiserOnDisk };
   /** [C, H, W] of the latents. */
   readonly latentShape: readonly [number, number, number];

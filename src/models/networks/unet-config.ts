@@ -54,7 +54,7 @@ const NOT_BUILT = 'other variants are not built';
 const perLevel = (entry = parts()) =>
   z.union([entry, z.array(entry)], { error: 'expected a number, or one a block' });
 const blocks = (types: readonly [string, string]) =>
-  perResolution(z.enum(types, { error: `expected ${types.join(' or ')}` }), 'expected a list of block types');
+  perResolution(named(types), 'expected a list of block types');
 
 /** Keys that describe what goes in and comes out. */
 const latentFields = {

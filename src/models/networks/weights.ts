@@ -1,6 +1,6 @@
 /**
- * @file Where a network gets its weights from. A network's definition asks for each weight by name; the source decides
- * whether it is a trainable input of the graph, a constant from a file, or a fresh random one.
+ * @file Where a network gets its weights. Its definition asks for each weight by name; the source makes it a trainable input
+ * of the graph, or a constant from a file.
  */
 
 import { TributaryError } from '../../errors.js';
@@ -11,8 +11,8 @@ import type { Expression } from '../graph/ops/expression.js';
 import type { Tensor } from '../tensor.js';
 import { elementCount, float32 } from '../tensor.js';
 
-/** How a weight starts: a constant, or normal with a standard deviation. */
-export type Initialization = { readonly constant: number } | { readonly stdDev: number };
+/** How a weight starts: constant, or normal with a standard deviation. */
+type Initialization = { readonly constant: number } | { readonly stdDev: number };
 
 /** Gives the value of a named weight. */
 export type WeightSource = (
@@ -27,7 +27,7 @@ export interface WeightSpec {
   readonly initialization: Initialization;
 }
 
-/** Weights as graph inputs, for training; every weight that the network asks for is added to `specs`. */
+/** Weights as graph inputs, for training; adds every weight that the network asks for to `specs`. */
 export function trainableWeights(g: GraphBuilder, specs: WeightSpec[]): WeightSource {
   return (name, shape, initialization) => {
     specs.push({ name, shape, initialization });
@@ -51,7 +51,7 @@ export function constantWeights(
   };
 }
 
-/** Fresh weights, each from its own stream of normal numbers. */
+/** Returns fresh weights, each from its own stream of normal numbers. */
 export function initializeWeights(
   specs: readonly WeightSpec[],
   normal: (index: number, count: number) => Float32Array,
@@ -62,13 +62,8 @@ export function initializeWeights(
       if ('constant' in initialization)
         return [name, float32(new Float32Array(count).fill(initialization.constant), shape)];
       const { stdDev } = initialization;
-      return [
-        name,
-        float32(
-          normal(index, count).map((value) => value * stdDev),
-          shape,
-        ),
-      ];
+      const data = normal(index, count).map((value) => value * stdDev);
+      return [name, float32(data, shape)];
     }),
   );
 }

@@ -1,6 +1,6 @@
 /**
- * @file The weights of a component in safetensors with changes, as files to be written: the same files, names and metadata;
- * what is not changed keeps its bytes. One tensor is in memory at a time.
+ * @file The safetensors of a component with changed weights, as files to write: with the same names and metadata, and the same
+ * bytes for what does not change. One tensor is in memory at a time.
  */
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -16,11 +16,11 @@ import { elementCount } from '../tensor.js';
 type Changes = ReadonlyMap<string, WeightChange>;
 
 /**
- * Returns the files by name, relative to the component's folder. A changed tensor is written in float32 also where it was in
+ * Returns the files by name, relative to the component's folder. A changed tensor is written in float32 even if it was in
  * half precision, so that a small change is not rounded away.
- * @param path a safetensors file, or the index of several.
  *
  * Errors: TRIB_LORA as `requireFit`; TRIB_MODEL and TRIB_FILE as `openComponentWeights`, also while the content is read.
+ * @param path a safetensors file, or the index of several.
  */
 export async function changedWeightFiles(
   path: string,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { EXPORT, findWeights } from '../networks/component-weights.js';
 
-export interface ComponentFile {
+interface ComponentFile {
   /** An ONNX graph, a safetensors file, or the index of several. */
   readonly modelPath: string;
   /** What a graph is built from where there are weights alone; null beside an ONNX graph. */

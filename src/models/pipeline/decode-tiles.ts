@@ -1,5 +1,7 @@
 /** @file Decoding a picture in overlapping tiles, as diffusers' AutoencoderKL does with `enable_tiling`. */
 
+import { at } from '../../at.js';
+
 /** The share of a tile that the next one covers too. */
 const OVERLAP = 0.25;
 
@@ -31,11 +33,11 @@ export async function decodeTiles(
   [channels, height, width]: readonly [number, number, number],
   { tileSize, scale }: TileSizes,
   decode: DecodeTile,
-): Promise<Float32Array> {
+): Promise<Tile> {
   const stride = Math.floor(tileSize * (1 - OVERLAP));
   const blend = Math.floor(tileSize * scale * OVERLAP);
   const limit = tileSize * scale - blend;
-  let pixels: Tile | undefined;
+  const pictures: Tile[] = [];
   let above: Tile[] = [];
   for (let row = 0; row * stride < height; row++) {
     const tiles: Tile[] = [];
@@ -48,12 +50,12 @@ export async function decodeTiles(
       fadeFromAbove(above[column], tile, blend);
       fadeFromLeft(tiles[column - 1], tile, blend);
       tiles.push(tile);
-      pixels ??= blank(tile.channels, height * scale, width * scale);
-      paste(tile, pixels, { top: row * limit, left: column * limit, limit });
+      if (pictures.length === 0) pictures.push(blank(tile.channels, height * scale, width * scale));
+      paste(tile, at(pictures, 0), { top: row * limit, left: column * limit, limit });
     }
     above = tiles;
   }
-  return pixels?.data ?? new Float32Array();
+  return at(pictures, 0);
 }
 
 function blank(channels: number, height: number, width: number): Tile {

@@ -36,7 +36,7 @@ export interface Denoiser extends PolicyInputs {
   release(): Promise<void>;
 }
 
-export interface DenoiserOptions {
+interface DenoiserOptions {
   /** Null where a policy is all of the weights. */
   readonly lora: LoraSettings | null;
   /** Numbers of rows whose graphs are compiled at once; others are compiled when they are first asked for. */

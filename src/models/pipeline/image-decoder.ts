@@ -1,5 +1,6 @@
 /** @file From latents to pictures: the decoder of a VAE, a few pictures at a time. */
 
+import { at } from '../../at.js';
 import { compileGraph, compileModelFile } from '../engines/compile-graph.js';
 import type { Engine, Executable } from '../engines/contract/engine.js';
 import { fuseForInference } from '../graph/passes/fuse.js';
@@ -10,7 +11,7 @@ import { elementCount, float32, float32Data, type Tensor } from '../tensor.js';
 import { decodeTiles } from './decode-tiles.js';
 import type { PipelineFolder } from './pipeline-folder.js';
 
-export interface ImageDecoder {
+interface ImageDecoder {
   /** Turns latents [B, C, h, w] into pictures [B, 3, H, W], before they are clamped. */
   decode(latents: Float32Array, batchSize: number): Promise<Tensor<'float32'>>;
   release(): Promise<void>;
@@ -53,14 +54,11 @@ export async function openImageDecoder(
   }
   /** One picture [1, 3, H, W] in tiles. */
   async function runTiles(latents: Float32Array, tileSize: number) {
-    let imageChannels = 3;
-    const data = await decodeTiles(latents, latentShape, { tileSize, scale }, async (part, h, w) => {
-      const tile = await run(part, [1, channels, h, w]);
-      const [, tileChannels = 3, tileHeight = 1, tileWidth = 1] = tile.shape;
-      imageChannels = tileChannels;
-      return { data: tile.data, channels: tileChannels, height: tileHeight, width: tileWidth };
+    const whole = await decodeTiles(latents, latentShape, { tileSize, scale }, async (part, h, w) => {
+      const { data, shape } = await run(part, [1, channels, h, w]);
+      return { data, channels: at(shape, 1), height: at(shape, 2), width: at(shape, 3) };
     });
-    return float32(data, [1, imageChannels, height * scale, width * scale]);
+    return float32(whole.data, [1, whole.channels, whole.height, whole.width]);
   }
   if (!isTiled) await decoders.of(latentShape);
   const atOnce = isTiled ? 1 : Math.max(1, Math.floor(MOST_POSITIONS / (height * width)));
@@ -75,7 +73,7 @@ export async function openImageDecoder(
           isTiled ? await runTiles(part, tileSize) : await run(part, [rows, channels, height, width]),
         );
       }
-      const shape = [batchSize, ...(parts[0]?.shape.slice(1) ?? [])];
+      const shape = [batchSize, ...at(parts, 0).shape.slice(1)];
       return float32(concat(parts.map(({ data }) => data)), shape);
     },
     release: () => decoders.release(),

@@ -49,10 +49,11 @@ export function inferenceForms(engine: Engine): (graph: Graph) => Promise<Infere
 }
 
 function headSizes({ nodes }: Graph): Set<number> {
+  const fused = nodes.filter(({ op }) => op === 'MultiHeadAttention');
   return new Set(
-    nodes
-      .filter(({ op }) => op === 'MultiHeadAttention')
-      .map((node) => (node.inputs[0]?.shape.at(-1) ?? 0) / intAttribute(node, 'num_heads', 1)),
+    fused.flatMap(({ inputs: [query], attributes }) =>
+      query ? at(query.shape, -1) / intAttribute({ attributes }, 'num_heads', 1) : [],
+    ),
   );
 }
 

@@ -8,7 +8,7 @@ import { EXPORT } from '../networks/component-weights.js';
 import { type DenoiserFamily, UNET } from '../networks/denoiser-family.js';
 import { readSchedulerConfig } from './read-scheduler-config.js';
 
-export interface PipelineIndex {
+interface PipelineIndex {
   readonly pipelineClass: string;
   /** The class of the scheduler; null where the file names none. */
   readonly schedulerClass: string | null;

@@ -150,7 +150,7 @@ function unfit(
 }
 
 /** Returns token ids [1, tokens] in the integer type that the encoder takes. */
-export function tokenIds(ids: Int32Array, inputs: readonly Port[]): Tensor {
+function tokenIds(ids: Int32Array, inputs: readonly Port[]): Tensor {
   const shape = [1, ids.length];
   return inputs.find(({ name }) => name === 'input_ids')?.type === 'int32'
     ? int32(ids, shape)

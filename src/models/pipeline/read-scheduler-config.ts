@@ -5,6 +5,7 @@ import { TributaryError } from '../../errors.js';
 import { createNoiseSchedule } from '../diffusion/noise-schedule.js';
 import type { AnySchedulerConfig, SchedulerConfig } from '../diffusion/scheduler-config.js';
 import { readJsonFile } from '../files/json-file.js';
+import { flag, integer, named, within } from '../networks/config-fields.js';
 import { correct, NO_CORRECTIONS, type PipelineCorrections } from './pipeline-corrections.js';
 import { type SchedulerFamily, schedulerFamily } from './scheduler-classes.js';
 
@@ -12,20 +13,10 @@ import { type SchedulerFamily, schedulerFamily } from './scheduler-classes.js';
 const MOST_TRAIN_TIMESTEPS = 100_000;
 const MOST_SHIFT = 1000;
 
-const whole = (least: number, most: number) => {
-  const error = `expected an integer in ${least}..${most}`;
-  return z.int({ error }).min(least, { error }).max(most, { error });
-};
 const fraction = () => {
   const error = 'expected a number in (0, 1)';
   return z.number({ error }).gt(0, { error }).lt(1, { error });
 };
-const within = (least: number, most: number) => {
-  const error = `expected a number in [${least}, ${most}]`;
-  return z.number({ error }).min(least, { error }).max(most, { error });
-};
-const oneOf = <const Values extends readonly string[]>(values: Values) =>
-  z.enum(values, { error: `expected one of ${values.join(', ')}` });
 const only = <const Value extends boolean | null>(value: Value, why: string) =>
   z.literal(value, { error: `expected ${value} (${why})` });
 const object = { error: 'expected an object' };
@@ -34,15 +25,15 @@ const classSchema = z.object({ _class_name: z.string().catch('') }, object);
 
 const ddimSchema = z.object(
   {
-    num_train_timesteps: whole(2, MOST_TRAIN_TIMESTEPS).default(1000),
+    num_train_timesteps: integer(2, MOST_TRAIN_TIMESTEPS).default(1000),
     beta_start: fraction().default(0.0001),
     beta_end: fraction().default(0.02),
-    beta_schedule: oneOf(['linear', 'scaled_linear', 'squaredcos_cap_v2']).default('linear'),
-    prediction_type: oneOf(['epsilon', 'sample', 'v_prediction']).default('epsilon'),
-    timestep_spacing: oneOf(['leading', 'trailing', 'linspace']).default('leading'),
-    steps_offset: whole(0, MOST_TRAIN_TIMESTEPS).optional(),
-    set_alpha_to_one: z.boolean({ error: 'expected true or false' }).default(true),
-    clip_sample: z.boolean({ error: 'expected true or false' }).default(false),
+    beta_schedule: named(['linear', 'scaled_linear', 'squaredcos_cap_v2']).default('linear'),
+    prediction_type: named(['epsilon', 'sample', 'v_prediction']).default('epsilon'),
+    timestep_spacing: named(['leading', 'trailing', 'linspace']).default('leading'),
+    steps_offset: integer(0, MOST_TRAIN_TIMESTEPS).optional(),
+    set_alpha_to_one: flag().default(true),
+    clip_sample: flag().default(false),
     thresholding: only(false, 'a thresholded step has no Gaussian policy mean').default(false),
     rescale_betas_zero_snr: only(false, 'the first step would divide by zero').default(false),
     trained_betas: only(null, 'only named schedules are read').default(null),
@@ -57,7 +48,7 @@ const ddimSchema = z.object(
 const OTHER_SPACING = 'only shifted, evenly spaced noise levels are read';
 const flowSchema = z.object(
   {
-    num_train_timesteps: whole(2, MOST_TRAIN_TIMESTEPS).default(1000),
+    num_train_timesteps: integer(2, MOST_TRAIN_TIMESTEPS).default(1000),
     shift: within(1 / MOST_SHIFT, MOST_SHIFT).default(1),
     use_dynamic_shifting: only(false, 'the shift must not depend on the size of the picture').default(false),
     shift_terminal: only(null, OTHER_SPACING).default(null),

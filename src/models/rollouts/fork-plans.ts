@@ -46,7 +46,7 @@ export const FORK_PLANS = [
   },
 ] as const satisfies readonly ForkPlan[];
 
-export type ForkPlanName = (typeof FORK_PLANS)[number]['name'];
+type ForkPlanName = (typeof FORK_PLANS)[number]['name'];
 
 export interface ForkSettings {
   readonly forkPlan: ForkPlanName;

@@ -1,7 +1,7 @@
 import { type ObjectKind, type ParsedPrompt, type Relation, wantedKinds } from '../prompts/grammar.js';
 import { type DetectedObject, detectObjects } from './detect-objects.js';
 
-export interface Verdict {
+interface Verdict {
   /** Whether the picture shows exactly what the prompt asks for; true exactly when `score` is 1. */
   readonly satisfied: boolean;
   /** Share of the prompt's constraints that are met, in [0, 1]. */

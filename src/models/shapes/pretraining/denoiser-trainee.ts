@@ -13,10 +13,10 @@ import { drawBatch } from './shapes-dataset.js';
 
 export const TEXT_ENCODER_SCOPE = 'text_model';
 
-export interface DenoiserTraineeOptions {
+interface DenoiserTraineeOptions {
   readonly seed: number;
   readonly batchSize: number;
-  /** Share of captions that are wrong on purpose: what makes the model plausible but badly aligned. */
+  /** Share of captions that are wrong on purpose, which makes the model plausible but badly aligned. */
   readonly captionCorruption: number;
   /** Share of captions that are empty, for classifier-free guidance. */
   readonly captionDropout: number;
@@ -62,8 +62,8 @@ export function denoiserTrainee(tokenizer: Tokenizer, options: DenoiserTraineeOp
         batchSize * pixels,
       );
       const sample = images.map((pixel, index) => {
-        const signal = alphasCumprod[chosen[Math.floor(index / pixels)] ?? 0] ?? 0;
-        return Math.sqrt(signal) * pixel + Math.sqrt(1 - signal) * (noise[index] ?? 0);
+        const signal = alphasCumprod[chosen[Math.floor(index / pixels)]!]!;
+        return Math.sqrt(signal) * pixel + Math.sqrt(1 - signal) * noise[index]!;
       });
       return {
         sample: float32(sample, shape),

@@ -11,6 +11,7 @@ import type { FitState } from '../../pretraining/fit.js';
 import { fitStep, initialFitState, weightFeeds } from '../../pretraining/fit.js';
 import { readFitState, writeFitState } from '../../pretraining/fit-state-file.js';
 import type { Trainee } from '../../pretraining/trainee.js';
+import { elementCount } from '../../tensor.js';
 import { serveThread } from '../../threads/thread.js';
 import { shapesPromptFiles, shapesTokenizerFiles } from '../prompts/shapes-files.js';
 import { denoiserTrainee } from './denoiser-trainee.js';
@@ -63,7 +64,7 @@ function requireOpen(): Training {
 }
 
 function progress({ state, config, part, trainee }: Training, loss: number): PretrainingProgress {
-  const parameters = trainee.weights.reduce((sum, { name }) => sum + (state.weights[name]?.length ?? 0), 0);
+  const parameters = trainee.weights.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   return { step: state.step, numSteps: config[part].numSteps, parameters, loss };
 }
 

@@ -1,5 +1,6 @@
 /** @file Training of the reward model on drawn pictures, their prompts and near misses. */
 
+import { at } from '../../../at.js';
 import { concat, type Expression } from '../../graph/ops/expression.js';
 import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
 import type { Trainee } from '../../pretraining/trainee.js';
@@ -13,25 +14,25 @@ import { hardNegatives } from '../prompts/near-miss.js';
 import { allPrompts } from '../prompts/prompt-lists.js';
 import { drawBatch, drawPicture } from './shapes-dataset.js';
 
-export interface RewardTraineeOptions {
+interface RewardTraineeOptions {
   readonly seed: number;
   /** Pictures that are compared with prompts; even, as every prompt is drawn twice. */
   readonly batchSize: number;
-  /** Prompts that each picture is compared with: its own, near misses, and others. */
+  /** Prompts that each picture is compared with: its own, near misses of it, and others. */
   readonly candidates: number;
   /** Most standard deviation of the noise that pictures get, so that the reward reads imperfect pictures too. */
   readonly imageNoise: number;
   /** Share of pictures that are two scenes blended into one: they fit no prompt. */
   readonly blended: number;
-  /** Weight of telling pictures of one prompt apart, beside telling prompts apart. */
+  /** Weight of telling pictures of one prompt apart, relative to telling prompts apart. */
   readonly instanceWeight: number;
 }
 
 /** Two scenes of every prompt are in a batch. */
 const SCENES_PER_PROMPT = 2;
-/** Two views of every scene are compared; a view is the scene under noise of its own. */
+/** Two views of every scene are compared; a view is the scene with its own noise. */
 const VIEWS = 2;
-/** Scale of cosines in the comparison of views: a difference of 0.3 between two scenes is a ratio of e^3. */
+/** Scale of cosines where views are compared: a difference of 0.3 between two scenes is a ratio of e^3. */
 const INSTANCE_SCALE = 10;
 
 /**
@@ -43,10 +44,10 @@ const INSTANCE_SCALE = 10;
  *                                                                   InfoNCE beside captions: SLIP, Mu et al. 2021
  *
  * Every pair is a yes-or-no question, so cosines are comparable across pictures of one prompt, which is how a reward is
- * used. The second term keeps pictures of one prompt apart: without it the features know nothing that a prompt does not
+ * used. The second term keeps pictures of one prompt apart: without it the features would hold nothing but what prompts
  * say, and their distance would measure alignment, not diversity.
  *
- * Departure from SLIP: both terms read the same projection, as the features themselves are to tell pictures apart.
+ * Departure from SLIP: both terms use the same projection, because the features themselves must tell pictures apart.
  */
 export function rewardTrainee(tokenizer: Tokenizer, options: RewardTraineeOptions): Trainee {
   const { batchSize, candidates, seed } = options;
@@ -126,12 +127,12 @@ export function rewardTrainee(tokenizer: Tokenizer, options: RewardTraineeOption
   };
 }
 
-/** Mixes a picture, in place, with another scene, half and half give or take. */
+/** Mixes a picture, in place, with about as much of another scene. */
 function blend(image: Float32Array, random: CounterRandom): void {
   const prompts = allPrompts();
-  const other = drawPicture(prompts[random.integer(prompts.length)] ?? '', random.uniform);
+  const other = drawPicture(at(prompts, random.integer(prompts.length)), random.uniform);
   const share = 0.35 + 0.3 * random.uniform();
-  for (const [i, pixel] of image.entries()) image[i] = share * pixel + (1 - share) * (other[i] ?? 0);
+  for (const [i, pixel] of image.entries()) image[i] = share * pixel + (1 - share) * other[i]!;
 }
 
 function identity(size: number): Tensor {
@@ -140,15 +141,15 @@ function identity(size: number): Tensor {
   return float32(data, [size, size]);
 }
 
-/** A prompt of another meaning, most often of another template. */
+/** A prompt of another meaning, usually of another template. */
 function otherPrompt(prompt: string, prompts: readonly string[], random: CounterRandom): string {
   for (;;) {
-    const other = prompts[random.integer(prompts.length)] ?? prompt;
+    const other = at(prompts, random.integer(prompts.length));
     if (!sameTruth(prompt, other)) return other;
   }
 }
 
-/** Whether a picture of one prompt may also satisfy the other: then it is no negative. */
+/** Whether a picture of one prompt may also satisfy the other, which is then no negative. */
 function sameTruth(one: string, other: string): boolean {
   const words = (text: string) =>
     text.split(' ').filter((word) => !['a', 'and', 'above', 'below', 'left', 'right', 'of'].includes(word));

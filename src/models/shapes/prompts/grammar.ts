@@ -47,7 +47,7 @@ interface RelationPrompt {
 export type ParsedPrompt = BindingPrompt | CountingPrompt | RelationPrompt;
 
 /** The relation seen from the other object: a above b = b below a. */
-export const INVERSE_RELATION: Readonly<Record<Relation, Relation>> = {
+const INVERSE_RELATION: Readonly<Record<Relation, Relation>> = {
   above: 'below',
   below: 'above',
   'left of': 'right of',
@@ -66,7 +66,7 @@ export const WORDS: readonly string[] = [
 ];
 
 /** Every color with every shape. */
-export const OBJECT_KINDS: readonly ObjectKind[] = COLORS.flatMap((color) =>
+const OBJECT_KINDS: readonly ObjectKind[] = COLORS.flatMap((color) =>
   SHAPES.map((shape) => ({ color, shape })),
 );
 

@@ -1,4 +1,5 @@
 import { closest } from 'fastest-levenshtein';
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import {
   COLORS,
@@ -44,7 +45,7 @@ export function parsePrompt(text: string): ParsedPrompt {
 }
 
 function parseCounting(text: string, words: readonly string[]): ParsedPrompt | null {
-  const count = (COUNT_WORDS as readonly string[]).indexOf(words[0] ?? '') + 1;
+  const count = (COUNT_WORDS as readonly string[]).indexOf(at(words, 0)) + 1;
   if (count === 0) return null;
   const color = asColor(words[1]);
   const shape = asShape(words[2]) ?? SHAPES.find((candidate) => pluralOf(candidate) === words[2]);

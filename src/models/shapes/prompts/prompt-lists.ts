@@ -13,9 +13,9 @@ import {
 } from './grammar.js';
 
 /** Prompts of each template in the list that reinforcement learning trains on. */
-export const NUM_TRAIN_PROMPTS = 24;
+const NUM_TRAIN_PROMPTS = 24;
 /** Prompts of each template in the list of unseen combinations. */
-export const NUM_HELD_OUT_PROMPTS = 12;
+const NUM_HELD_OUT_PROMPTS = 12;
 
 interface PromptLists {
   readonly train: readonly string[];
