@@ -4,13 +4,10 @@ import { number, oneOf } from '../../fields.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { ddpoIsLoss } from './ddpo-is.js';
 import { meanSquaredDistance } from './log-prob.js';
-import { penalizedLoss } from './penalized-loss.js';
-import { requireReference } from './reference-policies.js';
 import type { DenoisingPolicy, DenoisingValues } from './surrogate.js';
-import { defineSurrogate } from './surrogate.js';
-import { timestepsPerSampleField } from './timesteps-per-sample.js';
+import { defineSurrogate, referenceOf, timestepsPerSampleField } from './surrogate.js';
 
-/** Exponent q of the generalized Huber form, and what keeps its slope finite at error 0. */
+/** The exponent q of the generalized Huber form, and what keeps its slope finite at error 0. */
 const HUBER_POWER = 0.25;
 const ERROR_FLOOR = 1e-10;
 
@@ -18,17 +15,17 @@ type Likelihood = 'squared-error' | 'ghuber';
 
 /**
  * Loss of every row [M]: max(-A ρ, -A clip(ρ, 1 - e, 1 + e)) + β mean_D (out - out_pre)², ρ = exp(ℓ - ℓ_old) (Xue et al. 2025,
- * Advantage Weighted Matching; advantage_weighted_matching scripts/train_sd3_awm.py). ℓ stands for log p(x_0), up to scale, by
- * the error E = mean_D (out - target)² at one noised picture, the same timestep and noise for both policies:
+ * Advantage Weighted Matching; advantage_weighted_matching scripts/train_sd3_awm.py). ℓ stands in for log p(x_0), up to
+ * scale. It comes from the error E = mean_D (out - target)² on one noised picture, with the same timestep and noise for both
+ * policies:
  *
  *   squared-error  ℓ = -E                                      the paper's, its weight w(t) being 1
  *   ghuber         ℓ = -((E + 1e-10)^q - 1e-10^q) t / q, q = ¼  the default of the released code
  *
- * Notation: t is `noiseScale`. For a flow that is its time, as published; for other models √(1 - ᾱ_t), which is our analogue,
- * as is everything here where the output is not a velocity. `klWeight` is β. Before the first update ρ is 1 and the
- * gradient -A ∇ℓ.
+ * Notation: `klWeight` is β, and t is `noiseScale`: the time of a flow, as published. For other models t = √(1 - ᾱ_t) is our
+ * analogue, as is the whole loss where the output is not a velocity. Before the first update ρ is 1 and the gradient -A ∇ℓ.
  *
- * Departure: the source also holds the policy to a moving average of itself; here the clip alone does.
+ * Departure: the source also pulls the policy toward a moving average of itself; here only the clip holds it.
  */
 export const awm = defineSurrogate({
   name: 'awm',
@@ -59,16 +56,19 @@ export const awm = defineSurrogate({
     trainsOn: 'denoising',
     timestepsPerSample: settings.timestepsPerSample,
     references: settings.klWeight === 0 ? ['old'] : ['old', 'pretrained'],
-    // Its band lies around a ratio of errors, not around the ratio of log-probs.
+    // The band lies around a ratio of errors, not around π/π_old.
     clipRange: null,
     loss: (values) => {
       const { policy, advantage } = values;
-      const old = requireReference(values, 'old', 'awm');
       const logLikelihood = (of: DenoisingPolicy) => logLikelihoodOf(of, values, settings.likelihood);
-      const ratio = logLikelihood(policy).sub(logLikelihood(old)).exp();
-      return penalizedLoss(ddpoIsLoss({ ratio, advantage }, settings), settings.klWeight, () =>
-        meanSquaredDistance(policy.modelOutput, requireReference(values, 'pretrained', 'awm').modelOutput),
-      );
+      const ratio = logLikelihood(policy)
+        .sub(logLikelihood(referenceOf(values, 'old')))
+        .exp();
+      const loss = ddpoIsLoss({ ratio, advantage }, settings);
+      if (settings.klWeight === 0) return loss;
+      const pretrained = referenceOf(values, 'pretrained');
+      const distance = meanSquaredDistance(policy.modelOutput, pretrained.modelOutput);
+      return loss.add(distance.mul(settings.klWeight));
     },
   }),
 });
@@ -80,7 +80,9 @@ function logLikelihoodOf(
 ): Expression {
   const error = meanSquaredDistance(modelOutput, target);
   if (likelihood === 'squared-error') return error.neg();
-  const power = error.add(ERROR_FLOOR).pow(HUBER_POWER);
-  const rooted = power.sub(ERROR_FLOOR ** HUBER_POWER);
-  return rooted.mul(noiseScale).mul(-1 / HUBER_POWER);
+  const power = error
+    .add(ERROR_FLOOR)
+    .pow(HUBER_POWER)
+    .sub(ERROR_FLOOR ** HUBER_POWER);
+  return power.mul(noiseScale).mul(-1 / HUBER_POWER);
 }

@@ -1,16 +1,16 @@
 /** @file D3PO's surrogate: preferences between two branches, step by step. */
 
+import { at } from '../../at.js';
 import { number } from '../../fields.js';
 import type { Expression } from '../graph/ops/expression.js';
-import { requireReference } from './reference-policies.js';
-import { defineSurrogate } from './surrogate.js';
+import { defineSurrogate, referenceOf } from './surrogate.js';
 
 /**
  * Loss of every pair [M/2]: -log σ(β (ln ρ_win - ln ρ_lose)), with ρ = clamp(π/π_pre, 1 - e, 1 + e) (Yang et al. 2023, D3PO;
  * d3po scripts/train.py).
  *
  * Notation: `preferenceBeta` is β, the strength of the KL that DPO's reward implies; `clipRange` e. Rows 0 .. M/2 - 1 are
- * preferred to rows M/2 .. M - 1, each pair at the same step. The advantage is not read: it only tells which row is which.
+ * preferred to rows M/2 .. M - 1, each pair at the same step. The advantage is not read: it has decided which row is which.
  *
  * Identities: ln clamp(ρ, 1 - e, 1 + e) = clamp(ln ρ, ln(1 - e), ln(1 + e)), which needs no exponential, and
  * -log σ(z) = softplus(-z), which does not overflow. Where both policies agree the loss is ln 2, its slope in ln π
@@ -33,19 +33,14 @@ export const d3po = defineSurrogate({
   create: ({ preferenceBeta, clipRange }) => ({
     trainsOn: 'pairs',
     references: ['pretrained'],
-    // Its band lies around the ratio to the pretrained model, not around the ratio to the policy that sampled.
+    // The band lies around π/π_pre, not around π/π_old.
     clipRange: null,
     loss: (values) => {
-      const { policy } = values;
-      const pretrained = requireReference(values, 'pretrained', 'd3po');
-      const logRatio = policy.logProb.sub(pretrained.logProb);
-      const [preferred, rejected] = halves(logRatio.clip(Math.log(1 - clipRange), Math.log(1 + clipRange)));
+      const logRatio = values.policy.logProb.sub(referenceOf(values, 'pretrained').logProb);
+      const clamped = logRatio.clip(Math.log(1 - clipRange), Math.log(1 + clipRange));
+      const pairs = at(clamped.shape, 0) / 2;
+      const [preferred, rejected] = clamped.split([pairs, pairs], 0) as [Expression, Expression];
       return preferred.sub(rejected).mul(-preferenceBeta).softplus();
     },
   }),
 });
-
-function halves(rows: Expression): [first: Expression, second: Expression] {
-  const half = (rows.shape[0] ?? 0) / 2;
-  return rows.split([half, half], 0) as [Expression, Expression];
-}

@@ -4,31 +4,19 @@ import { number } from '../../fields.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { defineSurrogate } from './surrogate.js';
 
-export interface ClippedSurrogateSettings {
-  /** e: ratios outside [1 - e, 1 + e] gain nothing. 1e-4 suits log-probs that are means over dimensions. */
-  readonly clipRange: number;
-  /** Advantages are clipped to [-advClipMax, advClipMax]. */
-  readonly advClipMax: number;
-}
-
-export interface RatioAndAdvantage {
-  /** exp(logProb - oldLogProb), [M]. */
-  readonly ratio: Expression;
-  /** [M]. */
-  readonly advantage: Expression;
-}
-
 /**
- * Loss of every (sample, step) pair [M]: max(-A ρ, -A clip(ρ, 1 - e, 1 + e)), ρ the ratio and A the clipped advantage
- * (Black et al. 2023, DDPO-IS with the clip of PPO; ddpo-pytorch scripts/train.py; B²-DiffuRL uses the same with e = 0.1).
+ * Loss of every (sample, step) pair [M]: max(-A ρ, -A clip(ρ, 1 - e, 1 + e)), ρ = π/π_old (Black et al. 2023, DDPO-IS with the
+ * clip of PPO; ddpo-pytorch scripts/train.py; B²-DiffuRL uses the same with e = 0.1).
+ *
+ * Notation: `clipRange` is e; A is the advantage, clipped to [-advClipMax, advClipMax].
  */
 export function ddpoIsLoss(
-  { ratio, advantage }: RatioAndAdvantage,
-  { clipRange, advClipMax }: ClippedSurrogateSettings,
+  { ratio, advantage }: { readonly ratio: Expression; readonly advantage: Expression },
+  { clipRange, advClipMax }: { readonly clipRange: number; readonly advClipMax: number },
 ): Expression {
-  const loss = advantage.clip(-advClipMax, advClipMax).neg();
+  const minusA = advantage.clip(-advClipMax, advClipMax).neg();
   const clippedRatio = ratio.clip(1 - clipRange, 1 + clipRange);
-  return loss.mul(ratio).max(loss.mul(clippedRatio));
+  return minusA.mul(ratio).max(minusA.mul(clippedRatio));
 }
 
 export const clipRangeField = number({ from: '(0', to: '1)' })
@@ -50,7 +38,9 @@ export const ddpoIs = defineSurrogate({
     trainsOn: 'steps',
     references: [],
     clipRange: settings.clipRange,
-    loss: ({ policy, oldLogProb, advantage }) =>
-      ddpoIsLoss({ ratio: policy.logProb.sub(oldLogProb).exp(), advantage }, settings),
+    loss: ({ policy, oldLogProb, advantage }) => {
+      const ratio = policy.logProb.sub(oldLogProb).exp();
+      return ddpoIsLoss({ ratio, advantage }, settings);
+    },
   }),
 });

@@ -6,10 +6,10 @@ import { defineSurrogate } from './surrogate.js';
 /**
  * Loss of every row [M]: -A log π(x_{i+1} | x_i), A clipped to [-advClipMax, advClipMax] (Black et al. 2023, DDPO-SF).
  *
- * Its gradient, -A ∇log π, is that of DDPO-IS at ratio 1. It is the policy gradient only while the policy is the one that
- * sampled: take one optimizer step per batch of samples. The loss itself is no measure of progress.
+ * Its gradient, -A ∇log π, is that of DDPO-IS at ratio 1. It is the policy gradient only while the policy is still the one
+ * that sampled: take one optimizer step per batch of samples. The loss itself does not measure progress.
  *
- * Departure: the clip of the advantage is that of ddpo-pytorch, which has DDPO-IS alone; the log-prob is a mean over
+ * Departure: the clip of the advantage comes from ddpo-pytorch, which implements DDPO-IS alone. The log-prob is a mean over
  * dimensions, as everywhere here, which scales the gradient by 1/D.
  */
 export const ddpoSf = defineSurrogate({

@@ -1,14 +1,11 @@
-/** @file DiffusionNFT's surrogate: toward good pictures and away from bad ones, by mixing the policy with its elder. */
+/** @file DiffusionNFT's surrogate: toward good pictures and away from bad ones, by mixing the policy with the old one. */
 
 import { number } from '../../fields.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { meanSquaredDistance } from './log-prob.js';
-import { penalizedLoss } from './penalized-loss.js';
-import { requireReference } from './reference-policies.js';
-import { defineSurrogate } from './surrogate.js';
-import { timestepsPerSampleField } from './timesteps-per-sample.js';
+import { defineSurrogate, referenceOf, timestepsPerSampleField } from './surrogate.js';
 
-/** The mean distance that a term is divided by is at least this. */
+/** Smallest mean distance that a term is divided by. */
 const DISTANCE_FLOOR = 1e-5;
 
 /**
@@ -20,10 +17,12 @@ const DISTANCE_FLOOR = 1e-5;
  * Notation: `mixtureBeta` is β, `advClipMax` c, `klWeight` κ; x̂ is the policy's prediction of x_0. The divisor of d is a
  * constant: no gradient flows through it. At r = ½ with the policy equal to `old` the gradient is 0.
  *
- * The paper mixes velocities of a flow and measures in x_0. x̂ is affine in the output and the weights of either mixture add
- * up to 1, so mixing x̂ is the same. Departure: that identity holds for models that predict ε, v or x_0 as well, and there
- * the loss is our analogue, which nobody has published; κ then weighs outputs of another kind. `old` is the policy that sampled
- * the round; the paper's is a moving average, which it samples from.
+ * The paper mixes velocities of a flow. x̂ is affine in the output, and the weights of each mixture add up to 1, so mixing x̂
+ * is the same.
+ *
+ * Departure: for models that predict ε, v or x_0 the same identity holds, but the loss is our own analogue, which nobody has
+ * published, and κ weighs outputs of another kind. `old` is the policy that sampled the round; in the paper it is a moving
+ * average, which samples.
  */
 export const diffusionNft = defineSurrogate({
   name: 'diffusion-nft',
@@ -52,25 +51,28 @@ export const diffusionNft = defineSurrogate({
     clipRange: null,
     loss: (values) => {
       const { policy, advantage, cleanLatents } = values;
-      const old = requireReference(values, 'old', 'diffusion-nft').cleanPrediction;
+      const old = referenceOf(values, 'old').cleanPrediction;
       const step = policy.cleanPrediction.sub(old).mul(mixtureBeta);
       const toward = selfNormalizedDistance(old.add(step), cleanLatents);
       const away = selfNormalizedDistance(old.sub(step), cleanLatents);
-      const clipped = advantage.clip(-advClipMax, advClipMax);
-      const good = clipped.mul(0.5 / advClipMax).add(0.5);
+      const good = advantage
+        .clip(-advClipMax, advClipMax)
+        .mul(0.5 / advClipMax)
+        .add(0.5);
       const bad = good.subtractFrom(1);
-      const mixed = good.mul(toward).add(bad.mul(away));
-      return penalizedLoss(mixed.mul(advClipMax / mixtureBeta), klWeight, () =>
-        meanSquaredDistance(
-          policy.modelOutput,
-          requireReference(values, 'pretrained', 'diffusion-nft').modelOutput,
-        ),
-      );
+      const loss = good
+        .mul(toward)
+        .add(bad.mul(away))
+        .mul(advClipMax / mixtureBeta);
+      if (klWeight === 0) return loss;
+      const pretrained = referenceOf(values, 'pretrained');
+      const distance = meanSquaredDistance(policy.modelOutput, pretrained.modelOutput);
+      return loss.add(distance.mul(klWeight));
     },
   }),
 });
 
-/** mean_D (x̂ - x_0)² of every row, divided by its own mean_D |x̂ - x_0| as a constant. */
+/** d(x̂) of every row. */
 function selfNormalizedDistance(prediction: Expression, cleanLatents: Expression): Expression {
   const axes = cleanLatents.shape.slice(1).map((_, axis) => axis + 1);
   const distance = prediction.sub(cleanLatents).abs().reduceMean(axes, false);

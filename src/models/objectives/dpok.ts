@@ -2,20 +2,17 @@
 
 import { number, oneOf } from '../../fields.js';
 import { clipRangeField } from './ddpo-is.js';
-import { meanSquaredDistance } from './log-prob.js';
-import { penalizedLoss } from './penalized-loss.js';
-import { requireReference } from './reference-policies.js';
-import { stepKl } from './step-kl.js';
-import { defineSurrogate } from './surrogate.js';
+import { meanSquaredDistance, stepKl } from './log-prob.js';
+import { defineSurrogate, referenceOf } from './surrogate.js';
 
 /**
  * Loss of every row [M]: -α A clamp(ρ, 1 - e, 1 + e) + β KL, with ρ = π/π_old (Fan et al. 2023, equation 9, with the ratio
  * of google-research/dpok).
  *
  * Notation: `rewardWeight` is α, `klWeight` β, `clipRange` e. The clamp is plain, not the maximum of PPO: outside the band
- * the reward's gradient is zero on **both** sides, so a row that drifted out feels the KL alone. A is not clipped.
+ * the reward's gradient is zero on **both** sides, so only the KL acts on a row that has drifted out. A is not clipped.
  *
- * KL to the pretrained model at the states that were sampled; what the policy changes about which states it comes to is
+ * The KL to the pretrained model is taken at the states that were sampled. How the policy changes which states it reaches is
  * left out, as in the paper:
  *   eps-mse  mean_D (out - out_pre)², what the released code has; a KL only up to the factor W/2 of the step
  *   exact    mean_D (μ - μ_pre)² / (2σ²), the paper's KL, in nats per dimension
@@ -50,12 +47,13 @@ export const dpok = defineSurrogate({
       const ratio = policy.logProb.sub(oldLogProb).exp();
       const clamped = ratio.clip(1 - clipRange, 1 + clipRange);
       const loss = advantage.mul(clamped).mul(-rewardWeight);
-      return penalizedLoss(loss, klWeight, () => {
-        const pretrained = requireReference(values, 'pretrained', 'dpok');
-        return kl === 'exact'
+      if (klWeight === 0) return loss;
+      const pretrained = referenceOf(values, 'pretrained');
+      const divergence =
+        kl === 'exact'
           ? stepKl(policy, pretrained, stdDevT)
           : meanSquaredDistance(policy.modelOutput, pretrained.modelOutput);
-      });
+      return loss.add(divergence.mul(klWeight));
     },
   }),
 });

@@ -2,26 +2,25 @@
 
 import { number } from '../../fields.js';
 import { advClipMaxField, ddpoIsLoss } from './ddpo-is.js';
-import { requireReference } from './reference-policies.js';
-import { stepKl } from './step-kl.js';
-import { defineSurrogate } from './surrogate.js';
+import { stepKl } from './log-prob.js';
+import { defineSurrogate, referenceOf } from './surrogate.js';
 
 /**
  * Loss of every row [M]: max(-A ρ̃, -A clip(ρ̃, 1 - e, 1 + e)) / |k|, with the corrected ratio
  *
  *   ρ̃ = exp((log π - log π_old + mean_D (μ - μ_old)² / (2σ²)) σ) = exp(mean_D n (μ - μ_old)),  x_{i+1} = μ_old + σ n
  *
- * (Wang et al. 2025, GRPO-Guard, and its code in Flow-GRPO). The log-ratio of a Gaussian step falls below 0 by the KL, and
- * its spread grows as 1/σ: the first correction takes the one away, the factor σ the other. `old` is computed beside the
- * policy, so ρ̃ is 1 before the first update whatever the sampler recorded.
+ * (Wang et al. 2025, GRPO-Guard, and its code in Flow-GRPO). The log-ratio of a Gaussian step lies below 0 by the KL, which is
+ * added back; its spread grows as 1/σ, which the factor σ undoes. `old` is computed beside the policy, so ρ̃ is 1 before the
+ * first update whatever the sampler recorded.
  *
  * Notation: σ is the standard deviation of the whole step (g √|dt| for a flow), k the slope of μ in the network's output.
  *
- * Departure: the source divides the loss by |dt|, which DDIM does not have. Here it is divided by |k|, the factor that the
- * division is there to undo: dρ̃/dout = ρ̃ n k / D, so every step's gradient is -A ρ̃ n sign(k) / D. With the noise
- * g = a √(σ_t / (1 - σ_t)) of Flow-GRPO k = (1 + a²/2) dt, so both divisions agree up to the constant 1 + a²/2 (1.245 at
- * a = 0.7). Dividing by σ² = g²|dt| would agree only where g is constant, and would let the last DDIM steps, whose σ is
- * small, drown all others.
+ * Departure: the source divides the loss by |dt|, which DDIM does not have. Here it is divided by |k|, the factor that this
+ * division is meant to undo: dρ̃/dout = ρ̃ n k / D, so every step's gradient is -A ρ̃ n sign(k) / D. With Flow-GRPO's noise
+ * g = a √(σ_t / (1 - σ_t)), k = (1 + a²/2) dt, so both divisions agree up to the constant 1 + a²/2 (1.245 at a = 0.7).
+ * Dividing by σ² = g²|dt| would agree only where g is constant, and the last DDIM steps, whose σ is small, would drown out all
+ * others.
  */
 export const grpoGuard = defineSurrogate({
   name: 'grpo-guard',
@@ -38,11 +37,11 @@ export const grpoGuard = defineSurrogate({
   create: (settings) => ({
     trainsOn: 'steps',
     references: ['old'],
-    // Its band lies around the corrected ratio, not around the ratio of the log-probs.
+    // The band lies around the corrected ratio, not around π/π_old.
     clipRange: null,
     loss: (values) => {
       const { policy, advantage, stdDevT, outputCoefficient } = values;
-      const old = requireReference(values, 'old', 'grpo-guard');
+      const old = referenceOf(values, 'old');
       const logRatio = policy.logProb.sub(old.logProb);
       const centered = logRatio.add(stepKl(policy, old, stdDevT));
       const ratio = centered.mul(stdDevT).exp();

@@ -2,10 +2,8 @@
 
 import { number } from '../../fields.js';
 import { advClipMaxField, clipRangeField, ddpoIsLoss } from './ddpo-is.js';
-import { penalizedLoss } from './penalized-loss.js';
-import { requireReference } from './reference-policies.js';
-import { stepKl } from './step-kl.js';
-import { defineSurrogate } from './surrogate.js';
+import { stepKl } from './log-prob.js';
+import { defineSurrogate, referenceOf } from './surrogate.js';
 
 /**
  * Loss of every row [M]: max(-A ρ, -A clip(ρ, 1 - e, 1 + e)) + β mean_D (μ - μ_pre)² / (2σ²) (Liu et al. 2025, Flow-GRPO). The
@@ -13,8 +11,8 @@ import { defineSurrogate } from './surrogate.js';
  *
  * Notation: `klWeight` is β, σ the standard deviation of the whole step: g √|dt| for a flow.
  *
- * Departure: the released code divides by 2g², without |dt|, which is |dt| times this KL. So its β = 0.04 is about 0.004
- * here at its ten training steps, where |dt| is 0.1 on average; with a sampler that has no dt, only the KL itself is defined.
+ * Departure: the released code divides by 2g², without |dt|, which is |dt| times this KL. Its β = 0.04 is therefore about
+ * 0.004 here at its ten training steps, where |dt| is 0.1 on average. For a sampler without dt only the KL is defined.
  */
 export const grpo = defineSurrogate({
   name: 'grpo',
@@ -36,9 +34,9 @@ export const grpo = defineSurrogate({
     loss: (values) => {
       const { policy, oldLogProb, advantage, stdDevT } = values;
       const ratio = policy.logProb.sub(oldLogProb).exp();
-      return penalizedLoss(ddpoIsLoss({ ratio, advantage }, settings), settings.klWeight, () =>
-        stepKl(policy, requireReference(values, 'pretrained', 'grpo'), stdDevT),
-      );
+      const loss = ddpoIsLoss({ ratio, advantage }, settings);
+      if (settings.klWeight === 0) return loss;
+      return loss.add(stepKl(policy, referenceOf(values, 'pretrained'), stdDevT).mul(settings.klWeight));
     },
   }),
 });

@@ -1,11 +1,8 @@
-/** @file Reward-weighted supervised fine-tuning with a KL, the method that DPOK is compared with. */
+/** @file Reward-weighted supervised fine-tuning with a KL, DPOK's baseline. */
 
 import { number, oneOf } from '../../fields.js';
 import { meanSquaredDistance } from './log-prob.js';
-import { penalizedLoss } from './penalized-loss.js';
-import { requireReference } from './reference-policies.js';
-import { defineSurrogate } from './surrogate.js';
-import { timestepsPerSampleField } from './timesteps-per-sample.js';
+import { defineSurrogate, referenceOf, timestepsPerSampleField } from './surrogate.js';
 
 /**
  * Loss of every row [M] (Fan et al. 2023, DPOK, supervised learning with KL regularization):
@@ -13,13 +10,14 @@ import { timestepsPerSampleField } from './timesteps-per-sample.js';
  *   kl-d  max(A + γ, 0) mean_D (out - target)²                         the KL shifts the weight of the data
  *   kl-o  A mean_D (x_0 - x̂)² + γ mean_D (x̂_pre - x̂)²                 the KL holds the output
  *
- * Notation: A is the standardized reward, x̂ the policy's prediction of x_0, x̂_pre that of the pretrained model. Without the
- * bound at 0 training by kl-d fails, says the paper; kl-o has none, and where A < -γ it pushes the policy away without limit.
+ * Notation: A is the standardized reward, x̂ the policy's prediction of x_0, x̂_pre that of the pretrained model. According
+ * to the paper, kl-d does not train without the bound at 0. kl-o has no bound: where A < -γ, it pushes the policy away without
+ * limit.
  *
- * Departure: both stand for log-probs up to a factor per timestep that is left out. kl-d takes the simple denoising loss,
- * measured in the network's output; kl-o is measured in x_0, as in the paper, without its 1/(2σ_t²). For a model that predicts ε
- * the second is (1 - ᾱ_t)/ᾱ_t times as heavy at a timestep as the first. The paper trains on samples of the pretrained
- * model; what is trained on here is what the policy sampled.
+ * Departure: both stand in for log-probs, without a factor per timestep. kl-d takes the simple denoising loss, measured in the
+ * network's output; kl-o is measured in x_0, as in the paper, without its 1/(2σ_t²). For a model that predicts ε, a timestep
+ * weighs (1 - ᾱ_t)/ᾱ_t times as much in kl-o as in kl-d. The paper trains on samples of the pretrained model, this on samples
+ * of the policy.
  */
 export const klRegularizedSft = defineSurrogate({
   name: 'sft',
@@ -47,13 +45,10 @@ export const klRegularizedSft = defineSurrogate({
         const weight = advantage.add(gamma).relu();
         return weight.mul(meanSquaredDistance(policy.modelOutput, target));
       }
-      const weighted = advantage.mul(meanSquaredDistance(cleanLatents, policy.cleanPrediction));
-      return penalizedLoss(weighted, gamma, () =>
-        meanSquaredDistance(
-          requireReference(values, 'pretrained', 'sft').cleanPrediction,
-          policy.cleanPrediction,
-        ),
-      );
+      const loss = advantage.mul(meanSquaredDistance(cleanLatents, policy.cleanPrediction));
+      if (gamma === 0) return loss;
+      const pretrained = referenceOf(values, 'pretrained');
+      return loss.add(meanSquaredDistance(pretrained.cleanPrediction, policy.cleanPrediction).mul(gamma));
     },
   }),
 });

@@ -1,12 +1,11 @@
-/** @file Reward-weighted regression: the denoising loss, better pictures weighing more. */
+/** @file Reward-weighted regression: the denoising loss, in which better pictures weigh more. */
 
 import { number, oneOf } from '../../fields.js';
 import { meanSquaredDistance } from './log-prob.js';
-import { defineSurrogate } from './surrogate.js';
-import { timestepsPerSampleField } from './timesteps-per-sample.js';
+import { defineSurrogate, timestepsPerSampleField } from './surrogate.js';
 
 /**
- * exp(b A) / Z of every sample, Z the mean of exp(b A) over them: the weights have mean 1, and the same number added to all
+ * exp(b A) / Z of every sample, with Z the mean of exp(b A) over them. The weights have mean 1, and adding one number to all
  * advantages changes nothing.
  */
 export function exponentialWeights(advantages: readonly number[], inverseTemperature: number): number[] {
@@ -17,10 +16,10 @@ export function exponentialWeights(advantages: readonly number[], inverseTempera
   return weights.map((weight) => weight / mean);
 }
 
-/** 1 for the best tenth of the samples (rounded up, and whatever equals the last of them), 0 for the others. */
+/** 1 for the best tenth of the samples, rounded up and with ties, and 0 for the others. */
 export function bestTenthWeights(advantages: readonly number[]): number[] {
   const descending = [...advantages].sort((left, right) => right - left);
-  const threshold = descending[Math.ceil(advantages.length / 10) - 1] ?? Number.POSITIVE_INFINITY;
+  const threshold = descending[Math.ceil(advantages.length / 10) - 1]!;
   return advantages.map((advantage) => (advantage >= threshold ? 1 : 0));
 }
 
@@ -32,9 +31,9 @@ export function bestTenthWeights(advantages: readonly number[]): number[] {
  *   threshold    w = 1 where A is at or above the 90th percentile, else 0
  *
  * Notation: `inverseTemperature` is b (β in the paper). The advantage is the standardized reward. No ratio and no clip: the
- * denoising loss bounds the log-prob of the trajectory only loosely, which is why DDPO beats it in the paper.
+ * denoising loss bounds the log-prob of the trajectory only loosely, which is why DDPO wins in the paper.
  *
- * Departure: the paper's Z and percentile are over the samples of a round, here over those of an update.
+ * Departure: the paper takes Z and the percentile over the samples of a round; here it is those of an update.
  */
 export const rewardWeighted = defineSurrogate({
   name: 'reward-weighted',

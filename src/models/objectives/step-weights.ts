@@ -1,10 +1,12 @@
+/** @file How much the steps of a trajectory weigh in the loss. */
+
 import type { StepCoefficients } from '../diffusion/step-coefficients.js';
 
-/** How much a step weighs in the loss before the weights are scaled to mean 1. W = (k/σ)²: see `StepCoefficients`. */
+/** The weight of a step before all are scaled to mean 1. W = (k/σ)²: see `StepCoefficients`. */
 const WEIGHTINGS = {
-  /** All alike, as DDPO and B²-DiffuRL. */
+  /** All alike, as in DDPO and B²-DiffuRL. */
   none: () => 1,
-  /** A log-prob divides by σ², so this leaves ½ (x_{i+1} - μ)² of every step. */
+  /** A log-prob divides by σ², so ½ (x_{i+1} - μ)² remains of each step. */
   variance: ({ stdDevT }: StepCoefficients) => stdDevT ** 2,
   /** Every step contributes the same for the same change of the network's output (the aim of PCPO, 2509.25774). */
   'inverse-w': ({ klWeight }: StepCoefficients) => 1 / klWeight,
@@ -12,26 +14,23 @@ const WEIGHTINGS = {
   'inverse-sqrt-w': ({ klWeight }: StepCoefficients) => 1 / Math.sqrt(klWeight),
   /** TempFlow-GRPO (2508.04324): the standard deviation of the step, g √|dt| for a flow. */
   'noise-aware': ({ stdDevT }: StepCoefficients) => stdDevT,
-  /** All alike but the last step of the sampler, which is left out (DanceGRPO). */
+  /** All alike except the sampler's last step, which is left out (DanceGRPO). */
   'drop-last': (_: StepCoefficients, isLast: boolean) => (isLast ? 0 : 1),
 };
 
-/** How much the steps of a trajectory weigh in the loss. */
 export type StepWeighting = keyof typeof WEIGHTINGS;
 export const STEP_WEIGHTINGS = Object.keys(WEIGHTINGS) as [StepWeighting, ...StepWeighting[]];
 
-/** Steps that weigh less than this share of the heaviest one are left out: their gradients are not even computed. */
+/** Steps below this share of the heaviest one are left out, so that their gradients are not computed. */
 const NEGLIGIBLE_SHARE = 0.01;
 
 /**
- * Returns the weight of every sampler step in the loss. They are scaled to mean 1 over all steps of the sampler and then
- * masked: a step weighs the same whichever others are trained with it. Untrained ones get 0, and so do those below a
- * hundredth of the heaviest trained one.
+ * Returns the weight of every step in the loss, for a sampler whose steps are all stochastic. Weights are scaled to mean 1
+ * over all steps, so that a step weighs the same whichever others are trained with it. Untrained steps get 0, and so do those
+ * below a hundredth of the heaviest trained one.
  *
- * @param coefficients - of a sampler whose steps are all stochastic.
- *
- * Weights other than `none` answer one trap: the gradient of a log-prob grows with √W, so the last steps, whose noise is
- * small, make up most of the gradient although they decide hardly anything about the picture.
+ * Weights other than `none` avoid a trap: the gradient of a log-prob grows with √W, so the last steps, whose noise is small,
+ * make up most of the gradient although they decide hardly anything about the picture.
  */
 export function stepWeights(
   coefficients: readonly StepCoefficients[],

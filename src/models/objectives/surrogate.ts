@@ -1,12 +1,14 @@
 /**
- * @file What a surrogate is: a short graph expression from what the policy says to a loss. The training graph
+ * @file What a surrogate is: a short expression from what the policy says to a loss. The training graph
  * (policy/policy-graph.ts) makes the values, sums the losses with their weights, and derives the gradient of the adapter.
  *
  * M is the number of rows of a minibatch. Outputs of the network are after guidance. `old` is the policy that sampled
- * the round; `pretrained` is the model without adapter: the same graph and the same weights.
+ * the round; `pretrained` is the model without its adapter.
  */
 
 import { entriesOf } from '../../catalog.js';
+import { TributaryError } from '../../errors.js';
+import { integer } from '../../fields.js';
 import type { Expression } from '../graph/ops/expression.js';
 
 /** A policy that the surrogate compares with; no gradient flows into it. Each costs one more forward pass. */
@@ -25,7 +27,7 @@ export interface StepPolicy {
 /** What a surrogate of denoising steps reads. */
 export interface StepValues {
   readonly policy: StepPolicy;
-  /** There where `references` asks for them. */
+  /** Present if `references` names them. */
   readonly old?: StepPolicy;
   readonly pretrained?: StepPolicy;
   /** The log-prob that the sampler recorded: [M]. */
@@ -48,6 +50,7 @@ export interface DenoisingPolicy {
 /** What a surrogate of the forward process reads: x_t = signalScale x_0 + noiseScale n. */
 export interface DenoisingValues {
   readonly policy: DenoisingPolicy;
+  /** Present if `references` names them. */
   readonly old?: DenoisingPolicy;
   readonly pretrained?: DenoisingPolicy;
   /** x_0, a sampled picture: [M, C, H, W]. */
@@ -64,8 +67,8 @@ export interface DenoisingValues {
 interface Common {
   readonly references: readonly ReferencePolicy[];
   /**
-   * Half-width of the band around ratio 1 (policy to sampler, of log-probs) outside which a row counts as clipped; null
-   * where nothing is clipped, or where the band lies around another ratio.
+   * Half-width of the band around 1 outside which the ratio π/π_old counts as clipped; null if nothing is clipped, or if the
+   * band lies around another ratio.
    */
   readonly clipRange: number | null;
 }
@@ -82,7 +85,7 @@ export interface PairSurrogate extends Common {
   readonly loss: (values: StepValues) => Expression;
 }
 
-/** Trained on sampled pictures, noised anew; `loss` is [M]. */
+/** Trained on sampled pictures with fresh noise; `loss` is [M]. */
 export interface DenoisingSurrogate extends Common {
   readonly trainsOn: 'denoising';
   /** Timesteps drawn for each picture. */
@@ -93,6 +96,29 @@ export interface DenoisingSurrogate extends Common {
 }
 
 export type Surrogate = StepSurrogate | PairSurrogate | DenoisingSurrogate;
+
+/**
+ * Returns what a reference policy says.
+ *
+ * Errors: TRIB_INTERNAL if the training graph left it out.
+ */
+export function referenceOf<Policy>(
+  values: { readonly [Name in ReferencePolicy]?: Policy },
+  name: ReferencePolicy,
+): Policy {
+  const policy = values[name];
+  if (policy !== undefined) return policy;
+  throw new TributaryError(
+    'TRIB_INTERNAL',
+    `policy "${name}": expected its values, as a surrogate compares with it, got none. Compute the policies that its \`references\` name.`,
+  );
+}
+
+/** The setting that all surrogates of the forward process share. */
+export const timestepsPerSampleField = (timesteps: number) =>
+  integer(1)
+    .default(timesteps)
+    .describe('Timesteps at which each sampled picture is noised anew and trained on, in every update.');
 
 /** Checks the entry of a surrogate; its summary is the equation in a line, and where it comes from. */
 export const defineSurrogate = entriesOf<Surrogate>();

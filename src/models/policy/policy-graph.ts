@@ -17,7 +17,7 @@ import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/w
 import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { openDenoiserGraph } from '../networks/open-denoiser-graph.js';
 import { createSurrogate } from '../objectives/index.js';
-import { guidedExpression } from '../objectives/log-prob.js';
+import { guide } from '../objectives/log-prob.js';
 import type { ReferencePolicy, Surrogate } from '../objectives/surrogate.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { denoisingObjective } from './denoising-objective.js';
@@ -79,7 +79,7 @@ export async function buildPolicyGraph(
   const lowered = lowerForTraining(withReferences(adapted, model, references, parameters));
   const g = GraphBuilder.from(isHalf ? scaleBeforeProduct(lowered) : gatherAttention(lowered));
   const network = new Set(g.nodes);
-  const guided = (name: string) => guidedExpression(g.value(name), guidanceScale);
+  const guided = (name: string) => guide(g.value(name), guidanceScale);
   g.clearOutputs();
 
   const { loss, diagnostics } = g.scoped('objective', () => {

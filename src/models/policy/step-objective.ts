@@ -3,8 +3,7 @@
 import { at } from '../../at.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
-import { type StepTransition, stepPolicy } from '../objectives/log-prob.js';
-import { stepKl } from '../objectives/step-kl.js';
+import { type StepTransition, stepKl, stepPolicy } from '../objectives/log-prob.js';
 import type { PairSurrogate, ReferencePolicy, StepSurrogate } from '../objectives/surrogate.js';
 
 /** Outputs of the network after guidance, [M, C, H, W], by policy. */

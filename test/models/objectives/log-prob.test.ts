@@ -9,7 +9,7 @@ import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import type { Value } from '../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
-import { guidedExpression, stepPolicy } from '../../../src/models/objectives/log-prob.js';
+import { guide, stepPolicy } from '../../../src/models/objectives/log-prob.js';
 import { float32 } from '../../../src/models/tensor.js';
 import { largestDifference, randomTensor, runModel } from '../../fixtures/run-model.js';
 import { TINY_SCHEDULER } from '../../fixtures/tiny-pipeline.js';
@@ -124,11 +124,11 @@ describe('stepPolicy', () => {
   });
 });
 
-describe('guidedExpression', () => {
+describe('guide', () => {
   it.each([1.5, 2, 7.5])('should be guidedOutput at scale %d', async (scale) => {
     const output = randomTensor(5, [4, 3, 2, 2]);
     const g = new GraphBuilder();
-    g.output(guidedExpression(g.input('output', 'float32', output.shape), scale), 'guided');
+    g.output(guide(g.input('output', 'float32', output.shape), scale), 'guided');
     const { guided } = await runModel(engine, g.build(), { output });
     const half = output.data.length / 2;
     const expected = guidedOutput(output.data.subarray(0, half), output.data.subarray(half), scale);
@@ -138,6 +138,6 @@ describe('guidedExpression', () => {
   it.each([1, 0.5, 0])('should be the output itself at scale %d, which does not guide', (scale) => {
     const g = new GraphBuilder();
     const output = g.input('output', 'float32', [4, 3]);
-    expect(guidedExpression(output, scale)).toBe(output);
+    expect(guide(output, scale)).toBe(output);
   });
 });
