@@ -6,7 +6,7 @@ import { SlowFirst } from './test/fixtures/slow-first.js';
 const root = import.meta.dirname;
 
 /**
- * Tests import `src/...js` and run what ships: the compiled file under dist/. So worker threads, which cannot load
+ * Tests import `src/...js` and run the compiled file under dist/ (test/compile.mjs). So worker threads, which cannot load
  * TypeScript, start from the same files in a test as in production.
  */
 const runCompiledSources = {

@@ -1,0 +1,52 @@
+/**
+ * @file Compiles src/ into dist/ for the tests, without checking types: `npm run compile`. What starts as a process or a
+ * thread is one file with all that it needs, as a tiny run would else spend half its time on opening hundreds of small
+ * ones. `npm run build` makes what is published.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname, relative } from 'node:path';
+import { build } from 'esbuild';
+
+const COMMON = { format: 'esm', platform: 'node', target: 'es2022', outdir: 'dist', outbase: 'src' };
+
+/** What no test imports, but starts. */
+const STARTED = [
+  'src/cli/main.ts',
+  'src/streams/stages/sampler/sampler-thread.ts',
+  'src/streams/stages/reward/reward-thread.ts',
+  'src/streams/stages/trainer/trainer-thread.ts',
+  'src/models/engines/onnxruntime/engine-thread.ts',
+  'src/models/engines/tfjs/engine-thread.ts',
+  'src/models/shapes/pretraining/pretraining-thread.ts',
+];
+/** Packages of many small files, which go into the same file. The others keep their own. */
+const INCLUDED = /^(zod|@bufbuild\/protobuf|rxjs|fast-png|iobuffer|fflate)(\/|$)/;
+
+/** Keeps `import.meta.url` what it is in the module's own file, wherever the module has gone. */
+const inOneFile = (entry) => ({
+  name: 'in-one-file',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[^.]/ }, ({ path, kind }) =>
+      kind === 'entry-point' || INCLUDED.test(path) ? undefined : { path, external: true },
+    );
+    onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8');
+      const place = `./${relative(dirname(entry), relative('.', path)).replace(/\.ts$/, '.js')}`;
+      const url = `new URL(${JSON.stringify(place)}, import.meta.url).href`;
+      return { contents: source.replaceAll('import.meta.url', url), loader: 'ts' };
+    });
+  },
+});
+
+await build({ ...COMMON, entryPoints: ['src/**/*.ts'], sourcemap: true });
+await Promise.all(
+  STARTED.map((entry) =>
+    build({
+      ...COMMON,
+      entryPoints: [entry],
+      bundle: true,
+      minifyWhitespace: true,
+      plugins: [inOneFile(entry)],
+    }),
+  ),
+);
