@@ -110,7 +110,6 @@ export interface BesideLoraFile {
  *
  * Errors: TRIB_FILE if the file is damaged; TRIB_LORA, naming the keys, if it holds anything other than pairs of matrices or
  * of kernels with their alphas, or as `readPeftConfig` and `readPeftMetadata`.
- *
  * @param where the file's name, for error texts.
  */
 export function decodeLoraFile(

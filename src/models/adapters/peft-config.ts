@@ -23,7 +23,6 @@ const patternSchema = z.record(z.string(), z.number());
  *
  * Errors: TRIB_LORA, naming the field, if it asks for more than W + (alpha / rank) B A, alpha is not a number above 0, a pattern
  * is not a regular expression, or the rank is not that of the file.
- *
  * @param key component and module, such as `unet.mid_block.attentions.0.proj_in`; patterns only match the module.
  * @param place what to call a field in error texts, such as `adapter_config.json lora_alpha`.
  */

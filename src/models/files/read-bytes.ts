@@ -14,7 +14,6 @@ const MAX_READ_BYTES = 2 ** 30;
  * Fills `bytes` from a position in an open file.
  *
  * Errors: those of the operating system, and an `Error` if the file ends too early.
- *
  * @param most bytes in a single read, for tests.
  */
 export async function readBytes(

@@ -53,7 +53,6 @@ const MAX_AXES = 64;
  * Returns where the data begins.
  *
  * Errors: TRIB_FILE if the file cannot hold such a header.
- *
  * @param first the first bytes of the file, at least 8 if it has that many.
  * @param fileBytes the length of the whole file.
  */
@@ -78,7 +77,6 @@ export function headerEnd(first: Uint8Array, fileBytes: number, where: string): 
  *
  * Errors: TRIB_FILE if the header violates the format, a dtype is none of F32, F16, BF16, I64, U8, or the tensors overlap,
  * leave a gap, or do not fit their shapes or the file.
- *
  * @param fileBytes the length of the whole file, which the tensors must fill.
  */
 export function parseSafetensorsHeader(

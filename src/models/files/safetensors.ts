@@ -82,7 +82,6 @@ export function encodeSafetensorsHead(
  * Reads the bytes of a safetensors file into tensors that own their memory.
  *
  * Errors: TRIB_FILE, naming `where`, if the file is truncated or too long, or as `parseSafetensorsHeader`.
- *
  * @param where the file's name, for error texts.
  */
 export function decodeSafetensors(bytes: Uint8Array, where: string): Safetensors {

@@ -81,29 +81,28 @@ export const float = (value: number): Attribute => ({ kind: 'float', value });
 export const text = (value: string): Attribute => ({ kind: 'string', value });
 export const ints = (value: readonly number[]): Attribute => ({ kind: 'ints', value });
 
-/** Reads an integer attribute, or its ONNX default if the node has none. */
-export function intAttribute(node: Pick<Node, 'attributes'>, name: string, otherwise: number): number {
-  const attribute = node.attributes[name];
-  return attribute?.kind === 'int' ? attribute.value : otherwise;
+type Kind = Attribute['kind'];
+type AttributeValue<K extends Kind> = Extract<Attribute, { kind: K }>['value'];
+
+/** Reads an attribute of one kind; undefined if the node has none. */
+function read<K extends Kind>({ attributes }: Pick<Node, 'attributes'>, name: string, kind: K) {
+  const attribute = attributes[name];
+  return attribute?.kind === kind ? (attribute.value as AttributeValue<K>) : undefined;
 }
 
-/** Reads a float attribute, or its ONNX default if the node has none. */
-export function floatAttribute(node: Pick<Node, 'attributes'>, name: string, otherwise: number): number {
-  const attribute = node.attributes[name];
-  return attribute?.kind === 'float' ? attribute.value : otherwise;
-}
+const reader =
+  <K extends Kind>(kind: K) =>
+  (node: Pick<Node, 'attributes'>, name: string, otherwise: AttributeValue<K>): AttributeValue<K> =>
+    read(node, name, kind) ?? otherwise;
 
-/** Reads a string attribute, or its ONNX default if the node has none. */
-export function textAttribute(node: Pick<Node, 'attributes'>, name: string, otherwise: string): string {
-  const attribute = node.attributes[name];
-  return attribute?.kind === 'string' ? attribute.value : otherwise;
-}
+/** Read an attribute, or its ONNX default if the node has none. */
+export const intAttribute = reader('int');
+export const floatAttribute = reader('float');
+export const textAttribute = reader('string');
 
 /** Reads a list of integers; undefined if the node has none. */
-export function intsAttribute(node: Pick<Node, 'attributes'>, name: string): readonly number[] | undefined {
-  const attribute = node.attributes[name];
-  return attribute?.kind === 'ints' ? attribute.value : undefined;
-}
+export const intsAttribute = (node: Pick<Node, 'attributes'>, name: string): readonly number[] | undefined =>
+  read(node, name, 'ints');
 
 /** Formats a shape for messages: `[2, 64]`. */
 export function formatShape(shape: readonly number[]): string {

@@ -19,7 +19,6 @@ export function encodeAdamWState({ step, firstMoments, secondMoments }: AdamWSta
  * Reads the state of the given parameters.
  *
  * Errors: TRIB_FILE if the file is damaged; TRIB_CHECKPOINT if its names or lengths are not those of the parameters.
- *
  * @param where the file's name, for error texts.
  */
 export function decodeAdamWState(bytes: Uint8Array, parameters: NamedArrays, where: string): AdamWState {

@@ -60,7 +60,6 @@ export function encodeLossScale({ scale, goodUpdates }: LossScaleState): Uint8Ar
  * Reads a state from the bytes of its file.
  *
  * Errors: TRIB_CHECKPOINT if the bytes are not a state.
- *
  * @param where the file's name, for error texts.
  */
 export function decodeLossScale(bytes: Uint8Array, where: string): LossScaleState {

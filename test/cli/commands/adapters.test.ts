@@ -140,7 +140,7 @@ describe('tributary export and merge', () => {
     const warningOf = async (format: string) =>
       (await runCli(['export', adapter, '--format', format, '--out', out])).stderr;
     expect(await warningOf('kohya')).toContain(
-      `warning: ${out}: diffusers 0.42.1 does not read the alpha of attention layers in the style of kohya: it takes 3, the most frequent of the file, for 1 with another: "${query.key} (1)".`,
+      `warning: ${out}: diffusers 0.42.1 does not read the alpha of attention layers in the style of kohya: it takes 3, the most frequent in the file, for 1 with another: "${query.key} (1)".`,
     );
     expect(await warningOf('peft')).toBe('');
   });

@@ -8,7 +8,6 @@ import type { Tf, TfTensor } from './ops/op.js';
  * `tidy`.
  *
  * Errors: TRIB_ENGINE, naming the kernel, if the backend lacks one that a gradient needs.
- *
  * @param forward computes the scalar. No gradient flows through `cut`, its argument: TensorFlow.js has no such operator, but
  *   a variable is a new tensor over the same data that the tape does not know.
  */

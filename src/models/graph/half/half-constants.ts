@@ -18,7 +18,6 @@ const [INFINITY, SIGN_BIT] = [0x7c00, 0x8000];
  * read and rounded once for all graphs that share the converter, into memory that threads share.
  *
  * Errors: TRIB_MODEL if a number is beyond 65504.
- *
  * @param label names the model in error texts.
  */
 export function halfConstants(label: string): HalfConstants {

@@ -1,9 +1,10 @@
 /** @file The place of a tensor whose bytes a model keeps in another file. */
 import { isAbsolute, normalize } from 'node:path';
+import { create } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
 import { ELEMENT_BYTES, elementCount } from '../../tensor.js';
 import { elementTypeOf, storedShape } from './element-codes.js';
-import type { TensorProto } from './onnx_pb.js';
+import { StringStringEntryProtoSchema, type TensorProto, TensorProto_DataLocation } from './onnx_pb.js';
 
 export interface ExternalPlace {
   /** The file, relative to the model's folder and inside it. */
@@ -31,6 +32,14 @@ export function externalPlace(tensor: TensorProto, where: string): ExternalPlace
   const length =
     elementCount(storedShape(tensor, where)) * ELEMENT_BYTES[elementTypeOf(tensor.dataType, where)];
   return { location, start: Number(offset), length };
+}
+
+/** Declares that a tensor's bytes are outside the model. */
+export function placeOutside(tensor: TensorProto, { location, start, length }: ExternalPlace): void {
+  tensor.dataLocation = TensorProto_DataLocation.EXTERNAL;
+  tensor.externalData = Object.entries({ location, offset: start, length }).map(([key, value]) =>
+    create(StringStringEntryProtoSchema, { key, value: `${value}` }),
+  );
 }
 
 /**

@@ -5,20 +5,16 @@
 
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
 import { readWholeFile } from '../../files/read-bytes.js';
 import { ELEMENT_BYTES } from '../../tensor.js';
 import { LARGE_BYTES, type Precision, type StoredTensor } from '../graph.js';
 import { decodeModel } from './decode.js';
 import { elementTypeOf, storedShape } from './element-codes.js';
-import { externalPlace, requireInFile } from './external-data.js';
+import { externalPlace, placeOutside, requireInFile } from './external-data.js';
 import type { ModelProto, TensorProto } from './onnx_pb.js';
-import {
-  TensorProto_DataLocation as DataLocation,
-  ModelProtoSchema,
-  StringStringEntryProtoSchema,
-} from './onnx_pb.js';
+import { TensorProto_DataLocation as DataLocation, ModelProtoSchema } from './onnx_pb.js';
 import { raiseBytes, raiseModel } from './raise-float16.js';
 
 /** Weights outside a model, by the location that the model names. */
@@ -41,7 +37,6 @@ export interface ModelFile {
  *
  * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if the model is truncated, names a file outside its folder, or a
  * tensor beyond the end of its file.
- *
  * @param precision what the graph will compute in: with `float16`, large weights in half precision stay in their file, and the
  *   model declares them float32 (see `StoredTensor.inFile`).
  */
@@ -82,12 +77,7 @@ function moveInside(tensor: TensorProto, data: Uint8Array): void {
 /** Gives a tensor a location of its own, and returns the bytes for it. */
 function relocate(tensor: TensorProto, data: Uint8Array): Uint8Array {
   const raised = raiseBytes(tensor, data);
-  const entry = (key: string, value: string) => create(StringStringEntryProtoSchema, { key, value });
-  tensor.externalData = [
-    entry('location', tensor.name),
-    entry('offset', '0'),
-    entry('length', String(raised.byteLength)),
-  ];
+  placeOutside(tensor, { location: tensor.name, start: 0, length: raised.byteLength });
   return raised;
 }
 

@@ -11,7 +11,6 @@ import { ModelProtoSchema } from './onnx_pb.js';
  * ONNX message itself, so it does not have to know any operator.
  *
  * Errors: TRIB_MODEL if the bytes are not a model, or it lacks one of the outputs.
- *
  * @param where names the model in error texts.
  */
 export function subModel(bytes: Uint8Array, outputs: readonly string[], where: string): Uint8Array {

@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
 import type { FileContent } from '../../files/atomic.js';
 import { readBytes, readWholeFile } from '../../files/read-bytes.js';
@@ -12,13 +12,12 @@ import { decodeFloat16 } from '../../numeric/float16.js';
 import { float32Data } from '../../tensor.js';
 import { LARGE_BYTES } from '../graph.js';
 import { decodeModel, externalTensor } from '../onnx/decode.js';
-import { type ExternalPlace, externalPlace, requireInFile } from '../onnx/external-data.js';
+import { type ExternalPlace, externalPlace, placeOutside, requireInFile } from '../onnx/external-data.js';
 import type { GraphProto, ModelProto, TensorProto } from '../onnx/onnx_pb.js';
 import {
   TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
   ModelProtoSchema,
-  StringStringEntryProtoSchema,
 } from '../onnx/onnx_pb.js';
 import { raiseModel } from '../onnx/raise-float16.js';
 import { type Apply, changeWeights } from './change-weights.js';
@@ -108,16 +107,12 @@ const align = (length: number) => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
 
 /** Declares where the tensors' bytes will be, and their type. */
 function locate(pieces: readonly Piece[], location: string): void {
-  const entry = (key: string, value: string | number) =>
-    create(StringStringEntryProtoSchema, { key, value: `${value}` });
-  let offset = 0;
+  let start = 0;
   for (const piece of pieces) {
-    const { tensor, isHalf } = piece;
     const length = lengthOf(piece);
-    tensor.dataLocation = DataLocation.EXTERNAL;
-    if (isHalf) tensor.dataType = DataType.FLOAT;
-    tensor.externalData = [entry('location', location), entry('offset', offset), entry('length', length)];
-    offset += align(length);
+    if (piece.isHalf) piece.tensor.dataType = DataType.FLOAT;
+    placeOutside(piece.tensor, { location, start, length });
+    start += align(length);
   }
 }
 

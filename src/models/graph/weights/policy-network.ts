@@ -26,7 +26,6 @@ interface PolicyNetwork extends PolicyInputs {
  * Turns what a policy changes into inputs of the graph.
  *
  * Errors: as `addLora` and `freeWeights`.
- *
  * @param lora null if all weights are trained.
  */
 export function openPolicyNetwork(

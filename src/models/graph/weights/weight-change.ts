@@ -56,7 +56,6 @@ function addDifference(weight: Float32Array, { loraA, loraB, rank, alpha }: Lora
  * Checks that every change fits a weight.
  *
  * Errors: TRIB_LORA, naming up to six that do not fit.
- *
  * @param found the existing weights, by PyTorch's names.
  */
 export function requireFit(
