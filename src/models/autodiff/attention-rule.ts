@@ -1,8 +1,8 @@
 /** @file The gradient of attention in pieces. */
 
 import { concat, type Expression } from '../graph/ops/expression.js';
-import { after, hasArrived } from '../graph/passes/arrival.js';
 import { piecesOf, rowsOf } from '../graph/passes/attention.js';
+import { after, hasArrived } from '../graph/passes/rewrite.js';
 import { rule } from './rule.js';
 
 /**

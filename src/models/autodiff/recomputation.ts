@@ -7,7 +7,7 @@ import { at } from '../../at.js';
 import type { Node, Value } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
-import { after, hasArrived } from '../graph/passes/arrival.js';
+import { after, hasArrived } from '../graph/passes/rewrite.js';
 
 /** The segment that a node belongs to; none for a node whose outputs are kept. */
 export type SegmentOf = (node: Node) => string | undefined;

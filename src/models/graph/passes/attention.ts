@@ -10,8 +10,7 @@ import type { Graph, Node, Value } from '../graph.js';
 import { int, intAttribute } from '../graph.js';
 import { GraphBuilder } from '../ops/builder.js';
 import type { Expression } from '../ops/expression.js';
-import { after, hasArrived } from './arrival.js';
-import { type GraphView, rewriteGraph } from './rewrite.js';
+import { after, type GraphView, hasArrived, rewriteGraph } from './rewrite.js';
 import { type Scale, scaleOf } from './scale-before-product.js';
 
 /** The domain of operators that only this program knows. No graph contains them when it runs. */

@@ -8,8 +8,7 @@ import { elementCount, type Tensor } from '../../tensor.js';
 import type { Graph, Node, Value } from '../graph.js';
 import { float, int, intAttribute, intsAttribute } from '../graph.js';
 import type { GraphBuilder } from '../ops/builder.js';
-import type { GraphView } from './rewrite.js';
-import { rewriteGraph } from './rewrite.js';
+import { type GraphView, rewriteGraph } from './rewrite.js';
 import { scaleOf } from './scale-before-product.js';
 
 const CONTRIB = 'com.microsoft';

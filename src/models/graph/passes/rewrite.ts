@@ -1,7 +1,8 @@
-/** @file Rewrites a whole graph: visits nodes in order, replaces some, keeps the others, and drops what is no longer used. */
+/** @file Rewrites a whole graph, and puts nodes that do not read each other in an order. */
 
 import type { Graph, Node, Value } from '../graph.js';
 import { GraphBuilder } from '../ops/builder.js';
+import { concat, type Expression } from '../ops/expression.js';
 
 export interface GraphView {
   readonly graph: Graph;
@@ -51,3 +52,17 @@ export function rewriteGraph(
   for (const output of graph.outputs) g.output(view.current(output), output.name);
   return g.build();
 }
+
+/**
+ * A condition that is known as soon as all the values are, and no earlier; false if one is NaN. A runtime orders nodes only by
+ * what they wait for, so a node that should run later reads its input through such a condition (see `after`).
+ */
+export function hasArrived(...values: readonly [Expression, ...Expression[]]): Expression {
+  const firsts = values.map((value) => value.reshape([-1]).slice({ starts: [0], ends: [1], axes: [0] }));
+  const [only] = firsts as [Expression];
+  const known = firsts.length === 1 ? only : concat(firsts, 0).reduceMax([0]);
+  return known.equal(known);
+}
+
+/** Returns the value unchanged, whether the condition is true or false, but not before it is known. */
+export const after = (arrived: Expression, value: Expression): Expression => arrived.where(value, value);
