@@ -45,7 +45,7 @@ function createProgram(): Command {
   return program;
 }
 
-/** Prints a fault and returns the exit status: 2 where the user's words are wrong, 1 where the work failed. */
+/** Prints a fault and returns the exit status: 2 for a wrong command line or config, 1 where the work failed. */
 function report(error: unknown): number {
   // Commander has printed its own message already, and throws to end with the help or the version too.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -59,7 +59,7 @@ function report(error: unknown): number {
 
 for (const stream of [process.stdout, process.stderr]) guardOutput(stream);
 
-// `tributary graph ... | head` closes the pipe early; that is no fault.
+// `tributary graph ... | head` closes the pipe early, which is fine.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') process.exit(report(error));
 });
@@ -70,5 +70,5 @@ try {
   process.exitCode = report(error);
 }
 
-// What a client has left open, such as a connection that it tries again and again, must not keep the program.
+// Whatever a client has left open, such as a connection that it keeps retrying, must not keep the program running.
 setTimeout(() => process.exit(), 5000).unref();

@@ -34,7 +34,7 @@ const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosnif
  * Serves `/`, the report of the run as it is now; `/events`, server-sent events `changed` whenever the run has logged
  * something; and `/health`.
  *
- * **Errors**: TRIB_USAGE where the address cannot be had. A page that cannot be made answers 500 and says why.
+ * Errors: TRIB_USAGE where the address cannot be had. A page that cannot be made answers 500 and says why.
  */
 export async function openDashboard({
   runPath,

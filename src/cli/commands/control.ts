@@ -31,7 +31,7 @@ type ReadChange = (
   config: ResolvedConfig,
 ) => ControlChange | Promise<ControlChange>;
 
-/** What each command makes of its value. */
+/** Turns the value of each command into a change. */
 const CHANGES: Readonly<Record<string, ReadChange>> = {
   freeze: (value) => freeze(value === undefined ? null : whole('freeze', 0, value)),
   unfreeze: () => unfreeze,
@@ -49,14 +49,14 @@ const CHANGES: Readonly<Record<string, ReadChange>> = {
 };
 const TAKES_NO_VALUE = ['show', 'unfreeze', 'reset'];
 
-/** `tributary control`: an operator's hand on a run that goes on in other processes. */
+/** `tributary control`: changes a run that other processes are running. */
 export function addControlCommand(program: Command): void {
   program
     .command('control')
-    .description('say what shall be otherwise in a running run, from its next round on')
+    .description('change a running run, from its next round on')
     .argument('<config>', 'YAML file of the topology')
     .addArgument(new Argument('<command>', 'what to do').choices(['show', ...Object.keys(CHANGES)]))
-    .argument('[value]', 'position, number of stages, factor, name of a guard, or file with prompts')
+    .argument('[value]', 'position, number of rounds, factor, name of a guard, or file with prompts')
     .option('--threshold <x>', 'of guard: the largest figure that raises no alarm', figure)
     .option('--action <action>', 'of guard: what an alarm does')
     .option('--set <key=value>', 'override a value of the config, as the run did; repeatable', collect, [])

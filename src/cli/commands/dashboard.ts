@@ -12,10 +12,10 @@ export function addDashboardCommand(program: Command): void {
     .argument('<run directory>', 'a folder such as runs/<name>; the run may begin later')
     .option(
       '--host <address>',
-      'address to listen on; beyond loopback anyone who reaches it may look',
+      'address to listen on; beyond loopback, anyone who reaches it can see the run',
       '127.0.0.1',
     )
-    .option('--port <number>', 'port to listen on; 0 takes any that is free', whole(0, 65_535), 8080)
+    .option('--port <number>', 'port to listen on; 0 takes a free one', whole(0, 65_535), 8080)
     .option(
       '--allow-host <name>',
       'a name besides localhost and addresses that browsers may call it by, as behind a proxy; repeatable',

@@ -11,7 +11,7 @@ interface CommonOptions {
 
 const MOST_LISTED = 1000;
 
-/** `tributary dead-letters`: what the stages of a run gave up on, and the way back for it. */
+/** `tributary dead-letters`: shows messages that a run gave up on, and sends them again. */
 export function addDeadLettersCommand(program: Command): void {
   const command = program
     .command('dead-letters')
@@ -26,13 +26,13 @@ export function addDeadLettersCommand(program: Command): void {
     .option('--most <count>', 'how many', whole(1, 1_000_000), MOST_LISTED)
     .option('--json', 'one JSON object a line', false)
     .action(list);
-  sub('show', 'print all that is known of one')
-    .argument('<position>', 'as `list` has it, such as 0:17')
+  sub('show', 'print everything about one')
+    .argument('<position>', 'as `list` prints it, such as 0:17')
     .option('--out <file>', 'write its bytes to a file')
     .action(show);
-  sub('replay', 'send some to the topic that they came from once more')
-    .argument('[positions...]', 'as `list` has them')
-    .option('--reason <text>', 'all whose reason contains this')
+  sub('replay', 'send some to their topic again')
+    .argument('[positions...]', 'as `list` prints them')
+    .option('--reason <text>', 'also all whose reason contains this text')
     .action(replay);
 }
 

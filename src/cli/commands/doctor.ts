@@ -23,11 +23,11 @@ interface AdvisedCheck extends OnnxRuntimeCheck {
   readonly advice: readonly string[];
 }
 
-/** `tributary doctor`: says what this machine offers. */
+/** `tributary doctor`: checks what this machine offers. */
 export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
-    .description('say which providers and backends really work here, and versions, threads and memory')
+    .description('check which providers and backends work here, and list versions, threads and memory')
     .option('--json', 'as JSON on standard output', false)
     .action(doctor);
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { at } from '../../at.js';
 import { fetchModel, formatBytes } from '../../models/hub/fetch-model.js';
 import { VARIANTS, type Variant } from '../../models/hub/pipeline-files.js';
 import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
@@ -20,7 +21,9 @@ const RETRY_DELAY_MS = 2000;
 export function addFetchCommand(program: Command): void {
   program
     .command('fetch')
-    .description('download the pipeline folder of a model on the Hugging Face hub; run again, it goes on')
+    .description(
+      'download the pipeline folder of a model from the Hugging Face hub; run it again to continue',
+    )
     .argument('<owner/name>', 'the model, such as stable-diffusion-v1-5/stable-diffusion-v1-5')
     .option('--revision <name>', 'branch, tag or commit', 'main')
     .option('--out <folder>', 'folder to write (default: models/<name>)')
@@ -33,9 +36,9 @@ async function fetchCommand(
   id: string,
   { revision, variant, all, ...options }: FetchCommandOptions,
 ): Promise<void> {
-  const out = options.out ?? join('models', id.split('/').at(-1) ?? '');
+  const out = options.out ?? join('models', at(id.split('/'), -1));
   const output = fetchOutput(process.stderr);
-  const interrupt = watchInterrupt(() => output.say('stopping: what is there is kept'));
+  const interrupt = watchInterrupt(() => output.say('stopping: downloaded files are kept'));
   try {
     const { commit, numFiles, numKept, totalBytes } = await fetchModel({
       id,
@@ -52,7 +55,7 @@ async function fetchCommand(
     });
     const kept = numKept === 0 ? '' : `, ${numKept} of them were here`;
     output.say(`${id} at ${commit}: ${numFiles} files, ${formatBytes(totalBytes)}${kept}`);
-    // A model that cannot be loaded says so here, and not when it is trained.
+    // A model that cannot be loaded is reported here, not when training begins.
     if (!all) await readPipelineFolder(out);
     console.log(out);
   } finally {

@@ -15,18 +15,18 @@ interface LintOptions {
   readonly json: boolean;
 }
 
-/** `tributary lint`: says all faults of a config at once, or what it amounts to. */
+/** `tributary lint`: reports all faults of a config at once, or the quantities that follow from it. */
 export function addLintCommand(program: Command): void {
   program
     .command('lint')
-    .description('check a config and say all its faults, each with its place')
+    .description('check a config and report every fault with its place')
     .argument('<config>', 'YAML file of a topology')
     .option('--set <key=value>', 'override a value of the config; repeatable', collect, [])
     .option('--json', 'faults, or the resolved config, as JSON on standard output', false)
     .action(lint);
 }
 
-/** What the prompt files hold. They may lie on another machine: one that is not there is no fault of the config. */
+/** What the prompt files hold. They may be on another machine, so a missing one is no fault of the config. */
 async function describePrompts(config: ResolvedConfig): Promise<ReturnType<typeof promptRows>> {
   try {
     return promptRows(await readPromptLists(config, () => undefined));
@@ -47,7 +47,7 @@ async function lint(path: string, { set, json }: LintOptions): Promise<void> {
   console.error(`${path}: no faults`);
 }
 
-/** Checks the config by itself, and where it is in order once more against the steps of its model's scheduler. */
+/** Checks the config by itself and, if it is valid, against the steps of its model's scheduler. */
 async function lintWithModel(
   text: string,
   path: string,

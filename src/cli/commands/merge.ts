@@ -20,7 +20,7 @@ interface MergeOptions {
 export function addMergeCommand(program: Command): void {
   program
     .command('merge')
-    .description('write a pipeline folder whose UNet has an adapter in its weights')
+    .description('write a pipeline folder with an adapter merged into the weights of its UNet')
     .argument(
       '<run directory or adapter>',
       'folder such as runs/<name>, or a file in safetensors of either style',

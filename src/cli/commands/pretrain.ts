@@ -42,7 +42,7 @@ export function addPretrainCommand(program: Command): void {
     .description('train the shapes model and its reward model from scratch')
     .argument('<config>', 'YAML file, such as config/pretrain-shapes.yaml')
     .addOption(new Option('--part <name>', 'only one of the two').choices(PARTS))
-    .option('--resume', 'go on from the checkpoints under runs/<name of the config file>', false)
+    .option('--resume', 'continue from the checkpoints under runs/<name of the config file>', false)
     .option('--threads <n>', 'threads of one graph run; another number may change the last bits', whole(1), 2)
     .action(pretrain);
 }

@@ -7,7 +7,7 @@ import { writeReport } from '../../streams/report/write-report.js';
 import { runTopology } from '../../streams/run/run-topology.js';
 import { runWorkers } from '../../streams/run/run-workers.js';
 import { ALL_ROLES, type Role, type WorkerRole } from '../../streams/stages/index.js';
-import { type Interrupt, watchInterrupt } from '../input/interrupt.js';
+import { watchInterrupt } from '../input/interrupt.js';
 import { collect, TAKE_OVER } from '../input/options.js';
 import { createLog } from '../output/log.js';
 import { logOutput, type RunOutput } from '../output/run-output.js';
@@ -19,11 +19,11 @@ interface RunCommandOptions {
   readonly takeOver: boolean;
 }
 
-/** `tributary run`: parts of a topology, or all of it, as a process that may be started again at any time. */
+/** `tributary run`: runs parts of a topology, or all of it, in a process that may be restarted at any time. */
 export function addRunCommand(program: Command): void {
   program
     .command('run')
-    .description('run parts of a topology as a service; what was stopped goes on where it was')
+    .description('run parts of a topology as a service; restarted, it continues where it stopped')
     .argument('<config>', 'YAML file of a topology')
     .option(
       '--roles <list>',
@@ -50,7 +50,7 @@ async function run(path: string, { set, roles, runDir, takeOver }: RunCommandOpt
     }),
   );
   try {
-    if (isTrainer) await train(config, roles, { path: runDir, takeOver }, output, interrupt);
+    if (isTrainer) await train({ config, roles, runDir, takeOver, signal: interrupt.signal }, output);
     else {
       const workerRoles = roles as readonly WorkerRole[];
       await toEnd(runWorkers({ config, roles: workerRoles, signal: interrupt.signal }), output);
@@ -61,16 +61,21 @@ async function run(path: string, { set, roles, runDir, takeOver }: RunCommandOpt
   }
 }
 
+interface TrainerTask {
+  readonly config: ResolvedConfig;
+  readonly roles: readonly Role[];
+  readonly runDir: string | undefined;
+  readonly takeOver: boolean;
+  readonly signal: AbortSignal;
+}
+
 async function train(
-  config: ResolvedConfig,
-  roles: readonly Role[],
-  { path, takeOver }: { readonly path: string | undefined; readonly takeOver: boolean },
+  { config, roles, runDir, takeOver, signal }: TrainerTask,
   output: RunOutput,
-  { signal }: Interrupt,
 ): Promise<void> {
   const warn = (message: string) => output.show({ kind: 'warning', message });
-  const resume = await holdsRun(config, path);
-  const runDirectory = await openRunDirectory({ config, path, resume, takeOver, warn });
+  const resume = await holdsRun(config, runDir);
+  const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn });
   try {
     await toEnd(runTopology({ config, runDirectory, roles, signal }), output);
     await writeReport(runDirectory.path, config);

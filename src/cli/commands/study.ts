@@ -26,13 +26,13 @@ interface StudyOptions {
   readonly pageOnly: boolean;
 }
 
-/** What is known of the grid; runs and failures grow while the study goes on. */
+/** Results of the grid so far. */
 interface Known {
   readonly runs: RunResult[];
   readonly failures: FailedRun[];
 }
 
-/** `tributary study`: runs a grid of configs and seeds, and writes what came of it. */
+/** `tributary study`: runs a grid of configs and seeds, and writes the results. */
 export function addStudyCommand(program: Command): void {
   program
     .command('study')
@@ -42,7 +42,7 @@ export function addStudyCommand(program: Command): void {
     .option('--seeds <list>', 'only these of its seeds, such as 1,2', seedList, [])
     .option('--jobs <n>', 'runs at a time, each with the threads of its config', whole(1), 1)
     .option('--out <folder>', 'where results.json, results.md and its charts are written', 'docs')
-    .option('--page-only', 'run nothing; write the page from what is there', false)
+    .option('--page-only', 'run nothing; write the page from existing results', false)
     .action(study);
 }
 
@@ -79,7 +79,7 @@ interface Work {
   readonly jobs: number;
 }
 
-/** Runs what is to do, and writes the page after every run, so that it can be read meanwhile. */
+/** Runs what is left to do, and writes the page after every run. */
 async function carryOut(runs: readonly RunToDo[], { known, write, output, jobs }: Work): Promise<void> {
   const ending = new AbortController();
   let again: Interrupt | undefined;
@@ -109,7 +109,7 @@ async function carryOut(runs: readonly RunToDo[], { known, write, output, jobs }
   }
 }
 
-/** Looks at every run of the study: those that are complete, here or in earlier results, are taken as they are. */
+/** Looks at every run of the study. Complete ones, here or in earlier results, are kept. */
 async function lookAround(
   loaded: Study,
   prior: StudyResults,
@@ -119,7 +119,7 @@ async function lookAround(
   for (const run of planRuns(loaded)) {
     const name = nameOf(run);
     const found = await findRun(run);
-    // Where a run that is found was computed, only earlier results can say.
+    // Only earlier results know which machine a finished run ran on.
     if (found.state === 'complete') known.runs.push({ ...name, machine: null, ...found.figures });
     else if (prior.runs.some((earlier) => isSameRun(earlier, name))) continue;
     else if (found.state === 'other') known.failures.push({ ...name, failure: found.failure });

@@ -31,7 +31,7 @@ export function addTrainCommand(program: Command): void {
     .argument('<config>', 'YAML file of a topology')
     .option('--set <key=value>', 'override a value of the config, such as seed=8; repeatable', collect, [])
     .option('--run-dir <folder>', 'where the run is written (default: runs/<name of the config>)')
-    .option('--resume', 'go on from the newest checkpoint of the run directory', false)
+    .option('--resume', 'continue from the newest checkpoint of the run directory', false)
     .option(...TAKE_OVER)
     .option('--json', 'JSON lines as log, the result as JSON on standard output', false)
     .action(train);

@@ -1,31 +1,32 @@
+import { at } from '../../at.js';
 import { schedulePositionAt } from '../../operators/index.js';
 import type { RunPlace } from '../../streams/control/control-changes.js';
 import type { Control } from '../../streams/messages/control-state.js';
 
 interface ControlTableOptions {
-  /** What is wanted of the run, by what to call it, such as `was` and `is`. */
+  /** Wanted states by their column names, such as `was` and `is`. */
   readonly states: Readonly<Record<string, Control>>;
   readonly place: RunPlace;
 }
 
-/** Says what is wanted of a run, state beside state, and from when on the last of them holds. */
+/** Writes wanted states of a run side by side, and when the last of them takes effect. */
 export function controlTable({ states, place }: ControlTableOptions): string {
   const columns = Object.entries(states).map(([name, control]) => [name, ...cells(control, place)]);
   const names = ['', 'version', 'schedule', 'learning rate', 'guards', 'prompts'];
-  const rows = names.map((name, row) => [name, ...columns.map((column) => column[row] ?? '')]);
+  const rows = names.map((name, row) => [name, ...columns.map((column) => at(column, row))]);
   const { round, numRounds } = place;
   const now = `round ${round} of 0 to ${numRounds - 1} is under way; it keeps what it began with`;
-  const widths = names.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = at(rows, 0).map((_, column) => Math.max(...rows.map((row) => at(row, column).length)));
   const lines = rows.map((row) =>
     row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .map((cell, column) => cell.padEnd(at(widths, column)))
       .join('  ')
       .trimEnd(),
   );
   return [...lines, now].join('\n');
 }
 
-/** One for each thing that can be changed; `as configured` where it is not. */
+/** One cell for each thing that can be changed; `as configured` where it is not. */
 function cells(
   { version, schedule, learningRateScale, guards, prompts }: Control,
   place: RunPlace,

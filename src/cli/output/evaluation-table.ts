@@ -1,3 +1,4 @@
+import { at } from '../../at.js';
 import type { Evaluation } from '../../streams/messages/run-events.js';
 import { type ComparedFigure, compareEvaluations, FIGURES } from '../../streams/report/comparison.js';
 import { writeShare } from '../../streams/report/figures.js';
@@ -52,6 +53,6 @@ function textTable(rows: readonly (readonly string[])[], groups: readonly number
     return widest + (column === 0 ? 0 : groups.includes(column) ? 5 : 2);
   });
   const aligned = (cell: string, column: number) =>
-    column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0);
+    column === 0 ? cell.padEnd(at(widths, 0)) : cell.padStart(at(widths, column));
   return rows.map((row) => row.map(aligned).join('').trimEnd()).join('\n');
 }

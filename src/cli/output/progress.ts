@@ -2,13 +2,13 @@ import type { RunEvent, RunProgress } from '../../streams/messages/run-events.js
 import { writeDuration, writeScore, writeShare, writeSteps } from '../../streams/report/figures.js';
 import { bar } from './status-line.js';
 
-/** Share of a round's time that sampling takes; the rest is training. Only the bar rests on it. */
+/** Share of a round's time that sampling takes; the rest is training. Only the bar depends on it. */
 const SAMPLING_SHARE = 0.35;
 const BAR_WIDTH = 18;
 
 /**
- * Returns a function that takes the events of a run in turn and says in one line where it stands; null before its first
- * round begins. The time left is measured in whole rounds, so there is none before the first is done.
+ * Returns a function that takes the events of a run in order and returns its progress in one line; null before its
+ * first round begins. The time left is measured in whole rounds, so there is none before the first is done.
  *
  * @param now Seconds from some origin.
  */

@@ -1,3 +1,4 @@
+import { at } from '../../at.js';
 import { visible, writeControl } from './visible-output.js';
 
 /** The last line of a terminal, which is drawn over and over; what is printed appears above it. */
@@ -36,17 +37,17 @@ export function statusLine(terminal: Terminal): StatusLine {
   };
 }
 
-/** Draws a share in [0, 1] as a bar of so many characters, to an eighth of one. */
+/** Draws a share in [0, 1] as a bar of `width` characters, to an eighth of one. */
 export function bar(share: number, width: number): string {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * width * 8);
   const full = Math.floor(eighths / 8);
-  const rest = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8] ?? '';
+  const rest = at(['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'], eighths % 8);
   return ('█'.repeat(full) + rest).padEnd(width, '░');
 }
 
 /**
- * Returns a function that estimates the seconds left from the share of work done: the work since the first call is
- * taken as the measure of the rest. Null before there is a measure.
+ * Returns a function that estimates the seconds left from the share of work done, by the speed since its first call.
+ * Null before there is one.
  *
  * @param now Seconds from some origin.
  */

@@ -1,6 +1,6 @@
 /**
- * @file What the program prints holds words of strangers: prompts, answers of services, names in model files. A terminal
- * obeys control characters in them, so none is printed: standard output and standard error show each as an escape.
+ * @file The program prints text from strangers: prompts, answers of services, names in model files. A terminal would obey
+ * control characters in it, so standard output and standard error show each as an escape.
  */
 
 /** What a terminal must offer to be written to. */

@@ -4,9 +4,9 @@ import type { ResolvedConfig } from './schema/topology-schema.js';
 import { topologyPorts } from './topology-ports.js';
 
 /**
- * Draws a topology as a Mermaid flowchart, from the ports of its stages: one edge a writer and reader of a topic,
- * dotted where the topic is a broadcast. Topics that no stage reads end in the run directory; what comes from outside, such
- * as prompts of others and the commands of operators, has boxes of its own.
+ * Draws a topology as a Mermaid flowchart, from the ports of its stages: one edge for each writer and reader of a topic,
+ * dotted where the topic is a broadcast. Topics that no stage reads end in the run directory. What comes from outside,
+ * such as prompts and the commands of operators, has its own boxes.
  */
 export function topologyToMermaid(config: ResolvedConfig): string {
   // Hyphens in an identifier could be read as an edge; names hold no underscore, so none can clash.
@@ -32,7 +32,7 @@ export function topologyToMermaid(config: ResolvedConfig): string {
   return `${['flowchart LR', ...nodes, run, ...outsideNodes, ...edges].join('\n')}\n`;
 }
 
-/** Who writes a topic of a run without being one of its stages. */
+/** A writer of a topic that is no stage of the run. */
 interface OutsideWriter {
   /** Letters alone. */
   readonly id: string;
@@ -41,7 +41,7 @@ interface OutsideWriter {
   readonly topic: TopicName;
 }
 
-/** Returns who may write the topics of a run that are fed from outside. Without a cluster only an endpoint lets anyone in. */
+/** Returns who may write topics from outside. Without a Kafka cluster only an endpoint lets anyone in. */
 function outsideWriters(config: ResolvedConfig): OutsideWriter[] {
   const { source } = stageOf(config, 'prompts');
   const isShared = config.transport.kind === 'kafka';

@@ -9,9 +9,9 @@ interface Repaired {
 }
 
 /**
- * Makes a config whose fields are all in order out of one where some are not, so that rules across fields can still
- * be checked in the same pass: faulty values give way to their defaults, text that is missing to a placeholder, and a
- * stage that cannot be told to nothing. Nobody runs the result. Nothing comes back where that does not suffice.
+ * Makes a valid config from a faulty one, so that rules across fields can be checked in the same pass: faulty values
+ * become their defaults, missing text a placeholder, and stages of no known type are removed. Nobody runs the result.
+ * Returns undefined where that is not enough.
  */
 export function repairConfig(written: unknown): Repaired | undefined {
   let value = written;
@@ -48,9 +48,9 @@ function withoutFault(value: unknown, issue: Issue, round: number): unknown {
   if (path.length === 0) return isMapping(value) ? value : {};
   if (round > 0 && isText(issue)) return withValueAt(value, path, 'placeholder');
   if (round > 0) return withValueAt(value, path, {});
-  // Settings of a variant that is not known mean nothing without it.
+  // The settings of an unknown variant mean nothing.
   if (issue.code === 'invalid_union') return withValueAt(value, path.slice(0, -1), undefined);
-  // An entry of a list cannot be left out without moving the others, so the list gives way as a whole.
+  // Without one entry the others would move, so the whole list is replaced.
   const index = path.findIndex((part) => typeof part === 'number');
   return withValueAt(value, index < 0 ? path : path.slice(0, index), undefined);
 }

@@ -24,7 +24,7 @@ export function topologyPorts({ stages }: Pick<ResolvedConfig, 'stages'>): Topic
   }));
 }
 
-/** Returns a fault for each topic that is read and not written, or written and not read, or shares its name. */
+/** Returns a fault for each topic without a writer, without a reader it needs, or with the name of another. */
 export function findPortFaults(config: ResolvedConfig): Contradiction[] {
   const faults: Contradiction[] = [];
   const kind = 'port';

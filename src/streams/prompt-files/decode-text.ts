@@ -8,7 +8,7 @@ const AS_UTF8 = 'Save the file as UTF-8, or as UTF-16 with a byte order mark.';
  * Decodes a text file: UTF-8 with or without a byte order mark, or UTF-16 of either byte order with one. Line ends of any
  * system (CRLF, lone CR) come out as LF.
  *
- * **Errors**: TRIB_PROMPT, naming the first line that is no such text.
+ * Errors: TRIB_PROMPT, naming the first line that is not such text.
  */
 export function decodeText(path: string, bytes: Buffer): string {
   const [first, second, third] = bytes;
@@ -22,7 +22,12 @@ export function decodeText(path: string, bytes: Buffer): string {
 
 function plainLines(path: string, text: string): string {
   const at = text.indexOf('\0');
-  if (at >= 0) throw promptFault(`${path}:${lineAt(text, at)}`, 'text', 'a NUL character', AS_UTF8);
+  if (at >= 0)
+    throw promptFault(`${path}:${lineAt(text, at)}`, {
+      expected: 'text',
+      got: 'a NUL character',
+      nextStep: AS_UTF8,
+    });
   return text.replace(LINE_END, '\n');
 }
 
@@ -37,7 +42,7 @@ function notUtf8(path: string, bytes: Buffer) {
     start = end + 1;
     line++;
   }
-  return promptFault(`${path}:${line}`, 'UTF-8', 'bytes that are none', AS_UTF8);
+  return promptFault(`${path}:${line}`, { expected: 'UTF-8', got: 'bytes that are none', nextStep: AS_UTF8 });
 }
 
 /** A copy with the bytes of each pair exchanged. */
@@ -51,12 +56,20 @@ function utf16(path: string, bytes: Buffer): string {
   const text = bytes.toString('utf16le');
   const lone = text.search(/\p{Surrogate}/u);
   if (lone < 0) return text;
-  throw promptFault(`${path}:${lineAt(text, lone)}`, 'UTF-16', 'half of a surrogate pair', AS_UTF8);
+  throw promptFault(`${path}:${lineAt(text, lone)}`, {
+    expected: 'UTF-16',
+    got: 'half of a surrogate pair',
+    nextStep: AS_UTF8,
+  });
 }
 
 function requirePairs(path: string, bytes: Buffer): void {
   if (bytes.length % 2 === 0) return;
-  throw promptFault(path, 'UTF-16, two bytes a unit', `${bytes.length} bytes behind the mark`, AS_UTF8);
+  throw promptFault(path, {
+    expected: 'UTF-16, two bytes a unit',
+    got: `${bytes.length} bytes behind the mark`,
+    nextStep: AS_UTF8,
+  });
 }
 
 /** Number of the line, from 1, that a character lies in. */
@@ -64,7 +77,7 @@ export function lineAt(text: string, at: number): number {
   return (text.slice(0, at).match(LINE_END)?.length ?? 0) + 1;
 }
 
-/** The lines of decoded text; what follows the last line end is none. */
+/** The lines of decoded text; nothing follows the last line end. */
 export function linesOf(text: string): string[] {
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();

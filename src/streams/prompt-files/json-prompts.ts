@@ -6,12 +6,11 @@ import { type PromptRow, type PromptRows, promptFault } from './prompt-row.js';
 export function readJsonList(path: string, text: string): PromptRows {
   const list = parsed(path, text, 1);
   if (!Array.isArray(list))
-    throw promptFault(
-      path,
-      'a JSON list of prompts',
-      'another value',
-      'Write ["a red ball", ...] or [{"prompt": "a red ball"}, ...].',
-    );
+    throw promptFault(path, {
+      expected: 'a JSON list of prompts',
+      got: 'another value',
+      nextStep: 'Write ["a red ball", ...] or [{"prompt": "a red ball"}, ...].',
+    });
   return {
     rows: list.map((value, index) => ({ place: ` item ${index + 1}`, value })),
     comments: 0,
@@ -38,9 +37,12 @@ function parsed(path: string, text: string, firstLine: number): unknown {
     const { expected, got, at } = cause;
     throw promptFault(
       `${path}:${firstLine + lineAt(text, at) - 1}`,
-      expected,
-      got,
-      'Correct it: .json holds one list, .jsonl one text or object a line, .txt one prompt a line.',
+      {
+        expected,
+        got,
+        nextStep:
+          'Correct it: .json holds one list, .jsonl one text or object a line, .txt one prompt a line.',
+      },
       cause,
     );
   }

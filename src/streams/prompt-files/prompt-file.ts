@@ -11,14 +11,14 @@ export interface PromptFile {
   readonly path: string;
   /** In the order of the file, at least one. */
   readonly prompts: readonly ListedPrompt[];
-  /** Lines and entries that are no prompts to draw. */
+  /** Lines and entries that are not drawn. */
   readonly leftOut: {
     readonly comments: number;
     readonly emptyLines: number;
     /** Prompts with weight 0. */
     readonly weightZero: number;
   };
-  /** Prompts whose words are those of one before: each is drawn for itself. */
+  /** Prompts that repeat an earlier one; each is drawn on its own. */
   readonly repeats: number;
   readonly fingerprint: PromptFingerprint;
 }
@@ -32,16 +32,20 @@ const LARGEST_FILE = 64 * 2 ** 20;
 const MOST_PROMPTS = 1_000_000;
 
 /**
- * Reads a prompt file of any kind (docs/prompts.md). Every prompt is checked: a misspelt one is found before anything is
- * trained.
+ * Reads a prompt file of any kind (docs/prompts.md). Every prompt is checked, so that a misspelled one is found before
+ * training begins.
  *
- * **Errors**: TRIB_PROMPT, naming the file and line, where something in it is no prompt, `check` refuses one, or there is
+ * Errors: TRIB_PROMPT, naming the file and line, where something is not a prompt, `check` refuses one, or there are
  * none; TRIB_FILE where it cannot be read or is larger than 64 MiB.
  */
 export async function readPromptFile(path: string, options: PromptFileOptions): Promise<PromptFile> {
   const { rows, comments, emptyLines } = readRows(path, decodeText(path, await readBytes(path)), options);
   if (rows.length > MOST_PROMPTS)
-    throw promptFault(path, `at most ${MOST_PROMPTS} prompts`, String(rows.length), 'Take a part of them.');
+    throw promptFault(path, {
+      expected: `at most ${MOST_PROMPTS} prompts`,
+      got: String(rows.length),
+      nextStep: 'Take a part of them.',
+    });
   const listed: ListedPrompt[] = [];
   for (const row of rows) {
     const prompt = promptOfRow(path, row);
@@ -60,7 +64,7 @@ export async function readPromptFile(path: string, options: PromptFileOptions): 
   const weightZero = listed.length - prompts.length;
   if (prompts.length === 0) {
     const got = weightZero > 0 ? `${weightZero} of weight 0` : 'none';
-    throw promptFault(path, 'at least one prompt', got, 'Write one prompt a line.');
+    throw promptFault(path, { expected: 'at least one prompt', got, nextStep: 'Write one prompt a line.' });
   }
   const repeats = prompts.length - new Set(prompts.map(({ prompt }) => prompt)).size;
   return {

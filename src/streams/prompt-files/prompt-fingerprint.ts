@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ListedPrompt } from '../messages/prompts.js';
 
-/** What a list of prompts was, for a run that goes on later. */
+/** Identifies a list of prompts for a run that is resumed later. */
 export interface PromptFingerprint {
   readonly count: number;
   /** Of all prompts in order, with weights and metadata; lower-case hexadecimal. */
@@ -13,7 +13,7 @@ export interface PromptFingerprints {
   readonly heldOut: PromptFingerprint;
 }
 
-/** Two files of the same prompts have one fingerprint, whatever their kind, encoding and comments. */
+/** Files with the same prompts have the same fingerprint, whatever their kind, encoding and comments. */
 export function promptFingerprint(prompts: readonly ListedPrompt[]): PromptFingerprint {
   const hash = createHash('sha256');
   for (const { prompt, weight, metadata } of prompts)

@@ -5,7 +5,7 @@ import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { describePromptFile, type PromptFile, readPromptFile } from './prompt-file.js';
 
-/** The prompts that a run trains on, and those that it only measures. */
+/** The prompts that a run trains on, and those it only measures. */
 export interface PromptLists {
   readonly train: PromptFile;
   readonly heldOut: PromptFile;
@@ -13,9 +13,9 @@ export interface PromptLists {
 
 /**
  * Reads the prompt files of a config. Unless `check` says otherwise, the model must know every word, and the verifier, if
- * there is one, every sentence.
+ * any, every sentence.
  *
- * @throws as `readPromptFile`.
+ * Errors: as `readPromptFile`.
  */
 export async function readPromptLists(
   config: ResolvedConfig,
@@ -28,7 +28,7 @@ export async function readPromptLists(
   };
 }
 
-/** Reads one prompt file as the `prompts` stage of a config says. @throws as `readPromptFile`. */
+/** Reads one prompt file as the `prompts` stage of a config says. Errors: as `readPromptFile`. */
 export function readPrompts(
   path: string,
   config: ResolvedConfig,
@@ -37,7 +37,7 @@ export function readPrompts(
   return readPromptFile(path, { comments: stageOf(config, 'prompts').comments ?? true, check });
 }
 
-/** Returns what throws at a prompt that the model, or the verifier, cannot read. */
+/** Returns a check that throws for a prompt that the model or the verifier cannot read. */
 function promptCheck(config: ResolvedConfig): (prompt: string) => void {
   const tokenizer = loadTokenizer(join(config.model.pipeline, 'tokenizer'));
   return (prompt) => {

@@ -11,14 +11,14 @@ export interface RowOptions {
 
 /**
  * Reads the rows of a prompt file by its kind, which its extension names: .json, .jsonl or .ndjson, .csv, .tsv. Any other
- * file is plain text, unless it is JSON without doubt: its first line begins like a JSON object, or all of it like a list.
+ * file is plain text, unless it is clearly JSON: its first line begins like an object, or the whole like a list.
  *
- * **Errors**: TRIB_PROMPT, with file and line.
+ * Errors: TRIB_PROMPT, with file and line.
  */
 export function readRows(path: string, text: string, options: RowOptions): PromptRows {
   switch (extname(path).toLowerCase()) {
     case '.json':
-      // Data sets call JSON Lines so, too.
+      // Data sets use this name for JSON Lines, too.
       return text.trimStart().startsWith('{') ? readJsonLines(path, text) : readJsonList(path, text);
     case '.jsonl':
     case '.ndjson':
@@ -39,12 +39,11 @@ function readByContent(path: string, text: string, options: RowOptions): PromptR
   if (looksLikeObject(line)) return readJsonLines(path, text);
   if (/^\[\s*(["{\]]|$)/.test(line)) return readJsonList(path, text);
   if (isHeader(line))
-    throw promptFault(
-      `${path}:${first + 1}`,
-      'a prompt',
-      'what looks like the header of a table',
-      'Name the file .csv or .tsv where it is one, or remove the line.',
-    );
+    throw promptFault(`${path}:${first + 1}`, {
+      expected: 'a prompt',
+      got: 'what looks like the header of a table',
+      nextStep: 'Name the file .csv or .tsv where it is one, or remove the line.',
+    });
   return readPlainText(path, text, options);
 }
 

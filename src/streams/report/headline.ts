@@ -19,8 +19,12 @@ export function verdict(base: Evaluation, tuned: Evaluation, isOutside: boolean)
     : '';
   const gains =
     rise === null
-      ? `the ${isOutside ? 'reward model’s score' : 'reward'} is ${outcome(base, tuned, ({ rewardMean }) => rewardMean, writeScore, '')}`
-      : outcome(base, tuned, (of) => of.verifiedAlignment, writeShare, ' show exactly what was asked for');
+      ? `the ${isOutside ? 'reward model’s score' : 'reward'} is ${outcome(base, tuned, { of: (list) => list.rewardMean, write: writeScore, predicate: '' })}`
+      : outcome(base, tuned, {
+          of: (list) => list.verifiedAlignment,
+          write: writeShare,
+          predicate: ' show exactly what was asked for',
+        });
   return `<p class="verdict">After ${roundsOf(tuned)}, ${gains}.${warning}</p>\n`;
 }
 
@@ -39,21 +43,18 @@ function roundsOf({ round }: { readonly round: number }): string {
   return round === 1 ? '1 round' : `${round} rounds`;
 }
 
-function outcome(
-  base: Evaluation,
-  tuned: Evaluation,
-  of: (evaluated: PromptSetEvaluation) => number | null,
-  write: (value: number | null) => string,
-  predicate: string,
-): string {
-  const [train, heldOut] = (
-    [
-      [base.train, tuned.train],
-      [base.heldOut, tuned.heldOut],
-    ] as const
-  ).map(([before, after]) => [`<b>${write(of(after))}</b>`, `(before: ${write(of(before))})`]);
+interface Outcome {
+  readonly of: (evaluated: PromptSetEvaluation) => number | null;
+  readonly write: (value: number | null) => string;
+  readonly predicate: string;
+}
+
+function outcome(base: Evaluation, tuned: Evaluation, { of, write, predicate }: Outcome): string {
   const images = predicate === '' ? 'for' : 'of the images of';
-  return `${train?.[0]} ${images} training prompts${predicate} ${train?.[1]}, and ${heldOut?.[0]} ${images} held-out prompts ${heldOut?.[1]}`;
+  const said = (list: 'train' | 'heldOut', name: string) =>
+    `<b>${write(of(tuned[list]))}</b> ${images} ${name} prompts`;
+  const before = (list: 'train' | 'heldOut') => `(before: ${write(of(base[list]))})`;
+  return `${said('train', 'training')}${predicate} ${before('train')}, and ${said('heldOut', 'held-out')} ${before('heldOut')}`;
 }
 
 /** Base -> tuned, on training and held-out prompts. What the model cannot measure has no row. */

@@ -12,7 +12,7 @@ import type { GridPair } from './sample-rows.js';
 /**
  * Writes `report.html` from what a run directory holds, and returns its path. It can be written again at any time.
  *
- * **Errors**: TRIB_FILE where it cannot be written.
+ * Errors: TRIB_FILE where it cannot be written.
  */
 export async function writeReport(runPath: string, config: ResolvedConfig): Promise<string> {
   const path = join(runPath, 'report.html');
@@ -20,7 +20,7 @@ export async function writeReport(runPath: string, config: ResolvedConfig): Prom
   return path;
 }
 
-/** Reads what a run directory holds for its report, at any time of the run. **Errors**: those of the file system. */
+/** Reads what a run directory holds for its report, at any time of the run. Errors: those of the file system. */
 export async function readReport(runPath: string, config: ResolvedConfig): Promise<ReportContent> {
   const { lines, damaged } = await readMetrics(runPath);
   const { grids, damage } = await readGrids(join(runPath, 'samples'));

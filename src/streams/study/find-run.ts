@@ -9,20 +9,20 @@ import { figuresOfRun, type RunResult } from './results/run-result.js';
 /** How far a run of the study has come. */
 export type FoundRun =
   | { readonly state: 'absent' }
-  /** It can be resumed. */
+  /** Can be resumed. */
   | { readonly state: 'begun'; readonly completeRounds: number }
   | { readonly state: 'complete'; readonly figures: Pick<RunResult, 'points' | 'rounds'> }
   /** Its directory holds a run of another config, or one whose figures are not all there. */
   | { readonly state: 'other'; readonly failure: string };
 
-/** Looks a run up in its directory. */
+/** Looks for a run in its directory. */
 export async function findRun({ row, seed, runPath }: PlannedRun): Promise<FoundRun> {
   const saved = await readSavedConfig(runPath);
   if (saved.state === 'absent') return { state: 'absent' };
   if (saved.state === 'other-version') return { state: 'other', failure: saved.fault.message };
   const { lines } = await readMetrics(runPath);
   const completeRounds = lines.filter(({ kind }) => kind === 'round').length;
-  // A resume tells by the checkpoint whether the run is this one, and writes the file anew.
+  // A resume recognizes the run by its checkpoint, and rewrites the file.
   if (saved.state === 'damaged') return { state: 'begun', completeRounds };
   const settings = withDefaults(saved.settings);
   const difference = firstDifference(
@@ -36,14 +36,14 @@ export async function findRun({ row, seed, runPath }: PlannedRun): Promise<Found
   }
   const figures = figuresOfRun(lines, row.numRounds);
   if (figures) return { state: 'complete', figures };
-  // Resuming a run that came to its end measures nothing again.
+  // Resuming a finished run measures nothing again.
   const hasEnded = lines.some((line) => line.kind === 'evaluation' && line.round === row.numRounds);
   if (!hasEnded) return { state: 'begun', completeRounds };
   const failure = `${join(runPath, METRICS_FILES[0])}: expected the figures of ${row.numRounds} rounds and of the base model, got whole lines of ${completeRounds} rounds. Restore the file, or move the directory away to measure the run again.`;
   return { state: 'other', failure };
 }
 
-/** A run may be older than a setting, whose default then changes nothing. */
+/** A run may be older than a setting, whose default changes nothing. */
 function withDefaults(saved: object): object {
   const parsed = topologySchema.safeParse(saved);
   return parsed.success ? parsed.data : saved;

@@ -6,9 +6,9 @@ import type { Study } from './config/study.js';
 import { type StudyResults, studyResultsSchema } from './results/study-results.js';
 
 /**
- * Reads what a study has measured before; nothing where there is no file.
+ * Reads the earlier results of a study; none where there is no file.
  *
- * **Errors**: TRIB_FILE where it cannot be read; TRIB_USAGE where it belongs to another study.
+ * Errors: TRIB_FILE where it cannot be read; TRIB_USAGE where it belongs to another study.
  */
 export async function readResults(path: string, { name }: Study): Promise<StudyResults> {
   const isThere = await access(path).then(
@@ -27,7 +27,7 @@ export async function readResults(path: string, { name }: Study): Promise<StudyR
   );
 }
 
-/** Writes the results, one record a line, so that a difference of two studies can be read. */
+/** Writes the results, one record a line, so that diffs are readable. */
 export async function writeResults(path: string, results: StudyResults): Promise<void> {
   const lines = (records: readonly object[]) =>
     records.map((record) => `\n    ${JSON.stringify(record)}`).join(',');

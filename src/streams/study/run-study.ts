@@ -12,15 +12,15 @@ import {
 import type { PlannedRun } from './config/study.js';
 import type { FoundRun } from './find-run.js';
 
-/** What a training run says while it goes on. */
+/** What a training run reports. */
 export type TrainingEvent =
-  /** So many rounds are complete. */
+  /** This many rounds are complete. */
   | { readonly kind: 'round'; readonly completeRounds: number }
   | { readonly kind: 'warning'; readonly message: string }
   /** Last of all, where the run ended with a fault. */
   | { readonly kind: 'failed'; readonly message: string };
 
-/** A run that is still to do. */
+/** A run that is not complete. */
 export interface RunToDo extends PlannedRun {
   readonly found: FoundRun;
 }
@@ -46,10 +46,10 @@ interface StudyEffects {
 }
 
 /**
- * Runs the runs of a study in their order, so many at a time.
+ * Runs the runs of a study in order, `jobs` at a time.
  *
- * **Time**: emits as things happen. A run that fails is said so, and the next one begins. Completes after the last run,
- * or, where `stopping` was aborted, after the runs under way. Unsubscribing leaves the runs under way.
+ * Time: emits as things happen. A run that fails is reported, and the next one begins. Completes after the last run, or,
+ * once `stopping` is aborted, after the runs under way. Unsubscribing abandons the runs under way.
  */
 export function runStudy(
   runs: readonly RunToDo[],

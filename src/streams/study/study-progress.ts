@@ -1,6 +1,6 @@
 import type { RunToDo, StudyEvent } from './run-study.js';
 
-/** A run under way, and how far it is. */
+/** A run under way, and how far it has come. */
 interface ActiveRun {
   readonly run: RunToDo;
   readonly completeRounds: number;
@@ -13,13 +13,13 @@ export interface StudyProgress {
   /** Runs that came to their end or failed, of those to do. */
   readonly ended: number;
   readonly count: number;
-  /** Share of the work that is done, in [0, 1], by the networks' evaluations. */
+  /** Share of the work that is done, in [0, 1], measured in network evaluations. */
   readonly share: number;
 }
 
 /**
- * Returns a function that takes the events of a study in turn and says where it stands. What a resumed run has done
- * already is no work of this study, and a run that failed leaves none.
+ * Returns a function that takes the events of a study in order and returns its progress. Rounds that a resumed run had
+ * finished before do not count as work, and a run that failed has none left.
  */
 export function followStudy(runs: readonly RunToDo[]): (event: StudyEvent) => StudyProgress {
   const work = (run: RunToDo, completeRounds: number) =>

@@ -5,15 +5,15 @@ import { z } from 'zod';
 import { parseJsonOrNull } from '../../models/files/json-file.js';
 import type { RunToDo, TrainingEvent } from './run-study.js';
 
-/** Lines of the log of `tributary train`: the figures of a round, and warnings. */
+/** Lines from the log of `tributary train`: the figures of a round, and warnings. */
 const stageSchema = z.object({ round: z.int(), selectedSamples: z.int() });
 const warningSchema = z.object({ level: z.literal(40), msg: z.string() });
 const FAULT = 'error: ';
 
 /**
- * Returns how a run is trained by a process of its own: `tributary train`, resumed where the run was begun.
+ * Returns a function that trains a run in a process of its own: `tributary train`, with `--resume` if it has begun.
  *
- * **Time**: emits after every round, completes when the process has ended. Aborting `stopping` asks it to finish
+ * Time: emits after every round, completes when the process has ended. Aborting `stopping` asks it to finish
  * the round in flight and to save; unsubscribing ends it at once, which loses no more than a crash.
  *
  * @param program Path of the compiled `tributary`.
@@ -26,7 +26,7 @@ export function trainInChild(
     new Observable((subscriber) => {
       const child = spawn(process.execPath, [program, ...trainArguments(run)], {
         stdio: ['ignore', 'ignore', 'pipe'],
-        // Ctrl-C goes to the whole group of a terminal's processes; in a group of its own the child hears of it once, from here.
+        // Ctrl-C reaches every process of the terminal's group; in its own group the child is told once, from here.
         detached: true,
       });
       const faults: string[] = [];
@@ -35,13 +35,13 @@ export function trainInChild(
       createInterface({ input: child.stderr }).on('line', (line) => {
         if (line.startsWith(FAULT)) faults.push(line.slice(FAULT.length));
         for (const event of eventsOf(line)) {
-          // Whoever asked to stop knows.
+          // Nothing to report: a stop was requested.
           if (event.kind !== 'warning' || !stopping.aborted) subscriber.next(event);
         }
       });
       child.on('error', (error) => subscriber.error(error));
       child.on('close', (code, signal) => {
-        // Asked to stop before it could listen, the process ends by the signal; that is no fault of the run.
+        // Stopped before it could listen, the process dies of the signal; the run is not at fault.
         const wasStopped = signal !== null && stopping.aborted;
         if (code !== 0 && !wasStopped) {
           const message = faults.join('\n') || `tributary train: expected exit code 0, got ${code ?? signal}`;

@@ -15,7 +15,7 @@ const CHART_FOLDER = 'results';
 /**
  * Writes `results.json`, `results.md` and `results/*.svg` into a folder, and returns the path of the page.
  *
- * **Errors**: TRIB_FILE where nothing can be written; the system's own where the conclusions are no longer there.
+ * Errors: TRIB_FILE where nothing can be written; the system's own where the conclusions are no longer there.
  */
 export async function writeStudy(folder: string, study: Study, results: StudyResults): Promise<string> {
   await writeResults(join(folder, RESULTS_FILE), results);

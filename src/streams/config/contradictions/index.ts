@@ -1,4 +1,4 @@
-/** @file What no single field can be blamed for: each rule reads several settings and says which of them do not fit. */
+/** @file Contradictions: each rule reads several settings and reports those that do not fit together. */
 
 import type { StageType } from '../../stages/index.js';
 import { findStage } from '../resolved/stage-of.js';
@@ -10,7 +10,7 @@ import { SURROGATE_RULES } from './surrogate-rules.js';
 import { TRAINER_RULES } from './trainer-rules.js';
 import { TREE_RULES } from './tree-rules.js';
 
-/** Returns every contradiction among the settings of a config whose fields are each in order; see `ConfigRule`. */
+/** Returns every contradiction in a config whose fields are all valid by themselves. */
 export function findContradictions(config: ResolvedConfig, noisySteps?: number): Contradiction[] {
   return RULES.flatMap((rule) => rule(config, noisySteps));
 }
@@ -58,7 +58,7 @@ const groupsFillBatches: Rule = (config) => {
 
 /**
  * A round is trained when all its groups are in, so fewer than groupsPerRound in flight can never fill one;
- * groups that are sampled more than maxStaleness stages ahead would be too old to train on.
+ * groups that are sampled more than maxStaleness rounds ahead would be too old to train on.
  */
 const runAheadFillsRounds: Rule = (config) => {
   const prompts = findStage(config, 'prompts');
@@ -113,7 +113,7 @@ const RULES: readonly Rule[] = [
   ...TRAINER_RULES,
 ];
 
-/** At most eight divisors, those nearest to what was written, in ascending order. */
+/** At most eight divisors, those nearest to the value, in ascending order. */
 function divisorsNear(total: number, written: number): number[] {
   const divisors: number[] = [];
   for (let low = 1; low * low <= total; low++) {

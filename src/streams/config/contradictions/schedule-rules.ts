@@ -37,9 +37,11 @@ const stepsExist: ConfigRule = (config) => {
     .map(([below, steps]) =>
       contradiction(
         ['stages', schedule.name, ...below],
-        `at most numInferenceSteps ${sampler.numInferenceSteps}`,
-        String(steps),
-        'Lower it, or raise numInferenceSteps.',
+        {
+          expected: `at most numInferenceSteps ${sampler.numInferenceSteps}`,
+          got: String(steps),
+          nextStep: 'Lower it, or raise numInferenceSteps.',
+        },
         [['stages', sampler.name, 'numInferenceSteps']],
       ),
     );
@@ -54,9 +56,11 @@ const fractionTrains: ConfigRule = (config) => {
   return [
     contradiction(
       ['stages', schedule.name, 'timestepFraction'],
-      `a share of at least one of numInferenceSteps ${numInferenceSteps}`,
-      String(schedule.timestepFraction),
-      'Raise it, or raise numInferenceSteps.',
+      {
+        expected: `a share of at least one of numInferenceSteps ${numInferenceSteps}`,
+        got: String(schedule.timestepFraction),
+        nextStep: 'Raise it, or raise numInferenceSteps.',
+      },
       [['stages', sampler.name, 'numInferenceSteps']],
     ),
   ];
@@ -69,9 +73,11 @@ const intervalGrows: ConfigRule = (config) => {
   return [
     contradiction(
       at('last'),
-      `at least \`first\` ${schedule.first}`,
-      String(schedule.last),
-      'The interval grows backwards: swap them.',
+      {
+        expected: `at least \`first\` ${schedule.first}`,
+        got: String(schedule.last),
+        nextStep: 'The interval grows backwards: swap them.',
+      },
       [at('first')],
     ),
   ];
@@ -85,9 +91,11 @@ const phasesHaveRounds: ConfigRule = (config) => {
   return [
     contradiction(
       ['stages', schedule.name, 'phases'],
-      `at most numRounds ${prompts.numRounds} entries`,
-      String(schedule.phases.length),
-      'Shorten the list, or raise numRounds.',
+      {
+        expected: `at most numRounds ${prompts.numRounds} entries`,
+        got: String(schedule.phases.length),
+        nextStep: 'Shorten the list, or raise numRounds.',
+      },
       [['stages', prompts.name, 'numRounds']],
     ),
   ];
@@ -104,9 +112,12 @@ const roundsDrawNoise: ConfigRule = (config, noisySteps) => {
   return [
     contradiction(
       ['stages', schedule.name, 'mode'],
-      `a step that draws noise in every round, one of 0..${noisySteps - 1} (step ${firstStep} arrives at the clean picture: docs/models.md, Schedulers)`,
-      `step ${firstStep} alone in round ${round}`,
-      'Train at least one step more, or use a model with set_alpha_to_one: false and steps_offset: 1 in its scheduler_config.json.',
+      {
+        expected: `a step that draws noise in every round, one of 0..${noisySteps - 1} (step ${firstStep} arrives at the clean picture: docs/models.md, Schedulers)`,
+        got: `step ${firstStep} alone in round ${round}`,
+        nextStep:
+          'Train at least one step more, or use a model with set_alpha_to_one: false and steps_offset: 1 in its scheduler_config.json.',
+      },
       [['model', 'pipeline']],
     ),
   ];

@@ -20,13 +20,15 @@ function drawsFit(
     const nextStep = 'Lower it, or raise the capacity.';
     const got = String(transitionsPerUpdate);
     const involved = [at('capacity'), at('drawsPerUpdate')];
-    faults.push(contradiction(at('transitionsPerUpdate'), expected, got, nextStep, involved));
+    faults.push(contradiction(at('transitionsPerUpdate'), { expected, got, nextStep }, involved));
   }
   if (transitionsPerUpdate % drawsPerUpdate !== 0) {
     const expected = `a divisor of transitionsPerUpdate ${transitionsPerUpdate}`;
     const nextStep = 'Each draw is of transitionsPerUpdate / drawsPerUpdate transitions: change either.';
     const involved = [at('transitionsPerUpdate')];
-    faults.push(contradiction(at('drawsPerUpdate'), expected, String(drawsPerUpdate), nextStep, involved));
+    faults.push(
+      contradiction(at('drawsPerUpdate'), { expected, got: String(drawsPerUpdate), nextStep }, involved),
+    );
   }
   return faults;
 }
@@ -52,9 +54,11 @@ const updatesFit: ConfigRule = (config, noisySteps) => {
   return [
     contradiction(
       ['stages', name, 'updates', 'samplesPerUpdate'],
-      `at most the ${passes * selectable} samples that a round can select${overPasses}`,
-      String(updates.samplesPerUpdate),
-      'Lower it, or raise groupsPerRound.',
+      {
+        expected: `at most the ${passes * selectable} samples that a round can select${overPasses}`,
+        got: String(updates.samplesPerUpdate),
+        nextStep: 'Lower it, or raise groupsPerRound.',
+      },
       [
         ['stages', name, 'updates', 'remainder'],
         ['stages', name, 'updates', 'innerEpochs'],

@@ -1,4 +1,4 @@
-/** @file Whether the surrogate can be trained on what the other rounds give it. */
+/** @file Whether the surrogate can be trained on what the other stages give it. */
 import { usesGuidance } from '../../../models/diffusion/guided-output.js';
 import { createSurrogate } from '../../../models/objectives/index.js';
 import { sharesEdges } from '../../../rollout-tree.js';
@@ -18,33 +18,41 @@ const kindFits: ConfigRule = (config) => {
   if (sampler.stochasticSteps === 'none' && trainsOn !== 'denoising') {
     const path = ['stages', sampler.name, 'stochasticSteps'];
     const expected = `noise at the trained steps for the surrogate ${type}, which needs their log-probs`;
-    faults.push(contradiction(path, expected, 'none', 'Set all or trained.', [surrogate]));
+    faults.push(contradiction(path, { expected, got: 'none', nextStep: 'Set all or trained.' }, [surrogate]));
   }
   if (trainer.updates.from === 'replay' && trainsOn !== 'steps') {
     const path = ['stages', trainer.name, 'updates', 'from'];
     const expected = `round for the surrogate ${type}, which is not trained on single steps`;
-    faults.push(contradiction(path, expected, 'replay', 'Set from: round.', [surrogate]));
+    faults.push(contradiction(path, { expected, got: 'replay', nextStep: 'Set from: round.' }, [surrogate]));
   }
   if (trainer.value.type === 'network' && trainsOn !== 'steps') {
     const path = ['stages', trainer.name, 'value', 'type'];
     const expected = `none for the surrogate ${type}, which is not trained on single steps`;
-    faults.push(contradiction(path, expected, 'network', 'Set type: none.', [surrogate]));
+    faults.push(contradiction(path, { expected, got: 'network', nextStep: 'Set type: none.' }, [surrogate]));
   }
   if (trainsOn === 'denoising' && usesGuidance(sampler.guidanceScale)) {
     const path = ['stages', sampler.name, 'guidanceScale'];
     const expected = `at most 1 for the surrogate ${type}, which fits the network's output to noised pictures`;
-    faults.push(contradiction(path, expected, String(sampler.guidanceScale), 'Set it to 1.', [surrogate]));
+    faults.push(
+      contradiction(path, { expected, got: String(sampler.guidanceScale), nextStep: 'Set it to 1.' }, [
+        surrogate,
+      ]),
+    );
   }
   if (trainsOn === 'denoising' && config.guards.klToPretrained.action !== 'off') {
     const path = ['guards', 'klToPretrained', 'action'];
     const expected = `off for the surrogate ${type}, which is not trained on the sampler's steps`;
     const got = config.guards.klToPretrained.action;
-    faults.push(contradiction(path, expected, got, 'Set action: off.', [surrogate]));
+    faults.push(contradiction(path, { expected, got, nextStep: 'Set action: off.' }, [surrogate]));
   }
   if (trainsOn === 'pairs' && trainer.minibatchSize % 2 === 1) {
     const path = ['stages', trainer.name, 'minibatchSize'];
     const expected = `an even number for the surrogate ${type}, whose rows come in pairs`;
-    faults.push(contradiction(path, expected, String(trainer.minibatchSize), 'Add one.', [surrogate]));
+    faults.push(
+      contradiction(path, { expected, got: String(trainer.minibatchSize), nextStep: 'Add one.' }, [
+        surrogate,
+      ]),
+    );
   }
   return faults;
 };
@@ -62,19 +70,27 @@ const ratiosAreToTheSampler: ConfigRule = (config) => {
   if (sampler.sampleFrom === 'pretrained' && readsOld) {
     const path = ['stages', sampler.name, 'sampleFrom'];
     const expected = `policy for the surrogate ${type}, which compares the policy with the one that sampled`;
-    faults.push(contradiction(path, expected, 'pretrained', 'Set sampleFrom: policy.', [surrogate]));
+    faults.push(
+      contradiction(path, { expected, got: 'pretrained', nextStep: 'Set sampleFrom: policy.' }, [surrogate]),
+    );
   }
   if (trainer.samplingPolicyDecay > 0 && trainsOn !== 'denoising') {
     const path = ['stages', trainer.name, 'samplingPolicyDecay'];
     const expected = `0 for the surrogate ${type}, whose ratios begin at the policy that sampled`;
     faults.push(
-      contradiction(path, expected, String(trainer.samplingPolicyDecay), 'Set it to 0.', [surrogate]),
+      contradiction(path, { expected, got: String(trainer.samplingPolicyDecay), nextStep: 'Set it to 0.' }, [
+        surrogate,
+      ]),
     );
   }
   if (trainer.maxStaleness > 0 && (references.includes('old') || type === 'ddpo-sf')) {
     const path = ['stages', trainer.name, 'maxStaleness'];
     const expected = `0 for the surrogate ${type}, which needs the very policy that sampled`;
-    faults.push(contradiction(path, expected, String(trainer.maxStaleness), 'Set it to 0.', [surrogate]));
+    faults.push(
+      contradiction(path, { expected, got: String(trainer.maxStaleness), nextStep: 'Set it to 0.' }, [
+        surrogate,
+      ]),
+    );
   }
   return faults;
 };
@@ -90,7 +106,11 @@ const pairsShareNoTrainedStep: ConfigRule = (config, noisySteps) => {
   const path = ['stages', sampler.name, 'forkPlan'];
   const expected = `forks before or at the first trained step for the surrogate ${trainer.surrogate.type}, which compares whole branches`;
   const nextStep = 'Set forkPlan: interval or independent.';
-  return [contradiction(path, expected, sampler.forkPlan, nextStep, [['stages', trainer.name, 'surrogate']])];
+  return [
+    contradiction(path, { expected, got: sampler.forkPlan, nextStep }, [
+      ['stages', trainer.name, 'surrogate'],
+    ]),
+  ];
 };
 
 const someStepWeighs: ConfigRule = (config, noisySteps) => {
@@ -105,7 +125,7 @@ const someStepWeighs: ConfigRule = (config, noisySteps) => {
   const expected = `a weight for step ${last}, the only one that some round trains`;
   const nextStep = 'Set another weighting, or train more steps.';
   const schedule = findStage(config, 'schedule')?.name ?? '';
-  return [contradiction(path, expected, 'drop-last', nextStep, [['stages', schedule]])];
+  return [contradiction(path, { expected, got: 'drop-last', nextStep }, [['stages', schedule]])];
 };
 
 const pairsHaveTwoBranches: ConfigRule = (config) => {
@@ -115,7 +135,11 @@ const pairsHaveTwoBranches: ConfigRule = (config) => {
   if (createSurrogate(trainer.surrogate).trainsOn !== 'pairs') return [];
   const path = ['stages', sampler.name, 'numBranches'];
   const expected = `at least 2 for the surrogate ${trainer.surrogate.type}, which compares two branches of a group`;
-  return [contradiction(path, expected, '1', 'Raise it.', [['stages', trainer.name, 'surrogate']])];
+  return [
+    contradiction(path, { expected, got: '1', nextStep: 'Raise it.' }, [
+      ['stages', trainer.name, 'surrogate'],
+    ]),
+  ];
 };
 
 /** The score function is unbiased for the policy that sampled alone: one optimizer step, on everything. */
@@ -141,7 +165,7 @@ const scoreFunctionIsOnPolicy: ConfigRule = (config, noisySteps) => {
       : `innerEpochs ${updates.innerEpochs}, samplesPerUpdate ${updates.samplesPerUpdate}`;
   const expected = 'one optimizer step a round for the surrogate ddpo-sf, which has no ratio';
   const nextStep = `Set from: round, innerEpochs: 1, samplesPerUpdate: ${selectable}; or the surrogate ddpo-is.`;
-  return [contradiction(path, expected, got, nextStep, [surrogate])];
+  return [contradiction(path, { expected, got, nextStep }, [surrogate])];
 };
 
 export const SURROGATE_RULES: readonly ConfigRule[] = [

@@ -1,4 +1,4 @@
-/** @file Whether the trainer's settings have anything to act on, and its engine the precision that is asked for. */
+/** @file Whether the trainer's settings have an effect, and whether the engines have the requested precision. */
 import { findStage } from '../resolved/stage-of.js';
 import { type ConfigRule, contradiction } from './config-rule.js';
 
@@ -8,10 +8,14 @@ const loraPlusHasAnAdapter: ConfigRule = (config) => {
   const path = ['stages', trainer.name, 'loraPlusRatio'];
   const expected = '1 with model.train: full, where no adapter has an A and a B';
   const got = String(trainer.loraPlusRatio);
-  return [contradiction(path, expected, got, 'Set it to 1, or train an adapter.', [['model', 'train']])];
+  return [
+    contradiction(path, { expected, got, nextStep: 'Set it to 1, or train an adapter.' }, [
+      ['model', 'train'],
+    ]),
+  ];
 };
 
-/** What is computed again stands in this program's backward graph; a tape keeps whatever it sees. */
+/** Recomputation is part of this program's backward graph; a tape keeps everything anyway. */
 const checkpointingHasABackwardGraph: ConfigRule = (config) => {
   const trainer = findStage(config, 'trainer');
   if (!trainer || trainer.gradientCheckpointing === 'off') return [];
@@ -23,7 +27,7 @@ const checkpointingHasABackwardGraph: ConfigRule = (config) => {
     ['engine', 'trainer'],
     ['engine', 'tfjs', 'gradients'],
   ];
-  return [contradiction(path, expected, trainer.gradientCheckpointing, nextStep, others)];
+  return [contradiction(path, { expected, got: trainer.gradientCheckpointing, nextStep }, others)];
 };
 
 /** TensorFlow.js has no half-precision type. */
@@ -35,9 +39,11 @@ const tfjsIsSingle: ConfigRule = ({ model, engine }) => {
       ? [
           contradiction(
             path,
-            `float32 for TensorFlow.js, which has no half precision and runs the ${stage}`,
-            model.precision,
-            `Set it to float32, or engine.${stage}: onnxruntime.`,
+            {
+              expected: `float32 for TensorFlow.js, which has no half precision and runs the ${stage}`,
+              got: model.precision,
+              nextStep: `Set it to float32, or engine.${stage}: onnxruntime.`,
+            },
             [['engine', stage]],
           ),
         ]

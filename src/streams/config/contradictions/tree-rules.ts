@@ -1,4 +1,5 @@
 /** @file Whether the tree of a group fits the rule that reads it and the steps that draw noise. */
+import { at } from '../../../at.js';
 import { advantageRuleSpec } from '../../../operators/index.js';
 import { sharesEdges } from '../../../rollout-tree.js';
 import { intervalTrees } from '../resolved/interval-trees.js';
@@ -15,9 +16,11 @@ const comparisonsNeedBranches: ConfigRule = (config) => {
   return [
     contradiction(
       ['stages', sampler.name, 'numBranches'],
-      `at least 2 for the rule ${advantages.rule}, which compares the branches of a group`,
-      '1',
-      `Raise it, or set stages.${advantages.name}.rule: per-prompt.`,
+      {
+        expected: `at least 2 for the rule ${advantages.rule}, which compares the branches of a group`,
+        got: '1',
+        nextStep: `Raise it, or set stages.${advantages.name}.rule: per-prompt.`,
+      },
       [['stages', advantages.name, 'rule']],
     ),
   ];
@@ -33,16 +36,24 @@ const forkStepsFit: ConfigRule = (config) => {
   if (forkPlan !== 'steps') {
     if (forkSteps.length === 0) return [];
     return [
-      contradiction(path, `none for the fork plan ${forkPlan}`, got, 'Remove them, or set forkPlan: steps.', [
-        plan,
-      ]),
+      contradiction(
+        path,
+        {
+          expected: `none for the fork plan ${forkPlan}`,
+          got,
+          nextStep: 'Remove them, or set forkPlan: steps.',
+        },
+        [plan],
+      ),
     ];
   }
-  const ascends = forkSteps.every((step, index) => index === 0 || step > (forkSteps[index - 1] ?? 0));
-  if (forkSteps.length > 0 && ascends && (forkSteps.at(-1) ?? 0) < numInferenceSteps) return [];
+  const ascends = forkSteps.every((step, index) => index === 0 || step > at(forkSteps, index - 1));
+  if (forkSteps.length > 0 && ascends && at(forkSteps, -1) < numInferenceSteps) return [];
   const expected = `ascending sampler steps in 0..${numInferenceSteps - 1}, at least one`;
   const steps = ['stages', sampler.name, 'numInferenceSteps'];
-  return [contradiction(path, expected, got, 'Name the steps where branches fork.', [plan, steps])];
+  return [
+    contradiction(path, { expected, got, nextStep: 'Name the steps where branches fork.' }, [plan, steps]),
+  ];
 };
 
 const treesFitRule: ConfigRule = (config, noisySteps) => {
@@ -55,10 +66,16 @@ const treesFitRule: ConfigRule = (config, noisySteps) => {
     ['stages', sampler.name, 'numBranches'],
     ['stages', sampler.name, 'forkSteps'],
   ];
-  const leaves = Math.max(...trees.map(({ widths }) => widths.at(-1) ?? 1));
+  const leaves = Math.max(...trees.map(({ widths }) => at(widths, -1)));
   if (leaves > MOST_LEAVES) {
     const expected = `at most ${MOST_LEAVES} rollouts a group`;
-    return [contradiction(plan, expected, String(leaves), 'Fork less often, or lower numBranches.', others)];
+    return [
+      contradiction(
+        plan,
+        { expected, got: String(leaves), nextStep: 'Fork less often, or lower numBranches.' },
+        others,
+      ),
+    ];
   }
   const shares = trees.some(({ interval, widths }) =>
     sharesEdges({ firstStep: 0, widths }, interval.firstStep),
@@ -67,15 +84,17 @@ const treesFitRule: ConfigRule = (config, noisySteps) => {
   return [
     contradiction(
       plan,
-      `no fork after the first trained step of a round for the rule ${advantages.rule}, which gives a branch one advantage`,
-      sampler.forkPlan,
-      `Set stages.${advantages.name}.rule: same-depth or back-propagated, or forkPlan: interval.`,
+      {
+        expected: `no fork after the first trained step of a round for the rule ${advantages.rule}, which gives a branch one advantage`,
+        got: sampler.forkPlan,
+        nextStep: `Set stages.${advantages.name}.rule: same-depth or back-propagated, or forkPlan: interval.`,
+      },
       [...others, ['stages', advantages.name, 'rule']],
     ),
   ];
 };
 
-/** Branches that fork where nothing is drawn would be copies of each other. */
+/** Branches that fork where no noise is drawn would be copies of each other. */
 const forksDrawNoise: ConfigRule = (config) => {
   const sampler = findStage(config, 'sampler');
   if (!sampler || sampler.numBranches === 1 || sampler.stochasticSteps === 'all') return [];
@@ -85,10 +104,12 @@ const forksDrawNoise: ConfigRule = (config) => {
   if (isFine) return [];
   const expected = `noise at the forks of the plan ${forkPlan}`;
   const nextStep = stochasticSteps === 'none' ? 'Set forkPlan: independent.' : 'Set stochasticSteps: all.';
-  return [contradiction(path, expected, stochasticSteps, nextStep, [['stages', sampler.name, 'forkPlan']])];
+  return [
+    contradiction(path, { expected, got: stochasticSteps, nextStep }, [['stages', sampler.name, 'forkPlan']]),
+  ];
 };
 
-/** As above, where it is the model's scheduler that draws nothing. */
+/** The same where it is the scheduler of the model that draws no noise. */
 const namedForksDrawNoise: ConfigRule = (config, noisySteps) => {
   const sampler = findStage(config, 'sampler');
   if (noisySteps === undefined || sampler?.forkPlan !== 'steps' || sampler.numBranches === 1) return [];
@@ -97,9 +118,11 @@ const namedForksDrawNoise: ConfigRule = (config, noisySteps) => {
   return [
     contradiction(
       ['stages', sampler.name, 'forkSteps'],
-      `forks at the ${noisySteps} steps that draw noise (the last arrives at the clean picture: docs/models.md, Schedulers)`,
-      String(silent),
-      'Remove it: its branches would be copies of each other.',
+      {
+        expected: `forks at the ${noisySteps} steps that draw noise (the last arrives at the clean picture: docs/models.md, Schedulers)`,
+        got: String(silent),
+        nextStep: 'Remove it: its branches would be copies of each other.',
+      },
       [['model', 'pipeline']],
     ),
   ];

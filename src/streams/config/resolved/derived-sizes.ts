@@ -1,3 +1,4 @@
+import { at } from '../../../at.js';
 import { usesGuidance } from '../../../models/diffusion/guided-output.js';
 import { createSurrogate } from '../../../models/objectives/index.js';
 import { selectableBranches } from '../../../operators/index.js';
@@ -9,7 +10,7 @@ import { stageOf } from './stage-of.js';
 export interface DerivedSizes {
   /** In the first round; trees with a fork at every trained step grow with the interval. */
   readonly imagesPerRound: number;
-  /** Over the whole run, one a training image; evaluation not counted. */
+  /** Over the whole run, one for each training image; evaluations are not counted. */
   readonly rewardQueries: number;
   /** Images of one evaluation. */
   readonly imagesPerEvaluation: number;
@@ -17,7 +18,7 @@ export interface DerivedSizes {
   readonly selectableSamples: number;
   /** At most, inner epochs included. */
   readonly optimizerStepsPerRound: number;
-  /** Sampler steps that get gradients, of the first and of the last interval that the schedule comes to. */
+  /** Sampler steps that get gradients, of the first and of the last interval of the schedule. */
   readonly trainedSteps: { readonly first: readonly number[]; readonly last: readonly number[] };
   /** Rows through the denoiser while sampling, over the whole run, guidance counted twice. */
   readonly samplingEvaluations: number;
@@ -25,7 +26,7 @@ export interface DerivedSizes {
   readonly trainingEvaluations: number;
 }
 
-/** The rounds that decide what one round selects. */
+/** The stages that decide what a round selects. */
 interface Selecting {
   readonly noisySteps?: number | undefined;
   readonly prompts: StageConfig<'prompts'>;
@@ -40,7 +41,7 @@ export function selectableSamples({ prompts, sampler, schedule, advantages, nois
   return prompts.groupsPerRound * selectableBranches(advantages, Math.max(1, ...trees.map(leavesOf)));
 }
 
-const leavesOf = (tree: IntervalTree | undefined) => tree?.widths.at(-1) ?? 1;
+const leavesOf = ({ widths }: IntervalTree) => at(widths, -1);
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
 /** Rows of the training graph in one round with this tree, at most; each is a step, or a noised picture. */
@@ -53,13 +54,13 @@ function trainedRows(config: ResolvedConfig, tree: IntervalTree): number {
   if (updates.from === 'replay') return updates.updatesPerRound * updates.transitionsPerUpdate;
   if (surrogate.trainsOn === 'denoising')
     return updates.innerEpochs * selectable * surrogate.timestepsPerSample;
-  const edges = groupsPerRound * sum(interval.trainedSteps.map((step) => widths[step + 1] ?? 1));
+  const edges = groupsPerRound * sum(interval.trainedSteps.map((step) => at(widths, step + 1)));
   return updates.innerEpochs * Math.min(selectable * interval.trainedSteps.length, edges);
 }
 
 type RoundUpdates = Extract<StageConfig<'trainer'>['updates'], { from: 'round' }>;
 
-/** Optimizer steps that so many samples make: see `updateUnits`. */
+/** Optimizer steps that this many samples make: see `updateUnits`. */
 function optimizerSteps(samples: number, { innerEpochs, samplesPerUpdate, remainder }: RoundUpdates): number {
   if (remainder === 'carry') return Math.floor((innerEpochs * samples) / samplesPerUpdate);
   const ofEpoch = samples / samplesPerUpdate;
@@ -67,9 +68,9 @@ function optimizerSteps(samples: number, { innerEpochs, samplesPerUpdate, remain
 }
 
 /**
- * Works out what a config amounts to.
+ * Returns the quantities that follow from a config.
  *
- * **Equation**: a group costs as many network rows as its tree has nodes before the leaves. B²-DiffuRL's has
+ * Equation: a group costs as many network rows as its tree has nodes before the leaves. B²-DiffuRL's has
  * (S - s + 1) + B (s - 1): the shared prefix and the branch point once, then B branches.
  * @param noisySteps - leading sampler steps that draw noise under the model's scheduler, default all.
  */
@@ -86,15 +87,15 @@ export function deriveSizes(config: ResolvedConfig, noisySteps?: number): Derive
     sum(trees.map((tree) => tree.rounds * ofRound(tree)));
   const { trainPrompts, heldOutPrompts, imagesPerPrompt } = config.evaluation;
   return {
-    imagesPerRound: prompts.groupsPerRound * leavesOf(trees[0]),
+    imagesPerRound: prompts.groupsPerRound * leavesOf(at(trees, 0)),
     rewardQueries: prompts.groupsPerRound * overRun(leavesOf),
     imagesPerEvaluation: (trainPrompts + heldOutPrompts) * imagesPerPrompt,
     selectableSamples: selectable,
     optimizerStepsPerRound:
       updates.from === 'replay' ? updates.updatesPerRound : optimizerSteps(selectable, updates),
     trainedSteps: {
-      first: trees[0]?.interval.trainedSteps ?? [],
-      last: trees.at(-1)?.interval.trainedSteps ?? [],
+      first: at(trees, 0).interval.trainedSteps,
+      last: at(trees, -1).interval.trainedSteps,
     },
     samplingEvaluations: passes * prompts.groupsPerRound * overRun(({ widths }) => sum(widths.slice(0, -1))),
     trainingEvaluations: passes * overRun((tree) => trainedRows(config, tree)),
@@ -102,8 +103,8 @@ export function deriveSizes(config: ResolvedConfig, noisySteps?: number): Derive
 }
 
 /**
- * Returns how many groups the trainer may be given at one time: those in flight, and after a resume from its oldest checkpoint
- * all that came since.
+ * Returns the most groups that the trainer may hold at once: those in flight, and after a resume from its oldest
+ * checkpoint all that came since.
  */
 export function mostGroups(config: ResolvedConfig): number {
   const { keep, everyRounds } = config.checkpoints;

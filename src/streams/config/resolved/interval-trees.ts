@@ -20,7 +20,7 @@ export interface IntervalTree {
 
 /**
  * Returns the intervals of a run, each once, in the order of their first round, with their trees; nothing where
- * the rounds that decide it are missing or do not fit each other.
+ * the stages that decide it are missing or do not fit together.
  * @param noisySteps - leading sampler steps that draw noise under the model's scheduler, default all.
  */
 export function intervalTrees(config: Pick<ResolvedConfig, 'stages'>, noisySteps?: number): IntervalTree[] {

@@ -12,7 +12,7 @@ interface ProgressState {
   readonly trainPrompts?: string | undefined;
 }
 
-/** Returns the progress of a run whose first rounds are finished, so many as the number says. */
+/** Returns the progress of a run that has finished `round` rounds. */
 export function progressAt(
   config: ResolvedConfig,
   round: number,

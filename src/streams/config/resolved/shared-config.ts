@@ -3,14 +3,14 @@ import { TributaryError } from '../../../errors.js';
 import type { Progress } from '../../messages/messages.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
 
-/** Fields that say where something is: another machine may have the same elsewhere. */
+/** Fields that say where something is, which may differ from machine to machine. */
 const PLACES = ['pipeline', 'startFrom', 'train', 'heldOut', 'model', 'url'];
-/** Sections that say nothing else. */
+/** Sections that hold nothing else. */
 const PLACE_SECTIONS = ['http'];
 
 /**
- * Names the settings that all processes of a run must share: the seed, the adapter and the stages, without what
- * says where files and services are. Engines, transport, evaluation and guards may differ from process to process.
+ * Names the settings that all processes of a run must share: the seed, the adapter and the stages, but not
+ * where files and services are. Engines, transport, evaluation and guards may differ from process to process.
  */
 export function sharedConfig({ seed, model, stages }: ResolvedConfig): string {
   const withoutPlaces = (key: string, value: unknown) =>
@@ -21,7 +21,7 @@ export function sharedConfig({ seed, model, stages }: ResolvedConfig): string {
     .slice(0, 16);
 }
 
-/** **Errors**: TRIB_CONFIG where the trainer of the run has other settings. */
+/** Errors: TRIB_CONFIG where the trainer of the run has other settings. */
 export function requireSameConfig(config: ResolvedConfig, { sharedConfig: trainers }: Progress): void {
   if (trainers === sharedConfig(config)) return;
   throw new TributaryError(

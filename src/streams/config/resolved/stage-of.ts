@@ -20,7 +20,7 @@ export function findStage<Type extends StageType>(
 /**
  * Returns the stage of a type. A config that lint has passed holds exactly one of each.
  *
- * **Errors**: TRIB_CONFIG where there is none.
+ * Errors: TRIB_CONFIG where there is none.
  */
 export function stageOf<Type extends StageType>(config: ResolvedConfig, type: Type): NamedStage<Type> {
   const stage = findStage(config, type);

@@ -2,7 +2,7 @@ import { type Document, isAlias, isMap, isPair, isScalar, isSeq, type Node, type
 import { createFault, type Fault, type FaultDetail, type Path, type Place } from './fault.js';
 import { parseYaml } from './parse-yaml.js';
 
-/** One of the texts that a config is made of, which remembers where everything stands. */
+/** One of the files of a config, which knows where everything stands. */
 export interface ConfigSource {
   readonly value: unknown;
   /** Faults of the text itself. `value` means nothing where one of them is of kind `syntax`. */
@@ -63,7 +63,7 @@ export function readNamed(
   }
 }
 
-/** Keys that stand twice or are no plain word. */
+/** Keys that stand twice or are not plain words. */
 function keyFaults(
   document: Document,
   placeAt: (offset: number) => Place,
@@ -106,7 +106,7 @@ interface Found {
   readonly valueOffset: number | undefined;
 }
 
-/** Walks down to a path. Of a key that stands twice the last one counts, as it does for the value. */
+/** Walks down to a path. Where a key stands twice, the last one counts, as it does for the value. */
 function entryAt(document: Document, path: Path): Found | undefined {
   let node: unknown = document.contents;
   let found: Found | undefined;

@@ -8,7 +8,7 @@ type FaultKind =
   | 'duplicate-key'
   /** A key that no schema knows. */
   | 'unknown-key'
-  /** A word that is not in a closed list: a stage type, a mode, a surrogate. */
+  /** A word outside a closed list: a stage type, a mode, a surrogate. */
   | 'unknown-word'
   /** A required key is not there. */
   | 'missing'
@@ -24,7 +24,7 @@ type FaultKind =
   | 'override'
   /** The file named by `extends` cannot be used. */
   | 'extends'
-  /** Written in the words of another version. */
+  /** The file is written for another version. */
   | 'version';
 
 /** Keys and list indices from the top of a config. */
@@ -34,7 +34,7 @@ export type Path = readonly (string | number)[];
 export interface Place {
   /** `config/a.yaml:3:5`, or `--set a.b=c`. */
   readonly label: string;
-  /** Faults are reported in ascending order of it. */
+  /** Faults are reported in this order. */
   readonly order: number;
 }
 
@@ -62,7 +62,7 @@ export function writePath(path: Path): string {
     .join('');
 }
 
-/** Puts a fault into words. */
+/** Writes the message of a fault. */
 export function createFault(place: Place, detail: FaultDetail): Fault {
   const where = [writePath(detail.path), detail.thing].filter(Boolean).join(' ') || 'config';
   const { expected, got, nextStep } = detail;

@@ -8,7 +8,7 @@ interface Difference {
   readonly right: string;
 }
 
-/** Returns the first place where two plain values differ, or nothing. A key whose value is undefined is not there. */
+/** Returns the first place where two plain values differ, or nothing. A key whose value is undefined counts as missing. */
 export function firstDifference(left: unknown, right: unknown, path: Path = []): Difference | undefined {
   if (isContainer(left) && isContainer(right) && Array.isArray(left) === Array.isArray(right)) {
     for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {

@@ -19,15 +19,15 @@ export interface Override {
 
 /** Overrides stand after all files. */
 const ORDER = 2 ** 40;
-/** No setting lies so deep. */
+/** No setting is nested this deep. */
 const MOST_PARTS = 32;
 /** Characters of an override that a fault quotes. */
 const QUOTED = 200;
 
 /**
  * Lays `--set` texts over a config, in their order. `a.b[2]=c` and `a.b.2=c` name the third entry of a list that is
- * there; the value is read as YAML, so `[cpu]` is a list and `"7"` is text. Nothing is validated beyond that: the
- * schema sees the result, and its faults name the override as their place.
+ * there; the value is read as YAML, so `[cpu]` is a list and `"7"` is text. The schema validates the
+ * result, and its faults name the override as their place.
  *
  * @param texts What followed each `--set`.
  * @returns The new config, the overrides that were applied, and a fault for each that cannot be.
@@ -56,7 +56,7 @@ type Problem = Pick<FaultDetail, 'thing' | 'expected' | 'got' | 'nextStep'>;
 function parseOverride(text: string): { path: Path; value: unknown } | { problem: Problem } {
   const equals = text.indexOf('=');
   const key = text.slice(0, Math.max(equals, 0));
-  // A path of thousands of parts is not even taken apart.
+  // A path of thousands of parts is not even split.
   const isLong = key.length > 100 * MOST_PARTS;
   const path = isLong ? [] : key.replaceAll(/\[(\d+)\]/g, '.$1').split('.');
   const isDeep = isLong || path.length > MOST_PARTS;
@@ -78,7 +78,7 @@ function parseOverride(text: string): { path: Path; value: unknown } | { problem
 
 const shortened = (text: string) => (text.length > QUOTED ? `${text.slice(0, QUOTED - 3)}...` : text);
 
-/** A path may go on below a mapping, below a list entry that is there, or where nothing is yet. */
+/** A path may lead through mappings, existing list entries, or places where nothing is yet. */
 function pathProblem(config: unknown, path: Path): Problem | undefined {
   for (const [depth, part] of path.entries()) {
     const above = path.slice(0, depth);

@@ -1,8 +1,8 @@
 import { type Alias, type Document, LineCounter, parseDocument, visit } from 'yaml';
 
-/** Longest text that is parsed, in characters. The presets have a hundredth of it. */
+/** Longest text that is parsed, in characters. Presets are a hundredth of it. */
 const MOST_CHARACTERS = 1_000_000;
-/** Following an alias costs a walk through the document, and each may repeat all that its anchor holds. */
+/** Resolving an alias walks the document, and each one may repeat everything its anchor holds. */
 const MOST_ALIASES = 100;
 
 /** What is wrong with a text, and where. */
@@ -21,9 +21,9 @@ interface YamlText {
 }
 
 /**
- * Parses YAML that anyone may have written. A text that would take long is refused before it is parsed: one of more than
- * 1,000,000 characters, one with more than 100 aliases, and one that is nested deeper than the parser can follow. Nothing is printed: warnings of the parser would show
- * the text as it is.
+ * Parses YAML that anyone may have written. Text that would take long is refused: more than 1,000,000 characters, more
+ * than 100 aliases, or values nested deeper than the parser can follow. Nothing is printed, as the parser's warnings would
+ * quote the text verbatim.
  *
  * @param options.uniqueKeys Whether a key that stands twice in a mapping is a problem; callers that name both places look
  *   for themselves.

@@ -9,7 +9,7 @@ export function pathOf(issue: Issue): Path {
   return issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
 }
 
-/** Puts one issue of the schema into words; an issue about several keys is several faults. */
+/** Turns an issue of the schema into faults: one, or one for each of several unknown keys. */
 export function faultsOfIssue(issue: Issue, config: unknown): FaultDetail[] {
   const path = pathOf(issue);
   const value = valueAt(config, path);
@@ -50,13 +50,13 @@ export function faultsOfIssue(issue: Issue, config: unknown): FaultDetail[] {
   return [{ kind: 'bad-value', path, expected, got, nextStep: nextStepFor(path, value, expected) }];
 }
 
-/** The words of which one was expected, where the schema has a closed list. */
+/** The allowed words, where the schema has a closed list. */
 function closedList(issue: Issue): string[] | undefined {
   if (issue.code === 'invalid_value') return issue.values.map(String);
   if (issue.code !== 'invalid_union' || !('options' in issue)) return undefined;
   // Several variants may share a word, as the rules of one stage type do.
   const words = issue.options as readonly unknown[];
-  // One of them may be what is meant where nothing is said.
+  // An undefined one stands for the default.
   return [...new Set(words.filter((word) => word !== undefined).map(String))];
 }
 

@@ -7,12 +7,12 @@ export function isMapping(value: unknown): value is Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Keys that say which settings stand beside them. */
+/** Keys that choose which settings stand beside them. */
 const VARIANT_KEYS = ['type', 'rule', 'mode', 'from'];
 
 /**
  * Lays one value over another: mappings are merged key by key, anything else is replaced. A mapping of another variant
- * (another `type`, `rule`, `mode` or `from`) replaces the one below as a whole, whose settings would mean nothing in it.
+ * (another `type`, `rule`, `mode` or `from`) replaces the one below as a whole, as its settings mean nothing there.
  */
 export function mergeValues(under: unknown, over: unknown): unknown {
   if (!isMapping(under) || !isMapping(over) || areVariants(under, over)) return over;
@@ -31,12 +31,12 @@ function areVariants(under: Mapping, over: Mapping): boolean {
   });
 }
 
-/** What a mapping is that does not say. Rewards come from a model unless a config says otherwise. */
+/** The variant of a mapping that names none: rewards come from a model by default. */
 function defaultVariant({ type }: Mapping, key: string): string | undefined {
   return type === 'reward' && key === 'from' ? 'model' : undefined;
 }
 
-/** Whether nothing at or below a path is left of a value once another one is laid over it. */
+/** Whether another value, laid over this one, hides everything at or below a path. */
 export function isReplacedAt(under: unknown, over: unknown, path: Path): boolean {
   if (over === undefined) return false;
   if (!isMapping(under) || !isMapping(over) || areVariants(under, over)) return true;
@@ -56,7 +56,7 @@ export function valueAt(value: unknown, path: Path): unknown {
   return current;
 }
 
-/** Puts a value at a path, or with `undefined` takes out what is there. Missing mappings on the way are made. */
+/** Puts a value at a path, or with `undefined` takes out what is there. Missing mappings on the way are created. */
 export function withValueAt(tree: unknown, path: Path, value: unknown): unknown {
   const [part, ...below] = path;
   if (part === undefined) return value;

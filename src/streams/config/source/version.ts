@@ -1,3 +1,4 @@
+import { at } from '../../../at.js';
 import type { ConfigSource } from './config-source.js';
 import { createFault, describeValue, type Fault } from './fault.js';
 import { isMapping } from './value-tree.js';
@@ -50,7 +51,7 @@ function renamedWords(value: unknown, above = ''): string[] {
   return Object.entries(value).flatMap(([path, inner]) => {
     // Studies join keys by dots.
     const keys = [above, ...path.split('.')];
-    const key = keys.at(-1) ?? '';
+    const key = at(keys, -1);
     const old = [...keys.slice(1), ...keys.slice(1).map((one, index) => `${keys[index]}.${one}`)];
     if (typeof inner === 'string') old.push(`${key}: ${inner}`);
     const words = old.flatMap((word) => (RENAMED.has(word) ? [`${word} as ${RENAMED.get(word)}`] : []));

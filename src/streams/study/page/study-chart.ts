@@ -32,7 +32,7 @@ export interface StudyChart {
   readonly markers: boolean;
 }
 
-/** Light and dark; from the ninth series on the colors come again, dashed. */
+/** Light and dark; from the ninth series on the colors repeat, dashed. */
 const PALETTE = [
   ['#0b6e8f', '#56bcd8'],
   ['#c8591b', '#f0965a'],
@@ -65,7 +65,7 @@ export function studyChart(chart: StudyChart): string {
     points.map(({ x }) => x),
     chart,
   );
-  // Wide intervals of few seeds are cut at the frame; else they would press all curves flat.
+  // Wide intervals of few seeds are cut at the frame, or they would flatten all curves.
   const yAxis = axisOver(
     points.map(({ y }) => y),
     chart.yUnit,

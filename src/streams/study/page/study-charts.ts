@@ -84,7 +84,7 @@ const PLANS: readonly Plan[] = [
   },
 ];
 
-/** Draws the charts over rows of a study; what its model cannot measure has none. */
+/** Draws the charts over rows of a study, but for figures that its model cannot measure. */
 export function studyCharts(rows: readonly RowRuns[]): ChartFile[] {
   return PLANS.flatMap((plan) => drawn(plan, rows) ?? []);
 }

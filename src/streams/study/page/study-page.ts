@@ -28,7 +28,7 @@ interface StudyPage {
   readonly comparisonCharts: readonly (ChartFile | null)[];
   /** Folder of the charts, as the page links to it. */
   readonly chartFolder: string;
-  /** What people concluded, in Markdown: it goes in as it is. The program itself concludes nothing. */
+  /** What people concluded, in Markdown, included verbatim. The program itself concludes nothing. */
   readonly conclusions: string | null;
 }
 
@@ -91,7 +91,7 @@ function measured({ rewardQueries, seeds, rows: planned }: Study, rows: readonly
   return `Seeds ${seeds.join(', ')}; ${count(rewardQueries)} reward queries a run${others.join('')}.${pictures}${where}`;
 }
 
-/** Says which rows of the study were made before a change, first of all: their figures are not today's. */
+/** Names the rows that were made before a change, whose figures are not today's. */
 function outdatedRows({ outdated, rows }: Study): string[] {
   if (outdated.length === 0) return [];
   const written = (named: readonly string[]) =>
@@ -214,7 +214,7 @@ function runTable(rows: readonly RowRuns[]): string {
   ]);
 }
 
-/** What the study asks for and the page does not have. */
+/** What the study asks for and the page lacks. */
 function missing(rows: readonly RowRuns[]): string[] {
   const short = rows.filter(({ runs, numSeeds: wanted }) => runs.length < wanted);
   if (short.length === 0) return [];

@@ -3,10 +3,10 @@ import { FINAL_HELD_OUT, type RunFigure } from './figures-of-run.js';
 import { firstReached, meanCurve } from './mean-curve.js';
 import type { RunResult } from './run-result.js';
 
-/** A row beside the baseline row, by the seeds that both have. */
+/** A row against the baseline row, over the seeds that both have. */
 interface RowComparison {
   readonly seeds: readonly number[];
-  /** How much more of a figure the row has than the baseline, paired by seed; null where it was not measured. */
+  /** Difference to the baseline in a figure, paired by seed; null where it was not measured. */
   difference(figure: RunFigure): Estimate | null;
   /**
    * Reward queries after which the row's mean curve of held-out verified alignment first reaches the mean that the
@@ -15,7 +15,7 @@ interface RowComparison {
   readonly queriesToReach: number | null;
 }
 
-/** Compares the runs of a row with those of the baseline row. Equal seeds make pairs; the others do not count. */
+/** Compares the runs of a row with those of the baseline row, paired by seed; unpaired runs do not count. */
 export function compareRows(row: readonly RunResult[], baseline: readonly RunResult[]): RowComparison {
   const pairs = row.flatMap((run) => {
     const other = baseline.find(({ seed }) => seed === run.seed);

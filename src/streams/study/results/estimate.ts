@@ -9,7 +9,7 @@ export interface Estimate {
 /**
  * Returns the mean with its 95 % interval by Student's t; null where a value was not measured, or there is none.
  *
- * **Equation**: mean ± t(n - 1) s / √n, with s the sample standard deviation (divided by n - 1).
+ * Equation: mean ± t(n - 1) s / √n, with s the sample standard deviation (divided by n - 1).
  */
 export function estimate(values: readonly (number | null)[]): Estimate | null {
   const measured = values.filter((value) => value !== null);
@@ -39,7 +39,7 @@ const Z = 1.959964;
 /**
  * Returns the 97.5 % quantile of Student's t: half of a 95 % interval, in standard errors.
  *
- * **Equation**: up to 30 degrees of freedom from a table; beyond, the expansion in 1/ν about the normal quantile z,
+ * Equation: up to 30 degrees of freedom from a table; beyond, the expansion in 1/ν about the normal quantile z,
  * z + (z³ + z) / 4ν + (5z⁵ + 16z³ + 3z) / 96ν² (Abramowitz & Stegun 26.7.5, its first terms), right within 1e-4.
  *
  * @param degrees Degrees of freedom ν, a whole number of at least 1.

@@ -4,7 +4,7 @@ import type { EvaluationPoint, RunResult } from './run-result.js';
 /** A figure of one run, and how a table writes it. */
 export interface RunFigure {
   readonly of: (run: RunResult) => number | null;
-  /** What it is multiplied with in a table: 100 for percent. */
+  /** Factor in a table: 100 for percent. */
   readonly factor: number;
   readonly decimals: number;
 }

@@ -1,7 +1,7 @@
 import { meanOf } from './estimate.js';
 import type { RunResult } from './run-result.js';
 
-/** How a row learned: means over the rounds of all its runs. */
+/** How a row learned: means over all rounds of its runs. */
 interface RowHealth {
   readonly intraGroupCorrelation: number | null;
   readonly selectedSamples: number | null;
@@ -20,7 +20,7 @@ interface RowHealth {
 
 type Round = RunResult['rounds'][number];
 
-/** Returns the health of a row; what no round has measured is null. */
+/** Returns the health of a row; figures that no round has measured are null. */
 export function rowHealth(runs: readonly RunResult[]): RowHealth {
   const rounds = runs.flatMap((run) => run.rounds);
   const mean = (of: (round: Round) => number | null, among: readonly Round[] = rounds) => {

@@ -32,7 +32,7 @@ const healthSchema = z.object({
   zeroSpreadGroups: figure,
   intraGroupCorrelation: nullable,
   gradNorm: figureSchema,
-  /** By sampler step, the noisiest first; null where it is not known. */
+  /** By sampler step, the noisiest first; null where unknown. */
   gradNormByStep: z.array(nullable, { error: 'expected a list' }),
   clipFraction: figureSchema,
   klToPretrained: nullable,
@@ -46,7 +46,7 @@ const nameSchema = {
 
 export const runResultSchema = z.object({
   ...nameSchema,
-  /** What it ran on; null where that is not known. */
+  /** The machine it ran on; null where unknown. */
   machine: z.string({ error: 'expected the name of a machine' }).nullable(),
   /** In order, the base model first. */
   points: z.array(pointSchema, { error: 'expected a list' }).min(2, { error: 'expected two evaluations' }),
@@ -58,13 +58,13 @@ export const failedRunSchema = z.object({
   failure: z.string({ error: 'expected the message of a fault' }),
 });
 
-/** A run that came to its end. */
+/** A finished run. */
 export type RunResult = z.output<typeof runResultSchema>;
-/** A run that could not. */
+/** A run that failed. */
 export type FailedRun = z.output<typeof failedRunSchema>;
 export type EvaluationPoint = z.output<typeof pointSchema>;
 
-/** Returns the evaluations and rounds of a log; null where the run has not come to its end. */
+/** Returns the evaluations and rounds of a log; null where the run is not finished. */
 export function figuresOfRun(
   lines: readonly MetricsLine[],
   numRounds: number,

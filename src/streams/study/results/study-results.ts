@@ -1,4 +1,4 @@
-/** @file Everything the page is made from: the runs that came to their end, and those that could not. */
+/** @file Everything the page is made from: the finished runs and the failed ones. */
 import { z } from 'zod';
 import type { Study } from '../config/study.js';
 import { type FailedRun, failedRunSchema, type RunResult, runResultSchema } from './run-result.js';
@@ -14,14 +14,14 @@ export type StudyResults = z.output<typeof studyResultsSchema>;
 
 type RunName = Pick<RunResult, 'row' | 'seed' | 'fingerprint'>;
 
-/** Whether two records are of one run, computed alike. */
+/** Whether two records are of the same run with the same computation. */
 export function isSameRun(a: RunName, b: RunName): boolean {
   return a.row === b.row && a.seed === b.seed && a.fingerprint === b.fingerprint;
 }
 
 /**
- * Puts what was measured elsewhere or earlier together with what is found now. What is found now counts; an earlier run
- * is kept as it is where its row computes the same today. A failure is kept until its run comes to its end.
+ * Merges earlier results with what is found now, which takes precedence. An earlier run is kept if its row computes the
+ * same today, a failure until its run is finished.
  *
  * @returns The results in the order of the study, and the earlier records that no longer belong to it.
  */
@@ -38,7 +38,7 @@ export function mergeResults(
       const of = <Run extends RunName>(list: readonly Run[]) => list.find((one) => isSameRun(one, name));
       const [fresh, earlier] = [of(found.runs), of(prior.runs)];
       const failure = of(found.failures) ?? of(prior.failures);
-      // A run that is found again has not moved to this machine.
+      // Finding a run again does not mean that it ran on this machine.
       if (fresh) runs.push({ ...fresh, machine: fresh.machine ?? earlier?.machine ?? null });
       else if (earlier) runs.push(earlier);
       else if (failure) failures.push(failure);
@@ -59,14 +59,14 @@ export function mergeResults(
 export interface RowRuns {
   readonly name: string;
   readonly title: string;
-  /** Those that came to their end, by seed. */
+  /** Finished runs, by seed. */
   readonly runs: readonly RunResult[];
   readonly failures: readonly FailedRun[];
   /** Seeds that the study asks of the row. */
   readonly numSeeds: number;
 }
 
-/** Sorts the results of a study by row, in its order; a row without results is there too. */
+/** Groups the results of a study by row, in its order, rows without results included. */
 export function rowRuns({ rows }: Study, { runs, failures }: StudyResults): RowRuns[] {
   return rows.map(({ name, title, seeds }) => ({
     name,
