@@ -1,4 +1,4 @@
-/** @file The changes that operators make, as functions from what was wanted to what is wanted. What cannot be is refused. */
+/** @file The changes that operators make, as functions from the old control state to the new one. */
 
 import { TributaryError } from '../../errors.js';
 import { schedulePositionAt } from '../../operators/index.js';
@@ -9,19 +9,19 @@ import type { ListedPrompt } from '../messages/prompts.js';
 
 /** How far a run is. */
 export interface RunPlace {
-  /** The round that is under way. */
+  /** The current round. */
   readonly round: number;
   readonly numRounds: number;
 }
 
 /**
- * Changes one thing; the version is raised by who writes it.
+ * Changes one thing; whoever writes it raises the version.
  *
  * Errors: TRIB_USAGE, naming what would be accepted.
  */
 export type ControlChange = (wanted: Control, place: RunPlace) => Control;
 
-/** Holds the schedule at a position, or where it stands. */
+/** Holds the schedule at a position, or where it is. */
 export function freeze(position: number | null): ControlChange {
   return (wanted, place) => {
     const frozenAt = position ?? positionOf(wanted, place);
@@ -30,13 +30,13 @@ export function freeze(position: number | null): ControlChange {
   };
 }
 
-/** Lets the schedule go on where it would be by now. */
+/** Lets the schedule go on from where it would be by now. */
 export const unfreeze: ControlChange = (wanted) => ({
   ...wanted,
   schedule: { ...wanted.schedule, frozenAt: null },
 });
 
-/** Moves the schedule by so many positions from where it stands; a frozen one stands still there. */
+/** Moves the schedule by some positions; a frozen one stays frozen. */
 export function moveSchedule(positions: number): ControlChange {
   return (wanted, place) => {
     const position = positionOf(wanted, place) + positions;
@@ -58,7 +58,7 @@ export function scaleLearningRate(learningRateScale: number): ControlChange {
   };
 }
 
-/** Sets a guard's threshold, its action, or both; what is left out stays as it was. */
+/** Sets a guard's threshold, its action, or both; the rest stays. */
 export function changeGuard(
   settings: ResolvedConfig['guards'],
   name: string,
@@ -80,7 +80,7 @@ export function changeGuard(
   };
 }
 
-/** Draws groups from these prompts in place of the training prompts. */
+/** Draws groups from these prompts instead of the training prompts. */
 export function replacePrompts(prompts: readonly ListedPrompt[]): ControlChange {
   return (wanted) => {
     if (prompts.length === 0) throw refused('prompts', 'at least one prompt', 'none');
@@ -88,7 +88,7 @@ export function replacePrompts(prompts: readonly ListedPrompt[]): ControlChange 
   };
 }
 
-/** Leaves the run to its config again. */
+/** Drops all changes. */
 export const reset: ControlChange = () => UNCONTROLLED;
 
 const positionOf = ({ schedule }: Control, { round, numRounds }: RunPlace) =>
@@ -99,7 +99,7 @@ function requirePosition(what: string, position: number, { numRounds }: RunPlace
   throw refused(what, `a position of the schedule, 0 to ${numRounds - 1}`, String(position));
 }
 
-/** The KL costs a forward pass of its own, which the training graph has or has not from the start. */
+/** The KL needs a forward pass of its own, which the training graph has from the start or never. */
 function requireMeasured(guard: GuardName, settings: ResolvedConfig['guards']): void {
   if (guard !== 'klToPretrained' || settings.klToPretrained.action !== 'off') return;
   const others = GUARD_NAMES.filter((name) => name !== guard).join(', ');

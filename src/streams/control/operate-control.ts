@@ -1,4 +1,4 @@
-/** @file An operator's way to a run of another process: reads what is wanted of it, and writes what shall be. */
+/** @file How an operator reaches a run in another process: reads its control state, and changes it. */
 
 import { TributaryError } from '../../errors.js';
 import { requireSameConfig } from '../config/resolved/shared-config.js';
@@ -24,17 +24,17 @@ export interface ChangedControl {
 
 type Warn = (message: string) => void;
 
-/** Errors: TRIB_USAGE where the transport leads to no other process, or no run has begun. */
+/** Errors: TRIB_USAGE if the transport leads to no other process, or no run has begun. */
 export async function readControl(config: ResolvedConfig, warn: Warn): Promise<WantedOfRun> {
   return onTransport(config, { takesControl: false }, warn, (transport) => wantedOf(config, transport));
 }
 
 /**
- * Changes what is wanted of a run. Of two operators at once, the one that came first and has not written yet is refused: the
- * other has taken the topic from it, and reads all that was written before. So no change is lost unseen.
+ * Changes what is wanted of a run. Of two operators at once, the first is refused if it has not written yet: the second has
+ * taken the topic over, and reads all that was written before. So no change is lost.
  *
- * Errors: TRIB_USAGE, and nothing is written: as `readControl`; the run is over; the change is refused; another operator
- * came between.
+ * Errors: TRIB_USAGE, and nothing is written, as in `readControl`, or if the run is over, the change is refused, or another
+ * operator came between.
  */
 export async function changeControl(
   config: ResolvedConfig,
@@ -87,7 +87,7 @@ async function onTransport<Result>(
   }
 }
 
-/** Of the writers of a topic the newest is let in, and all others are refused with TRIB_USAGE. */
+/** Only the newest writer of a topic may write; the others get TRIB_USAGE. */
 function sayWhoCameBetween(cause: unknown): never {
   if (!(cause instanceof TributaryError) || cause.code !== 'TRIB_USAGE') throw cause;
   throw new TributaryError(

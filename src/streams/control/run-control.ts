@@ -3,20 +3,20 @@ import { type Control, UNCONTROLLED } from '../messages/control-state.js';
 import type { TopicMessages } from '../messages/messages.js';
 import type { Transport } from '../transport/contract/transport.js';
 
-/** What operators want of the run, and what of it is in force. That changes between rounds, and never inside one. */
+/** What operators want of the run, and what is in force: that changes only between rounds. */
 export interface RunControl {
-  /** Hears what operators want; emits nothing, errs with the transport. */
+  /** Listens to what operators want; emits nothing, errs with the transport. */
   readonly follow$: Observable<never>;
-  /** What is in force, from the round on that begins next. */
+  /** What is in force from the next round on. */
   readonly inForce$: Observable<Control>;
   inForce(): Control;
-  /** Puts in force what operators want now. The trainer calls it before it says that a round begins. */
+  /** Puts what operators want now into force. The trainer calls it before it announces a round. */
   beginRound(round: number): void;
-  /** What is in force in the round that has begun; of another round, what operators want now. */
+  /** What is in force in the current round; for another round, what operators want now. */
   at(round: number): Control;
 }
 
-/** Begins with what operators want of a run now; what they come to want is heard while `follow$` is subscribed to. */
+/** Starts with what operators want of a run now; later changes are seen while `follow$` is subscribed to. */
 export async function openRunControl(transport: Transport<TopicMessages>): Promise<RunControl> {
   return createRunControl(transport, (await transport.newest('control')) ?? UNCONTROLLED);
 }

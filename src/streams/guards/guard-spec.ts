@@ -1,18 +1,18 @@
-/** @file What a guard against a known failure of training says of itself. */
+/** @file The definition of a guard against a known failure of training. */
 
 import type { GuardAction } from '../messages/control-state.js';
 import type { Evaluation, RoundMetrics } from '../messages/run-events.js';
 
-/** What guards look at: the figures of each round, and of each evaluation, as they come. */
+/** What guards watch: the figures of each round and each evaluation, in order. */
 export type WatchedFigures =
   | ({ readonly kind: 'round' } & RoundMetrics)
   | ({ readonly kind: 'evaluation' } & Evaluation);
 
-/** How far a failure has gone; null where these figures do not tell. */
+/** How far a failure has gone; null if these figures do not tell. */
 export type Measure = (figures: WatchedFigures) => number | null;
 
 export interface GuardSpec {
-  /** For the config: the failure, and how it is measured. */
+  /** For the config: the failure and its measure. */
   readonly description: string;
   readonly threshold: {
     readonly default: number;
@@ -20,20 +20,20 @@ export interface GuardSpec {
     readonly description: string;
   };
   readonly defaultAction: GuardAction;
-  /** What an alarm says of the figure, after "expected at most 1.5": `nats a step to the pretrained model`. */
+  /** Follows the threshold in an alarm, as in "expected at most 1.5" `nats a step to the pretrained model`. */
   readonly quantity: string;
   /** What can be done about it. */
   readonly nextStep: string;
-  /** Begins to watch a run whose base model did as `base` says. */
+  /** Starts to watch a run; `base` is the evaluation of its base model. */
   readonly start: (base: Evaluation) => Measure;
 }
 
-/** Measures rounds and passes over evaluations. */
+/** Measures rounds and ignores evaluations. */
 export function ofRounds(measure: (round: RoundMetrics) => number | null): Measure {
   return (figures) => (figures.kind === 'round' ? measure(figures) : null);
 }
 
-/** Measures evaluations and passes over rounds. */
+/** Measures evaluations and ignores rounds. */
 export function ofEvaluations(measure: (evaluation: Evaluation) => number | null): Measure {
   return (figures) => (figures.kind === 'evaluation' ? measure(figures) : null);
 }

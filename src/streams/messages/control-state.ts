@@ -1,9 +1,9 @@
-/** @file What operators want of a running run: a state and no commands, so that it holds however often it is read. */
+/** @file What operators want of a running run: a state, not commands, so it may be read any number of times. */
 
 import { FREE_SCHEDULE, type ScheduleControl } from '../../operators/index.js';
 import type { ListedPrompt } from './prompts.js';
 
-/** What of a guard's settings an operator has changed. */
+/** Settings of a guard that an operator has changed. */
 export interface GuardChange {
   readonly threshold?: number;
   readonly action?: GuardAction;
@@ -13,13 +13,13 @@ export interface GuardChange {
 export type GuardChanges = Readonly<Record<string, GuardChange>>;
 
 export interface Control {
-  /** Raised with every change; 0 where there was none. */
+  /** Raised with every change; 0 before the first. */
   readonly version: number;
   /** Factor on the learning rate of the config, above 0. */
   readonly learningRateScale: number;
   readonly guards: GuardChanges;
   readonly schedule: ScheduleControl;
-  /** In place of the training prompts, never empty; null: those of the config. */
+  /** Replaces the training prompts, never empty; null keeps those of the config. */
   readonly prompts: readonly ListedPrompt[] | null;
 }
 
@@ -32,17 +32,17 @@ export const UNCONTROLLED: Control = {
   prompts: null,
 };
 
-/** What a control state changes of the config, and nothing else. */
+/** What a control state changes in the config. */
 export interface ControlDifference {
   readonly version: number;
   readonly learningRateScale?: number;
   readonly guards?: GuardChanges;
   readonly schedule?: ScheduleControl;
-  /** How many prompts are in place of those of the config. */
+  /** The number of prompts that replace those of the config. */
   readonly prompts?: number;
 }
 
-/** Returns what differs from the config; null where nothing does. */
+/** Returns what differs from the config; null if nothing does. */
 export function controlDifference(control: Control): ControlDifference | null {
   const { version, learningRateScale, guards, schedule, prompts } = control;
   const difference = {

@@ -1,4 +1,4 @@
-/** @file What travels on the topics. */
+/** @file The messages on the topics. */
 
 import type { NamedArrays } from '../../models/optimizers/adamw.js';
 import type { Trajectory } from '../../models/rollouts/sampler.js';
@@ -13,26 +13,26 @@ import type {
 import type { Control } from './control-state.js';
 import type { IncomingPrompt } from './prompts.js';
 
-/** The adapter's weights at a version: the number of rounds that made them. */
+/** The adapter's weights at a version: the number of rounds that they were trained for. */
 export interface PolicySnapshot {
   readonly version: number;
   readonly parameters: NamedArrays;
 }
 
-/** What has been consumed. */
+/** How far a run is. */
 export interface Progress {
   /**
-   * Groups of rounds that are closed: trained on, lost, late, or about to be trained on. Of those of the round that
-   * begins it says so only where that was closed by time.
+   * Groups of closed rounds: trained on, lost, late, or about to be trained on. Those of the round that begins are included
+   * only if it was closed by time.
    */
   readonly finishedGroups: number;
-  /** The round that begins; equals the number of finished ones. */
+  /** The round that begins, which is the number of finished ones. */
   readonly round: number;
   /** Nothing more will be trained. */
   readonly isOver: boolean;
   /** Fingerprint of the settings that all processes of the run must share. */
   readonly sharedConfig: string;
-  /** SHA-256 of the training prompts of the trainer's file; absent where the writer does not say. */
+  /** SHA-256 of the trainer's training prompts; absent if the writer does not say. */
   readonly trainPrompts?: string;
 }
 
@@ -56,7 +56,7 @@ export interface ScoredMetric {
   } | null;
 }
 
-/** Messages by topic; the catalog of topics is config/topics.ts. */
+/** Messages by topic; topics.ts has the catalog of topics. */
 export interface TopicMessages {
   readonly 'incoming-prompts': IncomingPrompt;
   readonly prompts: PromptTicket;
@@ -69,7 +69,7 @@ export interface TopicMessages {
   readonly progress: Progress;
   readonly control: Control;
   readonly metrics: ScoredMetric;
-  /** As they were on the topic that the header `origin` names; `stage` and `reason` say who gave up, and why. */
+  /** Unchanged from the topic that the header `origin` names; `stage` and `reason` say who gave up, and why. */
   readonly 'dead-letters': TopicMessages[
     | 'incoming-prompts'
     | 'prompts'

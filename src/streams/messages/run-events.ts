@@ -1,11 +1,11 @@
-/** @file What a run says of itself, and what each of its figures means. All of it survives a trip through JSON. */
+/** @file What a run reports, and what each figure means. All of it survives JSON. */
 
 import type { Provider } from '../../models/engines/contract/engine.js';
 import type { LossScaling } from '../../models/policy/training-statistics.js';
 import type { Role } from '../stages/index.js';
 import type { ControlDifference, GuardAction } from './control-state.js';
 
-/** The figures of one round. Of all images of the round unless it says otherwise. */
+/** The figures of one round, over all of its images unless stated otherwise. */
 export interface RoundMetrics {
   /** Index k = 0, 1, ... of B²-DiffuRL's round. */
   readonly round: number;
@@ -13,17 +13,17 @@ export interface RoundMetrics {
   readonly firstStep: number;
   /** Sampler steps of a rollout (S). */
   readonly numSteps: number;
-  /** The sampler steps that were trained, ascending; none where every group was lost. */
+  /** The sampler steps that were trained, ascending; none if every group was lost. */
   readonly trainedSteps: readonly number[];
   /** Version of the policy that this round published. The round sampled with an older one. */
   readonly policyVersion: number;
-  /** Mean reward; null where every group was lost. */
+  /** Mean reward; null if every group was lost. */
   readonly rewardMean: number | null;
-  /** Population standard deviation of the rewards; null where every group was lost. */
+  /** Population standard deviation of the rewards; null if every group was lost. */
   readonly rewardStd: number | null;
-  /** Share of images that the verifier finds satisfied, in [0, 1]; null where the model has no verifier. */
+  /** Share of images that the verifier finds satisfied, in [0, 1]; null without a verifier. */
   readonly verifiedAlignment: number | null;
-  /** Mean share of a prompt's constraints that are met, in [0, 1]; null where the model has no verifier. */
+  /** Mean share of a prompt's constraints that are met, in [0, 1]; null without a verifier. */
   readonly verifierScore: number | null;
   /** Samples that were trained on. */
   readonly selectedSamples: number;
@@ -31,18 +31,18 @@ export interface RoundMetrics {
   readonly groups: number;
   /** Groups that were not trained on: dead letters, too stale, or never matched. */
   readonly lostGroups: number;
-  /** Of the lost ones, those that were sampled by a policy too old, or for another interval. */
+  /** Of the lost ones, those that were sampled with too old a policy, or for another interval. */
   readonly staleGroups: number;
   /**
-   * Groups without a reward when the round was closed by time, whether they had a prompt or not. `groups`, `lostGroups` and
-   * these make up the groups of a round.
+   * Groups without a reward when the round was closed by time, with or without a prompt. `groups`, `lostGroups` and
+   * `lateGroups` make up a round.
    */
   readonly lateGroups: number;
-  /** Groups with rewards by age: how many policy versions older than the one they train; index 0 is none. */
+  /** Groups with rewards by age, in policy versions behind the one that they train; index 0 is the current one. */
   readonly ages: readonly number[];
   /** Messages that a stage gave up on. */
   readonly deadLetters: number;
-  /** Groups whose branches all have the same reward: nothing is learned from them. */
+  /** Groups whose branches all have the same reward: they teach nothing. */
   readonly zeroSpreadGroups: number;
   /** Intra-class correlation of the normalized rewards inside groups, at most 1; null where it is undefined. */
   readonly intraGroupCorrelation: number | null;
@@ -58,62 +58,62 @@ export interface RoundMetrics {
   readonly approxKl: number;
   /** Largest |ratio - 1| among the pairs seen before the round's first optimizer step: 0 up to rounding. */
   readonly maxRatioDeviation: number;
-  /** Mean |ratio - 1| over the trained pairs: how far the updates moved from the policy that sampled. */
+  /** Mean |ratio - 1| over the trained pairs: how far the updates moved away from the policy that sampled. */
   readonly meanRatioDeviation: number;
-  /** Mean KL of one sampler step to that of the pretrained model, in nats; null where it is not measured. */
+  /** Mean KL of one sampler step to that of the pretrained model, in nats; null if it is not measured. */
   readonly klToPretrained: number | null;
-  /** Mean loss of the value network over its updates; null where there is none. */
+  /** Mean loss of the value network over its updates; null without one. */
   readonly valueLoss: number | null;
   /**
-   * Factor on the learning rate for this round: 1, halved by each alarm that lowers it, times what operators want. In (0, 1]
-   * without operators.
+   * Factor on the learning rate of this round: 1, halved by each alarm that lowers it, times what operators want. In (0, 1]
+   * unless operators change it.
    */
   readonly learningRateScale: number;
   /** Mean L2 norm of all gradients together, before clipping, over the round's optimizer steps. */
   readonly gradNorm: number;
   /**
    * By sampler step, index 0 the noisiest: root mean square of the gradient norms of single runs of the training graph, with
-   * the weights of the loss; null where no run held rows of that step alone.
+   * the weights of the loss; null if no run held rows of that step alone.
    */
   readonly gradNormByStep: readonly (number | null)[];
   /**
-   * In half precision, the loss scale after the round, and the updates of the round that were skipped because a gradient was
-   * not finite, of which the other figures hold nothing; absent in single precision.
+   * In half precision, the loss scale after the round, and the updates that were skipped because a gradient was not finite;
+   * the other figures leave those out. Absent in single precision.
    */
   readonly lossScaling?: LossScaling;
   /**
-   * Images scored by the run's own reward stage so far, evaluation not counted; of late groups those that were scored before
-   * their round was trained.
+   * Images scored by the run's own reward stage so far, without evaluation; of late groups only those scored before their
+   * round was trained.
    */
   readonly rewardQueries: number;
   /**
-   * Of the rewards of this round, those that this run did not ask for: people gave them, or a program of somebody else's that
-   * writes to the topic of rewards and says nothing to that of metrics. `rewardMean` is theirs too. Absent where there are none.
+   * Rewards of this round that came from outside: from people, or from a program that writes to the topic of rewards and not
+   * to that of metrics. `rewardMean` includes them. Absent if there are none.
    */
   readonly outsideRewards?: number;
   /** Share of the time since the round before in which the trainer waited for groups, in [0, 1]. */
   readonly trainerIdleShare: number;
-  /** Seconds of work on the run so far, those before a resume included. */
+  /** Seconds of work on the run so far, including those before a resume. */
   readonly elapsedSeconds: number;
   /** 99th percentile of the main thread's event-loop delay during the round, in milliseconds. */
   readonly eventLoopDelayP99Ms: number;
-  /** Largest resident set of the process so far, in bytes. */
+  /** Peak resident set of the process so far, in bytes. */
   readonly peakRssBytes: number;
-  /** What operators had changed of the config in this round; absent where nothing. */
+  /** What operators changed in the config for this round; absent if nothing. */
   readonly control?: ControlDifference;
-  /** What the probe showed of the policy that this round trained; absent where there is no gate. */
+  /** What the probe showed about the policy that this round trained; absent without a gate. */
   readonly promotion?: Promotion;
 }
 
-/** A policy before the gate to the samplers. */
+/** How a policy did at the gate to the samplers. */
 export interface Promotion {
-  /** Whether samplers got it; else they got the one before once more, under the version of this round. */
+  /** Whether samplers get it; if not, they get the previous one again, under the version of this round. */
   readonly isPromoted: boolean;
-  /** Root mean square difference of the probe's pixels, in [-1, 1], to those of the base model; null where not finite. */
+  /** Root mean square difference of the probe's pixels, in [-1, 1], to those of the base model; null if not finite. */
   readonly outputChange: number | null;
-  /** Mean |log π(trainer) - log π(sampler)| over the trained steps of the probe; null without log-probs, or where not finite. */
+  /** Mean |log π(trainer) - log π(sampler)| over the trained steps of the probe; null without log-probs, or if not finite. */
   readonly logProbDifference: number | null;
-  /** Mean reward of the probe; null where not finite. */
+  /** Mean reward of the probe; null if not finite. */
   readonly rewardMean: number | null;
 }
 
@@ -123,15 +123,15 @@ export interface PromptSetEvaluation {
   readonly images: number;
   /** Mean over the images whose reward is finite and not beyond `maxMagnitude`. */
   readonly rewardMean: number;
-  /** Share of images that the verifier finds satisfied, in [0, 1]; null where the model has no verifier. */
+  /** Share of images that the verifier finds satisfied, in [0, 1]; null without a verifier. */
   readonly verifiedAlignment: number | null;
-  /** Mean share of a prompt's constraints that are met, in [0, 1]; null where the model has no verifier. */
+  /** Mean share of a prompt's constraints that are met, in [0, 1]; null without a verifier. */
   readonly verifierScore: number | null;
-  /** Mean pairwise distance of the reward's image features within a prompt, averaged over prompts; null where it gives none. */
+  /** Mean pairwise distance of the reward's image features within a prompt, averaged over prompts; null without features. */
   readonly diversity: number | null;
 }
 
-/** Verified alignment of one template of prompts, in [0, 1]; null where no prompt of the list has the template. */
+/** Verified alignment of one template of prompts, in [0, 1]; null if no prompt of the list has the template. */
 export interface TemplateAlignment {
   readonly train: number | null;
   readonly heldOut: number | null;
@@ -140,11 +140,11 @@ export interface TemplateAlignment {
 /** A policy, measured on fixed prompts from fixed noise. It never influences training. */
 export interface Evaluation {
   readonly policyVersion: number;
-  /** Rounds that were complete when it was measured: 0 for the base model. */
+  /** Complete rounds when it was measured: 0 for the base model. */
   readonly round: number;
   readonly train: PromptSetEvaluation;
   readonly heldOut: PromptSetEvaluation;
-  /** By name of the template, where prompts have templates. */
+  /** By name of the template, if prompts have templates. */
   readonly byTemplate?: Readonly<Record<string, TemplateAlignment>>;
   /** How long it took. */
   readonly seconds: number;
@@ -155,18 +155,18 @@ export interface Alarm {
   /** As in the config, such as `rewardCollapse` (src/streams/guards/ defines the figure of each), or `promotion`. */
   readonly guard: string;
   readonly action: Exclude<GuardAction, 'off'> | 'roll-back';
-  /** The figure, which is above the threshold, both in the guard's unit; null where it is not finite. */
+  /** The figure, which is above the threshold, both in the guard's unit; null if it is not finite. */
   readonly value: number | null;
   readonly threshold: number;
-  /** Rounds that were complete when it was raised. */
+  /** Complete rounds when it was raised. */
   readonly round: number;
   /** What was expected, what came, and what can be done. */
   readonly message: string;
 }
 
-/** Where a run stands inside a round. */
+/** How far a run is inside a round. */
 export interface RunProgress {
-  /** Index of the round that is under way. */
+  /** Index of the current round. */
   readonly round: number;
   readonly numRounds: number;
   /** The sampler steps that this round trains, ascending. */
@@ -175,32 +175,32 @@ export interface RunProgress {
   readonly groupsPerRound: number;
 }
 
-/** What came of a run. */
+/** The outcome of a run. */
 export interface Outcome {
   readonly base: Evaluation;
-  /** The policy of the adapter that the run ends with: the last one, or the best where a guard stopped the run. */
+  /** The policy of the adapter that the run ends with: the last one, or the best if a guard stopped the run. */
   readonly tuned: Evaluation;
   /** The evaluation with the highest reward on held-out prompts, the first of equal ones; its adapter is kept in `best/`. */
   readonly best: Evaluation;
-  /** The alarm that ended the run; null where none did. */
+  /** The alarm that ended the run; null if none did. */
   readonly stoppedBy: Alarm | null;
 }
 
 export type RunEvent =
-  /** First of all: derived quantities, name and value. */
+  /** First of all: derived quantities, as name and value. */
   | { readonly kind: 'started'; readonly description: readonly (readonly [name: string, value: string])[] }
-  /** A stage made its graph ready; `fallbacks` says which wanted providers were not there. */
+  /** A stage's graph is ready; `fallbacks` says which preferred providers are missing. */
   | {
       readonly kind: 'provider';
       readonly stage: string;
       readonly provider: Provider;
       readonly fallbacks: readonly string[];
     }
-  /** A worker takes part in a run from now on. */
+  /** A worker has joined a run. */
   | { readonly kind: 'joined'; readonly roles: readonly Role[]; readonly round: number }
   /**
-   * What a sampler or reward worker in this process did for a round, as far as it goes: said when the next one has
-   * begun for it. `idleShare`, in [0, 1], is the share of the time in which it had nothing to do.
+   * What a sampler or reward worker in this process did for a round, said when it has begun the next one. `idleShare`, in
+   * [0, 1], is the share of the time in which it was idle.
    */
   | {
       readonly kind: 'worked';
@@ -210,9 +210,8 @@ export type RunEvent =
       readonly idleShare: number;
     }
   /**
-   * Rewards and trajectories that came to the trainer since the round before was closed, and counted for nothing:
-   * `repeated` ones of groups that had theirs before, or were lost, and `late` ones of rounds that were trained. Said where
-   * there were any.
+   * Rewards and trajectories that the trainer dropped since the round before was closed: `repeated` ones of groups that had
+   * theirs or were lost, and `late` ones of trained rounds. Said only if there were any.
    */
   | {
       readonly kind: 'passed-over';
@@ -220,9 +219,9 @@ export type RunEvent =
       readonly repeated: number;
       readonly late: number;
     }
-  /** The prompt files were read: how many prompts each holds, and what is left out, name and value. */
+  /** The prompt files were read: how many prompts each holds, and what was left out, as name and value. */
   | { readonly kind: 'prompts'; readonly description: readonly (readonly [name: string, value: string])[] }
-  /** Prompts are taken at this address from now on. */
+  /** Prompts are taken at this address. */
   | { readonly kind: 'listening'; readonly url: string }
   | ({ readonly kind: 'progress' } & RunProgress)
   | { readonly kind: 'round'; readonly metrics: RoundMetrics }
@@ -230,7 +229,7 @@ export type RunEvent =
   | { readonly kind: 'alarm'; readonly alarm: Alarm }
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'checkpoint'; readonly path: string }
-  /** Last of all, where the run was not interrupted. */
+  /** Last of all, unless the run was interrupted. */
   | ({ readonly kind: 'finished' } & Outcome);
 
 /** Takes what a run has to say. */

@@ -14,14 +14,14 @@ export type MessageKind =
   | 'dead letter';
 
 export interface TopicSpec {
-  /** Shared out among readers, or newest value for everyone. */
+  /** Shared among readers, or the newest value for everyone. */
   readonly kind: 'queue' | 'broadcast';
   readonly message: MessageKind;
-  /** What messages are keyed by; order holds per key. */
+  /** What messages are keyed by; order is kept per key. */
   readonly key: 'prompt id' | 'group id' | 'run id';
   /** Whether a stage must read it. The run itself reads the others. */
   readonly needsReader: boolean;
-  /** Whether it may be written from outside the topology alone. Default: no. */
+  /** Whether it may have no writer but one outside the topology. Default: no. */
   readonly isFedFromOutside?: boolean;
   readonly summary: string;
 }

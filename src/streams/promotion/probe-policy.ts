@@ -1,4 +1,4 @@
-/** @file What a policy does on a probe: a few held-out prompts from fixed noise. */
+/** @file Probes a policy: a few held-out prompts from fixed noise. */
 
 import { at } from '../../at.js';
 import type { TrainingSample } from '../../models/policy/training-rows.js';
@@ -22,18 +22,18 @@ export interface ProbeOptions {
 export interface Probe {
   /** Root mean square of the differences of its pictures, in [-1, 1], from those of the last reference. */
   readonly outputChange: number;
-  /** One a prompt; NaN stands for one beyond `maxMagnitude`, and those that are not finite are there too. */
+  /** One a prompt; may not be finite, and is NaN if it was beyond `maxMagnitude`. */
   readonly rewards: readonly number[];
   /** The trajectories, as the trainer reads them. */
   readonly samples: readonly TrainingSample[];
 }
 
-/** Whom to probe. */
+/** The policy to probe. */
 export interface Probed {
   readonly policy: PolicySnapshot;
-  /** Steps of the round: others have other noise. */
+  /** Trained steps of the round, which the noise depends on. */
   readonly trainedSteps: readonly number[];
-  /** Whether the pictures of later probes are compared with these. */
+  /** Whether later probes are compared with its pictures. */
   readonly isReference: boolean;
 }
 

@@ -15,26 +15,26 @@ export interface PromotionGateOptions extends ProbeOptions {
 
 export interface Judgement {
   readonly promotion: Promotion;
-  /** What the policy failed by; null where it is promoted. */
+  /** Why the policy failed; null if it is promoted. */
   readonly alarm: Alarm | null;
 }
 
 export interface PromotionGate {
-  /** Judges the trainer's policy after so many rounds. One that fails is gone when this resolves. */
+  /** Judges the trainer's policy after so many rounds. One that fails is rolled back when this resolves. */
   judge(completeRounds: number, trainedSteps: readonly number[]): Promise<Judgement>;
   /** Mean reward of the best policy that was promoted; null before there was one. */
   bestReward(): number | null;
 }
 
 /**
- * Opens the gate between trainer and samplers. What the trainer holds now counts as promoted. A later policy is promoted where
+ * Opens the gate between trainer and samplers. What the trainer holds now counts as promoted. A later policy is promoted if
  *
- * - mean |log π(trainer) - log π(sampler)| over the trained steps of the probe is at most `maxLogProbDifference`, where the
- *   surrogate has log-probs;
+ * - mean |log π(trainer) - log π(sampler)| over the trained steps of the probe is at most `maxLogProbDifference`, provided
+ *   the surrogate has log-probs;
  * - (best mean reward of a promoted policy - mean reward) / (standard deviation of the base model's rewards) is at most
- *   `maxRewardFall`, where the base model's rewards differ;
- * - its pictures are not those of the base model to the last bit, unless its weights are: an adapter that binds to nothing
- *   trains for ever and changes nothing.
+ *   `maxRewardFall`, provided the base model's rewards differ;
+ * - its pictures differ from those of the base model, unless its weights do not: an adapter that binds to nothing trains for
+ *   ever and changes nothing.
  *
  * A figure that is not finite fails.
  *
@@ -84,7 +84,7 @@ export async function openPromotionGate(options: PromotionGateOptions): Promise<
   };
 }
 
-/** Where noise is added in the trained steps alone, the pictures of a probe change with them. */
+/** If only the trained steps add noise, the pictures of a probe change with them. */
 function baseProbeOf(options: ProbeOptions) {
   const policy = { version: 0, parameters: options.sampler.baseParameters };
   let last: { readonly steps: string; readonly probe: Probe } | null = null;
@@ -96,7 +96,7 @@ function baseProbeOf(options: ProbeOptions) {
   };
 }
 
-/** In standard deviations; without any there is no unit to measure in, and only what is not finite tells. */
+/** In standard deviations. If that is 0 there is no unit, and only a mean that is not finite fails. */
 function fallOf(reference: number, mean: number, std: number): number | null {
   if (!Number.isFinite(mean)) return Number.NaN;
   return std > 0 ? (reference - mean) / std : null;
