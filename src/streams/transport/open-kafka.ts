@@ -8,7 +8,7 @@ import type { LogDriver } from './kafka/log-driver.js';
 
 export interface OpenKafka {
   readonly driver: LogDriver;
-  /** What the topics of the run begin with. */
+  /** Prefix of the run's topics. */
   readonly prefix: string;
   /** The name of a topic in the cluster. */
   inCluster(topic: TopicName): string;
@@ -17,8 +17,8 @@ export interface OpenKafka {
 /**
  * Connects to the cluster that a config names.
  *
- * Errors: TRIB_USAGE where the config uses none; TRIB_CONFIG or TRIB_FILE where a secret or a certificate is missing;
- * TRIB_TRANSPORT where no broker answers.
+ * Errors: TRIB_USAGE if the config names none; TRIB_CONFIG or TRIB_FILE if a secret or a certificate is missing;
+ * TRIB_TRANSPORT if no broker answers.
  */
 export async function openKafka(
   { name, transport: { kind, kafka }, topics }: ResolvedConfig,
@@ -32,7 +32,7 @@ export async function openKafka(
   const warning = kafkaSecurityWarning(kafka);
   if (warning !== null) warn(warning);
   const prefix = kafka.prefix ?? name;
-  // Loaded where it is used: all other runs start without it.
+  // Loaded on demand: other runs do not need it.
   const { connectKafkaJs } = await import('./kafka/kafkajs/driver.js');
   const driver = await connectKafkaJs({
     brokers: kafka.brokers,

@@ -1,4 +1,4 @@
-/** @file The transport of a process: all topics in it, or those that lead from process to process on Kafka. */
+/** @file The transport of a process: all topics in memory, or those between processes on Kafka. */
 
 import { TributaryError } from '../../errors.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
@@ -15,46 +15,46 @@ import { recordCodec, wireTopicCodec } from './wire/record.js';
 
 export interface OpenTransport {
   readonly transport: Transport<TopicMessages>;
-  /** Where the reading of this process stands, for its checkpoint; null where nothing is read that lasts. */
+  /** How far this process has read, for its checkpoint; null if its topics do not last. */
   positions(): Positions | null;
 }
 
 export interface TransportOptions {
   readonly config: ResolvedConfig;
   /**
-   * What the trainer of a run says of itself: only one at a time may hold a run. Null for workers, whose transport must lead
-   * to other processes.
+   * For the trainer of a run, of which there may be one at a time. Null for workers, whose transport must lead to other
+   * processes.
    */
   readonly trainer: {
-    /** Whether the run goes on; a new one needs topics that no other has used. */
+    /** Whether the run is resumed; a new one needs topics that no other has used. */
     readonly isResumed: boolean;
     readonly startAt: Positions | null;
   } | null;
-  /** Whether this process gives incoming prompts to groups: two would give one group two prompts. */
+  /** Whether this process gives incoming prompts to groups; two processes would give a group two prompts. */
   readonly assignsPrompts?: boolean;
-  /** Whether this process changes what operators want; it takes that from the one that did before. */
+  /** Whether this process writes what operators want, and takes that from whoever did before. */
   readonly takesControl?: boolean;
   readonly warn: (message: string) => void;
 }
 
-/** Topics inside the process of the trainer. */
+/** Topics inside the trainer's process. */
 const LOCAL_TOPICS: readonly string[] = ['batches'];
 /** Broadcasts that the trainer alone writes. */
 const TRAINER_BROADCASTS = ['schedule', 'policy', 'progress'] as const;
 /** Consumer groups that the trainer alone reads for. */
 const TRAINER_GROUPS = ['trainer', 'run'];
-/** Beside the payload: headers, and what the log itself needs. */
+/** Room for headers and for the log's own fields. */
 const RECORD_OVERHEAD_BYTES = 64 * 1024;
 
 /**
  * Opens the transport that a config asks for. On Kafka the trainer takes the run's seat before anything else.
  *
- * Errors: TRIB_USAGE where another trainer holds the run, or where a new run finds topics that are in use;
- * TRIB_TRANSPORT where the cluster does not answer, or a topic is another than it must be.
+ * Errors: TRIB_USAGE if another trainer holds the run, or a new run finds topics that are in use; TRIB_TRANSPORT if the
+ * cluster does not answer, or an existing topic has other settings.
  */
 export async function openTransport(options: TransportOptions): Promise<OpenTransport> {
   const { config } = options;
-  // A worker can do nothing by itself.
+  // A worker alone can do nothing.
   if (config.transport.kind === 'kafka' || options.trainer === null) return openShared(options);
   const transport = createInProcessTransport<TopicMessages>({
     topics: topicDeclarations(config),
@@ -125,7 +125,7 @@ async function openShared(options: TransportOptions): Promise<OpenTransport> {
   }
 }
 
-/** What another run has left would be taken for this one's. */
+/** The messages of another run would count as this one's. */
 async function requireUnused(driver: LogDriver, progress: string, prefix: string): Promise<void> {
   if ((await driver.endOffsets(progress)).size === 0) return;
   throw new TributaryError(

@@ -3,7 +3,7 @@ import type { Delivery, Headers } from './transport.js';
 
 /** A message that a topic has accepted, shared by all its consumer groups. */
 export interface Entry {
-  /** Position in the topic; redelivered messages return to their place by it. */
+  /** Position in the topic, to which a redelivered message returns. */
   readonly sequence: number;
   readonly key: string;
   readonly message: unknown;
@@ -15,7 +15,7 @@ interface WaitingEntry {
   readonly nacks: number;
 }
 
-/** How a member takes part: see `Subscription`. */
+/** The settings of a member: see `Subscription`. */
 export interface Membership {
   readonly maxInFlight: number;
   readonly onRepeat?: (() => void) | undefined;
@@ -34,9 +34,9 @@ export interface ConsumerGroupEvents {
   /** The group refused an entry for the `nacks`-th time. True: deliver it again. False: the topic takes it over. */
   readonly onNack: (entry: Entry, nacks: number, reason: string) => boolean;
   /**
-   * The group will not deliver an entry, as it holds others of the key, oldest first. Returns what it shall settle with the
-   * first of those; null where the topic is done with the entry at once. What is kept must not grow with the number of
-   * repeats: anyone may write them without end.
+   * The group will not deliver an entry because it holds others of the key, oldest first. Returns what to settle with the
+   * first of those; null if the topic is done with the entry at once. What is kept must not grow with the number of repeats:
+   * anyone may write them without end.
    */
   readonly onRepeat: (entry: Entry, held: readonly Entry[]) => Entry | null;
 }
@@ -51,16 +51,16 @@ function hashOf(key: string): number {
 }
 
 /**
- * One consumer group of one queue topic: what waits for it, which keys are being worked on, and by whom. A key goes
- * to the member that its hash names; while one of its messages is unanswered the later ones wait, so that order per
- * key survives redelivery and changes of membership.
+ * One consumer group of one queue topic: what waits for it, which keys are in flight, and at which member. A key goes to the
+ * member that its hash names. While one of its messages is unanswered the later ones wait, so order per key survives
+ * redelivery and changes of membership.
  */
 export class ConsumerGroup {
   readonly #waiting: WaitingEntry[] = [];
   readonly #members: Member[] = [];
-  /** By key, the entry that is being worked on. */
+  /** By key, the unanswered entry. */
   readonly #inFlight = new Map<string, Entry>();
-  /** What is settled with the message of its key that is being worked on. */
+  /** By key, what is settled with the unanswered entry. */
   readonly #repeats = new Map<string, Entry[]>();
   #isPumping = false;
 
@@ -80,7 +80,7 @@ export class ConsumerGroup {
     this.#pump();
   }
 
-  /** Adds a member; the returned function takes it out again and hands its unanswered messages to the others. */
+  /** Adds a member. The returned function removes it and gives its unanswered messages to the others. */
   join(subscriber: Subscriber<Delivery<unknown>>, membership: Membership): () => void {
     const member: Member = { ...membership, subscriber, unanswered: new Set() };
     this.#members.push(member);
@@ -96,7 +96,7 @@ export class ConsumerGroup {
     };
   }
 
-  /** Forgets what waits or is set aside and is not this group's any more; what is being worked on stays until it is answered. */
+  /** Forgets waiting entries and repeats that are no longer this group's; unanswered ones stay until they are answered. */
   withdraw(isGone: (entry: Entry) => boolean): void {
     for (const [key, repeats] of this.#repeats)
       this.#repeats.set(
@@ -121,7 +121,7 @@ export class ConsumerGroup {
     this.#waiting.splice(later < 0 ? this.#waiting.length : later, 0, waiting);
   }
 
-  /** Delivers all that can be delivered. Answers given inside a delivery are seen by the loop that is already running. */
+  /** Delivers all that can be delivered. An answer inside a delivery is handled by the loop that is already running. */
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
@@ -134,12 +134,12 @@ export class ConsumerGroup {
     this.#isPumping = false;
   }
 
-  /** Room that repeats leave may be taken by others. */
+  /** Removing repeats makes room for others. */
   #makeRoom(): void {
     while (this.#setRepeatsAside()) this.events.onRoom();
   }
 
-  /** Takes what waits behind a message of its key, and whose member wants none of it, out of the way. */
+  /** Removes entries that wait behind one of their key if their member wants no repeats. */
   #setRepeatsAside(): boolean {
     let isAny = false;
     for (const waiting of [...this.#waiting]) {

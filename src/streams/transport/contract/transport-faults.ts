@@ -2,7 +2,7 @@ import { TributaryError } from '../../../errors.js';
 import { suggest } from '../../config/source/fault.js';
 import type { TopicDeclaration } from './transport.js';
 
-/** The transport was closed; the same call can never succeed on it. */
+/** The transport is closed for good. */
 export function closedFault(transport: string): TributaryError {
   return new TributaryError(
     'TRIB_TRANSPORT',
@@ -19,7 +19,7 @@ export function unknownTopicFault(topic: string, declared: readonly string[]): T
   );
 }
 
-/** A queue was read as a broadcast, or a broadcast as a queue. */
+/** A queue was read like a broadcast, or a broadcast like a queue. */
 export function topicKindFault(topic: string, expected: TopicDeclaration['kind']): TributaryError {
   const [got, call] = expected === 'queue' ? ['broadcast', 'latest'] : ['queue', 'subscribe'];
   return new TributaryError(
@@ -28,7 +28,7 @@ export function topicKindFault(topic: string, expected: TopicDeclaration['kind']
   );
 }
 
-/** A number that bounds something must be a whole one, and at least 1. */
+/** Errors: TRIB_TRANSPORT unless a bound is an integer >= 1. */
 export function requireBound(where: string, thing: string, value: number): void {
   if (Number.isInteger(value) && value >= 1) return;
   throw new TributaryError(

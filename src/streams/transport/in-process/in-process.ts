@@ -19,7 +19,7 @@ import { InProcessQueueTopic } from './queue-topic.js';
 export interface InProcessTransportOptions<Messages> {
   /** Every topic that will be used, each declared once. */
   readonly topics: readonly (TopicDeclaration & { readonly name: TopicOf<Messages> })[];
-  /** Deliveries of a message to one consumer group before it becomes a dead letter; an integer >= 1. */
+  /** Deliveries of a message to one consumer group until it becomes a dead letter; an integer >= 1. */
   readonly maxAttempts: number;
   /** The declared queue topic that takes the dead letters. */
   readonly deadLettersTopic: TopicOf<Messages>;
@@ -28,11 +28,11 @@ export interface InProcessTransportOptions<Messages> {
 const NAME = 'in-process';
 
 /**
- * Creates a transport inside this process, with all the promises of `Transport` short of durability: what is held
- * when the process ends is gone. Messages pass by reference, and no timer, file or socket is kept open.
+ * Creates a transport inside this process. It keeps all promises of `Transport` but is not durable: its messages end with the
+ * process. Messages are passed by reference, and no timer, file or socket is kept open.
  *
- * Time: a message is delivered inside the `publish` call (or the `ack`, or the subscription) that makes its
- * delivery possible; a redelivery after `nack` comes in a later turn of the event loop.
+ * Time: a message is delivered inside the call that makes this possible: `publish`, `ack` or the subscription. A redelivery
+ * after `nack` comes in a later turn of the event loop.
  *
  * Memory: per queue topic `capacity` waiting messages, and `maxInFlight` unanswered ones per subscriber; per
  * broadcast topic one message.

@@ -15,14 +15,14 @@ export interface QueueTopicOptions {
   readonly maxAttempts: number;
   /** Where a message goes after its last attempt; absent for the dead-letters topic itself. */
   readonly deadLetter?: (envelope: Envelope<unknown>) => Promise<void>;
-  /** The fault that callers get once the topic is closed. */
+  /** The error for calls after the topic is closed. */
   readonly closed: () => TributaryError;
 }
 
-/** A bounded queue in memory, read by any number of consumer groups; the promises are those of `Transport`. */
+/** A bounded queue in memory for any number of consumer groups. It keeps the promises of `Transport`. */
 export class InProcessQueueTopic {
   readonly #groups = new Map<string, ConsumerGroup>();
-  /** Every message that some group has not settled, with the number of such groups; 0 while there is no group. */
+  /** Messages that some group has not settled, with the number of such groups; 0 while there is no group. */
   readonly #held = new Map<Entry, number>();
   readonly #publishers: WaitingPublisher[] = [];
   #nextSequence = 0;
@@ -63,7 +63,7 @@ export class InProcessQueueTopic {
       onSettled: (entry) => this.#settle(entry),
       onRoom: () => this.#admit(),
       onNack: (entry, nacks, reason) => this.#refuse(name, entry, nacks, reason),
-      // Nothing in memory comes twice, so a repeat is another message, and the one before it does not need it.
+      // Nothing in memory comes twice: a repeat is another message, and can be settled by itself.
       onRepeat: (entry) => {
         this.#settle(entry);
         return null;
@@ -91,8 +91,7 @@ export class InProcessQueueTopic {
       reason,
       attempts: String(nacks),
     };
-    // Until the dead letter is accepted the entry stays held. The only refusal left is a closed transport, and that
-    // has let go of everything already.
+    // The entry stays held until the dead letter is accepted. Only a closed transport rejects it, and that holds nothing.
     deadLetter({ key: entry.key, message: entry.message, headers }).then(
       () => this.#settle(entry),
       () => undefined,
@@ -105,7 +104,7 @@ export class InProcessQueueTopic {
     return Math.max(...[...this.#groups.values()].map((group) => group.numWaiting));
   }
 
-  /** Takes in waiting publishers while there is room. A delivery that makes room calls back in; the loop sees to it. */
+  /** Accepts waiting publishers while there is room. A delivery that makes room calls this again; the outer loop handles it. */
   #admit(): void {
     if (this.#isAdmitting) return;
     this.#isAdmitting = true;

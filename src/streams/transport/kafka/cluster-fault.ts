@@ -1,7 +1,7 @@
-/** @file Faults that the Kafka client has met, by the names and marks that it gives them. */
+/** @file Errors of the Kafka client as coded errors. */
 import { TributaryError } from '../../../errors.js';
 
-/** Does work whose faults are the cluster's. */
+/** Does work on the cluster, and codes its errors. */
 export async function coded<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
@@ -10,7 +10,7 @@ export async function coded<Result>(where: string, work: () => Promise<Result>):
   }
 }
 
-/** A fault of the cluster as a TRIB_TRANSPORT. */
+/** An error of the cluster as TRIB_TRANSPORT. */
 export function codedFault(where: string, error: unknown): TributaryError {
   if (error instanceof TributaryError) return error;
   const message = (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
@@ -25,7 +25,7 @@ export function codedFault(where: string, error: unknown): TributaryError {
   );
 }
 
-/** kafkajs calls a fault final once it has tried often enough; another time it may still pass. */
+/** kafkajs calls an error final after enough attempts; a later call may still succeed. */
 export function mayPass(error: unknown): boolean {
   if (nameOf(error) === 'KafkaJSNumberOfRetriesExceeded') return true;
   return error instanceof Error && 'retriable' in error && error.retriable === true;

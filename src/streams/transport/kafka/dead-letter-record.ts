@@ -3,9 +3,9 @@ import type { NewRecord } from './log-driver.js';
 import { recordBytes } from './log-driver.js';
 
 export interface DeadLetterOptions {
-  /** Of a record, with its headers, that the dead-letters topic takes. */
+  /** Largest record, with its headers, that the dead-letters topic takes. */
   readonly maxBytes: number;
-  /** Returns a record that stands for one that is too large: its bytes lie elsewhere. */
+  /** Stores the bytes of a record that is too large elsewhere, and returns a record that claims them. */
   readonly claim: (record: Body) => Promise<Body>;
 }
 
@@ -14,14 +14,13 @@ interface Body {
   readonly headers: Headers;
 }
 
-/** Far more than any reason of this program needs; others may have had a say in it. */
+/** Far more than this program's reasons need; others may write longer ones. */
 const MOST_REASON = 2000;
 const MOST_KEY = 1000;
 
 /**
- * Returns a dead letter that its topic takes, whatever the record is: its own key, bytes and headers with `why` beside them.
- * Where that is more than `maxBytes`, a claim stands for the bytes; where it still is, what others have put into headers is
- * left out, and of the key only the beginning is kept.
+ * Returns a dead letter that its topic takes, for any record: its key, bytes and headers, plus `why`. If that exceeds
+ * `maxBytes`, a claim replaces the bytes; if it still does, other headers are dropped and the key is cut.
  */
 export async function deadLetterRecord(
   record: NewRecord,

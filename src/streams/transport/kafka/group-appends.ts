@@ -5,9 +5,9 @@ import { recordBytes } from './log-driver.js';
 export type RecordsByTopic = ReadonlyMap<string, readonly NewRecord[]>;
 
 export interface GroupAppendsOptions {
-  /** Sends once more by itself what may pass; nothing else is sent meanwhile. */
+  /** Retries what may succeed; nothing else is sent meanwhile. */
   readonly send: (records: RecordsByTopic) => Promise<void>;
-  /** Bytes of one send; a record that is larger goes alone. */
+  /** Bytes of one send; a larger record goes alone. */
   readonly maxBytes: number;
 }
 
@@ -20,10 +20,10 @@ interface Waiting {
 }
 
 /**
- * Returns an append that sends one group of records at a time: all that came while the one before was on its way. So nobody
- * waits where there is room, many writers share a round trip, and nothing is ever overtaken, by a retry neither.
+ * Returns an append that sends one group of records at a time: all that came while the one before was in flight. So many
+ * writers share a round trip, and no record overtakes another, not even in a retry.
  *
- * Memory: what callers wait for.
+ * Memory: the records that callers wait for.
  */
 export function groupAppends({
   send,
@@ -42,7 +42,7 @@ export function groupAppends({
   };
   const sendAll = async (): Promise<void> => {
     isSending = true;
-    // Those that came in the same turn go together.
+    // Records of the same turn go together.
     await Promise.resolve();
     for (let group = nextGroup(); group.length > 0; group = nextGroup()) {
       const records = new Map<string, NewRecord[]>();

@@ -1,9 +1,9 @@
-/** @file How the Kafka client proves who it is, and knows the brokers: from the config, and secrets from the environment. */
+/** @file TLS and SASL of the Kafka client: settings from the config, secrets from the environment. */
 import { createSecureContext } from 'node:tls';
 import { TributaryError } from '../../../errors.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 
-/** Variables that hold what no config may. */
+/** Variables for secrets, which belong in no config. */
 export const KAFKA_SECRETS = {
   username: 'TRIBUTARY_KAFKA_USERNAME',
   password: 'TRIBUTARY_KAFKA_PASSWORD',
@@ -11,7 +11,7 @@ export const KAFKA_SECRETS = {
 
 type KafkaSecurityConfig = Pick<ResolvedConfig['transport']['kafka'], 'tls' | 'sasl'>;
 
-/** PEM texts, and the name that the certificate of a broker must carry. */
+/** PEM texts, and the name that a broker's certificate must have. */
 export interface KafkaTls {
   readonly ca?: string;
   readonly cert?: string;
@@ -25,7 +25,7 @@ export interface KafkaLogin {
   readonly password: string;
 }
 
-/** What a client needs beside the addresses. It holds secrets: not for a log, and not for an error message. */
+/** Secrets of a client: never put them in a log or an error message. */
 export interface KafkaSecurity {
   readonly ssl?: KafkaTls;
   readonly sasl?: KafkaLogin;
@@ -37,10 +37,10 @@ export interface SecuritySources {
 }
 
 /**
- * Gathers keys, certificates and passwords.
+ * Reads keys, certificates and passwords.
  *
- * Errors: TRIB_CONFIG where a variable is not set; TRIB_FILE where a file cannot be read or is no PEM of its kind.
- * Neither says what a variable or a file holds.
+ * Errors: TRIB_CONFIG if a variable is not set; TRIB_FILE if a file cannot be read or is no PEM of its kind. Neither reveals
+ * the content.
  */
 export async function kafkaSecurity(
   { tls, sasl }: KafkaSecurityConfig,
@@ -52,7 +52,7 @@ export async function kafkaSecurity(
   };
 }
 
-/** What is allowed and unwise about the settings; null where nothing is. */
+/** A warning about settings that are allowed but unsafe; null if there is none. */
 export function kafkaSecurityWarning({ tls, sasl }: KafkaSecurityConfig): string | null {
   if (sasl.mechanism !== 'plain' || tls.mode !== 'none') return null;
   return 'transport.kafka.sasl: plain without TLS sends the password readable to everyone on the way. Set transport.kafka.tls, or choose scram-sha-512.';
@@ -102,7 +102,7 @@ async function tlsFrom(
   return { ...ca, ...requireContext(own, 'keyFile', tls.keyFile), ...servername };
 }
 
-/** Errs now where a connection would err later, and again and again. */
+/** Fails now instead of at every later connection. */
 function requireContext<Tls extends KafkaTls>(options: Tls, field: string, path: string): Tls {
   try {
     createSecureContext(options);

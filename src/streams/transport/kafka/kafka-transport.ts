@@ -26,27 +26,27 @@ interface RecordBody {
   readonly headers: Headers;
 }
 
-/** Messages as bytes, and back; `topic` is the one that a message was first published on. */
+/** Converts messages to bytes and back; `topic` is the one that a message was first published on. */
 export interface TopicCodec {
   write(topic: string, message: unknown, headers: Headers): Promise<RecordBody>;
-  /** Errors: a `TributaryError` where the bytes are no such message; they become a dead letter. */
+  /** Errors: a `TributaryError` if the bytes are no such message; they become a dead letter. */
   read(topic: string, record: RecordBody): Promise<unknown>;
-  /** Returns a record of the same message that is small, whatever its size and whether it can be read: the bytes lie elsewhere. */
+  /** Stores the bytes elsewhere, readable or not, and returns a small record that claims them. */
   claim(record: RecordBody): Promise<RecordBody>;
 }
 
 /**
- * Up to where consumer groups have answered all records: by `<topic>/<consumer group>`, then by partition. Of a partition that
- * is not named nothing was answered.
+ * Offsets up to which consumer groups have answered all records, by `<topic>/<consumer group>`, then by partition. Nothing was
+ * answered of a partition that is missing.
  */
 export type Positions = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export interface KafkaTransport<Messages extends object> extends Transport<Messages> {
-  /** Where its own groups stand now. A transport that starts at it is given all that was not answered. */
+  /** How far its own groups are. A transport that starts there receives all that was not answered. */
   positions(): Positions;
   /**
-   * From now on this transport alone writes these topics, of all that take them under the same name: one that did before
-   * gets TRIB_USAGE when it tries, and all it has written can be read.
+   * Makes this transport the only writer of these topics among all that take them under the same name: a previous one gets
+   * TRIB_USAGE when it writes, and all that it wrote can be read.
    */
   takeTopics(name: string, topics: readonly TopicOf<Messages>[]): Promise<void>;
 }
@@ -57,18 +57,18 @@ export interface KafkaTransportOptions<Messages> {
   readonly prefix: string;
   readonly names?: Readonly<Record<string, string>>;
   /**
-   * Consumer groups that have no other member. They go on where `startAt` says, whatever was committed, as their reader's
-   * memory may be older than that.
+   * Consumer groups without other members. They go on at `startAt`, whatever was committed: the reader may have been reset to
+   * an earlier state.
    */
   readonly ownGroups?: { readonly names: readonly string[]; readonly startAt: Positions };
   readonly topics: readonly (TopicDeclaration & { readonly name: TopicOf<Messages> })[];
   readonly codec: TopicCodec;
-  /** Of every queue topic: the most members of a consumer group that can work at one time. */
+  /** Of every queue topic: how many members of a consumer group can work at the same time. */
   readonly numPartitions: number;
   readonly maxMessageBytes: number;
-  /** Copies of every topic that is created; by default as the cluster says. */
+  /** Copies of every topic that is created; default: the cluster's. */
   readonly replicationFactor?: number;
-  /** How long a queue topic that is created keeps a record; by default as the cluster says. */
+  /** How long a queue topic that is created keeps a record; default: the cluster's. */
   readonly retentionHours?: number;
   readonly maxAttempts: number;
   readonly deadLettersTopic: TopicOf<Messages>;
@@ -77,17 +77,17 @@ export interface KafkaTransportOptions<Messages> {
 }
 
 const NAME = 'kafka';
-/** What a batch has beside its records. */
+/** Bytes of a batch besides its records. */
 const BATCH_BYTES = 100;
 
 /**
- * Creates a transport over a Kafka cluster, with all the promises of `Transport` but one: nobody waits at a capacity, as
- * a log has none; it bounds instead how many messages a reader holds. Topics are created, or verified where they are there.
+ * Creates a transport over a Kafka cluster. It keeps all promises of `Transport` but one: publishers never wait, as a log has
+ * no capacity; instead it bounds how many messages a reader holds. Missing topics are created, others are checked.
  *
- * Time: `publish` resolves when all replicas in sync have the record. A new member of a consumer group waits for its
- * first message until the group has shared out its partitions anew.
+ * Time: `publish` resolves when all in-sync replicas have the record. A new member of a consumer group gets its first message
+ * once the group has assigned its partitions again.
  *
- * Errors: TRIB_TRANSPORT, also where a topic is another than it must be.
+ * Errors: TRIB_TRANSPORT, also if a topic has other settings than it must have.
  */
 export async function createKafkaTransport<Messages extends object>(
   options: KafkaTransportOptions<Messages>,

@@ -1,6 +1,5 @@
 /**
- * @file What the Kafka transport asks of a Kafka client. One file implements it (kafkajs/client.ts), so another client can
- * take its place.
+ * @file What the Kafka transport needs from a Kafka client. The folder kafkajs/ implements it, so another client can replace it.
  */
 
 import type { Headers } from '../contract/transport.js';
@@ -12,7 +11,7 @@ export interface TopicPlan {
   /** `delete`: records go after a time. `compact`: the newest of each key stays. */
   readonly cleanupPolicy: 'delete' | 'compact';
   readonly maxMessageBytes: number;
-  /** Of a topic that is created; by default as the cluster says. One that is there is not held to it. */
+  /** Of a topic that is created; default: the cluster's. Not checked on an existing one. */
   readonly replicationFactor?: number;
   /** As above. */
   readonly retentionHours?: number;
@@ -23,7 +22,7 @@ export interface NewRecord {
   readonly key: string;
   readonly value: Uint8Array;
   readonly headers: Headers;
-  /** Default: as the hash of the key says. */
+  /** Default: by the hash of the key. */
   readonly partition?: number;
 }
 
@@ -37,18 +36,18 @@ export interface ConsumeOptions {
   readonly topic: string;
   readonly consumerGroup: string;
   /**
-   * Takes the next records of one partition, in order. Resolves how many it took, from the first on; if not all, the
-   * partition rests until `resume`, and the others come then.
+   * Takes the next records of one partition, in order, and resolves to how many it took. If not all, the partition pauses
+   * until `resume`, which brings the others.
    */
   readonly onRecords: (records: readonly LogRecord[]) => Promise<number>;
   /**
-   * The partitions that this consumer reads from now on; what is not committed comes again. Returns the offsets of those
-   * that shall start elsewhere.
+   * Called with the partitions that this consumer now reads; what is not committed comes again. Returns the offsets of those
+   * that start elsewhere.
    */
   readonly onAssigned: (partitions: readonly number[]) => ReadonlyMap<number, bigint>;
-  /** All of a partition before `next` was handed over; also where there was nothing to hand over but a log's own marks. */
+  /** Called when everything before `next` was passed on, even if that was only marks of the log itself. */
   readonly onPosition?: (partition: number, next: bigint) => void;
-  /** The consumer has given up. */
+  /** Called when the consumer gives up. */
   readonly onFault: (error: unknown) => void;
 }
 
@@ -60,35 +59,35 @@ export interface LogConsumer {
   close(): Promise<void>;
 }
 
-/** Writes as the one process that holds a name; whoever opens a writer of that name later takes it away. */
+/** Writes as the only holder of a name; whoever opens a writer of that name later takes it over. */
 export interface ExclusiveWriter {
   /**
-   * Resolves when all replicas in sync have the record.
+   * Resolves when all in-sync replicas have the record.
    *
-   * Errors: TRIB_USAGE where another process has taken the name; nothing was written. TRIB_TRANSPORT as `append` below.
+   * Errors: TRIB_USAGE if another process has taken the name; nothing was written. TRIB_TRANSPORT as `append` below.
    */
   append(topic: string, record: NewRecord): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A client of a cluster. Every fault of the cluster is a TRIB_TRANSPORT, `retryable` where it may pass. */
+/** A client of a cluster. Its errors are TRIB_TRANSPORT, `retryable` if a later call may succeed. */
 export interface LogDriver {
-  /** Creates the topics that are missing, and errs where one that is there is another than planned. */
+  /** Creates missing topics, and fails if an existing one has other settings than planned. */
   ensureTopics(plans: readonly TopicPlan[]): Promise<void>;
   /**
-   * Resolves when all replicas in sync have the records.
+   * Resolves when all in-sync replicas have the records.
    *
-   * Errors: TRIB_TRANSPORT where this topic, or another that was written to before, was deleted meanwhile.
+   * Errors: TRIB_TRANSPORT if this topic, or another that was written before, has been deleted.
    */
   append(topic: string, records: readonly NewRecord[]): Promise<void>;
   /** Joins a consumer group; a group that is new starts at the oldest record. */
   consume(options: ConsumeOptions): Promise<LogConsumer>;
-  /** Takes a name from whoever holds it: by a transactional id, whose epoch the brokers raise. */
+  /** Takes a name from whoever holds it: a transactional id, whose epoch the brokers raise. */
   openExclusiveWriter(name: string): Promise<ExclusiveWriter>;
   /**
-   * Names of the clients that are members of a consumer group now; one that died is one for up to ten seconds more.
+   * Names of the clients that are members of a consumer group; one that died stays a member for up to ten seconds.
    *
-   * Errors: TRIB_TRANSPORT where the group has members that cannot be counted.
+   * Errors: TRIB_TRANSPORT if the group has members that cannot be counted.
    */
   membersOf(consumerGroup: string): Promise<readonly string[]>;
   /** The offset after the last record of each partition that holds any, by partition. */
@@ -100,7 +99,7 @@ export interface LogDriver {
 const RECORD_BYTES = 32;
 const HEADER_BYTES = 6;
 
-/** What a record takes up in a batch at most. */
+/** The most bytes that a record takes up in a batch. */
 export function recordBytes({ key, value, headers }: NewRecord): number {
   const named = Object.entries(headers).map(([name, text]) => name.length + Buffer.byteLength(text));
   return named.reduce(

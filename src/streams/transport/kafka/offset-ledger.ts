@@ -1,18 +1,18 @@
 /**
- * @file What a consumer has taken of one partition, and up to where all of it is settled. Records are settled in any
- * order; only the low-water mark is ever committed, so a crash brings back all that was not settled.
+ * @file Which records of one partition a consumer has taken, and up to where all of them are settled. Records are settled in
+ * any order; only the low-water mark is committed, so a crash brings back all that was not settled.
  */
 export class OffsetLedger {
   /** Taken and not settled. */
   readonly #open = new Set<bigint>();
   #next = 0n;
 
-  /** After the newest that was taken; 0 where nothing was. */
+  /** The offset after the newest taken record; 0 if none was taken. */
   get next(): bigint {
     return this.#next;
   }
 
-  /** Whether a record is new. One that was redelivered after a rebalance, taken or settled here before, is not. */
+  /** Takes a record, and returns whether it is new. One that comes again after a rebalance is not. */
   take(offset: bigint): boolean {
     if (offset < this.#next) return false;
     this.#open.add(offset);

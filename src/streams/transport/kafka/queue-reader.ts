@@ -12,24 +12,24 @@ export interface QueueReaderOptions {
   readonly consumerGroup: string;
   readonly maxInFlight: number;
   readonly onRepeat?: (() => void) | undefined;
-  /** Decoded records that may wait for their turn; at the bound fetching rests. */
+  /** Decoded records that may wait for their turn; at the bound fetching pauses. */
   readonly maxWaiting: number;
-  /** Deliveries of a message before it becomes a dead letter; without a bound where there is no `deadLetter`. */
+  /** Deliveries of a message before it becomes a dead letter; no limit without `deadLetter`. */
   readonly maxAttempts: number;
   readonly decode: (record: LogRecord) => Promise<unknown>;
   /**
-   * Resolves when the record is a dead letter for good; null for the dead letters themselves: one that cannot be read is
-   * passed over, and its bytes stay in the log.
+   * Resolves when the record is durable as a dead letter. Null for the dead letters themselves: an unreadable one is skipped,
+   * and its bytes stay in the log.
    */
   readonly deadLetter: ((record: LogRecord, reason: string, attempts: number) => Promise<void>) | null;
   /**
-   * Of a group that has no other member: where each partition is read from, whatever was committed; one that is not named,
-   * from its oldest record. Null for a group that others share, which goes on where its commits say.
+   * For a group without other members: the offset at which to start each partition, whatever was committed; a missing one
+   * starts at its oldest record. Null for a shared group, which starts at its commits.
    */
   readonly startAt: ReadonlyMap<number, bigint> | null;
-  /** Takes, while there is a reader, how far each of its partitions is answered. */
+  /** Called with a function that tells how far each partition of the reader is answered. */
   readonly onReading: (positions: () => ReadonlyMap<number, bigint>) => void;
-  /** Takes the end of a reader that was left, which the transport waits for. */
+  /** Called when a reader is left, with the end of its work, which the transport waits for. */
   readonly onLeaving: (left: Promise<void>) => void;
 }
 
@@ -37,12 +37,12 @@ export interface QueueReaderOptions {
 const DECODE_PAUSE_MS = 1000;
 
 /**
- * Reads a queue topic as one member of its consumer group. Each key waits for the answer to its message before, and the
- * offset below which everything is answered is committed, nothing above it: a crash brings back what was not answered.
+ * Reads a queue topic as one member of its consumer group. Each message waits for the answer to the one before it of its key.
+ * Only the offset below which everything is answered is committed: a crash brings back what was not answered.
  *
- * Time: joins the group when subscribed to; the first message comes when the group has given it a partition.
+ * Time: joins the group when subscribed to; the first message comes once the group has assigned it a partition.
  *
- * Errors: TRIB_TRANSPORT where the consumer has given up.
+ * Errors: TRIB_TRANSPORT when the consumer gives up.
  */
 export function readQueue(options: QueueReaderOptions): Observable<Delivery<unknown>> {
   return new Observable((subscriber) => {
@@ -103,7 +103,7 @@ class QueueReader {
     await consumer?.close();
   }
 
-  /** All records before these are answered, by partition; of one that gave nothing yet, where it was to start. */
+  /** By partition, the offset before which all records are answered, or where a partition without records was to start. */
   positions(): ReadonlyMap<number, bigint> {
     const positions = new Map(this.options.startAt ?? []);
     for (const [partition, ledger] of this.#ledgers)
@@ -111,7 +111,7 @@ class QueueReader {
     return positions;
   }
 
-  /** After every rebalance all that is not committed comes again; a partition that stayed knows what it has taken. */
+  /** After a rebalance all that is not committed comes again; a partition that stayed knows what it has taken. */
   #assign(partitions: readonly number[]): ReadonlyMap<number, bigint> {
     for (const partition of this.#ledgers.keys()) {
       if (!partitions.includes(partition)) this.#ledgers.delete(partition);
@@ -124,7 +124,7 @@ class QueueReader {
     return new Map(partitions.flatMap((partition) => this.#startOf(partition)));
   }
 
-  /** Commits may stand before or behind what a member that is alone has taken: it was set back, or has not answered yet. */
+  /** A member without others may be ahead of its commits, or behind them after it was reset. */
   #startOf(partition: number): [number, bigint][] {
     const { startAt } = this.options;
     if (startAt === null) return [];
@@ -146,7 +146,7 @@ class QueueReader {
         this.#isResting = true;
         return count;
       }
-      // The ledger passes over the record from here on, so a fault that is swallowed would leave it unanswered for ever.
+      // The ledger skips the record from here on: a swallowed error would leave it unanswered for ever.
       if (ledger.take(record.offset)) await this.#offer(record, ledger).catch(this.fail);
     }
     return records.length;
@@ -167,7 +167,7 @@ class QueueReader {
     }
   }
 
-  /** A fault that may pass, such as a payload store that is away, is tried again before it costs a record. */
+  /** Retries errors that may pass, such as a payload store that is down, before a record is lost to them. */
   async #decode(record: LogRecord, attempt = 1): Promise<unknown> {
     try {
       return await this.options.decode(record);
@@ -180,9 +180,9 @@ class QueueReader {
   }
 
   /**
-   * Lets a record go that is never handed on. Where an older one of its partition is held, nothing behind that is committed, and
-   * a crash brings both back. Else it may be the held message itself once more, from before its partition came anew: then it
-   * is what holds back the commits, and its place is kept until that message is answered. So of each partition one is kept.
+   * Settles a record that is never delivered. If an older one of its partition is held, nothing after that is committed, and a
+   * crash brings both back. Otherwise it may be the held message itself again, from before the partition was reassigned: then
+   * it holds back the commits, and its place is kept until that message is answered. So at most one per partition is kept.
    */
   #setAside(entry: Entry, held: readonly Entry[]): Entry | null {
     const taken = this.#records.get(entry);
@@ -201,7 +201,7 @@ class QueueReader {
   #refuse(entry: Entry, nacks: number, reason: string): boolean {
     const { deadLetter, maxAttempts } = this.options;
     if (!deadLetter || nacks < maxAttempts) return true;
-    // Until the dead letter is accepted the record stays unsettled, and a crash brings it back.
+    // The record stays unsettled until the dead letter is accepted: a crash brings it back.
     this.#bury(entry, reason, nacks).catch(this.fail);
     return false;
   }
@@ -220,14 +220,14 @@ class QueueReader {
     this.#committing = this.#committing.then(() => this.#commit());
   }
 
-  /** Commits what has changed since the last commit began, once. */
+  /** Commits what has changed since the last commit began. */
   async #commit(): Promise<void> {
     const partitions = [...this.#uncommitted];
     this.#uncommitted.clear();
     const consumer = partitions.length > 0 ? await this.#consumer : null;
     for (const partition of partitions) {
       const ledger = this.#ledgers.get(partition);
-      // The group may be changing hands: then the records come again, and the next commit takes this one's place.
+      // If the group is rebalancing, the records come again, and the next commit replaces this one.
       if (ledger) await consumer?.commit(partition, ledger.lowWater).catch(() => undefined);
     }
   }

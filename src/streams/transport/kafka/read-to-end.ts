@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { LogDriver, LogRecord } from './log-driver.js';
 
 /**
- * Hands over all records of a topic, from the oldest that it keeps to the end that it has now, of each partition in order.
- * It reads for itself: no consumer group stands elsewhere for it.
+ * Passes on all records of a topic, from the oldest to the end that it has now, in order within each partition. It moves no
+ * consumer group.
  *
- * Errors: TRIB_TRANSPORT where the cluster does not answer; what `onRecord` throws.
+ * Errors: TRIB_TRANSPORT if the cluster does not answer; what `onRecord` throws.
  */
 export async function readToEnd(
   driver: LogDriver,

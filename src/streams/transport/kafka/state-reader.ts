@@ -7,16 +7,16 @@ export interface StateReaderOptions {
   /** A compacted topic of one partition. */
   readonly topic: string;
   readonly decode: (record: LogRecord) => Promise<unknown>;
-  /** Takes what could not be decoded; the older value stays in force. */
+  /** Called with a record that could not be decoded; the older value stays in force. */
   readonly onUnreadable: (record: LogRecord, error: unknown) => void;
   readonly onLeaving: (left: Promise<void>) => void;
 }
 
 /**
- * Reads a broadcast topic: its newest value as it stands when subscribed to, then every newer one.
+ * Reads a broadcast topic: its newest value at the time of subscription, then every newer one.
  *
- * Time: emits nothing before it has read up to the end that the topic had at the start. It reads for itself, as the
- * only member of a consumer group that never commits.
+ * Time: emits nothing until it has read up to the end that the topic had at the start. It is the only member of a consumer
+ * group that never commits.
  */
 export function readState(options: StateReaderOptions): Observable<unknown> {
   return readStates(options).pipe(
@@ -25,7 +25,7 @@ export function readState(options: StateReaderOptions): Observable<unknown> {
   );
 }
 
-/** Reads the newest value of a broadcast topic as it stands now; null where there is none. */
+/** Reads the newest value of a broadcast topic; null if there is none. */
 export async function readNewestState(options: StateReaderOptions): Promise<unknown> {
   return (await firstValueFrom(readStates(options)))?.value ?? null;
 }
@@ -34,7 +34,7 @@ interface State {
   readonly value: unknown;
 }
 
-/** The first says what stands there at the start, if anything does. */
+/** The first is the newest value at the start, or null. */
 function readStates({
   driver,
   topic,
@@ -45,18 +45,18 @@ function readStates({
   return new Observable<State | null>((subscriber) => {
     const read = async () => {
       const end = (await driver.endOffsets(topic)).get(0) ?? 0n;
-      // What was read and not handed on, as a newer one may stand before the end.
+      // Read but not yet emitted: a newer one may come before the end.
       let newest: State | null = null;
       let isCaughtUp = end === 0n;
       let hasBegun = false;
-      const handOn = () => {
+      const emit = () => {
         if (!isCaughtUp || (hasBegun && !newest)) return;
         hasBegun = true;
         const state = newest;
         newest = null;
         subscriber.next(state);
       };
-      handOn();
+      emit();
       if (subscriber.closed) return null;
       return driver.consume({
         topic,
@@ -65,7 +65,7 @@ function readStates({
         // The end may be the mark of a transaction, which is no record.
         onPosition: (_, next) => {
           isCaughtUp ||= next >= end;
-          handOn();
+          emit();
         },
         onFault: (error) => subscriber.error(error),
         async onRecords(records) {
@@ -75,7 +75,7 @@ function readStates({
             } catch (error) {
               onUnreadable(record, error);
             }
-            handOn();
+            emit();
           }
           return records.length;
         },

@@ -4,11 +4,11 @@ import type { LogDriver } from './log-driver.js';
 
 export interface SeatOptions {
   readonly driver: LogDriver;
-  /** The consumer group whose one member holds the seat. */
+  /** The consumer group whose only member holds the seat. */
   readonly seat: string;
-  /** Who takes it, for people. */
+  /** Who takes it, for messages. */
   readonly holder: string;
-  /** A topic that is there; of it nothing is needed but membership. */
+  /** Any existing topic; only membership counts. */
   readonly topic: string;
   readonly warn: (message: string) => void;
   /** Default: the clock's. */
@@ -20,12 +20,12 @@ const PAUSE_MS = 1000;
 const PAUSES = 15;
 
 /**
- * Takes a seat that only one process at a time shall have, until the driver is closed. Two that come at the same moment may
- * both get it; of trainers the exclusive writer settles that.
+ * Takes a seat that one process at a time may have, until the driver is closed. Two that come at the same moment may both get
+ * it; between trainers the exclusive writer decides.
  *
  * Time: waits up to 15 seconds for a seat whose holder has died.
  *
- * Errors: TRIB_USAGE, with the holder's name, where the seat is taken.
+ * Errors: TRIB_USAGE with the holder's name if the seat is taken.
  */
 export async function takeSeat({
   driver,
@@ -52,7 +52,7 @@ export async function takeSeat({
     consumerGroup: seat,
     onRecords: async (records) => records.length,
     onAssigned: () => new Map(),
-    // A member that has lost its seat is stopped by the exclusive writer.
+    // The exclusive writer stops a member that has lost its seat.
     onFault: (error) => warn(`seat ${seat}: ${String(error)}`),
   });
 }

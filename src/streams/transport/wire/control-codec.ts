@@ -20,7 +20,7 @@ const ACTIONS: Readonly<Record<GuardAction, GuardActionWire>> = {
   stop: GuardActionWire.STOP,
 };
 
-/** What operators want of a run. Whether a position lies in its schedule only the run knows. */
+/** What operators want of a run. Only the run knows whether a position lies in its schedule. */
 export const controlCodec = messageCodec({
   kind: 'control',
   schema: ControlSchema,
@@ -86,7 +86,7 @@ function actionOf(wire: GuardActionWire, path: string): GuardAction {
   return action;
 }
 
-/** A reader of an older version draws all prompts alike, and knows of no metadata. */
+/** Lists without weights and metadata are written short. */
 function promptsToWire(prompts: readonly ListedPrompt[]): MessageInitShape<typeof PromptListSchema> {
   const areAlike = prompts.every(({ weight }) => weight === 1);
   const haveNone = prompts.every(({ metadata }) => metadata === undefined);

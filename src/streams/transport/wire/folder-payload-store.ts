@@ -7,7 +7,7 @@ import type { PayloadStore } from './payload-store.js';
 import { claimedBytes, hashOf, missingFault, requireHash, requireSize } from './payload-store.js';
 
 /**
- * Creates a store in a folder that every process of the run reaches, such as a network mount. A payload lies at
+ * Creates a store in a folder that all processes of the run can reach, such as a network mount. A payload lies at
  * `<first two digits>/<hash>`, written whole or not at all.
  */
 export function createFolderPayloadStore(folder: string): PayloadStore {

@@ -8,21 +8,23 @@ import {
 } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
 
-/** Turns the messages of one topic into bytes, and bytes that anyone may have written into messages. */
+/** Converts the messages of one topic to bytes, and bytes that anyone may have written to messages. */
 export interface MessageCodec<Message> {
   /** Such as `group rewards`. */
   readonly kind: string;
-  /** A message that this codec has read is written with the fields that it did not know. */
+  /** Unknown fields of a message that this codec has read are written again. */
   encode(message: Message): Uint8Array;
   /**
-   * What comes out is whole: every promise that the types and the program rest on was checked.
+   * Checks everything that the types and the program rely on.
    *
-   * Errors: TRIB_MESSAGE. It takes no more memory than a few times the bytes.
+   * Memory: a few times the bytes.
+   *
+   * Errors: TRIB_MESSAGE.
    */
   decode(bytes: Uint8Array): Message;
 }
 
-/** What is wrong with a message; the codec adds which kind of message it is. */
+/** What is wrong with a message; the codec adds the kind of message. */
 export class MessageFault extends Error {
   constructor(
     /** Such as `rollout.tree.widths[2]`. */
@@ -34,7 +36,7 @@ export class MessageFault extends Error {
   }
 }
 
-/** Throws a fault of a message unless the condition holds. */
+/** Throws a `MessageFault` unless the condition holds. */
 export function requireField(
   condition: boolean,
   path: string,
@@ -44,7 +46,7 @@ export function requireField(
   if (!condition) throw new MessageFault(path, expected, String(got));
 }
 
-/** Returns a part of a message that must be there. */
+/** Returns a part of a message, which must be there. */
 export function requirePart<Part>(part: Part | undefined, path: string): Part {
   if (part === undefined) throw new MessageFault(path, 'a value', 'nothing');
   return part;
@@ -65,7 +67,7 @@ export function messageCodec<Schema extends DescMessage, Message extends object>
   toWire,
   fromWire,
 }: CodecSpec<Schema, Message>): MessageCodec<Message> {
-  // By what they are, as a message that was changed on the way is another one.
+  // By identity: a changed message is another object.
   const unknownOf = new WeakMap<Message, NonNullable<MessageShape<Schema>['$unknown']>>();
   const fault = (what: string, cause: unknown) =>
     new TributaryError('TRIB_MESSAGE', `${kind}${what}. Write it as tributary.proto says.`, { cause });

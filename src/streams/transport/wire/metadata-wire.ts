@@ -2,13 +2,13 @@ import { JsonFault, parseExactJson } from '../../../models/files/exact-json.js';
 import { metadataFault, metadataPart, type PromptMetadata } from '../../../prompt-metadata.js';
 import { MessageFault } from './message-codec.js';
 
-/** Metadata as a field of a message: JSON, or nothing where it says nothing. */
+/** Metadata as a field of a message: JSON, or absent if empty. */
 export function metadataToWire(metadata: PromptMetadata | undefined): { readonly metadata?: string } {
   const part = metadataPart(metadata);
   return part.metadata ? { metadata: JSON.stringify(part.metadata) } : {};
 }
 
-/** Throws `MessageFault` where it is no JSON object, or too large. */
+/** Throws `MessageFault` if it is no JSON object, or too large. */
 export function metadataFromWire(
   json: string | undefined,
   path: string,

@@ -7,7 +7,7 @@ import { createS3PayloadStore } from './s3-payload-store.js';
 /**
  * Opens the payload store that a config names.
  *
- * Errors: TRIB_CONFIG where a variable of the environment is not set; it names the variable.
+ * Errors: TRIB_CONFIG if an environment variable is not set; it names the variable.
  */
 export function openPayloadStore(
   payloads: ResolvedConfig['transport']['kafka']['payloads'],

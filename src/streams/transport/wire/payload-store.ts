@@ -8,7 +8,7 @@ import { TributaryError } from '../../../errors.js';
 
 /** What a record carries in place of its payload. */
 export interface Claim {
-  /** Says to people where the bytes lie; a store finds them by their hash. */
+  /** Where the bytes are, for people; a store finds them by their hash. */
   readonly uri: string;
   /** In bytes. */
   readonly size: number;
@@ -16,14 +16,14 @@ export interface Claim {
   readonly sha256: string;
 }
 
-/** Keeps payloads under the hash of their bytes, so that writing one twice is writing it once. */
+/** Stores payloads under the hash of their bytes, so a payload may be written twice. */
 export interface PayloadStore {
   /** Resolves when the bytes are durable. */
   put(bytes: Uint8Array): Promise<Claim>;
   /**
    * Returns the bytes of a claim, checked against its size and hash. No more than the claimed size is read.
    *
-   * Errors: TRIB_MESSAGE where they are others than those that were claimed, `retryable` where they are not there.
+   * Errors: TRIB_MESSAGE if they are not the claimed ones, `retryable` if they are missing.
    */
   get(claim: Claim): Promise<Uint8Array>;
 }
@@ -33,18 +33,18 @@ export function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Anyone may have written a claim: what is no hash must not become a path. Errors: TRIB_MESSAGE. */
+/** Anyone may have written a claim, and only a hash may become a path. Errors: TRIB_MESSAGE. */
 export function requireHash({ sha256 }: Claim): void {
   if (/^[0-9a-f]{64}$/.test(sha256)) return;
   throw claimFault('expected a SHA-256 in hexadecimal', JSON.stringify(sha256.slice(0, 80)));
 }
 
-/** Errors: TRIB_MESSAGE where there is another number of bytes than was claimed. */
+/** Errors: TRIB_MESSAGE if the number of bytes is not the claimed one. */
 export function requireSize({ size }: Claim, found: number, place: string): void {
   if (found !== size) throw claimFault(`expected ${size} bytes in ${place}`, `${found}`);
 }
 
-/** Returns the bytes where they are the claimed ones. Errors: TRIB_MESSAGE. */
+/** Returns the bytes if they are the claimed ones. Errors: TRIB_MESSAGE. */
 export function claimedBytes(claim: Claim, bytes: Uint8Array, place: string): Uint8Array {
   requireSize(claim, bytes.length, place);
   const hash = hashOf(bytes);
@@ -52,7 +52,7 @@ export function claimedBytes(claim: Claim, bytes: Uint8Array, place: string): Ui
   throw claimFault(`expected the claimed bytes in ${place}`, `some with SHA-256 ${hash}`);
 }
 
-/** A claim whose bytes are not there may come before them. */
+/** Retryable: a claim may arrive before its bytes. */
 export function missingFault(place: string): TributaryError {
   return claimFault(`expected ${place}`, 'none', { retryable: true });
 }

@@ -1,4 +1,4 @@
-/** @file A message as a record of a log: bytes and headers, the large ones by claim check. */
+/** @file Messages as records of a log: bytes and headers; large ones as claims on a store. */
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
@@ -9,13 +9,13 @@ import type { PayloadStore } from './payload-store.js';
 import { ClaimSchema } from './tributary_pb.js';
 import { SCHEMA_VERSION, WIRE_CODECS, type WireTopic } from './wire-codecs.js';
 
-/** What a log keeps of a message, its key apart. */
+/** A message in a log, without its key. */
 export interface WireRecord {
   readonly value: Uint8Array;
   readonly headers: Headers;
 }
 
-/** Headers that the records themselves need; all others are the caller's. */
+/** Headers of the record itself; all others are the caller's. */
 export const RECORD_HEADERS = {
   schemaVersion: 'schema-version',
   /** `inline`, or `claim` where the value is a Claim. */
@@ -24,9 +24,9 @@ export const RECORD_HEADERS = {
 
 export interface RecordOptions {
   readonly payloads: PayloadStore;
-  /** Payloads above so many bytes go to the store. */
+  /** Larger payloads go to the store. */
   readonly maxInlineBytes: number;
-  /** Claims of more bytes than that are refused unread. */
+  /** Claims of more bytes are refused unread. */
   readonly maxPayloadBytes: number;
 }
 
@@ -36,13 +36,13 @@ export interface RecordCodec {
     message: TopicMessages[Topic],
     headers: Headers,
   ): Promise<WireRecord>;
-  /** Errors: TRIB_MESSAGE for whatever is wrong with a record; the original bytes stay the caller's. */
+  /** Errors: TRIB_MESSAGE for anything wrong with a record. */
   read<Topic extends WireTopic>(topic: Topic, record: WireRecord): Promise<TopicMessages[Topic]>;
-  /** Returns a record that claims the bytes of another, whatever they are. */
+  /** Stores any bytes, and returns a record that claims them. */
   claim(record: WireRecord): Promise<WireRecord>;
 }
 
-/** Creates the way of messages into records and back. */
+/** Creates the codec between messages and records. */
 export function recordCodec({ payloads, maxInlineBytes, maxPayloadBytes }: RecordOptions): RecordCodec {
   const requireBound = (kind: string, size: number, got: string) => {
     if (size > maxPayloadBytes) throw recordFault(kind, `a payload of at most ${maxPayloadBytes} bytes`, got);

@@ -1,4 +1,4 @@
-/** @file Pictures and trajectories of a group: two messages with one head. */
+/** @file Prompts, tickets, intervals, and the pictures and trajectories of a group, which share a header. */
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { at } from '../../../at.js';
@@ -24,7 +24,7 @@ import {
   type Trajectory as TrajectoryWire,
 } from './tributary_pb.js';
 
-/** Bounds of what a message may claim; far above what a config allows. */
+/** Bounds on what a message may claim, far above what a config allows. */
 const MOST_STEPS = 1000;
 const MOST_BRANCHES = 4096;
 
@@ -208,7 +208,7 @@ function treeFromWire(wire: RolloutTreeWire | undefined, { numSteps }: TrainingI
   return { firstStep, widths };
 }
 
-/** Whether the prompt can be used is asked where it is taken in, as with any transport. */
+/** The inbox checks whether the prompt can be used, with any transport. */
 export const incomingPromptCodec = messageCodec({
   kind: 'incoming prompt',
   schema: IncomingPromptSchema,

@@ -22,24 +22,24 @@ export interface S3PayloadStoreOptions {
 
 export interface S3Patience {
   readonly attempts: number;
-  /** After the first attempt; it doubles with each one. */
+  /** Pause after the first attempt; it doubles each time. */
   readonly pauseMs: number;
-  /** Of one attempt, beside a second for each MiB. */
+  /** Limit of one attempt, plus a second for each MiB. */
   readonly timeoutMs: number;
 }
 
 const PATIENCE: S3Patience = { attempts: 4, pauseMs: 250, timeoutMs: 15_000 };
 
 /**
- * Creates a store in a bucket of S3, or of what speaks its language. A payload lies at
- * `<keyPrefix>/<first two digits>/<hash>`; one that is there with the right size is not sent again.
+ * Creates a store in a bucket of S3 or a compatible service. A payload lies at
+ * `<keyPrefix>/<first two digits>/<hash>`; one that exists with the right size is not sent again.
  *
- * Time: what may pass (no connection, a timeout, 429 and 5xx) is tried again, four times in all.
+ * Time: errors that may pass (no connection, a timeout, 429 and 5xx) are retried, with four attempts in all.
  *
  * Memory: the payload; a body is not read beyond the claimed size.
  *
- * Errors: as `PayloadStore`, and TRIB_TRANSPORT where the service refuses or does not answer, `retryable` for the
- * latter. None says more of the credentials than the names of their variables.
+ * Errors: as in `PayloadStore`, and TRIB_TRANSPORT if the service refuses or does not answer, `retryable` for the latter.
+ * They reveal no more of the credentials than the names of their variables.
  */
 export function createS3PayloadStore(options: S3PayloadStoreOptions): PayloadStore {
   const { endpoint, bucket, keyPrefix } = options;
@@ -56,7 +56,7 @@ export function createS3PayloadStore(options: S3PayloadStoreOptions): PayloadSto
       const call = { url: urlOf(claim.sha256), place: uri, size: bytes.length };
       const isThere = await send({ ...call, method: 'HEAD' }, async ({ status, headers }) => {
         if (status === 200) return headers.get('content-length') === String(bytes.length);
-        // To one who may not list the bucket S3 says 403 of what is not there; PUT will tell.
+        // Without the right to list the bucket, S3 answers 403 for a missing object; PUT will tell.
         if (status === 404 || status === 403) return false;
         throw refusedFault(uri, `${status}`);
       });
@@ -107,7 +107,7 @@ async function withPatience<Result>(
       if (!mayPass(response.status)) return await take(response);
       throw silentFault(call, attempt, await reasonOf(response));
     } catch (error) {
-      // fetch throws nothing of ours: no connection, a body that breaks off, a timeout.
+      // Errors of fetch itself: no connection, a body that breaks off, a timeout.
       const fault = error instanceof TributaryError ? error : silentFault(call, attempt, causeOf(error));
       if (attempt === attempts || fault.code !== 'TRIB_TRANSPORT' || !fault.retryable) throw fault;
       await wait(pauseMs * 2 ** (attempt - 1));
@@ -124,7 +124,7 @@ async function request(
   const headers = sha256 === undefined ? {} : { 'x-amz-content-sha256': sha256 };
   const signer = new AwsV4Signer({ method, url, headers, service: 's3', region, ...credentials });
   const signed = await signer.sign();
-  // A redirect would carry the signature to somewhere that it is not for.
+  // A redirect would send the signature to another server.
   const init = { method, headers: signed.headers, signal, redirect: 'manual' as const };
   return fetch(signed.url, body === undefined ? init : { ...init, body });
 }
@@ -150,7 +150,7 @@ async function bodyOf(response: Response, claim: Claim, place: string): Promise<
   return bytes.subarray(0, length);
 }
 
-/** The status and the service's own word for it; the rest of its answer may repeat what was signed. */
+/** The status and the service's error code; the rest of its answer may repeat what was signed. */
 async function reasonOf(response: Response): Promise<string> {
   const bytes = await bodyStart(response, 4096).catch(() => '');
   const [, word] = /<Code>(\w{1,64})<\/Code>/.exec(bytes) ?? [];

@@ -1,4 +1,4 @@
-/** @file What is broadcast of a run besides its schedule, and its metrics. */
+/** @file The broadcasts of a run except its schedule, and its metrics. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { PolicySnapshot, Progress, ScoredMetric } from '../../messages/messages.js';
 import { MessageFault, messageCodec, requireField } from './message-codec.js';

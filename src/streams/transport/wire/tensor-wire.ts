@@ -1,4 +1,4 @@
-/** @file Lists of numbers as tensors of bytes, and back. Nothing is lost on the way. */
+/** @file Lists of numbers as tensors of bytes, and back, without loss. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { decodeFloat16, encodeExactFloat16 } from '../../../models/numeric/float16.js';
 import { elementCount } from '../../../models/tensor.js';
@@ -8,7 +8,7 @@ import { ElementType, type Tensor, type TensorSchema } from './tributary_pb.js';
 const BYTES = { [ElementType.FLOAT32]: 4, [ElementType.FLOAT16]: 2 } as const;
 const HIGHEST_RANK = 8;
 
-/** As float16 where every number is one, which halves the message, else as float32. Bytes may be shared with `values`. */
+/** As float16 if that is exact, which halves the message, else as float32. The bytes may be shared with `values`. */
 export function tensorToWire(
   values: Float32Array,
   shape: readonly number[] = [values.length],
@@ -27,7 +27,7 @@ export interface WireTensor {
   readonly values: Float32Array;
 }
 
-/** Throws a fault where shape and bytes do not fit, or where a number is not finite. */
+/** Throws `MessageFault` if shape and bytes do not fit, or a number is not finite. */
 export function tensorFromWire(tensor: Tensor | undefined, path: string): WireTensor {
   const { elementType, shape, data } = requirePart(tensor, path);
   requireField(
@@ -49,7 +49,7 @@ export function tensorFromWire(tensor: Tensor | undefined, path: string): WireTe
     `${size} bytes for the shape [${shape.join(', ')}]`,
     data.length,
   );
-  // A copy, as numbers must lie on even addresses and the record shall not be kept alive. `slice` would make none of a Buffer.
+  // A copy: numbers must be aligned, and the record must not be kept alive. `slice` of a Buffer would not copy.
   const { buffer } = new Uint8Array(data);
   const values =
     elementType === ElementType.FLOAT32 ? new Float32Array(buffer) : decodeFloat16(new Uint16Array(buffer));
@@ -58,7 +58,7 @@ export function tensorFromWire(tensor: Tensor | undefined, path: string): WireTe
   return { shape, values };
 }
 
-/** A loop, as messages of megabytes are read on the main thread. */
+/** A loop, since the main thread reads messages of megabytes. */
 function firstNotFinite(values: Float32Array): number {
   for (let index = 0; index < values.length; index++) if (!Number.isFinite(values[index])) return index;
   return -1;

@@ -1,4 +1,4 @@
-/** @file The one file that names kafkajs: what the other files here need of it, and a client. */
+/** @file The only file that imports kafkajs: a client, and what the other files need. */
 import { setTimeout as wait } from 'node:timers/promises';
 import kafkajs, { type KafkaConfig, type SASLOptions } from 'kafkajs';
 import { TributaryError } from '../../../../errors.js';
@@ -6,33 +6,33 @@ import { coded } from '../cluster-fault.js';
 import type { KafkaSecurity } from '../kafka-security.js';
 
 export type { Admin, ITopicConfig, Kafka, KafkaMessage, Producer } from 'kafkajs';
-// A CommonJS module, of which Node finds no names by itself.
+// A CommonJS module, whose names Node cannot detect.
 export const { ConfigResourceTypes, Partitioners } = kafkajs;
 const { logLevel } = kafkajs;
 
 export interface KafkaJsOptions extends KafkaSecurity {
   readonly brokers: readonly string[];
   readonly clientId: string;
-  /** Takes what the client has to say, from warnings on. */
+  /** Takes the client's warnings and errors. */
   readonly log: (level: 'warn' | 'error', message: string) => void;
 }
 
-/** What kafkajs logs as errors, and then does again or throws: answers of brokers, rebalances, members that come back. */
+/** What kafkajs logs as an error but retries or throws anyway: broker responses, rebalances, returning members. */
 const EVERYDAY =
   /^(Response |Failed to send messages|The group is rebalancing|The coordinator is not aware|Limiting retries)/;
-/** The client says the same several times a second while a broker is away. */
+/** While a broker is down, the client repeats itself several times a second. */
 const SAID_AGAIN_AFTER_MS = 30_000;
 /** Attempts at a first connection; the addresses take turns. */
 const FIRST_ATTEMPTS = 4;
 const PAUSE_MS = 250;
-/** Of all attempts at a first connection together, without the pauses. */
+/** For all attempts at a first connection together, without the pauses. */
 const FIRST_CONNECTION_MS = 10_000;
-/** Of a later connection, to a broker that may be starting. */
+/** For a later connection, to a broker that may be starting. */
 const CONNECTION_TIMEOUT_MS = 5000;
-/** Waits for 0.3, 0.6, 1.2 s and so on: a broker that is lost may come back, or another one lead. */
+/** Waits 0.3, 0.6, 1.2 s and so on: a lost broker may come back, or another one take the lead. */
 const LATER_RETRIES = { retries: 10, maxRetryTime: 10_000 };
 
-/** Returns a client of a cluster that has answered. Errors: as `connectKafkaJs`. */
+/** Opens a client of a cluster that answers. Errors: as in `connectKafkaJs`. */
 export async function openClient(options: KafkaJsOptions): Promise<kafkajs.Kafka> {
   await requireBroker(options);
   return clientOf(options, { connectionTimeout: CONNECTION_TIMEOUT_MS, retry: LATER_RETRIES });
@@ -47,7 +47,7 @@ function clientOf(
     brokers: [...brokers],
     clientId,
     ...(ssl ? { ssl: { ...ssl } } : {}),
-    // A copy, since kafkajs writes into it. Its type has one mapping for each mechanism.
+    // A copy, as kafkajs writes into it. Its type has one mapping for each mechanism.
     ...(sasl ? { sasl: { ...sasl } as SASLOptions } : {}),
     logLevel: logLevel.WARN,
     logCreator: () => {
@@ -60,7 +60,7 @@ function clientOf(
   });
 }
 
-/** Returns whether a text has not been said for a while. Memory: the texts of that while. */
+/** Returns a check that a text has not been logged for a while. Memory: the texts of that time. */
 function newsFilter(): (text: string) => boolean {
   const saidAt = new Map<string, number>();
   return (text) => {
@@ -73,8 +73,8 @@ function newsFilter(): (text: string) => boolean {
 }
 
 /**
- * Connects with little patience and lets go: a wrong address or password shows here. Each attempt is a client of its own,
- * because kafkajs takes a connection for a good one when its first request has timed out.
+ * Connects briefly, so that a wrong address or password fails here. Each attempt is a client of its own, because kafkajs
+ * considers a connection good even if its first request timed out.
  */
 async function requireBroker(options: KafkaJsOptions): Promise<void> {
   const { brokers } = options;

@@ -5,12 +5,12 @@ import type { Kafka, KafkaMessage } from './client.js';
 
 /** Bytes of one fetch from one partition: a few of the largest records. */
 const MAX_BYTES_PER_PARTITION = 8 * 2 ** 20;
-/** A member that died is one for so long; the event loop is never as busy as that. */
+/** A dead member stays in its group for so long; the event loop is never blocked longer. */
 const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_INTERVAL_MS = 1000;
 /**
- * How long the brokers hold a fetch that finds nothing; a record that comes meanwhile ends it. Every consumer asks again
- * after that, for ever, and waits as long to see that a partition was resumed or that it is being closed.
+ * How long the brokers hold a fetch that finds nothing, unless a record comes. A consumer notices only after a fetch that a
+ * partition was resumed or that it is being closed.
  */
 const MAX_WAIT_MS = 1000;
 
@@ -45,7 +45,7 @@ export async function consume(kafka: Kafka, options: ConsumeOptions): Promise<Lo
       eachBatch: async ({ batch, resolveOffset, isRunning, isStale, heartbeat }) => {
         if (!isRunning() || isStale()) return;
         const records = batch.messages.map((message) => recordOf(batch.partition, message));
-        // Payloads may take their time to come out of a store; a fault of a heartbeat shows at the next fetch.
+        // Payloads may take long to come from a store. A failed heartbeat shows at the next fetch.
         const beats = setInterval(() => heartbeat().catch(() => undefined), HEARTBEAT_INTERVAL_MS);
         const taken = await onRecords(records).finally(() => clearInterval(beats));
         const last = records[taken - 1];
@@ -56,7 +56,7 @@ export async function consume(kafka: Kafka, options: ConsumeOptions): Promise<Lo
       },
     });
   } catch (error) {
-    // Else it would go on trying, and keep the process.
+    // Otherwise it would go on trying and keep the process alive.
     await consumer.disconnect().catch(() => undefined);
     throw error;
   }
@@ -78,7 +78,7 @@ function recordOf(partition: number, { offset, key, value, headers = {} }: Kafka
   };
 }
 
-/** Of a header that is there several times the last one counts. */
+/** If a header occurs several times, the last one counts. */
 function headersOf(headers: NonNullable<KafkaMessage['headers']>): Headers {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [

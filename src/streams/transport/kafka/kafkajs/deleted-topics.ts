@@ -1,25 +1,25 @@
-/** @file What becomes of a producer one of whose topics is deleted. */
+/** @file Notices that a topic of a producer was deleted. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { TributaryError } from '../../../../errors.js';
 import type { Admin } from './client.js';
 
-/** A send is answered in milliseconds; one that waits this long is looked into. */
+/** A send is answered in milliseconds; one that waits this long is examined. */
 const PAUSE_MS = 2000;
 
 export interface WrittenTopics {
   /**
    * Waits for a send to these topics.
    *
-   * Errors: those of the send; TRIB_TRANSPORT where it is not answered and a topic that was written to before is gone.
+   * Errors: those of the send; TRIB_TRANSPORT if it is not answered and a topic that was written before is gone.
    */
   during<Result>(topics: Iterable<string>, send: () => Promise<Result>): Promise<Result>;
 }
 
 /**
- * Remembers the topics that one producer of kafkajs has written to. Before it writes to a topic for the first time it asks the
- * brokers for the places of all of them, and one that was deleted since makes the whole answer a fault that it takes for a
- * passing one: it could never begin with another topic, for a minute without a word, and a transactional producer for ever.
- * Reconnecting does not make it forget. A part that is started again creates its topics anew.
+ * Remembers the topics that one producer of kafkajs has written to. Before its first write to a topic it asks the brokers for
+ * metadata of all of them. If one was deleted, the whole answer is an error that it considers retriable: it can write to no
+ * further topic, silently for a minute, and a transactional producer for ever. Reconnecting does not help; a restarted
+ * process creates its topics again.
  */
 export function writtenTopics(admin: Pick<Admin, 'listTopics'>): WrittenTopics {
   const written = new Set<string>();
@@ -27,7 +27,7 @@ export function writtenTopics(admin: Pick<Admin, 'listTopics'>): WrittenTopics {
     async during(topics, send) {
       for (const topic of topics) written.add(topic);
       const answered = send();
-      // Where this gives up first, nobody waits for it any more.
+      // If this gives up first, nobody awaits it any more.
       answered.catch(() => undefined);
       for (;;) {
         const leaving = new AbortController();
@@ -38,7 +38,7 @@ export function writtenTopics(admin: Pick<Admin, 'listTopics'>): WrittenTopics {
           leaving.abort(),
         );
         if (first === 'answered') return answered;
-        // A cluster that is away says nothing of its topics.
+        // A cluster that is down says nothing about its topics.
         const there = await admin.listTopics().catch(() => null);
         const gone = there === null ? [] : [...written].filter((topic) => !there.includes(topic));
         if (gone.length > 0) throw deletedFault(gone);

@@ -8,7 +8,7 @@ import { writtenTopics } from './deleted-topics.js';
 import { ensureTopics, patiently } from './topics.js';
 import { openExclusiveWriter, send } from './writer.js';
 
-/** All records of a partition in one send are one batch to the brokers, which take a megabyte where nobody has said otherwise. */
+/** The records of a partition in one send are one batch, of which brokers take a megabyte by default. */
 const BATCH_BYTES = 900_000;
 
 export interface ConnectOptions extends KafkaJsOptions {
@@ -19,15 +19,15 @@ export interface ConnectOptions extends KafkaJsOptions {
 /**
  * Connects to a cluster.
  *
- * Time: errs within 15 s where no broker answers; later faults that may pass are retried for about a minute.
+ * Time: fails within 15 s if no broker answers; later errors that may pass are retried for about a minute.
  *
- * Errors: TRIB_TRANSPORT where no broker answers, `retryable`, or where the cluster refuses the user.
+ * Errors: TRIB_TRANSPORT if no broker answers (`retryable`), or the cluster refuses the user.
  */
 export async function connectKafkaJs(options: ConnectOptions): Promise<LogDriver> {
   const kafka = await openClient(options);
   const admin = kafka.admin();
-  // Not idempotent: after a send that failed for good kafkajs uses its sequence number again, and where that send had
-  // arrived after all, the cluster takes the next record for a repetition of it, says yes, and drops it.
+  // Not idempotent: after a send that failed for good, kafkajs reuses its sequence number. If that send had arrived after
+  // all, the cluster takes the next record for a repetition, confirms it, and drops it.
   const producer = kafka.producer({
     maxInFlightRequests: 1,
     createPartitioner: Partitioners.DefaultPartitioner,
@@ -83,11 +83,11 @@ export async function connectKafkaJs(options: ConnectOptions): Promise<LogDriver
 }
 
 /**
- * Returns the names of the clients that are members of a consumer group. kafkajs asks in the classic protocol, and once a
- * member of the newer one (KIP-848) has joined, the brokers answer that with a group "Dead" of nobody, however many are
- * alive in it, classic ones included. A group that is not there is "Dead" too, but it is on no list.
+ * Returns the names of the clients in a consumer group. kafkajs asks in the classic protocol. Once a member of the newer one
+ * (KIP-848) has joined, the brokers answer with an empty group that is "Dead", however many live in it, classic ones
+ * included. A group that does not exist is "Dead" too, but it is not listed.
  *
- * Errors: TRIB_TRANSPORT where a member of the newer protocol has joined, so that nobody knows.
+ * Errors: TRIB_TRANSPORT if a member of the newer protocol has joined.
  */
 export async function membersOf(
   admin: Pick<Admin, 'describeGroups' | 'listGroups'>,

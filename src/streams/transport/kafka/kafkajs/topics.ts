@@ -1,19 +1,19 @@
-/** @file Topics as they must be: created where they are missing, checked where they are there. */
+/** @file Creates missing topics, and checks existing ones. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { TributaryError } from '../../../../errors.js';
 import { mayPass } from '../cluster-fault.js';
 import type { TopicPlan } from '../log-driver.js';
 import { type Admin, ConfigResourceTypes, type ITopicConfig } from './client.js';
 
-/** Of questions about topics that the brokers have just heard of, or not yet. */
+/** For requests about topics that the brokers may not know yet. */
 const TOPIC_PATIENCE_MS = 30_000;
 const PAUSE_MS = 250;
 
-/** Creates the topics that are missing, and errs where one that is there is another than planned. */
+/** Creates missing topics, and fails if an existing one has other settings than planned. */
 export async function ensureTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<void> {
   const there = await admin.listTopics();
   const missing = plans.filter(({ topic }) => !there.includes(topic));
-  // False says that another process was first.
+  // It resolves to false if another process was first.
   await admin.createTopics({
     waitForLeaders: false,
     topics: missing.map(newTopic),
@@ -49,7 +49,7 @@ function newTopic(plan: TopicPlan): ITopicConfig {
   const settings = {
     'cleanup.policy': cleanupPolicy,
     'max.message.bytes': maxMessageBytes,
-    // With three copies one broker may be gone, and what was accepted still lies on another one.
+    // With three copies one broker may be lost, and accepted records still exist on another one.
     ...(replicationFactor === undefined ? {} : { 'min.insync.replicas': Math.max(1, replicationFactor - 1) }),
     ...(retentionHours === undefined ? {} : { 'retention.ms': retentionHours * 3_600_000 }),
   };
@@ -62,8 +62,8 @@ function newTopic(plan: TopicPlan): ITopicConfig {
 }
 
 /**
- * Does work anew that asks the brokers about topics, while they say what may pass: they hear of a topic that was created,
- * or of a new leader, some time later, and kafkajs does not wait for that everywhere.
+ * Retries requests about topics while their errors may pass: brokers learn of a new topic or leader with a delay, and kafkajs
+ * does not wait for that everywhere.
  */
 export async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
   const deadline = performance.now() + TOPIC_PATIENCE_MS;

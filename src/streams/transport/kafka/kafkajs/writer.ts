@@ -5,12 +5,12 @@ import type { ExclusiveWriter, NewRecord } from '../log-driver.js';
 import { type Kafka, Partitioners, type Producer } from './client.js';
 import type { WrittenTopics } from './deleted-topics.js';
 
-/** Brokers are still writing the marks of the transaction before: a matter of milliseconds. */
+/** Brokers may still be writing the marks of the previous transaction, for some milliseconds. */
 const RETRY = { initialRetryTime: 20, maxRetryTime: 5000, retries: Number.MAX_SAFE_INTEGER };
-/** What the brokers say to a writer whose name was taken. */
+/** Broker errors for a writer whose name was taken. */
 const TAKEN = ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'];
 
-/** Resolves when all replicas in sync have the records. */
+/** Sends records, and resolves when all in-sync replicas have them. */
 export async function send(producer: Pick<Producer, 'sendBatch'>, records: RecordsByTopic): Promise<void> {
   await producer.sendBatch({
     acks: -1,
@@ -26,7 +26,7 @@ export async function send(producer: Pick<Producer, 'sendBatch'>, records: Recor
   });
 }
 
-/** Writes each record in a transaction of its own, under an id whose epoch the brokers raise for every new writer. */
+/** Opens a writer that sends each record in a transaction, under an id whose epoch the brokers raise for every new writer. */
 export async function openExclusiveWriter(
   kafka: Kafka,
   name: string,
@@ -41,9 +41,8 @@ export async function openExclusiveWriter(
   });
   try {
     await producer.connect();
-    // Connecting takes the name from nobody. The brokers give it with the first transaction: an empty one takes it here, and not
-    // at the first record. What the producer that had it sends outside a transaction is still written, so a name is worth
-    // something only where every record goes in one, as below.
+    // Connecting does not take the name; the first transaction does, so an empty one takes it here. A previous producer could
+    // still write outside a transaction, so the name protects only if every record is sent in one, as below.
     await (await producer.transaction()).abort();
   } catch (error) {
     await producer.disconnect().catch(() => undefined);
@@ -55,7 +54,7 @@ export async function openExclusiveWriter(
       await send(transaction, new Map([[topic, [record]]]));
       await transaction.commit();
     } catch (error) {
-      // Where the name was taken, the brokers have ended the transaction.
+      // If the name was taken, the brokers have ended the transaction.
       await transaction.abort().catch(() => undefined);
       throw error;
     }
