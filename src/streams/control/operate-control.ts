@@ -11,12 +11,12 @@ import { openTransport } from '../transport/open-transport.js';
 import type { ControlChange } from './control-changes.js';
 
 /** What is wanted of a run, and how far it is. */
-export interface WantedOfRun {
+interface WantedOfRun {
   readonly wanted: Control;
   readonly progress: Progress;
 }
 
-export interface ChangedControl {
+interface ChangedControl {
   readonly before: Control;
   readonly after: Control;
   readonly progress: Progress;

@@ -31,7 +31,7 @@ import { otherVersion, RUN_VERSION } from './run-version.js';
 /** A manifest of any version. */
 const anyVersion = z.object({ version: z.number(), files: z.object() });
 
-export interface CheckpointContent {
+interface CheckpointContent {
   readonly completeRounds: number;
   /** Names the config that the checkpoint belongs to. */
   readonly fingerprint: string;

@@ -158,7 +158,7 @@ const kindSchema = z.object(
 const oldLine = z.object({ kind: z.enum(['stage', 'evaluation', 'alarm']), trainingStage: z.number() });
 
 /** A line that cannot be used. */
-export interface LineDamage {
+interface LineDamage {
   /** `lateGroups: expected a whole number`. */
   readonly damage: string;
   /** Whether version 1 wrote the line. */

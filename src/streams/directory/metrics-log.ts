@@ -26,7 +26,7 @@ export interface DamagedLine {
   readonly damage: string;
 }
 
-export interface MetricsLog {
+interface MetricsLog {
   /** The lines that can be used, in the order of the run, each round and each evaluation once. */
   readonly lines: readonly MetricsLine[];
   readonly damaged: readonly DamagedLine[];

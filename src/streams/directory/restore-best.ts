@@ -15,7 +15,7 @@ import {
   writeBest,
 } from './best-policy.js';
 
-export interface RestoreBestOptions {
+interface RestoreBestOptions {
   readonly runPath: string;
   /** Whole evaluations in the log, including those of rounds that a resumed run will repeat. */
   readonly evaluations: readonly Evaluation[];

@@ -43,7 +43,7 @@ function contentOf(path: string): Promise<string | null> {
   return readFile(path, 'utf8').catch(() => null);
 }
 
-export interface LockOptions {
+interface LockOptions {
   /** Whether to take the lock of a process that may still exist, but does not answer and writes nothing. */
   readonly takeOver?: boolean;
   /** When to refresh the lock. Default: never. */

@@ -22,7 +22,7 @@ export function saveConfig(runPath: string, config: ResolvedConfig): Promise<voi
 }
 
 /** What lies in a run directory: the settings as saved, those of another version, a file that is damaged, or nothing. */
-export type SavedConfig =
+type SavedConfig =
   | { readonly state: 'whole'; readonly settings: object }
   | { readonly state: 'other-version'; readonly fault: TributaryError }
   | { readonly state: 'damaged'; readonly damage: string }

@@ -9,7 +9,7 @@ export type WatchedFigures =
   | ({ readonly kind: 'evaluation' } & Evaluation);
 
 /** How far a failure has gone; null if these figures do not tell. */
-export type Measure = (figures: WatchedFigures) => number | null;
+type Measure = (figures: WatchedFigures) => number | null;
 
 export interface GuardSpec {
   /** For the config: the failure and its measure. */

@@ -22,7 +22,7 @@ export interface IncomingPrompt {
 
 /** Characters at most. */
 export const LONGEST_PROMPT = 4000;
-export const LONGEST_ID = 200;
+const LONGEST_ID = 200;
 
 /** Returns why a prompt is refused, as a phrase `expected ..., got ...`; null if it is not. */
 export function incomingFault({ id, prompt, metadata }: IncomingPrompt): string | null {

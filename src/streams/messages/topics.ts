@@ -1,5 +1,5 @@
 /** Which kind of message travels on a topic. */
-export type MessageKind =
+type MessageKind =
   | 'incoming prompt'
   | 'prompt ticket'
   | 'group images'

@@ -29,7 +29,7 @@ export interface Probe {
 }
 
 /** The policy to probe. */
-export interface Probed {
+interface Probed {
   readonly policy: PolicySnapshot;
   /** Trained steps of the round, which the noise depends on. */
   readonly trainedSteps: readonly number[];

@@ -6,14 +6,14 @@ import type { Alarm, Promotion } from '../messages/run-events.js';
 import type { TrainerService } from '../stages/trainer/trainer-thread.js';
 import { type Probe, type ProbeOptions, probePolicy } from './probe-policy.js';
 
-export interface PromotionGateOptions extends ProbeOptions {
+interface PromotionGateOptions extends ProbeOptions {
   readonly settings: Omit<ResolvedConfig['promotion'], 'action'>;
   readonly trainer: Client<TrainerService>;
   /** Mean reward of the best policy that was promoted before a resume. */
   readonly bestReward?: number | undefined;
 }
 
-export interface Judgement {
+interface Judgement {
   readonly promotion: Promotion;
   /** Why the policy failed; null if it is promoted. */
   readonly alarm: Alarm | null;

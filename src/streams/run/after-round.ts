@@ -23,7 +23,7 @@ import { ProcessWatch, roundMetrics } from './round-metrics.js';
 import { roundTally, type Tally } from './round-tally.js';
 import type { GuardWatch } from './watch-guards.js';
 
-export interface BetweenRoundsOptions {
+interface BetweenRoundsOptions {
   readonly context: StageContext;
   readonly run: OpenRun;
   readonly runDirectory: RunDirectory;

@@ -3,7 +3,7 @@ import { stageOf } from '../config/resolved/stage-of.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 
 /** Decides when the trainer of a run is done, from what it is told. */
-export interface EndOfRun {
+interface EndOfRun {
   /** A round was, or will be, issued as a whole. */
   readonly onIssued: (round: number) => void;
   /** No more prompts are issued by this process. */

@@ -14,7 +14,7 @@ import type { PromptFile } from '../prompt-files/prompt-file.js';
 import type { RewardService, Scores } from '../stages/reward/reward-thread.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
 
-export interface EvaluationOptions {
+interface EvaluationOptions {
   readonly config: ResolvedConfig;
   readonly sampler: SamplerClient;
   readonly reward: Client<RewardService>;

@@ -6,7 +6,7 @@ import type { Outcome, Say } from '../messages/run-events.js';
 import type { OpenRun } from './open-run.js';
 import { drawGrid } from './sample-grid.js';
 
-export interface FinishOptions extends Omit<Outcome, 'base' | 'tuned'> {
+interface FinishOptions extends Omit<Outcome, 'base' | 'tuned'> {
   readonly run: OpenRun;
   readonly runDirectory: RunDirectory;
   /** The newest evaluation. */

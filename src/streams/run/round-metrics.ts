@@ -10,7 +10,7 @@ import type { Tally } from './round-tally.js';
 
 const NS_PER_MS = 1e6;
 
-export interface FinishedRound {
+interface FinishedRound {
   readonly trained: TrainedRound;
   readonly tally: Tally;
   /** Absent without a gate. */

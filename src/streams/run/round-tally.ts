@@ -31,7 +31,7 @@ export interface Tally {
   readonly deadElsewhere: number;
 }
 
-export interface RoundTally {
+interface RoundTally {
   /** Counts scored groups and dead letters as they pass; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
   /**

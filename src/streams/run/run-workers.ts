@@ -28,7 +28,7 @@ import { OpenParts } from './open-parts.js';
 import { requireTrainersPrompts } from './resume-checks.js';
 import { type RoleParts, runStages } from './run-stages.js';
 
-export interface WorkerOptions {
+interface WorkerOptions {
   readonly config: ResolvedConfig;
   readonly roles: readonly WorkerRole[];
   /** Aborting leaves the run at once: what is in flight goes to another worker, or to this one when it is back. */

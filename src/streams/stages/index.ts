@@ -18,7 +18,7 @@ export const STAGE_SPECS = [
 export type StageType = (typeof STAGE_SPECS)[number]['name'];
 
 /** Parts of a run that may be processes of their own, with the stages of each. */
-export const ROLES = {
+const ROLES = {
   prompts: ['prompts'],
   sampler: ['sampler'],
   reward: ['reward'],

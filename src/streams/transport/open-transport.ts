@@ -19,7 +19,7 @@ export interface OpenTransport {
   positions(): Positions | null;
 }
 
-export interface TransportOptions {
+interface TransportOptions {
   readonly config: ResolvedConfig;
   /**
    * For the trainer of a run, of which there may be one at a time. Null for workers, whose transport must lead to other
@@ -135,7 +135,7 @@ async function requireUnused(driver: LogDriver, progress: string, prefix: string
 }
 
 /** Returns one transport of two: `local` carries the topics that are named, `shared` all others. Closing it closes both. */
-export function joinTransports<Messages extends object>(
+function joinTransports<Messages extends object>(
   shared: Transport<Messages>,
   local: Transport<Messages>,
   localTopics: readonly string[],

@@ -9,7 +9,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { tfRecord } from './tf-record.js';
 
 /** Numbers at one step, by tag, such as `charts/reward_mean`. */
-export interface EventScalars {
+interface EventScalars {
   readonly step: number;
   /** Seconds since 1970. */
   readonly wallTime: number;

@@ -4,7 +4,7 @@ import { at } from '../../../at.js';
 import { type CounterRandom, counterRandom } from '../../../models/random/counter-random.js';
 import type { ListedPrompt } from '../../messages/prompts.js';
 
-export interface PromptDraw {
+interface PromptDraw {
   readonly seed: number;
   readonly choice: 'uniform' | 'round-robin';
   readonly groupIndex: number;

@@ -12,7 +12,7 @@ import {
 import { at } from '../../../at.js';
 import type { Slot } from './slots.js';
 
-export interface FillSlotsOptions<Item> {
+interface FillSlotsOptions<Item> {
   /** What fills the slots, in order. */
   readonly items$: Observable<Item>;
   /** How many groups, counted from the first of the run, belong to rounds that are closed. */

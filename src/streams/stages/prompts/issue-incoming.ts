@@ -23,7 +23,7 @@ import type { IssuedTickets } from './issued-tickets.js';
 import type { PromptInbox } from './prompt-inbox.js';
 import { admitted, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
 
-export interface IssueIncomingOptions {
+interface IssueIncomingOptions {
   readonly context: StageContext;
   readonly inbox: PromptInbox;
   /** What the run issued before. */

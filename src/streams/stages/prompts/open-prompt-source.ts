@@ -8,13 +8,13 @@ import { PromptInbox } from './prompt-inbox.js';
 import { openPromptsServer } from './prompts-server.js';
 import type { PromptSource } from './prompts-stage.js';
 
-export interface OpenPromptSource {
+interface OpenPromptSource {
   readonly source: PromptSource;
   /** Answers the requests in flight and takes no more; the transport must still be open. */
   close(): Promise<void>;
 }
 
-export interface PromptSourceOptions {
+interface PromptSourceOptions {
   readonly config: ResolvedConfig;
   readonly transport: Transport<TopicMessages>;
   readonly say: (event: RunEvent) => void;

@@ -7,7 +7,7 @@ import type { Delivery, Transport } from '../../transport/contract/transport.js'
 import { RecentIds } from './issued-tickets.js';
 
 /** What became of prompts at the door. */
-export type Acceptance =
+type Acceptance =
   /** They are durable in the topic. `waiting` includes them. */
   | { readonly kind: 'accepted'; readonly waiting: number }
   /** None was taken: more than `maxWaiting` would wait. */
@@ -15,7 +15,7 @@ export type Acceptance =
   /** None was taken: the run needs no more prompts. */
   | { readonly kind: 'over' };
 
-export interface InboxOptions {
+interface InboxOptions {
   readonly transport: Transport<TopicMessages>;
   /** Prompts that may wait to become groups. */
   readonly maxWaiting: number;

@@ -9,7 +9,7 @@ import { hostFault, pathOf } from '../../../host-check.js';
 import type { PromptInbox } from './prompt-inbox.js';
 import { RequestFault, readPromptsRequest } from './read-prompts-request.js';
 
-export interface PromptsServerOptions {
+interface PromptsServerOptions {
   readonly host: string;
   /** 0 takes any that is free. */
   readonly port: number;
@@ -20,7 +20,7 @@ export interface PromptsServerOptions {
   readonly inbox: Pick<PromptInbox, 'accept' | 'maxWaiting'>;
 }
 
-export interface PromptsServer {
+interface PromptsServer {
   readonly url: string;
   /** Takes no more requests, and resolves when those in flight are answered. May be called twice. */
   close(): Promise<void>;

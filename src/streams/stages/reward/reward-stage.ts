@@ -119,10 +119,7 @@ async function publishScored(
 }
 
 /** Runs work once a subscription. Its signal is aborted with `outer`, and when the stream is left before the work is done. */
-export function cancellable<Out>(
-  outer: AbortSignal,
-  work: (signal: AbortSignal) => Promise<Out>,
-): Observable<Out> {
+function cancellable<Out>(outer: AbortSignal, work: (signal: AbortSignal) => Promise<Out>): Observable<Out> {
   return defer(() => {
     const controller = new AbortController();
     const abort = () => controller.abort();

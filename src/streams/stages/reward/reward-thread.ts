@@ -14,7 +14,7 @@ import { serveThread } from '../../../models/threads/thread.js';
 import type { StageConfig } from '../../config/schema/topology-schema.js';
 import { openedOnce } from '../shared/open-thread.js';
 
-export interface RewardThreadSettings {
+interface RewardThreadSettings {
   readonly engine: EngineOptions;
   /** Where rewards come from. */
   readonly source: StageConfig<'reward'>;

@@ -19,7 +19,7 @@ import { serveThread } from '../../../models/threads/thread.js';
 import { loraFor, readPolicy } from '../../directory/read-adapter.js';
 import { openedOnce } from '../shared/open-thread.js';
 
-export interface SamplerThreadSettings {
+interface SamplerThreadSettings {
   readonly engine: EngineSettings;
   readonly pipeline: string;
   /** Null where a policy is all of the weights. */

@@ -4,9 +4,9 @@ import type { Progress, TopicMessages } from '../../messages/messages.js';
 import type { Delivery, Transport } from '../../transport/contract/transport.js';
 import type { StageContext } from './stage-context.js';
 
-export type WorkTopic = 'prompts' | 'images' | 'trajectories' | 'rewards' | 'batches' | 'metrics';
+type WorkTopic = 'prompts' | 'images' | 'trajectories' | 'rewards' | 'batches' | 'metrics';
 
-export interface ReceiveOptions<Topic extends WorkTopic> {
+interface ReceiveOptions<Topic extends WorkTopic> {
   readonly transport: Transport<TopicMessages>;
   readonly topic: Topic;
   readonly consumerGroup: string;

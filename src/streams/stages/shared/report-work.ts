@@ -1,6 +1,6 @@
 import type { Say } from '../../messages/run-events.js';
 
-export interface WorkReport {
+interface WorkReport {
   /** Runs some work and measures its time; work that overlaps counts once. */
   during<Result>(work: () => Promise<Result>): Promise<Result>;
   /** A group of this round is done. */

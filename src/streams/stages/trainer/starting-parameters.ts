@@ -8,7 +8,7 @@ import { policyParameters } from '../../../models/policy/policy-file.js';
 import { type ReadPolicy, readPolicy } from '../../directory/read-adapter.js';
 
 /** What a run starts from. */
-export interface StartingParameters {
+interface StartingParameters {
   readonly parameters: NamedArrays;
   /** About the file. */
   readonly warnings: readonly string[];

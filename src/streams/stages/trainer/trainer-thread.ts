@@ -27,7 +27,7 @@ import { serveThread } from '../../../models/threads/thread.js';
 import { openedOnce } from '../shared/open-thread.js';
 import { startingParameters } from './starting-parameters.js';
 
-export interface TrainerThreadSettings {
+interface TrainerThreadSettings {
   readonly engine: EngineSettings;
   readonly pipeline: string;
   /** Null if all weights are trained. */

@@ -26,7 +26,7 @@ interface Member extends Membership {
   readonly unanswered: Set<WaitingEntry>;
 }
 
-export interface ConsumerGroupEvents {
+interface ConsumerGroupEvents {
   /** The group is done with an entry for good. */
   readonly onSettled: (entry: Entry) => void;
   /** Messages have been delivered, so fewer wait. */

@@ -8,7 +8,7 @@ import type { Observable } from 'rxjs';
 export type Headers = Readonly<Record<string, string>>;
 
 /** Work that is shared: every consumer group gets every message, and within a group one member does. */
-export interface QueueTopic {
+interface QueueTopic {
   readonly name: string;
   readonly kind: 'queue';
   /** Messages that may wait in the slowest consumer group before `publish` waits; redelivered ones come on top. */
@@ -16,7 +16,7 @@ export interface QueueTopic {
 }
 
 /** State of which only the newest value matters: every reader gets it, late readers too. */
-export interface BroadcastTopic {
+interface BroadcastTopic {
   readonly name: string;
   readonly kind: 'broadcast';
 }

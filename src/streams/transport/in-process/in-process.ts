@@ -16,7 +16,7 @@ import {
 } from '../contract/transport-faults.js';
 import { InProcessQueueTopic } from './queue-topic.js';
 
-export interface InProcessTransportOptions<Messages> {
+interface InProcessTransportOptions<Messages> {
   /** Every topic that will be used, each declared once. */
   readonly topics: readonly (TopicDeclaration & { readonly name: TopicOf<Messages> })[];
   /** Deliveries of a message to one consumer group until it becomes a dead letter; an integer >= 1. */

@@ -9,7 +9,7 @@ interface WaitingPublisher {
   readonly rejected: (fault: TributaryError) => void;
 }
 
-export interface QueueTopicOptions {
+interface QueueTopicOptions {
   readonly name: string;
   readonly capacity: number;
   readonly maxAttempts: number;

@@ -4,7 +4,7 @@ import { recordBytes } from './log-driver.js';
 /** Records of several topics that are sent at once. */
 export type RecordsByTopic = ReadonlyMap<string, readonly NewRecord[]>;
 
-export interface GroupAppendsOptions {
+interface GroupAppendsOptions {
   /** Retries what may succeed; nothing else is sent meanwhile. */
   readonly send: (records: RecordsByTopic) => Promise<void>;
   /** Bytes of one send; a larger record goes alone. */

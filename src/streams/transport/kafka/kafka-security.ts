@@ -4,7 +4,7 @@ import { TributaryError } from '../../../errors.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 
 /** Variables for secrets, which belong in no config. */
-export const KAFKA_SECRETS = {
+const KAFKA_SECRETS = {
   username: 'TRIBUTARY_KAFKA_USERNAME',
   password: 'TRIBUTARY_KAFKA_PASSWORD',
 } as const;
@@ -12,14 +12,14 @@ export const KAFKA_SECRETS = {
 type KafkaSecurityConfig = Pick<ResolvedConfig['transport']['kafka'], 'tls' | 'sasl'>;
 
 /** PEM texts, and the name that a broker's certificate must have. */
-export interface KafkaTls {
+interface KafkaTls {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
   readonly servername?: string;
 }
 
-export interface KafkaLogin {
+interface KafkaLogin {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
   readonly username: string;
   readonly password: string;
@@ -31,7 +31,7 @@ export interface KafkaSecurity {
   readonly sasl?: KafkaLogin;
 }
 
-export interface SecuritySources {
+interface SecuritySources {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly readFile: (path: string) => Promise<string>;
 }

@@ -41,7 +41,7 @@ export interface TopicCodec {
  */
 export type Positions = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-export interface KafkaTransport<Messages extends object> extends Transport<Messages> {
+interface KafkaTransport<Messages extends object> extends Transport<Messages> {
   /** How far its own groups are. A transport that starts there receives all that was not answered. */
   positions(): Positions;
   /**
@@ -51,7 +51,7 @@ export interface KafkaTransport<Messages extends object> extends Transport<Messa
   takeTopics(name: string, topics: readonly TopicOf<Messages>[]): Promise<void>;
 }
 
-export interface KafkaTransportOptions<Messages> {
+interface KafkaTransportOptions<Messages> {
   readonly driver: LogDriver;
   /** Topic `work` is `<prefix>.work` in the cluster, or as `names` says. */
   readonly prefix: string;

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { TributaryError } from '../../../errors.js';
 import type { LogDriver } from './log-driver.js';
 
-export interface SeatOptions {
+interface SeatOptions {
   readonly driver: LogDriver;
   /** The consumer group whose only member holds the seat. */
   readonly seat: string;

@@ -10,7 +10,7 @@ import { ClaimSchema } from './tributary_pb.js';
 import { SCHEMA_VERSION, WIRE_CODECS, type WireTopic } from './wire-codecs.js';
 
 /** A message in a log, without its key. */
-export interface WireRecord {
+interface WireRecord {
   readonly value: Uint8Array;
   readonly headers: Headers;
 }
@@ -22,7 +22,7 @@ export const RECORD_HEADERS = {
   payload: 'payload',
 } as const;
 
-export interface RecordOptions {
+interface RecordOptions {
   readonly payloads: PayloadStore;
   /** Larger payloads go to the store. */
   readonly maxInlineBytes: number;
@@ -30,7 +30,7 @@ export interface RecordOptions {
   readonly maxPayloadBytes: number;
 }
 
-export interface RecordCodec {
+interface RecordCodec {
   write<Topic extends WireTopic>(
     topic: Topic,
     message: TopicMessages[Topic],

@@ -4,13 +4,13 @@ import { TributaryError } from '../../../errors.js';
 import type { Claim, PayloadStore } from './payload-store.js';
 import { claimedBytes, claimFault, hashOf, missingFault, requireHash, requireSize } from './payload-store.js';
 
-export interface S3Credentials {
+interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
 }
 
-export interface S3PayloadStoreOptions {
+interface S3PayloadStoreOptions {
   /** `https://host[:port]`; the bucket is the first part of the path. */
   readonly endpoint: string;
   readonly region: string;
@@ -20,7 +20,7 @@ export interface S3PayloadStoreOptions {
   readonly patience?: S3Patience;
 }
 
-export interface S3Patience {
+interface S3Patience {
   readonly attempts: number;
   /** Pause after the first attempt; it doubles each time. */
   readonly pauseMs: number;

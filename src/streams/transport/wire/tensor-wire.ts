@@ -22,7 +22,7 @@ export function tensorToWire(
   };
 }
 
-export interface WireTensor {
+interface WireTensor {
   readonly shape: readonly number[];
   readonly values: Float32Array;
 }

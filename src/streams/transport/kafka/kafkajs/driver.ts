@@ -11,7 +11,7 @@ import { openExclusiveWriter, send } from './writer.js';
 /** The records of a partition in one send are one batch, of which brokers take a megabyte by default. */
 const BATCH_BYTES = 900_000;
 
-export interface ConnectOptions extends KafkaJsOptions {
+interface ConnectOptions extends KafkaJsOptions {
   /** Bytes of records that are written at once, at most what the topics take. Default: what any topic takes. */
   readonly maxBatchBytes?: number;
 }
