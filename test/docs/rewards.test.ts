@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { encodePng, toRgb8 } from '../../src/models/images/picture.js';
-import { readRewardResponse } from '../../src/models/rewards/services/reward-response.js';
+import { readRewardResponse } from '../../src/models/rewards/services/scored-answer.js';
 import { createHttpReward } from '../../src/models/rewards/sources/http.js';
 import { startRewardServer } from '../fixtures/reward-server.js';
 

@@ -60,8 +60,7 @@ export function encodeReplayBuffer(buffer: ReplayBuffer): Uint8Array {
  * Reads a buffer, bit for bit as it was written. Its latents are views of one array.
  *
  * Errors: TRIB_FILE if the file is damaged; TRIB_CHECKPOINT if it is not the file of a replay buffer.
- *
- * @param where - the file's name, for the text of an error.
+ * `where` is the file's name, for errors.
  */
 export function decodeReplayBuffer(bytes: Uint8Array, where: string): ReplayBuffer {
   const { tensors, metadata } = decodeSafetensors(bytes, where);

@@ -33,8 +33,7 @@ export function encodeValueState(
  * Reads the state of a network with these weights.
  *
  * Errors: TRIB_FILE if the file is damaged; TRIB_CHECKPOINT if it belongs to a network of other shapes.
- *
- * @param where - the file's name, for the text of an error.
+ * `where` is the file's name, for errors.
  */
 export function decodeValueState(
   bytes: Uint8Array,

@@ -1,4 +1,4 @@
-/** @file Several rewards as one. */
+/** @file A weighted sum of rewards. */
 
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
@@ -13,15 +13,15 @@ const partFields = {
     .describe('Factor of the normalized reward; negative where less is better.'),
   mean: number({ from: '(-Infinity', to: 'Infinity)' })
     .default(0)
-    .describe("Taken away from the part's reward: a constant, so that every worker normalizes alike."),
+    .describe("Subtracted from the part's reward: a constant, so that every worker normalizes alike."),
   std: number({ from: '(0', to: 'Infinity)' })
     .default(1)
-    .describe("The part's reward less the mean is divided by it: a constant."),
+    .describe("Divides the part's reward minus the mean: a constant."),
 };
 
 const part = SOURCES.schema({ after: () => partFields });
 
-/** A reward that is summed, and how. */
+/** One reward of the sum. */
 export interface SummedPart {
   readonly name: string;
   readonly weight: number;
@@ -31,14 +31,14 @@ export interface SummedPart {
 }
 
 /**
- * Returns a scorer with r = Σ_p weight_p (r_p - mean_p) / std_p. Parts are scored side by side; features are those of the first
- * part that has some. A running mean would be another one in every worker, and after every restart; constants are the same
- * everywhere, and a run can be done again.
+ * Returns a scorer with r = Σ_p weight_p (r_p - mean_p) / std_p. Parts are scored side by side; features are those of the
+ * first part that has some. A running mean would differ between workers and after restarts; constants keep a run
+ * repeatable.
  *
- * A term that is not finite, or beyond `maxMagnitude`, is given instead of the sum, so that its group is lost: another vast
- * term could cancel it, or what is left of the sum would be rounding.
+ * A term that is not finite or beyond `maxMagnitude` replaces the sum, so that its group is lost: another vast term could
+ * cancel it, and leave only rounding.
  *
- * **Errors**: those of the parts, with the name of the part; TRIB_REWARD where a part gives another number of rewards.
+ * Errors: those of the parts, with the name of the part; TRIB_REWARD if a part gives a wrong number of rewards.
  */
 export function createWeightedSum(parts: readonly SummedPart[], maxMagnitude: number): RewardScorer {
   const runs = parts.flatMap(({ scorer }) => scorer.runsOn ?? []);
@@ -86,11 +86,11 @@ async function scorePart(
   if (scored.rewards.length === pictures.images.length) return scored;
   throw new TributaryError(
     'TRIB_REWARD',
-    `reward part "${name}": expected ${pictures.images.length} rewards, one a picture, got ${scored.rewards.length}. Check that part on this prompt.`,
+    `reward part "${name}": expected ${pictures.images.length} rewards, one per picture, got ${scored.rewards.length}. Check that part on this prompt.`,
   );
 }
 
-/** Puts the name of a part before what is said of it. */
+/** Puts the name of the part before its faults. */
 async function named<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();

@@ -1,6 +1,6 @@
 /** @file Messages that other processes, services and people send. */
 import { TributaryError } from '../../../dist/errors.js';
-import { readRewardResponse } from '../../../dist/models/rewards/services/reward-response.js';
+import { readRewardResponse } from '../../../dist/models/rewards/services/scored-answer.js';
 import { readPromptsRequest } from '../../../dist/streams/stages/prompts/read-prompts-request.js';
 import { recordCodec } from '../../../dist/streams/transport/wire/record.js';
 import { SCHEMA_VERSION, WIRE_CODECS } from '../../../dist/streams/transport/wire/wire-codecs.js';

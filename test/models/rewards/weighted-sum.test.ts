@@ -110,7 +110,7 @@ describe('sum', () => {
     const sum = createWeightedSum([part('half', { rewards: [1] })], BOUND);
     expect(await faultOf(() => sum.score(pictures, unaborted()))).toEqual([
       'TRIB_REWARD',
-      'reward part "half": expected 2 rewards, one a picture, got 1. Check that part on this prompt.',
+      'reward part "half": expected 2 rewards, one per picture, got 1. Check that part on this prompt.',
     ]);
   });
 

@@ -45,7 +45,11 @@ beforeAll(async () => {
   const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: denoiserRows(SETTINGS, []) });
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
   const sampler = createSampler(pipeline, denoiser, SETTINGS);
-  const reward = await openDualEncoder(engine, 'models/shapes/reward', pipeline.tokenizer, 36, IMAGE_SHAPE);
+  const reward = await openDualEncoder(engine, 'models/shapes/reward', {
+    tokenizer: pipeline.tokenizer,
+    batchSize: 36,
+    imageShape: IMAGE_SHAPE,
+  });
   const prompts = await promptTexts('models/shapes/prompts/train.txt');
   const requests = prompts.flatMap((prompt, row) =>
     Array.from({ length: IMAGES_PER_PROMPT }, (_, image) => ({

@@ -125,7 +125,7 @@ describe('a run that is rewarded by a service', () => {
       `group ${group} is not trained on (dead-letter): reward service ${server.url}: expected ${reason} Correct the service, see docs/rewards.md.`;
     expect(run.warnings).toEqual([
       lost('0-0', 'JSON, got "model is loading".'),
-      lost('0-1', '2 rewards, one a picture, got 1.'),
+      lost('0-1', '2 rewards, one per picture, got 1.'),
       lost('1-0', 'a finite number at rewards[0], got null.'),
       lost('1-1', 'an answer of at most 16777216 bytes, got more.'),
     ]);

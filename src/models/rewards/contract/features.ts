@@ -1,14 +1,14 @@
-/** @file Features of pictures: vectors whose cosine says how alike two pictures are. */
+/** @file Features of pictures: vectors whose cosine measures how alike two pictures are. */
 
 import { TributaryError } from '../../../errors.js';
 
-/** The vector scaled to length 1; one of length 0 stays. */
+/** Returns the vector scaled to length 1; a vector of length 0 stays. */
 export function toUnitLength(vector: Float32Array): Float32Array {
   const length = Math.hypot(...vector);
   return vector.map((value) => value / (length || 1));
 }
 
-/** The rows of a matrix, each scaled to length 1. Not every export of CLIP divides by the length itself. */
+/** Returns the rows of a matrix, each scaled to length 1, which not every export of CLIP does. */
 export function unitRows(values: Float32Array, rows: number): Float32Array[] {
   const size = values.length / rows;
   return Array.from({ length: rows }, (_, row) =>
@@ -17,8 +17,9 @@ export function unitRows(values: Float32Array, rows: number): Float32Array[] {
 }
 
 /**
- * Cosine of two vectors of length 1.
- * @throws TRIB_MODEL where one has more numbers than the other: they come from two models.
+ * Returns the cosine of two vectors of length 1.
+ *
+ * Errors: TRIB_MODEL if they differ in size: they come from two models.
  */
 export function cosine(left: Float32Array, right: Float32Array): number {
   if (left.length !== right.length) {
@@ -28,13 +29,13 @@ export function cosine(left: Float32Array, right: Float32Array): number {
     );
   }
   let sum = 0;
-  for (let i = 0; i < left.length; i++) sum += (left[i] ?? 0) * (right[i] ?? 0);
+  for (let i = 0; i < left.length; i++) sum += left[i]! * right[i]!;
   return sum;
 }
 
 /**
- * Mean distance (1 - cosine) over all pairs of features of length 1: the diversity of pictures of one prompt. 0 for fewer than two;
- * features that are not finite are left out.
+ * Mean distance (1 - cosine) over all pairs of features of length 1: the diversity of pictures of one prompt. 0 for fewer than two.
+ * Features that are not finite are left out.
  */
 export function meanPairwiseDistance(features: readonly Float32Array[]): number {
   const finite = features.filter((feature) => feature.every(Number.isFinite));

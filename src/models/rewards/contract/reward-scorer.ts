@@ -4,23 +4,23 @@ import type { Provider } from '../../engines/contract/engine.js';
 /** Pictures of one prompt: `[3, height, width] float32` in [-1, 1] each. */
 export interface PicturesOfPrompt {
   readonly prompt: string;
-  /** What the prompt's file, or whoever sent it, says of it besides; absent where that is nothing. */
+  /** What the prompt's file or sender adds to it. */
   readonly metadata?: PromptMetadata;
   readonly images: readonly Float32Array[];
 }
 
 export interface ScoredPictures {
-  /** One a picture, in order. */
+  /** One per picture, in order. */
   readonly rewards: readonly number[];
-  /** Vectors of length 1, one a picture, alike for alike pictures; null where the reward has none. */
+  /** Vectors of length 1, one per picture, similar for similar pictures; null if the reward has none. */
   readonly features: readonly Float32Array[] | null;
 }
 
 /** What scores pictures against their prompt: a model that runs here, or a service elsewhere. */
 export interface RewardScorer {
-  /** What runs its graphs; null where it runs none. */
+  /** What runs its graphs; null if it has none. */
   readonly runsOn: { readonly provider: Provider; readonly fallbacks: readonly string[] } | null;
-  /** Aborting makes it give up at its next safe point. */
+  /** Aborting stops it at its next safe point. */
   score(pictures: PicturesOfPrompt, signal: AbortSignal): Promise<ScoredPictures>;
   close(): Promise<void>;
 }

@@ -1,12 +1,13 @@
 /** @file What a reward source is given, and what it says of itself. */
 
 import { entriesOf } from '../../../catalog.js';
+import { integer } from '../../../fields.js';
 import type { Engine } from '../../engines/contract/engine.js';
 import type { RewardScorer } from './reward-scorer.js';
 
-/** What a run gives to whatever scores its pictures. */
+/** What a run gives to a reward source. */
 export interface RewardContext {
-  /** The engine of the thread, started at the first call; whoever made the context closes it. */
+  /** The engine of the thread, started at the first call and closed by the owner of the context. */
   readonly engine: () => Engine;
   /** Pipeline folder of the model that is tuned, whose tokenizer a reward model may share. */
   readonly pipeline: string;
@@ -14,7 +15,7 @@ export interface RewardContext {
   readonly imageShape: readonly [number, number, number];
   /** Largest magnitude of a reward, above 0. */
   readonly maxMagnitude: number;
-  /** Secrets come from here, and from nowhere else. */
+  /** The only place that secrets come from. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -29,3 +30,7 @@ export interface RewardSourceTraits {
  * Errors: those of `create` say what is missing, before a picture is scored.
  */
 export const defineRewardSource = entriesOf<Promise<RewardScorer>, [RewardContext], RewardSourceTraits>();
+
+/** The setting `batchSize`; `meaning` says what it counts. */
+export const batchSizeField = (meaning: string) =>
+  integer(1, 4096).default(32).describe(`${meaning} at most; the last one of a group may hold fewer.`);

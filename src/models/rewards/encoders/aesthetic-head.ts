@@ -21,10 +21,10 @@ interface Layer {
  *
  *     score(f) = W_k (... W_2 (W_1 f + b_1) + b_2 ...) + b_k
  *
- * LAION's head (sac+logos+ava1-l14-linearMSE) has no function between its layers, and dropout is off, so all of them are one
- * affine map f -> w · f + b, which is multiplied out here once.
+ * LAION's head (sac+logos+ava1-l14-linearMSE) has no function between its layers, and dropout is off, so together they
+ * are one affine map f -> w · f + b, which is multiplied out here once.
  *
- * @throws TRIB_FILE where the file cannot be read; TRIB_MODEL where it does not hold such layers.
+ * Errors: TRIB_FILE if the file cannot be read; TRIB_MODEL if it does not hold such layers.
  */
 export async function readAestheticHead(path: string): Promise<AestheticHead> {
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
@@ -56,7 +56,7 @@ export async function readAestheticHead(path: string): Promise<AestheticHead> {
   }
   return {
     width: w.length,
-    score: (features) => features.reduce((sum, value, index) => sum + value * (w[index] ?? 0), b),
+    score: (features) => features.reduce((sum, value, index) => sum + value * w[index]!, b),
   };
 }
 

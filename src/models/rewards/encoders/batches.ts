@@ -1,9 +1,8 @@
-/** @file Pictures through a graph, some at a time. */
+/** @file Pictures through a graph, batch by batch. */
 
 /**
- * Returns what `run` gives for all items, in order, from runs of at most `batchSize`.
- * @param fixed The first axis of the graph: where it is a number, every run has that many rows, and the last one repeats its
- *   first item until it is full.
+ * Returns the rows of all items, in order, from runs of at most `batchSize`. `fixed` is the first axis of the graph: if it is
+ * a number, every run has that many rows, and the last one repeats its first item until it is full.
  */
 export async function inRuns<Item, Row>(
   items: readonly Item[],

@@ -4,13 +4,13 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../../errors.js';
 
-/** The two halves of a CLIP: the file of each, and what it is asked for. */
+/** The two halves of a CLIP: the file and the output of each. */
 const HALVES = {
   vision: { file: 'vision_model.onnx', output: 'image_embeds' },
   text: { file: 'text_model.onnx', output: 'text_embeds' },
 } as const;
 
-/** A model file, and the outputs that alone are wanted of it where it has more. */
+/** A model file, and the outputs to compute if it has more. */
 export interface ClipHalf {
   readonly path: string;
   readonly outputs?: readonly string[];
@@ -20,14 +20,14 @@ export interface ClipHalf {
  * Finds one half of a CLIP: `vision_model.onnx` (pixel_values -> image_embeds) or `text_model.onnx` (input_ids ->
  * text_embeds), or its part of a `model.onnx` that holds both. The files lie in the folder, or in `onnx/` below it.
  *
- * @throws TRIB_FILE where there is neither.
+ * Errors: TRIB_FILE if there is neither.
  */
 export async function findClipHalf(folder: string, half: keyof typeof HALVES): Promise<ClipHalf> {
   const { file, output } = HALVES[half];
   const folders = ['', 'onnx'].map((below) => join(folder, below));
   for (const path of folders.map((one) => join(one, file))) if (await isThere(path)) return { path };
   for (const path of folders.map((one) => join(one, 'model.onnx'))) {
-    // Whole, it would run both halves each time.
+    // Without `outputs` both halves would run each time.
     if (await isThere(path)) return { path, outputs: [output] };
   }
   throw new TributaryError(

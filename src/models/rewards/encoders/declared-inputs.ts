@@ -1,4 +1,4 @@
-/** @file The inputs of a reward model that somebody exported, as a config declares them. */
+/** @file The inputs of an exported reward model, as a config declares them. */
 
 import { z } from 'zod';
 import { integer, number, oneOf, section, text } from '../../../fields.js';
@@ -6,8 +6,8 @@ import type { Port } from '../../engines/contract/engine.js';
 import { CLIP_MEAN, CLIP_STD, type ImageProcessor, processImage } from '../../images/image-processor.js';
 import { toRgb8 } from '../../images/picture.js';
 import type { Tensor } from '../../tensor.js';
+import { requireSize } from './exported-graph.js';
 import { floatInput } from './float-ports.js';
-import { requireSize } from './ports.js';
 import { loadTextTokenizer } from './text-tokenizer.js';
 import { attentionMask, integerRows, tokensFor } from './token-feeds.js';
 
@@ -34,7 +34,7 @@ const sources = [
     fit: oneOf(['crop', 'stretch'])
       .default('crop')
       .describe(
-        'What becomes of pictures that are not square: `crop` keeps the middle, as CLIP does; `stretch` keeps everything.',
+        'How pictures that are not square are made square: `crop` keeps the middle, as CLIP does; `stretch` keeps everything.',
       ),
     filter: oneOf(['bicubic', 'bilinear'])
       .default('bicubic')
@@ -43,7 +43,7 @@ const sources = [
       'the mean of red, green and blue',
       number(anyNumber),
       CLIP_MEAN,
-      "Taken away from each channel, whose values are in [0, 1]. Default: CLIP's.",
+      "Subtracted from each channel, whose values are in [0, 1]. Default: CLIP's.",
     ),
     std: perChannel(
       'the deviation of red, green and blue',
@@ -74,9 +74,9 @@ export type DeclaredInput = z.output<typeof declaredInput>;
 export type Feed = (prompt: string, images: readonly Float32Array[]) => Tensor;
 
 /**
- * Prepares an input for a graph.
- * @param port The input of the graph.
- * @throws TRIB_MODEL where a picture would not fit; what the tokenizer's folder is at fault for.
+ * Prepares the feed of one input, `port`, of a graph.
+ *
+ * Errors: TRIB_MODEL if a picture would not fit; those of the tokenizer's folder.
  */
 export async function feedFor(
   declared: DeclaredInput,

@@ -1,12 +1,12 @@
 /** @file A dual encoder (CLIP's form) as reward: the cosine between a picture and its prompt. */
 
 import { join } from 'node:path';
+import { at } from '../../../at.js';
 import type { Engine, Provider } from '../../engines/contract/engine.js';
 import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
 import { float32 } from '../../tensor.js';
-import { featureRows } from './feature-rows.js';
-import { openGraph } from './open-graph.js';
-import { portOf, requirePorts, requireSize } from './ports.js';
+import { openGraph, portOf, requirePorts, requireSize } from './exported-graph.js';
+import { featureRows } from './float-ports.js';
 import { textFeatures } from './text-features.js';
 import { ofPipeline } from './text-tokenizer.js';
 
@@ -20,18 +20,24 @@ export interface DualEncoder {
   release(): Promise<void>;
 }
 
+interface DualEncoderOptions {
+  readonly tokenizer: Tokenizer;
+  /** Most pictures in one run. */
+  readonly batchSize: number;
+  /** [3, H, W] of the pictures. */
+  readonly imageShape: readonly [number, number, number];
+}
+
 /**
  * Opens `vision_model.onnx` (pixel_values -> image_embeds) and `text_model.onnx` (input_ids -> text_embeds) in a folder.
  * Pictures are run `batchSize` at a time; text features are kept by prompt.
- * @param imageShape [3, H, W] of the pictures.
- * @throws TRIB_MODEL where the graphs have other ports, or take pictures of another size.
+ *
+ * Errors: TRIB_MODEL if the graphs have other ports, or take pictures of another size.
  */
 export async function openDualEncoder(
   engine: Engine,
   folder: string,
-  tokenizer: Tokenizer,
-  batchSize: number,
-  imageShape: readonly [number, number, number],
+  { tokenizer, batchSize, imageShape }: DualEncoderOptions,
 ): Promise<DualEncoder> {
   const [visionPath, textPath] = [join(folder, 'vision_model.onnx'), join(folder, 'text_model.onnx')];
   const vision = await openGraph(engine, visionPath);
@@ -45,7 +51,7 @@ export async function openDualEncoder(
       const features: Float32Array[] = [];
       for (let start = 0; start < images.length; start += batchSize) {
         const batch = images.slice(start, start + batchSize);
-        const pixels = new Float32Array(batch.length * (batch[0]?.length ?? 0));
+        const pixels = new Float32Array(batch.length * at(batch, 0).length);
         for (const [row, image] of batch.entries()) pixels.set(image, row * image.length);
         const feeds = { pixel_values: float32(pixels, [batch.length, ...imageShape]) };
         const outputs = await vision.run(feeds, { transfer: true });

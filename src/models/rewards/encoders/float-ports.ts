@@ -1,11 +1,12 @@
-/** @file Numbers through the ports of graphs that others exported, in whatever precision they have. */
+/** @file Numbers in and out of graphs that others exported, in any precision. */
 
 import { TributaryError } from '../../../errors.js';
 import type { Port, Tensors } from '../../engines/contract/engine.js';
 import { decodeFloat16, encodeFloat16 } from '../../numeric/float16.js';
 import { float32, float32Data, type Tensor } from '../../tensor.js';
+import { unitRows } from '../contract/features.js';
 
-/** Numbers in the element type that the port takes: float32, or float16 with each rounded to the nearest. */
+/** Returns numbers in the element type that the port takes: float32, or float16 rounded to nearest. */
 export function floatInput(
   values: Float32Array,
   shape: readonly number[],
@@ -20,15 +21,16 @@ export function floatInput(
   );
 }
 
-/** An output as float32, from whichever precision the graph has. */
+/** Returns an output as float32, whatever the precision of the graph. */
 export function floatOutput(outputs: Tensors, name: string): Float32Array {
   const tensor = outputs[name];
   return tensor?.type === 'float16' ? decodeFloat16(tensor.data as Uint16Array) : float32Data(tensor, name);
 }
 
 /**
- * An output of scores as numbers, whichever numbers the graph gives: floats of any precision, or integers such as a count.
- * @throws TRIB_MODEL where it holds none, such as strings.
+ * Returns an output of scores as numbers: floats of any precision, or integers such as a count.
+ *
+ * Errors: TRIB_MODEL if it holds no numbers, such as strings.
  */
 export function numberOutput(outputs: Tensors, name: string, label: string): readonly number[] {
   const tensor = outputs[name];
@@ -38,5 +40,20 @@ export function numberOutput(outputs: Tensors, name: string, label: string): rea
   throw new TributaryError(
     'TRIB_MODEL',
     `${label} output "${name}": expected numbers, got ${tensor?.type ?? 'nothing'}. Name the output that is the score.`,
+  );
+}
+
+/**
+ * Returns an output [rows, D] as vectors of length 1.
+ *
+ * Errors: TRIB_MODEL if it has another shape.
+ */
+export function featureRows(outputs: Tensors, name: string, rows: number, label: string): Float32Array[] {
+  const values = floatOutput(outputs, name);
+  const shape = outputs[name]?.shape ?? [];
+  if (shape.length === 2 && shape[0] === rows) return unitRows(values, rows);
+  throw new TributaryError(
+    'TRIB_MODEL',
+    `${label} output "${name}": expected [${rows}, D], one vector a row, got [${shape.join(', ')}]. Export it as docs/rewards.md says.`,
   );
 }

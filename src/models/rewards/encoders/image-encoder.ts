@@ -7,17 +7,15 @@ import { toRgb8 } from '../../images/picture.js';
 import { readPreprocessorConfig } from '../../images/preprocessor-config.js';
 import { inRuns } from './batches.js';
 import { findClipHalf } from './clip-folder.js';
-import { featureRows } from './feature-rows.js';
-import { floatInput } from './float-ports.js';
-import { openGraph } from './open-graph.js';
-import { portNamed, requireKnownInputs, requireSize } from './ports.js';
+import { openGraph, portNamed, requireKnownInputs, requireSize } from './exported-graph.js';
+import { featureRows, floatInput } from './float-ports.js';
 
 export interface ImageEncoder {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
   /** The file of its graph. */
   readonly label: string;
-  /** The output that features are. */
+  /** The output with the features. */
   readonly output: Port;
   /** image_embeds [D] of pictures [3, H, W] in [-1, 1], of length 1, in order. */
   features(images: readonly Float32Array[]): Promise<Float32Array[]>;
@@ -28,8 +26,9 @@ export interface ImageEncoder {
  * Opens the vision half of a CLIP in a folder, with the `preprocessor_config.json` beside it: pixel_values -> image_embeds, or
  * one input and one output of other names.
  *
- * @param batchSize Pictures in one run at most; as many as the graph takes, where that is fixed.
- * @throws TRIB_MODEL where the preprocessor makes pictures of another size than the graph takes, and as its parts do.
+ * A run has at most `batchSize` pictures, or as many as the graph takes if that is fixed.
+ *
+ * Errors: those of its parts; TRIB_MODEL if the preprocessor makes pictures of another size than the graph takes.
  */
 export async function openImageEncoder(
   engine: Engine,

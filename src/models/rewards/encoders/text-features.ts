@@ -1,12 +1,13 @@
-/** @file The text half of a dual encoder: a vector of length 1 for a prompt, kept for the next time. */
+/** @file The text half of a dual encoder: a vector of length 1 for a prompt, which is cached. */
 
+import { at } from '../../../at.js';
 import type { Executable, Port, Provider } from '../../engines/contract/engine.js';
-import { featureRows } from './feature-rows.js';
-import { portNamed, requireKnownInputs } from './ports.js';
+import { portNamed, requireKnownInputs } from './exported-graph.js';
+import { featureRows } from './float-ports.js';
 import type { TextTokenizer } from './text-tokenizer.js';
 import { TOKEN_INPUTS, tokenFeeds, tokensFor } from './token-feeds.js';
 
-/** Most prompts whose features are kept; the longest unused goes first. */
+/** Most prompts in the cache; the least recently used is dropped first. */
 const FEATURES_KEPT = 1024;
 
 export interface TextFeatures {
@@ -20,9 +21,10 @@ export interface TextFeatures {
 }
 
 /**
- * Features by a graph input_ids (and attention_mask, where it has one) -> text_embeds, or with one input and one output of
- * other names.
- * @throws TRIB_MODEL where it has other ports.
+ * Returns features by a graph input_ids (and attention_mask, if it has one) -> text_embeds, or with one input and one output
+ * of other names.
+ *
+ * Errors: TRIB_MODEL if it has other ports.
  */
 export function textFeatures(text: Executable, label: string, tokenizer: TextTokenizer): TextFeatures {
   const port = portNamed(text, label, 'inputs', 'input_ids');
@@ -47,7 +49,6 @@ export function textFeatures(text: Executable, label: string, tokenizer: TextTok
 
   async function run(prompt: string): Promise<Float32Array> {
     const outputs = await text.run(tokenFeeds(tokensFor(tokenizer, prompt, port), text.inputs, port));
-    const [features = new Float32Array()] = featureRows(outputs, output.name, 1, label);
-    return features;
+    return at(featureRows(outputs, output.name, 1, label), 0);
   }
 }

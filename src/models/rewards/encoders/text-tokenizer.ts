@@ -14,20 +14,19 @@ import { MAX_TOKEN_ID } from '../../pipeline/tokenizers/tokenizer-files.js';
 /** A text as token ids: begin, words, end, padding. */
 export interface TokenizedText {
   readonly ids: Int32Array;
-  /** How many of them are more than padding. */
+  /** Ids before the padding. */
   readonly count: number;
 }
 
 export interface TextTokenizer {
   /**
-   * Turns a text into ids.
-   * @param length How many ids a graph takes: a text is padded to it, or cut off before the end token. Without it a text has the
-   *   length that the tokenizer gives it.
+   * Turns a text into ids. With the `length` that a graph takes, the text is padded to it, or cut before the end token;
+   * without, it has the length that the tokenizer gives it.
    */
   encode(text: string, length?: number): TokenizedText;
 }
 
-/** Tokens at most where nobody says: what encoders of BERT's kind have positions for. */
+/** Most tokens by default: the positions of encoders like BERT. */
 const MAX_TOKENS = 512;
 
 const length = { error: 'expected a number of ids of at least 2' };
@@ -45,7 +44,7 @@ const fileSchema = z.looseObject({
       z.looseObject({
         id,
         content: z.string({ error: 'expected a text' }),
-        // tokenizers.js would find it inside of words.
+        // tokenizers.js would find it inside words.
         single_word: z
           .literal(false, { error: 'expected false (single words are not looked for)' })
           .optional(),
@@ -81,7 +80,7 @@ const USUAL_PADS = ['[PAD]', '<pad>'];
  * tokenizer (`loadTokenizer`). Padding is the token that `readSpecialTokens` finds (for CLIP's classes with
  * their defaults), else that of `padding` in `tokenizer.json`, else `[PAD]` or `<pad>` of the vocabulary.
  *
- * Errors: TRIB_FILE or TRIB_MODEL where a file is missing, or is not what a tokenizer is made of.
+ * Errors: TRIB_FILE or TRIB_MODEL if a file is missing or is not part of a tokenizer.
  */
 export async function loadTextTokenizer(folder: string): Promise<TextTokenizer> {
   const path = join(folder, 'tokenizer.json');

@@ -1,15 +1,16 @@
-/** @file A text encoder that gives every token of a sentence a vector. */
+/** @file Vectors of a sentence's tokens in context, and BERTScore: how much of one sentence another one says. */
 
 import { join } from 'node:path';
 import { TributaryError } from '../../../errors.js';
 import type { Engine, Provider } from '../../engines/contract/engine.js';
-import { unitRows } from '../contract/features.js';
-import type { TokenEmbeddings } from './bert-score.js';
+import { cosine, unitRows } from '../contract/features.js';
+import { openGraph, portOf, requireKnownInputs, requirePorts } from './exported-graph.js';
 import { floatOutput } from './float-ports.js';
-import { openGraph } from './open-graph.js';
-import { portOf, requireKnownInputs, requirePorts } from './ports.js';
 import { loadTextTokenizer } from './text-tokenizer.js';
 import { TOKEN_INPUTS, tokenFeeds, tokensFor } from './token-feeds.js';
+
+/** Embeddings of a sentence's tokens, each [D] and of length 1: its begin and its end stand around its words. */
+export type TokenEmbeddings = readonly Float32Array[];
 
 export interface TokenEncoder {
   readonly provider: Provider;
@@ -48,4 +49,17 @@ export async function openTokenEncoder(engine: Engine, folder: string): Promise<
     },
     release: () => graph.release(),
   };
+}
+
+/**
+ * R = 1/|x| Σ_{x_i in x} max_{y_j in y} x_iᵀ y_j (Zhang et al. 2020, equation 1), x the reference and y the candidate.
+ *
+ * As in the package bert_score, begin and end of the reference are not counted, those of the candidate may be matched, and
+ * there are neither idf weights nor a rescaling. Where either has no words, recall is 0, so that silence earns nothing.
+ */
+export function bertScoreRecall(reference: TokenEmbeddings, candidate: TokenEmbeddings): number {
+  const words = reference.slice(1, -1);
+  if (words.length === 0 || candidate.length <= 2) return 0;
+  const best = words.map((word) => Math.max(...candidate.map((other) => cosine(word, other))));
+  return best.reduce((sum, value) => sum + value, 0) / words.length;
 }

@@ -1,10 +1,10 @@
-/** @file A text as the feeds of a text encoder: token ids, and which of them are more than padding. */
+/** @file A text as the feeds of a text encoder: token ids, and a mask of the padding. */
 
 import type { Port } from '../../engines/contract/engine.js';
 import { int32, int64, type Tensor } from '../../tensor.js';
 import type { TextTokenizer, TokenizedText } from './text-tokenizer.js';
 
-/** Rows [rows, tokens] of one text each, in the integer type that the port takes. */
+/** Returns one text in every row, [rows, tokens], in the integer type that the port takes. */
 export function integerRows(row: Int32Array, rows: number, type: Port['type'] | undefined): Tensor {
   const shape = [rows, row.length];
   const data = new Int32Array(rows * row.length);
@@ -12,7 +12,7 @@ export function integerRows(row: Int32Array, rows: number, type: Port['type'] | 
   return type === 'int32' ? int32(data, shape) : int64([...data], shape);
 }
 
-/** Ids of a text, as many as a port [B, tokens] takes where that is fixed. */
+/** Returns the ids of a text, as many as a port [B, tokens] takes if that is fixed. */
 export function tokensFor(tokenizer: TextTokenizer, text: string, port: Port | undefined): TokenizedText {
   const length = port?.shape[1];
   return tokenizer.encode(text, typeof length === 'number' ? length : undefined);
@@ -23,12 +23,11 @@ export function attentionMask({ ids, count }: TokenizedText): Int32Array {
   return ids.map((_, index) => Number(index < count));
 }
 
-/** What text encoders are fed beside token ids, where they take it. */
+/** The inputs of text encoders, of which only the ids are required. */
 export const TOKEN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
 
 /**
- * Token ids [1, tokens]; attention_mask and token_type_ids where the graph takes them.
- * @param port The input that takes the ids.
+ * Returns token ids [1, tokens] for `port`, and attention_mask and token_type_ids if the graph takes them.
  */
 export function tokenFeeds(
   tokens: TokenizedText,

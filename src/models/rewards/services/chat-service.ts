@@ -1,15 +1,22 @@
 /** @file A vision-language model behind an endpoint of OpenAI's form (vLLM, SGLang, llama.cpp, Ollama): one question, one picture. */
 
 import { z } from 'zod';
+import { at } from '../../../at.js';
 import { integer, text } from '../../../fields.js';
 import { encodePng, toRgb8 } from '../../images/picture.js';
 import type { RewardContext } from '../contract/reward-source.js';
-import { answerFault, askJson, type JsonService, type ReadAnswer, requireSendable } from './json-service.js';
-import { serviceUrlField } from './service-url.js';
+import {
+  answerFault,
+  askJson,
+  type JsonService,
+  type ReadAnswer,
+  requireSendable,
+  serviceUrlField,
+} from './json-service.js';
 import { inWords } from './value-in-words.js';
 
 const TOKEN_VARIABLE = 'TRIBUTARY_VLM_TOKEN';
-/** As many alternatives of the first token as servers commonly give. */
+/** The most alternatives of the first token that servers commonly return. */
 const TOP_LOGPROBS = 20;
 
 export const chatFields = {
@@ -33,7 +40,7 @@ export interface ChatSettings {
   readonly timeoutMs: number;
 }
 
-/** A token that the model could have said, and the natural logarithm of its probability. */
+/** A possible first token, and the natural logarithm of its probability. */
 export interface TokenChance {
   readonly token: string;
   readonly logprob: number;
@@ -41,14 +48,14 @@ export interface TokenChance {
 
 export interface ChatAnswer {
   readonly text: string;
-  /** The likeliest first tokens; null where the endpoint does not say. */
+  /** The likeliest first tokens; null if the endpoint gives none. */
   readonly firstToken: readonly TokenChance[] | null;
 }
 
 export interface ChatService {
-  /** Asks about a picture [3, H, W] in [-1, 1]. The likeliest words are answered, so that the same request gets the same answer. */
+  /** Asks about a picture [3, H, W] in [-1, 1]. Temperature 0: the same request gets the same answer. */
   ask(question: string, image: Float32Array, signal: AbortSignal): Promise<ChatAnswer>;
-  /** The fault of an answer that cannot be used. */
+  /** Returns the fault of an answer that cannot be used. */
   fault(expected: string, got: string): Error;
 }
 
@@ -61,7 +68,7 @@ const chance = z.object(
   { error: 'a token with its logprob' },
 );
 
-/** A list of which no more is looked at than the first items: a stranger's may hold millions, each a fault of its own. */
+/** A list of which only the first items are checked: an untrusted one may hold millions, each a fault of its own. */
 const firstOf = <Item extends z.ZodType>(item: Item, most: number, what: string) =>
   z
     .array(z.unknown(), { error: what })
@@ -94,9 +101,10 @@ const answerSchema = z.object(
 );
 
 /**
- * Returns a client of the endpoint. Requests are tried again as those of any service (json-service.ts).
- * @param wantsLogprobs Whether the chances of the first token are asked for.
- * @throws TRIB_USAGE where the token cannot be sent.
+ * Returns a client of the endpoint. Requests are retried as in json-service.ts. `wantsLogprobs` asks for the chances of the
+ * first token.
+ *
+ * Errors: TRIB_USAGE if the token cannot be sent.
  */
 export function createChatService(
   { url, model, maxTokens, timeoutMs }: ChatSettings,
@@ -135,7 +143,7 @@ export function createChatService(
   };
 }
 
-/** The query stays, as some services keep their version there. */
+/** Keeps the query, where some services have their version. */
 function completionsUrl(base: string): string {
   const url = new URL(base);
   url.pathname = `${url.pathname.replace(/\/$/, '')}/chat/completions`;
@@ -151,20 +159,21 @@ const readAnswer: ReadAnswer<ChatAnswer> = (body, quote) => {
   }
   const parsed = answerSchema.safeParse(value);
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const path = issue?.path ?? [];
+    const { path, message } = at(parsed.error.issues, 0);
     const place = path.length > 0 ? ` at ${path.map(String).join('.')}` : '';
     const found = path.reduce<unknown>(
-      (at, key) => (at as Readonly<Record<PropertyKey, unknown>> | null)?.[key],
+      (inner, key) => (inner as Readonly<Record<PropertyKey, unknown>> | null)?.[key],
       value,
     );
-    return { expected: `${issue?.message}${place}`, got: `${inWords(found, quote)} in ${quote(body)}` };
+    return { expected: `${message}${place}`, got: `${inWords(found, quote)} in ${quote(body)}` };
   }
-  const [choice] = parsed.data.choices;
+  const { message, logprobs } = at(parsed.data.choices, 0);
   return {
-    answer: {
-      text: choice?.message.content ?? '',
-      firstToken: choice?.logprobs?.content?.[0]?.top_logprobs ?? null,
-    },
+    answer: { text: message.content, firstToken: logprobs?.content?.[0]?.top_logprobs ?? null },
   };
 };
+
+/** Returns the template with {prompt} replaced by the prompt. */
+export function fillTemplate(template: string, prompt: string): string {
+  return template.split('{prompt}').join(prompt);
+}

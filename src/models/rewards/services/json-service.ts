@@ -1,12 +1,25 @@
 /**
- * @file Requests to a service that answers over HTTP with JSON. Whatever it answers is not trusted: it is bounded, checked by the
- * caller, and quoted without secrets.
+ * @file Requests to a service that answers over HTTP with JSON. Its answers are not trusted: they are bounded, checked by
+ * the caller, and quoted without secrets.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
 import type { AnswerFault } from './scored-answer.js';
 import type { Quote } from './value-in-words.js';
+
+const URL_PHRASE = 'an http or https URL without user, password or fragment';
+
+/** A password would end up in every copy of the config. */
+function isServiceUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password, hash } = new URL(text);
+  return /^https?:$/.test(protocol) && username === '' && password === '' && hash === '';
+}
+
+export const serviceUrlField = (description: string) =>
+  z.string({ error: URL_PHRASE }).refine(isServiceUrl, { error: URL_PHRASE }).describe(description);
 
 export interface JsonService {
   readonly url: string;
@@ -14,7 +27,7 @@ export interface JsonService {
   readonly timeoutMs: number;
   /** Sent as bearer token. */
   readonly token?: string | undefined;
-  /** Environment variable that the token comes from, for messages. */
+  /** Environment variable of the token, for messages. */
   readonly tokenVariable: string;
   /** Waits between attempts. Default: a timer. */
   readonly wait?: ((milliseconds: number, signal: AbortSignal) => Promise<unknown>) | undefined;
@@ -23,22 +36,22 @@ export interface JsonService {
 /** Reads the text of an answer, or says what is wrong with it. */
 export type ReadAnswer<Answer> = (text: string, quote: Quote) => { readonly answer: Answer } | AnswerFault;
 
-/** Attempts at one request, and milliseconds before the second one; each further wait is twice as long. */
+/** Attempts at one request, and milliseconds before the second; each further wait doubles. */
 const ATTEMPTS = 5;
 const FIRST_WAIT_MS = 500;
 /** Longest wait that a service may ask for with Retry-After. */
 const MAX_WAIT_MS = 30_000;
-/** Longest answer that is read: room for embeddings of a thousand pictures. */
+/** Longest answer that is read: embeddings of a thousand pictures fit. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
-/** An answer that says what is wrong is quoted, not kept. */
+/** Longest answer that is read of an error, which is only quoted. */
 const MAX_ERROR_BYTES = 4096;
 /** Characters of an answer that a message quotes. */
 const QUOTED = 120;
 const CORRECT_THE_SERVICE = 'Correct the service, see docs/rewards.md.';
 
-/** Statuses below 500 that say "not now" rather than "not so". */
+/** Statuses below 500 after which another attempt may succeed. */
 const PASSING_STATUSES = [408, 425, 429];
-/** Faults of the network that another attempt may not meet. */
+/** Network faults after which another attempt may succeed. */
 const PASSING_FAULTS = [
   'ECONNREFUSED',
   'ECONNRESET',
@@ -61,19 +74,20 @@ interface Reply {
   readonly isWhole: boolean;
 }
 
-/** What came of one attempt that failed. */
+/** One failed attempt. */
 interface Failure {
   readonly expected: string;
   readonly got: string;
   readonly nextStep: string;
   readonly mayPass: boolean;
-  /** Milliseconds that the service asks to be left alone. */
+  /** Milliseconds that the service asks to wait. */
   readonly retryAfterMs?: number | undefined;
 }
 
 /**
- * Refuses a token that cannot stand in a header, which would be refused with its value in the message.
- * @throws TRIB_USAGE
+ * Refuses a token that no header can hold; `fetch` would print it.
+ *
+ * Errors: TRIB_USAGE.
  */
 export function requireSendable({
   token,
@@ -87,10 +101,10 @@ export function requireSendable({
 }
 
 /**
- * Posts one request until it is answered, for good or bad. A fault that may pass is tried again, five times in all, after
- * 0.5, 1, 2 and 4 seconds, or longer where the service asks for it.
+ * Posts one request until it is answered or fails for good. A fault that may pass is retried, five attempts in all, after
+ * 0.5, 1, 2 and 4 seconds, or longer if the service asks for it.
  *
- * **Errors**: TRIB_REWARD where the service does not answer as agreed, `retryable` where that may pass; TRIB_CANCELLED.
+ * Errors: TRIB_REWARD if the service does not answer as agreed, `retryable` if that may pass; TRIB_CANCELLED.
  */
 export async function askJson<Answer>(
   service: JsonService,
@@ -112,7 +126,7 @@ export async function askJson<Answer>(
   }
 }
 
-/** The fault of a service whose answers do not fit each other, or what they were asked. */
+/** Returns the fault of a service whose answers contradict each other or the request. */
 export function answerFault(service: JsonService, { expected, got }: AnswerFault): TributaryError {
   return faultOf(service, { expected, got, nextStep: CORRECT_THE_SERVICE, mayPass: false }, 1);
 }
@@ -155,7 +169,7 @@ async function post(service: JsonService, body: string, signal: AbortSignal): Pr
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       },
       body,
-      // Nobody else shall get the pictures.
+      // The pictures go to this address alone.
       redirect: 'manual',
       signal: AbortSignal.any([signal, timeout]),
     });
@@ -172,7 +186,7 @@ function nextStepFor(status: number, { tokenVariable }: JsonService): string {
   if (status >= 300 && status < 400) return 'Set url to where it redirects.';
   if (status === 401 || status === 403) return `Set ${tokenVariable} to a token that it knows.`;
   if (status === 404 || status === 405) return 'Correct the url of the reward stage.';
-  return 'Look at what the service logs.';
+  return 'Read the log of the service.';
 }
 
 /** Seconds, or a date; undefined where there is neither. */
@@ -185,30 +199,30 @@ function retryAfterMs(value: string | null): number | undefined {
 function unanswered(error: unknown, timeout: string | undefined): Failure {
   const expected = 'an answer';
   if (timeout !== undefined) {
-    const nextStep = 'Look whether the service hangs, raise timeoutMs or lower batchSize.';
+    const nextStep = 'Check whether the service hangs, raise timeoutMs or lower batchSize.';
     return { expected, got: timeout, nextStep, mayPass: true };
   }
   const code = codeOf(error);
   return {
     expected,
-    // Without a code it is a sentence of the runtime's, which may quote the request.
+    // The runtime's own text may quote the request.
     got: code ?? 'a request that cannot be sent',
-    // zlib says so of an answer whose compression is damaged.
+    // A code of zlib: the compression of the answer is damaged.
     nextStep: code?.startsWith('Z_')
-      ? 'Look at what the service logs.'
+      ? 'Read the log of the service.'
       : 'Start the service, or correct the url of the reward stage.',
     mayPass: code !== undefined && PASSING_FAULTS.includes(code),
   };
 }
 
-/** The code of the fault at the bottom of what `fetch` throws. */
+/** Returns the code of the innermost cause of what `fetch` throws. */
 function codeOf(error: unknown): string | undefined {
   const { code, cause } = (error ?? {}) as { readonly code?: unknown; readonly cause?: unknown };
   if (typeof code === 'string') return code;
   return cause === undefined ? undefined : codeOf(cause);
 }
 
-/** Reads a body up to a bound, and drops the connection where there is more. */
+/** Reads a body up to a bound, and drops the connection if there is more. */
 async function readText(
   { body }: Response,
   maxBytes: number,
@@ -224,7 +238,7 @@ async function readText(
   return { text, isWhole: size <= maxBytes };
 }
 
-/** Text of a stranger for a message: on one line, not much of it, and without the token that it may send back. */
+/** Quotes untrusted text for a message: one short line, without the token that it may echo. */
 function excerpt(text: string, token: string | undefined): string {
   const safe = token === undefined ? text : text.replaceAll(token, '…');
   const line = safe
@@ -245,11 +259,11 @@ function faultOf({ url }: JsonService, failure: Failure, attempts: number): Trib
 function canceled({ url }: JsonService): TributaryError {
   return new TributaryError(
     'TRIB_CANCELLED',
-    `reward service ${nameOf(url)}: expected to answer, got canceled. Start the run again if it is still wanted.`,
+    `reward service ${nameOf(url)}: expected an answer, got a cancellation. Start the run again if it is still wanted.`,
   );
 }
 
-/** The URL without what may be secret in it. */
+/** The URL without parts that may be secret. */
 function nameOf(url: string): string {
   const { origin, pathname } = new URL(url);
   return `${origin}${pathname}`;

@@ -1,4 +1,4 @@
-/** @file What a module or a service says of pictures, which is not trusted: rewards, and vectors where it has some. */
+/** @file The answer of a module or service about pictures, which is not trusted: rewards, and vectors if it has some. */
 
 import { inWords, type Quote } from './value-in-words.js';
 
@@ -6,9 +6,9 @@ import { inWords, type Quote } from './value-in-words.js';
 const MOST_LENGTHS = 10;
 
 export interface ScoredAnswer {
-  /** One finite number a picture. */
+  /** One finite number per picture. */
   readonly rewards: readonly number[];
-  /** One a picture, of at least one finite number each; undefined where there are none. */
+  /** One per picture, of at least one finite number each; undefined if there are none. */
   readonly vectors: readonly (readonly number[])[] | undefined;
 }
 
@@ -21,16 +21,16 @@ export interface AnswerFault {
 export interface AnswerForm {
   /** Pictures that were asked about. */
   readonly count: number;
-  /** What the answer calls its vectors. */
+  /** The name of the vectors in the answer. */
   readonly vectors: 'features' | 'embeddings';
-  /** Whether the rewards alone are an answer too. */
+  /** Whether a bare list of rewards is an answer too. */
   readonly isListAllowed: boolean;
   readonly quote: Quote;
 }
 
 /**
- * Reads an answer, or says what is wrong with it. Only the first fault is looked for: an answer of millions of wrong values
- * costs no more than one of them.
+ * Reads an answer, or says what is wrong with it. Only the first fault is reported, so that millions of wrong values
+ * cost no more than one.
  */
 export function readScoredAnswer(value: unknown, form: AnswerForm): ScoredAnswer | AnswerFault {
   const { vectors: name, isListAllowed, quote } = form;
@@ -49,13 +49,24 @@ export function readScoredAnswer(value: unknown, form: AnswerForm): ScoredAnswer
   const answer = value as Readonly<Record<string, unknown>>;
   const rewards = readRewards(answer.rewards, 'rewards', form);
   if ('expected' in rewards) return rewards;
-  // A module or service whose fields are fixed says null where it has none.
+  // Null means none, for those whose fields are fixed.
   if (answer[name] === undefined || answer[name] === null) return { rewards, vectors: undefined };
   const vectors = readVectors(answer[name], form);
   return 'expected' in vectors ? vectors : { rewards, vectors };
 }
 
-/** Returns what is wrong with vectors that are not all of one length; null where they are. */
+/** Reads the answer of a reward service about `count` pictures, or says what is wrong with it (docs/rewards.md). */
+export function readRewardResponse(text: string, count: number, quote: Quote): ScoredAnswer | AnswerFault {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { expected: 'JSON', got: quote(text) };
+  }
+  return readScoredAnswer(value, { count, vectors: 'embeddings', isListAllowed: false, quote });
+}
+
+/** Returns the fault of vectors of different lengths; null if all have one length. */
 export function lengthsFault(
   name: AnswerForm['vectors'],
   vectors: readonly (readonly number[])[],
@@ -66,8 +77,8 @@ export function lengthsFault(
 }
 
 /**
- * A list as an array: an array as it is, a typed array of numbers copied. BigInt64Array and BigUint64Array hold no numbers:
- * which of their values a number can hold is for their owner to decide.
+ * Returns a list as an array: an array as it is, a typed array of numbers as a copy. BigInt64Array and BigUint64Array are no
+ * lists of numbers: their owner has to convert them.
  */
 function listOf(value: unknown): readonly unknown[] | null {
   if (Array.isArray(value)) return value;
@@ -83,7 +94,8 @@ function readRewards(
 ): readonly number[] | AnswerFault {
   const list = listOf(value);
   if (list === null) return { expected: `a list of numbers at ${place}`, got: inWords(value, quote) };
-  if (list.length !== count) return { expected: `${count} rewards, one a picture`, got: String(list.length) };
+  if (list.length !== count)
+    return { expected: `${count} rewards, one per picture`, got: String(list.length) };
   const at = (index: number) => (place === 'index' ? `index ${index}` : `${place}[${index}]`);
   return numberFault(list, at, quote) ?? (list as readonly number[]);
 }
@@ -94,7 +106,8 @@ function readVectors(
 ): readonly (readonly number[])[] | AnswerFault {
   const list = listOf(value);
   if (list === null) return { expected: `a list of lists of numbers at ${name}`, got: inWords(value, quote) };
-  if (list.length !== count) return { expected: `${count} ${name}, one a picture`, got: String(list.length) };
+  if (list.length !== count)
+    return { expected: `${count} ${name}, one per picture`, got: String(list.length) };
   const rows: (readonly number[])[] = [];
   for (const [index, item] of list.entries()) {
     const place = `${name}[${index}]`;

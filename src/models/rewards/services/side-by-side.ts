@@ -1,6 +1,6 @@
 /**
- * Returns what `work` gives for all items, in order, with at most `limit` under way. The first failure stops those that have
- * not begun, waits for the others, and is thrown.
+ * Returns the results of `work` for all items, in order, with at most `limit` under way. The first failure cancels the rest,
+ * and is thrown when all have ended.
  */
 export async function sideBySide<Item, Result>(
   items: readonly Item[],

@@ -1,4 +1,4 @@
-/** Makes text of a stranger fit for a message: on one line, in quotes, and not too long. */
+/** Quotes untrusted text for a message: one short line in quotes. */
 export type Quote = (text: string) => string;
 
 /** Digits of a BigInt, and keys of an object, that a message shows at most. */
@@ -6,8 +6,8 @@ const MOST_DIGITS = 40;
 const MOST_KEYS = 5;
 
 /**
- * Names the type of a value, and what it is where that is short: `a string "0.5"`, `a list of 3`, `a BigInt 7`, `NaN`. A value
- * that is there but of the wrong type looks like a right one when it is only printed.
+ * Names the type of a value, and the value if it is short: `a string "0.5"`, `a list of 3`, `a BigInt 7`, `NaN`. Printed
+ * alone, a value of the wrong type may look like a right one.
  */
 export function inWords(value: unknown, quote: Quote): string {
   switch (typeof value) {

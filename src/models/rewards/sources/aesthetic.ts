@@ -3,13 +3,12 @@
 import { fileURLToPath } from 'node:url';
 import { TributaryError } from '../../../errors.js';
 import { text } from '../../../fields.js';
-import { batchSizeField } from '../contract/batch-size-field.js';
-import { defineRewardSource } from '../contract/reward-source.js';
+import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
 import { readAestheticHead } from '../encoders/aesthetic-head.js';
+import { widthOf } from '../encoders/exported-graph.js';
 import { openImageEncoder } from '../encoders/image-encoder.js';
-import { widthOf } from '../encoders/ports.js';
 
-/** The head that comes with this program. */
+/** The head shipped with this program. */
 const SHIPPED_HEAD = fileURLToPath(
   new URL('../../../../models/aesthetic/linear-mse.safetensors', import.meta.url),
 );
@@ -38,7 +37,7 @@ export const aesthetic = defineRewardSource({
         `${vision.label} output "${vision.output.name}": expected features of ${head.width} numbers for the head ${headPath}, got ${width}. Use CLIP ViT-L/14.`,
       );
     };
-    // Before the run starts, where the graph says it; else with the first pictures.
+    // Before the run starts if the graph declares the width, else with the first pictures.
     requireWidth(widthOf(vision.output) ?? head.width);
     return {
       runsOn: { provider: vision.provider, fallbacks: vision.fallbacks },

@@ -1,13 +1,11 @@
 /** @file CLIP score: how well a picture fits its prompt, by any CLIP that was exported to ONNX. */
 
 import { number, text } from '../../../fields.js';
-import { batchSizeField } from '../contract/batch-size-field.js';
 import { cosine } from '../contract/features.js';
-import { defineRewardSource } from '../contract/reward-source.js';
+import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
 import { findClipHalf } from '../encoders/clip-folder.js';
+import { openGraph, requireOneWidth } from '../encoders/exported-graph.js';
 import { openImageEncoder } from '../encoders/image-encoder.js';
-import { openGraph } from '../encoders/open-graph.js';
-import { requireOneWidth } from '../encoders/ports.js';
 import { textFeatures } from '../encoders/text-features.js';
 import { loadTextTokenizer } from '../encoders/text-tokenizer.js';
 

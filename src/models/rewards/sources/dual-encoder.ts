@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { text } from '../../../fields.js';
 import { loadTokenizer } from '../../pipeline/tokenizers/tokenizer.js';
-import { batchSizeField } from '../contract/batch-size-field.js';
 import { cosine } from '../contract/features.js';
-import { defineRewardSource } from '../contract/reward-source.js';
+import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
 import { openDualEncoder } from '../encoders/dual-encoder.js';
 
 /** A dual encoder as reward: the cosine between each picture, as the sampler made it, and the prompt. */
@@ -16,7 +15,7 @@ export const dualEncoderReward = defineRewardSource({
   },
   async create({ model, batchSize }, { engine, pipeline, imageShape }) {
     const tokenizer = loadTokenizer(join(pipeline, 'tokenizer'));
-    const encoder = await openDualEncoder(engine(), model, tokenizer, batchSize, imageShape);
+    const encoder = await openDualEncoder(engine(), model, { tokenizer, batchSize, imageShape });
     return {
       runsOn: { provider: encoder.provider, fallbacks: encoder.fallbacks },
       async score({ prompt, images }) {

@@ -1,30 +1,33 @@
-/** @file Rewards from a service that answers over HTTP; docs/rewards.md says what it is sent and what it answers. */
+/** @file Rewards from a service that answers over HTTP; docs/rewards.md describes requests and answers. */
 
 import { integer } from '../../../fields.js';
 import { encodePng, toRgb8 } from '../../images/picture.js';
-import { batchSizeField } from '../contract/batch-size-field.js';
 import { toUnitLength } from '../contract/features.js';
 import type { RewardScorer } from '../contract/reward-scorer.js';
-import { defineRewardSource } from '../contract/reward-source.js';
-import { answerFault, askJson, type JsonService, requireSendable } from '../services/json-service.js';
-import { readRewardResponse } from '../services/reward-response.js';
-import { lengthsFault, type ScoredAnswer } from '../services/scored-answer.js';
-import { serviceUrlField } from '../services/service-url.js';
+import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
+import {
+  answerFault,
+  askJson,
+  type JsonService,
+  requireSendable,
+  serviceUrlField,
+} from '../services/json-service.js';
+import { lengthsFault, readRewardResponse, type ScoredAnswer } from '../services/scored-answer.js';
 
 const TOKEN_VARIABLE = 'TRIBUTARY_REWARD_TOKEN';
 
 export interface HttpRewardSettings extends Omit<JsonService, 'tokenVariable'> {
-  /** Pictures in one request at most. */
+  /** Most pictures in one request. */
   readonly batchSize: number;
   readonly imageShape: readonly [number, number, number];
 }
 
 /**
  * Returns a scorer that posts pictures as PNG, `batchSize` of one prompt at a time and in order. A fault that may pass is
- * tried again (json-service.ts).
+ * retried (json-service.ts).
  *
- * **Errors**: TRIB_REWARD where the service does not answer as agreed, `retryable` where that may pass; TRIB_CANCELLED;
- * TRIB_USAGE where the token cannot be sent.
+ * Errors: TRIB_REWARD if the service does not answer as agreed, `retryable` if that may pass; TRIB_CANCELLED; TRIB_USAGE if
+ * the token cannot be sent.
  */
 export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
   const { batchSize, imageShape } = settings;
@@ -41,7 +44,7 @@ export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
         const body = JSON.stringify({
           version: 1,
           prompt,
-          // Absent where there is none: a service that knows of none is sent what it was always sent.
+          // Absent without metadata: services that know of none get the request that they always got.
           ...(metadata && { metadata }),
           images: pngs.map((png) => png.toString('base64')),
         });
@@ -68,7 +71,7 @@ export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
 
 export const httpReward = defineRewardSource({
   name: 'http',
-  summary: 'Whatever a service says that answers over HTTP, in any language (docs/rewards.md).',
+  summary: 'The answers of a service over HTTP, in any language (docs/rewards.md).',
   fields: {
     url: serviceUrlField(
       `Where pictures are posted. A token comes from the environment variable ${TOKEN_VARIABLE} alone.`,
@@ -83,7 +86,7 @@ export const httpReward = defineRewardSource({
     createHttpReward({ ...settings, imageShape, token: environment[TOKEN_VARIABLE] || undefined }),
 });
 
-/** The embeddings of all pictures, where every answer has some. */
+/** The embeddings of all pictures, if every answer has some. */
 function featuresOf(
   service: JsonService,
   responses: readonly ScoredAnswer[],

@@ -1,4 +1,4 @@
-/** @file Rewards from a JavaScript module of the user's; docs/rewards.md says what it exports. What it returns is not trusted. */
+/** @file Rewards from the user's JavaScript module, whose answers are not trusted; docs/rewards.md describes its exports. */
 
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -12,16 +12,16 @@ import type { ScoredPictures } from '../contract/reward-scorer.js';
 import { defineRewardSource } from '../contract/reward-source.js';
 import { lengthsFault, readScoredAnswer } from '../services/scored-answer.js';
 
-/** What the `score` of a module is called with. */
+/** The argument of a module's `score`. */
 export interface ModulePictures {
   readonly prompt: string;
-  /** What the prompt's file, or whoever sent it, says of it besides; empty where that is nothing. */
+  /** What the prompt's file or sender adds to it; may be empty. */
   readonly metadata: PromptMetadata;
-  /** One a picture: 8-bit `data` [height, width, 3], and `values` [3, height, width] in [-1, 1] as the sampler made them. */
+  /** One per picture: 8-bit `data` [height, width, 3], and `values` [3, height, width] in [-1, 1] as the sampler made them. */
   readonly images: readonly (Rgb8Image & { readonly values: Float32Array })[];
   /** The mapping of the config. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Aborted where the answer is no longer wanted. */
+  /** Aborted if the answer is no longer wanted. */
   readonly signal: AbortSignal;
 }
 
@@ -31,12 +31,13 @@ interface RewardModule {
 }
 
 /**
- * **Errors**: TRIB_FILE where the module does not load or exports no `score`; TRIB_REWARD where `score` throws, takes longer
- * than it may, or returns something else, `retryable` where it is late or what it throws says so.
+ * Errors: TRIB_FILE if the module does not load or exports no `score`; TRIB_REWARD if `score` throws, takes too long or
+ * returns something else, `retryable` if it is late or throws an error with `retryable`.
  */
 export const moduleReward = defineRewardSource({
   name: 'module',
-  summary: 'Whatever a JavaScript module of yours says, in the thread of the rewards (docs/rewards.md).',
+  summary:
+    'The answers of your JavaScript module, which runs in the thread of the rewards (docs/rewards.md).',
   fields: {
     path: text('the path of a JavaScript module').describe(
       'The module, an .mjs or .js file; it runs with all the rights of this program.',
@@ -125,7 +126,7 @@ function thrown(path: string, cause: unknown): TributaryError {
 function late(path: string, timeoutMs: number, cause: unknown): TributaryError {
   return new TributaryError(
     'TRIB_REWARD',
-    `reward module ${path}: expected score to return, got nothing in ${timeoutMs} ms. Look what it waits for, or raise timeoutMs.`,
+    `reward module ${path}: expected score to return, got nothing in ${timeoutMs} ms. Check what it waits for, or raise timeoutMs.`,
     { retryable: true, cause },
   );
 }
@@ -133,11 +134,11 @@ function late(path: string, timeoutMs: number, cause: unknown): TributaryError {
 function canceled(path: string): TributaryError {
   return new TributaryError(
     'TRIB_CANCELLED',
-    `reward module ${path}: expected to score, got canceled. Start the run again if it is still wanted.`,
+    `reward module ${path}: expected a score, got a cancellation. Start the run again if it is still wanted.`,
   );
 }
 
-/** What was thrown, on one line. */
+/** Quotes what was thrown. */
 function thrownInWords(error: unknown): string {
   return quote(String(error));
 }

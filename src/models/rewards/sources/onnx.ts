@@ -1,18 +1,16 @@
-/** @file Any reward model that was exported to ONNX (PickScore, HPSv2, ImageReward): the config says what its inputs mean. */
+/** @file Any reward model in ONNX form (PickScore, HPSv2, ImageReward); the config declares its inputs. */
 
 import { z } from 'zod';
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { number, section, text } from '../../../fields.js';
-import type { Port, Tensors } from '../../engines/contract/engine.js';
-import { batchSizeField } from '../contract/batch-size-field.js';
+import type { Tensors } from '../../engines/contract/engine.js';
 import { cosine } from '../contract/features.js';
-import { defineRewardSource } from '../contract/reward-source.js';
+import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
 import { inRuns } from '../encoders/batches.js';
 import { declaredInput, type Feed, feedFor } from '../encoders/declared-inputs.js';
-import { featureRows } from '../encoders/feature-rows.js';
-import { numberOutput } from '../encoders/float-ports.js';
-import { openGraph } from '../encoders/open-graph.js';
-import { portOf, requireOneWidth, requirePorts } from '../encoders/ports.js';
+import { openGraph, portNamed, portOf, requireOneWidth, requirePorts } from '../encoders/exported-graph.js';
+import { featureRows, numberOutput } from '../encoders/float-ports.js';
 
 const outputName = text('the name of an output');
 
@@ -39,7 +37,7 @@ const reading = z
 
 type Reading = z.output<typeof reading>;
 
-/** A picture's score, and its features where there are some. */
+/** A picture's score, and its features if it has some. */
 interface Row {
   readonly score: number;
   readonly feature: Float32Array | null;
@@ -70,8 +68,11 @@ export const onnxReward = defineRewardSource({
     const graph = await openGraph(engine(), model);
     requirePorts(graph, model, { inputs: Object.keys(inputs), outputs: outputsOf(read) });
     if (read.from === 'cosine') {
-      const port = (name: string) => graph.outputs.find((output) => output.name === name) as Port;
-      requireOneWidth({ label: model, port: port(read.image) }, { label: model, port: port(read.text) });
+      const outputNamed = (name: string) => portNamed(graph, model, 'outputs', name);
+      requireOneWidth(
+        { label: model, port: outputNamed(read.image) },
+        { label: model, port: outputNamed(read.text) },
+      );
     }
     const undeclared = graph.inputs.map(({ name }) => name).filter((name) => !(name in inputs));
     if (undeclared.length > 0) {
@@ -114,14 +115,14 @@ function rowsOf(outputs: Tensors, read: Reading, count: number, label: string): 
       const shape = outputs[read.output]?.shape.join(', ');
       throw new TributaryError(
         'TRIB_MODEL',
-        `${label} output "${read.output}": expected ${count} numbers, one a picture, got [${shape}]. Name the output that is the score.`,
+        `${label} output "${read.output}": expected ${count} numbers, one per picture, got [${shape}]. Name the output that is the score.`,
       );
     }
     case 'cosine': {
       const images = featureRows(outputs, read.image, count, label);
       const prompts = featureRows(outputs, read.text, count, label);
       return images.map((feature, row) => ({
-        score: cosine(feature, prompts[row] ?? new Float32Array()),
+        score: cosine(feature, at(prompts, row)),
         feature,
       }));
     }

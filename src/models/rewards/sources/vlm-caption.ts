@@ -1,12 +1,10 @@
-/** @file DDPO's prompt alignment: a vision-language model captions the picture, and BERTScore compares caption and prompt. */
+/** @file DDPO's prompt alignment: a vision-language model captions a picture, and BERTScore compares caption and prompt. */
 
 import { text } from '../../../fields.js';
 import type { RewardScorer } from '../contract/reward-scorer.js';
 import { defineRewardSource } from '../contract/reward-source.js';
-import { bertScoreRecall } from '../encoders/bert-score.js';
-import { openTokenEncoder, type TokenEncoder } from '../encoders/token-embeddings.js';
-import { type ChatService, chatFields, createChatService } from '../services/chat-service.js';
-import { askedAbout } from '../services/prompt-template.js';
+import { bertScoreRecall, openTokenEncoder, type TokenEncoder } from '../encoders/token-embeddings.js';
+import { type ChatService, chatFields, createChatService, fillTemplate } from '../services/chat-service.js';
 import { sideBySide } from '../services/side-by-side.js';
 
 export interface CaptionSettings {
@@ -19,7 +17,7 @@ export interface CaptionSettings {
  * Returns a scorer with r = BERTScore recall of the reference sentence in the caption (Black et al. 2023; ddpo-pytorch
  * ddpo_pytorch/rewards.py, llava_bertscore).
  *
- * **Deviation**: pictures are sent as PNG, where DDPO sends JPEG of quality 80.
+ * Departure: pictures are sent as PNG, where DDPO sends JPEG of quality 80.
  */
 export function createCaptionReward(
   { question, reference, requestsAtOnce }: CaptionSettings,
@@ -29,8 +27,8 @@ export function createCaptionReward(
   return {
     runsOn: { provider: encoder.provider, fallbacks: encoder.fallbacks },
     async score({ prompt, images }, signal) {
-      const asked = askedAbout(question, prompt);
-      const wanted = await encoder.embed(askedAbout(reference, prompt));
+      const asked = fillTemplate(question, prompt);
+      const wanted = await encoder.embed(fillTemplate(reference, prompt));
       const rewards = await sideBySide(
         images,
         requestsAtOnce,

@@ -9,8 +9,8 @@ import {
   type ChatService,
   chatFields,
   createChatService,
+  fillTemplate,
 } from '../services/chat-service.js';
-import { askedAbout } from '../services/prompt-template.js';
 import { sideBySide } from '../services/side-by-side.js';
 
 export interface Question {
@@ -48,7 +48,10 @@ export function createInterrogation(
         asked,
         requestsAtOnce,
         async ({ image, question: { ask, expect } }, either) =>
-          credit(await chat.ask(askedAbout(ask, prompt), image, either), plain(askedAbout(expect, prompt))),
+          credit(
+            await chat.ask(fillTemplate(ask, prompt), image, either),
+            plain(fillTemplate(expect, prompt)),
+          ),
         signal,
       );
       const rewards = images.map((_, index) => {

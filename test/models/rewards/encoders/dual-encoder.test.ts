@@ -29,7 +29,7 @@ afterAll(async () => {
 
 const pictures = [1, 2, 3, 4, 5].map((seed) => randomTensor(seed, TINY_IMAGE).data);
 const open = (batchSize: number) =>
-  openDualEncoder(engine, join(folder, 'reward'), tokenizer, batchSize, TINY_IMAGE);
+  openDualEncoder(engine, join(folder, 'reward'), { tokenizer, batchSize, imageShape: TINY_IMAGE });
 
 describe('openDualEncoder', () => {
   it('should give features of length 1, one a picture, whatever the batch size', async () => {
@@ -55,7 +55,7 @@ describe('openDualEncoder', () => {
   it('should refuse pictures of another size, before one is scored', async () => {
     const wide = [3, 16, 32] as const;
     const [code, message] = await faultOf(() =>
-      openDualEncoder(engine, join(folder, 'reward'), tokenizer, 1, wide),
+      openDualEncoder(engine, join(folder, 'reward'), { tokenizer, batchSize: 1, imageShape: wide }),
     );
     expect(code).toBe('TRIB_MODEL');
     expect(message).toContain(
@@ -65,12 +65,18 @@ describe('openDualEncoder', () => {
 
   it('should say which file is not there, and which is cut short', async () => {
     const lacking = await temporaryFolder();
-    expect(await faultOf(() => openDualEncoder(engine, lacking, tokenizer, 1, TINY_IMAGE))).toEqual([
+    expect(
+      await faultOf(() =>
+        openDualEncoder(engine, lacking, { tokenizer, batchSize: 1, imageShape: TINY_IMAGE }),
+      ),
+    ).toEqual([
       'TRIB_FILE',
       `${join(lacking, 'vision_model.onnx')}: expected a model file, got ENOENT. Export the pipeline again, or correct model.pipeline.`,
     ]);
     await writeFile(join(lacking, 'vision_model.onnx'), new Uint8Array(100).fill(7));
-    const [code, message] = await faultOf(() => openDualEncoder(engine, lacking, tokenizer, 1, TINY_IMAGE));
+    const [code, message] = await faultOf(() =>
+      openDualEncoder(engine, lacking, { tokenizer, batchSize: 1, imageShape: TINY_IMAGE }),
+    );
     expect(code).toBe('TRIB_MODEL');
     expect(message).toContain(`${join(lacking, 'vision_model.onnx')}: expected a whole ONNX model`);
   });

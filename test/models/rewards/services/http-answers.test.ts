@@ -40,7 +40,7 @@ describe('an answer that is compressed', () => {
     const { server, fault, waits } = await httpBench(sendCompressed('gzip', Buffer.from(answer)));
     expect(await fault()).toEqual([
       'TRIB_REWARD',
-      `reward service ${server.url}: expected an answer, got Z_DATA_ERROR. Look at what the service logs.`,
+      `reward service ${server.url}: expected an answer, got Z_DATA_ERROR. Read the log of the service.`,
     ]);
     expect(waits).toEqual([]);
   });
@@ -48,12 +48,12 @@ describe('an answer that is compressed', () => {
 
 describe('a fault that stays', () => {
   it.each([
-    [400, 'Look at what the service logs.'],
+    [400, 'Read the log of the service.'],
     [401, 'Set TRIBUTARY_REWARD_TOKEN to a token that it knows.'],
     [404, 'Correct the url of the reward stage.'],
-    [422, 'Look at what the service logs.'],
+    [422, 'Read the log of the service.'],
     [307, 'Set url to where it redirects.'],
-    [204, 'Look at what the service logs.'],
+    [204, 'Read the log of the service.'],
   ])('should be told at once: %i', async (status, nextStep) => {
     const { server, scorer, waits } = await httpBench((_, response) => {
       response.setHeader('location', '/elsewhere');
@@ -70,8 +70,8 @@ describe('a fault that stays', () => {
   });
 
   it.each([
-    ['{"rewards": [1, 2]}', 'expected 1 rewards, one a picture, got 2.'],
-    ['{"rewards": []}', 'expected 1 rewards, one a picture, got 0.'],
+    ['{"rewards": [1, 2]}', 'expected 1 rewards, one per picture, got 2.'],
+    ['{"rewards": []}', 'expected 1 rewards, one per picture, got 0.'],
     ['{"rewards": [null]}', 'expected a finite number at rewards[0], got null.'],
     ['{"rewards": [1e999]}', 'expected a finite number at rewards[0], got Infinity.'],
     ['{"rewards": ["0.5"]}', 'expected a finite number at rewards[0], got a string "0.5".'],
@@ -87,7 +87,7 @@ describe('a fault that stays', () => {
       'expected JSON, got "<!doctype html> <title>Sign in</title>".',
     ],
     [`x${'y'.repeat(300)}`, `expected JSON, got "x${'y'.repeat(119)}…".`],
-    ['{"rewards": [1], "embeddings": []}', 'expected 1 embeddings, one a picture, got 0.'],
+    ['{"rewards": [1], "embeddings": []}', 'expected 1 embeddings, one per picture, got 0.'],
     ['{"rewards": [1], "embeddings": [[]]}', 'expected at least one number at embeddings[0], got none.'],
     [
       '{"rewards": [1], "embeddings": [[1, null]]}',
@@ -118,7 +118,7 @@ describe('a fault that stays', () => {
     [
       'rewards',
       (values: string) => `{"rewards": [${values}]}`,
-      'expected 1 rewards, one a picture, got 2000000.',
+      'expected 1 rewards, one per picture, got 2000000.',
     ],
     [
       'embeddings',

@@ -113,7 +113,7 @@ describe('a fault that may pass', () => {
     expect(error).toMatchObject({
       code: 'TRIB_REWARD',
       retryable: true,
-      message: `reward service ${server.url}: expected status 200, got 503, "model loads" in 5 attempts. Look at what the service logs.`,
+      message: `reward service ${server.url}: expected status 200, got 503, "model loads" in 5 attempts. Read the log of the service.`,
     });
     expect(server.requests).toHaveLength(5);
     expect(waits).toEqual([500, 1000, 2000, 4000]);
@@ -142,7 +142,7 @@ describe('a fault that may pass', () => {
     const error = await scorer.score(grays(0), unaborted()).catch((fault: unknown) => fault);
     expect(error).toMatchObject({
       retryable: true,
-      message: `reward service ${server.url}: expected an answer, got none in 20 ms in 5 attempts. Look whether the service hangs, raise timeoutMs or lower batchSize.`,
+      message: `reward service ${server.url}: expected an answer, got none in 20 ms in 5 attempts. Check whether the service hangs, raise timeoutMs or lower batchSize.`,
     });
   });
 
@@ -174,7 +174,7 @@ describe('canceling', () => {
   const canceled = (error: unknown, url: string) =>
     expect(error).toMatchObject({
       code: 'TRIB_CANCELLED',
-      message: `reward service ${url}: expected to answer, got canceled. Start the run again if it is still wanted.`,
+      message: `reward service ${url}: expected an answer, got a cancellation. Start the run again if it is still wanted.`,
     } satisfies Partial<TributaryError>);
 
   it('should end a request that is under way, and close its connection', async () => {

@@ -113,7 +113,7 @@ describe('module', () => {
   });
 
   it.each([
-    ['[1, 2]', 'expected score to return 3 rewards, one a picture, got 2.'],
+    ['[1, 2]', 'expected score to return 3 rewards, one per picture, got 2.'],
     ['[1, NaN, 3]', 'expected score to return a finite number at index 1, got NaN.'],
     [
       'undefined',
@@ -163,7 +163,7 @@ describe('module', () => {
     ],
     [
       '({ rewards: [1, 2, 3], features: [[1]] })',
-      'expected score to return 3 features, one a picture, got 1.',
+      'expected score to return 3 features, one per picture, got 1.',
     ],
     [
       '({ rewards: [1, 2, 3], features: [[1], [1, 2], [1]] })',

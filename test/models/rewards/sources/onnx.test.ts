@@ -214,7 +214,7 @@ describe('onnx', () => {
     const opened = await open((g, sizes) => ({ score: channelMeans(g).mul(tokenSums(g, sizes)) }));
     expect(await faultOf(() => rewardsOf(opened))).toEqual([
       'TRIB_MODEL',
-      `${opened.model} output "score": expected 2 numbers, one a picture, got [2, 3]. Name the output that is the score.`,
+      `${opened.model} output "score": expected 2 numbers, one per picture, got [2, 3]. Name the output that is the score.`,
     ]);
   });
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadTokenizer } from '../../../../src/models/pipeline/tokenizers/tokenizer.js';
 import { toUnitLength } from '../../../../src/models/rewards/contract/features.js';
-import { bertScoreRecall } from '../../../../src/models/rewards/encoders/bert-score.js';
+import { bertScoreRecall } from '../../../../src/models/rewards/encoders/token-embeddings.js';
 import { openReward } from '../../../../src/models/rewards/index.js';
 import { shapesTokenizerFiles } from '../../../../src/models/shapes/prompts/shapes-files.js';
 import { choice, startChatServer } from '../../../fixtures/chat-server.js';

@@ -1,14 +1,33 @@
-/** @file Ports of graphs that others exported: which there are, and whether pictures and features fit. */
+/** @file Graphs that others exported: opening them, and checking which ports they have and what fits them. */
 
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
-import type { Port } from '../../engines/contract/engine.js';
+import { weightsOf } from '../../engines/compile-graph.js';
+import type { Engine, Executable, Port } from '../../engines/contract/engine.js';
+import { readModelFile } from '../../graph/onnx/model-file.js';
+import { subModel } from '../../graph/onnx/sub-model.js';
 
 interface Ports {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
 }
 
-/** @throws TRIB_MODEL where a graph lacks a port, naming those that it has. */
+/**
+ * Reads and compiles a model file, or the part of it that some outputs need.
+ *
+ * Errors: TRIB_FILE if it cannot be read; TRIB_MODEL if it lacks such an output; TRIB_ENGINE if it is not a graph.
+ */
+export async function openGraph(
+  engine: Engine,
+  path: string,
+  outputs?: readonly string[],
+): Promise<Executable> {
+  const file = await readModelFile(path);
+  const model = outputs === undefined ? file.bytes : subModel(file.bytes, outputs, path);
+  return engine.compile(model, { label: path, ...weightsOf(file) });
+}
+
+/** Errors: TRIB_MODEL if a graph lacks a port, naming those that it has. */
 export function requirePorts(
   graph: Ports,
   label: string,
@@ -21,18 +40,21 @@ export function requirePorts(
   }
 }
 
-/** An input that `requirePorts` has found. */
+/** Returns an input that `requirePorts` has found. */
 export function portOf({ inputs }: Pick<Ports, 'inputs'>, name: string): Port {
-  return inputs.find((input) => input.name === name) ?? { name, type: 'float32', shape: [] };
+  return at(
+    inputs.filter((input) => input.name === name),
+    0,
+  );
 }
 
-/** What transformers calls features that are not projected yet: they fit no other encoder's. */
+/** The names that transformers gives to features before projection, which fit no other encoder's. */
 const NOT_PROJECTED = ['last_hidden_state', 'pooler_output'];
 
 /**
- * The port of a name; where there is none, the only one, since exporters of OpenCLIP give names of their own ("image", "text",
- * "embedding").
- * @throws TRIB_MODEL where there is neither.
+ * Returns the port of a name, else the only port: exporters of OpenCLIP use other names ("image", "text", "embedding").
+ *
+ * Errors: TRIB_MODEL if there is neither.
  */
 export function portNamed(graph: Ports, label: string, kind: keyof Ports, name: string): Port {
   const [first, ...others] = graph[kind];
@@ -42,7 +64,7 @@ export function portNamed(graph: Ports, label: string, kind: keyof Ports, name: 
   throw missingFault(graph, label, kind, [name]);
 }
 
-/** @throws TRIB_MODEL where a graph takes an input that nothing is known of. */
+/** Errors: TRIB_MODEL if a graph takes an unknown input. */
 export function requireKnownInputs(
   { inputs }: Pick<Ports, 'inputs'>,
   label: string,
@@ -56,7 +78,7 @@ export function requireKnownInputs(
   );
 }
 
-/** @throws TRIB_MODEL where a graph fixes an axis of a picture to another size. */
+/** Errors: TRIB_MODEL if a graph fixes an axis of a picture to another size. */
 export function requireSize(port: Port, size: readonly number[], label: string, source: string): void {
   const axes = port.shape.slice(1);
   const fits =
@@ -70,8 +92,9 @@ export function requireSize(port: Port, size: readonly number[], label: string, 
 }
 
 /**
- * Checks that features of two kinds can be compared, as far as the graphs say how wide they are.
- * @throws TRIB_MODEL where they say different widths.
+ * Checks that features of two kinds can be compared, as far as the graphs declare their widths.
+ *
+ * Errors: TRIB_MODEL if the widths differ.
  */
 export function requireOneWidth(
   picture: { readonly label: string; readonly port: Port },
@@ -85,7 +108,7 @@ export function requireOneWidth(
   );
 }
 
-/** Numbers in a row of an output [B, D]; null where the graph leaves them open. */
+/** Returns D of an output [B, D]; null if the graph leaves it open. */
 export function widthOf({ shape }: Port): number | null {
   const last = shape.at(-1);
   return shape.length === 2 && typeof last === 'number' ? last : null;

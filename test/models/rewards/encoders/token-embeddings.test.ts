@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bertScoreRecall } from '../../../../src/models/rewards/encoders/bert-score.js';
+import { bertScoreRecall } from '../../../../src/models/rewards/encoders/token-embeddings.js';
 
 /** Unit vectors of the plane, by their angle in degrees. */
 const sentence = (...degrees: number[]) =>
