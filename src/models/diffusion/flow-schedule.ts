@@ -1,6 +1,6 @@
 /**
- * @file Noise levels of a flow matching model. σ in [0, 1] is the share of noise in x_σ = (1 - σ)·x_0 + σ·n; the network
- * is told σ · numTrainTimesteps.
+ * @file Noise levels of a flow matching model. σ in [0, 1] is the share of noise in x_σ = (1 - σ)·x_0 + σ·n; the network's
+ * timestep is σ · numTrainTimesteps.
  */
 import { requireNumInferenceSteps } from './inference-timesteps.js';
 import type { FlowSchedule } from './noise-schedule.js';

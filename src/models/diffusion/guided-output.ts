@@ -11,7 +11,7 @@ export const usesGuidance = (guidanceScale: number): boolean => guidanceScale > 
  *
  * Equation: out = out_uncond + w·(out_cond - out_uncond) (Ho and Salimans 2022, equation 6, in the form of diffusers).
  * Shapes: both [B, ...] float32, of equal length; returns the same. Only for a scale that `usesGuidance`.
- * The policy's mean comes from the guided output, in sampling and in training alike: guidance rescale is not offered.
+ * The policy's mean comes from the guided output, in sampling and in training. Guidance rescale is not offered.
  */
 export function guidedOutput(
   unconditional: Float32Array,

@@ -1,4 +1,4 @@
-/** @file What the denoiser is told of the pictures that are wanted: prompts, and for SDXL the sizes of the picture. */
+/** @file The inputs that say which pictures are wanted: the prompts, and for SDXL the sizes of the picture. */
 
 import type { ConditioningInput } from '../networks/denoiser-family.js';
 import { elementCount, float32, type Tensor } from '../tensor.js';

@@ -39,7 +39,7 @@ export interface Denoiser extends PolicyInputs {
 interface DenoiserOptions {
   /** Null where a policy is all of the weights. */
   readonly lora: LoraSettings | null;
-  /** Numbers of rows whose graphs are compiled at once; others are compiled when they are first asked for. */
+  /** Numbers of rows whose graphs are compiled now; graphs for others are compiled when they are first used. */
   readonly rows: readonly number[];
   readonly precision?: Precision;
 }

@@ -1,14 +1,14 @@
 /**
- * @file The scheduler classes of diffusers 0.42.1 by their exact names: what a model that names one is sampled by here, or why
- * it is not.
+ * @file The scheduler classes of diffusers 0.42.1, by exact name: how a model that names one is sampled here, or why it is
+ * not.
  */
 
 /** How a model is sampled: by DDIM, or along the straight lines of a flow. */
 export type SchedulerFamily = 'ddim' | 'flow';
 
 /**
- * The schedulers of both families. Those of DDIM differ in how they step, not in what the network was trained on: it was told
- * the timesteps of a table of betas. Diffusers turns the config of each into DDIM's (`DDIMScheduler.from_config`).
+ * The schedulers of both families. Those of DDIM differ in how they step, not in how the network was trained: on the
+ * timesteps of a table of betas. diffusers can turn the config of each into DDIM's (`DDIMScheduler.from_config`).
  */
 const FAMILIES: ReadonlyMap<string, SchedulerFamily> = new Map([
   ['DDIMParallelScheduler', 'ddim'],
@@ -31,11 +31,11 @@ const FAMILIES: ReadonlyMap<string, SchedulerFamily> = new Map([
 ]);
 
 const DISTILLED = {
-  why: 'is for models that were distilled to a few steps, which no step of a Gaussian policy samples',
+  why: 'is for models that were distilled to a few steps, which are no draws of a Gaussian policy',
   nextStep: 'Use the model that it was distilled from.',
 };
 const EULER_FLOW = {
-  why: 'takes other steps than those of the Euler flow that is sampled and trained here',
+  why: 'does not take the Euler steps that are sampled and trained here',
   nextStep: 'Save the pipeline with FlowMatchEulerDiscreteScheduler where its model is a plain flow.',
 };
 const INVERSE = {
@@ -43,19 +43,19 @@ const INVERSE = {
   nextStep: 'Save the pipeline with DDIMScheduler.',
 };
 const OTHER_NOISE = {
-  why: 'is for networks that are told a noise level, not the timestep of a table of betas',
+  why: 'is for networks that take a noise level, not the timestep of a table of betas',
   nextStep: 'Use a model whose scheduler DDIM can stand in for, such as Stable Diffusion.',
 };
 const OTHER_DATA = {
-  why: 'is for models of other data than pictures in pixels or latents',
+  why: 'is for models of something other than pictures in pixels or latents',
   nextStep: 'Use a text-to-image model such as Stable Diffusion.',
 };
 const OTHER_PIPELINE = {
-  why: "belongs to another pipeline's own network",
+  why: 'belongs to the network of another kind of pipeline',
   nextStep: 'Use a model of the kind SD 1.x, SD 2.x or SDXL.',
 };
 const SAVE_WITH_DDIM = {
-  why: 'is not one that diffusers itself exchanges for DDIM',
+  why: 'is not one that diffusers itself can replace with DDIM',
   nextStep: 'Save the pipeline with DDIMScheduler, from the same betas.',
 };
 
@@ -97,7 +97,7 @@ const REFUSED: ReadonlyMap<string, { readonly why: string; readonly nextStep: st
   ['VQDiffusionScheduler', OTHER_DATA],
 ]);
 
-/** Returns the family of a class, or why there is none and what helps: phrases for "expected ..., got ...". */
+/** Returns the family of a class, or why it has none, as phrases for "expected ..., got ...", with the next step. */
 export function schedulerFamily(
   className: string,
 ): SchedulerFamily | { readonly expected: string; readonly got: string; readonly nextStep: string } {
@@ -108,7 +108,7 @@ export function schedulerFamily(
   if (refused === undefined) {
     const nextStep =
       'Save the pipeline with DDIMScheduler, or with FlowMatchEulerDiscreteScheduler for a flow.';
-    return { expected, got: `"${className}", which is not known`, nextStep };
+    return { expected, got: `"${className}", which is unknown`, nextStep };
   }
   return { expected, got: `"${className}", which ${refused.why}`, nextStep: refused.nextStep };
 }

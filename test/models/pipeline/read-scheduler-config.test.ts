@@ -71,11 +71,11 @@ describe('readSchedulerConfig', () => {
     ['TCDScheduler', 'distilled to a few steps'],
     ['LCMScheduler', 'distilled to a few steps'],
     ['FlowMatchLCMScheduler', 'distilled to a few steps'],
-    ['FlowMatchHeunDiscreteScheduler', 'other steps than those of the Euler flow'],
-    ['EDMEulerScheduler', 'told a noise level'],
+    ['FlowMatchHeunDiscreteScheduler', 'does not take the Euler steps'],
+    ['EDMEulerScheduler', 'take a noise level'],
     ['DDIMInverseScheduler', 'turns pictures into noise'],
-    ['FlowMatchEulerDiscreteSchedulerOfMine', 'is not known'],
-    ['DDIM', 'is not known'],
+    ['FlowMatchEulerDiscreteSchedulerOfMine', 'is unknown'],
+    ['DDIM', 'is unknown'],
   ])('should refuse %s by its whole name, with the reason', async (name, reason) => {
     await writeFile(path, JSON.stringify({ _class_name: name, shift: 3 }));
     const text = `${path} _class_name: expected one of DDIMParallelScheduler, DDIMScheduler, `;

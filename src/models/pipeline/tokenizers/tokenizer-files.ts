@@ -47,7 +47,7 @@ export function readJson<Schema extends z.ZodType>(path: string, schema: Schema)
   );
 }
 
-/** The fault of a file whose content cannot be used. */
+/** The fault of a file with unusable content. */
 export function modelFault(path: string, thing: string, expected: string, got: string): TributaryError {
   return fault('TRIB_MODEL', `${path} ${thing}: expected ${expected}, got ${got}. Restore the file.`);
 }
