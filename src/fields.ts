@@ -35,6 +35,11 @@ export function text(what: string) {
   return z.string({ error: what }).min(1, { error: what });
 }
 
+/** Text of a certain shape. */
+export function matching(what: string, shape: RegExp) {
+  return z.string({ error: what }).regex(shape, { error: what });
+}
+
 /** Text that compiles as a regular expression. */
 export function pattern(what: string) {
   const compiles = (source: string) => {

@@ -14,14 +14,14 @@ function guard({ description, threshold, defaultAction }: GuardSpec) {
     action: oneOf(GUARD_ACTIONS)
       .default(defaultAction)
       .describe(
-        'What follows when the figure rises above the threshold, once until it was back: `warn` says so, `lower-learning-rate` also halves the learning rate for the rest of the run, `stop` ends the run with its best policy. `off` does not look.',
+        'What to do when the figure rises above the threshold, once per rise: `warn` reports it, `lower-learning-rate` also halves the learning rate for the rest of the run, `stop` ends the run with its best policy. `off` disables the guard.',
       ),
   })
     .prefault({})
     .describe(description);
 }
 
-// A map over the names forgets which they were.
+// `map` loses the types of the names.
 const shape = Object.fromEntries(GUARD_NAMES.map((name) => [name, guard(GUARDS[name])])) as Record<
   GuardName,
   ReturnType<typeof guard>
@@ -30,5 +30,5 @@ const shape = Object.fromEntries(GUARD_NAMES.map((name) => [name, guard(GUARDS[n
 export const guards = section(shape)
   .prefault({})
   .describe(
-    'Alarms against the known failures of reinforcement learning. Whatever they do, the policy of the best evaluation is kept in best/ of the run directory.',
+    'Alarms for the known failures of reinforcement learning. In any case the policy of the best evaluation is kept in best/ of the run directory.',
   );

@@ -4,21 +4,20 @@ import { oneOf, section, text } from '../../../fields.js';
 const caFile = text('the path of a file')
   .optional()
   .describe(
-    "PEM file of the authorities that may have signed the brokers' certificates. Default: those that Node trusts.",
+    "PEM file of the authorities that sign the brokers' certificates. Default: those that Node trusts.",
   );
 const serverName = text('the name of a host')
   .optional()
   .describe(
-    "Name that the brokers' certificates must carry. Default: the host in the address, which for most clusters is right.",
+    "Name that the brokers' certificates must carry. Default: the host in the address, which is right for most clusters.",
   );
 
-/** How connections to the brokers are encrypted. */
 export const tls = z
   .discriminatedUnion(
     'mode',
     [
       section({
-        mode: z.literal('none').describe('Nothing is encrypted: for brokers on a trusted network.'),
+        mode: z.literal('none').describe('No encryption: for brokers on a trusted network.'),
       }),
       section({
         mode: z.literal('server').describe('Encrypted; the brokers show certificates.'),
@@ -26,7 +25,7 @@ export const tls = z
         serverName,
       }),
       section({
-        mode: z.literal('mutual').describe('Encrypted; the brokers show certificates, and so does the run.'),
+        mode: z.literal('mutual').describe('Encrypted; both the brokers and the run show certificates.'),
         certFile: text('the path of a file').describe('PEM file of the certificate that the run shows.'),
         keyFile: text('the path of a file').describe('PEM file of its private key, without a passphrase.'),
         caFile,
@@ -38,13 +37,13 @@ export const tls = z
   .prefault({ mode: 'none' })
   .describe('How connections to the brokers are encrypted.');
 
-/** How a run says who it is. Name and password have no fields: they come from the environment. */
+/** User name and password have no fields: they come from the environment. */
 export const sasl = section({
   mechanism: oneOf(['none', 'plain', 'scram-sha-256', 'scram-sha-512'])
     .default('none')
     .describe(
-      'SASL mechanism; the user name and password come from the environment variables TRIBUTARY_KAFKA_USERNAME and TRIBUTARY_KAFKA_PASSWORD. `plain` sends the password as it is: only over TLS.',
+      'SASL mechanism; the user name and password come from the environment variables TRIBUTARY_KAFKA_USERNAME and TRIBUTARY_KAFKA_PASSWORD. `plain` sends the password unprotected: use it over TLS only.',
     ),
 })
   .prefault({})
-  .describe('How the run says who it is.');
+  .describe('How the run authenticates.');

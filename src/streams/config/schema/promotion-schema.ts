@@ -1,4 +1,4 @@
-/** @file The section `promotion`: what a policy has to show before samplers get it. */
+/** @file The section `promotion`: what a policy must show before samplers get it. */
 
 import { integer, number, oneOf, section } from '../../../fields.js';
 
@@ -6,7 +6,7 @@ export const promotion = section({
   action: oneOf(['off', 'roll-back'])
     .default('off')
     .describe(
-      'What becomes of a policy that fails its probe. `roll-back`: it is thrown away with its optimizer state, samplers go on with the one before, and an alarm is raised. `off` does not look.',
+      'What happens to a policy that fails its probe. `roll-back`: it is discarded with its optimizer state, samplers keep the previous one, and an alarm is raised. `off` disables the probe.',
     ),
   prompts: integer(1, 4096)
     .default(8)
@@ -16,12 +16,12 @@ export const promotion = section({
   maxLogProbDifference: number({ from: '(0', to: 'Infinity)' })
     .default(0.01)
     .describe(
-      'Largest mean of |log π(trainer) - log π(sampler)| over the trained steps of the probe. Two graphs of one model in float32 differ by about 0.00001; more says that the sampler uses another policy than the trainer.',
+      'Largest mean of |log π(trainer) - log π(sampler)| over the trained steps of the probe. Two graphs of one model in float32 differ by about 0.00001; more means that sampler and trainer use different policies.',
     ),
   maxRewardFall: number({ from: '(0', to: 'Infinity)' })
     .default(1)
     .describe(
-      'Largest fall of the mean reward of the probe below the best promoted policy, in standard deviations of the rewards that the base model gets for it. Few prompts swing by more.',
+      "Largest fall of the mean reward of the probe below the best promoted policy, in standard deviations of the base model's rewards on it. With few prompts it varies by more.",
     ),
 })
   .prefault({})

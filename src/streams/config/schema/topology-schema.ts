@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integer, number, oneOf, pattern, section, text } from '../../../fields.js';
+import { integer, matching, number, oneOf, pattern, section, text } from '../../../fields.js';
 import {
   ENGINES,
   GRADIENT_SOURCES,
@@ -19,10 +19,8 @@ const [firstStage, ...otherStages] = STAGE_SPECS;
 const stageSchemas = [firstStage.schema, ...otherStages.map(({ schema }) => schema)] as const;
 const stage = z.discriminatedUnion('type', stageSchemas, { error: 'a mapping' });
 
-const nameOf = (thing: string) => {
-  const error = `${thing} of letters, digits and hyphens, a letter first`;
-  return z.string({ error }).regex(/^[a-zA-Z][a-zA-Z0-9-]*$/, { error });
-};
+const nameOf = (thing: string) =>
+  matching(`${thing} of letters, digits and hyphens, a letter first`, /^[a-zA-Z][a-zA-Z0-9-]*$/);
 
 const model = section({
   pipeline: text('the folder of a pipeline').describe(
@@ -54,12 +52,12 @@ const model = section({
   precision: oneOf(PRECISIONS)
     .default('float32')
     .describe(
-      'What the UNet of sampler and trainer keeps weights and activations in. `float16` takes half the memory, and on a GPU less time; normalizations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32, and there for trials. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
+      'Type of the weights and activations of the UNet, in sampler and trainer. `float16` takes half the memory, and on a GPU less time; normalizations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32, for trials only. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
     ),
   startFrom: text('the path of an adapter file, or of its folder')
     .optional()
     .describe(
-      'Adapter, or its folder, that training goes on from, such as one of supervised fine-tuning, in the style of diffusers, PEFT or kohya; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. What the run calls its base is then that adapter. Without it training starts from the pretrained model.',
+      'Adapter, or its folder, that training starts from, such as one from supervised fine-tuning, in the style of diffusers, PEFT or kohya; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. The base of the run is then that adapter. Default: the pretrained model.',
     ),
 }).describe('The diffusion model that is tuned.');
 
@@ -67,7 +65,7 @@ const engineName = (whose: string) =>
   oneOf(ENGINES)
     .default('onnxruntime')
     .describe(
-      `What runs the networks of the ${whose}: \`onnxruntime\`, or \`tfjs\`, TensorFlow.js, whose packages are installed apart (docs/engines.md). Results agree up to rounding.`,
+      `What runs the networks of the ${whose}: \`onnxruntime\`, or \`tfjs\`, TensorFlow.js, whose packages are installed separately (docs/engines.md). Results agree up to rounding.`,
     );
 
 const engine = section({
@@ -77,13 +75,11 @@ const engine = section({
     .array(oneOf(PROVIDERS), { error: `a list of ${PROVIDERS.join(', ')}` })
     .min(1, { error: 'a list of at least one provider' })
     .default(['cpu'])
-    .describe(
-      'Execution providers of onnxruntime in order of preference; the next one is used where one is not there.',
-    ),
+    .describe('Execution providers of onnxruntime in order of preference; the first one available is used.'),
   threads: integer(1, 1024)
     .default(2)
     .describe(
-      'Threads of one graph run on the CPU. More than the cores slows down; another number may change results in the last bits.',
+      'Threads of one graph run on the CPU. More threads than cores are slower; another number may change results in the last bits.',
     ),
   tfjs: section({
     backends: z
@@ -91,16 +87,16 @@ const engine = section({
       .min(1, { error: 'a list of at least one backend' })
       .default([...TFJS_BACKENDS])
       .describe(
-        'Backends of TensorFlow.js in order of preference: `node-gpu` and `node` are TensorFlow on CUDA and on the CPU by tfjs-node-gpu and tfjs-node, `wasm` runs everywhere on one core, `cpu` is JavaScript and good for tests. The next one is used where one is not there.',
+        'Backends of TensorFlow.js in order of preference: `node-gpu` and `node` are TensorFlow on CUDA and on the CPU by tfjs-node-gpu and tfjs-node, `wasm` runs anywhere on one core, `cpu` is plain JavaScript, for tests. The first one available is used.',
       ),
     gradients: oneOf(GRADIENT_SOURCES)
       .default('tape')
       .describe(
-        "Who derives gradients: `tape` is TensorFlow.js itself, `graph` this program's backward pass, which onnxruntime runs too.",
+        "What computes gradients: `tape` is TensorFlow.js itself, `graph` this program's backward pass, which onnxruntime runs, too.",
       ),
   })
     .prefault({})
-    .describe('TensorFlow.js, where the sampler or the trainer runs on it.'),
+    .describe('Settings of TensorFlow.js, if the sampler or the trainer runs on it.'),
 })
   .prefault({})
   .describe('What runs the graphs.');
@@ -109,15 +105,15 @@ const transport = section({
   kind: oneOf(['in-process', 'kafka'])
     .default('in-process')
     .describe(
-      'What carries messages. `in-process` keeps all stages in one process; with `kafka` they may run apart (`tributary run --roles`).',
+      'What carries messages. `in-process` keeps all stages in one process; with `kafka` they may run in several (`tributary run --roles`).',
     ),
   capacity: integer(1)
     .default(64)
-    .describe('Messages that may wait on one topic; at the bound the writer waits. It bounds memory.'),
+    .describe('Messages that may wait on one topic; beyond it the writer waits. This bounds memory.'),
   maxAttempts: integer(1, 1000)
     .default(3)
     .describe(
-      'Attempts at a message, such as pictures to score, whose fault may pass, before it becomes a dead letter.',
+      'Attempts at a message, such as pictures to score, that fails in a way that may pass, before it becomes a dead letter.',
     ),
   kafka: kafka.prefault({}),
 })
@@ -131,7 +127,7 @@ const topicNames = Object.fromEntries(
 const topics = section(topicNames)
   .prefault({})
   .describe(
-    'Names of the topics as others see them who join the transport from outside; no two alike. In process only the graph shows them.',
+    'Names of the topics for programs that join from outside, all different. In process they only appear in the graph.',
   );
 
 const evaluation = section({
@@ -146,20 +142,24 @@ const evaluation = section({
     .describe('Held-out prompts that are evaluated, from the top of the list.'),
   imagesPerPrompt: integer(1)
     .default(8)
-    .describe('Images a prompt. The standard error of a share falls with the square root of all images.'),
+    .describe(
+      'Images per prompt. The standard error of a share falls with the square root of the number of images.',
+    ),
   verifier: oneOf(['shapes', 'none'])
     .default('none')
     .describe(
-      'What reads the pictures and says exactly whether a prompt is satisfied. `shapes` reads the pictures of the shapes model; other models have none, and are measured by their reward alone.',
+      'What tells exactly whether a picture satisfies its prompt. `shapes` reads the pictures of the shapes model; other models have none, and are measured by their reward alone.',
     ),
   eta: number({ from: '[0', to: '2]' })
     .default(1)
     .describe(
-      'Noise of the evaluation sampler, the same for every method so that they compare: 0 is the deterministic sampler, 1 on DDIM steps the ancestral one of DDPM.',
+      'Noise of the evaluation sampler, the same for every method, so that they can be compared: 0 is the deterministic sampler, 1 on DDIM steps the ancestral one of DDPM.',
     ),
   seed: integer(0, 0xffffffff)
     .default(1234)
-    .describe('Seed of the evaluation images: every policy starts from the same noise, so curves compare.'),
+    .describe(
+      'Seed of the evaluation images: every policy starts from the same noise, so that curves can be compared.',
+    ),
 })
   .prefault({})
   .describe('When and on what the policy is measured. It never influences training.');
@@ -167,7 +167,7 @@ const evaluation = section({
 const checkpoints = section({
   everyRounds: integer(1)
     .default(1)
-    .describe('Rounds between checkpoints. After a crash, those since the last one are done again.'),
+    .describe('Rounds between checkpoints. After a crash, the rounds since the last one are repeated.'),
   keep: integer(1).default(3).describe('Newest checkpoints that are kept.'),
 })
   .prefault({})
@@ -176,7 +176,7 @@ const checkpoints = section({
 const topologyShape = {
   version: z
     .literal(CONFIG_VERSION, { error: String(CONFIG_VERSION) })
-    .describe('Version of the words that the config is written in.'),
+    .describe('Version of the config format.'),
   name: nameOf('a name').describe('Name of the run; its directory is runs/<name>.'),
   seed: integer(0, 0xffffffff)
     .default(7)
@@ -201,7 +201,7 @@ export const topologySchema = section(topologyShape);
 /** A topology as it may stand in a file: with `extends`, the other file may hold what is missing here. */
 const topologyFileSchema = section({
   extends: text('the path of a config file').describe(
-    'Another config, relative to this one, that this one is laid over: mappings are merged, unless they are of another type, rule, mode or from; all else is replaced. That file may extend another one in turn.',
+    'Path of another config, relative to this one, that this one extends: mappings are merged, unless their type, rule, mode or from differs; anything else is replaced. That file may extend another one in turn.',
   ),
   ...topologyShape,
 }).partial();

@@ -1,10 +1,9 @@
 /** @file What a study file may say: rows, each a config with its changes, and which rows answer which question. */
 import { z } from 'zod';
-import { integer, section, text } from '../../../fields.js';
+import { integer, matching, section, text } from '../../../fields.js';
 import { CONFIG_VERSION } from '../../config/source/version.js';
 
-const NAME = 'a name of letters, digits and hyphens, a letter first';
-const name = z.string({ error: NAME }).regex(/^[a-zA-Z][a-zA-Z0-9-]*$/, { error: NAME });
+const name = matching('a name of letters, digits and hyphens, a letter first', /^[a-zA-Z][a-zA-Z0-9-]*$/);
 const SEEDS = 'a list of different seeds';
 const seeds = z
   .array(integer(0, 0xffffffff), { error: SEEDS })
@@ -31,7 +30,7 @@ const row = section({
   set: changes,
   title: text('a title'),
   seeds: seeds.optional(),
-  /** In place of the study's, for a row that shall reach as much with less; its title should say so. */
+  /** Replaces that of the study, for a row that should reach as much with less; its title should say so. */
   budget: budget.optional(),
 });
 
@@ -42,10 +41,10 @@ const comparison = section({
   baseline: name,
 });
 
-/** Rows whose results are of an earlier program, and what makes them so. */
+/** Rows whose results are from an earlier program, and what has changed since. */
 const outdated = section({ change: text('what has changed since these rows were made'), rows: rowNames });
 
-/** A study as it stands in a file, every field filled in. */
+/** A study file with every field filled in. */
 export const studySchema = section({
   version: z.literal(CONFIG_VERSION, { error: String(CONFIG_VERSION) }),
   name,
@@ -56,10 +55,10 @@ export const studySchema = section({
   rows: z
     .record(name, row, { error: 'a mapping from row names to rows' })
     .refine((rows) => Object.keys(rows).length > 0, { error: 'a mapping with at least one row' }),
-  /** Rows that the charts over all show, for a study with many; all where it is left out. */
+  /** Rows in the charts over the whole study. Default: all. */
   charts: rowNames.optional(),
   sections: z.array(comparison, { error: 'a list of comparisons' }).default([]),
-  /** A fingerprint names a config, not the program: results of a program that computed otherwise are said here. */
+  /** A fingerprint identifies a config, not a program, so results of a program that computed differently are named here. */
   outdated: z.array(outdated, { error: 'a list of changes with their rows' }).default([]),
   conclusions: text('the path of a Markdown file, relative to this file').optional(),
 });
