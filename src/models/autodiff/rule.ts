@@ -24,7 +24,7 @@ export interface RuleContext<Given extends Inputs = Inputs> {
 export type InputGradient = () => Expression;
 
 /** Returns what emits dL/dx, for each input in order; `undefined` for an input without a derivative. */
-export type Derivative<Given extends Inputs = Inputs> = (
+type Derivative<Given extends Inputs = Inputs> = (
   context: RuleContext<Given>,
 ) => readonly (InputGradient | undefined)[];
 

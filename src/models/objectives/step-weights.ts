@@ -18,7 +18,7 @@ const WEIGHTINGS = {
   'drop-last': (_: StepCoefficients, isLast: boolean) => (isLast ? 0 : 1),
 };
 
-export type StepWeighting = keyof typeof WEIGHTINGS;
+type StepWeighting = keyof typeof WEIGHTINGS;
 export const STEP_WEIGHTINGS = Object.keys(WEIGHTINGS) as [StepWeighting, ...StepWeighting[]];
 
 /** Steps below this share of the heaviest one are left out, so that their gradients are not computed. */

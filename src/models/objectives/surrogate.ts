@@ -25,7 +25,7 @@ export interface StepPolicy {
 }
 
 /** What a surrogate of denoising steps reads. */
-export interface StepValues {
+interface StepValues {
   readonly policy: StepPolicy;
   /** Present if `references` names them. */
   readonly old?: StepPolicy;

@@ -1,6 +1,6 @@
 /**
- * @file Writes graphs. A builder only ever appends: every node is shape-checked as it is added, so a mistake surfaces at
- * the line that made it. Whole-graph passes (pruning, fusion, LoRA) make a new graph from an old one.
+ * @file Builds graphs. A builder only appends, and checks the shapes of each node as it is added, so a mistake surfaces at the
+ * line that made it. Whole-graph passes (fusion, LoRA) make a new graph from an old one.
  */
 
 import { TributaryError } from '../../../errors.js';
@@ -25,7 +25,7 @@ export class GraphBuilder implements ExpressionGraph {
   #scope = '';
   #forward: Node | undefined;
 
-  /** Starts from a graph (its nodes are kept as they are) or from nothing. */
+  /** Starts from a graph, whose nodes stay as they are. */
   static from(graph: Graph): GraphBuilder {
     const builder = new GraphBuilder();
     for (const input of graph.inputs) builder.#declare(input, builder.#inputs);
@@ -65,14 +65,14 @@ export class GraphBuilder implements ExpressionGraph {
     return this.expression(value);
   }
 
-  /** Adds a named constant whose numbers lie in a file. */
+  /** Adds a named constant whose numbers are in a file. */
   stored(name: string, tensor: StoredTensor): Expression {
     const value = this.#declare({ name, type: tensor.type, shape: tensor.shape });
     this.#stored.set(name, tensor);
     return this.expression(value);
   }
 
-  /** Whether a value is a constant whose numbers lie in a file. */
+  /** Whether a value is a constant whose numbers are in a file. */
   isStored(value: Value): boolean {
     return this.#stored.has(value.name);
   }
@@ -108,7 +108,7 @@ export class GraphBuilder implements ExpressionGraph {
     }
   }
 
-  /** Says of nodes made inside `body` that the derivative of a node, or its repetition, needs them. */
+  /** Marks nodes made inside `body` as part of the derivative of `forward`, or of its repetition. */
   derived<T>(forward: Node, body: () => T): T {
     const outer = this.#forward;
     this.#forward = forward;
@@ -126,7 +126,8 @@ export class GraphBuilder implements ExpressionGraph {
 
   /**
    * Adds a node of a known operator and returns its outputs.
-   * @throws TRIB_GRAPH when shapes or types do not fit, naming node and shapes.
+   *
+   * Errors: TRIB_GRAPH if shapes or types do not fit, with the node and the shapes.
    */
   emit(
     op: OpName,
@@ -146,7 +147,7 @@ export class GraphBuilder implements ExpressionGraph {
     return outputs.map((output) => this.expression(output));
   }
 
-  /** Adds a node whose output shapes the caller knows (loaded or rewritten graphs, fused operators). */
+  /** Adds a node whose output shapes the caller knows: of a loaded or rewritten graph, or a fused operator. */
   append(node: Node): void {
     for (const input of node.inputs) {
       if (input !== undefined && !this.#values.has(input.name)) {
@@ -158,13 +159,15 @@ export class GraphBuilder implements ExpressionGraph {
     }
     for (const output of node.outputs) this.#declare(output);
     const forward = node.forward ?? this.#forward;
-    const plain = node.inputs.some((input) => input instanceof Expression)
-      ? { ...node, inputs: node.inputs.map((input) => input && plainValue(input)) }
-      : node;
-    this.#nodes.push(forward === plain.forward ? plain : { ...plain, ...(forward && { forward }) });
+    const isPlain = !node.inputs.some((input) => input instanceof Expression);
+    if (isPlain && forward === node.forward) this.#nodes.push(node);
+    else {
+      const inputs = node.inputs.map((input) => input && plainValue(input));
+      this.#nodes.push({ ...node, inputs, ...(forward && { forward }) });
+    }
   }
 
-  /** Lets no gradient flow through a value: see `Expression.stopGradient`. */
+  /** Stops gradients at a value: see `Expression.stopGradient`. */
   addBarrier(value: Value): void {
     this.#barriers.add(value.name);
   }
@@ -193,7 +196,7 @@ export class GraphBuilder implements ExpressionGraph {
     this.#outputs.length = 0;
   }
 
-  /** Finds a value by name, or says which names are near. */
+  /** The value of this name. */
   value(name: string): Expression {
     const value = this.#values.get(name);
     if (value) return this.expression(value);
@@ -203,9 +206,9 @@ export class GraphBuilder implements ExpressionGraph {
     );
   }
 
-  /** A value of this graph, to compute with. */
+  /** A value of this graph as an expression, to compute with. */
   expression(value: Value): Expression {
-    return value instanceof Expression ? value : new Expression(this, value);
+    return value instanceof Expression && value.graph === this ? value : new Expression(this, value);
   }
 
   /** The graph as built so far, without nodes and constants that no output needs. */
@@ -230,7 +233,7 @@ export class GraphBuilder implements ExpressionGraph {
     if (this.#values.has(value.name)) {
       throw new TributaryError(
         'TRIB_GRAPH',
-        `graph value "${value.name}": expected a new name, got one that is taken. Name it otherwise.`,
+        `graph value "${value.name}": expected a new name, got one that is taken. Choose another name.`,
       );
     }
     this.#values.set(value.name, value);
@@ -252,5 +255,5 @@ export class GraphBuilder implements ExpressionGraph {
   readonly #counters = new Map<string, number>();
 }
 
-/** The value alone: nodes that held expressions could not be cloned, compared or encoded. */
+/** The value without its builder, so that graphs can be cloned, compared and sent to threads. */
 const plainValue = ({ name, type, shape }: Value): Value => ({ name, type, shape });

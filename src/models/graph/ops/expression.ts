@@ -8,6 +8,7 @@ import type { ElementType, Tensor } from '../../tensor.js';
 import { int64 } from '../../tensor.js';
 import type { Attributes, Value } from '../graph.js';
 import { float, int, ints } from '../graph.js';
+import { elementCode } from '../onnx/element-codes.js';
 import type { OpName } from '../op-names.js';
 
 export interface EmitOptions {
@@ -25,12 +26,12 @@ export interface ExpressionGraph {
   ): Expression[];
   scalar(number: number): Expression;
   constant(tensor: Tensor): Expression;
-  /** Lets no gradient flow through a value. */
+  /** Stops gradients at a value. */
   addBarrier(value: Value): void;
 }
 
 /** A value of the same graph, or a number, which stands for a float32 scalar constant. */
-export type Operand = Value | number;
+type Operand = Value | number;
 
 export interface SliceBounds {
   readonly starts: readonly number[];
@@ -39,17 +40,7 @@ export interface SliceBounds {
   readonly steps?: readonly number[];
 }
 
-const CAST_CODES: Readonly<Record<ElementType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-};
-
-/** A value that is computed with. Graphs hold plain values instead, so that they can be cloned and encoded. */
+/** A value to compute with. Nodes hold plain values instead, so that graphs can be cloned and sent to threads. */
 export class Expression implements Value {
   readonly name: string;
   readonly type: ElementType;
@@ -136,7 +127,7 @@ export class Expression implements Value {
     return this.#apply('Clip', [low, high]);
   }
   cast(type: ElementType) {
-    return this.#apply('Cast', [], { to: int(CAST_CODES[type]) });
+    return this.#apply('Cast', [], { to: int(elementCode(type)) });
   }
 
   // Elementwise, with NumPy's broadcasting.
@@ -146,7 +137,7 @@ export class Expression implements Value {
   sub(other: Operand) {
     return this.#apply('Sub', [other]);
   }
-  /** number - x */
+  /** number - this */
   subtractFrom(number: number) {
     return this.#graph.scalar(number).sub(this);
   }
@@ -194,9 +185,6 @@ export class Expression implements Value {
   }
   reduceMax(axes: readonly number[], keepAxes = true) {
     return this.#reduce('ReduceMax', axes, keepAxes);
-  }
-  reduceMin(axes: readonly number[], keepAxes = true) {
-    return this.#reduce('ReduceMin', axes, keepAxes);
   }
   /** Sum over every axis: a scalar. */
   sumAll() {
@@ -257,7 +245,7 @@ export class Expression implements Value {
   gather(indices: Value, axis = 0) {
     return this.#apply('Gather', [indices], { axis: int(axis) });
   }
-  /** Adds `updates` at places along the leading axes. */
+  /** With `updates` added at places along the leading axes. */
   scatterAdd(indices: Value, updates: Value) {
     return this.#apply('ScatterND', [indices, updates], { reduction: { kind: 'string', value: 'add' } });
   }
@@ -278,7 +266,7 @@ export class Expression implements Value {
       steps: axes.map(() => -1),
     });
   }
-  /** Zeros around; `pads` holds the begins of every axis, then the ends. */
+  /** With zeros around it; `pads` holds the begins of all axes, then the ends. */
   pad(pads: readonly number[]): Expression {
     return pads.every((size) => size === 0) ? this : this.#apply('Pad', [this.#integers(pads), 0]);
   }

@@ -5,14 +5,14 @@ import type { Value } from '../graph.js';
 import { float, int } from '../graph.js';
 import type { Expression } from './expression.js';
 
-export interface LayerStatistics {
+interface LayerStatistics {
   readonly normalized: Expression;
   readonly mean: Expression;
   /** 1 / sqrt(variance + epsilon). */
   readonly inverseStdDev: Expression;
 }
 
-/** Normalizes over the axes from `axis` on, times scale plus bias; also gives the statistics, which the gradient reuses. */
+/** Normalizes over the axes from `axis` on, times scale plus bias. Also returns the statistics, which the gradient reuses. */
 export function layerNormalization(
   x: Expression,
   scale: Value,

@@ -76,6 +76,37 @@ describe('GraphBuilder', () => {
     expect(more.build().nodes.map((node) => node.op)).toEqual(['Mul', 'Identity', 'Exp', 'Identity']);
   });
 
+  it('should hold plain values, which can be cloned and sent to a thread', () => {
+    const g = new GraphBuilder();
+    g.output(g.input('x', 'float32', [2]).mul(2).sin(), 'y');
+    const graph = g.build();
+    const [multiply] = graph.nodes;
+    expect(multiply?.inputs[0]).toStrictEqual({ name: 'x', type: 'float32', shape: [2] });
+    expect(structuredClone(graph)).toStrictEqual(graph);
+  });
+
+  it('should append nodes as JavaScript evaluates: receiver, arguments, operator', () => {
+    const g = new GraphBuilder();
+    const x = g.input('x', 'float32', [2]);
+    x.exp().mul(x.sin().neg()).add(x.cos());
+    expect(g.nodes.map((node) => node.op)).toEqual(['Exp', 'Sin', 'Neg', 'Mul', 'Cos', 'Add']);
+  });
+
+  it('should take a number as the scalar that it stands for', () => {
+    const built = (write: (x: Expression, g: GraphBuilder) => Expression) => {
+      const g = new GraphBuilder();
+      g.output(write(g.input('x', 'float32', [2]), g), 'y');
+      return g.build();
+    };
+    expect(built((x) => x.mul(0.5).add(0.5))).toEqual(
+      built((x, g) => x.mul(g.scalar(0.5)).add(g.scalar(0.5))),
+    );
+    expect(built((x) => x.subtractFrom(1))).toEqual(built((x, g) => g.scalar(1).sub(x)));
+    expect(built((x) => x.greater(0).where(x, -1))).toEqual(
+      built((x, g) => x.greater(g.scalar(0)).where(x, g.scalar(-1))),
+    );
+  });
+
   it('should remember what stopGradient stops', () => {
     const g = new GraphBuilder();
     const stopped = g.input('x', 'float32', [2]).stopGradient();
@@ -86,7 +117,7 @@ describe('GraphBuilder', () => {
     const g = new GraphBuilder();
     g.input('x', 'float32', [2]);
     const taken = graphError(
-      'graph value "x": expected a new name, got one that is taken. Name it otherwise.',
+      'graph value "x": expected a new name, got one that is taken. Choose another name.',
     );
     expect(() => g.input('x', 'float32', [2])).toThrowError(taken);
     expect(() => g.initializer('x', float32([1], []))).toThrowError(taken);
