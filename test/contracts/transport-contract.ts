@@ -15,7 +15,7 @@ export interface TransportUnderTest {
   readonly skip?: readonly { readonly reason: string; readonly tests: readonly string[] }[];
 }
 
-/** The promises of `Transport`, as tests that every implementation must pass or skip aloud. */
+/** The promises of `Transport`, as tests that every implementation must pass or skip with a printed reason. */
 export function describeTransport(
   name: string,
   { create, shared = async () => undefined, skip = [] }: TransportUnderTest,

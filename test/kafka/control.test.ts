@@ -17,7 +17,7 @@ import { BROKERS, freshPrefix, SKIP_REASON } from './cluster.js';
 import { startPart } from './start-part.js';
 
 /** So many that none of the commands comes too late. */
-const NUM_STAGES = 400;
+const NUM_ROUNDS = 400;
 
 let folder: string;
 let inProcess: ResolvedConfig;
@@ -26,12 +26,12 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tributary-control-'));
   inProcess = await tinyConfig(folder, {
     overrides: [
-      `stages.prompts.numRounds=${NUM_STAGES}`,
+      `stages.prompts.numRounds=${NUM_ROUNDS}`,
       'stages.prompts.groupsPerRound=2',
       'stages.prompts.runAhead=2',
       'stages.schedule={type: schedule, mode: window, length: 1, everyRounds: 1}',
       'guards.rewardCollapse.action=off',
-      `evaluation.everyRounds=${NUM_STAGES}`,
+      `evaluation.everyRounds=${NUM_ROUNDS}`,
     ],
   });
 });
@@ -61,7 +61,7 @@ const roundsOf = async (runPath: string): Promise<RoundLine[]> =>
     ({ kind }) => kind === 'round',
   );
 
-/** Waits for stages that hold to something; only the newest are asked. */
+/** Waits for rounds that hold to something; only the newest are asked. */
 async function untilLast(runPath: string, count: number, holds: (line: RoundLine) => boolean) {
   return vi.waitFor(
     async () => {
@@ -87,7 +87,7 @@ describe.skipIf(SKIP_REASON !== null)('an operator of a run over Kafka', () => {
     await untilLast(runPath, 1, ({ control }) => control === undefined);
 
     expect(await operate('freeze', '2')).toMatch(/^version +0 +1\nschedule +as configured.* +frozen at 2$/m);
-    // A window of one of four steps moves at every stage, unless it is held.
+    // A window of one of four steps moves at every round, unless it is held.
     const held = await untilLast(runPath, 3, ({ control }) => control?.version === 1);
     expect(held.map(({ firstStep }) => firstStep)).toEqual([2, 2, 2]);
     expect(held.map(({ control }) => control?.schedule?.frozenAt)).toEqual([2, 2, 2]);
@@ -96,10 +96,10 @@ describe.skipIf(SKIP_REASON !== null)('an operator of a run over Kafka', () => {
     const slower = await untilLast(runPath, 2, ({ learningRateScale }) => learningRateScale === 0.5);
     expect(slower.map(({ control }) => control?.version)).toEqual([2, 2]);
 
-    const refused = await runCli(['control', path, 'freeze', String(NUM_STAGES)]);
+    const refused = await runCli(['control', path, 'freeze', String(NUM_ROUNDS)]);
     expect([refused.code, refused.stderr]).toEqual([
       2,
-      `error: control freeze: expected a position of the schedule, 0 to ${NUM_STAGES - 1}, got ${NUM_STAGES}. Nothing was changed; correct the command.\n`,
+      `error: control freeze: expected a position of the schedule, 0 to ${NUM_ROUNDS - 1}, got ${NUM_ROUNDS}. Nothing was changed; correct the command.\n`,
     ]);
     await operate('unfreeze');
     expect(await operate('reset')).toMatch(/^version +3 +4\nschedule +as configured/m);
@@ -145,7 +145,7 @@ describe.skipIf(SKIP_REASON !== null)('an operator of a run over Kafka', () => {
     onTestFinished(() => transport.close());
     await transport.publish('progress', {
       key: 'run',
-      message: progressAt(config, NUM_STAGES, { isOver: true }),
+      message: progressAt(config, NUM_ROUNDS, { isOver: true }),
     });
     expect(await faultOf(() => changeControl(config, freeze(0), warn))).toEqual([
       'TRIB_USAGE',

@@ -7,11 +7,11 @@ import { adapterOf } from '../fixtures/tiny-run.js';
 import { SKIP_REASON } from './cluster.js';
 import { damageCheckpoint, type PartedRun, partedRun } from './parted-run.js';
 
-const NUM_STAGES = 5;
+const NUM_ROUNDS = 5;
 const GROUPS = [0, 1, 2, 3];
 /** Two runs, and the ten seconds for which the seat of a trainer that was killed is held. */
 const PATIENCE_MS = 600_000;
-const OVERRIDES = [`stages.prompts.numRounds=${NUM_STAGES}`];
+const OVERRIDES = [`stages.prompts.numRounds=${NUM_ROUNDS}`];
 
 const versions = (policies: readonly PolicySnapshot[]) => policies.map(({ version }) => version);
 const textOf = ({ parameters }: PolicySnapshot) =>
@@ -23,15 +23,15 @@ const textOf = ({ parameters }: PolicySnapshot) =>
 
 async function finish(run: PartedRun, parts: readonly { readonly ended: Promise<unknown> }[]) {
   for (const part of parts) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
-  return { adapter: (await adapterOf(run.path)).toString('base64'), stages: await run.stages() };
+  return { adapter: (await adapterOf(run.path)).toString('base64'), rounds: await run.rounds() };
 }
 
 async function finishUndisturbed() {
   const run = await partedRun(OVERRIDES);
   const parts = [run.startTrainer(), run.startOthers()];
-  for (let stage = 0; stage < NUM_STAGES; stage++) {
-    await run.reward(stage, GROUPS);
-    await run.trained(stage);
+  for (let round = 0; round < NUM_ROUNDS; round++) {
+    await run.reward(round, GROUPS);
+    await run.trained(round);
   }
   return finish(run, parts);
 }
@@ -47,7 +47,7 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an old
       ],
       [
         ['the newest is damaged', 'checkpoints.everyRounds=1', [4], 3],
-        ['it is saved every second stage', 'checkpoints.everyRounds=2', [4], 2],
+        ['it is saved every second round', 'checkpoints.everyRounds=2', [4], 2],
       ],
     ),
   )(
@@ -58,9 +58,9 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an old
       const run = await partedRun([...OVERRIDES, saves]);
       const first = run.startTrainer();
       const others = run.startOthers();
-      for (const stage of [0, 1, 2, 3]) {
-        await run.reward(stage, GROUPS);
-        await run.trained(stage);
+      for (const round of [0, 1, 2, 3]) {
+        await run.reward(round, GROUPS);
+        await run.trained(round);
       }
       if (damaged.length > 0) await run.saved(4);
       await first.kill();
@@ -70,11 +70,11 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an old
       expect(await finish(run, [second, others])).toEqual(wanted);
 
       const policies = await run.policies();
-      expect(versions(policies).slice(-(NUM_STAGES - from) - 1)).toEqual(
-        Array.from({ length: NUM_STAGES - from + 1 }, (_, index) => from + index),
+      expect(versions(policies).slice(-(NUM_ROUNDS - from) - 1)).toEqual(
+        Array.from({ length: NUM_ROUNDS - from + 1 }, (_, index) => from + index),
       );
       expect(new Set(policies.map((policy) => `${policy.version} ${textOf(policy)}`)).size).toBe(
-        NUM_STAGES + 1,
+        NUM_ROUNDS + 1,
       );
     },
     PATIENCE_MS,

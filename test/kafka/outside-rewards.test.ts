@@ -16,8 +16,8 @@ describe.skipIf(SKIP_REASON !== null)('rewards from outside', () => {
     await run.reward(1, [0, 1], 'worker');
     await run.reward(1, [2, 3], 'people');
     for (const part of parts) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
-    const stages = await run.stages();
-    expect(stages.map(({ rewardQueries, outsideRewards }) => [rewardQueries, outsideRewards])).toEqual([
+    const rounds = await run.rounds();
+    expect(rounds.map(({ rewardQueries, outsideRewards }) => [rewardQueries, outsideRewards])).toEqual([
       [0, 12],
       [6, 6],
     ]);

@@ -30,7 +30,7 @@ export interface PartedRun {
   startReward(): Part;
   /** Waits until all groups of a round are sampled. */
   sampled(round: number): Promise<void>;
-  /** Waits until the samplers and reward workers are told to let go of a stage, before that is trained. */
+  /** Waits until the samplers and reward workers are told to let go of a round, before that is trained. */
   closedByTime(round: number): Promise<void>;
   /**
    * Writes the rewards of groups, which are what their indices say, and what a reward worker would count of them, unless they
@@ -39,14 +39,14 @@ export interface PartedRun {
   reward(round: number, indices: readonly number[], by?: 'worker' | 'people'): Promise<void>;
   /** Waits for a round that is trained and logged. */
   trained(round: number): Promise<void>;
-  /** Waits for a checkpoint of so many complete stages. */
+  /** Waits for a checkpoint of so many complete rounds. */
   saved(completeRounds: number): Promise<void>;
-  stages(): Promise<readonly RoundMetrics[]>;
+  rounds(): Promise<readonly RoundMetrics[]>;
   /** All that the policy topic holds, in order. */
   policies(): Promise<readonly PolicySnapshot[]>;
 }
 
-/** Makes a run of four groups a stage; overrides as `--set` takes them. */
+/** Makes a run of four groups a round; overrides as `--set` takes them. */
 export async function partedRun(overrides: readonly string[]): Promise<PartedRun> {
   const folder = await temporaryFolder();
   const quiet = ['guards.rewardCollapse.action=off', 'guards.zeroSpreadGroups.action=off'];
@@ -76,12 +76,12 @@ export async function partedRun(overrides: readonly string[]): Promise<PartedRun
       ack();
     });
   onTestFinished(() => reading.unsubscribe());
-  const start = (stages: string, ...args: string[]): Part => {
-    const part = startPart(file, stages, args);
+  const start = (roles: string, ...args: string[]): Part => {
+    const part = startPart(file, roles, args);
     onTestFinished(() => part.kill());
     return part;
   };
-  const stages = async () =>
+  const rounds = async () =>
     (await metricsOf(path).catch(() => [])).filter(
       ({ kind }) => kind === 'round',
     ) as unknown as RoundMetrics[];
@@ -111,13 +111,13 @@ export async function partedRun(overrides: readonly string[]): Promise<PartedRun
       }
     },
     trained: (round) =>
-      vi.waitFor(async () => expect((await stages()).at(-1)?.round).toBeGreaterThanOrEqual(round), PATIENCE),
+      vi.waitFor(async () => expect((await rounds()).at(-1)?.round).toBeGreaterThanOrEqual(round), PATIENCE),
     saved: (completeRounds) =>
       vi.waitFor(
         async () => expect(await readdir(join(path, 'checkpoints'))).toContain(String(completeRounds)),
         PATIENCE,
       ),
-    stages,
+    rounds,
     async policies() {
       const driver = await connect();
       onTestFinished(() => driver.close());

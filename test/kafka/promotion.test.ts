@@ -8,7 +8,7 @@ import { SKIP_REASON } from './cluster.js';
 import { partedRun } from './parted-run.js';
 
 const PROBED_PROMPTS = 2;
-const NUM_STAGES = 4;
+const NUM_ROUNDS = 4;
 const PATIENCE_MS = 600_000;
 
 const textOf = ({ parameters }: PolicySnapshot) =>
@@ -28,9 +28,9 @@ describe.skipIf(SKIP_REASON !== null)('the promotion gate over Kafka', () => {
         return sendJson(response, { rewards: [reward] });
       });
       const run = await partedRun([
-        `stages.prompts.numRounds=${NUM_STAGES}`,
+        `stages.prompts.numRounds=${NUM_ROUNDS}`,
         `stages.reward={type: reward, from: http, url: '${url}', batchSize: 3, concurrency: 4}`,
-        // One interval for all stages: the base model is probed once.
+        // One interval for all rounds: the base model is probed once.
         'stages.schedule.first=2',
         'stages.schedule.last=2',
         `promotion={action: roll-back, prompts: ${PROBED_PROMPTS}}`,
@@ -44,11 +44,11 @@ describe.skipIf(SKIP_REASON !== null)('the promotion gate over Kafka', () => {
       expect(second).toBe(first);
       expect(new Set([zeroth, first, third, fourth]).size).toBe(4);
 
-      const stages = await run.stages();
-      expect(stages.map(({ promotion }) => promotion?.isPromoted)).toEqual([true, false, true, true]);
-      expect(stages.map(({ groups, lostGroups }) => [groups, lostGroups])).toEqual(Array(4).fill([4, 0]));
+      const rounds = await run.rounds();
+      expect(rounds.map(({ promotion }) => promotion?.isPromoted)).toEqual([true, false, true, true]);
+      expect(rounds.map(({ groups, lostGroups }) => [groups, lostGroups])).toEqual(Array(4).fill([4, 0]));
       // The samplers hold what the trainer went back to: another policy of that version would show in the ratios.
-      expect(stages[2]?.maxRatioDeviation).toBeLessThan(1e-4);
+      expect(rounds[2]?.maxRatioDeviation).toBeLessThan(1e-4);
       const alarms = (await metricsOf(run.path)).filter(({ kind }) => kind === 'alarm');
       expect(alarms).toMatchObject([
         { guard: 'promotion', action: 'roll-back', round: 2, value: 11, threshold: 1 },

@@ -75,7 +75,7 @@ export async function readNewestCheckpoint(
     const path = join(folder, String(number));
     const read = await readCheckpoint(path);
     if ('damage' in read) {
-      warn(`${path}: expected a whole checkpoint, got ${read.damage}. It is passed over.`);
+      warn(`${path}: expected a whole checkpoint, got ${read.damage}. It is skipped.`);
     } else if (read.fingerprint !== fingerprint) {
       throw new TributaryError(
         'TRIB_CHECKPOINT',

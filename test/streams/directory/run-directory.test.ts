@@ -168,13 +168,13 @@ describe('openRunDirectory, a run to resume', () => {
       (at) => truncate(join(at, 'manifest.json'), 9),
     ],
   ];
-  test.each(damages)('should pass over a checkpoint that is %s, aloud', async (_, damage, spoil) => {
+  test.each(damages)('should skip a checkpoint that is %s, with a warning', async (_, damage, spoil) => {
     await killedRun();
     const damaged = join(path, 'checkpoints', '3');
     await spoil(damaged);
     const { checkpoint, history } = await open({ resume: true });
     expect(checkpoint?.completeRounds).toBe(2);
-    expect(warnings).toEqual([`${damaged}: expected a whole checkpoint, got ${damage}. It is passed over.`]);
+    expect(warnings).toEqual([`${damaged}: expected a whole checkpoint, got ${damage}. It is skipped.`]);
     expect(history.map(({ kind, round }) => [kind, round])).toEqual([
       ['evaluation', 0],
       ['round', 0],

@@ -76,7 +76,7 @@ describe('a run that is rewarded by a service', () => {
     expect(base?.evaluation.train.verifiedAlignment).not.toBeNull();
   });
 
-  it('should lose the groups that the service refuses, aloud, and go on', async () => {
+  it('should lose the groups that the service refuses, with a warning, and go on', async () => {
     const refused = [EVALUATION_REQUESTS, EVALUATION_REQUESTS + 5];
     const { server, run } = await runWith(({ index, body }, response) => {
       if (refused.includes(index)) return sendText(response, 400, 'too dark');

@@ -37,7 +37,7 @@ export async function takeSeat({
 }: SeatOptions): Promise<void> {
   let holders = await driver.membersOf(seat);
   if (holders.length > 0)
-    warn(`the place of the ${holder} is held by ${holders.join(', ')}; waiting whether that is still there`);
+    warn(`the ${holder} of the run is ${holders.join(', ')}; waiting to see whether it is still there`);
   for (let pauses = 0; holders.length > 0 && pauses < PAUSES; pauses++) {
     await pause(PAUSE_MS);
     holders = await driver.membersOf(seat);

@@ -165,7 +165,7 @@ describe('rewardStage', () => {
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
-    'should dead-letter a group with a reward of %d and lose it aloud',
+    'should dead-letter a group with a reward of %d and report it lost',
     async (bad) => {
       const { rewards, letters, headers, error } = await run(
         (prompt) => scores([0.5, prompt === 'prompt 1' ? bad : 0.25]),

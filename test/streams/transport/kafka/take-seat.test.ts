@@ -33,11 +33,11 @@ describe('takeSeat', () => {
     expect([joined, warnings]).toEqual([['run.trainer'], []]);
   });
 
-  it('should wait, aloud, for the seat of a process that has died', async () => {
+  it('should wait, with a warning, for the seat of a process that has died', async () => {
     const { options, joined, warnings } = heldFor(12);
     await takeSeat(options);
     expect(joined).toEqual(['run.trainer']);
-    expect(warnings).toEqual([expect.stringContaining('held by process 7 on elsewhere')]);
+    expect(warnings).toEqual([expect.stringContaining('the trainer of the run is process 7 on elsewhere')]);
   });
 
   it('should refuse a seat whose holder stays, and name it', async () => {

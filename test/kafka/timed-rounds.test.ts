@@ -8,9 +8,9 @@ const GROUPS = [0, 1, 2, 3];
 /** Three lives of a trainer, and the ten seconds for which the seat of one that was killed is held. */
 const PATIENCE_MS = 600_000;
 
-describe.skipIf(SKIP_REASON !== null)('training stages that close by time over Kafka', () => {
+describe.skipIf(SKIP_REASON !== null)('rounds that close by time over Kafka', () => {
   it(
-    'should account for every group once, through kills between the close of a stage and its checkpoint',
+    'should account for every group once, through kills between the close of a round and its checkpoint',
     async () => {
       const run = await partedRun([
         'stages.prompts.numRounds=4',
@@ -42,15 +42,15 @@ describe.skipIf(SKIP_REASON !== null)('training stages that close by time over K
       await run.reward(3, GROUPS);
       for (const part of [third, others]) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
 
-      const stages = await run.stages();
-      expect(stages.map(({ round }) => round)).toEqual([0, 1, 2, 3]);
-      for (const { groups, lostGroups, lateGroups, deadLetters, selectedSamples } of stages) {
+      const rounds = await run.rounds();
+      expect(rounds.map(({ round }) => round)).toEqual([0, 1, 2, 3]);
+      for (const { groups, lostGroups, lateGroups, deadLetters, selectedSamples } of rounds) {
         expect(groups + lateGroups).toBe(GROUPS.length);
         expect([groups > 0, lostGroups, deadLetters]).toEqual([true, 0, 0]);
         // Twice trained is twice as many.
         expect(selectedSamples).toBe(2 * groups);
       }
-      for (const stage of [stages[0], stages[2]]) expect(stage?.lateGroups).toBeGreaterThan(0);
+      for (const round of [rounds[0], rounds[2]]) expect(round?.lateGroups).toBeGreaterThan(0);
       const versions = (await run.policies()).map(({ version }) => version);
       // Whether version 3 was published before the second kill is left to chance.
       expect([versions.slice(0, 4), versions.slice(-3)]).toEqual([
