@@ -20,7 +20,7 @@ describe('asTributaryError', () => {
     expect(asTributaryError(fault)).toBe(fault);
   });
 
-  it('should take what the system refuses for a fault of files', async () => {
+  it('should treat what the system refuses as a fault of files', async () => {
     const error = await readFile('/nowhere/file').catch((cause: unknown) => cause);
     const { code, message, cause } = asTributaryError(error);
     expect([code, message, cause]).toEqual([
@@ -30,7 +30,7 @@ describe('asTributaryError', () => {
     ]);
   });
 
-  it('should name the call where the system names no path', () => {
+  it('should name the call if the system names no path', () => {
     const full = Object.assign(new Error('write'), { code: 'ENOSPC', syscall: 'write' });
     expect(asTributaryError(full).message).toMatch('write: expected the system to allow write, got ENOSPC.');
   });

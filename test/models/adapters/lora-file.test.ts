@@ -90,7 +90,7 @@ describe('encodeLoraFile', () => {
 });
 
 describe('decodeLoraFile', () => {
-  test('should take the rank for alpha where no metadata says otherwise', () => {
+  test('should take the rank as alpha if no metadata says otherwise', () => {
     const bytes = fileOf({ 'unet.a.lora_A.weight': f32([4, 5]), 'unet.a.lora_B.weight': f32([3, 4]) });
     expect(decodeLoraFile(bytes, 'file')[0]).toMatchObject({ key: 'unet.a', rank: 4, alpha: 4 });
   });

@@ -164,7 +164,7 @@ describe('adapter files', () => {
     });
   });
 
-  test('should refuse a number that fp16 cannot hold, and a module that has no name in the style of kohya', () => {
+  test('should refuse a number that fp16 cannot hold, and a module without a name in the style of kohya', () => {
     const one: LoraLayer = {
       key: 'unet.a',
       loraA: Float32Array.of(65_519),

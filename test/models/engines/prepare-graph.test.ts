@@ -59,7 +59,7 @@ describe('prepareGraph', () => {
     expect(names).toContain('/mid_block/attentions.0/transformer_blocks.0/attn1/to_out.0/MatMul');
   });
 
-  it('should compute a row alike whatever the number of rows', async () => {
+  it('should compute a row the same for any number of rows', async () => {
     const feeds = (rows: number) => ({
       sample: randomTensor(1, [rows, 3, 16, 16]),
       timestep: int64(Array.from({ length: rows }, () => 500)),
@@ -73,14 +73,14 @@ describe('prepareGraph', () => {
     });
   });
 
-  it('should say which inputs there are where one is missing', async () => {
+  it('should list the inputs if one is missing', async () => {
     expect(await faultOf(() => prepare(bytes, { latents: [2, 3, 16, 16] }))).toEqual([
       'TRIB_MODEL',
       'unet/model.onnx: expected an input "latents", got inputs sample, timestep, encoder_hidden_states. Export the model in the layout that optimum writes.',
     ]);
   });
 
-  it('should say where sizes do not fit', async () => {
+  it('should say which sizes do not fit', async () => {
     expect(await faultOf(() => prepare(bytes, { ...shapes(2), sample: [2, 4, 16, 16] }))).toEqual([
       'TRIB_MODEL',
       'unet/model.onnx input "sample": expected sizes [2, 4, 16, 16], got [batch, 3, 16, 16]. Choose sizes that fit the model.',
@@ -130,7 +130,7 @@ describe('prepareGraph', () => {
       ]);
   });
 
-  it('should name the file where onnxruntime cannot read a node', async () => {
+  it('should name the file if onnxruntime cannot read a node', async () => {
     const model = changed(({ graph }) => {
       const node = graph.node.find(({ opType }) => opType === 'Sigmoid');
       if (node) node.opType = 'NoSuchOp';

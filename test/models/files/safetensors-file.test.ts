@@ -34,7 +34,7 @@ function withHeader(header: unknown, numDataBytes: number): Uint8Array {
 }
 
 describe('openSafetensors', () => {
-  test('should read each tensor alone, in any order, as float32 whatever its precision', async () => {
+  test('should read each tensor alone, in any order, as float32 from any precision', async () => {
     const file = await openSafetensors(await fileOf(WHOLE));
     expect([...file.records.keys()].sort()).toEqual(['a', 'b', 'h', 'n']);
     expect(file.records.get('h')?.shape).toEqual([3]);

@@ -80,7 +80,7 @@ describe('encodeSafetensors', () => {
     );
   });
 
-  test('should give the same bytes in whatever order the content comes, each tensor aligned', () => {
+  test('should give the same bytes for content in any order, each tensor aligned', () => {
     fc.assert(
       fc.property(content, ({ tensors, metadata }) => {
         const bytes = encodeSafetensors({ tensors, metadata });

@@ -72,13 +72,13 @@ describe('fetchModel', () => {
     expect(progress.at(-1)).toEqual({ path: UNET, state: 'whole', bytes: totalBytes, totalBytes });
   });
 
-  test('should fetch everything where all is asked for', async () => {
+  test('should fetch everything with `all`', async () => {
     const { out, fetch } = await setUp();
     await fetch({ all: true });
     expect(Object.keys(await contents(out)).sort()).toEqual(Object.keys(FILES).sort());
   });
 
-  test('should have the configs checked before it asks for weights, and stop where they are refused', async () => {
+  test('should have the configs checked before it asks for weights, and stop if they are refused', async () => {
     const { server, out, fetch } = await setUp();
     const refused = new Error('another architecture');
     let announced: ReadonlySet<string> = new Set();
@@ -93,13 +93,13 @@ describe('fetchModel', () => {
     expect(Object.keys(await contents(out)).sort()).toEqual(configs);
   });
 
-  test('should check nothing where all is asked for', async () => {
+  test('should check nothing with `all`', async () => {
     const { fetch } = await setUp();
     const checkConfigs = () => Promise.reject(new Error('called'));
     expect(await fetch({ all: true, checkConfigs })).toMatchObject({ numFiles: Object.keys(FILES).length });
   });
 
-  test('should fetch nothing again that is whole, and anew what has other content', async () => {
+  test('should keep complete files, and replace files with other content', async () => {
     const { server, out, fetch } = await setUp();
     await fetch();
     await writeFile(join(out, 'unet/config.json'), '{"c":4}');
@@ -131,7 +131,7 @@ describe('fetchModel', () => {
     expect(await contents(out)).toEqual(wanted);
   });
 
-  test('should begin anew where the server knows no ranges', async () => {
+  test('should start over if the server does not support ranges', async () => {
     const { out, fetch } = await setUp({
       before: ({ path }, response) => isRead(path, UNET) && sendBytes(response, WEIGHTS, undefined),
     });
@@ -174,7 +174,7 @@ describe('fetchModel', () => {
     expect(await contents(out)).toEqual(wanted);
   });
 
-  test('should stop when it is told to, and go on from there', async () => {
+  test('should stop when it is told to, and resume from there', async () => {
     const controller = new AbortController();
     const { server, out, fetch, progress } = await setUp({
       before: ({ path, range }, response) => {
@@ -211,7 +211,7 @@ describe('fetchModel', () => {
     expect(server.reads()).toEqual([]);
   });
 
-  test('should say where a folder cannot be written', async () => {
+  test('should say that a folder cannot be written', async () => {
     const { out, fetch } = await setUp();
     await mkdir(dirname(join(out, UNET)), { recursive: true });
     await writeFile(join(out, 'file'), '');

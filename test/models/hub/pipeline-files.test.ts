@@ -53,13 +53,13 @@ describe('pipelineFiles', () => {
     expect(choose([...BASE, ...FULL, ...HALF, ...GRAPHS, ...CLUTTER])).toEqual(sorted(BASE, FULL));
   });
 
-  test('should take the variant where it is named, or where there is nothing else', () => {
+  test('should take the variant if it is named, or if there is nothing else', () => {
     expect(choose([...BASE, ...FULL, ...HALF], 'fp16')).toEqual(sorted(BASE, HALF));
     expect(choose([...BASE, ...HALF])).toEqual(sorted(BASE, HALF));
     expect(choose([...BASE, ...FULL], 'fp16')).toEqual(sorted(BASE, FULL));
   });
 
-  test('should take graphs with what lies beside them where there are no safetensors', () => {
+  test('should take graphs and the files beside them if there are no safetensors', () => {
     const configs = BASE.filter((path) => !path.startsWith('vae/'));
     expect(choose([...BASE, ...GRAPHS, ...CLUTTER.filter((path) => !path.includes('non_ema'))])).toEqual(
       sorted(configs, GRAPHS),
@@ -103,7 +103,7 @@ describe('pipelineFiles', () => {
     ]);
   });
 
-  test('should refuse what is no pipeline with a UNet', async () => {
+  test('should refuse what is not a pipeline with a UNet', async () => {
     expect(await faultOf(() => choose(['sd_xl.safetensors']))).toEqual([
       'TRIB_MODEL',
       'owner/name: expected a pipeline folder with model_index.json, got sd_xl.safetensors. Name the same model in the form of diffusers, or fetch what is there with --all.',

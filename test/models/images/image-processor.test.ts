@@ -26,7 +26,7 @@ describe('processImage', () => {
     },
   );
 
-  it('should stretch where both sides are given, and leave alone what is switched off', async () => {
+  it('should stretch if both sides are given, and skip what is turned off', async () => {
     const picture = pictureOf({ height: 4, width: 6, grain: true });
     const stretched = await processorOf({ size: { height: 3, width: 5 }, do_center_crop: false });
     expect(processedSize(stretched, picture)).toEqual({ height: 3, width: 5 });

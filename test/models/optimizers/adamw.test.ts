@@ -38,7 +38,7 @@ describe('adamWStep', () => {
     expect(parameters.w?.[0]).toBeCloseTo(0.94, 6);
   });
 
-  test('should only decay where the gradient is zero', () => {
+  test('should only decay if the gradient is zero', () => {
     const { parameters } = adamWStep(one(2), one(0), initialAdamWState(one(2)), OPTIONS);
     expect(parameters.w?.[0]).toBeCloseTo(1.98, 6);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { learningRateFactor } from '../../../src/models/optimizers/adamw.js';
 
 describe('learningRateFactor', () => {
-  it('should stay 1 where it is constant', () => {
+  it('should stay 1 if it is constant', () => {
     expect([0, 3, 9].map((round) => learningRateFactor('constant', round, 10))).toEqual([1, 1, 1]);
   });
 

@@ -175,7 +175,7 @@ describe('providers', () => {
     );
   });
 
-  it('should ask for a provider where none is given', async () => {
+  it('should ask for a provider if none is given', async () => {
     await expect(open({ providers: [] }).compile(productModel(), { label: 'm' })).rejects.toEqual(
       coded('TRIB_PROVIDER', /got an empty list/),
     );

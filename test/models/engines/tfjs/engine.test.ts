@@ -101,7 +101,7 @@ describe('gradients of a tfjs engine', () => {
     expect([loss, slope].map((tensor) => float32Data(tensor, 'm')[0])).toEqual([27, 9]);
   });
 
-  it('should be zeros for a parameter that the loss does not depend on, and be told as outputs', async () => {
+  it('should be zeros for a parameter that the loss does not depend on, and be listed as outputs', async () => {
     const g = new GraphBuilder();
     const [x, y] = [g.input('x', 'float32', []), g.input('y', 'float32', [2])];
     g.output(x.mul(x), 'loss');
@@ -149,7 +149,7 @@ describe('backends', () => {
     expect(fallbacks).toEqual(provider === 'tfjs-cpu' ? [expect.stringMatching(absent)] : []);
   });
 
-  it('should ask for a backend where none is given', async () => {
+  it('should ask for a backend if none is given', async () => {
     await expect(open({ backends: [] }).compile(productModel(), { label: 'm' })).rejects.toEqual(
       coded('TRIB_PROVIDER', /got an empty list\. Add cpu to engine\.tfjs\.backends/),
     );

@@ -129,7 +129,7 @@ describeOnSwiftShader('WebGPU on SwiftShader', (startEngine) => {
   });
   afterAll(() => Promise.all([webgpu.close(), cpu.close()]));
 
-  it('should say where operators are left to the CPU, and still be right', async () => {
+  it('should say that operators are left to the CPU, and still be right', async () => {
     const model = (build: (g: GraphBuilder) => void) => {
       const g = new GraphBuilder();
       build(g);

@@ -206,7 +206,7 @@ describe('the emulation of half precision that tests use', () => {
     expect([...(y ?? [])]).toEqual(values.map((value) => roundToFloat16(Math.fround(value)) + 0));
   });
 
-  it('should overflow between two operators, where the CPU provider does not', async () => {
+  it('should overflow between two operators, unlike the CPU provider', async () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [1, 1]).matMul(g.constant(float32([300], [1, 1])));
     g.output(x.mul(x).matMul(g.constant(float32([0.001], [1, 1]))), 'y');

@@ -231,7 +231,7 @@ describe('damaged models', () => {
     );
   });
 
-  it('should refuse a value whose shape nobody knows', () => {
+  it('should refuse a value of unknown shape', () => {
     expect(() => decode(bytes, new Map())).toThrowError(
       modelError(
         /^model\.onnx value "\/MatMul_output": expected a known shape, got none\. Export the model again, without control flow\.$/,

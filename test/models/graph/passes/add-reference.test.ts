@@ -77,7 +77,7 @@ describe('addReference', () => {
     expect(largestDifference(plain as Float32Array, policy as Float32Array)).toBeGreaterThan(0.01);
   });
 
-  it('should be the adapted model itself where B is zero, as the pretrained model is', async () => {
+  it('should be the adapted model itself if B is zero, as the pretrained model is', async () => {
     const fresh = Object.fromEntries(
       Object.entries(adapterFeeds(10)).map(([name, tensor]) => [
         name,
@@ -161,7 +161,7 @@ describe('addReference', () => {
     });
   });
 
-  it('should share everything where nothing differs', () => {
+  it('should share everything if nothing differs', () => {
     const g = new GraphBuilder();
     g.output(g.input('x', 'float32', [2]).relu(), 'y');
     const graph = g.build();

@@ -134,7 +134,7 @@ describe('fuseForInference', () => {
     await expectSameFunction(graph, fused);
   });
 
-  it('should fuse the same pattern where all is as usual', () => {
+  it('should fuse the same pattern in its usual form', () => {
     expect(countOps(fuseForInference(graphOf((g, x) => headsByHand(g, x))))).toEqual({
       MultiHeadAttention: 1,
       Identity: 1, // the output's name

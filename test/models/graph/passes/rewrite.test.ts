@@ -17,7 +17,7 @@ function source() {
 }
 
 describe('rewriteGraph', () => {
-  it('should return the same graph where nothing is replaced', () => {
+  it('should return the same graph if nothing is replaced', () => {
     const graph = source();
     expect(rewriteGraph(graph, () => undefined)).toEqual(graph);
   });

@@ -129,7 +129,7 @@ describe('addLora on a UNet', () => {
     ]);
   });
 
-  it('should say what names look like where the pattern matches nothing', async () => {
+  it('should show some names if the pattern matches nothing', async () => {
     expect(await faultOf(() => adapted(unet, 'beside', 'attention/to_q'))).toEqual([
       'TRIB_LORA',
       'test.onnx LoRA pattern "attention/to_q": expected to match the name of a MatMul, Gemm or Conv with a constant weight, got none of 63. ' +
@@ -140,7 +140,7 @@ describe('addLora on a UNet', () => {
     ]);
   });
 
-  it('should refuse a pattern that is no regular expression', async () => {
+  it('should refuse a pattern that is not a regular expression', async () => {
     expect(await faultOf(() => adapted(unet, 'beside', 'to_(q|k'))).toEqual([
       'TRIB_LORA',
       'LoRA pattern "to_(q|k": expected a regular expression, got one that does not parse. Escape dots and close brackets.',
