@@ -16,11 +16,7 @@ export function at<Item>(list: ArrayLike<Item>, index: number): Item {
   );
 }
 
-/**
- * Returns the value that is known to have a name.
- *
- * Errors: TRIB_INTERNAL where there is none.
- */
+/** Returns the value of a name that a record must have. Errors: TRIB_INTERNAL if it does not. */
 export function named<Value>(values: Readonly<Record<string, Value>>, name: string): Value {
   const value = values[name];
   if (value !== undefined) return value;

@@ -20,11 +20,7 @@ export function compileGraph(
   return engine.compile(model, { ...options, ...weights });
 }
 
-/**
- * Compiles a model file as it is.
- *
- * Errors: as `readModelFile` and `Engine.compile`.
- */
+/** Compiles a model file as it is. Errors: as `readModelFile` and `Engine.compile`. */
 export async function compileModelFile(engine: Engine, path: string): Promise<Executable> {
   const file = await readModelFile(path);
   return engine.compile(file.bytes, { label: path, ...weightsOf(file) });

@@ -39,11 +39,7 @@ export async function halfSupport(engine: Engine): Promise<HalfSupport> {
   }
 }
 
-/**
- * Checks that the device computes in half precision.
- *
- * Errors: TRIB_PROVIDER if it does not.
- */
+/** Checks that the device computes in half precision. Errors: TRIB_PROVIDER if it does not. */
 export async function requireHalf(engine: Engine): Promise<void> {
   const { provider, problem } = await halfSupport(engine);
   if (problem === null) return;

@@ -92,11 +92,7 @@ export async function leftoversOf(path: string): Promise<string[]> {
   return names.filter(isLeft).map((name) => join(folder, name));
 }
 
-/**
- * Checks that a folder is empty or does not exist yet.
- *
- * Errors: TRIB_USAGE, which names `--out`.
- */
+/** Checks that a folder is empty or does not exist yet. Errors: TRIB_USAGE, which names `--out`. */
 export async function requireEmptyFolder(path: string): Promise<void> {
   const found = await readdir(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return [];

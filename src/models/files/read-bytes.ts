@@ -64,11 +64,7 @@ export async function readWholeFile(
   }
 }
 
-/**
- * Reads part of a file, blocking the thread.
- *
- * Errors: TRIB_FILE if the file cannot be read, or ends too early.
- */
+/** Reads part of a file, blocking the thread. Errors: TRIB_FILE if the file cannot be read, or ends too early. */
 export function readPart(folder: string, location: string, offset: number, length: number): Uint8Array {
   const path = join(folder, location);
   const bytes = new Uint8Array(length);

@@ -6,11 +6,9 @@ import type { AdamWState, NamedArrays } from './adamw.js';
 /** Returns the bytes of a state. Equal states give equal bytes. */
 export function encodeAdamWState({ step, firstMoments, secondMoments }: AdamWState): Uint8Array {
   const tensors = new Map<string, SafetensorsTensor>();
-  for (const [name, data] of Object.entries(firstMoments)) {
-    tensors.set(`m.${name}`, { dtype: 'F32', shape: [data.length], data });
-  }
-  for (const [name, data] of Object.entries(secondMoments)) {
-    tensors.set(`v.${name}`, { dtype: 'F32', shape: [data.length], data });
+  for (const [kind, moments] of Object.entries({ m: firstMoments, v: secondMoments })) {
+    for (const [name, data] of Object.entries(moments))
+      tensors.set(`${kind}.${name}`, { dtype: 'F32', shape: [data.length], data });
   }
   return encodeSafetensors({ tensors, metadata: { step: `${step}` } });
 }

@@ -27,11 +27,7 @@ const ARRAYS: { readonly [T in ElementType]: ArrayType<ElementArrays[T]> } = {
   bool: Uint8Array,
 };
 
-/**
- * Parses an ONNX model.
- *
- * Errors: TRIB_MODEL, naming `where`, if the bytes are not a whole model.
- */
+/** Parses an ONNX model. Errors: TRIB_MODEL, naming `where`, if the bytes are not a whole model. */
 export function decodeModel(bytes: Uint8Array, where: string): ModelProto & { graph: GraphProto } {
   if (isPickle(bytes.subarray(0, 8))) {
     throw new TributaryError(

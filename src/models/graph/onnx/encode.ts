@@ -7,11 +7,12 @@ import { ELEMENT_BYTES, elementCount, type Tensor } from '../../tensor.js';
 import type { Attribute, Graph, StoredTensor, Value } from '../graph.js';
 import { LARGE_BYTES, OPSET } from '../graph.js';
 import { elementCode } from './element-codes.js';
-import type { AttributeProtoSchema, TensorProtoSchema, ValueInfoProto } from './onnx_pb.js';
+import { type ExternalPlace, placeOutside } from './external-data.js';
+import type { AttributeProtoSchema, TensorProto, ValueInfoProto } from './onnx_pb.js';
 import {
   AttributeProto_AttributeType as AttributeType,
   ModelProtoSchema,
-  TensorProto_DataLocation,
+  TensorProtoSchema,
   ValueInfoProtoSchema,
 } from './onnx_pb.js';
 
@@ -58,12 +59,7 @@ export function encodeGraphApart(
     if (tensor.data.byteLength < externalBytes || graph.stored.size > 0) return tensorProto(name, tensor);
     const { buffer, byteOffset, byteLength } = tensor.data;
     externalData.set(name, new Uint8Array(buffer, byteOffset, byteLength));
-    return {
-      name,
-      dims: tensor.shape.map(BigInt),
-      dataType: elementCode(tensor.type),
-      ...outside(name, 0, byteLength),
-    };
+    return outsideProto(name, tensor, { location: name, start: 0 });
   });
   const weightsFolder = folderOf(graph);
   return { model, externalData, ...(weightsFolder === undefined ? {} : { weightsFolder }) };
@@ -79,31 +75,24 @@ function folderOf({ stored }: Graph): string | undefined {
   );
 }
 
-/** The fields that place a tensor outside the model. */
-function outside(location: string, offset: number, length: number) {
-  return {
-    dataLocation: TensorProto_DataLocation.EXTERNAL,
-    externalData: [
-      { key: 'location', value: location },
-      { key: 'offset', value: String(offset) },
-      { key: 'length', value: String(length) },
-    ],
-  };
+/** The declaration of a tensor whose bytes are outside the model. */
+function outsideProto(
+  name: string,
+  { type, shape }: Pick<Tensor, 'type' | 'shape'>,
+  place: Pick<ExternalPlace, 'location' | 'start'>,
+): TensorProto {
+  const tensor = create(TensorProtoSchema, { name, dims: shape.map(BigInt), dataType: elementCode(type) });
+  placeOutside(tensor, { ...place, length: elementCount(shape) * ELEMENT_BYTES[type] });
+  return tensor;
 }
 
-function storedProto(name: string, { type, inFile, shape, location, offset }: StoredTensor): TensorInit {
-  if (inFile !== undefined) {
-    throw new TributaryError(
-      'TRIB_INTERNAL',
-      `graph constant "${name}": expected ${type} in its file, got ${inFile}. Convert the graph to half precision first.`,
-    );
-  }
-  return {
-    name,
-    dims: shape.map(BigInt),
-    dataType: elementCode(type),
-    ...outside(location, offset, elementCount(shape) * ELEMENT_BYTES[type]),
-  };
+function storedProto(name: string, tensor: StoredTensor): TensorProto {
+  const { type, inFile, location, offset } = tensor;
+  if (inFile === undefined) return outsideProto(name, tensor, { location, start: offset });
+  throw new TributaryError(
+    'TRIB_INTERNAL',
+    `graph constant "${name}": expected ${type} in its file, got ${inFile}. Convert the graph to half precision first.`,
+  );
 }
 
 type TensorInit = MessageInitShape<typeof TensorProtoSchema>;

@@ -14,11 +14,7 @@ export interface ExternalPlace {
   readonly length: number;
 }
 
-/**
- * Returns the place that a tensor names.
- *
- * Errors: TRIB_MODEL if the file is not in the model's folder.
- */
+/** Returns the place that a tensor names. Errors: TRIB_MODEL if the file is not in the model's folder. */
 export function externalPlace(tensor: TensorProto, where: string): ExternalPlace {
   const { location = '', offset = '0' } = Object.fromEntries(
     tensor.externalData.map(({ key, value }) => [key, value]),
@@ -42,11 +38,7 @@ export function placeOutside(tensor: TensorProto, { location, start, length }: E
   );
 }
 
-/**
- * Checks that a file of `fileBytes` holds the place.
- *
- * Errors: TRIB_MODEL if it does not.
- */
+/** Checks that a file of `fileBytes` holds the place. Errors: TRIB_MODEL if it does not. */
 export function requireInFile(
   { location, start, length }: ExternalPlace,
   fileBytes: number,
