@@ -16,7 +16,7 @@ import {
 import { overflowError } from './checks/faults.js';
 import type { PromptTicket } from './records/records.js';
 
-export interface BatchTicketsOptions<Out> {
+interface BatchTicketsOptions<Out> {
   /** Tickets of a full batch, at least 1. */
   readonly groupsPerBatch: number;
   /** Longest wait of the oldest ticket for a full batch, in milliseconds; null waits without limit. */

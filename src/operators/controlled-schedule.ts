@@ -58,16 +58,14 @@ export function controlledSchedule({
   control$,
   ...schedule
 }: ControlledScheduleOptions): OperatorFunction<number, TrainingInterval> {
-  const { spec, numInferenceSteps, numRounds, noisySteps } = schedule;
   return pipe(
     intervalSchedule(schedule),
     withLatestFrom(control$.pipe(startWith(FREE_SCHEDULE))),
     map(([interval, control]) => {
       const { round } = interval;
-      const position = schedulePositionAt(round, control, numRounds);
+      const position = schedulePositionAt(round, control, schedule.numRounds);
       if (position === round) return interval;
-      const other = trainingIntervalAt(spec, position, numInferenceSteps, numRounds, noisySteps);
-      return { ...other, round };
+      return { ...trainingIntervalAt(position, schedule), round };
     }),
   );
 }

@@ -6,7 +6,7 @@ import { rewardFault } from './records/reward-fault.js';
 export type JoinOutcome<Branch> = RewardedGroup<Branch> | LostGroup;
 
 /** The state of one join; each group leaves it once. Every call returns the groups that leave because of it. */
-export interface GroupJoin<Branch> {
+interface GroupJoin<Branch> {
   addGroup(group: RolloutGroup<Branch>): JoinOutcome<Branch>[];
   addRewards(rewards: GroupRewards | LostGroup): JoinOutcome<Branch>[];
   /** Drops what waits of earlier rounds and ignores them from now on; their groups are counted already. */
@@ -15,7 +15,7 @@ export interface GroupJoin<Branch> {
   close(): LostGroup[];
 }
 
-export interface GroupJoinOptions {
+interface GroupJoinOptions {
   readonly maxPending: number;
   readonly maxRemembered: number;
   readonly seen: Iterable<string>;

@@ -49,11 +49,8 @@ export interface IntervalScheduleOptions {
  * step of the interval draws noise.
  */
 export function trainingIntervalAt(
-  spec: IntervalSpec,
   round: number,
-  numInferenceSteps: number,
-  numRounds: number,
-  noisySteps: number = numInferenceSteps,
+  { spec, numInferenceSteps, numRounds, noisySteps = numInferenceSteps }: IntervalScheduleOptions,
 ): TrainingInterval {
   requireCount('intervalSchedule', 'numInferenceSteps', numInferenceSteps, 1);
   requireCount('intervalSchedule', 'numRounds', numRounds, 1);
@@ -95,11 +92,11 @@ export function trainingIntervalAt(
 export function intervalSchedule(
   options: IntervalScheduleOptions,
 ): OperatorFunction<number, TrainingInterval> {
-  const { spec, numInferenceSteps, numRounds, noisySteps } = options;
+  const { spec, numRounds } = options;
   requireCount('intervalSchedule', 'numRounds', numRounds, 1);
-  const at = (round: number) => trainingIntervalAt(spec, round, numInferenceSteps, numRounds, noisySteps);
-  if (spec.mode !== 'function') for (let round = 0; round < numRounds; round += 1) at(round);
-  return pipe(distinctUntilChanged(), map(at));
+  const intervalAt = (round: number) => trainingIntervalAt(round, options);
+  if (spec.mode !== 'function') for (let round = 0; round < numRounds; round += 1) intervalAt(round);
+  return pipe(distinctUntilChanged(), map(intervalAt));
 }
 
 function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, numRounds: number): number[] {

@@ -5,7 +5,7 @@ import { overflowError } from './checks/faults.js';
 import type { LostGroup, RewardedGroup } from './records/records.js';
 import { type ClosedRound, closeRound } from './round-batch.js';
 
-export interface OpenRoundsOptions {
+interface OpenRoundsOptions {
   readonly rule: AdvantageRule;
   /** Outcomes that fill a round. */
   readonly groupsPerRound: number;
@@ -17,7 +17,7 @@ export interface OpenRoundsOptions {
 }
 
 /** The rounds that wait for outcomes. They close in order, as each sees the history of those before it. */
-export interface OpenRounds<Trajectory> {
+interface OpenRounds<Trajectory> {
   /** Takes an outcome and returns the rounds that close because of it. Duplicates and late outcomes are ignored. */
   add(outcome: RewardedGroup<Trajectory> | LostGroup): ClosedRound<Trajectory>[];
   /** Closes the next round with the outcomes it has, then those after it that are full. */

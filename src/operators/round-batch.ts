@@ -5,7 +5,7 @@ import { momentsOf } from './advantages/moments.js';
 import type { LostGroup, RewardedGroup, RoundBatch } from './records/records.js';
 
 /** The outcomes of one round when it closes. */
-export interface GatheredRound<Trajectory> {
+interface GatheredRound<Trajectory> {
   readonly round: number;
   /** Groups of the round; those without an outcome are late. */
   readonly groupsPerRound: number;

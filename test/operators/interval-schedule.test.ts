@@ -10,14 +10,14 @@ import { describeOperator } from './operator-contract.js';
 
 const trained = (spec: IntervalSpec, numInferenceSteps: number, numRounds: number) =>
   Array.from({ length: numRounds }, (_, round) => {
-    const { firstStep, numSteps } = trainingIntervalAt(spec, round, numInferenceSteps, numRounds);
+    const { firstStep, numSteps } = trainingIntervalAt(round, { spec, numInferenceSteps, numRounds });
     return numSteps - firstStep;
   });
 
 const trainedSteps = (spec: IntervalSpec, numInferenceSteps: number, numRounds: number) =>
   Array.from(
     { length: numRounds },
-    (_, round) => trainingIntervalAt(spec, round, numInferenceSteps, numRounds).trainedSteps,
+    (_, round) => trainingIntervalAt(round, { spec, numInferenceSteps, numRounds }).trainedSteps,
   );
 
 const stepsTo = (end: number) => Array.from({ length: end }, (_, step) => step);
@@ -35,7 +35,9 @@ describe('trainingIntervalAt', () => {
     [{ mode: 'sparse', phases: [4, 1] }, [[6], [6]]],
     [{ mode: 'window', length: 9, everyRounds: 1 }, [stepsTo(9), stepsTo(9).slice(1)]],
   ])('should leave out a last step that draws no noise: %j', (spec, expected) => {
-    const found = [0, 1].map((round) => trainingIntervalAt(spec, round, 10, 2, 9));
+    const found = [0, 1].map((round) =>
+      trainingIntervalAt(round, { spec, numInferenceSteps: 10, numRounds: 2, noisySteps: 9 }),
+    );
     expect(found.map(({ trainedSteps }) => trainedSteps)).toEqual(expected);
     expect(found.map(({ firstStep }) => firstStep)).toEqual(expected.map(([first]) => first));
   });
@@ -54,7 +56,7 @@ describe('trainingIntervalAt', () => {
     const firstRoundOf = (s: number) => steps.indexOf(s);
     expect([14, 15, 16, 17, 18, 19, 20].map(firstRoundOf)).toEqual([0, 15, 29, 43, 58, 72, 86]);
     expect(steps.at(-1)).toBe(20);
-    expect(trainingIntervalAt(spec, 14, 20, 100)).toEqual({
+    expect(trainingIntervalAt(14, { spec, numInferenceSteps: 20, numRounds: 100 })).toEqual({
       round: 14,
       firstStep: 6,
       numSteps: 20,
@@ -91,7 +93,10 @@ describe('trainingIntervalAt', () => {
       [4, 8, 12, 16],
       [4, 8, 12, 16],
     ]);
-    expect(trainingIntervalAt(spec, 2, 20, 8)).toMatchObject({ firstStep: 12, numSteps: 20 });
+    expect(trainingIntervalAt(2, { spec, numInferenceSteps: 20, numRounds: 8 })).toMatchObject({
+      firstStep: 12,
+      numSteps: 20,
+    });
   });
 
   it('should train a step once that is listed twice, and sort steps that are listed out of order', () => {
@@ -145,7 +150,10 @@ describe('trainingIntervalAt', () => {
       [0, 1, 2, 3, 4, 5, 6, 7, 8],
       [0, 1, 2, 3, 4, 5, 6, 7, 8],
     ]);
-    expect(trainingIntervalAt(spec, 1, 10, 2)).toMatchObject({ firstStep: 0, numSteps: 10 });
+    expect(trainingIntervalAt(1, { spec, numInferenceSteps: 10, numRounds: 2 })).toMatchObject({
+      firstStep: 0,
+      numSteps: 10,
+    });
   });
 
   // int(num_steps * timestep_fraction) in Python.
@@ -206,7 +214,7 @@ describe('trainingIntervalAt', () => {
     ['first above last', { mode: 'floor-linear', first: 5, last: 4 }, 0, 'expected at most `last` 4, got 5'],
     ['a negative round', { mode: 'constant', steps: 3 }, -1, 'at least 0, got -1'],
   ])('should refuse %s', (_, spec, round, text) => {
-    expect(() => trainingIntervalAt(spec, round, 10, 4)).toThrow(
+    expect(() => trainingIntervalAt(round, { spec, numInferenceSteps: 10, numRounds: 4 })).toThrow(
       expect.objectContaining({ code: 'TRIB_OPERATOR', message: expect.stringContaining(text) }),
     );
   });

@@ -31,7 +31,7 @@ export type FilePolicy =
   | { readonly adapter: null; readonly weights: readonly FileWeight[] };
 
 /** A weight as a policy file holds it. */
-export interface FileWeight {
+interface FileWeight {
   /** As PyTorch has it. */
   readonly name: string;
   readonly shape: readonly number[];

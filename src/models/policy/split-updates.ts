@@ -5,7 +5,7 @@ import type { UpdateSettings } from './trainer-settings.js';
 
 type EpochSettings = Pick<Extract<UpdateSettings, { from: 'round' }>, 'innerEpochs' | 'remainder'>;
 
-export interface UpdateOfItems<Item> {
+interface UpdateOfItems<Item> {
   /** The epoch in which the update ends. */
   readonly epoch: number;
   /** Its index among those that end in that epoch. */

@@ -19,11 +19,9 @@ export interface Objective {
   readonly diagnostics: Readonly<Record<string, Expression>>;
 }
 
-/** Graph inputs that hold one number a row, beside `advantage` and `weight`. */
-export const STEP_SCALARS = ['sampleCoefficient', 'outputCoefficient', 'stdDevT', 'oldLogProb'] as const;
-
 /**
- * Adds Σ weight · surrogate over the rows. Further inputs: `nextLatents`, and the scalars above. Diagnostics: `ratio`,
+ * Adds Σ weight · surrogate over the rows. Further inputs: `nextLatents`, and one number per row: `sampleCoefficient`,
+ * `outputCoefficient`, `stdDevT` and `oldLogProb`. Diagnostics: `ratio`,
  * exp(log π - log π_old); and `klToPretrained` where the pretrained model takes part, Σ_D (μ - μ_pre)² / (2σ²): the exact
  * KL divergence of the step, in nats.
  */

@@ -71,7 +71,7 @@ export interface Trainer {
 }
 
 /** What a trainer is made of. */
-export interface TrainerParts {
+interface TrainerParts {
   readonly engine: Engine;
   readonly pipeline: Pipeline;
   readonly policyGraph: PolicyGraph;

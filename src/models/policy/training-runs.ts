@@ -15,7 +15,7 @@ import { arrange, minibatches, type RowUnit, rowFeeds, type TrainingRow } from '
 import type { TrainingStatisticsCollector } from './training-statistics.js';
 
 /** What stays the same for all runs of an update. */
-export interface HeldPolicy {
+interface HeldPolicy {
   readonly parameters: NamedArrays;
   /** The policy that sampled the round. */
   readonly old: NamedArrays;

@@ -44,7 +44,7 @@ export interface LossScaling {
 }
 
 /** Diagnostics of one run, one number a row. */
-export interface RowDiagnostics {
+interface RowDiagnostics {
   readonly ratios?: Float32Array | undefined;
   readonly kls?: Float32Array | undefined;
 }

@@ -1,5 +1,5 @@
 /** Past rewards of one prompt. */
-export interface PromptRewards {
+interface PromptRewards {
   readonly prompt: string;
   /** In the order in which they were drawn. */
   readonly rewards: readonly number[];

@@ -26,7 +26,7 @@ export function edgeCreditedSamples<Trajectory>(
 }
 
 /** A node by its depth and its index among the nodes of that depth. */
-export interface TreeNode {
+interface TreeNode {
   readonly depth: number;
   readonly node: number;
 }

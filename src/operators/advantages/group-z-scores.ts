@@ -10,7 +10,7 @@ export interface GroupZScoreOptions {
 }
 
 /** Normalizes values that are compared with each other; `std` replaces their own standard deviation. */
-export type GroupNormalizer = (values: readonly number[], std?: number) => number[];
+type GroupNormalizer = (values: readonly number[], std?: number) => number[];
 
 /**
  * Creates the normalization of values by their own mean and spread.

@@ -1,5 +1,5 @@
 /** Mean and spread of some numbers, in float64. */
-export interface Moments {
+interface Moments {
   readonly count: number;
   readonly mean: number;
   /** Square root of Σ(x - mean)² / n. */

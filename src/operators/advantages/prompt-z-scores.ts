@@ -11,7 +11,7 @@ export interface PromptPoolOptions {
   readonly stdFloor?: number;
 }
 
-export interface PromptZScores {
+interface PromptZScores {
   /** `zScores[g][b]` belongs to branch b of group g. */
   readonly zScores: readonly (readonly number[])[];
   /** The history with this round in it. */
@@ -19,7 +19,7 @@ export interface PromptZScores {
 }
 
 /** Normalizes the rewards of one round, given the history before it. */
-export type PromptNormalizer = (
+type PromptNormalizer = (
   history: AdvantageHistory,
   groups: readonly RewardedGroup<unknown>[],
 ) => PromptZScores;

@@ -9,7 +9,7 @@ export function overflowError(buffer: string, bound: string, option: string): Tr
 }
 
 /** Where a fault arose. */
-export interface FaultPlace {
+interface FaultPlace {
   /** The topology stage. */
   readonly stage: string;
   /** The work, in words: `round 3`. */

@@ -5,7 +5,7 @@ import { TributaryError } from '../../../errors.js';
 import { decodeSafetensors, type SafetensorsTensor } from '../../files/safetensors.js';
 
 /** An affine map of image features of length 1 to a score, in float64. */
-export interface AestheticHead {
+interface AestheticHead {
   /** Width of the features. */
   readonly width: number;
   score(features: Float32Array): number;

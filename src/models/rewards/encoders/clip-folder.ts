@@ -11,7 +11,7 @@ const HALVES = {
 } as const;
 
 /** A model file, and the outputs to compute if it has more. */
-export interface ClipHalf {
+interface ClipHalf {
   readonly path: string;
   readonly outputs?: readonly string[];
 }

@@ -68,7 +68,7 @@ const sources = [
 
 export const declaredInput = z.discriminatedUnion('from', sources, { error: 'a mapping' });
 
-export type DeclaredInput = z.output<typeof declaredInput>;
+type DeclaredInput = z.output<typeof declaredInput>;
 
 /** Makes the tensor of one input for pictures [3, H, W] of a prompt. */
 export type Feed = (prompt: string, images: readonly Float32Array[]) => Tensor;

@@ -10,7 +10,7 @@ import { featureRows } from './float-ports.js';
 import { textFeatures } from './text-features.js';
 import { ofPipeline } from './text-tokenizer.js';
 
-export interface DualEncoder {
+interface DualEncoder {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
   /** image_embeds [D] of pictures in [-1, 1], of length 1, in order. */

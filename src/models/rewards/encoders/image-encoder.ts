@@ -10,7 +10,7 @@ import { findClipHalf } from './clip-folder.js';
 import { openGraph, portNamed, requireKnownInputs, requireSize } from './exported-graph.js';
 import { featureRows, floatInput } from './float-ports.js';
 
-export interface ImageEncoder {
+interface ImageEncoder {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
   /** The file of its graph. */

@@ -10,7 +10,7 @@ import { TOKEN_INPUTS, tokenFeeds, tokensFor } from './token-feeds.js';
 /** Most prompts in the cache; the least recently used is dropped first. */
 const FEATURES_KEPT = 1024;
 
-export interface TextFeatures {
+interface TextFeatures {
   readonly provider: Provider;
   readonly fallbacks: readonly string[];
   /** The output that they are. */

@@ -10,7 +10,7 @@ import { loadTextTokenizer } from './text-tokenizer.js';
 import { TOKEN_INPUTS, tokenFeeds, tokensFor } from './token-feeds.js';
 
 /** Embeddings of a sentence's tokens, each [D] and of length 1: its begin and its end stand around its words. */
-export type TokenEmbeddings = readonly Float32Array[];
+type TokenEmbeddings = readonly Float32Array[];
 
 export interface TokenEncoder {
   readonly provider: Provider;

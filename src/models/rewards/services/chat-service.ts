@@ -33,7 +33,7 @@ export const chatFields = {
     .describe('Requests under way for one group; each asks one question about one picture.'),
 };
 
-export interface ChatSettings {
+interface ChatSettings {
   readonly url: string;
   readonly model: string;
   readonly maxTokens: number;
@@ -41,7 +41,7 @@ export interface ChatSettings {
 }
 
 /** A possible first token, and the natural logarithm of its probability. */
-export interface TokenChance {
+interface TokenChance {
   readonly token: string;
   readonly logprob: number;
 }

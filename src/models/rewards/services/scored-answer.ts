@@ -18,7 +18,7 @@ export interface AnswerFault {
   readonly got: string;
 }
 
-export interface AnswerForm {
+interface AnswerForm {
   /** Pictures that were asked about. */
   readonly count: number;
   /** The name of the vectors in the answer. */

@@ -13,7 +13,7 @@ import { defineRewardSource } from '../contract/reward-source.js';
 import { lengthsFault, readScoredAnswer } from '../services/scored-answer.js';
 
 /** The argument of a module's `score`. */
-export interface ModulePictures {
+interface ModulePictures {
   readonly prompt: string;
   /** What the prompt's file or sender adds to it; may be empty. */
   readonly metadata: PromptMetadata;

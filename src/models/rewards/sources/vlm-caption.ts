@@ -7,7 +7,7 @@ import { bertScoreRecall, openTokenEncoder, type TokenEncoder } from '../encoder
 import { type ChatService, chatFields, createChatService, fillTemplate } from '../services/chat-service.js';
 import { sideBySide } from '../services/side-by-side.js';
 
-export interface CaptionSettings {
+interface CaptionSettings {
   readonly question: string;
   readonly reference: string;
   readonly requestsAtOnce: number;
@@ -19,7 +19,7 @@ export interface CaptionSettings {
  *
  * Departure: pictures are sent as PNG, where DDPO sends JPEG of quality 80.
  */
-export function createCaptionReward(
+function createCaptionReward(
   { question, reference, requestsAtOnce }: CaptionSettings,
   chat: ChatService,
   encoder: TokenEncoder,

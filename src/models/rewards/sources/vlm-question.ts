@@ -13,7 +13,7 @@ import {
 } from '../services/chat-service.js';
 import { sideBySide } from '../services/side-by-side.js';
 
-export interface Question {
+interface Question {
   readonly ask: string;
   readonly expect: string;
 }

@@ -13,7 +13,7 @@ import { momentsOf } from '../moments.js';
 import { historyRoundsField, type PromptPoolOptions, promptZScores } from '../prompt-z-scores.js';
 import { ruleStatistics } from '../rule-statistics.js';
 
-export interface BranchCenteredRuleOptions extends PromptPoolOptions {
+interface BranchCenteredRuleOptions extends PromptPoolOptions {
   /** Least gap between the best and the worst z of a group that is kept, at least 0. */
   readonly minGap: number;
   /** Which branches of a kept group become samples. */

@@ -10,7 +10,7 @@ import { type GroupZScoreOptions, groupZScores } from '../group-z-scores.js';
 import { momentsOf } from '../moments.js';
 import { ruleStatistics } from '../rule-statistics.js';
 
-export interface GroupZScoreRuleOptions extends GroupZScoreOptions {
+interface GroupZScoreRuleOptions extends GroupZScoreOptions {
   /** Whose standard deviation divides: that of the group, or that of all rewards of the round. */
   readonly std: 'group' | 'global';
 }

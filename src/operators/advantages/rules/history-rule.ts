@@ -11,7 +11,7 @@ import {
 import { historyRoundsField, type PromptPoolOptions, promptZScores } from '../prompt-z-scores.js';
 import { ruleStatistics } from '../rule-statistics.js';
 
-export interface HistoryRuleOptions extends PromptPoolOptions {
+interface HistoryRuleOptions extends PromptPoolOptions {
   /** The best branch is kept iff z >= this. The released script says 0.5. */
   readonly bestThreshold: number;
   /** The worst branch is kept iff z < this. The released script says -0.5. */

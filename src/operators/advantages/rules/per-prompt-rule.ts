@@ -6,7 +6,7 @@ import { type AdvantageRule, defineAdvantageRule, sampleOf, stdFloorField } from
 import { momentsOf } from '../moments.js';
 import { ruleStatistics } from '../rule-statistics.js';
 
-export interface PerPromptRuleOptions {
+interface PerPromptRuleOptions {
   /** Most samples in the queue of a prompt, at least 1. ddpo-pytorch: 16 or 32. */
   readonly bufferSize: number;
   /** Samples that a queue needs to be used; with fewer, the whole round is. At least 1, at most `bufferSize`. */

@@ -3,7 +3,7 @@ import { number } from '../../../fields.js';
 import { type AdvantageRule, defineAdvantageRule, sampleOf } from '../advantage-rule.js';
 import { ruleStatistics } from '../rule-statistics.js';
 
-export interface RewardRuleOptions {
+interface RewardRuleOptions {
   /** Reward that counts as neither good nor bad. */
   readonly center: number;
   /** A reward this much above `center` has advantage 1; above 0. */

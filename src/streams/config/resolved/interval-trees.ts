@@ -34,7 +34,7 @@ export function intervalTrees(config: Pick<ResolvedConfig, 'stages'>, noisySteps
   const trees = new Map<string, IntervalTree>();
   for (let round = 0; round < prompts.numRounds; round++) {
     const { numRounds } = prompts;
-    const interval = trainingIntervalAt(schedule, round, numInferenceSteps, numRounds, noisySteps);
+    const interval = trainingIntervalAt(round, { spec: schedule, numInferenceSteps, numRounds, noisySteps });
     const key = interval.trainedSteps.join();
     const known = trees.get(key);
     const widths = known?.widths ?? treeWidths(sampler, interval.trainedSteps, numInferenceSteps);

@@ -40,7 +40,11 @@ function firstTrainedSteps(config: ResolvedConfig): readonly number[] {
   const [sampler, prompts] = [stageOf(config, 'sampler'), findStage(config, 'prompts')];
   const schedule = findStage(config, 'schedule');
   if (!prompts || !schedule) return [];
-  return trainingIntervalAt(schedule, 0, sampler.numInferenceSteps, prompts.numRounds).trainedSteps;
+  return trainingIntervalAt(0, {
+    spec: schedule,
+    numInferenceSteps: sampler.numInferenceSteps,
+    numRounds: prompts.numRounds,
+  }).trainedSteps;
 }
 
 /**
