@@ -9,7 +9,7 @@ import { rule } from './rule.js';
  * y = p v with p = softmax(s), s = q kᵀ. With D = Σ dy y along a row, which is Σ p dp (Dao et al. 2022, "FlashAttention",
  * appendix B): ds = p (dy vᵀ - D), dq = ds k, dk = dsᵀ q, dv = pᵀ dy.
  *
- * p is made again for a piece of the rows at a time. Each piece waits for everything of the piece before, so that no two are
+ * p is computed again for a piece of the rows at a time. Each piece waits for everything of the piece before, so that no two are
  * in memory at once. Sums over all rows are kept transposed: then small matrices are transposed, and never p or ds.
  */
 export const attentionRule = rule<readonly [q: Expression, kT: Expression, v: Expression]>(

@@ -117,7 +117,7 @@ function ruleOf(node: Node, loss: Value, parameters: readonly Value[]): Gradient
   );
 }
 
-/** A wanted derivative that its rule does not give: silence would be a wrong gradient. */
+/** A gradient is wanted that the rule does not give. To leave it out would be a wrong gradient. */
 function noDerivative(node: Node, index: number): never {
   throw new TributaryError(
     'TRIB_NO_GRADIENT',

@@ -54,7 +54,7 @@ const swapChannels = (x: Expression) => x.transpose([1, 0, ...[...x.shape.keys()
 /**
  * With stride 1 and one group, a Conv with the weight flipped in space and its channel axes swapped: faster on the CPU than
  * ConvTranspose, and for a frozen weight onnxruntime folds the flip into a constant. Else ConvTranspose, as for a weight on
- * disk: the flip would be a copy of it in memory, of gigabytes in a model that is kept on disk.
+ * disk: the flip would be a copy of it in memory, gigabytes of it in a model that is kept on disk.
  */
 function inputGradient(
   g: GraphBuilder,
@@ -81,7 +81,7 @@ function inputGradient(
 
 /**
  * dw [O, C / groups, ...]: for every tap of the kernel, the matrix product of dy with the input positions that the tap saw,
- * over all samples and positions. The taps' input slices stand side by side, so that it is one large product a group.
+ * over all samples and positions. The taps' input slices stand side by side, so that there is one large product per group.
  */
 function filterGradient(x: Expression, dy: Expression, window: Window): Expression {
   const { kernel, strides, dilations, pads, groups } = window;

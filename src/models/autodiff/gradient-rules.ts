@@ -1,7 +1,7 @@
 /**
  * @file The table of gradient rules: total over the operators, so that a new operator without a row does not compile. Above
- * each row stands the identity that it emits, with d? for dL/d?. Rules emit graph nodes, so the backward pass is an ONNX
- * graph like any other. At ties and edges they follow PyTorch.
+ * each row is the identity that it emits, in which dx stands for dL/dx. Rules emit graph nodes, so the backward pass is an
+ * ONNX graph like any other. At ties and edges they follow PyTorch.
  */
 
 import { floatAttribute, intAttribute } from '../graph/graph.js';
@@ -43,11 +43,11 @@ export const GRADIENT_RULES: Readonly<Record<OpName, GradientRule>> = {
   // y = x in another type: dx = dy in the type of x; nothing flows through integers
   Cast: rule(({ dy, inputs: [x] }) => [x?.type.startsWith('float') ? () => dy.cast(x.type) : undefined]),
   Ceil: zero('piecewise constant'),
-  // y = clip(x, low, high): dx = dy where low <= x <= high, else 0
+  // y = clip(x, low, high): dx = dy if low <= x <= high, else 0
   Clip: clipRule,
   // y = cos x: dx = -dy sin x
   Cos: unary(({ dy, x }) => dy.mul(x.sin()).neg()),
-  // y = x, below 0 α (e^x - 1): dx = dy, below 0 dy (y + α)
+  // y = x if x > 0, else α (e^x - 1): dx = dy if x > 0, else dy (y + α)
   Elu: unary(({ dy, x, y, node }) => {
     const slope = y.add(floatAttribute(node, 'alpha', 1));
     return dy.mul(x.greater(0).where(1, slope));
@@ -59,14 +59,14 @@ export const GRADIENT_RULES: Readonly<Record<OpName, GradientRule>> = {
   Floor: zero('piecewise constant'),
   // y = x Φ(x): dx = dy (Φ(x) + x Φ'(x))
   Gelu: geluRule,
-  // y = clip(α x + β, 0, 1): dx = α dy where 0 < y < 1, else 0
+  // y = clip(α x + β, 0, 1): dx = α dy if 0 < y < 1, else 0
   HardSigmoid: unary(({ dy, y, node }) => {
     const inside = y.greater(0).and(y.less(1));
     return inside.where(dy.mul(floatAttribute(node, 'alpha', 0.2)), 0);
   }),
   // y = x: dx = dy
   Identity: unary(({ dy }) => dy),
-  // y = x, below 0 α x: dx = dy, at 0 and below α dy
+  // y = x if x > 0, else α x: dx = dy if x > 0, else α dy
   LeakyRelu: unary(({ g, dy, x, node }) => {
     const slope = g.scalar(floatAttribute(node, 'alpha', 0.01));
     return dy.mul(x.greater(0).where(1, slope));
@@ -78,7 +78,7 @@ export const GRADIENT_RULES: Readonly<Record<OpName, GradientRule>> = {
   Not: zero('logical'),
   // y = 1 / x: dx = -dy y²
   Reciprocal: unary(({ dy, y }) => dy.mul(y.mul(y)).neg()),
-  // y = max(x, 0): dx = dy where x > 0, else 0
+  // y = max(x, 0): dx = dy if x > 0, else 0
   Relu: unary(({ dy, x }) => x.greater(0).where(dy, 0)),
   // y = σ(x): dx = dy (y - y²)
   Sigmoid: unary(({ dy, y }) => dy.mul(y.sub(y.mul(y)))),
@@ -117,7 +117,7 @@ export const GRADIENT_RULES: Readonly<Record<OpName, GradientRule>> = {
   }),
   // y = a - b: da = dy, db = -dy
   Sub: binary({ da: ({ dy }) => dy, db: ({ dy }) => dy.neg() }),
-  // y = a where c holds, else b: da = dy where c, else 0; db = 0 where c, else dy
+  // y = a if c, else b: da = dy if c, else 0; db = 0 if c, else dy
   Where: whereRule,
 
   ArgMax: zero('an index'),

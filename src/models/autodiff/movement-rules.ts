@@ -92,7 +92,7 @@ export const gatherRule = rule<Indexed>(({ dy, inputs: [x, indices], node }) => 
   return [dx];
 });
 
-/** The flat place in x of each element of dy is made of its index, which counts from the end below 0, and a constant. */
+/** The flat place in x of each element of dy is a sum of its index, which if negative counts from the end, and a constant. */
 export const gatherElementsRule = rule<Indexed>(({ g, dy, inputs: [x, indices], node }) => {
   const dx = () => {
     const axis = axisOf(node, x);

@@ -75,12 +75,12 @@ export const instanceNormalizationRule = rule<NormalizationInputs>((context) =>
   groupGradients(context, at(context.inputs[0].shape, 1)),
 );
 
-/** A row is a group of channels of a sample; one scale and bias a group (opset 18 to 20). */
+/** A row is a group of channels of a sample; one scale and bias per group (opset 18 to 20). */
 export const groupNormalizationRule = rule<NormalizationInputs>((context) =>
   groupGradients(context, intAttribute(context.node, 'num_groups', 1)),
 );
 
-/** With x and dy seen as [B, groups, n]: scale and bias have one number a group. */
+/** With x and dy seen as [B, groups, n]: scale and bias have one number per group. */
 function groupGradients(
   { g, node, inputs: [x, scale], dy }: RuleContext<NormalizationInputs>,
   groups: number,

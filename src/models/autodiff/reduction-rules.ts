@@ -25,7 +25,7 @@ function keptShape({ g, node, inputs: [, axes], x }: Reduction): number[] {
   return x.shape.map((size, axis) => (reduced.includes(axis) ? 1 : size));
 }
 
-/** What a reduction returns or gets back, with the reduced axes as axes of size 1: so it broadcasts against the input. */
+/** The result of a reduction, or its gradient, with the reduced axes kept at size 1, so that it broadcasts against the input. */
 export function keepAxes(value: Expression, reduction: Reduction): Expression {
   const shape = keptShape(reduction);
   return shape.length === value.shape.length ? value : value.reshape(shape);

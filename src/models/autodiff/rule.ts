@@ -33,7 +33,7 @@ export type GradientRule =
   /** The derivative is zero almost everywhere, so nothing flows. */
   | { readonly kind: 'zero'; readonly reason: string };
 
-/** The rule of an operator with these inputs. The operator's shape rule has seen that they are there. */
+/** The rule of an operator with these inputs. The operator's shape rule has checked that they are present. */
 export const rule = <Given extends Inputs>(derivative: Derivative<Given>): GradientRule => ({
   kind: 'derivative',
   derivative: derivative as Derivative,
