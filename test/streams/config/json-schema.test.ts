@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SURROGATES } from '../../../src/models/objectives/index.js';
 import { REWARD_SOURCES } from '../../../src/models/rewards/index.js';
-import { configPage } from '../../../src/streams/config/config-page.js';
 import { topologyJsonSchema } from '../../../src/streams/config/schema/topology-schema.js';
+import { configPage } from '../../docs/config-page.js';
 
 /** Every property below a JSON Schema, with its path. */
 function propertiesOf(schema: unknown, path = ''): [string, Record<string, unknown>][] {
@@ -23,13 +22,13 @@ describe('topologyJsonSchema', () => {
   const text = topologyJsonSchema();
   const schema = JSON.parse(text) as Record<string, unknown>;
 
-  it('should be what config/topology.schema.json holds (remake it with `npm run schema`)', () => {
-    expect(readFileSync('config/topology.schema.json', 'utf8')).toBe(text);
+  it('should be what config/topology.schema.json holds (`npm run schema` writes it)', async () => {
+    await expect(text).toMatchFileSnapshot('../../../config/topology.schema.json');
   });
 
-  it('should be the page docs/config.md in words, which leaves no field out (remake it alike)', () => {
+  it('should be the page docs/config.md in words, which leaves no field out (`npm run schema` writes it)', async () => {
     const page = configPage();
-    expect(readFileSync('docs/config.md', 'utf8')).toBe(page);
+    await expect(page).toMatchFileSnapshot('../../../docs/config.md');
     const names = propertiesOf(schema).flatMap(([path, field]) =>
       'const' in field ? [] : [path.split('.').at(-1)],
     );

@@ -1,7 +1,7 @@
 /** @file The page of every field of a config: what lint knows of them, in Markdown. */
 import { z } from 'zod';
-import { STAGE_SPECS } from '../stages/index.js';
-import { topologySchema } from './schema/topology-schema.js';
+import { topologySchema } from '../../src/streams/config/schema/topology-schema.js';
+import { STAGE_SPECS } from '../../src/streams/stages/index.js';
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
 
