@@ -1,47 +1,8 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { encodePng } from '../../../src/models/images/picture.js';
-import { lintTopology } from '../../../src/streams/config/lint-topology.js';
-import { writeBest } from '../../../src/streams/directory/best-policy.js';
-import { appendMetrics } from '../../../src/streams/directory/metrics-log.js';
-import { type ReportContent, renderReport } from '../../../src/streams/report/render-report.js';
-import { writeReport } from '../../../src/streams/report/write-report.js';
-import { SMALLEST } from '../config/valid-config.js';
+import { renderReport } from '../../../src/streams/report/render-report.js';
 import { alarm, evaluation, roundMetrics } from '../example-metrics.js';
+import { content } from './example-report.js';
 import { elementsOf } from './markup.js';
-
-const { config } = lintTopology(SMALLEST, 'tiny.yaml');
-if (!config) throw new Error('the smallest config has faults');
-const png = (value: number) =>
-  encodePng({ width: 6, height: 8, data: new Uint8Array(6 * 8 * 3).fill(value) });
-
-const from = (firstStep: number) => Array.from({ length: 10 - firstStep }, (_, index) => firstStep + index);
-const content: ReportContent = {
-  config,
-  rounds: [0, 1, 2, 3].map((round) =>
-    roundMetrics(round, {
-      trainedSteps: from(round < 2 ? 7 : 4),
-      clipFractionByStep: Array(10).fill(round / 4),
-    }),
-  ),
-  evaluations: [
-    evaluation(0, {
-      train: { verifiedAlignment: 0.41 },
-      byTemplate: { counting: { train: 0.5, heldOut: null } },
-    }),
-    evaluation(4, {
-      train: { verifiedAlignment: 0.586, diversity: 0.47 },
-      heldOut: { verifiedAlignment: 0.3 },
-      byTemplate: { counting: { train: 0.62, heldOut: null } },
-    }),
-  ],
-  best: null,
-  alarms: [],
-  notes: [],
-  grids: { before: png(10), after: png(200), prompts: ['a <red> circle', 'two "blue" squares'] },
-};
 
 const textOf = (html: string) => html.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ');
 
@@ -230,90 +191,5 @@ describe('renderReport', () => {
     });
     expect(html.length).toBeLessThan(600_000);
     expect(html).toContain('round 4999, step 9');
-  });
-});
-
-describe('writeReport', () => {
-  test('should make the report from the files of a run', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'report-'));
-    try {
-      const time = '2026-11-21T10:00:00.000Z';
-      for (const alignment of [0.11, 0.22])
-        await appendMetrics(folder, {
-          kind: 'evaluation',
-          time,
-          ...evaluation(0, { train: { verifiedAlignment: alignment } }),
-        });
-      await appendMetrics(folder, { kind: 'round', time, ...roundMetrics(0) });
-      await appendMetrics(folder, { kind: 'alarm', time, ...alarm(1) });
-      await appendMetrics(folder, { kind: 'evaluation', time, ...evaluation(1) });
-      await writeBest(folder, { evaluation: evaluation(1), adapter: new Uint8Array() });
-      await mkdir(join(folder, 'samples'));
-      for (const [name, file] of [
-        ['round-0000.png', png(1)],
-        ['round-0001.png', png(2)],
-        ['prompts.txt', 'a red circle\ntwo blue squares\n'],
-      ] as const)
-        await writeFile(join(folder, 'samples', name), file);
-      const html = await readFile(await writeReport(folder, config), 'utf8');
-      expect(html).toContain('(before: 22.0 %)');
-      expect(html).not.toContain('11.0 %');
-      expect(html).toContain('<li>guard ratioDrift after 1 rounds: as in a test</li>');
-      expect(html).toContain('The best policy on held-out prompts is that after 1 round,');
-      expect(html).toContain(Buffer.from(png(2)).toString('base64'));
-      expect(html).toContain('<div class="prompt">two blue squares</div>');
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  });
-
-  test('should say what could not be read, and let no text in place of a number into the page', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'report-'));
-    try {
-      const markup = '<b>x</b>';
-      const whole = [
-        { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(0) },
-        { kind: 'round', time: '2026-11-21T10:00:00.000Z', ...roundMetrics(0) },
-        { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(1) },
-      ];
-      // Every figure of every line in turn.
-      const spoilt = whole.flatMap((line) =>
-        Object.entries(line).flatMap(([name, value]) => [
-          ...(typeof value === 'number' || value === null ? [{ ...line, [name]: markup }] : []),
-          ...(Array.isArray(value) ? [{ ...line, [name]: value.map(() => markup) }] : []),
-          ...(name === 'train' || name === 'heldOut'
-            ? Object.keys(value).map((key) => ({ ...line, [name]: { ...value, [key]: markup } }))
-            : []),
-        ]),
-      );
-      expect(spoilt.length).toBeGreaterThan(50);
-      const lines = [...whole, ...spoilt].map((line) => `${JSON.stringify(line)}\n`);
-      await writeFile(join(folder, 'metrics.jsonl'), lines.join(''));
-      await writeBest(folder, {
-        evaluation: { ...evaluation(1), seconds: markup as unknown as number },
-        adapter: new Uint8Array(),
-      });
-      await mkdir(join(folder, 'samples'));
-      await writeFile(join(folder, 'samples', 'round-0000.png'), png(1));
-      await writeFile(join(folder, 'samples', 'round-0001.png'), png(1).subarray(0, 40));
-      await writeFile(join(folder, 'samples', 'prompts.txt'), 'a red circle\n');
-      const html = await readFile(await writeReport(folder, config), 'utf8');
-      elementsOf(html);
-      expect(html).not.toContain(markup);
-      expect(html).toContain(
-        `<p class="facts">${spoilt.length} lines of metrics.jsonl could not be used; the figures below do without.</p>`,
-      );
-      expect(html).toContain(
-        '<p class="facts">samples/round-0001.png: expected a PNG, got a PNG that is cut short; the pictures are left out.</p>',
-      );
-      const [, first] = whole;
-      const direct = renderReport({
-        ...content,
-        rounds: [{ ...roundMetrics(0), ...first, rewardQueries: markup as unknown as number }],
-      });
-      expect(direct).not.toContain(markup);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
   });
 });

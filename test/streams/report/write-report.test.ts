@@ -1,0 +1,96 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { writeBest } from '../../../src/streams/directory/best-policy.js';
+import { appendMetrics } from '../../../src/streams/directory/metrics-log.js';
+import { renderReport } from '../../../src/streams/report/render-report.js';
+import { writeReport } from '../../../src/streams/report/write-report.js';
+import { alarm, evaluation, roundMetrics } from '../example-metrics.js';
+import { reportConfig as config, content, png } from './example-report.js';
+import { elementsOf } from './markup.js';
+
+describe('writeReport', () => {
+  test('should make the report from the files of a run', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'report-'));
+    try {
+      const time = '2026-11-21T10:00:00.000Z';
+      for (const alignment of [0.11, 0.22])
+        await appendMetrics(folder, {
+          kind: 'evaluation',
+          time,
+          ...evaluation(0, { train: { verifiedAlignment: alignment } }),
+        });
+      await appendMetrics(folder, { kind: 'round', time, ...roundMetrics(0) });
+      await appendMetrics(folder, { kind: 'alarm', time, ...alarm(1) });
+      await appendMetrics(folder, { kind: 'evaluation', time, ...evaluation(1) });
+      await writeBest(folder, { evaluation: evaluation(1), adapter: new Uint8Array() });
+      await mkdir(join(folder, 'samples'));
+      for (const [name, file] of [
+        ['round-0000.png', png(1)],
+        ['round-0001.png', png(2)],
+        ['prompts.txt', 'a red circle\ntwo blue squares\n'],
+      ] as const)
+        await writeFile(join(folder, 'samples', name), file);
+      const html = await readFile(await writeReport(folder, config), 'utf8');
+      expect(html).toContain('(before: 22.0 %)');
+      expect(html).not.toContain('11.0 %');
+      expect(html).toContain('<li>guard ratioDrift after 1 rounds: as in a test</li>');
+      expect(html).toContain('The best policy on held-out prompts is that after 1 round,');
+      expect(html).toContain(Buffer.from(png(2)).toString('base64'));
+      expect(html).toContain('<div class="prompt">two blue squares</div>');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('should say what could not be read, and let no text in place of a number into the page', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'report-'));
+    try {
+      const markup = '<b>x</b>';
+      const whole = [
+        { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(0) },
+        { kind: 'round', time: '2026-11-21T10:00:00.000Z', ...roundMetrics(0) },
+        { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(1) },
+      ];
+      // Every figure of every line in turn.
+      const spoilt = whole.flatMap((line) =>
+        Object.entries(line).flatMap(([name, value]) => [
+          ...(typeof value === 'number' || value === null ? [{ ...line, [name]: markup }] : []),
+          ...(Array.isArray(value) ? [{ ...line, [name]: value.map(() => markup) }] : []),
+          ...(name === 'train' || name === 'heldOut'
+            ? Object.keys(value).map((key) => ({ ...line, [name]: { ...value, [key]: markup } }))
+            : []),
+        ]),
+      );
+      expect(spoilt.length).toBeGreaterThan(50);
+      const lines = [...whole, ...spoilt].map((line) => `${JSON.stringify(line)}\n`);
+      await writeFile(join(folder, 'metrics.jsonl'), lines.join(''));
+      await writeBest(folder, {
+        evaluation: { ...evaluation(1), seconds: markup as unknown as number },
+        adapter: new Uint8Array(),
+      });
+      await mkdir(join(folder, 'samples'));
+      await writeFile(join(folder, 'samples', 'round-0000.png'), png(1));
+      await writeFile(join(folder, 'samples', 'round-0001.png'), png(1).subarray(0, 40));
+      await writeFile(join(folder, 'samples', 'prompts.txt'), 'a red circle\n');
+      const html = await readFile(await writeReport(folder, config), 'utf8');
+      elementsOf(html);
+      expect(html).not.toContain(markup);
+      expect(html).toContain(
+        `<p class="facts">${spoilt.length} lines of metrics.jsonl could not be used; the figures below do without.</p>`,
+      );
+      expect(html).toContain(
+        '<p class="facts">samples/round-0001.png: expected a PNG, got a PNG that is cut short; the pictures are left out.</p>',
+      );
+      const [, first] = whole;
+      const direct = renderReport({
+        ...content,
+        rounds: [{ ...roundMetrics(0), ...first, rewardQueries: markup as unknown as number }],
+      });
+      expect(direct).not.toContain(markup);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+});
