@@ -15,7 +15,7 @@ import {
 import { type AdvantageHistory, createHistory } from './advantages/advantage-history.js';
 import type { AdvantageRule } from './advantages/advantage-rule.js';
 import { requireCount } from './checks/option-checks.js';
-import { createOpenRounds } from './open-rounds.js';
+import { createRoundCloser } from './close-rounds.js';
 import type { LostGroup, RewardedGroup } from './records/records.js';
 import type { ClosedRound } from './round-batch.js';
 
@@ -82,7 +82,7 @@ export function groupAdvantages<Trajectory>(
   if (closeAfterMs !== undefined) requireCount('groupAdvantages', 'closeAfterMs', closeAfterMs, 1);
   return (source) =>
     defer(() => {
-      const rounds = createOpenRounds<Trajectory>({ ...options, firstRound, initialState });
+      const rounds = createRoundCloser<Trajectory>({ ...options, firstRound, initialState });
       if (closeAfterMs === undefined) return source.pipe(mergeMap((outcome) => rounds.add(outcome)));
       /** The round whose clock runs, or null. */
       const timed$ = new Subject<number | null>();

@@ -13,7 +13,7 @@ import {
 } from 'rxjs';
 import type { ScoredMetric, TopicMessages } from '../messages/messages.js';
 import type { TopicName } from '../messages/topics.js';
-import { receive } from '../stages/shared/receive.js';
+import { receiveUnfinished } from '../stages/shared/receive-unfinished.js';
 import type { Transport } from '../transport/contract/transport.js';
 
 /** What was counted of one round. */
@@ -73,7 +73,7 @@ export function roundTally(maxGroups: number): RoundTally {
   return {
     observe: (transport) =>
       merge(
-        receive({ transport, topic: 'metrics', consumerGroup: 'run', maxInFlight: maxGroups }).pipe(
+        receiveUnfinished({ transport, topic: 'metrics', consumerGroup: 'run', maxInFlight: maxGroups }).pipe(
           tap(countScored),
         ),
         transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(

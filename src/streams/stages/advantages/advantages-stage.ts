@@ -20,7 +20,7 @@ import { stageOf } from '../../config/resolved/stage-of.js';
 import { RUN_KEY } from '../../messages/messages.js';
 import type { Say } from '../../messages/run-events.js';
 import { groupFault, trajectoryFault } from '../shared/group-faults.js';
-import { receive } from '../shared/receive.js';
+import { receiveUnfinished } from '../shared/receive-unfinished.js';
 import type { StageContext } from '../shared/stage-context.js';
 
 /** Rewards that a group's rollouts do not fit, and why. */
@@ -107,9 +107,9 @@ function rewardedGroups(
     onRepeat: passedOver.repeated,
   };
   const faultOf = trajectoryFault(config, latentSize);
-  return receive({ ...trainer, topic: 'trajectories', faultOf }).pipe(
+  return receiveUnfinished({ ...trainer, topic: 'trajectories', faultOf }).pipe(
     joinByGroup<Trajectory>({
-      rewards$: receive({ ...trainer, topic: 'rewards', faultOf: groupFault(config) }),
+      rewards$: receiveUnfinished({ ...trainer, topic: 'rewards', faultOf: groupFault(config) }),
       maxPending: maxGroups,
       maxRemembered: 4 * maxGroups,
       onRepeated: passedOver.repeated,

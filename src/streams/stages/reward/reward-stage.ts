@@ -25,7 +25,7 @@ import { metadataPart } from '../../../prompt-metadata.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { PictureGroup } from '../../messages/messages.js';
 import { pictureFault } from '../shared/group-faults.js';
-import { closedGroups, receive } from '../shared/receive.js';
+import { closedGroups, receiveUnfinished } from '../shared/receive-unfinished.js';
 import { reportWork } from '../shared/report-work.js';
 import type { StageContext } from '../shared/stage-context.js';
 import type { RewardThread } from './client.js';
@@ -75,7 +75,7 @@ export function rewardStage(
     await transport.publish('dead-letters', { key: groupId, message: letter.message, headers });
     return { groupId, round, reason: 'dead-letter', detail: letter.reason };
   };
-  const pictures$ = receive({
+  const pictures$ = receiveUnfinished({
     transport,
     topic: 'images',
     consumerGroup: 'rewards',

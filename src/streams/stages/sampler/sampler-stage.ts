@@ -12,7 +12,7 @@ import {
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { PolicySnapshot } from '../../messages/messages.js';
 import { groupFault } from '../shared/group-faults.js';
-import { closedGroups, receive } from '../shared/receive.js';
+import { closedGroups, receiveUnfinished } from '../shared/receive-unfinished.js';
 import { reportWork } from '../shared/report-work.js';
 import type { StageContext } from '../shared/stage-context.js';
 import type { SamplerClient } from './client.js';
@@ -60,7 +60,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
   // Pictures of the pretrained model are as old as the policy that they are trained into.
   const sampledFrom = (policy: PolicySnapshot): PolicySnapshot =>
     sampleFrom === 'policy' ? policy : { ...policy, parameters: sampler.baseParameters };
-  const tickets$ = receive({
+  const tickets$ = receiveUnfinished({
     transport,
     topic: 'prompts',
     consumerGroup: 'samplers',

@@ -8,7 +8,7 @@ import type { ClosedRound } from '../../../operators/index.js';
 import { gradientSteps } from '../../../operators/index.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
 import { RUN_KEY } from '../../messages/messages.js';
-import { receive } from '../shared/receive.js';
+import { receiveUnfinished } from '../shared/receive-unfinished.js';
 import type { StageContext } from '../shared/stage-context.js';
 import type { TrainerService } from './trainer-thread.js';
 
@@ -54,7 +54,7 @@ export function trainerStage(
     await transport.publish('progress', { key: RUN_KEY, message: progress });
     return trained;
   };
-  return receive({ transport, topic: 'batches', consumerGroup: 'trainer', maxInFlight: 4 }).pipe(
+  return receiveUnfinished({ transport, topic: 'batches', consumerGroup: 'trainer', maxInFlight: 4 }).pipe(
     gradientSteps({ train: (closed) => from(train(closed)), maxQueued: 4 }),
     concatMap(beginNext),
   );

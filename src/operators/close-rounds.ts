@@ -5,7 +5,7 @@ import { overflowError } from './checks/faults.js';
 import type { LostGroup, RewardedGroup } from './records/records.js';
 import { type ClosedRound, closeRound } from './round-batch.js';
 
-interface OpenRoundsOptions {
+interface RoundCloserOptions {
   readonly rule: AdvantageRule;
   /** Outcomes that fill a round. */
   readonly groupsPerRound: number;
@@ -17,7 +17,7 @@ interface OpenRoundsOptions {
 }
 
 /** The rounds that wait for outcomes. They close in order, as each sees the history of those before it. */
-interface OpenRounds<Trajectory> {
+interface RoundCloser<Trajectory> {
   /** Takes an outcome and returns the rounds that close because of it. Duplicates and late outcomes are ignored. */
   add(outcome: RewardedGroup<Trajectory> | LostGroup): ClosedRound<Trajectory>[];
   /** Closes the next round with the outcomes it has, then those after it that are full. */
@@ -31,7 +31,7 @@ interface OpenRounds<Trajectory> {
  *
  * Errors: TRIB_OVERFLOW when one more round would open; TRIB_OPERATOR when a round has more groups than it should.
  */
-export function createOpenRounds<Trajectory>(options: OpenRoundsOptions): OpenRounds<Trajectory> {
+export function createRoundCloser<Trajectory>(options: RoundCloserOptions): RoundCloser<Trajectory> {
   const { rule, groupsPerRound, maxOpenRounds, firstRound, initialState } = options;
   const open = new Map<number, Map<string, RewardedGroup<Trajectory> | LostGroup>>();
   let nextRound = firstRound;

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { progressAt } from '../../../../src/streams/config/resolved/progress-at.js';
 import { RUN_KEY } from '../../../../src/streams/messages/messages.js';
 import { groupFault } from '../../../../src/streams/stages/shared/group-faults.js';
-import { receive } from '../../../../src/streams/stages/shared/receive.js';
+import { receiveUnfinished } from '../../../../src/streams/stages/shared/receive-unfinished.js';
 import { stageBench } from '../stage-bench.js';
 
 const ticket = (round: number, index: number) => ({
@@ -18,7 +18,7 @@ function start(firstRound = 0) {
   const taken: string[] = [];
   const late: true[] = [];
   const read = (onRepeat?: () => void) =>
-    receive({
+    receiveUnfinished({
       transport,
       topic: 'prompts',
       consumerGroup: 'samplers',

@@ -27,7 +27,7 @@ interface ReceiveOptions<Topic extends WorkTopic> {
  * Time: takes its first message once it knows how far the run is. Completes with the transport. Unsubscribing returns
  * unacknowledged messages to the transport.
  */
-export function receive<Topic extends WorkTopic>({
+export function receiveUnfinished<Topic extends WorkTopic>({
   transport,
   topic,
   consumerGroup,
