@@ -21,6 +21,10 @@ const runCompiledSources = {
   },
 };
 
+/** As many at the least as at the most: vitest 3 may end an idle worker that it has just given a file. */
+const WORKERS = Number(/--maxWorkers=(\d+)/.exec(process.argv.join(' '))?.[1] ?? 2);
+const KAFKA_WORKERS = { minThreads: 3, maxThreads: 3 };
+
 /**
  * Two workers, which keep their modules from file to file: no test changes what another one sees. Those against Kafka wait
  * more than they compute, and run beside the others in a pool of their own. KAFKA_TESTS and KAFKA_BROKERS are read by
@@ -30,10 +34,11 @@ export default defineConfig({
   plugins: [runCompiledSources],
   test: {
     pool: 'forks',
-    poolOptions: { forks: { isolate: false }, threads: { isolate: false, minThreads: 1, maxThreads: 3 } },
+    poolOptions: { forks: { isolate: false }, threads: { isolate: false, ...KAFKA_WORKERS } },
     testTimeout: 120_000,
     hookTimeout: 60_000,
-    maxWorkers: 2,
+    minWorkers: WORKERS,
+    maxWorkers: WORKERS,
     sequence: { sequencer: SlowFirst },
     projects: [
       { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: ['test/kafka/**'] } },
