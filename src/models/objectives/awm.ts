@@ -30,17 +30,17 @@ type Likelihood = 'squared-error' | 'ghuber';
 export const awm = defineSurrogate({
   name: 'awm',
   summary:
-    "AWM's loss: PPO's clip on exp(ℓ - ℓ_old), ℓ minus the denoising error of a picture noised anew. Published for flows.",
+    "AWM's loss: PPO's clip on exp(ℓ - ℓ_old), where ℓ is minus the denoising error of a picture with fresh noise. Published for flow matching.",
   fields: {
     likelihood: oneOf(['squared-error', 'ghuber'])
       .default('ghuber')
       .describe(
-        'What stands for the log-prob: minus the mean squared error, or a fourth root of it that is weighted by the noise (generalized Huber), which lets pictures that fit badly count less.',
+        'What replaces the log-prob: minus the mean squared error, or minus its fourth root weighted by the noise (generalized Huber), with which pictures that fit badly count less.',
       ),
     clipRange: number({ from: '(0', to: '1]' })
       .default(1)
       .describe(
-        'Half-width of the band of ratios that still give a gradient. Errors are not log-probs, so ratios are wider than those of DDPO; the released settings have 1.',
+        'Half-width of the band of ratios that still give a gradient. Errors are not log-probs, so ratios vary more than those of DDPO; the released settings use 1.',
       ),
     advClipMax: number({ from: '(0', to: 'Infinity)' })
       .default(1)
@@ -48,7 +48,7 @@ export const awm = defineSurrogate({
     klWeight: number({ from: '[0', to: 'Infinity)' })
       .default(0.003)
       .describe(
-        'Weight of the mean squared difference of outputs to the pretrained model, which costs one more forward pass. 0 leaves both out.',
+        'Weight of the mean squared difference of outputs to the pretrained model, which costs one more forward pass; 0 omits both.',
       ),
     timestepsPerSample: timestepsPerSampleField(6),
   },

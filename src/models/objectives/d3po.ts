@@ -23,7 +23,9 @@ export const d3po = defineSurrogate({
   fields: {
     preferenceBeta: number({ from: '(0', to: 'Infinity)' })
       .default(0.1)
-      .describe('Factor β of the preference: larger lets less drift from the pretrained model suffice.'),
+      .describe(
+        'Factor β of the preference; with a larger β, less drift from the pretrained model suffices.',
+      ),
     clipRange: number({ from: '(0', to: '1)' })
       .default(0.1)
       .describe(

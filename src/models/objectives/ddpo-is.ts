@@ -27,7 +27,7 @@ export const clipRangeField = number({ from: '(0', to: '1)' })
 
 export const advClipMaxField = number({ from: '(0', to: 'Infinity)' })
   .default(5)
-  .describe('Advantages are clipped to this magnitude, so that one lucky image cannot dominate.');
+  .describe('Advantages are clipped to this magnitude, so one lucky image cannot dominate.');
 
 export const ddpoIs = defineSurrogate({
   name: 'ddpo-is',

@@ -15,7 +15,7 @@ import { defineSurrogate } from './surrogate.js';
 export const ddpoSf = defineSurrogate({
   name: 'ddpo-sf',
   summary:
-    "DDPO's score-function loss, -A log π (REINFORCE). Right only on-policy: one optimizer step per batch of samples.",
+    "DDPO's score-function loss, -A log π (REINFORCE). Correct only on-policy: one optimizer step per batch of samples.",
   fields: { advClipMax: advClipMaxField },
   create: ({ advClipMax }) => ({
     trainsOn: 'steps',

@@ -27,20 +27,22 @@ const DISTANCE_FLOOR = 1e-5;
 export const diffusionNft = defineSurrogate({
   name: 'diffusion-nft',
   summary:
-    "DiffusionNFT's loss: r |x̂⁺ - x_0|² + (1 - r) |x̂⁻ - x_0|² on pictures noised anew, r in [0, 1] from the advantage. Published for flows.",
+    "DiffusionNFT's loss: r |x̂⁺ - x_0|² + (1 - r) |x̂⁻ - x_0|² on pictures with fresh noise, r in [0, 1] from the advantage. Published for flow matching.",
   fields: {
     mixtureBeta: number({ from: '(0', to: '1]' })
       .default(1)
       .describe(
-        'Share β of the policy in the mixture with the policy that sampled; at 1 the good mixture is the policy itself.',
+        'Share β of the policy in the mixture with the policy that sampled; 1 makes the good mixture the policy itself.',
       ),
     advClipMax: number({ from: '(0', to: 'Infinity)' })
       .default(5)
-      .describe('Advantage at which a picture counts as entirely good, and its negative as entirely bad.'),
+      .describe(
+        'A picture with this advantage counts as entirely good, one with its negative as entirely bad.',
+      ),
     klWeight: number({ from: '[0', to: 'Infinity)' })
       .default(1e-4)
       .describe(
-        'Weight of the mean squared difference of outputs to the pretrained model, which costs one more forward pass. 0 leaves both out.',
+        'Weight of the mean squared difference of outputs to the pretrained model, which costs one more forward pass; 0 omits both.',
       ),
     timestepsPerSample: timestepsPerSampleField(6),
   },

@@ -25,16 +25,16 @@ export const dpok = defineSurrogate({
   fields: {
     rewardWeight: number({ from: '(0', to: 'Infinity)' })
       .default(10)
-      .describe('Weight of the reward term. Up to gradient clipping only its ratio to klWeight matters.'),
+      .describe(
+        'Weight of the reward term. Apart from gradient clipping, only its ratio to klWeight matters.',
+      ),
     klWeight: number({ from: '[0', to: 'Infinity)' })
       .default(0.01)
-      .describe(
-        'Weight of the KL to the pretrained model, which costs a second forward pass. 0 leaves both out.',
-      ),
+      .describe('Weight of the KL to the pretrained model, which costs a second forward pass; 0 omits both.'),
     kl: oneOf(['eps-mse', 'exact'])
       .default('eps-mse')
       .describe(
-        'Form of the KL: eps-mse, the mean squared difference of outputs, as in the released code; exact, the KL of the step in nats per dimension.',
+        'Form of the KL: eps-mse is the mean squared difference of outputs, as in the released code; exact is the KL of the step in nats per dimension.',
       ),
     clipRange: clipRangeField,
   },

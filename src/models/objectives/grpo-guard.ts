@@ -25,12 +25,12 @@ import { defineSurrogate, referenceOf } from './surrogate.js';
 export const grpoGuard = defineSurrogate({
   name: 'grpo-guard',
   summary:
-    "GRPO-Guard's loss: PPO's clip on a ratio that is centered and equally wide at every step, every step's gradient at the same scale.",
+    "GRPO-Guard's loss: PPO's clip on a ratio that is centered and equally spread at every step, with all gradients on the same scale.",
   fields: {
     clipRange: number({ from: '(0', to: '1)' })
       .default(2e-6)
       .describe(
-        'Half-width of the band of corrected ratios that still give a gradient. The correction narrows ratios, so the band is far narrower than that of DDPO.',
+        'Half-width of the band of corrected ratios that still give a gradient, far narrower than that of DDPO, as the correction narrows ratios.',
       ),
     advClipMax: advClipMaxField,
   },

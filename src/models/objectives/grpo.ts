@@ -24,7 +24,7 @@ export const grpo = defineSurrogate({
     klWeight: number({ from: '[0', to: 'Infinity)' })
       .default(0.004)
       .describe(
-        "Weight of the KL to the pretrained model, which costs a second forward pass; 0 leaves both out. 0.004 is about Flow-GRPO's 0.04, whose code leaves |dt| out of the KL, at ten steps.",
+        "Weight of the KL to the pretrained model, which costs a second forward pass; 0 omits both. 0.004 at ten steps is about Flow-GRPO's 0.04, as its code leaves |dt| out of the KL.",
       ),
   },
   create: (settings) => ({

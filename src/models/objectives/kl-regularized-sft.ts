@@ -22,12 +22,12 @@ import { defineSurrogate, referenceOf, timestepsPerSampleField } from './surroga
 export const klRegularizedSft = defineSurrogate({
   name: 'sft',
   summary:
-    "Supervised fine-tuning weighted by the standardized reward, with a KL as in DPOK's comparison: kl-d, max(A + gamma, 0) mean (out - target)²; or kl-o, A mean (x_0 - x̂)² + gamma mean (x̂_pre - x̂)².",
+    "Supervised fine-tuning weighted by the standardized reward, with a KL term, from DPOK's comparison: kl-d, max(A + gamma, 0) mean (out - target)²; or kl-o, A mean (x_0 - x̂)² + gamma mean (x̂_pre - x̂)².",
   fields: {
     form: oneOf(['kl-d', 'kl-o'])
       .default('kl-d')
       .describe(
-        'Where the KL acts: kl-d adds gamma to the weight of every sample; kl-o holds the prediction to that of the pretrained model, which costs one more forward pass.',
+        'Form of the KL: kl-d adds gamma to the weight of every sample; kl-o keeps the prediction close to that of the pretrained model, which costs one more forward pass.',
       ),
     gamma: number({ from: '[0', to: 'Infinity)' })
       .default(2)

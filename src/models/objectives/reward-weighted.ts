@@ -38,7 +38,7 @@ export function bestTenthWeights(advantages: readonly number[]): number[] {
 export const rewardWeighted = defineSurrogate({
   name: 'reward-weighted',
   summary:
-    "Reward-weighted regression, DDPO's baseline: w mean (out - target)² on pictures noised anew, w exponential in the advantage or 1 for the best tenth.",
+    "Reward-weighted regression, DDPO's baseline: w mean (out - target)² on pictures with fresh noise, w exponential in the advantage or 1 for the best tenth.",
   fields: {
     weighting: oneOf(['exponential', 'threshold'])
       .default('exponential')
@@ -48,7 +48,7 @@ export const rewardWeighted = defineSurrogate({
     inverseTemperature: number({ from: '(0', to: 'Infinity)' })
       .default(0.2)
       .describe(
-        'Factor of the advantage in the exponential weight: larger trusts the best samples more. Not read by threshold.',
+        'Factor of the advantage in the exponential weight: larger values favor the best samples more. Ignored by threshold.',
       ),
     timestepsPerSample: timestepsPerSampleField(1),
   },

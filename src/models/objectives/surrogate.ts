@@ -118,7 +118,9 @@ export function referenceOf<Policy>(
 export const timestepsPerSampleField = (timesteps: number) =>
   integer(1)
     .default(timesteps)
-    .describe('Timesteps at which each sampled picture is noised anew and trained on, in every update.');
+    .describe(
+      'Timesteps per sampled picture and update at which the picture gets fresh noise and is trained on.',
+    );
 
 /** Checks the entry of a surrogate; its summary is the equation in a line, and where it comes from. */
 export const defineSurrogate = entriesOf<Surrogate>();

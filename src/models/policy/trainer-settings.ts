@@ -20,7 +20,7 @@ const updates = z.discriminatedUnion(
       innerEpochs: integer(1, 1000)
         .default(1)
         .describe(
-          'Passes over the selected samples of a round. More use the images better and leave the sampled policy further behind.',
+          'Passes over the selected samples of a round. More make better use of the images but move further from the policy that sampled them.',
         ),
       samplesPerUpdate: integer(1, 1_000_000)
         .default(32)
@@ -30,28 +30,28 @@ const updates = z.discriminatedUnion(
       remainder: oneOf(['train', 'carry', 'drop'])
         .default('train')
         .describe(
-          'What becomes of samples that do not fill an optimizer step at the end of a pass: `train` makes a smaller step of them; `carry` keeps their gradients for the first step of the next pass, as the B²-DiffuRL release does, at the same weight as all others of that step and by the same policy, since no step is taken in between; `drop` leaves them out. After the last pass of a round `carry` leaves out what does not fill a step, so with both, a round that selects too few samples for one step is not trained on at all.',
+          'What happens to samples that do not fill an optimizer step at the end of a pass: `train` makes a smaller step of them; `carry` adds their gradients, with equal weight, to the first step of the next pass, as the B²-DiffuRL release does; `drop` leaves them out. After the last pass of a round `carry` drops them, too, so with both, a round that selects too few samples for one step is not trained on at all.',
         ),
     }),
     section({
       from: z
         .literal('replay')
         .describe(
-          "DPOK's: random transitions (a sample's single steps) of a buffer that keeps the newest ones, of earlier rounds too, with the log-prob of the policy that made them.",
+          'Random transitions (single steps of samples) from a buffer that keeps the newest ones, including those of earlier rounds, with the log-prob of the policy that sampled them (DPOK).',
         ),
       capacity: integer(1, 10_000_000)
         .default(1000)
         .describe(
-          'Transitions that the buffer keeps. More are reused more often and come from older policies; they are part of every checkpoint. With fewer than a round selects (samples times trained steps) the first groups of each round are never drawn.',
+          'Transitions that the buffer keeps. With more, transitions are reused more often and come from older policies, and checkpoints grow. With fewer than a round selects (samples times trained steps), the first groups of each round are never drawn.',
         ),
-      updatesPerRound: integer(1, 10_000).default(5).describe('Optimizer steps of a round.'),
+      updatesPerRound: integer(1, 10_000).default(5).describe('Optimizer steps per round.'),
       transitionsPerUpdate: integer(1, 1_000_000)
         .default(32)
-        .describe('Transitions that one optimizer step is a mean over.'),
+        .describe('Transitions that one optimizer step averages over.'),
       drawsPerUpdate: integer(1, 1_000_000)
         .default(1)
         .describe(
-          'Draws that an optimizer step is made of, each of transitionsPerUpdate / drawsPerUpdate transitions, none twice in a draw. 1 draws them all at once; more draw each for itself, as DPOK draws every micro-batch, so that a step may hold a transition twice. Divides transitionsPerUpdate.',
+          'Draws per optimizer step, each of transitionsPerUpdate / drawsPerUpdate different transitions. 1 draws them all at once; more are independent, like the micro-batches of DPOK, so a step may contain a transition twice. Must divide transitionsPerUpdate.',
         ),
     }),
   ],
@@ -68,18 +68,18 @@ const valueKinds = z.discriminatedUnion(
         .describe(
           "DPOK's value network V(x_t, c, t), trained to predict the advantage from the latents before the step. For surrogates of single steps.",
         ),
-      learningRate: number({ from: '(0', to: '1]' }).default(1e-4).describe("Its AdamW's step size."),
+      learningRate: number({ from: '(0', to: '1]' }).default(1e-4).describe('Its AdamW learning rate.'),
       hidden: integer(1, 65_536).default(256).describe('Width of its three hidden layers.'),
-      batchSize: integer(1, 1_000_000).default(256).describe('Transitions of one batch, none twice.'),
+      batchSize: integer(1, 1_000_000).default(256).describe('Transitions of one batch, all different.'),
       stepsPerRound: integer(1, 10_000)
         .default(5)
         .describe(
-          'Its optimizer steps in a round. DPOK as released takes 1; a baseline that has to follow the policy quickly needs more.',
+          'Its optimizer steps per round. DPOK as released takes 1; a baseline that must follow the policy quickly needs more.',
         ),
       batchesPerStep: integer(1, 10_000)
         .default(1)
         .describe(
-          'Batches whose mean gradient one of its optimizer steps takes, each drawn for itself. DPOK as released averages 5.',
+          'Independent batches whose gradients are averaged for one of its optimizer steps. DPOK as released averages 5.',
         ),
     }),
   ],
@@ -94,11 +94,11 @@ export const valueField = valueKinds
 export const trainerFields = {
   surrogate: SURROGATES.schema()
     .prefault({ type: 'ddpo-is' })
-    .describe('The loss of one trained row, with settings of its own.'),
+    .describe('The loss of one trained row, with its own settings.'),
   stepWeighting: oneOf(STEP_WEIGHTINGS)
     .default('none')
     .describe(
-      'Weight of every sampler step in the loss. `none` weighs all alike, as DDPO and B²-DiffuRL do; the last steps, whose noise is small, then make up most of the gradient and drown what the others say. `variance` weighs a step by the variance σ² of its noise, `noise-aware` by σ (TempFlow-GRPO), `inverse-w` and `inverse-sqrt-w` by 1/W and 1/√W with W = (k/σ)², `drop-last` leaves out the last step (DanceGRPO). Steps below a hundredth of the heaviest trained one are left out altogether, which `variance` makes the last two of 6. A KL term in the loss is weighted alike. Surrogates that noise the pictures themselves do not read it.',
+      'Weight of every sampler step in the loss. `none` weighs all equally, as DDPO and B²-DiffuRL do; the last steps, whose noise is small, then dominate the gradient. `variance` weighs a step by the variance σ² of its noise, `noise-aware` by σ (TempFlow-GRPO), `inverse-w` and `inverse-sqrt-w` by 1/W and 1/√W with W = (k/σ)²; `drop-last` leaves out the last step (DanceGRPO). Steps with less than a hundredth of the largest weight are left out; with `variance` these are the last two of 6. A KL term in the loss is weighted the same way. Ignored by surrogates that add noise to the pictures themselves.',
     ),
   updates: updates
     .prefault({ from: 'round' })
@@ -106,12 +106,12 @@ export const trainerFields = {
   minibatchSize: integer(1, 1_000_000)
     .default(32)
     .describe(
-      'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Changes memory and speed, and the result by rounding alone, whether it divides the rows of an update or not: float32 sums are taken in another order, which moved gradients by less than 1e-6 of their norm on a small model. The last run of an update is filled up with rows of weight 0, so a divisor of samplesPerUpdate x trained steps wastes nothing. Even for `d3po`.',
+      'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Affects memory and speed; the result changes only by rounding, by less than 1e-6 of the gradient norm on a small model. The last run of an update is padded with rows of weight 0, so a divisor of samplesPerUpdate x trained steps wastes nothing. Must be even for `d3po`.',
     ),
   gradientCheckpointing: oneOf(['off', 'blocks'])
     .default('off')
     .describe(
-      "What is kept of the UNet's forward pass for its gradients. `off` keeps everything; `blocks` keeps what goes from one residual or attention block to the next and computes the rest again: about a third more time, and a fraction of the memory for activations. For large pictures. The gradients are the same.",
+      "Which activations of the UNet's forward pass are kept for the gradients. `off` keeps all; `blocks` keeps only those between residual and attention blocks and recomputes the rest, which takes about a third more time and a fraction of the memory. For large pictures. The gradients are the same.",
     ),
   lossScale: section({
     initial: number({ from: '(0', to: 'Infinity)' })
@@ -119,29 +119,29 @@ export const trainerFields = {
       .describe('Scale of the first update. A power of two loses nothing.'),
     growthInterval: integer(1)
       .default(2000)
-      .describe('Optimizer steps in a row without a skipped one after which the scale is doubled.'),
+      .describe('The scale is doubled after this many consecutive optimizer steps without a skipped one.'),
   })
     .prefault({})
     .describe(
-      'With precision float16, what the differentiated loss is multiplied by, so that small gradients do not become zero. Where a gradient is not finite the update is skipped and the scale halved. Not read with float32.',
+      'With precision float16, the loss is multiplied by this scale so that small gradients do not become zero. If a gradient is not finite, the update is skipped and the scale halved. Ignored with float32.',
     ),
   learningRate: number({ from: '(0', to: '1]' })
     .default(3e-4)
-    .describe("AdamW's step size. Too high ends in a collapse of the reward within a few rounds."),
+    .describe("AdamW's step size. If it is too high, the reward collapses within a few rounds."),
   learningRateSchedule: oneOf(['constant', 'linear'])
     .default('constant')
     .describe(
-      'Course of the learning rate over the rounds: `constant` as in the papers, `linear` from learningRate down to 0, which lets the noise of the last updates average out.',
+      'How the learning rate changes over the rounds: `constant`, as in the papers, or `linear` from learningRate down to 0, which averages out the noise of the last updates.',
     ),
   loraPlusRatio: number({ from: '[1', to: 'Infinity)' })
     .default(1)
     .describe(
-      'LoRA+: B of the adapter learns at learningRate, A at learningRate / loraPlusRatio. 1 treats them alike. A starts small, so a rate that suits B scrambles A with noise; 16 keeps it still.',
+      'LoRA+: B of the adapter learns at learningRate, A at learningRate / loraPlusRatio. 1 treats them equally. A starts small, so a rate that suits B scrambles it with noise; 16 keeps A nearly constant.',
     ),
   samplingPolicyDecay: number({ from: '[0', to: '1)' })
     .default(0)
     .describe(
-      'How much of the policy that sampled stays in the one that samples next; the rest is the trained one. 0 samples from the trained policy; DiffusionNFT samples from a slower average.',
+      'The sampling policy is a moving average of trained policies with this decay. 0 samples from the newest policy; DiffusionNFT samples from a slower average.',
     ),
   adamBeta1: decay("Decay of AdamW's mean of gradients.").default(0.9),
   adamBeta2: decay("Decay of AdamW's mean of squared gradients.").default(0.999),
@@ -151,7 +151,7 @@ export const trainerFields = {
       "Added to AdamW's denominator; larger values damp the steps of parameters with tiny gradients.",
     ),
   weightDecay: decay(
-    'Decoupled weight decay: what fraction of learningRate pulls the adapter toward 0 at a step.',
+    'Decoupled weight decay: each step also multiplies the adapter by 1 - learningRate x weightDecay.',
   ).default(1e-4),
   maxGradNorm: number({ from: '(0', to: 'Infinity)' })
     .default(1)

@@ -10,13 +10,13 @@ import { SOURCES } from './sources/index.js';
 const partFields = {
   weight: number({ from: '(-Infinity', to: 'Infinity)' })
     .default(1)
-    .describe('Factor of the normalized reward; negative where less is better.'),
+    .describe('Weight of the normalized reward; negative if less is better.'),
   mean: number({ from: '(-Infinity', to: 'Infinity)' })
     .default(0)
-    .describe("Subtracted from the part's reward: a constant, so that every worker normalizes alike."),
+    .describe("Subtracted from the part's reward; a constant, so that all workers normalize the same way."),
   std: number({ from: '(0', to: 'Infinity)' })
     .default(1)
-    .describe("Divides the part's reward minus the mean: a constant."),
+    .describe('The difference is divided by it; also a constant.'),
 };
 
 const part = SOURCES.schema({ after: () => partFields });
@@ -108,9 +108,9 @@ export const weightedSum = defineRewardSource({
     parts: z
       .record(text('the name of a part'), part, { error: 'a mapping from names to rewards' })
       .refine((parts) => Object.keys(parts).length > 0, { error: 'a mapping with at least one reward' })
-      .describe('The rewards by name, each with settings of its own, weight, mean and std.'),
+      .describe('The rewards by name, each with its own settings, weight, mean and std.'),
   },
-  sideBySide: 'every service among the parts must answer requests side by side',
+  sideBySide: 'every service among the parts must answer concurrent requests',
   async create({ parts }, context) {
     const summed: SummedPart[] = [];
     for (const [name, { weight, mean, std, ...settings }] of Object.entries(parts)) {

@@ -26,17 +26,17 @@ export const FORK_PLANS = [
   {
     name: 'interval',
     summary:
-      "one fork at the first trained step (B²-DiffuRL's branches); where all steps are trained, only the initial noise is shared (DanceGRPO)",
+      "one fork at the first trained step (B²-DiffuRL's branches); if all steps are trained, only the initial noise is shared (DanceGRPO)",
     forksAt: ({ trainedSteps }) => trainedSteps.slice(0, 1),
   },
   {
     name: 'independent',
-    summary: 'rollouts of one prompt, each from noise of its own (DDPO, DPOK, Flow-GRPO)',
+    summary: 'rollouts of one prompt, each from its own noise (DDPO, DPOK, Flow-GRPO)',
     forksAt: () => [BEFORE_NOISE],
   },
   {
     name: 'steps',
-    summary: 'a fork at each of `forkSteps` (BranchGRPO: 0, 3, 6, 9 in two)',
+    summary: 'a fork at each of `forkSteps` (BranchGRPO: at 0, 3, 6 and 9, with 2 branches)',
     forksAt: ({ forkSteps }) => forkSteps,
   },
   {

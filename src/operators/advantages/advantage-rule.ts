@@ -37,7 +37,7 @@ export const defineAdvantageRule = entriesOf<AdvantageRule, [], AdvantageRuleTra
 export const stdFloorField = number({ from: '[0', to: 'Infinity)' })
   .default(0)
   .describe(
-    'Smallest standard deviation to divide by, in units of the reward. 0 is faithful to the papers; a floor keeps rewards of few distinct values from exploding when a prompt has hardly any spread.',
+    'Smallest standard deviation to divide by, in units of the reward. 0 is faithful to the papers; a floor keeps z-scores from exploding if rewards take few values and a prompt has hardly any spread.',
   );
 
 /** Returns the sample of one branch. Without `stepAdvantages`, `advantage` holds for all steps of its path. */

@@ -65,5 +65,5 @@ function lastOf<T>(values: readonly T[], count: number): readonly T[] {
 export const historyRoundsField = integer(0, 1000)
   .default(8)
   .describe(
-    'Past rounds whose rewards count toward the mean and deviation of a prompt, besides the current round. A round without the prompt takes one of the places. More are steadier, but old rewards come from weaker policies and lift the z-scores.',
+    'Past rounds whose rewards count toward the mean and deviation of a prompt, besides the current round. A round without the prompt counts, too. More are steadier, but old rewards come from weaker policies and raise the z-scores.',
   );

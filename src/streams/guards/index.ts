@@ -17,7 +17,7 @@ export const GUARDS = {
     threshold: {
       default: 1,
       description:
-        'Largest fall of the mean reward below its best, in standard deviations of the rewards of the first round. A round of few groups swings by more.',
+        'Largest fall of the mean reward below its best, in standard deviations of the rewards of the first round. Rounds with few groups fluctuate more.',
     },
     defaultAction: 'warn',
     quantity: "standard deviations of the first round's rewards below the best round",
@@ -44,10 +44,10 @@ export const GUARDS = {
    */
   ratioDrift: {
     description:
-      'Ratio drift: within a round, the updates move far from the policy that sampled, so that the samples say little about the policy that is trained.',
+      'Ratio drift: the updates of a round move far from the policy that sampled, so its samples say little about the policy being trained.',
     threshold: {
       default: 0.05,
-      description: 'Largest mean of |ratio - 1| over the trained samples and steps of a round, without unit.',
+      description: 'Largest mean of |ratio - 1| over the trained samples and steps of a round (no unit).',
     },
     defaultAction: 'warn',
     quantity: 'for the mean of |ratio - 1|',
@@ -65,11 +65,11 @@ export const GUARDS = {
    */
   klToPretrained: {
     description:
-      'KL to the pretrained model: the policy has gone far from where it came from. With any action but off, every trained sample and step costs a forward pass of the pretrained model.',
+      'KL to the pretrained model: the policy has drifted far from its origin. Unless the action is off, every trained sample and step costs a forward pass of the pretrained model.',
     threshold: {
       default: 10,
       description:
-        'Largest mean KL of one sampler step to that of the pretrained model, in nats, summed over the latent: larger latents have larger ones.',
+        'Largest mean KL of one sampler step to that of the pretrained model, in nats, summed over the latent; it grows with the size of the latent.',
     },
     defaultAction: 'off',
     quantity: 'nats a step to the pretrained model',
@@ -86,11 +86,11 @@ export const GUARDS = {
    */
   zeroSpreadGroups: {
     description:
-      'Zero-spread groups: all branches of a group have one reward, so that nothing is learned from it.',
+      'Zero-spread groups: all branches of a group have the same reward, so nothing is learned from it.',
     threshold: {
       default: 0.9,
       description:
-        'Largest share of a round whose groups have no spread, in [0, 1]. 1 never raises an alarm.',
+        'Largest share of the groups of a round without spread, in [0, 1]. With 1 there is never an alarm.',
     },
     defaultAction: 'warn',
     quantity: 'of the groups without spread',
@@ -108,7 +108,7 @@ export const GUARDS = {
    */
   diversityLoss: {
     description:
-      'Loss of diversity: pictures of one prompt become alike. Measured at evaluations, on training prompts. Silent where the reward gives no features of pictures.',
+      'Loss of diversity: pictures of one prompt become alike. Measured on training prompts at evaluations. Inactive if the reward model provides no picture features.',
     threshold: {
       default: 0.25,
       description: "Largest share of the base model's diversity that may be lost, in [0, 1].",
@@ -132,7 +132,7 @@ export const GUARDS = {
    */
   rewardVerifierDivergence: {
     description:
-      'Reward and verifier part ways: on held-out prompts the reward is above that of the base model, and the verified alignment below it. The policy exploits the reward model. Silent without a verifier.',
+      'Reward and verifier diverge: on held-out prompts the reward is above that of the base model, but the verified alignment is below. The policy exploits the reward model. Inactive without a verifier.',
     threshold: {
       default: 0.05,
       description:

@@ -35,21 +35,21 @@ export const TOPICS = {
     needsReader: true,
     isFedFromOutside: true,
     summary:
-      'Prompts to train on that anyone may write; read where the prompts stage takes them from a topic.',
+      'Prompts to train on that anyone may write; read if the prompts stage takes its prompts from a topic.',
   },
   prompts: {
     kind: 'queue',
     message: 'prompt ticket',
     key: 'group id',
     needsReader: true,
-    summary: 'Prompts that may be sampled; acknowledged when their group is finished.',
+    summary: 'Prompts ready to be sampled; acknowledged when their group is finished.',
   },
   images: {
     kind: 'queue',
     message: 'group images',
     key: 'group id',
     needsReader: true,
-    summary: 'Final images of a group, one a branch.',
+    summary: 'Final images of a group, one per branch.',
   },
   trajectories: {
     kind: 'queue',
@@ -63,7 +63,7 @@ export const TOPICS = {
     message: 'group rewards',
     key: 'group id',
     needsReader: true,
-    summary: 'One finite number a branch.',
+    summary: 'One finite number per branch.',
   },
   batches: {
     kind: 'queue',
@@ -99,7 +99,7 @@ export const TOPICS = {
     key: 'run id',
     needsReader: true,
     isFedFromOutside: true,
-    summary: 'What operators want of the running run; written by `tributary control`, by no stage.',
+    summary: 'Commands to a run in progress; written by `tributary control`, not by a stage.',
   },
   metrics: {
     kind: 'queue',
@@ -113,7 +113,7 @@ export const TOPICS = {
     message: 'dead letter',
     key: 'group id',
     needsReader: false,
-    summary: 'Messages that could not be worked on, with origin, stage, reason and attempts.',
+    summary: 'Messages that could not be processed, with origin, stage, reason and attempts.',
   },
 } as const satisfies Record<string, TopicSpec>;
 

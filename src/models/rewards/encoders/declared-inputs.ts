@@ -30,11 +30,11 @@ const tokenizerField = () =>
 const sources = [
   section({
     from: z.literal('image').describe('Pixel values of the pictures: [B, 3, size, size].'),
-    size: integer(1, 4096).default(224).describe('Pixels a side that the model takes.'),
+    size: integer(1, 4096).default(224).describe('Width and height, in pixels, that the model expects.'),
     fit: oneOf(['crop', 'stretch'])
       .default('crop')
       .describe(
-        'How pictures that are not square are made square: `crop` keeps the middle, as CLIP does; `stretch` keeps everything.',
+        'How pictures are made square: `crop` keeps the middle, as CLIP does; `stretch` keeps everything.',
       ),
     filter: oneOf(['bicubic', 'bilinear'])
       .default('bicubic')
@@ -59,9 +59,7 @@ const sources = [
   section({
     from: z
       .literal('attention-mask')
-      .describe(
-        '1 for the tokens of the prompt, its begin and end included, and 0 for padding: [B, tokens].',
-      ),
+      .describe('1 for the tokens of the prompt, including begin and end, and 0 for padding: [B, tokens].'),
     tokenizer: tokenizerField(),
   }),
 ] as const;

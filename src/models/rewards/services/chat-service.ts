@@ -23,14 +23,14 @@ export const chatFields = {
   url: serviceUrlField(
     `Address of the endpoint up to and with its version, such as http://127.0.0.1:8000/v1. A token comes from the environment variable ${TOKEN_VARIABLE} alone.`,
   ),
-  model: text('the name of a model').describe('Name of the model, as the endpoint knows it.'),
-  maxTokens: integer(1, 4096).default(64).describe('Tokens of an answer at most.'),
+  model: text('the name of a model').describe('Name of the model at the endpoint.'),
+  maxTokens: integer(1, 4096).default(64).describe('Maximum number of tokens in an answer.'),
   timeoutMs: integer(1, 300_000)
     .default(60_000)
     .describe('Milliseconds that one request may take, answer included, before it is tried again.'),
   requestsAtOnce: integer(1, 256)
     .default(8)
-    .describe('Requests under way for one group; each asks one question about one picture.'),
+    .describe('Concurrent requests for one group; each asks one question about one picture.'),
 };
 
 interface ChatSettings {

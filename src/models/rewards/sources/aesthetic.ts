@@ -20,11 +20,11 @@ export const aesthetic = defineRewardSource({
     "LAION's aesthetic score, a linear head on image features of CLIP ViT-L/14, usually between 4 and 7. The prompt does not matter.",
   fields: {
     model: text('the folder of a CLIP ViT-L/14').describe(
-      'Folder of an exported CLIP ViT-L/14, of which the vision half is enough: vision_model.onnx or model.onnx, in it or in onnx/, with preprocessor_config.json.',
+      'Folder of an exported CLIP ViT-L/14; the vision half is enough: vision_model.onnx or model.onnx, in the folder or its onnx/, and preprocessor_config.json.',
     ),
     head: text('the path of a safetensors file')
       .optional()
-      .describe('Another head, as layers.N.weight and layers.N.bias. Without it, the one of LAION.'),
+      .describe('Another head, as layers.N.weight and layers.N.bias. Default: the head of LAION.'),
     batchSize: batchSizeField('Images that the model sees in one run,'),
   },
   async create({ model, head: headPath = SHIPPED_HEAD, batchSize }, { engine, imageShape }) {

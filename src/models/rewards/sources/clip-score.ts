@@ -18,18 +18,18 @@ import { loadTextTokenizer } from '../encoders/text-tokenizer.js';
  */
 export const clipScore = defineRewardSource({
   name: 'clip-score',
-  summary: 'CLIP score: the cosine between picture and prompt, by any CLIP that was exported to ONNX.',
+  summary: 'CLIP score: the cosine between picture and prompt, by any CLIP exported to ONNX.',
   fields: {
     model: text('the folder of a CLIP').describe(
-      'Folder of the exported CLIP: vision_model.onnx and text_model.onnx, or model.onnx, in it or in onnx/, with preprocessor_config.json and the files of its tokenizer.',
+      'Folder of the exported CLIP: vision_model.onnx and text_model.onnx, or model.onnx, in the folder or its onnx/, plus preprocessor_config.json and the tokenizer files.',
     ),
     tokenizer: text('the folder of a tokenizer')
       .optional()
-      .describe("Folder of the tokenizer. Without it, the model's."),
+      .describe("Folder of the tokenizer. Default: the model's."),
     scale: number({ from: '(0', to: 'Infinity)' })
       .default(1)
       .describe(
-        "Factor of the cosine. 1 is B²-DiffuRL's; exp(logit_scale) of a CLIP, about 100, gives its logits.",
+        "The cosine is multiplied by it. 1 is B²-DiffuRL's; exp(logit_scale) of a CLIP, about 100, gives its logits.",
       ),
     batchSize: batchSizeField('Images that the model sees in one run,'),
   },

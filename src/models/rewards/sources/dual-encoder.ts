@@ -8,7 +8,7 @@ import { openDualEncoder } from '../encoders/dual-encoder.js';
 /** A dual encoder as reward: the cosine between each picture, as the sampler made it, and the prompt. */
 export const dualEncoderReward = defineRewardSource({
   name: 'model',
-  summary: 'The cosine between picture and prompt, by a dual encoder that runs in this process.',
+  summary: 'The cosine between picture and prompt, by a dual encoder in this process.',
   fields: {
     model: text('the folder of a reward model').describe('Folder of the reward model, stored as ONNX.'),
     batchSize: batchSizeField('Images that the reward model scores in one run,'),

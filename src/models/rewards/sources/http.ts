@@ -71,17 +71,17 @@ export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
 
 export const httpReward = defineRewardSource({
   name: 'http',
-  summary: 'The answers of a service over HTTP, in any language (docs/rewards.md).',
+  summary: 'The answers of an HTTP service, written in any language (docs/rewards.md).',
   fields: {
     url: serviceUrlField(
-      `Where pictures are posted. A token comes from the environment variable ${TOKEN_VARIABLE} alone.`,
+      `Where pictures are posted. A token can only be given in the environment variable ${TOKEN_VARIABLE}.`,
     ),
     timeoutMs: integer(1, 300_000)
       .default(60_000)
       .describe('Milliseconds that one request may take, answer included, before it is tried again.'),
     batchSize: batchSizeField('Images in one request,'),
   },
-  sideBySide: 'the service must answer requests side by side',
+  sideBySide: 'the service must answer concurrent requests',
   create: async (settings, { imageShape, environment }) =>
     createHttpReward({ ...settings, imageShape, token: environment[TOKEN_VARIABLE] || undefined }),
 });

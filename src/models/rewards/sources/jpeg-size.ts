@@ -6,7 +6,7 @@ import type { RewardScorer } from '../contract/reward-scorer.js';
 import { defineRewardSource, type RewardContext } from '../contract/reward-source.js';
 
 const fields = {
-  quality: integer(1, 100).default(95).describe('Quality of the JPEG. DDPO has 95.'),
+  quality: integer(1, 100).default(95).describe('JPEG quality. DDPO uses 95.'),
 };
 
 /** Scores by kilobytes, 1000 bytes each, times `sign`. */

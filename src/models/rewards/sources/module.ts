@@ -36,23 +36,22 @@ interface RewardModule {
  */
 export const moduleReward = defineRewardSource({
   name: 'module',
-  summary:
-    'The answers of your JavaScript module, which runs in the thread of the rewards (docs/rewards.md).',
+  summary: 'The answers of your JavaScript module, which runs in the reward thread (docs/rewards.md).',
   fields: {
     path: text('the path of a JavaScript module').describe(
-      'The module, an .mjs or .js file; it runs with all the rights of this program.',
+      'The module, an .mjs or .js file. It runs with all privileges of this program.',
     ),
     options: z
       .record(z.string(), z.unknown(), { error: 'a mapping' })
       .default({})
-      .describe('Handed to the module as it is.'),
+      .describe('Passed to the module unchanged.'),
     timeoutMs: integer(1, 3_600_000)
       .default(60_000)
       .describe(
-        'Milliseconds that the module may take for the pictures of a group, if it waits for something; what computes without a pause cannot be stopped.',
+        'Milliseconds that the module may take for the pictures of a group. Only asynchronous waiting is cut short; a computation that never yields cannot be stopped.',
       ),
   },
-  sideBySide: 'the module must allow calls side by side',
+  sideBySide: 'the module must accept concurrent calls',
   async create({ path, options, timeoutMs }, { imageShape: [, height, width] }) {
     const { score, close } = await load(path);
     return {

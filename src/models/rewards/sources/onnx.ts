@@ -19,13 +19,13 @@ const reading = z
     'from',
     [
       section({
-        from: z.literal('output').describe('An output that is the score: [B] or [B, 1].'),
-        output: outputName.default('score').describe('Its name.'),
+        from: z.literal('output').describe('One output is the score: [B] or [B, 1].'),
+        output: outputName.default('score').describe('Name of the output.'),
       }),
       section({
         from: z
           .literal('cosine')
-          .describe('The cosine of two outputs, features of the picture and of the prompt: [B, D] both.'),
+          .describe('The cosine of two outputs, features of the picture and of the prompt, each [B, D].'),
         image: outputName.default('image_embeds').describe('The output with features of the picture.'),
         text: outputName.default('text_embeds').describe('The output with features of the prompt.'),
       }),
@@ -33,7 +33,7 @@ const reading = z
     { error: 'a mapping' },
   )
   .prefault({ from: 'output' })
-  .describe('How the outputs become a score.');
+  .describe('How the score is computed from the outputs.');
 
 type Reading = z.output<typeof reading>;
 
@@ -47,7 +47,7 @@ interface Row {
 export const onnxReward = defineRewardSource({
   name: 'onnx',
   summary:
-    'Any reward model that was exported to ONNX, such as PickScore, HPSv2 or ImageReward: `inputs` says what its inputs mean.',
+    'Any reward model exported to ONNX, such as PickScore, HPSv2 or ImageReward; `inputs` says what to feed it.',
   fields: {
     model: text('the path of an ONNX file').describe('The reward model, one ONNX file.'),
     inputs: z
@@ -57,11 +57,13 @@ export const onnxReward = defineRewardSource({
       .refine((inputs) => Object.values(inputs).some(({ from }) => from === 'image'), {
         error: 'a mapping with an input from: image',
       })
-      .describe('Every input of the graph, by its name.'),
+      .describe('Every input of the graph, by name.'),
     score: reading,
     scale: number({ from: '(-Infinity', to: 'Infinity)' })
       .default(1)
-      .describe("Factor of the score, such as 100 for PickScore's logits; negative where less is better."),
+      .describe(
+        "The score is multiplied by it: 100 gives PickScore's logits; use a negative value if less is better.",
+      ),
     batchSize: batchSizeField('Images that the model sees in one run,'),
   },
   async create({ model, inputs, score: read, scale, batchSize }, { engine, imageShape }) {

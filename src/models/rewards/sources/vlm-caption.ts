@@ -47,20 +47,20 @@ function createCaptionReward(
 export const vlmCaption = defineRewardSource({
   name: 'vlm-caption',
   summary:
-    "DDPO's prompt alignment: BERTScore recall between the prompt and the caption that a vision-language model gives the picture.",
+    "DDPO's prompt alignment: BERTScore recall between the prompt and a vision-language model's caption of the picture.",
   fields: {
     ...chatFields,
     question: text('a question')
       .default('Answer concisely: what is going on in this image?')
-      .describe("What is asked about every picture; {prompt} in it stands for the prompt. Default: DDPO's."),
+      .describe("What is asked about every picture; {prompt} is replaced by the prompt. Default: DDPO's."),
     reference: text('a sentence')
       .default('The image contains {prompt}')
-      .describe('What the caption is compared with; {prompt} in it stands for the prompt.'),
+      .describe('What the caption is compared with; {prompt} is replaced by the prompt.'),
     encoder: text('the folder of a text encoder').describe(
-      'Folder of a text encoder in ONNX form, model.onnx with last_hidden_state, and the files of its tokenizer; DDPO has DeBERTa.',
+      'Folder of a text encoder in ONNX form: model.onnx, with the output last_hidden_state, and the tokenizer files. DDPO uses DeBERTa.',
     ),
   },
-  sideBySide: 'the endpoint must answer requestsAtOnce requests for each of them',
+  sideBySide: 'the endpoint must answer requestsAtOnce requests for each',
   async create(settings, context) {
     const chat = createChatService(settings, context, { wantsLogprobs: false });
     return createCaptionReward(settings, chat, await openTokenEncoder(context.engine(), settings.encoder));

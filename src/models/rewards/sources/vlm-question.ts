@@ -74,16 +74,16 @@ function probability({ firstToken }: ChatAnswer, expected: string, chat: ChatSer
 }
 
 const question = section({
-  ask: text('a question').describe('The question. {prompt} in it stands for the prompt.'),
+  ask: text('a question').describe('The question; {prompt} is replaced by the prompt.'),
   expect: text('an answer')
     .default('yes')
-    .describe('The answer that earns credit. {prompt} in it stands for the prompt.'),
+    .describe('The answer that earns credit; {prompt} is replaced by the prompt.'),
 });
 
 export const vlmQuestion = defineRewardSource({
   name: 'vlm-question',
   summary:
-    'Answers of a vision-language model to questions about a picture, over an endpoint of the OpenAI form.',
+    'Answers of a vision-language model to questions about a picture, over an OpenAI-compatible endpoint.',
   fields: {
     ...chatFields,
     questions: z
@@ -94,10 +94,10 @@ export const vlmQuestion = defineRewardSource({
     judge: oneOf(['contains', 'probability'])
       .default('contains')
       .describe(
-        "What an answer earns: `contains`, 1 where it contains what is expected, in any letter case, as DDPO's strict satisfaction; `probability`, the probability that its first token is what is expected, as VQAScore, for which the endpoint must give logprobs.",
+        "How an answer is scored. `contains`: 1 if it contains the expected answer, ignoring case (DDPO's strict satisfaction). `probability`: the probability that its first token is the expected answer (VQAScore); the endpoint must return logprobs.",
       ),
   },
-  sideBySide: 'the endpoint must answer requestsAtOnce requests for each of them',
+  sideBySide: 'the endpoint must answer requestsAtOnce requests for each',
   create: async (settings, context) => {
     const wantsLogprobs = settings.judge === 'probability';
     return createInterrogation(settings, createChatService(settings, context, { wantsLogprobs }));

@@ -5,7 +5,7 @@ import { integer, number, section, text } from '../../../fields.js';
 
 const fit = {
   numSteps: integer(1).describe('Optimizer steps.'),
-  batchSize: integer(1).describe('Pictures a step.'),
+  batchSize: integer(1).describe('Pictures per step.'),
   learningRate: number({ from: '(0', to: 'Infinity)' }).describe(
     'Peak of the learning rate, after the warm-up.',
   ),
@@ -28,21 +28,23 @@ export const pretrainingSchema = section({
   seed: integer(0).describe('Seed of weights, pictures, captions and noise.'),
   denoiser: section({
     ...fit,
-    captionCorruption: share('Share of captions that are wrong on purpose; more align the model less.'),
+    captionCorruption: share(
+      'Share of captions that are deliberately wrong; more of them align the model less.',
+    ),
     captionDropout: share('Share of captions that are empty, for classifier-free guidance.'),
   }),
   reward: section({
     ...fit,
     batchSize: integer(2)
       .multipleOf(2, { error: 'an even integer >= 2' })
-      .describe('Pictures a step, an even number: every prompt is drawn twice.'),
+      .describe('Pictures per step; even, as every prompt is drawn twice.'),
     candidates: integer(2).describe('Prompts that each picture is compared with.'),
     imageNoise: number({ from: '[0', to: 'Infinity)' }).describe(
       'Largest standard deviation of the noise on pictures.',
     ),
     blended: share('Share of pictures that are two scenes blended, which fit no prompt.'),
     instanceWeight: number({ from: '[0', to: 'Infinity)' }).describe(
-      'Weight of telling pictures of one prompt apart, beside telling prompts apart.',
+      'Weight of telling pictures of one prompt apart, relative to telling prompts apart.',
     ),
   }),
 });

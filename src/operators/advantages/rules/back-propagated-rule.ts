@@ -33,7 +33,7 @@ export function backPropagatedRule(options: GroupZScoreOptions): AdvantageRule {
 export const backPropagatedRuleSpec = defineAdvantageRule({
   name: 'back-propagated',
   summary:
-    "TreeGRPO's rule: the z-scores of the leaves inside their group flow back up the tree; every step is credited with the mean of the leaves below it. Every branch is trained on.",
+    "TreeGRPO's rule: z-scores of the leaves within their group; every step of the tree is credited with the mean of the leaves below it. Every branch is trained on.",
   fields: { stdFloor: stdFloorField },
   comparesBranches: true,
   creditsEdges: true,

@@ -53,17 +53,17 @@ export function branchCenteredRule(options: BranchCenteredRuleOptions): Advantag
 export const branchCenteredRuleSpec = defineAdvantageRule({
   name: 'branch-centered',
   summary:
-    'The advantage of a branch is its z minus the mean z of its group: the luck of the shared prefix drops out.',
+    'The advantage of a branch is its z minus the mean z of its group, which cancels the luck of the shared prefix.',
   fields: {
     minGap: number({ from: '[0', to: 'Infinity)' })
       .default(0.5)
       .describe(
-        'A group is trained on if the z of its best and its worst branch are at least this far apart. A higher gap leaves out groups whose branches hardly differ.',
+        'A group is trained on if the z-scores of its best and worst branch are at least this far apart. Higher leaves out groups whose branches hardly differ.',
       ),
     keep: oneOf(['extremes', 'all'])
       .default('extremes')
       .describe(
-        '`extremes` trains on the best and the worst branch; `all` on every branch, at a cost of numBranches / 2.',
+        '`extremes` trains on the best and the worst branch; `all` on every branch, which costs numBranches / 2 times as much.',
       ),
     historyRounds: historyRoundsField,
     stdFloor: stdFloorField,

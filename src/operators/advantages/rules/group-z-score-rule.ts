@@ -47,12 +47,12 @@ export function groupZScoreRule({ std, ...options }: GroupZScoreRuleOptions): Ad
 export const groupZScoreRuleSpec = defineAdvantageRule({
   name: 'group-z-score',
   summary:
-    "GRPO's rule: the reward of a branch less the mean of its group, over a standard deviation; every branch is trained on, and no history is kept.",
+    "GRPO's rule: the reward of a branch minus the mean of its group, divided by a standard deviation; every branch is trained on, and no history is kept.",
   fields: {
     std: oneOf(['group', 'global'])
       .default('group')
       .describe(
-        'Standard deviation to divide by: `group` makes every group weigh alike, however little its branches differ; `global` takes that of the whole round, as Flow-GRPO does.',
+        'Standard deviation to divide by: `group` gives all groups the same weight, however little their branches differ; `global` uses that of the whole round, as Flow-GRPO does.',
       ),
     stdFloor: stdFloorField,
   },

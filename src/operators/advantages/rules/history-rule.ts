@@ -65,13 +65,13 @@ export function historyRule(options: HistoryRuleOptions): AdvantageRule {
 export const historyRuleSpec = defineAdvantageRule({
   name: 'history',
   summary:
-    'B²-DiffuRL as released: z-score over the prompt and its history; of each group the best and the worst branch, if they pass their thresholds.',
+    'B²-DiffuRL as released: z-scores over the prompt and its history; keeps the best and the worst branch of each group, if they pass their thresholds.',
   fields: {
     historyRounds: historyRoundsField,
     bestThreshold: number({ from: '(-Infinity', to: 'Infinity)' })
       .default(0.5)
       .describe(
-        'The best branch is kept when its z >= this. Higher keeps fewer, clearer samples. Not below worstThreshold.',
+        'The best branch is kept when its z >= this. Higher keeps fewer, clearer samples. At least worstThreshold.',
       ),
     worstThreshold: number({ from: '(-Infinity', to: 'Infinity)' })
       .default(-0.5)

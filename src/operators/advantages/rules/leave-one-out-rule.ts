@@ -51,12 +51,12 @@ export function leaveOneOutRule({ scale, stdFloor = 0 }: LeaveOneOutRuleOptions)
 export const leaveOneOutRuleSpec = defineAdvantageRule({
   name: 'leave-one-out',
   summary:
-    "LOOP's rule (REINFORCE leave-one-out): the reward of a branch less the mean of the other branches of its group; every branch is trained on.",
+    "LOOP's rule (REINFORCE leave-one-out): the reward of a branch minus the mean of the other branches of its group; every branch is trained on.",
   fields: {
     scale: oneOf(['none', 'global-std'])
       .default('none')
       .describe(
-        '`none` leaves advantages in units of the reward, as LOOP does; `global-std` divides them by the standard deviation of all rewards of the round, so that advClipMax means the same for any reward.',
+        '`none` leaves advantages in units of the reward, as LOOP does; `global-std` divides them by the standard deviation of all rewards of the round, so advClipMax means the same for any reward.',
       ),
     stdFloor: stdFloorField,
   },

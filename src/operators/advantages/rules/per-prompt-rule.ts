@@ -55,15 +55,17 @@ export function perPromptRule({ bufferSize, minCount, stdFloor = 0 }: PerPromptR
 export const perPromptRuleSpec = defineAdvantageRule({
   name: 'per-prompt',
   summary:
-    "DDPO's rule: z-score over the newest rewards of the prompt; every sample is trained on. It needs no branches.",
+    "DDPO's rule: z-scores over the newest rewards of the prompt; every sample is trained on. Needs no branches.",
   fields: {
     bufferSize: integer(1)
       .default(32)
-      .describe('Newest rewards of a prompt that count. More are steadier and follow the policy later.'),
+      .describe(
+        'Number of newest rewards per prompt that count. More are steadier but lag behind the policy.',
+      ),
     minCount: integer(1)
       .default(16)
       .describe(
-        'Rewards a prompt must have before its own statistics are used; until then those of the whole round are. At most bufferSize.',
+        'Rewards a prompt must have before its own statistics replace those of the whole round. At most bufferSize.',
       ),
     stdFloor: stdFloorField,
   },

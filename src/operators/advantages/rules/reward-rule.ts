@@ -42,7 +42,7 @@ function fault(option: string, expected: string, got: number): TributaryError {
 export const rewardRuleSpec = defineAdvantageRule({
   name: 'reward',
   summary:
-    "DPOK's rule: the reward, standardized by constants; every sample is trained on, and it needs no branches. It compares nothing, so set the constants to the mean and spread of the reward.",
+    "DPOK's rule: the reward, standardized by constants; every sample is trained on. Needs no branches. Samples are not compared, so set the constants to the mean and spread of the reward.",
   fields: {
     center: number({ from: '(-Infinity', to: 'Infinity)' })
       .default(0)

@@ -34,7 +34,7 @@ export function sameDepthRule(options: GroupZScoreOptions): AdvantageRule {
 export const sameDepthRuleSpec = defineAdvantageRule({
   name: 'same-depth',
   summary:
-    "BranchGRPO's rule: every step of a tree is credited with the node it leads to, compared with the nodes of the same depth; the reward of a node is the mean of its leaves. Every branch is trained on.",
+    "BranchGRPO's rule: every step of a tree is credited with the node it leads to, compared with the other nodes of the same depth; a node's reward is the mean of its leaves. Every branch is trained on.",
   fields: { stdFloor: stdFloorField },
   comparesBranches: true,
   creditsEdges: true,

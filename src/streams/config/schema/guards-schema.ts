@@ -30,5 +30,5 @@ const shape = Object.fromEntries(GUARD_NAMES.map((name) => [name, guard(GUARDS[n
 export const guards = section(shape)
   .prefault({})
   .describe(
-    'Alarms for the known failures of reinforcement learning. In any case the policy of the best evaluation is kept in best/ of the run directory.',
+    'Alarms for the known failures of reinforcement learning. Whatever they do, the policy with the best evaluation is kept in best/ of the run directory.',
   );

@@ -4,7 +4,7 @@ import { oneOf, section, text } from '../../../fields.js';
 const caFile = text('the path of a file')
   .optional()
   .describe(
-    "PEM file of the authorities that sign the brokers' certificates. Default: those that Node trusts.",
+    "PEM file of the authorities that sign the brokers' certificates. Default: the ones that Node trusts.",
   );
 const serverName = text('the name of a host')
   .optional()
@@ -17,16 +17,16 @@ export const tls = z
     'mode',
     [
       section({
-        mode: z.literal('none').describe('No encryption: for brokers on a trusted network.'),
+        mode: z.literal('none').describe('No encryption; only for brokers on a trusted network.'),
       }),
       section({
-        mode: z.literal('server').describe('Encrypted; the brokers show certificates.'),
+        mode: z.literal('server').describe('Encrypted; the brokers present certificates.'),
         caFile,
         serverName,
       }),
       section({
-        mode: z.literal('mutual').describe('Encrypted; both the brokers and the run show certificates.'),
-        certFile: text('the path of a file').describe('PEM file of the certificate that the run shows.'),
+        mode: z.literal('mutual').describe('Encrypted; both the brokers and the run present certificates.'),
+        certFile: text('the path of a file').describe('PEM file of the certificate that the run presents.'),
         keyFile: text('the path of a file').describe('PEM file of its private key, without a passphrase.'),
         caFile,
         serverName,
@@ -42,7 +42,7 @@ export const sasl = section({
   mechanism: oneOf(['none', 'plain', 'scram-sha-256', 'scram-sha-512'])
     .default('none')
     .describe(
-      'SASL mechanism; the user name and password come from the environment variables TRIBUTARY_KAFKA_USERNAME and TRIBUTARY_KAFKA_PASSWORD. `plain` sends the password unprotected: use it over TLS only.',
+      'SASL mechanism; the user name and password come from the environment variables TRIBUTARY_KAFKA_USERNAME and TRIBUTARY_KAFKA_PASSWORD. `plain` sends the password unencrypted: use it only over TLS.',
     ),
 })
   .prefault({})

@@ -10,7 +10,7 @@ export const payloads = z
         type: z.literal('folder').describe('Files in a folder, such as a network mount.'),
         folder: text('the path of a folder')
           .default('payloads')
-          .describe('Folder of the payload store, which every process of the run must reach.'),
+          .describe('Folder of the payload store; every process of the run needs access to it.'),
       }),
       section({
         type: z
@@ -25,7 +25,7 @@ export const payloads = z
           .default('us-east-1')
           .describe('Region that requests are signed for; most services other than S3 ignore it.'),
         bucket: matching('the name of a bucket', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/).describe(
-          'Bucket, which must exist.',
+          'Name of the bucket, which must exist.',
         ),
         keyPrefix: matching('names of letters, digits, . _ - with / between', /^[\w.-]+(\/[\w.-]+)*$/)
           .default('payloads')
@@ -36,5 +36,5 @@ export const payloads = z
   )
   .prefault({ type: 'folder' })
   .describe(
-    'Where large payloads are stored. Nothing removes them: let the store expire what is older than the retention of the topics.',
+    'Where large payloads are stored. Tributary never deletes them: have the store expire whatever is older than the retention of the topics.',
   );

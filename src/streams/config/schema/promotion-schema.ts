@@ -6,12 +6,12 @@ export const promotion = section({
   action: oneOf(['off', 'roll-back'])
     .default('off')
     .describe(
-      'What happens to a policy that fails its probe. `roll-back`: it is discarded with its optimizer state, samplers keep the previous one, and an alarm is raised. `off` disables the probe.',
+      'What happens to a policy that fails its probe. `roll-back` discards it with its optimizer state, so samplers keep the previous policy, and raises an alarm. `off` disables the probe.',
     ),
   prompts: integer(1, 4096)
     .default(8)
     .describe(
-      'Held-out prompts of the probe, one picture each, from the top of the list: sampled, scored and read back by the trainer after every round.',
+      'Held-out prompts of the probe, from the top of the list. After every round one picture of each is sampled, scored and evaluated by the trainer.',
     ),
   maxLogProbDifference: number({ from: '(0', to: 'Infinity)' })
     .default(0.01)
@@ -21,7 +21,7 @@ export const promotion = section({
   maxRewardFall: number({ from: '(0', to: 'Infinity)' })
     .default(1)
     .describe(
-      "Largest fall of the mean reward of the probe below the best promoted policy, in standard deviations of the base model's rewards on it. With few prompts it varies by more.",
+      "Largest fall of the mean reward of the probe below the best promoted policy, in standard deviations of the base model's rewards on it. With few prompts it fluctuates more.",
     ),
 })
   .prefault({})

@@ -29,7 +29,7 @@ const model = section({
   train: oneOf(['adapter', 'full'])
     .default('adapter')
     .describe(
-      'What is trained: `adapter`, the LoRA adapter that `lora` describes, or `full`, all weights of the UNet, for small models (at most 100 million weights, about 60 bytes of memory each). The rest of the model stays as it is. With `full` checkpoints and every broadcast of the policy hold all weights, `lora` is not read, loraPlusRatio must be 1, and weight decay pulls the weights themselves toward 0.',
+      'What is trained: `adapter`, the LoRA adapter that `lora` describes, or `full`, all weights of the UNet, for small models (at most 100 million weights, about 60 bytes of memory each). The rest of the model stays frozen. With `full`, checkpoints and policy broadcasts hold all weights, `lora` is ignored, loraPlusRatio must be 1, and weight decay pulls the weights themselves toward 0.',
     ),
   lora: section({
     pattern: pattern('a regular expression')
@@ -39,25 +39,23 @@ const model = section({
       ),
     rank: integer(1, 1024)
       .default(4)
-      .describe('Rank of the adapter. More can change more, and cost memory and time in proportion.'),
+      .describe('Rank of the adapter. A higher rank can change more; memory and time grow in proportion.'),
     alpha: number({ from: '(0', to: 'Infinity)' })
       .optional()
-      .describe(
-        "The adapter's output is scaled by alpha / rank. Without it, equal to rank, whatever that is: the scale is 1.",
-      ),
+      .describe("The adapter's output is scaled by alpha / rank. Default: the rank, so the scale is 1."),
   })
     .transform(({ alpha, ...others }) => ({ ...others, alpha: alpha ?? others.rank }))
     .prefault({})
-    .describe('The LoRA adapter: unless `train` says otherwise, the only weights that are trained.'),
+    .describe('The LoRA adapter; with `train: adapter`, the only weights that are trained.'),
   precision: oneOf(PRECISIONS)
     .default('float32')
     .describe(
-      'Type of the weights and activations of the UNet, in sampler and trainer. `float16` takes half the memory, and on a GPU less time; normalizations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32, for trials only. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
+      'Type of the weights and activations of the UNet, in sampler and trainer. `float16` takes half the memory, and on a GPU less time; normalizations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32 and only useful for testing. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
     ),
   startFrom: text('the path of an adapter file, or of its folder')
     .optional()
     .describe(
-      'Adapter, or its folder, that training starts from, such as one from supervised fine-tuning, in the style of diffusers, PEFT or kohya; it must have the rank, alpha and layers of `lora`. The pretrained model stays the reference of every KL term. The base of the run is then that adapter. Default: the pretrained model.',
+      'Adapter file or folder to start training from, for example one from supervised fine-tuning, in diffusers, PEFT or kohya format; it must match the rank, alpha and layers of `lora`. The run then counts this adapter as its base model, but KL terms still compare with the pretrained model. Default: the pretrained model.',
     ),
 }).describe('The diffusion model that is tuned.');
 
@@ -79,7 +77,7 @@ const engine = section({
   threads: integer(1, 1024)
     .default(2)
     .describe(
-      'Threads of one graph run on the CPU. More threads than cores are slower; another number may change results in the last bits.',
+      'Threads of one graph run on the CPU. More threads than cores are slower; a different number may change the last bits of results.',
     ),
   tfjs: section({
     backends: z
@@ -87,16 +85,16 @@ const engine = section({
       .min(1, { error: 'a list of at least one backend' })
       .default([...TFJS_BACKENDS])
       .describe(
-        'Backends of TensorFlow.js in order of preference: `node-gpu` and `node` are TensorFlow on CUDA and on the CPU by tfjs-node-gpu and tfjs-node, `wasm` runs anywhere on one core, `cpu` is plain JavaScript, for tests. The first one available is used.',
+        'Backends of TensorFlow.js in order of preference: `node-gpu` (tfjs-node-gpu) is TensorFlow on CUDA, `node` (tfjs-node) TensorFlow on the CPU, `wasm` runs anywhere on one core, and `cpu` is plain JavaScript, for tests. The first one available is used.',
       ),
     gradients: oneOf(GRADIENT_SOURCES)
       .default('tape')
       .describe(
-        "What computes gradients: `tape` is TensorFlow.js itself, `graph` this program's backward pass, which onnxruntime runs, too.",
+        'What computes gradients: `tape` is TensorFlow.js itself, `graph` the same backward pass that onnxruntime runs.',
       ),
   })
     .prefault({})
-    .describe('Settings of TensorFlow.js, if the sampler or the trainer runs on it.'),
+    .describe('Settings of TensorFlow.js, used if the sampler or the trainer runs on it.'),
 })
   .prefault({})
   .describe('What runs the graphs.');
@@ -109,11 +107,11 @@ const transport = section({
     ),
   capacity: integer(1)
     .default(64)
-    .describe('Messages that may wait on one topic; beyond it the writer waits. This bounds memory.'),
+    .describe('Messages that may wait on one topic before its writer has to wait. Bounds memory.'),
   maxAttempts: integer(1, 1000)
     .default(3)
     .describe(
-      'Attempts at a message, such as pictures to score, that fails in a way that may pass, before it becomes a dead letter.',
+      'Attempts to process a message that fails with a transient error before it becomes a dead letter.',
     ),
   kafka: kafka.prefault({}),
 })
@@ -127,7 +125,7 @@ const topicNames = Object.fromEntries(
 const topics = section(topicNames)
   .prefault({})
   .describe(
-    'Names of the topics for programs that join from outside, all different. In process they only appear in the graph.',
+    'Topic names, all different, for programs that join from outside. With the in-process transport they appear only in the graph.',
   );
 
 const evaluation = section({
@@ -148,12 +146,12 @@ const evaluation = section({
   verifier: oneOf(['shapes', 'none'])
     .default('none')
     .describe(
-      'What tells exactly whether a picture satisfies its prompt. `shapes` reads the pictures of the shapes model; other models have none, and are measured by their reward alone.',
+      'What decides exactly whether a picture satisfies its prompt. `shapes` reads the pictures of the shapes model; other models have no verifier and are measured by their reward alone.',
     ),
   eta: number({ from: '[0', to: '2]' })
     .default(1)
     .describe(
-      'Noise of the evaluation sampler, the same for every method, so that they can be compared: 0 is the deterministic sampler, 1 on DDIM steps the ancestral one of DDPM.',
+      'Noise of the evaluation sampler, the same for every method so that they can be compared: 0 is the deterministic sampler; with DDIM steps, 1 is the ancestral sampler of DDPM.',
     ),
   seed: integer(0, 0xffffffff)
     .default(1234)
@@ -168,7 +166,7 @@ const checkpoints = section({
   everyRounds: integer(1)
     .default(1)
     .describe('Rounds between checkpoints. After a crash, the rounds since the last one are repeated.'),
-  keep: integer(1).default(3).describe('Newest checkpoints that are kept.'),
+  keep: integer(1).default(3).describe('Number of newest checkpoints to keep.'),
 })
   .prefault({})
   .describe('When the run is saved.');

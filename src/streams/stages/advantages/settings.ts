@@ -9,17 +9,17 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const closeAfterMs = integer(1, LONGEST_TIMER_MS)
   .optional()
   .describe(
-    'Milliseconds after the first rewarded group of a round, once it is its turn, after which the round is trained on the groups that are there; absent: only when all groups have an outcome. For prompts and rewards that trickle in. The missing groups are counted as late (`lateGroups`), and a rating that comes for one is dropped. A round in which nothing is rewarded waits. What is trained then depends on the clock: a run does not repeat bit for bit.',
+    'Deadline for slow rewards: a round is closed this many milliseconds after its first rewarded group, or after its turn has come, if that is later. Missing groups count as late (`lateGroups`), and rewards that arrive for them afterwards are dropped. A round with no reward yet keeps waiting. Results then depend on timing, so runs are not reproducible bit for bit. Default: wait until every group has an outcome.',
   );
 
 export const advantagesStage = defineStage({
   name: 'advantages',
-  summary: 'Joins trajectories with rewards, closes a round and turns rewards into advantages.',
+  summary: 'Joins trajectories with rewards, closes rounds and turns rewards into advantages.',
   consequences: {
     ordering: 'Groups are sorted by index before they are used, so nothing depends on arrival.',
     delivery:
-      'A group that comes twice counts once. A lost group (dead letter, too stale, never matched) is counted and closes its round with the rest. With `closeAfterMs` a group that is late is counted and dropped.',
-    memory: 'The trajectories of the rounds that are open, and the reward history of every prompt.',
+      'A group that arrives twice counts once. A lost group (dead letter, too stale, never matched) is counted, and its round closes without it. With `closeAfterMs`, late groups are counted and dropped.',
+    memory: 'The trajectories of open rounds, and the reward history of every prompt.',
   },
   schema: ADVANTAGE_RULES.schema({
     before: { type: z.literal('advantages') },

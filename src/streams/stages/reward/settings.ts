@@ -7,7 +7,7 @@ import { defineStage } from '../spec/stage-spec.js';
 const maxMagnitude = number({ from: '(0', to: `${LARGEST_MAGNITUDE}]` })
   .default(LARGEST_MAGNITUDE)
   .describe(
-    'Largest magnitude of a reward, whoever gives it. A larger one is taken for a fault: its group becomes a dead letter, and an evaluation leaves it out with a warning.',
+    'Largest absolute value of a reward from any source. A larger one counts as a fault: its group becomes a dead letter, and evaluations leave it out with a warning.',
   );
 
 const oneAtATime = { maxMagnitude };
@@ -15,7 +15,7 @@ const sideBySide = (demand: string) => ({
   ...oneAtATime,
   concurrency: integer(1, 64)
     .default(1)
-    .describe(`Groups that are scored at once: with more than 1 ${demand}.`),
+    .describe(`Groups that are scored at once. With more than 1, ${demand}.`),
 });
 
 const sources = REWARD_SOURCES.schema({
@@ -29,11 +29,11 @@ export const rewardStage = defineStage({
   name: 'reward',
   summary: 'Scores every image of a group against its prompt.',
   consequences: {
-    ordering: 'Rewards leave as they are ready; the join needs no order.',
+    ordering: 'Rewards leave as soon as they are ready; the join does not depend on order.',
     delivery:
-      'A reward that is not finite or beyond maxMagnitude, a wrong count, or a model or service that fails makes a dead letter; it is counted and never trained on.',
+      'A reward that is not finite or exceeds maxMagnitude, a wrong number of rewards, or a failing model or service makes the group a dead letter, which is counted and never trained on.',
     memory:
-      'One batch of images and one of network activations; with a service, one request for each group at once.',
+      'One batch of images and one of network activations; with a service, one request for each group being scored.',
   },
   schema: sources,
   reads: { images: 'group images' },

@@ -22,17 +22,17 @@ const modes = z.discriminatedUnion(
     }),
     section({
       type: z.literal('schedule'),
-      mode: z.literal('list').describe('The listed lengths, each for an equal share of the rounds.'),
+      mode: z
+        .literal('list')
+        .describe('The listed numbers of trained steps, each for an equal share of the rounds.'),
       phases: z
         .array(integer(1), { error: 'a list of integers >= 1' })
         .min(1, { error: 'a list of at least one integer' })
-        .describe(
-          'Trained steps, one entry a share of the run, such as [4, 8, 12, 16, 20]; no more entries than rounds.',
-        ),
+        .describe('Numbers of trained steps, such as [4, 8, 12, 16, 20]; no more entries than rounds.'),
     }),
     section({
       type: z.literal('schedule'),
-      mode: z.literal('constant').describe('The same steps throughout.'),
+      mode: z.literal('constant').describe('The same steps in every round.'),
       steps: steps('Trained steps; numInferenceSteps trains the whole trajectory, as DDPO does'),
     }),
     section({
@@ -40,7 +40,7 @@ const modes = z.discriminatedUnion(
       mode: z
         .literal('sparse')
         .describe(
-          'Single steps, the n-th from the image end for every listed n, one more of them after each equal share of the rounds. After iADD, which adds steps in the course of a run, but evenly over the trajectory and several at a time.',
+          'Single steps, given by their position from the image end; another one is added after each equal share of the rounds. Modeled on iADD, which adds several at a time, evenly over the trajectory.',
         ),
       phases: z
         .array(integer(1), { error: 'a list of integers >= 1' })
@@ -52,7 +52,7 @@ const modes = z.discriminatedUnion(
       mode: z
         .literal('window')
         .describe(
-          "MixGRPO's schedule: some steps in a row, which start at the noisiest one, move on toward the image and begin anew: the direction opposite to B²-DiffuRL's.",
+          "MixGRPO's schedule: a window of consecutive steps that starts at the noisiest, moves toward the image and starts over: the opposite direction of B²-DiffuRL's.",
         ),
       length: steps('Trained steps at a time'),
       everyRounds: integer(1, 100_000)
@@ -64,7 +64,7 @@ const modes = z.discriminatedUnion(
       mode: z
         .literal('fraction')
         .describe(
-          "Flow-GRPO's schedule: the first floor(timestepFraction numInferenceSteps) sampler steps, counted from the noise, throughout. The steps nearest to the image are sampled alike and never trained.",
+          "Flow-GRPO's schedule: the first floor(timestepFraction numInferenceSteps) sampler steps, counted from the noise, in every round. The steps nearest to the image are sampled the same way but never trained.",
         ),
       timestepFraction: number({ from: '(0', to: '1]' }).describe(
         'Share of the sampler steps that are trained, rounded down to whole steps: 0.99 trains all but the last one, for up to 100 steps.',
@@ -76,10 +76,9 @@ const modes = z.discriminatedUnion(
 
 export const scheduleStage = defineStage({
   name: 'schedule',
-  summary:
-    'Says for each round which sampler steps are trained; the first of them is where B²-DiffuRL branches.',
+  summary: 'Determines which sampler steps each round trains; B²-DiffuRL branches at the first of them.',
   consequences: {
-    ordering: 'One interval a round, in order.',
+    ordering: 'One interval per round, in order.',
     delivery: 'Broadcast: readers see the newest interval, late readers too.',
     memory: 'One interval.',
   },

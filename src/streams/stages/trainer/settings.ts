@@ -5,11 +5,11 @@ import { defineStage } from '../spec/stage-spec.js';
 
 export const trainerStage = defineStage({
   name: 'trainer',
-  summary: 'Trains the LoRA adapter on the selected samples of a round and publishes the new policy.',
+  summary: 'Trains the policy on the selected samples of each round and publishes the result.',
   consequences: {
     ordering: 'Rounds are trained one after another.',
-    delivery: 'Rounds since the last checkpoint are trained again after a crash, from the same policy.',
-    memory: 'One minibatch of activations for the backward pass, and two moments a parameter.',
+    delivery: 'After a crash, rounds since the last checkpoint are trained again, from the same policy.',
+    memory: 'One minibatch of activations for the backward pass, and two moments per parameter.',
   },
   schema: section({
     type: z.literal('trainer'),
@@ -18,7 +18,7 @@ export const trainerStage = defineStage({
     maxStaleness: integer(0, 1000)
       .default(0)
       .describe(
-        'Policy versions that a group may be old when it is trained on; older ones are dropped and counted. 0 is the synchronous loop of the papers, reproducible bit for bit.',
+        'How many policy versions old a group may be when it is trained on; older groups are dropped and counted. 0 is the synchronous loop of the papers, reproducible bit for bit.',
       ),
   }),
   reads: { batches: 'round batch', control: 'control' },
