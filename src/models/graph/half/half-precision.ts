@@ -4,7 +4,7 @@
  *
  * Where half precision begins and ends: a forward pass is in half precision from its first matrix product or convolution to its
  * last. The sines of a timestep, and what follows the network (guidance, the step's log-prob, the loss), stay in single.
- * In between, `half-operators.ts` decides by operator. A derivative is computed like its operator, so the gradient of a
+ * In between, `op-names.ts` decides by operator. A derivative is computed like its operator, so the gradient of a
  * normalization or a softmax is in single precision throughout.
  *
  * What half precision cannot hold: activations beyond 65504 become infinite and the loss NaN, which ends a run. Attention is
@@ -13,22 +13,15 @@
  */
 
 import { at } from '../../../at.js';
-import type { Graph, Node, Value } from '../graph.js';
-import { int, intAttribute } from '../graph.js';
+import { type Graph, int, intAttribute, type Node, type Value } from '../graph.js';
 import { elementCode } from '../onnx/element-codes.js';
+import { isOpName, OPERATORS } from '../op-names.js';
 import { GraphBuilder } from '../ops/builder.js';
 import { fitsHalf, type HalfConstants } from './half-constants.js';
-import { halfKind, isHalfInput } from './half-operators.js';
-
-interface HalfPrecisionOptions {
-  readonly constants: HalfConstants;
-  /** Whether a node of the forward pass may compute in half precision; by default all may. */
-  readonly isNetwork?: (node: Node) => boolean;
-}
 
 /**
  * Returns the graph with weights and activations in float16; inputs and outputs stay float32. A value is cast at most once in
- * each direction.
+ * each direction. `isNetwork` says whether a node of the forward pass may compute in half precision; by default all may.
  *
  * If the forward pass has a value in both types, the backward pass reads the half-precision one: keeping a second copy of
  * every attention map would cost more memory than half precision saves.
@@ -37,17 +30,17 @@ interface HalfPrecisionOptions {
  */
 export function toHalfPrecision(
   graph: Graph,
-  { constants, isNetwork = () => true }: HalfPrecisionOptions,
+  {
+    constants,
+    isNetwork = () => true,
+  }: { readonly constants: HalfConstants; readonly isNetwork?: (node: Node) => boolean },
 ): Graph {
-  const halves = forwardHalves(
-    graph,
-    graph.nodes.filter((node) => node.forward === undefined && isNetwork(node)),
-  );
+  const network = graph.nodes.filter((node) => node.forward === undefined && isNetwork(node));
+  const halves = forwardHalves(graph, network);
   const writer = new PrecisionWriter(graph, constants);
   for (const node of graph.nodes) {
     const root = rootOf(node);
-    const isHalf = halves.has(root) && (root === node || mayBeHalf(node, graph));
-    if (isHalf) writer.half(node);
+    if (halves.has(root) && (root === node || mayBeHalf(node, graph))) writer.half(node);
     else writer.single(node);
   }
   for (const output of graph.outputs) writer.g.output(writer.singleOf(output, false));
@@ -58,6 +51,12 @@ export function toHalfPrecision(
 function rootOf(node: Node): Node {
   return node.forward ? rootOf(node.forward) : node;
 }
+
+/** Unknown operators and onnxruntime's fused ones stay in single precision. */
+const halfKind = ({ op, domain }: Node) => (domain === '' && isOpName(op) ? OPERATORS[op] : 'single');
+
+/** Whether an input of an operator in half precision is in half precision too. The scales of a Resize never are. */
+const isHalfInput = ({ op }: Node, index: number) => op !== 'Resize' || index === 0;
 
 /** Whether the operator and its constants allow half precision. */
 function mayBeHalf(node: Node, { initializers }: Graph): boolean {
@@ -108,7 +107,6 @@ class PrecisionWriter {
     this.#constants = constants;
   }
 
-  /** Writes a node in single precision. */
   single(node: Node): void {
     const isBackward = node.forward !== undefined;
     const inputs = node.inputs.map((input) => input && this.singleOf(input, isBackward));
@@ -119,7 +117,6 @@ class PrecisionWriter {
     }
   }
 
-  /** Writes a node in half precision. */
   half(node: Node): void {
     const isOutput = (name: string) => this.#graph.outputs.some((output) => output.name === name);
     const inputs = node.inputs.map(
@@ -188,14 +185,8 @@ class PrecisionWriter {
   #cast(value: Value, type: 'float16' | 'float32', name: string): Value {
     const output: Value = { ...value, name, type };
     const attributes = { to: int(elementCode(type)) };
-    this.g.append({
-      name: `${name}/Cast`,
-      op: 'Cast',
-      domain: '',
-      inputs: [value],
-      outputs: [output],
-      attributes,
-    });
+    const node = { op: 'Cast', domain: '', inputs: [value], outputs: [output], attributes };
+    this.g.append({ name: `${name}/Cast`, ...node });
     return output;
   }
 }
