@@ -1,4 +1,5 @@
 import {
+  asyncScheduler,
   concat,
   concatMap,
   defer,
@@ -16,17 +17,17 @@ import {
 import { overflowError } from './checks/faults.js';
 import type { PromptTicket } from './records/records.js';
 
-interface BatchTicketsOptions<Out> {
-  /** Tickets of a full batch, at least 1. */
+export interface BatchOptions {
+  /** Groups rolled out together, at least 1. */
   readonly groupsPerBatch: number;
   /** Longest wait of the oldest ticket for a full batch, in milliseconds; null waits without limit. */
   readonly lingerMs: number | null;
   /** Most tickets that wait, at least `groupsPerBatch`. */
   readonly maxQueued: number;
-  readonly scheduler: SchedulerLike;
-  /** Whether a ticket is no longer wanted and is dropped from the queue. Default: never. */
+  /** Times `lingerMs`. Default `asyncScheduler`. */
+  readonly scheduler?: SchedulerLike;
+  /** Whether a ticket is no longer wanted, because its round is closed; it is dropped. Default: never. */
   readonly isOver?: (ticket: PromptTicket) => boolean;
-  readonly run: (tickets: readonly PromptTicket[]) => Observable<Out>;
 }
 
 /**
@@ -49,8 +50,11 @@ interface BatchTicketsOptions<Out> {
  *
  * Errors: TRIB_OVERFLOW when one more ticket would have to wait.
  */
-export function batchTickets<Out>(options: BatchTicketsOptions<Out>): OperatorFunction<PromptTicket, Out> {
-  const { groupsPerBatch, lingerMs, maxQueued, scheduler, isOver = () => false, run } = options;
+export function batchTickets<Out>(
+  options: BatchOptions & { readonly run: (tickets: readonly PromptTicket[]) => Observable<Out> },
+): OperatorFunction<PromptTicket, Out> {
+  const { groupsPerBatch, lingerMs, maxQueued, run } = options;
+  const { scheduler = asyncScheduler, isOver = () => false } = options;
   return (source) =>
     defer(() => {
       const queue: PromptTicket[] = [];
@@ -118,15 +122,8 @@ export function batchTickets<Out>(options: BatchTicketsOptions<Out>): OperatorFu
     });
 }
 
-/** The batch at the head of a queue of tickets. */
-interface HeadBatch {
-  readonly size: number;
-  /** No later ticket can join it: it is full, or a ticket of another round follows. */
-  readonly isClosed: boolean;
-}
-
-/** Returns the batch that starts with the oldest ticket: at most `groupsPerBatch` of one round. */
-function headBatch(queue: readonly PromptTicket[], groupsPerBatch: number): HeadBatch {
+/** The batch that starts with the oldest ticket: at most `groupsPerBatch` of one round; if closed, no later one can join. */
+function headBatch(queue: readonly PromptTicket[], groupsPerBatch: number) {
   const nextRound = queue.findIndex(({ round }) => round !== queue[0]?.round);
   const size = Math.min(nextRound === -1 ? queue.length : nextRound, groupsPerBatch);
   return { size, isClosed: size === groupsPerBatch || nextRound !== -1 };

@@ -1,5 +1,4 @@
 import {
-  asyncScheduler,
   catchError,
   combineLatest,
   defer,
@@ -8,37 +7,26 @@ import {
   type Observable,
   type ObservableInput,
   type OperatorFunction,
-  type SchedulerLike,
   take,
   throwIfEmpty,
 } from 'rxjs';
 import { at } from '../at.js';
 import { TributaryError } from '../errors.js';
-import { batchTickets } from './batch-tickets.js';
+import { type BatchOptions, batchTickets } from './batch-tickets.js';
 import { stageError } from './checks/faults.js';
 import { requireCount } from './checks/option-checks.js';
 import { readLatest } from './read-latest.js';
 import type { PromptTicket, RolloutGroup, TrainingInterval } from './records/records.js';
 
-export interface BranchRolloutsOptions<Policy, Branch> {
+export interface BranchRolloutsOptions<Policy, Branch> extends BatchOptions {
   readonly schedule$: Observable<TrainingInterval>;
   readonly policy$: Observable<Policy>;
-  /** Groups rolled out together, at least 1. */
-  readonly groupsPerBatch: number;
-  /** Longest wait of the oldest ticket for a full batch, in milliseconds; null waits without limit. */
-  readonly lingerMs: number | null;
-  /** Most tickets that wait, at least `groupsPerBatch`. */
-  readonly maxQueued: number;
   /**
    * Whether a batch of this round may start with this interval and policy; until then it waits for newer ones. For
    * the synchronous loop: `(round, interval, policy) => interval.round === round && policy.version === round`.
    * Default: always.
    */
   readonly isReady?: (round: number, interval: TrainingInterval, policy: Policy) => boolean;
-  /** Whether a ticket is no longer wanted, because its round is closed; it is dropped. Default: never. */
-  readonly isOver?: (ticket: PromptTicket) => boolean;
-  /** Times `lingerMs`. Default `asyncScheduler`. */
-  readonly scheduler?: SchedulerLike;
   readonly rollout: (
     tickets: readonly PromptTicket[],
     interval: TrainingInterval,
@@ -83,8 +71,7 @@ export interface BranchRolloutsOptions<Policy, Branch> {
 export function branchRollouts<Policy, Branch>(
   options: BranchRolloutsOptions<Policy, Branch>,
 ): OperatorFunction<PromptTicket, RolloutGroup<Branch>> {
-  const { schedule$, policy$, groupsPerBatch, lingerMs, maxQueued, rollout } = options;
-  const { isReady = () => true, isOver, scheduler = asyncScheduler } = options;
+  const { schedule$, policy$, groupsPerBatch, lingerMs, maxQueued, isReady = () => true, rollout } = options;
   requireCount('branchRollouts', 'groupsPerBatch', groupsPerBatch, 1);
   requireCount('branchRollouts', 'maxQueued', maxQueued, groupsPerBatch);
   if (lingerMs !== null) requireCount('branchRollouts', 'lingerMs', lingerMs, 0);
@@ -110,12 +97,9 @@ export function branchRollouts<Policy, Branch>(
     );
   };
   return (source) =>
-    readLatest(combineLatest([schedule$, policy$]), (newest$) => {
-      const run = (tickets: readonly PromptTicket[]) => rollOut(tickets, newest$);
-      return source.pipe(
-        batchTickets({ groupsPerBatch, lingerMs, maxQueued, scheduler, run, ...(isOver && { isOver }) }),
-      );
-    });
+    readLatest(combineLatest([schedule$, policy$]), (newest$) =>
+      source.pipe(batchTickets({ ...options, run: (tickets) => rollOut(tickets, newest$) })),
+    );
 }
 
 /** `group 3-0`, or `groups 3-0 to 3-31`. */

@@ -1,19 +1,20 @@
 import { TributaryError } from '../errors.js';
-import type { AdvantageHistory } from './advantages/advantage-history.js';
+import { type AdvantageHistory, createHistory } from './advantages/advantage-history.js';
 import type { AdvantageRule } from './advantages/advantage-rule.js';
 import { overflowError } from './checks/faults.js';
 import type { LostGroup, RewardedGroup } from './records/records.js';
 import { type ClosedRound, closeRound } from './round-batch.js';
 
-interface RoundCloserOptions {
+export interface RoundCloserOptions {
   readonly rule: AdvantageRule;
-  /** Outcomes that fill a round. */
+  /** Outcomes, rewarded or lost, that close a round; at least 1. */
   readonly groupsPerRound: number;
-  /** Most rounds open at once. */
+  /** Most rounds open at once, at least 1; 1 + ⌈runAhead / groupsPerRound⌉ is enough. */
   readonly maxOpenRounds: number;
-  readonly firstRound: number;
-  /** The history before that round. */
-  readonly initialState: AdvantageHistory;
+  /** The first round to close (a resumed run). Default 0. */
+  readonly firstRound?: number;
+  /** The history before that round. Default: that of a new run. */
+  readonly initialState?: AdvantageHistory;
 }
 
 /** The rounds that wait for outcomes. They close in order, as each sees the history of those before it. */
@@ -32,7 +33,7 @@ interface RoundCloser<Trajectory> {
  * Errors: TRIB_OVERFLOW when one more round would open; TRIB_OPERATOR when a round has more groups than it should.
  */
 export function createRoundCloser<Trajectory>(options: RoundCloserOptions): RoundCloser<Trajectory> {
-  const { rule, groupsPerRound, maxOpenRounds, firstRound, initialState } = options;
+  const { rule, groupsPerRound, maxOpenRounds, firstRound = 0, initialState = createHistory() } = options;
   const open = new Map<number, Map<string, RewardedGroup<Trajectory> | LostGroup>>();
   let nextRound = firstRound;
   let history = initialState;

@@ -3,7 +3,6 @@ import {
   catchError,
   defer,
   EMPTY,
-  type ObservableInput,
   type OperatorFunction,
   retry,
   type SchedulerLike,
@@ -11,7 +10,7 @@ import {
   timer,
 } from 'rxjs';
 import { TributaryError } from '../errors.js';
-import { boundedMerge } from './bounded-merge.js';
+import { type BoundedMergeOptions, boundedMerge } from './bounded-merge.js';
 import { requireCount } from './checks/option-checks.js';
 import type { DeadLetter } from './records/records.js';
 
@@ -25,17 +24,14 @@ export interface RetryOptions {
   readonly scheduler?: SchedulerLike;
 }
 
-export interface DeadLetterOptions<Message, Out> extends RetryOptions {
+export interface DeadLetterOptions<Message, Out>
+  extends RetryOptions,
+    Pick<BoundedMergeOptions<Message, Out>, 'concurrency' | 'maxQueued' | 'project'> {
   /** Name of the topology stage, for the letter. */
   readonly stage: string;
   readonly groupIdOf?: (message: Message) => string;
-  /** Most messages in work at once, at least 1. */
-  readonly concurrency: number;
-  /** Most messages that wait, at least 0. */
-  readonly maxQueued: number;
   /** Takes the messages that failed for good. */
   readonly deadLetters: (letter: DeadLetter<Message>) => void;
-  readonly project: (message: Message) => ObservableInput<Out>;
 }
 
 /**

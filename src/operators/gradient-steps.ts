@@ -43,10 +43,7 @@ export function gradientSteps<Batch extends { readonly round: number }, Result>(
     project: (batch) =>
       defer(() => train(batch)).pipe(
         catchError((error: unknown) => {
-          throw stageError(error, {
-            stage: 'trainer',
-            work: `round ${batch.round}`,
-          });
+          throw stageError(error, { stage: 'trainer', work: `round ${batch.round}` });
         }),
       ),
   });

@@ -12,23 +12,12 @@ import {
   tap,
   timer,
 } from 'rxjs';
-import { type AdvantageHistory, createHistory } from './advantages/advantage-history.js';
-import type { AdvantageRule } from './advantages/advantage-rule.js';
 import { requireCount } from './checks/option-checks.js';
-import { createRoundCloser } from './close-rounds.js';
+import { createRoundCloser, type RoundCloserOptions } from './close-rounds.js';
 import type { LostGroup, RewardedGroup } from './records/records.js';
 import type { ClosedRound } from './round-batch.js';
 
-export interface GroupAdvantagesOptions {
-  readonly rule: AdvantageRule;
-  /** Outcomes, rewarded or lost, that close a round; at least 1. */
-  readonly groupsPerRound: number;
-  /** Most rounds open at once, at least 1; 1 + ⌈runAhead / groupsPerRound⌉ is enough. */
-  readonly maxOpenRounds: number;
-  /** The first round to close (a resumed run). Default 0. */
-  readonly firstRound?: number;
-  /** The history before that round. Default: that of a new run. */
-  readonly initialState?: AdvantageHistory;
+export interface GroupAdvantagesOptions extends RoundCloserOptions {
   /**
    * Milliseconds, at least 1, after which a round closes with the outcomes it has; the clock starts when the round is the
    * next to close and has a rewarded group. Default: rounds close by count alone.
@@ -74,15 +63,14 @@ export interface GroupAdvantagesOptions {
 export function groupAdvantages<Trajectory>(
   options: GroupAdvantagesOptions,
 ): OperatorFunction<RewardedGroup<Trajectory> | LostGroup, ClosedRound<Trajectory>> {
-  const { groupsPerRound, maxOpenRounds, closeAfterMs, scheduler = asyncScheduler } = options;
-  const { firstRound = 0, initialState = createHistory() } = options;
+  const { groupsPerRound, maxOpenRounds, firstRound = 0, closeAfterMs, scheduler = asyncScheduler } = options;
   requireCount('groupAdvantages', 'groupsPerRound', groupsPerRound, 1);
   requireCount('groupAdvantages', 'maxOpenRounds', maxOpenRounds, 1);
   requireCount('groupAdvantages', 'firstRound', firstRound, 0);
   if (closeAfterMs !== undefined) requireCount('groupAdvantages', 'closeAfterMs', closeAfterMs, 1);
   return (source) =>
     defer(() => {
-      const rounds = createRoundCloser<Trajectory>({ ...options, firstRound, initialState });
+      const rounds = createRoundCloser<Trajectory>(options);
       if (closeAfterMs === undefined) return source.pipe(mergeMap((outcome) => rounds.add(outcome)));
       /** The round whose clock runs, or null. */
       const timed$ = new Subject<number | null>();

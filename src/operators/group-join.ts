@@ -1,8 +1,7 @@
 import type { TributaryError } from '../errors.js';
 import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records/records.js';
-import { rewardFault } from './records/reward-fault.js';
+import { LARGEST_MAGNITUDE, rewardFault } from './records/reward-fault.js';
 
-/** How a group leaves the join: with its rewards, or lost. */
 export type JoinOutcome<Branch> = RewardedGroup<Branch> | LostGroup;
 
 /** The state of one join; each group leaves it once. Every call returns the groups that leave because of it. */
@@ -15,16 +14,19 @@ interface GroupJoin<Branch> {
   close(): LostGroup[];
 }
 
-interface GroupJoinOptions {
+export interface GroupJoinOptions {
+  /** Most groups that wait on each side for their other half, at least 1. */
   readonly maxPending: number;
+  /** Finished group ids that are remembered, to drop duplicates; at least 1. Use several times `runAhead`. */
   readonly maxRemembered: number;
-  readonly seen: Iterable<string>;
-  /** Largest magnitude of a reward, above 0. */
-  readonly maxMagnitude: number;
+  /** Largest magnitude of a reward, above 0. Default 1e15. */
+  readonly maxMagnitude?: number;
+  /** Ids that are already trained on (from a checkpoint), oldest first. */
+  readonly seen?: Iterable<string>;
+  /** Called for each half of a group that has this half already, or has left the join. */
+  readonly onRepeated?: (groupId: string) => void;
   /** Called with rewards that lose their group, and with what is wrong with them. */
-  readonly onRefused: (rewards: GroupRewards, fault: TributaryError) => void;
-  /** Called for each half of a group that has this half already, or has left. */
-  readonly onRepeated: (groupId: string) => void;
+  readonly onRefused?: (rewards: GroupRewards, fault: TributaryError) => void;
 }
 
 /**
@@ -32,7 +34,7 @@ interface GroupJoinOptions {
  * that left. Of two equal halves the first counts.
  */
 export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Branch> {
-  const { maxPending, maxRemembered, seen, maxMagnitude, onRefused, onRepeated } = options;
+  const { maxPending, maxRemembered, maxMagnitude = LARGEST_MAGNITUDE, seen = [] } = options;
   const groups = new Map<string, RolloutGroup<Branch>>();
   const rewards = new Map<string, GroupRewards>();
   const left = new Set<string>();
@@ -52,13 +54,13 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
   const join = (group: RolloutGroup<Branch>, scored: GroupRewards): JoinOutcome<Branch>[] => {
     const fault = rewardFault(group.groupId, scored.rewards, group.branches.length, maxMagnitude);
     if (!fault) return leave({ ...group, rewards: scored.rewards });
-    onRefused(scored, fault);
+    options.onRefused?.(scored, fault);
     return leave(lost(group, 'dead-letter', fault.message));
   };
   const isOver = ({ round }: Waiting) => round < firstRound;
   const isRepeated = (groupId: string, hasHalf: boolean): boolean => {
     if (!hasHalf && !left.has(groupId)) return false;
-    onRepeated(groupId);
+    options.onRepeated?.(groupId);
     return true;
   };
   const hold = <Half extends Waiting>(side: Map<string, Half>, half: Half, missing: string) => {

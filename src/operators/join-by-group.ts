@@ -10,32 +10,18 @@ import {
   takeUntil,
   tap,
 } from 'rxjs';
-import type { TributaryError } from '../errors.js';
 import { requireCount } from './checks/option-checks.js';
-import { createGroupJoin, type JoinOutcome } from './group-join.js';
+import { createGroupJoin, type GroupJoinOptions, type JoinOutcome } from './group-join.js';
 import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records/records.js';
-import { LARGEST_MAGNITUDE } from './records/reward-fault.js';
 
-export interface JoinByGroupOptions {
+export interface JoinByGroupOptions extends GroupJoinOptions {
   /** Rewards, and groups lost on the way to one, which release their trajectories at once. */
   readonly rewards$: Observable<GroupRewards | LostGroup>;
-  /** Most groups that wait on each side for their other half, at least 1. */
-  readonly maxPending: number;
-  /** Finished group ids that are remembered, to drop duplicates; at least 1. Use several times `runAhead`. */
-  readonly maxRemembered: number;
-  /** Largest magnitude of a reward, above 0. Default 1e15. */
-  readonly maxMagnitude?: number;
-  /** Ids that are already trained on (from a checkpoint), oldest first. */
-  readonly seen?: Iterable<string>;
   /**
    * The round that begins. What waits of earlier ones is dropped silently: they are trained, and a missing group was
    * counted then, as when a round closes by time. Default: nothing is dropped.
    */
   readonly round$?: Observable<number>;
-  /** Called for each half of a group that has this half already, or has left the join. */
-  readonly onRepeated?: (groupId: string) => void;
-  /** Called with rewards that lose their group, and with what is wrong with them. */
-  readonly onRefused?: (rewards: GroupRewards, fault: TributaryError) => void;
   /** Takes each group that will never come out of the join, once. */
   readonly onLost: (group: LostGroup) => void;
 }
@@ -69,24 +55,12 @@ export interface JoinByGroupOptions {
 export function joinByGroup<Branch>(
   options: JoinByGroupOptions,
 ): OperatorFunction<RolloutGroup<Branch>, RewardedGroup<Branch>> {
-  const { rewards$, maxPending, maxRemembered, seen = [], round$ = EMPTY, onLost } = options;
-  const {
-    maxMagnitude = LARGEST_MAGNITUDE,
-    onRefused = () => undefined,
-    onRepeated = () => undefined,
-  } = options;
-  requireCount('joinByGroup', 'maxPending', maxPending, 1);
-  requireCount('joinByGroup', 'maxRemembered', maxRemembered, 1);
+  const { rewards$, round$ = EMPTY, onLost } = options;
+  requireCount('joinByGroup', 'maxPending', options.maxPending, 1);
+  requireCount('joinByGroup', 'maxRemembered', options.maxRemembered, 1);
   return (source) =>
     defer(() => {
-      const join = createGroupJoin<Branch>({
-        maxPending,
-        maxRemembered,
-        seen,
-        maxMagnitude,
-        onRefused,
-        onRepeated,
-      });
+      const join = createGroupJoin<Branch>(options);
       const rewarded = (outcomes: readonly JoinOutcome<Branch>[]): RewardedGroup<Branch>[] =>
         outcomes.flatMap((outcome) => {
           if ('rewards' in outcome) return [outcome];

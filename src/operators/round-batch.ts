@@ -4,15 +4,6 @@ import type { AdvantageRule } from './advantages/advantage-rule.js';
 import { momentsOf } from './advantages/moments.js';
 import type { LostGroup, RewardedGroup, RoundBatch } from './records/records.js';
 
-/** The outcomes of one round when it closes. */
-interface GatheredRound<Trajectory> {
-  readonly round: number;
-  /** Groups of the round; those without an outcome are late. */
-  readonly groupsPerRound: number;
-  /** One a group, in any order. */
-  readonly outcomes: readonly (RewardedGroup<Trajectory> | LostGroup)[];
-}
-
 /** A round whose groups are all accounted for. */
 export interface ClosedRound<Trajectory> {
   readonly round: number;
@@ -24,13 +15,21 @@ export interface ClosedRound<Trajectory> {
 }
 
 /**
- * Applies a rule to one round and returns its batch. Groups are taken in the order of `groupIndex`, so the order
- * of arrival never matters.
+ * Applies a rule to the outcomes of one round, in the order of `groupIndex`, and returns its batch. Groups without an
+ * outcome are late.
  *
  * Errors: TRIB_OPERATOR when groups of the round forked for different intervals.
  */
 export function closeRound<Trajectory>(
-  { round, groupsPerRound, outcomes }: GatheredRound<Trajectory>,
+  {
+    round,
+    groupsPerRound,
+    outcomes,
+  }: {
+    readonly round: number;
+    readonly groupsPerRound: number;
+    readonly outcomes: readonly (RewardedGroup<Trajectory> | LostGroup)[];
+  },
   rule: AdvantageRule,
   history: AdvantageHistory,
 ): ClosedRound<Trajectory> {

@@ -9,23 +9,19 @@ import {
   take,
   takeUntil,
 } from 'rxjs';
-import { deadLetter, type RetryOptions } from './dead-letter.js';
-import type { DeadLetter, GroupRewards, RolloutGroup } from './records/records.js';
+import { type DeadLetterOptions, deadLetter } from './dead-letter.js';
+import type { GroupRewards, RolloutGroup } from './records/records.js';
 import { LARGEST_MAGNITUDE, rewardFault } from './records/reward-fault.js';
 
 /** What scoring reads of a group; its branches are the images. */
 export type ScorableGroup = Pick<RolloutGroup<unknown>, 'groupId' | 'round' | 'branches'>;
 
-export interface ScoreRewardsOptions<Group extends ScorableGroup> extends RetryOptions {
+export interface ScoreRewardsOptions<Group extends ScorableGroup>
+  extends Omit<DeadLetterOptions<Group, GroupRewards>, 'stage' | 'groupIdOf' | 'project'> {
   /** The rewards of a group, one per branch, in branch order; only the first value counts. */
   readonly score: (group: Group) => ObservableInput<ArrayLike<number>>;
   /** Largest magnitude of a reward, above 0. Default 1e15. */
   readonly maxMagnitude?: number;
-  /** Most groups scored at once, at least 1. */
-  readonly concurrency: number;
-  /** Most groups that wait, at least 0. */
-  readonly maxQueued: number;
-  readonly deadLetters: (letter: DeadLetter<Group>) => void;
   /**
    * Emits when rewards of the group are no longer wanted, because its round is closed: the group is then dropped,
    * whether it waits or is being scored. Default: never.

@@ -25,19 +25,16 @@ export function edgeCreditedSamples<Trajectory>(
   });
 }
 
-/** A node by its depth and its index among the nodes of that depth. */
-interface TreeNode {
-  readonly depth: number;
-  readonly node: number;
-}
-
 /** Depths that edges lead to: 1 to that of the leaves. */
 export function depthsBelowRoot({ widths }: RolloutTree): number[] {
   return widths.slice(1).map((_, index) => index + 1);
 }
 
-/** The nodes that the edges on the path of a leaf lead to, in step order; the last is the leaf. */
-export function pathNodes(tree: RolloutTree, leaf: number): TreeNode[] {
+/** The nodes that the edges on a leaf's path lead to, in step order; `node` counts within its depth. The last is the leaf. */
+export function pathNodes(
+  tree: RolloutTree,
+  leaf: number,
+): { readonly depth: number; readonly node: number }[] {
   return depthsBelowRoot(tree)
     .slice(pathDepth(tree, leaf))
     .map((depth) => ({ depth, node: Math.floor(leaf / leavesPerNode(tree, depth)) }));

@@ -11,18 +11,14 @@ export interface PromptPoolOptions {
   readonly stdFloor?: number;
 }
 
-interface PromptZScores {
-  /** `zScores[g][b]` belongs to branch b of group g. */
-  readonly zScores: readonly (readonly number[])[];
-  /** The history with this round in it. */
-  readonly state: AdvantageHistory;
-}
-
-/** Normalizes the rewards of one round, given the history before it. */
+/**
+ * Normalizes the rewards of one round, given the history before it. `zScores[g][b]` belongs to branch b of group g; `state`
+ * is the history with this round in it.
+ */
 type PromptNormalizer = (
   history: AdvantageHistory,
   groups: readonly RewardedGroup<unknown>[],
-) => PromptZScores;
+) => { readonly zScores: readonly (readonly number[])[]; readonly state: AdvantageHistory };
 
 /**
  * Creates the normalization of rewards by prompt, over the current round and the past ones of the history.

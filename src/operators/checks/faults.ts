@@ -8,20 +8,14 @@ export function overflowError(buffer: string, bound: string, option: string): Tr
   );
 }
 
-/** Where a fault arose. */
-interface FaultPlace {
-  /** The topology stage. */
-  readonly stage: string;
-  /** The work, in words: `round 3`. */
-  readonly work: string;
-  readonly groupId?: string;
-}
-
 /**
- * Returns the fault with the place in front of its text. Code and `retryable` are those of a TributaryError; anything
- * else becomes TRIB_INTERNAL. The original stays reachable as `cause`.
+ * Returns the fault with its place in front of its text; `work` is in words, such as `round 3`. Code and `retryable` are
+ * those of a TributaryError; anything else becomes TRIB_INTERNAL. The original stays reachable as `cause`.
  */
-export function stageError(error: unknown, { stage, work, groupId }: FaultPlace): TributaryError {
+export function stageError(
+  error: unknown,
+  { stage, work, groupId }: { readonly stage: string; readonly work: string; readonly groupId?: string },
+): TributaryError {
   const known = error instanceof TributaryError ? error : undefined;
   const text = error instanceof Error ? error.message : String(error);
   return new TributaryError(known?.code ?? 'TRIB_INTERNAL', `${stage}, ${work}: ${text}`, {

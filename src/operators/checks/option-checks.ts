@@ -1,10 +1,6 @@
 import { TributaryError } from '../../errors.js';
 
-/**
- * Checks that an operator's option is an integer of at least `least`.
- *
- * Errors: TRIB_OPERATOR, at call time.
- */
+/** Errors: TRIB_OPERATOR unless an operator's option is an integer of at least `least`. */
 export function requireCount(operator: string, option: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
   throw new TributaryError(
@@ -13,11 +9,7 @@ export function requireCount(operator: string, option: string, value: number, le
   );
 }
 
-/**
- * Checks that an operator's option is a finite number of at least `least`.
- *
- * Errors: TRIB_OPERATOR.
- */
+/** Errors: TRIB_OPERATOR unless an operator's option is a finite number of at least `least`. */
 export function requireFloor(operator: string, option: string, value: number, least: number): void {
   if (Number.isFinite(value) && value >= least) return;
   throw new TributaryError(

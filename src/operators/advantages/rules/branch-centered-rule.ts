@@ -25,9 +25,8 @@ interface BranchCenteredRuleOptions extends PromptPoolOptions {
  *
  *     A_b = z_b - (1/B) Σ_j z_j,   kept iff max z - min z >= minGap and the rewards of the group differ
  *
- * z is that of `promptZScores` (per prompt, with history); the mean of the pool cancels, so the pool only sets the scale,
- * and the first round or a new prompt works like any other. Advantages of a group sum to 0 before selection.
- * Groups whose branches all have the same reward are counted and skipped, whatever `minGap`.
+ * z is that of `promptZScores`; the mean of the pool cancels, so the pool only sets the scale. Advantages of a group sum to 0
+ * before selection. Groups whose branches all have the same reward are counted and skipped, whatever `minGap`.
  *
  * Departure: this is not in the B²-DiffuRL release, whose advantage is z itself (`historyRule`).
  *

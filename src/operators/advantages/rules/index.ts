@@ -27,11 +27,9 @@ export type AdvantageRuleName = (typeof ADVANTAGE_RULES.entries)[number]['name']
 /** Settings of a rule, as a config holds them: `{ rule: 'history', historyRounds: 8, ... }`. */
 export type AdvantageRuleSettings = SettingsOf<typeof ADVANTAGE_RULES>;
 
-/** Creates the rule that the settings name. */
 export const createAdvantageRule = (settings: AdvantageRuleSettings): AdvantageRule =>
   ADVANTAGE_RULES.create(settings);
 
-/** Returns the entry of a rule. */
 export const advantageRuleSpec = (rule: AdvantageRuleName) => entryNamed(ADVANTAGE_RULES.entries, rule);
 
 /** Returns how many samples a rule selects, at most, from a group of `numBranches` branches. */
