@@ -11,6 +11,5 @@ export const REWARD_SOURCES = new Catalog('from', [...SOURCES.entries, weightedS
 /** Settings of a source, as a config holds them. */
 export type RewardSettings = SettingsOf<typeof REWARD_SOURCES>;
 
-/** Opens the source that the settings name. */
 export const openReward = (settings: RewardSettings, context: RewardContext): Promise<RewardScorer> =>
   REWARD_SOURCES.create(settings, context);

@@ -5,6 +5,7 @@ import { TributaryError } from '../../errors.js';
 import { number, text } from '../../fields.js';
 import type { PicturesOfPrompt, RewardScorer, ScoredPictures } from './contract/reward-scorer.js';
 import { defineRewardSource } from './contract/reward-source.js';
+import { sideBySide } from './services/side-by-side.js';
 import { SOURCES } from './sources/index.js';
 
 const partFields = {
@@ -48,19 +49,8 @@ export function createWeightedSum(parts: readonly SummedPart[], maxMagnitude: nu
       ? { provider: first.provider, fallbacks: [...new Set(runs.flatMap(({ fallbacks }) => fallbacks))] }
       : null,
     async score(pictures, signal) {
-      const failing = new AbortController();
-      const either = AbortSignal.any([signal, failing.signal]);
-      let failure: { readonly error: unknown } | undefined;
-      const scored = await Promise.all(
-        parts.map((summed) =>
-          scorePart(summed, pictures, either).catch((error: unknown) => {
-            failure ??= { error };
-            failing.abort();
-            return null;
-          }),
-        ),
-      );
-      if (failure) throw failure.error;
+      const work = (summed: SummedPart, either: AbortSignal) => scorePart(summed, pictures, either);
+      const scored = await sideBySide(parts, parts.length, work, signal);
       const rewards = pictures.images.map((_, picture) => {
         const terms = parts.map(({ weight, mean, std }, index) => {
           const reward = scored[index]?.rewards[picture] ?? Number.NaN;
@@ -69,7 +59,7 @@ export function createWeightedSum(parts: readonly SummedPart[], maxMagnitude: nu
         const wrong = terms.find((term) => !(Math.abs(term) <= maxMagnitude));
         return wrong ?? terms.reduce((sum, term) => sum + term, 0);
       });
-      return { rewards, features: scored.find((one) => one?.features)?.features ?? null };
+      return { rewards, features: scored.find((one) => one.features)?.features ?? null };
     },
     async close() {
       for (const { scorer } of parts) await scorer.close();

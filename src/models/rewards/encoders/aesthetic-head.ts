@@ -11,10 +11,7 @@ interface AestheticHead {
   score(features: Float32Array): number;
 }
 
-interface Layer {
-  readonly weight: Extract<SafetensorsTensor, { dtype: 'F32' }>;
-  readonly bias: Extract<SafetensorsTensor, { dtype: 'F32' }>;
-}
+type Layer = Record<'weight' | 'bias', Extract<SafetensorsTensor, { dtype: 'F32' }>>;
 
 /**
  * Reads a head of linear layers, `layers.N.weight` [out, in] and `layers.N.bias` [out], in the order of N:
@@ -40,11 +37,8 @@ export async function readAestheticHead(path: string): Promise<AestheticHead> {
   for (const { weight, bias } of layers.toReversed()) {
     const [outs = 0, ins = 0] = weight.shape;
     if (outs !== w.length || bias.data.length !== outs) {
-      throw headFault(
-        path,
-        `layers that fit on each other, the last with 1 output`,
-        `one of [${outs}, ${ins}]`,
-      );
+      const expected = 'layers that fit on each other, the last with 1 output';
+      throw headFault(path, expected, `one of [${outs}, ${ins}]`);
     }
     const below = new Float64Array(ins);
     for (let row = 0; row < outs; row++) {

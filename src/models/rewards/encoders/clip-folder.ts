@@ -10,19 +10,17 @@ const HALVES = {
   text: { file: 'text_model.onnx', output: 'text_embeds' },
 } as const;
 
-/** A model file, and the outputs to compute if it has more. */
-interface ClipHalf {
-  readonly path: string;
-  readonly outputs?: readonly string[];
-}
-
 /**
  * Finds one half of a CLIP: `vision_model.onnx` (pixel_values -> image_embeds) or `text_model.onnx` (input_ids ->
  * text_embeds), or its part of a `model.onnx` that holds both. The files lie in the folder, or in `onnx/` below it.
+ * `outputs` are those to compute, if the file has more.
  *
  * Errors: TRIB_FILE if there is neither.
  */
-export async function findClipHalf(folder: string, half: keyof typeof HALVES): Promise<ClipHalf> {
+export async function findClipHalf(
+  folder: string,
+  half: keyof typeof HALVES,
+): Promise<{ readonly path: string; readonly outputs?: readonly string[] }> {
   const { file, output } = HALVES[half];
   const folders = ['', 'onnx'].map((below) => join(folder, below));
   for (const path of folders.map((one) => join(one, file))) if (await isThere(path)) return { path };

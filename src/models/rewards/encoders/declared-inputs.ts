@@ -84,8 +84,10 @@ export async function feedFor(
 ): Promise<Feed> {
   switch (declared.from) {
     case 'image': {
-      const processor = processorOf(declared);
-      const { size } = declared;
+      const { size, fit, filter, mean, std } = declared;
+      const square = { height: size, width: size };
+      const frame = fit === 'crop' ? { resize: size, crop: square } : { resize: square, crop: null };
+      const processor: ImageProcessor = { ...frame, filter, rescale: 1 / 255, mean, std };
       requireSize(port, [3, size, size], label, '`size`');
       return (_, images) => {
         const plane = 3 * size * size;
@@ -108,22 +110,4 @@ export async function feedFor(
     default:
       return declared satisfies never;
   }
-}
-
-function processorOf({
-  size,
-  fit,
-  filter,
-  mean,
-  std,
-}: Extract<DeclaredInput, { from: 'image' }>): ImageProcessor {
-  const square = { height: size, width: size };
-  return {
-    resize: fit === 'crop' ? size : square,
-    filter,
-    crop: fit === 'crop' ? square : null,
-    rescale: 1 / 255,
-    mean,
-    std,
-  };
 }

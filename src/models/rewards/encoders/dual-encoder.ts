@@ -2,30 +2,20 @@
 
 import { join } from 'node:path';
 import { at } from '../../../at.js';
-import type { Engine, Provider } from '../../engines/contract/engine.js';
+import type { Engine, Executable } from '../../engines/contract/engine.js';
 import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
 import { float32 } from '../../tensor.js';
+import type { RewardContext } from '../contract/reward-source.js';
 import { openGraph, portOf, requirePorts, requireSize } from './exported-graph.js';
 import { featureRows } from './float-ports.js';
 import { textFeatures } from './text-features.js';
 import { ofPipeline } from './text-tokenizer.js';
 
-interface DualEncoder {
-  readonly provider: Provider;
-  readonly fallbacks: readonly string[];
+interface DualEncoder extends Pick<Executable, 'provider' | 'fallbacks' | 'release'> {
   /** image_embeds [D] of pictures in [-1, 1], of length 1, in order. */
   imageFeatures(images: readonly Float32Array[]): Promise<Float32Array[]>;
   /** text_embeds [D] of a prompt, of length 1. */
   textFeatures(prompt: string): Promise<Float32Array>;
-  release(): Promise<void>;
-}
-
-interface DualEncoderOptions {
-  readonly tokenizer: Tokenizer;
-  /** Most pictures in one run. */
-  readonly batchSize: number;
-  /** [3, H, W] of the pictures. */
-  readonly imageShape: readonly [number, number, number];
 }
 
 /**
@@ -37,7 +27,11 @@ interface DualEncoderOptions {
 export async function openDualEncoder(
   engine: Engine,
   folder: string,
-  { tokenizer, batchSize, imageShape }: DualEncoderOptions,
+  {
+    tokenizer,
+    batchSize,
+    imageShape,
+  }: { readonly tokenizer: Tokenizer; readonly batchSize: number } & Pick<RewardContext, 'imageShape'>,
 ): Promise<DualEncoder> {
   const [visionPath, textPath] = [join(folder, 'vision_model.onnx'), join(folder, 'text_model.onnx')];
   const vision = await openGraph(engine, visionPath);

@@ -42,10 +42,8 @@ export function requirePorts(
 
 /** Returns an input that `requirePorts` has found. */
 export function portOf({ inputs }: Pick<Ports, 'inputs'>, name: string): Port {
-  return at(
-    inputs.filter((input) => input.name === name),
-    0,
-  );
+  const found = inputs.filter((input) => input.name === name);
+  return at(found, 0);
 }
 
 /** The names that transformers gives to features before projection, which fit no other encoder's. */
@@ -91,11 +89,7 @@ export function requireSize(port: Port, size: readonly number[], label: string, 
   );
 }
 
-/**
- * Checks that features of two kinds can be compared, as far as the graphs declare their widths.
- *
- * Errors: TRIB_MODEL if the widths differ.
- */
+/** Errors: TRIB_MODEL if features of two kinds cannot be compared, as the graphs declare different widths. */
 export function requireOneWidth(
   picture: { readonly label: string; readonly port: Port },
   prompt: { readonly label: string; readonly port: Port },

@@ -1,7 +1,7 @@
 /** @file The vision half of a CLIP: pictures as a user sees them, in 8 bits, to vectors of length 1. */
 
 import { join } from 'node:path';
-import type { Engine, Port, Provider } from '../../engines/contract/engine.js';
+import type { Engine, Executable, Port } from '../../engines/contract/engine.js';
 import { processedSize, processImage } from '../../images/image-processor.js';
 import { toRgb8 } from '../../images/picture.js';
 import { readPreprocessorConfig } from '../../images/preprocessor-config.js';
@@ -10,16 +10,13 @@ import { findClipHalf } from './clip-folder.js';
 import { openGraph, portNamed, requireKnownInputs, requireSize } from './exported-graph.js';
 import { featureRows, floatInput } from './float-ports.js';
 
-interface ImageEncoder {
-  readonly provider: Provider;
-  readonly fallbacks: readonly string[];
+interface ImageEncoder extends Pick<Executable, 'provider' | 'fallbacks' | 'release'> {
   /** The file of its graph. */
   readonly label: string;
   /** The output with the features. */
   readonly output: Port;
   /** image_embeds [D] of pictures [3, H, W] in [-1, 1], of length 1, in order. */
   features(images: readonly Float32Array[]): Promise<Float32Array[]>;
-  release(): Promise<void>;
 }
 
 /**

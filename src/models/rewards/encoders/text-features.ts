@@ -1,7 +1,7 @@
 /** @file The text half of a dual encoder: a vector of length 1 for a prompt, which is cached. */
 
 import { at } from '../../../at.js';
-import type { Executable, Port, Provider } from '../../engines/contract/engine.js';
+import type { Executable, Port } from '../../engines/contract/engine.js';
 import { portNamed, requireKnownInputs } from './exported-graph.js';
 import { featureRows } from './float-ports.js';
 import type { TextTokenizer } from './text-tokenizer.js';
@@ -10,14 +10,11 @@ import { TOKEN_INPUTS, tokenFeeds, tokensFor } from './token-feeds.js';
 /** Most prompts in the cache; the least recently used is dropped first. */
 const FEATURES_KEPT = 1024;
 
-interface TextFeatures {
-  readonly provider: Provider;
-  readonly fallbacks: readonly string[];
+interface TextFeatures extends Pick<Executable, 'provider' | 'fallbacks' | 'release'> {
   /** The output that they are. */
   readonly output: Port;
   /** text_embeds [D] of a prompt, of length 1. */
   of(prompt: string): Promise<Float32Array>;
-  release(): Promise<void>;
 }
 
 /**

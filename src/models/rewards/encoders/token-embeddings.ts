@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { TributaryError } from '../../../errors.js';
-import type { Engine, Provider } from '../../engines/contract/engine.js';
+import type { Engine, Executable } from '../../engines/contract/engine.js';
 import { cosine, unitRows } from '../contract/features.js';
 import { openGraph, portOf, requireKnownInputs, requirePorts } from './exported-graph.js';
 import { floatOutput } from './float-ports.js';
@@ -12,11 +12,8 @@ import { TOKEN_INPUTS, tokenFeeds, tokensFor } from './token-feeds.js';
 /** Embeddings of a sentence's tokens, each [D] and of length 1: its begin and its end stand around its words. */
 type TokenEmbeddings = readonly Float32Array[];
 
-export interface TokenEncoder {
-  readonly provider: Provider;
-  readonly fallbacks: readonly string[];
+interface TokenEncoder extends Pick<Executable, 'provider' | 'fallbacks' | 'release'> {
   embed(text: string): Promise<TokenEmbeddings>;
-  release(): Promise<void>;
 }
 
 /**
@@ -44,8 +41,7 @@ export async function openTokenEncoder(engine: Engine, folder: string): Promise<
           `${label} output "last_hidden_state": expected [1, ${ids.length}, D], got [${shape.join(', ')}]. Export the encoder without a head.`,
         );
       }
-      const rows = unitRows(floatOutput(outputs, 'last_hidden_state'), ids.length);
-      return rows.slice(0, count);
+      return unitRows(floatOutput(outputs, 'last_hidden_state'), ids.length).slice(0, count);
     },
     release: () => graph.release(),
   };

@@ -26,9 +26,7 @@ export function attentionMask({ ids, count }: TokenizedText): Int32Array {
 /** The inputs of text encoders, of which only the ids are required. */
 export const TOKEN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
 
-/**
- * Returns token ids [1, tokens] for `port`, and attention_mask and token_type_ids if the graph takes them.
- */
+/** Returns token ids [1, tokens] for `port`, and attention_mask and token_type_ids if the graph takes them. */
 export function tokenFeeds(
   tokens: TokenizedText,
   inputs: readonly Port[],

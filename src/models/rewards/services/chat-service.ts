@@ -33,23 +33,12 @@ export const chatFields = {
     .describe('Concurrent requests for one group; each asks one question about one picture.'),
 };
 
-interface ChatSettings {
-  readonly url: string;
-  readonly model: string;
-  readonly maxTokens: number;
-  readonly timeoutMs: number;
-}
-
-/** A possible first token, and the natural logarithm of its probability. */
-interface TokenChance {
-  readonly token: string;
-  readonly logprob: number;
-}
+type ChatSettings = Readonly<Omit<z.output<z.ZodObject<typeof chatFields>>, 'requestsAtOnce'>>;
 
 export interface ChatAnswer {
   readonly text: string;
-  /** The likeliest first tokens; null if the endpoint gives none. */
-  readonly firstToken: readonly TokenChance[] | null;
+  /** The likeliest first tokens, and the natural logarithms of their probabilities; null if the endpoint gives none. */
+  readonly firstToken: readonly Readonly<z.output<typeof chance>>[] | null;
 }
 
 export interface ChatService {
@@ -168,9 +157,7 @@ const readAnswer: ReadAnswer<ChatAnswer> = (body, quote) => {
     return { expected: `${message}${place}`, got: `${inWords(found, quote)} in ${quote(body)}` };
   }
   const { message, logprobs } = at(parsed.data.choices, 0);
-  return {
-    answer: { text: message.content, firstToken: logprobs?.content?.[0]?.top_logprobs ?? null },
-  };
+  return { answer: { text: message.content, firstToken: logprobs?.content?.[0]?.top_logprobs ?? null } };
 };
 
 /** Returns the template with {prompt} replaced by the prompt. */

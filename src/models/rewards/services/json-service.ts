@@ -66,7 +66,6 @@ const PASSING_FAULTS = [
   'UND_ERR_BODY_TIMEOUT',
 ];
 
-/** What a service answered, right or wrong. */
 interface Reply {
   readonly status: number;
   readonly retryAfter: string | null;
@@ -74,7 +73,6 @@ interface Reply {
   readonly isWhole: boolean;
 }
 
-/** One failed attempt. */
 interface Failure {
   readonly expected: string;
   readonly got: string;
@@ -84,15 +82,8 @@ interface Failure {
   readonly retryAfterMs?: number | undefined;
 }
 
-/**
- * Refuses a token that no header can hold; `fetch` would print it.
- *
- * Errors: TRIB_USAGE.
- */
-export function requireSendable({
-  token,
-  tokenVariable,
-}: Pick<JsonService, 'token' | 'tokenVariable'>): void {
+/** Errors: TRIB_USAGE for a token that no header can hold; `fetch` would print it. */
+export function requireSendable({ token, tokenVariable }: JsonService): void {
   if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return;
   throw new TributaryError(
     'TRIB_USAGE',
@@ -156,7 +147,6 @@ async function attemptOnce<Answer>(
   return 'answer' in outcome ? outcome : { ...outcome, nextStep: CORRECT_THE_SERVICE, mayPass: false };
 }
 
-/** Sends a request and reads what comes back. */
 async function post(service: JsonService, body: string, signal: AbortSignal): Promise<Reply | Failure> {
   const { url, timeoutMs, token } = service;
   const timeout = AbortSignal.timeout(timeoutMs);

@@ -9,6 +9,7 @@ import {
   answerFault,
   askJson,
   type JsonService,
+  type ReadAnswer,
   requireSendable,
   serviceUrlField,
 } from '../services/json-service.js';
@@ -48,17 +49,11 @@ export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
           ...(metadata && { metadata }),
           images: pngs.map((png) => png.toString('base64')),
         });
-        responses.push(
-          await askJson(
-            service,
-            body,
-            (text, quote) => {
-              const answer = readRewardResponse(text, pngs.length, quote);
-              return 'rewards' in answer ? { answer } : answer;
-            },
-            signal,
-          ),
-        );
+        const read: ReadAnswer<ScoredAnswer> = (text, quote) => {
+          const answer = readRewardResponse(text, pngs.length, quote);
+          return 'rewards' in answer ? { answer } : answer;
+        };
+        responses.push(await askJson(service, body, read, signal));
       }
       return {
         rewards: responses.flatMap(({ rewards }) => rewards),

@@ -79,7 +79,7 @@ async function load(path: string): Promise<RewardModule> {
   const module = await import(pathToFileURL(resolve(path)).href).catch((cause: unknown) => {
     throw new TributaryError(
       'TRIB_FILE',
-      `reward module ${path}: expected a module that loads, got ${thrownInWords(cause)}. Correct the module or its path.`,
+      `reward module ${path}: expected a module that loads, got ${quote(String(cause))}. Correct the module or its path.`,
       { cause },
     );
   });
@@ -117,7 +117,7 @@ function thrown(path: string, cause: unknown): TributaryError {
   const retryable = (cause as { readonly retryable?: unknown } | null | undefined)?.retryable === true;
   return new TributaryError(
     'TRIB_REWARD',
-    `reward module ${path}: expected score to return, got ${thrownInWords(cause)}. Correct the module.`,
+    `reward module ${path}: expected score to return, got ${quote(String(cause))}. Correct the module.`,
     { retryable, cause },
   );
 }
@@ -135,11 +135,6 @@ function canceled(path: string): TributaryError {
     'TRIB_CANCELLED',
     `reward module ${path}: expected a score, got a cancellation. Start the run again if it is still wanted.`,
   );
-}
-
-/** Quotes what was thrown. */
-function thrownInWords(error: unknown): string {
-  return quote(String(error));
 }
 
 function quote(text: string): string {

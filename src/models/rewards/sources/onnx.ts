@@ -37,12 +37,6 @@ const reading = z
 
 type Reading = z.output<typeof reading>;
 
-/** A picture's score, and its features if it has some. */
-interface Row {
-  readonly score: number;
-  readonly feature: Float32Array | null;
-}
-
 /** r = scale · score, from one run of the graph on some pictures and their prompt. */
 export const onnxReward = defineRewardSource({
   name: 'onnx',
@@ -68,7 +62,8 @@ export const onnxReward = defineRewardSource({
   },
   async create({ model, inputs, score: read, scale, batchSize }, { engine, imageShape }) {
     const graph = await openGraph(engine(), model);
-    requirePorts(graph, model, { inputs: Object.keys(inputs), outputs: outputsOf(read) });
+    const outputs = read.from === 'output' ? [read.output] : [read.image, read.text];
+    requirePorts(graph, model, { inputs: Object.keys(inputs), outputs });
     if (read.from === 'cosine') {
       const outputNamed = (name: string) => portNamed(graph, model, 'outputs', name);
       requireOneWidth(
@@ -105,11 +100,13 @@ export const onnxReward = defineRewardSource({
   },
 });
 
-function outputsOf(read: Reading): string[] {
-  return read.from === 'output' ? [read.output] : [read.image, read.text];
-}
-
-function rowsOf(outputs: Tensors, read: Reading, count: number, label: string): Row[] {
+/** A score per picture, and its features if it has some. */
+function rowsOf(
+  outputs: Tensors,
+  read: Reading,
+  count: number,
+  label: string,
+): { readonly score: number; readonly feature: Float32Array | null }[] {
   switch (read.from) {
     case 'output': {
       const scores = numberOutput(outputs, read.output, label);
@@ -123,10 +120,7 @@ function rowsOf(outputs: Tensors, read: Reading, count: number, label: string): 
     case 'cosine': {
       const images = featureRows(outputs, read.image, count, label);
       const prompts = featureRows(outputs, read.text, count, label);
-      return images.map((feature, row) => ({
-        score: cosine(feature, at(prompts, row)),
-        feature,
-      }));
+      return images.map((feature, row) => ({ score: cosine(feature, at(prompts, row)), feature }));
     }
     default:
       return read satisfies never;

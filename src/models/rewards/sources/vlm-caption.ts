@@ -1,49 +1,17 @@
 /** @file DDPO's prompt alignment: a vision-language model captions a picture, and BERTScore compares caption and prompt. */
 
 import { text } from '../../../fields.js';
-import type { RewardScorer } from '../contract/reward-scorer.js';
 import { defineRewardSource } from '../contract/reward-source.js';
-import { bertScoreRecall, openTokenEncoder, type TokenEncoder } from '../encoders/token-embeddings.js';
-import { type ChatService, chatFields, createChatService, fillTemplate } from '../services/chat-service.js';
+import { bertScoreRecall, openTokenEncoder } from '../encoders/token-embeddings.js';
+import { chatFields, createChatService, fillTemplate } from '../services/chat-service.js';
 import { sideBySide } from '../services/side-by-side.js';
 
-interface CaptionSettings {
-  readonly question: string;
-  readonly reference: string;
-  readonly requestsAtOnce: number;
-}
-
 /**
- * Returns a scorer with r = BERTScore recall of the reference sentence in the caption (Black et al. 2023; ddpo-pytorch
- * ddpo_pytorch/rewards.py, llava_bertscore).
+ * r = BERTScore recall of the reference sentence in the caption (Black et al. 2023; ddpo-pytorch ddpo_pytorch/rewards.py,
+ * llava_bertscore).
  *
  * Departure: pictures are sent as PNG, where DDPO sends JPEG of quality 80.
  */
-function createCaptionReward(
-  { question, reference, requestsAtOnce }: CaptionSettings,
-  chat: ChatService,
-  encoder: TokenEncoder,
-): RewardScorer {
-  return {
-    runsOn: { provider: encoder.provider, fallbacks: encoder.fallbacks },
-    async score({ prompt, images }, signal) {
-      const asked = fillTemplate(question, prompt);
-      const wanted = await encoder.embed(fillTemplate(reference, prompt));
-      const rewards = await sideBySide(
-        images,
-        requestsAtOnce,
-        async (image, either) => {
-          const caption = await chat.ask(asked, image, either);
-          return bertScoreRecall(wanted, await encoder.embed(caption.text));
-        },
-        signal,
-      );
-      return { rewards, features: null };
-    },
-    close: () => encoder.release(),
-  };
-}
-
 export const vlmCaption = defineRewardSource({
   name: 'vlm-caption',
   summary:
@@ -62,7 +30,21 @@ export const vlmCaption = defineRewardSource({
   },
   sideBySide: 'the endpoint must answer requestsAtOnce requests for each',
   async create(settings, context) {
+    const { question, reference, requestsAtOnce } = settings;
     const chat = createChatService(settings, context, { wantsLogprobs: false });
-    return createCaptionReward(settings, chat, await openTokenEncoder(context.engine(), settings.encoder));
+    const encoder = await openTokenEncoder(context.engine(), settings.encoder);
+    return {
+      runsOn: { provider: encoder.provider, fallbacks: encoder.fallbacks },
+      async score({ prompt, images }, signal) {
+        const asked = fillTemplate(question, prompt);
+        const wanted = await encoder.embed(fillTemplate(reference, prompt));
+        const recallOf = async (image: Float32Array, either: AbortSignal) => {
+          const caption = await chat.ask(asked, image, either);
+          return bertScoreRecall(wanted, await encoder.embed(caption.text));
+        };
+        return { rewards: await sideBySide(images, requestsAtOnce, recallOf, signal), features: null };
+      },
+      close: () => encoder.release(),
+    };
   },
 });

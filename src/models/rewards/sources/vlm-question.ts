@@ -44,16 +44,14 @@ export function createInterrogation(
     runsOn: null,
     async score({ prompt, images }, signal) {
       const asked = images.flatMap((image) => questions.map((question) => ({ image, question })));
-      const credits = await sideBySide(
-        asked,
-        requestsAtOnce,
-        async ({ image, question: { ask, expect } }, either) =>
-          credit(
-            await chat.ask(fillTemplate(ask, prompt), image, either),
-            plain(fillTemplate(expect, prompt)),
-          ),
-        signal,
-      );
+      const work = async (
+        { image, question: { ask, expect } }: (typeof asked)[number],
+        either: AbortSignal,
+      ) => {
+        const answer = await chat.ask(fillTemplate(ask, prompt), image, either);
+        return credit(answer, plain(fillTemplate(expect, prompt)));
+      };
+      const credits = await sideBySide(asked, requestsAtOnce, work, signal);
       const rewards = images.map((_, index) => {
         const own = credits.slice(index * questions.length, (index + 1) * questions.length);
         return own.reduce((sum, value) => sum + value, 0) / questions.length;
