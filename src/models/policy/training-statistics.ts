@@ -5,13 +5,13 @@ import type { TrainingRow } from './training-rows.js';
 
 export interface TrainingStatistics {
   readonly optimizerSteps: number;
-  /** Mean of the updates' losses. */
+  /** Mean of the updates' losses, each the surrogate's mean over its (sample, step) rows. */
   readonly policyLoss: number;
-  /** Mean of the updates' gradient norms before clipping. */
+  /** Mean of the updates' L2 norms of all gradients together, before clipping. */
   readonly gradNorm: number;
   /**
-   * By sampler step, the root mean square of the gradient norms of single runs of the training graph, weights of the loss
-   * included: how much each step adds to the gradient. Null if no run held rows of that step alone.
+   * By sampler step, 0 the noisiest, the root mean square of the gradient norms of single runs of the training graph, weights
+   * of the loss included: how much each step adds to the gradient. Null if no run held rows of that step alone.
    */
   readonly gradNormByStep: readonly (number | null)[];
   /** Share of (sample, step) rows whose ratio lay outside the clip range; 0 where the surrogate clips nothing. */
@@ -20,7 +20,7 @@ export interface TrainingStatistics {
   readonly clipFractionByStep: readonly number[];
   /** Mean of ½ (logProb - oldLogProb)² (Schulman's k2), log-probs being means over dimensions. */
   readonly approxKl: number;
-  /** Largest |ratio - 1| before the first optimizer step of the round: the disagreement of sampler and trainer. */
+  /** Largest |ratio - 1| before the round's first optimizer step: where sampler and trainer disagree, 0 up to rounding. */
   readonly maxRatioDeviation: number;
   /** Mean of |ratio - 1| over all rows: how far the updates moved from the policy that sampled. */
   readonly meanRatioDeviation: number;
@@ -35,18 +35,11 @@ export interface TrainingStatistics {
   readonly lossScaling?: LossScaling;
 }
 
-/** Loss scaling in half precision. */
 export interface LossScaling {
   /** What the loss of the next update is multiplied by. */
   readonly scale: number;
   /** Updates skipped because a gradient was not finite; the other figures leave them out. */
   readonly skippedUpdates: number;
-}
-
-/** Diagnostics of one run, one number a row. */
-interface RowDiagnostics {
-  readonly ratios?: Float32Array | undefined;
-  readonly kls?: Float32Array | undefined;
 }
 
 export type TrainingStatisticsCollector = ReturnType<typeof createTrainingStatistics>;
@@ -57,8 +50,7 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
   const seen = new Float64Array(numInferenceSteps);
   const squaredNorms = new Float64Array(numInferenceSteps);
   const runs = new Float64Array(numInferenceSteps);
-  let skippedUpdates = 0;
-  let [updates, lossSum, normSum] = [0, 0, 0];
+  let [updates, skippedUpdates, lossSum, normSum] = [0, 0, 0, 0];
   let [squaredLogRatios, ratioDeviations, maxRatioDeviation] = [0, 0, 0];
   let [klSum, klRows] = [0, 0];
   let valueLoss: number | null = null;
@@ -73,8 +65,11 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
     if (updates === 0) maxRatioDeviation = Math.max(maxRatioDeviation, deviation);
   };
   return {
-    /** Diagnostics of one run; rows of weight 0 are padding. */
-    addRows(rows: readonly TrainingRow[], { ratios, kls }: RowDiagnostics): void {
+    /** Diagnostics of one run, one number a row; rows of weight 0 are padding. */
+    addRows(
+      rows: readonly TrainingRow[],
+      { ratios, kls }: { readonly [Name in 'ratios' | 'kls']?: Float32Array | undefined },
+    ): void {
       for (const [index, { step, weight }] of rows.entries()) {
         if (weight === 0) continue;
         if (ratios && step !== null) addRatio(step, at(ratios, index));

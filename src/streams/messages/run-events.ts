@@ -1,12 +1,12 @@
 /** @file What a run reports, and what each figure means. All of it survives JSON. */
 
 import type { Provider } from '../../models/engines/contract/engine.js';
-import type { LossScaling } from '../../models/policy/training-statistics.js';
+import type { TrainingStatistics } from '../../models/policy/training-statistics.js';
 import type { Role } from '../stages/index.js';
 import type { ControlDifference, GuardAction } from './control-state.js';
 
 /** The figures of one round, over all of its images unless stated otherwise. */
-export interface RoundMetrics {
+export interface RoundMetrics extends TrainingStatistics {
   /** Index k = 0, 1, ... of B²-DiffuRL's round. */
   readonly round: number;
   /** First trained sampler step, 0 the noisiest. */
@@ -46,41 +46,11 @@ export interface RoundMetrics {
   readonly zeroSpreadGroups: number;
   /** Intra-class correlation of the normalized rewards inside groups, at most 1; null where it is undefined. */
   readonly intraGroupCorrelation: number | null;
-  /** Optimizer steps taken in this round. */
-  readonly optimizerSteps: number;
-  /** Mean over the round's optimizer steps of the loss, the surrogate's mean over the trained (sample, step) pairs. */
-  readonly policyLoss: number;
-  /** Share of the trained pairs whose ratio is outside 1 ± clipRange, in [0, 1]. */
-  readonly clipFraction: number;
-  /** clipFraction by sampler step, index 0 the noisiest; 0 for steps that are not trained. */
-  readonly clipFractionByStep: readonly number[];
-  /** Schulman's k2 estimator, mean of ½ (log p_new - log p_old)² over the trained pairs; log-probs are means over the latent. */
-  readonly approxKl: number;
-  /** Largest |ratio - 1| among the pairs seen before the round's first optimizer step: 0 up to rounding. */
-  readonly maxRatioDeviation: number;
-  /** Mean |ratio - 1| over the trained pairs: how far the updates moved away from the policy that sampled. */
-  readonly meanRatioDeviation: number;
-  /** Mean KL of one sampler step to that of the pretrained model, in nats; null if it is not measured. */
-  readonly klToPretrained: number | null;
-  /** Mean loss of the value network over its updates; null without one. */
-  readonly valueLoss: number | null;
   /**
    * Factor on the learning rate of this round: 1, halved by each alarm that lowers it, times what operators want. In (0, 1]
    * unless operators change it.
    */
   readonly learningRateScale: number;
-  /** Mean L2 norm of all gradients together, before clipping, over the round's optimizer steps. */
-  readonly gradNorm: number;
-  /**
-   * By sampler step, index 0 the noisiest: root mean square of the gradient norms of single runs of the training graph, with
-   * the weights of the loss; null if no run held rows of that step alone.
-   */
-  readonly gradNormByStep: readonly (number | null)[];
-  /**
-   * In half precision, the loss scale after the round, and the updates that were skipped because a gradient was not finite;
-   * the other figures leave those out. Absent in single precision.
-   */
-  readonly lossScaling?: LossScaling;
   /**
    * Images scored by the run's own reward stage so far, without evaluation; of late groups only those scored before their
    * round was trained.
