@@ -1,10 +1,8 @@
 /** @file A node that is about to be added, as shape rules see it, and what the rules share. */
 
 import { TributaryError } from '../../errors.js';
-import type { ElementType, Tensor } from '../tensor.js';
-import { toIntegers } from '../tensor.js';
-import type { Attributes, Value } from './graph.js';
-import { formatShape, intAttribute } from './graph.js';
+import { type ElementType, type Tensor, toIntegers } from '../tensor.js';
+import { type Attributes, formatShape, intAttribute, type Value } from './graph.js';
 import type { OpName } from './op-names.js';
 
 /** What a shape rule sees: the new node, and the values of its constant inputs. */

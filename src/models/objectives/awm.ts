@@ -4,14 +4,17 @@ import { number, oneOf } from '../../fields.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { ddpoIsLoss } from './ddpo-is.js';
 import { meanSquaredDistance } from './log-prob.js';
-import type { DenoisingPolicy, DenoisingValues } from './surrogate.js';
-import { defineSurrogate, referenceOf, timestepsPerSampleField } from './surrogate.js';
+import {
+  type DenoisingPolicy,
+  type DenoisingValues,
+  defineSurrogate,
+  referenceOf,
+  timestepsPerSampleField,
+} from './surrogate.js';
 
 /** The exponent q of the generalized Huber form, and what keeps its slope finite at error 0. */
 const HUBER_POWER = 0.25;
 const ERROR_FLOOR = 1e-10;
-
-type Likelihood = 'squared-error' | 'ghuber';
 
 /**
  * Loss of every row [M]: max(-A ρ, -A clip(ρ, 1 - e, 1 + e)) + β mean_D (out - out_pre)², ρ = exp(ℓ - ℓ_old) (Xue et al. 2025,
@@ -76,7 +79,7 @@ export const awm = defineSurrogate({
 function logLikelihoodOf(
   { modelOutput }: DenoisingPolicy,
   { target, noiseScale }: DenoisingValues,
-  likelihood: Likelihood,
+  likelihood: 'squared-error' | 'ghuber',
 ): Expression {
   const error = meanSquaredDistance(modelOutput, target);
   if (likelihood === 'squared-error') return error.neg();

@@ -29,5 +29,4 @@ export const SURROGATES = new Catalog('type', [
 /** Settings of a surrogate, as a config holds them: `{ type: 'ddpo-is', clipRange: 1e-4, ... }`. */
 export type SurrogateSettings = SettingsOf<typeof SURROGATES>;
 
-/** Creates the surrogate that the settings name. */
 export const createSurrogate = (settings: SurrogateSettings): Surrogate => SURROGATES.create(settings);

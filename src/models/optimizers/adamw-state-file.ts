@@ -23,23 +23,27 @@ export function decodeAdamWState(bytes: Uint8Array, parameters: NamedArrays, whe
   const { tensors, metadata } = decodeSafetensors(bytes, where);
   const names = Object.keys(parameters);
   if (tensors.size !== 2 * names.length) {
-    throw foreign(where, `${2 * names.length} moments`, `${tensors.size}`);
+    throw foreignState(where, `${2 * names.length} moments`, `${tensors.size}`);
   }
   const moments = (kind: 'm' | 'v'): NamedArrays =>
     Object.fromEntries(
       Object.entries(parameters).map(([name, { length }]) => {
         const tensor = tensors.get(`${kind}.${name}`);
         if (tensor?.dtype === 'F32' && tensor.data.length === length) return [name, tensor.data];
-        const got = tensor === undefined ? 'none' : `${tensor.dtype} [${tensor.shape.join(', ')}]`;
-        throw foreign(`${where} ${kind}.${name}`, `F32 [${length}]`, got);
+        throw foreignState(`${where} ${kind}.${name}`, `F32 [${length}]`, tensorInWords(tensor));
       }),
     );
   const { step = 'none' } = metadata;
-  if (!/^\d+$/.test(step)) throw foreign(`${where} step`, 'a step count', step);
+  if (!/^\d+$/.test(step)) throw foreignState(`${where} step`, 'a step count', step);
   return { step: Number(step), firstMoments: moments('m'), secondMoments: moments('v') };
 }
 
-function foreign(where: string, expected: string, got: string): TributaryError {
+export function tensorInWords(tensor: SafetensorsTensor | undefined): string {
+  return tensor === undefined ? 'none' : `${tensor.dtype} [${tensor.shape.join(', ')}]`;
+}
+
+/** Returns the fault of a file that a run with other settings wrote. */
+export function foreignState(where: string, expected: string, got: string): TributaryError {
   const nextStep = 'Resume with the config that wrote the checkpoint, or start a new run directory.';
   return new TributaryError('TRIB_CHECKPOINT', `${where}: expected ${expected}, got ${got}. ${nextStep}`);
 }

@@ -62,11 +62,9 @@ export function adamWStep(
   } = options;
   const step = state.step + 1;
   const rootCorrection = Math.sqrt(1 - adamBeta2 ** step);
-  const next: Record<'parameters' | 'firstMoments' | 'secondMoments', Record<string, Float32Array>> = {
-    parameters: {},
-    firstMoments: {},
-    secondMoments: {},
-  };
+  const newParameters: Record<string, Float32Array> = {};
+  const firstMoments: Record<string, Float32Array> = {};
+  const secondMoments: Record<string, Float32Array> = {};
   for (const [name, values] of Object.entries(parameters)) {
     const rate = learningRate * learningRateScale(name);
     const stepSize = rate / (1 - adamBeta1 ** step);
@@ -85,11 +83,10 @@ export function adamWStep(
       first[i] = m;
       second[i] = v;
     }
-    next.parameters[name] = newValues;
-    next.firstMoments[name] = first;
-    next.secondMoments[name] = second;
+    newParameters[name] = newValues;
+    firstMoments[name] = first;
+    secondMoments[name] = second;
   }
-  const { parameters: newParameters, firstMoments, secondMoments } = next;
   return { parameters: newParameters, state: { step, firstMoments, secondMoments } };
 }
 

@@ -5,6 +5,7 @@ import { TributaryError } from '../../errors.js';
 import { isOfDenoiser, withoutComponent } from '../adapters/component-names.js';
 import { type BesideLoraFile, decodeLoraFile, encodeLoraFile } from '../adapters/lora-file.js';
 import { fileShapes, haveOneRank, type LoraLayer, someOf, withOneRank } from '../adapters/lora-layer.js';
+import { transpose } from '../graph/weights/free-weights.js';
 import { type Adapter, adapterShapes, type LoraSettings } from '../graph/weights/lora.js';
 import type { PolicyInputs } from '../graph/weights/policy-network.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
@@ -39,11 +40,7 @@ export function encodeParameters(
     const [a, b] = [named(parameters, inputA), named(parameters, inputB)];
     const size = { key: `${component}.${layer}`, rank, alpha };
     if (kernel) return { ...size, loraA: a, loraB: b, kernel };
-    return {
-      ...size,
-      loraA: transpose(a, inFeatures, rank),
-      loraB: transpose(b, rank, outFeatures),
-    };
+    return { ...size, loraA: transpose(a, inFeatures, rank), loraB: transpose(b, rank, outFeatures) };
   });
   return encodeLoraFile(layers);
 }
@@ -140,14 +137,4 @@ export function requireDenoiserLayers(layers: readonly LoraLayer[], where: strin
     'TRIB_LORA',
     `${where}: expected layers of the UNet alone, got ${others.length} of other components: ${someOf(others)}. Save the adapter without them.`,
   );
-}
-
-/** [rows, columns] -> [columns, rows]. */
-function transpose(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(matrix.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++)
-      result[column * rows + row] = matrix[row * columns + column]!;
-  }
-  return result;
 }

@@ -29,10 +29,10 @@ export function denoisingUnits(
   samples: readonly TrainingSample[],
   { seed, round, epoch, update }: DenoisingKey,
 ): RowUnit[] {
-  const size = elementCount(pipeline.latentShape);
+  const { schedule, latentShape } = pipeline;
+  const size = elementCount(latentShape);
   const advantages = samples.map(({ advantage }) => advantage);
   const transformed = transformAdvantages?.(advantages) ?? advantages;
-  const numTrainTimesteps = pipeline.schedule.config.numTrainTimesteps;
   const place = { seed, group: round, branch: epoch, step: update };
   const timesteps = counterRandom({ ...place, purpose: 'forward-timesteps' });
   const noises = counterRandom({ ...place, purpose: 'forward-noise' });
@@ -40,12 +40,9 @@ export function denoisingUnits(
   const rows = samples.flatMap(({ prompt, trajectory }, index) => {
     const cleanLatents = trajectory.latents.subarray(-size);
     return Array.from({ length: timestepsPerSample }, () => {
-      const timestep = trainingTimestep(pipeline.schedule, timesteps.integer(numTrainTimesteps));
+      const timestep = trainingTimestep(schedule, timesteps.integer(schedule.config.numTrainTimesteps));
       const noise = noises.normal(size);
-      const { signalScale, noiseScale, target, predOriginalSample } = forwardProcess(
-        pipeline.schedule,
-        timestep,
-      );
+      const { signalScale, noiseScale, target, predOriginalSample } = forwardProcess(schedule, timestep);
       const mix = (original: number, noisy: number) =>
         cleanLatents.map((value, place) => original * value + noisy * noise[place]!);
       return {

@@ -40,7 +40,6 @@ interface FileWeight {
 
 /** Metadata of trained weights, with the component as its value: tells them from the weights of any other model. */
 const MARK = 'tributary';
-const SAVE_AGAIN = 'Take the file that the run wrote.';
 
 /** The untouched model: a fresh adapter, or the weights that the network has. */
 export function startingPolicy(
@@ -148,7 +147,7 @@ function weightTensors(bytes: Uint8Array, where: string): FileWeight[] {
   const got = tensors.length === 0 ? 'none' : `others: ${someOf(others)}`;
   throw new TributaryError(
     'TRIB_LORA',
-    `${where}: expected weights as floating-point numbers, got ${got}. ${SAVE_AGAIN}`,
+    `${where}: expected weights as floating-point numbers, got ${got}. Take the file that the run wrote.`,
   );
 }
 

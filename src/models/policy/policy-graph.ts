@@ -53,13 +53,6 @@ export interface PolicyGraph extends PolicyInputs {
   readonly references: readonly ReferencePolicy[];
 }
 
-/** Rows of the denoiser for a minibatch: twice the pairs with guidance. */
-const denoiserRows = ({
-  minibatchSize,
-  guidanceScale,
-}: Pick<PolicyGraphSettings, 'minibatchSize' | 'guidanceScale'>) =>
-  usesGuidance(guidanceScale) ? 2 * minibatchSize : minibatchSize;
-
 /** Derives the graph. The loss is Σ weight · surrogate; weights of 1 / (rows of an update) make it their mean. */
 export async function buildPolicyGraph(
   engine: Engine,
@@ -72,7 +65,8 @@ export async function buildPolicyGraph(
   const { modelPath } = denoiser;
   const surrogate = createSurrogate(settings.surrogate);
   const references = referencesOf(surrogate, settings);
-  const model = await openDenoiserGraph(engine, pipeline, denoiserRows(settings), precision);
+  const rows = usesGuidance(guidanceScale) ? 2 * minibatchSize : minibatchSize;
+  const model = await openDenoiserGraph(engine, pipeline, rows, precision);
   const opened = openPolicyNetwork(model, denoiser, settings.lora, 'beside');
   const { graph: adapted, component, adapters, weights } = opened;
   const parameters = parameterNames(opened);

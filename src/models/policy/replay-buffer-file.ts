@@ -6,9 +6,8 @@
 
 import { z } from 'zod';
 import { at } from '../../at.js';
-import { TributaryError } from '../../errors.js';
-import type { SafetensorsTensor } from '../files/safetensors.js';
-import { decodeSafetensors, encodeSafetensors } from '../files/safetensors.js';
+import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from '../files/safetensors.js';
+import { foreignState, tensorInWords } from '../optimizers/adamw-state-file.js';
 import type { ReplayBuffer } from './replay-buffer.js';
 
 /** Whole numbers, one a transition: `prompt`, `before` and `after` are places in the list of prompts and among the latents. */
@@ -66,19 +65,19 @@ export function decodeReplayBuffer(bytes: Uint8Array, where: string): ReplayBuff
   const { tensors, metadata } = decodeSafetensors(bytes, where);
   const table = tensors.get('latents');
   if (table?.dtype !== 'F32' || table.shape.length !== 2)
-    throw foreign(where, 'F32 latents of two axes', describe(table));
+    throw foreignState(where, 'F32 latents of two axes', tensorInWords(table));
   const [numRows = 0, size = 0] = table.shape;
   const count = tensors.get('step')?.shape[0] ?? 0;
   const column = (name: Column): BigInt64Array => {
     const tensor = tensors.get(name);
     if (tensor?.dtype === 'I64' && tensor.data.length === count) return tensor.data;
-    throw foreign(`${where} ${name}`, `I64 [${count}]`, describe(tensor));
+    throw foreignState(`${where} ${name}`, `I64 [${count}]`, tensorInWords(tensor));
   };
   const indices = (name: (typeof INDEX_COLUMNS)[number], bound = Number.MAX_SAFE_INTEGER) =>
     Array.from(column(name), (value) => {
       const index = Number(value);
       if (index >= 0 && index < bound) return index;
-      throw foreign(`${where} ${name}`, `numbers in 0..${bound - 1}`, `${index}`);
+      throw foreignState(`${where} ${name}`, `numbers in 0..${bound - 1}`, `${index}`);
     });
   const numbers = (name: (typeof NUMBER_COLUMNS)[number]) => new Float64Array(column(name).buffer);
   const prompts = parsePrompts(metadata.prompts, where);
@@ -111,15 +110,6 @@ function parsePrompts(text: string | undefined, where: string): readonly string[
   try {
     return z.array(z.string()).parse(JSON.parse(text ?? ''));
   } catch {
-    throw foreign(`${where} prompts`, 'a list of texts in JSON', text?.slice(0, 60) ?? 'none');
+    throw foreignState(`${where} prompts`, 'a list of texts in JSON', text?.slice(0, 60) ?? 'none');
   }
-}
-
-function describe(tensor: SafetensorsTensor | undefined): string {
-  return tensor === undefined ? 'none' : `${tensor.dtype} [${tensor.shape.join(', ')}]`;
-}
-
-function foreign(where: string, expected: string, got: string): TributaryError {
-  const nextStep = 'Resume with the config that wrote the checkpoint, or start a new run directory.';
-  return new TributaryError('TRIB_CHECKPOINT', `${where}: expected ${expected}, got ${got}. ${nextStep}`);
 }

@@ -60,9 +60,7 @@ export function stepObjective(
     loss: losses.mul(weights).sumAll(),
     diagnostics: {
       ratio: policy.logProb.sub(oldLogProb).exp(),
-      ...(pretrained && {
-        klToPretrained: stepKl(policy, pretrained, stdDevT).mul(dimensions),
-      }),
+      ...(pretrained && { klToPretrained: stepKl(policy, pretrained, stdDevT).mul(dimensions) }),
     },
   };
 }

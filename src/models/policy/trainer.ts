@@ -28,7 +28,6 @@ import {
 import { updateUnits } from './update-units.js';
 import type { ValueBaseline } from './value-baseline.js';
 
-/** One round, as the trainer gets it. */
 export interface RoundOfSamples {
   readonly samples: readonly TrainingSample[];
   readonly trainedSteps: readonly number[];
@@ -70,18 +69,14 @@ export interface Trainer {
   release(): Promise<void>;
 }
 
-/** What a trainer is made of. */
-interface TrainerParts {
+/** Compiles the training graph and returns a trainer over it. `baseline` is subtracted from what a step earned. */
+export async function createTrainer(parts: {
   readonly engine: Engine;
   readonly pipeline: Pipeline;
   readonly policyGraph: PolicyGraph;
   readonly settings: TrainerSettings;
-  /** Subtracted from what a step earned; null where none is learned. */
   readonly baseline?: ValueBaseline | null;
-}
-
-/** Compiles the training graph and returns a trainer over it. */
-export async function createTrainer(parts: TrainerParts): Promise<Trainer> {
+}): Promise<Trainer> {
   const { engine, pipeline, policyGraph, settings, baseline = null } = parts;
   const { surrogate, adapters } = policyGraph;
   const { updates } = settings;
@@ -149,11 +144,7 @@ function stepPlan(
 }
 
 /** What an optimizer step changes. */
-interface Learned {
-  readonly parameters: NamedArrays;
-  readonly optimizer: AdamWState;
-  readonly lossScale: LossScaleState;
-}
+type Learned = Required<Pick<PolicyState, 'parameters' | 'optimizer' | 'lossScale'>>;
 
 interface UpdateOfRound {
   readonly runs: TrainingRuns;

@@ -37,6 +37,8 @@ export async function* updateUnits(
   round: RoundOfUpdates,
   settings: UpdateSettings,
 ): AsyncGenerator<RowUnit[]> {
+  const baselinesOf = async (transitions: readonly Transition[]) =>
+    (await round.baseline?.predict(transitions, round.signal)) ?? null;
   const random = (step: number) =>
     counterRandom({ seed: round.seed, purpose: 'shuffle', group: round.round, step });
   if (settings.from === 'replay') {
@@ -47,7 +49,7 @@ export async function* updateUnits(
       const drawn = Array.from({ length: drawsPerUpdate }, (_, draw) =>
         sample(trainable, transitionsPerUpdate / drawsPerUpdate, random(update * drawsPerUpdate + draw)),
       ).flat();
-      yield transitionUnits(drawn, await baselinesOf(round, drawn), round.plan);
+      yield transitionUnits(drawn, await baselinesOf(drawn), round.plan);
     }
     return;
   }
@@ -63,14 +65,7 @@ export async function* updateUnits(
       yield denoisingUnits(round.pipeline, surrogate, items, { ...round, ...place });
     } else {
       const transitions = items.flatMap((one) => transitionsOf(one, plan.trainedSteps, round.round));
-      yield transitionUnits(transitions, await baselinesOf(round, transitions), plan);
+      yield transitionUnits(transitions, await baselinesOf(transitions), plan);
     }
   }
-}
-
-async function baselinesOf(
-  { baseline, signal }: RoundOfUpdates,
-  transitions: readonly Transition[],
-): Promise<Float32Array | null> {
-  return baseline ? baseline.predict(transitions, signal) : null;
 }

@@ -4,17 +4,20 @@ import { at, named } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import type { Engine, Tensors } from '../engines/contract/engine.js';
 import { encodeGraph } from '../graph/onnx/encode.js';
-import type { NamedArrays } from '../optimizers/adamw.js';
-import { adamWStep, initialAdamWState } from '../optimizers/adamw.js';
+import { adamWStep, initialAdamWState, type NamedArrays } from '../optimizers/adamw.js';
 import { counterRandom } from '../random/counter-random.js';
 import { float32, float32Data, int64 } from '../tensor.js';
-import type { ReplayBuffer, Transition } from './replay-buffer.js';
-import { sample } from './replay-buffer.js';
+import { type ReplayBuffer, sample, type Transition } from './replay-buffer.js';
 import type { ValueSettings } from './trainer-settings.js';
-import type { ValueShapes, ValueWeight } from './value-network.js';
-import { buildValueGraph, buildValueTraining, initialValueWeights, valueWeights } from './value-network.js';
-import type { ValueState } from './value-state-file.js';
-import { decodeValueState, encodeValueState } from './value-state-file.js';
+import {
+  buildValueGraph,
+  buildValueTraining,
+  initialValueWeights,
+  type ValueShapes,
+  type ValueWeight,
+  valueWeights,
+} from './value-network.js';
+import { decodeValueState, encodeValueState, type ValueState } from './value-state-file.js';
 
 /**
  * The source's settings: learningRate 1e-4, hidden 256, batchSize 256, stepsPerRound 1, batchesPerStep 5. The rest of AdamW is
@@ -25,7 +28,7 @@ export interface ValueBaselineSettings extends Omit<ValueSettings, 'type'> {
   readonly seed: number;
 }
 
-/** Returns promptEmbeds of a prompt: [tokens, width], flat. */
+/** Returns the embeddings of a prompt: [tokens, width], flat. */
 export type EmbedPrompt = (prompt: string) => Promise<Float32Array>;
 
 export interface ValueBaseline {
@@ -48,9 +51,7 @@ export interface ValueBaseline {
   /** Returns the weights and the optimizer's state as the bytes of a safetensors file. */
   save(): Uint8Array;
   /**
-   * Resumes from what `save` returned: equal calls then give equal bits. `where` is the file's name, for errors.
-   *
-   * Errors: TRIB_FILE, TRIB_CHECKPOINT.
+   * Resumes from what `save` returned: equal calls then give equal bits. Errors: TRIB_FILE, TRIB_CHECKPOINT, with `where`.
    */
   restore(bytes: Uint8Array, where: string): void;
   release(): Promise<void>;
@@ -69,14 +70,11 @@ export async function openValueBaseline(
 ): Promise<ValueBaseline> {
   const { batchSize, learningRate, stepsPerRound, batchesPerStep, seed } = settings;
   const specs = valueWeights(shapes, settings.hidden);
-  const inference = await engine.compile(encodeGraph(buildValueGraph(shapes, settings)), {
-    label: 'value network',
-  });
+  const model = encodeGraph(buildValueGraph(shapes, settings));
+  const inference = await engine.compile(model, { label: 'value network' });
   const { graph, gradients } = buildValueTraining(engine, shapes, settings);
-  const training = await engine.compile(encodeGraph(graph), {
-    label: 'training graph of the value network',
-    gradients,
-  });
+  const label = 'training graph of the value network';
+  const training = await engine.compile(encodeGraph(graph), { label, gradients });
   const weights = initialValueWeights(specs, seed);
   let state: ValueState = { weights, optimizer: initialAdamWState(weights) };
 

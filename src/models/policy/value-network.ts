@@ -43,12 +43,9 @@ const LAYERS = ['layers.0', 'layers.1', 'layers.2'] as const;
 export function valueWeights(shapes: ValueShapes, hidden: number): ValueWeight[] {
   const linear = (layer: string, inputs: number, outputs: number): ValueWeight[] => {
     const bound = 1 / Math.sqrt(inputs);
+    const stdDev = Math.sqrt(2 / (inputs + outputs));
     return [
-      {
-        name: `${layer}.weight`,
-        shape: [inputs, outputs],
-        start: { stdDev: Math.sqrt(2 / (inputs + outputs)) },
-      },
+      { name: `${layer}.weight`, shape: [inputs, outputs], start: { stdDev } },
       { name: `${layer}.bias`, shape: [outputs], start: { low: -bound, high: bound } },
     ];
   };

@@ -1,11 +1,10 @@
 /** @file What a value network has learned as a safetensors file: its weights, and the moments and steps of its optimizer. */
 
 import { named } from '../../at.js';
-import { TributaryError } from '../../errors.js';
-import type { SafetensorsTensor } from '../files/safetensors.js';
-import { decodeSafetensors, encodeSafetensors } from '../files/safetensors.js';
+import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from '../files/safetensors.js';
 import { formatShape } from '../graph/graph.js';
 import type { AdamWState, NamedArrays } from '../optimizers/adamw.js';
+import { foreignState, tensorInWords } from '../optimizers/adamw-state-file.js';
 import type { ValueWeight } from './value-network.js';
 
 export interface ValueState {
@@ -47,12 +46,11 @@ export function decodeValueState(
         const tensor = tensors.get(`${kind}/${name}`);
         if (tensor?.dtype === 'F32' && formatShape(tensor.shape) === formatShape(shape))
           return [name, tensor.data];
-        const got = tensor === undefined ? 'none' : `${tensor.dtype} ${formatShape(tensor.shape)}`;
-        throw foreign(`${where} ${kind}/${name}`, `F32 ${formatShape(shape)}`, got);
+        throw foreignState(`${where} ${kind}/${name}`, `F32 ${formatShape(shape)}`, tensorInWords(tensor));
       }),
     );
   const { step = 'none' } = metadata;
-  if (!/^\d+$/.test(step)) throw foreign(`${where} step`, 'a step count', step);
+  if (!/^\d+$/.test(step)) throw foreignState(`${where} step`, 'a step count', step);
   return {
     weights: part('weights'),
     optimizer: {
@@ -61,9 +59,4 @@ export function decodeValueState(
       secondMoments: part('secondMoments'),
     },
   };
-}
-
-function foreign(where: string, expected: string, got: string): TributaryError {
-  const nextStep = 'Resume with the config that wrote the checkpoint, or start a new run directory.';
-  return new TributaryError('TRIB_CHECKPOINT', `${where}: expected ${expected}, got ${got}. ${nextStep}`);
 }

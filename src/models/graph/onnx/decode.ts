@@ -4,15 +4,18 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { isPickle, WHY_NO_PICKLE } from '../../files/read-bytes.js';
-import type { ElementArrays, ElementType, Tensor } from '../../tensor.js';
-import { elementCount } from '../../tensor.js';
+import { type ElementArrays, type ElementType, elementCount, type Tensor } from '../../tensor.js';
 import type { Attribute, Graph, Node, Value } from '../graph.js';
 import { elementTypeOf, storedShape } from './element-codes.js';
-import type { AttributeProto, GraphProto, ModelProto, TensorProto, ValueInfoProto } from './onnx_pb.js';
 import {
+  type AttributeProto,
   AttributeProto_AttributeType as AttributeType,
+  type GraphProto,
+  type ModelProto,
   ModelProtoSchema,
+  type TensorProto,
   TensorProto_DataLocation,
+  type ValueInfoProto,
 } from './onnx_pb.js';
 import { upgradeNode } from './opset-upgrade.js';
 

@@ -2,8 +2,7 @@
 
 import { TributaryError } from '../../../errors.js';
 import { type ElementType, elementCount } from '../../tensor.js';
-import type { TensorProto } from './onnx_pb.js';
-import { TensorProto_DataType as DataType } from './onnx_pb.js';
+import { TensorProto_DataType as DataType, type TensorProto } from './onnx_pb.js';
 
 const CODES: Readonly<Record<ElementType, DataType>> = {
   float32: DataType.FLOAT,

@@ -1,18 +1,18 @@
 /** @file Encodes a Graph as ONNX model bytes. */
 
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
 import { ELEMENT_BYTES, elementCount, type Tensor } from '../../tensor.js';
-import type { Attribute, Graph, StoredTensor, Value } from '../graph.js';
-import { LARGE_BYTES, OPSET } from '../graph.js';
+import { type Attribute, type Graph, LARGE_BYTES, OPSET, type StoredTensor, type Value } from '../graph.js';
 import { elementCode } from './element-codes.js';
 import { type ExternalPlace, placeOutside } from './external-data.js';
-import type { AttributeProtoSchema, TensorProto, ValueInfoProto } from './onnx_pb.js';
 import {
+  type AttributeProtoSchema,
   AttributeProto_AttributeType as AttributeType,
   ModelProtoSchema,
+  type TensorProto,
   TensorProtoSchema,
+  type ValueInfoProto,
   ValueInfoProtoSchema,
 } from './onnx_pb.js';
 

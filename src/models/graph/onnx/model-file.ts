@@ -13,8 +13,12 @@ import { LARGE_BYTES, type Precision, type StoredTensor } from '../graph.js';
 import { decodeModel } from './decode.js';
 import { elementTypeOf, storedShape } from './element-codes.js';
 import { externalPlace, placeOutside, requireInFile } from './external-data.js';
-import type { ModelProto, TensorProto } from './onnx_pb.js';
-import { TensorProto_DataLocation as DataLocation, ModelProtoSchema } from './onnx_pb.js';
+import {
+  TensorProto_DataLocation as DataLocation,
+  type ModelProto,
+  ModelProtoSchema,
+  type TensorProto,
+} from './onnx_pb.js';
 import { raiseBytes, raiseModel } from './raise-float16.js';
 
 /** Weights outside a model, by the location that the model names. */
@@ -50,8 +54,8 @@ export async function readModelFile(path: string, precision: Precision = 'float3
     if (tensor.dataLocation !== DataLocation.EXTERNAL) continue;
     const place = await placeOf(tensor, path);
     const { length: _, ...whole } = place;
-    if (staysInFile(place)) stored.set(tensor.name, whole);
-    else if (precision === 'float16' && staysInHalf(place))
+    if (staysAs('float32', place)) stored.set(tensor.name, whole);
+    else if (precision === 'float16' && staysAs('float16', place))
       stored.set(tensor.name, { ...whole, type: 'float32', inFile: 'float16' });
     else external.set(tensor.name, await bytesAt(place, files));
   }
@@ -74,7 +78,7 @@ function moveInside(tensor: TensorProto, data: Uint8Array): void {
   tensor.externalData = [];
 }
 
-/** Gives a tensor a location of its own, and returns the bytes for it. */
+/** Gives a tensor a location of its own, and returns its bytes. */
 function relocate(tensor: TensorProto, data: Uint8Array): Uint8Array {
   const raised = raiseBytes(tensor, data);
   placeOutside(tensor, { location: tensor.name, start: 0, length: raised.byteLength });
@@ -101,12 +105,9 @@ async function placeOf(tensor: TensorProto, path: string): Promise<OutsideTensor
 
 const WEIGHTS = 'the weights of a model';
 
-/** Whether a runtime can use a tensor in place, and no pass reads its numbers. */
-const staysInFile = ({ type, offset, length }: OutsideTensor) =>
-  type === 'float32' && offset % ELEMENT_BYTES.float32 === 0 && length >= LARGE_BYTES;
-
-const staysInHalf = ({ type, offset, length }: OutsideTensor) =>
-  type === 'float16' && offset % ELEMENT_BYTES.float16 === 0 && length >= LARGE_BYTES;
+/** Whether a runtime can use a tensor of this type in place, and no pass reads its numbers. */
+const staysAs = (wanted: Precision, { type, offset, length }: OutsideTensor) =>
+  type === wanted && offset % ELEMENT_BYTES[wanted] === 0 && length >= LARGE_BYTES;
 
 async function bytesAt(place: OutsideTensor, files: Map<string, Uint8Array>): Promise<Uint8Array> {
   const { folder, location, offset, length } = place;

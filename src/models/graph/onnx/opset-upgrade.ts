@@ -1,11 +1,9 @@
 /** @file Upgrades nodes of older operator sets (13 to 19) to the one used here. */
 
 import { at } from '../../../at.js';
-import type { Tensor } from '../../tensor.js';
-import { int64 } from '../../tensor.js';
+import { int64, type Tensor } from '../../tensor.js';
 import { positiveAxis } from '../application.js';
-import type { Node, Value } from '../graph.js';
-import { intAttribute, intsAttribute } from '../graph.js';
+import { intAttribute, intsAttribute, type Node, type Value } from '../graph.js';
 
 const AXES_BECAME_AN_INPUT = new Set([
   'ReduceL1',
@@ -39,16 +37,8 @@ export function upgradeNode(node: Node, initializers: Map<string, Tensor>): Node
   const whole = node.inputs[0];
   if (node.op === 'Split' && node.inputs.length === 1 && whole && node.attributes.num_outputs === undefined) {
     const axis = positiveAxis(intAttribute(node, 'axis', 0), whole.shape.length);
-    return {
-      ...node,
-      inputs: [
-        whole,
-        addInput(
-          'sizes',
-          node.outputs.map((output) => at(output.shape, axis)),
-        ),
-      ],
-    };
+    const sizes = node.outputs.map((output) => at(output.shape, axis));
+    return { ...node, inputs: [whole, addInput('sizes', sizes)] };
   }
   return node;
 }

@@ -1,8 +1,15 @@
 /** @file Raises a model from half to single precision: the same function, with less rounding. */
 
 import { decodeFloat16 } from '../../numeric/float16.js';
-import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from './onnx_pb.js';
-import { TensorProto_DataLocation as DataLocation, TensorProto_DataType as DataType } from './onnx_pb.js';
+import {
+  TensorProto_DataLocation as DataLocation,
+  TensorProto_DataType as DataType,
+  type GraphProto,
+  type ModelProto,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from './onnx_pb.js';
 
 /** Attributes that name an element type by its number. */
 const TYPE_ATTRIBUTES = new Set(['to', 'dtype']);

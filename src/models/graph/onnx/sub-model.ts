@@ -3,8 +3,7 @@
 import { toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
 import { decodeModel } from './decode.js';
-import type { NodeProto } from './onnx_pb.js';
-import { ModelProtoSchema } from './onnx_pb.js';
+import { ModelProtoSchema, type NodeProto } from './onnx_pb.js';
 
 /**
  * Returns the model with only these outputs, without the nodes, weights and inputs that none of them needs. It works on the

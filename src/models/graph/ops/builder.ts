@@ -4,15 +4,12 @@
  */
 
 import { TributaryError } from '../../../errors.js';
-import type { ElementType, Tensor } from '../../tensor.js';
-import { float32 } from '../../tensor.js';
+import { type ElementType, float32, type Tensor } from '../../tensor.js';
 import type { Attributes, Graph, Node, StoredTensor, Value } from '../graph.js';
 import type { OpName } from '../op-names.js';
 import { inferOutputs } from '../shapes/shape-rules.js';
-import type { EmitOptions, ExpressionGraph } from './expression.js';
-import { Expression } from './expression.js';
+import { type EmitOptions, Expression, type ExpressionGraph } from './expression.js';
 
-/** Appends nodes to a graph and keeps it well-formed. */
 export class GraphBuilder implements ExpressionGraph {
   readonly #inputs: Value[] = [];
   readonly #outputs: Value[] = [];
@@ -53,7 +50,6 @@ export class GraphBuilder implements ExpressionGraph {
     return this.#barriers;
   }
 
-  /** Declares a graph input. */
   input(name: string, type: ElementType, shape: readonly number[]): Expression {
     return this.expression(this.#declare({ name, type, shape }, this.#inputs));
   }
@@ -82,7 +78,6 @@ export class GraphBuilder implements ExpressionGraph {
     return this.#initializers.has(value.name) || this.#stored.has(value.name);
   }
 
-  /** Adds an unnamed constant. */
   constant(tensor: Tensor): Expression {
     return this.initializer(this.#freshName('constant'), tensor);
   }
@@ -177,14 +172,8 @@ export class GraphBuilder implements ExpressionGraph {
     let declared = this.expression(value);
     if (name !== undefined && name !== value.name) {
       const renamed = { ...plainValue(value), name };
-      this.append({
-        name: this.#freshName(`/outputs/${name}`),
-        op: 'Identity',
-        domain: '',
-        inputs: [value],
-        outputs: [renamed],
-        attributes: {},
-      });
+      const node = { op: 'Identity', domain: '', inputs: [value], outputs: [renamed], attributes: {} };
+      this.append({ name: this.#freshName(`/outputs/${name}`), ...node });
       declared = this.expression(renamed);
     }
     this.#outputs.push(plainValue(declared));
@@ -196,7 +185,6 @@ export class GraphBuilder implements ExpressionGraph {
     this.#outputs.length = 0;
   }
 
-  /** The value of this name. */
   value(name: string): Expression {
     const value = this.#values.get(name);
     if (value) return this.expression(value);

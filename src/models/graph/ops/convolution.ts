@@ -2,8 +2,7 @@
 
 import { at } from '../../../at.js';
 import { float32 } from '../../tensor.js';
-import type { Value } from '../graph.js';
-import { int, ints, text } from '../graph.js';
+import { int, ints, text, type Value } from '../graph.js';
 import type { EmitOptions, Expression } from './expression.js';
 
 export interface ConvolutionOptions extends EmitOptions {

@@ -4,10 +4,8 @@
  */
 
 import { at } from '../../../at.js';
-import type { ElementType, Tensor } from '../../tensor.js';
-import { int64 } from '../../tensor.js';
-import type { Attributes, Value } from '../graph.js';
-import { float, int, ints } from '../graph.js';
+import { type ElementType, int64, type Tensor } from '../../tensor.js';
+import { type Attributes, float, int, ints, type Value } from '../graph.js';
 import { elementCode } from '../onnx/element-codes.js';
 import type { OpName } from '../op-names.js';
 
@@ -54,7 +52,6 @@ export class Expression implements Value {
     this.shape = shape;
   }
 
-  /** The graph that this value is part of. */
   get graph(): ExpressionGraph {
     return this.#graph;
   }
@@ -251,11 +248,8 @@ export class Expression implements Value {
   }
   /** A stretch of some axes; a step of -1 with end -(size + 1) reverses one. */
   slice({ starts, ends, axes, steps }: SliceBounds) {
-    const bounds = [starts, ends, axes, ...(steps ? [steps] : [])];
-    return this.#apply(
-      'Slice',
-      bounds.map((list) => this.#integers(list)),
-    );
+    const bounds = [starts, ends, axes, ...(steps ? [steps] : [])].map((list) => this.#integers(list));
+    return this.#apply('Slice', bounds);
   }
   /** The order along axes reversed. */
   flip(axes: readonly number[]) {
@@ -286,7 +280,6 @@ export class Expression implements Value {
   }
 }
 
-/** Joins values along an axis. */
 export function concat(parts: readonly Expression[], axis: number): Expression {
   return at(at(parts, 0).graph.emit('Concat', parts, { axis: int(axis) }), 0);
 }

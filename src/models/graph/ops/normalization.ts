@@ -1,8 +1,8 @@
 /** @file Normalization. */
 
+import { at } from '../../../at.js';
 import { float32 } from '../../tensor.js';
-import type { Value } from '../graph.js';
-import { float, int } from '../graph.js';
+import { float, int, type Value } from '../graph.js';
 import type { Expression } from './expression.js';
 
 interface LayerStatistics {
@@ -29,10 +29,7 @@ export function layerNormalization(
 
 /** Normalizes every channel of every sample over its spatial axes. */
 export function instanceNormalization(x: Expression, scale: Value, bias: Value, epsilon: number): Expression {
-  const [output] = x.graph.emit('InstanceNormalization', [x, scale, bias], {
-    epsilon: float(epsilon),
-  }) as [Expression];
-  return output;
+  return at(x.graph.emit('InstanceNormalization', [x, scale, bias], { epsilon: float(epsilon) }), 0);
 }
 
 /**

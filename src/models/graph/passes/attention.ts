@@ -6,8 +6,7 @@
 
 import { at } from '../../../at.js';
 import { elementCount } from '../../tensor.js';
-import type { Graph, Node, Value } from '../graph.js';
-import { int, intAttribute } from '../graph.js';
+import { type Graph, int, intAttribute, type Node, type Value } from '../graph.js';
 import { GraphBuilder } from '../ops/builder.js';
 import type { Expression } from '../ops/expression.js';
 import { after, type GraphView, hasArrived, rewriteGraph } from './rewrite.js';

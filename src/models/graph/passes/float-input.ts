@@ -3,8 +3,7 @@
  * integers, so the cast would be the only node of a UNet that runs on the CPU.
  */
 
-import type { Graph, Node, Value } from '../graph.js';
-import { intAttribute } from '../graph.js';
+import { type Graph, intAttribute, type Node, type Value } from '../graph.js';
 import { elementCode } from '../onnx/element-codes.js';
 
 /** Operators that only move the elements of their first input, whatever their type. */

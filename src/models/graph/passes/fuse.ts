@@ -5,8 +5,7 @@
 
 import { at } from '../../../at.js';
 import { elementCount, type Tensor } from '../../tensor.js';
-import type { Graph, Node, Value } from '../graph.js';
-import { float, int, intAttribute, intsAttribute } from '../graph.js';
+import { float, type Graph, int, intAttribute, intsAttribute, type Node, type Value } from '../graph.js';
 import type { GraphBuilder } from '../ops/builder.js';
 import { type GraphView, rewriteGraph } from './rewrite.js';
 import { scaleOf } from './scale-before-product.js';
@@ -29,14 +28,8 @@ function appendFused(
 ): Value {
   const [output] = node.outputs as [Value];
   const fused = { ...output, name: `${output.name}_fused` };
-  g.append({
-    name: `${node.name}_${op}`,
-    op,
-    domain: CONTRIB,
-    inputs: inputs.map(view.current),
-    outputs: [fused],
-    attributes,
-  });
+  const fusion = { op, domain: CONTRIB, inputs: inputs.map(view.current), outputs: [fused], attributes };
+  g.append({ name: `${node.name}_${op}`, ...fusion });
   return fused;
 }
 
@@ -44,10 +37,8 @@ function appendFused(
 function fuseSilu(g: GraphBuilder, node: Node, view: GraphView): Value | undefined {
   if (node.op !== 'Mul') return undefined;
   const [left, right] = node.inputs as [Value, Value];
-  for (const [x, gate] of [
-    [left, right],
-    [right, left],
-  ] as const) {
+  for (const x of [left, right]) {
+    const gate = x === left ? right : left;
     const sigmoid = view.producer(gate);
     if (sigmoid?.op === 'Sigmoid' && sigmoid.inputs[0]?.name === x.name && view.uses(gate) === 1) {
       return appendFused({ g, view }, node, {
@@ -110,7 +101,6 @@ function splitHeads(view: GraphView, value: Value | undefined, order: string): H
   const reshape = view.producer(heads);
   const source = reshape?.op === 'Reshape' ? reshape.inputs[0] : undefined;
   const [batch, positions, count, size] = heads.shape as [number, number, number, number];
-  return source?.shape.join() === [batch, positions, count * size].join()
-    ? { source, count, size }
-    : undefined;
+  const isSplit = source?.shape.join() === [batch, positions, count * size].join();
+  return isSplit ? { source, count, size } : undefined;
 }

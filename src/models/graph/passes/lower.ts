@@ -5,8 +5,7 @@
 
 import { at } from '../../../at.js';
 import { elementCount, float32 } from '../../tensor.js';
-import type { Graph, Value } from '../graph.js';
-import { floatAttribute, intAttribute } from '../graph.js';
+import { floatAttribute, type Graph, intAttribute, type Value } from '../graph.js';
 import type { GraphBuilder } from '../ops/builder.js';
 import type { Expression } from '../ops/expression.js';
 import { layerNormalization } from '../ops/normalization.js';
@@ -25,8 +24,10 @@ export function lowerForTraining(graph: Graph): Graph {
       epsilon: floatAttribute(node, 'epsilon', 1e-5),
     };
     switch (node.op) {
-      case 'LayerNormalization':
-        return lowerLayerNormalization(g, norm, intAttribute(node, 'axis', -1));
+      case 'LayerNormalization': {
+        const options = { epsilon: norm.epsilon, axis: intAttribute(node, 'axis', -1) };
+        return affine(g, normalize(norm.x, norm.scale.shape, options), norm);
+      }
       case 'InstanceNormalization':
         return normalizeChannels(g, norm, at(x.shape, 1));
       case 'GroupNormalization':
@@ -42,11 +43,6 @@ interface Norm {
   readonly scale: Expression;
   readonly bias: Expression | undefined;
   readonly epsilon: number;
-}
-
-function lowerLayerNormalization(g: GraphBuilder, norm: Norm, axis: number): Expression {
-  const { x, scale, epsilon } = norm;
-  return affine(g, normalize(x, scale.shape, { epsilon, axis }), norm);
 }
 
 /** Normalizes every group of channels of every sample. */

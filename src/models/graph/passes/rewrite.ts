@@ -5,7 +5,6 @@ import { GraphBuilder } from '../ops/builder.js';
 import { concat, type Expression } from '../ops/expression.js';
 
 export interface GraphView {
-  readonly graph: Graph;
   /** The node that outputs a value; undefined for inputs and constants. */
   readonly producer: (value: Value | undefined) => Node | undefined;
   /** How many nodes and graph outputs use a value. */
@@ -24,7 +23,6 @@ function viewGraph(graph: Graph, replaced: ReadonlyMap<string, Value>): GraphVie
   }
   for (const output of graph.outputs) count(output.name);
   return {
-    graph,
     producer: (value) => (value ? producers.get(value.name) : undefined),
     uses: (value) => uses.get(value.name) ?? 0,
     current: (value) => replaced.get(value.name) ?? value,

@@ -46,7 +46,6 @@ export function scaleBeforeProduct(graph: Graph): Graph {
   });
 }
 
-/** Scales the left factor of a product. */
 function scaleLeft(
   g: GraphBuilder,
   node: Node,

@@ -1,10 +1,15 @@
 /** @file Output shapes of convolution, pooling and resampling, with any number of spatial axes. */
 
 import { at } from '../../../at.js';
-import type { Application, OutputType } from '../application.js';
-import { constantIntegers, mismatch, operand, positiveAxis } from '../application.js';
-import type { Node, Value } from '../graph.js';
-import { intAttribute, intsAttribute, textAttribute } from '../graph.js';
+import {
+  type Application,
+  constantIntegers,
+  mismatch,
+  type OutputType,
+  operand,
+  positiveAxis,
+} from '../application.js';
+import { intAttribute, intsAttribute, type Node, textAttribute, type Value } from '../graph.js';
 
 /** The window of a convolution, with ONNX's defaults filled in. `pads` holds all begins, then all ends. */
 export interface Window {

@@ -2,8 +2,15 @@
 
 import { at } from '../../../at.js';
 import { elementCount } from '../../tensor.js';
-import type { Application, OutputType } from '../application.js';
-import { broadcastShapes, constantIntegers, mismatch, operand, positiveAxis } from '../application.js';
+import {
+  type Application,
+  broadcastShapes,
+  constantIntegers,
+  mismatch,
+  type OutputType,
+  operand,
+  positiveAxis,
+} from '../application.js';
 import { formatShape, intAttribute, intsAttribute } from '../graph.js';
 
 /** The integers of a constant input that must be present. */

@@ -5,17 +5,17 @@
 
 import { at } from '../../../at.js';
 import type { ElementType } from '../../tensor.js';
-import type { Application, OutputType } from '../application.js';
 import {
+  type Application,
   broadcastShapes,
   constantIntegers,
   mismatch,
+  type OutputType,
   operand,
   positiveAxis,
   reducedAxes,
 } from '../application.js';
-import type { Value } from '../graph.js';
-import { formatShape, intAttribute } from '../graph.js';
+import { formatShape, intAttribute, type Value } from '../graph.js';
 import type { OpName } from '../op-names.js';
 import { convolution, depthToSpace, pooling, resize, transposedConvolution } from './convolution-shapes.js';
 import {
@@ -62,18 +62,17 @@ const broadcast: ShapeRule = (node) => {
 };
 const comparison: ShapeRule = (node) => [{ type: 'bool', shape: broadcastInputs(node) }];
 
+function reduceShape(node: Application, axes: readonly number[]): number[] {
+  const { shape } = operand(node);
+  const keep = intAttribute(node, 'keepdims', 1) === 1;
+  if (keep) return shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+  return shape.filter((_, axis) => !axes.includes(axis));
+}
+
 const reduction: ShapeRule = (node) => {
   const { type, shape } = operand(node);
   const axes = reducedAxes(node, shape.length, constantIntegers(node, 1));
-  const keep = intAttribute(node, 'keepdims', 1) === 1;
-  return [
-    {
-      type,
-      shape: keep
-        ? shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
-        : shape.filter((_, axis) => !axes.includes(axis)),
-    },
-  ];
+  return [{ type, shape: reduceShape(node, axes) }];
 };
 
 const matMul: ShapeRule = (node) => {
@@ -127,7 +126,7 @@ function rowNormalization(node: Application, rows: number): OutputType[] {
   return [{ type, shape }];
 }
 
-/** Total over the operators, and grouped as in op-names.ts. */
+/** Grouped as in op-names.ts. */
 const SHAPE_RULES: Readonly<Record<OpName, ShapeRule>> = {
   Abs: same,
   Cast: (node) => [
@@ -177,13 +176,7 @@ const SHAPE_RULES: Readonly<Record<OpName, ShapeRule>> = {
   ArgMax: (node) => {
     const { shape } = operand(node);
     const axis = positiveAxis(intAttribute(node, 'axis', 0), shape.length);
-    const keep = intAttribute(node, 'keepdims', 1) === 1;
-    return [
-      {
-        type: 'int64',
-        shape: keep ? shape.map((size, i) => (i === axis ? 1 : size)) : shape.filter((_, i) => i !== axis),
-      },
-    ];
+    return [{ type: 'int64', shape: reduceShape(node, [axis]) }];
   },
   CumSum: same,
   LogSoftmax: same,

@@ -3,8 +3,14 @@ import { create } from '@bufbuild/protobuf';
 import { at } from '../../../at.js';
 import { float32Data } from '../../tensor.js';
 import { toTensor } from '../onnx/decode.js';
-import type { GraphProto, ModelProto, NodeProto, TensorProto } from '../onnx/onnx_pb.js';
-import { TensorProto_DataLocation as DataLocation, TensorProtoSchema } from '../onnx/onnx_pb.js';
+import {
+  TensorProto_DataLocation as DataLocation,
+  type GraphProto,
+  type ModelProto,
+  type NodeProto,
+  type TensorProto,
+  TensorProtoSchema,
+} from '../onnx/onnx_pb.js';
 import { layerName } from './lora.js';
 import { type Layout, requireFit, type WeightChange } from './weight-change.js';
 

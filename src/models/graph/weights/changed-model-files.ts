@@ -13,11 +13,13 @@ import { float32Data } from '../../tensor.js';
 import { LARGE_BYTES } from '../graph.js';
 import { decodeModel, externalTensor } from '../onnx/decode.js';
 import { type ExternalPlace, externalPlace, placeOutside, requireInFile } from '../onnx/external-data.js';
-import type { GraphProto, ModelProto, TensorProto } from '../onnx/onnx_pb.js';
 import {
   TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
+  type GraphProto,
+  type ModelProto,
   ModelProtoSchema,
+  type TensorProto,
 } from '../onnx/onnx_pb.js';
 import { raiseModel } from '../onnx/raise-float16.js';
 import { type Apply, changeWeights } from './change-weights.js';
@@ -27,13 +29,6 @@ import type { WeightChange } from './weight-change.js';
 const ALIGNMENT = 4096;
 /** A protobuf message is limited to 2 GiB: in a model larger than this, large weights go outside. */
 const MAX_BYTES_INSIDE = 2 ** 30;
-
-interface ChangedModel {
-  /** By path relative to the folder of the model. */
-  readonly files: Readonly<Record<string, FileContent>>;
-  /** The old files of the model that these replace, relative to its folder. */
-  readonly replaced: ReadonlySet<string>;
-}
 
 /** A weight that goes outside: where it is now, and how it changes. */
 interface Piece {
@@ -46,7 +41,8 @@ interface Piece {
 
 /**
  * Returns the model with its changed weights in float32: those that were inside stay inside, the others go to one file beside
- * it, `<model>_data`. A model in float16 becomes float32 as a whole.
+ * it, `<model>_data`. A model in float16 becomes float32 as a whole. `replaced` are the old files that these replace; all
+ * paths are relative to the folder of the model.
  *
  * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if it is not a model, or names data outside its folder or beyond the
  * end of a file; TRIB_LORA as `changeWeights`.
@@ -54,7 +50,10 @@ interface Piece {
 export async function changedModelFiles(
   path: string,
   changes: readonly WeightChange[],
-): Promise<ChangedModel> {
+): Promise<{
+  readonly files: Readonly<Record<string, FileContent>>;
+  readonly replaced: ReadonlySet<string>;
+}> {
   const bytes = await readWholeFile(path).catch((cause: NodeJS.ErrnoException) => {
     throw unreadable(path, cause);
   });

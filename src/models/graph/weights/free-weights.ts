@@ -24,11 +24,6 @@ export interface FreeWeight {
   readonly initial: Float32Array;
 }
 
-interface FreedGraph {
-  readonly graph: Graph;
-  readonly weights: readonly FreeWeight[];
-}
-
 function numbersOf(tensor: Tensor | StoredTensor): Float32Array {
   if ('data' in tensor) return float32Data(tensor, 'a weight');
   const { folder, location, offset, shape, inFile = 'float32' } = tensor;
@@ -52,7 +47,11 @@ const BYTES_PER_WEIGHT = 60;
  *
  * Errors: TRIB_MODEL if there are none, or more than fit into the memory of one machine.
  */
-export function freeWeights(graph: Graph, label: string, component: string): FreedGraph {
+export function freeWeights(
+  graph: Graph,
+  label: string,
+  component: string,
+): { readonly graph: Graph; readonly weights: readonly FreeWeight[] } {
   const constants = new Map<string, Tensor | StoredTensor>([...graph.initializers, ...graph.stored]);
   const constantOf = (name: string) => constants.get(name) as Tensor | StoredTensor;
   const named = namedWeights(graph, constants);
@@ -126,7 +125,7 @@ function requireCount(count: number, label: string): void {
 }
 
 /** [rows, columns] -> [columns, rows]. */
-function transpose(matrix: Float32Array, rows: number, columns: number): Float32Array {
+export function transpose(matrix: Float32Array, rows: number, columns: number): Float32Array {
   const result = new Float32Array(matrix.length);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++)

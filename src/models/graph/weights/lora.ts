@@ -7,8 +7,15 @@
 import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { withoutComponent } from '../../adapters/component-names.js';
-import type { Graph, Node, Value } from '../graph.js';
-import { floatAttribute, intAttribute, intsAttribute, textAttribute } from '../graph.js';
+import {
+  floatAttribute,
+  type Graph,
+  intAttribute,
+  intsAttribute,
+  type Node,
+  textAttribute,
+  type Value,
+} from '../graph.js';
 import { GraphBuilder } from '../ops/builder.js';
 import { conv } from '../ops/convolution.js';
 import type { Expression } from '../ops/expression.js';
@@ -55,18 +62,17 @@ export function adapterShapes(
   return { a: [inFeatures, rank], b: [rank, outFeatures] };
 }
 
-interface AdaptedGraph {
-  readonly graph: Graph;
-  readonly adapters: readonly Adapter[];
-}
-
 /**
  * Adds adapters to every matching node.
  *
  * Errors: TRIB_LORA if the pattern is not a regular expression, or matches no MatMul, Gemm or Conv with a constant weight; or,
  * naming them, if the model lacks layers.
  */
-export function addLora(graph: Graph, options: LoraOptions, label: string): AdaptedGraph {
+export function addLora(
+  graph: Graph,
+  options: LoraOptions,
+  label: string,
+): { readonly graph: Graph; readonly adapters: readonly Adapter[] } {
   const pattern = compilePattern(options.pattern);
   const layers = options.layers && new Set(options.layers);
   const matches = (node: Node) =>
@@ -167,14 +173,9 @@ function adapt(g: GraphBuilder, node: Node, options: LoraOptions): Adapter {
       const frozen = { ...y, name: `${y.name}_frozen` };
       g.append({ ...node, outputs: [frozen] });
       const detour = (size.kernel ? convolve(node, { x, a, b }) : x.matMul(a).matMul(b)).mul(scale);
-      g.append({
-        name: `${node.name}_adapted`,
-        op: 'Add',
-        domain: '',
-        inputs: [frozen, detour],
-        outputs: [y],
-        attributes: {},
-      });
+      const inputs = [frozen, detour];
+      const name = `${node.name}_adapted`;
+      g.append({ name, op: 'Add', domain: '', inputs, outputs: [y], attributes: {} });
     }
   });
   return { layer, ...size, inputA: a.name, inputB: b.name };
@@ -194,8 +195,7 @@ function layerSize(
 
 /** Convolves x with A, using the layer's window, then with the 1 x 1 kernel B. */
 function convolve(node: Node, { x, a, b }: Record<'x' | 'a' | 'b', Expression>): Expression {
-  const down = at(x.graph.emit('Conv', [x, a], node.attributes), 0);
-  return conv(down, b, undefined);
+  return conv(at(x.graph.emit('Conv', [x, a], node.attributes), 0), b, undefined);
 }
 
 /** A B, in the layout of the weight. */

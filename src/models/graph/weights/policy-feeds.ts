@@ -33,11 +33,7 @@ export function policyFeeds(
   );
 }
 
-/**
- * Returns an adapter's parameters as tensors, in the shapes that the graph takes.
- *
- * Errors: TRIB_LORA if they are not those of the adapted layers, naming the layers that do not fit.
- */
+/** The same for an adapter. */
 export function adapterFeeds(
   adapters: readonly Adapter[],
   parameters: NamedArrays,

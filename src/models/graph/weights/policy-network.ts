@@ -4,22 +4,12 @@ import type { Graph } from '../graph.js';
 import { type FreeWeight, freeWeights } from './free-weights.js';
 import { type Adapter, addLora, type LoraOptions, type LoraSettings } from './lora.js';
 
-/** The file of a denoiser, and its component in the pipeline. */
-interface DenoiserPlace {
-  readonly modelPath: string;
-  readonly family: { readonly component: string };
-}
-
 /** The inputs that a policy feeds. One of the two lists is empty. */
 export interface PolicyInputs {
   /** The pipeline's component that the policy changes (`DenoiserFamily.component`). */
   readonly component: string;
   readonly adapters: readonly Adapter[];
   readonly weights: readonly FreeWeight[];
-}
-
-interface PolicyNetwork extends PolicyInputs {
-  readonly graph: Graph;
 }
 
 /**
@@ -30,10 +20,11 @@ interface PolicyNetwork extends PolicyInputs {
  */
 export function openPolicyNetwork(
   graph: Graph,
-  { modelPath, family: { component } }: DenoiserPlace,
+  { modelPath, family }: { readonly modelPath: string; readonly family: { readonly component: string } },
   lora: LoraSettings | null,
   form: LoraOptions['form'],
-): PolicyNetwork {
+): PolicyInputs & { readonly graph: Graph } {
+  const { component } = family;
   if (lora === null) return { ...freeWeights(graph, modelPath, component), component, adapters: [] };
   return { ...addLora(graph, { ...lora, form }, modelPath), component, weights: [] };
 }
