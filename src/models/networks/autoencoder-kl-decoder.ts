@@ -6,9 +6,17 @@ import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { fromTokens, residualBlock, toTokens, upsample } from './blocks.js';
-import { absent, count, flag, named, parts, perResolution, scalingFactor } from './config-fields.js';
-import type { LayerContext } from './layers.js';
-import { attention, conv2d, groupNorm } from './layers.js';
+import {
+  absent,
+  count,
+  flag,
+  named,
+  objectOf,
+  parts,
+  perResolution,
+  scalingFactor,
+} from './config-fields.js';
+import { attention, conv2d, groupNorm, type LayerContext } from './layers.js';
 
 export interface AutoencoderConfig {
   readonly latentChannels: number;
@@ -35,38 +43,29 @@ export const sampleSizeField = z
   .nullable()
   .default(null);
 
-const schema = z.object(
-  {
-    _class_name: named(['AutoencoderKL']),
-    latent_channels: count().default(4),
-    out_channels: count().default(3),
-    block_out_channels: perResolution(count(), 'expected a list of channels'),
-    up_block_types: perResolution(named(['UpDecoderBlock2D']), 'expected a list of block types'),
-    layers_per_block: parts().default(1),
-    norm_num_groups: count().default(32),
-    act_fn: named(['silu', 'swish']).default('silu'),
-    use_post_quant_conv: flag().default(true),
-    mid_block_add_attention: flag().default(true),
-    scaling_factor: scalingFactor().default(0.18215),
-    sample_size: sampleSizeField,
-    ...absent(['shift_factor', 'latents_mean', 'latents_std']),
-  },
-  { error: 'expected an object' },
-);
+const schema = objectOf({
+  _class_name: named(['AutoencoderKL']),
+  latent_channels: count().default(4),
+  out_channels: count().default(3),
+  block_out_channels: perResolution(count(), 'expected a list of channels'),
+  up_block_types: perResolution(named(['UpDecoderBlock2D']), 'expected a list of block types'),
+  layers_per_block: parts().default(1),
+  norm_num_groups: count().default(32),
+  act_fn: named(['silu', 'swish']).default('silu'),
+  use_post_quant_conv: flag().default(true),
+  mid_block_add_attention: flag().default(true),
+  scaling_factor: scalingFactor().default(0.18215),
+  sample_size: sampleSizeField,
+  ...absent(['shift_factor', 'latents_mean', 'latents_std']),
+});
 
-/**
- * Reads `vae/config.json`.
- *
- * Errors: TRIB_MODEL, naming the file, the key and what is supported.
- */
+/** Reads `vae/config.json`. Errors: TRIB_MODEL, naming the file, the key and what is supported. */
 export async function readAutoencoderConfig(path: string): Promise<AutoencoderConfig> {
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
   const unfit = json.block_out_channels.find((channels) => channels % json.norm_num_groups !== 0);
   if (unfit !== undefined || json.up_block_types.length !== json.block_out_channels.length) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${path} block_out_channels: expected ${json.up_block_types.length} multiples of norm_num_groups ${json.norm_num_groups}, got [${json.block_out_channels.join(', ')}]. ${SUPPORTED}`,
-    );
+    const text = `${path} block_out_channels: expected ${json.up_block_types.length} multiples of norm_num_groups ${json.norm_num_groups}, got [${json.block_out_channels.join(', ')}]. ${SUPPORTED}`;
+    throw new TributaryError('TRIB_MODEL', text);
   }
   return {
     latentChannels: json.latent_channels,
@@ -84,10 +83,7 @@ export async function readAutoencoderConfig(path: string): Promise<AutoencoderCo
 /** How much larger a picture is than its latents. */
 export const upscaling = ({ blockOutChannels }: AutoencoderConfig) => 2 ** (blockOutChannels.length - 1);
 
-/**
- * Appends the decoder with its input `latent_sample` [B, C, h, w] and its output `sample` [B, 3, H, W].
- * @param latentShape [B, C, h, w].
- */
+/** Appends the decoder: input `latent_sample` [B, C, h, w], output `sample` [B, 3, H, W]. */
 export function autoencoderKlDecoder(
   layer: LayerContext,
   config: AutoencoderConfig,

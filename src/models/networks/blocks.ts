@@ -3,8 +3,7 @@
 import { at } from '../../at.js';
 import { upsampleNearest } from '../graph/ops/convolution.js';
 import type { Expression } from '../graph/ops/expression.js';
-import type { LayerContext } from './layers.js';
-import { conv2d, groupNorm, linear } from './layers.js';
+import { conv2d, groupNorm, type LayerContext, linear } from './layers.js';
 
 interface ResidualBlockOptions {
   readonly channels: number;

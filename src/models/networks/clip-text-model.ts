@@ -6,9 +6,8 @@ import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { float32, int64 } from '../tensor.js';
-import { count, decimal, named, parts, whole } from './config-fields.js';
-import type { LayerContext } from './layers.js';
-import { attention, layerNorm, linear } from './layers.js';
+import { count, decimal, named, objectOf, parts, whole } from './config-fields.js';
+import { attention, type LayerContext, layerNorm, linear } from './layers.js';
 
 export interface ClipTextConfig {
   readonly vocabSize: number;
@@ -28,39 +27,30 @@ const SUPPORTED = 'Use the text encoder of SD 1.x, SD 2.x or SDXL, or one export
 /** Far below every score, so that its softmax is 0. */
 const MASKED = -1e9;
 
-const schema = z.object(
-  {
-    architectures: z.tuple([named(['CLIPTextModel', 'CLIPTextModelWithProjection'])], {
-      error: 'expected CLIPTextModel or CLIPTextModelWithProjection',
-    }),
-    vocab_size: count(),
-    hidden_size: count(),
-    intermediate_size: count(),
-    num_hidden_layers: parts(),
-    num_attention_heads: parts(),
-    // The causal mask is a square of this side.
-    max_position_embeddings: count(4096),
-    layer_norm_eps: decimal().default(1e-5),
-    hidden_act: named(['quick_gelu', 'gelu']).default('quick_gelu'),
-    // The default of transformers before 4.29, which in published configs stands for the highest id.
-    eos_token_id: whole().default(2),
-    projection_dim: count().default(512),
-  },
-  { error: 'expected an object' },
-);
+const schema = objectOf({
+  architectures: z.tuple([named(['CLIPTextModel', 'CLIPTextModelWithProjection'])], {
+    error: 'expected CLIPTextModel or CLIPTextModelWithProjection',
+  }),
+  vocab_size: count(),
+  hidden_size: count(),
+  intermediate_size: count(),
+  num_hidden_layers: parts(),
+  num_attention_heads: parts(),
+  // The causal mask is a square of this side.
+  max_position_embeddings: count(4096),
+  layer_norm_eps: decimal().default(1e-5),
+  hidden_act: named(['quick_gelu', 'gelu']).default('quick_gelu'),
+  // The default of transformers before 4.29, which in published configs stands for the highest id.
+  eos_token_id: whole().default(2),
+  projection_dim: count().default(512),
+});
 
-/**
- * Reads `text_encoder/config.json`.
- *
- * Errors: TRIB_MODEL, naming the file, the key and what is supported.
- */
+/** Reads `text_encoder/config.json`. Errors: TRIB_MODEL, naming the file, the key and what is supported. */
 export async function readClipTextConfig(path: string): Promise<ClipTextConfig> {
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
   if (json.hidden_size % json.num_attention_heads !== 0) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${path} num_attention_heads: expected a divisor of hidden_size ${json.hidden_size}, got ${json.num_attention_heads}. ${SUPPORTED}`,
-    );
+    const text = `${path} num_attention_heads: expected a divisor of hidden_size ${json.hidden_size}, got ${json.num_attention_heads}. ${SUPPORTED}`;
+    throw new TributaryError('TRIB_MODEL', text);
   }
   return {
     vocabSize: json.vocab_size,
@@ -87,13 +77,10 @@ export function clipTextModel(layer: LayerContext, config: ClipTextConfig, token
   const { hiddenSize, numHiddenLayers, layerNormEps } = config;
   const inputIds = g.input('input_ids', 'int64', [1, tokens]);
   const lastHiddenState = g.scoped('text_model', () => {
-    const prefix = 'text_model.embeddings';
-    const words = weights(`${prefix}.token_embedding.weight`, [config.vocabSize, hiddenSize], { stdDev: 1 });
-    const places = weights(
-      `${prefix}.position_embedding.weight`,
-      [config.maxPositionEmbeddings, hiddenSize],
-      { stdDev: 1 },
-    );
+    const embedding = (name: string, rows: number) =>
+      weights(`text_model.embeddings.${name}_embedding.weight`, [rows, hiddenSize], { stdDev: 1 });
+    const words = embedding('token', config.vocabSize);
+    const places = embedding('position', config.maxPositionEmbeddings);
     const used = places.slice({ starts: [0], ends: [tokens], axes: [0] });
     const mask = causalMask(layer, tokens);
     let h = words.gather(inputIds).add(used);
@@ -146,25 +133,14 @@ function causalMask({ g }: LayerContext, tokens: number): Expression {
  * The hidden state [1, width] at the first end-of-text token. As in transformers, an id of 2 stands for the highest one,
  * whatever the vocabulary.
  */
-function atEnd(
-  { g }: LayerContext,
-  hidden: Expression,
-  inputIds: Expression,
-  eosTokenId: number,
-): Expression {
-  const tokens = at(inputIds.shape, 1);
-  const marked =
-    eosTokenId === 2 ? inputIds : inputIds.equal(g.constant(int64([eosTokenId], [1]))).cast('int32');
+function atEnd({ g }: LayerContext, hidden: Expression, ids: Expression, eosTokenId: number): Expression {
+  const tokens = at(ids.shape, 1);
+  const marked = eosTokenId === 2 ? ids : ids.equal(g.constant(int64([eosTokenId], [1]))).cast('int32');
   const [end] = g.emit('ArgMax', [marked], {
     axis: { kind: 'int', value: 1 },
     keepdims: { kind: 'int', value: 1 },
   }) as [Expression];
-  const places = g.constant(
-    int64(
-      Array.from({ length: tokens }, (_, place) => place),
-      [1, tokens],
-    ),
-  );
+  const places = g.constant(int64([...Array(tokens).keys()], [1, tokens]));
   const chosen = places.equal(end).cast('float32');
   return chosen.reshape([0, 1, tokens]).matMul(hidden).reshape([0, -1]);
 }

@@ -11,6 +11,7 @@ import { openSafetensors, type SafetensorsFile } from '../files/safetensors-file
 import type { TensorRecord } from '../files/safetensors-header.js';
 import type { Precision, StoredTensor } from '../graph/graph.js';
 import { ELEMENT_BYTES } from '../tensor.js';
+import { objectOf } from './config-fields.js';
 
 export interface ComponentWeights {
   /** The file or index, for messages. */
@@ -124,14 +125,11 @@ async function openOne(path: string, files: SafetensorsFile[]): Promise<Owners> 
   return new Map([...file.records].map(([name, record]) => [name, { file, record }]));
 }
 
-const indexSchema = z.object(
-  {
-    weight_map: z.record(z.string(), z.string({ error: 'expected a file name' }), {
-      error: 'expected an object of tensor and file names',
-    }),
-  },
-  { error: 'expected an object' },
-);
+const indexSchema = objectOf({
+  weight_map: z.record(z.string(), z.string({ error: 'expected a file name' }), {
+    error: 'expected an object of tensor and file names',
+  }),
+});
 
 async function openShards(path: string, files: SafetensorsFile[]): Promise<Owners> {
   const index = await readJsonFile(path, indexSchema, { code: 'TRIB_MODEL', nextStep: CONVERT });

@@ -7,6 +7,10 @@ const MOST = 1_000_000;
 /** Most layers, heads, and other things that a graph has one part for each of. */
 const MOST_PARTS = 1000;
 
+/** An object with these fields; others are dropped. */
+export const objectOf = <Fields extends z.ZodRawShape>(fields: Fields) =>
+  z.object(fields, { error: 'expected an object' });
+
 export const integer = (least: number, most: number) => {
   const error = `expected an integer in ${least}..${most}`;
   return z.int({ error }).min(least, { error }).max(most, { error });

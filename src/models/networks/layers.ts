@@ -84,17 +84,12 @@ export function conv2d(
   });
 }
 
-interface GroupNormOptions {
-  readonly numGroups: number;
-  readonly epsilon?: number | undefined;
-}
-
 /** GroupNorm over [B, C, H, W] with a weight and a bias for each channel. */
 export function groupNorm(
   { g, weights }: LayerContext,
   scope: string,
   x: Expression,
-  { numGroups, epsilon = NORM_EPSILON }: GroupNormOptions,
+  { numGroups, epsilon = NORM_EPSILON }: { numGroups: number; epsilon?: number | undefined },
 ): Expression {
   return g.scoped(scope, () => {
     const perChannel = [at(x.shape, 1), 1, 1];
@@ -126,25 +121,14 @@ interface AttentionOptions {
   /** Added to the scores, broadcast to [B, heads, N, M]. */
   readonly mask?: Expression | undefined;
   /** Scopes of the four projections; default those of diffusers. */
-  readonly names?: AttentionNames;
+  readonly names?: typeof DIFFUSERS_NAMES;
   /** Whether the first three projections have a bias; default false. */
   readonly bias?: boolean;
 }
 
-interface AttentionNames {
-  readonly query: string;
-  readonly key: string;
-  readonly value: string;
-  readonly output: string;
-}
+const DIFFUSERS_NAMES = { query: 'to_q', key: 'to_k', value: 'to_v', output: 'to_out.0' };
 
-const DIFFUSERS_NAMES: AttentionNames = { query: 'to_q', key: 'to_k', value: 'to_v', output: 'to_out.0' };
-
-/**
- * Multi-head attention: softmax(q kᵀ / sqrt(d)) v, with projections for q, k, v and the output.
- *
- * Shapes: x [B, N, C]; returns [B, N, C].
- */
+/** Multi-head attention softmax(q kᵀ / sqrt(d)) v with projections of q, k, v and the output; [B, N, C] -> [B, N, C]. */
 export function attention(
   layer: LayerContext,
   scope: string,

@@ -4,14 +4,12 @@
  */
 
 import { TributaryError } from '../../errors.js';
-import type { Graph, Precision, StoredTensor } from '../graph/graph.js';
-import { formatShape, LARGE_BYTES } from '../graph/graph.js';
+import { formatShape, type Graph, LARGE_BYTES, type Precision, type StoredTensor } from '../graph/graph.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
 import { ELEMENT_BYTES, elementCount, float32, type Tensor } from '../tensor.js';
 import type { ComponentWeights } from './component-weights.js';
 import type { LayerContext } from './layers.js';
-import type { WeightSpec } from './weights.js';
-import { constantWeights, trainableWeights } from './weights.js';
+import { constantWeights, trainableWeights, type WeightSpec } from './weights.js';
 
 /** A definition: declares inputs, asks for weights, declares outputs. */
 export type Network = (layer: LayerContext) => void;
@@ -42,10 +40,7 @@ export async function readNetworkWeights(
   others: RegExp | null,
   precision: Precision = 'float32',
 ): Promise<NetworkWeights> {
-  const wanted = wantedWeights(network).map((spec) => ({
-    spec,
-    ...storedAs(spec, weights.shapes),
-  }));
+  const wanted = wantedWeights(network).map((spec) => ({ spec, ...storedAs(spec, weights.shapes) }));
   requireFit(wanted, weights, others);
   const read = new Map<string, Tensor | StoredTensor>();
   for (const { spec, name } of wanted) {
@@ -107,8 +102,6 @@ function requireFit(
   }
   if (faults.length === 0) return;
   const more = faults.length > SHOWN ? [`and ${faults.length - SHOWN} more`] : [];
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${weights.path}: expected the weights of the network that config.json describes, got ${faults.length} that do not fit: ${[...faults.slice(0, SHOWN), ...more].join('; ')}. Take config.json and weights from one model.`,
-  );
+  const text = `${weights.path}: expected the weights of the network that config.json describes, got ${faults.length} that do not fit: ${[...faults.slice(0, SHOWN), ...more].join('; ')}. Take config.json and weights from one model.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }

@@ -54,10 +54,8 @@ export async function openDenoiserGraph(
   const known = [...new Set(['timestep', ...Object.keys(inputShapes)])];
   const unknown = [...axes.keys()].filter((name) => !constants.has(name) && !known.includes(name));
   if (unknown.length > 0) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${label} inputs: expected ${known.join(', ')} alone, got ${unknown.join(', ')} too. Use a model of the kind ${family.models}.`,
-    );
+    const text = `${label} inputs: expected ${known.join(', ')} alone, got ${unknown.join(', ')} too. Use a model of the kind ${family.models}.`;
+    throw new TributaryError('TRIB_MODEL', text);
   }
   const graph = await prepareGraph(engine, bytes, { label, inputShapes, ...weights });
   return withFloatInput(graph, 'timestep');
@@ -86,10 +84,8 @@ export function timestepTensor(
   const dims = shape.length === 0 ? [] : [values.length];
   const fraction = type === 'float32' ? undefined : values.find((value) => !Number.isInteger(value));
   if (fraction !== undefined) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `denoiser input "timestep": expected float32, because a flow has timesteps like ${fraction}, got ${type}. Export the model with a float timestep.`,
-    );
+    const text = `denoiser input "timestep": expected float32, because a flow has timesteps like ${fraction}, got ${type}. Export the model with a float timestep.`;
+    throw new TributaryError('TRIB_MODEL', text);
   }
   if (type === 'int64') return int64(values, dims);
   if (type === 'int32') return int32(Int32Array.from(values), dims);

@@ -3,8 +3,7 @@
 import { at } from '../../at.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { fromTokens, toTokens } from './blocks.js';
-import type { LayerContext } from './layers.js';
-import { attention, conv2d, groupNorm, layerNorm, linear } from './layers.js';
+import { attention, conv2d, groupNorm, type LayerContext, layerNorm, linear } from './layers.js';
 
 /** Epsilon of its GroupNorm, whatever that of the network's other norms. */
 const GROUP_NORM_EPSILON = 1e-6;
@@ -32,15 +31,9 @@ export function transformer2d(
   layer: LayerContext,
   scope: string,
   x: Expression,
-  {
-    numLayers,
-    numGroups,
-    epsilon = GROUP_NORM_EPSILON,
-    useLinearProjection,
-    gain,
-    ...block
-  }: TransformerOptions,
+  options: TransformerOptions,
 ): Expression {
+  const { numLayers, numGroups, epsilon = GROUP_NORM_EPSILON, useLinearProjection, gain, ...block } = options;
   const channels = at(x.shape, 1);
   return layer.g.scoped(scope, () => {
     const normed = groupNorm(layer, 'norm', x, { numGroups, epsilon });

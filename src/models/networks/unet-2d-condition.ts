@@ -3,18 +3,9 @@
 import { at } from '../../at.js';
 import { concat, type Expression } from '../graph/ops/expression.js';
 import { downsample, residualBlock, timeMlp, upsample } from './blocks.js';
-import type { LayerContext } from './layers.js';
-import { conv2d, groupNorm, timestepEmbedding } from './layers.js';
+import { conv2d, groupNorm, type LayerContext, timestepEmbedding } from './layers.js';
 import { transformer2d } from './transformer-2d.js';
 import { NUM_TIME_IDS, type Unet2dConditionConfig, type UnetLevel } from './unet-config.js';
-
-/** Sizes of the inputs of one run. */
-interface UnetSizes {
-  readonly rows: number;
-  readonly sampleSize: readonly [height: number, width: number];
-  /** Tokens of a prompt. */
-  readonly tokens: number;
-}
 
 /** Where a residual block lies, and whether attention follows it. */
 interface BlockPlace {
@@ -32,7 +23,7 @@ interface BlockPlace {
 export function unet2dCondition(
   layer: LayerContext,
   config: Unet2dConditionConfig,
-  { rows, sampleSize, tokens }: UnetSizes,
+  { rows, sampleSize, tokens }: { rows: number; sampleSize: readonly [number, number]; tokens: number },
 ): void {
   const { g } = layer;
   const sample = g.input('sample', 'float32', [rows, config.channels, ...sampleSize]);
@@ -96,9 +87,7 @@ function timeEmbedding(
   if (!added) return time;
   const textEmbeds = g.input('text_embeds', 'float32', [rows, added.pooledWidth]);
   const timeIds = g.input('time_ids', 'float32', [rows, NUM_TIME_IDS]);
-  const sizes = timestepEmbedding(timeIds, added.timeEmbedDim, { cosinesFirst, freqShift }).reshape([
-    -1,
-    NUM_TIME_IDS * added.timeEmbedDim,
-  ]);
+  const idWaves = timestepEmbedding(timeIds, added.timeEmbedDim, { cosinesFirst, freqShift });
+  const sizes = idWaves.reshape([-1, NUM_TIME_IDS * added.timeEmbedDim]);
   return time.add(timeMlp(layer, 'add_embedding', concat([textEmbeds, sizes], 1), 4 * width));
 }

@@ -5,7 +5,18 @@ import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
 import { EXPORT } from './component-weights.js';
-import { absent, count, decimal, flag, named, only, parts, perResolution, whole } from './config-fields.js';
+import {
+  absent,
+  count,
+  decimal,
+  flag,
+  named,
+  objectOf,
+  only,
+  parts,
+  perResolution,
+  whole,
+} from './config-fields.js';
 
 /** One resolution of the network. */
 export interface UnetLevel {
@@ -68,62 +79,55 @@ const latentFields = {
   addition_time_embed_dim: count().nullable().default(null),
   projection_class_embeddings_input_dim: count().nullable().default(null),
 };
-const latentSchema = z.object(latentFields, { error: 'expected an object' });
+const latentSchema = objectOf(latentFields);
 
-const schema = z.object(
-  {
-    _class_name: named(['UNet2DConditionModel']),
-    ...latentFields,
-    down_block_types: blocks(['DownBlock2D', 'CrossAttnDownBlock2D']),
-    up_block_types: blocks(['UpBlock2D', 'CrossAttnUpBlock2D']),
-    mid_block_type: named(['UNetMidBlock2DCrossAttn']).default('UNetMidBlock2DCrossAttn'),
-    block_out_channels: perResolution(count(), 'expected a list of channels'),
-    layers_per_block: perLevel().default(2),
-    transformer_layers_per_block: perLevel().default(1),
-    attention_head_dim: perLevel().default(8),
-    num_attention_heads: perLevel().nullable().default(null),
-    use_linear_projection: flag().default(false),
-    norm_num_groups: count().default(32),
-    norm_eps: decimal().default(1e-5),
-    flip_sin_to_cos: flag().default(true),
-    freq_shift: whole().default(0),
-    act_fn: named(['silu', 'swish']).default('silu'),
-    attention_type: only('default', NOT_BUILT),
-    center_input_sample: only(false, NOT_BUILT),
-    conv_in_kernel: only(3, NOT_BUILT),
-    conv_out_kernel: only(3, NOT_BUILT),
-    downsample_padding: only(1, NOT_BUILT),
-    dual_cross_attention: only(false, NOT_BUILT),
-    mid_block_scale_factor: only(1, NOT_BUILT),
-    resnet_out_scale_factor: only(1, NOT_BUILT),
-    resnet_skip_time_act: only(false, NOT_BUILT),
-    resnet_time_scale_shift: only('default', NOT_BUILT),
-    time_embedding_type: only('positional', NOT_BUILT),
-    ...absent([
-      'class_embed_type',
-      'cross_attention_norm',
-      'encoder_hid_dim',
-      'encoder_hid_dim_type',
-      'mid_block_only_cross_attention',
-      'num_class_embeds',
-      'reverse_transformer_layers_per_block',
-      'time_cond_proj_dim',
-      'time_embedding_act_fn',
-      'time_embedding_dim',
-      'timestep_post_act',
-    ]),
-    only_cross_attention: z
-      .union([z.literal(false), z.array(z.literal(false))], { error: `expected false (${NOT_BUILT})` })
-      .default(false),
-  },
-  { error: 'expected an object' },
-);
+const schema = objectOf({
+  _class_name: named(['UNet2DConditionModel']),
+  ...latentFields,
+  down_block_types: blocks(['DownBlock2D', 'CrossAttnDownBlock2D']),
+  up_block_types: blocks(['UpBlock2D', 'CrossAttnUpBlock2D']),
+  mid_block_type: named(['UNetMidBlock2DCrossAttn']).default('UNetMidBlock2DCrossAttn'),
+  block_out_channels: perResolution(count(), 'expected a list of channels'),
+  layers_per_block: perLevel().default(2),
+  transformer_layers_per_block: perLevel().default(1),
+  attention_head_dim: perLevel().default(8),
+  num_attention_heads: perLevel().nullable().default(null),
+  use_linear_projection: flag().default(false),
+  norm_num_groups: count().default(32),
+  norm_eps: decimal().default(1e-5),
+  flip_sin_to_cos: flag().default(true),
+  freq_shift: whole().default(0),
+  act_fn: named(['silu', 'swish']).default('silu'),
+  attention_type: only('default', NOT_BUILT),
+  center_input_sample: only(false, NOT_BUILT),
+  conv_in_kernel: only(3, NOT_BUILT),
+  conv_out_kernel: only(3, NOT_BUILT),
+  downsample_padding: only(1, NOT_BUILT),
+  dual_cross_attention: only(false, NOT_BUILT),
+  mid_block_scale_factor: only(1, NOT_BUILT),
+  resnet_out_scale_factor: only(1, NOT_BUILT),
+  resnet_skip_time_act: only(false, NOT_BUILT),
+  resnet_time_scale_shift: only('default', NOT_BUILT),
+  time_embedding_type: only('positional', NOT_BUILT),
+  ...absent([
+    'class_embed_type',
+    'cross_attention_norm',
+    'encoder_hid_dim',
+    'encoder_hid_dim_type',
+    'mid_block_only_cross_attention',
+    'num_class_embeds',
+    'reverse_transformer_layers_per_block',
+    'time_cond_proj_dim',
+    'time_embedding_act_fn',
+    'time_embedding_dim',
+    'timestep_post_act',
+  ]),
+  only_cross_attention: z
+    .union([z.literal(false), z.array(z.literal(false))], { error: `expected false (${NOT_BUILT})` })
+    .default(false),
+});
 
-/**
- * Reads what the config of any UNet says of its latents and prompts.
- *
- * Errors: TRIB_MODEL, naming the file and the key.
- */
+/** Reads what the config of any UNet says of its latents and prompts. Errors: TRIB_MODEL, naming the file and the key. */
 export async function readUnetLatents(path: string): Promise<UnetLatents> {
   const json = await readJsonFile(path, latentSchema, { code: 'TRIB_MODEL', nextStep: EXPORT });
   requireEqualChannels(json, path, 'neither inpainting nor a learned variance is offered', EXPORT);
@@ -211,11 +215,8 @@ function requireEqualChannels(
   nextStep: string,
 ): void {
   if (inChannels === outChannels) return;
-  throw fault(
-    path,
-    `in_channels: expected ${outChannels} as in out_channels (${why}), got ${inChannels}`,
-    nextStep,
-  );
+  const text = `in_channels: expected ${outChannels} as in out_channels (${why}), got ${inChannels}`;
+  throw fault(path, text, nextStep);
 }
 
 /** Null where the config describes none. The refiner of SDXL, with 5 time ids, is refused. */

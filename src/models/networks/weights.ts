@@ -4,22 +4,16 @@
  */
 
 import { TributaryError } from '../../errors.js';
-import type { StoredTensor } from '../graph/graph.js';
-import { formatShape } from '../graph/graph.js';
+import { formatShape, type StoredTensor } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
-import type { Tensor } from '../tensor.js';
-import { elementCount, float32 } from '../tensor.js';
+import { elementCount, float32, type Tensor } from '../tensor.js';
 
 /** How a weight starts: constant, or normal with a standard deviation. */
 type Initialization = { readonly constant: number } | { readonly stdDev: number };
 
 /** Gives the value of a named weight. */
-export type WeightSource = (
-  name: string,
-  shape: readonly number[],
-  initialization: Initialization,
-) => Expression;
+export type WeightSource = (name: string, shape: readonly number[], start: Initialization) => Expression;
 
 export interface WeightSpec {
   readonly name: string;
@@ -44,10 +38,8 @@ export function constantWeights(
     const tensor = weights.get(name);
     if (tensor && formatShape(tensor.shape) === formatShape(shape))
       return 'data' in tensor ? g.initializer(name, tensor) : g.stored(name, tensor);
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `weight "${name}": expected shape ${formatShape(shape)}, got ${tensor ? formatShape(tensor.shape) : 'no such weight'}. Use weights of the same network.`,
-    );
+    const text = `weight "${name}": expected shape ${formatShape(shape)}, got ${tensor ? formatShape(tensor.shape) : 'no such weight'}. Use weights of the same network.`;
+    throw new TributaryError('TRIB_MODEL', text);
   };
 }
 

@@ -2,20 +2,17 @@
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
+
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
-import { count } from '../networks/config-fields.js';
+import { count, objectOf } from '../networks/config-fields.js';
 import type { TextEncoderOnDisk } from './pipeline-folder.js';
 import type { Tokenizer } from './tokenizers/tokenizer.js';
 
 /** How many added tokens a message names. */
 const SHOWN = 5;
 
-const sizes = z.object(
-  { vocab_size: count().optional(), max_position_embeddings: count().optional() },
-  { error: 'expected an object' },
-);
+const sizes = objectOf({ vocab_size: count().optional(), max_position_embeddings: count().optional() });
 
 /**
  * Checks ids and length against `vocab_size` and `max_position_embeddings` in the text encoder's `config.json`. Checks
@@ -37,15 +34,11 @@ export async function requireFittingTokenizer(
   if (without.length > 0) {
     const named = without.slice(0, SHOWN).map(([token, id]) => `${JSON.stringify(token)} (${id})`);
     const more = without.length > SHOWN ? ` and ${without.length - SHOWN} more` : '';
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${tokenizerPath} added tokens: expected ids below ${rows}, the vocab_size in ${configPath}, got ${named.join(', ')}${more}. Save the pipeline with diffusers after load_textual_inversion, which gives the text encoder a row for each token, or take the tokens out of the tokenizer's files.`,
-    );
+    const text = `${tokenizerPath} added tokens: expected ids below ${rows}, the vocab_size in ${configPath}, got ${named.join(', ')}${more}. Save the pipeline with diffusers after load_textual_inversion, which gives the text encoder a row for each token, or take the tokens out of the tokenizer's files.`;
+    throw new TributaryError('TRIB_MODEL', text);
   }
   if (modelMaxLength > positions || vocabSize > rows) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${tokenizerPath}: expected at most ${positions} tokens out of ${rows}, as ${configPath} says, got ${modelMaxLength} out of ${vocabSize}. ${nextStep}`,
-    );
+    const text = `${tokenizerPath}: expected at most ${positions} tokens out of ${rows}, as ${configPath} says, got ${modelMaxLength} out of ${vocabSize}. ${nextStep}`;
+    throw new TributaryError('TRIB_MODEL', text);
   }
 }

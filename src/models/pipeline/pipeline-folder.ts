@@ -16,7 +16,7 @@ import {
 } from '../networks/autoencoder-kl-decoder.js';
 import { type ClipTextConfig, readClipTextConfig } from '../networks/clip-text-model.js';
 import { CONVERT, EXPORT, PICKLE, pickleFault } from '../networks/component-weights.js';
-import { absent, count, perResolution, scalingFactor } from '../networks/config-fields.js';
+import { absent, count, objectOf, perResolution, scalingFactor } from '../networks/config-fields.js';
 import type { DenoiserConfig, DenoiserFamily, DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { type Announced, componentFile, NOTHING_ANNOUNCED } from './component-file.js';
 import { correct, type PipelineCorrections, precedesSampleSize } from './pipeline-corrections.js';
@@ -33,10 +33,7 @@ interface VaeDecoderConfig {
   readonly tileSize: number | null;
 }
 
-/**
- * A network on disk. Where `modelPath` is a safetensors file, or the index of several, the graph is built from
- * `architecture`, which is null for an ONNX graph.
- */
+/** A network on disk. Beside safetensors the graph is built from `architecture`, which is null for an ONNX graph. */
 interface ModelOnDisk<Architecture> {
   readonly modelPath: string;
   readonly architecture: Architecture | null;
@@ -63,22 +60,18 @@ export interface PipelineFolder {
 
 const JSON_FILE = { code: 'TRIB_MODEL', nextStep: EXPORT } as const;
 
-const object = { error: 'expected an object' };
 /** Numbers in one latent: 64 MB in single precision, 64 times that of a picture of 2048 x 2048. */
 const MOST_LATENT = 2 ** 24;
-const sampleSizeSchema = z.object(
-  { sample_size: z.unknown(), _diffusers_version: z.string().optional().catch(undefined) },
-  object,
-);
-const vaeDecoderSchema = z.object(
-  {
-    scaling_factor: scalingFactor().default(0.18215),
-    block_out_channels: perResolution(count(), 'expected a list of channels').optional(),
-    sample_size: sampleSizeField,
-    ...absent(['shift_factor', 'latents_mean', 'latents_std']),
-  },
-  object,
-);
+const sampleSizeSchema = objectOf({
+  sample_size: z.unknown(),
+  _diffusers_version: z.string().optional().catch(undefined),
+});
+const vaeDecoderSchema = objectOf({
+  scaling_factor: scalingFactor().default(0.18215),
+  block_out_channels: perResolution(count(), 'expected a list of channels').optional(),
+  sample_size: sampleSizeField,
+  ...absent(['shift_factor', 'latents_mean', 'latents_std']),
+});
 
 /**
  * Reads a pipeline folder: `model_index.json`, `scheduler/scheduler_config.json`, `tokenizer/`, `text_encoder/`, the
@@ -114,11 +107,8 @@ async function readTextEncoder(
   const tokenizerPath = join(path, `tokenizer${suffix}`);
   await requireFolder(tokenizerPath, "a folder with the tokenizer's vocabulary");
   const { modelPath, configPath } = await componentFile(path, `text_encoder${suffix}`, 'model', announced);
-  return {
-    modelPath,
-    tokenizerPath,
-    architecture: configPath === null ? null : await readClipTextConfig(configPath),
-  };
+  const architecture = configPath === null ? null : await readClipTextConfig(configPath);
+  return { modelPath, tokenizerPath, architecture };
 }
 
 async function readDenoiser(
@@ -128,12 +118,8 @@ async function readDenoiser(
   context: PipelineCorrections,
 ): Promise<DenoiserOnDisk> {
   const { component } = family;
-  const { modelPath, configPath } = await componentFile(
-    path,
-    component,
-    'diffusion_pytorch_model',
-    announced,
-  );
+  const found = await componentFile(path, component, 'diffusion_pytorch_model', announced);
+  const { modelPath, configPath } = found;
   const jsonPath = join(path, component, 'config.json');
   const { config: written, network } =
     configPath === null
@@ -175,19 +161,13 @@ async function readVaeDecoder(path: string, announced: Announced): Promise<Pipel
   if (configPath !== null) {
     const architecture = await readAutoencoderConfig(configPath);
     const { scalingFactor, sampleSize } = architecture;
-    return {
-      modelPath,
-      architecture,
-      config: decoderConfig(scalingFactor, upscaling(architecture), sampleSize),
-    };
+    const config = decoderConfig(scalingFactor, upscaling(architecture), sampleSize);
+    return { modelPath, architecture, config };
   }
   const json = await readJsonFile(join(path, 'vae_decoder', 'config.json'), vaeDecoderSchema, JSON_FILE);
   const scale = 2 ** ((json.block_out_channels?.length ?? 4) - 1);
-  return {
-    modelPath,
-    architecture: null,
-    config: decoderConfig(json.scaling_factor, scale, json.sample_size),
-  };
+  const config = decoderConfig(json.scaling_factor, scale, json.sample_size);
+  return { modelPath, architecture: null, config };
 }
 
 function decoderConfig(scalingFactor: number, scale: number, sampleSize: number | null): VaeDecoderConfig {

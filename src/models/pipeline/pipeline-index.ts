@@ -5,6 +5,7 @@ import { TributaryError } from '../../errors.js';
 import type { AnySchedulerConfig } from '../diffusion/scheduler-config.js';
 import { readJsonFile } from '../files/json-file.js';
 import { EXPORT } from '../networks/component-weights.js';
+import { objectOf } from '../networks/config-fields.js';
 import { type DenoiserFamily, UNET } from '../networks/denoiser-family.js';
 import { readSchedulerConfig } from './read-scheduler-config.js';
 
@@ -20,36 +21,25 @@ interface PipelineIndex {
 
 const JSON_FILE = { code: 'TRIB_MODEL', nextStep: EXPORT } as const;
 
-const object = { error: 'expected an object' };
 const component = z.array(z.unknown(), { error: 'expected [library, class]' });
-const modelIndexSchema = z.object(
-  {
-    scheduler: component,
-    text_encoder: component,
-    text_encoder_2: component.optional(),
-    tokenizer: component,
-    [UNET.component]: component,
-    force_zeros_for_empty_prompt: z.boolean().optional(),
-  },
-  object,
-);
-const pipelineClassSchema = z.object(
-  { _class_name: z.string().catch('?'), transformer: z.unknown().optional() },
-  object,
-);
+const modelIndexSchema = objectOf({
+  scheduler: component,
+  text_encoder: component,
+  text_encoder_2: component.optional(),
+  tokenizer: component,
+  [UNET.component]: component,
+  force_zeros_for_empty_prompt: z.boolean().optional(),
+});
+const pipelineClassSchema = objectOf({
+  _class_name: z.string().catch('?'),
+  transformer: z.unknown().optional(),
+});
 
-/**
- * Reads the `model_index.json` of a folder.
- *
- * Errors: TRIB_MODEL, naming the file and the key, also where the pipeline has no UNet.
- */
+/** Reads the `model_index.json` of a folder. Errors: TRIB_MODEL, naming the key, also where the pipeline has no UNet. */
 export async function readPipelineIndex(path: string): Promise<PipelineIndex> {
   const indexPath = join(path, 'model_index.json');
-  const { _class_name: pipelineClass, transformer } = await readJsonFile(
-    indexPath,
-    pipelineClassSchema,
-    JSON_FILE,
-  );
+  const head = await readJsonFile(indexPath, pipelineClassSchema, JSON_FILE);
+  const { _class_name: pipelineClass, transformer } = head;
   if (Array.isArray(transformer)) {
     const text = `${indexPath} _class_name: expected a pipeline with a ${UNET.title} (${UNET.models}), got "${pipelineClass}" with a transformer. ${EXPORT}`;
     throw new TributaryError('TRIB_MODEL', text);

@@ -5,7 +5,7 @@ import { TributaryError } from '../../errors.js';
 import { createNoiseSchedule } from '../diffusion/noise-schedule.js';
 import type { AnySchedulerConfig, SchedulerConfig } from '../diffusion/scheduler-config.js';
 import { readJsonFile } from '../files/json-file.js';
-import { flag, integer, named, within } from '../networks/config-fields.js';
+import { flag, integer, named, objectOf, within } from '../networks/config-fields.js';
 import { correct, NO_CORRECTIONS, type PipelineCorrections } from './pipeline-corrections.js';
 import { type SchedulerFamily, schedulerFamily } from './scheduler-classes.js';
 
@@ -19,47 +19,40 @@ const fraction = () => {
 };
 const only = <const Value extends boolean | null>(value: Value, why: string) =>
   z.literal(value, { error: `expected ${value} (${why})` });
-const object = { error: 'expected an object' };
 
-const classSchema = z.object({ _class_name: z.string().catch('') }, object);
+const classSchema = objectOf({ _class_name: z.string().catch('') });
 
-const ddimSchema = z.object(
-  {
-    num_train_timesteps: integer(2, MOST_TRAIN_TIMESTEPS).default(1000),
-    beta_start: fraction().default(0.0001),
-    beta_end: fraction().default(0.02),
-    beta_schedule: named(['linear', 'scaled_linear', 'squaredcos_cap_v2']).default('linear'),
-    prediction_type: named(['epsilon', 'sample', 'v_prediction']).default('epsilon'),
-    timestep_spacing: named(['leading', 'trailing', 'linspace']).default('leading'),
-    steps_offset: integer(0, MOST_TRAIN_TIMESTEPS).optional(),
-    set_alpha_to_one: flag().default(true),
-    clip_sample: flag().default(false),
-    thresholding: only(false, 'a thresholded step has no Gaussian policy mean').default(false),
-    rescale_betas_zero_snr: only(false, 'the first step would divide by zero').default(false),
-    trained_betas: only(null, 'only named schedules are read').default(null),
-    use_flow_sigmas: only(false, 'a flow is read from FlowMatchEulerDiscreteScheduler').default(false),
-    timestep_type: z
-      .literal('discrete', { error: 'expected discrete (the network takes training timesteps)' })
-      .default('discrete'),
-  },
-  object,
-);
+const ddimSchema = objectOf({
+  num_train_timesteps: integer(2, MOST_TRAIN_TIMESTEPS).default(1000),
+  beta_start: fraction().default(0.0001),
+  beta_end: fraction().default(0.02),
+  beta_schedule: named(['linear', 'scaled_linear', 'squaredcos_cap_v2']).default('linear'),
+  prediction_type: named(['epsilon', 'sample', 'v_prediction']).default('epsilon'),
+  timestep_spacing: named(['leading', 'trailing', 'linspace']).default('leading'),
+  steps_offset: integer(0, MOST_TRAIN_TIMESTEPS).optional(),
+  set_alpha_to_one: flag().default(true),
+  clip_sample: flag().default(false),
+  thresholding: only(false, 'a thresholded step has no Gaussian policy mean').default(false),
+  rescale_betas_zero_snr: only(false, 'the first step would divide by zero').default(false),
+  trained_betas: only(null, 'only named schedules are read').default(null),
+  use_flow_sigmas: only(false, 'a flow is read from FlowMatchEulerDiscreteScheduler').default(false),
+  timestep_type: z
+    .literal('discrete', { error: 'expected discrete (the network takes training timesteps)' })
+    .default('discrete'),
+});
 
 const OTHER_SPACING = 'only shifted, evenly spaced noise levels are read';
-const flowSchema = z.object(
-  {
-    num_train_timesteps: integer(2, MOST_TRAIN_TIMESTEPS).default(1000),
-    shift: within(1 / MOST_SHIFT, MOST_SHIFT).default(1),
-    use_dynamic_shifting: only(false, 'the shift must not depend on the size of the picture').default(false),
-    shift_terminal: only(null, OTHER_SPACING).default(null),
-    use_karras_sigmas: only(false, OTHER_SPACING).default(false),
-    use_exponential_sigmas: only(false, OTHER_SPACING).default(false),
-    use_beta_sigmas: only(false, OTHER_SPACING).default(false),
-    invert_sigmas: only(false, 'noise must grow with sigma').default(false),
-    stochastic_sampling: only(false, 'eta and sde decide on the noise').default(false),
-  },
-  object,
-);
+const flowSchema = objectOf({
+  num_train_timesteps: integer(2, MOST_TRAIN_TIMESTEPS).default(1000),
+  shift: within(1 / MOST_SHIFT, MOST_SHIFT).default(1),
+  use_dynamic_shifting: only(false, 'the shift must not depend on the size of the picture').default(false),
+  shift_terminal: only(null, OTHER_SPACING).default(null),
+  use_karras_sigmas: only(false, OTHER_SPACING).default(false),
+  use_exponential_sigmas: only(false, OTHER_SPACING).default(false),
+  use_beta_sigmas: only(false, OTHER_SPACING).default(false),
+  invert_sigmas: only(false, 'noise must grow with sigma').default(false),
+  stochastic_sampling: only(false, 'eta and sde decide on the noise').default(false),
+});
 
 /** What else a folder says of its scheduler. */
 interface SchedulerContext extends PipelineCorrections {
@@ -141,10 +134,10 @@ const LEAST_NOISE = 1e-9;
 
 function requireUsable(path: string, config: SchedulerConfig): void {
   const { numTrainTimesteps, stepsOffset } = config;
-  if (stepsOffset >= numTrainTimesteps)
-    throw unfit(
-      `${path} steps_offset: expected less than num_train_timesteps ${numTrainTimesteps}, got ${stepsOffset}`,
-    );
+  if (stepsOffset >= numTrainTimesteps) {
+    const expected = `less than num_train_timesteps ${numTrainTimesteps}`;
+    throw unfit(`${path} steps_offset: expected ${expected}, got ${stepsOffset}`);
+  }
   const { alphasCumprod } = createNoiseSchedule(config);
   const [first, last] = [at(alphasCumprod, 0), at(alphasCumprod, -1)];
   if (1 - first >= LEAST_NOISE && last >= LEAST_SIGNAL) return;
