@@ -108,10 +108,8 @@ function meanSquaredDifference(left: Float32Array, right: Float32Array, batchSiz
   requireLength('values', right.length, left.length);
   const numDimensions = left.length / batchSize;
   if (!Number.isInteger(numDimensions) || numDimensions < 1) {
-    throw new TributaryError(
-      'TRIB_INTERNAL',
-      `DDIM step batchSize: expected a divisor of ${left.length} values, got ${batchSize}. Count the latents' rows.`,
-    );
+    const text = `DDIM step batchSize: expected a divisor of ${left.length} values, got ${batchSize}. Count the latents' rows.`;
+    throw new TributaryError('TRIB_INTERNAL', text);
   }
   const means = new Float64Array(batchSize);
   for (let row = 0; row < batchSize; row++) {
@@ -124,8 +122,6 @@ function meanSquaredDifference(left: Float32Array, right: Float32Array, batchSiz
 
 function requireLength(name: string, length: number | undefined, expected: number): void {
   if (length === expected) return;
-  throw new TributaryError(
-    'TRIB_INTERNAL',
-    `DDIM step ${name}: expected ${expected} values as in latents, got ${length ?? 'none'}. Pass arrays of one batch.`,
-  );
+  const text = `DDIM step ${name}: expected ${expected} values as in latents, got ${length ?? 'none'}. Pass arrays of one batch.`;
+  throw new TributaryError('TRIB_INTERNAL', text);
 }

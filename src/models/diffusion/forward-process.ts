@@ -43,11 +43,8 @@ export function forwardProcess(schedule: NoiseSchedule, timestep: number): Forwa
   }
   const alphaProdT = schedule.alphasCumprod[timestep]!;
   const [signalScale, noiseScale] = [Math.sqrt(alphaProdT), Math.sqrt(1 - alphaProdT)];
-  return {
-    signalScale,
-    noiseScale,
-    ...outputMeaning(schedule.config.predictionType, signalScale, noiseScale),
-  };
+  const { predictionType } = schedule.config;
+  return { signalScale, noiseScale, ...outputMeaning(predictionType, signalScale, noiseScale) };
 }
 
 /**
@@ -95,8 +92,6 @@ function requireTimestep(schedule: NoiseSchedule, timestep: number): void {
   const expected = isFlow(schedule)
     ? `a number in (0, ${numTrainTimesteps}]`
     : `an integer in 0..${numTrainTimesteps - 1}`;
-  throw new TributaryError(
-    'TRIB_INTERNAL',
-    `forward process timestep: expected ${expected}, got ${timestep}. Take one from trainingTimestep or a sampler step.`,
-  );
+  const text = `forward process timestep: expected ${expected}, got ${timestep}. Take one from trainingTimestep or a sampler step.`;
+  throw new TributaryError('TRIB_INTERNAL', text);
 }

@@ -60,10 +60,8 @@ export function inferenceTimesteps(
 export function requireNumInferenceSteps(numInferenceSteps: number, numTrainTimesteps: number): void {
   const isWhole = Number.isInteger(numInferenceSteps);
   if (isWhole && numInferenceSteps >= 1 && numInferenceSteps <= numTrainTimesteps) return;
-  throw new TributaryError(
-    'TRIB_CONFIG',
-    `numInferenceSteps: expected an integer in 1..${numTrainTimesteps}, got ${numInferenceSteps}. Use 10 to 50 steps.`,
-  );
+  const text = `numInferenceSteps: expected an integer in 1..${numTrainTimesteps}, got ${numInferenceSteps}. Use 10 to 50 steps.`;
+  throw new TributaryError('TRIB_CONFIG', text);
 }
 
 function roundHalfToEven(value: number): number {

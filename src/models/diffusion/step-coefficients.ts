@@ -45,18 +45,12 @@ export function samplerCoefficients(
   numInferenceSteps: number,
   noise: SamplerNoise | number,
 ): readonly StepCoefficients[] {
-  const {
-    eta,
-    isStochastic = () => true,
-    sde,
-  }: SamplerNoise = typeof noise === 'number' ? { eta: noise } : noise;
+  const settings: SamplerNoise = typeof noise === 'number' ? { eta: noise } : noise;
+  const { eta, isStochastic = () => true, sde = 'flow-grpo' } = settings;
   requireEta(eta, schedule);
   const etaAt = (stepIndex: number) => (isStochastic(stepIndex) ? eta : 0);
   if (isFlow(schedule)) {
-    return flowCoefficients(schedule, numInferenceSteps, (stepIndex) => ({
-      level: etaAt(stepIndex),
-      sde: sde ?? 'flow-grpo',
-    }));
+    return flowCoefficients(schedule, numInferenceSteps, (step) => ({ level: etaAt(step), sde }));
   }
   return inferenceTimesteps(schedule, numInferenceSteps).map((step) =>
     ddimCoefficients(schedule, step, etaAt(step.stepIndex)),

@@ -91,10 +91,8 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
         const tensor = await file?.read(name);
         const values = tensor && floatValues(tensor);
         if (values) return values;
-        throw new TributaryError(
-          'TRIB_MODEL',
-          `${file?.path ?? path} tensor "${name}": expected F32, F16 or BF16, got ${tensor?.dtype ?? 'none'}. Save the model in one of them.`,
-        );
+        const text = `${file?.path ?? path} tensor "${name}": expected F32, F16 or BF16, got ${tensor?.dtype ?? 'none'}. Save the model in one of them.`;
+        throw new TributaryError('TRIB_MODEL', text);
       },
       place(name, precision) {
         const owner = owners.get(name);

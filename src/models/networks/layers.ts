@@ -128,7 +128,7 @@ interface AttentionOptions {
 
 const DIFFUSERS_NAMES = { query: 'to_q', key: 'to_k', value: 'to_v', output: 'to_out.0' };
 
-/** Multi-head attention softmax(q kᵀ / sqrt(d)) v with projections of q, k, v and the output; [B, N, C] -> [B, N, C]. */
+/** Multi-head attention softmax(q kᵀ / sqrt(d)) v, projecting q, k, v and the output: x [B, N, C] -> [B, N, C]. */
 export function attention(
   layer: LayerContext,
   scope: string,

@@ -90,8 +90,6 @@ export function timestepTensor(
   if (type === 'int64') return int64(values, dims);
   if (type === 'int32') return int32(Int32Array.from(values), dims);
   if (type === 'float32') return float32(values, dims);
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `denoiser input "timestep": expected int64, int32 or float32, got ${type}. Export the model in float32.`,
-  );
+  const text = `denoiser input "timestep": expected int64, int32 or float32, got ${type}. Export the model in float32.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }

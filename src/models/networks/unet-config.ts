@@ -127,7 +127,7 @@ const schema = objectOf({
     .default(false),
 });
 
-/** Reads what the config of any UNet says of its latents and prompts. Errors: TRIB_MODEL, naming the file and the key. */
+/** Reads what any UNet's config says about its latents and prompts. Errors: TRIB_MODEL, naming the file and the key. */
 export async function readUnetLatents(path: string): Promise<UnetLatents> {
   const json = await readJsonFile(path, latentSchema, { code: 'TRIB_MODEL', nextStep: EXPORT });
   requireEqualChannels(json, path, 'neither inpainting nor a learned variance is offered', EXPORT);

@@ -51,8 +51,6 @@ export async function componentFile(
     .map((file) => file.slice(prefix.length));
   const modelPath = await findWeights(join(path, name), weightsBase, toCome);
   if (modelPath) return { modelPath, configPath: join(path, name, 'config.json') };
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${join(path, name, 'model.onnx')}: expected an ONNX graph, or ${weightsBase}.safetensors beside it, got no such file. ${EXPORT}`,
-  );
+  const text = `${join(path, name, 'model.onnx')}: expected an ONNX graph, or ${weightsBase}.safetensors beside it, got no such file. ${EXPORT}`;
+  throw new TributaryError('TRIB_MODEL', text);
 }

@@ -69,9 +69,8 @@ export async function openDenoiser(
     inputs = network;
     const { graph, fault } = await form(network.graph);
     if (fault !== null) faults.add(fault);
-    const executable = await compileGraph(engine, graph, {
-      label: `${denoiser.family.title} for ${count} rows`,
-    });
+    const label = `${denoiser.family.title} for ${count} rows`;
+    const executable = await compileGraph(engine, graph, { label });
     // Listed before it holds the policy, so that a newer one that arrives in between reaches it too, and after this one.
     executables.set(count, executable);
     if (policy) await executable.hold(policyFeeds(inputs, policy, lora));
@@ -124,10 +123,8 @@ function inputOf({ inputs }: Executable, name: string, modelPath: string): Port 
   const port = inputs.find((input) => input.name === name);
   if (port) return port;
   const got = inputs.map((input) => input.name).join(', ');
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${modelPath}: expected an input "${name}", got inputs ${got}. Export the model in the layout that optimum writes.`,
-  );
+  const text = `${modelPath}: expected an input "${name}", got inputs ${got}. Export the model in the layout that optimum writes.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 /** Brings graphs to the form in which they sample. */

@@ -100,11 +100,8 @@ async function openDecoders(
     (layer) =>
       autoencoderKlDecoder(layer, architecture, [1, ...shape]);
   const weights = await openComponentWeights(label);
-  const read = await readNetworkWeights(
-    definition([architecture.latentChannels, 8, 8]),
-    weights,
-    ENCODER,
-  ).finally(() => weights.close());
+  const small = definition([architecture.latentChannels, 8, 8]);
+  const read = await readNetworkWeights(small, weights, ENCODER).finally(() => weights.close());
   const executables = new Map<string, Executable>();
   return {
     async of(shape) {

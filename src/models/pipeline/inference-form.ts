@@ -6,8 +6,7 @@
 
 import { at } from '../../at.js';
 import type { Engine } from '../engines/contract/engine.js';
-import type { Graph, Value } from '../graph/graph.js';
-import { float, int, intAttribute } from '../graph/graph.js';
+import { float, type Graph, int, intAttribute, type Value } from '../graph/graph.js';
 import { encodeGraph } from '../graph/onnx/encode.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
 import { gatherAttention, writeAttention } from '../graph/passes/attention.js';
@@ -84,7 +83,7 @@ async function attentionFault(engine: Engine, headSize: number): Promise<string 
       key: float32(k, shapes.key),
       value: float32(v, shapes.value),
     });
-    const error = relativeError(float32Data(found.mixed, 'mixed'), attention({ q, k, v, headSize, scale }));
+    const error = relativeError(float32Data(found.mixed, 'mixed'), attention({ q, k, v }, headSize, scale));
     if (error < TOLERANCE) return null;
     return `provider ${executable.provider} computes fused attention wrongly on this device (heads of ${headSize}, relative error ${error.toPrecision(2)}): attention runs in its parts`;
   } finally {
@@ -93,14 +92,11 @@ async function attentionFault(engine: Engine, headSize: number): Promise<string 
 }
 
 /** softmax(q kᵀ · scale) v for every head: [QUERIES, HEADS · headSize]. */
-function attention(given: {
-  readonly q: Float32Array;
-  readonly k: Float32Array;
-  readonly v: Float32Array;
-  readonly headSize: number;
-  readonly scale: number;
-}): Float64Array {
-  const { q, k, v, headSize, scale } = given;
+function attention(
+  { q, k, v }: Readonly<Record<'q' | 'k' | 'v', Float32Array>>,
+  headSize: number,
+  scale: number,
+): Float64Array {
   const width = HEADS * headSize;
   const mixed = new Float64Array(QUERIES * width);
   for (let head = 0; head < HEADS; head++) {

@@ -17,13 +17,7 @@ import { unetLatentsJson } from '../networks/unet-config.js';
  */
 export async function writePipelineConfigs(
   path: string,
-  {
-    scheduler,
-    denoiser,
-  }: {
-    readonly scheduler: AnySchedulerConfig;
-    readonly denoiser: Omit<DenoiserConfig, 'pooledWidth'>;
-  },
+  { scheduler, denoiser }: { scheduler: AnySchedulerConfig; denoiser: Omit<DenoiserConfig, 'pooledWidth'> },
 ): Promise<void> {
   const graph = ['tributary', 'OnnxGraph'];
   const files = {

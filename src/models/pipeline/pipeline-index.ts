@@ -35,7 +35,7 @@ const pipelineClassSchema = objectOf({
   transformer: z.unknown().optional(),
 });
 
-/** Reads the `model_index.json` of a folder. Errors: TRIB_MODEL, naming the key, also where the pipeline has no UNet. */
+/** Reads the `model_index.json` of a folder. Errors: TRIB_MODEL, naming the key, or if the pipeline has no UNet. */
 export async function readPipelineIndex(path: string): Promise<PipelineIndex> {
   const indexPath = join(path, 'model_index.json');
   const head = await readJsonFile(indexPath, pipelineClassSchema, JSON_FILE);

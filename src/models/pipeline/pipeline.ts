@@ -4,11 +4,9 @@ import { at } from '../../at.js';
 import { createNoiseSchedule, type NoiseSchedule } from '../diffusion/noise-schedule.js';
 import type { Engine } from '../engines/contract/engine.js';
 import { elementCount } from '../tensor.js';
-import type { Conditioning } from './conditioning.js';
-import { createConditioning } from './conditioning.js';
+import { type Conditioning, createConditioning } from './conditioning.js';
 import { openImageDecoder } from './image-decoder.js';
-import type { PipelineFolder } from './pipeline-folder.js';
-import { readPipelineFolder } from './pipeline-folder.js';
+import { type PipelineFolder, readPipelineFolder } from './pipeline-folder.js';
 import { openPromptEncoder } from './prompt-encoder.js';
 import type { Tokenizer } from './tokenizers/tokenizer.js';
 
@@ -37,11 +35,7 @@ export interface Pipeline {
   release(): Promise<void>;
 }
 
-/**
- * Opens a pipeline folder.
- *
- * Errors: TRIB_MODEL or TRIB_FILE, naming the file, if something is missing or not what a pipeline needs.
- */
+/** Opens a pipeline folder. Errors: TRIB_MODEL or TRIB_FILE, naming the file that is missing or not what is needed. */
 export async function openPipeline(engine: Engine, path: string): Promise<Pipeline> {
   const folder = await readPipelineFolder(path);
   const encoder = await openPromptEncoder(engine, folder);

@@ -6,12 +6,10 @@ import type { Engine, Executable, Port, Tensors } from '../engines/contract/engi
 import { clipTextModel } from '../networks/clip-text-model.js';
 import { openComponentWeights } from '../networks/component-weights.js';
 import { networkGraph, readNetworkWeights } from '../networks/network-weights.js';
-import type { Tensor } from '../tensor.js';
-import { float32Data, int32, int64 } from '../tensor.js';
+import { float32Data, int32, int64, type Tensor } from '../tensor.js';
 import { requireFittingTokenizer } from './fitting-tokenizer.js';
 import type { PipelineFolder, TextEncoderOnDisk } from './pipeline-folder.js';
-import type { Tokenizer } from './tokenizers/tokenizer.js';
-import { loadTokenizer } from './tokenizers/tokenizer.js';
+import { loadTokenizer, type Tokenizer } from './tokenizers/tokenizer.js';
 
 interface PromptEncoder {
   /** That of the first encoder. */
@@ -63,7 +61,10 @@ export async function openPromptEncoder(engine: Engine, folder: PipelineFolder):
       const fits = isLast ? column + part === width : column + part < width;
       if (!fits || float32Data(states, name).length !== tokens * part)
         throw unfit(path, name, [1, tokens, width - column], states);
-      scatter(float32Data(states, name), row, { tokens, width, column, part });
+      for (let token = 0; token < tokens; token++) {
+        const features = float32Data(states, name).subarray(token * part, (token + 1) * part);
+        row.set(features, token * width + column);
+      }
       column += part;
       if (isLast && pooledWidth !== null) row.set(pooledOf(outputs, path, pooledWidth), tokens * width);
     }
@@ -104,10 +105,8 @@ async function openEncoder(engine: Engine, onDisk: TextEncoderOnDisk): Promise<O
 function requireTokenIds(inputs: readonly Port[], path: string): void {
   const names = inputs.map(({ name }) => name);
   if (names.join() === 'input_ids') return;
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${path}: expected the input input_ids alone, got ${names.join(', ')}. Export the text encoder as diffusers calls it, without a mask.`,
-  );
+  const text = `${path}: expected the input input_ids alone, got ${names.join(', ')}. Export the text encoder as diffusers calls it, without a mask.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 /** The hidden states before the last layer: of outputs `hidden_states.0` to `hidden_states.<n>`, the last but one. */
@@ -115,10 +114,8 @@ function penultimate(outputs: readonly Port[], path: string): string {
   const numbers = outputs.flatMap(({ name }) => /^hidden_states\.(\d+)$/.exec(name)?.[1] ?? []).map(Number);
   const number = numbers.sort((a, b) => a - b).at(-2);
   if (number !== undefined) return `hidden_states.${number}`;
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${path}: expected outputs hidden_states.<n>, got ${outputs.map(({ name }) => name).join(', ')}. Export the model with output_hidden_states.`,
-  );
+  const text = `${path}: expected outputs hidden_states.<n>, got ${outputs.map(({ name }) => name).join(', ')}. Export the model with output_hidden_states.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 function pooledOf({ text_embeds: pooled }: Tensors, path: string, width: number): Float32Array {
@@ -126,23 +123,7 @@ function pooledOf({ text_embeds: pooled }: Tensors, path: string, width: number)
   throw unfit(path, 'text_embeds', [1, width], pooled);
 }
 
-/** Writes every token's features after those of the encoders before. */
-function scatter(
-  states: Float32Array,
-  row: Float32Array,
-  { tokens, width, column, part }: { tokens: number; width: number; column: number; part: number },
-): void {
-  for (let token = 0; token < tokens; token++) {
-    row.set(states.subarray(token * part, (token + 1) * part), token * width + column);
-  }
-}
-
-function unfit(
-  path: string,
-  name: string,
-  shape: readonly number[],
-  got: Tensor | undefined,
-): TributaryError {
+function unfit(path: string, name: string, shape: readonly number[], got: Tensor | undefined) {
   return new TributaryError(
     'TRIB_MODEL',
     `${path} output "${name}": expected [${shape.join(', ')}], got ${got ? `[${got.shape.join(', ')}]` : 'none'}. Use the text encoder that belongs to the denoiser.`,

@@ -2,21 +2,12 @@
 
 import { type Entry, entryNamed } from '../../catalog.js';
 
-/** The steps of a rollout, as a fork plan sees them. */
-interface StepRegion {
-  /** Trained sampler steps, ascending. */
-  readonly trainedSteps: readonly number[];
-  /** What the config lists for the plan `steps`. */
-  readonly forkSteps: readonly number[];
-}
-
-/** A fork plan as a config names it. */
 interface ForkPlan extends Entry {
   /**
    * Sampler steps before which every branch splits into `numBranches`, ascending; `BEFORE_NOISE` stands for a split before
    * the first latents.
    */
-  readonly forksAt: (region: StepRegion) => readonly number[];
+  readonly forksAt: (trainedSteps: readonly number[], forkSteps: readonly number[]) => readonly number[];
 }
 
 /** Before the first latents: the branches share nothing but the prompt. */
@@ -27,7 +18,7 @@ export const FORK_PLANS = [
     name: 'interval',
     summary:
       "one fork at the first trained step (B²-DiffuRL's branches); if all steps are trained, only the initial noise is shared (DanceGRPO)",
-    forksAt: ({ trainedSteps }) => trainedSteps.slice(0, 1),
+    forksAt: (trainedSteps) => trainedSteps.slice(0, 1),
   },
   {
     name: 'independent',
@@ -37,12 +28,12 @@ export const FORK_PLANS = [
   {
     name: 'steps',
     summary: 'a fork at each of `forkSteps` (BranchGRPO: at 0, 3, 6 and 9, with 2 branches)',
-    forksAt: ({ forkSteps }) => forkSteps,
+    forksAt: (_, forkSteps) => forkSteps,
   },
   {
     name: 'trained-steps',
     summary: 'a fork at every trained step (TreeGRPO, whose trained steps are a moving window)',
-    forksAt: ({ trainedSteps }) => trainedSteps,
+    forksAt: (trainedSteps) => trainedSteps,
   },
 ] as const satisfies readonly ForkPlan[];
 
@@ -66,7 +57,7 @@ export function treeWidths(
   numInferenceSteps: number,
 ): number[] {
   const plan: ForkPlan = entryNamed(FORK_PLANS, forkPlan);
-  const forks = new Set(plan.forksAt({ trainedSteps, forkSteps }));
+  const forks = new Set(plan.forksAt(trainedSteps, forkSteps));
   let width = forks.has(BEFORE_NOISE) ? numBranches : 1;
   const widths = [width];
   for (let step = 0; step < numInferenceSteps; step++) {

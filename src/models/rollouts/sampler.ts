@@ -99,11 +99,7 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
   const rowSize = elementCount(pipeline.latentShape);
   const random = samplerRandom(settings);
 
-  async function rollout(
-    requests: readonly RolloutRequest[],
-    trainedSteps: readonly number[],
-    signal?: AbortSignal,
-  ): Promise<SampledGroup[]> {
+  const rollout: Sampler['rollout'] = async (requests, trainedSteps, signal) => {
     const groups = fillUp(requests, groupsPerBatch);
     const widths = treeWidths(settings, trainedSteps, numInferenceSteps);
     const firstStep = trainedSteps[0] ?? 0;
@@ -146,7 +142,7 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
         image: images.slice((group * leaves + leaf) * imageSize, (group * leaves + leaf + 1) * imageSize),
       })),
     }));
-  }
+  };
   return { rollout };
 }
 
@@ -195,10 +191,8 @@ function pathOf(
 function fillUp(requests: readonly RolloutRequest[], count: number): readonly RolloutRequest[] {
   const [first] = requests;
   if (!first || requests.length > count) {
-    throw new TributaryError(
-      'TRIB_INTERNAL',
-      `rollout: expected 1 to ${count} groups, got ${requests.length}. Split the batch.`,
-    );
+    const text = `rollout: expected 1 to ${count} groups, got ${requests.length}. Split the batch.`;
+    throw new TributaryError('TRIB_INTERNAL', text);
   }
   return [...requests, ...Array.from({ length: count - requests.length }, () => first)];
 }

@@ -67,12 +67,8 @@ export function loadClipTokenizer(folder: string) {
     const content = named.get(key);
     const id = content ? (added.get(content)?.id ?? vocabulary.ids[content]) : undefined;
     if (id !== undefined) return id;
-    throw modelFault(
-      join(folder, 'special_tokens_map.json'),
-      key,
-      'a token',
-      JSON.stringify(content ?? null),
-    );
+    const path = join(folder, 'special_tokens_map.json');
+    throw modelFault(path, key, 'a token', JSON.stringify(content ?? null));
   };
   const [startId, endId, padTokenId] = [idOf('bos_token'), idOf('eos_token'), idOf('pad_token')];
   const encodeWords = wordEncoder(vocabulary, named.get('unk_token') ?? END, idOf('unk_token'));
@@ -83,17 +79,15 @@ export function loadClipTokenizer(folder: string) {
       .flatMap((part) => (typeof part === 'string' ? encodeWords(part) : vectorsOf(part, added)));
   const most = modelMaxLength - 2;
   let [longest, highest] = [1, 0];
-  for (const [text, id] of [
-    ...Object.entries(vocabulary.ids),
-    ...[...added.values()].map(({ content, id }) => [content, id] as const),
-  ]) {
+  const addedTokens = new Map([...added].map(([content, { id }]) => [content, id]));
+  for (const [text, id] of [...Object.entries(vocabulary.ids), ...addedTokens]) {
     longest = Math.max(longest, text.length);
     highest = Math.max(highest, id);
   }
   return {
     modelMaxLength,
     vocabSize: highest + 1,
-    addedTokens: new Map([...added.values()].map(({ content, id }) => [content, id])),
+    addedTokens,
     padTokenId,
     encode(text: string): Int32Array {
       // Composed or not, no token stands for more characters than this: a longer text is not even split.
@@ -117,22 +111,16 @@ function readVocabulary(folder: string): Vocabulary {
   const fastPath = join(folder, 'tokenizer.json');
   if (existsSync(fastPath)) {
     const { vocab, merges } = readJson(fastPath, fastSchema).model;
-    return checkMerges(
-      fastPath,
-      vocab,
-      merges.map((pair) => (typeof pair === 'string' ? pair.split(' ') : pair)),
-    );
+    const pairs = merges.map((pair) => (typeof pair === 'string' ? pair.split(' ') : pair));
+    return checkMerges(fastPath, vocab, pairs);
   }
   const path = join(folder, 'vocab.json');
   const lines = readText(join(folder, 'merges.txt')).split('\n');
-  const merges = lines
+  const pairs = lines
     .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#version'));
-  return checkMerges(
-    path,
-    readJson(path, vocabSchema),
-    merges.map((pair) => pair.split(' ')),
-  );
+    .filter((line) => line !== '' && !line.startsWith('#version'))
+    .map((line) => line.split(' '));
+  return checkMerges(path, readJson(path, vocabSchema), pairs);
 }
 
 function checkMerges(

@@ -28,15 +28,7 @@ const extras = {
     .union([z.array(anyToken), z.record(z.string(), anyToken).transform(Object.values)])
     .nullish(),
 };
-const ORDER = [
-  'bos_token',
-  'eos_token',
-  'unk_token',
-  'sep_token',
-  'pad_token',
-  'cls_token',
-  'mask_token',
-] as const;
+const ORDER = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'].map((name) => `${name}_token`);
 const standard = Object.fromEntries(ORDER.map((key) => [key, anyToken.nullish()]));
 // Whatever its name, a key "<name>_token" holds a special token.
 const named = z

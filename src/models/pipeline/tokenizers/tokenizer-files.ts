@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { type ErrorCode, TributaryError } from '../../../errors.js';
+import { TributaryError } from '../../../errors.js';
 
 /** An id beyond this is damage: the largest vocabularies have some 260,000 tokens. */
 export const MAX_TOKEN_ID = 9_999_999;
@@ -18,42 +18,30 @@ export const promptLength = z
       `expected 2 to ${MAX_PROMPT_LENGTH} ids a prompt, as many as the text encoder has positions (max_position_embeddings in its config.json; 77 for CLIP), got ${String(input)}`,
   });
 
-/**
- * Reads a JSON file.
- *
- * Errors: TRIB_FILE if it cannot be read; TRIB_MODEL if its content does not fit the schema.
- */
+/** Reads a JSON file. Errors: TRIB_FILE if it cannot be read; TRIB_MODEL if its content does not fit the schema. */
 export function readJson<Schema extends z.ZodType>(path: string, schema: Schema): z.infer<Schema> {
   const text = readText(path);
   let content: unknown;
   try {
     content = JSON.parse(text);
   } catch (cause) {
-    const start = text.length > 20 ? `${text.slice(0, 20)}...` : text;
-    throw fault(
-      'TRIB_MODEL',
-      `${path}: expected JSON, got ${JSON.stringify(start)}. Restore the file.`,
+    const got = JSON.stringify(text.length > 20 ? `${text.slice(0, 20)}...` : text);
+    throw new TributaryError('TRIB_MODEL', `${path}: expected JSON, got ${got}. Restore the file.`, {
       cause,
-    );
+    });
   }
   const result = schema.safeParse(content);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const place = issue?.path.length ? issue.path.join('.') : 'content';
-  throw fault(
-    'TRIB_MODEL',
-    `${path} ${place}: ${issue?.message ?? 'unexpected content'}. Restore the file.`,
-    result.error,
-  );
+  const fault = `${path} ${place}: ${issue?.message ?? 'unexpected content'}. Restore the file.`;
+  throw new TributaryError('TRIB_MODEL', fault, { cause: result.error });
 }
 
 /** The fault of a file with unusable content. */
 export function modelFault(path: string, thing: string, expected: string, got: string): TributaryError {
-  return fault('TRIB_MODEL', `${path} ${thing}: expected ${expected}, got ${got}. Restore the file.`);
-}
-
-function fault(code: ErrorCode, message: string, cause?: unknown): TributaryError {
-  return new TributaryError(code, message, cause === undefined ? {} : { cause });
+  const text = `${path} ${thing}: expected ${expected}, got ${got}. Restore the file.`;
+  return new TributaryError('TRIB_MODEL', text);
 }
 
 /** Errors: TRIB_FILE if the file cannot be read. */
@@ -62,10 +50,7 @@ export function readText(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw fault(
-      'TRIB_FILE',
-      `${path}: expected a readable file, got ${reason}. Point to a complete pipeline folder.`,
-      cause,
-    );
+    const text = `${path}: expected a readable file, got ${reason}. Point to a complete pipeline folder.`;
+    throw new TributaryError('TRIB_FILE', text, { cause });
   }
 }

@@ -38,12 +38,8 @@ export function loadWordTokenizer(folder: string) {
   const ids = new Set(vocab.values());
   const highest = [...ids].reduce((a, b) => Math.max(a, b), 0);
   if (ids.size !== vocab.size || highest !== vocab.size - 1) {
-    throw modelFault(
-      vocabPath,
-      'ids',
-      `0 to ${vocab.size - 1}, each once`,
-      `${ids.size} ids up to ${highest}`,
-    );
+    const got = `${ids.size} ids up to ${highest}`;
+    throw modelFault(vocabPath, 'ids', `0 to ${vocab.size - 1}, each once`, got);
   }
   const specialTokens = [config.bos_token, config.eos_token, config.pad_token, config.unk_token];
   const specialId = (token: string): number => {

@@ -1,8 +1,7 @@
 /** @file The reward model of the shapes world: a dual encoder like CLIP, whose cosine is the reward. */
 
 import type { Expression } from '../../graph/ops/expression.js';
-import type { LayerContext } from '../../networks/layers.js';
-import { conv2d, groupNorm, linear } from '../../networks/layers.js';
+import { conv2d, groupNorm, type LayerContext, linear } from '../../networks/layers.js';
 import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
 import { elementCount } from '../../tensor.js';
 import { textEncoderConfig } from './network-sizes.js';

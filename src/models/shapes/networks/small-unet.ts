@@ -6,8 +6,14 @@
 import { at } from '../../../at.js';
 import { concat, type Expression } from '../../graph/ops/expression.js';
 import { downsample, residualBlock, timeMlp, upsample } from '../../networks/blocks.js';
-import type { LayerContext } from '../../networks/layers.js';
-import { conv2d, feedForward, groupNorm, NORM_EPSILON, timestepEmbedding } from '../../networks/layers.js';
+import {
+  conv2d,
+  feedForward,
+  groupNorm,
+  type LayerContext,
+  NORM_EPSILON,
+  timestepEmbedding,
+} from '../../networks/layers.js';
 import { transformer2d } from '../../networks/transformer-2d.js';
 
 export interface SmallUnetConfig {

@@ -1,8 +1,7 @@
 /** @file A small transformer over words: what CLIP's text model is to Stable Diffusion. */
 
 import type { Expression } from '../../graph/ops/expression.js';
-import type { LayerContext } from '../../networks/layers.js';
-import { attention, feedForward, layerNorm } from '../../networks/layers.js';
+import { attention, feedForward, type LayerContext, layerNorm } from '../../networks/layers.js';
 
 export interface TextEncoderConfig {
   readonly vocabSize: number;
@@ -23,14 +22,10 @@ export function textEncoder(
   const { g, weights } = layer;
   const { hiddenSize } = config;
   return g.scoped(scope, () => {
-    const words = weights(`${scope}.embeddings.token_embedding.weight`, [config.vocabSize, hiddenSize], {
-      stdDev: 0.5,
-    });
-    const places = weights(
-      `${scope}.embeddings.position_embedding.weight`,
-      [config.maxPositionEmbeddings, hiddenSize],
-      { stdDev: 0.5 },
-    );
+    const embedding = (name: string, rows: number) =>
+      weights(`${scope}.embeddings.${name}_embedding.weight`, [rows, hiddenSize], { stdDev: 0.5 });
+    const words = embedding('token', config.vocabSize);
+    const places = embedding('position', config.maxPositionEmbeddings);
     let h = words.gather(inputIds).add(places);
     for (let index = 0; index < config.numHiddenLayers; index++) {
       h = g.scoped(`encoder/layers.${index}`, () => {

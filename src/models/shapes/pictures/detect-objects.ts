@@ -22,12 +22,7 @@ export interface DetectedObject {
   /** Null if its color is none of the named ones. */
   readonly color: Color | null;
   /** Smallest rectangle of pixels around it, right and bottom exclusive. */
-  readonly box: {
-    readonly left: number;
-    readonly top: number;
-    readonly right: number;
-    readonly bottom: number;
-  };
+  readonly box: Readonly<Record<'left' | 'top' | 'right' | 'bottom', number>>;
   /** Centroid, in pixels from the upper left corner. */
   readonly center: readonly [x: number, y: number];
   /** In pixels; partial ones count by their share. */
@@ -129,13 +124,8 @@ function measureBlob(
     [left, top] = [Math.min(left, x), Math.min(top, y)];
     [right, bottom] = [Math.max(right, x + 1), Math.max(bottom, y + 1)];
   }
-  return {
-    coverage: own,
-    area,
-    centroidX: sumX / area,
-    centroidY: sumY / area,
-    box: { left, top, right, bottom },
-  };
+  const box = { left, top, right, bottom };
+  return { coverage: own, area, centroidX: sumX / area, centroidY: sumY / area, box };
 }
 
 /** The upper quartile of the coverage inside a blob: below 1 for a pale object, whose rim is paler by the same factor. */
@@ -145,13 +135,7 @@ function strengthOf(coverage: Float32Array, owners: Int16Array, id: number): num
 }
 
 function sideNeighbors(pixel: number): number[] {
-  const x = pixel % PICTURE_SIZE;
-  const neighbors: number[] = [];
-  if (x > 0) neighbors.push(pixel - 1);
-  if (x < PICTURE_SIZE - 1) neighbors.push(pixel + 1);
-  if (pixel >= PICTURE_SIZE) neighbors.push(pixel - PICTURE_SIZE);
-  if (pixel < PLANE - PICTURE_SIZE) neighbors.push(pixel + PICTURE_SIZE);
-  return neighbors;
+  return allNeighbors(pixel).filter((next) => [1, PICTURE_SIZE].includes(Math.abs(next - pixel)));
 }
 
 function allNeighbors(pixel: number): number[] {

@@ -1,18 +1,12 @@
-import { SHAPES, type Shape } from '../prompts/grammar.js';
+import { SHAPES } from '../prompts/grammar.js';
 import { PICTURE_SIZE } from './scene.js';
-import { CENTROID_DROP, shapeCoverage, UNIT_AREA } from './shape-coverage.js';
+import { CENTROID_DROP, type PlacedShape, shapeCoverage, UNIT_AREA } from './shape-coverage.js';
 
 /** Sizes tried, relative to the one that follows from the area: soft edges and noise change the area a little. */
 const RELATIVE_SIZES = [0.93, 1, 1.07];
 
 /** How well the best shape fits a blob. */
-interface ShapeFit {
-  readonly shape: Shape;
-  /** Center of the bounding square, in pixels. */
-  readonly centerX: number;
-  readonly centerY: number;
-  /** Side of the bounding square, in pixels. */
-  readonly size: number;
+interface ShapeFit extends PlacedShape {
   /** Soft intersection over union of blob and shape, sum min / sum max, in [0, 1]. */
   readonly overlap: number;
 }
@@ -50,7 +44,7 @@ export function fitShape(blob: Blob): ShapeFit {
   return best!;
 }
 
-function softOverlap(coverage: Float32Array, placed: Parameters<typeof shapeCoverage>[0]): number {
+function softOverlap(coverage: Float32Array, placed: PlacedShape): number {
   let intersection = 0;
   let union = 0;
   for (let y = 0; y < PICTURE_SIZE; y++) {
@@ -64,11 +58,7 @@ function softOverlap(coverage: Float32Array, placed: Parameters<typeof shapeCove
   return intersection / union;
 }
 
-function isNear(
-  { centerX, centerY, size }: { centerX: number; centerY: number; size: number },
-  x: number,
-  y: number,
-) {
+function isNear({ centerX, centerY, size }: PlacedShape, x: number, y: number): boolean {
   const reach = size / 2 + 0.5;
   return Math.abs(x + 0.5 - centerX) < reach && Math.abs(y + 0.5 - centerY) < reach;
 }

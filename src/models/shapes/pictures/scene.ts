@@ -58,19 +58,13 @@ export function sampleScene(prompt: ParsedPrompt, random: () => number): Scene {
       ? placeRelation(prompt.relation, sizes, random)
       : (placeFreely(sizes, random) ?? placeInQuarters(sizes, random));
   const gray = uniform(random, -0.85, -0.4);
-  const background: Rgb = [
-    jitter(gray, 0.04, random),
-    jitter(gray, 0.04, random),
-    jitter(gray, 0.04, random),
-  ];
+  const shade = () => jitter(gray, 0.04, random);
+  const background: Rgb = [shade(), shade(), shade()];
   const objects = kinds.map((kind, index): SceneObject => {
     const [red, green, blue] = COLOR_VALUES[kind.color];
     const [centerX, centerY] = places[index]!;
-    const rgb: Rgb = [
-      jitter(red, COLOR_JITTER, random),
-      jitter(green, COLOR_JITTER, random),
-      jitter(blue, COLOR_JITTER, random),
-    ];
+    const tint = (level: number) => jitter(level, COLOR_JITTER, random);
+    const rgb: Rgb = [tint(red), tint(green), tint(blue)];
     return { ...kind, centerX, centerY, size: sizes[index]!, rgb };
   });
   return { background, objects };

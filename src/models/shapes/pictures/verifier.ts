@@ -44,10 +44,8 @@ function scoreObjects(objects: readonly SeenObject[], prompt: ParsedPrompt): num
   for (const first of [...objects, null]) {
     for (const second of [...objects, null]) {
       if (first !== null && first === second) continue;
-      const [firstCredit, secondCredit] = [
-        kindCredit(first, prompt.first),
-        kindCredit(second, prompt.second),
-      ];
+      const firstCredit = kindCredit(first, prompt.first);
+      const secondCredit = kindCredit(second, prompt.second);
       const constraints = [(firstCredit + secondCredit) / 2, isCountRight];
       if (prompt.template === 'relation') {
         // Two blobs that are nothing like what was asked for stand in no relation.

@@ -2,8 +2,7 @@
 
 import { createNoiseSchedule } from '../../diffusion/noise-schedule.js';
 import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
-import type { Trainee } from '../../pretraining/trainee.js';
-import { trainingGraph } from '../../pretraining/trainee.js';
+import { type Trainee, trainingGraph } from '../../pretraining/trainee.js';
 import { counterRandom } from '../../random/counter-random.js';
 import { elementCount, float32, int64 } from '../../tensor.js';
 import { IMAGE_SHAPE, SCHEDULER, SMALL_UNET, textEncoderConfig } from '../networks/network-sizes.js';
@@ -34,12 +33,8 @@ export function denoiserTrainee(tokenizer: Tokenizer, options: DenoiserTraineeOp
     const inputIds = g.input('input_ids', 'int64', [batchSize, tokenizer.modelMaxLength]);
     const noise = g.input('noise', 'float32', shape);
     const layer = { g, weights: source };
-    const encoderHiddenStates = textEncoder(
-      layer,
-      TEXT_ENCODER_SCOPE,
-      textEncoderConfig(tokenizer),
-      inputIds,
-    );
+    const config = textEncoderConfig(tokenizer);
+    const encoderHiddenStates = textEncoder(layer, TEXT_ENCODER_SCOPE, config, inputIds);
     const residual = smallUnet(layer, SMALL_UNET, { sample, timestep, encoderHiddenStates }).sub(noise);
     return residual.mul(residual).meanAll();
   });
@@ -58,20 +53,16 @@ export function denoiserTrainee(tokenizer: Tokenizer, options: DenoiserTraineeOp
       });
       const timesteps = counterRandom({ seed, purpose: 'pretraining-timesteps', group: step });
       const chosen = prompts.map(() => timesteps.integer(SCHEDULER.numTrainTimesteps));
-      const noise = counterRandom({ seed, purpose: 'pretraining-noise', group: step }).normal(
-        batchSize * pixels,
-      );
+      const noise = counterRandom({ seed, purpose: 'pretraining-noise', group: step }).normal(images.length);
       const sample = images.map((pixel, index) => {
         const signal = alphasCumprod[chosen[Math.floor(index / pixels)]!]!;
         return Math.sqrt(signal) * pixel + Math.sqrt(1 - signal) * noise[index]!;
       });
+      const ids = prompts.flatMap((prompt) => [...tokenizer.encode(prompt)]);
       return {
         sample: float32(sample, shape),
         timestep: int64(chosen),
-        input_ids: int64(
-          prompts.flatMap((prompt) => [...tokenizer.encode(prompt)]),
-          [batchSize, tokenizer.modelMaxLength],
-        ),
+        input_ids: int64(ids, [batchSize, tokenizer.modelMaxLength]),
         noise: float32(noise, shape),
       };
     },

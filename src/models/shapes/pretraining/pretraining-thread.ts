@@ -7,8 +7,7 @@ import { createOnnxRuntimeEngine } from '../../engines/onnxruntime/engine.js';
 import { writeFileAtomic } from '../../files/atomic.js';
 import { encodeGraph } from '../../graph/onnx/encode.js';
 import { loadTokenizer } from '../../pipeline/tokenizers/tokenizer.js';
-import type { FitState } from '../../pretraining/fit.js';
-import { fitStep, initialFitState, weightFeeds } from '../../pretraining/fit.js';
+import { type FitState, fitStep, initialFitState, weightFeeds } from '../../pretraining/fit.js';
 import { readFitState, writeFitState } from '../../pretraining/fit-state-file.js';
 import type { Trainee } from '../../pretraining/trainee.js';
 import { elementCount } from '../../tensor.js';
@@ -57,10 +56,8 @@ let training: Training | undefined;
 
 function requireOpen(): Training {
   if (training) return training;
-  throw new TributaryError(
-    'TRIB_INTERNAL',
-    'pretraining: expected a call of open first, got another call before it. Call open.',
-  );
+  const text = 'pretraining: expected a call of open first, got another call before it. Call open.';
+  throw new TributaryError('TRIB_INTERNAL', text);
 }
 
 function progress({ state, config, part, trainee }: Training, loss: number): PretrainingProgress {
@@ -87,16 +84,8 @@ const service: PretrainingService = {
     const saved = resume ? await readFitState(checkpointPath, fingerprint) : undefined;
     const engine = createOnnxRuntimeEngine(engineOptions);
     const executable = await engine.compile(encodeGraph(trainee.graph), { label: trainee.label });
-    training = {
-      config,
-      part,
-      trainee,
-      engine,
-      executable,
-      checkpointPath,
-      fingerprint,
-      state: saved ?? initialFitState(trainee, config.seed),
-    };
+    const state = saved ?? initialFitState(trainee, config.seed);
+    training = { config, part, trainee, engine, executable, checkpointPath, fingerprint, state };
     return progress(training, Number.NaN);
   },
   async advance({ steps }, signal) {

@@ -3,10 +3,8 @@
 import { at } from '../../../at.js';
 import { concat, type Expression } from '../../graph/ops/expression.js';
 import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
-import type { Trainee } from '../../pretraining/trainee.js';
-import { trainingGraph } from '../../pretraining/trainee.js';
-import type { CounterRandom } from '../../random/counter-random.js';
-import { counterRandom } from '../../random/counter-random.js';
+import { type Trainee, trainingGraph } from '../../pretraining/trainee.js';
+import { type CounterRandom, counterRandom } from '../../random/counter-random.js';
 import { elementCount, float32, int64, type Tensor } from '../../tensor.js';
 import { IMAGE_SHAPE } from '../networks/network-sizes.js';
 import { imageEncoder, promptEncoder } from '../networks/reward-network.js';
@@ -115,12 +113,10 @@ export function rewardTrainee(tokenizer: Tokenizer, options: RewardTraineeOption
         const view = (scenes[row % batchSize] as Float32Array).map((pixel, i) => pixel + level * noise[i]!);
         pixelValues.set(view, row * pixels);
       }
+      const ids = texts.flatMap((prompt) => [...tokenizer.encode(prompt)]);
       return {
         pixel_values: float32(pixelValues, [VIEWS * batchSize, ...IMAGE_SHAPE]),
-        input_ids: int64(
-          texts.flatMap((prompt) => [...tokenizer.encode(prompt)]),
-          [numPrompts * candidates, tokenizer.modelMaxLength],
-        ),
+        input_ids: int64(ids, [numPrompts * candidates, tokenizer.modelMaxLength]),
         signs: float32([...signs, ...signs], [VIEWS * batchSize, candidates]),
       };
     },

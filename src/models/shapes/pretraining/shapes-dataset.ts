@@ -35,10 +35,8 @@ export function drawBatch({ batchSize, random, captionCorruption, dropout }: Dra
   for (let index = 0; index < batchSize; index++) {
     const candidates = captionPrompts(TEMPLATES[Math.floor(random() * TEMPLATES.length)]!);
     const prompt = candidates[Math.floor(random() * candidates.length)]!;
-    renderScene(
-      sampleScene(prompt, random),
-      images.subarray(index * PICTURE_LENGTH, (index + 1) * PICTURE_LENGTH),
-    );
+    const target = images.subarray(index * PICTURE_LENGTH, (index + 1) * PICTURE_LENGTH);
+    renderScene(sampleScene(prompt, random), target);
     const drawnPrompt = formatPrompt(prompt);
     const caption = random() < captionCorruption ? corruptCaption(drawnPrompt, random) : drawnPrompt;
     drawnPrompts.push(drawnPrompt);
@@ -48,12 +46,9 @@ export function drawBatch({ batchSize, random, captionCorruption, dropout }: Dra
 }
 
 /**
- * Draws a picture of the prompt; with a prompt from `hardNegatives`, the picture of a near miss.
- *
- * Shapes: returns `[3, 16, 16]` float32 in [-1, 1].
+ * Draws a picture `[3, 16, 16]` float32 in [-1, 1] of the prompt, or of a near miss from `hardNegatives`.
  *
  * Errors: TRIB_PROMPT if the prompt cannot be read.
- *
  * @param target where to draw, of length 768; default a new array.
  */
 export function drawPicture(prompt: string, random: () => number, target?: Float32Array): Float32Array {

@@ -115,12 +115,7 @@ export function promptMeaning(prompt: ParsedPrompt): string {
       const { first, relation, second } = prompt;
       return relation === 'above' || relation === 'left of'
         ? formatPrompt(prompt)
-        : formatPrompt({
-            template: 'relation',
-            first: second,
-            relation: INVERSE_RELATION[relation],
-            second: first,
-          });
+        : formatPrompt({ ...prompt, first: second, relation: INVERSE_RELATION[relation], second: first });
     }
     default:
       return prompt satisfies never;
