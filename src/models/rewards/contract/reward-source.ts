@@ -20,15 +20,11 @@ export interface RewardContext {
 }
 
 export interface RewardSourceTraits {
-  /** What scoring several groups at once asks of the scorer, after "with more than 1"; absent where it cannot. */
+  /** What scoring several groups at once requires, worded to follow "with more than 1"; absent if the scorer cannot. */
   readonly sideBySide?: string;
 }
 
-/**
- * Checks the entry of a reward source. `create` opens it; relative paths start from where the program runs.
- *
- * Errors: those of `create` say what is missing, before a picture is scored.
- */
+/** Checks the entry of a reward source. `create` opens it or says what is missing, before a picture is scored. */
 export const defineRewardSource = entriesOf<Promise<RewardScorer>, [RewardContext], RewardSourceTraits>();
 
 /** The setting `batchSize`; `meaning` says what it counts. */

@@ -6,6 +6,7 @@ import type { Engine, Executable } from '../../engines/contract/engine.js';
 import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
 import { float32 } from '../../tensor.js';
 import type { RewardContext } from '../contract/reward-source.js';
+import { inRuns } from './batches.js';
 import { openGraph, portOf, requirePorts, requireSize } from './exported-graph.js';
 import { featureRows } from './float-ports.js';
 import { textFeatures } from './text-features.js';
@@ -41,18 +42,14 @@ export async function openDualEncoder(
   return {
     provider: vision.provider,
     fallbacks: vision.fallbacks,
-    async imageFeatures(images) {
-      const features: Float32Array[] = [];
-      for (let start = 0; start < images.length; start += batchSize) {
-        const batch = images.slice(start, start + batchSize);
+    imageFeatures: (images) =>
+      inRuns(images, batchSize, undefined, async (batch) => {
         const pixels = new Float32Array(batch.length * at(batch, 0).length);
         for (const [row, image] of batch.entries()) pixels.set(image, row * image.length);
         const feeds = { pixel_values: float32(pixels, [batch.length, ...imageShape]) };
         const outputs = await vision.run(feeds, { transfer: true });
-        features.push(...featureRows(outputs, 'image_embeds', batch.length, visionPath));
-      }
-      return features;
-    },
+        return featureRows(outputs, 'image_embeds', batch.length, visionPath);
+      }),
     textFeatures: text.of,
     async release() {
       await vision.release();

@@ -57,8 +57,8 @@ const fileSchema = z.looseObject({
 });
 
 /**
- * Tokenizers lower-case letter by letter, and JavaScript by words: a capital sigma at the end of one becomes another letter.
- * Where it is small before, nothing is left to do.
+ * Lower-cases capital sigmas first: JavaScript turns one at the end of a word into another letter, and tokenizers, which go
+ * letter by letter, do not.
  */
 function sigmaByLetter(normalizer: unknown): unknown {
   const { success, data } = z
@@ -72,7 +72,7 @@ function sigmaByLetter(normalizer: unknown): unknown {
   return { type: 'Sequence', normalizers: [small, data] };
 }
 
-/** The pad tokens of BERT's and RoBERTa's kind, whose older files do not name them. */
+/** The pad tokens of models like BERT and RoBERTa, whose older files do not name them. */
 const USUAL_PADS = ['[PAD]', '<pad>'];
 
 /**

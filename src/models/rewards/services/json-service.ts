@@ -43,7 +43,7 @@ const FIRST_WAIT_MS = 500;
 const MAX_WAIT_MS = 30_000;
 /** Longest answer that is read: embeddings of a thousand pictures fit. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
-/** Longest answer that is read of an error, which is only quoted. */
+/** Longest error answer that is read: it is only quoted. */
 const MAX_ERROR_BYTES = 4096;
 /** Characters of an answer that a message quotes. */
 const QUOTED = 120;
