@@ -42,11 +42,8 @@ export interface BatchOptions {
  * result  ----r-----r----r|
  * ```
  *
- * Time: a batch starts when the one before is done and it is full, or is followed by a ticket of another round,
- * or `lingerMs` have passed since its first ticket became the oldest waiting, or the source has completed. Completes
- * when the source has and every ticket has run; errs with the source or `run`. Buffers at most `maxQueued` tickets; those
- * no longer wanted are dropped when a batch could start, or when there is no room. Unsubscribing releases the source, the
- * running batch and the timer.
+ * Time: see `branchRollouts`. Tickets that are no longer wanted are dropped when a batch could start, or when there is no
+ * room.
  *
  * Errors: TRIB_OVERFLOW when one more ticket would have to wait.
  */

@@ -26,7 +26,7 @@ export interface AdvantageRuleTraits {
   readonly comparesBranches: boolean;
   /** Whether it gives every edge of a tree an advantage of its own, so that branches may fork inside the trained steps. */
   readonly creditsEdges: boolean;
-  /** Which branches of a group may become samples; a setting `keep` of the rule takes its place. */
+  /** Which branches of a group may become samples; overridden by a rule's `keep` setting. */
   readonly keeps: 'extremes' | 'all';
 }
 

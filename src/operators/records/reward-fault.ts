@@ -11,10 +11,7 @@ export function isReward(value: number, maxMagnitude: number): boolean {
   return Math.abs(value) <= maxMagnitude;
 }
 
-/**
- * Returns what is wrong with the rewards of a group, a TRIB_REWARD; null for one finite number per branch, of magnitude at
- * most `maxMagnitude`.
- */
+/** Returns a TRIB_REWARD unless a group has one finite reward per branch, of magnitude at most `maxMagnitude`; else null. */
 export function rewardFault(
   groupId: string,
   rewards: ArrayLike<number>,

@@ -3,13 +3,6 @@ import { number } from '../../../fields.js';
 import { type AdvantageRule, defineAdvantageRule, sampleOf } from '../advantage-rule.js';
 import { ruleStatistics } from '../rule-statistics.js';
 
-interface RewardRuleOptions {
-  /** Reward that counts as neither good nor bad. */
-  readonly center: number;
-  /** A reward this much above `center` has advantage 1; above 0. */
-  readonly scale: number;
-}
-
 /**
  * Creates the rule that takes the reward itself, shifted and scaled by constants. All branches are kept.
  *
@@ -21,7 +14,7 @@ interface RewardRuleOptions {
  *
  * Errors: TRIB_OPERATOR for a `center` that is not finite or a `scale` that is not above 0.
  */
-export function rewardRule({ center, scale }: RewardRuleOptions): AdvantageRule {
+export function rewardRule({ center, scale }: Record<'center' | 'scale', number>): AdvantageRule {
   if (!Number.isFinite(center)) throw fault('center', 'a finite number', center);
   if (!(Number.isFinite(scale) && scale > 0)) throw fault('scale', 'a finite number above 0', scale);
   return (history, groups) => {
