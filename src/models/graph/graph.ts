@@ -95,7 +95,7 @@ const reader =
   (node: Pick<Node, 'attributes'>, name: string, otherwise: AttributeValue<K>): AttributeValue<K> =>
     read(node, name, kind) ?? otherwise;
 
-/** Read an attribute, or its ONNX default if the node has none. */
+/** Each reads an attribute, or returns its ONNX default if the node has none. */
 export const intAttribute = reader('int');
 export const floatAttribute = reader('float');
 export const textAttribute = reader('string');

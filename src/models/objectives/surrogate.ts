@@ -97,11 +97,7 @@ export interface DenoisingSurrogate extends Common {
 
 export type Surrogate = StepSurrogate | PairSurrogate | DenoisingSurrogate;
 
-/**
- * Returns what a reference policy says.
- *
- * Errors: TRIB_INTERNAL if the training graph left it out.
- */
+/** Returns what a reference policy says. Errors: TRIB_INTERNAL if the training graph left it out. */
 export function referenceOf<Policy>(
   values: { readonly [Name in ReferencePolicy]?: Policy },
   name: ReferencePolicy,

@@ -14,10 +14,9 @@ export function encodeAdamWState({ step, firstMoments, secondMoments }: AdamWSta
 }
 
 /**
- * Reads the state of the given parameters.
+ * Reads the state of the given parameters from the file `where`.
  *
  * Errors: TRIB_FILE if the file is damaged; TRIB_CHECKPOINT if its names or lengths are not those of the parameters.
- * @param where the file's name, for error texts.
  */
 export function decodeAdamWState(bytes: Uint8Array, parameters: NamedArrays, where: string): AdamWState {
   const { tensors, metadata } = decodeSafetensors(bytes, where);

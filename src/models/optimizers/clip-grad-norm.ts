@@ -1,16 +1,14 @@
 import type { NamedArrays } from './adamw.js';
 
 /**
- * Scales gradients down so that their global norm is at most `maxGradNorm`. Returns new arrays; the arguments stay unchanged.
+ * Scales gradients down so that their global norm is at most `maxGradNorm`, above 0 (Infinity only measures). Returns new arrays,
+ * and as `gradNorm` the norm before clipping.
  *
  * Equation: g ← g · min(1, maxGradNorm / (‖g‖ + 1e-6)), ‖g‖ = √(Σ over all arrays of g²), as PyTorch's
  * `clip_grad_norm_`. The norm is summed in float64.
  *
  * Departure: if the norm is not finite, the gradients are returned unchanged (PyTorch: NaN everywhere). The caller must check
  * `gradNorm` and skip such a step.
- *
- * @param maxGradNorm above 0; Infinity only measures.
- * @returns `gradNorm`, the norm before clipping.
  */
 export function clipGradNorm(
   gradients: NamedArrays,

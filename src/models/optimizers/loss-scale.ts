@@ -56,12 +56,7 @@ export function encodeLossScale({ scale, goodUpdates }: LossScaleState): Uint8Ar
   return new TextEncoder().encode(`${JSON.stringify({ scale, goodUpdates })}\n`);
 }
 
-/**
- * Reads a state from the bytes of its file.
- *
- * Errors: TRIB_CHECKPOINT if the bytes are not a state.
- * @param where the file's name, for error texts.
- */
+/** Reads a state from the bytes of its file, `where`. Errors: TRIB_CHECKPOINT if they are not a state. */
 export function decodeLossScale(bytes: Uint8Array, where: string): LossScaleState {
   const text = new TextDecoder().decode(bytes);
   const state = stateSchema.safeParse(parseJsonOrNull(text));

@@ -53,7 +53,7 @@ export interface FileAdapter {
   readonly alpha: number;
   /** Names of the adapted layers. */
   readonly layers: readonly string[];
-  /** False where the file has a rank or an alpha of its own for some layers, which were brought to one (`withOneRank`). */
+  /** False if the file has several ranks or alphas, which `withOneRank` made one. */
   readonly hasOneRank: boolean;
 }
 

@@ -8,14 +8,8 @@ import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
 import type { RowUnit, TrainingSample } from './training-rows.js';
 
-/** Where the randomness of an update comes from. */
-export interface DenoisingKey {
-  readonly seed: number;
-  readonly round: number;
-  readonly epoch: number;
-  /** Index of the update in the epoch. */
-  readonly update: number;
-}
+/** Where the randomness of an update comes from; `update` is its index in the epoch. */
+export type DenoisingKey = Readonly<Record<'seed' | 'round' | 'epoch' | 'update', number>>;
 
 /**
  * Returns the rows of one update: every picture at `timestepsPerSample` timesteps of its own, uniform over the training

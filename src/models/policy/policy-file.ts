@@ -30,9 +30,8 @@ export type FilePolicy =
   | { readonly adapter: FileAdapter; readonly weights: null }
   | { readonly adapter: null; readonly weights: readonly FileWeight[] };
 
-/** A weight as a policy file holds it. */
+/** A weight under PyTorch's name. */
 interface FileWeight {
-  /** As PyTorch has it. */
   readonly name: string;
   readonly shape: readonly number[];
   readonly data: Float32Array;
@@ -79,8 +78,8 @@ export function decodePolicy(bytes: Uint8Array, where: string, beside?: BesideLo
 }
 
 /**
- * Returns the parameters of a policy by the names and in the layouts of a network's inputs. Weights that the network has under
- * no name are among them, so that whoever feeds it can say so.
+ * Returns the parameters of a policy by the names and in the layouts of a network's inputs. Weights that the network lacks are
+ * included, so that `policyFeeds` can report them.
  *
  * Errors: TRIB_LORA, naming the layers or the weights that the file has in the size of another.
  */
@@ -101,7 +100,7 @@ export function policyParameters(policy: FilePolicy, inputs: PolicyInputs, where
   return Object.fromEntries(policy.weights.map(({ name, data }) => [`${inputs.component}.${name}`, data]));
 }
 
-/** A linear layer may lie as a 1 x 1 convolution. */
+/** A linear layer may be stored as a 1 x 1 convolution. */
 const withoutOnes = (shape: readonly number[]) => shape.join().replace(/(,1)+$/, '');
 
 /** Whether a file holds the trained weights of a UNet; false for anything else, such as an adapter or a damaged file. */
@@ -116,11 +115,7 @@ export function holdsWeights(bytes: Uint8Array): boolean {
   }
 }
 
-/**
- * What puts the weights of a file into a network.
- *
- * Errors: as `decodePolicy`.
- */
+/** Returns the changes that put the weights of a file into a network. Errors: as `decodePolicy`. */
 export function weightChanges(bytes: Uint8Array, where: string): readonly WeightChange[] {
   return weightTensors(bytes, where).map(({ name, shape, data }) => ({
     name,

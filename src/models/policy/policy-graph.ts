@@ -70,7 +70,12 @@ export async function buildPolicyGraph(
   const opened = openPolicyNetwork(model, denoiser, settings.lora, 'beside');
   const { graph: adapted, component, adapters, weights } = opened;
   const parameters = parameterNames(opened);
-  const lowered = lowerForTraining(withReferences(adapted, model, references, parameters));
+  // The frozen model is the same graph without adapter, the old policy the same graph with other weights in it.
+  const addTo = (graph: Graph, reference: ReferencePolicy) =>
+    reference === 'pretrained'
+      ? addReference(graph, model, reference)
+      : addReference(graph, adapted, reference, parameters);
+  const lowered = lowerForTraining(references.reduce(addTo, adapted));
   const g = GraphBuilder.from(isHalf ? scaleBeforeProduct(lowered) : gatherAttention(lowered));
   const network = new Set(g.nodes);
   const guided = (name: string) => guide(g.value(name), guidanceScale);
@@ -125,22 +130,6 @@ function referencesOf(
 ): readonly ReferencePolicy[] {
   const measures = measureKl && trainsOn !== 'denoising' && !references.includes('pretrained');
   return measures ? [...references, 'pretrained'] : references;
-}
-
-/** The frozen model is the same graph without adapter, the old policy the same graph with other weights in it. */
-function withReferences(
-  adapted: Graph,
-  model: Graph,
-  references: readonly ReferencePolicy[],
-  parameters: readonly string[],
-): Graph {
-  return references.reduce(
-    (graph, reference) =>
-      reference === 'pretrained'
-        ? addReference(graph, model, reference)
-        : addReference(graph, adapted, reference, parameters),
-    adapted,
-  );
 }
 
 /** Puts the model's file in front of what its graph lacks. */

@@ -1,6 +1,6 @@
 /**
  * @file The replay buffer of DPOK: the newest transitions, whichever policy made them. A buffer is a plain list that is never
- * changed; its latents may be views of one trajectory, so they must not be changed or given away either.
+ * changed; its latents may be views of one trajectory, so do not change or transfer them.
  */
 
 import { TributaryError } from '../../errors.js';
@@ -26,7 +26,7 @@ export interface Transition {
 export type ReplayBuffer = readonly Transition[];
 
 /**
- * Returns the buffer with transitions at its end, cut to the newest `capacity`.
+ * Returns the buffer with transitions at its end, trimmed to the newest `capacity`.
  *
  * Source: DPOK, google-research/google-research dpok/train_online_pg.py at 1d49f2c, `_trim_buffer` (capacity 1000: at 50
  * steps, 20 trajectories).

@@ -162,7 +162,7 @@ function weightFeeds(specs: readonly ValueWeight[], weights: NamedArrays): Tenso
   return Object.fromEntries(specs.map(({ name, shape }) => [name, float32(named(weights, name), shape)]));
 }
 
-/** Feeds of one run. Missing rows repeat the first one, so that every run has one geometry. */
+/** Feeds of one run. Missing rows repeat the first one, so that all runs have the same shapes. */
 async function rowFeeds(
   transitions: readonly Transition[],
   { latentSize, embedWidth, numSteps }: ValueShapes,

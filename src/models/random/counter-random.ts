@@ -76,8 +76,7 @@ const UNIT = 1 / WORD_RANGE;
  *
  * Errors: TRIB_INTERNAL if a part of the key, or a bound, is outside its range.
  *
- * @example
- * counterRandom({ seed: 7, purpose: 'initial-latents', group: 17 }).normal(4 * 64 * 64);
+ * Example: `counterRandom({ seed: 7, purpose: 'initial-latents', group: 17 }).normal(4 * 64 * 64)`
  */
 export function counterRandom({ seed, purpose, group = 0, branch = 0, step = 0 }: RandomKey): CounterRandom {
   requireInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER);

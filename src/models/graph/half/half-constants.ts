@@ -17,8 +17,7 @@ const [INFINITY, SIGN_BIT] = [0x7c00, 0x8000];
  * Returns a converter. Constants that a file holds in half precision stay there. Those that it holds in single precision are
  * read and rounded once for all graphs that share the converter, into memory that threads share.
  *
- * Errors: TRIB_MODEL if a number is beyond 65504.
- * @param label names the model in error texts.
+ * Errors: TRIB_MODEL, naming the model as `label`, if a number is beyond 65504.
  */
 export function halfConstants(label: string): HalfConstants {
   const rounded = new Map<string, Tensor<'float16'>>();

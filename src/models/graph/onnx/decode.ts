@@ -62,18 +62,13 @@ export function inputAxes(model: { readonly graph: GraphProto }): Map<string, (n
   return new Map(model.graph.input.map((input) => [input.name, axesOf(input)]));
 }
 
-/** Sizes of an input or output; the size of an open axis is its name. */
 export function axesOf(info: ValueInfoProto): (number | string)[] {
   const type = info.type?.value;
   const axes = type?.case === 'tensorType' ? (type.value.shape?.dim ?? []) : [];
   return axes.map(({ value }) => (value.case === 'dimValue' ? Number(value.value) : (value.value ?? '')));
 }
 
-/**
- * Turns a parsed model with known shapes into a Graph.
- *
- * @param types element type and shape of every output of a node, by name.
- */
+/** Turns a parsed model into a Graph; `types` holds every output of a node, by name. */
 export function toGraph(
   model: { readonly graph: GraphProto; readonly opsetImport: readonly { domain: string; version: bigint }[] },
   types: ReadonlyMap<string, Value>,
@@ -212,7 +207,6 @@ function typedFields(proto: TensorProto, type: ElementType): ElementArrays[Eleme
   }
 }
 
-/** Reads an attribute. */
 export function toAttribute(proto: AttributeProto, where: string): Attribute {
   switch (proto.type) {
     case AttributeType.INT:

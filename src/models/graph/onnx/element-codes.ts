@@ -16,7 +16,6 @@ const CODES: Readonly<Record<ElementType, DataType>> = {
 
 const TYPES = new Map(Object.entries(CODES).map(([type, code]) => [code, type as ElementType]));
 
-/** ONNX's number for an element type. */
 export function elementCode(type: ElementType): number {
   return CODES[type];
 }

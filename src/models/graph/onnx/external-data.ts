@@ -9,7 +9,6 @@ import { StringStringEntryProtoSchema, type TensorProto, TensorProto_DataLocatio
 export interface ExternalPlace {
   /** The file, relative to the model's folder and inside it. */
   readonly location: string;
-  /** The first byte. */
   readonly start: number;
   readonly length: number;
 }

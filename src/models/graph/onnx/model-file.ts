@@ -37,12 +37,11 @@ export interface ModelFile {
 
 /**
  * Reads a model; float16 becomes float32. External weights stay in their files unless they have to be read. A model with all of
- * its data inside and in float32 is returned byte for byte.
+ * its data inside and in float32 is returned byte for byte. If the graph will compute in `float16`, large weights in half
+ * precision stay in their file, and the model declares them float32 (see `StoredTensor.inFile`).
  *
  * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if the model is truncated, names a file outside its folder, or a
  * tensor beyond the end of its file.
- * @param precision what the graph will compute in: with `float16`, large weights in half precision stay in their file, and the
- *   model declares them float32 (see `StoredTensor.inFile`).
  */
 export async function readModelFile(path: string, precision: Precision = 'float32'): Promise<ModelFile> {
   const bytes = await readWhole(path, 'a model file', (size) => new ArrayBuffer(size));

@@ -15,10 +15,8 @@ import {
 const TYPE_ATTRIBUTES = new Set(['to', 'dtype']);
 
 /**
- * Turns float16 into float32 wherever a model has it: inner weights, constants, inputs, outputs, casts. External weights are
- * the caller's to raise (`raiseBytes`).
- *
- * @returns whether there was any.
+ * Turns float16 into float32 wherever a model has it: inner weights, constants, inputs, outputs, casts. Returns whether there
+ * was any. External weights are the caller's to raise (`raiseBytes`).
  */
 export function raiseModel({ graph }: ModelProto & { graph: GraphProto }): boolean {
   let isRaised = false;

@@ -9,8 +9,7 @@ import { ModelProtoSchema, type NodeProto } from './onnx_pb.js';
  * Returns the model with only these outputs, without the nodes, weights and inputs that none of them needs. It works on the
  * ONNX message itself, so it does not have to know any operator.
  *
- * Errors: TRIB_MODEL if the bytes are not a model, or it lacks one of the outputs.
- * @param where names the model in error texts.
+ * Errors: TRIB_MODEL, naming `where`, if the bytes are not a model, or it lacks one of the outputs.
  */
 export function subModel(bytes: Uint8Array, outputs: readonly string[], where: string): Uint8Array {
   const model = decodeModel(bytes, where);

@@ -25,10 +25,10 @@ interface Target {
 export type Apply = (values: Float32Array) => void;
 
 /**
- * Changes the weights inside a model, which must be float32. If several nodes share a weight, the changed one gets a copy.
+ * Changes the weights inside a model, which must be float32, and returns what to do with those outside, by the name of their
+ * initializer. If several nodes share a weight, the changed one gets a copy.
  *
  * Errors: TRIB_LORA, naming everything that does not fit, if the model lacks a weight or has it in another size.
- * @returns what to do with the weights outside the model, by the name of their initializer.
  */
 export function changeWeights(
   model: ModelProto & { graph: GraphProto },

@@ -12,11 +12,9 @@ import { type Graph, intAttribute, type Node, type StoredTensor, type Value } fr
 import { GraphBuilder } from '../ops/builder.js';
 import { layerName } from './lora.js';
 
-/** A weight that is an input of the graph. */
 export interface FreeWeight {
   /** PyTorch's name, such as `mid_block.resnets.0.conv1.weight`. */
   readonly name: string;
-  /** Name of the input. */
   readonly input: string;
   /** PyTorch's shape: [out, in] for a linear layer, [C] for a norm. */
   readonly shape: readonly number[];

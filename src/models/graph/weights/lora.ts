@@ -38,7 +38,6 @@ export interface LoraOptions extends LoraSettings {
   readonly form: 'beside' | 'folded';
 }
 
-/** One adapted layer. */
 export interface Adapter {
   /** Name of the layer in diffusers, e.g. `down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q`. */
   readonly layer: string;

@@ -12,12 +12,7 @@ export interface PolicyInputs {
   readonly weights: readonly FreeWeight[];
 }
 
-/**
- * Turns what a policy changes into inputs of the graph.
- *
- * Errors: as `addLora` and `freeWeights`.
- * @param lora null if all weights are trained.
- */
+/** Turns what a policy changes into inputs of the graph; all weights if `lora` is null. Errors: as `addLora`, `freeWeights`. */
 export function openPolicyNetwork(
   graph: Graph,
   { modelPath, family }: { readonly modelPath: string; readonly family: { readonly component: string } },

@@ -36,7 +36,7 @@ function weightShape(layer: LoraLayer, layout: Layout): readonly number[] {
   return kernel.every((size) => size === 1) ? linear : [...linear, ...kernel];
 }
 
-/** W += (alpha / rank) B A. W has rows of outputs, except for `in-out`, where it is transposed. */
+/** W has rows of outputs, except for `in-out`, where it is transposed. */
 function addDifference(weight: Float32Array, { loraA, loraB, rank, alpha }: LoraLayer, layout: Layout): void {
   const [inputs, outputs] = [loraA.length / rank, loraB.length / rank];
   const scale = alpha / rank;
@@ -52,12 +52,7 @@ function addDifference(weight: Float32Array, { loraA, loraB, rank, alpha }: Lora
   }
 }
 
-/**
- * Checks that every change fits a weight.
- *
- * Errors: TRIB_LORA, naming up to six that do not fit.
- * @param found the existing weights, by PyTorch's names.
- */
+/** Errors: TRIB_LORA, naming up to six changes that fit none of the weights `found`, which are by PyTorch's names. */
 export function requireFit(
   changes: readonly WeightChange[],
   found: ReadonlyMap<string, { readonly shape: readonly number[]; readonly layout: Layout }>,
