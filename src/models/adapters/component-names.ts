@@ -14,18 +14,10 @@ export const UNET_NAMES = {
   component: 'unet',
   kohyaPrefix: 'lora_unet',
   underscoredNames: [
-    ...[
-      'down_blocks',
-      'mid_block',
-      'up_blocks',
-      'transformer_blocks',
-      'conv_in',
-      'conv_out',
-      'conv_shortcut',
-    ],
+    ...['down_blocks', 'mid_block', 'up_blocks', 'transformer_blocks', 'conv_in', 'conv_out'],
     ...['time_embedding', 'add_embedding', 'class_embedding', 'time_emb_proj', 'linear_1', 'linear_2'],
     ...['cond_proj', 'encoder_hid_proj', 'proj_in', 'proj_out', 'to_q', 'to_k', 'to_v', 'to_out'],
-    ...['add_k_proj', 'add_v_proj'],
+    ...['add_k_proj', 'add_v_proj', 'conv_shortcut'],
   ],
 } as const satisfies DenoiserNames;
 

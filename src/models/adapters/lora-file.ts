@@ -67,10 +67,8 @@ export function encodeLoraFile(
   }
   if (options.format === 'kohya') return encodeKohya(sorted, tensors, options.title ?? 'adapter');
   const scale = haveOneRank(layers) ? { rank: `${first.rank}`, alpha: `${first.alpha}` } : {};
-  return encodeSafetensors({
-    tensors,
-    metadata: { format: 'pt', ...scale, [PEFT_METADATA]: peftMetadata(sorted) },
-  });
+  const metadata = { format: 'pt', ...scale, [PEFT_METADATA]: peftMetadata(sorted) };
+  return encodeSafetensors({ tensors, metadata });
 }
 
 /** AUTOMATIC1111 identifies an adapter by the hash of the bytes after the header. */

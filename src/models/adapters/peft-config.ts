@@ -137,8 +137,6 @@ export function requirePlainLora(config: PeftConfig, place: (field: string) => s
 const isSet = (value: unknown) =>
   value !== undefined && value !== null && value !== false && !(Array.isArray(value) && value.length === 0);
 
-function shown(value: unknown): string {
-  return shortened(JSON.stringify(value) ?? 'nothing');
-}
+const shown = (value: unknown) => shortened(JSON.stringify(value) ?? 'nothing');
 
 const shortened = (text: string) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);

@@ -35,10 +35,8 @@ export function parseTensorName(name: string): TensorName | undefined {
   const [, owner, projection, direction] = PROCESSOR.exec(name) ?? [];
   if (owner !== undefined) {
     const module = projection === 'out' ? 'to_out.0' : `to_${projection}`;
-    return {
-      key: `${UNET_NAMES.component}.${withoutComponent(owner)}.${module}`,
-      part: direction === 'down' ? 'A' : 'B',
-    };
+    const key = `${UNET_NAMES.component}.${withoutComponent(owner)}.${module}`;
+    return { key, part: direction === 'down' ? 'A' : 'B' };
   }
   const [, module, ending] = ENDING.exec(name) ?? [];
   if (module === undefined || ending === undefined) return undefined;

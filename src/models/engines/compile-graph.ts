@@ -27,10 +27,8 @@ export async function compileModelFile(engine: Engine, path: string): Promise<Ex
 }
 
 /** Returns the weights of a model file in the form that an engine takes. */
-export function weightsOf({
-  externalData,
-  stored,
-}: ModelFile): Pick<CompileOptions, 'externalData' | 'weightsFolder'> {
+export function weightsOf(file: ModelFile): Pick<CompileOptions, 'externalData' | 'weightsFolder'> {
+  const { externalData, stored } = file;
   const [first] = stored.values();
   return { externalData, ...(first ? { weightsFolder: first.folder } : {}) };
 }

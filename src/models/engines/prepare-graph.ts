@@ -2,8 +2,7 @@
 
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../errors.js';
-import type { Graph, StoredTensor, Value } from '../graph/graph.js';
-import { formatShape, OPSET } from '../graph/graph.js';
+import { formatShape, type Graph, OPSET, type StoredTensor, type Value } from '../graph/graph.js';
 import { decodeModel, externalTensor, inputAxes, toGraph } from '../graph/onnx/decode.js';
 import { inputInfo } from '../graph/onnx/encode.js';
 import type { ExternalData } from '../graph/onnx/model-file.js';
@@ -46,10 +45,8 @@ export async function prepareGraph(
     model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n,
   );
   if (opset < OLDEST_OPSET || opset > OPSET) {
-    throw new TributaryError(
-      'TRIB_MODEL',
-      `${label}: expected ONNX opset ${OLDEST_OPSET} to ${OPSET}, got ${opset}. Export the model with opset 17.`,
-    );
+    const text = `${label}: expected ONNX opset ${OLDEST_OPSET} to ${OPSET}, got ${opset}. Export the model with opset 17.`;
+    throw new TributaryError('TRIB_MODEL', text);
   }
   fixInputSizes(model.graph, inputShapes, label);
   const apart = setApart(model.graph, externalData, stored, label);
@@ -110,40 +107,29 @@ function fixInputSizes(graph: GraphProto, inputShapes: PrepareOptions['inputShap
   for (const [name, shape] of Object.entries(inputShapes)) {
     const declared = axes.get(name);
     if (declared === undefined) {
-      throw new TributaryError(
-        'TRIB_MODEL',
-        `${label}: expected an input "${name}", got inputs ${[...axes.keys()].join(', ')}. Export the model in the layout that optimum writes.`,
-      );
+      const text = `${label}: expected an input "${name}", got inputs ${[...axes.keys()].join(', ')}. Export the model in the layout that optimum writes.`;
+      throw new TributaryError('TRIB_MODEL', text);
     }
     const fits =
       declared.length === shape.length &&
       declared.every((size, axis) => typeof size === 'string' || size === shape[axis]);
     if (!fits) {
-      throw new TributaryError(
-        'TRIB_MODEL',
-        `${label} input "${name}": expected sizes ${formatShape(shape)}, got [${declared.join(', ')}]. Choose sizes that fit the model.`,
-      );
+      const text = `${label} input "${name}": expected sizes ${formatShape(shape)}, got [${declared.join(', ')}]. Choose sizes that fit the model.`;
+      throw new TributaryError('TRIB_MODEL', text);
     }
   }
   for (const [name, declared] of axes) {
     const open = declared.filter((size) => typeof size === 'string');
     if (open.length > 0 && inputShapes[name] === undefined) {
-      throw new TributaryError(
-        'TRIB_MODEL',
-        `${label} input "${name}": expected fixed sizes, got [${declared.join(', ')}]. Give a size for ${open.join(', ')}.`,
-      );
+      const text = `${label} input "${name}": expected fixed sizes, got [${declared.join(', ')}]. Give a size for ${open.join(', ')}.`;
+      throw new TributaryError('TRIB_MODEL', text);
     }
   }
   for (const input of graph.input) {
     const shape = inputShapes[input.name];
     const type = input.type?.value;
-    if (
-      initializers.has(input.name) ||
-      shape === undefined ||
-      type?.case !== 'tensorType' ||
-      type.value.shape === undefined
-    )
-      continue;
+    if (shape === undefined || initializers.has(input.name)) continue;
+    if (type?.case !== 'tensorType' || type.value.shape === undefined) continue;
     type.value.shape.dim = shape.map((size) =>
       create(TensorShapeProto_DimensionSchema, { value: { case: 'dimValue', value: BigInt(size) } }),
     );
@@ -166,21 +152,14 @@ export async function intermediateTypes(
   const names = model.graph.node
     .flatMap((node) => node.output)
     .filter((name) => name !== '' && !outputs.has(name));
-  const exposed = {
-    ...model,
-    graph: {
-      ...model.graph,
-      output: [...model.graph.output, ...names.map((name) => create(ValueInfoProtoSchema, { name }))],
-    },
-  };
+  const output = [...model.graph.output, ...names.map((name) => create(ValueInfoProtoSchema, { name }))];
+  const exposed = { ...model, graph: { ...model.graph, output } };
   const outputPorts = await engine.outputPorts(toBinary(ModelProtoSchema, exposed), label);
   return new Map(
     outputPorts.map(({ name, type, shape }) => {
       if (shape.some((size) => typeof size !== 'number' || size < 0)) {
-        throw new TributaryError(
-          'TRIB_MODEL',
-          `${label} value "${name}": expected a fixed shape, got [${shape.join(', ')}]. Export the model without data-dependent shapes.`,
-        );
+        const text = `${label} value "${name}": expected a fixed shape, got [${shape.join(', ')}]. Export the model without data-dependent shapes.`;
+        throw new TributaryError('TRIB_MODEL', text);
       }
       return [name, { name, type: type as ElementType, shape: shape as number[] }];
     }),

@@ -96,17 +96,12 @@ export async function leftoversOf(path: string): Promise<string[]> {
 export async function requireEmptyFolder(path: string): Promise<void> {
   const found = await readdir(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return [];
-    throw new TributaryError(
-      'TRIB_USAGE',
-      `${path}: expected a folder to write to, got ${cause.code}. Choose another with --out.`,
-      { cause },
-    );
+    const text = `${path}: expected a folder to write to, got ${cause.code}. Choose another with --out.`;
+    throw new TributaryError('TRIB_USAGE', text, { cause });
   });
   if (found.length === 0) return;
-  throw new TributaryError(
-    'TRIB_USAGE',
-    `${path}: expected an empty or a new folder, got one with files. Choose another with --out.`,
-  );
+  const text = `${path}: expected an empty or a new folder, got one with files. Choose another with --out.`;
+  throw new TributaryError('TRIB_USAGE', text);
 }
 
 const NEXT_STEPS: Readonly<Record<string, string>> = {
@@ -124,9 +119,8 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
 export function writeFault(path: string, cause: unknown): TributaryError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
   const nextStep = NEXT_STEPS[code] ?? 'Check the disk and the path.';
-  return new TributaryError('TRIB_FILE', `${path}: expected to write it, got ${code}. ${nextStep}`, {
-    cause,
-  });
+  const text = `${path}: expected to write it, got ${code}. ${nextStep}`;
+  return new TributaryError('TRIB_FILE', text, { cause });
 }
 
 let numTemporaries = 0;

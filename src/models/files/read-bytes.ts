@@ -31,12 +31,7 @@ export async function readBytes(
 }
 
 /** Like `readBytes`, but blocks the thread. */
-export function readBytesSync(
-  file: number,
-  bytes: Uint8Array,
-  position: number,
-  most = MAX_READ_BYTES,
-): void {
+export function readBytesSync(file: number, bytes: Uint8Array, position: number, most = MAX_READ_BYTES) {
   for (let done = 0; done < bytes.length; ) {
     const bytesRead = readSync(file, bytes, done, Math.min(bytes.length - done, most), position + done);
     if (bytesRead === 0) throw endedAt(position + done);
@@ -77,11 +72,8 @@ export function readPart(folder: string, location: string, offset: number, lengt
     }
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    throw new TributaryError(
-      'TRIB_FILE',
-      `${path}: expected ${length} bytes of weights from byte ${offset}, got ${code ?? message}. Copy the file again.`,
-      { cause },
-    );
+    const text = `${path}: expected ${length} bytes of weights from byte ${offset}, got ${code ?? message}. Copy the file again.`;
+    throw new TributaryError('TRIB_FILE', text, { cause });
   }
   return bytes;
 }

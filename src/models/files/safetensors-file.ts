@@ -25,11 +25,7 @@ export interface SafetensorsFile {
   close(): Promise<void>;
 }
 
-/**
- * Opens a file and reads its header.
- *
- * Errors: TRIB_FILE if the file cannot be read, or as `parseSafetensorsHeader`.
- */
+/** Opens a file and reads its header. Errors: TRIB_FILE if it cannot be read, or as `parseSafetensorsHeader`. */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const file = await open(path).catch((cause) => {
     throw unreadable(path, cause);

@@ -59,10 +59,8 @@ const MAX_AXES = 64;
 export function headerEnd(first: Uint8Array, fileBytes: number, where: string): number {
   if (fileBytes < LENGTH_BYTES) throw damaged(where, 'at least 8 bytes', `${fileBytes}`);
   if (isPickle(first)) {
-    throw new TributaryError(
-      'TRIB_FILE',
-      `${where}: expected safetensors, got ${WHY_NO_PICKLE}. Load it where you trust it, and save it as safetensors.`,
-    );
+    const text = `${where}: expected safetensors, got ${WHY_NO_PICKLE}. Load it where you trust it, and save it as safetensors.`;
+    throw new TributaryError('TRIB_FILE', text);
   }
   const view = new DataView(first.buffer, first.byteOffset, LENGTH_BYTES);
   const headerBytes = Number(view.getBigUint64(0, true));
@@ -144,10 +142,8 @@ function readEntry(name: string, stated: unknown, where: string): z.output<typeo
   const result = tensorSchema.safeParse(entry);
   if (result.success) return result.data;
   if (!tensorSchema.shape.dtype.safeParse(dtype).success && ANY_DTYPE.test(String(dtype))) {
-    throw new TributaryError(
-      'TRIB_FILE',
-      `${where} tensor "${name}": expected ${DTYPES.join(', ')}, got ${dtype}. Save it in one of these, weights as F32 or F16.`,
-    );
+    const text = `${where} tensor "${name}": expected ${DTYPES.join(', ')}, got ${dtype}. Save it in one of these, weights as F32 or F16.`;
+    throw new TributaryError('TRIB_FILE', text);
   }
   const [issue] = result.error.issues;
   if (!issue) throw unlikeTheFormat(where, name, 'no entry');

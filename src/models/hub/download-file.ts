@@ -71,18 +71,12 @@ export async function sizeOf(path: string): Promise<number> {
   );
 }
 
-interface Receiving {
-  readonly from: number;
-  readonly onBytes: (bytes: number) => void;
-  readonly signal: AbortSignal;
-}
-
 /** Makes one request. Returns the size of the file; anything less than the whole file is a fault. */
 async function receive(
   model: HubModel,
   file: HubFile,
   partial: string,
-  { from, onBytes, signal }: Receiving,
+  { from, onBytes, signal }: { from: number; onBytes: (bytes: number) => void; signal: AbortSignal },
 ) {
   const response = await model.read(file, from);
   const { host } = new URL(response.url);

@@ -78,13 +78,8 @@ export async function openHubModel({ id, revision, signal, ...options }: HubOpti
     const info = await modelInfo({ name: id, revision, hubUrl, fetch: request, additionalFields: ['sha'] });
     const commit = commitSchema.parse(info.sha);
     const files: HubFile[] = [];
-    for await (const entry of listFiles({
-      repo: id,
-      revision: commit,
-      recursive: true,
-      hubUrl,
-      fetch: request,
-    })) {
+    const listing = { repo: id, revision: commit, recursive: true, hubUrl, fetch: request };
+    for await (const entry of listFiles(listing)) {
       if (entry.type === 'file') files.push(toHubFile(fileSchema.parse(entry)));
     }
     return {

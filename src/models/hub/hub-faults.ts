@@ -75,10 +75,8 @@ export function strangeAnswerFault(id: string, host: string, got: string, cause?
 
 /** The fault of a download that the user stopped. */
 export function stoppedFault(id: string): TributaryError {
-  return new TributaryError(
-    'TRIB_CANCELLED',
-    `${id}: expected to fetch all of it, got a request to stop. ${AGAIN}`,
-  );
+  const text = `${id}: expected to fetch all of it, got a request to stop. ${AGAIN}`;
+  return new TributaryError('TRIB_CANCELLED', text);
 }
 
 /** `fetch` only says that it failed; the system's code is in its cause. */

@@ -113,10 +113,8 @@ function noPipelineFault(id: string, all: readonly HubFile[]): TributaryError {
   const names = all.slice(0, 5).map(({ path }) => path);
   const got = names.length === 0 ? 'no files' : `${names.join(', ')}${all.length > 5 ? ' and more' : ''}`;
   const nextStep = 'Name the same model in the form of diffusers, or fetch what is there with --all.';
-  return new TributaryError(
-    'TRIB_MODEL',
-    `${id}: expected a pipeline folder with model_index.json, got ${got}. ${nextStep}`,
-  );
+  const text = `${id}: expected a pipeline folder with model_index.json, got ${got}. ${nextStep}`;
+  return new TributaryError('TRIB_MODEL', text);
 }
 
 function missingFault(id: string, all: readonly HubFile[], missing: readonly string[]): TributaryError {
@@ -127,14 +125,10 @@ function missingFault(id: string, all: readonly HubFile[], missing: readonly str
   const expected = `${id}: expected safetensors or ONNX of ${missing.join(', ')}`;
   if (pickles.length > 0) {
     const why = `only pickles (${pickles.join(', ')}), which can run any code when they are loaded and are never read here`;
-    return new TributaryError(
-      'TRIB_MODEL',
-      `${expected}, got ${why}. ${CONVERT} Or look for safetensors in another --revision.`,
-    );
+    const text = `${expected}, got ${why}. ${CONVERT} Or look for safetensors in another --revision.`;
+    return new TributaryError('TRIB_MODEL', text);
   }
   const nextStep = `Only pipelines with a ${UNET.title} are loaded (${UNET.models}); look at the revisions too, such as --revision onnx.`;
-  return new TributaryError(
-    'TRIB_MODEL',
-    `${id}: expected ${missing.join(', ')}, got no such files. ${nextStep}`,
-  );
+  const text = `${id}: expected ${missing.join(', ')}, got no such files. ${nextStep}`;
+  return new TributaryError('TRIB_MODEL', text);
 }

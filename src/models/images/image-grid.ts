@@ -52,8 +52,6 @@ export function imageGrid(
 
 function requireInteger(name: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
-  throw new TributaryError(
-    'TRIB_INTERNAL',
-    `imageGrid ${name}: expected an integer of at least ${least}, got ${value}. Correct the call.`,
-  );
+  const text = `imageGrid ${name}: expected an integer of at least ${least}, got ${value}. Correct the call.`;
+  throw new TributaryError('TRIB_INTERNAL', text);
 }

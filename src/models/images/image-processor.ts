@@ -26,19 +26,13 @@ export interface ImageProcessor {
 export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
 export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
 
-/**
- * Returns the size of the result for pictures of a size.
- *
- * Errors: TRIB_MODEL if the crop is larger than the picture.
- */
+/** Returns the size of the result for pictures of a size. Errors: TRIB_MODEL if the crop is larger than the picture. */
 export function processedSize({ resize, crop }: ImageProcessor, size: PixelSize): PixelSize {
   const resized = resizedSize(resize, size);
   if (crop === null) return resized;
   if (crop.height <= resized.height && crop.width <= resized.width) return crop;
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `image processor: expected pictures of at least ${crop.height} x ${crop.width} pixels to crop from, got ${resized.height} x ${resized.width}. Resize to the size of the crop.`,
-  );
+  const text = `image processor: expected pictures of at least ${crop.height} x ${crop.width} pixels to crop from, got ${resized.height} x ${resized.width}. Resize to the size of the crop.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 /** Returns the pixel values `[3, height, width] float32` of a picture. */

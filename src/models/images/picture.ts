@@ -24,10 +24,8 @@ export interface Rgb8Image {
 export function toRgb8(image: Float32Array, height: number, width: number): Rgb8Image {
   const plane = height * width;
   if (image.length !== 3 * plane) {
-    throw new TributaryError(
-      'TRIB_INTERNAL',
-      `toRgb8 image: expected ${3 * plane} values for [3, ${height}, ${width}], got ${image.length}. Pass one picture at a time.`,
-    );
+    const text = `toRgb8 image: expected ${3 * plane} values for [3, ${height}, ${width}], got ${image.length}. Pass one picture at a time.`;
+    throw new TributaryError('TRIB_INTERNAL', text);
   }
   // A clamped array rounds to nearest, ties to even, and maps NaN to 0.
   const data = new Uint8ClampedArray(3 * plane);

@@ -4,14 +4,11 @@ import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import type { Executable } from '../engines/contract/engine.js';
 import { initializeWeights } from '../networks/weights.js';
-import type { AdamWState, NamedArrays } from '../optimizers/adamw.js';
-import { adamWStep, initialAdamWState } from '../optimizers/adamw.js';
+import { type AdamWState, adamWStep, initialAdamWState, type NamedArrays } from '../optimizers/adamw.js';
 import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
 import { counterRandom } from '../random/counter-random.js';
-import type { Tensor } from '../tensor.js';
-import { float32, float32Data } from '../tensor.js';
-import type { Trainee } from './trainee.js';
-import { gradientName } from './trainee.js';
+import { float32, float32Data, type Tensor } from '../tensor.js';
+import { gradientName, type Trainee } from './trainee.js';
 
 export interface FitOptions {
   readonly seed: number;
@@ -42,30 +39,22 @@ export function initialFitState(trainee: Trainee, seed: number): FitState {
   return { step: 0, weights, average: weights, optimizer: initialAdamWState(weights) };
 }
 
-/**
- * Takes one step and returns the new state and the loss before it.
- *
- * Errors: TRIB_ENGINE if the gradient is not finite.
- */
+/** Takes one step; returns the new state and the loss before it. Errors: TRIB_ENGINE if the gradient is not finite. */
 export async function fitStep(
   executable: Executable,
   trainee: Trainee,
   state: FitState,
   options: FitOptions,
 ): Promise<{ state: FitState; loss: number }> {
-  const outputs = await executable.run({
-    ...trainee.batch(state.step),
-    ...weightFeeds(trainee, state.weights),
-  });
+  const feeds = { ...trainee.batch(state.step), ...weightFeeds(trainee, state.weights) };
+  const outputs = await executable.run(feeds);
   const gradients = Object.fromEntries(
     trainee.weights.map(({ name }) => [name, float32Data(outputs[gradientName(name)], gradientName(name))]),
   );
   const clipped = clipGradNorm(gradients, options.maxGradNorm);
   if (!Number.isFinite(clipped.gradNorm)) {
-    throw new TributaryError(
-      'TRIB_ENGINE',
-      `${trainee.label} step ${state.step}: expected a finite gradient, got one with NaN or Infinity. Resume from the last checkpoint with a smaller learningRate.`,
-    );
+    const text = `${trainee.label} step ${state.step}: expected a finite gradient, got one with NaN or Infinity. Resume from the last checkpoint with a smaller learningRate.`;
+    throw new TributaryError('TRIB_ENGINE', text);
   }
   const { parameters, state: optimizer } = adamWStep(state.weights, clipped.gradients, state.optimizer, {
     learningRate: learningRateAt(state.step, options),
@@ -105,8 +94,6 @@ function mix(average: Float32Array, values: Float32Array, decay: number): Float3
 function named(arrays: NamedArrays, name: string): Float32Array {
   const array = arrays[name];
   if (array) return array;
-  throw new TributaryError(
-    'TRIB_CHECKPOINT',
-    `weight "${name}": expected it in the checkpoint, got none. Remove the checkpoint, and start again.`,
-  );
+  const text = `weight "${name}": expected it in the checkpoint, got none. Remove the checkpoint, and start again.`;
+  throw new TributaryError('TRIB_CHECKPOINT', text);
 }

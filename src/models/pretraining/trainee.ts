@@ -7,8 +7,7 @@ import type { Graph } from '../graph/graph.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
-import type { WeightSource, WeightSpec } from '../networks/weights.js';
-import { trainableWeights } from '../networks/weights.js';
+import { trainableWeights, type WeightSource, type WeightSpec } from '../networks/weights.js';
 
 export interface Trainee {
   readonly label: string;
@@ -29,12 +28,8 @@ export function trainingGraph(
   const weights: WeightSpec[] = [];
   forward.output(build(forward, trainableWeights(forward, weights)), 'loss');
   const g = GraphBuilder.from(lowerForTraining(forward.build()));
-  const loss = g.value('loss');
-  const derivatives = gradients(
-    g,
-    loss,
-    weights.map(({ name }) => g.value(name)),
-  );
+  const parameters = weights.map(({ name }) => g.value(name));
+  const derivatives = gradients(g, g.value('loss'), parameters);
   for (const [index, { name }] of weights.entries()) g.output(at(derivatives, index), gradientName(name));
   return { graph: g.build(), weights };
 }

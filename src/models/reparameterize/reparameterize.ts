@@ -44,11 +44,8 @@ export async function reparameterize(path: string, as: Reparameterization, out: 
   const { scheduler, denoiser } = await readPipelineFolder(path);
   const epsilonScheduler = requireEpsilon(path, scheduler);
   const { config, wrapping } = wrappingFor(createNoiseSchedule(epsilonScheduler), as);
-  const index = await readJsonFile(
-    join(path, 'model_index.json'),
-    z.record(z.string(), z.unknown(), { error: 'expected an object' }),
-    JSON_FILE,
-  );
+  const anyFields = z.record(z.string(), z.unknown(), { error: 'expected an object' });
+  const index = await readJsonFile(join(path, 'model_index.json'), anyFields, JSON_FILE);
   const json = (content: unknown) => `${JSON.stringify(content, null, 2)}\n`;
   await writeDirectoryAtomic(out, {
     ...(await filesOf(path, [...COPIED, `${denoiser.family.component}/config.json`])),
@@ -92,8 +89,6 @@ async function filesOf(path: string, parts: readonly string[]): Promise<FolderCo
 
 function requireEpsilon(path: string, scheduler: AnySchedulerConfig): SchedulerConfig {
   if (scheduler.predictionType === 'epsilon') return scheduler;
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${path}: expected a model that predicts epsilon, got one that predicts ${scheduler.predictionType}. Start from such a model.`,
-  );
+  const text = `${path}: expected a model that predicts epsilon, got one that predicts ${scheduler.predictionType}. Start from such a model.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }

@@ -8,8 +8,7 @@ import type { Value } from '../graph/graph.js';
 import { decodeModel, inputAxes } from '../graph/onnx/decode.js';
 import { elementCode, elementTypeOf } from '../graph/onnx/element-codes.js';
 import { encodeGraph } from '../graph/onnx/encode.js';
-import type { GraphProto, NodeProto } from '../graph/onnx/onnx_pb.js';
-import { ModelProtoSchema } from '../graph/onnx/onnx_pb.js';
+import { type GraphProto, ModelProtoSchema, type NodeProto } from '../graph/onnx/onnx_pb.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 import type { ElementType } from '../tensor.js';
@@ -112,19 +111,15 @@ function denoiserInput(graph: GraphProto, name: string, label: string): Omit<Val
       shape: axes.map((size) => (typeof size === 'number' ? size : 1)),
     };
   }
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${label}: expected an input "${name}", got inputs ${graph.input.map((input) => input.name).join(', ')}. Export the model in the layout that optimum writes.`,
-  );
+  const text = `${label}: expected an input "${name}", got inputs ${graph.input.map((input) => input.name).join(', ')}. Export the model in the layout that optimum writes.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 function requireOutput(graph: GraphProto, label: string): void {
   const names = graph.output.map(({ name }) => name);
   if (names.includes(OUTPUT)) return;
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${label}: expected an output "${OUTPUT}", got outputs ${names.join(', ')}. Export the model in the layout that optimum writes.`,
-  );
+  const text = `${label}: expected an output "${OUTPUT}", got outputs ${names.join(', ')}. Export the model in the layout that optimum writes.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 /** Operators that pass integers on unchanged, and those that read no integers. */
@@ -137,10 +132,8 @@ function requireCast(graph: GraphProto, name: string, label: string): void {
     if (READS_NO_VALUES.includes(node.opType)) continue;
     const [output] = node.output;
     if (!PASSES_ON.includes(node.opType) || node.input[0] !== name || output === undefined) {
-      throw new TributaryError(
-        'TRIB_MODEL',
-        `${label} ${node.opType} "${node.name}": expected integer timesteps to be cast to floats first, got them used as integers. Export the model with float32 timesteps.`,
-      );
+      const text = `${label} ${node.opType} "${node.name}": expected integer timesteps to be cast to floats first, got them used as integers. Export the model with float32 timesteps.`;
+      throw new TributaryError('TRIB_MODEL', text);
     }
     requireCast(graph, output, label);
   }

@@ -4,10 +4,8 @@
  * what it runs: terminating it while native code runs would abort the whole process.
  */
 
-import type { TransferListItem } from 'node:worker_threads';
-import { parentPort, Worker } from 'node:worker_threads';
-import type { ErrorCode } from '../../errors.js';
-import { asTributaryError, TributaryError } from '../../errors.js';
+import { parentPort, type TransferListItem, Worker } from 'node:worker_threads';
+import { asTributaryError, type ErrorCode, TributaryError } from '../../errors.js';
 
 /** Methods that a thread may serve: one cloneable argument, and a signal that aborts when the answer is no longer wanted. */
 export type Service<T> = {
@@ -157,10 +155,8 @@ class OwnedThread {
   #send(call: Extract<Request, { kind: 'call' }>, transfer?: readonly ArrayBuffer[]): void {
     try {
       // A buffer that was transferred before is detached and would arrive empty; left out, it is an error here.
-      this.#post(
-        call,
-        transfer?.filter(({ byteLength }) => byteLength > 0),
-      );
+      const buffers = transfer?.filter(({ byteLength }) => byteLength > 0);
+      this.#post(call, buffers);
     } catch (cause) {
       this.#settle(call.id)?.reject(unsendable(this.#name, call.method, cause));
       return;
@@ -236,26 +232,18 @@ export function serveThread<T extends Service<T>>(service: T, close: () => Promi
 
 function endedEarly(name: string, cause: unknown): TributaryError {
   const got = cause instanceof Error ? cause.message : 'an early end';
-  return new TributaryError(
-    'TRIB_THREAD',
-    `thread "${name}": expected to serve until closed, got ${got}. Look above for what it wrote; free memory if it was killed.`,
-    { cause },
-  );
+  const text = `thread "${name}": expected to serve until closed, got ${got}. Look above for what it wrote; free memory if it was killed.`;
+  return new TributaryError('TRIB_THREAD', text, { cause });
 }
 
 function canceled(name: string, method: string): TributaryError {
-  return new TributaryError(
-    'TRIB_CANCELLED',
-    `thread "${name}" ${method}: expected to finish, got canceled. Start it again if it is still wanted.`,
-  );
+  const text = `thread "${name}" ${method}: expected to finish, got canceled. Start it again if it is still wanted.`;
+  return new TributaryError('TRIB_CANCELLED', text);
 }
 
 function unsendable(name: string, method: string, cause: unknown): TributaryError {
-  return new TributaryError(
-    'TRIB_ENGINE',
-    `thread "${name}" ${method}: expected data that can be sent, got "${cause instanceof Error ? cause.message : String(cause)}". Do not reuse buffers that were transferred.`,
-    { cause },
-  );
+  const text = `thread "${name}" ${method}: expected data that can be sent, got "${cause instanceof Error ? cause.message : String(cause)}". Do not reuse buffers that were transferred.`;
+  return new TributaryError('TRIB_ENGINE', text, { cause });
 }
 
 function toWire(error: unknown): WireError {

@@ -4,13 +4,12 @@ import { TributaryError } from '../../../errors.js';
 import { buffersOf, type Client } from '../../threads/thread.js';
 import type { CompileOptions, Executable, GraphDescription, Tensors } from './engine.js';
 
-interface CompiledGraph extends GraphDescription {
-  readonly id: number;
-}
-
 /** The calls that an engine's thread answers. */
 export type EngineService = {
-  compile(request: { model: Uint8Array; options: CompileOptions }): Promise<CompiledGraph>;
+  compile(request: {
+    model: Uint8Array;
+    options: CompileOptions;
+  }): Promise<GraphDescription & { id: number }>;
   hold(request: { id: number; feeds: Tensors }): Promise<void>;
   run(request: { id: number; feeds: Tensors }, signal: AbortSignal): Promise<Tensors>;
   release(request: { id: number }): Promise<void>;
@@ -38,10 +37,8 @@ export function createEngineService(open: OpenModel): { service: EngineService; 
   function find(id: number) {
     const found = graphs.get(id);
     if (found) return found;
-    throw new TributaryError(
-      'TRIB_ENGINE',
-      `graph ${id}: expected a compiled graph, got one that was released. Compile it again.`,
-    );
+    const text = `graph ${id}: expected a compiled graph, got one that was released. Compile it again.`;
+    throw new TributaryError('TRIB_ENGINE', text);
   }
 
   const service: EngineService = {

@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { serveThread } from '../../threads/thread.js';
 import type { EngineOptions, Port, Tensors } from '../contract/engine.js';
-import type { EngineService, OpenModel } from '../contract/engine-service.js';
-import { createEngineService } from '../contract/engine-service.js';
+import { createEngineService, type EngineService, type OpenModel } from '../contract/engine-service.js';
 import { openSession, ports, runSession } from './session.js';
 
 /** The calls that this engine's thread answers, in addition to those of every engine. */
@@ -48,11 +47,8 @@ const withModelTools: OnnxRuntimeService = {
     const folder = await mkdtemp(join(tmpdir(), 'tributary-simplify-'));
     try {
       const path = join(folder, 'model.onnx');
-      const { session } = await openSession(model, onTheCpu, {
-        optimization: 'basic',
-        label,
-        optimizedModelPath: path,
-      });
+      const options = { optimization: 'basic', label, optimizedModelPath: path } as const;
+      const { session } = await openSession(model, onTheCpu, options);
       await session.release();
       return new Uint8Array(await readFile(path));
     } finally {

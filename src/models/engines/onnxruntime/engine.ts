@@ -10,11 +10,8 @@ import type { OnnxRuntimeService } from './engine-thread.js';
  * parallel.
  */
 export function createOnnxRuntimeEngine(options: EngineOptions): Engine {
-  const { call, close } = startThread<OnnxRuntimeService>(
-    new URL('./engine-thread.js', import.meta.url),
-    'onnxruntime',
-    options,
-  );
+  const url = new URL('./engine-thread.js', import.meta.url);
+  const { call, close } = startThread<OnnxRuntimeService>(url, 'onnxruntime', options);
   return {
     differentiates: false,
     compile: (model, compileOptions) => compileInThread(call, model, compileOptions),

@@ -61,21 +61,16 @@ export async function openSession(
     } catch (cause) {
       const reason = reasonOf(cause);
       if (provider === 'cpu' || MODEL_FAULT.test(reason)) {
-        throw new TributaryError(
-          'TRIB_ENGINE',
-          `${options.label}: expected a graph that onnxruntime can run, got "${reason}". Check the model with another version, or export it again.`,
-          { cause },
-        );
+        const text = `${options.label}: expected a graph that onnxruntime can run, got "${reason}". Check the model with another version, or export it again.`;
+        throw new TributaryError('TRIB_ENGINE', text, { cause });
       }
       fallbacks.push(
         `provider ${provider} ${PROVIDER_ABSENT.test(reason) ? 'is not there' : 'failed'}: ${reason}`,
       );
     }
   }
-  throw new TributaryError(
-    'TRIB_PROVIDER',
-    `${options.label}: expected one of the providers ${engine.providers.join(', ')}, got ${fallbacks.join('; ') || 'an empty list'}. Add cpu to engine.providers, or see the doctor command.`,
-  );
+  const text = `${options.label}: expected one of the providers ${engine.providers.join(', ')}, got ${fallbacks.join('; ') || 'an empty list'}. Add cpu to engine.providers, or see the doctor command.`;
+  throw new TributaryError('TRIB_PROVIDER', text);
 }
 
 /** Creates a session whose nodes all run on WebGPU; undefined if it does not have every operator. */
@@ -143,11 +138,8 @@ export async function runSession(open: OpenSession, feeds: Tensors, label: strin
     const inputs = Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor)]);
     results = await open.session.run(Object.fromEntries(inputs));
   } catch (cause) {
-    throw new TributaryError(
-      'TRIB_ENGINE',
-      `${label}: expected a run with inputs ${open.session.inputNames.join(', ')}, got "${reasonOf(cause)}". Check names, types and shapes.`,
-      { cause },
-    );
+    const text = `${label}: expected a run with inputs ${open.session.inputNames.join(', ')}, got "${reasonOf(cause)}". Check names, types and shapes.`;
+    throw new TributaryError('TRIB_ENGINE', text, { cause });
   }
   return Object.fromEntries(
     Object.entries(results).map(([name, value]) => [name, fromOrt(value as ort.Tensor)]),

@@ -54,11 +54,7 @@ export interface OpenBackend {
   readonly fallbacks: readonly string[];
 }
 
-/**
- * Loads TensorFlow.js with the first backend that is available.
- *
- * Errors: TRIB_PROVIDER, naming the command that installs it, if there is no backend or no TensorFlow.js.
- */
+/** Loads TensorFlow.js with the first available backend. Errors: TRIB_PROVIDER, naming the command that installs it. */
 export async function openBackend(options: TfjsOptions): Promise<OpenBackend> {
   const tf = loadLibrary();
   const fallbacks: string[] = [];
@@ -73,10 +69,8 @@ export async function openBackend(options: TfjsOptions): Promise<OpenBackend> {
       fallbacks.push(`backend ${backend} is not there: ${reasonOf(cause)}`);
     }
   }
-  throw new TributaryError(
-    'TRIB_PROVIDER',
-    `engine tfjs: expected one of the backends ${options.backends.join(', ')}, got ${fallbacks.join('; ') || 'an empty list'}. Add cpu to engine.tfjs.backends, or see the doctor command.`,
-  );
+  const text = `engine tfjs: expected one of the backends ${options.backends.join(', ')}, got ${fallbacks.join('; ') || 'an empty list'}. Add cpu to engine.tfjs.backends, or see the doctor command.`;
+  throw new TributaryError('TRIB_PROVIDER', text);
 }
 
 function loadLibrary(): Tf {

@@ -3,10 +3,8 @@
 import { workerData } from 'node:worker_threads';
 import { serveThread } from '../../threads/thread.js';
 import type { TfjsOptions } from '../contract/engine.js';
-import type { EngineService } from '../contract/engine-service.js';
-import { createEngineService } from '../contract/engine-service.js';
-import type { OpenBackend } from './backends.js';
-import { openBackend } from './backends.js';
+import { createEngineService, type EngineService } from '../contract/engine-service.js';
+import { type OpenBackend, openBackend } from './backends.js';
 import { openGraph } from './session.js';
 
 /** The calls that this engine's thread answers, in addition to those of every engine. */

@@ -31,11 +31,7 @@ export interface Program {
   readonly steps: readonly Step[];
 }
 
-/**
- * Reads a model.
- *
- * Errors: TRIB_ENGINE, naming the node, if the model is not whole or has an operator that the engine does not know.
- */
+/** Reads a model. Errors: TRIB_ENGINE, naming the node, if it is not whole or has an unknown operator. */
 export function readProgram(bytes: Uint8Array, weights: OutsideWeights, label: string): Program {
   try {
     const { graph } = decodeModel(bytes, label);
@@ -58,11 +54,8 @@ export function readProgram(bytes: Uint8Array, weights: OutsideWeights, label: s
     return { ...portsOf(graph, constants, label), constants, steps };
   } catch (cause) {
     if (!(cause instanceof TributaryError)) throw cause;
-    throw new TributaryError(
-      'TRIB_ENGINE',
-      `${label}: expected a graph that tfjs can run, got "${cause.message}". Check the model with the engine onnxruntime, or export it again.`,
-      { cause },
-    );
+    const text = `${label}: expected a graph that tfjs can run, got "${cause.message}". Check the model with the engine onnxruntime, or export it again.`;
+    throw new TributaryError('TRIB_ENGINE', text, { cause });
   }
 }
 
@@ -95,10 +88,8 @@ function constantOf(
     const { location, start, length } = externalPlace(proto, where);
     return externalTensor(proto, readPart(weightsFolder, location, start, length), where);
   }
-  throw new TributaryError(
-    'TRIB_MODEL',
-    `${where}: expected its data under the name "${name}", got none. Pass it along with the model.`,
-  );
+  const text = `${where}: expected its data under the name "${name}", got none. Pass it along with the model.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 function unknownOp(domain: string, op: string, name: string): never {

@@ -53,11 +53,8 @@ function apply(scope: Scope, step: PlannedStep): readonly TfTensor[] {
   } catch (cause) {
     if (cause instanceof TributaryError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TributaryError(
-      'TRIB_ENGINE',
-      `${step.op} "${step.name}": expected an operator that runs on ${tf.getBackend()}, got "${reason}". Use another backend, or the engine onnxruntime.`,
-      { cause },
-    );
+    const text = `${step.op} "${step.name}": expected an operator that runs on ${tf.getBackend()}, got "${reason}". Use another backend, or the engine onnxruntime.`;
+    throw new TributaryError('TRIB_ENGINE', text, { cause });
   }
 }
 
@@ -88,10 +85,8 @@ function applicationOf({ tf, values, constants, differentiated }: Scope, step: P
     floats: numbers,
     isDifferentiated: (index) => differentiated.has(nameOf(index)),
     laidOut(index, layout, lay) {
-      const isConstant = constants.find(nameOf(index)) !== undefined;
-      return isConstant
-        ? constants.laidOut(nameOf(index), layout, () => lay(input(index)))
-        : lay(input(index));
+      const make = () => lay(input(index));
+      return constants.find(nameOf(index)) ? constants.laidOut(nameOf(index), layout, make) : make();
     },
   };
 }

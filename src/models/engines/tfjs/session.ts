@@ -2,15 +2,13 @@
 
 import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
-import type { ElementType, Tensor } from '../../tensor.js';
-import { elementCount, float32 } from '../../tensor.js';
+import { type ElementType, elementCount, float32, type Tensor } from '../../tensor.js';
 import type { CompileOptions, GradientRequest, Port, Tensors } from '../contract/engine.js';
 import type { OpenGraph } from '../contract/engine-service.js';
 import type { OpenBackend } from './backends.js';
 import { Constants } from './constants.js';
 import type { TfTensor } from './ops/op.js';
-import type { Plan } from './plan.js';
-import { planRun } from './plan.js';
+import { type Plan, planRun } from './plan.js';
 import { readProgram } from './program.js';
 import { runSteps, type Scope } from './run-steps.js';
 import { gradientsOf } from './tape.js';
@@ -34,13 +32,8 @@ export function openGraph(
       const feed = feeds[name];
       if (feed) values.set(name, upload(tf, feed, name));
     }
-    const scope = {
-      tf,
-      values,
-      constants,
-      feeds: new Set(values.keys()),
-      differentiated: plan.differentiated,
-    };
+    const { differentiated } = plan;
+    const scope = { tf, values, constants, feeds: new Set(values.keys()), differentiated };
     const results = () => downloadAll(program.outputs, scope);
     runSteps(scope, plan.untaped);
     return gradients ? differentiate(scope, plan, gradients, results) : results();
@@ -111,10 +104,8 @@ function resultOf({ values, constants }: Pick<Scope, 'values' | 'constants'>, na
   const constant = constants.find(name);
   const value = constant ? constants.uploaded(name, constant) : values.get(name);
   if (value) return value;
-  throw new TributaryError(
-    'TRIB_ENGINE',
-    `output "${name}": expected a value that a step makes, got none. Export the model again.`,
-  );
+  const text = `output "${name}": expected a value that a step makes, got none. Export the model again.`;
+  throw new TributaryError('TRIB_ENGINE', text);
 }
 
 function downloadAll(outputs: readonly Port[], scope: Scope): Tensors {
@@ -134,10 +125,8 @@ function checkFeeds(inputs: readonly Port[], feeds: Tensors, held: ReadonlyMap<s
     const feed = feeds[port.name];
     const fault = feed ? faultOf(port, feed) : held.has(port.name) ? undefined : 'it is missing';
     if (fault === undefined) continue;
-    throw new TributaryError(
-      'TRIB_ENGINE',
-      `expected a run with inputs ${inputs.map(({ name }) => name).join(', ')}, got "input '${port.name}': ${fault}". Check names, types and shapes.`,
-    );
+    const text = `expected a run with inputs ${inputs.map(({ name }) => name).join(', ')}, got "input '${port.name}': ${fault}". Check names, types and shapes.`;
+    throw new TributaryError('TRIB_ENGINE', text);
   }
 }
 

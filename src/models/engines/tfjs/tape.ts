@@ -33,11 +33,8 @@ export function gradientsOf(
     }
     if (cause instanceof TributaryError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TributaryError(
-      'TRIB_ENGINE',
-      `gradients: expected operators that ${tf.getBackend()} can differentiate, got "${reason}". Set engine.tfjs.gradients to graph, or use another backend.`,
-      { cause },
-    );
+    const text = `gradients: expected operators that ${tf.getBackend()} can differentiate, got "${reason}". Set engine.tfjs.gradients to graph, or use another backend.`;
+    throw new TributaryError('TRIB_ENGINE', text, { cause });
   } finally {
     for (const variable of variables) variable.dispose();
   }

@@ -4,11 +4,7 @@ import { TributaryError } from '../../../errors.js';
 import type { ElementType, Tensor } from '../../tensor.js';
 import type { Tf, TfTensor } from './ops/op.js';
 
-/**
- * Uploads a tensor; int64 and uint8 become int32.
- *
- * Errors: TRIB_ENGINE for float16 and float64, and for integers beyond 32 bits.
- */
+/** Uploads a tensor; int64 and uint8 become int32. Errors: TRIB_ENGINE for float16, float64 and longer integers. */
 export function upload(tf: Tf, { type, data, shape }: Tensor, name: string): TfTensor {
   const sizes = [...shape];
   switch (type) {
@@ -36,10 +32,8 @@ export function upload(tf: Tf, { type, data, shape }: Tensor, name: string): TfT
 function toInt32(values: BigInt64Array, name: string): Int32Array {
   return Int32Array.from(values, (value) => {
     if (BigInt.asIntN(32, value) === value) return Number(value);
-    throw new TributaryError(
-      'TRIB_ENGINE',
-      `tensor "${name}": expected 32-bit integers, which are what tfjs has, got ${value}. Use the engine onnxruntime.`,
-    );
+    const text = `tensor "${name}": expected 32-bit integers, which are what tfjs has, got ${value}. Use the engine onnxruntime.`;
+    throw new TributaryError('TRIB_ENGINE', text);
   });
 }
 

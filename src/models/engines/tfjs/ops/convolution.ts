@@ -2,8 +2,7 @@
 
 import { at } from '../../../../at.js';
 import { intAttribute, intsAttribute, textAttribute } from '../../../graph/graph.js';
-import type { Window } from '../../../graph/shapes/convolution-shapes.js';
-import { windowOf } from '../../../graph/shapes/convolution-shapes.js';
+import { type Window, windowOf } from '../../../graph/shapes/convolution-shapes.js';
 import {
   channelsFirst,
   channelsLast,
@@ -12,8 +11,7 @@ import {
   kernelLayout,
   windowViews,
 } from './convolve.js';
-import type { Application, Op, TfTensor } from './op.js';
-import { unsupported } from './op.js';
+import { type Application, type Op, type TfTensor, unsupported } from './op.js';
 import { padAround, partsOf, spreadOut } from './windows.js';
 
 function requireExplicitPads(application: Application): void {
@@ -32,25 +30,17 @@ const conv: Op = (application) => {
   const isDilated = window.dilations.some((dilation) => dilation > 1);
   const isForKernel =
     x.rank === 4 && window.groups === 1 && !isDifferentiated(1) && !(isDilated && isDifferentiated(0));
-  const y = isForKernel
-    ? convolveByKernel(
-        tf,
-        x,
-        laidOut(1, 'kernel', (filter) => kernelLayout(tf, filter)),
-        window,
-      )
-    : convolveGroups(application, x, weight, window);
-  return withBias(application, y);
+  if (!isForKernel) return withBias(application, convolveGroups(application, x, weight, window));
+  const kernel = laidOut(1, 'kernel', (filter) => kernelLayout(tf, filter));
+  return withBias(application, convolveByKernel(tf, x, kernel, window));
 };
 
 /** Each group of channels has weights of its own. */
 function convolveGroups({ tf }: Application, x: TfTensor, weight: TfTensor, window: Window): TfTensor {
   const weights = partsOf(tf, weight, window.groups, 0);
   const parts = partsOf(tf, x, window.groups, 1);
-  return tf.concat(
-    parts.map((part, group) => convolveByProduct(tf, part, at(weights, group), window)),
-    1,
-  );
+  const outputs = parts.map((part, group) => convolveByProduct(tf, part, at(weights, group), window));
+  return tf.concat(outputs, 1);
 }
 
 /**
@@ -71,11 +61,9 @@ const convTranspose: Op = (application) => {
     ...reaches.map((reach, axis) => reach - at(window.pads, axis)),
     ...reaches.map((reach, axis) => reach - at(window.pads, axis + spatial.length) + at(outputPadding, axis)),
   ];
-  const mirrored = tf.reverse(
-    weight,
-    spatial.map((_, axis) => axis + 2),
-  );
-  const swap = [1, 0, ...spatial.map((_, axis) => axis + 2)];
+  const axes = spatial.map((_, axis) => axis + 2);
+  const mirrored = tf.reverse(weight, axes);
+  const swap = [1, 0, ...axes];
   const swapped = partsOf(tf, mirrored, window.groups, 0).map((part) => tf.transpose(part, swap));
   const unstrided = { ...window, strides: spatial.map(() => 1), pads };
   return withBias(application, convolveGroups(application, spread, tf.concat(swapped, 0), unstrided));
@@ -95,14 +83,11 @@ const averagePool: Op = (application) => {
   return channelsFirst(tf, tf.div(tf.addN(views), views.length));
 };
 
-const globalAveragePool: Op = ({ tf, input }) =>
-  tf.mean(
-    input(0),
-    input(0)
-      .shape.slice(2)
-      .map((_, axis) => axis + 2),
-    true,
-  );
+const globalAveragePool: Op = ({ tf, input }) => {
+  const spatial = input(0).shape.slice(2);
+  const axes = spatial.map((_, axis) => axis + 2);
+  return tf.mean(input(0), axes, true);
+};
 
 export const convolutionOps = {
   AveragePool: averagePool,

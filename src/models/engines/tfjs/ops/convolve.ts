@@ -60,16 +60,12 @@ export function convolveByProduct(tf: Tf, x: TfTensor, weight: TfTensor, window:
   const { shape } = at(views, 0);
   const [batch, channels, spatial] = [at(shape, 0), at(shape, -1), shape.slice(1, -1)];
   const rows = batch * elementCount(spatial);
-  const columns = tf.concat(
-    views.map((view) => tf.reshape(view, [rows, channels])),
-    1,
-  );
+  const parts = views.map((view) => tf.reshape(view, [rows, channels]));
+  const columns = tf.concat(parts, 1);
   const outputs = at(weight.shape, 0);
   // [O, C, ...] -> [..., C, O], in the order of the views.
-  const matrix = tf.reshape(
-    tf.transpose(weight, [...weight.shape.slice(2).map((_, axis) => axis + 2), 1, 0]),
-    [-1, outputs],
-  );
+  const order = [...weight.shape.slice(2).map((_, axis) => axis + 2), 1, 0];
+  const matrix = tf.reshape(tf.transpose(weight, order), [-1, outputs]);
   return channelsFirst(tf, tf.reshape(tf.matMul(columns, matrix), [batch, ...spatial, outputs]));
 }
 

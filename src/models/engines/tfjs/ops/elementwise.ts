@@ -2,8 +2,7 @@
 
 import { broadcastShapes } from '../../../graph/application.js';
 import { floatAttribute, intAttribute, textAttribute } from '../../../graph/graph.js';
-import type { Application, Op, Tf, TfTensor } from './op.js';
-import { allInputs, unsupported } from './op.js';
+import { type Application, allInputs, type Op, type Tf, type TfTensor, unsupported } from './op.js';
 
 const unary =
   (apply: (tf: Tf, x: TfTensor, application: Application) => TfTensor): Op =>

@@ -5,8 +5,7 @@ import { broadcastShapes, positiveAxis } from '../../../graph/application.js';
 import { intAttribute, intsAttribute, textAttribute } from '../../../graph/graph.js';
 import { sliceRange } from '../../../graph/shapes/movement-shapes.js';
 import { elementCount } from '../../../tensor.js';
-import type { Application, Op, TfTensor } from './op.js';
-import { allInputs, unsupported } from './op.js';
+import { type Application, allInputs, type Op, type TfTensor, unsupported } from './op.js';
 import { addRows, takeRows } from './rows.js';
 import { everyNth, padAround, partsOf } from './windows.js';
 
@@ -44,10 +43,8 @@ const squeeze: Op = (application) => {
   const axes =
     axesOf(application, 1)?.map((axis) => positiveAxis(axis, rank)) ??
     shape.flatMap((size, axis) => (size === 1 ? [axis] : []));
-  return tf.reshape(
-    input(0),
-    shape.filter((_, axis) => !axes.includes(axis)),
-  );
+  const kept = shape.filter((_, axis) => !axes.includes(axis));
+  return tf.reshape(input(0), kept);
 };
 
 const unsqueeze: Op = (application) => {

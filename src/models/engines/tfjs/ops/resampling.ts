@@ -4,8 +4,7 @@ import { at } from '../../../../at.js';
 import { positiveAxis } from '../../../graph/application.js';
 import { intAttribute, intsAttribute, textAttribute } from '../../../graph/graph.js';
 import { elementCount } from '../../../tensor.js';
-import type { Application, Op, Tf, TfTensor } from './op.js';
-import { unsupported } from './op.js';
+import { type Application, type Op, type Tf, type TfTensor, unsupported } from './op.js';
 import { takeRows } from './rows.js';
 
 /** Nearest neighbor, one axis after another. */
@@ -22,9 +21,10 @@ const resize: Op = (application) => {
     const size = at(x.shape, axis);
     const wanted = sizes?.length ? at(sizes, index) : Math.floor(size * at(scales ?? [], index));
     const scale = scales?.length ? at(scales, index) : wanted / size;
-    const sources = Array.from({ length: wanted }, (_, i) =>
-      sourceOf(application, i, { size, wanted, scale }),
-    );
+    const sources = Array.from({ length: wanted }, (_, i) => {
+      const position = positionOf(application, i, { size, wanted, scale });
+      return Math.min(Math.max(roundPosition(application, position), 0), size - 1);
+    });
     return takeElements(tf, resized, axis, sources);
   }, x);
 };
@@ -45,16 +45,7 @@ function takeElements(tf: Tf, x: TfTensor, axis: number, sources: readonly numbe
   return tf.transpose(taken, [...before.map((_, i) => i + 1), 0, ...after.map((_, i) => axis + 1 + i)]);
 }
 
-/** The input position of an output element, by ONNX's formulas. */
-function sourceOf(
-  application: Application,
-  i: number,
-  { size, wanted, scale }: { readonly size: number; readonly wanted: number; readonly scale: number },
-): number {
-  const position = positionOf(application, i, { size, wanted, scale });
-  return Math.min(Math.max(roundPosition(application, position), 0), size - 1);
-}
-
+/** The input position of an output element, by ONNX's formulas, before rounding. */
 function positionOf(
   application: Application,
   i: number,

@@ -25,19 +25,14 @@ export function everyNth(
   // TensorFlow.js's strided slice has no gradient: cut whole blocks, and keep the first of each.
   const missing = Math.max(0, start + count * step - size);
   const whole = missing > 0 ? padEnd(tf, x, axis, missing) : x;
-  const shape = x.shape.slice();
-  const blocks = tf.reshape(cut(whole, start, count * step), [
-    ...shape.slice(0, axis),
-    count,
-    step,
-    ...shape.slice(axis + 1),
-  ]);
+  const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
+  const blocks = tf.reshape(cut(whole, start, count * step), [...before, count, step, ...after]);
   const firsts = tf.slice(
     blocks,
     blocks.shape.map(() => 0),
     blocks.shape.map((length, i) => (i === axis + 1 ? 1 : length)),
   );
-  return tf.reshape(firsts, [...shape.slice(0, axis), count, ...shape.slice(axis + 1)]);
+  return tf.reshape(firsts, [...before, count, ...after]);
 }
 
 /** Appends zeros to an axis. */
