@@ -17,12 +17,12 @@ const WIDTH = 120;
 const SHORT = 60;
 const INTRODUCTION = `# Every field of a config
 
-\`npm run schema\` writes this page from the schema that \`tributary lint\` checks; the descriptions are edited there. A
-config states what differs from these defaults, and what is required, which has none. \`tributary lint --json\` prints a
-config with every default filled in.
+\`npm run schema\` generates this page from the schema that \`tributary lint\` checks; edit descriptions there. A config
+needs only the required fields and what differs from the defaults. \`tributary lint --json\` prints a config with every
+default filled in.
 
-A config may extend another one: \`extends\` is its path, relative to this file. Mappings are merged, unless they are of
-another \`type\`, \`rule\`, \`mode\` or \`from\`; anything else is replaced. \`--set stages.sampler.eta=0.5\` has the last word.
+With \`extends: PATH\`, relative to its own file, a config extends another one. Mappings are merged, unless they differ in
+\`type\`, \`rule\`, \`mode\` or \`from\`; anything else is replaced. \`--set stages.sampler.eta=0.5\` overrides everything.
 `;
 
 /** Returns docs/config.md: Markdown text that ends with a line break. */
