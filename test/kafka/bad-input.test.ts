@@ -173,7 +173,7 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
       expect.stringMatching(/^0-2: .*expected a reward from -1e\+15 to 1e\+15 for branch 1, got 1e\+200\./),
       expect.stringMatching(/^1-3: .*expected 3 rewards, got 2\./),
     ]);
-    const passedOver = trainer.log.filter(({ msg }) => msg === 'messages passed over');
+    const passedOver = trainer.log.filter(({ msg }) => msg === 'messages skipped');
     // Many of a group that waits for its others, and none takes the room of those.
     expect(sum('repeated', passedOver)).toBeGreaterThanOrEqual(REPEATS);
     expect(await readFile(join(folder, 'run', 'metrics.jsonl'), 'utf8')).not.toContain('passed-over');

@@ -53,13 +53,18 @@ const TAKES_NO_VALUE = ['show', 'unfreeze', 'reset'];
 export function addControlCommand(program: Command): void {
   program
     .command('control')
-    .description('change a running run, from its next round on')
+    .description('change a run in progress, from its next round on')
     .argument('<config>', 'YAML file of the topology')
     .addArgument(new Argument('<command>', 'what to do').choices(['show', ...Object.keys(CHANGES)]))
     .argument('[value]', 'position, number of rounds, factor, name of a guard, or file with prompts')
-    .option('--threshold <x>', 'of guard: the largest figure that raises no alarm', figure)
-    .option('--action <action>', 'of guard: what an alarm does')
-    .option('--set <key=value>', 'override a value of the config, as the run did; repeatable', collect, [])
+    .option('--threshold <x>', 'for guard: the largest value without an alarm', figure)
+    .option('--action <action>', 'for guard: what to do on an alarm')
+    .option(
+      '--set <key=value>',
+      'override a value of the config, same as for the run; repeatable',
+      collect,
+      [],
+    )
     .action(control);
 }
 

@@ -8,17 +8,17 @@ import { collect, whole } from '../input/options.js';
 export function addDashboardCommand(program: Command): void {
   program
     .command('dashboard')
-    .description('serve the report of a run as a page that follows it')
+    .description('serve the report of a run as a live page')
     .argument('<run directory>', 'a folder such as runs/<name>; the run may begin later')
     .option(
       '--host <address>',
-      'address to listen on; beyond loopback, anyone who reaches it can see the run',
+      'address to listen on; if not loopback, anyone who can reach it can see the run',
       '127.0.0.1',
     )
-    .option('--port <number>', 'port to listen on; 0 takes a free one', whole(0, 65_535), 8080)
+    .option('--port <number>', 'port to listen on; 0 picks a free one', whole(0, 65_535), 8080)
     .option(
       '--allow-host <name>',
-      'a name besides localhost and addresses that browsers may call it by, as behind a proxy; repeatable',
+      'further host name that browsers may use besides localhost and IP addresses, such as a proxy; repeatable',
       collect,
       [],
     )

@@ -22,17 +22,17 @@ export function addDeadLettersCommand(program: Command): void {
       .description(description)
       .argument('<config>', 'YAML file of a topology')
       .option('--set <key=value>', 'override a value of the config; repeatable', collect, []);
-  sub('list', 'list the newest ones, oldest first')
-    .option('--most <count>', 'how many', whole(1, 1_000_000), MOST_LISTED)
-    .option('--json', 'one JSON object a line', false)
+  sub('list', 'list the newest dead letters, oldest first')
+    .option('--most <count>', 'number of dead letters', whole(1, 1_000_000), MOST_LISTED)
+    .option('--json', 'one JSON object per line', false)
     .action(list);
-  sub('show', 'print everything about one')
+  sub('show', 'print everything about a dead letter')
     .argument('<position>', 'as `list` prints it, such as 0:17')
-    .option('--out <file>', 'write its bytes to a file')
+    .option('--out <file>', 'write its payload to a file')
     .action(show);
-  sub('replay', 'send some to their topic again')
+  sub('replay', 'send dead letters to their topics again')
     .argument('[positions...]', 'as `list` prints them')
-    .option('--reason <text>', 'also all whose reason contains this text')
+    .option('--reason <text>', 'also replay all whose reason contains this text')
     .action(replay);
 }
 

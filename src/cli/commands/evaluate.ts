@@ -23,12 +23,12 @@ export function addEvaluateCommand(program: Command): void {
   program
     .command('evaluate')
     .description(
-      'measure a model on the training and held-out prompts of a config, or of a run with its adapter',
+      'measure a model, or the adapter of a run, on the training and held-out prompts of its config',
     )
     .argument('<config or run directory>', 'YAML file of a topology, or a folder such as runs/<name>')
     .option(
       '--lora <file>',
-      'adapter to measure, or the folder of one (default: that of the run directory; for a config, none)',
+      'adapter file or folder to measure (default: that of the run directory; for a config, none)',
     )
     .option('--set <key=value>', 'override a value of the config; repeatable', collect, [])
     .option('--json', 'the figures as JSON on standard output', false)

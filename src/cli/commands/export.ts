@@ -27,7 +27,7 @@ export function addExportCommand(program: Command): void {
   program
     .command('export')
     .description(
-      'write an adapter in the style of kohya (ComfyUI, AUTOMATIC1111, diffusers) or of PEFT (diffusers)',
+      'write an adapter in kohya format (ComfyUI, AUTOMATIC1111, diffusers) or PEFT format (diffusers)',
     )
     .argument(
       '<run directory or adapter>',
@@ -35,11 +35,14 @@ export function addExportCommand(program: Command): void {
     )
     .addOption(new Option('--format <style>', 'names and metadata').choices(LORA_FORMATS).default('kohya'))
     .addOption(
-      new Option('--dtype <type>', 'fp16 to share, fp32 to go on training')
+      new Option('--dtype <type>', 'fp16 for sharing, fp32 for further training')
         .choices(LORA_DTYPES)
         .default('fp16'),
     )
-    .option('--out <file>', 'file to write (default: beside the adapter, named for it, style and type)')
+    .option(
+      '--out <file>',
+      'file to write (default: next to the adapter, named after it with format and type)',
+    )
     .action(exportAdapter);
 }
 

@@ -27,7 +27,7 @@ export function addFetchCommand(program: Command): void {
     .argument('<owner/name>', 'the model, such as stable-diffusion-v1-5/stable-diffusion-v1-5')
     .option('--revision <name>', 'branch, tag or commit', 'main')
     .option('--out <folder>', 'folder to write (default: models/<name>)')
-    .addOption(new Option('--variant <precision>', 'preferred where it is published').choices(VARIANTS))
+    .addOption(new Option('--variant <precision>', 'preferred if it is published').choices(VARIANTS))
     .option('--all', 'every file, not only those of a pipeline folder', false)
     .action(fetchCommand);
 }
@@ -53,7 +53,7 @@ async function fetchCommand(
       onProgress: output.show,
       checkConfigs: (files) => readPipelineFolder(out, files),
     });
-    const kept = numKept === 0 ? '' : `, ${numKept} of them were here`;
+    const kept = numKept === 0 ? '' : `, ${numKept} of them already here`;
     output.say(`${id} at ${commit}: ${numFiles} files, ${formatBytes(totalBytes)}${kept}`);
     // A model that cannot be loaded is reported here, not when training begins.
     if (!all) await readPipelineFolder(out);

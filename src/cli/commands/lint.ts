@@ -19,7 +19,7 @@ interface LintOptions {
 export function addLintCommand(program: Command): void {
   program
     .command('lint')
-    .description('check a config and report every fault with its place')
+    .description('check a config and report every fault with its location')
     .argument('<config>', 'YAML file of a topology')
     .option('--set <key=value>', 'override a value of the config; repeatable', collect, [])
     .option('--json', 'faults, or the resolved config, as JSON on standard output', false)

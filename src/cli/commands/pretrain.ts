@@ -43,7 +43,12 @@ export function addPretrainCommand(program: Command): void {
     .argument('<config>', 'YAML file, such as config/pretrain-shapes.yaml')
     .addOption(new Option('--part <name>', 'only one of the two').choices(PARTS))
     .option('--resume', 'continue from the checkpoints under runs/<name of the config file>', false)
-    .option('--threads <n>', 'threads of one graph run; another number may change the last bits', whole(1), 2)
+    .option(
+      '--threads <n>',
+      'threads of one graph run; a different number may change the last bits',
+      whole(1),
+      2,
+    )
     .action(pretrain);
 }
 

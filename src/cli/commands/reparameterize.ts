@@ -14,9 +14,7 @@ interface ReparameterizeOptions {
 export function addReparameterizeCommand(program: Command): void {
   program
     .command('reparameterize')
-    .description(
-      'write a model that predicts velocities, from one that predicts noise; the weights are the same',
-    )
+    .description('convert a model that predicts noise to one that predicts velocities, with the same weights')
     .argument('<pipeline>', 'the model, such as models/shapes')
     .addOption(
       new Option('--as <type>', 'what the new model predicts')

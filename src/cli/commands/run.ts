@@ -23,11 +23,11 @@ interface RunCommandOptions {
 export function addRunCommand(program: Command): void {
   program
     .command('run')
-    .description('run parts of a topology as a service; restarted, it continues where it stopped')
+    .description('run parts of a topology as a service that continues where it stopped when restarted')
     .argument('<config>', 'YAML file of a topology')
     .option(
       '--roles <list>',
-      `which parts this process runs: all, or some of ${ALL_ROLES.join(', ')}`,
+      `parts that this process runs, out of ${ALL_ROLES.join(', ')}`,
       rolesOf,
       ALL_ROLES,
     )
@@ -45,8 +45,8 @@ async function run(path: string, { set, roles, runDir, takeOver }: RunCommandOpt
     output.show({
       kind: 'warning',
       message: isTrainer
-        ? 'stopping: the round in flight is finished and saved; a second signal ends at once'
-        : 'stopping: what is in flight is left to other workers',
+        ? 'stopping once the current round is finished and saved; a second signal stops at once'
+        : 'stopping: unfinished work is left to other workers',
     }),
   );
   try {

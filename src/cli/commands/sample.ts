@@ -25,23 +25,23 @@ interface SampleOptions {
 /** Pictures that are drawn at once, at most. */
 const MAX_BATCH = 32;
 
-/** `tributary sample`: draws pictures, one row a prompt. */
+/** `tributary sample`: draws pictures, one row per prompt. */
 export function addSampleCommand(program: Command): void {
   program
     .command('sample')
-    .description('draw pictures as a PNG grid, one row a prompt; the same seed gives the same noise')
+    .description('draw pictures as a PNG grid, one row per prompt; the same seed gives the same noise')
     .requiredOption('--prompt <text>', 'what to draw; repeatable', collect)
     .requiredOption('--out <file>', 'PNG file to write')
     .option('--pipeline <folder>', 'the model', 'models/shapes')
     .option(
       '--lora <file>',
-      'adapter in the style of diffusers, PEFT or kohya, or the folder of one, such as runs/<name>',
+      'adapter file in diffusers, PEFT or kohya format, or its folder, such as runs/<name>',
     )
-    .option('--images <n>', 'pictures a prompt', whole(1, 1000), 8)
+    .option('--images <n>', 'pictures per prompt', whole(1, 1000), 8)
     .option('--seed <n>', 'seed of the noise', whole(0, 2 ** 32 - 1), 1234)
     .option('--steps <n>', 'sampler steps', whole(2, 1000), 10)
-    .option('--guidance <w>', 'classifier-free guidance; 1 and below switch it off', between(0, 100), 2)
-    .option('--scale <n>', 'pixels a side that one pixel becomes', whole(1, 64), 4)
+    .option('--guidance <w>', 'classifier-free guidance; values up to 1 switch it off', between(0, 100), 2)
+    .option('--scale <n>', 'enlargement of the pictures', whole(1, 64), 4)
     .option('--threads <n>', 'threads of one graph run', whole(1, 1024), 2)
     .action(sample);
 }

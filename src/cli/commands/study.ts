@@ -39,7 +39,7 @@ export function addStudyCommand(program: Command): void {
     .description('run a grid of configs and seeds, and write the page that compares them')
     .argument('<study>', 'YAML file, such as config/study-shapes.yaml')
     .option('--only <row>', 'only the runs of this row; repeatable', collect, [])
-    .option('--seeds <list>', 'only these of its seeds, such as 1,2', seedList, [])
+    .option('--seeds <list>', 'only these seeds, such as 1,2', seedList, [])
     .option('--jobs <n>', 'runs at a time, each with the threads of its config', whole(1), 1)
     .option('--out <folder>', 'where results.json, results.md and its charts are written', 'docs')
     .option('--page-only', 'run nothing; write the page from existing results', false)
@@ -84,7 +84,7 @@ async function carryOut(runs: readonly RunToDo[], { known, write, output, jobs }
   const ending = new AbortController();
   let again: Interrupt | undefined;
   const interrupt = watchInterrupt(() => {
-    output.warn('stopping: the round in flight is finished and saved; press Ctrl-C again to end at once');
+    output.warn('stopping once the current round is finished and saved; press Ctrl-C again to stop at once');
     again = watchInterrupt(() => ending.abort());
   });
   const { signal: stopping } = interrupt;

@@ -27,13 +27,13 @@ type Finished = Extract<RunEvent, { kind: 'finished' }>;
 export function addTrainCommand(program: Command): void {
   program
     .command('train')
-    .description('fine-tune a model as a config says')
+    .description('fine-tune a model as described by a config')
     .argument('<config>', 'YAML file of a topology')
     .option('--set <key=value>', 'override a value of the config, such as seed=8; repeatable', collect, [])
     .option('--run-dir <folder>', 'where the run is written (default: runs/<name of the config>)')
     .option('--resume', 'continue from the newest checkpoint of the run directory', false)
     .option(...TAKE_OVER)
-    .option('--json', 'JSON lines as log, the result as JSON on standard output', false)
+    .option('--json', 'log as JSON lines, and print the result as JSON on standard output', false)
     .action(train);
 }
 
@@ -46,7 +46,7 @@ async function train(path: string, { set, runDir, resume, takeOver, json }: Trai
   const warn = (message: string) => output.show({ kind: 'warning', message });
   const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn });
   const interrupt = watchInterrupt(() =>
-    warn('stopping: the round in flight is finished and saved; press Ctrl-C again to end at once'),
+    warn('stopping once the current round is finished and saved; press Ctrl-C again to stop at once'),
   );
   let finished: Finished | undefined;
   const { signal } = interrupt;

@@ -21,7 +21,7 @@ export function findAllocator(environment: Readonly<Record<string, string | unde
 export function allocatorAdvice({ returnsWeights }: Allocator): string[] {
   if (returnsWeights) return [];
   return [
-    `Weights of a released model stay in the process. Set ${VARIABLES[0]}=131072 where models come and go`,
+    `The memory of released models stays with the process. Set ${VARIABLES[0]}=131072 if models are loaded repeatedly`,
     '(docs/performance.md).',
   ];
 }

@@ -15,10 +15,10 @@ const LIBRARY_SOURCES: readonly (readonly [RegExp, string])[] = [
 export function providerAdvice(provider: OnnxRuntimeProvider, problem: string, cuda: CudaParts): string[] {
   switch (provider) {
     case 'cpu':
-      return ['Install again with npm ci: the CPU library is in the onnxruntime-node package.'];
+      return ['Reinstall with npm ci: the CPU library is part of the onnxruntime-node package.'];
     case 'webgpu':
       return [
-        'WebGPU needs the Vulkan loader and a driver: on Debian or Ubuntu, apt-get install libvulkan1 and the package of your GPU.',
+        'WebGPU needs the Vulkan loader and a driver: on Debian or Ubuntu, apt-get install libvulkan1 and the driver package of your GPU.',
       ];
     case 'cuda':
       return cudaAdvice(problem, cuda);
@@ -32,31 +32,30 @@ function cudaAdvice(
   { platform, hasProvider, missingLibraries, driver }: CudaParts,
 ): string[] {
   if (platform !== 'linux x64')
-    return [`onnxruntime-node has a CUDA provider for linux x64 only, this is ${platform}. Use webgpu.`];
+    return [`onnxruntime-node has a CUDA provider only for linux x64; this is ${platform}. Use webgpu.`];
   const advice: string[] = [];
-  if (!hasProvider)
-    advice.push(`Its library is not in the package (too large for npm). Fetch it: ${INSTALL_CUDA}`);
+  if (!hasProvider) advice.push(`Its library is too large for the npm package. Fetch it: ${INSTALL_CUDA}`);
   const missing = new Set([...(missingLibraries ?? []), ...librariesIn(problem)]);
   if (missing.size > 0) {
     const sources = new Set([...missing].map(sourceOf));
     advice.push(
-      `The loader does not find ${[...missing].join(', ')}. Install ${[...sources].join(' and ')}, or name its folder in LD_LIBRARY_PATH.`,
+      `The loader cannot find ${[...missing].join(', ')}. Install ${[...sources].join(' and ')}, or add its folder to LD_LIBRARY_PATH.`,
     );
   }
   if (driver === null || /no CUDA-capable device|CUDA failure 100\b/.test(problem))
     advice.push(
       driver === null
-        ? 'No NVIDIA driver is loaded (/proc/driver/nvidia/version is not there). Install it, or start the container with --gpus all.'
-        : `The driver (${driver}) shows no device. Look at nvidia-smi and CUDA_VISIBLE_DEVICES.`,
+        ? 'No NVIDIA driver is loaded (/proc/driver/nvidia/version does not exist). Install it, or start the container with --gpus all.'
+        : `The driver (${driver}) reports no device. Check nvidia-smi and CUDA_VISIBLE_DEVICES.`,
     );
   if (/driver version is insufficient|CUDA failure 35\b/.test(problem))
     advice.push(
-      `The driver${driver === null ? '' : ` (${driver})`} is older than CUDA 12 needs: 525.60 or later.`,
+      `The driver${driver === null ? '' : ` (${driver})`} is too old: CUDA 12 needs 525.60 or later.`,
     );
   return advice.length > 0
     ? advice
     : [
-        'Library, its dependencies and driver are there. Look at nvidia-smi for memory and for faults of the device.',
+        'The library, its dependencies and the driver are present. Check nvidia-smi for memory and device errors.',
       ];
 }
 

@@ -9,7 +9,7 @@ export function collect(value: string, gathered: readonly string[] = []): string
 /** The option to take a run whose lock names a process that cannot be asked. */
 export const TAKE_OVER = [
   '--take-over',
-  'take the run of a process that is gone: refused while it answers, or wrote within 30 seconds',
+  'take over the run of a dead process; refused if it responds or wrote within the last 30 seconds',
   false,
 ] as const;
 

@@ -15,7 +15,7 @@ export function controlTable({ states, place }: ControlTableOptions): string {
   const names = ['', 'version', 'schedule', 'learning rate', 'guards', 'prompts'];
   const rows = names.map((name, row) => [name, ...columns.map((column) => at(column, row))]);
   const { round, numRounds } = place;
-  const now = `round ${round} of 0 to ${numRounds - 1} is under way; it keeps what it began with`;
+  const now = `round ${round} of 0 to ${numRounds - 1} is in progress and keeps the settings it started with`;
   const widths = at(rows, 0).map((_, column) => Math.max(...rows.map((row) => at(row, column).length)));
   const lines = rows.map((row) =>
     row
@@ -46,6 +46,6 @@ function cells(
         : `as configured, at ${at}`,
     learningRateScale === 1 ? 'as configured' : `times ${learningRateScale}`,
     changed.length === 0 ? 'as configured' : changed.join('; '),
-    prompts ? `${prompts.length} in place of the configured` : 'as configured',
+    prompts ? `${prompts.length} instead of the configured ones` : 'as configured',
   ];
 }

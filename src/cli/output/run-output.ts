@@ -45,11 +45,11 @@ function printed(event: RunEvent): string[] {
         `${`${event.stage} runs on`.padEnd(24)} ${event.provider}`,
       ];
     case 'joined':
-      return [`${'takes part as'.padEnd(24)} ${event.roles.join(', ')}, from round ${event.round}`];
+      return [`${'roles'.padEnd(24)} ${event.roles.join(', ')}, from round ${event.round}`];
     case 'prompts':
       return event.description.map(([name, value]) => `${name.padEnd(24)} ${value}`);
     case 'listening':
-      return [`${'prompts are taken at'.padEnd(24)} ${event.url}`];
+      return [`${'prompts accepted at'.padEnd(24)} ${event.url}`];
     case 'evaluation':
       return [describeEvaluation(event.evaluation)];
     case 'alarm':
@@ -82,7 +82,7 @@ function describeOutcome({ best, stoppedBy }: Outcome): string[] {
     `${'best policy'.padEnd(24)} ${policyOf(best.round)}: reward ${reward} on held-out prompts, kept in best/`,
     ...(stoppedBy
       ? [
-          `${'stopped by a guard'.padEnd(24)} ${stoppedBy.guard}, ${policyOf(stoppedBy.round)}; the adapter is that of the best policy`,
+          `${'stopped by a guard'.padEnd(24)} ${stoppedBy.guard}, ${policyOf(stoppedBy.round)}; the adapter is the best policy`,
         ]
       : []),
   ];
@@ -112,12 +112,12 @@ function logEvent(log: Logger, event: RunEvent): void {
       break;
     case 'worked': {
       const { kind: _, ...work } = event;
-      log.info(work, 'round worked on');
+      log.info(work, 'round processed');
       break;
     }
     case 'passed-over': {
       const { kind: _, ...counts } = event;
-      log.info(counts, 'messages passed over');
+      log.info(counts, 'messages skipped');
       break;
     }
     case 'progress':

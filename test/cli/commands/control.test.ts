@@ -41,8 +41,8 @@ describe('controlTable', () => {
         'schedule       as configured, at position 5  2 behind, at position 3',
         'learning rate  as configured                 times 0.5',
         'guards         as configured                 ratioDrift 0.2; rewardCollapse 2 stop',
-        'prompts        as configured                 2 in place of the configured',
-        'round 5 of 0 to 9 is under way; it keeps what it began with',
+        'prompts        as configured                 2 instead of the configured ones',
+        'round 5 of 0 to 9 is in progress and keeps the settings it started with',
       ].join('\n'),
     );
   });

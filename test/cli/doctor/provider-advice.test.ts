@@ -22,27 +22,25 @@ const cuda = (problem: string, parts: Partial<CudaParts> = {}) =>
 describe('the advice on cuda', () => {
   it('should give the command that installs it, where it is not', () => {
     expect(cuda(NOT_LOADED, { hasProvider: false, missingLibraries: null })).toEqual([
-      'Its library is not in the package (too large for npm). Fetch it: ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --ignore-scripts=false',
+      'Its library is too large for the npm package. Fetch it: ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --ignore-scripts=false',
     ]);
   });
 
   it('should name every library that is missing, and where each comes from', () => {
     expect(cuda(NOT_LOADED, { missingLibraries: ['libcublasLt.so.12', 'libcudnn.so.9'] })).toEqual([
-      'The loader does not find libcublasLt.so.12, libcudnn.so.9. Install the CUDA 12 toolkit and cuDNN 9 for CUDA 12, or name its folder in LD_LIBRARY_PATH.',
+      'The loader cannot find libcublasLt.so.12, libcudnn.so.9. Install the CUDA 12 toolkit and cuDNN 9 for CUDA 12, or add its folder to LD_LIBRARY_PATH.',
     ]);
     expect(cuda(NO_CUBLAS, { missingLibraries: null })).toEqual([
-      expect.stringMatching(
-        /^The loader does not find libcublasLt\.so\.12\. Install the CUDA 12 toolkit, or/,
-      ),
+      expect.stringMatching(/^The loader cannot find libcublasLt\.so\.12\. Install the CUDA 12 toolkit, or/),
     ]);
   });
 
-  it('should tell a driver that is not there from one that shows no device, and from one that is too old', () => {
+  it('should tell a driver that is not there from one that reports no device, and from one that is too old', () => {
     expect(cuda(NOT_LOADED, { driver: null })).toEqual([
       expect.stringMatching(/^No NVIDIA driver is loaded/),
     ]);
-    expect(cuda(NO_DEVICE)).toEqual([expect.stringMatching(/^The driver \(NVRM .*\) shows no device\./)]);
-    expect(cuda(OLD_DRIVER)).toEqual([expect.stringMatching(/is older than CUDA 12 needs: 525\.60/)]);
+    expect(cuda(NO_DEVICE)).toEqual([expect.stringMatching(/^The driver \(NVRM .*\) reports no device\./)]);
+    expect(cuda(OLD_DRIVER)).toEqual([expect.stringMatching(/is too old: CUDA 12 needs 525\.60/)]);
   });
 
   it('should list everything that is missing at once', () => {
@@ -51,13 +49,13 @@ describe('the advice on cuda', () => {
 
   it('should not send anyone to install what does not exist', () => {
     expect(cuda('backend not found', { platform: 'darwin arm64', hasProvider: false })).toEqual([
-      'onnxruntime-node has a CUDA provider for linux x64 only, this is darwin arm64. Use webgpu.',
+      'onnxruntime-node has a CUDA provider only for linux x64; this is darwin arm64. Use webgpu.',
     ]);
   });
 
   it('should say so where nothing is missing', () => {
     expect(cuda('CUDA failure 2: out of memory')).toEqual([
-      expect.stringMatching(/are there\. Look at nvidia-smi/),
+      expect.stringMatching(/are present\. Check nvidia-smi/),
     ]);
   });
 });

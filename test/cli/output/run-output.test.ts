@@ -50,7 +50,7 @@ describe('terminalOutput', () => {
     terminalOutput(terminal, () => 0).show({ kind: 'finished', base, tuned: base, best: base, stoppedBy });
     expect(written.split('\n')).toEqual([
       'best policy              base model: reward −0.250 on held-out prompts, kept in best/',
-      'stopped by a guard       ratioDrift, after 3 rounds; the adapter is that of the best policy',
+      'stopped by a guard       ratioDrift, after 3 rounds; the adapter is the best policy',
       '',
     ]);
   });
