@@ -75,11 +75,7 @@ export interface PeftConfigFile {
   readonly text: string;
 }
 
-/**
- * Reads `adapter_config.json`, which describes one model, whichever component of a pipeline that is.
- *
- * Errors: TRIB_LORA as `readPeftMetadata`, naming the file.
- */
+/** Reads `adapter_config.json`, which describes one model of any component. Errors: TRIB_LORA, naming the file. */
 export function readPeftConfig({ path: file, text }: PeftConfigFile): AlphaOf {
   const config = parse(text, file);
   requirePlainLora(config, (field) => `${file} ${field}`);

@@ -13,8 +13,8 @@ export interface StochasticSettings {
 }
 
 /**
- * Returns how many steps of a sampler draw noise where all may, counted from the first: S, or S - 1 where the last one is
- * deterministic for every eta. It is where a DDIM schedule arrives at the clean picture (`setAlphaToOne`), or starts from
+ * Returns how many steps of a sampler draw noise if all may, counted from the first: S, or S - 1 if the last one is
+ * deterministic for every eta. That is so if a DDIM schedule arrives at the clean picture (`setAlphaToOne`), or starts from
  * timestep 0 with leading or linspace spacing. Such a step is sampled but never trained.
  *
  * Errors: TRIB_CONFIG if numInferenceSteps does not fit the model.

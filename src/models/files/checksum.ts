@@ -7,11 +7,7 @@ import { stat } from 'node:fs/promises';
 /** The longest piece that a hash takes at once: Node rejects 2 GiB. */
 const MAX_PIECE_BYTES = 2 ** 30;
 
-/**
- * Returns the SHA-256 of content of any size, in hex.
- *
- * @param maxPiece longest piece in bytes, for tests.
- */
+/** Returns the SHA-256 of content of any size, in hex. `maxPiece` is the longest piece in bytes, for tests. */
 export function sha256(content: string | Uint8Array, maxPiece = MAX_PIECE_BYTES): string {
   const hash = createHash('sha256');
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;

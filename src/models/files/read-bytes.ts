@@ -39,11 +39,7 @@ export function readBytesSync(file: number, bytes: Uint8Array, position: number,
   }
 }
 
-/**
- * Reads a whole file of any size into memory of its own: never a `Buffer`, whose `slice` would not copy.
- *
- * Errors: as `readBytes`.
- */
+/** Reads a whole file of any size, never into a `Buffer`, whose `slice` would not copy. Errors: as `readBytes`. */
 export async function readWholeFile(
   path: string,
   allocate: (length: number) => ArrayBufferLike = (length) => new ArrayBuffer(length),

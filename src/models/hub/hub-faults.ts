@@ -24,32 +24,28 @@ export function answerFault(response: Response, place: HubPlace): TributaryError
   const where = new URL(response.url);
   if (where.origin !== new URL(hubUrl).origin) {
     // The signed addresses of the stores behind the hub expire; asking the hub again gives a new one.
-    return fault(`${id}: expected a file from ${where.host}, got status ${status}. ${AGAIN}`, {
-      retryable: true,
-    });
+    const text = `${id}: expected a file from ${where.host}, got status ${status}. ${AGAIN}`;
+    return fault(text, { retryable: true });
   }
   const reason = response.headers.get('x-error-code');
   const page = `${hubUrl}/${id}`;
   if (status === 401 && !hasToken) {
     const nextStep = `Check the name; if it has terms, accept them on ${page}; then set HF_TOKEN to a token of your account.`;
-    return fault(
-      `${id}: expected a public model, got status 401: it is gated or private, or does not exist. ${nextStep}`,
-    );
+    const got = 'status 401: it is gated or private, or does not exist';
+    return fault(`${id}: expected a public model, got ${got}. ${nextStep}`);
   }
   if (status === 401) {
     const nextStep = 'Check the name, and create a new token with read permission.';
-    return fault(
-      `${id}: expected the hub to accept HF_TOKEN, got status 401: the token is not valid, or there is no such model. ${nextStep}`,
-    );
+    const got = 'status 401: the token is not valid, or there is no such model';
+    return fault(`${id}: expected the hub to accept HF_TOKEN, got ${got}. ${nextStep}`);
   }
   if (status === 403) {
     const nextStep = `Ask for access on ${page}, and set HF_TOKEN to a token of that account that may read gated models.`;
     return fault(`${id}: expected access, got status 403: the model is gated. ${nextStep}`);
   }
   if (status === 404 && reason === 'RevisionNotFound') {
-    return fault(
-      `${id}: expected a revision "${revision}", got none of that name. Name a branch, a tag or a commit with --revision.`,
-    );
+    const nextStep = 'Name a branch, a tag or a commit with --revision.';
+    return fault(`${id}: expected a revision "${revision}", got none of that name. ${nextStep}`);
   }
   if (status === 404) {
     return fault(`${id}: expected a model at ${page}, got none (status 404). Check owner and name.`);

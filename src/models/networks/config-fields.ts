@@ -2,9 +2,9 @@
 
 import { z } from 'zod';
 
-/** Most of a width, channels or a vocabulary: beyond any model, and small enough that a product of two is exact. */
+/** Largest width, number of channels or vocabulary: beyond any model, and a product of two is still exact. */
 const MOST = 1_000_000;
-/** Most layers, heads, and other things that a graph has one part for each of. */
+/** Largest number of layers, heads or other parts of a graph. */
 const MOST_PARTS = 1000;
 
 /** An object with these fields; others are dropped. */

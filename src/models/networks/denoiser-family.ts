@@ -72,7 +72,7 @@ export interface DenoiserOnDisk {
   /** An ONNX graph, a safetensors file, or the index of several. */
   readonly modelPath: string;
   readonly config: DenoiserConfig;
-  /** What a graph is built from where there are weights alone; null for an ONNX graph. */
+  /** What a graph is built from if there are only weights; null for an ONNX graph. */
   readonly network: DenoiserDefinition['network'] | null;
 }
 

@@ -24,9 +24,9 @@ interface DenoiserSource {
 /**
  * Returns the graph for `rows` rows: prepared from its ONNX file, or built from config and weights.
  *
- * Errors: TRIB_MODEL where an ONNX graph has inputs that nothing here feeds, as those of distilled models and with a
- * ControlNet have; as `readModelFile`, `prepareGraph`, `openComponentWeights` and `readNetworkWeights`.
- * @param precision what the graph will be converted to; for `float16` it cannot run before.
+ * Errors: TRIB_MODEL if an ONNX graph has inputs that nothing here feeds, such as those of distilled models or a
+ * ControlNet; as `readModelFile`, `prepareGraph`, `openComponentWeights` and `readNetworkWeights`.
+ * @param precision what the graph will be converted to; with `float16` it cannot run before that.
  */
 export async function openDenoiserGraph(
   engine: Engine,
@@ -71,9 +71,9 @@ async function builtGraph(path: string, network: Network, precision: Precision):
 }
 
 /**
- * Returns timesteps as the graph's input takes them: of its type, one for each row or one for all.
+ * Returns timesteps as the graph's input takes them: of its type, one per row or one for all.
  *
- * Errors: TRIB_MODEL where the input is of integers and a timestep is not, as those of flows are; or of another type.
+ * Errors: TRIB_MODEL if the input takes integers and a timestep is a fraction, as in flows, or if it has another type.
  */
 export function timestepTensor(
   timesteps: readonly number[],

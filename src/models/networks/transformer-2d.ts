@@ -5,7 +5,7 @@ import type { Expression } from '../graph/ops/expression.js';
 import { fromTokens, toTokens } from './blocks.js';
 import { attention, conv2d, groupNorm, type LayerContext, layerNorm, linear } from './layers.js';
 
-/** Epsilon of its GroupNorm, whatever that of the network's other norms. */
+/** Epsilon of its GroupNorm, whatever the epsilon of the network's other norms. */
 const GROUP_NORM_EPSILON = 1e-6;
 
 interface BlockOptions {

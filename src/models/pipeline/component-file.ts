@@ -8,7 +8,7 @@ import { EXPORT, findWeights } from '../networks/component-weights.js';
 interface ComponentFile {
   /** An ONNX graph, a safetensors file, or the index of several. */
   readonly modelPath: string;
-  /** What a graph is built from where there are weights alone; null beside an ONNX graph. */
+  /** What a graph is built from if there are only weights; null beside an ONNX graph. */
   readonly configPath: string | null;
 }
 

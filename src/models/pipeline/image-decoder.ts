@@ -22,10 +22,10 @@ type VaeDecoder = NonNullable<PipelineFolder['vaeDecoder']>;
 /** Weights of the encoder, which nothing here uses. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
-/** Most positions of latents that are decoded at once: those of one picture of 512 x 512. */
+/** Largest number of latent positions decoded at once: one picture of 512 x 512. */
 const MOST_POSITIONS = 64 * 64;
 
-/** Most positions of one picture's latents that are decoded whole: those of 1024 x 1024. */
+/** Largest number of latent positions of a picture that is decoded whole: 1024 x 1024. */
 const MOST_WHOLE_POSITIONS = 128 * 128;
 
 /**

@@ -47,7 +47,7 @@ export interface TextEncoderOnDisk extends ModelOnDisk<ClipTextConfig> {
 export interface PipelineFolder {
   readonly path: string;
   readonly scheduler: AnySchedulerConfig;
-  /** A sentence on each value of a config that the pipeline's class corrects, and that is read so. */
+  /** A sentence about each config value that the pipeline's class corrects. */
   readonly corrections: readonly string[];
   /** One; two for SDXL, whose embeddings are joined in this order. */
   readonly textEncoders: readonly TextEncoderOnDisk[];

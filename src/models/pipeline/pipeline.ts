@@ -19,7 +19,7 @@ export interface Pipeline {
   readonly schedule: NoiseSchedule;
   /** [C, H, W] of the latents, which are the picture itself where there is no VAE. */
   readonly latentShape: readonly [number, number, number];
-  /** Returns [3, H', W'] of the pictures that `decode` returns. Exporters leave them open, so with a VAE it decodes one. */
+  /** [3, H', W'] of the pictures that `decode` returns. Exporters leave them open: with a VAE it decodes a picture. */
   imageShape(): Promise<readonly [number, number, number]>;
   /** [tokens, width] of a prompt's embedding. */
   readonly embedsShape: readonly [number, number];

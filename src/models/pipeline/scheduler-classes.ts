@@ -1,7 +1,4 @@
-/**
- * @file The scheduler classes of diffusers 0.42.1, by exact name: how a model that names one is sampled here, or why it is
- * not.
- */
+/** @file The scheduler classes of diffusers 0.42.1, by exact name: how their models are sampled here, or why not. */
 
 /** How a model is sampled: by DDIM, or along the straight lines of a flow. */
 export type SchedulerFamily = 'ddim' | 'flow';

@@ -103,11 +103,7 @@ export interface Executable extends GraphDescription {
 export interface Engine {
   /** Whether `compile` takes `gradients`. If not, the caller adds a backward pass to the graph. */
   readonly differentiates: boolean;
-  /**
-   * Compiles a graph from ONNX bytes.
-   *
-   * Errors: TRIB_ENGINE if the graph cannot be run; TRIB_PROVIDER if none of the providers is available.
-   */
+  /** Compiles ONNX bytes. Errors: TRIB_ENGINE if the graph cannot run; TRIB_PROVIDER if no provider is available. */
   compile(model: Uint8Array, options: CompileOptions): Promise<Executable>;
   /** Folds constants and removes no-ops; returns ONNX bytes. */
   simplify(model: Uint8Array, label: string): Promise<Uint8Array>;

@@ -5,10 +5,7 @@ import type { Engine, EngineOptions } from '../contract/engine.js';
 import { compileInThread } from '../contract/engine-service.js';
 import type { OnnxRuntimeService } from './engine-thread.js';
 
-/**
- * Starts an onnxruntime engine in a thread of its own. One engine runs one graph at a time; start several to run graphs in
- * parallel.
- */
+/** Starts an onnxruntime engine in its own thread. It runs one graph at a time; start several to run in parallel. */
 export function createOnnxRuntimeEngine(options: EngineOptions): Engine {
   const url = new URL('./engine-thread.js', import.meta.url);
   const { call, close } = startThread<OnnxRuntimeService>(url, 'onnxruntime', options);

@@ -18,7 +18,7 @@ interface RewardTraineeOptions {
   readonly batchSize: number;
   /** Prompts that each picture is compared with: its own, near misses of it, and others. */
   readonly candidates: number;
-  /** Most standard deviation of the noise that pictures get, so that the reward reads imperfect pictures too. */
+  /** Largest standard deviation of the noise on pictures, so that the reward reads imperfect pictures too. */
   readonly imageNoise: number;
   /** Share of pictures that are two scenes blended into one: they fit no prompt. */
   readonly blended: number;

@@ -43,10 +43,7 @@ function convolveGroups({ tf }: Application, x: TfTensor, weight: TfTensor, wind
   return tf.concat(outputs, 1);
 }
 
-/**
- * The transpose of a convolution: zeros between the elements, then a convolution with mirrored weights whose channels are
- * swapped.
- */
+/** The transpose of a convolution: zeros between elements, then one with mirrored weights and swapped channels. */
 const convTranspose: Op = (application) => {
   const { tf, input } = application;
   requireExplicitPads(application);
