@@ -95,7 +95,7 @@ describe('a run that is rewarded by a service', () => {
     for (const warning of run.warnings)
       expect(warning).toMatch(
         new RegExp(
-          `^group 0-\\d is not trained on \\(dead-letter\\): reward service ${server.url}: expected status 200, got 400, "too dark"\\. Look`,
+          `^group 0-\\d is not trained on \\(dead-letter\\): reward service ${server.url}: expected status 200, got 400, "too dark"\\. Read`,
         ),
       );
     // Two pictures a prompt, whose embeddings stand at right angles.
