@@ -159,7 +159,7 @@ describe('tributary train', () => {
     const { code, stdout, stderr } = await runCli(['train', config, '--run-dir', run]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toBe(
-      `error: run directory ${run}: expected a new run, got one that is there. Continue it with --resume, or choose another with --run-dir.\n`,
+      `error: run directory ${run}: expected a new run, got one that exists. Continue it with --resume, or choose another with --run-dir.\n`,
     );
   });
 

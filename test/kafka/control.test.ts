@@ -120,7 +120,7 @@ describe.skipIf(SKIP_REASON !== null)('an operator of a run over Kafka', () => {
     const warn = () => undefined;
     const { transport } = await openTransport({ config, trainer: null, warn });
     onTestFinished(() => transport.close());
-    expect((await faultOf(() => readControl(config, warn)))[1]).toContain('expected a run that has begun');
+    expect((await faultOf(() => readControl(config, warn)))[1]).toContain('expected a run in progress');
     await transport.publish('progress', { key: 'run', message: progressAt(config, 3) });
     // The second comes and is done while the first is at its change.
     const first = await openTransport({ config, trainer: null, takesControl: true, warn });
@@ -149,7 +149,7 @@ describe.skipIf(SKIP_REASON !== null)('an operator of a run over Kafka', () => {
     });
     expect(await faultOf(() => changeControl(config, freeze(0), warn))).toEqual([
       'TRIB_USAGE',
-      'control tiny: expected a run that goes on, got one that is over. Nothing was changed.',
+      'control tiny: expected a run in progress, got one that has ended. Nothing was changed.',
     ]);
     expect((await readControl(config, warn)).wanted.version).toBe(0);
     const other = { ...config, seed: config.seed + 1 };

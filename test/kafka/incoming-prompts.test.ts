@@ -125,7 +125,7 @@ describe.skipIf(SKIP_REASON !== null)('prompts that are posted', () => {
     onTestFinished(() => transport.close());
     await expect(open()).rejects.toMatchObject({
       code: 'TRIB_USAGE',
-      message: expect.stringContaining('expected no process with the prompts role at work on it'),
+      message: expect.stringContaining('expected no active process with the prompts role'),
     });
   });
 });

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { SKIP_REASON } from './cluster.js';
 import { partedRun } from './parted-run.js';
 
-describe.skipIf(SKIP_REASON !== null)('rewards from outside', () => {
+describe.skipIf(SKIP_REASON !== null)('external rewards', () => {
   it('should be counted as such, and have a chart of their own', async () => {
     const run = await partedRun(['stages.prompts.numRounds=2']);
     const parts = [run.startTrainer(), run.startOthers()];
@@ -22,7 +22,7 @@ describe.skipIf(SKIP_REASON !== null)('rewards from outside', () => {
       [6, 6],
     ]);
     const report = await readFile(join(run.path, 'report.html'), 'utf8');
-    expect(report).toContain('6 reward queries and 18 rewards from outside in 2 rounds');
-    expect(report).toContain('<h3>Rewards from outside</h3>');
+    expect(report).toContain('6 reward queries and 18 external rewards in 2 rounds');
+    expect(report).toContain('<h3>External rewards</h3>');
   }, 240_000);
 });

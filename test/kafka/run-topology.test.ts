@@ -76,16 +76,14 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka', () => {
     onTestFinished(() => second.kill());
     expect(await second.ended).toMatchObject({
       code: 2,
-      faults: [
-        expect.stringMatching(/^error: run .*: expected no trainer at work on it, got tributary process/),
-      ],
+      faults: [expect.stringMatching(/^error: run .*: expected no active trainer, got tributary process/)],
     });
     await first.kill();
     const third = startPart(path, 'trainer', ['--run-dir', pathOf('third')]);
     onTestFinished(() => third.kill());
     expect(await third.ended).toMatchObject({
       code: 2,
-      faults: [expect.stringContaining('expected none that a run has used')],
+      faults: [expect.stringContaining('expected unused topics, got those of another run')],
     });
   });
 

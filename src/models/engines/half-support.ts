@@ -44,6 +44,6 @@ export async function requireHalf(engine: Engine): Promise<void> {
   const { provider, problem } = await halfSupport(engine);
   if (problem === null) return;
   const where = provider === null ? 'engine.providers' : `provider ${provider}`;
-  const text = `${where}: expected a device that computes in half precision, as model.precision float16 asks for, got "${problem}". Set model.precision: float32, or name another provider: the doctor command says which can.`;
+  const text = `${where}: expected a device that computes in half precision, as model.precision float16 asks for, got "${problem}". Set model.precision: float32, or another provider; tributary doctor shows which ones can.`;
   throw new TributaryError('TRIB_PROVIDER', text);
 }

@@ -141,6 +141,6 @@ async function finish(id: string, file: HubFile, path: string, signal: AbortSign
   }
   await rm(partial, { force: true });
   const { kind, hex } = file.checksum;
-  const text = `${id} ${file.path}: expected the ${kind} checksum ${hex}, got another; the file was removed. Run the same command again to fetch it anew.`;
+  const text = `${id} ${file.path}: expected the ${kind} checksum ${hex}, got another; the file was removed. Run the same command again to fetch it again.`;
   throw new TributaryError('TRIB_DOWNLOAD', text);
 }

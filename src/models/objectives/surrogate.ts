@@ -106,7 +106,7 @@ export function referenceOf<Policy>(
   if (policy !== undefined) return policy;
   throw new TributaryError(
     'TRIB_INTERNAL',
-    `policy "${name}": expected its values, as a surrogate compares with it, got none. Compute the policies that its \`references\` name.`,
+    `policy "${name}": expected its values for the surrogate, got none. Compute the policies that its \`references\` name.`,
   );
 }
 

@@ -196,7 +196,7 @@ async function requireFolder(path: string, what: string): Promise<void> {
 async function statOrNull(path: string) {
   return stat(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR') return null;
-    const text = `${path}: expected to read it, got ${cause.code}. Check the path and its rights.`;
+    const text = `${path}: expected to read it, got ${cause.code}. Check the path and its permissions.`;
     throw new TributaryError('TRIB_MODEL', text, { cause });
   });
 }

@@ -105,7 +105,7 @@ async function openEncoder(engine: Engine, onDisk: TextEncoderOnDisk): Promise<O
 function requireTokenIds(inputs: readonly Port[], path: string): void {
   const names = inputs.map(({ name }) => name);
   if (names.join() === 'input_ids') return;
-  const text = `${path}: expected the input input_ids alone, got ${names.join(', ')}. Export the text encoder as diffusers calls it, without a mask.`;
+  const text = `${path}: expected only the input input_ids, got ${names.join(', ')}. Export the text encoder as diffusers calls it, without a mask.`;
   throw new TributaryError('TRIB_MODEL', text);
 }
 

@@ -135,6 +135,6 @@ export function requireDenoiserLayers(layers: readonly LoraLayer[], where: strin
   if (others.length === 0) return;
   throw new TributaryError(
     'TRIB_LORA',
-    `${where}: expected layers of the UNet alone, got ${others.length} of other components: ${someOf(others)}. Save the adapter without them.`,
+    `${where}: expected only layers of the UNet, got ${others.length} of other components: ${someOf(others)}. Save the adapter without them.`,
   );
 }

@@ -232,12 +232,12 @@ export function serveThread<T extends Service<T>>(service: T, close: () => Promi
 
 function endedEarly(name: string, cause: unknown): TributaryError {
   const got = cause instanceof Error ? cause.message : 'an early end';
-  const text = `thread "${name}": expected to serve until closed, got ${got}. Look above for what it wrote; free memory if it was killed.`;
+  const text = `thread "${name}": expected to serve until closed, got ${got}. See its output above; free some memory if it was killed.`;
   return new TributaryError('TRIB_THREAD', text, { cause });
 }
 
 function canceled(name: string, method: string): TributaryError {
-  const text = `thread "${name}" ${method}: expected to finish, got canceled. Start it again if it is still wanted.`;
+  const text = `thread "${name}" ${method}: expected to finish, got canceled. Start it again if you still want it.`;
   return new TributaryError('TRIB_CANCELLED', text);
 }
 

@@ -46,7 +46,7 @@ export async function changeControl(
     if (progress.isOver)
       throw new TributaryError(
         'TRIB_USAGE',
-        `control ${config.name}: expected a run that goes on, got one that is over. Nothing was changed.`,
+        `control ${config.name}: expected a run in progress, got one that has ended. Nothing was changed.`,
       );
     const { numRounds } = stageOf(config, 'prompts');
     const changed = change(before, { round: progress.round, numRounds });
@@ -61,7 +61,7 @@ async function wantedOf(config: ResolvedConfig, transport: Transport<TopicMessag
   if (!progress)
     throw new TributaryError(
       'TRIB_USAGE',
-      `control ${config.name}: expected a run that has begun, got none on its topics. Start it (tributary run), or correct transport.kafka.prefix.`,
+      `control ${config.name}: expected a run in progress, got none on its topics. Start it (tributary run), or correct transport.kafka.prefix.`,
     );
   requireSameConfig(config, progress);
   return { wanted: (await transport.newest('control')) ?? UNCONTROLLED, progress };
@@ -77,7 +77,7 @@ async function onTransport<Result>(
   if (kind !== 'kafka')
     throw new TributaryError(
       'TRIB_USAGE',
-      `control transport.kind: expected one that leads from process to process (kafka), got ${kind}. Run with transport.kind=kafka; a run in one process is stopped (Ctrl-C) and resumed with another config.`,
+      `control transport.kind: expected one that connects processes (kafka), got ${kind}. Run with transport.kind=kafka; to change a run in one process, stop it (Ctrl-C) and resume it with another config.`,
     );
   const { transport } = await openTransport({ config, trainer: null, takesControl, warn });
   try {
@@ -92,7 +92,7 @@ function sayWhoCameBetween(cause: unknown): never {
   if (!(cause instanceof TributaryError) || cause.code !== 'TRIB_USAGE') throw cause;
   throw new TributaryError(
     'TRIB_USAGE',
-    'control: expected to be the only operator at work, got another that came between. Nothing was changed; look (show), and try again.',
+    'control: expected to be the only operator, got a change by another one. Nothing was changed; check the state (show) and try again.',
     { cause },
   );
 }

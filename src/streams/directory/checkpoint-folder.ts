@@ -79,7 +79,7 @@ export async function readNewestCheckpoint(
     } else if (read.fingerprint !== fingerprint) {
       throw new TributaryError(
         'TRIB_CHECKPOINT',
-        `${path}: expected a checkpoint of this config, got one of another. Resume with the config it was made with, or start anew with another --run-dir.`,
+        `${path}: expected a checkpoint of this config, got one of another. Resume with the config it was made with, or start a new run with another --run-dir.`,
       );
     } else return { path, completeRounds: read.completeRounds, files: read.files };
   }

@@ -49,6 +49,6 @@ export function computationChanges(checkpointPath: string, before: Computation, 
     .filter((key) => before[key] !== now[key])
     .map(
       (key) =>
-        `${checkpointPath} ${NAMES[key]}: expected ${before[key]} as before the resume, got ${now[key]}. The run goes on, but not to the same bytes as one that was never stopped. ${REMEDIES[key](before[key])} for that.`,
+        `${checkpointPath} ${NAMES[key]}: expected ${before[key]} as before the resume, got ${now[key]}. The run continues, but its result may differ in the last bits from that of an uninterrupted run. ${REMEDIES[key](before[key])} for that.`,
     );
 }

@@ -56,7 +56,7 @@ export async function readAdapterFile(place: string, warn: (message: string) => 
   if (!isPickle(bytes)) return { path, bytes, beside: { peftConfig: await peftConfigBeside(path), warn } };
   throw new TributaryError(
     'TRIB_LORA',
-    `${path}: expected safetensors, got a pickle (torch.save). Reading one can run any program that its maker put in, so it is never read. Load it with torch.load(weights_only=True) where you trust it, and save it with safetensors.`,
+    `${path}: expected safetensors, got a pickle (torch.save). A pickle can run arbitrary code when it is read, so it is never read. If you trust it, load it with torch.load(weights_only=True) and save it with safetensors.`,
   );
 }
 
@@ -69,7 +69,7 @@ async function peftConfigBeside(adapter: string): Promise<BesideLoraFile['peftCo
     if (code === 'ENOENT') return undefined;
     throw new TributaryError(
       'TRIB_FILE',
-      `${path}: expected the configuration of an adapter, got ${code ?? message}. Check its rights, or move the adapter elsewhere.`,
+      `${path}: expected the configuration of an adapter, got ${code ?? message}. Check its permissions, or move the adapter elsewhere.`,
       { cause },
     );
   }

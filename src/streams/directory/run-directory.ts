@@ -138,7 +138,7 @@ async function openLocked(
       // Its fingerprint says that the run was begun with this config.
       await saveConfig(path, config);
       warn(
-        `${join(path, CONFIG_FILE)}: expected the config of the run, got ${damage}. It is written anew: the checkpoint is of this config.`,
+        `${join(path, CONFIG_FILE)}: expected the config of the run, got ${damage}. It is written again: the checkpoint is of this config.`,
       );
     }
     if (checkpoint === null)
@@ -218,7 +218,7 @@ function damagedLines(path: string, damaged: readonly DamagedLine[], keptAt: str
   const named = damaged.slice(0, 3).map(({ number, damage }) => `line ${number} (${damage})`);
   const more = damaged.length > named.length ? ` and ${damaged.length - named.length} more` : '';
   const them = damaged.length === 1 ? 'It is' : 'They are';
-  return `${join(path, METRICS_FILES[0])}: expected whole lines of figures, got ${damaged.length} that cannot be used: ${named.join(', ')}${more}. ${them} set aside in ${keptAt}; guards, report and elapsed time go by the others.`;
+  return `${join(path, METRICS_FILES[0])}: expected whole lines of figures, got ${damaged.length} that cannot be used: ${named.join(', ')}${more}. ${them} set aside in ${keptAt}; guards, report and elapsed time use the others.`;
 }
 
 /** The files of a run before its first figures. */
@@ -247,7 +247,7 @@ async function makeRunDirectory(path: string): Promise<null> {
   throw new TributaryError(
     'TRIB_USAGE',
     isRun
-      ? `run directory ${path}: expected a new run, got one that is there. Continue it with --resume, or choose another with --run-dir.`
+      ? `run directory ${path}: expected a new run, got one that exists. Continue it with --resume, or choose another with --run-dir.`
       : `run directory ${path}: expected an empty folder, got one with files. Choose another with --run-dir.`,
   );
 }

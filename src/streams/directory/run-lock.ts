@@ -221,6 +221,6 @@ async function requireSilence(
 function held(runPath: string, { pid, host, since }: Holder, nextStep: string): TributaryError {
   return new TributaryError(
     'TRIB_USAGE',
-    `run directory ${runPath}: expected no other process at work on it, got process ${pid} on ${host} since ${since}. ${nextStep}`,
+    `run directory ${runPath}: expected no other active process, got process ${pid} on ${host} since ${since}. ${nextStep}`,
   );
 }

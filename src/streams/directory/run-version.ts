@@ -8,6 +8,6 @@ export const RUN_VERSION = CONFIG_VERSION;
 export function otherVersion(place: string, got: string): TributaryError {
   return new TributaryError(
     'TRIB_CHECKPOINT',
-    `${place}: expected version ${RUN_VERSION}, got ${got}: the run was begun by a program with other words. Finish it with that program; or start a new run with another --run-dir, from its adapter with --set model.startFrom=<the adapter of a checkpoint>. Nothing in the directory was changed.`,
+    `${place}: expected version ${RUN_VERSION}, got ${got}: the run was started by a version of this program with other field names. Finish it with that program, or start a new run with another --run-dir, from its adapter with --set model.startFrom=<the adapter of a checkpoint>. Nothing in the directory was changed.`,
   );
 }

@@ -62,7 +62,7 @@ export async function requireSameConfig(path: string, config: ResolvedConfig): P
   const noRun = (got: string) =>
     new TributaryError(
       'TRIB_USAGE',
-      `run directory ${path}: expected a run to resume, got ${got}. Leave --resume out to start it.`,
+      `run directory ${path}: expected a run to resume, got ${got}. Omit --resume to start it.`,
     );
   const saved = await readSavedConfig(path).catch((cause: NodeJS.ErrnoException) => {
     throw noRun(cause.code ?? cause.message);

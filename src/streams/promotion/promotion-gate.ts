@@ -142,7 +142,7 @@ function alarmOf({ expected, nextStep, value, threshold }: Failure, round: numbe
     value: finiteOrNull(value),
     threshold,
     round,
-    message: `promotion after ${round === 1 ? '1 round' : `${round} rounds`}: expected at most ${threshold} ${expected}, got ${Number(value.toPrecision(3))}. ${nextStep}. The samplers go on with the policy before.`,
+    message: `promotion after ${round === 1 ? '1 round' : `${round} rounds`}: expected at most ${threshold} ${expected}, got ${Number(value.toPrecision(3))}. ${nextStep}. The samplers keep the previous policy.`,
   };
 }
 

@@ -99,7 +99,7 @@ function rewardCounts(rounds: readonly RoundMetrics[]): (readonly [name: string,
   const outside = rounds.reduce((sum, { outsideRewards = 0 }) => sum + outsideRewards, 0);
   return [
     ...(queries > 0 || outside === 0 ? [['reward queries', writeNumber(queries)] as const] : []),
-    ...(outside > 0 ? [['rewards from outside', writeNumber(outside)] as const] : []),
+    ...(outside > 0 ? [['external rewards', writeNumber(outside)] as const] : []),
   ];
 }
 
@@ -142,7 +142,7 @@ function learningCharts(rounds: readonly RoundMetrics[], evaluations: readonly E
     {
       title: 'Reward',
       note: isOutside
-        ? 'Mean of the reward model’s score on the pictures of evaluations.'
+        ? 'Mean of the reward model’s score on evaluation pictures.'
         : 'Mean of the reward model’s score, which training maximizes.',
       unit: 'number',
       series: measured(
@@ -152,8 +152,8 @@ function learningCharts(rounds: readonly RoundMetrics[], evaluations: readonly E
     },
     // On an axis of its own: people count in stars, and a model in cosines.
     {
-      title: 'Rewards from outside',
-      note: 'Mean of the rewards that people or other programs gave, which training maximizes.',
+      title: 'External rewards',
+      note: 'Mean of the rewards given by people or other programs, which training maximizes.',
       unit: 'number',
       series: [
         roundLine('in training', 'during', rounds, (round) =>

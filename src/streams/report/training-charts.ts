@@ -16,8 +16,8 @@ export function roundLine(
 export function trainingCharts(rounds: readonly RoundMetrics[]): string[] {
   const charts: Omit<LineChart, 'xLabel'>[] = [
     {
-      title: 'What there was to learn from',
-      note: 'Samples trained on, and groups whose branches all got one reward.',
+      title: 'What the policy could learn from',
+      note: 'Samples trained on, and groups whose branches all got the same reward.',
       unit: 'count',
       fromZero: true,
       series: [
@@ -34,7 +34,7 @@ export function trainingCharts(rounds: readonly RoundMetrics[]): string[] {
     },
     {
       title: 'Approximate KL',
-      note: 'k2 estimator between the policy that sampled and the one that is trained.',
+      note: 'k2 estimator between the policy that sampled and the one being trained.',
       unit: 'number',
       fromZero: true,
       series: [roundLine('k2', 'train', rounds, ({ approxKl }) => approxKl)],
@@ -62,7 +62,7 @@ export function trainingCharts(rounds: readonly RoundMetrics[]): string[] {
     },
     {
       title: 'Intra-group correlation',
-      note: 'How much alike the rewards of one group are. Near 1, branches differ too little to learn from.',
+      note: 'How similar the rewards of one group are. Near 1, branches differ too little to learn from.',
       unit: 'number',
       fromZero: true,
       series: [
@@ -70,8 +70,8 @@ export function trainingCharts(rounds: readonly RoundMetrics[]): string[] {
       ],
     },
     {
-      title: 'Learning rate left by guards',
-      note: 'Share of the learning rate that the config says; each alarm that lowers it halves it.',
+      title: 'Learning rate after guards',
+      note: 'Share of the configured learning rate; every alarm that lowers it halves it.',
       unit: 'share',
       fromZero: true,
       series: rounds.some(({ learningRateScale }) => learningRateScale < 1)

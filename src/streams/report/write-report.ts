@@ -32,8 +32,8 @@ export async function readReport(runPath: string, config: ResolvedConfig): Promi
     best: (await readBest(runPath))?.evaluation ?? null,
     alarms: lines.filter((line) => line.kind === 'alarm'),
     notes: [
-      ...(damaged.length === 0 ? [] : [`${lost} could not be used; the figures below do without.`]),
-      ...(damage === null ? [] : [`${damage}; the pictures are left out.`]),
+      ...(damaged.length === 0 ? [] : [`${lost} could not be used; the figures below are without them.`]),
+      ...(damage === null ? [] : [`${damage}; the pictures are omitted.`]),
     ],
     grids,
   };
@@ -49,7 +49,7 @@ async function readGrids(folder: string): Promise<Grids> {
   const [first, last] = [found[0], found.at(-1)];
   if (first === undefined || last === undefined || first === last) return none(null);
   const text = await readFile(join(folder, PROMPTS_FILE), 'utf8').catch(() => '');
-  if (text.trim() === '') return none(`samples/${PROMPTS_FILE}: expected a prompt a row, got none`);
+  if (text.trim() === '') return none(`samples/${PROMPTS_FILE}: expected one prompt per row, got none`);
   const pictures: Uint8Array[] = [];
   for (const name of [first, last]) {
     const png = await readFile(join(folder, name));

@@ -91,7 +91,7 @@ function originOf({ position, origin }: DeadLetterEntry): TopicName {
   if (topic !== undefined) return topic;
   throw new TributaryError(
     'TRIB_USAGE',
-    `dead letter ${position}: expected the topic that it came from in the header origin, got "${origin}". Leave it out.`,
+    `dead letter ${position}: expected its original topic in the header origin, got "${origin}". Omit it.`,
   );
 }
 

@@ -35,7 +35,7 @@ export function requireTrainersPrompts({ path, fingerprint }: PromptFile, { trai
   if (trainPrompts === undefined || trainPrompts === fingerprint.sha256) return;
   throw new TributaryError(
     'TRIB_CONFIG',
-    `stages.prompts.train ${path}: expected the prompts of the trainer (SHA-256 ${trainPrompts.slice(0, 16)}), got ${written(fingerprint)}. Give both processes the same file; \`tributary control <config> prompts <file>\` gives a running run other prompts.`,
+    `stages.prompts.train ${path}: expected the prompts of the trainer (SHA-256 ${trainPrompts.slice(0, 16)}), got ${written(fingerprint)}. Give both processes the same file; \`tributary control <config> prompts <file>\` gives a run in progress other prompts.`,
   );
 }
 

@@ -130,7 +130,7 @@ async function requireUnused(driver: LogDriver, progress: string, prefix: string
   if ((await driver.endOffsets(progress)).size === 0) return;
   throw new TributaryError(
     'TRIB_USAGE',
-    `topics ${prefix}.*: expected none that a run has used, got some that hold one. Go on with it (--resume), or set transport.kafka.prefix to another name.`,
+    `topics ${prefix}.*: expected unused topics, got those of another run. Continue it (--resume), or set transport.kafka.prefix to another name.`,
   );
 }
 

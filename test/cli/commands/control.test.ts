@@ -8,7 +8,7 @@ const PRESET = 'config/shapes-b2-branch.yaml';
 
 describe('tributary control', () => {
   it.each([
-    [['freeze'], 'transport.kind: expected one that leads from process to process (kafka), got in-process.'],
+    [['freeze'], 'transport.kind: expected one that connects processes (kafka), got in-process.'],
     [['thaw'], "value 'thaw' is invalid for argument 'command'"],
     [['freeze', '-1'], 'control freeze: expected a whole number of at least 0, got "-1".'],
     [['advance', 'x'], 'control advance: expected a whole number of at least 1, got "x".'],

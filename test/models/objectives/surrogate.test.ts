@@ -10,7 +10,7 @@ describe('referenceOf', () => {
   it('should name the policy that was left out', async () => {
     expect(await faultOf(() => referenceOf({ old: 1 }, 'pretrained'))).toEqual([
       'TRIB_INTERNAL',
-      'policy "pretrained": expected its values, as a surrogate compares with it, got none. Compute the policies that its `references` name.',
+      'policy "pretrained": expected its values for the surrogate, got none. Compute the policies that its `references` name.',
     ]);
   });
 });

@@ -17,7 +17,7 @@ it('should say when it is opened that a text encoder asks for more than token id
     await writeFile(path, toBinary(ModelProtoSchema, model));
     await expect(openPromptEncoder(engine, pipeline.folder)).rejects.toMatchObject({
       code: 'TRIB_MODEL',
-      message: `${path}: expected the input input_ids alone, got input_ids, attention_mask. Export the text encoder as diffusers calls it, without a mask.`,
+      message: `${path}: expected only the input input_ids, got input_ids, attention_mask. Export the text encoder as diffusers calls it, without a mask.`,
     });
   } finally {
     await close();

@@ -38,7 +38,7 @@ const coded = (code: string, message?: string | RegExp) =>
   });
 const CANCELLED = coded(
   'TRIB_CANCELLED',
-  'thread "gated" block: expected to finish, got canceled. Start it again if it is still wanted.',
+  'thread "gated" block: expected to finish, got canceled. Start it again if you still want it.',
 );
 
 describe('startThread', () => {

@@ -17,8 +17,8 @@ test('should say what is not as it was', () => {
   expect(computationChanges('checkpoints/3', now, now)).toEqual([]);
   const before = { ...now, threads: 4, sampler: 'webgpu', onnxruntime: '1.0.0' };
   expect(computationChanges('checkpoints/3', before, now)).toEqual([
-    'checkpoints/3 engine.threads: expected 4 as before the resume, got 2. The run goes on, but not to the same bytes as one that was never stopped. Set engine.threads to 4 for that.',
-    'checkpoints/3 provider of the sampler: expected webgpu as before the resume, got cpu. The run goes on, but not to the same bytes as one that was never stopped. Set engine.sampler and engine.providers so that the sampler runs on webgpu for that.',
-    `checkpoints/3 version of onnxruntime: expected 1.0.0 as before the resume, got ${now.onnxruntime}. The run goes on, but not to the same bytes as one that was never stopped. Install onnxruntime-node 1.0.0 for that.`,
+    'checkpoints/3 engine.threads: expected 4 as before the resume, got 2. The run continues, but its result may differ in the last bits from that of an uninterrupted run. Set engine.threads to 4 for that.',
+    'checkpoints/3 provider of the sampler: expected webgpu as before the resume, got cpu. The run continues, but its result may differ in the last bits from that of an uninterrupted run. Set engine.sampler and engine.providers so that the sampler runs on webgpu for that.',
+    `checkpoints/3 version of onnxruntime: expected 1.0.0 as before the resume, got ${now.onnxruntime}. The run continues, but its result may differ in the last bits from that of an uninterrupted run. Install onnxruntime-node 1.0.0 for that.`,
   ]);
 });

@@ -44,7 +44,7 @@ describe('readPolicy', () => {
       encodeLoraFile([layer('unet.a'), layer('text_encoder.b'), layer('text_encoder.c')]),
     );
     await expect(readPolicy(path)).rejects.toThrow(
-      'expected layers of the UNet alone, got 2 of other components: "text_encoder.b", "text_encoder.c".',
+      'expected only layers of the UNet, got 2 of other components: "text_encoder.b", "text_encoder.c".',
     );
   });
 
@@ -56,7 +56,7 @@ describe('readPolicy', () => {
     await writeFile(path, Uint8Array.from([...bytes, ...new Uint8Array(64)]));
     await expect(readPolicy(path)).rejects.toMatchObject({
       code: 'TRIB_LORA',
-      message: expect.stringContaining('got a pickle (torch.save). Reading one can run any program'),
+      message: expect.stringContaining('got a pickle (torch.save). A pickle can run arbitrary code'),
     });
   });
 

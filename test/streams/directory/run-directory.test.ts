@@ -63,7 +63,7 @@ describe('openRunDirectory, a new run', () => {
     await (await open()).recordEvaluation(evaluation(0));
     await expect(open({ config: configWith('seed=8') })).rejects.toMatchObject({
       code: 'TRIB_USAGE',
-      message: `run directory ${path}: expected a new run, got one that is there. Continue it with --resume, or choose another with --run-dir.`,
+      message: `run directory ${path}: expected a new run, got one that exists. Continue it with --resume, or choose another with --run-dir.`,
     });
     expect(parse(await readFile(join(path, 'config.yaml'), 'utf8')).seed).toBe(7);
   });
@@ -220,7 +220,7 @@ describe('openRunDirectory, a run to resume', () => {
     expect(await lines()).toEqual(history);
     const aside = join(path, 'metrics.damaged.jsonl');
     expect(warnings).toEqual([
-      `${log}: expected whole lines of figures, got 2 that cannot be used: line 3 (rewardMean: expected a number or null), line 5 (expected JSON). They are set aside in ${aside}; guards, report and elapsed time go by the others.`,
+      `${log}: expected whole lines of figures, got 2 that cannot be used: line 3 (rewardMean: expected a number or null), line 5 (expected JSON). They are set aside in ${aside}; guards, report and elapsed time use the others.`,
     ]);
     expect((await readFile(aside, 'utf8')).split('\n')).toEqual([damaged.split('\n')[2], 'garbage', '']);
     warnings = [];
@@ -241,7 +241,7 @@ describe('openRunDirectory, a run to resume', () => {
     expect(checkpoint?.completeRounds).toBe(3);
     expect(parse(await readFile(file, 'utf8'))).toEqual(configWith());
     expect(warnings).toEqual([
-      `${file}: expected the config of the run, got ${damage}. It is written anew: the checkpoint is of this config.`,
+      `${file}: expected the config of the run, got ${damage}. It is written again: the checkpoint is of this config.`,
     ]);
     await writeFile(file, text);
     await expect(open({ resume: true, config: configWith('seed=8') })).rejects.toMatchObject({
@@ -298,14 +298,14 @@ describe('openRunDirectory, a run to resume', () => {
       );
     await expect(open({ resume: true })).rejects.toMatchObject({
       code: 'TRIB_CHECKPOINT',
-      message: `${join(path, 'checkpoints', '9')}: expected a checkpoint of this config, got one of another. Resume with the config it was made with, or start anew with another --run-dir.`,
+      message: `${join(path, 'checkpoints', '9')}: expected a checkpoint of this config, got one of another. Resume with the config it was made with, or start a new run with another --run-dir.`,
     });
   });
 
   test('should say that there is no run to resume', async () => {
     await expect(open({ resume: true })).rejects.toMatchObject({
       code: 'TRIB_USAGE',
-      message: `run directory ${path}: expected a run to resume, got no config.yaml there. Leave --resume out to start it.`,
+      message: `run directory ${path}: expected a run to resume, got no config.yaml there. Omit --resume to start it.`,
     });
   });
 });
@@ -321,7 +321,7 @@ describe('openRunDirectory, a run of another version', () => {
     const before = await everything();
     await expect(open(options)).rejects.toMatchObject({
       code: 'TRIB_CHECKPOINT',
-      message: `${place}: expected version 2, got ${got}: the run was begun by a program with other words. Finish it with that program; or start a new run with another --run-dir, from its adapter with --set model.startFrom=<the adapter of a checkpoint>. Nothing in the directory was changed.`,
+      message: `${place}: expected version 2, got ${got}: the run was started by a version of this program with other field names. Finish it with that program, or start a new run with another --run-dir, from its adapter with --set model.startFrom=<the adapter of a checkpoint>. Nothing in the directory was changed.`,
     });
     expect(await everything()).toEqual(before);
   };

@@ -50,7 +50,7 @@ describe('lockRun', () => {
     await holder(pid);
     expect(await faultOf(() => lockRun(run, NOW))).toEqual([
       'TRIB_USAGE',
-      `run directory ${run}: expected no other process at work on it, got process ${pid} on ${hostname()} since 2026-11-21T10:00:00.000Z. Wait for it or stop it; if it is gone, add --take-over.`,
+      `run directory ${run}: expected no other active process, got process ${pid} on ${hostname()} since 2026-11-21T10:00:00.000Z. Wait for it or stop it; if it is gone, add --take-over.`,
     ]);
   });
 
@@ -100,7 +100,7 @@ describe('lockRun', () => {
     beat$.next();
     expect(await faultOf(() => lock.requireHeld())).toEqual([
       'TRIB_USAGE',
-      `run directory ${run}: expected no other process at work on it, got process 1 on elsewhere since 2026-11-21T10:00:00.000Z. That one has taken the run over, and this one ends.`,
+      `run directory ${run}: expected no other active process, got process 1 on elsewhere since 2026-11-21T10:00:00.000Z. That one has taken the run over, and this one ends.`,
     ]);
     await lock.release();
     expect(beat$.observed).toBe(false);
@@ -133,7 +133,7 @@ describe('lockRun with --take-over', () => {
     await utimes(join(run, name), at, at);
     expect(await faultOf(takeOver)).toEqual([
       'TRIB_USAGE',
-      `run directory ${run}: expected no other process at work on it, got process 1 on elsewhere since 2026-11-21T10:00:00.000Z. ${name} was written ${when}: stop it, and try again when nothing was written for 30 s.`,
+      `run directory ${run}: expected no other active process, got process 1 on elsewhere since 2026-11-21T10:00:00.000Z. ${name} was written ${when}: stop it, and try again when nothing was written for 30 s.`,
     ]);
     expect((await holderNow()).host).toBe('elsewhere');
   });

@@ -32,18 +32,18 @@ describe('renderReport', () => {
     }));
     const html = renderReport({ ...content, rounds: people });
     const text = textOf(html);
-    expect(text).toContain('512 rewards from outside in 4 rounds');
+    expect(text).toContain('512 external rewards in 4 rounds');
     expect(text).not.toContain('reward queries');
     const chartOf = (title: string) =>
       html.split('<figure>').find((figure) => figure.includes(`<h3>${title}</h3>`)) ?? '';
     // The model's scores are below 1, and people's 4 and above.
     expect(textOf(chartOf('Reward'))).toMatch(/train .*held-out/);
     expect(chartOf('Reward')).not.toContain('in training');
-    expect(chartOf('Rewards from outside')).toContain('in training');
-    expect(chartOf('Rewards from outside')).not.toContain('held-out');
-    expect(chartOf('Rewards from outside')).toContain('>4.3<');
+    expect(chartOf('External rewards')).toContain('in training');
+    expect(chartOf('External rewards')).not.toContain('held-out');
+    expect(chartOf('External rewards')).toContain('>4.3<');
     const modeled = renderReport(content);
-    expect(modeled).not.toContain('Rewards from outside');
+    expect(modeled).not.toContain('External rewards');
     expect(textOf(modeled)).toContain('512 reward queries in 4 rounds');
   });
 
@@ -80,7 +80,7 @@ describe('renderReport', () => {
       'Diversity',
       'Training interval',
       'Clip fraction by sampler step',
-      'What there was to learn from',
+      'What the policy could learn from',
       'Gradient norm',
     ])
       expect(html).toContain(`<h3>${title}</h3>`);
@@ -110,7 +110,7 @@ describe('renderReport', () => {
   });
 
   test('should have charts of what is measured only', () => {
-    const titles = ['KL to the pretrained model', 'Value loss', 'Learning rate left by guards'];
+    const titles = ['KL to the pretrained model', 'Value loss', 'Learning rate after guards'];
     const html = renderReport(content);
     for (const title of titles) expect(html).not.toContain(title);
     const measured = { klToPretrained: 1.5, valueLoss: 0.2, learningRateScale: 0.5 };

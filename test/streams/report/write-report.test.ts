@@ -78,10 +78,10 @@ describe('writeReport', () => {
       elementsOf(html);
       expect(html).not.toContain(markup);
       expect(html).toContain(
-        `<p class="facts">${spoilt.length} lines of metrics.jsonl could not be used; the figures below do without.</p>`,
+        `<p class="facts">${spoilt.length} lines of metrics.jsonl could not be used; the figures below are without them.</p>`,
       );
       expect(html).toContain(
-        '<p class="facts">samples/round-0001.png: expected a PNG, got a PNG that is cut short; the pictures are left out.</p>',
+        '<p class="facts">samples/round-0001.png: expected a PNG, got a PNG that is cut short; the pictures are omitted.</p>',
       );
       const [, first] = whole;
       const direct = renderReport({

@@ -109,7 +109,7 @@ describe('model.startFrom', () => {
       [
         'that know one more',
         (tensors) => tensors.set('conv_norm.weight', { dtype: 'F32', shape: [1], data: Float32Array.of(1) }),
-        'weights: expected those of the model alone, got others too: "unet.conv_norm.weight".',
+        'weights: expected only those of the model, got others, too: "unet.conv_norm.weight".',
       ],
     ])('should refuse weights %s', async (_, spoil, message) => {
       const { tensors, metadata } = decodeSafetensors(await readFile(full.file), full.file);

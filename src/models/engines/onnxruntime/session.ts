@@ -69,7 +69,7 @@ export async function openSession(
       );
     }
   }
-  const text = `${options.label}: expected one of the providers ${engine.providers.join(', ')}, got ${fallbacks.join('; ') || 'an empty list'}. Add cpu to engine.providers, or see the doctor command.`;
+  const text = `${options.label}: expected one of the providers ${engine.providers.join(', ')}, got ${fallbacks.join('; ') || 'an empty list'}. Add cpu to engine.providers, or run tributary doctor.`;
   throw new TributaryError('TRIB_PROVIDER', text);
 }
 

@@ -69,7 +69,7 @@ export async function openBackend(options: TfjsOptions): Promise<OpenBackend> {
       fallbacks.push(`backend ${backend} is not there: ${reasonOf(cause)}`);
     }
   }
-  const text = `engine tfjs: expected one of the backends ${options.backends.join(', ')}, got ${fallbacks.join('; ') || 'an empty list'}. Add cpu to engine.tfjs.backends, or see the doctor command.`;
+  const text = `engine tfjs: expected one of the backends ${options.backends.join(', ')}, got ${fallbacks.join('; ') || 'an empty list'}. Add cpu to engine.tfjs.backends, or run tributary doctor.`;
   throw new TributaryError('TRIB_PROVIDER', text);
 }
 

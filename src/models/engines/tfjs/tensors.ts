@@ -22,7 +22,7 @@ export function upload(tf: Tf, { type, data, shape }: Tensor, name: string): TfT
     case 'float64':
       throw new TributaryError(
         'TRIB_ENGINE',
-        `tensor "${name}": expected float32, integers or booleans, which are what tfjs has, got ${type}. Export the model in float32.`,
+        `tensor "${name}": expected float32, integers or booleans, the types of tfjs, got ${type}. Export the model in float32.`,
       );
     default:
       return type satisfies never;
@@ -32,7 +32,7 @@ export function upload(tf: Tf, { type, data, shape }: Tensor, name: string): TfT
 function toInt32(values: BigInt64Array, name: string): Int32Array {
   return Int32Array.from(values, (value) => {
     if (BigInt.asIntN(32, value) === value) return Number(value);
-    const text = `tensor "${name}": expected 32-bit integers, which are what tfjs has, got ${value}. Use the engine onnxruntime.`;
+    const text = `tensor "${name}": expected 32-bit integers, the only ones in tfjs, got ${value}. Use the engine onnxruntime.`;
     throw new TributaryError('TRIB_ENGINE', text);
   });
 }
@@ -55,7 +55,7 @@ export function download(tensor: TfTensor, type: ElementType): Tensor {
     case 'float64':
       throw new TributaryError(
         'TRIB_ENGINE',
-        `graph output: expected float32, integers or booleans, which are what tfjs has, got ${type}. Export the model in float32.`,
+        `graph output: expected float32, integers or booleans, the types of tfjs, got ${type}. Export the model in float32.`,
       );
     default:
       return type satisfies never;

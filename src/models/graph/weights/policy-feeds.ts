@@ -29,7 +29,7 @@ export function policyFeeds(
   if (surplus.length === 0) return feeds;
   throw new TributaryError(
     'TRIB_LORA',
-    `weights: expected those of the model alone, got others too: ${someOf(surplus)}. Use weights that were trained on this model.`,
+    `weights: expected only those of the model, got others, too: ${someOf(surplus)}. Use weights that were trained on this model.`,
   );
 }
 

@@ -15,7 +15,7 @@ export const promptLength = z
   .number()
   .refine((length) => Number.isInteger(length) && length >= 2 && length <= MAX_PROMPT_LENGTH, {
     error: ({ input }) =>
-      `expected 2 to ${MAX_PROMPT_LENGTH} ids a prompt, as many as the text encoder has positions (max_position_embeddings in its config.json; 77 for CLIP), got ${String(input)}`,
+      `expected 2 to ${MAX_PROMPT_LENGTH} ids per prompt, the number of positions of the text encoder (max_position_embeddings in its config.json; 77 for CLIP), got ${String(input)}`,
   });
 
 /** Reads a JSON file. Errors: TRIB_FILE if it cannot be read; TRIB_MODEL if its content does not fit the schema. */

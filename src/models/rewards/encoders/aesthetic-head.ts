@@ -27,7 +27,7 @@ export async function readAestheticHead(path: string): Promise<AestheticHead> {
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
     throw new TributaryError(
       'TRIB_FILE',
-      `${path}: expected the aesthetic head, got ${cause.code ?? 'an error'}. Correct \`head\`, or leave it out.`,
+      `${path}: expected the aesthetic head, got ${cause.code ?? 'an error'}. Correct \`head\`, or omit it.`,
       { cause },
     );
   });
@@ -72,6 +72,6 @@ function layersOf(tensors: ReadonlyMap<string, SafetensorsTensor>, path: string)
 function headFault(path: string, expected: string, got: string): TributaryError {
   return new TributaryError(
     'TRIB_MODEL',
-    `${path}: expected ${expected}, got ${got}. Use a head of linear layers alone.`,
+    `${path}: expected ${expected}, got ${got}. Use a head with only linear layers.`,
   );
 }

@@ -54,6 +54,6 @@ export function featureRows(outputs: Tensors, name: string, rows: number, label:
   if (shape.length === 2 && shape[0] === rows) return unitRows(values, rows);
   throw new TributaryError(
     'TRIB_MODEL',
-    `${label} output "${name}": expected [${rows}, D], one vector a row, got [${shape.join(', ')}]. Export it as docs/rewards.md says.`,
+    `${label} output "${name}": expected [${rows}, D], one vector per row, got [${shape.join(', ')}]. Export it as docs/rewards.md says.`,
   );
 }

@@ -56,7 +56,7 @@ let training: Training | undefined;
 
 function requireOpen(): Training {
   if (training) return training;
-  const text = 'pretraining: expected a call of open first, got another call before it. Call open.';
+  const text = 'pretraining: expected to be opened first, got another call. Call open first.';
   throw new TributaryError('TRIB_INTERNAL', text);
 }
 

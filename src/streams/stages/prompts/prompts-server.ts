@@ -136,7 +136,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
     }
   }
   const body = Buffer.concat(chunks);
-  if (!isUtf8(body)) throw new RequestFault(400, 'expected a body in UTF-8, got bytes that are none');
+  if (!isUtf8(body)) throw new RequestFault(400, 'expected a body in UTF-8, got invalid bytes');
   return body.toString('utf8');
 }
 

@@ -71,7 +71,7 @@ function requireDistinct(prompts: readonly IncomingPrompt[]): void {
   for (const { id, prompt } of prompts) {
     const other = seen.get(id);
     if (other !== undefined && other !== prompt)
-      throw new RequestFault(400, `expected one prompt an id, got two of ${JSON.stringify(id)}`);
+      throw new RequestFault(400, `expected one prompt per id, got two with ${JSON.stringify(id)}`);
     seen.set(id, prompt);
   }
 }

@@ -60,7 +60,7 @@ export function openedOnce<Settings, Opened>(
       if (opened) return opened;
       throw new TributaryError(
         'TRIB_INTERNAL',
-        `${name} thread: expected to be opened first, got a call before it. Call open.`,
+        `${name} thread: expected to be opened first, got another call. Call open first.`,
       );
     },
     current: () => opened,

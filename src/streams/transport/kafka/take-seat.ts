@@ -45,7 +45,7 @@ export async function takeSeat({
   if (holders.length > 0)
     throw new TributaryError(
       'TRIB_USAGE',
-      `run ${seat}: expected no ${holder} at work on it, got ${holders.join(', ')}. Wait for it or stop it, or set transport.kafka.prefix to another name.`,
+      `run ${seat}: expected no active ${holder}, got ${holders.join(', ')}. Wait for it or stop it, or set transport.kafka.prefix to another name.`,
     );
   await driver.consume({
     topic,

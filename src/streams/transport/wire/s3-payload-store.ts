@@ -183,6 +183,6 @@ function silentFault({ place, method }: Call, attempt: number, got: string): Tri
 function refusedFault(place: string, got: string): TributaryError {
   return new TributaryError(
     'TRIB_TRANSPORT',
-    `payload ${place}: expected the service to allow it, got ${got}. Check endpoint, region and bucket of transport.kafka.payloads, and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.`,
+    `payload ${place}: expected permission from the service, got ${got}. Check endpoint, region and bucket of transport.kafka.payloads, and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.`,
   );
 }

@@ -161,7 +161,7 @@ describe('providers', () => {
     ]);
     const missing = coded(
       'TRIB_PROVIDER',
-      /^product: expected one of the providers cuda, got provider cuda is not there: .*\. Add cpu to engine\.providers, or see the doctor command\.$/,
+      /^product: expected one of the providers cuda, got provider cuda is not there: .*\. Add cpu to engine\.providers, or run tributary doctor\.$/,
     );
     expect(outcome).toMatchObject(
       outcome.status === 'rejected' ? { reason: missing } : { value: { provider: 'cuda' } },

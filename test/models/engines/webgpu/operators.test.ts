@@ -47,7 +47,7 @@ describeOnSwiftShader('operators on WebGPU', (startEngine) => {
       const [code, message] = await faultOf(() => requireHalf(webgpu));
       expect(code).toBe('TRIB_PROVIDER');
       expect(message).toBe(
-        'provider webgpu: expected a device that computes in half precision, as model.precision float16 asks for, got "Program Cast requires f16 but the device does not support it". Set model.precision: float32, or name another provider: the doctor command says which can.',
+        'provider webgpu: expected a device that computes in half precision, as model.precision float16 asks for, got "Program Cast requires f16 but the device does not support it". Set model.precision: float32, or another provider; tributary doctor shows which ones can.',
       );
     },
     PATIENCE,

@@ -56,16 +56,16 @@ describe('readAestheticHead', () => {
     const two = await headOf({ 'layers.0.weight': [[1], [2]], 'layers.0.bias': [1, 2] });
     expect(await faultOf(() => readAestheticHead(two))).toEqual([
       'TRIB_MODEL',
-      `${two}: expected layers that fit on each other, the last with 1 output, got one of [2, 1]. Use a head of linear layers alone.`,
+      `${two}: expected layers that fit on each other, the last with 1 output, got one of [2, 1]. Use a head with only linear layers.`,
     ]);
     const bare = await headOf({ 'layers.0.weight': [[1]] });
     expect(await faultOf(() => readAestheticHead(bare))).toEqual([
       'TRIB_MODEL',
-      `${bare}: expected layers.0.bias in F32, got none. Use a head of linear layers alone.`,
+      `${bare}: expected layers.0.bias in F32, got none. Use a head with only linear layers.`,
     ]);
     expect(await faultOf(() => readAestheticHead('nowhere'))).toEqual([
       'TRIB_FILE',
-      'nowhere: expected the aesthetic head, got ENOENT. Correct `head`, or leave it out.',
+      'nowhere: expected the aesthetic head, got ENOENT. Correct `head`, or omit it.',
     ]);
   });
 });

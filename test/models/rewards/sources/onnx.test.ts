@@ -184,12 +184,12 @@ describe('onnx', () => {
     [
       'a vector for all prompts together',
       (g, sizes) => ({ image: channelMeans(g), words: tokenSums(g, sizes).reduceSum([0], false) }),
-      'output "words": expected [2, D], one vector a row, got [3].',
+      'output "words": expected [2, D], one vector per row, got [3].',
     ],
     [
       'a vector for each of many places',
       (g, sizes) => ({ image: channelMeans(g).unsqueeze([2]), words: tokenSums(g, sizes) }),
-      'output "image": expected [2, D], one vector a row, got [2, 3, 1].',
+      'output "image": expected [2, D], one vector per row, got [2, 3, 1].',
     ],
   ])('should refuse features that are not one vector a picture: %s', async (_, build, words) => {
     const opened = await open(build, { score: { from: 'cosine', image: 'image', text: 'words' } });

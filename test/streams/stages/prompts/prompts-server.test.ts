@@ -63,7 +63,7 @@ describe('POST /prompts', () => {
     });
     expect([response.status, await response.json()]).toEqual([
       400,
-      { error: 'expected a body in UTF-8, got bytes that are none' },
+      { error: 'expected a body in UTF-8, got invalid bytes' },
     ]);
   });
 
@@ -128,7 +128,7 @@ describe('POST /prompts', () => {
     ['{"prompt": "\\udc00"}', 'prompt: expected whole characters, got half of a surrogate pair'],
     ['{"prompt": " "}', 'prompt: expected a prompt, got an empty one'],
     ['{"prompt": "a", "id": ""}', 'prompt: expected an id of 1 to 200 characters, got one of 0'],
-    ['{"prompts": ["a", "b"], "ids": ["1", "1"]}', 'expected one prompt an id, got two of "1"'],
+    ['{"prompts": ["a", "b"], "ids": ["1", "1"]}', 'expected one prompt per id, got two with "1"'],
     [
       JSON.stringify({ prompts: ['a', 'b'.repeat(4001)] }),
       'prompts[1]: expected a prompt of at most 4000 characters, got one of 4001',

@@ -44,9 +44,7 @@ describe('takeSeat', () => {
     const { options, joined } = heldFor(Number.POSITIVE_INFINITY);
     const [code, message] = await faultOf(() => takeSeat(options));
     expect(code).toBe('TRIB_USAGE');
-    expect(message).toMatch(
-      /^run run\.trainer: expected no trainer at work on it, got process 7 on elsewhere\./,
-    );
+    expect(message).toMatch(/^run run\.trainer: expected no active trainer, got process 7 on elsewhere\./);
     expect(joined).toEqual([]);
   });
 });

@@ -50,6 +50,6 @@ export function writtenTopics(admin: Pick<Admin, 'listTopics'>): WrittenTopics {
 function deletedFault(topics: readonly string[]): TributaryError {
   return new TributaryError(
     'TRIB_TRANSPORT',
-    `kafka topic ${topics.map((topic) => `"${topic}"`).join(', ')}: expected it in the cluster, as this process has written to it, got none: it was deleted. Start this process again, which creates it anew; what lay in it is lost.`,
+    `kafka topic ${topics.map((topic) => `"${topic}"`).join(', ')}: expected it in the cluster, as this process has written to it, got none: it was deleted. Restart this process to create it again; its messages are lost.`,
   );
 }
