@@ -34,7 +34,7 @@ interface ErrorContext {
   readonly retryable?: boolean;
   /** The stage in which the fault arose. */
   readonly stage?: string;
-  /** The group at hand. */
+  /** The group concerned. */
   readonly groupId?: string;
   readonly cause?: unknown;
 }

@@ -27,7 +27,7 @@ export interface RetryOptions {
 export interface DeadLetterOptions<Message, Out>
   extends RetryOptions,
     Pick<BoundedMergeOptions<Message, Out>, 'concurrency' | 'maxQueued' | 'project'> {
-  /** Name of the topology stage, for the letter. */
+  /** Name of the stage, for the letter. */
   readonly stage: string;
   readonly groupIdOf?: (message: Message) => string;
   /** Takes the messages that failed for good. */

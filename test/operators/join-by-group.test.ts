@@ -83,7 +83,7 @@ describe('joinByGroup', () => {
     expect(losses).toEqual([lost(0, 0, 'unmatched', 'no reward while 2 younger groups came')]);
   });
 
-  it('should let go of what waits of a round that is over, without a word, and take no more of it', () =>
+  it('should let go of what waits of a round that is over, silently, and take no more of it', () =>
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source$ = cold('       ab-----e-c----|', { ...inputs, e: group(1, 0) });
       const rewards$ = cold('      -CA---BCE-----|', { ...scores, E: rewards(1, 0) });

@@ -2,7 +2,7 @@
 
 PEFT's LoRA of a linear layer and of a convolution is written out here once more, in double precision: a convolution gets
 one of its own window with `rank` outputs, and a 1 x 1 convolution behind it. Autograd gives the gradients. Where PEFT is
-installed, its own layers are held against the formula first.
+installed, its own layers are compared with the formula first.
 
     python tools/reference/lora_layers.py [output file]
 """

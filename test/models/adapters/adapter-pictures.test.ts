@@ -1,5 +1,5 @@
 /**
- * @file Pictures drawn with an exported adapter, held against those that diffusers drew with the same file. The fixtures are
+ * @file Pictures drawn with an exported adapter, compared with those that diffusers drew with the same file. The fixtures are
  * made by tools/reference/adapter_pictures.py, which also compares the pictures of the command line.
  */
 import { createHash } from 'node:crypto';

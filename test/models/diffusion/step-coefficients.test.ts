@@ -137,7 +137,7 @@ describe('samplerCoefficients of any model', () => {
     expect(last).toEqual(samplerCoefficients(schedule, 8, 1).at(-1));
   });
 
-  test('should hear of the SDE of a flow, take flow-grpo without a word, and let DDIM pass it by', () => {
+  test('should report the SDE of a flow, take flow-grpo silently, and ignore it for DDIM', () => {
     const deviations = (sde?: 'flow-grpo' | 'dance-grpo') =>
       samplerCoefficients(flowSchedule(), 4, sde ? { eta: 0.5, sde } : 0.5).map(({ stdDevT }) => stdDevT);
     expect(deviations()).toEqual(deviations('flow-grpo'));

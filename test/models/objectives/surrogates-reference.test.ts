@@ -1,5 +1,5 @@
 /**
- * @file Every surrogate, in every form, held against PyTorch: loss and gradient in the output of the policy's network. The
+ * @file Every surrogate, in every form, compared with PyTorch: loss and gradient in the output of the policy's network. The
  * fixture is made by tools/reference/surrogates.py, which writes the formulas out on its own.
  */
 

@@ -1,5 +1,5 @@
 /**
- * @file Folders as diffusers saves them, held against diffusers: every part, the normal sampler over 20 steps, and the
+ * @file Folders as diffusers saves them, compared with diffusers: every part, the normal sampler over 20 steps, and the
  * gradients of the adapter. The fixtures are made by tools/reference/stable_diffusion.py.
  */
 

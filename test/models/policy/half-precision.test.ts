@@ -1,5 +1,5 @@
 /**
- * @file Policies in half precision, on the CPU with the rounding of a device (test/fixtures/emulated-half.ts), held against
+ * @file Policies in half precision, on the CPU with the rounding of a device (test/fixtures/emulated-half.ts), compared with
  * PyTorch's autograd in single precision and against this program in single precision.
  *
  * The bounds. A number of half precision is off by 2^-11 = 5e-4 at most, and a UNet rounds some hundred times between input

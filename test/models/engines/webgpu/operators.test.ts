@@ -1,4 +1,4 @@
-/** @file Which graphs run on WebGPU as a whole: graphs are compiled here, not run. Skipped aloud where SwiftShader is missing. */
+/** @file Which graphs run on WebGPU as a whole: graphs are compiled here, not run. Skipped with a message where SwiftShader is missing. */
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';

@@ -1,6 +1,6 @@
 /**
  * @file WebGPU from end to end, on a driver that computes on the CPU: one sampler and one update of the trainer, held
- * against the CPU provider. Skipped aloud where Chromium's SwiftShader is not installed.
+ * against the CPU provider. Skipped with a message where Chromium's SwiftShader is not installed.
  */
 
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
 /**
- * @file Adapted layers and their gradients, held against PyTorch. The fixture is made by tools/reference/lora_layers.py,
+ * @file Adapted layers and their gradients, compared with PyTorch. The fixture is made by tools/reference/lora_layers.py,
  * which writes PEFT's layers down once more.
  */
 import { readFileSync } from 'node:fs';

@@ -27,7 +27,7 @@ function heldFor(times: number) {
 }
 
 describe('takeSeat', () => {
-  it('should take a free seat at once, without a word', async () => {
+  it('should take a free seat at once and silently', async () => {
     const { options, joined, warnings } = heldFor(0);
     await takeSeat(options);
     expect([joined, warnings]).toEqual([['run.trainer'], []]);
