@@ -36,7 +36,14 @@ describe('logRatios', () => {
 
   it('should be null where the surrogate has no log-probs', async () => {
     const trainer = await openTinyTrainer(tiny, {
-      surrogate: { type: 'awm', beta: 0.5, klCoefficient: 0, timestepsPerSample: 2 } as never,
+      surrogate: {
+        type: 'awm',
+        likelihood: 'ghuber',
+        clipRange: 1,
+        advClipMax: 1,
+        klWeight: 0,
+        timestepsPerSample: 2,
+      },
       guidanceScale: 1,
       measureKl: false,
       gradientCheckpointing: 'off',

@@ -52,7 +52,7 @@ describe('presets', () => {
   it.each(stated)('should open with the schema for editors, and say what it is: %s', (name) => {
     const text = readFileSync(`config/${name}`, 'utf8');
     expect(text).toMatch(/^# yaml-language-server: \$schema=\.\/topology\.schema\.json\n#\n# [A-Z]/);
-    if (!/^extends:/m.test(text)) expect(text).toMatch(/docs\/config\.md|Not written here are/);
+    if (!/^extends:/m.test(text)) expect(text).toMatch(/docs\/config\.md|are not repeated here/);
   });
 
   it('should not say that sizes in memory leave the result as it is: sums are taken in another order', () => {
@@ -62,8 +62,8 @@ describe('presets', () => {
       .map((file) => readFileSync(`config/${file}`, 'utf8'));
     for (const text of texts)
       expect(text.replace(/\n *#/g, '')).not.toMatch(/memory and speed, not the result/);
-    expect(texts.join('\n').match(/by\n? *#? *rounding alone/g)).toHaveLength(6);
-    expect(readFileSync('config/topology.schema.json', 'utf8')).toContain('and the result by rounding alone');
+    expect(texts.join('\n').match(/only\s+(#\s+)?by\s+(#\s+)?rounding/g)).toHaveLength(6);
+    expect(readFileSync('config/topology.schema.json', 'utf8')).toContain('the result changes only by rounding');
   });
 
   it('should lay the demo over shapes-ddpo, setting by setting', () => {
