@@ -94,7 +94,7 @@ export async function readCheckpoint(
   if (text === null) return { damage: `one without ${MANIFEST}` };
   const content = parseJsonOrNull(text);
   const old = anyVersion.safeParse(content);
-  if (old.success && old.data.version !== RUN_VERSION)
+  if (old.success && old.data.version < RUN_VERSION)
     throw otherVersion(`${join(path, MANIFEST)} version`, String(old.data.version));
   const manifest = manifestSchema.safeParse(content);
   if (!manifest.success) return { damage: `a ${MANIFEST} that does not parse` };

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { TributaryError } from '../../errors.js';
 import { topologySchema } from '../config/schema/topology-schema.js';
 import { firstDifference } from '../config/source/first-difference.js';
 import { METRICS_FILES, readMetrics } from '../directory/metrics-log.js';
@@ -20,7 +21,13 @@ export async function findRun({ row, seed, runPath }: PlannedRun): Promise<Found
   const saved = await readSavedConfig(runPath);
   if (saved.state === 'absent') return { state: 'absent' };
   if (saved.state === 'other-version') return { state: 'other', failure: saved.fault.message };
-  const { lines } = await readMetrics(runPath);
+  const read = await readMetrics(runPath).catch((error: unknown) => {
+    // A log of version 1 beside a damaged config: one run less, not the end of the study.
+    if (error instanceof TributaryError) return error;
+    throw error;
+  });
+  if (read instanceof TributaryError) return { state: 'other', failure: read.message };
+  const { lines } = read;
   const completeRounds = lines.filter(({ kind }) => kind === 'round').length;
   // A resume recognizes the run by its checkpoint, and rewrites the file.
   if (saved.state === 'damaged') return { state: 'begun', completeRounds };

@@ -90,6 +90,16 @@ describe('findRun', () => {
     });
   });
 
+  test('should leave a run of version 1 whose config is damaged, and look at the others', async () => {
+    const run = await planned(WHOLE);
+    await writeFile(join(run.runPath, 'config.yaml'), '');
+    await writeFile(join(run.runPath, 'metrics.jsonl'), '{"kind":"stage","trainingStage":0}\n');
+    expect(await findRun(run)).toEqual({
+      state: 'other',
+      failure: expect.stringContaining('expected version 2'),
+    });
+  });
+
   test('should take a run that is older than a setting', async () => {
     const run = await planned(WHOLE);
     const path = join(run.runPath, 'config.yaml');
