@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
-import { createKafkaTransport, type TopicCodec } from '../../src/streams/transport/kafka/kafka-transport.js';
+import { createKafkaTransport } from '../../src/streams/transport/kafka/kafka-transport.js';
 import { connectKafkaJs } from '../../src/streams/transport/kafka/kafkajs/driver.js';
+import type { TopicCodec } from '../../src/streams/transport/kafka/topic-codec.js';
 import { freshPrefix } from './cluster.js';
 
 type Messages = { work: { key: string; number: number }; 'dead-letters': unknown };

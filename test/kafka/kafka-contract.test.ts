@@ -1,5 +1,6 @@
 import { describe, it } from 'vitest';
-import { createKafkaTransport, type TopicCodec } from '../../src/streams/transport/kafka/kafka-transport.js';
+import { createKafkaTransport } from '../../src/streams/transport/kafka/kafka-transport.js';
+import type { TopicCodec } from '../../src/streams/transport/kafka/topic-codec.js';
 import { CONTRACT_TOPICS, type ContractMessages, MAX_ATTEMPTS } from '../contracts/contract-parts.js';
 import { describeTransport } from '../contracts/transport-contract.js';
 import { connect, freshPrefix, groupOf, SKIP_REASON } from './cluster.js';

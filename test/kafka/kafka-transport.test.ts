@@ -3,7 +3,8 @@ import { firstValueFrom, Subject, take, toArray } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { TributaryError } from '../../src/errors.js';
 import type { Delivery, Transport } from '../../src/streams/transport/contract/transport.js';
-import { createKafkaTransport, type TopicCodec } from '../../src/streams/transport/kafka/kafka-transport.js';
+import { createKafkaTransport } from '../../src/streams/transport/kafka/kafka-transport.js';
+import type { TopicCodec } from '../../src/streams/transport/kafka/topic-codec.js';
 import { faultOf } from '../fixtures/fault-of.js';
 import { BROKERS, connect, freshPrefix, SKIP_REASON } from './cluster.js';
 

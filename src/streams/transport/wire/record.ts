@@ -4,7 +4,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
 import type { TopicMessages } from '../../messages/messages.js';
 import type { Headers } from '../contract/transport.js';
-import type { TopicCodec } from '../kafka/kafka-transport.js';
+import type { TopicCodec } from '../kafka/topic-codec.js';
 import type { PayloadStore } from './payload-store.js';
 import { ClaimSchema } from './tributary_pb.js';
 import { SCHEMA_VERSION, WIRE_CODECS, type WireTopic } from './wire-codecs.js';
