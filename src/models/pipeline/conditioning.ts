@@ -7,7 +7,9 @@ import { elementCount, float32, type Tensor } from '../tensor.js';
 export type Conditioning = (promptEmbeds: readonly Float32Array[]) => Readonly<Record<string, Tensor>>;
 
 /**
- * Returns the splitter of prompt embeddings: every input with one row for each of them.
+ * Returns the splitter of prompt embeddings: every input with one row for each of the R embeddings. For the UNet
+ * `encoder_hidden_states` [R, tokens, width], and for SDXL `text_embeds` [R, P] and `time_ids` [R, 6].
+ *
  * @param pictureSize height and width in pixels.
  */
 export function createConditioning(

@@ -136,7 +136,7 @@ export const trainerFields = {
   loraPlusRatio: number({ from: '[1', to: 'Infinity)' })
     .default(1)
     .describe(
-      'LoRA+: B of the adapter learns at learningRate, A at learningRate / loraPlusRatio. 1 treats them equally. A starts small, so a rate that suits B scrambles it with noise; 16 keeps A nearly constant.',
+      'LoRA+ (Hayou et al. 2024): B of the adapter learns at learningRate, A at learningRate / loraPlusRatio. 1 treats them equally. A starts small, so a rate that suits B scrambles it with noise; 16 keeps A nearly constant.',
     ),
   samplingPolicyDecay: number({ from: '[0', to: '1)' })
     .default(0)

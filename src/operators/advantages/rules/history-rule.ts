@@ -46,6 +46,7 @@ export function historyRule(options: HistoryRuleOptions): AdvantageRule {
     let selectedWorst = 0;
     const samples = groups.flatMap((group, index) => {
       const z = at(zScores, index);
+      if (z.length === 0) return [];
       const [best, worst] = extremesOf(z);
       const [zBest, zWorst] = [at(z, best), at(z, worst)];
       const isBestKept = zBest >= bestThreshold;
