@@ -63,7 +63,9 @@ describe('presets', () => {
     for (const text of texts)
       expect(text.replace(/\n *#/g, '')).not.toMatch(/memory and speed, not the result/);
     expect(texts.join('\n').match(/only\s+(#\s+)?by\s+(#\s+)?rounding/g)).toHaveLength(6);
-    expect(readFileSync('config/topology.schema.json', 'utf8')).toContain('the result changes only by rounding');
+    expect(readFileSync('config/topology.schema.json', 'utf8')).toContain(
+      'the result changes only by rounding',
+    );
   });
 
   it('should lay the demo over shapes-ddpo, setting by setting', () => {
