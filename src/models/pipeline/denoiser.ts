@@ -77,19 +77,19 @@ export async function openDenoiser(
     return executable;
   }
   for (const count of new Set(rows)) await open(count);
-  const [any] = executables.values();
-  if (!any)
+  const [first] = executables.values();
+  if (!first)
     throw new TributaryError(
       'TRIB_INTERNAL',
       'denoiser: expected at least one number of rows, got none. Name the batch sizes.',
     );
-  const timestepPort = inputOf(any, 'timestep', denoiser.modelPath);
+  const timestepPort = inputOf(first, 'timestep', denoiser.modelPath);
   const rowSize = elementCount(pipeline.latentShape);
 
   return {
     ...inputs,
-    provider: any.provider,
-    fallbacks: [...any.fallbacks, ...faults],
+    provider: first.provider,
+    fallbacks: [...first.fallbacks, ...faults],
     async usePolicy(parameters) {
       policy = parameters;
       const feeds = policyFeeds(inputs, parameters, lora);
