@@ -23,6 +23,7 @@ const runCompiledSources = {
 
 /** As many at the least as at the most: vitest 3 may end an idle worker that it has just given a file. */
 const WORKERS = Number(/--maxWorkers=(\d+)/.exec(process.argv.join(' '))?.[1] ?? 2);
+const SHARED_FOLDER = 'test/fixtures/shared-folder.ts';
 const KAFKA_WORKERS = { minThreads: 3, maxThreads: 3 };
 
 /**
@@ -41,14 +42,22 @@ export default defineConfig({
     maxWorkers: WORKERS,
     sequence: { sequencer: SlowFirst },
     projects: [
-      { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: ['test/kafka/**'] } },
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/kafka/**'],
+          globalSetup: SHARED_FOLDER,
+        },
+      },
       {
         extends: true,
         test: {
           name: 'kafka',
           pool: 'threads',
           include: ['test/kafka/**/*.test.ts'],
-          globalSetup: 'test/kafka/global-setup.ts',
+          globalSetup: [SHARED_FOLDER, 'test/kafka/global-setup.ts'],
         },
       },
     ],

@@ -1,11 +1,9 @@
 /** @file The whole loop on a tiny pipeline: the real threads, graphs and files. */
 
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { decodeLoraFile } from '../../../src/models/adapters/lora-file.js';
-import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
 import type { RunEvent } from '../../../src/streams/messages/run-events.js';
 import { spawnTiny } from '../../fixtures/spawn-tiny.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
@@ -23,22 +21,12 @@ import {
   UNGUARDED,
   writeConfig,
 } from '../../fixtures/tiny-run.js';
+import { undisturbedTiny } from '../../fixtures/undisturbed-tiny.js';
 
-let folder: string;
-let config: ResolvedConfig;
-let undisturbed: EndedRun;
-const undisturbedPath = () => join(folder, 'undisturbed');
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tributary-run-'));
-  config = await tinyConfig(folder, { overrides: UNGUARDED });
-  undisturbed = await runTiny({ config, path: undisturbedPath() });
-  return () => rm(folder, { recursive: true, force: true });
-});
+const { config, path: undisturbedPath, run: undisturbed, copyWhole } = await undisturbedTiny();
 
 describe('a whole run', () => {
   it('should say what happens, in order', () => {
-    expect(undisturbed.error).toBeUndefined();
     expect(undisturbed.warnings).toEqual([]);
     const round = (...after: string[]) => [...Array(4).fill('progress'), 'round', ...after, 'checkpoint'];
     expect(kindsOf(undisturbed)).toEqual([
@@ -80,7 +68,7 @@ describe('a whole run', () => {
   });
 
   it('should leave a run directory: config, figures, pictures, checkpoints, adapter', async () => {
-    expect((await readdir(undisturbedPath())).toSorted()).toEqual([
+    expect((await readdir(undisturbedPath)).toSorted()).toEqual([
       'best',
       'checkpoints',
       'config.yaml',
@@ -89,17 +77,17 @@ describe('a whole run', () => {
       'pytorch_lora_weights.safetensors',
       'samples',
     ]);
-    expect((await readdir(join(undisturbedPath(), 'checkpoints'))).toSorted()).toEqual(['1', '2', '3']);
-    expect((await readdir(join(undisturbedPath(), 'samples'))).toSorted()).toEqual([
+    expect((await readdir(join(undisturbedPath, 'checkpoints'))).toSorted()).toEqual(['1', '2', '3']);
+    expect((await readdir(join(undisturbedPath, 'samples'))).toSorted()).toEqual([
       'prompts.txt',
       'round-0000.png',
       'round-0003.png',
     ]);
     const [before, after] = await Promise.all(
-      ['round-0000.png', 'round-0003.png'].map((name) => readFile(join(undisturbedPath(), 'samples', name))),
+      ['round-0000.png', 'round-0003.png'].map((name) => readFile(join(undisturbedPath, 'samples', name))),
     );
     expect(after).not.toEqual(before);
-    expect((await metricsOf(undisturbedPath())).map(({ kind }) => kind)).toEqual([
+    expect((await metricsOf(undisturbedPath)).map(({ kind }) => kind)).toEqual([
       'evaluation',
       'round',
       'round',
@@ -107,7 +95,7 @@ describe('a whole run', () => {
       'round',
       'evaluation',
     ]);
-    const layers = decodeLoraFile(await adapterOf(undisturbedPath()), 'adapter');
+    const layers = decodeLoraFile(await adapterOf(undisturbedPath), 'adapter');
     expect(layers).toHaveLength(24);
     expect(layers.every(({ loraB }) => loraB.some((value) => value !== 0))).toBe(true);
   });
@@ -115,10 +103,10 @@ describe('a whole run', () => {
   it('should give the same bytes again, and others with another seed', async () => {
     const path = join(await temporaryFolder(), 'again');
     await runTiny({ config, path });
-    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
+    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath));
     const other = join(await temporaryFolder(), 'other');
     await runTiny({ config: { ...config, seed: 4 }, path: other });
-    expect(await adapterOf(other)).not.toEqual(await adapterOf(undisturbedPath()));
+    expect(await adapterOf(other)).not.toEqual(await adapterOf(undisturbedPath));
   });
 });
 
@@ -137,7 +125,7 @@ describe('a run that is stopped', () => {
     expect(stopped.error).toBeUndefined();
     expect(kindsOf(stopped)).not.toContain('finished');
     expect(eventsOf(stopped, 'round').map(({ metrics }) => metrics.round)).toEqual([0, 1]);
-    expect(await adapterOf(path)).not.toEqual(await adapterOf(undisturbedPath()));
+    expect(await adapterOf(path)).not.toEqual(await adapterOf(undisturbedPath));
     const resumed = await runTiny({ config, path, resume: true });
     expect(resumed.error).toBeUndefined();
     expect(eventsOf(resumed, 'round').map(({ metrics }) => metrics.round)).toEqual([2]);
@@ -149,7 +137,7 @@ describe('a run that is stopped', () => {
         best: expect.anything(),
       },
     ]);
-    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
+    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath));
   });
 
   it('should save at once where it is stopped before it begins, and then run whole', async () => {
@@ -168,17 +156,17 @@ describe('a run that is stopped', () => {
     expect(resumed.warnings).toEqual([
       `${path}: expected a checkpoint, got none. The run starts from the beginning.`,
     ]);
-    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
+    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath));
   });
 
   it('should have nothing left to do where it was whole', async () => {
     const path = join(await temporaryFolder(), 'whole');
-    await runTiny({ config, path });
+    await copyWhole(path);
     const resumed = await runTiny({ config, path, resume: true });
     expect(resumed.error).toBeUndefined();
     expect(eventsOf(resumed, 'round')).toEqual([]);
     expect(kindsOf(resumed).at(-1)).toBe('finished');
-    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath()));
+    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath));
   });
 });
 
@@ -198,7 +186,7 @@ describe('a guarded run', () => {
     expect(eventsOf(run, 'round').map(({ metrics }) => metrics.learningRateScale)).toEqual([1, 0.5, 0.5]);
     const result = await resultOf(options.path);
     expect(result.metrics.map(({ kind }) => kind).slice(0, 3)).toEqual(['evaluation', 'round', 'alarm']);
-    expect(result.adapter).not.toBe((await resultOf(undisturbedPath())).adapter);
+    expect(result.adapter).not.toBe((await resultOf(undisturbedPath)).adapter);
     const path = `${options.path}-again`;
     const killed = await spawnTiny(
       [await writeConfig(await temporaryFolder(), options.config), path],
@@ -251,7 +239,7 @@ describe('a run with a gate to its samplers', () => {
       expect(promotion?.logProbDifference).toBeLessThan(1e-5);
       expect(promotion?.outputChange).toBeGreaterThan(0);
     }
-    expect(await adapterOf(options.path)).toEqual(await adapterOf(undisturbedPath()));
+    expect(await adapterOf(options.path)).toEqual(await adapterOf(undisturbedPath));
   });
 
   it('should go on with the policy before where none passes, and remember it after kill -9', async () => {
@@ -281,7 +269,7 @@ describe('a run in a process of its own', () => {
     const ended = await spawnTiny([await writeConfig(own, config), join(own, 'run')]);
     expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
     expect(ended.events.at(-1)?.kind).toBe('finished');
-    expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath()));
+    expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath));
   });
 
   it('should end by itself when nobody listens any more', async () => {
@@ -300,6 +288,6 @@ describe('a run in a process of its own', () => {
     expect(resumed.error).toBeUndefined();
     expect(resumed.warnings).toEqual([]);
     expect(eventsOf(resumed, 'round').map(({ metrics }) => metrics.round)).toEqual([1, 2]);
-    expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath()));
+    expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath));
   });
 });
