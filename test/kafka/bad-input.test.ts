@@ -1,39 +1,37 @@
 /** @file All that can be wrong with a message, sent to a run whose parts are processes of their own. */
 
-import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import type { ResolvedConfig } from '../../src/streams/config/schema/topology-schema.js';
+import { openDeadLetters } from '../../src/streams/run/dead-letters.js';
 import { openTransport } from '../../src/streams/transport/open-transport.js';
+import { runCli } from '../cli/run-cli.js';
 import { faultOf } from '../fixtures/fault-of.js';
 import { temporaryFolder } from '../fixtures/temporary-folder.js';
-import { adapterOf, metricsOf, runTiny, TINY_STAGES, tinyConfig } from '../fixtures/tiny-run.js';
-import { badRecords } from './bad-input.js';
+import { resultOf } from '../fixtures/tiny-run.js';
+import { undisturbedTiny } from '../fixtures/undisturbed-tiny.js';
+import { type BadRecord, badRecords, VAST_BYTES } from './bad-input.js';
 import { BROKERS, connect, freshPrefix, SKIP_REASON } from './cluster.js';
-import { type Part, startPart } from './start-part.js';
+import { startPart } from './start-part.js';
 
-const run = promisify(execFile);
 const PARTITIONS = 2;
-const VAST = 64 * 2 ** 20;
-/** More than may wait for the trainer. */
-const REPEATS = 100;
+const VAST_TOPICS = ['images', 'trajectories', 'rewards'];
 const STATES = ['schedule', 'policy', 'progress', 'control'];
 
 /** Topics that an operator has made to take far more than the run needs. */
-async function createVastTopics(prefix: string, topics: readonly string[]): Promise<void> {
+async function createVastTopics(prefix: string): Promise<void> {
   const admin = new Kafka({ brokers: BROKERS, clientId: 'test', logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
   await admin.createTopics({
     // On a busy machine a leader may take longer than the client waits for; whoever uses the topics waits for them.
     waitForLeaders: false,
-    topics: topics.map((topic) => ({
+    topics: VAST_TOPICS.map((topic) => ({
       topic: `${prefix}.${topic}`,
       numPartitions: PARTITIONS,
-      configEntries: [{ name: 'max.message.bytes', value: String(VAST) }],
+      configEntries: [{ name: 'max.message.bytes', value: String(VAST_BYTES + 2 ** 20) }],
     })),
   });
   await admin.disconnect();
@@ -41,50 +39,61 @@ async function createVastTopics(prefix: string, topics: readonly string[]): Prom
 
 async function fixture() {
   const folder = await temporaryFolder();
-  const inProcess = await tinyConfig(folder, { overrides: ['guards.rewardCollapse.action=off'] });
-  const { transport } = inProcess;
+  const undisturbed = await undisturbedTiny();
+  const { transport } = undisturbed.config;
   const store = join(folder, 'payloads');
   const payloads = { type: 'folder' as const, folder: store };
   const prefix = freshPrefix();
   const kafka = { ...transport.kafka, brokers: BROKERS, prefix, partitions: PARTITIONS, payloads };
-  const config: ResolvedConfig = { ...inProcess, transport: { ...transport, kind: 'kafka', kafka } };
-  const file = join(folder, 'run.yaml');
-  await writeFile(file, stringify(config));
-  const start = (stages: string, ...args: string[]): Part => {
-    const part = startPart(file, stages, args);
-    onTestFinished(() => part.kill());
-    return part;
+  const config: ResolvedConfig = {
+    ...undisturbed.config,
+    transport: { ...transport, kind: 'kafka', kafka },
   };
   const driver = await connect();
   onTestFinished(() => driver.close());
-  return { folder, inProcess, config, file, prefix, store, driver, start };
+  return { folder, undisturbed, config, prefix, store, driver };
 }
 
-/** Letters of a run, each with what `dead-letters show` would say of it. */
+/** What was learned; dead letters are counted apart. */
+async function learned(path: string) {
+  const { adapter, metrics } = await resultOf(path);
+  return { adapter, metrics: metrics.map(({ deadLetters, ...line }) => line) };
+}
+
+/** The command `dead-letters` for a config. */
+async function deadLetters(command: string, file: string, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runCli(['dead-letters', command, file, ...args]);
+  expect([code, stderr]).toEqual([0, '']);
+  return stdout;
+}
+
+/** The letters of a run, each as `list` says it. */
 async function lettersOf(file: string): Promise<Readonly<Record<string, string>>[]> {
-  const { stdout } = await run(
-    process.execPath,
-    ['dist/cli/main.js', 'dead-letters', 'list', file, '--json'],
-    { maxBuffer: VAST },
-  );
-  const lines = stdout.trim().split('\n');
+  const lines = (await deadLetters('list', file, '--json')).trim().split('\n');
   return lines.map((line) => JSON.parse(line) as Record<string, string>);
 }
 
 describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
-  it('should become dead letters, each with its reason, and change nothing of what is learned', async () => {
-    const { folder, inProcess, file, prefix, store, driver, start } = await fixture();
-    await runTiny({ config: inProcess, path: join(folder, 'undisturbed') });
-    await createVastTopics(prefix, ['images', 'trajectories', 'rewards']);
+  it('should become dead letters, each with its reason, and change nothing of what two samplers and others give', async () => {
+    const { folder, undisturbed, config, prefix, store, driver } = await fixture();
+    const file = join(folder, 'run.yaml');
+    const path = join(folder, 'run');
+    await writeFile(file, stringify(config));
+    await createVastTopics(prefix);
     const bad = await badRecords(store);
+    const start = (roles: string, ...args: string[]) => {
+      const part = startPart(file, roles, args);
+      onTestFinished(() => part.kill());
+      return part;
+    };
 
-    const trainer = start('trainer', '--run-dir', join(folder, 'run'));
+    const trainer = start('trainer', '--run-dir', path);
     // The topics are there by then, and nobody has written to them.
     await trainer.says('graph ready');
     for (const { topic, record } of bad) await driver.append(`${prefix}.${topic}`, [record]);
     for (const topic of STATES)
       await driver.append(`${prefix}.${topic}`, [{ key: 'run', value: Buffer.from('?'), headers: {} }]);
-    const parts = [trainer, start('prompts,sampler'), start('reward')];
+    const parts = [trainer, start('prompts'), start('sampler'), start('sampler'), start('reward')];
     for (const part of parts) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
 
     const letters = await lettersOf(file);
@@ -103,28 +112,34 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
           `^topic ${topic}: .*expected schema version 1, got no such header.* older value stays`,
         ),
       );
-    expect(await adapterOf(join(folder, 'run'))).toEqual(await adapterOf(join(folder, 'undisturbed')));
+    expect(await learned(path)).toEqual(await learned(undisturbed.path));
 
-    // What is too large for a topic lies in the payload store, whole.
-    const vast = bad.find(({ key }) => key === '50 MB of zeros');
-    const letter = letters.find(({ key }) => key === '50 MB of zeros');
-    const shown = await run(process.execPath, [
-      'dist/cli/main.js',
-      'dead-letters',
-      'show',
-      file,
-      letter?.position ?? '',
-    ]);
-    expect(shown.stdout).toContain('header payload: claim');
-    expect(vast?.record.value.length).toBe(50 * 2 ** 20);
+    const letterOf = (wanted: string) => {
+      const { position = '' } = letters.find(({ key }) => key === wanted) ?? {};
+      return { position, record: bad.find(({ key }) => key === wanted)?.record as BadRecord['record'] };
+    };
+    // What is too large for a topic lies in the payload store.
+    const opened = await openDeadLetters(config, () => undefined);
+    onTestFinished(() => opened.close());
+    const [vast] = await opened.at([letterOf('vast zeros').position]);
+    expect(vast?.headers.payload).toBe('claim');
+    const { position, record } = letterOf('half a picture');
+    const bytes = join(folder, 'bytes');
+    expect(await deadLetters('show', file, position, '--out', bytes)).toContain('header origin: images');
+    expect(await readFile(bytes)).toEqual(Buffer.from(record.value));
+    const numImages = async () =>
+      [...(await driver.endOffsets(`${prefix}.images`)).values()].reduce((sum, end) => sum + end, 0n);
+    const before = await numImages();
+    expect(await deadLetters('replay', file, position)).toBe(`replayed ${position}\n`);
+    expect(await numImages()).toBe(before + 1n);
   }, 240_000);
 
-  it('should refuse 50 MB at the door where topics are as the run makes them, and take what comes after', async () => {
+  it('should be refused if vast, where topics are as the run makes them, and keep nothing else away', async () => {
     const { config, prefix, driver } = await fixture();
     const { transport } = await openTransport({ config, trainer: null, warn: () => undefined });
     onTestFinished(() => transport.close());
     const topic = `${prefix}.rewards`;
-    const vast = { key: 'a', value: new Uint8Array(50 * 2 ** 20), headers: {} };
+    const vast = { key: 'a', value: new Uint8Array(VAST_BYTES), headers: {} };
     expect(await faultOf(() => driver.append(topic, [vast]))).toEqual([
       'TRIB_TRANSPORT',
       expect.stringMatching(/larger than the max message size|too large/),
@@ -134,48 +149,4 @@ describe.skipIf(SKIP_REASON !== null)('bad input over Kafka', () => {
     const ends = await driver.endOffsets(topic);
     expect([...ends.values()]).toEqual([1n]);
   });
-
-  it('should count rewards that come again, however many, and groups whose rewards are too few, or vast', async () => {
-    const { folder, config, file, start } = await fixture();
-    const { transport } = await openTransport({ config, trainer: null, warn: () => undefined });
-    onTestFinished(() => transport.close());
-    const trainer = start('trainer', '--run-dir', join(folder, 'run'));
-    await trainer.says('graph ready');
-    // Before the reward worker is there to be first.
-    const few = { groupId: '1-3', round: 1, rewards: [1, 2] };
-    await transport.publish('rewards', { key: few.groupId, message: few });
-    const vast = { groupId: '0-2', round: 0, rewards: [1, 1e200, 2] };
-    await transport.publish('rewards', { key: vast.groupId, message: vast });
-    for (let i = 0; i < REPEATS; i++) await transport.publish('rewards', { key: few.groupId, message: few });
-    const again = transport
-      .subscribe({ topic: 'rewards', consumerGroup: 'test', maxInFlight: 64 })
-      .subscribe(({ message, key, headers, ack }) => {
-        ack();
-        if (headers.again) return;
-        const again = { headers: { again: 'yes' } };
-        void transport.publish('rewards', { key: `${key} again`, message, ...again });
-        void transport.publish('rewards', { key, message: { ...message, rewards: [9, 9, 9] }, ...again });
-      });
-    onTestFinished(() => again.unsubscribe());
-    const parts = [trainer, start('prompts,sampler'), start('reward')];
-    for (const part of parts) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
-
-    const stages = (await metricsOf(join(folder, 'run'))).filter(({ kind }) => kind === 'round');
-    const sum = (name: string, from: readonly Readonly<Record<string, unknown>>[] = stages) =>
-      from.reduce((total, one) => total + Number(one[name]), 0);
-    expect(stages).toHaveLength(TINY_STAGES);
-    expect([sum('groups'), sum('lostGroups')]).toEqual([TINY_STAGES * 4 - 2, 2]);
-    expect(trainer.log.map(({ msg }) => msg)).toContainEqual(
-      expect.stringMatching(/^group 1-3 is not trained on \(dead-letter\): .*expected 3 rewards, got 2/),
-    );
-    const letters = (await lettersOf(file)).map(({ key, reason }) => `${key}: ${reason}`).sort();
-    expect(letters).toEqual([
-      expect.stringMatching(/^0-2: .*expected a reward from -1e\+15 to 1e\+15 for branch 1, got 1e\+200\./),
-      expect.stringMatching(/^1-3: .*expected 3 rewards, got 2\./),
-    ]);
-    const passedOver = trainer.log.filter(({ msg }) => msg === 'messages skipped');
-    // Many of a group that waits for its others, and none takes the room of those.
-    expect(sum('repeated', passedOver)).toBeGreaterThanOrEqual(REPEATS);
-    expect(await readFile(join(folder, 'run', 'metrics.jsonl'), 'utf8')).not.toContain('passed-over');
-  }, 240_000);
 });

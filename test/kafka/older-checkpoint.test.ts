@@ -1,81 +1,106 @@
 /** @file A trainer that goes on from an older checkpoint than the topics are at. */
 
+import { filter, firstValueFrom } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { PolicySnapshot } from '../../src/streams/messages/messages.js';
+import type { RoundMetrics } from '../../src/streams/messages/run-events.js';
 import { casesOf } from '../fixtures/test-all.js';
 import { adapterOf } from '../fixtures/tiny-run.js';
 import { SKIP_REASON } from './cluster.js';
-import { damageCheckpoint, type PartedRun, partedRun } from './parted-run.js';
+import { damageCheckpoint, partedRun } from './parted-run.js';
 
 const NUM_ROUNDS = 5;
 const GROUPS = [0, 1, 2, 3];
-/** Two runs, and the ten seconds for which the seat of a trainer that was killed is held. */
+/** Among it the ten seconds for which the seat of a trainer that was killed is held. */
 const PATIENCE_MS = 600_000;
-const OVERRIDES = [`stages.prompts.numRounds=${NUM_ROUNDS}`];
 
-const versions = (policies: readonly PolicySnapshot[]) => policies.map(({ version }) => version);
-const textOf = ({ parameters }: PolicySnapshot) =>
-  JSON.stringify(
-    Object.keys(parameters)
+/** The trainer is killed once this round is trained and the policy of it is out. */
+interface Kill {
+  readonly round: number;
+  /** Checkpoints that are damaged then. */
+  readonly damaged: readonly number[];
+  /** Complete rounds of the checkpoint that is left. */
+  readonly from: number;
+}
+
+type Case = [about: string, saves: string, kills: readonly Kill[]];
+
+const range = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index);
+const textOf = ({ version, parameters }: PolicySnapshot) =>
+  JSON.stringify([
+    version,
+    ...Object.keys(parameters)
       .sort()
       .map((name) => [name, ...(parameters[name] ?? [])]),
-  );
+  ]);
 
-async function finish(run: PartedRun, parts: readonly { readonly ended: Promise<unknown> }[]) {
-  for (const part of parts) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
-  return { adapter: (await adapterOf(run.path)).toString('base64'), rounds: await run.rounds() };
-}
-
-async function finishUndisturbed() {
-  const run = await partedRun(OVERRIDES);
-  const parts = [run.startTrainer(), run.startOthers()];
-  for (let round = 0; round < NUM_ROUNDS; round++) {
-    await run.reward(round, GROUPS);
-    await run.trained(round);
-  }
-  return finish(run, parts);
-}
-
-let undisturbed: ReturnType<typeof finishUndisturbed> | undefined;
+/** What the first of the cases ended with. */
+let ended: { readonly adapter: string; readonly rounds: readonly RoundMetrics[] } | undefined;
 
 describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an older checkpoint', () => {
   it.each(
-    casesOf<[about: string, saves: string, damaged: number[], from: number]>(
+    casesOf<Case>(
       [
-        ['the two newest are damaged', 'checkpoints.everyRounds=1', [4, 3], 2],
-        ['it is killed before its first checkpoint', 'checkpoints.everyRounds=5', [], 0],
+        [
+          'it is killed before its first checkpoint, and again with the newest one damaged',
+          'checkpoints.everyRounds=2',
+          [
+            { round: 0, damaged: [], from: 0 },
+            { round: 3, damaged: [4], from: 2 },
+          ],
+        ],
       ],
       [
-        ['the newest is damaged', 'checkpoints.everyRounds=1', [4], 3],
-        ['it is saved every second round', 'checkpoints.everyRounds=2', [4], 2],
+        [
+          'the two newest of a checkpoint a round are damaged',
+          'checkpoints.everyRounds=1',
+          [{ round: 3, damaged: [4, 3], from: 2 }],
+        ],
+        [
+          'the newest of a checkpoint a round is damaged',
+          'checkpoints.everyRounds=1',
+          [{ round: 3, damaged: [4], from: 3 }],
+        ],
+        ['it is not disturbed at all', 'checkpoints.everyRounds=1', []],
       ],
     ),
   )(
     'should train every group once more, to the last byte alike, where %s',
-    async (_, saves, damaged, from) => {
-      undisturbed ??= finishUndisturbed();
-      const wanted = await undisturbed;
-      const run = await partedRun([...OVERRIDES, saves]);
-      const first = run.startTrainer();
-      const others = run.startOthers();
-      for (const round of [0, 1, 2, 3]) {
+    async (_, saves, kills) => {
+      const run = await partedRun([`stages.prompts.numRounds=${NUM_ROUNDS}`, saves]);
+      const published = (wanted: number) =>
+        firstValueFrom(run.transport.latest('policy').pipe(filter(({ version }) => version === wanted)));
+      let trainer = run.start('trainer');
+      const others = run.start('prompts,sampler');
+      const logged: (readonly RoundMetrics[])[] = [];
+      for (let round = 0; round < NUM_ROUNDS; round++) {
         await run.reward(round, GROUPS);
         await run.trained(round);
+        const kill = kills.find((one) => one.round === round);
+        if (!kill) continue;
+        await published(round + 1);
+        logged.push(await run.rounds());
+        await trainer.kill();
+        for (const completeRounds of kill.damaged) await damageCheckpoint(run.path, completeRounds);
+        trainer = run.start('trainer');
       }
-      if (damaged.length > 0) await run.saved(4);
-      await first.kill();
-      for (const completeRounds of damaged) await damageCheckpoint(run.path, completeRounds);
-      const second = run.startTrainer();
-      await run.reward(4, GROUPS);
-      expect(await finish(run, [second, others])).toEqual(wanted);
+      for (const part of [trainer, others]) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
+
+      const adapter = (await adapterOf(run.path)).toString('base64');
+      const rounds = await run.rounds();
+      expect(rounds.map(({ round }) => round)).toEqual(range(0, NUM_ROUNDS - 1));
+      for (const before of logged) expect(rounds.slice(0, before.length)).toEqual(before);
+      ended ??= { adapter, rounds };
+      expect({ adapter, rounds }).toEqual(ended);
 
       const policies = await run.policies();
-      expect(versions(policies).slice(-(NUM_ROUNDS - from) - 1)).toEqual(
-        Array.from({ length: NUM_ROUNDS - from + 1 }, (_, index) => from + index),
+      const starts = [0, ...kills.map(({ from }) => from)];
+      const ends = [...kills.map(({ round }) => round + 1), NUM_ROUNDS];
+      expect(policies.map(({ version }) => version)).toEqual(
+        starts.flatMap((start, life) => range(start, ends[life] ?? NUM_ROUNDS)),
       );
-      expect(new Set(policies.map((policy) => `${policy.version} ${textOf(policy)}`)).size).toBe(
-        NUM_ROUNDS + 1,
-      );
+      expect(new Set(policies.map(textOf)).size).toBe(NUM_ROUNDS + 1);
     },
     PATIENCE_MS,
   );

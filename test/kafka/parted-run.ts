@@ -6,8 +6,9 @@ import { filter, firstValueFrom } from 'rxjs';
 import { expect, onTestFinished, vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { ResolvedConfig } from '../../src/streams/config/schema/topology-schema.js';
-import type { PolicySnapshot, Progress } from '../../src/streams/messages/messages.js';
+import type { PolicySnapshot, Progress, TopicMessages } from '../../src/streams/messages/messages.js';
 import type { RoundMetrics } from '../../src/streams/messages/run-events.js';
+import type { Transport } from '../../src/streams/transport/contract/transport.js';
 import { readToEnd } from '../../src/streams/transport/kafka/read-to-end.js';
 import { openTransport } from '../../src/streams/transport/open-transport.js';
 import { WIRE_CODECS } from '../../src/streams/transport/wire/wire-codecs.js';
@@ -22,12 +23,10 @@ const PATIENCE = { timeout: 240_000, interval: 50 };
 export interface PartedRun {
   readonly config: ResolvedConfig;
   readonly path: string;
-  /** Starts the trainer, or starts it again. */
-  startTrainer(): Part;
-  /** Starts prompts and sampler, in one process. */
-  startOthers(): Part;
-  /** Starts a reward worker, where the test does not write the rewards. */
-  startReward(): Part;
+  /** The transport of a process that takes no part. */
+  readonly transport: Transport<TopicMessages>;
+  /** Starts a process with these roles; where the trainer is one of them, it goes on with the run if there is one. */
+  start(roles: string): Part;
   /** Waits until all groups of a round are sampled. */
   sampled(round: number): Promise<void>;
   /** Waits until the samplers and reward workers are told to let go of a round, before that is trained. */
@@ -54,7 +53,7 @@ export async function partedRun(overrides: readonly string[]): Promise<PartedRun
   const inProcess = await tinyConfig(folder, { overrides: [...quiet, ...rare, ...overrides] });
   const payloads = { type: 'folder' as const, folder: join(folder, 'payloads') };
   // More partitions than groups in flight: some have nothing yet when others are at work.
-  const kafka = { brokers: BROKERS, prefix: freshPrefix(), partitions: 16, payloads };
+  const kafka = { brokers: BROKERS, prefix: freshPrefix(), partitions: 8, payloads };
   const config: ResolvedConfig = {
     ...inProcess,
     transport: {
@@ -76,8 +75,8 @@ export async function partedRun(overrides: readonly string[]): Promise<PartedRun
       ack();
     });
   onTestFinished(() => reading.unsubscribe());
-  const start = (roles: string, ...args: string[]): Part => {
-    const part = startPart(file, roles, args);
+  const start = (roles: string): Part => {
+    const part = startPart(file, roles, roles.includes('trainer') ? ['--run-dir', path] : []);
     onTestFinished(() => part.kill());
     return part;
   };
@@ -88,9 +87,8 @@ export async function partedRun(overrides: readonly string[]): Promise<PartedRun
   return {
     config,
     path,
-    startTrainer: () => start('trainer', '--run-dir', path),
-    startOthers: () => start('prompts,sampler'),
-    startReward: () => start('reward'),
+    transport,
+    start,
     sampled: (round) =>
       vi.waitFor(
         () => expect([...sampled].filter((id) => id.startsWith(`${round}-`))).toHaveLength(4),

@@ -35,7 +35,7 @@ describe.skipIf(SKIP_REASON !== null)('the promotion gate over Kafka', () => {
         'stages.schedule.last=2',
         `promotion={action: roll-back, prompts: ${PROBED_PROMPTS}}`,
       ]);
-      const parts = [run.startTrainer(), run.startOthers(), run.startReward()];
+      const parts = [run.start('trainer'), run.start('prompts,sampler,reward')];
       for (const part of parts) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
 
       const policies = await run.policies();
