@@ -1,4 +1,4 @@
-/** @file An operator's hand on a run that goes on over a real cluster, through the program itself. */
+/** @file An operator's hand on a run that goes on over a real cluster. */
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,14 +7,13 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { stringify } from 'yaml';
 import { progressAt } from '../../src/streams/config/resolved/progress-at.js';
 import type { ResolvedConfig } from '../../src/streams/config/schema/topology-schema.js';
-import { freeze, scaleLearningRate } from '../../src/streams/control/control-changes.js';
+import { freeze, scaleLearningRate, unfreeze } from '../../src/streams/control/control-changes.js';
 import { changeControl, readControl } from '../../src/streams/control/operate-control.js';
 import { openTransport } from '../../src/streams/transport/open-transport.js';
 import { runCli } from '../cli/run-cli.js';
 import { faultOf } from '../fixtures/fault-of.js';
-import { metricsOf, tinyConfig } from '../fixtures/tiny-run.js';
+import { metricsOf, runTiny, tinyConfig } from '../fixtures/tiny-run.js';
 import { BROKERS, freshPrefix, SKIP_REASON } from './cluster.js';
-import { startPart } from './start-part.js';
 
 /** So many that none of the commands comes too late. */
 const NUM_ROUNDS = 400;
@@ -32,6 +31,7 @@ beforeAll(async () => {
       'stages.schedule={type: schedule, mode: window, length: 1, everyRounds: 1}',
       'guards.rewardCollapse.action=off',
       `evaluation.everyRounds=${NUM_ROUNDS}`,
+      'evaluation.verifier=none',
     ],
   });
 });
@@ -76,9 +76,14 @@ async function untilLast(runPath: string, count: number, holds: (line: RoundLine
 
 describe.skipIf(SKIP_REASON !== null)('an operator of a run over Kafka', () => {
   it('should hold the schedule of a running run, let it go on, and find its hand in the log', async () => {
-    const { path, runPath } = await onKafka();
-    const run = startPart(path, 'all', ['--run-dir', runPath]);
-    onTestFinished(() => run.kill());
+    const { config, path, runPath } = await onKafka();
+    const stopping = new AbortController();
+    const running = runTiny({ config, path: runPath, signal: stopping.signal });
+    onTestFinished(async () => {
+      stopping.abort();
+      await running;
+    });
+    const warn = () => undefined;
     const operate = async (...args: string[]) => {
       const { code, stdout, stderr } = await runCli(['control', path, ...args]);
       expect([code, stderr]).toEqual([0, '']);
@@ -96,18 +101,17 @@ describe.skipIf(SKIP_REASON !== null)('an operator of a run over Kafka', () => {
     const slower = await untilLast(runPath, 2, ({ learningRateScale }) => learningRateScale === 0.5);
     expect(slower.map(({ control }) => control?.version)).toEqual([2, 2]);
 
-    const refused = await runCli(['control', path, 'freeze', String(NUM_ROUNDS)]);
-    expect([refused.code, refused.stderr]).toEqual([
-      2,
-      `error: control freeze: expected a position of the schedule, 0 to ${NUM_ROUNDS - 1}, got ${NUM_ROUNDS}. Nothing was changed; correct the command.\n`,
+    expect(await faultOf(() => changeControl(config, freeze(NUM_ROUNDS), warn))).toEqual([
+      'TRIB_USAGE',
+      `control freeze: expected a position of the schedule, 0 to ${NUM_ROUNDS - 1}, got ${NUM_ROUNDS}. Nothing was changed; correct the command.`,
     ]);
-    await operate('unfreeze');
+    await changeControl(config, unfreeze, warn);
     expect(await operate('reset')).toMatch(/^version +3 +4\nschedule +as configured/m);
 
     const free = await untilLast(runPath, 3, ({ control }) => control === undefined);
     for (const { round, firstStep } of free) expect(firstStep).toBe(round % 4);
-    run.child.kill('SIGTERM');
-    expect(await run.ended).toMatchObject({ code: 0, faults: [] });
+    stopping.abort();
+    expect(await running).toMatchObject({ error: undefined, warnings: [] });
     const last = (await roundsOf(runPath)).at(-1)?.round ?? 0;
     const checkpoint = join(runPath, 'checkpoints', String(last + 1));
     expect(JSON.parse(await readFile(join(checkpoint, 'state.json'), 'utf8'))).toMatchObject({

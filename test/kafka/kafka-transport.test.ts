@@ -111,7 +111,7 @@ describe.skipIf(SKIP_REASON !== null)(
 
     it('should read on where fetching rested because too many were waiting', async () => {
       const transport = await transportOf(freshPrefix());
-      const messages = Array.from({ length: 40 }, (_, index) => `m${index}`);
+      const messages = Array.from({ length: 12 }, (_, index) => `m${index}`);
       await publishAll(transport, messages);
       const received: string[] = [];
       await new Promise<void>((done) => {
