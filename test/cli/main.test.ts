@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SMALLEST } from '../streams/config/valid-config.js';
+import { callCli } from './call-cli.js';
 import { runCli } from './run-cli.js';
 
 let folder = '';
@@ -21,11 +22,9 @@ describe('tributary', () => {
   });
 
   test('should take a wrong command line for a fault of usage', async () => {
-    const [none, unknown, missing] = await Promise.all([
-      runCli([]),
-      runCli(['trian']),
-      runCli(['sample', '--images', '0', '--prompt', 'x', '--out', 'y']),
-    ]);
+    const none = await callCli([]);
+    const unknown = await runCli(['trian']);
+    const missing = await callCli(['sample', '--images', '0', '--prompt', 'x', '--out', 'y']);
     expect(none).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Usage: tributary') });
     expect(unknown).toMatchObject({
       code: 2,
@@ -39,7 +38,7 @@ describe('tributary', () => {
   });
 
   test('should say where a config is missing', async () => {
-    const { code, stdout, stderr } = await runCli(['train', 'nowhere.yaml']);
+    const { code, stdout, stderr } = await callCli(['train', 'nowhere.yaml']);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toBe(
       'error: config nowhere.yaml: expected a file that can be read, got ENOENT. Name a YAML file, such as one under config/.\n',
@@ -48,7 +47,7 @@ describe('tributary', () => {
 
   test('should end with status 1 and one message where a model is missing, without a stack trace', async () => {
     const out = join(folder, 'x.png');
-    const { code, stderr } = await runCli([
+    const { code, stderr } = await callCli([
       'sample',
       '--pipeline',
       folder,
@@ -64,10 +63,8 @@ describe('tributary', () => {
 
   test('should ask for a prompt where none is given, or an empty one', async () => {
     const out = join(folder, 'x.png');
-    const [none, empty] = await Promise.all([
-      runCli(['sample', '--out', out]),
-      runCli(['sample', '--prompt', ' ', '--out', out]),
-    ]);
+    const none = await callCli(['sample', '--out', out]);
+    const empty = await callCli(['sample', '--prompt', ' ', '--out', out]);
     expect(none).toMatchObject({
       code: 2,
       stderr: "error: required option '--prompt <text>' not specified\n",
@@ -80,7 +77,7 @@ describe('tributary', () => {
   });
 
   test('should name a word that the model does not know', async () => {
-    const { code, stderr } = await runCli([
+    const { code, stderr } = await callCli([
       'sample',
       '--prompt',
       'a red dragon',
@@ -96,7 +93,7 @@ describe('tributary', () => {
 
 describe('tributary lint', () => {
   test('should print derived quantities and find no fault', async () => {
-    const { code, stdout, stderr } = await runCli(['lint', config]);
+    const { code, stdout, stderr } = await callCli(['lint', config]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: `${config}: no faults\n` });
     expect(stdout).toMatch(/^images a round\s+128 \(32 groups x 4 branches\)$/m);
   });
@@ -106,12 +103,12 @@ describe('tributary lint', () => {
     const set = ['--set', `stages.prompts.train=${train}`];
     set.push('--set', 'stages.prompts.heldOut=models/shapes/prompts/held-out.txt');
     await writeFile(train, '{"prompt": "a", "weight": 0}\n\n"b"\n"b"');
-    const { stdout } = await runCli(['lint', config, ...set]);
+    const { stdout } = await callCli(['lint', config, ...set]);
     expect(stdout).toContain(
       `training prompts         2 from ${train} (left out: 1 empty line, 1 prompt of weight 0; 1 repeated prompt)\n`,
     );
     await writeFile(train, '{"prompt": "a"}\n{"prompt": "b"');
-    const { code, stderr } = await runCli(['lint', config, ...set]);
+    const { code, stderr } = await callCli(['lint', config, ...set]);
     expect([code, stderr]).toEqual([
       2,
       expect.stringContaining(`error: ${train}:2: expected JSON, got the end`),
@@ -119,7 +116,7 @@ describe('tributary lint', () => {
   });
 
   test('should print all faults, a line each', async () => {
-    const { code, stdout, stderr } = await runCli(['lint', config, '--set', 'seed=x', '--set', 'enigne=1']);
+    const { code, stdout, stderr } = await callCli(['lint', config, '--set', 'seed=x', '--set', 'enigne=1']);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr.split('\n')).toEqual([
       'error: --set seed=x seed: expected an integer from 0 to 4294967295, got "x" (string). Change the value.',
@@ -131,7 +128,7 @@ describe('tributary lint', () => {
   });
 
   test('should print faults as JSON, and the same status', async () => {
-    const { code, stdout } = await runCli(['lint', config, '--json', '--set', 'seed=x']);
+    const { code, stdout } = await callCli(['lint', config, '--json', '--set', 'seed=x']);
     expect(code).toBe(2);
     expect(JSON.parse(stdout)).toMatchObject({ faults: [{ kind: 'bad-value', path: ['seed'] }] });
   });
@@ -139,13 +136,13 @@ describe('tributary lint', () => {
 
 describe('tributary graph', () => {
   test('should print a flowchart and nothing else', async () => {
-    const { code, stdout, stderr } = await runCli(['graph', config]);
+    const { code, stdout, stderr } = await callCli(['graph', config]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^flowchart LR\n/);
   });
 
   test('should draw what a run is given while it goes on', async () => {
-    const { stdout } = await runCli(['graph', 'config/kafka.yaml']);
+    const { stdout } = await callCli(['graph', 'config/kafka.yaml']);
     expect(stdout).toContain('  operators -. "control" .-> stage_schedule\n');
   });
 });
@@ -156,7 +153,7 @@ describe('tributary train', () => {
     await mkdir(run);
     await writeFile(join(run, 'config.yaml'), '');
     await mkdir(join(run, 'checkpoints'));
-    const { code, stdout, stderr } = await runCli(['train', config, '--run-dir', run]);
+    const { code, stdout, stderr } = await callCli(['train', config, '--run-dir', run]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toBe(
       `error: run directory ${run}: expected a new run, got one that exists. Continue it with --resume, or choose another with --run-dir.\n`,
@@ -182,7 +179,7 @@ describe('tributary evaluate', () => {
     const run = join(folder, 'half');
     await mkdir(run);
     await writeFile(join(run, 'config.yaml'), SMALLEST);
-    const { code, stderr } = await runCli(['evaluate', run]);
+    const { code, stderr } = await callCli(['evaluate', run]);
     expect(code).toBe(1);
     expect(stderr).toBe(
       `error: ${join(run, 'pytorch_lora_weights.safetensors')}: expected the adapter of a run that ended or was stopped, got no such file. Resume the run, or name the adapter of one of its checkpoints.\n`,
@@ -196,7 +193,7 @@ describe('tributary pretrain', () => {
     await writeFile(join(folder, 'again.yaml'), settings);
     await mkdir(join(folder, 'runs', 'again'), { recursive: true });
     await writeFile(join(folder, 'runs', 'again', 'reward.safetensors'), '');
-    const { code, stderr } = await runCli(['pretrain', 'again.yaml', '--part', 'reward'], { cwd: folder });
+    const { code, stderr } = await callCli(['pretrain', 'again.yaml', '--part', 'reward'], { cwd: folder });
     expect(code).toBe(2);
     expect(stderr).toBe(
       'error: runs/again/reward.safetensors: expected no earlier training, got a checkpoint. Continue it with --resume, or remove it.\n',

@@ -25,7 +25,7 @@ describe('every command', () => {
   const commands = sources('src/cli/commands').map(([name]) => name);
 
   it.each(commands)('should be added to the program and to its page: %s', (name) => {
-    expect(readFileSync('src/cli/main.ts', 'utf8')).toContain(`./commands/${name}.js`);
+    expect(readFileSync('src/cli/program.ts', 'utf8')).toContain(`./commands/${name}.js`);
     expect(readFileSync('docs/commands.md', 'utf8')).toContain(`| \`tributary ${name} `);
   });
 });

@@ -14,7 +14,7 @@ import { decodeSafetensors, encodeSafetensors } from '../../../src/models/files/
 import { randomTensor } from '../../fixtures/run-model.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { writeTinyPipeline } from '../../fixtures/tiny-pipeline.js';
-import { runCli } from '../run-cli.js';
+import { callCli } from '../call-cli.js';
 
 const MODULE = 'mid_block.attentions.0.transformer_blocks.0';
 const layer = (
@@ -37,7 +37,7 @@ const LAYERS = [
 ];
 
 const draw = (pipeline: string, out: string, ...more: string[]) =>
-  runCli([
+  callCli([
     ...['sample', '--pipeline', pipeline, '--prompt', 'a red circle', '--out', out],
     ...['--images', '2', '--steps', '3', '--scale', '1', '--threads', '1', ...more],
   ]);
@@ -57,7 +57,7 @@ describe('tributary export and merge', () => {
     expect(await picture(pipeline, 'base.png')).not.toEqual(expected);
     for (const format of LORA_FORMATS) {
       for (const dtype of LORA_DTYPES) {
-        const { code, stdout } = await runCli(['export', folder, '--format', format, '--dtype', dtype]);
+        const { code, stdout } = await callCli(['export', folder, '--format', format, '--dtype', dtype]);
         const file = stdout.trim();
         expect({ code, file }).toEqual({
           code: 0,
@@ -70,7 +70,7 @@ describe('tributary export and merge', () => {
       }
     }
     const merged = join(folder, 'merged');
-    expect(await runCli(['merge', adapter, '--pipeline', pipeline, '--out', merged])).toEqual({
+    expect(await callCli(['merge', adapter, '--pipeline', pipeline, '--out', merged])).toEqual({
       code: 0,
       stdout: `${merged}\n`,
       stderr: '',
@@ -111,12 +111,12 @@ describe('tributary export and merge', () => {
     expect(await readFile(found)).toEqual(await readFile(right));
 
     const out = join(folder, 'exported.safetensors');
-    expect(await runCli(['export', peft, '--dtype', 'fp32', '--out', out])).toMatchObject({
+    expect(await callCli(['export', peft, '--dtype', 'fp32', '--out', out])).toMatchObject({
       code: 0,
       stderr: '',
     });
     expect(decodeLoraFile(await readFile(out), out)).toEqual(LAYERS);
-    expect(await runCli(['merge', peft, '--out', join(folder, 'merged')])).toMatchObject({
+    expect(await callCli(['merge', peft, '--out', join(folder, 'merged')])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('--pipeline: expected the folder of the base model'),
     });
@@ -125,7 +125,7 @@ describe('tributary export and merge', () => {
       ['export', bare, '--out', out],
       ['merge', bare, '--pipeline', pipeline, '--out', join(folder, 'merged')],
     ]) {
-      const { code, stderr } = await runCli(command);
+      const { code, stderr } = await callCli(command);
       expect({ code, words: stderr.split(warning).length }).toEqual({ code: 0, words: 2 });
     }
     const { stderr } = await draw(pipeline, found, '--lora', bare);
@@ -138,7 +138,7 @@ describe('tributary export and merge', () => {
     const [query, ...others] = LAYERS as [LoraLayer, ...LoraLayer[]];
     await writeFile(adapter, encodeLoraFile([{ ...query, alpha: 1 }, ...others]));
     const warningOf = async (format: string) =>
-      (await runCli(['export', adapter, '--format', format, '--out', out])).stderr;
+      (await callCli(['export', adapter, '--format', format, '--out', out])).stderr;
     expect(await warningOf('kohya')).toContain(
       `warning: ${out}: diffusers 0.42.1 does not read the alpha of attention layers in the style of kohya: it takes 3, the most frequent in the file, for 1 with another: "${query.key} (1)".`,
     );
@@ -162,15 +162,15 @@ describe('tributary export and merge', () => {
       stdout: '',
       stderr: message('a model without 1 of them: down_blocks.3.attentions.0.proj_in'),
     });
-    expect(await runCli(['merge', adapter, '--pipeline', pipeline, '--out', join(folder, 'merged')])).toEqual(
-      {
-        code: 1,
-        stdout: '',
-        stderr: message(
-          'a model that 1 of them do not fit: down_blocks.3.attentions.0.proj_in (no such layer)',
-        ),
-      },
-    );
+    expect(
+      await callCli(['merge', adapter, '--pipeline', pipeline, '--out', join(folder, 'merged')]),
+    ).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: message(
+        'a model that 1 of them do not fit: down_blocks.3.attentions.0.proj_in (no such layer)',
+      ),
+    });
   });
 
   test('should refuse a pickle, a lying header, a folder without adapter, and a base that nobody named', async () => {
@@ -183,7 +183,7 @@ describe('tributary export and merge', () => {
     await writeFile(adapter, bytes);
     const text = new TextDecoder('latin1').decode(bytes).replace('"data_offsets":[0,', '"data_offsets":[8,');
     await writeFile(lying, Buffer.from(text, 'latin1'));
-    const errorOf = async (...args: string[]) => (await runCli(args)).stderr;
+    const errorOf = async (...args: string[]) => (await callCli(args)).stderr;
     expect(await errorOf('export', pickle)).toContain(`error: ${pickle}: expected safetensors, got a pickle`);
     expect(await errorOf('export', lying)).toContain(
       'expected data from byte 0, got from byte 8. The file is damaged',
@@ -194,6 +194,6 @@ describe('tributary export and merge', () => {
     expect(await errorOf('merge', adapter, '--out', join(folder, 'out'))).toContain(
       '--pipeline: expected the folder',
     );
-    expect(await runCli(['export', adapter, '--format', 'lycoris'])).toMatchObject({ code: 2 });
+    expect(await callCli(['export', adapter, '--format', 'lycoris'])).toMatchObject({ code: 2 });
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { controlTable } from '../../../src/cli/output/control-table.js';
 import { UNCONTROLLED } from '../../../src/streams/messages/control-state.js';
 import { listed } from '../../fixtures/listed-prompts.js';
-import { runCli } from '../run-cli.js';
+import { callCli } from '../call-cli.js';
 
 const PRESET = 'config/shapes-b2-branch.yaml';
 
@@ -18,7 +18,7 @@ describe('tributary control', () => {
     [['guard', '--action', 'off'], 'control: expected the name of a guard, got nothing.'],
     [['prompts', 'none.txt'], 'none.txt: expected a prompt file'],
   ])('should refuse %j', async (args, words) => {
-    const { code, stdout, stderr } = await runCli(['control', PRESET, ...args]);
+    const { code, stdout, stderr } = await callCli(['control', PRESET, ...args]);
     expect(stderr).toContain(words);
     expect([code, stdout]).toEqual([words.startsWith('none.txt') ? 1 : 2, '']);
   });

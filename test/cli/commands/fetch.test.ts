@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { readPipelineFolder } from '../../../src/models/pipeline/pipeline-folder.js';
 import { COMMIT, sendRefusal, startHubServer } from '../../fixtures/hub-server.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { callCli } from '../call-cli.js';
 import { runCli } from '../run-cli.js';
 
 const PIPELINE = 'test/fixtures/stable-diffusion/sd2';
@@ -55,10 +56,8 @@ test('tributary fetch should say in one line what went wrong, with status 1 or 2
   });
   const cwd = await temporaryFolder();
   const env = { HF_ENDPOINT: url, HF_TOKEN: '' };
-  const [unknown, wrong] = await Promise.all([
-    runCli(['fetch', 'owner/other'], { cwd, env }),
-    runCli(['fetch', 'other'], { cwd, env }),
-  ]);
+  const unknown = await callCli(['fetch', 'owner/other'], { cwd, env });
+  const wrong = await callCli(['fetch', 'other'], { cwd, env });
   expect(unknown).toEqual({
     code: 1,
     stdout: '',

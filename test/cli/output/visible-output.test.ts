@@ -6,7 +6,8 @@ import { guardOutput, visible, writeControl } from '../../../src/cli/output/visi
 import { encodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { SMALLEST } from '../../streams/config/valid-config.js';
-import { runCli } from '../run-cli.js';
+import { callCli } from '../call-cli.js';
+import { type CliResult, runCli } from '../run-cli.js';
 
 /** Colors, by both ways to begin a sequence; a line that is written over; text that is turned around. */
 const HARMLESS = '\u001b[31mred\u009b0m\rover\u202eturned\u007f';
@@ -77,23 +78,24 @@ describe('the program', () => {
     await writeFile(adapter, encodeSafetensors({ tensors, metadata: { format: HARMLESS } }));
     const run = join(folder, 'run');
     await mkdir(run);
-    const answers = await Promise.all(
-      [
-        [HARMLESS],
-        ['lint', config],
-        ['lint', config, '--json'],
-        ['train', config, '--run-dir', run],
-        ['train', config, '--set', `${HARMLESS}=1`, '--json'],
-        ['run', `${HARMLESS}.yaml`],
-        ['graph', config],
-        ['sample', '--pipeline', HARMLESS, '--prompt', HARMLESS, '--out', join(folder, 'x.png')],
-        ['evaluate', '--pipeline', HARMLESS, '--adapter', HARMLESS],
-        ['export', adapter, '--out', join(folder, 'kohya.safetensors')],
-        ['merge', adapter, '--pipeline', HARMLESS, '--out', join(folder, 'merged')],
-        ['study', config],
-        ['dead-letters', 'list', config],
-      ].map((args) => runCli(args)),
-    );
+    const answers: CliResult[] = [];
+    // The log of a run goes past the streams of the process that callCli watches.
+    answers.push(await runCli(['train', config, '--run-dir', run]));
+    for (const args of [
+      [HARMLESS],
+      ['lint', config],
+      ['lint', config, '--json'],
+      ['train', config, '--set', `${HARMLESS}=1`, '--json'],
+      ['run', `${HARMLESS}.yaml`],
+      ['graph', config],
+      ['sample', '--pipeline', HARMLESS, '--prompt', HARMLESS, '--out', join(folder, 'x.png')],
+      ['evaluate', '--pipeline', HARMLESS, '--adapter', HARMLESS],
+      ['export', adapter, '--out', join(folder, 'kohya.safetensors')],
+      ['merge', adapter, '--pipeline', HARMLESS, '--out', join(folder, 'merged')],
+      ['study', config],
+      ['dead-letters', 'list', config],
+    ])
+      answers.push(await callCli(args));
     for (const { code, stdout, stderr } of answers) {
       expect(stdout).not.toMatch(CONTROLS);
       expect(stderr).not.toMatch(CONTROLS);

@@ -1,0 +1,68 @@
+/** @file Runs a command line: finds its command, and turns what that throws into one message and an exit status. */
+import { Command, CommanderError } from 'commander';
+import { asTributaryError } from '../errors.js';
+import { addControlCommand } from './commands/control.js';
+import { addDashboardCommand } from './commands/dashboard.js';
+import { addDeadLettersCommand } from './commands/dead-letters.js';
+import { addDoctorCommand } from './commands/doctor.js';
+import { addEvaluateCommand } from './commands/evaluate.js';
+import { addExportCommand } from './commands/export.js';
+import { addFetchCommand } from './commands/fetch.js';
+import { addGraphCommand } from './commands/graph.js';
+import { addLintCommand } from './commands/lint.js';
+import { addMergeCommand } from './commands/merge.js';
+import { addPretrainCommand } from './commands/pretrain.js';
+import { addReparameterizeCommand } from './commands/reparameterize.js';
+import { addRunCommand } from './commands/run.js';
+import { addSampleCommand } from './commands/sample.js';
+import { addStudyCommand } from './commands/study.js';
+import { addTrainCommand } from './commands/train.js';
+import { VERSION } from './input/own-package.js';
+import { guardOutput } from './output/visible-output.js';
+
+function createProgram(): Command {
+  const program = new Command('tributary')
+    .description('Reinforcement-learning fine-tuning of diffusion models, built as a stream.')
+    .version(VERSION)
+    .exitOverride();
+  addTrainCommand(program);
+  addRunCommand(program);
+  addControlCommand(program);
+  addFetchCommand(program);
+  addSampleCommand(program);
+  addEvaluateCommand(program);
+  addExportCommand(program);
+  addMergeCommand(program);
+  addStudyCommand(program);
+  addPretrainCommand(program);
+  addReparameterizeCommand(program);
+  addLintCommand(program);
+  addGraphCommand(program);
+  addDashboardCommand(program);
+  addDeadLettersCommand(program);
+  addDoctorCommand(program);
+  return program;
+}
+
+/** Prints a fault and returns the exit status: 2 for a wrong command line or config, 1 where the work failed. */
+export function report(error: unknown): number {
+  // Commander has printed its own message already, and throws to end with the help or the version too.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const fault = asTributaryError(error);
+  for (const line of fault.message.split('\n')) console.error(`error: ${line}`);
+  if (fault.code === 'TRIB_INTERNAL' || process.env.DEBUG) {
+    console.error(fault.cause instanceof Error ? fault.cause.stack : fault.stack);
+  }
+  return fault.exitCode;
+}
+
+/** Runs the command that the words name, as the process that the standard streams belong to; returns the exit status. */
+export async function runProgram(words: readonly string[]): Promise<number> {
+  for (const stream of [process.stdout, process.stderr]) guardOutput(stream);
+  try {
+    await createProgram().parseAsync(words, { from: 'user' });
+    return 0;
+  } catch (error) {
+    return report(error);
+  }
+}
