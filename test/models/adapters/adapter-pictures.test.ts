@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   decodeLoraFile,
   encodeLoraFile,
@@ -12,7 +12,6 @@ import {
   LORA_FORMATS,
 } from '../../../src/models/adapters/lora-file.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { decodeSafetensors, type Safetensors } from '../../../src/models/files/safetensors.js';
 import { toRgb8 } from '../../../src/models/images/picture.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
@@ -20,6 +19,7 @@ import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeli
 import { adapterParameters, decodeAdapter } from '../../../src/models/policy/adapter-parameters.js';
 import { createSampler } from '../../../src/models/rollouts/sampler.js';
 import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 
 const FIXTURES = 'test/fixtures/adapter-pictures';
 const MOST_GREY_LEVELS = 2;
@@ -51,10 +51,9 @@ describe.each(['sd1', 'sdxl'])('an exported adapter on %s', (name) => {
     const path = `${FIXTURES}/${name}-pictures.safetensors`;
     pictures = decodeSafetensors(readFileSync(path), path);
     about = JSON.parse(pictures.metadata.about ?? '{}');
-    engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 });
+    engine = sharedEngine();
     pipeline = await openPipeline(engine, `test/fixtures/stable-diffusion/${name}`);
   });
-  afterAll(() => engine?.close());
 
   it.each(STYLES)(
     'should draw the pictures that diffusers draws: $format $dtype',

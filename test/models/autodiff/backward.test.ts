@@ -1,20 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { TributaryError } from '../../../src/errors.js';
 import { gradients } from '../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import type { Graph, Value } from '../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import { conv } from '../../../src/models/graph/ops/convolution.js';
 import type { Expression } from '../../../src/models/graph/ops/expression.js';
 import { float32 } from '../../../src/models/tensor.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { runGraph } from '../graph/run-graph.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const opsOf = (graph: Graph) => graph.nodes.map((node) => node.op).sort();
 const weight = (g: GraphBuilder, name: string, shape: readonly number[]) =>

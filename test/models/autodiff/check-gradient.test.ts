@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { int64 } from '../../../src/models/tensor.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { checkGradients } from './check-gradient.js';
 import { real, smooth } from './op-case.js';
 
 it('should notice a gradient that is wrong', async () => {
-  const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  const engine = sharedEngine();
   const honest = smooth('Mul', 'whole', [real([3])], (x) => x.mul(x));
   const wrong = smooth('Mul', 'half the gradient', [real([3])], (x) => x.mul(x.stopGradient()));
   const broken = smooth('Gather', 'cannot be built', [real([3])], (x) =>
@@ -15,5 +15,4 @@ it('should notice a gradient that is wrong', async () => {
   expect(findings.get(honest)?.faults).toEqual([]);
   expect(findings.get(wrong)?.faults.length).toBeGreaterThan(0);
   expect(findings.get(broken)?.faults[0]).toContain('while it was built: TributaryError: Reshape');
-  await engine.close();
 });

@@ -1,20 +1,19 @@
 /** @file What the rules do where a function has no derivative, against the conventions of PyTorch. */
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { float, int } from '../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../src/models/graph/ops/expression.js';
 import { float32, int64 } from '../../../src/models/tensor.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { runGraph } from '../graph/run-graph.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 type Edge = readonly [
   string,

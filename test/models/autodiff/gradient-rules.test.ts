@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { GRADIENT_RULES } from '../../../src/models/autodiff/gradient-rules.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { OP_NAMES } from '../../../src/models/graph/op-names.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import type { Finding } from './check-gradient.js';
 import { checkGradients } from './check-gradient.js';
 import { GRADIENT_CASES } from './gradient-cases.js';
@@ -10,9 +10,8 @@ import type { OpCase } from './op-case.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 describe.each(Object.entries(GRADIENT_CASES))('gradients of %s', (_family, cases) => {
   let findings: ReadonlyMap<OpCase, Finding>;

@@ -1,14 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { d3po } from '../../../src/models/objectives/d3po.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { closeTo, slopesOf } from './surrogate-slopes.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const surrogate = d3po.create({ preferenceBeta: 0.5, clipRange: 0.5 });
 

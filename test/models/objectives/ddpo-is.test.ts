@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../src/models/graph/ops/expression.js';
 import { ddpoIsLoss } from '../../../src/models/objectives/ddpo-is.js';
 import { float32 } from '../../../src/models/tensor.js';
 import { runModel } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 
 const CLIP_RANGE = 0.125;
 const ADV_CLIP_MAX = 5;
@@ -34,7 +34,7 @@ let losses: Float32Array;
 let slopes: Float32Array;
 
 beforeAll(async () => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
   const g = new GraphBuilder();
   const shape = [CASES.length];
   const [ratio, advantage] = [g.input('ratio', 'float32', shape), g.input('advantage', 'float32', shape)];
@@ -55,7 +55,6 @@ beforeAll(async () => {
   losses = results.loss as Float32Array;
   slopes = results.slope as Float32Array;
 });
-afterAll(() => engine.close());
 
 describe('ddpoIsLoss', () => {
   it.each(CASES.map((row, index) => [...row, index] as const))(

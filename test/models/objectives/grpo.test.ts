@@ -1,15 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { ddpoIs } from '../../../src/models/objectives/ddpo-is.js';
 import { grpo } from '../../../src/models/objectives/grpo.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { closeTo, slopesOf } from './surrogate-slopes.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const PPO = { clipRange: 0.125, advClipMax: 5 };
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
 import { ddimStep, prevSampleMean, stepLogProb } from '../../../src/models/diffusion/ddim-step.js';
 import { guidedOutput } from '../../../src/models/diffusion/guided-output.js';
@@ -6,12 +6,12 @@ import { createNoiseSchedule } from '../../../src/models/diffusion/noise-schedul
 import type { StepCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import { samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import type { Value } from '../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import { guide, stepPolicy } from '../../../src/models/objectives/log-prob.js';
 import { float32 } from '../../../src/models/tensor.js';
 import { largestDifference, randomTensor, runModel } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { TINY_SCHEDULER } from '../../fixtures/tiny-pipeline.js';
 
 const STEPS = 6;
@@ -20,9 +20,8 @@ const ROW = 3 * 4 * 4;
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const coefficients = samplerCoefficients(createNoiseSchedule(TINY_SCHEDULER), STEPS, 1);
 const perStep = (value: (step: StepCoefficients) => number) => float32(coefficients.map(value), [STEPS]);

@@ -1,18 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import {
   bestTenthWeights,
   exponentialWeights,
   rewardWeighted,
 } from '../../../src/models/objectives/reward-weighted.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { closeTo, slopesOf } from './surrogate-slopes.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 describe('rewardWeighted', () => {
   it('should be the weight times the denoising loss', async () => {

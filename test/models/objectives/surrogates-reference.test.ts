@@ -4,10 +4,9 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../src/models/graph/ops/expression.js';
@@ -16,6 +15,7 @@ import { stepPolicy } from '../../../src/models/objectives/log-prob.js';
 import type { DenoisingSurrogate, Surrogate } from '../../../src/models/objectives/surrogate.js';
 import { float32 } from '../../../src/models/tensor.js';
 import { largestDifference, runModel } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 
 const FIXTURE = 'test/fixtures/surrogates.safetensors';
 const LOSS_TOLERANCE = 1e-5;
@@ -35,9 +35,8 @@ const stored = (name: string) => {
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 /** Graph inputs by the fixture's names, and the loss of the case over them. */
 function lossOf(

@@ -2,9 +2,8 @@
 
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import {
   decodeSafetensors,
   encodeSafetensors,
@@ -14,13 +13,13 @@ import { openDenoiserGraph } from '../../../src/models/networks/open-denoiser-gr
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { readPipelineFolder } from '../../../src/models/pipeline/pipeline-folder.js';
 import { faultOf } from '../../fixtures/fault-of.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 async function copyOf(name: 'sd1' | 'sd2' | 'sdxl'): Promise<string> {
   const folder = join(await temporaryFolder(), name);

@@ -4,10 +4,9 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { compileGraph } from '../../../src/models/engines/compile-graph.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import type { SafetensorsTensor } from '../../../src/models/files/safetensors.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { openDenoiserGraph } from '../../../src/models/networks/open-denoiser-graph.js';
@@ -23,6 +22,8 @@ import { createSampler } from '../../../src/models/rollouts/sampler.js';
 import { elementCount, float32, float32Data, type Tensor } from '../../../src/models/tensor.js';
 import { openTinyTrainer, stepsFrom, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
+import { RUNS_ALL } from '../../fixtures/test-all.js';
 
 const FIXTURES = 'test/fixtures/stable-diffusion';
 
@@ -52,21 +53,17 @@ it('should pool at the first end of text that the config names', async () => {
   const cases: { eosTokenId: number; pooled: number[] }[] = JSON.parse(
     readFileSync(`${FIXTURES}/pooled.json`, 'utf8'),
   );
-  const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
-  try {
-    const folder = await readPipelineFolder(`${FIXTURES}/sdxl`);
-    const [first, second] = folder.textEncoders;
-    if (!first || !second?.architecture) throw new Error('expected two text encoders');
-    for (const { eosTokenId, pooled } of cases) {
-      const changed = { ...second, architecture: { ...second.architecture, eosTokenId } };
-      const encoder = await openPromptEncoder(engine, { ...folder, textEncoders: [first, changed] });
-      const row = await encoder.embed('a photo of an astronaut riding a horse on mars');
-      const found = row.slice(-pooled.length);
-      expect(relativeError(found, Float32Array.from(pooled)), `${eosTokenId}`).toBeLessThan(1e-4);
-      await encoder.release();
-    }
-  } finally {
-    await engine.close();
+  const engine = sharedEngine();
+  const folder = await readPipelineFolder(`${FIXTURES}/sdxl`);
+  const [first, second] = folder.textEncoders;
+  if (!first || !second?.architecture) throw new Error('expected two text encoders');
+  for (const { eosTokenId, pooled } of cases) {
+    const changed = { ...second, architecture: { ...second.architecture, eosTokenId } };
+    const encoder = await openPromptEncoder(engine, { ...folder, textEncoders: [first, changed] });
+    const row = await encoder.embed('a photo of an astronaut riding a horse on mars');
+    const found = row.slice(-pooled.length);
+    expect(relativeError(found, Float32Array.from(pooled)), `${eosTokenId}`).toBeLessThan(1e-4);
+    await encoder.release();
   }
 });
 
@@ -89,10 +86,9 @@ describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
     const { tensors, metadata } = decodeSafetensors(readFileSync(path), path);
     expected = tensors;
     about = JSON.parse(metadata.about ?? '{}');
-    engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 });
+    engine = sharedEngine();
     pipeline = await openPipeline(engine, folder);
   });
-  afterAll(() => engine?.close());
 
   it('should have the tokens and the embeddings of its prompts', async () => {
     const tokens = about.prompts.flatMap((prompt) => [...pipeline.tokenizer.encode(prompt)]);
@@ -215,7 +211,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
     }
   });
 
-  it('should take a round on rollouts of its own', async () => {
+  it.runIf(name === 'sdxl' || RUNS_ALL)('should take a round on rollouts of its own', async () => {
     const opened = { engine, pipeline, close: async () => {} };
     const trainedSteps = stepsFrom(4);
     const { samples, state } = await sampleTiny(opened, {}, trainedSteps);

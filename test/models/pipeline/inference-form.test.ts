@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine, Provider, Tensors } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import { attention } from '../../../src/models/networks/layers.js';
 import { inferenceForms } from '../../../src/models/pipeline/inference-form.js';
 import { float32, float32Data } from '../../../src/models/tensor.js';
 import { countOps } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { randomWeights } from '../../fixtures/tiny-pipeline.js';
 
 /** Self-attention with heads of a size. */
@@ -20,9 +20,8 @@ function attentionGraph(headSize: number, positions = 4) {
 describe('the form in which a network samples', () => {
   let cpu: Engine;
   beforeAll(() => {
-    cpu = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+    cpu = sharedEngine();
   });
-  afterAll(() => cpu.close());
 
   /** The CPU under another name, with something done to what it computes; counts the graphs that it was given. */
   function device(provider: Provider, spoil: (values: Float32Array) => Float32Array) {

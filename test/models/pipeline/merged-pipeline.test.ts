@@ -3,11 +3,10 @@
 import { cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { toBinary } from '@bufbuild/protobuf';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeLoraFile, encodeLoraFile } from '../../../src/models/adapters/lora-file.js';
 import type { LoraLayer } from '../../../src/models/adapters/lora-layer.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { decodeModel } from '../../../src/models/graph/onnx/decode.js';
 import { ModelProtoSchema, TensorProto_DataLocation } from '../../../src/models/graph/onnx/onnx_pb.js';
@@ -22,6 +21,7 @@ import { elementCount, type Tensor } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { movedOut, rounded } from '../../fixtures/onnx-variants.js';
 import { largestDifference, randomTensor, runModel } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { writeTinyPipeline } from '../../fixtures/tiny-pipeline.js';
 
@@ -31,9 +31,8 @@ const ROWS = 2;
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 /** The UNet's output for fixed random inputs, with an adapter beside it where there is one. */
 async function outputOf(path: string, layers?: readonly LoraLayer[]): Promise<Float32Array> {

@@ -3,9 +3,8 @@
 import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toBinary } from '@bufbuild/protobuf';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { decodeModel } from '../../../src/models/graph/onnx/decode.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { ModelProtoSchema, TensorProto_DataType } from '../../../src/models/graph/onnx/onnx_pb.js';
@@ -27,6 +26,7 @@ import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeli
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
 import { TINY_LORA } from '../../fixtures/open-tiny.js';
 import { largestDifference, randomTensor } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
 const SDXL = 'test/fixtures/stable-diffusion/sdxl';
@@ -34,9 +34,8 @@ const PROMPT = 'two cats, oil on canvas!';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 async function exported(
   network: Network,

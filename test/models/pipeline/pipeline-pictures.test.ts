@@ -5,14 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { expect, it } from 'vitest';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
 import { createSampler } from '../../../src/models/rollouts/sampler.js';
 import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
 const FIXTURES = 'test/fixtures';
@@ -34,8 +34,7 @@ const about = JSON.parse(metadata.about ?? '{}') as {
 };
 const LORA = { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 2, alpha: 2 };
 
-const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 });
-afterAll(() => engine.close());
+const engine = sharedEngine();
 
 /** The fixture's folder with other keys of its scheduler. */
 async function folderOf({ pipeline, scheduler }: Case): Promise<string> {

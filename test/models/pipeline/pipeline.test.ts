@@ -1,19 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { randomTensor } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { TINY_PROMPTS, writeTinyPipeline } from '../../fixtures/tiny-pipeline.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 async function open(options: Parameters<typeof writeTinyPipeline>[1] = {}) {
   const folder = await temporaryFolder();

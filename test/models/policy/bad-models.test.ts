@@ -2,9 +2,8 @@
 
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
@@ -13,14 +12,14 @@ import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { TINY_LORA, TINY_TRAINER } from '../../fixtures/open-tiny.js';
 import { randomTensor } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { writeTinyPipeline } from '../../fixtures/tiny-pipeline.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 /** The tiny pipeline with its UNet replaced. */
 async function pipelineWith(change: (bytes: Uint8Array) => Uint8Array) {

@@ -3,10 +3,12 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { PolicyState } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
+import type { SamplerSettings } from '../../../src/models/rollouts/sampler.js';
 import type { OpenTiny } from '../../fixtures/open-tiny.js';
 import { openTiny, openTinyTrainer, stepsFrom, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';
 import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
+import { casesOf } from '../../fixtures/test-all.js';
 
 let tiny: OpenTiny;
 let samples: readonly TrainingSample[];
@@ -21,15 +23,21 @@ afterAll(() => tiny.close());
 const ascending = (numbers: Iterable<number>) => [...numbers].sort((a, b) => a - b);
 
 describe('ratios before the first update', () => {
-  it.each([
-    { guidanceScale: 0, numInferenceSteps: 5 },
-    { guidanceScale: 1, numInferenceSteps: 5 },
-    { guidanceScale: 2, numInferenceSteps: 5 },
-    { guidanceScale: 2, numInferenceSteps: 20 },
-    { guidanceScale: 2, numInferenceSteps: 20, latentsDtype: 'float16' as const },
-    { guidanceScale: 1, numInferenceSteps: 20, latentsDtype: 'float16' as const },
-  ])('should be 1 within 1e-5 at every step: %j', async (settings) => {
-    const { numInferenceSteps, guidanceScale } = settings;
+  const GUIDED_STEPS: readonly Partial<SamplerSettings>[] = casesOf<Partial<SamplerSettings>>(
+    [
+      { guidanceScale: 0, numInferenceSteps: 5 },
+      { guidanceScale: 1, numInferenceSteps: 5 },
+      { guidanceScale: 2, numInferenceSteps: 20, latentsDtype: 'float16' },
+    ],
+    [
+      { guidanceScale: 2, numInferenceSteps: 5 },
+      { guidanceScale: 2, numInferenceSteps: 20 },
+      { guidanceScale: 1, numInferenceSteps: 20, latentsDtype: 'float16' },
+    ],
+  );
+
+  it.each(GUIDED_STEPS)('should be 1 within 1e-5 at every step: %j', async (settings) => {
+    const { numInferenceSteps = 0, guidanceScale = 0 } = settings;
     const trainedSteps = stepsFrom(0, numInferenceSteps);
     const sampled = await sampleTiny(tiny, settings, trainedSteps);
     const trainer = await openTinyTrainer(tiny, {

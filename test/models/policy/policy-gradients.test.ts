@@ -5,9 +5,8 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine, Executable, Tensors } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import type { SafetensorsTensor } from '../../../src/models/files/safetensors.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
@@ -16,6 +15,7 @@ import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import type { Tensor } from '../../../src/models/tensor.js';
 import { float32, float32Data } from '../../../src/models/tensor.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { createDraw } from '../autodiff/check-gradient.js';
 
 const MODEL = 'models/shapes';
@@ -54,7 +54,7 @@ describe.skipIf(!isModelThere)(
           `${FIXTURE} was made from another model. Run tools/reference/shapes_unet_gradients.py.`,
         );
       expected = tensors;
-      engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 });
+      engine = sharedEngine();
       const pipeline = await openPipeline(engine, MODEL);
       const { graph } = await buildPolicyGraph(engine, pipeline, {
         lora: {
@@ -87,7 +87,6 @@ describe.skipIf(!isModelThere)(
       );
       results = await executable.run(feeds);
     });
-    afterAll(() => engine?.close());
 
     const parametersOf = () =>
       executable.inputs.flatMap(({ name }) => (name.includes('.lora_') ? [name] : []));

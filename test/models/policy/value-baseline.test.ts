@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import type { Transition } from '../../../src/models/policy/replay-buffer.js';
 import type { EmbedPrompt, ValueBaselineSettings } from '../../../src/models/policy/value-baseline.js';
 import { openValueBaseline } from '../../../src/models/policy/value-baseline.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { largestDifference, randomTensor } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 
 const SHAPES = { latentSize: 6, embedWidth: 2, numSteps: 3 };
 const SETTINGS: ValueBaselineSettings = {
@@ -23,9 +23,8 @@ const embed: EmbedPrompt = async (prompt) => Float32Array.from(EMBEDDINGS[prompt
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const open = (settings: Partial<ValueBaselineSettings> = {}, embedding = embed, shapes = SHAPES) =>
   openValueBaseline(engine, shapes, { ...SETTINGS, ...settings }, embedding);

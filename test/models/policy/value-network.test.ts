@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import type { ValueWeight } from '../../../src/models/policy/value-network.js';
 import {
@@ -12,12 +11,12 @@ import {
 import type { Tensor } from '../../../src/models/tensor.js';
 import { elementCount, float32, int64 } from '../../../src/models/tensor.js';
 import { deadNodes, randomTensor, runModel } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const feedsOf = (specs: readonly ValueWeight[], weights: NamedArrays): Record<string, Tensor> =>
   Object.fromEntries(specs.map(({ name, shape }) => [name, float32(weights[name] as Float32Array, shape)]));

@@ -1,8 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine, Executable } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import type { FitOptions, FitState } from '../../../src/models/pretraining/fit.js';
 import { fitStep, initialFitState, learningRateAt } from '../../../src/models/pretraining/fit.js';
@@ -12,6 +11,7 @@ import { trainingGraph } from '../../../src/models/pretraining/trainee.js';
 import { float32 } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { randomTensor } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
 const OPTIONS: FitOptions = {
@@ -52,10 +52,9 @@ let engine: Engine;
 let executable: Executable;
 const trainee = line();
 beforeAll(async () => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
   executable = await engine.compile(encodeGraph(trainee.graph), { label: 'line' });
 });
-afterAll(() => engine.close());
 
 async function learn(
   state: FitState,

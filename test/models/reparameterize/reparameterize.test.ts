@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNoiseSchedule } from '../../../src/models/diffusion/noise-schedule.js';
 import { samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import type { Engine, Executable } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { prepareGraph } from '../../../src/models/engines/prepare-graph.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
@@ -16,6 +15,7 @@ import { asFlow } from '../../../src/models/reparameterize/reparameterized-outpu
 import { wrapDenoiser } from '../../../src/models/reparameterize/wrap-denoiser.js';
 import { float32, float32Data } from '../../../src/models/tensor.js';
 import { largestDifference, randomTensor } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { TINY_SCHEDULER, writeTinyPipeline } from '../../fixtures/tiny-pipeline.js';
 
 const ROW = 3 * 16 * 16;
@@ -55,7 +55,7 @@ let TOKENS = 0;
 let folder = '';
 const at = (name: string) => join(folder, name);
 beforeAll(async () => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
   folder = await mkdtemp(join(tmpdir(), 'reparameterize-'));
   for (const oneTimestep of [false, true]) {
     const source = at(oneTimestep ? 'scalar' : 'vector');
@@ -70,7 +70,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   for (const executable of opened) await executable.release();
-  await engine.close();
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -13,9 +13,10 @@ import { IMAGE_SHAPE } from '../../../src/models/shapes/networks/network-sizes.j
 import { verify } from '../../../src/models/shapes/pictures/verifier.js';
 import { parsePrompt } from '../../../src/models/shapes/prompts/parse-prompt.js';
 import { promptTexts } from '../../fixtures/listed-prompts.js';
+import { RUNS_ALL } from '../../fixtures/test-all.js';
 
 const LORA = { pattern: 'attn1/to_q', rank: 1, alpha: 1 };
-const IMAGES_PER_PROMPT = 3;
+const IMAGES_PER_PROMPT = RUNS_ALL ? 3 : 1;
 /** What the presets sample with. */
 const SETTINGS: SamplerSettings = {
   seed: 1,
@@ -40,7 +41,7 @@ interface Judged {
 let engine: Engine;
 let judged: readonly Judged[];
 beforeAll(async () => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 });
+  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
   const pipeline = await openPipeline(engine, 'models/shapes');
   const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: denoiserRows(SETTINGS, []) });
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));

@@ -1,9 +1,8 @@
 /** @file A normalization as it was built, as it comes back from a file, and as it is differentiated: one function. */
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { prepareGraph } from '../../../../src/models/engines/prepare-graph.js';
 import type { Attributes, Graph, Value } from '../../../../src/models/graph/graph.js';
 import { int } from '../../../../src/models/graph/graph.js';
@@ -13,14 +12,14 @@ import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import { lowerForTraining } from '../../../../src/models/graph/passes/lower.js';
 import type { Tensor } from '../../../../src/models/tensor.js';
 import { elementCount, float32 } from '../../../../src/models/tensor.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 import { createDraw } from '../../autodiff/check-gradient.js';
 import { runGraph } from '../run-graph.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const SHAPE = [2, 4, 3, 2];
 function random(shape: readonly number[], seed: number): Tensor<'float32'> {

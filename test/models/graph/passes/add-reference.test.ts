@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { prepareGraph } from '../../../../src/models/engines/prepare-graph.js';
 import { float, type Graph } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
@@ -10,6 +9,7 @@ import { addLora } from '../../../../src/models/graph/weights/lora.js';
 import type { Tensor } from '../../../../src/models/tensor.js';
 import { elementCount, int64 } from '../../../../src/models/tensor.js';
 import { deadNodes, largestDifference, randomTensor, runModel } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 import { tinyUnet } from '../../../fixtures/tiny-pipeline.js';
 
 const TOKENS = 5;
@@ -23,7 +23,7 @@ let adapters: readonly Adapter[];
 let parameters: readonly string[];
 
 beforeAll(async () => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
   model = await prepareGraph(engine, tinyUnet(TOKENS), {
     label: 'tiny UNet',
     inputShapes: { sample: [2, 3, 16, 16], timestep: [2], encoder_hidden_states: [2, TOKENS, 16] },
@@ -31,7 +31,6 @@ beforeAll(async () => {
   ({ graph: adapted, adapters } = addLora(model, LORA, 'tiny UNet'));
   parameters = adapters.flatMap(({ inputA, inputB }) => [inputA, inputB]);
 });
-afterAll(() => engine.close());
 
 const inputs = {
   sample: randomTensor(1, [2, 3, 16, 16]),

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { SegmentOf } from '../../../../src/models/autodiff/recomputation.js';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import type { Graph, Value } from '../../../../src/models/graph/graph.js';
 import { halfConstants } from '../../../../src/models/graph/half/half-constants.js';
 import { toHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
@@ -13,12 +12,12 @@ import { elementCount } from '../../../../src/models/tensor.js';
 import { attention, SCALES, SIZES, withGradients } from '../../../fixtures/attention-graph.js';
 import { emulatedHalf } from '../../../fixtures/emulated-half.js';
 import { largestDifference, randomTensor, runModel } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 /** Of gradients whose terms are up to a hundred, and cancel. */
 const ROUNDING = 1e-4;

@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import type { Graph } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { withFloatInput } from '../../../../src/models/graph/passes/float-input.js';
 import { float32, int64 } from '../../../../src/models/tensor.js';
 import { countOps, runModel } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
 /** A graph of one integer input, by what is made of it. */
 function graphOf(
@@ -21,9 +21,8 @@ function graphOf(
 describe('withFloatInput', () => {
   let engine: Engine;
   beforeAll(() => {
-    engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+    engine = sharedEngine();
   });
-  afterAll(() => engine.close());
 
   const halves = (g: GraphBuilder, x: Expression) => g.constant(float32([0.5], [1])).mul(x.cast('float32'));
 

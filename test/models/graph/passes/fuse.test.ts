@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { prepareGraph } from '../../../../src/models/engines/prepare-graph.js';
 import type { Graph, Value } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
@@ -16,13 +15,13 @@ import {
   randomTensor,
   runModel,
 } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 import { randomWeights, tinyUnet } from '../../../fixtures/tiny-pipeline.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const X = [2, 6, 16] as const;
 const CONTEXT = [2, 5, 8] as const;

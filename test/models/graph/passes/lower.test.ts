@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { prepareGraph } from '../../../../src/models/engines/prepare-graph.js';
 import type { Graph } from '../../../../src/models/graph/graph.js';
 import { float, int } from '../../../../src/models/graph/graph.js';
@@ -18,13 +17,13 @@ import {
   randomTensor,
   runModel,
 } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 import { tinyUnet } from '../../../fixtures/tiny-pipeline.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const SHAPE = [2, 4, 3, 5] as const;
 const x = randomTensor(1, SHAPE, 3);

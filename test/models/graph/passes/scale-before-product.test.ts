@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { halfConstants } from '../../../../src/models/graph/half/half-constants.js';
 import { toHalfPrecision } from '../../../../src/models/graph/half/half-precision.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
@@ -8,12 +7,12 @@ import type { Expression } from '../../../../src/models/graph/ops/expression.js'
 import { scaleBeforeProduct } from '../../../../src/models/graph/passes/scale-before-product.js';
 import { emulatedHalf } from '../../../fixtures/emulated-half.js';
 import { largestDifference, randomTensor, runModel } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 /** softmax(q kᵀ / 8) v, with q and k so large that q kᵀ is beyond 65504 in places. */
 function attention(scale: 'Mul' | 'Div') {

@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
 import type { Engine, Tensors } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import type { Attributes } from '../../../../src/models/graph/graph.js';
 import { int, ints, text } from '../../../../src/models/graph/graph.js';
 import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';
@@ -10,6 +9,7 @@ import { OP_NAMES } from '../../../../src/models/graph/op-names.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { float32, int64 } from '../../../../src/models/tensor.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 import { createDraw, emitCase, feedsOf } from '../../autodiff/check-gradient.js';
 import { GRADIENT_CASES } from '../../autodiff/gradient-cases.js';
 import type { OpCase } from '../../autodiff/op-case.js';
@@ -19,9 +19,8 @@ const CASES: readonly OpCase[] = [...FORWARD_CASES, ...Object.values(GRADIENT_CA
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 /** Runs a graph with every intermediate as an output and returns what its tensors turned out to be. */
 async function observed(g: GraphBuilder, feeds: Tensors): Promise<ReadonlyMap<string, string>> {

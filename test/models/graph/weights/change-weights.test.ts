@@ -1,9 +1,8 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeLoraFile } from '../../../../src/models/adapters/lora-file.js';
 import type { LoraLayer } from '../../../../src/models/adapters/lora-layer.js';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { prepareGraph } from '../../../../src/models/engines/prepare-graph.js';
 import { type Graph, int } from '../../../../src/models/graph/graph.js';
 import { decodeModel } from '../../../../src/models/graph/onnx/decode.js';
@@ -18,6 +17,7 @@ import { adapterParameters, decodeAdapter } from '../../../../src/models/policy/
 import { float32, int64, type Tensor } from '../../../../src/models/tensor.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
 import { largestDifference, randomTensor, runModel } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 import { tinyUnet } from '../../../fixtures/tiny-pipeline.js';
 
 const TOKENS = 5;
@@ -26,9 +26,8 @@ const EVERYTHING = 'attn[12]/to_|ff/|proj_|resnets|samplers|conv_';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const prepared = (bytes: Uint8Array) =>
   prepareGraph(engine, bytes, { label: 'tiny UNet', inputShapes: SHAPES });

@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import type { Graph } from '../../../../src/models/graph/graph.js';
 import { int } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
@@ -12,12 +11,12 @@ import { startingPolicy } from '../../../../src/models/policy/policy-file.js';
 import { elementCount, type Tensor } from '../../../../src/models/tensor.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
 import { largestDifference, randomTensor, runModel } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 const outputOf = async (graph: Graph, feeds: Record<string, Tensor>) =>
   (await runModel(engine, graph, feeds)).out_sample as Float32Array;

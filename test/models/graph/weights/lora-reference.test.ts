@@ -3,16 +3,16 @@
  * which writes PEFT's layers down once more.
  */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { decodeSafetensors } from '../../../../src/models/files/safetensors.js';
 import { type Graph, int, ints } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import { addLora } from '../../../../src/models/graph/weights/lora.js';
 import { float32, type Tensor } from '../../../../src/models/tensor.js';
 import { largestDifference, runModel } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
 const FIXTURE = 'test/fixtures/lora-layers.safetensors';
 const { tensors, metadata } = decodeSafetensors(readFileSync(FIXTURE), FIXTURE);
@@ -66,9 +66,8 @@ function transposed({ data, shape: [rows = 0, columns = 0] }: Tensor<'float32'>)
 
 let engine: Engine;
 beforeAll(() => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
 });
-afterAll(() => engine.close());
 
 describe('an adapted layer', () => {
   it('should have cases of both kinds', () => {

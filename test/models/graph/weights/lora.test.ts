@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { prepareGraph } from '../../../../src/models/engines/prepare-graph.js';
 import type { Graph } from '../../../../src/models/graph/graph.js';
 import { type Attribute, float, int, ints, text } from '../../../../src/models/graph/graph.js';
@@ -11,6 +10,7 @@ import type { Tensor } from '../../../../src/models/tensor.js';
 import { float32, float32Data, int64 } from '../../../../src/models/tensor.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
 import { largestDifference, randomTensor, runModel } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 import { tinyUnet } from '../../../fixtures/tiny-pipeline.js';
 
 const ATTENTION = 'attn[12]/to_(q|k|v|out\\.0)';
@@ -27,13 +27,12 @@ const feeds = {
 };
 
 beforeAll(async () => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
   unet = await prepareGraph(engine, tinyUnet(TOKENS), {
     label: 'tiny UNet',
     inputShapes: { sample: [2, 3, 16, 16], timestep: [2], encoder_hidden_states: [2, TOKENS, 16] },
   });
 });
-afterAll(() => engine.close());
 
 const adapted = (graph: Graph, form: 'beside' | 'folded', pattern = ATTENTION) =>
   addLora(graph, { pattern, rank: RANK, alpha: ALPHA, form }, 'test.onnx');

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import type { Tokenizer } from '../../../../src/models/pipeline/tokenizers/tokenizer.js';
 import { loadTokenizer } from '../../../../src/models/pipeline/tokenizers/tokenizer.js';
 import { cosine, meanPairwiseDistance } from '../../../../src/models/rewards/contract/features.js';
 import { openDualEncoder } from '../../../../src/models/rewards/encoders/dual-encoder.js';
 import { faultOf } from '../../../fixtures/fault-of.js';
 import { randomTensor } from '../../../fixtures/run-model.js';
+import { sharedEngine } from '../../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../../fixtures/temporary-folder.js';
 import { TINY_IMAGE, TINY_PROMPTS, writeTinyPipeline } from '../../../fixtures/tiny-pipeline.js';
 
@@ -17,13 +17,12 @@ let engine: Engine;
 let folder: string;
 let tokenizer: Tokenizer;
 beforeAll(async () => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
   folder = await mkdtemp(join(tmpdir(), 'tributary-reward-'));
   await writeTinyPipeline(folder);
   tokenizer = loadTokenizer(join(folder, 'tokenizer'));
 });
 afterAll(async () => {
-  await engine.close();
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -43,9 +43,13 @@ async function open(source: string, { options = {}, timeoutMs = 60_000 } = {}) {
   };
 }
 
-const faultOfScore = async (source: string) => {
-  const { path, score } = await open(source);
-  const error = await score(pictures).catch((fault: unknown) => fault);
+/** A module that answers a prompt, which is a number, with the expression of that place; opening it takes a tenth of a second. */
+const openAnswers = (answers: readonly string[]) =>
+  open(`const answers = [${answers.map((answer) => `() => (${answer})`)}];
+    export const score = ({ prompt }) => answers[Number(prompt)]();`);
+
+const faultOfScore = async ({ path, score }: Awaited<ReturnType<typeof open>>, prompt: string) => {
+  const error = await score({ ...pictures, prompt }).catch((fault: unknown) => fault);
   const { code, message, retryable } = error as { code: string; message: string; retryable: boolean };
   return { code, message: message.replace(path, 'MODULE'), retryable };
 };
@@ -71,8 +75,8 @@ describe('module', () => {
     expect((await score(pictures)).rewards).toEqual([-1, -1, -1]);
   });
 
-  it.each(
-    [
+  it('should take typed arrays of numbers for lists', async () => {
+    const answers = [
       'Int8Array',
       'Uint8Array',
       'Uint8ClampedArray',
@@ -82,10 +86,10 @@ describe('module', () => {
       'Uint32Array',
       'Float32Array',
       'Float64Array',
-    ].flatMap((type) => [`${type}.of(1, 2, 3)`, `({ rewards: ${type}.of(1, 2, 3) })`]),
-  )('should take typed arrays of numbers for lists: %s', async (answer) => {
-    const { score } = await open(`export const score = () => ${answer};`);
-    expect((await score(pictures)).rewards).toEqual([1, 2, 3]);
+    ].flatMap((type) => [`${type}.of(1, 2, 3)`, `({ rewards: ${type}.of(1, 2, 3) })`]);
+    const { score } = await openAnswers(answers);
+    for (const [prompt, answer] of answers.entries())
+      expect((await score({ ...pictures, prompt: `${prompt}` })).rewards, answer).toEqual([1, 2, 3]);
   });
 
   it('should take null for no features', async () => {
@@ -112,7 +116,7 @@ describe('module', () => {
     expect(await note()).toBe('closed');
   });
 
-  it.each([
+  const WRONG = [
     ['[1, 2]', 'expected score to return 3 rewards, one per picture, got 2.'],
     ['[1, NaN, 3]', 'expected score to return a finite number at index 1, got NaN.'],
     [
@@ -169,10 +173,15 @@ describe('module', () => {
       '({ rewards: [1, 2, 3], features: [[1], [1, 2], [1]] })',
       'expected score to return features of one length, got lengths 1, 2.',
     ],
-  ])('should say what is wrong with %s', async (value, words) => {
-    const { code, message, retryable } = await faultOfScore(`export const score = () => ${value};`);
-    expect([code, retryable]).toEqual(['TRIB_REWARD', false]);
-    expect(message).toContain(words);
+  ] as const;
+
+  it('should say what is wrong with an answer', async () => {
+    const module = await openAnswers(WRONG.map(([answer]) => answer));
+    for (const [prompt, [answer, words]] of WRONG.entries()) {
+      const { code, message, retryable } = await faultOfScore(module, `${prompt}`);
+      expect([code, retryable], answer).toEqual(['TRIB_REWARD', false]);
+      expect(message, answer).toContain(words);
+    }
   });
 
   it.each([
@@ -180,7 +189,8 @@ describe('module', () => {
     ["throw Object.assign(new Error('busy'), { retryable: true })", true, '"Error: busy"'],
     ["return Promise.reject('gone')", false, '"gone"'],
   ])('should say what the module threw: %s', async (body, retryable, words) => {
-    expect(await faultOfScore(`export function score() { ${body}; }`)).toEqual({
+    const module = await open(`export function score() { ${body}; }`);
+    expect(await faultOfScore(module, 'a')).toEqual({
       code: 'TRIB_REWARD',
       retryable,
       message: `reward module MODULE: expected score to return, got ${words}. Correct the module.`,
