@@ -2,11 +2,10 @@
  * @file The listeners of the test cluster that ask who is there: SASL with and without TLS, and mutual TLS. User, password
  * and keys are for tests on loopback alone; the keys are made anew with every cluster.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { selfSigned } from './certificate.mjs';
 
-const STORE_PASSWORD = 'loopback';
 const USER = { username: 'tributary', password: 'only-on-loopback' };
 const SCRAM = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
 
@@ -28,20 +27,13 @@ export async function makeKeys(folder) {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const at = (name) => join(folder, name);
-  const store = (name) => ['-keystore', at(name), '-storetype', 'PKCS12', '-storepass', STORE_PASSWORD];
-  const keyPair = (name, subject) =>
-    `-genkeypair -alias key -keyalg EC -groupname secp256r1 -validity 365 -dname CN=${subject}`
-      .split(' ')
-      .concat('-ext', 'san=ip:127.0.0.1,dns:localhost', store(`${name}.p12`));
-  const certificate = (name) => ['-exportcert', '-rfc', '-alias', 'key', '-file', at(`${name}.pem`)];
   for (const name of ['broker', 'client']) {
-    run('keytool', keyPair(name, name));
-    run('keytool', [...certificate(name), ...store(`${name}.p12`)]);
+    const { key, certificate } = selfSigned(name);
+    await writeFile(at(`${name}.pem`), certificate);
+    await writeFile(at(`${name}-key.pem`), key);
+    // A key store of Kafka holds both.
+    await writeFile(at(`${name}-store.pem`), `${key}${certificate}`);
   }
-  const trusted = ['-importcert', '-noprompt', '-alias', 'client', '-file', at('client.pem')];
-  run('keytool', [...trusted, ...store('trusted.p12')]);
-  const exportKey = join(import.meta.dirname, 'ExportKey.java');
-  run('java', [exportKey, at('client.p12'), STORE_PASSWORD, at('client-key.pem')]);
   return { ...USER, caFile: at('broker.pem'), certFile: at('client.pem'), keyFile: at('client-key.pem') };
 }
 
@@ -56,24 +48,13 @@ export function secureProperties(folder) {
     ...SCRAM.map((name) => `listener.name.${listener}.${name.toLowerCase()}.sasl.jaas.config=${scram}`),
   ]);
   const tls = ['sasltls', 'mutualtls'].flatMap((listener) => [
-    `listener.name.${listener}.ssl.keystore.type=PKCS12`,
-    `listener.name.${listener}.ssl.keystore.location=${join(folder, 'broker.p12')}`,
-    `listener.name.${listener}.ssl.keystore.password=${STORE_PASSWORD}`,
-    `listener.name.${listener}.ssl.key.password=${STORE_PASSWORD}`,
+    `listener.name.${listener}.ssl.keystore.type=PEM`,
+    `listener.name.${listener}.ssl.keystore.location=${join(folder, 'broker-store.pem')}`,
   ]);
   const mutual = [
     'listener.name.mutualtls.ssl.client.auth=required',
-    'listener.name.mutualtls.ssl.truststore.type=PKCS12',
-    `listener.name.mutualtls.ssl.truststore.location=${join(folder, 'trusted.p12')}`,
-    `listener.name.mutualtls.ssl.truststore.password=${STORE_PASSWORD}`,
+    'listener.name.mutualtls.ssl.truststore.type=PEM',
+    `listener.name.mutualtls.ssl.truststore.location=${join(folder, 'client.pem')}`,
   ];
   return `${[...sasl, ...tls, ...mutual].join('\n')}\n`;
-}
-
-function run(command, arguments_) {
-  const { status, stdout, stderr, error } = spawnSync(command, arguments_, { encoding: 'utf8' });
-  if (status === 0) return;
-  throw new Error(
-    `${command}: expected the keys of the cluster, got ${error?.message ?? `exit ${status}: ${stdout}${stderr}`}.`,
-  );
 }
