@@ -7,6 +7,7 @@ import {
   type Safetensors,
   type SafetensorsTensor,
 } from '../../../src/models/files/safetensors.js';
+import { RUNS_ALL } from '../../fixtures/test-all.js';
 
 /** What the safetensors library takes (tools/reference/safetensors_headers.py). */
 const headers = JSON.parse(readFileSync('test/fixtures/safetensors-headers.json', 'utf8')) as {
@@ -234,7 +235,7 @@ describe('decodeSafetensors', () => {
     { weight: 1, arbitrary: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }) },
   );
 
-  test('should refuse or read whole 10,000 files whose headers lie, and allocate nothing for a lie', () => {
+  test('should refuse or read whole thousands of files whose headers lie, and allocate nothing for a lie', () => {
     const before = process.memoryUsage().arrayBuffers;
     let read = 0;
     fc.assert(
@@ -259,7 +260,7 @@ describe('decodeSafetensors', () => {
           }
         },
       ),
-      { numRuns: 10_000 },
+      { numRuns: RUNS_ALL ? 10_000 : 2_500 },
     );
     // Some lies are none: the empty header of an empty file, say.
     expect(read).toBeGreaterThan(0);

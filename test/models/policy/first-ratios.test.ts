@@ -1,6 +1,6 @@
 /** @file The policy that trains is the policy that sampled: before the first update every ratio is 1. */
 
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PolicyState } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import type { SamplerSettings } from '../../../src/models/rollouts/sampler.js';
@@ -11,14 +11,16 @@ import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
 import { casesOf } from '../../fixtures/test-all.js';
 
 let tiny: OpenTiny;
+let flow: OpenTiny;
 let samples: readonly TrainingSample[];
 let state: PolicyState;
 
 beforeAll(async () => {
   tiny = await openTiny();
   ({ samples, state } = await sampleTiny(tiny));
+  flow = await openTiny({ as: 'flow' });
 });
-afterAll(() => tiny.close());
+afterAll(() => Promise.all([tiny.close(), flow.close()]));
 
 const ascending = (numbers: Iterable<number>) => [...numbers].sort((a, b) => a - b);
 
@@ -82,8 +84,6 @@ describe('ratios before the first update', () => {
     { eta: 0.7, sde: 'flow-grpo' },
     { eta: 0.3, sde: 'dance-grpo' },
   ] as const)('should be 1 for a flow: %j', async (noise) => {
-    const flow = await openTiny({ as: 'flow' });
-    onTestFinished(() => flow.close());
     // All but the last, which ends at σ = 0: the noise of flow-grpo has standard deviation 0.0007 there, and an untrained
     // network's latents of size 17 round at 1e-6. Flow-GRPO leaves that step out as well.
     const trainedSteps = [0, 1, 2, 3];

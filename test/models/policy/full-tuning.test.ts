@@ -22,7 +22,7 @@ import {
   weightChanges,
 } from '../../../src/models/policy/policy-file.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
-import { createTrainer, type Trainer } from '../../../src/models/policy/trainer.js';
+import { createTrainer, type TrainedRound, type Trainer } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import { createSampler } from '../../../src/models/rollouts/sampler.js';
 import { float32Data } from '../../../src/models/tensor.js';
@@ -31,12 +31,15 @@ import { type OpenTiny, openTiny, stepsFrom, TINY_SAMPLER, TINY_TRAINER } from '
 import { randomTensor, runModel } from '../../fixtures/run-model.js';
 import { stageOf, untrained } from '../../fixtures/sample-tiny.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { casesOf } from '../../fixtures/test-all.js';
 import { TINY_PROMPTS } from '../../fixtures/tiny-pipeline.js';
 
 let tiny: OpenTiny;
 let trainer: Trainer;
 let base: NamedArrays;
 let samples: TrainingSample[];
+/** The first round. */
+let first: TrainedRound;
 let inputs: Awaited<ReturnType<typeof buildPolicyGraph>>;
 
 beforeAll(async () => {
@@ -60,6 +63,7 @@ beforeAll(async () => {
       trajectory,
     })),
   );
+  first = await trainer.train(stageOf(samples), untrained(base));
 });
 afterAll(async () => {
   await trainer?.release();
@@ -70,12 +74,10 @@ describe('training of all weights', () => {
   it('should start at the pretrained model: ratios of 1, no KL', async () => {
     const logRatios = await trainer.logRatios({ samples, trainedSteps: stepsFrom(2) }, base);
     expect(Math.max(...(logRatios ?? [Number.NaN]).map(Math.abs))).toBeLessThan(1e-5);
-    const { statistics } = await trainer.train(stageOf(samples), untrained(base));
-    expect(statistics.klToPretrained).toBeLessThan(1e-9);
+    expect(first.statistics.klToPretrained).toBeLessThan(1e-9);
   });
 
   it('should move every weight that the network uses, and then be away from the pretrained model', async () => {
-    const first = await trainer.train(stageOf(samples), untrained(base));
     const names = Object.keys(base);
     expect(names.length).toBe(inputs.weights.length);
     const still = names.filter((name) => `${first.state.parameters[name]}` === `${base[name]}`);
@@ -85,16 +87,16 @@ describe('training of all weights', () => {
   });
 
   it('should come back from its file bit for bit, under the names and shapes of PyTorch', async () => {
-    const { state } = await trainer.train(stageOf(samples), untrained(base));
-    const bytes = encodePolicy(inputs, state.parameters, null);
+    const { parameters } = first.state;
+    const bytes = encodePolicy(inputs, parameters, null);
     const read = decodePolicy(bytes, 'file');
     expect(read.adapter).toBe(null);
-    expect(policyParameters(read, inputs, 'file')).toEqual(state.parameters);
+    expect(policyParameters(read, inputs, 'file')).toEqual(parameters);
     const { tensors } = decodeSafetensors(bytes, 'file');
     const path = 'mid_block.attentions.0.transformer_blocks.0.ff.net.2';
     expect(tensors.get(`${path}.weight`)?.shape).toEqual([16, 32]);
     expect(tensors.get('conv_norm_out.bias')?.shape).toEqual([8]);
-    expect(encodePolicy(inputs, policyParameters(read, inputs, 'file'), null)).toEqual(bytes);
+    expect(Buffer.compare(encodePolicy(inputs, policyParameters(read, inputs, 'file'), null), bytes)).toBe(0);
     const turned = {
       ...inputs,
       weights: inputs.weights.map((one) => ({ ...one, shape: [...one.shape, 2] })),
@@ -152,7 +154,7 @@ describe('training of all weights', () => {
 });
 
 describe('the file of trained weights', () => {
-  it.each(['tiny', 'sd1', 'sd2'])(
+  it.each(casesOf(['tiny', 'sd1'], ['sd2']))(
     'should merge into a pipeline that has just these weights: %s',
     async (name) => {
       const { engine } = tiny;

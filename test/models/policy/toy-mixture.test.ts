@@ -11,6 +11,7 @@ import {
   sameDepthRule,
 } from '../../../src/operators/index.js';
 import type { IntervalSpec } from '../../../src/operators/interval-schedule.js';
+import { RUNS_ALL } from '../../fixtures/test-all.js';
 import { openToyMixture, type ToyAlgorithm, type ToyMixture } from '../../fixtures/toy-mixture.js';
 
 const all: IntervalSpec = { mode: 'constant', steps: 8 };
@@ -173,7 +174,7 @@ describe('algorithms on two Gaussians with their exact score', () => {
     'should let the KL of DPOK fall as its weight rises, with kl %s',
     async (kl) => {
       const final: number[] = [];
-      for (const klWeight of [0, 0.03, 0.3, 3]) {
+      for (const klWeight of RUNS_ALL ? [0, 0.03, 0.3, 3] : [0, 0.3, 3]) {
         const { statistics } = await toy.run(dpok(klWeight, kl));
         final.push(statistics.at(-1)?.klToPretrained ?? Number.NaN);
       }

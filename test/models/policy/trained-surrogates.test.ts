@@ -6,13 +6,21 @@ import { createSurrogate, SURROGATES, type SurrogateSettings } from '../../../sr
 import type { PolicyState, TrainedRound } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import type { SamplerSettings } from '../../../src/models/rollouts/sampler.js';
-import { type OpenTiny, openTiny, openTinyTrainer, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import {
+  type OpenTiny,
+  openTiny,
+  openTinyTrainer,
+  stepsFrom,
+  TINY_SAMPLER,
+} from '../../fixtures/open-tiny.js';
 import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';
 import { largestDifference } from '../../fixtures/run-model.js';
 import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
 
 /** An adapter so small that no ratio to the pretrained model leaves the band of D3PO. */
 const STD_DEV = 0.1;
+/** Each costs a run of the graph. */
+const TRAINED_STEPS = stepsFrom(3);
 const PICTURES: Partial<SamplerSettings> = {
   forkPlan: 'independent',
   stochasticSteps: 'none',
@@ -24,8 +32,8 @@ let trajectories: { readonly samples: readonly TrainingSample[]; readonly state:
 let pictures: typeof trajectories;
 beforeAll(async () => {
   tiny = await openTiny();
-  trajectories = await sampleTiny(tiny, {}, undefined, STD_DEV);
-  pictures = await sampleTiny(tiny, PICTURES, undefined, STD_DEV);
+  trajectories = await sampleTiny(tiny, {}, TRAINED_STEPS, STD_DEV);
+  pictures = await sampleTiny(tiny, PICTURES, TRAINED_STEPS, STD_DEV);
 });
 afterAll(() => tiny.close());
 
@@ -45,9 +53,9 @@ describe.each(SETTINGS.map((surrogate) => [surrogate.type, surrogate] as const))
     const { samples, state } = onPictures ? pictures : trajectories;
     const sampling = { ...TINY_SAMPLER, ...(onPictures ? PICTURES : {}) };
     const updates = { from: 'round', innerEpochs: 2, samplesPerUpdate: 12, remainder: 'train' } as const;
-    const trainer = await openTinyTrainer(tiny, { surrogate, sampling, updates });
+    const trainer = await openTinyTrainer(tiny, { surrogate, sampling, updates, minibatchSize: 12 });
     before = state;
-    train = () => trainer.train(stageOf(samples), state);
+    train = () => trainer.train(stageOf(samples, { trainedSteps: TRAINED_STEPS }), state);
     trained = await train();
   });
 
@@ -75,14 +83,19 @@ describe.each(SETTINGS.map((surrogate) => [surrogate.type, surrogate] as const))
 });
 
 describe('the surrogates that were published for flows', () => {
+  let flow: OpenTiny;
+  beforeAll(async () => {
+    flow = await openTiny({ as: 'flow' });
+  });
+  afterAll(() => flow.close());
+
   it.each(['diffusion-nft', 'awm', 'grpo'] as const)('should train a flow: %s', async (type) => {
-    const flow = await openTiny({ as: 'flow' });
-    onTestFinished(() => flow.close());
     const surrogate = SETTINGS.find((settings) => settings.type === type) as SurrogateSettings;
     const noise: Partial<SamplerSettings> = type === 'grpo' ? { eta: 0.7 } : PICTURES;
-    const { samples, state } = await sampleTiny(flow, noise, undefined, STD_DEV);
+    const { samples, state } = await sampleTiny(flow, noise, TRAINED_STEPS, STD_DEV);
     const trainer = await openTinyTrainer(flow, { surrogate, sampling: { ...TINY_SAMPLER, ...noise } });
-    const { statistics, state: after } = await trainer.train(stageOf(samples), state);
+    const round = stageOf(samples, { trainedSteps: TRAINED_STEPS });
+    const { statistics, state: after } = await trainer.train(round, state);
     expect(Number.isFinite(statistics.policyLoss)).toBe(true);
     for (const [name, values] of Object.entries(after.parameters))
       expect(values, name).not.toEqual(state.parameters[name]);

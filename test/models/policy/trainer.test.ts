@@ -202,7 +202,7 @@ describe('train', () => {
     expect(first.statistics.policyLoss).toBeCloseTo(-(1.5 - 1 + 0.25) / 3, 4);
     let { state: current } = first;
     const losses = [first.statistics.policyLoss];
-    for (let round = 1; round < 6; round++) {
+    for (let round = 1; round < 4; round++) {
       const trained = await trainer.train(stageOf(samples, { round }), current);
       losses.push(trained.statistics.policyLoss);
       current = trained.state;
