@@ -1,10 +1,12 @@
 /** @file The whole loop on a tiny pipeline: the real threads, graphs and files. */
 
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeLoraFile } from '../../../src/models/adapters/lora-file.js';
-import type { RunEvent } from '../../../src/streams/messages/run-events.js';
+import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
+import type { Promotion, RunEvent } from '../../../src/streams/messages/run-events.js';
 import { spawnTiny } from '../../fixtures/spawn-tiny.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import type { EndedRun } from '../../fixtures/tiny-run.js';
@@ -21,9 +23,12 @@ import {
   UNGUARDED,
   writeConfig,
 } from '../../fixtures/tiny-run.js';
-import { undisturbedTiny } from '../../fixtures/undisturbed-tiny.js';
+import { snapshot, undisturbedTiny } from '../../fixtures/undisturbed-tiny.js';
 
 const { config, path: undisturbedPath, run: undisturbed, copyWhole } = await undisturbedTiny();
+
+const roundsOf = (run: Pick<EndedRun, 'events'>) =>
+  eventsOf(run, 'round').map(({ metrics }) => metrics.round);
 
 describe('a whole run', () => {
   it('should say what happens, in order', () => {
@@ -99,36 +104,36 @@ describe('a whole run', () => {
     expect(layers).toHaveLength(24);
     expect(layers.every(({ loraB }) => loraB.some((value) => value !== 0))).toBe(true);
   });
-
-  it('should give the same bytes again, and others with another seed', async () => {
-    const path = join(await temporaryFolder(), 'again');
-    await runTiny({ config, path });
-    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath));
-    const other = join(await temporaryFolder(), 'other');
-    await runTiny({ config: { ...config, seed: 4 }, path: other });
-    expect(await adapterOf(other)).not.toEqual(await adapterOf(undisturbedPath));
-  });
 });
 
 describe('a run that is stopped', () => {
-  it('should finish the round in flight, save, and go on to the same bytes', async () => {
+  it('should save at once before it begins, finish the round in flight later, and go on to the same bytes', async () => {
     const path = join(await temporaryFolder(), 'stopped');
+    const atOnce = await runTiny({ config, path, signal: AbortSignal.abort() });
+    expect(atOnce.error).toBeUndefined();
+    expect(kindsOf(atOnce)).toEqual(['started', 'prompts', 'provider', 'provider', 'provider', 'evaluation']);
+
     const stop = new AbortController();
     const stopped = await runTiny({
       config,
       path,
+      resume: true,
       signal: stop.signal,
       onEvent: (event) => {
         if (isRound(1)(event)) stop.abort();
       },
     });
     expect(stopped.error).toBeUndefined();
+    expect(stopped.warnings).toEqual([
+      `${path}: expected a checkpoint, got none. The run starts from the beginning.`,
+    ]);
     expect(kindsOf(stopped)).not.toContain('finished');
-    expect(eventsOf(stopped, 'round').map(({ metrics }) => metrics.round)).toEqual([0, 1]);
+    expect(roundsOf(stopped)).toEqual([0, 1]);
     expect(await adapterOf(path)).not.toEqual(await adapterOf(undisturbedPath));
+
     const resumed = await runTiny({ config, path, resume: true });
     expect(resumed.error).toBeUndefined();
-    expect(eventsOf(resumed, 'round').map(({ metrics }) => metrics.round)).toEqual([2]);
+    expect(roundsOf(resumed)).toEqual([2]);
     expect(eventsOf(resumed, 'finished')).toEqual([
       {
         ...eventsOf(undisturbed, 'finished')[0],
@@ -140,70 +145,35 @@ describe('a run that is stopped', () => {
     expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath));
   });
 
-  it('should save at once where it is stopped before it begins, and then run whole', async () => {
-    const path = join(await temporaryFolder(), 'at-once');
-    const stopped = await runTiny({ config, path, signal: AbortSignal.abort() });
-    expect(stopped.error).toBeUndefined();
-    expect(kindsOf(stopped)).toEqual([
-      'started',
-      'prompts',
-      'provider',
-      'provider',
-      'provider',
-      'evaluation',
-    ]);
-    const resumed = await runTiny({ config, path, resume: true });
-    expect(resumed.warnings).toEqual([
-      `${path}: expected a checkpoint, got none. The run starts from the beginning.`,
-    ]);
-    expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath));
-  });
-
   it('should have nothing left to do where it was whole', async () => {
     const path = join(await temporaryFolder(), 'whole');
     await copyWhole(path);
     const resumed = await runTiny({ config, path, resume: true });
     expect(resumed.error).toBeUndefined();
-    expect(eventsOf(resumed, 'round')).toEqual([]);
+    expect(roundsOf(resumed)).toEqual([]);
     expect(kindsOf(resumed).at(-1)).toBe('finished');
     expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath));
   });
 });
 
-describe('a guarded run', () => {
-  const guardedRun = async (...guards: string[]) => {
-    const own = await temporaryFolder();
-    const guarded = await tinyConfig(own, { overrides: [...UNGUARDED, ...guards] });
-    return { config: guarded, path: join(own, 'run') };
-  };
-  const alarmsOf = (run: EndedRun) => eventsOf(run, 'alarm').map(({ alarm }) => [alarm.guard, alarm.round]);
+const alarmsOf = (run: EndedRun) => eventsOf(run, 'alarm').map(({ alarm }) => [alarm.guard, alarm.round]);
 
-  it('should halve the learning rate once, and remember it after kill -9', async () => {
-    const lower = 'guards.ratioDrift={threshold: 0, action: lower-learning-rate}';
-    const options = await guardedRun(lower);
-    const run = await runTiny(options);
-    expect(alarmsOf(run)).toEqual([['ratioDrift', 1]]);
-    expect(eventsOf(run, 'round').map(({ metrics }) => metrics.learningRateScale)).toEqual([1, 0.5, 0.5]);
-    const result = await resultOf(options.path);
-    expect(result.metrics.map(({ kind }) => kind).slice(0, 3)).toEqual(['evaluation', 'round', 'alarm']);
-    expect(result.adapter).not.toBe((await resultOf(undisturbedPath)).adapter);
-    const path = `${options.path}-again`;
-    const killed = await spawnTiny(
-      [await writeConfig(await temporaryFolder(), options.config), path],
-      isRound(2),
-    );
-    expect(killed.signal).toBe('SIGKILL');
-    const resumed = await runTiny({ ...options, path, resume: true });
-    expect(alarmsOf(resumed)).toEqual([]);
-    expect(await resultOf(path)).toEqual(result);
+describe('a run with a guard that stops it', () => {
+  let options: { config: ResolvedConfig; path: string };
+  let run: EndedRun;
+  beforeAll(async () => {
+    const { guards } = config;
+    const ratioDrift = { threshold: 0, action: 'stop' as const };
+    const path = await mkdtemp(join(tmpdir(), 'tributary-guarded-'));
+    options = { config: { ...config, seed: 4, guards: { ...guards, ratioDrift } }, path: join(path, 'run') };
+    run = await runTiny(options);
+    return () => rm(path, { recursive: true, force: true });
   });
 
   it('should stop after the round in flight with its best policy, and be over', async () => {
-    const options = await guardedRun('guards.ratioDrift={threshold: 0, action: stop}');
-    const run = await runTiny(options);
     expect(run.error).toBeUndefined();
     expect(alarmsOf(run)).toEqual([['ratioDrift', 1]]);
-    expect(eventsOf(run, 'round')).toHaveLength(1);
+    expect(roundsOf(run)).toEqual([0]);
     // Only the base model was evaluated before the alarm.
     expect(eventsOf(run, 'finished')).toMatchObject([
       { tuned: { round: 0 }, best: { round: 0 }, stoppedBy: { guard: 'ratioDrift' } },
@@ -214,62 +184,93 @@ describe('a guarded run', () => {
     expect(adapter).not.toEqual(await adapterOf(join(options.path, 'checkpoints', '1')));
     const result = await resultOf(options.path);
     const resumed = await runTiny({ ...options, resume: true });
-    expect(eventsOf(resumed, 'round')).toEqual([]);
+    expect(roundsOf(resumed)).toEqual([]);
     expect(eventsOf(resumed, 'finished')).toMatchObject([{ stoppedBy: { guard: 'ratioDrift' } }]);
     expect(await resultOf(options.path)).toEqual(result);
   });
+
+  it('should give other bytes with another seed', async () => {
+    const [one, other] = [undisturbedPath, options.path].map((path) => join(path, 'checkpoints', '1'));
+    expect(await adapterOf(other as string)).not.toEqual(await adapterOf(one as string));
+  });
 });
 
-describe('a run with a gate to its samplers', () => {
-  const gated = async (path: string, ...overrides: string[]) => {
+describe('a run with a guard that slows it, and a gate to its samplers that no policy passes', () => {
+  it('should halve the rate once, go on with the policy before, and remember both after a crash', async () => {
     const own = await temporaryFolder();
-    const gate = 'promotion={action: roll-back, prompts: 1}';
-    const options = { config: await tinyConfig(own, { overrides: [...UNGUARDED, gate, ...overrides] }) };
-    return { ...options, path: join(own, path) };
-  };
-  const promotionsOf = (run: EndedRun) => eventsOf(run, 'round').map(({ metrics }) => metrics.promotion);
-
-  it('should train as without one where every policy passes', async () => {
-    const options = await gated('passing');
-    const run = await runTiny(options);
+    const guarded = await tinyConfig(own, {
+      overrides: [
+        ...UNGUARDED,
+        'stages.prompts.numRounds=2',
+        'guards.ratioDrift={threshold: 0, action: lower-learning-rate}',
+        'promotion={action: roll-back, prompts: 1, maxLogProbDifference: 1e-12}',
+      ],
+    });
+    const [path, crashed] = [join(own, 'run'), join(own, 'crashed')];
+    let hasCrashed = false;
+    const run = await runTiny({
+      config: guarded,
+      path,
+      onEvent: (event) => {
+        if (hasCrashed || !isRound(1)(event)) return;
+        hasCrashed = true;
+        snapshot(path, crashed);
+      },
+    });
     expect(run.error).toBeUndefined();
-    expect(eventsOf(run, 'alarm')).toEqual([]);
-    for (const promotion of promotionsOf(run)) {
-      expect(promotion?.isPromoted).toBe(true);
-      expect(promotion?.logProbDifference).toBeLessThan(1e-5);
-      expect(promotion?.outputChange).toBeGreaterThan(0);
-    }
-    expect(await adapterOf(options.path)).toEqual(await adapterOf(undisturbedPath));
-  });
-
-  it('should go on with the policy before where none passes, and remember it after kill -9', async () => {
-    const options = await gated('failing', 'promotion.maxLogProbDifference=1e-12');
-    const run = await runTiny(options);
-    expect(run.error).toBeUndefined();
-    expect(eventsOf(run, 'alarm').map(({ alarm }) => [alarm.guard, alarm.action])).toEqual(
-      Array(TINY_STAGES).fill(['promotion', 'roll-back']),
+    expect(alarmsOf(run)).toEqual([
+      ['promotion', 1],
+      ['ratioDrift', 1],
+      ['promotion', 2],
+    ]);
+    expect(new Set(eventsOf(run, 'alarm').map(({ alarm }) => alarm.action))).toEqual(
+      new Set(['roll-back', 'lower-learning-rate']),
     );
-    const { tuned, base } = eventsOf(run, 'finished')[0] as Extract<RunEvent, { kind: 'finished' }>;
-    expect(tuned.heldOut).toEqual(base.heldOut);
-    for (const { metrics } of eventsOf(run, 'round')) {
+    const rounds = eventsOf(run, 'round').map(({ metrics }) => metrics);
+    expect(rounds.map(({ learningRateScale }) => learningRateScale)).toEqual([1, 0.5]);
+    for (const metrics of rounds) {
       expect(metrics.maxRatioDeviation).toBeLessThan(1e-5);
       expect(metrics.gradNorm).toBeGreaterThan(0);
     }
-    const result = await resultOf(options.path);
-    const path = `${options.path}-again`;
-    await spawnTiny([await writeConfig(await temporaryFolder(), options.config), path], isRound(2));
-    await runTiny({ ...options, path, resume: true });
-    expect(await resultOf(path)).toEqual(result);
+    const { tuned, base } = eventsOf(run, 'finished')[0] as Extract<RunEvent, { kind: 'finished' }>;
+    expect(tuned.heldOut).toEqual(base.heldOut);
+    const result = await resultOf(path);
+    const logged = ['evaluation', 'round', 'alarm', 'alarm', 'round', 'alarm', 'evaluation'];
+    expect(result.metrics.map(({ kind }) => kind)).toEqual(logged);
+
+    const resumed = await runTiny({ config: guarded, path: crashed, resume: true });
+    expect(alarmsOf(resumed)).toEqual([['promotion', 2]]);
+    expect(await resultOf(crashed)).toEqual(result);
   });
 });
 
 describe('a run in a process of its own', () => {
-  it('should end by itself when it is done: nothing stays open', async () => {
+  it('should go on after kill -9 in a round, end by itself, and train through a gate as without one', async () => {
     const own = await temporaryFolder();
-    const ended = await spawnTiny([await writeConfig(own, config), join(own, 'run')]);
+    const gated = await tinyConfig(own, {
+      overrides: [...UNGUARDED, 'promotion={action: roll-back, prompts: 1}'],
+    });
+    const path = join(own, 'run');
+    const args = [await writeConfig(own, gated), path];
+    const killed = await spawnTiny(args, isRound(1));
+    expect(killed.signal).toBe('SIGKILL');
+    const ended = await spawnTiny([...args, 'resume']);
     expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
-    expect(ended.events.at(-1)?.kind).toBe('finished');
-    expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath));
+    const kinds = ended.events.map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === 'round')).toHaveLength(2);
+    expect(kinds.at(-1)).toBe('finished');
+    for (const unwanted of ['alarm', 'warning', 'error']) expect(kinds).not.toContain(unwanted);
+
+    const { metrics, adapter } = await resultOf(path);
+    const promotions = metrics.flatMap(({ promotion }) => (promotion ? [promotion as Promotion] : []));
+    expect(promotions).toHaveLength(TINY_STAGES);
+    for (const { isPromoted, logProbDifference, outputChange } of promotions) {
+      expect(isPromoted).toBe(true);
+      expect(logProbDifference).toBeLessThan(1e-5);
+      expect(outputChange).toBeGreaterThan(0);
+    }
+    const withoutGate = metrics.map(({ promotion: _, ...rest }) => rest);
+    expect({ metrics: withoutGate, adapter }).toEqual(await resultOf(undisturbedPath));
   });
 
   it('should end by itself when nobody listens any more', async () => {
@@ -277,17 +278,5 @@ describe('a run in a process of its own', () => {
     const ended = await spawnTiny([await writeConfig(own, config), join(own, 'run'), 'unsubscribe']);
     expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
     expect(ended.events.at(-1)?.kind).toBe('progress');
-  });
-
-  it('should go on to the same bytes after kill -9 in the middle of a round', async () => {
-    const own = await temporaryFolder();
-    const args = [await writeConfig(own, config), join(own, 'run')];
-    const killed = await spawnTiny(args, isRound(1));
-    expect(killed.signal).toBe('SIGKILL');
-    const resumed = await runTiny({ config, path: join(own, 'run'), resume: true });
-    expect(resumed.error).toBeUndefined();
-    expect(resumed.warnings).toEqual([]);
-    expect(eventsOf(resumed, 'round').map(({ metrics }) => metrics.round)).toEqual([1, 2]);
-    expect(await resultOf(join(own, 'run'))).toEqual(await resultOf(undisturbedPath));
   });
 });
