@@ -5,17 +5,40 @@ import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { readReport } from '../../../src/streams/report/write-report.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
-import { adapterOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
+import {
+  adapterOf,
+  type EndedRun,
+  eventsOf,
+  isRound,
+  runTiny,
+  TINY_STAGES,
+  tinyConfig,
+  UNGUARDED,
+} from '../../fixtures/tiny-run.js';
+import { snapshot } from '../../fixtures/undisturbed-tiny.js';
 
-it('should go on to the same bytes where everything beside the checkpoints was damaged', async () => {
+/** A run whose steps are so large that a later round spoils what an earlier one gained, and what a crash in round 1 leaves. */
+async function crashedRun() {
   const own = await temporaryFolder();
-  const config = await tinyConfig(own, { overrides: ['evaluation.everyRounds=1'] });
-  const undisturbed = join(own, 'undisturbed');
-  await runTiny({ config, path: undisturbed });
-  const path = join(own, 'damaged');
-  const stop = new AbortController();
-  const { signal } = stop;
-  await runTiny({ config, path, signal, onEvent: ({ kind }) => kind === 'round' && stop.abort() });
+  const overrides = [...UNGUARDED, 'evaluation.everyRounds=1', 'stages.trainer.learningRate=0.1'];
+  const config = await tinyConfig(own, { overrides });
+  const [undisturbed, path] = [join(own, 'undisturbed'), join(own, 'damaged')];
+  let hasCrashed = false;
+  const run = await runTiny({
+    config,
+    path: undisturbed,
+    onEvent: (event) => {
+      if (hasCrashed || !isRound(1)(event)) return;
+      hasCrashed = true;
+      snapshot(undisturbed, path);
+    },
+  });
+  return { config, undisturbed, run, path };
+}
+
+it('should keep the best policy, and go on to the same bytes where all beside the checkpoints was damaged', async () => {
+  const { config, undisturbed, run, path } = await crashedRun();
+  await expectBestPolicy(undisturbed, run);
   const at = (...names: string[]) => join(path, ...names);
   const [picture, figures] = [
     await readFile(at('samples', 'round-0000.png')),
@@ -63,3 +86,16 @@ it('should go on to the same bytes where everything beside the checkpoints was d
   expect(report.grids?.prompts).toEqual((await readReport(undisturbed, config)).grids?.prompts);
   expect(report.best?.round).toBe((await readReport(undisturbed, config)).best?.round);
 });
+
+/** The best policy is that of the evaluation with the highest reward on held-out prompts. */
+async function expectBestPolicy(path: string, run: EndedRun): Promise<void> {
+  const [finished] = eventsOf(run, 'finished');
+  const rewards = eventsOf(run, 'evaluation').map(({ evaluation }) => evaluation.heldOut.rewardMean);
+  const round = rewards.indexOf(Math.max(...rewards));
+  expect([0, TINY_STAGES]).not.toContain(round);
+  expect(finished).toMatchObject({ best: { round: round }, tuned: { round: TINY_STAGES } });
+  expect(JSON.parse(await readFile(join(path, 'best', 'evaluation.json'), 'utf8'))).toEqual(finished?.best);
+  const kept = await adapterOf(join(path, 'best'));
+  expect(kept).toEqual(await adapterOf(join(path, 'checkpoints', String(round))));
+  expect(await adapterOf(path)).toEqual(await adapterOf(join(path, 'checkpoints', String(TINY_STAGES))));
+}

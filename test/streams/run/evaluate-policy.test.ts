@@ -79,7 +79,7 @@ describe('evaluatePolicy', () => {
     expect(Object.values(evaluation.byTemplate ?? {}).map(({ train }) => train)).toEqual([0.5, 0.5]);
   });
 
-  it('should take the bound from the config, and err where no reward is within it', async () => {
+  it('should take the bound from the config, and err where no reward is within it or finite', async () => {
     const bounded = ['stages.reward.maxMagnitude=4'];
     const { evaluation } = await evaluated(
       [
@@ -90,20 +90,20 @@ describe('evaluatePolicy', () => {
       bounded,
     );
     expect(evaluation.train.rewardMean).toBeCloseTo(1 / 3);
-    expect(
-      await faultOf(() =>
-        evaluated(
-          [
-            [5, 5],
-            [6, 7],
-            [0, 0],
-          ],
-          bounded,
-        ),
-      ),
-    ).toEqual([
-      'TRIB_REWARD',
-      'evaluation of training prompts: expected rewards from -4e+0 to 4e+0, got none of 4. Check the reward model and maxMagnitude of the reward stage, or resume from the last checkpoint with a smaller learningRate.',
-    ]);
+    const none = [
+      [5, 5],
+      [6, Number.NaN],
+      [0, 0],
+    ];
+    const notFinite = [
+      [Number.NaN, Number.NaN],
+      [Number.NaN, Number.NaN],
+      [0, 0],
+    ];
+    for (const rewards of [none, notFinite])
+      expect(await faultOf(() => evaluated(rewards, bounded))).toEqual([
+        'TRIB_REWARD',
+        'evaluation of training prompts: expected rewards from -4e+0 to 4e+0, got none of 4. Check the reward model and maxMagnitude of the reward stage, or resume from the last checkpoint with a smaller learningRate.',
+      ]);
   });
 });

@@ -30,6 +30,8 @@ it('should read from the model how many steps draw noise, and take all where it 
 it('should train an interval of s steps at s - 1 of them, and say so at the start', async () => {
   const config = await tinyWith({ set_alpha_to_one: true }, [
     'stages.prompts.numRounds=1',
+    'evaluation.verifier=none',
+    'evaluation.imagesPerPrompt=1',
     'stages.schedule={type: schedule, mode: constant, steps: 3}',
   ]);
   const steps = (config.stages.sampler as unknown as { numInferenceSteps: number }).numInferenceSteps;

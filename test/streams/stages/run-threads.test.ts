@@ -1,18 +1,24 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
-import { startSampler } from '../../../src/streams/stages/sampler/client.js';
+import { type SamplerClient, startSampler } from '../../../src/streams/stages/sampler/client.js';
 import type { ProbedPolicy } from '../../../src/streams/stages/sampler/sampler-thread.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { tinyConfig } from '../../fixtures/tiny-run.js';
 
-async function tinySampler() {
-  const sampler = await startSampler(await tinyConfig(await temporaryFolder()), () => {});
-  onTestFinished(() => sampler.close());
-  return sampler;
-}
+/** One for all tests, whatever policy the one before has left in it. */
+let sampler: SamplerClient;
+beforeAll(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tributary-threads-'));
+  sampler = await startSampler(await tinyConfig(folder), () => {});
+  return async () => {
+    await sampler.close();
+    await rm(folder, { recursive: true });
+  };
+});
 
 const movedFrom = (parameters: NamedArrays): NamedArrays =>
   Object.fromEntries(
@@ -30,10 +36,10 @@ describe('startSampler', () => {
     await change('model_index.json', { _class_name: 'StableDiffusionPipeline' });
     await change('scheduler/scheduler_config.json', { steps_offset: 0 });
     const warnings: string[] = [];
-    const sampler = await startSampler(config, (event) => {
+    const corrected = await startSampler(config, (event) => {
       if (event.kind === 'warning') warnings.push(event.message);
     });
-    onTestFinished(() => sampler.close());
+    onTestFinished(() => corrected.close());
     expect(warnings).toEqual([
       expect.stringMatching(/steps_offset: 0 is read as 1, as StableDiffusionPipeline/),
     ]);
@@ -42,7 +48,6 @@ describe('startSampler', () => {
 
 describe('SamplerClient.withPolicy', () => {
   it('should keep a policy until the work by it is done', async () => {
-    const sampler = await tinySampler();
     const policy = (version: number) => ({ version, parameters: sampler.baseParameters });
     const order: string[] = [];
     const evaluation = sampler.withPolicy(policy(1), async () => {
@@ -56,7 +61,6 @@ describe('SamplerClient.withPolicy', () => {
   });
 
   it('should go on after work that failed, and hand its fault to its caller alone', async () => {
-    const sampler = await tinySampler();
     const policy = { version: 0, parameters: sampler.baseParameters };
     const failing = sampler.withPolicy(policy, async () => {
       throw new Error('no');
@@ -67,7 +71,6 @@ describe('SamplerClient.withPolicy', () => {
   });
 
   it('should send a policy that has the version of another one', async () => {
-    const sampler = await tinySampler();
     const { baseParameters } = sampler;
     const moved = movedFrom(baseParameters);
     const requests = [{ groupIndex: 0, prompt: 'a red circle' }];
@@ -83,7 +86,6 @@ describe('SamplerClient.withPolicy', () => {
 
 describe('the probe of a sampler', () => {
   it('should say how far its pictures are from those of the last reference', async () => {
-    const sampler = await tinySampler();
     const { baseParameters } = sampler;
     const request = { requests: [{ groupIndex: 0, prompt: 'a red circle' }], trainedSteps: [2, 3] };
     const probe = (parameters: NamedArrays, isReference: boolean) =>
