@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
 
-export interface BrokerAddress {
+interface BrokerAddress {
   readonly host: string;
   readonly port: number;
 }

@@ -20,7 +20,7 @@ import { type Part, startPart } from './start-part.js';
 const BRANCHES = 3;
 const PATIENCE = { timeout: 240_000, interval: 50 };
 
-export interface PartedRun {
+interface PartedRun {
   readonly config: ResolvedConfig;
   readonly path: string;
   /** The transport of a process that takes no part. */
