@@ -1,59 +1,83 @@
 /** @file Runs that train all weights of the UNet: the same way through the streams as an adapter's. */
 
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decode } from 'fast-png';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
+import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
 import { runCli } from '../../cli/run-cli.js';
-import { temporaryFolder } from '../../fixtures/temporary-folder.js';
-import { eventsOf, metricsOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
+import { type EndedRun, eventsOf, metricsOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
+import { snapshot } from '../../fixtures/undisturbed-tiny.js';
 
 const WEIGHTS = 'diffusion_pytorch_model.safetensors';
 const FULL = [
   'model.train=full',
   'stages.trainer.learningRate=1e-3',
+  'guards.klToPretrained={threshold: 1e6, action: warn}',
+  'checkpoints.everyRounds=1',
+  'stages.prompts.numRounds=2',
   'evaluation.imagesPerPrompt=1',
   'stages.sampler.numBranches=2',
   'stages.schedule.first=1',
   'stages.schedule.last=1',
 ];
 
+let folder: string;
+let config: ResolvedConfig;
+/** The run that all tests look at, and its directory as it was after the first round. */
+let whole: EndedRun;
+const path = () => join(folder, 'whole');
+const afterOneRound = () => join(folder, 'after-one-round');
+const weights = () => join(path(), WEIGHTS);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tributary-full-'));
+  config = await tinyConfig(folder, { overrides: FULL });
+  let checkpoints = 0;
+  whole = await runTiny({
+    config,
+    path: path(),
+    onEvent: ({ kind }) => {
+      if (kind === 'checkpoint' && ++checkpoints === 1) snapshot(path(), afterOneRound());
+    },
+  });
+  return () => rm(folder, { recursive: true, force: true });
+});
+
 describe('a run with model.train: full', () => {
   it('should train every weight, and go on from a checkpoint to the same bytes', async () => {
-    const folder = await temporaryFolder();
-    const config = await tinyConfig(folder, {
-      overrides: [...FULL, 'checkpoints.everyRounds=1', 'stages.prompts.numRounds=2'],
+    expect(whole.error).toBe(undefined);
+    expect(eventsOf(whole, 'finished').length).toBe(1);
+    const resumed = await runTiny({ config, path: afterOneRound(), resume: true });
+    expect(resumed.error).toBe(undefined);
+    expect(eventsOf(resumed, 'round').map(({ metrics }) => metrics.round)).toEqual([1]);
+    expect((await readFile(join(afterOneRound(), WEIGHTS))).equals(await readFile(weights()))).toBe(true);
+    expect(await metricsOf(afterOneRound())).toEqual(await metricsOf(path()));
+  });
+
+  it('should start where another one ended, with the pretrained model as reference', async () => {
+    const model = { ...config.model, startFrom: weights() };
+    const second = await runTiny({ config: { ...config, model }, path: join(folder, 'second') });
+    expect(second.error).toBeUndefined();
+    const [first, after] = [whole, second].map((run) => {
+      const [finished] = eventsOf(run, 'finished');
+      const [round] = eventsOf(run, 'round');
+      return { base: finished?.base.train, tuned: finished?.tuned.train, kl: round?.metrics.klToPretrained };
     });
-    const [whole, resumed] = [join(folder, 'whole'), join(folder, 'resumed')];
-    const run = await runTiny({ config, path: whole });
-    expect(run.error).toBe(undefined);
-    expect(eventsOf(run, 'finished').length).toBe(1);
-    const controller = new AbortController();
-    await runTiny({
-      config,
-      path: resumed,
-      signal: controller.signal,
-      onEvent: (event) => {
-        if (event.kind === 'checkpoint') controller.abort();
-      },
-    });
-    const ended = await runTiny({ config, path: resumed, resume: true });
-    expect(ended.error).toBe(undefined);
-    const bytes = await readFile(join(whole, WEIGHTS));
-    expect((await readFile(join(resumed, WEIGHTS))).equals(bytes)).toBe(true);
-    expect(await metricsOf(resumed)).toEqual(await metricsOf(whole));
+    expect(after?.base).toBeDefined();
+    expect(after?.base).toEqual(first?.tuned);
+    expect(after?.base).not.toEqual(first?.base);
+    // The first round trains from the policy that sampled it: the pretrained model, and the weights of the first run.
+    expect(after?.kl).toBeGreaterThan(2 * (first?.kl ?? Number.NaN));
   });
 
   it('should draw with what it leaves, merge it, and say that there is no adapter to export', async () => {
-    const folder = await temporaryFolder();
-    const config = await tinyConfig(folder, { overrides: [...FULL, 'stages.prompts.numRounds=1'] });
-    const path = join(folder, 'run');
-    expect((await runTiny({ config, path })).error).toBe(undefined);
-    const { tensors } = decodeSafetensors(await readFile(join(path, WEIGHTS)), WEIGHTS);
+    const { tensors } = decodeSafetensors(await readFile(weights()), WEIGHTS);
     expect(tensors.get('conv_in.weight')?.shape).toEqual([8, 3, 3, 3]);
-    expect(await readdir(path)).not.toContain('pytorch_lora_weights.safetensors');
-    const checkpoints = await readdir(join(path, 'checkpoints'), { recursive: true });
+    expect(await readdir(path())).not.toContain('pytorch_lora_weights.safetensors');
+    const checkpoints = await readdir(join(path(), 'checkpoints'), { recursive: true });
     expect(checkpoints.some((name) => name.endsWith(WEIGHTS))).toBe(true);
 
     const { pipeline } = config.model;
@@ -62,10 +86,10 @@ describe('a run with model.train: full', () => {
         ...['sample', '--pipeline', from, '--prompt', 'a red circle', '--out', join(folder, out)],
         ...['--images', '1', '--steps', '3', '--scale', '1', '--threads', '1', ...more],
       ]);
-    expect(await draw(pipeline, 'tuned.png', '--lora', join(path, WEIGHTS))).toMatchObject({ code: 0 });
+    expect(await draw(pipeline, 'tuned.png', '--lora', weights())).toMatchObject({ code: 0 });
     expect(await draw(pipeline, 'base.png')).toMatchObject({ code: 0 });
     const merged = join(folder, 'merged');
-    const merging = await runCli(['merge', join(path, WEIGHTS), '--pipeline', pipeline, '--out', merged]);
+    const merging = await runCli(['merge', weights(), '--pipeline', pipeline, '--out', merged]);
     expect(merging).toEqual({ code: 0, stdout: `${merged}\n`, stderr: '' });
     expect(await draw(merged, 'merged.png')).toMatchObject({ code: 0 });
     const [tuned, base, again] = await Promise.all(
@@ -78,7 +102,7 @@ describe('a run with model.train: full', () => {
     expect(apart(tuned, again)).toBeLessThanOrEqual(1);
     expect(apart(tuned, base)).toBeGreaterThan(1);
 
-    const { code, stderr } = await runCli(['export', path]);
+    const { code, stderr } = await runCli(['export', path()]);
     expect([code, stderr]).toEqual([
       2,
       expect.stringContaining('Write a whole pipeline with tributary merge.'),
