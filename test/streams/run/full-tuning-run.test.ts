@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { decode } from 'fast-png';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
-import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
+import { type ResolvedConfig, topologySchema } from '../../../src/streams/config/schema/topology-schema.js';
+import { startSampler } from '../../../src/streams/stages/sampler/client.js';
 import { runCli } from '../../cli/run-cli.js';
 import { type EndedRun, eventsOf, metricsOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
 import { snapshot } from '../../fixtures/undisturbed-tiny.js';
 
 const WEIGHTS = 'diffusion_pytorch_model.safetensors';
+const PROMPT = 'a red circle';
 const FULL = [
   'model.train=full',
   'stages.trainer.learningRate=1e-3',
@@ -45,6 +47,37 @@ beforeAll(async () => {
   });
   return () => rm(folder, { recursive: true, force: true });
 });
+
+/** What `tributary sample` draws, with the weights of the run and without. */
+async function drawn() {
+  const sampler = {
+    type: 'sampler',
+    numInferenceSteps: 3,
+    guidanceScale: 2,
+    numBranches: 1,
+    groupsPerBatch: 1,
+  };
+  const drawing = topologySchema.parse({
+    version: 2,
+    name: 'drawn',
+    model: { pipeline: config.model.pipeline },
+    engine: { threads: 1 },
+    stages: { sampler },
+    evaluation: { seed: 7 },
+  });
+  const { baseParameters, fileParameters, withPolicy, close } = await startSampler(
+    drawing,
+    () => {},
+    weights(),
+  );
+  const draw = (parameters = baseParameters) =>
+    withPolicy({ version: 0, parameters }, (call) =>
+      call.sampleGrid({ prompts: [PROMPT], columns: 1, scale: 1 }),
+    );
+  const pictures = { tuned: await draw(fileParameters ?? {}), base: await draw() };
+  await close();
+  return pictures;
+}
 
 describe('a run with model.train: full', () => {
   it('should train every weight, and go on from a checkpoint to the same bytes', async () => {
@@ -81,26 +114,22 @@ describe('a run with model.train: full', () => {
     expect(checkpoints.some((name) => name.endsWith(WEIGHTS))).toBe(true);
 
     const { pipeline } = config.model;
-    const draw = (from: string, out: string, ...more: string[]) =>
-      runCli([
-        ...['sample', '--pipeline', from, '--prompt', 'a red circle', '--out', join(folder, out)],
-        ...['--images', '1', '--steps', '3', '--scale', '1', '--threads', '1', ...more],
-      ]);
-    expect(await draw(pipeline, 'tuned.png', '--lora', weights())).toMatchObject({ code: 0 });
-    expect(await draw(pipeline, 'base.png')).toMatchObject({ code: 0 });
     const merged = join(folder, 'merged');
     const merging = await runCli(['merge', weights(), '--pipeline', pipeline, '--out', merged]);
     expect(merging).toEqual({ code: 0, stdout: `${merged}\n`, stderr: '' });
-    expect(await draw(merged, 'merged.png')).toMatchObject({ code: 0 });
-    const [tuned, base, again] = await Promise.all(
-      ['tuned.png', 'base.png', 'merged.png'].map(async (name) => [
-        ...decode(await readFile(join(folder, name))).data,
-      ]),
-    );
+    const png = join(folder, 'merged.png');
+    const drawing = await runCli([
+      ...['sample', '--pipeline', merged, '--prompt', PROMPT, '--out', png, '--seed', '7', '--guidance', '2'],
+      ...['--images', '1', '--steps', '3', '--scale', '1', '--threads', '1'],
+    ]);
+    expect(drawing).toMatchObject({ code: 0 });
+    const pixels = (bytes: Uint8Array) => [...decode(bytes).data];
+    const again = pixels(await readFile(png));
+    const { tuned, base } = await drawn();
     const apart = (one: number[] = [], other: number[] = []) =>
       Math.max(...one.map((value, i) => Math.abs(value - (other[i] ?? Number.NaN))));
-    expect(apart(tuned, again)).toBeLessThanOrEqual(1);
-    expect(apart(tuned, base)).toBeGreaterThan(1);
+    expect(apart(pixels(tuned), again)).toBeLessThanOrEqual(1);
+    expect(apart(pixels(tuned), pixels(base))).toBeGreaterThan(1);
 
     const { code, stderr } = await runCli(['export', path()]);
     expect([code, stderr]).toEqual([
