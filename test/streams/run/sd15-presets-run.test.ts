@@ -1,21 +1,40 @@
-/** @file The presets for Stable Diffusion 1.5, each for two rounds on a tiny pipeline of the same layers. */
+/**
+ * @file The presets for Stable Diffusion 1.5 on a tiny pipeline of the same layers: two of them for two rounds, and the reward
+ * of each. What they train is compared in tfjs-presets-run.test.ts.
+ */
 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
+import { openReward } from '../../../src/models/rewards/index.js';
 import { loadTopology } from '../../../src/streams/config/load-topology.js';
 import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
-import { SD15_NAMES, sd15Overrides } from '../../fixtures/sd15-presets.js';
+import { rewardContext, unaborted } from '../../fixtures/reward-context.js';
+import { randomTensor } from '../../fixtures/run-model.js';
+import { SD15_NAMES, type Sd15Preset, sd15Overrides } from '../../fixtures/sd15-presets.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { casesOf } from '../../fixtures/test-all.js';
+import { colored } from '../../fixtures/tiny-clip.js';
 import { adapterOf, eventsOf, runTiny } from '../../fixtures/tiny-run.js';
 
+/** Of the tiny pipeline's pictures. */
+const SHAPE = [3, 16, 16] as const;
+/** Branches and a round of samples; independent rollouts, replay and a value network. */
+const WHOLE = casesOf<Sd15Preset>(
+  ['sd15-b2-branch', 'sd15-dpok'],
+  ['sd15-b2-release', 'sd15-ddpo-aesthetic', 'sd15-ddpo-compressibility'],
+);
+
+async function smallConfig(name: Sd15Preset) {
+  const preset = `config/${name}.yaml`;
+  const prompts = stageOf(await loadTopology(preset), 'prompts');
+  return loadTopology(preset, await sd15Overrides(name, await temporaryFolder(), prompts));
+}
+
 describe('a preset for Stable Diffusion 1.5', () => {
-  it.each(SD15_NAMES)('should train for two rounds: %s', async (name) => {
-    const folder = await temporaryFolder();
-    const preset = `config/${name}.yaml`;
-    const overrides = await sd15Overrides(name, folder, stageOf(await loadTopology(preset), 'prompts'));
-    const config = await loadTopology(preset, overrides);
-    const path = join(folder, 'run');
+  it.each(WHOLE)('should train for two rounds: %s', async (name) => {
+    const config = await smallConfig(name);
+    const path = join(await temporaryFolder(), 'run');
     const run = await runTiny({ config, path });
     expect(run.error).toBeUndefined();
     const rounds = eventsOf(run, 'round').map(({ metrics }) => metrics);
@@ -35,5 +54,19 @@ describe('a preset for Stable Diffusion 1.5', () => {
     const moved = [...adapter].filter(([key]) => /lora_B|lora\.up/.test(key));
     expect(moved.length).toBeGreaterThan(0);
     expect(moved.every(([, { data }]) => Array.from(data, Number).some((value) => value !== 0))).toBe(true);
+  });
+
+  it.each(SD15_NAMES)('should tell pictures apart by its reward: %s', async (name) => {
+    const config = await smallConfig(name);
+    const { pipeline } = config.model;
+    const scorer = await openReward(
+      stageOf(config, 'reward'),
+      rewardContext({ pipeline, imageShape: SHAPE }),
+    );
+    const images = [colored([255, 0, 30], SHAPE), randomTensor(1, SHAPE).data];
+    const { rewards } = await scorer.score({ prompt: 'a cat', images }, unaborted());
+    await scorer.close();
+    expect(rewards.every(Number.isFinite)).toBe(true);
+    expect(new Set(rewards).size).toBe(2);
   });
 });
