@@ -11,7 +11,6 @@
 
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compileGraph } from '../../../src/models/engines/compile-graph.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
@@ -21,7 +20,7 @@ import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeli
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import { elementCount, float32, float32Data, type Tensor } from '../../../src/models/tensor.js';
-import { emulatedHalf } from '../../fixtures/emulated-half.js';
+import { compileHalf, emulatedHalf } from '../../fixtures/emulated-half.js';
 import { randomAdapter } from '../../fixtures/open-tiny.js';
 import { randomTensor } from '../../fixtures/run-model.js';
 
@@ -108,7 +107,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('Stable Diffusion in half precision: %s', 
         precision: 'float16',
       });
       expectTypes(graph);
-      const executable = await compileGraph(engine, graph, { label: 'policy' });
+      const executable = await compileHalf(cpu, graph, 'policy');
       const inputs = [...tensors.keys()].filter((key) => key.startsWith('input:'));
       const feeds: Record<string, Tensor> = Object.fromEntries(
         inputs.map((key) => [
