@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { TributaryError } from '../../../src/errors.js';
 import type { PicturesOfPrompt } from '../../../src/models/rewards/contract/reward-scorer.js';
 import { evaluatePolicy } from '../../../src/streams/run/evaluate-policy.js';
 import { faultOf } from '../../fixtures/fault-of.js';
@@ -7,8 +8,8 @@ import { stageBench } from '../stages/stage-bench.js';
 
 const VERIFIER = ['evaluation.verifier=shapes', 'evaluation.imagesPerPrompt=2'];
 
-/** An evaluation of two training prompts and a held-out one, two pictures each, with these rewards. */
-async function evaluated(rewards: readonly (readonly number[])[], overrides: readonly string[] = []) {
+/** An evaluation of two training prompts and a held-out one, two pictures each, with these rewards or faults. */
+async function evaluated(rewards: readonly (readonly number[] | Error)[], overrides: readonly string[] = []) {
   const warnings: string[] = [];
   const said: unknown[] = [];
   const scores = rewards.values();
@@ -21,8 +22,10 @@ async function evaluated(rewards: readonly (readonly number[])[], overrides: rea
     reward: {
       score: async ({ metadata }: PicturesOfPrompt) => {
         said.push(metadata);
+        const { value } = scores.next();
+        if (value instanceof Error) throw value;
         return {
-          rewards: scores.next().value,
+          rewards: value,
           verdicts: [
             { satisfied: true, score: 1 },
             { satisfied: false, score: 0 },
@@ -68,6 +71,17 @@ describe('evaluatePolicy', () => {
     expect(warnings).toEqual([
       'evaluation of training prompts: expected rewards from -1e+15 to 1e+15, got 1e+200 among 4; the mean leaves out 2',
     ]);
+  });
+
+  it('should err with the fault of a service that cannot be asked, for one prompt as for all', async () => {
+    const text =
+      'reward service http://a: expected an answer, got ECONNREFUSED in 5 attempts. Start the service.';
+    const away = new TributaryError('TRIB_REWARD', text, { retryable: true });
+    for (const rewards of [
+      [away, away, away],
+      [[1, 1], [1, 1], away],
+    ])
+      expect(await faultOf(() => evaluated(rewards))).toEqual(['TRIB_REWARD', text]);
   });
 
   it('should measure the alignment of a template of which no reward is right', async () => {

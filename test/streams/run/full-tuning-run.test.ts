@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { type ResolvedConfig, topologySchema } from '../../../src/streams/config/schema/topology-schema.js';
 import { startSampler } from '../../../src/streams/stages/sampler/client.js';
-import { runCli } from '../../cli/run-cli.js';
+import { callCli } from '../../cli/call-cli.js';
 import { type EndedRun, eventsOf, metricsOf, runTiny, tinyConfig } from '../../fixtures/tiny-run.js';
 import { snapshot } from '../../fixtures/undisturbed-tiny.js';
 
@@ -115,10 +115,10 @@ describe('a run with model.train: full', () => {
 
     const { pipeline } = config.model;
     const merged = join(folder, 'merged');
-    const merging = await runCli(['merge', weights(), '--pipeline', pipeline, '--out', merged]);
+    const merging = await callCli(['merge', weights(), '--pipeline', pipeline, '--out', merged]);
     expect(merging).toEqual({ code: 0, stdout: `${merged}\n`, stderr: '' });
     const png = join(folder, 'merged.png');
-    const drawing = await runCli([
+    const drawing = await callCli([
       ...['sample', '--pipeline', merged, '--prompt', PROMPT, '--out', png, '--seed', '7', '--guidance', '2'],
       ...['--images', '1', '--steps', '3', '--scale', '1', '--threads', '1'],
     ]);
@@ -131,7 +131,7 @@ describe('a run with model.train: full', () => {
     expect(apart(pixels(tuned), again)).toBeLessThanOrEqual(1);
     expect(apart(pixels(tuned), pixels(base))).toBeGreaterThan(1);
 
-    const { code, stderr } = await runCli(['export', path()]);
+    const { code, stderr } = await callCli(['export', path()]);
     expect([code, stderr]).toEqual([
       2,
       expect.stringContaining('Write a whole pipeline with tributary merge.'),
