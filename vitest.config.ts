@@ -21,13 +21,16 @@ const runCompiledSources = {
   },
 };
 
-/** As many at the least as at the most: vitest 3 may end an idle worker that it has just given a file. */
-const WORKERS = Number(/--maxWorkers=(\d+)/.exec(process.argv.join(' '))?.[1] ?? 2);
+/**
+ * One more than two cores have to do, as some tests wait. As many at the least as at the most: vitest 3 may end an idle
+ * worker that it has just given a file.
+ */
+const WORKERS = Number(/--maxWorkers=(\d+)/.exec(process.argv.join(' '))?.[1] ?? 3);
 const SHARED_FOLDER = 'test/fixtures/shared-folder.ts';
 const KAFKA_WORKERS = { minThreads: 3, maxThreads: 3 };
 
 /**
- * Two workers, which keep their modules from file to file: no test changes what another one sees. Those against Kafka wait
+ * Workers keep their modules from file to file: no test changes what another one sees. Those against Kafka wait
  * more than they compute, and run beside the others in a pool of their own. KAFKA_TESTS and KAFKA_BROKERS are read by
  * test/kafka/global-setup.ts. TEST_ALL=1 adds the cases that `npm test` leaves out.
  */
