@@ -79,7 +79,7 @@ describe('a run that is rewarded by a service', () => {
       if (index !== reset) return undefined;
       response.destroy();
       return 'answered';
-    }, ', timeoutMs: 3000');
+    }, ', timeoutMs: 1500');
     expect([disturbed.run.error, disturbed.run.warnings]).toEqual([undefined, []]);
     const asked = ({ requests }: typeof server) => requests.map(({ body }) => JSON.stringify(body));
     expect([...new Set(asked(disturbed.server))]).toEqual(asked(server));

@@ -36,7 +36,12 @@ const CLOSING_MS = 5000;
 /** Starts the endpoint. Errors: TRIB_USAGE if the address cannot be used. */
 export async function openPromptsServer(options: PromptsServerOptions): Promise<PromptsServer> {
   const { host, port } = options;
+  let closing: Promise<void> | undefined;
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+    // A connection that was busy when the server closed would else be kept open for another request.
+    response.once('finish', () => {
+      if (closing) setImmediate(() => server.closeIdleConnections());
+    });
     answer(options, request, response).catch((error: unknown) => answerFault(response, error));
   });
   await new Promise<void>((resolve, reject) => {
@@ -52,7 +57,6 @@ export async function openPromptsServer(options: PromptsServerOptions): Promise<
     server.listen(port, host, resolve);
   });
   const { address, family, port: taken } = server.address() as AddressInfo;
-  let closing: Promise<void> | undefined;
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`,
     close: () => {
