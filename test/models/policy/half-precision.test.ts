@@ -12,7 +12,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import type { Graph, Precision } from '../../../src/models/graph/graph.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
@@ -23,6 +22,7 @@ import { elementCount, float32, float32Data, type Tensor } from '../../../src/mo
 import { compileHalf, emulatedHalf } from '../../fixtures/emulated-half.js';
 import { randomAdapter } from '../../fixtures/open-tiny.js';
 import { randomTensor } from '../../fixtures/run-model.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 
 const BOUND = 1e-2;
 const GRADIENT_BOUND = 5e-2;
@@ -71,7 +71,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('Stable Diffusion in half precision: %s', 
   let pipeline: Pipeline;
 
   beforeAll(async () => {
-    cpu = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+    cpu = sharedEngine();
     engine = emulatedHalf(cpu);
     pipeline = await openPipeline(engine, folder);
   });
@@ -135,7 +135,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('Stable Diffusion in half precision: %s', 
 
 describe('the shapes model in half precision', () => {
   it('should predict what the sampler predicts in single precision, by an adapter at work', async () => {
-    const cpu = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+    const cpu = sharedEngine();
     const engine = emulatedHalf(cpu);
     const pipeline = await openPipeline(engine, 'models/shapes');
     const embeds = Float32Array.from([...(await pipeline.embedPrompt('a red circle above a blue square'))]);

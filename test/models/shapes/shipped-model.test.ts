@@ -2,7 +2,6 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
@@ -13,6 +12,7 @@ import { IMAGE_SHAPE } from '../../../src/models/shapes/networks/network-sizes.j
 import { verify } from '../../../src/models/shapes/pictures/verifier.js';
 import { parsePrompt } from '../../../src/models/shapes/prompts/parse-prompt.js';
 import { promptTexts } from '../../fixtures/listed-prompts.js';
+import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { RUNS_ALL } from '../../fixtures/test-all.js';
 
 const LORA = { pattern: 'attn1/to_q', rank: 1, alpha: 1 };
@@ -41,7 +41,7 @@ interface Judged {
 let engine: Engine;
 let judged: readonly Judged[];
 beforeAll(async () => {
-  engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 });
+  engine = sharedEngine();
   const pipeline = await openPipeline(engine, 'models/shapes');
   const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: denoiserRows(SETTINGS, []) });
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));

@@ -5,7 +5,6 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
 import { createTfjsEngine } from '../../../src/models/engines/tfjs/engine.js';
 import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import type { PolicyGraphSettings } from '../../../src/models/policy/policy-graph.js';
@@ -20,6 +19,7 @@ import {
 } from '../../fixtures/engine-agreement.js';
 import { TINY_LORA, TINY_TRAINER } from '../../fixtures/open-tiny.js';
 import { SD15_NAMES, type Sd15Preset, sd15Overrides } from '../../fixtures/sd15-presets.js';
+import { sharedEngine, withSharedAnalysis } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { casesOf } from '../../fixtures/test-all.js';
 import { RUN_BACKEND } from '../../fixtures/tfjs-backends.js';
@@ -44,8 +44,8 @@ let onnxRuntime: Engine;
 let tfjs: Engine;
 beforeAll(async () => {
   folder = await tinyShapesModels();
-  onnxRuntime = unoptimized(createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 }));
-  tfjs = createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'tape' });
+  onnxRuntime = unoptimized(sharedEngine());
+  tfjs = withSharedAnalysis(createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'tape' }));
 });
 afterAll(async () => {
   await tfjs.close();

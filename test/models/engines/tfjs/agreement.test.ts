@@ -8,7 +8,6 @@ import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { z } from 'zod';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
-import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { createTfjsEngine } from '../../../../src/models/engines/tfjs/engine.js';
 import { SURROGATES, type SurrogateSettings } from '../../../../src/models/objectives/index.js';
 import { openPipeline, type Pipeline } from '../../../../src/models/pipeline/pipeline.js';
@@ -20,6 +19,7 @@ import {
   unoptimized,
 } from '../../../fixtures/engine-agreement.js';
 import type { OpenTiny } from '../../../fixtures/open-tiny.js';
+import { sharedEngine, withSharedAnalysis } from '../../../fixtures/shared-engine.js';
 import { RUNS_ALL } from '../../../fixtures/test-all.js';
 import { RUN_BACKEND } from '../../../fixtures/tfjs-backends.js';
 
@@ -45,9 +45,11 @@ const FEW: Readonly<Record<string, readonly string[]>> = {
 };
 const ON_SAME_KERNELS = ['the shapes model', 'sdxl'];
 
-const tape = createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'tape' });
-const graph = createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients: 'graph' });
-const onnxRuntime = unoptimized(createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 }));
+const tfjs = (gradients: 'tape' | 'graph') =>
+  withSharedAnalysis(createTfjsEngine({ backends: [RUN_BACKEND], threads: 1, gradients }));
+const tape = tfjs('tape');
+const graph = tfjs('graph');
+const onnxRuntime = unoptimized(sharedEngine());
 afterAll(async () => {
   await Promise.all([tape, graph, onnxRuntime].map((engine) => engine.close()));
 });
