@@ -39,7 +39,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     poolOptions: { forks: { isolate: false }, threads: { isolate: false, ...KAFKA_WORKERS } },
-    setupFiles: 'test/fixtures/equal-bytes.ts',
+    setupFiles: ['test/fixtures/equal-bytes.ts', 'test/fixtures/let-answers-in.ts'],
     testTimeout: 120_000,
     hookTimeout: 60_000,
     minWorkers: WORKERS,

@@ -17,7 +17,7 @@ import { judge } from './judge.mjs';
 import { keepGoing } from './part.mjs';
 
 const CONFIG = 'test/chaos/chaos.yaml';
-const GROUPS_PER_STAGE = 4;
+const GROUPS_PER_ROUND = 4;
 /** Longest wait before the next kill; and the share of kills that wait until the run has moved on since the one before. */
 const SPREAD_MS = 3000;
 const SHARE_THAT_WAITS = 0.7;
@@ -103,7 +103,7 @@ try {
     path,
     undisturbed: isSynchronous ? undisturbed : null,
     numRounds,
-    groupsPerRound: GROUPS_PER_STAGE,
+    groupsPerRound: GROUPS_PER_ROUND,
   });
   const faults = done < kills ? [`kills: expected ${kills}, got ${done}`, ...verdict.faults] : verdict.faults;
   for (const fault of faults) say(`FAULT ${fault}`);

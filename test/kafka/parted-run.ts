@@ -104,8 +104,9 @@ export async function partedRun(overrides: readonly string[]): Promise<PartedRun
         const groupId = `${round}-${index}`;
         const rewards = Array.from({ length: BRANCHES }, (_, branch) => (branch * (1 + (index % 2))) % 3);
         const scored = { kind: 'scored' as const, groupId, round, images: BRANCHES, verdicts: null };
-        await transport.publish('rewards', { key: groupId, message: { groupId, round, rewards } });
+        // In the order of a reward worker.
         if (by === 'worker') await transport.publish('metrics', { key: groupId, message: scored });
+        await transport.publish('rewards', { key: groupId, message: { groupId, round, rewards } });
       }
     },
     trained: (round) =>

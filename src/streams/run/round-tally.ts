@@ -1,6 +1,7 @@
 /** @file What is counted of a round while it is under way: scored images, verdicts, dead letters. */
 
 import {
+  debounceTime,
   filter,
   firstValueFrom,
   ignoreElements,
@@ -9,7 +10,6 @@ import {
   of,
   Subject,
   tap,
-  timeout,
 } from 'rxjs';
 import type { ScoredMetric, TopicMessages } from '../messages/messages.js';
 import type { TopicName } from '../messages/topics.js';
@@ -35,8 +35,8 @@ interface RoundTally {
   /** Counts scored groups and dead letters as they pass; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
   /**
-   * Resolves when these groups of a round are counted, or after two seconds: topics keep no order among each other, and
-   * nothing announces rewards from outside. Late and lost groups may be counted too.
+   * Resolves when these groups of a round are counted, or after two seconds in which nothing was: topics keep no order among
+   * each other, and nothing announces rewards from outside. Late and lost groups may be counted too.
    */
   settled(round: number, groupIds: readonly string[]): Promise<void>;
   /**
@@ -53,7 +53,7 @@ interface Seen {
   readonly dead: Map<string, { readonly isElsewhere: boolean }>;
 }
 
-const MOST_WAITING_MS = 2000;
+const MOST_QUIET_MS = 2000;
 /** Topics whose letters say nothing about the reward model. */
 const ELSEWHERE: readonly string[] = ['prompts', 'rewards'] satisfies TopicName[];
 
@@ -93,8 +93,10 @@ export function roundTally(maxGroups: number): RoundTally {
         const { scored } = seenOf(round);
         return scored.size >= groupIds.length && groupIds.every((groupId) => scored.has(groupId));
       };
-      const settled$ = merge(of(undefined), turn$).pipe(filter(isSettled));
-      await firstValueFrom(settled$.pipe(timeout({ first: MOST_WAITING_MS, with: () => of(undefined) })));
+      const changes$ = merge(of(undefined), turn$);
+      await firstValueFrom(
+        merge(changes$.pipe(filter(isSettled)), changes$.pipe(debounceTime(MOST_QUIET_MS))),
+      );
     },
     take(round, groupIds) {
       const { scored, dead } = seenOf(round);

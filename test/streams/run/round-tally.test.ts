@@ -63,8 +63,14 @@ describe('roundTally', () => {
     await count('0-1', 1);
     await waiting;
     vi.useFakeTimers();
-    const never = tally.settled(0, ['0-0', '0-1', '0-3']);
-    await vi.runAllTimersAsync();
+    const given = vi.fn();
+    const never = tally.settled(0, ['0-0', '0-1', '0-3']).then(given);
+    await vi.advanceTimersByTimeAsync(1500);
+    // More may follow what has just come.
+    await count('0-4', 1);
+    await vi.advanceTimersByTimeAsync(1500);
+    expect(given).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(500);
     vi.useRealTimers();
     await never;
   });
