@@ -22,7 +22,6 @@ import {
   GroupTrajectoriesSchema,
 } from '../../src/streams/transport/wire/tributary_pb.js';
 import { SCHEMA_VERSION, WIRE_CODECS } from '../../src/streams/transport/wire/wire-codecs.js';
-import { RUNS_ALL } from '../fixtures/test-all.js';
 
 export interface BadRecord {
   readonly topic: TopicName;
@@ -34,7 +33,7 @@ export interface BadRecord {
 }
 
 /** More than a broker of the tests takes by default, and more than is fetched at once. */
-export const VAST_BYTES = (RUNS_ALL ? 50 : 10) * 2 ** 20;
+export const VAST_BYTES = 10 * 2 ** 20;
 /** Of one picture, or latent, of the tiny pipeline. */
 const SIZE = 3 * 16 * 16;
 const VERSION = { 'schema-version': SCHEMA_VERSION };

@@ -57,11 +57,6 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an old
           'checkpoints.everyRounds=1',
           [{ round: 3, damaged: [4, 3], from: 2 }],
         ],
-        [
-          'the newest of a checkpoint a round is damaged',
-          'checkpoints.everyRounds=1',
-          [{ round: 3, damaged: [4], from: 3 }],
-        ],
         ['it is not disturbed at all', 'checkpoints.everyRounds=1', []],
       ],
     ),
