@@ -71,10 +71,10 @@ let trained = 0;
 const onSaid = ({ msg }) => {
   if (msg === 'round trained') trained += 1;
 };
-const part = (name, stages, ...options) =>
+const part = (name, roles, ...options) =>
   keepGoing({
     name,
-    args: ['run', CONFIG, '--roles', stages, ...options, ...asOptions([...set, ...kafka])],
+    args: ['run', CONFIG, '--roles', roles, ...options, ...asOptions([...set, ...kafka])],
     logs,
     onSaid,
   });
@@ -125,7 +125,7 @@ async function killAtRandom() {
     const up = victims.filter((victim) => victim.isUp());
     const victim = up[Math.floor(random() * up.length)];
     if (!victim || isOver) continue;
-    say(`kill ${killed + 1}: ${victim.name}, after ${trained} trained stages`);
+    say(`kill ${killed + 1}: ${victim.name}, after ${trained} trained rounds`);
     victim.kill();
   }
 }

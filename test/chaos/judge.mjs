@@ -8,7 +8,7 @@ async function roundsOf(path) {
   return lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'round');
 }
 
-/** What a run computed in a stage, without what the clock and the machine put there. */
+/** What a run computed in a round, without what the clock and the machine put there. */
 function figuresOf({
   time,
   trainerIdleShare,
@@ -27,24 +27,24 @@ function figuresOf({
  * @param {{ path: string, undisturbed: string | null, numRounds: number, groupsPerRound: number }} options
  */
 export async function judge({ path, undisturbed, numRounds, groupsPerRound }) {
-  const stages = await roundsOf(path);
+  const rounds = await roundsOf(path);
   const faults = [];
-  const numbers = stages.map(({ round }) => round).join();
+  const numbers = rounds.map(({ round }) => round).join();
   if (numbers !== Array.from({ length: numRounds }, (_, index) => index).join())
     faults.push(`rounds: expected each of 0..${numRounds - 1} once, in order, got ${numbers}`);
-  for (const { round, groups, lostGroups, lateGroups } of stages)
+  for (const { round, groups, lostGroups, lateGroups } of rounds)
     if (groups + lostGroups + lateGroups !== groupsPerRound)
       faults.push(
-        `stage ${round}: expected ${groupsPerRound} groups, got ${groups}, ${lostGroups} lost and ${lateGroups} late`,
+        `round ${round}: expected ${groupsPerRound} groups, got ${groups}, ${lostGroups} lost and ${lateGroups} late`,
       );
-  const lost = stages.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
+  const lost = rounds.reduce((sum, { lostGroups }) => sum + lostGroups, 0);
   if (undisturbed !== null) {
     if (lost > 0) faults.push(`lost groups: expected none, got ${lost}`);
     const wanted = (await roundsOf(undisturbed)).map(figuresOf);
-    const other = stages.findIndex((stage, index) => figuresOf(stage) !== wanted[index]);
-    if (other >= 0) faults.push(`stage ${other}: expected ${wanted[other]}, got ${figuresOf(stages[other])}`);
+    const other = rounds.findIndex((round, index) => figuresOf(round) !== wanted[index]);
+    if (other >= 0) faults.push(`round ${other}: expected ${wanted[other]}, got ${figuresOf(rounds[other])}`);
     if (!(await adapterOf(path)).equals(await adapterOf(undisturbed)))
       faults.push('adapter: expected the bytes of the undisturbed run, got others');
   }
-  return { faults, lost, groups: stages.reduce((sum, { groups }) => sum + groups, 0) };
+  return { faults, lost, groups: rounds.reduce((sum, { groups }) => sum + groups, 0) };
 }
