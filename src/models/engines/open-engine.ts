@@ -10,12 +10,12 @@ export interface EngineSettings extends EngineOptions {
 }
 
 /** Starts an engine. */
-export function openEngine({ engine, providers, threads, tfjs }: EngineSettings): Engine {
+export function openEngine({ engine, tfjs, ...options }: EngineSettings): Engine {
   switch (engine) {
     case 'onnxruntime':
-      return createOnnxRuntimeEngine({ providers, threads });
+      return createOnnxRuntimeEngine(options);
     case 'tfjs':
-      return createTfjsEngine({ ...tfjs, threads });
+      return createTfjsEngine({ ...tfjs, threads: options.threads });
     default:
       return engine satisfies never;
   }

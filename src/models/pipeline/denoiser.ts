@@ -1,6 +1,8 @@
 /** @file A pipeline's denoiser with its policy, ready to sample. */
 
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
+import { chunkSize } from '../engines/chunks.js';
 import { compileGraph } from '../engines/compile-graph.js';
 import type { Engine, Executable, Port, Provider } from '../engines/contract/engine.js';
 import type { Graph, Precision } from '../graph/graph.js';
@@ -42,10 +44,13 @@ interface DenoiserOptions {
   /** Numbers of rows whose graphs are compiled now; graphs for others are compiled when they are first used. */
   readonly rows: readonly number[];
   readonly precision?: Precision;
+  /** Most rows of one run; default what suits the engine (see `chunkSize`). */
+  readonly chunkSize?: number | undefined;
 }
 
 /**
- * Opens the denoiser of a pipeline for sampling, with one compiled graph for each number of rows.
+ * Opens the denoiser of a pipeline for sampling, with one compiled graph for each number of rows in a run. A batch of more
+ * rows than that becomes several runs, side by side where the engine can; a last run that is not full repeats its first row.
  *
  * In float32 operators are fused where the device computes them correctly, and the adapter is folded into the weights. In
  * half precision operators are the trainer's, one by one, because fused ones have not been tried in half on any device. And
@@ -54,7 +59,7 @@ interface DenoiserOptions {
 export async function openDenoiser(
   engine: Engine,
   pipeline: Pipeline,
-  { lora, rows, precision = 'float32' }: DenoiserOptions,
+  { lora, rows, precision = 'float32', chunkSize: mostRows }: DenoiserOptions,
 ): Promise<Denoiser> {
   const executables = new Map<number, Executable>();
   const { denoiser } = pipeline.folder;
@@ -62,6 +67,14 @@ export async function openDenoiser(
   let policy: NamedArrays | undefined;
   const faults = new Set<string>();
   const form = samplingForm(engine, denoiser.modelPath, precision);
+  const rowSize = elementCount(pipeline.latentShape);
+  const positions = elementCount(pipeline.latentShape.slice(1));
+
+  /** Rows of one run for a batch of so many. */
+  function rowsPerRun(count: number): number {
+    if (mostRows !== undefined) return Math.min(mostRows, count);
+    return engine.splitsBatches ? chunkSize(count, positions) : count;
+  }
 
   async function open(count: number): Promise<Executable> {
     const model = await openDenoiserGraph(engine, pipeline, count, precision);
@@ -76,7 +89,7 @@ export async function openDenoiser(
     if (policy) await executable.hold(policyFeeds(inputs, policy, lora));
     return executable;
   }
-  for (const count of new Set(rows)) await open(count);
+  for (const count of new Set(rows.map(rowsPerRun))) await open(count);
   const [first] = executables.values();
   if (!first)
     throw new TributaryError(
@@ -84,7 +97,28 @@ export async function openDenoiser(
       'denoiser: expected at least one number of rows, got none. Name the batch sizes.',
     );
   const timestepPort = inputOf(first, 'timestep', denoiser.modelPath);
-  const rowSize = elementCount(pipeline.latentShape);
+
+  async function run(
+    { latents, timestep, promptEmbeds }: Rows,
+    executable: Executable,
+    signal: AbortSignal | undefined,
+  ): Promise<Float32Array> {
+    const count = latents.length / rowSize;
+    const embedsSize = promptEmbeds.length / count;
+    const embeds = Array.from({ length: count }, (_, row) =>
+      promptEmbeds.subarray(row * embedsSize, (row + 1) * embedsSize),
+    );
+    const timesteps = Array.from({ length: count }, () => timestep);
+    const outputs = await executable.run(
+      {
+        sample: float32(latents, [count, ...pipeline.latentShape]),
+        timestep: timestepTensor(timesteps, timestepPort.type, timestepPort.shape),
+        ...pipeline.conditioning(embeds),
+      },
+      { signal },
+    );
+    return float32Data(outputs.out_sample, 'out_sample');
+  }
 
   return {
     ...inputs,
@@ -97,26 +131,50 @@ export async function openDenoiser(
     },
     async predict(latents, timestep, promptEmbeds, signal) {
       const count = latents.length / rowSize;
-      const executable = executables.get(count) ?? (await open(count));
+      const size = rowsPerRun(count);
+      const executable = executables.get(size) ?? (await open(size));
+      if (size === count) return run({ latents, timestep, promptEmbeds }, executable, signal);
       const embedsSize = promptEmbeds.length / count;
-      const embeds = Array.from({ length: count }, (_, row) =>
-        promptEmbeds.subarray(row * embedsSize, (row + 1) * embedsSize),
+      const starts = Array.from({ length: Math.ceil(count / size) }, (_, index) => index * size);
+      const outputs = await Promise.all(
+        starts.map((start) => {
+          const rows = {
+            latents: rowsFrom(latents, rowSize, start, size),
+            timestep,
+            promptEmbeds: rowsFrom(promptEmbeds, embedsSize, start, size),
+          };
+          return run(rows, executable, signal);
+        }),
       );
-      const timesteps = Array.from({ length: count }, () => timestep);
-      const outputs = await executable.run(
-        {
-          sample: float32(latents, [count, ...pipeline.latentShape]),
-          timestep: timestepTensor(timesteps, timestepPort.type, timestepPort.shape),
-          ...pipeline.conditioning(embeds),
-        },
-        { signal },
-      );
-      return float32Data(outputs.out_sample, 'out_sample');
+      const whole = new Float32Array(latents.length);
+      for (const [index, output] of outputs.entries()) {
+        const start = at(starts, index) * rowSize;
+        whole.set(output.subarray(0, whole.length - start), start);
+      }
+      return whole;
     },
     async release() {
       for (const executable of executables.values()) await executable.release();
     },
   };
+}
+
+/** Rows of one run. */
+interface Rows {
+  readonly latents: Float32Array;
+  readonly timestep: number;
+  readonly promptEmbeds: Float32Array;
+}
+
+/** `size` rows from `start` on; where there are fewer, the first of them again. */
+function rowsFrom(rows: Float32Array, rowSize: number, start: number, size: number): Float32Array {
+  const taken = rows.slice(start * rowSize, (start + size) * rowSize);
+  if (taken.length === size * rowSize) return taken;
+  const filled = new Float32Array(size * rowSize);
+  filled.set(taken);
+  for (let place = taken.length; place < filled.length; place += rowSize)
+    filled.set(taken.subarray(0, rowSize), place);
+  return filled;
 }
 
 function inputOf({ inputs }: Executable, name: string, modelPath: string): Port {

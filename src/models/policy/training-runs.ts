@@ -2,6 +2,7 @@
 
 import { at, named } from '../../at.js';
 import { usesGuidance } from '../diffusion/guided-output.js';
+import { inOrder } from '../engines/chunks.js';
 import { compileGraph } from '../engines/compile-graph.js';
 import type { Engine, Provider, Tensors } from '../engines/contract/engine.js';
 import { policyFeeds } from '../graph/weights/policy-feeds.js';
@@ -13,6 +14,9 @@ import { LOSS_SCALE, type PolicyGraph } from './policy-graph.js';
 import type { TrainerSettings } from './trainer-settings.js';
 import { arrange, minibatches, type RowUnit, rowFeeds, type TrainingRow } from './training-rows.js';
 import type { TrainingStatisticsCollector } from './training-statistics.js';
+
+/** One that is computed, and one whose rows are made in the meantime. */
+const RUNS_PER_SHARD = 2;
 
 /** What stays the same for all runs of an update. */
 interface HeldPolicy {
@@ -70,13 +74,15 @@ export async function openTrainingRuns(
     };
   }
 
-  async function* runs(units: readonly RowUnit[], signal?: AbortSignal): AsyncGenerator<Run> {
-    for (const minibatch of minibatches(units, minibatchSize, oneTimestepARun)) {
+  /** Runs in the order of the rows, which fixes the order of all sums; `shards` of them are computed side by side. */
+  function runs(units: readonly RowUnit[], signal?: AbortSignal): AsyncGenerator<Run> {
+    const atOnce = RUNS_PER_SHARD * executable.shards;
+    return inOrder(minibatches(units, minibatchSize, oneTimestepARun), atOnce, async (minibatch) => {
       const rows = arrange(minibatch, minibatchSize);
       const feeds = await rowFeeds(pipeline, rows, rowInputs, usesGuidance(guidanceScale));
       const outputs = await executable.run(feeds, { signal, transfer: true });
-      yield { numUnits: minibatch.length, rows, outputs };
-    }
+      return { numUnits: minibatch.length, rows, outputs };
+    });
   }
 
   return {

@@ -59,6 +59,37 @@ describe('openDenoiser', () => {
     expect(await predict(denoiser)).toEqual(expected);
   });
 
+  it('should split a batch into runs, and fill up the last one', async () => {
+    const rows = 5;
+    const batch = {
+      latents: randomTensor(3, [rows, ...tiny.pipeline.latentShape]).data,
+      embeds: randomTensor(4, [rows, ...tiny.pipeline.embedsShape]).data,
+    };
+    const numRuns: number[] = [];
+    const compile: OpenTiny['engine']['compile'] = async (model, options) => {
+      const executable = await tiny.engine.compile(model, options);
+      const run: typeof executable.run = (feeds, runOptions) => {
+        numRuns.push(feeds.sample?.shape[0] ?? 0);
+        return executable.run(feeds, runOptions);
+      };
+      return { ...executable, run };
+    };
+    const engine = { ...tiny.engine, compile };
+    const predictIn = async (chunkSize: number | undefined) => {
+      const denoiser = await openDenoiser(engine, tiny.pipeline, {
+        lora: TINY_LORA,
+        rows: [rows],
+        chunkSize,
+      });
+      await denoiser.usePolicy(newer);
+      return denoiser.predict(batch.latents, 501, batch.embeds);
+    };
+    const [byTwo, byOne, whole] = [await predictIn(2), await predictIn(undefined), await predictIn(8)];
+    expect(numRuns).toEqual([2, 2, 2, 1, 1, 1, 1, 1, 5]);
+    for (const other of [byTwo, byOne])
+      for (const [index, value] of whole.entries()) expect(other[index]).toBeCloseTo(value, 4);
+  });
+
   it('should refuse to open for no rows, and a policy that is not that of the model', async () => {
     expect(await faultOf(() => open([]))).toEqual([
       'TRIB_INTERNAL',

@@ -4,11 +4,17 @@ import { TributaryError } from '../../../errors.js';
 import { buffersOf, type Client } from '../../threads/thread.js';
 import type { CompileOptions, Executable, GraphDescription, Tensors } from './engine.js';
 
+/** What an engine adds to the options of `Engine.compile`. */
+export interface ServiceCompileOptions extends CompileOptions {
+  /** Threads of the graph's session; default 1. */
+  readonly threads?: number;
+}
+
 /** The calls that an engine's thread answers. */
 export type EngineService = {
   compile(request: {
     model: Uint8Array;
-    options: CompileOptions;
+    options: ServiceCompileOptions;
   }): Promise<GraphDescription & { id: number }>;
   hold(request: { id: number; feeds: Tensors }): Promise<void>;
   run(request: { id: number; feeds: Tensors }, signal: AbortSignal): Promise<Tensors>;
@@ -25,13 +31,13 @@ export interface OpenGraph {
 }
 
 /** Opens a graph from the arguments of `Engine.compile`. */
-export type OpenModel = (model: Uint8Array, options: CompileOptions) => Promise<OpenGraph>;
+export type OpenModel = (model: Uint8Array, options: ServiceCompileOptions) => Promise<OpenGraph>;
 
 /** Returns a service that opens graphs with `open`, and a function that frees all of them. */
 export function createEngineService(open: OpenModel): { service: EngineService; close: () => Promise<void> } {
   const graphs = new Map<number, { readonly graph: OpenGraph; readonly label: string }>();
   let nextId = 0;
-  // One run at a time: a single graph already uses all the threads it is allowed.
+  // One run at a time: it uses the core of this thread, or all that its session is allowed.
   let queue: Promise<unknown> = Promise.resolve();
 
   function find(id: number) {
@@ -84,11 +90,12 @@ export function createEngineService(open: OpenModel): { service: EngineService; 
 export async function compileInThread(
   call: Client<EngineService>,
   model: Uint8Array,
-  options: CompileOptions,
+  options: ServiceCompileOptions,
 ): Promise<Executable> {
   const { id, ...description } = await call.compile({ model, options });
   return {
     ...description,
+    shards: 1,
     hold: (feeds) => call.hold({ id, feeds }),
     run: (feeds, { signal, transfer = false } = {}) =>
       call.run({ id, feeds }, { signal, transfer: transfer ? [...buffersOf(feeds)] : [] }),

@@ -24,8 +24,13 @@ export type Provider = OnnxRuntimeProvider | `tfjs-${TfjsBackend}`;
 export interface EngineOptions {
   /** In order of preference. */
   readonly providers: readonly OnnxRuntimeProvider[];
-  /** Threads that one operator may use. */
+  /** Threads that compute. On the CPU every one runs graphs for itself, side by side with the others. */
   readonly threads: number;
+  /**
+   * On the CPU, threads that share one session and so one run; default 1. Where weights are mapped from files, and on other
+   * providers, default all: then there is one run at a time, and one set of activations in memory.
+   */
+  readonly sessionThreads?: number | undefined;
 }
 
 /** Who derives gradients on TensorFlow.js: its own tape, from what it ran, or this program, as a larger graph. */
@@ -71,6 +76,8 @@ export interface CompileOptions {
   readonly weightsFolder?: string;
   /** Gradients that the engine adds to the outputs; only for an engine that `differentiates`. */
   readonly gradients?: GradientRequest | undefined;
+  /** Whether its runs are so large that one at a time gets all threads: side by side they would take too much memory. */
+  readonly isLarge?: boolean;
 }
 
 export interface RunOptions {
@@ -92,7 +99,12 @@ export interface GraphDescription {
 
 /** A compiled graph. */
 export interface Executable extends GraphDescription {
-  /** Keeps feeds (weights of a policy, embeddings) in the engine for later runs, until they are replaced. */
+  /** Runs that are computed side by side. Rows of many runs do best as a multiple of it. */
+  readonly shards: number;
+  /**
+   * Keeps feeds (weights of a policy, embeddings) in the engine for later runs, until they are replaced. Runs that were asked
+   * for before see earlier feeds; the next run must wait for it.
+   */
   hold(feeds: Tensors): Promise<void>;
   /** Runs the graph on these and the held feeds. */
   run(feeds: Tensors, options?: RunOptions): Promise<Tensors>;
@@ -103,6 +115,8 @@ export interface Executable extends GraphDescription {
 export interface Engine {
   /** Whether `compile` takes `gradients`. If not, the caller adds a backward pass to the graph. */
   readonly differentiates: boolean;
+  /** Whether small runs are better than large ones, because it computes them side by side, or would if it had the threads. */
+  readonly splitsBatches: boolean;
   /** Compiles ONNX bytes. Errors: TRIB_ENGINE if the graph cannot run; TRIB_PROVIDER if no provider is available. */
   compile(model: Uint8Array, options: CompileOptions): Promise<Executable>;
   /** Folds constants and removes no-ops; returns ONNX bytes. */

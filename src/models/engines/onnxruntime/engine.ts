@@ -1,19 +1,41 @@
 /** @file The onnxruntime engine, from its owner's side. */
 
-import { startThread } from '../../threads/thread.js';
-import type { Engine, EngineOptions } from '../contract/engine.js';
-import { compileInThread } from '../contract/engine-service.js';
-import type { OnnxRuntimeService } from './engine-thread.js';
+import type { CompileOptions, Engine, EngineOptions } from '../contract/engine.js';
+import { compileOnShards, openShards } from './shards.js';
 
-/** Starts an onnxruntime engine in its own thread. It runs one graph at a time; start several to run in parallel. */
+/** Bytes of weights from which on not every thread gets a copy. */
+const LARGE_BYTES = 64 * 2 ** 20;
+
+/** Threads of one session: its own where weights are small enough for a copy each, all where they are mapped or it asks so. */
+function threadsOfSession(
+  { providers, threads, sessionThreads }: EngineOptions,
+  model: Uint8Array,
+  { weightsFolder, externalData = new Map(), isLarge = false }: CompileOptions,
+): number {
+  const bytes = [model, ...externalData.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const isShared = isLarge || weightsFolder !== undefined || bytes >= LARGE_BYTES;
+  const fewest = providers[0] === 'cpu' && !isShared ? 1 : threads;
+  return Math.min(threads, sessionThreads ?? fewest);
+}
+
+/**
+ * Starts an onnxruntime engine with threads of its own. On the CPU it runs as many graphs at a time as it has threads, each
+ * on one of them; where sessions have several threads, so many fewer. Its threads start when they are first needed.
+ *
+ * Departure: results do not depend on `threads`, except in the last bits where one session has several.
+ */
 export function createOnnxRuntimeEngine(options: EngineOptions): Engine {
-  const url = new URL('./engine-thread.js', import.meta.url);
-  const { call, close } = startThread<OnnxRuntimeService>(url, 'onnxruntime', options);
+  const shards = openShards(options);
+  const first = () => shards.call(0);
   return {
     differentiates: false,
-    compile: (model, compileOptions) => compileInThread(call, model, compileOptions),
-    simplify: (model, label) => call.simplify({ model, label }),
-    outputPorts: (model, label) => call.outputPorts({ model, label }),
-    close,
+    splitsBatches: options.providers[0] === 'cpu',
+    compile(model, compileOptions) {
+      const threads = threadsOfSession(options, model, compileOptions);
+      return compileOnShards(shards, model, { ...compileOptions, threads });
+    },
+    simplify: (model, label) => first().simplify({ model, label }),
+    outputPorts: (model, label) => first().outputPorts({ model, label }),
+    close: () => shards.close(),
   };
 }

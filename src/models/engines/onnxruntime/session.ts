@@ -21,6 +21,8 @@ const LEFT_TO_CPU = /graph nodes that are assigned to the default CPU EP/;
 ort.env.logLevel = 'fatal';
 
 interface SessionOptions {
+  /** Threads of the session; default 1. */
+  readonly threads?: number;
   readonly optimization: keyof typeof LEVELS;
   readonly label: string;
   /** Weights outside the model, by location. */
@@ -50,13 +52,13 @@ export async function openSession(
   for (const provider of engine.providers) {
     try {
       if (provider === 'webgpu') {
-        const alone = await createAlone(model, engine, options);
+        const alone = await createAlone(model, options);
         if (alone) return { session: alone, provider, fallbacks };
         fallbacks.push(
           `provider ${provider} does not have every operator of ${options.label}: some run on the CPU, and tensors cross over`,
         );
       }
-      const session = await create(model, { ...options, provider, threads: engine.threads });
+      const session = await create(model, { ...options, provider });
       return { session, provider, fallbacks };
     } catch (cause) {
       const reason = reasonOf(cause);
@@ -76,12 +78,11 @@ export async function openSession(
 /** Creates a session whose nodes all run on WebGPU; undefined if it does not have every operator. */
 async function createAlone(
   model: Uint8Array,
-  { threads }: EngineOptions,
   options: SessionOptions,
 ): Promise<ort.InferenceSession | undefined> {
   try {
     const entries = { disable_cpu_ep_fallback: '1' };
-    return await create(model, { ...options, provider: 'webgpu', threads, entries });
+    return await create(model, { ...options, provider: 'webgpu', entries });
   } catch (cause) {
     if (LEFT_TO_CPU.test(reasonOf(cause))) return undefined;
     throw cause;
@@ -90,7 +91,6 @@ async function createAlone(
 
 interface CreateOptions extends SessionOptions {
   readonly provider: OnnxRuntimeProvider;
-  readonly threads: number;
   /** More entries of onnxruntime's session config. */
   readonly entries?: Readonly<Record<string, string>>;
 }
@@ -100,7 +100,7 @@ interface CreateOptions extends SessionOptions {
  * layout of kernels, which is another copy of them, and without the arena, which never gives memory back.
  */
 function create(model: Uint8Array, options: CreateOptions): Promise<ort.InferenceSession> {
-  const { provider, threads, optimization, externalData, optimizedModelPath } = options;
+  const { provider, threads = 1, optimization, externalData, optimizedModelPath } = options;
   const isMapped = options.weightsFolder !== undefined && provider === 'cpu';
   const level = isMapped && optimization === 'all' ? 'extended' : LEVELS[optimization];
   return ort.InferenceSession.create(model, {

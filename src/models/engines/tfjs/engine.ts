@@ -27,6 +27,7 @@ export function createTfjsEngine(options: TfjsOptions): TfjsEngine {
   };
   return {
     differentiates: options.gradients === 'tape',
+    splitsBatches: false,
     compile: (model, compileOptions) => compileInThread(thread.call, model, compileOptions),
     simplify: (model, label) => modelTools().simplify(model, label),
     outputPorts: (model, label) => modelTools().outputPorts(model, label),

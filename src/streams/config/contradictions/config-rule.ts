@@ -20,3 +20,21 @@ export function contradiction(
 ): Contradiction {
   return { kind: 'contradiction', path, ...said, involves: [path, ...others] };
 }
+
+/** At most eight divisors, those nearest to the value, in ascending order. */
+export function divisorsNear(total: number, written: number): number[] {
+  const divisors: number[] = [];
+  for (let low = 1; low * low <= total; low++) {
+    if (total % low === 0) divisors.push(low, ...(low * low === total ? [] : [total / low]));
+  }
+  const distance = (value: number) => Math.abs(Math.log(value / written));
+  return divisors
+    .sort((a, b) => distance(a) - distance(b))
+    .slice(0, 8)
+    .sort((a, b) => a - b);
+}
+
+export function useOneOf(values: readonly number[]): string {
+  const last = values.at(-1);
+  return values.length > 1 ? `Use ${values.slice(0, -1).join(', ')} or ${last}.` : `Use ${last}.`;
+}

@@ -3,7 +3,8 @@
 import type { StageType } from '../../stages/index.js';
 import { findStage } from '../resolved/stage-of.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
-import type { Contradiction, ConfigRule as Rule } from './config-rule.js';
+import { type Contradiction, divisorsNear, type ConfigRule as Rule, useOneOf } from './config-rule.js';
+import { ENGINE_RULES } from './engine-rules.js';
 import { SCHEDULE_RULES } from './schedule-rules.js';
 import { SELECTION_RULES } from './selection-rules.js';
 import { SURROGATE_RULES } from './surrogate-rules.js';
@@ -111,22 +112,5 @@ const RULES: readonly Rule[] = [
   ...SURROGATE_RULES,
   ...SELECTION_RULES,
   ...TRAINER_RULES,
+  ...ENGINE_RULES,
 ];
-
-/** At most eight divisors, those nearest to the value, in ascending order. */
-function divisorsNear(total: number, written: number): number[] {
-  const divisors: number[] = [];
-  for (let low = 1; low * low <= total; low++) {
-    if (total % low === 0) divisors.push(low, ...(low * low === total ? [] : [total / low]));
-  }
-  const distance = (value: number) => Math.abs(Math.log(value / written));
-  return divisors
-    .sort((a, b) => distance(a) - distance(b))
-    .slice(0, 8)
-    .sort((a, b) => a - b);
-}
-
-function useOneOf(values: readonly number[]): string {
-  const last = values.at(-1);
-  return values.length > 1 ? `Use ${values.slice(0, -1).join(', ')} or ${last}.` : `Use ${last}.`;
-}

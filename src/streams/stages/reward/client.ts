@@ -2,7 +2,7 @@ import { type Client, startThread } from '../../../models/threads/thread.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { Say } from '../../messages/run-events.js';
-import { openOrClose, sayOpened } from '../shared/open-thread.js';
+import { onnxRuntimeOf, openOrClose, sayOpened } from '../shared/open-thread.js';
 import type { OpenedReward, RewardService } from './reward-thread.js';
 
 /** The reward model's thread, or the client of the service that scores. */
@@ -25,11 +25,10 @@ export async function startReward(
   const { name: _, ...source } = stageOf(config, 'reward');
   const thread = startThread<RewardService>(new URL('./reward-thread.js', import.meta.url), 'reward');
   const { pipeline } = config.model;
-  const { providers, threads } = config.engine;
   const { verifier } = config.evaluation;
   const opened = await openOrClose(thread, async () =>
     thread.call.open({
-      engine: { providers, threads },
+      engine: onnxRuntimeOf(config),
       source,
       pipeline,
       verifier,

@@ -31,7 +31,7 @@ export interface SamplerClient {
 }
 
 function samplerSettings(config: ResolvedConfig): SamplerSettings {
-  const { type: _, lingerMs: __, sampleFrom: ___, ...settings } = stageOf(config, 'sampler');
+  const { type: _, lingerMs: __, sampleFrom: ___, chunkSize: ____, ...settings } = stageOf(config, 'sampler');
   return { ...settings, seed: config.seed, noiseFor: 'training' };
 }
 
@@ -66,6 +66,7 @@ export async function startSampler(
       policyFile,
       precision: config.model.precision,
       sampler: samplerSettings(config),
+      chunkSize: stageOf(config, 'sampler').chunkSize,
       trainedSteps: firstTrainedSteps(config),
       evaluation: { seed: config.evaluation.seed, eta: config.evaluation.eta },
     }),

@@ -28,6 +28,8 @@ interface SamplerThreadSettings {
   readonly policyFile: string | null;
   readonly precision: Precision;
   readonly sampler: SamplerSettings;
+  /** Most rows of one run of the network; undefined for what suits the engine. */
+  readonly chunkSize: number | undefined;
   /** Trained steps of the first round: what the first graphs are compiled for. */
   readonly trainedSteps: readonly number[];
   /** Seed and noise of evaluation pictures. */
@@ -101,6 +103,7 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     lora,
     rows,
     precision: settings.precision,
+    chunkSize: settings.chunkSize,
   });
   // Evaluation draws each picture from noise of its own, with the same sampler for every method, in the largest batch that
   // training has compiled a graph for.

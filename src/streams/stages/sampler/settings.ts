@@ -66,6 +66,11 @@ export const samplerStage = defineStage({
       .describe(
         'Groups that are sampled as one network batch. Larger batches use the cores better and need more memory. Must divide groupsPerRound.',
       ),
+    chunkSize: integer(1, 100_000)
+      .optional()
+      .describe(
+        'Rows of one run of the network; a batch becomes as many runs as it needs, spread over `engine.threads`. By default as many as suit the processor. It must divide the rows of a batch, guidance counted twice. Another value may change the last bits of results.',
+      ),
     lingerMs: integer(0, 3_600_000)
       .default(200)
       .describe(

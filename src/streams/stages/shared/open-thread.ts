@@ -1,7 +1,7 @@
 /** @file The threads of the stages: how their owner opens one, and what the thread itself keeps. */
 
 import { TributaryError } from '../../../errors.js';
-import type { Provider } from '../../../models/engines/contract/engine.js';
+import type { EngineOptions, Provider } from '../../../models/engines/contract/engine.js';
 import type { EngineSettings } from '../../../models/engines/open-engine.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { Say } from '../../messages/run-events.js';
@@ -30,11 +30,17 @@ export function sayOpened(
   for (const message of warnings) say({ kind: 'warning', message });
 }
 
-export const engineOf = ({ engine }: ResolvedConfig, stage: 'sampler' | 'trainer'): EngineSettings => ({
-  engine: engine[stage],
+/** Settings of the onnxruntime engine, which the rewards always use. */
+export const onnxRuntimeOf = ({ engine }: ResolvedConfig): EngineOptions => ({
   providers: engine.providers,
   threads: engine.threads,
-  tfjs: engine.tfjs,
+  sessionThreads: engine.sessionThreads,
+});
+
+export const engineOf = (config: ResolvedConfig, stage: 'sampler' | 'trainer'): EngineSettings => ({
+  ...onnxRuntimeOf(config),
+  engine: config.engine[stage],
+  tfjs: config.engine.tfjs,
 });
 
 /** What a thread works with once it is open. */
