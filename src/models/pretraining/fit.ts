@@ -2,12 +2,13 @@
 
 import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
+import { inOrder } from '../engines/chunks.js';
 import type { Executable } from '../engines/contract/engine.js';
 import { initializeWeights } from '../networks/weights.js';
 import { type AdamWState, adamWStep, initialAdamWState, type NamedArrays } from '../optimizers/adamw.js';
 import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
 import { counterRandom } from '../random/counter-random.js';
-import { float32, float32Data, type Tensor } from '../tensor.js';
+import { elementCount, float32, float32Data, type Tensor } from '../tensor.js';
 import { gradientName, type Trainee } from './trainee.js';
 
 export interface FitOptions {
@@ -46,11 +47,8 @@ export async function fitStep(
   state: FitState,
   options: FitOptions,
 ): Promise<{ state: FitState; loss: number }> {
-  const feeds = { ...trainee.batch(state.step), ...weightFeeds(trainee, state.weights) };
-  const outputs = await executable.run(feeds);
-  const gradients = Object.fromEntries(
-    trainee.weights.map(({ name }) => [name, float32Data(outputs[gradientName(name)], gradientName(name))]),
-  );
+  await executable.hold(weightFeeds(trainee, state.weights));
+  const { loss, gradients } = await meanGradients(executable, trainee, state.step);
   const clipped = clipGradNorm(gradients, options.maxGradNorm);
   if (!Number.isFinite(clipped.gradNorm)) {
     const text = `${trainee.label} step ${state.step}: expected a finite gradient, got one with NaN or Infinity. Resume from the last checkpoint with a smaller learningRate.`;
@@ -69,8 +67,26 @@ export async function fitStep(
   );
   return {
     state: { step: state.step + 1, weights: parameters, average, optimizer },
-    loss: at(float32Data(outputs.loss, 'loss'), 0),
+    loss,
   };
+}
+
+/** Loss and gradients of a step: the mean over its runs, added up in their order. */
+async function meanGradients(executable: Executable, trainee: Trainee, step: number) {
+  const runs = trainee.batch(step);
+  const sums = trainee.weights.map(({ shape }) => new Float64Array(elementCount(shape)));
+  let loss = 0;
+  for await (const outputs of inOrder(runs, runs.length, (feeds) => executable.run(feeds))) {
+    loss += at(float32Data(outputs.loss, 'loss'), 0) / runs.length;
+    for (const [index, { name }] of trainee.weights.entries()) {
+      const [sum, gradient] = [at(sums, index), float32Data(outputs[gradientName(name)], gradientName(name))];
+      for (let i = 0; i < sum.length; i++) sum[i]! += gradient[i]! / runs.length;
+    }
+  }
+  const gradients = trainee.weights.map(
+    ({ name }, index) => [name, Float32Array.from(at(sums, index))] as const,
+  );
+  return { loss, gradients: Object.fromEntries(gradients) };
 }
 
 /** Linear warm-up, then half a cosine down to 2 % of the learning rate. */

@@ -12,10 +12,10 @@ import { trainableWeights, type WeightSource, type WeightSpec } from '../network
 export interface Trainee {
   readonly label: string;
   readonly weights: readonly WeightSpec[];
-  /** Inputs: the weights and a batch. Outputs: `loss`, and `gradient:<weight>` for every weight. */
+  /** Inputs: the weights and a run of a batch. Outputs: `loss`, and `gradient:<weight>` for every weight. */
   readonly graph: Graph;
-  /** The batch of a step; equal steps have equal batches. */
-  readonly batch: (step: number) => Tensors;
+  /** The batch of a step, in runs of one size; equal steps have equal batches. The loss is the mean of that of the runs. */
+  readonly batch: (step: number) => readonly Tensors[];
 }
 
 export const gradientName = (weight: string) => `gradient:${weight}`;

@@ -24,11 +24,11 @@ const OPTIONS: FitOptions = {
   averageDecay: 0.9,
 };
 
-/** y = x w + b, w = (1, -2), b = 3, learned from points. */
-function line(scale = 1): Trainee {
+/** y = x w + b, w = (1, -2), b = 3, learned from eight points, in runs of `rows`. */
+function line(scale = 1, rows = 8): Trainee {
   const { graph, weights } = trainingGraph((g, source) => {
-    const x = g.input('x', 'float32', [8, 2]);
-    const y = g.input('y', 'float32', [8, 1]);
+    const x = g.input('x', 'float32', [rows, 2]);
+    const y = g.input('y', 'float32', [rows, 1]);
     const predicted = x.matMul(source('w', [2, 1], { stdDev: 0.1 })).add(source('b', [1], { constant: 0 }));
     const residual = predicted.sub(y);
     return residual.mul(residual).meanAll();
@@ -43,7 +43,10 @@ function line(scale = 1): Trainee {
         { length: 8 },
         (_, i) => scale * ((x.data[2 * i] ?? 0) - 2 * (x.data[2 * i + 1] ?? 0) + 3),
       );
-      return { x, y: float32(y, [8, 1]) };
+      return Array.from({ length: 8 / rows }, (_, run) => ({
+        x: float32(x.data.slice(2 * run * rows, 2 * (run + 1) * rows), [rows, 2]),
+        y: float32(y.slice(run * rows, (run + 1) * rows), [rows, 1]),
+      }));
     },
   };
 }
@@ -79,6 +82,18 @@ describe('fitStep', () => {
     expect(state.weights.w?.[0]).toBeCloseTo(1, 1);
     expect(state.weights.w?.[1]).toBeCloseTo(-2, 1);
     expect(state.average.b?.[0]).toBeCloseTo(3, 0);
+  });
+
+  it('should learn the same from a batch in several runs', async () => {
+    const inRuns = line(1, 2);
+    const compiled = await engine.compile(encodeGraph(inRuns.graph), { label: 'line' });
+    const state = initialFitState(trainee, 1);
+    const whole = await fitStep(executable, trainee, state, OPTIONS);
+    const parts = await fitStep(compiled, inRuns, state, OPTIONS);
+    expect(parts.loss).toBeCloseTo(whole.loss, 5);
+    for (const [name, values] of Object.entries(whole.state.optimizer.firstMoments))
+      for (const [index, value] of values.entries())
+        expect(parts.state.optimizer.firstMoments[name]?.[index]).toBeCloseTo(value, 5);
   });
 
   it('should stop at a gradient that is not finite, and leave the state alone', async () => {

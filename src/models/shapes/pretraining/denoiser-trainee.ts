@@ -12,6 +12,9 @@ import { drawBatch } from './shapes-dataset.js';
 
 export const TEXT_ENCODER_SCOPE = 'text_model';
 
+/** Rows of one run at most, so that its activations stay near the core that computes them. */
+const MOST_ROWS = 16;
+
 interface DenoiserTraineeOptions {
   readonly seed: number;
   readonly batchSize: number;
@@ -25,12 +28,13 @@ interface DenoiserTraineeOptions {
 export function denoiserTrainee(tokenizer: Tokenizer, options: DenoiserTraineeOptions): Trainee {
   const { batchSize, seed } = options;
   const { alphasCumprod } = createNoiseSchedule(SCHEDULER);
-  const shape = [batchSize, ...IMAGE_SHAPE];
+  const runSize = largestDivisor(batchSize, MOST_ROWS);
+  const shape = [runSize, ...IMAGE_SHAPE];
   const pixels = elementCount(IMAGE_SHAPE);
   const { graph, weights } = trainingGraph((g, source) => {
     const sample = g.input('sample', 'float32', shape);
-    const timestep = g.input('timestep', 'int64', [batchSize]);
-    const inputIds = g.input('input_ids', 'int64', [batchSize, tokenizer.modelMaxLength]);
+    const timestep = g.input('timestep', 'int64', [runSize]);
+    const inputIds = g.input('input_ids', 'int64', [runSize, tokenizer.modelMaxLength]);
     const noise = g.input('noise', 'float32', shape);
     const layer = { g, weights: source };
     const config = textEncoderConfig(tokenizer);
@@ -58,13 +62,22 @@ export function denoiserTrainee(tokenizer: Tokenizer, options: DenoiserTraineeOp
         const signal = alphasCumprod[chosen[Math.floor(index / pixels)]!]!;
         return Math.sqrt(signal) * pixel + Math.sqrt(1 - signal) * noise[index]!;
       });
-      const ids = prompts.flatMap((prompt) => [...tokenizer.encode(prompt)]);
-      return {
-        sample: float32(sample, shape),
-        timestep: int64(chosen),
-        input_ids: int64(ids, [batchSize, tokenizer.modelMaxLength]),
-        noise: float32(noise, shape),
-      };
+      return Array.from({ length: batchSize / runSize }, (_, run) => {
+        const [start, end] = [run * runSize, (run + 1) * runSize];
+        const ids = prompts.slice(start, end).flatMap((prompt) => [...tokenizer.encode(prompt)]);
+        return {
+          sample: float32(sample.slice(start * pixels, end * pixels), shape),
+          timestep: int64(chosen.slice(start, end)),
+          input_ids: int64(ids, [runSize, tokenizer.modelMaxLength]),
+          noise: float32(noise.slice(start * pixels, end * pixels), shape),
+        };
+      });
     },
   };
+}
+
+function largestDivisor(total: number, most: number): number {
+  let divisor = Math.min(total, most);
+  while (total % divisor !== 0) divisor--;
+  return divisor;
 }

@@ -83,7 +83,9 @@ const service: PretrainingService = {
     const fingerprint = JSON.stringify({ part, seed: config.seed, ...config[part] });
     const saved = resume ? await readFitState(checkpointPath, fingerprint) : undefined;
     const engine = createOnnxRuntimeEngine(engineOptions);
-    const executable = await engine.compile(encodeGraph(trainee.graph), { label: trainee.label });
+    // The reward model's batch is one run, for which all threads work together.
+    const isLarge = part === 'reward';
+    const executable = await engine.compile(encodeGraph(trainee.graph), { label: trainee.label, isLarge });
     const state = saved ?? initialFitState(trainee, config.seed);
     training = { config, part, trainee, engine, executable, checkpointPath, fingerprint, state };
     return progress(training, Number.NaN);

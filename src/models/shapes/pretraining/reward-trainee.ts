@@ -114,11 +114,13 @@ export function rewardTrainee(tokenizer: Tokenizer, options: RewardTraineeOption
         pixelValues.set(view, row * pixels);
       }
       const ids = texts.flatMap((prompt) => [...tokenizer.encode(prompt)]);
-      return {
+      // Pictures are compared with each other, so they are all of one run.
+      const run = {
         pixel_values: float32(pixelValues, [VIEWS * batchSize, ...IMAGE_SHAPE]),
         input_ids: int64(ids, [numPrompts * candidates, tokenizer.modelMaxLength]),
         signs: float32([...signs, ...signs], [VIEWS * batchSize, candidates]),
       };
+      return [run];
     },
   };
 }

@@ -52,7 +52,7 @@ describe.each([
     const trainee = build(1);
     const { weights } = initialFitState(trainee, 1);
     const results = await runModel(engine, trainee.graph, {
-      ...trainee.batch(0),
+      ...trainee.batch(0)[0],
       ...weightFeeds(trainee, weights),
     });
     expect(results.loss?.[0]).toBeGreaterThan(0);
