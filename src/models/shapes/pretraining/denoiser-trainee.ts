@@ -8,7 +8,7 @@ import { elementCount, float32, int64 } from '../../tensor.js';
 import { IMAGE_SHAPE, SCHEDULER, SMALL_UNET, textEncoderConfig } from '../networks/network-sizes.js';
 import { smallUnet } from '../networks/small-unet.js';
 import { textEncoder } from '../networks/text-encoder.js';
-import { drawBatch } from './shapes-dataset.js';
+import { drawBatch, type TemplateShares } from './shapes-dataset.js';
 
 export const TEXT_ENCODER_SCOPE = 'text_model';
 
@@ -20,6 +20,8 @@ interface DenoiserTraineeOptions {
   readonly batchSize: number;
   /** Share of captions that are wrong on purpose, which makes the model plausible but badly aligned. */
   readonly captionCorruption: number;
+  /** What differs between the templates of prompts. */
+  readonly templates: TemplateShares;
   /** Share of captions that are empty, for classifier-free guidance. */
   readonly captionDropout: number;
 }
@@ -53,6 +55,7 @@ export function denoiserTrainee(tokenizer: Tokenizer, options: DenoiserTraineeOp
         batchSize,
         random: dataRandom.uniform,
         captionCorruption: options.captionCorruption,
+        templates: options.templates,
         dropout: options.captionDropout,
       });
       const timesteps = counterRandom({ seed, purpose: 'pretraining-timesteps', group: step });

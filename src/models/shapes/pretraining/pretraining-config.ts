@@ -23,6 +23,15 @@ const fit = {
 
 const share = (what: string) => number({ from: '[0', to: '1]' }).describe(what);
 
+const template = section({
+  weight: number({ from: '(0', to: 'Infinity)' })
+    .default(1)
+    .describe('How often its prompts are drawn, relative to those of the other templates.'),
+  captionCorruption: share('Share of wrong captions, in place of the one for all templates.').optional(),
+})
+  .prefault({})
+  .describe('Prompts of one template.');
+
 export const pretrainingSchema = section({
   pipeline: text('the path of a folder').describe('Folder that the model is written to.'),
   seed: integer(0).describe('Seed of weights, pictures, captions and noise.'),
@@ -32,6 +41,9 @@ export const pretrainingSchema = section({
       'Share of captions that are deliberately wrong; more of them align the model less.',
     ),
     captionDropout: share('Share of captions that are empty, for classifier-free guidance.'),
+    templates: section({ binding: template, counting: template, relation: template })
+      .prefault({})
+      .describe('What differs between the templates of prompts.'),
   }),
   reward: section({
     ...fit,

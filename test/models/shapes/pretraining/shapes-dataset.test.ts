@@ -42,6 +42,30 @@ describe('drawBatch', () => {
     expect([...prompts, ...drawnPrompts].some((prompt) => isHeldOut(parsePrompt(prompt)))).toBe(false);
   });
 
+  it('should draw and corrupt each template as its shares say', () => {
+    const templates = {
+      binding: { weight: 1 },
+      counting: { weight: 1, captionCorruption: 1 },
+      relation: { weight: 2, captionCorruption: 0 },
+    };
+    const random = seededRandom(6);
+    const options = { batchSize: 4000, random, captionCorruption: 0.5, dropout: 0, templates };
+    const { prompts, drawnPrompts } = drawBatch(options);
+    const found = TEMPLATES.map((template) => {
+      const drawn = [...drawnPrompts.entries()].filter(([, text]) => parsePrompt(text).template === template);
+      const wrong = drawn.filter(([index, text]) => prompts[index] !== text);
+      return [drawn.length / 4000, wrong.length / drawn.length];
+    });
+    const expected = [
+      [0.25, 0.5],
+      [0.25, 1],
+      [0.5, 0],
+    ];
+    for (const [row, shares] of expected.entries())
+      for (const [column, share] of shares.entries())
+        expect(Math.abs((found[row]?.[column] ?? Number.NaN) - share)).toBeLessThan(0.04);
+  });
+
   it('should draw the same bytes from the same seed', () => {
     expect(draw(8, 0.3, 0.1)).toEqual(draw(8, 0.3, 0.1));
   });

@@ -26,7 +26,8 @@ import { faultOf } from '../../../fixtures/fault-of.js';
 import { runModel } from '../../../fixtures/run-model.js';
 import { temporaryFolder } from '../../../fixtures/temporary-folder.js';
 
-const DENOISER = { seed: 1, batchSize: 2, captionCorruption: 0.1, captionDropout: 0.1 };
+const EQUAL = { binding: { weight: 1 }, counting: { weight: 1 }, relation: { weight: 1 } };
+const DENOISER = { seed: 1, batchSize: 2, captionCorruption: 0.1, captionDropout: 0.1, templates: EQUAL };
 const REWARD = { seed: 1, batchSize: 4, candidates: 3, imageNoise: 0.2, blended: 0.15, instanceWeight: 0.2 };
 
 let engine: Engine;
