@@ -45,7 +45,7 @@ export function addPretrainCommand(program: Command): void {
     .option('--resume', 'continue from the checkpoints under runs/<name of the config file>', false)
     .option(
       '--threads <n>',
-      'threads of one graph run; a different number may change the last bits',
+      'threads that compute; for the reward model, another number may change the last bits',
       whole(1),
       2,
     )

@@ -42,7 +42,7 @@ export function addSampleCommand(program: Command): void {
     .option('--steps <n>', 'sampler steps', whole(2, 1000), 10)
     .option('--guidance <w>', 'classifier-free guidance; values up to 1 switch it off', between(0, 100), 2)
     .option('--scale <n>', 'enlargement of the pictures', whole(1, 64), 4)
-    .option('--threads <n>', 'threads of one graph run', whole(1, 1024), 2)
+    .option('--threads <n>', 'threads that compute', whole(1, 1024), 2)
     .action(sample);
 }
 
