@@ -103,7 +103,7 @@ export interface Executable extends GraphDescription {
   readonly shards: number;
   /**
    * Keeps feeds (weights of a policy, embeddings) in the engine for later runs, until they are replaced. Runs that were asked
-   * for before see earlier feeds; the next run must wait for it.
+   * for before see earlier feeds.
    */
   hold(feeds: Tensors): Promise<void>;
   /** Runs the graph on these and the held feeds. */

@@ -107,18 +107,26 @@ export async function compileOnShards(
   const onAll = (act: (executable: Executable) => Promise<void>) =>
     Promise.all([...compiled.values()].map(async (executable) => act(await executable)));
   const unfinished = new Set<Promise<Tensors>>();
+  let holding = Promise.resolve();
   return {
     ...first,
     shards: count,
-    async hold(feeds) {
-      // Those that still wait for a shard were asked for with the earlier feeds.
-      await Promise.allSettled(unfinished);
-      held = { ...held, ...feeds };
-      await onAll((executable) => executable.hold(feeds));
+    hold(feeds) {
+      // A shard that compiles the graph later needs what was given now, whatever the caller makes of its arrays.
+      const given = structuredClone(feeds);
+      const before = [holding, ...unfinished];
+      const hold = async () => {
+        await Promise.allSettled(before);
+        held = { ...held, ...given };
+        await onAll((executable) => executable.hold(given));
+      };
+      holding = hold();
+      return holding;
     },
     async run(feeds, runOptions: RunOptions = {}) {
       const job = async (shard: number) => (await on(shard)).run(feeds, runOptions);
-      const run = shards.run(count, job, runOptions.signal);
+      const start = () => shards.run(count, job, runOptions.signal);
+      const run = holding.then(start, start);
       unfinished.add(run);
       try {
         return await run;

@@ -67,6 +67,18 @@ describe('an engine with several threads', () => {
     expect(await productOf(executable, vector(3))).toEqual(vector(15));
   });
 
+  it('should take runs and feeds in the order of the calls, whoever waits for them', async () => {
+    const executable = await open({ threads: 2 }).compile(productModel(), { label: 'product' });
+    const products = [2, 3, 4].flatMap((y) => {
+      const given = vector(y);
+      void executable.hold({ y: given });
+      // Some threads only need it later.
+      given.data.fill(7);
+      return [1, 2, 3, 4].map(async (x) => [x * y, await productOf(executable, vector(x))] as const);
+    });
+    for (const [expected, product] of await Promise.all(products)) expect(product).toEqual(vector(expected));
+  });
+
   it('should refuse an aborted run at once, and go on with those behind it', async () => {
     const executable = await open({ threads: 2 }).compile(productModel(), { label: 'product' });
     const signal = AbortSignal.abort();
