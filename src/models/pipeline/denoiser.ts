@@ -22,6 +22,8 @@ import type { Pipeline } from './pipeline.js';
 
 export interface Denoiser extends PolicyInputs {
   readonly provider: Provider;
+  /** As `Executable.sessionThreads`. */
+  readonly sessionThreads: number;
   readonly fallbacks: readonly string[];
   /** The policy of all later predictions, by the graph's input names. */
   usePolicy(parameters: NamedArrays): Promise<void>;
@@ -123,6 +125,7 @@ export async function openDenoiser(
   return {
     ...inputs,
     provider: first.provider,
+    sessionThreads: first.sessionThreads,
     fallbacks: [...first.fallbacks, ...faults],
     async usePolicy(parameters) {
       policy = parameters;

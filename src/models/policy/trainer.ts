@@ -53,6 +53,8 @@ export interface TrainedRound {
 
 export interface Trainer {
   readonly provider: Provider;
+  /** As `Executable.sessionThreads`. */
+  readonly sessionThreads: number;
   readonly fallbacks: readonly string[];
   /** Takes the optimizer steps of one round (see `updateUnits`); each sums its gradient over all of its rows. */
   train(round: RoundOfSamples, state: PolicyState, signal?: AbortSignal): Promise<TrainedRound>;
@@ -86,6 +88,7 @@ export async function createTrainer(parts: {
 
   return {
     provider: runs.provider,
+    sessionThreads: runs.sessionThreads,
     fallbacks: runs.fallbacks,
     async train({ samples, trainedSteps, round, learningRateScale: lowered }, state, signal) {
       const plan = stepPlan(pipeline, settings, trainedSteps);

@@ -29,6 +29,8 @@ interface HeldPolicy {
 
 export interface TrainingRuns {
   readonly provider: Provider;
+  /** As `Executable.sessionThreads`. */
+  readonly sessionThreads: number;
   readonly fallbacks: readonly string[];
   /** Whether the graph scales the loss, as in half precision. */
   readonly isScaled: boolean;
@@ -87,6 +89,7 @@ export async function openTrainingRuns(
 
   return {
     provider: executable.provider,
+    sessionThreads: executable.sessionThreads,
     fallbacks: executable.fallbacks,
     isScaled,
     async sumGradients(units, policy, statistics, signal) {

@@ -3,10 +3,9 @@
 import { z } from 'zod';
 import type { Provider } from '../../models/engines/contract/engine.js';
 import { onnxRuntimeVersion } from '../../models/engines/onnxruntime/installation.js';
-import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 
 export const computationSchema = z.object({
-  /** Threads of one graph run. Their number changes the order of sums in a matrix product of 2 to 64 rows. */
+  /** Threads that compute one run. Their number changes the order of sums in a matrix product of 2 to 64 rows. */
   threads: z.int().min(1),
   /** What the sampler's graph runs on, whatever was preferred. */
   sampler: z.string(),
@@ -17,23 +16,37 @@ export const computationSchema = z.object({
 
 export type Computation = z.output<typeof computationSchema>;
 
-export function computationOf(
-  { engine }: ResolvedConfig,
-  providers: { readonly sampler: Provider; readonly trainer: Provider },
-): Computation {
-  return { threads: engine.threads, ...providers, onnxruntime: onnxRuntimeVersion() };
+/** What a part runs its graphs on. */
+interface RunsOn {
+  readonly provider: Provider;
+  readonly sessionThreads: number;
+}
+
+export function computationOf({
+  sampler,
+  trainer,
+}: {
+  readonly sampler: RunsOn;
+  readonly trainer: RunsOn;
+}): Computation {
+  return {
+    threads: Math.max(sampler.sessionThreads, trainer.sessionThreads),
+    sampler: sampler.provider,
+    trainer: trainer.provider,
+    onnxruntime: onnxRuntimeVersion(),
+  };
 }
 
 /** How to restore each of them. */
 const REMEDIES: Readonly<Record<keyof Computation, (before: string | number) => string>> = {
-  threads: (before) => `Set engine.threads to ${before}`,
+  threads: (before) => `Set engine.sessionThreads to ${before}`,
   sampler: (before) => `Set engine.sampler and engine.providers so that the sampler runs on ${before}`,
   trainer: (before) => `Set engine.trainer and engine.providers so that the trainer runs on ${before}`,
   onnxruntime: (before) => `Install onnxruntime-node ${before}`,
 };
 
 const NAMES: Readonly<Record<keyof Computation, string>> = {
-  threads: 'engine.threads',
+  threads: 'threads of a session',
   sampler: 'provider of the sampler',
   trainer: 'provider of the trainer',
   onnxruntime: 'version of onnxruntime',

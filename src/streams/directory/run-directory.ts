@@ -9,7 +9,6 @@
  *     report.html
  *     run.lock                          while a process works on the run
  */
-import { createHash } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Observable } from 'rxjs';
@@ -38,7 +37,13 @@ import {
 import { restoreBest } from './restore-best.js';
 import { BEAT_MS, LOCK_FILE, lockRun, type RunLock } from './run-lock.js';
 import { readSamples, type SampleGrid, writeSamples } from './run-samples.js';
-import { CONFIG_FILE, comparable, damagedConfig, requireSameConfig, saveConfig } from './saved-config.js';
+import {
+  CONFIG_FILE,
+  configFingerprint,
+  damagedConfig,
+  requireSameConfig,
+  saveConfig,
+} from './saved-config.js';
 
 export interface RunDirectory {
   readonly path: string;
@@ -112,10 +117,11 @@ export function holdsRun(config: ResolvedConfig, path: string | undefined): Prom
 export async function openRunDirectory(options: RunDirectoryOptions): Promise<RunDirectory> {
   const { config, resume, now = () => new Date(), takeOver = false, beat$ = everyBeat$ } = options;
   const path = pathOf(config, options.path);
-  const damage = resume ? await requireSameConfig(path, config) : await makeRunDirectory(path);
+  const begun = resume ? await requireSameConfig(path, config) : config;
+  if (!resume) await makeRunDirectory(path);
   const lock = await lockRun(path, now(), { takeOver, beat$ });
   try {
-    return await openLocked(options, damage, lock);
+    return await openLocked(options, begun, lock);
   } catch (error) {
     await lock.release();
     throw error;
@@ -124,12 +130,13 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
 
 async function openLocked(
   { config, path: wanted, resume, warn, now = () => new Date() }: RunDirectoryOptions,
-  damage: string | null,
+  begun: object | string,
   lock: RunLock,
 ): Promise<RunDirectory> {
   const path = pathOf(config, wanted);
   const checkpointsPath = join(path, 'checkpoints');
-  const fingerprint = configFingerprint(config);
+  const damage = typeof begun === 'string' ? begun : null;
+  const fingerprint = configFingerprint(typeof begun === 'string' ? config : begun);
   let checkpoint: Checkpoint | null = null;
   if (resume) {
     checkpoint = await readNewestCheckpoint(checkpointsPath, fingerprint, warn);
@@ -206,13 +213,6 @@ async function openLocked(
   };
 }
 
-/** Equal for configs that compute the same. */
-function configFingerprint(config: ResolvedConfig): string {
-  return createHash('sha256')
-    .update(JSON.stringify(comparable(config)))
-    .digest('hex');
-}
-
 /** A warning about lines that the log lost, the first few by number. */
 function damagedLines(path: string, damaged: readonly DamagedLine[], keptAt: string): string {
   const named = damaged.slice(0, 3).map(({ number, damage }) => `line ${number} (${damage})`);
@@ -234,12 +234,12 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-async function makeRunDirectory(path: string): Promise<null> {
+async function makeRunDirectory(path: string): Promise<void> {
   try {
     await makeFolder(path);
     const found = await readdir(path);
     if (found.every((name) => FIRST_FILES.includes(name)) && (await readMetrics(path)).lines.length === 0)
-      return null;
+      return;
   } catch (cause) {
     throw cause instanceof TributaryError ? cause : writeFault(path, cause);
   }

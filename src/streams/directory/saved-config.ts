@@ -1,19 +1,37 @@
 /** @file `config.yaml` of a run directory: the config that the run began with, and must be resumed with. */
 
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
-import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import { type ResolvedConfig, topologySchema } from '../config/schema/topology-schema.js';
 import { firstDifference } from '../config/source/first-difference.js';
 import { otherVersion, RUN_VERSION } from './run-version.js';
 
 export const CONFIG_FILE = 'config.yaml';
 
-/** Returns what of a config must be as it was when the run began. A run may change how often it is saved, and its transport. */
-export function comparable(config: object): object {
-  return JSON.parse(JSON.stringify({ ...config, checkpoints: undefined, transport: undefined }));
+/** A run may change how often it is saved, and its transport. */
+const lasting = (config: object): object => ({ ...config, checkpoints: undefined, transport: undefined });
+
+/** Returns what of a config must be as it was when the run began: what lasts, but for the number of threads. */
+function comparable(config: Pick<ResolvedConfig, 'engine'> | object): object {
+  const engine = 'engine' in config && { ...config.engine, threads: undefined, sessionThreads: undefined };
+  return JSON.parse(JSON.stringify({ ...lasting(config), engine }));
+}
+
+/** Names the config that a run began with. Checkpoints carry it. */
+export function configFingerprint(config: object): string {
+  return createHash('sha256')
+    .update(JSON.stringify(lasting(config)))
+    .digest('hex');
+}
+
+/** A config without settings that have come since has their defaults. */
+export function withDefaults(saved: object): object {
+  const parsed = topologySchema.safeParse(saved);
+  return parsed.success ? parsed.data : saved;
 }
 
 /** Writes the config of a run. Errors: TRIB_FILE. */
@@ -52,13 +70,13 @@ export async function readSavedConfig(runPath: string): Promise<SavedConfig> {
 }
 
 /**
- * Compares a config with that of the run to resume. Returns null if they agree, or what is wrong with a file that is no
- * config: then a checkpoint's fingerprint has to be compared.
+ * Compares a config with that of the run to resume. Returns the one that the run began with, or
+ * what is wrong with a file that is no config: then a checkpoint's fingerprint has to be compared.
  *
  * Errors: TRIB_USAGE where no run is there; TRIB_CHECKPOINT where the configs differ, naming
  * the setting, or where another version began the run.
  */
-export async function requireSameConfig(path: string, config: ResolvedConfig): Promise<string | null> {
+export async function requireSameConfig(path: string, config: ResolvedConfig): Promise<object | string> {
   const noRun = (got: string) =>
     new TributaryError(
       'TRIB_USAGE',
@@ -70,8 +88,8 @@ export async function requireSameConfig(path: string, config: ResolvedConfig): P
   if (saved.state === 'absent') throw noRun(`no ${CONFIG_FILE} there`);
   if (saved.state === 'other-version') throw saved.fault;
   if (saved.state === 'damaged') return saved.damage;
-  const difference = firstDifference(comparable(saved.settings), comparable(config));
-  if (!difference) return null;
+  const difference = firstDifference(comparable(withDefaults(saved.settings)), comparable(config));
+  if (!difference) return saved.settings;
   throw new TributaryError(
     'TRIB_CHECKPOINT',
     `run directory ${path} ${difference.path}: expected ${difference.left} as when the run began, got ${difference.right}. Restore it, or start anew with another --run-dir.`,

@@ -87,11 +87,7 @@ async function openParts(
     startTrainer(config, say, { resumed: runDirectory.checkpoint !== null }),
   );
   await parts.ready();
-  const [sampler, reward, { call: trainer, latentSize, provider }] = await Promise.all([
-    sampling,
-    scoring,
-    training,
-  ]);
+  const [sampler, reward, trainer] = await Promise.all([sampling, scoring, training]);
   const evaluate = (policy: PolicySnapshot) =>
     evaluatePolicy({
       config,
@@ -107,9 +103,9 @@ async function openParts(
     prompts,
     sampler,
     reward,
-    trainer,
-    latentSize,
-    computation: computationOf(config, { sampler: sampler.provider, trainer: provider }),
+    trainer: trainer.call,
+    latentSize: trainer.latentSize,
+    computation: computationOf({ sampler, trainer }),
     evaluate,
     close: () => parts.close(),
   };

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
-import { topologySchema } from '../config/schema/topology-schema.js';
 import { firstDifference } from '../config/source/first-difference.js';
 import { METRICS_FILES, readMetrics } from '../directory/metrics-log.js';
-import { readSavedConfig } from '../directory/saved-config.js';
+import { readSavedConfig, withDefaults } from '../directory/saved-config.js';
 import { comparableConfig, type PlannedRun } from './config/study.js';
 import { figuresOfRun, type RunResult } from './results/run-result.js';
 
@@ -48,10 +47,4 @@ export async function findRun({ row, seed, runPath }: PlannedRun): Promise<Found
   if (!hasEnded) return { state: 'begun', completeRounds };
   const failure = `${join(runPath, METRICS_FILES[0])}: expected the figures of ${row.numRounds} rounds and of the base model, got whole lines of ${completeRounds} rounds. Restore the file, or move the directory away to measure the run again.`;
   return { state: 'other', failure };
-}
-
-/** A run may be older than a setting, whose default changes nothing. */
-function withDefaults(saved: object): object {
-  const parsed = topologySchema.safeParse(saved);
-  return parsed.success ? parsed.data : saved;
 }

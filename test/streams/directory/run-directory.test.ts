@@ -277,10 +277,24 @@ describe('openRunDirectory, a run to resume', () => {
     });
   });
 
-  test('should let a run be saved more or less often than it was', async () => {
-    await killedRun();
-    const { checkpoint } = await open({ resume: true, config: configWith('checkpoints.keep=9') });
-    expect(checkpoint?.completeRounds).toBe(3);
+  test.each(['checkpoints.keep=9', 'engine.threads=5', 'engine.sessionThreads=2'])(
+    'should let a run go on with %s, which changes nothing of what it computes',
+    async (setting) => {
+      await killedRun();
+      const run = await open({ resume: true, config: configWith(setting) });
+      expect(run.checkpoint?.completeRounds).toBe(3);
+      await run.saveCheckpoint(4, { 'state.json': '{}' });
+      await run.release();
+      expect((await open({ resume: true })).checkpoint?.completeRounds).toBe(4);
+    },
+  );
+
+  test('should let a run go on that is older than a setting', async () => {
+    const { klToPretrained: _, ...guards } = configWith().guards;
+    const run = await open({ config: { ...configWith(), guards } as ReturnType<typeof configWith> });
+    await run.saveCheckpoint(1, { 'state.json': '{}' });
+    await run.release();
+    expect((await open({ resume: true })).checkpoint?.completeRounds).toBe(1);
   });
 
   test('should refuse a checkpoint that was copied from a run of another config', async () => {

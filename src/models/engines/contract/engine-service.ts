@@ -96,6 +96,7 @@ export async function compileInThread(
   return {
     ...description,
     shards: 1,
+    sessionThreads: options.threads ?? 1,
     hold: (feeds) => call.hold({ id, feeds }),
     run: (feeds, { signal, transfer = false } = {}) =>
       call.run({ id, feeds }, { signal, transfer: transfer ? [...buffersOf(feeds)] : [] }),

@@ -101,6 +101,8 @@ export interface GraphDescription {
 export interface Executable extends GraphDescription {
   /** Runs that are computed side by side. Rows of many runs do best as a multiple of it. */
   readonly shards: number;
+  /** Threads that compute one run together: with several, their number may change the last bits of results. */
+  readonly sessionThreads: number;
   /**
    * Keeps feeds (weights of a policy, embeddings) in the engine for later runs, until they are replaced. Runs that were asked
    * for before see earlier feeds.

@@ -28,7 +28,8 @@ export function createTfjsEngine(options: TfjsOptions): TfjsEngine {
   return {
     differentiates: options.gradients === 'tape',
     splitsBatches: false,
-    compile: (model, compileOptions) => compileInThread(thread.call, model, compileOptions),
+    compile: (model, compileOptions) =>
+      compileInThread(thread.call, model, { ...compileOptions, threads: options.threads }),
     simplify: (model, label) => modelTools().simplify(model, label),
     outputPorts: (model, label) => modelTools().outputPorts(model, label),
     countTensors: () => thread.call.countTensors(undefined),

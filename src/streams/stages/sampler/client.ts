@@ -56,7 +56,7 @@ export async function startSampler(
   config: ResolvedConfig,
   say: Say,
   policyFile: string | null = null,
-): Promise<SamplerClient & Pick<OpenedSampler, 'provider'>> {
+): Promise<SamplerClient & Pick<OpenedSampler, 'provider' | 'sessionThreads'>> {
   const thread = startThread<SamplerService>(new URL('./sampler-thread.js', import.meta.url), 'sampler');
   const opened = await openOrClose(thread, () =>
     thread.call.open({
@@ -78,6 +78,7 @@ export async function startSampler(
   let last: Promise<unknown> = Promise.resolve();
   return {
     provider: opened.provider,
+    sessionThreads: opened.sessionThreads,
     imageShape: opened.imageShape,
     baseParameters: opened.baseParameters,
     fileParameters: opened.fileParameters,

@@ -39,6 +39,7 @@ interface SamplerThreadSettings {
 /** What the thread says when it is ready. */
 export interface OpenedSampler {
   readonly provider: Provider;
+  readonly sessionThreads: number;
   readonly fallbacks: readonly string[];
   /** What was corrected while the model's configs were read. */
   readonly corrections: readonly string[];
@@ -186,9 +187,12 @@ function promptFault(prompt: string): string | null {
 const service: SamplerService = {
   async open(settings) {
     const { denoiser, lora, corrections, imageShape, fileParameters, warnings } = await opened.open(settings);
-    const { provider, fallbacks } = denoiser;
+    const { provider, sessionThreads, fallbacks } = denoiser;
     const baseParameters = startingPolicy(denoiser, lora, settings.sampler.seed);
-    return { provider, fallbacks, corrections, imageShape, baseParameters, fileParameters, warnings };
+    return {
+      ...{ provider, sessionThreads, fallbacks, corrections },
+      ...{ imageShape, baseParameters, fileParameters, warnings },
+    };
   },
   usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),
   readPolicy: async ({ bytes, where }) =>

@@ -22,7 +22,7 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
 }
 
 /** The trainer's thread. */
-interface TrainerThread extends Pick<OpenedTrainer, 'latentSize' | 'provider'> {
+interface TrainerThread extends Pick<OpenedTrainer, 'latentSize' | 'provider' | 'sessionThreads'> {
   readonly call: Client<TrainerService>;
   /** Lets it finish what it does. */
   close(): Promise<void>;
@@ -47,6 +47,6 @@ export async function startTrainer(
   };
   const opened = await openOrClose(thread, () => thread.call.open(settings));
   sayOpened(say, 'trainer', opened, opened.warnings);
-  const { latentSize, provider } = opened;
-  return { call: thread.call, latentSize, provider, close: () => thread.close() };
+  const { latentSize, provider, sessionThreads } = opened;
+  return { call: thread.call, latentSize, provider, sessionThreads, close: () => thread.close() };
 }

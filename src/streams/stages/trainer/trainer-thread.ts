@@ -46,6 +46,7 @@ const LOSS_SCALE_FILE = 'loss-scale.json';
 
 export interface OpenedTrainer {
   readonly provider: Provider;
+  readonly sessionThreads: number;
   readonly fallbacks: readonly string[];
   readonly numParameters: number;
   /** Numbers in a latent of the model. */
@@ -114,8 +115,9 @@ const copyOf = (parameters: NamedArrays): NamedArrays =>
 const service: TrainerService = {
   async open(settings) {
     const { trainer, state, latentSize, warnings } = await opened.open(settings);
+    const { provider, sessionThreads, fallbacks } = trainer;
     const numParameters = Object.values(state.parameters).reduce((sum, { length }) => sum + length, 0);
-    return { provider: trainer.provider, fallbacks: trainer.fallbacks, numParameters, latentSize, warnings };
+    return { provider, sessionThreads, fallbacks, numParameters, latentSize, warnings };
   },
   async train(round, signal) {
     const current = opened.value();
