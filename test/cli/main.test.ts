@@ -98,6 +98,14 @@ describe('tributary lint', () => {
     expect(stdout).toMatch(/^images a round\s+128 \(32 groups x 4 branches\)$/m);
   });
 
+  test('should warn of more threads than cores', async () => {
+    const { code, stderr } = await callCli(['lint', config, '--set', 'engine.threads=1000']);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^warning: engine\.threads: expected at most the \d+ cores of this machine, got 1000\. .*\n.*: no faults\n$/,
+    );
+  });
+
   test('should say how many prompts the files hold, and refuse one that is damaged', async () => {
     const train = join(folder, 'train.jsonl');
     const set = ['--set', `stages.prompts.train=${train}`];

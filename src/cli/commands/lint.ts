@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { describeTopology } from '../../streams/config/describe.js';
@@ -5,6 +6,7 @@ import { lintTopology } from '../../streams/config/lint-topology.js';
 import { readConfigText } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
 import { type Linted, requireConfig } from '../../streams/config/source/lint-sources.js';
+import { surplusThreads } from '../../streams/config/surplus-threads.js';
 import { promptRows, readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import { readNoisySteps } from '../../streams/run/noisy-steps.js';
 import { collect } from '../input/options.js';
@@ -40,6 +42,7 @@ async function lint(path: string, { set, json }: LintOptions): Promise<void> {
   const { noisySteps, ...linted } = await lintWithModel(await readConfigText(path), path, set);
   if (json) console.log(JSON.stringify({ faults: linted.faults, config: linted.config }));
   const config = requireConfig(linted);
+  for (const message of surplusThreads(config, availableParallelism())) warn(message);
   if (json) return;
   const rows = [...describeTopology(config, noisySteps), ...(await describePrompts(config))];
   const width = Math.max(...rows.map(([name]) => name.length));

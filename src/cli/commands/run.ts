@@ -1,7 +1,9 @@
+import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import { lastValueFrom, tap } from 'rxjs';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
+import { surplusThreads } from '../../streams/config/surplus-threads.js';
 import { holdsRun, openRunDirectory } from '../../streams/directory/run-directory.js';
 import { writeReport } from '../../streams/report/write-report.js';
 import { runTopology } from '../../streams/run/run-topology.js';
@@ -40,6 +42,8 @@ export function addRunCommand(program: Command): void {
 async function run(path: string, { set, roles, runDir, takeOver }: RunCommandOptions): Promise<void> {
   const config = await loadTopology(path, set);
   const output = logOutput(createLog());
+  for (const message of surplusThreads(config, availableParallelism()))
+    output.show({ kind: 'warning', message });
   const isTrainer = roles.includes('trainer');
   const interrupt = watchInterrupt(() =>
     output.show({
