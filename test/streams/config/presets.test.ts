@@ -80,7 +80,7 @@ describe('presets', () => {
     expect(trainer).toMatchObject({
       stepWeighting: 'variance',
       value: { type: 'none' },
-      minibatchSize: 72,
+      minibatchSize: 18,
       learningRate: 7e-3,
       learningRateSchedule: 'linear',
       loraPlusRatio: 16,
