@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
-import type { NamedArrays } from '../../../src/models/optimizers/adamw.js';
 import type { PolicyState } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import { float32Data } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
+import { flat } from '../../fixtures/flat.js';
 import type { OpenTiny } from '../../fixtures/open-tiny.js';
 import { openTiny, openTinyTrainer, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';
@@ -21,13 +21,6 @@ beforeAll(async () => {
   ({ samples, state } = await sampleTiny(tiny));
 });
 afterAll(() => tiny.close());
-
-const flat = (arrays: NamedArrays): Float32Array =>
-  Float32Array.from(
-    Object.keys(arrays)
-      .toSorted()
-      .flatMap((name) => [...(arrays[name] ?? [])]),
-  );
 
 /** Norm of the difference over the norm of what was expected. */
 const relativeDistance = (found: Float32Array, expected: Float32Array) =>
@@ -295,40 +288,5 @@ describe('train', () => {
     } finally {
       await scalar.close();
     }
-  });
-});
-
-describe('the policy that samples', () => {
-  it('should be the trained one, or an average that follows it', async () => {
-    const [plain, slow] = [
-      await openTinyTrainer(tiny),
-      await openTinyTrainer(tiny, { samplingPolicyDecay: 0.75 }),
-    ];
-    const { state: trained } = await plain.train(stageOf(samples), state);
-    expect(trained.samplingParameters).toEqual(trained.parameters);
-    const { state: followed } = await slow.train(stageOf(samples), state);
-    expect(followed.parameters).toEqual(trained.parameters);
-    const before = flat(state.parameters);
-    const after = flat(trained.parameters);
-    const expected = before.map((value, index) => 0.75 * value + 0.25 * (after[index] ?? 0));
-    expect(flat(followed.samplingParameters)).toEqual(expected);
-  });
-
-  it('should be the old policy of the surrogates that compare with it', async () => {
-    const { opened, holds } = recorded(tiny);
-    const trainer = await openTinyTrainer(opened, {
-      surrogate: { type: 'grpo-guard', clipRange: 0.1, advClipMax: 5 },
-      updates: { from: 'round', innerEpochs: 2, samplesPerUpdate: 12, remainder: 'train' },
-    });
-    const parameters = Object.fromEntries(
-      Object.entries(state.parameters).map(([name, values]) => [name, values.map((value) => 0.99 * value)]),
-    );
-    const { state: after } = await trainer.train(stageOf(samples), { ...state, parameters });
-    const [name = ''] = Object.keys(parameters);
-    expect(holds).toHaveLength(2);
-    for (const feeds of holds) expect(feeds[`old:${name}`]?.data).toEqual(state.samplingParameters[name]);
-    expect(holds[0]?.[name]?.data).toEqual(parameters[name]);
-    expect(holds[1]?.[name]?.data).not.toEqual(parameters[name]);
-    expect(after.samplingParameters).toEqual(after.parameters);
   });
 });
