@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 
 const adapterOf = (path) => readFile(join(path, 'pytorch_lora_weights.safetensors'));
 
@@ -17,7 +18,7 @@ function figuresOf({
   peakRssBytes,
   ...figures
 }) {
-  return JSON.stringify(figures);
+  return figures;
 }
 
 /**
@@ -41,8 +42,11 @@ export async function judge({ path, undisturbed, numRounds, groupsPerRound }) {
   if (undisturbed !== null) {
     if (lost > 0) faults.push(`lost groups: expected none, got ${lost}`);
     const wanted = (await roundsOf(undisturbed)).map(figuresOf);
-    const other = rounds.findIndex((round, index) => figuresOf(round) !== wanted[index]);
-    if (other >= 0) faults.push(`round ${other}: expected ${wanted[other]}, got ${figuresOf(rounds[other])}`);
+    for (const [index, figures] of rounds.map(figuresOf).entries())
+      if (!isDeepStrictEqual(figures, wanted[index]))
+        faults.push(
+          `round ${index}: expected ${JSON.stringify(wanted[index])}, got ${JSON.stringify(figures)}`,
+        );
     if (!(await adapterOf(path)).equals(await adapterOf(undisturbed)))
       faults.push('adapter: expected the bytes of the undisturbed run, got others');
   }
