@@ -1,5 +1,18 @@
-import { map, type Observable, type OperatorFunction, pipe, startWith, withLatestFrom } from 'rxjs';
-import { type IntervalScheduleOptions, intervalSchedule, trainingIntervalAt } from './interval-schedule.js';
+import {
+  distinctUntilKeyChanged,
+  map,
+  type Observable,
+  type OperatorFunction,
+  pipe,
+  startWith,
+  withLatestFrom,
+} from 'rxjs';
+import {
+  type IntervalScheduleOptions,
+  requireIntervals,
+  requireRound,
+  trainingIntervalAt,
+} from './interval-schedule.js';
 import type { TrainingInterval } from './records/records.js';
 
 /** How a person steers a schedule. */
@@ -10,6 +23,13 @@ export interface ScheduleControl {
   readonly frozenAt: number | null;
 }
 
+/** A round that begins. */
+export interface BegunRound {
+  readonly round: number;
+  /** Where the schedule is by itself: the round, unless evidence moves it. */
+  readonly position: number;
+}
+
 export interface ControlledScheduleOptions extends IntervalScheduleOptions {
   /** The newest counts. Until the first one the schedule is free. */
   readonly control$: Observable<ScheduleControl>;
@@ -18,13 +38,21 @@ export interface ControlledScheduleOptions extends IntervalScheduleOptions {
 /** Leaves the schedule alone. */
 export const FREE_SCHEDULE: ScheduleControl = { shift: 0, frozenAt: null };
 
-/** Returns the round whose interval a round takes: the frozen one, or its own plus the shift, within 0..K-1. */
+/** Positions of a schedule, 0..n-1: one a round, or one a size of an interval that evidence lets grow. */
+export function numPositions({
+  spec,
+  numRounds,
+}: Pick<IntervalScheduleOptions, 'spec' | 'numRounds'>): number {
+  return spec.mode === 'correlation' ? Math.min(spec.last - spec.first + 1, numRounds) : numRounds;
+}
+
+/** Returns the position whose interval a round takes: the frozen one, or its own plus the shift, within 0..n-1. */
 export function schedulePositionAt(
-  round: number,
+  position: number,
   { shift, frozenAt }: ScheduleControl,
-  numRounds: number,
+  count: number,
 ): number {
-  return Math.min(Math.max(frozenAt ?? round + shift, 0), numRounds - 1);
+  return Math.min(Math.max(frozenAt ?? position + shift, 0), count - 1);
 }
 
 /**
@@ -37,7 +65,7 @@ export function schedulePositionAt(
  * result   -a---b--B--d---D--|      steps of positions 0, 1, 1, 3, 3
  * ```
  *
- *     position(k) = frozenAt, else k + shift, within 0..K-1
+ *     position(k) = frozenAt, else its own (k, unless evidence moves it) + shift, within 0..n-1
  *
  * Time: emits at once, and once per round: the control that is newest when a round begins decides, and never changes a
  * round that has begun. Completes with the source, errs with either; keeps one control. Unsubscribing releases both.
@@ -47,7 +75,8 @@ export function schedulePositionAt(
  * ```js
  * const spec = { mode: 'list', phases: [1, 2] };
  * const control$ = of({ shift: 0, frozenAt: 0 });
- * const result$ = of(0, 1).pipe(
+ * const result$ = from([0, 1]).pipe(
+ *   map((round) => ({ round, position: round })),
  *   controlledSchedule({ spec, numInferenceSteps: 4, numRounds: 2, control$ }),
  *   map(({ round, trainedSteps }) => ({ round, trainedSteps })),
  * );
@@ -57,15 +86,16 @@ export function schedulePositionAt(
 export function controlledSchedule({
   control$,
   ...schedule
-}: ControlledScheduleOptions): OperatorFunction<number, TrainingInterval> {
+}: ControlledScheduleOptions): OperatorFunction<BegunRound, TrainingInterval> {
+  const { numRounds } = schedule;
+  requireIntervals(schedule);
+  const count = numPositions(schedule);
   return pipe(
-    intervalSchedule(schedule),
+    distinctUntilKeyChanged('round'),
     withLatestFrom(control$.pipe(startWith(FREE_SCHEDULE))),
-    map(([interval, control]) => {
-      const { round } = interval;
-      const position = schedulePositionAt(round, control, schedule.numRounds);
-      if (position === round) return interval;
-      return { ...trainingIntervalAt(position, schedule), round };
+    map(([{ round, position }, control]) => {
+      requireRound(round, numRounds);
+      return { ...trainingIntervalAt(schedulePositionAt(position, control, count), schedule), round };
     }),
   );
 }

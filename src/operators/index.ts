@@ -21,10 +21,17 @@ export * from './dead-letter.js';
 export * from './discard-stale.js';
 export * from './gradient-steps.js';
 export * from './group-advantages.js';
-export * from './interval-schedule.js';
+export {
+  type CorrelationSpec,
+  type IntervalScheduleOptions,
+  type IntervalSpec,
+  intervalSchedule,
+  trainingIntervalAt,
+} from './interval-schedule.js';
 export * from './join-by-group.js';
 export * from './raise-alarms.js';
 export * from './read-latest.js';
 export * from './records/records.js';
 export type { ClosedRound } from './round-batch.js';
+export * from './schedule-growth.js';
 export * from './score-rewards.js';

@@ -4,7 +4,20 @@ import { TributaryError } from '../errors.js';
 import { requireCount } from './checks/option-checks.js';
 import type { TrainingInterval } from './records/records.js';
 
-/** Which sampler steps are trained, as a function of the round. */
+/** Grows from `first` to `last`, by one step whenever `scheduleGrowth` says so. */
+export interface CorrelationSpec {
+  readonly mode: 'correlation';
+  readonly first: number;
+  readonly last: number;
+  /** Correlation of the rewards in a group from which on the branches of this interval have too little to decide. */
+  readonly threshold: number;
+  /** Rounds whose mean counts. */
+  readonly rounds: number;
+  /** Rounds after which the interval grows whatever the correlation; absent: never. */
+  readonly mostRounds?: number | undefined;
+}
+
+/** Which sampler steps are trained, as a function of the round, or of what the rounds before have shown. */
 export type IntervalSpec =
   /** s(k) = first + ⌊k (last - first + 1) / K⌋: grows from `first` to `last` in equal shares of the run. */
   | { readonly mode: 'floor-linear'; readonly first: number; readonly last: number }
@@ -17,6 +30,7 @@ export type IntervalSpec =
   | { readonly mode: 'window'; readonly length: number; readonly everyRounds: number }
   /** The first ⌊S f⌋ of S steps; the steps nearest to the image are left out. */
   | { readonly mode: 'fraction'; readonly timestepFraction: number }
+  | CorrelationSpec
   | { readonly mode: 'function'; readonly steps: (round: number) => number };
 
 export interface IntervalScheduleOptions {
@@ -40,11 +54,12 @@ export interface IntervalScheduleOptions {
  *     window        steps w, ..., w + length - 1 with w(k) = ⌊k / everyRounds⌋ mod (S - length + 1)
  *                                                       MixGRPO (Li et al. 2025), progressive, with roll back
  *     fraction      steps 0, ..., ⌊S f⌋ - 1             yifan123/flow_grpo, `timestep_fraction`; f = 0.99 leaves the last out
+ *     correlation   s(p) = min(first + p, last)         p counts how often it has grown: `scheduleGrowth`; p <= k
  *
  * iADD's schedule of its B²-DiffuRL baseline, min(20, 4 (1 + ⌊10 k / K⌋)), is the list 4, 8, 12, 16, 20 (five times).
  * A window of one step is TempFlow-GRPO's single stochastic step (He et al. 2025), swept over the trajectory.
  *
- * Units: s in sampler steps, 1..S; `round` in 0..K-1.
+ * Units: s in sampler steps, 1..S; `round` in 0..K-1, and for `correlation` the position p.
  * Errors: TRIB_OPERATOR when a count is wrong, the round lies outside the run, `first` exceeds `last`, s outside 1..S, or no
  * step of the interval draws noise.
  */
@@ -54,10 +69,7 @@ export function trainingIntervalAt(
 ): TrainingInterval {
   requireCount('intervalSchedule', 'numInferenceSteps', numInferenceSteps, 1);
   requireCount('intervalSchedule', 'numRounds', numRounds, 1);
-  requireCount('intervalSchedule', 'round', round, 0);
-  if (round >= numRounds) {
-    throw fault('round', `less than numRounds ${numRounds}`, round, 'Raise `numRounds`');
-  }
+  requireRound(round, numRounds);
   const steps = trainedStepsAt(spec, round, numInferenceSteps, numRounds);
   const trainedSteps = steps.filter((step) => step < noisySteps);
   if (trainedSteps.length === 0) {
@@ -92,11 +104,26 @@ export function trainingIntervalAt(
 export function intervalSchedule(
   options: IntervalScheduleOptions,
 ): OperatorFunction<number, TrainingInterval> {
+  requireIntervals(options);
+  return pipe(
+    distinctUntilChanged(),
+    map((round) => trainingIntervalAt(round, options)),
+  );
+}
+
+/** Errors: TRIB_OPERATOR where some round has no interval; those of a function are not called. */
+export function requireIntervals(options: IntervalScheduleOptions): void {
   const { spec, numRounds } = options;
   requireCount('intervalSchedule', 'numRounds', numRounds, 1);
-  const intervalAt = (round: number) => trainingIntervalAt(round, options);
-  if (spec.mode !== 'function') for (let round = 0; round < numRounds; round += 1) intervalAt(round);
-  return pipe(distinctUntilChanged(), map(intervalAt));
+  if (spec.mode !== 'function')
+    for (let round = 0; round < numRounds; round += 1) trainingIntervalAt(round, options);
+}
+
+/** Errors: TRIB_OPERATOR where a round is not one of the run's. */
+export function requireRound(round: number, numRounds: number): void {
+  requireCount('intervalSchedule', 'round', round, 0);
+  if (round >= numRounds)
+    throw fault('round', `less than numRounds ${numRounds}`, round, 'Raise `numRounds`');
 }
 
 function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, numRounds: number): number[] {
@@ -108,9 +135,7 @@ function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, num
   const share = (entries: number) => Math.floor((round * entries) / numRounds);
   switch (spec.mode) {
     case 'floor-linear':
-      if (spec.first > spec.last) {
-        throw fault('`first`', `at most \`last\` ${spec.last}`, spec.first, 'Swap them');
-      }
+      requireGrowth(spec);
       return lastSteps(checked(spec.first + share(spec.last - spec.first + 1)), numSteps);
     case 'list':
       // An empty list has no entry at any round: NaN is refused with the place in the text.
@@ -128,6 +153,9 @@ function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, num
       const start = Math.floor(round / spec.everyRounds) % starts;
       return Array.from({ length: spec.length }, (_, index) => start + index);
     }
+    case 'correlation':
+      requireGrowth(spec);
+      return lastSteps(checked(Math.min(spec.first + round, spec.last)), numSteps);
     case 'fraction':
       return Array.from({ length: checked(Math.floor(numSteps * spec.timestepFraction)) }, (_, step) => step);
     case 'function':
@@ -135,6 +163,10 @@ function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, num
     default:
       return spec satisfies never;
   }
+}
+
+function requireGrowth({ first, last }: { readonly first: number; readonly last: number }): void {
+  if (first > last) throw fault('`first`', `at most \`last\` ${last}`, first, 'Swap them');
 }
 
 function lastSteps(count: number, numSteps: number): number[] {

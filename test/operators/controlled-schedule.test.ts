@@ -1,4 +1,4 @@
-import { NEVER, of, Subject, throwError } from 'rxjs';
+import { map, NEVER, of, Subject, throwError, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import {
   controlledSchedule,
@@ -9,9 +9,9 @@ import { type IntervalSpec, intervalSchedule } from '../../src/operators/interva
 import { marbles } from './marbles.js';
 import { describeOperator } from './operator-contract.js';
 
-const NUM_STAGES = 6;
+const NUM_ROUNDS = 6;
 const spec = { mode: 'floor-linear', first: 5, last: 10 } as const;
-const schedule = { spec, numInferenceSteps: 10, numRounds: NUM_STAGES };
+const schedule = { spec, numInferenceSteps: 10, numRounds: NUM_ROUNDS };
 /** The interval of a round with the steps of a position. */
 const at = (round: number, position = round) => {
   const firstStep = 5 - position;
@@ -19,7 +19,9 @@ const at = (round: number, position = round) => {
   return { round, firstStep, numSteps: 10, trainedSteps };
 };
 const control = (shift: number, frozenAt: number | null = null): ScheduleControl => ({ shift, frozenAt });
-const rounds = { a: 0, b: 1, c: 2, d: 3, e: 4, f: 5 };
+/** Positions follow the rounds. */
+const begun = (round: number) => ({ round, position: round });
+const rounds = { a: begun(0), b: begun(1), c: begun(2), d: begun(3), e: begun(4), f: begun(5) };
 
 describeOperator('controlledSchedule', {
   create: () => controlledSchedule({ ...schedule, control$: NEVER }),
@@ -27,7 +29,7 @@ describeOperator('controlledSchedule', {
   outputs: { x: at(0), y: at(1), z: at(2) },
   source: '-a--b-c-|',
   result: '-x--y-z-|',
-  synchronous: [0],
+  synchronous: [begun(0)],
 });
 
 describe('controlledSchedule', () => {
@@ -78,6 +80,28 @@ describe('controlledSchedule', () => {
       expectObservable(cold('ab|', rounds).pipe(far(9))).toBe('AB|', { A: at(0, 5), B: at(1, 5) });
     }));
 
+  it('should follow a schedule that evidence moves, shift it by its own steps, and stay within it', () =>
+    marbles(({ cold, hot, expectObservable }) => {
+      const source$ = cold('   -a---b---c---d---|', {
+        a: { round: 0, position: 0 },
+        b: { round: 1, position: 0 },
+        c: { round: 2, position: 1 },
+        d: { round: 3, position: 1 },
+      });
+      const control$ = hot('   -------p---------|', controls);
+      const expected = '       -a---b---C---D---|';
+      const grows = { mode: 'correlation', first: 5, last: 7, threshold: 0.3, rounds: 2 } as const;
+      expectObservable(source$.pipe(controlledSchedule({ ...schedule, spec: grows, control$ }))).toBe(
+        expected,
+        {
+          a: at(0),
+          b: at(1, 0),
+          C: at(2, 2),
+          D: at(3, 2),
+        },
+      );
+    }));
+
   it('should err with the control, and release the source', () =>
     marbles(({ cold, hot, expectObservable, expectSubscriptions }) => {
       const source$ = cold('   -a---b-|', rounds);
@@ -98,38 +122,38 @@ describe('controlledSchedule', () => {
       { mode: 'function', steps: (round) => round + 1 },
     ];
     for (const one of specs) {
-      const written = (operator: ReturnType<typeof intervalSchedule>) => {
-        const lines: string[] = [];
-        of(0, 1, 1, 2, 3, 4, 5)
-          .pipe(operator)
-          .subscribe((interval) => lines.push(JSON.stringify(interval)));
-        return lines;
-      };
       const options = { ...schedule, spec: one };
-      expect(written(controlledSchedule({ ...options, control$: NEVER }))).toEqual(
-        written(intervalSchedule(options)),
-      );
+      const rounds$ = of(0, 1, 1, 2, 3, 4, 5);
+      const written: string[][] = [];
+      for (const intervals$ of [
+        rounds$.pipe(map(begun), controlledSchedule({ ...options, control$: NEVER })),
+        rounds$.pipe(intervalSchedule(options)),
+      ])
+        intervals$
+          .pipe(toArray())
+          .subscribe((intervals) => written.push(intervals.map((i) => JSON.stringify(i))));
+      expect(written[0]).toEqual(written[1]);
     }
   });
 
   it('should refuse what `intervalSchedule` refuses: a spec at once, a round outside the run when it comes', () => {
     const list = { mode: 'list', phases: [4, 11] } as const;
     expect(() => controlledSchedule({ ...schedule, spec: list, control$: NEVER })).toThrow(/got 11/);
-    const stage$ = new Subject<number>();
+    const stage$ = new Subject<{ round: number; position: number }>();
     let fault: unknown;
     stage$.pipe(controlledSchedule({ ...schedule, control$: of(control(-3)) })).subscribe({
       error: (error: unknown) => {
         fault = error;
       },
     });
-    stage$.next(NUM_STAGES);
+    stage$.next(begun(NUM_ROUNDS));
     expect(fault).toMatchObject({ code: 'TRIB_OPERATOR' });
   });
 
   it('should not subscribe to a source whose control fails at once', () => {
     let isSubscribed = false;
     const control$ = throwError(() => new Error('no'));
-    const source$ = new Subject<number>();
+    const source$ = new Subject<{ round: number; position: number }>();
     source$.pipe(controlledSchedule({ ...schedule, control$ })).subscribe({
       error: () => {
         isSubscribed = source$.observed;
@@ -148,6 +172,6 @@ describe('schedulePositionAt', () => {
     [3, control(2, 0), 0],
     [3, control(0, 99), 5],
   ])('should place round %i under %o at %i', (round, wanted, position) => {
-    expect(schedulePositionAt(round, wanted, NUM_STAGES)).toBe(position);
+    expect(schedulePositionAt(round, wanted, NUM_ROUNDS)).toBe(position);
   });
 });

@@ -1,7 +1,6 @@
 import { Argument, type Command, InvalidArgumentError } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import { stageOf } from '../../streams/config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
 import {
   type ControlChange,
@@ -79,16 +78,14 @@ async function control(
     throw usage(command, 'nothing after it', JSON.stringify(value));
   if (command !== 'guard' && (options.threshold ?? options.action) !== undefined)
     throw usage(command, '--threshold and --action only with guard', 'one of them');
-  const { numRounds } = stageOf(config, 'prompts');
   const read = CHANGES[command];
   if (!read) {
-    const { wanted, progress } = await readControl(config, warn);
-    console.log(controlTable({ states: { is: wanted }, place: { ...progress, numRounds } }));
+    const { wanted, place } = await readControl(config, warn);
+    console.log(controlTable({ states: { is: wanted }, place }));
     return;
   }
   const change = await read(value, options, config);
-  const { before, after, progress } = await changeControl(config, change, warn);
-  const place = { ...progress, numRounds };
+  const { before, after, place } = await changeControl(config, change, warn);
   console.log(controlTable({ states: { was: before, is: after }, place }));
 }
 

@@ -32,7 +32,7 @@ function cells(
   place: RunPlace,
 ): string[] {
   const { shift, frozenAt } = schedule;
-  const at = `position ${schedulePositionAt(place.round, schedule, place.numRounds)}`;
+  const at = `position ${schedulePositionAt(place.position, schedule, place.numPositions)}`;
   const moved = `${Math.abs(shift)} ${shift < 0 ? 'behind' : 'ahead'}`;
   const changed = Object.entries(guards).map(([name, { threshold, action }]) =>
     [name, ...(threshold === undefined ? [] : [threshold]), ...(action ? [action] : [])].join(' '),

@@ -91,7 +91,8 @@ function describeTrainedSteps(
   noisySteps = numInferenceSteps,
 ): string {
   const named = deriveSizes(config).trainedSteps;
-  const scheduled = describeSteps(named, numInferenceSteps);
+  const byEvidence = stageOf(config, 'schedule').mode === 'correlation' ? ', by correlation' : '';
+  const scheduled = `${describeSteps(named, numInferenceSteps)}${byEvidence}`;
   if (first.length === named.first.length && last.length === named.last.length) return scheduled;
   const edges = first.length === last.length ? `${first.length}` : `${first.length} to ${last.length}`;
   return `${edges}: ${scheduled}, without step ${noisySteps}, which arrives at the clean picture and draws no noise`;

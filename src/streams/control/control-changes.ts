@@ -12,6 +12,9 @@ export interface RunPlace {
   /** The current round. */
   readonly round: number;
   readonly numRounds: number;
+  /** Where the schedule is by itself, before what operators shift. */
+  readonly position: number;
+  readonly numPositions: number;
 }
 
 /**
@@ -44,7 +47,7 @@ export function moveSchedule(positions: number): ControlChange {
     const { schedule } = wanted;
     const moved =
       schedule.frozenAt === null
-        ? { ...schedule, shift: position - place.round }
+        ? { ...schedule, shift: position - place.position }
         : { ...schedule, frozenAt: position };
     return { ...wanted, schedule: moved };
   };
@@ -91,12 +94,12 @@ export function replacePrompts(prompts: readonly ListedPrompt[]): ControlChange 
 /** Drops all changes. */
 export const reset: ControlChange = () => UNCONTROLLED;
 
-const positionOf = ({ schedule }: Control, { round, numRounds }: RunPlace) =>
-  schedulePositionAt(round, schedule, numRounds);
+const positionOf = ({ schedule }: Control, { position, numPositions }: RunPlace) =>
+  schedulePositionAt(position, schedule, numPositions);
 
-function requirePosition(what: string, position: number, { numRounds }: RunPlace): void {
-  if (Number.isInteger(position) && position >= 0 && position < numRounds) return;
-  throw refused(what, `a position of the schedule, 0 to ${numRounds - 1}`, String(position));
+function requirePosition(what: string, position: number, { numPositions }: RunPlace): void {
+  if (Number.isInteger(position) && position >= 0 && position < numPositions) return;
+  throw refused(what, `a position of the schedule, 0 to ${numPositions - 1}`, String(position));
 }
 
 /** The KL needs a forward pass of its own, which the training graph has from the start or never. */

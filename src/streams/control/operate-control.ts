@@ -1,25 +1,26 @@
 /** @file How an operator reaches a run in another process: reads its control state, and changes it. */
 
 import { TributaryError } from '../../errors.js';
+import { numPositions } from '../../operators/index.js';
 import { requireSameConfig } from '../config/resolved/shared-config.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { type Control, UNCONTROLLED } from '../messages/control-state.js';
-import { type Progress, RUN_KEY, type TopicMessages } from '../messages/messages.js';
+import { RUN_KEY, type TopicMessages } from '../messages/messages.js';
 import type { Transport } from '../transport/contract/transport.js';
 import { openTransport } from '../transport/open-transport.js';
-import type { ControlChange } from './control-changes.js';
+import type { ControlChange, RunPlace } from './control-changes.js';
 
 /** What is wanted of a run, and how far it is. */
 interface WantedOfRun {
   readonly wanted: Control;
-  readonly progress: Progress;
+  readonly place: RunPlace;
 }
 
 interface ChangedControl {
   readonly before: Control;
   readonly after: Control;
-  readonly progress: Progress;
+  readonly place: RunPlace;
 }
 
 type Warn = (message: string) => void;
@@ -42,21 +43,23 @@ export async function changeControl(
   warn: Warn,
 ): Promise<ChangedControl> {
   return onTransport(config, { takesControl: true }, warn, async (transport) => {
-    const { wanted: before, progress } = await wantedOf(config, transport);
-    if (progress.isOver)
+    const { wanted: before, place, isOver } = await wantedOf(config, transport);
+    if (isOver)
       throw new TributaryError(
         'TRIB_USAGE',
         `control ${config.name}: expected a run in progress, got one that has ended. Nothing was changed.`,
       );
-    const { numRounds } = stageOf(config, 'prompts');
-    const changed = change(before, { round: progress.round, numRounds });
+    const changed = change(before, place);
     const after = { ...changed, version: before.version + 1 };
     await transport.publish('control', { key: RUN_KEY, message: after }).catch(sayWhoCameBetween);
-    return { before, after, progress };
+    return { before, after, place };
   });
 }
 
-async function wantedOf(config: ResolvedConfig, transport: Transport<TopicMessages>): Promise<WantedOfRun> {
+async function wantedOf(
+  config: ResolvedConfig,
+  transport: Transport<TopicMessages>,
+): Promise<WantedOfRun & { readonly isOver: boolean }> {
   const progress = await transport.newest('progress');
   if (!progress)
     throw new TributaryError(
@@ -64,7 +67,11 @@ async function wantedOf(config: ResolvedConfig, transport: Transport<TopicMessag
       `control ${config.name}: expected a run in progress, got none on its topics. Start it (tributary run), or correct transport.kafka.prefix.`,
     );
   requireSameConfig(config, progress);
-  return { wanted: (await transport.newest('control')) ?? UNCONTROLLED, progress };
+  const { round, schedulePosition: position = round, isOver } = progress;
+  const { numRounds } = stageOf(config, 'prompts');
+  const count = numPositions({ spec: stageOf(config, 'schedule'), numRounds });
+  const place = { round, numRounds, position, numPositions: count };
+  return { wanted: (await transport.newest('control')) ?? UNCONTROLLED, place, isOver };
 }
 
 async function onTransport<Result>(

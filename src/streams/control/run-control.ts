@@ -10,8 +10,13 @@ export interface RunControl {
   /** What is in force from the next round on. */
   readonly inForce$: Observable<Control>;
   inForce(): Control;
-  /** Puts what operators want now into force. The trainer calls it before it announces a round. */
-  beginRound(round: number): void;
+  /**
+   * Puts what operators want now into force. The trainer calls it before it announces a round.
+   * @param position of the schedule in this round, before what operators shift; default the round.
+   */
+  beginRound(round: number, position?: number): void;
+  /** The position of the schedule in the current round, as the trainer has told. */
+  position(): number;
   /** What is in force in the current round; for another round, what operators want now. */
   at(round: number): Control;
 }
@@ -24,6 +29,7 @@ export async function openRunControl(transport: Transport<TopicMessages>): Promi
 export function createRunControl(transport: Transport<TopicMessages>, wantedFirst: Control): RunControl {
   let wanted = wantedFirst;
   let begun: number | null = null;
+  let begunAt = 0;
   const inForce$ = new BehaviorSubject(wanted);
   return {
     follow$: defer(() => transport.latest('control')).pipe(
@@ -34,10 +40,12 @@ export function createRunControl(transport: Transport<TopicMessages>, wantedFirs
     ),
     inForce$,
     inForce: () => inForce$.value,
-    beginRound(round) {
+    beginRound(round, position = round) {
       begun = round;
+      begunAt = position;
       inForce$.next(wanted);
     },
+    position: () => begunAt,
     at: (round) => (round === begun ? inForce$.value : wanted),
   };
 }

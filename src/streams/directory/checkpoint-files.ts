@@ -6,7 +6,7 @@ import type { FolderContent } from '../../models/files/atomic.js';
 import { parseJsonOrNull } from '../../models/files/json-file.js';
 import type { PolicyFiles } from '../../models/policy/policy-file.js';
 import { holdsWeights } from '../../models/policy/policy-file.js';
-import type { AdvantageHistory } from '../../operators/index.js';
+import type { AdvantageHistory, SchedulePlace } from '../../operators/index.js';
 import type { Evaluation } from '../messages/run-events.js';
 import type { PromptFingerprints } from '../prompt-files/prompt-fingerprint.js';
 import type { Positions } from '../transport/kafka/kafka-transport.js';
@@ -24,6 +24,8 @@ const OWN_FILES: readonly string[] = [ADAPTER_FILE, WEIGHTS_FILE, OPTIMIZER_FILE
  */
 export interface RunState {
   readonly history: AdvantageHistory;
+  /** Where a schedule goes on that evidence moves; absent where it follows the rounds. */
+  readonly schedulePlace?: SchedulePlace;
   readonly rewardQueries: number;
   /** The evaluation of the base model, for the report. */
   readonly base: Evaluation;
@@ -46,8 +48,16 @@ const historySchema = z.object({
   rounds: z.array(z.array(z.object({ prompt: z.string(), rewards: z.array(z.number()) }))),
 });
 
+const placeSchema = z.object({
+  position: z.int().min(0),
+  firstStep: z.int().min(0).nullable(),
+  correlations: z.array(z.number().max(1)),
+  stayed: z.int().min(0),
+});
+
 const stateSchema = z.object({
   history: historySchema,
+  schedulePlace: placeSchema.optional(),
   rewardQueries: z.int().min(0),
   base: z.looseObject({ policyVersion: z.literal(0) }),
   positions: z.record(z.string(), z.record(z.string(), z.string().regex(/^\d+$/))).nullable(),

@@ -32,6 +32,8 @@ export interface Progress {
   readonly isOver: boolean;
   /** Fingerprint of the settings that all processes of the run must share. */
   readonly sharedConfig: string;
+  /** Position of the schedule in that round, before what operators shift; absent if it is the round. */
+  readonly schedulePosition?: number;
   /** SHA-256 of the trainer's training prompts; absent if the writer does not say. */
   readonly trainPrompts?: string;
 }

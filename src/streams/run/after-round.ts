@@ -2,7 +2,7 @@
 
 import type { Observable } from 'rxjs';
 import { TributaryError } from '../../errors.js';
-import type { AdvantageHistory } from '../../operators/index.js';
+import type { AdvantageHistory, SchedulePlace } from '../../operators/index.js';
 import { mostGroups } from '../config/resolved/derived-sizes.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import { isBetter } from '../directory/best-policy.js';
@@ -42,6 +42,7 @@ export class BetweenRounds {
   #newest: Evaluation;
   #best: Evaluation;
   #history: AdvantageHistory;
+  #schedulePlace: SchedulePlace;
   #savedRounds;
   #controlVersion = 0;
 
@@ -54,6 +55,7 @@ export class BetweenRounds {
     this.#newest = lastEvaluation(runDirectory) ?? run.base;
     this.#best = run.best;
     this.#history = run.history;
+    this.#schedulePlace = run.schedulePlace;
     this.#savedRounds = run.completeRounds;
   }
 
@@ -68,6 +70,7 @@ export class BetweenRounds {
     const completeRounds = round + 1;
     const isLast = completeRounds === this.#numRounds;
     this.#history = state;
+    this.#schedulePlace = trained.next;
     await this.#tally.settled(round, groupIds);
     this.#controlVersion = control.inForce().version;
     await this.#measure(trained, this.#tally.take(round, groupIds));
@@ -135,8 +138,10 @@ export class BetweenRounds {
   async #save(completeRounds: number): Promise<void> {
     const { context, run, runDirectory, positions, gate } = this.options;
     const bestProbeReward = gate?.bestReward() ?? null;
+    const movesByEvidence = stageOf(context.config, 'schedule').mode === 'correlation';
     const state = {
       history: this.#history,
+      ...(movesByEvidence && { schedulePlace: this.#schedulePlace }),
       rewardQueries: this.#rewardQueries,
       base: run.base,
       computation: run.computation,

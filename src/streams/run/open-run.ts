@@ -1,7 +1,7 @@
 /** @file What a run opens before its first round: prompts, threads, the state it starts from. */
 
 import type { Client } from '../../models/threads/thread.js';
-import { type AdvantageHistory, createHistory } from '../../operators/index.js';
+import { type AdvantageHistory, createHistory, placeAt, type SchedulePlace } from '../../operators/index.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { readCheckpointFiles } from '../directory/checkpoint-files.js';
 import type { Checkpoint } from '../directory/checkpoint-folder.js';
@@ -38,6 +38,8 @@ interface RunStart {
   /** Rounds that are complete. */
   readonly completeRounds: number;
   readonly history: AdvantageHistory;
+  /** Where the schedule goes on. */
+  readonly schedulePlace: SchedulePlace;
   /** Images scored before the start. */
   readonly rewardQueries: number;
   /** Mean reward of the best policy on the probe of the promotion gate, before a resume. */
@@ -120,7 +122,8 @@ async function begin({ runDirectory, say, signal }: OpenOptions, parts: RunParts
   await runDirectory.recordEvaluation(base);
   await runDirectory.saveBest({ evaluation: base, adapter });
   await runDirectory.saveSamples(0, await drawGrid(sampler, policy, prompts, signal));
-  return { completeRounds: 0, history: createHistory(), rewardQueries: 0, base, best: base };
+  const history = createHistory();
+  return { completeRounds: 0, history, schedulePlace: placeAt(0), rewardQueries: 0, base, best: base };
 }
 
 async function resume(
@@ -146,6 +149,9 @@ async function resume(
   // The report needs the base model, whose line may have been damaged.
   if (!runDirectory.history.some((line) => line.kind === 'evaluation' && line.round === 0))
     await runDirectory.recordEvaluation(state.base);
-  const { history, rewardQueries, base, bestProbeReward } = state;
-  return { completeRounds, history, rewardQueries, base, bestProbeReward, best: best.evaluation };
+  const { history, schedulePlace = placeAt(completeRounds), rewardQueries, base, bestProbeReward } = state;
+  return {
+    ...{ completeRounds, history, schedulePlace, rewardQueries },
+    ...{ base, bestProbeReward, best: best.evaluation },
+  };
 }

@@ -1,6 +1,6 @@
 import { ignoreElements, merge, type Observable, tap } from 'rxjs';
 import type { Client } from '../../models/threads/thread.js';
-import type { AdvantageHistory } from '../../operators/index.js';
+import type { AdvantageHistory, SchedulePlace } from '../../operators/index.js';
 import type { TopicMessages } from '../messages/messages.js';
 import { advantagesStage } from '../stages/advantages/advantages-stage.js';
 import type { Role } from '../stages/index.js';
@@ -27,6 +27,8 @@ export interface RoleParts {
   readonly trainer: {
     readonly trainer: Client<TrainerService>;
     readonly history: AdvantageHistory;
+    /** Of the first round. */
+    readonly schedulePlace: SchedulePlace;
     /** Numbers in a latent of the model. */
     readonly latentSize: number;
     /** Leading sampler steps that draw noise under the model's scheduler; undefined: all. */
@@ -63,6 +65,7 @@ function trainerStages(
   {
     trainer,
     history,
+    schedulePlace,
     latentSize,
     noisySteps,
     observe,
@@ -75,7 +78,7 @@ function trainerStages(
     observe(context.transport),
     scheduleStage(context, noisySteps),
     advantagesStage(context, history, latentSize, onClosed),
-    trainerStage(context, trainer, afterRound).pipe(
+    trainerStage(context, trainer, schedulePlace, afterRound).pipe(
       tap(({ closed }) => onTrained(closed.round)),
       ignoreElements(),
     ),

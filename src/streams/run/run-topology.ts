@@ -112,6 +112,7 @@ async function train(training: Training): Promise<void> {
     trainer: {
       trainer,
       history: opened.history,
+      schedulePlace: opened.schedulePlace,
       latentSize: opened.latentSize,
       noisySteps: training.noisySteps,
       observe: (transport) => between.observe(transport),
@@ -123,14 +124,14 @@ async function train(training: Training): Promise<void> {
   const publishProgress = (round: number, isOver: boolean) =>
     transport.publish('progress', {
       key: RUN_KEY,
-      message: progressAt(config, round, { isOver, trainPrompts }),
+      message: progressAt(config, round, { isOver, position: control.position(), trainPrompts }),
     });
   try {
     await transport.publish('policy', {
       key: RUN_KEY,
       message: { version: completeRounds, parameters: await trainer.parameters(undefined) },
     });
-    control.beginRound(completeRounds);
+    control.beginRound(completeRounds, opened.schedulePlace.position);
     await publishProgress(completeRounds, false);
     await lastValueFrom(end.until(stages$), { defaultValue: undefined });
   } finally {

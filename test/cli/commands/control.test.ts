@@ -33,7 +33,7 @@ describe('controlTable', () => {
       schedule: { shift: -2, frozenAt: null },
       prompts: listed('a', 'b'),
     };
-    const place = { round: 5, numRounds: 10 };
+    const place = { round: 5, numRounds: 10, position: 5, numPositions: 10 };
     expect(controlTable({ states: { was: UNCONTROLLED, is }, place })).toBe(
       [
         '               was                           is',

@@ -15,7 +15,7 @@ import { faultOf } from '../../fixtures/fault-of.js';
 import { listed } from '../../fixtures/listed-prompts.js';
 import { SMALLEST } from '../config/valid-config.js';
 
-const place = { round: 3, numRounds: 10 };
+const place = { round: 3, numRounds: 10, position: 3, numPositions: 10 };
 const scheduled = (shift: number, frozenAt: number | null = null): Control => ({
   ...UNCONTROLLED,
   version: 4,

@@ -1,10 +1,17 @@
-/** @file What operators want, on its way into the rounds: the next round has it, the present one has not. */
+/** @file What operators want and what rounds show, on its way into the rounds: the next round has it, the present one has not. */
 
-import { EMPTY, lastValueFrom, merge } from 'rxjs';
+import { EMPTY, firstValueFrom, lastValueFrom, merge } from 'rxjs';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Trajectory } from '../../../src/models/rollouts/sampler.js';
 import type { Client } from '../../../src/models/threads/thread.js';
-import { type ClosedRound, createHistory, type TrainingInterval } from '../../../src/operators/index.js';
+import {
+  type ClosedRound,
+  createHistory,
+  placeAt,
+  type SchedulePlace,
+  type TrainingInterval,
+} from '../../../src/operators/index.js';
+import { progressAt } from '../../../src/streams/config/resolved/progress-at.js';
 import { type Control, UNCONTROLLED } from '../../../src/streams/messages/control-state.js';
 import { RUN_KEY } from '../../../src/streams/messages/messages.js';
 import { promptsStage } from '../../../src/streams/stages/prompts/prompts-stage.js';
@@ -23,20 +30,36 @@ const SIZES = [
 const CONFIGURED = ['a', 'b', 'c'];
 
 /** A batch without samples: how the trainer goes from round to round is all that matters. */
-const closedAt = (round: number, interval: TrainingInterval | undefined) =>
+const closedAt = (round: number, interval: TrainingInterval | undefined, correlation: number | null) =>
   ({
     round,
-    batch: { samples: [], interval: interval ?? null },
+    batch: {
+      samples: [],
+      interval: interval ?? null,
+      statistics: { intraGroupCorrelation: correlation },
+    },
     state: createHistory(),
   }) as unknown as ClosedRound<Trajectory>;
 
-/** Prompts, schedule and trainer on one transport; each `train()` lets the present round end. */
-function loop() {
-  const bench = stageBench(SIZES);
+/**
+ * Prompts, schedule and trainer on one transport; each `train()` lets the present round end.
+ * @param start - completed rounds, and where the schedule goes on after them.
+ */
+function loop(
+  settings: readonly string[] = [],
+  start: { readonly round: number; readonly place: SchedulePlace } = { round: 0, place: placeAt(0) },
+) {
+  const bench = stageBench([...SIZES, ...settings], start.round);
   const { context } = bench;
-  const { transport, control } = context;
+  const { config, transport, control } = context;
+  const { position } = start.place;
+  void transport.publish('progress', {
+    key: RUN_KEY,
+    message: progressAt(config, start.round, { position }),
+  });
   const scales: number[] = [];
   const intervals: TrainingInterval[] = [];
+  const places: SchedulePlace[] = [];
   const tickets = bench.read('prompts');
   const trainer = {
     train: async ({ learningRateScale }: { learningRateScale: number }) => {
@@ -47,25 +70,28 @@ function loop() {
   } as unknown as Client<TrainerService>;
   transport.latest('schedule').subscribe((interval) => intervals.push(interval));
   const controlled = { ...context, learningRateScale: () => control.inForce().learningRateScale };
-  control.beginRound(0);
+  control.beginRound(start.round, position);
   const running = merge(
     control.follow$,
     scheduleStage(controlled),
-    trainerStage(controlled, trainer, async () => undefined),
+    trainerStage(controlled, trainer, start.place, async ({ next }) => {
+      places.push(next);
+    }),
     promptsStage(controlled, { from: 'file', prompts: listed(...CONFIGURED) }, () => undefined),
   ).subscribe();
   onTestFinished(() => running.unsubscribe());
   const want = (changes: Partial<Control>) =>
     transport.publish('control', { key: RUN_KEY, message: { ...UNCONTROLLED, version: 1, ...changes } });
-  const train = async () => {
-    const round = scales.length;
-    await transport.publish('batches', { key: RUN_KEY, message: closedAt(round, intervals[round]) });
-    await vi.waitFor(() => expect(intervals.length).toBe(round + 2));
-    await vi.waitFor(() => expect(tickets.length).toBe(4 * (round + 2)));
+  const train = async (correlation: number | null = null) => {
+    const done = scales.length;
+    const message = closedAt(start.round + done, intervals[done], correlation);
+    await transport.publish('batches', { key: RUN_KEY, message });
+    await vi.waitFor(() => expect(intervals.length).toBe(done + 2));
+    await vi.waitFor(() => expect(tickets.length).toBe(4 * (done + 2)));
   };
   const prompts = (round: number) =>
     tickets.filter((ticket) => ticket.round === round).map(({ prompt }) => prompt);
-  return { want, train, scales, intervals, prompts };
+  return { want, train, scales, intervals, places, prompts, transport };
 }
 
 const steps = ({ round, trainedSteps }: TrainingInterval) => [round, trainedSteps.length];
@@ -131,5 +157,48 @@ describe('what operators want of a run', () => {
     await expect(lastValueFrom(merge(context.control.follow$, EMPTY))).rejects.toMatchObject({
       code: 'TRIB_TRANSPORT',
     });
+  });
+});
+
+describe('a schedule by correlation', () => {
+  const GROWS = [
+    'stages.prompts.numRounds=9',
+    'stages.schedule={type: schedule, mode: correlation, first: 6, last: 8, threshold: 0.5, rounds: 2}',
+  ];
+  const trained = (intervals: readonly TrainingInterval[]) =>
+    intervals.map(({ trainedSteps }) => trainedSteps.length);
+
+  it('should grow where the branches of rounds are alike, and hold where they are not', async () => {
+    const { train, intervals } = loop(GROWS);
+    for (const correlation of [0.1, 0.8, 0.9, null, 0.1, 0.8, 0.9]) await train(correlation);
+    expect(trained(intervals)).toEqual([6, 6, 6, 7, 7, 7, 7, 8]);
+  });
+
+  it('should be held, advanced and rewound by operators, and go on from where it is by itself', async () => {
+    const { want, train, intervals } = loop(GROWS);
+    await want({ schedule: { shift: 0, frozenAt: 0 } });
+    for (const correlation of [0.9, 0.9, 0.9]) await train(correlation);
+    await want({ version: 2, schedule: { shift: 1, frozenAt: null } });
+    for (const correlation of [0.9, 0.9]) await train(correlation);
+    await want({ version: 3, schedule: { shift: -1, frozenAt: null } });
+    for (const correlation of [0.9, 0.9, 0.9]) await train(correlation);
+    expect(trained(intervals)).toEqual([6, 6, 6, 6, 7, 7, 6, 6, 7]);
+  });
+
+  it('should go on from the place of a checkpoint, and show it to whoever hears of the round later', async () => {
+    const whole = loop(GROWS);
+    const correlations = [0.9, 0.9, 0.1, 0.95, 0.9];
+    for (const correlation of correlations) await whole.train(correlation);
+    const place = JSON.parse(JSON.stringify(whole.places[2])) as SchedulePlace;
+    const resumed = loop(GROWS, { round: 3, place });
+    for (const correlation of correlations.slice(3)) await resumed.train(correlation);
+    expect(resumed.intervals).toEqual(whole.intervals.slice(3));
+    expect(resumed.places).toEqual(whole.places.slice(3));
+    const [late, progress] = [
+      await firstValueFrom(resumed.transport.latest('schedule')),
+      await firstValueFrom(resumed.transport.latest('progress')),
+    ];
+    expect(late).toEqual(whole.intervals.at(-1));
+    expect(progress).toMatchObject({ round: 5, schedulePosition: resumed.places.at(-1)?.position });
   });
 });

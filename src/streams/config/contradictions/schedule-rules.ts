@@ -10,6 +10,7 @@ import { type ConfigRule, contradiction } from './config-rule.js';
 function namedSteps(schedule: StageConfig<'schedule'>): [Path, number][] {
   switch (schedule.mode) {
     case 'floor-linear':
+    case 'correlation':
       return [
         [['first'], schedule.first],
         [['last'], schedule.last],
@@ -68,7 +69,8 @@ const fractionTrains: ConfigRule = (config) => {
 
 const intervalGrows: ConfigRule = (config) => {
   const schedule = findStage(config, 'schedule');
-  if (schedule?.mode !== 'floor-linear' || schedule.first <= schedule.last) return [];
+  if (schedule?.mode !== 'floor-linear' && schedule?.mode !== 'correlation') return [];
+  if (schedule.first <= schedule.last) return [];
   const at = (key: string): Path => ['stages', schedule.name, key];
   return [
     contradiction(
@@ -101,6 +103,53 @@ const phasesHaveRounds: ConfigRule = (config) => {
   ];
 };
 
+/** One branch is like itself, and one group like the round: no correlation is ever measured, so nothing ever grows. */
+const groupsCorrelate: ConfigRule = (config) => {
+  const [prompts, sampler, schedule] = [
+    findStage(config, 'prompts'),
+    findStage(config, 'sampler'),
+    findStage(config, 'schedule'),
+  ];
+  if (!prompts || !sampler || schedule?.mode !== 'correlation') return [];
+  const needed = (path: Path, got: number, nextStep: string) =>
+    got >= 2
+      ? []
+      : [
+          contradiction(
+            path,
+            {
+              expected: 'at least 2, as a schedule by correlation compares the branches of groups',
+              got: String(got),
+              nextStep,
+            },
+            [['stages', schedule.name, 'mode']],
+          ),
+        ];
+  const raise = 'Raise it, or use mode: floor-linear.';
+  return [
+    ...needed(['stages', sampler.name, 'numBranches'], sampler.numBranches, raise),
+    ...needed(['stages', prompts.name, 'groupsPerRound'], prompts.groupsPerRound, raise),
+  ];
+};
+
+/** Otherwise the clock always comes first. */
+const correlationDecides: ConfigRule = (config) => {
+  const schedule = findStage(config, 'schedule');
+  if (schedule?.mode !== 'correlation' || schedule.mostRounds === undefined) return [];
+  if (schedule.mostRounds > schedule.rounds) return [];
+  return [
+    contradiction(
+      ['stages', schedule.name, 'mostRounds'],
+      {
+        expected: `more than \`rounds\` ${schedule.rounds}`,
+        got: String(schedule.mostRounds),
+        nextStep: 'Raise it, so that the correlation can decide; or use mode: floor-linear.',
+      },
+      [['stages', schedule.name, 'rounds']],
+    ),
+  ];
+};
+
 /** A step that draws no noise has no log-prob, so a round of it alone would have nothing to train. */
 const roundsDrawNoise: ConfigRule = (config, noisySteps) => {
   const prompts = findStage(config, 'prompts');
@@ -127,6 +176,8 @@ export const SCHEDULE_RULES: readonly ConfigRule[] = [
   stepsExist,
   fractionTrains,
   intervalGrows,
+  groupsCorrelate,
+  correlationDecides,
   phasesHaveRounds,
   roundsDrawNoise,
 ];

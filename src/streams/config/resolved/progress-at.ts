@@ -8,6 +8,8 @@ interface ProgressState {
   readonly isOver?: boolean;
   /** The next round is closed too, and takes no more groups. Default: no. */
   readonly isNextClosed?: boolean;
+  /** Position of the schedule. Default: the round. */
+  readonly position?: number;
   /** SHA-256 of the training prompts of the trainer's file. */
   readonly trainPrompts?: string | undefined;
 }
@@ -16,7 +18,7 @@ interface ProgressState {
 export function progressAt(
   config: ResolvedConfig,
   round: number,
-  { isOver = false, isNextClosed = false, trainPrompts }: ProgressState = {},
+  { isOver = false, isNextClosed = false, position = round, trainPrompts }: ProgressState = {},
 ): Progress {
   const { groupsPerRound } = stageOf(config, 'prompts');
   return {
@@ -24,6 +26,7 @@ export function progressAt(
     round,
     isOver,
     sharedConfig: sharedConfig(config),
+    ...(position !== round && { schedulePosition: position }),
     ...(trainPrompts !== undefined && { trainPrompts }),
   };
 }

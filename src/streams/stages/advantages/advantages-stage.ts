@@ -143,12 +143,16 @@ function bury({ transport }: StageContext, [rewards, fault]: RefusedRewards): Pr
 }
 
 async function send(
-  { transport, config, trainPrompts }: StageContext,
+  { transport, config, control, trainPrompts }: StageContext,
   closed: ClosedRound<Trajectory>,
 ): Promise<void> {
   const { round, batch } = closed;
   if (batch.statistics.lateGroups > 0) {
-    const message = progressAt(config, round, { isNextClosed: true, trainPrompts });
+    const message = progressAt(config, round, {
+      isNextClosed: true,
+      position: control.position(),
+      trainPrompts,
+    });
     await transport.publish('progress', { key: RUN_KEY, message });
   }
   await transport.publish('batches', { key: RUN_KEY, message: closed });

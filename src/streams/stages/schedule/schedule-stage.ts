@@ -1,6 +1,6 @@
 /** @file Broadcasts the training interval, which operators may hold, advance and rewind. */
 
-import { concatMap, distinctUntilChanged, filter, ignoreElements, map, type Observable } from 'rxjs';
+import { concatMap, filter, ignoreElements, map, type Observable } from 'rxjs';
 import { controlledSchedule } from '../../../operators/index.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import { RUN_KEY } from '../../messages/messages.js';
@@ -18,10 +18,9 @@ export function scheduleStage(
   const { numRounds } = stageOf(config, 'prompts');
   const { numInferenceSteps } = stageOf(config, 'sampler');
   return transport.latest('progress').pipe(
-    map(({ round }) => round),
-    // Closing a round is progress too, and begins none.
-    distinctUntilChanged(),
-    filter((round) => round < numRounds),
+    map(({ round, schedulePosition }) => ({ round, position: schedulePosition ?? round })),
+    filter(({ round }) => round < numRounds),
+    // Closing a round is progress too, and begins none: a round that comes again is skipped.
     controlledSchedule({
       spec: stageOf(config, 'schedule'),
       numInferenceSteps,

@@ -32,6 +32,31 @@ const modes = z.discriminatedUnion(
     }),
     section({
       type: z.literal('schedule'),
+      mode: z
+        .literal('correlation')
+        .describe(
+          'Grows backward toward the noise like `floor-linear`, by one step whenever the rewards inside a group are so alike that its branches decide too little.',
+        ),
+      first: steps('Trained steps of the first round'),
+      last: steps('Most trained steps; not less than `first`'),
+      threshold: number({ from: '[-1', to: '1]' })
+        .default(0.3)
+        .describe(
+          'Grows where the intra-group correlation of the rewards, its mean over `rounds`, is at least this. At 1 the shared prefix decides the reward, at 0 the branches do.',
+        ),
+      rounds: integer(1, 1000)
+        .default(4)
+        .describe(
+          'Rounds at one interval whose correlations are averaged. Rounds where it is undefined do not count.',
+        ),
+      mostRounds: integer(1, 100_000)
+        .optional()
+        .describe(
+          'Rounds at one interval after which it grows whatever the correlation. By default it stays.',
+        ),
+    }),
+    section({
+      type: z.literal('schedule'),
       mode: z.literal('constant').describe('The same steps in every round.'),
       steps: steps('Trained steps; numInferenceSteps trains the whole trajectory, as DDPO does'),
     }),

@@ -5,8 +5,9 @@ import type { TrainingStatistics } from '../../../models/policy/training-statist
 import type { Trajectory } from '../../../models/rollouts/sampler.js';
 import type { Client } from '../../../models/threads/thread.js';
 import type { ClosedRound } from '../../../operators/index.js';
-import { gradientSteps } from '../../../operators/index.js';
+import { gradientSteps, type SchedulePlace, scheduleGrowth } from '../../../operators/index.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
 import { RUN_KEY } from '../../messages/messages.js';
 import { receiveUnfinished } from '../shared/receive-unfinished.js';
 import type { StageContext } from '../shared/stage-context.js';
@@ -15,6 +16,8 @@ import type { TrainerService } from './trainer-thread.js';
 export interface TrainedRound {
   readonly closed: ClosedRound<Trajectory>;
   readonly statistics: TrainingStatistics;
+  /** Where the schedule goes on. */
+  readonly next: SchedulePlace;
   /** When its gradient steps began, by `performance.now()`. */
   readonly begunAt: number;
 }
@@ -22,15 +25,20 @@ export interface TrainedRound {
 /** Runs between the gradient steps of a round and the start of the next one: evaluation, checkpoint. */
 export type AfterRound = (round: TrainedRound) => Promise<void>;
 
-/** Trains round after round, and emits each when the next one has begun. */
+/**
+ * Trains round after round, and emits each when the next one has begun.
+ *
+ * @param start The place of the schedule in the first round.
+ */
 export function trainerStage(
   context: StageContext,
   trainer: Client<TrainerService>,
+  start: SchedulePlace,
   afterRound: AfterRound,
 ): Observable<TrainedRound> {
-  const { transport, config } = context;
+  const { transport, config, control } = context;
 
-  const train = async (closed: ClosedRound<Trajectory>): Promise<TrainedRound> => {
+  const train = async (closed: ClosedRound<Trajectory>): Promise<Omit<TrainedRound, 'next'>> => {
     const begunAt = performance.now();
     const { batch, round } = closed;
     const samples = batch.samples.map(({ branch: _, reward: __, ...sample }) => sample);
@@ -45,17 +53,27 @@ export function trainerStage(
   const beginNext = async (trained: TrainedRound): Promise<TrainedRound> => {
     const round = trained.closed.round + 1;
     await afterRound(trained);
-    context.control.beginRound(round);
+    const { position } = trained.next;
+    control.beginRound(round, position);
     await transport.publish('policy', {
       key: RUN_KEY,
       message: { version: round, parameters: await trainer.parameters(undefined) },
     });
-    const progress = progressAt(config, round, { trainPrompts: context.trainPrompts });
+    const progress = progressAt(config, round, { position, trainPrompts: context.trainPrompts });
     await transport.publish('progress', { key: RUN_KEY, message: progress });
     return trained;
   };
   return receiveUnfinished({ transport, topic: 'batches', consumerGroup: 'trainer', maxInFlight: 4 }).pipe(
     gradientSteps({ train: (closed) => from(train(closed)), maxQueued: 4 }),
-    concatMap(beginNext),
+    scheduleGrowth({
+      spec: stageOf(config, 'schedule'),
+      start,
+      evidenceOf: ({ closed: { batch } }) => ({
+        firstStep: batch.interval?.firstStep ?? null,
+        correlation: batch.statistics.intraGroupCorrelation,
+        isFrozen: control.inForce().schedule.frozenAt !== null,
+      }),
+    }),
+    concatMap(([trained, next]) => beginNext({ ...trained, next })),
   );
 }

@@ -30,12 +30,13 @@ export const progressCodec = messageCodec({
   kind: 'progress',
   schema: ProgressSchema,
   toWire: (progress: Progress) => ({ ...progress }),
-  fromWire: ({ finishedGroups, round, isOver, sharedConfig, trainPrompts }) => ({
+  fromWire: ({ finishedGroups, round, isOver, sharedConfig, trainPrompts, schedulePosition }) => ({
     finishedGroups,
     round,
     isOver,
     sharedConfig,
     ...(trainPrompts !== undefined && { trainPrompts }),
+    ...(schedulePosition !== undefined && { schedulePosition }),
   }),
 });
 
