@@ -7,12 +7,7 @@ import {
   startWith,
   withLatestFrom,
 } from 'rxjs';
-import {
-  type IntervalScheduleOptions,
-  requireIntervals,
-  requireRound,
-  trainingIntervalAt,
-} from './interval-schedule.js';
+import { type IntervalScheduleOptions, intervalSchedule, trainingIntervalAt } from './interval-schedule.js';
 import type { TrainingInterval } from './records/records.js';
 
 /** How a person steers a schedule. */
@@ -87,15 +82,16 @@ export function controlledSchedule({
   control$,
   ...schedule
 }: ControlledScheduleOptions): OperatorFunction<BegunRound, TrainingInterval> {
-  const { numRounds } = schedule;
-  requireIntervals(schedule);
+  // Checks every interval now.
+  intervalSchedule(schedule);
   const count = numPositions(schedule);
   return pipe(
     distinctUntilKeyChanged('round'),
     withLatestFrom(control$.pipe(startWith(FREE_SCHEDULE))),
     map(([{ round, position }, control]) => {
-      requireRound(round, numRounds);
-      return { ...trainingIntervalAt(schedulePositionAt(position, control, count), schedule), round };
+      const interval = trainingIntervalAt(round, schedule);
+      const wanted = schedulePositionAt(position, control, count);
+      return wanted === round ? interval : { ...trainingIntervalAt(wanted, schedule), round };
     }),
   );
 }

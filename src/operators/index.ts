@@ -21,13 +21,7 @@ export * from './dead-letter.js';
 export * from './discard-stale.js';
 export * from './gradient-steps.js';
 export * from './group-advantages.js';
-export {
-  type CorrelationSpec,
-  type IntervalScheduleOptions,
-  type IntervalSpec,
-  intervalSchedule,
-  trainingIntervalAt,
-} from './interval-schedule.js';
+export * from './interval-schedule.js';
 export * from './join-by-group.js';
 export * from './raise-alarms.js';
 export * from './read-latest.js';

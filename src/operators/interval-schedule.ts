@@ -69,7 +69,10 @@ export function trainingIntervalAt(
 ): TrainingInterval {
   requireCount('intervalSchedule', 'numInferenceSteps', numInferenceSteps, 1);
   requireCount('intervalSchedule', 'numRounds', numRounds, 1);
-  requireRound(round, numRounds);
+  requireCount('intervalSchedule', 'round', round, 0);
+  if (round >= numRounds) {
+    throw fault('round', `less than numRounds ${numRounds}`, round, 'Raise `numRounds`');
+  }
   const steps = trainedStepsAt(spec, round, numInferenceSteps, numRounds);
   const trainedSteps = steps.filter((step) => step < noisySteps);
   if (trainedSteps.length === 0) {
@@ -104,26 +107,11 @@ export function trainingIntervalAt(
 export function intervalSchedule(
   options: IntervalScheduleOptions,
 ): OperatorFunction<number, TrainingInterval> {
-  requireIntervals(options);
-  return pipe(
-    distinctUntilChanged(),
-    map((round) => trainingIntervalAt(round, options)),
-  );
-}
-
-/** Errors: TRIB_OPERATOR where some round has no interval; those of a function are not called. */
-export function requireIntervals(options: IntervalScheduleOptions): void {
   const { spec, numRounds } = options;
   requireCount('intervalSchedule', 'numRounds', numRounds, 1);
-  if (spec.mode !== 'function')
-    for (let round = 0; round < numRounds; round += 1) trainingIntervalAt(round, options);
-}
-
-/** Errors: TRIB_OPERATOR where a round is not one of the run's. */
-export function requireRound(round: number, numRounds: number): void {
-  requireCount('intervalSchedule', 'round', round, 0);
-  if (round >= numRounds)
-    throw fault('round', `less than numRounds ${numRounds}`, round, 'Raise `numRounds`');
+  const intervalAt = (round: number) => trainingIntervalAt(round, options);
+  if (spec.mode !== 'function') for (let round = 0; round < numRounds; round += 1) intervalAt(round);
+  return pipe(distinctUntilChanged(), map(intervalAt));
 }
 
 function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, numRounds: number): number[] {

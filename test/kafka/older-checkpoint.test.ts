@@ -11,6 +11,9 @@ import { damageCheckpoint, partedRun } from './parted-run.js';
 
 const NUM_ROUNDS = 5;
 const GROUPS = [0, 1, 2, 3];
+/** By what two rounds have shown, of which a checkpoint may lie between. */
+const GROWS =
+  'stages.schedule={type: schedule, mode: correlation, first: 2, last: 3, threshold: -1, rounds: 2}';
 /** Among it the ten seconds for which the seat of a trainer that was killed is held. */
 const PATIENCE_MS = 600_000;
 
@@ -63,7 +66,7 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an old
   )(
     'should train every group once more, to the last byte alike, where %s',
     async (_, saves, kills) => {
-      const run = await partedRun([`stages.prompts.numRounds=${NUM_ROUNDS}`, saves]);
+      const run = await partedRun([`stages.prompts.numRounds=${NUM_ROUNDS}`, GROWS, saves]);
       const published = (wanted: number) =>
         firstValueFrom(run.transport.latest('policy').pipe(filter(({ version }) => version === wanted)));
       let trainer = run.start('trainer');
@@ -85,6 +88,7 @@ describe.skipIf(SKIP_REASON !== null)('a run over Kafka that goes back to an old
       const adapter = (await adapterOf(run.path)).toString('base64');
       const rounds = await run.rounds();
       expect(rounds.map(({ round }) => round)).toEqual(range(0, NUM_ROUNDS - 1));
+      expect(rounds.map(({ trainedSteps }) => trainedSteps.length)).toEqual([2, 2, 3, 3, 3]);
       for (const before of logged) expect(rounds.slice(0, before.length)).toEqual(before);
       ended ??= { adapter, rounds };
       expect({ adapter, rounds }).toEqual(ended);

@@ -85,7 +85,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'an unknown schedule mode',
     schedule('mode: liner, first: 7, last: 10'),
     [
-      'a.yaml:5:37 stages.schedule.mode: expected one of floor-linear, list, constant, sparse, window, fraction, got "liner" (string). Choose one of them.',
+      'a.yaml:5:37 stages.schedule.mode: expected one of floor-linear, list, correlation, constant, sparse, window, fraction, got "liner" (string). Choose one of them.',
     ],
   ],
   [

@@ -169,6 +169,7 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
       isOver: fc.boolean(),
       sharedConfig: fc.string(),
       trainPrompts: fc.string(),
+      schedulePosition: count,
     },
     { requiredKeys: ['finishedGroups', 'round', 'isOver', 'sharedConfig'] },
   ),
