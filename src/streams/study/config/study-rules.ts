@@ -1,8 +1,9 @@
 /** @file What no single field of a study can be blamed for: names, seeds, budgets and rows that cannot be compared. */
 import { deriveSizes } from '../../config/resolved/derived-sizes.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { describeValue, type FaultDetail, type Path, suggest } from '../../config/source/fault.js';
-import { firstDifference } from '../../config/source/first-difference.js';
+import { allDifferences, firstDifference } from '../../config/source/first-difference.js';
 import type { StudyRow } from './study.js';
 import type { StudyFile } from './study-schema.js';
 
@@ -13,6 +14,7 @@ export function findStudyFaults(file: StudyFile, rows: readonly StudyRow[]): Fau
     ...nameFaults(file),
     ...budgetFaults(file, rows),
     ...evaluationFaults(rows),
+    ...armFaults(file, rows),
     ...guardFaults(rows),
   ];
 }
@@ -106,6 +108,42 @@ function evaluationFaults(rows: readonly StudyRow[]): FaultDetail[] {
         nextStep: 'Evaluate all rows alike.',
       },
     ];
+  });
+}
+
+/** What rows that are compared with each other draw from, are rewarded by, and are drawn with. */
+function sharedSettings(config: ResolvedConfig): object {
+  const { train, heldOut, choice } = stageOf(config, 'prompts');
+  const { name: _, ...reward } = stageOf(config, 'reward');
+  const { numInferenceSteps, guidanceScale } = stageOf(config, 'sampler');
+  return {
+    model: { pipeline: config.model.pipeline },
+    prompts: { train, heldOut, choice },
+    reward,
+    sampler: { numInferenceSteps, guidanceScale },
+  };
+}
+
+/** Rows of a comparison that differ in what is not the question. A section may name what it asks about in `differIn`. */
+function armFaults({ sections }: StudyFile, rows: readonly StudyRow[]): FaultDetail[] {
+  const rowNamed = (wanted: string) => rows.find(({ name }) => name === wanted);
+  return sections.flatMap(({ rows: names, baseline, differIn }, index) => {
+    const base = rowNamed(baseline);
+    if (!base) return [];
+    return names.flatMap((name, at): FaultDetail[] => {
+      const row = rowNamed(name);
+      const differences = row ? allDifferences(sharedSettings(base.config), sharedSettings(row.config)) : [];
+      return differences
+        .filter(({ path }) => !differIn.some((word) => path === word || path.startsWith(`${word}.`)))
+        .map(({ path, left, right }) => ({
+          kind: 'contradiction',
+          path: ['sections', index, 'rows', at],
+          thing: `${name} ${path}`,
+          expected: `${left} as in its baseline "${baseline}"`,
+          got: right,
+          nextStep: 'Give both rows the same, or name it in `differIn` where the comparison is about it.',
+        }));
+    });
   });
 }
 

@@ -39,6 +39,8 @@ const comparison = section({
   question: text('the question that the comparison answers'),
   rows: rowNames,
   baseline: name,
+  /** Settings in which rows may differ from the baseline, because the question is about them: `reward`, `prompts.train`. */
+  differIn: z.array(text('a setting such as `reward`'), { error: 'a list of settings' }).default([]),
 });
 
 /** Rows whose results are from an earlier program, and what has changed since. */

@@ -118,6 +118,25 @@ describe('lintStudy', () => {
     ]);
   });
 
+  test('should refuse to compare rows that differ in what is not the question', () => {
+    const other = STUDY.replace(
+      'numRounds: 1,',
+      'numRounds: 1, stages.prompts.train: other.txt, stages.reward.maxMagnitude: 9,',
+    );
+    const place = 'config/study.yaml:14:55 sections[0].rows[0] fast';
+    const next = 'Give both rows the same, or name it in `differIn` where the comparison is about it.';
+    expect(faultsOf(other)).toEqual([
+      `${place} prompts.train: expected "train.txt" as in its baseline "plain", got "other.txt". ${next}`,
+      `${place} reward.maxMagnitude: expected 1000000000000000 as in its baseline "plain", got 9. ${next}`,
+    ]);
+    const named = (words: string) =>
+      faultsOf(other.replace('baseline: plain', `baseline: plain, differIn: ${words}`));
+    expect(named('[reward, prompts]')).toEqual([]);
+    expect(named('[prompts.train, reward.maxMagnitude]')).toEqual([]);
+    expect(named('[prompts]')).toHaveLength(1);
+    expect(named('[prompts, rew]')).toHaveLength(1);
+  });
+
   test('should refuse a guard that stops a run, but none that warns', () => {
     const withFast = (change: string) => faultsOf(STUDY.replace('numRounds: 1,', `numRounds: 1, ${change},`));
     expect(withFast('guards.ratioDrift.action: warn')).toEqual([]);
