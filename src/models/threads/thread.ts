@@ -4,6 +4,7 @@
  * what it runs: terminating it while native code runs would abort the whole process.
  */
 
+import { setMaxListeners } from 'node:events';
 import { parentPort, type TransferListItem, Worker } from 'node:worker_threads';
 import { asTributaryError, type ErrorCode, TributaryError } from '../../errors.js';
 
@@ -197,6 +198,8 @@ export function serveThread<T extends Service<T>>(service: T, close: () => Promi
 
   const answer = async (id: number, method: string, argument: unknown) => {
     const controller = new AbortController();
+    // Any number of runs may wait under it.
+    setMaxListeners(0, controller.signal);
     running.set(id, controller);
     try {
       const result = await service[method as keyof T](argument as never, controller.signal);

@@ -63,13 +63,16 @@ export function openShards(options: EngineOptions): Shards {
     },
     run: (among, job, signal) =>
       new Promise((resolve, reject) => {
-        const entry = { among, job: (shard: number) => job(shard).then(resolve, reject) };
-        waiting.push(entry);
-        const refuse = () => {
-          const place = waiting.indexOf(entry);
-          if (place >= 0) start(at(waiting.splice(place, 1), 0).job, 0);
+        const entry = {
+          among,
+          job: (shard: number) => {
+            signal?.removeEventListener('abort', refuse);
+            return job(shard).then(resolve, reject);
+          },
         };
-        signal?.addEventListener('abort', refuse, { once: true });
+        const refuse = () => start(at(waiting.splice(waiting.indexOf(entry), 1), 0).job, 0);
+        waiting.push(entry);
+        signal?.addEventListener('abort', refuse);
         startNext();
       }),
     async close() {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Engine, EngineOptions, Executable } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
@@ -102,6 +103,14 @@ describe('an engine with several threads', () => {
     const all = await Promise.allSettled(later);
     expect(all.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(0);
     expect(await productOf(executable, vector(1)).catch(({ code }) => code)).toBe('TRIB_ENGINE');
+  });
+
+  it('should leave nothing behind at a signal that many runs have', async () => {
+    const executable = await open({ threads: 2 }).compile(productModel(), { label: 'product' });
+    const { signal } = new AbortController();
+    const feeds = { x: vector(3), y: vector(2) };
+    await Promise.all(Array.from({ length: 7 }, () => executable.run(feeds, { signal })));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it.each([
