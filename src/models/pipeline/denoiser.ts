@@ -27,6 +27,8 @@ export interface Denoiser extends PolicyInputs {
   readonly fallbacks: readonly string[];
   /** The policy of all later predictions, by the graph's input names. */
   usePolicy(parameters: NamedArrays): Promise<void>;
+  /** Rows of one run of the network for a batch of so many; a batch may be predicted in parts of as many. */
+  rowsPerRun(batchRows: number): number;
   /**
    * Runs the network on rows: latents [R, C, H, W], one timestep for all, R prompt embeddings of `embedPrompt`.
    * @returns its output [R, C, H, W].
@@ -35,9 +37,15 @@ export interface Denoiser extends PolicyInputs {
     latents: Float32Array,
     timestep: number,
     promptEmbeds: Float32Array,
-    signal?: AbortSignal,
+    options?: PredictOptions,
   ): Promise<Float32Array>;
   release(): Promise<void>;
+}
+
+interface PredictOptions {
+  /** Rows of the batch that these are a part of; default as many as they are. */
+  readonly batchRows?: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 interface DenoiserOptions {
@@ -72,7 +80,6 @@ export async function openDenoiser(
   const rowSize = elementCount(pipeline.latentShape);
   const positions = elementCount(pipeline.latentShape.slice(1));
 
-  /** Rows of one run for a batch of so many. */
   function rowsPerRun(count: number): number {
     if (mostRows !== undefined) return Math.min(mostRows, count);
     return engine.splitsBatches ? chunkSize(count, positions) : count;
@@ -91,7 +98,14 @@ export async function openDenoiser(
     if (policy) await executable.hold(policyFeeds(inputs, policy, lora));
     return executable;
   }
-  for (const count of new Set(rows.map(rowsPerRun))) await open(count);
+  // Several parts of a batch may ask for a graph that is not compiled yet.
+  const opening = new Map<number, Promise<Executable>>();
+  function openOnce(count: number): Promise<Executable> {
+    const known = opening.get(count) ?? open(count);
+    opening.set(count, known);
+    return known;
+  }
+  for (const count of new Set(rows.map(rowsPerRun))) await openOnce(count);
   const [first] = executables.values();
   if (!first)
     throw new TributaryError(
@@ -132,10 +146,11 @@ export async function openDenoiser(
       const feeds = policyFeeds(inputs, parameters, lora);
       for (const executable of executables.values()) await executable.hold(feeds);
     },
-    async predict(latents, timestep, promptEmbeds, signal) {
+    rowsPerRun,
+    async predict(latents, timestep, promptEmbeds, { batchRows, signal } = {}) {
       const count = latents.length / rowSize;
-      const size = rowsPerRun(count);
-      const executable = executables.get(size) ?? (await open(size));
+      const size = rowsPerRun(batchRows ?? count);
+      const executable = await openOnce(size);
       if (size === count) return run({ latents, timestep, promptEmbeds }, executable, signal);
       const embedsSize = promptEmbeds.length / count;
       const starts = Array.from({ length: Math.ceil(count / size) }, (_, index) => index * size);

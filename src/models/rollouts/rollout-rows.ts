@@ -32,6 +32,8 @@ export async function embedRows(pipeline: Pipeline, owners: readonly RowOwner[])
 
 /** How one run of the network is made. */
 interface RunOptions {
+  /** Rows of the batch that these are a part of. */
+  readonly batchRows: number;
   readonly timestep: number;
   readonly guidanceScale: number;
   readonly signal: AbortSignal | undefined;
@@ -42,14 +44,15 @@ export async function predictGuided(
   denoiser: Denoiser,
   rows: Rows,
   latents: Float32Array,
-  { timestep, guidanceScale, signal }: RunOptions,
+  { batchRows, timestep, guidanceScale, signal }: RunOptions,
 ): Promise<Float32Array> {
-  if (!usesGuidance(guidanceScale)) return denoiser.predict(latents, timestep, rows.conditional, signal);
+  if (!usesGuidance(guidanceScale))
+    return denoiser.predict(latents, timestep, rows.conditional, { batchRows, signal });
   const output = await denoiser.predict(
     concat(latents, latents),
     timestep,
     concat(rows.unconditional, rows.conditional),
-    signal,
+    { batchRows: 2 * batchRows, signal },
   );
   return guidedOutput(output.subarray(0, latents.length), output.subarray(latents.length), guidanceScale);
 }

@@ -93,15 +93,32 @@ function samplerRandom({ seed, noiseFor }: SamplerSettings) {
   };
 }
 
-/** Returns a sampler over an open pipeline and denoiser. It fills up smaller batches, so that all runs have one size. */
+/**
+ * Returns a sampler over an open pipeline and denoiser. It fills up smaller batches, so that all runs have one size. A batch
+ * is rolled out in parts of one run each: no part waits for the others, and the network computes some of them while the
+ * arithmetic of others is done here.
+ */
 export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: SamplerSettings): Sampler {
   const { numInferenceSteps, groupsPerBatch, guidanceScale, latentsDtype } = settings;
   const rowSize = elementCount(pipeline.latentShape);
   const random = samplerRandom(settings);
 
-  const rollout: Sampler['rollout'] = async (requests, trainedSteps, signal) => {
-    const groups = fillUp(requests, groupsPerBatch);
-    const widths = treeWidths(settings, trainedSteps, numInferenceSteps);
+  /** Groups whose rows fill a run of the network at every step. */
+  function groupsPerPart(widths: readonly number[]): number {
+    const factor = usesGuidance(guidanceScale) ? 2 : 1;
+    const groups = widths.slice(0, -1).map((width) => {
+      const rows = width * factor;
+      return Math.ceil(denoiser.rowsPerRun(groupsPerBatch * rows) / rows);
+    });
+    return Math.max(...groups);
+  }
+
+  async function rolloutPart(
+    groups: readonly RolloutRequest[],
+    widths: readonly number[],
+    trainedSteps: readonly number[],
+    signal: AbortSignal | undefined,
+  ): Promise<RolledOutPart> {
     const firstStep = trainedSteps[0] ?? 0;
     const rowsAt = (depth: number) => embedRows(pipeline, ownersOf(groups, at(widths, depth)));
     let rows = await rowsAt(0);
@@ -111,7 +128,9 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
     for (const coefficients of stochasticCoefficients(pipeline.schedule, settings, trainedSteps)) {
       const { stepIndex, timestep, stdDevT } = coefficients;
       const before = latents;
-      let modelOutput = await predictGuided(denoiser, rows, latents, { timestep, guidanceScale, signal });
+      const batchRows = groupsPerBatch * at(widths, stepIndex);
+      const run = { batchRows, timestep, guidanceScale, signal };
+      let modelOutput = await predictGuided(denoiser, rows, latents, run);
       const ways = at(widths, stepIndex + 1) / at(widths, stepIndex);
       if (ways > 1) {
         latents = repeatRows(latents, rowSize, ways);
@@ -131,19 +150,38 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
       latents = nextLatents;
     }
     recorded.push({ latents, logProb: null });
-    const images = await pipeline.decode(latents, rows.owners.length);
-    const imageSize = images.length / rows.owners.length;
+    return { recorded, images: await pipeline.decode(latents, rows.owners.length) };
+  }
+
+  const rollout: Sampler['rollout'] = async (requests, trainedSteps, signal) => {
+    requireFit(requests, groupsPerBatch);
+    const widths = treeWidths(settings, trainedSteps, numInferenceSteps);
+    const size = groupsPerPart(widths);
+    const firstStep = trainedSteps[0] ?? 0;
     const tree: RolloutTree = { firstStep, widths: widths.slice(firstStep) };
     const leaves = leafCount(tree);
-    return requests.map((_, group) => ({
-      tree,
-      branches: Array.from({ length: leaves }, (__, leaf) => ({
-        trajectory: pathOf(tree, recorded, { group, leaf }, rowSize),
-        image: images.slice((group * leaves + leaf) * imageSize, (group * leaves + leaf + 1) * imageSize),
-      })),
-    }));
+    const parts = Array.from({ length: Math.ceil(requests.length / size) }, async (_, index) => {
+      const wanted = requests.slice(index * size, (index + 1) * size);
+      const { recorded, images } = await rolloutPart(fillUp(wanted, size), widths, trainedSteps, signal);
+      const imageSize = images.length / (size * leaves);
+      return wanted.map((_, group) => ({
+        tree,
+        branches: Array.from({ length: leaves }, (__, leaf) => ({
+          trajectory: pathOf(tree, recorded, { group, leaf }, rowSize),
+          image: images.slice((group * leaves + leaf) * imageSize, (group * leaves + leaf + 1) * imageSize),
+        })),
+      }));
+    });
+    return (await Promise.all(parts)).flat();
   };
   return { rollout };
+}
+
+/** What the groups of a part have been through. */
+interface RolledOutPart {
+  readonly recorded: readonly Depth[];
+  /** [leaves, 3, H, W]. */
+  readonly images: Float32Array;
 }
 
 function ownersOf(groups: readonly RolloutRequest[], width: number): RowOwner[] {
@@ -188,11 +226,13 @@ function pathOf(
   return { firstStep: tree.firstStep + start, latents, logProbs };
 }
 
+function requireFit(requests: readonly RolloutRequest[], count: number): void {
+  if (requests.length >= 1 && requests.length <= count) return;
+  const text = `rollout: expected 1 to ${count} groups, got ${requests.length}. Split the batch.`;
+  throw new TributaryError('TRIB_INTERNAL', text);
+}
+
 function fillUp(requests: readonly RolloutRequest[], count: number): readonly RolloutRequest[] {
-  const [first] = requests;
-  if (!first || requests.length > count) {
-    const text = `rollout: expected 1 to ${count} groups, got ${requests.length}. Split the batch.`;
-    throw new TributaryError('TRIB_INTERNAL', text);
-  }
-  return [...requests, ...Array.from({ length: count - requests.length }, () => first)];
+  const filled = Array.from({ length: count - requests.length }, () => at(requests, 0));
+  return [...requests, ...filled];
 }
