@@ -1,42 +1,84 @@
-"""Times the shapes UNet in PyTorch, for comparison with `npm run bench`: the same rows, threads and adapters.
+"""Times the shapes UNet in PyTorch: a prediction of 64 rows, and their loss with the gradients of the LoRA adapter.
 
-Run it right before or after `npm run bench`: milliseconds of two programs compare only on a machine that is as busy for
-both. The product of two 2048 x 2048 matrices is timed too; where it is far from the one that `npm run bench` prints,
-the two libraries use the processor differently (PyTorch's MKL is slow on processors that are not Intel's).
+`npm run bench -- --python <python>` calls it in turn with Tributary's own graphs; by itself:
 
-    python tools/reference/shapes_unet_speed.py [pipeline folder]
+    python tools/reference/shapes_unet_speed.py [pipeline folder] [--rows 64] [--threads 2] [--runs 15] [--compile]
+
+As PyTorch is used at its best: eager, float32, in both memory layouts, with its own attention and linear layers, the
+adapter added to the weights before sampling. --compile times torch.compile as well. Prints one line of JSON: seconds of
+every run but the first, by the clock and of all cores together.
 """
 
+import argparse
+import json
 import pathlib
-import statistics
-import sys
 import time
 
 import numpy as np
 import torch
-from shapes_unet_gradients import RANK, Network, adapted_layers, read_model
-
-ROWS = 64
-THREADS = 2
-REPETITIONS = 15
+import torch.nn.functional as F
+from shapes_unet_gradients import ALPHA, HEAD_SIZE, RANK, Network, adapted_layers, read_model
 
 
-def milliseconds(works):
-    """Median time of every work, taken in turn so that a slow moment of the machine meets them all."""
-    times = {name: [] for name in works}
-    for repetition in range(REPETITIONS + 2):
+class FastNetwork(Network):
+    """The same network by PyTorch's fused functions."""
+
+    def linear(self, scope, x, bias=True):
+        y = F.linear(x, self.weight(f"{scope}.weight").t(), self.weight(f"{scope}.bias") if bias else None)
+        if scope in self.adapters:
+            a, b = self.adapters[scope]
+            y = y + (ALPHA / RANK) * (x @ a @ b)
+        return y
+
+    def attention(self, scope, x, context):
+        def heads(name, source):
+            y = self.linear(f"{scope}.{name}", source, bias=False)
+            return y.reshape(y.shape[0], y.shape[1], -1, HEAD_SIZE).transpose(1, 2)
+
+        mixed = F.scaled_dot_product_attention(heads("to_q", x), heads("to_k", context), heads("to_v", context))
+        return self.linear(f"{scope}.to_out.0", mixed.transpose(1, 2).reshape(x.shape))
+
+
+def stored(weights, layout):
+    """Kernels in a memory layout; matrices in that of nn.Linear, [out, in]."""
+    return {
+        name: weight.contiguous(memory_format=layout) if weight.dim() == 4
+        else weight.t().contiguous().t() if weight.dim() == 2
+        else weight
+        for name, weight in weights.items()
+    }
+
+
+def merged(weights, adapters):
+    """Weights with the adapter in them."""
+    deltas = {f"{layer}.weight": (ALPHA / RANK) * (a @ b).detach() for layer, (a, b) in adapters.items()}
+    return {name: weight + deltas[name] if name in deltas else weight for name, weight in weights.items()}
+
+
+def times_of(works, runs):
+    """All works in turn, so that a slow moment of the machine meets them all."""
+    times = {name: {"seconds": [], "cpuSeconds": []} for name in works}
+    for run in range(runs + 1):
         for name, work in works.items():
-            start = time.perf_counter()
+            started, cpu_started = time.perf_counter(), time.process_time()
             work()
-            if repetition >= 2:
-                times[name].append(1000 * (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in times.items()}
+            if run > 0:
+                times[name]["seconds"].append(time.perf_counter() - started)
+                times[name]["cpuSeconds"].append(time.process_time() - cpu_started)
+    return times
 
 
-def main(folder="models/shapes"):
-    torch.set_num_threads(THREADS)
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", nargs="?", default="models/shapes")
+    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--compile", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    weights, shapes = read_model(pathlib.Path(folder) / "unet" / "model.onnx", np.float32)
+    weights, shapes = read_model(pathlib.Path(options.folder) / "unet" / "model.onnx", np.float32)
     adapters = {
         layer: tuple(
             (0.1 * torch.randn(shape)).requires_grad_()
@@ -44,37 +86,33 @@ def main(folder="models/shapes"):
         )
         for layer in adapted_layers(weights)
     }
-    sample = torch.randn(ROWS, *shapes["sample"][1:])
-    context = torch.randn(ROWS, *shapes["encoder_hidden_states"][1:])
-    timestep = torch.full((ROWS,), 500.0)
-    left, right = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    sample = torch.randn(options.rows, *shapes["sample"][1:])
+    context = torch.randn(options.rows, *shapes["encoder_hidden_states"][1:])
+    timestep = torch.full((options.rows,), 500.0)
 
-    def forward(network, rows):
+    def predict(network, rows):
         with torch.no_grad():
             network(rows, timestep, context)
 
     def train(network, rows):
-        for parameters in adapters.values():
-            for parameter in parameters:
-                parameter.grad = None
+        for parameter in [parameter for pair in adapters.values() for parameter in pair]:
+            parameter.grad = None
         network(rows, timestep, context).square().mean().backward()
 
-    works = {"matrix product 2048": lambda: left @ right}
+    forms = {"": lambda network: network}
+    if options.compile:
+        forms["compiled "] = torch.compile
+    works = {}
     for layout in (torch.contiguous_format, torch.channels_last):
-        stored = {
-            name: weight.contiguous(memory_format=layout) if weight.dim() == 4 else weight
-            for name, weight in weights.items()
-        }
-        network, rows = Network(stored, adapters), sample.contiguous(memory_format=layout)
-        name = str(layout).removeprefix("torch.")
-        works[f"forward, {name}"] = lambda network=network, rows=rows: forward(network, rows)
-        works[f"forward and LoRA gradients, {name}"] = lambda network=network, rows=rows: train(network, rows)
-
-    measured = milliseconds(works)
-    print(f"PyTorch {torch.__version__}, {THREADS} threads, {ROWS} rows")
-    for name, value in measured.items():
-        print(f"{name:<48}{value:8.1f} ms")
+        rows = sample.contiguous(memory_format=layout)
+        for form, transform in forms.items():
+            sampling = transform(FastNetwork(stored(merged(weights, adapters), layout), {}))
+            training = transform(FastNetwork(stored(weights, layout), adapters))
+            name = str(layout).removeprefix("torch.")
+            works[f"{form}sampling, {name}"] = lambda network=sampling, rows=rows: predict(network, rows)
+            works[f"{form}training, {name}"] = lambda network=training, rows=rows: train(network, rows)
+    print(json.dumps({"torch": torch.__version__, "times": times_of(works, options.runs)}))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
