@@ -1,6 +1,6 @@
 /**
- * @file `npm run bench:sd15`: time and memory of a UNet of Stable Diffusion 1.5's size on this machine's CPU, beside its own
- * matrix product, and beside PyTorch where a Python with torch, diffusers and peft is named.
+ * @file `npm run bench:sd15`: time and memory of a UNet of Stable Diffusion 1.5's size on this machine's CPU, beside its
+ * best matrix product, and beside PyTorch where a Python with torch, diffusers and peft is named.
  *
  *     npm run bench:sd15 -- [--python <python>] [--runs 5] [--threads 2] [--folder .cache/sd15]
  *
@@ -8,15 +8,12 @@
  * programs take turns, so that a slow moment of the machine meets both.
  */
 
-import { execFile } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
-import { createOnnxRuntimeEngine } from '../../dist/models/engines/onnxruntime/engine.js';
-import { encodeGraph } from '../../dist/models/graph/onnx/encode.js';
-import { feedsOf } from '../feeds.mjs';
-import { productFlop } from '../flops.mjs';
-import { matrixProduct } from '../matrix-product.mjs';
+import { parseArgs } from 'node:util';
+import { runNode, runPython } from '../processes.mjs';
+import { median } from '../timing.mjs';
+import { createYardstick } from '../yardstick.mjs';
 import { randomFolder } from './random-folder.mjs';
 
 const { values } = parseArgs({
@@ -61,53 +58,26 @@ const FIGURES = [
 ];
 
 const say = (text) => console.log(text);
-const run = promisify(execFile);
-const lastLine = (text) => JSON.parse(text.trim().split('\n').at(-1));
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+const yardstick = createYardstick(threads, values.python);
+const often = ['--runs', values.runs, '--threads', threads];
 
-/** Operations a second of the best of some products: neighbors on the machine only ever make one slower. */
-async function matrixRate() {
-  const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads });
-  try {
-    const graph = matrixProduct();
-    const executable = await engine.compile(encodeGraph(graph), { label: 'matrix product' });
-    await executable.hold(feedsOf(graph));
-    let best = 0;
-    for (let index = 0; index < 15; index++) {
-      const startedAt = performance.now();
-      await executable.run({});
-      best = Math.max(best, (1000 * productFlop(graph)) / (performance.now() - startedAt));
-    }
-    return best;
-  } finally {
-    await engine.close();
-  }
-}
+const tributary = ({ folder, what }) => runNode('bench/sd15/measure.mjs', [folder, '--what', what, ...often]);
 
-async function tributary({ folder, what }) {
-  const args = ['bench/sd15/measure.mjs', folder, '--what', what, '--runs', values.runs];
-  return lastLine((await run(process.execPath, [...args, '--threads', values.threads])).stdout);
-}
-
-async function pytorch({ folder, python }) {
-  if (values.python === undefined) return null;
-  const args = ['tools/reference/sd15_speed.py', join(folder, 'unet'), ...python, '--runs', values.runs];
-  return lastLine((await run(values.python, [...args, '--threads', values.threads])).stdout);
-}
+const pytorch = ({ folder, python }) =>
+  runPython(values.python, 'tools/reference/sd15_speed.py', [join(folder, 'unet'), ...python, ...often]);
 
 say(
   `${cpus()[0]?.model}, ${cpus().length} cores, ${threads} threads, ${(totalmem() / 1e9).toFixed(0)} GB, Node ${process.version}`,
 );
-const rates = [await matrixRate()];
+await yardstick.measure();
 const measured = [];
 for (const figure of FIGURES) {
   const folder = await randomFolder(values.folder, figure.size);
   const [ours, theirs] = [[], []];
   for (let round = 0; round < figure.rounds; round++) {
     ours.push(await tributary({ ...figure, folder }));
-    const other = await pytorch({ ...figure, folder });
-    if (other) theirs.push(other);
-    rates.push(await matrixRate());
+    if (values.python !== undefined) theirs.push(await pytorch({ ...figure, folder }));
+    await yardstick.measure();
   }
   measured.push({ ...figure, ours: joined(ours), theirs: theirs.length > 0 ? joined(theirs) : null });
 }
@@ -122,17 +92,14 @@ function joined(rounds) {
   };
 }
 
-const rate = Math.max(...rates);
-say(
-  `matrix product 2048: ${(rate / 1e9).toFixed(0)} GFLOP/s at best${measured[0].theirs ? `; PyTorch ${measured[0].theirs.torch}` : ''}`,
-);
+say(`matrix product: ${yardstick}`);
 const gb = (bytes) => `${(bytes / 1e9).toFixed(2)} GB`;
 console.table(
   measured.map(({ title, ours, theirs, mostGb }) => ({
     figure: title,
     'median s': ours.seconds.toFixed(2),
     'best s': ours.best.toFixed(2),
-    'share of matrix product, best': `${((100 * ours.flop) / ours.best / rate).toFixed(0)} %`,
+    'share of the best product, best': `${((100 * ours.flop) / ours.best / yardstick.best()).toFixed(0)} %`,
     memory: `${gb(ours.peakBytes)} of ${mostGb}`,
     ...(theirs
       ? {
