@@ -1,4 +1,4 @@
-/** @file Floating-point operations of a graph's products: two a multiply-add, of Conv, ConvTranspose, MatMul and Gemm. */
+/** @file Floating-point operations of a graph's products: two a multiply-add, of convolutions, matrices and attention. */
 
 import { elementCount } from '../dist/models/tensor.js';
 
@@ -18,6 +18,8 @@ function nodeFlop({ op, inputs, outputs }) {
       return 2 * elementCount(outputs[0].shape) * left.shape.at(-1);
     case 'Gemm':
       return (2 * elementCount(left.shape) * elementCount(outputs[0].shape)) / outputs[0].shape[0];
+    case 'MultiHeadAttention':
+      return 4 * elementCount(left.shape) * right.shape[1];
     default:
       return 0;
   }

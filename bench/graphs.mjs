@@ -9,6 +9,7 @@
 
 import { parseArgs } from 'node:util';
 import { openEngine } from '../dist/models/engines/open-engine.js';
+import { fuseForInference } from '../dist/models/graph/passes/fuse.js';
 import { openDenoiserGraph } from '../dist/models/networks/open-denoiser-graph.js';
 import { openDenoiser } from '../dist/models/pipeline/denoiser.js';
 import { openPipeline } from '../dist/models/pipeline/pipeline.js';
@@ -60,7 +61,7 @@ async function sampling(engine) {
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
   const latents = numbers(rows * elementCount(pipeline.latentShape));
   const embeds = numbers(rows * elementCount(pipeline.embedsShape));
-  const flop = productFlop(await openDenoiserGraph(engine, pipeline, rows));
+  const flop = productFlop(fuseForInference(await openDenoiserGraph(engine, pipeline, rows)));
   return { flop, run: () => denoiser.predict(latents, 500, embeds) };
 }
 
