@@ -87,6 +87,7 @@ async function training(engine) {
 }
 
 function trainingRow(row, size) {
+  const [sample, nextLatents] = [numbers(size, row * size), numbers(size, (row + 1) * size)];
   return {
     prompt: PROMPT,
     step: 0,
@@ -94,7 +95,7 @@ function trainingRow(row, size) {
     weight: 1 / rows,
     advantage: row % 2 === 0 ? 1 : -1,
     scalars: { sampleCoefficient: 1, outputCoefficient: -0.1, stdDevT: 0.3, oldLogProb: 0 },
-    latents: () => ({ sample: numbers(size, row * size), nextLatents: numbers(size, (row + 1) * size) }),
+    latents: () => ({ sample, nextLatents }),
   };
 }
 
