@@ -1,6 +1,8 @@
 /** @file How a policy does on fixed prompts from fixed noise. */
 
+import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
+import { inOrder } from '../../models/engines/chunks.js';
 import { parsePrompt } from '../../models/shapes/prompts/parse-prompt.js';
 import type { Client } from '../../models/threads/thread.js';
 import { isReward } from '../../operators/records/reward-fault.js';
@@ -11,6 +13,7 @@ import type { PolicySnapshot } from '../messages/messages.js';
 import type { ListedPrompt } from '../messages/prompts.js';
 import type { Evaluation, PromptSetEvaluation, TemplateAlignment } from '../messages/run-events.js';
 import type { PromptFile } from '../prompt-files/prompt-file.js';
+import { groupsAtOnce } from '../stages/reward/groups-at-once.js';
 import type { RewardService, Scores } from '../stages/reward/reward-thread.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
 
@@ -49,12 +52,15 @@ export async function evaluatePolicy(options: EvaluationOptions): Promise<Evalua
   const { config, policy, prompts, now } = options;
   const startedAt = now();
   const { trainPrompts, heldOutPrompts } = config.evaluation;
-  const train = await scorePrompts(options, prompts.train.prompts.slice(0, trainPrompts), 0);
-  const heldOut = await scorePrompts(
-    options,
-    prompts.heldOut.prompts.slice(0, heldOutPrompts),
-    HELD_OUT_OFFSET,
-  );
+  const lists = [
+    { prompts: prompts.train.prompts.slice(0, trainPrompts), offset: 0 },
+    { prompts: prompts.heldOut.prompts.slice(0, heldOutPrompts), offset: HELD_OUT_OFFSET },
+  ];
+  const scored: ScoredPrompt[][] = [];
+  // The second list is drawn while the first is scored.
+  for await (const drawn of inOrder(lists, lists.length, (list) => drawPrompts(options, list)))
+    scored.push(await scorePictures(options, drawn));
+  const [train, heldOut] = [at(scored, 0), at(scored, 1)];
   return {
     policyVersion: policy.version,
     round: policy.version,
@@ -65,25 +71,45 @@ export async function evaluatePolicy(options: EvaluationOptions): Promise<Evalua
   };
 }
 
-async function scorePrompts(
-  { config, sampler, reward, policy, signal }: EvaluationOptions,
-  prompts: readonly ListedPrompt[],
-  offset: number,
-): Promise<ScoredPrompt[]> {
+interface PromptList {
+  readonly prompts: readonly ListedPrompt[];
+  /** The group whose noise the first picture has. */
+  readonly offset: number;
+}
+
+interface DrawnPrompts extends PromptList {
+  /** Those of each prompt after those of the one before. */
+  readonly pictures: readonly Float32Array[];
+}
+
+async function drawPrompts(
+  { config, sampler, policy, signal }: EvaluationOptions,
+  list: PromptList,
+): Promise<DrawnPrompts> {
   const { imagesPerPrompt } = config.evaluation;
-  const requests = prompts.flatMap(({ prompt }, row) =>
+  const requests = list.prompts.flatMap(({ prompt }, row) =>
     Array.from({ length: imagesPerPrompt }, (_, image) => ({
-      groupIndex: offset + row * imagesPerPrompt + image,
+      groupIndex: list.offset + row * imagesPerPrompt + image,
       prompt,
     })),
   );
   const pictures = await sampler.withPolicy(policy, (call) => call.samplePictures({ requests }, { signal }));
+  return { ...list, pictures };
+}
+
+async function scorePictures(
+  { config, reward, signal }: EvaluationOptions,
+  { prompts, pictures }: DrawnPrompts,
+): Promise<ScoredPrompt[]> {
+  const { imagesPerPrompt } = config.evaluation;
   const scored: ScoredPrompt[] = [];
-  for (const [row, { prompt, metadata }] of prompts.entries()) {
+  const score = async ({ prompt, metadata }: ListedPrompt, row: number): Promise<ScoredPrompt> => {
     const images = pictures.slice(row * imagesPerPrompt, (row + 1) * imagesPerPrompt);
-    const shown = { prompt, images, ...metadataPart(metadata) };
-    scored.push({ prompt, ...(await reward.score(shown, { signal })) });
-  }
+    return { prompt, ...(await reward.score({ prompt, images, ...metadataPart(metadata) }, { signal })) };
+  };
+  const atOnce = groupsAtOnce(stageOf(config, 'reward'));
+  const scores = inOrder(prompts.entries(), atOnce, ([row, prompt]) => score(prompt, row));
+  for await (const one of scores) scored.push(one);
   return scored;
 }
 

@@ -29,6 +29,7 @@ import { closedGroups, receiveUnfinished } from '../shared/receive-unfinished.js
 import { reportWork } from '../shared/report-work.js';
 import type { StageContext } from '../shared/stage-context.js';
 import type { RewardThread } from './client.js';
+import { groupsAtOnce } from './groups-at-once.js';
 import type { Scores } from './reward-thread.js';
 
 /** Errors that every other group would meet too: the reward model is gone, or the run is stopping. */
@@ -87,7 +88,7 @@ export function rewardStage(
       scoreRewards<PictureGroup>({
         score: (group) => cancellable(context.canceling, (signal) => score(group, signal)),
         maxMagnitude: source.maxMagnitude,
-        concurrency: 'concurrency' in source ? source.concurrency : 1,
+        concurrency: groupsAtOnce(source),
         maxRetries: config.transport.maxAttempts - 1,
         maxQueued: 2 * runAhead,
         deadLetters: (letter) => letters$.next(letter),

@@ -33,7 +33,7 @@ export const rewardStage = defineStage({
     delivery:
       'A reward that is not finite or exceeds maxMagnitude, a wrong number of rewards, or a failing model or service makes the group a dead letter, which is counted and never trained on.',
     memory:
-      'One batch of images and one of network activations; with a service, one request for each group being scored.',
+      'Two batches of images, and network activations for each that the engine runs; with a service, one request for each group being scored.',
   },
   schema: sources,
   reads: { images: 'group images' },

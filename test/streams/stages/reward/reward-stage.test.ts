@@ -99,11 +99,14 @@ describe('rewardStage', () => {
     subscription.unsubscribe();
   });
 
-  it('should score as many groups at once as the service may be asked for', async () => {
-    const bench = stageBench([
-      TWO,
-      'stages.reward={type: reward, from: http, url: http://a, concurrency: 2}',
-    ]);
+  it.each([
+    [
+      'a service may be asked for',
+      ['stages.reward={type: reward, from: http, url: http://a, concurrency: 2}'],
+    ],
+    ['keep a scorer of this process busy', []],
+  ])('should score as many groups at once as %s', async (_, overrides) => {
+    const bench = stageBench([TWO, ...overrides]);
     const rewards = bench.read('rewards');
     const waiting: ((scored: Scores) => void)[] = [];
     const service = threadOf(() => new Promise((resolve) => waiting.push(resolve)));
@@ -125,6 +128,7 @@ describe('rewardStage', () => {
       'stages.sampler.groupsPerBatch=2',
       'stages.trainer.updates={from: round, samplesPerUpdate: 2}',
       'stages.advantages.closeAfterMs=60000',
+      'stages.reward={type: reward, from: http, url: http://a}',
     ]);
     const { transport, config } = bench.context;
     const rewards = bench.read('rewards');
