@@ -2,6 +2,7 @@
 
 import { TributaryError } from '../../../errors.js';
 import { usesGuidance } from '../../../models/diffusion/guided-output.js';
+import { inOrder } from '../../../models/engines/chunks.js';
 import type { Provider } from '../../../models/engines/contract/engine.js';
 import { requireHalf } from '../../../models/engines/half-support.js';
 import { type EngineSettings, openEngine } from '../../../models/engines/open-engine.js';
@@ -137,6 +138,13 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   };
 });
 
+/** One that ends, and the next, which takes the cores that the last runs of the first leave. */
+const BATCHES_AT_ONCE = 2;
+
+function* batchesOf<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);
+}
+
 /** In the batches that evaluation has compiled a graph for. */
 async function rolloutAll(
   sampler: Sampler,
@@ -146,10 +154,10 @@ async function rolloutAll(
 ): Promise<SampledGroup[]> {
   const { evaluationBatch } = opened.value();
   const groups: SampledGroup[] = [];
-  for (let start = 0; start < requests.length; start += evaluationBatch) {
-    const batch = requests.slice(start, start + evaluationBatch);
-    groups.push(...(await sampler.rollout(batch, trainedSteps, signal)));
-  }
+  const batches = inOrder(batchesOf(requests, evaluationBatch), BATCHES_AT_ONCE, (batch) =>
+    sampler.rollout(batch, trainedSteps, signal),
+  );
+  for await (const batch of batches) groups.push(...batch);
   return groups;
 }
 
