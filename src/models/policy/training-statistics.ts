@@ -5,6 +5,8 @@ import type { TrainingRow } from './training-rows.js';
 
 export interface TrainingStatistics {
   readonly optimizerSteps: number;
+  /** (sample, step) rows that went forward and backward, once for every epoch; padding is left out. */
+  readonly trainedRows: number;
   /** Mean of the updates' losses, each the surrogate's mean over its (sample, step) rows. */
   readonly policyLoss: number;
   /** Mean of the updates' L2 norms of all gradients together, before clipping. */
@@ -51,6 +53,7 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
   const squaredNorms = new Float64Array(numInferenceSteps);
   const runs = new Float64Array(numInferenceSteps);
   let [updates, skippedUpdates, lossSum, normSum] = [0, 0, 0, 0];
+  let trainedRows = 0;
   let [squaredLogRatios, ratioDeviations, maxRatioDeviation] = [0, 0, 0];
   let [klSum, klRows] = [0, 0];
   let valueLoss: number | null = null;
@@ -72,6 +75,7 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
     ): void {
       for (const [index, { step, weight }] of rows.entries()) {
         if (weight === 0) continue;
+        trainedRows += 1;
         if (ratios && step !== null) addRatio(step, at(ratios, index));
         if (kls) {
           klSum += at(kls, index);
@@ -104,6 +108,7 @@ export function createTrainingStatistics(clipRange: number | null, numInferenceS
       const rows = Math.max(1, total(seen));
       return {
         optimizerSteps: updates,
+        trainedRows,
         policyLoss: lossSum / Math.max(1, updates),
         gradNorm: normSum / Math.max(1, updates),
         gradNormByStep: Array.from(runs, (count, step) =>

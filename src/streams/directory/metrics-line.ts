@@ -74,6 +74,7 @@ const roundFields = {
   gradNormByStep: listOf(measured),
   lossScaling: z.looseObject({ scale: figureSchema, skippedUpdates: count }).optional(),
   rewardQueries: count,
+  networkRows: z.looseObject({ sampling: count, training: count }).optional(),
   outsideRewards: count.optional(),
   trainerIdleShare: figureSchema,
   elapsedSeconds: number.min(0, { error: 'expected at least 0' }),

@@ -6,7 +6,15 @@ import type { Role } from '../stages/index.js';
 import type { ControlDifference, GuardAction } from './control-state.js';
 
 /** The figures of one round, over all of its images unless stated otherwise. */
-export interface RoundMetrics extends TrainingStatistics {
+/** Rows through the network, counted and not timed; with guidance each counts twice. */
+export interface NetworkRows {
+  /** Forward, for the rollouts of the groups with rewards. */
+  readonly sampling: number;
+  /** Forward and backward, once for every epoch; extra passes of a reference policy are not counted. */
+  readonly training: number;
+}
+
+export interface RoundMetrics extends Omit<TrainingStatistics, 'trainedRows'> {
   /** Index k = 0, 1, ... of B²-DiffuRL's round. */
   readonly round: number;
   /** First trained sampler step, 0 the noisiest. */
@@ -56,6 +64,8 @@ export interface RoundMetrics extends TrainingStatistics {
    * round was trained.
    */
   readonly rewardQueries: number;
+  /** Rows that went through the network in this round; absent in logs of earlier programs. */
+  readonly networkRows?: NetworkRows;
   /**
    * Rewards of this round that came from outside: from people, or from a program that writes to the topic of rewards and not
    * to that of metrics. `rewardMean` includes them. Absent if there are none.

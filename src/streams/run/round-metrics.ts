@@ -1,6 +1,8 @@
 /** @file The figures of a round: what was trained, what was counted of it, and what the process did meanwhile. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { usesGuidance } from '../../models/diffusion/guided-output.js';
+import { treeWidths } from '../../models/rollouts/fork-plans.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import { controlDifference } from '../messages/control-state.js';
 import type { Promotion, RoundMetrics } from '../messages/run-events.js';
@@ -64,7 +66,8 @@ export function roundMetrics(
   processFigures: ProcessFigures,
 ): RoundMetrics {
   const { round, batch } = trained.closed;
-  const { numInferenceSteps } = stageOf(config, 'sampler');
+  const sampler = stageOf(config, 'sampler');
+  const { numInferenceSteps, guidanceScale } = sampler;
   const { firstStep, numSteps, trainedSteps } = batch.interval ?? {
     firstStep: 0,
     numSteps: numInferenceSteps,
@@ -72,6 +75,11 @@ export function roundMetrics(
   };
   const { rewards, groups, lostGroups, staleGroups, lateGroups, ages, ...statistics } = batch.statistics;
   const { verified, satisfied, score, trainedImages, deadLetters } = tally;
+  const { trainedRows, ...figures } = trained.statistics;
+  const passes = usesGuidance(guidanceScale) ? 2 : 1;
+  const rowsOfGroup = treeWidths(sampler, trainedSteps, numSteps)
+    .slice(0, -1)
+    .reduce((sum, width) => sum + width, 0);
   const outsideRewards = Math.max(0, rewards - trainedImages);
   const changed = controlDifference(control.inForce());
   return {
@@ -93,9 +101,10 @@ export function roundMetrics(
     deadLetters,
     zeroSpreadGroups: statistics.zeroSpreadGroups,
     intraGroupCorrelation: statistics.intraGroupCorrelation,
-    ...trained.statistics,
+    ...figures,
     learningRateScale: learningRateScale(),
     rewardQueries,
+    networkRows: { sampling: passes * groups * rowsOfGroup, training: passes * trainedRows },
     ...(outsideRewards > 0 && { outsideRewards }),
     ...processFigures,
     ...(changed && { control: changed }),

@@ -21,7 +21,8 @@ describe('createTrainingStatistics', () => {
     const statistics = createTrainingStatistics(0.1, 4);
     statistics.addRows([...rows(1, 2), ...padding(1)], ratios(1.05, 1.2, 99));
     statistics.addRows(rows(1, 2, 3), ratios(0.8, 1.25, 0.95));
-    const { clipFraction, clipFractionByStep } = statistics.result();
+    const { trainedRows, clipFraction, clipFractionByStep } = statistics.result();
+    expect(trainedRows).toBe(5);
     expect(clipFraction).toBe(3 / 5);
     expect(clipFractionByStep).toEqual([0, 0.5, 1, 0]);
   });
@@ -92,6 +93,7 @@ describe('createTrainingStatistics', () => {
   it('should be all zero where nothing was trained', () => {
     expect(createTrainingStatistics(0.1, 2).result()).toEqual({
       optimizerSteps: 0,
+      trainedRows: 0,
       policyLoss: 0,
       gradNorm: 0,
       gradNormByStep: [null, null],

@@ -70,6 +70,12 @@ describe('a whole run', () => {
       expect(metrics.verifierScore).toBeGreaterThanOrEqual(0);
     }
     expect(rounds.map(({ rewardQueries }) => rewardQueries)).toEqual([12, 24, 36]);
+    // Four groups: the prefix and the fork once, then three branches; eight samples with their trained steps; guidance twice.
+    const [short, long] = [
+      { sampling: 2 * 4 * (3 + 3), training: 2 * 8 * 2 },
+      { sampling: 2 * 4 * (2 + 6), training: 2 * 8 * 3 },
+    ];
+    expect(rounds.map(({ networkRows }) => networkRows)).toEqual([short, short, long]);
   });
 
   it('should leave a run directory: config, figures, pictures, checkpoints, adapter', async () => {

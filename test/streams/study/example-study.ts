@@ -49,6 +49,7 @@ export function point(rewardQueries: number, heldOut: number, diversity = 0.5): 
   return {
     round: rewardQueries / 128,
     rewardQueries,
+    networkPasses: 20 * rewardQueries,
     elapsedSeconds: rewardQueries / 2,
     train: list(heldOut + 0.1, 512),
     heldOut: list(heldOut, 256),

@@ -19,6 +19,8 @@ export function roundScalars(metrics: RoundMetrics): Scalars {
     'charts/intra_group_correlation': metrics.intraGroupCorrelation,
     'charts/learning_rate_scale': metrics.learningRateScale,
     'charts/reward_queries': metrics.rewardQueries,
+    'charts/sampling_rows': metrics.networkRows?.sampling ?? null,
+    'charts/training_rows': metrics.networkRows?.training ?? null,
     'charts/outside_rewards': metrics.outsideRewards ?? null,
     'losses/policy_loss': metrics.policyLoss,
     'losses/clip_fraction': metrics.clipFraction,

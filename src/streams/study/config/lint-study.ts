@@ -14,12 +14,10 @@ import {
   placeOf,
   requireConfig,
 } from '../../config/source/lint-sources.js';
+import { networkPasses } from '../results/network-passes.js';
 import { configFingerprint, type Study, type StudyRow } from './study.js';
 import { findStudyFaults } from './study-rules.js';
 import { type StudyFile, studySchema } from './study-schema.js';
-
-/** A backward pass costs about twice its forward pass. */
-const FORWARDS_PER_TRAINING_PASS = 3;
 
 /**
  * Checks a study and resolves the config of each row. Beyond its own fields: every row that a comparison names exists,
@@ -101,7 +99,7 @@ function resolveRow(
     rewardQueries: (budget ?? file.budget).rewardQueries,
     config,
     numRounds: stageOf(config, 'prompts').numRounds,
-    cost: samplingEvaluations + FORWARDS_PER_TRAINING_PASS * trainingEvaluations,
+    cost: networkPasses({ sampling: samplingEvaluations, training: trainingEvaluations }),
     fingerprint: configFingerprint(stated),
   };
 }

@@ -34,6 +34,11 @@ const QUERIES = {
   xLabel: 'reward queries',
   xUnit: 'count' as const,
 };
+const PASSES = {
+  x: ({ networkPasses }: { networkPasses: number | null }) => networkPasses,
+  xLabel: 'rows through the network, a gradient as three',
+  xUnit: 'count' as const,
+};
 const SECONDS = {
   x: ({ elapsedSeconds }: { elapsedSeconds: number }) => elapsedSeconds,
   xLabel: 'seconds of work',
@@ -53,6 +58,13 @@ const ALIGNMENT_BY_QUERIES: Plan = {
 };
 const PLANS: readonly Plan[] = [
   ALIGNMENT_BY_QUERIES,
+  {
+    name: 'alignment-by-passes',
+    title: 'Verified alignment by rows through the network',
+    ...PASSES,
+    ...ALIGNMENT,
+    ...CURVES,
+  },
   {
     name: 'alignment-by-seconds',
     title: 'Verified alignment by seconds',

@@ -136,6 +136,7 @@ function comparison(section: Comparison, named: (name: string) => RowRuns | unde
   if (!baseline) return '';
   const columns = [FINAL_HELD_OUT, FINAL_TRAIN, FINAL_DIVERSITY_KEPT, FINAL_REWARD];
   const own = compareRows(baseline.runs, baseline.runs);
+  const isCounted = own.passesToReach !== null;
   const lines = rows.map((row) => {
     const compared = compareRows(row.runs, baseline.runs);
     return [
@@ -144,26 +145,38 @@ function comparison(section: Comparison, named: (name: string) => RowRuns | unde
       over(row, FINAL_HELD_OUT),
       ...columns.map((figure) => writeDifference(compared.difference(figure), figure)),
       writeWhole(compared.queriesToReach),
+      ...(isCounted ? [writeWhole(compared.passesToReach)] : []),
     ];
   });
   return [
     `## ${section.title}\n`,
     paragraph(section.question),
     table([
-      ['row', 'pairs', 'held-out, %', 'Δ held-out', 'Δ training', 'Δ diversity kept', 'Δ reward', 'queries'],
+      [
+        'row',
+        'pairs',
+        'held-out, %',
+        'Δ held-out',
+        'Δ training',
+        'Δ diversity kept',
+        'Δ reward',
+        'queries',
+        ...(isCounted ? ['passes'] : []),
+      ],
       [
         `${cellText(baseline.title)} (baseline)`,
         '',
         over(baseline, FINAL_HELD_OUT),
         ...columns.map(() => ''),
         writeWhole(own.queriesToReach),
+        ...(isCounted ? [writeWhole(own.passesToReach)] : []),
       ],
       ...lines,
     ]),
     paragraph(
       `Δ: the row less the baseline, paired by seed, with 95 % interval; percentages in points. Queries: reward queries after
       which the mean held-out curve of the paired seeds, read between its evaluations by straight lines, first reaches
-      what the baseline ends with; a dash where it does not.`,
+      what the baseline ends with; a dash where it does not.${isCounted ? ' Passes: the same in rows through the network, a gradient counted as three.' : ''}`,
     ),
   ].join('\n');
 }

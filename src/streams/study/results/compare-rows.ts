@@ -1,7 +1,7 @@
 import { type Estimate, estimate, meanOf } from './estimate.js';
 import { FINAL_HELD_OUT, type RunFigure } from './figures-of-run.js';
 import { firstReached, meanCurve } from './mean-curve.js';
-import type { RunResult } from './run-result.js';
+import type { EvaluationPoint, RunResult } from './run-result.js';
 
 /** A row against the baseline row, over the seeds that both have. */
 interface RowComparison {
@@ -13,6 +13,8 @@ interface RowComparison {
    * baseline ends with; null where it never does.
    */
   readonly queriesToReach: number | null;
+  /** The same in passes of one row through the network; null also where they were not counted. */
+  readonly passesToReach: number | null;
 }
 
 /** Compares the runs of a row with those of the baseline row, paired by seed; unpaired runs do not count. */
@@ -30,18 +32,20 @@ export function compareRows(row: readonly RunResult[], baseline: readonly RunRes
           return value === null || reference === null ? null : value - reference;
         }),
       ),
-    queriesToReach: queriesToReach(pairs),
+    queriesToReach: costToReach(pairs, ({ rewardQueries }) => rewardQueries),
+    passesToReach: costToReach(pairs, ({ networkPasses }) => networkPasses),
   };
 }
 
-function queriesToReach(
+function costToReach(
   pairs: readonly { readonly run: RunResult; readonly other: RunResult }[],
+  cost: (point: EvaluationPoint) => number | null,
 ): number | null {
   const targets = pairs.map(({ other }) => FINAL_HELD_OUT.of(other)).filter((target) => target !== null);
   if (targets.length === 0 || targets.length < pairs.length) return null;
   const curve = meanCurve(
     pairs.map(({ run }) => run),
-    ({ rewardQueries }) => rewardQueries,
+    cost,
     ({ heldOut }) => heldOut.verifiedAlignment,
   );
   return firstReached(

@@ -1,7 +1,8 @@
 /** @file The figures of one run that the page is made from, as they stand in results.json. */
 import { z } from 'zod';
 import { figureSchema, type MetricsLine } from '../../directory/metrics-line.js';
-import type { PromptSetEvaluation } from '../../messages/run-events.js';
+import type { PromptSetEvaluation, RoundMetrics } from '../../messages/run-events.js';
+import { networkPasses } from './network-passes.js';
 
 const figure = z.number({ error: 'expected a number' });
 const nullable = figure.nullable();
@@ -19,6 +20,8 @@ const pointSchema = z.object({
   round: figure,
   /** Images scored for training until then. */
   rewardQueries: figure,
+  /** Forward passes of one row through the network until then, a gradient counted as three; null where nobody counted. */
+  networkPasses: nullable.default(null),
   /** Seconds of work until then, earlier evaluations included, those of the base model not. */
   elapsedSeconds: figure,
   train: listSchema,
@@ -81,6 +84,7 @@ export function figuresOfRun(
       return {
         round,
         rewardQueries: before?.rewardQueries ?? 0,
+        networkPasses: passesBefore(rounds, round),
         elapsedSeconds: before?.elapsedSeconds ?? 0,
         train: figuresOfList(train),
         heldOut: figuresOfList(heldOut),
@@ -98,6 +102,17 @@ export function figuresOfRun(
       klToPretrained: round.klToPretrained,
     })),
   };
+}
+
+/** Passes of the rounds before one; null where a round did not count them. */
+function passesBefore(rounds: readonly RoundMetrics[], end: number): number | null {
+  let passes = 0;
+  for (const { round, networkRows } of rounds) {
+    if (round >= end) continue;
+    if (!networkRows) return null;
+    passes += networkPasses(networkRows);
+  }
+  return passes;
 }
 
 function figuresOfList({ prompts, images, verifiedAlignment, rewardMean, diversity }: PromptSetEvaluation) {

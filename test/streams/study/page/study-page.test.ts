@@ -45,12 +45,18 @@ describe('studyPage', () => {
 
   test('should compare with the baseline by pairs of seeds', () => {
     expect(linesOf(page, '| Plain (baseline) |')).toEqual([
-      '| Plain (baseline) |  | 60.0 ± 127.1 |  |  |  |  | 256 |',
+      '| Plain (baseline) |  | 60.0 ± 127.1 |  |  |  |  | 256 | 5,120 |',
     ]);
     // Seed 1 alone: 0.7 - 0.5. Its curve passes 0.5 a third of the way from 128 to 256.
     expect(linesOf(page, '| Fast |')[1]).toBe(
-      '| Fast | 1 | 70.0 (one seed) | +20.0 (one seed) | +20.0 (one seed) | ±0.0 (one seed) | +0.100 (one seed) | 171 |',
+      '| Fast | 1 | 70.0 (one seed) | +20.0 (one seed) | +20.0 (one seed) | ±0.0 (one seed) | +0.100 (one seed) | 171 | 3,413 |',
     );
+    // Earlier programs did not count rows.
+    const runs = RESULTS.runs.map((run) => ({
+      ...run,
+      points: run.points.map((one) => ({ ...one, networkPasses: null })),
+    }));
+    expect(linesOf(pageOf({ ...RESULTS, runs }), '| Plain (baseline) |')[0]).toMatch(/ 256 \|$/);
     expect(page).toContain('## Speed\n\nIs fast better?\n');
   });
 
@@ -110,9 +116,10 @@ describe('studyPage', () => {
 describe('studyCharts', () => {
   const charts = studyCharts(rowRuns(study, RESULTS));
 
-  test('should be six, well-formed, with axes and a legend', () => {
+  test('should be seven, well-formed, with axes and a legend', () => {
     expect(charts.map(({ name }) => name)).toEqual([
       'alignment-by-queries.svg',
+      'alignment-by-passes.svg',
       'alignment-by-seconds.svg',
       'reward-by-queries.svg',
       'reward-by-seconds.svg',
