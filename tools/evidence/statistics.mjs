@@ -19,12 +19,8 @@ export function meanAndError(values) {
  * that were centered per prompt have G - P, not G - 1, between groups, so ICC(1) of them is too low. Null without variance.
  */
 export function correlationWithinPrompts(groups) {
-  const byPrompt = Map.groupBy
-    ? Map.groupBy(groups, ({ prompt }) => prompt)
-    : groups.reduce(
-        (map, group) => map.set(group.prompt, [...(map.get(group.prompt) ?? []), group]),
-        new Map(),
-      );
+  const byPrompt = new Map();
+  for (const group of groups) byPrompt.set(group.prompt, [...(byPrompt.get(group.prompt) ?? []), group]);
   const size = groups[0].values.length;
   let between = 0;
   let within = 0;
