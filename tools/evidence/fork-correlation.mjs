@@ -31,6 +31,7 @@ import {
   readPrompts,
   SAMPLER,
   scoreGroup,
+  seedsOf,
   zWithinPrompts,
 } from './parts.mjs';
 import { correlationWithinPrompts, mean, meanAndError, withError } from './statistics.mjs';
@@ -45,7 +46,7 @@ const forks = options.forks.split(',').map((fork) => {
   const [trained, numSteps] = fork.split('/').map(Number);
   return { trained, numSteps };
 });
-const seeds = Array.from({ length: Number(options.seeds) }, (_, index) => index + 1);
+const seeds = seedsOf(options.seeds);
 
 const { engine, pipeline, reward, digest, close } = await openParts(options);
 const prompts = await readPrompts(options.pipeline);

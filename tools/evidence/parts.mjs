@@ -14,6 +14,7 @@ import { promptZScores } from '../../dist/operators/advantages/prompt-z-scores.j
 export const OPTIONS = {
   /** A folder with `prompts/train.txt` and `reward/`, as models/shapes. */
   pipeline: { type: 'string', default: 'models/shapes' },
+  /** `6` for 1 to 6; `4-6` leaves the first ones to another process. */
   seeds: { type: 'string', default: '6' },
   threads: { type: 'string', default: '2' },
   /** Results so far; what is there is not measured again. */
@@ -85,29 +86,35 @@ export function zWithinPrompts(groups, valuesOf) {
   return promptZScores({ historyRounds: 0 })({ rounds: [] }, round).zScores;
 }
 
+/** The seeds of `--seeds`. */
+export function seedsOf(text) {
+  const [first, last] = text.includes('-') ? text.split('-').map(Number) : [1, Number(text)];
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
+
 /** Results as lines of JSON, one for every seed and arm: a file that outlives a stopped measurement. */
 export async function openResults(folder, name) {
   await mkdir(folder, { recursive: true });
   const path = join(folder, `${name}.jsonl`);
-  const text = await readFile(path, 'utf8').catch((cause) => {
-    if (cause.code === 'ENOENT') return '';
-    throw cause;
-  });
-  const lines = text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line));
-  const known = new Map(lines.map((line) => [JSON.stringify(line.key), line]));
   return {
-    /** The line of a key, measured if it is missing. */
+    /** The line of a key, measured if it is missing. The file is read anew each time: another process may write to it, too. */
     async of(key, measure) {
-      const found = known.get(JSON.stringify(key));
+      const found = (await linesOf(path)).find((line) => JSON.stringify(line.key) === JSON.stringify(key));
       if (found) return found;
       const line = { key, ...(await measure()) };
       await appendFile(path, `${JSON.stringify(line)}\n`);
       return line;
     },
   };
+}
+
+async function linesOf(path) {
+  const text = await readFile(path, 'utf8').catch((cause) => {
+    if (cause.code === 'ENOENT') return '';
+    throw cause;
+  });
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) => JSON.parse(line));
 }
 
 /** A table for a page. */

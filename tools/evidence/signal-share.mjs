@@ -26,7 +26,7 @@ import { parseArgs } from 'node:util';
 import { stepWeights } from '../../dist/models/objectives/step-weights.js';
 import { checkGradients } from './check-gradients.mjs';
 import { openGradients, samplesOf } from './gradients.mjs';
-import { lastSteps, OPTIONS, openParts, openResults, printTable, readPrompts } from './parts.mjs';
+import { lastSteps, OPTIONS, openParts, openResults, printTable, readPrompts, seedsOf } from './parts.mjs';
 import { innerProducts, mean, meanAndError, shareOfAllPairs, signalShare, withError } from './statistics.mjs';
 
 const NUM_STEPS = 20;
@@ -45,7 +45,7 @@ const { values: options } = parseArgs({
   },
 });
 const [chunks, branches, threads] = [options.chunks, options.branches, options.threads].map(Number);
-const seeds = Array.from({ length: Number(options.seeds) }, (_, index) => index + 1);
+const seeds = seedsOf(options.seeds);
 
 const parts = await openParts(options);
 const prompts = await readPrompts(options.pipeline);
