@@ -3,16 +3,17 @@
  *
  *     node tools/evidence/fork-correlation.mjs --pipeline models/shapes --seeds 6
  *
- * (after `npm run build`). The untuned model, guidance 1, eta 1; 12 prompts, 3 prefixes each, 4 branches a prefix: 144 pictures
- * a seed and fork; the same prompts and seeds for every fork. Columns, mean and standard error over seeds:
+ * (after `npm run build`). The untuned model, guidance 1, eta 1; 12 prompts, 3 prefixes each, 4 branches a prefix:
+ * 144 pictures a seed and fork; the same prompts and seeds for every fork. Columns, mean and standard error over seeds:
  *
- * - z: `intraGroupCorrelation` (ICC(1), Shrout and Fleiss 1979) of z within the prompt, as in metrics.jsonl and as a schedule by
- *   correlation reads it. Three prefixes a prompt make it too low, by 0.09 where branches are independent.
+ * - z: `intraGroupCorrelation` (ICC(1), Shrout and Fleiss 1979) of z within the prompt, as in metrics.jsonl and as a
+ *   schedule by correlation reads it. Three prefixes a prompt make it too low, by 0.09 where branches are independent.
  * - nested: the same without that bias (`correlationWithinPrompts`).
  * - raw: ICC(1) of the rewards as they are; the easy and the hard prompts count as agreement.
  * - verifier: nested, of the verifier's scores.
  *
- * `--forks 4/6,14/20`: trained steps of sampler steps. `--out` keeps what is measured; a stopped measurement goes on there.
+ * `--forks 4/6,14/20`: trained steps of sampler steps. `--out`: where results are kept, and a stopped
+ * measurement goes on.
  */
 
 import { parseArgs } from 'node:util';

@@ -75,8 +75,8 @@ export async function openGradients({ engine, pipeline, reward }, { prompts, bra
       };
     },
     /**
-     * Gradient with respect to every B of the mean over pictures of -A ρ at the given steps, each of weight 1; B is 0, so that
-     * of every A is 0 as well, and ρ is 1.
+     * Gradient with respect to every B of the mean over pictures of -A ρ at the given steps, each of weight 1; B is
+     * 0, so that of every A is 0 as well, and ρ is 1.
      */
     async gradient(samples, steps) {
       const plan = { coefficients, trainedSteps: steps, weights };

@@ -1,4 +1,7 @@
-/** @file What both measurements share: the model as a run opens it, its prompts, its rewards, and results that are kept. */
+/**
+ * @file What both measurements share: the model as a run opens it, its prompts, its rewards, and results that are
+ * kept.
+ */
 
 import { createHash } from 'node:crypto';
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
@@ -97,7 +100,10 @@ export async function openResults(folder, name) {
   await mkdir(folder, { recursive: true });
   const path = join(folder, `${name}.jsonl`);
   return {
-    /** The line of a key, measured if it is missing. The file is read anew each time: another process may write to it, too. */
+    /**
+     * The line of a key, measured if it is missing. The file is read anew each time: another process may write to
+     * it, too.
+     */
     async of(key, measure) {
       const found = (await linesOf(path)).find((line) => JSON.stringify(line.key) === JSON.stringify(key));
       if (found) return found;

@@ -3,19 +3,20 @@
  *
  *     node tools/evidence/signal-share.mjs --pipeline models/shapes --seeds 6
  *
- * (after `npm run build`). A chunk is one group of each of 12 prompts, the same in every chunk, arm and seed: 36 pictures with
- * groups of 3 (`--branches`). DDPO's groups share nothing but the prompt; those of `B² s` fork where the last s of 20 steps
- * begin. Its gradient is that of DDPO-IS with respect to B of a fresh LoRA (rank 4 on attention) at the untuned model: guidance 1,
- * eta 1, all pictures, no clip. Advantages are z within the prompt over all chunks of a seed and arm (prompt-centered), or that
- * minus its mean over the group (branch-centered).
+ * (after `npm run build`). A chunk is one group of each of 12 prompts, the same in every chunk, arm and seed: 36
+ * pictures with groups of 3 (`--branches`). DDPO's groups share nothing but the prompt; those of `B² s` fork where
+ * the last s of 20 steps begin. Its gradient is that of DDPO-IS with respect to B of a fresh LoRA (rank 4 on
+ * attention) at the untuned model: guidance 1, eta 1, all pictures, no clip. Advantages are z within the prompt
+ * over all chunks of a seed and arm (prompt-centered), or that minus its mean over the group (branch-centered).
  *
  *     share = mean_{i != j} <g_i, g_j> / mean_i <g_i, g_i>,     g_i = Σ_s w_s g_i^s over the sampler steps s
  *
- * Columns by weights w_s: all 1; the same without the last two steps; `stepWeighting: variance`. First table: mean and standard
- * error over seeds, each from its own pairs. Second: over all pairs of chunks, of one seed or of two, with the jackknife's error;
- * there are many more of them. Then rows of the network a chunk (a gradient's row runs forward and backward), with the signal
- * to noise per 1,000 passes, share / (1 - share) by all pairs over (rows of the sampler + 2 rows of the gradient). Last, the steps
- * one by one, prompt-centered: their part of the squared gradient, and their own share by all pairs.
+ * Columns by weights w_s: all 1; the same without the last two steps; `stepWeighting: variance`. First table: mean
+ * and standard error over seeds, each from its own pairs. Second: over all pairs of chunks, of one seed or of two,
+ * with the jackknife's error; there are many more of them. Then rows of the network a chunk, and the signal to
+ * noise of 1,000 network passes as a study counts them: share / (1 - share) by all pairs, over rows of the sampler
+ * + 3 rows of the gradient. Last, the steps one by one, prompt-centered: their part of the squared gradient, and
+ * their own share by all pairs.
  *
  * `--check` compares gradients that must be equal or in proportion, and measures nothing.
  */
@@ -24,6 +25,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stepWeights } from '../../dist/models/objectives/step-weights.js';
+import { networkPasses } from '../../dist/streams/study/results/network-passes.js';
 import { checkGradients } from './check-gradients.mjs';
 import { openGradients, samplesOf } from './gradients.mjs';
 import { lastSteps, OPTIONS, openParts, openResults, printTable, readPrompts, seedsOf } from './parts.mjs';
@@ -136,7 +138,9 @@ async function report(lines) {
         title,
         samplerRows,
         shares.map(({ rows }) => rows).join(', '),
-        ...shares.map(({ pairs, rows }) => perThousandPasses(pairs, samplerRows + 2 * rows)),
+        ...shares.map(({ pairs, rows }) =>
+          perThousandPasses(pairs, networkPasses({ sampling: samplerRows, training: rows })),
+        ),
       ]);
       if (centered === 'prompt') bySteps.push(...stepRows(arm.name, ofSeeds.flat(), steps));
     }

@@ -1,4 +1,7 @@
-/** @file Statistics of the evidence: correlation inside groups, the share of a gradient that is signal, standard errors. */
+/**
+ * @file Statistics of the evidence: correlation inside groups, the share of a gradient that is signal, standard
+ * errors.
+ */
 
 export const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -10,13 +13,14 @@ export function meanAndError(values) {
 }
 
 /**
- * Returns the intra-class correlation of groups that are nested in prompts: how much of the variance that a prompt leaves
- * lies between its prefixes.
+ * Returns the intra-class correlation of groups that are nested in prompts: how much of the variance that a prompt
+ * leaves lies between its prefixes.
  *
  *     ICC = (MSB - MSW) / (MSB + (n - 1) MSW)      MSB = Σ_g n (mean_g - mean_prompt)² / (G - P)
  *
- * G groups of n values, P prompts. It differs from `intraGroupCorrelation` in the degrees of freedom of MSB alone: values
- * that were centered per prompt have G - P, not G - 1, between groups, so ICC(1) of them is too low. Null without variance.
+ * G groups of n values, P prompts. It differs from `intraGroupCorrelation` in the degrees of freedom of MSB alone:
+ * values that were centered per prompt have G - P, not G - 1, between groups, so ICC(1) of them is too low. Null
+ * without variance.
  */
 export function correlationWithinPrompts(groups) {
   const byPrompt = new Map();
@@ -54,8 +58,8 @@ function dot(left, right) {
  *
  *     share = mean_{i != j} <g_i, g_j> / mean_i <g_i, g_i>
  *
- * For g_i = μ + noise of mean 0 it estimates |μ|² / (|μ|² + E|noise|²): 0 where chunks agree by chance alone, 1 where all
- * are equal. `chosen` picks chunks; default all.
+ * For g_i = μ + noise of mean 0 it estimates |μ|² / (|μ|² + E|noise|²): 0 where chunks agree by chance alone, 1 where
+ * all are equal. `chosen` picks chunks; default all.
  */
 export function signalShare(products, chosen = products.map((_, index) => index)) {
   let [diagonal, all] = [0, 0];
@@ -67,8 +71,8 @@ export function signalShare(products, chosen = products.map((_, index) => index)
 }
 
 /**
- * Signal share over all pairs of chunks, of one seed or of two, with the jackknife's standard error (leave out one chunk):
- * √((n - 1)/n Σ (share_{-i} - mean)²). Where there is no signal it is too large by up to √2.
+ * Signal share over all pairs of chunks, of one seed or of two, with the jackknife's standard error (leave out one
+ * chunk): √((n - 1)/n Σ (share_{-i} - mean)²). Where there is no signal it is too large by up to √2.
  */
 export function shareOfAllPairs(products) {
   const chunks = products.map((_, index) => index);
