@@ -4,10 +4,11 @@
  *     node tools/evidence/fork-correlation.mjs --pipeline models/shapes --seeds 6
  *
  * (after `npm run build`). The untuned model, guidance 1, eta 1; 12 prompts, 3 prefixes each, 4 branches a prefix:
- * 144 pictures a seed and fork; the same prompts and seeds for every fork. Columns, mean and standard error over seeds:
+ * 144 pictures a seed and fork; the same prompts and seeds for every fork. Columns, mean and standard error over
+ * seeds:
  *
  * - z: `intraGroupCorrelation` (ICC(1), Shrout and Fleiss 1979) of z within the prompt, as in metrics.jsonl and as a
- *   schedule by correlation reads it. Three prefixes a prompt make it too low, by 0.09 where branches are independent.
+ *   schedule by correlation reads it. Three prefixes a prompt make it too low, by 0.09 if branches are independent.
  * - nested: the same without that bias (`correlationWithinPrompts`).
  * - raw: ICC(1) of the rewards as they are; the easy and the hard prompts count as agreement.
  * - verifier: nested, of the verifier's scores.
@@ -41,7 +42,7 @@ const PREFIXES = 3;
 const BRANCHES = 4;
 
 const { values: options } = parseArgs({
-  options: { ...OPTIONS, forks: { type: 'string', default: '2/20,8/20,4/6,14/20,5/6,17/20' } },
+  options: { ...OPTIONS, forks: { type: 'string', default: '2/20,8/20,11/20,4/6,14/20,5/6,17/20,20/20' } },
 });
 const forks = options.forks.split(',').map((fork) => {
   const [trained, numSteps] = fork.split('/').map(Number);

@@ -11,12 +11,12 @@
  *
  *     share = mean_{i != j} <g_i, g_j> / mean_i <g_i, g_i>,     g_i = Σ_s w_s g_i^s over the sampler steps s
  *
- * Columns by weights w_s: all 1; the same without the last two steps; `stepWeighting: variance`. First table: mean
- * and standard error over seeds, each from its own pairs. Second: over all pairs of chunks, of one seed or of two,
- * with the jackknife's error; there are many more of them. Then rows of the network a chunk, and the signal to
- * noise of 1,000 network passes as a study counts them: share / (1 - share) by all pairs, over rows of the sampler
- * + 3 rows of the gradient. Last, the steps one by one, prompt-centered: their part of the squared gradient, and
- * their own share by all pairs.
+ * DDPO's gradients are also summed over its last 14 and 8 steps alone. Columns by weights w_s: all 1; the same
+ * without the last two steps; `stepWeighting: variance`. First table: mean and standard error over seeds, each from
+ * its own pairs. Second: over all pairs of chunks, of one seed or of two, with the jackknife's error; there are many
+ * more of them. Then rows of the network a chunk, and the signal to noise of 1,000 network passes as a study counts
+ * them: share / (1 - share) by all pairs, over rows of the sampler + 3 rows of the gradient. Last, the steps one by
+ * one, prompt-centered: their part of the squared gradient, and their own share by all pairs.
  *
  * `--check` compares gradients that must be equal or in proportion, and measures nothing.
  */
@@ -33,9 +33,9 @@ import { innerProducts, mean, meanAndError, shareOfAllPairs, signalShare, withEr
 
 const NUM_STEPS = 20;
 const ARMS = [
-  { name: 'DDPO, 20 steps', forkPlan: 'independent', trained: 20, centered: ['prompt'] },
-  { name: 'B² at 14 of 20', forkPlan: 'interval', trained: 14, centered: ['prompt', 'branch'] },
-  { name: 'B² at 8 of 20', forkPlan: 'interval', trained: 8, centered: ['prompt', 'branch'] },
+  { name: 'DDPO', forkPlan: 'independent', trained: 20, summed: [20, 14, 8], centered: ['prompt'] },
+  { name: 'B² at 14 of 20', forkPlan: 'interval', trained: 14, summed: [14], centered: ['prompt', 'branch'] },
+  { name: 'B² at 8 of 20', forkPlan: 'interval', trained: 8, summed: [8], centered: ['prompt', 'branch'] },
 ];
 
 const { values: options } = parseArgs({
@@ -118,30 +118,32 @@ async function report(lines) {
   const bySteps = [];
   for (const arm of ARMS) {
     const steps = lastSteps(arm.trained, NUM_STEPS);
-    const weightings = weightsOf(steps);
     const read = await Promise.all(lines.get(arm).map((line) => readGradients(arm, line)));
     for (const [way, centered] of arm.centered.entries()) {
-      const title = `${arm.name}, ${centered}-centered`;
       const ofSeeds = read.map((seed) => seed[way]);
-      const shares = weightings.map((weights) => {
-        const summed = ofSeeds.map((ofChunks) => ofChunks.map((ofSteps) => weightedSum(ofSteps, weights)));
-        return {
-          seeds: meanAndError(summed.map((vectors) => signalShare(innerProducts(vectors)))),
-          pairs: shareOfAllPairs(innerProducts(summed.flat())),
-          rows: prompts.length * branches * weights.filter((weight) => weight > 0).length,
-        };
-      });
-      const { samplerRows } = lines.get(arm)[0];
-      bySeed.push([title, ...shares.map((share) => withError(share.seeds))]);
-      byPair.push([title, ...shares.map((share) => withError(share.pairs))]);
-      cost.push([
-        title,
-        samplerRows,
-        shares.map(({ rows }) => rows).join(', '),
-        ...shares.map(({ pairs, rows }) =>
-          perThousandPasses(pairs, networkPasses({ sampling: samplerRows, training: rows })),
-        ),
-      ]);
+      for (const last of arm.summed) {
+        const which = arm.summed.length > 1 ? `last ${last} steps` : `${centered}-centered`;
+        const title = `${arm.name}, ${which}`;
+        const shares = weightsOf(steps, last).map((weights) => {
+          const summed = ofSeeds.map((ofChunks) => ofChunks.map((ofSteps) => weightedSum(ofSteps, weights)));
+          return {
+            seeds: meanAndError(summed.map((vectors) => signalShare(innerProducts(vectors)))),
+            pairs: shareOfAllPairs(innerProducts(summed.flat())),
+            rows: prompts.length * branches * weights.filter((weight) => weight > 0).length,
+          };
+        });
+        const { samplerRows } = lines.get(arm)[0];
+        bySeed.push([title, ...shares.map((share) => withError(share.seeds))]);
+        byPair.push([title, ...shares.map((share) => withError(share.pairs))]);
+        cost.push([
+          title,
+          samplerRows,
+          shares.map(({ rows }) => rows).join(', '),
+          ...shares.map(({ pairs, rows }) =>
+            perThousandPasses(pairs, networkPasses({ sampling: samplerRows, training: rows })),
+          ),
+        ]);
+      }
       if (centered === 'prompt') bySteps.push(...stepRows(arm.name, ofSeeds.flat(), steps));
     }
   }
@@ -156,12 +158,15 @@ async function report(lines) {
   printTable(['arm', 'step', 't', 'weight by variance', 'part of the squares', 'weighted', 'share'], bySteps);
 }
 
-function weightsOf(steps) {
+/** The three weightings of the steps of an arm, of which the `last` ones are summed. */
+function weightsOf(steps, last = steps.length) {
   const { coefficients } = gradients;
-  const byVariance = stepWeights(coefficients, steps, 'variance');
+  const summed = lastSteps(last, NUM_STEPS);
+  const byVariance = stepWeights(coefficients, summed, 'variance');
+  const isSummed = (step) => summed.includes(step);
   return [
-    steps.map(() => 1),
-    steps.map((step) => (step < NUM_STEPS - 2 ? 1 : 0)),
+    steps.map((step) => (isSummed(step) ? 1 : 0)),
+    steps.map((step) => (isSummed(step) && step < NUM_STEPS - 2 ? 1 : 0)),
     steps.map((step) => byVariance[step]),
   ];
 }
