@@ -13,6 +13,7 @@ import { addReference } from '../graph/passes/add-reference.js';
 import { gatherAttention, isAttention, writeAttention } from '../graph/passes/attention.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
 import { scaleBeforeProduct } from '../graph/passes/scale-before-product.js';
+import { convolveSmallPictures } from '../graph/passes/subpixel.js';
 import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/weights/policy-network.js';
 import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { openDenoiserGraph } from '../networks/open-denoiser-graph.js';
@@ -103,7 +104,7 @@ export async function buildPolicyGraph(
   const isNetwork = (node: Node) => network.has(node);
   const graph = isHalf
     ? toHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
-    : writeAttention(built);
+    : convolveSmallPictures(writeAttention(built));
   return { graph, gradients: derived, component, adapters, weights, surrogate, references };
 }
 

@@ -9,6 +9,7 @@ import { float, type Graph, int, intAttribute, intsAttribute, type Node, type Va
 import type { GraphBuilder } from '../ops/builder.js';
 import { type GraphView, rewriteGraph } from './rewrite.js';
 import { scaleOf } from './scale-before-product.js';
+import { smallConvolution } from './subpixel.js';
 
 const CONTRIB = 'com.microsoft';
 
@@ -16,7 +17,10 @@ const CONTRIB = 'com.microsoft';
 export function fuseForInference(graph: Graph, { attention = true } = {}): Graph {
   return rewriteGraph(
     graph,
-    (g, node, view) => (attention ? fuseAttention(g, node, view) : undefined) ?? fuseSilu(g, node, view),
+    (g, node, view) =>
+      (attention ? fuseAttention(g, node, view) : undefined) ??
+      fuseSilu(g, node, view) ??
+      smallConvolution(g, node, view),
   );
 }
 
