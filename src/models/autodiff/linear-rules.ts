@@ -21,14 +21,25 @@ function timesTranspose(g: GraphBuilder, dy: Expression, b: Expression): Express
   return product.reshape([...dy.shape.slice(0, -1), at(b.shape, 0)]);
 }
 
+/** Kernels of products compute this many columns at a time, and fill up those that are not there. */
+const COLUMNS_AT_ONCE = 16;
+
 /**
  * aᵀ dy. Where b is one matrix for a batch of a, the axes of batch and rows fold into one, so that one product does the sum
  * that the driver would otherwise do after a product for each batch.
+ *
+ * b is narrow or flat where it is a factor of an adapter. onnxruntime's Gemm is slow with a flat aᵀ, its MatMul is not; a
+ * narrow product is fast as (dyᵀ a)ᵀ, whose rows are long.
  */
 function transposeTimes(a: Expression, dy: Expression, shapeOfB: readonly number[]): Expression {
   if (shapeOfB.length > 2 || a.shape.length === 2) return a.matrixTranspose().matMul(dy);
   const [inner, columns] = [at(shapeOfB, 0), at(shapeOfB, 1)];
-  return a.reshape([-1, inner]).gemm(dy.reshape([-1, columns]), { left: true });
+  const [left, right] = [a.reshape([-1, inner]), dy.reshape([-1, columns])];
+  if (Math.min(inner, columns) >= COLUMNS_AT_ONCE) return left.gemm(right, { left: true });
+  const isNarrow = columns < inner;
+  return isNarrow
+    ? right.matrixTranspose().matMul(left).matrixTranspose()
+    : left.matrixTranspose().matMul(right);
 }
 
 /** y = α A B + β C, A and B possibly transposed: dA = α dy Bᵀ, dB = α Aᵀ dy, dC = β dy, transposed alike. */

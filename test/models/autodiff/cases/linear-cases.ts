@@ -31,6 +31,19 @@ const MATMULS: readonly (readonly [readonly number[], readonly number[]])[] = [
     [1, 2, 3],
     [2, 3, 2],
   ],
+  // Narrow, flat and large matrices: their gradients are other products.
+  [
+    [2, 3, 4],
+    [4, 2],
+  ],
+  [
+    [2, 3, 2],
+    [2, 4],
+  ],
+  [
+    [2, 2, 16],
+    [16, 17],
+  ],
 ];
 
 const matMuls: readonly OpCase[] = MATMULS.flatMap(([a, b]) => [
