@@ -11,11 +11,13 @@ import { isOpName } from '../graph/op-names.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { isAttention } from '../graph/passes/attention.js';
+import { isSilu } from '../graph/passes/silu.js';
 import { filled } from '../tensor.js';
 import { attentionRule } from './attention-rule.js';
 import { GRADIENT_RULES } from './gradient-rules.js';
 import { recomputation, type SegmentOf } from './recomputation.js';
 import type { GradientRule } from './rule.js';
+import { siluRule } from './silu-rule.js';
 
 export interface GradientOptions {
   /** The parts of the forward pass that are computed again rather than kept; default none. */
@@ -108,6 +110,7 @@ function dependentValues(
 
 function ruleOf(node: Node, loss: Value, parameters: readonly Value[]): GradientRule {
   if (isAttention(node)) return attentionRule;
+  if (isSilu(node)) return siluRule;
   const rule = node.domain === '' && isOpName(node.op) ? GRADIENT_RULES[node.op] : undefined;
   if (rule !== undefined) return rule;
   const operator = node.domain === '' ? node.op : `${node.domain}.${node.op}`;

@@ -13,6 +13,7 @@ import { addReference } from '../graph/passes/add-reference.js';
 import { gatherAttention, isAttention, writeAttention } from '../graph/passes/attention.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
 import { scaleBeforeProduct } from '../graph/passes/scale-before-product.js';
+import { gatherSilu, writeSilu } from '../graph/passes/silu.js';
 import { convolveSmallPictures } from '../graph/passes/subpixel.js';
 import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/weights/policy-network.js';
 import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
@@ -77,7 +78,7 @@ export async function buildPolicyGraph(
       ? addReference(graph, model, reference)
       : addReference(graph, adapted, reference, parameters);
   const lowered = lowerForTraining(references.reduce(addTo, adapted));
-  const g = GraphBuilder.from(isHalf ? scaleBeforeProduct(lowered) : gatherAttention(lowered));
+  const g = GraphBuilder.from(isHalf ? scaleBeforeProduct(lowered) : gatherSilu(gatherAttention(lowered)));
   const network = new Set(g.nodes);
   const guided = (name: string) => guide(g.value(name), guidanceScale);
   g.clearOutputs();
@@ -104,7 +105,7 @@ export async function buildPolicyGraph(
   const isNetwork = (node: Node) => network.has(node);
   const graph = isHalf
     ? toHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
-    : convolveSmallPictures(writeAttention(built));
+    : convolveSmallPictures(writeSilu(writeAttention(built)));
   return { graph, gradients: derived, component, adapters, weights, surrogate, references };
 }
 

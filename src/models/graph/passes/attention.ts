@@ -13,7 +13,7 @@ import { after, type GraphView, hasArrived, rewriteGraph } from './rewrite.js';
 import { type Scale, scaleOf } from './scale-before-product.js';
 
 /** The domain of operators that only this program knows. No graph contains them when it runs. */
-const DOMAIN = 'tributary';
+export const DOMAIN = 'tributary';
 /** Scores in one piece: 64 MiB of float32. Smaller pieces are not faster (docs/performance.md), and there are more. */
 const PIECE_ELEMENTS = 2 ** 24;
 

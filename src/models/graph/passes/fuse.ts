@@ -9,6 +9,7 @@ import { float, type Graph, int, intAttribute, intsAttribute, type Node, type Va
 import type { GraphBuilder } from '../ops/builder.js';
 import { type GraphView, rewriteGraph } from './rewrite.js';
 import { scaleOf } from './scale-before-product.js';
+import { siluInput } from './silu.js';
 import { smallConvolution } from './subpixel.js';
 
 const CONTRIB = 'com.microsoft';
@@ -39,20 +40,10 @@ function appendFused(
 
 /** x · sigmoid(x) is QuickGelu with alpha 1. */
 function fuseSilu(g: GraphBuilder, node: Node, view: GraphView): Value | undefined {
-  if (node.op !== 'Mul') return undefined;
-  const [left, right] = node.inputs as [Value, Value];
-  for (const x of [left, right]) {
-    const gate = x === left ? right : left;
-    const sigmoid = view.producer(gate);
-    if (sigmoid?.op === 'Sigmoid' && sigmoid.inputs[0]?.name === x.name && view.uses(gate) === 1) {
-      return appendFused({ g, view }, node, {
-        op: 'QuickGelu',
-        inputs: [x],
-        attributes: { alpha: float(1) },
-      });
-    }
-  }
-  return undefined;
+  const x = siluInput(node, view);
+  return (
+    x && appendFused({ g, view }, node, { op: 'QuickGelu', inputs: [x], attributes: { alpha: float(1) } })
+  );
 }
 
 interface Heads {
