@@ -11,10 +11,10 @@ import { toHalfPrecision } from '../graph/half/half-precision.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
 import { addReference } from '../graph/passes/add-reference.js';
 import { gatherAttention, isAttention, writeAttention } from '../graph/passes/attention.js';
+import { withCheaperConvolutions } from '../graph/passes/cheaper-convolutions.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
 import { scaleBeforeProduct } from '../graph/passes/scale-before-product.js';
 import { gatherSilu, writeSilu } from '../graph/passes/silu.js';
-import { convolveSmallPictures } from '../graph/passes/subpixel.js';
 import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/weights/policy-network.js';
 import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { openDenoiserGraph } from '../networks/open-denoiser-graph.js';
@@ -105,7 +105,7 @@ export async function buildPolicyGraph(
   const isNetwork = (node: Node) => network.has(node);
   const graph = isHalf
     ? toHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
-    : convolveSmallPictures(writeSilu(writeAttention(built)));
+    : withCheaperConvolutions(writeSilu(writeAttention(built)));
   return { graph, gradients: derived, component, adapters, weights, surrogate, references };
 }
 

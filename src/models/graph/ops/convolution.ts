@@ -34,17 +34,20 @@ export function conv(
   return at(x.graph.emit('Conv', inputs, windowAttributes(x.shape.length - 2, options), options), 0);
 }
 
+interface TransposeOptions extends ConvolutionOptions {
+  readonly outputPadding?: readonly number[];
+  /** [O] */
+  readonly bias?: Value | undefined;
+}
+
 /** The transpose of `conv`: x [B, C, ...] with weight [C, O / groups, ...]. */
-export function convTranspose(
-  x: Expression,
-  weight: Value,
-  options: ConvolutionOptions & { readonly outputPadding?: readonly number[] } = {},
-): Expression {
+export function convTranspose(x: Expression, weight: Value, options: TransposeOptions = {}): Expression {
   const attributes = {
     ...windowAttributes(x.shape.length - 2, options),
     output_padding: ints(options.outputPadding ?? x.shape.slice(2).map(() => 0)),
   };
-  return at(x.graph.emit('ConvTranspose', [x, weight], attributes, options), 0);
+  const inputs = options.bias ? [x, weight, options.bias] : [x, weight];
+  return at(x.graph.emit('ConvTranspose', inputs, attributes, options), 0);
 }
 
 /** Nearest-neighbor upsampling of [B, C, H, W] by a whole factor. */

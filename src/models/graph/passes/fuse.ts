@@ -7,10 +7,10 @@ import { at } from '../../../at.js';
 import { elementCount, type Tensor } from '../../tensor.js';
 import { float, type Graph, int, intAttribute, intsAttribute, type Node, type Value } from '../graph.js';
 import type { GraphBuilder } from '../ops/builder.js';
+import { cheaperConvolution } from './cheaper-convolutions.js';
 import { type GraphView, rewriteGraph } from './rewrite.js';
 import { scaleOf } from './scale-before-product.js';
 import { siluInput } from './silu.js';
-import { smallConvolution } from './subpixel.js';
 
 const CONTRIB = 'com.microsoft';
 
@@ -21,7 +21,7 @@ export function fuseForInference(graph: Graph, { attention = true } = {}): Graph
     (g, node, view) =>
       (attention ? fuseAttention(g, node, view) : undefined) ??
       fuseSilu(g, node, view) ??
-      smallConvolution(g, node, view),
+      cheaperConvolution(g, node, view),
   );
 }
 

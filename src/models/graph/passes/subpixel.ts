@@ -13,22 +13,15 @@
 
 import { at } from '../../../at.js';
 import { toIntegers } from '../../tensor.js';
-import type { Graph, Node, Value } from '../graph.js';
+import type { Node, Value } from '../graph.js';
 import { textAttribute } from '../graph.js';
 import type { GraphBuilder } from '../ops/builder.js';
 import { conv } from '../ops/convolution.js';
 import { concat, type Expression } from '../ops/expression.js';
 import { windowOf } from '../shapes/convolution-shapes.js';
-import { type GraphView, rewriteGraph } from './rewrite.js';
+import type { GraphView } from './rewrite.js';
 
 const [ROWS, COLUMNS] = [2, 3];
-
-/** Returns the same function, up to rounding. */
-export const convolveSmallPictures = (graph: Graph): Graph =>
-  rewriteGraph(
-    graph,
-    (g, node, view) => smallConvolution(g, node, view) ?? stridedConvolution(g, node, view),
-  );
 
 /** The value that replaces a convolution of an upsampled picture. */
 export function smallConvolution(
@@ -68,7 +61,7 @@ function interleave(pictures: readonly Expression[], axis: number): Expression {
 }
 
 /** The value that replaces the sums over blocks of a convolution: Reshape, ReduceSum, Reshape, as its gradient is written. */
-function stridedConvolution(
+export function stridedConvolution(
   g: GraphBuilder,
   node: Node,
   { producer, uses, current }: GraphView,

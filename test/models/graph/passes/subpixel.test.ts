@@ -5,8 +5,8 @@ import { type Graph, text } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import { conv, upsampleNearest } from '../../../../src/models/graph/ops/convolution.js';
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
+import { withCheaperConvolutions } from '../../../../src/models/graph/passes/cheaper-convolutions.js';
 import { fuseForInference } from '../../../../src/models/graph/passes/fuse.js';
-import { convolveSmallPictures } from '../../../../src/models/graph/passes/subpixel.js';
 import { float32 } from '../../../../src/models/tensor.js';
 import {
   countOps,
@@ -47,10 +47,10 @@ async function expectSameFunction(graph: Graph, other: Graph): Promise<void> {
     expect(largestDifference(found[name] as Float32Array, values), name).toBeLessThan(2e-6);
 }
 
-describe('convolveSmallPictures', () => {
+describe('withCheaperConvolutions', () => {
   it('should compute the same, and the same gradient, without the large picture', async () => {
     const graph = graphOf(upsampled);
-    const small = convolveSmallPictures(graph);
+    const small = withCheaperConvolutions(graph);
     await expectSameFunction(graph, small);
     expect(countOps(small)).toMatchObject({ Conv: 5 });
     expect(countOps(small).Resize).toBeUndefined();
@@ -70,7 +70,7 @@ describe('convolveSmallPictures', () => {
 
   it('should leave a kernel that is no constant alone, and replace its gradient all the same', async () => {
     const graph = graphOf((g, x) => upsampled(g, x, g.input('kernel', 'float32', KERNEL.shape)));
-    const small = convolveSmallPictures(graph);
+    const small = withCheaperConvolutions(graph);
     expect(countOps(small)).toMatchObject({ Resize: 1, Conv: 2 });
     await expectSameFunction(graph, small);
   });
@@ -96,7 +96,7 @@ describe('convolveSmallPictures', () => {
     ],
   ])('should leave %s alone', (_, build) => {
     const graph = graphOf(build);
-    expect(convolveSmallPictures(graph)).toEqual(graph);
+    expect(withCheaperConvolutions(graph)).toEqual(graph);
   });
 
   it('should leave pixels that are rounded otherwise alone, and kernels in a file', () => {
@@ -118,6 +118,6 @@ describe('convolveSmallPictures', () => {
     } as const;
     g.output(conv(upsampleNearest(x, 2), g.stored('kernel', place), undefined, SAME), 'z');
     const graph = g.build();
-    expect(convolveSmallPictures(graph)).toEqual(graph);
+    expect(withCheaperConvolutions(graph)).toEqual(graph);
   });
 });
