@@ -15,6 +15,7 @@ import { withCheaperConvolutions } from '../graph/passes/cheaper-convolutions.js
 import { lowerForTraining } from '../graph/passes/lower.js';
 import { scaleBeforeProduct } from '../graph/passes/scale-before-product.js';
 import { gatherSilu, writeSilu } from '../graph/passes/silu.js';
+import { splitSkips } from '../graph/passes/split-skips.js';
 import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/weights/policy-network.js';
 import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { openDenoiserGraph } from '../networks/open-denoiser-graph.js';
@@ -78,7 +79,9 @@ export async function buildPolicyGraph(
       ? addReference(graph, model, reference)
       : addReference(graph, adapted, reference, parameters);
   const lowered = lowerForTraining(references.reduce(addTo, adapted));
-  const g = GraphBuilder.from(isHalf ? scaleBeforeProduct(lowered) : gatherSilu(gatherAttention(lowered)));
+  const g = GraphBuilder.from(
+    isHalf ? scaleBeforeProduct(lowered) : gatherSilu(gatherAttention(splitSkips(lowered))),
+  );
   const network = new Set(g.nodes);
   const guided = (name: string) => guide(g.value(name), guidanceScale);
   g.clearOutputs();
