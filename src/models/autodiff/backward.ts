@@ -11,10 +11,12 @@ import { isOpName } from '../graph/op-names.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { isAttention } from '../graph/passes/attention.js';
+import { isMixture } from '../graph/passes/mixture.js';
 import { isSilu } from '../graph/passes/silu.js';
 import { filled } from '../tensor.js';
 import { attentionRule } from './attention-rule.js';
 import { GRADIENT_RULES } from './gradient-rules.js';
+import { mixtureRule } from './mixture-rule.js';
 import { recomputation, type SegmentOf } from './recomputation.js';
 import type { GradientRule } from './rule.js';
 import { siluRule } from './silu-rule.js';
@@ -110,6 +112,7 @@ function dependentValues(
 
 function ruleOf(node: Node, loss: Value, parameters: readonly Value[]): GradientRule {
   if (isAttention(node)) return attentionRule;
+  if (isMixture(node)) return mixtureRule;
   if (isSilu(node)) return siluRule;
   const rule = node.domain === '' && isOpName(node.op) ? GRADIENT_RULES[node.op] : undefined;
   if (rule !== undefined) return rule;

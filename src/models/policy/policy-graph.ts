@@ -13,6 +13,7 @@ import { addReference } from '../graph/passes/add-reference.js';
 import { gatherAttention, isAttention, writeAttention } from '../graph/passes/attention.js';
 import { withCheaperConvolutions } from '../graph/passes/cheaper-convolutions.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
+import { gatherMixtures, writeMixtures } from '../graph/passes/mixture.js';
 import { scaleBeforeProduct } from '../graph/passes/scale-before-product.js';
 import { gatherSilu, writeSilu } from '../graph/passes/silu.js';
 import { splitSkips } from '../graph/passes/split-skips.js';
@@ -80,7 +81,7 @@ export async function buildPolicyGraph(
       : addReference(graph, adapted, reference, parameters);
   const lowered = lowerForTraining(references.reduce(addTo, adapted));
   const g = GraphBuilder.from(
-    isHalf ? scaleBeforeProduct(lowered) : gatherSilu(gatherAttention(splitSkips(lowered))),
+    isHalf ? scaleBeforeProduct(lowered) : gatherSilu(gatherMixtures(gatherAttention(splitSkips(lowered)))),
   );
   const network = new Set(g.nodes);
   const guided = (name: string) => guide(g.value(name), guidanceScale);
@@ -108,7 +109,7 @@ export async function buildPolicyGraph(
   const isNetwork = (node: Node) => network.has(node);
   const graph = isHalf
     ? toHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
-    : withCheaperConvolutions(writeSilu(writeAttention(built)));
+    : withCheaperConvolutions(writeSilu(writeMixtures(writeAttention(built))));
   return { graph, gradients: derived, component, adapters, weights, surrogate, references };
 }
 
