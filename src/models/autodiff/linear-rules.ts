@@ -4,6 +4,7 @@ import { at } from '../../at.js';
 import { floatAttribute, intAttribute } from '../graph/graph.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
+import { COLUMNS_AT_ONCE } from '../graph/passes/join-narrow.js';
 import { rule } from './rule.js';
 
 type Factors = readonly [Expression, Expression];
@@ -20,9 +21,6 @@ function timesTranspose(g: GraphBuilder, dy: Expression, b: Expression): Express
   const product = dy.reshape([-1, at(b.shape, 1)]).gemm(b, { right: true });
   return product.reshape([...dy.shape.slice(0, -1), at(b.shape, 0)]);
 }
-
-/** Kernels of products compute this many columns at a time, and fill up those that are not there. */
-const COLUMNS_AT_ONCE = 16;
 
 /**
  * aᵀ dy. Where b is one matrix for a batch of a, the axes of batch and rows fold into one, so that one product does the sum

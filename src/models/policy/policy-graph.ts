@@ -12,6 +12,7 @@ import { GraphBuilder } from '../graph/ops/builder.js';
 import { addReference } from '../graph/passes/add-reference.js';
 import { gatherAttention, isAttention, writeAttention } from '../graph/passes/attention.js';
 import { withCheaperConvolutions } from '../graph/passes/cheaper-convolutions.js';
+import { joinNarrowProducts } from '../graph/passes/join-narrow.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
 import { gatherMixtures, writeMixtures } from '../graph/passes/mixture.js';
 import { scaleBeforeProduct } from '../graph/passes/scale-before-product.js';
@@ -81,7 +82,9 @@ export async function buildPolicyGraph(
       : addReference(graph, adapted, reference, parameters);
   const lowered = lowerForTraining(references.reduce(addTo, adapted));
   const g = GraphBuilder.from(
-    isHalf ? scaleBeforeProduct(lowered) : gatherSilu(gatherMixtures(gatherAttention(splitSkips(lowered)))),
+    isHalf
+      ? scaleBeforeProduct(lowered)
+      : gatherSilu(gatherMixtures(gatherAttention(splitSkips(joinNarrowProducts(lowered))))),
   );
   const network = new Set(g.nodes);
   const guided = (name: string) => guide(g.value(name), guidanceScale);
