@@ -12,6 +12,7 @@ import { GraphBuilder } from '../graph/ops/builder.js';
 import { addReference } from '../graph/passes/add-reference.js';
 import { gatherAttention, isAttention, writeAttention } from '../graph/passes/attention.js';
 import { withCheaperConvolutions } from '../graph/passes/cheaper-convolutions.js';
+import { foldAffine } from '../graph/passes/fold-affine.js';
 import { joinNarrowProducts } from '../graph/passes/join-narrow.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
 import { gatherMixtures, writeMixtures } from '../graph/passes/mixture.js';
@@ -84,7 +85,7 @@ export async function buildPolicyGraph(
   const g = GraphBuilder.from(
     isHalf
       ? scaleBeforeProduct(lowered)
-      : gatherSilu(gatherMixtures(gatherAttention(splitSkips(joinNarrowProducts(lowered))))),
+      : gatherSilu(gatherMixtures(gatherAttention(splitSkips(joinNarrowProducts(foldAffine(lowered)))))),
   );
   const network = new Set(g.nodes);
   const guided = (name: string) => guide(g.value(name), guidanceScale);
