@@ -82,11 +82,7 @@ export async function buildPolicyGraph(
       ? addReference(graph, model, reference)
       : addReference(graph, adapted, reference, parameters);
   const lowered = lowerForTraining(references.reduce(addTo, adapted));
-  const g = GraphBuilder.from(
-    isHalf
-      ? scaleBeforeProduct(lowered)
-      : gatherSilu(gatherMixtures(gatherAttention(splitSkips(joinNarrowProducts(foldAffine(lowered)))))),
-  );
+  const g = GraphBuilder.from(differentiable(lowered, settings));
   const network = new Set(g.nodes);
   const guided = (name: string) => guide(g.value(name), guidanceScale);
   g.clearOutputs();
@@ -113,9 +109,19 @@ export async function buildPolicyGraph(
   const isNetwork = (node: Node) => network.has(node);
   const graph = isHalf
     ? toHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
-    : withCheaperConvolutions(writeSilu(writeMixtures(writeAttention(built))));
+    : withCheaperConvolutions(writeNodes(built));
   return { graph, gradients: derived, component, adapters, weights, surrogate, references };
 }
+
+/** The network in the form that is differentiated; `writeNodes` undoes the nodes of our own in it. */
+function differentiable(lowered: Graph, { precision, gradientCheckpointing }: PolicyGraphSettings): Graph {
+  if (precision === 'float16') return scaleBeforeProduct(lowered);
+  // Both compute constants, which blocks that are made again would compute again.
+  const folded = gradientCheckpointing === 'off' ? splitSkips(foldAffine(lowered)) : lowered;
+  return gatherSilu(gatherMixtures(gatherAttention(joinNarrowProducts(folded))));
+}
+
+const writeNodes = (graph: Graph): Graph => writeSilu(writeMixtures(writeAttention(graph)));
 
 /** Errors: TRIB_MODEL where blocks are asked for and no name of a node says its block. */
 function segmentsOf(
