@@ -51,9 +51,9 @@ function parities(kernel: Expression, axis: number): [even: Expression, odd: Exp
   return [concat([first, middle.add(last)], axis), concat([first.add(middle), last], axis)];
 }
 
-/** Pictures side by side, element by element along an axis. */
+/** Pictures side by side, element by element along an axis. The batch size appears in no constant. */
 function interleave(pictures: readonly Expression[], axis: number): Expression {
-  const { shape } = at(pictures, 0);
+  const shape = [0, ...at(pictures, 0).shape.slice(1)];
   const apart = pictures.map((picture) =>
     picture.reshape([...shape.slice(0, axis + 1), 1, ...shape.slice(axis + 1)]),
   );

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
+import { compileGraph } from '../../../../src/models/engines/compile-graph.js';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { type Graph, text } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
@@ -7,7 +8,7 @@ import { conv, upsampleNearest } from '../../../../src/models/graph/ops/convolut
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
 import { withCheaperConvolutions } from '../../../../src/models/graph/passes/cheaper-convolutions.js';
 import { fuseForInference } from '../../../../src/models/graph/passes/fuse.js';
-import { float32 } from '../../../../src/models/tensor.js';
+import { float32, float32Data } from '../../../../src/models/tensor.js';
 import {
   countOps,
   deadNodes,
@@ -66,6 +67,23 @@ describe('withCheaperConvolutions', () => {
     const fused = fuseForInference(graph);
     expect(countOps(fused).Resize).toBeUndefined();
     await expectSameFunction(graph, fused);
+  });
+
+  it('should leave the batch size open', async () => {
+    const g = new GraphBuilder();
+    g.output(upsampled(g, g.input('x', 'float32', X)), 'y');
+    const [graph, fused] = [g.build(), fuseForInference(g.build())];
+    const symbolicAxes = { x: ['batch'], y: ['batch'] };
+    const feeds = { x: randomTensor(1, [5, ...X.slice(1)]) };
+    const [expected, found] = await Promise.all(
+      [graph, fused].map(async (one) => {
+        const executable = await compileGraph(engine, one, { label: 'open batch', symbolicAxes });
+        const { y } = await executable.run(feeds);
+        await executable.release();
+        return float32Data(y, 'y');
+      }),
+    );
+    expect(largestDifference(found as Float32Array, expected as Float32Array)).toBeLessThan(2e-6);
   });
 
   it('should leave a kernel that is no constant alone, and replace its gradient all the same', async () => {
