@@ -25,7 +25,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stepWeights } from '../../dist/models/objectives/step-weights.js';
-import { networkPasses } from '../../dist/streams/study/results/network-passes.js';
+import { networkPasses } from '../../dist/streams/study/config/network-passes.js';
 import { checkGradients } from './check-gradients.mjs';
 import { openGradients, samplesOf } from './gradients.mjs';
 import { lastSteps, OPTIONS, openParts, openResults, printTable, readPrompts, seedsOf } from './parts.mjs';

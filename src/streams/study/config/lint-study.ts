@@ -14,7 +14,7 @@ import {
   placeOf,
   requireConfig,
 } from '../../config/source/lint-sources.js';
-import { networkPasses } from '../results/network-passes.js';
+import { networkPasses } from './network-passes.js';
 import { configFingerprint, type Study, type StudyRow } from './study.js';
 import { findStudyFaults } from './study-rules.js';
 import { type StudyFile, studySchema } from './study-schema.js';

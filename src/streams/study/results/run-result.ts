@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { figureSchema, type MetricsLine } from '../../directory/metrics-line.js';
 import type { PromptSetEvaluation, RoundMetrics } from '../../messages/run-events.js';
-import { networkPasses } from './network-passes.js';
+import { networkPasses } from '../config/network-passes.js';
 
 const figure = z.number({ error: 'expected a number' });
 const nullable = figure.nullable();
