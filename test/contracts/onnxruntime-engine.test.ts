@@ -5,3 +5,8 @@ describeEngine('onnxruntime', {
   create: () => createOnnxRuntimeEngine({ providers: ['cpu'], threads: 1 }),
   provider: 'cpu',
 });
+
+describeEngine('onnxruntime side by side', {
+  create: () => createOnnxRuntimeEngine({ providers: ['cpu'], threads: 2 }),
+  provider: 'cpu',
+});

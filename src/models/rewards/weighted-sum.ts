@@ -3,9 +3,14 @@
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { number, text } from '../../fields.js';
-import type { PicturesOfPrompt, RewardScorer, ScoredPictures } from './contract/reward-scorer.js';
+import { sideBySide } from '../threads/side-by-side.js';
+import {
+  type PicturesOfPrompt,
+  type RewardScorer,
+  runsOn,
+  type ScoredPictures,
+} from './contract/reward-scorer.js';
 import { defineRewardSource } from './contract/reward-source.js';
-import { sideBySide } from './services/side-by-side.js';
 import { SOURCES } from './sources/index.js';
 
 const partFields = {
@@ -43,11 +48,9 @@ export interface SummedPart {
  */
 export function createWeightedSum(parts: readonly SummedPart[], maxMagnitude: number): RewardScorer {
   const runs = parts.flatMap(({ scorer }) => scorer.runsOn ?? []);
-  const [first] = runs;
+  const [first, ...others] = runs;
   return {
-    runsOn: first
-      ? { provider: first.provider, fallbacks: [...new Set(runs.flatMap(({ fallbacks }) => fallbacks))] }
-      : null,
+    runsOn: first ? runsOn(first, ...others) : null,
     async score(pictures, signal) {
       const work = (summed: SummedPart, either: AbortSignal) => scorePart(summed, pictures, either);
       const scored = await sideBySide(parts, parts.length, work, signal);

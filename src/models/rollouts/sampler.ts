@@ -15,6 +15,7 @@ import type { Denoiser } from '../pipeline/denoiser.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { type CounterRandom, counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
+import { sideBySide } from '../threads/side-by-side.js';
 import { type ForkSettings, treeWidths } from './fork-plans.js';
 import { embedRows, predictGuided, type RowOwner, repeatRows } from './rollout-rows.js';
 
@@ -160,9 +161,11 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
     const firstStep = trainedSteps[0] ?? 0;
     const tree: RolloutTree = { firstStep, widths: widths.slice(firstStep) };
     const leaves = leafCount(tree);
-    const parts = Array.from({ length: Math.ceil(requests.length / size) }, async (_, index) => {
-      const wanted = requests.slice(index * size, (index + 1) * size);
-      const { recorded, images } = await rolloutPart(fillUp(wanted, size), widths, trainedSteps, signal);
+    const parts = Array.from({ length: Math.ceil(requests.length / size) }, (_, index) =>
+      requests.slice(index * size, (index + 1) * size),
+    );
+    const rollOut = async (wanted: readonly RolloutRequest[], either: AbortSignal) => {
+      const { recorded, images } = await rolloutPart(fillUp(wanted, size), widths, trainedSteps, either);
       const imageSize = images.length / (size * leaves);
       return wanted.map((_, group) => ({
         tree,
@@ -171,8 +174,9 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
           image: images.slice((group * leaves + leaf) * imageSize, (group * leaves + leaf + 1) * imageSize),
         })),
       }));
-    });
-    return (await Promise.all(parts)).flat();
+    };
+    const rolledOut = await sideBySide(parts, parts.length, rollOut, signal ?? new AbortController().signal);
+    return rolledOut.flat();
   };
   return { rollout };
 }

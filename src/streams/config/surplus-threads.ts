@@ -4,6 +4,6 @@ import type { ResolvedConfig } from './schema/topology-schema.js';
 export function surplusThreads({ engine }: ResolvedConfig, cores: number): string[] {
   if (engine.threads <= cores) return [];
   return [
-    `engine.threads: expected at most the ${cores} cores of this machine, got ${engine.threads}. Runs take longer with more; use ${cores}.`,
+    `engine.threads: expected at most the ${cores} cores of this machine, got ${engine.threads}. More threads than cores slow the run down; use ${cores}.`,
   ];
 }

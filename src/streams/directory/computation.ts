@@ -5,7 +5,7 @@ import type { Provider } from '../../models/engines/contract/engine.js';
 import { onnxRuntimeVersion } from '../../models/engines/onnxruntime/installation.js';
 
 export const computationSchema = z.object({
-  /** Threads that compute one run. Their number changes the order of sums in a matrix product of 2 to 64 rows. */
+  /** Threads that compute one run, of the part that has most. Their number changes the order of sums in a matrix product of 2 to 64 rows. */
   threads: z.int().min(1),
   /** What the sampler's graph runs on, whatever was preferred. */
   sampler: z.string(),
@@ -24,13 +24,15 @@ interface RunsOn {
 
 export function computationOf({
   sampler,
+  reward,
   trainer,
 }: {
   readonly sampler: RunsOn;
+  readonly reward: Pick<RunsOn, 'sessionThreads'>;
   readonly trainer: RunsOn;
 }): Computation {
   return {
-    threads: Math.max(sampler.sessionThreads, trainer.sessionThreads),
+    threads: Math.max(...[sampler, reward, trainer].map(({ sessionThreads }) => sessionThreads)),
     sampler: sampler.provider,
     trainer: trainer.provider,
     onnxruntime: onnxRuntimeVersion(),
@@ -39,10 +41,10 @@ export function computationOf({
 
 /** How to restore each of them. */
 const REMEDIES: Readonly<Record<keyof Computation, (before: string | number) => string>> = {
-  threads: (before) => `Set engine.sessionThreads to ${before}`,
-  sampler: (before) => `Set engine.sampler and engine.providers so that the sampler runs on ${before}`,
-  trainer: (before) => `Set engine.trainer and engine.providers so that the trainer runs on ${before}`,
-  onnxruntime: (before) => `Install onnxruntime-node ${before}`,
+  threads: (before) => `set engine.sessionThreads to ${before}`,
+  sampler: (before) => `set engine.sampler and engine.providers so that the sampler runs on ${before}`,
+  trainer: (before) => `set engine.trainer and engine.providers so that the trainer runs on ${before}`,
+  onnxruntime: (before) => `install onnxruntime-node ${before}`,
 };
 
 const NAMES: Readonly<Record<keyof Computation, string>> = {
@@ -62,6 +64,6 @@ export function computationChanges(checkpointPath: string, before: Computation, 
     .filter((key) => before[key] !== now[key])
     .map(
       (key) =>
-        `${checkpointPath} ${NAMES[key]}: expected ${before[key]} as before the resume, got ${now[key]}. The run continues, but its result may differ in the last bits from that of an uninterrupted run. ${REMEDIES[key](before[key])} for that.`,
+        `${checkpointPath} ${NAMES[key]}: expected ${before[key]} as before the resume, got ${now[key]}. The run continues, but its result may differ in the last bits from that of an uninterrupted run. To restore identical results: ${REMEDIES[key](before[key])}.`,
     );
 }

@@ -5,7 +5,6 @@ import type { TrainingStatistics } from '../../models/policy/training-statistics
 import type { Role } from '../stages/index.js';
 import type { ControlDifference, GuardAction } from './control-state.js';
 
-/** The figures of one round, over all of its images unless stated otherwise. */
 /** Rows through the network, counted and not timed; with guidance each counts twice. */
 export interface NetworkRows {
   /** Forward, for the rollouts of the groups with rewards. */
@@ -14,6 +13,7 @@ export interface NetworkRows {
   readonly training: number;
 }
 
+/** The figures of one round, over all of its images unless stated otherwise. */
 export interface RoundMetrics extends Omit<TrainingStatistics, 'trainedRows'> {
   /** Index k = 0, 1, ... of B²-DiffuRL's round. */
   readonly round: number;

@@ -107,7 +107,7 @@ async function openParts(
     reward,
     trainer: trainer.call,
     latentSize: trainer.latentSize,
-    computation: computationOf({ sampler, trainer }),
+    computation: computationOf({ sampler, reward, trainer }),
     evaluate,
     close: () => parts.close(),
   };

@@ -37,7 +37,11 @@ describe('sum', () => {
 
   it('should have the features of the first part that has some, and its provider', async () => {
     const features = [Float32Array.of(1), Float32Array.of(-1)];
-    const runsOn = (fallbacks: string[]) => ({ provider: 'cpu' as const, fallbacks });
+    const runsOn = (fallbacks: string[]) => ({
+      provider: 'cpu' as const,
+      fallbacks,
+      sessionThreads: fallbacks.length,
+    });
     const sum = createWeightedSum(
       [
         part('none', {}),

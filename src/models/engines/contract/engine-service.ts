@@ -55,7 +55,11 @@ export function createEngineService(open: OpenModel): { service: EngineService; 
       return { id, ...graph.description };
     },
     async hold({ id, feeds }) {
-      find(id).graph.hold(feeds);
+      const { graph } = find(id);
+      // Runs that were asked for before see earlier feeds.
+      const turn = queue.then(() => graph.hold(feeds));
+      queue = turn.catch(() => undefined);
+      return turn;
     },
     async run({ id, feeds }, signal) {
       const { graph, label } = find(id);

@@ -117,7 +117,7 @@ export interface Executable extends GraphDescription {
 export interface Engine {
   /** Whether `compile` takes `gradients`. If not, the caller adds a backward pass to the graph. */
   readonly differentiates: boolean;
-  /** Whether small runs are better than large ones, because it computes them side by side, or would if it had the threads. */
+  /** Whether small runs are better than large ones, because it runs them in parallel when it has more than one thread. */
   readonly splitsBatches: boolean;
   /** Compiles ONNX bytes. Errors: TRIB_ENGINE if the graph cannot run; TRIB_PROVIDER if no provider is available. */
   compile(model: Uint8Array, options: CompileOptions): Promise<Executable>;

@@ -21,17 +21,24 @@ export interface Shards {
   readonly count: number;
   /** The calls of one; the thread starts with the first. */
   call(shard: number): Client<OnnxRuntimeService>;
+  /** Runs that `close` waits for. */
+  readonly unfinished: Set<Promise<unknown>>;
+  /** Whether `close` was called. */
+  isClosing(): boolean;
   /**
    * Runs a job on one of the first `among` shards. Time: at once where one of them is free, otherwise in the order of the
-   * calls; an aborted job is started, to be refused, without waiting for its turn.
+   * calls; an aborted job skips the queue and is refused at once.
    */
   run<Result>(among: number, job: (shard: number) => Promise<Result>, signal?: AbortSignal): Promise<Result>;
+  /** Ends the threads once the runs that were asked for have ended. */
   close(): Promise<void>;
 }
 
 export function openShards(options: EngineOptions): Shards {
   const count = options.threads;
   const threads = new Map<number, ServiceThread<OnnxRuntimeService>>();
+  const unfinished = new Set<Promise<unknown>>();
+  let closing: Promise<void> | undefined;
   const running = Array.from({ length: count }, () => 0);
   const waiting: { readonly among: number; readonly job: Job }[] = [];
 
@@ -75,8 +82,13 @@ export function openShards(options: EngineOptions): Shards {
         signal?.addEventListener('abort', refuse);
         startNext();
       }),
-    async close() {
-      await Promise.all([...threads.values()].map((thread) => thread.close()));
+    unfinished,
+    isClosing: () => closing !== undefined,
+    close() {
+      closing ??= Promise.allSettled(unfinished)
+        .then(() => Promise.all([...threads.values()].map((thread) => thread.close())))
+        .then(() => undefined);
+      return closing;
     },
   };
 }
@@ -105,12 +117,15 @@ export async function compileOnShards(
   const on = (shard: number): Promise<Executable> => {
     const known = compiled.get(shard) ?? compile(shard);
     compiled.set(shard, known);
+    // It may succeed the next time, with more memory.
+    known.catch(() => compiled.delete(shard));
     return known;
   };
   const onAll = (act: (executable: Executable) => Promise<void>) =>
     Promise.all([...compiled.values()].map(async (executable) => act(await executable)));
   const unfinished = new Set<Promise<Tensors>>();
   let holding = Promise.resolve();
+  let isReleased = false;
   return {
     ...first,
     shards: count,
@@ -127,17 +142,23 @@ export async function compileOnShards(
       return holding;
     },
     async run(feeds, runOptions: RunOptions = {}) {
+      // The thread refuses it.
+      if (isReleased || shards.isClosing()) return first.run(feeds, runOptions);
       const job = async (shard: number) => (await on(shard)).run(feeds, runOptions);
       const start = () => shards.run(count, job, runOptions.signal);
       const run = holding.then(start, start);
       unfinished.add(run);
+      shards.unfinished.add(run);
       try {
         return await run;
       } finally {
         unfinished.delete(run);
+        shards.unfinished.delete(run);
       }
     },
     async release() {
+      isReleased = true;
+      await Promise.allSettled([holding, ...unfinished]);
       await onAll((executable) => executable.release());
     },
   };

@@ -1,5 +1,5 @@
 import type { PromptMetadata } from '../../../prompt-metadata.js';
-import type { Provider } from '../../engines/contract/engine.js';
+import type { Executable } from '../../engines/contract/engine.js';
 
 /** Pictures of one prompt: `[3, height, width] float32` in [-1, 1] each. */
 export interface PicturesOfPrompt {
@@ -16,10 +16,23 @@ export interface ScoredPictures {
   readonly features: readonly Float32Array[] | null;
 }
 
+/** What graphs run on, as their executables say. */
+export type RunsOn = Pick<Executable, 'provider' | 'fallbacks' | 'sessionThreads'>;
+
+/** Several graphs together: the provider of the first, all that any of them lacks, and the most threads of a session. */
+export function runsOn(first: RunsOn, ...others: readonly RunsOn[]): RunsOn {
+  const all = [first, ...others];
+  return {
+    provider: first.provider,
+    fallbacks: [...new Set(all.flatMap(({ fallbacks }) => fallbacks))],
+    sessionThreads: Math.max(...all.map(({ sessionThreads }) => sessionThreads)),
+  };
+}
+
 /** What scores pictures against their prompt: a model that runs here, or a service elsewhere. */
 export interface RewardScorer {
   /** What runs its graphs; null if it has none. */
-  readonly runsOn: { readonly provider: Provider; readonly fallbacks: readonly string[] } | null;
+  readonly runsOn: RunsOn | null;
   /** Aborting stops it at its next safe point. */
   score(pictures: PicturesOfPrompt, signal: AbortSignal): Promise<ScoredPictures>;
   close(): Promise<void>;

@@ -12,7 +12,7 @@ import { featureRows } from './float-ports.js';
 import { textFeatures } from './text-features.js';
 import { ofPipeline } from './text-tokenizer.js';
 
-interface DualEncoder extends Pick<Executable, 'provider' | 'fallbacks' | 'release'> {
+interface DualEncoder extends Pick<Executable, 'provider' | 'fallbacks' | 'sessionThreads' | 'release'> {
   /** image_embeds [D] of pictures in [-1, 1], of length 1, in order. */
   imageFeatures(images: readonly Float32Array[]): Promise<Float32Array[]>;
   /** text_embeds [D] of a prompt, of length 1. */
@@ -42,6 +42,7 @@ export async function openDualEncoder(
   return {
     provider: vision.provider,
     fallbacks: vision.fallbacks,
+    sessionThreads: vision.sessionThreads,
     imageFeatures: (images) =>
       inRuns(images, batchSize, undefined, async (batch) => {
         const pixels = new Float32Array(batch.length * at(batch, 0).length);

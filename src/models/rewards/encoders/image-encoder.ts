@@ -10,7 +10,7 @@ import { findClipHalf } from './clip-folder.js';
 import { openGraph, portNamed, requireKnownInputs, requireSize } from './exported-graph.js';
 import { featureRows, floatInput } from './float-ports.js';
 
-interface ImageEncoder extends Pick<Executable, 'provider' | 'fallbacks' | 'release'> {
+interface ImageEncoder extends Pick<Executable, 'provider' | 'fallbacks' | 'sessionThreads' | 'release'> {
   /** The file of its graph. */
   readonly label: string;
   /** The output with the features. */
@@ -45,6 +45,7 @@ export async function openImageEncoder(
   return {
     provider: vision.provider,
     fallbacks: vision.fallbacks,
+    sessionThreads: vision.sessionThreads,
     label,
     output,
     features: (images) =>

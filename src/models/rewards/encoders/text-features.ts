@@ -10,7 +10,7 @@ import { TOKEN_INPUTS, tokenFeeds, tokensFor } from './token-feeds.js';
 /** Most prompts in the cache; the least recently used is dropped first. */
 const FEATURES_KEPT = 1024;
 
-interface TextFeatures extends Pick<Executable, 'provider' | 'fallbacks' | 'release'> {
+interface TextFeatures extends Pick<Executable, 'provider' | 'fallbacks' | 'sessionThreads' | 'release'> {
   /** The output that they are. */
   readonly output: Port;
   /** text_embeds [D] of a prompt, of length 1. */
@@ -31,6 +31,7 @@ export function textFeatures(text: Executable, label: string, tokenizer: TextTok
   return {
     provider: text.provider,
     fallbacks: text.fallbacks,
+    sessionThreads: text.sessionThreads,
     output,
     async of(prompt) {
       const found = known.get(prompt);

@@ -12,7 +12,7 @@ import { TOKEN_INPUTS, tokenFeeds, tokensFor } from './token-feeds.js';
 /** Embeddings of a sentence's tokens, each [D] and of length 1: its begin and its end stand around its words. */
 type TokenEmbeddings = readonly Float32Array[];
 
-interface TokenEncoder extends Pick<Executable, 'provider' | 'fallbacks' | 'release'> {
+interface TokenEncoder extends Pick<Executable, 'provider' | 'fallbacks' | 'sessionThreads' | 'release'> {
   embed(text: string): Promise<TokenEmbeddings>;
 }
 
@@ -30,6 +30,7 @@ export async function openTokenEncoder(engine: Engine, folder: string): Promise<
   return {
     provider: graph.provider,
     fallbacks: graph.fallbacks,
+    sessionThreads: graph.sessionThreads,
     async embed(text) {
       const tokens = tokensFor(tokenizer, text, port);
       const { ids, count } = tokens;

@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { TributaryError } from '../../../errors.js';
 import { text } from '../../../fields.js';
+import { runsOn } from '../contract/reward-scorer.js';
 import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
 import { readAestheticHead } from '../encoders/aesthetic-head.js';
 import { widthOf } from '../encoders/exported-graph.js';
@@ -40,7 +41,7 @@ export const aesthetic = defineRewardSource({
     // Before the run starts if the graph declares the width, else with the first pictures.
     requireWidth(widthOf(vision.output) ?? head.width);
     return {
-      runsOn: { provider: vision.provider, fallbacks: vision.fallbacks },
+      runsOn: runsOn(vision),
       async score({ images }) {
         const features = await vision.features(images);
         requireWidth(features[0]?.length ?? head.width);

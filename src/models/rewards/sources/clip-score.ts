@@ -2,6 +2,7 @@
 
 import { number, text } from '../../../fields.js';
 import { cosine } from '../contract/features.js';
+import { runsOn } from '../contract/reward-scorer.js';
 import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
 import { findClipHalf } from '../encoders/clip-folder.js';
 import { openGraph, requireOneWidth } from '../encoders/exported-graph.js';
@@ -40,10 +41,7 @@ export const clipScore = defineRewardSource({
     const prompts = textFeatures(await openGraph(engine(), path, outputs), path, words);
     requireOneWidth({ label: vision.label, port: vision.output }, { label: path, port: prompts.output });
     return {
-      runsOn: {
-        provider: vision.provider,
-        fallbacks: [...new Set([...vision.fallbacks, ...prompts.fallbacks])],
-      },
+      runsOn: runsOn(vision, prompts),
       async score({ prompt, images }) {
         const wanted = await prompts.of(prompt);
         const features = await vision.features(images);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { text } from '../../../fields.js';
 import { loadTokenizer } from '../../pipeline/tokenizers/tokenizer.js';
 import { cosine } from '../contract/features.js';
+import { runsOn } from '../contract/reward-scorer.js';
 import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
 import { openDualEncoder } from '../encoders/dual-encoder.js';
 
@@ -17,7 +18,7 @@ export const dualEncoderReward = defineRewardSource({
     const tokenizer = loadTokenizer(join(pipeline, 'tokenizer'));
     const encoder = await openDualEncoder(engine(), model, { tokenizer, batchSize, imageShape });
     return {
-      runsOn: { provider: encoder.provider, fallbacks: encoder.fallbacks },
+      runsOn: runsOn(encoder),
       async score({ prompt, images }) {
         const wanted = await encoder.textFeatures(prompt);
         const features = await encoder.imageFeatures(images);

@@ -6,6 +6,7 @@ import { TributaryError } from '../../../errors.js';
 import { number, section, text } from '../../../fields.js';
 import type { Tensors } from '../../engines/contract/engine.js';
 import { cosine } from '../contract/features.js';
+import { runsOn } from '../contract/reward-scorer.js';
 import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
 import { inRuns } from '../encoders/batches.js';
 import { declaredInput, type Feed, feedFor } from '../encoders/declared-inputs.js';
@@ -83,7 +84,7 @@ export const onnxReward = defineRewardSource({
       feeds.push([name, await feedFor(declared, portOf(graph, name), model, imageShape)]);
     const fixed = graph.inputs.map(({ shape }) => shape[0]).find((axis) => typeof axis === 'number');
     return {
-      runsOn: { provider: graph.provider, fallbacks: graph.fallbacks },
+      runsOn: runsOn(graph),
       async score({ prompt, images }) {
         const rows = await inRuns(images, batchSize, fixed, async (batch) => {
           const tensors = feeds.map(([name, feed]) => [name, feed(prompt, batch)] as const);

@@ -1,10 +1,11 @@
 /** @file DDPO's prompt alignment: a vision-language model captions a picture, and BERTScore compares caption and prompt. */
 
 import { text } from '../../../fields.js';
+import { sideBySide } from '../../threads/side-by-side.js';
+import { runsOn } from '../contract/reward-scorer.js';
 import { defineRewardSource } from '../contract/reward-source.js';
 import { bertScoreRecall, openTokenEncoder } from '../encoders/token-embeddings.js';
 import { chatFields, createChatService, fillTemplate } from '../services/chat-service.js';
-import { sideBySide } from '../services/side-by-side.js';
 
 /**
  * r = BERTScore recall of the reference sentence in the caption (Black et al. 2023; ddpo-pytorch ddpo_pytorch/rewards.py,
@@ -34,7 +35,7 @@ export const vlmCaption = defineRewardSource({
     const chat = createChatService(settings, context, { wantsLogprobs: false });
     const encoder = await openTokenEncoder(context.engine(), settings.encoder);
     return {
-      runsOn: { provider: encoder.provider, fallbacks: encoder.fallbacks },
+      runsOn: runsOn(encoder),
       async score({ prompt, images }, signal) {
         const asked = fillTemplate(question, prompt);
         const wanted = await encoder.embed(fillTemplate(reference, prompt));

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { oneOf, section, text } from '../../../fields.js';
+import { sideBySide } from '../../threads/side-by-side.js';
 import type { RewardScorer } from '../contract/reward-scorer.js';
 import { defineRewardSource } from '../contract/reward-source.js';
 import {
@@ -11,7 +12,6 @@ import {
   createChatService,
   fillTemplate,
 } from '../services/chat-service.js';
-import { sideBySide } from '../services/side-by-side.js';
 
 interface Question {
   readonly ask: string;

@@ -103,7 +103,7 @@ const phasesHaveRounds: ConfigRule = (config) => {
   ];
 };
 
-/** One branch is like itself, and one group like the round: no correlation is ever measured, so nothing ever grows. */
+/** Correlation is undefined with one branch per group or one group per round, so the interval would never grow. */
 const groupsCorrelate: ConfigRule = (config) => {
   const [prompts, sampler, schedule] = [
     findStage(config, 'prompts'),
@@ -143,7 +143,8 @@ const correlationDecides: ConfigRule = (config) => {
       {
         expected: `more than \`rounds\` ${schedule.rounds}`,
         got: String(schedule.mostRounds),
-        nextStep: 'Raise it, so that the correlation can decide; or use mode: floor-linear.',
+        nextStep:
+          'Raise it, or use mode: floor-linear: the interval would always grow before the correlation is known.',
       },
       [['stages', schedule.name, 'rounds']],
     ),

@@ -77,12 +77,12 @@ const engine = section({
   threads: integer(1, 1024)
     .default(2)
     .describe(
-      'Threads of a stage that compute on the CPU, each with one run of a graph at a time. More threads than cores are slower. Their number does not change results, unless sessions have several.',
+      'CPU threads per stage; each runs one graph at a time. More threads than cores are slower. The number does not affect results unless a session uses several threads.',
     ),
   sessionThreads: integer(1, 1024)
     .optional()
     .describe(
-      'Threads that compute one run together. By default 1, and all where weights are mapped from files, as those of large models are: then there is one run at a time, and one set of activations in memory. With several, another number may change the last bits of results.',
+      'Threads that compute one run together. By default 1, or all of them if the weights are mapped from files, as those of large models are: then there is one run at a time, and one set of activations in memory. With several, another number may change the last bits of results.',
     ),
   tfjs: section({
     backends: z

@@ -10,6 +10,8 @@ export interface RewardThread {
   readonly call: Client<RewardService>;
   /** [C, H, W] of the pictures that it scores. */
   readonly imageShape: OpenedReward['imageShape'];
+  /** Threads of one session of its graphs; 0 where it has none. */
+  readonly sessionThreads: number;
 }
 
 /**
@@ -36,5 +38,7 @@ export async function startReward(
     }),
   );
   if (opened.runsOn) sayOpened(say, 'reward', opened.runsOn);
-  return { call: thread.call, imageShape: opened.imageShape, close: () => thread.close() };
+  const { runsOn, imageShape: shape } = opened;
+  const sessionThreads = runsOn?.sessionThreads ?? 0;
+  return { call: thread.call, imageShape: shape, sessionThreads, close: () => thread.close() };
 }

@@ -1,11 +1,15 @@
 /** @file The thread in which pictures are scored. What the verifier measures never reaches the trainer. */
 
 import { TributaryError } from '../../../errors.js';
-import type { Engine, EngineOptions, Provider } from '../../../models/engines/contract/engine.js';
+import type { Engine, EngineOptions } from '../../../models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../models/engines/onnxruntime/engine.js';
 import { openPipeline } from '../../../models/pipeline/pipeline.js';
 import { meanPairwiseDistance } from '../../../models/rewards/contract/features.js';
-import type { PicturesOfPrompt, RewardScorer } from '../../../models/rewards/contract/reward-scorer.js';
+import type {
+  PicturesOfPrompt,
+  RewardScorer,
+  RunsOn,
+} from '../../../models/rewards/contract/reward-scorer.js';
 import { openReward } from '../../../models/rewards/index.js';
 import { IMAGE_SHAPE } from '../../../models/shapes/networks/network-sizes.js';
 import { verify } from '../../../models/shapes/pictures/verifier.js';
@@ -36,7 +40,7 @@ export interface Scores {
 
 export interface OpenedReward {
   /** What the reward model runs on; null where a service elsewhere scores. */
-  readonly runsOn: { readonly provider: Provider; readonly fallbacks: readonly string[] } | null;
+  readonly runsOn: RunsOn | null;
   /** [C, H, W] of the pictures that are scored. */
   readonly imageShape: ImageShape;
 }

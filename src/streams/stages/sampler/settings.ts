@@ -69,7 +69,7 @@ export const samplerStage = defineStage({
     chunkSize: integer(1, 100_000)
       .optional()
       .describe(
-        'Rows of one run of the network; a batch becomes as many runs as it needs, spread over `engine.threads`. By default as many as suit the processor. It must divide the rows of a batch, guidance counted twice. Another value may change the last bits of results.',
+        'Rows of one run of the network; a batch becomes as many runs as it needs, spread over `engine.threads`. By default as many as suit the processor. It must divide the rows of a batch, counting each row twice with guidance. Another value may change the last bits of results.',
       ),
     lingerMs: integer(0, 3_600_000)
       .default(200)

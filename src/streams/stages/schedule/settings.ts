@@ -35,14 +35,14 @@ const modes = z.discriminatedUnion(
       mode: z
         .literal('correlation')
         .describe(
-          'Grows backward toward the noise like `floor-linear`, by one step whenever the rewards inside a group are so alike that its branches decide too little.',
+          'Grows backward toward the noise like `floor-linear`, by one step whenever the rewards inside a group are so similar that the branches make little difference.',
         ),
       first: steps('Trained steps of the first round'),
       last: steps('Most trained steps; not less than `first`'),
       threshold: number({ from: '[-1', to: '1]' })
         .default(0.3)
         .describe(
-          'Grows where the intra-group correlation of the rewards, its mean over `rounds`, is at least this. At 1 the shared prefix decides the reward, at 0 the branches do.',
+          'Grows when the mean intra-group correlation of the rewards over the last `rounds` rounds reaches this value. At 1 the shared prefix decides the reward, at 0 the branches do.',
         ),
       rounds: integer(1, 1000)
         .default(4)
@@ -52,7 +52,7 @@ const modes = z.discriminatedUnion(
       mostRounds: integer(1, 100_000)
         .optional()
         .describe(
-          'Rounds at one interval after which it grows whatever the correlation. By default it stays.',
+          'Rounds at one interval after which it grows whatever the correlation. By default there is no limit.',
         ),
     }),
     section({

@@ -176,7 +176,7 @@ function comparison(section: Comparison, named: (name: string) => RowRuns | unde
     paragraph(
       `Δ: the row less the baseline, paired by seed, with 95 % interval; percentages in points. Queries: reward queries after
       which the mean held-out curve of the paired seeds, read between its evaluations by straight lines, first reaches
-      what the baseline ends with; a dash where it does not.${isCounted ? ' Passes: the same in rows through the network, a gradient counted as three.' : ''}`,
+      what the baseline ends with; a dash where it does not.${isCounted ? ' Passes: the same in rows through the network; a gradient step counts as three passes.' : ''}`,
     ),
   ].join('\n');
 }

@@ -61,7 +61,7 @@ describe('SCHEDULE_RULES', () => {
       [
         'a.yaml:4:67 stages.prompts.groupsPerRound: expected at least 2, as a schedule by correlation compares the branches of groups, got 1. Raise it, or use mode: floor-linear.',
         'a.yaml:5:66 stages.schedule.last: expected at least `first` 2, got 1. The interval grows backwards: swap them.',
-        'a.yaml:5:92 stages.schedule.mostRounds: expected more than `rounds` 4, got 4. Raise it, so that the correlation can decide; or use mode: floor-linear.',
+        'a.yaml:5:92 stages.schedule.mostRounds: expected more than `rounds` 4, got 4. Raise it, or use mode: floor-linear: the interval would always grow before the correlation is known.',
         'a.yaml:6:42 stages.sampler.numBranches: expected at least 2, as a schedule by correlation compares the branches of groups, got 1. Raise it, or use mode: floor-linear.',
         'a.yaml:6:42 stages.sampler.numBranches: expected at least 2 for the rule branch-centered, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
       ],

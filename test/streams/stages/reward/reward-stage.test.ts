@@ -38,6 +38,7 @@ function rewardOf(answer: (prompt: string) => Scores): RewardThread {
 const threadOf = (score: Client<RewardService>['score']): RewardThread => ({
   call: { open: async () => ({ runsOn: null, imageShape: [3, 1, 1] }), score },
   imageShape: [3, 1, 1],
+  sessionThreads: 0,
 });
 
 async function run(answer: (prompt: string) => Scores, count: number) {
