@@ -71,26 +71,6 @@ describe('rollout', () => {
     }
   });
 
-  it.each([
-    { guidanceScale: 1, numBranches: 1, parts: 3, rows: [2, 2, 2, 2, 2] },
-    // A run holds the rows of one group, and after the fork those of half a group.
-    { guidanceScale: 2, numBranches: 2, parts: 5, rows: [2, 2, 2, 4, 4] },
-  ])(
-    'should roll out a batch in parts of one run, to the same end: %j',
-    async ({ parts, rows, ...other }) => {
-      const settings = { ...other, groupsPerBatch: 6 };
-      const { sampler, calls } = halvingSampler(tiny.pipeline, settings, () => 2);
-      const requests = [0, 1, 2, 3, 4].map(request);
-      const groups = await sampler.rollout(requests, stepsFrom(2));
-      expect(groups).toEqual(await countingSampler(settings).sampler.rollout(requests, stepsFrom(2)));
-      expect(calls).toHaveLength(parts * STEPS);
-      for (const [step, count] of rows.entries())
-        expect(calls.slice(step * parts, (step + 1) * parts).map((call) => call.rows)).toEqual(
-          Array.from({ length: parts }, () => count),
-        );
-    },
-  );
-
   it.each([0, 3])(
     'should share latents up to the first trained step %i and differ after it',
     async (firstStep) => {
