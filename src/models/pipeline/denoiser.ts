@@ -101,9 +101,12 @@ export async function openDenoiser(
   // Several parts of a batch may ask for a graph that is not compiled yet.
   const opening = new Map<number, Promise<Executable>>();
   function openOnce(count: number): Promise<Executable> {
-    const known = opening.get(count) ?? open(count);
-    opening.set(count, known);
-    return known;
+    const known = opening.get(count);
+    if (known) return known;
+    const opened = open(count);
+    opening.set(count, opened);
+    opened.catch(() => opening.delete(count));
+    return opened;
   }
   for (const count of new Set(rows.map(rowsPerRun))) await openOnce(count);
   const [first] = executables.values();

@@ -115,11 +115,13 @@ export async function compileOnShards(
   const first = await compile(0);
   const compiled = new Map([[0, Promise.resolve(first)]]);
   const on = (shard: number): Promise<Executable> => {
-    const known = compiled.get(shard) ?? compile(shard);
-    compiled.set(shard, known);
+    const known = compiled.get(shard);
+    if (known) return known;
+    const compiling = compile(shard);
+    compiled.set(shard, compiling);
     // It may succeed the next time, with more memory.
-    known.catch(() => compiled.delete(shard));
-    return known;
+    compiling.catch(() => compiled.delete(shard));
+    return compiling;
   };
   const onAll = (act: (executable: Executable) => Promise<void>) =>
     Promise.all([...compiled.values()].map(async (executable) => act(await executable)));

@@ -1,6 +1,5 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
-import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import type { Graph } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
@@ -8,10 +7,7 @@ import { foldAffine } from '../../../../src/models/graph/passes/fold-affine.js';
 import { deadNodes, largestDifference, randomTensor, runModel } from '../../../fixtures/run-model.js';
 import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
-let engine: Engine;
-beforeAll(() => {
-  engine = sharedEngine();
-});
+const engine = sharedEngine();
 
 const [TOKENS, PICTURE] = [
   [2, 6, 5],

@@ -1,6 +1,5 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
-import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import type { Graph } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
@@ -14,10 +13,7 @@ import {
 } from '../../../fixtures/run-model.js';
 import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
-let engine: Engine;
-beforeAll(() => {
-  engine = sharedEngine();
-});
+const engine = sharedEngine();
 
 /** y = Σ (x Aᵢ) Bᵢ, with a node between the products. */
 function adapted(columns: readonly number[], isTrained = true): Graph {

@@ -1,5 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest';
-import type { Engine } from '../../../../src/models/engines/contract/engine.js';
+import { describe, expect, it } from 'vitest';
 import { type Graph, text, type Value } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import { type ConvolutionOptions, conv } from '../../../../src/models/graph/ops/convolution.js';
@@ -8,10 +7,7 @@ import { fuseForInference } from '../../../../src/models/graph/passes/fuse.js';
 import { countOps, largestDifference, randomTensor, runModel } from '../../../fixtures/run-model.js';
 import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
-let engine: Engine;
-beforeAll(() => {
-  engine = sharedEngine();
-});
+const engine = sharedEngine();
 
 const X = [2, 6, 5, 7] as const;
 

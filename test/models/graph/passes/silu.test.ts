@@ -1,7 +1,6 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
 import type { SegmentOf } from '../../../../src/models/autodiff/recomputation.js';
-import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import type { Graph } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import type { Expression } from '../../../../src/models/graph/ops/expression.js';
@@ -15,10 +14,7 @@ import {
 } from '../../../fixtures/run-model.js';
 import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
-let engine: Engine;
-beforeAll(() => {
-  engine = sharedEngine();
-});
+const engine = sharedEngine();
 
 const X = [3, 40] as const;
 

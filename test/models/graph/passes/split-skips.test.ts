@@ -1,6 +1,5 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
-import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import type { Graph } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import { conv } from '../../../../src/models/graph/ops/convolution.js';
@@ -17,10 +16,7 @@ import {
 } from '../../../fixtures/run-model.js';
 import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
-let engine: Engine;
-beforeAll(() => {
-  engine = sharedEngine();
-});
+const engine = sharedEngine();
 
 const [SIZE, CHANNELS] = [
   [4, 5],

@@ -1,7 +1,6 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { gradients } from '../../../../src/models/autodiff/backward.js';
 import { compileGraph } from '../../../../src/models/engines/compile-graph.js';
-import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { type Graph, text } from '../../../../src/models/graph/graph.js';
 import { GraphBuilder } from '../../../../src/models/graph/ops/builder.js';
 import { conv, upsampleNearest } from '../../../../src/models/graph/ops/convolution.js';
@@ -18,10 +17,7 @@ import {
 } from '../../../fixtures/run-model.js';
 import { sharedEngine } from '../../../fixtures/shared-engine.js';
 
-let engine: Engine;
-beforeAll(() => {
-  engine = sharedEngine();
-});
+const engine = sharedEngine();
 
 const X = [2, 3, 4, 5] as const;
 const SAME = { pads: [1, 1, 1, 1] };
