@@ -15,7 +15,7 @@ module.exports = {
       severity: 'error',
       comment: 'Operators take their effects as functions; they never import the rooms that supply them.',
       from: { path: room('operators') },
-      to: { path: '^src/(models|streams|cli|dashboard)/' },
+      to: { path: '^src/(models|streams|cli|library|dashboard)/' },
     },
     {
       name: 'operators-have-no-io',
@@ -29,7 +29,7 @@ module.exports = {
       severity: 'error',
       comment: 'Everything numeric can be used without a stream.',
       from: { path: room('models') },
-      to: { path: '^src/(operators|streams|cli|dashboard)/' },
+      to: { path: '^src/(operators|streams|cli|library|dashboard)/' },
     },
     {
       name: 'models-without-rxjs',
@@ -38,10 +38,10 @@ module.exports = {
       to: { path: 'node_modules/rxjs/' },
     },
     {
-      name: 'streams-below-cli-and-dashboard',
+      name: 'streams-below-cli-library-and-dashboard',
       severity: 'error',
       from: { path: room('streams') },
-      to: { path: '^src/(cli|dashboard)/' },
+      to: { path: '^src/(cli|library|dashboard)/' },
     },
     {
       name: 'dashboard-below-cli',

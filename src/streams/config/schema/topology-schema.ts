@@ -211,6 +211,9 @@ const topologyFileSchema = section({
 
 export type ResolvedConfig = z.output<typeof topologySchema>;
 
+/** A topology as it may stand in a file, as a value. */
+export type TopologyFile = z.input<typeof topologyFileSchema>;
+
 /** A stage of the given type, with its fields. */
 export type StageConfig<Type extends StageType = StageType> = Extract<
   ResolvedConfig['stages'][string],
