@@ -15,6 +15,7 @@ export function findStudyFaults(file: StudyFile, rows: readonly StudyRow[]): Fau
     ...budgetFaults(file, rows),
     ...evaluationFaults(rows),
     ...armFaults(file, rows),
+    ...differInFaults(file, rows),
     ...guardFaults(rows),
   ];
 }
@@ -134,7 +135,7 @@ function armFaults({ sections }: StudyFile, rows: readonly StudyRow[]): FaultDet
       const row = rowNamed(name);
       const differences = row ? allDifferences(sharedSettings(base.config), sharedSettings(row.config)) : [];
       return differences
-        .filter(({ path }) => !differIn.some((word) => path === word || path.startsWith(`${word}.`)))
+        .filter(({ path }) => !differIn.some((word) => isWithin(path, word)))
         .map(({ path, left, right }) => ({
           kind: 'contradiction',
           path: ['sections', index, 'rows', at],
@@ -146,6 +147,30 @@ function armFaults({ sections }: StudyFile, rows: readonly StudyRow[]): FaultDet
     });
   });
 }
+
+/** A word of `differIn` that allows no difference: misspelled, or left over. */
+function differInFaults({ sections }: StudyFile, rows: readonly StudyRow[]): FaultDetail[] {
+  return sections.flatMap(({ rows: names, baseline, differIn }, index) => {
+    const base = rows.find(({ name }) => name === baseline);
+    const compared = rows.filter(({ name }) => names.includes(name));
+    if (!base || compared.length < names.length) return [];
+    const paths = compared.flatMap(({ config }) =>
+      allDifferences(sharedSettings(base.config), sharedSettings(config)).map(({ path }) => path),
+    );
+    return [...differIn.entries()]
+      .filter(([, word]) => !paths.some((path) => isWithin(path, word)))
+      .map(([at, word]) => ({
+        kind: 'unknown-word',
+        path: ['sections', index, 'differIn', at],
+        expected:
+          paths.length === 0 ? 'nothing, as the rows share what they should' : `one of ${paths.join(', ')}`,
+        got: `"${word}"`,
+        nextStep: 'Remove it, or name the setting in which the rows differ.',
+      }));
+  });
+}
+
+const isWithin = (path: string, word: string) => path === word || path.startsWith(`${word}.`);
 
 /** A run that a guard stops never comes to its end, which is what rows are compared at. */
 function guardFaults(rows: readonly StudyRow[]): FaultDetail[] {

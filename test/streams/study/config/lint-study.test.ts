@@ -134,7 +134,13 @@ describe('lintStudy', () => {
     expect(named('[reward, prompts]')).toEqual([]);
     expect(named('[prompts.train, reward.maxMagnitude]')).toEqual([]);
     expect(named('[prompts]')).toHaveLength(1);
-    expect(named('[prompts, rew]')).toHaveLength(1);
+    expect(named('[prompts, rew]')).toEqual([
+      expect.stringContaining('reward.maxMagnitude'),
+      'config/study.yaml:14:99 sections[0].differIn[1]: expected one of prompts.train, reward.maxMagnitude, got "rew". Remove it, or name the setting in which the rows differ.',
+    ]);
+    expect(faultsOf(STUDY.replace('baseline: plain', 'baseline: plain, differIn: [reward]'))).toEqual([
+      expect.stringContaining('expected nothing, as the rows share what they should, got "reward"'),
+    ]);
   });
 
   test('should refuse a guard that stops a run, but none that warns', () => {
