@@ -86,7 +86,7 @@ const settings = {
   learningRateSchedule: 'constant',
   loraPlusRatio: 1,
   samplingPolicyDecay: 0,
-  numRounds: updates,
+  plannedRounds: updates,
 };
 const trainer = await createTrainer({
   engine,

@@ -9,6 +9,7 @@ import { Observable } from 'rxjs';
 import { TributaryError } from '../errors.js';
 import { hostFault, pathOf } from '../host-check.js';
 import { loadTopology } from '../streams/config/load-topology.js';
+import { newestConfigPath } from '../streams/directory/saved-config.js';
 import { escapeHtml } from '../streams/report/figures.js';
 import { renderReport } from '../streams/report/render-report.js';
 import { readReport } from '../streams/report/write-report.js';
@@ -126,7 +127,7 @@ events.addEventListener('changed', () => location.reload());
 
 /** Returns the page of a run directory, or one that waits for the run where there is none yet. */
 async function livePage(runPath: string): Promise<string> {
-  const configPath = join(runPath, 'config.yaml');
+  const configPath = await newestConfigPath(runPath);
   const hasBegun = await access(configPath).then(
     () => true,
     () => false,

@@ -54,9 +54,9 @@ async function run(
   const runDirectory = await openRunDirectory({ config, path, resume, takeOver, warn });
   const stopping = signal ? AbortSignal.any([signal, unsubscribed]) : unsubscribed;
   try {
-    const events$ = runTopology({ config, runDirectory, signal: stopping }).pipe(tap(say));
+    const events$ = runTopology({ runDirectory, signal: stopping }).pipe(tap(say));
     await lastValueFrom(events$, { defaultValue: undefined });
-    await writeReport(runDirectory.path, config);
+    await writeReport(runDirectory.path, runDirectory.config);
   } finally {
     await runDirectory.release();
   }

@@ -37,8 +37,10 @@ export interface IntervalScheduleOptions {
   readonly spec: IntervalSpec;
   /** Sampler steps of a rollout (S). */
   readonly numInferenceSteps: number;
-  /** Rounds of the whole run (K). */
+  /** Rounds of the whole run. */
   readonly numRounds: number;
+  /** Rounds over which the spec is spread (K); later ones keep the interval of the last of them. Default: all. */
+  readonly plannedRounds?: number | undefined;
   /** Leading sampler steps that draw noise; the others are deterministic and never trained. Default: all. */
   readonly noisySteps?: number | undefined;
 }
@@ -56,24 +58,32 @@ export interface IntervalScheduleOptions {
  *     fraction      steps 0, ..., ⌊S f⌋ - 1             yifan123/flow_grpo, `timestep_fraction`; f = 0.99 leaves the last out
  *     correlation   s(p) = min(first + p, last)         p counts how often it has grown: `scheduleGrowth`; p <= k
  *
+ * A run that is longer than its plan (K = `plannedRounds`) keeps s(K - 1); a window moves on.
  * iADD's schedule of its B²-DiffuRL baseline, min(20, 4 (1 + ⌊10 k / K⌋)), is the list 4, 8, 12, 16, 20 (five times).
  * A window of one step is TempFlow-GRPO's single stochastic step (He et al. 2025), swept over the trajectory.
  *
- * Units: s in sampler steps, 1..S; `round` in 0..K-1, and for `correlation` the position p.
+ * Units: s in sampler steps, 1..S; `round` in 0..numRounds-1, and for `correlation` the position p.
  * Errors: TRIB_OPERATOR when a count is wrong, the round lies outside the run, `first` exceeds `last`, s outside 1..S, or no
  * step of the interval draws noise.
  */
 export function trainingIntervalAt(
   round: number,
-  { spec, numInferenceSteps, numRounds, noisySteps = numInferenceSteps }: IntervalScheduleOptions,
+  {
+    spec,
+    numInferenceSteps,
+    numRounds,
+    plannedRounds = numRounds,
+    noisySteps = numInferenceSteps,
+  }: IntervalScheduleOptions,
 ): TrainingInterval {
   requireCount('intervalSchedule', 'numInferenceSteps', numInferenceSteps, 1);
   requireCount('intervalSchedule', 'numRounds', numRounds, 1);
+  requireCount('intervalSchedule', 'plannedRounds', plannedRounds, 1);
   requireCount('intervalSchedule', 'round', round, 0);
   if (round >= numRounds) {
     throw fault('round', `less than numRounds ${numRounds}`, round, 'Raise `numRounds`');
   }
-  const steps = trainedStepsAt(spec, round, numInferenceSteps, numRounds);
+  const steps = trainedStepsAt(spec, round, numInferenceSteps, plannedRounds);
   const trainedSteps = steps.filter((step) => step < noisySteps);
   if (trainedSteps.length === 0) {
     const thing = `${spec.mode} at round ${round}`;
@@ -114,13 +124,13 @@ export function intervalSchedule(
   return pipe(distinctUntilChanged(), map(intervalAt));
 }
 
-function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, numRounds: number): number[] {
+function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, planned: number): number[] {
   const checked = (steps: number): number => {
     if (Number.isInteger(steps) && steps >= 1 && steps <= numSteps) return steps;
     const expected = `a whole number of steps in 1..${numSteps}`;
     throw fault(`${spec.mode} at round ${round}`, expected, steps, 'Train at most `numInferenceSteps` steps');
   };
-  const share = (entries: number) => Math.floor((round * entries) / numRounds);
+  const share = (entries: number) => Math.floor((Math.min(round, planned - 1) * entries) / planned);
   switch (spec.mode) {
     case 'floor-linear':
       requireGrowth(spec);

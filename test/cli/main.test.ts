@@ -98,6 +98,25 @@ describe('tributary lint', () => {
     expect(stdout).toMatch(/^images a round\s+128 \(32 groups x 4 branches\)$/m);
   });
 
+  test('should print how long a run is that is resumed with more rounds, and over how many it is planned', async () => {
+    const runPath = join(folder, 'begun');
+    const { stdout: begun } = await callCli(['lint', config, '--json']);
+    await mkdir(runPath);
+    await writeFile(join(runPath, 'config.yaml'), JSON.stringify(JSON.parse(begun).config));
+    const args = ['lint', config, '--resume', '--run-dir', runPath];
+    const { code, stdout } = await callCli([...args, '--set', 'stages.prompts.numRounds=48']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^schedules +spread over 24 rounds, whose last values the others keep; the run has 48$/m,
+    );
+    expect(stdout).toMatch(/^reward queries +6,144 in 48 rounds$/m);
+    const { code: wrong, stderr } = await callCli([...args, '--set', 'seed=8']);
+    expect([wrong, stderr]).toEqual([
+      1,
+      `error: run directory ${runPath} seed: expected 7 as when the run began, got 8. Restore it, or start anew with another --run-dir.\n`,
+    ]);
+  });
+
   test('should warn of more threads than cores', async () => {
     const { code, stderr } = await callCli(['lint', config, '--set', 'engine.threads=1000']);
     expect(code).toBe(0);

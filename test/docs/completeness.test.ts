@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { MAY_CHANGE_AT_RESUME } from '../../src/streams/directory/saved-config.js';
 
 const sources = (folder: string) =>
   readdirSync(folder)
@@ -18,6 +19,17 @@ describe('every operator', () => {
   it.each(operators.map(([name]) => name))('should be exported and pass the common suite: %s', (name) => {
     if (!INTERNAL_OPERATORS[name]) expect(index).toContain(`export * from './${name}.js';`);
     expect(readFileSync(`test/operators/${name}.test.ts`, 'utf8')).toContain('describeOperator(');
+  });
+});
+
+describe('what a resume may change', () => {
+  const [, section = ''] = readFileSync('docs/operations.md', 'utf8').split('## Changes at a resume');
+  const listed = [...(section.split('\nSo a')[0]?.matchAll(/^\| `([\w.]+)` \|/gm) ?? [])].map(
+    ([, setting]) => setting,
+  );
+
+  it('should be listed in docs/operations.md, all of it', () => {
+    expect(listed).toEqual([...MAY_CHANGE_AT_RESUME]);
   });
 });
 

@@ -76,6 +76,21 @@ describe('trainingIntervalAt', () => {
     expect(trained({ mode: 'list', phases }, 20, 100)).toEqual(formula);
   });
 
+  it.each<[IntervalSpec, number[][]]>([
+    [{ mode: 'floor-linear', first: 1, last: 2 }, [[3], [2, 3], [2, 3], [2, 3]]],
+    [{ mode: 'list', phases: [3, 1] }, [[1, 2, 3], [3], [3], [3]]],
+    [{ mode: 'sparse', phases: [1, 4] }, [[3], [0, 3], [0, 3], [0, 3]]],
+    [{ mode: 'window', length: 1, everyRounds: 1 }, [[0], [1], [2], [3]]],
+  ])(
+    'should keep the last interval of the plan in rounds after it, and move a window on: %j',
+    (spec, expected) => {
+      const options = { spec, numInferenceSteps: 4, numRounds: 4, plannedRounds: 2 };
+      expect([0, 1, 2, 3].map((round) => trainingIntervalAt(round, options).trainedSteps)).toEqual(expected);
+      const short = { ...options, numRounds: 1 };
+      expect(trainingIntervalAt(0, short).trainedSteps).toEqual(expected[0]);
+    },
+  );
+
   it('should train the same last steps in constant mode', () => {
     expect(trained({ mode: 'constant', steps: 3 }, 10, 4)).toEqual([3, 3, 3, 3]);
   });

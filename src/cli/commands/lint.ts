@@ -7,6 +7,8 @@ import { readConfigText } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
 import { type Linted, requireConfig } from '../../streams/config/source/lint-sources.js';
 import { surplusThreads } from '../../streams/config/surplus-threads.js';
+import { runPathOf } from '../../streams/directory/run-directory.js';
+import { resumedConfig } from '../../streams/directory/saved-config.js';
 import { promptRows, readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import { readNoisySteps } from '../../streams/run/noisy-steps.js';
 import { collect } from '../input/options.js';
@@ -14,6 +16,8 @@ import { warn } from '../output/log.js';
 
 interface LintOptions {
   readonly set: readonly string[];
+  readonly resume: boolean;
+  readonly runDir?: string;
   readonly json: boolean;
 }
 
@@ -24,6 +28,12 @@ export function addLintCommand(program: Command): void {
     .description('check a config and report every fault with its location')
     .argument('<config>', 'YAML file of a topology')
     .option('--set <key=value>', 'override a value of the config; repeatable', collect, [])
+    .option(
+      '--resume',
+      'check it as the config of a resume: what the run has planned keeps its length',
+      false,
+    )
+    .option('--run-dir <folder>', 'the run that is resumed (default: runs/<name of the config>)')
     .option('--json', 'faults, or the resolved config, as JSON on standard output', false)
     .action(lint);
 }
@@ -38,10 +48,14 @@ async function describePrompts(config: ResolvedConfig): Promise<ReturnType<typeo
   }
 }
 
-async function lint(path: string, { set, json }: LintOptions): Promise<void> {
+async function lint(path: string, { set, resume, runDir, json }: LintOptions): Promise<void> {
   const { noisySteps, ...linted } = await lintWithModel(await readConfigText(path), path, set);
-  if (json) console.log(JSON.stringify({ faults: linted.faults, config: linted.config }));
-  const config = requireConfig(linted);
+  const isResumed = resume || runDir !== undefined;
+  const resumed =
+    linted.config && isResumed && (await resumedConfig(runPathOf(linted.config, runDir), linted.config));
+  if (json)
+    console.log(JSON.stringify({ faults: linted.faults, config: resumed ? resumed.config : linted.config }));
+  const config = resumed ? resumed.config : requireConfig(linted);
   for (const message of surplusThreads(config, availableParallelism())) warn(message);
   if (json) return;
   const rows = [...describeTopology(config, noisySteps), ...(await describePrompts(config))];

@@ -81,8 +81,8 @@ async function train(
   const resume = await holdsRun(config, runDir);
   const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn });
   try {
-    await toEnd(runTopology({ config, runDirectory, roles, signal }), output);
-    await writeReport(runDirectory.path, config);
+    await toEnd(runTopology({ runDirectory, roles, signal }), output);
+    await writeReport(runDirectory.path, runDirectory.config);
   } finally {
     await runDirectory.release();
   }

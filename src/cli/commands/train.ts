@@ -50,7 +50,7 @@ async function train(path: string, { set, runDir, resume, takeOver, json }: Trai
   );
   let finished: Finished | undefined;
   const { signal } = interrupt;
-  const events$ = runTopology({ config, runDirectory, signal }).pipe(
+  const events$ = runTopology({ runDirectory, signal }).pipe(
     tap((event) => {
       output.show(event);
       if (event.kind === 'finished') finished = event;
@@ -59,7 +59,7 @@ async function train(path: string, { set, runDir, resume, takeOver, json }: Trai
   let report: string;
   try {
     await lastValueFrom(events$, { defaultValue: undefined });
-    report = await writeReport(runDirectory.path, config);
+    report = await writeReport(runDirectory.path, runDirectory.config);
   } finally {
     output.close();
     interrupt.release();

@@ -95,10 +95,14 @@ export type LearningRateSchedule = 'constant' | 'linear';
 
 /**
  * Returns the factor of the learning rate in a round: 1, or with `linear` a line from 1 in the first round toward 0 after the
- * last, so that the noise of the last updates averages out.
+ * planned one, so that the noise of the last updates averages out. A longer run keeps the factor of the last planned round.
  */
-export function learningRateFactor(schedule: LearningRateSchedule, round: number, numRounds: number): number {
-  return schedule === 'constant' ? 1 : 1 - round / numRounds;
+export function learningRateFactor(
+  schedule: LearningRateSchedule,
+  round: number,
+  plannedRounds: number,
+): number {
+  return schedule === 'constant' ? 1 : 1 - Math.min(round, plannedRounds - 1) / plannedRounds;
 }
 
 function sameLength(what: string, name: string, arrays: NamedArrays, length: number): Float32Array {

@@ -170,8 +170,8 @@ interface RunSettings {
   readonly sampling: StochasticSettings;
   /** Of the UNet, forward and backward. The surrogate is always in float32. */
   readonly precision: Precision;
-  /** Rounds of the run, over which the learning rate falls. */
-  readonly numRounds: number;
+  /** Rounds over which the learning rate falls. */
+  readonly plannedRounds: number;
 }
 
 export type TrainerSettings = RunSettings & Readonly<z.output<z.ZodObject<typeof trainerFields>>>;

@@ -100,7 +100,7 @@ export async function createTrainer(parts: {
       if (baseline && seen.length > 0)
         statistics.addValueLoss((await baseline.fit(seen, round, signal)).loss);
       const old = state.samplingParameters;
-      const factor = learningRateFactor(settings.learningRateSchedule, round, settings.numRounds);
+      const factor = learningRateFactor(settings.learningRateSchedule, round, settings.plannedRounds);
       const learningRate = settings.learningRate * lowered * factor;
       const update = { runs, settings, statistics, old, round, learningRate, learningRateScale, signal };
       const { seed } = settings;

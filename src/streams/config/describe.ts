@@ -38,6 +38,7 @@ export function describeTopology(
             `when all groups are in, or ${count(closeAfterMs)} ms after its first reward`,
           ] as const,
         ]),
+    ...describePlan(config),
     ['reward queries', `${count(sizes.rewardQueries)} in ${count(prompts.numRounds)} rounds`],
     ['images an evaluation', count(sizes.imagesPerEvaluation)],
     ['trained steps', describeTrainedSteps(config, sizes, sampler.numInferenceSteps, noisySteps)],
@@ -53,6 +54,18 @@ export function describeTopology(
       'UNet evaluations',
       `${mostSampling}${count(sizes.samplingEvaluations)} sampling, at most ${count(sizes.trainingEvaluations)} training`,
     ],
+  ];
+}
+
+/** Only where schedules are spread over other rounds than those of the run. */
+function describePlan(config: ResolvedConfig): (readonly [string, string])[] {
+  const { numRounds, plannedRounds = numRounds } = stageOf(config, 'prompts');
+  if (plannedRounds === numRounds) return [];
+  const count = (value: number) => value.toLocaleString('en-US');
+  const later =
+    plannedRounds < numRounds ? ', whose last values the others keep' : ', of which the run ends early';
+  return [
+    ['schedules', `spread over ${count(plannedRounds)} rounds${later}; the run has ${count(numRounds)}`],
   ];
 }
 

@@ -84,7 +84,7 @@ async function onTransport<Result>(
   if (kind !== 'kafka')
     throw new TributaryError(
       'TRIB_USAGE',
-      `control transport.kind: expected one that connects processes (kafka), got ${kind}. Run with transport.kind=kafka; to change a run in one process, stop it (Ctrl-C) and resume it with another config.`,
+      `control transport.kind: expected one that connects processes (kafka), got ${kind}. Run with transport.kind=kafka; docs/operations.md lists what a resume may change of a run in one process.`,
     );
   const { transport } = await openTransport({ config, trainer: null, takesControl, warn });
   try {

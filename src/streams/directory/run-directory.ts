@@ -2,6 +2,7 @@
  * @file The directory of a run:
  *
  *     config.yaml                       the config as resolved
+ *     config.resumed.yaml               that of the newest resume, if it has other rounds
  *     metrics.jsonl, events.out.tfevents.tributary
  *     checkpoints/<complete rounds>/    the newest few
  *     best/                             the best policy so far: adapter, evaluation.json
@@ -14,6 +15,7 @@ import { join } from 'node:path';
 import { Observable } from 'rxjs';
 import { TributaryError } from '../../errors.js';
 import { type FolderContent, writeFault, writeFileAtomic } from '../../models/files/atomic.js';
+import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { Alarm, Evaluation, RoundMetrics } from '../messages/run-events.js';
 import { isThere } from './adapter-path.js';
@@ -41,12 +43,17 @@ import {
   CONFIG_FILE,
   configFingerprint,
   damagedConfig,
-  requireSameConfig,
+  RESUMED_FILE,
+  type ResumedConfig,
+  resumedConfig,
   saveConfig,
+  saveResumedConfig,
 } from './saved-config.js';
 
 export interface RunDirectory {
   readonly path: string;
+  /** What to run: the given config, with what a resumed run has planned where it says nothing else. */
+  readonly config: ResolvedConfig;
   /** Whether a run was there. */
   readonly isResumed: boolean;
   /** Where a resumed run goes on; null if it starts from the beginning. */
@@ -95,11 +102,12 @@ const everyBeat$ = new Observable((subscriber) => {
   return () => clearInterval(timer);
 });
 
-const pathOf = ({ name }: ResolvedConfig, path: string | undefined) => path ?? join('runs', name);
+/** Returns the directory of a run. */
+export const runPathOf = ({ name }: ResolvedConfig, path: string | undefined) => path ?? join('runs', name);
 
 /** Whether there is a run that can be resumed. */
 export function holdsRun(config: ResolvedConfig, path: string | undefined): Promise<boolean> {
-  return isThere(join(pathOf(config, path), CONFIG_FILE));
+  return isThere(join(runPathOf(config, path), CONFIG_FILE));
 }
 
 /**
@@ -109,15 +117,15 @@ export function holdsRun(config: ResolvedConfig, path: string | undefined): Prom
  * A run that ended before it measured anything, say because a model file was missing, is started over.
  *
  * Errors: TRIB_USAGE if a new run's directory is not empty, the run to resume does not exist, or another process works on
- * it; TRIB_CHECKPOINT if the run to resume, or its checkpoint, has another config,
- * or where another version began the run; TRIB_FILE where nothing can
+ * it; TRIB_CHECKPOINT if the run to resume, or its checkpoint, has another config, or more complete rounds than the config
+ * asks for, or where another version began the run; TRIB_FILE where nothing can
  * be written. The methods fail with TRIB_FILE; those that record or save, with TRIB_USAGE where another process has taken the
  * run over.
  */
 export async function openRunDirectory(options: RunDirectoryOptions): Promise<RunDirectory> {
   const { config, resume, now = () => new Date(), takeOver = false, beat$ = everyBeat$ } = options;
-  const path = pathOf(config, options.path);
-  const begun = resume ? await requireSameConfig(path, config) : config;
+  const path = runPathOf(config, options.path);
+  const begun = resume ? await resumedConfig(path, config) : { config, saved: config, hasOtherRounds: false };
   if (!resume) await makeRunDirectory(path);
   const lock = await lockRun(path, now(), { takeOver, beat$ });
   try {
@@ -129,17 +137,20 @@ export async function openRunDirectory(options: RunDirectoryOptions): Promise<Ru
 }
 
 async function openLocked(
-  { config, path: wanted, resume, warn, now = () => new Date() }: RunDirectoryOptions,
-  begun: object | string,
+  { path: wanted, resume, warn, now = () => new Date() }: RunDirectoryOptions,
+  begun: ResumedConfig,
   lock: RunLock,
 ): Promise<RunDirectory> {
-  const path = pathOf(config, wanted);
+  const { config, saved } = begun;
+  const path = runPathOf(config, wanted);
   const checkpointsPath = join(path, 'checkpoints');
-  const damage = typeof begun === 'string' ? begun : null;
-  const fingerprint = configFingerprint(typeof begun === 'string' ? config : begun);
-  let checkpoint: Checkpoint | null = null;
+  const damage = typeof saved === 'string' ? saved : null;
+  const fingerprint = configFingerprint(typeof saved === 'string' ? config : saved);
+  const checkpoint = resume ? await readNewestCheckpoint(checkpointsPath, fingerprint, warn) : null;
+  const completeRounds = checkpoint?.completeRounds ?? 0;
+  const { lines, damaged } = await readMetrics(path);
   if (resume) {
-    checkpoint = await readNewestCheckpoint(checkpointsPath, fingerprint, warn);
+    requireRoundsToCome(path, begun, completeRounds, lines);
     if (damage !== null) {
       if (checkpoint === null) throw damagedConfig(path, damage);
       // Its fingerprint says that the run was begun with this config.
@@ -153,8 +164,7 @@ async function openLocked(
   } else {
     await saveConfig(path, config);
   }
-  const completeRounds = checkpoint?.completeRounds ?? 0;
-  const { lines, damaged } = await readMetrics(path);
+  await saveResumedConfig(path, begun);
   await recoverBest(path);
   if (damaged.length > 0) warn(damagedLines(path, damaged, await setAside(path, damaged)));
   const history = lines.filter(({ kind, round }) =>
@@ -171,6 +181,7 @@ async function openLocked(
   };
   return {
     path,
+    config,
     isResumed: resume,
     checkpoint,
     history,
@@ -213,6 +224,23 @@ async function openLocked(
   };
 }
 
+/** A run ends with an evaluation; one that has passed the wanted end without it has no outcome. */
+function requireRoundsToCome(
+  path: string,
+  { config, hasOtherRounds }: ResumedConfig,
+  completeRounds: number,
+  lines: readonly MetricsLine[],
+): void {
+  const { name, numRounds } = stageOf(config, 'prompts');
+  const isMeasured = lines.some(({ kind, round }) => kind === 'evaluation' && round === completeRounds);
+  if (numRounds > completeRounds) return;
+  if (numRounds === completeRounds && (isMeasured || !hasOtherRounds)) return;
+  throw new TributaryError(
+    'TRIB_CHECKPOINT',
+    `run directory ${path} stages.${name}.numRounds: expected more than the ${completeRounds} rounds that are complete, got ${numRounds}. Give a higher number with --set stages.${name}.numRounds=<rounds>, or start anew with another --run-dir.`,
+  );
+}
+
 /** A warning about lines that the log lost, the first few by number. */
 function damagedLines(path: string, damaged: readonly DamagedLine[], keptAt: string): string {
   const named = damaged.slice(0, 3).map(({ number, damage }) => `line ${number} (${damage})`);
@@ -222,7 +250,7 @@ function damagedLines(path: string, damaged: readonly DamagedLine[], keptAt: str
 }
 
 /** The files of a run before its first figures. */
-const FIRST_FILES = [CONFIG_FILE, LOCK_FILE, ...METRICS_FILES];
+const FIRST_FILES = [CONFIG_FILE, RESUMED_FILE, LOCK_FILE, ...METRICS_FILES];
 
 async function makeFolder(path: string): Promise<void> {
   try {

@@ -1,30 +1,59 @@
-/** @file `config.yaml` of a run directory: the config that the run began with, and must be resumed with. */
+/** @file `config.yaml` of a run directory: the config that the run began with, and what a resume may change of it. */
 
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
+import { withRounds } from '../config/resolved/rounds.js';
+import { stageOf } from '../config/resolved/stage-of.js';
 import { type ResolvedConfig, topologySchema } from '../config/schema/topology-schema.js';
 import { firstDifference } from '../config/source/first-difference.js';
+import { isMapping } from '../config/source/value-tree.js';
+import { isThere } from './adapter-path.js';
 import { otherVersion, RUN_VERSION } from './run-version.js';
 
 export const CONFIG_FILE = 'config.yaml';
+/** The config of the newest resume, where the rounds are no longer those that the run began with. */
+export const RESUMED_FILE = 'config.resumed.yaml';
 
-/** A run may change how often it is saved, and its transport. */
-const lasting = (config: object): object => ({ ...config, checkpoints: undefined, transport: undefined });
+/** All that a resume may change, with a stage named by its type; docs/operations.md says what each does. */
+export const MAY_CHANGE_AT_RESUME = [
+  'checkpoints',
+  'transport',
+  'engine.threads',
+  'engine.sessionThreads',
+  'stages.prompts.numRounds',
+  'stages.prompts.plannedRounds',
+] as const;
 
-/** Returns what of a config must be as it was when the run began: what lasts, but for the number of threads. */
-function comparable(config: Pick<ResolvedConfig, 'engine'> | object): object {
-  const engine = 'engine' in config && { ...config.engine, threads: undefined, sessionThreads: undefined };
-  return JSON.parse(JSON.stringify({ ...lasting(config), engine }));
+/** Returns what of a config must be as it was when the run began. */
+function comparable(config: object): unknown {
+  const plain: unknown = JSON.parse(JSON.stringify(config));
+  return MAY_CHANGE_AT_RESUME.reduce((left, setting) => without(left, setting.split('.')), plain);
 }
 
-/** Names the config that a run began with. Checkpoints carry it. */
+function without(value: unknown, [wanted, ...inside]: readonly string[], areStages = false): unknown {
+  if (!isMapping(value)) return value;
+  const entries = Object.entries(value).flatMap(([key, inner]) => {
+    const isMeant = areStages ? isMapping(inner) && inner.type === wanted : key === wanted;
+    if (!isMeant) return [[key, inner]];
+    return inside.length === 0 ? [] : [[key, without(inner, inside, key === 'stages')]];
+  });
+  return Object.fromEntries(entries);
+}
+
+/**
+ * Names the config that a run began with. Checkpoints carry it. The number of rounds counts as it was planned, so that the
+ * name can be found again from the config of a run that was lengthened.
+ */
 export function configFingerprint(config: object): string {
+  const begun = withRounds(config, ({ numRounds, plannedRounds = numRounds }) => ({
+    numRounds: plannedRounds,
+  }));
   return createHash('sha256')
-    .update(JSON.stringify(lasting(config)))
+    .update(JSON.stringify({ ...begun, checkpoints: undefined, transport: undefined }))
     .digest('hex');
 }
 
@@ -37,6 +66,22 @@ export function withDefaults(saved: object): object {
 /** Writes the config of a run. Errors: TRIB_FILE. */
 export function saveConfig(runPath: string, config: ResolvedConfig): Promise<void> {
   return writeFileAtomic(join(runPath, CONFIG_FILE), stringify(config));
+}
+
+/** Records a config with other rounds than the run began with. Errors: TRIB_FILE. */
+export async function saveResumedConfig(
+  runPath: string,
+  { config, hasOtherRounds }: ResumedConfig,
+): Promise<void> {
+  const path = join(runPath, RESUMED_FILE);
+  if (hasOtherRounds) await writeFileAtomic(path, stringify(config));
+  else await rm(path, { force: true });
+}
+
+/** Returns the path of the config that a run directory was last worked on with. */
+export async function newestConfigPath(runPath: string): Promise<string> {
+  const resumed = join(runPath, RESUMED_FILE);
+  return (await isThere(resumed)) ? resumed : join(runPath, CONFIG_FILE);
 }
 
 /** What lies in a run directory: the settings as saved, those of another version, a file that is damaged, or nothing. */
@@ -69,14 +114,24 @@ export async function readSavedConfig(runPath: string): Promise<SavedConfig> {
   return { state: 'damaged', damage: text.trim() === '' ? 'an empty file' : 'text that is no mapping' };
 }
 
+/** What a run goes on with. */
+export interface ResumedConfig {
+  /** The given config, with what the run has planned where it says nothing else. */
+  readonly config: ResolvedConfig;
+  /** As saved; or what is wrong with a file that is no config: then a checkpoint's fingerprint has to be compared. */
+  readonly saved: object | string;
+  /** Whether its rounds, or those it is planned for, are not those that the run began with. */
+  readonly hasOtherRounds: boolean;
+}
+
 /**
- * Compares a config with that of the run to resume. Returns the one that the run began with, or
- * what is wrong with a file that is no config: then a checkpoint's fingerprint has to be compared.
+ * Compares a config with that of the run to resume. What was planned over the rounds of the run keeps its length, unless
+ * the config gives it another.
  *
- * Errors: TRIB_USAGE where no run is there; TRIB_CHECKPOINT where the configs differ, naming
- * the setting, or where another version began the run.
+ * Errors: TRIB_USAGE where no run is there; TRIB_CHECKPOINT where the configs differ in what a resume may not change,
+ * naming the setting, or where another version began the run.
  */
-export async function requireSameConfig(path: string, config: ResolvedConfig): Promise<object | string> {
+export async function resumedConfig(path: string, config: ResolvedConfig): Promise<ResumedConfig> {
   const noRun = (got: string) =>
     new TributaryError(
       'TRIB_USAGE',
@@ -87,13 +142,29 @@ export async function requireSameConfig(path: string, config: ResolvedConfig): P
   });
   if (saved.state === 'absent') throw noRun(`no ${CONFIG_FILE} there`);
   if (saved.state === 'other-version') throw saved.fault;
-  if (saved.state === 'damaged') return saved.damage;
-  const difference = firstDifference(comparable(withDefaults(saved.settings)), comparable(config));
-  if (!difference) return saved.settings;
+  if (saved.state === 'damaged') return { config, saved: saved.damage, hasOtherRounds: false };
+  const begun = topologySchema.safeParse(saved.settings);
+  const difference = firstDifference(comparable(begun.data ?? saved.settings), comparable(config));
+  if (!difference)
+    return begun.success
+      ? { ...keepPlan(config, begun.data), saved: saved.settings }
+      : { config, saved: 'settings that this program does not have', hasOtherRounds: false };
   throw new TributaryError(
     'TRIB_CHECKPOINT',
     `run directory ${path} ${difference.path}: expected ${difference.left} as when the run began, got ${difference.right}. Restore it, or start anew with another --run-dir.`,
   );
+}
+
+/** Gives a config the planned rounds of the run that it resumes, unless it states its own. */
+function keepPlan(config: ResolvedConfig, begun: ResolvedConfig): Omit<ResumedConfig, 'saved'> {
+  const before = stageOf(begun, 'prompts');
+  const plannedBefore = before.plannedRounds ?? before.numRounds;
+  const { numRounds, plannedRounds = plannedBefore } = stageOf(config, 'prompts');
+  const rounds = plannedRounds === numRounds ? { numRounds } : { numRounds, plannedRounds };
+  return {
+    config: withRounds(config, () => rounds),
+    hasOtherRounds: numRounds !== before.numRounds || plannedRounds !== plannedBefore,
+  };
 }
 
 /** The fault of a damaged config without a checkpoint to compare. */

@@ -22,7 +22,7 @@ import { runStages } from './run-stages.js';
 import { type GuardWatch, watchGuards } from './watch-guards.js';
 
 export interface RunOptions {
-  readonly config: ResolvedConfig;
+  /** Its config is what is run. */
   readonly runDirectory: RunDirectory;
   /** The parts of the run in this process, the trainer among them. Default: all. */
   readonly roles?: readonly Role[];
@@ -55,7 +55,8 @@ interface Running extends RunOptions {
 }
 
 async function run(options: Running): Promise<void> {
-  const { config, runDirectory, roles = ALL_ROLES, say, canceling } = options;
+  const { runDirectory, roles = ALL_ROLES, say, canceling } = options;
+  const { config } = runDirectory;
   const noisySteps = await readNoisySteps(config);
   requireNoisySteps(config, noisySteps);
   say({ kind: 'started', description: describeTopology(config, noisySteps) });
@@ -68,7 +69,7 @@ async function run(options: Running): Promise<void> {
     await requireReach(open.transport, config, checkpoint?.completeRounds ?? 0);
     const opened = await openRun({ config, runDirectory, say, signal: canceling.signal });
     try {
-      await train({ ...options, noisySteps, open, opened });
+      await train({ ...options, config, noisySteps, open, opened });
     } catch (error) {
       // Otherwise the error would wait for the rollout or the gradient steps in flight.
       canceling.abort();
@@ -82,6 +83,7 @@ async function run(options: Running): Promise<void> {
 }
 
 interface Training extends Running {
+  readonly config: ResolvedConfig;
   readonly noisySteps: number | undefined;
   readonly open: OpenTransport;
   readonly opened: OpenRun;

@@ -13,4 +13,8 @@ describe('learningRateFactor', () => {
       expect.closeTo(0.1, 12),
     ]);
   });
+
+  it('should keep the factor of the last planned round after it', () => {
+    expect([3, 4, 400].map((round) => learningRateFactor('linear', round, 4))).toEqual([0.25, 0.25, 0.25]);
+  });
 });

@@ -2,7 +2,10 @@ import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { loadTopology } from '../../../src/streams/config/load-topology.js';
+import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import type { RunDirectoryOptions } from '../../../src/streams/directory/run-directory.js';
+import { newestConfigPath } from '../../../src/streams/directory/saved-config.js';
 import { alarm, evaluation, roundMetrics } from '../example-metrics.js';
 import { configWith, here, killedRun, lines, open, useFolders } from './run-in-folder.js';
 
@@ -149,6 +152,63 @@ describe('openRunDirectory, a run to resume', () => {
       expect((await open({ resume: true })).checkpoint?.completeRounds).toBe(4);
     },
   );
+
+  const rounds = ({ config }: Awaited<ReturnType<typeof open>>) => {
+    const { numRounds, plannedRounds } = stageOf(config, 'prompts');
+    return [numRounds, plannedRounds];
+  };
+  const resumedWith = async (...overrides: string[]) => {
+    const run = await open({ resume: true, config: configWith(...overrides) });
+    expect(run.checkpoint?.completeRounds).toBe(3);
+    await run.release();
+    return run;
+  };
+
+  test('should lengthen and shorten a run, over the rounds that it planned unless the config says others', async () => {
+    await killedRun();
+    const begun = await readFile(join(here.path, 'config.yaml'), 'utf8');
+    const recorded = () => readFile(join(here.path, 'config.resumed.yaml'), 'utf8').then(parse);
+    expect(rounds(await resumedWith())).toEqual([24, undefined]);
+    await expect(recorded()).rejects.toMatchObject({ code: 'ENOENT' });
+    const lengthened = await resumedWith('stages.prompts.numRounds=48');
+    expect(rounds(lengthened)).toEqual([48, 24]);
+    expect(await recorded()).toEqual(lengthened.config);
+    const dashboard = await newestConfigPath(here.path);
+    expect(rounds({ ...lengthened, config: await loadTopology(dashboard) })).toEqual([48, 24]);
+    expect(rounds(await resumedWith('stages.prompts.numRounds=60'))).toEqual([60, 24]);
+    const planned = ['stages.prompts.numRounds=60', 'stages.prompts.plannedRounds=30'];
+    expect(rounds(await resumedWith(...planned))).toEqual([60, 30]);
+    expect(rounds(await resumedWith('stages.prompts.numRounds=4'))).toEqual([4, 24]);
+    expect(rounds(await resumedWith())).toEqual([24, undefined]);
+    await expect(recorded()).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await readFile(join(here.path, 'config.yaml'), 'utf8')).toBe(begun);
+    expect(here.warnings).toEqual([]);
+  });
+
+  test.each([1, 2, 3])(
+    'should refuse to end a run of three complete rounds at round %i',
+    async (numRounds) => {
+      await killedRun();
+      const log = await lines();
+      const config = configWith(`stages.prompts.numRounds=${numRounds}`);
+      await expect(open({ resume: true, config })).rejects.toMatchObject({
+        code: 'TRIB_CHECKPOINT',
+        message: `run directory ${here.path} stages.prompts.numRounds: expected more than the 3 rounds that are complete, got ${numRounds}. Give a higher number with --set stages.prompts.numRounds=<rounds>, or start anew with another --run-dir.`,
+      });
+      expect(await lines()).toEqual(log);
+      expect(rounds(await resumedWith())).toEqual([24, undefined]);
+    },
+  );
+
+  test('should find a lengthened run again whose config is damaged, if the planned rounds are given', async () => {
+    await killedRun();
+    await writeFile(join(here.path, 'config.yaml'), '');
+    const more = 'stages.prompts.numRounds=48';
+    await expect(open({ resume: true, config: configWith(more) })).rejects.toMatchObject({
+      code: 'TRIB_CHECKPOINT',
+    });
+    expect(rounds(await resumedWith(more, 'stages.prompts.plannedRounds=24'))).toEqual([48, 24]);
+  });
 
   test('should let a run go on that is older than a setting', async () => {
     const { klToPretrained: _, ...guards } = configWith().guards;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeLoraFile } from '../../../src/models/adapters/lora-file.js';
+import { withRounds } from '../../../src/streams/config/resolved/rounds.js';
 import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
 import type { Promotion, RunEvent } from '../../../src/streams/messages/run-events.js';
 import { spawnTiny } from '../../fixtures/spawn-tiny.js';
@@ -159,6 +160,35 @@ describe('a run that is stopped', () => {
     expect(roundsOf(resumed)).toEqual([]);
     expect(kindsOf(resumed).at(-1)).toBe('finished');
     expect(await resultOf(path)).toEqual(await resultOf(undisturbedPath));
+  });
+});
+
+describe('a run that is lengthened', () => {
+  it('should go on from its end as one that was longer from the start, its schedule as planned', async () => {
+    const own = await temporaryFolder();
+    const [path, atOnce] = [join(own, 'lengthened'), join(own, 'at-once')];
+    await copyWhole(path);
+    const withMore = (plannedRounds?: number) =>
+      withRounds(config, ({ numRounds }) => ({ numRounds: numRounds + 1, plannedRounds }));
+    const lengthened = await runTiny({ config: withMore(), path, resume: true });
+    expect(lengthened.error).toBeUndefined();
+    expect(roundsOf(lengthened)).toEqual([TINY_STAGES]);
+    expect(eventsOf(lengthened, 'started')[0]?.description).toContainEqual([
+      'schedules',
+      'spread over 3 rounds, whose last values the others keep; the run has 4',
+    ]);
+    expect((await runTiny({ config: withMore(TINY_STAGES), path: atOnce })).error).toBeUndefined();
+    const [one, other] = [await resultOf(path), await resultOf(atOnce)];
+    // The end of the shorter run was measured.
+    const isItsEnd = ({ kind, round }: Record<string, unknown>) =>
+      kind === 'evaluation' && round === TINY_STAGES;
+    expect(one.metrics.filter(isItsEnd)).toHaveLength(1);
+    expect({ ...one, metrics: one.metrics.filter((line) => !isItsEnd(line)) }).toEqual(other);
+    const whole = await metricsOf(undisturbedPath);
+    expect(one.metrics.slice(0, whole.length)).toEqual(whole);
+    expect(one.metrics.flatMap(({ kind, firstStep }) => (kind === 'round' ? [firstStep] : []))).toEqual([
+      2, 2, 1, 1,
+    ]);
   });
 });
 

@@ -89,16 +89,18 @@ const phasesHaveRounds: ConfigRule = (config) => {
   const prompts = findStage(config, 'prompts');
   const schedule = findStage(config, 'schedule');
   if (!prompts || (schedule?.mode !== 'list' && schedule?.mode !== 'sparse')) return [];
-  if (schedule.phases.length <= prompts.numRounds) return [];
+  const name = prompts.plannedRounds === undefined ? 'numRounds' : 'plannedRounds';
+  const rounds = prompts.plannedRounds ?? prompts.numRounds;
+  if (schedule.phases.length <= rounds) return [];
   return [
     contradiction(
       ['stages', schedule.name, 'phases'],
       {
-        expected: `at most numRounds ${prompts.numRounds} entries`,
+        expected: `at most ${name} ${rounds} entries`,
         got: String(schedule.phases.length),
-        nextStep: 'Shorten the list, or raise numRounds.',
+        nextStep: `Shorten the list, or raise ${name}.`,
       },
-      [['stages', prompts.name, 'numRounds']],
+      [['stages', prompts.name, name]],
     ),
   ];
 };

@@ -29,12 +29,12 @@ export function intervalTrees(config: Pick<ResolvedConfig, 'stages'>, noisySteps
   const schedule = findStage(config, 'schedule');
   if (!prompts || !sampler || !schedule) return [];
   const { numInferenceSteps } = sampler;
-  if (scheduleFault({ spec: schedule, numInferenceSteps, numRounds: prompts.numRounds, noisySteps }))
-    return [];
+  const { numRounds, plannedRounds } = prompts;
+  const options = { spec: schedule, numInferenceSteps, numRounds, plannedRounds, noisySteps };
+  if (scheduleFault(options)) return [];
   const trees = new Map<string, IntervalTree>();
-  for (let round = 0; round < prompts.numRounds; round++) {
-    const { numRounds } = prompts;
-    const interval = trainingIntervalAt(round, { spec: schedule, numInferenceSteps, numRounds, noisySteps });
+  for (let round = 0; round < numRounds; round++) {
+    const interval = trainingIntervalAt(round, options);
     const key = interval.trainedSteps.join();
     const known = trees.get(key);
     const widths = known?.widths ?? treeWidths(sampler, interval.trainedSteps, numInferenceSteps);

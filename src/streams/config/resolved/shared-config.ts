@@ -3,6 +3,8 @@ import { TributaryError } from '../../../errors.js';
 import type { Progress } from '../../messages/messages.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
 
+/** Of the trainer alone, which takes it from the run directory. */
+const TRAINERS_OWN = ['plannedRounds'];
 /** Fields that say where something is, which may differ from machine to machine. */
 const PLACES = ['pipeline', 'startFrom', 'train', 'heldOut', 'model', 'url'];
 /** Sections that hold nothing else. */
@@ -13,10 +15,11 @@ const PLACE_SECTIONS = ['http'];
  * where files and services are. Engines, transport, evaluation and guards may differ from process to process.
  */
 export function sharedConfig({ seed, model, stages }: ResolvedConfig): string {
-  const withoutPlaces = (key: string, value: unknown) =>
-    (typeof value === 'string' && PLACES.includes(key)) || PLACE_SECTIONS.includes(key) ? undefined : value;
+  const left = [...PLACE_SECTIONS, ...TRAINERS_OWN];
+  const shared = (key: string, value: unknown) =>
+    (typeof value === 'string' && PLACES.includes(key)) || left.includes(key) ? undefined : value;
   return createHash('sha256')
-    .update(JSON.stringify({ seed, model, stages }, withoutPlaces))
+    .update(JSON.stringify({ seed, model, stages }, shared))
     .digest('hex')
     .slice(0, 16);
 }

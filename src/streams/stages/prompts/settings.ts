@@ -81,6 +81,11 @@ export const promptsStage = defineStage({
     numRounds: integer(1, 100_000)
       .default(24)
       .describe('Number of rounds (K in the papers). The schedule is spread over them.'),
+    plannedRounds: integer(1, 100_000)
+      .optional()
+      .describe(
+        'Rounds over which the schedule and `learningRateSchedule` are spread; later rounds keep what the last of them had. Default: numRounds; in a run that a resume lengthens or shortens, the number that it began with.',
+      ),
     runAhead: integer(1, 10_000_000)
       .default(32)
       .describe(

@@ -44,6 +44,7 @@ function firstTrainedSteps(config: ResolvedConfig): readonly number[] {
     spec: schedule,
     numInferenceSteps: sampler.numInferenceSteps,
     numRounds: prompts.numRounds,
+    plannedRounds: prompts.plannedRounds,
   }).trainedSteps;
 }
 

@@ -15,7 +15,7 @@ export function scheduleStage(
   { transport, config, control }: StageContext,
   noisySteps?: number,
 ): Observable<never> {
-  const { numRounds } = stageOf(config, 'prompts');
+  const { numRounds, plannedRounds } = stageOf(config, 'prompts');
   const { numInferenceSteps } = stageOf(config, 'sampler');
   return transport.latest('progress').pipe(
     map(({ round, schedulePosition }) => ({ round, position: schedulePosition ?? round })),
@@ -25,6 +25,7 @@ export function scheduleStage(
       spec: stageOf(config, 'schedule'),
       numInferenceSteps,
       numRounds,
+      plannedRounds,
       noisySteps,
       control$: control.inForce$.pipe(map(({ schedule }) => schedule)),
     }),

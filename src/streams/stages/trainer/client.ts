@@ -9,6 +9,7 @@ import type { OpenedTrainer, TrainerService } from './trainer-thread.js';
 
 function trainerSettings(config: ResolvedConfig): TrainerSettings {
   const { numInferenceSteps, eta, stochasticSteps, sde, guidanceScale } = stageOf(config, 'sampler');
+  const { numRounds, plannedRounds = numRounds } = stageOf(config, 'prompts');
   return {
     ...stageOf(config, 'trainer'),
     seed: config.seed,
@@ -17,7 +18,7 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
     measureKl: config.guards.klToPretrained.action !== 'off',
     sampling: { numInferenceSteps, eta, stochasticSteps, sde },
     precision: config.model.precision,
-    numRounds: stageOf(config, 'prompts').numRounds,
+    plannedRounds,
   };
 }
 

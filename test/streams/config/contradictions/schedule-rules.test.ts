@@ -31,6 +31,13 @@ describe('SCHEDULE_RULES', () => {
       ],
     ],
     [
+      'a list with more entries than planned rounds',
+      { schedule: 'mode: list, phases: [2, 4, 8]', prompts: 'numRounds: 9, plannedRounds: 2' },
+      [
+        'a.yaml:5:51 stages.schedule.phases: expected at most plannedRounds 2 entries, got 3. Shorten the list, or raise plannedRounds.',
+      ],
+    ],
+    [
       'more sparse steps than rounds',
       { schedule: 'mode: sparse, phases: [2, 4, 8]', prompts: 'numRounds: 2' },
       [
