@@ -35,6 +35,20 @@ export function text(what: string) {
   return z.string({ error: what }).min(1, { error: what });
 }
 
+/** What a path must lead to: `made` is what the program makes where it is not there. */
+type Leads = 'file' | 'folder' | 'either' | 'made';
+
+/** The fields that name files: where they lead. */
+export const PATHS = z.registry<{ readonly leadsTo: Leads }>();
+
+/**
+ * The path of a file or folder; `what` says of what. In a config, it is relative to the file that names it, or the name of
+ * something in the package, `tributary:shapes`.
+ */
+export function filePath(what: string, leadsTo: Leads) {
+  return text(what).register(PATHS, { leadsTo });
+}
+
 /** Text of a certain shape. */
 export function matching(what: string, shape: RegExp) {
   return z.string({ error: what }).regex(shape, { error: what });

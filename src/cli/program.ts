@@ -1,6 +1,7 @@
 /** @file Runs a command line: finds its command, and turns what that throws into one message and an exit status. */
 import { Command, CommanderError } from 'commander';
 import { asTributaryError } from '../errors.js';
+import { VERSION } from '../own-package.js';
 import { addControlCommand } from './commands/control.js';
 import { addDashboardCommand } from './commands/dashboard.js';
 import { addDeadLettersCommand } from './commands/dead-letters.js';
@@ -17,7 +18,6 @@ import { addRunCommand } from './commands/run.js';
 import { addSampleCommand } from './commands/sample.js';
 import { addStudyCommand } from './commands/study.js';
 import { addTrainCommand } from './commands/train.js';
-import { VERSION } from './input/own-package.js';
 import { guardOutput } from './output/visible-output.js';
 
 function createProgram(): Command {

@@ -135,6 +135,8 @@ async function livePage(runPath: string): Promise<string> {
   if (!hasBegun) {
     return `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Tributary</title></head>\n<body><p>${escapeHtml(runPath)} holds no run yet.</p>${FOLLOW}</body></html>\n`;
   }
-  const html = renderReport(await readReport(runPath, await loadTopology(configPath, [])));
+  const html = renderReport(
+    await readReport(runPath, await loadTopology(configPath, [], { isPlaced: true })),
+  );
   return html.replace('</body>', () => `${FOLLOW}</body>`);
 }

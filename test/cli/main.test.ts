@@ -41,7 +41,7 @@ describe('tributary', () => {
     const { code, stdout, stderr } = await callCli(['train', 'nowhere.yaml']);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toBe(
-      'error: config nowhere.yaml: expected a file that can be read, got ENOENT. Name a YAML file, such as one under config/.\n',
+      'error: config nowhere.yaml: expected a file that can be read, got ENOENT. Name a YAML file, or a preset such as tributary:demo.\n',
     );
   });
 

@@ -4,6 +4,7 @@ import { TributaryError } from '../../errors.js';
 import { PROVIDERS, TFJS_BACKENDS } from '../../models/engines/contract/engine.js';
 import { findCudaParts } from '../../models/engines/onnxruntime/installation.js';
 import { INSTALL_COMMAND } from '../../models/engines/tfjs/backends.js';
+import { dependencyVersions, VERSION } from '../../own-package.js';
 import { type Allocator, allocatorAdvice, findAllocator } from '../doctor/allocator.js';
 import { providerAdvice } from '../doctor/provider-advice.js';
 import {
@@ -12,7 +13,6 @@ import {
   type OnnxRuntimeCheck,
   type ProviderCheck,
 } from '../doctor/provider-check.js';
-import { dependencyVersions, VERSION } from '../input/own-package.js';
 
 const TFJS_HINT = `TensorFlow.js is optional: ${INSTALL_COMMAND} adds wasm and cpu, docs/engines.md says how to add node and node-gpu.`;
 

@@ -37,7 +37,9 @@ export function addEvaluateCommand(program: Command): void {
 
 async function evaluate(path: string, { lora, set, json }: EvaluateOptions): Promise<void> {
   const isRun = await isFolder(path);
-  const config = await loadTopology(isRun ? join(path, 'config.yaml') : path, set);
+  const config = isRun
+    ? await loadTopology(join(path, 'config.yaml'), set, { isPlaced: true })
+    : await loadTopology(path, set);
   const place = lora ?? (isRun ? path : null);
   const adapterPath = place === null ? null : await adapterPathOf(place);
   const { policyVersion: _, round: __, ...figures } = await measure(config, adapterPath);

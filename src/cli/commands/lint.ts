@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { describeTopology } from '../../streams/config/describe.js';
 import { lintTopology } from '../../streams/config/lint-topology.js';
-import { readConfigText } from '../../streams/config/load-topology.js';
+import { configPath, readConfigText } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
 import { type Linted, requireConfig } from '../../streams/config/source/lint-sources.js';
 import { surplusThreads } from '../../streams/config/surplus-threads.js';
@@ -49,7 +49,8 @@ async function describePrompts(config: ResolvedConfig): Promise<ReturnType<typeo
 }
 
 async function lint(path: string, { set, resume, runDir, json }: LintOptions): Promise<void> {
-  const { noisySteps, ...linted } = await lintWithModel(await readConfigText(path), path, set);
+  const file = configPath(path);
+  const { noisySteps, ...linted } = await lintWithModel(await readConfigText(file), file, set);
   const isResumed = resume || runDir !== undefined;
   const resumed =
     linted.config && isResumed && (await resumedConfig(runPathOf(linted.config, runDir), linted.config));

@@ -45,7 +45,7 @@ function changesOf({ path, bytes, beside }: AdapterFile): readonly WeightChange[
 
 async function pipelineOf(path: string): Promise<string> {
   const config = join(path, 'config.yaml');
-  if (await isThere(config)) return (await loadTopology(config, [])).model.pipeline;
+  if (await isThere(config)) return (await loadTopology(config, [], { isPlaced: true })).model.pipeline;
   throw new TributaryError(
     'TRIB_USAGE',
     '--pipeline: expected the folder of the base model, got none beside an adapter. Name it, or name a run directory.',

@@ -1,17 +1,23 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { dirname, isAbsolute, join, normalize } from 'node:path';
+import { isPackageName, packageNames, presetFile } from '../../own-package.js';
 import { findContradictions } from './contradictions/index.js';
 import { repairConfig } from './repair.js';
 import { type ResolvedConfig, topologySchema } from './schema/topology-schema.js';
 import { type ConfigSource, readConfigSource, readNamed } from './source/config-source.js';
 import { describeValue, type FaultDetail } from './source/fault.js';
 import { type Linted, lintSources, locate, overlap } from './source/lint-sources.js';
+import { noSuchName } from './source/named-files.js';
 import { isMapping } from './source/value-tree.js';
 import { findPortFaults } from './topology-ports.js';
 
 export interface LintOptions {
   /** What followed each `--set` of the command line. */
   readonly overrides?: readonly string[];
+  /** The file that holds them, where one does: paths in them are relative to it. Default: to the working directory. */
+  readonly overridesFile?: string;
+  /** Whether paths are relative to the working directory, as in runs of earlier versions, and not to the file. Default: no. */
+  readonly isPlaced?: boolean;
   /** Reads the file that `extends` names. */
   readonly readText?: (path: string) => string;
   /** Leading sampler steps that draw noise under the scheduler of the config's model: see `readNoisySteps`. */
@@ -27,10 +33,18 @@ export interface LintOptions {
  * @param path The name of its file: it stands in the faults, and `extends` is relative to it.
  */
 export function lintTopology(text: string, path: string, options: LintOptions = {}): Linted<ResolvedConfig> {
-  const { overrides = [], readText = (file) => readFileSync(file, 'utf8'), noisySteps } = options;
+  const {
+    overrides = [],
+    overridesFile,
+    isPlaced,
+    readText = (file) => readFileSync(file, 'utf8'),
+    noisySteps,
+  } = options;
   return lintSources({
     sources: readSources(text, path, readText),
     overrides,
+    overridesFile,
+    isPlaced,
     schema: topologySchema,
     isVersioned: true,
     faultsAcross: (value, faults) => faultsAcross(value, faults, noisySteps),
@@ -55,7 +69,11 @@ function readSources(
     return fault('the path of a config file', describeValue(base), 'Write it relative to this file.');
   }
   const paths = [...above, normalize(path)];
-  const basePath = join(dirname(path), base);
+  const basePath = baseOf(base, path);
+  if (basePath === null) {
+    const { expected, got, nextStep } = noSuchName(base, packageNames().presets);
+    return fault(expected, got, nextStep);
+  }
   if (paths.includes(basePath)) {
     return fault('a config that does not extend this one', basePath, 'Extend another one.');
   }
@@ -63,6 +81,12 @@ function readSources(
   return 'text' in file
     ? [source, ...readSources(file.text, basePath, readText, paths)]
     : fault(file.expected, file.got, file.nextStep);
+}
+
+/** The path of the config that the one at `path` extends; null for a preset that the package does not have. */
+function baseOf(base: string, path: string): string | null {
+  if (isPackageName(base)) return presetFile(base);
+  return isAbsolute(base) ? base : join(dirname(path), base);
 }
 
 /** Settings that do not fit together, where none of them is at fault itself. */

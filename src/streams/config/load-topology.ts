@@ -1,8 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
-import { lintTopology } from './lint-topology.js';
+import { isPackageName, packageNames, presetFile } from '../../own-package.js';
+import { type LintOptions, lintTopology } from './lint-topology.js';
 import type { ResolvedConfig } from './schema/topology-schema.js';
 import { requireConfig } from './source/lint-sources.js';
+import { noSuchName } from './source/named-files.js';
+
+/**
+ * Returns the path of a config, which may be given as a preset of the package, `tributary:demo`.
+ *
+ * Errors: TRIB_USAGE where the package has none of that name.
+ */
+export function configPath(word: string): string {
+  const path = isPackageName(word) ? presetFile(word) : word;
+  if (path !== null) return path;
+  const { expected, got, nextStep } = noSuchName(word, packageNames().presets);
+  throw new TributaryError('TRIB_USAGE', `config ${word}: expected ${expected}, got ${got}. ${nextStep}`);
+}
 
 /**
  * Reads the text of a config.
@@ -13,7 +27,7 @@ export async function readConfigText(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new TributaryError(
       'TRIB_USAGE',
-      `config ${path}: expected a file that can be read, got ${cause.code ?? cause.message}. Name a YAML file, such as one under config/.`,
+      `config ${path}: expected a file that can be read, got ${cause.code ?? cause.message}. Name a YAML file, or a preset such as tributary:demo.`,
       { cause },
     );
   });
@@ -24,6 +38,11 @@ export async function readConfigText(path: string): Promise<string> {
  *
  * Errors: TRIB_CONFIG with every fault on a line of its own; TRIB_USAGE where the file cannot be read.
  */
-export async function loadTopology(path: string, overrides: readonly string[] = []): Promise<ResolvedConfig> {
-  return requireConfig(lintTopology(await readConfigText(path), path, { overrides }));
+export async function loadTopology(
+  path: string,
+  overrides: readonly string[] = [],
+  options: Pick<LintOptions, 'isPlaced'> = {},
+): Promise<ResolvedConfig> {
+  const file = configPath(path);
+  return requireConfig(lintTopology(await readConfigText(file), file, { overrides, ...options }));
 }

@@ -47,6 +47,7 @@ import {
   type ResumedConfig,
   resumedConfig,
   saveConfig,
+  savedForm,
   saveResumedConfig,
 } from './saved-config.js';
 
@@ -125,7 +126,9 @@ export function holdsRun(config: ResolvedConfig, path: string | undefined): Prom
 export async function openRunDirectory(options: RunDirectoryOptions): Promise<RunDirectory> {
   const { config, resume, now = () => new Date(), takeOver = false, beat$ = everyBeat$ } = options;
   const path = runPathOf(config, options.path);
-  const begun = resume ? await resumedConfig(path, config) : { config, saved: config, hasOtherRounds: false };
+  const begun = resume
+    ? await resumedConfig(path, config)
+    : { config, saved: savedForm(config), hasOtherRounds: false };
   if (!resume) await makeRunDirectory(path);
   const lock = await lockRun(path, now(), { takeOver, beat$ });
   try {
@@ -145,7 +148,7 @@ async function openLocked(
   const path = runPathOf(config, wanted);
   const checkpointsPath = join(path, 'checkpoints');
   const damage = typeof saved === 'string' ? saved : null;
-  const fingerprint = configFingerprint(typeof saved === 'string' ? config : saved);
+  const fingerprint = configFingerprint(typeof saved === 'string' ? savedForm(config) : saved);
   const checkpoint = resume ? await readNewestCheckpoint(checkpointsPath, fingerprint, warn) : null;
   const completeRounds = checkpoint?.completeRounds ?? 0;
   const { lines, damaged } = await readMetrics(path);

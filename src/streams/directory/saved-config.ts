@@ -2,14 +2,16 @@
 
 import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
+import { isPackageName, packageFile, packageNameOf } from '../../own-package.js';
 import { withRounds } from '../config/resolved/rounds.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import { type ResolvedConfig, topologySchema } from '../config/schema/topology-schema.js';
 import { firstDifference } from '../config/source/first-difference.js';
+import { mapFiles } from '../config/source/named-files.js';
 import { isMapping } from '../config/source/value-tree.js';
 import { isThere } from './adapter-path.js';
 import { otherVersion, RUN_VERSION } from './run-version.js';
@@ -63,9 +65,21 @@ export function withDefaults(saved: object): object {
   return parsed.success ? parsed.data : saved;
 }
 
+/** Returns a config as it is saved, with names of files that lead to the same ones from any working directory. */
+export function savedForm(config: ResolvedConfig): ResolvedConfig {
+  return mapFiles(topologySchema, config, (file) => packageNameOf(file) ?? resolve(file));
+}
+
+/** Returns a config with the places of its files; in runs of earlier versions names were relative to the working directory. */
+export function withPlaces(config: object): object {
+  return mapFiles(topologySchema, config, (name) =>
+    isPackageName(name) ? (packageFile(name) ?? name) : resolve(name),
+  );
+}
+
 /** Writes the config of a run. Errors: TRIB_FILE. */
 export function saveConfig(runPath: string, config: ResolvedConfig): Promise<void> {
-  return writeFileAtomic(join(runPath, CONFIG_FILE), stringify(config));
+  return writeFileAtomic(join(runPath, CONFIG_FILE), stringify(savedForm(config)));
 }
 
 /** Records a config with other rounds than the run began with. Errors: TRIB_FILE. */
@@ -74,7 +88,7 @@ export async function saveResumedConfig(
   { config, hasOtherRounds }: ResumedConfig,
 ): Promise<void> {
   const path = join(runPath, RESUMED_FILE);
-  if (hasOtherRounds) await writeFileAtomic(path, stringify(config));
+  if (hasOtherRounds) await writeFileAtomic(path, stringify(savedForm(config)));
   else await rm(path, { force: true });
 }
 
@@ -144,7 +158,10 @@ export async function resumedConfig(path: string, config: ResolvedConfig): Promi
   if (saved.state === 'other-version') throw saved.fault;
   if (saved.state === 'damaged') return { config, saved: saved.damage, hasOtherRounds: false };
   const begun = topologySchema.safeParse(saved.settings);
-  const difference = firstDifference(comparable(begun.data ?? saved.settings), comparable(config));
+  const difference = firstDifference(
+    comparable(withPlaces(begun.data ?? saved.settings)),
+    comparable(withPlaces(config)),
+  );
   if (!difference)
     return begun.success
       ? { ...keepPlan(config, begun.data), saved: saved.settings }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { firstDifference } from '../config/source/first-difference.js';
 import { METRICS_FILES, readMetrics } from '../directory/metrics-log.js';
-import { readSavedConfig, withDefaults } from '../directory/saved-config.js';
+import { readSavedConfig, withDefaults, withPlaces } from '../directory/saved-config.js';
 import { comparableConfig, type PlannedRun } from './config/study.js';
 import { figuresOfRun, type RunResult } from './results/run-result.js';
 
@@ -32,8 +32,8 @@ export async function findRun({ row, seed, runPath }: PlannedRun): Promise<Found
   if (saved.state === 'damaged') return { state: 'begun', completeRounds };
   const settings = withDefaults(saved.settings);
   const difference = firstDifference(
-    { ...comparableConfig(settings), seed: 'seed' in settings ? settings.seed : undefined },
-    { ...comparableConfig(row.config), seed },
+    { ...comparableConfig(withPlaces(settings)), seed: 'seed' in settings ? settings.seed : undefined },
+    { ...comparableConfig(withPlaces(row.config)), seed },
   );
   if (difference) {
     const { path: where, left, right } = difference;

@@ -6,12 +6,12 @@ describeFaults('text that cannot be read, and words that nobody knows', [
   [
     'an empty file',
     '',
-    ['a.yaml:1:1 config: expected a mapping, got null. Start from one of the files under config/.'],
+    ['a.yaml:1:1 config: expected a mapping, got null. Start from a preset, `tributary init`.'],
   ],
   [
     'a list',
     '- 1\n',
-    ['a.yaml:1:1 config: expected a mapping, got a list of 1. Start from one of the files under config/.'],
+    ['a.yaml:1:1 config: expected a mapping, got a list of 1. Start from a preset, `tributary init`.'],
   ],
   [
     'text that is not YAML',

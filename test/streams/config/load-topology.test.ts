@@ -16,7 +16,11 @@ describe('loadTopology', () => {
     await writeFile(join(folder, 'base.yaml'), SMALLEST);
     await writeFile(join(folder, 'demo.yaml'), 'version: 2\nextends: base.yaml\nname: demo\n');
     const config = await loadTopology(join(folder, 'demo.yaml'), ['seed=9']);
-    expect(config).toMatchObject({ name: 'demo', seed: 9, model: { pipeline: 'models/shapes' } });
+    expect(config).toMatchObject({
+      name: 'demo',
+      seed: 9,
+      model: { pipeline: join(folder, 'models/shapes') },
+    });
   });
 
   it('should throw one fault with every line in it', async () => {
@@ -36,7 +40,7 @@ describe('loadTopology', () => {
     const path = join(folder, 'gone.yaml');
     await expect(loadTopology(path)).rejects.toMatchObject({
       code: 'TRIB_USAGE',
-      message: `config ${path}: expected a file that can be read, got ENOENT. Name a YAML file, such as one under config/.`,
+      message: `config ${path}: expected a file that can be read, got ENOENT. Name a YAML file, or a preset such as tributary:demo.`,
     });
   });
 });

@@ -1,11 +1,11 @@
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { loadTopology } from '../../../src/streams/config/load-topology.js';
 import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import type { RunDirectoryOptions } from '../../../src/streams/directory/run-directory.js';
-import { newestConfigPath } from '../../../src/streams/directory/saved-config.js';
+import { newestConfigPath, savedForm } from '../../../src/streams/directory/saved-config.js';
 import { alarm, evaluation, roundMetrics } from '../example-metrics.js';
 import { configWith, here, killedRun, lines, open, useFolders } from './run-in-folder.js';
 
@@ -103,7 +103,7 @@ describe('openRunDirectory, a run to resume', () => {
     await writeFile(file, text);
     const { checkpoint } = await open({ resume: true });
     expect(checkpoint?.completeRounds).toBe(3);
-    expect(parse(await readFile(file, 'utf8'))).toEqual(configWith());
+    expect(parse(await readFile(file, 'utf8'))).toEqual(savedForm(configWith()));
     expect(here.warnings).toEqual([
       `${file}: expected the config of the run, got ${damage}. It is written again: the checkpoint is of this config.`,
     ]);
@@ -129,6 +129,29 @@ describe('openRunDirectory, a run to resume', () => {
     expect(here.warnings).toEqual([
       `${here.path}: expected a checkpoint, got none. The run starts from the beginning.`,
     ]);
+  });
+
+  test('should resume a run from another working directory, and one whose names are relative as in earlier versions', async () => {
+    await killedRun();
+    const file = join(here.path, 'config.yaml');
+    const saved = parse(await readFile(file, 'utf8'));
+    expect(saved.model.pipeline).toBe('tributary:shapes');
+    expect(saved.stages.prompts.train).toBe(resolve('train.txt'));
+    const elsewhere = configWith(
+      `stages.prompts.train=${resolve('train.txt')}`,
+      'model.pipeline=tributary:shapes',
+    );
+    expect((await open({ resume: true, config: elsewhere })).checkpoint?.completeRounds).toBe(3);
+
+    const path = join(here.folder, 'earlier');
+    const run = await open({ path, config: configWith() });
+    await run.release();
+    await writeFile(join(path, 'config.yaml'), stringify(configWith()));
+    expect((await open({ path, resume: true, config: elsewhere })).isResumed).toBe(true);
+    const other = configWith('stages.prompts.train=other.txt');
+    await expect(open({ path, resume: true, config: other })).rejects.toMatchObject({
+      code: 'TRIB_CHECKPOINT',
+    });
   });
 
   test('should refuse another config and name the setting', async () => {
@@ -172,7 +195,7 @@ describe('openRunDirectory, a run to resume', () => {
     await expect(recorded()).rejects.toMatchObject({ code: 'ENOENT' });
     const lengthened = await resumedWith('stages.prompts.numRounds=48');
     expect(rounds(lengthened)).toEqual([48, 24]);
-    expect(await recorded()).toEqual(lengthened.config);
+    expect(await recorded()).toEqual(savedForm(lengthened.config));
     const dashboard = await newestConfigPath(here.path);
     expect(rounds({ ...lengthened, config: await loadTopology(dashboard) })).toEqual([48, 24]);
     expect(rounds(await resumedWith('stages.prompts.numRounds=60'))).toEqual([60, 24]);

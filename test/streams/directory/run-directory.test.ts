@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { savedForm } from '../../../src/streams/directory/saved-config.js';
 import { alarm, evaluation, roundMetrics } from '../example-metrics.js';
 import { configWith, here, lines, open, useFolders } from './run-in-folder.js';
 
@@ -10,7 +11,7 @@ useFolders();
 describe('openRunDirectory, a new run', () => {
   test('should write the resolved config', async () => {
     await open();
-    expect(parse(await readFile(join(here.path, 'config.yaml'), 'utf8'))).toEqual(configWith());
+    expect(parse(await readFile(join(here.path, 'config.yaml'), 'utf8'))).toEqual(savedForm(configWith()));
   });
 
   test('should refuse a directory that holds a run, and leave it as it is', async () => {

@@ -1,7 +1,7 @@
 /** @file The inputs of an exported reward model, as a config declares them. */
 
 import { z } from 'zod';
-import { integer, number, oneOf, section, text } from '../../../fields.js';
+import { filePath, integer, number, oneOf, section } from '../../../fields.js';
 import type { Port } from '../../engines/contract/engine.js';
 import { CLIP_MEAN, CLIP_STD, type ImageProcessor, processImage } from '../../images/image-processor.js';
 import { toRgb8 } from '../../images/picture.js';
@@ -23,7 +23,7 @@ const perChannel = (
     .default([...values])
     .describe(meaning);
 const tokenizerField = () =>
-  text('the folder of a tokenizer').describe(
+  filePath('the folder of a tokenizer', 'folder').describe(
     'Folder of the tokenizer: tokenizer.json and tokenizer_config.json, or the files of a CLIP tokenizer.',
   );
 

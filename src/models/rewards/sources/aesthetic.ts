@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { TributaryError } from '../../../errors.js';
-import { text } from '../../../fields.js';
+import { filePath } from '../../../fields.js';
 import { runsOn } from '../contract/reward-scorer.js';
 import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
 import { readAestheticHead } from '../encoders/aesthetic-head.js';
@@ -20,10 +20,10 @@ export const aesthetic = defineRewardSource({
   summary:
     "LAION's aesthetic score, a linear head on image features of CLIP ViT-L/14, usually between 4 and 7. The prompt does not matter.",
   fields: {
-    model: text('the folder of a CLIP ViT-L/14').describe(
+    model: filePath('the folder of a CLIP ViT-L/14', 'folder').describe(
       'Folder of an exported CLIP ViT-L/14; the vision half is enough: vision_model.onnx or model.onnx, in the folder or its onnx/, and preprocessor_config.json.',
     ),
-    head: text('the path of a safetensors file')
+    head: filePath('the path of a safetensors file', 'file')
       .optional()
       .describe('Another head, as layers.N.weight and layers.N.bias. Default: the head of LAION.'),
     batchSize: batchSizeField('Images that the model sees in one run,'),

@@ -1,6 +1,6 @@
 /** @file CLIP score: how well a picture fits its prompt, by any CLIP that was exported to ONNX. */
 
-import { number, text } from '../../../fields.js';
+import { filePath, number } from '../../../fields.js';
 import { cosine } from '../contract/features.js';
 import { runsOn } from '../contract/reward-scorer.js';
 import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
@@ -21,10 +21,10 @@ export const clipScore = defineRewardSource({
   name: 'clip-score',
   summary: 'CLIP score: the cosine between picture and prompt, by any CLIP exported to ONNX.',
   fields: {
-    model: text('the folder of a CLIP').describe(
+    model: filePath('the folder of a CLIP', 'folder').describe(
       'Folder of the exported CLIP: vision_model.onnx and text_model.onnx, or model.onnx, in the folder or its onnx/, plus preprocessor_config.json and the tokenizer files.',
     ),
-    tokenizer: text('the folder of a tokenizer')
+    tokenizer: filePath('the folder of a tokenizer', 'folder')
       .optional()
       .describe("Folder of the tokenizer. Default: the model's."),
     scale: number({ from: '(0', to: 'Infinity)' })

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { text } from '../../../fields.js';
+import { filePath } from '../../../fields.js';
 import { loadTokenizer } from '../../pipeline/tokenizers/tokenizer.js';
 import { cosine } from '../contract/features.js';
 import { runsOn } from '../contract/reward-scorer.js';
@@ -11,7 +11,9 @@ export const dualEncoderReward = defineRewardSource({
   name: 'model',
   summary: 'The cosine between picture and prompt, by a dual encoder in this process.',
   fields: {
-    model: text('the folder of a reward model').describe('Folder of the reward model, stored as ONNX.'),
+    model: filePath('the folder of a reward model', 'folder').describe(
+      'Folder of the reward model, stored as ONNX.',
+    ),
     batchSize: batchSizeField('Images that the reward model scores in one run,'),
   },
   async create({ model, batchSize }, { engine, pipeline, imageShape }) {

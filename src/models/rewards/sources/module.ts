@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
-import { integer, text } from '../../../fields.js';
+import { filePath, integer } from '../../../fields.js';
 import type { PromptMetadata } from '../../../prompt-metadata.js';
 import { type Rgb8Image, toRgb8 } from '../../images/picture.js';
 import { toUnitLength } from '../contract/features.js';
@@ -38,7 +38,7 @@ export const moduleReward = defineRewardSource({
   name: 'module',
   summary: 'The answers of your JavaScript module, which runs in the reward thread (docs/rewards.md).',
   fields: {
-    path: text('the path of a JavaScript module').describe(
+    path: filePath('the path of a JavaScript module', 'file').describe(
       'The module, an .mjs or .js file. It runs with all privileges of this program.',
     ),
     options: z

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
-import { number, section, text } from '../../../fields.js';
+import { filePath, number, section, text } from '../../../fields.js';
 import type { Tensors } from '../../engines/contract/engine.js';
 import { cosine } from '../contract/features.js';
 import { runsOn } from '../contract/reward-scorer.js';
@@ -44,7 +44,7 @@ export const onnxReward = defineRewardSource({
   summary:
     'Any reward model exported to ONNX, such as PickScore, HPSv2 or ImageReward; `inputs` says what to feed it.',
   fields: {
-    model: text('the path of an ONNX file').describe('The reward model, one ONNX file.'),
+    model: filePath('the path of an ONNX file', 'file').describe('The reward model, one ONNX file.'),
     inputs: z
       .record(text('the name of an input'), declaredInput, {
         error: 'a mapping from names of inputs to what they mean',

@@ -1,6 +1,6 @@
 /** @file DDPO's prompt alignment: a vision-language model captions a picture, and BERTScore compares caption and prompt. */
 
-import { text } from '../../../fields.js';
+import { filePath, text } from '../../../fields.js';
 import { sideBySide } from '../../threads/side-by-side.js';
 import { runsOn } from '../contract/reward-scorer.js';
 import { defineRewardSource } from '../contract/reward-source.js';
@@ -25,7 +25,7 @@ export const vlmCaption = defineRewardSource({
     reference: text('a sentence')
       .default('The image contains {prompt}')
       .describe('What the caption is compared with; {prompt} is replaced by the prompt.'),
-    encoder: text('the folder of a text encoder').describe(
+    encoder: filePath('the folder of a text encoder', 'folder').describe(
       'Folder of a text encoder in ONNX form: model.onnx, with the output last_hidden_state, and the tokenizer files. DDPO uses DeBERTa.',
     ),
   },

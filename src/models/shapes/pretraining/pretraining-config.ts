@@ -1,7 +1,7 @@
 /** @file The config of the pretraining of the shapes model and its reward model. */
 
 import type { z } from 'zod';
-import { integer, number, section, text } from '../../../fields.js';
+import { filePath, integer, number, section } from '../../../fields.js';
 
 const fit = {
   numSteps: integer(1).describe('Optimizer steps.'),
@@ -33,7 +33,7 @@ const template = section({
   .describe('Prompts of one template.');
 
 export const pretrainingSchema = section({
-  pipeline: text('the path of a folder').describe('Folder that the model is written to.'),
+  pipeline: filePath('the path of a folder', 'made').describe('Folder that the model is written to.'),
   seed: integer(0).describe('Seed of weights, pictures, captions and noise.'),
   denoiser: section({
     ...fit,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { oneOf, section, text } from '../../../fields.js';
+import { filePath, oneOf, section, text } from '../../../fields.js';
 
-const caFile = text('the path of a file')
+const caFile = filePath('the path of a file', 'file')
   .optional()
   .describe(
     "PEM file of the authorities that sign the brokers' certificates. Default: the ones that Node trusts.",
@@ -26,8 +26,12 @@ export const tls = z
       }),
       section({
         mode: z.literal('mutual').describe('Encrypted; both the brokers and the run present certificates.'),
-        certFile: text('the path of a file').describe('PEM file of the certificate that the run presents.'),
-        keyFile: text('the path of a file').describe('PEM file of its private key, without a passphrase.'),
+        certFile: filePath('the path of a file', 'file').describe(
+          'PEM file of the certificate that the run presents.',
+        ),
+        keyFile: filePath('the path of a file', 'file').describe(
+          'PEM file of its private key, without a passphrase.',
+        ),
         caFile,
         serverName,
       }),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { matching, section, text } from '../../../fields.js';
+import { filePath, matching, section } from '../../../fields.js';
 
 /** Credentials have no fields: they come from the environment. */
 export const payloads = z
@@ -8,7 +8,7 @@ export const payloads = z
     [
       section({
         type: z.literal('folder').describe('Files in a folder, such as a network mount.'),
-        folder: text('the path of a folder')
+        folder: filePath('the path of a folder', 'made')
           .default('payloads')
           .describe('Folder of the payload store; every process of the run needs access to it.'),
       }),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integer, matching, number, oneOf, pattern, section, text } from '../../../fields.js';
+import { filePath, integer, matching, number, oneOf, pattern, section, text } from '../../../fields.js';
 import {
   ENGINES,
   GRADIENT_SOURCES,
@@ -23,7 +23,7 @@ const nameOf = (thing: string) =>
   matching(`${thing} of letters, digits and hyphens, a letter first`, /^[a-zA-Z][a-zA-Z0-9-]*$/);
 
 const model = section({
-  pipeline: text('the folder of a pipeline').describe(
+  pipeline: filePath('the folder of a pipeline', 'folder').describe(
     'Folder of the diffusion model, in the layout that optimum exports: model_index.json, scheduler, tokenizer, text_encoder, unet.',
   ),
   train: oneOf(['adapter', 'full'])
@@ -52,7 +52,7 @@ const model = section({
     .describe(
       'Type of the weights and activations of the UNet, in sampler and trainer. `float16` takes half the memory, and on a GPU less time; normalizations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32 and only useful for testing. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
     ),
-  startFrom: text('the path of an adapter file, or of its folder')
+  startFrom: filePath('the path of an adapter file, or of its folder', 'either')
     .optional()
     .describe(
       'Adapter file or folder to start training from, for example one from supervised fine-tuning, in diffusers, PEFT or kohya format; it must match the rank, alpha and layers of `lora`. The run then counts this adapter as its base model, but KL terms still compare with the pretrained model. Default: the pretrained model.',

@@ -4,6 +4,8 @@ import { parseYaml } from './parse-yaml.js';
 
 /** One of the files of a config, which knows where everything stands. */
 export interface ConfigSource {
+  /** Its path. */
+  readonly file: string;
   readonly value: unknown;
   /** Faults of the text itself. `value` means nothing where one of them is of kind `syntax`. */
   readonly faults: readonly Fault[];
@@ -38,6 +40,7 @@ export function readConfigSource(text: string, file: string, layer: number): Con
   const faults = problems.map(({ offset, problem }) => syntaxFault(offset, problem));
   if (faults.length === 0) faults.push(...keyFaults(document, placeAt, syntaxFault));
   return {
+    file,
     value,
     faults,
     placeOf(path, part) {

@@ -2,9 +2,10 @@ import type { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
 import type { ConfigSource } from './config-source.js';
 import { createFault, type Fault, type FaultDetail, type Path, type Place } from './fault.js';
+import { placeFiles } from './named-files.js';
 import { applyOverrides, type Override } from './overrides.js';
 import { faultsOfIssue } from './schema-faults.js';
-import { isMapping, isReplacedAt, mergeValues, withValueAt } from './value-tree.js';
+import { isMapping, isReplacedAt, mergeValues, valueAt, withValueAt } from './value-tree.js';
 import { versionFault } from './version.js';
 
 interface LintTask<Config> {
@@ -12,6 +13,10 @@ interface LintTask<Config> {
   readonly sources: readonly ConfigSource[];
   /** What followed each `--set` of the command line. */
   readonly overrides?: readonly string[];
+  /** The file that holds the overrides, where one does: paths in them are relative to it. Default: to the working directory. */
+  readonly overridesFile?: string | undefined;
+  /** Whether paths are relative to the working directory, wherever they are written. */
+  readonly isPlaced?: boolean | undefined;
   readonly schema: z.ZodType<Config>;
   /** Whether each file says the version of its words. */
   readonly isVersioned: boolean;
@@ -22,14 +27,16 @@ interface LintTask<Config> {
 export interface Linted<Config> {
   /** The config with every default filled in; absent where there is a fault. */
   readonly config?: Config;
-  /** The config without defaults: what the files and the overrides state; absent where there is a fault. */
+  /** The config without defaults: what the files and the overrides state, files by their places; absent where there is a fault. */
   readonly stated?: object;
   /** All faults, in the order of the text, those of the command line last. */
   readonly faults: readonly Fault[];
 }
 
 /**
- * Checks the files that a config is made of, whatever it configures. All faults are found in one pass. Text that cannot
+ * Checks the files that a config is made of, whatever it configures. Files that it names are relative to the file that holds
+ * the word; in the result they are relative to the working directory, or absolute where the word is or the package holds
+ * them. All faults are found in one pass. Text that cannot
  * be parsed hides the rest, and so do the words of another version, which would make a fault each.
  */
 export function lintSources<Config>(task: LintTask<Config>): Linted<Config> {
@@ -42,11 +49,17 @@ export function lintSources<Config>(task: LintTask<Config>): Linted<Config> {
   const written = sources
     .map(({ value }) => (isMapping(value) ? withValueAt(value, ['extends'], undefined) : value))
     .reduceRight((under, over) => mergeValues(under, over));
-  const { value, overrides, faults: overrideFaults } = applyOverrides(written, task.overrides ?? []);
+  const { value: named, overrides, faults: overrideFaults } = applyOverrides(written, task.overrides ?? []);
+  const { value, faults: nameFaults } = placeFiles(schema, named, (path) => {
+    const isOverridden = overrides.some((one) => one.path.length <= path.length && overlap(one.path, path));
+    if (isOverridden) return task.overridesFile ?? '';
+    const source = sources.find(({ value }) => valueAt(value, path) !== undefined);
+    return task.isPlaced ? '' : (source?.file ?? '');
+  });
   const parsed = schema.safeParse(value);
   const details = (parsed.error?.issues ?? []).flatMap((issue) => faultsOfIssue(issue, value));
   const across = task.faultsAcross?.(value, details) ?? [];
-  const faults = [...details, ...across].map((detail) => locate(detail, sources, overrides));
+  const faults = [...nameFaults, ...details, ...across].map((detail) => locate(detail, sources, overrides));
   const all = [...textFaults, ...overrideFaults, ...faults];
   return parsed.success && all.length === 0
     ? { config: parsed.data, stated: value as object, faults: [] }

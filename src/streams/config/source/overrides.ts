@@ -51,6 +51,9 @@ export function applyOverrides(
   return { value, overrides, faults };
 }
 
+/** The path that a key of an override names: `a.b[2]` or `a.b.2`. */
+export const pathOfKey = (key: string): string[] => key.replaceAll(/\[(\d+)\]/g, '.$1').split('.');
+
 type Problem = Pick<FaultDetail, 'thing' | 'expected' | 'got' | 'nextStep'>;
 
 function parseOverride(text: string): { path: Path; value: unknown } | { problem: Problem } {
@@ -58,7 +61,7 @@ function parseOverride(text: string): { path: Path; value: unknown } | { problem
   const key = text.slice(0, Math.max(equals, 0));
   // A path of thousands of parts is not even split.
   const isLong = key.length > 100 * MOST_PARTS;
-  const path = isLong ? [] : key.replaceAll(/\[(\d+)\]/g, '.$1').split('.');
+  const path = isLong ? [] : pathOfKey(key);
   const isDeep = isLong || path.length > MOST_PARTS;
   if (isDeep || path.some((part) => part === '' || part === '__proto__')) {
     return {

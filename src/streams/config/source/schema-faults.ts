@@ -61,7 +61,7 @@ function closedList(issue: Issue): string[] | undefined {
 }
 
 function nextStepFor(path: Path, value: unknown, expected: string): string {
-  if (path.length === 0) return 'Start from one of the files under config/.';
+  if (path.length === 0) return 'Start from a preset, `tributary init`.';
   if (value === null) return 'Write a value, or remove the key where it has a default.';
   if (typeof value === 'string' && value.trim() !== '' && /number|integer/.test(expected)) {
     if (Number.isFinite(Number(value))) return 'Remove the quotes.';

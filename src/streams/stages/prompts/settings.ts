@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integer, oneOf, section, text } from '../../../fields.js';
+import { filePath, integer, oneOf, section, text } from '../../../fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
 const http = section({
@@ -55,10 +55,10 @@ export const promptsStage = defineStage({
   },
   schema: section({
     type: z.literal('prompts'),
-    train: text('the path of a prompt file').describe(
+    train: filePath('the path of a prompt file', 'file').describe(
       'Prompts to train on: plain text with one prompt per line, or .json, .jsonl, .csv or .tsv with weights and metadata (docs/prompts.md). If prompts come from a topic, only evaluation reads this file.',
     ),
-    heldOut: text('the path of a prompt file').describe(
+    heldOut: filePath('the path of a prompt file', 'file').describe(
       'Prompts that are never trained on, in the same formats; evaluation uses them to measure generalization.',
     ),
     comments: z

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isPackageName, packageNames, placeInPackage, presetFile } from '../../../own-package.js';
 import { lintTopology } from '../../config/lint-topology.js';
 import { readConfigText } from '../../config/load-topology.js';
 import { deriveSizes } from '../../config/resolved/derived-sizes.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
+import { type ResolvedConfig, topologySchema } from '../../config/schema/topology-schema.js';
 import { type ConfigSource, readConfigSource, readNamed } from '../../config/source/config-source.js';
 import type { Fault, FaultDetail, Path } from '../../config/source/fault.js';
 import {
@@ -14,6 +16,9 @@ import {
   placeOf,
   requireConfig,
 } from '../../config/source/lint-sources.js';
+import { mapFiles, noSuchName } from '../../config/source/named-files.js';
+import { pathOfKey } from '../../config/source/overrides.js';
+import { valueAt } from '../../config/source/value-tree.js';
 import { networkPasses } from './network-passes.js';
 import { configFingerprint, type Study, type StudyRow } from './study.js';
 import { findStudyFaults } from './study-rules.js';
@@ -73,14 +78,18 @@ function resolveRow(
   { source, path, readText }: Sources,
 ): StudyRow | Fault[] {
   const place: Path = ['rows', name, 'preset'];
-  const presetPath = join(dirname(path), preset);
+  const presetPath = isPackageName(preset) ? presetFile(preset) : join(dirname(path), preset);
+  if (presetPath === null) {
+    return [locate({ path: place, ...noSuchName(preset, packageNames().presets) }, [source])];
+  }
   const read = readNamed(presetPath, readText);
   if (!('text' in read)) return [locate({ kind: 'bad-value', path: place, ...read }, [source])];
   // JSON is YAML, so that text stays text.
   const overrides = Object.entries({ ...file.set, ...set }).map(
     ([key, value]) => `${key}=${JSON.stringify(value)}`,
   );
-  const { config, stated, faults } = lintTopology(read.text, presetPath, { overrides, readText });
+  const options = { overrides, overridesFile: path, readText };
+  const { config, stated, faults } = lintTopology(read.text, presetPath, options);
   if (!config) {
     const at = placeOf({ path: place }, [source]);
     return faults.map((fault) => ({
@@ -94,14 +103,22 @@ function resolveRow(
     name,
     title,
     presetPath,
-    overrides,
+    overrides: overrides.map((override) => placed(override, config)),
     seeds: seeds ?? file.seeds,
     rewardQueries: (budget ?? file.budget).rewardQueries,
     config,
     numRounds: stageOf(config, 'prompts').numRounds,
     cost: networkPasses({ sampling: samplingEvaluations, training: trainingEvaluations }),
-    fingerprint: configFingerprint(stated),
+    // As the package's own files were written by the programs whose results are published.
+    fingerprint: configFingerprint(mapFiles(topologySchema, stated, (file) => placeInPackage(file) ?? file)),
   };
+}
+
+/** An override for the child that trains: a file that it names has its place in the config. */
+function placed(override: string, config: ResolvedConfig): string {
+  const key = override.slice(0, override.indexOf('='));
+  const value = valueAt(config, pathOfKey(key));
+  return typeof value === 'string' ? `${key}=${JSON.stringify(value)}` : override;
 }
 
 /** Better known now than after hours of training. */

@@ -25,7 +25,7 @@ const rowNames = z
 const budget = section({ rewardQueries: integer(1) });
 
 const row = section({
-  preset: text('the path of a topology, relative to this file'),
+  preset: text('the path of a topology, relative to this file, or a preset of the package'),
   /** Laid over the study's own changes. */
   set: changes,
   title: text('a title'),

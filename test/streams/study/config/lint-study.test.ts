@@ -126,7 +126,7 @@ describe('lintStudy', () => {
     const place = 'config/study.yaml:14:55 sections[0].rows[0] fast';
     const next = 'Give both rows the same, or name it in `differIn` where the comparison is about it.';
     expect(faultsOf(other)).toEqual([
-      `${place} prompts.train: expected "train.txt" as in its baseline "plain", got "other.txt". ${next}`,
+      `${place} prompts.train: expected "config/presets/train.txt" as in its baseline "plain", got "config/other.txt". ${next}`,
       `${place} reward.maxMagnitude: expected 1000000000000000 as in its baseline "plain", got 9. ${next}`,
     ]);
     const named = (words: string) =>
@@ -185,6 +185,6 @@ test('should read the study that is shipped', async () => {
 test('should say which file cannot be read', async () => {
   expect(await faultOf(() => loadStudy('config/nowhere.yaml'))).toEqual([
     'TRIB_USAGE',
-    'config config/nowhere.yaml: expected a file that can be read, got ENOENT. Name a YAML file, such as one under config/.',
+    'config config/nowhere.yaml: expected a file that can be read, got ENOENT. Name a YAML file, or a preset such as tributary:demo.',
   ]);
 });
