@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { PROVIDERS, TFJS_BACKENDS } from '../../models/engines/contract/engine.js';
 import { findCudaParts } from '../../models/engines/onnxruntime/installation.js';
+import { ensureRuntime } from '../../models/engines/onnxruntime/runtime.js';
 import { INSTALL_COMMAND } from '../../models/engines/tfjs/backends.js';
 import { dependencyVersions, VERSION } from '../../own-package.js';
 import { type Allocator, allocatorAdvice, findAllocator } from '../doctor/allocator.js';
@@ -13,6 +14,7 @@ import {
   type OnnxRuntimeCheck,
   type ProviderCheck,
 } from '../doctor/provider-check.js';
+import { warn } from '../output/log.js';
 
 const TFJS_HINT = `TensorFlow.js is optional: ${INSTALL_COMMAND} adds wasm and cpu, docs/engines.md says how to add node and node-gpu.`;
 
@@ -33,6 +35,7 @@ export function addDoctorCommand(program: Command): void {
 }
 
 async function doctor({ json }: { readonly json: boolean }): Promise<void> {
+  await ensureRuntime(warn);
   const providers: AdvisedCheck[] = [];
   const cuda = findCudaParts();
   for (const provider of PROVIDERS) {

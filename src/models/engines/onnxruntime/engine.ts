@@ -1,6 +1,7 @@
 /** @file The onnxruntime engine, from its owner's side. */
 
 import type { CompileOptions, Engine, EngineOptions } from '../contract/engine.js';
+import { ensureRuntime } from './runtime.js';
 import { compileOnShards, openShards } from './shards.js';
 
 /** Bytes of weights from which on not every thread gets a copy. */
@@ -30,12 +31,19 @@ export function createOnnxRuntimeEngine(options: EngineOptions): Engine {
   return {
     differentiates: false,
     splitsBatches: options.providers[0] === 'cpu',
-    compile(model, compileOptions) {
+    async compile(model, compileOptions) {
+      await ensureRuntime();
       const threads = threadsOfSession(options, model, compileOptions);
       return compileOnShards(shards, model, { ...compileOptions, threads });
     },
-    simplify: (model, label) => first().simplify({ model, label }),
-    outputPorts: (model, label) => first().outputPorts({ model, label }),
+    async simplify(model, label) {
+      await ensureRuntime();
+      return first().simplify({ model, label });
+    },
+    async outputPorts(model, label) {
+      await ensureRuntime();
+      return first().outputPorts({ model, label });
+    },
     close: () => shards.close(),
   };
 }

@@ -5,12 +5,13 @@
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { resolveRuntime } from './runtime.js';
 
 /** The installed version of onnxruntime: the kernels of different versions may round differently. */
 export function onnxRuntimeVersion(): string {
-  const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
+  const manifest = resolveRuntime('onnxruntime-node/package.json');
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
   return version;
 }
 
@@ -27,7 +28,7 @@ export interface CudaParts {
 
 /** Checks the package's folder, the provider's libraries and the kernel driver. */
 export function findCudaParts(): CudaParts {
-  const main = createRequire(import.meta.url).resolve('onnxruntime-node');
+  const main = resolveRuntime();
   const folder = join(dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch);
   const provider = join(folder, 'libonnxruntime_providers_cuda.so');
   const hasProvider = existsSync(provider);

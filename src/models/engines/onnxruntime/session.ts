@@ -1,9 +1,12 @@
 /** @file One onnxruntime session, in the thread that calls it: options, provider fallback, tensors in and out. */
 
-import * as ort from 'onnxruntime-node';
+import type * as Ort from 'onnxruntime-node';
 import { TributaryError } from '../../../errors.js';
 import type { ElementArrays, ElementType, Tensor } from '../../tensor.js';
 import type { EngineOptions, OnnxRuntimeProvider, Port, Tensors } from '../contract/engine.js';
+import { loadRuntime } from './runtime.js';
+
+const ort = loadRuntime();
 
 const LEVELS = { none: 'disabled', basic: 'basic', all: 'all' } as const;
 
@@ -34,7 +37,7 @@ interface SessionOptions {
 }
 
 interface OpenSession {
-  readonly session: ort.InferenceSession;
+  readonly session: Ort.InferenceSession;
   readonly provider: OnnxRuntimeProvider;
   readonly fallbacks: readonly string[];
 }
@@ -79,7 +82,7 @@ export async function openSession(
 async function createAlone(
   model: Uint8Array,
   options: SessionOptions,
-): Promise<ort.InferenceSession | undefined> {
+): Promise<Ort.InferenceSession | undefined> {
   try {
     const entries = { disable_cpu_ep_fallback: '1' };
     return await create(model, { ...options, provider: 'webgpu', entries });
@@ -99,7 +102,7 @@ interface CreateOptions extends SessionOptions {
  * Creates a session. On the CPU, a model with weights in files trades speed for memory: it does without the cache-friendly
  * layout of kernels, which is another copy of them, and without the arena, which never gives memory back.
  */
-function create(model: Uint8Array, options: CreateOptions): Promise<ort.InferenceSession> {
+function create(model: Uint8Array, options: CreateOptions): Promise<Ort.InferenceSession> {
   const { provider, threads = 1, optimization, externalData, optimizedModelPath } = options;
   const isMapped = options.weightsFolder !== undefined && provider === 'cpu';
   const level = isMapped && optimization === 'all' ? 'extended' : LEVELS[optimization];
@@ -133,7 +136,7 @@ function mappedWeights({ weightsFolder, provider }: CreateOptions): Record<strin
 
 /** Runs a session; returns fresh arrays. */
 export async function runSession(open: OpenSession, feeds: Tensors, label: string): Promise<Tensors> {
-  let results: ort.InferenceSession.OnnxValueMapType;
+  let results: Ort.InferenceSession.OnnxValueMapType;
   try {
     const inputs = Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor)]);
     results = await open.session.run(Object.fromEntries(inputs));
@@ -142,22 +145,22 @@ export async function runSession(open: OpenSession, feeds: Tensors, label: strin
     throw new TributaryError('TRIB_ENGINE', text, { cause });
   }
   return Object.fromEntries(
-    Object.entries(results).map(([name, value]) => [name, fromOrt(value as ort.Tensor)]),
+    Object.entries(results).map(([name, value]) => [name, fromOrt(value as Ort.Tensor)]),
   );
 }
 
 /** Inputs or outputs as the session declares them. */
-export function ports(metadata: readonly ort.InferenceSession.ValueMetadata[]): Port[] {
+export function ports(metadata: readonly Ort.InferenceSession.ValueMetadata[]): Port[] {
   return metadata.flatMap((port) =>
     port.isTensor ? [{ name: port.name, type: port.type as ElementType, shape: port.shape }] : [],
   );
 }
 
-function toOrt({ type, data, shape }: Tensor): ort.Tensor {
+function toOrt({ type, data, shape }: Tensor): Ort.Tensor {
   return new ort.Tensor(type, data as ElementArrays['float32'], [...shape]);
 }
 
-function fromOrt(value: ort.Tensor): Tensor {
+function fromOrt(value: Ort.Tensor): Tensor {
   return {
     type: value.type as ElementType,
     shape: [...value.dims],

@@ -1,3 +1,4 @@
+import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
@@ -25,6 +26,7 @@ export async function startReward(
   say: Say,
 ): Promise<RewardThread & { close(): Promise<void> }> {
   const { name: _, ...source } = stageOf(config, 'reward');
+  await ensureRuntime((message) => say({ kind: 'warning', message }));
   const thread = startThread<RewardService>(new URL('./reward-thread.js', import.meta.url), 'reward');
   const { pipeline } = config.model;
   const { verifier } = config.evaluation;

@@ -1,3 +1,4 @@
+import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
 import type { SamplerSettings } from '../../../models/rollouts/sampler.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
 import { trainingIntervalAt } from '../../../operators/interval-schedule.js';
@@ -58,6 +59,7 @@ export async function startSampler(
   say: Say,
   policyFile: string | null = null,
 ): Promise<SamplerClient & Pick<OpenedSampler, 'provider' | 'sessionThreads'>> {
+  await ensureRuntime((message) => say({ kind: 'warning', message }));
   const thread = startThread<SamplerService>(new URL('./sampler-thread.js', import.meta.url), 'sampler');
   const opened = await openOrClose(thread, () =>
     thread.call.open({

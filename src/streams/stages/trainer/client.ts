@@ -1,3 +1,4 @@
+import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
 import type { TrainerSettings } from '../../../models/policy/trainer-settings.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
@@ -36,6 +37,7 @@ export async function startTrainer(
   { resumed }: { readonly resumed: boolean },
 ): Promise<TrainerThread> {
   const { value } = stageOf(config, 'trainer');
+  await ensureRuntime((message) => say({ kind: 'warning', message }));
   const thread = startThread<TrainerService>(new URL('./trainer-thread.js', import.meta.url), 'trainer');
   const settings = {
     engine: engineOf(config, 'trainer'),
