@@ -24,9 +24,9 @@ default filled in.
 With \`extends: PATH\` a config extends another one. Mappings are merged, unless they differ in \`type\`, \`rule\`, \`mode\`
 or \`from\`; anything else is replaced. \`--set stages.sampler.eta=0.5\` overrides everything.
 
-Paths are relative to the file that holds them; with \`--set\`, and in defaults, to the working directory. What the package
-brings has a name: \`extends: tributary:shapes-b2-branch\` (\`tributary presets\` lists them), \`pipeline: tributary:shapes\`,
-\`train: tributary:shapes/prompts/train.txt\`, \`train: tributary:prompts/dpok-color-train.txt\`.
+Paths are relative to the file that holds them; with \`--set\`, and in defaults, to the working directory. What the
+package brings has a name: \`extends: tributary:shapes-b2-branch\` (\`tributary presets\` lists them),
+\`pipeline: tributary:shapes\`, \`train: tributary:shapes/prompts/train.txt\`, \`train: tributary:prompts/dpok-held-out.txt\`.
 `;
 
 /** Returns docs/config.md: Markdown text that ends with a line break. */
