@@ -5,13 +5,16 @@ import { fetchModel, formatBytes } from '../../models/hub/fetch-model.js';
 import { VARIANTS, type Variant } from '../../models/hub/pipeline-files.js';
 import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
 import { watchInterrupt } from '../input/interrupt.js';
-import { fetchOutput } from '../output/fetch-output.js';
+import { logOption } from '../input/options.js';
+import { openFetchOutput } from '../output/fetch-output.js';
+import type { LogForm } from '../output/log.js';
 
 interface FetchCommandOptions {
   readonly revision: string;
   readonly out?: string;
   readonly variant?: Variant;
   readonly all: boolean;
+  readonly log: LogForm;
 }
 
 const HUB = 'https://huggingface.co';
@@ -29,15 +32,16 @@ export function addFetchCommand(program: Command): void {
     .option('--out <folder>', 'folder to write (default: models/<name>)')
     .addOption(new Option('--variant <precision>', 'preferred if it is published').choices(VARIANTS))
     .option('--all', 'every file, not only those of a pipeline folder', false)
+    .addOption(logOption('text'))
     .action(fetchCommand);
 }
 
 async function fetchCommand(
   id: string,
-  { revision, variant, all, ...options }: FetchCommandOptions,
+  { revision, variant, all, log, ...options }: FetchCommandOptions,
 ): Promise<void> {
   const out = options.out ?? join('models', at(id.split('/'), -1));
-  const output = fetchOutput(process.stderr);
+  const output = openFetchOutput(log);
   const interrupt = watchInterrupt(() => output.say('stopping: downloaded files are kept'));
   try {
     const { commit, numFiles, numKept, totalBytes } = await fetchModel({

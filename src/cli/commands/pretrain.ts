@@ -14,14 +14,15 @@ import { startThread } from '../../models/threads/thread.js';
 import { writeDuration, writeScore } from '../../streams/report/figures.js';
 import { watchInterrupt } from '../input/interrupt.js';
 import { loadPretraining } from '../input/load-pretraining.js';
-import { whole } from '../input/options.js';
-import { createLog } from '../output/log.js';
-import { bar, remainingTime, statusLine } from '../output/status-line.js';
+import { logOption, whole } from '../input/options.js';
+import { createLog, type LogForm } from '../output/log.js';
+import { bar, openStatusLine, remainingTime } from '../output/status-line.js';
 
 interface PretrainOptions {
   readonly part?: PretrainingPart;
   readonly resume: boolean;
   readonly threads: number;
+  readonly log: LogForm;
 }
 
 /** What shows a pretraining while it goes on. */
@@ -49,13 +50,14 @@ export function addPretrainCommand(program: Command): void {
       whole(1),
       2,
     )
+    .addOption(logOption('text'))
     .action(pretrain);
 }
 
-async function pretrain(path: string, { part, resume, threads }: PretrainOptions): Promise<void> {
+async function pretrain(path: string, { part, resume, threads, log }: PretrainOptions): Promise<void> {
   const config = await loadPretraining(path);
   const folder = join('runs', basename(path, extname(path)));
-  const output = process.stderr.isTTY ? terminalOutput() : logOutput();
+  const output = log === 'json' ? logOutput() : textOutput();
   const interrupt = watchInterrupt(() => output.say('stopping: these steps are finished and saved'));
   try {
     for (const one of part ? [part] : PARTS) {
@@ -127,8 +129,8 @@ async function requireNone(checkpointPath: string): Promise<void> {
   );
 }
 
-function terminalOutput(): PretrainOutput {
-  const line = statusLine(process.stderr);
+function textOutput(): PretrainOutput {
+  const line = openStatusLine(process.stderr);
   const estimates = new Map<PretrainingPart, (share: number) => number | null>();
   return {
     show(part, { step, numSteps, loss }) {
@@ -136,7 +138,8 @@ function terminalOutput(): PretrainOutput {
       estimates.set(part, remaining);
       const seconds = remaining(step / numSteps);
       const left = seconds === null ? '' : ` · ${writeDuration(seconds)} left`;
-      line.draw(`${bar(step / numSteps, 18)} ${part} ${step}/${numSteps} · loss ${writeScore(loss)}${left}`);
+      const text = `${part} ${step}/${numSteps} · loss ${writeScore(loss)}${left}`;
+      line.draw(`${bar(step / numSteps, 18)} ${text}`, text);
     },
     say: (message) => line.print(message),
     close: () => line.clear(),

@@ -10,15 +10,16 @@ import { runTopology } from '../../streams/run/run-topology.js';
 import { runWorkers } from '../../streams/run/run-workers.js';
 import { ALL_ROLES, type Role, type WorkerRole } from '../../streams/stages/index.js';
 import { watchInterrupt } from '../input/interrupt.js';
-import { collect, TAKE_OVER } from '../input/options.js';
-import { createLog } from '../output/log.js';
-import { logOutput, type RunOutput } from '../output/run-output.js';
+import { collect, logOption, TAKE_OVER } from '../input/options.js';
+import type { LogForm } from '../output/log.js';
+import { openRunOutput, type RunOutput } from '../output/run-output.js';
 
 interface RunCommandOptions {
   readonly set: readonly string[];
   readonly roles: readonly Role[];
   readonly runDir?: string;
   readonly takeOver: boolean;
+  readonly log: LogForm;
 }
 
 /** `tributary run`: runs parts of a topology, or all of it, in a process that may be restarted at any time. */
@@ -36,12 +37,13 @@ export function addRunCommand(program: Command): void {
     .option('--set <key=value>', 'override a value of the config, such as seed=8; repeatable', collect, [])
     .option('--run-dir <folder>', 'where the trainer writes the run (default: runs/<name of the config>)')
     .option(...TAKE_OVER)
+    .addOption(logOption('json'))
     .action(run);
 }
 
-async function run(path: string, { set, roles, runDir, takeOver }: RunCommandOptions): Promise<void> {
+async function run(path: string, { set, roles, runDir, takeOver, log }: RunCommandOptions): Promise<void> {
   const config = await loadTopology(path, set);
-  const output = logOutput(createLog());
+  const output = openRunOutput(log);
   for (const message of surplusThreads(config, availableParallelism()))
     output.show({ kind: 'warning', message });
   const isTrainer = roles.includes('trainer');

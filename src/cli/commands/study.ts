@@ -15,8 +15,9 @@ import { followStudy } from '../../streams/study/study-progress.js';
 import { trainInChild } from '../../streams/study/train-in-child.js';
 import { RESULTS_FILE, writeStudy } from '../../streams/study/write-study.js';
 import { type Interrupt, watchInterrupt } from '../input/interrupt.js';
-import { collect, whole } from '../input/options.js';
-import { createStudyOutput, type StudyOutput } from '../output/study-output.js';
+import { collect, logOption, whole } from '../input/options.js';
+import type { LogForm } from '../output/log.js';
+import { openStudyOutput, type StudyOutput } from '../output/study-output.js';
 
 interface StudyOptions {
   readonly only: readonly string[];
@@ -24,6 +25,7 @@ interface StudyOptions {
   readonly jobs: number;
   readonly out: string;
   readonly pageOnly: boolean;
+  readonly log: LogForm;
 }
 
 /** Results of the grid so far. */
@@ -43,13 +45,14 @@ export function addStudyCommand(program: Command): void {
     .option('--jobs <n>', 'runs at a time, each with the threads of its config', whole(1), 1)
     .option('--out <folder>', 'where results.json, results.md and its charts are written', 'docs')
     .option('--page-only', 'run nothing; write the page from existing results', false)
+    .addOption(logOption('text'))
     .action(study);
 }
 
-async function study(path: string, { only, seeds, jobs, out, pageOnly }: StudyOptions): Promise<void> {
+async function study(path: string, { only, seeds, jobs, out, pageOnly, log }: StudyOptions): Promise<void> {
   const loaded = await loadStudy(path);
   requireKnown(loaded, { rows: only, seeds });
-  const output = createStudyOutput(process.stderr);
+  const output = openStudyOutput(log);
   try {
     const prior = await readResults(join(out, RESULTS_FILE), loaded);
     const { known, unfinished } = await lookAround(loaded, prior);

@@ -8,16 +8,17 @@ import type { RunEvent } from '../../streams/messages/run-events.js';
 import { writeReport } from '../../streams/report/write-report.js';
 import { runTopology } from '../../streams/run/run-topology.js';
 import { watchInterrupt } from '../input/interrupt.js';
-import { collect, TAKE_OVER } from '../input/options.js';
+import { collect, logOption, TAKE_OVER } from '../input/options.js';
 import { comparisonTable } from '../output/evaluation-table.js';
-import { createLog } from '../output/log.js';
-import { logOutput, terminalOutput } from '../output/run-output.js';
+import type { LogForm } from '../output/log.js';
+import { openRunOutput } from '../output/run-output.js';
 
 interface TrainOptions {
   readonly set: readonly string[];
   readonly runDir?: string;
   readonly resume: boolean;
   readonly takeOver: boolean;
+  readonly log: LogForm;
   readonly json: boolean;
 }
 
@@ -33,16 +34,14 @@ export function addTrainCommand(program: Command): void {
     .option('--run-dir <folder>', 'where the run is written (default: runs/<name of the config>)')
     .option('--resume', 'continue from the newest checkpoint of the run directory', false)
     .option(...TAKE_OVER)
+    .addOption(logOption('text'))
     .option('--json', 'log as JSON lines, and print the result as JSON on standard output', false)
     .action(train);
 }
 
-async function train(path: string, { set, runDir, resume, takeOver, json }: TrainOptions): Promise<void> {
+async function train(path: string, { set, runDir, resume, takeOver, log, json }: TrainOptions): Promise<void> {
   const config = await loadTopology(path, set);
-  const isTerminal = process.stderr.isTTY && !json;
-  const output = isTerminal
-    ? terminalOutput(process.stderr, () => performance.now() / 1000)
-    : logOutput(createLog());
+  const output = openRunOutput(json ? 'json' : log);
   const warn = (message: string) => output.show({ kind: 'warning', message });
   const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn });
   const interrupt = watchInterrupt(() =>

@@ -1,5 +1,5 @@
 /** @file How values of options are read. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
 /** Gathers the values of an option that may be given several times. */
 export function collect(value: string, gathered: readonly string[] = []): string[] {
@@ -12,6 +12,13 @@ export const TAKE_OVER = [
   'take over the run of a dead process; refused if it responds or wrote within the last 30 seconds',
   false,
 ] as const;
+
+/** How progress is written to standard error. */
+export function logOption(byDefault: 'text' | 'json'): Option {
+  return new Option('--log <form>', 'progress for people, or JSON lines for programs')
+    .choices(['text', 'json'])
+    .default(byDefault);
+}
 
 /** Returns a reader of whole numbers from `least` to `most`. */
 export function whole(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {

@@ -1,7 +1,7 @@
 import { type FetchProgress, formatBytes } from '../../models/hub/fetch-model.js';
 import { writeDuration } from '../../streams/report/figures.js';
-import { createLog } from './log.js';
-import { bar, remainingTime, statusLine, type Terminal } from './status-line.js';
+import { createLog, type LogForm } from './log.js';
+import { bar, openStatusLine, remainingTime, type StatusLine } from './status-line.js';
 
 /** What shows a download while it goes on. */
 interface FetchOutput {
@@ -10,13 +10,12 @@ interface FetchOutput {
   close(): void;
 }
 
-/** One line that is drawn over on a terminal, and a line of JSON for every whole file where there is none. */
-export function fetchOutput(stream: Terminal & { readonly isTTY?: boolean }): FetchOutput {
-  return stream.isTTY ? terminalOutput(stream) : logOutput();
+/** For people one line that is drawn over on a terminal, and elsewhere a line for every whole file; or JSON lines. */
+export function openFetchOutput(log: LogForm): FetchOutput {
+  return log === 'json' ? logOutput() : textOutput(openStatusLine(process.stderr));
 }
 
-function terminalOutput(terminal: Terminal): FetchOutput {
-  const line = statusLine(terminal);
+function textOutput(line: StatusLine): FetchOutput {
   const remaining = remainingTime(() => performance.now() / 1000);
   return {
     show({ path, state, bytes, totalBytes }) {
@@ -25,7 +24,8 @@ function terminalOutput(terminal: Terminal): FetchOutput {
       const seconds = state === 'checking' ? null : remaining(share);
       const left = seconds === null ? '' : ` · ${writeDuration(seconds)} left`;
       const file = state === 'checking' ? `checking ${path}` : path;
-      line.draw(`${bar(share, 18)} ${formatBytes(bytes)} of ${formatBytes(totalBytes)}${left} · ${file}`);
+      const text = `${formatBytes(bytes)} of ${formatBytes(totalBytes)}${left} · ${file}`;
+      line.draw(`${bar(share, 18)} ${text}`, state === 'whole' ? text : undefined);
     },
     say: (message) => line.print(message),
     close: () => line.clear(),

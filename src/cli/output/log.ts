@@ -2,6 +2,9 @@ import { type Logger, pino } from 'pino';
 import type { RunEvent } from '../../streams/messages/run-events.js';
 import { visible } from './visible-output.js';
 
+/** How progress is written: for people, or as JSON lines for programs. */
+export type LogForm = 'text' | 'json';
+
 /** The log of a program without a terminal: JSON lines on standard error, each written before the next thing happens. */
 export function createLog(): Logger {
   const destination = pino.destination({ dest: 2, sync: true });

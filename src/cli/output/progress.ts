@@ -6,13 +6,20 @@ import { bar } from './status-line.js';
 const SAMPLING_SHARE = 0.35;
 const BAR_WIDTH = 18;
 
+/** How far a run is. */
+interface ShownProgress {
+  readonly bar: string;
+  readonly text: string;
+  /** What is done now. */
+  readonly doing: string;
+}
+
 /**
- * Returns a function that takes the events of a run in order and returns its progress in one line; null before its
- * first round begins. The time left is measured in whole rounds, so there is none before the first is done.
+ * Returns a function that takes the events of a run in order and returns its progress; null before its first round begins. The time left is measured in whole rounds, so there is none before the first is done.
  *
  * @param now Seconds from some origin.
  */
-export function describeProgress(now: () => number): (event: RunEvent) => string | null {
+export function describeProgress(now: () => number): (event: RunEvent) => ShownProgress | null {
   let progress: RunProgress | null = null;
   let measured: readonly string[] = [];
   /** When the first round began, and which one that was. */
@@ -45,13 +52,17 @@ export function describeProgress(now: () => number): (event: RunEvent) => string
     const isDone = done !== null && done.rounds > round;
     const within = isDone ? 1 : (SAMPLING_SHARE * groupsSampled) / groupsPerRound;
     const isSampling = groupsSampled < groupsPerRound;
-    return [
-      `${bar((round + within) / numRounds, BAR_WIDTH)} round ${round + 1}/${numRounds}`,
+    const parts = [
+      `round ${round + 1}/${numRounds}`,
       `steps ${writeSteps(trainedSteps)}`,
       ...measured,
       ...(done === null ? [] : [`${writeDuration(secondsLeft(first, done, numRounds, now()))} left`]),
-      isDone ? 'saving' : isSampling ? `sampling ${groupsSampled}/${groupsPerRound}` : 'training',
-    ].join(' · ');
+    ];
+    return {
+      bar: bar((round + within) / numRounds, BAR_WIDTH),
+      text: parts.join(' · '),
+      doing: isDone ? 'saving' : isSampling ? `sampling ${groupsSampled}/${groupsPerRound}` : 'training',
+    };
   };
 }
 

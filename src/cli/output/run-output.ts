@@ -7,7 +7,8 @@ import type {
 } from '../../streams/messages/run-events.js';
 import { writeScore, writeShare } from '../../streams/report/figures.js';
 import { describeProgress } from './progress.js';
-import { statusLine, type Terminal } from './status-line.js';
+import { createLog, type LogForm } from './log.js';
+import { openStatusLine } from './status-line.js';
 
 /** Shows a run while it goes on. */
 export interface RunOutput {
@@ -16,15 +17,29 @@ export interface RunOutput {
   close(): void;
 }
 
-/** Shows a run to a person: one progress line, and above it what is rare. */
-export function terminalOutput(terminal: Terminal, now: () => number): RunOutput {
-  const line = statusLine(terminal);
+/** Returns what shows a run: to a person on standard error, or as JSON lines there. */
+export function openRunOutput(log: LogForm): RunOutput {
+  return log === 'json' ? logOutput(createLog()) : textOutput(process.stderr, () => performance.now() / 1000);
+}
+
+/** Shows a run to a person: its progress, on one line of a terminal and elsewhere a line a round, and what is rare. */
+export function textOutput(
+  stream: Parameters<typeof openStatusLine>[0],
+  now: () => number,
+): RunOutput {
+  const line = openStatusLine(stream);
   const progress = describeProgress(now);
+  let isWorker = false;
   return {
     show(event) {
+      isWorker ||= event.kind === 'joined';
       for (const text of printed(event)) line.print(text);
-      const text = progress(event);
-      if (text !== null) line.draw(text);
+      // Where the trainer is, its rounds tell as much.
+      if (event.kind === 'worked' && isWorker) line.print(describeWork(event));
+      const shown = progress(event);
+      if (shown === null) return;
+      const { bar, text, doing } = shown;
+      line.draw(`${bar} ${text} · ${doing}`, event.kind === 'round' ? text : undefined);
     },
     close: () => line.clear(),
   };
@@ -67,6 +82,10 @@ function printed(event: RunEvent): string[] {
     default:
       return event satisfies never;
   }
+}
+
+function describeWork({ role, round, groups, idleShare }: Extract<RunEvent, { kind: 'worked' }>): string {
+  return `${`round ${round + 1}`.padEnd(24)} ${role}: ${groups} groups, idle ${writeShare(idleShare)} of the time`;
 }
 
 function describeEvaluation({ round, train, heldOut }: Evaluation): string {

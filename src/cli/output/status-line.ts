@@ -2,8 +2,9 @@ import { at } from '../../at.js';
 import { visible, writeControl } from './visible-output.js';
 
 /** The last line of a terminal, which is drawn over and over; what is printed appears above it. */
-interface StatusLine {
-  draw(text: string): void;
+export interface StatusLine {
+  /** @param milestone what a stream that is no terminal gets as a line of its own; by default nothing. */
+  draw(text: string, milestone?: string): void;
   print(text: string): void;
   clear(): void;
 }
@@ -35,6 +36,23 @@ export function statusLine(terminal: Terminal): StatusLine {
       shown = '';
     },
   };
+}
+
+/** Returns what writes to a stream that is no terminal: each milestone and each printed text on a line of its own. */
+function plainLines(stream: Pick<Terminal, 'write'>): StatusLine {
+  const print = (text: string) => void stream.write(`${visible(text)}\n`);
+  return {
+    draw(_, milestone) {
+      if (milestone !== undefined) print(milestone);
+    },
+    print,
+    clear: () => undefined,
+  };
+}
+
+/** Shows progress on any stream: on one line of a terminal, and elsewhere as plain lines. */
+export function openStatusLine(stream: Terminal & { readonly isTTY?: boolean }): StatusLine {
+  return stream.isTTY ? statusLine(stream) : plainLines(stream);
 }
 
 /** Draws a share in [0, 1] as a bar of `width` characters, to an eighth of one. */

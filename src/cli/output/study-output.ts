@@ -1,8 +1,8 @@
 import { writeDuration } from '../../streams/report/figures.js';
 import type { StudyEvent } from '../../streams/study/run-study.js';
 import type { StudyProgress } from '../../streams/study/study-progress.js';
-import { createLog } from './log.js';
-import { bar, remainingTime, statusLine, type Terminal } from './status-line.js';
+import { createLog, type LogForm } from './log.js';
+import { bar, openStatusLine, remainingTime } from './status-line.js';
 
 /** Shows a study while it goes on. */
 export interface StudyOutput {
@@ -13,16 +13,19 @@ export interface StudyOutput {
 
 const BAR_WIDTH = 18;
 
-/** Returns what suits the stream: a progress line on a terminal, JSON lines for programs. */
-export function createStudyOutput(stream: Terminal & { readonly isTTY?: boolean }): StudyOutput {
-  return stream.isTTY ? terminalStudyOutput(stream, () => performance.now() / 1000) : logStudyOutput();
+/** Returns what shows a study: to a person on standard error, or as JSON lines there. */
+export function openStudyOutput(log: LogForm): StudyOutput {
+  return log === 'json' ? logStudyOutput() : textStudyOutput(process.stderr, () => performance.now() / 1000);
 }
 
 /**
  * @param now Seconds from some origin.
  */
-export function terminalStudyOutput(terminal: Terminal, now: () => number): StudyOutput {
-  const line = statusLine(terminal);
+export function textStudyOutput(
+  stream: Parameters<typeof openStatusLine>[0],
+  now: () => number,
+): StudyOutput {
+  const line = openStatusLine(stream);
   const remaining = remainingTime(now);
   return {
     show(event, { active, ended, count, share }) {
@@ -32,11 +35,12 @@ export function terminalStudyOutput(terminal: Terminal, now: () => number): Stud
       if (event.kind === 'complete') line.print(`complete: ${name}`);
       const seconds = remaining(share);
       const parts = [
-        `${bar(share, BAR_WIDTH)} ${ended}/${count} runs`,
+        `${ended}/${count} runs`,
         ...active.map(({ run, completeRounds }) => `${nameOf(run)}: ${completeRounds}/${run.row.numRounds}`),
         ...(seconds === null ? [] : [`${writeDuration(seconds)} left`]),
       ];
-      line.draw(parts.join(' · '));
+      const text = parts.join(' · ');
+      line.draw(`${bar(share, BAR_WIDTH)} ${text}`, event.kind === 'round' ? text : undefined);
     },
     warn: (message) => line.print(`warning: ${message}`),
     close: () => line.clear(),

@@ -18,7 +18,12 @@ const trained = (round: number): RunEvent => ({
 
 function described() {
   const clock = { seconds: 100 };
-  return { clock, describe: describeProgress(() => clock.seconds) };
+  const progress = describeProgress(() => clock.seconds);
+  const describe = (event: RunEvent) => {
+    const shown = progress(event);
+    return shown && `${shown.bar} ${shown.text} · ${shown.doing}`;
+  };
+  return { clock, describe };
 }
 
 describe('describeProgress', () => {

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { logOutput, type RunOutput, terminalOutput } from '../../../src/cli/output/run-output.js';
+import { logOutput, type RunOutput, textOutput } from '../../../src/cli/output/run-output.js';
 import type { RunEvent } from '../../../src/streams/messages/run-events.js';
 import { alarm, evaluation, roundMetrics } from '../../streams/example-metrics.js';
 
@@ -25,11 +25,11 @@ const showAll = (output: RunOutput) => {
   output.close();
 };
 
-describe('terminalOutput', () => {
+describe('textOutput, on a terminal', () => {
   test('should print what is rare and keep silent about the rest', () => {
     let written = '';
-    const terminal = { columns: 80, write: (text: string) => (written += text) };
-    showAll(terminalOutput(terminal, () => 0));
+    const terminal = { isTTY: true, columns: 80, write: (text: string) => (written += text) };
+    showAll(textOutput(terminal, () => 0));
     expect(written.split('\n')).toEqual([
       'seed                     7',
       'warning: sampler: provider webgpu is not there: no adapter',
@@ -44,13 +44,58 @@ describe('terminalOutput', () => {
 
   test('should say that a guard stopped the run, and which policy it ends with', () => {
     let written = '';
-    const terminal = { columns: 80, write: (text: string) => (written += text) };
+    const terminal = { isTTY: true, columns: 80, write: (text: string) => (written += text) };
     const base = evaluation(0, { heldOut: { rewardMean: -0.25 } });
     const stoppedBy = alarm(3, { action: 'stop' });
-    terminalOutput(terminal, () => 0).show({ kind: 'finished', base, tuned: base, best: base, stoppedBy });
+    textOutput(terminal, () => 0).show({ kind: 'finished', base, tuned: base, best: base, stoppedBy });
     expect(written.split('\n')).toEqual([
       'best policy              base model: reward −0.250 on held-out prompts, kept in best/',
       'stopped by a guard       ratioDrift, after 3 rounds; the adapter is the best policy',
+      '',
+    ]);
+  });
+});
+
+describe('textOutput, on a file or a pipe', () => {
+  const written = (events: readonly RunEvent[]) => {
+    let text = '';
+    const output = textOutput({ columns: 80, write: (part: string) => (text += part) }, () => 0);
+    for (const event of events) output.show(event);
+    output.close();
+    return text.split('\n');
+  };
+  const progress = {
+    kind: 'progress',
+    round: 0,
+    numRounds: 4,
+    trainedSteps: [8, 9],
+    groupsPerRound: 8,
+  } as const;
+
+  test('should write a plain line a round beside what is rare, without controls of a terminal', () => {
+    const events: RunEvent[] = [
+      { kind: 'warning', message: 'something \u001b[31modd' },
+      { ...progress, groupsSampled: 4 },
+      { ...progress, groupsSampled: 8 },
+      { kind: 'worked', role: 'sampler', round: 0, groups: 8, idleShare: 0.25 },
+      { kind: 'round', metrics: roundMetrics(0, { rewardMean: 0.4, verifiedAlignment: 0.438 }) },
+      { kind: 'checkpoint', path: 'runs/x/checkpoints/1' },
+    ];
+    expect(written(events)).toEqual([
+      'warning: something \\u001b[31modd',
+      'round 1/4 · steps 8–9 · reward 0.400 · verified 43.8 % · 0 s left',
+      '',
+    ]);
+  });
+
+  test('should say what a worker did for a round', () => {
+    const events: RunEvent[] = [
+      { kind: 'joined', roles: ['sampler'], round: 2 },
+      { kind: 'worked', role: 'sampler', round: 2, groups: 8, idleShare: 0.25 },
+    ];
+    expect(written(events)).toEqual([
+      'roles                    sampler, from round 2',
+      'round 3                  sampler: 8 groups, idle 25.0 % of the time',
       '',
     ]);
   });

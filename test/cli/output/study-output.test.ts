@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { terminalStudyOutput } from '../../../src/cli/output/study-output.js';
+import { textStudyOutput } from '../../../src/cli/output/study-output.js';
 import type { RunToDo, StudyEvent } from '../../../src/streams/study/run-study.js';
 import { followStudy } from '../../../src/streams/study/study-progress.js';
 import { exampleStudy, runsToDo } from '../../streams/study/example-study.js';
@@ -10,12 +10,13 @@ test('should say which run it is, how far, and how long it will take, with what 
   let seconds = 0;
   let text = '';
   const terminal = {
+    isTTY: true,
     columns: 100,
     write: (part: string) => {
       text += part;
     },
   };
-  const output = terminalStudyOutput(terminal, () => seconds);
+  const output = textStudyOutput(terminal, () => seconds);
   const runs = runsToDo(exampleStudy())
     .slice(0, 2)
     .map((one): RunToDo => ({ ...one, row: { ...one.row, cost: 1 } }));
