@@ -107,7 +107,7 @@ describe('tributary lint', () => {
     const { code, stdout } = await callCli([...args, '--set', 'stages.prompts.numRounds=48']);
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^schedules +spread over 24 rounds, whose last values the others keep; the run has 48$/m,
+      /^schedules +spread over 24 of the 48 rounds; the later ones keep their last values$/m,
     );
     expect(stdout).toMatch(/^reward queries +6,144 in 48 rounds$/m);
     const { code: wrong, stderr } = await callCli([...args, '--set', 'seed=8']);

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { lastValueFrom, tap } from 'rxjs';
 import { loadTopology } from '../../streams/config/load-topology.js';
-import { ADAPTER_FILE, WEIGHTS_FILE } from '../../streams/directory/adapter-path.js';
-import { openRunDirectory } from '../../streams/directory/run-directory.js';
+import { loadQuickTopology } from '../../streams/config/quick-topology.js';
+import { ADAPTER_FILE, isThere, WEIGHTS_FILE } from '../../streams/directory/adapter-path.js';
+import { openRunDirectory, runPathOf } from '../../streams/directory/run-directory.js';
 import type { RunEvent } from '../../streams/messages/run-events.js';
 import { writeReport } from '../../streams/report/write-report.js';
 import { runTopology } from '../../streams/run/run-topology.js';
@@ -17,6 +18,7 @@ interface TrainOptions {
   readonly set: readonly string[];
   readonly runDir?: string;
   readonly resume: boolean;
+  readonly quick: boolean;
   readonly takeOver: boolean;
   readonly log: LogForm;
   readonly json: boolean;
@@ -33,15 +35,29 @@ export function addTrainCommand(program: Command): void {
     .option('--set <key=value>', 'override a value of the config, such as seed=8; repeatable', collect, [])
     .option('--run-dir <folder>', 'where the run is written (default: runs/<name of the config>)')
     .option('--resume', 'continue from the newest checkpoint of the run directory', false)
+    .addOption(
+      new Option('--quick', 'only two small rounds, to see whether the config works; says what it changes')
+        .default(false)
+        .conflicts('resume'),
+    )
     .option(...TAKE_OVER)
     .addOption(logOption('text'))
     .option('--json', 'log as JSON lines, and print the result as JSON on standard output', false)
     .action(train);
 }
 
-async function train(path: string, { set, runDir, resume, takeOver, log, json }: TrainOptions): Promise<void> {
-  const config = await loadTopology(path, set);
+async function train(path: string, options: TrainOptions): Promise<void> {
+  const { set, resume, quick, takeOver, log, json } = options;
+  const { config, changes } = quick
+    ? await loadQuickTopology(path, set)
+    : { config: await loadTopology(path, set), changes: [] };
   const output = openRunOutput(json ? 'json' : log);
+  if (quick)
+    output.tell(
+      'made quick',
+      changes.map(({ path, left, right }) => [path, `${right} instead of ${left}`]),
+    );
+  const runDir = options.runDir ?? (quick ? await unusedPath(runPathOf(config, undefined)) : undefined);
   const warn = (message: string) => output.show({ kind: 'warning', message });
   const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn });
   const interrupt = watchInterrupt(() =>
@@ -70,7 +86,17 @@ async function train(path: string, { set, runDir, resume, takeOver, log, json }:
     adapter: join(runDirectory.path, config.model.train === 'full' ? WEIGHTS_FILE : ADAPTER_FILE),
   };
   if (json) console.log(JSON.stringify({ ...finished, kind: finished ? 'finished' : 'stopped', ...result }));
-  else console.log(finished ? summary(finished, result) : stopped(path, set, runDirectory.path));
+  else if (finished) console.log(summary(finished, result));
+  else
+    console.log(quick ? `stopped and saved in ${runDirectory.path}` : stopped(path, set, runDirectory.path));
+}
+
+/** Returns the path, or with a number behind it if something is there. */
+async function unusedPath(path: string): Promise<string> {
+  for (let number = 1; ; number++) {
+    const candidate = number === 1 ? path : `${path}-${number}`;
+    if (!(await isThere(candidate))) return candidate;
+  }
 }
 
 function summary(

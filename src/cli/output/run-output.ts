@@ -13,6 +13,8 @@ import { openStatusLine } from './status-line.js';
 /** Shows a run while it goes on. */
 export interface RunOutput {
   show(event: RunEvent): void;
+  /** Says something as names and values, under a title that only JSON lines carry. */
+  tell(title: string, rows: readonly (readonly [name: string, value: string])[]): void;
   /** Leaves the terminal as a prompt needs it. */
   close(): void;
 }
@@ -41,19 +43,29 @@ export function textOutput(
       const { bar, text, doing } = shown;
       line.draw(`${bar} ${text} · ${doing}`, event.kind === 'round' ? text : undefined);
     },
+    tell(_, rows) {
+      const width = Math.max(...rows.map(([name]) => name.length));
+      for (const [name, value] of rows) line.print(`${name.padEnd(width)} ${value}`);
+    },
     close: () => line.clear(),
   };
 }
 
 /** Shows a run to programs: JSON lines. */
 export function logOutput(log: Logger): RunOutput {
-  return { show: (event) => logEvent(log, event), close: () => undefined };
+  return {
+    show: (event) => logEvent(log, event),
+    tell: (title, rows) => log.info(Object.fromEntries(rows), title),
+    close: () => undefined,
+  };
 }
+
+const writeRow = ([name, value]: readonly [string, string]) => `${name.padEnd(24)} ${value}`;
 
 function printed(event: RunEvent): string[] {
   switch (event.kind) {
     case 'started':
-      return event.description.map(([name, value]) => `${name.padEnd(24)} ${value}`);
+      return event.description.map(writeRow);
     case 'provider':
       return [
         ...event.fallbacks.map((fallback) => `warning: ${event.stage}: ${fallback}`),
@@ -62,7 +74,7 @@ function printed(event: RunEvent): string[] {
     case 'joined':
       return [`${'roles'.padEnd(24)} ${event.roles.join(', ')}, from round ${event.round}`];
     case 'prompts':
-      return event.description.map(([name, value]) => `${name.padEnd(24)} ${value}`);
+      return event.description.map(writeRow);
     case 'listening':
       return [`${'prompts accepted at'.padEnd(24)} ${event.url}`];
     case 'evaluation':

@@ -61,12 +61,12 @@ export function describeTopology(
 function describePlan(config: ResolvedConfig): (readonly [string, string])[] {
   const { numRounds, plannedRounds = numRounds } = stageOf(config, 'prompts');
   if (plannedRounds === numRounds) return [];
-  const count = (value: number) => value.toLocaleString('en-US');
-  const later =
-    plannedRounds < numRounds ? ', whose last values the others keep' : ', of which the run ends early';
-  return [
-    ['schedules', `spread over ${count(plannedRounds)} rounds${later}; the run has ${count(numRounds)}`],
-  ];
+  const [planned, all] = [plannedRounds, numRounds].map((value) => value.toLocaleString('en-US'));
+  const spread =
+    plannedRounds < numRounds
+      ? `spread over ${planned} of the ${all} rounds; the later ones keep their last values`
+      : `spread over ${planned} rounds, of which the run has ${all}`;
+  return [['schedules', spread]];
 }
 
 const describeDraws = ({ drawsPerUpdate }: Extract<Updates, { from: 'replay' }>) =>

@@ -175,7 +175,7 @@ describe('a run that is lengthened', () => {
     expect(roundsOf(lengthened)).toEqual([TINY_STAGES]);
     expect(eventsOf(lengthened, 'started')[0]?.description).toContainEqual([
       'schedules',
-      'spread over 3 rounds, whose last values the others keep; the run has 4',
+      'spread over 3 of the 4 rounds; the later ones keep their last values',
     ]);
     expect((await runTiny({ config: withMore(TINY_STAGES), path: atOnce })).error).toBeUndefined();
     const [one, other] = [await resultOf(path), await resultOf(atOnce)];

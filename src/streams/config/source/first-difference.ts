@@ -1,6 +1,6 @@
 import { type Path, writePath } from './fault.js';
 
-interface Difference {
+export interface Difference {
   /** Such as `stages.trainer.clipRange`. */
   readonly path: string;
   /** JSON of the values, or `nothing`. */
