@@ -1,7 +1,7 @@
 /**
  * @file A real Apache Kafka on loopback, without Docker: `npm run kafka:up`, `npm run kafka:down`.
  *
- *     node tools/kafka/kafka.mjs up [--nodes 3] [--folder .cache/kafka] | restart | down | status
+ *     node tools/kafka/kafka.mjs up [--port 9092] [--nodes 3] [--folder .cache/kafka] | restart | down | status
  *
  * Takes the jars from Maven Central (mvn, and Java 17 or newer), checks each against jars.sha256, formats a KRaft cluster
  * and starts it in the background. `up` prints the addresses of the brokers and is done once they answer; what is up stays
@@ -27,6 +27,8 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     nodes: { type: 'string', default: '1' },
+    // Of the first broker; the others take the next ones. By default any that are free.
+    port: { type: 'string' },
     folder: { type: 'string', default: '.cache/kafka' },
     // Writes jars.sha256 anew, after a change of the version in pom.xml.
     pin: { type: 'boolean', default: false },
@@ -82,15 +84,18 @@ async function fetchJars() {
   if (faults.length > 0) fail(`${lib}: expected the jars of jars.sha256, but ${faults.join(', ')}.`);
 }
 
-/** Ports that are free now, all held at once: one that was let go may well be given out again. */
-async function freePorts(count) {
+/** The wanted ports, and others that are free now, all held at once: one that was let go may well be given out again. */
+async function freePorts(wanted, count) {
   const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise((listening, reject) => {
-          const server = createServer().on('error', reject);
-          server.listen(0, '127.0.0.1', () => listening(server));
+    [...wanted, ...Array(count).fill(0)].map(
+      (port) =>
+        new Promise((listening) => {
+          const server = createServer().on('error', ({ code }) =>
+            fail(
+              `--port: expected a free port of 127.0.0.1, got ${port} (${code}). Choose another, or stop what listens there.`,
+            ),
+          );
+          server.listen(port, '127.0.0.1', () => listening(server));
         }),
     ),
   );
@@ -187,26 +192,42 @@ async function readState() {
 
 const brokersOf = (nodes) => nodes.map(({ port }) => `127.0.0.1:${port}`).join(',');
 
+/** The ports that were asked for; none where any will do. */
+function wantedPorts(count) {
+  if (values.port === undefined) return [];
+  const first = Number(values.port);
+  if (!/^\d+$/.test(values.port) || first < 1 || first + count > 65_536)
+    fail(`--port: expected a number from 1 to ${65_536 - count}, got ${values.port}.`);
+  return Array.from({ length: count }, (_, index) => first + index);
+}
+
 async function up() {
   const count = Number(values.nodes);
   if (![1, 3].includes(count)) fail(`--nodes: expected 1 or 3, got ${values.nodes}.`);
+  const wanted = wantedPorts(count);
   const running = await readState();
   if (running?.nodes.every(({ pid }) => isAlive(pid))) {
     if (running.nodes.length !== count)
       fail(
         `${folder}: expected ${count} nodes, got a cluster of ${running.nodes.length}. Take it down first.`,
       );
+    if (wanted.some((port, index) => port !== running.nodes[index].port))
+      fail(
+        `--port: expected ${wanted[0]} to be free for a cluster, got one that is up at ${brokersOf(running.nodes)}. Use that, or take it down first.`,
+      );
     return console.log(brokersOf(running.nodes));
   }
   if (running) await down();
+  const kinds = Object.keys(SECURE_LISTENERS);
+  const others = count * (1 + kinds.length);
+  const ports = await freePorts(wanted, wanted.length === 0 ? others + count : others);
   await mkdir(folder, { recursive: true });
   await fetchJars();
   const security = await makeKeys(keys).catch((error) => fail(error.message));
-  const kinds = Object.keys(SECURE_LISTENERS);
-  const ports = await freePorts(count * (2 + kinds.length));
-  const planned = Array.from({ length: count }, (_, index) => {
-    const [port, controllerPort, ...others] = ports.splice(0, 2 + kinds.length);
-    const securePorts = Object.fromEntries(kinds.map((kind, place) => [kind, others[place]]));
+  const first = ports.splice(0, count);
+  const planned = first.map((port, index) => {
+    const [controllerPort, ...secured] = ports.splice(0, 1 + kinds.length);
+    const securePorts = Object.fromEntries(kinds.map((kind, place) => [kind, secured[place]]));
     return { id: index + 1, port, controllerPort, securePorts };
   });
   const nodes = [];

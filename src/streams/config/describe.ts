@@ -1,3 +1,4 @@
+import { brokersOf } from './resolved/brokers.js';
 import { type DerivedSizes, deriveSizes } from './resolved/derived-sizes.js';
 import { stageOf } from './resolved/stage-of.js';
 import type { ResolvedConfig, StageConfig } from './schema/topology-schema.js';
@@ -7,10 +8,14 @@ type Updates = StageConfig<'trainer'>['updates'];
 /**
  * Returns the derived quantities of a run as lines to print at its start, name and value.
  * @param noisySteps - leading sampler steps that draw noise under the model's scheduler, default all.
+ * @param env - where brokers stand that the config does not name.
+ *
+ * Errors: TRIB_CONFIG where they are no addresses.
  */
 export function describeTopology(
   config: ResolvedConfig,
   noisySteps?: number,
+  env: Readonly<Record<string, string | undefined>> = process.env,
 ): readonly (readonly [name: string, value: string])[] {
   const prompts = stageOf(config, 'prompts');
   const sampler = stageOf(config, 'sampler');
@@ -23,7 +28,7 @@ export function describeTopology(
   const mostSampling = stageOf(config, 'schedule').mode === 'correlation' ? 'at most ' : '';
   return [
     ['seed', String(config.seed)],
-    ['transport', config.transport.kind],
+    ['transport', describeTransport(config, env)],
     ['engine', describeEngine(config.engine)],
     ...describePrecision(config),
     [
@@ -55,6 +60,16 @@ export function describeTopology(
       `${mostSampling}${count(sizes.samplingEvaluations)} sampling, at most ${count(sizes.trainingEvaluations)} training`,
     ],
   ];
+}
+
+/** The brokers too, and who names them. */
+function describeTransport(
+  { transport: { kind, kafka } }: ResolvedConfig,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  if (kind !== 'kafka') return kind;
+  const { addresses, source } = brokersOf(kafka, env);
+  return `${kind} at ${addresses.join(', ')} (by ${source})`;
 }
 
 /** Only where schedules are spread over other rounds than those of the run. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { TributaryError } from '../../errors.js';
+import { brokersOf } from '../config/resolved/brokers.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { TopicName } from '../messages/topics.js';
 import { kafkaSecurity, kafkaSecurityWarning } from './kafka/kafka-security.js';
@@ -35,7 +36,7 @@ export async function openKafka(
   // Loaded on demand: other runs do not need it.
   const { connectKafkaJs } = await import('./kafka/kafkajs/driver.js');
   const driver = await connectKafkaJs({
-    brokers: kafka.brokers,
+    brokers: [...brokersOf(kafka, process.env).addresses],
     clientId: `tributary process ${process.pid} on ${hostname()}`,
     maxBatchBytes: kafka.maxBatchBytes,
     log: (_, message) => warn(message),

@@ -277,3 +277,27 @@ describe('stageOf', () => {
     );
   });
 });
+
+describe('describeTopology, of a run over Kafka', () => {
+  const transportOf = (env: Record<string, string>, ...overrides: string[]) => {
+    const config = configOf('transport.kind=kafka', ...overrides);
+    return new Map(describeTopology(config, undefined, env)).get('transport');
+  };
+  const TRIBUTARY_KAFKA_BROKERS = 'a:9092, b.example:9093';
+
+  it('should name its brokers: of the config, else of the environment, else on this machine', () => {
+    const brokers = 'transport.kafka.brokers=[c:1]';
+    expect(transportOf({ TRIBUTARY_KAFKA_BROKERS }, brokers)).toBe('kafka at c:1 (by the config)');
+    expect(transportOf({ TRIBUTARY_KAFKA_BROKERS })).toBe(
+      'kafka at a:9092, b.example:9093 (by TRIBUTARY_KAFKA_BROKERS)',
+    );
+    for (const env of [{}, { TRIBUTARY_KAFKA_BROKERS: ' ' }])
+      expect(transportOf(env)).toBe('kafka at localhost:9092 (by the default)');
+  });
+
+  it.each(['a', 'a:9092,', 'http://a:9092', 'a:9092 b:9092'])('should refuse brokers in %s', (text) => {
+    expect(() => transportOf({ TRIBUTARY_KAFKA_BROKERS: text })).toThrow(
+      `TRIBUTARY_KAFKA_BROKERS: expected addresses host:port with commas between them, got "${text}". Correct it, or unset it for localhost:9092.`,
+    );
+  });
+});

@@ -3,14 +3,16 @@ import { integer, matching, section } from '../../../fields.js';
 import { sasl, tls } from './kafka-security-schema.js';
 import { payloads } from './payloads-schema.js';
 
-const broker = matching('host:port', /^[^\s:/]+:\d{1,5}$/);
+const broker = matching('host:port', /^[^\s:/,]+:\d{1,5}$/);
 
 export const kafka = section({
   brokers: z
     .array(broker, { error: 'a list of addresses host:port' })
     .min(1, { error: 'a list of at least one address host:port' })
-    .default(['localhost:9092'])
-    .describe('Broker addresses; one that answers is enough to find the rest of the cluster.'),
+    .optional()
+    .describe(
+      'Broker addresses; one that answers is enough to find the rest of the cluster. Default: those in the environment variable TRIBUTARY_KAFKA_BROKERS, with commas between them, else `localhost:9092`.',
+    ),
   tls,
   sasl,
   prefix: matching('a name of letters, digits, dots, hyphens and underscores', /^[a-zA-Z0-9._-]{1,150}$/)
