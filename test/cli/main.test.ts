@@ -125,6 +125,24 @@ describe('tributary lint', () => {
     );
   });
 
+  test('should count the prompts that the verifier cannot read, and refuse none', async () => {
+    const train = join(folder, 'free.txt');
+    await writeFile(train, 'one red circle\na red circle\nred red red\n');
+    const held = 'models/shapes/prompts/held-out.txt';
+    const prompts = [`stages.prompts.train=${train}`, `stages.prompts.heldOut=${held}`];
+    const set = (...settings: string[]) => settings.flatMap((setting) => ['--set', setting]);
+    const { code, stdout } = await callCli([
+      'lint',
+      config,
+      ...set(...prompts, 'evaluation.verifier=shapes'),
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^not verified +2 training and 0 held-out prompts, which the verifier shapes cannot read$/m,
+    );
+    expect((await callCli(['lint', config, ...set(...prompts)])).stdout).not.toContain('not verified');
+  });
+
   test('should say how many prompts the files hold, and refuse one that is damaged', async () => {
     const train = join(folder, 'train.jsonl');
     const set = ['--set', `stages.prompts.train=${train}`];

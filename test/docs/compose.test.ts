@@ -63,7 +63,7 @@ describe('docker-compose.yml', () => {
       if (name === 'dashboard') return;
       const config = await loadTopology(argument, options.set);
       const address = services.kafka?.environment.KAFKA_ADVERTISED_LISTENERS;
-      expect(config.transport.kafka.brokers.map((broker) => `PLAINTEXT://${broker}`)).toEqual([address]);
+      expect(config.transport.kafka.brokers?.map((broker) => `PLAINTEXT://${broker}`)).toEqual([address]);
       // What a part writes outlives its container.
       const { payloads } = config.transport.kafka;
       expect(payloads).toMatchObject({ type: 'folder' });

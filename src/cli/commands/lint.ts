@@ -41,7 +41,7 @@ export function addLintCommand(program: Command): void {
 /** What the prompt files hold. They may be on another machine, so a missing one is no fault of the config. */
 async function describePrompts(config: ResolvedConfig): Promise<ReturnType<typeof promptRows>> {
   try {
-    return promptRows(await readPromptLists(config, () => undefined));
+    return promptRows(await readPromptLists(config, () => undefined), config);
   } catch (error) {
     if (!(error instanceof TributaryError) || error.code !== 'TRIB_FILE') throw error;
     return [['prompts', error.message]];

@@ -101,8 +101,11 @@ function describeWork({ role, round, groups, idleShare }: Extract<RunEvent, { ki
 }
 
 function describeEvaluation({ round, train, heldOut }: Evaluation): string {
-  const figures = ({ verifiedAlignment, rewardMean }: PromptSetEvaluation) =>
-    verifiedAlignment === null ? writeScore(rewardMean) : writeShare(verifiedAlignment);
+  const figures = ({ verifiedAlignment, rewardMean, prompts, unverifiedPrompts = 0 }: PromptSetEvaluation) => {
+    if (train.verifiedAlignment === null || verifiedAlignment === null) return writeScore(rewardMean);
+    const of = unverifiedPrompts === 0 ? '' : ` of ${prompts - unverifiedPrompts} of ${prompts}`;
+    return `${writeShare(verifiedAlignment)}${of}`;
+  };
   const what = train.verifiedAlignment === null ? 'reward' : 'verified';
   return `${policyOf(round).padEnd(24)} ${what} ${figures(train)} on training prompts, ${figures(heldOut)} on held-out ones`;
 }

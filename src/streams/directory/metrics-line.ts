@@ -95,6 +95,7 @@ const promptSet = z.looseObject({
   prompts: count,
   images: count,
   rewardMean: figureSchema,
+  unverifiedPrompts: count.optional(),
   verifiedAlignment: measured,
   verifierScore: measured,
   diversity: measured,

@@ -50,7 +50,7 @@ export interface ScoredMetric {
   readonly groupId: string;
   readonly round: number;
   readonly images: number;
-  /** What the verifier says of them; null without a verifier. */
+  /** What the verifier says of them; null without a verifier, or where it cannot read the prompt. */
   readonly verdicts: {
     readonly satisfied: number;
     /** Sum of the verifier's scores. */

@@ -103,9 +103,11 @@ export interface PromptSetEvaluation {
   readonly images: number;
   /** Mean over the images whose reward is finite and not beyond `maxMagnitude`. */
   readonly rewardMean: number;
-  /** Share of images that the verifier finds satisfied, in [0, 1]; null without a verifier. */
+  /** Prompts that the verifier cannot read: the next two figures are without them. Absent where there are none. */
+  readonly unverifiedPrompts?: number;
+  /** Share of images that the verifier finds satisfied, in [0, 1]; null where it looks at none. */
   readonly verifiedAlignment: number | null;
-  /** Mean share of a prompt's constraints that are met, in [0, 1]; null without a verifier. */
+  /** Mean share of a prompt's constraints that are met, in [0, 1]; null where it looks at none. */
   readonly verifierScore: number | null;
   /** Mean pairwise distance of the reward's image features within a prompt, averaged over prompts; null without features. */
   readonly diversity: number | null;

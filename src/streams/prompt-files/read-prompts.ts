@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
-import { parsePrompt } from '../../models/shapes/prompts/parse-prompt.js';
+import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { describePromptFile, type PromptFile, readPromptFile } from './prompt-file.js';
@@ -12,8 +12,7 @@ export interface PromptLists {
 }
 
 /**
- * Reads the prompt files of a config. Unless `check` says otherwise, the model must know every word, and the verifier, if
- * any, every sentence.
+ * Reads the prompt files of a config. Unless `check` says otherwise, the model must know every word.
  *
  * Errors: as `readPromptFile`.
  */
@@ -37,22 +36,30 @@ export function readPrompts(
   return readPromptFile(path, { comments: stageOf(config, 'prompts').comments ?? true, check });
 }
 
-/** Returns a check that throws for a prompt that the model or the verifier cannot read. */
+/** Returns a check that throws for a prompt that the model cannot read. */
 function promptCheck(config: ResolvedConfig): (prompt: string) => void {
   const tokenizer = loadTokenizer(join(config.model.pipeline, 'tokenizer'));
-  return (prompt) => {
-    tokenizer.encode(prompt);
-    if (config.evaluation.verifier === 'shapes') parsePrompt(prompt);
-  };
+  return (prompt) => void tokenizer.encode(prompt);
 }
 
-/** Both lists as lines to print, name and value. */
-export function promptRows({
-  train,
-  heldOut,
-}: PromptLists): readonly (readonly [name: string, value: string])[] {
+/** Both lists as lines to print, name and value, and how many prompts the verifier of the config cannot read. */
+export function promptRows(
+  { train, heldOut }: PromptLists,
+  { evaluation: { verifier } }: ResolvedConfig,
+): readonly (readonly [name: string, value: string])[] {
+  const unread = ({ prompts }: PromptFile) =>
+    verifier === 'none' ? 0 : prompts.filter(({ prompt }) => parsePromptOrNull(prompt) === null).length;
+  const [ofTrain, ofHeldOut] = [unread(train), unread(heldOut)];
   return [
     ['training prompts', describePromptFile(train)],
     ['held-out prompts', describePromptFile(heldOut)],
+    ...(ofTrain + ofHeldOut === 0
+      ? []
+      : [
+          [
+            'not verified',
+            `${ofTrain} training and ${ofHeldOut} held-out prompts, which the verifier ${verifier} cannot read`,
+          ] as const,
+        ]),
   ];
 }

@@ -3,7 +3,7 @@
 import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { inOrder } from '../../models/engines/chunks.js';
-import { parsePrompt } from '../../models/shapes/prompts/parse-prompt.js';
+import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import type { Client } from '../../models/threads/thread.js';
 import { isReward } from '../../operators/records/reward-fault.js';
 import { metadataPart } from '../../prompt-metadata.js';
@@ -132,20 +132,27 @@ function summarize(
       `${wrong}, got ${rewards.find((reward) => !isReward(reward, maxMagnitude))} among ${rewards.length}; the mean leaves out ${rewards.length - right.length}`,
     );
   const verdicts = verdictsOf(scored);
+  const unverified = config.evaluation.verifier === 'none' ? 0 : scored.length - verified(scored).length;
   const diversities = allOf(scored.map((one) => one.diversity));
   return {
     prompts: scored.length,
     images: rewards.length,
     rewardMean: mean(right),
+    ...(unverified > 0 && { unverifiedPrompts: unverified }),
     verifiedAlignment: alignmentOf(scored),
     verifierScore: verdicts && mean(verdicts.map(({ score }) => score)),
     diversity: diversities && mean(diversities),
   };
 }
 
-/** The verdicts on all pictures; null without a verifier. */
+/** The verdicts on the pictures of each prompt that the verifier can read. */
+const verified = (scored: readonly ScoredPrompt[]) =>
+  scored.flatMap(({ verdicts }) => (verdicts ? [verdicts] : []));
+
+/** The verdicts on all pictures that have one; null where none has. */
 function verdictsOf(scored: readonly ScoredPrompt[]) {
-  return allOf(scored.map((one) => one.verdicts))?.flat() ?? null;
+  const verdicts = verified(scored).flat();
+  return verdicts.length === 0 ? null : verdicts;
 }
 
 function alignmentOf(scored: readonly ScoredPrompt[]): number | null {
@@ -157,8 +164,9 @@ function alignmentByTemplate(
   train: readonly ScoredPrompt[],
   heldOut: readonly ScoredPrompt[],
 ): Record<string, TemplateAlignment> {
-  const templateOf = ({ prompt }: ScoredPrompt) => parsePrompt(prompt).template;
-  const templates = [...new Set([...train, ...heldOut].map(templateOf))].sort();
+  const templateOf = ({ prompt }: ScoredPrompt) => parsePromptOrNull(prompt)?.template;
+  const found = [...train, ...heldOut].flatMap((one) => templateOf(one) ?? []);
+  const templates = [...new Set(found)].sort();
   const alignment = (scored: readonly ScoredPrompt[], template: string) => {
     const matching = scored.filter((one) => templateOf(one) === template);
     return matching.length === 0 ? null : alignmentOf(matching);

@@ -63,7 +63,7 @@ interface OpenOptions {
 export async function openRun(options: OpenOptions): Promise<OpenRun> {
   const { config, runDirectory, say } = options;
   const prompts = await readPromptLists(config);
-  say({ kind: 'prompts', description: promptRows(prompts) });
+  say({ kind: 'prompts', description: promptRows(prompts, config) });
   const { checkpoint } = runDirectory;
   const saved = checkpoint && readCheckpointFiles(checkpoint);
   if (saved) requireSamePrompts(prompts, { path: checkpoint.path, state: saved.state });

@@ -121,7 +121,7 @@ async function openParts(
   const prompting = openIf('prompts', (say) => {
     const readTrain = async () => {
       const lists = await readPromptLists(config);
-      say({ kind: 'prompts', description: promptRows(lists) });
+      say({ kind: 'prompts', description: promptRows(lists, config) });
       train = lists.train;
       return train.prompts;
     };

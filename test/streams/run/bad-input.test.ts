@@ -45,13 +45,13 @@ describe('a run on bad input', () => {
     ]);
   });
 
-  it('should name a prompt that the verifier cannot read', async () => {
+  it('should name a prompt that the model cannot read', async () => {
     const { code, message, pipeline } = await faultOfRun((path) =>
-      writeFile(join(path, 'prompts', 'train.txt'), 'a red circle and a blue square\nred red red\n'),
+      writeFile(join(path, 'prompts', 'train.txt'), 'a red circle and a blue square\nred red dragon\n'),
     );
     expect(code).toBe('TRIB_PROMPT');
     expect(message).toMatch(
-      `${pipeline}/prompts/train.txt:2 prompt "red red red": expected one of the three`,
+      `${pipeline}/prompts/train.txt:2 prompt "red red dragon" word 3: expected a word`,
     );
   });
 

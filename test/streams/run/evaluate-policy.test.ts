@@ -9,7 +9,11 @@ import { stageBench } from '../stages/stage-bench.js';
 const VERIFIER = ['evaluation.verifier=shapes', 'evaluation.imagesPerPrompt=2'];
 
 /** An evaluation of two training prompts and a held-out one, two pictures each, with these rewards or faults. */
-async function evaluated(rewards: readonly (readonly number[] | Error)[], overrides: readonly string[] = []) {
+async function evaluated(
+  rewards: readonly (readonly number[] | Error)[],
+  overrides: readonly string[] = [],
+  { first = 'a red circle and a blue square', unread = [] as readonly string[] } = {},
+) {
   const warnings: string[] = [];
   const said: unknown[] = [];
   const scores = rewards.values();
@@ -20,16 +24,18 @@ async function evaluated(rewards: readonly (readonly number[] | Error)[], overri
         work({ samplePictures: async ({ requests }: { requests: unknown[] }) => requests.map(() => null) }),
     } as never,
     reward: {
-      score: async ({ metadata }: PicturesOfPrompt) => {
+      score: async ({ prompt, metadata }: PicturesOfPrompt) => {
         said.push(metadata);
         const { value } = scores.next();
         if (value instanceof Error) throw value;
         return {
           rewards: value,
-          verdicts: [
-            { satisfied: true, score: 1 },
-            { satisfied: false, score: 0 },
-          ],
+          verdicts: unread.includes(prompt)
+            ? null
+            : [
+                { satisfied: true, score: 1 },
+                { satisfied: false, score: 0 },
+              ],
           diversity: 0,
         };
       },
@@ -37,10 +43,7 @@ async function evaluated(rewards: readonly (readonly number[] | Error)[], overri
     policy: { version: 0, parameters: {} },
     prompts: {
       train: {
-        prompts: [
-          ...listed('a red circle and a blue square'),
-          { prompt: 'one red circle', weight: 3, metadata: { row: 2 } },
-        ],
+        prompts: [...listed(first), { prompt: 'one red circle', weight: 3, metadata: { row: 2 } }],
       },
       heldOut: { prompts: [{ prompt: 'one blue square', weight: 1, metadata: { row: 1 } }] },
     },
@@ -58,6 +61,31 @@ describe('evaluatePolicy', () => {
       [1, 1],
     ]);
     expect(said).toEqual([undefined, { row: 2 }, { row: 1 }]);
+  });
+
+  it('should leave out of the verified figures, and count, a prompt that the verifier cannot read', async () => {
+    const rewards = [
+      [1, 1],
+      [3, 3],
+      [1, 1],
+    ];
+    const first = 'red circle, oil on canvas';
+    const { evaluation } = await evaluated(rewards, [], { first, unread: [first] });
+    expect(evaluation.train).toMatchObject({
+      prompts: 2,
+      images: 4,
+      rewardMean: 2,
+      unverifiedPrompts: 1,
+      verifiedAlignment: 0.5,
+      verifierScore: 0.5,
+    });
+    expect(evaluation.heldOut).not.toHaveProperty('unverifiedPrompts');
+    expect(evaluation.byTemplate).toEqual({ counting: { train: 0.5, heldOut: 0.5 } });
+    const none = await evaluated(rewards, [], {
+      first,
+      unread: [first, 'one red circle', 'one blue square'],
+    });
+    expect(none.evaluation.train).toMatchObject({ unverifiedPrompts: 2, verifiedAlignment: null });
   });
 
   it('should leave out a reward that is vast or not finite, and say so', async () => {

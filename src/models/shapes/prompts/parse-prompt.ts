@@ -44,6 +44,16 @@ export function parsePrompt(text: string): ParsedPrompt {
   return parseCounting(text, words) ?? parseTwoObjects(text, words);
 }
 
+/** Reads a prompt as `parsePrompt` does, but returns nothing for one that is not of the grammar. */
+export function parsePromptOrNull(text: string): ParsedPrompt | null {
+  try {
+    return parsePrompt(text);
+  } catch (error) {
+    if (error instanceof TributaryError && error.code === 'TRIB_PROMPT') return null;
+    throw error;
+  }
+}
+
 function parseCounting(text: string, words: readonly string[]): ParsedPrompt | null {
   const count = (COUNT_WORDS as readonly string[]).indexOf(at(words, 0)) + 1;
   if (count === 0) return null;

@@ -151,7 +151,7 @@ const evaluation = section({
   verifier: oneOf(['shapes', 'none'])
     .default('none')
     .describe(
-      'What decides exactly whether a picture satisfies its prompt. `shapes` reads the pictures of the shapes model; other models have no verifier and are measured by their reward alone.',
+      'What decides exactly whether a picture satisfies its prompt. `shapes` reads the pictures of the shapes model; a prompt that is not of its grammar is not verified, and counted. Other models have no verifier and are measured by their reward alone.',
     ),
   eta: number({ from: '[0', to: '2]' })
     .default(1)

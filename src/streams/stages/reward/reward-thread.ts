@@ -13,7 +13,7 @@ import type {
 import { openReward } from '../../../models/rewards/index.js';
 import { IMAGE_SHAPE } from '../../../models/shapes/networks/network-sizes.js';
 import { verify } from '../../../models/shapes/pictures/verifier.js';
-import { parsePrompt } from '../../../models/shapes/prompts/parse-prompt.js';
+import { parsePromptOrNull } from '../../../models/shapes/prompts/parse-prompt.js';
 import { serveThread } from '../../../models/threads/thread.js';
 import type { StageConfig } from '../../config/schema/topology-schema.js';
 import { openedOnce } from '../shared/open-thread.js';
@@ -32,7 +32,7 @@ interface RewardThreadSettings {
 export interface Scores {
   /** One a picture. */
   readonly rewards: readonly number[];
-  /** What the verifier says, one a picture; null where there is none. */
+  /** What the verifier says, one a picture; null where there is none, or it cannot read the prompt. */
   readonly verdicts: readonly { readonly satisfied: boolean; readonly score: number }[] | null;
   /** Mean pairwise distance (1 - cosine) of the pictures' features; null where the reward gives none. */
   readonly diversity: number | null;
@@ -116,7 +116,7 @@ const service: RewardService = {
     const { settings, scorer } = opened.value();
     const { prompt, images } = pictures;
     const { rewards, features } = await scorer.score(pictures, signal);
-    const wanted = settings.verifier === 'shapes' ? parsePrompt(prompt) : undefined;
+    const wanted = settings.verifier === 'shapes' ? parsePromptOrNull(prompt) : null;
     return {
       rewards,
       verdicts: wanted
