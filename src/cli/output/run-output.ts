@@ -6,8 +6,8 @@ import type {
   RunEvent,
 } from '../../streams/messages/run-events.js';
 import { writeScore, writeShare } from '../../streams/report/figures.js';
-import { describeProgress } from './progress.js';
 import { createLog, type LogForm } from './log.js';
+import { describeProgress } from './progress.js';
 import { openStatusLine } from './status-line.js';
 
 /** Shows a run while it goes on. */
@@ -25,10 +25,7 @@ export function openRunOutput(log: LogForm): RunOutput {
 }
 
 /** Shows a run to a person: its progress, on one line of a terminal and elsewhere a line a round, and what is rare. */
-export function textOutput(
-  stream: Parameters<typeof openStatusLine>[0],
-  now: () => number,
-): RunOutput {
+export function textOutput(stream: Parameters<typeof openStatusLine>[0], now: () => number): RunOutput {
   const line = openStatusLine(stream);
   const progress = describeProgress(now);
   let isWorker = false;
@@ -101,7 +98,12 @@ function describeWork({ role, round, groups, idleShare }: Extract<RunEvent, { ki
 }
 
 function describeEvaluation({ round, train, heldOut }: Evaluation): string {
-  const figures = ({ verifiedAlignment, rewardMean, prompts, unverifiedPrompts = 0 }: PromptSetEvaluation) => {
+  const figures = ({
+    verifiedAlignment,
+    rewardMean,
+    prompts,
+    unverifiedPrompts = 0,
+  }: PromptSetEvaluation) => {
     if (train.verifiedAlignment === null || verifiedAlignment === null) return writeScore(rewardMean);
     const of = unverifiedPrompts === 0 ? '' : ` of ${prompts - unverifiedPrompts} of ${prompts}`;
     return `${writeShare(verifiedAlignment)}${of}`;

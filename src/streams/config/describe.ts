@@ -1,3 +1,4 @@
+import { createSurrogate } from '../../models/objectives/index.js';
 import { brokersOf } from './resolved/brokers.js';
 import { type DerivedSizes, deriveSizes } from './resolved/derived-sizes.js';
 import { stageOf } from './resolved/stage-of.js';
@@ -55,6 +56,7 @@ export function describeTopology(
           : `${count(sizes.selectableSamples)} samples, innerEpochs ${updates.innerEpochs}, ${updates.samplesPerUpdate} samples a step${describeRemainder(updates)}`
       })`,
     ],
+    ...(sizes.optimizerStepsPerRound === 1 ? describeRatios(trainer) : []),
     [
       'UNet evaluations',
       `${mostSampling}${count(sizes.samplingEvaluations)} sampling, at most ${count(sizes.trainingEvaluations)} training`,
@@ -86,6 +88,23 @@ function describePlan(config: ResolvedConfig): (readonly [string, string])[] {
 
 const describeDraws = ({ drawsPerUpdate }: Extract<Updates, { from: 'replay' }>) =>
   drawsPerUpdate === 1 ? '' : ` in ${drawsPerUpdate} draws`;
+
+/** What surprises in the figures of a run with one step a round. Older groups and replayed ones have other ratios. */
+function describeRatios({
+  surrogate,
+  updates,
+  maxStaleness,
+}: StageConfig<'trainer'>): (readonly [string, string])[] {
+  const { clipRange, trainsOn } = createSurrogate(surrogate);
+  if (clipRange === null || trainsOn === 'denoising' || updates.from === 'replay' || maxStaleness > 0)
+    return [];
+  return [
+    [
+      'ratios',
+      'all 1, as one step a round is taken at the policy that sampled (docs/algorithms/b2-diffurl.md)',
+    ],
+  ];
+}
 
 /** What becomes of samples that fill no step. */
 function describeRemainder({

@@ -12,6 +12,13 @@ export function roundLine(
   return { label, tone, points: rounds.map((round) => [round.round, of(round)]) };
 }
 
+/** What is asked most often of a chart that lies at 0. */
+function whyNoDrift(rounds: readonly RoundMetrics[]): string {
+  return rounds.every(({ optimizerSteps }) => optimizerSteps <= 1)
+    ? ' With one optimizer step a round there is no drift: the step is taken at the very policy that sampled, where the ratio is 1 and has the gradient of the log-prob.'
+    : '';
+}
+
 /** Draws the figures of training; what was not measured, and a learning rate that was not lowered, has no chart. */
 export function trainingCharts(rounds: readonly RoundMetrics[]): string[] {
   const charts: Omit<LineChart, 'xLabel'>[] = [
@@ -41,7 +48,7 @@ export function trainingCharts(rounds: readonly RoundMetrics[]): string[] {
     },
     {
       title: 'Ratio drift',
-      note: 'Mean |ratio − 1| over the trained samples and steps: how far a round moves from the policy that sampled.',
+      note: `Mean |ratio − 1| over the trained samples and steps: how far a round moves from the policy that sampled.${whyNoDrift(rounds)}`,
       unit: 'number',
       fromZero: true,
       series: [roundLine('drift', 'train', rounds, ({ meanRatioDeviation }) => meanRatioDeviation)],

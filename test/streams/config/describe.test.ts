@@ -242,6 +242,17 @@ describe('describeTopology', () => {
     },
   );
 
+  it.each([
+    ['samplesPerUpdate: 64', [], true],
+    ['samplesPerUpdate: 63', [], false],
+    ['samplesPerUpdate: 64, innerEpochs: 2', [], false],
+    ['samplesPerUpdate: 64', ['stages.trainer.maxStaleness=1'], false],
+    ['samplesPerUpdate: 64', ['stages.trainer.surrogate={type: ddpo-sf}'], false],
+  ])('should say that ratios stay 1 where one step a round is taken: %s %j', (updates, others, isSaid) => {
+    const config = configOf(`stages.trainer.updates={from: round, ${updates}}`, ...others);
+    expect(describeTopology(config).some(([name]) => name === 'ratios')).toBe(isSaid);
+  });
+
   it('should say what updates are drawn from', () => {
     const config = configOf(
       'stages.trainer.updates={from: replay, capacity: 2000, updatesPerRound: 3, transitionsPerUpdate: 20}',

@@ -47,6 +47,14 @@ describe('renderReport', () => {
     expect(textOf(modeled)).toContain('512 reward queries in 4 rounds');
   });
 
+  test('should say why there is no drift where a round takes one step', () => {
+    const rounds = content.rounds.map((round) => ({ ...round, optimizerSteps: 1 }));
+    expect(textOf(renderReport({ ...content, rounds }))).toContain(
+      'With one optimizer step a round there is no drift',
+    );
+    expect(renderReport(content)).not.toContain('there is no drift');
+  });
+
   test('should not say of rewards from outside that the policy exploits the reward model', () => {
     const [base, tuned] = [
       evaluation(0, { train: { verifiedAlignment: 0.5, rewardMean: 0.1 } }),
