@@ -1,18 +1,32 @@
 /** @file The aesthetic score of LAION, as DDPO and DPOK use it: how much people like a picture, whatever the prompt. */
 
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
 import { TributaryError } from '../../../errors.js';
 import { filePath } from '../../../fields.js';
+import { packageFile } from '../../../own-package.js';
 import { runsOn } from '../contract/reward-scorer.js';
 import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
 import { readAestheticHead } from '../encoders/aesthetic-head.js';
 import { widthOf } from '../encoders/exported-graph.js';
 import { openImageEncoder } from '../encoders/image-encoder.js';
 
-/** The head shipped with this program. */
-const SHIPPED_HEAD = fileURLToPath(
-  new URL('../../../../models/aesthetic/linear-mse.safetensors', import.meta.url),
-);
+/** The package of LAION's head. */
+const PACKAGE = 'tributary-rl-aesthetic';
+
+/** Returns LAION's head, which is in the repository, and for programs that are installed a package of its own. */
+function laionHead(): string {
+  const inRepository = packageFile('tributary:aesthetic/linear-mse.safetensors');
+  if (inRepository !== null) return inRepository;
+  try {
+    return createRequire(import.meta.url).resolve(PACKAGE);
+  } catch (cause) {
+    throw new TributaryError(
+      'TRIB_FILE',
+      `reward aesthetic: expected the package ${PACKAGE}, which holds LAION's head, got none. Run npm install ${PACKAGE}, or name another head.`,
+      { cause },
+    );
+  }
+}
 
 /** r = head(f(picture)), f the image features of CLIP ViT-L/14, of length 1 (ddpo-pytorch, aesthetic_scorer.py). */
 export const aesthetic = defineRewardSource({
@@ -28,7 +42,7 @@ export const aesthetic = defineRewardSource({
       .describe('Another head, as layers.N.weight and layers.N.bias. Default: the head of LAION.'),
     batchSize: batchSizeField('Images that the model sees in one run,'),
   },
-  async create({ model, head: headPath = SHIPPED_HEAD, batchSize }, { engine, imageShape }) {
+  async create({ model, head: headPath = laionHead(), batchSize }, { engine, imageShape }) {
     const head = await readAestheticHead(headPath);
     const vision = await openImageEncoder(engine(), model, batchSize, imageShape);
     const requireWidth = (width: number) => {

@@ -1,0 +1,56 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const PATH = /`((?:src|test|config|docs|tools|bench|models|findings)\/[\w./-]+\.\w+)`/g;
+const LINK = /\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)/g;
+const HEADING = /^#+ (.*)$/gm;
+
+const anchorsOf = (page: string) =>
+  Array.from(readFileSync(page, 'utf8').matchAll(HEADING), ([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+describe('the documents of the package', () => {
+  let folder: string;
+  let pages: string[];
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tributary-package-'));
+    const { writeDocuments } = await import(pathToFileURL('tools/package/documents.mjs').href);
+    await writeDocuments(folder);
+    pages = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.md'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it('should name and link only what is in the package', () => {
+    expect(pages.length).toBeGreaterThan(20);
+    const missing = pages.flatMap((page) => {
+      const text = readFileSync(join(folder, page), 'utf8');
+      const named = Array.from(text.matchAll(PATH), ([, path = '']) => path);
+      const linked = Array.from(text.matchAll(LINK), ([, path = '']) => join(dirname(page), path));
+      return [...named, ...linked].filter((path) => !existsSync(join(folder, path)));
+    });
+    expect(missing).toEqual([]);
+  });
+
+  it('should link to headings that are there', () => {
+    const missing = pages.flatMap((page) => {
+      const links = readFileSync(join(folder, page), 'utf8').matchAll(/\]\(([^):\s]*)#([^)\s]+)\)/g);
+      return Array.from(links).filter(([, path = '', anchor = '']) => {
+        const target = path === '' ? page : join(dirname(page), path);
+        return !anchorsOf(join(folder, target)).includes(anchor);
+      });
+    });
+    expect(missing.map(([link]) => link)).toEqual([]);
+  });
+
+  it('should hold no decisions, results and other pages of the repository', () => {
+    expect(pages.filter((page) => /decisions|results|testing|CONTRIBUTING/.test(page))).toEqual([]);
+  });
+});

@@ -1,0 +1,57 @@
+/** @file The compiled program of the package: every process, thread and public entry, with what they share beside them. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { build } from 'esbuild';
+
+/** What is started, and not imported. */
+const STARTED = [
+  'src/cli/main.ts',
+  'src/streams/stages/sampler/sampler-thread.ts',
+  'src/streams/stages/reward/reward-thread.ts',
+  'src/streams/stages/trainer/trainer-thread.ts',
+  'src/models/engines/onnxruntime/engine-thread.ts',
+  'src/models/engines/tfjs/engine-thread.ts',
+  'src/models/shapes/pretraining/pretraining-thread.ts',
+];
+/** Stands for the URL of dist/ until a module has its place there. */
+const DIST = '__DIST__';
+
+/** Keeps `import.meta.url` what it is in the module's own file, wherever the module goes. */
+const inOwnPlace = {
+  name: 'in-own-place',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8');
+      const place = relative('src', path).replace(/\.ts$/, '.js');
+      const url = `new URL(${JSON.stringify(place)}, ${DIST}).href`;
+      return { contents: source.replaceAll('import.meta.url', url), loader: 'ts' };
+    });
+  },
+};
+
+/** Bundles the program into a folder. Packages stay apart: programs that use this one share RxJS with it. */
+export async function bundle(dist, entries) {
+  const { outputFiles } = await build({
+    entryPoints: [...STARTED, ...entries],
+    format: 'esm',
+    platform: 'node',
+    target: 'es2022',
+    bundle: true,
+    splitting: true,
+    packages: 'external',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    write: false,
+    outdir: dist,
+    outbase: 'src',
+    chunkNames: 'chunks/[hash]',
+    plugins: [inOwnPlace],
+  });
+  for (const { path, text } of outputFiles) {
+    const up = `new URL(${JSON.stringify(relative(dirname(path), dist) || '.')}+"/",import.meta.url)`;
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text.replaceAll(DIST, up), {
+      mode: path.endsWith(join('cli', 'main.js')) ? 0o755 : 0o644,
+    });
+  }
+}
