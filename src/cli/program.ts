@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { asTributaryError } from '../errors.js';
 import { VERSION } from '../own-package.js';
+import { addCompareCommand } from './commands/compare.js';
 import { addControlCommand } from './commands/control.js';
 import { addDashboardCommand } from './commands/dashboard.js';
 import { addDeadLettersCommand } from './commands/dead-letters.js';
@@ -31,6 +32,7 @@ function createProgram(): Command {
   addFetchCommand(program);
   addSampleCommand(program);
   addEvaluateCommand(program);
+  addCompareCommand(program);
   addExportCommand(program);
   addMergeCommand(program);
   addStudyCommand(program);

@@ -105,9 +105,9 @@ type SavedConfig =
   | { readonly state: 'damaged'; readonly damage: string }
   | { readonly state: 'absent' };
 
-/** Reads the config of a run directory. Errors: those of the file system. */
-export async function readSavedConfig(runPath: string): Promise<SavedConfig> {
-  const path = join(runPath, CONFIG_FILE);
+/** Reads a config of a run directory, by default the one that it began with. Errors: those of the file system. */
+export async function readSavedConfig(runPath: string, file = CONFIG_FILE): Promise<SavedConfig> {
+  const path = join(runPath, file);
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;

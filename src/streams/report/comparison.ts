@@ -1,4 +1,5 @@
 import type { Evaluation, PromptSetEvaluation } from '../messages/run-events.js';
+import type { Unit } from './axis.js';
 import { writePoints, writeScore, writeShare, writeSigned } from './figures.js';
 
 /** One figure of two policies, in words. */
@@ -16,6 +17,7 @@ interface ComparisonRow {
 
 interface Figure {
   readonly name: string;
+  readonly unit: Unit;
   readonly of: (evaluated: PromptSetEvaluation) => number | null;
   readonly write: (value: number | null) => string;
   readonly change: (before: number, after: number) => string;
@@ -25,24 +27,28 @@ interface Figure {
 export const FIGURES: readonly Figure[] = [
   {
     name: 'verified alignment',
+    unit: 'share',
     of: ({ verifiedAlignment }) => verifiedAlignment,
     write: writeShare,
     change: (before, after) => writePoints(after - before),
   },
   {
     name: 'verifier score',
+    unit: 'number',
     of: ({ verifierScore }) => verifierScore,
     write: writeScore,
     change: (before, after) => writeSigned(after - before, 3),
   },
   {
     name: 'reward',
+    unit: 'number',
     of: ({ rewardMean }) => rewardMean,
     write: writeScore,
     change: (before, after) => writeSigned(after - before, 3),
   },
   {
     name: 'diversity',
+    unit: 'number',
     of: ({ diversity }) => diversity,
     write: writeScore,
     change: (before, after) => (before === 0 ? '–' : `${((after / before) * 100).toFixed(0)} % kept`),

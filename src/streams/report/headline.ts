@@ -3,6 +3,24 @@ import type { Alarm, Evaluation, PromptSetEvaluation, TemplateAlignment } from '
 import { compareEvaluations } from './comparison.js';
 import { escapeHtml, writePoints, writeScore, writeShare, writeSigned } from './figures.js';
 
+/** The alarm that ended the run; undefined where none did. */
+export function stopOf(alarms: readonly Alarm[]): Alarm | undefined {
+  return alarms.find(({ action }) => action === 'stop');
+}
+
+/** The policy that a run ends with so far: the last one that was measured, or the best where a guard stopped the run. */
+export function tunedOf({
+  alarms,
+  best,
+  evaluations,
+}: {
+  readonly alarms: readonly Alarm[];
+  readonly best: Evaluation | null;
+  readonly evaluations: readonly Evaluation[];
+}): Evaluation | undefined {
+  return stopOf(alarms) && best ? best : evaluations.at(-1);
+}
+
 /** A smaller change of a share is within the noise of an evaluation. */
 const NOTABLE = 0.02;
 

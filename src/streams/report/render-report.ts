@@ -2,7 +2,7 @@ import { stringify } from 'yaml';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { Alarm, Evaluation, PromptSetEvaluation, RoundMetrics } from '../messages/run-events.js';
 import { escapeHtml, writeDuration, writeNumber } from './figures.js';
-import { bestPolicy, headlineTable, templateTable, verdict } from './headline.js';
+import { bestPolicy, headlineTable, stopOf, templateTable, tunedOf, verdict } from './headline.js';
 import { type LineChart, lineChart, type Series } from './line-chart.js';
 import { REPORT_STYLE } from './report-style.js';
 import { type GridPair, sampleRows } from './sample-rows.js';
@@ -64,7 +64,7 @@ ${parts.join('')}<footer>Written by Tributary. Verified alignment is read from t
 function headline({ rounds, evaluations, best, alarms }: ReportContent): string {
   const stop = stopOf(alarms);
   const base = evaluations.find(({ round }) => round === 0);
-  const tuned = stop && best ? best : evaluations.at(-1);
+  const tuned = tunedOf({ alarms, best, evaluations });
   if (base === undefined || tuned === undefined || (tuned.round === base.round && !stop))
     return '<p class="verdict">No tuned policy has been evaluated yet.</p>\n';
   return (
@@ -203,14 +203,9 @@ function health(rounds: readonly RoundMetrics[]): string {
 }
 
 /** At most MAX_COLUMNS rounds, evenly chosen, the last one among them. */
-function thinned(rounds: readonly RoundMetrics[]): readonly RoundMetrics[] {
+export function thinned(rounds: readonly RoundMetrics[]): readonly RoundMetrics[] {
   const every = Math.ceil(rounds.length / MAX_COLUMNS);
   return rounds.filter((_, index) => (rounds.length - 1 - index) % every === 0);
-}
-
-/** The alarm that ended the run; undefined where none did. */
-function stopOf(alarms: readonly Alarm[]): Alarm | undefined {
-  return alarms.find(({ action }) => action === 'stop');
 }
 
 /** What the guards said, in order; nothing where they were silent. */

@@ -32,7 +32,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .headline tbody .change { color: var(--soft); }
 .small { font-size: 0.92rem; margin: 0.3rem 0 0; }
 .scroll + h3 { margin-top: 2.2rem; }
-.samples { display: grid; grid-template-columns: minmax(8rem, 13rem) 1fr 1fr; gap: 0.5rem 1.2rem; align-items: center; }
+.samples { display: grid; grid-template-columns: minmax(8rem, 13rem) repeat(var(--columns), 1fr); gap: 0.5rem 1.2rem; align-items: center; }
 .samples .which { font-size: 0.85rem; color: var(--soft); }
 .prompt { font-size: 0.95rem; text-wrap: balance; }
 .pictures { image-rendering: pixelated; background-repeat: no-repeat; border-radius: 3px; }
@@ -60,6 +60,6 @@ pre { overflow-x: auto; font-size: 0.82rem; line-height: 1.55; background: var(-
   border-radius: 4px; padding: 1rem 1.2rem; font-family: ui-monospace, "SF Mono", "Liberation Mono", Menlo, Consolas, monospace; }
 footer { margin-top: 3.5rem; padding-top: 1.2rem; border-top: 1px solid var(--rule); color: var(--soft); font-size: 0.88rem; }
 @media (max-width: 40rem) { main { padding-top: 2rem; } h1 { font-size: 2rem; }
-  .samples { grid-template-columns: 1fr 1fr; } .samples > div:first-child { display: none; } .prompt { grid-column: 1 / -1; margin-top: 0.7rem; } }
+  .samples { grid-template-columns: repeat(var(--columns), 1fr); } .samples > div:first-child { display: none; } .prompt { grid-column: 1 / -1; margin-top: 0.7rem; } }
 @media print { main { padding: 0; } figure, .samples { break-inside: avoid; } details { display: none; } }
 `;

@@ -22,11 +22,15 @@ export async function writeReport(runPath: string, config: ResolvedConfig): Prom
 
 /** Reads what a run directory holds for its report, at any time of the run. Errors: those of the file system. */
 export async function readReport(runPath: string, config: ResolvedConfig): Promise<ReportContent> {
+  return { config, ...(await readRecord(runPath)) };
+}
+
+/** Reads all that a run directory holds for a page but the config. Errors: those of the file system. */
+export async function readRecord(runPath: string): Promise<Omit<ReportContent, 'config'>> {
   const { lines, damaged } = await readMetrics(runPath);
   const { grids, damage } = await readGrids(join(runPath, 'samples'));
   const lost = `${damaged.length} ${damaged.length === 1 ? 'line' : 'lines'} of metrics.jsonl`;
   return {
-    config,
     rounds: lines.filter((line) => line.kind === 'round'),
     evaluations: lines.filter((line) => line.kind === 'evaluation'),
     best: (await readBest(runPath))?.evaluation ?? null,

@@ -31,8 +31,18 @@ export async function drawGrid(
   signal?: AbortSignal,
 ): Promise<SampleGrid> {
   const prompts = gridPrompts(lists);
+  return { png: await drawPrompts(sampler, policy, prompts, signal), prompts };
+}
+
+/** Draws these prompts with a policy, a row each, as PNG. */
+export function drawPrompts(
+  sampler: SamplerClient,
+  policy: PolicySnapshot,
+  prompts: readonly string[],
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
   const request = { prompts, columns: COLUMNS, scale: SCALE };
-  return { png: await sampler.withPolicy(policy, (call) => call.sampleGrid(request, { signal })), prompts };
+  return sampler.withPolicy(policy, (call) => call.sampleGrid(request, { signal }));
 }
 
 function evenly(prompts: readonly ListedPrompt[], count: number): string[] {

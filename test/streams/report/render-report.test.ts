@@ -153,7 +153,7 @@ describe('renderReport', () => {
   test('should show the prompts beside their pictures, each grid embedded once', () => {
     const html = renderReport(content);
     expect(html).toContain('a &lt;red&gt; circle');
-    expect(html).toContain('aria-label="two &quot;blue&quot; squares, after"');
+    expect(html).toContain('aria-label="two &quot;blue&quot; squares, tuned"');
     expect(html.match(/data:image\/png;base64,/g)).toHaveLength(2);
     expect(html).toContain('aspect-ratio:6 / 4;background-size:100% 200%');
   });
