@@ -1,10 +1,10 @@
 import { stringify } from 'yaml';
 import { lintTopology } from '../streams/config/lint-topology.js';
-import { readConfigText } from '../streams/config/load-topology.js';
+import { configPath, readConfigText } from '../streams/config/load-topology.js';
 import type { ResolvedConfig, TopologyFile } from '../streams/config/schema/topology-schema.js';
 import { type Linted, requireConfig } from '../streams/config/source/lint-sources.js';
 
-/** Where a topology comes from: the path of a YAML file, or what such a file would hold. */
+/** Where a topology comes from: the path of a YAML file, the name of a preset such as `tributary:demo`, or what such a file would hold. */
 export type TopologySource = string | TopologyFile;
 
 /** The name of a topology without a file, in faults. */
@@ -23,7 +23,8 @@ export async function lint(
   set: readonly string[] = [],
 ): Promise<Linted<ResolvedConfig>> {
   if (typeof source !== 'string') return lintTopology(stringify(source), IN_CODE, { overrides: set });
-  return lintTopology(await readConfigText(source), source, { overrides: set });
+  const path = configPath(source);
+  return lintTopology(await readConfigText(path), path, { overrides: set });
 }
 
 /**

@@ -1,15 +1,17 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { TributaryError } from '../../errors.js';
 import { describeTopology } from '../../streams/config/describe.js';
 import { lintTopology } from '../../streams/config/lint-topology.js';
 import { configPath, readConfigText } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
+import { writePath } from '../../streams/config/source/fault.js';
 import { type Linted, requireConfig } from '../../streams/config/source/lint-sources.js';
+import type { NamedFile } from '../../streams/config/source/named-files.js';
 import { surplusThreads } from '../../streams/config/surplus-threads.js';
 import { runPathOf } from '../../streams/directory/run-directory.js';
 import { resumedConfig } from '../../streams/directory/saved-config.js';
 import { promptRows, readPromptLists } from '../../streams/prompt-files/read-prompts.js';
+import { findFileFault } from '../../streams/run/file-faults.js';
 import { readNoisySteps } from '../../streams/run/noisy-steps.js';
 import { collect } from '../input/options.js';
 import { warn } from '../output/log.js';
@@ -18,6 +20,7 @@ interface LintOptions {
   readonly set: readonly string[];
   readonly resume: boolean;
   readonly runDir?: string;
+  readonly files: boolean;
   readonly json: boolean;
 }
 
@@ -34,23 +37,17 @@ export function addLintCommand(program: Command): void {
       false,
     )
     .option('--run-dir <folder>', 'the run that is resumed (default: runs/<name of the config>)')
+    .option('--no-files', 'open no file that the config names, as an editor that checks while one writes')
     .option('--json', 'faults, or the resolved config, as JSON on standard output', false)
     .action(lint);
 }
 
-/** What the prompt files hold. They may be on another machine, so a missing one is no fault of the config. */
-async function describePrompts(config: ResolvedConfig): Promise<ReturnType<typeof promptRows>> {
-  try {
-    return promptRows(await readPromptLists(config, () => undefined), config);
-  } catch (error) {
-    if (!(error instanceof TributaryError) || error.code !== 'TRIB_FILE') throw error;
-    return [['prompts', error.message]];
-  }
-}
-
-async function lint(path: string, { set, resume, runDir, json }: LintOptions): Promise<void> {
+async function lint(path: string, { set, resume, runDir, files, json }: LintOptions): Promise<void> {
   const file = configPath(path);
-  const { noisySteps, ...linted } = await lintWithModel(await readConfigText(file), file, set);
+  const text = await readConfigText(file);
+  const { noisySteps, ...linted } = files
+    ? await lintWithFiles(text, file, set)
+    : { ...lintTopology(text, file, { overrides: set }), noisySteps: undefined };
   const isResumed = resume || runDir !== undefined;
   const resumed =
     linted.config && isResumed && (await resumedConfig(runPathOf(linted.config, runDir), linted.config));
@@ -59,21 +56,30 @@ async function lint(path: string, { set, resume, runDir, json }: LintOptions): P
   const config = resumed ? resumed.config : requireConfig(linted);
   for (const message of surplusThreads(config, availableParallelism())) warn(message);
   if (json) return;
-  const rows = [...describeTopology(config, noisySteps), ...(await describePrompts(config))];
+  const prompts = files ? promptRows(await readPromptLists(config, () => undefined), config) : [];
+  const rows = [...describeTopology(config, noisySteps), ...prompts];
   const width = Math.max(...rows.map(([name]) => name.length));
   for (const [name, value] of rows) console.log(`${name.padEnd(width)}  ${value}`);
   console.error(`${path}: no faults`);
 }
 
-/** Checks the config by itself and, if it is valid, against the steps of its model's scheduler. */
-async function lintWithModel(
+/** Checks the config with the files that it names and, if it is valid, against the steps of its model's scheduler. */
+async function lintWithFiles(
   text: string,
   path: string,
   overrides: readonly string[],
-): Promise<Linted<ResolvedConfig> & { readonly noisySteps?: number }> {
-  const alone = lintTopology(text, path, { overrides });
-  if (!alone.config) return alone;
-  const noisySteps = await readNoisySteps(alone.config, warn);
-  if (noisySteps === undefined) return alone;
-  return { ...lintTopology(text, path, { overrides, noisySteps }), noisySteps };
+): Promise<Linted<ResolvedConfig> & { readonly noisySteps?: number | undefined }> {
+  const files: NamedFile[] = [];
+  const fileFault = (file: NamedFile) => void files.push(file);
+  const { faults } = lintTopology(text, path, { overrides, fileFault });
+  const found = new Map(
+    await Promise.all(files.map(async (file) => [writePath(file.path), await findFileFault(file)] as const)),
+  );
+  const options = { overrides, fileFault: (file: NamedFile) => found.get(writePath(file.path)) };
+  const linted = files.length > 0 ? lintTopology(text, path, options) : { faults };
+  if (!linted.config) return linted;
+  const noisySteps = await readNoisySteps(linted.config, warn);
+  return noisySteps === undefined
+    ? linted
+    : { ...lintTopology(text, path, { ...options, noisySteps }), noisySteps };
 }

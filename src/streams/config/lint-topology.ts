@@ -7,7 +7,7 @@ import { type ResolvedConfig, topologySchema } from './schema/topology-schema.js
 import { type ConfigSource, readConfigSource, readNamed } from './source/config-source.js';
 import { describeValue, type FaultDetail } from './source/fault.js';
 import { type Linted, lintSources, locate, overlap } from './source/lint-sources.js';
-import { noSuchName } from './source/named-files.js';
+import { type NamedFile, namedFiles, noSuchName } from './source/named-files.js';
 import { isMapping } from './source/value-tree.js';
 import { findPortFaults } from './topology-ports.js';
 
@@ -20,6 +20,8 @@ export interface LintOptions {
   readonly isPlaced?: boolean;
   /** Reads the file that `extends` names. */
   readonly readText?: (path: string) => string;
+  /** Says what is wrong with a file that the config names, by its place; hears of each. Default: nothing, none is opened. */
+  readonly fileFault?: (file: NamedFile) => Omit<FaultDetail, 'path'> | undefined;
   /** Leading sampler steps that draw noise under the scheduler of the config's model: see `readNoisySteps`. */
   readonly noisySteps?: number;
 }
@@ -34,6 +36,7 @@ export interface LintOptions {
  */
 export function lintTopology(text: string, path: string, options: LintOptions = {}): Linted<ResolvedConfig> {
   const {
+    fileFault,
     overrides = [],
     overridesFile,
     isPlaced,
@@ -47,7 +50,13 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
     isPlaced,
     schema: topologySchema,
     isVersioned: true,
-    faultsAcross: (value, faults) => faultsAcross(value, faults, noisySteps),
+    faultsAcross: (value, faults) => [
+      ...faultsAcross(value, faults, noisySteps),
+      ...namedFiles(topologySchema, value).flatMap((file) => {
+        const fault = isPackageName(file.name) ? undefined : fileFault?.(file);
+        return fault ? [{ ...fault, path: file.path }] : [];
+      }),
+    ],
   });
 }
 

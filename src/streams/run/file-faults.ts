@@ -1,0 +1,55 @@
+/** @file Whether the files that a config names are there, and can be read. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TributaryError } from '../../errors.js';
+import { readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
+import type { FaultDetail } from '../config/source/fault.js';
+import type { NamedFile } from '../config/source/named-files.js';
+import { readPromptFile } from '../prompt-files/prompt-file.js';
+
+type FileFault = Omit<FaultDetail, 'path'>;
+
+/** Returns what is wrong with a file; undefined where it can be used, as far as can be seen without running anything. */
+export async function findFileFault({ path, name, leadsTo }: NamedFile): Promise<FileFault | undefined> {
+  if (leadsTo === 'made') return undefined;
+  const wanted = leadsTo === 'either' ? 'a file or folder' : `a ${leadsTo}`;
+  const found = await stat(name).catch((error: NodeJS.ErrnoException) => error.code ?? error.message);
+  if (typeof found === 'string') {
+    return {
+      kind: 'bad-value',
+      expected: `${wanted} that is there`,
+      got: `${found} at ${name}`,
+      nextStep:
+        'Correct the path, which is relative to the file that holds it, or leave files out with --no-files.',
+    };
+  }
+  const isFolder = found.isDirectory();
+  if ((leadsTo === 'folder' && !isFolder) || (leadsTo === 'file' && isFolder)) {
+    const got = `a ${isFolder ? 'folder' : 'file'} at ${name}`;
+    return { kind: 'bad-value', expected: wanted, got, nextStep: 'Correct the path.' };
+  }
+  return contentFault(path.at(-1), name);
+}
+
+/** The files that can be read without running them: prompts, and the index of a pipeline with its scheduler. */
+async function contentFault(field: unknown, name: string): Promise<FileFault | undefined> {
+  try {
+    if (field === 'pipeline') {
+      await stat(join(name, 'model_index.json'));
+      await readPipelineScheduler(name, () => {});
+    }
+    if (field === 'train' || field === 'heldOut')
+      await readPromptFile(name, { comments: true, check: () => undefined });
+    return undefined;
+  } catch (error) {
+    const isNoPipeline = !(error instanceof TributaryError);
+    return {
+      kind: 'bad-value',
+      expected: 'what can be read',
+      got: isNoPipeline ? `no model_index.json in ${name}` : `"${error.message}"`,
+      nextStep: isNoPipeline
+        ? 'Name the folder of a pipeline, see docs/models.md.'
+        : 'Correct what it names.',
+    };
+  }
+}
