@@ -81,13 +81,16 @@ export function denoiserRows(settings: SamplerSettings, trainedSteps: readonly n
   return [...new Set(widths)].map((width) => width * groupsPerBatch * factor);
 }
 
+/** What keys the random numbers of a row. */
+type RowKey = Pick<RowOwner, 'groupIndex' | 'branch'>;
+
 /** The random numbers of a sampler: for every branch one stream for its first latents, and one for each of its steps. */
-function samplerRandom({ seed, noiseFor }: SamplerSettings) {
+export function samplerRandom({ seed, noiseFor }: SamplerSettings) {
   const forTraining = noiseFor === 'training';
   return {
-    initial: ({ groupIndex: group, branch }: RowOwner) =>
+    initial: ({ groupIndex: group, branch }: RowKey) =>
       counterRandom({ seed, purpose: forTraining ? 'initial-latents' : 'evaluation', group, branch }),
-    step: ({ groupIndex: group, branch }: RowOwner, step: number) =>
+    step: ({ groupIndex: group, branch }: RowKey, step: number) =>
       forTraining
         ? counterRandom({ seed, purpose: 'step-noise', group, branch, step })
         : counterRandom({ seed, purpose: 'evaluation', group, branch, step: step + 1 }),
