@@ -8,7 +8,7 @@ import type { LostGroup, RewardedGroup, RoundBatch } from './records/records.js'
 export interface ClosedRound<Trajectory> {
   readonly round: number;
   /** The groups with rewards, in the order of their index. */
-  readonly groupIds: readonly string[];
+  readonly groups: readonly RewardedGroup<Trajectory>[];
   readonly batch: RoundBatch<Trajectory>;
   /** The history with this round in it: what a checkpoint taken after this round must hold. */
   readonly state: AdvantageHistory;
@@ -66,7 +66,7 @@ export function closeRound<Trajectory>(
       ...statistics,
     },
   };
-  return { round, groupIds: groups.map(({ groupId }) => groupId), batch, state };
+  return { round, groups, batch, state };
 }
 
 function agesOf(round: number, groups: readonly RewardedGroup<unknown>[]): number[] {

@@ -10,9 +10,9 @@ import { first, inputs, named, type Outcome, plain, second } from './outcomes.js
 
 describe('groupAdvantages, closing by time', () => {
   const closeAfterMs = 4;
-  const summaryOf = ({ round, groupIds, batch }: ClosedRound<string>) => {
+  const summaryOf = ({ round, groups, batch }: ClosedRound<string>) => {
     const { lostGroups, lateGroups } = batch.statistics;
-    return `${round}: ${groupIds.join(' ')} lost ${lostGroups} late ${lateGroups}`;
+    return `${round}: ${groups.map(({ groupId }) => groupId).join(' ')} lost ${lostGroups} late ${lateGroups}`;
   };
   const timed = ({ scheduler }: MarbleHelpers, options = plain) =>
     groupAdvantages<string>({ ...options, closeAfterMs, scheduler });
@@ -136,9 +136,12 @@ describe('groupAdvantages, closing by time', () => {
           source$.pipe(timed(helpers, options)).subscribe((round) => rounds.push(round));
         });
         expect(rounds.map(({ round }) => round)).toEqual([...rounds.keys()]);
-        const trained = rounds.flatMap(({ groupIds }) => groupIds);
+        const idsOf = ({ groups }: ClosedRound<string>) => groups.map(({ groupId }) => groupId);
+        const trained = rounds.flatMap(idsOf);
         expect(new Set(trained).size).toBe(trained.length);
-        for (const { round, groupIds, batch } of rounds) {
+        for (const closed of rounds) {
+          const { round, batch } = closed;
+          const groupIds = idsOf(closed);
           const { groups, lostGroups, lateGroups } = batch.statistics;
           expect(groups + lostGroups + lateGroups).toBe(groupsPerRound);
           expect(groupIds).toHaveLength(groups);

@@ -21,7 +21,7 @@ describe('groupAdvantages', () => {
   it('should describe the round that it closes', () => {
     expect(first).toMatchObject({
       round: 0,
-      groupIds: ['0-0', '0-1'],
+      groups: [inputs.a, inputs.b],
       batch: {
         round: 0,
         interval: interval(0),
@@ -92,7 +92,7 @@ describe('groupAdvantages', () => {
     const [round] = run(named('lm'));
     expect(round).toEqual({
       round: 0,
-      groupIds: [],
+      groups: [],
       batch: {
         round: 0,
         interval: null,

@@ -7,6 +7,7 @@
  *     checkpoints/<complete rounds>/    the newest few
  *     best/                             the best policy so far: adapter, evaluation.json
  *     samples/round-<complete rounds>.png, samples/prompts.txt
+ *     samples/trees-<round>.png, samples/trees-<round>.json
  *     report.html
  *     run.lock                          while a process works on the run
  */
@@ -17,6 +18,7 @@ import { TributaryError } from '../../errors.js';
 import { type FolderContent, writeFault, writeFileAtomic } from '../../models/files/atomic.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { RoundTrees } from '../messages/round-trees.js';
 import type { Alarm, Evaluation, RoundMetrics } from '../messages/run-events.js';
 import { isThere } from './adapter-path.js';
 import { type BestPolicy, readBest, recoverBest, writeBest } from './best-policy.js';
@@ -50,6 +52,7 @@ import {
   savedForm,
   saveResumedConfig,
 } from './saved-config.js';
+import { writeTrees } from './tree-files.js';
 
 export interface RunDirectory {
   readonly path: string;
@@ -78,6 +81,8 @@ export interface RunDirectory {
   saveSamples(completeRounds: number, grid: SampleGrid): Promise<string>;
   /** The grid of a round; says what is wrong where it is not whole. */
   readSamples(completeRounds: number): ReturnType<typeof readSamples>;
+  /** Writes `samples/trees-<round>.png` and `.json`. */
+  saveTrees(trees: RoundTrees, png: Uint8Array): Promise<void>;
   /** Writes any other file of the run atomically and returns its path. */
   write(name: string, content: string | Uint8Array): Promise<string>;
   /** Lets another process work on the run. */
@@ -222,6 +227,7 @@ async function openLocked(
       }),
     saveSamples: (complete, grid) => writeSamples(path, complete, grid),
     readSamples: (complete) => readSamples(path, complete),
+    saveTrees: (trees, png) => writeTrees(path, trees, png),
     write,
     release: lock.release,
   };

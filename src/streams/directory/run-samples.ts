@@ -12,7 +12,7 @@ export interface SampleGrid {
   readonly prompts: readonly string[];
 }
 
-const SAMPLES_FOLDER = 'samples';
+export const SAMPLES_FOLDER = 'samples';
 export const PROMPTS_FILE = 'prompts.txt';
 
 const gridPath = (runPath: string, completeRounds: number) =>

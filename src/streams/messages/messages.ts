@@ -12,6 +12,7 @@ import type {
 } from '../../operators/index.js';
 import type { Control } from './control-state.js';
 import type { IncomingPrompt } from './prompts.js';
+import type { PickedTree } from './round-trees.js';
 
 /** The adapter's weights at a version: the number of rounds that they were trained for. */
 export interface PolicySnapshot {
@@ -44,6 +45,14 @@ export interface PictureGroup extends RolloutGroup<Float32Array> {
   readonly imageShape: readonly [number, number, number];
 }
 
+/** A round that is trained next. */
+export interface TrainableRound extends Omit<ClosedRound<Trajectory>, 'groups'> {
+  /** The groups with rewards, in the order of their index. */
+  readonly groupIds: readonly string[];
+  /** What the report shows of a few of them; none in most rounds. */
+  readonly pickedTrees: readonly PickedTree[];
+}
+
 /** One group was scored. */
 export interface ScoredMetric {
   readonly kind: 'scored';
@@ -65,7 +74,7 @@ export interface TopicMessages {
   readonly images: PictureGroup;
   readonly trajectories: RolloutGroup<Trajectory>;
   readonly rewards: (GroupRewards | LostGroup) & { readonly groupId: string };
-  readonly batches: ClosedRound<Trajectory>;
+  readonly batches: TrainableRound;
   readonly schedule: TrainingInterval;
   readonly policy: PolicySnapshot;
   readonly progress: Progress;

@@ -4,6 +4,7 @@ import type { Observable } from 'rxjs';
 import { TributaryError } from '../../errors.js';
 import type { AdvantageHistory, SchedulePlace } from '../../operators/index.js';
 import { mostGroups } from '../config/resolved/derived-sizes.js';
+import { isEvaluatedAfter } from '../config/resolved/evaluated-after.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import { isBetter } from '../directory/best-policy.js';
 import { checkpointFiles } from '../directory/checkpoint-files.js';
@@ -74,7 +75,8 @@ export class BetweenRounds {
     await this.#tally.settled(round, groupIds);
     this.#controlVersion = control.inForce().version;
     await this.#measure(trained, this.#tally.take(round, groupIds));
-    if (isLast || completeRounds % config.evaluation.everyRounds === 0) await this.#evaluate(completeRounds);
+    await this.#paintTrees(trained);
+    if (isEvaluatedAfter(config, completeRounds)) await this.#evaluate(completeRounds);
     if (isLast || stopping.aborted || completeRounds % config.checkpoints.everyRounds === 0)
       await this.#save(completeRounds);
     this.#watch.beginIdle();
@@ -118,6 +120,18 @@ export class BetweenRounds {
     if (metrics.groups === 0 && deadLetters >= lostGroups && tally.deadElsewhere < lostGroups)
       throw allDead(metrics);
     await this.#raiseAlarms({ kind: 'round', ...metrics });
+  }
+
+  /** Saves what the report shows of the trees of a round, where some were picked. */
+  async #paintTrees({ closed: { round, batch, pickedTrees } }: TrainedRound): Promise<void> {
+    if (pickedTrees.length === 0 || batch.interval === null) return;
+    const { context, run, runDirectory } = this.options;
+    const { trainedSteps } = batch.interval;
+    const { png, ...painted } = await run.sampler.paintTrees(
+      { trees: pickedTrees, trainedSteps },
+      context.canceling,
+    );
+    await runDirectory.saveTrees({ round, trainedSteps, ...painted }, png);
   }
 
   async #evaluate(completeRounds: number): Promise<void> {

@@ -2,10 +2,8 @@
 
 import { EMPTY, firstValueFrom, lastValueFrom, merge } from 'rxjs';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { Trajectory } from '../../../src/models/rollouts/sampler.js';
 import type { Client } from '../../../src/models/threads/thread.js';
 import {
-  type ClosedRound,
   createHistory,
   placeAt,
   type SchedulePlace,
@@ -13,7 +11,7 @@ import {
 } from '../../../src/operators/index.js';
 import { progressAt } from '../../../src/streams/config/resolved/progress-at.js';
 import { type Control, UNCONTROLLED } from '../../../src/streams/messages/control-state.js';
-import { RUN_KEY } from '../../../src/streams/messages/messages.js';
+import { RUN_KEY, type TrainableRound } from '../../../src/streams/messages/messages.js';
 import { promptsStage } from '../../../src/streams/stages/prompts/prompts-stage.js';
 import { scheduleStage } from '../../../src/streams/stages/schedule/schedule-stage.js';
 import { trainerStage } from '../../../src/streams/stages/trainer/trainer-stage.js';
@@ -33,13 +31,15 @@ const CONFIGURED = ['a', 'b', 'c'];
 const closedAt = (round: number, interval: TrainingInterval | undefined, correlation: number | null) =>
   ({
     round,
+    groupIds: [],
+    pickedTrees: [],
     batch: {
       samples: [],
       interval: interval ?? null,
       statistics: { intraGroupCorrelation: correlation },
     },
     state: createHistory(),
-  }) as unknown as ClosedRound<Trajectory>;
+  }) as unknown as TrainableRound;
 
 /**
  * Prompts, schedule and trainer on one transport; each `train()` lets the present round end.

@@ -43,6 +43,7 @@ async function start({ bestReward, base = PRETRAINED }: { bestReward?: number; b
       fileParameters: null,
       readPolicy: async () => BASE,
       checkPrompts: async () => [],
+      paintTrees: () => Promise.reject(new Error('nothing is drawn here')),
       close: async () => undefined,
       withPolicy: ({ version, parameters }, work) =>
         work({

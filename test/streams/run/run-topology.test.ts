@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeLoraFile } from '../../../src/models/adapters/lora-file.js';
 import { withRounds } from '../../../src/streams/config/resolved/rounds.js';
 import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
+import { readTrees } from '../../../src/streams/directory/tree-files.js';
 import type { Promotion, RunEvent } from '../../../src/streams/messages/run-events.js';
 import { spawnTiny } from '../../fixtures/spawn-tiny.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
@@ -79,6 +80,26 @@ describe('a whole run', () => {
     expect(rounds.map(({ networkRows }) => networkRows)).toEqual([short, short, long]);
   });
 
+  it('should show trees of groups that it trained on, for the report', async () => {
+    const found = await Promise.all([0, 1, 2].map((round) => readTrees(undisturbedPath, round)));
+    const rounds = found.map((one) => ('png' in one ? one : expect.fail(one.damage)));
+    expect(rounds.map(({ trainedSteps }) => trainedSteps)).toEqual([
+      [2, 3],
+      [2, 3],
+      [1, 2, 3],
+    ]);
+    for (const { trees, timesteps, trainedSteps } of rounds) {
+      expect(timesteps).toHaveLength(4);
+      expect(trees).toHaveLength(3);
+      for (const { forks, leaves } of trees) {
+        expect(forks).toEqual([expect.objectContaining({ step: trainedSteps[0] })]);
+        const [best, ...others] = leaves.toSorted((a, b) => b.reward - a.reward);
+        expect(best?.advantage).toBeGreaterThan(0);
+        expect(others.map(({ advantage }) => advantage && Math.sign(advantage))).toEqual([null, -1]);
+      }
+    }
+  });
+
   it('should leave a run directory: config, figures, pictures, checkpoints, adapter', async () => {
     expect((await readdir(undisturbedPath)).toSorted()).toEqual([
       'best',
@@ -94,6 +115,7 @@ describe('a whole run', () => {
       'prompts.txt',
       'round-0000.png',
       'round-0003.png',
+      ...[0, 1, 2].flatMap((round) => [`trees-000${round}.json`, `trees-000${round}.png`]),
     ]);
     const [before, after] = await Promise.all(
       ['round-0000.png', 'round-0003.png'].map((name) => readFile(join(undisturbedPath, 'samples', name))),

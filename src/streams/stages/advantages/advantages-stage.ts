@@ -5,7 +5,6 @@ import type { TributaryError } from '../../../errors.js';
 import type { Trajectory } from '../../../models/rollouts/sampler.js';
 import {
   type AdvantageHistory,
-  type ClosedRound,
   createAdvantageRule,
   discardStale,
   type GroupRewards,
@@ -15,13 +14,16 @@ import {
   type RewardedGroup,
 } from '../../../operators/index.js';
 import { mostGroups } from '../../config/resolved/derived-sizes.js';
+import { isEvaluatedAfter } from '../../config/resolved/evaluated-after.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
-import { RUN_KEY } from '../../messages/messages.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
+import { RUN_KEY, type TrainableRound } from '../../messages/messages.js';
 import type { Say } from '../../messages/run-events.js';
 import { groupFault, trajectoryFault } from '../shared/group-faults.js';
 import { receiveUnfinished } from '../shared/receive-unfinished.js';
 import type { StageContext } from '../shared/stage-context.js';
+import { pickTrees } from './pick-trees.js';
 
 /** Rewards that a group's rollouts do not fit, and why. */
 type RefusedRewards = readonly [rewards: GroupRewards, fault: TributaryError];
@@ -75,10 +77,20 @@ export function advantagesStage(
       passedOver.tell(round);
       onClosed(round);
     }),
+    map(({ groups, ...closed }) => ({
+      ...closed,
+      groupIds: groups.map(({ groupId }) => groupId),
+      pickedTrees: isDrawn(config, closed.round) ? pickTrees(config, latentSize, { ...closed, groups }) : [],
+    })),
     concatMap((closed) => send(context, closed)),
   );
   const buried$ = refused$.pipe(concatMap((refused) => bury(context, refused)));
   return merge(buried$, batches$).pipe(ignoreElements());
+}
+
+/** The first round, and those that an evaluation follows: a few of a run, spread over it. */
+function isDrawn(config: ResolvedConfig, round: number): boolean {
+  return round === 0 || isEvaluatedAfter(config, round + 1);
 }
 
 interface JoinEvents {
@@ -144,7 +156,7 @@ function bury({ transport }: StageContext, [rewards, fault]: RefusedRewards): Pr
 
 async function send(
   { transport, config, control, trainPrompts }: StageContext,
-  closed: ClosedRound<Trajectory>,
+  closed: TrainableRound,
 ): Promise<void> {
   const { round, batch } = closed;
   if (batch.statistics.lateGroups > 0) {

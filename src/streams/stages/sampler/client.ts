@@ -8,6 +8,7 @@ import { loraOf } from '../../directory/read-adapter.js';
 import type { PolicySnapshot } from '../../messages/messages.js';
 import type { Say } from '../../messages/run-events.js';
 import { engineOf, openOrClose, sayOpened } from '../shared/open-thread.js';
+import type { PaintedTrees, TreesRequest } from './paint-trees.js';
 import type { OpenedSampler, SamplerService } from './sampler-thread.js';
 
 /** The sampler's thread. It holds one policy at a time, which is sent only when it changes. */
@@ -28,6 +29,8 @@ export interface SamplerClient {
     policy: PolicySnapshot,
     work: (call: Client<SamplerService>) => Promise<Result>,
   ): Promise<Result>;
+  /** Pictures of picked trees; the policy does not matter. */
+  paintTrees(request: TreesRequest, signal: AbortSignal): Promise<PaintedTrees>;
   close(): Promise<void>;
 }
 
@@ -100,6 +103,7 @@ export async function startSampler(
       last = result.catch(() => {});
       return result;
     },
+    paintTrees: (request, signal) => thread.call.paintTrees(request, { signal }),
     close: () => thread.close(),
   };
 }

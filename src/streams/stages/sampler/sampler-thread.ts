@@ -19,6 +19,7 @@ import { createSampler, denoiserRows, type Sampler } from '../../../models/rollo
 import { serveThread } from '../../../models/threads/thread.js';
 import { loraFor, readPolicy } from '../../directory/read-adapter.js';
 import { openedOnce } from '../shared/open-thread.js';
+import { type PaintedTrees, paintTrees, type TreesRequest } from './paint-trees.js';
 
 interface SamplerThreadSettings {
   readonly engine: EngineSettings;
@@ -86,6 +87,8 @@ export interface SamplerService {
     request: { readonly prompts: readonly string[]; readonly columns: number; readonly scale: number },
     signal: AbortSignal,
   ): Promise<Uint8Array>;
+  /** Pictures of trees that were rolled out, here or elsewhere. */
+  paintTrees(request: TreesRequest): Promise<PaintedTrees>;
   /** One independent picture for every request, from the evaluation seed. */
   samplePictures(
     request: { readonly requests: readonly RolloutRequest[] },
@@ -128,7 +131,8 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     lora,
     fileParameters: policy && policyParameters(policy, denoiser, policy.path),
     warnings: policy?.warnings ?? [],
-    tokenizer: pipeline.tokenizer,
+    pipeline,
+    samplerSettings: sampler,
     corrections: pipeline.folder.corrections,
     imageShape: await pipeline.imageShape(),
     sampler: createSampler(pipeline, denoiser, sampler),
@@ -184,7 +188,7 @@ async function probe(
 
 function promptFault(prompt: string): string | null {
   try {
-    opened.value().tokenizer.encode(prompt);
+    opened.value().pipeline.tokenizer.encode(prompt);
     return null;
   } catch (error) {
     if (error instanceof TributaryError && error.code === 'TRIB_PROMPT') return error.message;
@@ -209,6 +213,7 @@ const service: SamplerService = {
   rollout: async ({ requests, trainedSteps }, signal) =>
     opened.value().sampler.rollout(requests, trainedSteps, signal),
   probe,
+  paintTrees: (request) => paintTrees(opened.value(), request),
   samplePictures: ({ requests }, signal) => samplePictures(requests, signal),
   async sampleGrid({ prompts, columns, scale }, signal) {
     const requests = prompts.flatMap((prompt, row) =>

@@ -2,19 +2,17 @@
 
 import { concatMap, from, type Observable } from 'rxjs';
 import type { TrainingStatistics } from '../../../models/policy/training-statistics.js';
-import type { Trajectory } from '../../../models/rollouts/sampler.js';
 import type { Client } from '../../../models/threads/thread.js';
-import type { ClosedRound } from '../../../operators/index.js';
 import { gradientSteps, type SchedulePlace, scheduleGrowth } from '../../../operators/index.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
-import { RUN_KEY } from '../../messages/messages.js';
+import { RUN_KEY, type TrainableRound } from '../../messages/messages.js';
 import { receiveUnfinished } from '../shared/receive-unfinished.js';
 import type { StageContext } from '../shared/stage-context.js';
 import type { TrainerService } from './trainer-thread.js';
 
 export interface TrainedRound {
-  readonly closed: ClosedRound<Trajectory>;
+  readonly closed: TrainableRound;
   readonly statistics: TrainingStatistics;
   /** Where the schedule goes on. */
   readonly next: SchedulePlace;
@@ -38,7 +36,7 @@ export function trainerStage(
 ): Observable<TrainedRound> {
   const { transport, config, control } = context;
 
-  const train = async (closed: ClosedRound<Trajectory>): Promise<Omit<TrainedRound, 'next'>> => {
+  const train = async (closed: TrainableRound): Promise<Omit<TrainedRound, 'next'>> => {
     const begunAt = performance.now();
     const { batch, round } = closed;
     const samples = batch.samples.map(({ branch: _, reward: __, ...sample }) => sample);

@@ -42,6 +42,7 @@ async function start(rollout?: SamplerService['rollout'], overrides: readonly st
     readPolicy: async () => ({}),
     checkPrompts: async (checked) => checked.map((prompt) => (prompt === '?' ? UNKNOWN : null)),
     withPolicy: (_, work) => work({ rollout: rollout ?? rollOut } as unknown as Client<SamplerService>),
+    paintTrees: () => Promise.reject(new Error('nothing is drawn here')),
     close: async () => undefined,
   };
   const images = bench.read('images');
