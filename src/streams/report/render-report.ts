@@ -1,5 +1,7 @@
 import { stringify } from 'yaml';
+import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { PicturedTrees } from '../directory/tree-files.js';
 import type { Alarm, Evaluation, PromptSetEvaluation, RoundMetrics } from '../messages/run-events.js';
 import { escapeHtml, writeDuration, writeNumber } from './figures.js';
 import { bestPolicy, headlineTable, stopOf, templateTable, tunedOf, verdict } from './headline.js';
@@ -7,7 +9,8 @@ import { type LineChart, lineChart, type Series } from './line-chart.js';
 import { REPORT_STYLE } from './report-style.js';
 import { type GridPair, sampleRows } from './sample-rows.js';
 import { clipHeatMap, intervalChart } from './step-charts.js';
-import { roundLine, trainingCharts } from './training-charts.js';
+import { correlationChart, roundLine, trainingCharts } from './training-charts.js';
+import { treeSection } from './trees/tree-section.js';
 
 export interface ReportContent {
   readonly config: ResolvedConfig;
@@ -23,6 +26,8 @@ export interface ReportContent {
   readonly notes: readonly string[];
   /** Pictures from the same noise before and after; null where there are none yet. */
   readonly grids: GridPair | null;
+  /** Trees of a few rounds, in order; none where branches share nothing, or none are there yet. */
+  readonly trees: readonly PicturedTrees[];
 }
 
 /** More points than pixels would only make the file large. */
@@ -30,16 +35,24 @@ const MAX_COLUMNS = 240;
 
 /** Returns the report of a run as one HTML file that needs nothing else: style, charts and pictures are in it. */
 export function renderReport(content: ReportContent): string {
-  const { config, rounds, evaluations, alarms, notes, grids } = content;
+  const { config, rounds, evaluations, alarms, notes, grids, trees } = content;
   const shown = thinned(rounds);
+  const { numRounds } = stageOf(config, 'prompts');
+  const intervals = [intervalChart(shown, trees[0]?.timesteps), correlationChart(shown)];
   const parts = [
     `<h1>${escapeHtml(config.name)}</h1>\n<p class="facts">${facts(config, rounds)}</p>\n`,
     headline(content),
     ...notes.map((note) => `<p class="facts">${escapeHtml(note)}</p>\n`),
     alarmList(alarms),
     grids === null ? '' : `<h2>Before and after, from the same noise</h2>\n${sampleRows(grids)}`,
+    treeSection({ trees, rounds, numRounds }),
+    trees.length === 0 ? '' : chartGrid(intervals),
     section('What it learned', learningCharts(shown, evaluations)),
-    section('How it learned', [intervalChart(shown), clipHeatMap(shown), ...trainingCharts(shown)]),
+    section('How it learned', [
+      ...(trees.length === 0 ? intervals : []),
+      clipHeatMap(shown),
+      ...trainingCharts(shown),
+    ]),
     rounds.length === 0 ? '' : `<h2>Health</h2>\n${health(rounds)}`,
     `<h2>Config</h2>\n<details><summary>as resolved, every default filled in</summary><pre>${escapeHtml(stringify(config))}</pre></details>\n`,
   ];
@@ -104,8 +117,13 @@ function rewardCounts(rounds: readonly RoundMetrics[]): (readonly [name: string,
 }
 
 function section(title: string, charts: readonly string[]): string {
+  const content = chartGrid(charts);
+  return content === '' ? '' : `<h2>${title}</h2>\n${content}`;
+}
+
+function chartGrid(charts: readonly string[]): string {
   const content = charts.join('');
-  return content === '' ? '' : `<h2>${title}</h2>\n<div class="charts">\n${content}</div>\n`;
+  return content === '' ? '' : `<div class="charts">\n${content}</div>\n`;
 }
 
 /** Train and held-out lists of the evaluations, and where it can be told, what training itself saw. */

@@ -40,10 +40,28 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 figure { margin: 0; min-width: 0; display: flex; flex-direction: column; }
 figcaption p { margin: 0.1rem 0 0.7rem; color: var(--soft); font-size: 0.88rem; }
 figure svg { margin-top: auto; }
-svg { display: block; width: 100%; height: auto; overflow: visible; }
+figure > svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg text { font-size: 12px; font-variant-numeric: tabular-nums; }
 .tick { fill: var(--soft); }
 .grid { stroke: var(--rule); stroke-width: 1; }
+.lead { max-width: 46rem; margin: 0 0 1rem; text-wrap: pretty; }
+.legend { display: flex; flex-wrap: wrap; gap: 0.3rem 1.6rem; margin: 0; font-size: 0.88rem; color: var(--soft); }
+.legend span::before { content: ""; display: inline-block; width: 1.6rem; margin-right: 0.5rem; border-top: 3px solid; vertical-align: 0.25em; }
+.legend .up::before { color: var(--train); } .legend .down::before { color: var(--warn); } .legend .out::before { border-top-width: 1.5px; color: var(--during); }
+.round { margin: 2.2rem 0 1rem; font-size: 1.05rem; } .round small { display: block; font-size: 0.88rem; margin-top: 0.1rem; }
+.trees { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18.5rem, 100%), 1fr)); gap: 1rem; }
+.trees + .charts { margin-top: 3rem; }
+.sheet { position: absolute; } .crisp { image-rendering: pixelated; } .window { overflow: hidden; }
+.tree { background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: 0.9rem 1rem 0.7rem; }
+.tree figcaption { font-weight: 600; font-size: 0.95rem; margin-bottom: 0.7rem; text-wrap: balance; }
+.branch { fill: none; stroke-linecap: round; } .faded, .left-out .window { opacity: 0.45; }
+.branch.out { stroke: var(--soft); } .branch.up { stroke: var(--train); } .branch.down { stroke: var(--warn); }
+.node.out { fill: var(--soft); } .node.up { fill: var(--train); } .node.down { fill: var(--warn); }
+.frame { fill: none; stroke: var(--rule); stroke-width: 1; }
+.leaf.up .frame { stroke: var(--train); stroke-width: 2.5; } .leaf.down .frame { stroke: var(--warn); stroke-width: 2.5; }
+.fork .frame { stroke: var(--soft); stroke-width: 1.5; }
+svg .reward { fill: var(--ink); } svg .advantage { font-weight: 600; font-size: 13px; } svg .small-text { font-size: 10.5px; }
+.leaf.up .advantage { fill: var(--train); } .leaf.down .advantage { fill: var(--warn); } .leaf.out .advantage, svg .left-out .reward { fill: var(--soft); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .line.during { stroke-width: 1.25; }
 .dot { stroke: var(--paper); stroke-width: 1.5; }

@@ -1,4 +1,5 @@
 import { escapeHtml } from './figures.js';
+import { dataUri, pngSize } from './png-uri.js';
 
 export interface GridPair {
   /** PNG bytes, one row of pictures a prompt, all rows of one height. */
@@ -42,14 +43,4 @@ export function pictureTable(shown: readonly string[], columns: readonly Picture
   });
   const heads = columns.map(({ label }) => `<div class="which">${escapeHtml(label)}</div>`);
   return `<style>.samples{--columns:${columns.length}}${styles.join('')}</style><div class="samples"><div></div>${heads.join('')}${rows.join('')}</div>\n`;
-}
-
-function dataUri(png: Uint8Array): string {
-  return `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
-}
-
-/** Width and height stand first in the header chunk, which is always first in the file (PNG specification, 11.2.2). */
-function pngSize(png: Uint8Array): { width: number; height: number } {
-  const view = new DataView(png.buffer, png.byteOffset);
-  return { width: view.getUint32(16), height: view.getUint32(20) };
 }

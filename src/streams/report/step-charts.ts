@@ -48,8 +48,15 @@ function frame(rounds: readonly RoundMetrics[], content: string): string {
   return content + steps + ends + axis;
 }
 
-/** Draws which sampler steps each round trained. */
-export function intervalChart(rounds: readonly RoundMetrics[]): string {
+/** Least distance of two times along the interval, in pixels. */
+const TIME_WIDTH = 52;
+
+/**
+ * Draws which sampler steps each round trained.
+ *
+ * @param timesteps t of every sampler step; the first trained one of a round is named where it changes.
+ */
+export function intervalChart(rounds: readonly RoundMetrics[], timesteps: readonly number[] = []): string {
   if (rounds.length === 0) return '';
   const { x, y, width } = cells(rounds);
   const ground = `<rect class="ground" x="${CHART.left}" y="${CHART.top}" width="${pixels(RIGHT - CHART.left)}" height="${BASE - CHART.top}"/>`;
@@ -60,9 +67,29 @@ export function intervalChart(rounds: readonly RoundMetrics[]): string {
     ),
   );
   return figure(
-    { title: 'Training interval', note: 'Sampler steps with gradients.' },
-    frame(rounds, ground + trained.join('')),
+    {
+      title: 'Training interval',
+      note:
+        timesteps.length === 0
+          ? 'Sampler steps with gradients.'
+          : 'Sampler steps with gradients, and the time t at which they begin.',
+    },
+    frame(rounds, ground + trained.join('') + times(rounds, timesteps)),
   );
+}
+
+function times(rounds: readonly RoundMetrics[], timesteps: readonly number[]): string {
+  const { x, y } = cells(rounds);
+  let [named, from] = [-1, Number.NEGATIVE_INFINITY];
+  return rounds
+    .map(({ trainedSteps }, column) => {
+      const [first = -1] = trainedSteps;
+      const t = timesteps[first];
+      if (t === undefined || first === named || x(column) - from < TIME_WIDTH) return '';
+      [named, from] = [first, x(column)];
+      return `<text class="label train" x="${pixels(from + 6)}" y="${pixels(y(first) + 15)}">t = ${Math.round(t)}</text>`;
+    })
+    .join('');
 }
 
 /** Draws the share of clipped ratios, by round and sampler step; steps that were not trained stay empty. */

@@ -19,6 +19,18 @@ function whyNoDrift(rounds: readonly RoundMetrics[]): string {
     : '';
 }
 
+/** Draws how much of a group's rewards the shared steps have decided. */
+export function correlationChart(rounds: readonly RoundMetrics[]): string {
+  return lineChart({
+    title: 'Intra-group correlation',
+    note: 'How similar the rewards of one group are. Near 1, branches differ too little to learn from.',
+    unit: 'number',
+    fromZero: true,
+    xLabel: 'training round',
+    series: [roundLine('correlation', 'train', rounds, ({ intraGroupCorrelation }) => intraGroupCorrelation)],
+  });
+}
+
 /** Draws the figures of training; what was not measured, and a learning rate that was not lowered, has no chart. */
 export function trainingCharts(rounds: readonly RoundMetrics[]): string[] {
   const charts: Omit<LineChart, 'xLabel'>[] = [
@@ -66,15 +78,6 @@ export function trainingCharts(rounds: readonly RoundMetrics[]): string[] {
       unit: 'number',
       fromZero: true,
       series: [roundLine('loss', 'train', rounds, ({ valueLoss }) => valueLoss)],
-    },
-    {
-      title: 'Intra-group correlation',
-      note: 'How similar the rewards of one group are. Near 1, branches differ too little to learn from.',
-      unit: 'number',
-      fromZero: true,
-      series: [
-        roundLine('correlation', 'train', rounds, ({ intraGroupCorrelation }) => intraGroupCorrelation),
-      ],
     },
     {
       title: 'Learning rate after guards',

@@ -1,11 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { at } from '../../at.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { pngDamage } from '../../models/images/png-damage.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { readBest } from '../directory/best-policy.js';
 import { readMetrics } from '../directory/metrics-log.js';
 import { PROMPTS_FILE } from '../directory/run-samples.js';
+import { type PicturedTrees, readTrees, treeRounds } from '../directory/tree-files.js';
+import type { RoundMetrics } from '../messages/run-events.js';
 import { type ReportContent, renderReport } from './render-report.js';
 import type { GridPair } from './sample-rows.js';
 
@@ -29,17 +32,43 @@ export async function readReport(runPath: string, config: ResolvedConfig): Promi
 export async function readRecord(runPath: string): Promise<Omit<ReportContent, 'config'>> {
   const { lines, damaged } = await readMetrics(runPath);
   const { grids, damage } = await readGrids(join(runPath, 'samples'));
+  const rounds = lines.filter((line) => line.kind === 'round');
+  const { trees, damages } = await readSomeTrees(runPath, rounds);
   const lost = `${damaged.length} ${damaged.length === 1 ? 'line' : 'lines'} of metrics.jsonl`;
   return {
-    rounds: lines.filter((line) => line.kind === 'round'),
+    rounds,
     evaluations: lines.filter((line) => line.kind === 'evaluation'),
     best: (await readBest(runPath))?.evaluation ?? null,
     alarms: lines.filter((line) => line.kind === 'alarm'),
     notes: [
       ...(damaged.length === 0 ? [] : [`${lost} could not be used; the figures below are without them.`]),
       ...(damage === null ? [] : [`${damage}; the pictures are omitted.`]),
+      ...damages.map((damaged) => `${damaged}; these trees are omitted.`),
     ],
     grids,
+    trees,
+  };
+}
+
+/** Rounds whose trees are shown. */
+const MOST_ROUNDS = 3;
+
+/** The trees of the first round that has some, of the last, and of one between; those of rounds to come are not read. */
+async function readSomeTrees(
+  runPath: string,
+  rounds: readonly RoundMetrics[],
+): Promise<{ readonly trees: PicturedTrees[]; readonly damages: string[] }> {
+  const done = new Set(rounds.map(({ round }) => round));
+  const found = (await treeRounds(runPath)).filter((round) => done.has(round));
+  const count = Math.min(MOST_ROUNDS, found.length);
+  const read = await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      readTrees(runPath, at(found, Math.round((index * (found.length - 1)) / Math.max(1, count - 1)))),
+    ),
+  );
+  return {
+    trees: read.filter((one) => 'png' in one),
+    damages: read.flatMap((one) => ('png' in one ? [] : [one.damage])),
   };
 }
 

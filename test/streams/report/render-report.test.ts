@@ -12,7 +12,7 @@ describe('renderReport', () => {
     const elements = elementsOf(html);
     for (const name of ['script', 'link', 'img', 'iframe']) expect(elements).not.toContain(name);
     for (const [, target] of html.matchAll(/(?:src|href|url)\s*[=(]\s*["']?([^"')]*)/g))
-      expect(target).toMatch(/^data:/);
+      expect(target).toMatch(/^(data:|#trees-)/);
     expect(html).not.toContain('undefined');
     expect(html).not.toContain('NaN');
   });
@@ -154,7 +154,8 @@ describe('renderReport', () => {
     const html = renderReport(content);
     expect(html).toContain('a &lt;red&gt; circle');
     expect(html).toContain('aria-label="two &quot;blue&quot; squares, tuned"');
-    expect(html.match(/data:image\/png;base64,/g)).toHaveLength(2);
+    // The sheet of the trees is the third.
+    expect(html.match(/data:image\/png;base64,/g)).toHaveLength(3);
     expect(html).toContain('aspect-ratio:6 / 4;background-size:100% 200%');
   });
 

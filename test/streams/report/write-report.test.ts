@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { writeBest } from '../../../src/streams/directory/best-policy.js';
 import { appendMetrics } from '../../../src/streams/directory/metrics-log.js';
+import { writeTrees } from '../../../src/streams/directory/tree-files.js';
 import { renderReport } from '../../../src/streams/report/render-report.js';
 import { writeReport } from '../../../src/streams/report/write-report.js';
 import { alarm, evaluation, roundMetrics } from '../example-metrics.js';
-import { reportConfig as config, content, png } from './example-report.js';
+import { reportConfig as config, content, exampleTrees, png } from './example-report.js';
 import { elementsOf } from './markup.js';
 
 describe('writeReport', () => {
@@ -39,6 +40,48 @@ describe('writeReport', () => {
       expect(html).toContain('The best policy on held-out prompts is that after 1 round,');
       expect(html).toContain(Buffer.from(png(2)).toString('base64'));
       expect(html).toContain('<div class="prompt">two blue squares</div>');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('should show the trees of the first, a middle and the last round, and say which are damaged', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'report-'));
+    try {
+      const { png: sheet, ...trees } = exampleTrees;
+      const time = '2026-11-21T10:00:00.000Z';
+      for (const round of [0, 4, 5, 9, 10]) {
+        if (round < 10) await appendMetrics(folder, { kind: 'round', time, ...roundMetrics(round) });
+        await writeTrees(folder, { ...trees, round }, sheet);
+      }
+      const shown = async () => {
+        const html = await readFile(await writeReport(folder, config), 'utf8');
+        elementsOf(html);
+        return { html, rounds: [...html.matchAll(/>Round (\d+) of/g)].map(([, round]) => Number(round)) };
+      };
+      // Round 10 is from before a crash: it will be trained again.
+      expect((await shown()).rounds).toEqual([1, 6, 10]);
+      const path = (name: string) => join(folder, 'samples', name);
+      const text = await readFile(path('trees-0000.json'), 'utf8');
+      await writeFile(path('trees-0000.json'), text.replace('"reward":0.4', '"reward":"<b>x</b>"'));
+      await writeFile(path('trees-0009.png'), sheet.subarray(0, 40));
+      const { html, rounds } = await shown();
+      expect(rounds).toEqual([6]);
+      expect(html).not.toContain('<b>x</b>');
+      expect(html).toContain(
+        'samples/trees-0000.json trees.0.leaves.0.reward: expected a number; these trees are omitted.',
+      );
+      expect(html).toContain(
+        'samples/trees-0009.png: expected a PNG, got a PNG that is cut short; these trees are omitted.',
+      );
+      for (const [part, other] of [
+        ['"step":4', '"step":10'],
+        ['"branch":3', '"branch":4'],
+        ['"timesteps":[901,', '"timesteps":['],
+      ] as const) {
+        await writeFile(path('trees-0005.json'), text.replace(part, other));
+        expect((await shown()).html).toContain('samples/trees-0005.json: expected trees that fit');
+      }
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
