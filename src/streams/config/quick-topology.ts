@@ -21,7 +21,7 @@ interface QuickTopology {
 
 /**
  * Reads a topology and makes it small: two rounds of as few groups as its settings allow, four at least, a small
- * evaluation, prompts from the file, all in one process. Branches, steps and models stay, and so do memory and time of a batch.
+ * evaluation, prompts from the file, all in one process. Branches, steps, models and minibatches stay.
  *
  * Errors: as `loadTopology`.
  */
