@@ -25,6 +25,11 @@ describe('tributary', () => {
     const none = await callCli([]);
     const unknown = await runCli(['trian']);
     const missing = await callCli(['sample', '--images', '0', '--prompt', 'x', '--out', 'y']);
+    const quick = await callCli(['train', config, '--quick', '--resume']);
+    expect(quick).toMatchObject({
+      code: 2,
+      stderr: "error: option '--quick' cannot be used with option '--resume'\n",
+    });
     expect(none).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Usage: tributary') });
     expect(unknown).toMatchObject({
       code: 2,

@@ -253,6 +253,21 @@ describe('describeTopology', () => {
     expect(describeTopology(config).some(([name]) => name === 'ratios')).toBe(isSaid);
   });
 
+  it.each([
+    [48, 24, 'spread over 24 of the 48 rounds; the later ones keep their last values'],
+    [2, 24, 'spread over 24 rounds, of which the run has 2'],
+    [24, 24, undefined],
+  ])(
+    'should say over how many rounds schedules are spread: %i, planned %i',
+    (numRounds, plannedRounds, text) => {
+      const rounds = [
+        `stages.prompts.numRounds=${numRounds}`,
+        `stages.prompts.plannedRounds=${plannedRounds}`,
+      ];
+      expect(Object.fromEntries(describeTopology(configOf(...rounds))).schedules).toBe(text);
+    },
+  );
+
   it('should say what updates are drawn from', () => {
     const config = configOf(
       'stages.trainer.updates={from: replay, capacity: 2000, updatesPerRound: 3, transitionsPerUpdate: 20}',
