@@ -11,9 +11,13 @@ let config = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cli-'));
   config = join(folder, 'tiny.yaml');
-  await writeFile(config, SMALLEST);
+  await writeFile(config, NAMED);
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const NAMED = SMALLEST.replaceAll('models/shapes', 'tributary:shapes')
+  .replace('train.txt', 'tributary:shapes/prompts/train.txt')
+  .replace('held-out.txt', 'tributary:shapes/prompts/held-out.txt');
 
 describe('tributary', () => {
   test('should say its version', async () => {
@@ -161,7 +165,7 @@ describe('tributary lint', () => {
     const { code, stderr } = await callCli(['lint', config, ...set]);
     expect([code, stderr]).toEqual([
       2,
-      expect.stringContaining(`error: ${train}:2: expected JSON, got the end`),
+      expect.stringContaining(`expected what can be read, got "${train}:2: expected JSON, got the end`),
     ]);
   });
 
