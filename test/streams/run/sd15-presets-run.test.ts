@@ -9,6 +9,7 @@ import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { openReward } from '../../../src/models/rewards/index.js';
 import { loadTopology } from '../../../src/streams/config/load-topology.js';
 import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
+import { treeRounds } from '../../../src/streams/directory/tree-files.js';
 import { rewardContext, unaborted } from '../../fixtures/reward-context.js';
 import { randomTensor } from '../../fixtures/run-model.js';
 import { SD15_NAMES, type Sd15Preset, sd15Overrides } from '../../fixtures/sd15-presets.js';
@@ -50,6 +51,8 @@ describe('a preset for Stable Diffusion 1.5', () => {
     expect(rounds[0]?.maxRatioDeviation).toBeLessThan(1e-5);
     // The base model and the last policy.
     expect(eventsOf(run, 'evaluation')).toHaveLength(2);
+    // Trees are decoded from latents; rollouts that share nothing have none.
+    expect(await treeRounds(path)).toEqual(name.startsWith('sd15-b2') ? [0, 1] : []);
     const adapter = decodeSafetensors(await adapterOf(path), path).tensors;
     const moved = [...adapter].filter(([key]) => /lora_B|lora\.up/.test(key));
     expect(moved.length).toBeGreaterThan(0);
