@@ -12,6 +12,13 @@ const ROUNDS = 2;
 const LEAST_GROUPS = 4;
 /** Prompts of each list, and pictures of each prompt. */
 const MEASURED = 2;
+/** Those that compare means, which are chance where so few pictures make them. */
+const STATISTICAL_GUARDS = [
+  'rewardCollapse',
+  'zeroSpreadGroups',
+  'diversityLoss',
+  'rewardVerifierDivergence',
+] as const;
 
 interface QuickTopology {
   readonly config: ResolvedConfig;
@@ -76,6 +83,9 @@ function quickOverrides(config: ResolvedConfig, groupsPerRound: number): string[
     ['evaluation.trainPrompts', Math.min(MEASURED, trainPrompts)],
     ['evaluation.heldOutPrompts', Math.min(MEASURED, heldOutPrompts)],
     ['evaluation.imagesPerPrompt', Math.min(MEASURED, imagesPerPrompt)],
+    ...STATISTICAL_GUARDS.filter((guard) => config.guards[guard].action !== 'off').map(
+      (guard): [string, string] => [`guards.${guard}.action`, 'off'],
+    ),
   ];
   return values.map(([place, value]) => `${place}=${value}`);
 }

@@ -41,7 +41,9 @@ describe('loadQuickTopology', () => {
     expect(changes).toContainEqual({ path: 'stages.prompts.groupsPerRound', left: '32', right: '4' });
     expect(changes).toContainEqual({ path: 'stages.prompts.plannedRounds', left: 'nothing', right: '24' });
     expect(changes).toContainEqual({ path: 'transport.kind', left: '"kafka"', right: '"in-process"' });
-    expect(changes.map(({ path: place }) => place)).not.toContain('seed');
+    expect(changes).toContainEqual({ path: 'guards.rewardCollapse.action', left: '"warn"', right: '"off"' });
+    const places = changes.map(({ path: place }) => place);
+    for (const kept of ['seed', 'guards.ratioDrift.action']) expect(places).not.toContain(kept);
   });
 
   test('should take as many groups as the settings need', async () => {
