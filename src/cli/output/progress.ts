@@ -33,12 +33,15 @@ export function describeProgress(now: () => number): (event: RunEvent) => ShownP
         progress = event;
         break;
       case 'round':
-        measured = figures(event.metrics.rewardMean, event.metrics.verifiedAlignment);
+        measured = writeFigures(event.metrics.rewardMean, event.metrics.verifiedAlignment);
         done = { at: now(), rounds: event.metrics.round + 1 };
         break;
       case 'evaluation':
         if (done === null)
-          measured = figures(event.evaluation.train.rewardMean, event.evaluation.train.verifiedAlignment);
+          measured = writeFigures(
+            event.evaluation.train.rewardMean,
+            event.evaluation.train.verifiedAlignment,
+          );
         break;
       default:
     }
@@ -66,7 +69,8 @@ export function describeProgress(now: () => number): (event: RunEvent) => ShownP
   };
 }
 
-function figures(reward: number | null, alignment: number | null): string[] {
+/** The figures of a round, or of an evaluation, that were measured. */
+export function writeFigures(reward: number | null, alignment: number | null): string[] {
   return [
     ...(reward === null ? [] : [`reward ${writeScore(reward)}`]),
     ...(alignment === null ? [] : [`verified ${writeShare(alignment)}`]),

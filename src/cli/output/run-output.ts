@@ -3,11 +3,12 @@ import type {
   Evaluation,
   Outcome,
   PromptSetEvaluation,
+  RoundMetrics,
   RunEvent,
 } from '../../streams/messages/run-events.js';
 import { writeScore, writeShare } from '../../streams/report/figures.js';
 import { createLog, type LogForm } from './log.js';
-import { describeProgress } from './progress.js';
+import { describeProgress, writeFigures } from './progress.js';
 import { openStatusLine } from './status-line.js';
 
 /** Shows a run while it goes on. */
@@ -36,6 +37,8 @@ export function textOutput(stream: Parameters<typeof openStatusLine>[0], now: ()
       // Where the trainer is, its rounds tell as much.
       if (event.kind === 'worked' && isWorker) line.print(describeWork(event));
       const shown = progress(event);
+      // Where the samplers are other processes, nobody says how far a round is.
+      if (shown === null && event.kind === 'round') line.print(describeRound(event.metrics));
       if (shown === null) return;
       const { bar, text, doing } = shown;
       line.draw(`${bar} ${text} · ${doing}`, event.kind === 'round' ? text : undefined);
@@ -91,6 +94,12 @@ function printed(event: RunEvent): string[] {
     default:
       return event satisfies never;
   }
+}
+
+function describeRound({ round, rewardMean, verifiedAlignment }: RoundMetrics): string {
+  return [`${`round ${round + 1}`.padEnd(24)} trained`, ...writeFigures(rewardMean, verifiedAlignment)].join(
+    ' · ',
+  );
 }
 
 function describeWork({ role, round, groups, idleShare }: Extract<RunEvent, { kind: 'worked' }>): string {

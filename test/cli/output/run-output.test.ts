@@ -35,6 +35,7 @@ describe('textOutput, on a terminal', () => {
       'warning: sampler: provider webgpu is not there: no adapter',
       'sampler runs on          cpu',
       'base model               verified 40.0 % on training prompts, 40.0 % on held-out ones',
+      'round 1                  trained · reward 0.250 · verified 50.0 %',
       'alarm: guard ratioDrift after 1 rounds: as in a test',
       'warning: something odd',
       'best policy              after 1 rounds: reward 0.300 on held-out prompts, kept in best/',
@@ -84,6 +85,14 @@ describe('textOutput, on a file or a pipe', () => {
     expect(written(events)).toEqual([
       'warning: something \\u001b[31modd',
       'round 1/4 · steps 8–9 · reward 0.400 · verified 43.8 % · 0 s left',
+      '',
+    ]);
+  });
+
+  test('should write a line a round where the samplers are other processes', () => {
+    const metrics = roundMetrics(2, { rewardMean: 0.4, verifiedAlignment: null });
+    expect(written([{ kind: 'round', metrics }])).toEqual([
+      'round 3                  trained · reward 0.400',
       '',
     ]);
   });
