@@ -1,7 +1,7 @@
 /** @file What this package is and what it brings: its version, its presets, its models. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, relative, resolve, sep } from 'node:path';
+import { basename, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 
@@ -70,11 +70,37 @@ function fileIn(place: string, name: string, ending: string): string | null {
   return isInside && existsSync(path) ? path : null;
 }
 
+const presetText = (path: string) => readFileSync(join(FOLDER, 'config', path), 'utf8');
+
+/** Whether a file beside the presets is one: settings of a pretraining and studies have other sections. */
+const isTopology = (path: string) => /^(stages|extends):/m.test(presetText(path));
+
+/** The first sentence of the comment that a preset begins with. */
+export function presetSummary(name: string): string {
+  const preset = name.slice(SCHEME.length);
+  const lines = presetText(`${preset}.yaml`)
+    .split('\n')
+    .filter((line) => !line.startsWith('# yaml-language-server'));
+  const comment = lines.slice(
+    0,
+    lines.findIndex((line) => !line.startsWith('#')),
+  );
+  const words =
+    comment
+      .map((line) => line.slice(2))
+      .join('\n')
+      .trim()
+      .split('\n\n')[0] ?? '';
+  const [sentence = ''] = words.replaceAll('\n', ' ').split(/(?<!\bal)\. |\.$/);
+  const title = `${basename(preset)}: `;
+  return sentence.startsWith(title) ? sentence.slice(title.length) : sentence;
+}
+
 /** The names of the presets, and of the models. */
 export function packageNames(): { readonly presets: readonly string[]; readonly models: readonly string[] } {
   const presetsIn = (folder: string) =>
     readdirSync(join(FOLDER, 'config', folder))
-      .filter((file) => file.endsWith('.yaml'))
+      .filter((file) => file.endsWith('.yaml') && isTopology(join(folder, file)))
       .map((file) => `${SCHEME}${folder}${file.slice(0, -'.yaml'.length)}`);
   const models = readdirSync(join(FOLDER, 'models'));
   return {

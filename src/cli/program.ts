@@ -3,16 +3,20 @@ import { Command, CommanderError } from 'commander';
 import { asTributaryError } from '../errors.js';
 import { VERSION } from '../own-package.js';
 import { addCompareCommand } from './commands/compare.js';
+import { addCompletionCommand } from './commands/completion.js';
 import { addControlCommand } from './commands/control.js';
 import { addDashboardCommand } from './commands/dashboard.js';
 import { addDeadLettersCommand } from './commands/dead-letters.js';
+import { addDemoCommand } from './commands/demo.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
 import { addExportCommand } from './commands/export.js';
 import { addFetchCommand } from './commands/fetch.js';
 import { addGraphCommand } from './commands/graph.js';
+import { addInitCommand } from './commands/init.js';
 import { addLintCommand } from './commands/lint.js';
 import { addMergeCommand } from './commands/merge.js';
+import { addPresetsCommand } from './commands/presets.js';
 import { addPretrainCommand } from './commands/pretrain.js';
 import { addReparameterizeCommand } from './commands/reparameterize.js';
 import { addRunCommand } from './commands/run.js';
@@ -26,6 +30,7 @@ function createProgram(): Command {
     .description('Reinforcement-learning fine-tuning of diffusion models, built as a stream.')
     .version(VERSION)
     .exitOverride();
+  addDemoCommand(program);
   addTrainCommand(program);
   addRunCommand(program);
   addControlCommand(program);
@@ -38,11 +43,14 @@ function createProgram(): Command {
   addStudyCommand(program);
   addPretrainCommand(program);
   addReparameterizeCommand(program);
+  addPresetsCommand(program);
+  addInitCommand(program);
   addLintCommand(program);
   addGraphCommand(program);
   addDashboardCommand(program);
   addDeadLettersCommand(program);
   addDoctorCommand(program);
+  addCompletionCommand(program);
   return program;
 }
 

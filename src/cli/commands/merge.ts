@@ -9,6 +9,7 @@ import { holdsWeights, weightChanges } from '../../models/policy/policy-file.js'
 import { loadTopology } from '../../streams/config/load-topology.js';
 import { isThere } from '../../streams/directory/adapter-path.js';
 import { type AdapterFile, readAdapterFile } from '../../streams/directory/read-adapter.js';
+import { modelPath } from '../input/options.js';
 import { warn } from '../output/log.js';
 
 interface MergeOptions {
@@ -32,7 +33,11 @@ export function addMergeCommand(program: Command): void {
 
 async function merge(path: string, { pipeline, out }: MergeOptions): Promise<void> {
   const changes = changesOf(await readAdapterFile(path, warn));
-  await writeMergedPipeline(pipeline ?? (await pipelineOf(path)), changes, out);
+  await writeMergedPipeline(
+    pipeline === undefined ? await pipelineOf(path) : modelPath(pipeline),
+    changes,
+    out,
+  );
   console.log(out);
 }
 

@@ -4,6 +4,7 @@ import {
   type Reparameterization,
   reparameterize,
 } from '../../models/reparameterize/reparameterize.js';
+import { modelPath } from '../input/options.js';
 
 interface ReparameterizeOptions {
   readonly as: Reparameterization;
@@ -15,7 +16,7 @@ export function addReparameterizeCommand(program: Command): void {
   program
     .command('reparameterize')
     .description('convert a model that predicts noise to one that predicts velocities, with the same weights')
-    .argument('<pipeline>', 'the model, such as models/shapes')
+    .argument('<pipeline>', 'the model, such as tributary:shapes')
     .addOption(
       new Option('--as <type>', 'what the new model predicts')
         .choices(REPARAMETERIZATIONS)
@@ -26,6 +27,6 @@ export function addReparameterizeCommand(program: Command): void {
 }
 
 async function write(pipeline: string, { as, out }: ReparameterizeOptions): Promise<void> {
-  await reparameterize(pipeline, as, out);
+  await reparameterize(modelPath(pipeline), as, out);
   console.log(out);
 }

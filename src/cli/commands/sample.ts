@@ -6,7 +6,7 @@ import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
 import { topologySchema } from '../../streams/config/schema/topology-schema.js';
 import { CONFIG_VERSION } from '../../streams/config/source/version.js';
 import { startSampler } from '../../streams/stages/sampler/client.js';
-import { between, collect, whole } from '../input/options.js';
+import { between, collect, modelPath, whole } from '../input/options.js';
 import { printWarnings } from '../output/log.js';
 
 interface SampleOptions {
@@ -32,7 +32,7 @@ export function addSampleCommand(program: Command): void {
     .description('draw pictures as a PNG grid, one row per prompt; the same seed gives the same noise')
     .requiredOption('--prompt <text>', 'what to draw; repeatable', collect)
     .requiredOption('--out <file>', 'PNG file to write')
-    .option('--pipeline <folder>', 'the model', 'models/shapes')
+    .option('--pipeline <folder>', 'the model', 'tributary:shapes')
     .option(
       '--lora <file>',
       'adapter file in diffusers, PEFT or kohya format, or its folder, such as runs/<name>',
@@ -48,7 +48,8 @@ export function addSampleCommand(program: Command): void {
 
 async function sample(options: SampleOptions): Promise<void> {
   const { prompt: prompts, images, out, scale } = options;
-  const tokenizer = loadTokenizer(join(options.pipeline, 'tokenizer'));
+  const pipeline = modelPath(options.pipeline);
+  const tokenizer = loadTokenizer(join(pipeline, 'tokenizer'));
   for (const prompt of prompts) {
     if (prompt.trim() === '') throw noWords();
     tokenizer.encode(prompt);
@@ -56,7 +57,7 @@ async function sample(options: SampleOptions): Promise<void> {
   const config = topologySchema.parse({
     version: CONFIG_VERSION,
     name: 'sample',
-    model: { pipeline: options.pipeline },
+    model: { pipeline },
     engine: { threads: options.threads },
     stages: {
       sampler: {

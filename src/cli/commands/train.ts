@@ -28,10 +28,17 @@ type Finished = Extract<RunEvent, { kind: 'finished' }>;
 
 /** `tributary train`: runs a topology, from its start or its newest checkpoint. */
 export function addTrainCommand(program: Command): void {
-  program
-    .command('train')
-    .description('fine-tune a model as described by a config')
-    .argument('<config>', 'YAML file of a topology')
+  addTrainOptions(
+    program
+      .command('train')
+      .description('fine-tune a model as described by a config')
+      .argument('<config>', 'YAML file of a topology, or a preset such as tributary:shapes-ddpo'),
+  ).action(train);
+}
+
+/** The options of commands that train. */
+export function addTrainOptions(command: Command): Command {
+  return command
     .option('--set <key=value>', 'override a value of the config, such as seed=8; repeatable', collect, [])
     .option('--run-dir <folder>', 'where the run is written (default: runs/<name of the config>)')
     .option('--resume', 'continue from the newest checkpoint of the run directory', false)
@@ -42,11 +49,10 @@ export function addTrainCommand(program: Command): void {
     )
     .option(...TAKE_OVER)
     .addOption(logOption('text'))
-    .option('--json', 'log as JSON lines, and print the result as JSON on standard output', false)
-    .action(train);
+    .option('--json', 'log as JSON lines, and print the result as JSON on standard output', false);
 }
 
-async function train(path: string, options: TrainOptions): Promise<void> {
+export async function train(path: string, options: TrainOptions): Promise<void> {
   const { set, resume, quick, takeOver, log, json } = options;
   const { config, changes } = quick
     ? await loadQuickTopology(path, set)

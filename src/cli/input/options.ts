@@ -1,5 +1,20 @@
 /** @file How values of options are read. */
 import { InvalidArgumentError, Option } from 'commander';
+import { TributaryError } from '../../errors.js';
+import { packageNames } from '../../own-package.js';
+import { noSuchName, placeOfName } from '../../streams/config/source/named-files.js';
+
+/**
+ * Returns the path of a model that a command names: a folder, or something that the package brings.
+ *
+ * Errors: TRIB_USAGE for a name that the package does not have.
+ */
+export function modelPath(word: string): string {
+  const path = placeOfName(word, '');
+  if (path !== null) return path;
+  const { expected, got, nextStep } = noSuchName(word, packageNames().models);
+  throw new TributaryError('TRIB_USAGE', `${word}: expected ${expected}, got ${got}. ${nextStep}`);
+}
 
 /** Gathers the values of an option that may be given several times. */
 export function collect(value: string, gathered: readonly string[] = []): string[] {

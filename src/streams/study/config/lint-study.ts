@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isPackageName, packageNames, placeInPackage, presetFile } from '../../../own-package.js';
 import { lintTopology } from '../../config/lint-topology.js';
-import { readConfigText } from '../../config/load-topology.js';
+import { configPath, readConfigText } from '../../config/load-topology.js';
 import { deriveSizes } from '../../config/resolved/derived-sizes.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import { type ResolvedConfig, topologySchema } from '../../config/schema/topology-schema.js';
@@ -134,6 +134,7 @@ function conclusionsFaults({ conclusions }: StudyFile, { path, readText }: Sourc
  * Errors: TRIB_CONFIG with each fault on a line of its own; TRIB_USAGE where the file cannot be read.
  */
 export async function loadStudy(path: string): Promise<Study> {
-  const text = await readConfigText(path);
-  return requireConfig(lintStudy(text, path, (file) => readFileSync(file, 'utf8')));
+  const file = configPath(path);
+  const text = await readConfigText(file);
+  return requireConfig(lintStudy(text, file, (name) => readFileSync(name, 'utf8')));
 }

@@ -1,0 +1,80 @@
+import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { callCli } from '../call-cli.js';
+
+describe('tributary presets', () => {
+  it('should list each preset with a sentence, and nothing that is none', async () => {
+    const { code, stdout } = await callCli(['presets']);
+    expect(code).toBe(0);
+    const lines = stdout.trim().split('\n');
+    expect(lines[0]).toMatch(
+      /^tributary:demo +The demo: DDPO's rule on the small `shapes` model, tuned to learn /,
+    );
+    expect(lines.length).toBeGreaterThan(40);
+    expect(lines.filter((line) => !/^tributary:\S+ +\S+ \S+/.test(line))).toEqual([]);
+    expect(stdout).not.toMatch(/pretrain-shapes|study-shapes/);
+  });
+});
+
+describe('tributary init', () => {
+  it('should write a config and prompts that have no fault, and overwrite neither', async () => {
+    const cwd = await temporaryFolder();
+    const { code, stdout } = await callCli(['init'], { cwd });
+    expect([code, stdout]).toEqual([0, 'mine.yaml\nprompts.txt\n']);
+    const linted = await callCli(['lint', 'mine.yaml'], { cwd });
+    expect(linted).toMatchObject({ code: 0, stdout: expect.stringContaining('72 from prompts.txt') });
+    const again = await callCli(['init'], { cwd });
+    expect([again.code, again.stderr]).toEqual([
+      2,
+      'error: mine.yaml: expected no such file, got one. Move it away, or work elsewhere.\n',
+    ]);
+  });
+
+  it('should name what a preset needs and the package does not bring', async () => {
+    const cwd = await temporaryFolder();
+    await callCli(['init', 'sd15-dpok'], { cwd });
+    const text = await readFile(join(cwd, 'mine.yaml'), 'utf8');
+    expect(text).toMatch(/# The package does not bring this: .*\n +pipeline: stable-diffusion-v1-5\n/);
+    expect((await callCli(['lint', 'mine.yaml', '--no-files'], { cwd })).code).toBe(0);
+    const { stderr } = await callCli(['lint', 'mine.yaml'], { cwd });
+    expect(stderr).toContain('got ENOENT at stable-diffusion-v1-5.');
+    const { code, stderr: unknown } = await callCli(['init', 'sd15-dpk'], { cwd });
+    expect([code, unknown]).toEqual([2, expect.stringContaining('Did you mean "tributary:sd15-dpok"?')]);
+  });
+});
+
+describe('tributary completion', () => {
+  const completed = (script: string, ...words: string[]) =>
+    execFileSync(
+      'bash',
+      [
+        '-c',
+        `${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _tributary; echo "\${COMPREPLY[*]}"`,
+        'bash',
+        'tributary',
+        ...words,
+      ],
+      {
+        encoding: 'utf8',
+      },
+    ).trim();
+
+  it('should complete commands, options and the words of an option in bash', async () => {
+    const { stdout } = await callCli(['completion', 'bash']);
+    expect(completed(stdout, 'tr')).toBe('train');
+    expect(completed(stdout, 'train', '--r')).toBe('--run-dir --resume');
+    expect(completed(stdout, 'train', '--log', 'j')).toBe('json');
+  });
+
+  it('should give zsh the same, and refuse another shell', async () => {
+    const [{ stdout: bash }, { stdout: zsh }] = [
+      await callCli(['completion', 'bash']),
+      await callCli(['completion', 'zsh']),
+    ];
+    expect(zsh).toBe(`#compdef tributary\nautoload -U +X bashcompinit && bashcompinit\n${bash}`);
+    expect((await callCli(['completion', 'fish'])).code).toBe(2);
+  });
+});
