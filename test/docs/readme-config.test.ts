@@ -7,8 +7,11 @@ it('should show a config in the README that lints clean', () => {
   expect(lintTopology(text, 'README.md').faults).toEqual([]);
 });
 
-it('should hold exactly two command lines in the quick start', () => {
+it('should hold the lines for an empty folder, and those for a checkout, in the quick start', () => {
   const section = /## Quick start\n([\s\S]*?)\n## /.exec(readFileSync('README.md', 'utf8'))?.[1] ?? '';
   const lines = Array.from(section.matchAll(/```sh\n([\s\S]*?)```/g), ([, block = '']) => block.trim());
-  expect(lines).toEqual(['npm ci && npm run demo\nnpm ci && npm test']);
+  expect(lines).toEqual([
+    'npm install tributary-rl\nnpx tributary demo\nnpx tributary init && npx tributary train mine.yaml',
+    'npm ci && npm run demo\nnpm ci && npm test',
+  ]);
 });
