@@ -53,7 +53,10 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
   };
   const join = (group: RolloutGroup<Branch>, scored: GroupRewards): JoinOutcome<Branch>[] => {
     const fault = rewardFault(group.groupId, scored.rewards, group.branches.length, maxMagnitude);
-    if (!fault) return leave({ ...group, rewards: scored.rewards });
+    if (!fault) {
+      const { rewards, parts } = scored;
+      return leave({ ...group, rewards, ...(parts && { parts }) });
+    }
     options.onRefused?.(scored, fault);
     return leave(lost(group, 'dead-letter', fault.message));
   };

@@ -2,7 +2,7 @@ import { TributaryError } from '../errors.js';
 import type { AdvantageHistory } from './advantages/advantage-history.js';
 import type { AdvantageRule } from './advantages/advantage-rule.js';
 import { momentsOf } from './advantages/moments.js';
-import type { LostGroup, RewardedGroup, RoundBatch } from './records/records.js';
+import type { LostGroup, RewardedGroup, RoundBatch, RoundStatistics } from './records/records.js';
 
 /** A round whose groups are all accounted for. */
 export interface ClosedRound<Trajectory> {
@@ -61,12 +61,33 @@ export function closeRound<Trajectory>(
       staleGroups: lost.filter(({ reason }) => reason === 'stale').length,
       lateGroups: groupsPerRound - outcomes.length,
       ages: agesOf(round, groups),
+      ...droppedPart(lost),
+      ...partStatistics(groups),
       rewardMean: count === 0 ? null : mean,
       rewardStd: count === 0 ? null : populationStd,
       ...statistics,
     },
   };
   return { round, groups, batch, state };
+}
+
+function droppedPart(lost: readonly LostGroup[]): Pick<RoundStatistics, 'droppedGroups'> {
+  const droppedGroups = lost.filter(({ reason }) => reason === 'dropped').length;
+  return droppedGroups > 0 ? { droppedGroups } : {};
+}
+
+/** The parts in the order in which groups have them. */
+function partStatistics(groups: readonly RewardedGroup<unknown>[]): Pick<RoundStatistics, 'rewardParts'> {
+  const rewards = new Map<string, (readonly number[])[]>();
+  for (const { parts = [] } of groups) {
+    for (const part of parts) rewards.set(part.name, [...(rewards.get(part.name) ?? []), part.rewards]);
+  }
+  if (rewards.size === 0) return {};
+  const statistics = Array.from(rewards, ([name, ofGroups]) => {
+    const { mean, populationStd: std } = momentsOf(ofGroups.flat());
+    return [name, { groups: ofGroups.length, mean, std }];
+  });
+  return { rewardParts: Object.fromEntries(statistics) };
 }
 
 function agesOf(round: number, groups: readonly RewardedGroup<unknown>[]): number[] {

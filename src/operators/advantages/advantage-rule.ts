@@ -26,6 +26,8 @@ export interface AdvantageRuleTraits {
   readonly comparesBranches: boolean;
   /** Whether it gives every edge of a tree an advantage of its own, so that branches may fork inside the trained steps. */
   readonly creditsEdges: boolean;
+  /** Whether it reads the parts that rewards were combined from. Default: no. */
+  readonly readsParts?: boolean;
   /** Which branches of a group may become samples; overridden by a rule's `keep` setting. */
   readonly keeps: 'extremes' | 'all';
 }

@@ -49,15 +49,27 @@ export interface GroupRewards {
   readonly groupId: string;
   readonly round: number;
   readonly rewards: readonly number[];
+  /** What they were combined from, in the order of the config; absent where they come from one source. */
+  readonly parts?: readonly PartRewards[];
+}
+
+/** The rewards of a group in one part of a combination, one per branch. */
+export interface PartRewards {
+  readonly name: string;
+  /** Its factor in a weighted sum. */
+  readonly weight: number;
+  readonly rewards: readonly number[];
 }
 
 /** A group with its rewards: `rewards[b]` belongs to `branches[b]`. */
 export interface RewardedGroup<Branch> extends RolloutGroup<Branch> {
   readonly rewards: readonly number[];
+  /** What they were combined from, in the order of the config; absent where they come from one source. */
+  readonly parts?: readonly PartRewards[];
 }
 
-/** Why a group is not trained on: too old, failed, or its other half never came. */
-export type LossReason = 'stale' | 'dead-letter' | 'unmatched';
+/** Why a group is not trained on: too old, failed, its other half never came, or an operator stage dropped it. */
+export type LossReason = 'stale' | 'dead-letter' | 'unmatched' | 'dropped';
 
 /** A group that will never be trained on. It still counts as one outcome of its round. */
 export interface LostGroup {
@@ -66,6 +78,14 @@ export interface LostGroup {
   readonly reason: LossReason;
   readonly detail: string;
 }
+
+/** Rewards that were combined from parts. */
+export interface CombinedRewards extends GroupRewards {
+  readonly parts: readonly PartRewards[];
+}
+
+/** What comes of a group on its way to a reward. */
+export type RewardOutcome = GroupRewards | LostGroup;
 
 /** A message that a stage gave up on. */
 export interface DeadLetter<Message> {
@@ -102,6 +122,14 @@ export interface RuleStatistics {
   readonly intraGroupCorrelation: number | null;
 }
 
+/** One part of the rewards of a round, over all branches that have it. */
+export interface PartStatistics {
+  readonly groups: number;
+  readonly mean: number;
+  /** Population standard deviation. */
+  readonly std: number;
+}
+
 export interface RoundStatistics extends RuleStatistics {
   /** Groups with rewards. */
   readonly groups: number;
@@ -115,6 +143,10 @@ export interface RoundStatistics extends RuleStatistics {
   readonly lateGroups: number;
   /** Groups with rewards by age: the policy versions between the one that sampled them and the one they train. */
   readonly ages: readonly number[];
+  /** By name, the parts that rewards of the round were combined from; absent where they come from one source. */
+  readonly rewardParts?: Readonly<Record<string, PartStatistics>>;
+  /** Of the lost groups, those that an operator stage dropped; absent if there are none. */
+  readonly droppedGroups?: number;
   /** Over all branches of the round; null when there is none. */
   readonly rewardMean: number | null;
   /** Population standard deviation over all branches of the round; null when there is none. */

@@ -4,6 +4,7 @@ import { Catalog, entryNamed, type SettingsOf } from '../../../catalog.js';
 import type { AdvantageRule } from '../advantage-rule.js';
 import { backPropagatedRuleSpec } from './back-propagated-rule.js';
 import { branchCenteredRuleSpec } from './branch-centered-rule.js';
+import { gdpoRuleSpec } from './gdpo-rule.js';
 import { groupZScoreRuleSpec } from './group-z-score-rule.js';
 import { historyRuleSpec } from './history-rule.js';
 import { leaveOneOutRuleSpec } from './leave-one-out-rule.js';
@@ -20,6 +21,7 @@ export const ADVANTAGE_RULES = new Catalog('rule', [
   leaveOneOutRuleSpec,
   sameDepthRuleSpec,
   backPropagatedRuleSpec,
+  gdpoRuleSpec,
 ]);
 
 export type AdvantageRuleName = (typeof ADVANTAGE_RULES.entries)[number]['name'];
