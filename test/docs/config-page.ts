@@ -79,9 +79,14 @@ function itemsOf(mapping: JsonSchema): Item[] {
       return {
         head: `\`${name}\`${facts === '' ? '' : ` (${facts})`}`,
         description: field.description ?? '',
-        below: below.length > 0 ? alternatives(below) : itemsOf(inner || field),
+        below: below.length > 0 ? alternatives(below) : itemsOf(inner || entryOf(field) || field),
       };
     });
+}
+
+/** The mapping that each entry of a record is. */
+function entryOf({ additionalProperties: entry }: JsonSchema): JsonSchema | undefined {
+  return typeof entry === 'object' && entry.properties ? entry : undefined;
 }
 
 /** What all variants of a mapping share, then each by its word, with what is its own. */

@@ -12,7 +12,13 @@ const ticket = (round: number, index: number, reward?: string | string[]) => ({
   round,
   ...(reward !== undefined && { metadata: { reward } }),
 });
-const inputs = { a: ticket(0, 0), b: ticket(0, 1), n: ticket(0, 2, 'fit'), x: ticket(0, 2, 'fat'), r: ticket(1, 0) };
+const inputs = {
+  a: ticket(0, 0),
+  b: ticket(0, 1),
+  n: ticket(0, 2, 'fit'),
+  x: ticket(0, 2, 'fat'),
+  r: ticket(1, 0),
+};
 /** Lower case: part fit; upper case: part people. */
 const scores: Record<string, RewardOutcome> = {
   a: rewards(0, 0, [1, 2]),
@@ -65,7 +71,11 @@ const operator = (
 };
 
 describeOperator('combineRewards', {
-  create: () => operator(of(scores.a, scores.b) as Observable<RewardOutcome>, of(scores.A, scores.B) as Observable<RewardOutcome>),
+  create: () =>
+    operator(
+      of(scores.a, scores.b) as Observable<RewardOutcome>,
+      of(scores.A, scores.B) as Observable<RewardOutcome>,
+    ),
   inputs,
   outputs,
   source: '-a--b-|',
@@ -94,7 +104,8 @@ describe('combineRewards', () => {
       const L = lost(0, 0, 'unmatched', 'part "people" did not come in time');
       const setting = { missing, deadlineMs: 4 };
       expectObservable(tickets$.pipe(operator(fit$, people$, setting))).toBe(expected, { ...outputs, L });
-    }));
+    }),
+  );
 
   it('should hold no deadline for parts that are waited for, and leave out the others when those come', () =>
     marbles(({ cold, expectObservable }) => {
@@ -122,7 +133,8 @@ describe('combineRewards', () => {
       const people$ = cold<RewardOutcome>('---A------|', scores);
       const L = lost(0, 0, 'dead-letter', 'part "fit": no score');
       expectObservable(tickets$.pipe(operator(fit$, people$, { missing }))).toBe(expected, { ...outputs, L });
-    }));
+    }),
+  );
 
   it('should combine the parts that a prompt names, and lose a group that names one that is not there', () => {
     const L = lost(0, 2, 'unmatched', 'its prompt expects the reward "fat", and the parts are fit, people');
@@ -145,7 +157,10 @@ describe('combineRewards', () => {
 
   it('should lose the oldest at its bound, and what is missing at the end', () => {
     const detail = 'parts were missing while 1 younger groups came';
-    const outcomes = { L: lost(0, 0, 'unmatched', detail), M: lost(0, 1, 'unmatched', 'parts were missing at the end') };
+    const outcomes = {
+      L: lost(0, 0, 'unmatched', detail),
+      M: lost(0, 1, 'unmatched', 'parts were missing at the end'),
+    };
     marbles(({ cold, expectObservable }) => {
       const fit$ = cold<RewardOutcome>('---|', scores);
       const people$ = cold<RewardOutcome>('---|', scores);

@@ -1,12 +1,15 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadTopology } from '../../streams/config/load-topology.js';
+import { trainedStages } from '../../streams/config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
 import { adapterPathOf, isFolder } from '../../streams/directory/adapter-path.js';
 import type { Evaluation } from '../../streams/messages/run-events.js';
 import { readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import { evaluatePolicy } from '../../streams/run/evaluate-policy.js';
-import { startReward } from '../../streams/stages/reward/client.js';
+import { OpenParts } from '../../streams/run/open-parts.js';
+import { openRewards } from '../../streams/run/open-rewards.js';
+import { scorerOf } from '../../streams/stages/reward/scorers.js';
 import { startSampler } from '../../streams/stages/sampler/client.js';
 import { collect } from '../input/options.js';
 import { evaluationTable } from '../output/evaluation-table.js';
@@ -51,20 +54,22 @@ async function measure(config: ResolvedConfig, adapterPath: string | null): Prom
   const prompts = await readPromptLists(config);
   const sampler = await startSampler(config, printWarnings, adapterPath);
   try {
-    const reward = await startReward(config, sampler.imageShape, printWarnings);
+    const parts = new OpenParts(printWarnings);
+    const scoring = openRewards(config, trainedStages(config), sampler.imageShape, parts);
+    await parts.ready();
     try {
       const parameters = sampler.fileParameters ?? sampler.baseParameters;
       return await evaluatePolicy({
         config,
         sampler,
-        reward: reward.call,
+        score: scorerOf(config, await scoring()),
         policy: { version: sampler.fileParameters ? 1 : 0, parameters },
         prompts,
         warn,
         now: () => performance.now(),
       });
     } finally {
-      await reward.close();
+      await parts.close();
     }
   } finally {
     await sampler.close();

@@ -1,14 +1,17 @@
 import { availableParallelism } from 'node:os';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { lastValueFrom, tap } from 'rxjs';
+import { TributaryError } from '../../errors.js';
+import { rolesOf } from '../../streams/config/graph/topology-graph.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
+import { suggest } from '../../streams/config/source/fault.js';
 import { surplusThreads } from '../../streams/config/surplus-threads.js';
 import { holdsRun, openRunDirectory } from '../../streams/directory/run-directory.js';
 import { writeReport } from '../../streams/report/write-report.js';
 import { runTopology } from '../../streams/run/run-topology.js';
 import { runWorkers } from '../../streams/run/run-workers.js';
-import { ALL_ROLES, type Role, type WorkerRole } from '../../streams/stages/index.js';
+import { TRAINER_ROLE } from '../../streams/stages/index.js';
 import { watchInterrupt } from '../input/interrupt.js';
 import { collect, logOption, TAKE_OVER } from '../input/options.js';
 import type { LogForm } from '../output/log.js';
@@ -16,7 +19,7 @@ import { openRunOutput, type RunOutput } from '../output/run-output.js';
 
 interface RunCommandOptions {
   readonly set: readonly string[];
-  readonly roles: readonly Role[];
+  readonly roles: readonly string[] | 'all';
   readonly runDir?: string;
   readonly takeOver: boolean;
   readonly log: LogForm;
@@ -30,9 +33,9 @@ export function addRunCommand(program: Command): void {
     .argument('<config>', 'YAML file of a topology')
     .option(
       '--roles <list>',
-      `parts that this process runs, out of ${ALL_ROLES.join(', ')}`,
-      rolesOf,
-      ALL_ROLES,
+      'parts that this process runs: prompts, sampler, reward, trainer, or roles that the config names, with commas between them',
+      namesOf,
+      'all',
     )
     .option('--set <key=value>', 'override a value of the config, such as seed=8; repeatable', collect, [])
     .option('--run-dir <folder>', 'where the trainer writes the run (default: runs/<name of the config>)')
@@ -41,12 +44,16 @@ export function addRunCommand(program: Command): void {
     .action(run);
 }
 
-async function run(path: string, { set, roles, runDir, takeOver, log }: RunCommandOptions): Promise<void> {
+async function run(
+  path: string,
+  { set, roles: named, runDir, takeOver, log }: RunCommandOptions,
+): Promise<void> {
   const config = await loadTopology(path, set);
+  const roles = rolesIn(config, named);
   const output = openRunOutput(log);
   for (const message of surplusThreads(config, availableParallelism()))
     output.show({ kind: 'warning', message });
-  const isTrainer = roles.includes('trainer');
+  const isTrainer = roles.includes(TRAINER_ROLE);
   const interrupt = watchInterrupt(() =>
     output.show({
       kind: 'warning',
@@ -57,10 +64,7 @@ async function run(path: string, { set, roles, runDir, takeOver, log }: RunComma
   );
   try {
     if (isTrainer) await train({ config, roles, runDir, takeOver, signal: interrupt.signal }, output);
-    else {
-      const workerRoles = roles as readonly WorkerRole[];
-      await toEnd(runWorkers({ config, roles: workerRoles, signal: interrupt.signal }), output);
-    }
+    else await toEnd(runWorkers({ config, roles, signal: interrupt.signal }), output);
   } finally {
     output.close();
     interrupt.release();
@@ -69,7 +73,7 @@ async function run(path: string, { set, roles, runDir, takeOver, log }: RunComma
 
 interface TrainerTask {
   readonly config: ResolvedConfig;
-  readonly roles: readonly Role[];
+  readonly roles: readonly string[];
   readonly runDir: string | undefined;
   readonly takeOver: boolean;
   readonly signal: AbortSignal;
@@ -95,10 +99,19 @@ async function toEnd(events$: ReturnType<typeof runTopology>, output: RunOutput)
 }
 
 /** Reads `all`, or names with commas between them. */
-function rolesOf(text: string): readonly Role[] {
+function namesOf(text: string): readonly string[] | 'all' {
   const names = text.split(',').map((name) => name.trim());
-  if (names.join() === 'all') return ALL_ROLES;
-  const unknown = names.find((name) => !ALL_ROLES.includes(name as Role));
-  if (unknown === undefined) return ALL_ROLES.filter((role) => names.includes(role));
-  throw new InvalidArgumentError(`Expected all, or some of ${ALL_ROLES.join(', ')}, got "${unknown}".`);
+  return names.join() === 'all' ? 'all' : names;
+}
+
+/** Errors: TRIB_USAGE for a role that no stage of the config has. */
+function rolesIn(config: ResolvedConfig, names: readonly string[] | 'all'): readonly string[] {
+  const known = rolesOf(config);
+  if (names === 'all') return known;
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown === undefined) return known.filter((role) => names.includes(role));
+  throw new TributaryError(
+    'TRIB_USAGE',
+    `--roles: expected all, or some of ${known.join(', ')}, got "${unknown}". ${suggest(unknown, known, 'Name a role of this config.')}`,
+  );
 }

@@ -88,6 +88,7 @@ function printed(event: RunEvent): string[] {
     case 'progress':
     case 'worked':
     case 'passed-over':
+    case 'operated':
     case 'round':
     case 'checkpoint':
       return [];
@@ -163,6 +164,11 @@ function logEvent(log: Logger, event: RunEvent): void {
     case 'passed-over': {
       const { kind: _, ...counts } = event;
       log.info(counts, 'messages skipped');
+      break;
+    }
+    case 'operated': {
+      const { kind: _, ...counts } = event;
+      log.info(counts, 'messages operated on');
       break;
     }
     case 'progress':

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { isPackageName, packageNames, presetFile } from '../../own-package.js';
+import { findGraphFaults } from './contradictions/graph-faults.js';
 import { findContradictions } from './contradictions/index.js';
 import { repairConfig } from './repair.js';
 import { type ResolvedConfig, topologySchema } from './schema/topology-schema.js';
@@ -9,7 +10,6 @@ import { describeValue, type FaultDetail } from './source/fault.js';
 import { type Linted, lintSources, locate, overlap } from './source/lint-sources.js';
 import { type NamedFile, namedFiles, noSuchName } from './source/named-files.js';
 import { isMapping } from './source/value-tree.js';
-import { findPortFaults } from './topology-ports.js';
 
 export interface LintOptions {
   /** What followed each `--set` of the command line. */
@@ -105,6 +105,6 @@ function faultsAcross(value: unknown, faults: readonly FaultDetail[], noisySteps
   const faulty = faults.filter(({ kind }) => kind !== 'unknown-key').map(({ path }) => path);
   return [
     ...findContradictions(repaired.config, noisySteps),
-    ...(repaired.lacksStages ? [] : findPortFaults(repaired.config)),
+    ...(repaired.lacksStages ? [] : findGraphFaults(repaired.config)),
   ].filter(({ involves }) => !involves.some((path) => faulty.some((bad) => overlap(bad, path))));
 }

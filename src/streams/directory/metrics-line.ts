@@ -56,6 +56,10 @@ const roundFields = {
   lostGroups: count,
   staleGroups: count,
   lateGroups: count,
+  droppedGroups: count.optional(),
+  rewardParts: z
+    .record(z.string(), z.looseObject({ groups: count, mean: figureSchema, std: figureSchema }))
+    .optional(),
   ages: listOf(count),
   deadLetters: count,
   zeroSpreadGroups: count,
@@ -96,6 +100,7 @@ const promptSet = z.looseObject({
   images: count,
   rewardMean: figureSchema,
   unverifiedPrompts: count.optional(),
+  rewardParts: z.record(z.string(), figureSchema).optional(),
   verifiedAlignment: measured,
   verifierScore: measured,
   diversity: measured,

@@ -58,6 +58,8 @@ export interface ScoredMetric {
   readonly kind: 'scored';
   readonly groupId: string;
   readonly round: number;
+  /** The reward stage; absent where there is one alone. */
+  readonly stage?: string;
   readonly images: number;
   /** What the verifier says of them; null without a verifier, or where it cannot read the prompt. */
   readonly verdicts: {

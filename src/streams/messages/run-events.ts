@@ -2,7 +2,7 @@
 
 import type { Provider } from '../../models/engines/contract/engine.js';
 import type { TrainingStatistics } from '../../models/policy/training-statistics.js';
-import type { Role } from '../stages/index.js';
+import type { PartStatistics } from '../../operators/index.js';
 import type { ControlDifference, GuardAction } from './control-state.js';
 
 /** Rows through the network, counted and not timed; with guidance each counts twice. */
@@ -46,6 +46,13 @@ export interface RoundMetrics extends Omit<TrainingStatistics, 'trainedRows'> {
    * `lateGroups` make up a round.
    */
   readonly lateGroups: number;
+  /** Of the lost groups, those that operator stages dropped; absent if there are none. */
+  readonly droppedGroups?: number;
+  /**
+   * By name, the parts that the rewards were combined from: the groups that had the part, its mean and its population standard
+   * deviation. Absent where they come from one source.
+   */
+  readonly rewardParts?: Readonly<Record<string, PartStatistics>>;
   /** Groups with rewards by age, in policy versions behind the one that they train; index 0 is the current one. */
   readonly ages: readonly number[];
   /** Messages that a stage gave up on. */
@@ -103,6 +110,8 @@ export interface PromptSetEvaluation {
   readonly images: number;
   /** Mean over the images whose reward is finite and not beyond `maxMagnitude`. */
   readonly rewardMean: number;
+  /** By name, the means of the parts that rewards were combined from; absent where they come from one source. */
+  readonly rewardParts?: Readonly<Record<string, number>>;
   /** Prompts that the verifier cannot read: the next two figures are without them. Absent where there are none. */
   readonly unverifiedPrompts?: number;
   /** Share of images that the verifier finds satisfied, in [0, 1]; null where it looks at none. */
@@ -179,7 +188,7 @@ export type RunEvent =
       readonly fallbacks: readonly string[];
     }
   /** A worker has joined a run. */
-  | { readonly kind: 'joined'; readonly roles: readonly Role[]; readonly round: number }
+  | { readonly kind: 'joined'; readonly roles: readonly string[]; readonly round: number }
   /**
    * What a sampler or reward worker in this process did for a round, said when it has begun the next one. `idleShare`, in
    * [0, 1], is the share of the time in which it was idle.
@@ -200,6 +209,17 @@ export type RunEvent =
       readonly round: number;
       readonly repeated: number;
       readonly late: number;
+    }
+  /**
+   * What an operator stage did since the round before: messages that it passed on, dropped, and failed at. Said only if there
+   * were any.
+   */
+  | {
+      readonly kind: 'operated';
+      readonly stage: string;
+      readonly passed: number;
+      readonly dropped: number;
+      readonly failed: number;
     }
   /** The prompt files were read: how many prompts each holds, and what was left out, as name and value. */
   | { readonly kind: 'prompts'; readonly description: readonly (readonly [name: string, value: string])[] }

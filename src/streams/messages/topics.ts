@@ -119,4 +119,8 @@ export const TOPICS = {
 
 export type TopicName = keyof typeof TOPICS;
 
+/** Returns the name if it is one of the catalog. */
+export const catalogTopic = (name: string): TopicName | undefined =>
+  Object.hasOwn(TOPICS, name) ? (name as TopicName) : undefined;
+
 export const TOPIC_NAMES = Object.keys(TOPICS) as [TopicName, ...TopicName[]];

@@ -2,17 +2,16 @@
 
 import { at } from '../../at.js';
 import type { TrainingSample } from '../../models/policy/training-rows.js';
-import type { Client } from '../../models/threads/thread.js';
 import { isReward } from '../../operators/records/reward-fault.js';
 import { metadataPart } from '../../prompt-metadata.js';
 import type { PolicySnapshot } from '../messages/messages.js';
 import type { ListedPrompt } from '../messages/prompts.js';
-import type { RewardService } from '../stages/reward/reward-thread.js';
+import type { ScorePictures } from '../stages/reward/scorers.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
 
 export interface ProbeOptions {
   readonly sampler: SamplerClient;
-  readonly reward: Client<RewardService>;
+  readonly score: ScorePictures;
   readonly prompts: readonly ListedPrompt[];
   /** Largest magnitude of a reward. */
   readonly maxMagnitude: number;
@@ -39,7 +38,7 @@ interface Probed {
 
 /** Samples and scores the probe. The same policy gives the same probe. */
 export async function probePolicy(
-  { sampler, reward, prompts, maxMagnitude, signal }: ProbeOptions,
+  { sampler, score, prompts, maxMagnitude, signal }: ProbeOptions,
   { policy, trainedSteps, isReference }: Probed,
 ): Promise<Probe> {
   const requests = prompts.map(({ prompt }, groupIndex) => ({ groupIndex, prompt }));
@@ -52,7 +51,7 @@ export async function probePolicy(
   for (const [index, { prompt, metadata }] of prompts.entries()) {
     const images = drawn.slice(index, index + 1);
     const pictures = { prompt, images, ...metadataPart(metadata) };
-    const scores = await reward.score(pictures, { signal });
+    const scores = await score(pictures, { signal });
     rewards.push(...scores.rewards.map((one) => (isReward(one, maxMagnitude) ? one : Number.NaN)));
   }
   const samples = branches.map(({ trajectory }, index) => ({

@@ -179,6 +179,7 @@ function learningCharts(rounds: readonly RoundMetrics[], evaluations: readonly E
         ),
       ],
     },
+    ...partCharts(rounds, measured),
     {
       title: 'Verifier score',
       note: 'Mean share of the prompt’s constraints that are met. Never trained on.',
@@ -199,15 +200,37 @@ function learningCharts(rounds: readonly RoundMetrics[], evaluations: readonly E
   return charts.map((chart) => lineChart({ ...chart, xLabel: 'training rounds done' }));
 }
 
+/** One chart for each part that rewards are combined from. */
+function partCharts(
+  rounds: readonly RoundMetrics[],
+  measured: (
+    of: (evaluated: PromptSetEvaluation) => number | null,
+    during: (round: RoundMetrics) => number | null,
+  ) => Series[],
+): Omit<LineChart, 'xLabel'>[] {
+  const names = new Set(rounds.flatMap(({ rewardParts = {} }) => Object.keys(rewardParts)));
+  return Array.from(names, (name) => ({
+    title: `Reward: ${name}`,
+    note: 'Mean of this part of the reward, before it is combined with the others.',
+    unit: 'number',
+    series: measured(
+      ({ rewardParts }) => rewardParts?.[name] ?? null,
+      ({ rewardParts }) => rewardParts?.[name]?.mean ?? null,
+    ),
+  }));
+}
+
 function health(rounds: readonly RoundMetrics[]): string {
   const most = (of: (round: RoundMetrics) => number) => Math.max(...rounds.map(of));
   const sum = (of: (round: RoundMetrics) => number) => rounds.reduce((total, round) => total + of(round), 0);
   const late = sum(({ lateGroups }) => lateGroups);
+  const dropped = sum(({ droppedGroups = 0 }) => droppedGroups);
   const entries: [string, string][] = [
     ['largest |ratio − 1| before an update', writeNumber(most(({ maxRatioDeviation }) => maxRatioDeviation))],
     ['optimizer steps', writeNumber(sum(({ optimizerSteps }) => optimizerSteps))],
     ...rewardCounts(rounds).map(([name, value]): [string, string] => [name, value]),
     ['lost groups', writeNumber(sum(({ lostGroups }) => lostGroups))],
+    ...(dropped > 0 ? [['dropped by operators', writeNumber(dropped)] satisfies [string, string]] : []),
     // Only where rounds close by time is any late.
     ...(late > 0 ? [['late groups', writeNumber(late)] satisfies [string, string]] : []),
     ['dead letters', writeNumber(sum(({ deadLetters }) => deadLetters))],

@@ -3,9 +3,12 @@
 import type { Observable } from 'rxjs';
 import { TributaryError } from '../../errors.js';
 import type { AdvantageHistory, SchedulePlace } from '../../operators/index.js';
+import { kindOfTopic } from '../config/graph/topology-graph.js';
 import { mostGroups } from '../config/resolved/derived-sizes.js';
 import { isEvaluatedAfter } from '../config/resolved/evaluated-after.js';
+import { rewardParts, scoringStages } from '../config/resolved/reward-parts.js';
 import { stageOf } from '../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { isBetter } from '../directory/best-policy.js';
 import { checkpointFiles } from '../directory/checkpoint-files.js';
 import type { RunDirectory } from '../directory/run-directory.js';
@@ -49,7 +52,7 @@ export class BetweenRounds {
 
   constructor(private readonly options: BetweenRoundsOptions) {
     const { context, run, runDirectory } = options;
-    this.#tally = roundTally(mostGroups(context.config));
+    this.#tally = roundTally(mostGroups(context.config), kindOfTopic(context.config));
     this.#watch = new ProcessWatch(runDirectory.elapsedSeconds);
     this.#numRounds = stageOf(context.config, 'prompts').numRounds;
     this.#rewardQueries = run.rewardQueries;
@@ -72,7 +75,7 @@ export class BetweenRounds {
     const isLast = completeRounds === this.#numRounds;
     this.#history = state;
     this.#schedulePlace = trained.next;
-    await this.#tally.settled(round, groupIds);
+    await this.#tally.settled(round, groupIds, expectedScores(config, trained.closed));
     this.#controlVersion = control.inForce().version;
     await this.#measure(trained, this.#tally.take(round, groupIds));
     await this.#paintTrees(trained);
@@ -177,6 +180,17 @@ export class BetweenRounds {
     await this.options.runDirectory.recordAlarm(alarm);
     this.options.context.say({ kind: 'alarm', alarm });
   }
+}
+
+/** How many groups each reward stage has scored, where rewards are combined. */
+function expectedScores(config: ResolvedConfig, { groupIds, batch }: TrainedRound['closed']) {
+  const isOneAlone = scoringStages(config).length === 1;
+  const parts = rewardParts(config).filter(({ stage }) => stage !== null);
+  if (parts.length === 0) return [{ stage: undefined, groups: groupIds.length }];
+  return parts.map(({ name, stage }) => ({
+    stage: isOneAlone || stage === null ? undefined : stage,
+    groups: batch.statistics.rewardParts?.[name]?.groups ?? 0,
+  }));
 }
 
 /** A run that scores nothing any more would go on to its end without learning. */

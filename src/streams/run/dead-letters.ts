@@ -1,7 +1,8 @@
 /** @file The dead letters of a run: reads them, and sends them again. */
 import { TributaryError } from '../../errors.js';
+import { kindOfTopic } from '../config/graph/topology-graph.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import { TOPIC_NAMES, type TopicName } from '../messages/topics.js';
+import type { TopicName } from '../messages/topics.js';
 import type { Headers } from '../transport/contract/transport.js';
 import type { LogRecord } from '../transport/kafka/log-driver.js';
 import { readToEnd } from '../transport/kafka/read-to-end.js';
@@ -68,7 +69,8 @@ export async function openDeadLetters(
     },
 
     async replay(letters) {
-      const origins = letters.map(originOf);
+      const isKnown = kindOfTopic(config);
+      const origins = letters.map((letter) => originOf(letter, isKnown));
       for (const [index, letter] of letters.entries()) {
         const kept = Object.entries(letter.headers).filter(([name]) => !POST_MORTEM.includes(name));
         const headers = { ...Object.fromEntries(kept), 'replay-of': letter.position };
@@ -86,9 +88,12 @@ function entryOf({ partition, offset, key, value, headers }: LogRecord): DeadLet
   return { position: `${partition}:${offset}`, key, origin, stage, reason, headers, value };
 }
 
-function originOf({ position, origin }: DeadLetterEntry): TopicName {
-  const topic = TOPIC_NAMES.find((name) => name === origin && name !== 'dead-letters');
-  if (topic !== undefined) return topic;
+function originOf(
+  { position, origin }: DeadLetterEntry,
+  kindOf: (topic: string) => TopicName | undefined,
+): TopicName {
+  // A topic of the config's own is named like one of the catalog from here on.
+  if (origin !== 'dead-letters' && kindOf(origin) !== undefined) return origin as TopicName;
   throw new TributaryError(
     'TRIB_USAGE',
     `dead letter ${position}: expected its original topic in the header origin, got "${origin}". Omit it.`,

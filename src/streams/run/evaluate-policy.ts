@@ -4,23 +4,23 @@ import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { inOrder } from '../../models/engines/chunks.js';
 import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
-import type { Client } from '../../models/threads/thread.js';
 import { isReward } from '../../operators/records/reward-fault.js';
 import { metadataPart } from '../../prompt-metadata.js';
-import { stageOf } from '../config/resolved/stage-of.js';
+import { rewardBound, trainedStages } from '../config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { PolicySnapshot } from '../messages/messages.js';
 import type { ListedPrompt } from '../messages/prompts.js';
 import type { Evaluation, PromptSetEvaluation, TemplateAlignment } from '../messages/run-events.js';
 import type { PromptFile } from '../prompt-files/prompt-file.js';
 import { groupsAtOnce } from '../stages/reward/groups-at-once.js';
-import type { RewardService, Scores } from '../stages/reward/reward-thread.js';
+import type { Scores } from '../stages/reward/reward-thread.js';
+import type { ScorePictures } from '../stages/reward/scorers.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
 
 interface EvaluationOptions {
   readonly config: ResolvedConfig;
   readonly sampler: SamplerClient;
-  readonly reward: Client<RewardService>;
+  readonly score: ScorePictures;
   readonly policy: PolicySnapshot;
   /** The config says how many of each list are measured; weights do not matter. */
   readonly prompts: {
@@ -98,16 +98,16 @@ async function drawPrompts(
 }
 
 async function scorePictures(
-  { config, reward, signal }: EvaluationOptions,
+  { config, score: scoreAs, signal }: EvaluationOptions,
   { prompts, pictures }: DrawnPrompts,
 ): Promise<ScoredPrompt[]> {
   const { imagesPerPrompt } = config.evaluation;
   const scored: ScoredPrompt[] = [];
   const score = async ({ prompt, metadata }: ListedPrompt, row: number): Promise<ScoredPrompt> => {
     const images = pictures.slice(row * imagesPerPrompt, (row + 1) * imagesPerPrompt);
-    return { prompt, ...(await reward.score({ prompt, images, ...metadataPart(metadata) }, { signal })) };
+    return { prompt, ...(await scoreAs({ prompt, images, ...metadataPart(metadata) }, { signal })) };
   };
-  const atOnce = groupsAtOnce(stageOf(config, 'reward'));
+  const atOnce = Math.min(...trainedStages(config).map(groupsAtOnce));
   const scores = inOrder(prompts.entries(), atOnce, ([row, prompt]) => score(prompt, row));
   for await (const one of scores) scored.push(one);
   return scored;
@@ -119,7 +119,7 @@ function summarize(
   scored: readonly ScoredPrompt[],
 ): PromptSetEvaluation {
   const rewards = scored.flatMap((one) => one.rewards);
-  const { maxMagnitude } = stageOf(config, 'reward');
+  const maxMagnitude = rewardBound(config);
   const right = rewards.filter((reward) => isReward(reward, maxMagnitude));
   const wrong = `evaluation of ${list}: expected rewards from -${maxMagnitude.toExponential()} to ${maxMagnitude.toExponential()}`;
   if (right.length === 0)
@@ -139,10 +139,20 @@ function summarize(
     images: rewards.length,
     rewardMean: mean(right),
     ...(unverified > 0 && { unverifiedPrompts: unverified }),
+    ...partMeans(scored),
     verifiedAlignment: alignmentOf(scored),
     verifierScore: verdicts && mean(verdicts.map(({ score }) => score)),
     diversity: diversities && mean(diversities),
   };
+}
+
+/** The mean of each part, over the pictures that have it. */
+function partMeans(scored: readonly ScoredPrompt[]): Pick<PromptSetEvaluation, 'rewardParts'> {
+  const all = scored.flatMap(({ parts = [] }) => parts);
+  if (all.length === 0) return {};
+  const names = [...new Set(all.map(({ name }) => name))];
+  const meanOf = (name: string) => mean(all.flatMap((part) => (part.name === name ? part.rewards : [])));
+  return { rewardParts: Object.fromEntries(names.map((name) => [name, meanOf(name)])) };
 }
 
 /** The verdicts on the pictures of each prompt that the verifier can read. */

@@ -2,6 +2,7 @@
 
 import type { Client } from '../../models/threads/thread.js';
 import { type AdvantageHistory, createHistory, placeAt, type SchedulePlace } from '../../operators/index.js';
+import { scoringStages } from '../config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { readCheckpointFiles } from '../directory/checkpoint-files.js';
 import type { Checkpoint } from '../directory/checkpoint-folder.js';
@@ -10,12 +11,13 @@ import type { RunDirectory } from '../directory/run-directory.js';
 import type { PolicySnapshot } from '../messages/messages.js';
 import type { Evaluation, Say } from '../messages/run-events.js';
 import { type PromptLists, promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
-import { type RewardThread, startReward } from '../stages/reward/client.js';
+import { type RewardThreads, type ScorePictures, scorerOf } from '../stages/reward/scorers.js';
 import { type SamplerClient, startSampler } from '../stages/sampler/client.js';
 import { startTrainer } from '../stages/trainer/client.js';
 import type { TrainerService } from '../stages/trainer/trainer-thread.js';
 import { evaluatePolicy } from './evaluate-policy.js';
 import { OpenParts } from './open-parts.js';
+import { openRewards } from './open-rewards.js';
 import { requireSamePrompts } from './resume-checks.js';
 import { drawGrid, gridPrompts } from './sample-grid.js';
 
@@ -23,7 +25,9 @@ import { drawGrid, gridPrompts } from './sample-grid.js';
 interface RunParts {
   readonly prompts: PromptLists;
   readonly sampler: SamplerClient;
-  readonly reward: RewardThread;
+  readonly rewards: RewardThreads;
+  /** Scores as the run does. */
+  readonly score: ScorePictures;
   readonly trainer: Client<TrainerService>;
   /** Numbers in a latent of the model. */
   readonly latentSize: number;
@@ -84,17 +88,20 @@ async function openParts(
   const parts = new OpenParts(say);
   const sampling = parts.open((say) => startSampler(config, say));
   const imageShape = sampling.then((sampler) => sampler.imageShape);
-  const scoring = parts.open((say) => startReward(config, imageShape, say));
+  const scoring = openRewards(config, scoringStages(config), imageShape, parts);
   const training = parts.open((say) =>
     startTrainer(config, say, { resumed: runDirectory.checkpoint !== null }),
   );
   await parts.ready();
-  const [sampler, reward, trainer] = await Promise.all([sampling, scoring, training]);
+  const [sampler, trainer] = await Promise.all([sampling, training]);
+  const rewards = await scoring();
+  const score = scorerOf(config, rewards);
+  const sessionThreads = Math.max(...Array.from(rewards.values(), (reward) => reward.sessionThreads));
   const evaluate = (policy: PolicySnapshot) =>
     evaluatePolicy({
       config,
       sampler,
-      reward: reward.call,
+      score,
       policy,
       prompts,
       signal,
@@ -104,10 +111,11 @@ async function openParts(
   return {
     prompts,
     sampler,
-    reward,
+    rewards,
+    score,
     trainer: trainer.call,
     latentSize: trainer.latentSize,
-    computation: computationOf({ sampler, reward, trainer }),
+    computation: computationOf({ sampler, reward: { sessionThreads }, trainer }),
     evaluate,
     close: () => parts.close(),
   };

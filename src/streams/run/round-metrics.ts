@@ -74,6 +74,7 @@ export function roundMetrics(
     trainedSteps: [],
   };
   const { rewards, groups, lostGroups, staleGroups, lateGroups, ages, ...statistics } = batch.statistics;
+  const { droppedGroups, rewardParts } = statistics;
   const { verified, satisfied, score, trainedImages, deadLetters } = tally;
   const { trainedRows, ...figures } = trained.statistics;
   const passes = usesGuidance(guidanceScale) ? 2 : 1;
@@ -97,6 +98,8 @@ export function roundMetrics(
     lostGroups,
     staleGroups,
     lateGroups,
+    ...(droppedGroups !== undefined && { droppedGroups }),
+    ...(rewardParts && { rewardParts }),
     ages,
     deadLetters,
     zeroSpreadGroups: statistics.zeroSpreadGroups,

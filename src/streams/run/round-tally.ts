@@ -12,7 +12,7 @@ import {
   tap,
 } from 'rxjs';
 import type { ScoredMetric, TopicMessages } from '../messages/messages.js';
-import type { TopicName } from '../messages/topics.js';
+import { catalogTopic, type TopicName } from '../messages/topics.js';
 import { receiveUnfinished } from '../stages/shared/receive-unfinished.js';
 import type { Transport } from '../transport/contract/transport.js';
 
@@ -31,14 +31,21 @@ export interface Tally {
   readonly deadElsewhere: number;
 }
 
+/** How many groups of a round a reward stage has scored. */
+interface ExpectedScores {
+  /** Undefined where there is one alone. */
+  readonly stage: string | undefined;
+  readonly groups: number;
+}
+
 interface RoundTally {
   /** Counts scored groups and dead letters as they pass; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
   /**
-   * Resolves when these groups of a round are counted, or after two seconds in which nothing was: topics keep no order among
+   * Resolves when these groups of a round are counted for each reward stage, or after two seconds in which nothing was: topics keep no order among
    * each other, and nothing announces rewards from outside. Late and lost groups may be counted too.
    */
-  settled(round: number, groupIds: readonly string[]): Promise<void>;
+  settled(round: number, groupIds: readonly string[], expected?: readonly ExpectedScores[]): Promise<void>;
   /**
    * Returns what was counted of a round, and forgets it and all before it.
    *
@@ -48,17 +55,24 @@ interface RoundTally {
 }
 
 interface Seen {
-  /** By group: a group that was scored twice counts once. */
+  /** By group and reward stage: a group that was scored twice counts once. */
   readonly scored: Map<string, ScoredMetric>;
   readonly dead: Map<string, { readonly isElsewhere: boolean }>;
 }
 
 const MOST_QUIET_MS = 2000;
 /** Topics whose letters say nothing about the reward model. */
-const ELSEWHERE: readonly string[] = ['prompts', 'rewards'] satisfies TopicName[];
+const ELSEWHERE: readonly TopicName[] = ['prompts', 'rewards'];
 
-/** Counts each round separately, and takes the metrics of at most `maxGroups` groups at a time. */
-export function roundTally(maxGroups: number): RoundTally {
+/**
+ * Counts each round separately, and takes the metrics of at most `maxGroups` groups at a time.
+ *
+ * @param kindOf tells which topic of the catalog one is like.
+ */
+export function roundTally(
+  maxGroups: number,
+  kindOf: (topic: string) => TopicName | undefined = catalogTopic,
+): RoundTally {
   const rounds = new Map<number, Seen>();
   const turn$ = new Subject<void>();
   const seenOf = (round: number): Seen => {
@@ -67,7 +81,7 @@ export function roundTally(maxGroups: number): RoundTally {
     return seen;
   };
   const countScored = (metric: ScoredMetric) => {
-    seenOf(metric.round).scored.set(metric.groupId, metric);
+    seenOf(metric.round).scored.set(scoreKey(metric.groupId, metric.stage), metric);
     turn$.next();
   };
   return {
@@ -82,16 +96,20 @@ export function roundTally(maxGroups: number): RoundTally {
             // An incoming prompt that was refused belongs to no round.
             if ('round' in message)
               seenOf(message.round).dead.set(key, {
-                isElsewhere: ELSEWHERE.includes(headers.origin ?? ''),
+                isElsewhere: ELSEWHERE.includes(kindOf(headers.origin ?? '') ?? 'images'),
               });
             delivery.ack();
           }),
         ),
       ).pipe(ignoreElements()),
-    async settled(round, groupIds) {
+    async settled(round, groupIds, expected = [{ stage: undefined, groups: groupIds.length }]) {
       const isSettled = () => {
         const { scored } = seenOf(round);
-        return scored.size >= groupIds.length && groupIds.every((groupId) => scored.has(groupId));
+        return expected.every(
+          ({ stage, groups }) =>
+            scored.size >= groups &&
+            groupIds.filter((id) => scored.has(scoreKey(id, stage))).length >= groups,
+        );
       };
       const changes$ = merge(of(undefined), turn$);
       await firstValueFrom(
@@ -103,10 +121,11 @@ export function roundTally(maxGroups: number): RoundTally {
       for (const seen of rounds.keys()) if (seen <= round) rounds.delete(seen);
       // The order of a sum changes its last bits, and topics keep no order.
       const metrics = [...scored].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, metric]) => metric);
+      const imagesOf = new Map(metrics.map(({ groupId, images }) => [groupId, images]));
       const verified = metrics.flatMap(({ images, verdicts }) => (verdicts ? [{ images, ...verdicts }] : []));
       return {
         images: sum(metrics.map(({ images }) => images)),
-        trainedImages: sum(groupIds.map((groupId) => scored.get(groupId)?.images ?? 0)),
+        trainedImages: sum(groupIds.map((groupId) => imagesOf.get(groupId) ?? 0)),
         verified: sum(verified.map(({ images }) => images)),
         satisfied: sum(verified.map(({ satisfied }) => satisfied)),
         score: sum(verified.map(({ score }) => score)),
@@ -116,6 +135,9 @@ export function roundTally(maxGroups: number): RoundTally {
     },
   };
 }
+
+const scoreKey = (groupId: string, stage: string | undefined) =>
+  stage === undefined ? groupId : `${groupId}/${stage}`;
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);

@@ -1,7 +1,8 @@
 import { lastValueFrom, type Observable, Observable as Stream } from 'rxjs';
 import { describeTopology } from '../config/describe.js';
+import { hasStage, rolesOf } from '../config/graph/topology-graph.js';
 import { progressAt } from '../config/resolved/progress-at.js';
-import { stageOf } from '../config/resolved/stage-of.js';
+import { rewardBound } from '../config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { openRunControl } from '../control/run-control.js';
 import { readCheckpointFiles } from '../directory/checkpoint-files.js';
@@ -9,13 +10,14 @@ import type { RunDirectory } from '../directory/run-directory.js';
 import { RUN_KEY } from '../messages/messages.js';
 import type { RunEvent, Say } from '../messages/run-events.js';
 import { openPromotionGate, type PromotionGate } from '../promotion/promotion-gate.js';
-import { ALL_ROLES, type Role } from '../stages/index.js';
+import type { MessageOperator } from '../stages/operator/load-operator.js';
 import { openPromptSource, takesIncomingPrompts } from '../stages/prompts/open-prompt-source.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import { type OpenTransport, openTransport } from '../transport/open-transport.js';
 import { BetweenRounds } from './after-round.js';
 import { endOfRun } from './end-of-run.js';
 import { readNoisySteps, requireNoisySteps } from './noisy-steps.js';
+import { openOperators } from './open-operators.js';
 import { type OpenRun, openRun } from './open-run.js';
 import { requireReach } from './resume-checks.js';
 import { runStages } from './run-stages.js';
@@ -25,7 +27,7 @@ export interface RunOptions {
   /** Its config is what is run. */
   readonly runDirectory: RunDirectory;
   /** The parts of the run in this process, the trainer among them. Default: all. */
-  readonly roles?: readonly Role[];
+  readonly roles?: readonly string[];
   /** Aborting stops admission; the rounds in flight are finished and saved, then the stream completes. */
   readonly signal: AbortSignal;
 }
@@ -55,21 +57,24 @@ interface Running extends RunOptions {
 }
 
 async function run(options: Running): Promise<void> {
-  const { runDirectory, roles = ALL_ROLES, say, canceling } = options;
+  const { runDirectory, say, canceling } = options;
   const { config } = runDirectory;
+  const roles = options.roles ?? rolesOf(config);
+  const operators = await openOperators(config, roles);
   const noisySteps = await readNoisySteps(config);
   requireNoisySteps(config, noisySteps);
   say({ kind: 'started', description: describeTopology(config, noisySteps) });
   const { checkpoint, isResumed } = runDirectory;
   const startAt = checkpoint && readCheckpointFiles(checkpoint).state.positions;
   const warn = (message: string) => say({ kind: 'warning', message });
-  const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
+  const issuesPrompts = hasStage(config, roles, 'prompts');
+  const assignsPrompts = issuesPrompts && takesIncomingPrompts(config);
   const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });
   try {
     await requireReach(open.transport, config, checkpoint?.completeRounds ?? 0);
     const opened = await openRun({ config, runDirectory, say, signal: canceling.signal });
     try {
-      await train({ ...options, config, noisySteps, open, opened });
+      await train({ ...options, config, operators, noisySteps, open, opened });
     } catch (error) {
       // Otherwise the error would wait for the rollout or the gradient steps in flight.
       canceling.abort();
@@ -84,6 +89,7 @@ async function run(options: Running): Promise<void> {
 
 interface Training extends Running {
   readonly config: ResolvedConfig;
+  readonly operators: ReadonlyMap<string, MessageOperator>;
   readonly noisySteps: number | undefined;
   readonly open: OpenTransport;
   readonly opened: OpenRun;
@@ -91,26 +97,27 @@ interface Training extends Running {
 
 /** Connects the stages and waits until the last round that was begun is finished. */
 async function train(training: Training): Promise<void> {
-  const { config, runDirectory, roles = ALL_ROLES, open, opened, say } = training;
+  const { config, runDirectory, open, opened, say } = training;
+  const roles = training.roles ?? rolesOf(config);
   const { transport, positions } = open;
-  const { trainer, sampler, reward, completeRounds, prompts } = opened;
+  const { trainer, sampler, rewards, completeRounds, prompts } = opened;
+  const issuesPrompts = hasStage(config, roles, 'prompts');
   const logged = runDirectory.history.filter((line) => line.kind !== 'alarm');
   const guards = watchGuards(config.guards, opened.base, logged);
   const context = await contextOf(training, guards);
   const { control, trainPrompts } = context;
   const gate = await openGate(config, opened, context.canceling);
   const between = new BetweenRounds({ context, run: opened, runDirectory, guards, positions, gate });
-  const end = endOfRun(context, { issuesPrompts: roles.includes('prompts') });
+  const end = endOfRun(context, { issuesPrompts });
   const readTrain = async () => prompts.train.prompts;
-  const prompting = roles.includes('prompts')
-    ? await openPromptSource({ config, transport, say, readTrain })
-    : null;
+  const prompting = issuesPrompts ? await openPromptSource({ config, transport, say, readTrain }) : null;
   const stages$ = runStages(context, roles, {
     ...(prompting && {
       prompts: { source: prompting.source, onIssued: end.onIssued, onEnd: end.onAdmissionEnd },
     }),
     sampler,
-    reward,
+    rewards,
+    operators: training.operators,
     trainer: {
       trainer,
       history: opened.history,
@@ -163,7 +170,7 @@ async function contextOf(
 
 function openGate(
   config: ResolvedConfig,
-  { sampler, reward, trainer, prompts, bestProbeReward }: OpenRun,
+  { sampler, score, trainer, prompts, bestProbeReward }: OpenRun,
   signal: AbortSignal,
 ): Promise<PromotionGate> | null {
   const { action, ...settings } = config.promotion;
@@ -172,10 +179,10 @@ function openGate(
   return openPromotionGate({
     settings,
     sampler,
-    reward: reward.call,
+    score,
     trainer,
     prompts: probed,
-    maxMagnitude: stageOf(config, 'reward').maxMagnitude,
+    maxMagnitude: rewardBound(config),
     signal,
     bestReward: bestProbeReward,
   });

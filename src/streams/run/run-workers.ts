@@ -10,6 +10,8 @@ import {
   takeUntil,
   tap,
 } from 'rxjs';
+import { hasStage, roleOf } from '../config/graph/topology-graph.js';
+import { scoringStages } from '../config/resolved/reward-parts.js';
 import { requireSameConfig } from '../config/resolved/shared-config.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { openRunControl } from '../control/run-control.js';
@@ -17,20 +19,22 @@ import type { TopicMessages } from '../messages/messages.js';
 import type { RunEvent, Say } from '../messages/run-events.js';
 import type { PromptFile } from '../prompt-files/prompt-file.js';
 import { promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
-import type { WorkerRole } from '../stages/index.js';
+import type { StageType } from '../stages/index.js';
 import { openPromptSource, takesIncomingPrompts } from '../stages/prompts/open-prompt-source.js';
-import { startReward } from '../stages/reward/client.js';
 import { startSampler } from '../stages/sampler/client.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import type { Transport } from '../transport/contract/transport.js';
 import { openTransport } from '../transport/open-transport.js';
+import { openOperators } from './open-operators.js';
 import { OpenParts } from './open-parts.js';
+import { openRewards } from './open-rewards.js';
 import { requireTrainersPrompts } from './resume-checks.js';
-import { type RoleParts, runStages } from './run-stages.js';
+import { runStages, type StageParts } from './run-stages.js';
 
 interface WorkerOptions {
   readonly config: ResolvedConfig;
-  readonly roles: readonly WorkerRole[];
+  /** Not the trainer's. */
+  readonly roles: readonly string[];
   /** Aborting leaves the run at once: what is in flight goes to another worker, or to this one when it is back. */
   readonly signal: AbortSignal;
 }
@@ -54,8 +58,9 @@ export function runWorkers(options: WorkerOptions): Observable<RunEvent> {
 }
 
 async function work({ config, roles, signal }: WorkerOptions, say: Say): Promise<void> {
+  const operators = await openOperators(config, roles);
   const warn = (message: string) => say({ kind: 'warning', message });
-  const assignsPrompts = roles.includes('prompts') && takesIncomingPrompts(config);
+  const assignsPrompts = hasStage(config, roles, 'prompts') && takesIncomingPrompts(config);
   const { transport } = await openTransport({ config, trainer: null, assignsPrompts, warn });
   try {
     const control = await openRunControl(transport);
@@ -81,7 +86,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: Say): Promise
             canceling: canceling.signal,
             learningRateScale: () => 1,
           };
-          return runStages(context, roles, parts);
+          return runStages(context, roles, { ...parts, operators });
         }),
       );
       await lastValueFrom(stages$.pipe(takeUntil(ended(transport, signal))), { defaultValue: undefined });
@@ -100,7 +105,7 @@ function ended(transport: Transport<TopicMessages>, signal: AbortSignal): Observ
 }
 
 interface WorkerParts {
-  readonly parts: Partial<RoleParts>;
+  readonly parts: Partial<StageParts>;
   /** The training prompts that this process gives to groups; null if it gives none from a file. */
   readonly train: PromptFile | null;
   close(): Promise<void>;
@@ -108,15 +113,15 @@ interface WorkerParts {
 
 async function openParts(
   config: ResolvedConfig,
-  roles: readonly WorkerRole[],
+  roles: readonly string[],
   transport: Transport<TopicMessages>,
   say: Say,
 ): Promise<WorkerParts> {
   const opening = new OpenParts(say);
   const openIf = <Opened extends { close(): Promise<void> }>(
-    role: WorkerRole,
+    type: StageType,
     open: (say: Say) => Promise<Opened>,
-  ) => (roles.includes(role) ? opening.open(open) : null);
+  ) => (hasStage(config, roles, type) ? opening.open(open) : null);
   let train: PromptFile | null = null;
   const prompting = openIf('prompts', (say) => {
     const readTrain = async () => {
@@ -128,14 +133,16 @@ async function openParts(
     return openPromptSource({ config, transport, say, readTrain });
   });
   const sampling = openIf('sampler', (say) => startSampler(config, say));
-  const scoring = openIf('reward', (say) => startReward(config, null, say));
+  const scored = scoringStages(config).filter(({ name }) => roles.includes(roleOf(config, name)));
+  const scoring = openRewards(config, scored, null, opening);
   await opening.ready();
-  const [prompts, sampler, reward] = await Promise.all([prompting, sampling, scoring]);
+  const [prompts, sampler] = await Promise.all([prompting, sampling]);
+  const rewards = await scoring();
   const ignore = () => undefined;
   const parts = {
     ...(prompts && { prompts: { source: prompts.source, onIssued: ignore, onEnd: ignore } }),
     ...(sampler && { sampler }),
-    ...(reward && { reward }),
+    rewards,
   };
   return { parts, train, close: () => opening.close() };
 }

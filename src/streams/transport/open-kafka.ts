@@ -42,5 +42,5 @@ export async function openKafka(
     log: (_, message) => warn(message),
     ...(await kafkaSecurity(kafka, { env: process.env, readFile: (path) => readFile(path, 'utf8') })),
   });
-  return { driver, prefix, inCluster: (topic) => `${prefix}.${topics[topic]}` };
+  return { driver, prefix, inCluster: (topic) => `${prefix}.${topics[topic] ?? topic}` };
 }

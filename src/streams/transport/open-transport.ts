@@ -1,6 +1,7 @@
 /** @file The transport of a process: all topics in memory, or those between processes on Kafka. */
 
 import { TributaryError } from '../../errors.js';
+import { kindOfTopic, ownTopics } from '../config/graph/topology-graph.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { TopicMessages } from '../messages/messages.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from '../messages/topics.js';
@@ -82,6 +83,7 @@ async function openShared(options: TransportOptions): Promise<OpenTransport> {
           maxInlineBytes: kafka.maxInlineBytes,
           maxPayloadBytes: kafka.maxPayloadBytes,
         }),
+        kindOfTopic(config),
       ),
       numPartitions: kafka.partitions,
       retentionHours: kafka.retentionHours,
@@ -154,15 +156,24 @@ function joinTransports<Messages extends object>(
   };
 }
 
-/** Returns the topics of every topology as a transport declares them, queues with the capacity of the config. */
+/** Returns the topics of a topology as a transport declares them, queues with the capacity of the config. */
 export function topicDeclarations({
   transport,
+  stages = {},
 }: {
   readonly transport: Pick<ResolvedConfig['transport'], 'capacity'>;
+  readonly stages?: ResolvedConfig['stages'];
 }): (TopicDeclaration & { readonly name: TopicName })[] {
-  return TOPIC_NAMES.map((name) =>
+  const declared = TOPIC_NAMES.map((name): TopicDeclaration & { readonly name: TopicName } =>
     TOPICS[name].kind === 'queue'
       ? { name, kind: 'queue', capacity: transport.capacity }
       : { name, kind: 'broadcast' },
   );
+  // A topic of the config's own carries the messages of one of the catalog, and only queues have any.
+  const own = Array.from(ownTopics({ stages }).keys(), (name) => ({
+    name: name as TopicName,
+    kind: 'queue' as const,
+    capacity: transport.capacity,
+  }));
+  return [...declared, ...own];
 }

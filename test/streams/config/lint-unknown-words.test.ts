@@ -71,14 +71,14 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'an unknown stage type',
     withLine('reward:', 'reward: { type: rewards, model: m }'),
     [
-      'a.yaml:7:19 stages.reward.type: expected one of advantages, prompts, reward, sampler, schedule, trainer, got "rewards" (string). Did you mean "reward"?',
+      'a.yaml:7:19 stages.reward.type: expected one of advantages, combine, operator, prompts, reward, sampler, schedule, tap, trainer, got "rewards" (string). Did you mean "reward"?',
     ],
   ],
   [
     'a stage without a type',
     withLine('reward:', 'reward: { model: m }'),
     [
-      'a.yaml:7:3 stages.reward.type: expected one of advantages, prompts, reward, sampler, schedule, trainer, got nothing. Add `type`.',
+      'a.yaml:7:3 stages.reward.type: expected one of advantages, combine, operator, prompts, reward, sampler, schedule, tap, trainer, got nothing. Add `type`.',
     ],
   ],
   [
@@ -92,7 +92,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'an unknown advantage rule',
     advantages('rule: branch-centred'),
     [
-      'a.yaml:8:41 stages.advantages.rule: expected one of history, branch-centered, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, got "branch-centred" (string). Did you mean "branch-centered"?',
+      'a.yaml:8:41 stages.advantages.rule: expected one of history, branch-centered, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, gdpo, got "branch-centred" (string). Did you mean "branch-centered"?',
     ],
   ],
   [
@@ -112,7 +112,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'rewards from nowhere known',
     reward('from: htp, url: http://localhost:8000'),
     [
-      'a.yaml:7:33 stages.reward.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, sum, got "htp" (string). Did you mean "http"?',
+      'a.yaml:7:33 stages.reward.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, sum, topic, got "htp" (string). Did you mean "http"?',
     ],
   ],
   [
@@ -120,7 +120,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     reward('from: http, model: m'),
     [
       'a.yaml:7:3 stages.reward.url: expected an http or https URL without user, password or fragment, got nothing. Add `url`.',
-      'a.yaml:7:39 stages.reward.model the key: expected one of type, from, url, timeoutMs, batchSize, maxMagnitude, concurrency, got "model". Remove it.',
+      'a.yaml:7:39 stages.reward.model the key: expected one of type, role, reads, writes, from, url, timeoutMs, batchSize, maxMagnitude, concurrency, got "model". Remove it.',
     ],
   ],
   [

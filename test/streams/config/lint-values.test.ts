@@ -98,10 +98,10 @@ describeFaults('values that cannot be, and those that do not fit together', [
     ],
   ],
   [
-    'two stages of one type',
-    withLine('reward:', 'reward: { type: reward, model: m }\n  judge: { type: reward, model: n }'),
+    'two stages of a type that may be there once',
+    withLine('sampler:', 'sampler: { type: sampler }\n  other: { type: sampler }'),
     [
-      'a.yaml:8:18 stages.judge.type: expected one stage of type reward, got a second beside "reward". Remove one of them.',
+      'a.yaml:7:18 stages.other.type: expected one stage of type sampler, got a second beside "sampler". Remove one of them.',
     ],
   ],
   [

@@ -57,12 +57,10 @@ async function start({ bestReward, base = PRETRAINED }: { bestReward?: number; b
           },
         } as never),
     },
-    reward: {
-      score: async ({ prompt, images }: { prompt: string; images: readonly Float32Array[] }) => {
-        const of = images[0]?.[0] === base.pixel ? base : trained;
-        return { rewards: [of.rewards[prompt === 'a' ? 0 : 1]], verdicts: null, diversity: null };
-      },
-    } as never,
+    score: async ({ prompt, images }) => {
+      const of = images[0]?.[0] === base.pixel ? base : trained;
+      return { rewards: [of.rewards[prompt === 'a' ? 0 : 1]], verdicts: null, diversity: null };
+    },
     trainer: {
       parameters: async () => trained.parameters,
       logRatios: async () => trained.logRatios && Float32Array.from(trained.logRatios),

@@ -23,23 +23,21 @@ async function evaluated(
       withPolicy: (_: unknown, work: (call: unknown) => unknown) =>
         work({ samplePictures: async ({ requests }: { requests: unknown[] }) => requests.map(() => null) }),
     } as never,
-    reward: {
-      score: async ({ prompt, metadata }: PicturesOfPrompt) => {
-        said.push(metadata);
-        const { value } = scores.next();
-        if (value instanceof Error) throw value;
-        return {
-          rewards: value,
-          verdicts: unread.includes(prompt)
-            ? null
-            : [
-                { satisfied: true, score: 1 },
-                { satisfied: false, score: 0 },
-              ],
-          diversity: 0,
-        };
-      },
-    } as never,
+    score: async ({ prompt, metadata }: PicturesOfPrompt) => {
+      said.push(metadata);
+      const { value } = scores.next();
+      if (value instanceof Error) throw value;
+      return {
+        rewards: value ?? [],
+        verdicts: unread.includes(prompt)
+          ? null
+          : [
+              { satisfied: true, score: 1 },
+              { satisfied: false, score: 0 },
+            ],
+        diversity: 0,
+      };
+    },
     policy: { version: 0, parameters: {} },
     prompts: {
       train: {

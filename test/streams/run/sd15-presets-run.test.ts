@@ -5,9 +5,11 @@
 
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { at } from '../../../src/at.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { openReward } from '../../../src/models/rewards/index.js';
 import { loadTopology } from '../../../src/streams/config/load-topology.js';
+import { scoringStages } from '../../../src/streams/config/resolved/reward-parts.js';
 import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import { treeRounds } from '../../../src/streams/directory/tree-files.js';
 import { rewardContext, unaborted } from '../../fixtures/reward-context.js';
@@ -63,7 +65,7 @@ describe('a preset for Stable Diffusion 1.5', () => {
     const config = await smallConfig(name);
     const { pipeline } = config.model;
     const scorer = await openReward(
-      stageOf(config, 'reward'),
+      at(scoringStages(config), 0),
       rewardContext({ pipeline, imageShape: SHAPE }),
     );
     const images = [colored([255, 0, 30], SHAPE), randomTensor(1, SHAPE).data];

@@ -3,6 +3,7 @@
 import type { StageType } from '../../stages/index.js';
 import { findStage } from '../resolved/stage-of.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
+import { COMBINE_RULES } from './combine-rules.js';
 import { type Contradiction, divisorsNear, type ConfigRule as Rule, useOneOf } from './config-rule.js';
 import { ENGINE_RULES } from './engine-rules.js';
 import { SCHEDULE_RULES } from './schedule-rules.js';
@@ -16,10 +17,13 @@ export function findContradictions(config: ResolvedConfig, noisySteps?: number):
   return RULES.flatMap((rule) => rule(config, noisySteps));
 }
 
+/** Types of which a topology may have any number; two of `schedule` or `trainer` are two writers of a broadcast. */
+const MANY: readonly StageType[] = ['operator', 'reward', 'tap', 'schedule', 'trainer'];
+
 const oneStageOfAType: Rule = ({ stages }) => {
   const names = new Map<StageType, string>();
   return Object.entries(stages).flatMap(([name, { type }]) => {
-    const first = names.get(type);
+    const first = MANY.includes(type) ? undefined : names.get(type);
     if (first === undefined) {
       names.set(type, name);
       return [];
@@ -108,6 +112,7 @@ const RULES: readonly Rule[] = [
   groupsFillBatches,
   runAheadFillsRounds,
   ...SCHEDULE_RULES,
+  ...COMBINE_RULES,
   ...TREE_RULES,
   ...SURROGATE_RULES,
   ...SELECTION_RULES,

@@ -16,6 +16,7 @@ import {
 import { mostGroups } from '../../config/resolved/derived-sizes.js';
 import { isEvaluatedAfter } from '../../config/resolved/evaluated-after.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
+import { rewardBound } from '../../config/resolved/reward-parts.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { RUN_KEY, type TrainableRound } from '../../messages/messages.js';
@@ -107,7 +108,7 @@ function rewardedGroups(
 ): Observable<RewardedGroup<Trajectory>> {
   const { closeAfterMs } = stageOf(config, 'advantages');
   const { maxStaleness } = stageOf(config, 'trainer');
-  const { maxMagnitude } = stageOf(config, 'reward');
+  const maxMagnitude = rewardBound(config);
   const maxGroups = mostGroups(config);
   // At first the topic may hold the interval of a run that was further than the checkpoint this one resumes from.
   const interval$ = transport.latest('schedule').pipe(skipWhile(({ round }) => round !== firstRound));

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { integer } from '../../../fields.js';
 import { ADVANTAGE_RULES } from '../../../operators/index.js';
+import { portsField } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
 /** Timers take no more: a longer one would fire at once. */
@@ -22,7 +23,10 @@ export const advantagesStage = defineStage({
     memory: 'The trajectories of open rounds, and the reward history of every prompt.',
   },
   schema: ADVANTAGE_RULES.schema({
-    before: { type: z.literal('advantages') },
+    before: {
+      type: z.literal('advantages'),
+      reads: portsField('read from', ['trajectories', 'rewards']),
+    },
     after: () => ({ closeAfterMs }),
   }),
   reads: {

@@ -1,9 +1,11 @@
+import { topicOf } from '../../config/graph/topology-graph.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { TopicMessages } from '../../messages/messages.js';
 import type { ListedPrompt } from '../../messages/prompts.js';
 import type { RunEvent } from '../../messages/run-events.js';
 import type { Transport } from '../../transport/contract/transport.js';
+import { stageTransport } from '../../transport/stage-transport.js';
 import { PromptInbox } from './prompt-inbox.js';
 import { openPromptsServer } from './prompts-server.js';
 import type { PromptSource } from './prompts-stage.js';
@@ -36,10 +38,14 @@ export async function openPromptSource({
   say,
   readTrain,
 }: PromptSourceOptions): Promise<OpenPromptSource> {
-  const { source } = stageOf(config, 'prompts');
+  const { source, name } = stageOf(config, 'prompts');
   if (source.from === 'file')
     return { source: { from: 'file', prompts: await readTrain() }, close: async () => undefined };
-  const inbox = new PromptInbox({ transport, maxWaiting: source.maxWaiting });
+  const inbox = new PromptInbox({
+    transport: stageTransport(transport, config, name),
+    maxWaiting: source.maxWaiting,
+    isDirect: topicOf(config, name, 'reads', 'incoming-prompts') === 'incoming-prompts',
+  });
   if (!source.http) return { source: { from: 'topic', inbox }, close: async () => undefined };
   const token = process.env.TRIBUTARY_PROMPTS_TOKEN || undefined;
   const { host } = source.http;

@@ -19,6 +19,8 @@ interface InboxOptions {
   readonly transport: Transport<TopicMessages>;
   /** Prompts that may wait to become groups. */
   readonly maxWaiting: number;
+  /** Whether what is accepted comes back as it is; operator stages between may drop it. Default: yes. */
+  readonly isDirect?: boolean;
 }
 
 /**
@@ -72,6 +74,8 @@ export class PromptInbox {
     await Promise.resolve();
     try {
       await this.#options.transport.publish('incoming-prompts', { key: message.id, message });
+      const { isDirect = true } = this.#options;
+      if (!isDirect && !this.#deliveries.has(message.id)) this.#waiting.delete(message.id);
     } catch (error) {
       this.#waiting.delete(message.id);
       throw error;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { filePath, integer, oneOf, section, text } from '../../../fields.js';
+import { portsField, roleField } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
 const http = section({
@@ -55,6 +56,9 @@ export const promptsStage = defineStage({
   },
   schema: section({
     type: z.literal('prompts'),
+    role: roleField('`prompts`'),
+    reads: portsField('read from', ['incoming-prompts']),
+    writes: portsField('written to', ['prompts']),
     train: filePath('the path of a prompt file', 'file').describe(
       'Prompts to train on: plain text with one prompt per line, or .json, .jsonl, .csv or .tsv with weights and metadata (docs/prompts.md). If prompts come from a topic, only evaluation reads this file.',
     ),

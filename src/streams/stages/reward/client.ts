@@ -1,6 +1,6 @@
 import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
-import { stageOf } from '../../config/resolved/stage-of.js';
+import { type ScoringStage, scoringStages } from '../../config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { Say } from '../../messages/run-events.js';
 import { onnxRuntimeOf, openOrClose, sayOpened } from '../shared/open-thread.js';
@@ -16,20 +16,22 @@ export interface RewardThread {
 }
 
 /**
- * Starts the reward model, or the client of the service that scores.
+ * Starts the reward model of a stage, or the client of the service that scores for it. The verifier works beside the first
+ * stage alone.
  *
  * @param imageShape of the pictures; null where the pipeline has to be asked.
  */
 export async function startReward(
   config: ResolvedConfig,
+  { name, ...source }: ScoringStage,
   imageShape: OpenedReward['imageShape'] | Promise<OpenedReward['imageShape']> | null,
   say: Say,
 ): Promise<RewardThread & { close(): Promise<void> }> {
-  const { name: _, ...source } = stageOf(config, 'reward');
   await ensureRuntime((message) => say({ kind: 'warning', message }));
   const thread = startThread<RewardService>(new URL('./reward-thread.js', import.meta.url), 'reward');
   const { pipeline } = config.model;
-  const { verifier } = config.evaluation;
+  const isFirst = scoringStages(config)[0]?.name === name;
+  const verifier = isFirst ? config.evaluation.verifier : 'none';
   const opened = await openOrClose(thread, async () =>
     thread.call.open({
       engine: onnxRuntimeOf(config),
@@ -39,7 +41,7 @@ export async function startReward(
       imageShape: await imageShape,
     }),
   );
-  if (opened.runsOn) sayOpened(say, 'reward', opened.runsOn);
+  if (opened.runsOn) sayOpened(say, name, opened.runsOn);
   const { runsOn, imageShape: shape } = opened;
   const sessionThreads = runsOn?.sessionThreads ?? 0;
   return { call: thread.call, imageShape: shape, sessionThreads, close: () => thread.close() };

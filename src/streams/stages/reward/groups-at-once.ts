@@ -1,8 +1,8 @@
-import type { StageConfig } from '../../config/schema/topology-schema.js';
+import type { ScoringSettings } from '../../config/resolved/reward-parts.js';
 
 /** Those of a scorer in this process: one that it scores, and the next, so that it need not wait for that. */
 const OWN_AT_ONCE = 2;
 
 /** Returns how many groups may be with the scorer at once. Memory: their pictures. */
-export const groupsAtOnce = (source: StageConfig<'reward'>): number =>
+export const groupsAtOnce = (source: ScoringSettings): number =>
   'concurrency' in source ? source.concurrency : OWN_AT_ONCE;

@@ -14,6 +14,7 @@ import {
 } from 'rxjs';
 import { type ErrorCode, TributaryError } from '../../../errors.js';
 import { stageError } from '../../../operators/checks/faults.js';
+import { namedParts } from '../../../operators/combined-parts.js';
 import {
   type DeadLetter,
   type GroupRewards,
@@ -22,8 +23,9 @@ import {
   scoreRewards,
 } from '../../../operators/index.js';
 import { metadataPart } from '../../../prompt-metadata.js';
+import { rewardParts, type ScoringStage, scoringStages } from '../../config/resolved/reward-parts.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
-import type { PictureGroup } from '../../messages/messages.js';
+import type { PictureGroup, ScoredMetric } from '../../messages/messages.js';
 import { pictureFault } from '../shared/group-faults.js';
 import { closedGroups, receiveUnfinished } from '../shared/receive-unfinished.js';
 import { reportWork } from '../shared/report-work.js';
@@ -38,17 +40,19 @@ const FATAL: readonly string[] = ['TRIB_THREAD', 'TRIB_CANCELLED'] satisfies Err
 /**
  * Scores every group. If a reward is not finite or beyond `maxMagnitude`, or a picture cannot be scored, the group becomes a
  * dead letter and is lost. A `retryable` fault is tried up to `transport.maxAttempts` times. Pictures that are not the
- * model's are refused, and cost no group. A group whose round is closed is dropped, even while it is scored.
+ * model's are refused, and cost no group. Where rewards are combined, a group whose prompt asks for other parts is passed over. A group whose round is closed is dropped, even while it is scored.
  *
  * Errors: when the reward model itself is gone.
  */
 export function rewardStage(
   context: StageContext,
   { call: reward, imageShape }: RewardThread,
+  source: ScoringStage,
 ): Observable<never> {
   const { transport, config } = context;
   const { runAhead } = stageOf(config, 'prompts');
-  const source = stageOf(config, 'reward');
+  const isOneOfMany = scoringStages(config).length > 1;
+  const part = rewardParts(config).find(({ stage }) => stage === source.name);
   const letters$ = new Subject<DeadLetter<PictureGroup>>();
   const report = reportWork('reward', context.say);
   const publish = (outcome: GroupRewards | LostGroup) =>
@@ -61,7 +65,7 @@ export function rewardStage(
     const scores = await report.during(() =>
       reward.score({ prompt, images: branches, ...metadataPart(metadata) }, { signal }),
     );
-    await publishScored(context, groupId, round, scores);
+    await publishScored(context, { groupId, round, ...(isOneOfMany && { stage: source.name }) }, scores);
     report.done(round);
     return scores.rewards;
   };
@@ -76,15 +80,19 @@ export function rewardStage(
     await transport.publish('dead-letters', { key: groupId, message: letter.message, headers });
     return { groupId, round, reason: 'dead-letter', detail: letter.reason };
   };
+  /** A prompt may name the parts that count. */
+  const isAskedFor = ({ metadata }: PictureGroup) =>
+    part === undefined || (namedParts(metadata)?.includes(part.name) ?? true);
   const pictures$ = receiveUnfinished({
     transport,
     topic: 'images',
-    consumerGroup: 'rewards',
+    consumerGroup: isOneOfMany ? `rewards-${source.name}` : 'rewards',
     maxInFlight: 2 * runAhead,
     faultOf: pictureFault(config, imageShape),
   });
   const scored$ = readLatest(closedGroups(context), (closedGroups$) =>
     pictures$.pipe(
+      filter(isAskedFor),
       scoreRewards<PictureGroup>({
         score: (group) => cancellable(context.canceling, (signal) => score(group, signal)),
         maxMagnitude: source.maxMagnitude,
@@ -101,18 +109,17 @@ export function rewardStage(
 
 async function publishScored(
   { transport }: StageContext,
-  groupId: string,
-  round: number,
+  scored: Pick<ScoredMetric, 'groupId' | 'round' | 'stage'>,
   { rewards, verdicts }: Scores,
 ): Promise<void> {
   const satisfied = verdicts?.filter((verdict) => verdict.satisfied).length ?? 0;
   const score = verdicts?.reduce((sum, verdict) => sum + verdict.score, 0) ?? 0;
   await transport.publish('metrics', {
-    key: groupId,
+    // Of one key the counter takes one at a time.
+    key: scored.stage === undefined ? scored.groupId : `${scored.groupId}/${scored.stage}`,
     message: {
       kind: 'scored',
-      groupId,
-      round,
+      ...scored,
       images: rewards.length,
       verdicts: verdicts && { satisfied, score },
     },

@@ -15,13 +15,14 @@ import { IMAGE_SHAPE } from '../../../models/shapes/networks/network-sizes.js';
 import { verify } from '../../../models/shapes/pictures/verifier.js';
 import { parsePromptOrNull } from '../../../models/shapes/prompts/parse-prompt.js';
 import { serveThread } from '../../../models/threads/thread.js';
-import type { StageConfig } from '../../config/schema/topology-schema.js';
+import type { PartRewards } from '../../../operators/index.js';
+import type { ScoringSettings } from '../../config/resolved/reward-parts.js';
 import { openedOnce } from '../shared/open-thread.js';
 
 interface RewardThreadSettings {
   readonly engine: EngineOptions;
   /** Where rewards come from. */
-  readonly source: StageConfig<'reward'>;
+  readonly source: ScoringSettings;
   /** Pipeline folder, whose tokenizer a reward model shares. */
   readonly pipeline: string;
   readonly verifier: 'shapes' | 'none';
@@ -32,6 +33,8 @@ interface RewardThreadSettings {
 export interface Scores {
   /** One a picture. */
   readonly rewards: readonly number[];
+  /** What they were combined from; absent where they come from one source. */
+  readonly parts?: readonly PartRewards[];
   /** What the verifier says, one a picture; null where there is none, or it cannot read the prompt. */
   readonly verdicts: readonly { readonly satisfied: boolean; readonly score: number }[] | null;
   /** Mean pairwise distance (1 - cosine) of the pictures' features; null where the reward gives none. */

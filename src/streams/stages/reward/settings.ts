@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { integer, number } from '../../../fields.js';
+import { integer, number, section } from '../../../fields.js';
 import { REWARD_SOURCES } from '../../../models/rewards/index.js';
 import { LARGEST_MAGNITUDE } from '../../../operators/records/reward-fault.js';
+import { portsField, roleField } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
 const maxMagnitude = number({ from: '(0', to: `${LARGEST_MAGNITUDE}]` })
@@ -18,11 +19,28 @@ const sideBySide = (demand: string) => ({
     .describe(`Groups that are scored at once. With more than 1, ${demand}.`),
 });
 
+const common = {
+  type: z.literal('reward'),
+  role: roleField('`reward`'),
+  reads: portsField('read from', ['images']),
+  writes: portsField('written to', ['rewards']),
+};
+
 const sources = REWARD_SOURCES.schema({
-  before: { type: z.literal('reward') },
+  before: common,
   after: ({ sideBySide: demand }): typeof oneAtATime | ReturnType<typeof sideBySide> =>
     demand === undefined ? oneAtATime : sideBySide(demand),
   byDefault: 'model',
+});
+
+const fromTopic = section({
+  ...common,
+  from: z
+    .literal('topic')
+    .describe(
+      'Rewards that others write to the topic: people, or a program of yours (docs/rewards.md). Nothing is scored here, so evaluations cannot ask for them; a part of a combination.',
+    ),
+  maxMagnitude,
 });
 
 export const rewardStage = defineStage({
@@ -35,7 +53,7 @@ export const rewardStage = defineStage({
     memory:
       'Two batches of images, and network activations for each that the engine runs; with a service, one request for each group being scored.',
   },
-  schema: sources,
+  schema: z.discriminatedUnion('from', [...sources.options, fromTopic], { error: 'a mapping' }),
   reads: { images: 'group images' },
   writes: { rewards: 'group rewards', 'dead-letters': 'dead letter', metrics: 'metric' },
 });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { namesOf } from '../../../catalog.js';
 import { integer, number, oneOf, section } from '../../../fields.js';
 import { FORK_PLANS } from '../../../models/rollouts/fork-plans.js';
+import { portsField, roleField } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
 export const samplerStage = defineStage({
@@ -15,6 +16,9 @@ export const samplerStage = defineStage({
   },
   schema: section({
     type: z.literal('sampler'),
+    role: roleField('`sampler`'),
+    reads: portsField('read from', ['prompts']),
+    writes: portsField('written to', ['images', 'trajectories']),
     numInferenceSteps: integer(2, 1000)
       .default(10)
       .describe(

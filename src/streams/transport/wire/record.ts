@@ -105,14 +105,21 @@ function recordFault(kind: string, expected: string, got: string, cause?: unknow
 /**
  * Returns how all topics of a run are written. A dead letter is written as the message that it was, on the topic that its
  * header `origin` names.
+ *
+ * @param kindOf tells which topic of the catalog one is like.
  */
-export function wireTopicCodec(records: RecordCodec): TopicCodec {
+export function wireTopicCodec(
+  records: RecordCodec,
+  kindOf: (topic: string) => string | undefined = (topic) => topic,
+): TopicCodec {
+  const wireTopicOf = (topic: string | undefined) =>
+    wireTopic(topic === undefined ? topic : (kindOf(topic) ?? topic));
   return {
     write: (topic, message, headers) => {
-      const written = wireTopic(topic === 'dead-letters' ? headers.origin : topic);
+      const written = wireTopicOf(topic === 'dead-letters' ? headers.origin : topic);
       return records.write(written, message as TopicMessages[WireTopic], headers);
     },
-    read: async (topic, record) => records.read(wireTopic(topic), record),
+    read: async (topic, record) => records.read(wireTopicOf(topic), record),
     claim: (record) => records.claim(record),
   };
 }

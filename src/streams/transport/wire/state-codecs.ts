@@ -43,13 +43,22 @@ export const progressCodec = messageCodec({
 export const metricCodec = messageCodec({
   kind: 'metric',
   schema: MetricSchema,
-  toWire: ({ groupId, round, images, verdicts }: ScoredMetric): MessageInitShape<typeof MetricSchema> => ({
-    metric: { case: 'scored', value: { groupId, round, images, ...(verdicts && { verdicts }) } },
+  toWire: ({
+    groupId,
+    round,
+    stage,
+    images,
+    verdicts,
+  }: ScoredMetric): MessageInitShape<typeof MetricSchema> => ({
+    metric: {
+      case: 'scored',
+      value: { groupId, round, images, ...(stage && { stage }), ...(verdicts && { verdicts }) },
+    },
   }),
   fromWire: ({ metric }): ScoredMetric => {
     if (metric.case !== 'scored') throw new MessageFault('metric', 'scored', 'nothing that is known');
-    const { groupId, round, images, verdicts } = metric.value;
-    const head = { kind: 'scored', groupId, round, images } as const;
+    const { groupId, round, stage, images, verdicts } = metric.value;
+    const head = { kind: 'scored', groupId, round, ...(stage && { stage }), images } as const;
     if (!verdicts) return { ...head, verdicts: null };
     const { satisfied, score } = verdicts;
     requireField(satisfied <= images, 'scored.verdicts.satisfied', `at most ${images}`, satisfied);

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tributary.proto.
  */
 export const file_tributary: GenFile = /*@__PURE__*/
-  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwingEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRINCgVyb3VuZBgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQESFQoIbWV0YWRhdGEYBiABKAlIAYgBAUIMCgpfc291cmNlX2lkQgsKCV9tZXRhZGF0YSJQCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkSFQoIbWV0YWRhdGEYAyABKAlIAIgBAUILCglfbWV0YWRhdGEiSwoQVHJhaW5pbmdJbnRlcnZhbBINCgVyb3VuZBgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSKoAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDSJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkiiAEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRINCgVyb3VuZBgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIhkKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBIkAKBExvc3MSKAoGcmVhc29uGAEgASgOMhgudHJpYnV0YXJ5LnYxLkxvc3NSZWFzb24SDgoGZGV0YWlsGAIgASgJIpwBCgZQb2xpY3kSDwoHdmVyc2lvbhgBIAEoDRI4CgpwYXJhbWV0ZXJzGAIgAygLMiQudHJpYnV0YXJ5LnYxLlBvbGljeS5QYXJhbWV0ZXJzRW50cnkaRwoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3I6AjgBIr4BCghQcm9ncmVzcxIXCg9maW5pc2hlZF9ncm91cHMYASABKA0SDQoFcm91bmQYAiABKA0SDwoHaXNfb3ZlchgDIAEoCBIVCg1zaGFyZWRfY29uZmlnGAQgASgJEhoKDXRyYWluX3Byb21wdHMYBSABKAlIAIgBARIeChFzY2hlZHVsZV9wb3NpdGlvbhgGIAEoDUgBiAEBQhAKDl90cmFpbl9wcm9tcHRzQhQKEl9zY2hlZHVsZV9wb3NpdGlvbiI6CgZNZXRyaWMSJgoGc2NvcmVkGAEgASgLMhQudHJpYnV0YXJ5LnYxLlNjb3JlZEgAQggKBm1ldHJpYyJjCgZTY29yZWQSDQoFcm91bmQYASABKA0SDgoGaW1hZ2VzGAIgASgNEigKCHZlcmRpY3RzGAMgASgLMhYudHJpYnV0YXJ5LnYxLlZlcmRpY3RzEhAKCGdyb3VwX2lkGAQgASgJIiwKCFZlcmRpY3RzEhEKCXNhdGlzZmllZBgBIAEoDRINCgVzY29yZRgCIAEoASKRAgoHQ29udHJvbBIPCgd2ZXJzaW9uGAEgASgNEhsKE2xlYXJuaW5nX3JhdGVfc2NhbGUYAiABKAESMQoGZ3VhcmRzGAMgAygLMiEudHJpYnV0YXJ5LnYxLkNvbnRyb2wuR3VhcmRzRW50cnkSLwoIc2NoZWR1bGUYBCABKAsyHS50cmlidXRhcnkudjEuU2NoZWR1bGVDb250cm9sEikKB3Byb21wdHMYBSABKAsyGC50cmlidXRhcnkudjEuUHJvbXB0TGlzdBpJCgtHdWFyZHNFbnRyeRILCgNrZXkYASABKAkSKQoFdmFsdWUYAiABKAsyGi50cmlidXRhcnkudjEuR3VhcmRDb250cm9sOgI4ASJvCgxHdWFyZENvbnRyb2wSFgoJdGhyZXNob2xkGAEgASgBSACIAQESLgoGYWN0aW9uGAIgASgOMhkudHJpYnV0YXJ5LnYxLkd1YXJkQWN0aW9uSAGIAQFCDAoKX3RocmVzaG9sZEIJCgdfYWN0aW9uIkYKD1NjaGVkdWxlQ29udHJvbBINCgVzaGlmdBgBIAEoERIWCglmcm96ZW5fYXQYAiABKA1IAIgBAUIMCgpfZnJvemVuX2F0IkAKClByb21wdExpc3QSDwoHcHJvbXB0cxgBIAMoCRIPCgd3ZWlnaHRzGAIgAygBEhAKCG1ldGFkYXRhGAMgAygJIjIKBUNsYWltEgsKA3VyaRgBIAEoCRIMCgRzaXplGAIgASgEEg4KBnNoYTI1NhgDIAEoDCpFCgtFbGVtZW50VHlwZRIcChhFTEVNRU5UX1RZUEVfVU5TUEVDSUZJRUQQABILCgdGTE9BVDMyEAESCwoHRkxPQVQxNhACKlQKCkxvc3NSZWFzb24SGwoXTE9TU19SRUFTT05fVU5TUEVDSUZJRUQQABIJCgVTVEFMRRABEg8KC0RFQURfTEVUVEVSEAISDQoJVU5NQVRDSEVEEAMqYQoLR3VhcmRBY3Rpb24SHAoYR1VBUkRfQUNUSU9OX1VOU1BFQ0lGSUVEEAASBwoDT0ZGEAESCAoEV0FSThACEhcKE0xPV0VSX0xFQVJOSU5HX1JBVEUQAxIICgRTVE9QEARiBnByb3RvMw");
+  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwingEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRINCgVyb3VuZBgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQESFQoIbWV0YWRhdGEYBiABKAlIAYgBAUIMCgpfc291cmNlX2lkQgsKCV9tZXRhZGF0YSJQCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkSFQoIbWV0YWRhdGEYAyABKAlIAIgBAUILCglfbWV0YWRhdGEiSwoQVHJhaW5pbmdJbnRlcnZhbBINCgVyb3VuZBgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSKoAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDSJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkiiAEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRINCgVyb3VuZBgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIkIKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBEicKBXBhcnRzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlJld2FyZFBhcnQiOgoKUmV3YXJkUGFydBIMCgRuYW1lGAEgASgJEg4KBndlaWdodBgCIAEoARIOCgZ2YWx1ZXMYAyADKAEiQAoETG9zcxIoCgZyZWFzb24YASABKA4yGC50cmlidXRhcnkudjEuTG9zc1JlYXNvbhIOCgZkZXRhaWwYAiABKAkinAEKBlBvbGljeRIPCgd2ZXJzaW9uGAEgASgNEjgKCnBhcmFtZXRlcnMYAiADKAsyJC50cmlidXRhcnkudjEuUG9saWN5LlBhcmFtZXRlcnNFbnRyeRpHCg9QYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEiMKBXZhbHVlGAIgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvcjoCOAEivgEKCFByb2dyZXNzEhcKD2ZpbmlzaGVkX2dyb3VwcxgBIAEoDRINCgVyb3VuZBgCIAEoDRIPCgdpc19vdmVyGAMgASgIEhUKDXNoYXJlZF9jb25maWcYBCABKAkSGgoNdHJhaW5fcHJvbXB0cxgFIAEoCUgAiAEBEh4KEXNjaGVkdWxlX3Bvc2l0aW9uGAYgASgNSAGIAQFCEAoOX3RyYWluX3Byb21wdHNCFAoSX3NjaGVkdWxlX3Bvc2l0aW9uIjoKBk1ldHJpYxImCgZzY29yZWQYASABKAsyFC50cmlidXRhcnkudjEuU2NvcmVkSABCCAoGbWV0cmljIoEBCgZTY29yZWQSDQoFcm91bmQYASABKA0SDgoGaW1hZ2VzGAIgASgNEigKCHZlcmRpY3RzGAMgASgLMhYudHJpYnV0YXJ5LnYxLlZlcmRpY3RzEhAKCGdyb3VwX2lkGAQgASgJEhIKBXN0YWdlGAUgASgJSACIAQFCCAoGX3N0YWdlIiwKCFZlcmRpY3RzEhEKCXNhdGlzZmllZBgBIAEoDRINCgVzY29yZRgCIAEoASKRAgoHQ29udHJvbBIPCgd2ZXJzaW9uGAEgASgNEhsKE2xlYXJuaW5nX3JhdGVfc2NhbGUYAiABKAESMQoGZ3VhcmRzGAMgAygLMiEudHJpYnV0YXJ5LnYxLkNvbnRyb2wuR3VhcmRzRW50cnkSLwoIc2NoZWR1bGUYBCABKAsyHS50cmlidXRhcnkudjEuU2NoZWR1bGVDb250cm9sEikKB3Byb21wdHMYBSABKAsyGC50cmlidXRhcnkudjEuUHJvbXB0TGlzdBpJCgtHdWFyZHNFbnRyeRILCgNrZXkYASABKAkSKQoFdmFsdWUYAiABKAsyGi50cmlidXRhcnkudjEuR3VhcmRDb250cm9sOgI4ASJvCgxHdWFyZENvbnRyb2wSFgoJdGhyZXNob2xkGAEgASgBSACIAQESLgoGYWN0aW9uGAIgASgOMhkudHJpYnV0YXJ5LnYxLkd1YXJkQWN0aW9uSAGIAQFCDAoKX3RocmVzaG9sZEIJCgdfYWN0aW9uIkYKD1NjaGVkdWxlQ29udHJvbBINCgVzaGlmdBgBIAEoERIWCglmcm96ZW5fYXQYAiABKA1IAIgBAUIMCgpfZnJvemVuX2F0IkAKClByb21wdExpc3QSDwoHcHJvbXB0cxgBIAMoCRIPCgd3ZWlnaHRzGAIgAygBEhAKCG1ldGFkYXRhGAMgAygJIjIKBUNsYWltEgsKA3VyaRgBIAEoCRIMCgRzaXplGAIgASgEEg4KBnNoYTI1NhgDIAEoDCpFCgtFbGVtZW50VHlwZRIcChhFTEVNRU5UX1RZUEVfVU5TUEVDSUZJRUQQABILCgdGTE9BVDMyEAESCwoHRkxPQVQxNhACKmEKCkxvc3NSZWFzb24SGwoXTE9TU19SRUFTT05fVU5TUEVDSUZJRUQQABIJCgVTVEFMRRABEg8KC0RFQURfTEVUVEVSEAISDQoJVU5NQVRDSEVEEAMSCwoHRFJPUFBFRBAEKmEKC0d1YXJkQWN0aW9uEhwKGEdVQVJEX0FDVElPTl9VTlNQRUNJRklFRBAAEgcKA09GRhABEggKBFdBUk4QAhIXChNMT1dFUl9MRUFSTklOR19SQVRFEAMSCAoEU1RPUBAEYgZwcm90bzM");
 
 /**
  * Numbers in row-major order, little-endian.
@@ -366,6 +366,13 @@ export type Rewards = Message<"tributary.v1.Rewards"> & {
    * @generated from field: repeated double values = 1;
    */
   values: number[];
+
+  /**
+   * What they were combined from; none where they come from one source.
+   *
+   * @generated from field: repeated tributary.v1.RewardPart parts = 2;
+   */
+  parts: RewardPart[];
 };
 
 /**
@@ -374,6 +381,39 @@ export type Rewards = Message<"tributary.v1.Rewards"> & {
  */
 export const RewardsSchema: GenMessage<Rewards> = /*@__PURE__*/
   messageDesc(file_tributary, 10);
+
+/**
+ * The rewards of a group in one part of a combination.
+ *
+ * @generated from message tributary.v1.RewardPart
+ */
+export type RewardPart = Message<"tributary.v1.RewardPart"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Its factor in a weighted sum.
+   *
+   * @generated from field: double weight = 2;
+   */
+  weight: number;
+
+  /**
+   * As many as the rewards.
+   *
+   * @generated from field: repeated double values = 3;
+   */
+  values: number[];
+};
+
+/**
+ * Describes the message tributary.v1.RewardPart.
+ * Use `create(RewardPartSchema)` to create a new message.
+ */
+export const RewardPartSchema: GenMessage<RewardPart> = /*@__PURE__*/
+  messageDesc(file_tributary, 11);
 
 /**
  * The group will never have rewards; it still counts as one of its round.
@@ -397,7 +437,7 @@ export type Loss = Message<"tributary.v1.Loss"> & {
  * Use `create(LossSchema)` to create a new message.
  */
 export const LossSchema: GenMessage<Loss> = /*@__PURE__*/
-  messageDesc(file_tributary, 11);
+  messageDesc(file_tributary, 12);
 
 /**
  * Topic `policy`, key: run id. The newest counts.
@@ -423,7 +463,7 @@ export type Policy = Message<"tributary.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_tributary, 12);
+  messageDesc(file_tributary, 13);
 
 /**
  * Topic `progress`, key: run id. The newest counts.
@@ -479,7 +519,7 @@ export type Progress = Message<"tributary.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_tributary, 13);
+  messageDesc(file_tributary, 14);
 
 /**
  * Topic `metrics`, key: group id.
@@ -504,7 +544,7 @@ export type Metric = Message<"tributary.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_tributary, 14);
+  messageDesc(file_tributary, 15);
 
 /**
  * One group was scored.
@@ -533,6 +573,13 @@ export type Scored = Message<"tributary.v1.Scored"> & {
    * @generated from field: string group_id = 4;
    */
   groupId: string;
+
+  /**
+   * The reward stage; absent where there is one alone.
+   *
+   * @generated from field: optional string stage = 5;
+   */
+  stage?: string | undefined;
 };
 
 /**
@@ -540,7 +587,7 @@ export type Scored = Message<"tributary.v1.Scored"> & {
  * Use `create(ScoredSchema)` to create a new message.
  */
 export const ScoredSchema: GenMessage<Scored> = /*@__PURE__*/
-  messageDesc(file_tributary, 15);
+  messageDesc(file_tributary, 16);
 
 /**
  * @generated from message tributary.v1.Verdicts
@@ -564,7 +611,7 @@ export type Verdicts = Message<"tributary.v1.Verdicts"> & {
  * Use `create(VerdictsSchema)` to create a new message.
  */
 export const VerdictsSchema: GenMessage<Verdicts> = /*@__PURE__*/
-  messageDesc(file_tributary, 16);
+  messageDesc(file_tributary, 17);
 
 /**
  * Topic `control`, key: run id. What operators want of a running run: a state and no command, so the newest counts. Whoever
@@ -612,7 +659,7 @@ export type Control = Message<"tributary.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_tributary, 17);
+  messageDesc(file_tributary, 18);
 
 /**
  * At least one of the two.
@@ -638,7 +685,7 @@ export type GuardControl = Message<"tributary.v1.GuardControl"> & {
  * Use `create(GuardControlSchema)` to create a new message.
  */
 export const GuardControlSchema: GenMessage<GuardControl> = /*@__PURE__*/
-  messageDesc(file_tributary, 18);
+  messageDesc(file_tributary, 19);
 
 /**
  * @generated from message tributary.v1.ScheduleControl
@@ -664,7 +711,7 @@ export type ScheduleControl = Message<"tributary.v1.ScheduleControl"> & {
  * Use `create(ScheduleControlSchema)` to create a new message.
  */
 export const ScheduleControlSchema: GenMessage<ScheduleControl> = /*@__PURE__*/
-  messageDesc(file_tributary, 19);
+  messageDesc(file_tributary, 20);
 
 /**
  * @generated from message tributary.v1.PromptList
@@ -697,7 +744,7 @@ export type PromptList = Message<"tributary.v1.PromptList"> & {
  * Use `create(PromptListSchema)` to create a new message.
  */
 export const PromptListSchema: GenMessage<PromptList> = /*@__PURE__*/
-  messageDesc(file_tributary, 20);
+  messageDesc(file_tributary, 21);
 
 /**
  * Stands in a record in place of a payload that is too large for it.
@@ -730,7 +777,7 @@ export type Claim = Message<"tributary.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_tributary, 21);
+  messageDesc(file_tributary, 22);
 
 /**
  * @generated from enum tributary.v1.ElementType
@@ -783,6 +830,13 @@ export enum LossReason {
    * @generated from enum value: UNMATCHED = 3;
    */
   UNMATCHED = 3,
+
+  /**
+   * By an operator stage.
+   *
+   * @generated from enum value: DROPPED = 4;
+   */
+  DROPPED = 4,
 }
 
 /**

@@ -32,7 +32,12 @@ describe('gdpoRule', () => {
     samples.forEach(({ advantage }, index) => {
       expect(advantage).toBeCloseTo((sums[index] ?? Number.NaN) / (std + 1e-4), 12);
     });
-    expect(samples.map(({ groupId, branch }) => `${groupId}/${branch}`)).toEqual(['0-0/0', '0-0/1', '0-1/0', '0-1/1']);
+    expect(samples.map(({ groupId, branch }) => `${groupId}/${branch}`)).toEqual([
+      '0-0/0',
+      '0-0/1',
+      '0-1/0',
+      '0-1/1',
+    ]);
     expect(statistics).toMatchObject({ zeroSpreadGroups: 0, selectedBest: 2, selectedWorst: 2 });
   });
 

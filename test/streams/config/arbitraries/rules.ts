@@ -33,6 +33,7 @@ const BY_NAME: { readonly [Name in AdvantageRuleName]: fc.Arbitrary<Omit<Setting
   'leave-one-out': fc.record({ scale: fc.constantFrom('none', 'global-std'), stdFloor }),
   'same-depth': fc.record({ stdFloor }),
   'back-propagated': fc.record({ stdFloor }),
+  gdpo: fc.record({ stdFloor }),
 };
 
 /** By count alone, or by time too. */

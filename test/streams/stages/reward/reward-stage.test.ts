@@ -3,9 +3,11 @@ import type { ErrorCode } from '../../../../src/errors.js';
 import { TributaryError } from '../../../../src/errors.js';
 import type { Client } from '../../../../src/models/threads/thread.js';
 import { progressAt } from '../../../../src/streams/config/resolved/progress-at.js';
+import { scoringStages } from '../../../../src/streams/config/resolved/reward-parts.js';
 import type { RewardThread } from '../../../../src/streams/stages/reward/client.js';
 import { rewardStage } from '../../../../src/streams/stages/reward/reward-stage.js';
 import type { RewardService, Scores } from '../../../../src/streams/stages/reward/reward-thread.js';
+import type { StageContext } from '../../../../src/streams/stages/shared/stage-context.js';
 import { stageBench } from '../stage-bench.js';
 
 /** As many branches as the groups here have pictures. */
@@ -41,6 +43,13 @@ const threadOf = (score: Client<RewardService>['score']): RewardThread => ({
   sessionThreads: 0,
 });
 
+/** The only reward stage of a config. */
+function scoring(context: StageContext, thread: RewardThread) {
+  const [source] = scoringStages(context.config);
+  if (!source) throw new Error('no reward stage');
+  return rewardStage(context, thread, source);
+}
+
 async function run(answer: (prompt: string) => Scores, count: number) {
   const bench = stageBench([TWO]);
   const rewards = bench.read('rewards');
@@ -48,7 +57,7 @@ async function run(answer: (prompt: string) => Scores, count: number) {
   const headers = bench.readHeaders('dead-letters');
   const metrics = bench.read('metrics');
   let error: unknown;
-  const subscription = rewardStage(bench.context, rewardOf(answer)).subscribe({
+  const subscription = scoring(bench.context, rewardOf(answer)).subscribe({
     error: (fault: unknown) => {
       error = fault;
     },
@@ -92,7 +101,7 @@ describe('rewardStage', () => {
       asked.push(rest);
       return scores([1, 1]);
     });
-    const subscription = rewardStage(bench.context, service).subscribe();
+    const subscription = scoring(bench.context, service).subscribe();
     for (const message of [pictures(0), { ...pictures(1), metadata: { count: 3 } }])
       await bench.context.transport.publish('images', { key: message.groupId, message });
     await vi.waitFor(() => expect(rewards).toHaveLength(2));
@@ -111,7 +120,7 @@ describe('rewardStage', () => {
     const rewards = bench.read('rewards');
     const waiting: ((scored: Scores) => void)[] = [];
     const service = threadOf(() => new Promise((resolve) => waiting.push(resolve)));
-    const subscription = rewardStage(bench.context, service).subscribe();
+    const subscription = scoring(bench.context, service).subscribe();
     for (const index of [0, 1, 2])
       await bench.context.transport.publish('images', { key: `0-${index}`, message: pictures(index) });
     await vi.waitFor(() => expect(waiting).toHaveLength(2));
@@ -141,7 +150,7 @@ describe('rewardStage', () => {
       // Only the next stage is ever answered.
       return prompt === 'prompt 2' ? Promise.resolve(scores([1, 0])) : new Promise(() => undefined);
     });
-    const subscription = rewardStage(bench.context, service).subscribe();
+    const subscription = scoring(bench.context, service).subscribe();
     onTestFinished(() => subscription.unsubscribe());
     for (const index of [0, 1])
       await transport.publish('images', { key: `0-${index}`, message: pictures(index) });

@@ -100,9 +100,23 @@ const trajectories = groupOf<Trajectory>((tree, size) =>
 const outcome = { groupId: fc.string({ minLength: 1 }), round: count };
 const rewards = fc.oneof(
   fc.record({ ...outcome, rewards: fc.array(finite, { minLength: 1 }) }),
+  fc.record({ ...outcome, rewards: fc.tuple(finite, finite) }).chain((whole) =>
+    fc.record({
+      ...outcome,
+      rewards: fc.constant(whole.rewards),
+      parts: fc.array(
+        fc.record({
+          name: fc.string({ minLength: 1 }),
+          weight: finite,
+          rewards: fc.tuple(finite, finite),
+        }),
+        { minLength: 1 },
+      ),
+    }),
+  ),
   fc.record({
     ...outcome,
-    reason: fc.constantFrom('stale' as const, 'dead-letter' as const, 'unmatched' as const),
+    reason: fc.constantFrom('stale' as const, 'dead-letter' as const, 'unmatched', 'dropped' as const),
     detail: fc.string(),
   }),
 );
@@ -175,13 +189,17 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
   ),
   control,
   metrics: fc.nat(1000).chain((pictures) =>
-    fc.record({
-      kind: fc.constant('scored' as const),
-      groupId: fc.string(),
-      round: count,
-      images: fc.constant(pictures),
-      verdicts: fc.option(fc.record({ satisfied: fc.nat(pictures), score: finite })),
-    }),
+    fc.record(
+      {
+        kind: fc.constant('scored' as const),
+        groupId: fc.string(),
+        round: count,
+        images: fc.constant(pictures),
+        stage: fc.string({ minLength: 1 }),
+        verdicts: fc.option(fc.record({ satisfied: fc.nat(pictures), score: finite })),
+      },
+      { requiredKeys: ['kind', 'groupId', 'round', 'images', 'verdicts'] },
+    ),
   ),
 };
 

@@ -211,7 +211,10 @@ describe('faults', () => {
     ],
     ['rewards.values: expected one number a branch, got none', { outcome: { case: 'rewards', value: {} } }],
     ['outcome: expected rewards or a loss, got neither', {}],
-    ['loss.reason: expected stale, dead-letter, unmatched, got 0', { outcome: { case: 'loss', value: {} } }],
+    [
+      'loss.reason: expected stale, dead-letter, unmatched, dropped, got 0',
+      { outcome: { case: 'loss', value: {} } },
+    ],
     ['group_id: expected a group id, got ""', { groupId: '' }],
   ])('should refuse rewards: %s', async (words, init) => {
     const bytes = toBinary(GroupRewardsSchema, create(GroupRewardsSchema, { groupId: '0-1', ...init }));
