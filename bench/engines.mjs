@@ -19,7 +19,7 @@ import { medianSeconds } from './timing.mjs';
 
 const { values } = parseArgs({
   options: {
-    pipeline: { type: 'string', default: 'models/shapes' },
+    pipeline: { type: 'string', default: 'test/fixtures/first-shapes' },
     rows: { type: 'string', default: '8' },
     threads: { type: 'string', default: '2' },
     repetitions: { type: 'string', default: '5' },

@@ -17,7 +17,7 @@ import { createYardstick } from './yardstick.mjs';
 
 const { values } = parseArgs({
   options: {
-    pipeline: { type: 'string', default: 'models/shapes' },
+    pipeline: { type: 'string', default: 'test/fixtures/first-shapes' },
     config: { type: 'string', default: 'config/demo.yaml' },
     rows: { type: 'string', default: '64' },
     groups: { type: 'string', default: '8' },

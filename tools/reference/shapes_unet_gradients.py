@@ -175,7 +175,7 @@ def adapted_layers(weights):
     return sorted(name[: -len(".weight")] for name in weights if any(part in name for part in projections))
 
 
-def main(folder="models/shapes", output="test/fixtures/shapes-unet-gradients.safetensors"):
+def main(folder="test/fixtures/first-shapes", output="test/fixtures/shapes-unet-gradients.safetensors"):
     model_path = pathlib.Path(folder) / "unet" / "model.onnx"
     weights, shapes = read_model(model_path, np.float64)
     layers = adapted_layers(weights)

@@ -70,7 +70,7 @@ def times_of(works, runs):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", nargs="?", default="models/shapes")
+    parser.add_argument("folder", nargs="?", default="test/fixtures/first-shapes")
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=15)

@@ -27,7 +27,7 @@ describe('loadPretraining', () => {
     expect(config).toMatchObject({
       seed: 1,
       pipeline: 'models/shapes',
-      denoiser: { captionCorruption: 0.15, captionDropout: 0.1 },
+      denoiser: { captionCorruption: 0.4, captionDropout: 0.1, templates: { relation: { weight: 2 } } },
       // Left to its default in the file.
       reward: { maxGradNorm: 1, candidates: 8 },
     });
@@ -37,7 +37,7 @@ describe('loadPretraining', () => {
     const faults = await faultsOf((text) =>
       text
         .replace('seed: 1', 'sed: 1')
-        .replace('numSteps: 3200', 'numSteps: many')
+        .replace('numSteps: 7000', 'numSteps: many')
         .replace('candidates: 8', 'candidates: 1')
         .replace('  blended: 0.15\n', '  blend: 0.15\n'),
     );

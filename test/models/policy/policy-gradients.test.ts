@@ -18,7 +18,7 @@ import { float32, float32Data } from '../../../src/models/tensor.js';
 import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { createDraw } from '../autodiff/check-gradient.js';
 
-const MODEL = 'models/shapes';
+const MODEL = 'test/fixtures/first-shapes';
 const FIXTURE = 'test/fixtures/shapes-unet-gradients.safetensors';
 const TOLERANCE = 1e-3;
 const isModelThere = existsSync(`${MODEL}/unet/model.onnx`);

@@ -34,6 +34,7 @@ const SETTINGS: SamplerSettings = {
 };
 
 interface Judged {
+  readonly template: string;
   readonly satisfied: boolean;
   readonly reward: number;
 }
@@ -66,8 +67,10 @@ beforeAll(async () => {
     );
     const features = await reward.imageFeatures(images);
     for (const [index, { prompt }] of batch.entries()) {
+      const parsed = parsePrompt(prompt);
       found.push({
-        satisfied: verify(images[index] as Float32Array, parsePrompt(prompt)).satisfied,
+        template: parsed.template,
+        satisfied: verify(images[index] as Float32Array, parsed).satisfied,
         reward: cosine(features[index] as Float32Array, await reward.textFeatures(prompt)),
       });
     }
@@ -82,6 +85,16 @@ describe('models/shapes', () => {
     expect(share).toBeGreaterThan(0.35);
     expect(share).toBeLessThan(0.65);
   });
+
+  it.each(['binding', 'counting', 'relation'])(
+    'should leave something to learn and to learn from in %s prompts',
+    (wanted) => {
+      const ofTemplate = judged.filter(({ template }) => template === wanted);
+      const share = ofTemplate.filter(({ satisfied }) => satisfied).length / ofTemplate.length;
+      expect(share).toBeGreaterThan(0.25);
+      expect(share).toBeLessThan(0.95);
+    },
+  );
 
   it('should come with a reward that puts pictures which satisfy their prompt above the others', () => {
     const rewards = (wanted: boolean) =>
