@@ -68,7 +68,7 @@ describe('presets', () => {
     );
   });
 
-  it('should lay the demo over shapes-ddpo, setting by setting', () => {
+  it('should lay the demo over shapes-b2-branch, setting by setting', () => {
     const trainer = stageOf(configOf('demo.yaml'), 'trainer');
     expect(trainer.surrogate).toEqual({ type: 'ddpo-is', clipRange: 2e-3, advClipMax: 1 });
     expect(trainer.updates).toEqual({
@@ -81,7 +81,7 @@ describe('presets', () => {
       stepWeighting: 'variance',
       value: { type: 'none' },
       minibatchSize: 18,
-      learningRate: 7e-3,
+      learningRate: 4.25e-3,
       learningRateSchedule: 'linear',
       loraPlusRatio: 16,
       samplingPolicyDecay: 0,

@@ -1,5 +1,6 @@
 import { WORD_TOKENIZER_CLASS, type WordTokenizerConfig } from '../../pipeline/tokenizers/word-tokenizer.js';
 import { WORDS } from './grammar.js';
+import { parsePrompt } from './parse-prompt.js';
 import { promptFileText, promptLists } from './prompt-lists.js';
 
 /** Start, the eight words of "a red circle left of a blue square", end, and two spare ones. */
@@ -30,7 +31,14 @@ export function shapesPromptFiles(): Readonly<Record<string, string>> {
   return {
     'train.txt': promptFileText('The prompts that reinforcement learning trains on.', train),
     'held-out.txt': promptFileText('Unseen combinations of known words, kept from all training.', heldOut),
+    'train-relations.jsonl': train.map(relationsMoreOften).join(''),
   };
+}
+
+/** A line of JSON: relations, which are learned slowest, are drawn three times as often as the other templates. */
+function relationsMoreOften(prompt: string): string {
+  const weight = parsePrompt(prompt).template === 'relation' ? { weight: 3 } : {};
+  return `${JSON.stringify({ prompt, ...weight })}\n`;
 }
 
 function jsonText(content: unknown): string {
