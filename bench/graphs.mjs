@@ -19,6 +19,7 @@ import { openTrainingRuns } from '../dist/models/policy/training-runs.js';
 import { createTrainingStatistics } from '../dist/models/policy/training-statistics.js';
 import { elementCount } from '../dist/models/tensor.js';
 import { loadTopology } from '../dist/streams/config/load-topology.js';
+import { scoringStages } from '../dist/streams/config/resolved/reward-parts.js';
 import { startReward } from '../dist/streams/stages/reward/client.js';
 import { engineOf } from '../dist/streams/stages/shared/open-thread.js';
 import { productFlop } from './flops.mjs';
@@ -99,7 +100,8 @@ function trainingRow(row, size) {
   };
 }
 
-const reward = await startReward(config, null, () => undefined);
+const [source] = scoringStages(config);
+const reward = await startReward(config, source, null, () => undefined);
 const picture = new Float32Array(elementCount(reward.imageShape));
 await reward.call.score({ prompt: PROMPT, images: [picture] });
 const engines = ['sampler', 'trainer'].map((stage) => openEngine(engineOf(config, stage)));
