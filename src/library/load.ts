@@ -1,10 +1,8 @@
 import { stringify } from 'yaml';
-import { lintTopology } from '../streams/config/lint-topology.js';
-import { configPath, readConfigText } from '../streams/config/load-topology.js';
 import type { ResolvedConfig, TopologyFile } from '../streams/config/schema/topology-schema.js';
-import { type Linted, requireConfig } from '../streams/config/source/lint-sources.js';
+import type { Linted } from '../streams/config/source/lint-sources.js';
 
-/** Where a topology comes from: the path of a YAML file, the name of a preset such as `tributary:demo`, or what such a file would hold. */
+/** Where a topology comes from: the path of a YAML file, a preset such as `tributary:demo`, or what such a file would hold. */
 export type TopologySource = string | TopologyFile;
 
 /** The name of a topology without a file, in faults. */
@@ -22,9 +20,10 @@ export async function lint(
   source: TopologySource,
   set: readonly string[] = [],
 ): Promise<Linted<ResolvedConfig>> {
-  if (typeof source !== 'string') return lintTopology(stringify(source), IN_CODE, { overrides: set });
+  const { configPath, lintWithModules, readConfigText } = await import('../streams/config/load-topology.js');
+  if (typeof source !== 'string') return lintWithModules(stringify(source), IN_CODE, { overrides: set });
   const path = configPath(source);
-  return lintTopology(await readConfigText(path), path, { overrides: set });
+  return lintWithModules(await readConfigText(path), path, { overrides: set });
 }
 
 /**
@@ -39,5 +38,6 @@ export async function loadTopology(
   source: TopologySource,
   set: readonly string[] = [],
 ): Promise<ResolvedConfig> {
+  const { requireConfig } = await import('../streams/config/source/lint-sources.js');
   return requireConfig(await lint(source, set));
 }

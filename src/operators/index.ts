@@ -5,6 +5,7 @@ export type { RolloutTree } from '../rollout-tree.js';
 export * from './admit-by-run-ahead.js';
 export { type AdvantageHistory, createHistory } from './advantages/advantage-history.js';
 export type { AdvantageRule, RuleOutcome } from './advantages/advantage-rule.js';
+export { type JudgedGroup, type OwnRule, ownRuleSection } from './advantages/own-rule.js';
 export { backPropagatedRule } from './advantages/rules/back-propagated-rule.js';
 export { branchCenteredRule } from './advantages/rules/branch-centered-rule.js';
 export { gdpoRule } from './advantages/rules/gdpo-rule.js';

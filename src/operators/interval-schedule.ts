@@ -1,7 +1,9 @@
 import { distinctUntilChanged, map, type OperatorFunction, pipe } from 'rxjs';
 import { at } from '../at.js';
 import { TributaryError } from '../errors.js';
+import type { OwnSettings } from '../own-entries.js';
 import { requireCount } from './checks/option-checks.js';
+import { ownStepsAt } from './own-schedule.js';
 import type { TrainingInterval } from './records/records.js';
 
 /** Grows from `first` to `last`, by one step whenever `scheduleGrowth` says so. */
@@ -31,7 +33,8 @@ export type IntervalSpec =
   /** The first ⌊S f⌋ of S steps; the steps nearest to the image are left out. */
   | { readonly mode: 'fraction'; readonly timestepFraction: number }
   | CorrelationSpec
-  | { readonly mode: 'function'; readonly steps: (round: number) => number };
+  | { readonly mode: 'function'; readonly steps: (round: number) => number }
+  | ({ readonly mode: 'module' } & OwnSettings);
 
 export interface IntervalScheduleOptions {
   readonly spec: IntervalSpec;
@@ -56,6 +59,7 @@ export interface IntervalScheduleOptions {
  *     window        steps w, ..., w + length - 1 with w(k) = ⌊k / everyRounds⌋ mod (S - length + 1)
  *                                                       MixGRPO (Li et al. 2025), progressive, with roll back
  *     fraction      steps 0, ..., ⌊S f⌋ - 1             yifan123/flow_grpo, `timestep_fraction`; f = 0.99 leaves the last out
+ *     module        s(k), or the steps themselves, as a user's module says: `ownStepsAt`
  *     correlation   s(p) = min(first + p, last)         p counts how often it has grown: `scheduleGrowth`; p <= k
  *
  * A run that is longer than its plan (K = `plannedRounds`) keeps s(K - 1); a window moves on.
@@ -158,6 +162,11 @@ function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, pla
       return Array.from({ length: checked(Math.floor(numSteps * spec.timestepFraction)) }, (_, step) => step);
     case 'function':
       return lastSteps(checked(spec.steps(round)), numSteps);
+    case 'module': {
+      const place = { round: Math.min(round, planned - 1), numRounds: planned, numInferenceSteps: numSteps };
+      const steps = ownStepsAt(spec, place);
+      return typeof steps === 'number' ? lastSteps(checked(steps), numSteps) : steps;
+    }
     default:
       return spec satisfies never;
   }

@@ -75,7 +75,9 @@ function itemsOf(mapping: JsonSchema): Item[] {
       const isRequired = mapping.required?.includes(name) === true;
       const facts = [kindOf(field), isRequired ? 'required' : defaultOf(field)].filter(Boolean).join('; ');
       const inner = field.items as JsonSchema | undefined;
-      const below = [...variantsOf(field), ...variantsOf(field.additionalProperties)];
+      const values = field.additionalProperties;
+      const ofValues = typeof values === 'object' && values.properties ? [values] : variantsOf(values);
+      const below = [...variantsOf(field), ...ofValues];
       return {
         head: `\`${name}\`${facts === '' ? '' : ` (${facts})`}`,
         description: field.description ?? '',

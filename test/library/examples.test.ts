@@ -1,9 +1,37 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { lint } from '../../src/library/index.js';
+import { temporaryFolder } from '../fixtures/temporary-folder.js';
+import { tinyConfig } from '../fixtures/tiny-run.js';
+
+/** The tiny pipeline stands in for a model whose training takes minutes. */
+async function tinyArguments(): Promise<string[]> {
+  const folder = await temporaryFolder();
+  const path = join(folder, 'tiny.yaml');
+  await writeFile(path, stringify(await tinyConfig(folder)));
+  return [path, join(folder, 'run')];
+}
 
 /** What the first lines of an example promise, by its name. */
 const PRINTS: Readonly<Record<string, (lines: readonly string[]) => void>> = {
+  'operators.js': (lines) => {
+    expect(lines).toEqual([
+      'lost 0-1: an empty answer',
+      'round 0: red -8.0, ultramarine 8.0',
+      'round 1: red -4.0, olive -1.0, vermilion 5.0, pear -5.0, tangerine 5.0',
+    ]);
+  },
+  'train.js': (lines) => {
+    expect(lines).toEqual([
+      expect.stringMatching(/^round 0: mean reward -?\d/),
+      expect.stringMatching(/^round 1: mean reward -?\d/),
+      expect.stringMatching(/^saved in /),
+    ]);
+  },
   'onnx-gradient.js': ([line = '']) => {
     const [derived, measured] = line.match(/-?[\d.]+/g)?.map(Number) ?? [];
     expect(derived).toBeCloseTo(-0.291, 3);
@@ -21,7 +49,10 @@ describe('examples', () => {
   const programs = readdirSync('examples').filter((name) => name.endsWith('.js'));
 
   it.each(programs)('should print what its first lines say: %s', async (name) => {
-    const child = spawn(process.execPath, [`examples/${name}`]);
+    const child = spawn(process.execPath, [
+      `examples/${name}`,
+      ...(name === 'train.js' ? await tinyArguments() : []),
+    ]);
     const [printed, errors]: [Buffer[], Buffer[]] = [[], []];
     child.stdout.on('data', (data: Buffer) => printed.push(data));
     child.stderr.on('data', (data: Buffer) => errors.push(data));
@@ -29,5 +60,9 @@ describe('examples', () => {
     expect({ code, errors: errors.join('') }).toEqual({ code: 0, errors: '' });
     PRINTS[name]?.(printed.join('').trim().split('\n'));
     expect(PRINTS).toHaveProperty([name]);
+  });
+
+  it('should hold a config whose modules are all found and fit', async () => {
+    expect((await lint('examples/own/topology.yaml')).faults).toEqual([]);
   });
 });

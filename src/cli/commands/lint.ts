@@ -2,7 +2,8 @@ import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { describeTopology } from '../../streams/config/describe.js';
 import { lintTopology } from '../../streams/config/lint-topology.js';
-import { configPath, readConfigText } from '../../streams/config/load-topology.js';
+import { configPath, lintWithModules, readConfigText } from '../../streams/config/load-topology.js';
+import { namedModules } from '../../streams/config/named-modules.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
 import { writePath } from '../../streams/config/source/fault.js';
 import { type Linted, requireConfig } from '../../streams/config/source/lint-sources.js';
@@ -57,8 +58,10 @@ async function lint(path: string, { set, resume, runDir, files, json }: LintOpti
   for (const message of surplusThreads(config, availableParallelism())) warn(message);
   if (json) return;
   const prompts = files ? promptRows(await readPromptLists(config, () => undefined), config) : [];
-  const rows = [...describeTopology(config, noisySteps), ...prompts];
-  const width = Math.max(...rows.map(([name]) => name.length));
+  // What follows from a config may depend on its modules, which are files.
+  const isKnown = files || namedModules(config).length === 0;
+  const rows = isKnown ? [...describeTopology(config, noisySteps), ...prompts] : [];
+  const width = Math.max(0, ...rows.map(([name]) => name.length));
   for (const [name, value] of rows) console.log(`${name.padEnd(width)}  ${value}`);
   console.error(`${path}: no faults`);
 }
@@ -71,15 +74,16 @@ async function lintWithFiles(
 ): Promise<Linted<ResolvedConfig> & { readonly noisySteps?: number | undefined }> {
   const files: NamedFile[] = [];
   const fileFault = (file: NamedFile) => void files.push(file);
-  const { faults } = lintTopology(text, path, { overrides, fileFault });
+  const { faults } = await lintWithModules(text, path, { overrides, fileFault });
   const found = new Map(
     await Promise.all(files.map(async (file) => [writePath(file.path), await findFileFault(file)] as const)),
   );
   const options = { overrides, fileFault: (file: NamedFile) => found.get(writePath(file.path)) };
-  const linted = files.length > 0 ? lintTopology(text, path, options) : { faults };
+  const linted: Linted<ResolvedConfig> =
+    files.length > 0 ? await lintWithModules(text, path, options) : { faults };
   if (!linted.config) return linted;
   const noisySteps = await readNoisySteps(linted.config, warn);
   return noisySteps === undefined
     ? linted
-    : { ...lintTopology(text, path, { ...options, noisySteps }), noisySteps };
+    : { ...(await lintWithModules(text, path, { ...options, noisySteps })), noisySteps };
 }

@@ -1,6 +1,9 @@
 /** @file The surrogates, one line each. */
 
+import { z } from 'zod';
 import { Catalog, type SettingsOf } from '../../catalog.js';
+import { section } from '../../fields.js';
+import { type OwnSettings, ownFields, withOwnOptions } from '../../own-entries.js';
 import { awm } from './awm.js';
 import { d3po } from './d3po.js';
 import { ddpoIs } from './ddpo-is.js';
@@ -10,6 +13,7 @@ import { dpok } from './dpok.js';
 import { grpo } from './grpo.js';
 import { grpoGuard } from './grpo-guard.js';
 import { klRegularizedSft } from './kl-regularized-sft.js';
+import { createOwnSurrogate } from './own-surrogate.js';
 import { rewardWeighted } from './reward-weighted.js';
 import type { Surrogate } from './surrogate.js';
 
@@ -26,7 +30,20 @@ export const SURROGATES = new Catalog('type', [
   klRegularizedSft,
 ]);
 
-/** Settings of a surrogate, as a config holds them: `{ type: 'ddpo-is', clipRange: 1e-4, ... }`. */
-export type SurrogateSettings = SettingsOf<typeof SURROGATES>;
+const ownSurrogate = withOwnOptions(
+  section({
+    type: z.literal('module').describe('Your own, exported by a JavaScript module (docs/own-modules.md).'),
+    ...ownFields,
+  }),
+);
 
-export const createSurrogate = (settings: SurrogateSettings): Surrogate => SURROGATES.create(settings);
+/** The settings of any surrogate, as they stand in a config. */
+export const surrogateSchema = z.discriminatedUnion('type', [...SURROGATES.schema().options, ownSurrogate], {
+  error: 'a mapping',
+});
+
+/** Settings of a surrogate, as a config holds them: `{ type: 'ddpo-is', clipRange: 1e-4, ... }`. */
+export type SurrogateSettings = SettingsOf<typeof SURROGATES> | (OwnSettings & { readonly type: 'module' });
+
+export const createSurrogate = (settings: SurrogateSettings): Surrogate =>
+  settings.type === 'module' ? createOwnSurrogate(settings) : SURROGATES.create(settings);

@@ -22,7 +22,7 @@ import { splitSkips } from '../graph/passes/split-skips.js';
 import { openPolicyNetwork, type PolicyInputs, parameterNames } from '../graph/weights/policy-network.js';
 import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { openDenoiserGraph } from '../networks/open-denoiser-graph.js';
-import { createSurrogate } from '../objectives/index.js';
+import { createSurrogate, type SurrogateSettings } from '../objectives/index.js';
 import { guide } from '../objectives/log-prob.js';
 import type { ReferencePolicy, Surrogate } from '../objectives/surrogate.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
@@ -44,6 +44,9 @@ export type PolicyGraphSettings = Pick<
 
 /** The input by which the differentiated loss is multiplied, a float32 scalar; of graphs in half precision alone. */
 export const LOSS_SCALE = 'lossScale';
+
+/** The scope of the nodes that a surrogate adds. */
+const OBJECTIVE = 'objective';
 
 export interface PolicyGraph extends PolicyInputs {
   /**
@@ -87,7 +90,7 @@ export async function buildPolicyGraph(
   const guided = (name: string) => guide(g.value(name), guidanceScale);
   g.clearOutputs();
 
-  const { loss, diagnostics } = g.scoped('objective', () => {
+  const { loss, diagnostics } = g.scoped(OBJECTIVE, () => {
     const outputs: PolicyOutputs = {
       policy: guided('out_sample'),
       ...Object.fromEntries(references.map((reference) => [reference, guided(`${reference}:out_sample`)])),
@@ -97,7 +100,7 @@ export async function buildPolicyGraph(
       ? denoisingObjective(g, surrogate, outputs, latents)
       : stepObjective(g, surrogate, outputs, latents);
   });
-  const derived = inModel(modelPath, () =>
+  const derived = inSource(settings.surrogate, modelPath, () =>
     gradientOutputs(engine, g, loss, {
       parameters: parameters.map((name) => g.value(name)),
       segmentOf: segmentsOf(g, settings.gradientCheckpointing, denoiser),
@@ -148,12 +151,14 @@ function referencesOf(
   return measures ? [...references, 'pretrained'] : references;
 }
 
-/** Puts the model's file in front of what its graph lacks. */
-function inModel<Result>(path: string, derive: () => Result): Result {
+/** Puts the model's file in front of what its graph lacks, or a surrogate's module in front of what that lacks. */
+function inSource<Result>(surrogate: SurrogateSettings, modelPath: string, derive: () => Result): Result {
   try {
     return derive();
   } catch (cause) {
     if (!(cause instanceof TributaryError)) throw cause;
-    throw new TributaryError(cause.code, `${path}: ${cause.message}`, { cause });
+    const isSurrogate = surrogate.type === 'module' && cause.message.includes(`"/${OBJECTIVE}/`);
+    const place = isSurrogate ? `surrogate ${surrogate.module}` : modelPath;
+    throw new TributaryError(cause.code, `${place}: ${cause.message}`, { cause });
   }
 }

@@ -5,7 +5,7 @@ import { integer, number, oneOf, section } from '../../fields.js';
 import type { StochasticSettings } from '../diffusion/stochastic-steps.js';
 import type { Precision } from '../graph/graph.js';
 import type { LoraSettings } from '../graph/weights/lora.js';
-import { SURROGATES } from '../objectives/index.js';
+import { surrogateSchema } from '../objectives/index.js';
 import { STEP_WEIGHTINGS } from '../objectives/step-weights.js';
 
 const decay = (meaning: string) => number({ from: '[0', to: '1)' }).describe(meaning);
@@ -92,7 +92,7 @@ export const valueField = valueKinds
   .describe('A learned baseline that is subtracted from the advantage of every step.');
 
 export const trainerFields = {
-  surrogate: SURROGATES.schema()
+  surrogate: surrogateSchema
     .prefault({ type: 'ddpo-is' })
     .describe('The loss of one trained row, with its own settings.'),
   stepWeighting: oneOf(STEP_WEIGHTINGS)

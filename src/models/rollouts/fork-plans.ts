@@ -1,6 +1,8 @@
 /** @file The fork plans: where the tree of a group branches. */
 
 import { type Entry, entryNamed } from '../../catalog.js';
+import type { OwnSettings } from '../../own-entries.js';
+import { BEFORE_NOISE, ownForksAt } from './own-fork-plan.js';
 
 interface ForkPlan extends Entry {
   /**
@@ -9,9 +11,6 @@ interface ForkPlan extends Entry {
    */
   readonly forksAt: (trainedSteps: readonly number[], forkSteps: readonly number[]) => readonly number[];
 }
-
-/** Before the first latents: the branches share nothing but the prompt. */
-const BEFORE_NOISE = -1;
 
 export const FORK_PLANS = [
   {
@@ -40,7 +39,9 @@ export const FORK_PLANS = [
 type ForkPlanName = (typeof FORK_PLANS)[number]['name'];
 
 export interface ForkSettings {
-  readonly forkPlan: ForkPlanName;
+  /** `module`: the plan of `forkModule`. */
+  readonly forkPlan: ForkPlanName | 'module';
+  readonly forkModule?: OwnSettings | undefined;
   readonly forkSteps: readonly number[];
   /** Continuations at every fork. */
   readonly numBranches: number;
@@ -52,12 +53,17 @@ export interface ForkSettings {
  * evaluation of the network and differ in their noise.
  */
 export function treeWidths(
-  { forkPlan, forkSteps, numBranches }: ForkSettings,
+  { forkPlan, forkModule, forkSteps, numBranches }: ForkSettings,
   trainedSteps: readonly number[],
   numInferenceSteps: number,
 ): number[] {
-  const plan: ForkPlan = entryNamed(FORK_PLANS, forkPlan);
-  const forks = new Set(plan.forksAt(trainedSteps, forkSteps));
+  const planned = (name: ForkPlanName) => {
+    const plan: ForkPlan = entryNamed(FORK_PLANS, name);
+    return plan.forksAt(trainedSteps, forkSteps);
+  };
+  const forks = new Set(
+    forkPlan === 'module' ? ownForksAt(forkModule, { trainedSteps, numInferenceSteps }) : planned(forkPlan),
+  );
   let width = forks.has(BEFORE_NOISE) ? numBranches : 1;
   const widths = [width];
   for (let step = 0; step < numInferenceSteps; step++) {

@@ -1,8 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { isPackageName, packageNames, presetFile } from '../../own-package.js';
+import type { Contradiction } from './contradictions/config-rule.js';
 import { findGraphFaults } from './contradictions/graph-faults.js';
 import { findContradictions } from './contradictions/index.js';
+import {
+  forkModuleFaults,
+  type LoadedModules,
+  madeFaults,
+  moduleFaults,
+  type NamedModule,
+  namedModules,
+} from './named-modules.js';
 import { repairConfig } from './repair.js';
 import { type ResolvedConfig, topologySchema } from './schema/topology-schema.js';
 import { type ConfigSource, readConfigSource, readNamed } from './source/config-source.js';
@@ -23,7 +32,15 @@ export interface LintOptions {
   /** Says what is wrong with a file that the config names, by its place; hears of each. Default: nothing, none is opened. */
   readonly fileFault?: (file: NamedFile) => Omit<FaultDetail, 'path'> | undefined;
   /** Leading sampler steps that draw noise under the scheduler of the config's model: see `readNoisySteps`. */
-  readonly noisySteps?: number;
+  readonly noisySteps?: number | undefined;
+  /** The users' modules that it names, loaded. Without them nothing is checked that depends on them. */
+  readonly modules?: LoadedModules | undefined;
+}
+
+/** A checked topology. */
+export interface LintedTopology extends Linted<ResolvedConfig> {
+  /** The users' modules that it names. */
+  readonly modules: readonly NamedModule[];
 }
 
 /**
@@ -34,7 +51,7 @@ export interface LintOptions {
  * @param text The YAML text.
  * @param path The name of its file: it stands in the faults, and `extends` is relative to it.
  */
-export function lintTopology(text: string, path: string, options: LintOptions = {}): Linted<ResolvedConfig> {
+export function lintTopology(text: string, path: string, options: LintOptions = {}): LintedTopology {
   const {
     fileFault,
     overrides = [],
@@ -43,21 +60,29 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
     readText = (file) => readFileSync(file, 'utf8'),
     noisySteps,
   } = options;
-  return lintSources({
+  let modules: readonly NamedModule[] = [];
+  const linted = lintSources({
     sources: readSources(text, path, readText),
     overrides,
     overridesFile,
     isPlaced,
     schema: topologySchema,
     isVersioned: true,
-    faultsAcross: (value, faults) => [
-      ...faultsAcross(value, faults, noisySteps),
-      ...namedFiles(topologySchema, value).flatMap((file) => {
-        const fault = isPackageName(file.name) ? undefined : fileFault?.(file);
-        return fault ? [{ ...fault, path: file.path }] : [];
-      }),
-    ],
+    faultsAcross(value, faults) {
+      modules = namedModules(value);
+      // What is wrong with a module that was to be loaded is known better than that its file is missing.
+      const loaded = options.modules ? modules.map(({ path: place }) => [...place, 'module'].join()) : [];
+      const files = namedFiles(topologySchema, value).filter((file) => !loaded.includes(file.path.join()));
+      return [
+        ...faultsAcross(value, faults, { noisySteps, modules: options.modules }),
+        ...files.flatMap((file) => {
+          const fault = isPackageName(file.name) ? undefined : fileFault?.(file);
+          return fault ? [{ ...fault, path: file.path }] : [];
+        }),
+      ];
+    },
   });
+  return { ...linted, modules };
 }
 
 /** Reads a file, the one that it extends, the one below that, and so on. */
@@ -99,12 +124,32 @@ function baseOf(base: string, path: string): string | null {
 }
 
 /** Settings that do not fit together, where none of them is at fault itself. */
-function faultsAcross(value: unknown, faults: readonly FaultDetail[], noisySteps?: number): FaultDetail[] {
+function faultsAcross(
+  value: unknown,
+  faults: readonly FaultDetail[],
+  { noisySteps, modules }: Pick<LintOptions, 'noisySteps' | 'modules'>,
+): FaultDetail[] {
   const repaired = repairConfig(value);
   if (!repaired) return [];
   const faulty = faults.filter(({ kind }) => kind !== 'unknown-key').map(({ path }) => path);
   return [
-    ...findContradictions(repaired.config, noisySteps),
+    ...contradictions(value, repaired.config, { noisySteps, modules }),
     ...(repaired.lacksStages ? [] : findGraphFaults(repaired.config)),
   ].filter(({ involves }) => !involves.some((path) => faulty.some((bad) => overlap(bad, path))));
+}
+
+/** Nothing is known of settings that depend on a module which is not loaded, or which is no such module. */
+function contradictions(
+  value: unknown,
+  config: ResolvedConfig,
+  { noisySteps, modules }: Pick<LintOptions, 'noisySteps' | 'modules'>,
+): Contradiction[] {
+  const forks = forkModuleFaults(config);
+  if (forks.length > 0) return forks;
+  if (namedModules(value).length === 0) return findContradictions(config, noisySteps);
+  if (!modules) return [];
+  const files = moduleFaults(value, modules);
+  if (files.length > 0) return files;
+  const made = madeFaults(config);
+  return made.length > 0 ? made : findContradictions(config, noisySteps);
 }

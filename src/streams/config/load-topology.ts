@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
 import { isPackageName, packageNames, presetFile } from '../../own-package.js';
-import { type LintOptions, lintTopology } from './lint-topology.js';
+import { type LintedTopology, type LintOptions, lintTopology } from './lint-topology.js';
+import { loadModules } from './named-modules.js';
 import type { ResolvedConfig } from './schema/topology-schema.js';
 import { requireConfig } from './source/lint-sources.js';
 import { noSuchName } from './source/named-files.js';
@@ -33,6 +34,17 @@ export async function readConfigText(path: string): Promise<string> {
   });
 }
 
+/** Checks a topology as `lintTopology` does, with the users' modules that it names, which are loaded first. */
+export async function lintWithModules(
+  text: string,
+  path: string,
+  options: LintOptions = {},
+): Promise<LintedTopology> {
+  const linted = lintTopology(text, path, options);
+  if (linted.modules.length === 0) return linted;
+  return lintTopology(text, path, { ...options, modules: await loadModules(linted.modules) });
+}
+
 /**
  * Reads a topology from its file, with `--set` texts laid over it.
  *
@@ -44,5 +56,5 @@ export async function loadTopology(
   options: Pick<LintOptions, 'isPlaced'> = {},
 ): Promise<ResolvedConfig> {
   const file = configPath(path);
-  return requireConfig(lintTopology(await readConfigText(file), file, { overrides, ...options }));
+  return requireConfig(await lintWithModules(await readConfigText(file), file, { overrides, ...options }));
 }

@@ -1,6 +1,7 @@
 import { lastValueFrom, type Observable, Observable as Stream } from 'rxjs';
 import { describeTopology } from '../config/describe.js';
 import { hasStage, rolesOf } from '../config/graph/topology-graph.js';
+import { requireModules } from '../config/named-modules.js';
 import { progressAt } from '../config/resolved/progress-at.js';
 import { rewardBound } from '../config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
@@ -60,6 +61,7 @@ async function run(options: Running): Promise<void> {
   const { runDirectory, say, canceling } = options;
   const { config } = runDirectory;
   const roles = options.roles ?? rolesOf(config);
+  await requireModules(config);
   const operators = await openOperators(config, roles);
   const noisySteps = await readNoisySteps(config);
   requireNoisySteps(config, noisySteps);

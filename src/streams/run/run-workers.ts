@@ -11,6 +11,7 @@ import {
   tap,
 } from 'rxjs';
 import { hasStage, roleOf } from '../config/graph/topology-graph.js';
+import { requireModules } from '../config/named-modules.js';
 import { scoringStages } from '../config/resolved/reward-parts.js';
 import { requireSameConfig } from '../config/resolved/shared-config.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
@@ -60,6 +61,7 @@ export function runWorkers(options: WorkerOptions): Observable<RunEvent> {
 async function work({ config, roles, signal }: WorkerOptions, say: Say): Promise<void> {
   const operators = await openOperators(config, roles);
   const warn = (message: string) => say({ kind: 'warning', message });
+  await requireModules(config);
   const assignsPrompts = hasStage(config, roles, 'prompts') && takesIncomingPrompts(config);
   const { transport } = await openTransport({ config, trainer: null, assignsPrompts, warn });
   try {

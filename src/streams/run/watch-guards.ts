@@ -3,8 +3,9 @@
 import { Subject } from 'rxjs';
 import { type CrossedThreshold, type Guard, type Limit, raiseAlarms } from '../../operators/index.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import type { WatchedFigures } from '../guards/guard-spec.js';
-import { GUARD_NAMES, GUARDS, type GuardName } from '../guards/index.js';
+import type { GuardSpec, WatchedFigures } from '../guards/guard-spec.js';
+import { GUARD_NAMES, GUARDS } from '../guards/index.js';
+import { createOwnGuard } from '../guards/own-guard.js';
 import type { GuardAction, GuardChanges } from '../messages/control-state.js';
 import type { Alarm, Evaluation } from '../messages/run-events.js';
 
@@ -43,9 +44,10 @@ export function watchGuards(
   let learningRateScale = 1;
   let raised: Alarm[] = [];
   let fault: unknown;
-  figures$.pipe(raiseAlarms(startedGuards(settings, base, () => changes))).subscribe({
+  const watched = watchedGuards(settings);
+  figures$.pipe(raiseAlarms(startedGuards(watched, base, () => changes))).subscribe({
     next(crossed) {
-      const alarm = alarmOf(crossed);
+      const alarm = alarmOf(crossed, watched);
       raised.push(alarm);
       if (alarm.action === 'lower-learning-rate') learningRateScale /= 2;
       if (alarm.action !== 'stop') return;
@@ -72,21 +74,43 @@ export function watchGuards(
   };
 }
 
+/** A guard, and what the config says of it. */
+interface WatchedGuard {
+  readonly spec: Pick<GuardSpec, 'quantity' | 'nextStep' | 'start'>;
+  readonly settings: GuardSettings;
+}
+
+interface GuardSettings {
+  readonly threshold: number;
+  readonly action: GuardAction;
+}
+
+/** All guards by name, those of modules last. */
+function watchedGuards(settings: ResolvedConfig['guards']): ReadonlyMap<string, WatchedGuard> {
+  const known = GUARD_NAMES.map((name) => [name, { spec: GUARDS[name], settings: settings[name] }] as const);
+  const own = Object.entries(settings.own ?? {}).map(([name, one]) => {
+    const spec = createOwnGuard(name, one);
+    const { threshold = spec.threshold, action = spec.action } = one;
+    return [name, { spec, settings: { threshold, action } }] as const;
+  });
+  return new Map<string, WatchedGuard>([...known, ...own]);
+}
+
 function startedGuards(
-  settings: ResolvedConfig['guards'],
+  guards: ReadonlyMap<string, WatchedGuard>,
   base: Evaluation,
   changes: () => GuardChanges,
 ): Guard<WatchedFigures, AlarmAction>[] {
-  return GUARD_NAMES.map((name) => ({
+  return Array.from(guards, ([name, { spec, settings }]) => ({
     name,
-    ...limitOf(settings[name]),
-    limitAt: () => limitOf({ ...settings[name], ...changes()[name] }),
-    start: () => GUARDS[name].start(base),
+    ...limitOf(settings),
+    limitAt: () => limitOf({ ...settings, ...changes()[name] }),
+    start: () => spec.start(base),
   }));
 }
 
 /** A guard that is off still watches: an operator may turn it on. */
-function limitOf({ threshold, action }: ResolvedConfig['guards'][GuardName]): Limit<AlarmAction> {
+function limitOf({ threshold, action }: GuardSettings): Limit<AlarmAction> {
   return action === 'off' ? { threshold: Number.POSITIVE_INFINITY, action: 'warn' } : { threshold, action };
 }
 
@@ -96,15 +120,12 @@ const CONSEQUENCES: Readonly<Record<AlarmAction, string>> = {
   stop: ' The run ends here with its best policy.',
 };
 
-function alarmOf({
-  guard,
-  action,
-  value,
-  threshold,
-  figures,
-}: CrossedThreshold<WatchedFigures, AlarmAction>): Alarm {
+function alarmOf(
+  { guard, action, value, threshold, figures }: CrossedThreshold<WatchedFigures, AlarmAction>,
+  guards: ReadonlyMap<string, WatchedGuard>,
+): Alarm {
   const round = figures.kind === 'round' ? figures.round + 1 : figures.round;
-  const { quantity, nextStep } = GUARDS[guard as keyof typeof GUARDS];
+  const { quantity = '', nextStep = '' } = guards.get(guard)?.spec ?? {};
   const after = round === 1 ? '1 round' : `${round} rounds`;
   return {
     guard,

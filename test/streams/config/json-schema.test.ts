@@ -53,7 +53,7 @@ describe('topologyJsonSchema', () => {
   });
 
   it.each([
-    ['surrogate', 'type', SURROGATES.entries.map(({ name }) => name)],
+    ['surrogate', 'type', [...SURROGATES.entries.map(({ name }) => name), 'module']],
     ['updates', 'from', ['round', 'replay']],
     ['value', 'type', ['none', 'network']],
   ])('should offer every kind of %s with its own settings', (name, key, kinds) => {

@@ -54,7 +54,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'guards that are not there, and actions',
     `${SMALLEST}guards: { rewardColapse: {}, ratioDrift: { action: halt, threshold: -1 } }\n`,
     [
-      'a.yaml:11:11 guards.rewardColapse the key: expected one of rewardCollapse, ratioDrift, klToPretrained, zeroSpreadGroups, diversityLoss, rewardVerifierDivergence, got "rewardColapse". Did you mean "rewardCollapse"?',
+      'a.yaml:11:11 guards.rewardColapse the key: expected one of rewardCollapse, ratioDrift, klToPretrained, zeroSpreadGroups, diversityLoss, rewardVerifierDivergence, own, got "rewardColapse". Did you mean "rewardCollapse"?',
       'a.yaml:11:52 guards.ratioDrift.action: expected one of off, warn, lower-learning-rate, stop, got "halt" (string). Choose one of them.',
       'a.yaml:11:69 guards.ratioDrift.threshold: expected a number in [0, Infinity), got -1 (number). Change the value.',
     ],
@@ -85,14 +85,14 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'an unknown schedule mode',
     schedule('mode: liner, first: 7, last: 10'),
     [
-      'a.yaml:5:37 stages.schedule.mode: expected one of floor-linear, list, correlation, constant, sparse, window, fraction, got "liner" (string). Choose one of them.',
+      'a.yaml:5:37 stages.schedule.mode: expected one of floor-linear, list, correlation, constant, sparse, window, fraction, module, got "liner" (string). Choose one of them.',
     ],
   ],
   [
     'an unknown advantage rule',
     advantages('rule: branch-centred'),
     [
-      'a.yaml:8:41 stages.advantages.rule: expected one of history, branch-centered, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, gdpo, got "branch-centred" (string). Did you mean "branch-centered"?',
+      'a.yaml:8:41 stages.advantages.rule: expected one of history, branch-centered, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, gdpo, module, got "branch-centred" (string). Did you mean "branch-centered"?',
     ],
   ],
   [
@@ -104,7 +104,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     [
       'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
       'a.yaml:6:45 stages.sampler.groupsPerBatch: expected a divisor of groupsPerRound 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
-      'a.yaml:9:48 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got "ddpo-iz" (string). Did you mean "ddpo-is"?',
+      'a.yaml:9:48 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, module, got "ddpo-iz" (string). Did you mean "ddpo-is"?',
       'a.yaml:9:87 stages.trainer.learningRate: expected a number in (0, 1], got 2 (number). Change the value.',
     ],
   ],
@@ -155,7 +155,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'a surrogate without a type',
     trainer('surrogate: { clipRange: 0.1 }'),
     [
-      'a.yaml:9:29 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, got nothing. Add `type`.',
+      'a.yaml:9:29 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, module, got nothing. Add `type`.',
     ],
   ],
   [
@@ -193,7 +193,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'an unknown fork plan, and a fork at half a step',
     sampler('forkPlan: step, forkSteps: [1.5]'),
     [
-      'a.yaml:6:39 stages.sampler.forkPlan: expected one of interval, independent, steps, trained-steps, got "step" (string). Did you mean "steps"?',
+      'a.yaml:6:39 stages.sampler.forkPlan: expected one of interval, independent, steps, trained-steps, module, got "step" (string). Did you mean "steps"?',
       'a.yaml:6:57 stages.sampler.forkSteps[0]: expected an integer from 0 to 999, got 1.5 (number). Change the value.',
     ],
   ],

@@ -4,7 +4,8 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
-import { filePath, integer } from '../../../fields.js';
+import { filePath, integer, section } from '../../../fields.js';
+import { calling, type OwnEntry } from '../../../own-entries.js';
 import type { PromptMetadata } from '../../../prompt-metadata.js';
 import { type Rgb8Image, toRgb8 } from '../../images/picture.js';
 import { toUnitLength } from '../contract/features.js';
@@ -13,7 +14,7 @@ import { defineRewardSource } from '../contract/reward-source.js';
 import { lengthsFault, readScoredAnswer } from '../services/scored-answer.js';
 
 /** The argument of a module's `score`. */
-interface ModulePictures {
+export interface ModulePictures {
   readonly prompt: string;
   /** What the prompt's file or sender adds to it; may be empty. */
   readonly metadata: PromptMetadata;
@@ -53,7 +54,7 @@ export const moduleReward = defineRewardSource({
   },
   sideBySide: 'the module must accept concurrent calls',
   async create({ path, options, timeoutMs }, { imageShape: [, height, width] }) {
-    const { score, close } = await load(path);
+    const { score, close } = await load(path, options);
     return {
       runsOn: null,
       async score({ prompt, metadata = {}, images }, signal) {
@@ -75,7 +76,7 @@ export const moduleReward = defineRewardSource({
   },
 });
 
-async function load(path: string): Promise<RewardModule> {
+async function load(path: string, options: Readonly<Record<string, unknown>>): Promise<RewardModule> {
   const module = await import(pathToFileURL(resolve(path)).href).catch((cause: unknown) => {
     throw new TributaryError(
       'TRIB_FILE',
@@ -83,11 +84,28 @@ async function load(path: string): Promise<RewardModule> {
       { cause },
     );
   });
-  if (typeof module.score === 'function') return module as RewardModule;
+  const made = module.default?.kind === 'reward' ? create(path, module.default, options) : module;
+  if (typeof made?.score === 'function') return made as RewardModule;
   const exported = Object.keys(module).join(', ') || 'nothing';
   throw new TributaryError(
     'TRIB_FILE',
     `reward module ${path}: expected it to export a function score, got ${exported}. Add it, see docs/rewards.md.`,
+  );
+}
+
+/** What a defined reward makes of its options. Errors: TRIB_CONFIG, naming an option that its fields refuse. */
+function create(
+  path: string,
+  { fields, create }: OwnEntry,
+  options: Readonly<Record<string, unknown>>,
+): unknown {
+  const parsed = section(fields).safeParse(options);
+  if (parsed.success) return calling('reward', path, 'create', () => create(parsed.data as never));
+  const [issue] = parsed.error.issues;
+  const name = ['options', ...(issue?.path ?? [])].map(String).join('.');
+  throw new TributaryError(
+    'TRIB_CONFIG',
+    `reward module ${path} ${name}: expected ${issue?.message}, got ${JSON.stringify(options)}. Correct the options of the config.`,
   );
 }
 

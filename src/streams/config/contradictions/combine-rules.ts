@@ -1,5 +1,5 @@
 /** @file Whether the parts of a combination fit it, the rule that reads them, and whoever writes them. */
-import { advantageRuleSpec } from '../../../operators/index.js';
+import { advantageRuleTraits } from '../../../operators/index.js';
 import { graphTopics } from '../graph/topology-graph.js';
 import { rewardParts, trainedStages } from '../resolved/reward-parts.js';
 import { findStage } from '../resolved/stage-of.js';
@@ -11,7 +11,7 @@ const rulesReadParts: ConfigRule = (config) => {
   const advantages = findStage(config, 'advantages');
   if (!advantages) return [];
   if (!combine) return [];
-  const readsParts = advantageRuleSpec(advantages.rule).readsParts === true;
+  const readsParts = advantageRuleTraits(advantages).readsParts === true;
   const path = ['stages', advantages.name, 'rule'];
   if (readsParts && combine.by !== 'gdpo') {
     const said = {

@@ -20,6 +20,7 @@ function namedSteps(schedule: StageConfig<'schedule'>): [Path, number][] {
     case 'window':
       return [[['length'], schedule.length]];
     case 'fraction':
+    case 'module':
       return [];
     case 'list':
     case 'sparse':

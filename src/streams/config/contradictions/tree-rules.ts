@@ -1,6 +1,6 @@
 /** @file Whether the tree of a group fits the rule that reads it and the steps that draw noise. */
 import { at } from '../../../at.js';
-import { advantageRuleSpec } from '../../../operators/index.js';
+import { advantageRuleTraits } from '../../../operators/index.js';
 import { sharesEdges } from '../../../rollout-tree.js';
 import { intervalTrees } from '../resolved/interval-trees.js';
 import { findStage } from '../resolved/stage-of.js';
@@ -12,7 +12,7 @@ const comparisonsNeedBranches: ConfigRule = (config) => {
   const sampler = findStage(config, 'sampler');
   const advantages = findStage(config, 'advantages');
   if (!sampler || !advantages || sampler.numBranches > 1) return [];
-  if (!advantageRuleSpec(advantages.rule).comparesBranches) return [];
+  if (!advantageRuleTraits(advantages).comparesBranches) return [];
   return [
     contradiction(
       ['stages', sampler.name, 'numBranches'],
@@ -80,7 +80,7 @@ const treesFitRule: ConfigRule = (config, noisySteps) => {
   const shares = trees.some(({ interval, widths }) =>
     sharesEdges({ firstStep: 0, widths }, interval.firstStep),
   );
-  if (!shares || advantageRuleSpec(advantages.rule).creditsEdges) return [];
+  if (!shares || advantageRuleTraits(advantages).creditsEdges) return [];
   return [
     contradiction(
       plan,
@@ -100,7 +100,8 @@ const forksDrawNoise: ConfigRule = (config) => {
   if (!sampler || sampler.numBranches === 1 || sampler.stochasticSteps === 'all') return [];
   const { forkPlan, stochasticSteps } = sampler;
   const path = ['stages', sampler.name, 'stochasticSteps'];
-  const isFine = stochasticSteps === 'none' ? forkPlan === 'independent' : forkPlan !== 'steps';
+  const isFine =
+    stochasticSteps === 'none' ? forkPlan === 'independent' : forkPlan !== 'steps' && forkPlan !== 'module';
   if (isFine) return [];
   const expected = `noise at the forks of the plan ${forkPlan}`;
   const nextStep = stochasticSteps === 'none' ? 'Set forkPlan: independent.' : 'Set stochasticSteps: all.';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { integer } from '../../../fields.js';
-import { ADVANTAGE_RULES } from '../../../operators/index.js';
+import { ADVANTAGE_RULES, ownRuleSection } from '../../../operators/index.js';
 import { portsField } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
@@ -13,6 +13,11 @@ const closeAfterMs = integer(1, LONGEST_TIMER_MS)
     'Deadline for slow rewards: a round is closed this many milliseconds after its first rewarded group, or after its turn has come, if that is later. Missing groups count as late (`lateGroups`), and rewards that arrive for them afterwards are dropped. A round with no reward yet keeps waiting. Results then depend on timing, so runs are not reproducible bit for bit. Default: wait until every group has an outcome.',
   );
 
+const before = {
+  type: z.literal('advantages'),
+  reads: portsField('read from', ['trajectories', 'rewards']),
+};
+
 export const advantagesStage = defineStage({
   name: 'advantages',
   summary: 'Joins trajectories with rewards, closes rounds and turns rewards into advantages.',
@@ -22,13 +27,14 @@ export const advantagesStage = defineStage({
       'A group that arrives twice counts once. A lost group (dead letter, too stale, never matched) is counted, and its round closes without it. With `closeAfterMs`, late groups are counted and dropped.',
     memory: 'The trajectories of open rounds, and the reward history of every prompt.',
   },
-  schema: ADVANTAGE_RULES.schema({
-    before: {
-      type: z.literal('advantages'),
-      reads: portsField('read from', ['trajectories', 'rewards']),
-    },
-    after: () => ({ closeAfterMs }),
-  }),
+  schema: z.discriminatedUnion(
+    'rule',
+    [
+      ...ADVANTAGE_RULES.schema({ before, after: () => ({ closeAfterMs }) }).options,
+      ownRuleSection(before, { closeAfterMs }),
+    ],
+    { error: 'a mapping' },
+  ),
   reads: {
     trajectories: 'group trajectories',
     rewards: 'group rewards',

@@ -17,6 +17,7 @@ import { decodePolicy, policyParameters, startingPolicy } from '../../../models/
 import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../../models/rollouts/sampler.js';
 import { createSampler, denoiserRows, type Sampler } from '../../../models/rollouts/sampler.js';
 import { serveThread } from '../../../models/threads/thread.js';
+import { requireOwnEntry } from '../../../own-modules.js';
 import { loraFor, readPolicy } from '../../directory/read-adapter.js';
 import { openedOnce } from '../shared/open-thread.js';
 import { type PaintedTrees, paintTrees, type TreesRequest } from './paint-trees.js';
@@ -101,6 +102,8 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   if (settings.precision === 'float16') await requireHalf(engine);
   const pipeline = await openPipeline(engine, settings.pipeline);
   const { sampler, trainedSteps, policyFile } = settings;
+  if (sampler.forkPlan === 'module' && sampler.forkModule)
+    await requireOwnEntry('fork plan', sampler.forkModule);
   const policy = policyFile === null ? null : await readPolicy(policyFile);
   const lora = policy ? loraFor(policy) : settings.lora;
   const rows = denoiserRows(sampler, trainedSteps);

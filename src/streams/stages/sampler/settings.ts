@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { namesOf } from '../../../catalog.js';
 import { integer, number, oneOf, section } from '../../../fields.js';
 import { FORK_PLANS } from '../../../models/rollouts/fork-plans.js';
+import { ownFields, withOwnOptions } from '../../../own-entries.js';
 import { portsField, roleField } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
@@ -39,11 +40,14 @@ export const samplerStage = defineStage({
       .describe(
         'Branches of every fork (B). With one fork, also the number of rollouts in a group. More find better extremes; images and reward queries grow in proportion. 1 means no branching and needs a rule that compares no branches, such as `per-prompt`.',
       ),
-    forkPlan: oneOf(namesOf(FORK_PLANS))
+    forkPlan: oneOf([...namesOf(FORK_PLANS), 'module'])
       .default('interval')
       .describe(
-        `Where a group branches: ${FORK_PLANS.map(({ name, summary }) => `\`${name}\` ${summary}`).join('; ')}.`,
+        `Where a group branches: ${FORK_PLANS.map(({ name, summary }) => `\`${name}\` ${summary}`).join('; ')}; \`module\` where \`forkModule\` says.`,
       ),
+    forkModule: withOwnOptions(section(ownFields))
+      .optional()
+      .describe('Your own fork plan, exported by a JavaScript module. Only for the fork plan `module`.'),
     forkSteps: z
       .array(integer(0, 999), { error: 'a list of integers >= 0' })
       .default([])

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { integer, number, section } from '../../../fields.js';
+import { ownFields, withOwnOptions } from '../../../own-entries.js';
 import { defineStage } from '../spec/stage-spec.js';
 
 const steps = (meaning: string) =>
@@ -95,6 +96,15 @@ const modes = z.discriminatedUnion(
         'Share of the sampler steps that are trained, rounded down to whole steps: 0.99 trains all but the last one, for up to 100 steps.',
       ),
     }),
+    withOwnOptions(
+      section({
+        type: z.literal('schedule'),
+        mode: z
+          .literal('module')
+          .describe('Your own, exported by a JavaScript module (docs/own-modules.md).'),
+        ...ownFields,
+      }),
+    ),
   ],
   { error: 'a mapping' },
 );

@@ -24,6 +24,7 @@ import type { TrainingStatistics } from '../../../models/policy/training-statist
 import { openValueBaseline, type ValueBaselineSettings } from '../../../models/policy/value-baseline.js';
 import { elementCount } from '../../../models/tensor.js';
 import { serveThread } from '../../../models/threads/thread.js';
+import { requireOwnEntry } from '../../../own-modules.js';
 import { openedOnce } from '../shared/open-thread.js';
 import { startingParameters } from './starting-parameters.js';
 
@@ -81,8 +82,9 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
   const engine = openEngine(settings.engine);
   const { trainer: trainerSettings, lora } = settings;
   if (trainerSettings.precision === 'float16') await requireHalf(engine);
+  const { seed, sampling, surrogate } = trainerSettings;
+  if (surrogate.type === 'module') await requireOwnEntry('surrogate', surrogate);
   const pipeline = await openPipeline(engine, settings.pipeline);
-  const { seed, sampling } = trainerSettings;
   const policyGraph = await buildPolicyGraph(engine, pipeline, trainerSettings);
   const latentSize = elementCount(pipeline.latentShape);
   const baseline =

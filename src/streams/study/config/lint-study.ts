@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { isPackageName, packageNames, placeInPackage, presetFile } from '../../../own-package.js';
 import { lintTopology } from '../../config/lint-topology.js';
 import { configPath, readConfigText } from '../../config/load-topology.js';
+import { type LoadedModules, loadModules, type NamedModule } from '../../config/named-modules.js';
 import { deriveSizes } from '../../config/resolved/derived-sizes.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import { type ResolvedConfig, topologySchema } from '../../config/schema/topology-schema.js';
@@ -31,8 +32,15 @@ import { type StudyFile, studySchema } from './study-schema.js';
  *
  * @param path The name of the file: it stands in the faults, and the presets are relative to it.
  * @param readText Reads a preset, and what it extends.
+ * @param modules The users' modules that the presets name, loaded; without them, where some name any, only their names
+ * are found.
  */
-export function lintStudy(text: string, path: string, readText: (path: string) => string): Linted<Study> {
+export function lintStudy(
+  text: string,
+  path: string,
+  readText: (path: string) => string,
+  modules?: LoadedModules,
+): Linted<Study> & { readonly modules?: readonly NamedModule[] } {
   const source = readConfigSource(text, path, 0);
   const { config: file, faults } = lintSources({
     sources: [source],
@@ -40,8 +48,10 @@ export function lintStudy(text: string, path: string, readText: (path: string) =
     isVersioned: true,
   });
   if (!file) return { faults };
-  const sources: Sources = { source, path, readText };
+  const named: NamedModule[] = [];
+  const sources: Sources = { source, path, readText, modules, named };
   const resolved = Object.entries(file.rows).map(([name, row]) => resolveRow(name, row, file, sources));
+  if (named.length > 0 && !modules) return { faults: [], modules: named };
   const rows = resolved.flatMap((row) => ('config' in row ? [row] : []));
   const details = [...findStudyFaults(file, rows), ...conclusionsFaults(file, sources)];
   const found = [
@@ -68,6 +78,9 @@ interface Sources {
   readonly source: ConfigSource;
   readonly path: string;
   readonly readText: (path: string) => string;
+  readonly modules: LoadedModules | undefined;
+  /** Takes the modules that presets name. */
+  readonly named: NamedModule[];
 }
 
 /** A row with its config, or the faults that keep it from having one. */
@@ -75,7 +88,7 @@ function resolveRow(
   name: string,
   { preset, set, title, seeds, budget }: StudyFile['rows'][string],
   file: StudyFile,
-  { source, path, readText }: Sources,
+  { source, path, readText, modules, named }: Sources,
 ): StudyRow | Fault[] {
   const place: Path = ['rows', name, 'preset'];
   const presetPath = isPackageName(preset) ? presetFile(preset) : join(dirname(path), preset);
@@ -88,8 +101,11 @@ function resolveRow(
   const overrides = Object.entries({ ...file.set, ...set }).map(
     ([key, value]) => `${key}=${JSON.stringify(value)}`,
   );
-  const options = { overrides, overridesFile: path, readText };
-  const { config, stated, faults } = lintTopology(read.text, presetPath, options);
+  const options = { overrides, overridesFile: path, readText, modules };
+  const linted = lintTopology(read.text, presetPath, options);
+  const { config, stated, faults } = linted;
+  named.push(...linted.modules);
+  if (linted.modules.length > 0 && !modules) return [];
   if (!config) {
     const at = placeOf({ path: place }, [source]);
     return faults.map((fault) => ({
@@ -136,5 +152,8 @@ function conclusionsFaults({ conclusions }: StudyFile, { path, readText }: Sourc
 export async function loadStudy(path: string): Promise<Study> {
   const file = configPath(path);
   const text = await readConfigText(file);
-  return requireConfig(lintStudy(text, file, (name) => readFileSync(name, 'utf8')));
+  const read = (name: string) => readFileSync(name, 'utf8');
+  const linted = lintStudy(text, file, read);
+  if (!linted.modules) return requireConfig(linted);
+  return requireConfig(lintStudy(text, file, read, await loadModules(linted.modules)));
 }

@@ -174,8 +174,9 @@ const isWithin = (path: string, word: string) => path === word || path.startsWit
 
 /** A run that a guard stops never comes to its end, which is what rows are compared at. */
 function guardFaults(rows: readonly StudyRow[]): FaultDetail[] {
-  return rows.flatMap(({ name, config }) =>
-    Object.entries(config.guards)
+  return rows.flatMap(({ name, config: { guards } }) => {
+    const { own = {}, ...known } = guards;
+    return Object.entries({ ...known, ...own })
       .filter(([, { action }]) => action === 'stop')
       .map(([guard]) => ({
         kind: 'contradiction',
@@ -184,6 +185,6 @@ function guardFaults(rows: readonly StudyRow[]): FaultDetail[] {
         expected: 'a guard that lets the run come to its end',
         got: 'stop',
         nextStep: 'Set action: warn.',
-      })),
-  );
+      }));
+  });
 }

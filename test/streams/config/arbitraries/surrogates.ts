@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { createSurrogate, type SurrogateSettings } from '../../../../src/models/objectives/index.js';
 import { count, nonNegative, positive, share } from './numbers.js';
 
-type Type = SurrogateSettings['type'];
+type Type = Exclude<SurrogateSettings['type'], 'module'>;
 type Settings<Name extends Type> = Extract<SurrogateSettings, { type: Name }>;
 
 const clipRange = share;
