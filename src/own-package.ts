@@ -70,6 +70,12 @@ function fileIn(place: string, name: string, ending: string): string | null {
   return isInside && existsSync(path) ? path : null;
 }
 
+/** A path as a config would name it: `tributary:shapes` for what the package brings, else the path itself. */
+export function writtenPath(path: string): string {
+  const place = PLACES.map((name) => join(FOLDER, name) + sep).find((start) => path.startsWith(start));
+  return place === undefined ? path : SCHEME + path.slice(place.length).replaceAll(sep, '/');
+}
+
 const presetText = (path: string) => readFileSync(join(FOLDER, 'config', path), 'utf8');
 
 /** Whether a file beside the presets is one: settings of a pretraining and studies have other sections. */

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { TributaryError } from '../../errors.js';
+import { writtenPath } from '../../own-package.js';
 import type { ListedPrompt } from '../messages/prompts.js';
 import { decodeText } from './decode-text.js';
 import { type PromptFingerprint, promptFingerprint } from './prompt-fingerprint.js';
@@ -113,5 +114,5 @@ export function describePromptFile({ path, prompts, leftOut, repeats }: PromptFi
     ...counted(repeats, 'repeated prompt', 'repeated prompts'),
   ];
   const count = prompts.length.toLocaleString('en-US');
-  return `${count} from ${path}${notes.length > 0 ? ` (${notes.join('; ')})` : ''}`;
+  return `${count} from ${writtenPath(path)}${notes.length > 0 ? ` (${notes.join('; ')})` : ''}`;
 }

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { writtenPath } from '../../own-package.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { PicturedTrees } from '../directory/tree-files.js';
@@ -95,7 +96,7 @@ function headline({ rounds, evaluations, best, alarms }: ReportContent): string 
 function facts(config: ResolvedConfig, rounds: readonly RoundMetrics[]): string {
   const { elapsedSeconds: seconds } = rounds.at(-1) ?? {};
   return [
-    config.model.pipeline,
+    writtenPath(config.model.pipeline),
     `seed ${config.seed}`,
     `${rewardCounts(rounds)
       .map(([name, value]) => `${value} ${name}`)
