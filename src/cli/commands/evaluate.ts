@@ -7,6 +7,7 @@ import { adapterPathOf, isFolder } from '../../streams/directory/adapter-path.js
 import type { Evaluation } from '../../streams/messages/run-events.js';
 import { readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import { evaluatePolicy } from '../../streams/run/evaluate-policy.js';
+import { openGold } from '../../streams/run/gold-rewards.js';
 import { OpenParts } from '../../streams/run/open-parts.js';
 import { openRewards } from '../../streams/run/open-rewards.js';
 import { scorerOf } from '../../streams/stages/reward/scorers.js';
@@ -56,6 +57,7 @@ async function measure(config: ResolvedConfig, adapterPath: string | null): Prom
   try {
     const parts = new OpenParts(printWarnings);
     const scoring = openRewards(config, trainedStages(config), sampler.imageShape, parts);
+    const measuring = openGold(config, sampler.imageShape, parts);
     await parts.ready();
     try {
       const parameters = sampler.fileParameters ?? sampler.baseParameters;
@@ -63,6 +65,7 @@ async function measure(config: ResolvedConfig, adapterPath: string | null): Prom
         config,
         sampler,
         score: scorerOf(config, await scoring()),
+        gold: await measuring(),
         policy: { version: sampler.fileParameters ? 1 : 0, parameters },
         prompts,
         warn,

@@ -1,7 +1,7 @@
 /** @file The page of a comparison: one file that needs nothing else. */
 
 import { allDifferences } from '../config/source/first-difference.js';
-import { FIGURES } from '../report/comparison.js';
+import { figuresOf } from '../report/comparison.js';
 import { escapeHtml, writeDuration, writeNumber, writeScore } from '../report/figures.js';
 import { tunedOf } from '../report/headline.js';
 import { REPORT_STYLE } from '../report/report-style.js';
@@ -73,20 +73,23 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 /** What each run came to: its last policy, or the best one where a guard stopped it, and what that took. */
 function finalFigures(runs: readonly ComparedRun[]): string {
-  const measured = FIGURES.flatMap(({ name, of, write, change }) =>
-    (['train', 'heldOut'] as const).map((list) => [
-      `${name}, ${list === 'train' ? 'training' : 'held-out'} prompts`,
-      ...runs.map((run) => {
-        const [base, tuned] = [run.evaluations.find(({ round }) => round === 0), tunedOf(run)];
-        const after = tuned ? of(tuned[list]) : null;
-        const before = base ? of(base[list]) : null;
-        if (after === null) return '–';
-        return before === null || tuned?.round === 0
-          ? write(after)
-          : `${write(after)} (${change(before, after)})`;
-      }),
-    ]),
-  ).filter(([, ...cells]) => cells.some((cell) => cell !== '–'));
+  const evaluated = runs.flatMap(({ evaluations }) => evaluations.map(({ heldOut }) => heldOut));
+  const measured = figuresOf(evaluated)
+    .flatMap(({ name, of, write, change }) =>
+      (['train', 'heldOut'] as const).map((list) => [
+        `${name}, ${list === 'train' ? 'training' : 'held-out'} prompts`,
+        ...runs.map((run) => {
+          const [base, tuned] = [run.evaluations.find(({ round }) => round === 0), tunedOf(run)];
+          const after = tuned ? of(tuned[list]) : null;
+          const before = base ? of(base[list]) : null;
+          if (after === null) return '–';
+          return before === null || tuned?.round === 0
+            ? write(after)
+            : `${write(after)} (${change(before, after)})`;
+        }),
+      ]),
+    )
+    .filter(([, ...cells]) => cells.some((cell) => cell !== '–'));
   const counted: [name: string, of: (run: ComparedRun) => string][] = [
     ['rounds', ({ rounds }) => writeNumber(rounds.length)],
     ['measured after', (run) => roundsIn(tunedOf(run)?.round)],

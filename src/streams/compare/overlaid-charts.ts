@@ -1,7 +1,7 @@
 /** @file The curves of several runs over each other. */
 
 import type { Evaluation, PromptSetEvaluation, RoundMetrics } from '../messages/run-events.js';
-import { FIGURES } from '../report/comparison.js';
+import { figuresOf } from '../report/comparison.js';
 import { escapeHtml } from '../report/figures.js';
 import { thinned } from '../report/render-report.js';
 import { type StudyChart, studyChart } from '../study/page/study-chart.js';
@@ -41,15 +41,18 @@ function queriesAt({ rounds }: ComparedRun, { round }: Evaluation): number {
   return rounds.findLast((one) => one.round < round)?.rewardQueries ?? 0;
 }
 
+const evaluationCharts = (runs: readonly ComparedRun[]): OverlaidChart[] =>
+  figuresOf(runs.flatMap(({ evaluations }) => evaluations.map(({ heldOut }) => heldOut))).flatMap(
+    ({ name, unit, of }) =>
+      (['heldOut', 'train'] as const).map((list) => ({
+        title: `${name[0]?.toUpperCase()}${name.slice(1)}, ${list === 'train' ? 'training' : 'held-out'} prompts`,
+        note: 'From the evaluations of each run.',
+        yUnit: unit,
+        ...evaluated(list, of),
+      })),
+  );
+
 const CHARTS: readonly OverlaidChart[] = [
-  ...FIGURES.flatMap(({ name, unit, of }) =>
-    (['heldOut', 'train'] as const).map((list) => ({
-      title: `${name[0]?.toUpperCase()}${name.slice(1)}, ${list === 'train' ? 'training' : 'held-out'} prompts`,
-      note: 'From the evaluations of each run.',
-      yUnit: unit,
-      ...evaluated(list, of),
-    })),
-  ),
   {
     title: 'Reward by reward queries',
     note: 'On held-out prompts, over the pictures that had been scored: the price of a gain.',
@@ -93,14 +96,16 @@ const CHARTS: readonly OverlaidChart[] = [
 
 /** Draws every chart that some run has figures for; a run keeps its color in all of them. */
 export function overlaidCharts(runs: readonly ComparedRun[]): string {
-  return CHARTS.map(({ title, note, of, ...chart }) => {
-    const series = runs.map((run) => ({ label: shortened(run.label), points: measured(of(run)) }));
-    const svg = studyChart({ ...chart, title, xUnit: 'count', yLabel: '', series });
-    if (svg === '') return '';
-    // As a picture, each chart keeps its styles and ids to itself.
-    const source = `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;
-    return `<figure><figcaption><h3>${escapeHtml(title)}</h3><p>${escapeHtml(note)}</p></figcaption><img src="${source}" alt="${escapeHtml(title)} of each run"></figure>\n`;
-  }).join('');
+  return [...evaluationCharts(runs), ...CHARTS]
+    .map(({ title, note, of, ...chart }) => {
+      const series = runs.map((run) => ({ label: shortened(run.label), points: measured(of(run)) }));
+      const svg = studyChart({ ...chart, title, xUnit: 'count', yLabel: '', series });
+      if (svg === '') return '';
+      // As a picture, each chart keeps its styles and ids to itself.
+      const source = `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;
+      return `<figure><figcaption><h3>${escapeHtml(title)}</h3><p>${escapeHtml(note)}</p></figcaption><img src="${source}" alt="${escapeHtml(title)} of each run"></figure>\n`;
+    })
+    .join('');
 }
 
 function measured(points: Points) {

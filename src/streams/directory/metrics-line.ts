@@ -95,12 +95,15 @@ const roundFields = {
     .optional(),
 } satisfies FieldsOf<RoundMetrics>;
 
+const spread = z.looseObject({ mean: figureSchema, std: figureSchema });
+
 const promptSet = z.looseObject({
   prompts: count,
   images: count,
   rewardMean: figureSchema,
   unverifiedPrompts: count.optional(),
   rewardParts: z.record(z.string(), figureSchema).optional(),
+  gold: z.record(z.string(), spread).optional(),
   verifiedAlignment: measured,
   verifierScore: measured,
   diversity: measured,

@@ -104,6 +104,12 @@ export interface Promotion {
   readonly rewardMean: number | null;
 }
 
+/** Mean and population standard deviation of a figure over pictures. */
+export interface Spread {
+  readonly mean: number;
+  readonly std: number;
+}
+
 /** How a policy does on one list of prompts. */
 export interface PromptSetEvaluation {
   readonly prompts: number;
@@ -112,6 +118,11 @@ export interface PromptSetEvaluation {
   readonly rewardMean: number;
   /** By name, the means of the parts that rewards were combined from; absent where they come from one source. */
   readonly rewardParts?: Readonly<Record<string, number>>;
+  /**
+   * By name, the rewards that are measured and never trained on, each over the images whose reward is finite and not beyond its
+   * `maxMagnitude`. Absent where the config has none.
+   */
+  readonly gold?: Readonly<Record<string, Spread>>;
   /** Prompts that the verifier cannot read: the next two figures are without them. Absent where there are none. */
   readonly unverifiedPrompts?: number;
   /** Share of images that the verifier finds satisfied, in [0, 1]; null where it looks at none. */

@@ -24,7 +24,7 @@ interface Figure {
 }
 
 /** The figures of an evaluation, the honest one first. */
-export const FIGURES: readonly Figure[] = [
+const FIGURES: readonly Figure[] = [
   {
     name: 'verified alignment',
     unit: 'share',
@@ -55,9 +55,28 @@ export const FIGURES: readonly Figure[] = [
   },
 ];
 
+/** Returns the figures of some evaluations, those of their gold rewards last. */
+export function figuresOf(evaluated: readonly PromptSetEvaluation[]): readonly Figure[] {
+  const gold = new Set(evaluated.flatMap(({ gold = {} }) => Object.keys(gold)));
+  return [
+    ...FIGURES,
+    ...Array.from(
+      gold,
+      (name): Figure => ({
+        name: `gold: ${name}`,
+        unit: 'number',
+        of: ({ gold }) => gold?.[name]?.mean ?? null,
+        write: writeScore,
+        change: (before, after) => writeSigned(after - before, 3),
+      }),
+    ),
+  ];
+}
+
 /** Compares two policies figure by figure; what the model cannot measure has no row. */
 export function compareEvaluations(base: Evaluation, tuned: Evaluation): ComparisonRow[] {
-  return FIGURES.filter(({ of }) => of(base.train) !== null).map(({ name, of, write, change }) => {
+  const figures = figuresOf([base.train]).filter(({ of }) => of(base.train) !== null);
+  return figures.map(({ name, of, write, change }) => {
     const compared = (before: number | null, after: number | null): ComparedFigure => ({
       base: write(before),
       tuned: write(after),

@@ -82,7 +82,7 @@ export function headlineTable(base: Evaluation, tuned: Evaluation): string {
       (figure) =>
         `<td>${figure.base}</td><td class="tuned">${figure.tuned}</td><td class="change">${figure.change}</td>`,
     );
-    return `<tr><th scope="row">${name}</th>${cells.join('')}</tr>`;
+    return `<tr><th scope="row">${escapeHtml(name)}</th>${cells.join('')}</tr>`;
   });
   const columns = '<th scope="col">base</th><th scope="col">tuned</th><th scope="col">change</th>';
   const lists = (

@@ -181,6 +181,7 @@ function learningCharts(rounds: readonly RoundMetrics[], evaluations: readonly E
       ],
     },
     ...partCharts(rounds, measured),
+    ...goldCharts(evaluations, measured),
     {
       title: 'Verifier score',
       note: 'Mean share of the prompt’s constraints that are met. Never trained on.',
@@ -218,6 +219,20 @@ function partCharts(
       ({ rewardParts }) => rewardParts?.[name] ?? null,
       ({ rewardParts }) => rewardParts?.[name]?.mean ?? null,
     ),
+  }));
+}
+
+/** One chart for each reward that is measured and never trained on. */
+function goldCharts(
+  evaluations: readonly Evaluation[],
+  measured: (of: (evaluated: PromptSetEvaluation) => number | null) => Series[],
+): Omit<LineChart, 'xLabel'>[] {
+  const names = new Set(evaluations.flatMap(({ heldOut: { gold = {} } }) => Object.keys(gold)));
+  return Array.from(names, (name) => ({
+    title: `Gold: ${name}`,
+    note: 'Mean of this reward on evaluation pictures. Never trained on: if it falls while the reward rises, the reward is exploited.',
+    unit: 'number',
+    series: measured(({ gold }) => gold?.[name]?.mean ?? null),
   }));
 }
 

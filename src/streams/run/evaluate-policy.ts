@@ -16,11 +16,14 @@ import { groupsAtOnce } from '../stages/reward/groups-at-once.js';
 import type { Scores } from '../stages/reward/reward-thread.js';
 import type { ScorePictures } from '../stages/reward/scorers.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
+import { type GoldReward, measureGold } from './gold-rewards.js';
 
 interface EvaluationOptions {
   readonly config: ResolvedConfig;
   readonly sampler: SamplerClient;
   readonly score: ScorePictures;
+  /** What is measured beside the reward that is trained on. */
+  readonly gold: readonly GoldReward[];
   readonly policy: PolicySnapshot;
   /** The config says how many of each list are measured; weights do not matter. */
   readonly prompts: {
@@ -32,6 +35,12 @@ interface EvaluationOptions {
   readonly warn: (message: string) => void;
   /** Milliseconds from some origin. */
   readonly now: () => number;
+}
+
+/** What was measured on a list of prompts. */
+interface MeasuredList {
+  readonly scored: readonly ScoredPrompt[];
+  readonly gold: PromptSetEvaluation['gold'];
 }
 
 interface ScoredPrompt extends Scores {
@@ -46,32 +55,40 @@ const HELD_OUT_OFFSET = 1_000_000;
  * reward that is not finite, or beyond `maxMagnitude`, is left out with a warning. Diversity is not measured if the reward
  * gives no features of some pictures.
  *
- * Errors: TRIB_REWARD if no reward of a list is left.
+ * Errors: TRIB_REWARD if no reward of a list is left; those of the reward and of the gold rewards.
  */
 export async function evaluatePolicy(options: EvaluationOptions): Promise<Evaluation> {
   const { config, policy, prompts, now } = options;
   const startedAt = now();
   const { trainPrompts, heldOutPrompts } = config.evaluation;
   const lists = [
-    { prompts: prompts.train.prompts.slice(0, trainPrompts), offset: 0 },
-    { prompts: prompts.heldOut.prompts.slice(0, heldOutPrompts), offset: HELD_OUT_OFFSET },
+    { name: 'training prompts', prompts: prompts.train.prompts.slice(0, trainPrompts), offset: 0 },
+    {
+      name: 'held-out prompts',
+      prompts: prompts.heldOut.prompts.slice(0, heldOutPrompts),
+      offset: HELD_OUT_OFFSET,
+    },
   ];
-  const scored: ScoredPrompt[][] = [];
+  const measured: MeasuredList[] = [];
   // The second list is drawn while the first is scored.
   for await (const drawn of inOrder(lists, lists.length, (list) => drawPrompts(options, list)))
-    scored.push(await scorePictures(options, drawn));
-  const [train, heldOut] = [at(scored, 0), at(scored, 1)];
+    measured.push(await measureList(options, drawn));
+  const [train, heldOut] = [at(measured, 0), at(measured, 1)];
   return {
     policyVersion: policy.version,
     round: policy.version,
-    train: summarize(options, 'training prompts', train),
-    heldOut: summarize(options, 'held-out prompts', heldOut),
-    ...(config.evaluation.verifier === 'shapes' ? { byTemplate: alignmentByTemplate(train, heldOut) } : {}),
+    train: summarize(options, at(lists, 0).name, train),
+    heldOut: summarize(options, at(lists, 1).name, heldOut),
+    ...(config.evaluation.verifier === 'shapes'
+      ? { byTemplate: alignmentByTemplate(train.scored, heldOut.scored) }
+      : {}),
     seconds: (now() - startedAt) / 1000,
   };
 }
 
 interface PromptList {
+  /** For messages. */
+  readonly name: string;
   readonly prompts: readonly ListedPrompt[];
   /** The group whose noise the first picture has. */
   readonly offset: number;
@@ -97,6 +114,13 @@ async function drawPrompts(
   return { ...list, pictures };
 }
 
+async function measureList(options: EvaluationOptions, drawn: DrawnPrompts): Promise<MeasuredList> {
+  const { gold, warn, signal } = options;
+  const scored = await scorePictures(options, drawn);
+  if (gold.length === 0) return { scored, gold: undefined };
+  return { scored, gold: await measureGold(gold, { ...drawn, list: drawn.name, warn, signal }) };
+}
+
 async function scorePictures(
   { config, score: scoreAs, signal }: EvaluationOptions,
   { prompts, pictures }: DrawnPrompts,
@@ -116,7 +140,7 @@ async function scorePictures(
 function summarize(
   { config, warn }: EvaluationOptions,
   list: string,
-  scored: readonly ScoredPrompt[],
+  { scored, gold }: MeasuredList,
 ): PromptSetEvaluation {
   const rewards = scored.flatMap((one) => one.rewards);
   const maxMagnitude = rewardBound(config);
@@ -140,6 +164,7 @@ function summarize(
     rewardMean: mean(right),
     ...(unverified > 0 && { unverifiedPrompts: unverified }),
     ...partMeans(scored),
+    ...(gold && { gold }),
     verifiedAlignment: alignmentOf(scored),
     verifierScore: verdicts && mean(verdicts.map(({ score }) => score)),
     diversity: diversities && mean(diversities),

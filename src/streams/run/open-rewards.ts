@@ -1,4 +1,4 @@
-import type { ScoringStage } from '../config/resolved/reward-parts.js';
+import type { NamedScorer } from '../config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { RewardThread } from '../stages/reward/client.js';
 import { startReward } from '../stages/reward/client.js';
@@ -12,7 +12,7 @@ import type { OpenParts } from './open-parts.js';
  */
 export function openRewards(
   config: ResolvedConfig,
-  stages: readonly ScoringStage[],
+  stages: readonly NamedScorer[],
   imageShape: Parameters<typeof startReward>[2],
   parts: OpenParts,
 ): () => Promise<ReadonlyMap<string, RewardThread>> {

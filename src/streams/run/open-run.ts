@@ -16,6 +16,7 @@ import { type SamplerClient, startSampler } from '../stages/sampler/client.js';
 import { startTrainer } from '../stages/trainer/client.js';
 import type { TrainerService } from '../stages/trainer/trainer-thread.js';
 import { evaluatePolicy } from './evaluate-policy.js';
+import { openGold } from './gold-rewards.js';
 import { OpenParts } from './open-parts.js';
 import { openRewards } from './open-rewards.js';
 import { requireSamePrompts } from './resume-checks.js';
@@ -89,6 +90,7 @@ async function openParts(
   const sampling = parts.open((say) => startSampler(config, say));
   const imageShape = sampling.then((sampler) => sampler.imageShape);
   const scoring = openRewards(config, scoringStages(config), imageShape, parts);
+  const measuring = openGold(config, imageShape, parts);
   const training = parts.open((say) =>
     startTrainer(config, say, { resumed: runDirectory.checkpoint !== null }),
   );
@@ -96,12 +98,14 @@ async function openParts(
   const [sampler, trainer] = await Promise.all([sampling, training]);
   const rewards = await scoring();
   const score = scorerOf(config, rewards);
+  const gold = await measuring();
   const sessionThreads = Math.max(...Array.from(rewards.values(), (reward) => reward.sessionThreads));
   const evaluate = (policy: PolicySnapshot) =>
     evaluatePolicy({
       config,
       sampler,
       score,
+      gold,
       policy,
       prompts,
       signal,

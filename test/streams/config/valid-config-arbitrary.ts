@@ -6,7 +6,7 @@ import { CONFIG_VERSION } from '../../../src/streams/config/source/version.js';
 import { TOPIC_NAMES } from '../../../src/streams/messages/topics.js';
 import { count, nonNegative, positive, share } from './arbitraries/numbers.js';
 import { rollouts, type Sizes } from './arbitraries/rollouts.js';
-import { scoring } from './arbitraries/scoring.js';
+import { goldReward, scoring } from './arbitraries/scoring.js';
 
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
 const path = fc.stringMatching(/^[ -~]{1,12}$/);
@@ -253,6 +253,7 @@ const wholeConfig = (
       heldOutPrompts: count(9),
       imagesPerPrompt: count(9),
       verifier: fc.constantFrom('shapes', 'none'),
+      gold: fc.dictionary(name, goldReward, { maxKeys: 2, noNullPrototype: true }),
       eta: fc.double({ min: 0, max: 2, noNaN: true }),
       seed: count(9),
     }),

@@ -49,11 +49,13 @@ describe('openRunDirectory, a new run', () => {
 describe('openRunDirectory, what a run writes', () => {
   test('should log rounds, evaluations and alarms as JSON lines and as events', async () => {
     const run = await open();
-    await run.recordEvaluation(evaluation(0));
+    const gold = { taste: { mean: 0.5, std: 0.1 } };
+    const measured = evaluation(0, { train: { gold }, heldOut: { gold } });
+    await run.recordEvaluation(measured);
     await run.recordRound(roundMetrics(0));
     await run.recordAlarm(alarm(1));
     expect(await lines()).toEqual([
-      { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...evaluation(0) },
+      { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...measured },
       { kind: 'round', time: '2026-11-21T10:00:00.000Z', ...roundMetrics(0) },
       { kind: 'alarm', time: '2026-11-21T10:00:00.000Z', ...alarm(1) },
     ]);
@@ -61,6 +63,7 @@ describe('openRunDirectory, what a run writes', () => {
     for (const tag of [
       'brain.Event:2',
       'evaluation/held_out_diversity',
+      'evaluation_gold/taste_held_out',
       'charts/reward_mean',
       'losses/grad_norm',
       'alarms/ratioDrift',

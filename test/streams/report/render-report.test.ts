@@ -47,6 +47,17 @@ describe('renderReport', () => {
     expect(textOf(modeled)).toContain('512 reward queries in 4 rounds');
   });
 
+  test('should show gold rewards in the table and in charts of their own', () => {
+    const withGold = (round: number, mean: number) => {
+      const gold = { 'taste<1>': { mean, std: 1 } };
+      return evaluation(round, { train: { gold }, heldOut: { gold } });
+    };
+    const html = renderReport({ ...content, evaluations: [withGold(0, 2), withGold(4, 1.5)], best: null });
+    expect(textOf(html)).toContain('gold: taste&lt;1&gt; 2.000 1.500 −0.500 2.000 1.500 −0.500');
+    expect(html).toContain('<h3>Gold: taste&lt;1&gt;</h3>');
+    expect(renderReport(content)).not.toContain('<h3>Gold');
+  });
+
   test('should say why there is no drift where a round takes one step', () => {
     const rounds = content.rounds.map((round) => ({ ...round, optimizerSteps: 1 }));
     expect(textOf(renderReport({ ...content, rounds }))).toContain(

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { TributaryError } from '../../../src/errors.js';
 import type { PicturesOfPrompt } from '../../../src/models/rewards/contract/reward-scorer.js';
 import { evaluatePolicy } from '../../../src/streams/run/evaluate-policy.js';
+import type { GoldReward } from '../../../src/streams/run/gold-rewards.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 import { listed } from '../../fixtures/listed-prompts.js';
 import { stageBench } from '../stages/stage-bench.js';
@@ -12,7 +13,11 @@ const VERIFIER = ['evaluation.verifier=shapes', 'evaluation.imagesPerPrompt=2'];
 async function evaluated(
   rewards: readonly (readonly number[] | Error)[],
   overrides: readonly string[] = [],
-  { first = 'a red circle and a blue square', unread = [] as readonly string[] } = {},
+  {
+    first = 'a red circle and a blue square',
+    unread = [] as readonly string[],
+    gold = [] as readonly GoldReward[],
+  } = {},
 ) {
   const warnings: string[] = [];
   const said: unknown[] = [];
@@ -23,6 +28,7 @@ async function evaluated(
       withPolicy: (_: unknown, work: (call: unknown) => unknown) =>
         work({ samplePictures: async ({ requests }: { requests: unknown[] }) => requests.map(() => null) }),
     } as never,
+    gold,
     score: async ({ prompt, metadata }: PicturesOfPrompt) => {
       said.push(metadata);
       const { value } = scores.next();
@@ -145,5 +151,57 @@ describe('evaluatePolicy', () => {
         'TRIB_REWARD',
         'evaluation of training prompts: expected rewards from -4e+0 to 4e+0, got none of 4. Check the reward model and maxMagnitude of the reward stage, or resume from the last checkpoint with a smaller learningRate.',
       ]);
+  });
+
+  describe('with gold rewards', () => {
+    const gold = (name: string, ...rewards: (readonly number[] | Error)[]): GoldReward => {
+      const scores = rewards.values();
+      const { gold: settings } = stageBench([`evaluation.gold={ ${name}: { from: module, path: g.mjs } }`])
+        .context.config.evaluation;
+      return {
+        name,
+        source: settings[name] as GoldReward['source'],
+        score: async () => {
+          const { value } = scores.next();
+          if (value instanceof Error) throw value;
+          return { rewards: value ?? [], verdicts: null, diversity: null };
+        },
+      };
+    };
+    const trained = [
+      [1, 1],
+      [1, 1],
+      [1, 1],
+    ];
+
+    it('should measure each on both lists, beside the reward that is trained on', async () => {
+      const { evaluation, warnings } = await evaluated(trained, [], {
+        gold: [gold('taste', [1, 3], [5, 7], [2, 2]), gold('other', [0, 0], [0, 0], [-1, 1])],
+      });
+      const { train, heldOut } = evaluation;
+      expect([train.rewardMean, heldOut.rewardMean, warnings]).toEqual([1, 1, []]);
+      expect(train.gold).toEqual({ taste: { mean: 4, std: Math.sqrt(5) }, other: { mean: 0, std: 0 } });
+      expect(heldOut.gold).toEqual({ taste: { mean: 2, std: 0 }, other: { mean: 0, std: 1 } });
+    });
+
+    it('should leave out what is not finite, and a reward of which nothing is left, with a warning', async () => {
+      const { evaluation, warnings } = await evaluated(trained, [], {
+        gold: [gold('taste', [1, Number.NaN], [3, 2e15], [Number.NaN, Number.NaN])],
+      });
+      expect(evaluation.train.gold).toEqual({ taste: { mean: 2, std: 1 } });
+      expect(evaluation.heldOut.gold).toEqual({});
+      expect(warnings).toEqual([
+        'evaluation of training prompts, gold reward "taste": expected rewards from -1e+15 to 1e+15, got NaN among 4; the mean leaves out 2',
+        'evaluation of held-out prompts, gold reward "taste": expected rewards from -1e+15 to 1e+15, got NaN among 2; the mean leaves out 2',
+      ]);
+    });
+
+    it('should name the reward that fails', async () => {
+      const down = new TributaryError('TRIB_REWARD', 'reward service http://x: expected an answer');
+      expect(await faultOf(() => evaluated(trained, [], { gold: [gold('taste', down)] }))).toEqual([
+        'TRIB_REWARD',
+        'gold reward "taste": reward service http://x: expected an answer',
+      ]);
+    });
   });
 });

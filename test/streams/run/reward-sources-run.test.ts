@@ -43,6 +43,7 @@ it('should train on a sum of a CLIP score, the size as JPEG and a module, and lo
       `stages.prompts.train=${join(lists, 'train.jsonl')}`,
       `stages.prompts.heldOut=${join(lists, 'held-out.jsonl')}`,
       'stages.prompts.numRounds=1',
+      'evaluation.gold={ weight: { from: jpeg-incompressibility } }',
       'guards.rewardCollapse.action=off',
       'guards.zeroSpreadGroups.action=off',
     ],
@@ -54,6 +55,11 @@ it('should train on a sum of a CLIP score, the size as JPEG and a module, and lo
   const [round] = eventsOf(run, 'round');
   expect(round?.metrics).toMatchObject({ groups: 3, lostGroups: 1 });
   expect(round?.metrics.rewardStd).toBeGreaterThan(0);
+  for (const { evaluation } of eventsOf(run, 'evaluation')) {
+    const { gold } = evaluation.heldOut;
+    expect(gold?.weight?.mean).toBeGreaterThan(0.1);
+    expect(gold?.weight?.mean).toBeLessThan(10);
+  }
   // The CLIP has features of pictures.
   expect(eventsOf(run, 'evaluation')[0]?.evaluation.train.diversity).toBeGreaterThan(0);
   // The others got their metadata, without which the module fails.

@@ -13,6 +13,12 @@ export type ScoringSettings = Exclude<StageConfig<'reward'>, { readonly from: 't
 /** A reward stage that scores pictures itself; the others name rewards that somebody else writes. */
 export type ScoringStage = ScoringSettings & { readonly name: string };
 
+/** The settings of a reward that is measured and never trained on. */
+export type GoldSettings = ResolvedConfig['evaluation']['gold'][string];
+
+/** What scores pictures: a stage, or a reward that evaluations alone ask for. */
+export type NamedScorer = (ScoringSettings | GoldSettings) & { readonly name: string };
+
 /** The reward stages that score pictures, in the order of the config. */
 export function scoringStages({ stages }: Staged): ScoringStage[] {
   return Object.entries(stages).flatMap(([name, stage]) =>

@@ -10,6 +10,7 @@ import { PRECISIONS } from '../../../models/graph/graph.js';
 import { UNET } from '../../../models/networks/denoiser-family.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from '../../messages/topics.js';
 import { STAGE_SPECS, type StageType } from '../../stages/index.js';
+import { goldReward } from '../../stages/reward/settings.js';
 import { CONFIG_VERSION } from '../source/version.js';
 import { guards } from './guards-schema.js';
 import { kafka } from './kafka-schema.js';
@@ -152,6 +153,12 @@ const evaluation = section({
     .default('none')
     .describe(
       'What decides exactly whether a picture satisfies its prompt. `shapes` reads the pictures of the shapes model; a prompt that is not of its grammar is not verified, and counted. Other models have no verifier and are measured by their reward alone.',
+    ),
+  gold: z
+    .record(nameOf('the name of a reward'), goldReward, { error: 'a mapping from names to rewards' })
+    .default({})
+    .describe(
+      'Rewards by name, from any source, that are measured on the evaluated pictures and never trained on: what the trained reward stands for (docs/rewards.md).',
     ),
   eta: number({ from: '[0', to: '2]' })
     .default(1)

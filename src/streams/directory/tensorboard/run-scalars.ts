@@ -51,6 +51,8 @@ export function evaluationScalars({ train, heldOut, byTemplate = {} }: Evaluatio
     scalars[`evaluation/${list}_verified_alignment`] = evaluated.verifiedAlignment;
     scalars[`evaluation/${list}_verifier_score`] = evaluated.verifierScore;
     scalars[`evaluation/${list}_diversity`] = evaluated.diversity;
+    for (const [name, { mean }] of Object.entries(evaluated.gold ?? {}))
+      scalars[`evaluation_gold/${name}_${list}`] = mean;
   }
   for (const [template, alignment] of Object.entries(byTemplate)) {
     scalars[`evaluation_by_template/${template}_train`] = alignment.train;

@@ -1,6 +1,6 @@
 import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
-import { type ScoringStage, scoringStages } from '../../config/resolved/reward-parts.js';
+import { type NamedScorer, scoringStages } from '../../config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { Say } from '../../messages/run-events.js';
 import { onnxRuntimeOf, openOrClose, sayOpened } from '../shared/open-thread.js';
@@ -16,14 +16,14 @@ export interface RewardThread {
 }
 
 /**
- * Starts the reward model of a stage, or the client of the service that scores for it. The verifier works beside the first
- * stage alone.
+ * Starts the reward model of a stage or of an evaluation, or the client of the service that scores for it. The verifier works
+ * beside the first stage alone.
  *
  * @param imageShape of the pictures; null where the pipeline has to be asked.
  */
 export async function startReward(
   config: ResolvedConfig,
-  { name, ...source }: ScoringStage,
+  { name, ...source }: NamedScorer,
   imageShape: OpenedReward['imageShape'] | Promise<OpenedReward['imageShape']> | null,
   say: Say,
 ): Promise<RewardThread & { close(): Promise<void> }> {

@@ -16,13 +16,13 @@ import { verify } from '../../../models/shapes/pictures/verifier.js';
 import { parsePromptOrNull } from '../../../models/shapes/prompts/parse-prompt.js';
 import { serveThread } from '../../../models/threads/thread.js';
 import type { PartRewards } from '../../../operators/index.js';
-import type { ScoringSettings } from '../../config/resolved/reward-parts.js';
+import type { GoldSettings, ScoringSettings } from '../../config/resolved/reward-parts.js';
 import { openedOnce } from '../shared/open-thread.js';
 
 interface RewardThreadSettings {
   readonly engine: EngineOptions;
   /** Where rewards come from. */
-  readonly source: ScoringSettings;
+  readonly source: ScoringSettings | GoldSettings;
   /** Pipeline folder, whose tokenizer a reward model shares. */
   readonly pipeline: string;
   readonly verifier: 'shapes' | 'none';

@@ -26,12 +26,14 @@ const common = {
   writes: portsField('written to', ['rewards']),
 };
 
-const sources = REWARD_SOURCES.schema({
-  before: common,
-  after: ({ sideBySide: demand }): typeof oneAtATime | ReturnType<typeof sideBySide> =>
-    demand === undefined ? oneAtATime : sideBySide(demand),
-  byDefault: 'model',
-});
+type After = typeof oneAtATime | ReturnType<typeof sideBySide>;
+const after = ({ sideBySide: demand }: { readonly sideBySide?: string }): After =>
+  demand === undefined ? oneAtATime : sideBySide(demand);
+
+const sources = REWARD_SOURCES.schema({ before: common, after, byDefault: 'model' });
+
+/** A reward that evaluations ask for, and training never. */
+export const goldReward = REWARD_SOURCES.schema({ after, byDefault: 'model' });
 
 const fromTopic = section({
   ...common,

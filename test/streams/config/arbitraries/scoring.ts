@@ -1,7 +1,7 @@
 /** @file Settings of every source of rewards; one that is missing here does not compile. */
 import fc from 'fast-check';
 import type { RewardSettings } from '../../../../src/models/rewards/index.js';
-import type { StageConfig } from '../../../../src/streams/config/schema/topology-schema.js';
+import type { ResolvedConfig, StageConfig } from '../../../../src/streams/config/schema/topology-schema.js';
 import { count, positive } from './numbers.js';
 
 type Name = RewardSettings['from'];
@@ -82,15 +82,19 @@ const sum = fc
 /** Sources whose groups may be scored side by side. */
 const SIDE_BY_SIDE: readonly string[] = ['http', 'vlm-question', 'vlm-caption', 'module', 'sum'];
 
+type Gold = ResolvedConfig['evaluation']['gold'][string];
+
+/** A reward from any source, as evaluations may ask for it. */
+export const goldReward: fc.Arbitrary<Gold> = fc.tuple(fc.oneof(...alone, sum), positive, count(64)).map(
+  ([source, maxMagnitude, concurrency]) =>
+    ({
+      ...source,
+      maxMagnitude,
+      ...(SIDE_BY_SIDE.includes((source as RewardSettings).from) ? { concurrency } : {}),
+    }) as Gold,
+);
+
 /** A whole stage with any source. */
-export const scoring: fc.Arbitrary<StageConfig<'reward'>> = fc
-  .tuple(fc.oneof(...alone, sum), positive, count(64))
-  .map(
-    ([source, maxMagnitude, concurrency]) =>
-      ({
-        type: 'reward',
-        ...source,
-        maxMagnitude,
-        ...(SIDE_BY_SIDE.includes((source as RewardSettings).from) ? { concurrency } : {}),
-      }) as StageConfig<'reward'>,
-  );
+export const scoring: fc.Arbitrary<StageConfig<'reward'>> = goldReward.map(
+  (source) => ({ type: 'reward', ...source }) as StageConfig<'reward'>,
+);
