@@ -41,6 +41,8 @@ export async function bundle(dist, entries) {
     packages: 'external',
     minifyWhitespace: true,
     minifySyntax: true,
+    // Node prints the line that an error came from.
+    lineLimit: 160,
     write: false,
     outdir: dist,
     outbase: 'src',
