@@ -303,6 +303,7 @@ describe('a guard of a module', () => {
     const settings = {
       ...{ rewardCollapse: off, ratioDrift: off, klToPretrained: off },
       ...{ zeroSpreadGroups: off, diversityLoss: off, rewardVerifierDivergence: off },
+      ...{ goldFall: off, pictureDrift: off },
       own: { mine: { ...own, threshold: 2 } },
     };
     const evaluation = { train: {}, heldOut: {}, round: 1 } as unknown as Evaluation;

@@ -18,6 +18,8 @@ const STATISTICAL_GUARDS = [
   'zeroSpreadGroups',
   'diversityLoss',
   'rewardVerifierDivergence',
+  'goldFall',
+  'pictureDrift',
 ] as const;
 
 interface QuickTopology {

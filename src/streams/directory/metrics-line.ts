@@ -97,6 +97,8 @@ const roundFields = {
 
 const spread = z.looseObject({ mean: figureSchema, std: figureSchema });
 
+const pictures = { edgeDensity: spread, colorEntropy: spread, brightness: spread, jpegKilobytes: spread };
+
 const promptSet = z.looseObject({
   prompts: count,
   images: count,
@@ -104,6 +106,7 @@ const promptSet = z.looseObject({
   unverifiedPrompts: count.optional(),
   rewardParts: z.record(z.string(), figureSchema).optional(),
   gold: z.record(z.string(), spread).optional(),
+  pictures: z.looseObject(pictures).optional(),
   verifiedAlignment: measured,
   verifierScore: measured,
   diversity: measured,

@@ -1,5 +1,6 @@
 /** @file The guards against known failures of training, by their names in a config. A new one is an entry here. */
 
+import { PICTURE_STATISTICS } from '../../models/images/picture-statistics.js';
 import { type GuardSpec, ofEvaluations, ofRounds } from './guard-spec.js';
 
 export const GUARDS = {
@@ -147,6 +148,69 @@ export const GUARDS = {
         return heldOut.rewardMean > before.rewardMean
           ? before.verifiedAlignment - heldOut.verifiedAlignment
           : 0;
+      }),
+  },
+
+  /**
+   * Gold falls while the trained reward rises: the overoptimization of Gao, Schulman and Hilton (2022).
+   *
+   *     value = max over gold rewards g of (peak(g) - mean(g)) / std(g) of the base model     on held-out prompts
+   *
+   * `peak(g)` is the highest mean so far, that of the base model among them; g counts where the trained reward is above that at
+   * the peak, and the base model's pictures differ in it. 0 where none falls; none without gold rewards.
+   */
+  goldFall: {
+    description:
+      'Gold falls: on held-out prompts a reward of evaluation.gold has fallen below its best while the trained reward has risen since. The policy exploits the trained reward. Inactive without gold rewards.',
+    threshold: {
+      default: 0.25,
+      description:
+        "Largest fall of a gold reward below its best, in standard deviations of that reward over the base model's pictures. The noise of an evaluation is about 1 / sqrt(pictures).",
+    },
+    defaultAction: 'warn',
+    quantity: 'standard deviations of a gold reward lost while the trained reward rises',
+    nextStep: 'Stop earlier, lower learningRate, or train on a combination with another reward',
+    start: ({ heldOut: base }) => {
+      const units = Object.entries(base.gold ?? {}).filter(([, { std }]) => std > 0);
+      const peaks = new Map(units.map(([name, { mean }]) => [name, { gold: mean, reward: base.rewardMean }]));
+      return ofEvaluations(({ heldOut: { gold = {}, rewardMean } }) => {
+        const falls = units.flatMap(([name, { std }]) => {
+          const [now, peak] = [gold[name]?.mean, peaks.get(name)];
+          if (now === undefined || peak === undefined) return [];
+          if (now > peak.gold) peaks.set(name, { gold: now, reward: rewardMean });
+          return [rewardMean > peak.reward ? Math.max(0, (peak.gold - now) / std) : 0];
+        });
+        return falls.length === 0 ? null : Math.max(...falls);
+      });
+    },
+  },
+
+  /**
+   * Pictures leave the band of the pretrained model's.
+   *
+   *     value = max over statistics s of |mean(s) - mean(s) of the base model| / std(s) of the base model
+   *
+   * on the evaluated training prompts, s of pictureStatistics (src/models/images/picture-statistics.ts). A statistic in which
+   * all pictures of the base model agree has no unit, and does not count. No value where it is not measured.
+   */
+  pictureDrift: {
+    description:
+      "Picture drift: edges, colors, brightness or size as JPEG of the pictures leave the band of the base model's. A policy that games its reward often shows here first: flat areas, noise, one color. Measured on training prompts at evaluations; needs no model, but unless the action is off, each evaluated picture is encoded as JPEG.",
+    threshold: {
+      default: 2,
+      description:
+        "Largest distance of the mean of a statistic from the base model's, in standard deviations over the base model's pictures: half the width of the band. With 2, the alarm comes when the average picture would have been among the strangest 5 % of the base model's.",
+    },
+    defaultAction: 'off',
+    quantity: "standard deviations from the base model's pictures",
+    nextStep: 'Look at the pictures of the report; stop earlier, or train on another reward',
+    start: ({ train: { pictures: base } }) =>
+      ofEvaluations(({ train: { pictures } }) => {
+        if (!base || !pictures) return null;
+        const drifts = PICTURE_STATISTICS.filter((name) => base[name].std > 0).map(
+          (name) => Math.abs(pictures[name].mean - base[name].mean) / base[name].std,
+        );
+        return drifts.length === 0 ? null : Math.max(...drifts);
       }),
   },
 } as const satisfies Readonly<Record<string, GuardSpec>>;

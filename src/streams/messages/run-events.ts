@@ -1,6 +1,7 @@
 /** @file What a run reports, and what each figure means. All of it survives JSON. */
 
 import type { Provider } from '../../models/engines/contract/engine.js';
+import type { PictureStatistics } from '../../models/images/picture-statistics.js';
 import type { TrainingStatistics } from '../../models/policy/training-statistics.js';
 import type { PartStatistics } from '../../operators/index.js';
 import type { ControlDifference, GuardAction } from './control-state.js';
@@ -123,6 +124,8 @@ export interface PromptSetEvaluation {
    * `maxMagnitude`. Absent where the config has none.
    */
   readonly gold?: Readonly<Record<string, Spread>>;
+  /** What can be said of the images without a model; absent where the guard `pictureDrift` is off. */
+  readonly pictures?: Readonly<Record<keyof PictureStatistics, Spread>>;
   /** Prompts that the verifier cannot read: the next two figures are without them. Absent where there are none. */
   readonly unverifiedPrompts?: number;
   /** Share of images that the verifier finds satisfied, in [0, 1]; null where it looks at none. */

@@ -182,6 +182,7 @@ function learningCharts(rounds: readonly RoundMetrics[], evaluations: readonly E
     },
     ...partCharts(rounds, measured),
     ...goldCharts(evaluations, measured),
+    ...pictureCharts(measured),
     {
       title: 'Verifier score',
       note: 'Mean share of the prompt’s constraints that are met. Never trained on.',
@@ -233,6 +234,25 @@ function goldCharts(
     note: 'Mean of this reward on evaluation pictures. Never trained on: if it falls while the reward rises, the reward is exploited.',
     unit: 'number',
     series: measured(({ gold }) => gold?.[name]?.mean ?? null),
+  }));
+}
+
+const PICTURE_CHARTS = [
+  ['edgeDensity', 'Edges', 'Share of the pixels that lie on an edge.'],
+  ['colorEntropy', 'Colors', 'Entropy of the colors of a picture, in bits.'],
+  ['brightness', 'Brightness', 'Mean luma, from 0 for black to 1 for white.'],
+  ['jpegKilobytes', 'Size as JPEG', 'Kilobytes of a picture as JPEG of quality 95.'],
+] as const;
+
+/** What the guard `pictureDrift` looks at; without it nothing is measured, and a chart without points is none. */
+function pictureCharts(
+  measured: (of: (evaluated: PromptSetEvaluation) => number | null) => Series[],
+): Omit<LineChart, 'xLabel'>[] {
+  return PICTURE_CHARTS.map(([statistic, title, note]) => ({
+    title,
+    note: `${note} Mean over the pictures.`,
+    unit: 'number',
+    series: measured(({ pictures }) => pictures?.[statistic].mean ?? null),
   }));
 }
 

@@ -3,6 +3,7 @@
 import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { inOrder } from '../../models/engines/chunks.js';
+import type { PictureStatistics } from '../../models/images/picture-statistics.js';
 import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import { isReward } from '../../operators/records/reward-fault.js';
 import { metadataPart } from '../../prompt-metadata.js';
@@ -17,6 +18,7 @@ import type { Scores } from '../stages/reward/reward-thread.js';
 import type { ScorePictures } from '../stages/reward/scorers.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
 import { type GoldReward, measureGold } from './gold-rewards.js';
+import { spreadOf } from './spread-of.js';
 
 interface EvaluationOptions {
   readonly config: ResolvedConfig;
@@ -41,6 +43,7 @@ interface EvaluationOptions {
 interface MeasuredList {
   readonly scored: readonly ScoredPrompt[];
   readonly gold: PromptSetEvaluation['gold'];
+  readonly pictures: PromptSetEvaluation['pictures'];
 }
 
 interface ScoredPrompt extends Scores {
@@ -97,6 +100,8 @@ interface PromptList {
 interface DrawnPrompts extends PromptList {
   /** Those of each prompt after those of the one before. */
   readonly pictures: readonly Float32Array[];
+  /** Of each picture; absent where the guard is off that looks at them. */
+  readonly statistics?: readonly PictureStatistics[];
 }
 
 async function drawPrompts(
@@ -110,15 +115,30 @@ async function drawPrompts(
       prompt,
     })),
   );
-  const pictures = await sampler.withPolicy(policy, (call) => call.samplePictures({ requests }, { signal }));
-  return { ...list, pictures };
+  return sampler.withPolicy(policy, async (call) => {
+    if (config.guards.pictureDrift.action === 'off')
+      return { ...list, pictures: await call.samplePictures({ requests }, { signal }) };
+    return { ...list, ...(await call.measurePictures({ requests }, { signal })) };
+  });
+}
+
+/** Mean and standard deviation of each statistic over the pictures. */
+function spreads(statistics: readonly PictureStatistics[]): PromptSetEvaluation['pictures'] {
+  const spread = (name: keyof PictureStatistics) => spreadOf(statistics.map((one) => one[name]));
+  return {
+    edgeDensity: spread('edgeDensity'),
+    colorEntropy: spread('colorEntropy'),
+    brightness: spread('brightness'),
+    jpegKilobytes: spread('jpegKilobytes'),
+  };
 }
 
 async function measureList(options: EvaluationOptions, drawn: DrawnPrompts): Promise<MeasuredList> {
   const { gold, warn, signal } = options;
   const scored = await scorePictures(options, drawn);
-  if (gold.length === 0) return { scored, gold: undefined };
-  return { scored, gold: await measureGold(gold, { ...drawn, list: drawn.name, warn, signal }) };
+  const pictures = drawn.statistics && spreads(drawn.statistics);
+  if (gold.length === 0) return { scored, gold: undefined, pictures };
+  return { scored, pictures, gold: await measureGold(gold, { ...drawn, list: drawn.name, warn, signal }) };
 }
 
 async function scorePictures(
@@ -140,7 +160,7 @@ async function scorePictures(
 function summarize(
   { config, warn }: EvaluationOptions,
   list: string,
-  { scored, gold }: MeasuredList,
+  { scored, gold, pictures }: MeasuredList,
 ): PromptSetEvaluation {
   const rewards = scored.flatMap((one) => one.rewards);
   const maxMagnitude = rewardBound(config);
@@ -165,6 +185,7 @@ function summarize(
     ...(unverified > 0 && { unverifiedPrompts: unverified }),
     ...partMeans(scored),
     ...(gold && { gold }),
+    ...(pictures && { pictures }),
     verifiedAlignment: alignmentOf(scored),
     verifierScore: verdicts && mean(verdicts.map(({ score }) => score)),
     diversity: diversities && mean(diversities),

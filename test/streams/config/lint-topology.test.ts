@@ -54,6 +54,8 @@ describe('lintTopology', () => {
         zeroSpreadGroups: { threshold: 0.9, action: 'warn' },
         diversityLoss: { threshold: 0.25, action: 'warn' },
         rewardVerifierDivergence: { threshold: 0.05, action: 'warn' },
+        goldFall: { threshold: 0.25, action: 'warn' },
+        pictureDrift: { threshold: 2, action: 'off' },
       },
       checkpoints: { everyRounds: 1, keep: 3 },
     });

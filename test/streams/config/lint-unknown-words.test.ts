@@ -54,7 +54,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'guards that are not there, and actions',
     `${SMALLEST}guards: { rewardColapse: {}, ratioDrift: { action: halt, threshold: -1 } }\n`,
     [
-      'a.yaml:11:11 guards.rewardColapse the key: expected one of rewardCollapse, ratioDrift, klToPretrained, zeroSpreadGroups, diversityLoss, rewardVerifierDivergence, own, got "rewardColapse". Did you mean "rewardCollapse"?',
+      'a.yaml:11:11 guards.rewardColapse the key: expected one of rewardCollapse, ratioDrift, klToPretrained, zeroSpreadGroups, diversityLoss, rewardVerifierDivergence, goldFall, pictureDrift, own, got "rewardColapse". Did you mean "rewardCollapse"?',
       'a.yaml:11:52 guards.ratioDrift.action: expected one of off, warn, lower-learning-rate, stop, got "halt" (string). Choose one of them.',
       'a.yaml:11:69 guards.ratioDrift.threshold: expected a number in [0, Infinity), got -1 (number). Change the value.',
     ],

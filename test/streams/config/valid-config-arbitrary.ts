@@ -264,6 +264,8 @@ const wholeConfig = (
       zeroSpreadGroups: guard,
       diversityLoss: guard,
       rewardVerifierDivergence: guard,
+      goldFall: guard,
+      pictureDrift: guard,
     }),
     promotion: fc.record({
       action: fc.constantFrom('off' as const, 'roll-back' as const),

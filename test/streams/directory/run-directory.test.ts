@@ -50,7 +50,9 @@ describe('openRunDirectory, what a run writes', () => {
   test('should log rounds, evaluations and alarms as JSON lines and as events', async () => {
     const run = await open();
     const gold = { taste: { mean: 0.5, std: 0.1 } };
-    const measured = evaluation(0, { train: { gold }, heldOut: { gold } });
+    const pictures = { edgeDensity: gold.taste, colorEntropy: gold.taste, brightness: gold.taste };
+    const all = { gold, pictures: { ...pictures, jpegKilobytes: gold.taste } };
+    const measured = evaluation(0, { train: all, heldOut: all });
     await run.recordEvaluation(measured);
     await run.recordRound(roundMetrics(0));
     await run.recordAlarm(alarm(1));
@@ -64,6 +66,7 @@ describe('openRunDirectory, what a run writes', () => {
       'brain.Event:2',
       'evaluation/held_out_diversity',
       'evaluation_gold/taste_held_out',
+      'evaluation_pictures/jpeg_kilobytes_train',
       'charts/reward_mean',
       'losses/grad_norm',
       'alarms/ratioDrift',

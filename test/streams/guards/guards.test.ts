@@ -118,11 +118,67 @@ describe('rewardVerifierDivergence', () => {
   });
 });
 
+const ofGold = (rewardMean: number, ...means: readonly number[]) => ({
+  rewardMean,
+  gold: Object.fromEntries(means.map((mean, index) => [`gold${index}`, { mean, std: 0.5 }])),
+});
+
+describe('goldFall', () => {
+  const base = evaluation(0, { heldOut: ofGold(1, 4, 4) });
+
+  it('should be the largest fall below the best so far, while the trained reward is above that of then', () => {
+    const figures = evaluations(
+      'heldOut',
+      ofGold(2, 5, 4),
+      ofGold(3, 4.5, 3.75),
+      ofGold(1.5, 4, 3.75),
+      ofGold(1.5, 4, 5),
+      ofGold(9, 6, 6),
+    );
+    // From 5 to 4.5 in units of 0.5; then the reward is below that of the first peak, and the second has not moved on.
+    expect(valuesOf('goldFall', figures, base)).toEqual([0, 1, 0.5, 0, 0]);
+  });
+
+  it('should say nothing without gold rewards, or where the base model has one value of them', () => {
+    const figures = evaluations('heldOut', ofGold(2, 1), { rewardMean: 2 });
+    expect(valuesOf('goldFall', figures)).toEqual([null, null]);
+    const flat = { rewardMean: 1, gold: { gold0: { mean: 4, std: 0 } } };
+    expect(valuesOf('goldFall', figures, evaluation(0, { heldOut: flat }))).toEqual([null, null]);
+    expect(valuesOf('goldFall', figures, base)).toEqual([6, null]);
+  });
+});
+
+const ofPictures = (edges: number, size: number, std = 0.5): Partial<PromptSetEvaluation> => ({
+  pictures: {
+    edgeDensity: { mean: edges, std },
+    colorEntropy: { mean: 3, std: 0 },
+    brightness: { mean: 0.5, std: 0.1 },
+    jpegKilobytes: { mean: size, std: 2 },
+  },
+});
+
+describe('pictureDrift', () => {
+  const base = evaluation(0, { train: ofPictures(1, 10) });
+
+  it('should be the largest distance of a statistic from the base model, either way', () => {
+    const figures = evaluations('train', ofPictures(1, 10), ofPictures(0.25, 11), ofPictures(1, 18));
+    expect(valuesOf('pictureDrift', figures, base)).toEqual([0, 1.5, 4]);
+  });
+
+  it('should leave out what all pictures of the base model share, and say nothing where it is not measured', () => {
+    const flat = evaluation(0, { train: ofPictures(1, 10, 0) });
+    expect(valuesOf('pictureDrift', evaluations('train', ofPictures(9, 12)), flat)).toEqual([1]);
+    expect(valuesOf('pictureDrift', evaluations('train', {}), base)).toEqual([null]);
+    expect(valuesOf('pictureDrift', evaluations('train', ofPictures(1, 1)))).toEqual([null]);
+  });
+});
+
 describe.each(GUARD_NAMES)('the guard %s', (name) => {
   it('should look at rounds or at evaluations, not at both', () => {
     const round = rounds({ klToPretrained: 1 });
-    const evaluated = evaluations('train', {});
-    const looksAt = [round, evaluated].map((figures) => valuesOf(name, figures)[0] !== null);
+    const measured = evaluation(1, { train: ofPictures(1, 10), heldOut: ofGold(0.3, 4) });
+    const evaluated: WatchedFigures[] = [{ kind: 'evaluation', ...measured }];
+    const looksAt = [round, evaluated].map((figures) => valuesOf(name, figures, measured)[0] !== null);
     expect(looksAt).toContain(true);
     expect(looksAt).toContain(false);
   });

@@ -44,6 +44,7 @@ it('should train on a sum of a CLIP score, the size as JPEG and a module, and lo
       `stages.prompts.heldOut=${join(lists, 'held-out.jsonl')}`,
       'stages.prompts.numRounds=1',
       'evaluation.gold={ weight: { from: jpeg-incompressibility } }',
+      'guards.pictureDrift={ action: warn, threshold: 1000 }',
       'guards.rewardCollapse.action=off',
       'guards.zeroSpreadGroups.action=off',
     ],
@@ -56,7 +57,9 @@ it('should train on a sum of a CLIP score, the size as JPEG and a module, and lo
   expect(round?.metrics).toMatchObject({ groups: 3, lostGroups: 1 });
   expect(round?.metrics.rewardStd).toBeGreaterThan(0);
   for (const { evaluation } of eventsOf(run, 'evaluation')) {
-    const { gold } = evaluation.heldOut;
+    const { gold, pictures } = evaluation.heldOut;
+    expect(pictures?.jpegKilobytes.mean).toBeCloseTo(gold?.weight?.mean ?? 0, 9);
+    expect(pictures?.brightness.mean).toBeGreaterThan(0);
     expect(gold?.weight?.mean).toBeGreaterThan(0.1);
     expect(gold?.weight?.mean).toBeLessThan(10);
   }

@@ -80,6 +80,25 @@ describe('watchGuards', () => {
     }
   });
 
+  it('should know after a resume what the gold reward was at its best', () => {
+    const measured = (round: number, rewardMean: number, mean: number): WatchedFigures => ({
+      kind: 'evaluation',
+      ...evaluation(round, { heldOut: { rewardMean, gold: { taste: { mean, std: 1 } } } }),
+    });
+    const [base, ...figures] = [measured(0, 1, 4), measured(1, 2, 6), measured(2, 3, 5), measured(3, 4, 5.9)];
+    if (base?.kind !== 'evaluation') throw new Error('expected an evaluation');
+    const begin = (logged: readonly WatchedFigures[]) =>
+      watchGuards(settings('guards.goldFall={ threshold: 0.5, action: lower-learning-rate }'), base, logged);
+    const whole = begin([]);
+    const alarms = figures.map((one) => whole.watch(one));
+    expect(alarms.map(([alarm]) => alarm?.value)).toEqual([undefined, 1, undefined]);
+    for (let resumedAt = 0; resumedAt <= figures.length; resumedAt++) {
+      const resumed = begin([base, ...figures.slice(0, resumedAt)]);
+      expect(figures.slice(resumedAt).map((one) => resumed.watch(one))).toEqual(alarms.slice(resumedAt));
+      expect(resumed.learningRateScale()).toBe(0.5);
+    }
+  });
+
   describe('that an operator has changed', () => {
     const changed = (round: number, value: number, ratioDrift: GuardChange): WatchedFigures => ({
       kind: 'round',

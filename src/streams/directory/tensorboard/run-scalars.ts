@@ -53,6 +53,8 @@ export function evaluationScalars({ train, heldOut, byTemplate = {} }: Evaluatio
     scalars[`evaluation/${list}_diversity`] = evaluated.diversity;
     for (const [name, { mean }] of Object.entries(evaluated.gold ?? {}))
       scalars[`evaluation_gold/${name}_${list}`] = mean;
+    for (const [name, { mean }] of Object.entries(evaluated.pictures ?? {}))
+      scalars[`evaluation_pictures/${snakeCase(name)}_${list}`] = mean;
   }
   for (const [template, alignment] of Object.entries(byTemplate)) {
     scalars[`evaluation_by_template/${template}_train`] = alignment.train;
@@ -65,6 +67,8 @@ export function evaluationScalars({ train, heldOut, byTemplate = {} }: Evaluatio
 export function alarmScalars({ guard, value }: Alarm): Scalars {
   return present({ [`alarms/${guard}`]: value });
 }
+
+const snakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** What was not measured is left out. */
 function present(scalars: Readonly<Record<string, number | null>>): Scalars {

@@ -9,7 +9,8 @@ import { type EngineSettings, openEngine } from '../../../models/engines/open-en
 import type { Precision } from '../../../models/graph/graph.js';
 import type { LoraSettings } from '../../../models/graph/weights/lora.js';
 import { imageGrid } from '../../../models/images/image-grid.js';
-import { encodePng, pictureDifference } from '../../../models/images/picture.js';
+import { encodePng, pictureDifference, toRgb8 } from '../../../models/images/picture.js';
+import { type PictureStatistics, pictureStatistics } from '../../../models/images/picture-statistics.js';
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
 import { openDenoiser } from '../../../models/pipeline/denoiser.js';
 import { openPipeline } from '../../../models/pipeline/pipeline.js';
@@ -69,6 +70,12 @@ export interface ProbedPolicy {
   readonly outputChange: number;
 }
 
+export interface MeasuredPictures {
+  readonly pictures: readonly Float32Array[];
+  /** One per picture. */
+  readonly statistics: readonly PictureStatistics[];
+}
+
 export interface SamplerService {
   open(settings: SamplerThreadSettings): Promise<OpenedSampler>;
   usePolicy(parameters: NamedArrays): Promise<void>;
@@ -95,6 +102,11 @@ export interface SamplerService {
     request: { readonly requests: readonly RolloutRequest[] },
     signal: AbortSignal,
   ): Promise<Float32Array[]>;
+  /** The same pictures, and what can be said of them without a model. */
+  measurePictures(
+    request: { readonly requests: readonly RolloutRequest[] },
+    signal: AbortSignal,
+  ): Promise<MeasuredPictures>;
 }
 
 const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => {
@@ -176,6 +188,17 @@ async function samplePictures(
   return groups.flatMap(({ branches }) => branches.map(({ image }) => image));
 }
 
+async function measurePictures(
+  requests: readonly RolloutRequest[],
+  signal: AbortSignal,
+): Promise<MeasuredPictures> {
+  const [, height, width] = opened.value().imageShape;
+  const pictures = await samplePictures(requests, signal);
+  const statistics: PictureStatistics[] = [];
+  for (const picture of pictures) statistics.push(await pictureStatistics(toRgb8(picture, height, width)));
+  return { pictures, statistics };
+}
+
 let referencePictures: readonly Float32Array[] = [];
 
 async function probe(
@@ -218,6 +241,7 @@ const service: SamplerService = {
   probe,
   paintTrees: (request) => paintTrees(opened.value(), request),
   samplePictures: ({ requests }, signal) => samplePictures(requests, signal),
+  measurePictures: ({ requests }, signal) => measurePictures(requests, signal),
   async sampleGrid({ prompts, columns, scale }, signal) {
     const requests = prompts.flatMap((prompt, row) =>
       Array.from({ length: columns }, (_, column) => ({ groupIndex: row * columns + column, prompt })),
