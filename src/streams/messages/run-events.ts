@@ -2,6 +2,7 @@
 
 import type { Provider } from '../../models/engines/contract/engine.js';
 import type { PictureStatistics } from '../../models/images/picture-statistics.js';
+import type { Spread } from '../../models/numeric/spread.js';
 import type { TrainingStatistics } from '../../models/policy/training-statistics.js';
 import type { PartStatistics } from '../../operators/index.js';
 import type { ControlDifference, GuardAction } from './control-state.js';
@@ -103,12 +104,6 @@ export interface Promotion {
   readonly logProbDifference: number | null;
   /** Mean reward of the probe; null if not finite. */
   readonly rewardMean: number | null;
-}
-
-/** Mean and population standard deviation of a figure over pictures. */
-export interface Spread {
-  readonly mean: number;
-  readonly std: number;
 }
 
 /** How a policy does on one list of prompts. */

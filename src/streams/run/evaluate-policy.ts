@@ -4,6 +4,7 @@ import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { inOrder } from '../../models/engines/chunks.js';
 import type { PictureStatistics } from '../../models/images/picture-statistics.js';
+import { spreadOf } from '../../models/numeric/spread.js';
 import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import { isReward } from '../../operators/records/reward-fault.js';
 import { metadataPart } from '../../prompt-metadata.js';
@@ -18,7 +19,6 @@ import type { Scores } from '../stages/reward/reward-thread.js';
 import type { ScorePictures } from '../stages/reward/scorers.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
 import { type GoldReward, measureGold } from './gold-rewards.js';
-import { spreadOf } from './spread-of.js';
 
 interface EvaluationOptions {
   readonly config: ResolvedConfig;

@@ -2,17 +2,16 @@
 
 import { TributaryError } from '../../errors.js';
 import { inOrder } from '../../models/engines/chunks.js';
+import { type Spread, spreadOf } from '../../models/numeric/spread.js';
 import { isReward } from '../../operators/records/reward-fault.js';
 import { metadataPart } from '../../prompt-metadata.js';
 import type { GoldSettings } from '../config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { ListedPrompt } from '../messages/prompts.js';
-import type { Spread } from '../messages/run-events.js';
 import { groupsAtOnce } from '../stages/reward/groups-at-once.js';
 import type { ScorePictures } from '../stages/reward/scorers.js';
 import type { OpenParts } from './open-parts.js';
 import { openRewards } from './open-rewards.js';
-import { spreadOf } from './spread-of.js';
 
 export interface GoldReward {
   readonly name: string;

@@ -1,4 +1,4 @@
-/** @file A vision-language model behind an endpoint of OpenAI's form (vLLM, SGLang, llama.cpp, Ollama): one question, one picture. */
+/** @file A vision-language model behind an endpoint of OpenAI's form (vLLM, SGLang, llama.cpp, Ollama): questions about pictures. */
 
 import { z } from 'zod';
 import { at } from '../../../at.js';
@@ -9,11 +9,12 @@ import {
   answerFault,
   askJson,
   type JsonService,
+  quoteOf,
   type ReadAnswer,
   requireSendable,
   serviceUrlField,
 } from './json-service.js';
-import { inWords } from './value-in-words.js';
+import { inWords, type Quote } from './value-in-words.js';
 
 const TOKEN_VARIABLE = 'TRIBUTARY_VLM_TOKEN';
 /** The most alternatives of the first token that servers commonly return. */
@@ -30,7 +31,7 @@ export const chatFields = {
     .describe('Milliseconds that one request may take, answer included, before it is tried again.'),
   requestsAtOnce: integer(1, 256)
     .default(8)
-    .describe('Concurrent requests for one group; each asks one question about one picture.'),
+    .describe('Concurrent requests for one group; each asks one question.'),
 };
 
 type ChatSettings = Readonly<Omit<z.output<z.ZodObject<typeof chatFields>>, 'requestsAtOnce'>>;
@@ -42,10 +43,12 @@ export interface ChatAnswer {
 }
 
 export interface ChatService {
-  /** Asks about a picture [3, H, W] in [-1, 1]. Temperature 0: the same request gets the same answer. */
-  ask(question: string, image: Float32Array, signal: AbortSignal): Promise<ChatAnswer>;
+  /** Asks about pictures, each [3, H, W] in [-1, 1]. Temperature 0: the same request gets the same answer. */
+  ask(question: string, images: readonly Float32Array[], signal: AbortSignal): Promise<ChatAnswer>;
   /** Returns the fault of an answer that cannot be used. */
   fault(expected: string, got: string): Error;
+  /** Quotes an answer for a message. */
+  readonly quote: Quote;
 }
 
 const chance = z.object(
@@ -109,8 +112,12 @@ export function createChatService(
   };
   requireSendable(service);
   return {
-    ask(question, image, signal) {
-      const png = Buffer.from(encodePng(toRgb8(image, imageShape[1], imageShape[2]))).toString('base64');
+    ask(question, images, signal) {
+      const pictures = images.map((image) => {
+        const png = encodePng(toRgb8(image, imageShape[1], imageShape[2]));
+        const url = `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
+        return { type: 'image_url', image_url: { url } };
+      });
       const body = JSON.stringify({
         model,
         max_tokens: maxTokens,
@@ -119,16 +126,14 @@ export function createChatService(
         messages: [
           {
             role: 'user',
-            content: [
-              { type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } },
-              { type: 'text', text: question },
-            ],
+            content: [...pictures, { type: 'text', text: question }],
           },
         ],
       });
       return askJson(service, body, readAnswer, signal);
     },
     fault: (expected, got) => answerFault(service, { expected, got }),
+    quote: quoteOf(service),
   };
 }
 

@@ -117,6 +117,11 @@ export async function askJson<Answer>(
   }
 }
 
+/** Returns what quotes the answers of a service in messages: one short line, without its token. */
+export function quoteOf({ token }: JsonService): Quote {
+  return (text) => excerpt(text, token);
+}
+
 /** Returns the fault of a service whose answers contradict each other or the request. */
 export function answerFault(service: JsonService, { expected, got }: AnswerFault): TributaryError {
   return faultOf(service, { expected, got, nextStep: CORRECT_THE_SERVICE, mayPass: false }, 1);
@@ -131,7 +136,7 @@ async function attemptOnce<Answer>(
   const reply = await post(service, body, signal);
   if ('mayPass' in reply) return reply;
   const { status, text, isWhole } = reply;
-  const quote = (quoted: string) => excerpt(quoted, service.token);
+  const quote = quoteOf(service);
   if (status !== 200) {
     return {
       expected: 'status 200',

@@ -9,6 +9,7 @@ import { jpegCompressibility, jpegIncompressibility } from './jpeg-size.js';
 import { moduleReward } from './module.js';
 import { onnxReward } from './onnx.js';
 import { vlmCaption } from './vlm-caption.js';
+import { vlmJudge } from './vlm-judge.js';
 import { vlmQuestion } from './vlm-question.js';
 
 export const SOURCES = new Catalog('from', [
@@ -21,5 +22,6 @@ export const SOURCES = new Catalog('from', [
   onnxReward,
   vlmQuestion,
   vlmCaption,
+  vlmJudge,
   moduleReward,
 ]);

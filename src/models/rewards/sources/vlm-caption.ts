@@ -40,7 +40,7 @@ export const vlmCaption = defineRewardSource({
         const asked = fillTemplate(question, prompt);
         const wanted = await encoder.embed(fillTemplate(reference, prompt));
         const recallOf = async (image: Float32Array, either: AbortSignal) => {
-          const caption = await chat.ask(asked, image, either);
+          const caption = await chat.ask(asked, [image], either);
           return bertScoreRecall(wanted, await encoder.embed(caption.text));
         };
         return { rewards: await sideBySide(images, requestsAtOnce, recallOf, signal), features: null };

@@ -48,7 +48,7 @@ export function createInterrogation(
         { image, question: { ask, expect } }: (typeof asked)[number],
         either: AbortSignal,
       ) => {
-        const answer = await chat.ask(fillTemplate(ask, prompt), image, either);
+        const answer = await chat.ask(fillTemplate(ask, prompt), [image], either);
         return credit(answer, plain(fillTemplate(expect, prompt)));
       };
       const credits = await sideBySide(asked, requestsAtOnce, work, signal);

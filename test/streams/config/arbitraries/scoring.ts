@@ -63,6 +63,7 @@ const ALONE = {
     questions: fc.array(fc.record({ ask: path, expect: path }), { minLength: 1, maxLength: 3 }),
     judge: fc.constantFrom('contains', 'probability'),
   }),
+  'vlm-judge': fc.record({ ...chat, by: fc.constantFrom('pairs', 'ranking'), criterion: path }),
   'vlm-caption': fc.record({ ...chat, question: path, reference: path, encoder: path }),
   module: fc.record({ path, options: fc.dictionary(name, fc.oneof(real, path)), timeoutMs }),
 } satisfies { readonly [From in Exclude<Name, 'sum'>]: fc.Arbitrary<Settings<From>> };
@@ -80,7 +81,7 @@ const sum = fc
   .map((parts) => ({ from: 'sum', parts: Object.fromEntries(Object.entries(parts)) }));
 
 /** Sources whose groups may be scored side by side. */
-const SIDE_BY_SIDE: readonly string[] = ['http', 'vlm-question', 'vlm-caption', 'module', 'sum'];
+const SIDE_BY_SIDE: readonly string[] = ['http', 'vlm-question', 'vlm-caption', 'vlm-judge', 'module', 'sum'];
 
 type Gold = ResolvedConfig['evaluation']['gold'][string];
 
