@@ -74,9 +74,11 @@ async function lintWithFiles(
 ): Promise<Linted<ResolvedConfig> & { readonly noisySteps?: number | undefined }> {
   const files: NamedFile[] = [];
   const fileFault = (file: NamedFile) => void files.push(file);
-  const { faults } = await lintWithModules(text, path, { overrides, fileFault });
+  const { faults, config } = await lintWithModules(text, path, { overrides, fileFault });
   const found = new Map(
-    await Promise.all(files.map(async (file) => [writePath(file.path), await findFileFault(file)] as const)),
+    await Promise.all(
+      files.map(async (file) => [writePath(file.path), await findFileFault(file, config)] as const),
+    ),
   );
   const options = { overrides, fileFault: (file: NamedFile) => found.get(writePath(file.path)) };
   const linted: Linted<ResolvedConfig> =

@@ -25,8 +25,8 @@ export interface PromptFile {
 }
 
 interface PromptFileOptions extends RowOptions {
-  /** Throws at a prompt that cannot be read. */
-  readonly check: (prompt: string) => void;
+  /** Throws at a prompt that cannot be read, or that asks for what is not there. */
+  readonly check: (prompt: ListedPrompt) => void;
 }
 
 const LARGEST_FILE = 64 * 2 ** 20;
@@ -51,7 +51,7 @@ export async function readPromptFile(path: string, options: PromptFileOptions): 
   for (const row of rows) {
     const prompt = promptOfRow(path, row);
     try {
-      options.check(prompt.prompt);
+      options.check(prompt);
     } catch (cause) {
       throw new TributaryError(
         'TRIB_PROMPT',

@@ -1,8 +1,11 @@
 import { join } from 'node:path';
+import { TributaryError } from '../../errors.js';
 import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
 import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
+import { rewardNameFault } from '../config/resolved/named-rewards.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { ListedPrompt } from '../messages/prompts.js';
 import { describePromptFile, type PromptFile, readPromptFile } from './prompt-file.js';
 
 /** The prompts that a run trains on, and those it only measures. */
@@ -33,7 +36,24 @@ export function readPrompts(
   config: ResolvedConfig,
   check: (prompt: string) => void = promptCheck(config),
 ): Promise<PromptFile> {
-  return readPromptFile(path, { comments: stageOf(config, 'prompts').comments ?? true, check });
+  const checkRewards = rewardCheck(config);
+  return readPromptFile(path, {
+    comments: stageOf(config, 'prompts').comments ?? true,
+    check: (listed) => {
+      checkRewards(listed);
+      check(listed.prompt);
+    },
+  });
+}
+
+/** Returns a check that throws for a prompt that names a reward which the config does not have. */
+export function rewardCheck(config: Pick<ResolvedConfig, 'stages'>): (prompt: ListedPrompt) => void {
+  const faultOf = rewardNameFault(config);
+  return (prompt) => {
+    const fault = faultOf(prompt);
+    if (fault !== null)
+      throw new TributaryError('TRIB_PROMPT', `${fault}. Correct the name, or add the part to the config.`);
+  };
 }
 
 /** Returns a check that throws for a prompt that the model cannot read. */

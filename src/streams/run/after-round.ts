@@ -79,6 +79,11 @@ export class BetweenRounds {
     this.#controlVersion = control.inForce().version;
     await this.#measure(trained, this.#tally.take(round, groupIds));
     await this.#paintTrees(trained);
+    if (isAllDropped(trained)) {
+      // Its loss is in the topics, so that a resume has to begin behind it.
+      await this.#save(completeRounds);
+      throw allDropped(config, trained);
+    }
     if (isEvaluatedAfter(config, completeRounds)) await this.#evaluate(completeRounds);
     if (isLast || stopping.aborted || completeRounds % config.checkpoints.everyRounds === 0)
       await this.#save(completeRounds);
@@ -198,6 +203,22 @@ function allDead({ round, lostGroups }: RoundMetrics): TributaryError {
   return new TributaryError(
     'TRIB_REWARD',
     `round ${round}: expected a group with rewards, got none of ${lostGroups}. Read the warnings above; check the reward model, or resume from the last checkpoint with a smaller learningRate.`,
+  );
+}
+
+/** Whether operator stages dropped every group of a round. */
+function isAllDropped({ closed: { batch } }: TrainedRound): boolean {
+  const { groups, lateGroups, lostGroups, droppedGroups = 0 } = batch.statistics;
+  return groups + lateGroups === 0 && lostGroups > 0 && droppedGroups === lostGroups;
+}
+
+function allDropped(config: ResolvedConfig, { closed: { round, batch } }: TrainedRound): TributaryError {
+  const names = Object.entries(config.stages).flatMap(([name, { type }]) =>
+    type === 'operator' ? [`"${name}"`] : [],
+  );
+  return new TributaryError(
+    'TRIB_REWARD',
+    `round ${round}: expected a group with rewards, got none of ${batch.statistics.lostGroups}: the operator ${names.length === 1 ? 'stage' : 'stages'} ${names.join(', ')} dropped all. Let some pass, then resume: the run goes on with round ${round + 1}.`,
   );
 }
 

@@ -3,14 +3,23 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { FaultDetail } from '../config/source/fault.js';
 import type { NamedFile } from '../config/source/named-files.js';
 import { readPromptFile } from '../prompt-files/prompt-file.js';
+import { rewardCheck } from '../prompt-files/read-prompts.js';
 
 type FileFault = Omit<FaultDetail, 'path'>;
 
-/** Returns what is wrong with a file; undefined where it can be used, as far as can be seen without running anything. */
-export async function findFileFault({ path, name, leadsTo }: NamedFile): Promise<FileFault | undefined> {
+/**
+ * Returns what is wrong with a file; undefined where it can be used, as far as can be seen without running anything.
+ *
+ * @param config that names it, where it is in order: prompts may ask for its rewards.
+ */
+export async function findFileFault(
+  { path, name, leadsTo }: NamedFile,
+  config?: Pick<ResolvedConfig, 'stages'>,
+): Promise<FileFault | undefined> {
   if (leadsTo === 'made') return undefined;
   const wanted = leadsTo === 'either' ? 'a file or folder' : `a ${leadsTo}`;
   const found = await stat(name).catch((error: NodeJS.ErrnoException) => error.code ?? error.message);
@@ -28,18 +37,22 @@ export async function findFileFault({ path, name, leadsTo }: NamedFile): Promise
     const got = `a ${isFolder ? 'folder' : 'file'} at ${name}`;
     return { kind: 'bad-value', expected: wanted, got, nextStep: 'Correct the path.' };
   }
-  return contentFault(path.at(-1), name);
+  return contentFault(path.at(-1), name, config);
 }
 
 /** The files that can be read without running them: prompts, and the index of a pipeline with its scheduler. */
-async function contentFault(field: unknown, name: string): Promise<FileFault | undefined> {
+async function contentFault(
+  field: unknown,
+  name: string,
+  config: Pick<ResolvedConfig, 'stages'> | undefined,
+): Promise<FileFault | undefined> {
   try {
     if (field === 'pipeline') {
       await stat(join(name, 'model_index.json'));
       await readPipelineScheduler(name, () => {});
     }
     if (field === 'train' || field === 'heldOut')
-      await readPromptFile(name, { comments: true, check: () => undefined });
+      await readPromptFile(name, { comments: true, check: config ? rewardCheck(config) : () => undefined });
     return undefined;
   } catch (error) {
     const isNoPipeline = !(error instanceof TributaryError);

@@ -45,6 +45,19 @@ describe('tributary lint, with the files that a config names', () => {
     ]);
   });
 
+  it('should find a prompt for a reward that is not there, with its line', async () => {
+    await writeFile(inFolder('asks.jsonl'), '{"prompt": "a"}\n{"prompt": "b", "reward": ["fit", "clip"]}\n');
+    const asking = CONFIG.replace('none.txt', 'asks.jsonl')
+      .replace('numBranhes', 'numBranches')
+      .replace('reward: {', 'combine: { type: combine, parts: { fit: {} } }\n  fit: {');
+    const file = inFolder('asks.yaml');
+    await writeFile(file, asking);
+    const { stderr } = await callCli(['lint', file]);
+    expect(stderr).toContain(
+      `error: ${file}:5:36 stages.prompts.train: expected what can be read, got "${inFolder('asks.jsonl')}:2 expected reward in the metadata to name one or several of fit, got "clip". Correct the name, or add the part to the config."`,
+    );
+  });
+
   it('should open none with --no-files', async () => {
     const { stderr } = await callCli(['lint', config, '--no-files']);
     expect(stderr).toContain('numBranhes');

@@ -16,10 +16,12 @@ async function read(
   const folder = await temporaryFolder();
   const path = join(folder, name);
   await writeFile(path, content);
-  return readPromptFile(path, { comments, check }).catch((error: Error) => {
-    error.message = error.message.replaceAll(`${folder}/`, '');
-    throw error;
-  });
+  return readPromptFile(path, { comments, check: ({ prompt }) => void check(prompt) }).catch(
+    (error: Error) => {
+      error.message = error.message.replaceAll(`${folder}/`, '');
+      throw error;
+    },
+  );
 }
 
 const textsOf = async (...args: Parameters<typeof read>) =>

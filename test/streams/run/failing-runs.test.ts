@@ -11,6 +11,8 @@ import { adapterOf, eventsOf, kindsOf, runTiny, TINY_STAGES, tinyConfig } from '
 /** What it evaluates does not matter here. */
 const CHEAP = ['evaluation.verifier=none', 'evaluation.imagesPerPrompt=1'];
 
+const WITHOUT = join(import.meta.dirname, '../../fixtures/operators/without.mjs');
+
 const codeOf = (error: unknown) => (error as TributaryError | undefined)?.code;
 
 describe('a reward that is not finite', () => {
@@ -54,6 +56,27 @@ describe('a run that fails', () => {
       codeOf(run.error),
       (run.error as Error).message,
     ]);
+  });
+
+  it('should end where an operator drops a whole round, and a resume should go on behind it', async () => {
+    const own = await temporaryFolder();
+    const config = await tinyConfig(own, {
+      overrides: [
+        ...CHEAP,
+        'stages.prompts.numRounds=2',
+        `stages.without={type: operator, module: ${WITHOUT}, options: { round: 0 }, reads: prompts, writes: some-prompts}`,
+        'stages.sampler.reads={prompts: some-prompts}',
+      ],
+    });
+    const path = join(own, 'run');
+    const run = await runTiny({ config, path });
+    expect([codeOf(run.error), (run.error as Error).message]).toEqual([
+      'TRIB_REWARD',
+      'round 0: expected a group with rewards, got none of 4: the operator stage "without" dropped all. Let some pass, then resume: the run goes on with round 1.',
+    ]);
+    const again = await runTiny({ config, path, resume: true });
+    expect(again.error).toBeUndefined();
+    expect(eventsOf(again, 'round').map(({ metrics }) => [metrics.round, metrics.groups])).toEqual([[1, 4]]);
   });
 
   it('should say which file is not there, before anything is trained', async () => {

@@ -1,4 +1,5 @@
 import { topicOf } from '../../config/graph/topology-graph.js';
+import { rewardNameFault } from '../../config/resolved/named-rewards.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { TopicMessages } from '../../messages/messages.js';
@@ -44,6 +45,7 @@ export async function openPromptSource({
   const inbox = new PromptInbox({
     transport: stageTransport(transport, config, name),
     maxWaiting: source.maxWaiting,
+    faultOf: rewardNameFault(config),
     isDirect: topicOf(config, name, 'reads', 'incoming-prompts') === 'incoming-prompts',
   });
   if (!source.http) return { source: { from: 'topic', inbox }, close: async () => undefined };

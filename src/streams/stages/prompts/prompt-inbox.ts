@@ -1,6 +1,7 @@
 /** @file Incoming prompts on their way to a group: each waits here from the time it is accepted until its ticket is durable. */
 
 import { EMPTY, mergeMap, type Observable, of } from 'rxjs';
+import type { RewardNameFault } from '../../config/resolved/named-rewards.js';
 import type { TopicMessages } from '../../messages/messages.js';
 import { type IncomingPrompt, incomingFault } from '../../messages/prompts.js';
 import type { Delivery, Transport } from '../../transport/contract/transport.js';
@@ -21,6 +22,8 @@ interface InboxOptions {
   readonly maxWaiting: number;
   /** Whether what is accepted comes back as it is; operator stages between may drop it. Default: yes. */
   readonly isDirect?: boolean;
+  /** What else is wrong with a prompt, as a phrase. Default: nothing. */
+  readonly faultOf?: RewardNameFault;
 }
 
 /**
@@ -49,6 +52,11 @@ export class PromptInbox {
 
   get maxWaiting(): number {
     return this.#options.maxWaiting;
+  }
+
+  /** Returns why a prompt is refused, as a phrase `expected ..., got ...`; null if it is not. */
+  faultOf(prompt: IncomingPrompt): string | null {
+    return incomingFault(prompt) ?? this.#options.faultOf?.(prompt) ?? null;
   }
 
   /**
@@ -98,7 +106,7 @@ export class PromptInbox {
   #take(delivery: Delivery<IncomingPrompt>): Observable<IncomingPrompt> {
     const { message, key } = delivery;
     const { id } = message;
-    const fault = key === id ? incomingFault(message) : 'expected the id as key, got another';
+    const fault = key === id ? this.faultOf(message) : 'expected the id as key, got another';
     if (fault !== null) delivery.nack(fault);
     // Delivered again while it waits: the new delivery is answered instead of the first.
     else if (this.#deliveries.has(id)) this.#deliveries.set(id, delivery);

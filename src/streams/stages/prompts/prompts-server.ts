@@ -17,7 +17,7 @@ interface PromptsServerOptions {
   readonly allowHosts?: readonly string[] | undefined;
   /** Bearer token that POST /prompts requires; undefined for none. */
   readonly token: string | undefined;
-  readonly inbox: Pick<PromptInbox, 'accept' | 'maxWaiting'>;
+  readonly inbox: Pick<PromptInbox, 'accept' | 'maxWaiting' | 'faultOf'>;
 }
 
 interface PromptsServer {
@@ -95,7 +95,7 @@ async function answer(
   // A page of another origin cannot send this type without a preflight request.
   if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? ''))
     throw new RequestFault(415, 'expected content-type application/json');
-  const prompts = readPromptsRequest(await readBody(request));
+  const prompts = readPromptsRequest(await readBody(request), (prompt) => inbox.faultOf(prompt));
   if (prompts.length > inbox.maxWaiting)
     throw new RequestFault(413, `expected at most ${inbox.maxWaiting} prompts, got ${prompts.length}`);
   const acceptance = await inbox.accept(prompts);

@@ -20,9 +20,14 @@ const SHAPE =
 /**
  * Reads the body of a request: one prompt or several. Prompts without an id get one.
  *
+ * @param faultOf returns why a prompt is refused; null if it is not. Default: `incomingFault`.
+ *
  * Errors: RequestFault 400, naming the place.
  */
-export function readPromptsRequest(text: string): IncomingPrompt[] {
+export function readPromptsRequest(
+  text: string,
+  faultOf: (prompt: IncomingPrompt) => string | null = incomingFault,
+): IncomingPrompt[] {
   const body = parse(text);
   const known = 'prompts' in body ? ['prompts', 'ids', 'metadata'] : ['prompt', 'id', 'metadata'];
   const unknown = Object.keys(body).find((key) => !known.includes(key));
@@ -45,7 +50,7 @@ export function readPromptsRequest(text: string): IncomingPrompt[] {
       metadata[index] !== null && { metadata: metadata[index] as PromptMetadata }),
   }));
   for (const [index, prompt] of read.entries()) {
-    const fault = incomingFault(prompt);
+    const fault = faultOf(prompt);
     if (fault !== null) throw new RequestFault(400, `${several ? `prompts[${index}]` : 'prompt'}: ${fault}`);
   }
   requireDistinct(read);

@@ -1,9 +1,14 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { PromptTicket } from '../../../../src/operators/index.js';
+import {
+  type RewardNameFault,
+  rewardNameFault,
+} from '../../../../src/streams/config/resolved/named-rewards.js';
 import { progressAt } from '../../../../src/streams/config/resolved/progress-at.js';
 import { PromptInbox } from '../../../../src/streams/stages/prompts/prompt-inbox.js';
 import { promptsStage } from '../../../../src/streams/stages/prompts/prompts-stage.js';
 import { listed } from '../../../fixtures/listed-prompts.js';
+import { COMBINED } from '../../config/combined-stages.js';
 import { stageBench } from '../stage-bench.js';
 
 const STAGE =
@@ -21,10 +26,11 @@ interface Options {
   readonly firstRound?: number;
   /** Tickets that a transport which lasts would hold. */
   readonly held?: readonly PromptTicket[];
+  readonly faultOf?: RewardNameFault;
 }
 
 /** The stage over prompts of a topic, and a progress that is published by hand. */
-function start({ overrides = [], firstRound = 0, held = [] }: Options = {}) {
+function start({ overrides = [], firstRound = 0, held = [], faultOf = () => null }: Options = {}) {
   const bench = stageBench([...SIZES, ...overrides], firstRound);
   const { transport, config } = bench.context;
   const readBack: typeof transport.readBack = async (_, take) => {
@@ -34,7 +40,7 @@ function start({ overrides = [], firstRound = 0, held = [] }: Options = {}) {
   const tickets = bench.read('prompts');
   const letters = bench.read('dead-letters');
   const headers = bench.readHeaders('dead-letters');
-  const inbox = new PromptInbox({ transport, maxWaiting: 8 });
+  const inbox = new PromptInbox({ transport, maxWaiting: 8, faultOf });
   const issued: number[] = [];
   let isComplete = false;
   const subscription = promptsStage(context, { from: 'topic', inbox }, (stage) =>
@@ -147,6 +153,18 @@ describe('promptsStage with prompts of a topic', () => {
     await write('a');
     await vi.waitFor(() => expect(letters).toEqual([{ id: 'x', prompt }]));
     expect(headers).toEqual([{ origin: 'incoming-prompts', stage: 'prompts', reason, attempts: '3' }]);
+    await vi.waitFor(() => expect(given()).toEqual(['0-0 a']));
+  });
+
+  it('should make a prompt for a reward that is not there a dead letter, and go on', async () => {
+    const { context, write, given, headers } = start({ faultOf: rewardNameFault({ stages: COMBINED }) });
+    const message = { id: 'x', prompt: 'p', metadata: { reward: 'fits' } };
+    await context.transport.publish('incoming-prompts', { key: 'x', message });
+    await write('a');
+    await vi.waitFor(() => expect(headers).toHaveLength(1));
+    expect(headers[0]?.reason).toBe(
+      'expected reward in the metadata to name one or several of fit, people, got "fits"',
+    );
     await vi.waitFor(() => expect(given()).toEqual(['0-0 a']));
   });
 

@@ -1,12 +1,21 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import {
+  type RewardNameFault,
+  rewardNameFault,
+} from '../../../../src/streams/config/resolved/named-rewards.js';
 import { PromptInbox } from '../../../../src/streams/stages/prompts/prompt-inbox.js';
 import { openPromptsServer } from '../../../../src/streams/stages/prompts/prompts-server.js';
+import { COMBINED } from '../../config/combined-stages.js';
 import { stageBench } from '../stage-bench.js';
 
 /** An endpoint whose prompts nobody takes, so that all of them wait. */
-async function start({ maxWaiting = 100, token = undefined as string | undefined } = {}) {
+async function start({
+  maxWaiting = 100,
+  token = undefined as string | undefined,
+  faultOf = (() => null) as RewardNameFault,
+} = {}) {
   const bench = stageBench(['transport.capacity=1000']);
-  const inbox = new PromptInbox({ transport: bench.context.transport, maxWaiting });
+  const inbox = new PromptInbox({ transport: bench.context.transport, maxWaiting, faultOf });
   const server = await openPromptsServer({ host: '127.0.0.1', port: 0, token, inbox });
   onTestFinished(() => server.close());
   const send = async (body: unknown, changes: RequestInit = {}, path = '/prompts') => {
@@ -210,6 +219,7 @@ describe('the endpoint', () => {
     });
     const inbox = {
       maxWaiting: 1,
+      faultOf: () => null,
       accept: async () => {
         accept();
         await isKept;
@@ -226,6 +236,25 @@ describe('the endpoint', () => {
     expect((await underWay).status).toBe(202);
     await closed;
     await expect(post()).rejects.toThrow('fetch failed');
+  });
+
+  it('should refuse a prompt for a reward that is not there, and take none of its request', async () => {
+    const faultOf = rewardNameFault({ stages: COMBINED });
+    const { send, inbox } = await start({ faultOf });
+    const { status, body } = await send({
+      prompts: ['a', 'b'],
+      metadata: [{ reward: 'fit' }, { reward: 'x' }],
+    });
+    expect([status, body, inbox.numWaiting]).toEqual([
+      400,
+      {
+        error: 'prompts[1]: expected reward in the metadata to name one or several of fit, people, got "x"',
+      },
+      0,
+    ]);
+    expect(await send({ prompt: 'a', metadata: { reward: ['fit', 'people'] } })).toMatchObject({
+      status: 202,
+    });
   });
 
   it('should say which address it cannot have', async () => {
