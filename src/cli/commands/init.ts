@@ -1,18 +1,19 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { basename, extname } from 'node:path';
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { Document, type Scalar, type YAMLMap } from 'yaml';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import { stageOf } from '../../streams/config/resolved/stage-of.js';
-import { topologySchema } from '../../streams/config/schema/topology-schema.js';
+import { type StageConfig, topologySchema } from '../../streams/config/schema/topology-schema.js';
 import type { Path } from '../../streams/config/source/fault.js';
 import { type NamedFile, namedFiles } from '../../streams/config/source/named-files.js';
 import { withValueAt } from '../../streams/config/source/value-tree.js';
+import { readPromptFile } from '../../streams/prompt-files/prompt-file.js';
 
 const CONFIG = 'mine.yaml';
+const PROMPTS = 'prompts.txt';
 
 /** `tributary init`: writes a config to start from. */
 export function addInitCommand(program: Command): void {
@@ -27,8 +28,7 @@ async function init(word: string): Promise<void> {
   const preset = word.startsWith('tributary:') ? word : `tributary:${word}`;
   const config = await loadTopology(preset);
   const prompts = stageOf(config, 'prompts');
-  const list = `prompts${extname(prompts.train)}`;
-  for (const file of [CONFIG, list]) {
+  for (const file of [CONFIG, PROMPTS]) {
     if (!existsSync(file)) continue;
     throw new TributaryError(
       'TRIB_USAGE',
@@ -38,17 +38,22 @@ async function init(word: string): Promise<void> {
   const missing = namedFiles(topologySchema, config).filter(
     ({ name, leadsTo }) => leadsTo !== 'made' && !existsSync(name),
   );
-  await writeFileAtomic(list, await readFile(prompts.train));
-  await writeFileAtomic(CONFIG, configText(preset, prompts, list, missing));
-  console.log(`${CONFIG}\n${list}`);
+  await writeFileAtomic(PROMPTS, await plainPrompts(prompts));
+  await writeFileAtomic(CONFIG, configText(preset, prompts, missing));
+  console.log(`${CONFIG}\n${PROMPTS}`);
   console.error(`go on with: tributary train ${CONFIG} --quick`);
+}
+
+/** The prompts of a preset, one a line: what a file of one's own most easily looks like. Weights stay behind. */
+async function plainPrompts({ train, comments = true }: StageConfig<'prompts'>): Promise<string> {
+  const { prompts } = await readPromptFile(train, { comments, check: () => undefined });
+  return prompts.map(({ prompt }) => `${prompt}\n`).join('');
 }
 
 /** The text of the config, each setting with what it is for. */
 function configText(
   preset: string,
   { name, numRounds }: { readonly name: string; readonly numRounds: number },
-  list: string,
   missing: readonly NamedFile[],
 ): string {
   const start = {
@@ -56,7 +61,7 @@ function configText(
     extends: preset,
     name: 'mine',
     seed: 1,
-    stages: { [name]: { train: list, numRounds } },
+    stages: { [name]: { train: PROMPTS, numRounds } },
   };
   const document = new Document(
     missing.reduce<unknown>((value, file) => withValueAt(value, file.path, basename(file.name)), start),

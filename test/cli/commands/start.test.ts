@@ -11,7 +11,7 @@ describe('tributary presets', () => {
     expect(code).toBe(0);
     const lines = stdout.trim().split('\n');
     expect(lines[0]).toMatch(
-      /^tributary:demo +The demo: DDPO's rule on the small `shapes` model, tuned to learn /,
+      /^tributary:demo +The demo: B²-DiffuRL on the small `shapes` model, tuned to learn /,
     );
     expect(lines.length).toBeGreaterThan(40);
     expect(lines.filter((line) => !/^tributary:\S+ +\S+ \S+/.test(line))).toEqual([]);

@@ -173,7 +173,7 @@ describeOnSwiftShader('WebGPU on SwiftShader', (startEngine) => {
   });
 
   it.each([
-    ['the shapes model', 'models/shapes', 'a red circle and a blue square'],
+    ['the first shapes model', 'test/fixtures/first-shapes', 'a red circle and a blue square'],
     ['a Stable Diffusion', 'test/fixtures/stable-diffusion/sd1', 'a red cube'],
   ])(
     'should sample and train %s as the CPU does, all of it on the device',

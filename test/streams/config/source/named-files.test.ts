@@ -57,7 +57,7 @@ describe('files that a config names', () => {
     const { config } = lintTopology(extending('tributary:algorithms/grpo'), 'mine/top.yaml');
     expect(config?.name).toBe('mine');
     expect(faultsOf(extending('tributary:shapes-b2-brunch'))).toContain(
-      'mine/top.yaml:2:10 extends: expected something that the package brings, such as tributary:demo, tributary:kafka, tributary:pretrain-shapes, got "tributary:shapes-b2-brunch". Did you mean "tributary:shapes-b2-branch"?',
+      'mine/top.yaml:2:10 extends: expected something that the package brings, such as tributary:demo, tributary:kafka, tributary:sd15-b2-branch, got "tributary:shapes-b2-brunch". Did you mean "tributary:shapes-b2-branch"?',
     );
   });
 });
