@@ -25,7 +25,8 @@ import { addStudyCommand } from './commands/study.js';
 import { addTrainCommand } from './commands/train.js';
 import { guardOutput } from './output/visible-output.js';
 
-function createProgram(): Command {
+/** Returns the program with all of its commands; whoever parses with it is thrown what is wrong. */
+export function createProgram(): Command {
   const program = new Command('tributary')
     .description('Reinforcement-learning fine-tuning of diffusion models, built as a stream.')
     .version(VERSION)
