@@ -2,7 +2,7 @@ import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { PROVIDERS, TFJS_BACKENDS } from '../../models/engines/contract/engine.js';
-import { findCudaParts } from '../../models/engines/onnxruntime/installation.js';
+import { findCudaParts, onnxRuntimeVersion } from '../../models/engines/onnxruntime/installation.js';
 import { ensureRuntime } from '../../models/engines/onnxruntime/runtime.js';
 import { INSTALL_COMMAND } from '../../models/engines/tfjs/backends.js';
 import { dependencyVersions, VERSION } from '../../own-package.js';
@@ -55,7 +55,8 @@ async function doctor({ json }: { readonly json: boolean }): Promise<void> {
     allocator: findAllocator(process.env),
     providers,
     backends,
-    packages: dependencyVersions(),
+    // It may be where the other packages are not.
+    packages: { ...dependencyVersions(), 'onnxruntime-node': onnxRuntimeVersion() },
   };
   console.log(json ? JSON.stringify(findings) : describe(findings));
   const cpu = providers.find(({ provider }) => provider === 'cpu');

@@ -1,5 +1,6 @@
 import type { OnnxRuntimeProvider } from '../../models/engines/contract/engine.js';
 import type { CudaParts } from '../../models/engines/onnxruntime/installation.js';
+import { INSTALL_COMMAND } from '../../models/engines/onnxruntime/runtime.js';
 
 // The package's own scripts do not run by default: see .npmrc.
 const INSTALL_CUDA = 'ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --ignore-scripts=false';
@@ -29,12 +30,15 @@ export function providerAdvice(provider: OnnxRuntimeProvider, problem: string, c
 
 function cudaAdvice(
   problem: string,
-  { platform, hasProvider, missingLibraries, driver }: CudaParts,
+  { platform, isFetched, hasProvider, missingLibraries, driver }: CudaParts,
 ): string[] {
   if (platform !== 'linux x64')
     return [`onnxruntime-node has a CUDA provider only for linux x64; this is ${platform}. Use webgpu.`];
   const advice: string[] = [];
-  if (!hasProvider) advice.push(`Its library is too large for the npm package. Fetch it: ${INSTALL_CUDA}`);
+  if (!hasProvider) {
+    const first = isFetched ? `${INSTALL_COMMAND}, then ` : '';
+    advice.push(`Its library is too large for the npm package. Fetch it: ${first}${INSTALL_CUDA}`);
+  }
   const missing = new Set([...(missingLibraries ?? []), ...librariesIn(problem)]);
   if (missing.size > 0) {
     const sources = new Set([...missing].map(sourceOf));

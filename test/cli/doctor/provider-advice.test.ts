@@ -12,6 +12,7 @@ const OLD_DRIVER = 'CUDA failure 35: CUDA driver version is insufficient for CUD
 
 const WHOLE: CudaParts = {
   platform: 'linux x64',
+  isFetched: false,
   hasProvider: true,
   missingLibraries: [],
   driver: 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15',
@@ -23,6 +24,14 @@ describe('the advice on cuda', () => {
   it('should give the command that installs it, where it is not', () => {
     expect(cuda(NOT_LOADED, { hasProvider: false, missingLibraries: null })).toEqual([
       'Its library is too large for the npm package. Fetch it: ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --ignore-scripts=false',
+    ]);
+  });
+
+  it('should first have it installed where npm left it out, and only the cache has it', () => {
+    expect(cuda(NOT_LOADED, { isFetched: true, hasProvider: false, missingLibraries: null })).toEqual([
+      expect.stringMatching(
+        /ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@\S+, then .* npm rebuild /,
+      ),
     ]);
   });
 

@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { resolveRuntime } from './runtime.js';
+import { isRuntimeFetched, resolveRuntime } from './runtime.js';
 
 /** The installed version of onnxruntime: the kernels of different versions may round differently. */
 export function onnxRuntimeVersion(): string {
@@ -18,6 +18,8 @@ export function onnxRuntimeVersion(): string {
 export interface CudaParts {
   /** Such as `linux x64`, the only one for which onnxruntime-node has a CUDA provider. */
   readonly platform: string;
+  /** Whether npm left the package out and it was fetched later: then `npm rebuild` does not find it. */
+  readonly isFetched: boolean;
   /** Whether onnxruntime's CUDA provider was installed into its package. */
   readonly hasProvider: boolean;
   /** Libraries that the provider needs and the loader does not find; null if that cannot be determined. */
@@ -34,6 +36,7 @@ export function findCudaParts(): CudaParts {
   const hasProvider = existsSync(provider);
   return {
     platform: `${process.platform} ${process.arch}`,
+    isFetched: isRuntimeFetched(),
     hasProvider,
     missingLibraries: hasProvider ? missingLibraries(provider) : null,
     driver: driverVersion(),

@@ -43,6 +43,9 @@ function requireRuntime(): NodeJS.Require {
   );
 }
 
+/** Whether it is in the cache, and so in nobody's `node_modules`. */
+export const isRuntimeFetched = () => resolveRuntime().startsWith(cacheFolder());
+
 /** Whether it is there. */
 export const hasRuntime = () => findRequire() !== undefined;
 
