@@ -11,7 +11,7 @@ const PAGES = [
 ].filter((page) => existsSync(page));
 
 /** Files of this repository in code style, such as `src/errors.ts`; a placeholder in angle brackets is none. */
-const FILE_IN_CODE = /`((?:src|test|config|docs|tools|bench|models)\/[\w./-]+\.\w+)`/g;
+const FILE_IN_CODE = /`((?:src|test|config|docs|examples|tools|bench|models)\/[\w./-]+\.\w+)`/g;
 const LINK = /\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)/g;
 
 describe('documentation', () => {

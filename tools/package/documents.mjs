@@ -10,13 +10,14 @@ const FILES = [
   'models/shapes',
   'docs/images',
   'docs/examples',
+  'examples',
   'src/streams/transport/wire/tributary.proto',
 ];
 /** Pages for those who work on the program, or about what only the repository holds. */
 const NOT_PACKED = /^docs\/(decisions\/|testing|where-is|results|evidence)/;
 
 const LINK = /\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)/g;
-const PATH = /`((?:src|test|config|docs|tools|bench|models|findings)\/[\w./-]+\.\w+)`/g;
+const PATH = /`((?:src|test|config|docs|examples|tools|bench|models|findings)\/[\w./-]+\.\w+)`/g;
 const NOTE = '\nPaths in italics are of the repository, and not in this package.\n';
 
 /** Writes presets, the model that ships, and all pages into a folder. */
@@ -24,7 +25,11 @@ export async function writeDocuments(folder) {
   const names = await readdir('docs', { recursive: true });
   const docs = names.map((name) => join('docs', name)).filter((name) => !NOT_PACKED.test(name));
   const schemas = docs.filter((name) => name.endsWith('.schema.json'));
-  for (const file of [...FILES, ...schemas]) await cp(file, join(folder, file), { recursive: true });
+  for (const file of [...FILES, ...schemas])
+    await cp(file, join(folder, file), {
+      recursive: true,
+      filter: (path) => !path.endsWith('tsconfig.json'),
+    });
   const pages = ['README.md', 'models/shapes/README.md', ...docs.filter((name) => name.endsWith('.md'))];
   for (const page of pages) await writePage(folder, page, pages);
 }
