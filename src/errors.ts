@@ -7,6 +7,7 @@
 export const ERROR_CODES = {
   TRIB_USAGE: 'the command line or a config is wrong',
   TRIB_CONFIG: 'a config file has faults',
+  TRIB_TEST: 'a test of a config failed',
   TRIB_FILE: 'a file is missing, truncated or cannot be written',
   TRIB_MODEL: 'a model folder or graph is not what the pipeline needs',
   TRIB_DOWNLOAD: 'a file could not be fetched from the hub',

@@ -22,6 +22,7 @@ import { addReparameterizeCommand } from './commands/reparameterize.js';
 import { addRunCommand } from './commands/run.js';
 import { addSampleCommand } from './commands/sample.js';
 import { addStudyCommand } from './commands/study.js';
+import { addTestCommand } from './commands/test.js';
 import { addTrainCommand } from './commands/train.js';
 import { guardOutput } from './output/visible-output.js';
 
@@ -47,6 +48,7 @@ export function createProgram(): Command {
   addPresetsCommand(program);
   addInitCommand(program);
   addLintCommand(program);
+  addTestCommand(program);
   addGraphCommand(program);
   addDashboardCommand(program);
   addDeadLettersCommand(program);

@@ -1,6 +1,6 @@
 /** @file The page of every field of a config: what lint knows of them, in Markdown. */
 import { z } from 'zod';
-import { topologySchema } from '../../src/streams/config/schema/topology-schema.js';
+import { testedTopologySchema } from '../../src/streams/config/schema/topology-schema.js';
 import { STAGE_SPECS } from '../../src/streams/stages/index.js';
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
@@ -31,7 +31,7 @@ package brings has a name: \`extends: tributary:shapes-b2-branch\` (\`tributary 
 
 /** Returns docs/config.md: Markdown text that ends with a line break. */
 export function configPage(): string {
-  const schema = z.toJSONSchema(topologySchema, { io: 'input' });
+  const schema = z.toJSONSchema(testedTopologySchema, { io: 'input' });
   const sections = Object.entries(fieldsOf(schema)).filter(([, field]) => field.properties);
   const others = itemsOf(schema)
     .map((item) => (item.head.startsWith('`stages`') ? { ...item, below: [] } : item))

@@ -4,6 +4,7 @@ import { isPackageName, packageNames, presetFile } from '../../own-package.js';
 import type { Contradiction } from './contradictions/config-rule.js';
 import { findGraphFaults } from './contradictions/graph-faults.js';
 import { findContradictions } from './contradictions/index.js';
+import { findTestFaults } from './contradictions/test-faults.js';
 import {
   forkModuleFaults,
   type LoadedModules,
@@ -13,12 +14,13 @@ import {
   namedModules,
 } from './named-modules.js';
 import { repairConfig } from './repair.js';
-import { type ResolvedConfig, topologySchema } from './schema/topology-schema.js';
+import { type ConfigTests, testsSchema } from './schema/tests-schema.js';
+import { type ResolvedConfig, testedTopologySchema, topologySchema } from './schema/topology-schema.js';
 import { type ConfigSource, readConfigSource, readNamed } from './source/config-source.js';
 import { describeValue, type FaultDetail } from './source/fault.js';
 import { type Linted, lintSources, locate, overlap } from './source/lint-sources.js';
 import { type NamedFile, namedFiles, noSuchName } from './source/named-files.js';
-import { isMapping } from './source/value-tree.js';
+import { isMapping, withValueAt } from './source/value-tree.js';
 
 export interface LintOptions {
   /** What followed each `--set` of the command line. */
@@ -41,6 +43,8 @@ export interface LintOptions {
 export interface LintedTopology extends Linted<ResolvedConfig> {
   /** The users' modules that it names. */
   readonly modules: readonly NamedModule[];
+  /** Its tests, which are no part of what runs; absent where there is a fault. */
+  readonly tests?: ConfigTests;
 }
 
 /**
@@ -66,7 +70,7 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
     overrides,
     overridesFile,
     isPlaced,
-    schema: topologySchema,
+    schema: testedTopologySchema,
     isVersioned: true,
     faultsAcross(value, faults) {
       modules = namedModules(value);
@@ -82,7 +86,10 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
       ];
     },
   });
-  return { ...linted, modules };
+  if (!linted.config) return { faults: linted.faults, modules };
+  const { tests = {}, ...config } = linted.config;
+  const stated = linted.stated && (withValueAt(linted.stated, ['tests'], undefined) as object);
+  return { faults: [], config, ...(stated && { stated }), tests, modules };
 }
 
 /** Reads a file, the one that it extends, the one below that, and so on. */
@@ -113,8 +120,15 @@ function readSources(
   }
   const file = readNamed(basePath, readText);
   return 'text' in file
-    ? [source, ...readSources(file.text, basePath, readText, paths)]
+    ? [source, ...readSources(file.text, basePath, readText, paths).map(withoutTests)]
     : fault(file.expected, file.got, file.nextStep);
+}
+
+/** The tests of a file are of that file. */
+function withoutTests(source: ConfigSource): ConfigSource {
+  return isMapping(source.value)
+    ? { ...source, value: withValueAt(source.value, ['tests'], undefined) }
+    : source;
 }
 
 /** The path of the config that the one at `path` extends; null for a preset that the package does not have. */
@@ -129,12 +143,14 @@ function faultsAcross(
   faults: readonly FaultDetail[],
   { noisySteps, modules }: Pick<LintOptions, 'noisySteps' | 'modules'>,
 ): FaultDetail[] {
-  const repaired = repairConfig(value);
+  const repaired = repairConfig(isMapping(value) ? withValueAt(value, ['tests'], undefined) : value);
   if (!repaired) return [];
+  const tests = isMapping(value) ? testsSchema.safeParse(value.tests) : { success: false as const };
   const faulty = faults.filter(({ kind }) => kind !== 'unknown-key').map(({ path }) => path);
   return [
     ...contradictions(value, repaired.config, { noisySteps, modules }),
     ...(repaired.lacksStages ? [] : findGraphFaults(repaired.config)),
+    ...(repaired.lacksStages || !tests.success ? [] : findTestFaults(repaired.config, tests.data)),
   ].filter(({ involves }) => !involves.some((path) => faulty.some((bad) => overlap(bad, path))));
 }
 

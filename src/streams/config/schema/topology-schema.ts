@@ -15,6 +15,7 @@ import { CONFIG_VERSION } from '../source/version.js';
 import { guards } from './guards-schema.js';
 import { kafka } from './kafka-schema.js';
 import { promotion } from './promotion-schema.js';
+import { testsSchema } from './tests-schema.js';
 
 const [firstStage, ...otherStages] = STAGE_SPECS;
 const stageSchemas = [firstStage.schema, ...otherStages.map(({ schema }) => schema)] as const;
@@ -208,12 +209,16 @@ const topologyShape = {
 /** A topology with every field filled in. */
 export const topologySchema = section(topologyShape);
 
+/** A topology as it stands in its files, put together: with the tests, which are no part of a run. */
+export const testedTopologySchema = section({ ...topologyShape, tests: testsSchema.optional() });
+
 /** A topology as it may stand in a file: with `extends`, the other file may hold what is missing here. */
 const topologyFileSchema = section({
   extends: text('the path of a config file').describe(
     'Path of another config, relative to this one, that this one extends: mappings are merged, unless their type, rule, mode or from differs; anything else is replaced. That file may extend another one in turn.',
   ),
   ...topologyShape,
+  tests: testsSchema,
 }).partial();
 
 export type ResolvedConfig = z.output<typeof topologySchema>;
