@@ -41,7 +41,11 @@ async function init(word: string): Promise<void> {
   await writeFileAtomic(PROMPTS, await plainPrompts(prompts));
   await writeFileAtomic(CONFIG, configText(preset, prompts, missing));
   console.log(`${CONFIG}\n${PROMPTS}`);
-  console.error(`go on with: tributary train ${CONFIG} --quick`);
+  const next =
+    missing.length > 0
+      ? `tributary lint ${CONFIG}, which names the files to bring`
+      : `tributary train ${CONFIG} --quick`;
+  console.error(`go on with: npx ${next}`);
 }
 
 /** The prompts of a preset, one a line: what a file of one's own most easily looks like. Weights stay behind. */
@@ -71,8 +75,11 @@ function configText(
     const pair = pairs.find(({ key }) => key.value === path.at(-1));
     if (pair) pair.key.commentBefore = ` ${comment}`;
   };
-  document.commentBefore = ` \`tributary train ${CONFIG}\`, or with --quick two small rounds; \`tributary lint ${CONFIG}\` says what it amounts to.`;
-  say(['extends'], 'What is not written here is as in this preset; `tributary presets` lists the others.');
+  document.commentBefore = ` \`npx tributary train ${CONFIG}\`, or with --quick two small rounds; \`npx tributary lint ${CONFIG}\` says what it amounts to.`;
+  say(
+    ['extends'],
+    'What is not written here is as in this preset; `npx tributary presets` lists the others.',
+  );
   say(['name'], 'The run is written to runs/<name>.');
   say(['seed'], 'The same seed and config give the same adapter, byte for byte.');
   say(

@@ -114,5 +114,5 @@ function summary(
 
 function stopped(config: string, set: readonly string[], runPath: string): string {
   const overrides = set.map((text) => ` --set '${text}'`).join('');
-  return `stopped and saved; go on with: tributary train ${config}${overrides} --run-dir ${runPath} --resume`;
+  return `stopped and saved; go on with: npx tributary train ${config}${overrides} --run-dir ${runPath} --resume`;
 }

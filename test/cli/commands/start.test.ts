@@ -22,8 +22,9 @@ describe('tributary presets', () => {
 describe('tributary init', () => {
   it('should write a config and prompts that have no fault, and overwrite neither', async () => {
     const cwd = await temporaryFolder();
-    const { code, stdout } = await callCli(['init'], { cwd });
+    const { code, stdout, stderr } = await callCli(['init'], { cwd });
     expect([code, stdout]).toEqual([0, 'mine.yaml\nprompts.txt\n']);
+    expect(stderr).toBe('go on with: npx tributary train mine.yaml --quick\n');
     const linted = await callCli(['lint', 'mine.yaml'], { cwd });
     expect(linted).toMatchObject({ code: 0, stdout: expect.stringContaining('72 from prompts.txt') });
     const again = await callCli(['init'], { cwd });
@@ -35,7 +36,8 @@ describe('tributary init', () => {
 
   it('should name what a preset needs and the package does not bring', async () => {
     const cwd = await temporaryFolder();
-    await callCli(['init', 'sd15-dpok'], { cwd });
+    const { stderr: next } = await callCli(['init', 'sd15-dpok'], { cwd });
+    expect(next).toBe('go on with: npx tributary lint mine.yaml, which names the files to bring\n');
     const text = await readFile(join(cwd, 'mine.yaml'), 'utf8');
     expect(text).toMatch(/# The package does not bring this: .*\n +pipeline: stable-diffusion-v1-5\n/);
     expect((await callCli(['lint', 'mine.yaml', '--no-files'], { cwd })).code).toBe(0);
