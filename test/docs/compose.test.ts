@@ -1,16 +1,18 @@
 /** @file docker-compose.yml against the program, the config and the Dockerfile that it names. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { addDashboardCommand } from '../../src/cli/commands/dashboard.js';
 import { addRunCommand } from '../../src/cli/commands/run.js';
 import { loadTopology } from '../../src/streams/config/load-topology.js';
+import { stageOf } from '../../src/streams/config/resolved/stage-of.js';
 
 interface Service {
   readonly image: string;
   readonly command?: readonly string[];
+  readonly profiles?: readonly string[];
   readonly environment: Readonly<Record<string, string | number>>;
   readonly volumes: readonly string[];
   readonly ports?: readonly string[];
@@ -25,12 +27,18 @@ const { services, volumes } = parse(readFileSync('docker-compose.yml', 'utf8'), 
 };
 const dockerfile = readFileSync('Dockerfile', 'utf8').split('\n');
 const image = dockerfile.slice(dockerfile.findLastIndex((line) => line.startsWith('FROM ')));
-const parts = Object.entries(services).filter(([, { command }]) => command !== undefined);
+const started = Object.entries(services).filter(([, { command }]) => command !== undefined);
+const parts = started.filter(([, { profiles }]) => profiles === undefined);
+const examples = started.filter(([, { profiles }]) => profiles !== undefined);
 
 interface Parsed {
   readonly name: string;
   readonly argument: string;
-  readonly options: { readonly set?: string[]; readonly roles?: readonly string[]; readonly port?: number };
+  readonly options: {
+    readonly set?: string[];
+    readonly roles?: readonly string[] | 'all';
+    readonly port?: number;
+  };
 }
 
 /** Reads a command line as the program does, and does nothing. */
@@ -71,6 +79,28 @@ describe('docker-compose.yml', () => {
       expect(part.volumes).toContain('runs:/tributary/runs');
     },
   );
+
+  it('should start every example, each alone and only where it is named', () => {
+    const files = readdirSync('config/examples').filter((file) => file.endsWith('.yaml'));
+    expect(examples.map(([name]) => `${name}.yaml`).toSorted()).toEqual(files.toSorted());
+    for (const [name, { profiles }] of examples) expect(profiles).toEqual([name]);
+  });
+
+  it.each(examples)('should give the example %s all that it needs', async (name, part) => {
+    const { argument, options } = parsed(part.command ?? []);
+    expect(argument).toBe(`config/examples/${name}.yaml`);
+    const config = await loadTopology(argument, options.set);
+    expect(options.roles).toBe('all');
+    expect(part.volumes).toEqual(['runs:/tributary/runs', 'payloads:/tributary/payloads']);
+    const needsBroker = config.transport.kind === 'kafka';
+    expect(part.depends_on).toEqual(needsBroker ? { kafka: { condition: 'service_healthy' } } : {});
+    if (needsBroker) expect(config.transport.kafka.brokers).toEqual(['kafka:9092']);
+    const { source } = stageOf(config, 'prompts');
+    const http = source.from === 'topic' ? source.http : undefined;
+    expect(part.ports).toEqual(http && [`127.0.0.1:8081:${http.port}`]);
+    // A port that Docker passes on does not come from the loopback of the container.
+    if (http) expect(http.host).toBe('0.0.0.0');
+  });
 
   it('should show the run that the trainer writes, where its health check and its port look for it', async () => {
     const { argument, options } = parsed(services.dashboard?.command ?? []);
