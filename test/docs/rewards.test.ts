@@ -1,7 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
+import { buffer } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { encodePng, toRgb8 } from '../../src/models/images/picture.js';
@@ -10,6 +13,7 @@ import { createHttpReward } from '../../src/models/rewards/sources/http.js';
 import { startRewardServer } from '../fixtures/reward-server.js';
 
 const PAGE = readFileSync('docs/rewards.md', 'utf8');
+const BRIDGE = 'docs/examples/pickle_bridge.py';
 const EXAMPLE = 'docs/examples/reward_service.py';
 const SHAPE = [3, 4, 4] as const;
 const blocks = (language: string) =>
@@ -80,5 +84,41 @@ describe('docs/rewards.md', () => {
     const { rewards, features } = await score(url);
     expect(rewards).toEqual(images.map((image) => -encodePng(toRgb8(image, 4, 4)).length / 1000));
     expect(features).toBeNull();
+  });
+
+  it.skipIf(!hasPython)('should have a bridge to servers that speak pickle (needs python3)', async () => {
+    const plain = '(dp0\nVscores\n(lp1\nF0.25\naI3\nas.';
+    // What a server that is not trusted would send: the call os.system('exit').
+    const answers = [plain, plain, "cos\nsystem\n(S'exit'\ntR."];
+    const asked: string[] = [];
+    const server = createServer(async (incoming, response) => {
+      asked.push((await buffer(incoming)).toString('latin1'));
+      response.end(answers[asked.length - 1]);
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const args = [BRIDGE, '0', `http://127.0.0.1:${port}`, 'scores', '--png'];
+    const bridge = spawn('python3', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    onTestFinished(async () => {
+      const exited = once(bridge, 'exit');
+      bridge.kill();
+      await exited;
+      server.close();
+    });
+    const [url] = (await once(createInterface(bridge.stdout), 'line')) as [string];
+    const scorer = createHttpReward({ url, timeoutMs: 60_000, batchSize: 2, imageShape: SHAPE });
+    const bridged = () => scorer.score({ prompt: 'a ball', images }, new AbortController().signal);
+    expect((await bridged()).rewards).toEqual([0.25, 3]);
+    for (const word of ['images', 'PNG', 'prompts', 'a ball', 'meta_datas', 'only_strict'])
+      expect(asked[0]).toContain(word);
+    // Two rewards for one picture.
+    const rejected = await score(url).catch((error: unknown) => error);
+    expect(rejected).toMatchObject({
+      message: expect.stringContaining('expected 1 rewards, one per picture, got 2'),
+    });
+    const refused = await bridged().catch((error: unknown) => error);
+    expect(refused).toMatchObject({
+      message: expect.stringContaining('expected plain lists and numbers, got os.system'),
+    });
   });
 });

@@ -121,7 +121,16 @@ describe('sum', () => {
   it('should open its parts from their settings', async () => {
     const { url } = await startRewardServer();
     const parts = {
-      bright: { from: 'http' as const, url, timeoutMs: 10_000, batchSize: 4, weight: 3, mean: 0.5, std: 0.5 },
+      bright: {
+        from: 'http' as const,
+        form: 'tributary' as const,
+        url,
+        timeoutMs: 10_000,
+        batchSize: 4,
+        weight: 3,
+        mean: 0.5,
+        std: 0.5,
+      },
       small: { from: 'jpeg-compressibility' as const, quality: 95, ...plain },
     };
     const context = rewardContext({ imageShape: [3, 2, 4] });

@@ -1,6 +1,6 @@
 /** @file Rewards from a service that answers over HTTP; docs/rewards.md describes requests and answers. */
 
-import { integer } from '../../../fields.js';
+import { integer, oneOf, text } from '../../../fields.js';
 import { encodePng, toRgb8 } from '../../images/picture.js';
 import { toUnitLength } from '../contract/features.js';
 import type { RewardScorer } from '../contract/reward-scorer.js';
@@ -13,7 +13,8 @@ import {
   requireSendable,
   serviceUrlField,
 } from '../services/json-service.js';
-import { lengthsFault, readRewardResponse, type ScoredAnswer } from '../services/scored-answer.js';
+import { FORM_NAMES, type FormName, SCORE_FORMS } from '../services/score-forms.js';
+import { lengthsFault, type ScoredAnswer } from '../services/scored-answer.js';
 
 const TOKEN_VARIABLE = 'TRIBUTARY_REWARD_TOKEN';
 
@@ -21,6 +22,10 @@ export interface HttpRewardSettings extends Omit<JsonService, 'tokenVariable'> {
   /** Most pictures in one request. */
   readonly batchSize: number;
   readonly imageShape: readonly [number, number, number];
+  /** Default: tributary. */
+  readonly form?: FormName;
+  /** Key of the rewards in an answer. Default: that of the form. */
+  readonly scoreField?: string | undefined;
 }
 
 /**
@@ -31,7 +36,10 @@ export interface HttpRewardSettings extends Omit<JsonService, 'tokenVariable'> {
  * the token cannot be sent.
  */
 export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
-  const { batchSize, imageShape } = settings;
+  const { imageShape } = settings;
+  const form = SCORE_FORMS[settings.form ?? 'tributary'];
+  const batchSize = Math.min(settings.batchSize, form.mostPictures);
+  const scoreField = settings.scoreField ?? form.scoreField;
   const service = { ...settings, tokenVariable: TOKEN_VARIABLE };
   requireSendable(service);
   return {
@@ -41,16 +49,12 @@ export function createHttpReward(settings: HttpRewardSettings): RewardScorer {
       for (let start = 0; start < images.length; start += batchSize) {
         const pngs = images
           .slice(start, start + batchSize)
-          .map((image) => Buffer.from(encodePng(toRgb8(image, imageShape[1], imageShape[2]))));
-        const body = JSON.stringify({
-          version: 1,
-          prompt,
-          // Absent without metadata: services that know of none get the request that they always got.
-          ...(metadata && { metadata }),
-          images: pngs.map((png) => png.toString('base64')),
-        });
+          .map((image) =>
+            Buffer.from(encodePng(toRgb8(image, imageShape[1], imageShape[2]))).toString('base64'),
+          );
+        const body = JSON.stringify(form.bodyOf({ prompt, metadata, pngs }));
         const read: ReadAnswer<ScoredAnswer> = (text, quote) => {
-          const answer = readRewardResponse(text, pngs.length, quote);
+          const answer = form.read(text, { count: pngs.length, scoreField, quote });
           return 'rewards' in answer ? { answer } : answer;
         };
         responses.push(await askJson(service, body, read, signal));
@@ -75,6 +79,16 @@ export const httpReward = defineRewardSource({
       .default(60_000)
       .describe('Milliseconds that one request may take, answer included, before it is tried again.'),
     batchSize: batchSizeField('Images in one request,'),
+    form: oneOf(FORM_NAMES)
+      .default('tributary')
+      .describe(
+        "What the service speaks (docs/rewards.md). `tributary`: one prompt and its pictures, answered by `rewards`. `batch`: lists of prompts and pictures, as Flow-Factory's servers take them at /compute. `single`: one picture a request, answered by one `score`; batchSize does not matter.",
+      ),
+    scoreField: text('a key')
+      .optional()
+      .describe(
+        'Key of the rewards in an answer, for `batch` and `single`. Default: `rewards`, and `score` for `single`.',
+      ),
   },
   sideBySide: 'the service must answer concurrent requests',
   create: async (settings, { imageShape, environment }) =>

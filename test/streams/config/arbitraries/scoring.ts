@@ -1,4 +1,5 @@
 /** @file Settings of every source of rewards; one that is missing here does not compile. */
+import { normalize } from 'node:path';
 import fc from 'fast-check';
 import type { RewardSettings } from '../../../../src/models/rewards/index.js';
 import type { ResolvedConfig, StageConfig } from '../../../../src/streams/config/schema/topology-schema.js';
@@ -7,7 +8,8 @@ import { count, positive } from './numbers.js';
 type Name = RewardSettings['from'];
 type Settings<From extends Name> = Omit<Extract<RewardSettings, { from: From }>, 'from'>;
 
-const path = fc.stringMatching(/^[ -~]{1,12}$/);
+/** As lint writes it: a doubled slash or a dot between slashes would not come back. */
+const path = fc.stringMatching(/^[ -~]{1,12}$/).filter((text) => normalize(text) === text);
 const name = fc.stringMatching(/^[a-z][a-z0-9_-]{0,8}$/);
 const real = fc.double({ min: -1e9, max: 1e9, noNaN: true });
 const batchSize = count(64);
@@ -34,11 +36,16 @@ const tokens = fc.record({ from: fc.constantFrom('token-ids', 'attention-mask'),
 
 const ALONE = {
   model: fc.record({ model: path, batchSize }),
-  http: fc.record({
-    url: fc.constantFrom('http://localhost:8000/score', 'https://rewards.example.org/v2?model=a'),
-    timeoutMs,
-    batchSize,
-  }),
+  http: fc.record(
+    {
+      url: fc.constantFrom('http://localhost:8000/score', 'https://rewards.example.org/v2?model=a'),
+      timeoutMs,
+      batchSize,
+      form: fc.constantFrom('tributary', 'batch', 'single'),
+      scoreField: name,
+    },
+    { requiredKeys: ['url', 'timeoutMs', 'batchSize', 'form'] },
+  ),
   'clip-score': fc.record(
     { model: path, tokenizer: path, scale: positive, batchSize },
     { requiredKeys: ['model', 'scale', 'batchSize'] },
