@@ -26,6 +26,7 @@ export const RANDOM_PURPOSES = {
   'forward-timesteps': 14,
   'value-init': 15,
   'value-batch': 16,
+  'prompt-source': 17,
 } as const;
 
 export type RandomPurpose = keyof typeof RANDOM_PURPOSES;

@@ -1,5 +1,7 @@
 import { TOPICS, type TopicName } from '../messages/topics.js';
+import { doorTopic } from './graph/stage-wires.js';
 import { graphTopics, isQueue, topicOf } from './graph/topology-graph.js';
+import { mergedSources } from './resolved/prompt-sources.js';
 import { stageOf } from './resolved/stage-of.js';
 import type { ResolvedConfig } from './schema/topology-schema.js';
 
@@ -70,6 +72,13 @@ function outsideWriters(config: ResolvedConfig): OutsideWriter[] {
     writers.push({ id: 'endpoint', label: 'POST /prompts', topic: 'incoming-prompts' });
   if (source.from === 'topic' && isShared)
     writers.push({ id: 'traffic', label: 'your own traffic', topic: 'incoming-prompts' });
+  for (const one of mergedSources(config)) {
+    if (one.from === 'file') continue;
+    const id = one.name.replaceAll('-', '_');
+    const topic = doorTopic(one.name);
+    if (one.http) writers.push({ id: `endpoint_${id}`, label: 'POST /prompts', topic });
+    if (isShared) writers.push({ id: `traffic_${id}`, label: 'your own traffic', topic });
+  }
   if (isShared) writers.push({ id: 'operators', label: 'tributary control', topic: 'control' });
   for (const [name, stage] of Object.entries(config.stages)) {
     if (!isOutside(stage)) continue;

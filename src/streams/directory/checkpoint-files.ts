@@ -64,7 +64,11 @@ const stateSchema = z.object({
   controlVersion: z.int().min(1).optional(),
   computation: computationSchema,
   bestProbeReward: z.number().optional(),
-  promptFingerprints: z.object({ train: fingerprintSchema, heldOut: fingerprintSchema }),
+  promptFingerprints: z.object({
+    train: fingerprintSchema,
+    heldOut: fingerprintSchema,
+    sources: z.record(z.string(), fingerprintSchema).optional(),
+  }),
 });
 
 /** The name of a policy's file. */

@@ -3,6 +3,7 @@ import { TributaryError } from '../../errors.js';
 import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
 import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import { rewardNameFault } from '../config/resolved/named-rewards.js';
+import { mergedSources } from '../config/resolved/prompt-sources.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { ListedPrompt } from '../messages/prompts.js';
@@ -12,6 +13,8 @@ import { describePromptFile, type PromptFile, readPromptFile } from './prompt-fi
 export interface PromptLists {
   readonly train: PromptFile;
   readonly heldOut: PromptFile;
+  /** The files of merged sources that have one of their own, by name of the source; absent if none has. */
+  readonly sources?: Readonly<Record<string, PromptFile>>;
 }
 
 /**
@@ -24,10 +27,16 @@ export async function readPromptLists(
   check = promptCheck(config),
 ): Promise<PromptLists> {
   const { train, heldOut } = stageOf(config, 'prompts');
-  return {
+  const lists = {
     train: await readPrompts(train, config, check),
     heldOut: await readPrompts(heldOut, config, check),
   };
+  const sources: Record<string, PromptFile> = {};
+  for (const source of mergedSources(config)) {
+    if (source.from === 'file' && source.file !== undefined)
+      sources[source.name] = await readPrompts(source.file, config, check);
+  }
+  return { ...lists, ...(Object.keys(sources).length > 0 && { sources }) };
 }
 
 /** Reads one prompt file as the `prompts` stage of a config says. Errors: as `readPromptFile`. */
@@ -64,7 +73,7 @@ function promptCheck(config: ResolvedConfig): (prompt: string) => void {
 
 /** Both lists as lines to print, name and value, and how many prompts the verifier of the config cannot read. */
 export function promptRows(
-  { train, heldOut }: PromptLists,
+  { train, heldOut, sources = {} }: PromptLists,
   { evaluation: { verifier } }: ResolvedConfig,
 ): readonly (readonly [name: string, value: string])[] {
   const unread = ({ prompts }: PromptFile) =>
@@ -73,6 +82,9 @@ export function promptRows(
   return [
     ['training prompts', describePromptFile(train)],
     ['held-out prompts', describePromptFile(heldOut)],
+    ...Object.entries(sources).map(
+      ([name, file]) => [`prompts of ${name}`, describePromptFile(file)] as const,
+    ),
     ...(ofTrain + ofHeldOut === 0
       ? []
       : [

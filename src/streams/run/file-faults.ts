@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import type { FaultDetail } from '../config/source/fault.js';
+import type { FaultDetail, Path } from '../config/source/fault.js';
 import type { NamedFile } from '../config/source/named-files.js';
 import { readPromptFile } from '../prompt-files/prompt-file.js';
 import { rewardCheck } from '../prompt-files/read-prompts.js';
@@ -37,21 +37,22 @@ export async function findFileFault(
     const got = `a ${isFolder ? 'folder' : 'file'} at ${name}`;
     return { kind: 'bad-value', expected: wanted, got, nextStep: 'Correct the path.' };
   }
-  return contentFault(path.at(-1), name, config);
+  return contentFault(path, name, config);
 }
 
 /** The files that can be read without running them: prompts, and the index of a pipeline with its scheduler. */
 async function contentFault(
-  field: unknown,
+  path: Path,
   name: string,
   config: Pick<ResolvedConfig, 'stages'> | undefined,
 ): Promise<FileFault | undefined> {
+  const field = path.at(-1);
   try {
     if (field === 'pipeline') {
       await stat(join(name, 'model_index.json'));
       await readPipelineScheduler(name, () => {});
     }
-    if (field === 'train' || field === 'heldOut')
+    if (field === 'train' || field === 'heldOut' || (field === 'file' && path.includes('sources')))
       await readPromptFile(name, { comments: true, check: config ? rewardCheck(config) : () => undefined });
     return undefined;
   } catch (error) {

@@ -7,7 +7,8 @@ import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { RunState } from '../directory/checkpoint-files.js';
 import type { Progress, TopicMessages } from '../messages/messages.js';
 import type { PromptFile } from '../prompt-files/prompt-file.js';
-import type { PromptFingerprint } from '../prompt-files/prompt-fingerprint.js';
+import { type PromptFingerprint, trainingFingerprint } from '../prompt-files/prompt-fingerprint.js';
+import type { PromptLists } from '../prompt-files/read-prompts.js';
 import type { Transport } from '../transport/contract/transport.js';
 
 /**
@@ -16,22 +17,30 @@ import type { Transport } from '../transport/contract/transport.js';
  * Errors: TRIB_CHECKPOINT, naming the file and both lists.
  */
 export function requireSamePrompts(
-  lists: { readonly train: PromptFile; readonly heldOut: PromptFile },
+  lists: PromptLists,
   checkpoint: { readonly path: string; readonly state: Pick<RunState, 'promptFingerprints'> },
 ): void {
-  const before = checkpoint.state.promptFingerprints;
-  for (const list of ['train', 'heldOut'] as const) {
-    const { path, fingerprint } = lists[list];
-    if (fingerprint.sha256 === before[list].sha256) continue;
+  const { train, heldOut, sources = {} } = checkpoint.state.promptFingerprints;
+  const check = (setting: string, file: PromptFile | undefined, before: PromptFingerprint): void => {
+    if (file === undefined || file.fingerprint.sha256 === before.sha256) return;
     throw new TributaryError(
       'TRIB_CHECKPOINT',
-      `stages.prompts.${list} ${path}: expected ${written(before[list])}, as in ${checkpoint.path}, got ${written(fingerprint)}. Restore the file; or start a new run from the adapter of this one, with --run-dir and model.startFrom.`,
+      `stages.prompts.${setting} ${file.path}: expected ${written(before)}, as in ${checkpoint.path}, got ${written(file.fingerprint)}. Restore the file; or start a new run from the adapter of this one, with --run-dir and model.startFrom.`,
     );
-  }
+  };
+  check('train', lists.train, train);
+  check('heldOut', lists.heldOut, heldOut);
+  for (const [name, before] of Object.entries(sources))
+    check(`source.sources.${name}.file`, lists.sources?.[name], before);
 }
 
 /** Errors: TRIB_CONFIG if the trainer has other training prompts than the process that gives them to groups. */
-export function requireTrainersPrompts({ path, fingerprint }: PromptFile, { trainPrompts }: Progress): void {
+export function requireTrainersPrompts(
+  lists: Omit<PromptLists, 'heldOut'>,
+  { trainPrompts }: Progress,
+): void {
+  const { path } = lists.train;
+  const fingerprint = trainingFingerprint({ ...lists, heldOut: lists.train });
   if (trainPrompts === undefined || trainPrompts === fingerprint.sha256) return;
   throw new TributaryError(
     'TRIB_CONFIG',

@@ -3,6 +3,7 @@ import { describeTopology } from '../config/describe.js';
 import { hasStage, rolesOf } from '../config/graph/topology-graph.js';
 import { requireModules } from '../config/named-modules.js';
 import { progressAt } from '../config/resolved/progress-at.js';
+import { hasIncomingPrompts } from '../config/resolved/prompt-sources.js';
 import { rewardBound } from '../config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { openRunControl } from '../control/run-control.js';
@@ -11,8 +12,9 @@ import type { RunDirectory } from '../directory/run-directory.js';
 import { RUN_KEY } from '../messages/messages.js';
 import type { RunEvent, Say } from '../messages/run-events.js';
 import { openPromotionGate, type PromotionGate } from '../promotion/promotion-gate.js';
+import { trainingFingerprint } from '../prompt-files/prompt-fingerprint.js';
 import type { MessageOperator } from '../stages/operator/load-operator.js';
-import { openPromptSource, takesIncomingPrompts } from '../stages/prompts/open-prompt-source.js';
+import { openPromptSource } from '../stages/prompts/open-prompt-source.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import { type OpenTransport, openTransport } from '../transport/open-transport.js';
 import { BetweenRounds } from './after-round.js';
@@ -70,7 +72,7 @@ async function run(options: Running): Promise<void> {
   const startAt = checkpoint && readCheckpointFiles(checkpoint).state.positions;
   const warn = (message: string) => say({ kind: 'warning', message });
   const issuesPrompts = hasStage(config, roles, 'prompts');
-  const assignsPrompts = issuesPrompts && takesIncomingPrompts(config);
+  const assignsPrompts = issuesPrompts && hasIncomingPrompts(config);
   const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });
   try {
     await requireReach(open.transport, config, checkpoint?.completeRounds ?? 0);
@@ -111,8 +113,8 @@ async function train(training: Training): Promise<void> {
   const gate = await openGate(config, opened, context.canceling);
   const between = new BetweenRounds({ context, run: opened, runDirectory, guards, positions, gate });
   const end = endOfRun(context, { issuesPrompts });
-  const readTrain = async () => prompts.train.prompts;
-  const prompting = issuesPrompts ? await openPromptSource({ config, transport, say, readTrain }) : null;
+  const readLists = async () => prompts;
+  const prompting = issuesPrompts ? await openPromptSource({ config, transport, say, readLists }) : null;
   const stages$ = runStages(context, roles, {
     ...(prompting && {
       prompts: { source: prompting.source, onIssued: end.onIssued, onEnd: end.onAdmissionEnd },
@@ -158,7 +160,7 @@ async function contextOf(
 ): Promise<StageContext> {
   const control = await openRunControl(transport);
   return {
-    trainPrompts: opened.prompts.train.fingerprint.sha256,
+    trainPrompts: trainingFingerprint(opened.prompts).sha256,
     config,
     transport,
     control,

@@ -12,16 +12,16 @@ import {
 } from 'rxjs';
 import { hasStage, roleOf } from '../config/graph/topology-graph.js';
 import { requireModules } from '../config/named-modules.js';
+import { hasIncomingPrompts } from '../config/resolved/prompt-sources.js';
 import { scoringStages } from '../config/resolved/reward-parts.js';
 import { requireSameConfig } from '../config/resolved/shared-config.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { openRunControl } from '../control/run-control.js';
 import type { TopicMessages } from '../messages/messages.js';
 import type { RunEvent, Say } from '../messages/run-events.js';
-import type { PromptFile } from '../prompt-files/prompt-file.js';
-import { promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
+import { type PromptLists, promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
 import type { StageType } from '../stages/index.js';
-import { openPromptSource, takesIncomingPrompts } from '../stages/prompts/open-prompt-source.js';
+import { openPromptSource } from '../stages/prompts/open-prompt-source.js';
 import { startSampler } from '../stages/sampler/client.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import type { Transport } from '../transport/contract/transport.js';
@@ -62,11 +62,11 @@ async function work({ config, roles, signal }: WorkerOptions, say: Say): Promise
   const operators = await openOperators(config, roles);
   const warn = (message: string) => say({ kind: 'warning', message });
   await requireModules(config);
-  const assignsPrompts = hasStage(config, roles, 'prompts') && takesIncomingPrompts(config);
+  const assignsPrompts = hasStage(config, roles, 'prompts') && hasIncomingPrompts(config);
   const { transport } = await openTransport({ config, trainer: null, assignsPrompts, warn });
   try {
     const control = await openRunControl(transport);
-    const { parts, train, close } = await openParts(config, roles, transport, say);
+    const { parts, lists, close } = await openParts(config, roles, transport, say);
     // What is in flight when the worker leaves is canceled.
     const canceling = new AbortController();
     try {
@@ -74,7 +74,7 @@ async function work({ config, roles, signal }: WorkerOptions, say: Say): Promise
         take(1),
         tap((progress) => {
           requireSameConfig(config, progress);
-          if (train) requireTrainersPrompts(train, progress);
+          if (lists) requireTrainersPrompts(lists, progress);
         }),
         exhaustMap(({ round }) => {
           say({ kind: 'joined', roles, round });
@@ -108,8 +108,8 @@ function ended(transport: Transport<TopicMessages>, signal: AbortSignal): Observ
 
 interface WorkerParts {
   readonly parts: Partial<StageParts>;
-  /** The training prompts that this process gives to groups; null if it gives none from a file. */
-  readonly train: PromptFile | null;
+  /** The prompts that this process gives to groups; null if it gives none from a file. */
+  readonly lists: PromptLists | null;
   close(): Promise<void>;
 }
 
@@ -124,15 +124,14 @@ async function openParts(
     type: StageType,
     open: (say: Say) => Promise<Opened>,
   ) => (hasStage(config, roles, type) ? opening.open(open) : null);
-  let train: PromptFile | null = null;
+  let lists: PromptLists | null = null;
   const prompting = openIf('prompts', (say) => {
-    const readTrain = async () => {
-      const lists = await readPromptLists(config);
+    const readLists = async () => {
+      lists = await readPromptLists(config);
       say({ kind: 'prompts', description: promptRows(lists, config) });
-      train = lists.train;
-      return train.prompts;
+      return lists;
     };
-    return openPromptSource({ config, transport, say, readTrain });
+    return openPromptSource({ config, transport, say, readLists });
   });
   const sampling = openIf('sampler', (say) => startSampler(config, say));
   const scored = scoringStages(config).filter(({ name }) => roles.includes(roleOf(config, name)));
@@ -146,5 +145,5 @@ async function openParts(
     ...(sampler && { sampler }),
     rewards,
   };
-  return { parts, train, close: () => opening.close() };
+  return { parts, lists, close: () => opening.close() };
 }

@@ -58,16 +58,17 @@ describe('requireSamePrompts', () => {
 });
 
 describe('requireTrainersPrompts', () => {
-  const { train } = lists(...listed('a', 'b'));
+  const own = lists(...listed('a', 'b'));
+  const { train } = own;
 
   it('should take those of the trainer, and a trainer that does not say', () => {
-    requireTrainersPrompts(train, { ...progress, trainPrompts: train.fingerprint.sha256 });
-    requireTrainersPrompts(train, progress);
+    requireTrainersPrompts(own, { ...progress, trainPrompts: train.fingerprint.sha256 });
+    requireTrainersPrompts(own, progress);
   });
 
   it('should refuse others', async () => {
     const [code, text] = await faultOf(() =>
-      requireTrainersPrompts(train, { ...progress, trainPrompts: 'f'.repeat(64) }),
+      requireTrainersPrompts(own, { ...progress, trainPrompts: 'f'.repeat(64) }),
     );
     expect([code, text]).toEqual([
       'TRIB_CONFIG',

@@ -3,6 +3,7 @@ import { entryNamed } from '../../../catalog.js';
 import { TOPICS, type TopicName, type TopicSpec } from '../../messages/topics.js';
 import { STAGE_SPECS } from '../../stages/index.js';
 import { type GraphTopic, graphStages, graphTopics, isQueue } from '../graph/topology-graph.js';
+import { promptDoors } from '../resolved/prompt-sources.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
 import { type Contradiction, contradiction } from './config-rule.js';
 import { ringFaults } from './ring-faults.js';
@@ -27,7 +28,7 @@ function endFaults(config: ResolvedConfig, { name, kind, writers, readers }: Gra
   const spec: TopicSpec | null = kind && TOPICS[kind];
   const isCataloged = name === kind;
   const carried = `"${name}"${kind ? ` (${TOPICS[kind].message})` : ''}`;
-  const isFed = isCataloged && spec?.isFedFromOutside === true;
+  const isFed = (isCataloged && spec?.isFedFromOutside === true) || promptDoors(config).includes(name);
   const taps = readers.filter((reader) => stages[reader]?.type === 'tap');
   const [reader] = readers;
   const [writer] = writers;

@@ -8,6 +8,7 @@ import { type Contradiction, divisorsNear, type ConfigRule as Rule, useOneOf } f
 import { ENGINE_RULES } from './engine-rules.js';
 import { SCHEDULE_RULES } from './schedule-rules.js';
 import { SELECTION_RULES } from './selection-rules.js';
+import { SOURCE_RULES } from './source-rules.js';
 import { SURROGATE_RULES } from './surrogate-rules.js';
 import { TRAINER_RULES } from './trainer-rules.js';
 import { TREE_RULES } from './tree-rules.js';
@@ -112,6 +113,7 @@ const RULES: readonly Rule[] = [
   groupsFillBatches,
   runAheadFillsRounds,
   ...SCHEDULE_RULES,
+  ...SOURCE_RULES,
   ...COMBINE_RULES,
   ...TREE_RULES,
   ...SURROGATE_RULES,

@@ -33,6 +33,8 @@ export function stageWires(stages: Stages, name: string): StageWires {
         reads: [...reads.filter(({ port }) => port !== 'rewards'), ...partWires(stages, stage)],
         writes,
       };
+    case 'prompts':
+      return { reads: promptWires(stage, reads), writes };
     case 'operator':
       return { reads: [openWire(stage.reads, 'reads')], writes: [openWire(stage.writes, 'writes')] };
     case 'tap':
@@ -95,6 +97,21 @@ function partWires(stages: Stages, { parts }: StageConfig<'combine'>): Wire[] {
     path: ['parts', name],
   }));
 }
+
+/** The topic that others write for a source of that name. */
+export const doorTopic = (source: string): string => `incoming-prompts-${source}`;
+
+function promptWires({ source }: StageConfig<'prompts'>, reads: readonly Wire[]): readonly Wire[] {
+  if (source.from !== 'merge') return reads;
+  const merged = Object.entries(source.sources).flatMap(([name, one]): Wire[] =>
+    one.from === 'file'
+      ? []
+      : [{ port: INCOMING, topic: one.topic ?? doorTopic(name), path: ['source', 'sources', name] }],
+  );
+  return [...reads.filter(({ port }) => port !== INCOMING), ...merged];
+}
+
+const INCOMING = 'incoming-prompts';
 
 const openWire = (topic: string, side: string): Wire => ({ topic, port: null, path: [side] });
 

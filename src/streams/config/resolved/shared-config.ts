@@ -6,7 +6,7 @@ import type { ResolvedConfig } from '../schema/topology-schema.js';
 /** Of the trainer alone, which takes it from the run directory. */
 const TRAINERS_OWN = ['plannedRounds'];
 /** Fields that say where something is, which may differ from machine to machine. */
-const PLACES = ['pipeline', 'startFrom', 'train', 'heldOut', 'model', 'url', 'module'];
+const PLACES = ['pipeline', 'startFrom', 'train', 'heldOut', 'file', 'model', 'url', 'module'];
 /** Sections that hold nothing else. */
 const PLACE_SECTIONS = ['http'];
 

@@ -8,6 +8,8 @@ interface PromptDraw {
   readonly seed: number;
   readonly choice: 'uniform' | 'round-robin';
   readonly groupIndex: number;
+  /** Tells draws apart that are to be independent, from 0. Default: 0. */
+  readonly stream?: number;
 }
 
 /**
@@ -23,12 +25,12 @@ interface PromptDraw {
  */
 export function drawPrompt(
   prompts: readonly ListedPrompt[],
-  { seed, choice, groupIndex }: PromptDraw,
+  { seed, choice, groupIndex, stream = 0 }: PromptDraw,
 ): ListedPrompt {
   const ends = endsOf(prompts);
   const isCycle = choice === 'round-robin';
   const group = isCycle ? Math.floor(groupIndex / prompts.length) : groupIndex;
-  const random = counterRandom({ seed, purpose: 'prompt-choice', group });
+  const random = counterRandom({ seed, purpose: 'prompt-choice', group, branch: stream });
   const drawn = isCycle
     ? at(cycleOf(ends ?? prompts.length, random), groupIndex % prompts.length)
     : ends

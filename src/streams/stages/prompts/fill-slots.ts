@@ -9,12 +9,14 @@ import {
   takeWhile,
   tap,
 } from 'rxjs';
-import { at } from '../../../at.js';
 import type { Slot } from './slots.js';
+import { inOrder, type Waiting } from './waiting-prompts.js';
 
-interface FillSlotsOptions<Item> {
-  /** What fills the slots, in order. */
+interface FillSlotsOptions<Item, Given> {
+  /** What fills the slots. */
   readonly items$: Observable<Item>;
+  /** Makes the place where items wait, which says which slot gets which. Default: first come, first served. */
+  readonly createWaiting?: () => Waiting<Item, Given>;
   /** How many groups, counted from the first of the run, belong to rounds that are closed. */
   readonly closedGroups$: Observable<number>;
 }
@@ -34,22 +36,29 @@ interface FillSlotsOptions<Item> {
  * the source, the items or the counts. A falling count is ignored. Holds the waiting slots and items: as many as admission
  * and the inbox let through. Unsubscribing releases all three.
  */
+export function fillSlots<Item>(
+  options: FillSlotsOptions<Item, Item>,
+): OperatorFunction<Slot, readonly [Slot, Item]>;
+export function fillSlots<Item, Given>(
+  options: Required<FillSlotsOptions<Item, Given>>,
+): OperatorFunction<Slot, readonly [Slot, Given]>;
 export function fillSlots<Item>({
   items$,
   closedGroups$,
-}: FillSlotsOptions<Item>): OperatorFunction<Slot, readonly [Slot, Item]> {
+  createWaiting = inOrder<Item>,
+}: FillSlotsOptions<Item, unknown>): OperatorFunction<Slot, readonly [Slot, unknown]> {
   return (slots$) =>
     defer(() => {
       const slots: Slot[] = [];
-      const items: Item[] = [];
+      const waiting = createWaiting();
       let closedGroups = 0;
       let isLastSlot = false;
-      const filled = (): (readonly [Slot, Item])[] => {
+      const filled = (): (readonly [Slot, unknown])[] => {
         const open = slots.findIndex(({ groupIndex }) => groupIndex >= closedGroups);
         slots.splice(0, open < 0 ? slots.length : open);
-        const count = Math.min(slots.length, items.length);
-        const taken = items.splice(0, count);
-        return slots.splice(0, count).map((slot, index) => [slot, at(taken, index)]);
+        if (slots.length === 0) return [];
+        const given = waiting.give(slots);
+        return slots.splice(0, given.length).map((slot, index) => [slot, given[index]]);
       };
       // The counts first: a slot that the same progress closes must take no item.
       return merge(
@@ -58,7 +67,7 @@ export function fillSlots<Item>({
             closedGroups = Math.max(closedGroups, count);
           }),
         ),
-        items$.pipe(tap((item) => items.push(item))),
+        items$.pipe(tap((item) => waiting.add(item))),
         slots$.pipe(
           tap({
             next: (slot) => slots.push(slot),

@@ -16,16 +16,18 @@ import {
 import { type PromptTicket, readLatest } from '../../../operators/index.js';
 import { metadataPart } from '../../../prompt-metadata.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
-import type { IncomingPrompt } from '../../messages/prompts.js';
 import type { StageContext } from '../shared/stage-context.js';
 import { fillSlots } from './fill-slots.js';
 import type { IssuedTickets } from './issued-tickets.js';
 import type { PromptInbox } from './prompt-inbox.js';
 import { admitted, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
+import type { GivenPrompt, ReceivedPrompt, Waiting } from './waiting-prompts.js';
 
 interface IssueIncomingOptions {
   readonly context: StageContext;
-  readonly inbox: PromptInbox;
+  readonly inboxes: readonly PromptInbox[];
+  /** Makes the place where prompts wait for groups. */
+  readonly createWaiting: () => Waiting<ReceivedPrompt, GivenPrompt>;
   /** What the run issued before. */
   readonly issued: IssuedTickets;
   /** Called when the last group of a round has a prompt; never for a round that is closed by time before. */
@@ -33,7 +35,7 @@ interface IssueIncomingOptions {
 }
 
 /**
- * Gives every admitted group the next incoming prompt.
+ * Gives every admitted group the next prompt of the sources: topics, and the files that `createWaiting` draws from.
  *
  * ```
  * slots    (01)------(23)---
@@ -43,18 +45,29 @@ interface IssueIncomingOptions {
  *
  * Time: publishes a ticket when there is room for its group and a prompt for it; acknowledges the prompt when the ticket is
  * durable. A group without a prompt gets none once its round is closed. Completes when the last group is issued, or as soon
- * as the run is stopping: the remaining prompts stay in their topic. Holds `maxWaiting` prompts and `runAhead` slots.
+ * as the run is stopping: the remaining prompts stay in their topic. Holds `maxWaiting` prompts of each topic and `runAhead`
+ * slots.
  */
-export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomingOptions): Observable<never> {
+export function issueIncoming({
+  context,
+  inboxes,
+  createWaiting,
+  issued,
+  onIssued,
+}: IssueIncomingOptions): Observable<never> {
   const { unfinished, sources } = issued;
-  const prompts$ = new Subject<IncomingPrompt>();
+  const prompts$ = new Subject<ReceivedPrompt>();
   const isDone$ = new ReplaySubject<void>(1);
   const { count: countIssued, forget } = roundCount(context, onIssued);
 
-  const ticketOf = ([slot, { id, prompt, metadata }]: readonly [Slot, IncomingPrompt]): PromptTicket => {
-    inbox.assign(id, slot.groupIndex);
+  const ticketed = ([slot, given]: readonly [Slot, GivenPrompt]): Ticketed => {
+    const { prompt, metadata, received } = given;
     countIssued(slot);
-    return { ...slot, prompt, ...metadataPart(metadata), sourceId: id };
+    const ticket = { ...slot, prompt, ...metadataPart(metadata) };
+    if (received === undefined) return { ticket };
+    const { inbox, message } = received;
+    inbox.assign(message.id, slot.groupIndex);
+    return { ticket: { ...ticket, sourceId: inbox.sourceIdOf(message.id) }, received };
   };
   // A group that has its prompt already keeps it.
   const isNew = (slot: Slot) => {
@@ -68,28 +81,39 @@ export function issueIncoming({ context, inbox, issued, onIssued }: IssueIncomin
       filter(isNew),
       fillSlots({
         items$: prompts$,
+        createWaiting,
         closedGroups$: progress$.pipe(
           map(({ finishedGroups }) => finishedGroups),
           tap(forget),
         ),
       }),
     ),
-  ).pipe(takeUntil(aborted(context.stopping)), map(ticketOf));
+  ).pipe(takeUntil(aborted(context.stopping)), map(ticketed));
   const issue$ = fresh$.pipe(
-    mergeMap((ticket) => publishTicket(context, ticket).pipe(map(() => ticket)), PUBLISHED_AT_ONCE),
+    mergeMap(
+      ({ ticket, received }) => publishTicket(context, ticket).pipe(map(() => received)),
+      PUBLISHED_AT_ONCE,
+    ),
     tap({
-      next: ({ sourceId }) => sourceId !== undefined && inbox.settle(sourceId),
+      next: (received) => received?.inbox.settle(received.message.id),
       complete: () => {
-        inbox.end();
+        for (const inbox of inboxes) inbox.end();
         isDone$.next();
       },
     }),
   );
-  const receive$ = inbox.receive(sources).pipe(
-    tap((prompt) => prompts$.next(prompt)),
-    takeUntil(isDone$),
-  );
+  const receive$ = merge(
+    ...inboxes.map((inbox) =>
+      inbox.receive(sources).pipe(tap((message) => prompts$.next({ inbox, message }))),
+    ),
+  ).pipe(takeUntil(isDone$));
   return merge(issue$, receive$).pipe(ignoreElements());
+}
+
+interface Ticketed {
+  readonly ticket: PromptTicket;
+  /** The prompt of a topic that it is for. */
+  readonly received?: ReceivedPrompt;
 }
 
 /** Counts the groups of each round that have their prompt. */

@@ -1,15 +1,19 @@
+import { doorTopic } from '../../config/graph/stage-wires.js';
 import { topicOf } from '../../config/graph/topology-graph.js';
 import { rewardNameFault } from '../../config/resolved/named-rewards.js';
+import { mergedSources } from '../../config/resolved/prompt-sources.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
-import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
+import type { ResolvedConfig, StageConfig } from '../../config/schema/topology-schema.js';
 import type { TopicMessages } from '../../messages/messages.js';
-import type { ListedPrompt } from '../../messages/prompts.js';
 import type { RunEvent } from '../../messages/run-events.js';
+import type { PromptLists } from '../../prompt-files/read-prompts.js';
 import type { Transport } from '../../transport/contract/transport.js';
-import { stageTransport } from '../../transport/stage-transport.js';
 import { PromptInbox } from './prompt-inbox.js';
 import { openPromptsServer } from './prompts-server.js';
 import type { PromptSource } from './prompts-stage.js';
+import type { MergedSource } from './waiting-prompts.js';
+
+type TopicSettings = Extract<StageConfig<'prompts'>['source'], { readonly from: 'topic' }>;
 
 interface OpenPromptSource {
   readonly source: PromptSource;
@@ -21,42 +25,76 @@ interface PromptSourceOptions {
   readonly config: ResolvedConfig;
   readonly transport: Transport<TopicMessages>;
   readonly say: (event: RunEvent) => void;
-  /** Reads the file that `train` names; called only if it is needed. */
-  readonly readTrain: () => Promise<readonly ListedPrompt[]>;
+  /** Reads the prompt files; called only if one is needed. */
+  readonly readLists: () => Promise<PromptLists>;
 }
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
 
-/** Whether the prompts come from a topic: then only one process may give them to groups. */
-export function takesIncomingPrompts(config: ResolvedConfig): boolean {
-  return stageOf(config, 'prompts').source.from === 'topic';
+/** Opens the source of prompts: files, topics, or both, with HTTP endpoints where the config has them. */
+export async function openPromptSource(options: PromptSourceOptions): Promise<OpenPromptSource> {
+  const { config, transport, readLists } = options;
+  const { source, name } = stageOf(config, 'prompts');
+  const setting = `stages.${name}.source`;
+  const keepOpen = async () => undefined;
+  if (source.from === 'file') {
+    const { train } = await readLists();
+    return { source: { from: 'file', prompts: train.prompts }, close: keepOpen };
+  }
+  const faultOf = rewardNameFault(config);
+  if (source.from === 'topic') {
+    const inbox = new PromptInbox({
+      transport,
+      maxWaiting: source.maxWaiting,
+      faultOf,
+      topic: topicOf(config, name, 'reads', 'incoming-prompts'),
+      door: 'incoming-prompts',
+    });
+    const close = await openEndpoint(options, inbox, `${setting}.http`, source.http);
+    return { source: { from: 'topic', inbox }, close };
+  }
+  const lists = mergedSources(config).some(({ from }) => from === 'file') ? await readLists() : null;
+  const closings: (() => Promise<void>)[] = [];
+  const close = async () => void (await Promise.all(closings.map((close) => close())));
+  const sources: MergedSource[] = [];
+  try {
+    for (const { name: own, ...settings } of mergedSources(config)) {
+      const { priority, weight } = settings;
+      if (settings.from === 'file') {
+        const isTrain = settings.file === undefined;
+        const prompts = (isTrain ? lists?.train : lists?.sources?.[own])?.prompts ?? [];
+        sources.push({ from: 'file', priority, weight, waits: false, prompts, isTrain });
+        continue;
+      }
+      const door = doorTopic(own);
+      const { maxWaiting, http, topic = door, whenEmpty } = settings;
+      const inbox = new PromptInbox({ transport, maxWaiting, faultOf, topic, door, source: own });
+      closings.push(await openEndpoint(options, inbox, `${setting}.sources.${own}.http`, http));
+      sources.push({ from: 'topic', priority, weight, waits: whenEmpty === 'wait', inbox });
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { source: { from: 'merge', sources }, close };
 }
 
-/** Opens the source of prompts: a file, or a topic, with an HTTP endpoint in front if the config has one. */
-export async function openPromptSource({
-  config,
-  transport,
-  say,
-  readTrain,
-}: PromptSourceOptions): Promise<OpenPromptSource> {
-  const { source, name } = stageOf(config, 'prompts');
-  if (source.from === 'file')
-    return { source: { from: 'file', prompts: await readTrain() }, close: async () => undefined };
-  const inbox = new PromptInbox({
-    transport: stageTransport(transport, config, name),
-    maxWaiting: source.maxWaiting,
-    faultOf: rewardNameFault(config),
-    isDirect: topicOf(config, name, 'reads', 'incoming-prompts') === 'incoming-prompts',
-  });
-  if (!source.http) return { source: { from: 'topic', inbox }, close: async () => undefined };
+/** Opens the endpoint of a source, if it has one; returns what closes it. */
+async function openEndpoint(
+  { say }: PromptSourceOptions,
+  inbox: PromptInbox,
+  setting: string,
+  http: TopicSettings['http'],
+): Promise<() => Promise<void>> {
+  if (!http) return async () => undefined;
   const token = process.env.TRIBUTARY_PROMPTS_TOKEN || undefined;
-  const { host } = source.http;
+  const { host } = http;
   if (token === undefined && !LOOPBACK.includes(host))
     say({
       kind: 'warning',
       message: `prompts endpoint: anyone who reaches ${host} may post prompts. Set TRIBUTARY_PROMPTS_TOKEN.`,
     });
-  const server = await openPromptsServer({ ...source.http, token, inbox });
+  const server = await openPromptsServer({ ...http, token, inbox, setting });
   say({ kind: 'listening', url: server.url });
-  return { source: { from: 'topic', inbox }, close: () => server.close() };
+  return () => server.close();
 }

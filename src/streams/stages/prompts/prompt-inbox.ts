@@ -20,11 +20,17 @@ interface InboxOptions {
   readonly transport: Transport<TopicMessages>;
   /** Prompts that may wait to become groups. */
   readonly maxWaiting: number;
-  /** Whether what is accepted comes back as it is; operator stages between may drop it. Default: yes. */
-  readonly isDirect?: boolean;
+  /** The topic that prompts are read from. Default: `incoming-prompts`. */
+  readonly topic?: string;
+  /** The topic that accepted ones are written to. Default: the same. */
+  readonly door?: string;
+  /** The name of the source where there are several; it goes before the ids in tickets. */
+  readonly source?: string;
   /** What else is wrong with a prompt, as a phrase. Default: nothing. */
   readonly faultOf?: RewardNameFault;
 }
+
+const INCOMING = 'incoming-prompts';
 
 /**
  * Accepts incoming prompts and emits each id once.
@@ -43,6 +49,12 @@ export class PromptInbox {
 
   constructor(options: InboxOptions) {
     this.#options = options;
+  }
+
+  /** What the ticket of a prompt says about where it is from: its id, behind the name of its source if there are several. */
+  sourceIdOf(id: string): string {
+    const { source } = this.#options;
+    return source === undefined ? id : `${source}/${id}`;
   }
 
   /** Prompts known to wait for a group; after a restart those in the topic are read again. */
@@ -68,7 +80,7 @@ export class PromptInbox {
     if (this.#isOver) return { kind: 'over' };
     const fresh = new Map(prompts.map((prompt) => [prompt.id, prompt]));
     for (const id of fresh.keys()) {
-      if (this.#waiting.has(id) || this.#sources.has(id)) fresh.delete(id);
+      if (this.#waiting.has(id) || this.#sources.has(this.sourceIdOf(id))) fresh.delete(id);
     }
     if (this.#waiting.size + fresh.size > this.#options.maxWaiting)
       return { kind: 'full', waiting: this.#waiting.size };
@@ -81,9 +93,11 @@ export class PromptInbox {
     // It must count as waiting before it is delivered, which the in-process transport does inside the call.
     await Promise.resolve();
     try {
-      await this.#options.transport.publish('incoming-prompts', { key: message.id, message });
-      const { isDirect = true } = this.#options;
-      if (!isDirect && !this.#deliveries.has(message.id)) this.#waiting.delete(message.id);
+      const { transport, topic = INCOMING, door = topic } = this.#options;
+      // A topic of a source carries incoming prompts.
+      await transport.publish(door as typeof INCOMING, { key: message.id, message });
+      // Operator stages between may drop it.
+      if (door !== topic && !this.#deliveries.has(message.id)) this.#waiting.delete(message.id);
     } catch (error) {
       this.#waiting.delete(message.id);
       throw error;
@@ -97,9 +111,9 @@ export class PromptInbox {
    */
   receive(sources: RecentIds): Observable<IncomingPrompt> {
     this.#sources = sources;
-    const { transport, maxWaiting } = this.#options;
+    const { transport, maxWaiting, topic = INCOMING } = this.#options;
     return transport
-      .subscribe({ topic: 'incoming-prompts', consumerGroup: 'prompts', maxInFlight: maxWaiting })
+      .subscribe({ topic: topic as typeof INCOMING, consumerGroup: 'prompts', maxInFlight: maxWaiting })
       .pipe(mergeMap((delivery) => this.#take(delivery)));
   }
 
@@ -110,7 +124,7 @@ export class PromptInbox {
     if (fault !== null) delivery.nack(fault);
     // Delivered again while it waits: the new delivery is answered instead of the first.
     else if (this.#deliveries.has(id)) this.#deliveries.set(id, delivery);
-    else if (this.#sources.has(id)) {
+    else if (this.#sources.has(this.sourceIdOf(id))) {
       this.#waiting.delete(id);
       delivery.ack();
     } else {
@@ -123,7 +137,7 @@ export class PromptInbox {
 
   /** The prompt becomes a group. */
   assign(id: string, groupIndex: number): void {
-    this.#sources.add(id, groupIndex);
+    this.#sources.add(this.sourceIdOf(id), groupIndex);
     this.#waiting.delete(id);
   }
 

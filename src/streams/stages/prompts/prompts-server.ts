@@ -17,6 +17,8 @@ interface PromptsServerOptions {
   readonly allowHosts?: readonly string[] | undefined;
   /** Bearer token that POST /prompts requires; undefined for none. */
   readonly token: string | undefined;
+  /** The setting that the address is from, for messages. Default: that of a single source. */
+  readonly setting?: string;
   readonly inbox: Pick<PromptInbox, 'accept' | 'maxWaiting' | 'faultOf'>;
 }
 
@@ -26,6 +28,7 @@ interface PromptsServer {
   close(): Promise<void>;
 }
 
+const HTTP_SETTING = 'stages.prompts.source.http';
 const MOST_BODY_BYTES = 4 * 2 ** 20;
 const RETRY_AFTER_SECONDS = 5;
 /** A request whose body takes longer is dropped. */
@@ -35,7 +38,7 @@ const CLOSING_MS = 5000;
 
 /** Starts the endpoint. Errors: TRIB_USAGE if the address cannot be used. */
 export async function openPromptsServer(options: PromptsServerOptions): Promise<PromptsServer> {
-  const { host, port } = options;
+  const { host, port, setting = HTTP_SETTING } = options;
   let closing: Promise<void> | undefined;
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
     // A connection that was busy when the server closed would else be kept open for another request.
@@ -49,7 +52,7 @@ export async function openPromptsServer(options: PromptsServerOptions): Promise<
       reject(
         new TributaryError(
           'TRIB_USAGE',
-          `prompts endpoint: expected to listen on ${host}:${port}, got ${cause.code ?? cause.message}. Choose another stages.prompts.source.http.`,
+          `prompts endpoint: expected to listen on ${host}:${port}, got ${cause.code ?? cause.message}. Choose another ${setting}.`,
           { cause },
         ),
       ),
@@ -73,14 +76,14 @@ export async function openPromptsServer(options: PromptsServerOptions): Promise<
 }
 
 async function answer(
-  { host, allowHosts, token, inbox }: PromptsServerOptions,
+  { host, allowHosts, token, inbox, setting = HTTP_SETTING }: PromptsServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const fault = hostFault(request, {
     host,
     names: allowHosts,
-    setting: 'stages.prompts.source.http.allowHosts',
+    setting: `${setting}.allowHosts`,
   });
   if (fault) throw new RequestFault(fault.status, fault.message);
   const path = pathOf(request);

@@ -11,11 +11,13 @@ import { issueIncoming } from './issue-incoming.js';
 import { type IssuedTickets, readIssued } from './issued-tickets.js';
 import type { PromptInbox } from './prompt-inbox.js';
 import { admitted, PUBLISHED_AT_ONCE, publishTicket, type Slot, slots } from './slots.js';
+import { type MergedSource, ofOneTopic, ofSources } from './waiting-prompts.js';
 
 /** An open source of prompts. */
 export type PromptSource =
   | { readonly from: 'file'; readonly prompts: readonly ListedPrompt[] }
-  | { readonly from: 'topic'; readonly inbox: PromptInbox };
+  | { readonly from: 'topic'; readonly inbox: PromptInbox }
+  | { readonly from: 'merge'; readonly sources: readonly MergedSource[] };
 
 /**
  * Publishes tickets until the last round is issued, or until the run is stopping: with prompts from a file, the round that
@@ -37,13 +39,20 @@ export function promptsStage(
         take(1),
         exhaustMap(({ round }) => {
           const from = { ...context, firstRound: round };
-          return source.from === 'file'
-            ? issueFromFile(from, source.prompts, issued, onIssued)
-            : issueIncoming({ context: from, inbox: source.inbox, issued, onIssued });
+          if (source.from === 'file') return issueFromFile(from, source.prompts, issued, onIssued);
+          return issueIncoming({ context: from, ...waitingOf(from, source), issued, onIssued });
         }),
       ),
     ),
   );
+}
+
+/** The topics of a source, and where their prompts wait. */
+function waitingOf(context: StageContext, source: Exclude<PromptSource, { readonly from: 'file' }>) {
+  if (source.from === 'topic') return { inboxes: [source.inbox], createWaiting: ofOneTopic };
+  const { sources } = source;
+  const inboxes = sources.flatMap((one) => (one.from === 'topic' ? [one.inbox] : []));
+  return { inboxes, createWaiting: () => ofSources(context, sources) };
 }
 
 function issueFromFile(

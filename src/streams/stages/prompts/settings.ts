@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { filePath, integer, oneOf, section, text } from '../../../fields.js';
-import { portsField, roleField } from '../spec/port-fields.js';
+import { filePath, integer, number, oneOf, section, text } from '../../../fields.js';
+import { portsField, roleField, topicName } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
 const http = section({
@@ -18,6 +18,55 @@ const http = section({
   'An endpoint that accepts prompts (POST /prompts), in the process with the prompts role. If the environment variable TRIBUTARY_PROMPTS_TOKEN is set, requests need that bearer token.',
 );
 
+const maxWaiting = integer(1, 1_000_000)
+  .default(10_000)
+  .describe(
+    'Prompts that may wait to become groups. When it is reached, the endpoint rejects more, and prompts written to the topic stay there. Bounds memory.',
+  );
+
+const turn = {
+  priority: integer(-1000, 1000)
+    .default(0)
+    .describe('Sources of a higher priority go first while they have prompts; a file always has.'),
+  weight: number({ from: '(0', to: '1e9]' })
+    .default(1)
+    .describe('Among sources of one priority that have prompts, each gives in proportion to its weight.'),
+};
+
+const mergedSource = z.discriminatedUnion(
+  'from',
+  [
+    section({
+      from: z.literal('file').describe('The prompts of a file, over and over.'),
+      file: filePath('the path of a prompt file', 'file')
+        .optional()
+        .describe('The file, in the formats of `train`. Default: that of `train`.'),
+      ...turn,
+    }),
+    section({
+      from: z
+        .literal('topic')
+        .describe(
+          'The topic `incoming-prompts-<name>`, which anyone may write to, by the name of the source.',
+        ),
+      topic: topicName
+        .optional()
+        .describe(
+          'Another topic to read, which an operator stage writes. Default: `incoming-prompts-<name>`.',
+        ),
+      whenEmpty: oneOf(['others', 'wait'])
+        .default('others')
+        .describe(
+          'What happens when its turn comes and it has no prompt: `others` lets another source have the turn; `wait` holds the group, and all later ones, until a prompt comes. With `wait`, which source a group has does not depend on timing.',
+        ),
+      ...turn,
+      maxWaiting,
+      http: http.optional(),
+    }),
+  ],
+  { error: 'a mapping' },
+);
+
 const source = z
   .discriminatedUnion(
     'from',
@@ -31,12 +80,21 @@ const source = z
           .describe(
             'The topic incoming-prompts, which anyone may write to (docs/prompts.md); each prompt becomes one group.',
           ),
-        maxWaiting: integer(1, 1_000_000)
-          .default(10_000)
-          .describe(
-            'Prompts that may wait to become groups. When it is reached, the endpoint rejects more, and prompts written to the topic stay there. Bounds memory.',
-          ),
+        maxWaiting,
         http: http.optional(),
+      }),
+      section({
+        from: z
+          .literal('merge')
+          .describe(
+            'Several sources: from which a group has its prompt is drawn by `priority` and `weight`.',
+          ),
+        sources: z
+          .record(topicName, mergedSource, { error: 'a mapping from names to sources' })
+          .refine((sources) => Object.keys(sources).length > 0 && Object.keys(sources).length <= 1000, {
+            error: 'a mapping with 1 to 1000 sources',
+          })
+          .describe('The sources, by name.'),
       }),
     ],
     { error: 'a mapping' },
@@ -52,7 +110,7 @@ export const promptsStage = defineStage({
     delivery:
       'The only stage that starts work. After a restart it continues after the last ticket in the topic; with a transport that keeps nothing, it issues unfinished groups again.',
     memory:
-      'At most `runAhead` groups are in flight in the whole topology, plus `maxWaiting` prompts from a topic.',
+      'At most `runAhead` groups are in flight in the whole topology, plus `maxWaiting` prompts of each topic.',
   },
   schema: section({
     type: z.literal('prompts'),
