@@ -112,7 +112,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'rewards from nowhere known',
     reward('from: htp, url: http://localhost:8000'),
     [
-      'a.yaml:7:33 stages.reward.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, sum, topic, got "htp" (string). Did you mean "http"?',
+      'a.yaml:7:33 stages.reward.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, vlm-judge, module, sum, topic, got "htp" (string). Did you mean "http"?',
     ],
   ],
   [
@@ -120,7 +120,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     reward('from: http, model: m'),
     [
       'a.yaml:7:3 stages.reward.url: expected an http or https URL without user, password or fragment, got nothing. Add `url`.',
-      'a.yaml:7:39 stages.reward.model the key: expected one of type, role, reads, writes, from, url, timeoutMs, batchSize, maxMagnitude, concurrency, got "model". Remove it.',
+      'a.yaml:7:39 stages.reward.model the key: expected one of type, role, reads, writes, from, url, timeoutMs, batchSize, form, scoreField, maxMagnitude, concurrency, got "model". Remove it.',
     ],
   ],
   [
@@ -129,10 +129,10 @@ describeFaults('text that cannot be read, and words that nobody knows', [
       'from: sum, parts: { a: { from: clip, model: m }, b: { from: aesthetic, std: 0 }, c: { from: sum } }',
     ),
     [
-      'a.yaml:7:58 stages.reward.parts.a.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "clip" (string). Choose one of them.',
+      'a.yaml:7:58 stages.reward.parts.a.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, vlm-judge, module, got "clip" (string). Choose one of them.',
       'a.yaml:7:76 stages.reward.parts.b.model: expected the folder of a CLIP ViT-L/14, got nothing. Add `model`.',
       'a.yaml:7:103 stages.reward.parts.b.std: expected a number in (0, Infinity), got 0 (number). Change the value.',
-      'a.yaml:7:119 stages.reward.parts.c.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, module, got "sum" (string). Choose one of them.',
+      'a.yaml:7:119 stages.reward.parts.c.from: expected one of model, http, clip-score, aesthetic, jpeg-compressibility, jpeg-incompressibility, onnx, vlm-question, vlm-caption, vlm-judge, module, got "sum" (string). Choose one of them.',
     ],
   ],
   [
