@@ -73,7 +73,14 @@ describe('lintTopology', () => {
       'version: 2\nextends: below.yaml\nstages: { reward: { type: reward, from: http, url: "http://a" } }\n';
     const { config, faults } = lintTopology(text, 'a.yaml', { readText: () => SMALLEST });
     expect(faults).toEqual([]);
-    const http = { from: 'http', url: 'http://a', timeoutMs: 60_000, batchSize: 32, concurrency: 1 };
+    const http = {
+      from: 'http',
+      url: 'http://a',
+      timeoutMs: 60_000,
+      batchSize: 32,
+      concurrency: 1,
+      form: 'tributary',
+    };
     expect(config?.stages.reward).toEqual({ type: 'reward', ...http, maxMagnitude: 1e15 });
   });
 
