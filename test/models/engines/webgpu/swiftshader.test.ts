@@ -21,6 +21,7 @@ import { attention, SIZES, withGradients } from '../../../fixtures/attention-gra
 import { randomAdapter, TINY_LORA, TINY_SAMPLER, TINY_TRAINER } from '../../../fixtures/open-tiny.js';
 import { randomTensor } from '../../../fixtures/run-model.js';
 import { stageOf, untrained } from '../../../fixtures/sample-tiny.js';
+import { casesOf } from '../../../fixtures/test-all.js';
 import { describeOnSwiftShader } from '../../../fixtures/webgpu/swiftshader.js';
 
 /** One CPU core does a GPU's work here: the largest of the tests takes a minute on an idle machine. */
@@ -172,10 +173,12 @@ describeOnSwiftShader('WebGPU on SwiftShader', (startEngine) => {
       ).toBeLessThan(1e-5);
   });
 
-  it.each([
-    ['the first shapes model', 'test/fixtures/first-shapes', 'a red circle and a blue square'],
-    ['a Stable Diffusion', 'test/fixtures/stable-diffusion/sd1', 'a red cube'],
-  ])(
+  it.each(
+    casesOf(
+      [['a Stable Diffusion', 'test/fixtures/stable-diffusion/sd1', 'a red cube']],
+      [['the first shapes model', 'test/fixtures/first-shapes', 'a red circle and a blue square']],
+    ),
+  )(
     'should sample and train %s as the CPU does, all of it on the device',
     async (_, folder, prompt) => {
       leftToCpu.length = 0;
