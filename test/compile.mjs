@@ -6,19 +6,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { build } from 'esbuild';
+import { STARTED } from '../tools/started-files.mjs';
 
 const COMMON = { format: 'esm', platform: 'node', target: 'es2022', outdir: 'dist', outbase: 'src' };
 
-/** What no test imports, but starts. */
-const STARTED = [
-  'src/cli/main.ts',
-  'src/streams/stages/sampler/sampler-thread.ts',
-  'src/streams/stages/reward/reward-thread.ts',
-  'src/streams/stages/trainer/trainer-thread.ts',
-  'src/models/engines/onnxruntime/engine-thread.ts',
-  'src/models/engines/tfjs/engine-thread.ts',
-  'src/models/shapes/pretraining/pretraining-thread.ts',
-];
 /** Packages of many small files, which go into the same file. The others keep their own. */
 const INCLUDED = /^(zod|@bufbuild\/protobuf|rxjs|fast-png|iobuffer|fflate)(\/|$)/;
 

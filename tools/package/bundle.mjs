@@ -2,17 +2,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
+import { STARTED } from '../started-files.mjs';
 
-/** What is started, and not imported. */
-const STARTED = [
-  'src/cli/main.ts',
-  'src/streams/stages/sampler/sampler-thread.ts',
-  'src/streams/stages/reward/reward-thread.ts',
-  'src/streams/stages/trainer/trainer-thread.ts',
-  'src/models/engines/onnxruntime/engine-thread.ts',
-  'src/models/engines/tfjs/engine-thread.ts',
-  'src/models/shapes/pretraining/pretraining-thread.ts',
-];
 /** Stands for the URL of dist/ until a module has its place there. */
 const DIST = '__DIST__';
 
