@@ -47,8 +47,9 @@ const USER_FAULTS: readonly ErrorCode[] = ['TRIB_USAGE', 'TRIB_CONFIG', 'TRIB_PR
 export class TributaryError extends Error {
   override readonly name = 'TributaryError';
   readonly retryable: boolean;
-  readonly stage: string | undefined;
-  readonly groupId: string | undefined;
+  // Declared only: a field that is not set is not there, so that whoever prints the fault sees what is known of it.
+  declare readonly stage?: string;
+  declare readonly groupId?: string;
 
   constructor(
     readonly code: ErrorCode,
@@ -57,8 +58,8 @@ export class TributaryError extends Error {
   ) {
     super(message, context.cause === undefined ? undefined : { cause: context.cause });
     this.retryable = context.retryable ?? false;
-    this.stage = context.stage;
-    this.groupId = context.groupId;
+    if (context.stage !== undefined) this.stage = context.stage;
+    if (context.groupId !== undefined) this.groupId = context.groupId;
   }
 
   /** Exit status of the program: 2 if the user's input is wrong, 1 if the work failed. */

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { asTributaryError, TributaryError } from '../src/errors.js';
 
@@ -11,6 +12,15 @@ describe('TributaryError', () => {
     ['TRIB_INTERNAL', 1],
   ] as const)('should end the program of a %s with %d', (code, status) => {
     expect(new TributaryError(code, 'text').exitCode).toBe(status);
+  });
+
+  it('should show only what is known of it, as Node prints one that nobody caught', () => {
+    const bare = new TributaryError('TRIB_FILE', 'text');
+    expect(Object.keys(bare).sort()).toEqual(['code', 'name', 'retryable']);
+    expect(inspect(bare)).not.toContain('undefined');
+    const placed = new TributaryError('TRIB_FILE', 'text', { stage: 'reward', groupId: 'group-1' });
+    expect(placed).toMatchObject({ stage: 'reward', groupId: 'group-1' });
+    expect(inspect(placed)).toContain("stage: 'reward'");
   });
 });
 
