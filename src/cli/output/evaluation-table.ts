@@ -1,6 +1,6 @@
 import { at } from '../../at.js';
 import type { Evaluation } from '../../streams/messages/run-events.js';
-import { type ComparedFigure, compareEvaluations, figuresOf } from '../../streams/report/comparison.js';
+import { type ComparedFigure, compareEvaluations, measuredFigures } from '../../streams/report/comparison.js';
 import { writeShare } from '../../streams/report/figures.js';
 
 /** Writes the figures of one policy as a table of plain text; what the model cannot measure has no row. */
@@ -9,8 +9,11 @@ export function evaluationTable({
   heldOut,
   byTemplate = {},
 }: Pick<Evaluation, 'train' | 'heldOut' | 'byTemplate'>): string {
-  const measured = figuresOf([train]).filter(({ of }) => of(train) !== null);
-  const figures = measured.map(({ name, of, write }) => [name, write(of(train)), write(of(heldOut))]);
+  const figures = measuredFigures(train, heldOut).map(({ name, of, write }) => [
+    name,
+    write(of(train)),
+    write(of(heldOut)),
+  ]);
   const templates = Object.entries(byTemplate).map(([template, alignment]) => [
     `  ${template}`,
     writeShare(alignment.train),

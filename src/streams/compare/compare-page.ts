@@ -73,7 +73,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 /** What each run came to: its last policy, or the best one where a guard stopped it, and what that took. */
 function finalFigures(runs: readonly ComparedRun[]): string {
-  const evaluated = runs.flatMap(({ evaluations }) => evaluations.map(({ heldOut }) => heldOut));
+  const evaluated = runs.flatMap(({ evaluations }) =>
+    evaluations.flatMap(({ train, heldOut }) => [train, heldOut]),
+  );
   const measured = figuresOf(evaluated)
     .flatMap(({ name, of, write, change }) =>
       (['train', 'heldOut'] as const).map((list) => [

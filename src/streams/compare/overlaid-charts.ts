@@ -42,14 +42,15 @@ function queriesAt({ rounds }: ComparedRun, { round }: Evaluation): number {
 }
 
 const evaluationCharts = (runs: readonly ComparedRun[]): OverlaidChart[] =>
-  figuresOf(runs.flatMap(({ evaluations }) => evaluations.map(({ heldOut }) => heldOut))).flatMap(
-    ({ name, unit, of }) =>
-      (['heldOut', 'train'] as const).map((list) => ({
-        title: `${name[0]?.toUpperCase()}${name.slice(1)}, ${list === 'train' ? 'training' : 'held-out'} prompts`,
-        note: 'From the evaluations of each run.',
-        yUnit: unit,
-        ...evaluated(list, of),
-      })),
+  figuresOf(
+    runs.flatMap(({ evaluations }) => evaluations.flatMap(({ train, heldOut }) => [train, heldOut])),
+  ).flatMap(({ name, unit, of }) =>
+    (['heldOut', 'train'] as const).map((list) => ({
+      title: `${name[0]?.toUpperCase()}${name.slice(1)}, ${list === 'train' ? 'training' : 'held-out'} prompts`,
+      note: 'From the evaluations of each run.',
+      yUnit: unit,
+      ...evaluated(list, of),
+    })),
   );
 
 const CHARTS: readonly OverlaidChart[] = [

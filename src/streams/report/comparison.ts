@@ -55,28 +55,35 @@ const FIGURES: readonly Figure[] = [
   },
 ];
 
-/** Returns the figures of some evaluations, those of their gold rewards last. */
+/** A figure with a name of its own, such as a gold reward. */
+const named = (name: string, of: Figure['of']): Figure => ({
+  name,
+  unit: 'number',
+  of,
+  write: writeScore,
+  change: (before, after) => writeSigned(after - before, 3),
+});
+
+/** Returns the figures of some evaluations: after those of all, the parts that rewards are combined from, and gold rewards. */
 export function figuresOf(evaluated: readonly PromptSetEvaluation[]): readonly Figure[] {
+  const parts = new Set(evaluated.flatMap(({ rewardParts = {} }) => Object.keys(rewardParts)));
   const gold = new Set(evaluated.flatMap(({ gold = {} }) => Object.keys(gold)));
   return [
     ...FIGURES,
-    ...Array.from(
-      gold,
-      (name): Figure => ({
-        name: `gold: ${name}`,
-        unit: 'number',
-        of: ({ gold }) => gold?.[name]?.mean ?? null,
-        write: writeScore,
-        change: (before, after) => writeSigned(after - before, 3),
-      }),
-    ),
+    ...Array.from(parts, (name) => named(`part: ${name}`, ({ rewardParts }) => rewardParts?.[name] ?? null)),
+    ...Array.from(gold, (name) => named(`gold: ${name}`, ({ gold }) => gold?.[name]?.mean ?? null)),
   ];
+}
+
+/** Returns the figures that one of two lists of prompts has: prompts may name the parts that reward them. */
+export function measuredFigures(train: PromptSetEvaluation, heldOut: PromptSetEvaluation): readonly Figure[] {
+  const lists = [train, heldOut];
+  return figuresOf(lists).filter(({ of }) => lists.some((list) => of(list) !== null));
 }
 
 /** Compares two policies figure by figure; what the model cannot measure has no row. */
 export function compareEvaluations(base: Evaluation, tuned: Evaluation): ComparisonRow[] {
-  const figures = figuresOf([base.train]).filter(({ of }) => of(base.train) !== null);
-  return figures.map(({ name, of, write, change }) => {
+  return measuredFigures(base.train, base.heldOut).map(({ name, of, write, change }) => {
     const compared = (before: number | null, after: number | null): ComparedFigure => ({
       base: write(before),
       tuned: write(after),

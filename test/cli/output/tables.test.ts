@@ -38,6 +38,20 @@ describe('evaluationTable', () => {
     ]);
   });
 
+  test('should show each part of a combined reward, and each gold reward', () => {
+    const { train, heldOut } = evaluation(0, {
+      train: { rewardParts: { red: 0.25 }, gold: { taste: { mean: 4, std: 1 } } },
+      heldOut: { rewardParts: { red: 0.5 }, gold: { taste: { mean: 3, std: 1 } } },
+    });
+    const rows = evaluationTable({ train, heldOut }).split('\n');
+    expect(rows.map((row) => row.split(/\s{2,}/))).toEqual(
+      expect.arrayContaining([
+        ['part: red', '0.250', '0.500'],
+        ['gold: taste', '4.000', '3.000'],
+      ]),
+    );
+  });
+
   test('should leave out what was not measured', () => {
     const unverified = { verifiedAlignment: null, verifierScore: null };
     expect(evaluationTable(evaluation(0, { train: unverified, heldOut: unverified }))).not.toContain('verif');

@@ -51,14 +51,15 @@ describe('openRunDirectory, what a run writes', () => {
     const run = await open();
     const gold = { taste: { mean: 0.5, std: 0.1 } };
     const pictures = { edgeDensity: gold.taste, colorEntropy: gold.taste, brightness: gold.taste };
-    const all = { gold, pictures: { ...pictures, jpegKilobytes: gold.taste } };
+    const all = { gold, rewardParts: { red: 0.25 }, pictures: { ...pictures, jpegKilobytes: gold.taste } };
     const measured = evaluation(0, { train: all, heldOut: all });
     await run.recordEvaluation(measured);
-    await run.recordRound(roundMetrics(0));
+    const round = roundMetrics(0, { rewardParts: { red: { groups: 8, mean: 0.25, std: 0.5 } } });
+    await run.recordRound(round);
     await run.recordAlarm(alarm(1));
     expect(await lines()).toEqual([
       { kind: 'evaluation', time: '2026-11-21T10:00:00.000Z', ...measured },
-      { kind: 'round', time: '2026-11-21T10:00:00.000Z', ...roundMetrics(0) },
+      { kind: 'round', time: '2026-11-21T10:00:00.000Z', ...round },
       { kind: 'alarm', time: '2026-11-21T10:00:00.000Z', ...alarm(1) },
     ]);
     const events = await readFile(join(here.path, 'events.out.tfevents.tributary'), 'latin1');
@@ -66,6 +67,10 @@ describe('openRunDirectory, what a run writes', () => {
       'brain.Event:2',
       'evaluation/held_out_diversity',
       'evaluation_gold/taste_held_out',
+      'evaluation_reward_parts/red_train',
+      'reward_parts/red_mean',
+      'reward_parts/red_std',
+      'reward_parts/red_groups',
       'evaluation_pictures/jpeg_kilobytes_train',
       'charts/reward_mean',
       'losses/grad_norm',

@@ -58,6 +58,22 @@ describe('renderReport', () => {
     expect(renderReport(content)).not.toContain('<h3>Gold');
   });
 
+  test('should show the parts of a combined reward in the table and in charts of their own', () => {
+    const withParts = (round: number, mean: number) =>
+      evaluation(round, {
+        train: { rewardParts: { red: mean } },
+        heldOut: { rewardParts: { red: 2 * mean, late: 7 } },
+      });
+    const parts = { red: { groups: 8, mean: 0.5, std: 0.1 } };
+    const rounds = content.rounds.map((round) => ({ ...round, rewardParts: parts }));
+    const evaluations = [withParts(0, 1), withParts(4, 1.5)];
+    const html = renderReport({ ...content, rounds, evaluations, best: null });
+    expect(textOf(html)).toContain('part: red 1.000 1.500 +0.500 2.000 3.000 +1.000');
+    // A prompt may name its parts, so a list may lack one.
+    expect(textOf(html)).toContain('part: late – – – 7.000 7.000 ±0.000');
+    expect(html).toContain('<h3>Reward: red</h3>');
+  });
+
   test('should say why there is no drift where a round takes one step', () => {
     const rounds = content.rounds.map((round) => ({ ...round, optimizerSteps: 1 }));
     expect(textOf(renderReport({ ...content, rounds }))).toContain(

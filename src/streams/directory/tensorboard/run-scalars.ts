@@ -4,7 +4,7 @@ type Scalars = Record<string, number>;
 
 /** Names the figures of a round as TensorBoard shows them; their meaning stands at RoundMetrics. */
 export function roundScalars(metrics: RoundMetrics): Scalars {
-  return present({
+  const scalars: Record<string, number | null> = {
     'charts/reward_mean': metrics.rewardMean,
     'charts/reward_std': metrics.rewardStd,
     'charts/verified_alignment': metrics.verifiedAlignment,
@@ -40,7 +40,13 @@ export function roundScalars(metrics: RoundMetrics): Scalars {
     'system/elapsed_seconds': metrics.elapsedSeconds,
     'system/event_loop_delay_p99_ms': metrics.eventLoopDelayP99Ms,
     'system/peak_rss_bytes': metrics.peakRssBytes,
-  });
+  };
+  for (const [name, { groups, mean, std }] of Object.entries(metrics.rewardParts ?? {})) {
+    scalars[`reward_parts/${name}_mean`] = mean;
+    scalars[`reward_parts/${name}_std`] = std;
+    scalars[`reward_parts/${name}_groups`] = groups;
+  }
+  return present(scalars);
 }
 
 /** Names the figures of an evaluation as TensorBoard shows them; their meaning stands at Evaluation. */
@@ -51,6 +57,8 @@ export function evaluationScalars({ train, heldOut, byTemplate = {} }: Evaluatio
     scalars[`evaluation/${list}_verified_alignment`] = evaluated.verifiedAlignment;
     scalars[`evaluation/${list}_verifier_score`] = evaluated.verifierScore;
     scalars[`evaluation/${list}_diversity`] = evaluated.diversity;
+    for (const [name, mean] of Object.entries(evaluated.rewardParts ?? {}))
+      scalars[`evaluation_reward_parts/${name}_${list}`] = mean;
     for (const [name, { mean }] of Object.entries(evaluated.gold ?? {}))
       scalars[`evaluation_gold/${name}_${list}`] = mean;
     for (const [name, { mean }] of Object.entries(evaluated.pictures ?? {}))
