@@ -1,23 +1,22 @@
 import { createHash } from 'node:crypto';
 import { TributaryError } from '../../../errors.js';
 import type { Progress } from '../../messages/messages.js';
-import type { ResolvedConfig } from '../schema/topology-schema.js';
+import { type ResolvedConfig, topologySchema } from '../schema/topology-schema.js';
+import { mapFiles } from '../source/named-files.js';
 
 /** Of the trainer alone, which takes it from the run directory. */
 const TRAINERS_OWN = ['plannedRounds'];
-/** Fields that say where something is, which may differ from machine to machine. */
-const PLACES = ['pipeline', 'startFrom', 'train', 'heldOut', 'file', 'model', 'url', 'module'];
-/** Sections that hold nothing else. */
-const PLACE_SECTIONS = ['http'];
+/** Fields that say where a service is, which may differ from machine to machine as files may. */
+const PLACES = ['url', 'http'];
 
 /**
  * Names the settings that all processes of a run must share: the seed, the adapter and the stages, but not
  * where files and services are. Engines, transport, evaluation and guards may differ from process to process.
  */
-export function sharedConfig({ seed, model, stages }: ResolvedConfig): string {
-  const left = [...PLACE_SECTIONS, ...TRAINERS_OWN];
-  const shared = (key: string, value: unknown) =>
-    (typeof value === 'string' && PLACES.includes(key)) || left.includes(key) ? undefined : value;
+export function sharedConfig(config: ResolvedConfig): string {
+  const { seed, model, stages } = mapFiles(topologySchema, config, () => 'a file');
+  const left = [...PLACES, ...TRAINERS_OWN];
+  const shared = (key: string, value: unknown) => (left.includes(key) ? undefined : value);
   return createHash('sha256')
     .update(JSON.stringify({ seed, model, stages }, shared))
     .digest('hex')
