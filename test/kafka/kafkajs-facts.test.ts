@@ -1,7 +1,7 @@
 /** @file What kafkajs and the brokers do that a good guess misses, where this program rests on it. */
 
 import { Kafka, logLevel } from 'kafkajs';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { LogDriver, TopicPlan } from '../../src/streams/transport/kafka/log-driver.js';
 import { faultOf } from '../fixtures/fault-of.js';
 import { BROKERS, connect, freshPrefix, groupOf, SKIP_REASON } from './cluster.js';
@@ -33,6 +33,13 @@ async function deleteTopic(topic: string): Promise<void> {
 }
 
 describe.skipIf(SKIP_REASON !== null)('kafkajs', () => {
+  it('should set no timer for a moment in the past once it is told to rest', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    onTestFinished(() => timers.mockRestore());
+    await driverWith([freshPrefix()]);
+    expect(timers.mock.calls.map(([, ms]) => ms ?? 0).filter((ms) => ms < 0)).toEqual([]);
+  });
+
   it('should take a name with the first transaction, not with connect, and let the fenced one send outside', async () => {
     const topic = freshPrefix();
     const driver = await driverWith([topic]);
