@@ -31,7 +31,7 @@ async function writeElsewhere(config: ResolvedConfig, folder: string): Promise<s
   await cp(folder, elsewhere, { recursive: true });
   await cp(OWN, join(elsewhere, 'own'), { recursive: true });
   // As in a project that has installed the package.
-  await writeFile(join(elsewhere, 'package.json'), '{}');
+  await writeFile(join(elsewhere, 'package.json'), '{"type": "module"}');
   await mkdir(join(elsewhere, 'node_modules'));
   await symlink(resolve('.'), join(elsewhere, 'node_modules', 'tributary-rl'));
   const file = join(elsewhere, 'run.json');
