@@ -16,10 +16,13 @@ import { UNCONTROLLED } from '../messages/control-state.js';
 import { RUN_KEY, type TopicMessages } from '../messages/messages.js';
 import type { RunEvent } from '../messages/run-events.js';
 import type { TopicName } from '../messages/topics.js';
+import { readPromptLists } from '../prompt-files/read-prompts.js';
 import { advantagesStage } from '../stages/advantages/advantages-stage.js';
 import { combineStage } from '../stages/combine/combine-stage.js';
 import type { MessageOperator } from '../stages/operator/load-operator.js';
 import { operatorStage } from '../stages/operator/operator-stage.js';
+import { openPromptSource } from '../stages/prompts/open-prompt-source.js';
+import { type PromptSource, promptsStage } from '../stages/prompts/prompts-stage.js';
 import { scheduleStage } from '../stages/schedule/schedule-stage.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import { tapStage } from '../stages/tap/tap-stage.js';
@@ -31,6 +34,13 @@ import { type EndingTransport, endingTransport } from './ending-transport.js';
 import { fieldsOf, LATENT_SIZE, messageOf } from './test-messages.js';
 
 export type Operators = ReadonlyMap<string, MessageOperator>;
+/** What stages of a part work with. */
+interface TestedParts {
+  readonly operators: Operators;
+  /** The open source of prompts; null if the part gives none to groups. */
+  readonly prompts: PromptSource | null;
+}
+
 type Counts = Readonly<Record<'passed' | 'dropped' | 'failed', number>>;
 
 /** What a part of the topology did. */
@@ -80,7 +90,10 @@ export async function recordPart(
     const fields = error ? { code: error.code, message: error.message } : {};
     for (const topic of notices.values()) topic.push({ at: clock.now, kind, fields });
   };
-  const part = startPart(context, test, operators, ending, note);
+  const prompts = test.stages.some((name) => config.stages[name]?.type === 'prompts')
+    ? await openPrompts(context)
+    : null;
+  const part = startPart(context, test, { operators, prompts }, ending, note);
   const feed = (topic: string, letter: string) => {
     const kind = kindOfTopic(config)(topic);
     const value = test.values[letter];
@@ -174,7 +187,7 @@ function watchTopics(
 function startPart(
   context: StageContext,
   { stages, in: inputs }: ConfigTest,
-  operators: Operators,
+  parts: TestedParts,
   ending: EndingTransport,
   note: (kind: 'end' | 'error', error?: TributaryError) => void,
 ): { unsubscribe(): void } {
@@ -194,7 +207,7 @@ function startPart(
     hasErred = true;
   };
   const subscriptions = stages.map((name) =>
-    stageNamed(context, name, operators).subscribe({ error: fail, complete: () => complete(name) }),
+    stageNamed(context, name, parts).subscribe({ error: fail, complete: () => complete(name) }),
   );
   return {
     unsubscribe: () => {
@@ -203,11 +216,25 @@ function startPart(
   };
 }
 
-function stageNamed(context: StageContext, name: string, operators: Operators): Observable<never> {
+/**
+ * Opens the source of prompts, before the clock moves. What clients would post is put into its topics instead, and no model
+ * has to know the words of a file.
+ */
+async function openPrompts({ config, transport, say }: StageContext): Promise<PromptSource> {
+  const readLists = () => readPromptLists(config, () => undefined);
+  return (await openPromptSource({ config, transport, say, readLists, takesRequests: false })).source;
+}
+
+function stageNamed(
+  context: StageContext,
+  name: string,
+  { operators, prompts }: TestedParts,
+): Observable<never> {
   const { config } = context;
   const wired = { ...context, transport: stageTransport(context.transport, config, name) };
   const stage = config.stages[name];
   const operator = operators.get(name);
+  if (stage?.type === 'prompts' && prompts) return promptsStage(wired, prompts, () => undefined);
   if (stage?.type === 'combine') return combineStage(wired, stage);
   if (stage?.type === 'tap') return tapStage(context, name, stage);
   if (stage?.type === 'operator' && operator) return operatorStage(context, name, stage, operator);

@@ -11,7 +11,7 @@ import { type Recorded, recordPart } from './record-part.js';
 /**
  * Runs a test of a config and returns the lines of what differs from what it expects; none where nothing does.
  *
- * Errors: TRIB_FILE where the module of an operator does not load.
+ * Errors: TRIB_FILE where the module of an operator does not load; as `readPromptFile` where prompts of a file are tested.
  */
 export async function runConfigTest(whole: ResolvedConfig, test: ConfigTest): Promise<string[]> {
   const config = withRoundsOf(whole, test);
@@ -32,13 +32,14 @@ export async function runConfigTest(whole: ResolvedConfig, test: ConfigTest): Pr
   }
 }
 
-/** The config with rounds of as many groups as the test says. */
+/** The config with rounds of as many groups as the test says, and as many rounds at once as in a run. */
 function withRoundsOf(config: ResolvedConfig, { groupsPerRound }: ConfigTest): ResolvedConfig {
   if (groupsPerRound === undefined) return config;
-  const stages = Object.entries(config.stages).map(([name, stage]) => [
-    name,
-    stage.type === 'prompts' ? { ...stage, groupsPerRound } : stage,
-  ]);
+  const stages = Object.entries(config.stages).map(([name, stage]) => {
+    if (stage.type !== 'prompts') return [name, stage];
+    const runAhead = Math.ceil(stage.runAhead / stage.groupsPerRound) * groupsPerRound;
+    return [name, { ...stage, groupsPerRound, runAhead }];
+  });
   return { ...config, stages: Object.fromEntries(stages) };
 }
 

@@ -6,7 +6,7 @@ import { isQueue, kindOfTopic } from './topology-graph.js';
 type Staged = Pick<ResolvedConfig, 'stages'>;
 
 /** Types of stages that need no network. */
-export const TESTABLE = ['advantages', 'combine', 'operator', 'tap'] as const;
+export const TESTABLE = ['advantages', 'combine', 'operator', 'prompts', 'tap'] as const;
 
 export const isTestable = (type: string): type is (typeof TESTABLE)[number] =>
   (TESTABLE as readonly string[]).includes(type);
@@ -21,6 +21,12 @@ export interface TestedPart {
 /** Returns the topics of some stages of a config. Names of no stage are passed over. */
 export function testedPart(config: Staged, names: readonly string[]): TestedPart {
   const kindOf = kindOfTopic(config);
+  const readBy = (name: string): readonly Wire[] => {
+    const stage = config.stages[name];
+    // Prompts of a file alone: nothing comes in.
+    const readsNothing = stage?.type === 'prompts' && stage.source.from === 'file';
+    return readsNothing ? [] : stageWires(config.stages, name).reads;
+  };
   const queues = (wires: readonly Wire[]) =>
     wires.map(({ topic }) => topic).filter((topic) => isQueue(kindOf(topic) ?? 'prompts'));
   const stages = names.filter((name) => config.stages[name] !== undefined);
@@ -28,9 +34,7 @@ export function testedPart(config: Staged, names: readonly string[]): TestedPart
     .filter((name) => config.stages[name]?.type === 'operator')
     .flatMap((name) => lossTopics(config, name));
   return {
-    reads: [
-      ...new Set([...stages.flatMap((name) => queues(stageWires(config.stages, name).reads)), 'progress']),
-    ],
+    reads: [...new Set([...stages.flatMap((name) => queues(readBy(name))), 'progress'])],
     writes: [
       ...new Set([
         ...stages.flatMap((name) => queues(stageWires(config.stages, name).writes)),

@@ -16,7 +16,7 @@ const configTest = section({
     .array(text('the name of a stage'), { error: 'a list of names of stages' })
     .min(1, { error: 'a list with the name of a stage' })
     .describe(
-      'The part of the topology that is tested: stages of type advantages, combine, operator, or tap.',
+      'The part of the topology that is tested: stages of type advantages, combine, operator, prompts, or tap.',
     ),
   groupsPerRound: integer(1)
     .optional()

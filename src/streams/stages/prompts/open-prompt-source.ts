@@ -27,6 +27,8 @@ interface PromptSourceOptions {
   readonly say: (event: RunEvent) => void;
   /** Reads the prompt files; called only if one is needed. */
   readonly readLists: () => Promise<PromptLists>;
+  /** Whether endpoints are opened where the config has them. Default: yes. */
+  readonly takesRequests?: boolean;
 }
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
@@ -81,12 +83,12 @@ export async function openPromptSource(options: PromptSourceOptions): Promise<Op
 
 /** Opens the endpoint of a source, if it has one; returns what closes it. */
 async function openEndpoint(
-  { say }: PromptSourceOptions,
+  { say, takesRequests = true }: PromptSourceOptions,
   inbox: PromptInbox,
   setting: string,
   http: TopicSettings['http'],
 ): Promise<() => Promise<void>> {
-  if (!http) return async () => undefined;
+  if (!http || !takesRequests) return async () => undefined;
   const token = process.env.TRIBUTARY_PROMPTS_TOKEN || undefined;
   const { host } = http;
   if (token === undefined && !LOOPBACK.includes(host))

@@ -18,7 +18,7 @@ describe('findTestFaults', () => {
     [
       'a stage with a network',
       '{ stages: [sampler], out: { images: "-" } }',
-      'tests.t.stages[0]: expected a stage of type advantages, combine, operator, tap, got "sampler", of type sampler. Test the stages around it: what it would write can be put in.',
+      'tests.t.stages[0]: expected a stage of type advantages, combine, operator, prompts, tap, got "sampler", of type sampler. Test the stages around it: what it would write can be put in.',
     ],
     [
       'a topic that comes from nowhere',
@@ -29,6 +29,11 @@ describe('findTestFaults', () => {
       'a topic that the part does not read',
       '{ stages: [mine], values: { a: { group: 0-0 } }, in: { images: a }, out: { better: "-" } }',
       'tests.t.in.images: expected a topic that its stages read, got "images". Use prompts, progress.',
+    ],
+    [
+      'prompts that come in beside those of a file',
+      '{ stages: [prompts], values: { a: { prompt: a } }, in: { incoming-prompts: a }, out: { prompts: "-" } }',
+      'tests.t.in.incoming-prompts: expected a topic that its stages read, got "incoming-prompts". Use progress.',
     ],
     [
       'a letter without a value',
