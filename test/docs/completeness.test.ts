@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { MAY_CHANGE_AT_RESUME } from '../../src/streams/directory/saved-config.js';
 
 const sources = (folder: string) =>
-  readdirSync(folder)
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && file !== 'index.ts')
     .map((file) => [file.replace('.ts', ''), readFileSync(`${folder}/${file}`, 'utf8')] as const);
 

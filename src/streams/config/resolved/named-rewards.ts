@@ -1,4 +1,4 @@
-import { namedParts } from '../../../operators/combined-parts.js';
+import { namedParts } from '../../../operators/gathering/combined-parts.js';
 import type { PromptMetadata } from '../../../prompt-metadata.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
 import { findStage } from './stage-of.js';

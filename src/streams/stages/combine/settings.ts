@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { integer, number, oneOf, section, text } from '../../../fields.js';
-import { COMBINATIONS } from '../../../operators/combined-parts.js';
+import { COMBINATIONS } from '../../../operators/gathering/combined-parts.js';
 import { portsField, roleField, topicName } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 

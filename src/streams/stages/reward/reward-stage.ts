@@ -14,7 +14,7 @@ import {
 } from 'rxjs';
 import { type ErrorCode, TributaryError } from '../../../errors.js';
 import { stageError } from '../../../operators/checks/faults.js';
-import { namedParts } from '../../../operators/combined-parts.js';
+import { namedParts } from '../../../operators/gathering/combined-parts.js';
 import {
   type DeadLetter,
   type GroupRewards,

@@ -2,7 +2,7 @@
 
 import { TributaryError } from '../../../errors.js';
 import type { Client } from '../../../models/threads/thread.js';
-import { combinedReward, namedParts } from '../../../operators/combined-parts.js';
+import { combinedReward, namedParts } from '../../../operators/gathering/combined-parts.js';
 import type { PartRewards } from '../../../operators/index.js';
 import { rewardParts, trainedStages } from '../../config/resolved/reward-parts.js';
 import { findStage } from '../../config/resolved/stage-of.js';

@@ -9,8 +9,8 @@ import {
   createAdvantageRule,
   selectableBranches,
 } from '../../../../src/operators/advantages/rules/index.js';
+import { closeRound } from '../../../../src/operators/gathering/round-batch.js';
 import { LARGEST_MAGNITUDE } from '../../../../src/operators/records/reward-fault.js';
-import { closeRound } from '../../../../src/operators/round-batch.js';
 import { rewarded } from '../../groups.js';
 
 const defaultsOf = ({ name, fields }: (typeof ADVANTAGE_RULES.entries)[number]) =>

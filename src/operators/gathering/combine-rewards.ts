@@ -15,14 +15,14 @@ import {
   tap,
   timer,
 } from 'rxjs';
-import { requireCount } from './checks/option-checks.js';
+import { requireCount } from '../checks/option-checks.js';
+import type { CombinedRewards, LostGroup, RewardOutcome } from '../records/records.js';
 import {
   type CombinableGroup,
   type CombinationOptions,
   createPartsJoin,
   type PartSettings,
 } from './combined-parts.js';
-import type { CombinedRewards, LostGroup, RewardOutcome } from './records/records.js';
 
 /** A part with its rewards, and groups that were lost on the way to one. */
 export interface RewardPart extends PartSettings {

@@ -1,6 +1,6 @@
-import { at } from '../at.js';
-import type { PromptMetadata } from '../prompt-metadata.js';
-import type { CombinedRewards, LostGroup, PartRewards, RewardOutcome } from './records/records.js';
+import { at } from '../../at.js';
+import type { PromptMetadata } from '../../prompt-metadata.js';
+import type { CombinedRewards, LostGroup, PartRewards, RewardOutcome } from '../records/records.js';
 
 /** How the rewards of several stages become one. */
 export const COMBINATIONS = ['sum', 'product', 'minimum', 'gdpo'] as const;

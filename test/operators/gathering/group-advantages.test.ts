@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { of } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { historyRule } from '../../src/operators/advantages/rules/history-rule.js';
-import { groupAdvantages } from '../../src/operators/group-advantages.js';
-import { interval, lost, rewarded } from './groups.js';
-import { marbles } from './marbles.js';
-import { describeOperator } from './operator-contract.js';
+import { historyRule } from '../../../src/operators/advantages/rules/history-rule.js';
+import { groupAdvantages } from '../../../src/operators/gathering/group-advantages.js';
+import { interval, lost, rewarded } from '../groups.js';
+import { marbles } from '../marbles.js';
+import { describeOperator } from '../operator-contract.js';
 import { first, inputs, named, plain, run, second } from './outcomes.js';
 
 describeOperator('groupAdvantages', {

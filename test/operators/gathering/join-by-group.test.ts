@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { EMPTY, NEVER, of, Subject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { joinByGroup } from '../../src/operators/join-by-group.js';
+import { joinByGroup } from '../../../src/operators/gathering/join-by-group.js';
 import type {
   GroupRewards,
   LostGroup,
   RewardedGroup,
   RolloutGroup,
-} from '../../src/operators/records/records.js';
-import { group, lost, rewarded, rewards } from './groups.js';
-import { marbles } from './marbles.js';
-import { describeOperator } from './operator-contract.js';
+} from '../../../src/operators/records/records.js';
+import { group, lost, rewarded, rewards } from '../groups.js';
+import { marbles } from '../marbles.js';
+import { describeOperator } from '../operator-contract.js';
 
 const inputs = { a: group(0, 0), b: group(0, 1), c: group(0, 2) };
 const scores = { A: rewards(0, 0), B: rewards(0, 1), C: rewards(0, 2), L: lost(0, 1, 'dead-letter') };

@@ -1,8 +1,8 @@
-import { TributaryError } from '../errors.js';
-import { type AdvantageHistory, createHistory } from './advantages/advantage-history.js';
-import type { AdvantageRule } from './advantages/advantage-rule.js';
-import { overflowError } from './checks/faults.js';
-import type { LostGroup, RewardedGroup } from './records/records.js';
+import { TributaryError } from '../../errors.js';
+import { type AdvantageHistory, createHistory } from '../advantages/advantage-history.js';
+import type { AdvantageRule } from '../advantages/advantage-rule.js';
+import { overflowError } from '../checks/faults.js';
+import type { LostGroup, RewardedGroup } from '../records/records.js';
 import { type ClosedRound, closeRound } from './round-batch.js';
 
 export interface RoundCloserOptions {

@@ -10,9 +10,9 @@ import {
   takeUntil,
   tap,
 } from 'rxjs';
-import { requireCount } from './checks/option-checks.js';
+import { requireCount } from '../checks/option-checks.js';
+import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from '../records/records.js';
 import { createGroupJoin, type GroupJoinOptions, type JoinOutcome } from './group-join.js';
-import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records/records.js';
 
 export interface JoinByGroupOptions extends GroupJoinOptions {
   /** Rewards, and groups lost on the way to one, which release their trajectories at once. */

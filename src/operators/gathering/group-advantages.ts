@@ -12,9 +12,9 @@ import {
   tap,
   timer,
 } from 'rxjs';
-import { requireCount } from './checks/option-checks.js';
+import { requireCount } from '../checks/option-checks.js';
+import type { LostGroup, RewardedGroup } from '../records/records.js';
 import { createRoundCloser, type RoundCloserOptions } from './close-rounds.js';
-import type { LostGroup, RewardedGroup } from './records/records.js';
 import type { ClosedRound } from './round-batch.js';
 
 export interface GroupAdvantagesOptions extends RoundCloserOptions {

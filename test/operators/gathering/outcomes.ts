@@ -1,11 +1,14 @@
 /** @file Outcomes of groups for the tests of groupAdvantages, by letters, and the rounds that they close. */
 
 import { from, toArray } from 'rxjs';
-import { branchCenteredRule } from '../../src/operators/advantages/rules/branch-centered-rule.js';
-import { type GroupAdvantagesOptions, groupAdvantages } from '../../src/operators/group-advantages.js';
-import type { LostGroup, RewardedGroup } from '../../src/operators/records/records.js';
-import type { ClosedRound } from '../../src/operators/round-batch.js';
-import { lost, rewarded } from './groups.js';
+import { branchCenteredRule } from '../../../src/operators/advantages/rules/branch-centered-rule.js';
+import {
+  type GroupAdvantagesOptions,
+  groupAdvantages,
+} from '../../../src/operators/gathering/group-advantages.js';
+import type { ClosedRound } from '../../../src/operators/gathering/round-batch.js';
+import type { LostGroup, RewardedGroup } from '../../../src/operators/records/records.js';
+import { lost, rewarded } from '../groups.js';
 
 export type Outcome = RewardedGroup<string> | LostGroup;
 

@@ -1,8 +1,8 @@
-import { TributaryError } from '../errors.js';
-import type { AdvantageHistory } from './advantages/advantage-history.js';
-import type { AdvantageRule } from './advantages/advantage-rule.js';
-import { momentsOf } from './advantages/moments.js';
-import type { LostGroup, RewardedGroup, RoundBatch, RoundStatistics } from './records/records.js';
+import { TributaryError } from '../../errors.js';
+import type { AdvantageHistory } from '../advantages/advantage-history.js';
+import type { AdvantageRule } from '../advantages/advantage-rule.js';
+import { momentsOf } from '../advantages/moments.js';
+import type { LostGroup, RewardedGroup, RoundBatch, RoundStatistics } from '../records/records.js';
 
 /** A round whose groups are all accounted for. */
 export interface ClosedRound<Trajectory> {

@@ -1,11 +1,15 @@
 import { concat, NEVER, type Observable, of } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { combineRewards, type RewardPart } from '../../src/operators/combine-rewards.js';
-import { type Combination, combinedReward, type MissingPart } from '../../src/operators/combined-parts.js';
-import type { CombinedRewards, LostGroup, RewardOutcome } from '../../src/operators/records/records.js';
-import { lost, rewards } from './groups.js';
-import { marbles } from './marbles.js';
-import { describeOperator } from './operator-contract.js';
+import { combineRewards, type RewardPart } from '../../../src/operators/gathering/combine-rewards.js';
+import {
+  type Combination,
+  combinedReward,
+  type MissingPart,
+} from '../../../src/operators/gathering/combined-parts.js';
+import type { CombinedRewards, LostGroup, RewardOutcome } from '../../../src/operators/records/records.js';
+import { lost, rewards } from '../groups.js';
+import { marbles } from '../marbles.js';
+import { describeOperator } from '../operator-contract.js';
 
 const ticket = (round: number, index: number, reward?: string | string[]) => ({
   groupId: `${round}-${index}`,

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { delay, EMPTY, map, merge, NEVER, of, takeUntil, timer } from 'rxjs';
 import { describe, expect, it, vi } from 'vitest';
-import { groupAdvantages } from '../../src/operators/group-advantages.js';
-import type { ClosedRound } from '../../src/operators/round-batch.js';
-import { lost, rewarded } from './groups.js';
-import { type MarbleHelpers, marbles } from './marbles.js';
-import { describeOperator } from './operator-contract.js';
+import { groupAdvantages } from '../../../src/operators/gathering/group-advantages.js';
+import type { ClosedRound } from '../../../src/operators/gathering/round-batch.js';
+import { lost, rewarded } from '../groups.js';
+import { type MarbleHelpers, marbles } from '../marbles.js';
+import { describeOperator } from '../operator-contract.js';
 import { first, inputs, named, type Outcome, plain, second } from './outcomes.js';
 
 describe('groupAdvantages, closing by time', () => {

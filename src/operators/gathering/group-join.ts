@@ -1,6 +1,6 @@
-import type { TributaryError } from '../errors.js';
-import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from './records/records.js';
-import { LARGEST_MAGNITUDE, rewardFault } from './records/reward-fault.js';
+import type { TributaryError } from '../../errors.js';
+import type { GroupRewards, LostGroup, RewardedGroup, RolloutGroup } from '../records/records.js';
+import { LARGEST_MAGNITUDE, rewardFault } from '../records/reward-fault.js';
 
 export type JoinOutcome<Branch> = RewardedGroup<Branch> | LostGroup;
 
