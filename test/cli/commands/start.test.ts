@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
@@ -49,34 +49,48 @@ describe('tributary init', () => {
 });
 
 describe('tributary completion', () => {
-  const completed = (script: string, ...words: string[]) =>
-    execFileSync(
-      'bash',
-      [
-        '-c',
-        `${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _tributary; echo "\${COMPREPLY[*]}"`,
-        'bash',
-        'tributary',
-        ...words,
-      ],
-      {
-        encoding: 'utf8',
-      },
-    ).trim();
+  const run = (shell: string, script: string, ...words: string[]) =>
+    execFileSync(shell, ['-c', script, shell, 'tributary', ...words], { encoding: 'utf8' }).trim();
+  const hasZsh = spawnSync('zsh', ['-c', '']).status === 0;
 
-  it('should complete commands, options and the words of an option in bash', async () => {
+  it('should complete commands, options and the words of an option in bash, and else files', async () => {
     const { stdout } = await callCli(['completion', 'bash']);
-    expect(completed(stdout, 'tr')).toBe('train');
-    expect(completed(stdout, 'train', '--r')).toBe('--run-dir --resume');
-    expect(completed(stdout, 'train', '--log', 'j')).toBe('json');
+    const completed = (...words: string[]) =>
+      run(
+        'bash',
+        `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _tributary; echo "\${COMPREPLY[*]}"`,
+        ...words,
+      );
+    expect(completed('tr')).toBe('train');
+    expect(completed('train', '--r')).toBe('--run-dir --resume');
+    expect(completed('train', '--log', 'j')).toBe('json');
+    expect(completed('dead-letters', '')).toBe('list show replay');
+    // Without a word of its own, bash goes on to the files.
+    expect(completed('train', '')).toBe('');
+    expect(stdout).toContain('complete -o default -F _tributary tributary');
   });
 
-  it('should give zsh the same, and refuse another shell', async () => {
-    const [{ stdout: bash }, { stdout: zsh }] = [
-      await callCli(['completion', 'bash']),
-      await callCli(['completion', 'zsh']),
-    ];
-    expect(zsh).toBe(`#compdef tributary\nautoload -U +X bashcompinit && bashcompinit\n${bash}`);
+  it.skipIf(!hasZsh)(
+    'should offer the same in zsh, also the first time where it is loaded late',
+    async () => {
+      const { stdout } = await callCli(['completion', 'zsh']);
+      const folder = await temporaryFolder();
+      await writeFile(join(folder, '_tributary'), stdout);
+      const shown = 'compadd() { shift; print -r -- "$@"; (($#)) }; _files() { print files }';
+      const typed = 'words=("$@"); CURRENT=$#; _tributary';
+      const late = `fpath=(${folder} $fpath); autoload -Uz _tributary`;
+      for (const load of [`compdef() { :; }; source ${folder}/_tributary`, late]) {
+        const offered = (...words: string[]) => run('zsh', `${load}; ${shown}; ${typed}`, ...words);
+        expect(offered('')).toMatch(/^demo train run .* completion$/);
+        expect(offered('train', '--r')).toMatch(/^--set --run-dir --resume .*--help$/);
+        expect(offered('train', '--log', '')).toBe('text json');
+        expect(offered('completion', '')).toBe('bash zsh');
+        expect(offered('train', '')).toBe('files');
+      }
+    },
+  );
+
+  it('should refuse another shell', async () => {
     expect((await callCli(['completion', 'fish'])).code).toBe(2);
   });
 });
