@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import { TributaryError } from '../../errors.js';
 import { describeTopology } from '../../streams/config/describe.js';
 import { lintTopology } from '../../streams/config/lint-topology.js';
 import { configPath, lintWithModules, readConfigText } from '../../streams/config/load-topology.js';
@@ -14,6 +15,8 @@ import { resumedConfig } from '../../streams/directory/saved-config.js';
 import { promptRows, readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import { findFileFault } from '../../streams/run/file-faults.js';
 import { readNoisySteps } from '../../streams/run/noisy-steps.js';
+import { describeStudy } from '../../streams/study/config/describe-study.js';
+import { isStudy, lintStudyFile } from '../../streams/study/config/lint-study.js';
 import { collect } from '../input/options.js';
 import { warn } from '../output/log.js';
 
@@ -30,7 +33,7 @@ export function addLintCommand(program: Command): void {
   program
     .command('lint')
     .description('check a config and report every fault with its location')
-    .argument('<config>', 'YAML file of a topology')
+    .argument('<config>', 'YAML file of a topology, or of a study')
     .option('--set <key=value>', 'override a value of the config; repeatable', collect, [])
     .option(
       '--resume',
@@ -43,9 +46,11 @@ export function addLintCommand(program: Command): void {
     .action(lint);
 }
 
-async function lint(path: string, { set, resume, runDir, files, json }: LintOptions): Promise<void> {
+async function lint(path: string, options: LintOptions): Promise<void> {
+  const { set, resume, runDir, files, json } = options;
   const file = configPath(path);
   const text = await readConfigText(file);
+  if (isStudy(text)) return lintStudy(text, file, options);
   const { noisySteps, ...linted } = files
     ? await lintWithFiles(text, file, set)
     : { ...lintTopology(text, file, { overrides: set }), noisySteps: undefined };
@@ -60,7 +65,24 @@ async function lint(path: string, { set, resume, runDir, files, json }: LintOpti
   const prompts = files ? promptRows(await readPromptLists(config, () => undefined), config) : [];
   // What follows from a config may depend on its modules, which are files.
   const isKnown = files || namedModules(config).length === 0;
-  const rows = isKnown ? [...describeTopology(config, noisySteps), ...prompts] : [];
+  report(path, isKnown ? [...describeTopology(config, noisySteps), ...prompts] : []);
+}
+
+/** A study is checked as `tributary study` does before it runs; without files, its presets are read and no module is. */
+async function lintStudy(text: string, path: string, options: LintOptions): Promise<void> {
+  const { set, resume, runDir, files, json } = options;
+  if (set.length > 0 || resume || runDir !== undefined)
+    throw new TributaryError(
+      'TRIB_USAGE',
+      `--set, --resume, --run-dir: expected a topology, got the study ${path}. Leave them out; a study says under \`set\` what it changes.`,
+    );
+  const linted = await lintStudyFile(text, path, { modules: files });
+  if (json) console.log(JSON.stringify({ faults: linted.faults, config: linted.config }));
+  if (linted.faults.length > 0) requireConfig(linted);
+  if (!json) report(path, linted.config ? describeStudy(linted.config) : []);
+}
+
+function report(path: string, rows: readonly (readonly [name: string, value: string])[]): void {
   const width = Math.max(0, ...rows.map(([name]) => name.length));
   for (const [name, value] of rows) console.log(`${name.padEnd(width)}  ${value}`);
   console.error(`${path}: no faults`);

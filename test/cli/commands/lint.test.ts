@@ -2,6 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { SMALLEST } from '../../streams/config/valid-config.js';
+import { STUDY } from '../../streams/study/example-study.js';
 import { callCli } from '../call-cli.js';
 
 const CONFIG = `version: 2
@@ -74,6 +77,41 @@ describe('tributary lint, with the files that a config names', () => {
       expect.stringMatching(
         /^error: config tributary:shapes-dpo: .* Did you mean "tributary:shapes-ddpo"\?$/,
       ),
+    ]);
+  });
+});
+
+describe('tributary lint, of a study', () => {
+  it('should check the one that ships, with all presets of its rows', async () => {
+    const { code, stdout, stderr } = await callCli(['lint', 'config/study-shapes.yaml']);
+    expect([code, stderr]).toEqual([0, 'config/study-shapes.yaml: no faults\n']);
+    expect(stdout).toMatch(/^rows +\d+\nseeds +1, 2, 3\nruns +\d+\nreward queries +[\d,]+ in \d+ runs\n/);
+  });
+
+  it('should find arms that differ in what they should share, and a row whose preset has a fault', async () => {
+    const folder = await temporaryFolder();
+    const study = join(folder, 'study.yaml');
+    await mkdir(join(folder, 'presets'));
+    await writeFile(join(folder, 'presets', 'small.yaml'), SMALLEST);
+    await writeFile(study, STUDY);
+    expect((await callCli(['lint', study])).stdout).toContain('1,024 in 4 runs');
+    await writeFile(study, STUDY.replace('numRounds: 1,', 'numRounds: 1, stages.sampler.guidanceScale: 3,'));
+    const { code, stderr } = await callCli(['lint', study]);
+    expect([code, stderr]).toEqual([
+      2,
+      `error: ${study}:14:55 sections[0].rows[0] fast sampler.guidanceScale: expected 2 as in its baseline "plain", got 3. Give both rows the same, or name it in \`differIn\` where the comparison is about it.\n`,
+    ]);
+    await writeFile(study, STUDY.replace('numRounds: 1,', 'numRound: 1,'));
+    const { stdout: json, stderr: faults } = await callCli(['lint', study, '--json']);
+    expect(faults).toContain('Did you mean "numRounds"?');
+    expect(JSON.parse(json).faults).toHaveLength(1);
+  });
+
+  it('should refuse what only a topology takes', async () => {
+    const { code, stderr } = await callCli(['lint', 'config/study-shapes.yaml', '--set', 'seed=3']);
+    expect([code, stderr]).toEqual([
+      2,
+      'error: --set, --resume, --run-dir: expected a topology, got the study config/study-shapes.yaml. Leave them out; a study says under `set` what it changes.\n',
     ]);
   });
 });

@@ -144,6 +144,30 @@ function conclusionsFaults({ conclusions }: StudyFile, { path, readText }: Sourc
   return 'text' in read ? [] : [{ kind: 'bad-value', path: ['conclusions'], ...read }];
 }
 
+/** Whether a config is a study: a topology has stages, or extends one that has, and no rows. */
+export function isStudy(text: string): boolean {
+  const { value } = readConfigSource(text, '', 0);
+  const has = (key: string) => typeof value === 'object' && value !== null && Object.hasOwn(value, key);
+  return has('rows') && !has('stages') && !has('extends');
+}
+
+/**
+ * Checks a study with the presets that it names.
+ *
+ * @param options `modules`: whether the users' modules that the presets name are loaded. Without them there is no study where
+ * any is named.
+ */
+export async function lintStudyFile(
+  text: string,
+  path: string,
+  { modules }: { readonly modules: boolean },
+): Promise<Linted<Study>> {
+  const read = (name: string) => readFileSync(name, 'utf8');
+  const linted = lintStudy(text, path, read);
+  if (!linted.modules || !modules) return linted;
+  return lintStudy(text, path, read, await loadModules(linted.modules));
+}
+
 /**
  * Reads a study and the presets it names.
  *
@@ -151,9 +175,5 @@ function conclusionsFaults({ conclusions }: StudyFile, { path, readText }: Sourc
  */
 export async function loadStudy(path: string): Promise<Study> {
   const file = configPath(path);
-  const text = await readConfigText(file);
-  const read = (name: string) => readFileSync(name, 'utf8');
-  const linted = lintStudy(text, file, read);
-  if (!linted.modules) return requireConfig(linted);
-  return requireConfig(lintStudy(text, file, read, await loadModules(linted.modules)));
+  return requireConfig(await lintStudyFile(await readConfigText(file), file, { modules: true }));
 }

@@ -175,13 +175,6 @@ describe('lintStudy', () => {
   });
 });
 
-test('should read the study that is shipped', async () => {
-  const { name, rows, sections } = await loadStudy('config/study-shapes.yaml');
-  expect(name).toBe('shapes');
-  expect(rows.length).toBeGreaterThan(1);
-  expect(sections.length).toBeGreaterThan(0);
-});
-
 test('should say which file cannot be read', async () => {
   expect(await faultOf(() => loadStudy('config/nowhere.yaml'))).toEqual([
     'TRIB_USAGE',
