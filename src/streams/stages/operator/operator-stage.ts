@@ -1,6 +1,19 @@
 /** @file Messages of one topic through somebody's operator, and what becomes of each. */
 
-import { concatMap, defer, finalize, ignoreElements, merge, mergeMap, type Observable, of, tap } from 'rxjs';
+import {
+  concatMap,
+  defer,
+  finalize,
+  identity,
+  ignoreElements,
+  merge,
+  mergeMap,
+  type Observable,
+  type OperatorFunction,
+  of,
+  pipe,
+  tap,
+} from 'rxjs';
 import { type Answer, answerEach, type LostGroup } from '../../../operators/index.js';
 import { lossTopics } from '../../config/graph/loss-topics.js';
 import { kindOfTopic } from '../../config/graph/topology-graph.js';
@@ -8,6 +21,7 @@ import type { StageConfig } from '../../config/schema/topology-schema.js';
 import type { Delivery } from '../../transport/contract/transport.js';
 import type { StageContext } from '../shared/stage-context.js';
 import { countAnswers } from './count-answers.js';
+import { heldBack } from './held-back.js';
 import type { MessageOperator } from './load-operator.js';
 import { type OperableMessage, type OperableTopic, portCheck } from './port-check.js';
 
@@ -17,7 +31,7 @@ const HELD = 16;
 /**
  * Gives each message to the operator, and answers it once what came of it is written: the message that the operator emits; for
  * one that it drops the loss of its group; for one that it fails at a dead letter, and the loss of its group. Groups that were
- * lost before pass by.
+ * lost before pass by. Of incoming prompts it warns where none passes.
  */
 export function operatorStage(
   context: StageContext,
@@ -46,7 +60,7 @@ export function operatorStage(
     for (const topic of lossTopics(config, name))
       await transport.publish(topic, { key: groupId, message: { groupId, round, reason, detail } });
   };
-  const settle = async (answer: Answer<OperableMessage>): Promise<void> => {
+  const settle = async (answer: Answer<OperableMessage>): Promise<Answer<OperableMessage>['kind']> => {
     const { input } = answer;
     const delivery = deliveries.get(input);
     const key = delivery?.key ?? '';
@@ -65,7 +79,16 @@ export function operatorStage(
     deliveries.delete(input);
     delivery?.ack();
     counts.count(answer.kind);
+    return answer.kind;
   };
+  // No group is lost with an incoming prompt: nothing else would say why a run waits.
+  const saidWhereNonePasses: OperatorFunction<Answer<OperableMessage>['kind'], unknown> =
+    kind === 'incoming-prompts'
+      ? pipe(
+          heldBack(),
+          tap((count) => context.say({ kind: 'warning', message: nonePasses(name, count) })),
+        )
+      : identity;
   const received$ = transport
     .subscribe({ topic: from, consumerGroup: `operator-${name}`, maxInFlight: HELD })
     .pipe(
@@ -89,7 +112,11 @@ export function operatorStage(
       maxQueued: HELD,
     }),
     concatMap(settle),
+    saidWhereNonePasses,
     finalize(() => deliveries.clear()),
   );
   return merge(counts.reports$, answered$).pipe(ignoreElements());
 }
+
+const nonePasses = (name: string, count: number): string =>
+  `operator ${name}: ${count === 1 ? 'the last incoming prompt did not pass' : `none of the last ${count} incoming prompts passed`}. A run that has no others waits: send prompts that pass, or change the operator.`;

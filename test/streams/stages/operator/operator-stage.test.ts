@@ -138,6 +138,32 @@ describe('operatorStage', () => {
   });
 });
 
+describe('operatorStage, of incoming prompts', () => {
+  it('should say that none passes, of which no group tells', async () => {
+    const stage = stageBench([
+      `stages.mine={type: operator, module: ${WITHOUT}, reads: incoming-prompts, writes: better}`,
+      'stages.prompts.reads={incoming-prompts: better}',
+      'stages.prompts.source={from: topic}',
+    ]);
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const errors = run(stage, (prompts$) => prompts$.pipe(filter(() => false)));
+    const letters = stage.read('rewards');
+    for (const id of ['a', 'b', 'c'])
+      await stage.context.transport.publish('incoming-prompts', { key: id, message: { id, prompt: 'a' } });
+    await new Promise((done) => setImmediate(done));
+    vi.advanceTimersByTime(10_000);
+    expect(stage.events).toEqual([
+      {
+        kind: 'warning',
+        message:
+          'operator mine: none of the last 3 incoming prompts passed. A run that has no others waits: send prompts that pass, or change the operator.',
+      },
+    ]);
+    expect([errors, letters]).toEqual([[], []]);
+  });
+});
+
 describe('loadOperator', () => {
   it.each([
     ['does not load', 'absent.mjs', 'expected a module that loads, got "Error: Cannot find module'],
