@@ -15,7 +15,7 @@ module.exports = {
       severity: 'error',
       comment: 'Operators take their effects as functions; they never import the rooms that supply them.',
       from: { path: room('operators') },
-      to: { path: '^src/(models|streams|cli|library|dashboard)/' },
+      to: { path: '^src/(models|streams|server|cli|library|dashboard)/' },
     },
     {
       name: 'operators-have-no-io',
@@ -29,7 +29,7 @@ module.exports = {
       severity: 'error',
       comment: 'Everything numeric can be used without a stream.',
       from: { path: room('models') },
-      to: { path: '^src/(operators|streams|cli|library|dashboard)/' },
+      to: { path: '^src/(operators|streams|server|cli|library|dashboard)/' },
     },
     {
       name: 'models-without-rxjs',
@@ -48,6 +48,20 @@ module.exports = {
       severity: 'error',
       from: { path: room('dashboard') },
       to: { path: room('cli') },
+    },
+    {
+      name: 'server-knows-none-of-its-routes',
+      severity: 'error',
+      comment: 'Streams and dashboard add what they serve.',
+      from: { path: room('server') },
+      to: { path: '^src/(operators|models|streams|cli|library|dashboard)/' },
+    },
+    {
+      name: 'one-home-for-fastify',
+      severity: 'error',
+      comment: 'Every server has the same checks.',
+      from: { path: '^src/', pathNot: '^src/server/' },
+      to: { path: 'node_modules/(fastify|@fastify)' },
     },
     {
       name: 'one-home-for-onnxruntime',

@@ -2,12 +2,11 @@
 
 import { type StatsListener, unwatchFile, watchFile } from 'node:fs';
 import { access } from 'node:fs/promises';
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Observable } from 'rxjs';
-import { TributaryError } from '../errors.js';
-import { hostFault, pathOf } from '../host-check.js';
+import { EventStream, type ServedEvent } from '../server/event-stream.js';
+import { type HttpServer, openServer } from '../server/open-server.js';
+import { problemsOf } from '../server/problem.js';
 import { loadTopology } from '../streams/config/load-topology.js';
 import { newestConfigPath } from '../streams/directory/saved-config.js';
 import { escapeHtml } from '../streams/report/figures.js';
@@ -24,12 +23,9 @@ interface DashboardOptions {
   readonly allowHosts?: readonly string[];
 }
 
-interface Dashboard {
-  readonly url: string;
-  close(): Promise<void>;
-}
+const problem = problemsOf({ 'no-page': [500, 'The report cannot be made.'] });
 
-const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
+const TEXT = 'text/plain; charset=utf-8';
 
 /**
  * Serves `/`, the report of the run as it is now; `/events`, server-sent events `changed` whenever the run has logged
@@ -37,68 +33,33 @@ const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosnif
  *
  * Errors: TRIB_USAGE where the address cannot be had. A page that cannot be made answers 500 and says why.
  */
-export async function openDashboard({
-  runPath,
-  host,
-  port,
-  allowHosts = [],
-}: DashboardOptions): Promise<Dashboard> {
-  const followers = new Set<ServerResponse>();
-  const changes = fileChanges(join(runPath, 'metrics.jsonl')).subscribe(() => {
-    for (const follower of followers) follower.write('event: changed\ndata: \n\n');
-  });
-  const server = createServer((request, response) => {
-    const fault = hostFault(request, { host, names: allowHosts, setting: '--allow-host' });
-    if (fault) return answer(response, fault.status, fault.message);
-    if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'expected GET');
-    switch (pathOf(request)) {
-      case '/':
-        livePage(runPath).then(
-          (html) => answer(response, 200, html, 'text/html; charset=utf-8'),
-          (error: unknown) => answer(response, 500, String(error)),
-        );
-        break;
-      case '/events':
-        response.writeHead(200, { ...HEADERS, 'content-type': 'text/event-stream' });
-        response.write(': follows\n\n');
-        followers.add(response);
-        response.once('close', () => followers.delete(response));
-        break;
-      case '/health':
-        answer(response, 200, 'ok');
-        break;
-      default:
-        answer(response, 404, 'expected /, /events or /health');
-    }
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        new TributaryError(
-          'TRIB_USAGE',
-          `dashboard: expected to listen on ${host}:${port}, got ${cause.code ?? cause.message}. Choose another --host or --port.`,
-          { cause },
-        ),
-      ),
-    );
-    server.listen(port, host, resolve);
-  });
-  const { address, family, port: taken } = server.address() as AddressInfo;
-  return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`,
-    close: () => {
-      changes.unsubscribe();
-      return new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+export async function openDashboard({ runPath, ...address }: DashboardOptions): Promise<HttpServer> {
+  const events = new EventStream(fileChanges(join(runPath, 'metrics.jsonl')));
+  const server = await openServer(
+    {
+      ...address,
+      name: 'dashboard',
+      addressSetting: '--host or --port',
+      settings: { hosts: '--allow-host', origins: 'a server of your own that passes it on' },
     },
-  };
-}
-
-function answer(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8') {
-  response.writeHead(status, { ...HEADERS, 'content-type': type });
-  response.end(body);
+    (app) => {
+      app.get('/health', { config: { isOpen: true } }, (_request, reply) => reply.type(TEXT).send('ok'));
+      app.get('/events', { config: { answerWithinMs: Number.POSITIVE_INFINITY } }, (request, reply) =>
+        events.answer(request, reply),
+      );
+      app.get('/', async (_request, reply) => {
+        const html = await livePage(runPath).catch((error: unknown) => {
+          throw problem('no-page', String(error));
+        });
+        return reply.type('text/html; charset=utf-8').send(html);
+      });
+      app.addHook('preClose', () => events.close());
+    },
+  ).catch((error: unknown) => {
+    events.close();
+    throw error;
+  });
+  return server;
 }
 
 const INTERVAL_MS = 1000;
@@ -107,10 +68,10 @@ const INTERVAL_MS = 1000;
  * Emits when a file grows, shrinks, appears or goes. It asks the file system once a second, which works on every volume that
  * can be mounted, and on a file that is not there yet. Unsubscribing ends the asking.
  */
-function fileChanges(path: string): Observable<void> {
+function fileChanges(path: string): Observable<ServedEvent> {
   return new Observable((subscriber) => {
     const listener: StatsListener = (now, before) => {
-      if (now.size !== before.size || now.mtimeMs !== before.mtimeMs) subscriber.next();
+      if (now.size !== before.size || now.mtimeMs !== before.mtimeMs) subscriber.next({ type: 'changed' });
     };
     watchFile(path, { interval: INTERVAL_MS, persistent: false }, listener);
     return () => unwatchFile(path, listener);

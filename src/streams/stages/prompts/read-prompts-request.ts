@@ -1,18 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { JsonFault, parseExactJson } from '../../../models/files/exact-json.js';
 import type { PromptMetadata } from '../../../prompt-metadata.js';
+import { serverProblem } from '../../../server/problem.js';
 import { type IncomingPrompt, incomingFault } from '../../messages/prompts.js';
-
-/** What is wrong with a request, for its sender. */
-export class RequestFault extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-    readonly headers: Readonly<Record<string, string>> = {},
-  ) {
-    super(message);
-  }
-}
 
 const SHAPE =
   'expected {"prompt": "..."} with an optional "id" and "metadata", or {"prompts": ["...", ...]} with optional "ids" and "metadata" of the same number';
@@ -22,7 +12,7 @@ const SHAPE =
  *
  * @param faultOf returns why a prompt is refused; null if it is not. Default: `incomingFault`.
  *
- * Errors: RequestFault 400, naming the place.
+ * Errors: the problems invalid-json and invalid-request, naming the place.
  */
 export function readPromptsRequest(
   text: string,
@@ -51,7 +41,8 @@ export function readPromptsRequest(
   }));
   for (const [index, prompt] of read.entries()) {
     const fault = faultOf(prompt);
-    if (fault !== null) throw new RequestFault(400, `${several ? `prompts[${index}]` : 'prompt'}: ${fault}`);
+    if (fault !== null)
+      throw serverProblem('invalid-request', `${several ? `prompts[${index}]` : 'prompt'}: ${fault}`);
   }
   requireDistinct(read);
   return read;
@@ -62,8 +53,8 @@ function parse(text: string): Record<string, unknown> {
   try {
     body = parseExactJson(text);
   } catch (error) {
-    if (error instanceof JsonFault && !error.isSyntax) throw new RequestFault(400, error.message);
-    throw new RequestFault(400, `${SHAPE}, got no JSON`);
+    if (error instanceof JsonFault && !error.isSyntax) throw serverProblem('invalid-json', error.message);
+    throw serverProblem('invalid-json', `${SHAPE}, got no JSON`);
   }
   if (typeof body === 'object' && body !== null && !Array.isArray(body))
     return body as Record<string, unknown>;
@@ -76,7 +67,10 @@ function requireDistinct(prompts: readonly IncomingPrompt[]): void {
   for (const { id, prompt } of prompts) {
     const other = seen.get(id);
     if (other !== undefined && other !== prompt)
-      throw new RequestFault(400, `expected one prompt per id, got two with ${JSON.stringify(id)}`);
+      throw serverProblem(
+        'invalid-request',
+        `expected one prompt per id, got two with ${JSON.stringify(id)}`,
+      );
     seen.set(id, prompt);
   }
 }
@@ -85,4 +79,4 @@ function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }
 
-const shapeFault = (got: string) => new RequestFault(400, `${SHAPE}, got ${got}`);
+const shapeFault = (got: string) => serverProblem('invalid-request', `${SHAPE}, got ${got}`);

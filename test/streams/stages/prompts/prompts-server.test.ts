@@ -70,9 +70,17 @@ describe('POST /prompts', () => {
       headers: { 'content-type': 'application/json' },
       body: Buffer.from('{"prompt": "caf\xe9"}', 'latin1'),
     });
-    expect([response.status, await response.json()]).toEqual([
-      400,
-      { error: 'expected a body in UTF-8, got invalid bytes' },
+    expect([response.headers.get('content-type'), await response.json()]).toEqual([
+      'application/problem+json',
+      {
+        type: 'tag:tributary-rl,2026:problem/invalid-json',
+        title: 'The body is not JSON in UTF-8.',
+        status: 400,
+        code: 'invalid-json',
+        detail: 'expected a body in UTF-8, got invalid bytes',
+        instance: '/prompts',
+        error: 'expected a body in UTF-8, got invalid bytes',
+      },
     ]);
   });
 
@@ -96,7 +104,8 @@ describe('POST /prompts', () => {
     expect(answers.filter(({ status }) => status === 202)).toHaveLength(10);
     expect(refused).toHaveLength(15);
     expect(refused[0]?.headers.get('retry-after')).toBe('5');
-    expect(refused[0]?.body).toEqual({
+    expect(refused[0]?.body).toMatchObject({
+      code: 'queue-full',
       error: 'expected no more than 10 prompts to wait, got 1 on top of 10',
     });
     expect(inbox.numWaiting).toBe(10);
@@ -245,7 +254,7 @@ describe('the endpoint', () => {
       prompts: ['a', 'b'],
       metadata: [{ reward: 'fit' }, { reward: 'x' }],
     });
-    expect([status, body, inbox.numWaiting]).toEqual([
+    expect([status, body, inbox.numWaiting]).toMatchObject([
       400,
       {
         error: 'prompts[1]: expected reward in the metadata to name one or several of fit, people, got "x"',

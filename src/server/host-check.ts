@@ -43,9 +43,10 @@ export function hostFault(
   return null;
 }
 
-/** Returns the path that a request asks for, in whichever form its target is. */
+/** Returns the path and the query that a request asks for, in whichever form its target is. */
 export function pathOf({ url = '' }: Pick<IncomingMessage, 'url'>): string {
-  return url.replace(ABSOLUTE, '').split('?')[0] || '/';
+  const path = url.replace(ABSOLUTE, '');
+  return path.startsWith('/') ? path : `/${path}`;
 }
 
 /** `name`, `name:port`, `[address]:port`; null for anything else. */

@@ -1,12 +1,12 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openDashboard } from '../src/dashboard/dashboard-server.js';
-import { hostFault } from '../src/host-check.js';
-import { PromptInbox } from '../src/streams/stages/prompts/prompt-inbox.js';
-import { openPromptsServer } from '../src/streams/stages/prompts/prompts-server.js';
-import { temporaryFolder } from './fixtures/temporary-folder.js';
-import { stageBench } from './streams/stages/stage-bench.js';
+import { openDashboard } from '../../src/dashboard/dashboard-server.js';
+import { hostFault } from '../../src/server/host-check.js';
+import { PromptInbox } from '../../src/streams/stages/prompts/prompt-inbox.js';
+import { openPromptsServer } from '../../src/streams/stages/prompts/prompts-server.js';
+import { temporaryFolder } from '../fixtures/temporary-folder.js';
+import { stageBench } from '../streams/stages/stage-bench.js';
 
 const faultOf = (hosts: string[] | undefined, url = '/') =>
   hostFault(
