@@ -60,6 +60,11 @@ CASES = [
     {"type": "sft", "form": "kl-d", "gamma": 2},
     {"type": "sft", "form": "kl-o", "gamma": 2},
     {"type": "sft", "form": "kl-o", "gamma": 0},
+    *(
+        {"type": "diffusion-dpo", "prediction": prediction, "preferenceBeta": beta}
+        for prediction in ("epsilon", "velocity")
+        for beta in (10, 0.5)
+    ),
 ]
 
 
@@ -194,6 +199,14 @@ def sft(x, out, c):
     return advantage * mean_square(x["cleanLatents"] - prediction) + gamma * held
 
 
+def diffusion_dpo(x, out, c):
+    """As released: the difference of the errors, of the model and of the frozen one, in a logistic loss."""
+    win, lose = mean_square(out - target(x, c)).chunk(2)
+    frozen_win, frozen_lose = mean_square(x["pretrained"] - target(x, c)).chunk(2)
+    inside = -0.5 * c["preferenceBeta"] * ((win - lose) - (frozen_win - frozen_lose))
+    return -F.logsigmoid(inside)
+
+
 LOSSES = {
     "ddpo-is": ddpo_is,
     "ddpo-sf": ddpo_sf,
@@ -202,6 +215,7 @@ LOSSES = {
     "grpo": grpo,
     "grpo-guard": grpo_guard,
     "diffusion-nft": diffusion_nft,
+    "diffusion-dpo": diffusion_dpo,
     "awm": awm,
     "reward-weighted": reward_weighted,
     "sft": sft,

@@ -8,6 +8,7 @@ import { awm } from './awm.js';
 import { d3po } from './d3po.js';
 import { ddpoIs } from './ddpo-is.js';
 import { ddpoSf } from './ddpo-sf.js';
+import { diffusionDpo } from './diffusion-dpo.js';
 import { diffusionNft } from './diffusion-nft.js';
 import { dpok } from './dpok.js';
 import { grpo } from './grpo.js';
@@ -25,6 +26,7 @@ export const SURROGATES = new Catalog('type', [
   grpo,
   grpoGuard,
   diffusionNft,
+  diffusionDpo,
   awm,
   rewardWeighted,
   klRegularizedSft,

@@ -1,7 +1,7 @@
 import { calling, createOwn, type OwnSettings, ownFault } from '../../own-entries.js';
 import { formatShape } from '../graph/graph.js';
 import { Expression } from '../graph/ops/expression.js';
-import type { ReferencePolicy, Surrogate } from './surrogate.js';
+import { comparesPairs, type ReferencePolicy, type Surrogate } from './surrogate.js';
 
 /** A surrogate as a module makes it: what most do without has a default. */
 export type OwnSurrogate = Surrogate extends infer Each
@@ -38,7 +38,7 @@ export function createOwnSurrogate(settings: OwnSettings): Surrogate {
   ) => {
     const losses: unknown = calling('surrogate', module, 'loss', () => loss(values as never));
     const [rows = 1] = values.advantage.shape;
-    const wanted = formatShape([made?.trainsOn === 'pairs' ? rows / 2 : rows]);
+    const wanted = formatShape([comparesPairs(made) ? rows / 2 : rows]);
     if (!(losses instanceof Expression)) throw fault('loss to return an expression of its arguments', losses);
     const got = `${losses.type} ${formatShape(losses.shape)}`;
     if (got === `float32 ${wanted}`) return losses;

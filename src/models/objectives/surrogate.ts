@@ -85,9 +85,13 @@ export interface PairSurrogate extends Common {
   readonly loss: (values: StepValues) => Expression;
 }
 
-/** Trained on sampled pictures with fresh noise; `loss` is [M]. */
+/**
+ * Trained on sampled pictures with fresh noise; `loss` is [M]. With `comparesPairs` on pairs of pictures with the same noise:
+ * row m is preferred to row M/2 + m, and `loss` is [M/2].
+ */
 export interface DenoisingSurrogate extends Common {
   readonly trainsOn: 'denoising';
+  readonly comparesPairs?: boolean;
   /** Timesteps drawn for each picture. */
   readonly timestepsPerSample: number;
   /** Turns the advantages of an update into what the loss reads; default: as they are. */
@@ -96,6 +100,11 @@ export interface DenoisingSurrogate extends Common {
 }
 
 export type Surrogate = StepSurrogate | PairSurrogate | DenoisingSurrogate;
+
+/** Whether the rows of a surrogate come in pairs, the preferred ones first. */
+export const comparesPairs = (
+  surrogate: { readonly trainsOn?: unknown; readonly comparesPairs?: unknown } | undefined,
+): boolean => surrogate?.trainsOn === 'pairs' || surrogate?.comparesPairs === true;
 
 /** Returns what a reference policy says. Errors: TRIB_INTERNAL if the training graph left it out. */
 export function referenceOf<Policy>(

@@ -1,5 +1,6 @@
 /** @file The objective of surrogates that are trained on sampled pictures, noised anew: the forward process. */
 
+import { at } from '../../at.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { linearCombination } from '../objectives/log-prob.js';
@@ -7,7 +8,7 @@ import type { DenoisingPolicy, DenoisingSurrogate } from '../objectives/surrogat
 import type { Objective, PolicyOutputs } from './step-objective.js';
 
 /**
- * Adds Σ weight · surrogate over the rows. Further inputs: `cleanLatents` and `target` [M, C, H, W], and for every row
+ * Adds Σ weight · surrogate over the rows, or over the pairs of rows. Further inputs: `cleanLatents` and `target` [M, C, H, W], and for every row
  * `latentsCoefficient` and `outputCoefficient` (x̂_0 = a₀ x_t + k₀ out), `signalScale` and `noiseScale`.
  */
 export function denoisingObjective(
@@ -33,5 +34,6 @@ export function denoisingObjective(
     noiseScale: perRow('noiseScale'),
     advantage: perRow('advantage'),
   });
-  return { loss: losses.mul(perRow('weight')).sumAll(), diagnostics: {} };
+  const weights = perRow('weight').slice({ starts: [0], ends: [at(losses.shape, 0)], axes: [0] });
+  return { loss: losses.mul(weights).sumAll(), diagnostics: {} };
 }

@@ -6,7 +6,7 @@ import type { DenoisingSurrogate } from '../objectives/surrogate.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
-import type { RowUnit, TrainingSample } from './training-rows.js';
+import type { RowUnit, TrainingRow, TrainingSample } from './training-rows.js';
 
 /** Where the randomness of an update comes from; `update` is its index in the epoch. */
 export type DenoisingKey = Readonly<Record<'seed' | 'round' | 'epoch' | 'update', number>>;
@@ -21,39 +21,66 @@ export function denoisingUnits(
   pipeline: Pipeline,
   { timestepsPerSample, transformAdvantages }: DenoisingSurrogate,
   samples: readonly TrainingSample[],
+  key: DenoisingKey,
+): RowUnit[] {
+  const advantages = samples.map(({ advantage }) => advantage);
+  const transformed = transformAdvantages?.(advantages) ?? advantages;
+  return noisedUnits(
+    pipeline,
+    samples.map((sample, index) => [{ ...sample, advantage: at(transformed, index) }]),
+    timestepsPerSample,
+    key,
+  );
+}
+
+/**
+ * Returns the rows of one update of pairs: both pictures of a pair at the same timesteps with the same noise. A row weighs
+ * one over the number of pairs of rows.
+ */
+export function denoisingPairUnits(
+  pipeline: Pipeline,
+  { timestepsPerSample }: DenoisingSurrogate,
+  pairs: readonly (readonly [preferred: TrainingSample, rejected: TrainingSample])[],
+  key: DenoisingKey,
+): RowUnit[] {
+  return noisedUnits(pipeline, pairs, timestepsPerSample, key);
+}
+
+type NoisedSample = Pick<TrainingSample, 'prompt' | 'advantage' | 'trajectory'>;
+
+/** Samples of one unit are noised alike. */
+function noisedUnits(
+  pipeline: Pipeline,
+  units: readonly (readonly NoisedSample[])[],
+  timestepsPerSample: number,
   { seed, round, epoch, update }: DenoisingKey,
 ): RowUnit[] {
   const { schedule, latentShape } = pipeline;
   const size = elementCount(latentShape);
-  const advantages = samples.map(({ advantage }) => advantage);
-  const transformed = transformAdvantages?.(advantages) ?? advantages;
   const place = { seed, group: round, branch: epoch, step: update };
   const timesteps = counterRandom({ ...place, purpose: 'forward-timesteps' });
   const noises = counterRandom({ ...place, purpose: 'forward-noise' });
-  const weight = 1 / (samples.length * timestepsPerSample);
-  const rows = samples.flatMap(({ prompt, trajectory }, index) => {
-    const cleanLatents = trajectory.latents.subarray(-size);
-    return Array.from({ length: timestepsPerSample }, () => {
+  const weight = 1 / (units.length * timestepsPerSample);
+  const noised = units.flatMap((unit) =>
+    Array.from({ length: timestepsPerSample }, () => {
       const timestep = trainingTimestep(schedule, timesteps.integer(schedule.config.numTrainTimesteps));
       const noise = noises.normal(size);
       const { signalScale, noiseScale, target, predOriginalSample } = forwardProcess(schedule, timestep);
-      const mix = (original: number, noisy: number) =>
-        cleanLatents.map((value, place) => original * value + noisy * noise[place]!);
-      return {
-        prompt,
-        step: null,
-        timestep,
-        weight,
-        advantage: at(transformed, index),
-        scalars: { ...predOriginalSample, signalScale, noiseScale },
-        latents: () => ({
+      const scalars = { ...predOriginalSample, signalScale, noiseScale };
+      const rowOf = ({ prompt, advantage, trajectory }: NoisedSample): TrainingRow => {
+        const cleanLatents = trajectory.latents.subarray(-size);
+        const mix = (original: number, noisy: number) =>
+          cleanLatents.map((value, place) => original * value + noisy * noise[place]!);
+        const latents = () => ({
           sample: mix(signalScale, noiseScale),
           cleanLatents,
           target: mix(target.originalCoefficient, target.noiseCoefficient),
-        }),
+        });
+        return { prompt, step: null, timestep, weight, advantage, scalars, latents };
       };
-    });
-  });
+      return { timestep, rows: unit.map(rowOf) };
+    }),
+  );
   // Sorted, rows of one timestep fill the runs of models that take one timestep.
-  return rows.sort((a, b) => a.timestep - b.timestep).map((row) => [row]);
+  return noised.sort((a, b) => a.timestep - b.timestep).map(({ rows }) => rows);
 }

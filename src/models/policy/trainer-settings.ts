@@ -106,7 +106,7 @@ export const trainerFields = {
   minibatchSize: integer(1, 1_000_000)
     .default(32)
     .describe(
-      'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Affects memory and speed; the result changes only by rounding, by less than 1e-6 of the gradient norm on a small model. The last run of an update is padded with rows of weight 0, so a divisor of samplesPerUpdate x trained steps wastes nothing. Must be even for `d3po`.',
+      'Rows (sample, step) of one run of the training graph; gradients are accumulated over runs. Affects memory and speed; the result changes only by rounding, by less than 1e-6 of the gradient norm on a small model. The last run of an update is padded with rows of weight 0, so a divisor of samplesPerUpdate x trained steps wastes nothing. Must be even for surrogates of pairs (`d3po`, `diffusion-dpo`).',
     ),
   gradientCheckpointing: oneOf(['off', 'blocks'])
     .default('off')

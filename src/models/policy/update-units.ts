@@ -1,9 +1,9 @@
 /** @file The rows that each optimizer step of a round is trained on. */
 
-import type { Surrogate } from '../objectives/surrogate.js';
+import { comparesPairs, type Surrogate } from '../objectives/surrogate.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { counterRandom } from '../random/counter-random.js';
-import { denoisingUnits } from './denoising-rows.js';
+import { denoisingPairUnits, denoisingUnits } from './denoising-rows.js';
 import { type ReplayBuffer, sample, type Transition } from './replay-buffer.js';
 import { splitUpdates } from './split-updates.js';
 import { pairUnits, preferencePairs, type StepPlan, transitionsOf, transitionUnits } from './step-rows.js';
@@ -26,7 +26,7 @@ export interface RoundOfUpdates {
 
 /**
  * Yields the rows of every optimizer step; the loss of a step is a mean over its rows. `round`: for every inner epoch the
- * samples (or the pairs of D3PO) are shuffled, and split into updates of samplesPerUpdate: see `splitUpdates`. `replay`:
+ * samples (or the pairs of a surrogate that compares them) are shuffled, and split into updates of samplesPerUpdate: see `splitUpdates`. `replay`:
  * each update draws its own transitions, in drawsPerUpdate draws. No draw holds a transition twice; an update of several
  * may, as two draws may both have it.
  *
@@ -54,10 +54,13 @@ export async function* updateUnits(
     return;
   }
   const { surrogate, samples, plan } = round;
-  if (surrogate.trainsOn === 'pairs') {
+  if (comparesPairs(surrogate)) {
     const pairsPerUpdate = Math.max(1, Math.floor(settings.samplesPerUpdate / 2));
-    for (const { items } of splitUpdates(preferencePairs(samples), pairsPerUpdate, settings, random))
-      yield pairUnits(items, plan);
+    const pairs = preferencePairs(samples);
+    for (const { items, ...place } of splitUpdates(pairs, pairsPerUpdate, settings, random))
+      yield surrogate.trainsOn === 'denoising'
+        ? denoisingPairUnits(round.pipeline, surrogate, items, { ...round, ...place })
+        : pairUnits(items, plan);
     return;
   }
   for (const { items, ...place } of splitUpdates(samples, settings.samplesPerUpdate, settings, random)) {

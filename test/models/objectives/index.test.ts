@@ -34,6 +34,7 @@ describe('createSurrogate', () => {
       ['grpo', 'steps', 'pretrained'],
       ['grpo-guard', 'steps', 'old'],
       ['diffusion-nft', 'denoising', 'old', 'pretrained'],
+      ['diffusion-dpo', 'denoising', 'pretrained'],
       ['awm', 'denoising', 'old', 'pretrained'],
       ['reward-weighted', 'denoising'],
       ['sft', 'denoising'],

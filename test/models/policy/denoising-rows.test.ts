@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import type { NoiseSchedule } from '../../../src/models/diffusion/noise-schedule.js';
 import type { DenoisingSurrogate } from '../../../src/models/objectives/surrogate.js';
 import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
-import { type DenoisingKey, denoisingUnits } from '../../../src/models/policy/denoising-rows.js';
+import {
+  type DenoisingKey,
+  denoisingPairUnits,
+  denoisingUnits,
+} from '../../../src/models/policy/denoising-rows.js';
 import type { TrainingRow, TrainingSample } from '../../../src/models/policy/training-rows.js';
 import { flowSchedule, scheduleWith } from '../diffusion/schedules.js';
 
@@ -135,5 +139,34 @@ describe('denoisingUnits', () => {
       ['picture 2', -0.5],
       ['picture 2', -0.5],
     ]);
+  });
+});
+
+describe('denoisingPairUnits', () => {
+  const pipeline = { latentShape: [1, 1, 1], schedule: DDIM } as unknown as Pipeline;
+  const surrogate = { timestepsPerSample: 3 } as DenoisingSurrogate;
+  const pairs = [
+    [sample(1), sample(-1)],
+    [sample(2), sample(-2)],
+  ] as const;
+  const units = denoisingPairUnits(pipeline, surrogate, pairs, KEY);
+
+  it('should noise both pictures of a pair alike, and every pair in its own way', () => {
+    expect(units).toHaveLength(6);
+    const noises = units.map(([preferred, rejected]) => {
+      if (!preferred || !rejected) throw new Error('expected two rows');
+      const [one, other] = [numbersOf(preferred), numbersOf(rejected)];
+      expect(other.clean).toBe(-one.clean);
+      expect(one.clean).toBeGreaterThan(0);
+      expect([rejected.timestep, other.target]).toEqual([preferred.timestep, one.target]);
+      return one.target;
+    });
+    expect(new Set(noises).size).toBe(6);
+  });
+
+  it('should weigh every pair of rows alike, in the order of their timesteps', () => {
+    for (const { weight } of units.flat()) expect(weight).toBe(1 / 6);
+    const timesteps = units.map(([preferred]) => preferred?.timestep ?? Number.NaN);
+    expect(timesteps).toEqual(timesteps.toSorted((a, b) => a - b));
   });
 });

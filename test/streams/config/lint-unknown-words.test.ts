@@ -104,7 +104,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     [
       'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
       'a.yaml:6:45 stages.sampler.groupsPerBatch: expected a divisor of groupsPerRound 32, got 5. Use 1, 2, 4, 8, 16 or 32.',
-      'a.yaml:9:48 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, module, got "ddpo-iz" (string). Did you mean "ddpo-is"?',
+      'a.yaml:9:48 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, diffusion-dpo, awm, reward-weighted, sft, module, got "ddpo-iz" (string). Did you mean "ddpo-is"?',
       'a.yaml:9:87 stages.trainer.learningRate: expected a number in (0, 1], got 2 (number). Change the value.',
     ],
   ],
@@ -155,7 +155,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'a surrogate without a type',
     trainer('surrogate: { clipRange: 0.1 }'),
     [
-      'a.yaml:9:29 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, awm, reward-weighted, sft, module, got nothing. Add `type`.',
+      'a.yaml:9:29 stages.trainer.surrogate.type: expected one of ddpo-is, ddpo-sf, dpok, d3po, grpo, grpo-guard, diffusion-nft, diffusion-dpo, awm, reward-weighted, sft, module, got nothing. Add `type`.',
     ],
   ],
   [

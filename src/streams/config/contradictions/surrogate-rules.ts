@@ -1,6 +1,7 @@
 /** @file Whether the surrogate can be trained on what the other stages give it. */
 import { usesGuidance } from '../../../models/diffusion/guided-output.js';
 import { createSurrogate } from '../../../models/objectives/index.js';
+import { comparesPairs } from '../../../models/objectives/surrogate.js';
 import { sharesEdges } from '../../../rollout-tree.js';
 import { selectableSamples } from '../resolved/derived-sizes.js';
 import { intervalTrees } from '../resolved/interval-trees.js';
@@ -11,7 +12,8 @@ const kindFits: ConfigRule = (config) => {
   const sampler = findStage(config, 'sampler');
   const trainer = findStage(config, 'trainer');
   if (!sampler || !trainer) return [];
-  const { trainsOn } = createSurrogate(trainer.surrogate);
+  const created = createSurrogate(trainer.surrogate);
+  const { trainsOn } = created;
   const { type } = trainer.surrogate;
   const surrogate = ['stages', trainer.name, 'surrogate'];
   const faults = [];
@@ -45,7 +47,7 @@ const kindFits: ConfigRule = (config) => {
     const got = config.guards.klToPretrained.action;
     faults.push(contradiction(path, { expected, got, nextStep: 'Set action: off.' }, [surrogate]));
   }
-  if (trainsOn === 'pairs' && trainer.minibatchSize % 2 === 1) {
+  if (comparesPairs(created) && trainer.minibatchSize % 2 === 1) {
     const path = ['stages', trainer.name, 'minibatchSize'];
     const expected = `an even number for the surrogate ${type}, whose rows come in pairs`;
     faults.push(
@@ -132,7 +134,7 @@ const pairsHaveTwoBranches: ConfigRule = (config) => {
   const sampler = findStage(config, 'sampler');
   const trainer = findStage(config, 'trainer');
   if (!sampler || !trainer || sampler.numBranches > 1) return [];
-  if (createSurrogate(trainer.surrogate).trainsOn !== 'pairs') return [];
+  if (!comparesPairs(createSurrogate(trainer.surrogate))) return [];
   const path = ['stages', sampler.name, 'numBranches'];
   const expected = `at least 2 for the surrogate ${trainer.surrogate.type}, which compares two branches of a group`;
   return [

@@ -1,6 +1,7 @@
 /** @file Trees of a group with a schedule, a rule, a surrogate and updates that fit them. */
 import fc from 'fast-check';
 import { createSurrogate } from '../../../../src/models/objectives/index.js';
+import { comparesPairs } from '../../../../src/models/objectives/surrogate.js';
 import type { StageConfig } from '../../../../src/streams/config/schema/topology-schema.js';
 import { count, share } from './numbers.js';
 import { ruleWith } from './rules.js';
@@ -50,7 +51,9 @@ export function rollouts(sizes: Sizes): fc.Arbitrary<Rollouts> {
       stochasticSteps: noise,
       schedule: scheduleOf(ALL_STEPS),
       advantages: ruleWith(({ comparesBranches }) => !comparesBranches),
-      training: surrogateOf('steps', 'denoising').chain((settings) => training(settings, sizes)),
+      training: surrogateOf('steps', 'denoising')
+        .filter((settings) => !comparesPairs(createSurrogate(settings)))
+        .chain((settings) => training(settings, sizes)),
     }),
     fc.record({
       tree: fc.record({
@@ -110,7 +113,8 @@ function training(
   settings: Trainer['surrogate'],
   { samplesPerUpdate, groupsPerRound }: Sizes,
 ): fc.Arbitrary<Rollouts['training']> {
-  const { trainsOn } = createSurrogate(settings);
+  const surrogate = createSurrogate(settings);
+  const { trainsOn } = surrogate;
   const isScoreFunction = settings.type === 'ddpo-sf';
   const none = fc.constant({ type: 'none' as const });
   const network = fc.record({
@@ -140,6 +144,6 @@ function training(
     surrogate: fc.constant(settings),
     updates: trainsOn === 'steps' && !isScoreFunction ? fc.oneof(stage, replay) : stage,
     value: trainsOn === 'steps' ? fc.oneof(none, network) : none,
-    minibatchSize: trainsOn === 'pairs' ? count(8).map((pairs) => 2 * pairs) : count(16),
+    minibatchSize: comparesPairs(surrogate) ? count(8).map((pairs) => 2 * pairs) : count(16),
   });
 }

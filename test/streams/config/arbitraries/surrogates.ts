@@ -19,6 +19,7 @@ const BY_TYPE: { readonly [Name in Type]: fc.Arbitrary<Omit<Settings<Name>, 'typ
   grpo: fc.record({ clipRange, advClipMax, klWeight }),
   'grpo-guard': fc.record({ clipRange, advClipMax }),
   'diffusion-nft': fc.record({ mixtureBeta: share, advClipMax, klWeight, timestepsPerSample }),
+  'diffusion-dpo': fc.record({ preferenceBeta: positive, timestepsPerSample }),
   awm: fc.record({
     likelihood: fc.constantFrom('squared-error', 'ghuber'),
     clipRange,

@@ -107,6 +107,20 @@ describe('SURROGATE_RULES', () => {
       'a.yaml:9:71 stages.trainer.minibatchSize: expected an even number for the surrogate d3po, whose rows come in pairs, got 33. Add one.',
     ],
     [
+      'an odd minibatch of pairs of pictures',
+      { sampler: 'guidanceScale: 1', trainer: 'surrogate: { type: diffusion-dpo }, minibatchSize: 33' },
+      'a.yaml:9:80 stages.trainer.minibatchSize: expected an even number for the surrogate diffusion-dpo, whose rows come in pairs, got 33. Add one.',
+    ],
+    [
+      'pairs of pictures of one branch',
+      {
+        sampler: 'numBranches: 1, guidanceScale: 1',
+        advantages: 'rule: per-prompt',
+        trainer: 'surrogate: { type: diffusion-dpo }',
+      },
+      'a.yaml:6:42 stages.sampler.numBranches: expected at least 2 for the surrogate diffusion-dpo, which compares two branches of a group, got 1. Raise it.',
+    ],
+    [
       'pairs of one branch',
       {
         sampler: 'numBranches: 1',
