@@ -8,7 +8,10 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { stringify } from 'yaml';
 import type { PromptTicket } from '../../src/operators/index.js';
 import type { ResolvedConfig } from '../../src/streams/config/schema/topology-schema.js';
+import type { TopicMessages } from '../../src/streams/messages/messages.js';
+import type { Transport } from '../../src/streams/transport/contract/transport.js';
 import { openTransport } from '../../src/streams/transport/open-transport.js';
+import { casesOf } from '../fixtures/test-all.js';
 import { metricsOf, TINY_STAGES, tinyConfig } from '../fixtures/tiny-run.js';
 import { BROKERS, freshPrefix, SKIP_REASON } from './cluster.js';
 import { startPart } from './start-part.js';
@@ -29,12 +32,12 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function incomingConfig(port: number): Promise<ResolvedConfig> {
+async function incomingConfig(source: string): Promise<ResolvedConfig> {
   const config = await tinyConfig(folder, {
     overrides: [
       'guards.rewardCollapse.action=off',
       'evaluation.verifier=none',
-      `stages.prompts.source={from: topic, http: {port: ${port}}}`,
+      `stages.prompts.source=${source}`,
     ],
   });
   const prefix = freshPrefix();
@@ -44,7 +47,7 @@ async function incomingConfig(port: number): Promise<ResolvedConfig> {
 }
 
 /** Posts until the endpoint takes it, as a client would that finds it away. */
-async function post(port: number, body: object): Promise<void> {
+async function postTo(port: number, body: object): Promise<void> {
   await vi.waitFor(
     async () => {
       const response = await fetch(`http://127.0.0.1:${port}/prompts`, {
@@ -58,58 +61,100 @@ async function post(port: number, body: object): Promise<void> {
   );
 }
 
-async function ticketsOf(config: ResolvedConfig): Promise<PromptTicket[]> {
+/** Works with the topics as a process that takes no part. */
+async function besides<Result>(
+  config: ResolvedConfig,
+  work: (transport: Transport<TopicMessages>) => Promise<Result>,
+): Promise<Result> {
   const { transport } = await openTransport({ config, trainer: null, warn: () => undefined });
-  try {
+  return work(transport).finally(() => transport.close());
+}
+
+const ticketsOf = (config: ResolvedConfig) =>
+  besides(config, async (transport) => {
     const tickets: PromptTicket[] = [];
     await transport.readBack('prompts', (ticket) => void tickets.push(ticket));
     return tickets.sort((a, b) => a.groupIndex - b.groupIndex);
-  } finally {
-    await transport.close();
-  }
-}
+  });
+
+/** Writes the prompts of tickets into their topics once more, as if nobody had acknowledged them. */
+const writeAgain = (config: ResolvedConfig, tickets: readonly PromptTicket[]) =>
+  besides(config, async (transport) => {
+    for (const { prompt, sourceId = '' } of tickets) {
+      const [id = '', source] = sourceId.split('/').reverse();
+      const topic = source === undefined ? 'incoming-prompts' : `incoming-prompts-${source}`;
+      await transport.publish(topic as 'incoming-prompts', { key: id, message: { id, prompt } });
+    }
+  });
+
+const ONE_TOPIC = (port: number) => `{from: topic, http: {port: ${port}}}`;
+const TWO_TOPICS = (port: number, second: number) =>
+  `{from: merge, sources: {users: {from: topic, http: {port: ${port}}}, more: {from: topic, weight: 2, http: {port: ${second}}}}}`;
 
 describe.skipIf(SKIP_REASON !== null)('prompts that are posted', () => {
-  it('should each become one group, through a crash and past one that cannot be read', async () => {
-    const port = await freePort();
-    const config = await incomingConfig(port);
-    const path = join(folder, 'incoming.yaml');
-    await writeFile(path, stringify(config));
-    const ids = Array.from({ length: GROUPS }, (_, index) => `prompt-${index}`);
-    const prompts = ids.map((_, index) => (index === 2 ? 'a red cirle' : 'a red circle'));
-    const postFrom = (start: number, end: number) =>
-      post(port, {
-        prompts: prompts.slice(start, end),
-        ids: ids.slice(start, end),
-        metadata: ids.slice(start, end).map((id) => ({ id, boxes: [0.5] })),
+  it.each(
+    casesOf(
+      [['two merged topics, of which each has the ids of the other', TWO_TOPICS, ['users/', 'more/']]],
+      [['one topic', ONE_TOPIC, ['']]],
+    ),
+  )(
+    'should each become one group, through a crash and past one that cannot be read, from %s',
+    async (_, source, names) => {
+      const ports = [await freePort(), await freePort()] as const;
+      const config = await incomingConfig(source(...ports));
+      const path = join(folder, `${names.length}.yaml`);
+      await writeFile(path, stringify(config));
+      const perTopic = GROUPS / names.length;
+      const ids = Array.from({ length: perTopic }, (_, index) => `prompt-${index}`);
+      const prompts = ids.map((_, index) => (index === 2 ? 'a red cirle' : 'a red circle'));
+      /** Posts a part of the prompts of each topic. */
+      const post = async (start: number, end: number) => {
+        for (const [index, name] of names.entries())
+          await postTo(ports[index] ?? 0, {
+            prompts: prompts.slice(start, end),
+            ids: ids.slice(start, end),
+            metadata: ids.slice(start, end).map((id) => ({ id: `${name}${id}`, boxes: [0.5] })),
+          });
+      };
+
+      const runDir = join(folder, `run-${names.length}`);
+      const others = startPart(path, 'trainer,sampler,reward', ['--run-dir', runDir]);
+      const first = startPart(path, 'prompts');
+      onTestFinished(() => Promise.all([first.kill(), others.kill()]).then(() => undefined));
+      // Without the last prompts the run cannot end before the process is back. When that is killed, the first round has its
+      // tickets, and the other prompts wait for the next.
+      await post(0, perTopic - 1);
+      await vi.waitFor(async () => expect((await ticketsOf(config)).length).toBeGreaterThanOrEqual(4), {
+        timeout: 60_000,
+        interval: 200,
       });
+      await first.kill();
+      await writeAgain(config, await ticketsOf(config));
 
-    const runDir = join(folder, 'run');
-    const others = startPart(path, 'trainer,sampler,reward', ['--run-dir', runDir]);
-    const first = startPart(path, 'prompts');
-    onTestFinished(() => Promise.all([first.kill(), others.kill()]).then(() => undefined));
-    // Half of the second stage: it cannot be trained before the process is back.
-    await postFrom(0, 6);
-    await vi.waitFor(async () => expect(await ticketsOf(config)).toHaveLength(6), {
-      timeout: 60_000,
-      interval: 200,
-    });
-    await first.kill();
+      const second = startPart(path, 'prompts');
+      onTestFinished(() => second.kill());
+      // The client has heard of no answer, and posts again.
+      await post(perTopic - 2, perTopic);
+      for (const part of [others, second]) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
 
-    const second = startPart(path, 'prompts');
-    onTestFinished(() => second.kill());
-    // The client has heard of no answer, and posts again.
-    await postFrom(4, GROUPS);
-    for (const part of [others, second]) expect(await part.ended).toMatchObject({ code: 0, faults: [] });
-
-    const tickets = await ticketsOf(config);
-    expect(tickets.map(({ groupIndex }) => groupIndex)).toEqual([...ids.keys()]);
-    expect(tickets.map(({ sourceId }) => sourceId).sort()).toEqual(ids.toSorted());
-    expect(tickets.map(({ metadata }) => metadata)).toEqual(
-      tickets.map(({ sourceId }) => ({ id: sourceId, boxes: [0.5] })),
-    );
-    const stages = (await metricsOf(runDir)).filter(({ kind }) => kind === 'round');
-    const sum = (name: string) => stages.reduce((total, stage) => total + Number(stage[name]), 0);
-    expect([sum('groups'), sum('lostGroups'), sum('deadLetters')]).toEqual([GROUPS - 1, 1, 1]);
-  });
+      const tickets = await ticketsOf(config);
+      expect(tickets.map(({ groupIndex }) => groupIndex)).toEqual(
+        Array.from({ length: GROUPS }, (_, index) => index),
+      );
+      expect(tickets.map(({ sourceId }) => sourceId).sort()).toEqual(
+        names.flatMap((name) => ids.map((id) => `${name}${id}`)).sort(),
+      );
+      expect(tickets.map(({ metadata }) => metadata)).toEqual(
+        tickets.map(({ sourceId }) => ({ id: sourceId, boxes: [0.5] })),
+      );
+      const stages = (await metricsOf(runDir)).filter(({ kind }) => kind === 'round');
+      const sum = (name: string) => stages.reduce((total, stage) => total + Number(stage[name]), 0);
+      const unread = names.length;
+      expect([sum('groups'), sum('lostGroups'), sum('deadLetters')]).toEqual([
+        GROUPS - unread,
+        unread,
+        unread,
+      ]);
+    },
+  );
 });
