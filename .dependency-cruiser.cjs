@@ -64,6 +64,13 @@ module.exports = {
       to: { path: 'node_modules/(fastify|@fastify)' },
     },
     {
+      name: 'nobody-imports-the-studio',
+      severity: 'error',
+      comment: 'It is a page: it runs in browsers, and is served as files.',
+      from: { path: '^src/', pathNot: room('studio') },
+      to: { path: room('studio') },
+    },
+    {
       name: 'one-home-for-onnxruntime',
       severity: 'error',
       comment: 'A second engine must be able to stand beside it.',
@@ -100,13 +107,16 @@ module.exports = {
     {
       name: 'declared-dependencies-only',
       severity: 'error',
-      comment: 'TensorFlow.js is an optional peer, and for the tests a development dependency.',
-      from: { path: '^src/' },
+      comment:
+        'TensorFlow.js is an optional peer, and for the tests a development dependency. The studio is shipped built.',
+      from: { path: '^src/', pathNot: room('studio') },
       to: { pathNot: 'node_modules/@tensorflow', dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'] },
     },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
+    // The parser reads no JSX; test/studio/built-page.test.ts says what may be in the page.
+    exclude: { path: '[.]tsx$' },
     parser: 'swc',
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },

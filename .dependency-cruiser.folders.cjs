@@ -19,5 +19,5 @@ module.exports = {
       to: { circular: true },
     },
   ],
-  options: { ...options, exclude: { path: EXCEPTIONS } },
+  options: { ...options, exclude: { path: [options.exclude.path, ...EXCEPTIONS] } },
 };

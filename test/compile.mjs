@@ -3,10 +3,11 @@
  * thread is one file with all that it needs, as a tiny run would else spend half its time on opening hundreds of small
  * ones. `npm run build` makes what is published.
  */
-import { readFile } from 'node:fs/promises';
-import { dirname, relative } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 import { STARTED } from '../tools/started-files.mjs';
+import { buildStudio } from '../tools/studio/build.mjs';
 
 const COMMON = { format: 'esm', platform: 'node', target: 'es2022', outdir: 'dist', outbase: 'src' };
 
@@ -29,7 +30,11 @@ const inOneFile = (entry) => ({
   },
 });
 
-await build({ ...COMMON, entryPoints: ['src/**/*.ts'], sourcemap: true });
+const sources = (await readdir('src', { recursive: true }))
+  .filter((name) => name.endsWith('.ts') && !name.startsWith('studio'))
+  .map((name) => join('src', name));
+await build({ ...COMMON, entryPoints: sources, sourcemap: true });
+await buildStudio('dist/studio');
 await Promise.all(
   STARTED.map((entry) =>
     build({

@@ -4,6 +4,7 @@
  */
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { buildStudio } from '../studio/build.mjs';
 import { bundle } from './bundle.mjs';
 import { declare } from './declarations.mjs';
 import { writeDocuments } from './documents.mjs';
@@ -20,6 +21,7 @@ await Promise.all([FOLDER, HEAD].map((folder) => rm(folder, { recursive: true, f
 await mkdir(join(FOLDER, 'dist'), { recursive: true });
 await writeDocuments(FOLDER);
 await bundle(join(FOLDER, 'dist'), entries);
+await buildStudio(join(FOLDER, 'dist', 'studio'));
 await declare(join(FOLDER, 'dist'), entries, join('.cache', 'declarations'));
 
 const { private: _, scripts, devDependencies, ...manifest } = own;

@@ -1,0 +1,165 @@
+/** @file A tree of pictures as it grows: the shared beginning, the fork, and a branch to each picture. */
+
+import type { ComponentChildren } from 'preact';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { guessAddress } from '../api/addresses.js';
+import type { ServedGroup } from '../api/types.js';
+import { groupOf, growthOf } from '../state/groups.js';
+import { Picture } from './picture.jsx';
+import { type Box, treeLines } from './tree-lines.js';
+
+interface TreeProps {
+  readonly group: ServedGroup;
+  /** What stands at the end of a branch. */
+  readonly leaf: (picture: number) => ComponentChildren;
+  /** How strongly a branch is drawn: `chosen`, `faded`, or as usual. */
+  readonly toneOf: (picture: number) => string;
+}
+
+interface Lines {
+  readonly width: number;
+  readonly height: number;
+  readonly paths: readonly string[];
+}
+
+const NO_LINES: Lines = { width: 0, height: 0, paths: [] };
+
+export function Tree({ group, leaf, toneOf }: TreeProps) {
+  const ref = useRef<HTMLDivElement>(null);
+  const lines = useLines(ref, group.pictures);
+  const share = grownShare(group);
+  const leaves = Array.from({ length: group.pictures }, (_, picture) => picture);
+  return (
+    <div class="tree" ref={ref} style={{ '--columns': Math.max(1, Math.ceil(group.pictures / 2)) }}>
+      <svg class="tree-lines" width={lines.width} height={lines.height} aria-hidden="true">
+        {lines.paths.map((path, picture) => (
+          <g key={picture} class={`line ${toneOf(picture)}`}>
+            <path class="wood" d={path} />
+            <path class="sap" d={path} pathLength={1} style={{ strokeDashoffset: 1 - share }} />
+          </g>
+        ))}
+      </svg>
+      <Trunk group={group} />
+      <div class="leaves">
+        {leaves.map((picture) => (
+          <div class="leaf-place" key={picture}>
+            {leaf(picture)}
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+/** The share of the steps after the fork that are done. */
+function grownShare({ id, state, tree }: ServedGroup): number {
+  if (state !== 'drawing') return 1;
+  const growth = growthOf(id);
+  if (!growth || !tree) return 0;
+  return Math.min(1, Math.max(0, growth.step - tree.forkStep) / Math.max(1, tree.numSteps - tree.forkStep));
+}
+
+/** What the network expected to draw where the branches part, and how far it has come. */
+function Trunk({ group }: { readonly group: ServedGroup }) {
+  const { id, tree, size, state, prompt } = group;
+  const growth = growthOf(id);
+  const done = state === 'drawing' ? (growth?.step ?? 0) : (tree?.numSteps ?? 0);
+  const guess = trunkGuess(group);
+  return (
+    <div class="trunk">
+      <div class={`trunk-picture${guess === null ? ' waiting' : ''}`}>
+        {guess !== null && (
+          <Picture
+            src={guessAddress(id, guess, 0)}
+            alt={`What the model expected before step ${guess + 1}: ${prompt}`}
+            size={size}
+          />
+        )}
+      </div>
+      {tree && <Steps tree={tree} done={done} />}
+    </div>
+  );
+}
+
+/** The step before which the trunk's guess was made: while it grows the newest one, and at last that at the fork. */
+function trunkGuess({ id, tree, state }: ServedGroup): number | null {
+  const growth = growthOf(id);
+  if (state === 'drawing' && growth) {
+    const newest = growth.guesses.get(0);
+    return newest === undefined ? null : Math.min(newest, tree?.forkStep ?? newest);
+  }
+  const shared = tree?.guesses.filter(({ step, node }) => node === 0 && step <= tree.forkStep) ?? [];
+  return shared.length === 0 ? null : Math.max(...shared.map(({ step }) => step));
+}
+
+/** A mark for each step of the sampler: shared, or trained, and done, or not yet. */
+function Steps({ tree, done }: { readonly tree: NonNullable<ServedGroup['tree']>; readonly done: number }) {
+  const { numSteps, forkStep, trainedSteps } = tree;
+  const marks = Array.from({ length: numSteps }, (_, step) => step);
+  const isWhole = done >= numSteps;
+  const words = isWhole
+    ? forkStep === 0
+      ? `${numSteps} steps, branches from the start`
+      : `${forkStep} of ${numSteps} steps shared`
+    : `step ${done} of ${numSteps}`;
+  return (
+    <div class="steps">
+      <div class="marks" aria-hidden="true">
+        {marks.map((step) => (
+          <i
+            key={step}
+            class={[
+              step < done ? 'done' : '',
+              step < forkStep ? 'shared' : '',
+              trainedSteps.includes(step) ? 'trained' : '',
+            ].join(' ')}
+          />
+        ))}
+      </div>
+      <span class="note">{words}</span>
+    </div>
+  );
+}
+
+/** Measures where trunk and leaves are, whenever they may have moved, and returns the lines between them. */
+function useLines(ref: { readonly current: HTMLDivElement | null }, pictures: number): Lines {
+  const [lines, setLines] = useState(NO_LINES);
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const measure = () => setLines(linesIn(element, pictures));
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    measure();
+    return () => observer.disconnect();
+  }, [pictures]);
+  return lines;
+}
+
+function linesIn(element: HTMLElement, pictures: number): Lines {
+  const whole = element.getBoundingClientRect();
+  const boxOf = (part: Element): Box => {
+    const { left, top, right, bottom } = part.getBoundingClientRect();
+    return {
+      left: left - whole.left,
+      top: top - whole.top,
+      right: right - whole.left,
+      bottom: bottom - whole.top,
+    };
+  };
+  const trunk = element.querySelector('.trunk-picture');
+  const leaves = [...element.querySelectorAll('.leaf-frame')].slice(0, pictures).map(boxOf);
+  if (!trunk || leaves.length === 0) return NO_LINES;
+  const box = boxOf(trunk);
+  const isUpright = leaves.every(({ top }) => top >= box.bottom);
+  return { width: whole.width, height: whole.height, paths: treeLines(box, leaves, isUpright) };
+}
+
+/** The newest picture of a branch that is still growing; null before the fork. */
+export function leafGuess(id: string, picture: number): string | null {
+  const growth = growthOf(id);
+  const step = growth?.guesses.get(picture);
+  const fork = groupOf(id)?.tree?.forkStep;
+  const isForked = fork === undefined ? (growth?.guesses.size ?? 0) > 1 : step !== undefined && step > fork;
+  return isForked && step !== undefined ? guessAddress(id, step, picture) : null;
+}

@@ -1,0 +1,50 @@
+/** @file Keeps what the page knows up to date, from the first request to the last event. */
+
+import { signal } from '@preact/signals';
+import { followEvents } from '../api/events.js';
+import { wordsOf } from '../api/request.js';
+import type { StudioEvent } from '../api/types.js';
+import { resend } from './choices.js';
+import { loadOwn, loadQueue, noteGroup, noteStep } from './groups.js';
+import { loadRun, noteLine, progress, runInfo } from './run.js';
+
+/** Why the run cannot be shown; null if it can. */
+export const trouble = signal<string | null>(null);
+
+/** Follows the server until the page is closed. */
+export function follow(): void {
+  followEvents(take, refresh);
+}
+
+/** Asks for all that may have changed unheard. */
+async function refresh(): Promise<void> {
+  try {
+    await loadRun();
+    trouble.value = null;
+    if (!runInfo.value?.feedback) return;
+    await Promise.all([loadOwn(), loadQueue(), resend()]);
+  } catch (error) {
+    trouble.value = wordsOf(error);
+  }
+}
+
+function take(event: StudioEvent): void {
+  switch (event.type) {
+    case 'group':
+      noteGroup(event.group);
+      break;
+    case 'step':
+      noteStep(event.id, event.step, event.node);
+      break;
+    case 'progress':
+      progress.value = event;
+      break;
+    case 'metrics':
+      noteLine(event.line, event.entry);
+      break;
+    case 'run':
+      loadRun().catch((error: unknown) => {
+        trouble.value = wordsOf(error);
+      });
+  }
+}

@@ -1,0 +1,131 @@
+/** @file The groups that the page knows: a bounded number, the newest ones. */
+
+import { computed, signal } from '@preact/signals';
+import { request } from '../api/request.js';
+import type { ServedGroup, Verdict } from '../api/types.js';
+import { withEntry } from './bounded.js';
+import { person } from './person.js';
+
+const MOST_GROUPS = 240;
+const MOST_VERDICTS = 500;
+const MOST_GROWING = 8;
+const OWN_SHOWN = 60;
+const QUEUE_ASKED = 40;
+
+/** How far a tree has grown. */
+export interface Growth {
+  /** Steps that are done. */
+  readonly step: number;
+  /** The newest guess by node; before the fork there is one node. */
+  readonly guesses: ReadonlyMap<number, number>;
+}
+
+const groups = signal<ReadonlyMap<string, ServedGroup>>(new Map());
+const growing = signal<ReadonlyMap<string, Growth>>(new Map());
+const queued = signal<readonly string[]>([]);
+
+const VERDICTS = 'tributary-verdicts';
+const verdicts = signal<ReadonlyMap<string, Verdict>>(readVerdicts());
+
+function readVerdicts(): ReadonlyMap<string, Verdict> {
+  try {
+    return new Map(JSON.parse(localStorage.getItem(VERDICTS) ?? '[]'));
+  } catch {
+    return new Map();
+  }
+}
+
+/** A group by id. */
+export function groupOf(id: string): ServedGroup | undefined {
+  return groups.value.get(id);
+}
+
+/** How far the tree of a group has grown; undefined where that was not heard. */
+export function growthOf(id: string): Growth | undefined {
+  return growing.value.get(id);
+}
+
+/** What this person said of a group. */
+export function verdictOn(id: string): Verdict | undefined {
+  return verdicts.value.get(id);
+}
+
+/** This person's groups, the newest first. */
+export const ownGroups = computed(() =>
+  [...groups.value.values()]
+    .filter(({ requestedBy }) => requestedBy === person.value.id)
+    .sort((a, b) => b.createdAt.localeCompare(a.createdAt))
+    .slice(0, OWN_SHOWN),
+);
+
+/** Groups of others that wait for this person's judgment, the oldest first. */
+export const queue = computed(() =>
+  queued.value
+    .flatMap((id) => groups.value.get(id) ?? [])
+    .filter(
+      ({ id, state, requestedBy }) =>
+        state === 'waiting' && requestedBy !== person.value.id && !verdicts.value.has(id),
+    ),
+);
+
+/** How well raters agreed on the groups that are decided. */
+export const agreements = computed(() =>
+  [...groups.value.values()].flatMap(({ agreement }) => (agreement === null ? [] : [agreement])),
+);
+
+/** Takes in what the server says of a group. */
+export function noteGroup(group: ServedGroup): void {
+  groups.value = withEntry(groups.value, group.id, group, MOST_GROUPS);
+  if (group.state !== 'drawing' && growing.value.has(group.id)) {
+    const next = new Map(growing.value);
+    next.delete(group.id);
+    growing.value = next;
+  }
+  if (group.state === 'waiting' && !queued.value.includes(group.id))
+    queued.value = [...queued.value, group.id].slice(-MOST_GROUPS);
+}
+
+/** Takes in that a guess of a tree can be seen. */
+export function noteStep(id: string, step: number, node: number): void {
+  const before = growing.value.get(id);
+  const guesses = new Map(before?.guesses).set(node, step);
+  growing.value = withEntry(
+    growing.value,
+    id,
+    { step: Math.max(step, before?.step ?? 0), guesses },
+    MOST_GROWING,
+  );
+}
+
+/** Remembers, or with null forgets, what this person said of a group. */
+export function noteVerdict(id: string, verdict: Verdict | null): void {
+  if (verdict) verdicts.value = withEntry(verdicts.value, id, verdict, MOST_VERDICTS);
+  else {
+    const next = new Map(verdicts.value);
+    next.delete(id);
+    verdicts.value = next;
+  }
+  localStorage.setItem(VERDICTS, JSON.stringify([...verdicts.value]));
+}
+
+interface GroupList {
+  readonly groups: readonly ServedGroup[];
+}
+
+/** Asks for this person's groups. */
+export async function loadOwn(): Promise<void> {
+  const user = encodeURIComponent(person.value.id);
+  const { groups: own } = await request<GroupList>(`v1/groups?user=${user}&limit=${OWN_SHOWN}`);
+  for (const group of own) noteGroup(group);
+}
+
+/** Asks for the groups that wait for this person. */
+export async function loadQueue(): Promise<void> {
+  const voter = encodeURIComponent(person.value.id);
+  const { groups: waiting } = await request<GroupList>(
+    `v1/groups?needs=feedback&voter=${voter}&limit=${QUEUE_ASKED}`,
+  );
+  for (const group of waiting) noteGroup(group);
+  const known = new Set(waiting.map(({ id }) => id));
+  queued.value = [...known, ...queued.value.filter((id) => !known.has(id))].slice(0, MOST_GROUPS);
+}

@@ -1,0 +1,37 @@
+/** @file Watch: the run as it is. */
+
+import { runInfo } from '../../state/run.js';
+import { Charts, ChartTools, InnerCharts } from './charts.jsx';
+import { Controls } from './controls.jsx';
+import { Alarms, DeadLetters, Lost, NewestAlarm, Workers } from './health.jsx';
+import { RunPictures } from './run-pictures.jsx';
+import { RunTrees } from './run-trees.jsx';
+import { KeyFigures, Summary } from './summary.jsx';
+
+export function WatchView() {
+  const run = runInfo.value;
+  if (!run) return <p class="note">Waiting for the run …</p>;
+  return (
+    <>
+      <Summary run={run} />
+      <NewestAlarm />
+      <KeyFigures />
+      <div class="watch-columns">
+        <div class="watch-main">
+          <ChartTools />
+          <Charts />
+          <RunTrees />
+          <RunPictures />
+          <InnerCharts />
+        </div>
+        <aside class="watch-side" aria-label="Health and control">
+          <Controls run={run} />
+          <Alarms />
+          <Lost />
+          <DeadLetters run={run} />
+          <Workers run={run} />
+        </aside>
+      </div>
+    </>
+  );
+}
