@@ -1,4 +1,4 @@
-/** @file How far each voter is to be believed, from how often voters of the same group agree. */
+/** @file How far each voter is to be believed, from how voters of the same groups agree. */
 
 import { at } from '../../at.js';
 import { requireCount, requireFloor } from '../checks/option-checks.js';
@@ -7,114 +7,193 @@ import { requireCount, requireFloor } from '../checks/option-checks.js';
 export interface Choice {
   readonly group: string;
   readonly voter: string;
-  /** The best picture, counted from 0; null for none of them. */
+  /** The best picture, counted from 0 in the order that all voters saw; null for none of them. */
   readonly best: number | null;
 }
 
 export interface AgreementOptions {
   /** Pictures of a group, n, at least 2. */
   readonly numPictures: number;
-  /** How often a voter is expected to be right before anything is known of them, in (1 / (n + 1), 1). */
+  /** How often a voter is expected to look before anything is known of them, in (0, 1). */
   readonly expected: number;
   /** How many votes that expectation counts as, above 0. */
   readonly priorVotes: number;
 }
 
-/** Most passes; a pass that changes no reliability by more than 1e-9 is the last one. */
-const MOST_PASSES = 100;
+/** What is known of a voter. */
+export interface Habits {
+  /** Probability that the voter looks, and then names the best, in (0, 1). */
+  readonly looks: number;
+  /** What the voter names otherwise: a probability for each picture, and for none of them behind these. */
+  readonly guesses: readonly number[];
+}
+
+/** Most passes; a pass that changes no `looks` by more than 1e-9 is the last one. */
+const MOST_PASSES = 200;
 const CONVERGED = 1e-9;
 
 /**
- * Returns, by voter, the estimated probability of choosing what is best.
+ * Returns what is known of each voter.
  *
- * The model of Dawid and Skene (1979) with one number a voter: a group has one right answer t among its n pictures and
- * "none", all m = n + 1 alike beforehand; voter v gives it with probability p_v, and each other answer with
- * (1 - p_v) / (m - 1). Expectation-maximization from p_v = `expected`:
+ * The model of MACE (Hovy et al. 2013): a group has one right answer t among its n pictures and "none", all m = n + 1 alike
+ * beforehand. Voter v looks with probability θ_v and names t, or else names answer j with probability ξ_v(j), whatever t
+ * is. Expectation-maximization, with a_gv the answer of v in g:
  *
- *     q_g(i) ∝ exp(Σ_{v chose i in g} w(p_v)),   w(p) = ln(p (m - 1) / (1 - p))
- *     p_v    = (priorVotes expected + Σ_g q_g(choice of v in g)) / (priorVotes + number of groups of v)
+ *     q_g(t) ∝ Π_v (θ_v [a_gv = t] + (1 - θ_v) ξ_v(a_gv))
+ *     l_gv   = q_g(a_gv) θ_v / (θ_v + (1 - θ_v) ξ_v(a_gv))           the chance that v looked
+ *     θ_v    = (priorVotes expected + Σ_g l_gv) / (priorVotes + votes of v)
+ *     ξ_v(j) = (priorVotes / m + Σ_{g: a_gv = j} (1 - l_gv)) / (priorVotes + Σ_g (1 - l_gv))
  *
- * A voter who is alone in all of their groups keeps `expected`: nothing contradicts them. One who answers whatever the
- * pictures are comes near chance. Where two tastes disagree, those of the more common one are believed. Choices are taken
- * in any order; of several by one voter in one group, the last counts.
+ * It starts from θ = ½ and ξ as the voter's own answers are spread, so that those who always name one place are not taken
+ * for witnesses of each other. Where two tastes disagree, those are believed who agree more among themselves. Choices are
+ * taken in any order; of several by one voter in one group, the last counts.
  *
- * Departure: the prior (Dawid and Skene have none) keeps the few votes of a newcomer from deciding on their reliability.
+ * Departures: priors on θ and ξ of the strength `priorVotes`, which MACE has in its variational form alone, keep the few
+ * votes of a newcomer from deciding on them; one start that is no draw, in place of the best of ten.
  *
  * Errors: TRIB_OPERATOR for options outside their ranges.
  */
-export function raterReliability(
+export function raterHabits(
   choices: readonly Choice[],
   options: AgreementOptions,
-): ReadonlyMap<string, number> {
-  const { expected, priorVotes } = options;
+): ReadonlyMap<string, Habits> {
   requireAgreement(options);
-  const groups = byGroup(choices);
-  let reliability = new Map(choices.map(({ voter }) => [voter, expected]));
+  const groups = byGroup(choices, options.numPictures);
+  let habits = firstHabits(groups, options);
   for (let pass = 0; pass < MOST_PASSES; pass++) {
-    const sums = new Map([...reliability.keys()].map((voter) => [voter, { right: 0, votes: 0 }]));
-    for (const votes of groups.values()) {
-      const beliefs = beliefsOf(votes, reliability, options);
-      for (const [voter, best] of votes) {
-        const sum = sums.get(voter);
-        if (sum === undefined) continue;
-        sum.right += at(beliefs, answerOf(best, options));
-        sum.votes += 1;
-      }
-    }
-    const next = new Map(
-      [...sums].map(([voter, { right, votes }]) => [
-        voter,
-        (priorVotes * expected + right) / (priorVotes + votes),
-      ]),
+    const next = nextHabits(groups, habits, options);
+    const change = Math.max(
+      0,
+      ...Array.from(next, ([voter, { looks }]) => Math.abs(looks - (habits.get(voter)?.looks ?? 0))),
     );
-    const change = Math.max(0, ...[...next].map(([voter, p]) => Math.abs(p - (reliability.get(voter) ?? 0))));
-    reliability = next;
+    habits = next;
     if (change <= CONVERGED) break;
   }
-  return reliability;
+  return habits;
 }
 
 /**
- * Returns the rewards of a group: the probability q(i) that each picture is the best one, given the votes and how far each
- * voter is to be believed. Rewards and the belief in "none of them" add up to 1.
- *
- * A voter below chance, 1 / m, counts as one at chance, who changes nothing: few votes do not show that somebody means
- * the opposite. An unknown voter counts as `expected`.
+ * Returns the rewards of a group: the probability q(i) that each picture is the right answer, given the votes and what is
+ * known of the voters. Rewards and the belief in "none of them" add up to 1. A voter of whom nothing is known counts as
+ * expected, with guesses spread evenly.
  *
  * Errors: TRIB_OPERATOR for options outside their ranges.
  */
 export function believedRewards(
   votes: readonly Omit<Choice, 'group'>[],
-  reliability: ReadonlyMap<string, number>,
+  habits: ReadonlyMap<string, Habits>,
   options: AgreementOptions,
 ): readonly number[] {
   requireAgreement(options);
-  const byVoter = new Map(votes.map(({ voter, best }) => [voter, best]));
-  return beliefsOf(byVoter, reliability, options).slice(0, options.numPictures);
+  const byVoter = new Map(votes.map(({ voter, best }) => [voter, best ?? options.numPictures]));
+  return beliefsOf(byVoter, habits, options).slice(0, options.numPictures);
 }
 
-/** By voter, the best picture. */
-type GroupVotes = ReadonlyMap<string, number | null>;
+/** By voter the answer: a picture, or n for none of them. */
+type Answers = ReadonlyMap<string, number>;
 
-function byGroup(choices: readonly Choice[]): ReadonlyMap<string, GroupVotes> {
-  const groups = new Map<string, Map<string, number | null>>();
+function byGroup(choices: readonly Choice[], numPictures: number): readonly Answers[] {
+  const groups = new Map<string, Map<string, number>>();
   for (const { group, voter, best } of choices) {
-    const votes = groups.get(group) ?? new Map<string, number | null>();
-    groups.set(group, votes.set(voter, best));
+    const answers = groups.get(group) ?? new Map<string, number>();
+    groups.set(group, answers.set(voter, best ?? numPictures));
   }
-  return groups;
+  return [...groups.values()];
+}
+
+/** What is summed of a voter's votes: how many were looked at, and the others by answer. */
+interface Tally {
+  votes: number;
+  looked: number;
+  readonly guessed: number[];
+}
+
+function tallies(
+  groups: readonly Answers[],
+  { numPictures }: AgreementOptions,
+  lookedOf: (answers: Answers) => (voter: string, answer: number) => number,
+): ReadonlyMap<string, Tally> {
+  const byVoter = new Map<string, Tally>();
+  for (const answers of groups) {
+    const looked = lookedOf(answers);
+    for (const [voter, answer] of answers) {
+      const tally = byVoter.get(voter) ?? {
+        votes: 0,
+        looked: 0,
+        guessed: new Array(numPictures + 1).fill(0),
+      };
+      byVoter.set(voter, tally);
+      const share = looked(voter, answer);
+      tally.votes += 1;
+      tally.looked += share;
+      tally.guessed[answer] = at(tally.guessed, answer) + 1 - share;
+    }
+  }
+  return byVoter;
+}
+
+function firstHabits(groups: readonly Answers[], options: AgreementOptions): ReadonlyMap<string, Habits> {
+  const spread = tallies(groups, options, () => () => 0);
+  return new Map(
+    Array.from(spread, ([voter, { guessed }]) => [
+      voter,
+      { looks: 0.5, guesses: smoothed(guessed, options) },
+    ]),
+  );
+}
+
+function nextHabits(
+  groups: readonly Answers[],
+  habits: ReadonlyMap<string, Habits>,
+  options: AgreementOptions,
+): ReadonlyMap<string, Habits> {
+  const { expected, priorVotes } = options;
+  const sums = tallies(groups, options, (answers) => {
+    const beliefs = beliefsOf(answers, habits, options);
+    return (voter, answer) => {
+      const { looks, guess } = answerOf(voter, answer, habits, options);
+      return (at(beliefs, answer) * looks) / (looks + guess);
+    };
+  });
+  return new Map(
+    Array.from(sums, ([voter, { votes, looked, guessed }]) => [
+      voter,
+      {
+        looks: (priorVotes * expected + looked) / (priorVotes + votes),
+        guesses: smoothed(guessed, options),
+      },
+    ]),
+  );
+}
+
+/** ξ from counts by answer. */
+function smoothed(counts: readonly number[], { priorVotes }: AgreementOptions): number[] {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return counts.map((count) => (priorVotes / counts.length + count) / (priorVotes + total));
+}
+
+/** θ and (1 - θ) ξ(answer) of a voter. */
+function answerOf(
+  voter: string,
+  answer: number,
+  habits: ReadonlyMap<string, Habits>,
+  { expected, numPictures }: AgreementOptions,
+): { readonly looks: number; readonly guess: number } {
+  const { looks, guesses } = habits.get(voter) ?? { looks: expected, guesses: null };
+  return { looks, guess: (1 - looks) * (guesses ? at(guesses, answer) : 1 / (numPictures + 1)) };
 }
 
 /** q of every picture, and of none of them behind them. */
 function beliefsOf(
-  votes: GroupVotes,
-  reliability: ReadonlyMap<string, number>,
+  answers: Answers,
+  habits: ReadonlyMap<string, Habits>,
   options: AgreementOptions,
 ): number[] {
-  const weights = Array.from({ length: options.numPictures + 1 }, () => 0);
-  for (const [voter, best] of votes) {
-    const answer = answerOf(best, options);
-    weights[answer] = at(weights, answer) + weightOf(reliability.get(voter) ?? options.expected, options);
+  // A vote multiplies the odds of its own answer alone, by 1 + θ / ((1 - θ) ξ).
+  const weights = new Array<number>(options.numPictures + 1).fill(0);
+  for (const [voter, answer] of answers) {
+    const { looks, guess } = answerOf(voter, answer, habits, options);
+    weights[answer] = at(weights, answer) + Math.log1p(looks / guess);
   }
   const most = Math.max(...weights);
   const odds = weights.map((weight) => Math.exp(weight - most));
@@ -122,15 +201,9 @@ function beliefsOf(
   return odds.map((value) => value / total);
 }
 
-const answerOf = (best: number | null, { numPictures }: AgreementOptions) => best ?? numPictures;
-
-/** w(p), at least 0. */
-const weightOf = (p: number, { numPictures }: AgreementOptions) =>
-  Math.max(0, Math.log((p * numPictures) / (1 - p)));
-
 function requireAgreement({ numPictures, expected, priorVotes }: AgreementOptions): void {
-  requireCount('raterReliability', 'numPictures', numPictures, 2);
-  requireFloor('raterReliability', 'priorVotes', priorVotes, Number.MIN_VALUE);
-  requireFloor('raterReliability', '1 - expected', 1 - expected, Number.EPSILON);
-  requireFloor('raterReliability', 'expected', expected, 1 / (numPictures + 1));
+  requireCount('raterHabits', 'numPictures', numPictures, 2);
+  requireFloor('raterHabits', 'priorVotes', priorVotes, Number.MIN_VALUE);
+  requireFloor('raterHabits', 'expected', expected, Number.MIN_VALUE);
+  requireFloor('raterHabits', '1 - expected', 1 - expected, Number.EPSILON);
 }

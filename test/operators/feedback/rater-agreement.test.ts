@@ -3,10 +3,12 @@ import {
   type AgreementOptions,
   believedRewards,
   type Choice,
-  raterReliability,
+  type Habits,
+  raterHabits,
 } from '../../../src/operators/feedback/rater-agreement.js';
 
 const OPTIONS: AgreementOptions = { numPictures: 4, expected: 0.8, priorVotes: 4 };
+const EVENLY = [0.2, 0.2, 0.2, 0.2, 0.2];
 
 /** Groups g0, g1, ... with the choices of each voter, one a group. */
 const choicesOf = (columns: Record<string, readonly (number | null)[]>): Choice[] =>
@@ -14,120 +16,142 @@ const choicesOf = (columns: Record<string, readonly (number | null)[]>): Choice[
     answers.map((best, index) => ({ group: `g${index}`, voter, best })),
   );
 
+const looksOf = (choices: readonly Choice[], voter: string) =>
+  raterHabits(choices, OPTIONS).get(voter)?.looks ?? Number.NaN;
+
+/** Answers that visit every picture equally often. */
+const spread = (count: number, factor = 1, start = 0) =>
+  Array.from({ length: count }, (_, index) => (index * factor + start) % 4);
+
+const near = (values: readonly number[]) => values.map((value) => expect.closeTo(value, 12));
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
 describe('believedRewards', () => {
-  it("should give a lone voter's picture the probability that the voter is right", () => {
-    const rewards = believedRewards([{ voter: 'ann', best: 2 }], new Map([['ann', 0.9]]), OPTIONS);
-    // The other three pictures and "none" share the rest.
-    expect(rewards).toEqual([0.025, 0.025, 0.9, 0.025].map((value) => expect.closeTo(value, 12)));
+  const known = (columns: Record<string, Habits>) => new Map(Object.entries(columns));
+
+  it("should multiply the odds of a voter's picture by 1 + θ / ((1 - θ) ξ)", () => {
+    const habits = known({ ann: { looks: 0.9, guesses: EVENLY } });
+    // 1 + 0.9 / 0.02 = 46, against 1 for the three others and for "none".
+    const rewards = believedRewards([{ voter: 'ann', best: 2 }], habits, OPTIONS);
+    expect(rewards).toEqual(near([1 / 50, 1 / 50, 46 / 50, 1 / 50]));
   });
 
-  it('should multiply the odds of voters', () => {
-    const reliability = new Map([
-      ['ann', 0.9],
-      ['bo', 0.6],
-    ]);
-    const rewards = believedRewards(
-      [
-        { voter: 'ann', best: 0 },
-        { voter: 'bo', best: 1 },
-      ],
-      reliability,
-      OPTIONS,
-    );
-    // Odds 36 for ann's picture, 6 for bo's, 1 for the two others and for none.
-    expect(rewards).toEqual([36 / 45, 6 / 45, 1 / 45, 1 / 45].map((value) => expect.closeTo(value, 12)));
-  });
-
-  it('should let a voter at chance or below it change nothing', () => {
-    const reliability = new Map([
-      ['ann', 0.2],
-      ['bo', 0.01],
-    ]);
-    const votes = [
-      { voter: 'ann', best: 0 },
-      { voter: 'bo', best: 1 },
+  it('should multiply what several voters say', () => {
+    const habits = known({
+      ann: { looks: 0.9, guesses: EVENLY },
+      bo: { looks: 0.5, guesses: [0.6, 0.1, 0.1, 0.1, 0.1] },
+    });
+    const votes = (best: number) => [
+      { voter: 'ann', best: 1 },
+      { voter: 'bo', best },
     ];
-    expect(believedRewards(votes, reliability, OPTIONS)).toEqual([0.2, 0.2, 0.2, 0.2]);
+    // bo's first picture, which bo often names unseen: 1 + 0.5 / 0.3 = 8/3.
+    const apart = 46 + 8 / 3 + 3;
+    expect(believedRewards(votes(0), habits, OPTIONS)).toEqual(
+      near([8 / 3 / apart, 46 / apart, 1 / apart, 1 / apart]),
+    );
+    // Of one mind: 46 · (1 + 0.5 / 0.05) = 506.
+    expect(believedRewards(votes(1), habits, OPTIONS)).toEqual(
+      near([1, 506, 1, 1].map((odds) => odds / 510)),
+    );
   });
 
   it('should keep for "none of them" what no picture gets', () => {
-    const rewards = believedRewards([{ voter: 'ann', best: null }], new Map([['ann', 0.9]]), OPTIONS);
-    expect(rewards.reduce((sum, reward) => sum + reward, 0)).toBeCloseTo(0.1, 12);
+    const habits = known({ ann: { looks: 0.9, guesses: EVENLY } });
+    expect(sum(believedRewards([{ voter: 'ann', best: null }], habits, OPTIONS))).toBeCloseTo(4 / 50, 12);
   });
 
   it('should take an unknown voter for an expected one', () => {
-    expect(believedRewards([{ voter: 'new', best: 0 }], new Map(), OPTIONS)[0]).toBeCloseTo(0.8, 12);
+    const [first] = believedRewards([{ voter: 'new', best: 0 }], new Map(), OPTIONS);
+    // 1 + 0.8 / 0.04 = 21
+    expect(first).toBeCloseTo(21 / 25, 12);
   });
 });
 
-describe('raterReliability', () => {
-  it('should keep what is expected of voters who are alone', () => {
-    const choices = choicesOf({ ann: [0, 1, 2, 3, 0, 0] });
-    expect(raterReliability(choices, OPTIONS).get('ann')).toBeCloseTo(0.8, 8);
+describe('raterHabits', () => {
+  it('should keep what is expected of one who is alone and names all places alike', () => {
+    const answers = [...spread(40), ...new Array<null>(10).fill(null)];
+    const habits = raterHabits(choicesOf({ ann: answers }), OPTIONS).get('ann');
+    expect(habits?.looks).toBeCloseTo(0.8, 4);
+    expect(habits?.guesses).toEqual(EVENLY.map((value) => expect.closeTo(value, 6)));
   });
 
   it('should be a fixed point of its equations', () => {
     const choices = choicesOf({ ann: [0, 1, 2, 3, 1], bo: [0, 1, 2, 0, 1], cy: [1, 1, 0, 3, null] });
-    const reliability = raterReliability(choices, OPTIONS);
-    for (const [voter, p] of reliability) {
+    const habits = raterHabits(choices, OPTIONS);
+    for (const [voter, { looks, guesses }] of habits) {
       const own = choices.filter((choice) => choice.voter === voter);
-      const right = own.map(({ group, best }) => {
-        const votes = choices.filter((choice) => choice.group === group);
-        const rewards = believedRewards(votes, reliability, OPTIONS);
-        return best === null ? 1 - rewards.reduce((sum, reward) => sum + reward, 0) : (rewards[best] ?? 0);
+      const looked = own.map(({ group, best }) => {
+        const rewards = believedRewards(
+          choices.filter((choice) => choice.group === group),
+          habits,
+          OPTIONS,
+        );
+        const belief = best === null ? 1 - sum(rewards) : (rewards[best] ?? Number.NaN);
+        const guess = (1 - looks) * (guesses[best ?? 4] ?? Number.NaN);
+        return (belief * looks) / (looks + guess);
       });
-      const expected = (4 * 0.8 + right.reduce((sum, value) => sum + value, 0)) / (4 + own.length);
-      expect(p).toBeCloseTo(expected, 6);
+      expect(looks).toBeCloseTo((4 * 0.8 + sum(looked)) / (4 + own.length), 6);
+      const onFirst = sum(looked.map((value, index) => (own[index]?.best === 0 ? 1 - value : 0)));
+      expect(guesses[0]).toBeCloseTo((4 / 5 + onFirst) / (4 + own.length - sum(looked)), 6);
     }
   });
 
   it('should believe all alike where all always agree', () => {
-    const answers = [0, 3, 1, 2, null, 1];
-    const [ann, bo, cy] = raterReliability(
+    const answers = spread(20, 3);
+    const [ann, bo, cy] = raterHabits(
       choicesOf({ ann: answers, bo: answers, cy: answers }),
       OPTIONS,
     ).values();
-    expect(bo).toBe(ann);
-    expect(cy).toBe(ann);
-    // (4 · 0.8 + 6) / (4 + 6), but for the doubt that three voters leave.
-    expect(ann).toBeCloseTo(0.92, 2);
+    expect(bo).toEqual(ann);
+    expect(cy).toEqual(ann);
+    expect(ann?.looks).toBeGreaterThan(0.9);
   });
 
-  it('should bring one who always takes the first picture near chance', () => {
-    const right = Array.from({ length: 60 }, (_, index) => (index * 7) % 4);
-    const reliability = raterReliability(
-      choicesOf({ ann: right, bo: right, lazy: right.map(() => 0) }),
-      OPTIONS,
-    );
-    // A quarter of 60 right, and 4 expected: (3.2 + 15) / 64.
-    expect(reliability.get('lazy')).toBeCloseTo(0.284, 2);
-    expect(reliability.get('ann')).toBeGreaterThan(0.95);
+  it.each([
+    ['one', { lazy: spread(60, 0) }],
+    ['two of four, who agree with each other', { lazy: spread(60, 0), idle: spread(60, 0) }],
+  ])('should not believe those who always name the first picture: %s', (_, others) => {
+    const choices = choicesOf({ ann: spread(60, 7), bo: spread(60, 7), ...others });
+    expect(looksOf(choices, 'ann')).toBeGreaterThan(0.9);
+    expect(looksOf(choices, 'lazy')).toBeLessThan(0.3);
+    const votes = choices.filter(({ group }) => group === 'g1');
+    // ann and bo say 3.
+    expect(believedRewards(votes, raterHabits(choices, OPTIONS), OPTIONS)[3]).toBeGreaterThan(0.9);
+  });
+
+  it('should find one who answers at random', () => {
+    // Each of the four answers equally often, whatever the right one is.
+    const random = Array.from({ length: 64 }, (_, index) => Math.floor(index / 4) % 4);
+    const choices = choicesOf({ ann: spread(64), bo: spread(64), random });
+    expect(looksOf(choices, 'random')).toBeLessThan(0.15);
   });
 
   it('should believe the more common one of two tastes', () => {
-    const [common, rare] = [
-      Array.from({ length: 30 }, (_, i) => i % 4),
-      Array.from({ length: 30 }, (_, i) => (i + 1) % 4),
-    ];
-    const reliability = raterReliability(choicesOf({ ann: common, bo: common, cy: rare }), OPTIONS);
-    expect(reliability.get('ann')).toBeGreaterThan(0.95);
-    expect(reliability.get('cy')).toBeLessThan(0.15);
+    const choices = choicesOf({ ann: spread(30), bo: spread(30), cy: spread(30, 1, 1) });
+    expect(looksOf(choices, 'ann')).toBeGreaterThan(0.9);
+    expect(looksOf(choices, 'cy')).toBeLessThan(0.2);
   });
 
   it('should not depend on the order of choices, and count the last of a voter in a group', () => {
     const choices = choicesOf({ ann: [0, 1, 2], bo: [0, 1, 3] });
-    const again = raterReliability([...choices].reverse(), OPTIONS);
-    for (const [voter, p] of raterReliability(choices, OPTIONS)) expect(again.get(voter)).toBeCloseTo(p, 12);
-    const changed = raterReliability([{ group: 'g0', voter: 'ann', best: 3 }, ...choices], OPTIONS);
-    expect(changed.get('ann')).toBeCloseTo(again.get('ann') ?? 0, 12);
+    const again = raterHabits([...choices].reverse(), OPTIONS);
+    for (const [voter, { looks }] of raterHabits(choices, OPTIONS))
+      expect(again.get(voter)?.looks).toBeCloseTo(looks, 12);
+    const changed = raterHabits([{ group: 'g0', voter: 'ann', best: 3 }, ...choices], OPTIONS);
+    expect(changed.get('ann')?.looks).toBeCloseTo(again.get('ann')?.looks ?? 0, 12);
+  });
+
+  it('should know nobody where nobody voted', () => {
+    expect(raterHabits([], OPTIONS).size).toBe(0);
   });
 
   it.each([
     ['numPictures', { ...OPTIONS, numPictures: 1 }],
     ['priorVotes', { ...OPTIONS, priorVotes: 0 }],
-    ['expected', { ...OPTIONS, expected: 0.1 }],
+    ['expected', { ...OPTIONS, expected: 0 }],
     ['1 - expected', { ...OPTIONS, expected: 1 }],
   ])('should refuse %s out of range', (name, options) => {
-    expect(() => raterReliability([], options)).toThrow(name);
+    expect(() => raterHabits([], options)).toThrow(name);
   });
 });
