@@ -21,8 +21,10 @@ const DISTANCE_FLOOR = 1e-5;
  * is the same.
  *
  * Departure: for models that predict ε, v or x_0 the same identity holds, but the loss is our own analogue, which nobody has
- * published, and κ weighs outputs of another kind. `old` is the policy that sampled the round; in the paper it is a moving
- * average, which samples.
+ * published, and κ weighs outputs of another kind. `old` is the newest policy that samples; in the paper it is a moving average.
+ *
+ * A picture that an earlier policy drew may be trained on: in the first step after a round the policy is `old`, both mixtures
+ * are its own prediction, and the gradient, (2r - 1) c ∇ d(x̂), is the same whoever drew the picture.
  */
 export const diffusionNft = defineSurrogate({
   name: 'diffusion-nft',
@@ -48,6 +50,7 @@ export const diffusionNft = defineSurrogate({
   },
   create: ({ mixtureBeta, advClipMax, klWeight, timestepsPerSample }) => ({
     trainsOn: 'denoising',
+    allowsStale: true,
     timestepsPerSample,
     references: klWeight === 0 ? ['old'] : ['old', 'pretrained'],
     clipRange: null,

@@ -92,6 +92,8 @@ export interface PairSurrogate extends Common {
 export interface DenoisingSurrogate extends Common {
   readonly trainsOn: 'denoising';
   readonly comparesPairs?: boolean;
+  /** Whether `old` may be a newer policy than the one that sampled: where a step starts from, not what a ratio is to. */
+  readonly allowsStale?: boolean;
   /** Timesteps drawn for each picture. */
   readonly timestepsPerSample: number;
   /** Turns the advantages of an update into what the loss reads; default: as they are. */
@@ -100,6 +102,10 @@ export interface DenoisingSurrogate extends Common {
 }
 
 export type Surrogate = StepSurrogate | PairSurrogate | DenoisingSurrogate;
+
+/** Whether a surrogate may be trained on what an earlier policy sampled although it reads `old`. */
+export const allowsStale = (surrogate: Surrogate): boolean =>
+  surrogate.trainsOn === 'denoising' && surrogate.allowsStale === true;
 
 /** Whether the rows of a surrogate come in pairs, the preferred ones first. */
 export const comparesPairs = (

@@ -1,6 +1,7 @@
 import { normalize } from 'node:path';
 import fc from 'fast-check';
 import { createSurrogate } from '../../../src/models/objectives/index.js';
+import { allowsStale } from '../../../src/models/objectives/surrogate.js';
 import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
 import { CONFIG_VERSION } from '../../../src/streams/config/source/version.js';
@@ -111,10 +112,11 @@ function fitted(config: ResolvedConfig): ResolvedConfig {
     stageOf(config, 'sampler'),
     stageOf(config, 'trainer'),
   ];
-  const { trainsOn, references } = createSurrogate(trainer.surrogate);
+  const surrogate = createSurrogate(trainer.surrogate);
+  const { trainsOn, references } = surrogate;
   const isDenoising = trainsOn === 'denoising';
   const readsOld = references.includes('old');
-  const isFresh = readsOld || trainer.surrogate.type === 'ddpo-sf';
+  const isFresh = (readsOld && !allowsStale(surrogate)) || trainer.surrogate.type === 'ddpo-sf';
   const { stages, guards, engine } = config;
   const isTaped = engine.trainer === 'tfjs' && engine.tfjs.gradients === 'tape';
   const isOnTfjs = [config.engine.sampler, config.engine.trainer].includes('tfjs');

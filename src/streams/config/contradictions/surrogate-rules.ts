@@ -1,7 +1,7 @@
 /** @file Whether the surrogate can be trained on what the other stages give it. */
 import { usesGuidance } from '../../../models/diffusion/guided-output.js';
 import { createSurrogate } from '../../../models/objectives/index.js';
-import { comparesPairs } from '../../../models/objectives/surrogate.js';
+import { allowsStale, comparesPairs } from '../../../models/objectives/surrogate.js';
 import { sharesEdges } from '../../../rollout-tree.js';
 import { selectableSamples } from '../resolved/derived-sizes.js';
 import { intervalTrees } from '../resolved/interval-trees.js';
@@ -64,9 +64,11 @@ const ratiosAreToTheSampler: ConfigRule = (config) => {
   const sampler = findStage(config, 'sampler');
   const trainer = findStage(config, 'trainer');
   if (!sampler || !trainer) return [];
-  const { trainsOn, references } = createSurrogate(trainer.surrogate);
+  const created = createSurrogate(trainer.surrogate);
+  const { trainsOn, references } = created;
   const { type } = trainer.surrogate;
   const surrogate = ['stages', trainer.name, 'surrogate'];
+  const needsFresh = type === 'ddpo-sf' || (references.includes('old') && !allowsStale(created));
   const readsOld = trainsOn !== 'denoising' || references.includes('old');
   const faults = [];
   if (sampler.sampleFrom === 'pretrained' && readsOld) {
@@ -85,7 +87,7 @@ const ratiosAreToTheSampler: ConfigRule = (config) => {
       ]),
     );
   }
-  if (trainer.maxStaleness > 0 && (references.includes('old') || type === 'ddpo-sf')) {
+  if (trainer.maxStaleness > 0 && needsFresh) {
     const path = ['stages', trainer.name, 'maxStaleness'];
     const expected = `0 for the surrogate ${type}, which needs the very policy that sampled`;
     faults.push(

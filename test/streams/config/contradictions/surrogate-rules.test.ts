@@ -231,6 +231,10 @@ describe('SURROGATE_RULES', () => {
     ],
     ['stale samples where the ratio is to their log-probs', { trainer: 'maxStaleness: 1' }],
     [
+      'stale pictures where the old policy is only where a step starts',
+      { sampler: 'guidanceScale: 1', trainer: 'surrogate: { type: diffusion-nft }, maxStaleness: 1' },
+    ],
+    [
       'pairs of branches that fork before all trained steps',
       { sampler: 'forkPlan: steps, forkSteps: [0]', trainer: 'surrogate: { type: d3po }' },
     ],
