@@ -15,7 +15,7 @@ module.exports = {
       severity: 'error',
       comment: 'Operators take their effects as functions; they never import the rooms that supply them.',
       from: { path: room('operators') },
-      to: { path: '^src/(models|streams|server|cli|library|dashboard)/' },
+      to: { path: '^src/(models|streams|server|cli|library|api)/' },
     },
     {
       name: 'operators-have-no-io',
@@ -29,7 +29,7 @@ module.exports = {
       severity: 'error',
       comment: 'Everything numeric can be used without a stream.',
       from: { path: room('models') },
-      to: { path: '^src/(operators|streams|server|cli|library|dashboard)/' },
+      to: { path: '^src/(operators|streams|server|cli|library|api)/' },
     },
     {
       name: 'models-without-rxjs',
@@ -38,23 +38,23 @@ module.exports = {
       to: { path: 'node_modules/rxjs/' },
     },
     {
-      name: 'streams-below-cli-library-and-dashboard',
+      name: 'streams-below-cli-library-and-api',
       severity: 'error',
       from: { path: room('streams') },
-      to: { path: '^src/(cli|library|dashboard)/' },
+      to: { path: '^src/(cli|library|api)/' },
     },
     {
-      name: 'dashboard-below-cli',
+      name: 'api-below-cli',
       severity: 'error',
-      from: { path: room('dashboard') },
-      to: { path: room('cli') },
+      from: { path: room('api') },
+      to: { path: '^src/(cli|library)/' },
     },
     {
       name: 'server-knows-none-of-its-routes',
       severity: 'error',
-      comment: 'Streams and dashboard add what they serve.',
+      comment: 'Streams and api add what they serve.',
       from: { path: room('server') },
-      to: { path: '^src/(operators|models|streams|cli|library|dashboard)/' },
+      to: { path: '^src/(operators|models|streams|cli|library|api)/' },
     },
     {
       name: 'one-home-for-fastify',

@@ -1,6 +1,6 @@
 /** @file Who may use a server: requests that name its host, of pages of allowed origins, with the token. */
 
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { hostFault } from './host-check.js';
 import { serverProblem } from './problem.js';
@@ -43,10 +43,28 @@ export function requireOrigin(
   );
 }
 
-/** Throws unauthorized without the bearer token. The tokens are compared in constant time. */
+/**
+ * Throws unauthorized without the bearer token, or the cookie of a page that has shown it. Both are compared in constant time.
+ */
 export function requireToken({ headers }: Pick<IncomingMessage, 'headers'>, token: string): void {
-  const hashOf = (text: string) => createHash('sha256').update(text).digest();
-  const [, given = ''] = /^Bearer +(.*)$/i.exec(headers.authorization ?? '') ?? [];
-  if (timingSafeEqual(hashOf(given), hashOf(token))) return;
+  const [, given] = /^Bearer +(.*)$/i.exec(headers.authorization ?? '') ?? [];
+  const [, session] = COOKIE.exec(headers.cookie ?? '') ?? [];
+  if (given === undefined ? isSame(session ?? '', sessionOf(token)) : isSame(given, token)) return;
   throw serverProblem('unauthorized', 'expected the bearer token', { 'www-authenticate': 'Bearer' });
+}
+
+const COOKIE_NAME = 'tributary-session';
+const COOKIE = new RegExp(`(?:^|; *)${COOKIE_NAME}=([0-9a-f]{64})(?:;|$)`);
+
+/** The cookie for a page that has shown the token: a browser sends no header of a page's own with pictures and events. */
+export function sessionCookie(token: string): string {
+  return `${COOKIE_NAME}=${sessionOf(token)}; Path=/; HttpOnly; SameSite=Strict`;
+}
+
+/** What only who has the token can make, and what does not give it away. */
+const sessionOf = (token: string) => createHmac('sha256', token).update(COOKIE_NAME).digest('hex');
+
+function isSame(given: string, expected: string): boolean {
+  const hashOf = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(hashOf(given), hashOf(expected));
 }

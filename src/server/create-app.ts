@@ -19,6 +19,8 @@ export type HttpApp = FastifyInstance<
   ZodTypeProvider
 >;
 
+export type ServerLog = FastifyBaseLogger;
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Needs no token. */

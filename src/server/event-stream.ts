@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Observable, Subscription } from 'rxjs';
 import { serverProblem } from './problem.js';
 
-/** An event: its type is the name that readers listen to, the rest its data. */
+/** An event: its type is the name that readers listen to, all of it is its data. */
 export interface ServedEvent {
   readonly type: string;
 }
@@ -102,14 +102,14 @@ export class EventStream {
     const since = Number(number);
     const first = this.#kept[0]?.number ?? this.#number + 1;
     if (name !== this.#name || since < first - 1 || since > this.#number)
-      return [`id: ${this.#name}-${this.#number}\nevent: reset\ndata: {}\n\n`];
+      return [`id: ${this.#name}-${this.#number}\nevent: reset\ndata: {"type":"reset"}\n\n`];
     return this.#kept.filter((event) => event.number > since).map(({ text }) => text);
   }
 
-  #pass({ type, ...data }: ServedEvent): void {
+  #pass(event: ServedEvent): void {
     this.#number += 1;
     // JSON has no line ends but those that it escapes.
-    const text = `id: ${this.#name}-${this.#number}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+    const text = `id: ${this.#name}-${this.#number}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
     this.#kept.push({ number: this.#number, text });
     this.#keptBytes += text.length;
     while (this.#kept.length > this.#options.kept || this.#keptBytes > MOST_KEPT_BYTES)
@@ -121,6 +121,7 @@ export class EventStream {
     for (const reader of this.#readers) {
       if (reader.readableLength + text.length <= this.#options.maxWaitingBytes) reader.push(text);
       else {
+        this.#readers.delete(reader);
         this.#options.onSlowReader();
         reader.destroy(new Error('the reader of the events is too slow'));
       }

@@ -49,6 +49,9 @@ export function pathOf({ url = '' }: Pick<IncomingMessage, 'url'>): string {
   return path.startsWith('/') ? path : `/${path}`;
 }
 
+/** Whether an address is reached from this machine alone. */
+export const isLoopback = (host: string) => ['127.0.0.1', 'localhost', '::1'].includes(host);
+
 /** `name`, `name:port`, `[address]:port`; null for anything else. */
 function hostOf(authority: string): string | null {
   const [, address, name] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?$/i.exec(authority) ?? [];

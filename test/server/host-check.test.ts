@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openDashboard } from '../../src/dashboard/dashboard-server.js';
+import { openDashboard } from '../../src/api/open-dashboard.js';
 import { hostFault } from '../../src/server/host-check.js';
 import { PromptInbox } from '../../src/streams/stages/prompts/prompt-inbox.js';
 import { openPromptsServer } from '../../src/streams/stages/prompts/prompts-server.js';

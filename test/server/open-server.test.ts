@@ -1,24 +1,19 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
-import { Subject } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { untilAnswered } from '../../src/server/create-app.js';
-import { EventStream, type ServedEvent } from '../../src/server/event-stream.js';
 import { type HttpServer, openServer } from '../../src/server/open-server.js';
 import { describeApi } from '../../src/server/openapi.js';
 
 const TOKEN = 'a token';
-const events$ = new Subject<ServedEvent>();
 const logged: string[] = [];
 let server: HttpServer;
-let stream: EventStream;
 /** Aborted when the request that waits is answered, or its sender has gone. */
 let waits: AbortSignal | undefined;
 
 beforeAll(async () => {
-  stream = new EventStream(events$, { maxReaders: 2, kept: 2, maxWaitingBytes: 100_000, beatMs: 20 });
   server = await openServer(
     {
       name: 'test',
@@ -30,7 +25,7 @@ beforeAll(async () => {
       token: TOKEN,
       requestsPerMinute: 200,
       mostBodyBytes: 1000,
-      requestTimeoutMs: 300,
+      requestTimeoutMs: 600,
       log: pino({ base: null }, { write: (line: string) => void logged.push(line) }),
     },
     async (app) => {
@@ -51,17 +46,11 @@ beforeAll(async () => {
         return new Promise(() => undefined);
       });
       app.get('/open', { config: { isOpen: true } }, () => ({ isOpen: true }));
-      app.get('/events', { config: { answerWithinMs: Number.POSITIVE_INFINITY } }, (request, reply) =>
-        stream.answer(request, reply),
-      );
     },
   );
 });
 
-afterAll(async () => {
-  stream.close();
-  await server.close();
-});
+afterAll(() => server.close());
 
 const WITH_TOKEN = { authorization: `Bearer ${TOKEN}` };
 
@@ -249,68 +238,6 @@ describe('a request', () => {
     const { body } = await ask('/openapi.json', { headers: { authorization: '' } });
     expect(body).toMatchObject({ openapi: '3.1.0', paths: { '/echo': { post: {} }, '/open': { get: {} } } });
     expect(Object.keys((body as { paths: object }).paths)).not.toContain('/*');
-  });
-});
-
-describe('events', () => {
-  /** Reads until the text so far matches. */
-  async function follow(until: RegExp, headers: Record<string, string> = {}): Promise<string> {
-    const leaving = new AbortController();
-    const response = await fetch(`${server.url}/events`, {
-      headers: { ...WITH_TOKEN, ...headers },
-      signal: leaving.signal,
-    });
-    expect(response.headers.get('content-type')).toBe('text/event-stream');
-    let read = '';
-    let isFirst = true;
-    for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      read += part;
-      if (isFirst) events$.next({ type: 'sent' });
-      isFirst = false;
-      if (until.test(read)) break;
-    }
-    leaving.abort();
-    await vi.waitFor(() => expect(stream.numReaders).toBe(0), { interval: 2 });
-    return read;
-  }
-
-  it('should reach a reader, with numbers and signs of life', async () => {
-    expect(await follow(/data: .*\n\n: on\n\n/s)).toMatch(
-      /^: follows\n\n(: on\n\n)*id: [0-9a-f]{8}-\d+\nevent: sent\ndata: {}\n\n/,
-    );
-  });
-
-  it('should reach a reader who was away, or tell it that some are gone', async () => {
-    const id = /id: (\S+)/.exec(await follow(/id/))?.[1] ?? '';
-    events$.next({ type: 'first' });
-    events$.next({ type: 'second' });
-    const missed = await follow(/second/, { 'last-event-id': id });
-    expect([...missed.matchAll(/event: (\w+)/g)].map(([, type]) => type).slice(0, 2)).toEqual([
-      'first',
-      'second',
-    ]);
-    for (const last of [id.replace(/\d+$/, '0'), 'deadbeef-1', 'x'])
-      expect(await follow(/event/, { 'last-event-id': last })).toContain('event: reset');
-  });
-
-  it('should not wait for a reader who never reads, nor take more readers than may be', async () => {
-    const sockets = [1, 2].map(() => {
-      const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
-      socket.on('error', () => undefined);
-      socket.pause();
-      socket.write(`GET /events HTTP/1.1\r\n${TO_LOCALHOST}\r\n`);
-      return socket;
-    });
-    await vi.waitFor(() => expect(stream.numReaders).toBe(2), { interval: 2 });
-    expect(await ask('/events')).toMatchObject({ status: 503, body: { code: 'too-many-readers' } });
-    await vi.waitFor(
-      () => {
-        events$.next({ type: 'long', data: 'a'.repeat(90_000) } as ServedEvent);
-        expect(stream.numReaders).toBe(0);
-      },
-      { interval: 1, timeout: 20_000 },
-    );
-    for (const socket of sockets) socket.destroy();
   });
 });
 

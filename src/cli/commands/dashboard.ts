@@ -1,15 +1,16 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import { openDashboard } from '../../dashboard/dashboard-server.js';
+import { openDashboard } from '../../api/open-dashboard.js';
 import { watchInterrupt } from '../input/interrupt.js';
 import { collect, whole } from '../input/options.js';
+import { warn } from '../output/log.js';
 
 /** `tributary dashboard`: a page that follows a run. */
 export function addDashboardCommand(program: Command): void {
   program
     .command('dashboard')
-    .description('serve the report of a run as a live page')
-    .argument('<run directory>', 'a folder such as runs/<name>; the run may begin later')
+    .description('serve a page that follows a run, or all runs of a folder')
+    .argument('<folder>', 'a run directory such as runs/<name>, which may begin later, or a folder of some')
     .option(
       '--host <address>',
       'address to listen on; if not loopback, anyone who can reach it can see the run',
@@ -33,7 +34,8 @@ async function dashboard(
     allowHost,
   }: { readonly host: string; readonly port: number; readonly allowHost: readonly string[] },
 ): Promise<void> {
-  const { url, close } = await openDashboard({ runPath, host, port, allowHosts: allowHost });
+  const token = process.env.TRIBUTARY_GATEWAY_TOKEN || undefined;
+  const { url, close } = await openDashboard({ runPath, host, port, allowHosts: allowHost, token, warn });
   console.log(`${runPath} at ${url}`);
   const { signal, release } = watchInterrupt(() => undefined);
   await once(signal, 'abort');

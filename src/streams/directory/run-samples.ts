@@ -14,6 +14,10 @@ export interface SampleGrid {
 
 export const SAMPLES_FOLDER = 'samples';
 export const PROMPTS_FILE = 'prompts.txt';
+/** Pictures of a prompt, one beside the other. */
+export const SAMPLE_COLUMNS = 8;
+/** Pixels between the pictures of a grid, and around them. */
+export const SAMPLE_GAP = 2;
 
 const gridPath = (runPath: string, completeRounds: number) =>
   join(runPath, SAMPLES_FOLDER, `round-${String(completeRounds).padStart(4, '0')}.png`);

@@ -1,13 +1,12 @@
 /** @file The grids of a run: pictures of the same prompts from the same noise, before and after. */
 
 import { at } from '../../at.js';
-import type { SampleGrid } from '../directory/run-samples.js';
+import { SAMPLE_COLUMNS, type SampleGrid } from '../directory/run-samples.js';
 import type { PolicySnapshot } from '../messages/messages.js';
 import type { ListedPrompt } from '../messages/prompts.js';
 import type { PromptFile } from '../prompt-files/prompt-file.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
 
-const COLUMNS = 8;
 /** Pixels a side that one pixel of a picture becomes. */
 const SCALE = 3;
 const TRAIN_ROWS = 6;
@@ -41,7 +40,7 @@ export function drawPrompts(
   prompts: readonly string[],
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const request = { prompts, columns: COLUMNS, scale: SCALE };
+  const request = { prompts, columns: SAMPLE_COLUMNS, scale: SCALE };
   return sampler.withPolicy(policy, (call) => call.sampleGrid(request, { signal }));
 }
 

@@ -1,3 +1,4 @@
+import { isLoopback } from '../../../server/host-check.js';
 import { doorTopic } from '../../config/graph/stage-wires.js';
 import { topicOf } from '../../config/graph/topology-graph.js';
 import { rewardNameFault } from '../../config/resolved/named-rewards.js';
@@ -30,8 +31,6 @@ interface PromptSourceOptions {
   /** Whether endpoints are opened where the config has them. Default: yes. */
   readonly takesRequests?: boolean;
 }
-
-const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
 
 /** Opens the source of prompts: files, topics, or both, with HTTP endpoints where the config has them. */
 export async function openPromptSource(options: PromptSourceOptions): Promise<OpenPromptSource> {
@@ -91,7 +90,7 @@ async function openEndpoint(
   if (!http || !takesRequests) return async () => undefined;
   const token = process.env.TRIBUTARY_PROMPTS_TOKEN || undefined;
   const { host } = http;
-  if (token === undefined && !LOOPBACK.includes(host))
+  if (token === undefined && !isLoopback(host))
     say({
       kind: 'warning',
       message: `prompts endpoint: anyone who reaches ${host} may post prompts. Set TRIBUTARY_PROMPTS_TOKEN.`,

@@ -20,6 +20,7 @@ import { createSampler, denoiserRows, type Sampler } from '../../../models/rollo
 import { serveThread } from '../../../models/threads/thread.js';
 import { requireOwnEntry } from '../../../own-modules.js';
 import { loraFor, readPolicy } from '../../directory/read-adapter.js';
+import { SAMPLE_GAP } from '../../directory/run-samples.js';
 import { openedOnce } from '../shared/open-thread.js';
 import { type PaintedTrees, paintTrees, type TreesRequest } from './paint-trees.js';
 
@@ -248,7 +249,7 @@ const service: SamplerService = {
     );
     const [, height, width] = opened.value().imageShape;
     return encodePng(
-      imageGrid(await samplePictures(requests, signal), columns, { height, width, scale, gap: 2 }),
+      imageGrid(await samplePictures(requests, signal), columns, { height, width, scale, gap: SAMPLE_GAP }),
     );
   },
 };

@@ -2,13 +2,13 @@ import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { stringify } from 'yaml';
-import { openDashboard } from '../../src/dashboard/dashboard-server.js';
+import { openDashboard } from '../../src/api/open-dashboard.js';
 import { faultOf } from '../fixtures/fault-of.js';
 import { temporaryFolder } from '../fixtures/temporary-folder.js';
 import { tinyConfig } from '../fixtures/tiny-run.js';
 
 async function open(runPath: string) {
-  const dashboard = await openDashboard({ runPath, host: '127.0.0.1', port: 0 });
+  const dashboard = await openDashboard({ runPath, host: '127.0.0.1', port: 0, page: null });
   onTestFinished(() => dashboard.close());
   const get = async (path: string, init: RequestInit = {}) => {
     const response = await fetch(`${dashboard.url}${path}`, init);
@@ -26,13 +26,15 @@ it('should wait for a run that has not begun, and then show its report', async (
   const { status, text } = await get('/');
   expect(status).toBe(200);
   expect(text).toContain('<h1>tiny</h1>');
-  expect(text).toContain("new EventSource('events')");
+  expect(text).toContain("new EventSource('v1/events')");
+  expect(await get('/report')).toEqual({ status, text });
 });
 
 it('should tell its followers when the run has logged something', async () => {
   const runPath = await temporaryFolder();
+  await writeFile(join(runPath, 'metrics.jsonl'), '');
   const { url } = await open(runPath);
-  const response = await fetch(`${url}/events`);
+  const response = await fetch(`${url}/v1/events`);
   expect(response.headers.get('content-type')).toBe('text/event-stream');
   const told: string[] = [];
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -45,7 +47,7 @@ it('should tell its followers when the run has logged something', async () => {
   await vi.waitFor(
     async () => {
       await appendFile(join(runPath, 'metrics.jsonl'), '{}\n');
-      expect(told.join('')).toContain('event: changed');
+      expect(told.join('')).toMatch(/event: metrics\ndata: {"type":"metrics","line":\d+,"entry":{}}\n\n/);
     },
     { timeout: 20_000, interval: 300 },
   );
