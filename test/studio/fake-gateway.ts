@@ -56,12 +56,16 @@ export async function openFakeGateway(folder: string, { round = 40, port = 0 } =
   const add = (change: Partial<ServedGroup> = {}): ServedGroup => {
     const id = `group-${groups.size}`;
     const { prompt = '', forkStep = 0, numSteps = 6, trainedSteps = [] } = drawnOf(id) ?? {};
+    const later = Array.from({ length: 4 * (numSteps - forkStep - 1) }, (_, index) => ({
+      step: forkStep + 1 + Math.floor(index / 4),
+      node: index % 4,
+    }));
     const tree = {
       firstStep: forkStep,
       numSteps,
       forkStep,
       trainedSteps,
-      guesses: [{ step: forkStep, node: 0 }],
+      guesses: [{ step: forkStep, node: 0 }, ...later],
     };
     const group: ServedGroup = {
       id,

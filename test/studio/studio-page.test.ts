@@ -71,6 +71,23 @@ describe.skipIf(!HAS_BROWSER)('the studio in a browser', () => {
     await page.locator('.ask', { hasText: 'The model learned from it in round 42.' }).waitFor();
   });
 
+  it('should show how the tree grew to those who like things to move', async () => {
+    const { page, gateway } = await open('draw');
+    await page.emulateMedia({ reducedMotion: 'no-preference' });
+    await page.clock.install();
+    await page.clock.pauseAt(Date.now() + 60_000);
+    await page.getByRole('button', { name: 'three green triangles' }).click();
+    await page.getByAltText(/^What the model expected before step 2/).waitFor();
+    expect(await page.locator('.leaf img').count()).toBe(0);
+    await page.clock.runFor(300);
+    await page.getByText('step 2 of 6').waitFor();
+    expect(await page.locator('img.unripe').count()).toBe(4);
+    await page.clock.runFor(2000);
+    await page.getByText('1 of 6 steps shared').waitFor();
+    expect(await page.locator('img.unripe').count()).toBe(0);
+    expect(gateway.groups.size).toBe(1);
+  });
+
   it('should rate the groups of others with keys alone', async () => {
     const { page, gateway } = await open('rate', (fake) => {
       for (let group = 0; group < 4; group++) fake.add();

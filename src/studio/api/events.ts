@@ -6,7 +6,7 @@ import type { StudioEvent } from './types.js';
 /** Whether what is shown is what is. */
 export const connection = signal<'connecting' | 'live' | 'lost'>('connecting');
 
-const TYPES: readonly StudioEvent['type'][] = ['group', 'step', 'progress', 'metrics', 'run'];
+const TYPES: readonly StudioEvent['type'][] = ['group', 'step', 'progress', 'metrics', 'run', 'reset'];
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30_000;
 

@@ -121,4 +121,7 @@ export type StudioEvent =
   | { readonly type: 'step'; readonly id: string; readonly step: number; readonly node: number }
   | ({ readonly type: 'progress' } & RunProgress)
   | { readonly type: 'metrics'; readonly line: number; readonly entry: MetricsLine }
-  | { readonly type: 'run' };
+  /** The run is another one, or has begun anew. */
+  | { readonly type: 'run' }
+  /** Some events are gone. */
+  | { readonly type: 'reset' };

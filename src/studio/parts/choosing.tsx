@@ -1,7 +1,7 @@
 /** @file Choosing among the pictures of a group: keys, marks on the pictures, and what stands below them. */
 
 import { useState } from 'preact/hooks';
-import { pictureAddress } from '../api/addresses.js';
+import { guessAddress, pictureAddress } from '../api/addresses.js';
 import type { ServedGroup, Verdict } from '../api/types.js';
 import {
   type Ballot,
@@ -17,11 +17,11 @@ import {
 } from '../state/ballot.js';
 import { choose, undo } from '../state/choices.js';
 import { verdictOn } from '../state/groups.js';
+import { growthOf } from '../state/growth.js';
 import { runInfo } from '../state/run.js';
 import { announce } from './announcer.jsx';
 import { Leaf } from './leaf.jsx';
 import { digitKeys, useKeys } from './shortcuts.js';
-import { leafGuess } from './tree.jsx';
 
 /** What is being chosen, and how. */
 export interface Choosing {
@@ -91,7 +91,10 @@ export function ChoosingLeaf({
 }) {
   const { group, ballot, verdict, isOpen, markPicture } = choosing;
   const isReady = group.state !== 'drawing' && group.state !== 'failed';
-  const src = isReady ? pictureAddress(group.id, picture) : leafGuess(group.id, picture);
+  const growth = growthOf(group.id);
+  const guess = growth?.branches.get(picture);
+  const ripe = isReady && !growth ? pictureAddress(group.id, picture) : null;
+  const src = guess === undefined ? ripe : guessAddress(group.id, guess, picture);
   const isNext = isOpen && ballot.way === 'rating' && nextToRate(ballot) === picture;
   const place = ballot.marks.indexOf(picture);
   const said = [`Picture ${picture + 1} of ${group.pictures}: ${group.prompt}`, placeIn(verdict, picture)];
@@ -105,7 +108,7 @@ export function ChoosingLeaf({
       number={picture + 1}
       isChosen={isChosen}
       mark={ballot.way === 'order' && place >= 0 ? ORDINALS[place] : undefined}
-      isReady={isReady}
+      isRipe={ripe !== null}
       tone={`${toneOf(choosing, picture)}${isNext ? ' next' : ''}`}
       onChoose={isOpen && ballot.way !== 'rating' ? () => markPicture(picture) : undefined}
     >

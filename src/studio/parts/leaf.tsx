@@ -12,7 +12,8 @@ interface LeafProps {
   readonly isChosen: boolean;
   /** What stands beside the number, such as a place in an order. */
   readonly mark?: string | undefined;
-  readonly isReady: boolean;
+  /** Whether it is the picture itself, and no guess of it. */
+  readonly isRipe: boolean;
   /** Undefined where there is nothing to choose. */
   readonly onChoose?: (() => void) | undefined;
   readonly tone?: string;
@@ -20,8 +21,8 @@ interface LeafProps {
 }
 
 export function Leaf(props: LeafProps) {
-  const { src, alt, size, number, isChosen, mark, isReady, onChoose, tone = '', children } = props;
-  const picture = src !== null && <Picture {...{ src, alt, size }} class={isReady ? '' : 'unripe'} />;
+  const { src, alt, size, number, isChosen, mark, isRipe, onChoose, tone = '', children } = props;
+  const picture = src !== null && <Picture {...{ src, alt, size }} class={isRipe ? '' : 'unripe'} />;
   const frame = (
     <>
       {picture}
@@ -38,11 +39,19 @@ export function Leaf(props: LeafProps) {
     </>
   );
   const state = `leaf-frame${isChosen ? ' chosen' : ''}${src === null ? ' waiting' : ''} ${tone}`;
-  const style = { aspectRatio: `${size[0]} / ${size[1]}` };
+  // Nobody knows the size of what is not drawn yet.
+  const style = { aspectRatio: size[0] > 0 ? `${size[0]} / ${size[1]}` : '1' };
   return (
     <div class="leaf">
       {onChoose ? (
-        <button type="button" class={state} style={style} aria-pressed={isChosen} onClick={onChoose}>
+        <button
+          type="button"
+          class={state}
+          style={style}
+          aria-pressed={isChosen}
+          aria-label={src === null ? alt : undefined}
+          onClick={onChoose}
+        >
           {frame}
         </button>
       ) : (

@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { guessAddress } from '../api/addresses.js';
 import type { ServedGroup } from '../api/types.js';
-import { groupOf, growthOf } from '../state/groups.js';
+import { growthOf } from '../state/growth.js';
 import { Picture } from './picture.jsx';
 import { type Box, treeLines } from './tree-lines.js';
 
@@ -53,9 +53,9 @@ export function Tree({ group, leaf, toneOf }: TreeProps) {
 
 /** The share of the steps after the fork that are done. */
 function grownShare({ id, state, tree }: ServedGroup): number {
-  if (state !== 'drawing') return 1;
   const growth = growthOf(id);
-  if (!growth || !tree) return 0;
+  if (!growth) return state === 'drawing' ? 0 : 1;
+  if (!tree) return growth.branches.size > 0 ? 0.5 : 0;
   return Math.min(1, Math.max(0, growth.step - tree.forkStep) / Math.max(1, tree.numSteps - tree.forkStep));
 }
 
@@ -63,7 +63,7 @@ function grownShare({ id, state, tree }: ServedGroup): number {
 function Trunk({ group }: { readonly group: ServedGroup }) {
   const { id, tree, size, state, prompt } = group;
   const growth = growthOf(id);
-  const done = state === 'drawing' ? (growth?.step ?? 0) : (tree?.numSteps ?? 0);
+  const done = growth?.step ?? (state === 'drawing' ? 0 : (tree?.numSteps ?? 0));
   const guess = trunkGuess(group);
   return (
     <div class="trunk">
@@ -82,12 +82,9 @@ function Trunk({ group }: { readonly group: ServedGroup }) {
 }
 
 /** The step before which the trunk's guess was made: while it grows the newest one, and at last that at the fork. */
-function trunkGuess({ id, tree, state }: ServedGroup): number | null {
+function trunkGuess({ id, tree }: ServedGroup): number | null {
   const growth = growthOf(id);
-  if (state === 'drawing' && growth) {
-    const newest = growth.guesses.get(0);
-    return newest === undefined ? null : Math.min(newest, tree?.forkStep ?? newest);
-  }
+  if (growth) return growth.trunk;
   const shared = tree?.guesses.filter(({ step, node }) => node === 0 && step <= tree.forkStep) ?? [];
   return shared.length === 0 ? null : Math.max(...shared.map(({ step }) => step));
 }
@@ -153,13 +150,4 @@ function linesIn(element: HTMLElement, pictures: number): Lines {
   const box = boxOf(trunk);
   const isUpright = leaves.every(({ top }) => top >= box.bottom);
   return { width: whole.width, height: whole.height, paths: treeLines(box, leaves, isUpright) };
-}
-
-/** The newest picture of a branch that is still growing; null before the fork. */
-export function leafGuess(id: string, picture: number): string | null {
-  const growth = growthOf(id);
-  const step = growth?.guesses.get(picture);
-  const fork = groupOf(id)?.tree?.forkStep;
-  const isForked = fork === undefined ? (growth?.guesses.size ?? 0) > 1 : step !== undefined && step > fork;
-  return isForked && step !== undefined ? guessAddress(id, step, picture) : null;
 }

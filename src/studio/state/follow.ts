@@ -5,7 +5,8 @@ import { followEvents } from '../api/events.js';
 import { wordsOf } from '../api/request.js';
 import type { StudioEvent } from '../api/types.js';
 import { resend } from './choices.js';
-import { loadOwn, loadQueue, noteGroup, noteStep } from './groups.js';
+import { groupOf, loadOwn, loadQueue, noteGroup } from './groups.js';
+import { noteStep } from './growth.js';
 import { loadRun, noteLine, progress, runInfo } from './run.js';
 
 /** Why the run cannot be shown; null if it can. */
@@ -34,13 +35,17 @@ function take(event: StudioEvent): void {
       noteGroup(event.group);
       break;
     case 'step':
-      noteStep(event.id, event.step, event.node);
+      if (groupOf(event.id)?.state === 'drawing')
+        noteStep(event.id, event.step, event.node, groupOf(event.id)?.tree?.forkStep);
       break;
     case 'progress':
       progress.value = event;
       break;
     case 'metrics':
       noteLine(event.line, event.entry);
+      break;
+    case 'reset':
+      void refresh();
       break;
     case 'run':
       loadRun().catch((error: unknown) => {

@@ -4,24 +4,15 @@ import { computed, signal } from '@preact/signals';
 import { request } from '../api/request.js';
 import type { ServedGroup, Verdict } from '../api/types.js';
 import { withEntry } from './bounded.js';
+import { endGrowth, growthOf } from './growth.js';
 import { person } from './person.js';
 
 const MOST_GROUPS = 240;
 const MOST_VERDICTS = 500;
-const MOST_GROWING = 8;
 const OWN_SHOWN = 60;
 const QUEUE_ASKED = 40;
 
-/** How far a tree has grown. */
-export interface Growth {
-  /** Steps that are done. */
-  readonly step: number;
-  /** The newest guess by node; before the fork there is one node. */
-  readonly guesses: ReadonlyMap<number, number>;
-}
-
 const groups = signal<ReadonlyMap<string, ServedGroup>>(new Map());
-const growing = signal<ReadonlyMap<string, Growth>>(new Map());
 const queued = signal<readonly string[]>([]);
 
 const VERDICTS = 'tributary-verdicts';
@@ -38,11 +29,6 @@ function readVerdicts(): ReadonlyMap<string, Verdict> {
 /** A group by id. */
 export function groupOf(id: string): ServedGroup | undefined {
   return groups.value.get(id);
-}
-
-/** How far the tree of a group has grown; undefined where that was not heard. */
-export function growthOf(id: string): Growth | undefined {
-  return growing.value.get(id);
 }
 
 /** What this person said of a group. */
@@ -76,25 +62,9 @@ export const agreements = computed(() =>
 /** Takes in what the server says of a group. */
 export function noteGroup(group: ServedGroup): void {
   groups.value = withEntry(groups.value, group.id, group, MOST_GROUPS);
-  if (group.state !== 'drawing' && growing.value.has(group.id)) {
-    const next = new Map(growing.value);
-    next.delete(group.id);
-    growing.value = next;
-  }
+  if (group.state !== 'drawing' && growthOf(group.id)?.isReplay === false) endGrowth(group.id);
   if (group.state === 'waiting' && !queued.value.includes(group.id))
     queued.value = [...queued.value, group.id].slice(-MOST_GROUPS);
-}
-
-/** Takes in that a guess of a tree can be seen. */
-export function noteStep(id: string, step: number, node: number): void {
-  const before = growing.value.get(id);
-  const guesses = new Map(before?.guesses).set(node, step);
-  growing.value = withEntry(
-    growing.value,
-    id,
-    { step: Math.max(step, before?.step ?? 0), guesses },
-    MOST_GROWING,
-  );
 }
 
 /** Remembers, or with null forgets, what this person said of a group. */

@@ -3,7 +3,8 @@
 import { signal } from '@preact/signals';
 import { request, wordsOf } from '../api/request.js';
 import type { ServedGroup } from '../api/types.js';
-import { groupOf, noteGroup, ownGroups } from './groups.js';
+import { noteGroup, ownGroups } from './groups.js';
+import { growthOf, replayGrowth } from './growth.js';
 import { person } from './person.js';
 
 interface Asked {
@@ -39,7 +40,10 @@ export async function draw(prompt: string): Promise<string | null> {
       body,
       signal: abort.signal,
     });
-    if (groupOf(id)?.state !== 'waiting') noteGroup(await request<ServedGroup>(`v1/groups/${id}`));
+    const wasGrowing = growthOf(id) !== undefined;
+    const group = await request<ServedGroup>(`v1/groups/${encodeURIComponent(id)}`);
+    noteGroup(group);
+    if (!wasGrowing) replayGrowth(group);
     return id;
   } catch (error) {
     if (abort.signal.aborted) return null;

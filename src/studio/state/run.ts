@@ -50,6 +50,8 @@ async function loadLines(): Promise<void> {
   try {
     for (let isMore = true; isMore; ) {
       const { lines, next } = await linesOf(null, nextLine);
+      // The log is shorter than it was: it is another one.
+      if (next < nextLine) location.reload();
       for (const line of lines) table.add(line);
       isMore = next > nextLine;
       nextLine = Math.max(next, nextLine);
