@@ -9,6 +9,7 @@ import { readMetrics } from '../directory/metrics-log.js';
 import { PROMPTS_FILE } from '../directory/run-samples.js';
 import { type PicturedTrees, readTrees, treeRounds } from '../directory/tree-files.js';
 import type { RoundMetrics } from '../messages/run-events.js';
+import { tunedOf } from './headline.js';
 import { type ReportContent, renderReport } from './render-report.js';
 import type { GridPair } from './sample-rows.js';
 
@@ -31,15 +32,19 @@ export async function readReport(runPath: string, config: ResolvedConfig): Promi
 /** Reads all that a run directory holds for a page but the config. Errors: those of the file system. */
 export async function readRecord(runPath: string): Promise<Omit<ReportContent, 'config'>> {
   const { lines, damaged } = await readMetrics(runPath);
-  const { grids, damage } = await readGrids(join(runPath, 'samples'));
+  const evaluations = lines.filter((line) => line.kind === 'evaluation');
+  const alarms = lines.filter((line) => line.kind === 'alarm');
+  const best = (await readBest(runPath))?.evaluation ?? null;
+  const tuned = tunedOf({ alarms, best, evaluations });
+  const { grids, damage } = await readGrids(join(runPath, 'samples'), tuned?.round);
   const rounds = lines.filter((line) => line.kind === 'round');
   const { trees, damages } = await readSomeTrees(runPath, rounds);
   const lost = `${damaged.length} ${damaged.length === 1 ? 'line' : 'lines'} of metrics.jsonl`;
   return {
     rounds,
-    evaluations: lines.filter((line) => line.kind === 'evaluation'),
-    best: (await readBest(runPath))?.evaluation ?? null,
-    alarms: lines.filter((line) => line.kind === 'alarm'),
+    evaluations,
+    best,
+    alarms,
     notes: [
       ...(damaged.length === 0 ? [] : [`${lost} could not be used; the figures below are without them.`]),
       ...(damage === null ? [] : [`${damage}; the pictures are omitted.`]),
@@ -74,12 +79,13 @@ async function readSomeTrees(
 
 type Grids = { readonly grids: GridPair | null; readonly damage: string | null };
 
-/** The first and the last grid; null where there are not two whole ones. */
-async function readGrids(folder: string): Promise<Grids> {
+/** The first grid, and that of the policy that the run ends with so far, or else the last; null without two whole ones. */
+async function readGrids(folder: string, tuned: number | undefined): Promise<Grids> {
   const none = (damage: string | null): Grids => ({ grids: null, damage });
   const names = await readdir(folder).catch(() => []);
   const found = names.filter((name) => /^round-\d+\.png$/.test(name)).sort();
-  const [first, last] = [found[0], found.at(-1)];
+  const isTuned = (name: string) => Number.parseInt(name.slice('round-'.length), 10) === tuned;
+  const [first, last] = [found[0], found.find(isTuned) ?? found.at(-1)];
   if (first === undefined || last === undefined || first === last) return none(null);
   const text = await readFile(join(folder, PROMPTS_FILE), 'utf8').catch(() => '');
   if (text.trim() === '') return none(`samples/${PROMPTS_FILE}: expected one prompt per row, got none`);

@@ -25,6 +25,7 @@ import { finishRun } from './finish-run.js';
 import type { OpenRun } from './open-run.js';
 import { ProcessWatch, roundMetrics } from './round-metrics.js';
 import { roundTally, type Tally } from './round-tally.js';
+import { drawGrid } from './sample-grid.js';
 import type { GuardWatch } from './watch-guards.js';
 
 interface BetweenRoundsOptions {
@@ -144,10 +145,15 @@ export class BetweenRounds {
 
   async #evaluate(completeRounds: number): Promise<void> {
     const { context, run, runDirectory } = this.options;
-    const parameters = await run.trainer.parameters(undefined);
-    const evaluation = await run.evaluate({ version: completeRounds, parameters });
+    const policy = { version: completeRounds, parameters: await run.trainer.parameters(undefined) };
+    const evaluation = await run.evaluate(policy);
     this.#newest = evaluation;
     await runDirectory.recordEvaluation(evaluation);
+    if (context.config.evaluation.pictures === 'always')
+      await runDirectory.saveSamples(
+        completeRounds,
+        await drawGrid(run.sampler, policy, run.prompts, context.canceling),
+      );
     context.say({ kind: 'evaluation', evaluation });
     if (isBetter(evaluation, this.#best)) {
       this.#best = evaluation;

@@ -256,6 +256,7 @@ const wholeConfig = (
       trainPrompts: count(9),
       heldOutPrompts: count(9),
       imagesPerPrompt: count(9),
+      pictures: fc.constantFrom('ends', 'always'),
       verifier: fc.constantFrom('shapes', 'none'),
       gold: fc.dictionary(name, goldReward, { maxKeys: 2, noNullPrototype: true }),
       eta: fc.double({ min: 0, max: 2, noNaN: true }),

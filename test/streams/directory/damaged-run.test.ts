@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -21,7 +21,12 @@ import { snapshot } from '../../fixtures/undisturbed-tiny.js';
 /** A run whose steps are so large that a later round spoils what an earlier one gained, and what a crash in round 1 leaves. */
 async function crashedRun() {
   const own = await temporaryFolder();
-  const overrides = [...UNGUARDED, 'evaluation.everyRounds=1', 'stages.trainer.learningRate=0.1'];
+  const overrides = [
+    ...UNGUARDED,
+    'evaluation.everyRounds=1',
+    'evaluation.pictures=always',
+    'stages.trainer.learningRate=0.1',
+  ];
   const config = await tinyConfig(own, { overrides });
   const [undisturbed, path] = [join(own, 'undisturbed'), join(own, 'damaged')];
   let hasCrashed = false;
@@ -40,6 +45,8 @@ async function crashedRun() {
 it('should keep the best policy, and go on to the same bytes where all beside the checkpoints was damaged', async () => {
   const { config, undisturbed, run, path } = await crashedRun();
   await expectBestPolicy(undisturbed, run);
+  const grids = (await readdir(join(undisturbed, 'samples'))).filter((name) => name.startsWith('round-'));
+  expect(grids.toSorted()).toEqual([0, 1, 2, 3].map((round) => `round-000${round}.png`));
   const at = (...names: string[]) => join(path, ...names);
   const [picture, figures] = [
     await readFile(at('samples', 'round-0000.png')),

@@ -45,6 +45,31 @@ describe('writeReport', () => {
     }
   });
 
+  test('should show the pictures of the policy that a run ends with, wherever they lie among others', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'report-'));
+    try {
+      const time = '2026-11-21T10:00:00.000Z';
+      for (const round of [0, 1, 2]) {
+        await appendMetrics(folder, { kind: 'evaluation', time, ...evaluation(round) });
+        if (round < 2) await appendMetrics(folder, { kind: 'round', time, ...roundMetrics(round) });
+      }
+      await writeBest(folder, { evaluation: evaluation(1), adapter: new Uint8Array() });
+      await mkdir(join(folder, 'samples'));
+      for (const round of [0, 1, 2])
+        await writeFile(join(folder, 'samples', `round-000${round}.png`), png(round + 1));
+      await writeFile(join(folder, 'samples', 'prompts.txt'), 'a red circle\n');
+      const shows = async (round: number) =>
+        (await readFile(await writeReport(folder, config), 'utf8')).includes(
+          Buffer.from(png(round + 1)).toString('base64'),
+        );
+      expect([await shows(1), await shows(2)]).toEqual([false, true]);
+      await appendMetrics(folder, { kind: 'alarm', time, ...alarm(2), action: 'stop' });
+      expect([await shows(1), await shows(2)]).toEqual([true, false]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
   test('should show the trees of the first, a middle and the last round, and say which are damaged', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'report-'));
     try {

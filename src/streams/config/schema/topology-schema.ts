@@ -150,6 +150,11 @@ const evaluation = section({
     .describe(
       'Images per prompt. The standard error of a share falls with the square root of the number of images.',
     ),
+  pictures: oneOf(['ends', 'always'])
+    .default('ends')
+    .describe(
+      'When the pictures in `samples/` are drawn, 8 of each of 9 prompts from the same noise: at the first and the last evaluation, or at every one, to look at over time.',
+    ),
   verifier: oneOf(['shapes', 'none'])
     .default('none')
     .describe(
