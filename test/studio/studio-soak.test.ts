@@ -63,17 +63,20 @@ describe.skipIf(!HAS_BROWSER || !(RUNS_ALL || process.env.STUDIO_SOAK === '1'))(
     it('should have no task above 50 ms in 1,000 rounds at 10 events a second', async () => {
       const { page, gateway } = await open('watch');
       await page.getByRole('heading', { name: 'How training goes' }).waitFor();
-      await page.evaluate(
-        'window.long = []; new PerformanceObserver((list) => long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" })',
-      );
+      await browser.startTracing(page, { categories: ['toplevel'] });
       for (let round = 1; round <= 1000; round++) {
         happen(gateway, round);
         await sleep(100);
       }
       await expect.poll(() => page.locator('.summary b').textContent()).toBe('1,001');
-      const long = await page.evaluate<number[]>('long');
-      console.log(`tasks above 50 ms: ${long.length} ${long.map(Math.round).join(' ')}`);
-      expect(long).toEqual([]);
+      const times = taskTimes(await browser.stopTracing());
+      console.log(
+        `longest tasks of the main thread: ${times
+          .slice(0, 5)
+          .map((time) => time.toFixed(1))
+          .join(', ')} ms`,
+      );
+      expect(times[0]).toBeLessThan(50);
     });
 
     it('should keep its heap flat', async () => {
@@ -100,3 +103,24 @@ describe.skipIf(!HAS_BROWSER || !(RUNS_ALL || process.env.STUDIO_SOAK === '1'))(
   },
   600_000,
 );
+
+interface TraceEvent {
+  readonly name: string;
+  readonly pid: number;
+  readonly tid: number;
+  /** Microseconds of the thread, however busy the machine is. */
+  readonly tdur?: number;
+  readonly args: { readonly name?: string };
+}
+
+/** Milliseconds that the tasks of pages' main threads took, the longest first. */
+function taskTimes(trace: Buffer): number[] {
+  const { traceEvents }: { traceEvents: TraceEvent[] } = JSON.parse(String(trace));
+  const threadOf = ({ pid, tid }: TraceEvent) => `${pid}-${tid}`;
+  const isMain = ({ name, args }: TraceEvent) => name === 'thread_name' && args.name === 'CrRendererMain';
+  const main = new Set(traceEvents.filter(isMain).map(threadOf));
+  return traceEvents
+    .filter((event) => event.name.endsWith('RunTask') && main.has(threadOf(event)))
+    .map(({ tdur = 0 }) => tdur / 1000)
+    .sort((a, b) => b - a);
+}

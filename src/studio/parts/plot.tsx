@@ -31,6 +31,8 @@ export type Underlay = (plot: uPlot) => void;
 interface PlotProps {
   readonly title: string;
   readonly write: (value: number) => string;
+  /** At the axis; by default the same. */
+  readonly writeTick?: (value: number) => string;
   /** The labels and tones of its lines, which stay. */
   readonly lines: readonly Omit<PlotLine, 'values'>[];
   /** Asked for the data whenever it may have changed; reads signals. */
@@ -169,7 +171,7 @@ function optionsOf(
   width: number,
   say: (index: number | null | undefined) => void,
 ): uPlot.Options {
-  const { lines, write, range, underlay, height = HEIGHT } = props;
+  const { lines, write, writeTick = write, range, underlay, height = HEIGHT } = props;
   const [soft, rule] = [colorOf('soft'), colorOf('rule')];
   const font = '12px system-ui, sans-serif';
   const axis = { stroke: soft, font, ticks: { show: false }, grid: { stroke: rule, width: 1 } };
@@ -211,7 +213,7 @@ function optionsOf(
         ...axis,
         // As wide as its longest label.
         size: (_, labels) => 14 + 7 * Math.max(3, ...(labels ?? []).map((label) => label.length)),
-        values: (_, splits) => splits.map((split) => write(split)),
+        values: (_, splits) => splits.map((split) => writeTick(split)),
       },
     ],
     series: [{}, ...drawn],

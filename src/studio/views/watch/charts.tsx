@@ -5,6 +5,7 @@ import { writeSteps } from '../../../streams/report/figures.js';
 import { Figure } from '../../parts/figure.jsx';
 import { colorOf, Plot, smoothing, type Underlay, zoom } from '../../parts/plot.jsx';
 import { runTable, tick } from '../../state/run.js';
+import type { MetricsTable } from '../../state/table.js';
 import { type CurveChart, chartsOf } from './curves.js';
 
 /** Last rounds that a button shows. */
@@ -99,12 +100,12 @@ export function InnerCharts() {
 }
 
 function CurveFigure({ chart }: { readonly chart: CurveChart }) {
-  const { title, note, write, curves, isFromZero } = chart;
+  const { title, note, curves, isFromZero } = chart;
   return (
     <Figure title={title} note={note}>
       <Plot
         title={title}
-        write={write}
+        {...tellers(chart)}
         lines={curves}
         read={() => {
           tick.value;
@@ -118,25 +119,23 @@ function CurveFigure({ chart }: { readonly chart: CurveChart }) {
   );
 }
 
+/** How figures are written. */
+const tellers = ({ write, writeTick }: CurveChart) => ({ write, ...(writeTick && { writeTick }) });
+
 const fromZero = (_: number, high: number): [number, number] => [0, high > 0 ? high * 1.05 : 1];
 
 /** Which steps of the sampler each round trained: the noisiest at the top. */
 function IntervalFigure() {
-  const rows = () => runTable().trained;
   const underlay: Underlay = (plot) => {
-    const { rounds } = runTable();
     const { ctx } = plot;
     ctx.save();
     ctx.fillStyle = colorOf('train');
     ctx.globalAlpha = 0.75;
-    for (const [row, steps] of rows().entries()) {
-      const [before, after] = [(rounds[row] ?? 0) - 1, rounds[row] ?? 0];
-      const [left, right] = [before, after].map((at) => Math.round(plot.valToPos(at, 'x', true))) as [
-        number,
-        number,
-      ];
+    const at = (value: number, axis: 'x' | 'y') => Math.round(plot.valToPos(value, axis, true));
+    for (const { from, to, steps } of stretches(runTable())) {
+      const [left, right] = [at(from, 'x'), at(to, 'x')];
       for (const step of steps) {
-        const [top, bottom] = [plot.valToPos(step, 'y', true), plot.valToPos(step + 1, 'y', true)];
+        const [top, bottom] = [at(step, 'y'), at(step + 1, 'y')];
         ctx.fillRect(left, top + 1, Math.max(1, right - left), bottom - top - 2);
       }
     }
@@ -170,4 +169,22 @@ function intervalInWords(): string {
   const { newest } = runTable();
   if (!newest || newest.trainedSteps.length === 0) return '';
   return `Round ${newest.round + 1} trained steps ${writeSteps(newest.trainedSteps)} of ${newest.numSteps}.`;
+}
+
+interface Stretch {
+  readonly from: number;
+  to: number;
+  readonly steps: readonly number[];
+}
+
+/** Rounds in a row that trained the same steps: there are few, however many rounds there are. */
+function stretches({ rounds, trained }: MetricsTable): Stretch[] {
+  const found: Stretch[] = [];
+  for (const [row, steps] of trained.entries()) {
+    const last = found.at(-1);
+    const round = rounds[row] ?? 0;
+    if (last && String(last.steps) === String(steps)) last.to = round;
+    else found.push({ from: last ? last.to : round - 1, to: round, steps });
+  }
+  return found;
 }

@@ -13,11 +13,15 @@ export interface CurveChart {
   readonly title: string;
   readonly note: string;
   readonly write: (value: number) => string;
+  /** At the axis; by default the same. */
+  readonly writeTick?: (value: number) => string;
   readonly curves: readonly Curve[];
   readonly isFromZero?: boolean;
   /** Says how training goes, not what it comes to. */
   readonly isInner?: boolean;
 }
+
+const percent = (share: number) => `${Math.round(100 * share)} %`;
 
 const evaluated = (figure: string): Curve[] => [
   { label: 'training prompts', tone: 'train', column: `train:${figure}`, isSparse: true },
@@ -29,6 +33,7 @@ const CHARTS: readonly CurveChart[] = [
     title: 'Prompts followed',
     note: 'Share of pictures that a verifier, which training never sees, finds right.',
     write: writeShare,
+    writeTick: percent,
     curves: [...evaluated('alignment'), { label: 'in training', tone: 'during', column: 'alignment' }],
   },
   {
@@ -104,6 +109,7 @@ const CHARTS: readonly CurveChart[] = [
     title: 'Trainer waiting',
     note: 'Share of the time in which the trainer waited for groups.',
     write: writeShare,
+    writeTick: percent,
     curves: [{ label: 'waiting', tone: 'during', column: 'idle' }],
     isFromZero: true,
   },
