@@ -41,6 +41,8 @@ export interface RolloutGroup<Branch> extends PromptTicket {
   readonly tree: RolloutTree;
   /** Version of the policy that sampled it. */
   readonly policyVersion: number;
+  /** What keyed its random numbers; absent where that is its index. */
+  readonly noiseIndex?: number;
   readonly branches: readonly Branch[];
 }
 

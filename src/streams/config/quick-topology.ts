@@ -3,7 +3,7 @@
 import { TributaryError } from '../../errors.js';
 import { loadTopology } from './load-topology.js';
 import { selectableSamples } from './resolved/derived-sizes.js';
-import { stageOf } from './resolved/stage-of.js';
+import { findStage, stageOf } from './resolved/stage-of.js';
 import type { ResolvedConfig } from './schema/topology-schema.js';
 import { allDifferences, type Difference } from './source/first-difference.js';
 
@@ -72,7 +72,7 @@ function quickOverrides(config: ResolvedConfig, groupsPerRound: number): string[
     [`stages.${prompts.name}.runAhead`, groupsPerRound * (1 + trainer.maxStaleness)],
     ...(source.from === 'file'
       ? []
-      : [[`stages.${prompts.name}.source`, '{ from: file }'] as [string, string]]),
+      : [[`stages.${prompts.name}.source`, quickSource(config)] as [string, string]]),
     [`stages.${sampler.name}.groupsPerBatch`, largestDivisor(groupsPerRound, sampler.groupsPerBatch)],
     ...(updates.from === 'replay'
       ? []
@@ -90,6 +90,14 @@ function quickOverrides(config: ResolvedConfig, groupsPerRound: number): string[
     ),
   ];
   return values.map(([place, value]) => `${place}=${value}`);
+}
+
+/** The file, and what people decide on where there is a gateway. */
+function quickSource(config: ResolvedConfig): string {
+  const gateway = findStage(config, 'gateway');
+  if (!gateway) return '{ from: file }';
+  const sources = `{ ${gateway.name}: { from: topic, priority: 1 }, file: { from: file } }`;
+  return `{ from: merge, sources: ${sources} }`;
 }
 
 /** Returns the largest divisor of a number that is not above another. */

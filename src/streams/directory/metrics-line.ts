@@ -80,6 +80,15 @@ const roundFields = {
   rewardQueries: count,
   networkRows: z.looseObject({ sampling: count, training: count }).optional(),
   outsideRewards: count.optional(),
+  feedback: z
+    .looseObject({
+      groups: count,
+      votes: count,
+      agreement: figureSchema,
+      expiredGroups: count,
+      staleGroups: count,
+    })
+    .optional(),
   trainerIdleShare: figureSchema,
   elapsedSeconds: number.min(0, { error: 'expected at least 0' }),
   eventLoopDelayP99Ms: figureSchema,

@@ -11,6 +11,7 @@ import type {
   TrainingInterval,
 } from '../../operators/index.js';
 import type { Control } from './control-state.js';
+import type { DrawnPictures, Feedback, PictureRequest } from './people.js';
 import type { IncomingPrompt } from './prompts.js';
 import type { PickedTree } from './round-trees.js';
 
@@ -69,6 +70,21 @@ export interface ScoredMetric {
   } | null;
 }
 
+/** People decided on a group. */
+export interface JudgedMetric {
+  readonly kind: 'judged';
+  readonly groupId: string;
+  readonly round: number;
+  /** Votes that counted. */
+  readonly votes: number;
+  /** Share of the voters who made the most common choice, in [0, 1]. */
+  readonly agreement: number;
+  /** Groups that went without a decision, of the whole run so far. */
+  readonly expired: number;
+  /** Groups that were decided too late to train on, of the whole run so far. */
+  readonly stale: number;
+}
+
 /** Messages by topic; topics.ts has the catalog of topics. */
 export interface TopicMessages {
   readonly 'incoming-prompts': IncomingPrompt;
@@ -80,8 +96,11 @@ export interface TopicMessages {
   readonly schedule: TrainingInterval;
   readonly policy: PolicySnapshot;
   readonly progress: Progress;
+  readonly requests: PictureRequest;
+  readonly drawn: DrawnPictures;
+  readonly feedback: Feedback;
   readonly control: Control;
-  readonly metrics: ScoredMetric;
+  readonly metrics: ScoredMetric | JudgedMetric;
   /** Unchanged from the topic that the header `origin` names; `stage` and `reason` say who gave up, and why. */
   readonly 'dead-letters': TopicMessages[
     | 'incoming-prompts'
@@ -89,6 +108,9 @@ export interface TopicMessages {
     | 'images'
     | 'trajectories'
     | 'rewards'
+    | 'requests'
+    | 'drawn'
+    | 'feedback'
     | 'batches'];
 }
 

@@ -80,6 +80,8 @@ export interface RoundMetrics extends Omit<TrainingStatistics, 'trainedRows'> {
    * to that of metrics. `rewardMean` includes them. Absent if there are none.
    */
   readonly outsideRewards?: number;
+  /** What people said of the pictures of this round; absent if they said nothing. */
+  readonly feedback?: RoundFeedback;
   /** Share of the time since the round before in which the trainer waited for groups, in [0, 1]. */
   readonly trainerIdleShare: number;
   /** Seconds of work on the run so far, including those before a resume. */
@@ -92,6 +94,20 @@ export interface RoundMetrics extends Omit<TrainingStatistics, 'trainedRows'> {
   readonly control?: ControlDifference;
   /** What the probe showed about the policy that this round trained; absent without a gate. */
   readonly promotion?: Promotion;
+}
+
+/** What people said of the pictures of a round. */
+export interface RoundFeedback {
+  /** Groups that people decided on. */
+  readonly groups: number;
+  /** Votes that counted in them. */
+  readonly votes: number;
+  /** Share of the voters of a group who made its most common choice, in [0, 1]; the mean over the groups. */
+  readonly agreement: number;
+  /** Groups that went without a decision, of the whole run so far. */
+  readonly expiredGroups: number;
+  /** Groups that were decided too late to train on, of the whole run so far. */
+  readonly staleGroups: number;
 }
 
 /** How a policy did at the gate to the samplers. */

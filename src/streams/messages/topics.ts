@@ -11,6 +11,9 @@ type MessageKind =
   | 'progress'
   | 'control'
   | 'metric'
+  | 'picture request'
+  | 'drawn pictures'
+  | 'feedback'
   | 'dead letter';
 
 export interface TopicSpec {
@@ -21,7 +24,7 @@ export interface TopicSpec {
   readonly key: 'prompt id' | 'group id' | 'run id';
   /** Whether a stage must read it. The run itself reads the others. */
   readonly needsReader: boolean;
-  /** Whether it may have no writer but one outside the topology. Default: no. */
+  /** Whether anyone outside the topology may write it; it then needs no stage that does. Default: no. */
   readonly isFedFromOutside?: boolean;
   readonly summary: string;
 }
@@ -92,6 +95,29 @@ export const TOPICS = {
     key: 'run id',
     needsReader: true,
     summary: 'Groups that are finished, and the round that begins.',
+  },
+  requests: {
+    kind: 'queue',
+    message: 'picture request',
+    key: 'group id',
+    needsReader: true,
+    summary: 'Pictures that people asked for, drawn before the groups of the prompts stage.',
+  },
+  drawn: {
+    kind: 'queue',
+    message: 'drawn pictures',
+    key: 'group id',
+    needsReader: true,
+    summary:
+      'What became of a request: pictures, and what it takes to train on them. Every gateway reads all of them.',
+  },
+  feedback: {
+    kind: 'queue',
+    message: 'feedback',
+    key: 'group id',
+    needsReader: true,
+    isFedFromOutside: true,
+    summary: 'What people say of the pictures of a group. Every gateway reads all of it.',
   },
   control: {
     kind: 'broadcast',

@@ -75,7 +75,7 @@ export function roundMetrics(
   };
   const { rewards, groups, lostGroups, staleGroups, lateGroups, ages, ...statistics } = batch.statistics;
   const { droppedGroups, rewardParts } = statistics;
-  const { verified, satisfied, score, trainedImages, deadLetters } = tally;
+  const { verified, satisfied, score, trainedImages, deadLetters, feedback } = tally;
   const { trainedRows, ...figures } = trained.statistics;
   const passes = usesGuidance(guidanceScale) ? 2 : 1;
   const rowsOfGroup = treeWidths(sampler, trainedSteps, numSteps)
@@ -109,6 +109,7 @@ export function roundMetrics(
     rewardQueries,
     networkRows: { sampling: passes * groups * rowsOfGroup, training: passes * trainedRows },
     ...(outsideRewards > 0 && { outsideRewards }),
+    ...(feedback && { feedback }),
     ...processFigures,
     ...(changed && { control: changed }),
     ...(promotion && { promotion }),

@@ -1,4 +1,4 @@
-/** @file What is counted of a round while it is under way: scored images, verdicts, dead letters. */
+/** @file What is counted of a round while it is under way: scored images, verdicts, votes, dead letters. */
 
 import {
   debounceTime,
@@ -11,7 +11,8 @@ import {
   Subject,
   tap,
 } from 'rxjs';
-import type { ScoredMetric, TopicMessages } from '../messages/messages.js';
+import type { JudgedMetric, ScoredMetric, TopicMessages } from '../messages/messages.js';
+import type { RoundFeedback } from '../messages/run-events.js';
 import { catalogTopic, type TopicName } from '../messages/topics.js';
 import { receiveUnfinished } from '../stages/shared/receive-unfinished.js';
 import type { Transport } from '../transport/contract/transport.js';
@@ -29,6 +30,8 @@ export interface Tally {
   readonly deadLetters: number;
   /** Of these, those that are not the reward model's fault: unreadable prompts, and wrong rewards that others wrote. */
   readonly deadElsewhere: number;
+  /** What people said of the groups that the round was trained on; null if they said nothing. */
+  readonly feedback: RoundFeedback | null;
 }
 
 /** How many groups of a round a reward stage has scored. */
@@ -42,8 +45,9 @@ interface RoundTally {
   /** Counts scored groups and dead letters as they pass; emits nothing. */
   observe(transport: Transport<TopicMessages>): Observable<never>;
   /**
-   * Resolves when these groups of a round are counted for each reward stage, or after two seconds in which nothing was: topics keep no order among
-   * each other, and nothing announces rewards from outside. Late and lost groups may be counted too.
+   * Resolves when these groups of a round are counted for each reward stage, or were judged by people, or after two seconds in
+   * which nothing was: topics keep no order among each other, and nothing announces rewards from outside. Late and lost groups
+   * may be counted too.
    */
   settled(round: number, groupIds: readonly string[], expected?: readonly ExpectedScores[]): Promise<void>;
   /**
@@ -57,6 +61,8 @@ interface RoundTally {
 interface Seen {
   /** By group and reward stage: a group that was scored twice counts once. */
   readonly scored: Map<string, ScoredMetric>;
+  /** By group. */
+  readonly judged: Map<string, JudgedMetric>;
   readonly dead: Map<string, { readonly isElsewhere: boolean }>;
 }
 
@@ -76,19 +82,21 @@ export function roundTally(
   const rounds = new Map<number, Seen>();
   const turn$ = new Subject<void>();
   const seenOf = (round: number): Seen => {
-    const seen = rounds.get(round) ?? { scored: new Map(), dead: new Map() };
+    const seen = rounds.get(round) ?? { scored: new Map(), judged: new Map(), dead: new Map() };
     rounds.set(round, seen);
     return seen;
   };
-  const countScored = (metric: ScoredMetric) => {
-    seenOf(metric.round).scored.set(scoreKey(metric.groupId, metric.stage), metric);
+  const countMetric = (metric: ScoredMetric | JudgedMetric) => {
+    const { scored, judged } = seenOf(metric.round);
+    if (metric.kind === 'judged') judged.set(metric.groupId, metric);
+    else scored.set(scoreKey(metric.groupId, metric.stage), metric);
     turn$.next();
   };
   return {
     observe: (transport) =>
       merge(
         receiveUnfinished({ transport, topic: 'metrics', consumerGroup: 'run', maxInFlight: maxGroups }).pipe(
-          tap(countScored),
+          tap(countMetric),
         ),
         transport.subscribe({ topic: 'dead-letters', consumerGroup: 'run', maxInFlight: 1 }).pipe(
           tap((delivery) => {
@@ -104,11 +112,11 @@ export function roundTally(
       ).pipe(ignoreElements()),
     async settled(round, groupIds, expected = [{ stage: undefined, groups: groupIds.length }]) {
       const isSettled = () => {
-        const { scored } = seenOf(round);
+        const { scored, judged } = seenOf(round);
         return expected.every(
           ({ stage, groups }) =>
-            scored.size >= groups &&
-            groupIds.filter((id) => scored.has(scoreKey(id, stage))).length >= groups,
+            scored.size + judged.size >= groups &&
+            groupIds.filter((id) => judged.has(id) || scored.has(scoreKey(id, stage))).length >= groups,
         );
       };
       const changes$ = merge(of(undefined), turn$);
@@ -117,7 +125,7 @@ export function roundTally(
       );
     },
     take(round, groupIds) {
-      const { scored, dead } = seenOf(round);
+      const { scored, judged, dead } = seenOf(round);
       for (const seen of rounds.keys()) if (seen <= round) rounds.delete(seen);
       // The order of a sum changes its last bits, and topics keep no order.
       const metrics = [...scored].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, metric]) => metric);
@@ -131,8 +139,20 @@ export function roundTally(
         score: sum(verified.map(({ score }) => score)),
         deadLetters: dead.size,
         deadElsewhere: [...dead.values()].filter(({ isElsewhere }) => isElsewhere).length,
+        feedback: feedbackOf(groupIds.flatMap((groupId) => judged.get(groupId) ?? [])),
       };
     },
+  };
+}
+
+function feedbackOf(metrics: readonly JudgedMetric[]): RoundFeedback | null {
+  if (metrics.length === 0) return null;
+  return {
+    groups: metrics.length,
+    votes: sum(metrics.map(({ votes }) => votes)),
+    agreement: sum(metrics.map(({ agreement }) => agreement)) / metrics.length,
+    expiredGroups: Math.max(...metrics.map(({ expired }) => expired)),
+    staleGroups: Math.max(...metrics.map(({ stale }) => stale)),
   };
 }
 

@@ -6,6 +6,7 @@ import { scoringStages } from '../config/resolved/reward-parts.js';
 import type { TopicMessages } from '../messages/messages.js';
 import { advantagesStage } from '../stages/advantages/advantages-stage.js';
 import { combineStage } from '../stages/combine/combine-stage.js';
+import { type Gateway, gatewayStage } from '../stages/gateway/gateway-stage.js';
 import { type StageType, TRAINER_ROLE } from '../stages/index.js';
 import type { MessageOperator } from '../stages/operator/load-operator.js';
 import { operatorStage } from '../stages/operator/operator-stage.js';
@@ -31,6 +32,7 @@ export interface StageParts {
   };
   readonly sampler: SamplerClient;
   readonly rewards: RewardThreads;
+  readonly gateway: Gateway;
   /** By name of the stage. */
   readonly operators: ReadonlyMap<string, MessageOperator>;
   readonly trainer: {
@@ -60,6 +62,7 @@ const START_ORDER: readonly StageType[] = [
   'combine',
   'operator',
   'tap',
+  'gateway',
   'prompts',
 ];
 
@@ -97,7 +100,7 @@ function wired(context: StageContext, name: string): StageContext {
 function startStage(
   context: StageContext,
   name: string,
-  { prompts, sampler, rewards, operators, trainer }: Partial<StageParts>,
+  { prompts, sampler, rewards, gateway, operators, trainer }: Partial<StageParts>,
   unwired: StageContext,
 ): Observable<never>[] {
   const stage = context.config.stages[name];
@@ -117,6 +120,8 @@ function startStage(
     }
     case 'combine':
       return [combineStage(context, stage)];
+    case 'gateway':
+      return gateway ? [gatewayStage(context, gateway.parts)] : [];
     // These name their topics themselves.
     case 'operator': {
       const operator = operators?.get(name);

@@ -20,6 +20,7 @@ import { type OpenTransport, openTransport } from '../transport/open-transport.j
 import { BetweenRounds } from './after-round.js';
 import { endOfRun } from './end-of-run.js';
 import { readNoisySteps, requireNoisySteps } from './noisy-steps.js';
+import { openGatewayPart, type ServeDesk } from './open-gateway.js';
 import { openOperators } from './open-operators.js';
 import { type OpenRun, openRun } from './open-run.js';
 import { requireReach } from './resume-checks.js';
@@ -33,6 +34,8 @@ export interface RunOptions {
   readonly roles?: readonly string[];
   /** Aborting stops admission; the rounds in flight are finished and saved, then the stream completes. */
   readonly signal: AbortSignal;
+  /** Serves people at the desk of the gateway, in the process that has its role. Default: nobody is served. */
+  readonly serveDesk?: ServeDesk;
 }
 
 /**
@@ -115,12 +118,18 @@ async function train(training: Training): Promise<void> {
   const end = endOfRun(context, { issuesPrompts });
   const readLists = async () => prompts;
   const prompting = issuesPrompts ? await openPromptSource({ config, transport, say, readLists }) : null;
+  const { path: runPath } = runDirectory;
+  const gateway = await openGatewayPart({
+    ...{ config, roles, transport, runPath, finishedRounds: completeRounds, say },
+    serve: training.serveDesk,
+  });
   const stages$ = runStages(context, roles, {
     ...(prompting && {
       prompts: { source: prompting.source, onIssued: end.onIssued, onEnd: end.onAdmissionEnd },
     }),
     sampler,
     rewards,
+    ...(gateway && { gateway }),
     operators: training.operators,
     trainer: {
       trainer,
@@ -148,6 +157,7 @@ async function train(training: Training): Promise<void> {
     await publishProgress(completeRounds, false);
     await lastValueFrom(end.until(stages$), { defaultValue: undefined });
   } finally {
+    await gateway?.close();
     await prompting?.close();
   }
   const isOver = await between.finish(end.trainedRounds());

@@ -20,12 +20,14 @@ import { openRunControl } from '../control/run-control.js';
 import type { TopicMessages } from '../messages/messages.js';
 import type { RunEvent, Say } from '../messages/run-events.js';
 import { type PromptLists, promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
+import type { Gateway } from '../stages/gateway/gateway-stage.js';
 import type { StageType } from '../stages/index.js';
 import { openPromptSource } from '../stages/prompts/open-prompt-source.js';
 import { startSampler } from '../stages/sampler/client.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import type { Transport } from '../transport/contract/transport.js';
 import { openTransport } from '../transport/open-transport.js';
+import { openGatewayPart, type ServeDesk } from './open-gateway.js';
 import { openOperators } from './open-operators.js';
 import { OpenParts } from './open-parts.js';
 import { openRewards } from './open-rewards.js';
@@ -38,6 +40,8 @@ interface WorkerOptions {
   readonly roles: readonly string[];
   /** Aborting leaves the run at once: what is in flight goes to another worker, or to this one when it is back. */
   readonly signal: AbortSignal;
+  /** Serves people at the desk of the gateway, in the process that has its role. Default: nobody is served. */
+  readonly serveDesk?: ServeDesk;
 }
 
 /**
@@ -58,7 +62,7 @@ export function runWorkers(options: WorkerOptions): Observable<RunEvent> {
   });
 }
 
-async function work({ config, roles, signal }: WorkerOptions, say: Say): Promise<void> {
+async function work({ config, roles, signal, serveDesk }: WorkerOptions, say: Say): Promise<void> {
   const operators = await openOperators(config, roles);
   const warn = (message: string) => say({ kind: 'warning', message });
   await requireModules(config);
@@ -69,7 +73,12 @@ async function work({ config, roles, signal }: WorkerOptions, say: Say): Promise
     const { parts, lists, close } = await openParts(config, roles, transport, say);
     // What is in flight when the worker leaves is canceled.
     const canceling = new AbortController();
+    let gateway: Gateway | null = null;
     try {
+      const finishedRounds = (await transport.newest('progress'))?.round ?? 0;
+      const serving = { config, roles, transport, runPath: null, finishedRounds, say, serve: serveDesk };
+      gateway = await openGatewayPart(serving);
+      const opened = { ...parts, ...(gateway && { gateway }), operators };
       const stages$ = transport.latest('progress').pipe(
         take(1),
         tap((progress) => {
@@ -88,12 +97,13 @@ async function work({ config, roles, signal }: WorkerOptions, say: Say): Promise
             canceling: canceling.signal,
             learningRateScale: () => 1,
           };
-          return runStages(context, roles, { ...parts, operators });
+          return runStages(context, roles, opened);
         }),
       );
       await lastValueFrom(stages$.pipe(takeUntil(ended(transport, signal))), { defaultValue: undefined });
     } finally {
       canceling.abort();
+      await gateway?.close();
       await close();
     }
   } finally {

@@ -1,5 +1,6 @@
 import { advantagesStage } from './advantages/settings.js';
 import { combineStage } from './combine/settings.js';
+import { gatewayStage } from './gateway/settings.js';
 import { operatorStage } from './operator/settings.js';
 import { promptsStage } from './prompts/settings.js';
 import { rewardStage } from './reward/settings.js';
@@ -12,6 +13,7 @@ import { trainerStage } from './trainer/settings.js';
 export const STAGE_SPECS = [
   advantagesStage,
   combineStage,
+  gatewayStage,
   operatorStage,
   promptsStage,
   rewardStage,
@@ -28,6 +30,7 @@ export const TRAINER_ROLE = 'trainer';
 
 /** The role of a type of stage whose config names none; the others have that of their reader. */
 export const ROLE_OF_TYPE: Readonly<Partial<Record<StageType, string>>> = {
+  gateway: 'gateway',
   prompts: 'prompts',
   sampler: 'sampler',
   reward: 'reward',

@@ -11,6 +11,17 @@ const interval = { round: 0, firstStep: 1, numSteps: 3, trainedSteps: [1, 2] };
 const group = { ...ticket, interval, tree: { firstStep: 1, widths: [1, 2, 2] }, policyVersion: 0 };
 const numbers = (...values) => Float32Array.of(...values);
 const branch = { firstStep: 1, latents: numbers(1, 2, 3), logProbs: numbers(-1, -2) };
+const branches = [branch, { ...branch, latents: numbers(1, 5, 6) }];
+const request = {
+  id: 'g-1',
+  prompt: 'a red circle',
+  seed: 4,
+  requestedBy: 'ann',
+  requestedAt: 1,
+  expiresAt: 2,
+};
+const feedback = { groupId: 'g-1', voter: 'ann', givenAt: 3 };
+const png = Uint8Array.of(137, 80);
 const metric = { kind: 'scored', groupId: '0-1', round: 0, images: 2 };
 const prompts = ['a red circle', 'a blue square'];
 
@@ -19,7 +30,7 @@ const MESSAGES = {
   'incoming-prompts': [{ id: 'a', prompt: 'a red circle' }],
   prompts: [ticket, { ...ticket, sourceId: 'b' }],
   images: [{ ...group, imageShape: [3, 1, 1], branches: [numbers(0, 0.5, 1), numbers(0, 0.5, -1)] }],
-  trajectories: [{ ...group, branches: [branch, { ...branch, latents: numbers(1, 5, 6) }] }],
+  trajectories: [{ ...group, branches, noiseIndex: 7 }],
   rewards: [
     { groupId: '0-1', round: 0, rewards: [0.5, -1] },
     { groupId: '0-1', round: 0, reason: 'dead-letter', detail: 'none' },
@@ -39,6 +50,24 @@ const MESSAGES = {
   metrics: [
     { ...metric, verdicts: null },
     { ...metric, verdicts: { satisfied: 1, score: 0.5 } },
+    { kind: 'judged', groupId: '0-1', round: 0, votes: 2, agreement: 0.5, expired: 1, stale: 0 },
+  ],
+  requests: [request],
+  drawn: [
+    { request, fault: 'too long' },
+    {
+      request,
+      group: { ...group, branches },
+      size: [2, 1],
+      pictures: [png, png],
+      guesses: [{ step: 1, node: 0, png }],
+    },
+  ],
+  feedback: [
+    { ...feedback, judgment: { best: 1 } },
+    { ...feedback, judgment: { ranking: [1, 0] } },
+    { ...feedback, judgment: { ratings: [0.5, 1] } },
+    { ...feedback, judgment: { none: true } },
   ],
 };
 

@@ -105,7 +105,7 @@ describe('lintTopology', () => {
       ],
       [
         'stages.samplr.eta=1',
-        '--set stages.samplr.eta=1 stages.samplr.type: expected one of advantages, combine, operator, prompts, reward, sampler, schedule, tap, trainer, got nothing. Add `type`.',
+        '--set stages.samplr.eta=1 stages.samplr.type: expected one of advantages, combine, gateway, operator, prompts, reward, sampler, schedule, tap, trainer, got nothing. Add `type`.',
       ],
       [
         'seeed=1',
@@ -214,7 +214,7 @@ stages:
       const text = 'version: 2\nextends: base.yaml\nstages: { schedule: { mode: constant, steps: 5 } }\n';
       const { faults } = lintOver(text, SMALLEST);
       expect(faults.map(({ message }) => message)).toEqual([
-        'config/demo.yaml:3:11 stages.schedule.type: expected one of advantages, combine, operator, prompts, reward, sampler, schedule, tap, trainer, got nothing. Add `type`.',
+        'config/demo.yaml:3:11 stages.schedule.type: expected one of advantages, combine, gateway, operator, prompts, reward, sampler, schedule, tap, trainer, got nothing. Add `type`.',
       ]);
     });
 

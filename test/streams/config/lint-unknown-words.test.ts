@@ -71,14 +71,14 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'an unknown stage type',
     withLine('reward:', 'reward: { type: rewards, model: m }'),
     [
-      'a.yaml:7:19 stages.reward.type: expected one of advantages, combine, operator, prompts, reward, sampler, schedule, tap, trainer, got "rewards" (string). Did you mean "reward"?',
+      'a.yaml:7:19 stages.reward.type: expected one of advantages, combine, gateway, operator, prompts, reward, sampler, schedule, tap, trainer, got "rewards" (string). Did you mean "reward"?',
     ],
   ],
   [
     'a stage without a type',
     withLine('reward:', 'reward: { model: m }'),
     [
-      'a.yaml:7:3 stages.reward.type: expected one of advantages, combine, operator, prompts, reward, sampler, schedule, tap, trainer, got nothing. Add `type`.',
+      'a.yaml:7:3 stages.reward.type: expected one of advantages, combine, gateway, operator, prompts, reward, sampler, schedule, tap, trainer, got nothing. Add `type`.',
     ],
   ],
   [

@@ -9,7 +9,9 @@ import { isMapping } from '../../../src/streams/config/source/value-tree.js';
 const presets = readdirSync('config').filter((name) => /^shapes-.*\.yaml$/.test(name));
 
 /** Every preset that is no row of the study: those state what they were measured with, defaults or not. */
-const stated = readdirSync('config').filter((name) => /^(shapes-|sd15-|demo|kafka).*\.yaml$/.test(name));
+const stated = readdirSync('config').filter((name) =>
+  /^(shapes-|sd15-|demo|kafka|studio).*\.yaml$/.test(name),
+);
 
 /** Paths of all values below a mapping that are no mappings themselves. */
 function leavesOf(value: unknown, path: readonly string[] = []): string[][] {

@@ -19,7 +19,7 @@ describe('STAGE_SPECS', () => {
   it('should write every topic that is not fed from outside, and read each that needs a reader', () => {
     for (const topic of TOPIC_NAMES) {
       const { isFedFromOutside = false }: TopicSpec = TOPICS[topic];
-      expect(STAGE_SPECS.some(({ writes }) => topic in writes)).toBe(!isFedFromOutside);
+      expect(isFedFromOutside || STAGE_SPECS.some(({ writes }) => topic in writes)).toBe(true);
       expect(STAGE_SPECS.some(({ reads }) => topic in reads)).toBe(TOPICS[topic].needsReader);
     }
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { ScoredMetric } from '../../../src/streams/messages/messages.js';
+import type { JudgedMetric, ScoredMetric } from '../../../src/streams/messages/messages.js';
 import { roundTally } from '../../../src/streams/run/round-tally.js';
 import { stageBench } from '../stages/stage-bench.js';
 
@@ -17,7 +17,12 @@ function start() {
   tally.observe(context.transport).subscribe();
   const count = (groupId: string, score: number) =>
     context.transport.publish('metrics', { key: groupId, message: metric(groupId, score) });
-  return { tally, count };
+  const judge = (groupId: string, said: Omit<JudgedMetric, 'kind' | 'groupId' | 'round'>) =>
+    context.transport.publish('metrics', {
+      key: groupId,
+      message: { kind: 'judged', groupId, round: 0, ...said },
+    });
+  return { tally, count, judge };
 }
 
 describe('roundTally', () => {
@@ -34,8 +39,22 @@ describe('roundTally', () => {
       score: 0.5,
       deadLetters: 0,
       deadElsewhere: 0,
+      feedback: null,
     });
     expect(tally.take(0, ['0-0']).images).toBe(0);
+  });
+
+  it('should count what people said of the groups that are trained on, and wait for no scores of them', async () => {
+    const { tally, count, judge } = start();
+    await judge('0-0', { votes: 3, agreement: 1, expired: 1, stale: 0 });
+    await judge('0-1', { votes: 1, agreement: 0.5, expired: 1, stale: 2 });
+    await judge('0-2', { votes: 9, agreement: 0, expired: 2, stale: 2 });
+    await count('0-3', 1);
+    await tally.settled(0, ['0-0', '0-1', '0-3']);
+    expect(tally.take(0, ['0-0', '0-1', '0-3'])).toMatchObject({
+      trainedImages: 2,
+      feedback: { groups: 2, votes: 4, agreement: 0.75, expiredGroups: 1, staleGroups: 2 },
+    });
   });
 
   it('should sum to the same last bit in any order', async () => {

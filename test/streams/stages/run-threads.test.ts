@@ -60,6 +60,23 @@ describe('SamplerClient.withPolicy', () => {
     expect(order).toEqual(['evaluation begins', 'evaluation ends', 'rollout']);
   });
 
+  it('should do urgent work before all that waits, and not in the middle of any', async () => {
+    const policy = { version: 0, parameters: sampler.baseParameters };
+    const order: string[] = [];
+    const work = (name: string, isUrgent: boolean) =>
+      sampler.withPolicy(
+        policy,
+        async () => {
+          order.push(name);
+          await setImmediate();
+          order.push(name);
+        },
+        { isUrgent },
+      );
+    await Promise.all([work('a', false), work('b', false), work('c', true), work('d', true)]);
+    expect(order).toEqual(['a', 'a', 'c', 'c', 'd', 'd', 'b', 'b']);
+  });
+
   it('should go on after work that failed, and hand its fault to its caller alone', async () => {
     const policy = { version: 0, parameters: sampler.baseParameters };
     const failing = sampler.withPolicy(policy, async () => {

@@ -19,6 +19,9 @@ export type QueueName =
   | 'images'
   | 'trajectories'
   | 'rewards'
+  | 'requests'
+  | 'drawn'
+  | 'feedback'
   | 'batches'
   | 'metrics'
   | 'dead-letters';

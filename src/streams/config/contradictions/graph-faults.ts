@@ -1,7 +1,7 @@
 /** @file What is wrong with the graph of a config: ports that do not fit, topics without an end, rings. */
 import { entryNamed } from '../../../catalog.js';
 import { TOPICS, type TopicName, type TopicSpec } from '../../messages/topics.js';
-import { STAGE_SPECS } from '../../stages/index.js';
+import { STAGE_SPECS, type StageType } from '../../stages/index.js';
 import { type GraphTopic, graphStages, graphTopics, isQueue } from '../graph/topology-graph.js';
 import { promptDoors } from '../resolved/prompt-sources.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
@@ -64,9 +64,12 @@ function endFaults(config: ResolvedConfig, { name, kind, writers, readers }: Gra
   ];
 }
 
+/** Types that write beside others: what they pass on, or of groups that no other stage rewards. */
+const BESIDE_OTHERS: readonly (StageType | undefined)[] = ['operator', 'gateway'];
+
 /** Two writers of a broadcast, or of the rewards of one group. */
 function writerFaults(config: ResolvedConfig, { name, kind, writers }: GraphTopic): Contradiction[] {
-  const typed = writers.filter((writer) => config.stages[writer]?.type !== 'operator');
+  const typed = writers.filter((writer) => !BESIDE_OTHERS.includes(config.stages[writer]?.type));
   const [first, second] = typed;
   if (kind === null || first === undefined || second === undefined) return [];
   if (!isQueue(kind))
@@ -183,11 +186,11 @@ function portFault(path: Contradiction['path'], said: Said): Contradiction {
   return { ...contradiction(path, said), kind: 'port', involves: [] };
 }
 
-/** Types that have a port in their catalog entry; a combination only passes rewards on. */
+/** Types that have a port in their catalog entry; a combination only passes rewards on, and a gateway only adds to others. */
 function typesWithPort(side: 'reads' | 'writes', topic: string): string {
-  return STAGE_SPECS.filter(
+  const types = STAGE_SPECS.filter(
     (spec) => spec.name !== 'combine' && Object.hasOwn(entryNamed(STAGE_SPECS, spec.name)[side], topic),
-  )
-    .map(({ name }) => name)
-    .join(' or ');
+  ).map(({ name }) => name);
+  const others = types.filter((name) => name !== 'gateway');
+  return (others.length > 0 ? others : types).join(' or ');
 }

@@ -6,6 +6,7 @@ import type { ResolvedConfig } from '../schema/topology-schema.js';
 import { COMBINE_RULES } from './combine-rules.js';
 import { type Contradiction, divisorsNear, type ConfigRule as Rule, useOneOf } from './config-rule.js';
 import { ENGINE_RULES } from './engine-rules.js';
+import { GATEWAY_RULES } from './gateway-rules.js';
 import { SCHEDULE_RULES } from './schedule-rules.js';
 import { SELECTION_RULES } from './selection-rules.js';
 import { SOURCE_RULES } from './source-rules.js';
@@ -115,6 +116,7 @@ const RULES: readonly Rule[] = [
   ...SCHEDULE_RULES,
   ...SOURCE_RULES,
   ...COMBINE_RULES,
+  ...GATEWAY_RULES,
   ...TREE_RULES,
   ...SURROGATE_RULES,
   ...SELECTION_RULES,

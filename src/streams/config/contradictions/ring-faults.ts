@@ -4,14 +4,17 @@ import type { Contradiction } from './config-rule.js';
 
 /**
  * Returns a fault for each ring of queues. Messages in one would multiply without a bound: only the prompts stage admits work,
- * by what the trainer has finished, and that comes over a broadcast.
+ * by what the trainer has finished, and that comes over a broadcast. A ring through a gateway has its bound there: it asks for
+ * pictures where people do, and takes each group once.
  */
 export function ringFaults(config: Pick<ResolvedConfig, 'stages'>): Contradiction[] {
   const topics = graphTopics(config);
   const queues = new Set(topics.filter(({ kind }) => kind === null || isQueue(kind)).map(({ name }) => name));
   const readersOf = (topic: string) => topics.find(({ name }) => name === topic)?.readers ?? [];
+  const isBounded = (name: string) => config.stages[name]?.type === 'gateway';
+  const stages = graphStages(config).filter(({ name }) => !isBounded(name));
   const next = new Map(
-    graphStages(config).map(({ name, writes }) => [
+    stages.map(({ name, writes }) => [
       name,
       writes.filter(({ topic }) => queues.has(topic)).flatMap(({ topic }) => readersOf(topic)),
     ]),

@@ -25,6 +25,7 @@ type Stages = ResolvedConfig['stages'];
 export function stageWires(stages: Stages, name: string): StageWires {
   const stage = stages[name];
   if (stage === undefined) return { reads: [], writes: [] };
+  const gateway = gatewayOf(stages);
   const reads = wiresOf(stage, 'reads', (port) => readByDefault(stages, stage, port));
   const writes = wiresOf(stage, 'writes', (port) => defaultTopic(stages, name, port));
   switch (stage.type) {
@@ -43,6 +44,8 @@ export function stageWires(stages: Stages, name: string): StageWires {
         writes:
           stage.to.type === 'topic' ? [{ topic: stage.to.topic, port: null, path: ['to', 'topic'] }] : [],
       };
+    case 'sampler':
+      return gateway ? { reads, writes } : { reads: withoutPeople(reads), writes: withoutPeople(writes) };
     case 'reward':
       return stage.from === 'topic' ? { reads: [], writes: withoutWork(writes) } : { reads, writes };
     default:
@@ -57,15 +60,44 @@ export function partTopic(stages: Stages, name: string, topic: string | undefine
   return topic ?? written ?? `rewards-${name}`;
 }
 
-/** A combination waits for the groups that the sampler is given. */
+/** A combination waits for the groups that the sampler is given, and that gets what a gateway leaves. */
 function readByDefault(stages: Stages, { type }: StageConfig, port: TopicName): string {
-  if (type !== 'combine' || port !== 'prompts') return port;
+  if (port !== 'prompts' || (type !== 'combine' && type !== 'sampler')) return port;
   const sampler = Object.values(stages).find((stage) => stage.type === 'sampler');
-  return sampler?.reads?.prompts ?? port;
+  const left = gatewayOf(stages) ? (gatewayOf(stages)?.writes?.prompts ?? LEFT_TO_SAMPLER) : port;
+  return sampler?.reads?.prompts ?? left;
+}
+
+/** Tickets of groups that people have not drawn already. */
+const LEFT_TO_SAMPLER = 'prompts-to-sample';
+
+/** Topics of requests and what is drawn for them. */
+const OF_PEOPLE: readonly (TopicName | null)[] = ['requests', 'drawn'];
+
+function gatewayOf(stages: Stages): StageConfig<'gateway'> | undefined {
+  return Object.values(stages).find((stage) => stage.type === 'gateway');
+}
+
+function withoutPeople(wires: readonly Wire[]): Wire[] {
+  return wires.filter(({ port }) => !OF_PEOPLE.includes(port));
+}
+
+/** A gateway writes what the stages behind it read. */
+function gatewayTopic(stages: Stages, name: string, port: TopicName): string {
+  const types = Object.values(stages);
+  if (port === 'prompts') return LEFT_TO_SAMPLER;
+  if (port === 'incoming-prompts') {
+    const prompts = types.find((stage) => stage.type === 'prompts');
+    if (prompts?.source.from === 'merge') return doorTopic(name);
+    return prompts?.reads?.[port] ?? port;
+  }
+  if (port !== 'rewards' && port !== 'trajectories') return port;
+  return types.find((stage) => stage.type === 'advantages')?.reads?.[port] ?? port;
 }
 
 /** Rewards that are combined have a topic of their own. */
 function defaultTopic(stages: Stages, name: string, port: TopicName): string {
+  if (stages[name]?.type === 'gateway') return gatewayTopic(stages, name, port);
   const isPart =
     port === 'rewards' &&
     Object.values(stages).some((stage) => stage.type === 'combine' && Object.hasOwn(stage.parts, name));

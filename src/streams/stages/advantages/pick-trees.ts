@@ -77,7 +77,15 @@ function pickTree(
   group: RewardedGroup<Trajectory>,
   { widths, latentSize, samples }: TreeOptions,
 ): PickedTree {
-  const { groupId, groupIndex, prompt, interval, rewards, branches, tree } = group;
+  const {
+    groupId,
+    noiseIndex: groupIndex = group.groupIndex,
+    prompt,
+    interval,
+    rewards,
+    branches,
+    tree,
+  } = group;
   const sampleOf = new Map(samples.map((sample) => [sample.branch, sample]));
   const numLeaves = at(widths, -1);
   const nodeOf = (leaf: number, step: number) => Math.floor((leaf * at(widths, step)) / numLeaves);

@@ -1,4 +1,7 @@
 import type { Observable } from 'rxjs';
+import type { Judgment } from '../../../operators/index.js';
+
+export type { Judgment };
 
 /**
  * What a group is doing: `drawing` until its pictures are there, `waiting` for feedback, `decided` until its round is trained,
@@ -9,7 +12,7 @@ export type GroupState = 'drawing' | 'waiting' | 'decided' | 'trained' | 'expire
 
 /** How the pictures of a group came about. */
 export interface ServedTree {
-  /** Index of the first denoising step: 0 is the one from pure noise. */
+  /** The first sampler step whose latents are kept; 0 is the one from pure noise. */
   readonly firstStep: number;
   readonly numSteps: number;
   /** The leaves share the steps before it. */
@@ -32,7 +35,7 @@ export interface ServedGroup {
   readonly policyVersion: number | null;
   /** The round that trains on it; null before it has one. */
   readonly round: number | null;
-  /** Pixels. */
+  /** Of each picture, in pixels; [0, 0] before the group is drawn. */
   readonly size: readonly [width: number, height: number];
   /** Number of pictures, named `0` to `pictures - 1`. */
   readonly pictures: number;
@@ -48,19 +51,7 @@ export interface ServedGroup {
   readonly requestedBy: string | null;
 }
 
-/** What a person says of the pictures of a group. Pictures are counted from 0. */
-export type Judgment =
-  /** The best picture. */
-  | { readonly best: number }
-  /** Every picture once, the best first. */
-  | { readonly ranking: readonly number[] }
-  /** One number in [0, 1] a picture. */
-  | { readonly ratings: readonly number[] }
-  /** None of them is good: feedback that gives every picture 0. */
-  | { readonly none: true }
-  /** No feedback: the group is not shown to this voter again. */
-  | { readonly skip: true };
-
+/** A judgment, and who gives it. Skipping is no feedback: the group is not shown to this voter again. */
 export type Vote = {
   readonly voter: string;
   /** Two requests with the same key are one. A voter has one vote a group, with or without it. */

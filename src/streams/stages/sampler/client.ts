@@ -23,11 +23,12 @@ export interface SamplerClient {
   checkPrompts(prompts: readonly string[]): Promise<readonly (string | null)[]>;
   /**
    * Does work with a policy, one piece at a time and in order: a rollout that runs ahead must not change the policy in the
-   * middle of an evaluation.
+   * middle of an evaluation. Urgent work goes before all that waits.
    */
   withPolicy<Result>(
     policy: PolicySnapshot,
     work: (call: Client<SamplerService>) => Promise<Result>,
+    options?: { readonly isUrgent: boolean },
   ): Promise<Result>;
   /** Pictures of picked trees; the policy does not matter. */
   paintTrees(request: TreesRequest, signal: AbortSignal): Promise<PaintedTrees>;
@@ -81,7 +82,7 @@ export async function startSampler(
   sayOpened(say, 'sampler', opened, [...opened.corrections, ...opened.warnings]);
   // Compared by identity: after a resume the same version may be another policy.
   let held: PolicySnapshot['parameters'] | undefined;
-  let last: Promise<unknown> = Promise.resolve();
+  const turns = takeTurns();
   return {
     provider: opened.provider,
     sessionThreads: opened.sessionThreads,
@@ -90,20 +91,36 @@ export async function startSampler(
     fileParameters: opened.fileParameters,
     readPolicy: (bytes, where) => thread.call.readPolicy({ bytes, where }),
     checkPrompts: (prompts) => thread.call.checkPrompts(prompts),
-    withPolicy(policy, work) {
-      const turn = async () => {
+    withPolicy(policy, work, { isUrgent } = { isUrgent: false }) {
+      return turns(isUrgent, async () => {
         if (policy.parameters !== held) {
           held = undefined;
           await thread.call.usePolicy(policy.parameters);
           held = policy.parameters;
         }
         return work(thread.call);
-      };
-      const result = last.then(turn);
-      last = result.catch(() => {});
-      return result;
+      });
     },
     paintTrees: (request, signal) => thread.call.paintTrees(request, { signal }),
     close: () => thread.close(),
   };
+}
+
+/** Returns what runs pieces of work one after another: the urgent ones first, otherwise in order. */
+function takeTurns() {
+  const urgent: (() => Promise<void>)[] = [];
+  const others: (() => Promise<void>)[] = [];
+  let isBusy = false;
+  const run = async (): Promise<void> => {
+    if (isBusy) return;
+    isBusy = true;
+    for (let turn = urgent.shift() ?? others.shift(); turn; turn = urgent.shift() ?? others.shift())
+      await turn();
+    isBusy = false;
+  };
+  return <Result>(isUrgent: boolean, work: () => Promise<Result>): Promise<Result> =>
+    new Promise((resolve, reject) => {
+      (isUrgent ? urgent : others).push(() => work().then(resolve, reject));
+      void run();
+    });
 }

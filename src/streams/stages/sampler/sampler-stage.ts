@@ -16,10 +16,12 @@ import { closedGroups, receiveUnfinished } from '../shared/receive-unfinished.js
 import { reportWork } from '../shared/report-work.js';
 import type { StageContext } from '../shared/stage-context.js';
 import type { SamplerClient } from './client.js';
+import { drawRequests } from './draw-requests.js';
 
 /**
  * Rolls out groups with the newest policy and interval that fit their round. A prompt that the model cannot read becomes a
- * dead letter and its group is lost; the rest of its batch is rolled out. Tickets whose round is closed are dropped.
+ * dead letter and its group is lost; the rest of its batch is rolled out. Tickets whose round is closed are dropped. What people
+ * ask for is drawn first.
  */
 export function samplerStage(context: StageContext, sampler: SamplerClient): Observable<never> {
   const { transport, config } = context;
@@ -60,6 +62,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
   // Pictures of the pretrained model are as old as the policy that they are trained into.
   const sampledFrom = (policy: PolicySnapshot): PolicySnapshot =>
     sampleFrom === 'policy' ? policy : { ...policy, parameters: sampler.baseParameters };
+  const policy$ = transport.latest('policy').pipe(map(sampledFrom));
   const tickets$ = receiveUnfinished({
     transport,
     topic: 'prompts',
@@ -76,7 +79,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
   const rolledOut$ = tickets$.pipe(
     branchRollouts<PolicySnapshot, SampledBranch>({
       schedule$: transport.latest('schedule'),
-      policy$: transport.latest('policy').pipe(map(sampledFrom)),
+      policy$,
       groupsPerBatch,
       lingerMs,
       maxQueued: 2 * runAhead,
@@ -105,7 +108,8 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       report.done(group.round);
     }),
   );
-  return merge(closed$, rolledOut$).pipe(ignoreElements());
+  const drawn$ = drawRequests(context, sampler, policy$);
+  return merge(drawn$, closed$, rolledOut$).pipe(ignoreElements());
 }
 
 /** Reports after every group how far its round is. */

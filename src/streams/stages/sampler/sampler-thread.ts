@@ -22,6 +22,7 @@ import { requireOwnEntry } from '../../../own-modules.js';
 import { loraFor, readPolicy } from '../../directory/read-adapter.js';
 import { SAMPLE_GAP } from '../../directory/run-samples.js';
 import { openedOnce } from '../shared/open-thread.js';
+import { type DrawnTree, type DrawRequest, drawPictures } from './draw-pictures.js';
 import { type PaintedTrees, paintTrees, type TreesRequest } from './paint-trees.js';
 
 interface SamplerThreadSettings {
@@ -89,6 +90,8 @@ export interface SamplerService {
     request: { readonly requests: readonly RolloutRequest[]; readonly trainedSteps: readonly number[] },
     signal: AbortSignal,
   ): Promise<SampledGroup[]>;
+  /** The same, with what people are shown of it. */
+  draw(request: DrawRequest, signal: AbortSignal): Promise<DrawnTree[]>;
   /** One independent trajectory for every request, from the evaluation seed, with the noise of training. */
   probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbedPolicy>;
   /** A grid of pictures from the evaluation seed, one prompt a row, as PNG. */
@@ -239,6 +242,7 @@ const service: SamplerService = {
   checkPrompts: async (prompts) => prompts.map(promptFault),
   rollout: async ({ requests, trainedSteps }, signal) =>
     opened.value().sampler.rollout(requests, trainedSteps, signal),
+  draw: (request, signal) => drawPictures(opened.value(), request, signal),
   probe,
   paintTrees: (request) => paintTrees(opened.value(), request),
   samplePictures: ({ requests }, signal) => samplePictures(requests, signal),

@@ -18,8 +18,8 @@ export const samplerStage = defineStage({
   schema: section({
     type: z.literal('sampler'),
     role: roleField('`sampler`'),
-    reads: portsField('read from', ['prompts']),
-    writes: portsField('written to', ['images', 'trajectories']),
+    reads: portsField('read from', ['prompts', 'requests']),
+    writes: portsField('written to', ['images', 'trajectories', 'drawn']),
     numInferenceSteps: integer(2, 1000)
       .default(10)
       .describe(
@@ -90,6 +90,11 @@ export const samplerStage = defineStage({
         'How latents are stored and sent. `float16` halves the size of their messages. Latents, including the initial noise, are rounded before the network sees them and the log-prob is computed, so ratios are still 1 before the first update.',
       ),
   }),
-  reads: { prompts: 'prompt ticket', schedule: 'training interval', policy: 'policy' },
-  writes: { images: 'group images', trajectories: 'group trajectories' },
+  reads: {
+    prompts: 'prompt ticket',
+    requests: 'picture request',
+    schedule: 'training interval',
+    policy: 'policy',
+  },
+  writes: { images: 'group images', trajectories: 'group trajectories', drawn: 'drawn pictures' },
 });

@@ -12,6 +12,7 @@ import { metadataFromWire, metadataToWire } from './metadata-wire.js';
 import { tensorFromWire, tensorToWire } from './tensor-wire.js';
 import {
   GroupImagesSchema,
+  type GroupTrajectories,
   GroupTrajectoriesSchema,
   IncomingPromptSchema,
   PromptTicketSchema,
@@ -69,7 +70,14 @@ export const imagesCodec = messageCodec({
 export const trajectoriesCodec = messageCodec({
   kind: 'group trajectories',
   schema: GroupTrajectoriesSchema,
-  toWire: (group: RolloutGroup<Trajectory>) => ({
+  toWire: trajectoriesToWire,
+  fromWire: trajectoriesFromWire,
+});
+
+export function trajectoriesToWire(
+  group: RolloutGroup<Trajectory>,
+): MessageInitShape<typeof GroupTrajectoriesSchema> {
+  return {
     rollout: rolloutToWire(group),
     trajectories: group.branches.map(({ firstStep, latents, logProbs }) => {
       const nodes = logProbs.length + 1;
@@ -79,21 +87,26 @@ export const trajectoriesCodec = messageCodec({
         logProbs: tensorToWire(logProbs),
       };
     }),
-  }),
-  fromWire: ({ rollout, trajectories }) => {
-    const head = rolloutFromWire(rollout, trajectories.length);
-    const sized = trajectories.map((wire, leaf) => trajectoryFromWire(wire, head.tree, leaf));
-    const { latentSize } = at(sized, 0);
-    const other = sized.findIndex((one) => one.latentSize !== latentSize);
-    requireField(
-      other < 0,
-      `trajectories[${other}].latents`,
-      `latents of ${latentSize} numbers, as in the first`,
-      sized[other]?.latentSize,
-    );
-    return { ...head, branches: sized.map(({ trajectory }) => trajectory) };
-  },
-});
+  };
+}
+
+/** Throws `MessageFault`. */
+export function trajectoriesFromWire({
+  rollout,
+  trajectories,
+}: Pick<GroupTrajectories, 'rollout' | 'trajectories'>): RolloutGroup<Trajectory> {
+  const head = rolloutFromWire(rollout, trajectories.length);
+  const sized = trajectories.map((wire, leaf) => trajectoryFromWire(wire, head.tree, leaf));
+  const { latentSize } = at(sized, 0);
+  const other = sized.findIndex((one) => one.latentSize !== latentSize);
+  requireField(
+    other < 0,
+    `trajectories[${other}].latents`,
+    `latents of ${latentSize} numbers, as in the first`,
+    sized[other]?.latentSize,
+  );
+  return { ...head, branches: sized.map(({ trajectory }) => trajectory) };
+}
 
 function trajectoryFromWire(wire: TrajectoryWire, tree: RolloutTree, leaf: number) {
   const path = `trajectories[${leaf}]`;
@@ -120,12 +133,13 @@ function trajectoryFromWire(wire: TrajectoryWire, tree: RolloutTree, leaf: numbe
 }
 
 function rolloutToWire(group: RolloutGroup<unknown>): MessageInitShape<typeof RolloutSchema> {
-  const { interval, tree, policyVersion } = group;
+  const { interval, tree, policyVersion, noiseIndex } = group;
   return {
     ticket: ticketToWire(group),
     interval: intervalToWire(interval),
     tree: { firstStep: tree.firstStep, widths: [...tree.widths] },
     policyVersion,
+    ...(noiseIndex !== undefined && { noiseIndex }),
   };
 }
 
@@ -148,6 +162,7 @@ function rolloutFromWire(
     interval,
     tree,
     policyVersion: rollout.policyVersion,
+    ...(rollout.noiseIndex !== undefined && { noiseIndex: rollout.noiseIndex }),
   };
 }
 

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tributary.proto.
  */
 export const file_tributary: GenFile = /*@__PURE__*/
-  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwingEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRINCgVyb3VuZBgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQESFQoIbWV0YWRhdGEYBiABKAlIAYgBAUIMCgpfc291cmNlX2lkQgsKCV9tZXRhZGF0YSJQCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkSFQoIbWV0YWRhdGEYAyABKAlIAIgBAUILCglfbWV0YWRhdGEiSwoQVHJhaW5pbmdJbnRlcnZhbBINCgVyb3VuZBgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSKoAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDSJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkiiAEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRINCgVyb3VuZBgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIkIKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBEicKBXBhcnRzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlJld2FyZFBhcnQiOgoKUmV3YXJkUGFydBIMCgRuYW1lGAEgASgJEg4KBndlaWdodBgCIAEoARIOCgZ2YWx1ZXMYAyADKAEiQAoETG9zcxIoCgZyZWFzb24YASABKA4yGC50cmlidXRhcnkudjEuTG9zc1JlYXNvbhIOCgZkZXRhaWwYAiABKAkinAEKBlBvbGljeRIPCgd2ZXJzaW9uGAEgASgNEjgKCnBhcmFtZXRlcnMYAiADKAsyJC50cmlidXRhcnkudjEuUG9saWN5LlBhcmFtZXRlcnNFbnRyeRpHCg9QYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEiMKBXZhbHVlGAIgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvcjoCOAEivgEKCFByb2dyZXNzEhcKD2ZpbmlzaGVkX2dyb3VwcxgBIAEoDRINCgVyb3VuZBgCIAEoDRIPCgdpc19vdmVyGAMgASgIEhUKDXNoYXJlZF9jb25maWcYBCABKAkSGgoNdHJhaW5fcHJvbXB0cxgFIAEoCUgAiAEBEh4KEXNjaGVkdWxlX3Bvc2l0aW9uGAYgASgNSAGIAQFCEAoOX3RyYWluX3Byb21wdHNCFAoSX3NjaGVkdWxlX3Bvc2l0aW9uIjoKBk1ldHJpYxImCgZzY29yZWQYASABKAsyFC50cmlidXRhcnkudjEuU2NvcmVkSABCCAoGbWV0cmljIoEBCgZTY29yZWQSDQoFcm91bmQYASABKA0SDgoGaW1hZ2VzGAIgASgNEigKCHZlcmRpY3RzGAMgASgLMhYudHJpYnV0YXJ5LnYxLlZlcmRpY3RzEhAKCGdyb3VwX2lkGAQgASgJEhIKBXN0YWdlGAUgASgJSACIAQFCCAoGX3N0YWdlIiwKCFZlcmRpY3RzEhEKCXNhdGlzZmllZBgBIAEoDRINCgVzY29yZRgCIAEoASKRAgoHQ29udHJvbBIPCgd2ZXJzaW9uGAEgASgNEhsKE2xlYXJuaW5nX3JhdGVfc2NhbGUYAiABKAESMQoGZ3VhcmRzGAMgAygLMiEudHJpYnV0YXJ5LnYxLkNvbnRyb2wuR3VhcmRzRW50cnkSLwoIc2NoZWR1bGUYBCABKAsyHS50cmlidXRhcnkudjEuU2NoZWR1bGVDb250cm9sEikKB3Byb21wdHMYBSABKAsyGC50cmlidXRhcnkudjEuUHJvbXB0TGlzdBpJCgtHdWFyZHNFbnRyeRILCgNrZXkYASABKAkSKQoFdmFsdWUYAiABKAsyGi50cmlidXRhcnkudjEuR3VhcmRDb250cm9sOgI4ASJvCgxHdWFyZENvbnRyb2wSFgoJdGhyZXNob2xkGAEgASgBSACIAQESLgoGYWN0aW9uGAIgASgOMhkudHJpYnV0YXJ5LnYxLkd1YXJkQWN0aW9uSAGIAQFCDAoKX3RocmVzaG9sZEIJCgdfYWN0aW9uIkYKD1NjaGVkdWxlQ29udHJvbBINCgVzaGlmdBgBIAEoERIWCglmcm96ZW5fYXQYAiABKA1IAIgBAUIMCgpfZnJvemVuX2F0IkAKClByb21wdExpc3QSDwoHcHJvbXB0cxgBIAMoCRIPCgd3ZWlnaHRzGAIgAygBEhAKCG1ldGFkYXRhGAMgAygJIjIKBUNsYWltEgsKA3VyaRgBIAEoCRIMCgRzaXplGAIgASgEEg4KBnNoYTI1NhgDIAEoDCpFCgtFbGVtZW50VHlwZRIcChhFTEVNRU5UX1RZUEVfVU5TUEVDSUZJRUQQABILCgdGTE9BVDMyEAESCwoHRkxPQVQxNhACKmEKCkxvc3NSZWFzb24SGwoXTE9TU19SRUFTT05fVU5TUEVDSUZJRUQQABIJCgVTVEFMRRABEg8KC0RFQURfTEVUVEVSEAISDQoJVU5NQVRDSEVEEAMSCwoHRFJPUFBFRBAEKmEKC0d1YXJkQWN0aW9uEhwKGEdVQVJEX0FDVElPTl9VTlNQRUNJRklFRBAAEgcKA09GRhABEggKBFdBUk4QAhIXChNMT1dFUl9MRUFSTklOR19SQVRFEAMSCAoEU1RPUBAEYgZwcm90bzM");
+  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwingEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRINCgVyb3VuZBgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQESFQoIbWV0YWRhdGEYBiABKAlIAYgBAUIMCgpfc291cmNlX2lkQgsKCV9tZXRhZGF0YSJQCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkSFQoIbWV0YWRhdGEYAyABKAlIAIgBAUILCglfbWV0YWRhdGEiSwoQVHJhaW5pbmdJbnRlcnZhbBINCgVyb3VuZBgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSLSAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDRIYCgtub2lzZV9pbmRleBgFIAEoDUgAiAEBQg4KDF9ub2lzZV9pbmRleCJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkiiAEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRINCgVyb3VuZBgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIkIKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBEicKBXBhcnRzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlJld2FyZFBhcnQiOgoKUmV3YXJkUGFydBIMCgRuYW1lGAEgASgJEg4KBndlaWdodBgCIAEoARIOCgZ2YWx1ZXMYAyADKAEiQAoETG9zcxIoCgZyZWFzb24YASABKA4yGC50cmlidXRhcnkudjEuTG9zc1JlYXNvbhIOCgZkZXRhaWwYAiABKAkinAEKBlBvbGljeRIPCgd2ZXJzaW9uGAEgASgNEjgKCnBhcmFtZXRlcnMYAiADKAsyJC50cmlidXRhcnkudjEuUG9saWN5LlBhcmFtZXRlcnNFbnRyeRpHCg9QYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEiMKBXZhbHVlGAIgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvcjoCOAEivgEKCFByb2dyZXNzEhcKD2ZpbmlzaGVkX2dyb3VwcxgBIAEoDRINCgVyb3VuZBgCIAEoDRIPCgdpc19vdmVyGAMgASgIEhUKDXNoYXJlZF9jb25maWcYBCABKAkSGgoNdHJhaW5fcHJvbXB0cxgFIAEoCUgAiAEBEh4KEXNjaGVkdWxlX3Bvc2l0aW9uGAYgASgNSAGIAQFCEAoOX3RyYWluX3Byb21wdHNCFAoSX3NjaGVkdWxlX3Bvc2l0aW9uImIKBk1ldHJpYxImCgZzY29yZWQYASABKAsyFC50cmlidXRhcnkudjEuU2NvcmVkSAASJgoGanVkZ2VkGAIgASgLMhQudHJpYnV0YXJ5LnYxLkp1ZGdlZEgAQggKBm1ldHJpYyJrCgZKdWRnZWQSEAoIZ3JvdXBfaWQYASABKAkSDQoFcm91bmQYAiABKA0SDQoFdm90ZXMYAyABKA0SEQoJYWdyZWVtZW50GAQgASgBEg8KB2V4cGlyZWQYBSABKA0SDQoFc3RhbGUYBiABKA0igQEKBlNjb3JlZBINCgVyb3VuZBgBIAEoDRIOCgZpbWFnZXMYAiABKA0SKAoIdmVyZGljdHMYAyABKAsyFi50cmlidXRhcnkudjEuVmVyZGljdHMSEAoIZ3JvdXBfaWQYBCABKAkSEgoFc3RhZ2UYBSABKAlIAIgBAUIICgZfc3RhZ2UiLAoIVmVyZGljdHMSEQoJc2F0aXNmaWVkGAEgASgNEg0KBXNjb3JlGAIgASgBInoKDlBpY3R1cmVSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBnByb21wdBgCIAEoCRIMCgRzZWVkGAMgASgNEhQKDHJlcXVlc3RlZF9ieRgEIAEoCRIUCgxyZXF1ZXN0ZWRfYXQYBSABKAESEgoKZXhwaXJlc19hdBgGIAEoASKAAQoNRHJhd25QaWN0dXJlcxItCgdyZXF1ZXN0GAEgASgLMhwudHJpYnV0YXJ5LnYxLlBpY3R1cmVSZXF1ZXN0EiQKBWRyYXduGAIgASgLMhMudHJpYnV0YXJ5LnYxLkRyYXduSAASDwoFZmF1bHQYAyABKAlIAEIJCgdvdXRjb21lIo4BCgVEcmF3bhIuCgVncm91cBgBIAEoCzIfLnRyaWJ1dGFyeS52MS5Hcm91cFRyYWplY3RvcmllcxINCgV3aWR0aBgCIAEoDRIOCgZoZWlnaHQYAyABKA0SEAoIcGljdHVyZXMYBCADKAwSJAoHZ3Vlc3NlcxgFIAMoCzITLnRyaWJ1dGFyeS52MS5HdWVzcyIwCgVHdWVzcxIMCgRzdGVwGAEgASgNEgwKBG5vZGUYAiABKA0SCwoDcG5nGAMgASgMIs0BCghGZWVkYmFjaxIQCghncm91cF9pZBgBIAEoCRINCgV2b3RlchgCIAEoCRIOCgRiZXN0GAMgASgNSAASKAoHcmFua2luZxgEIAEoCzIVLnRyaWJ1dGFyeS52MS5SYW5raW5nSAASKAoHcmF0aW5ncxgFIAEoCzIVLnRyaWJ1dGFyeS52MS5SYXRpbmdzSAASDgoEbm9uZRgGIAEoCEgAEg4KBHNraXAYByABKAhIABIQCghnaXZlbl9hdBgIIAEoAUIKCghqdWRnbWVudCIbCgdSYW5raW5nEhAKCHBpY3R1cmVzGAEgAygNIhkKB1JhdGluZ3MSDgoGdmFsdWVzGAEgAygBIpECCgdDb250cm9sEg8KB3ZlcnNpb24YASABKA0SGwoTbGVhcm5pbmdfcmF0ZV9zY2FsZRgCIAEoARIxCgZndWFyZHMYAyADKAsyIS50cmlidXRhcnkudjEuQ29udHJvbC5HdWFyZHNFbnRyeRIvCghzY2hlZHVsZRgEIAEoCzIdLnRyaWJ1dGFyeS52MS5TY2hlZHVsZUNvbnRyb2wSKQoHcHJvbXB0cxgFIAEoCzIYLnRyaWJ1dGFyeS52MS5Qcm9tcHRMaXN0GkkKC0d1YXJkc0VudHJ5EgsKA2tleRgBIAEoCRIpCgV2YWx1ZRgCIAEoCzIaLnRyaWJ1dGFyeS52MS5HdWFyZENvbnRyb2w6AjgBIm8KDEd1YXJkQ29udHJvbBIWCgl0aHJlc2hvbGQYASABKAFIAIgBARIuCgZhY3Rpb24YAiABKA4yGS50cmlidXRhcnkudjEuR3VhcmRBY3Rpb25IAYgBAUIMCgpfdGhyZXNob2xkQgkKB19hY3Rpb24iRgoPU2NoZWR1bGVDb250cm9sEg0KBXNoaWZ0GAEgASgREhYKCWZyb3plbl9hdBgCIAEoDUgAiAEBQgwKCl9mcm96ZW5fYXQiQAoKUHJvbXB0TGlzdBIPCgdwcm9tcHRzGAEgAygJEg8KB3dlaWdodHMYAiADKAESEAoIbWV0YWRhdGEYAyADKAkiMgoFQ2xhaW0SCwoDdXJpGAEgASgJEgwKBHNpemUYAiABKAQSDgoGc2hhMjU2GAMgASgMKkUKC0VsZW1lbnRUeXBlEhwKGEVMRU1FTlRfVFlQRV9VTlNQRUNJRklFRBAAEgsKB0ZMT0FUMzIQARILCgdGTE9BVDE2EAIqYQoKTG9zc1JlYXNvbhIbChdMT1NTX1JFQVNPTl9VTlNQRUNJRklFRBAAEgkKBVNUQUxFEAESDwoLREVBRF9MRVRURVIQAhINCglVTk1BVENIRUQQAxILCgdEUk9QUEVEEAQqYQoLR3VhcmRBY3Rpb24SHAoYR1VBUkRfQUNUSU9OX1VOU1BFQ0lGSUVEEAASBwoDT0ZGEAESCAoEV0FSThACEhcKE0xPV0VSX0xFQVJOSU5HX1JBVEUQAxIICgRTVE9QEARiBnByb3RvMw");
 
 /**
  * Numbers in row-major order, little-endian.
@@ -221,6 +221,13 @@ export type Rollout = Message<"tributary.v1.Rollout"> & {
    * @generated from field: uint32 policy_version = 4;
    */
   policyVersion: number;
+
+  /**
+   * What keyed its random numbers; absent where that is the index of the group.
+   *
+   * @generated from field: optional uint32 noise_index = 5;
+   */
+  noiseIndex?: number | undefined;
 };
 
 /**
@@ -536,6 +543,12 @@ export type Metric = Message<"tributary.v1.Metric"> & {
      */
     value: Scored;
     case: "scored";
+  } | {
+    /**
+     * @generated from field: tributary.v1.Judged judged = 2;
+     */
+    value: Judged;
+    case: "judged";
   } | { case: undefined; value?: undefined };
 };
 
@@ -545,6 +558,56 @@ export type Metric = Message<"tributary.v1.Metric"> & {
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
   messageDesc(file_tributary, 15);
+
+/**
+ * People have decided on a group, which is trained in this round.
+ *
+ * @generated from message tributary.v1.Judged
+ */
+export type Judged = Message<"tributary.v1.Judged"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: uint32 round = 2;
+   */
+  round: number;
+
+  /**
+   * @generated from field: uint32 votes = 3;
+   */
+  votes: number;
+
+  /**
+   * Share of the voters who made the most common choice.
+   *
+   * @generated from field: double agreement = 4;
+   */
+  agreement: number;
+
+  /**
+   * Groups that went without a decision so far.
+   *
+   * @generated from field: uint32 expired = 5;
+   */
+  expired: number;
+
+  /**
+   * Groups that were decided too late to train on so far.
+   *
+   * @generated from field: uint32 stale = 6;
+   */
+  stale: number;
+};
+
+/**
+ * Describes the message tributary.v1.Judged.
+ * Use `create(JudgedSchema)` to create a new message.
+ */
+export const JudgedSchema: GenMessage<Judged> = /*@__PURE__*/
+  messageDesc(file_tributary, 16);
 
 /**
  * One group was scored.
@@ -587,7 +650,7 @@ export type Scored = Message<"tributary.v1.Scored"> & {
  * Use `create(ScoredSchema)` to create a new message.
  */
 export const ScoredSchema: GenMessage<Scored> = /*@__PURE__*/
-  messageDesc(file_tributary, 16);
+  messageDesc(file_tributary, 17);
 
 /**
  * @generated from message tributary.v1.Verdicts
@@ -611,7 +674,289 @@ export type Verdicts = Message<"tributary.v1.Verdicts"> & {
  * Use `create(VerdictsSchema)` to create a new message.
  */
 export const VerdictsSchema: GenMessage<Verdicts> = /*@__PURE__*/
-  messageDesc(file_tributary, 17);
+  messageDesc(file_tributary, 18);
+
+/**
+ * Topic `requests`, key: the id. Pictures that somebody asked for.
+ *
+ * @generated from message tributary.v1.PictureRequest
+ */
+export type PictureRequest = Message<"tributary.v1.PictureRequest"> & {
+  /**
+   * Of the group that it becomes, 1 to 200 characters.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * 1 to 4,000 characters.
+   *
+   * @generated from field: string prompt = 2;
+   */
+  prompt: string;
+
+  /**
+   * Randomness is keyed by it.
+   *
+   * @generated from field: uint32 seed = 3;
+   */
+  seed: number;
+
+  /**
+   * The client that asks.
+   *
+   * @generated from field: string requested_by = 4;
+   */
+  requestedBy: string;
+
+  /**
+   * Milliseconds since 1970.
+   *
+   * @generated from field: double requested_at = 5;
+   */
+  requestedAt: number;
+
+  /**
+   * After this time nobody waits for the pictures, and they are not drawn.
+   *
+   * @generated from field: double expires_at = 6;
+   */
+  expiresAt: number;
+};
+
+/**
+ * Describes the message tributary.v1.PictureRequest.
+ * Use `create(PictureRequestSchema)` to create a new message.
+ */
+export const PictureRequestSchema: GenMessage<PictureRequest> = /*@__PURE__*/
+  messageDesc(file_tributary, 19);
+
+/**
+ * Topic `drawn`, key: the id. What became of a request; every gateway reads all of them.
+ *
+ * @generated from message tributary.v1.DrawnPictures
+ */
+export type DrawnPictures = Message<"tributary.v1.DrawnPictures"> & {
+  /**
+   * @generated from field: tributary.v1.PictureRequest request = 1;
+   */
+  request?: PictureRequest | undefined;
+
+  /**
+   * @generated from oneof tributary.v1.DrawnPictures.outcome
+   */
+  outcome: {
+    /**
+     * @generated from field: tributary.v1.Drawn drawn = 2;
+     */
+    value: Drawn;
+    case: "drawn";
+  } | {
+    /**
+     * Why it cannot be drawn.
+     *
+     * @generated from field: string fault = 3;
+     */
+    value: string;
+    case: "fault";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tributary.v1.DrawnPictures.
+ * Use `create(DrawnPicturesSchema)` to create a new message.
+ */
+export const DrawnPicturesSchema: GenMessage<DrawnPictures> = /*@__PURE__*/
+  messageDesc(file_tributary, 20);
+
+/**
+ * @generated from message tributary.v1.Drawn
+ */
+export type Drawn = Message<"tributary.v1.Drawn"> & {
+  /**
+   * Its ticket has the id of the request as group id, its seed as group index, and round 0.
+   *
+   * @generated from field: tributary.v1.GroupTrajectories group = 1;
+   */
+  group?: GroupTrajectories | undefined;
+
+  /**
+   * Of each picture, in pixels.
+   *
+   * @generated from field: uint32 width = 2;
+   */
+  width: number;
+
+  /**
+   * @generated from field: uint32 height = 3;
+   */
+  height: number;
+
+  /**
+   * One a branch, as PNG.
+   *
+   * @generated from field: repeated bytes pictures = 4;
+   */
+  pictures: Uint8Array[];
+
+  /**
+   * @generated from field: repeated tributary.v1.Guess guesses = 5;
+   */
+  guesses: Guess[];
+};
+
+/**
+ * Describes the message tributary.v1.Drawn.
+ * Use `create(DrawnSchema)` to create a new message.
+ */
+export const DrawnSchema: GenMessage<Drawn> = /*@__PURE__*/
+  messageDesc(file_tributary, 21);
+
+/**
+ * What the network took a latent for.
+ *
+ * @generated from message tributary.v1.Guess
+ */
+export type Guess = Message<"tributary.v1.Guess"> & {
+  /**
+   * The sampler step before which it did.
+   *
+   * @generated from field: uint32 step = 1;
+   */
+  step: number;
+
+  /**
+   * Index among the latents of the group before that step.
+   *
+   * @generated from field: uint32 node = 2;
+   */
+  node: number;
+
+  /**
+   * @generated from field: bytes png = 3;
+   */
+  png: Uint8Array;
+};
+
+/**
+ * Describes the message tributary.v1.Guess.
+ * Use `create(GuessSchema)` to create a new message.
+ */
+export const GuessSchema: GenMessage<Guess> = /*@__PURE__*/
+  messageDesc(file_tributary, 22);
+
+/**
+ * Topic `feedback`, key: group id. What somebody says of the pictures of a group; anyone may write it.
+ *
+ * @generated from message tributary.v1.Feedback
+ */
+export type Feedback = Message<"tributary.v1.Feedback"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * Who says so, 1 to 200 characters; of each the first judgment of a group counts.
+   *
+   * @generated from field: string voter = 2;
+   */
+  voter: string;
+
+  /**
+   * @generated from oneof tributary.v1.Feedback.judgment
+   */
+  judgment: {
+    /**
+     * The best picture, from 0.
+     *
+     * @generated from field: uint32 best = 3;
+     */
+    value: number;
+    case: "best";
+  } | {
+    /**
+     * @generated from field: tributary.v1.Ranking ranking = 4;
+     */
+    value: Ranking;
+    case: "ranking";
+  } | {
+    /**
+     * @generated from field: tributary.v1.Ratings ratings = 5;
+     */
+    value: Ratings;
+    case: "ratings";
+  } | {
+    /**
+     * None of them is good; true.
+     *
+     * @generated from field: bool none = 6;
+     */
+    value: boolean;
+    case: "none";
+  } | {
+    /**
+     * No feedback; true.
+     *
+     * @generated from field: bool skip = 7;
+     */
+    value: boolean;
+    case: "skip";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Milliseconds since 1970.
+   *
+   * @generated from field: double given_at = 8;
+   */
+  givenAt: number;
+};
+
+/**
+ * Describes the message tributary.v1.Feedback.
+ * Use `create(FeedbackSchema)` to create a new message.
+ */
+export const FeedbackSchema: GenMessage<Feedback> = /*@__PURE__*/
+  messageDesc(file_tributary, 23);
+
+/**
+ * @generated from message tributary.v1.Ranking
+ */
+export type Ranking = Message<"tributary.v1.Ranking"> & {
+  /**
+   * Every picture once, the best first.
+   *
+   * @generated from field: repeated uint32 pictures = 1;
+   */
+  pictures: number[];
+};
+
+/**
+ * Describes the message tributary.v1.Ranking.
+ * Use `create(RankingSchema)` to create a new message.
+ */
+export const RankingSchema: GenMessage<Ranking> = /*@__PURE__*/
+  messageDesc(file_tributary, 24);
+
+/**
+ * @generated from message tributary.v1.Ratings
+ */
+export type Ratings = Message<"tributary.v1.Ratings"> & {
+  /**
+   * One number in [0, 1] a picture.
+   *
+   * @generated from field: repeated double values = 1;
+   */
+  values: number[];
+};
+
+/**
+ * Describes the message tributary.v1.Ratings.
+ * Use `create(RatingsSchema)` to create a new message.
+ */
+export const RatingsSchema: GenMessage<Ratings> = /*@__PURE__*/
+  messageDesc(file_tributary, 25);
 
 /**
  * Topic `control`, key: run id. What operators want of a running run: a state and no command, so the newest counts. Whoever
@@ -659,7 +1004,7 @@ export type Control = Message<"tributary.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_tributary, 18);
+  messageDesc(file_tributary, 26);
 
 /**
  * At least one of the two.
@@ -685,7 +1030,7 @@ export type GuardControl = Message<"tributary.v1.GuardControl"> & {
  * Use `create(GuardControlSchema)` to create a new message.
  */
 export const GuardControlSchema: GenMessage<GuardControl> = /*@__PURE__*/
-  messageDesc(file_tributary, 19);
+  messageDesc(file_tributary, 27);
 
 /**
  * @generated from message tributary.v1.ScheduleControl
@@ -711,7 +1056,7 @@ export type ScheduleControl = Message<"tributary.v1.ScheduleControl"> & {
  * Use `create(ScheduleControlSchema)` to create a new message.
  */
 export const ScheduleControlSchema: GenMessage<ScheduleControl> = /*@__PURE__*/
-  messageDesc(file_tributary, 20);
+  messageDesc(file_tributary, 28);
 
 /**
  * @generated from message tributary.v1.PromptList
@@ -744,7 +1089,7 @@ export type PromptList = Message<"tributary.v1.PromptList"> & {
  * Use `create(PromptListSchema)` to create a new message.
  */
 export const PromptListSchema: GenMessage<PromptList> = /*@__PURE__*/
-  messageDesc(file_tributary, 21);
+  messageDesc(file_tributary, 29);
 
 /**
  * Stands in a record in place of a payload that is too large for it.
@@ -777,7 +1122,7 @@ export type Claim = Message<"tributary.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_tributary, 22);
+  messageDesc(file_tributary, 30);
 
 /**
  * @generated from enum tributary.v1.ElementType

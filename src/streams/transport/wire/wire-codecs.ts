@@ -1,6 +1,7 @@
 import type { TopicMessages } from '../../messages/messages.js';
 import { controlCodec } from './control-codec.js';
 import type { MessageCodec } from './message-codec.js';
+import { drawnCodec, feedbackCodec, requestCodec } from './people-codecs.js';
 import { rewardsCodec } from './reward-codec.js';
 import {
   imagesCodec,
@@ -27,6 +28,9 @@ export const WIRE_CODECS: { readonly [Topic in WireTopic]: MessageCodec<TopicMes
   schedule: intervalCodec,
   policy: policyCodec,
   progress: progressCodec,
+  requests: requestCodec,
+  drawn: drawnCodec,
+  feedback: feedbackCodec,
   control: controlCodec,
   metrics: metricCodec,
 };

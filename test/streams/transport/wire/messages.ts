@@ -53,6 +53,7 @@ const head = fc
     fc.record({
       ticket,
       policyVersion: count,
+      noiseIndex: fc.option(count, { nil: undefined }),
       trainedSteps: fc.subarray(
         Array.from({ length: firstStep + steps }, (_, step) => step),
         { minLength: 1 },
@@ -67,9 +68,17 @@ function groupOf<Branch>(
   branchesOf: (tree: RolloutTree, size: number) => fc.Arbitrary<readonly Branch[]>,
 ): fc.Arbitrary<RolloutGroup<Branch>> {
   return fc.tuple(head, fc.integer({ min: 1, max: 6 })).chain(([{ ticket: own, tree, ...rest }, size]) => {
-    const { trainedSteps, round, numSteps, policyVersion } = rest;
+    const { trainedSteps, round, numSteps, policyVersion, noiseIndex } = rest;
+    const noise = noiseIndex !== undefined && { noiseIndex };
     const interval = { round, firstStep: trainedSteps[0] ?? 0, numSteps, trainedSteps };
-    return branchesOf(tree, size).map((branches) => ({ ...own, interval, tree, policyVersion, branches }));
+    return branchesOf(tree, size).map((branches) => ({
+      ...own,
+      interval,
+      tree,
+      policyVersion,
+      ...noise,
+      branches,
+    }));
   });
 }
 
@@ -156,6 +165,17 @@ const control: fc.Arbitrary<TopicMessages['control']> = fc.record({
   ),
 });
 
+const time = fc.double({ min: 0, noNaN: true, noDefaultInfinity: true });
+const png = fc.uint8Array({ maxLength: 9 });
+const request = fc.record({
+  id: fc.string({ minLength: 1 }),
+  prompt: fc.string(),
+  seed: count,
+  requestedBy: fc.string(),
+  requestedAt: time,
+  expiresAt: time,
+});
+
 /** A whole message of each topic. */
 export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessages[Topic]> } = {
   'incoming-prompts': fc.record(
@@ -188,18 +208,54 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
     { requiredKeys: ['finishedGroups', 'round', 'isOver', 'sharedConfig'] },
   ),
   control,
-  metrics: fc.nat(1000).chain((pictures) =>
-    fc.record(
-      {
-        kind: fc.constant('scored' as const),
-        groupId: fc.string(),
-        round: count,
-        images: fc.constant(pictures),
-        stage: fc.string({ minLength: 1 }),
-        verdicts: fc.option(fc.record({ satisfied: fc.nat(pictures), score: finite })),
-      },
-      { requiredKeys: ['kind', 'groupId', 'round', 'images', 'verdicts'] },
+  requests: request,
+  drawn: fc.oneof(
+    fc.record({ request, fault: fc.string() }),
+    trajectories.chain((group) =>
+      fc.record({
+        request,
+        group: fc.constant(group),
+        size: fc.tuple(count, count),
+        pictures: leaves(group.tree, () => png),
+        guesses: fc.array(fc.record({ step: count, node: count, png }), { maxLength: 3 }),
+      }),
     ),
+  ),
+  feedback: fc.record({
+    groupId: fc.string({ minLength: 1 }),
+    voter: fc.string({ minLength: 1 }),
+    judgment: fc.oneof(
+      fc.record({ best: count }),
+      fc.record({ ranking: fc.array(count) }),
+      fc.record({ ratings: fc.array(fc.double({ min: 0, max: 1, noNaN: true })) }),
+      fc.constant({ none: true as const }),
+      fc.constant({ skip: true as const }),
+    ),
+    givenAt: time,
+  }),
+  metrics: fc.oneof(
+    fc.nat(1000).chain((pictures) =>
+      fc.record(
+        {
+          kind: fc.constant('scored' as const),
+          groupId: fc.string(),
+          round: count,
+          images: fc.constant(pictures),
+          stage: fc.string({ minLength: 1 }),
+          verdicts: fc.option(fc.record({ satisfied: fc.nat(pictures), score: finite })),
+        },
+        { requiredKeys: ['kind', 'groupId', 'round', 'images', 'verdicts'] },
+      ),
+    ),
+    fc.record({
+      kind: fc.constant('judged' as const),
+      groupId: fc.string(),
+      round: count,
+      votes: count,
+      agreement: fc.double({ min: 0, max: 1, noNaN: true }),
+      expired: count,
+      stale: count,
+    }),
   ),
 };
 

@@ -1,0 +1,86 @@
+/** @file Whether what people are given, and what they say, finds its way. */
+import { at } from '../../../at.js';
+import { advantageRuleTraits } from '../../../operators/index.js';
+import { stageWires } from '../graph/stage-wires.js';
+import { graphTopics, topicOf } from '../graph/topology-graph.js';
+import { intervalTrees } from '../resolved/interval-trees.js';
+import { hasIncomingPrompts } from '../resolved/prompt-sources.js';
+import { findStage } from '../resolved/stage-of.js';
+import { type ConfigRule, contradiction } from './config-rule.js';
+
+/** A group on which people have decided gets its place in a round as any prompt that comes in. */
+const decidedGroupsAreTrained: ConfigRule = (config) => {
+  const gateway = findStage(config, 'gateway');
+  const prompts = findStage(config, 'prompts');
+  if (!gateway || !prompts) return [];
+  const topic = topicOf(config, gateway.name, 'writes', 'incoming-prompts');
+  const isRead = graphTopics(config).some(({ name, readers }) => name === topic && readers.length > 0);
+  if (hasIncomingPrompts(config) && isRead) return [];
+  const path = ['stages', prompts.name, 'source'];
+  const { source } = prompts;
+  return [
+    contradiction(path, {
+      expected: `a source that reads "${topic}", which the gateway writes`,
+      got: `from: ${source.from}`,
+      nextStep:
+        source.from === 'merge'
+          ? `Add { ${gateway.name}: { from: topic } } to its sources.`
+          : `Set from: topic, or merge both: { from: merge, sources: { ${gateway.name}: { from: topic, priority: 1 }, file: { from: file } } }.`,
+    }),
+  ];
+};
+
+const picturesAreOfTheTree: ConfigRule = (config) => {
+  const gateway = findStage(config, 'gateway');
+  const sampler = findStage(config, 'sampler');
+  if (!gateway || !sampler) return [];
+  const other = intervalTrees(config).find(({ widths }) => at(widths, -1) !== gateway.pictures);
+  if (!other) return [];
+  const leaves = at(other.widths, -1);
+  const said = {
+    expected: `${leaves}, the pictures that the sampler makes of a prompt`,
+    got: String(gateway.pictures),
+    nextStep: `Use ${leaves}, or change numBranches of the stage "${sampler.name}".`,
+  };
+  return [
+    contradiction(['stages', gateway.name, 'pictures'], said, [['stages', sampler.name, 'numBranches']]),
+  ];
+};
+
+/** Votes are one reward, and no parts. */
+const rulesReadVotes: ConfigRule = (config) => {
+  const gateway = findStage(config, 'gateway');
+  const advantages = findStage(config, 'advantages');
+  if (!gateway || !advantages || advantageRuleTraits(advantages).readsParts !== true) return [];
+  return [
+    contradiction(['stages', advantages.name, 'rule'], {
+      expected: 'a rule that reads one reward, which is what votes give',
+      got: `${advantages.rule}, which reads parts`,
+      nextStep: 'Choose another rule, such as branch-centered.',
+    }),
+  ];
+};
+
+/** A ticket that the gateway passes on must not come back to it. */
+const ticketsLeaveTheGateway: ConfigRule = (config) => {
+  const gateway = findStage(config, 'gateway');
+  if (!gateway) return [];
+  const { reads, writes } = stageWires(config.stages, gateway.name);
+  const read = reads.find(({ port }) => port === 'prompts')?.topic;
+  const written = writes.find(({ port }) => port === 'prompts')?.topic;
+  if (read !== written) return [];
+  return [
+    contradiction(['stages', gateway.name, 'writes', 'prompts'], {
+      expected: 'another topic than the one it reads',
+      got: `"${written}"`,
+      nextStep: 'Name another topic.',
+    }),
+  ];
+};
+
+export const GATEWAY_RULES: readonly ConfigRule[] = [
+  decidedGroupsAreTrained,
+  picturesAreOfTheTree,
+  rulesReadVotes,
+  ticketsLeaveTheGateway,
+];

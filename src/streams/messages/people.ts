@@ -1,0 +1,67 @@
+/** @file What travels between people and a run: requests for pictures, the pictures, and what is said of them. */
+
+import type { Trajectory } from '../../models/rollouts/sampler.js';
+import type { Judgment, RolloutGroup } from '../../operators/index.js';
+
+/** Pictures that somebody asked for. */
+export interface PictureRequest {
+  /** Of the group that it becomes. */
+  readonly id: string;
+  readonly prompt: string;
+  /** Randomness is keyed by it: 0..2^32-1. */
+  readonly seed: number;
+  /** The client that asks. */
+  readonly requestedBy: string;
+  /** Milliseconds since 1970. */
+  readonly requestedAt: number;
+  /** Milliseconds since 1970 after which nobody waits for the pictures: then they are not drawn. */
+  readonly expiresAt: number;
+}
+
+/** What the network took a latent for. */
+export interface Guess {
+  /** The sampler step before which it did. */
+  readonly step: number;
+  /** Index among the latents of the group before that step. */
+  readonly node: number;
+  readonly png: Uint8Array;
+}
+
+/** A request that was drawn. */
+export interface DrawnGroup {
+  readonly request: PictureRequest;
+  /** Under the id of the request, with its seed as index and in round 0, until it gets its place in a round. */
+  readonly group: RolloutGroup<Trajectory>;
+  /** Of each picture, in pixels. */
+  readonly size: readonly [width: number, height: number];
+  /** One a branch, as PNG. */
+  readonly pictures: readonly Uint8Array[];
+  readonly guesses: readonly Guess[];
+}
+
+/** A request that the model cannot draw, and why. */
+export interface RefusedRequest {
+  readonly request: PictureRequest;
+  readonly fault: string;
+}
+
+export type DrawnPictures = DrawnGroup | RefusedRequest;
+
+/** What somebody says of the pictures of a group. */
+export interface Feedback {
+  readonly groupId: string;
+  /** Of each voter the first judgment of a group counts. */
+  readonly voter: string;
+  readonly judgment: Judgment;
+  /** Milliseconds since 1970. */
+  readonly givenAt: number;
+}
+
+const LONGEST_NAME = 200;
+
+/** Returns why the name of a client or a voter is refused, as a phrase `expected ..., got ...`; null if it is not. */
+export function personFault(name: string): string | null {
+  if (name === '' || name.length > LONGEST_NAME)
+    return `expected a name of 1 to ${LONGEST_NAME} characters, got one of ${name.length}`;
+  return /\p{Surrogate}/u.test(name) ? 'expected whole characters, got half of a surrogate pair' : null;
+}

@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import { TributaryError } from '../../errors.js';
+import { hasStage } from '../config/graph/topology-graph.js';
+import { stageOf } from '../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import type { TopicMessages } from '../messages/messages.js';
+import type { Say } from '../messages/run-events.js';
+import type { Desk } from '../stages/gateway/desk.js';
+import { type Gateway, openGateway } from '../stages/gateway/gateway-stage.js';
+import type { Transport } from '../transport/contract/transport.js';
+import { stageTransport } from '../transport/stage-transport.js';
+
+/** Serves people at a desk, until it is closed. */
+export type ServeDesk = (
+  desk: Desk,
+  where: {
+    readonly config: ResolvedConfig;
+    /** The run directory; null in a process without one. */
+    readonly runPath: string | null;
+    readonly say: Say;
+  },
+) => Promise<{ close(): Promise<void> }>;
+
+interface GatewayPartOptions {
+  readonly config: ResolvedConfig;
+  readonly roles: readonly string[];
+  readonly transport: Transport<TopicMessages>;
+  readonly runPath: string | null;
+  /** Rounds that are trained. */
+  readonly finishedRounds: number;
+  readonly say: Say;
+  readonly serve: ServeDesk | undefined;
+}
+
+/**
+ * Opens the gateway of a process, and serves its desk; null where another process has it.
+ *
+ * Errors: TRIB_CONFIG where there is no folder to keep groups in; those of the files and of the server.
+ */
+export async function openGatewayPart({
+  config,
+  roles,
+  transport,
+  runPath,
+  finishedRounds,
+  say,
+  serve,
+}: GatewayPartOptions): Promise<Gateway | null> {
+  if (!hasStage(config, roles, 'gateway')) return null;
+  const { name, store } = stageOf(config, 'gateway');
+  const path = store ?? (runPath === null ? undefined : join(runPath, 'gateway'));
+  if (path === undefined)
+    throw new TributaryError(
+      'TRIB_CONFIG',
+      `stages.${name}.store: expected a folder, as this process has no run directory, got none. Set it.`,
+    );
+  const gateway = await openGateway({
+    config,
+    transport: stageTransport(transport, config, name),
+    path,
+    finishedRounds,
+    warn: (message) => say({ kind: 'warning', message }),
+  });
+  try {
+    const server = await serve?.(gateway.desk, { config, runPath, say });
+    return {
+      ...gateway,
+      async close() {
+        await server?.close();
+        await gateway.close();
+      },
+    };
+  } catch (error) {
+    await gateway.close();
+    throw error;
+  }
+}

@@ -1,0 +1,115 @@
+/** @file Tickets in; for groups that people have decided on their trajectories and rewards out, the others passed on. */
+
+import { concatMap, from, ignoreElements, map, merge, type Observable, Subject, skipWhile } from 'rxjs';
+import { TributaryError } from '../../../errors.js';
+import type { Trajectory } from '../../../models/rollouts/sampler.js';
+import {
+  discardStale,
+  type LostGroup,
+  type PromptTicket,
+  type RolloutGroup,
+} from '../../../operators/index.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import { groupFault } from '../shared/group-faults.js';
+import { receiveUnfinished } from '../shared/receive-unfinished.js';
+import type { StageContext } from '../shared/stage-context.js';
+import { isGatewayGroup } from './gateway-desk.js';
+import type { GatewayStore } from './gateway-store.js';
+import type { GroupBook } from './group-book.js';
+
+interface Kept {
+  readonly book: GroupBook;
+  readonly store: GatewayStore;
+}
+
+/** A group under its place in a round. */
+interface PlacedGroup extends RolloutGroup<Trajectory> {
+  readonly sourceId: string;
+}
+
+/**
+ * Gives the trajectories and rewards of a group when its ticket comes. A ticket of another source goes on to the samplers. A group
+ * whose policy or interval has moved on is lost and counted as stale; so is one that has been trained, or is gone.
+ *
+ * Time: a group of a later round is answered when that round begins, so that it is judged by the policy that it would train.
+ * Holds the groups in flight.
+ */
+export function answerTickets(context: StageContext, { book, store }: Kept): Observable<never> {
+  const { transport, config, firstRound } = context;
+  const { runAhead } = stageOf(config, 'prompts');
+  const { maxStaleness } = stageOf(config, 'trainer');
+  const lost$ = new Subject<LostGroup>();
+  const interval$ = transport.latest('schedule').pipe(skipWhile(({ round }) => round < firstRound));
+  const ids = new Map<string, string>();
+
+  const place = async (ticket: PromptTicket): Promise<PlacedGroup[]> => {
+    const { groupId: key, groupIndex: turn, round, sourceId = '' } = ticket;
+    const id = idOf(sourceId);
+    if (!isGatewayGroup(id)) {
+      await transport.publish('prompts', { key, turn, message: ticket });
+      return [];
+    }
+    const refused = await book.assign(id, round);
+    if (refused !== null) {
+      await lose({ groupId: key, round, reason: 'dropped', detail: refused });
+      return [];
+    }
+    try {
+      const { groupIndex: noiseIndex, ...kept } = await store.trajectories(id);
+      ids.set(key, id);
+      return [{ ...kept, ...ticket, sourceId, noiseIndex }];
+    } catch (error) {
+      // A damaged file costs its group, and no more.
+      if (!(error instanceof TributaryError)) throw error;
+      await lose({ groupId: key, round, reason: 'dropped', detail: error.message });
+      return [];
+    }
+  };
+  const lose = (group: LostGroup): Promise<void> =>
+    transport.publish('rewards', { key: group.groupId, message: group });
+  const answer = async (placed: PlacedGroup): Promise<void> => {
+    const { groupId, groupIndex: turn, round, sourceId } = placed;
+    ids.delete(groupId);
+    const group = book.find(idOf(sourceId));
+    if (!group?.rewards) return lose({ groupId, round, reason: 'dropped', detail: 'its group was removed' });
+    const { rewards, votes } = group;
+    const agreement = group.agreement ?? 0;
+    const { expired, stale } = book.counts;
+    const metric = { kind: 'judged', groupId, round, votes, agreement, expired, stale } as const;
+    await Promise.all([
+      transport.publish('trajectories', { key: groupId, turn, message: placed }),
+      transport.publish('metrics', { key: groupId, message: metric }),
+      transport.publish('rewards', { key: groupId, message: { groupId, round, rewards } }),
+    ]);
+  };
+  const loseStale = async (group: LostGroup): Promise<void> => {
+    const id = ids.get(group.groupId);
+    ids.delete(group.groupId);
+    if (id !== undefined) await book.lose(id);
+    await lose(group);
+  };
+  const answered$ = receiveUnfinished({
+    transport,
+    topic: 'prompts',
+    consumerGroup: 'gateways',
+    maxInFlight: 2 * runAhead,
+    faultOf: groupFault(config),
+  }).pipe(
+    concatMap(place),
+    concatMap((placed) => from(placed)),
+    discardStale<PlacedGroup>({
+      policyVersion$: interval$.pipe(map(({ round }) => round)),
+      interval$,
+      maxStaleness,
+      maxHeld: 2 * runAhead,
+      onLost: (group) => lost$.next(group),
+    }),
+    concatMap(answer),
+  );
+  return merge(lost$.pipe(concatMap(loseStale)), answered$).pipe(ignoreElements());
+}
+
+/** Behind the name of its source, where there are several. */
+function idOf(sourceId: string): string {
+  return sourceId.slice(sourceId.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,237 @@
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { asyncScheduler, map, merge, type Observable, type SchedulerLike, Subject } from 'rxjs';
+import type { StageConfig } from '../../config/schema/topology-schema.js';
+import type { TopicMessages } from '../../messages/messages.js';
+import {
+  type DrawnPictures,
+  type Feedback,
+  type PictureRequest,
+  personFault,
+} from '../../messages/people.js';
+import { incomingFault } from '../../messages/prompts.js';
+import type { Transport } from '../../transport/contract/transport.js';
+import {
+  type Desk,
+  DeskError,
+  type DeskEvent,
+  type DrawRequest,
+  type ServedGroup,
+  type Vote,
+} from './desk.js';
+import { DrawQueue, shuttingDown } from './draw-queue.js';
+import type { GatewayStore } from './gateway-store.js';
+import type { GroupBook } from './group-book.js';
+
+interface GatewayDeskOptions {
+  readonly settings: StageConfig<'gateway'>;
+  /** Of the samplers. */
+  readonly groupsPerBatch: number;
+  readonly transport: Transport<TopicMessages>;
+  readonly book: GroupBook;
+  readonly store: GatewayStore;
+  readonly scheduler?: SchedulerLike;
+}
+
+/** Requests that samplers have at a time, in batches: enough for a few of them. */
+const BATCHES_AT_ONCE = 4;
+const SEEDS = 2 ** 32;
+/** Tells the groups of a gateway from prompts of others. */
+const GROUP_ID = /^g-[0-9a-f]{24}$/;
+const VOTE_HEADER = 'vote';
+
+export const isGatewayGroup = (id: string): boolean => GROUP_ID.test(id);
+
+interface Waiter {
+  readonly resolve: (isNew: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A {@link Desk} over the topics of a run. What comes back on them is given to `drawn` and `said`. */
+export class GatewayDesk implements Desk {
+  readonly #queue: DrawQueue;
+  readonly #scheduler: SchedulerLike;
+  readonly #own$ = new Subject<DeskEvent>();
+  /** Groups that are not drawn yet. */
+  readonly #drawing = new Map<string, ServedGroup>();
+  /** Votes on their way, by the id that travels with them. */
+  readonly #waiters = new Map<string, Waiter>();
+  #isClosed = false;
+  readonly events$: Observable<DeskEvent>;
+
+  constructor(private readonly options: GatewayDeskOptions) {
+    const { settings, groupsPerBatch, transport, book, scheduler = asyncScheduler } = options;
+    this.#scheduler = scheduler;
+    this.#queue = new DrawQueue({
+      maxQueued: settings.maxQueued,
+      atOnce: BATCHES_AT_ONCE * groupsPerBatch,
+      send: (request) => transport.publish('requests', { key: request.id, message: request }),
+      scheduler,
+    });
+    this.events$ = merge(
+      book.changed$.pipe(map((group): DeskEvent => ({ type: 'group', group }))),
+      this.#own$,
+    );
+  }
+
+  async draw({ prompt, seed = randomInt(SEEDS), client, signal }: DrawRequest): Promise<ServedGroup> {
+    const { answerWithinMs, pictures } = this.options.settings;
+    const id = `g-${randomBytes(12).toString('hex')}`;
+    const requestedAt = this.#scheduler.now();
+    const expiresAt = requestedAt + answerWithinMs;
+    const request = { id, prompt, seed, requestedBy: client, requestedAt, expiresAt };
+    const fault = personFault(client) ?? promptFault(request);
+    if (fault !== null) throw refused(fault);
+    const settled = this.#queue.add(request, signal);
+    // What is refused at once was never a group.
+    if (this.#queue.has(id)) this.#show(drawingGroup(request, pictures));
+    try {
+      await settled;
+    } catch (error) {
+      this.#fail(id);
+      throw error;
+    }
+    return this.#kept(id);
+  }
+
+  group(id: string): ServedGroup | undefined {
+    return this.options.book.find(id) ?? this.#drawing.get(id);
+  }
+
+  async picture(id: string, name: string): Promise<Uint8Array | undefined> {
+    const group = this.options.book.find(id);
+    if (!group) return undefined;
+    const { pictures, tree } = group;
+    const names = [
+      ...Array.from({ length: pictures }, (_, index) => String(index)),
+      ...(tree?.guesses ?? []).map(({ step, node }) => `guess-${step}-${node}`),
+    ];
+    return names.includes(name) ? this.options.store.picture(id, name) : undefined;
+  }
+
+  needsFeedback({ voter, limit }: { readonly voter: string; readonly limit: number }): ServedGroup[] {
+    return this.options.book.waitingFor(voter, limit);
+  }
+
+  own(client: string, limit: number): ServedGroup[] {
+    const drawing = [...this.#drawing.values()].filter(({ requestedBy }) => requestedBy === client).reverse();
+    return [...drawing, ...this.options.book.askedBy(client, limit)].slice(0, limit);
+  }
+
+  async vote(id: string, vote: Vote): Promise<{ readonly group: ServedGroup; readonly isNew: boolean }> {
+    const { book, transport } = this.options;
+    if (this.#isClosed) throw shuttingDown();
+    const { voter, idempotencyKey: _, ...judgment } = vote;
+    const message: Feedback = { groupId: id, voter, judgment, givenAt: this.#scheduler.now() };
+    // What cannot be taken is refused before it reaches the other gateways.
+    const isNew = book.check(message);
+    const taken = isNew ? await this.#send(message, transport) : await book.judge(message);
+    return { group: this.#kept(id), isNew: taken };
+  }
+
+  async exportPerson(person: string): Promise<object> {
+    const { book } = this.options;
+    return { person, groups: book.askedBy(person, Number.POSITIVE_INFINITY), votes: book.votesBy(person) };
+  }
+
+  deletePerson(person: string): Promise<{ readonly groups: number; readonly votes: number }> {
+    return this.options.book.forget(person);
+  }
+
+  status() {
+    const { waiting, decided, expired, round } = this.options.book.counts;
+    return { queued: this.#queue.size, waiting, decided, expired, round, policyVersion: round };
+  }
+
+  /** Pictures have come, or the reason why they cannot. */
+  async drawn(message: DrawnPictures): Promise<void> {
+    const { id } = message.request;
+    if ('fault' in message) {
+      this.#queue.settle(id, refused(message.fault));
+      return;
+    }
+    await this.options.book.take(message);
+    this.#drawing.delete(id);
+    for (const { step, node } of message.guesses) this.#own$.next({ type: 'step', id, step, node });
+    this.#queue.settle(id, null);
+  }
+
+  /** A vote has come, of this desk or of others. Rejects with a {@link DeskError} where nobody else is told. */
+  async said(message: Feedback, voteId: string | undefined): Promise<void> {
+    const waiter = voteId === undefined ? undefined : this.#waiters.get(voteId);
+    if (voteId !== undefined) this.#waiters.delete(voteId);
+    try {
+      const isNew = await this.options.book.judge(message);
+      waiter?.resolve(isNew);
+    } catch (error) {
+      if (!waiter) throw error;
+      waiter.reject(error);
+      if (!(error instanceof DeskError)) throw error;
+    }
+  }
+
+  /** A round begins. */
+  advance(round: number): void {
+    this.options.book.advance(round);
+    if (round > 0) this.#own$.next({ type: 'round', round: round - 1, policyVersion: round });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#queue.close();
+    for (const { reject } of this.#waiters.values()) reject(shuttingDown());
+    this.#waiters.clear();
+    this.#own$.complete();
+  }
+
+  #send(message: Feedback, transport: Transport<TopicMessages>): Promise<boolean> {
+    const voteId = randomUUID();
+    return new Promise((resolve, reject) => {
+      this.#waiters.set(voteId, { resolve, reject });
+      const headers = { [VOTE_HEADER]: voteId };
+      transport.publish('feedback', { key: message.groupId, message, headers }).catch((error: unknown) => {
+        this.#waiters.delete(voteId);
+        reject(error);
+      });
+    });
+  }
+
+  #kept(id: string): ServedGroup {
+    const group = this.options.book.find(id);
+    if (group) return group;
+    throw new DeskError('unknown-group', `group ${id}: expected to be kept, got removed meanwhile.`);
+  }
+
+  #show(group: ServedGroup): void {
+    this.#drawing.set(group.id, group);
+    this.#own$.next({ type: 'group', group });
+  }
+
+  #fail(id: string): void {
+    const group = this.#drawing.get(id);
+    this.#drawing.delete(id);
+    if (group) this.#own$.next({ type: 'group', group: { ...group, state: 'failed' } });
+  }
+}
+
+/** The id that travels with a vote. */
+export const voteIdOf = (headers: Readonly<Record<string, string>>): string | undefined =>
+  headers[VOTE_HEADER];
+
+function promptFault({ id, prompt }: PictureRequest): string | null {
+  const fault = incomingFault({ id, prompt });
+  if (fault !== null) return fault;
+  return /\p{Cc}/u.test(prompt) ? 'expected a prompt without control characters, got one with some' : null;
+}
+
+const refused = (fault: string) => new DeskError('prompt-refused', `request: ${fault}. Change the prompt.`);
+
+function drawingGroup(
+  { id, prompt, seed, requestedAt, requestedBy }: PictureRequest,
+  pictures: number,
+): ServedGroup {
+  return {
+    ...{ id, prompt, seed, requestedBy, pictures, votes: 0, size: [0, 0] as const, state: 'drawing' },
+    createdAt: new Date(requestedAt).toISOString(),
+    ...{ policyVersion: null, round: null, tree: null, rewards: null, agreement: null },
+  };
+}

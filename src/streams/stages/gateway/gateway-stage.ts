@@ -1,0 +1,140 @@
+/** @file People on the one side, the topics of a run on the other. */
+
+import {
+  asyncScheduler,
+  concatMap,
+  defer,
+  EMPTY,
+  ignoreElements,
+  merge,
+  mergeMap,
+  type Observable,
+  type SchedulerLike,
+  tap,
+  timer,
+} from 'rxjs';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
+import type { TopicMessages } from '../../messages/messages.js';
+import type { Delivery, Transport } from '../../transport/contract/transport.js';
+import type { StageContext } from '../shared/stage-context.js';
+import { answerTickets } from './answer-tickets.js';
+import { type Desk, DeskError } from './desk.js';
+import { GatewayDesk, voteIdOf } from './gateway-desk.js';
+import { GatewayStore } from './gateway-store.js';
+import { GroupBook } from './group-book.js';
+
+/** An open gateway: the desk for people, and what the stage works with. */
+export interface Gateway {
+  readonly desk: Desk;
+  readonly parts: GatewayParts;
+  /** Resolves when all that was told is on disk. */
+  close(): Promise<void>;
+}
+
+interface GatewayParts {
+  readonly desk: GatewayDesk;
+  readonly book: GroupBook;
+  readonly store: GatewayStore;
+  readonly scheduler: SchedulerLike;
+}
+
+interface GatewayOptions {
+  readonly config: ResolvedConfig;
+  /** As the stage sees it. */
+  readonly transport: Transport<TopicMessages>;
+  /** Folder of what is kept. */
+  readonly path: string;
+  readonly warn: (message: string) => void;
+  /** Rounds that are trained. */
+  readonly finishedRounds: number;
+  /** Times deadlines and expiry. Default `asyncScheduler`. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/** Messages of a topic that are taken at the same time. */
+const AT_ONCE = 16;
+const PRUNING_MS = 3_600_000;
+
+/**
+ * Opens what a gateway has kept, and the desk.
+ *
+ * Errors: TRIB_FILE.
+ */
+export async function openGateway({
+  config,
+  transport,
+  path,
+  warn,
+  finishedRounds,
+  scheduler = asyncScheduler,
+}: GatewayOptions): Promise<Gateway> {
+  const settings = stageOf(config, 'gateway');
+  const { maxStaleness } = stageOf(config, 'trainer');
+  const { groupsPerBatch } = stageOf(config, 'sampler');
+  const { store, kept } = await GatewayStore.open(path, warn);
+  const book = new GroupBook({ settings, maxStaleness, store, kept, finishedRounds, scheduler });
+  const desk = new GatewayDesk({ settings, groupsPerBatch, transport, book, store, scheduler });
+  return {
+    desk,
+    parts: { desk, book, store, scheduler },
+    async close() {
+      desk.close();
+      book.close();
+      await store.flushed();
+    },
+  };
+}
+
+/**
+ * Connects a gateway with the topics: what was drawn and said goes to the groups; a group on which people have decided comes in as a
+ * prompt, and its ticket is answered with what was kept of it.
+ *
+ * Time: a message is acknowledged when what it says is on disk. Errs where something cannot be written.
+ */
+export function gatewayStage(
+  context: StageContext,
+  { desk, book, store, scheduler }: GatewayParts,
+): Observable<never> {
+  const { transport, firstRound } = context;
+  const everyGateway = <Topic extends 'drawn' | 'feedback'>(topic: Topic) =>
+    transport.subscribe({ topic, consumerGroup: `gateway-${store.name}`, maxInFlight: AT_ONCE });
+  const drawn$ = everyGateway('drawn').pipe(
+    mergeMap(async (delivery) => {
+      await desk.drawn(delivery.message);
+      delivery.ack();
+    }),
+  );
+  const said$ = everyGateway('feedback').pipe(
+    mergeMap(async (delivery: Delivery<TopicMessages['feedback']>) => {
+      try {
+        await desk.said(delivery.message, voteIdOf(delivery.headers));
+        delivery.ack();
+      } catch (error) {
+        if (!(error instanceof DeskError)) throw error;
+        delivery.nack(error.message);
+      }
+    }),
+  );
+  const decided$ = book.decided$.pipe(
+    concatMap(({ id, prompt }) =>
+      transport.publish('incoming-prompts', { key: id, message: { id, prompt } }),
+    ),
+  );
+  const begun$ = defer(() => {
+    book.begin(firstRound);
+    return EMPTY;
+  });
+  const rounds$ = transport.latest('progress').pipe(tap(({ round }) => desk.advance(round)));
+  const pruned$ = timer(0, PRUNING_MS, scheduler).pipe(concatMap(() => book.prune(scheduler.now())));
+  return merge(
+    book.faults$,
+    decided$,
+    begun$,
+    drawn$,
+    said$,
+    rounds$,
+    pruned$,
+    answerTickets(context, { book, store }),
+  ).pipe(ignoreElements());
+}

@@ -1,0 +1,300 @@
+import { asyncScheduler, type Observable, type SchedulerLike, Subject, type Subscription } from 'rxjs';
+import { decideByVotes, type VoteEvent, type VoteOutcome } from '../../../operators/index.js';
+import type { StageConfig } from '../../config/schema/topology-schema.js';
+import type { DrawnGroup, Feedback } from '../../messages/people.js';
+import type { ServedGroup } from './desk.js';
+import type { GatewayStore, KeptFiles } from './gateway-store.js';
+import {
+  fitsGroup,
+  type GroupRecord,
+  newRecord,
+  servedGroup,
+  stateOf,
+  type VoteLine,
+  voteLine,
+} from './group-record.js';
+import { finished, GroupVotes, unknownGroup } from './group-votes.js';
+import { pairsOf } from './preference-pairs.js';
+
+interface GroupBookOptions {
+  readonly settings: StageConfig<'gateway'>;
+  /** Versions that a policy may be behind when its group is trained. */
+  readonly maxStaleness: number;
+  readonly store: GatewayStore;
+  readonly kept: KeptFiles;
+  /** Rounds that are trained. */
+  readonly finishedRounds: number;
+  readonly scheduler?: SchedulerLike;
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * The groups of a gateway and what was said of them, in memory and on disk.
+ *
+ * Nothing is told before it is on disk, and what is on disk gives the same state again: votes are counted anew, a decision stands,
+ * and a group whose round was not finished is decided again in its turn.
+ */
+export class GroupBook {
+  readonly #groups = new Map<string, GroupRecord>();
+  readonly #votes = new GroupVotes();
+  readonly #voting$ = new Subject<VoteEvent>();
+  readonly #changed$ = new Subject<ServedGroup>();
+  readonly #decided$ = new Subject<GroupRecord>();
+  readonly #faults$ = new Subject<never>();
+  readonly #deciding: Subscription;
+  #decisions = 0;
+  #finishedRounds: number;
+  #hasBegun = false;
+  readonly #counts = { expired: 0, stale: 0 };
+
+  constructor(private readonly options: GroupBookOptions) {
+    const { settings, kept, scheduler = asyncScheduler } = options;
+    this.#finishedRounds = options.finishedRounds;
+    const deciding = { ...settings.feedback, maxWaiting: settings.maxWaiting, scheduler };
+    const outcomes$ = this.#voting$.pipe(decideByVotes(deciding));
+    this.#deciding = outcomes$.subscribe((outcome) => this.#settle(outcome));
+    for (const record of kept.groups) this.#restore(record);
+    for (const line of kept.votes) {
+      const record = this.#groups.get(line.groupId);
+      if (!record || !fitsGroup(line, record)) continue;
+      this.#votes.set(line);
+      this.#voting$.next({ kind: 'vote', ...line });
+    }
+  }
+
+  /** Groups that are new or have changed. */
+  readonly changed$: Observable<ServedGroup> = this.#changed$;
+  /** Groups that need a place in a round, once their decision is on disk. */
+  readonly decided$: Observable<GroupRecord> = this.#decided$;
+  /** Errs where something cannot be written. */
+  readonly faults$: Observable<never> = this.#faults$;
+
+  get counts() {
+    const states = Array.from(this.#groups.values(), (record) => stateOf(record, this.#finishedRounds));
+    const waiting = states.filter((state) => state === 'waiting').length;
+    return { waiting, decided: this.#decisions, ...this.#counts, round: this.#finishedRounds };
+  }
+
+  /** Rounds from this one on are trained from now on, whatever was known of them: gives out what was decided for them. */
+  begin(round: number): void {
+    this.#hasBegun = true;
+    this.#finishedRounds = round;
+    const decided = [...this.#groups.values()].filter(({ decision }) => decision !== null);
+    decided.sort((a, b) => (a.decision?.order ?? 0) - (b.decision?.order ?? 0));
+    for (const record of decided) {
+      const { left } = record;
+      const isOpen = record.round === null ? left === null : record.round >= round;
+      if (!isOpen) continue;
+      if (left === 'stale') this.#counts.stale -= 1;
+      this.#decide({ ...record, round: null });
+    }
+  }
+
+  /** A round begins, and those before it are trained. */
+  advance(round: number): void {
+    const before = this.#finishedRounds;
+    this.#finishedRounds = round;
+    for (const record of this.#groups.values())
+      if (record.round !== null && record.round >= before && record.round < round) this.#tell(record);
+  }
+
+  /** Keeps a group that was drawn. Resolves when it is on disk. */
+  async take(drawn: DrawnGroup): Promise<void> {
+    const { id } = drawn.request;
+    if (this.#groups.has(id)) return;
+    const record = newRecord(drawn);
+    await this.options.store.saveGroup(record, drawn);
+    this.#groups.set(id, record);
+    this.#wait(record);
+    this.#tell(record);
+  }
+
+  /**
+   * Checks whether a judgment can be taken now. Returns whether it is new: false where this voter has said the same.
+   *
+   * Errors: a {@link DeskError}.
+   */
+  check(feedback: Omit<Feedback, 'givenAt'>): boolean {
+    const record = this.#record(feedback.groupId);
+    if (!this.#votes.isNew(feedback, record)) return false;
+    if (record.decision || record.left) throw finished(record, stateOf(record, this.#finishedRounds));
+    return true;
+  }
+
+  /**
+   * Takes what somebody says of a group. Resolves when it is on disk, with whether it is new.
+   *
+   * Errors: a {@link DeskError}.
+   */
+  async judge(feedback: Feedback): Promise<boolean> {
+    const { store } = this.options;
+    if (!this.check(feedback)) {
+      await store.votesWritten();
+      return false;
+    }
+    const { groupId } = feedback;
+    const line = voteLine(feedback);
+    const record = this.#record(groupId);
+    // Before it is written, so that a second vote of the voter meets it.
+    this.#votes.set(line);
+    await store.appendVote(line, pairsOf(line, record));
+    this.#voting$.next({ kind: 'vote', ...line });
+    const now = this.#groups.get(groupId);
+    if (now === undefined || now.left === 'expired') throw finished(record, 'expired');
+    if (now.decision === null) this.#tell(now);
+    return true;
+  }
+
+  /** Gives a group its place in a round. Returns why it may not be trained there; null if it may. */
+  async assign(id: string, round: number): Promise<string | null> {
+    const record = this.#groups.get(id);
+    if (!record?.decision) return `people have not decided on the group ${id}`;
+    if (record.round !== null && record.round !== round)
+      return `the group ${id} has its place in round ${record.round}`;
+    if (record.left !== null && record.round === null) return `the group ${id} is ${record.left}`;
+    await this.#change({ ...record, round });
+    return null;
+  }
+
+  /** The policy or the interval had moved on when a group had its turn. */
+  async lose(id: string): Promise<void> {
+    const record = this.#groups.get(id);
+    if (!record || record.left) return;
+    this.#counts.stale += 1;
+    await this.#change({ ...record, left: 'stale' });
+  }
+
+  find(id: string): ServedGroup | undefined {
+    const record = this.#groups.get(id);
+    return record && this.#served(record);
+  }
+
+  /** Groups that wait for this voter and can still be trained on, the oldest first. */
+  waitingFor(voter: string, limit: number): ServedGroup[] {
+    const isMeant = (record: GroupRecord) =>
+      stateOf(record, this.#finishedRounds) === 'waiting' &&
+      !this.#isTooOld(record) &&
+      !this.#votes.has(record.id, voter);
+    return this.#where(isMeant).slice(0, limit);
+  }
+
+  /** Groups that this client asked for, the newest first. */
+  askedBy(client: string, limit: number): ServedGroup[] {
+    const own = this.#where(({ requestedBy }) => requestedBy === client);
+    return own.reverse().slice(0, limit);
+  }
+
+  votesBy(voter: string): VoteLine[] {
+    return this.#votes.by(voter);
+  }
+
+  /** Removes the groups that a person asked for, and what they said of any. Resolves when the files say nothing of them. */
+  async forget(person: string): Promise<{ readonly groups: number; readonly votes: number }> {
+    const groups = [...this.#groups.values()].filter(({ requestedBy }) => requestedBy === person);
+    const votes = this.votesBy(person);
+    this.#votes.forget(person);
+    this.#voting$.next({ kind: 'forget', voter: person });
+    await this.#remove(groups);
+    return { groups: groups.length, votes: votes.length };
+  }
+
+  /** Removes groups that are done with and older than the settings keep them. */
+  async prune(now: number): Promise<void> {
+    const { groupsDays, groups } = this.options.settings.retention;
+    const surplus = this.#groups.size - groups;
+    const gone = [...this.#groups.values()].filter((record, index) => {
+      const state = stateOf(record, this.#finishedRounds);
+      const isOld = index < surplus || Date.parse(record.createdAt) < now - groupsDays * DAY_MS;
+      return isOld && state !== 'waiting' && state !== 'decided';
+    });
+    if (gone.length > 0) await this.#remove(gone);
+  }
+
+  close(): void {
+    this.#deciding.unsubscribe();
+    this.#changed$.complete();
+    this.#decided$.complete();
+  }
+
+  #restore(record: GroupRecord): void {
+    this.#groups.set(record.id, record);
+    this.#decisions = Math.max(this.#decisions, (record.decision?.order ?? -1) + 1);
+    if (record.left) this.#counts[record.left] += 1;
+    if (!record.decision && !record.left) this.#wait(record);
+  }
+
+  #wait({ id: groupId, pictures: numPictures, createdAt }: GroupRecord): void {
+    const expiresAt = Date.parse(createdAt) + this.options.settings.feedbackWithinMs;
+    this.#voting$.next({ kind: 'group', groupId, numPictures, expiresAt });
+  }
+
+  #settle(outcome: VoteOutcome): void {
+    const record = this.#record(outcome.groupId);
+    if (outcome.kind === 'expired') {
+      this.#counts.expired += 1;
+      void this.#change({ ...record, left: 'expired' });
+      return;
+    }
+    const { votes, rewards, agreement } = outcome;
+    this.#decide({
+      ...record,
+      decision: { order: this.#decisions++, votes, rewards: [...rewards], agreement },
+    });
+  }
+
+  /** Once the decision is on disk, a group that can be trained on is given out. */
+  #decide(decided: GroupRecord): void {
+    const left = this.#isTooOld(decided) ? 'stale' : null;
+    if (left) this.#counts.stale += 1;
+    const record = { ...decided, left } as const;
+    const give = () => {
+      if (this.#hasBegun && left === null) this.#decided$.next(record);
+    };
+    this.#change(record).then(give, () => undefined);
+  }
+
+  /** Whether a round that begins now could not train on it. A policy of the future is that of another run. */
+  #isTooOld({ policyVersion }: GroupRecord): boolean {
+    const age = this.#finishedRounds - policyVersion;
+    return age < 0 || age > this.options.maxStaleness;
+  }
+
+  #change(record: GroupRecord): Promise<void> {
+    this.#groups.set(record.id, record);
+    this.#tell(record);
+    const written = this.options.store.saveRecord(record);
+    written.catch((error: unknown) => this.#faults$.error(error));
+    return written;
+  }
+
+  async #remove(records: readonly GroupRecord[]): Promise<void> {
+    const { store } = this.options;
+    for (const { id } of records) {
+      this.#groups.delete(id);
+      this.#votes.remove(id);
+      this.#voting$.next({ kind: 'remove', groupId: id });
+    }
+    const { lines, pairs } = this.#votes.files((id) => this.#record(id));
+    await store.rewriteVotes(lines, pairs);
+    for (const { id } of records) await store.removeGroup(id);
+  }
+
+  #record(groupId: string): GroupRecord {
+    const record = this.#groups.get(groupId);
+    if (record) return record;
+    throw unknownGroup(groupId);
+  }
+
+  #where(isMeant: (record: GroupRecord) => boolean): ServedGroup[] {
+    return [...this.#groups.values()].filter(isMeant).map((record) => this.#served(record));
+  }
+
+  #served(record: GroupRecord): ServedGroup {
+    return servedGroup(record, this.#finishedRounds, this.#votes.count(record.id));
+  }
+
+  #tell(record: GroupRecord): void {
+    this.#changed$.next(this.#served(record));
+  }
+}

@@ -1,0 +1,112 @@
+/** @file What a gateway keeps of a group and of a vote, in memory and on disk. */
+
+import { z } from 'zod';
+import { forkStep } from '../../../models/rollouts/recorded-node.js';
+import { type Judgment, judgmentFault } from '../../../operators/index.js';
+import type { DrawnGroup, Feedback } from '../../messages/people.js';
+import type { GroupState, ServedGroup } from './desk.js';
+
+const count = z.int({ error: 'expected a whole number' }).min(0, { error: 'expected at least 0' });
+const share = z.number({ error: 'expected a number' }).min(0).max(1, { error: 'expected at most 1' });
+const text = z.string({ error: 'expected text' });
+
+/** `group.json`. Fields are only ever added. */
+export const groupRecordSchema = z.object({
+  id: text,
+  prompt: text,
+  seed: count,
+  /** ISO 8601. */
+  createdAt: z.iso.datetime({ error: 'expected a time' }),
+  requestedBy: text.nullable(),
+  policyVersion: count,
+  size: z.tuple([count, count]),
+  pictures: count,
+  tree: z.object({
+    firstStep: count,
+    numSteps: count,
+    forkStep: count,
+    trainedSteps: z.array(count),
+    guesses: z.array(z.object({ step: count, node: count })),
+  }),
+  /** Null before people have decided. */
+  decision: z
+    .object({
+      /** Counts the decisions of the store: groups get their places in this order. */
+      order: count,
+      votes: count,
+      rewards: z.array(share),
+      agreement: share,
+    })
+    .nullable(),
+  /** Null unless it will never be trained on. */
+  left: z.enum(['expired', 'stale'], { error: 'expected expired or stale' }).nullable(),
+  /** Null before it has a place in one. */
+  round: count.nullable(),
+});
+
+export type GroupRecord = Readonly<z.output<typeof groupRecordSchema>>;
+
+/** A line of `votes.jsonl`. */
+export interface VoteLine {
+  readonly groupId: string;
+  readonly voter: string;
+  readonly judgment: Judgment;
+  /** ISO 8601. */
+  readonly at: string;
+}
+
+const judgment = z.union([
+  z.strictObject({ best: count }),
+  z.strictObject({ ranking: z.array(count) }),
+  z.strictObject({ ratings: z.array(share) }),
+  z.strictObject({ none: z.literal(true) }),
+  z.strictObject({ skip: z.literal(true) }),
+]);
+
+export const voteLineSchema = z.object({ groupId: text, voter: text, judgment, at: text });
+
+export function newRecord({ request, group, size, pictures, guesses }: DrawnGroup): GroupRecord {
+  const { id, prompt, seed, requestedBy, requestedAt } = request;
+  const { tree, interval, policyVersion } = group;
+  return {
+    ...{ id, prompt, seed, requestedBy, policyVersion },
+    createdAt: new Date(requestedAt).toISOString(),
+    size: [...size],
+    pictures: pictures.length,
+    tree: {
+      firstStep: tree.firstStep,
+      numSteps: interval.numSteps,
+      forkStep: forkStep(tree),
+      trainedSteps: [...interval.trainedSteps],
+      guesses: guesses.map(({ step, node }) => ({ step, node })),
+    },
+    ...{ decision: null, left: null, round: null },
+  };
+}
+
+export function voteLine({ groupId, voter, judgment, givenAt }: Feedback): VoteLine {
+  return { groupId, voter, judgment, at: new Date(givenAt).toISOString() };
+}
+
+/** @param finishedRounds rounds of the run that are trained. */
+export function stateOf({ decision, left, round }: GroupRecord, finishedRounds: number): GroupState {
+  if (left !== null) return left;
+  if (decision === null) return 'waiting';
+  return round !== null && round < finishedRounds ? 'trained' : 'decided';
+}
+
+/** @param votes those that count so far. */
+export function servedGroup(record: GroupRecord, finishedRounds: number, votes: number): ServedGroup {
+  const { id, prompt, seed, createdAt, requestedBy, policyVersion, size, pictures, tree, decision, round } =
+    record;
+  return {
+    ...{ id, prompt, createdAt, seed, policyVersion, round, size, pictures, tree, votes, requestedBy },
+    state: stateOf(record, finishedRounds),
+    rewards: decision?.rewards ?? null,
+    agreement: decision?.agreement ?? null,
+  };
+}
+
+/** Whether a vote from anywhere fits its group. */
+export const fitsGroup = ({ judgment: said }: VoteLine, { pictures }: GroupRecord): boolean =>
+  judgmentFault(said, pictures) === null;

@@ -1,0 +1,79 @@
+import { isDeepStrictEqual } from 'node:util';
+import { judgmentFault } from '../../../operators/index.js';
+import { type Feedback, personFault } from '../../messages/people.js';
+import { DeskError } from './desk.js';
+import type { GroupRecord, VoteLine } from './group-record.js';
+import { type PreferencePair, pairsOf } from './preference-pairs.js';
+
+/** What was said of each group: one vote of a voter. */
+export class GroupVotes {
+  /** By group, then by voter. */
+  readonly #votes = new Map<string, Map<string, VoteLine>>();
+
+  /** Takes the place of an earlier vote of the voter. */
+  set(line: VoteLine): void {
+    const votes = this.#votes.get(line.groupId) ?? new Map<string, VoteLine>();
+    this.#votes.set(line.groupId, votes.set(line.voter, line));
+  }
+
+  has(groupId: string, voter: string): boolean {
+    return this.#votes.get(groupId)?.has(voter) ?? false;
+  }
+
+  /** Votes on a group, those who skipped it left out. */
+  count(groupId: string): number {
+    const votes = [...(this.#votes.get(groupId)?.values() ?? [])];
+    return votes.filter(({ judgment }) => !('skip' in judgment)).length;
+  }
+
+  by(voter: string): VoteLine[] {
+    return [...this.#votes.values()].flatMap((votes) => votes.get(voter) ?? []);
+  }
+
+  forget(voter: string): void {
+    for (const votes of this.#votes.values()) votes.delete(voter);
+  }
+
+  remove(groupId: string): void {
+    this.#votes.delete(groupId);
+  }
+
+  /** All of them in the order in which they were given, and the pairs that they say. */
+  files(recordOf: (groupId: string) => GroupRecord) {
+    const lines = [...this.#votes.values()].flatMap((votes) => [...votes.values()]);
+    lines.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+    const pairs = lines.flatMap((line): PreferencePair[] => pairsOf(line, recordOf(line.groupId)));
+    return { lines, pairs };
+  }
+
+  /**
+   * Whether a judgment says something new: false where this voter has said the same.
+   *
+   * Errors: a {@link DeskError} where it does not fit the group or what the voter has said.
+   */
+  isNew({ groupId, voter, judgment }: Omit<Feedback, 'givenAt'>, { pictures }: GroupRecord): boolean {
+    const fault = personFault(voter) ?? judgmentFault(judgment, pictures);
+    if (fault !== null)
+      throw new DeskError('out-of-range', `vote on group ${groupId}: ${fault}. Correct the vote.`);
+    const earlier = this.#votes.get(groupId)?.get(voter)?.judgment;
+    if (earlier === undefined) return true;
+    if (isDeepStrictEqual(earlier, judgment)) return false;
+    if ('skip' in earlier) return true;
+    throw new DeskError(
+      'contradicts',
+      `vote on group ${groupId}: expected ${JSON.stringify(earlier)} again, as this voter said before, got ${JSON.stringify(judgment)}. The first vote counts.`,
+    );
+  }
+}
+
+export const unknownGroup = (groupId: string) =>
+  new DeskError(
+    'unknown-group',
+    `group ${JSON.stringify(groupId.slice(0, 80))}: expected one of this gateway, got none. Ask for its pictures first.`,
+  );
+
+export const finished = ({ id }: GroupRecord, state: string) =>
+  new DeskError(
+    'finished',
+    `group ${id}: expected one that waits for feedback, got one that is ${state}. Vote on another.`,
+  );

@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { namesOf } from '../../../catalog.js';
+import { filePath, integer, oneOf, section, text } from '../../../fields.js';
+import { FEEDBACK_RULES } from '../../../operators/index.js';
+import { portsField, roleField } from '../spec/port-fields.js';
+import { defineStage } from '../spec/stage-spec.js';
+
+/** Timers take no more: a longer one would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const hosts = (which: string, byDefault: string) =>
+  z
+    .array(text(which), { error: `a list of ${which}s` })
+    .default([])
+    .describe(byDefault);
+
+const http = section({
+  host: text('a host name or address')
+    .default('127.0.0.1')
+    .describe('Address that it listens on. If it is not a loopback address, require a token.'),
+  port: integer(0, 65_535)
+    .default(8080)
+    .describe('Port that it listens on; 0 picks a free one, which the log reports.'),
+  allowHosts: hosts(
+    'host name',
+    'Further host names that requests may use, such as that of a proxy; localhost, `host` and IP addresses are always allowed.',
+  ),
+  allowOrigins: hosts(
+    'origin',
+    'Origins of other pages that may call it from a browser, such as `https://studio.example`; its own page always may.',
+  ),
+})
+  .prefault({})
+  .describe(
+    'Where people reach it, in the process with its role. If the environment variable TRIBUTARY_GATEWAY_TOKEN is set, requests need that bearer token.',
+  );
+
+const feedback = section({
+  rule: oneOf(namesOf(FEEDBACK_RULES))
+    .default('best-of-n')
+    .describe(
+      `How votes become rewards from 0 to 1: ${FEEDBACK_RULES.map(({ name, summary }) => `\`${name}\`, ${summary}`).join('; ')}. Any vote fits any rule; "none of them" gives all 0.`,
+    ),
+  voters: integer(1, 1000)
+    .default(1)
+    .describe('People who vote on a group before it is decided. One who skips it is none of them.'),
+})
+  .prefault({})
+  .describe('What decides on a group.');
+
+export const gatewayStage = defineStage({
+  name: 'gateway',
+  summary:
+    'Gives people pictures when they ask, takes what they say of them, and trains on each group once people have decided on it.',
+  consequences: {
+    ordering: 'Groups are trained in the order in which they are decided.',
+    delivery:
+      'A vote is on disk before it is answered. A group is trained at most once: its prompt gets a place in a round under the id of the group. Groups without a decision in time are counted and dropped; so are those that were drawn by a policy older than `maxStaleness` rounds, or for another interval, when their turn comes.',
+    memory:
+      'Holds `maxQueued` requests, `maxWaiting` groups without their pictures, what is known of the groups on disk, and the trajectories of groups in flight.',
+  },
+  schema: section({
+    type: z.literal('gateway'),
+    role: roleField('`gateway`'),
+    reads: portsField('read from', ['drawn', 'feedback', 'prompts']),
+    writes: portsField('written to', [
+      'requests',
+      'feedback',
+      'incoming-prompts',
+      'prompts',
+      'trajectories',
+      'rewards',
+    ]),
+    http,
+    pictures: integer(2, 1024)
+      .default(4)
+      .describe('Pictures of a group: as many as the sampler makes, with one fork `numBranches`.'),
+    guesses: integer(0, 16)
+      .default(2)
+      .describe(
+        'Steps between the fork and the pictures of which is shown what the network took each branch for; the fork itself is always shown. Each costs one decoding a branch.',
+      ),
+    maxQueued: integer(1, 100_000)
+      .default(50)
+      .describe('Requests that may wait to be drawn; one more is refused. Bounds memory.'),
+    answerWithinMs: integer(1, LONGEST_TIMER_MS)
+      .default(30_000)
+      .describe('A request whose pictures are not there after this many milliseconds is given up.'),
+    feedbackWithinMs: integer(1, LONGEST_TIMER_MS)
+      .default(86_400_000)
+      .describe('A group on which people have not decided after this many milliseconds is dropped.'),
+    maxWaiting: integer(1, 1_000_000)
+      .default(500)
+      .describe('Groups that may wait for a decision; the oldest is dropped where there is one more.'),
+    feedback,
+    retention: section({
+      groupsDays: integer(1, 36_500)
+        .default(30)
+        .describe('Days after which a group is removed from disk, and what was said of it.'),
+      groups: integer(1, 10_000_000)
+        .default(20_000)
+        .describe(
+          'Groups that are kept, at most: beyond that the oldest that are done with go. Bounds memory.',
+        ),
+    })
+      .prefault({})
+      .describe('How long groups are kept.'),
+    store: filePath('the path of a folder', 'made')
+      .optional()
+      .describe(
+        'Folder of groups, votes and preference pairs. Default: `gateway` in the run directory; a process without one needs it.',
+      ),
+  }),
+  reads: {
+    drawn: 'drawn pictures',
+    feedback: 'feedback',
+    prompts: 'prompt ticket',
+    progress: 'progress',
+    schedule: 'training interval',
+  },
+  writes: {
+    requests: 'picture request',
+    feedback: 'feedback',
+    'incoming-prompts': 'incoming prompt',
+    prompts: 'prompt ticket',
+    trajectories: 'group trajectories',
+    rewards: 'group rewards',
+    metrics: 'metric',
+  },
+});

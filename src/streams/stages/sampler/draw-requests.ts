@@ -1,0 +1,103 @@
+/** @file Requests of people in, pictures and trajectories out. */
+
+import { combineLatest, EMPTY, firstValueFrom, from, ignoreElements, mergeMap, type Observable } from 'rxjs';
+import { at } from '../../../at.js';
+import { batchTickets } from '../../../operators/batch-tickets.js';
+import { stageError } from '../../../operators/checks/faults.js';
+import { type PromptTicket, readLatest, type TrainingInterval } from '../../../operators/index.js';
+import { findStage, stageOf } from '../../config/resolved/stage-of.js';
+import type { PolicySnapshot } from '../../messages/messages.js';
+import type { DrawnPictures, PictureRequest } from '../../messages/people.js';
+import type { Delivery } from '../../transport/contract/transport.js';
+import type { StageContext } from '../shared/stage-context.js';
+import type { SamplerClient } from './client.js';
+
+/**
+ * Draws what people ask for, before the groups that wait to be rolled out, with the newest policy and interval. A request that
+ * nobody waits for any more is dropped; one that the model cannot read is answered with the reason.
+ *
+ * Time: a batch begins when the one before is done, with all requests that wait, up to groupsPerBatch. A request is
+ * acknowledged when its pictures are accepted.
+ */
+export function drawRequests(
+  { transport, config, canceling }: StageContext,
+  sampler: SamplerClient,
+  policy$: Observable<PolicySnapshot>,
+  now: () => number = Date.now,
+): Observable<never> {
+  const gateway = findStage(config, 'gateway');
+  if (!gateway) return EMPTY;
+  const { groupsPerBatch } = stageOf(config, 'sampler');
+  const maxInFlight = 2 * groupsPerBatch;
+  const held = new Map<string, Delivery<PictureRequest>>();
+
+  const answer = async (drawn: DrawnPictures): Promise<void> => {
+    const { id } = drawn.request;
+    await transport.publish('drawn', { key: id, message: drawn });
+    held.get(id)?.ack();
+    held.delete(id);
+  };
+  const readable = async (tickets: readonly PromptTicket[]): Promise<PictureRequest[]> => {
+    const requests = tickets.flatMap(({ groupId }) => held.get(groupId)?.message ?? []);
+    const faults = await sampler.checkPrompts(requests.map(({ prompt }) => prompt));
+    for (const [index, request] of requests.entries()) {
+      const fault = faults[index];
+      if (fault) await answer({ request, fault });
+    }
+    return requests.filter((_, index) => !faults[index]);
+  };
+  const draw = async (
+    tickets: readonly PromptTicket[],
+    [interval, policy]: readonly [TrainingInterval, PolicySnapshot],
+  ): Promise<void> => {
+    const requests = await readable(tickets);
+    if (requests.length === 0) return;
+    const { trainedSteps } = interval;
+    const rollouts = requests.map(({ seed, prompt }) => ({ groupIndex: seed, prompt }));
+    const request = { requests: rollouts, trainedSteps, guesses: gateway.guesses };
+    const trees = await sampler.withPolicy(policy, (call) => call.draw(request, { signal: canceling }), {
+      isUrgent: true,
+    });
+    const [, height, width] = sampler.imageShape;
+    for (const [index, own] of requests.entries()) {
+      const { pictures, guesses, ...rolledOut } = at(trees, index);
+      const ticket = ticketOf(own);
+      const group = { ...ticket, interval, policyVersion: policy.version, ...rolledOut };
+      await answer({ request: own, group, size: [width, height], pictures, guesses });
+    }
+  };
+  const take = (delivery: Delivery<PictureRequest>): PromptTicket[] => {
+    const { id, expiresAt } = delivery.message;
+    if (expiresAt <= now()) {
+      delivery.ack();
+      return [];
+    }
+    const isHeld = held.has(id);
+    held.set(id, delivery);
+    return isHeld ? [] : [ticketOf(delivery.message)];
+  };
+  return readLatest(combineLatest([transport.latest('schedule'), policy$]), (newest$) =>
+    transport.subscribe({ topic: 'requests', consumerGroup: 'samplers', maxInFlight }).pipe(
+      mergeMap(take),
+      batchTickets({
+        groupsPerBatch,
+        lingerMs: 0,
+        maxQueued: maxInFlight,
+        run: (tickets) =>
+          from(
+            firstValueFrom(newest$)
+              .then((newest) => draw(tickets, newest))
+              .catch((error: unknown) => {
+                const { groupId } = at(tickets, 0);
+                throw stageError(error, { stage: 'sampler', work: `request ${groupId}`, groupId });
+              }),
+          ),
+      }),
+    ),
+  ).pipe(ignoreElements());
+}
+
+/** A request as what it is rolled out as; it gets its place in a round later. */
+function ticketOf({ id, seed, prompt }: PictureRequest): PromptTicket {
+  return { groupId: id, groupIndex: seed, round: 0, prompt };
+}
