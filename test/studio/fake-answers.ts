@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import type { RunInfo } from '../../src/studio/api/types.js';
+import type { RunInfo } from '../../src/client/types.js';
 
 const TYPES: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',
@@ -34,8 +34,8 @@ export function runInfo(round: number): RunInfo {
       'a yellow square and a purple circle',
     ],
     workers: [
-      { role: 'trainer', state: 'waits for groups', idleShare: 0.62 },
-      { role: 'sampler', state: 'draws', idleShare: 0.2, groups: 410 },
+      { role: 'trainer', idleShare: 0.62 },
+      { role: 'sampler', idleShare: 0.2, groups: 410 },
     ],
     deadLetters: [{ stage: 'reward', group: '12-3', reason: 'reward: expected a finite number, got NaN.' }],
     control: {

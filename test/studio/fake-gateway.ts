@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { MetricsLine, RunInfo, ServedGroup, StudioEvent } from '../../src/studio/api/types.js';
+import type { MetricsLine, RunInfo, ServedGroup, ServerEvent } from '../../src/client/types.js';
 import { drawnPrompts, pngOf, readFixture, TREE_ROUNDS } from './drawn-pictures.js';
 import { problem, runInfo, send, sendPage } from './fake-answers.js';
 
@@ -19,7 +19,7 @@ export interface FakeGateway {
   /** The token that is wanted; null for none. */
   token: string | null;
   /** Tells everyone. */
-  say(event: StudioEvent): void;
+  say(event: ServerEvent): void;
   /** Adds a group, and says so. */
   add(change?: Partial<ServedGroup>): ServedGroup;
   change(id: string, change: Partial<ServedGroup>): void;
@@ -48,7 +48,7 @@ export async function openFakeGateway(folder: string, { round = 40, port = 0 } =
   let sent = 0;
 
   const drawnOf = (id: string) => drawn[Number(id.split('-')[1]) % drawn.length] ?? drawn[0];
-  const say = (event: StudioEvent) => {
+  const say = (event: ServerEvent) => {
     for (const listener of listeners)
       listener.write(`id: ${sent}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
     sent++;

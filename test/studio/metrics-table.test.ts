@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { MetricsLine } from '../../src/studio/api/types.js';
+import type { MetricsLine } from '../../src/client/types.js';
 import { MetricsTable, MOST_ROWS, secondsLeft, smoothed } from '../../src/studio/state/table.js';
 import { readFixture } from './drawn-pictures.js';
 

@@ -37,7 +37,7 @@ describe.skipIf(!HAS_BROWSER)('the looks of the studio', () => {
 
   beforeAll(async () => {
     gateway = await openFakeGateway(await builtPage());
-    for (let group = 0; group < 12; group++) gateway.add(GROUPS[group] ?? {});
+    for (let group = 0; group < 13; group++) gateway.add(GROUPS[group] ?? {});
     browser = await launch();
   });
   afterAll(async () => {
@@ -93,5 +93,7 @@ const GROUPS = [
   {},
   { ...own, state: 'decided', rewards: [1, 0, 0, 0], agreement: 0.75 },
   {},
+  own,
+  ...new Array<object>(5).fill({}),
   own,
 ] as const;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, CDPSession, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import type { MetricsLine } from '../../src/studio/api/types.js';
+import type { MetricsLine } from '../../src/client/types.js';
 import { RUNS_ALL } from '../fixtures/test-all.js';
 import { HAS_BROWSER, launch, PERSON, visit } from './browser.js';
 import { builtPage } from './built-page.js';

@@ -1,12 +1,12 @@
 /** @file The server's events, for as long as the page is open. */
 
 import { signal } from '@preact/signals';
-import type { StudioEvent } from './types.js';
+import type { ServerEvent } from '../../client/types.js';
 
 /** Whether what is shown is what is. */
 export const connection = signal<'connecting' | 'live' | 'lost'>('connecting');
 
-const TYPES: readonly StudioEvent['type'][] = ['group', 'step', 'progress', 'metrics', 'run', 'reset'];
+const TYPES: readonly ServerEvent['type'][] = ['group', 'step', 'progress', 'metrics', 'run', 'reset'];
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30_000;
 
@@ -16,7 +16,7 @@ const LONGEST_WAIT_MS = 30_000;
  * @param onGap called with each connection, as whatever came between two of them has been missed, and where the server
  * refuses one: the answer to another request says why.
  */
-export function followEvents(onEvent: (event: StudioEvent) => void, onGap: () => unknown): () => void {
+export function followEvents(onEvent: (event: ServerEvent) => void, onGap: () => unknown): () => void {
   let wait = FIRST_WAIT_MS;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let source: EventSource | undefined;

@@ -1,8 +1,8 @@
 /** @file Choosing among the pictures of a group: keys, marks on the pictures, and what stands below them. */
 
 import { useState } from 'preact/hooks';
+import type { Judgment, ServedGroup } from '../../client/types.js';
 import { guessAddress, pictureAddress } from '../api/addresses.js';
-import type { ServedGroup, Verdict } from '../api/types.js';
 import {
   type Ballot,
   isBegun,
@@ -27,9 +27,9 @@ import { digitKeys, useKeys } from './shortcuts.js';
 export interface Choosing {
   readonly group: ServedGroup;
   readonly ballot: Ballot;
-  readonly verdict: Verdict | undefined;
+  readonly verdict: Judgment | undefined;
   readonly isOpen: boolean;
-  readonly put: (verdict: Verdict) => void;
+  readonly put: (verdict: Judgment) => void;
   readonly markPicture: (picture: number, rating?: number) => void;
 }
 
@@ -42,7 +42,7 @@ export function useChoosing(group: ServedGroup, onUndone?: (id: string) => void)
   const keep = (next: Ballot) => setKept({ id: group.id, ballot: next });
   const verdict = verdictOn(group.id);
   const isOpen = group.state === 'waiting' && !verdict;
-  const put = (next: Verdict) => {
+  const put = (next: Judgment) => {
     if (!isOpen) return;
     choose(group, next);
     keep(openBallot(way, group.pictures));

@@ -2,8 +2,8 @@
 
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { ServedGroup } from '../../client/types.js';
 import { guessAddress } from '../api/addresses.js';
-import type { ServedGroup } from '../api/types.js';
 import { growthOf } from '../state/growth.js';
 import { Picture } from './picture.jsx';
 import { type Box, treeLines } from './tree-lines.js';

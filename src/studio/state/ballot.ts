@@ -1,6 +1,6 @@
 /** @file How a choice comes about, one picture at a time: the best, an order, or a rating for each. */
 
-import type { FeedbackRule, Verdict } from '../api/types.js';
+import type { Judgment } from '../../client/types.js';
 
 export type Way = 'best' | 'order' | 'rating';
 
@@ -16,7 +16,7 @@ export interface Ballot {
 }
 
 /** What a rule of the config asks of a person. */
-export function wayOf(rule: FeedbackRule | undefined): Way {
+export function wayOf(rule: string | undefined): Way {
   if (rule === 'ratings') return 'rating';
   return rule === 'pairwise' ? 'order' : 'best';
 }
@@ -33,7 +33,7 @@ export function nextToRate({ marks, pictures }: Ballot): number {
 }
 
 /** Marks a picture: as the best, as the next in order, or with a rating of 1 to 5. */
-export function mark(ballot: Ballot, picture: number, rating = 0): Ballot | Verdict {
+export function mark(ballot: Ballot, picture: number, rating = 0): Ballot | Judgment {
   const { way, pictures, marks } = ballot;
   if (picture < 0 || picture >= pictures) return ballot;
   if (way === 'best') return { best: picture };
@@ -64,7 +64,7 @@ export function isBegun({ way, marks }: Ballot): boolean {
 }
 
 /** Says what a picture is in a verdict; empty where it is nothing. */
-export function placeIn(verdict: Verdict | undefined, picture: number): string {
+export function placeIn(verdict: Judgment | undefined, picture: number): string {
   if (!verdict) return '';
   if ('best' in verdict) return verdict.best === picture ? 'your choice' : '';
   if ('ranking' in verdict) return `your number ${verdict.ranking.indexOf(picture) + 1}`;
@@ -76,7 +76,7 @@ export function placeIn(verdict: Verdict | undefined, picture: number): string {
 }
 
 /** A verdict in a few words. */
-export function wordsOf(verdict: Verdict): string {
+export function wordsOf(verdict: Judgment): string {
   if ('best' in verdict) return `Picture ${verdict.best + 1} chosen`;
   if ('ranking' in verdict) return `Order ${verdict.ranking.map((picture) => picture + 1).join(', ')}`;
   if ('ratings' in verdict)

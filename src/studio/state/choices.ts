@@ -1,8 +1,8 @@
 /** @file What a person has chosen: held for some seconds in which it can be undone, then sent until it has arrived. */
 
 import { signal } from '@preact/signals';
+import type { Judgment, ServedGroup } from '../../client/types.js';
 import { Problem, request, wordsOf } from '../api/request.js';
-import type { ServedGroup, Verdict } from '../api/types.js';
 import { noteGroup, noteVerdict } from './groups.js';
 import { person, randomId } from './person.js';
 
@@ -16,7 +16,7 @@ const OUTBOX = 'tributary-outbox';
 interface Choice {
   readonly id: string;
   readonly prompt: string;
-  readonly verdict: Verdict;
+  readonly verdict: Judgment;
   readonly idempotencyKey: string;
 }
 
@@ -45,7 +45,7 @@ function keep(choices: readonly Choice[]): void {
 }
 
 /** Holds a choice; the one before it is sent. */
-export function choose({ id, prompt }: ServedGroup, verdict: Verdict): void {
+export function choose({ id, prompt }: ServedGroup, verdict: Judgment): void {
   send();
   refusal.value = null;
   noteVerdict(id, verdict);

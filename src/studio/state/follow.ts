@@ -1,9 +1,9 @@
 /** @file Keeps what the page knows up to date, from the first request to the last event. */
 
 import { signal } from '@preact/signals';
+import type { ServerEvent } from '../../client/types.js';
 import { followEvents } from '../api/events.js';
 import { wordsOf } from '../api/request.js';
-import type { StudioEvent } from '../api/types.js';
 import { resend } from './choices.js';
 import { groupOf, loadOwn, loadQueue, noteGroup } from './groups.js';
 import { noteStep } from './growth.js';
@@ -29,7 +29,7 @@ async function refresh(): Promise<void> {
   }
 }
 
-function take(event: StudioEvent): void {
+function take(event: ServerEvent): void {
   switch (event.type) {
     case 'group':
       noteGroup(event.group);

@@ -1,8 +1,8 @@
 /** @file The groups that the page knows: a bounded number, the newest ones. */
 
 import { computed, signal } from '@preact/signals';
+import type { Judgment, ServedGroup } from '../../client/types.js';
 import { request } from '../api/request.js';
-import type { ServedGroup, Verdict } from '../api/types.js';
 import { withEntry } from './bounded.js';
 import { endGrowth, growthOf } from './growth.js';
 import { person } from './person.js';
@@ -16,9 +16,9 @@ const groups = signal<ReadonlyMap<string, ServedGroup>>(new Map());
 const queued = signal<readonly string[]>([]);
 
 const VERDICTS = 'tributary-verdicts';
-const verdicts = signal<ReadonlyMap<string, Verdict>>(readVerdicts());
+const verdicts = signal<ReadonlyMap<string, Judgment>>(readVerdicts());
 
-function readVerdicts(): ReadonlyMap<string, Verdict> {
+function readVerdicts(): ReadonlyMap<string, Judgment> {
   try {
     return new Map(JSON.parse(localStorage.getItem(VERDICTS) ?? '[]'));
   } catch {
@@ -32,7 +32,7 @@ export function groupOf(id: string): ServedGroup | undefined {
 }
 
 /** What this person said of a group. */
-export function verdictOn(id: string): Verdict | undefined {
+export function verdictOn(id: string): Judgment | undefined {
   return verdicts.value.get(id);
 }
 
@@ -68,7 +68,7 @@ export function noteGroup(group: ServedGroup): void {
 }
 
 /** Remembers, or with null forgets, what this person said of a group. */
-export function noteVerdict(id: string, verdict: Verdict | null): void {
+export function noteVerdict(id: string, verdict: Judgment | null): void {
   if (verdict) verdicts.value = withEntry(verdicts.value, id, verdict, MOST_VERDICTS);
   else {
     const next = new Map(verdicts.value);

@@ -1,7 +1,7 @@
 /** @file Trees while they grow: as the server tells it, or told again once the pictures are there. */
 
 import { signal } from '@preact/signals';
-import type { ServedGroup } from '../api/types.js';
+import type { ServedGroup } from '../../client/types.js';
 import { withEntry } from './bounded.js';
 
 const MOST_GROWING = 8;

@@ -1,8 +1,8 @@
 /** @file The request for pictures that is under way. */
 
 import { signal } from '@preact/signals';
+import type { ServedGroup } from '../../client/types.js';
 import { request, wordsOf } from '../api/request.js';
-import type { ServedGroup } from '../api/types.js';
 import { noteGroup, ownGroups } from './groups.js';
 import { growthOf, replayGrowth } from './growth.js';
 import { person } from './person.js';

@@ -1,9 +1,9 @@
 /** @file The run that the server is in. */
 
 import { signal } from '@preact/signals';
+import type { MetricsLine, RunInfo, RunProgress } from '../../client/types.js';
 import { runAddress } from '../api/addresses.js';
 import { request } from '../api/request.js';
-import type { MetricsLine, RunInfo, RunProgress } from '../api/types.js';
 import { MetricsTable } from './table.js';
 
 /** What is known of the run; null before the first answer. */

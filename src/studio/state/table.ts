@@ -1,6 +1,6 @@
 /** @file The figures of a run as columns over the rounds that are done, in bounded memory. */
 
-import type { MetricsLine } from '../api/types.js';
+import type { MetricsLine } from '../../client/types.js';
 
 /** Rows that are kept; beyond them every second one of the older half goes. */
 export const MOST_ROWS = 2000;

@@ -1,8 +1,8 @@
 /** @file Rate: the groups that wait, one after another. */
 
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { ServedGroup } from '../../client/types.js';
 import { pictureAddress } from '../api/addresses.js';
-import type { ServedGroup } from '../api/types.js';
 import { announce } from '../parts/announcer.jsx';
 import { ChoosingBar, ChoosingLeaf, useChoosing } from '../parts/choosing.jsx';
 import { Tree } from '../parts/tree.jsx';

@@ -1,9 +1,9 @@
 /** @file What has become of a group, in words. */
 
-import type { ServedGroup, Verdict } from '../api/types.js';
+import type { Judgment, ServedGroup } from '../../client/types.js';
 
 /** A sentence on where a group stands, for the person who chose or is to choose. */
-export function stateInWords(group: ServedGroup, verdict: Verdict | undefined): string {
+export function stateInWords(group: ServedGroup, verdict: Judgment | undefined): string {
   switch (group.state) {
     case 'drawing':
       return 'Drawing …';
@@ -30,7 +30,7 @@ interface Badge {
 }
 
 /** The same in a word or two. */
-export function badgeOf(group: ServedGroup, verdict: Verdict | undefined): Badge {
+export function badgeOf(group: ServedGroup, verdict: Judgment | undefined): Badge {
   switch (group.state) {
     case 'drawing':
       return { words: 'drawing', tone: '' };

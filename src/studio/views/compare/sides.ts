@@ -1,9 +1,9 @@
 /** @file What can be compared: the pictures of every evaluation of every run. */
 
 import { signal } from '@preact/signals';
+import type { RunSamples, RunSummary } from '../../../client/types.js';
 import { runAddress } from '../../api/addresses.js';
 import { request } from '../../api/request.js';
-import type { RunSamples, RunSummary } from '../../api/types.js';
 
 /** The pictures of one policy. */
 export interface Side {

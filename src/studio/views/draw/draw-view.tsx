@@ -1,7 +1,7 @@
 /** @file Draw: a prompt, the tree that grows from it, the choice, and one's own groups. */
 
 import { useEffect, useRef } from 'preact/hooks';
-import type { ServedGroup } from '../../api/types.js';
+import type { ServedGroup } from '../../../client/types.js';
 import { announce } from '../../parts/announcer.jsx';
 import { ChoosingBar, ChoosingLeaf, toneOf, useChoosing } from '../../parts/choosing.jsx';
 import { useKeys } from '../../parts/shortcuts.js';

@@ -1,8 +1,8 @@
 /** @file One's own groups, the newest first. */
 
 import { useState } from 'preact/hooks';
+import type { ServedGroup } from '../../../client/types.js';
 import { pictureAddress } from '../../api/addresses.js';
-import type { ServedGroup } from '../../api/types.js';
 import { Picture } from '../../parts/picture.jsx';
 import { ownGroups, verdictOn } from '../../state/groups.js';
 import { hrefOf } from '../../state/route.js';

@@ -1,16 +1,14 @@
 /** @file Steering the run; each command says what it does, and is asked for again. */
 
 import { useState } from 'preact/hooks';
+import type { Control, ControlCommand, RunInfo } from '../../../client/types.js';
 import { runAddress } from '../../api/addresses.js';
 import { request, wordsOf } from '../../api/request.js';
-import type { Control, ControlCommand, RunInfo } from '../../api/types.js';
 import { announce } from '../../parts/announcer.jsx';
 import { Dialog } from '../../parts/dialog.jsx';
 import { runInfo } from '../../state/run.js';
 
-interface Command {
-  readonly command: ControlCommand;
-  readonly value?: number;
+interface Command extends ControlCommand {
   readonly label: string;
   readonly effect: string;
 }

@@ -1,6 +1,6 @@
 /** @file What went wrong, and who works on the run. */
 
-import type { RunInfo } from '../../api/types.js';
+import type { RunInfo } from '../../../client/types.js';
 import { runTable, tick } from '../../state/run.js';
 
 const SHOWN = 8;
@@ -52,10 +52,9 @@ export function DeadLetters({ run: { deadLetters } }: { readonly run: RunInfo })
         <p class="note">None.</p>
       ) : (
         <ul class="events">
-          {deadLetters.slice(0, SHOWN).map(({ id, stage, group, reason, time: at }, index) => (
-            <li key={id ?? index}>
-              <b>{stage}</b> {group && <span class="note">group {group}</span>}{' '}
-              {at && <time dateTime={at}>{time(at)}</time>}
+          {deadLetters.slice(0, SHOWN).map(({ stage, group, reason }, index) => (
+            <li key={`${index}-${group}`}>
+              <b>{stage}</b> {group && <span class="note">group {group}</span>}
               <p>{reason}</p>
             </li>
           ))}
@@ -99,12 +98,11 @@ export function Workers({ run: { workers } }: { readonly run: RunInfo }) {
     <section class="panel" aria-labelledby="workers-title">
       <h2 id="workers-title">At work</h2>
       <ul class="workers">
-        {workers.map(({ role, id, state, idleShare, groups, seenAt }, index) => (
-          <li key={id ?? index}>
-            <b>{role}</b> <span class="note">{id}</span>
+        {workers.map(({ role, idleShare, groups, seenAt }, index) => (
+          <li key={`${index}-${role}`}>
+            <b>{role}</b>
             <span class="note">
               {[
-                state,
                 groups === undefined ? undefined : `${groups} groups`,
                 idleShare === undefined ? undefined : `${Math.round(100 * idleShare)} % idle`,
                 seenAt && `seen ${time(seenAt)}`,

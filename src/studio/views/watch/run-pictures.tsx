@@ -1,8 +1,8 @@
 /** @file The same prompts from the same noise, at every evaluation. */
 
 import { useState } from 'preact/hooks';
+import type { RunSamples } from '../../../client/types.js';
 import { gridAddress, runAddress } from '../../api/addresses.js';
-import type { RunSamples } from '../../api/types.js';
 import { cellOf, type Sheet, SheetPicture, useSheet } from '../../parts/picture.jsx';
 import { usePerRound } from './run-trees.jsx';
 

@@ -2,10 +2,10 @@
 
 import { useComputed } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { RoundTrees } from '../../../streams/messages/round-trees.js';
 import { drawTree } from '../../../streams/report/trees/draw-tree.js';
 import { runAddress, treesAddress } from '../../api/addresses.js';
 import { request } from '../../api/request.js';
-import type { RoundTrees } from '../../api/types.js';
 import { useSheet } from '../../parts/picture.jsx';
 import { runTable, tick } from '../../state/run.js';
 

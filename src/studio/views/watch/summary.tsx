@@ -1,5 +1,6 @@
 /** @file The run in a line, and what it has come to. */
 
+import type { RunInfo } from '../../../client/types.js';
 import {
   writeDuration,
   writeNumber,
@@ -8,7 +9,6 @@ import {
   writeShare,
   writeSigned,
 } from '../../../streams/report/figures.js';
-import type { RunInfo } from '../../api/types.js';
 import { progress, runInfo, runTable, tick } from '../../state/run.js';
 import { secondsLeft } from '../../state/table.js';
 
@@ -17,7 +17,6 @@ const STATES: Readonly<Record<RunInfo['state'], string>> = {
   running: 'running',
   finished: 'finished',
   stopped: 'stopped',
-  failed: 'failed',
 };
 
 export function Summary({ run }: { readonly run: RunInfo }) {
