@@ -27,8 +27,6 @@ export interface GatewayServerOptions {
   readonly token: string | undefined;
   /** Pictures of a group. */
   readonly pictures: number;
-  /** Of a picture, in pixels; null where it is not known before the first. */
-  readonly size: readonly [width: number, height: number] | null;
   readonly answerWithinMs: number;
   /** The run directory that is shown beside; a folder where none begins shows a run that waits. */
   readonly runPath: string;

@@ -1,4 +1,5 @@
 import { lastValueFrom, tap } from 'rxjs';
+import { peopleServer } from '../api/serve-people.js';
 import type { ResolvedConfig } from '../streams/config/schema/topology-schema.js';
 import { openRunDirectory } from '../streams/directory/run-directory.js';
 import type { Say } from '../streams/messages/run-events.js';
@@ -27,7 +28,13 @@ export async function run(
   const runDirectory = await openRunDirectory({ config, path, resume, takeOver, warn });
   const stopping = signal ? AbortSignal.any([signal, unsubscribed]) : unsubscribed;
   try {
-    const events$ = runTopology({ runDirectory, signal: stopping }).pipe(tap(say));
+    const people = peopleServer();
+    const events$ = runTopology({ runDirectory, signal: stopping, serveDesk: people.serveDesk }).pipe(
+      tap((event) => {
+        say(event);
+        people.note(event);
+      }),
+    );
     await lastValueFrom(events$, { defaultValue: undefined });
     await writeReport(runDirectory.path, runDirectory.config);
   } finally {

@@ -43,7 +43,6 @@ export function gatewayBench(): GatewayBench {
       setting: 'stages.gateway.http',
       token: TOKEN,
       pictures: 4,
-      size: [16, 16],
       answerWithinMs: 30_000,
       runPath: folder,
       control: watchesOnly('This server only shows runs.'),

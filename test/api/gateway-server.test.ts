@@ -41,6 +41,15 @@ describe('pictures', () => {
     expect(Buffer.from(await (await client.picture('g-1', 'guess-2-0')).arrayBuffer())).toEqual(PIXEL);
   });
 
+  it('should have the size that the model draws, and no other', async () => {
+    for (const _ of ['when it is not known yet, perhaps', 'when it is'])
+      expect(await draw({ prompt: 'a', size: '1024x1024' })).toMatchObject({
+        status: 400,
+        body: { code: 'invalid-request', detail: 'body.size: expected 16x16 or nothing, got 1024x1024' },
+      });
+    expect(desk.drawn.length).toBeLessThan(2);
+  });
+
   it('should be kept by browsers, which show a session instead of the token', async () => {
     await client.images({ prompt: 'a' });
     const opened = await ask('/v1/session', { method: 'POST' });

@@ -8,8 +8,6 @@ export interface ImagesRouteOptions {
   readonly desk: Desk;
   /** Pictures of a group. */
   readonly pictures: number;
-  /** Of a picture, in pixels; null where it is not known before the first. */
-  readonly size: readonly [width: number, height: number] | null;
   /** Milliseconds after which the desk gives up; the server waits a little longer. */
   readonly answerWithinMs: number;
 }
@@ -21,10 +19,9 @@ const ANONYMOUS = 'anonymous';
 const GRACE_MS = 5000;
 
 /** `POST /v1/images/generations`, as OpenAI's Images API has it: draws a group and answers with its pictures. */
-export function addImagesRoute(
-  app: HttpApp,
-  { desk, pictures, size, answerWithinMs }: ImagesRouteOptions,
-): void {
+export function addImagesRoute(app: HttpApp, { desk, pictures, answerWithinMs }: ImagesRouteOptions): void {
+  /** What the model draws: nobody knows before the first group, which is drawn even for who wants another size. */
+  let known: string | null = null;
   app.route({
     method: 'POST',
     url: '/v1/images/generations',
@@ -37,18 +34,17 @@ export function addImagesRoute(
     },
     handler: async ({ body, protocol, host }, reply) => {
       const { prompt, seed, user = ANONYMOUS } = body;
+      const size = body.size === 'auto' ? undefined : body.size;
       requireOwn('n', body.n, pictures);
-      requireOwn(
-        'size',
-        body.size === 'auto' ? undefined : body.size,
-        size === null ? 'auto' : size.join('x'),
-      );
+      if (known !== null) requireOwn('size', size, known);
       const signal = untilAnswered(reply);
       const group = await desk.draw({ prompt, client: user, signal, ...(seed !== undefined && { seed }) });
+      known = group.size.join('x');
+      requireOwn('size', size, known);
       return {
         created: Math.floor(Date.parse(group.createdAt) / 1000),
         id: group.id,
-        size: group.size.join('x'),
+        size: known,
         output_format: 'png' as const,
         seed: group.seed,
         data: await picturesOf(desk, group, body.response_format, `${protocol}://${host}`),

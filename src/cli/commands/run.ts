@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { lastValueFrom, tap } from 'rxjs';
+import { lastValueFrom, type Observable, tap } from 'rxjs';
+import { peopleServer } from '../../api/serve-people.js';
 import { TributaryError } from '../../errors.js';
 import { rolesOf } from '../../streams/config/graph/topology-graph.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
@@ -8,7 +9,9 @@ import type { ResolvedConfig } from '../../streams/config/schema/topology-schema
 import { suggest } from '../../streams/config/source/fault.js';
 import { surplusThreads } from '../../streams/config/surplus-threads.js';
 import { holdsRun, openRunDirectory } from '../../streams/directory/run-directory.js';
+import type { RunEvent } from '../../streams/messages/run-events.js';
 import { writeReport } from '../../streams/report/write-report.js';
+import type { ServeDesk } from '../../streams/run/open-gateway.js';
 import { runTopology } from '../../streams/run/run-topology.js';
 import { runWorkers } from '../../streams/run/run-workers.js';
 import { TRAINER_ROLE } from '../../streams/stages/index.js';
@@ -64,7 +67,8 @@ async function run(
   );
   try {
     if (isTrainer) await train({ config, roles, runDir, takeOver, signal: interrupt.signal }, output);
-    else await toEnd(runWorkers({ config, roles, signal: interrupt.signal }), output);
+    else
+      await toEnd((serveDesk) => runWorkers({ config, roles, signal: interrupt.signal, serveDesk }), output);
   } finally {
     output.close();
     interrupt.release();
@@ -87,15 +91,26 @@ async function train(
   const resume = await holdsRun(config, runDir);
   const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn });
   try {
-    await toEnd(runTopology({ runDirectory, roles, signal }), output);
+    await toEnd((serveDesk) => runTopology({ runDirectory, roles, signal, serveDesk }), output);
     await writeReport(runDirectory.path, runDirectory.config);
   } finally {
     await runDirectory.release();
   }
 }
 
-async function toEnd(events$: ReturnType<typeof runTopology>, output: RunOutput): Promise<void> {
-  await lastValueFrom(events$.pipe(tap((event) => output.show(event))), { defaultValue: undefined });
+/** Runs parts to their end, and serves people where the gateway is among them. */
+async function toEnd(
+  start: (serveDesk: ServeDesk) => Observable<RunEvent>,
+  output: RunOutput,
+): Promise<void> {
+  const people = peopleServer();
+  const events$ = start(people.serveDesk).pipe(
+    tap((event) => {
+      output.show(event);
+      people.note(event);
+    }),
+  );
+  await lastValueFrom(events$, { defaultValue: undefined });
 }
 
 /** Reads `all`, or names with commas between them. */

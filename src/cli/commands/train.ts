@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { lastValueFrom, tap } from 'rxjs';
+import { peopleServer } from '../../api/serve-people.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import { loadQuickTopology } from '../../streams/config/quick-topology.js';
 import { ADAPTER_FILE, isThere, WEIGHTS_FILE } from '../../streams/directory/adapter-path.js';
@@ -71,9 +72,11 @@ export async function train(path: string, options: TrainOptions): Promise<void> 
   );
   let finished: Finished | undefined;
   const { signal } = interrupt;
-  const events$ = runTopology({ runDirectory, signal }).pipe(
+  const people = peopleServer();
+  const events$ = runTopology({ runDirectory, signal, serveDesk: people.serveDesk }).pipe(
     tap((event) => {
       output.show(event);
+      people.note(event);
       if (event.kind === 'finished') finished = event;
     }),
   );

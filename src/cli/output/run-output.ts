@@ -60,6 +60,8 @@ export function logOutput(log: Logger): RunOutput {
   };
 }
 
+const LISTENING = { prompts: 'prompts accepted at', people: 'people served at' } as const;
+
 const writeRow = ([name, value]: readonly [string, string]) => `${name.padEnd(24)} ${value}`;
 
 function printed(event: RunEvent): string[] {
@@ -76,7 +78,7 @@ function printed(event: RunEvent): string[] {
     case 'prompts':
       return event.description.map(writeRow);
     case 'listening':
-      return [`${'prompts accepted at'.padEnd(24)} ${event.url}`];
+      return [`${LISTENING[event.what].padEnd(24)} ${event.url}`];
     case 'evaluation':
       return [describeEvaluation(event.evaluation)];
     case 'alarm':
@@ -154,7 +156,7 @@ function logEvent(log: Logger, event: RunEvent): void {
       log.info(Object.fromEntries(event.description), 'prompts read');
       break;
     case 'listening':
-      log.info({ url: event.url }, 'takes prompts');
+      log.info({ url: event.url }, event.what === 'prompts' ? 'takes prompts' : 'serves people');
       break;
     case 'worked': {
       const { kind: _, ...work } = event;

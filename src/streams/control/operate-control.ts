@@ -42,18 +42,51 @@ export async function changeControl(
   change: ControlChange,
   warn: Warn,
 ): Promise<ChangedControl> {
-  return onTransport(config, { takesControl: true }, warn, async (transport) => {
-    const { wanted: before, place, isOver } = await wantedOf(config, transport);
-    if (isOver)
-      throw new TributaryError(
-        'TRIB_USAGE',
-        `control ${config.name}: expected a run in progress, got one that has ended. Nothing was changed.`,
-      );
-    const changed = change(before, place);
-    const after = { ...changed, version: before.version + 1 };
-    await transport.publish('control', { key: RUN_KEY, message: after }).catch(sayWhoCameBetween);
-    return { before, after, place };
-  });
+  return onTransport(config, { takesControl: true }, warn, (transport) =>
+    changeOn(config, transport, change),
+  );
+}
+
+/** How the process of a run lets somebody change it. */
+export interface RunOperator {
+  wanted(): Promise<Control>;
+  /** Errors: as `changeControl`. */
+  change(change: ControlChange): Promise<Control>;
+}
+
+/** Operates a run from one of its own processes: over its own transport, or as others do where that leads to others. */
+export function operateWithin(
+  config: ResolvedConfig,
+  transport: Transport<TopicMessages>,
+  warn: Warn,
+): RunOperator {
+  const isShared = config.transport.kind === 'kafka';
+  return {
+    wanted: async () => (await transport.newest('control')) ?? UNCONTROLLED,
+    async change(change) {
+      const changed = isShared
+        ? await changeControl(config, change, warn)
+        : await changeOn(config, transport, change);
+      return changed.after;
+    },
+  };
+}
+
+async function changeOn(
+  config: ResolvedConfig,
+  transport: Transport<TopicMessages>,
+  change: ControlChange,
+): Promise<ChangedControl> {
+  const { wanted: before, place, isOver } = await wantedOf(config, transport);
+  if (isOver)
+    throw new TributaryError(
+      'TRIB_USAGE',
+      `control ${config.name}: expected a run in progress, got one that has ended. Nothing was changed.`,
+    );
+  const changed = change(before, place);
+  const after = { ...changed, version: before.version + 1 };
+  await transport.publish('control', { key: RUN_KEY, message: after }).catch(sayWhoCameBetween);
+  return { before, after, place };
 }
 
 async function wantedOf(

@@ -248,8 +248,8 @@ export type RunEvent =
     }
   /** The prompt files were read: how many prompts each holds, and what was left out, as name and value. */
   | { readonly kind: 'prompts'; readonly description: readonly (readonly [name: string, value: string])[] }
-  /** Prompts are taken at this address. */
-  | { readonly kind: 'listening'; readonly url: string }
+  /** Prompts are taken, or people are served, at this address. */
+  | { readonly kind: 'listening'; readonly url: string; readonly what: 'prompts' | 'people' }
   | ({ readonly kind: 'progress' } & RunProgress)
   | { readonly kind: 'round'; readonly metrics: RoundMetrics }
   | { readonly kind: 'evaluation'; readonly evaluation: Evaluation }

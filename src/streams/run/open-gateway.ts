@@ -3,6 +3,7 @@ import { TributaryError } from '../../errors.js';
 import { hasStage } from '../config/graph/topology-graph.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
+import { operateWithin, type RunOperator } from '../control/operate-control.js';
 import type { TopicMessages } from '../messages/messages.js';
 import type { Say } from '../messages/run-events.js';
 import type { Desk } from '../stages/gateway/desk.js';
@@ -18,6 +19,8 @@ export type ServeDesk = (
     /** The run directory; null in a process without one. */
     readonly runPath: string | null;
     readonly say: Say;
+    /** Lets people steer the run. */
+    readonly operator: RunOperator;
   },
 ) => Promise<{ close(): Promise<void> }>;
 
@@ -62,7 +65,8 @@ export async function openGatewayPart({
     warn: (message) => say({ kind: 'warning', message }),
   });
   try {
-    const server = await serve?.(gateway.desk, { config, runPath, say });
+    const operator = operateWithin(config, transport, (message) => say({ kind: 'warning', message }));
+    const server = await serve?.(gateway.desk, { config, runPath, say, operator });
     return {
       ...gateway,
       async close() {

@@ -96,6 +96,6 @@ async function openEndpoint(
       message: `prompts endpoint: anyone who reaches ${host} may post prompts. Set TRIBUTARY_PROMPTS_TOKEN.`,
     });
   const server = await openPromptsServer({ ...http, token, inbox, setting });
-  say({ kind: 'listening', url: server.url });
+  say({ kind: 'listening', url: server.url, what: 'prompts' });
   return () => server.close();
 }

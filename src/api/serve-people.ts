@@ -1,0 +1,91 @@
+/** @file The server of a gateway, for whoever runs a topology. */
+
+import { join } from 'node:path';
+import { Subject } from 'rxjs';
+import type { ServedEvent } from '../server/event-stream.js';
+import { isLoopback } from '../server/host-check.js';
+import { stageOf } from '../streams/config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../streams/config/schema/topology-schema.js';
+import type { RunEvent, RunProgress } from '../streams/messages/run-events.js';
+import { readPromptLists } from '../streams/prompt-files/read-prompts.js';
+import type { ServeDesk } from '../streams/run/open-gateway.js';
+import { gridPrompts } from '../streams/run/sample-grid.js';
+import { openGatewayServer } from './open-gateway-server.js';
+
+interface WorkerNow {
+  readonly role: string;
+  readonly idleShare: number;
+  readonly groups: number;
+  readonly seenAt: string;
+}
+
+/** Serves people, and tells them what the run says of itself. */
+export interface PeopleServer {
+  readonly serveDesk: ServeDesk;
+  /** Takes in what the run says. */
+  note(event: RunEvent): void;
+}
+
+/** Returns what serves the desk of a run, with `TRIBUTARY_GATEWAY_TOKEN` as its token where that is set. */
+export function peopleServer(): PeopleServer {
+  const events$ = new Subject<ServedEvent>();
+  const workers = new Map<string, WorkerNow>();
+  let progress: RunProgress | null = null;
+  return {
+    async serveDesk(desk, { config, runPath, say, operator }) {
+      const { name, http, pictures, answerWithinMs, feedback } = stageOf(config, 'gateway');
+      const token = process.env.TRIBUTARY_GATEWAY_TOKEN || undefined;
+      if (token === undefined && !isLoopback(http.host))
+        say({
+          kind: 'warning',
+          message: `gateway: anyone who reaches ${http.host} may ask for pictures, vote and steer the run. Set TRIBUTARY_GATEWAY_TOKEN.`,
+        });
+      const examples = await examplesOf(config);
+      const server = await openGatewayServer({
+        desk,
+        http,
+        setting: `stages.${name}.http`,
+        token,
+        pictures,
+        answerWithinMs,
+        // A process without a run directory shows that of the trainer, where it is mounted.
+        runPath: runPath ?? join('runs', config.name),
+        control: {
+          reason: () => null,
+          wanted: () => operator.wanted(),
+          change: (_run, _config, change) => operator.change(change),
+        },
+        live: {
+          details: () => ({
+            progress,
+            workers: [...workers.values()],
+            feedback: { rule: feedback.rule, voters: feedback.voters, pictures },
+            examples,
+          }),
+          events$,
+        },
+      });
+      say({ kind: 'listening', url: server.url, what: 'people' });
+      return server;
+    },
+    note(event) {
+      if (event.kind === 'progress') {
+        const { kind: _, ...now } = event;
+        progress = now;
+        events$.next({ type: 'progress', ...now });
+      } else if (event.kind === 'worked') {
+        const { role, idleShare, groups } = event;
+        workers.set(role, { role, idleShare, groups, seenAt: new Date().toISOString() });
+      }
+    },
+  };
+}
+
+/** Prompts that the model can draw; none where the files cannot be read here. */
+async function examplesOf(config: ResolvedConfig): Promise<string[]> {
+  try {
+    return gridPrompts(await readPromptLists(config));
+  } catch {
+    return [];
+  }
+}
