@@ -22,9 +22,9 @@ export * from './branch-rollouts.js';
 export * from './controlled-schedule.js';
 export * from './copy-to.js';
 export * from './dead-letter.js';
-
 export * from './discard-stale.js';
 export * from './feedback/feedback-rules.js';
+export * from './feedback/rater-agreement.js';
 export * from './gathering/combine-rewards.js';
 export * from './gathering/decide-by-votes.js';
 export * from './gathering/group-advantages.js';

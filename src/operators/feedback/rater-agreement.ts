@@ -4,7 +4,7 @@ import { at } from '../../at.js';
 import { requireCount, requireFloor } from '../checks/option-checks.js';
 
 /** What one voter chose in one group. */
-export interface Choice {
+export interface RaterChoice {
   readonly group: string;
   readonly voter: string;
   /** The best picture, counted from 0 in the order that all voters saw; null for none of them. */
@@ -21,7 +21,7 @@ export interface AgreementOptions {
 }
 
 /** What is known of a voter. */
-export interface Habits {
+export interface RaterHabits {
   /** Probability that the voter looks, and then names the best, in (0, 1). */
   readonly looks: number;
   /** What the voter names otherwise: a probability for each picture, and for none of them behind these. */
@@ -54,9 +54,9 @@ const CONVERGED = 1e-9;
  * Errors: TRIB_OPERATOR for options outside their ranges.
  */
 export function raterHabits(
-  choices: readonly Choice[],
+  choices: readonly RaterChoice[],
   options: AgreementOptions,
-): ReadonlyMap<string, Habits> {
+): ReadonlyMap<string, RaterHabits> {
   requireAgreement(options);
   const groups = byGroup(choices, options.numPictures);
   let habits = firstHabits(groups, options);
@@ -84,8 +84,8 @@ export function raterHabits(
  * Errors: TRIB_OPERATOR for options outside their ranges, or a group without votes.
  */
 export function believedRewards(
-  votes: readonly Omit<Choice, 'group'>[],
-  habits: ReadonlyMap<string, Habits>,
+  votes: readonly Omit<RaterChoice, 'group'>[],
+  habits: ReadonlyMap<string, RaterHabits>,
   options: AgreementOptions,
 ): readonly number[] {
   requireAgreement(options);
@@ -102,7 +102,7 @@ export function believedRewards(
 /** By voter the answer: a picture, or n for none of them. */
 type Answers = ReadonlyMap<string, number>;
 
-function byGroup(choices: readonly Choice[], numPictures: number): readonly Answers[] {
+function byGroup(choices: readonly RaterChoice[], numPictures: number): readonly Answers[] {
   const groups = new Map<string, Map<string, number>>();
   for (const { group, voter, best } of choices) {
     const answers = groups.get(group) ?? new Map<string, number>();
@@ -142,7 +142,10 @@ function tallies(
   return byVoter;
 }
 
-function firstHabits(groups: readonly Answers[], options: AgreementOptions): ReadonlyMap<string, Habits> {
+function firstHabits(
+  groups: readonly Answers[],
+  options: AgreementOptions,
+): ReadonlyMap<string, RaterHabits> {
   const spread = tallies(groups, options, () => () => 0);
   return new Map(
     Array.from(spread, ([voter, { guessed }]) => [
@@ -154,9 +157,9 @@ function firstHabits(groups: readonly Answers[], options: AgreementOptions): Rea
 
 function nextHabits(
   groups: readonly Answers[],
-  habits: ReadonlyMap<string, Habits>,
+  habits: ReadonlyMap<string, RaterHabits>,
   options: AgreementOptions,
-): ReadonlyMap<string, Habits> {
+): ReadonlyMap<string, RaterHabits> {
   const { expected, priorVotes } = options;
   const sums = tallies(groups, options, (answers) => {
     const beliefs = beliefsOf(answers, habits, options);
@@ -186,7 +189,7 @@ function smoothed(counts: readonly number[], { priorVotes }: AgreementOptions): 
 function answerOf(
   voter: string,
   answer: number,
-  habits: ReadonlyMap<string, Habits>,
+  habits: ReadonlyMap<string, RaterHabits>,
   { expected, numPictures }: AgreementOptions,
 ): { readonly looks: number; readonly guess: number } {
   const { looks, guesses } = habits.get(voter) ?? { looks: expected, guesses: null };
@@ -196,7 +199,7 @@ function answerOf(
 /** q of every picture, and of none of them behind them. */
 function beliefsOf(
   answers: Answers,
-  habits: ReadonlyMap<string, Habits>,
+  habits: ReadonlyMap<string, RaterHabits>,
   options: AgreementOptions,
 ): number[] {
   // A vote multiplies the odds of its own answer alone, by 1 + θ / ((1 - θ) ξ).

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import {
   type AgreementOptions,
   believedRewards,
-  type Choice,
-  type Habits,
+  type RaterChoice,
+  type RaterHabits,
   raterHabits,
 } from '../../../src/operators/feedback/rater-agreement.js';
 
@@ -11,12 +11,12 @@ const OPTIONS: AgreementOptions = { numPictures: 4, expected: 0.8, priorVotes: 4
 const EVENLY = [0.2, 0.2, 0.2, 0.2, 0.2];
 
 /** Groups g0, g1, ... with the choices of each voter, one a group. */
-const choicesOf = (columns: Record<string, readonly (number | null)[]>): Choice[] =>
+const choicesOf = (columns: Record<string, readonly (number | null)[]>): RaterChoice[] =>
   Object.entries(columns).flatMap(([voter, answers]) =>
     answers.map((best, index) => ({ group: `g${index}`, voter, best })),
   );
 
-const looksOf = (choices: readonly Choice[], voter: string) =>
+const looksOf = (choices: readonly RaterChoice[], voter: string) =>
   raterHabits(choices, OPTIONS).get(voter)?.looks ?? Number.NaN;
 
 /** Answers that visit every picture equally often. */
@@ -62,10 +62,14 @@ describe('believedRewards', () => {
 });
 
 /** q(t), written out. */
-function beliefIn(truth: number | null, votes: readonly Choice[], habits: ReadonlyMap<string, Habits>) {
+function beliefIn(
+  truth: number | null,
+  votes: readonly RaterChoice[],
+  habits: ReadonlyMap<string, RaterHabits>,
+) {
   const likelihood = (answer: number | null) =>
     votes.reduce((product, { voter, best }) => {
-      const { looks, guesses } = habits.get(voter) as Habits;
+      const { looks, guesses } = habits.get(voter) as RaterHabits;
       return product * ((best === answer ? looks : 0) + (1 - looks) * (guesses[best ?? 4] ?? Number.NaN));
     }, 1);
   return likelihood(truth) / sum([0, 1, 2, 3, null].map(likelihood));
@@ -113,13 +117,14 @@ describe('raterHabits', () => {
   it.each([
     ['one', { lazy: spread(60, 0) }],
     ['two of four, who agree with each other', { lazy: spread(60, 0), idle: spread(60, 0) }],
+    ['four of six', { lazy: spread(60, 0), idle: spread(60, 0), late: spread(60, 0), bored: spread(60, 0) }],
   ])('should not believe those who always name the first picture: %s', (_, others) => {
     const choices = choicesOf({ ann: spread(60, 7), bo: spread(60, 7), ...others });
     expect(looksOf(choices, 'ann')).toBeGreaterThan(0.9);
     expect(looksOf(choices, 'lazy')).toBeLessThan(0.3);
     const votes = choices.filter(({ group }) => group === 'g1');
     // ann and bo say 3.
-    expect(believedRewards(votes, raterHabits(choices, OPTIONS), OPTIONS)[3]).toBeGreaterThan(0.75);
+    expect(believedRewards(votes, raterHabits(choices, OPTIONS), OPTIONS)[3]).toBeGreaterThan(0.6);
   });
 
   it('should find one who answers at random', () => {
