@@ -95,14 +95,17 @@ export type LearningRateSchedule = 'constant' | 'linear';
 
 /**
  * Returns the factor of the learning rate in a round: 1, or with `linear` a line from 1 in the first round toward 0 after the
- * planned one, so that the noise of the last updates averages out. A longer run keeps the factor of the last planned round.
+ * planned one, so that the noise of the last updates averages out, but not below `floor`. A longer run keeps the factor of the
+ * last planned round.
  */
 export function learningRateFactor(
   schedule: LearningRateSchedule,
   round: number,
   plannedRounds: number,
+  floor = 0,
 ): number {
-  return schedule === 'constant' ? 1 : 1 - Math.min(round, plannedRounds - 1) / plannedRounds;
+  if (schedule === 'constant') return 1;
+  return Math.max(floor, 1 - Math.min(round, plannedRounds - 1) / plannedRounds);
 }
 
 function sameLength(what: string, name: string, arrays: NamedArrays, length: number): Float32Array {

@@ -133,6 +133,11 @@ export const trainerFields = {
     .describe(
       'How the learning rate changes over the rounds: `constant`, as in the papers, or `linear` from learningRate down to 0, which averages out the noise of the last updates.',
     ),
+  learningRateFloor: number({ from: '[0', to: '1]' })
+    .default(0)
+    .describe(
+      'Share of learningRate below which `linear` does not fall, for runs that go on after plannedRounds.',
+    ),
   loraPlusRatio: number({ from: '[1', to: 'Infinity)' })
     .default(1)
     .describe(

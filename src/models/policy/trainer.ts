@@ -100,7 +100,8 @@ export async function createTrainer(parts: {
       if (baseline && seen.length > 0)
         statistics.addValueLoss((await baseline.fit(seen, round, signal)).loss);
       const old = state.samplingParameters;
-      const factor = learningRateFactor(settings.learningRateSchedule, round, settings.plannedRounds);
+      const { learningRateSchedule, plannedRounds, learningRateFloor } = settings;
+      const factor = learningRateFactor(learningRateSchedule, round, plannedRounds, learningRateFloor);
       const learningRate = settings.learningRate * lowered * factor;
       const update = { runs, settings, statistics, old, round, learningRate, learningRateScale, signal };
       const { seed } = settings;

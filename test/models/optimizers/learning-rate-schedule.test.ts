@@ -17,4 +17,11 @@ describe('learningRateFactor', () => {
   it('should keep the factor of the last planned round after it', () => {
     expect([3, 4, 400].map((round) => learningRateFactor('linear', round, 4))).toEqual([0.25, 0.25, 0.25]);
   });
+
+  it('should not fall below its floor, which a constant rate does not read', () => {
+    expect([0, 2, 3, 400].map((round) => learningRateFactor('linear', round, 4, 0.4))).toEqual([
+      1, 0.5, 0.4, 0.4,
+    ]);
+    expect(learningRateFactor('constant', 9, 4, 0.4)).toBe(1);
+  });
 });

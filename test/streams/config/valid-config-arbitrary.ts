@@ -241,6 +241,7 @@ const wholeConfig = (
             maxStaleness: s.maxStaleness,
             learningRate: 1e-5,
             learningRateSchedule: 'linear' as const,
+            learningRateFloor: 0.125,
             loraPlusRatio: 16,
             samplingPolicyDecay: decay,
             adamBeta1: 0.5,
