@@ -108,7 +108,9 @@ function Connection() {
     <span class={`connection ${state}`}>
       <i aria-hidden="true" />
       <span class={state === 'live' ? 'wide-only' : ''}>
-        {state === 'live' && run ? `${run.name}, version ${run.policyVersion}` : CONNECTIONS[state]}
+        {state === 'live' && run
+          ? `${run.name}, ${run.policyVersion === 0 ? 'base model' : `version ${run.policyVersion}`}`
+          : CONNECTIONS[state]}
       </span>
     </span>
   );

@@ -49,6 +49,7 @@ export const zoom = signal<readonly [from: number, to: number] | null>(null);
 export const smoothing = signal(0.6);
 
 const HEIGHT = 190;
+const FEW_ROUNDS = 3;
 const SYNC = 'rounds';
 
 /** The color of a name of the style sheet, as it is now. */
@@ -181,7 +182,8 @@ function optionsOf(
     if (isSparse) return [{ ...line, points: { show: true, size: 6, fill: stroke } }];
     return [
       { ...line, alpha: 0.35, width: 1, points: { show: false } },
-      { ...line, points: { show: false } },
+      // A line through one point cannot be seen.
+      { ...line, points: { show: ({ data }) => data[0].length <= FEW_ROUNDS, size: 6 } },
     ];
   });
   return {

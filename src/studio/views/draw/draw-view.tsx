@@ -87,7 +87,11 @@ function Drawn({ group, onAgain }: DrawnProps) {
     <section class="drawn with-side" aria-label={group.prompt} aria-busy={group.state === 'drawing'}>
       <header class="drawn-head">
         <h2 class="prompt">{group.prompt}</h2>
-        {group.policyVersion !== null && <p class="note">drawn by version {group.policyVersion}</p>}
+        {group.policyVersion !== null && (
+          <p class="note">
+            drawn by {group.policyVersion === 0 ? 'the base model' : `version ${group.policyVersion}`}
+          </p>
+        )}
       </header>
       <Tree
         group={group}
@@ -117,8 +121,8 @@ function FirstWords() {
   return (
     <section class="first">
       <p>
-        Write what you want to see. {pictures} pictures grow from one beginning; choose the one that follows
-        your words best. The model learns from each choice.
+        Write what you want to see, and {pictures} pictures grow from one beginning. Choose the one that
+        follows your words best: the model learns from each choice.
       </p>
     </section>
   );

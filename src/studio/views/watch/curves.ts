@@ -125,6 +125,9 @@ export function chartsOf(table: MetricsTable): CurveChart[] {
   const isKnown = ({ column }: Curve) =>
     table.columns.get(column)?.some((value) => value !== null && (value !== 0 || !MAY_BE_ZERO.has(column))) ??
     false;
+  const isByPeople = isKnown({ label: '', tone: 'train', column: 'outside' });
+  // What people give is no measure: one of four is always the best.
+  const isShown = (curve: Curve) => isKnown(curve) && !(isByPeople && curve.column === 'reward');
   const parts = [...table.columns.keys()].filter((name) => name.startsWith('part:'));
   const ofParts: CurveChart = {
     title: 'Parts of the reward',
@@ -138,7 +141,7 @@ export function chartsOf(table: MetricsTable): CurveChart[] {
   };
   const [first, second, ...others] = CHARTS;
   return [first, second, ofParts, ...others].flatMap((chart) => {
-    const curves = chart?.curves.filter(isKnown) ?? [];
+    const curves = chart?.curves.filter(isShown) ?? [];
     return chart && curves.length > 0 ? [{ ...chart, curves }] : [];
   });
 }

@@ -19,9 +19,13 @@ const STATES: Readonly<Record<RunInfo['state'], string>> = {
   stopped: 'stopped',
 };
 
+/** A run of so many rounds goes on for as long as people like. */
+const ENDLESS = 10_000;
+
 export function Summary({ run }: { readonly run: RunInfo }) {
   tick.value;
-  const left = run.state === 'running' ? secondsLeft(runTable(), run.numRounds) : null;
+  const isEndless = run.numRounds >= ENDLESS;
+  const left = run.state === 'running' && !isEndless ? secondsLeft(runTable(), run.numRounds) : null;
   const inRound = progress.value;
   const share = inRound && inRound.groupsPerRound > 0 ? inRound.groupsSampled / inRound.groupsPerRound : 0;
   const done = Math.min(1, (run.round + Math.min(1, share)) / Math.max(1, run.numRounds));
@@ -30,7 +34,7 @@ export function Summary({ run }: { readonly run: RunInfo }) {
       <div class="summary-words">
         <span class={`pill ${run.state}`}>{STATES[run.state]}</span>
         <span>
-          <b>{writeNumber(run.round)}</b> of {writeNumber(run.numRounds)} rounds
+          <b>{writeNumber(run.round)}</b> {isEndless ? '' : `of ${writeNumber(run.numRounds)} `}rounds
         </span>
         {left !== null && left > 0 && <span>{writeDuration(left)} left</span>}
         {run.state === 'running' && inRound && (
@@ -38,9 +42,8 @@ export function Summary({ run }: { readonly run: RunInfo }) {
             {inRound.groupsSampled} of {inRound.groupsPerRound} groups of this round drawn
           </span>
         )}
-        <span class="note">version {run.policyVersion}</span>
       </div>
-      <progress max={1} value={done} aria-label={`${run.round} of ${run.numRounds} rounds`} />
+      {!isEndless && <progress max={1} value={done} aria-label={`${run.round} of ${run.numRounds} rounds`} />}
     </header>
   );
 }
@@ -103,9 +106,12 @@ function keyFigures(base: Table['base'], measured: Table['measured'], newest: Ta
       isGood: null,
     });
   if (newest) {
+    const people = runTable()
+      .column('outside')
+      .reduce<number>((sum, value) => sum + (value ?? 0), 0);
     figures.push({
-      name: 'pictures judged',
-      value: writeNumber(newest.rewardQueries),
+      name: people > 0 ? 'pictures judged by people' : 'pictures judged',
+      value: writeNumber(people > 0 ? people : newest.rewardQueries),
       change: '',
       isGood: null,
     });
