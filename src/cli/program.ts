@@ -21,6 +21,7 @@ import { addPretrainCommand } from './commands/pretrain.js';
 import { addReparameterizeCommand } from './commands/reparameterize.js';
 import { addRunCommand } from './commands/run.js';
 import { addSampleCommand } from './commands/sample.js';
+import { addStudioCommand } from './commands/studio.js';
 import { addStudyCommand } from './commands/study.js';
 import { addTestCommand } from './commands/test.js';
 import { addTrainCommand } from './commands/train.js';
@@ -35,6 +36,7 @@ export function createProgram(): Command {
   addDemoCommand(program);
   addTrainCommand(program);
   addRunCommand(program);
+  addStudioCommand(program);
   addControlCommand(program);
   addFetchCommand(program);
   addSampleCommand(program);

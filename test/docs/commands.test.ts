@@ -56,7 +56,7 @@ function commandsOf(page: string): Typed[] {
 }
 
 /** Commands that take minutes, or serve until they are stopped. */
-const TAKES_LONG = ['train', 'run', 'study', 'pretrain', 'dashboard'];
+const TAKES_LONG = ['train', 'run', 'study', 'pretrain', 'dashboard', 'studio'];
 
 const everyCommand = (command: Command): Command[] => [command, ...command.commands.flatMap(everyCommand)];
 

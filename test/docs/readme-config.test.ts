@@ -11,7 +11,7 @@ it('should hold the lines for an empty folder, and those for a checkout, in the 
   const section = /## Quick start\n([\s\S]*?)\n## /.exec(readFileSync('README.md', 'utf8'))?.[1] ?? '';
   const lines = Array.from(section.matchAll(/```sh\n([\s\S]*?)```/g), ([, block = '']) => block.trim());
   expect(lines).toEqual([
-    'npm install tributary-rl\nnpx tributary demo\nnpx tributary init && npx tributary train mine.yaml',
+    'npm install tributary-rl\nnpx tributary demo\nnpx tributary init && npx tributary train mine.yaml\nnpx tributary studio',
     'npm ci && npm run demo\nnpm ci && npm test',
   ]);
 });

@@ -47,7 +47,8 @@ export function addRunCommand(program: Command): void {
     .action(run);
 }
 
-async function run(
+/** Runs parts of a topology to their end, from where they stopped. */
+export async function run(
   path: string,
   { set, roles: named, runDir, takeOver, log }: RunCommandOptions,
 ): Promise<void> {

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
@@ -92,5 +92,24 @@ describe('tributary completion', () => {
 
   it('should refuse another shell', async () => {
     expect((await callCli(['completion', 'fish'])).code).toBe(2);
+  });
+});
+
+describe('tributary studio', () => {
+  it('should refuse a config that nobody can ask for pictures, before anything is written', async () => {
+    const cwd = await temporaryFolder();
+    const { code, stderr } = await callCli(['studio', 'tributary:demo'], { cwd });
+    expect([code, stderr]).toEqual([
+      2,
+      'error: tributary:demo: expected a stage of type gateway, got none. Add one as config/studio.yaml has it, or train this config with `tributary train`.\n',
+    ]);
+    expect(await readdir(cwd)).toEqual([]);
+  });
+
+  it('should hand the address over to the gateway of the config', async () => {
+    const cwd = await temporaryFolder();
+    const { code, stderr } = await callCli(['studio', '--host', '', '--port', '8081'], { cwd });
+    expect(code).toBe(2);
+    expect(stderr).toContain('stages.gateway.http.host');
   });
 });
