@@ -13,6 +13,8 @@ const FILES = [
   'examples',
   'src/streams/transport/wire/tributary.proto',
 ];
+/** What belongs to the repository's own checks, and pictures that no page shows. */
+const NOT_COPIED = /tsconfig\.json$|-phone\.png$/;
 /** Pages for those who work on the program, or about what only the repository holds. */
 const NOT_PACKED = /^docs\/(decisions\/|testing|where-is|results|evidence)/;
 
@@ -28,7 +30,7 @@ export async function writeDocuments(folder) {
   for (const file of [...FILES, ...schemas])
     await cp(file, join(folder, file), {
       recursive: true,
-      filter: (path) => !path.endsWith('tsconfig.json'),
+      filter: (path) => !NOT_COPIED.test(path),
     });
   const pages = ['README.md', 'models/shapes/README.md', ...docs.filter((name) => name.endsWith('.md'))];
   for (const page of pages) await writePage(folder, page, pages);
