@@ -115,7 +115,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    // The parser reads no JSX; test/studio/built-page.test.ts says what may be in the page.
+    // The parser reads no JSX.
     exclude: { path: '[.]tsx$' },
     parser: 'swc',
     tsPreCompilationDeps: true,
