@@ -9,6 +9,7 @@ import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import { isReward } from '../../operators/records/reward-fault.js';
 import { metadataPart } from '../../prompt-metadata.js';
 import { rewardBound, trainedStages } from '../config/resolved/reward-parts.js';
+import { findStage } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { PolicySnapshot } from '../messages/messages.js';
 import type { ListedPrompt } from '../messages/prompts.js';
@@ -115,12 +116,27 @@ async function drawPrompts(
       prompt,
     })),
   );
-  return sampler.withPolicy(policy, async (call) => {
-    if (config.guards.pictureDrift.action === 'off')
-      return { ...list, pictures: await call.samplePictures({ requests }, { signal }) };
-    return { ...list, ...(await call.measurePictures({ requests }, { signal })) };
-  });
+  const draw = (portion: typeof requests) =>
+    sampler.withPolicy(policy, async (call): Promise<Pick<DrawnPrompts, 'pictures' | 'statistics'>> => {
+      if (config.guards.pictureDrift.action === 'off')
+        return { pictures: await call.samplePictures({ requests: portion }, { signal }) };
+      return call.measurePictures({ requests: portion }, { signal });
+    });
+  // Whole batches, so that the pictures are the same; between portions people get theirs.
+  const size = findStage(config, 'gateway') ? BATCHES_AT_ONCE * sampler.evaluationBatch : requests.length;
+  const drawn = [];
+  for (let start = 0; start < requests.length; start += size)
+    drawn.push(await draw(requests.slice(start, start + size)));
+  const statistics = drawn.flatMap((portion) => portion.statistics ?? []);
+  return {
+    ...list,
+    pictures: drawn.flatMap(({ pictures }) => pictures),
+    ...(statistics.length > 0 && { statistics }),
+  };
 }
+
+/** Of a portion, which the sampler may overlap. */
+const BATCHES_AT_ONCE = 4;
 
 /** Mean and standard deviation of each statistic over the pictures. */
 function spreads(statistics: readonly PictureStatistics[]): PromptSetEvaluation['pictures'] {

@@ -21,12 +21,20 @@ async function evaluated(
 ) {
   const warnings: string[] = [];
   const said: unknown[] = [];
+  /** Pictures that were drawn at a time. */
+  const portions: number[] = [];
   const scores = rewards.values();
   const evaluation = await evaluatePolicy({
     config: stageBench([...VERIFIER, ...overrides]).context.config,
     sampler: {
       withPolicy: (_: unknown, work: (call: unknown) => unknown) =>
-        work({ samplePictures: async ({ requests }: { requests: unknown[] }) => requests.map(() => null) }),
+        work({
+          samplePictures: async ({ requests }: { requests: unknown[] }) => {
+            portions.push(requests.length);
+            return requests.map(() => null);
+          },
+        }),
+      evaluationBatch: 1,
     } as never,
     gold,
     score: async ({ prompt, metadata }: PicturesOfPrompt) => {
@@ -54,10 +62,20 @@ async function evaluated(
     warn: (message) => warnings.push(message),
     now: () => 0,
   });
-  return { evaluation, warnings, said };
+  return { evaluation, warnings, said, portions };
 }
 
 describe('evaluatePolicy', () => {
+  it('should draw a list at once, and with a gateway a few pictures at a time', async () => {
+    const many = ['evaluation.imagesPerPrompt=3'];
+    const rewards = [1, 2, 3].map(() => [0.5, 0.5, 0.5]);
+    expect((await evaluated(rewards, many)).portions).toEqual([6, 3]);
+    const gateway = ['stages.gateway.type=gateway', 'stages.prompts.source.from=topic', ...many];
+    const { portions, evaluation } = await evaluated(rewards, gateway);
+    expect([...portions].sort()).toEqual([2, 3, 4]);
+    expect(evaluation.train.images).toBe(6);
+  });
+
   it('should tell the reward what is said of each prompt, held-out ones too', async () => {
     const { said } = await evaluated([
       [1, 1],

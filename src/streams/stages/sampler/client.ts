@@ -14,6 +14,7 @@ import type { OpenedSampler, SamplerService } from './sampler-thread.js';
 /** The sampler's thread. It holds one policy at a time, which is sent only when it changes. */
 export interface SamplerClient {
   readonly imageShape: OpenedSampler['imageShape'];
+  readonly evaluationBatch: OpenedSampler['evaluationBatch'];
   readonly baseParameters: OpenedSampler['baseParameters'];
   /** Parameters in the policy file that it was started with. */
   readonly fileParameters: OpenedSampler['fileParameters'];
@@ -87,6 +88,7 @@ export async function startSampler(
     provider: opened.provider,
     sessionThreads: opened.sessionThreads,
     imageShape: opened.imageShape,
+    evaluationBatch: opened.evaluationBatch,
     baseParameters: opened.baseParameters,
     fileParameters: opened.fileParameters,
     readPolicy: (bytes, where) => thread.call.readPolicy({ bytes, where }),

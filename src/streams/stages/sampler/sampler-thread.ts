@@ -51,6 +51,8 @@ export interface OpenedSampler {
   readonly corrections: readonly string[];
   /** [C, H, W] of pictures. */
   readonly imageShape: readonly [number, number, number];
+  /** Pictures that an evaluation draws at a time. */
+  readonly evaluationBatch: number;
   /** The adapter that changes nothing: the base model. */
   readonly baseParameters: NamedArrays;
   /** The parameters in `policyFile`; null without one. */
@@ -228,12 +230,13 @@ function promptFault(prompt: string): string | null {
 
 const service: SamplerService = {
   async open(settings) {
-    const { denoiser, lora, corrections, imageShape, fileParameters, warnings } = await opened.open(settings);
+    const { denoiser, lora, corrections, ...rest } = await opened.open(settings);
+    const { imageShape, evaluationBatch, fileParameters, warnings } = rest;
     const { provider, sessionThreads, fallbacks } = denoiser;
     const baseParameters = startingPolicy(denoiser, lora, settings.sampler.seed);
     return {
       ...{ provider, sessionThreads, fallbacks, corrections },
-      ...{ imageShape, baseParameters, fileParameters, warnings },
+      ...{ imageShape, evaluationBatch, baseParameters, fileParameters, warnings },
     };
   },
   usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),
