@@ -107,7 +107,7 @@ export const gatewayStage = defineStage({
     store: filePath('the path of a folder', 'made')
       .optional()
       .describe(
-        'Folder of groups, votes and preference pairs. Default: `gateway` in the run directory; a process without one needs it.',
+        'Folder of groups, votes and preference pairs, one a gateway. Default: `gateway` in the run directory. A gateway apart from the trainer needs it; all processes of the run then state one, which may differ.',
       ),
   }),
   reads: {

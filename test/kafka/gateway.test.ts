@@ -1,0 +1,95 @@
+/** @file Two gateways, their samplers and the trainer over a real cluster: what is asked at one may be judged at the other. */
+
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { ResolvedConfig } from '../../src/streams/config/schema/topology-schema.js';
+import { runWorkers } from '../../src/streams/run/run-workers.js';
+import type { Desk } from '../../src/streams/stages/gateway/desk.js';
+import { temporaryFolder } from '../fixtures/temporary-folder.js';
+import { eventsOf, runTiny, tinyConfig, UNGUARDED } from '../fixtures/tiny-run.js';
+import { BROKERS, freshPrefix, SKIP_REASON } from './cluster.js';
+
+const GATEWAY = [
+  'stages.gateway.type=gateway',
+  'stages.gateway.pictures=3',
+  'stages.gateway.guesses=0',
+  // Where it is may differ, not whether it is stated.
+  'stages.gateway.store=first',
+  'stages.gateway.feedback.voters=2',
+  'stages.prompts.source.from=topic',
+  'stages.prompts.groupsPerRound=2',
+  'stages.prompts.numRounds=1',
+  'stages.prompts.runAhead=2',
+  'stages.sampler.groupsPerBatch=1',
+  'stages.schedule.first=3',
+  'stages.trainer.maxStaleness=4',
+  'evaluation.trainPrompts=1',
+  'evaluation.imagesPerPrompt=1',
+  ...UNGUARDED,
+];
+const PATIENCE = { timeout: 60_000, interval: 50 };
+
+describe.skipIf(SKIP_REASON !== null)('two gateways over Kafka', () => {
+  it('should both know every group and vote, and train each group once', async () => {
+    const folder = await temporaryFolder();
+    const tiny = await tinyConfig(folder, { overrides: GATEWAY });
+    const payloads = { type: 'folder' as const, folder: join(folder, 'payloads') };
+    const kafka = {
+      ...tiny.transport.kafka,
+      brokers: BROKERS,
+      prefix: freshPrefix(),
+      partitions: 4,
+      payloads,
+    };
+    const config: ResolvedConfig = { ...tiny, transport: { ...tiny.transport, kind: 'kafka', kafka } };
+    /** A gateway with a store of its own. */
+    const gateway = (name: string): Promise<Desk> => {
+      const stages = { ...config.stages, gateway: { ...config.stages.gateway, store: join(folder, name) } };
+      const leaving = new AbortController();
+      return new Promise((resolve, reject) => {
+        const left = new Promise<void>((done) => {
+          runWorkers({
+            config: { ...config, stages } as ResolvedConfig,
+            roles: ['gateway'],
+            signal: leaving.signal,
+            async serveDesk(desk) {
+              resolve(desk);
+              return { close: async () => undefined };
+            },
+          }).subscribe({ error: reject, complete: done });
+        });
+        onTestFinished(async () => {
+          leaving.abort();
+          await left;
+        });
+      });
+    };
+    const roles = ['prompts', 'sampler', 'reward', 'trainer'];
+    const running = runTiny({ config, path: join(folder, 'run'), roles });
+    const [first, second] = await Promise.all([gateway('first'), gateway('second')]);
+    const { signal } = new AbortController();
+    const ids: string[] = [];
+    for (const [index, desk] of [first, second].entries()) {
+      const { id } = await desk.draw({ prompt: 'a red circle', client: 'ann', signal });
+      ids.push(id);
+      for (const other of [first, second])
+        await vi.waitFor(() => expect(other.group(id)?.state).toBe('waiting'), PATIENCE);
+      await first.vote(id, { voter: 'ann', best: index });
+      await second.vote(id, { voter: 'bob', best: index });
+    }
+    for (const desk of [first, second])
+      await vi.waitFor(
+        () =>
+          expect(ids.map((id) => desk.group(id)?.rewards)).toEqual([
+            [1, 0, 0],
+            [0, 1, 0],
+          ]),
+        PATIENCE,
+      );
+    const run = await running;
+    expect(run.error).toBeUndefined();
+    expect(
+      eventsOf(run, 'round').map(({ metrics }) => [metrics.groups, metrics.lostGroups, metrics.feedback]),
+    ).toEqual([[2, 0, { groups: 2, votes: 4, agreement: 1, expiredGroups: 0, staleGroups: 0 }]]);
+  });
+});
