@@ -25,6 +25,7 @@ import { addStudioCommand } from './commands/studio.js';
 import { addStudyCommand } from './commands/study.js';
 import { addTestCommand } from './commands/test.js';
 import { addTrainCommand } from './commands/train.js';
+import { addTrainPairsCommand } from './commands/train-pairs.js';
 import { guardOutput } from './output/visible-output.js';
 
 /** Returns the program with all of its commands; whoever parses with it is thrown what is wrong. */
@@ -35,6 +36,7 @@ export function createProgram(): Command {
     .exitOverride();
   addDemoCommand(program);
   addTrainCommand(program);
+  addTrainPairsCommand(program);
   addRunCommand(program);
   addStudioCommand(program);
   addControlCommand(program);

@@ -27,6 +27,7 @@ export const RANDOM_PURPOSES = {
   'value-init': 15,
   'value-batch': 16,
   'prompt-source': 17,
+  'pair-order': 18,
 } as const;
 
 export type RandomPurpose = keyof typeof RANDOM_PURPOSES;
