@@ -61,7 +61,7 @@ describe('tributary completion', () => {
         `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _tributary; echo "\${COMPREPLY[*]}"`,
         ...words,
       );
-    expect(completed('tr')).toBe('train');
+    expect(completed('tr')).toBe('train train-pairs');
     expect(completed('train', '--r')).toBe('--run-dir --resume');
     expect(completed('train', '--log', 'j')).toBe('json');
     expect(completed('dead-letters', '')).toBe('list show replay');
@@ -81,7 +81,7 @@ describe('tributary completion', () => {
       const late = `fpath=(${folder} $fpath); autoload -Uz _tributary`;
       for (const load of [`compdef() { :; }; source ${folder}/_tributary`, late]) {
         const offered = (...words: string[]) => run('zsh', `${load}; ${shown}; ${typed}`, ...words);
-        expect(offered('')).toMatch(/^demo train run .* completion$/);
+        expect(offered('')).toMatch(/^demo train train-pairs run .* completion$/);
         expect(offered('train', '--r')).toMatch(/^--set --run-dir --resume .*--help$/);
         expect(offered('train', '--log', '')).toBe('text json');
         expect(offered('completion', '')).toBe('bash zsh');

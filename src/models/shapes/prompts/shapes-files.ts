@@ -1,5 +1,5 @@
 import { WORD_TOKENIZER_CLASS, type WordTokenizerConfig } from '../../pipeline/tokenizers/word-tokenizer.js';
-import { WORDS } from './grammar.js';
+import { TEMPLATES, WORDS } from './grammar.js';
 import { parsePrompt } from './parse-prompt.js';
 import { promptFileText, promptLists } from './prompt-lists.js';
 
@@ -32,7 +32,22 @@ export function shapesPromptFiles(): Readonly<Record<string, string>> {
     'train.txt': promptFileText('The prompts that reinforcement learning trains on.', train),
     'held-out.txt': promptFileText('Unseen combinations of known words, kept from all training.', heldOut),
     'train-relations.jsonl': train.map(relationsMoreOften).join(''),
+    'study.txt': promptFileText(
+      'Twelve of the training prompts, four of each template: what the policies of the study train on.',
+      ofEachTemplate(train, 4, 8),
+    ),
+    'study-tuning.txt': promptFileText(
+      "Twelve others: the study's settings are chosen on them, apart from what it reports.",
+      ofEachTemplate(train, 8, 12),
+    ),
   };
+}
+
+/** Of every template the prompts from one place to another. */
+function ofEachTemplate(prompts: readonly string[], start: number, end: number): string[] {
+  return TEMPLATES.flatMap((template) =>
+    prompts.filter((prompt) => parsePrompt(prompt).template === template).slice(start, end),
+  );
 }
 
 /** A line of JSON: relations, which are learned slowest, are drawn three times as often as the other templates. */
