@@ -78,9 +78,36 @@ const ticketsLeaveTheGateway: ConfigRule = (config) => {
   ];
 };
 
+/**
+ * The best of n has a z-score of √(n - 1) in its group and the others -1/√(n - 1). Where only the first is clipped, the push away
+ * outweighs the pull, and the model is driven from all that it draws (docs/people.md).
+ */
+const chosenIsNotClipped: ConfigRule = (config) => {
+  const gateway = findStage(config, 'gateway');
+  const advantages = findStage(config, 'advantages');
+  const trainer = findStage(config, 'trainer');
+  if (!gateway || advantages?.rule !== 'group-z-score' || trainer?.surrogate.type !== 'diffusion-nft')
+    return [];
+  const most = Math.sqrt(gateway.pictures - 1);
+  const { advClipMax } = trainer.surrogate;
+  if (advantages.std !== 'group' || advClipMax >= most) return [];
+  return [
+    contradiction(
+      ['stages', trainer.name, 'surrogate', 'advClipMax'],
+      {
+        expected: `at least ${most.toFixed(2)}, the advantage of the best of ${gateway.pictures} pictures`,
+        got: String(advClipMax),
+        nextStep: 'Raise it: if only what is chosen is clipped, training pushes away from all pictures.',
+      },
+      [['stages', gateway.name, 'pictures']],
+    ),
+  ];
+};
+
 export const GATEWAY_RULES: readonly ConfigRule[] = [
   decidedGroupsAreTrained,
   picturesAreOfTheTree,
   rulesReadVotes,
   ticketsLeaveTheGateway,
+  chosenIsNotClipped,
 ];

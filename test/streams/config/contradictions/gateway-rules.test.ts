@@ -82,11 +82,33 @@ describe('a gateway in a topology', () => {
       'stages.people.writes.prompts: expected another topic than the one it reads, got "prompts". Name another topic.',
     ],
     [
+      'a best picture that is clipped more than the others',
+      [
+        TOPIC,
+        'stages.people.pictures=8',
+        'stages.sampler={type: sampler, numBranches: 8, guidanceScale: 1}',
+        'stages.advantages={type: advantages, rule: group-z-score}',
+        'stages.trainer.surrogate={type: diffusion-nft, advClipMax: 2.6}',
+      ],
+      'stages.trainer.surrogate.advClipMax: expected at least 2.65, the advantage of the best of 8 pictures, got 2.6. Raise it: if only what is chosen is clipped, training pushes away from all pictures.',
+    ],
+    [
       'a second gateway',
       [TOPIC, 'stages.more.type=gateway'],
       'stages.more.type: expected one stage of type gateway, got a second beside "people". Remove one of them.',
     ],
   ])('should have its faults found: %s', (_, overrides, fault) => {
     expect(faults(...overrides)).toContain(fault);
+  });
+
+  it('should leave a best picture alone that is clipped no more than the others', () => {
+    const learning = (advClipMax: number) => [
+      TOPIC,
+      'stages.sampler={type: sampler, guidanceScale: 1}',
+      'stages.advantages={type: advantages, rule: group-z-score}',
+      `stages.trainer.surrogate={type: diffusion-nft, advClipMax: ${advClipMax}}`,
+    ];
+    expect(faults(...learning(1.8))).toEqual([]);
+    expect(faults(...learning(1.7))).toHaveLength(1);
   });
 });
