@@ -84,6 +84,8 @@ export function createTally(weigh) {
 let tally;
 
 export function score({ prompt, images, options: { seed = 0, behavior = 'tenth', weigh = false } }) {
+  // An evaluation, which asks about single pictures.
+  if (images.length < 2) return images.map(() => 0);
   tally ??= createTally(weigh);
   return tally(votesOf(behavior, seed, prompt, images), images.length);
 }
