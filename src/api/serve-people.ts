@@ -8,7 +8,7 @@ import { stageOf } from '../streams/config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../streams/config/schema/topology-schema.js';
 import type { RunEvent, RunProgress } from '../streams/messages/run-events.js';
 import { readPromptLists } from '../streams/prompt-files/read-prompts.js';
-import type { ServeDesk } from '../streams/run/open-gateway.js';
+import type { ServeDesk } from '../streams/run/opening/open-gateway.js';
 import { gridPrompts } from '../streams/run/sample-grid.js';
 import { openGatewayServer } from './open-gateway-server.js';
 

@@ -11,7 +11,7 @@ import { surplusThreads } from '../../streams/config/surplus-threads.js';
 import { holdsRun, openRunDirectory } from '../../streams/directory/run-directory.js';
 import type { RunEvent } from '../../streams/messages/run-events.js';
 import { writeReport } from '../../streams/report/write-report.js';
-import type { ServeDesk } from '../../streams/run/open-gateway.js';
+import type { ServeDesk } from '../../streams/run/opening/open-gateway.js';
 import { runTopology } from '../../streams/run/run-topology.js';
 import { runWorkers } from '../../streams/run/run-workers.js';
 import { TRAINER_ROLE } from '../../streams/stages/index.js';

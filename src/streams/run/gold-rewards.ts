@@ -10,8 +10,8 @@ import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { ListedPrompt } from '../messages/prompts.js';
 import { groupsAtOnce } from '../stages/reward/groups-at-once.js';
 import type { ScorePictures } from '../stages/reward/scorers.js';
-import type { OpenParts } from './open-parts.js';
-import { openRewards } from './open-rewards.js';
+import type { OpenParts } from './opening/open-parts.js';
+import { openRewards } from './opening/open-rewards.js';
 
 export interface GoldReward {
   readonly name: string;

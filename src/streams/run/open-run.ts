@@ -17,8 +17,8 @@ import { startTrainer } from '../stages/trainer/client.js';
 import type { TrainerService } from '../stages/trainer/trainer-thread.js';
 import { evaluatePolicy } from './evaluate-policy.js';
 import { openGold } from './gold-rewards.js';
-import { OpenParts } from './open-parts.js';
-import { openRewards } from './open-rewards.js';
+import { OpenParts } from './opening/open-parts.js';
+import { openRewards } from './opening/open-rewards.js';
 import { requireSamePrompts } from './resume-checks.js';
 import { drawGrid, gridPrompts } from './sample-grid.js';
 

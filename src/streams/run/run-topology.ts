@@ -20,9 +20,9 @@ import { type OpenTransport, openTransport } from '../transport/open-transport.j
 import { BetweenRounds } from './after-round.js';
 import { endOfRun } from './end-of-run.js';
 import { readNoisySteps, requireNoisySteps } from './noisy-steps.js';
-import { openGatewayPart, type ServeDesk } from './open-gateway.js';
-import { openOperators } from './open-operators.js';
 import { type OpenRun, openRun } from './open-run.js';
+import { openGatewayPart, type ServeDesk } from './opening/open-gateway.js';
+import { openOperators } from './opening/open-operators.js';
 import { requireReach } from './resume-checks.js';
 import { runStages } from './run-stages.js';
 import { type GuardWatch, watchGuards } from './watch-guards.js';

@@ -27,10 +27,10 @@ import { startSampler } from '../stages/sampler/client.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import type { Transport } from '../transport/contract/transport.js';
 import { openTransport } from '../transport/open-transport.js';
-import { openGatewayPart, type ServeDesk } from './open-gateway.js';
-import { openOperators } from './open-operators.js';
-import { OpenParts } from './open-parts.js';
-import { openRewards } from './open-rewards.js';
+import { openGatewayPart, type ServeDesk } from './opening/open-gateway.js';
+import { openOperators } from './opening/open-operators.js';
+import { OpenParts } from './opening/open-parts.js';
+import { openRewards } from './opening/open-rewards.js';
 import { requireTrainersPrompts } from './resume-checks.js';
 import { runStages, type StageParts } from './run-stages.js';
 

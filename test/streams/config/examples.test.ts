@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { rolesOf } from '../../../src/streams/config/graph/topology-graph.js';
 import { loadTopology } from '../../../src/streams/config/load-topology.js';
-import { openOperators } from '../../../src/streams/run/open-operators.js';
+import { openOperators } from '../../../src/streams/run/opening/open-operators.js';
 
 const FOLDER = 'config/examples';
 const examples = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));

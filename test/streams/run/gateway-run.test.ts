@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ServeDesk } from '../../../src/streams/run/open-gateway.js';
+import type { ServeDesk } from '../../../src/streams/run/opening/open-gateway.js';
 import type { Desk, ServedGroup } from '../../../src/streams/stages/gateway/desk.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { adapterOf, eventsOf, runTiny, tinyConfig, UNGUARDED } from '../../fixtures/tiny-run.js';

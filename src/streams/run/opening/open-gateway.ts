@@ -1,15 +1,15 @@
 import { join } from 'node:path';
-import { TributaryError } from '../../errors.js';
-import { hasStage } from '../config/graph/topology-graph.js';
-import { stageOf } from '../config/resolved/stage-of.js';
-import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import { operateWithin, type RunOperator } from '../control/operate-control.js';
-import type { TopicMessages } from '../messages/messages.js';
-import type { Say } from '../messages/run-events.js';
-import type { Desk } from '../stages/gateway/desk.js';
-import { type Gateway, openGateway } from '../stages/gateway/gateway-stage.js';
-import type { Transport } from '../transport/contract/transport.js';
-import { stageTransport } from '../transport/stage-transport.js';
+import { TributaryError } from '../../../errors.js';
+import { hasStage } from '../../config/graph/topology-graph.js';
+import { stageOf } from '../../config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
+import { operateWithin, type RunOperator } from '../../control/operate-control.js';
+import type { TopicMessages } from '../../messages/messages.js';
+import type { Say } from '../../messages/run-events.js';
+import type { Desk } from '../../stages/gateway/desk.js';
+import { type Gateway, openGateway } from '../../stages/gateway/gateway-stage.js';
+import type { Transport } from '../../transport/contract/transport.js';
+import { stageTransport } from '../../transport/stage-transport.js';
 
 /** Serves people at a desk, until it is closed. */
 export type ServeDesk = (

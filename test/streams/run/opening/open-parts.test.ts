@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { RunEvent, Say } from '../../../src/streams/messages/run-events.js';
-import { OpenParts } from '../../../src/streams/run/open-parts.js';
+import type { RunEvent, Say } from '../../../../src/streams/messages/run-events.js';
+import { OpenParts } from '../../../../src/streams/run/opening/open-parts.js';
 
 function bench() {
   const said: string[] = [];

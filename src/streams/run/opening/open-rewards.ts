@@ -1,7 +1,7 @@
-import type { NamedScorer } from '../config/resolved/reward-parts.js';
-import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import type { RewardThread } from '../stages/reward/client.js';
-import { startReward } from '../stages/reward/client.js';
+import type { NamedScorer } from '../../config/resolved/reward-parts.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
+import type { RewardThread } from '../../stages/reward/client.js';
+import { startReward } from '../../stages/reward/client.js';
 import type { OpenParts } from './open-parts.js';
 
 /**

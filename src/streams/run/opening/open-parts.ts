@@ -1,4 +1,4 @@
-import type { RunEvent, Say } from '../messages/run-events.js';
+import type { RunEvent, Say } from '../../messages/run-events.js';
 
 interface Part {
   close(): Promise<void>;

@@ -1,6 +1,6 @@
-import { roleOf } from '../config/graph/topology-graph.js';
-import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import { loadOperator, type MessageOperator } from '../stages/operator/load-operator.js';
+import { roleOf } from '../../config/graph/topology-graph.js';
+import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
+import { loadOperator, type MessageOperator } from '../../stages/operator/load-operator.js';
 
 /** Loads the modules of the operator stages of some roles. Errors: as `loadOperator`. */
 export async function openOperators(
