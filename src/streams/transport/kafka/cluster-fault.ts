@@ -25,9 +25,14 @@ export function codedFault(where: string, error: unknown): TributaryError {
   );
 }
 
-/** kafkajs calls an error final after enough attempts; a later call may still succeed. */
+/**
+ * What kafkajs calls final after enough attempts, although a later call may succeed. A broker has no coordinator of groups at
+ * first: it makes their topic when the first group asks, which takes a busy one longer than kafkajs waits.
+ */
+const FINAL_FOR_NOW = ['KafkaJSNumberOfRetriesExceeded', 'KafkaJSGroupCoordinatorNotFound'];
+
 export function mayPass(error: unknown): boolean {
-  if (nameOf(error) === 'KafkaJSNumberOfRetriesExceeded') return true;
+  if (FINAL_FOR_NOW.includes(nameOf(error))) return true;
   return error instanceof Error && 'retriable' in error && error.retriable === true;
 }
 
