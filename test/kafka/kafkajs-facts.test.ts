@@ -25,10 +25,12 @@ async function driverWith(topics: readonly string[]): Promise<LogDriver> {
 
 const client = () => new Kafka({ brokers: BROKERS, clientId: 'facts', logLevel: logLevel.NOTHING });
 
+/** Resolves when the broker no longer knows the topic, which takes a busy one a while longer than its answer. */
 async function deleteTopic(topic: string): Promise<void> {
   const admin = client().admin();
   await admin.connect();
   await admin.deleteTopics({ topics: [topic] });
+  await vi.waitFor(async () => expect(await admin.listTopics()).not.toContain(topic), { timeout: 10_000 });
   await admin.disconnect();
 }
 
