@@ -16,7 +16,7 @@ import {
 import { repairConfig } from './repair.js';
 import { type ConfigTests, testsSchema } from './schema/tests-schema.js';
 import { type ResolvedConfig, testedTopologySchema, topologySchema } from './schema/topology-schema.js';
-import { type ConfigSource, readConfigSource, readNamed } from './source/config-source.js';
+import { type ConfigSource, notExtended, readConfigSource, readNamed } from './source/config-source.js';
 import { describeValue, type FaultDetail } from './source/fault.js';
 import { type Linted, lintSources, locate, overlap } from './source/lint-sources.js';
 import { type NamedFile, namedFiles, noSuchName } from './source/named-files.js';
@@ -50,7 +50,7 @@ export interface LintedTopology extends Linted<ResolvedConfig> {
 /**
  * Checks a topology and fills in its defaults. All faults are found in one pass: those of the YAML text (which, being
  * unreadable, hide the rest), unknown keys and words, missing and bad values, and settings that do not fit together.
- * Settings are judged together only where each of them is in order.
+ * Settings are judged together only where each of them is in order and no key stands twice.
  *
  * @param text The YAML text.
  * @param path The name of its file: it stands in the faults, and `extends` is relative to it.
@@ -102,26 +102,23 @@ function readSources(
   const source = readConfigSource(text, path, -above.length);
   const base = isMapping(source.value) ? source.value.extends : undefined;
   if (base === undefined) return [source];
-  const fault = (expected: string, got: string, nextStep: string): ConfigSource[] => {
-    const detail: FaultDetail = { kind: 'extends', path: ['extends'], expected, got, nextStep };
+  const fault = (said: Pick<FaultDetail, 'expected' | 'got' | 'nextStep'>): ConfigSource[] => {
+    const detail: FaultDetail = { ...said, kind: 'extends', path: ['extends'] };
     return [{ ...source, faults: [...source.faults, locate(detail, [source])] }];
   };
-  if (typeof base !== 'string' || base === '') {
-    return fault('the path of a config file', describeValue(base), 'Write it relative to this file.');
-  }
+  if (typeof base !== 'string' || base === '') return fault(notExtended(describeValue(base)));
   const paths = [...above, normalize(path)];
   const basePath = baseOf(base, path);
-  if (basePath === null) {
-    const { expected, got, nextStep } = noSuchName(base, packageNames().presets);
-    return fault(expected, got, nextStep);
-  }
+  const { presets } = packageNames();
+  if (basePath === null) return fault(noSuchName(base, presets));
   if (paths.includes(basePath)) {
-    return fault('a config that does not extend this one', basePath, 'Extend another one.');
+    const expected = 'a config that does not extend this one';
+    return fault({ expected, got: basePath, nextStep: 'Extend another one.' });
   }
   const file = readNamed(basePath, readText);
-  return 'text' in file
-    ? [source, ...readSources(file.text, basePath, readText, paths).map(withoutTests)]
-    : fault(file.expected, file.got, file.nextStep);
+  if ('text' in file) return [source, ...readSources(file.text, basePath, readText, paths).map(withoutTests)];
+  const preset = presets.find((name) => name === `tributary:${base}`);
+  return fault(preset === undefined ? file : { ...file, nextStep: `Did you mean "${preset}"?` });
 }
 
 /** The tests of a file are of that file. */
@@ -143,6 +140,7 @@ function faultsAcross(
   faults: readonly FaultDetail[],
   { noisySteps, modules }: Pick<LintOptions, 'noisySteps' | 'modules'>,
 ): FaultDetail[] {
+  if (faults.some(({ kind }) => kind === 'duplicate-key')) return [];
   const repaired = repairConfig(isMapping(value) ? withValueAt(value, ['tests'], undefined) : value);
   if (!repaired) return [];
   const tests = isMapping(value) ? testsSchema.safeParse(value.tests) : { success: false as const };

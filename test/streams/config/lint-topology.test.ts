@@ -234,16 +234,24 @@ stages:
       ],
       [
         'version: 2\nextends: 7\n',
-        'config/demo.yaml:2:10 extends: expected the path of a config file, got 7 (number). Write it relative to this file.',
+        'config/demo.yaml:2:10 extends: expected the path of a config file, or a preset such as tributary:demo, got 7 (number). Write a path relative to this file, or a preset that `tributary presets` lists.',
       ],
+      [
+        'version: 2\nextends: shapes-ddpo\n',
+        'config/demo.yaml:2:10 extends: expected a file that can be read, got ENOENT at config/shapes-ddpo. Did you mean "tributary:shapes-ddpo"?',
+      ],
+      ...['tributary:', 'tributary: demo'].map((base) => [
+        `version: 2\nextends: ${base}\nname: mine\n`,
+        `config/demo.yaml:2:10 extends: expected the path of a config file, or a preset such as tributary:demo, got "${base}". Write a path relative to this file, or a preset that \`tributary presets\` lists.`,
+      ]),
       [
         'version: 2\nextends: base.yaml\n',
         'config/base.yaml:2:10 extends: expected a file that can be read, got ENOENT at config/more.yaml. Write its path relative to this file.',
       ],
-    ])('should refuse a file that cannot be extended (%#)', (text, message) => {
-      expect(
-        lintOver(text, 'version: 2\nextends: more.yaml\n').faults.map((fault) => fault.message),
-      ).toContain(message);
+    ])('should refuse a file that cannot be extended, and nothing else (%#)', (text, message) => {
+      expect(lintOver(text, 'version: 2\nextends: more.yaml\n').faults.map((fault) => fault.message)).toEqual(
+        [message],
+      );
     });
   });
 });

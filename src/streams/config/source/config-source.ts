@@ -27,8 +27,13 @@ export function readConfigSource(text: string, file: string, layer: number): Con
     const { line, col } = lineCounter.linePos(offset);
     return { label: `${file}:${line}:${col}`, order: layer * LAYER_SIZE + offset };
   };
-  const syntaxFault = (offset: number, problem: string): Fault =>
-    createFault(placeAt(offset), {
+  const syntaxFault = (offset: number, problem: string): Fault => {
+    const place = placeAt(offset);
+    // A preset without its name, or with a blank before it, is a mapping to YAML.
+    const [, base] = /^extends:\s+(tributary:.*)/.exec(lineAt(text, offset)) ?? [];
+    if (base !== undefined)
+      return createFault(place, { kind: 'syntax', path: ['extends'], ...notExtended(JSON.stringify(base)) });
+    return createFault(place, {
       kind: 'syntax',
       path: [],
       thing: 'YAML',
@@ -36,6 +41,7 @@ export function readConfigSource(text: string, file: string, layer: number): Con
       got: problem,
       nextStep: 'Correct this line.',
     });
+  };
 
   const faults = problems.map(({ offset, problem }) => syntaxFault(offset, problem));
   if (faults.length === 0) faults.push(...keyFaults(document, placeAt, syntaxFault));
@@ -49,6 +55,20 @@ export function readConfigSource(text: string, file: string, layer: number): Con
       const offset = part === 'key' ? found?.keyOffset : found?.valueOffset;
       return offset === undefined ? undefined : placeAt(offset);
     },
+  };
+}
+
+/** The line that a place in a text is in. */
+function lineAt(text: string, offset: number): string {
+  return text.slice(text.lastIndexOf('\n', offset - 1) + 1).split('\n', 1)[0] ?? '';
+}
+
+/** What is wrong with something that `extends` does not take. */
+export function notExtended(got: string): Pick<FaultDetail, 'expected' | 'got' | 'nextStep'> {
+  return {
+    expected: 'the path of a config file, or a preset such as tributary:demo',
+    got,
+    nextStep: 'Write a path relative to this file, or a preset that `tributary presets` lists.',
   };
 }
 

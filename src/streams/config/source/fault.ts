@@ -89,9 +89,13 @@ export function suggest(written: string, known: readonly string[], otherwise: st
   return nearest === undefined ? otherwise : `Did you mean "${nearest}"?`;
 }
 
-/** Returns the name that was probably meant, or nothing when none is close: up to 2 edits, or a third of the length. */
+/**
+ * Returns the name that was probably meant, or nothing when none is close: up to 2 edits, or a third of the length, and
+ * something left of what was written.
+ */
 export function nearestName(written: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
   const nearest = closest(written, known);
-  return distance(written, nearest) <= Math.max(2, written.length / 3) ? nearest : undefined;
+  const edits = distance(written, nearest);
+  return edits < written.length && edits <= Math.max(2, written.length / 3) ? nearest : undefined;
 }

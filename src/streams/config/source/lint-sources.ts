@@ -20,7 +20,7 @@ interface LintTask<Config> {
   readonly schema: z.ZodType<Config>;
   /** Whether each file says the version of its words. */
   readonly isVersioned: boolean;
-  /** Returns faults across fields, given the config as written and the faults of its fields. */
+  /** Returns faults across fields, given the config as written and the faults of its text and its fields. */
   readonly faultsAcross?: (value: unknown, faults: readonly FaultDetail[]) => readonly FaultDetail[];
 }
 
@@ -36,13 +36,14 @@ export interface Linted<Config> {
 /**
  * Checks the files that a config is made of, whatever it configures. Files that it names are relative to the file that holds
  * the word; in the result they are relative to the working directory, or absolute where the word is or the package holds
- * them. All faults are found in one pass. Text that cannot
- * be parsed hides the rest, and so do the words of another version, which would make a fault each.
+ * them. All faults are found in one pass. Text that cannot be parsed hides the rest, and so do a file below that cannot be
+ * used and the words of another version, which would make a fault each; a key that stands twice hides what is below it.
  */
 export function lintSources<Config>(task: LintTask<Config>): Linted<Config> {
   const { sources, schema } = task;
   const textFaults = sources.flatMap(({ faults }) => faults);
-  if (textFaults.some(({ kind }) => kind === 'syntax')) return { faults: inOrder(textFaults) };
+  if (textFaults.some(({ kind }) => kind === 'syntax' || kind === 'extends'))
+    return { faults: inOrder(textFaults) };
   const versionFaults = task.isVersioned ? sources.flatMap((source) => versionFault(source) ?? []) : [];
   if (versionFaults.length > 0) return { faults: inOrder([...textFaults, ...versionFaults]) };
 
@@ -58,8 +59,13 @@ export function lintSources<Config>(task: LintTask<Config>): Linted<Config> {
   });
   const parsed = schema.safeParse(value);
   const details = (parsed.error?.issues ?? []).flatMap((issue) => faultsOfIssue(issue, value));
-  const across = task.faultsAcross?.(value, details) ?? [];
-  const faults = [...nameFaults, ...details, ...across].map((detail) => locate(detail, sources, overrides));
+  const across = task.faultsAcross?.(value, [...textFaults, ...details]) ?? [];
+  // Which of two mappings of one name is meant is not known.
+  const isHidden = ({ path }: FaultDetail) =>
+    textFaults.some((twice) => twice.path.length <= path.length && overlap(twice.path, path));
+  const faults = [...nameFaults, ...details, ...across]
+    .filter((detail) => !isHidden(detail))
+    .map((detail) => locate(detail, sources, overrides));
   const all = [...textFaults, ...overrideFaults, ...faults];
   return parsed.success && all.length === 0
     ? { config: parsed.data, stated: value as object, faults: [] }

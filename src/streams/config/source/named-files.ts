@@ -1,8 +1,9 @@
-import { dirname, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
+import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { PATHS } from '../../../fields.js';
 import { isPackageName, packageFile, packageNames } from '../../../own-package.js';
-import { type FaultDetail, type Path, suggest } from './fault.js';
+import { type FaultDetail, nearestName, type Path } from './fault.js';
 import { isMapping, valueAt, withValueAt } from './value-tree.js';
 
 /** A file or folder that a config names. */
@@ -98,10 +99,30 @@ export function placeFiles(
 
 /** What is wrong with a name that leads to nothing in the package. */
 export function noSuchName(name: string, known: readonly string[]): Omit<FaultDetail, 'path'> {
+  const meant = meantName(name, known);
   return {
     kind: 'bad-value',
     expected: `something that the package brings, such as ${known.slice(0, 3).join(', ')}`,
     got: JSON.stringify(name),
-    nextStep: suggest(name, known, 'Write the path of a file without `tributary:`.'),
+    nextStep:
+      meant === undefined ? 'Write the path of a file without `tributary:`.' : `Did you mean "${meant}"?`,
   };
+}
+
+const afterScheme = (name: string) => name.slice(name.indexOf(':') + 1);
+
+/** The name that was probably meant; a beginning of it is near enough, and so is its end alone: `grpo`, `shapes-b3`. */
+function meantName(name: string, known: readonly string[]): string | undefined {
+  const written = afterScheme(name);
+  const forms = known.flatMap((whole) =>
+    [afterScheme(whole), basename(afterScheme(whole))].map((word) => ({ whole, word })),
+  );
+  const begins = ({ word }: { readonly word: string }) => word.slice(0, written.length);
+  const nearest = nearestName(written, forms.map(begins));
+  const alike = forms.filter((form) => begins(form) === nearest);
+  const word = closest(
+    written,
+    alike.map((form) => form.word),
+  );
+  return alike.find((form) => form.word === word)?.whole;
 }

@@ -33,6 +33,24 @@ describeFaults('graphs that do not hold together', [
     ],
   ],
   [
+    'two stages of one name, whose second is no valid one and would leave a topic without writer',
+    more('reward: { type: tap, reads: [images] }'),
+    [
+      'a.yaml:8:3 stages.reward the key: expected it once in a mapping, got it again after a.yaml:7:3. Remove one of them.',
+    ],
+  ],
+  [
+    'two stages of one name, whose second leaves topics without an end, and another fault',
+    more('reward: { type: tap, reads: images, to: { type: file, path: a } }').replace(
+      'sampler: {',
+      'sampler: { eta: 3,',
+    ),
+    [
+      'a.yaml:6:19 stages.sampler.eta: expected a number in (0, 2], got 3 (number). Change the value.',
+      'a.yaml:8:3 stages.reward the key: expected it once in a mapping, got it again after a.yaml:7:3. Remove one of them.',
+    ],
+  ],
+  [
     'two writers of a broadcast',
     more('second: { type: schedule, mode: fraction, timestepFraction: 1 }'),
     [

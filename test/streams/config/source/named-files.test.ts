@@ -56,8 +56,20 @@ describe('files that a config names', () => {
     const extending = (name: string) => `version: 2\nextends: ${name}\nname: mine\n`;
     const { config } = lintTopology(extending('tributary:algorithms/grpo'), 'mine/top.yaml');
     expect(config?.name).toBe('mine');
-    expect(faultsOf(extending('tributary:shapes-b2-brunch'))).toContain(
+    expect(faultsOf(extending('tributary:shapes-b2-brunch'))).toEqual([
       'mine/top.yaml:2:10 extends: expected something that the package brings, such as tributary:demo, tributary:kafka, tributary:sd15-b2-branch, got "tributary:shapes-b2-brunch". Did you mean "tributary:shapes-b2-branch"?',
-    );
+    ]);
+  });
+
+  it.each([
+    ['shapes-b3', 'Did you mean "tributary:shapes-b2-branch"?'],
+    ['sd15-b2', 'Did you mean "tributary:sd15-b2-branch"?'],
+    ['grpo', 'Did you mean "tributary:algorithms/grpo"?'],
+    ['x', 'Write the path of a file without `tributary:`.'],
+    ['', 'Write the path of a file without `tributary:`.'],
+  ])('should be suggested by their beginning or their end: tributary:%s', (name, nextStep) => {
+    const faults = faultsOf(`version: 2\nextends: "tributary:${name}"\nname: mine\n`);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]?.endsWith(`got "tributary:${name}". ${nextStep}`)).toBe(true);
   });
 });
