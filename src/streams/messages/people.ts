@@ -57,6 +57,12 @@ export interface Feedback {
   readonly givenAt: number;
 }
 
+/** It names a folder of the gateway. */
+const GROUP_ID = /^g-[0-9a-f]{24}$/;
+
+/** Tells the groups of a gateway from prompts of others. */
+export const isGatewayGroup = (id: string): boolean => GROUP_ID.test(id);
+
 const LONGEST_NAME = 200;
 
 /** Returns why the name of a client or a voter is refused, as a phrase `expected ..., got ...`; null if it is not. */

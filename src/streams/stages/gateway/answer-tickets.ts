@@ -10,10 +10,10 @@ import {
   type RolloutGroup,
 } from '../../../operators/index.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
+import { isGatewayGroup } from '../../messages/people.js';
 import { groupFault } from '../shared/group-faults.js';
 import { receiveUnfinished } from '../shared/receive-unfinished.js';
 import type { StageContext } from '../shared/stage-context.js';
-import { isGatewayGroup } from './gateway-desk.js';
 import type { GatewayStore } from './gateway-store.js';
 import type { GroupBook } from './group-book.js';
 

@@ -35,11 +35,7 @@ interface GatewayDeskOptions {
 /** Requests that samplers have at a time, in batches: enough for a few of them. */
 const BATCHES_AT_ONCE = 4;
 const SEEDS = 2 ** 32;
-/** Tells the groups of a gateway from prompts of others. */
-const GROUP_ID = /^g-[0-9a-f]{24}$/;
 const VOTE_HEADER = 'vote';
-
-export const isGatewayGroup = (id: string): boolean => GROUP_ID.test(id);
 
 interface Waiter {
   readonly resolve: (isNew: boolean) => void;

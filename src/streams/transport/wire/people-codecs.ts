@@ -2,7 +2,13 @@
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Judgment, judgmentFault } from '../../../operators/index.js';
-import type { DrawnPictures, Feedback, Guess, PictureRequest } from '../../messages/people.js';
+import {
+  type DrawnPictures,
+  type Feedback,
+  type Guess,
+  isGatewayGroup,
+  type PictureRequest,
+} from '../../messages/people.js';
 import { MessageFault, messageCodec, requireField, requirePart } from './message-codec.js';
 import { trajectoriesFromWire, trajectoriesToWire } from './rollout-codecs.js';
 import {
@@ -70,7 +76,12 @@ export const feedbackCodec = messageCodec({
 
 function requestFromWire(wire: PictureRequestWire | undefined, path: string): PictureRequest {
   const { id, prompt, seed, requestedBy, requestedAt, expiresAt } = requirePart(wire, path);
-  requireField(id !== '', `${path}.id`, 'an id', '""');
+  requireField(
+    isGatewayGroup(id),
+    `${path}.id`,
+    'g- and 24 hexadecimal digits',
+    JSON.stringify(id.slice(0, 80)),
+  );
   return {
     ...{ id, prompt, seed, requestedBy },
     requestedAt: timeFromWire(requestedAt, `${path}.requested_at`),

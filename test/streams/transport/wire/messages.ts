@@ -168,7 +168,7 @@ const control: fc.Arbitrary<TopicMessages['control']> = fc.record({
 const time = fc.double({ min: 0, noNaN: true, noDefaultInfinity: true });
 const png = fc.uint8Array({ maxLength: 9 });
 const request = fc.record({
-  id: fc.string({ minLength: 1 }),
+  id: fc.bigInt({ min: 0n, max: 16n ** 24n - 1n }).map((bits) => `g-${bits.toString(16).padStart(24, '0')}`),
   prompt: fc.string(),
   seed: count,
   requestedBy: fc.string(),

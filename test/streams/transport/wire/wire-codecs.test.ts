@@ -9,6 +9,7 @@ import {
   GroupRewardsSchema,
   GroupTrajectoriesSchema,
   MetricSchema,
+  PictureRequestSchema,
   TrainingIntervalSchema,
 } from '../../../../src/streams/transport/wire/tributary_pb.js';
 import { WIRE_CODECS } from '../../../../src/streams/transport/wire/wire-codecs.js';
@@ -219,6 +220,13 @@ describe('faults', () => {
   ])('should refuse rewards: %s', async (words, init) => {
     const bytes = toBinary(GroupRewardsSchema, create(GroupRewardsSchema, { groupId: '0-1', ...init }));
     expect(await messageOf(() => WIRE_CODECS.rewards.decode(bytes))).toContain(words);
+  });
+
+  it('should refuse a request whose id could name another place than a folder of the gateway', async () => {
+    const bytes = toBinary(PictureRequestSchema, create(PictureRequestSchema, { id: 'g-0/1', prompt: 'a' }));
+    expect(await messageOf(() => WIRE_CODECS.requests.decode(bytes))).toContain(
+      'id: expected g- and 24 hexadecimal digits, got "g-0/1"',
+    );
   });
 
   it('should refuse metrics that nobody knows, and verdicts over more pictures than there are', async () => {
