@@ -2,9 +2,10 @@
 
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import type { ServedGroup } from '../../client/types.js';
+import type { ServedGroup, ServedTree } from '../../client/types.js';
 import { guessAddress } from '../api/addresses.js';
 import { growthOf } from '../state/growth.js';
+import { lastSharedStep } from '../state/last-shared-step.js';
 import { Picture } from './picture.jsx';
 import { type Box, treeLines } from './tree-lines.js';
 
@@ -26,11 +27,16 @@ const NO_LINES: Lines = { width: 0, height: 0, paths: [] };
 
 export function Tree({ group, leaf, toneOf }: TreeProps) {
   const ref = useRef<HTMLDivElement>(null);
-  const lines = useLines(ref, group.pictures);
+  const hasTrunk = !group.tree || lastSharedStep(group.tree) >= 0;
+  const lines = useLines(ref, group.pictures, hasTrunk);
   const share = grownShare(group);
   const leaves = Array.from({ length: group.pictures }, (_, picture) => picture);
   return (
-    <div class="tree" ref={ref} style={{ '--columns': Math.max(1, Math.ceil(group.pictures / 2)) }}>
+    <div
+      class={hasTrunk ? 'tree' : 'tree apart'}
+      ref={ref}
+      style={{ '--columns': Math.max(1, Math.ceil(group.pictures / 2)) }}
+    >
       <svg class="tree-lines" width={lines.width} height={lines.height} aria-hidden="true">
         {lines.paths.map((path, picture) => (
           <g key={picture} class={`line ${toneOf(picture)}`}>
@@ -39,7 +45,7 @@ export function Tree({ group, leaf, toneOf }: TreeProps) {
           </g>
         ))}
       </svg>
-      <Trunk group={group} />
+      <Trunk group={group} hasPicture={hasTrunk} />
       <div class="leaves">
         {leaves.map((picture) => (
           <div class="leaf-place" key={picture}>
@@ -60,22 +66,24 @@ function grownShare({ id, state, tree }: ServedGroup): number {
 }
 
 /** What the network expected to draw where the branches part, and how far it has come. */
-function Trunk({ group }: { readonly group: ServedGroup }) {
+function Trunk({ group, hasPicture }: { readonly group: ServedGroup; readonly hasPicture: boolean }) {
   const { id, tree, size, state, prompt } = group;
   const growth = growthOf(id);
   const done = growth?.step ?? (state === 'drawing' ? 0 : (tree?.numSteps ?? 0));
   const guess = trunkGuess(group);
   return (
     <div class="trunk">
-      <div class={`trunk-picture${guess === null ? ' waiting' : ''}`}>
-        {guess !== null && (
-          <Picture
-            src={guessAddress(id, guess, 0)}
-            alt={`What the model expected before step ${guess + 1}: ${prompt}`}
-            size={size}
-          />
-        )}
-      </div>
+      {hasPicture && (
+        <div class={`trunk-picture${guess === null ? ' waiting' : ''}`}>
+          {guess !== null && (
+            <Picture
+              src={guessAddress(id, guess, 0)}
+              alt={`What the model expected before step ${guess + 1}: ${prompt}`}
+              size={size}
+            />
+          )}
+        </div>
+      )}
       {tree && <Steps tree={tree} done={done} />}
     </div>
   );
@@ -85,20 +93,16 @@ function Trunk({ group }: { readonly group: ServedGroup }) {
 function trunkGuess({ id, tree }: ServedGroup): number | null {
   const growth = growthOf(id);
   if (growth) return growth.trunk;
-  const shared = tree?.guesses.filter(({ step, node }) => node === 0 && step <= tree.forkStep) ?? [];
-  return shared.length === 0 ? null : Math.max(...shared.map(({ step }) => step));
+  const last = tree ? lastSharedStep(tree) : -1;
+  return last < 0 ? null : last;
 }
 
 /** A mark for each step of the sampler: shared, or trained, and done, or not yet. */
-function Steps({ tree, done }: { readonly tree: NonNullable<ServedGroup['tree']>; readonly done: number }) {
+function Steps({ tree, done }: { readonly tree: ServedTree; readonly done: number }) {
   const { numSteps, forkStep, trainedSteps } = tree;
   const marks = Array.from({ length: numSteps }, (_, step) => step);
   const isWhole = done >= numSteps;
-  const words = isWhole
-    ? forkStep === 0
-      ? `${numSteps} steps, branches from the start`
-      : `${forkStep} of ${numSteps} steps shared`
-    : `step ${done} of ${numSteps}`;
+  const words = isWhole ? sharedWords(tree) : `step ${done} of ${numSteps}`;
   return (
     <div class="steps">
       <div class="marks" aria-hidden="true">
@@ -118,8 +122,20 @@ function Steps({ tree, done }: { readonly tree: NonNullable<ServedGroup['tree']>
   );
 }
 
+function sharedWords(tree: ServedTree): string {
+  const { numSteps, forkStep } = tree;
+  if (lastSharedStep(tree) < 0) return `${numSteps} steps, each picture by itself`;
+  return forkStep === 0
+    ? `${numSteps} steps, branches from the start`
+    : `${forkStep} of ${numSteps} steps shared`;
+}
+
 /** Measures where trunk and leaves are, whenever they may have moved, and returns the lines between them. */
-function useLines(ref: { readonly current: HTMLDivElement | null }, pictures: number): Lines {
+function useLines(
+  ref: { readonly current: HTMLDivElement | null },
+  pictures: number,
+  hasTrunk: boolean,
+): Lines {
   const [lines, setLines] = useState(NO_LINES);
   useLayoutEffect(() => {
     const element = ref.current;
@@ -129,7 +145,7 @@ function useLines(ref: { readonly current: HTMLDivElement | null }, pictures: nu
     observer.observe(element);
     measure();
     return () => observer.disconnect();
-  }, [pictures]);
+  }, [pictures, hasTrunk]);
   return lines;
 }
 

@@ -7,6 +7,7 @@ import { wordsOf } from '../api/request.js';
 import { resend } from './choices.js';
 import { groupOf, loadOwn, loadQueue, noteGroup } from './groups.js';
 import { noteStep } from './growth.js';
+import { lastSharedStep } from './last-shared-step.js';
 import { loadRun, noteLine, progress, runInfo } from './run.js';
 
 /** Why the run cannot be shown; null if it can. */
@@ -34,10 +35,12 @@ function take(event: ServerEvent): void {
     case 'group':
       noteGroup(event.group);
       break;
-    case 'step':
-      if (groupOf(event.id)?.state === 'drawing')
-        noteStep(event.id, event.step, event.node, groupOf(event.id)?.tree?.forkStep);
+    case 'step': {
+      const { state, tree } = groupOf(event.id) ?? {};
+      if (state === 'drawing')
+        noteStep(event.id, event.step, event.node, tree ? lastSharedStep(tree) : undefined);
       break;
+    }
     case 'progress':
       progress.value = event;
       break;

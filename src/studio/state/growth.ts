@@ -3,6 +3,7 @@
 import { signal } from '@preact/signals';
 import type { ServedGroup } from '../../client/types.js';
 import { withEntry } from './bounded.js';
+import { lastSharedStep } from './last-shared-step.js';
 
 const MOST_GROWING = 8;
 /** A tree is told again in at most so long. */
@@ -27,11 +28,17 @@ export function growthOf(id: string): Growth | undefined {
   return growing.value.get(id);
 }
 
-/** Takes in that a guess of a tree can be seen. `fork` is the step before which branches part, once that is known. */
-export function noteStep(id: string, step: number, node: number, fork?: number, isReplay = false): void {
+/** Takes in that a guess of a tree can be seen. `lastShared` is its last shared step, once that is known. */
+export function noteStep(
+  id: string,
+  step: number,
+  node: number,
+  lastShared?: number,
+  isReplay = false,
+): void {
   const before = growing.value.get(id);
   const branches = new Map(before?.branches);
-  const isShared = fork === undefined ? node === 0 && branches.size === 0 : step <= fork;
+  const isShared = lastShared === undefined ? node === 0 && branches.size === 0 : step <= lastShared;
   if (!isShared) branches.set(node, step);
   const trunk = isShared ? step : (before?.trunk ?? null);
   const growth = { step: Math.max(step, before?.step ?? 0), trunk, branches, isReplay };
@@ -50,6 +57,7 @@ export function endGrowth(id: string): void {
 export function replayGrowth({ id, tree }: ServedGroup): void {
   if (!tree || matchMedia('(prefers-reduced-motion: reduce)').matches) return;
   const steps = [...new Set(tree.guesses.map(({ step }) => step))].sort((a, b) => a - b);
+  const lastShared = lastSharedStep(tree);
   const pause = Math.min(LONGEST_STEP_MS, REPLAY_MS / Math.max(1, steps.length));
   const show = (index: number) => {
     const step = steps[index];
@@ -58,7 +66,7 @@ export function replayGrowth({ id, tree }: ServedGroup): void {
       return;
     }
     for (const guess of tree.guesses)
-      if (guess.step === step) noteStep(id, step, guess.node, tree.forkStep, true);
+      if (guess.step === step) noteStep(id, step, guess.node, lastShared, true);
     setTimeout(show, pause, index + 1);
   };
   show(0);
