@@ -72,8 +72,7 @@ describe.skipIf(SKIP_REASON !== null)('two gateways over Kafka', () => {
     for (const [index, desk] of [first, second].entries()) {
       const { id } = await desk.draw({ prompt: 'a red circle', client: 'ann', signal });
       ids.push(id);
-      for (const other of [first, second])
-        await vi.waitFor(() => expect(other.group(id)?.state).toBe('waiting'), PATIENCE);
+      // The other gateway may not have read of it yet.
       await first.vote(id, { voter: 'ann', best: index });
       await second.vote(id, { voter: 'bob', best: index });
     }

@@ -1,6 +1,16 @@
 /** @file Tickets in; for groups that people have decided on their trajectories and rewards out, the others passed on. */
 
-import { concatMap, from, ignoreElements, map, merge, type Observable, Subject, skipWhile } from 'rxjs';
+import {
+  concatMap,
+  from,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  Subject,
+  skipWhile,
+} from 'rxjs';
 import { TributaryError } from '../../../errors.js';
 import type { Trajectory } from '../../../models/rollouts/sampler.js';
 import {
@@ -14,12 +24,14 @@ import { isGatewayGroup } from '../../messages/people.js';
 import { groupFault } from '../shared/group-faults.js';
 import { receiveUnfinished } from '../shared/receive-unfinished.js';
 import type { StageContext } from '../shared/stage-context.js';
+import type { CatchUp } from './catch-up.js';
 import type { GatewayStore } from './gateway-store.js';
 import type { GroupBook } from './group-book.js';
 
 interface Kept {
   readonly book: GroupBook;
   readonly store: GatewayStore;
+  readonly caughtUp: CatchUp;
 }
 
 /** A group under its place in a round. */
@@ -31,22 +43,29 @@ interface PlacedGroup extends RolloutGroup<Trajectory> {
  * Gives the trajectories and rewards of a group when its ticket comes. A ticket of another source goes on to the samplers. A group
  * whose policy or interval has moved on is lost and counted as stale; so is one that has been trained, or is gone.
  *
- * Time: a group of a later round is answered when that round begins, so that it is judged by the policy that it would train.
- * Holds the groups in flight.
+ * Time: a ticket waits until this gateway has read of the decision, which another may have sent in. A group of a later round is
+ * answered when that round begins, so that it is judged by the policy that it would train. Holds the groups in flight.
  */
-export function answerTickets(context: StageContext, { book, store }: Kept): Observable<never> {
+export function answerTickets(context: StageContext, { book, store, caughtUp }: Kept): Observable<never> {
   const { transport, config, firstRound } = context;
-  const { runAhead } = stageOf(config, 'prompts');
+  const maxInFlight = 2 * stageOf(config, 'prompts').runAhead;
   const { maxStaleness } = stageOf(config, 'trainer');
   const lost$ = new Subject<LostGroup>();
   const interval$ = transport.latest('schedule').pipe(skipWhile(({ round }) => round < firstRound));
   const ids = new Map<string, string>();
 
+  const decided = ({ sourceId = '' }: PromptTicket) =>
+    caughtUp(idOf(sourceId), ({ state }) => state !== 'waiting');
   const place = async (ticket: PromptTicket): Promise<PlacedGroup[]> => {
     const { groupId: key, groupIndex: turn, round, sourceId = '' } = ticket;
     const id = idOf(sourceId);
     if (!isGatewayGroup(id)) {
       await transport.publish('prompts', { key, turn, message: ticket });
+      return [];
+    }
+    if (round < book.counts.round) {
+      // It was closed by time while the ticket waited, and counts the group as late.
+      await book.lose(id);
       return [];
     }
     const refused = await book.assign(id, round);
@@ -92,16 +111,17 @@ export function answerTickets(context: StageContext, { book, store }: Kept): Obs
     transport,
     topic: 'prompts',
     consumerGroup: 'gateways',
-    maxInFlight: 2 * runAhead,
+    maxInFlight,
     faultOf: groupFault(config),
   }).pipe(
+    mergeMap((ticket) => decided(ticket).pipe(map(() => ticket)), maxInFlight),
     concatMap(place),
     concatMap((placed) => from(placed)),
     discardStale<PlacedGroup>({
       policyVersion$: interval$.pipe(map(({ round }) => round)),
       interval$,
       maxStaleness,
-      maxHeld: 2 * runAhead,
+      maxHeld: maxInFlight,
       onLost: (group) => lost$.next(group),
     }),
     concatMap(answer),

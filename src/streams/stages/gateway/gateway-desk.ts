@@ -1,5 +1,13 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { asyncScheduler, map, merge, type Observable, type SchedulerLike, Subject } from 'rxjs';
+import {
+  asyncScheduler,
+  firstValueFrom,
+  map,
+  merge,
+  type Observable,
+  type SchedulerLike,
+  Subject,
+} from 'rxjs';
 import type { StageConfig } from '../../config/schema/topology-schema.js';
 import type { TopicMessages } from '../../messages/messages.js';
 import {
@@ -10,6 +18,7 @@ import {
 } from '../../messages/people.js';
 import { incomingFault } from '../../messages/prompts.js';
 import type { Transport } from '../../transport/contract/transport.js';
+import type { CatchUp } from './catch-up.js';
 import {
   type Desk,
   DeskError,
@@ -29,6 +38,7 @@ interface GatewayDeskOptions {
   readonly transport: Transport<TopicMessages>;
   readonly book: GroupBook;
   readonly store: GatewayStore;
+  readonly caughtUp: CatchUp;
   readonly scheduler?: SchedulerLike;
 }
 
@@ -114,8 +124,10 @@ export class GatewayDesk implements Desk {
   }
 
   async vote(id: string, vote: Vote): Promise<{ readonly group: ServedGroup; readonly isNew: boolean }> {
-    const { book, transport } = this.options;
+    const { book, transport, caughtUp } = this.options;
     if (this.#isClosed) throw shuttingDown();
+    // The pictures may come from another gateway, behind the same address.
+    await firstValueFrom(caughtUp(id, () => true));
     const { voter, idempotencyKey: _, ...judgment } = vote;
     const message: Feedback = { groupId: id, voter, judgment, givenAt: this.#scheduler.now() };
     // What cannot be taken is refused before it reaches the other gateways.

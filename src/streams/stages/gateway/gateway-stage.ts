@@ -6,9 +6,11 @@ import {
   defer,
   EMPTY,
   ignoreElements,
+  map,
   merge,
   mergeMap,
   type Observable,
+  of,
   type SchedulerLike,
   tap,
   timer,
@@ -19,6 +21,7 @@ import type { TopicMessages } from '../../messages/messages.js';
 import type { Delivery, Transport } from '../../transport/contract/transport.js';
 import type { StageContext } from '../shared/stage-context.js';
 import { answerTickets } from './answer-tickets.js';
+import { type CatchUp, catchUp } from './catch-up.js';
 import { type Desk, DeskError } from './desk.js';
 import { GatewayDesk, voteIdOf } from './gateway-desk.js';
 import { GatewayStore } from './gateway-store.js';
@@ -36,6 +39,7 @@ interface GatewayParts {
   readonly desk: GatewayDesk;
   readonly book: GroupBook;
   readonly store: GatewayStore;
+  readonly caughtUp: CatchUp;
   readonly scheduler: SchedulerLike;
 }
 
@@ -52,8 +56,8 @@ interface GatewayOptions {
   readonly scheduler?: SchedulerLike;
 }
 
-/** Messages of a topic that are taken at the same time. */
-const AT_ONCE = 16;
+/** Messages of a topic that are taken at the same time; votes may wait for their groups, and are small. */
+const AT_ONCE = { drawn: 16, feedback: 256 } as const;
 const PRUNING_MS = 3_600_000;
 
 /**
@@ -74,10 +78,13 @@ export async function openGateway({
   const { groupsPerBatch } = stageOf(config, 'sampler');
   const { store, kept } = await GatewayStore.open(path, warn);
   const book = new GroupBook({ settings, maxStaleness, store, kept, finishedRounds, scheduler });
-  const desk = new GatewayDesk({ settings, groupsPerBatch, transport, book, store, scheduler });
+  // In one process there is no other gateway.
+  const withinMs = config.transport.kind === 'in-process' ? 0 : settings.catchUpWithinMs;
+  const caughtUp = catchUp({ book, withinMs, scheduler });
+  const desk = new GatewayDesk({ settings, groupsPerBatch, transport, book, store, caughtUp, scheduler });
   return {
     desk,
-    parts: { desk, book, store, scheduler },
+    parts: { desk, book, store, caughtUp, scheduler },
     async close() {
       desk.close();
       book.close();
@@ -94,11 +101,11 @@ export async function openGateway({
  */
 export function gatewayStage(
   context: StageContext,
-  { desk, book, store, scheduler }: GatewayParts,
+  { desk, book, store, caughtUp, scheduler }: GatewayParts,
 ): Observable<never> {
   const { transport, firstRound } = context;
   const everyGateway = <Topic extends 'drawn' | 'feedback'>(topic: Topic) =>
-    transport.subscribe({ topic, consumerGroup: `gateway-${store.name}`, maxInFlight: AT_ONCE });
+    transport.subscribe({ topic, consumerGroup: `gateway-${store.name}`, maxInFlight: AT_ONCE[topic] });
   const drawn$ = everyGateway('drawn').pipe(
     mergeMap(async (delivery) => {
       await desk.drawn(delivery.message);
@@ -106,6 +113,12 @@ export function gatewayStage(
     }),
   );
   const said$ = everyGateway('feedback').pipe(
+    // One that has waited is not let wait again.
+    mergeMap((delivery) =>
+      delivery.attempt > 1
+        ? of(delivery)
+        : caughtUp(delivery.message.groupId, () => true).pipe(map(() => delivery)),
+    ),
     mergeMap(async (delivery: Delivery<TopicMessages['feedback']>) => {
       try {
         await desk.said(delivery.message, voteIdOf(delivery.headers));
@@ -135,6 +148,6 @@ export function gatewayStage(
     said$,
     rounds$,
     pruned$,
-    answerTickets(context, { book, store }),
+    answerTickets(context, { book, store, caughtUp }),
   ).pipe(ignoreElements());
 }

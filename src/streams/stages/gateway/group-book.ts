@@ -149,7 +149,7 @@ export class GroupBook {
   /** Gives a group its place in a round. Returns why it may not be trained there; null if it may. */
   async assign(id: string, round: number): Promise<string | null> {
     const record = this.#groups.get(id);
-    if (!record?.decision) return `people have not decided on the group ${id}`;
+    if (!record?.decision) return `this gateway knows of no decision on the group ${id}`;
     if (record.round !== null && record.round !== round)
       return `the group ${id} has its place in round ${record.round}`;
     if (record.left !== null && record.round === null) return `the group ${id} is ${record.left}`;
@@ -181,8 +181,9 @@ export class GroupBook {
 
   /** Groups that this client asked for, the newest first. */
   askedBy(client: string, limit: number): ServedGroup[] {
-    const own = this.#where(({ requestedBy }) => requestedBy === client);
-    return own.reverse().slice(0, limit);
+    return this.#where((record) => record.requestedBy === client)
+      .reverse()
+      .slice(0, limit);
   }
 
   votesBy(voter: string): VoteLine[] {

@@ -88,6 +88,11 @@ export const gatewayStage = defineStage({
     feedbackWithinMs: integer(1, LONGEST_TIMER_MS)
       .default(86_400_000)
       .describe('A group on which people have not decided after this many milliseconds is dropped.'),
+    catchUpWithinMs: integer(1, LONGEST_TIMER_MS)
+      .default(30_000)
+      .describe(
+        'Over Kafka, where there may be several gateways: milliseconds that a vote waits for its group, and a group that got its place in a round for its decision, at a gateway that has not read of it yet. After that the vote is refused, and the group lost.',
+      ),
     maxWaiting: integer(1, 1_000_000)
       .default(500)
       .describe('Groups that may wait for a decision; the oldest is dropped where there is one more.'),
