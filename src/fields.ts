@@ -30,6 +30,14 @@ export function number({ from, to }: Interval) {
   return to.endsWith(']') ? bounded.max(upper, { error }) : bounded.lt(upper, { error });
 }
 
+/**
+ * The weight of a reward in a weighted sum; a negative one makes it a penalty. Larger ones are mistakes: training is in
+ * float32, with seven digits, so beside a part that weighs 1e9 times as much all others are lost in rounding.
+ */
+export function rewardWeight() {
+  return number({ from: '[-1e9', to: '1e9]' });
+}
+
 /** Nonempty text; `what` says what it names, such as "the path of a file". */
 export function text(what: string) {
   return z.string({ error: what }).min(1, { error: what });

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
-import { number, text } from '../../fields.js';
+import { number, rewardWeight, text } from '../../fields.js';
 import { sideBySide } from '../threads/side-by-side.js';
 import {
   type PicturesOfPrompt,
@@ -14,9 +14,7 @@ import { defineRewardSource } from './contract/reward-source.js';
 import { SOURCES } from './sources/index.js';
 
 const partFields = {
-  weight: number({ from: '(-Infinity', to: 'Infinity)' })
-    .default(1)
-    .describe('Weight of the normalized reward; negative if less is better.'),
+  weight: rewardWeight().default(1).describe('Weight of the normalized reward; negative if less is better.'),
   mean: number({ from: '(-Infinity', to: 'Infinity)' })
     .default(0)
     .describe("Subtracted from the part's reward; a constant, so that all workers normalize the same way."),

@@ -52,9 +52,9 @@ export function createGroupJoin<Branch>(options: GroupJoinOptions): GroupJoin<Br
     if (oldest !== undefined) left.delete(oldest);
   };
   const join = (group: RolloutGroup<Branch>, scored: GroupRewards): JoinOutcome<Branch>[] => {
-    const fault = rewardFault(group.groupId, scored.rewards, group.branches.length, maxMagnitude);
+    const { rewards, parts } = scored;
+    const fault = rewardFault(group.groupId, rewards, group.branches.length, maxMagnitude, parts);
     if (!fault) {
-      const { rewards, parts } = scored;
       return leave({ ...group, rewards, ...(parts && { parts }) });
     }
     options.onRefused?.(scored, fault);

@@ -1,4 +1,5 @@
 import { TributaryError } from '../../errors.js';
+import type { PartRewards } from './records.js';
 
 /**
  * The largest bound on the magnitude of a reward, and the default. The square of such a reward, 1e30, times a hundred
@@ -17,6 +18,7 @@ export function rewardFault(
   rewards: ArrayLike<number>,
   numBranches: number,
   maxMagnitude: number,
+  parts?: readonly PartRewards[],
 ): TributaryError | null {
   const fault = (expected: string, got: string, nextStep = 'Check the reward model on this prompt.') =>
     new TributaryError(
@@ -32,7 +34,9 @@ export function rewardFault(
     ? fault(
         `a reward from -${maxMagnitude.toExponential()} to ${maxMagnitude.toExponential()} for branch ${branch}`,
         `${reward}`,
-        'Scale the rewards down, or correct the reward model; the bound is maxMagnitude of the reward stage.',
+        parts
+          ? `It is combined from ${parts.map(({ name, weight }) => `"${name}" x ${weight}`).join(', ')}: lower the weights, or scale the rewards down.`
+          : 'Scale the rewards down, or correct the reward model; the bound is maxMagnitude of the reward stage.',
       )
     : fault(`a finite reward for branch ${branch}`, `${reward}`);
 }

@@ -182,10 +182,14 @@ function summarize(
   const maxMagnitude = rewardBound(config);
   const right = rewards.filter((reward) => isReward(reward, maxMagnitude));
   const wrong = `evaluation of ${list}: expected rewards from -${maxMagnitude.toExponential()} to ${maxMagnitude.toExponential()}`;
+  const combine = findStage(config, 'combine');
+  const checked = combine
+    ? `the weights of stages.${combine.name} and its rewards`
+    : 'the reward model and maxMagnitude of the reward stage';
   if (right.length === 0)
     throw new TributaryError(
       'TRIB_REWARD',
-      `${wrong}, got none of ${rewards.length}. Check the reward model and maxMagnitude of the reward stage, or resume from the last checkpoint with a smaller learningRate.`,
+      `${wrong}, got none of ${rewards.length}. Check ${checked}, or resume from the last checkpoint with a smaller learningRate.`,
     );
   if (right.length < rewards.length)
     warn(

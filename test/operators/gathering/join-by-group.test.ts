@@ -166,6 +166,18 @@ describe('joinByGroup', () => {
     expect(refused).toEqual([[rewards(0, 0, values), expect.stringContaining(text)]]);
   });
 
+  it('should name the weights of a combined reward that is too large', () => {
+    const { losses, onLost } = collect();
+    const parts = [{ name: 'people', weight: 1e9, rewards: [1e7, 0] }];
+    const combined = { ...rewards(0, 0, [1e16, 0]), parts };
+    of(inputs.a)
+      .pipe(joinByGroup({ ...plain, rewards$: of(combined), onLost }))
+      .subscribe();
+    expect(losses[0]?.detail).toContain(
+      'got 10000000000000000. It is combined from "people" x 1000000000: lower the weights, or scale the rewards down.',
+    );
+  });
+
   it('should count the first of two rewards', () =>
     marbles(({ cold, expectObservable }) => {
       const source$ = cold(' --a|', inputs);

@@ -171,6 +171,15 @@ describe('evaluatePolicy', () => {
       ]);
   });
 
+  it('should blame the weights where the rewards are combined', async () => {
+    const vast = [1e20, 1e20];
+    const combined = 'stages.combine={type: combine, parts: { reward: { weight: 1e9 } }}';
+    const [, message] = (await faultOf(() => evaluated([vast, vast, vast], [combined]))) ?? [];
+    expect(message).toContain(
+      'got none of 4. Check the weights of stages.combine and its rewards, or resume',
+    );
+  });
+
   describe('with gold rewards', () => {
     const gold = (name: string, ...rewards: (readonly number[] | Error)[]): GoldReward => {
       const scores = rewards.values();

@@ -35,7 +35,14 @@ const rulesReadParts: ConfigRule = (config) => {
   ];
 };
 
-/** Only sums have weights, and not all of them may be 0. */
+/**
+ * What the largest weight must reach. `sum`: a share of 1e9, as the bound above. `gdpo`: its rule divides by the standard
+ * deviation of the weighted sum plus 1e-4, and beside that smaller weights would not count: all advantages would shrink
+ * toward 0.
+ */
+const LEAST_LARGEST = { sum: 1e-9, gdpo: 0.01 };
+
+/** Only sums have weights, and one of them must count. */
 const weightsFit: ConfigRule = (config) => {
   const combine = findStage(config, 'combine');
   if (!combine) return [];
@@ -44,13 +51,25 @@ const weightsFit: ConfigRule = (config) => {
   const entries = Object.entries(parts);
   if (by === 'sum' || by === 'gdpo') {
     const [first] = entries;
-    if (!first || entries.some(([, { weight }]) => weight !== 0)) return [];
+    const largest = Math.max(...entries.map(([, { weight }]) => Math.abs(weight)));
+    const least = LEAST_LARGEST[by];
+    if (!first || largest >= least) return [];
     return [
-      contradiction(place(first[0]), {
-        expected: 'a part with a weight other than 0',
-        got: `0 for ${entries.length === 1 ? 'the only part' : `all ${entries.length} parts`}`,
-        nextStep: 'Give the parts that count a weight.',
-      }),
+      contradiction(
+        place(first[0]),
+        {
+          expected:
+            largest === 0
+              ? 'a part with a weight other than 0'
+              : `a part with a weight of at least ${least} or at most -${least} with by: ${by}`,
+          got: `${largest === 0 ? '0' : `${largest} at most`} for ${entries.length === 1 ? 'the only part' : `all ${entries.length} parts`}`,
+          nextStep:
+            largest === 0
+              ? 'Give the parts that count a weight.'
+              : 'Multiply the weights of all parts by one factor.',
+        },
+        [['stages', name, 'by']],
+      ),
     ];
   }
   return entries

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integer, number, oneOf, section, text } from '../../../fields.js';
+import { integer, oneOf, rewardWeight, section, text } from '../../../fields.js';
 import { COMBINATIONS } from '../../../operators/gathering/combined-parts.js';
 import { portsField, roleField, topicName } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
@@ -11,9 +11,11 @@ const part = section({
   topic: topicName
     .optional()
     .describe('Topic of its rewards. Default: that of the reward stage of this name, `rewards-<name>`.'),
-  weight: number({ from: '(-Infinity', to: 'Infinity)' })
+  weight: rewardWeight()
     .default(1)
-    .describe('Factor of the part with `by: sum` and `by: gdpo`; a negative one makes it a penalty.'),
+    .describe(
+      'Factor of the part with `by: sum` and `by: gdpo`; a negative one makes it a penalty. With `gdpo` only their ratios count, and the largest must be at least 0.01.',
+    ),
   missing: oneOf(['wait', 'drop-group', 'leave-out'])
     .default('wait')
     .describe(

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { rolesOf } from '../../../../src/streams/config/graph/topology-graph.js';
 import { lintTopology } from '../../../../src/streams/config/lint-topology.js';
 import { topologyToMermaid } from '../../../../src/streams/config/mermaid.js';
-import { describeFaults } from '../describe-faults.js';
+import { type BadConfig, describeFaults } from '../describe-faults.js';
 import { SMALLEST, withLine } from '../valid-config.js';
 
 /** The smallest config with more stages after the reward. */
@@ -152,11 +152,29 @@ describeFaults('combinations that do not fit', [
       'a.yaml:9:56 stages.combine.parts.reward.weight: expected a part with a weight other than 0, got 0 for all 2 parts. Give the parts that count a weight.',
     ],
   ],
+  ...[
+    ['heavy', '"heavy" (string)'],
+    ['1e300', '1e+300 (number)'],
+    ['-2e9', '-2000000000 (number)'],
+    ['.nan', 'NaN (number)'],
+    ['.inf', 'Infinity (number)'],
+  ].map(
+    ([weight, got]): BadConfig => [
+      `a weight that does not fit: ${weight}`,
+      COMPOSED.replace('weight: 2', `weight: ${weight}`),
+      [
+        `a.yaml:9:67 stages.combine.parts.judge.weight: expected a number in [-1e9, 1e9], got ${got}. Change the value.`,
+      ],
+    ],
+  ),
   [
-    'a weight that is no number',
-    COMPOSED.replace('weight: 2', 'weight: heavy'),
+    'weights that are lost beside what the rule of gdpo adds',
+    COMPOSED.replace('type: combine,', 'type: combine, by: gdpo,')
+      .replace('reward: {}', 'reward: { weight: 1e-5 }')
+      .replace('weight: 2', 'weight: -1e-3')
+      .replace('rule: branch-centered', 'rule: gdpo'),
     [
-      'a.yaml:9:67 stages.combine.parts.judge.weight: expected a number in (-Infinity, Infinity), got "heavy" (string). Change the value.',
+      'a.yaml:9:66 stages.combine.parts.reward.weight: expected a part with a weight of at least 0.01 or at most -0.01 with by: gdpo, got 0.001 at most for all 2 parts. Multiply the weights of all parts by one factor.',
     ],
   ],
   [
