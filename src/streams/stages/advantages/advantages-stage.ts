@@ -122,7 +122,13 @@ function rewardedGroups(
   const faultOf = trajectoryFault(config, latentSize);
   return receiveUnfinished({ ...trainer, topic: 'trajectories', faultOf }).pipe(
     joinByGroup<Trajectory>({
-      rewards$: receiveUnfinished({ ...trainer, topic: 'rewards', faultOf: groupFault(config) }),
+      rewards$: receiveUnfinished({
+        ...trainer,
+        topic: 'rewards',
+        // Of a group that an operator took the trajectories of, there are rewards and a loss.
+        maxInFlight: 2 * maxGroups,
+        faultOf: groupFault(config),
+      }),
       maxPending: maxGroups,
       maxRemembered: 4 * maxGroups,
       onRepeated: passedOver.repeated,

@@ -57,8 +57,10 @@ export function operatorStage(
   ): Promise<void> => {
     if (!('groupId' in message)) return;
     const { groupId, round } = message;
-    for (const topic of lossTopics(config, name))
-      await transport.publish(topic, { key: groupId, message: { groupId, round, reason, detail } });
+    const lost = { groupId, round, reason, detail };
+    // Rewards of the group may wait for its trajectories: a loss under their key would wait for them.
+    const key = kind === 'trajectories' ? `${groupId}/${name}` : groupId;
+    for (const topic of lossTopics(config, name)) await transport.publish(topic, { key, message: lost });
   };
   const settle = async (answer: Answer<OperableMessage>): Promise<Answer<OperableMessage>['kind']> => {
     const { input } = answer;

@@ -15,7 +15,10 @@ interface ReceiveOptions<Topic extends WorkTopic> {
   readonly faultOf?: (message: TopicMessages[Topic]) => string | null;
   /** Called for each message that comes for a finished round. */
   readonly onLate?: () => void;
-  /** Called for each message of a group that has an unanswered one, and is then skipped. Default: it is emitted too. */
+  /**
+   * Called for each message of a group that has an unanswered one, and is then skipped, but for a loss under another key than
+   * rewards that wait. Default: it is emitted too.
+   */
   readonly onRepeat?: () => void;
 }
 
@@ -41,9 +44,12 @@ export function receiveUnfinished<Topic extends WorkTopic>({
     const unanswered = new Set<Delivery<TopicMessages[Topic]>>();
     let current = 0;
     const groupOf = (message: TopicMessages[Topic]) => ('groupId' in message ? message.groupId : null);
-    // Under another key: the transport sets aside those of the same key.
+    // Under another key: the transport sets aside those of the same key. The loss of a group says more than its rewards.
     const isHeld = (message: TopicMessages[Topic]) =>
-      [...unanswered].some((held) => groupOf(held.message) === groupOf(message));
+      [...unanswered].some(
+        ({ message: held }) =>
+          groupOf(held) === groupOf(message) && (!('reason' in message) || 'reason' in held),
+      );
     const acknowledge = ({ round }: Progress) => {
       current = round;
       for (const delivery of unanswered) {

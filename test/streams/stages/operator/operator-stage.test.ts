@@ -8,12 +8,13 @@ import { stageBench } from '../stage-bench.js';
 const WITHOUT = `${import.meta.dirname}/../../../fixtures/operators/without.mjs`;
 
 /** An operator stage between the prompts and the sampler, or in front of the rewards' join. */
-function bench(topic: 'prompts' | 'rewards' | 'images') {
+function bench(topic: 'prompts' | 'rewards' | 'images' | 'trajectories') {
   const operator = `stages.mine={type: operator, module: ${WITHOUT}, reads: ${topic}, writes: better}`;
   const reader = {
     prompts: 'stages.sampler.reads={prompts: better}',
     rewards: 'stages.advantages.reads={rewards: better}',
     images: 'stages.reward.reads={images: better}',
+    trajectories: 'stages.advantages.reads={trajectories: better}',
   };
   return stageBench([operator, reader[topic]]);
 }
@@ -102,6 +103,20 @@ describe('operatorStage', () => {
         detail: 'the operator stage "mine" dropped it from rewards',
       },
     ]);
+  });
+
+  it('should lose trajectories under a key of its own, as rewards of the group may wait under its', async () => {
+    const stage = bench('trajectories');
+    const keys: string[] = [];
+    const { transport } = stage.context;
+    const reader = transport.subscribe({ topic: 'rewards', consumerGroup: 'trainer', maxInFlight: 9 });
+    const subscription = reader.subscribe(({ key }) => keys.push(key));
+    onTestFinished(() => subscription.unsubscribe());
+    run(stage, (groups$) => groups$.pipe(filter(() => false)));
+    const group = { groupId: '0-0', round: 0, rewards: [1, 2] };
+    await transport.publish('rewards', { key: '0-0', message: group });
+    await transport.publish('trajectories', { key: '0-0', message: group as never });
+    await vi.waitFor(() => expect(keys).toEqual(['0-0', '0-0/mine']));
   });
 
   it.each<[string, (ticket: object) => unknown, string]>([

@@ -76,6 +76,27 @@ describe('receive', () => {
     expect(taken).toEqual(['0-0', '0-1']);
   });
 
+  it('should hand on the loss of a group whose rewards wait, but neither twice, nor rewards after it', async () => {
+    const { transport } = stageBench().context;
+    const taken: string[] = [];
+    const onRepeat = vi.fn();
+    const options = {
+      transport,
+      topic: 'rewards',
+      consumerGroup: 'trainer',
+      maxInFlight: 9,
+      onRepeat,
+    } as const;
+    receiveUnfinished(options).subscribe((one) => taken.push('reason' in one ? one.detail : one.groupId));
+    const group = { groupId: '0-0', round: 0 };
+    const lost = { ...group, reason: 'dropped', detail: 'lost' } as const;
+    await transport.publish('rewards', { key: '0-0', message: { ...group, rewards: [1] } });
+    for (const key of ['0-0/one', '0-0/two']) await transport.publish('rewards', { key, message: lost });
+    await transport.publish('rewards', { key: 'another', message: { ...group, rewards: [1] } });
+    await vi.waitFor(() => expect(onRepeat).toHaveBeenCalledTimes(2));
+    expect(taken).toEqual(['0-0', 'lost']);
+  });
+
   it('should refuse groups that a run of this config cannot have', async () => {
     const { taken, read, send, ...bench } = start();
     const letters = bench.readHeaders('dead-letters');
