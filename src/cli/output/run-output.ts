@@ -87,10 +87,11 @@ function printed(event: RunEvent): string[] {
       return [`warning: ${event.message}`];
     case 'finished':
       return describeOutcome(event);
+    case 'operated':
+      return event.dropped + event.failed > 0 ? [describeOperated(event)] : [];
     case 'progress':
     case 'worked':
     case 'passed-over':
-    case 'operated':
     case 'round':
     case 'checkpoint':
       return [];
@@ -99,10 +100,15 @@ function printed(event: RunEvent): string[] {
   }
 }
 
-function describeRound({ round, rewardMean, verifiedAlignment }: RoundMetrics): string {
-  return [`${`round ${round + 1}`.padEnd(24)} trained`, ...writeFigures(rewardMean, verifiedAlignment)].join(
-    ' · ',
-  );
+function describeOperated(event: Extract<RunEvent, { kind: 'operated' }>): string {
+  const { stage, passed, dropped, failed } = event;
+  return `${`operator ${stage}`.padEnd(24)} passed ${passed}, dropped ${dropped}, made ${failed} dead letters`;
+}
+
+function describeRound({ round, groups, rewardMean, verifiedAlignment }: RoundMetrics): string {
+  const what = groups > 0 ? 'trained' : 'not trained, as no group has rewards';
+  const figures = writeFigures(rewardMean, verifiedAlignment);
+  return [`${`round ${round + 1}`.padEnd(24)} ${what}`, ...figures].join(' · ');
 }
 
 function describeWork({ role, round, groups, idleShare }: Extract<RunEvent, { kind: 'worked' }>): string {

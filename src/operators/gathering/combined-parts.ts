@@ -168,14 +168,14 @@ function outcomeOf(
     const outcome = outcomes.get(name);
     if (outcome && 'rewards' in outcome) there.push({ name, weight, rewards: outcome.rewards });
     else if (outcome && missing !== 'leave-out')
-      return { groupId, round, reason: outcome.reason, detail: `part "${name}": ${outcome.detail}` };
+      return { ...outcome, groupId, round, detail: `part "${name}": ${outcome.detail}` };
     else if (!outcome && isDue && missing === 'drop-group')
       return lost({ groupId, round }, `part "${name}" did not come in time`);
     else if (!outcome && !(isDue && missing === 'leave-out')) waits = true;
   }
   if (waits) return null;
   const [first, ...others] = there;
-  if (first === undefined) return lost({ groupId, round }, 'none of its parts came');
+  if (first === undefined) return noneLeft({ groupId, round }, wanted, outcomes);
   const odd = others.find(({ rewards }) => rewards.length !== first.rewards.length);
   if (odd)
     return lost(
@@ -183,6 +183,20 @@ function outcomeOf(
       `part "${first.name}" has ${first.rewards.length} rewards, and part "${odd.name}" ${odd.rewards.length}`,
     );
   return { groupId, round, rewards: combinedReward(by, there), parts: there };
+}
+
+/** A group without any part is lost as one of them was, where all of them were lost at operators. */
+function noneLeft(
+  group: Pick<LostGroup, 'groupId' | 'round'>,
+  wanted: readonly PartSettings[],
+  outcomes: ReadonlyMap<string, RewardOutcome>,
+): LostGroup {
+  const none = lost(group, 'none of its parts came');
+  const [loss, ...others] = wanted.map(({ name }) => outcomes.get(name));
+  const isAtOperator = (one: RewardOutcome | undefined): one is LostGroup =>
+    one !== undefined && 'operator' in one;
+  if (!isAtOperator(loss) || !others.every(isAtOperator)) return none;
+  return { ...loss, ...group, detail: `${none.detail}: ${loss.detail}` };
 }
 
 function lost({ groupId, round }: Pick<LostGroup, 'groupId' | 'round'>, detail: string): LostGroup {

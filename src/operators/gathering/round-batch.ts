@@ -9,6 +9,8 @@ export interface ClosedRound<Trajectory> {
   readonly round: number;
   /** The groups with rewards, in the order of their index. */
   readonly groups: readonly RewardedGroup<Trajectory>[];
+  /** The groups that were reported lost, in the order in which they were. */
+  readonly lost: readonly LostGroup[];
   readonly batch: RoundBatch<Trajectory>;
   /** The history with this round in it: what a checkpoint taken after this round must hold. */
   readonly state: AdvantageHistory;
@@ -68,7 +70,7 @@ export function closeRound<Trajectory>(
       ...statistics,
     },
   };
-  return { round, groups, batch, state };
+  return { round, groups, lost, batch, state };
 }
 
 function droppedPart(lost: readonly LostGroup[]): Pick<RoundStatistics, 'droppedGroups'> {

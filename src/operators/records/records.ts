@@ -79,6 +79,8 @@ export interface LostGroup {
   readonly round: number;
   readonly reason: LossReason;
   readonly detail: string;
+  /** The operator stage that dropped it, or failed at it; absent where it was lost elsewhere. */
+  readonly operator?: string;
 }
 
 /** Rewards that were combined from parts. */

@@ -22,6 +22,7 @@ import type { TrainedRound } from '../stages/trainer/trainer-stage.js';
 import type { Transport } from '../transport/contract/transport.js';
 import type { Positions } from '../transport/kafka/kafka-transport.js';
 import { finishRun } from './finish-run.js';
+import { lostAtOperators } from './lost-at-operators.js';
 import type { OpenRun } from './open-run.js';
 import { ProcessWatch, roundMetrics } from './round-metrics.js';
 import { roundTally, type Tally } from './round-tally.js';
@@ -78,13 +79,21 @@ export class BetweenRounds {
     this.#schedulePlace = trained.next;
     await this.#tally.settled(round, groupIds, expectedScores(config, trained.closed));
     this.#controlVersion = control.inForce().version;
-    await this.#measure(trained, this.#tally.take(round, groupIds));
-    await this.#paintTrees(trained);
-    if (isAllDropped(trained)) {
-      // Its loss is in the topics, so that a resume has to begin behind it.
+    const tally = this.#tally.take(round, groupIds);
+    const metrics = await this.#measure(trained, tally);
+    const lost = lostAtOperators(trained.closed);
+    if (lost) {
+      // Its losses are in the topics, so that a resume has to begin behind it.
       await this.#save(completeRounds);
-      throw allDropped(config, trained);
+      throw lost;
     }
+    // A round without rewards is never closed by time, so none of its groups is late.
+    // Prompts that no model can read, and wrong rewards that others write, may come in any number, and say nothing of the
+    // reward model. Those rewards are still in their topic at the next start, so that the run could never go on.
+    const { groups, lostGroups, deadLetters } = metrics;
+    if (groups === 0 && deadLetters >= lostGroups && tally.deadElsewhere < lostGroups) throw allDead(metrics);
+    await this.#raiseAlarms({ kind: 'round', ...metrics });
+    await this.#paintTrees(trained);
     if (isEvaluatedAfter(config, completeRounds)) await this.#evaluate(completeRounds);
     if (isLast || stopping.aborted || completeRounds % config.checkpoints.everyRounds === 0)
       await this.#save(completeRounds);
@@ -107,7 +116,7 @@ export class BetweenRounds {
     return isWhole;
   }
 
-  async #measure(trained: TrainedRound, tally: Tally): Promise<void> {
+  async #measure(trained: TrainedRound, tally: Tally): Promise<RoundMetrics> {
     const { context, runDirectory, gate } = this.options;
     const { round, batch } = trained.closed;
     this.#rewardQueries += tally.images;
@@ -122,13 +131,7 @@ export class BetweenRounds {
     await runDirectory.recordRound(metrics);
     context.say({ kind: 'round', metrics });
     if (judged?.alarm) await this.#raise(judged.alarm);
-    // A round without rewards is never closed by time, so none of its groups is late.
-    // Prompts that no model can read, and wrong rewards that others write, may come in any number, and say nothing of the
-    // reward model. Those rewards are still in their topic at the next start, so that the run could never go on.
-    const { lostGroups, deadLetters } = metrics;
-    if (metrics.groups === 0 && deadLetters >= lostGroups && tally.deadElsewhere < lostGroups)
-      throw allDead(metrics);
-    await this.#raiseAlarms({ kind: 'round', ...metrics });
+    return metrics;
   }
 
   /** Saves what the report shows of the trees of a round, where some were picked. */
@@ -209,22 +212,6 @@ function allDead({ round, lostGroups }: RoundMetrics): TributaryError {
   return new TributaryError(
     'TRIB_REWARD',
     `round ${round}: expected a group with rewards, got none of ${lostGroups}. Read the warnings above; check the reward model, or resume from the last checkpoint with a smaller learningRate.`,
-  );
-}
-
-/** Whether operator stages dropped every group of a round. */
-function isAllDropped({ closed: { batch } }: TrainedRound): boolean {
-  const { groups, lateGroups, lostGroups, droppedGroups = 0 } = batch.statistics;
-  return groups + lateGroups === 0 && lostGroups > 0 && droppedGroups === lostGroups;
-}
-
-function allDropped(config: ResolvedConfig, { closed: { round, batch } }: TrainedRound): TributaryError {
-  const names = Object.entries(config.stages).flatMap(([name, { type }]) =>
-    type === 'operator' ? [`"${name}"`] : [],
-  );
-  return new TributaryError(
-    'TRIB_REWARD',
-    `round ${round}: expected a group with rewards, got none of ${batch.statistics.lostGroups}: the operator ${names.length === 1 ? 'stage' : 'stages'} ${names.join(', ')} dropped all. Let some pass, then resume: the run goes on with round ${round + 1}.`,
   );
 }
 

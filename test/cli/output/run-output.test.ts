@@ -97,6 +97,18 @@ describe('textOutput, on a file or a pipe', () => {
     ]);
   });
 
+  test('should say what operators kept from a round, and that a round without groups was not trained', () => {
+    const counts = { kind: 'operated', stage: 'odd', passed: 0, dropped: 1, failed: 3 } as const;
+    const metrics = roundMetrics(2, { groups: 0, rewardMean: null, verifiedAlignment: null });
+    expect(
+      written([counts, { ...counts, passed: 4, dropped: 0, failed: 0 }, { kind: 'round', metrics }]),
+    ).toEqual([
+      'operator odd             passed 0, dropped 1, made 3 dead letters',
+      'round 3                  not trained, as no group has rewards',
+      '',
+    ]);
+  });
+
   test('should say what a worker did for a round', () => {
     const events: RunEvent[] = [
       { kind: 'joined', roles: ['sampler'], round: 2 },

@@ -140,6 +140,20 @@ describe('combineRewards', () => {
     }),
   );
 
+  it.each([
+    ['at operators', 'few', 'dead-letter', 'none of its parts came: no score'],
+    ['elsewhere', undefined, 'unmatched', 'none of its parts came'],
+  ] as const)('should say so of a group whose parts were all lost %s', (_, stageName, reason, detail) => {
+    const stage = stageName && { operator: stageName };
+    const losses = { l: { ...lost(0, 0, 'dead-letter', 'no score'), ...stage } };
+    const L = { ...lost(0, 0, reason, detail), ...stage };
+    marbles(({ cold, expectObservable }) => {
+      const parts = [cold<RewardOutcome>('-l-|', losses), cold<RewardOutcome>('--l|', losses)] as const;
+      const result$ = cold('a--|', inputs).pipe(operator(...parts, { missing: 'leave-out' }));
+      expectObservable(result$).toBe('--L|', { L });
+    });
+  });
+
   it('should combine the parts that a prompt names, and lose a group that names one that is not there', () => {
     const L = lost(0, 2, 'unmatched', 'its prompt expects the reward "fat", and the parts are fit, people');
     marbles(({ cold, expectObservable }) => {

@@ -11,7 +11,7 @@ import { adapterOf, eventsOf, kindsOf, runTiny, TINY_STAGES, tinyConfig } from '
 /** What it evaluates does not matter here. */
 const CHEAP = ['evaluation.verifier=none', 'evaluation.imagesPerPrompt=1'];
 
-const WITHOUT = join(import.meta.dirname, '../../fixtures/operators/without.mjs');
+const OPERATORS = join(import.meta.dirname, '../../fixtures/operators');
 
 const codeOf = (error: unknown) => (error as TributaryError | undefined)?.code;
 
@@ -58,25 +58,35 @@ describe('a run that fails', () => {
     ]);
   });
 
-  it('should end where an operator drops a whole round, and a resume should go on behind it', async () => {
+  it('should end where operators leave nothing of a round, and a resume should go on behind it', async () => {
     const own = await temporaryFolder();
     const config = await tinyConfig(own, {
       overrides: [
         ...CHEAP,
-        'stages.prompts.numRounds=2',
-        `stages.without={type: operator, module: ${WITHOUT}, options: { round: 0 }, reads: prompts, writes: some-prompts}`,
-        'stages.sampler.reads={prompts: some-prompts}',
+        // Rewards of the groups are there before it.
+        `stages.odd={type: operator, module: ${OPERATORS}/twice.mjs, options: { round: 0 }, reads: trajectories, writes: once}`,
+        'stages.advantages.reads={trajectories: once}',
+        `stages.few={type: operator, module: ${OPERATORS}/without.mjs, options: { round: 1 }, reads: prompts, writes: some}`,
+        'stages.sampler.reads={prompts: some}',
       ],
     });
     const path = join(own, 'run');
-    const run = await runTiny({ config, path });
-    expect([codeOf(run.error), (run.error as Error).message]).toEqual([
-      'TRIB_REWARD',
-      'round 0: expected a group with rewards, got none of 4: the operator stage "without" dropped all. Let some pass, then resume: the run goes on with round 1.',
-    ]);
-    const again = await runTiny({ config, path, resume: true });
-    expect(again.error).toBeUndefined();
-    expect(eventsOf(again, 'round').map(({ metrics }) => [metrics.round, metrics.groups])).toEqual([[1, 4]]);
+    const failed =
+      'operator odd: expected one message for one, got 2. Emit each message once, or `null` to drop it.';
+    for (const [round, said] of [
+      [0, `"odd" made 4 dead letters ("${failed}"). Correct the operator`],
+      [1, '"few" dropped 4. Let some pass'],
+    ] as const) {
+      const run = await runTiny({ config, path, resume: round > 0 });
+      expect([codeOf(run.error), (run.error as Error).message]).toEqual([
+        'TRIB_REWARD',
+        `round ${round}: expected a group with rewards, got none of 4: the operator stage ${said}, then resume: the run goes on with round ${round + 1}.`,
+      ]);
+      expect(eventsOf(run, 'round').map(({ metrics }) => metrics.round)).toEqual([round]);
+    }
+    const whole = await runTiny({ config, path, resume: true });
+    expect(whole.error).toBeUndefined();
+    expect(eventsOf(whole, 'round').map(({ metrics }) => [metrics.round, metrics.groups])).toEqual([[2, 4]]);
   });
 
   it('should say which file is not there, before anything is trained', async () => {

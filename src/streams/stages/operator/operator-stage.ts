@@ -57,7 +57,7 @@ export function operatorStage(
   ): Promise<void> => {
     if (!('groupId' in message)) return;
     const { groupId, round } = message;
-    const lost = { groupId, round, reason, detail };
+    const lost = { groupId, round, reason, detail, operator: name };
     // Rewards of the group may wait for its trajectories: a loss under their key would wait for them.
     const key = kind === 'trajectories' ? `${groupId}/${name}` : groupId;
     for (const topic of lossTopics(config, name)) await transport.publish(topic, { key, message: lost });

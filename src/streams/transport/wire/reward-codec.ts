@@ -25,8 +25,12 @@ export const rewardsCodec = messageCodec({
           value: { values: [...message.rewards], parts: partsToWire(message.parts) },
         },
       };
-    const { reason, detail } = message;
-    return { groupId, round, outcome: { case: 'loss', value: { reason: REASONS[reason], detail } } };
+    const { reason, detail, operator = '' } = message;
+    return {
+      groupId,
+      round,
+      outcome: { case: 'loss', value: { reason: REASONS[reason], detail, operator } },
+    };
   },
   fromWire: ({ groupId, round, outcome }) => {
     requireField(groupId !== '', 'group_id', 'a group id', '""');
@@ -38,13 +42,10 @@ export const rewardsCodec = messageCodec({
         requireField(rewards.length > 0, 'rewards.values', 'one number a branch', 'none');
         return { groupId, round, rewards, ...partsFromWire(outcome.value.parts, rewards.length) };
       }
-      case 'loss':
-        return {
-          groupId,
-          round,
-          reason: reasonOf(outcome.value.reason),
-          detail: outcome.value.detail,
-        };
+      case 'loss': {
+        const { reason, detail, operator } = outcome.value;
+        return { groupId, round, reason: reasonOf(reason), detail, ...(operator !== '' && { operator }) };
+      }
       default:
         throw new MessageFault('outcome', 'rewards or a loss', 'neither');
     }

@@ -74,8 +74,9 @@ describe('operatorStage', () => {
         round: 0,
         reason: 'dropped',
         detail: 'the operator stage "mine" dropped it from prompts',
+        operator: 'mine',
       },
-      { groupId: '0-2', round: 0, reason: 'dead-letter', detail: fault },
+      { groupId: '0-2', round: 0, reason: 'dead-letter', detail: fault, operator: 'mine' },
     ]);
     expect(letters).toEqual([ticket(2)]);
     expect(headers).toEqual([{ origin: 'prompts', stage: 'mine', code: 'TRIB_OPERATOR', reason: fault }]);
@@ -101,6 +102,7 @@ describe('operatorStage', () => {
         round: 0,
         reason: 'dropped',
         detail: 'the operator stage "mine" dropped it from rewards',
+        operator: 'mine',
       },
     ]);
   });

@@ -123,11 +123,15 @@ const rewards = fc.oneof(
       ),
     }),
   ),
-  fc.record({
-    ...outcome,
-    reason: fc.constantFrom('stale' as const, 'dead-letter' as const, 'unmatched', 'dropped' as const),
-    detail: fc.string(),
-  }),
+  fc.record(
+    {
+      ...outcome,
+      reason: fc.constantFrom('stale' as const, 'dead-letter' as const, 'unmatched', 'dropped' as const),
+      detail: fc.string(),
+      operator: fc.string({ minLength: 1 }),
+    },
+    { requiredKeys: ['groupId', 'round', 'reason', 'detail'] },
+  ),
 );
 
 const guardChange = fc
