@@ -17,6 +17,7 @@ export const OWN_KINDS = {
   guard: 'defineGuard',
   'fork plan': 'defineForkPlan',
   schedule: 'defineSchedule',
+  'serving rule': 'defineServingRule',
 } as const;
 
 export type OwnKind = keyof typeof OWN_KINDS;

@@ -11,6 +11,7 @@ import type { OwnRule } from '../operators/advantages/own-rule.js';
 import type { OwnSchedule } from '../operators/own-schedule.js';
 import type { OwnKind } from '../own-entries.js';
 import type { OwnGuard } from '../streams/guards/own-guard.js';
+import type { OwnServingRule } from '../streams/stages/gateway/own-serving-rule.js';
 
 type Shape = z.core.$ZodLooseShape;
 type Options<Fields extends Shape> = Readonly<z.output<z.ZodObject<Fields>>>;
@@ -61,6 +62,9 @@ export const defineForkPlan = definer<'fork plan', OwnForkPlan>('fork plan');
 
 /** A schedule: the sampler steps that a round trains. */
 export const defineSchedule = definer<'schedule', OwnSchedule>('schedule');
+
+/** A serving rule: prompts and pictures that people must not be given. It runs in a thread of the gateway's process. */
+export const defineServingRule = definer<'serving rule', OwnServingRule>('serving rule');
 
 /** What a reward's module makes of its options. */
 export interface OwnReward {

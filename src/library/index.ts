@@ -20,12 +20,14 @@ export type {
   RunEvent,
   RunProgress,
 } from '../streams/messages/run-events.js';
+export type { AskedPrompt, DrawnPrompt, OwnServingRule } from '../streams/stages/gateway/own-serving-rule.js';
 export {
   defineAdvantageRule,
   defineForkPlan,
   defineGuard,
   defineReward,
   defineSchedule,
+  defineServingRule,
   defineSurrogate,
   type Own,
   type OwnReward,

@@ -195,7 +195,7 @@ describe('a request that is wrong', () => {
       await expect(client.images({ prompt: 'a' })).rejects.toMatchObject({
         status,
         code,
-        retryAfter: { 'queue-full': 1, 'shutting-down': 10 }[code as string] ?? null,
+        retryAfter: { 'queue-full': 1, 'rule-failed': 10, 'shutting-down': 10 }[code as string] ?? null,
       });
     },
   );

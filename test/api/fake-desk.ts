@@ -106,7 +106,8 @@ export class FakeDesk implements Desk {
   }
 
   status() {
-    return { queued: 0, waiting: this.groups.size, decided: 0, expired: 0, round: 3, policyVersion: 3 };
+    const counts = { queued: 0, waiting: this.groups.size, decided: 0, expired: 0, refused: 0, unjudged: 0 };
+    return { ...counts, round: 3, policyVersion: 3 };
   }
 
   #refuse(): void {

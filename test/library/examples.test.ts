@@ -62,7 +62,10 @@ describe('examples', () => {
     expect(PRINTS).toHaveProperty([name]);
   });
 
-  it('should hold a config whose modules are all found and fit', async () => {
-    expect((await lint('examples/own/topology.yaml')).faults).toEqual([]);
-  });
+  it.each(['topology', 'people'])(
+    'should hold a config whose modules are all found and fit: %s',
+    async (name) => {
+      expect((await lint(`examples/own/${name}.yaml`)).faults).toEqual([]);
+    },
+  );
 });

@@ -9,6 +9,10 @@ const RULE = 'stages.advantages={type: advantages, rule: module, module: it.mjs}
 const SURROGATE = 'stages.trainer.surrogate={type: module, module: it.mjs}';
 const SCHEDULE = 'stages.schedule={type: schedule, mode: module, module: it.mjs}';
 const FORKS = ['stages.sampler.forkPlan=module', 'stages.sampler.forkModule={module: it.mjs}'];
+const SERVING = [
+  'stages.prompts.source={from: topic}',
+  'stages.gateway={type: gateway, pictures: 16, serve: {rule: {module: it.mjs}}}',
+];
 const GUARD = 'guards.own={dark: {module: it.mjs}}';
 const defined = (definer: string, made: string, fields = '{}') =>
   `import { ${definer}, integer } from 'tributary-rl';
@@ -129,6 +133,18 @@ const CASES: readonly (readonly [
     defined('defineGuard', '() => ({})'),
     ['guards.own={ratioDrift: {module: it.mjs}}'],
     /guards.own.ratioDrift.*: expected a name of letters/,
+  ],
+  [
+    'a serving rule that judges nothing',
+    defined('defineServingRule', '() => ({ picture: () => null })'),
+    SERVING,
+    /serve.rule.module: expected create to return a function prompt, or pictures, or both, got prompt: undefined/,
+  ],
+  [
+    'a rule of another kind for what is served',
+    defined('defineGuard', '() => ({})'),
+    SERVING,
+    /serve.rule.module: expected .* what defineServingRule returns, got what defineGuard returns/,
   ],
 ];
 

@@ -7,6 +7,9 @@ const STATUS: Readonly<Record<DeskErrorCode, number>> = {
   'queue-full': 429,
   deadline: 504,
   'prompt-refused': 422,
+  'prompt-not-allowed': 422,
+  'pictures-not-allowed': 422,
+  'rule-failed': 503,
   'unknown-group': 404,
   finished: 409,
   'out-of-range': 422,
@@ -34,6 +37,7 @@ export const gatewayProblem = problemsOf(GATEWAY_PROBLEMS);
 /** Worth trying again after this many seconds. */
 const RETRY_AFTER: Readonly<Partial<Record<DeskErrorCode, string>>> = {
   'queue-full': '1',
+  'rule-failed': '10',
   'shutting-down': '10',
 };
 

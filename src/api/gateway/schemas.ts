@@ -143,6 +143,8 @@ export const statusSchema = z
     waiting: z.int().describe('Groups that wait for feedback.'),
     decided: z.int(),
     expired: z.int().describe('Groups that went without feedback.'),
+    refused: z.int().describe('Requests that the rule of the config refused.'),
+    unjudged: z.int().describe('Requests that it could not judge, which were not served either.'),
     round: z.int(),
     policyVersion: z.int(),
   })

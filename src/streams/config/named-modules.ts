@@ -6,6 +6,7 @@ import { intervalSchedule } from '../../operators/interval-schedule.js';
 import { loadedEntry, OwnFault, type OwnKind } from '../../own-entries.js';
 import { loadOwnEntry, type ModuleProblem, requireOwnEntry } from '../../own-modules.js';
 import { createOwnGuard } from '../guards/own-guard.js';
+import { createServingRule } from '../stages/gateway/own-serving-rule.js';
 import { type Contradiction, contradiction } from './contradictions/config-rule.js';
 import { intervalTrees } from './resolved/interval-trees.js';
 import { findStage } from './resolved/stage-of.js';
@@ -43,6 +44,7 @@ export function namedModules(config: unknown): NamedModule[] {
       ...(type === 'advantages' && rule === 'module' ? at('advantage rule', path) : []),
       ...(type === 'schedule' && mode === 'module' ? at('schedule', path) : []),
       ...(type === 'sampler' ? at('fork plan', [...path, 'forkModule']) : []),
+      ...(type === 'gateway' ? at('serving rule', [...path, 'serve', 'rule']) : []),
       ...(type === 'trainer' ? at('surrogate', [...path, 'surrogate']) : []),
     ];
   });
@@ -144,6 +146,11 @@ function tryOut(kind: OwnKind, config: ResolvedConfig, path: Path): void {
       const name = String(path.at(-1));
       const settings = config.guards.own?.[name];
       if (settings) createOwnGuard(name, settings);
+      return;
+    }
+    case 'serving rule': {
+      const rule = findStage(config, 'gateway')?.serve.rule;
+      if (rule) createServingRule(rule);
       return;
     }
     case 'reward':

@@ -28,6 +28,7 @@ export const MAY_CHANGE_AT_RESUME = [
   'engine.sessionThreads',
   'stages.prompts.numRounds',
   'stages.prompts.plannedRounds',
+  'stages.gateway.serve',
 ] as const;
 
 /** Returns what of a config must be as it was when the run began. */

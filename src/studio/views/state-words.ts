@@ -20,7 +20,7 @@ export function stateInWords(group: ServedGroup, verdict: Judgment | undefined):
     case 'stale':
       return 'The model has moved on since; it is not trained.';
     case 'failed':
-      return 'It could not be drawn.';
+      return 'It was not drawn, or must not be shown.';
   }
 }
 

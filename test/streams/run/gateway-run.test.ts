@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
+import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
 import type { ServeDesk } from '../../../src/streams/run/opening/open-gateway.js';
 import type { Desk, ServedGroup } from '../../../src/streams/stages/gateway/desk.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
@@ -22,6 +24,14 @@ const GATEWAY = [
   ...UNGUARDED,
 ];
 
+/** The same run with the rule of examples/own/ for what is served. */
+function withRule(config: ResolvedConfig): ResolvedConfig {
+  const { name, ...gateway } = stageOf(config, 'gateway');
+  const options = { words: 'gun', darkest: 0 };
+  const rule = { module: resolve('examples/own/serving-rule.js'), options, timeoutMs: 60_000 };
+  return { ...config, stages: { ...config.stages, [name]: { ...gateway, serve: { rule } } } };
+}
+
 /** A person who asks for pictures, and chooses. */
 const ask = (desk: Desk, seed: number) =>
   desk.draw({ prompt: 'a red circle', seed, client: 'ann', signal: new AbortController().signal });
@@ -36,7 +46,7 @@ const serving =
   };
 
 describe('a run whose groups people ask for', () => {
-  it('should train on what they chose, each group once, also after it was ended in a round', async () => {
+  it('should train on what they chose, each group once, also after it was ended in a round and got a serving rule', async () => {
     const path = join(await temporaryFolder(), 'run');
     const config = await tinyConfig(await temporaryFolder(), { overrides: GATEWAY });
     const drawn: ServedGroup[] = [];
@@ -69,11 +79,14 @@ describe('a run whose groups people ask for', () => {
     ]);
     const afterFirst = await adapterOf(path);
     const second = await runTiny({
-      config,
+      config: withRule(config),
       path,
       resume: true,
       serveDesk: serving(async (desk) => {
         expect(drawn.map(({ id }) => desk.group(id)?.state)).toEqual(['trained', 'trained', 'decided']);
+        await expect(
+          desk.draw({ prompt: 'a gun', client: 'ann', signal: new AbortController().signal }),
+        ).rejects.toMatchObject({ code: 'prompt-not-allowed' });
         // The same seed, but another policy.
         const fourth = await ask(desk, 1);
         expect(fourth.policyVersion).toBe(1);

@@ -8,6 +8,8 @@ import type { TopicMessages } from '../../messages/messages.js';
 import type { Say } from '../../messages/run-events.js';
 import type { Desk } from '../../stages/gateway/desk.js';
 import { type Gateway, openGateway } from '../../stages/gateway/gateway-stage.js';
+import { openServingRule } from '../../stages/gateway/serving-rule.js';
+import { openOrClose } from '../../stages/shared/open-thread.js';
 import type { Transport } from '../../transport/contract/transport.js';
 import { stageTransport } from '../../transport/stage-transport.js';
 
@@ -50,22 +52,27 @@ export async function openGatewayPart({
   serve,
 }: GatewayPartOptions): Promise<Gateway | null> {
   if (!hasStage(config, roles, 'gateway')) return null;
-  const { name, store } = stageOf(config, 'gateway');
+  const { name, store, serve: serving } = stageOf(config, 'gateway');
+  const warn = (message: string) => say({ kind: 'warning', message });
   const path = store ?? (runPath === null ? undefined : join(runPath, 'gateway'));
   if (path === undefined)
     throw new TributaryError(
       'TRIB_CONFIG',
       `stages.${name}.store: expected a folder, as this process has no run directory, got none. Set it.`,
     );
-  const gateway = await openGateway({
-    config,
-    transport: stageTransport(transport, config, name),
-    path,
-    finishedRounds,
-    warn: (message) => say({ kind: 'warning', message }),
-  });
+  const rule = serving.rule ? await openServingRule({ settings: serving.rule, warn }) : null;
+  const open = () =>
+    openGateway({
+      config,
+      transport: stageTransport(transport, config, name),
+      path,
+      finishedRounds,
+      warn,
+      rule,
+    });
+  const gateway = await (rule ? openOrClose(rule, open) : open());
   try {
-    const operator = operateWithin(config, transport, (message) => say({ kind: 'warning', message }));
+    const operator = operateWithin(config, transport, warn);
     const server = await serve?.(gateway.desk, { config, runPath, say, operator });
     return {
       ...gateway,

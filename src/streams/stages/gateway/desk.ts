@@ -6,7 +6,7 @@ export type { Judgment };
 /**
  * What a group is doing: `drawing` until its pictures are there, `waiting` for feedback, `decided` until its round is trained,
  * `trained`; or left behind: `expired` without enough feedback in time, `stale` because the policy had moved on when its turn came,
- * `failed` because it could not be drawn.
+ * `failed` because it could not be drawn, or must not be served.
  */
 export type GroupState = 'drawing' | 'waiting' | 'decided' | 'trained' | 'expired' | 'stale' | 'failed';
 
@@ -86,6 +86,10 @@ export interface DeskStatus {
   readonly decided: number;
   /** Groups that expired so far. */
   readonly expired: number;
+  /** Requests whose prompt or pictures the rule of the config refused, since the gateway was opened. */
+  readonly refused: number;
+  /** Requests that it could not judge, and which were not served, since the gateway was opened. */
+  readonly unjudged: number;
   /** The round that is open. */
   readonly round: number;
   /** Number of finished rounds of the newest policy. */
@@ -94,7 +98,10 @@ export interface DeskStatus {
 
 /** Where people ask for pictures and say which they like. One a gateway; whoever serves people calls it. */
 export interface Desk {
-  /** Resolves once the pictures are on disk. Rejects with a {@link DeskError}: queue-full, deadline, prompt-refused, shutting-down. */
+  /**
+   * Resolves once the pictures are on disk. Rejects with a {@link DeskError}: queue-full, deadline, prompt-refused,
+   * prompt-not-allowed, pictures-not-allowed, rule-failed, shutting-down.
+   */
   draw(request: DrawRequest): Promise<ServedGroup>;
   group(id: string): ServedGroup | undefined;
   /** A PNG file: a picture `0`, `1`, ... or a guess `guess-<step>-<node>`; undefined where the group has none of that name. */
@@ -122,6 +129,9 @@ export const DESK_ERROR_CODES = {
   'queue-full': 'as many requests wait as may; try again later',
   deadline: 'the pictures were not there in time',
   'prompt-refused': 'this prompt cannot be drawn',
+  'prompt-not-allowed': 'the rule of this gateway does not let this prompt be drawn',
+  'pictures-not-allowed': 'the rule of this gateway does not let these pictures be shown',
+  'rule-failed': 'nobody could judge whether this may be served',
   'unknown-group': 'there is no such group',
   finished: 'the group takes no more votes',
   'out-of-range': 'the vote does not fit the pictures of the group or the rule',

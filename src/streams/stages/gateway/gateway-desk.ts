@@ -30,6 +30,7 @@ import {
 import { DrawQueue, shuttingDown } from './draw-queue.js';
 import type { GatewayStore } from './gateway-store.js';
 import type { GroupBook } from './group-book.js';
+import type { ServingRule } from './serving-rule.js';
 
 interface GatewayDeskOptions {
   readonly settings: StageConfig<'gateway'>;
@@ -39,6 +40,8 @@ interface GatewayDeskOptions {
   readonly book: GroupBook;
   readonly store: GatewayStore;
   readonly caughtUp: CatchUp;
+  /** What must not be served; null where all may be. */
+  readonly rule: ServingRule | null;
   readonly scheduler?: SchedulerLike;
 }
 
@@ -65,12 +68,12 @@ export class GatewayDesk implements Desk {
   readonly events$: Observable<DeskEvent>;
 
   constructor(private readonly options: GatewayDeskOptions) {
-    const { settings, groupsPerBatch, transport, book, scheduler = asyncScheduler } = options;
+    const { settings, groupsPerBatch, book, scheduler = asyncScheduler } = options;
     this.#scheduler = scheduler;
     this.#queue = new DrawQueue({
       maxQueued: settings.maxQueued,
       atOnce: BATCHES_AT_ONCE * groupsPerBatch,
-      send: (request) => transport.publish('requests', { key: request.id, message: request }),
+      send: (request) => this.#request(request),
       scheduler,
     });
     this.events$ = merge(
@@ -146,8 +149,11 @@ export class GatewayDesk implements Desk {
   }
 
   status() {
-    const { waiting, decided, expired, round } = this.options.book.counts;
-    return { queued: this.#queue.size, waiting, decided, expired, round, policyVersion: round };
+    const { book, rule } = this.options;
+    const { waiting, decided, expired, round } = book.counts;
+    const { refused, unjudged } = rule?.counts ?? { refused: 0, unjudged: 0 };
+    const queued = this.#queue.size;
+    return { queued, waiting, decided, expired, refused, unjudged, round, policyVersion: round };
   }
 
   /** Pictures have come, or the reason why they cannot. */
@@ -157,7 +163,17 @@ export class GatewayDesk implements Desk {
       this.#queue.settle(id, refused(message.fault));
       return;
     }
-    await this.options.book.take(message);
+    const { book, rule } = this.options;
+    // What was shown before was judged then.
+    const isKnown = book.find(id) !== undefined;
+    try {
+      if (!isKnown) await rule?.pictures(message);
+    } catch (error) {
+      if (!(error instanceof DeskError)) throw error;
+      this.#queue.settle(id, error);
+      return;
+    }
+    await book.take(message);
     this.#drawing.delete(id);
     for (const { step, node } of message.guesses) this.#own$.next({ type: 'step', id, step, node });
     this.#queue.settle(id, null);
@@ -201,6 +217,14 @@ export class GatewayDesk implements Desk {
         reject(error);
       });
     });
+  }
+
+  /** Hands a request to the samplers, unless its prompt must not be drawn, or nobody waits for it by now. */
+  async #request(request: PictureRequest): Promise<void> {
+    const { rule, transport } = this.options;
+    await rule?.prompt(request);
+    const { id } = request;
+    if (this.#queue.has(id)) await transport.publish('requests', { key: id, message: request });
   }
 
   #kept(id: string): ServedGroup {

@@ -26,6 +26,7 @@ import { type Desk, DeskError } from './desk.js';
 import { GatewayDesk, voteIdOf } from './gateway-desk.js';
 import { GatewayStore } from './gateway-store.js';
 import { GroupBook } from './group-book.js';
+import type { ServingRule } from './serving-rule.js';
 
 /** An open gateway: the desk for people, and what the stage works with. */
 export interface Gateway {
@@ -52,6 +53,8 @@ interface GatewayOptions {
   readonly warn: (message: string) => void;
   /** Rounds that are trained. */
   readonly finishedRounds: number;
+  /** What must not be served; closed with the gateway. Default: all may be. */
+  readonly rule?: ServingRule | null;
   /** Times deadlines and expiry. Default `asyncScheduler`. */
   readonly scheduler?: SchedulerLike;
 }
@@ -71,6 +74,7 @@ export async function openGateway({
   path,
   warn,
   finishedRounds,
+  rule = null,
   scheduler = asyncScheduler,
 }: GatewayOptions): Promise<Gateway> {
   const settings = stageOf(config, 'gateway');
@@ -81,13 +85,16 @@ export async function openGateway({
   // In one process there is no other gateway.
   const withinMs = config.transport.kind === 'in-process' ? 0 : settings.catchUpWithinMs;
   const caughtUp = catchUp({ book, withinMs, scheduler });
-  const desk = new GatewayDesk({ settings, groupsPerBatch, transport, book, store, caughtUp, scheduler });
+  const desk = new GatewayDesk({
+    ...{ settings, groupsPerBatch, transport, book, store, caughtUp, rule, scheduler },
+  });
   return {
     desk,
     parts: { desk, book, store, caughtUp, scheduler },
     async close() {
       desk.close();
       book.close();
+      await rule?.close();
       await store.flushed();
     },
   };

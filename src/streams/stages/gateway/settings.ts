@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { namesOf } from '../../../catalog.js';
 import { filePath, integer, oneOf, section, text } from '../../../fields.js';
 import { FEEDBACK_RULES } from '../../../operators/index.js';
+import { ownFields, withOwnOptions } from '../../../own-entries.js';
 import { portsField, roleField } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
@@ -46,6 +47,25 @@ const feedback = section({
 })
   .prefault({})
   .describe('What decides on a group.');
+
+const serve = section({
+  rule: withOwnOptions(
+    section({
+      ...ownFields,
+      timeoutMs: integer(1, LONGEST_TIMER_MS)
+        .default(5000)
+        .describe(
+          'Milliseconds that the module may take for a prompt, or for the pictures of one. What is not judged by then is not served. Only asynchronous waiting is cut short; while a computation does not yield, nothing is served.',
+        ),
+    }),
+  )
+    .optional()
+    .describe(
+      'Your own rule of what people must not be given, exported by a JavaScript module: it judges prompts before they are drawn, and pictures before they are shown. What it refuses, or fails to judge, is not served and not trained on; the asker is told. It runs in a thread of its own.',
+    ),
+})
+  .prefault({})
+  .describe('What is served.');
 
 export const gatewayStage = defineStage({
   name: 'gateway',
@@ -97,6 +117,7 @@ export const gatewayStage = defineStage({
       .default(500)
       .describe('Groups that may wait for a decision; the oldest is dropped where there is one more.'),
     feedback,
+    serve,
     retention: section({
       groupsDays: integer(1, 36_500)
         .default(30)

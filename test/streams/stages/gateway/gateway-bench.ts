@@ -7,6 +7,7 @@ import { RUN_KEY } from '../../../../src/streams/messages/messages.js';
 import type { DrawnPictures, PictureRequest } from '../../../../src/streams/messages/people.js';
 import type { Desk, DeskEvent, ServedGroup, Vote } from '../../../../src/streams/stages/gateway/desk.js';
 import { gatewayStage, openGateway } from '../../../../src/streams/stages/gateway/gateway-stage.js';
+import type { ServingRule } from '../../../../src/streams/stages/gateway/serving-rule.js';
 import { stageTransport } from '../../../../src/streams/transport/stage-transport.js';
 import { stageBench } from '../stage-bench.js';
 
@@ -47,9 +48,10 @@ interface BenchOptions {
   readonly firstRound?: number;
   /** What becomes of a request; default: it is drawn. */
   readonly draw?: (request: PictureRequest) => DrawnPictures | null;
+  readonly rule?: ServingRule;
 }
 
-export async function gatewayBench({ path, overrides = [], firstRound = 0, draw }: BenchOptions) {
+export async function gatewayBench({ path, overrides = [], firstRound = 0, draw, rule }: BenchOptions) {
   const bench = stageBench([...STAGES, ...overrides], firstRound);
   const { context } = bench;
   const { transport, config } = context;
@@ -60,6 +62,7 @@ export async function gatewayBench({ path, overrides = [], firstRound = 0, draw 
   const gateway = await openGateway({
     ...{ config, transport: wired, path, warn, scheduler },
     finishedRounds: firstRound,
+    ...(rule && { rule }),
   });
   const events: DeskEvent[] = [];
   gateway.desk.events$.subscribe((event) => events.push(event));
