@@ -7,12 +7,12 @@
  * (after `npm run build`). `--noise` is the seed of the evaluation's pictures, `--choices` the length of a run, `--at` the
  * choices after which it is measured.
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ARMS } from './arms.mjs';
 import { curves } from './curves.mjs';
+import { evaluated, run } from './evaluated.mjs';
 import { compared, overSeeds } from './figures.mjs';
 
 const { values: options } = parseArgs({
@@ -29,29 +29,6 @@ const { values: options } = parseArgs({
 });
 const seeds = options.seeds.split(',');
 const measuredAt = options.at.split(',').map(Number);
-
-function run(...args) {
-  const { status } = spawnSync(process.execPath, args, { stdio: ['ignore', 2, 2] });
-  if (status !== 0) process.exit(status ?? 1);
-}
-
-/** What evaluate.mjs says of a policy; of the base model without one. */
-function evaluated(name, lora) {
-  const out = join(options.folder, `${name}.noise-${options.noise}-${options.images}.json`);
-  const adapter = lora === undefined ? [] : ['--lora', lora];
-  if (!existsSync(out))
-    run(
-      'tools/people/evaluate.mjs',
-      '--out',
-      out,
-      '--seed',
-      options.noise,
-      '--images',
-      options.images,
-      ...adapter,
-    );
-  return JSON.parse(readFileSync(out, 'utf8'));
-}
 
 /** The run directory of an arm and a seed, with a checkpoint at each number of choices that is measured. */
 function trained(arm, seed) {
@@ -89,7 +66,7 @@ function trained(arm, seed) {
 const greatestCommonDivisor = (a, b) => (b === 0 ? a : greatestCommonDivisor(b, a % b));
 
 mkdirSync(options.folder, { recursive: true });
-const base = evaluated('base');
+const base = evaluated(options, 'base');
 const rows = [];
 for (const arm of options.arms.split(',')) {
   const bySeed = seeds.map((seed) => {
@@ -97,7 +74,7 @@ for (const arm of options.arms.split(',')) {
     return measuredAt.map((choices) => {
       const round = choices / ARMS[arm].groups;
       const lora = join(directory, 'checkpoints', String(round), 'pytorch_lora_weights.safetensors');
-      const found = compared(evaluated(`${arm}-${seed}.${choices}`, lora), base);
+      const found = compared(evaluated(options, `${arm}-${seed}.${choices}`, lora), base);
       return { arm, seed, choices, ...found };
     });
   });
