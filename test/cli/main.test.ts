@@ -95,7 +95,7 @@ describe('tributary', () => {
     ]);
     expect(code).toBe(2);
     expect(stderr).toBe(
-      'error: prompt "a red dragon" word 3: expected a word of the model\'s vocabulary, got "dragon". Did you mean "green"?\n',
+      'error: prompt "a red dragon" word 3: expected a word of the model\'s vocabulary, got "dragon". It knows a, and, one, two, three, four, red, green, blue, yellow, purple, circle, square, triangle, circles, squares, triangles, above, below, left, of, right.\n',
     );
   });
 });
@@ -156,7 +156,7 @@ describe('tributary lint', () => {
     const train = join(folder, 'train.jsonl');
     const set = ['--set', `stages.prompts.train=${train}`];
     set.push('--set', 'stages.prompts.heldOut=models/shapes/prompts/held-out.txt');
-    await writeFile(train, '{"prompt": "a", "weight": 0}\n\n"b"\n"b"');
+    await writeFile(train, '{"prompt": "a", "weight": 0}\n\n"red"\n"red"');
     const { stdout } = await callCli(['lint', config, ...set]);
     expect(stdout).toContain(
       `training prompts         2 from ${train} (left out: 1 empty line, 1 prompt of weight 0; 1 repeated prompt)\n`,

@@ -13,7 +13,7 @@ import { surplusThreads } from '../../streams/config/surplus-threads.js';
 import { runPathOf } from '../../streams/directory/run-directory.js';
 import { resumedConfig } from '../../streams/directory/saved-config.js';
 import { promptRows, readPromptLists } from '../../streams/prompt-files/read-prompts.js';
-import { findFileFault } from '../../streams/run/file-faults.js';
+import { findFileFaults } from '../../streams/run/file-faults.js';
 import { readNoisySteps } from '../../streams/run/noisy-steps.js';
 import { describeStudy } from '../../streams/study/config/describe-study.js';
 import { isStudy, lintStudyFile } from '../../streams/study/config/lint-study.js';
@@ -97,11 +97,7 @@ async function lintWithFiles(
   const files: NamedFile[] = [];
   const fileFault = (file: NamedFile) => void files.push(file);
   const { faults, config } = await lintWithModules(text, path, { overrides, fileFault });
-  const found = new Map(
-    await Promise.all(
-      files.map(async (file) => [writePath(file.path), await findFileFault(file, config)] as const),
-    ),
-  );
+  const found = await findFileFaults(files, config);
   const options = { overrides, fileFault: (file: NamedFile) => found.get(writePath(file.path)) };
   const linted: Linted<ResolvedConfig> =
     files.length > 0 ? await lintWithModules(text, path, options) : { faults };

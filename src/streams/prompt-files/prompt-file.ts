@@ -31,6 +31,8 @@ interface PromptFileOptions extends RowOptions {
 
 const LARGEST_FILE = 64 * 2 ** 20;
 const MOST_PROMPTS = 1_000_000;
+/** Refused prompts that a fault names. */
+const MOST_NAMED = 10;
 
 /**
  * Reads a prompt file of any kind (docs/prompts.md). Every prompt is checked, so that a misspelled one is found before
@@ -48,19 +50,18 @@ export async function readPromptFile(path: string, options: PromptFileOptions): 
       nextStep: 'Take a part of them.',
     });
   const listed: ListedPrompt[] = [];
+  const refused: Refused[] = [];
   for (const row of rows) {
     const prompt = promptOfRow(path, row);
     try {
       options.check(prompt);
     } catch (cause) {
-      throw new TributaryError(
-        'TRIB_PROMPT',
-        `${path}${row.place} ${cause instanceof Error ? cause.message : String(cause)}`,
-        { cause },
-      );
+      refused.push({ place: row.place, cause });
+      if (refused.length > MOST_NAMED) break;
     }
     listed.push(prompt);
   }
+  requireNone(path, refused);
   const prompts = listed.filter(({ weight }) => weight > 0);
   const weightZero = listed.length - prompts.length;
   if (prompts.length === 0) {
@@ -75,6 +76,23 @@ export async function readPromptFile(path: string, options: PromptFileOptions): 
     repeats,
     fingerprint: promptFingerprint(prompts),
   };
+}
+
+/** A prompt that the check refuses. */
+interface Refused {
+  readonly place: string;
+  readonly cause: unknown;
+}
+
+/** Errors: TRIB_PROMPT with what is wrong with the first, and the places of the others. */
+function requireNone(path: string, [first, ...others]: readonly Refused[]): void {
+  if (first === undefined) return;
+  const { place, cause } = first;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const also = others.slice(0, MOST_NAMED - 1).map((other) => other.place.replace(/^:/, ' line '));
+  const more = others.length > also.length ? ', and more' : '';
+  const rest = also.length > 0 ? ` Also refused:${also.join(',')}${more}.` : '';
+  throw new TributaryError('TRIB_PROMPT', `${path}${place} ${message}${rest}`, { cause });
 }
 
 async function readBytes(path: string): Promise<Buffer> {

@@ -24,7 +24,7 @@ export interface PromptLists {
  */
 export async function readPromptLists(
   config: ResolvedConfig,
-  check = promptCheck(config),
+  check = promptCheck(config.model.pipeline),
 ): Promise<PromptLists> {
   const { train, heldOut } = stageOf(config, 'prompts');
   const lists = {
@@ -43,7 +43,7 @@ export async function readPromptLists(
 export function readPrompts(
   path: string,
   config: ResolvedConfig,
-  check: (prompt: string) => void = promptCheck(config),
+  check: (prompt: string) => void = promptCheck(config.model.pipeline),
 ): Promise<PromptFile> {
   const checkRewards = rewardCheck(config);
   return readPromptFile(path, {
@@ -65,9 +65,9 @@ export function rewardCheck(config: Pick<ResolvedConfig, 'stages'>): (prompt: Li
   };
 }
 
-/** Returns a check that throws for a prompt that the model cannot read. */
-function promptCheck(config: ResolvedConfig): (prompt: string) => void {
-  const tokenizer = loadTokenizer(join(config.model.pipeline, 'tokenizer'));
+/** Returns a check that throws for a prompt that the model in a folder cannot read. Errors: as `loadTokenizer`. */
+export function promptCheck(pipeline: string): (prompt: string) => void {
+  const tokenizer = loadTokenizer(join(pipeline, 'tokenizer'));
   return (prompt) => void tokenizer.encode(prompt);
 }
 

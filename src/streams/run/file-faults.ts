@@ -3,22 +3,49 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
+import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import type { FaultDetail, Path } from '../config/source/fault.js';
+import { type FaultDetail, type Path, writePath } from '../config/source/fault.js';
 import type { NamedFile } from '../config/source/named-files.js';
 import { readPromptFile } from '../prompt-files/prompt-file.js';
-import { rewardCheck } from '../prompt-files/read-prompts.js';
+import { promptCheck, readPrompts } from '../prompt-files/read-prompts.js';
 
 type FileFault = Omit<FaultDetail, 'path'>;
 
-/**
- * Returns what is wrong with a file; undefined where it can be used, as far as can be seen without running anything.
- *
- * @param config that names it, where it is in order: prompts may ask for its rewards.
- */
-export async function findFileFault(
+/** What a config says of its prompts. */
+interface PromptContext {
+  /** The config itself, where it is in order: prompts may ask for its rewards. */
+  readonly config?: ResolvedConfig | undefined;
+  /** Throws for a prompt that the model cannot read. */
+  readonly check: (prompt: string) => void;
+}
+
+/** Returns what is wrong with each of the files that a config names, by its place, as `writePath` writes it. */
+export async function findFileFaults(
+  files: readonly NamedFile[],
+  config: ResolvedConfig | undefined,
+): Promise<Map<string, FileFault | undefined>> {
+  const pipeline = files.find(({ path }) => writePath(path) === 'model.pipeline')?.name;
+  const check = wordCheck(pipeline);
+  const entries = files.map(
+    async (file) => [writePath(file.path), await findFileFault(file, { config, check })] as const,
+  );
+  return new Map(await Promise.all(entries));
+}
+
+/** What is wrong with the words of a model that cannot be used is known better than what they mean for prompts. */
+function wordCheck(pipeline: string | undefined): (prompt: string) => void {
+  try {
+    return pipeline === undefined ? () => undefined : promptCheck(pipeline);
+  } catch {
+    return () => undefined;
+  }
+}
+
+/** Returns what is wrong with a file; undefined where it can be used, as far as can be seen without running anything. */
+async function findFileFault(
   { path, name, leadsTo }: NamedFile,
-  config?: Pick<ResolvedConfig, 'stages'>,
+  prompts: PromptContext,
 ): Promise<FileFault | undefined> {
   if (leadsTo === 'made') return undefined;
   const wanted = leadsTo === 'either' ? 'a file or folder' : `a ${leadsTo}`;
@@ -37,23 +64,26 @@ export async function findFileFault(
     const got = `a ${isFolder ? 'folder' : 'file'} at ${name}`;
     return { kind: 'bad-value', expected: wanted, got, nextStep: 'Correct the path.' };
   }
-  return contentFault(path, name, config);
+  return contentFault(path, name, prompts);
 }
 
-/** The files that can be read without running them: prompts, and the index of a pipeline with its scheduler. */
+/** The files that can be read without running them: prompts, and the index of a pipeline with its scheduler and its words. */
 async function contentFault(
   path: Path,
   name: string,
-  config: Pick<ResolvedConfig, 'stages'> | undefined,
+  { config, check }: PromptContext,
 ): Promise<FileFault | undefined> {
   const field = path.at(-1);
   try {
     if (field === 'pipeline') {
       await stat(join(name, 'model_index.json'));
       await readPipelineScheduler(name, () => {});
+      loadTokenizer(join(name, 'tokenizer'));
     }
     if (field === 'train' || field === 'heldOut' || (field === 'file' && path.includes('sources')))
-      await readPromptFile(name, { comments: true, check: config ? rewardCheck(config) : () => undefined });
+      await (config
+        ? readPrompts(name, config, check)
+        : readPromptFile(name, { comments: true, check: ({ prompt }) => check(prompt) }));
     return undefined;
   } catch (error) {
     const isNoPipeline = !(error instanceof TributaryError);

@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { SMALLEST } from '../../streams/config/valid-config.js';
@@ -59,6 +60,44 @@ describe('tributary lint, with the files that a config names', () => {
     expect(stderr).toContain(
       `error: ${file}:5:36 stages.prompts.train: expected what can be read, got "${inFolder('asks.jsonl')}:2 expected reward in the metadata to name one or several of fit, got "clip". Correct the name, or add the part to the config."`,
     );
+  });
+
+  it('should find prompts with words that the model does not know, as a run does', async () => {
+    await writeFile(inFolder('unknown.txt'), 'a red circle\n# one\na redd circle\na cat\n');
+    const file = inFolder('unknown.yaml');
+    const text = `version: 2\nextends: tributary:shapes-ddpo\nstages: { prompts: { train: unknown.txt }, sampler: { eta: 3 } }\n`;
+    await writeFile(file, text);
+    const message = `${inFolder('unknown.txt')}:3 prompt "a redd circle" word 2: expected a word of the model's vocabulary, got "redd". Did you mean "red"? Also refused: line 4.`;
+    const found = await callCli(['lint', file]);
+    expect([found.code, found.stderr.split('\n')]).toEqual([
+      2,
+      [
+        `error: ${file}:3:29 stages.prompts.train: expected what can be read, got "${message}". Correct what it names.`,
+        expect.stringContaining('stages.sampler.eta: expected'),
+        '',
+      ],
+    ]);
+    expect((await callCli(['lint', file, '--no-files'])).stderr).not.toContain('redd');
+    await writeFile(file, text.replace(', sampler: { eta: 3 }', ''));
+    const refused = await callCli(['train', file, '--run-dir', inFolder('run')]);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(`error: ${message}\n`)]);
+    // With `comments: false` the second line is a prompt.
+    const plain = await callCli(['lint', file, '--set', 'stages.prompts.comments=false']);
+    expect(plain.stderr).toContain('unknown.txt:2 prompt "# one"');
+  });
+
+  it('should find a tokenizer that is not there', async () => {
+    await mkdir(inFolder('headless'));
+    const scheduler = fileURLToPath(new URL('../../../models/shapes/scheduler', import.meta.url));
+    await cp(scheduler, inFolder('headless/scheduler'), { recursive: true });
+    await cp(join(scheduler, '../model_index.json'), inFolder('headless/model_index.json'));
+    const { stderr } = await callCli([
+      'lint',
+      'tributary:shapes-ddpo',
+      '--set',
+      `model.pipeline=${inFolder('headless')}`,
+    ]);
+    expect(stderr).toMatch(/model\.pipeline: expected what can be read, got ".*tokenizer_config\.json.*\n$/);
   });
 
   it('should open none with --no-files', async () => {

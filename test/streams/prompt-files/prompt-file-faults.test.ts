@@ -30,6 +30,14 @@ describe('readPromptFile, of what it refuses', () => {
     ]);
   });
 
+  it('should name the lines of the others that it refuses too', async () => {
+    const check = await shapesCheck();
+    const [, three] = (await refusalOf('redd\na\ngren\nblu\n', { check })) ?? [];
+    expect(three?.endsWith('got "redd". Did you mean "red"? Also refused: line 3, line 4.')).toBe(true);
+    const [, many] = (await refusalOf('redd\n'.repeat(99), { check })) ?? [];
+    expect(many?.endsWith('line 9, line 10, and more.')).toBe(true);
+  });
+
   it('should say where a prompt is too long', async () => {
     const check = await shapesCheck();
     expect(await refusalOf(`${'a '.repeat(11)}\n`, { check })).toEqual([

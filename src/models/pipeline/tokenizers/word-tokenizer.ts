@@ -1,7 +1,7 @@
 /** @file The tokenizer of the shapes model: every word is a token, and a word outside the vocabulary is an error. */
 
 import { join } from 'node:path';
-import { closest } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
 import { modelFault, promptLength, readJson } from './tokenizer-files.js';
@@ -70,7 +70,7 @@ export function loadWordTokenizer(folder: string) {
         if (id === undefined) {
           throw new TributaryError(
             'TRIB_PROMPT',
-            `prompt "${text}" word ${index + 1}: expected a word of the model's vocabulary, got "${word}". Did you mean "${closest(word, words)}"?`,
+            `prompt "${text}" word ${index + 1}: expected a word of the model's vocabulary, got "${word}". ${wordsNear(word, words)}`,
           );
         }
         encoded[index + 1] = id;
@@ -79,4 +79,16 @@ export function loadWordTokenizer(folder: string) {
       return encoded;
     },
   };
+}
+
+/** Words that a fault lists. */
+const MOST_LISTED = 40;
+
+/** The word that was probably meant, up to 2 edits away, or all that there are. */
+function wordsNear(word: string, words: readonly string[]): string {
+  const nearest = closest(word, words);
+  const edits = distance(word, nearest);
+  if (edits <= 2 && edits < word.length) return `Did you mean "${nearest}"?`;
+  const more = words.length > MOST_LISTED ? ' and more' : '';
+  return `It knows ${words.slice(0, MOST_LISTED).join(', ')}${more}.`;
 }

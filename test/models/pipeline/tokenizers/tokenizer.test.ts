@@ -65,6 +65,14 @@ describe('loadTokenizer', () => {
     );
   });
 
+  it('should list its words for one that is near none', () => {
+    expect(() => loadTokenizer(folder).encode('a dragon')).toThrowError(
+      expect.objectContaining({
+        message: `prompt "a dragon" word 2: expected a word of the model's vocabulary, got "dragon". It knows a, and, one, two, three, four, red, green, blue, yellow, purple, circle, square, triangle, circles, squares, triangles, above, below, left, of, right.`,
+      }),
+    );
+  });
+
   it('should not take a special token for a word', () => {
     expect(() => loadTokenizer(folder).encode('two <pad> circles')).toThrowError(
       expect.objectContaining({ code: 'TRIB_PROMPT' }),
