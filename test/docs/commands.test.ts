@@ -136,6 +136,7 @@ async function check({ words: [program = '', ...words], isMarked }: Typed): Prom
   // Nothing else is in everybody's folder.
   expect(isMarked, 'a line `# needs: ...` above').toBe(true);
   if (program === 'node') expect(existsSync(join(ROOT, words[0] ?? '')), words[0]).toBe(true);
+  else if (program.startsWith('python') && words[0] === '-m') expect(words[1]).toBe('grpc_tools.protoc');
   else if (program.startsWith('python'))
     expect(existsSync(join(folder, words[0] ?? '')), words[0]).toBe(true);
   else expect(['curl', 'pip']).toContain(program);

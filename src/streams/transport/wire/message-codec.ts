@@ -2,6 +2,7 @@ import {
   create,
   type DescMessage,
   fromBinary,
+  fromJsonString,
   type MessageInitShape,
   type MessageShape,
   toBinary,
@@ -22,6 +23,8 @@ export interface MessageCodec<Message> {
    * Errors: TRIB_MESSAGE.
    */
   decode(bytes: Uint8Array): Message;
+  /** The same for a message in the JSON of Protocol Buffers, in UTF-8. */
+  decodeJson(bytes: Uint8Array): Message;
 }
 
 /** What is wrong with a message; the codec adds the kind of message. */
@@ -52,6 +55,10 @@ export function requirePart<Part>(part: Part | undefined, path: string): Part {
   return part;
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** Of what the parser says. */
+const LONGEST_REASON = 300;
+
 interface CodecSpec<Schema extends DescMessage, Message> {
   readonly kind: string;
   readonly schema: Schema;
@@ -71,6 +78,16 @@ export function messageCodec<Schema extends DescMessage, Message extends object>
   const unknownOf = new WeakMap<Message, NonNullable<MessageShape<Schema>['$unknown']>>();
   const fault = (what: string, cause: unknown) =>
     new TributaryError('TRIB_MESSAGE', `${kind}${what}. Write it as tributary.proto says.`, { cause });
+  const checked = (wire: MessageShape<Schema>): Message => {
+    try {
+      const message = fromWire(wire);
+      if (wire.$unknown) unknownOf.set(message, wire.$unknown);
+      return message;
+    } catch (cause) {
+      if (!(cause instanceof MessageFault)) throw cause;
+      throw fault(` ${cause.message}`, cause);
+    }
+  };
   return {
     kind,
     encode(message) {
@@ -86,14 +103,20 @@ export function messageCodec<Schema extends DescMessage, Message extends object>
       } catch (cause) {
         throw fault(`: expected a whole message, got ${bytes.length} bytes that do not parse`, cause);
       }
+      return checked(wire);
+    },
+    decodeJson(bytes) {
+      let wire: MessageShape<Schema>;
       try {
-        const message = fromWire(wire);
-        if (wire.$unknown) unknownOf.set(message, wire.$unknown);
-        return message;
+        wire = fromJsonString(schema, utf8.decode(bytes), { ignoreUnknownFields: true });
       } catch (cause) {
-        if (!(cause instanceof MessageFault)) throw cause;
-        throw fault(` ${cause.message}`, cause);
+        const why = (cause as Error).message.slice(0, LONGEST_REASON);
+        throw fault(
+          `: expected a whole message as JSON, got ${bytes.length} bytes that are none: ${why}`,
+          cause,
+        );
       }
+      return checked(wire);
     },
   };
 }

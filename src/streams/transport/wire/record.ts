@@ -20,7 +20,12 @@ export const RECORD_HEADERS = {
   schemaVersion: 'schema-version',
   /** `inline`, or `claim` where the value is a Claim. */
   payload: 'payload',
+  /** `application/json` where the payload is the JSON of Protocol Buffers, as other programs may write it. */
+  contentType: 'content-type',
 } as const;
+
+const BINARY = 'application/x-protobuf';
+const JSON_TYPE = 'application/json';
 
 interface RecordOptions {
   readonly payloads: PayloadStore;
@@ -63,7 +68,9 @@ export function recordCodec({ payloads, maxInlineBytes, maxPayloadBytes }: Recor
   return {
     async write(topic, message, headers) {
       const value = WIRE_CODECS[topic].encode(message);
-      const versioned = { ...headers, [RECORD_HEADERS.schemaVersion]: SCHEMA_VERSION };
+      // Of a message that came as JSON.
+      const { [RECORD_HEADERS.contentType]: _, ...others } = headers;
+      const versioned = { ...others, [RECORD_HEADERS.schemaVersion]: SCHEMA_VERSION };
       const inline = { value, headers: { ...versioned, [RECORD_HEADERS.payload]: 'inline' } };
       return value.length <= maxInlineBytes ? inline : claim(inline);
     },
@@ -76,9 +83,12 @@ export function recordCodec({ payloads, maxInlineBytes, maxPayloadBytes }: Recor
       const payload = headers[RECORD_HEADERS.payload] ?? 'inline';
       if (payload !== 'inline' && payload !== 'claim')
         throw recordFault(codec.kind, 'the header payload to say inline or claim', payload);
-      if (payload === 'claim') return codec.decode(await claimed(codec.kind, value));
-      requireBound(codec.kind, value.length, `one of ${value.length}`);
-      return codec.decode(value);
+      const type = headers[RECORD_HEADERS.contentType] ?? BINARY;
+      if (type !== BINARY && type !== JSON_TYPE)
+        throw recordFault(codec.kind, `the header content-type to say ${BINARY} or ${JSON_TYPE}`, type);
+      if (payload === 'inline') requireBound(codec.kind, value.length, `one of ${value.length}`);
+      const bytes = payload === 'claim' ? await claimed(codec.kind, value) : value;
+      return type === JSON_TYPE ? codec.decodeJson(bytes) : codec.decode(bytes);
     },
 
     claim,

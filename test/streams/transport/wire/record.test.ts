@@ -44,6 +44,56 @@ describe('recordCodec', () => {
     expect(await records.read('rewards', { value, headers })).toMatchObject({ rewards: [0.5] });
   });
 
+  const JSON_HEADERS = { 'schema-version': '1', 'content-type': 'application/json' };
+  const asBytes = (text: string) => new TextEncoder().encode(text);
+
+  it.each<['feedback' | 'rewards', string, object]>([
+    [
+      'feedback',
+      '{"groupId": "g", "voter": "ann", "ranking": {"pictures": [1, 0]}, "givenAt": 5, "mood": "good"}',
+      { groupId: 'g', voter: 'ann', judgment: { ranking: [1, 0] }, givenAt: 5 },
+    ],
+    [
+      'feedback',
+      '{"group_id": "g", "voter": "ann", "best": 0, "given_at": 5}',
+      { groupId: 'g', voter: 'ann', judgment: { best: 0 }, givenAt: 5 },
+    ],
+    [
+      'rewards',
+      '{"groupId": "3-1", "round": 3, "rewards": {"values": [0.5, 1]}}',
+      { groupId: '3-1', round: 3, rewards: [0.5, 1] },
+    ],
+  ])('should read %s as JSON, inline and by claim: %s', async (topic, text, message) => {
+    const { records } = await fixture();
+    const record = { value: asBytes(text), headers: JSON_HEADERS };
+    expect(await records.read(topic, record)).toEqual(message);
+    expect(await records.read(topic, await records.claim(record))).toEqual(message);
+  });
+
+  it('should write what came as JSON as any other message', async () => {
+    const { records } = await fixture();
+    const message = { groupId: '3-1', round: 3, rewards: [0.5] };
+    const again = await records.write('rewards', message, { ...JSON_HEADERS, run: 'a' });
+    expect(again.headers).toEqual({ run: 'a', 'schema-version': '1', payload: 'inline' });
+    expect(await records.read('rewards', again)).toEqual(message);
+  });
+
+  it.each([
+    ['application/json', '{"groupId": "g", "voter": "ann"}', 'feedback judgment: expected best, ranking,'],
+    [
+      'application/json',
+      '{"groupId": "g", "best": -1}',
+      'expected a whole message as JSON, got 28 bytes that are none',
+    ],
+    ['application/json', 'what', 'got 4 bytes that are none'],
+    ['text/plain', '{}', 'content-type to say application/x-protobuf or application/json, got text/plain'],
+  ])('should refuse %s %s', async (type, text, words) => {
+    const { records } = await fixture();
+    const headers = { ...JSON_HEADERS, 'content-type': type };
+    const [code, message] = await faultOf(() => records.read('feedback', { value: asBytes(text), headers }));
+    expect([code, message]).toEqual(['TRIB_MESSAGE', expect.stringContaining(words)]);
+  });
+
   it('should claim the bytes of any record, which is then read as before', async () => {
     const { records, payloads } = await fixture();
     const small = await records.write('policy', policy(100), { run: 'a' });

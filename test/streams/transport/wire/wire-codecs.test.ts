@@ -71,6 +71,26 @@ describe.each(WIRE_TOPICS)('a message of topic %s', (topic) => {
       { numRuns: RUNS_ALL ? 12_500 : 1250 },
     );
   }, 120_000);
+
+  it('should be refused with a code, or be whole, whatever its JSON is', () => {
+    const texts = fc.oneof(
+      fc.json({ maxDepth: 3 }),
+      fc.dictionary(
+        fc.constantFrom('groupId', 'round', 'best', 'voter', 'rewards', 'id', 'prompt'),
+        fc.jsonValue(),
+      ),
+    );
+    fc.assert(
+      fc.property(texts, (given) => {
+        const text = typeof given === 'string' ? given : JSON.stringify(given);
+        try {
+          codec.encode(codec.decodeJson(new TextEncoder().encode(text)));
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'TRIB_MESSAGE', message: expect.stringContaining(codec.kind) });
+        }
+      }),
+    );
+  });
 });
 
 describe('fields that are not known', () => {
