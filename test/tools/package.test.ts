@@ -54,3 +54,22 @@ describe('the documents of the package', () => {
     expect(pages.filter((page) => /decisions|results|testing|CONTRIBUTING/.test(page))).toEqual([]);
   });
 });
+
+describe('what the package depends on', () => {
+  const read = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
+  const { engines } = read('package.json');
+  const lock: Record<string, { readonly dev?: boolean; readonly engines?: { readonly node?: string } }> =
+    read('package-lock.json').packages;
+  const least = (range: string) => {
+    const [, major = 0, minor = 0] = /(\d+)(?:\.(\d+))?/.exec(range) ?? [];
+    return Number(major) * 1000 + Number(minor);
+  };
+
+  it('should want no newer Node than the package, of which npm would warn', () => {
+    const newer = Object.entries(lock).filter(
+      ([, { dev, engines: { node = '*' } = {} }]) =>
+        !dev && node.split('||').every((range) => least(range) > least(engines.node)),
+    );
+    expect(newer.map(([name]) => name)).toEqual([]);
+  });
+});
