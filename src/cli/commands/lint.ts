@@ -6,6 +6,7 @@ import { lintTopology } from '../../streams/config/lint-topology.js';
 import { configPath, lintWithModules, readConfigText } from '../../streams/config/load-topology.js';
 import { namedModules } from '../../streams/config/named-modules.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
+import { kindOfConfig } from '../../streams/config/source/config-kind.js';
 import { writePath } from '../../streams/config/source/fault.js';
 import { type Linted, requireConfig } from '../../streams/config/source/lint-sources.js';
 import type { NamedFile } from '../../streams/config/source/named-files.js';
@@ -16,7 +17,8 @@ import { promptRows, readPromptLists } from '../../streams/prompt-files/read-pro
 import { findFileFaults } from '../../streams/run/file-faults.js';
 import { readNoisySteps } from '../../streams/run/noisy-steps.js';
 import { describeStudy } from '../../streams/study/config/describe-study.js';
-import { isStudy, lintStudyFile } from '../../streams/study/config/lint-study.js';
+import { lintStudyFile } from '../../streams/study/config/lint-study.js';
+import { lintPretraining } from '../input/load-pretraining.js';
 import { collect } from '../input/options.js';
 import { warn } from '../output/log.js';
 
@@ -33,7 +35,7 @@ export function addLintCommand(program: Command): void {
   program
     .command('lint')
     .description('check a config and report every fault with its location')
-    .argument('<config>', 'YAML file of a topology, or of a study')
+    .argument('<config>', 'YAML file of a topology, of a study or of a pretraining')
     .option('--set <key=value>', 'override a value of the config; repeatable', collect, [])
     .option(
       '--resume',
@@ -49,8 +51,16 @@ export function addLintCommand(program: Command): void {
 async function lint(path: string, options: LintOptions): Promise<void> {
   const { set, resume, runDir, files, json } = options;
   const file = configPath(path);
-  const text = await readConfigText(file);
-  if (isStudy(text)) return lintStudy(text, file, options);
+  const text = await readConfigText(file, null);
+  switch (kindOfConfig(text)) {
+    // As `tributary study` does before it runs; without files, its presets are read and no module is.
+    case 'study':
+      requireNoneOfRun(options, `the study ${path}`, 'a study says under `set` what it changes.');
+      return reportLinted(path, await lintStudyFile(text, file, { modules: files }), json, describeStudy);
+    case 'pretraining':
+      requireNoneOfRun(options, `the settings of a pretraining ${path}`, 'change the file.');
+      return reportLinted(path, lintPretraining(text, file), json, () => []);
+  }
   const { noisySteps, ...linted } = files
     ? await lintWithFiles(text, file, set)
     : { ...lintTopology(text, file, { overrides: set }), noisySteps: undefined };
@@ -68,18 +78,26 @@ async function lint(path: string, options: LintOptions): Promise<void> {
   report(path, isKnown ? [...describeTopology(config, noisySteps), ...prompts] : []);
 }
 
-/** A study is checked as `tributary study` does before it runs; without files, its presets are read and no module is. */
-async function lintStudy(text: string, path: string, options: LintOptions): Promise<void> {
-  const { set, resume, runDir, files, json } = options;
+/** Errors: TRIB_USAGE where an option is given that only topologies have. */
+function requireNoneOfRun({ set, resume, runDir }: LintOptions, got: string, instead: string): void {
   if (set.length > 0 || resume || runDir !== undefined)
     throw new TributaryError(
       'TRIB_USAGE',
-      `--set, --resume, --run-dir: expected a topology, got the study ${path}. Leave them out; a study says under \`set\` what it changes.`,
+      `--set, --resume, --run-dir: expected a topology, got ${got}. Leave them out; ${instead}`,
     );
-  const linted = await lintStudyFile(text, path, { modules: files });
+}
+
+/** Prints what is known of a config that is no topology. Errors: TRIB_CONFIG with all its faults. */
+function reportLinted<Config>(
+  path: string,
+  linted: Linted<Config>,
+  json: boolean,
+  rowsOf: (config: Config) => readonly (readonly [name: string, value: string])[],
+): void {
   if (json) console.log(JSON.stringify({ faults: linted.faults, config: linted.config }));
+  // Without its modules a study has neither faults nor a config.
   if (linted.faults.length > 0) requireConfig(linted);
-  if (!json) report(path, linted.config ? describeStudy(linted.config) : []);
+  if (!json) report(path, linted.config ? rowsOf(linted.config) : []);
 }
 
 function report(path: string, rows: readonly (readonly [name: string, value: string])[]): void {

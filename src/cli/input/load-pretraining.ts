@@ -4,7 +4,7 @@ import {
 } from '../../models/shapes/pretraining/pretraining-config.js';
 import { configPath, readConfigText } from '../../streams/config/load-topology.js';
 import { readConfigSource } from '../../streams/config/source/config-source.js';
-import { lintSources, requireConfig } from '../../streams/config/source/lint-sources.js';
+import { type Linted, lintSources, requireConfig } from '../../streams/config/source/lint-sources.js';
 
 /**
  * Reads the settings of a pretraining.
@@ -13,6 +13,11 @@ import { lintSources, requireConfig } from '../../streams/config/source/lint-sou
  */
 export async function loadPretraining(path: string): Promise<PretrainingConfig> {
   const file = configPath(path);
-  const source = readConfigSource(await readConfigText(file), file, 0);
-  return requireConfig(lintSources({ sources: [source], schema: pretrainingSchema, isVersioned: false }));
+  return requireConfig(lintPretraining(await readConfigText(file, 'pretraining'), file));
+}
+
+/** Checks the settings of a pretraining. */
+export function lintPretraining(text: string, path: string): Linted<PretrainingConfig> {
+  const source = readConfigSource(text, path, 0);
+  return lintSources({ sources: [source], schema: pretrainingSchema, isVersioned: false });
 }

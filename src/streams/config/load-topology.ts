@@ -4,6 +4,7 @@ import { isPackageName, packageNames, presetFile } from '../../own-package.js';
 import { type LintedTopology, type LintOptions, lintTopology } from './lint-topology.js';
 import { loadModules } from './named-modules.js';
 import type { ResolvedConfig } from './schema/topology-schema.js';
+import { type ConfigKind, requireKind } from './source/config-kind.js';
 import { requireConfig } from './source/lint-sources.js';
 import { noSuchName } from './source/named-files.js';
 
@@ -22,16 +23,20 @@ export function configPath(word: string): string {
 /**
  * Reads the text of a config.
  *
- * Errors: TRIB_USAGE where the file cannot be read.
+ * @param kind What it must configure; null: whatever it does. Default: a topology.
+ *
+ * Errors: TRIB_USAGE where the file cannot be read, or configures something else.
  */
-export async function readConfigText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+export async function readConfigText(path: string, kind: ConfigKind | null = 'topology'): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new TributaryError(
       'TRIB_USAGE',
       `config ${path}: expected a file that can be read, got ${cause.code ?? cause.message}. Name a YAML file, or a preset such as tributary:demo.`,
       { cause },
     );
   });
+  if (kind !== null) requireKind(text, path, kind);
+  return text;
 }
 
 /** Checks a topology as `lintTopology` does, with the users' modules that it names, which are loaded first. */

@@ -154,3 +154,37 @@ describe('tributary lint, of a study', () => {
     ]);
   });
 });
+
+describe('tributary lint, of a pretraining', () => {
+  it('should check the one that ships, and say each fault of another', async () => {
+    const ships = 'config/pretrain-shapes.yaml';
+    expect(await callCli(['lint', ships])).toMatchObject({ code: 0, stderr: `${ships}: no faults\n` });
+    const { code, stderr } = await callCli(['lint', ships, '--set', 'seed=2']);
+    expect([code, stderr]).toEqual([
+      2,
+      `error: --set, --resume, --run-dir: expected a topology, got the settings of a pretraining ${ships}. Leave them out; change the file.\n`,
+    ]);
+    const file = join(await temporaryFolder(), 'p.yaml');
+    await writeFile(file, 'pipeline: here\nsed: 1\n');
+    const faulty = await callCli(['lint', file]);
+    expect([faulty.code, faulty.stderr]).toEqual([2, expect.stringContaining('Did you mean "seed"?')]);
+    expect(faulty.stderr).not.toContain('version');
+  });
+
+  it.each([
+    ['train config/pretrain-shapes.yaml', 'a topology', 'the settings of a pretraining', 'pretrain'],
+    ['graph config/study-shapes.yaml', 'a topology', 'a study', 'study'],
+    ['test config/study-shapes.yaml', 'a topology', 'a study', 'study'],
+    ['study config/demo.yaml', 'a study', 'a topology', 'train'],
+    ['pretrain config/demo.yaml', 'the settings of a pretraining', 'a topology', 'train'],
+  ])(
+    'should leave one fault of a command for another kind of config: %s',
+    async (words, expected, got, use) => {
+      const [command = '', file = ''] = words.split(' ');
+      expect(await callCli([command, file])).toMatchObject({
+        code: 2,
+        stderr: `error: config ${file}: expected ${expected}, got ${got}. Use \`tributary ${use} ${file}\`.\n`,
+      });
+    },
+  );
+});

@@ -144,13 +144,6 @@ function conclusionsFaults({ conclusions }: StudyFile, { path, readText }: Sourc
   return 'text' in read ? [] : [{ kind: 'bad-value', path: ['conclusions'], ...read }];
 }
 
-/** Whether a config is a study: a topology has stages, or extends one that has, and no rows. */
-export function isStudy(text: string): boolean {
-  const { value } = readConfigSource(text, '', 0);
-  const has = (key: string) => typeof value === 'object' && value !== null && Object.hasOwn(value, key);
-  return has('rows') && !has('stages') && !has('extends');
-}
-
 /**
  * Checks a study with the presets that it names.
  *
@@ -175,5 +168,5 @@ export async function lintStudyFile(
  */
 export async function loadStudy(path: string): Promise<Study> {
   const file = configPath(path);
-  return requireConfig(await lintStudyFile(await readConfigText(file), file, { modules: true }));
+  return requireConfig(await lintStudyFile(await readConfigText(file, 'study'), file, { modules: true }));
 }
