@@ -11,7 +11,9 @@ interface JsonFileOptions {
 }
 
 /**
- * Reads a JSON file and returns the output of the schema, whose messages must read "expected <what>".
+ * Reads a JSON file and returns the output of the schema, whose messages must read "expected <what>". The words that
+ * Python's `json` writes for numbers that JSON does not have are read, too: `Infinity` and `-Infinity` as they are, `NaN`
+ * as null.
  *
  * Errors: `code`, if the file cannot be read, is not JSON, or does not fit the schema (the first fault, and how many
  * more there are).
@@ -35,9 +37,17 @@ export async function readJsonFile<Schema extends z.ZodType>(
   throw new TributaryError(code, `${path} ${key}: ${first?.message}, got ${got}${more}. ${nextStep}`);
 }
 
+/** Texts are matched as wholes, so that words inside of them stay. */
+const TEXT_OR_PYTHON_NUMBER = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
+const PYTHON_NUMBERS: Readonly<Record<string, string>> = {
+  Infinity: '1e999',
+  '-Infinity': '-1e999',
+  NaN: 'null',
+};
+
 function parseJson(path: string, text: string, { code, nextStep }: JsonFileOptions): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(TEXT_OR_PYTHON_NUMBER, (part) => PYTHON_NUMBERS[part] ?? part));
   } catch (cause) {
     const got = text.trim() === '' ? 'an empty file' : `${text.length} characters that do not parse`;
     throw new TributaryError(code, `${path}: expected JSON, got ${got}. ${nextStep}`, { cause });
@@ -50,6 +60,7 @@ function valueAt(value: unknown, key: PropertyKey): unknown {
 
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
+  if (typeof value === 'number') return String(value);
   const text = JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

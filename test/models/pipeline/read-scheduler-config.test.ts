@@ -39,6 +39,23 @@ describe('readSchedulerConfig', () => {
     expect(await readSchedulerConfig(path)).toEqual(STABLE_DIFFUSION);
   });
 
+  test('should read what Python writes for numbers that JSON does not have', async () => {
+    await writeFile(
+      path,
+      `{"_class_name": "DPMSolverMultistepScheduler", "note": "-Infinity, \\"NaN\\"", "beta_end": 0.012, "beta_start":
+        0.00085, "beta_schedule": "scaled_linear", "lambda_min_clipped": -Infinity, "other": [Infinity, NaN],
+        "steps_offset": 1, "set_alpha_to_one": false}`,
+    );
+    expect(await readSchedulerConfig(path)).toEqual({
+      ...STABLE_DIFFUSION,
+      timestepSpacing: expect.any(String),
+    });
+    await writeFile(path, '{"beta_end": -Infinity}');
+    await expect(readSchedulerConfig(path)).rejects.toThrow(
+      'beta_end: expected a number in (0, 1), got -Infinity',
+    );
+  });
+
   test('should read the files that SDXL and Stable Diffusion 2.1 ship', async () => {
     await writeFile(
       path,
