@@ -10,6 +10,7 @@ import { floatValues } from '../files/safetensors.js';
 import { openSafetensors, type SafetensorsFile } from '../files/safetensors-file.js';
 import type { TensorRecord } from '../files/safetensors-header.js';
 import type { Precision, StoredTensor } from '../graph/graph.js';
+import { type FilePlace, realPlace } from '../graph/stored-files.js';
 import { ELEMENT_BYTES } from '../tensor.js';
 import { objectOf } from './config-fields.js';
 
@@ -82,6 +83,8 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
   };
   try {
     const owners = path.endsWith('.json') ? await openShards(path, files) : await openOne(path, files);
+    const places = new Map<SafetensorsFile, FilePlace>();
+    for (const file of files) places.set(file, await realPlace(file.path));
     return {
       path,
       files,
@@ -95,15 +98,14 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
         throw new TributaryError('TRIB_MODEL', text);
       },
       place(name, precision) {
-        const owner = owners.get(name);
-        if (!owner) return null;
-        const { file, record } = owner;
+        const { file, record } = owners.get(name) ?? {};
+        const filePlace = file && places.get(file);
+        if (!filePlace || !record) return null;
         const isHalf = precision === 'float16' && record.dtype === 'F16';
         if (record.dtype !== 'F32' && !isHalf) return null;
         const offset = file.dataStart + record.start;
         if (offset % ELEMENT_BYTES[isHalf ? 'float16' : 'float32'] !== 0) return null;
-        const [folder, location] = [dirname(file.path), basename(file.path)];
-        const place = { type: 'float32', shape: record.shape, folder, location, offset } as const;
+        const place = { type: 'float32', shape: record.shape, ...filePlace, offset } as const;
         return isHalf ? { ...place, inFile: 'float16' } : place;
       },
       close,

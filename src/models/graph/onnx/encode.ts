@@ -4,6 +4,7 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
 import { ELEMENT_BYTES, elementCount, type Tensor } from '../../tensor.js';
 import { type Attribute, type Graph, LARGE_BYTES, OPSET, type StoredTensor, type Value } from '../graph.js';
+import { commonFolder, locationIn } from '../stored-files.js';
 import { elementCode } from './element-codes.js';
 import { type ExternalPlace, placeOutside } from './external-data.js';
 import {
@@ -29,7 +30,7 @@ interface EncodedGraph {
   readonly model: Uint8Array;
   /** Bytes of the large initializers by name, not copied. */
   readonly externalData: ReadonlyMap<string, Uint8Array>;
-  /** Folder of the graph's stored constants; absent if there are none. */
+  /** Folder that holds the files of the graph's stored constants; absent if there are none. */
   readonly weightsFolder?: string;
 }
 
@@ -54,6 +55,7 @@ export function encodeGraphApart(
   { externalBytes = LARGE_BYTES, ...options }: EncodeOptions & { readonly externalBytes?: number } = {},
 ): EncodedGraph {
   const externalData = new Map<string, Uint8Array>();
+  const weightsFolder = commonFolder(graph.stored.values());
   const model = encode(graph, options, (name, tensor) => {
     // onnxruntime takes weights from memory or from files, not from both.
     if (tensor.data.byteLength < externalBytes || graph.stored.size > 0) return tensorProto(name, tensor);
@@ -61,18 +63,7 @@ export function encodeGraphApart(
     externalData.set(name, new Uint8Array(buffer, byteOffset, byteLength));
     return outsideProto(name, tensor, { location: name, start: 0 });
   });
-  const weightsFolder = folderOf(graph);
   return { model, externalData, ...(weightsFolder === undefined ? {} : { weightsFolder }) };
-}
-
-/** The one folder of all stored constants: runtimes look for a model's files in one folder only. */
-function folderOf({ stored }: Graph): string | undefined {
-  const [folder, ...others] = new Set([...stored.values()].map((tensor) => tensor.folder));
-  if (others.length === 0) return folder;
-  throw new TributaryError(
-    'TRIB_INTERNAL',
-    `graph: expected its constants on disk in one folder, got ${folder} and ${others.join(', ')}. Read those of one into memory.`,
-  );
 }
 
 /** The declaration of a tensor whose bytes are outside the model. */
@@ -86,9 +77,10 @@ function outsideProto(
   return tensor;
 }
 
-function storedProto(name: string, tensor: StoredTensor): TensorProto {
-  const { type, inFile, location, offset } = tensor;
-  if (inFile === undefined) return outsideProto(name, tensor, { location, start: offset });
+function storedProto(name: string, tensor: StoredTensor, folder: string): TensorProto {
+  const { type, inFile, offset } = tensor;
+  if (inFile === undefined)
+    return outsideProto(name, tensor, { location: locationIn(folder, tensor), start: offset });
   throw new TributaryError(
     'TRIB_INTERNAL',
     `graph constant "${name}": expected ${type} in its file, got ${inFile}. Convert the graph to half precision first.`,
@@ -102,6 +94,7 @@ function encode(
   options: EncodeOptions,
   initializer: (name: string, tensor: Tensor) => TensorInit,
 ): Uint8Array {
+  const folder = commonFolder(graph.stored.values()) ?? '';
   const port = (value: Value) => valueInfo(value, options.symbolicAxes?.[value.name]);
   const model = create(ModelProtoSchema, {
     irVersion: 9n,
@@ -116,7 +109,7 @@ function encode(
       output: graph.outputs.map(port),
       initializer: [
         ...[...graph.initializers].map(([name, tensor]) => initializer(name, tensor)),
-        ...[...graph.stored].map(([name, tensor]) => storedProto(name, tensor)),
+        ...[...graph.stored].map(([name, tensor]) => storedProto(name, tensor, folder)),
       ],
       node: graph.nodes.map((node) => ({
         name: node.name,

@@ -3,13 +3,14 @@
  * a graph in single precision, whatever the file holds (half-precision.ts).
  */
 
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
 import { readWholeFile } from '../../files/read-bytes.js';
 import { ELEMENT_BYTES } from '../../tensor.js';
 import { LARGE_BYTES, type Precision, type StoredTensor } from '../graph.js';
+import { commonFolder, locationIn, realPlace } from '../stored-files.js';
 import { decodeModel } from './decode.js';
 import { elementTypeOf, storedShape } from './element-codes.js';
 import { externalPlace, placeOutside, requireInFile } from './external-data.js';
@@ -59,7 +60,8 @@ export async function readModelFile(path: string, precision: Precision = 'float3
     else external.set(tensor.name, await bytesAt(place, files));
   }
   const isRaised = raiseModel(model);
-  if (external.size === 0 && !isRaised) return { bytes, externalData: new Map(), stored };
+  const isMoved = await followLinks(model, stored);
+  if (external.size === 0 && !isRaised && !isMoved) return { bytes, externalData: new Map(), stored };
   const externalData = new Map<string, Uint8Array>();
   for (const tensor of model.graph.initializer) {
     const data = external.get(tensor.name);
@@ -68,6 +70,34 @@ export async function readModelFile(path: string, precision: Precision = 'float3
     else externalData.set(tensor.name, relocate(tensor, data));
   }
   return { bytes: toBinary(ModelProtoSchema, model as ModelProto), externalData, stored };
+}
+
+/**
+ * Where a file of weights is a link, as in the hub's cache, makes the model name the files behind the links, from one
+ * folder that holds them all. Returns whether it did.
+ */
+async function followLinks(
+  model: ReturnType<typeof decodeModel>,
+  stored: Map<string, StoredTensor>,
+): Promise<boolean> {
+  const real = new Map<string, StoredTensor>();
+  let isLinked = false;
+  for (const [name, tensor] of stored) {
+    const place = await realPlace(join(tensor.folder, tensor.location));
+    isLinked ||= join(place.folder, place.location) !== join(await realpath(tensor.folder), tensor.location);
+    real.set(name, { ...tensor, ...place });
+  }
+  const folder = commonFolder(real.values());
+  if (!isLinked || folder === undefined) return false;
+  for (const tensor of model.graph.initializer) {
+    const place = real.get(tensor.name);
+    if (!place) continue;
+    const location = locationIn(folder, place);
+    const { start, length } = externalPlace(tensor, tensor.name);
+    placeOutside(tensor, { location, start, length });
+    stored.set(tensor.name, { ...place, folder, location });
+  }
+  return true;
 }
 
 /** Moves a tensor into the model: onnxruntime takes weights from memory or from files, not from both. */

@@ -1,6 +1,6 @@
 /** @file ONNX files as exporters leave them: half precision, weights in files beside the model, timesteps of any type. */
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -223,6 +223,21 @@ describe('weights of megabytes beside a model', () => {
     expect(
       largestDifference(await y(await compileGraph(engine, graph, { label: path })), expected),
     ).toBeLessThan(1e-5);
+  });
+
+  it('should be found behind links, as the hub keeps them in its cache', async () => {
+    const [folder, blobs] = [await written(), await temporaryFolder()];
+    const y = async (path: string) =>
+      float32Data(
+        (await (await compileModelFile(engine, path)).run({ x: randomTensor(3, [4, SIZE]) })).y,
+        'y',
+      );
+    const expected = await y(join(folder, 'model.onnx'));
+    for (const [index, name] of ['model.onnx', 'data/w.bin', 'v.bin'].entries()) {
+      await rename(join(folder, name), join(blobs, `${index}`));
+      await symlink(join(blobs, `${index}`), join(folder, name));
+    }
+    expect(await y(join(folder, 'model.onnx'))).toEqual(expected);
   });
 
   it('should be differentiated where they lie', async () => {
