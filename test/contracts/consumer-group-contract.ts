@@ -1,4 +1,4 @@
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { ContractParts } from './contract-parts.js';
 import { ackAtOnce, type Inbox } from './inbox.js';
 
@@ -37,6 +37,19 @@ export function describeConsumerGroups({ should, inbox, shared }: ContractParts)
     const [first, second] = [seen.get(0), seen.get(1)] as [Set<string>, Set<string>];
     expect(first.size + second.size).toBe(16);
     expect(Math.min(first.size, second.size)).toBeGreaterThan(0);
+  });
+
+  should('name those who read a topic for a consumer group, while they do', async (transport) => {
+    const readers = () => transport.readers('work', 'workers');
+    expect(await readers()).toEqual([]);
+    const members = [inbox(transport), inbox(transport)];
+    await shared('workers', 2);
+    const names = await readers();
+    expect(names).toHaveLength(2);
+    for (const name of names) expect(name).not.toBe('');
+    expect(await transport.readers('work', 'others')).toEqual([]);
+    for (const member of members) member.leave();
+    await vi.waitFor(async () => expect(await readers()).toEqual([]), { timeout: 30_000, interval: 50 });
   });
 
   should('give every consumer group every message', async (transport) => {

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { TributaryError } from '../../errors.js';
 import { brokersOf } from '../config/resolved/brokers.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { TopicName } from '../messages/topics.js';
 import { kafkaSecurity, kafkaSecurityWarning } from './kafka/kafka-security.js';
 import type { LogDriver } from './kafka/log-driver.js';
+import { processName } from './process-name.js';
 
 export interface OpenKafka {
   readonly driver: LogDriver;
@@ -37,7 +37,7 @@ export async function openKafka(
   const { connectKafkaJs } = await import('./kafka/kafkajs/driver.js');
   const driver = await connectKafkaJs({
     brokers: [...brokersOf(kafka, process.env).addresses],
-    clientId: `tributary process ${process.pid} on ${hostname()}`,
+    clientId: processName(),
     maxBatchBytes: kafka.maxBatchBytes,
     log: (_, message) => warn(message),
     ...(await kafkaSecurity(kafka, { env: process.env, readFile: (path) => readFile(path, 'utf8') })),

@@ -149,6 +149,7 @@ function joinTransports<Messages extends object>(
     readBack: (topic, take) => carrierOf(topic).readBack(topic, take),
     latest: (topic) => carrierOf(topic).latest(topic),
     newest: (topic) => carrierOf(topic).newest(topic),
+    readers: (topic, consumerGroup) => carrierOf(topic).readers(topic, consumerGroup),
     close: async () => {
       await local.close();
       await shared.close();

@@ -38,6 +38,7 @@ export function stageTransport(
     readBack: (port, take) => transport.readBack(writtenTo(port), take),
     latest: (port) => transport.latest(readFrom(port)),
     newest: (port) => transport.newest(readFrom(port)),
+    readers: (port, consumerGroup) => transport.readers(readFrom(port), consumerGroup),
     close: () => transport.close(),
   };
 }

@@ -71,6 +71,10 @@ export class ConsumerGroup {
     for (const entry of held) this.#waiting.push({ entry, nacks: 0 });
   }
 
+  get numMembers(): number {
+    return this.#members.length;
+  }
+
   get numWaiting(): number {
     return this.#waiting.length;
   }

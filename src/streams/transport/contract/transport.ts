@@ -118,6 +118,12 @@ export interface Transport<Messages extends object> {
   /** The newest value of a broadcast topic now; null if none was published. */
   newest<Topic extends TopicOf<Messages>>(topic: Topic): Promise<Messages[Topic] | null>;
 
+  /**
+   * Names of the processes that read a queue topic for a consumer group now, once for each of their readers. Over a network,
+   * one that died is named for some seconds more.
+   */
+  readers(topic: TopicOf<Messages>, consumerGroup: string): Promise<readonly string[]>;
+
   /** Completes every stream, rejects waiting publishers and releases what is held. May be called twice. */
   close(): Promise<void>;
 }

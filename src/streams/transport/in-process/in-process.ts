@@ -14,6 +14,7 @@ import {
   topicKindFault,
   unknownTopicFault,
 } from '../contract/transport-faults.js';
+import { processName } from '../process-name.js';
 import { InProcessQueueTopic } from './queue-topic.js';
 
 interface InProcessTransportOptions<Messages> {
@@ -85,6 +86,12 @@ export function createInProcessTransport<Messages extends object>(
       const { value: published } = broadcastNamed(topic);
       requireOpen();
       return published === null ? null : (published.message as Messages[Topic]);
+    },
+
+    async readers(topic, consumerGroup) {
+      const count = queueNamed(topic).numReaders(consumerGroup);
+      requireOpen();
+      return new Array<string>(count).fill(processName());
     },
 
     async close() {

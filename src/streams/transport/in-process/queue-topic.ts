@@ -49,6 +49,10 @@ export class InProcessQueueTopic {
     });
   }
 
+  numReaders(consumerGroup: string): number {
+    return this.#groups.get(consumerGroup)?.numMembers ?? 0;
+  }
+
   close(): void {
     this.#isClosed = true;
     for (const { rejected } of this.#publishers.splice(0)) rejected(this.options.closed());

@@ -138,7 +138,7 @@ class TransportOverKafka<Messages extends object> implements KafkaTransport<Mess
       readQueue({
         driver,
         topic: this.inCluster(topic),
-        consumerGroup: this.inCluster(`${topic}.${consumerGroup}`),
+        consumerGroup: this.#groupOf(topic, consumerGroup),
         maxInFlight,
         onRepeat,
         maxWaiting: capacity,
@@ -180,6 +180,12 @@ class TransportOverKafka<Messages extends object> implements KafkaTransport<Mess
     return (await readNewestState(this.#stateOptions(topic))) as Messages[Topic] | null;
   }
 
+  async readers(topic: TopicOf<Messages>, consumerGroup: string): Promise<readonly string[]> {
+    this.#require(topic, 'queue');
+    this.#requireOpen();
+    return this.#options.driver.membersOf(this.#groupOf(topic, consumerGroup));
+  }
+
   positions(): Positions {
     const written = ([reader, positions]: [string, () => ReadonlyMap<number, bigint>]) => [
       reader,
@@ -201,6 +207,10 @@ class TransportOverKafka<Messages extends object> implements KafkaTransport<Mess
     await Promise.all(this.#leaving);
     await Promise.all(Array.from(new Set(this.#writers.values()), (writer) => writer.close()));
     await this.#options.driver.close();
+  }
+
+  #groupOf(topic: string, consumerGroup: string): string {
+    return this.inCluster(`${topic}.${consumerGroup}`);
   }
 
   #requireOpen(): void {
