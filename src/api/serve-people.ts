@@ -10,14 +10,17 @@ import type { RunEvent, RunProgress } from '../streams/messages/run-events.js';
 import { readPromptLists } from '../streams/prompt-files/read-prompts.js';
 import type { ServeDesk } from '../streams/run/opening/open-gateway.js';
 import { gridPrompts } from '../streams/run/sample-grid.js';
+import { processName } from '../streams/transport/process-name.js';
 import { openGatewayServer } from './open-gateway-server.js';
 
-interface WorkerNow {
-  readonly role: string;
+/** What a part of this process did in its last round. */
+interface Work {
   readonly idleShare: number;
   readonly groups: number;
-  readonly seenAt: string;
 }
+
+/** Brokers are asked no more often. */
+const ASKED_AGAIN_MS = 5000;
 
 /** Serves people, and tells them what the run says of itself. */
 export interface PeopleServer {
@@ -29,10 +32,10 @@ export interface PeopleServer {
 /** Returns what serves the desk of a run, with `TRIBUTARY_GATEWAY_TOKEN` as its token where that is set. */
 export function peopleServer(): PeopleServer {
   const events$ = new Subject<ServedEvent>();
-  const workers = new Map<string, WorkerNow>();
+  const worked = new Map<string, Work>();
   let progress: RunProgress | null = null;
   return {
-    async serveDesk(desk, { config, runPath, say, operator }) {
+    async serveDesk(desk, { config, runPath, say, operator, watch }) {
       const { name, http, pictures, answerWithinMs, feedback } = stageOf(config, 'gateway');
       const token = process.env.TRIBUTARY_GATEWAY_TOKEN || undefined;
       if (token === undefined && !isLoopback(http.host))
@@ -41,6 +44,15 @@ export function peopleServer(): PeopleServer {
           message: `gateway: anyone who reaches ${http.host} may ask for pictures, vote and steer the run. Set TRIBUTARY_GATEWAY_TOKEN.`,
         });
       const examples = await examplesOf(config);
+      const atWork = atMostEvery(ASKED_AGAIN_MS, () => watch.atWork());
+      const workers = async () => {
+        const { roles, at } = await atWork();
+        return (roles ?? []).map(({ role, process }) => ({
+          role,
+          ...(process !== null && { process, seenAt: at }),
+          ...(process === processName() && worked.get(role)),
+        }));
+      };
       const server = await openGatewayServer({
         desk,
         http,
@@ -56,9 +68,10 @@ export function peopleServer(): PeopleServer {
           change: (_run, _config, change) => operator.change(change),
         },
         live: {
-          details: () => ({
+          details: async () => ({
             progress,
-            workers: [...workers.values()],
+            workers: await workers(),
+            deadLetters: [...watch.givenUp()],
             feedback: { rule: feedback.rule, voters: feedback.voters, pictures },
             examples,
           }),
@@ -75,9 +88,22 @@ export function peopleServer(): PeopleServer {
         events$.next({ type: 'progress', ...now });
       } else if (event.kind === 'worked') {
         const { role, idleShare, groups } = event;
-        workers.set(role, { role, idleShare, groups, seenAt: new Date().toISOString() });
+        worked.set(role, { idleShare, groups });
       }
     },
+  };
+}
+
+/** Asks, and gives the same answer for a while. */
+function atMostEvery<Roles>(milliseconds: number, ask: () => Promise<Roles>) {
+  let asked = Number.NEGATIVE_INFINITY;
+  let answer: Promise<{ readonly roles: Roles; readonly at: string }>;
+  return () => {
+    if (performance.now() - asked >= milliseconds) {
+      asked = performance.now();
+      answer = ask().then((roles) => ({ roles, at: new Date().toISOString() }));
+    }
+    return answer;
   };
 }
 

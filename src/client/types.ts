@@ -69,9 +69,11 @@ export interface RunInfo extends RunSummary {
   };
 }
 
-/** What a part of the run did last. */
+/** Who is at work in a role, and what they did last. */
 export interface Worker {
   readonly role: string;
+  /** Absent where nobody is at work in it. */
+  readonly process?: string | undefined;
   /** In [0, 1]. */
   readonly idleShare?: number | undefined;
   /** In its last round. */

@@ -47,7 +47,7 @@ export function gatewayBench(): GatewayBench {
       runPath: folder,
       control: watchesOnly('This server only shows runs.'),
       live: {
-        details: () => ({ feedback: { rule: 'best-of-n', voters: 1, pictures: 4 } }),
+        details: async () => ({ feedback: { rule: 'best-of-n', voters: 1, pictures: 4 } }),
         events$: EMPTY,
       },
       page: null,

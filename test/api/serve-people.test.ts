@@ -6,6 +6,7 @@ import { peopleServer } from '../../src/api/serve-people.js';
 import { type ServerEvent, TributaryClient } from '../../src/client/index.js';
 import { type Control, UNCONTROLLED } from '../../src/streams/messages/control-state.js';
 import type { RunEvent } from '../../src/streams/messages/run-events.js';
+import { processName } from '../../src/streams/transport/process-name.js';
 import { temporaryFolder } from '../fixtures/temporary-folder.js';
 import { tinyConfig } from '../fixtures/tiny-run.js';
 import { FakeDesk } from './fake-desk.js';
@@ -32,6 +33,16 @@ it('should serve the desk of a run, show the run, and pass commands on', async (
     },
   };
   const said: RunEvent[] = [];
+  const letter = { stage: 'rewards', group: '0-1', reason: 'not finite' };
+  const watch = {
+    atWork: vi.fn(async () => [
+      { role: 'sampler', process: processName() },
+      { role: 'sampler', process: 'another' },
+      { role: 'reward', process: null },
+    ]),
+    givenUp: () => [letter],
+    close: () => undefined,
+  };
   const people = peopleServer();
   const desk = new FakeDesk();
   const server = await people.serveDesk(desk, {
@@ -39,6 +50,7 @@ it('should serve the desk of a run, show the run, and pass commands on', async (
     runPath,
     say: (event) => void said.push(event),
     operator,
+    watch,
   });
   onTestFinished(() => server.close());
   const [listening] = said;
@@ -53,9 +65,15 @@ it('should serve the desk of a run, show the run, and pass commands on', async (
     name: 'tiny',
     feedback: { rule: 'best-of-n', voters: 1, pictures: 3 },
     examples: expect.arrayContaining([expect.any(String)]),
-    workers: [{ role: 'sampler', groups: 4, idleShare: 0.5 }],
+    deadLetters: [letter],
     control: { canChange: true, wanted: { version: 0 } },
   });
+  const seenAt = expect.stringMatching(/^2\d{3}-/);
+  expect((await client.run()).workers).toEqual([
+    { role: 'sampler', process: processName(), seenAt, groups: 4, idleShare: 0.5 },
+    { role: 'sampler', process: 'another', seenAt },
+    { role: 'reward' },
+  ]);
   await client.control({ command: 'freeze' });
   expect(wanted).toMatchObject({ version: 1, schedule: { frozenAt: 0 } });
 
@@ -73,6 +91,8 @@ it('should serve the desk of a run, show the run, and pass commands on', async (
     { interval: 5 },
   );
   expect((await client.run()).progress).toEqual(progress);
+  // Whoever asks again at once gets the same answer.
+  expect(watch.atWork).toHaveBeenCalledTimes(1);
   leaving.abort();
   await read;
 });

@@ -34,8 +34,10 @@ export function runInfo(round: number): RunInfo {
       'a yellow square and a purple circle',
     ],
     workers: [
-      { role: 'trainer', idleShare: 0.62 },
-      { role: 'sampler', idleShare: 0.2, groups: 410 },
+      { role: 'trainer', process: 'tributary process 7 on here' },
+      { role: 'sampler', process: 'tributary process 8 on here', idleShare: 0.2, groups: 410 },
+      { role: 'sampler', process: 'tributary process 9 on there' },
+      { role: 'reward' },
     ],
     deadLetters: [{ stage: 'reward', group: '12-3', reason: 'reward: expected a finite number, got NaN.' }],
     control: {

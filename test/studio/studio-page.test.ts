@@ -132,6 +132,8 @@ describe.skipIf(!HAS_BROWSER)('the studio in a browser', () => {
     await page.getByRole('heading', { name: 'Prompts followed' }).waitFor();
     await page.getByText('Trees of round 33').waitFor();
     await page.getByText('The same prompts from the same noise').waitFor();
+    await page.getByText('process 8 on here, 410 groups, 20 % idle; process 9 on there').waitFor();
+    await page.getByRole('listitem').filter({ hasText: 'reward' }).getByText('nobody').waitFor();
     const chart = page.getByRole('img', { name: /^Reward, rounds/ });
     await expect.poll(() => chart.getAttribute('aria-label')).toContain('rounds 0 to 41');
     await page.evaluate('window.mark = true; scrollTo({ top: 500 });');

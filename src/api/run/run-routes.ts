@@ -42,7 +42,7 @@ const problem = problemsOf(RUN_PROBLEMS);
 /** What is known of a run beyond its directory, where it runs in this process. */
 export interface LiveRun {
   /** What `GET /v1/run` says besides. */
-  details(): Partial<z.infer<typeof runInfo>>;
+  details(): Promise<Partial<z.infer<typeof runInfo>>>;
 }
 
 export interface RunRoutesOptions {
@@ -126,7 +126,7 @@ function addRoutesOfRun(
         workers: [],
         deadLetters: [],
         control: { canChange: reason === null, ...(reason !== null && { reason }), wanted },
-        ...live?.details(),
+        ...(await live?.details()),
       };
     },
   });

@@ -41,12 +41,15 @@ export const runInfo = runSummary
     workers: z.array(
       z.object({
         role: z.string(),
+        process: z.string().optional().describe('Who has it; absent where nobody is at work in it.'),
         idleShare: z.number().optional().describe('In [0, 1].'),
         groups: z.int().optional().describe('In its last round.'),
         seenAt: z.string().optional().describe('ISO 8601.'),
       }),
     ),
-    deadLetters: z.array(z.object({ stage: z.string(), group: z.string().optional(), reason: z.string() })),
+    deadLetters: z
+      .array(z.object({ stage: z.string(), group: z.string().optional(), reason: z.string() }))
+      .describe('The newest messages that were given up since the gateway started, the newest first.'),
     control: z.object({
       canChange: z.boolean(),
       reason: z.string().optional().describe('Why it takes no commands.'),

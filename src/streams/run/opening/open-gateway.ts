@@ -12,6 +12,7 @@ import { openServingRule } from '../../stages/gateway/serving-rule.js';
 import { openOrClose } from '../../stages/shared/open-thread.js';
 import type { Transport } from '../../transport/contract/transport.js';
 import { stageTransport } from '../../transport/stage-transport.js';
+import { type RunWatch, watchRun } from './watch-run.js';
 
 /** Serves people at a desk, until it is closed. */
 export type ServeDesk = (
@@ -23,6 +24,7 @@ export type ServeDesk = (
     readonly say: Say;
     /** Lets people steer the run. */
     readonly operator: RunOperator;
+    readonly watch: RunWatch;
   },
 ) => Promise<{ close(): Promise<void> }>;
 
@@ -71,17 +73,20 @@ export async function openGatewayPart({
       rule,
     });
   const gateway = await (rule ? openOrClose(rule, open) : open());
+  const watch = watchRun(config, transport, gateway.parts.store.name);
   try {
     const operator = operateWithin(config, transport, warn);
-    const server = await serve?.(gateway.desk, { config, runPath, say, operator });
+    const server = await serve?.(gateway.desk, { config, runPath, say, operator, watch });
     return {
       ...gateway,
       async close() {
         await server?.close();
+        watch.close();
         await gateway.close();
       },
     };
   } catch (error) {
+    watch.close();
     await gateway.close();
     throw error;
   }

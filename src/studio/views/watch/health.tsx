@@ -92,27 +92,36 @@ export function Lost() {
   );
 }
 
+/** Who is at work in each role, and in which nobody is. */
 export function Workers({ run: { workers } }: { readonly run: RunInfo }) {
   if (workers.length === 0) return null;
+  const roles = [...new Set(workers.map(({ role }) => role))];
   return (
     <section class="panel" aria-labelledby="workers-title">
       <h2 id="workers-title">At work</h2>
       <ul class="workers">
-        {workers.map(({ role, idleShare, groups, seenAt }, index) => (
-          <li key={`${index}-${role}`}>
-            <b>{role}</b>
-            <span class="note">
-              {[
-                groups === undefined ? undefined : `${groups} groups`,
-                idleShare === undefined ? undefined : `${Math.round(100 * idleShare)} % idle`,
-                seenAt && `seen ${time(seenAt)}`,
-              ]
-                .filter(Boolean)
-                .join(', ')}
-            </span>
-          </li>
-        ))}
+        {roles.map((role) => {
+          const words = workers.filter((worker) => worker.role === role).flatMap(workOf);
+          return (
+            <li key={role} class={words.length === 0 ? 'bad' : undefined}>
+              <b>{role}</b>
+              <span class="note">{words.length === 0 ? 'nobody' : words.join('; ')}</span>
+            </li>
+          );
+        })}
       </ul>
     </section>
   );
+}
+
+/** The process, and what it did last; nothing where there is none. */
+function workOf({ process, groups, idleShare, seenAt }: RunInfo['workers'][number]): string[] {
+  if (process === undefined) return [];
+  const words = [
+    process.replace(/^tributary /, ''),
+    groups === undefined ? undefined : `${groups} groups`,
+    idleShare === undefined ? undefined : `${Math.round(100 * idleShare)} % idle`,
+    seenAt && `seen ${time(seenAt)}`,
+  ];
+  return [words.filter(Boolean).join(', ')];
 }
