@@ -70,9 +70,14 @@ export function calling<Result>(kind: OwnKind, module: string, name: string, cal
   try {
     return call();
   } catch (cause) {
-    const thrown = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-    throw ownFault(kind, module, `${name} to return`, JSON.stringify(thrown.slice(0, 300)), cause);
+    throw ownFault(kind, module, `${name} to return`, quoteThrown(cause), cause);
   }
+}
+
+/** Writes what a module threw. */
+export function quoteThrown(cause: unknown): string {
+  const thrown = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  return JSON.stringify(thrown.slice(0, 300));
 }
 
 /** A fault of what a module made, or of what that did. */

@@ -9,6 +9,7 @@ import {
   type OwnEntry,
   type OwnKind,
   type OwnSettings,
+  quoteThrown,
   rememberOwnEntry,
 } from './own-entries.js';
 
@@ -41,20 +42,31 @@ export async function requireOwnEntry(kind: OwnKind, { module }: OwnSettings): P
   );
 }
 
-async function load(path: string): Promise<OwnEntry | ModuleProblem> {
+/** A module that has been imported. */
+interface ImportedModule {
+  readonly exported: { readonly default?: unknown };
+  /** Of its file, in hex. */
+  readonly sha256: string;
+}
+
+/** Imports a user's module, whatever it exports; returns what is wrong where it does not load. */
+export async function importModule(path: string): Promise<ImportedModule | ModuleProblem> {
   const place = resolve(path);
-  let exported: { readonly default?: unknown };
-  let sha256: string;
   try {
-    sha256 = createHash('sha256')
-      .update(await readFile(place))
-      .digest('hex');
-    exported = await import(pathToFileURL(place).href);
+    const bytes = await readFile(place);
+    const exported = await import(pathToFileURL(place).href);
+    return { exported, sha256: createHash('sha256').update(bytes).digest('hex') };
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const got = code === 'ENOENT' ? 'no file there' : JSON.stringify(String(message ?? cause).slice(0, 300));
-    return { expected: 'a module that loads', got };
+    const { code, path: missing } = (cause ?? {}) as NodeJS.ErrnoException;
+    const isMissing = code === 'ENOENT' && missing === place;
+    return { expected: 'a module that loads', got: isMissing ? 'no file there' : quoteThrown(cause) };
   }
+}
+
+async function load(path: string): Promise<OwnEntry | ModuleProblem> {
+  const imported = await importModule(path);
+  if ('got' in imported) return imported;
+  const { exported, sha256 } = imported;
   const entry = exported.default as Partial<OwnEntry> | undefined;
   const isEntry =
     typeof entry === 'object' &&

@@ -4,6 +4,7 @@ export const STARTED = [
   'src/streams/stages/sampler/sampler-thread.ts',
   'src/streams/stages/reward/reward-thread.ts',
   'src/streams/stages/trainer/trainer-thread.ts',
+  'src/streams/run/modules/modules-thread.ts',
   'src/streams/stages/gateway/serving-thread.ts',
   'src/models/engines/onnxruntime/engine-thread.ts',
   'src/models/engines/tfjs/engine-thread.ts',

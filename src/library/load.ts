@@ -21,9 +21,11 @@ export async function lint(
   set: readonly string[] = [],
 ): Promise<Linted<ResolvedConfig>> {
   const { configPath, lintWithModules, readConfigText } = await import('../streams/config/load-topology.js');
-  if (typeof source !== 'string') return lintWithModules(stringify(source), IN_CODE, { overrides: set });
+  const { tryModules } = await import('../streams/run/modules/try-modules.js');
+  const options = { overrides: set, tryModules };
+  if (typeof source !== 'string') return lintWithModules(stringify(source), IN_CODE, options);
   const path = configPath(source);
-  return lintWithModules(await readConfigText(path), path, { overrides: set });
+  return lintWithModules(await readConfigText(path), path, options);
 }
 
 /**

@@ -14,6 +14,10 @@ const SERVING = [
   'stages.gateway={type: gateway, pictures: 16, serve: {rule: {module: it.mjs}}}',
 ];
 const GUARD = 'guards.own={dark: {module: it.mjs}}';
+const OPERATOR = 'stages.odd={type: operator, module: it.mjs, reads: prompts, writes: odd}';
+const ODD = [OPERATOR, 'stages.sampler.reads={prompts: odd}'];
+const REWARD = 'stages.reward={type: reward, from: module, path: it.mjs}';
+const GOLD = 'evaluation.gold={red: {from: module, path: it.mjs}}';
 const defined = (definer: string, made: string, fields = '{}') =>
   `import { ${definer}, integer } from 'tributary-rl';
    export default ${definer}({ fields: ${fields}, create: ${made} });`;
@@ -145,6 +149,80 @@ const CASES: readonly (readonly [
     defined('defineGuard', '() => ({})'),
     SERVING,
     /serve.rule.module: expected .* what defineServingRule returns, got what defineGuard returns/,
+  ],
+  ['no operator', null, ODD, /odd.module: expected a module that loads, got no file there/],
+  [
+    'an operator that is no function',
+    'setInterval(() => undefined, 1000); export default 7;',
+    ODD,
+    /odd.module: expected a default export that is a function from options to an RxJS operator, got number/,
+  ],
+  [
+    'an operator that refuses its options',
+    'export default ({ words }) => words.map;',
+    ODD,
+    /odd.module: expected its function to return an RxJS operator, got "TypeError: /,
+  ],
+  [
+    'an operator that comes later',
+    'export default async () => (messages$) => messages$;',
+    ODD,
+    /odd.module: .*, got a promise/,
+  ],
+  [
+    'an operator whose module throws where nobody waits',
+    'setTimeout(() => { throw new Error("late"); }); await new Promise(() => setInterval(() => {}, 1000));',
+    ODD,
+    /odd.module: expected a module that loads, got "Error: late"/,
+  ],
+  ['an operator whose module exits', 'process.exit(3);', ODD, /odd.module: .*, got one that ends its thread/],
+  [
+    'a reward without a score',
+    'export const scores = 1;',
+    [REWARD],
+    /reward.path: expected it to export a function score, .*, got scores/,
+  ],
+  [
+    'a reward of another kind',
+    defined('defineGuard', '() => ({})'),
+    [REWARD],
+    /got what defineGuard returns/,
+  ],
+  [
+    'a reward with an option that is not there',
+    defined('defineReward', '() => ({ score: () => [] })'),
+    [REWARD, 'stages.reward.options.gap=1'],
+    /reward.options.gap the key: expected/,
+  ],
+  [
+    'a reward with an option out of range',
+    defined('defineReward', '() => ({ score: () => [] })', '{ gap: integer(1, 3) }'),
+    [REWARD, 'stages.reward.options.gap=4'],
+    /--set stages.reward.options.gap=4 stages.reward.options.gap: expected an integer from 1 to 3, got 4/,
+  ],
+  [
+    'a reward that scores nothing',
+    defined('defineReward', '() => ({})'),
+    [REWARD],
+    /reward.path: expected create to return a function score, got none/,
+  ],
+  [
+    'a reward that throws',
+    defined('defineReward', '() => { throw new Error("no idea"); }'),
+    [REWARD],
+    /reward.path: expected create to return, got "Error: no idea"/,
+  ],
+  [
+    'a reward in a sum',
+    'export const scores = 1;',
+    ['stages.reward={type: reward, from: sum, parts: {red: {from: module, path: it.mjs, weight: 1}}}'],
+    /reward.parts.red.path: expected it to export/,
+  ],
+  [
+    'a reward that is only measured',
+    'export const scores = 1;',
+    [GOLD],
+    /evaluation.gold.red.path: expected it to export/,
   ],
 ];
 

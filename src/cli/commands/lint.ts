@@ -15,6 +15,7 @@ import { runPathOf } from '../../streams/directory/run-directory.js';
 import { resumedConfig } from '../../streams/directory/saved-config.js';
 import { promptRows, readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import { findFileFaults } from '../../streams/run/file-faults.js';
+import { tryModules } from '../../streams/run/modules/try-modules.js';
 import { readNoisySteps } from '../../streams/run/noisy-steps.js';
 import { describeStudy } from '../../streams/study/config/describe-study.js';
 import { lintStudyFile } from '../../streams/study/config/lint-study.js';
@@ -114,9 +115,18 @@ async function lintWithFiles(
 ): Promise<Linted<ResolvedConfig> & { readonly noisySteps?: number | undefined }> {
   const files: NamedFile[] = [];
   const fileFault = (file: NamedFile) => void files.push(file);
+  let tried: ReturnType<typeof tryModules> | undefined;
+  const tryOnce = (modules: Parameters<typeof tryModules>[0]) => {
+    tried ??= tryModules(modules);
+    return tried;
+  };
   const { faults, config } = await lintWithModules(text, path, { overrides, fileFault });
   const found = await findFileFaults(files, config);
-  const options = { overrides, fileFault: (file: NamedFile) => found.get(writePath(file.path)) };
+  const options = {
+    overrides,
+    fileFault: (file: NamedFile) => found.get(writePath(file.path)),
+    tryModules: tryOnce,
+  };
   const linted: Linted<ResolvedConfig> =
     files.length > 0 ? await lintWithModules(text, path, options) : { faults };
   if (!linted.config) return linted;

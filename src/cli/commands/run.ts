@@ -11,6 +11,7 @@ import { surplusThreads } from '../../streams/config/surplus-threads.js';
 import { holdsRun, openRunDirectory } from '../../streams/directory/run-directory.js';
 import type { RunEvent } from '../../streams/messages/run-events.js';
 import { writeReport } from '../../streams/report/write-report.js';
+import { tryModulesOf } from '../../streams/run/modules/try-modules.js';
 import type { ServeDesk } from '../../streams/run/opening/open-gateway.js';
 import { runTopology } from '../../streams/run/run-topology.js';
 import { runWorkers } from '../../streams/run/run-workers.js';
@@ -52,7 +53,8 @@ export async function run(
   path: string,
   { set, roles: named, runDir, takeOver, log }: RunCommandOptions,
 ): Promise<void> {
-  const config = await loadTopology(path, set);
+  const tryModules = tryModulesOf((config) => rolesIn(config, named));
+  const config = await loadTopology(path, set, { tryModules });
   const roles = rolesIn(config, named);
   const output = openRunOutput(log);
   for (const message of surplusThreads(config, availableParallelism()))
@@ -121,7 +123,10 @@ function namesOf(text: string): readonly string[] | 'all' {
 }
 
 /** Errors: TRIB_USAGE for a role that no stage of the config has. */
-function rolesIn(config: ResolvedConfig, names: readonly string[] | 'all'): readonly string[] {
+function rolesIn(
+  config: Pick<ResolvedConfig, 'stages'>,
+  names: readonly string[] | 'all',
+): readonly string[] {
   const known = rolesOf(config);
   if (names === 'all') return known;
   const unknown = names.find((name) => !known.includes(name));

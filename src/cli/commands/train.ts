@@ -8,6 +8,7 @@ import { ADAPTER_FILE, isThere, WEIGHTS_FILE } from '../../streams/directory/ada
 import { openRunDirectory, runPathOf } from '../../streams/directory/run-directory.js';
 import type { RunEvent } from '../../streams/messages/run-events.js';
 import { writeReport } from '../../streams/report/write-report.js';
+import { tryModules } from '../../streams/run/modules/try-modules.js';
 import { runTopology } from '../../streams/run/run-topology.js';
 import { watchInterrupt } from '../input/interrupt.js';
 import { collect, logOption, TAKE_OVER } from '../input/options.js';
@@ -56,8 +57,8 @@ export function addTrainOptions(command: Command): Command {
 export async function train(path: string, options: TrainOptions): Promise<void> {
   const { set, resume, quick, takeOver, log, json } = options;
   const { config, changes } = quick
-    ? await loadQuickTopology(path, set)
-    : { config: await loadTopology(path, set), changes: [] };
+    ? await loadQuickTopology(path, set, { tryModules })
+    : { config: await loadTopology(path, set, { tryModules }), changes: [] };
   const output = openRunOutput(json ? 'json' : log);
   if (quick)
     output.tell(

@@ -21,6 +21,12 @@ import { describeValue, type FaultDetail } from './source/fault.js';
 import { type Linted, lintSources, locate, overlap } from './source/lint-sources.js';
 import { type NamedFile, namedFiles, noSuchName } from './source/named-files.js';
 import { isMapping, withValueAt } from './source/value-tree.js';
+import {
+  type StageModule,
+  type StageModuleFaults,
+  stageModuleFaults,
+  stageModules,
+} from './stage-modules.js';
 
 export interface LintOptions {
   /** What followed each `--set` of the command line. */
@@ -37,12 +43,16 @@ export interface LintOptions {
   readonly noisySteps?: number | undefined;
   /** The users' modules that it names, loaded. Without them nothing is checked that depends on them. */
   readonly modules?: LoadedModules | undefined;
+  /** What is wrong with the modules of its operators and rewards. Default: nothing, none is tried out. */
+  readonly stageModules?: StageModuleFaults | undefined;
 }
 
 /** A checked topology. */
 export interface LintedTopology extends Linted<ResolvedConfig> {
   /** The users' modules that it names. */
   readonly modules: readonly NamedModule[];
+  /** Those of its operators and rewards. */
+  readonly stageModules: readonly StageModule[];
   /** Its tests, which are no part of what runs; absent where there is a fault. */
   readonly tests?: ConfigTests;
 }
@@ -65,6 +75,7 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
     noisySteps,
   } = options;
   let modules: readonly NamedModule[] = [];
+  let ofStages: readonly StageModule[] = [];
   const linted = lintSources({
     sources: readSources(text, path, readText),
     overrides,
@@ -74,22 +85,27 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
     isVersioned: true,
     faultsAcross(value, faults) {
       modules = namedModules(value);
+      ofStages = stageModules(value);
       // What is wrong with a module that was to be loaded is known better than that its file is missing.
       const loaded = options.modules ? modules.map(({ path: place }) => [...place, 'module'].join()) : [];
       const files = namedFiles(topologySchema, value).filter((file) => !loaded.includes(file.path.join()));
+      const ofFiles = files.flatMap((file) => {
+        const fault = isPackageName(file.name) ? undefined : fileFault?.(file);
+        return fault ? [{ ...fault, path: file.path }] : [];
+      });
+      const isKnown = ({ path: place }: FaultDetail) =>
+        [...faults, ...ofFiles].some((fault) => overlap(fault.path, place));
       return [
         ...faultsAcross(value, faults, { noisySteps, modules: options.modules }),
-        ...files.flatMap((file) => {
-          const fault = isPackageName(file.name) ? undefined : fileFault?.(file);
-          return fault ? [{ ...fault, path: file.path }] : [];
-        }),
+        ...ofFiles,
+        ...stageModuleFaults(value, options.stageModules ?? new Map()).filter((fault) => !isKnown(fault)),
       ];
     },
   });
-  if (!linted.config) return { faults: linted.faults, modules };
+  if (!linted.config) return { faults: linted.faults, modules, stageModules: ofStages };
   const { tests = {}, ...config } = linted.config;
   const stated = linted.stated && (withValueAt(linted.stated, ['tests'], undefined) as object);
-  return { faults: [], config, ...(stated && { stated }), tests, modules };
+  return { faults: [], config, ...(stated && { stated }), tests, modules, stageModules: ofStages };
 }
 
 /** Reads a file, the one that it extends, the one below that, and so on. */

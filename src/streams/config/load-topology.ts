@@ -7,6 +7,7 @@ import type { ResolvedConfig } from './schema/topology-schema.js';
 import { type ConfigKind, requireKind } from './source/config-kind.js';
 import { requireConfig } from './source/lint-sources.js';
 import { noSuchName } from './source/named-files.js';
+import type { TryModules } from './stage-modules.js';
 
 /**
  * Returns the path of a config, which may be given as a preset of the package, `tributary:demo`.
@@ -39,15 +40,23 @@ export async function readConfigText(path: string, kind: ConfigKind | null = 'to
   return text;
 }
 
+interface ModuleOptions {
+  /** Tries out the modules of operators and rewards. Default: none is, and each is loaded where it runs. */
+  readonly tryModules?: TryModules | undefined;
+}
+
 /** Checks a topology as `lintTopology` does, with the users' modules that it names, which are loaded first. */
 export async function lintWithModules(
   text: string,
   path: string,
-  options: LintOptions = {},
+  { tryModules = async () => new Map(), ...options }: LintOptions & ModuleOptions = {},
 ): Promise<LintedTopology> {
   const linted = lintTopology(text, path, options);
-  if (linted.modules.length === 0) return linted;
-  return lintTopology(text, path, { ...options, modules: await loadModules(linted.modules) });
+  const modules = await loadModules(linted.modules);
+  const stageModules = await tryModules(linted.stageModules, linted.config);
+  return modules.size + stageModules.size === 0
+    ? linted
+    : lintTopology(text, path, { ...options, modules, stageModules });
 }
 
 /**
@@ -58,7 +67,7 @@ export async function lintWithModules(
 export async function loadTopology(
   path: string,
   overrides: readonly string[] = [],
-  options: Pick<LintOptions, 'isPlaced'> = {},
+  options: Pick<LintOptions, 'isPlaced'> & ModuleOptions = {},
 ): Promise<ResolvedConfig> {
   const file = configPath(path);
   return requireConfig(await lintWithModules(await readConfigText(file), file, { overrides, ...options }));

@@ -34,8 +34,12 @@ interface QuickTopology {
  *
  * Errors: as `loadTopology`.
  */
-export async function loadQuickTopology(path: string, overrides: readonly string[]): Promise<QuickTopology> {
-  const whole = await loadTopology(path, overrides);
+export async function loadQuickTopology(
+  path: string,
+  overrides: readonly string[],
+  options?: Parameters<typeof loadTopology>[2],
+): Promise<QuickTopology> {
+  const whole = await loadTopology(path, overrides, options);
   const most = stageOf(whole, 'prompts').groupsPerRound;
   const { chunkSize, groupsPerBatch } = stageOf(whole, 'sampler');
   // A run of the network of a stated size divides the batches as they are.

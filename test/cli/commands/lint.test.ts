@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -108,6 +109,35 @@ describe('tributary lint, with the files that a config names', () => {
     expect(await callCli(['lint', config, '--no-files'])).toMatchObject({ code: 0 });
   });
 
+  it('should load operators and rewards, but with --no-files, and train should before it makes a folder', async () => {
+    const file = inFolder('modules.yaml');
+    await writeFile(inFolder('number.mjs'), 'export default 7;\n');
+    await writeFile(
+      file,
+      `version: 2
+extends: tributary:shapes-ddpo
+stages:
+  odd: { type: operator, module: number.mjs, reads: prompts, writes: odd }
+  sampler: { reads: { prompts: odd } }
+  reward: { type: reward, from: module, path: number.mjs, options: { gain: 2 } }
+`,
+    );
+    const said = [
+      `error: ${file}:4:34 stages.odd.module: expected a default export that is a function from options to an RxJS operator, got number. Correct the module, see docs/topology.md.`,
+      expect.stringContaining(
+        `error: ${file}:6:47 stages.reward.path: expected it to export a function score`,
+      ),
+    ];
+    const linesOf = ({ stderr }: { readonly stderr: string }) => stderr.trim().split('\n');
+    expect(linesOf(await callCli(['lint', file]))).toEqual(said);
+    const run = inFolder('never-begun');
+    expect(linesOf(await callCli(['train', file, '--run-dir', run]))).toEqual(said);
+    expect(linesOf(await callCli(['train', file, '--quick', '--run-dir', run]))).toEqual(said);
+    expect(linesOf(await callCli(['run', file, '--run-dir', run]))).toEqual(said);
+    expect(existsSync(run)).toBe(false);
+    expect(await callCli(['lint', file, '--no-files'])).toMatchObject({ code: 0 });
+  });
+
   it('should take a preset by its name, and say which are near another', async () => {
     expect(await callCli(['lint', 'tributary:shapes-ddpo'])).toMatchObject({ code: 0 });
     const { code, stderr } = await callCli(['lint', 'tributary:shapes-dpo']);
@@ -144,6 +174,26 @@ describe('tributary lint, of a study', () => {
     const { stdout: json, stderr: faults } = await callCli(['lint', study, '--json']);
     expect(faults).toContain('Did you mean "numRounds"?');
     expect(JSON.parse(json).faults).toHaveLength(1);
+  });
+
+  it('should load the operators of its rows', async () => {
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, 'presets'));
+    await writeFile(join(folder, 'presets', 'small.yaml'), SMALLEST);
+    await writeFile(join(folder, 'number.mjs'), 'export default 7;\n');
+    const study = join(folder, 'study.yaml');
+    const odd = '{ type: operator, module: ../number.mjs, reads: prompts, writes: odd }';
+    const stages = `stages: { odd: ${odd}, sampler: { reads: { prompts: odd } } }`;
+    await writeFile(
+      join(folder, 'presets', 'odd.yaml'),
+      `version: 2\nname: odd\nextends: small.yaml\n${stages}\n`,
+    );
+    await writeFile(study, STUDY.replace(/small(?=\.yaml\n.*numRounds: 1,)/, 'odd'));
+    const { code, stderr } = await callCli(['lint', study]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/rows.fast: .* stages.odd.module: expected a default export that is a function/),
+    ]);
   });
 
   it('should refuse what only a topology takes', async () => {

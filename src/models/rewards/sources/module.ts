@@ -1,11 +1,10 @@
 /** @file Rewards from the user's JavaScript module, whose answers are not trusted; docs/rewards.md describes its exports. */
 
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
 import { filePath, integer, section } from '../../../fields.js';
-import { calling, type OwnEntry } from '../../../own-entries.js';
+import { calling, OWN_KINDS, type OwnEntry, OwnFault } from '../../../own-entries.js';
+import { importModule, type ModuleProblem } from '../../../own-modules.js';
 import type { PromptMetadata } from '../../../prompt-metadata.js';
 import { type Rgb8Image, toRgb8 } from '../../images/picture.js';
 import { toUnitLength } from '../contract/features.js';
@@ -25,6 +24,8 @@ export interface ModulePictures {
   /** Aborted if the answer is no longer wanted. */
   readonly signal: AbortSignal;
 }
+
+type Options = Readonly<Record<string, unknown>>;
 
 interface RewardModule {
   readonly score: (pictures: ModulePictures) => unknown;
@@ -76,38 +77,58 @@ export const moduleReward = defineRewardSource({
   },
 });
 
-async function load(path: string, options: Readonly<Record<string, unknown>>): Promise<RewardModule> {
-  const module = await import(pathToFileURL(resolve(path)).href).catch((cause: unknown) => {
-    throw new TributaryError(
-      'TRIB_FILE',
-      `reward module ${path}: expected a module that loads, got ${quote(String(cause))}. Correct the module or its path.`,
-      { cause },
-    );
-  });
-  const made = module.default?.kind === 'reward' ? create(path, module.default, options) : module;
-  if (typeof made?.score === 'function') return made as RewardModule;
-  const exported = Object.keys(module).join(', ') || 'nothing';
+async function load(path: string, options: Options): Promise<RewardModule> {
+  const read = await readRewardModule({ path, options });
+  if ('score' in read) return read;
+  const [place, { expected, got }, nextStep] =
+    'got' in read
+      ? ['', read, 'Correct the module or its path, see docs/rewards.md.']
+      : [
+          ` ${['options', ...(read.issues[0]?.path ?? [])].map(String).join('.')}`,
+          { expected: read.issues[0]?.message, got: JSON.stringify(options) },
+          'Correct the options of the config.',
+        ];
   throw new TributaryError(
-    'TRIB_FILE',
-    `reward module ${path}: expected it to export a function score, got ${exported}. Add it, see docs/rewards.md.`,
+    'got' in read ? 'TRIB_FILE' : 'TRIB_CONFIG',
+    `reward module ${path}${place}: expected ${expected}, got ${got}. ${nextStep}`,
   );
 }
 
-/** What a defined reward makes of its options. Errors: TRIB_CONFIG, naming an option that its fields refuse. */
-function create(
-  path: string,
-  { fields, create }: OwnEntry,
-  options: Readonly<Record<string, unknown>>,
-): unknown {
-  const parsed = section(fields).safeParse(options);
-  if (parsed.success) return calling('reward', path, 'create', () => create(parsed.data as never));
-  const [issue] = parsed.error.issues;
-  const name = ['options', ...(issue?.path ?? [])].map(String).join('.');
-  throw new TributaryError(
-    'TRIB_CONFIG',
-    `reward module ${path} ${name}: expected ${issue?.message}, got ${JSON.stringify(options)}. Correct the options of the config.`,
-  );
+/** Loads a reward module, and creates what it defines; returns what is wrong with it, or with the options. */
+export async function readRewardModule({
+  path,
+  options,
+}: {
+  readonly path: string;
+  readonly options: Options;
+}): Promise<RewardModule | ModuleProblem | { readonly issues: readonly z.core.$ZodIssue[] }> {
+  const imported = await importModule(path);
+  if ('got' in imported) return imported;
+  const { exported } = imported;
+  const entry = exported.default as Partial<OwnEntry> | null | undefined;
+  if (entry?.kind === 'reward') return create(path, entry as OwnEntry, options);
+  if (isRewardModule(exported)) return exported;
+  const expected = 'it to export a function score, or by default what defineReward returns';
+  const definer = entry?.kind && OWN_KINDS[entry.kind];
+  const got = definer ? `what ${definer} returns` : Object.keys(exported).join(', ') || 'nothing';
+  return { expected, got };
 }
+
+/** What a defined reward makes of its options. */
+function create(path: string, { fields, create }: OwnEntry, options: Options) {
+  const parsed = section(fields).safeParse(options);
+  if (!parsed.success) return { issues: parsed.error.issues };
+  try {
+    const made = calling('reward', path, 'create', () => create(parsed.data as never));
+    return isRewardModule(made) ? made : { expected: 'create to return a function score', got: 'none' };
+  } catch (error) {
+    if (!(error instanceof OwnFault)) throw error;
+    return { expected: error.expected, got: error.got };
+  }
+}
+
+const isRewardModule = (made: unknown): made is RewardModule =>
+  typeof (made as Partial<RewardModule> | null | undefined)?.score === 'function';
 
 /** Rejects when the signal aborts. */
 function aborted(signal: AbortSignal): Promise<never> {

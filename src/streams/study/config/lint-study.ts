@@ -20,6 +20,8 @@ import {
 import { mapFiles, noSuchName } from '../../config/source/named-files.js';
 import { pathOfKey } from '../../config/source/overrides.js';
 import { valueAt } from '../../config/source/value-tree.js';
+import type { StageModule, StageModuleFaults } from '../../config/stage-modules.js';
+import { tryModules } from '../../run/modules/try-modules.js';
 import { networkPasses } from './network-passes.js';
 import { configFingerprint, type Study, type StudyRow } from './study.js';
 import { findStudyFaults } from './study-rules.js';
@@ -34,31 +36,33 @@ import { type StudyFile, studySchema } from './study-schema.js';
  * @param readText Reads a preset, and what it extends.
  * @param modules The users' modules that the presets name, loaded; without them, where some name any, only their names
  * are found.
+ * @param stageModules What is wrong with the modules of their operators and rewards. Default: nothing, none is tried out.
  */
 export function lintStudy(
   text: string,
   path: string,
   readText: (path: string) => string,
   modules?: LoadedModules,
-): Linted<Study> & { readonly modules?: readonly NamedModule[] } {
+  stageModules?: StageModuleFaults,
+): LintedStudy {
   const source = readConfigSource(text, path, 0);
   const { config: file, faults } = lintSources({
     sources: [source],
     schema: studySchema,
     isVersioned: true,
   });
-  if (!file) return { faults };
-  const named: NamedModule[] = [];
-  const sources: Sources = { source, path, readText, modules, named };
+  if (!file) return { faults, modules: [], stageModules: [] };
+  const named = { modules: [] as NamedModule[], stageModules: [] as StageModule[] };
+  const sources: Sources = { source, path, readText, modules, stageModules, named };
   const resolved = Object.entries(file.rows).map(([name, row]) => resolveRow(name, row, file, sources));
-  if (named.length > 0 && !modules) return { faults: [], modules: named };
+  if (named.modules.length > 0 && !modules) return { faults: [], ...named };
   const rows = resolved.flatMap((row) => ('config' in row ? [row] : []));
   const details = [...findStudyFaults(file, rows), ...conclusionsFaults(file, sources)];
   const found = [
     ...resolved.flatMap((row) => ('config' in row ? [] : row)),
     ...details.map((detail) => locate(detail, [source])),
   ];
-  if (found.length > 0) return { faults: inOrder(found) };
+  if (found.length > 0) return { faults: inOrder(found), ...named };
   const { name, seeds, charts, sections, outdated, budget, conclusions } = file;
   const study: Study = {
     name,
@@ -71,7 +75,14 @@ export function lintStudy(
     outdated,
     conclusionsPath: conclusions === undefined ? null : join(dirname(path), conclusions),
   };
-  return { config: study, faults: [] };
+  return { config: study, faults: [], ...named };
+}
+
+interface LintedStudy extends Linted<Study> {
+  /** The users' modules that the presets name. */
+  readonly modules: readonly NamedModule[];
+  /** Those of their operators and rewards. */
+  readonly stageModules: readonly StageModule[];
 }
 
 interface Sources {
@@ -79,8 +90,9 @@ interface Sources {
   readonly path: string;
   readonly readText: (path: string) => string;
   readonly modules: LoadedModules | undefined;
+  readonly stageModules: StageModuleFaults | undefined;
   /** Takes the modules that presets name. */
-  readonly named: NamedModule[];
+  readonly named: { readonly modules: NamedModule[]; readonly stageModules: StageModule[] };
 }
 
 /** A row with its config, or the faults that keep it from having one. */
@@ -88,7 +100,7 @@ function resolveRow(
   name: string,
   { preset, set, title, seeds, budget }: StudyFile['rows'][string],
   file: StudyFile,
-  { source, path, readText, modules, named }: Sources,
+  { source, path, readText, modules, stageModules, named }: Sources,
 ): StudyRow | Fault[] {
   const place: Path = ['rows', name, 'preset'];
   const presetPath = isPackageName(preset) ? presetFile(preset) : join(dirname(path), preset);
@@ -101,10 +113,11 @@ function resolveRow(
   const overrides = Object.entries({ ...file.set, ...set }).map(
     ([key, value]) => `${key}=${JSON.stringify(value)}`,
   );
-  const options = { overrides, overridesFile: path, readText, modules };
+  const options = { overrides, overridesFile: path, readText, modules, stageModules };
   const linted = lintTopology(read.text, presetPath, options);
   const { config, stated, faults } = linted;
-  named.push(...linted.modules);
+  named.modules.push(...linted.modules);
+  named.stageModules.push(...linted.stageModules);
   if (linted.modules.length > 0 && !modules) return [];
   if (!config) {
     const at = placeOf({ path: place }, [source]);
@@ -147,8 +160,8 @@ function conclusionsFaults({ conclusions }: StudyFile, { path, readText }: Sourc
 /**
  * Checks a study with the presets that it names.
  *
- * @param options `modules`: whether the users' modules that the presets name are loaded. Without them there is no study where
- * any is named.
+ * @param options `modules`: whether the users' modules that the presets name are loaded, and those of operators and rewards tried
+ * out. Without them there is no study where any other is named.
  */
 export async function lintStudyFile(
   text: string,
@@ -157,8 +170,9 @@ export async function lintStudyFile(
 ): Promise<Linted<Study>> {
   const read = (name: string) => readFileSync(name, 'utf8');
   const linted = lintStudy(text, path, read);
-  if (!linted.modules || !modules) return linted;
-  return lintStudy(text, path, read, await loadModules(linted.modules));
+  if (!modules || linted.modules.length + linted.stageModules.length === 0) return linted;
+  const loaded = await loadModules(linted.modules);
+  return lintStudy(text, path, read, loaded, await tryModules(linted.stageModules));
 }
 
 /**

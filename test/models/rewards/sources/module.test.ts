@@ -209,8 +209,8 @@ describe('module', () => {
   });
 
   it.each([
-    ['export const scores = 1;', 'expected it to export a function score, got scores.'],
-    ['', 'expected it to export a function score, got nothing.'],
+    ['export const scores = 1;', 'or by default what defineReward returns, got scores.'],
+    ['', 'expected it to export a function score, or by default what defineReward returns, got nothing.'],
     ['export default (', 'expected a module that loads, got "SyntaxError:'],
     ["throw new Error('no GPU');", 'expected a module that loads, got "Error: no GPU".'],
   ])('should refuse a module that reads %j', async (source, words) => {
@@ -223,6 +223,8 @@ describe('module', () => {
     const settings = { path: 'nowhere/reward.mjs', options: {}, timeoutMs: 1000 };
     const [code, message] = await faultOf(() => openAt(settings));
     expect(code).toBe('TRIB_FILE');
-    expect(message).toContain('reward module nowhere/reward.mjs: expected a module that loads, got "Error');
+    expect(message).toContain(
+      'reward module nowhere/reward.mjs: expected a module that loads, got no file there.',
+    );
   });
 });

@@ -183,7 +183,7 @@ describe('operatorStage, of incoming prompts', () => {
 
 describe('loadOperator', () => {
   it.each([
-    ['does not load', 'absent.mjs', 'expected a module that loads, got "Error: Cannot find module'],
+    ['is not there', 'absent.mjs', 'expected a module that loads, got no file there.'],
     [
       'exports no function',
       'nothing.mjs',
