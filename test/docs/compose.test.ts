@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { addDashboardCommand } from '../../src/cli/commands/dashboard.js';
 import { addRunCommand } from '../../src/cli/commands/run.js';
+import { addStudioCommand } from '../../src/cli/commands/studio.js';
 import { loadTopology } from '../../src/streams/config/load-topology.js';
 import { stageOf } from '../../src/streams/config/resolved/stage-of.js';
 
@@ -29,7 +30,7 @@ const dockerfile = readFileSync('Dockerfile', 'utf8').split('\n');
 const image = dockerfile.slice(dockerfile.findLastIndex((line) => line.startsWith('FROM ')));
 const started = Object.entries(services).filter(([, { command }]) => command !== undefined);
 const parts = started.filter(([, { profiles }]) => profiles === undefined);
-const examples = started.filter(([, { profiles }]) => profiles !== undefined);
+const examples = started.filter(([name, { profiles }]) => profiles !== undefined && name !== 'studio');
 
 interface Parsed {
   readonly name: string;
@@ -37,6 +38,7 @@ interface Parsed {
   readonly options: {
     readonly set?: string[];
     readonly roles?: readonly string[] | 'all';
+    readonly host?: string;
     readonly port?: number;
   };
 }
@@ -47,6 +49,7 @@ function parsed(command: readonly string[]): Parsed {
   const program = new Command('tributary').exitOverride();
   addRunCommand(program);
   addDashboardCommand(program);
+  addStudioCommand(program);
   for (const one of program.commands)
     one.exitOverride().action((argument, options) => {
       found.push({ name: one.name(), argument, options });
@@ -100,6 +103,22 @@ describe('docker-compose.yml', () => {
     expect(part.ports).toEqual(http && [`127.0.0.1:8081:${http.port}`]);
     // A port that Docker passes on does not come from the loopback of the container.
     if (http) expect(http.host).toBe('0.0.0.0');
+  });
+
+  it('should start the studio where it is named, reached from this machine, with what it learns kept', async () => {
+    const { command, profiles, ports, volumes, depends_on, environment, healthcheck } = services.studio ?? {};
+    const { name, argument, options } = parsed(command ?? []);
+    expect([name, profiles, depends_on]).toEqual(['studio', ['studio'], {}]);
+    const { http } = stageOf(await loadTopology(argument), 'gateway');
+    // A port that Docker passes on does not come from the loopback of the container.
+    expect(options.host).toBe('0.0.0.0');
+    expect(ports).toEqual([`127.0.0.1:8082:${http.port}`]);
+    expect(healthcheck?.test).toEqual([
+      ...['CMD', 'node', '-e'],
+      expect.stringContaining(`http://127.0.0.1:${http.port}/health`),
+    ]);
+    expect(volumes).toContain('runs:/tributary/runs');
+    expect(environment?.TRIBUTARY_GATEWAY_TOKEN).toMatch(/^\$\{TRIBUTARY_GATEWAY_TOKEN:-\}$/);
   });
 
   it('should show the run that the trainer writes, where its health check and its port look for it', async () => {
