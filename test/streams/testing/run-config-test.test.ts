@@ -53,7 +53,7 @@ describe('runConfigTest', () => {
     const fault = 'operator mine: expected to answer, got the error \\"unheard of\\". Correct the operator.';
     expect(await differences(test, '{ throwAt: a }')).toEqual([
       'rewards',
-      `  + 0 ms  {"group":"0-0","round":0,"reason":"dead-letter","detail":"${fault}"}`,
+      `  + 0 ms  {"group":"0-0","round":0,"reason":"dead-letter","detail":"${fault}","operator":"mine"}`,
       'dead-letters',
       expect.stringContaining(
         '  + 0 ms  {"group":"0-0","groupIndex":0,"round":0,"prompt":"a","origin":"prompts"',
