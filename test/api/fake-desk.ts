@@ -50,6 +50,7 @@ export class FakeDesk implements Desk {
       createdAt: '2026-11-30T12:00:00.000Z',
       seed: 1,
       policyVersion: 3,
+      comparison: null,
       round: null,
       size: [16, 16],
       pictures: 4,

@@ -74,6 +74,7 @@ export async function openFakeGateway(folder: string, { round = 40, port = 0 } =
       createdAt: new Date(Date.UTC(2026, 10, 30, 12, 0, groups.size)).toISOString(),
       seed: groups.size,
       policyVersion: fake.run.info.policyVersion,
+      comparison: null,
       round: null,
       size: [16, 16],
       pictures: 4,

@@ -80,6 +80,12 @@ export const groupSchema = z
     createdAt: z.string().describe('ISO 8601.'),
     seed: z.int(),
     policyVersion: z.int().nullable().describe('Finished rounds of the policy that drew it.'),
+    comparison: z
+      .object({ canary: z.int(), pictures: z.array(z.int()).readonly() })
+      .nullable()
+      .describe(
+        'Version of the canary that drew some of the pictures, and which; the others are those of `policyVersion`. Null otherwise, and before the group is decided.',
+      ),
     round: z.int().nullable().describe('The round that trains on it.'),
     size: z.tuple([z.int(), z.int()]).readonly().describe('Width and height of each picture in pixels.'),
     pictures: z.int().describe('Number of pictures, named 0, 1, ...'),

@@ -28,6 +28,7 @@ export const RANDOM_PURPOSES = {
   'value-batch': 16,
   'prompt-source': 17,
   'pair-order': 18,
+  comparison: 19,
 } as const;
 
 export type RandomPurpose = keyof typeof RANDOM_PURPOSES;

@@ -6,7 +6,7 @@ import type { FolderContent } from '../../models/files/atomic.js';
 import { parseJsonOrNull } from '../../models/files/json-file.js';
 import type { PolicyFiles } from '../../models/policy/policy-file.js';
 import { holdsWeights } from '../../models/policy/policy-file.js';
-import type { AdvantageHistory, SchedulePlace } from '../../operators/index.js';
+import type { AdvantageHistory, CanaryTally, SchedulePlace } from '../../operators/index.js';
 import type { Evaluation } from '../messages/run-events.js';
 import type { PromptFingerprints } from '../prompt-files/prompt-fingerprint.js';
 import type { Positions } from '../transport/kafka/kafka-transport.js';
@@ -37,8 +37,18 @@ export interface RunState {
   readonly computation: Computation;
   /** Mean reward on the probe of the best policy that was promoted; absent without a gate. */
   readonly bestProbeReward?: number;
+  /** Which policies people are given, and what they chose between them; absent where none are compared. */
+  readonly canary?: CanaryState;
   /** What the prompt files held. */
   readonly promptFingerprints: PromptFingerprints;
+}
+
+/** What a checkpoint keeps of a comparison, beside the files of the policies. */
+export interface CanaryState {
+  /** Versions. */
+  readonly stable: number;
+  readonly canary: number | null;
+  readonly tally: CanaryTally;
 }
 
 const fingerprintSchema = z.object({ count: z.int().min(1), sha256: z.string() });
@@ -64,6 +74,13 @@ const stateSchema = z.object({
   controlVersion: z.int().min(1).optional(),
   computation: computationSchema,
   bestProbeReward: z.number().optional(),
+  canary: z
+    .object({
+      stable: z.int().min(0),
+      canary: z.int().min(0).nullable(),
+      tally: z.object({ wins: z.int().min(0), losses: z.int().min(0), ties: z.int().min(0) }),
+    })
+    .optional(),
   promptFingerprints: z.object({
     train: fingerprintSchema,
     heldOut: fingerprintSchema,
@@ -92,7 +109,7 @@ export function policyOf(files: Checkpoint['files']): Uint8Array | null {
 }
 
 /**
- * Reads a checkpoint's content. Files with other names are the trainer's extras: only it knows what they hold.
+ * Reads a checkpoint's content. Files with other names are extras: those of the trainer, or of policies that are compared, which alone know what they hold.
  *
  * Errors: TRIB_CHECKPOINT where a file is missing or not what it should be.
  */

@@ -41,6 +41,8 @@ const control = z.looseObject({
   prompts: count.optional(),
 });
 
+const VERDICTS = ['hold', 'promote', 'roll-back'] as const;
+
 const roundFields = {
   round: count,
   firstStep: count,
@@ -100,6 +102,17 @@ const roundFields = {
       outputChange: measured,
       logProbDifference: measured,
       rewardMean: measured,
+    })
+    .optional(),
+  canary: z
+    .looseObject({
+      stable: count,
+      canary: count.nullable(),
+      wins: count,
+      losses: count,
+      ties: count,
+      interval: z.tuple([figureSchema, figureSchema]),
+      verdict: z.enum(VERDICTS, { error: `expected one of ${VERDICTS.join(', ')}` }),
     })
     .optional(),
 } satisfies FieldsOf<RoundMetrics>;

@@ -6,6 +6,7 @@ import type {
   ClosedRound,
   GroupRewards,
   LostGroup,
+  Preference,
   PromptTicket,
   RolloutGroup,
   TrainingInterval,
@@ -19,6 +20,23 @@ import type { PickedTree } from './round-trees.js';
 export interface PolicySnapshot {
   readonly version: number;
   readonly parameters: NamedArrays;
+  /** What people are given in its place; absent unless policies are compared by what people choose. */
+  readonly served?: ServedPolicies;
+}
+
+/** The policies whose pictures people are given. */
+export interface ServedPolicies {
+  /** The newest that was promoted. */
+  readonly stable: PolicySnapshot;
+  /** The one that is compared with it; null while there is none. */
+  readonly canary: PolicySnapshot | null;
+}
+
+/** What people chose between the pictures of two policies. */
+export interface CanaryChoice {
+  /** Version of the canary. */
+  readonly canary: number;
+  readonly preference: Preference;
 }
 
 /** How far a run is. */
@@ -83,6 +101,8 @@ export interface JudgedMetric {
   readonly expired: number;
   /** Groups that were decided too late to train on, of the whole run so far. */
   readonly stale: number;
+  /** Absent where one policy drew the group. */
+  readonly choice?: CanaryChoice;
 }
 
 /** Messages by topic; topics.ts has the catalog of topics. */

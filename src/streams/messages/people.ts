@@ -37,6 +37,16 @@ export interface DrawnGroup {
   /** One a branch, as PNG. */
   readonly pictures: readonly Uint8Array[];
   readonly guesses: readonly Guess[];
+  /** Absent where one policy drew all pictures; otherwise the group has the version of the stable one. */
+  readonly comparison?: Comparison;
+}
+
+/** Which pictures of a group a canary drew. */
+export interface Comparison {
+  /** Version of the canary. */
+  readonly canary: number;
+  /** Indices of its pictures, ascending; the others are the stable policy's. */
+  readonly pictures: readonly number[];
 }
 
 /** A request that the model cannot draw, and why. */

@@ -94,6 +94,8 @@ export interface RoundMetrics extends Omit<TrainingStatistics, 'trainedRows'> {
   readonly control?: ControlDifference;
   /** What the probe showed about the policy that this round trained; absent without a gate. */
   readonly promotion?: Promotion;
+  /** What people chose between two policies up to this round; absent where none are compared. */
+  readonly canary?: CanaryFigures;
 }
 
 /** What people said of the pictures of a round. */
@@ -120,6 +122,21 @@ export interface Promotion {
   readonly logProbDifference: number | null;
   /** Mean reward of the probe; null if not finite. */
   readonly rewardMean: number | null;
+}
+
+/** What people chose so far between the two policies that they are given. */
+export interface CanaryFigures {
+  /** Version of the one that was promoted last. */
+  readonly stable: number;
+  /** Version of the one that is compared with it; null before there is one. */
+  readonly canary: number | null;
+  /** Choices of the canary's pictures, of the others, and of neither. */
+  readonly wins: number;
+  readonly losses: number;
+  readonly ties: number;
+  /** Interval of the win rate among the first two, which holds at all times at once; shares in [0, 1]. */
+  readonly interval: readonly [lower: number, upper: number];
+  readonly verdict: 'hold' | 'promote' | 'roll-back';
 }
 
 /** How a policy does on one list of prompts. */
@@ -168,7 +185,7 @@ export interface Evaluation {
 
 /** A guard's threshold was crossed. */
 export interface Alarm {
-  /** As in the config, such as `rewardCollapse` (src/streams/guards/ defines the figure of each), or `promotion`. */
+  /** As in the config, such as `rewardCollapse` (src/streams/guards/ defines the figure of each), `promotion` or `canary`. */
   readonly guard: string;
   readonly action: Exclude<GuardAction, 'off'> | 'roll-back';
   /** The figure, which is above the threshold, both in the guard's unit; null if it is not finite. */

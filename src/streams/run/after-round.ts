@@ -13,8 +13,9 @@ import { isBetter } from '../directory/best-policy.js';
 import { checkpointFiles } from '../directory/checkpoint-files.js';
 import type { RunDirectory } from '../directory/run-directory.js';
 import type { WatchedFigures } from '../guards/guard-spec.js';
-import type { TopicMessages } from '../messages/messages.js';
+import type { ServedPolicies, TopicMessages } from '../messages/messages.js';
 import type { Alarm, Evaluation, RoundMetrics } from '../messages/run-events.js';
+import type { Canary } from '../promotion/canary.js';
 import type { PromotionGate } from '../promotion/promotion-gate.js';
 import { fingerprintsOf } from '../prompt-files/prompt-fingerprint.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
@@ -37,6 +38,7 @@ interface BetweenRoundsOptions {
   /** Where the reading of the topics stands. */
   readonly positions: () => Positions | null;
   readonly gate: PromotionGate | null;
+  readonly canary: Canary | null;
 }
 
 /** Follows a run from round to round, and keeps what its checkpoints hold. */
@@ -70,7 +72,8 @@ export class BetweenRounds {
     return this.#tally.observe(transport);
   }
 
-  async afterRound(trained: TrainedRound): Promise<void> {
+  /** Returns what people are given from now on, where policies are compared. */
+  async afterRound(trained: TrainedRound): Promise<ServedPolicies | undefined> {
     const { config, control, stopping } = this.options.context;
     const { round, groupIds, state } = trained.closed;
     const completeRounds = round + 1;
@@ -98,6 +101,7 @@ export class BetweenRounds {
     if (isLast || stopping.aborted || completeRounds % config.checkpoints.everyRounds === 0)
       await this.#save(completeRounds);
     this.#watch.beginIdle();
+    return this.options.canary?.served();
   }
 
   /**
@@ -117,20 +121,21 @@ export class BetweenRounds {
   }
 
   async #measure(trained: TrainedRound, tally: Tally): Promise<RoundMetrics> {
-    const { context, runDirectory, gate } = this.options;
+    const { context, runDirectory, gate, canary } = this.options;
     const { round, batch } = trained.closed;
     this.#rewardQueries += tally.images;
     const judged = await gate?.judge(round + 1, batch.interval?.trainedSteps ?? []);
+    const compared = await canary?.afterRound(round + 1, tally.choices);
     // The scale is read before this round's own alarms can change it.
     const metrics = roundMetrics(
       context,
-      { trained, tally, promotion: judged?.promotion },
+      { trained, tally, promotion: judged?.promotion, canary: compared?.figures },
       this.#rewardQueries,
       this.#watch.take(trained.begunAt),
     );
     await runDirectory.recordRound(metrics);
     context.say({ kind: 'round', metrics });
-    if (judged?.alarm) await this.#raise(judged.alarm);
+    for (const alarm of [judged?.alarm, compared?.alarm]) if (alarm) await this.#raise(alarm);
     return metrics;
   }
 
@@ -168,6 +173,7 @@ export class BetweenRounds {
 
   async #save(completeRounds: number): Promise<void> {
     const { context, run, runDirectory, positions, gate } = this.options;
+    const canary = this.options.canary?.saved();
     const bestProbeReward = gate?.bestReward() ?? null;
     const movesByEvidence = stageOf(context.config, 'schedule').mode === 'correlation';
     const state = {
@@ -180,8 +186,10 @@ export class BetweenRounds {
       promptFingerprints: fingerprintsOf(run.prompts),
       ...(this.#controlVersion > 0 && { controlVersion: this.#controlVersion }),
       ...(bestProbeReward !== null && { bestProbeReward }),
+      ...(canary && { canary: canary.state }),
     };
-    const files = checkpointFiles(await run.trainer.save(undefined), state);
+    const { extras, ...policy } = await run.trainer.save(undefined);
+    const files = checkpointFiles({ ...policy, extras: { ...extras, ...canary?.files } }, state);
     context.say({ kind: 'checkpoint', path: await runDirectory.saveCheckpoint(completeRounds, files) });
     this.#savedRounds = completeRounds;
   }

@@ -10,6 +10,7 @@ import { type Computation, computationChanges, computationOf } from '../director
 import type { RunDirectory } from '../directory/run-directory.js';
 import type { PolicySnapshot } from '../messages/messages.js';
 import type { Evaluation, Say } from '../messages/run-events.js';
+import type { SavedCanary } from '../promotion/canary.js';
 import { type PromptLists, promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
 import { type RewardThreads, type ScorePictures, scorerOf } from '../stages/reward/scorers.js';
 import { type SamplerClient, startSampler } from '../stages/sampler/client.js';
@@ -49,6 +50,8 @@ interface RunStart {
   readonly rewardQueries: number;
   /** Mean reward of the best policy on the probe of the promotion gate, before a resume. */
   readonly bestProbeReward?: number | undefined;
+  /** Policies that were compared before a resume. */
+  readonly savedCanary?: SavedCanary | undefined;
   /** The evaluation of the base model. */
   readonly base: Evaluation;
   /** The evaluation of the best policy so far, whose adapter is in the run directory. */
@@ -162,8 +165,13 @@ async function resume(
   if (!runDirectory.history.some((line) => line.kind === 'evaluation' && line.round === 0))
     await runDirectory.recordEvaluation(state.base);
   const { history, schedulePlace = placeAt(completeRounds), rewardQueries, base, bestProbeReward } = state;
+  const savedCanary = state.canary && {
+    state: state.canary,
+    files: files.extras,
+    read: (file: Uint8Array, name: string) => sampler.readPolicy(file, `${path}/${name}`),
+  };
   return {
     ...{ completeRounds, history, schedulePlace, rewardQueries },
-    ...{ base, bestProbeReward, best: best.evaluation },
+    ...{ base, bestProbeReward, savedCanary, best: best.evaluation },
   };
 }

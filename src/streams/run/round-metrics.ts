@@ -5,7 +5,7 @@ import { usesGuidance } from '../../models/diffusion/guided-output.js';
 import { treeWidths } from '../../models/rollouts/fork-plans.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import { controlDifference } from '../messages/control-state.js';
-import type { Promotion, RoundMetrics } from '../messages/run-events.js';
+import type { CanaryFigures, Promotion, RoundMetrics } from '../messages/run-events.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import type { TrainedRound } from '../stages/trainer/trainer-stage.js';
 import type { Tally } from './round-tally.js';
@@ -17,6 +17,8 @@ interface FinishedRound {
   readonly tally: Tally;
   /** Absent without a gate. */
   readonly promotion: Promotion | undefined;
+  /** Absent where no policies are compared. */
+  readonly canary: CanaryFigures | undefined;
 }
 
 type ProcessFigures = Pick<
@@ -61,7 +63,7 @@ export class ProcessWatch {
 /** Puts the figures of a round together. `rewardQueries` counts the images that were scored up to its end. */
 export function roundMetrics(
   { config, control, learningRateScale }: StageContext,
-  { trained, tally, promotion }: FinishedRound,
+  { trained, tally, promotion, canary }: FinishedRound,
   rewardQueries: number,
   processFigures: ProcessFigures,
 ): RoundMetrics {
@@ -113,5 +115,6 @@ export function roundMetrics(
     ...processFigures,
     ...(changed && { control: changed }),
     ...(promotion && { promotion }),
+    ...(canary && { canary }),
   };
 }

@@ -11,7 +11,7 @@ import {
   Subject,
   tap,
 } from 'rxjs';
-import type { JudgedMetric, ScoredMetric, TopicMessages } from '../messages/messages.js';
+import type { CanaryChoice, JudgedMetric, ScoredMetric, TopicMessages } from '../messages/messages.js';
 import type { RoundFeedback } from '../messages/run-events.js';
 import { catalogTopic, type TopicName } from '../messages/topics.js';
 import { receiveUnfinished } from '../stages/shared/receive-unfinished.js';
@@ -32,6 +32,8 @@ export interface Tally {
   readonly deadElsewhere: number;
   /** What people said of the groups that the round was trained on; null if they said nothing. */
   readonly feedback: RoundFeedback | null;
+  /** What people chose between two policies, by the order of the groups. */
+  readonly choices: readonly CanaryChoice[];
 }
 
 /** How many groups of a round a reward stage has scored. */
@@ -140,6 +142,7 @@ export function roundTally(
         deadLetters: dead.size,
         deadElsewhere: [...dead.values()].filter(({ isElsewhere }) => isElsewhere).length,
         feedback: feedbackOf(groupIds.flatMap((groupId) => judged.get(groupId) ?? [])),
+        choices: groupIds.flatMap((groupId) => judged.get(groupId)?.choice ?? []),
       };
     },
   };

@@ -5,12 +5,14 @@ import { requireModules } from '../config/named-modules.js';
 import { progressAt } from '../config/resolved/progress-at.js';
 import { hasIncomingPrompts } from '../config/resolved/prompt-sources.js';
 import { rewardBound } from '../config/resolved/reward-parts.js';
+import { findStage } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { openRunControl } from '../control/run-control.js';
 import { readCheckpointFiles } from '../directory/checkpoint-files.js';
 import type { RunDirectory } from '../directory/run-directory.js';
 import { RUN_KEY } from '../messages/messages.js';
 import type { RunEvent, Say } from '../messages/run-events.js';
+import { type Canary, openCanary } from '../promotion/canary.js';
 import { openPromotionGate, type PromotionGate } from '../promotion/promotion-gate.js';
 import { trainingFingerprint } from '../prompt-files/prompt-fingerprint.js';
 import type { MessageOperator } from '../stages/operator/load-operator.js';
@@ -114,7 +116,8 @@ async function train(training: Training): Promise<void> {
   const context = await contextOf(training, guards);
   const { control, trainPrompts } = context;
   const gate = await openGate(config, opened, context.canceling);
-  const between = new BetweenRounds({ context, run: opened, runDirectory, guards, positions, gate });
+  const canary = await openComparison(config, opened);
+  const between = new BetweenRounds({ context, run: opened, runDirectory, guards, positions, gate, canary });
   const end = endOfRun(context, { issuesPrompts });
   const readLists = async () => prompts;
   const prompting = issuesPrompts ? await openPromptSource({ config, transport, say, readLists }) : null;
@@ -151,7 +154,10 @@ async function train(training: Training): Promise<void> {
   try {
     await transport.publish('policy', {
       key: RUN_KEY,
-      message: { version: completeRounds, parameters: await trainer.parameters(undefined) },
+      message: {
+        ...{ version: completeRounds, parameters: await trainer.parameters(undefined) },
+        ...(canary && { served: canary.served() }),
+      },
     });
     control.beginRound(completeRounds, opened.schedulePlace.position);
     await publishProgress(completeRounds, false);
@@ -180,6 +186,14 @@ async function contextOf(
     canceling: canceling.signal,
     learningRateScale: () => guards.learningRateScale() * control.inForce().learningRateScale,
   };
+}
+
+function openComparison(
+  config: ResolvedConfig,
+  { trainer, completeRounds, savedCanary: saved }: OpenRun,
+): Promise<Canary> | null {
+  const settings = findStage(config, 'gateway')?.serve.canary;
+  return settings ? openCanary({ settings, trainer, completeRounds, saved }) : null;
 }
 
 function openGate(

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
 import type { ServeDesk } from '../../../src/streams/run/opening/open-gateway.js';
@@ -111,6 +112,75 @@ describe('a run whose groups people ask for', () => {
       [1, [1, 0, 0]],
     ]);
     expect((await readFile(join(path, 'gateway', 'votes.jsonl'), 'utf8')).trim().split('\n')).toHaveLength(4);
+  });
+
+  it('should give people two policies to choose from, and go back to the one that they prefer, also after a stop', async () => {
+    const path = join(await temporaryFolder(), 'run');
+    const config = await tinyConfig(await temporaryFolder(), {
+      overrides: [
+        ...GATEWAY,
+        'stages.prompts.numRounds=3',
+        'stages.sampler.forkPlan=independent',
+        'stages.gateway.serve.canary={share: 1, confidence: 0.6, leastChoices: 3, mostRounds: 2}',
+      ],
+    });
+    /** The policies of the groups that a round was trained on, from the files, as nobody is told before they choose. */
+    const seen: unknown[] = [];
+    const trainRound = async (desk: Desk, round: number) => {
+      const begun = new Promise<void>((resolve) => {
+        desk.events$.subscribe((event) => event.type === 'round' && event.round === round && resolve());
+      });
+      for (const seed of [1, 2]) {
+        const { id } = await ask(desk, 10 * round + seed);
+        const { comparison, policyVersion } = JSON.parse(
+          await readFile(join(path, 'gateway', 'groups', id, 'group.json'), 'utf8'),
+        );
+        seen.push([policyVersion, comparison?.canary ?? null]);
+        const best = [0, 1, 2].find((place) => !comparison?.pictures.includes(place)) ?? 0;
+        await desk.vote(id, { voter: 'ann', best });
+      }
+      // Of the last round nobody hears: the run is over.
+      if (round < 2) await begun;
+    };
+    const ending = new AbortController();
+    const first = await runTiny({
+      config,
+      path,
+      signal: ending.signal,
+      serveDesk: serving(async (desk) => {
+        for (const round of [0, 1]) await trainRound(desk, round);
+        ending.abort();
+      }),
+    });
+    const second = await runTiny({
+      config,
+      path,
+      resume: true,
+      serveDesk: serving((desk) => trainRound(desk, 2)),
+    });
+    expect([first.error, second.error]).toEqual([undefined, undefined]);
+    expect(seen).toEqual([
+      [0, null],
+      [0, null],
+      [0, 1],
+      [0, 1],
+      [0, 1],
+      [0, 1],
+    ]);
+    const rounds = [first, second].flatMap((run) =>
+      eventsOf(run, 'round').map(({ metrics }) => metrics.canary),
+    );
+    expect(rounds).toMatchObject([
+      { stable: 0, canary: null, verdict: 'hold' },
+      { stable: 0, canary: 1, wins: 0, losses: 2, verdict: 'hold' },
+      { stable: 0, canary: 1, wins: 0, losses: 4, verdict: 'roll-back' },
+    ]);
+    expect(eventsOf(second, 'alarm').map(({ alarm }) => alarm.guard)).toEqual(['canary']);
+    // It is the policy that the run began with, which changes nothing.
+    const { tensors } = decodeSafetensors(await adapterOf(path), path);
+    const ups = [...tensors].flatMap(([name, { data }]) => (/lora(_B|\.up)/.test(name) ? [...data] : []));
+    expect(ups.length).toBeGreaterThan(0);
+    expect(ups.filter((value) => value !== 0)).toEqual([]);
   });
 
   it('should draw for people and train on a file as well, the people first', async () => {

@@ -40,20 +40,24 @@ describe('roundTally', () => {
       deadLetters: 0,
       deadElsewhere: 0,
       feedback: null,
+      choices: [],
     });
     expect(tally.take(0, ['0-0']).images).toBe(0);
   });
 
   it('should count what people said of the groups that are trained on, and wait for no scores of them', async () => {
     const { tally, count, judge } = start();
-    await judge('0-0', { votes: 3, agreement: 1, expired: 1, stale: 0 });
+    const choice = { canary: 4, preference: 1 } as const;
+    await judge('0-0', { votes: 3, agreement: 1, expired: 1, stale: 0, choice });
+    await judge('0-0', { votes: 3, agreement: 1, expired: 1, stale: 0, choice });
     await judge('0-1', { votes: 1, agreement: 0.5, expired: 1, stale: 2 });
-    await judge('0-2', { votes: 9, agreement: 0, expired: 2, stale: 2 });
+    await judge('0-2', { votes: 9, agreement: 0, expired: 2, stale: 2, choice });
     await count('0-3', 1);
     await tally.settled(0, ['0-0', '0-1', '0-3']);
     expect(tally.take(0, ['0-0', '0-1', '0-3'])).toMatchObject({
       trainedImages: 2,
       feedback: { groups: 2, votes: 4, agreement: 0.75, expiredGroups: 1, staleGroups: 2 },
+      choices: [choice],
     });
   });
 

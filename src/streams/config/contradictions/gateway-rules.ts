@@ -104,10 +104,52 @@ const chosenIsNotClipped: ConfigRule = (config) => {
   ];
 };
 
+/** Two policies can each draw some pictures of a group where these share nothing, and both are old when it is trained. */
+const canaryFits: ConfigRule = (config) => {
+  const gateway = findStage(config, 'gateway');
+  const [sampler, trainer] = [findStage(config, 'sampler'), findStage(config, 'trainer')];
+  const canary = gateway?.serve.canary;
+  if (!canary || !sampler || !trainer) return [];
+  const shares = intervalTrees(config).some(({ widths }) => at(widths, 0) !== at(widths, -1));
+  const oldest = 2 * canary.mostRounds;
+  const fault = (stage: string, field: string, expected: string, got: string | number, nextStep: string) =>
+    contradiction(['stages', stage, field], { expected, got: String(got), nextStep }, [
+      ['stages', gateway.name, 'serve', 'canary'],
+    ]);
+  const { forkPlan, sampleFrom } = sampler;
+  return [
+    shares &&
+      fault(
+        sampler.name,
+        'forkPlan',
+        'independent, as two policies are compared within a group',
+        forkPlan,
+        'Use independent, or remove the canary.',
+      ),
+    sampleFrom !== 'policy' &&
+      fault(
+        sampler.name,
+        'sampleFrom',
+        'policy, whose pictures are compared',
+        sampleFrom,
+        'Use policy, or remove the canary.',
+      ),
+    trainer.maxStaleness < oldest &&
+      fault(
+        trainer.name,
+        'maxStaleness',
+        `at least ${oldest}, twice mostRounds, as what people are given is that old`,
+        trainer.maxStaleness,
+        'Raise it, or lower mostRounds.',
+      ),
+  ].filter((one) => one !== false);
+};
+
 export const GATEWAY_RULES: readonly ConfigRule[] = [
   decidedGroupsAreTrained,
   picturesAreOfTheTree,
   rulesReadVotes,
   ticketsLeaveTheGateway,
   chosenIsNotClipped,
+  canaryFits,
 ];

@@ -17,9 +17,11 @@ import {
   discardStale,
   type LostGroup,
   type PromptTicket,
+  preferenceOf,
   type RolloutGroup,
 } from '../../../operators/index.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
+import type { JudgedMetric } from '../../messages/messages.js';
 import { isGatewayGroup } from '../../messages/people.js';
 import { groupFault } from '../shared/group-faults.js';
 import { receiveUnfinished } from '../shared/receive-unfinished.js';
@@ -91,10 +93,15 @@ export function answerTickets(context: StageContext, { book, store, caughtUp }: 
     ids.delete(groupId);
     const group = book.find(idOf(sourceId));
     if (!group?.rewards) return lose({ groupId, round, reason: 'dropped', detail: 'its group was removed' });
-    const { rewards, votes } = group;
+    const { rewards, votes, comparison } = group;
     const agreement = group.agreement ?? 0;
     const { expired, stale } = book.counts;
-    const metric = { kind: 'judged', groupId, round, votes, agreement, expired, stale } as const;
+    const metric: JudgedMetric = {
+      ...{ kind: 'judged', groupId, round, votes, agreement, expired, stale },
+      ...(comparison && {
+        choice: { canary: comparison.canary, preference: preferenceOf(rewards, comparison.pictures) },
+      }),
+    };
     await Promise.all([
       transport.publish('trajectories', { key: groupId, turn, message: placed }),
       transport.publish('metrics', { key: groupId, message: metric }),

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { Judgment } from '../../../operators/index.js';
+import type { Comparison } from '../../messages/people.js';
 
 export type { Judgment };
 
@@ -33,6 +34,8 @@ export interface ServedGroup {
   readonly seed: number;
   /** Number of rounds that the policy had finished that drew it; null before it is drawn. */
   readonly policyVersion: number | null;
+  /** Which of its pictures a canary drew; null where it drew none, and before the group is decided. */
+  readonly comparison: Comparison | null;
   /** The round that trains on it; null before it has one. */
   readonly round: number | null;
   /** Of each picture, in pixels; [0, 0] before the group is drawn. */

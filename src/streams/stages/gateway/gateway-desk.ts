@@ -264,6 +264,6 @@ function drawingGroup(
   return {
     ...{ id, prompt, seed, requestedBy, pictures, votes: 0, size: [0, 0] as const, state: 'drawing' },
     createdAt: new Date(requestedAt).toISOString(),
-    ...{ policyVersion: null, round: null, tree: null, rewards: null, agreement: null },
+    ...{ policyVersion: null, comparison: null, round: null, tree: null, rewards: null, agreement: null },
   };
 }

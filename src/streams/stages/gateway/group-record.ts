@@ -28,6 +28,11 @@ export const groupRecordSchema = z.object({
     trainedSteps: z.array(count),
     guesses: z.array(z.object({ step: count, node: count })),
   }),
+  /** Which pictures a canary drew; the others are those of `policyVersion`. Null where it drew none. */
+  comparison: z
+    .object({ canary: count, pictures: z.array(count) })
+    .nullable()
+    .default(null),
   /** Null before people have decided. */
   decision: z
     .object({
@@ -65,7 +70,7 @@ const judgment = z.union([
 
 export const voteLineSchema = z.object({ groupId: text, voter: text, judgment, at: text });
 
-export function newRecord({ request, group, size, pictures, guesses }: DrawnGroup): GroupRecord {
+export function newRecord({ request, group, size, pictures, guesses, comparison }: DrawnGroup): GroupRecord {
   const { id, prompt, seed, requestedBy, requestedAt } = request;
   const { tree, interval, policyVersion } = group;
   return {
@@ -80,6 +85,7 @@ export function newRecord({ request, group, size, pictures, guesses }: DrawnGrou
       trainedSteps: [...interval.trainedSteps],
       guesses: guesses.map(({ step, node }) => ({ step, node })),
     },
+    comparison: comparison ? { ...comparison, pictures: [...comparison.pictures] } : null,
     ...{ decision: null, left: null, round: null },
   };
 }
@@ -102,6 +108,8 @@ export function servedGroup(record: GroupRecord, finishedRounds: number, votes: 
   return {
     ...{ id, prompt, createdAt, seed, policyVersion, round, size, pictures, tree, votes, requestedBy },
     state: stateOf(record, finishedRounds),
+    // Not before, so that nobody is led by it.
+    comparison: decision ? record.comparison : null,
     rewards: decision?.rewards ?? null,
     agreement: decision?.agreement ?? null,
   };

@@ -9,7 +9,7 @@ export interface PreferencePair {
   /** Index of the picture in its group, which is that of its branch. */
   readonly chosen: number;
   readonly rejected: number;
-  /** Rounds that the policy had finished which drew both. */
+  /** Rounds that the policy had finished which drew both; where two policies drew the group, the older one. */
   readonly policyVersion: number;
   readonly voter: string;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { namesOf } from '../../../catalog.js';
-import { filePath, integer, oneOf, section, text } from '../../../fields.js';
+import { filePath, integer, number, oneOf, section, text } from '../../../fields.js';
 import { FEEDBACK_RULES } from '../../../operators/index.js';
 import { ownFields, withOwnOptions } from '../../../own-entries.js';
 import { portsField, roleField } from '../spec/port-fields.js';
@@ -48,7 +48,33 @@ const feedback = section({
   .prefault({})
   .describe('What decides on a group.');
 
+const canary = section({
+  share: number({ from: '(0', to: '1]' })
+    .default(0.1)
+    .describe(
+      'Share of the prompts that both policies draw. Half of the pictures of such a group are those of the canary, so it costs two rollouts.',
+    ),
+  confidence: number({ from: '[0.5', to: '1)' })
+    .default(0.95)
+    .describe(
+      'With which people prefer a policy before it is promoted or rolled back for it. It holds at all times at once: the choices are looked at after every round.',
+    ),
+  leastChoices: integer(1, 1_000_000)
+    .default(20)
+    .describe('Choices between both that are waited for before they say anything.'),
+  mostRounds: integer(1, 500)
+    .default(25)
+    .describe(
+      'A canary against which the choices of so many rounds say nothing is promoted. What people are given is at most twice as many rounds old, which `maxStaleness` must allow.',
+    ),
+})
+  .optional()
+  .describe(
+    'Compares the policy that people are given with the next one, by what they choose among the pictures of both, and then gives them the next one, or takes the trainer back. Without it they are given the newest policy that passed the gate.',
+  );
+
 const serve = section({
+  canary,
   rule: withOwnOptions(
     section({
       ...ownFields,

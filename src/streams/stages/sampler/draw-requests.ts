@@ -11,9 +11,12 @@ import type { DrawnPictures, PictureRequest } from '../../messages/people.js';
 import type { Delivery } from '../../transport/contract/transport.js';
 import type { StageContext } from '../shared/stage-context.js';
 import type { SamplerClient } from './client.js';
+import { canarysPictures, mixedTree } from './compare-policies.js';
 
 /**
- * Draws what people ask for, before the groups that wait to be rolled out, with the newest policy and interval. A request that
+ * Draws what people ask for, before the groups that wait to be rolled out, with the policy that people are given, which is the
+ * newest unless policies are compared, and the newest interval. A share of the requests is drawn by two policies that are
+ * compared, each for half of the pictures. A request that
  * nobody waits for any more is dropped; one that the model cannot read is answered with the reason.
  *
  * Time: a batch begins when the one before is done, with all requests that wait, up to groupsPerBatch. A request is
@@ -31,6 +34,12 @@ export function drawRequests(
   const maxInFlight = 2 * groupsPerBatch;
   const held = new Map<string, Delivery<PictureRequest>>();
 
+  const comparedPlaces = ({ id, seed }: PictureRequest): (readonly [string, readonly number[]])[] => {
+    const { serve, pictures } = gateway;
+    const share = serve.canary?.share ?? 0;
+    const places = canarysPictures(seed, { seed: config.seed, share, pictures });
+    return places ? [[id, places]] : [];
+  };
   const answer = async (drawn: DrawnPictures): Promise<void> => {
     const { id } = drawn.request;
     await transport.publish('drawn', { key: id, message: drawn });
@@ -53,17 +62,28 @@ export function drawRequests(
     const requests = await readable(tickets);
     if (requests.length === 0) return;
     const { trainedSteps } = interval;
-    const rollouts = requests.map(({ seed, prompt }) => ({ groupIndex: seed, prompt }));
-    const request = { requests: rollouts, trainedSteps, guesses: gateway.guesses };
-    const trees = await sampler.withPolicy(policy, (call) => call.draw(request, { signal: canceling }), {
-      isUrgent: true,
-    });
+    const drawBy = ({ served: _, ...drawing }: PolicySnapshot, wanted: readonly PictureRequest[]) => {
+      const rollouts = wanted.map(({ seed, prompt }) => ({ groupIndex: seed, prompt }));
+      const request = { requests: rollouts, trainedSteps, guesses: gateway.guesses };
+      return sampler.withPolicy(drawing, (call) => call.draw(request, { signal: canceling }), {
+        isUrgent: true,
+      });
+    };
+    const { stable, canary } = policy.served ?? { stable: policy, canary: null };
+    const trees = await drawBy(stable, requests);
+    const places = new Map(canary ? requests.flatMap((own) => comparedPlaces(own)) : []);
+    const compared = requests.filter(({ id }) => places.has(id));
+    const canarys = canary && compared.length > 0 ? await drawBy(canary, compared) : [];
     const [, height, width] = sampler.imageShape;
     for (const [index, own] of requests.entries()) {
-      const { pictures, guesses, ...rolledOut } = at(trees, index);
-      const ticket = ticketOf(own);
-      const group = { ...ticket, interval, policyVersion: policy.version, ...rolledOut };
-      await answer({ request: own, group, size: [width, height], pictures, guesses });
+      const pictures = places.get(own.id);
+      const tree = at(trees, index);
+      const drawn = pictures ? mixedTree(tree, at(canarys, compared.indexOf(own)), pictures) : tree;
+      const comparison = canary && pictures && { canary: canary.version, pictures };
+      const { pictures: pngs, guesses, ...rolledOut } = drawn;
+      const group = { ...ticketOf(own), interval, policyVersion: stable.version, ...rolledOut };
+      const size = [width, height] as const;
+      await answer({ request: own, group, size, pictures: pngs, guesses, ...(comparison && { comparison }) });
     }
   };
   const take = (delivery: Delivery<PictureRequest>): PromptTicket[] => {

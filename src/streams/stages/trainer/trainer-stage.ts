@@ -6,7 +6,7 @@ import type { Client } from '../../../models/threads/thread.js';
 import { gradientSteps, type SchedulePlace, scheduleGrowth } from '../../../operators/index.js';
 import { progressAt } from '../../config/resolved/progress-at.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
-import { RUN_KEY, type TrainableRound } from '../../messages/messages.js';
+import { RUN_KEY, type ServedPolicies, type TrainableRound } from '../../messages/messages.js';
 import { receiveUnfinished } from '../shared/receive-unfinished.js';
 import type { StageContext } from '../shared/stage-context.js';
 import type { TrainerService } from './trainer-thread.js';
@@ -20,8 +20,11 @@ export interface TrainedRound {
   readonly begunAt: number;
 }
 
-/** Runs between the gradient steps of a round and the start of the next one: evaluation, checkpoint. */
-export type AfterRound = (round: TrainedRound) => Promise<void>;
+/**
+ * Runs between the gradient steps of a round and the start of the next one: evaluation, checkpoint. Returns what people are given,
+ * where policies are compared.
+ */
+export type AfterRound = (round: TrainedRound) => Promise<ServedPolicies | undefined>;
 
 /**
  * Trains round after round, and emits each when the next one has begun.
@@ -50,12 +53,12 @@ export function trainerStage(
   };
   const beginNext = async (trained: TrainedRound): Promise<TrainedRound> => {
     const round = trained.closed.round + 1;
-    await afterRound(trained);
+    const served = await afterRound(trained);
     const { position } = trained.next;
     control.beginRound(round, position);
     await transport.publish('policy', {
       key: RUN_KEY,
-      message: { version: round, parameters: await trainer.parameters(undefined) },
+      message: { version: round, parameters: await trainer.parameters(undefined), ...(served && { served }) },
     });
     const progress = progressAt(config, round, { position, trainPrompts: context.trainPrompts });
     await transport.publish('progress', { key: RUN_KEY, message: progress });

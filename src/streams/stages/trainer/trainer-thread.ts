@@ -73,6 +73,8 @@ export interface TrainerService {
   promote(request: undefined): Promise<void>;
   /** Returns to what was promoted last. A value network keeps what it has learned: it models rewards, not this policy. */
   rollBack(request: undefined): Promise<void>;
+  /** Goes on from a policy, which counts as promoted, with a fresh optimizer and no replay buffer. */
+  returnTo(policy: Pick<PolicyFiles, 'adapter'> & { readonly where: string }): Promise<void>;
   /** What a checkpoint needs. */
   save(request: undefined): Promise<PolicyFiles>;
   restore(files: PolicyFiles & { readonly where: string }): Promise<void>;
@@ -139,6 +141,17 @@ const service: TrainerService = {
   async rollBack() {
     const current = opened.value();
     current.state = current.promoted;
+  },
+  async returnTo({ adapter, where }) {
+    const current = opened.value();
+    const parameters = policyParameters(decodePolicy(adapter, where), current.inputs, where);
+    const { lossScale } = current.state;
+    current.state = {
+      ...{ parameters, samplingParameters: parameters },
+      ...{ optimizer: initialAdamWState(parameters), replay: [] },
+      ...(lossScale && { lossScale }),
+    };
+    current.promoted = current.state;
   },
   async save() {
     const { inputs, lora, state, baseline } = opened.value();

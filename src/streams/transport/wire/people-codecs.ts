@@ -3,6 +3,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Judgment, judgmentFault } from '../../../operators/index.js';
 import {
+  type Comparison,
   type DrawnPictures,
   type Feedback,
   type Guess,
@@ -12,6 +13,7 @@ import {
 import { MessageFault, messageCodec, requireField, requirePart } from './message-codec.js';
 import { trajectoriesFromWire, trajectoriesToWire } from './rollout-codecs.js';
 import {
+  type Comparison as ComparisonWire,
   type Drawn,
   DrawnPicturesSchema,
   FeedbackSchema,
@@ -34,10 +36,11 @@ export const drawnCodec = messageCodec({
   toWire: (message: DrawnPictures): MessageInitShape<typeof DrawnPicturesSchema> => {
     const request = { ...message.request };
     if ('fault' in message) return { request, outcome: { case: 'fault', value: message.fault } };
-    const { group, size, pictures, guesses } = message;
+    const { group, size, pictures, guesses, comparison } = message;
     const [width, height] = size;
     const value = { group: trajectoriesToWire(group), width, height, pictures: [...pictures] };
-    return { request, outcome: { case: 'drawn', value: { ...value, guesses: [...guesses] } } };
+    const compared = comparison && { comparison: { ...comparison, pictures: [...comparison.pictures] } };
+    return { request, outcome: { case: 'drawn', value: { ...value, guesses: [...guesses], ...compared } } };
   },
   fromWire: ({ request: wire, outcome }): DrawnPictures => {
     const request = requestFromWire(wire, 'request');
@@ -94,12 +97,29 @@ function timeFromWire(value: number, path: string): number {
   return value;
 }
 
-function drawnFromWire({ group: wire, width, height, pictures, guesses }: Drawn) {
+function drawnFromWire({ group: wire, width, height, pictures, guesses, comparison }: Drawn) {
   const group = trajectoriesFromWire(requirePart(wire, 'drawn.group'));
   const branches = group.branches.length;
   requireField(pictures.length === branches, 'drawn.pictures', `${branches}, one a branch`, pictures.length);
   const size: readonly [number, number] = [width, height];
-  return { group, size, pictures: pictures.map(copied), guesses: guesses.map(guessFromWire) };
+  return {
+    ...{ group, size, pictures: pictures.map(copied), guesses: guesses.map(guessFromWire) },
+    ...(comparison && { comparison: comparisonFromWire(comparison, branches) }),
+  };
+}
+
+function comparisonFromWire({ canary, pictures }: ComparisonWire, branches: number): Comparison {
+  const isWhole = pictures.every(
+    (picture, index) => picture < branches && picture > (pictures[index - 1] ?? -1),
+  );
+  const isPart = pictures.length > 0 && pictures.length < branches;
+  requireField(
+    isWhole && isPart,
+    'drawn.comparison.pictures',
+    `some of ${branches} pictures, ascending`,
+    pictures.join(', '),
+  );
+  return { canary, pictures: [...pictures] };
 }
 
 const guessFromWire = ({ step, node, png }: GuessWire): Guess => ({ step, node, png: copied(png) });

@@ -1,30 +1,58 @@
 /** @file The broadcasts of a run except its schedule, and its metrics. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { JudgedMetric, PolicySnapshot, Progress, ScoredMetric } from '../../messages/messages.js';
+import type {
+  CanaryChoice,
+  JudgedMetric,
+  PolicySnapshot,
+  Progress,
+  ScoredMetric,
+} from '../../messages/messages.js';
 import { MessageFault, messageCodec, requireField } from './message-codec.js';
 import { tensorFromWire, tensorToWire } from './tensor-wire.js';
-import { type Judged, MetricSchema, PolicySchema, ProgressSchema, type Scored } from './tributary_pb.js';
+import {
+  type CanaryChoice as CanaryChoiceWire,
+  type Judged,
+  MetricSchema,
+  type Policy,
+  PolicySchema,
+  ProgressSchema,
+  type Scored,
+} from './tributary_pb.js';
 
 /** Parameters are flat; their names say what they belong to. */
 export const policyCodec = messageCodec({
   kind: 'policy',
   schema: PolicySchema,
-  toWire: ({ version, parameters }: PolicySnapshot) => ({
-    version,
-    parameters: Object.fromEntries(
-      Object.entries(parameters).map(([name, values]) => [name, tensorToWire(values)]),
-    ),
+  toWire: ({ served, ...policy }: PolicySnapshot): MessageInitShape<typeof PolicySchema> => ({
+    ...policyToWire(policy),
+    ...(served && { stable: policyToWire(served.stable) }),
+    ...(served?.canary && { canary: policyToWire(served.canary) }),
   }),
-  fromWire: ({ version, parameters }) => ({
-    version,
-    parameters: Object.fromEntries(
-      Object.entries(parameters).map(([name, tensor]) => [
-        name,
-        tensorFromWire(tensor, `parameters["${name}"]`).values,
-      ]),
-    ),
-  }),
+  fromWire: ({ stable, canary, ...policy }): PolicySnapshot => {
+    requireField(stable !== undefined || canary === undefined, 'canary', 'none without stable', 'one');
+    return {
+      ...policyFromWire(policy, ''),
+      ...(stable && {
+        served: {
+          stable: policyFromWire(stable, 'stable.'),
+          canary: canary ? policyFromWire(canary, 'canary.') : null,
+        },
+      }),
+    };
+  },
 });
+
+function policyToWire({ version, parameters }: PolicySnapshot) {
+  const tensors = Object.entries(parameters).map(([name, values]) => [name, tensorToWire(values)] as const);
+  return { version, parameters: Object.fromEntries(tensors) };
+}
+
+function policyFromWire({ version, parameters }: Pick<Policy, 'version' | 'parameters'>, path: string) {
+  const arrays = Object.entries(parameters).map(
+    ([name, tensor]) => [name, tensorFromWire(tensor, `${path}parameters["${name}"]`).values] as const,
+  );
+  return { version, parameters: Object.fromEntries(arrays) };
+}
 
 export const progressCodec = messageCodec({
   kind: 'progress',
@@ -73,7 +101,17 @@ function scoredFromWire({ groupId, round, stage, images, verdicts }: Scored): Sc
   return { ...head, verdicts: { satisfied, score } };
 }
 
-function judgedFromWire({ groupId, round, votes, agreement, expired, stale }: Judged): JudgedMetric {
+function judgedFromWire({ groupId, round, votes, agreement, expired, stale, choice }: Judged): JudgedMetric {
   requireField(agreement >= 0 && agreement <= 1, 'judged.agreement', 'a number from 0 to 1', agreement);
-  return { kind: 'judged', groupId, round, votes, agreement, expired, stale };
+  return {
+    ...({ kind: 'judged', groupId, round, votes, agreement, expired, stale } as const),
+    ...(choice && { choice: choiceFromWire(choice) }),
+  };
+}
+
+function choiceFromWire({ canary, preference }: CanaryChoiceWire): CanaryChoice {
+  const known = ([-1, 0, 1] as const).find((one) => one === preference);
+  if (known === undefined)
+    throw new MessageFault('judged.choice.preference', '-1, 0 or 1', String(preference));
+  return { canary, preference: known };
 }

@@ -60,6 +60,7 @@ function unheardOf(prompt: string): ServedGroup {
     createdAt: '',
     seed: 0,
     policyVersion: null,
+    comparison: null,
     round: null,
     size: [1, 1],
     pictures: runInfo.value?.feedback?.pictures ?? 4,

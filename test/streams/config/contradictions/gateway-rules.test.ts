@@ -67,6 +67,16 @@ describe('a gateway in a topology', () => {
       'stages.prompts.source: expected a source that reads "incoming-prompts", which the gateway writes, got from: file. Set from: topic, or merge both: { from: merge, sources: { people: { from: topic, priority: 1 }, file: { from: file } } }.',
     ],
     [
+      'a canary beside branches that share their beginning',
+      [TOPIC, 'stages.people.serve.canary={mostRounds: 3}', 'stages.trainer.maxStaleness=6'],
+      'stages.sampler.forkPlan: expected independent, as two policies are compared within a group, got interval. Use independent, or remove the canary.',
+    ],
+    [
+      'policies that are too old to train on',
+      [TOPIC, 'stages.people.serve.canary={}', 'stages.sampler.forkPlan=independent'],
+      'stages.trainer.maxStaleness: expected at least 50, twice mostRounds, as what people are given is that old, got 0. Raise it, or lower mostRounds.',
+    ],
+    [
       'a merge without it',
       ['stages.prompts.source={from: merge, sources: {file: {from: file}}}'],
       'stages.prompts.source: expected a source that reads "incoming-prompts-people", which the gateway writes, got from: merge. Add { people: { from: topic } } to its sources.',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { PromptTicket } from '../../../../src/operators/index.js';
 import { temporaryFolder } from '../../../fixtures/temporary-folder.js';
-import { gatewayBench, groupOf } from './gateway-bench.js';
+import { drawnOf, gatewayBench, groupOf } from './gateway-bench.js';
 
 type Bench = Awaited<ReturnType<typeof gatewayBench>>;
 
@@ -48,6 +48,22 @@ describe('a ticket that comes to a gateway', () => {
     await bench.beginRound(1);
     expect(groupOf(bench.desk, id).state).toBe('trained');
     expect(bench.events.at(-1)).toEqual({ type: 'round', round: 0, policyVersion: 1 });
+  });
+
+  it('should say which of two policies people preferred, and by whom its pictures are, once they have', async () => {
+    const comparison = { canary: 5, pictures: [1, 2] };
+    const bench = await start({ draw: (request) => ({ ...drawnOf(request), comparison }) });
+    const waiting = await bench.ask();
+    expect(waiting.comparison).toBeNull();
+    const { id } = await bench.decided({ voter: 'ann', best: 2 });
+    expect(groupOf(bench.desk, id).comparison).toEqual(comparison);
+    bench.leave();
+    // The vote was late: the choice is told when the group has its place, also by a gateway that was opened meanwhile.
+    const again = await start({ path: bench.path });
+    await give(again, ticket(id));
+    await vi.waitFor(() =>
+      expect(again.metrics).toMatchObject([{ groupId: '0-0', choice: { canary: 5, preference: 1 } }]),
+    );
   });
 
   it('should go on to the samplers where its prompt is of another source', async () => {

@@ -2,6 +2,7 @@ import { of, Subject } from 'rxjs';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TributaryError } from '../../../../src/errors.js';
 import type { Client } from '../../../../src/models/threads/thread.js';
+import type { ServedPolicies } from '../../../../src/streams/messages/messages.js';
 import type { PictureRequest } from '../../../../src/streams/messages/people.js';
 import type { SamplerClient } from '../../../../src/streams/stages/sampler/client.js';
 import { drawRequests } from '../../../../src/streams/stages/sampler/draw-requests.js';
@@ -26,17 +27,26 @@ const tree = {
   guesses: [],
 };
 
+const CANARY = [
+  'stages.gateway.serve.canary.share=1',
+  'stages.gateway.serve.canary.mostRounds=1',
+  'stages.sampler.forkPlan=independent',
+  'stages.trainer.maxStaleness=2',
+];
+
 /** Draws batches of two with a sampler that cannot read `?`. */
-async function start(draw?: SamplerService['draw']) {
+async function start(draw?: SamplerService['draw'], served?: ServedPolicies) {
   const bench = stageBench([
     'stages.gateway.type=gateway',
     'stages.prompts.source.from=topic',
     'stages.sampler.groupsPerBatch=2',
+    ...(served ? CANARY : []),
   ]);
   const { transport } = bench.context;
   const drawn = bench.read('drawn');
   const asked: Parameters<SamplerService['draw']>[0][] = [];
   const urgent: (boolean | undefined)[] = [];
+  const versions: number[] = [];
   const call = {
     draw: async (given: Parameters<SamplerService['draw']>[0], options: { readonly signal: AbortSignal }) => {
       asked.push(given);
@@ -47,18 +57,19 @@ async function start(draw?: SamplerService['draw']) {
     imageShape: [3, 16, 8],
     checkPrompts: async (prompts: readonly string[]) =>
       prompts.map((one) => (one === '?' ? 'no word' : null)),
-    withPolicy: (_, work, options) => {
+    withPolicy: ({ version }, work, options) => {
       urgent.push(options?.isUrgent);
+      versions.push(version);
       return work(call as unknown as Client<SamplerService>);
     },
   } as Partial<SamplerClient> as SamplerClient;
   const ends = vi.fn();
-  const policy$ = of({ version: 3, parameters: {} });
+  const policy$ = of({ version: 3, parameters: {}, ...(served && { served }) });
   const subscription = drawRequests(bench.context, sampler, policy$, () => NOW).subscribe({ error: ends });
   onTestFinished(() => subscription.unsubscribe());
   await transport.publish('schedule', { key: 'run', message: interval(3) });
   const ask = (message: PictureRequest) => transport.publish('requests', { key: message.id, message });
-  return { drawn, asked, urgent, ask, ends };
+  return { drawn, asked, urgent, versions, ask, ends };
 }
 
 describe('drawRequests', () => {
@@ -94,6 +105,30 @@ describe('drawRequests', () => {
     first.next();
     await vi.waitFor(() => expect(drawn).toHaveLength(3));
     expect(asked.map(({ requests }) => requests.length)).toEqual([1, 2]);
+  });
+
+  it('should give half of the pictures to a canary, and none where there is no canary', async () => {
+    let drawing = 0;
+    const treesOf: SamplerService['draw'] = async ({ requests }) => {
+      drawing += 1;
+      return requests.map(() => ({ ...tree, pictures: [0, 1, 2, 3].map(() => Uint8Array.of(drawing)) }));
+    };
+    const stable = { version: 1, parameters: {} };
+    const both = await start(treesOf, { stable, canary: { version: 2, parameters: {} } });
+    await both.ask(request('g-1'));
+    await vi.waitFor(() => expect(both.drawn).toHaveLength(1));
+    expect(both.versions).toEqual([1, 2]);
+    const [group] = both.drawn;
+    if (!group || 'fault' in group) throw new Error('expected a group');
+    expect(group.group.policyVersion).toBe(1);
+    expect(group.comparison).toEqual({ canary: 2, pictures: [expect.any(Number), expect.any(Number)] });
+    const canarys = group.pictures.flatMap(([by], place) => (by === 2 ? [place] : []));
+    expect(canarys).toEqual(group.comparison?.pictures);
+    const alone = await start(treesOf, { stable, canary: null });
+    await alone.ask(request('g-1'));
+    await vi.waitFor(() => expect(alone.drawn).toHaveLength(1));
+    expect(alone.versions).toEqual([1]);
+    expect(alone.drawn[0]).not.toHaveProperty('comparison');
   });
 
   it('should drop what nobody waits for, and answer what cannot be read with the reason', async () => {

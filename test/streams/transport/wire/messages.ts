@@ -8,6 +8,7 @@ import { leafCount, pathDepth, type RolloutTree } from '../../../../src/rollout-
 import { GUARD_NAMES } from '../../../../src/streams/guards/index.js';
 import { GUARD_ACTIONS } from '../../../../src/streams/messages/control-state.js';
 import type { TopicMessages } from '../../../../src/streams/messages/messages.js';
+import type { Comparison } from '../../../../src/streams/messages/people.js';
 import type { WireTopic } from '../../../../src/streams/transport/wire/wire-codecs.js';
 
 const count = fc.nat({ max: 0xffffffff });
@@ -20,6 +21,22 @@ function floats(length: number): fc.Arbitrary<Float32Array> {
   const half = of(fc.integer({ min: -60_000, max: 60_000 }).map((value) => roundToFloat16(value / 7)));
   return fc.oneof(single, half).map((values) => Float32Array.from(values));
 }
+
+const policy = { version: count, parameters: fc.dictionary(fc.string(), fc.nat(9).chain(floats)) };
+
+/** Some of the pictures of a group, where it has several. */
+const comparisonOf = (pictures: number): { comparison?: fc.Arbitrary<Comparison> } =>
+  pictures === 1
+    ? {}
+    : {
+        comparison: fc.record({
+          canary: count,
+          pictures: fc.subarray(
+            Array.from({ length: pictures }, (_, index) => index),
+            { minLength: 1, maxLength: pictures - 1 },
+          ),
+        }),
+      };
 
 /** Any JSON object that says something. */
 const metadata = fc
@@ -196,10 +213,14 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
     numSteps,
     trainedSteps,
   })),
-  policy: fc.record({
-    version: count,
-    parameters: fc.dictionary(fc.string(), fc.nat(9).chain(floats)),
-  }),
+  policy: fc.record(
+    {
+      version: count,
+      parameters: policy.parameters,
+      served: fc.record({ stable: fc.record(policy), canary: fc.option(fc.record(policy)) }),
+    },
+    { requiredKeys: ['version', 'parameters'] },
+  ),
   progress: fc.record(
     {
       finishedGroups: count,
@@ -216,13 +237,17 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
   drawn: fc.oneof(
     fc.record({ request, fault: fc.string() }),
     trajectories.chain((group) =>
-      fc.record({
-        request,
-        group: fc.constant(group),
-        size: fc.tuple(count, count),
-        pictures: leaves(group.tree, () => png),
-        guesses: fc.array(fc.record({ step: count, node: count, png }), { maxLength: 3 }),
-      }),
+      fc.record(
+        {
+          request,
+          group: fc.constant(group),
+          size: fc.tuple(count, count),
+          pictures: leaves(group.tree, () => png),
+          guesses: fc.array(fc.record({ step: count, node: count, png }), { maxLength: 3 }),
+          ...comparisonOf(leafCount(group.tree)),
+        },
+        { requiredKeys: ['request', 'group', 'size', 'pictures', 'guesses'] },
+      ),
     ),
   ),
   feedback: fc.record({
@@ -251,15 +276,19 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
         { requiredKeys: ['kind', 'groupId', 'round', 'images', 'verdicts'] },
       ),
     ),
-    fc.record({
-      kind: fc.constant('judged' as const),
-      groupId: fc.string(),
-      round: count,
-      votes: count,
-      agreement: fc.double({ min: 0, max: 1, noNaN: true }),
-      expired: count,
-      stale: count,
-    }),
+    fc.record(
+      {
+        kind: fc.constant('judged' as const),
+        groupId: fc.string(),
+        round: count,
+        votes: count,
+        agreement: fc.double({ min: 0, max: 1, noNaN: true }),
+        expired: count,
+        stale: count,
+        choice: fc.record({ canary: count, preference: fc.constantFrom(-1, 0, 1) }),
+      },
+      { requiredKeys: ['kind', 'groupId', 'round', 'votes', 'agreement', 'expired', 'stale'] },
+    ),
   ),
 };
 
