@@ -15,7 +15,8 @@ export function findGraphFaults(config: ResolvedConfig): Contradiction[] {
   const topics = graphTopics(config);
   return [
     ...topics.flatMap((topic) => endFaults(config, topic)),
-    ...topics.flatMap((topic) => writerFaults(config, topic)),
+    ...broadcastFaults(config, topics),
+    ...topics.flatMap((topic) => rewardFaults(config, topic)),
     ...kindFaults(config, topics),
     ...ringFaults(config),
     ...nameFaults(config),
@@ -67,23 +68,36 @@ function endFaults(config: ResolvedConfig, { name, kind, writers, readers }: Gra
 /** Types that write beside others: what they pass on, or of groups that no other stage rewards. */
 const BESIDE_OTHERS: readonly (StageType | undefined)[] = ['operator', 'gateway'];
 
-/** Two writers of a broadcast, or of the rewards of one group. */
-function writerFaults(config: ResolvedConfig, { name, kind, writers }: GraphTopic): Contradiction[] {
-  const typed = writers.filter((writer) => !BESIDE_OTHERS.includes(config.stages[writer]?.type));
-  const [first, second] = typed;
-  if (kind === null || first === undefined || second === undefined) return [];
-  if (!isQueue(kind))
-    return [
-      portFault(['stages', second], {
-        expected: `one writer of the broadcast "${name}"`,
-        got: `a second beside "${first}"`,
-        nextStep: 'Remove one of them.',
-      }),
-    ];
-  if (kind !== 'rewards') return [];
+const typedWriters = ({ stages }: ResolvedConfig, { writers }: GraphTopic): readonly string[] =>
+  writers.filter((writer) => !BESIDE_OTHERS.includes(stages[writer]?.type));
+
+/** More than one writer of a broadcast: one fault for each, however many broadcasts it has in common with the first. */
+function broadcastFaults(config: ResolvedConfig, topics: readonly GraphTopic[]): Contradiction[] {
+  const shared = new Map<string, { readonly first: string; readonly names: string[] }>();
+  for (const topic of topics) {
+    if (topic.kind === null || isQueue(topic.kind)) continue;
+    const [first = '', ...others] = typedWriters(config, topic);
+    for (const writer of others) {
+      const fault = shared.get(writer) ?? { first, names: [] };
+      shared.set(writer, { ...fault, names: [...fault.names, `"${topic.name}"`] });
+    }
+  }
+  return Array.from(shared, ([writer, { first, names }]) =>
+    portFault(['stages', writer], {
+      expected: `one writer of the broadcast${names.length > 1 ? 's' : ''} ${names.join(' and ')}`,
+      got: `a second beside "${first}"`,
+      nextStep: 'Remove one of them.',
+    }),
+  );
+}
+
+/** Two writers of the rewards of one group. */
+function rewardFaults(config: ResolvedConfig, topic: GraphTopic): Contradiction[] {
+  const [first, second] = typedWriters(config, topic);
+  if (topic.kind !== 'rewards' || first === undefined || second === undefined) return [];
   return [
     portFault(['stages', second], {
-      expected: `one reward for each group on the topic "${name}"`,
+      expected: `one reward for each group on the topic "${topic.name}"`,
       got: `a second beside that of "${first}"`,
       nextStep: 'Add a stage of type combine with both as its parts.',
     }),

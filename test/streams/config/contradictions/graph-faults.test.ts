@@ -58,6 +58,21 @@ describeFaults('graphs that do not hold together', [
     ],
   ],
   [
+    'two writers of two broadcasts',
+    more('second: { type: trainer }'),
+    [
+      'a.yaml:10:12 stages.trainer: expected one writer of the broadcasts "policy" and "progress", got a second beside "second". Remove one of them.',
+    ],
+  ],
+  [
+    'three writers of a broadcast',
+    more(...['second', 'third'].map((name) => `${name}: { type: schedule, mode: window, length: 1 }`)),
+    ['second', 'third'].map(
+      (name, index) =>
+        `a.yaml:${8 + index}:${name.length + 5} stages.${name}: expected one writer of the broadcast "schedule", got a second beside "schedule". Remove one of them.`,
+    ),
+  ],
+  [
     'a combination with a part that no stage writes',
     more(combine('parts: { reward: {}, judge: {} }')),
     [
