@@ -7,6 +7,7 @@ import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { type FaultDetail, type Path, writePath } from '../config/source/fault.js';
 import type { NamedFile } from '../config/source/named-files.js';
+import { adapterPathOf } from '../directory/adapter-path.js';
 import { readPromptFile } from '../prompt-files/prompt-file.js';
 import { promptCheck, readPrompts } from '../prompt-files/read-prompts.js';
 
@@ -67,7 +68,7 @@ async function findFileFault(
   return contentFault(path, name, prompts);
 }
 
-/** The files that can be read without running them: prompts, and the index of a pipeline with its scheduler and its words. */
+/** What can be read without running it: prompts, the index of a pipeline with its scheduler and words, where an adapter is. */
 async function contentFault(
   path: Path,
   name: string,
@@ -80,6 +81,7 @@ async function contentFault(
       await readPipelineScheduler(name, () => {});
       loadTokenizer(join(name, 'tokenizer'));
     }
+    if (field === 'startFrom') await adapterPathOf(name);
     if (field === 'train' || field === 'heldOut' || (field === 'file' && path.includes('sources')))
       await (config
         ? readPrompts(name, config, check)

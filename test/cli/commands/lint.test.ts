@@ -101,6 +101,14 @@ describe('tributary lint, with the files that a config names', () => {
     expect(stderr).toMatch(/model\.pipeline: expected what can be read, got ".*tokenizer_config\.json.*\n$/);
   });
 
+  it('should find a folder to start from that holds no adapter', async () => {
+    const startFrom = `model.startFrom=${inFolder('empty')}`;
+    const { stderr } = await callCli(['lint', 'tributary:shapes-ddpo', '--set', startFrom]);
+    expect(stderr).toContain(
+      `model.startFrom: expected what can be read, got "${inFolder('empty')}/pytorch_lora_weights.safetensors: expected the adapter of a run`,
+    );
+  });
+
   it('should open none with --no-files', async () => {
     const { stderr } = await callCli(['lint', config, '--no-files']);
     expect(stderr).toContain('numBranhes');
