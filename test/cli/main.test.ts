@@ -122,7 +122,7 @@ describe('tributary lint', () => {
     const { code: wrong, stderr } = await callCli([...args, '--set', 'seed=8']);
     expect([wrong, stderr]).toEqual([
       1,
-      `error: run directory ${runPath} seed: expected 7 as when the run began, got 8. Restore it, or start anew with another --run-dir.\n`,
+      `error: run directory ${runPath} seed: expected 7 as when the run began, got 8. Restore it, or start anew with another --run-dir; \`model.startFrom\` takes along what a checkpoint of this run has learned.\n`,
     ]);
   });
 

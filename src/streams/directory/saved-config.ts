@@ -169,7 +169,7 @@ export async function resumedConfig(path: string, config: ResolvedConfig): Promi
       : { config, saved: 'settings that this program does not have', hasOtherRounds: false };
   throw new TributaryError(
     'TRIB_CHECKPOINT',
-    `run directory ${path} ${difference.path}: expected ${difference.left} as when the run began, got ${difference.right}. Restore it, or start anew with another --run-dir.`,
+    `run directory ${path} ${difference.path}: expected ${difference.left} as when the run began, got ${difference.right}. Restore it, or start anew with another --run-dir; \`model.startFrom\` takes along what a checkpoint of this run has learned.`,
   );
 }
 

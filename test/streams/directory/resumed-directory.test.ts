@@ -159,7 +159,7 @@ describe('openRunDirectory, a run to resume', () => {
     await expect(open({ resume: true, config })).rejects.toMatchObject({
       code: 'TRIB_CHECKPOINT',
       exitCode: 1,
-      message: `run directory ${here.path} stages.trainer.learningRate: expected 0.0003 as when the run began, got 0.01. Restore it, or start anew with another --run-dir.`,
+      message: `run directory ${here.path} stages.trainer.learningRate: expected 0.0003 as when the run began, got 0.01. Restore it, or start anew with another --run-dir; \`model.startFrom\` takes along what a checkpoint of this run has learned.`,
     });
   });
 
