@@ -1,5 +1,6 @@
 /** @file Two gateways, their samplers and the trainer over a real cluster: what is asked at one may be judged at the other. */
 
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { ResolvedConfig } from '../../src/streams/config/schema/topology-schema.js';
@@ -18,7 +19,9 @@ const GATEWAY = [
   'stages.gateway.feedback.voters=2',
   'stages.prompts.source.from=topic',
   'stages.prompts.groupsPerRound=2',
-  'stages.prompts.numRounds=1',
+  'stages.prompts.numRounds=2',
+  'stages.sampler.forkPlan=independent',
+  'stages.gateway.serve.canary={share: 1, mostRounds: 2}',
   'stages.prompts.runAhead=2',
   'stages.sampler.groupsPerBatch=1',
   'stages.schedule.first=3',
@@ -30,7 +33,7 @@ const GATEWAY = [
 const PATIENCE = { timeout: 60_000, interval: 50 };
 
 describe.skipIf(SKIP_REASON !== null)('two gateways over Kafka', () => {
-  it('should both know every group and vote, and train each group once', async () => {
+  it('should both know every group and vote, train each group once, and compare policies once', async () => {
     const folder = await temporaryFolder();
     const tiny = await tinyConfig(folder, { overrides: GATEWAY });
     const payloads = { type: 'folder' as const, folder: join(folder, 'payloads') };
@@ -69,12 +72,25 @@ describe.skipIf(SKIP_REASON !== null)('two gateways over Kafka', () => {
     const [first, second] = await Promise.all([gateway('first'), gateway('second')]);
     const { signal } = new AbortController();
     const ids: string[] = [];
-    for (const [index, desk] of [first, second].entries()) {
-      const { id } = await desk.draw({ prompt: 'a red circle', client: 'ann', signal });
+    /** Draws at a gateway until both policies have, as its sampler may not have read of the second yet. */
+    const drawBoth = async (desk: Desk, store: string): Promise<string> => {
+      for (;;) {
+        const { id } = await desk.draw({ prompt: 'a red circle', client: 'ann', signal });
+        const record = JSON.parse(await readFile(join(folder, store, 'groups', id, 'group.json'), 'utf8'));
+        if (record.comparison) return id;
+      }
+    };
+    for (const [index, desk] of [first, second, second, first].entries()) {
+      // Of the second round both policies draw.
+      if (index === 2) await vi.waitFor(() => expect(desk.status().round).toBe(1), PATIENCE);
+      const id =
+        index < 2
+          ? (await desk.draw({ prompt: 'a red circle', client: 'ann', signal })).id
+          : await drawBoth(desk, desk === first ? 'first' : 'second');
       ids.push(id);
       // The other gateway may not have read of it yet.
-      await first.vote(id, { voter: 'ann', best: index });
-      await second.vote(id, { voter: 'bob', best: index });
+      await first.vote(id, { voter: 'ann', best: index % 2 });
+      await second.vote(id, { voter: 'bob', best: index % 2 });
     }
     for (const desk of [first, second])
       await vi.waitFor(
@@ -82,13 +98,21 @@ describe.skipIf(SKIP_REASON !== null)('two gateways over Kafka', () => {
           expect(ids.map((id) => desk.group(id)?.rewards)).toEqual([
             [1, 0, 0],
             [0, 1, 0],
+            [1, 0, 0],
+            [0, 1, 0],
           ]),
         PATIENCE,
       );
+    const compared = ids.map((id) => first.group(id)?.comparison ?? null);
+    expect(ids.map((id) => second.group(id)?.comparison ?? null)).toEqual(compared);
+    expect(compared.map((one) => one?.canary ?? null)).toEqual([null, null, 1, 1]);
     const run = await running;
     expect(run.error).toBeUndefined();
     expect(
       eventsOf(run, 'round').map(({ metrics }) => [metrics.groups, metrics.lostGroups, metrics.feedback]),
-    ).toEqual([[2, 0, { groups: 2, votes: 4, agreement: 1, expiredGroups: 0, staleGroups: 0 }]]);
+    ).toEqual(Array(2).fill([2, 0, { groups: 2, votes: 4, agreement: 1, expiredGroups: 0, staleGroups: 0 }]));
+    const [, { canary } = {}] = eventsOf(run, 'round').map(({ metrics }) => metrics);
+    expect(canary).toMatchObject({ stable: 0, canary: 1, ties: 0, verdict: 'hold' });
+    expect((canary?.wins ?? 0) + (canary?.losses ?? 0)).toBe(2);
   });
 });

@@ -1,6 +1,9 @@
 import { winRateInterval } from './win-rate.js';
 
-/** What people chose between the pictures of two policies: whose they liked better, 1 the newer's, -1 the older's, 0 neither's. */
+/**
+ * What people chose between the pictures of two policies: whose they liked better, 1 the newer's, -1 the older's, 0
+ * neither's.
+ */
 export type Preference = -1 | 0 | 1;
 
 /** Choices between a canary and the policy that it might replace. */
@@ -38,9 +41,9 @@ export function withChoice({ wins, losses, ties }: CanaryTally, preference: Pref
 }
 
 /**
- * Judges a canary by the interval of its win rate (`winRateInterval`): it is promoted where the interval lies above 1/2, rolled back
- * where it lies below, and promoted after `mostRounds` where it holds 1/2. A tie says nothing of which is better, and counts only
- * toward `leastChoices`.
+ * Judges a canary by the interval of its win rate (`winRateInterval`): it is promoted where the interval lies above
+ * 1/2, rolled back where it lies below, and promoted after `mostRounds` where it holds 1/2. A tie says nothing of
+ * which is better, and counts only toward `leastChoices`.
  */
 export function judgeCanary(
   tally: CanaryTally,
@@ -56,8 +59,9 @@ export function judgeCanary(
 }
 
 /**
- * Returns whose pictures the rewards of a group prefer: the sign of the mean over the canary's pictures minus that over the others.
- * Where both policies are equally good and a fair chance dealt out the pictures, either sign is as likely.
+ * Returns whose pictures the rewards of a group prefer: the sign of the mean over the canary's pictures minus that
+ * over the others. Where both policies are equally good and a fair chance dealt out the pictures, either sign is as
+ * likely.
  *
  * @param pictures indices of the canary's.
  */

@@ -9,14 +9,15 @@ interface Counts {
 const HALVINGS = 52;
 
 /**
- * Returns an interval that holds the true win rate at all times at once with the given confidence, so that it may be looked at after
- * every choice, and a comparison ended as soon as it says enough.
+ * Returns an interval that holds the true win rate at all times at once with the given confidence, so that it may be
+ * looked at after every choice, and a comparison ended as soon as it says enough.
  *
- * Equation: with w wins and l losses, n = w + l, it holds each p with ∫ q^w (1 - q)^l dq / (p^w (1 - p)^l) < 1 / (1 - confidence),
- * the integral over [0, 1], which is 1 / ((n + 1) C(n, w)). The ratio is a martingale of mean 1 where p is true, so by Ville's
- * inequality it ever reaches 1 / (1 - confidence) with probability 1 - confidence at most (Robbins 1970, "Statistical methods
- * related to the law of the iterated logarithm"; Howard, Ramdas, McAuliffe and Sekhon 2021, "Time-uniform, nonparametric,
- * nonasymptotic confidence sequences", for the mixture by a beta distribution, here the uniform one).
+ * Equation: with w wins and l losses, n = w + l, and α = 1 - confidence, it holds each p with
+ * ∫ q^w (1 - q)^l dq / (p^w (1 - p)^l) < 1 / α, the integral over [0, 1], which is 1 / ((n + 1) C(n, w)). The ratio is
+ * a martingale of mean 1 where p is true, so by Ville's inequality it ever reaches 1 / α with probability α at most
+ * (Robbins 1970, "Statistical methods related to the law of the iterated logarithm"; Howard, Ramdas, McAuliffe and
+ * Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic confidence sequences", for the mixture by a beta
+ * distribution, here the uniform one).
  *
  * Units: shares in [0, 1]; [0, 1] without a choice.
  */

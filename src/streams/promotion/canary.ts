@@ -40,9 +40,10 @@ interface JudgedCanary {
 
 export interface Canary {
   /**
-   * Counts what people chose in a round, and judges the canary by all that they have. One that is promoted takes the place of the
-   * stable policy, and the trainer's becomes the next canary. One that is rolled back leaves, and the trainer goes on from the stable
-   * policy, with a fresh optimizer. Choices about an earlier canary say nothing, and are passed over.
+   * Counts what people chose in a round, and judges the canary by all that they have. One that is promoted takes the
+   * place of the stable policy, and the trainer's becomes the next canary. One that is rolled back leaves, and the
+   * trainer goes on from the stable policy, with a fresh optimizer. Choices about an earlier canary say nothing, and
+   * are passed over.
    */
   afterRound(completeRounds: number, choices: readonly CanaryChoice[]): Promise<JudgedCanary>;
   /** What people are given now. */

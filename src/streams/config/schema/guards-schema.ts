@@ -28,7 +28,7 @@ const shape = Object.fromEntries(GUARD_NAMES.map((name) => [name, guard(GUARDS[n
   ReturnType<typeof guard>
 > satisfies z.core.$ZodLooseShape;
 
-const taken = [...GUARD_NAMES, 'promotion'];
+const taken = [...GUARD_NAMES, 'promotion', 'canary'];
 const ownName = matching(
   `a name of letters, digits and hyphens, a letter first, other than ${taken.join(', ')}`,
   new RegExp(`^(?!(${taken.join('|')})$)[a-zA-Z][a-zA-Z0-9-]*$`),

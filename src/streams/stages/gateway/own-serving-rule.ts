@@ -19,8 +19,8 @@ export interface DrawnPrompt extends AskedPrompt {
 type Answer = string | null;
 
 /**
- * What a module makes of its options: what people must not be given. Both functions return null for what may be, and otherwise why
- * not, which the asker reads. They may be asynchronous, and are called side by side.
+ * What a module makes of its options: what people must not be given. Both functions return null for what may be, and
+ * otherwise why not, which the asker reads. They may be asynchronous, and are called side by side.
  */
 export interface OwnServingRule {
   /** Judges a prompt before it is drawn. */

@@ -32,8 +32,8 @@ const startServingThread = () =>
   startThread<ServingService>(new URL('./serving-thread.js', import.meta.url), 'serving-rule');
 
 /**
- * Opens the rule of a module in a thread of its own. What it cannot judge, because it throws, answers something else or takes longer
- * than `timeoutMs`, is not served. A thread that has ended is started again for the next call.
+ * Opens the rule of a module in a thread of its own. What it cannot judge, because it throws, answers something else
+ * or takes longer than `timeoutMs`, is not served. A thread that has ended is started again for the next call.
  *
  * Errors: TRIB_FILE or TRIB_CONFIG where the module cannot be used.
  */

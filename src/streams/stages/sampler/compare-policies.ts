@@ -14,9 +14,9 @@ interface ComparisonOptions {
 }
 
 /**
- * Returns which pictures of a request are those of the canary: half of them, of an odd number the larger or the smaller half, in
- * places that are all equally likely; null where the request is not one of the share. Drawn by the seed of the request, so the
- * same one is always compared alike.
+ * Returns which pictures of a request are those of the canary: half of them, of an odd number the larger or the
+ * smaller half, in places that are all equally likely; null where the request is not one of the share. Drawn by the
+ * seed of the request, so the same one is always compared alike.
  */
 export function canarysPictures(
   requestSeed: number,
@@ -29,7 +29,10 @@ export function canarysPictures(
   return places.slice(0, half).sort((a, b) => a - b);
 }
 
-/** Replaces pictures of a tree whose branches share nothing by those of another policy, and what is shown on the way to them. */
+/**
+ * Replaces pictures of a tree whose branches share nothing by those of another policy, and what is shown on the way
+ * to them.
+ */
 export function mixedTree(stable: DrawnTree, canary: DrawnTree, places: readonly number[]): DrawnTree {
   const own = <Item>(items: readonly Item[], others: readonly Item[]): Item[] =>
     items.map((item, index) => (places.includes(index) ? at(others, index) : item));

@@ -14,10 +14,10 @@ import type { SamplerClient } from './client.js';
 import { canarysPictures, mixedTree } from './compare-policies.js';
 
 /**
- * Draws what people ask for, before the groups that wait to be rolled out, with the policy that people are given, which is the
- * newest unless policies are compared, and the newest interval. A share of the requests is drawn by two policies that are
- * compared, each for half of the pictures. A request that
- * nobody waits for any more is dropped; one that the model cannot read is answered with the reason.
+ * Draws what people ask for, before the groups that wait to be rolled out, with the policy that people are given,
+ * which is the newest unless policies are compared, and the newest interval. A share of the requests is drawn by two
+ * policies that are compared, each for half of the pictures. A request that nobody waits for any more is dropped; one
+ * that the model cannot read is answered with the reason.
  *
  * Time: a batch begins when the one before is done, with all requests that wait, up to groupsPerBatch. A request is
  * acknowledged when its pictures are accepted.

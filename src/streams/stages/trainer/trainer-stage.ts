@@ -21,8 +21,8 @@ export interface TrainedRound {
 }
 
 /**
- * Runs between the gradient steps of a round and the start of the next one: evaluation, checkpoint. Returns what people are given,
- * where policies are compared.
+ * Runs between the gradient steps of a round and the start of the next one: evaluation, checkpoint. Returns what
+ * people are given, where policies are compared.
  */
 export type AfterRound = (round: TrainedRound) => Promise<ServedPolicies | undefined>;
 
