@@ -50,8 +50,9 @@ describe('tributary export and merge', () => {
     const adapter = join(folder, 'pytorch_lora_weights.safetensors');
     await writeFile(adapter, encodeLoraFile(LAYERS));
     const picture = async (path: string, out: string, ...more: string[]) => {
-      expect(await draw(path, join(folder, out), ...more)).toMatchObject({ code: 0, stderr: '' });
-      return readFile(join(folder, out));
+      const file = join(folder, out);
+      expect(await draw(path, file, ...more)).toEqual({ code: 0, stdout: `${file}\n`, stderr: '' });
+      return readFile(file);
     };
     const expected = await picture(pipeline, 'adapted.png', '--lora', adapter);
     expect(await picture(pipeline, 'base.png')).not.toEqual(expected);
