@@ -8,12 +8,13 @@
  *     first    always the first one
  *     tastes   the picture with the most color on it, whatever was asked for
  *
- * options: `seed`, `behavior`, and `weigh`: whether rewards are what `raterHabits` believes after all votes so far, instead
- * of the plain mean of the votes.
+ * options: `seed`, `behavior`, and `weigh`: whether votes weigh what `raterHabits` believes of their voters after all votes
+ * so far, instead of all alike.
  */
 import { verify } from '../../dist/models/shapes/pictures/verifier.js';
 import { parsePrompt } from '../../dist/models/shapes/prompts/parse-prompt.js';
-import { believedRewards, raterHabits } from '../../dist/operators/feedback/rater-agreement.js';
+import { decideFeedback } from '../../dist/operators/feedback/feedback-rules.js';
+import { raterHabits } from '../../dist/operators/feedback/rater-agreement.js';
 import { chooseBest, diceOf, pick } from './person.mjs';
 
 export const BEHAVIORS = ['tenth', 'third', 'random', 'first', 'tastes'];
@@ -77,7 +78,9 @@ export function createTally(weigh) {
     choices.push(...votes.map((vote) => ({ ...vote, group })));
     const options = { numPictures, expected: 0.8, priorVotes: 4 };
     if (groups % EVERY === 0) habits = raterHabits(choices, options);
-    return believedRewards(votes, habits, options);
+    const weights = votes.map(({ voter }) => habits.get(voter)?.looks ?? options.expected);
+    const judgments = votes.map(({ best }) => ({ best }));
+    return decideFeedback('best-of-n', judgments, numPictures, weights).rewards;
   };
 }
 

@@ -26,28 +26,34 @@ export interface FeedbackDecision {
 
 interface FeedbackRule extends Entry {
   /** The rewards for some votes; null where they do not decide yet. */
-  readonly rewards: (votes: readonly Ballot[], numPictures: number) => readonly number[] | null;
+  readonly rewards: (votes: readonly Vote[], numPictures: number) => readonly number[] | null;
 }
 
-/** A vote that counts: how good each picture is, in [0, 1] and as evenly spread as the vote says; null for none of them. */
+/** What a vote says: how good each picture is, in [0, 1] and as evenly spread as the vote says; null for none of them. */
 type Ballot = readonly number[] | null;
+
+/** A vote that counts. */
+interface Vote {
+  readonly ballot: Ballot;
+  readonly weight: number;
+}
 
 export const FEEDBACK_RULES = [
   {
     name: 'best-of-n',
     summary: 'the picture that a voter likes best gets 1 and all others 0; the mean over the voters',
-    rewards: (votes, n) => mean(votes.map(bestOf), n),
+    rewards: (votes, n) => mean(votes, bestOf, n),
   },
   {
     name: 'pairwise',
     summary:
       'the share of the other pictures of the group that a picture beats, a tie counting one half; the mean over the voters',
-    rewards: (votes, n) => mean(votes.map(winRates), n),
+    rewards: (votes, n) => mean(votes, winRates, n),
   },
   {
     name: 'ratings',
     summary: 'the mean of the ratings; a ranking counts as ratings at equal distances from 1 to 0',
-    rewards: (votes, n) => mean(votes, n),
+    rewards: (votes, n) => mean(votes, (ballot) => ballot, n),
   },
   {
     name: 'consensus',
@@ -55,8 +61,8 @@ export const FEEDBACK_RULES = [
       'the picture that most voters like best gets 1 and all others 0; where two lead alike, one voter more is asked',
     rewards: (votes, n) => {
       const [first, second] = countChoices(votes);
-      if (first === undefined || first.count === second?.count) return null;
-      return mean([bestOf(first.vote)], n);
+      if (first === undefined || first.weight === second?.weight) return null;
+      return mean([first], bestOf, n);
     },
   },
 ] as const satisfies readonly FeedbackRule[];
@@ -68,25 +74,31 @@ export type FeedbackRuleName = (typeof FEEDBACK_RULES)[number]['name'];
  *
  * Equations, for the votes v = 1..k, the ratings s_v of n pictures in [0, 1], 0 for all where a vote says none:
  *
- *     best-of-n, consensus   r_i = mean over v of [i is best in s_v] / (number of best ones), consensus for the one most common v
+ *     best-of-n, consensus   r_i = mean over v of [i is best in s_v] / (number of best ones), consensus for the heaviest choice alone
  *     pairwise               r_i = mean over v of (#{j: s_vi > s_vj} + #{j /= i: s_vi = s_vj} / 2) / (n - 1)
  *     ratings                r_i = mean over v of s_vi
  *
- * A choice of the best counts as ratings 1 and 0, and a ranking as ratings at equal distances. `skip` is no vote.
+ * A choice of the best counts as ratings 1 and 0, and a ranking as ratings at equal distances. `skip` is no vote. Means are
+ * over votes as heavy as their weights.
+ *
+ * @param weights one a judgment, above 0; default: all alike.
  */
 export function decideFeedback(
   rule: FeedbackRuleName,
   judgments: readonly Judgment[],
   numPictures: number,
+  weights?: readonly number[],
 ): FeedbackDecision | null {
-  const votes = judgments.flatMap((judgment) =>
-    'skip' in judgment ? [] : [ballotOf(judgment, numPictures)],
+  const votes = judgments.flatMap((judgment, index): Vote[] =>
+    'skip' in judgment
+      ? []
+      : [{ ballot: ballotOf(judgment, numPictures), weight: weights ? at(weights, index) : 1 }],
   );
-  const [first] = countChoices(votes);
-  if (first === undefined) return null;
+  if (votes.length === 0) return null;
   const entry: FeedbackRule = entryNamed(FEEDBACK_RULES, rule);
   const rewards = entry.rewards(votes, numPictures);
-  return rewards && { rewards, agreement: first.count / votes.length };
+  const mostCommon = Math.max(...countChoices(votes).map(({ count }) => count));
+  return rewards && { rewards, agreement: mostCommon / votes.length };
 }
 
 /** Returns why a judgment does not fit a group, as a phrase `expected ..., got ...`; null if it fits. */
@@ -120,19 +132,28 @@ export function ballotOf(judgment: Exclude<Judgment, { readonly skip: true }>, n
 }
 
 /** Shares 1 among the best pictures. */
-function bestOf(vote: Ballot): Ballot {
-  if (vote === null) return null;
-  const best = leadersOf(vote);
-  return vote.map((_, picture) => (best.includes(picture) ? 1 / best.length : 0));
+function bestOf(ballot: Ballot): Ballot {
+  if (ballot === null) return null;
+  const best = leadersOf(ballot);
+  return ballot.map((_, picture) => (best.includes(picture) ? 1 / best.length : 0));
 }
 
-function winRates(vote: Ballot): Ballot {
-  if (vote === null) return null;
-  return vote.map((own) => {
-    const beaten = vote.filter((other) => own > other).length;
-    const ties = vote.filter((other) => own === other).length - 1;
-    return (beaten + ties / 2) / Math.max(1, vote.length - 1);
+function winRates(ballot: Ballot): Ballot {
+  if (ballot === null) return null;
+  return ballot.map((own) => {
+    const beaten = ballot.filter((other) => own > other).length;
+    const ties = ballot.filter((other) => own === other).length - 1;
+    return (beaten + ties / 2) / Math.max(1, ballot.length - 1);
   });
+}
+
+/** The picture that a judgment says is best, null for none of them; undefined where it names none alone, or skips. */
+export function choiceOf(judgment: Judgment, numPictures: number): number | null | undefined {
+  if ('skip' in judgment) return undefined;
+  const ballot = ballotOf(judgment, numPictures);
+  if (ballot === null) return null;
+  const [leader, ...others] = leadersOf(ballot);
+  return others.length > 0 ? undefined : leader;
 }
 
 function leadersOf(ratings: readonly number[]): number[] {
@@ -140,24 +161,33 @@ function leadersOf(ratings: readonly number[]): number[] {
   return ratings.flatMap((rating, picture) => (rating === most ? [picture] : []));
 }
 
-function mean(votes: readonly Ballot[], numPictures: number): readonly number[] {
+function mean(
+  votes: readonly Vote[],
+  valuesOf: (ballot: Ballot) => Ballot,
+  numPictures: number,
+): readonly number[] {
+  const values = votes.map(({ ballot, weight }) => ({ ballot: valuesOf(ballot), weight }));
+  const total = votes.reduce((sum, { weight }) => sum + weight, 0);
   return Array.from({ length: numPictures }, (_, picture) => {
-    const sum = votes.reduce((total, vote) => total + (vote ? at(vote, picture) : 0), 0);
-    return sum / votes.length;
+    const sum = values.reduce(
+      (so, { ballot, weight }) => so + (ballot ? weight * at(ballot, picture) : 0),
+      0,
+    );
+    return sum / total;
   });
 }
 
-interface Choice {
-  readonly vote: Ballot;
+interface Choice extends Vote {
   readonly count: number;
 }
 
-/** What voters like best, and how many do, the most common first. */
-function countChoices(votes: readonly Ballot[]): Choice[] {
+/** What voters like best, how many do, and how heavy they are, the heaviest first. */
+function countChoices(votes: readonly Vote[]): Choice[] {
   const choices = new Map<string, Choice>();
-  for (const vote of votes) {
-    const key = vote === null ? 'none' : leadersOf(vote).join();
-    choices.set(key, { vote, count: (choices.get(key)?.count ?? 0) + 1 });
+  for (const { ballot, weight } of votes) {
+    const key = ballot === null ? 'none' : leadersOf(ballot).join();
+    const { count, weight: before } = choices.get(key) ?? { count: 0, weight: 0 };
+    choices.set(key, { ballot, count: count + 1, weight: before + weight });
   }
-  return [...choices.values()].sort((a, b) => b.count - a.count);
+  return [...choices.values()].sort((a, b) => b.weight - a.weight);
 }

@@ -72,33 +72,6 @@ export function raterHabits(
   return habits;
 }
 
-/**
- * Returns the rewards of a group: the mean of its votes, each as heavy as its voter is likely to look,
- *
- *     r_i = Σ_{v: a_v = i} θ_v / Σ_v θ_v
- *
- * Voters who are believed alike count alike: then this is the plain mean, which, unlike the belief q, keeps that two pictures
- * were found equally good. "None of them" takes its share and gives it to no picture. A voter of whom nothing is known counts
- * as `expected`; of several votes of one voter the last counts.
- *
- * Errors: TRIB_OPERATOR for options outside their ranges, or a group without votes.
- */
-export function believedRewards(
-  votes: readonly Omit<RaterChoice, 'group'>[],
-  habits: ReadonlyMap<string, RaterHabits>,
-  options: AgreementOptions,
-): readonly number[] {
-  requireAgreement(options);
-  requireCount('believedRewards', 'votes', votes.length, 1);
-  const rewards = new Array<number>(options.numPictures).fill(0);
-  const last = new Map(votes.map(({ voter, best }) => [voter, best]));
-  const weightOf = (voter: string) => habits.get(voter)?.looks ?? options.expected;
-  const total = Array.from(last.keys(), weightOf).reduce((sum, weight) => sum + weight, 0);
-  for (const [voter, best] of last)
-    if (best !== null) rewards[best] = at(rewards, best) + weightOf(voter) / total;
-  return rewards;
-}
-
 /** By voter the answer: a picture, or n for none of them. */
 type Answers = ReadonlyMap<string, number>;
 

@@ -40,6 +40,8 @@ export interface DecideByVotesOptions {
   readonly rule: FeedbackRuleName;
   /** Votes after which the rule decides, at least 1. */
   readonly voters: number;
+  /** How much a vote of somebody counts when a group is decided, above 0. Default: all alike. */
+  readonly weightOf?: ((voter: string) => number) | undefined;
   /** Most groups that wait, at least 1; the oldest expires when there is one more. */
   readonly maxWaiting: number;
   /** Times the deadlines. Default `asyncScheduler`. */
@@ -73,7 +75,7 @@ export interface DecideByVotesOptions {
  * ```
  */
 export function decideByVotes(options: DecideByVotesOptions): OperatorFunction<VoteEvent, VoteOutcome> {
-  const { rule, voters, maxWaiting, scheduler = asyncScheduler } = options;
+  const { rule, voters, weightOf, maxWaiting, scheduler = asyncScheduler } = options;
   requireCount('decideByVotes', 'voters', voters, 1);
   requireCount('decideByVotes', 'maxWaiting', maxWaiting, 1);
   return (source) =>
@@ -88,9 +90,11 @@ export function decideByVotes(options: DecideByVotesOptions): OperatorFunction<V
         subscriber.next({ kind: 'expired', groupId, reason });
       };
       const decide = (groupId: string, { votes, numPictures }: WaitingGroup): void => {
-        const judgments = [...votes.values()].filter((judgment) => !('skip' in judgment));
+        const given = [...votes].filter(([, judgment]) => !('skip' in judgment));
+        const judgments = given.map(([, judgment]) => judgment);
         if (judgments.length < voters) return;
-        const decision = decideFeedback(rule, judgments, numPictures);
+        const weights = weightOf && given.map(([voter]) => weightOf(voter));
+        const decision = decideFeedback(rule, judgments, numPictures, weights);
         if (decision === null) return;
         remove(groupId);
         subscriber.next({ kind: 'decided', groupId, votes: judgments.length, ...decision });

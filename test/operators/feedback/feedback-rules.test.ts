@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  choiceOf,
   decideFeedback,
   FEEDBACK_RULES,
   type FeedbackRuleName,
@@ -42,6 +43,31 @@ describe('decideFeedback', () => {
     expect(decide('best-of-n', none, none)?.agreement).toBe(1);
   });
 
+  it.each<[FeedbackRuleName, Judgment[], number[], number[]]>([
+    ['best-of-n', [second, first], [0.9, 0.3], [0.25, 0.75, 0]],
+    ['best-of-n', [none, { best: 2 }], [0.6, 0.2], [0, 0, 0.25]],
+    ['best-of-n', [{ skip: true }, second, first], [0.5, 0.9, 0.3], [0.25, 0.75, 0]],
+    ['pairwise', [ranked, second], [1, 3], [0.3125, 0.75, 0.4375]],
+    ['ratings', [ranked, first], [3, 1], [0.625, 0, 0.75]],
+    ['consensus', [first, first, second], [0.2, 0.2, 0.9], [0, 1, 0]],
+  ])('should let each vote count by its weight by %s: %j, %j', (rule, judgments, weights, rewards) => {
+    const decision = decideFeedback(rule, judgments, 3, weights);
+    expect(decision?.rewards).toEqual(rewards.map((reward) => expect.closeTo(reward, 12)));
+  });
+
+  it('should tell the agreement of people, whatever their weights', () => {
+    expect(decideFeedback('consensus', [first, first, second], 3, [1, 1, 9])?.agreement).toBeCloseTo(
+      2 / 3,
+      12,
+    );
+  });
+
+  it('should be as without weights where all are alike', () => {
+    const judgments = [first, second, second, rated, ranked, none];
+    for (const { name } of FEEDBACK_RULES)
+      expect(decideFeedback(name, judgments, 3, [1, 1, 1, 1, 1, 1])).toEqual(decide(name, ...judgments));
+  });
+
   it('should count those who skip for nothing', () => {
     expect(decide('ratings', { skip: true })).toBeNull();
     expect(decide('ratings', { skip: true }, first)).toEqual({ rewards: [1, 0, 0], agreement: 1 });
@@ -69,6 +95,19 @@ describe('decideFeedback', () => {
         expect(reversed?.agreement).toBe(decision?.agreement);
       }),
     );
+  });
+});
+
+describe('choiceOf', () => {
+  it.each<[Judgment, number | null | undefined]>([
+    [second, 1],
+    [ranked, 2],
+    [{ ratings: [0.2, 0.9, 0.8] }, 1],
+    [rated, undefined],
+    [none, null],
+    [{ skip: true }, undefined],
+  ])('should tell what %j says is best', (judgment, best) => {
+    expect(choiceOf(judgment, 3)).toBe(best);
   });
 });
 

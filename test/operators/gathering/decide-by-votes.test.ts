@@ -46,6 +46,7 @@ const outputs: Record<string, VoteOutcome> = {
   B: decided('b', [0, 1, 0]),
   C: decided('b', [0, 1, 0], { votes: 2 }),
   D: decided('b', [0, 0.5, 0.5], { votes: 2, agreement: 0.5 }),
+  E: decided('b', [0, 0.75, 0.25], { votes: 2, agreement: 0.5 }),
   x: { kind: 'expired', groupId: 'a', reason: 'deadline' },
   y: { kind: 'expired', groupId: 'a', reason: 'room' },
 };
@@ -69,6 +70,12 @@ describe('decideByVotes', () => {
     ['should count the first vote of a voter', { voters: 2 }, 'b24-3', '----C'],
     ['should count no one who skips, who may vote later', { voters: 2 }, 'bs2-3', '----C'],
     ['should part the rewards of voters who differ', { voters: 2 }, 'b2-5', '---D'],
+    [
+      'should let votes count by the weights of their voters',
+      { voters: 2, weightOf: (voter) => (voter === 'ann' ? 3 : 1) },
+      'b2-5',
+      '---E',
+    ],
     ['should ask one more where a consensus is a tie', { rule: 'consensus', voters: 2 }, 'b2-5-', '-----'],
     ['should forget the votes of a person', { voters: 2 }, 'b4f5-3', '-----D'],
     ['should drop a group that is removed', {}, 'br2', '---'],

@@ -47,6 +47,24 @@ const picturesAreOfTheTree: ConfigRule = (config) => {
   ];
 };
 
+/** One vote a group is all that is said of it, however heavy, and no other to agree with. */
+const agreementTakesSeveral: ConfigRule = (config) => {
+  const gateway = findStage(config, 'gateway');
+  if (!gateway || gateway.feedback.weights === 'alike' || gateway.feedback.voters > 1) return [];
+  const path = ['stages', gateway.name, 'feedback'];
+  return [
+    contradiction(
+      [...path, 'voters'],
+      {
+        expected: 'at least 2, whose votes can agree, for weights: agreement',
+        got: String(gateway.feedback.voters),
+        nextStep: 'Raise it, or leave out weights.',
+      },
+      [[...path, 'weights']],
+    ),
+  ];
+};
+
 /** Votes are one reward, and no parts. */
 const rulesReadVotes: ConfigRule = (config) => {
   const gateway = findStage(config, 'gateway');
@@ -148,6 +166,7 @@ const canaryFits: ConfigRule = (config) => {
 export const GATEWAY_RULES: readonly ConfigRule[] = [
   decidedGroupsAreTrained,
   picturesAreOfTheTree,
+  agreementTakesSeveral,
   rulesReadVotes,
   ticketsLeaveTheGateway,
   chosenIsNotClipped,

@@ -15,6 +15,7 @@ import {
 } from './group-record.js';
 import { finished, GroupVotes, unknownGroup } from './group-votes.js';
 import { pairsOf } from './preference-pairs.js';
+import { raterWeights } from './rater-weights.js';
 
 interface GroupBookOptions {
   readonly settings: StageConfig<'gateway'>;
@@ -51,7 +52,8 @@ export class GroupBook {
   constructor(private readonly options: GroupBookOptions) {
     const { settings, kept, scheduler = asyncScheduler } = options;
     this.#finishedRounds = options.finishedRounds;
-    const deciding = { ...settings.feedback, maxWaiting: settings.maxWaiting, scheduler };
+    const weightOf = raterWeights(settings, this.#votes);
+    const deciding = { ...settings.feedback, weightOf, maxWaiting: settings.maxWaiting, scheduler };
     const outcomes$ = this.#voting$.pipe(decideByVotes(deciding));
     this.#deciding = outcomes$.subscribe((outcome) => this.#settle(outcome));
     for (const record of kept.groups) this.#restore(record);
@@ -83,10 +85,9 @@ export class GroupBook {
     const decided = [...this.#groups.values()].filter(({ decision }) => decision !== null);
     decided.sort((a, b) => (a.decision?.order ?? 0) - (b.decision?.order ?? 0));
     for (const record of decided) {
-      const { left } = record;
-      const isOpen = record.round === null ? left === null : record.round >= round;
+      const isOpen = record.round === null ? record.left === null : record.round >= round;
       if (!isOpen) continue;
-      if (left === 'stale') this.#counts.stale -= 1;
+      if (record.left === 'stale') this.#counts.stale -= 1;
       this.#decide({ ...record, round: null });
     }
   }
@@ -133,14 +134,13 @@ export class GroupBook {
       await store.votesWritten();
       return false;
     }
-    const { groupId } = feedback;
     const line = voteLine(feedback);
-    const record = this.#record(groupId);
+    const record = this.#record(line.groupId);
     // Before it is written, so that a second vote of the voter meets it.
     this.#votes.set(line);
     await store.appendVote(line, pairsOf(line, record));
     this.#voting$.next({ kind: 'vote', ...line });
-    const now = this.#groups.get(groupId);
+    const now = this.#groups.get(record.id);
     if (now === undefined || now.left === 'expired') throw finished(record, 'expired');
     if (now.decision === null) this.#tell(now);
     return true;
@@ -270,15 +270,14 @@ export class GroupBook {
   }
 
   async #remove(records: readonly GroupRecord[]): Promise<void> {
-    const { store } = this.options;
     for (const { id } of records) {
       this.#groups.delete(id);
       this.#votes.remove(id);
       this.#voting$.next({ kind: 'remove', groupId: id });
     }
     const { lines, pairs } = this.#votes.files((id) => this.#record(id));
-    await store.rewriteVotes(lines, pairs);
-    for (const { id } of records) await store.removeGroup(id);
+    await this.options.store.rewriteVotes(lines, pairs);
+    for (const { id } of records) await this.options.store.removeGroup(id);
   }
 
   #record(groupId: string): GroupRecord {

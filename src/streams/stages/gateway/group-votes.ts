@@ -26,6 +26,16 @@ export class GroupVotes {
     return votes.filter(({ judgment }) => !('skip' in judgment)).length;
   }
 
+  /** Groups that somebody has judged or skipped. */
+  get numGroups(): number {
+    return this.#votes.size;
+  }
+
+  /** Votes on the groups that were judged last, at most so many. */
+  newest(mostGroups: number): VoteLine[] {
+    return [...this.#votes.values()].slice(-mostGroups).flatMap((votes) => [...votes.values()]);
+  }
+
   by(voter: string): VoteLine[] {
     return [...this.#votes.values()].flatMap((votes) => votes.get(voter) ?? []);
   }

@@ -44,6 +44,11 @@ const feedback = section({
   voters: integer(1, 1000)
     .default(1)
     .describe('People who vote on a group before it is decided. One who skips it is none of them.'),
+  weights: oneOf(['alike', 'agreement'])
+    .default('alike')
+    .describe(
+      'How much each vote counts: `alike`, or by `agreement`, how likely its voter looks before choosing, as the votes on the newest 300 groups show. Use `agreement` where some may choose without looking; where tastes differ, it believes those who are more of one mind.',
+    ),
 })
   .prefault({})
   .describe('What decides on a group.');

@@ -103,6 +103,11 @@ describe('a gateway in a topology', () => {
       'stages.trainer.surrogate.advClipMax: expected at least 2.65, the advantage of the best of 8 pictures, got 2.6. Raise it: if only what is chosen is clipped, training pushes away from all pictures.',
     ],
     [
+      'weights by the agreement of one voter',
+      [TOPIC, 'stages.people.feedback={weights: agreement}'],
+      'stages.people.feedback.voters: expected at least 2, whose votes can agree, for weights: agreement, got 1. Raise it, or leave out weights.',
+    ],
+    [
       'a second gateway',
       [TOPIC, 'stages.more.type=gateway'],
       'stages.more.type: expected one stage of type gateway, got a second beside "people". Remove one of them.',
