@@ -93,6 +93,7 @@ describe('groupAdvantages', () => {
     expect(round).toEqual({
       round: 0,
       groups: [],
+      lost: named('lm'),
       batch: {
         round: 0,
         interval: null,
