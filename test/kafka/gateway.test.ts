@@ -106,6 +106,9 @@ describe.skipIf(SKIP_REASON !== null)('two gateways over Kafka', () => {
     const compared = ids.map((id) => first.group(id)?.comparison ?? null);
     expect(ids.map((id) => second.group(id)?.comparison ?? null)).toEqual(compared);
     expect(compared.map((one) => one?.canary ?? null)).toEqual([null, null, 1, 1]);
+    // One of them answers the ticket of a group.
+    for (const desk of [first, second])
+      await vi.waitFor(() => expect(ids.map((id) => desk.group(id)?.round)).toEqual([0, 0, 1, 1]), PATIENCE);
     const run = await running;
     expect(run.error).toBeUndefined();
     expect(

@@ -2,6 +2,7 @@
 
 import {
   concatMap,
+  EMPTY,
   from,
   ignoreElements,
   map,
@@ -56,6 +57,14 @@ export function answerTickets(context: StageContext, { book, store, caughtUp }: 
   const interval$ = transport.latest('schedule').pipe(skipWhile(({ round }) => round < firstRound));
   const ids = new Map<string, string>();
 
+  const received = (consumerGroup: string) =>
+    receiveUnfinished({
+      transport,
+      topic: 'prompts',
+      consumerGroup,
+      maxInFlight,
+      faultOf: groupFault(config),
+    }).pipe(mergeMap((ticket) => decided(ticket).pipe(map(() => ticket)), maxInFlight));
   const decided = ({ sourceId = '' }: PromptTicket) =>
     caughtUp(idOf(sourceId), ({ state }) => state !== 'waiting');
   const place = async (ticket: PromptTicket): Promise<PlacedGroup[]> => {
@@ -114,14 +123,7 @@ export function answerTickets(context: StageContext, { book, store, caughtUp }: 
     if (id !== undefined) await book.lose(id);
     await lose(group);
   };
-  const answered$ = receiveUnfinished({
-    transport,
-    topic: 'prompts',
-    consumerGroup: 'gateways',
-    maxInFlight,
-    faultOf: groupFault(config),
-  }).pipe(
-    mergeMap((ticket) => decided(ticket).pipe(map(() => ticket)), maxInFlight),
+  const answered$ = received('gateways').pipe(
     concatMap(place),
     concatMap((placed) => from(placed)),
     discardStale<PlacedGroup>({
@@ -133,7 +135,12 @@ export function answerTickets(context: StageContext, { book, store, caughtUp }: 
     }),
     concatMap(answer),
   );
-  return merge(lost$.pipe(concatMap(loseStale)), answered$).pipe(ignoreElements());
+  // What another gateway answers has its place here, too: people ask here, and what is trained must not be kept for ever.
+  const isAlone = config.transport.kind === 'in-process';
+  const placed$ = (isAlone ? EMPTY : received(`gateway-${store.name}`)).pipe(
+    concatMap(({ sourceId = '', round }) => book.assign(idOf(sourceId), round)),
+  );
+  return merge(lost$.pipe(concatMap(loseStale)), answered$, placed$).pipe(ignoreElements());
 }
 
 /** Behind the name of its source, where there are several. */

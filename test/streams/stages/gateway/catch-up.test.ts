@@ -1,7 +1,8 @@
 /** @file Two gateways read the same topics, each at its own pace: what reaches one before it has read of the group. */
 
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { PromptTicket } from '../../../../src/operators/index.js';
+import type { ServedGroup } from '../../../../src/streams/stages/gateway/desk.js';
 import { temporaryFolder } from '../../../fixtures/temporary-folder.js';
 import { drawnOf, gatewayBench, groupOf } from './gateway-bench.js';
 
@@ -112,6 +113,28 @@ describe('a gateway that lags behind', () => {
     await vi.waitFor(() => expect(letters).toHaveLength(1));
     await voted;
     expect(error()).toBeUndefined();
+  });
+
+  it('should know the place of a group whose ticket another gateway answers', async () => {
+    const bench = await start();
+    const { transport } = bench.context;
+    const groups: ServedGroup[] = [];
+    for (let index = 0; index < 6; index++) groups.push(await bench.decided());
+    const other = transport
+      .subscribe({ topic: 'prompts', consumerGroup: 'gateways', maxInFlight: 9 })
+      .subscribe(({ ack }) => ack());
+    onTestFinished(() => other.unsubscribe());
+    for (const [index, { id: sourceId, prompt }] of groups.entries()) {
+      const message = { groupId: `0-${index}`, groupIndex: index, round: 0, prompt, sourceId };
+      await transport.publish('prompts', { key: message.groupId, message });
+    }
+    await vi.waitFor(() =>
+      expect(groups.map(({ id }) => groupOf(bench.desk, id).round)).toEqual([0, 0, 0, 0, 0, 0]),
+    );
+    await bench.settled();
+    expect(bench.rewards.length).toBeLessThan(6);
+    await bench.beginRound(1);
+    expect(groups.map(({ id }) => groupOf(bench.desk, id).state)).toEqual(new Array(6).fill('trained'));
   });
 
   it('should refuse at once a vote for what can be no group', async () => {
