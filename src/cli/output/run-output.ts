@@ -30,18 +30,24 @@ export function textOutput(stream: Parameters<typeof openStatusLine>[0], now: ()
   const line = openStatusLine(stream);
   const progress = describeProgress(now);
   let isWorker = false;
+  let saidAfterRound: readonly string[] = [];
   return {
     show(event) {
       isWorker ||= event.kind === 'joined';
       for (const text of printed(event)) line.print(text);
+      if (event.kind === 'started') saidAfterRound = event.description.filter(isAboutFigures).map(writeRow);
       // Where the trainer is, its rounds tell as much.
       if (event.kind === 'worked' && isWorker) line.print(describeWork(event));
       const shown = progress(event);
       // Where the samplers are other processes, nobody says how far a round is.
       if (shown === null && event.kind === 'round') line.print(describeRound(event.metrics));
-      if (shown === null) return;
-      const { bar, text, doing } = shown;
-      line.draw(`${bar} ${text} · ${doing}`, event.kind === 'round' ? text : undefined);
+      if (shown !== null) {
+        const { bar, text, doing } = shown;
+        line.draw(`${bar} ${text} · ${doing}`, event.kind === 'round' ? text : undefined);
+      }
+      if (event.kind !== 'round' || event.metrics.optimizerSteps === 0) return;
+      for (const text of saidAfterRound) line.print(text);
+      saidAfterRound = [];
     },
     tell(_, rows) {
       const width = Math.max(...rows.map(([name]) => name.length));
@@ -62,12 +68,17 @@ export function logOutput(log: Logger): RunOutput {
 
 const LISTENING = { prompts: 'prompts accepted at', people: 'people served at' } as const;
 
-const writeRow = ([name, value]: readonly [string, string]) => `${name.padEnd(24)} ${value}`;
+type Row = readonly [name: string, value: string];
+
+const writeRow = ([name, value]: Row) => `${name.padEnd(24)} ${value}`;
+
+/** What explains the figures of a round: said after the first one, which is when people ask. */
+const isAboutFigures = ([name]: Row) => name === 'ratios';
 
 function printed(event: RunEvent): string[] {
   switch (event.kind) {
     case 'started':
-      return event.description.map(writeRow);
+      return event.description.filter((row) => !isAboutFigures(row)).map(writeRow);
     case 'provider':
       return [
         ...event.fallbacks.map((fallback) => `warning: ${event.stage}: ${fallback}`),
@@ -143,7 +154,7 @@ function describeOutcome({ best, stoppedBy }: Outcome): string[] {
 }
 
 function policyOf(round: number): string {
-  return round === 0 ? 'base model' : `after ${round} rounds`;
+  return round === 0 ? 'base model' : `after ${round} ${round === 1 ? 'round' : 'rounds'}`;
 }
 
 function logEvent(log: Logger, event: RunEvent): void {

@@ -38,7 +38,7 @@ describe('textOutput, on a terminal', () => {
       'round 1                  trained · reward 0.250 · verified 50.0 %',
       'alarm: guard ratioDrift after 1 rounds: as in a test',
       'warning: something odd',
-      'best policy              after 1 rounds: reward 0.300 on held-out prompts, kept in best/',
+      'best policy              after 1 round: reward 0.300 on held-out prompts, kept in best/',
       '',
     ]);
   });
@@ -93,6 +93,28 @@ describe('textOutput, on a file or a pipe', () => {
     const metrics = roundMetrics(2, { rewardMean: 0.4, verifiedAlignment: null });
     expect(written([{ kind: 'round', metrics }])).toEqual([
       'round 3                  trained · reward 0.400',
+      '',
+    ]);
+  });
+
+  test('should say once, after the first round, why all ratios are 1', () => {
+    const events: RunEvent[] = [
+      {
+        kind: 'started',
+        description: [
+          ['seed', '7'],
+          ['ratios', 'all 1, as ...'],
+        ],
+      },
+      { ...progress, groupsSampled: 8 },
+      { kind: 'round', metrics: roundMetrics(0) },
+      { kind: 'round', metrics: roundMetrics(1) },
+    ];
+    expect(written(events)).toEqual([
+      'seed                     7',
+      expect.stringContaining('round 1/4'),
+      'ratios                   all 1, as ...',
+      expect.stringContaining('round 1/4'),
       '',
     ]);
   });
