@@ -10,7 +10,7 @@ const target = z
     [
       section({
         type: z.literal('file').describe('A file of JSON lines, which grows.'),
-        path: filePath('the path of a file', 'made').describe('Its folder must exist.'),
+        path: filePath('the path of a file', 'made').describe('Its folder is made where there is none.'),
       }),
       section({
         type: z.literal('http').describe('An endpoint: each message is posted as JSON.'),

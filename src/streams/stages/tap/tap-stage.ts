@@ -1,6 +1,7 @@
 /** @file Copies of messages, for whoever looks on. */
 
-import { appendFile } from 'node:fs/promises';
+import { appendFile, mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { ignoreElements, map, type Observable, tap } from 'rxjs';
 import { asTributaryError } from '../../../errors.js';
 import { copyTo } from '../../../operators/index.js';
@@ -45,7 +46,10 @@ function writerTo(
 ): (copy: Copied) => Promise<unknown> {
   switch (to.type) {
     case 'file':
-      return (copy) => appendFile(to.path, `${jsonOf(copy)}\n`);
+      return async (copy) => {
+        await mkdir(dirname(to.path), { recursive: true });
+        await appendFile(to.path, `${jsonOf(copy)}\n`);
+      };
     case 'http':
       return async (copy) => {
         const response = await fetch(to.url, {

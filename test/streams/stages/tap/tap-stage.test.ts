@@ -23,9 +23,9 @@ async function publish(stage: StageBench, count: number): Promise<void> {
 }
 
 describe('tapStage', () => {
-  it('should copy messages to a file as JSON lines', async () => {
+  it('should copy messages to a file as JSON lines, in a folder that it makes', async () => {
     const stage = stageBench();
-    const path = join(await temporaryFolder(), 'rewards.jsonl');
+    const path = join(await temporaryFolder(), 'copies', 'rewards.jsonl');
     tapped(stage, { type: 'file', path });
     await publish(stage, 2);
     const lines = await vi.waitFor(async () => {
