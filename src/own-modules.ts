@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { TributaryError } from './errors.js';
 import {
@@ -49,17 +50,37 @@ interface ImportedModule {
   readonly sha256: string;
 }
 
-/** Imports a user's module, whatever it exports; returns what is wrong where it does not load. */
-export async function importModule(path: string): Promise<ImportedModule | ModuleProblem> {
+/** A module whose `await` waits for nothing would else be waited for without an end, or a word. */
+const LOADS_WITHIN_SECONDS = 60;
+
+/**
+ * Imports a user's module, whatever it exports; returns what is wrong where it does not load.
+ *
+ * @param withinSeconds how long that may take.
+ */
+export async function importModule(
+  path: string,
+  withinSeconds = LOADS_WITHIN_SECONDS,
+): Promise<ImportedModule | ModuleProblem> {
   const place = resolve(path);
+  const loaded = new AbortController();
+  const tooLate = setTimeout(1000 * withinSeconds, null, { signal: loaded.signal });
   try {
     const bytes = await readFile(place);
-    const exported = await import(pathToFileURL(place).href);
+    const exported = await Promise.race([import(pathToFileURL(place).href), tooLate]);
+    if (exported === null)
+      return {
+        expected: `a module that loads within ${withinSeconds} seconds`,
+        got: 'one in which an `await` still waits',
+      };
     return { exported, sha256: createHash('sha256').update(bytes).digest('hex') };
   } catch (cause) {
     const { code, path: missing } = (cause ?? {}) as NodeJS.ErrnoException;
     const isMissing = code === 'ENOENT' && missing === place;
     return { expected: 'a module that loads', got: isMissing ? 'no file there' : quoteThrown(cause) };
+  } finally {
+    tooLate.catch(() => undefined);
+    loaded.abort();
   }
 }
 

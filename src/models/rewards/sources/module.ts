@@ -94,6 +94,9 @@ async function load(path: string, options: Options): Promise<RewardModule> {
   );
 }
 
+/** A reward may load a large model, or start a service. */
+const LOADS_WITHIN_SECONDS = 1800;
+
 /** Loads a reward module, and creates what it defines; returns what is wrong with it, or with the options. */
 export async function readRewardModule({
   path,
@@ -102,7 +105,7 @@ export async function readRewardModule({
   readonly path: string;
   readonly options: Options;
 }): Promise<RewardModule | ModuleProblem | { readonly issues: readonly z.core.$ZodIssue[] }> {
-  const imported = await importModule(path);
+  const imported = await importModule(path, LOADS_WITHIN_SECONDS);
   if ('got' in imported) return imported;
   const { exported } = imported;
   const entry = exported.default as Partial<OwnEntry> | null | undefined;
@@ -110,8 +113,8 @@ export async function readRewardModule({
   if (isRewardModule(exported)) return exported;
   const expected = 'it to export a function score, or by default what defineReward returns';
   const definer = entry?.kind && OWN_KINDS[entry.kind];
-  const got = definer ? `what ${definer} returns` : Object.keys(exported).join(', ') || 'nothing';
-  return { expected, got };
+  const names = Object.keys(exported).map((name) => (name === 'score' ? 'a score that is none' : name));
+  return { expected, got: definer ? `what ${definer} returns` : names.join(', ') || 'nothing' };
 }
 
 /** What a defined reward makes of its options. */
