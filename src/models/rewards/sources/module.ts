@@ -113,7 +113,9 @@ export async function readRewardModule({
   if (isRewardModule(exported)) return exported;
   const expected = 'it to export a function score, or by default what defineReward returns';
   const definer = entry?.kind && OWN_KINDS[entry.kind];
-  const names = Object.keys(exported).map((name) => (name === 'score' ? 'a score that is none' : name));
+  const names = Object.keys(exported).map((name) =>
+    name === 'score' ? 'score, which is no function' : name,
+  );
   return { expected, got: definer ? `what ${definer} returns` : names.join(', ') || 'nothing' };
 }
 

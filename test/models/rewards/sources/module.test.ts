@@ -210,7 +210,7 @@ describe('module', () => {
 
   it.each([
     ['export const scores = 1;', 'or by default what defineReward returns, got scores.'],
-    ['export const score = 1;', 'or by default what defineReward returns, got a score that is none.'],
+    ['export const score = 1;', 'or by default what defineReward returns, got score, which is no function.'],
     ['', 'expected it to export a function score, or by default what defineReward returns, got nothing.'],
     ['export default (', 'expected a module that loads, got "SyntaxError:'],
     ["throw new Error('no GPU');", 'expected a module that loads, got "Error: no GPU".'],
