@@ -16,7 +16,7 @@ const FILES = [
 /** What belongs to the repository's own checks, and pictures that no page shows. */
 const NOT_COPIED = /tsconfig\.json$|-phone\.png$/;
 /** Pages for those who work on the program, or about what only the repository holds. */
-const NOT_PACKED = /^docs\/(decisions\/|testing|where-is|results|evidence)/;
+const NOT_PACKED = /^docs\/(decisions\/|studies\/|testing|where-is|results|evidence)/;
 
 const LINK = /\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)/g;
 const PATH = /`((?:src|test|config|docs|examples|tools|bench|models|findings)\/[\w./-]+\.\w+)`/g;
